@@ -1,0 +1,190 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Attr is one attribute of an operator: a name and exactly one value. Int
+// carries integers and booleans (0 or 1) too.
+type Attr struct {
+	Key  string   `json:"key"`
+	Kind AttrKind `json:"kind"`
+	Int  int64    `json:"int,omitempty"`
+	F64  float64  `json:"float,omitempty"`
+	Str  string   `json:"str,omitempty"`
+	Ints []int64  `json:"ints,omitempty"`
+	Dims []Dim    `json:"dims,omitempty"`
+}
+
+// AttrKind says which field of an [Attr] holds its value.
+type AttrKind uint8
+
+// The kinds of attribute values.
+const (
+	AttrInt AttrKind = iota + 1
+	AttrFloat
+	AttrString
+	AttrInts
+	AttrDims
+)
+
+// Attrs are the attributes of one operator, sorted by key.
+type Attrs []Attr
+
+// Int makes an integer attribute.
+func Int(key string, v int) Attr { return Attr{Key: key, Kind: AttrInt, Int: int64(v)} }
+
+// BoolAttr makes a boolean attribute, an integer 0 or 1.
+func BoolAttr(key string, v bool) Attr {
+	if v {
+		return Int(key, 1)
+	}
+	return Int(key, 0)
+}
+
+// Float makes a floating-point attribute.
+func Float(key string, v float64) Attr { return Attr{Key: key, Kind: AttrFloat, F64: v} }
+
+// Str makes a string attribute.
+func Str(key, v string) Attr { return Attr{Key: key, Kind: AttrString, Str: v} }
+
+// Ints makes an attribute that is a list of integers.
+func Ints(key string, v []int) Attr {
+	w := make([]int64, len(v))
+	for i, x := range v {
+		w[i] = int64(x)
+	}
+	return Attr{Key: key, Kind: AttrInts, Ints: w}
+}
+
+// Dims makes an attribute that is a list of dimensions.
+func Dims(key string, v ...Dim) Attr { return Attr{Key: key, Kind: AttrDims, Dims: v} }
+
+// Key is a lossless text form: two attribute lists have the same key exactly
+// when they are equal, floats compared by their bits.
+func (a Attrs) Key() string {
+	var b strings.Builder
+	for _, x := range a {
+		b.WriteString(strconv.Quote(x.Key))
+		b.WriteByte('=')
+		switch x.Kind {
+		case AttrInt:
+			b.WriteByte('i')
+			b.WriteString(strconv.FormatInt(x.Int, 10))
+		case AttrFloat:
+			b.WriteByte('f')
+			b.WriteString(strconv.FormatUint(math.Float64bits(x.F64), 16))
+		case AttrString:
+			b.WriteString(strconv.Quote(x.Str))
+		case AttrInts:
+			fmt.Fprint(&b, x.Ints)
+		case AttrDims:
+			b.WriteString(Shape(x.Dims).String())
+		}
+		b.WriteByte(';')
+	}
+	return b.String()
+}
+
+// AttrReader takes attributes one by one and remembers the first thing wrong;
+// [AttrReader.Done] reports it, and any attribute that nobody asked for.
+type AttrReader struct {
+	op   string
+	rest Attrs
+	err  error
+}
+
+// Read starts reading the attributes of operator op.
+func (a Attrs) Read(op string) *AttrReader {
+	return &AttrReader{op: op, rest: slices.Clone(a)}
+}
+
+func (r *AttrReader) take(key string, kind AttrKind, required bool) (Attr, bool) {
+	for i, x := range r.rest {
+		if x.Key != key {
+			continue
+		}
+		r.rest = slices.Delete(r.rest, i, i+1)
+		if x.Kind != kind {
+			r.fail("attribute %q has the wrong kind", key)
+			return Attr{}, false
+		}
+		return x, true
+	}
+	if required {
+		r.fail("attribute %q is missing", key)
+	}
+	return Attr{}, false
+}
+
+func (r *AttrReader) fail(format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: operator %q: "+format, append([]any{ErrInvalid, r.op}, args...)...)
+	}
+}
+
+// Int takes a required integer.
+func (r *AttrReader) Int(key string) int {
+	x, _ := r.take(key, AttrInt, true)
+	return int(x.Int)
+}
+
+// Bool takes a required boolean.
+func (r *AttrReader) Bool(key string) bool {
+	x, _ := r.take(key, AttrInt, true)
+	if x.Int != 0 && x.Int != 1 {
+		r.fail("attribute %q is not a boolean", key)
+	}
+	return x.Int == 1
+}
+
+// Float takes a required float.
+func (r *AttrReader) Float(key string) float64 {
+	x, _ := r.take(key, AttrFloat, true)
+	return x.F64
+}
+
+// Str takes a required string.
+func (r *AttrReader) Str(key string) string {
+	x, _ := r.take(key, AttrString, true)
+	return x.Str
+}
+
+// Ints takes a required list of integers.
+func (r *AttrReader) Ints(key string) []int {
+	x, _ := r.take(key, AttrInts, true)
+	v := make([]int, len(x.Ints))
+	for i, n := range x.Ints {
+		v[i] = int(n)
+	}
+	return v
+}
+
+// Dims takes a required list of dimensions.
+func (r *AttrReader) Dims(key string) []Dim {
+	x, _ := r.take(key, AttrDims, true)
+	return x.Dims
+}
+
+// Dim takes a required single dimension.
+func (r *AttrReader) Dim(key string) Dim {
+	d := r.Dims(key)
+	if len(d) != 1 {
+		r.fail("attribute %q is not one dimension", key)
+		return Dim{}
+	}
+	return d[0]
+}
+
+// Done reports the first error, or an attribute that the operator does not
+// have.
+func (r *AttrReader) Done() error {
+	if r.err == nil && len(r.rest) > 0 {
+		r.fail("unknown attribute %q", r.rest[0].Key)
+	}
+	return r.err
+}

@@ -1,0 +1,195 @@
+package plan
+
+import "fmt"
+
+// Limits of a plan that comes from a peer. They bound memory before anything
+// is allocated for the plan's contents.
+const (
+	MaxValues     = 1 << 16
+	MaxSteps      = 1 << 16
+	MaxRank       = 8
+	MaxOpInputs   = 64
+	MaxNameLen    = 256
+	MaxConstBytes = 16 << 20
+	MaxAttrs      = 32
+	MaxAttrList   = 64
+)
+
+// Validate checks everything about p that does not need an operator table:
+// ids in range, every value written once before it is read, ports, states and
+// buffers consistent, limits kept. Errors wrap [ErrInvalid].
+func (p *Plan) Validate() error {
+	if p.Version != Version {
+		return fmt.Errorf("%w: version %d, this side has %d", ErrInvalid, p.Version, Version)
+	}
+	if len(p.Values) > MaxValues || len(p.Steps) > MaxSteps {
+		return fmt.Errorf("%w: %d values and %d steps, the limits are %d and %d", ErrInvalid, len(p.Values), len(p.Steps), MaxValues, MaxSteps)
+	}
+	if p.Buffers < 0 || p.Buffers > len(p.Values) {
+		return fmt.Errorf("%w: %d buffers for %d values", ErrInvalid, p.Buffers, len(p.Values))
+	}
+	for i := range p.Values {
+		if err := p.checkValue(i); err != nil {
+			return err
+		}
+	}
+	if err := p.checkSteps(); err != nil {
+		return err
+	}
+	return p.checkPorts()
+}
+
+func (p *Plan) valueErr(i int, format string, args ...any) error {
+	name := ""
+	if i >= 0 && i < len(p.Values) && p.Values[i].Name != "" {
+		name = fmt.Sprintf(" (%.80q)", p.Values[i].Name)
+	}
+	return fmt.Errorf("%w: value %d%s: %s", ErrInvalid, i, name, fmt.Sprintf(format, args...))
+}
+
+func (p *Plan) checkValue(i int) error {
+	v := &p.Values[i]
+	switch {
+	case v.Kind < KindTemp || v.Kind > KindState:
+		return p.valueErr(i, "unknown kind %d", v.Kind)
+	case !v.Spec.DType.Valid():
+		return p.valueErr(i, "unknown dtype %d", v.Spec.DType)
+	case v.Spec.DType == F16 || v.Spec.DType == BF16:
+		return p.valueErr(i, "%v is a storage format, not a compute type", v.Spec.DType)
+	case len(v.Spec.Shape) > MaxRank:
+		return p.valueErr(i, "rank %d, the limit is %d", len(v.Spec.Shape), MaxRank)
+	case len(v.Name) > MaxNameLen:
+		return p.valueErr(i, "name of %d bytes, the limit is %d", len(v.Name), MaxNameLen)
+	case v.Buffer < NoBuffer || v.Buffer >= p.Buffers:
+		return p.valueErr(i, "buffer %d of %d", v.Buffer, p.Buffers)
+	case v.Kind != KindTemp && v.Buffer != NoBuffer:
+		return p.valueErr(i, "a %v has no scratch buffer", v.Kind)
+	}
+	switch v.Kind {
+	case KindWeight, KindConst:
+		n, ok := staticBytes(v)
+		if !ok {
+			return p.valueErr(i, "a %v needs constant dimensions, has %v", v.Kind, v.Spec.Shape)
+		}
+		if v.Kind == KindConst && int64(len(v.Const)) != n {
+			return p.valueErr(i, "constant of %d bytes for %v", len(v.Const), v.Spec)
+		}
+		if v.Kind == KindConst && n > MaxConstBytes {
+			return p.valueErr(i, "constant of %d bytes, the limit is %d", n, int64(MaxConstBytes))
+		}
+		if v.Kind == KindWeight && !v.Storage.Valid() {
+			return p.valueErr(i, "unknown storage dtype %d", v.Storage)
+		}
+		if v.Kind == KindWeight && (v.Spec.DType == F32) != (v.Storage == F32 || v.Storage == F16 || v.Storage == BF16) ||
+			v.Kind == KindWeight && v.Spec.DType != F32 && v.Spec.DType != v.Storage {
+			return p.valueErr(i, "a weight of %v cannot be stored as %v", v.Spec.DType, v.Storage)
+		}
+	case KindTemp, KindInput, KindState:
+	}
+	return nil
+}
+
+func staticBytes(v *Value) (int64, bool) {
+	n := int64(v.Spec.DType.Size())
+	for _, d := range v.Spec.Shape {
+		c, ok := d.Const()
+		if !ok || c < 0 {
+			return 0, false
+		}
+		if n, ok = MulChecked(n, int64(c)); !ok {
+			return 0, false
+		}
+	}
+	return n, true
+}
+
+func (p *Plan) checkSteps() error {
+	defined := make([]bool, len(p.Values))
+	for i := range p.Values {
+		defined[i] = p.Values[i].Kind != KindTemp
+	}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		bad := func(format string, args ...any) error {
+			return fmt.Errorf("%w: step %d (%.80q): %s", ErrInvalid, i, s.Op, fmt.Sprintf(format, args...))
+		}
+		if len(s.In) > MaxOpInputs {
+			return bad("%d inputs, the limit is %d", len(s.In), MaxOpInputs)
+		}
+		for _, in := range s.In {
+			if in < 0 || in >= len(p.Values) {
+				return bad("input %d of %d values", in, len(p.Values))
+			}
+			if !defined[in] {
+				return bad("reads value %d before it is written", in)
+			}
+		}
+		if s.Out < 0 || s.Out >= len(p.Values) || p.Values[s.Out].Kind != KindTemp {
+			return bad("output %d is no temporary value", s.Out)
+		}
+		if defined[s.Out] {
+			return bad("writes value %d a second time", s.Out)
+		}
+		defined[s.Out] = true
+	}
+	for i, ok := range defined {
+		if !ok {
+			return p.valueErr(i, "no step writes it")
+		}
+	}
+	return nil
+}
+
+func (p *Plan) checkPorts() error {
+	seen := map[string]bool{}
+	taken := map[int]bool{}
+	port := func(kind, name string, v int) error {
+		if name == "" || len(name) > MaxNameLen || seen[kind+name] {
+			return fmt.Errorf("%w: %s name %.80q is empty, too long or used twice", ErrInvalid, kind, name)
+		}
+		seen[kind+name] = true
+		if v < 0 || v >= len(p.Values) {
+			return fmt.Errorf("%w: %s %q is value %d of %d", ErrInvalid, kind, name, v, len(p.Values))
+		}
+		return nil
+	}
+	for _, in := range p.Inputs {
+		if err := port("input", in.Name, in.Value); err != nil {
+			return err
+		}
+		if p.Values[in.Value].Kind != KindInput || taken[in.Value] {
+			return p.valueErr(in.Value, "is no input, or an input twice")
+		}
+		taken[in.Value] = true
+	}
+	for _, out := range p.Outputs {
+		if err := port("output", out.Name, out.Value); err != nil {
+			return err
+		}
+		if out.Place != Download && out.Place != Keep || int(out.Cause) >= NumCauses {
+			return p.valueErr(out.Value, "output %q has an unknown place or cause", out.Name)
+		}
+	}
+	for _, s := range p.States {
+		if err := port("state", s.Name, s.In); err != nil {
+			return err
+		}
+		if s.Out < 0 || s.Out >= len(p.Values) || s.Mode < StateAppend || s.Mode > StateWrite {
+			return fmt.Errorf("%w: state %q: bad output or mode", ErrInvalid, s.Name)
+		}
+		in, out := p.Values[s.In].Spec, p.Values[s.Out].Spec
+		if p.Values[s.In].Kind != KindState || taken[s.In] || in.DType != out.DType || len(in.Shape) != len(out.Shape) {
+			return p.valueErr(s.In, "is no state, a state twice, or unlike its next value")
+		}
+		if s.Mode == StateAppend && (s.Axis < 0 || s.Axis >= len(in.Shape)) {
+			return p.valueErr(s.In, "grows along axis %d of %v", s.Axis, in.Shape)
+		}
+		taken[s.In] = true
+	}
+	for i := range p.Values {
+		if k := p.Values[i].Kind; (k == KindInput || k == KindState) && !taken[i] {
+			return p.valueErr(i, "is an %v without a name", k)
+		}
+	}
+	return nil
+}
