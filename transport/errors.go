@@ -1,0 +1,77 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// The causes of errors. errors.Is finds them whichever side found the fault.
+var (
+	ErrInvalidPlan   = plan.ErrInvalid
+	ErrShape         = errors.New("genie: shape mismatch")
+	ErrDType         = errors.New("genie: element type mismatch")
+	ErrIndexRange    = errors.New("genie: index out of range")
+	ErrMissingWeight = errors.New("genie: missing weight")
+	ErrCorrupt       = errors.New("genie: corrupt data")
+	ErrStaleHandle   = errors.New("genie: stale handle")
+	ErrUnknownPlan   = errors.New("genie: unknown plan")
+	ErrUnknownInput  = errors.New("genie: unknown input")
+	ErrState         = errors.New("genie: carried state does not fit the call")
+	ErrLimit         = errors.New("genie: limit exceeded")
+	ErrUnreachable   = errors.New("genie: executor unreachable")
+	ErrProtocol      = errors.New("genie: protocol violation")
+	ErrVersion       = errors.New("genie: protocol version mismatch")
+	ErrClosed        = errors.New("genie: closed")
+	ErrInternal      = errors.New("genie: internal error")
+)
+
+// codes maps each cause to its number on the wire. Numbers are never reused.
+var codes = []struct {
+	code uint32
+	err  error
+}{
+	{1, ErrInvalidPlan}, {2, ErrShape}, {3, ErrDType}, {4, ErrIndexRange},
+	{5, ErrMissingWeight}, {6, ErrCorrupt}, {7, ErrStaleHandle}, {8, ErrUnknownPlan},
+	{9, ErrUnknownInput}, {10, ErrState}, {11, ErrLimit}, {12, ErrUnreachable},
+	{13, ErrProtocol}, {14, ErrVersion}, {15, ErrClosed}, {16, ErrInternal},
+	{17, context.Canceled}, {18, context.DeadlineExceeded},
+}
+
+// Code is the number of err's cause on the wire; causes without a number are
+// ErrInternal's.
+func Code(err error) uint32 {
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return Code(ErrInternal)
+}
+
+// RemoteError is an error that a worker reported.
+type RemoteError struct {
+	Code    uint32 // see [Code]
+	Message string // the worker's words
+	Addr    string // address that this side dialled
+}
+
+// Error gives the worker's words and the address dialled.
+func (e *RemoteError) Error() string {
+	if e.Addr == "" {
+		return e.Message
+	}
+	return fmt.Sprintf("%s (worker %s)", e.Message, e.Addr)
+}
+
+// Unwrap is the cause named by the code.
+func (e *RemoteError) Unwrap() error {
+	for _, c := range codes {
+		if c.code == e.Code {
+			return c.err
+		}
+	}
+	return ErrInternal
+}

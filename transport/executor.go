@@ -1,0 +1,152 @@
+package transport
+
+import (
+	"context"
+	"time"
+
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Tensor is host memory with a shape: little-endian elements, row-major,
+// without gaps.
+type Tensor struct {
+	DType plan.DType
+	Shape []int
+	Data  []byte
+}
+
+// Elements is the product of the shape.
+func (t Tensor) Elements() int {
+	n := 1
+	for _, d := range t.Shape {
+		n *= d
+	}
+	return n
+}
+
+// Handle names a value that an executor keeps. A handle is good for the
+// session and the epoch (incarnation of the executor's memory) that issued it
+// until it is released or its session closes; later uses are [ErrStaleHandle].
+type Handle struct {
+	Session    uint64
+	ID         uint64
+	Epoch      uint64
+	Generation uint64
+}
+
+// IsZero reports whether h names nothing.
+func (h Handle) IsZero() bool { return h == Handle{} }
+
+// Weight is the content of one weight.
+type Weight struct {
+	Name    string
+	Hash    plan.Hash  // see [HashWeight]
+	Storage plan.DType // element type of Data
+	Shape   []int
+	Data    []byte // valid until the source is closed
+}
+
+// WeightSource finds weights by content. Implementations are safe for
+// concurrent use.
+type WeightSource interface {
+	// Weight returns the content named by hash, or an error wrapping
+	// [ErrMissingWeight].
+	Weight(hash plan.Hash) (Weight, error)
+	// Model is the name under which an executor may find the same content in
+	// a model folder of its own, empty when there is none.
+	Model() string
+}
+
+// Progress is told how many of total bytes are done. It must not block.
+type Progress func(done, total int64)
+
+// Executor runs plans. Implementations are safe for concurrent use.
+type Executor interface {
+	// NewSession opens a session. It is unaffected by other sessions.
+	NewSession(ctx context.Context) (Session, error)
+	// Ledger counts what this executor sends and receives. A local executor
+	// moves nothing and its ledger stays at zero.
+	Ledger() *Ledger
+	// Stats asks what the executor has done so far; for a remote executor it
+	// is the worker that answers.
+	Stats(ctx context.Context) (Stats, error)
+	// Close closes all sessions and frees what the executor holds.
+	Close() error
+}
+
+// PlanRef names a prepared plan within one session.
+type PlanRef interface {
+	// Hash is the content hash of the plan.
+	Hash() plan.Hash
+}
+
+// Session is one tenant of an executor: carried state, kept values, prepared
+// plans. Calls of one session are run one after the other, in the order in
+// which they were made; different sessions run at the same time.
+type Session interface {
+	// Prepare makes p ready to run: the plan is sent unless the executor has
+	// it, and so is each weight that the executor does not find by hash.
+	// progress may be nil.
+	Prepare(ctx context.Context, p *plan.Plan, weights WeightSource, progress Progress) (PlanRef, error)
+	// Run runs a prepared plan. When ctx is done the run stops, on a remote
+	// executor too, carried state keeps its value from before the run, and
+	// the error wraps the cause of ctx.
+	Run(ctx context.Context, call Call) (Result, error)
+	// Read copies a kept value.
+	Read(ctx context.Context, h Handle) (Tensor, error)
+	// Release gives kept values back. Unknown handles are ignored.
+	Release(ctx context.Context, h ...Handle) error
+	// Reset forgets all carried state of the session.
+	Reset(ctx context.Context) error
+	// Close frees everything that the session holds.
+	Close() error
+}
+
+// Call is one run of a prepared plan.
+type Call struct {
+	Plan PlanRef
+	// Bindings gives a size to each symbol of the plan, in the order of
+	// [plan.Plan.Symbols].
+	Bindings []int
+	// Inputs has an entry for each of the plan's inputs, in their order.
+	Inputs []Input
+}
+
+// Input is the bytes of an input or the handle of a kept value.
+type Input struct {
+	Data   []byte // little-endian elements; the shape follows from the bindings
+	Handle Handle // used when not zero
+	Cause  plan.Cause
+}
+
+// Result has an entry for each of the plan's outputs, in their order.
+type Result struct {
+	Outputs []OutputValue
+	// Elapsed is the time that the executor itself spent on the run, without
+	// transfers.
+	Elapsed time.Duration
+}
+
+// OutputValue is one output: its bytes when the plan says download, a handle
+// when the plan says keep.
+type OutputValue struct {
+	Tensor Tensor // Data is nil for a kept value
+	Handle Handle
+}
+
+// Stats is what an executor has done since it started.
+type Stats struct {
+	PID          int    `json:"pid"` // process that did it
+	CPU          string `json:"cpu"` // kernel path: generic, avx2 or avx512
+	Runs         int64  `json:"runs"`
+	Ops          int64  `json:"ops"`      // operators executed
+	Sessions     int64  `json:"sessions"` // open now
+	Plans        int64  `json:"plans"`    // held now
+	PlansSent    int64  `json:"plans_received"`
+	Weights      int64  `json:"weights"`      // held now
+	WeightBytes  int64  `json:"weight_bytes"` // held now
+	WeightsSent  int64  `json:"weights_received"`
+	StateBytes   int64  `json:"state_bytes"`   // held now, by sessions
+	ScratchBytes int64  `json:"scratch_bytes"` // held now
+	PeakRSS      int64  `json:"peak_rss_bytes"`
+}

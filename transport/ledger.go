@@ -1,0 +1,92 @@
+package transport
+
+import (
+	"sync/atomic"
+
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Ledger counts the bytes of an executor's connections by direction and
+// cause. Totals are counted at the socket, causes frame by frame, so that
+// their agreement is a check and not a definition. The zero Ledger is ready to
+// use; all methods are safe for concurrent use.
+type Ledger struct {
+	sent, received             [plan.NumCauses]atomic.Int64
+	socketSent, socketReceived atomic.Int64
+	roundTrips                 atomic.Int64
+}
+
+// AddSent counts n bytes of a frame that was sent.
+func (l *Ledger) AddSent(c plan.Cause, n int) { l.sent[c].Add(int64(n)) }
+
+// AddReceived counts n bytes of a frame that was received.
+func (l *Ledger) AddReceived(c plan.Cause, n int) { l.received[c].Add(int64(n)) }
+
+// AddSocket counts bytes that a socket wrote and read.
+func (l *Ledger) AddSocket(sent, received int) {
+	if sent != 0 {
+		l.socketSent.Add(int64(sent))
+	}
+	if received != 0 {
+		l.socketReceived.Add(int64(received))
+	}
+}
+
+// AddRoundTrip counts one request that waited for its answer.
+func (l *Ledger) AddRoundTrip() { l.roundTrips.Add(1) }
+
+// Snapshot is the state of a ledger at one moment.
+type Snapshot struct {
+	Sent           ByCause `json:"sent"`
+	Received       ByCause `json:"received"`
+	SocketSent     int64   `json:"socket_sent"`
+	SocketReceived int64   `json:"socket_received"`
+	RoundTrips     int64   `json:"round_trips"`
+}
+
+// ByCause is bytes by cause, indexed by [plan.Cause].
+type ByCause [plan.NumCauses]int64
+
+// Total is the sum over all causes.
+func (b ByCause) Total() (n int64) {
+	for _, v := range b {
+		n += v
+	}
+	return n
+}
+
+// Map is the same by name, causes without bytes included.
+func (b ByCause) Map() map[string]int64 {
+	m := make(map[string]int64, len(b))
+	for c, v := range b {
+		m[plan.Cause(c).String()] = v
+	}
+	return m
+}
+
+// MarshalJSON writes an object with a member for each cause.
+func (b ByCause) MarshalJSON() ([]byte, error) { return marshalMap(b.Map()) }
+
+// Snapshot reads the counters. It is exact when nothing is in flight.
+func (l *Ledger) Snapshot() Snapshot {
+	var s Snapshot
+	for i := range s.Sent {
+		s.Sent[i] = l.sent[i].Load()
+		s.Received[i] = l.received[i].Load()
+	}
+	s.SocketSent, s.SocketReceived = l.socketSent.Load(), l.socketReceived.Load()
+	s.RoundTrips = l.roundTrips.Load()
+	return s
+}
+
+// Sub is what was counted between o and s.
+func (s Snapshot) Sub(o Snapshot) Snapshot {
+	for i := range s.Sent {
+		s.Sent[i] -= o.Sent[i]
+		s.Received[i] -= o.Received[i]
+	}
+	s.SocketSent -= o.SocketSent
+	s.SocketReceived -= o.SocketReceived
+	s.RoundTrips -= o.RoundTrips
+	return s
+}
