@@ -1,0 +1,82 @@
+package kernels
+
+import "fmt"
+
+// GemmPacked computes columns of C = A x B, C of shape [m, n], A [m, k], B [k, n]
+// in the layout of [Pack]. It writes the columns of panels p0 to p1 (32 columns
+// each, the last one clipped to n) and touches no other.
+//
+// Each output is one accumulator, k in order: acc = 0; acc = fma(A[i][l],
+// B[l][j], acc) for l = 0..k-1 (the generic path rounds the product first).
+// With k = 0 the outputs are zero.
+//
+// ldc and lda are the distances between rows; ldc is at least n where m > 1.
+// C must not overlap A or B.
+func GemmPacked(c []float32, ldc int, a []float32, lda int, packed []float32, m, n, k, p0, p1 int) {
+	needDims("GemmPacked", m, n, k)
+	needRange("GemmPacked", p0, p1, Panels(n))
+	if m == 0 || p0 == p1 {
+		return
+	}
+	needOutput("GemmPacked", len(c), m, min(n, p1*PanelWidth), ldc)
+	needMatrix("GemmPacked", "A", len(a), m, k, lda)
+	if len(packed) < PackedLen(k, n) {
+		panic(fmt.Sprintf("kernels: GemmPacked: packed B of %d elements is too short for [%d, %d]", len(packed), k, n))
+	}
+	if !gemmPackedArch(c, ldc, a, lda, packed, m, n, k, p0, p1) {
+		gemmPackedGeneric(c, ldc, a, lda, packed, m, n, k, p0, p1)
+	}
+}
+
+// GemmNN computes columns n0 to n1 of C = A x B with B [k, n] row major and not
+// packed, rows ldb apart; n does not appear, since only columns up to n1 are
+// read. Every output has the bits that [GemmPacked] gives it.
+func GemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) {
+	needDims("GemmNN", m, n1, k)
+	needRange("GemmNN", n0, n1, n1)
+	if m == 0 || n0 == n1 {
+		return
+	}
+	needOutput("GemmNN", len(c), m, n1, ldc)
+	needMatrix("GemmNN", "A", len(a), m, k, lda)
+	needMatrix("GemmNN", "B", len(b), k, n1, ldb)
+	if !gemmNNArch(c, ldc, a, lda, b, ldb, m, n0, n1, k) {
+		gemmNNGeneric(c, ldc, a, lda, b, ldb, m, n0, n1, k)
+	}
+}
+
+// GemmNT computes columns n0 to n1 of C = A x B^T, C of shape [m, n], A [m, k],
+// B [n, k], both row major: C[i][j] is the dot product of row i of A and row j
+// of B.
+//
+// Each dot product has 16 partial sums, lane l taking the elements l, l+16,
+// l+32, ... in order with fma (the generic path rounds the product first). The
+// lanes are then added in a fixed tree: l and l+8, l and l+4, l and l+2, l and
+// l+1.
+func GemmNT(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) {
+	needDims("GemmNT", m, n1, k)
+	needRange("GemmNT", n0, n1, n1)
+	if m == 0 || n0 == n1 {
+		return
+	}
+	needOutput("GemmNT", len(c), m, n1, ldc)
+	needMatrix("GemmNT", "A", len(a), m, k, lda)
+	needMatrix("GemmNT", "B", len(b), n1, k, ldb)
+	if !gemmNTArch(c, ldc, a, lda, b, ldb, m, n0, n1, k) {
+		gemmNTGeneric(c, ldc, a, lda, b, ldb, m, n0, n1, k)
+	}
+}
+
+// AddBias adds bias[j] to C[i][j] for all m rows and the columns n0 to n1.
+func AddBias(c []float32, ldc int, bias []float32, m, n0, n1 int) {
+	needDims("AddBias", m, n1, 0)
+	needRange("AddBias", n0, n1, len(bias))
+	if m == 0 || n0 == n1 {
+		return
+	}
+	needOutput("AddBias", len(c), m, n1, ldc)
+	for i := range m {
+		row := c[i*ldc+n0 : i*ldc+n1]
+		add(row, row, bias[n0:n1])
+	}
+}

@@ -1,0 +1,57 @@
+package kernels
+
+import "math"
+
+// LayerNorm normalises one row: (x-mean)/sqrt(var+eps)*gamma + beta, with the
+// biased variance in two passes, as PyTorch's layer_norm documents it. gamma
+// and beta are as long as the row, or nil for 1 and 0. dst may be src.
+//
+// Both sums have 16 partial sums by index modulo 16, added in the tree of
+// [GemmNT].
+func LayerNorm(dst, src, gamma, beta []float32, eps float32) {
+	needSame("LayerNorm", len(dst), len(src))
+	if gamma != nil {
+		needSame("LayerNorm", len(gamma), len(src))
+	}
+	if beta != nil {
+		needSame("LayerNorm", len(beta), len(src))
+	}
+	if len(src) == 0 {
+		return
+	}
+	n := float32(len(src))
+	mean := Sum(src) / n
+	variance := sumSquaredDistance(src, mean) / n
+	scale := float32(1 / math.Sqrt(float64(variance)+float64(eps)))
+	normalise(dst, src, mean, scale)
+	if gamma != nil {
+		mul(dst, dst, gamma)
+	}
+	if beta != nil {
+		add(dst, dst, beta)
+	}
+}
+
+func sumSquaredDistance(src []float32, mean float32) float32 {
+	if len(src) == 0 {
+		return 0
+	}
+	if sum, ok := sumSquaredDistanceArch(src, mean); ok {
+		return sum
+	}
+	var s [lanes]float32
+	for i, x := range src {
+		d := x - mean
+		s[i%lanes] += float32(d * d)
+	}
+	return addLanes(&s)
+}
+
+func normalise(dst, src []float32, mean, scale float32) {
+	if normaliseArch(dst, src, mean, scale) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = (x - mean) * scale
+	}
+}

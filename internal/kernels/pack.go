@@ -1,0 +1,109 @@
+package kernels
+
+import (
+	"fmt"
+	"math/bits"
+)
+
+// PanelWidth is the number of columns of a packed panel.
+const PanelWidth = 32
+
+// Panels returns the number of panels of a matrix of n columns.
+func Panels(n int) int {
+	return n/PanelWidth + min(1, n%PanelWidth)
+}
+
+// PackedLen returns the number of floats that a packed [k, n] matrix takes:
+// ceil(n/32)*32*k. It panics if that is not an int.
+func PackedLen(k, n int) int {
+	needDims("PackedLen", 0, n, k)
+	hi, lo := bits.Mul64(uint64(Panels(n))*PanelWidth, uint64(k))
+	if hi != 0 || lo > 1<<62 || n > 1<<62 {
+		panic(fmt.Sprintf("kernels: PackedLen: a [%d, %d] matrix is too large", k, n))
+	}
+	return int(lo)
+}
+
+// Pack writes B of shape [k, n], B[i][j] = b[i*rowStride+j*colStride], into dst
+// in the layout of [GemmPacked]: [panel][k][32], the columns of the last panel
+// that B does not have being zero. dst holds at least PackedLen(k, n) floats;
+// strides are not negative.
+func Pack(dst, b []float32, rowStride, colStride, k, n int) {
+	if len(dst) < PackedLen(k, n) {
+		panic(fmt.Sprintf("kernels: Pack: dst of %d elements is too short for [%d, %d]", len(dst), k, n))
+	}
+	if k == 0 || n == 0 {
+		return
+	}
+	needStrided("Pack", len(b), rowStride, colStride, k, n)
+	if colStride == 1 {
+		packRows(dst, b, rowStride, 0, k, k, n)
+		return
+	}
+	for p := range Panels(n) {
+		panel := dst[p*k*PanelWidth : (p+1)*k*PanelWidth]
+		packPanel(panel, b[p*PanelWidth*colStride:], rowStride, colStride, k, min(PanelWidth, n-p*PanelWidth))
+	}
+}
+
+// packPanel packs one panel of w columns. It walks blocks of 16 rows, so that a
+// transposed source is read a cache line at a time.
+func packPanel(panel, b []float32, rowStride, colStride, k, w int) {
+	const block = 16
+	for i0 := 0; i0 < k; i0 += block {
+		rows := panel[i0*PanelWidth : min(i0+block, k)*PanelWidth]
+		for j := range w {
+			src := i0*rowStride + j*colStride
+			for at := j; at < len(rows); at += PanelWidth {
+				rows[at] = b[src]
+				src += rowStride
+			}
+		}
+		for at := 0; w < PanelWidth && at < len(rows); at += PanelWidth {
+			clear(rows[at+w : at+PanelWidth])
+		}
+	}
+}
+
+// PackRows puts rows k0 to k1 of a [k, n] matrix into their places in a packed
+// dst; b holds just those rows, contiguous. When every row has been given once,
+// in any order, dst is what [Pack] would have written.
+func PackRows(dst, b []float32, k0, k1, k, n int) {
+	if len(dst) < PackedLen(k, n) {
+		panic(fmt.Sprintf("kernels: PackRows: dst of %d elements is too short for [%d, %d]", len(dst), k, n))
+	}
+	needRange("PackRows", k0, k1, k)
+	needMatrix("PackRows", "b", len(b), k1-k0, n, n)
+	packRows(dst, b, n, k0, k1, k, n)
+}
+
+func packRows(dst, b []float32, rowStride, k0, k1, k, n int) {
+	if n == 0 {
+		return
+	}
+	whole, rest := n/PanelWidth, n%PanelWidth
+	for i := k0; i < k1; i++ {
+		row := b[(i-k0)*rowStride:][:n]
+		at := i * PanelWidth
+		for p := range whole {
+			*(*[PanelWidth]float32)(dst[at:]) = *(*[PanelWidth]float32)(row[p*PanelWidth:])
+			at += k * PanelWidth
+		}
+		if rest > 0 {
+			last := dst[at : at+PanelWidth]
+			clear(last[copy(last, row[n-rest:]):])
+		}
+	}
+}
+
+func needStrided(op string, length, rowStride, colStride, k, n int) {
+	if rowStride < 0 || colStride < 0 {
+		panic(fmt.Sprintf("kernels: %s: negative strides %d, %d", op, rowStride, colStride))
+	}
+	hi1, lo1 := bits.Mul64(uint64(k-1), uint64(rowStride))
+	hi2, lo2 := bits.Mul64(uint64(n-1), uint64(colStride))
+	last, carry := bits.Add64(lo1, lo2, 0)
+	if hi1|hi2|carry != 0 || last >= uint64(length) {
+		panic(fmt.Sprintf("kernels: %s: %d elements are too few for [%d, %d] with strides %d, %d", op, length, k, n, rowStride, colStride))
+	}
+}

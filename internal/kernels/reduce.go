@@ -1,0 +1,60 @@
+package kernels
+
+import "math"
+
+// Sum adds the elements in 16 partial sums by index modulo 16, lanes then added
+// in the tree of [GemmNT]. The sum of nothing is 0. All paths give the same
+// bits.
+func Sum(src []float32) float32 {
+	if len(src) == 0 {
+		return 0
+	}
+	if sum, ok := sumArch(src); ok {
+		return sum
+	}
+	var s [lanes]float32
+	for ; len(src) >= lanes; src = src[lanes:] {
+		x := (*[lanes]float32)(src)
+		for l := range s {
+			s[l] += x[l]
+		}
+	}
+	for l, x := range src {
+		s[l] += x
+	}
+	return addLanes(&s)
+}
+
+// Max returns the greatest element, NaN if there is a NaN, -Inf for an empty
+// slice. Which zero it returns where the greatest elements are 0 and -0 is not
+// defined.
+func Max(src []float32) float32 {
+	top := float32(math.Inf(-1))
+	if len(src) == 0 {
+		return top
+	}
+	if top, ok := maxArch(src); ok {
+		return top
+	}
+	for _, x := range src {
+		if x > top {
+			top = x
+		} else if x != x {
+			return x
+		}
+	}
+	return top
+}
+
+// ArgMax returns the index of the first greatest element, -1 for an empty
+// slice. A NaN counts as greater than everything, as in PyTorch and NumPy: the
+// first NaN wins.
+func ArgMax(src []float32) int {
+	top := Max(src)
+	for i, x := range src {
+		if x == top || x != x {
+			return i
+		}
+	}
+	return -1
+}

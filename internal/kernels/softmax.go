@@ -1,0 +1,36 @@
+package kernels
+
+import "math"
+
+// sumRounder is 1.5*2^16. Adding it to x in float64 and taking it away again
+// rounds x, 0 <= x < 2^15, to a multiple of 2^-36.
+const sumRounder = 1.5 * (1 << 16)
+
+// Softmax writes exp(x-max)/sum for one row to dst; dst may be src.
+//
+// The sum does not depend on the order of the row: each term is rounded to a
+// multiple of 2^-36, and such terms add exactly in float64 up to 2^17, so any
+// order gives the bits that the sequential order gives. Entries whose exp is
+// zero (a mask adds -3.4e38 or -Inf, say) change no other output, wherever they
+// stand. The sum is at least 1, so the rounding costs less than 2^-37 per entry.
+// The terms are then multiplied by float32(1/sum).
+//
+// A row that holds NaN or +Inf, or nothing but -Inf, gives NaN.
+func Softmax(dst, src []float32) {
+	needSame("Softmax", len(dst), len(src))
+	if len(src) == 0 {
+		return
+	}
+	if softmaxArch(dst, src) {
+		return
+	}
+	top := Max(src)
+	sum := 0.0
+	for i, x := range src {
+		e := float32(math.Exp(float64(x - top)))
+		dst[i] = e
+		// The conversions keep the two steps from being merged.
+		sum += float64(float64(float64(e)+sumRounder) - sumRounder)
+	}
+	MulScalar(dst, dst, float32(1/sum))
+}
