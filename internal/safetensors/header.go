@@ -1,0 +1,292 @@
+package safetensors
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+const (
+	lengthBytes = 8
+	// maxHeaderBytes is the reference implementation's limit; it bounds what
+	// a file can make the reader allocate.
+	maxHeaderBytes = 100_000_000
+	metadataKey    = "__metadata__"
+)
+
+// span is one tensor as the header describes it. begin and end count from the
+// first byte after the header.
+type span struct {
+	name       string
+	dtype      DType
+	shape      []int64
+	begin, end int64
+}
+
+// header is a checked header: every span lies inside the data, their sizes
+// match their shapes, and in order they cover the data without a hole.
+type header struct {
+	raw      []byte // the JSON text, padding included
+	metadata map[string]string
+	spans    []span // by offset
+	data     []byte
+}
+
+// fault is a finding before the file's name is known.
+func fault(tensor string, sentinel error, format string, args ...any) *Error {
+	return &Error{Tensor: tensor, Reason: fmt.Sprintf(format, args...), Err: sentinel}
+}
+
+// parse checks a whole file image. Every error is an *Error without File.
+func parse(image []byte) (*header, *Error) {
+	if len(image) < lengthBytes {
+		return nil, fault("", ErrCorrupt, "file has %d bytes, the header length alone takes %d", len(image), lengthBytes)
+	}
+	n := binary.LittleEndian.Uint64(image)
+	rest := image[lengthBytes:]
+	if n > maxHeaderBytes {
+		return nil, fault("", ErrCorrupt, "header length %d is over the limit of %d bytes", n, maxHeaderBytes)
+	}
+	if n > uint64(len(rest)) {
+		return nil, fault("", ErrCorrupt, "header length %d, but only %d bytes follow it", n, len(rest))
+	}
+	h := &header{raw: rest[:n:n], data: rest[n:]}
+	if err := h.parseJSON(); err != nil {
+		return nil, err
+	}
+	if err := h.checkLayout(); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// parseJSON reads the header by tokens: decoding into a struct would accept
+// duplicate keys (the last wins) and keys in another case.
+func (h *header) parseJSON() *Error {
+	if len(h.raw) == 0 || h.raw[0] != '{' {
+		return fault("", ErrCorrupt, "header does not start with '{'")
+	}
+	if !utf8.Valid(h.raw) {
+		return fault("", ErrCorrupt, "header is not valid UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(h.raw))
+	dec.UseNumber()
+	seen := make(map[string]struct{})
+	err := object(dec, func(name string) *Error {
+		if _, dup := seen[name]; dup {
+			return fault(name, ErrCorrupt, "key appears twice in the header")
+		}
+		seen[name] = struct{}{}
+		if name == metadataKey {
+			return h.parseMetadata(dec)
+		}
+		s, err := parseSpan(dec, name)
+		if err != nil {
+			err.Tensor = name
+			return err
+		}
+		h.spans = append(h.spans, s)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if tail := bytes.TrimRight(h.raw[dec.InputOffset():], " \t\r\n"); len(tail) != 0 {
+		return fault("", ErrCorrupt, "header goes on after its closing brace with %s", quote(string(tail[:min(len(tail), 32)])))
+	}
+	return nil
+}
+
+func (h *header) parseMetadata(dec *json.Decoder) *Error {
+	h.metadata = make(map[string]string)
+	return object(dec, func(key string) *Error {
+		if _, dup := h.metadata[key]; dup {
+			return fault("", ErrCorrupt, "%s has the key %s twice", metadataKey, quote(key))
+		}
+		tok, err := dec.Token()
+		if err != nil {
+			return badJSON("", err)
+		}
+		value, ok := tok.(string)
+		if !ok {
+			return fault("", ErrCorrupt, "%s key %s is not a string", metadataKey, quote(key))
+		}
+		h.metadata[key] = value
+		return nil
+	})
+}
+
+// parseSpan reads {"dtype": string, "shape": [int...], "data_offsets": [begin, end]}.
+func parseSpan(dec *json.Decoder, name string) (span, *Error) {
+	s := span{name: name}
+	seen := make(map[string]struct{}, 3)
+	err := object(dec, func(key string) *Error {
+		if _, dup := seen[key]; dup {
+			return fault(name, ErrCorrupt, "key %s appears twice", quote(key))
+		}
+		seen[key] = struct{}{}
+		switch key {
+		case "dtype":
+			tok, err := dec.Token()
+			if err != nil {
+				return badJSON(name, err)
+			}
+			text, ok := tok.(string)
+			if !ok {
+				return fault(name, ErrCorrupt, "dtype is not a string")
+			}
+			s.dtype = DType(text)
+		case "shape":
+			var err *Error
+			s.shape, err = integers(dec, name, key)
+			return err
+		case "data_offsets":
+			offsets, err := integers(dec, name, key)
+			if err != nil {
+				return err
+			}
+			if len(offsets) != 2 {
+				return fault(name, ErrCorrupt, "data_offsets has %d numbers, not 2", len(offsets))
+			}
+			s.begin, s.end = offsets[0], offsets[1]
+		default:
+			return fault(name, ErrUnsupported, "unknown key %s", quote(key))
+		}
+		return nil
+	})
+	if err != nil {
+		return span{}, err
+	}
+	for _, key := range []string{"dtype", "shape", "data_offsets"} {
+		if _, ok := seen[key]; !ok {
+			return span{}, fault(name, ErrCorrupt, "key %q is missing", key)
+		}
+	}
+	return s, nil
+}
+
+// checkLayout checks every span against its shape and against the data, sorts
+// them by offset, and refuses overlaps, holes and trailing bytes.
+func (h *header) checkLayout() *Error {
+	size := int64(len(h.data))
+	for _, s := range h.spans {
+		want, err := byteSize(s.dtype, s.shape)
+		if err != nil {
+			return sizeFault(s.name, err)
+		}
+		switch {
+		case s.begin > s.end:
+			return fault(s.name, ErrCorrupt, "data_offsets [%d, %d] end before they begin", s.begin, s.end)
+		case s.end > size:
+			return fault(s.name, ErrCorrupt, "data_offsets [%d, %d] leave the file's %d data bytes", s.begin, s.end, size)
+		case s.end-s.begin != want:
+			return fault(s.name, ErrCorrupt, "data_offsets [%d, %d] span %d bytes, but %s%v takes %d",
+				s.begin, s.end, s.end-s.begin, s.dtype, s.shape, want)
+		}
+	}
+	slices.SortFunc(h.spans, func(a, b span) int {
+		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end), cmp.Compare(a.name, b.name))
+	})
+	covered, last := int64(0), ""
+	for _, s := range h.spans {
+		if s.begin < covered {
+			return fault(s.name, ErrCorrupt, "overlaps tensor %s: begins at %d, before %d", quote(last), s.begin, covered)
+		}
+		if s.begin > covered {
+			return fault(s.name, ErrCorrupt, "bytes %d to %d before it belong to no tensor", covered, s.begin)
+		}
+		covered, last = s.end, s.name
+	}
+	if covered != size {
+		return fault("", ErrCorrupt, "%d trailing bytes belong to no tensor", size-covered)
+	}
+	return nil
+}
+
+// object reads one JSON object and calls value for each key, with the decoder
+// standing before the key's value.
+func object(dec *json.Decoder, value func(key string) *Error) *Error {
+	tok, err := dec.Token()
+	if err != nil {
+		return badJSON("", err)
+	}
+	if tok != json.Delim('{') {
+		return fault("", ErrCorrupt, "header has %v where an object belongs", tok)
+	}
+	for dec.More() {
+		tok, err := dec.Token()
+		if err != nil {
+			return badJSON("", err)
+		}
+		key, ok := tok.(string)
+		if !ok {
+			return fault("", ErrCorrupt, "header has %v where a key belongs", tok)
+		}
+		if err := value(key); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return badJSON("", err)
+	}
+	return nil
+}
+
+// integers reads a JSON array of integers from 0 to 2^63-1.
+func integers(dec *json.Decoder, name, key string) ([]int64, *Error) {
+	tok, err := dec.Token()
+	if err != nil {
+		return nil, badJSON(name, err)
+	}
+	if tok != json.Delim('[') {
+		return nil, fault(name, ErrCorrupt, "%s is not an array", key)
+	}
+	out := []int64{}
+	for dec.More() {
+		tok, err := dec.Token()
+		if err != nil {
+			return nil, badJSON(name, err)
+		}
+		number, ok := tok.(json.Number)
+		if !ok {
+			return nil, fault(name, ErrCorrupt, "%s has %v where a number belongs", key, tok)
+		}
+		n, err := strconv.ParseInt(number.String(), 10, 64)
+		if err != nil || n < 0 {
+			return nil, fault(name, ErrCorrupt, "%s has %s, which is no integer from 0 to 2^63-1", key, number)
+		}
+		out = append(out, n)
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, badJSON(name, err)
+	}
+	return out, nil
+}
+
+func badJSON(tensor string, err error) *Error {
+	return fault(tensor, ErrCorrupt, "header is not valid JSON: %v", err)
+}
+
+// sizeFault turns an error of byteSize into a finding on one tensor.
+func sizeFault(name string, err error) *Error {
+	sentinel := ErrCorrupt
+	if errors.Is(err, ErrUnsupported) {
+		sentinel = ErrUnsupported
+	}
+	return &Error{Tensor: name, Reason: err.Error(), Err: sentinel}
+}
+
+// quote quotes a name that came from a file, cut to a readable length.
+func quote(s string) string {
+	const limit = 200
+	if len(s) > limit {
+		return strconv.Quote(s[:limit]) + "..."
+	}
+	return strconv.Quote(s)
+}

@@ -1,0 +1,149 @@
+package safetensors
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Tensor is one tensor of an open file.
+type Tensor struct {
+	DType DType
+	Shape []int64 // a scalar has no dimensions
+	// Data holds the elements, row major and little endian. It is a view into
+	// the mapped file: read only, and valid until the file is closed. Files
+	// that Hugging Face or this package wrote align it to the element's size;
+	// the format does not promise that.
+	Data []byte
+}
+
+// File is an open safetensors file. All methods are safe for concurrent use,
+// but a view must not be used after Close.
+//
+// The mapping shows the file as it is on disk: whoever truncates it in place
+// makes a later read of a view fault. Replace checkpoints by rename.
+type File struct {
+	path   string
+	stat   FileStat
+	header *header
+	index  map[string]int // into header.spans
+
+	mu      sync.Mutex
+	release func() error // nil once closed
+}
+
+// FileStat identifies the state of the file at the time it was opened.
+type FileStat struct {
+	Bytes   int64
+	ModTime time.Time
+}
+
+// Open maps the file at path and checks it. A file that breaks the format
+// gives an *[Error]; one that cannot be read gives the system's error.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // *fs.PathError names the path
+	}
+	defer f.Close() //nolint:errcheck // opened for reading; the mapping outlives it
+	return OpenFile(f, path)
+}
+
+// OpenFile is Open on a file that is open already; path only names it in
+// errors. The caller keeps f and may close it as soon as OpenFile returns.
+func OpenFile(f *os.File, path string) (*File, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // *fs.PathError names the path
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &Error{File: path, Reason: "not a regular file", Err: ErrCorrupt}
+	}
+	if info.Size() < lengthBytes {
+		return nil, &Error{
+			File: path, Err: ErrCorrupt,
+			Reason: fmt.Sprintf("file has %d bytes, the header length alone takes %d", info.Size(), lengthBytes),
+		}
+	}
+	image, release, err := mapFile(f, info.Size())
+	if err != nil {
+		return nil, fmt.Errorf("map %s: %w", path, err)
+	}
+	h, bad := parse(image)
+	if bad != nil {
+		_ = release()
+		bad.File = path
+		return nil, bad
+	}
+	index := make(map[string]int, len(h.spans))
+	for i, s := range h.spans {
+		index[s.name] = i
+	}
+	return &File{
+		path: path, header: h, index: index, release: release,
+		stat: FileStat{Bytes: info.Size(), ModTime: info.ModTime()},
+	}, nil
+}
+
+// Path returns the path that the file was opened under.
+func (f *File) Path() string { return f.path }
+
+// Stat returns the file's size and time of change when it was opened.
+func (f *File) Stat() FileStat { return f.stat }
+
+// Names returns the tensors' names by their place in the file.
+func (f *File) Names() []string {
+	names := make([]string, len(f.header.spans))
+	for i, s := range f.header.spans {
+		names[i] = s.name
+	}
+	return names
+}
+
+// Metadata returns a copy of the header's "__metadata__", which is often
+// {"format": "pt"}; it is empty when the file has none.
+func (f *File) Metadata() map[string]string { return maps.Clone(f.header.metadata) }
+
+// Tensor returns the named tensor, and false when the file has none of that
+// name or is closed.
+func (f *File) Tensor(name string) (Tensor, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i, ok := f.index[name]
+	if !ok || f.release == nil {
+		return Tensor{}, false
+	}
+	s := f.header.spans[i]
+	return Tensor{DType: s.dtype, Shape: slices.Clone(s.shape), Data: f.header.data[s.begin:s.end:s.end]}, true
+}
+
+// Header returns a copy of the header's JSON text, padding included, which
+// names every tensor, its place and its shape; nil once the file is closed.
+func (f *File) Header() []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.release == nil {
+		return nil
+	}
+	return slices.Clone(f.header.raw)
+}
+
+// Close unmaps the file. No view given out before may be used afterwards.
+// A second Close does nothing.
+func (f *File) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.release == nil {
+		return nil
+	}
+	release := f.release
+	f.release = nil
+	f.header.raw, f.header.data = nil, nil
+	if err := release(); err != nil {
+		return fmt.Errorf("unmap %s: %w", f.path, err)
+	}
+	return nil
+}
