@@ -1,0 +1,151 @@
+package op
+
+import (
+	"unsafe"
+
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Array is a strided view of memory. Data begins at element [0, 0, ...] and
+// reaches at least to the last element; strides count elements.
+type Array struct {
+	DType   plan.DType
+	Shape   []int
+	Strides []int
+	Data    []byte
+}
+
+// NewArray allocates a contiguous array of zeros on the Go heap.
+func NewArray(dt plan.DType, shape ...int) *Array {
+	return &Array{dt, shape, ContiguousStrides(shape), make([]byte, product(shape)*dt.Size())}
+}
+
+// FromF32 makes a contiguous array over v.
+func FromF32(v []float32, shape ...int) *Array {
+	a := &Array{DType: plan.F32, Shape: shape, Strides: ContiguousStrides(shape)}
+	if len(v) > 0 {
+		a.Data = unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), len(v)*4)
+	}
+	return a
+}
+
+// ContiguousStrides are the row-major strides of shape.
+func ContiguousStrides(shape []int) []int {
+	s := make([]int, len(shape))
+	n := 1
+	for i := len(shape) - 1; i >= 0; i-- {
+		s[i] = n
+		n *= shape[i]
+	}
+	return s
+}
+
+// Len is the number of elements.
+func (a *Array) Len() int { return product(a.Shape) }
+
+// Contiguous reports whether the elements lie row-major without gaps.
+func (a *Array) Contiguous() bool {
+	n := 1
+	for i := len(a.Shape) - 1; i >= 0; i-- {
+		if a.Shape[i] != 1 && a.Strides[i] != n {
+			return false
+		}
+		n *= a.Shape[i]
+	}
+	return true
+}
+
+func view[T any](a *Array) []T {
+	if len(a.Data) == 0 {
+		return nil
+	}
+	var z T
+	return unsafe.Slice((*T)(unsafe.Pointer(&a.Data[0])), len(a.Data)/int(unsafe.Sizeof(z)))
+}
+
+// F32 is the memory as float32.
+func (a *Array) F32() []float32 { return view[float32](a) }
+
+// I32 is the memory as int32.
+func (a *Array) I32() []int32 { return view[int32](a) }
+
+// I64 is the memory as int64.
+func (a *Array) I64() []int64 { return view[int64](a) }
+
+// Bytes is the memory as bytes.
+func (a *Array) Bytes() []byte { return a.Data }
+
+// Int is the index at element offset off of an i32 or i64 array.
+func (a *Array) Int(off int) int {
+	if a.DType == plan.I32 {
+		return int(a.I32()[off])
+	}
+	return int(a.I64()[off])
+}
+
+// SetInt writes an index at element offset off of an i32 or i64 array.
+func (a *Array) SetInt(off, v int) {
+	if a.DType == plan.I32 {
+		a.I32()[off] = int32(v)
+		return
+	}
+	a.I64()[off] = int64(v)
+}
+
+// BroadcastStrides are a's strides seen at shape: zero where a has one element
+// for many.
+func (a *Array) BroadcastStrides(shape []int) []int {
+	s := make([]int, len(shape))
+	skip := len(shape) - len(a.Shape)
+	for i := range a.Shape {
+		if a.Shape[i] != 1 {
+			s[skip+i] = a.Strides[i]
+		}
+	}
+	return s
+}
+
+// Walk calls f with the element offsets of every position of shape, in
+// row-major order, for each of the stride lists.
+func Walk(shape []int, f func(off []int), strides ...[]int) {
+	n := product(shape)
+	if n == 0 {
+		return
+	}
+	idx := make([]int, len(shape))
+	off := make([]int, len(strides))
+	for range n {
+		f(off)
+		for d := len(shape) - 1; d >= 0; d-- {
+			idx[d]++
+			for i, s := range strides {
+				off[i] += s[d]
+			}
+			if idx[d] < shape[d] {
+				break
+			}
+			for i, s := range strides {
+				off[i] -= s[d] * shape[d]
+			}
+			idx[d] = 0
+		}
+	}
+}
+
+// rows walks all axes but one: f gets the offset of the first element along
+// axis in each array.
+func rows(shape []int, axis int, f func(off []int), strides ...[]int) {
+	outer := append([]int(nil), shape...)
+	outer[axis] = 1
+	if shape[axis] == 0 {
+		return
+	}
+	Walk(outer, f, strides...)
+}
+
+func copyArray(out, in *Array) {
+	size := in.DType.Size()
+	Walk(in.Shape, func(o []int) {
+		copy(out.Data[o[0]*size:o[0]*size+size], in.Data[o[1]*size:o[1]*size+size])
+	}, out.Strides, in.Strides)
+}

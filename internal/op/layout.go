@@ -1,0 +1,96 @@
+package op
+
+import "github.com/genie-sdk/go/transport/plan"
+
+// Layout is where the elements of a value lie in the memory of its base:
+// strides and offset in elements, symbolic like the shapes.
+type Layout struct {
+	Strides []plan.Dim
+	Offset  plan.Dim
+	Dense   bool // row-major without gaps, offset 0 not implied
+}
+
+// DenseLayout is the row-major layout of shape.
+func DenseLayout(shape plan.Shape) Layout {
+	l := Layout{Strides: make([]plan.Dim, len(shape)), Dense: true}
+	n := plan.C(1)
+	for i := len(shape) - 1; i >= 0; i-- {
+		l.Strides[i] = n
+		n = n.Mul(shape[i])
+	}
+	return l
+}
+
+// reshapeLayout finds strides for to over from's memory. Dimensions are
+// matched group by group; within a group the old ones must be dense.
+func reshapeLayout(from plan.Shape, l Layout, to plan.Shape) (Layout, bool) {
+	if l.Dense {
+		r := DenseLayout(to)
+		r.Offset = l.Offset
+		return r, true
+	}
+	out := Layout{Strides: make([]plan.Dim, len(to)), Offset: l.Offset}
+	oi, ni := 0, 0
+	for oi < len(from) && ni < len(to) {
+		o0, n0 := oi, ni
+		op, np := from[oi], to[ni]
+		oi, ni = oi+1, ni+1
+		for !op.Equal(np) {
+			if _, ok := op.Div(np); ok && ni < len(to) {
+				np = np.Mul(to[ni])
+				ni++
+			} else if _, ok := np.Div(op); ok && oi < len(from) {
+				op = op.Mul(from[oi])
+				oi++
+			} else {
+				return Layout{}, false
+			}
+		}
+		for i := o0; i+1 < oi; i++ {
+			if !l.Strides[i].Equal(l.Strides[i+1].Mul(from[i+1])) {
+				return Layout{}, false
+			}
+		}
+		s := l.Strides[oi-1]
+		for i := ni - 1; i >= n0; i-- {
+			out.Strides[i] = s
+			s = s.Mul(to[i])
+		}
+	}
+	for ; oi < len(from); oi++ {
+		if !from[oi].Is(1) {
+			return Layout{}, false
+		}
+	}
+	for ; ni < len(to); ni++ {
+		if !to[ni].Is(1) {
+			return Layout{}, false
+		}
+		out.Strides[ni] = plan.C(1)
+	}
+	return out, true
+}
+
+// broadcast is the NumPy broadcast of two shapes.
+func broadcast(a, b plan.Shape) (plan.Shape, error) {
+	n := max(len(a), len(b))
+	out := make(plan.Shape, n)
+	for i := range n {
+		x, y := plan.C(1), plan.C(1)
+		if j := i - n + len(a); j >= 0 {
+			x = a[j]
+		}
+		if j := i - n + len(b); j >= 0 {
+			y = b[j]
+		}
+		switch {
+		case x.Equal(y), y.Is(1):
+			out[i] = x
+		case x.Is(1):
+			out[i] = y
+		default:
+			return nil, shapeErr("%v and %v do not broadcast: %v against %v", a, b, x, y)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,242 @@
+package op
+
+import (
+	"math"
+	"slices"
+
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Reduce is the sum, mean or max over the given axes, which are kept with size
+// one or dropped.
+type Reduce struct {
+	Kind string // sum, mean or max
+	Axes []int
+	Keep bool
+}
+
+// Name is reduce.
+func (Reduce) Name() string { return "reduce" }
+
+// Attrs are the kind, the axes and whether they are kept.
+func (o Reduce) Attrs() plan.Attrs {
+	return plan.Attrs{plan.Ints("axes", o.Axes), plan.BoolAttr("keep", o.Keep), plan.Str("kind", o.Kind)}
+}
+
+func decodeReduce(r *plan.AttrReader) Op {
+	return Reduce{Axes: r.Ints("axes"), Keep: r.Bool("keep"), Kind: r.Str("kind")}
+}
+
+func (o Reduce) reduced(rank int) ([]bool, error) {
+	in := make([]bool, rank)
+	for _, a := range o.Axes {
+		a, err := normAxis(a, rank)
+		if err != nil {
+			return nil, err
+		}
+		if in[a] {
+			return nil, shapeErr("reduce over axis %d twice", a)
+		}
+		in[a] = true
+	}
+	return in, nil
+}
+
+// Infer drops the axes or keeps them with size one.
+func (o Reduce) Infer(in []plan.Spec) (plan.Spec, error) {
+	s, err := inferSame(in)
+	if err != nil {
+		return s, err
+	}
+	if o.Kind != "sum" && o.Kind != "mean" && o.Kind != "max" {
+		return s, shapeErr("unknown reduction %.40q, wants sum, mean or max", o.Kind)
+	}
+	red, err := o.reduced(len(s.Shape))
+	if err != nil {
+		return s, err
+	}
+	var out plan.Shape
+	for i, d := range s.Shape {
+		switch {
+		case !red[i]:
+			out = append(out, d)
+		case o.Keep:
+			out = append(out, plan.C(1))
+		}
+	}
+	return plan.Spec{DType: plan.F32, Shape: out}, nil
+}
+
+// FLOPs is one per input element.
+func (Reduce) FLOPs(in [][]int, _ []int) float64 { return fproduct(in[0]) }
+
+// Eval is the reference kernel.
+func (o Reduce) Eval(out *Array, in []*Array) error {
+	red, err := o.reduced(len(in[0].Shape))
+	if err != nil {
+		return err
+	}
+	strides := make([]int, len(red))
+	n, j := 1, 0
+	for i, r := range red {
+		if r {
+			n *= in[0].Shape[i]
+			if o.Keep {
+				j++
+			}
+			continue
+		}
+		strides[i] = out.Strides[j]
+		j++
+	}
+	acc := make([]float64, out.Len())
+	if o.Kind == "max" {
+		for i := range acc {
+			acc[i] = math.Inf(-1)
+		}
+	}
+	x := in[0].F32()
+	Walk(in[0].Shape, func(p []int) {
+		if o.Kind == "max" {
+			acc[p[0]] = math.Max(acc[p[0]], float64(x[p[1]]))
+		} else {
+			acc[p[0]] += float64(x[p[1]])
+		}
+	}, strides, in[0].Strides)
+	y := out.F32()
+	for i, v := range acc {
+		if o.Kind == "mean" {
+			v /= float64(n)
+		}
+		y[i] = float32(v)
+	}
+	return nil
+}
+
+// ArgMax is the index (i32) of the first largest element along Axis, which is
+// dropped. NaN is never the largest; a row of NaN gives 0.
+type ArgMax struct{ Axis int }
+
+// Name is argmax.
+func (ArgMax) Name() string { return "argmax" }
+
+// Attrs is the axis.
+func (o ArgMax) Attrs() plan.Attrs { return plan.Attrs{plan.Int("axis", o.Axis)} }
+
+func decodeArgMax(r *plan.AttrReader) Op { return ArgMax{r.Int("axis")} }
+
+// Infer drops the axis.
+func (o ArgMax) Infer(in []plan.Spec) (plan.Spec, error) {
+	s, err := inferSame(in)
+	if err != nil {
+		return s, err
+	}
+	axis, err := normAxis(o.Axis, len(s.Shape))
+	if err != nil {
+		return s, err
+	}
+	if s.Shape[axis].Is(0) {
+		return s, shapeErr("argmax over axis %d of %v", axis, s.Shape)
+	}
+	return plan.Spec{DType: plan.I32, Shape: slices.Delete(slices.Clone(s.Shape), axis, axis+1)}, nil
+}
+
+// FLOPs is one per input element.
+func (ArgMax) FLOPs(in [][]int, _ []int) float64 { return fproduct(in[0]) }
+
+// Eval is the reference kernel.
+func (o ArgMax) Eval(out *Array, in []*Array) error {
+	axis, err := normAxis(o.Axis, len(in[0].Shape))
+	if err != nil {
+		return err
+	}
+	x, st, n := in[0].F32(), in[0].Strides[axis], in[0].Shape[axis]
+	at := 0
+	rows(in[0].Shape, axis, func(p []int) {
+		best, hi := 0, math.Inf(-1)
+		for i := range n {
+			if v := float64(x[p[0]+i*st]); v > hi {
+				best, hi = i, v
+			}
+		}
+		out.I32()[at] = int32(best)
+		at++
+	}, in[0].Strides)
+	return nil
+}
+
+// TopK is the K largest elements of the last axis, largest first, ties by
+// lower index: their values (f32) or their indices (i32).
+type TopK struct {
+	K       int
+	Indices bool
+}
+
+// Name is topk.
+func (TopK) Name() string { return "topk" }
+
+// Attrs are k and which of the two outputs.
+func (o TopK) Attrs() plan.Attrs {
+	return plan.Attrs{plan.BoolAttr("indices", o.Indices), plan.Int("k", o.K)}
+}
+
+func decodeTopK(r *plan.AttrReader) Op { return TopK{Indices: r.Bool("indices"), K: r.Int("k")} }
+
+// Infer replaces the last dimension by K.
+func (o TopK) Infer(in []plan.Spec) (plan.Spec, error) {
+	s, err := inferSame(in)
+	if err != nil {
+		return s, err
+	}
+	if len(s.Shape) < 1 || o.K < 1 {
+		return s, shapeErr("top %d of %v", o.K, s.Shape)
+	}
+	last := len(s.Shape) - 1
+	if n, ok := s.Shape[last].Const(); !ok || o.K > n {
+		return s, shapeErr("top %d of %v", o.K, s.Shape)
+	}
+	out := plan.Spec{DType: plan.F32, Shape: slices.Clone(s.Shape)}
+	out.Shape[last] = plan.C(o.K)
+	if o.Indices {
+		out.DType = plan.I32
+	}
+	return out, nil
+}
+
+// FLOPs is one per input element.
+func (TopK) FLOPs(in [][]int, _ []int) float64 { return fproduct(in[0]) }
+
+// Eval is the reference kernel.
+func (o TopK) Eval(out *Array, in []*Array) error {
+	axis := len(in[0].Shape) - 1
+	x, st := in[0].F32(), in[0].Strides[axis]
+	order := make([]int, in[0].Shape[axis])
+	at := 0
+	rows(in[0].Shape, axis, func(p []int) {
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortStableFunc(order, func(a, b int) int { return descending(x[p[0]+a*st], x[p[0]+b*st]) })
+		for _, i := range order[:o.K] {
+			if o.Indices {
+				out.I32()[at] = int32(i)
+			} else {
+				out.F32()[at] = x[p[0]+i*st]
+			}
+			at++
+		}
+	}, in[0].Strides)
+	return nil
+}
+
+// descending orders larger first and NaN last.
+func descending(a, b float32) int {
+	an, bn := a != a, b != b
+	switch {
+	case an && bn || a == b:
+		return 0
+	case bn || a > b:
+		return -1
+	}
+	return 1
+}

@@ -1,0 +1,178 @@
+package op
+
+import (
+	"math"
+	"slices"
+
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Sample draws a token for each row of logits [batch, vocab]. The inputs are
+// logits (f32), temperature (f32 [batch]), top_p (f32 [batch]), top_k (i32
+// [batch]), seed (i64 [batch]) and counter (i32 or i64 [batch]); the output is
+// i32 [batch].
+//
+// Temperature 0 (or less) is greedy: the first largest logit. Otherwise logits
+// are divided by the temperature, only the top_k largest stay (0: all), of
+// these the smallest set whose probability reaches top_p (1: all; Holtzman et
+// al., 2019), and one is drawn with a uniform number that is a function of
+// seed and counter alone, so the draw does not depend on the batch, the
+// executor or what was drawn before. All arithmetic is float64 without fused
+// operations: the same logits give the same token on every machine.
+type Sample struct{}
+
+// Name is sample.
+func (Sample) Name() string { return "sample" }
+
+// Attrs has none: the parameters are inputs, so that a plan serves every
+// request.
+func (Sample) Attrs() plan.Attrs { return nil }
+
+// Infer checks the six inputs.
+func (Sample) Infer(in []plan.Spec) (plan.Spec, error) {
+	if err := arity(in, 6, 6); err != nil {
+		return plan.Spec{}, err
+	}
+	s := in[0].Shape
+	if len(s) != 2 || s[1].Is(0) {
+		return plan.Spec{}, shapeErr("sample from %v, wants [batch, vocab]", s)
+	}
+	if err := wantF32(in[:3]...); err != nil {
+		return plan.Spec{}, err
+	}
+	for i, p := range in[1:] {
+		if len(p.Shape) != 1 || !p.Shape[0].Equal(s[0]) {
+			return plan.Spec{}, shapeErr("sample parameter %d has shape %v, wants [%v]", i+1, p.Shape, s[0])
+		}
+	}
+	if in[3].DType != plan.I32 || in[4].DType != plan.I64 || !in[5].DType.IsInt() {
+		return plan.Spec{}, dtypeErr("sample with top_k %v, seed %v, counter %v", in[3].DType, in[4].DType, in[5].DType)
+	}
+	return plan.Spec{DType: plan.I32, Shape: s[:1]}, nil
+}
+
+// FLOPs counts one pass over the logits.
+func (Sample) FLOPs(in [][]int, _ []int) float64 { return 5 * fproduct(in[0]) }
+
+// Eval draws.
+func (Sample) Eval(out *Array, in []*Array) error {
+	b, v := in[0].Shape[0], in[0].Shape[1]
+	x := in[0].F32()
+	for i := range b {
+		row := make([]float32, v)
+		for j := range row {
+			row[j] = x[i*in[0].Strides[0]+j*in[0].Strides[1]]
+		}
+		p := SampleParams{
+			Temperature: in[1].F32()[i*in[1].Strides[0]],
+			TopP:        in[2].F32()[i*in[2].Strides[0]],
+			TopK:        int(in[3].I32()[i*in[3].Strides[0]]),
+			Seed:        in[4].I64()[i*in[4].Strides[0]],
+			Counter:     int64(in[5].Int(i * in[5].Strides[0])),
+		}
+		out.I32()[i] = int32(p.Draw(row))
+	}
+	return nil
+}
+
+// SampleParams are the parameters of one draw.
+type SampleParams struct {
+	Temperature, TopP float32
+	TopK              int
+	Seed, Counter     int64
+}
+
+// Draw picks an index of logits as [Sample] describes.
+func (p SampleParams) Draw(logits []float32) int {
+	best := 0
+	hi := math.Inf(-1)
+	for i, v := range logits {
+		if f := float64(v); f > hi {
+			best, hi = i, f
+		}
+	}
+	if !(p.Temperature > 0) || math.IsInf(hi, 0) {
+		return best
+	}
+	cand := make([]candidate, 0, len(logits))
+	for i, v := range logits {
+		if v == v {
+			cand = append(cand, candidate{i, v, 0})
+		}
+	}
+	// Without top-k and top-p the order of the walk is free; index order
+	// needs no sort.
+	if p.TopK > 0 && p.TopK < len(cand) || p.TopP < 1 {
+		slices.SortFunc(cand, func(a, b candidate) int {
+			if c := descending(a.logit, b.logit); c != 0 {
+				return c
+			}
+			return a.index - b.index
+		})
+		if p.TopK > 0 && p.TopK < len(cand) {
+			cand = cand[:p.TopK]
+		}
+	}
+	var sum float64
+	for i := range cand {
+		cand[i].weight = expDet((float64(cand[i].logit) - hi) / float64(p.Temperature))
+		sum += cand[i].weight
+	}
+	if p.TopP < 1 {
+		limit := float64(p.TopP) * sum
+		var kept float64
+		for i := range cand {
+			kept += cand[i].weight
+			if kept >= limit {
+				cand, sum = cand[:i+1], kept
+				break
+			}
+		}
+	}
+	u := Uniform(uint64(p.Seed), uint64(p.Counter)) * sum
+	var cum float64
+	for _, c := range cand {
+		cum += c.weight
+		if u < cum {
+			return c.index
+		}
+	}
+	return best
+}
+
+type candidate struct {
+	index  int
+	logit  float32
+	weight float64
+}
+
+// Uniform is a number in [0, 1) with 53 random bits that depends on seed and
+// counter alone: two rounds of the SplitMix64 finaliser (Steele, Lea and
+// Flood, 2014).
+func Uniform(seed, counter uint64) float64 {
+	x := mix64(seed+0x9e3779b97f4a7c15) + (counter+1)*0x9e3779b97f4a7c15
+	return float64(mix64(x)>>11) / (1 << 53)
+}
+
+func mix64(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// expDet is e to the x for x <= 0 by range reduction and a Taylor polynomial,
+// rounded after every operation so that every machine gives the same bits;
+// its relative error is below 1e-14.
+func expDet(x float64) float64 {
+	if x < -745 {
+		return 0
+	}
+	const ln2hi, ln2lo = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+	k := math.Floor(float64(x*math.Log2E) + 0.5)
+	r := float64(x-float64(k*ln2hi)) - float64(k*ln2lo)
+	p := 1.0
+	for n := 16.0; n >= 1; n-- {
+		p = 1 + float64(float64(r*p)/n)
+	}
+	return math.Ldexp(p, int(k))
+}

@@ -1,0 +1,170 @@
+package op
+
+import (
+	"math"
+
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+func inferSame(in []plan.Spec) (plan.Spec, error) {
+	if err := arity(in, 1, 1); err != nil {
+		return plan.Spec{}, err
+	}
+	return in[0], wantF32(in...)
+}
+
+func evalUnary(out *Array, in []*Array, f func(float64) float64) error {
+	y, x := out.F32(), in[0].F32()
+	Walk(out.Shape, func(p []int) { y[p[0]] = float32(f(float64(x[p[1]]))) }, out.Strides, in[0].Strides)
+	return nil
+}
+
+// ReLU is max(x, 0); NaN stays NaN.
+type ReLU struct{}
+
+// Name is relu.
+func (ReLU) Name() string { return "relu" }
+
+// Attrs has none.
+func (ReLU) Attrs() plan.Attrs { return nil }
+
+// Infer keeps the shape.
+func (ReLU) Infer(in []plan.Spec) (plan.Spec, error) { return inferSame(in) }
+
+// FLOPs is one per element.
+func (ReLU) FLOPs(_ [][]int, out []int) float64 { return fproduct(out) }
+
+// Eval is the reference kernel.
+func (ReLU) Eval(out *Array, in []*Array) error {
+	return evalUnary(out, in, func(x float64) float64 { return math.Max(x, 0) })
+}
+
+// Tanh is the hyperbolic tangent.
+type Tanh struct{}
+
+// Name is tanh.
+func (Tanh) Name() string { return "tanh" }
+
+// Attrs has none.
+func (Tanh) Attrs() plan.Attrs { return nil }
+
+// Infer keeps the shape.
+func (Tanh) Infer(in []plan.Spec) (plan.Spec, error) { return inferSame(in) }
+
+// FLOPs is one per element.
+func (Tanh) FLOPs(_ [][]int, out []int) float64 { return fproduct(out) }
+
+// Eval is the reference kernel.
+func (Tanh) Eval(out *Array, in []*Array) error { return evalUnary(out, in, math.Tanh) }
+
+// GELU is the Gaussian error linear unit (Hendrycks and Gimpel, 2016): exact,
+// x*Phi(x), or with the tanh approximation that GPT-2 uses ("gelu_new").
+type GELU struct{ Tanh bool }
+
+// Name is gelu.
+func (GELU) Name() string { return "gelu" }
+
+// Attrs says which form.
+func (o GELU) Attrs() plan.Attrs { return plan.Attrs{plan.BoolAttr("tanh", o.Tanh)} }
+
+func decodeGELU(r *plan.AttrReader) Op { return GELU{r.Bool("tanh")} }
+
+// Infer keeps the shape.
+func (GELU) Infer(in []plan.Spec) (plan.Spec, error) { return inferSame(in) }
+
+// FLOPs is eight per element.
+func (GELU) FLOPs(_ [][]int, out []int) float64 { return 8 * fproduct(out) }
+
+// Eval is the reference kernel.
+func (o GELU) Eval(out *Array, in []*Array) error {
+	return evalUnary(out, in, func(x float64) float64 {
+		if o.Tanh {
+			return 0.5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+		}
+		return 0.5 * x * (1 + math.Erf(x/math.Sqrt2))
+	})
+}
+
+// Cast changes the element type: f32, i32 and i64 to each other (truncating
+// towards zero), bool to and from each of them (non-zero is true).
+type Cast struct{ To plan.DType }
+
+// Name is cast.
+func (Cast) Name() string { return "cast" }
+
+// Attrs is the target type.
+func (o Cast) Attrs() plan.Attrs { return plan.Attrs{plan.Int("to", int(o.To))} }
+
+func decodeCast(r *plan.AttrReader) Op { return Cast{plan.DType(r.Int("to"))} }
+
+// Infer keeps the shape.
+func (o Cast) Infer(in []plan.Spec) (plan.Spec, error) {
+	if err := arity(in, 1, 1); err != nil {
+		return plan.Spec{}, err
+	}
+	if !o.To.Valid() || o.To == plan.F16 || o.To == plan.BF16 {
+		return plan.Spec{}, dtypeErr("cannot cast to %v", o.To)
+	}
+	return plan.Spec{DType: o.To, Shape: in[0].Shape}, nil
+}
+
+// FLOPs is one per element.
+func (Cast) FLOPs(_ [][]int, out []int) float64 { return fproduct(out) }
+
+// Eval is the reference kernel.
+func (o Cast) Eval(out *Array, in []*Array) error {
+	get := func(i int) (float64, int64) {
+		switch in[0].DType {
+		case plan.F32:
+			v := in[0].F32()[i]
+			return float64(v), int64(v)
+		case plan.Bool:
+			v := int64(in[0].Data[i])
+			return float64(v), v
+		default:
+			v := in[0].Int(i)
+			return float64(v), int64(v)
+		}
+	}
+	Walk(out.Shape, func(p []int) {
+		f, n := get(p[1])
+		switch o.To {
+		case plan.F32:
+			out.F32()[p[0]] = float32(f)
+		case plan.Bool:
+			out.Data[p[0]] = 0
+			if f != 0 {
+				out.Data[p[0]] = 1
+			}
+		default:
+			out.SetInt(p[0], int(n))
+		}
+	}, out.Strides, in[0].Strides)
+	return nil
+}
+
+// Contiguous copies its input, of any type, into row-major order.
+type Contiguous struct{}
+
+// Name is contiguous.
+func (Contiguous) Name() string { return "contiguous" }
+
+// Attrs has none.
+func (Contiguous) Attrs() plan.Attrs { return nil }
+
+// Infer keeps the shape.
+func (Contiguous) Infer(in []plan.Spec) (plan.Spec, error) {
+	if err := arity(in, 1, 1); err != nil {
+		return plan.Spec{}, err
+	}
+	return in[0], nil
+}
+
+// FLOPs is none.
+func (Contiguous) FLOPs([][]int, []int) float64 { return 0 }
+
+// Eval copies.
+func (Contiguous) Eval(out *Array, in []*Array) error {
+	copyArray(out, in[0])
+	return nil
+}
