@@ -4,18 +4,6 @@ package kernels
 
 // Without assembly every kernel says that it did not do the work.
 
-func gemmPackedArch([]float32, int, []float32, int, []float32, int, int, int, int, int) bool {
-	return false
-}
-
-func gemmNNArch([]float32, int, []float32, int, []float32, int, int, int, int, int) bool {
-	return false
-}
-
-func gemmNTArch([]float32, int, []float32, int, []float32, int, int, int, int, int) bool {
-	return false
-}
-
 func binaryArch(arithmetic, []float32, []float32, []float32) bool { return false }
 
 func scalarArch(arithmetic, []float32, []float32, float32) bool { return false }

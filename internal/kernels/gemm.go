@@ -23,6 +23,10 @@ func GemmPacked(c []float32, ldc int, a []float32, lda int, packed []float32, m,
 	if len(packed) < PackedLen(k, n) {
 		panic(fmt.Sprintf("kernels: GemmPacked: packed B of %d elements is too short for [%d, %d]", len(packed), k, n))
 	}
+	if k == 0 {
+		clearColumns(c, ldc, m, p0*PanelWidth, min(n, p1*PanelWidth))
+		return
+	}
 	if !gemmPackedArch(c, ldc, a, lda, packed, m, n, k, p0, p1) {
 		gemmPackedGeneric(c, ldc, a, lda, packed, m, n, k, p0, p1)
 	}
@@ -40,6 +44,10 @@ func GemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 	needOutput("GemmNN", len(c), m, n1, ldc)
 	needMatrix("GemmNN", "A", len(a), m, k, lda)
 	needMatrix("GemmNN", "B", len(b), k, n1, ldb)
+	if k == 0 {
+		clearColumns(c, ldc, m, n0, n1)
+		return
+	}
 	if !gemmNNArch(c, ldc, a, lda, b, ldb, m, n0, n1, k) {
 		gemmNNGeneric(c, ldc, a, lda, b, ldb, m, n0, n1, k)
 	}
@@ -62,8 +70,18 @@ func GemmNT(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 	needOutput("GemmNT", len(c), m, n1, ldc)
 	needMatrix("GemmNT", "A", len(a), m, k, lda)
 	needMatrix("GemmNT", "B", len(b), n1, k, ldb)
+	if k == 0 {
+		clearColumns(c, ldc, m, n0, n1)
+		return
+	}
 	if !gemmNTArch(c, ldc, a, lda, b, ldb, m, n0, n1, k) {
 		gemmNTGeneric(c, ldc, a, lda, b, ldb, m, n0, n1, k)
+	}
+}
+
+func clearColumns(c []float32, ldc, m, lo, hi int) {
+	for i := range m {
+		clear(c[i*ldc+lo : i*ldc+hi])
 	}
 }
 

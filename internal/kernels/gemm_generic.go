@@ -16,12 +16,8 @@ func gemmPackedGeneric(c []float32, ldc int, a []float32, lda int, packed []floa
 
 func gemmNNGeneric(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) {
 	for j := n0; j < n1; j += PanelWidth {
-		var cols []float32
-		if k > 0 {
-			cols = b[j:]
-		}
 		for i := range m {
-			gemmRowGeneric(c[i*ldc+j:i*ldc+min(j+PanelWidth, n1)], a[i*lda:][:k], cols, ldb)
+			gemmRowGeneric(c[i*ldc+j:i*ldc+min(j+PanelWidth, n1)], a[i*lda:][:k], b[j:], ldb)
 		}
 	}
 }
@@ -45,7 +41,7 @@ func gemmRowGeneric(c, a, b []float32, ldb int) {
 			at += ldb
 		}
 		*(*[8]float32)(c) = [8]float32{s0, s1, s2, s3, s4, s5, s6, s7}
-		if len(a) > 0 && len(c) > 8 {
+		if len(c) > 8 {
 			b = b[8:]
 		}
 	}

@@ -1,0 +1,83 @@
+// Command asm generates the assembly of the kernels package: for each file
+// below NAME_amd64.s and its Go declarations NAME_stubs_amd64.go.
+package main
+
+import (
+	"flag"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/buildtags"
+	"github.com/mmcloughlin/avo/ir"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/pass"
+	"github.com/mmcloughlin/avo/printer"
+)
+
+func main() {
+	dir := flag.String("dir", ".", "folder that the files are written to")
+	flag.Parse()
+	for name, kernels := range map[string]func(*gen){
+		"gemm_asm": gemmKernels,
+		"dot_asm":  dotKernels,
+	} {
+		if err := write(filepath.Join(*dir, name), kernels); err != nil {
+			log.Fatalf("asm: %s: %v", name, err)
+		}
+	}
+}
+
+// gen is the avo context of one file.
+type gen struct {
+	*build.Context
+	masks operand.Mem
+}
+
+// function starts a function that takes no stack and lets no argument escape.
+func (g *gen) function(name, signature, doc string) {
+	g.Function(name)
+	g.Attributes(attr.NOSPLIT)
+	g.Pragma("noescape")
+	g.Doc(doc)
+	g.SignatureExpr(signature)
+}
+
+// done ends a function: the upper halves of the vector registers are cleared,
+// or later SSE code would be slow.
+func (g *gen) done() {
+	g.VZEROUPPER()
+	g.RET()
+}
+
+func write(name string, kernels func(*gen)) error {
+	g := &gen{Context: build.NewContext()}
+	constraint, err := buildtags.ParseConstraint("amd64,!purego")
+	if err != nil {
+		return err
+	}
+	g.Constraint(constraint)
+	kernels(g)
+	file, err := g.Result()
+	if err != nil {
+		return err
+	}
+	if err := pass.Compile.Execute(file); err != nil {
+		return err
+	}
+	config := printer.Config{Name: "internal/kernels/asm", Pkg: "kernels"}
+	if err := print(name+"_amd64.s", printer.NewGoAsm(config), file); err != nil {
+		return err
+	}
+	return print(name+"_stubs_amd64.go", printer.NewStubs(config), file)
+}
+
+func print(name string, p printer.Printer, file *ir.File) error {
+	text, err := p.Print(file)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, text, 0o644)
+}

@@ -1,0 +1,71 @@
+package kernels
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	for _, arg := range os.Args {
+		if len(arg) > 12 && arg[:12] == "-test.bench=" {
+			fmt.Println("Unit GF/s better=higher")
+			fmt.Println("Unit GB/s better=higher")
+			break
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// eachPathBench runs f once on every assembly path that this CPU has, the
+// portable one only if there is no other.
+func eachPathBench(b *testing.B, f func(b *testing.B, prefix string)) {
+	was := active
+	defer func() { active = was }()
+	for p := min(pathAVX2, bestPath()); p <= bestPath(); p++ {
+		active = p
+		f(b, "path="+Path())
+	}
+}
+
+func report(b *testing.B, flops, bytes int) {
+	perSecond := float64(b.N) / b.Elapsed().Seconds()
+	if flops > 0 {
+		b.ReportMetric(float64(flops)*perSecond/1e9, "GF/s")
+	}
+	if bytes > 0 {
+		b.ReportMetric(float64(bytes)*perSecond/1e9, "GB/s")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+var benchSizes = [][3]int{{1, 6400, 1600}, {4, 6400, 1600}, {12, 6400, 1600}, {128, 6400, 1600}, {128, 768, 3072}, {1024, 1024, 1024}, {64, 64, 64}, {1, 64, 512}, {128, 64, 128}}
+
+func benchmarkGemm(b *testing.B, call func(c, a, w []float32, m, n, k int)) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	eachPathBench(b, func(b *testing.B, prefix string) {
+		for _, s := range benchSizes {
+			m, n, k := s[0], s[1], s[2]
+			a, w, c := randoms(rng, m*k), randoms(rng, PackedLen(k, n)), make([]float32, m*n)
+			b.Run(fmt.Sprintf("%s/m=%d/n=%d/k=%d", prefix, m, n, k), func(b *testing.B) {
+				for b.Loop() {
+					call(c, a, w, m, n, k)
+				}
+				report(b, 2*m*n*k, 4*n*k)
+			})
+		}
+	})
+}
+
+func BenchmarkGemmPacked(b *testing.B) {
+	benchmarkGemm(b, func(c, a, w []float32, m, n, k int) { GemmPacked(c, n, a, k, w, m, n, k, 0, Panels(n)) })
+}
+
+func BenchmarkGemmNN(b *testing.B) {
+	benchmarkGemm(b, func(c, a, w []float32, m, n, k int) { GemmNN(c, n, a, k, w, n, m, 0, n, k) })
+}
+
+func BenchmarkGemmNT(b *testing.B) {
+	benchmarkGemm(b, func(c, a, w []float32, m, n, k int) { GemmNT(c, n, a, k, w, k, m, 0, n, k) })
+}
