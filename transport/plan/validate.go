@@ -1,6 +1,10 @@
 package plan
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+	"unicode/utf8"
+)
 
 // Limits of a plan that comes from a peer. They bound memory before anything
 // is allocated for the plan's contents.
@@ -24,6 +28,9 @@ func (p *Plan) Validate() error {
 	}
 	if len(p.Values) > MaxValues || len(p.Steps) > MaxSteps {
 		return fmt.Errorf("%w: %d values and %d steps, the limits are %d and %d", ErrInvalid, len(p.Values), len(p.Steps), MaxValues, MaxSteps)
+	}
+	if !validText(p.Name) || !validText(p.Phase) || !validText(p.Policy) {
+		return fmt.Errorf("%w: name, phase or policy is longer than %d bytes or no UTF-8", ErrInvalid, MaxNameLen)
 	}
 	if p.Buffers < 0 || p.Buffers > len(p.Values) {
 		return fmt.Errorf("%w: %d buffers for %d values", ErrInvalid, p.Buffers, len(p.Values))
@@ -58,8 +65,8 @@ func (p *Plan) checkValue(i int) error {
 		return p.valueErr(i, "%v is a storage format, not a compute type", v.Spec.DType)
 	case len(v.Spec.Shape) > MaxRank:
 		return p.valueErr(i, "rank %d, the limit is %d", len(v.Spec.Shape), MaxRank)
-	case len(v.Name) > MaxNameLen:
-		return p.valueErr(i, "name of %d bytes, the limit is %d", len(v.Name), MaxNameLen)
+	case !validText(v.Name):
+		return p.valueErr(i, "name is longer than %d bytes or no UTF-8", MaxNameLen)
 	case v.Buffer < NoBuffer || v.Buffer >= p.Buffers:
 		return p.valueErr(i, "buffer %d of %d", v.Buffer, p.Buffers)
 	case v.Kind != KindTemp && v.Buffer != NoBuffer:
@@ -113,6 +120,9 @@ func (p *Plan) checkSteps() error {
 		bad := func(format string, args ...any) error {
 			return fmt.Errorf("%w: step %d (%.80q): %s", ErrInvalid, i, s.Op, fmt.Sprintf(format, args...))
 		}
+		if err := s.check(); err != nil {
+			return bad("%v", err)
+		}
 		if len(s.In) > MaxOpInputs {
 			return bad("%d inputs, the limit is %d", len(s.In), MaxOpInputs)
 		}
@@ -140,12 +150,38 @@ func (p *Plan) checkSteps() error {
 	return nil
 }
 
+// check is what can be wrong with a step by itself.
+func (s *Step) check() error {
+	if !validText(s.Op) || s.Op == "" {
+		return fmt.Errorf("operator name is empty, longer than %d bytes or no UTF-8", MaxNameLen)
+	}
+	if s.Device < 0 || s.Device > math.MaxInt32 || s.Branch < 0 || s.Branch > math.MaxInt32 {
+		return fmt.Errorf("device %d, branch %d", s.Device, s.Branch)
+	}
+	if len(s.Attrs) > MaxAttrs {
+		return fmt.Errorf("%d attributes, the limit is %d", len(s.Attrs), MaxAttrs)
+	}
+	for _, a := range s.Attrs {
+		switch {
+		case !validText(a.Key) || !validText(a.Str):
+			return fmt.Errorf("attribute %.80q is longer than %d bytes or no UTF-8", a.Key, MaxNameLen)
+		case a.Kind < AttrInt || a.Kind > AttrDims:
+			return fmt.Errorf("attribute %q has kind %d", a.Key, a.Kind)
+		case len(a.Ints) > MaxAttrList || len(a.Dims) > MaxAttrList:
+			return fmt.Errorf("attribute %q is a list above %d", a.Key, MaxAttrList)
+		}
+	}
+	return nil
+}
+
+func validText(s string) bool { return len(s) <= MaxNameLen && utf8.ValidString(s) }
+
 func (p *Plan) checkPorts() error {
 	seen := map[string]bool{}
 	taken := map[int]bool{}
 	port := func(kind, name string, v int) error {
-		if name == "" || len(name) > MaxNameLen || seen[kind+name] {
-			return fmt.Errorf("%w: %s name %.80q is empty, too long or used twice", ErrInvalid, kind, name)
+		if name == "" || !validText(name) || seen[kind+name] {
+			return fmt.Errorf("%w: %s name %.80q is empty, too long, no UTF-8 or used twice", ErrInvalid, kind, name)
 		}
 		seen[kind+name] = true
 		if v < 0 || v >= len(p.Values) {
@@ -174,8 +210,8 @@ func (p *Plan) checkPorts() error {
 		if err := port("state", s.Name, s.In); err != nil {
 			return err
 		}
-		if s.Out < 0 || s.Out >= len(p.Values) || s.Mode < StateAppend || s.Mode > StateWrite {
-			return fmt.Errorf("%w: state %q: bad output or mode", ErrInvalid, s.Name)
+		if s.Out < 0 || s.Out >= len(p.Values) || s.Mode < StateAppend || s.Mode > StateWrite || s.Axis < 0 || s.Axis > MaxRank {
+			return fmt.Errorf("%w: state %q: bad output, mode or axis", ErrInvalid, s.Name)
 		}
 		in, out := p.Values[s.In].Spec, p.Values[s.Out].Spec
 		if p.Values[s.In].Kind != KindState || taken[s.In] || in.DType != out.DType || len(in.Shape) != len(out.Shape) {
