@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"time"
 )
 
 // Tensor is one tensor of an open file.
@@ -27,18 +26,12 @@ type Tensor struct {
 // makes a later read of a view fault. Replace checkpoints by rename.
 type File struct {
 	path   string
-	stat   FileStat
+	info   os.FileInfo
 	header *header
 	index  map[string]int // into header.spans
 
 	mu      sync.Mutex
 	release func() error // nil once closed
-}
-
-// FileStat identifies the state of the file at the time it was opened.
-type FileStat struct {
-	Bytes   int64
-	ModTime time.Time
 }
 
 // Open maps the file at path and checks it. A file that breaks the format
@@ -83,16 +76,16 @@ func OpenFile(f *os.File, path string) (*File, error) {
 		index[s.name] = i
 	}
 	return &File{
-		path: path, header: h, index: index, release: release,
-		stat: FileStat{Bytes: info.Size(), ModTime: info.ModTime()},
+		path: path, info: info, header: h, index: index, release: release,
 	}, nil
 }
 
 // Path returns the path that the file was opened under.
 func (f *File) Path() string { return f.path }
 
-// Stat returns the file's size and time of change when it was opened.
-func (f *File) Stat() FileStat { return f.stat }
+// Info returns the file's size, time of change and identity as they were when
+// it was opened.
+func (f *File) Info() os.FileInfo { return f.info }
 
 // Names returns the tensors' names by their place in the file.
 func (f *File) Names() []string {

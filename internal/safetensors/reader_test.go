@@ -143,7 +143,7 @@ func TestGoodFiles(t *testing.T) {
 			f, err := Open(path)
 			require.NoError(t, err)
 			assert.Equal(t, c.names, f.Names())
-			assert.Equal(t, int64(len(c.data)), f.Stat().Bytes)
+			assert.Equal(t, int64(len(c.data)), f.Info().Size())
 			require.NoError(t, f.Close())
 		})
 	}

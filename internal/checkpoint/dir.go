@@ -1,0 +1,108 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// root opens files of the model directory and nothing outside it, whatever
+// the names in an index or the links in the directory say.
+//
+// Hugging Face's download cache is the one layout in which a model's files are
+// links that leave their folder: snapshots/REVISION/model.safetensors points
+// to ../../blobs/HASH. There the boundary is the cached repository, which
+// holds both.
+type root struct {
+	dir    string // absolute, links resolved
+	files  *os.Root
+	prefix string // of the model directory, below files
+}
+
+func openRoot(dir string) (*root, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("resolve %s: %w", dir, err)
+	}
+	real, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return nil, fileError(dir, err)
+	}
+	boundary, prefix := real, ""
+	if snapshots := filepath.Dir(real); filepath.Base(snapshots) == "snapshots" {
+		repo := filepath.Dir(snapshots)
+		if info, err := os.Stat(filepath.Join(repo, "blobs")); err == nil && info.IsDir() {
+			boundary, prefix = repo, filepath.Join("snapshots", filepath.Base(real))
+		}
+	}
+	files, err := os.OpenRoot(boundary)
+	if err != nil {
+		return nil, fileError(dir, err)
+	}
+	return &root{dir: real, files: files, prefix: prefix}, nil
+}
+
+// open opens the named file of the model directory, which has to be a regular
+// one: opening a pipe would block.
+func (r *root) open(name string) (*os.File, error) {
+	inside := filepath.Join(r.prefix, name)
+	info, err := r.files.Stat(inside)
+	if err != nil {
+		return nil, fileError(r.path(name), err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &Error{File: r.path(name), Reason: "not a regular file", Err: ErrCorrupt}
+	}
+	f, err := r.files.Open(inside)
+	if err != nil {
+		return nil, fileError(r.path(name), err)
+	}
+	return f, nil
+}
+
+// read reads a small file of the model directory; limit bounds its bytes.
+func (r *root) read(name string, limit int64) ([]byte, error) {
+	f, err := r.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // opened for reading
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fileError(r.path(name), err)
+	}
+	if int64(len(data)) > limit {
+		return nil, &Error{File: r.path(name), Reason: fmt.Sprintf("larger than %d bytes", limit), Err: ErrCorrupt}
+	}
+	return data, nil
+}
+
+func (r *root) path(name string) string { return filepath.Join(r.dir, name) }
+
+func (r *root) close() error { return r.files.Close() } //nolint:wrapcheck // nothing to add
+
+// fileError turns the system's error about a file into an *Error. What is
+// neither absent nor outside the directory stays as it is.
+func fileError(file string, err error) error {
+	var typed *Error
+	switch {
+	case errors.As(err, &typed):
+		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return &Error{File: file, Err: ErrMissingFile, Cause: err}
+	case escapes(err):
+		return &Error{File: file, Reason: "leaves the model directory", Err: ErrCorrupt, Cause: err}
+	default:
+		return fmt.Errorf("open %s: %w", file, err)
+	}
+}
+
+// escapes reports whether os.Root refused a path. The standard library does
+// not export that error, only its text.
+func escapes(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path) && path.Err != nil && path.Err.Error() == "path escapes from parent"
+}

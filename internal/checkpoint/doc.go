@@ -1,0 +1,27 @@
+// Package checkpoint opens a model directory in the layout of Hugging Face:
+// config.json beside model.safetensors, or beside several shards and
+// model.safetensors.index.json. All weights are memory-mapped; nothing is
+// copied.
+//
+//	m, err := checkpoint.Open(dir, checkpoint.Options{})
+//	if err != nil { ... }
+//	defer m.Close()
+//	wte, err := m.Need("transformer.wte.weight", []safetensors.DType{safetensors.F32}, []int64{50257, 768})
+//	sum, err := m.Hash("transformer.wte.weight")
+//
+// # Content hashes
+//
+// A worker stores a weight under the hash of its content, so that sessions
+// which use the same weight share it. The hash is BLAKE3-256 over
+//
+//	dtype name (for example "F32") and a zero byte
+//	rank, unsigned 64 bit, little endian
+//	each dimension, unsigned 64 bit, little endian
+//	the tensor's bytes as stored
+//
+// It is computed once and kept in genie-hashes.json beside the checkpoint, or,
+// when that folder cannot be written, below the user's cache folder. A file
+// that changed its size, its time of change or its header is hashed again.
+// The stored hashes are as trustworthy as the checkpoint beside them: whoever
+// takes weights from somebody else has to hash what arrives with [HashTensor].
+package checkpoint

@@ -1,0 +1,303 @@
+package checkpoint
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/genie-sdk/go/internal/safetensors"
+)
+
+const (
+	configFile = "config.json"
+	singleFile = "model.safetensors"
+	indexFile  = "model.safetensors.index.json"
+
+	maxConfigBytes = 16 << 20
+	maxIndexBytes  = 100 << 20
+	maxShards      = 10_000
+)
+
+// Options change how a checkpoint is opened. The zero value is usable.
+type Options struct {
+	// Progress, when set, is told how many bytes of how many are hashed. Calls
+	// come from the hashing goroutines, one at a time, with rising done.
+	Progress func(done, total int64)
+	// Workers is the number of goroutines that hash; 2 when it is 0.
+	Workers int
+	// CacheDir is where hashes go when the model directory cannot be written;
+	// "genie/hashes" below os.UserCacheDir when it is empty.
+	CacheDir string
+	// Logger hears when stored hashes cannot be read or written, which costs
+	// time and nothing else. Discarded when nil.
+	Logger *slog.Logger
+}
+
+// Model is an open checkpoint. All methods are safe for concurrent use, but
+// the views it gave out must not be used after Close.
+type Model struct {
+	dir    string
+	config []byte
+	files  []*safetensors.File
+	names  []string       // shard by shard, by offset
+	where  map[string]int // tensor -> index in files
+	opts   Options
+	log    *slog.Logger
+
+	mu     sync.Mutex // guards what follows
+	closed bool
+
+	hashing sync.Mutex // one computation at a time
+	hashes  map[string]Digest
+}
+
+// Open opens the model in dir. It reads config.json and checks the header of
+// every weights file, but no weights.
+//
+// model.safetensors is used when it is there, else the shards that
+// model.safetensors.index.json names. A shard has to be a file of dir: a name
+// with a folder in it, an absolute one, or a link that leads out of dir is
+// refused with [ErrCorrupt] (the links of Hugging Face's download cache lead
+// to the same cached repository and are followed). An absent file gives
+// [ErrMissingFile] and is named; a tensor that its shard does not hold gives
+// [ErrMissingTensor]; a broken file gives [ErrCorrupt].
+func Open(dir string, opts Options) (*Model, error) {
+	r, err := openRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close() //nolint:errcheck // the mappings outlive it
+	m := &Model{dir: r.dir, where: make(map[string]int), opts: opts, log: opts.Logger}
+	if m.log == nil {
+		m.log = slog.New(slog.DiscardHandler)
+	}
+	if m.config, err = r.read(configFile, maxConfigBytes); err != nil {
+		return nil, err
+	}
+	if !json.Valid(m.config) {
+		return nil, &Error{File: r.path(configFile), Reason: "not valid JSON", Err: ErrCorrupt}
+	}
+	if err := m.openWeights(r); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+func (m *Model) openWeights(r *root) error {
+	err := m.openFile(r, singleFile)
+	if err == nil {
+		m.add(0, m.files[0].Names())
+		return nil
+	}
+	if !errors.Is(err, ErrMissingFile) {
+		return err
+	}
+	index, indexErr := r.read(indexFile, maxIndexBytes)
+	if indexErr != nil {
+		if errors.Is(indexErr, ErrMissingFile) {
+			return &Error{File: r.path(singleFile), Reason: "there is no " + indexFile + " either", Err: ErrMissingFile}
+		}
+		return indexErr
+	}
+	return m.openShards(r, index)
+}
+
+func (m *Model) openFile(r *root, name string) error {
+	f, err := r.open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // opened for reading; the mapping outlives it
+	weights, err := safetensors.OpenFile(f, r.path(name))
+	if err != nil {
+		return openError(r.path(name), err)
+	}
+	m.files = append(m.files, weights)
+	return nil
+}
+
+// openShards opens what the index names. Tensors that a shard holds and the
+// index does not name are left out, as transformers does.
+func (m *Model) openShards(r *root, index []byte) error {
+	var parsed struct {
+		WeightMap map[string]string `json:"weight_map"`
+	}
+	file := r.path(indexFile)
+	if err := json.Unmarshal(index, &parsed); err != nil {
+		return &Error{File: file, Reason: "not a valid index", Err: ErrCorrupt, Cause: err}
+	}
+	if len(parsed.WeightMap) == 0 {
+		return &Error{File: file, Reason: "weight_map is absent or empty", Err: ErrCorrupt}
+	}
+	shards := make(map[string][]string)
+	for tensor, shard := range parsed.WeightMap {
+		if !isPlainName(shard) {
+			return &Error{File: file, Tensor: tensor, Reason: "shard " + quote(shard) + " is not a file of the model directory", Err: ErrCorrupt}
+		}
+		shards[shard] = append(shards[shard], tensor)
+	}
+	if len(shards) > maxShards {
+		return &Error{File: file, Reason: fmt.Sprintf("%d shards, over the limit of %d", len(shards), maxShards), Err: ErrCorrupt}
+	}
+	names := make([]string, 0, len(shards))
+	for shard := range shards {
+		names = append(names, shard)
+	}
+	slices.Sort(names)
+	for i, shard := range names {
+		if err := m.openFile(r, shard); err != nil {
+			return err
+		}
+		if err := m.addShard(i, shards[shard]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addShard registers the tensors that the index places in files[i].
+func (m *Model) addShard(i int, wanted []string) error {
+	claimed := make(map[string]bool, len(wanted))
+	for _, name := range wanted {
+		claimed[name] = false
+	}
+	var found []string
+	for _, name := range m.files[i].Names() {
+		if _, ok := claimed[name]; ok {
+			claimed[name] = true
+			found = append(found, name)
+		}
+	}
+	slices.Sort(wanted)
+	for _, name := range wanted {
+		if !claimed[name] {
+			return &Error{File: m.files[i].Path(), Tensor: name, Reason: indexFile + " places it here", Err: ErrMissingTensor}
+		}
+	}
+	m.add(i, found)
+	return nil
+}
+
+func (m *Model) add(file int, names []string) {
+	m.names = append(m.names, names...)
+	for _, name := range names {
+		m.where[name] = file
+	}
+}
+
+// isPlainName reports whether name is a file name and nothing else, on any
+// system: no folder, no drive, no parent.
+func isPlainName(name string) bool {
+	return name != "" && name != "." && name != ".." && filepath.IsLocal(name) && !strings.ContainsAny(name, `/\:`+"\x00")
+}
+
+// Dir returns the model directory, absolute and with links resolved.
+func (m *Model) Dir() string { return m.dir }
+
+// Files returns the paths of the weights files.
+func (m *Model) Files() []string {
+	paths := make([]string, len(m.files))
+	for i, f := range m.files {
+		paths[i] = f.Path()
+	}
+	return paths
+}
+
+// ConfigJSON returns a copy of config.json as it is on disk.
+func (m *Model) ConfigJSON() []byte { return slices.Clone(m.config) }
+
+// Config decodes config.json into the value that into points to. The error
+// wraps [ErrCorrupt].
+func (m *Model) Config(into any) error {
+	if err := json.Unmarshal(m.config, into); err != nil {
+		return &Error{File: filepath.Join(m.dir, configFile), Err: ErrCorrupt, Cause: err}
+	}
+	return nil
+}
+
+// Names returns the tensors' names, file by file and by their place in it.
+func (m *Model) Names() []string { return slices.Clone(m.names) }
+
+// Tensor returns the named tensor: a view that is valid until Close. The error
+// wraps [ErrMissingTensor] or [ErrClosed].
+func (m *Model) Tensor(name string) (safetensors.Tensor, error) {
+	i, ok := m.where[name]
+	if !ok {
+		return safetensors.Tensor{}, &Error{File: m.weightsName(), Tensor: name, Err: ErrMissingTensor}
+	}
+	t, ok := m.files[i].Tensor(name)
+	if !ok {
+		return safetensors.Tensor{}, &Error{File: m.files[i].Path(), Tensor: name, Err: ErrClosed}
+	}
+	return t, nil
+}
+
+// Need is Tensor with a check: the dtype has to be one of dtypes (any, when
+// there are none) and the shape has to be shape, in which -1 stands for any
+// size. The error wraps [ErrMissingTensor] or [ErrShape] and names the file,
+// the tensor, what was wanted and what is there.
+func (m *Model) Need(name string, dtypes []safetensors.DType, shape []int64) (safetensors.Tensor, error) {
+	t, err := m.Tensor(name)
+	if err != nil {
+		var typed *Error
+		if errors.As(err, &typed) && errors.Is(typed.Err, ErrMissingTensor) {
+			typed.Reason = "wanted " + describe(dtypes, shape)
+		}
+		return safetensors.Tensor{}, err
+	}
+	fits := len(dtypes) == 0 || slices.Contains(dtypes, t.DType)
+	fits = fits && slices.EqualFunc(t.Shape, shape, func(have, want int64) bool { return want == -1 || have == want })
+	if !fits {
+		return safetensors.Tensor{}, &Error{
+			File: m.files[m.where[name]].Path(), Tensor: name, Err: ErrShape,
+			Reason: "wanted " + describe(dtypes, shape) + ", found " + describe([]safetensors.DType{t.DType}, t.Shape),
+		}
+	}
+	return t, nil
+}
+
+// describe writes dtypes and a shape as in "F32 or F16 [50257 768]".
+func describe(dtypes []safetensors.DType, shape []int64) string {
+	if len(dtypes) == 0 {
+		return "any dtype " + fmt.Sprint(shape)
+	}
+	names := make([]string, len(dtypes))
+	for i, d := range dtypes {
+		names[i] = string(d)
+	}
+	return strings.Join(names, " or ") + " " + fmt.Sprint(shape)
+}
+
+// weightsName is the file that an error about an absent tensor names.
+func (m *Model) weightsName() string {
+	if len(m.files) == 1 {
+		return m.files[0].Path()
+	}
+	return filepath.Join(m.dir, indexFile)
+}
+
+// Close unmaps every file. It waits for hashing under way to stop, which it
+// does at its next chunk. A second Close does nothing.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.hashing.Lock() // the hashing goroutines read the mapping
+	defer m.hashing.Unlock()
+	var err error
+	for _, f := range m.files {
+		err = errors.Join(err, f.Close())
+	}
+	return err
+}
+
+func (m *Model) isClosed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.closed
+}
