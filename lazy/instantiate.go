@@ -1,0 +1,130 @@
+package lazy
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Instance is a program with concrete shapes on a Gorgonia graph of its own,
+// which ToDot and Gorgonia's machines accept. Its operators run the reference
+// kernels.
+type Instance struct {
+	*gorgonia.ExprGraph
+	nodes map[*Tensor]*gorgonia.Node
+	sizes plan.Bindings
+}
+
+// Instantiate binds the symbolic dimensions and builds the concrete graph.
+// Weights and constants have their values; inputs want one from
+// [Instance.Feed]. Errors: a symbol without a size, a capture error, a slice
+// outside its tensor.
+func (g *Graph) Instantiate(sizes plan.Bindings) (*Instance, error) {
+	if g.err != nil {
+		return nil, g.err
+	}
+	inst := &Instance{
+		ExprGraph: gorgonia.NewGraph(gorgonia.WithGraphName(g.name)),
+		nodes:     make(map[*Tensor]*gorgonia.Node, len(g.tensors)), sizes: sizes,
+	}
+	for _, t := range g.tensors {
+		n, err := inst.add(t)
+		if err != nil {
+			return nil, fmt.Errorf("instantiate %v: %w", t, err)
+		}
+		inst.nodes[t] = n
+	}
+	return inst, nil
+}
+
+func (inst *Instance) add(t *Tensor) (*gorgonia.Node, error) {
+	shape, err := t.spec.Shape.Eval(inst.sizes)
+	if err != nil {
+		return nil, err
+	}
+	if t.op == nil {
+		n := gorgonia.NewTensor(inst.ExprGraph, dtypeOf(t.spec.DType), len(shape),
+			gorgonia.WithName(fmt.Sprintf("%d:%s", t.id, t.name)), gorgonia.WithShape(shape...))
+		return n, inst.letLeaf(t, n, shape)
+	}
+	bound, err := op.Bind(t.op, inst.sizes)
+	if err != nil {
+		return nil, err
+	}
+	in := make([]plan.Spec, len(t.in))
+	kids := make([]*gorgonia.Node, len(t.in))
+	for i, x := range t.in {
+		kids[i] = inst.nodes[x]
+		in[i] = plan.Spec{DType: x.spec.DType, Shape: op.Static(kids[i].Shape())}
+	}
+	out, err := bound.Infer(in)
+	if err != nil {
+		return nil, err
+	}
+	return gorgonia.ApplyOp(newNodeOp(bound, uint32(t.id), in, out, tensor.Shape(shape)), kids...)
+}
+
+func (inst *Instance) letLeaf(t *Tensor, n *gorgonia.Node, shape []int) error {
+	switch t.kind {
+	case KindWeight:
+		w, err := t.g.Weight(t.hash)
+		if err != nil {
+			return err
+		}
+		v, err := weightValue(w)
+		if err != nil {
+			return err
+		}
+		return gorgonia.Let(n, v)
+	case KindConst:
+		return inst.let(n, transport.Tensor{DType: t.spec.DType, Shape: shape, Data: t.data})
+	case KindOp, KindInput:
+	}
+	return nil
+}
+
+func (inst *Instance) let(n *gorgonia.Node, x transport.Tensor) error {
+	a := op.NewArray(x.DType, x.Shape...)
+	if copy(a.Data, x.Data) != len(a.Data) || len(a.Data) != len(x.Data) {
+		return fmt.Errorf("%w: %d bytes for %v%v", ErrShape, len(x.Data), x.DType, x.Shape)
+	}
+	v, err := valueOf(a)
+	if err != nil {
+		return err
+	}
+	return gorgonia.Let(n, v)
+}
+
+// Node is the concrete node of a captured tensor, nil if it is of another
+// graph.
+func (inst *Instance) Node(t *Tensor) *gorgonia.Node { return inst.nodes[t] }
+
+// Feed gives an input its value.
+func (inst *Instance) Feed(t *Tensor, x transport.Tensor) error {
+	n := inst.nodes[t]
+	if n == nil || t.kind != KindInput {
+		return fmt.Errorf("%w: feed of something that is no input of this graph", ErrCapture)
+	}
+	if x.DType != t.spec.DType || !n.Shape().Eq(tensor.Shape(x.Shape)) {
+		return fmt.Errorf("%w: input %q wants %v%v, got %v%v", ErrShape, t.name, t.spec.DType, n.Shape(), x.DType, x.Shape)
+	}
+	return inst.let(n, x)
+}
+
+// Value reads a node's value after a machine has run.
+func (inst *Instance) Value(t *Tensor) (transport.Tensor, error) {
+	n := inst.nodes[t]
+	if n == nil || n.Value() == nil {
+		return transport.Tensor{}, fmt.Errorf("%w: %v has no value", ErrCapture, t)
+	}
+	a, err := arrayOf(n.Value())
+	if err != nil {
+		return transport.Tensor{}, err
+	}
+	return transport.Tensor{DType: a.DType, Shape: a.Shape, Data: append([]byte(nil), a.Data...)}, nil
+}

@@ -1,0 +1,178 @@
+package lazy
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"unsafe"
+
+	"github.com/chewxy/hm"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// nodeOp is the gorgonia.Op of one node: an operator with the types and the
+// shape that capture inferred. Gorgonia merges nodes whose 32-bit hashes
+// agree, so every nodeOp has its own number for a hash and two nodes never
+// merge by accident.
+type nodeOp struct {
+	op     op.Op
+	serial uint32
+	in     []gorgonia.TensorType
+
+	out   plan.Spec
+	shape tensor.Shape
+}
+
+var _ gorgonia.Op = (*nodeOp)(nil)
+
+func (g *Graph) applyNode(o op.Op, in []*Tensor, spec plan.Spec) (*gorgonia.Node, error) {
+	n := newNodeOp(o, uint32(len(g.tensors)), specs(in), spec, g.placeholder(spec.Shape))
+	kids := make([]*gorgonia.Node, len(in))
+	for i, t := range in {
+		kids[i] = t.node
+	}
+	return gorgonia.ApplyOp(n, kids...)
+}
+
+func newNodeOp(o op.Op, serial uint32, in []plan.Spec, out plan.Spec, shape tensor.Shape) *nodeOp {
+	n := &nodeOp{op: o, serial: serial, out: out, shape: shape, in: make([]gorgonia.TensorType, len(in))}
+	for i, s := range in {
+		n.in[i] = gorgonia.TensorType{Dims: len(s.Shape), Of: dtypeOf(s.DType)}
+	}
+	return n
+}
+
+// Arity implements gorgonia.Op.
+func (n *nodeOp) Arity() int { return len(n.in) }
+
+func hmType(t gorgonia.TensorType) hm.Type {
+	if t.Dims == 0 {
+		return t.Of
+	}
+	return t
+}
+
+// Type implements gorgonia.Op. Gorgonia recycles the returned function type,
+// so each call makes a new one.
+func (n *nodeOp) Type() hm.Type {
+	ts := hm.BorrowTypes(len(n.in) + 1)
+	for i, t := range n.in {
+		ts[i] = hmType(t)
+	}
+	ts[len(n.in)] = hmType(gorgonia.TensorType{Dims: len(n.shape), Of: dtypeOf(n.out.DType)})
+	fn := hm.NewFnType(ts...)
+	hm.ReturnTypes(ts)
+	return fn
+}
+
+// InferShape implements gorgonia.Op with the shape known from capture.
+func (n *nodeOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) { return n.shape, nil }
+
+// Do implements gorgonia.Op with the operator's reference kernel.
+func (n *nodeOp) Do(vals ...gorgonia.Value) (gorgonia.Value, error) {
+	in := make([]*op.Array, len(vals))
+	for i, v := range vals {
+		a, err := arrayOf(v)
+		if err != nil {
+			return nil, fmt.Errorf("%s: input %d: %w", n.op.Name(), i, err)
+		}
+		in[i] = a
+	}
+	out := op.NewArray(n.out.DType, n.shape...)
+	if err := n.op.Eval(out, in); err != nil {
+		return nil, fmt.Errorf("%s: %w", n.op.Name(), err)
+	}
+	return valueOf(out)
+}
+
+// ReturnsPtr implements gorgonia.Op: results are new memory.
+func (n *nodeOp) ReturnsPtr() bool { return false }
+
+// CallsExtern implements gorgonia.Op.
+func (n *nodeOp) CallsExtern() bool { return false }
+
+// OverwritesInput implements gorgonia.Op: never.
+func (n *nodeOp) OverwritesInput() int { return -1 }
+
+// WriteHash implements gorgonia.Op: name, every attribute without loss, and
+// the node's number.
+func (n *nodeOp) WriteHash(h hash.Hash) {
+	var b [4]byte
+	binary.LittleEndian.PutUint32(b[:], n.serial)
+	_, _ = h.Write(b[:])
+	_, _ = h.Write([]byte(n.op.Name()))
+}
+
+// Hashcode implements gorgonia.Op.
+func (n *nodeOp) Hashcode() uint32 { return n.serial }
+
+// String implements fmt.Stringer.
+func (n *nodeOp) String() string {
+	if k := n.op.Attrs().Key(); k != "" {
+		return n.op.Name() + "{" + k + "}"
+	}
+	return n.op.Name()
+}
+
+func bytesOf[T any](v []T) []byte {
+	if len(v) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), len(v)*int(unsafe.Sizeof(v[0])))
+}
+
+func arrayOf(v gorgonia.Value) (*op.Array, error) {
+	a := &op.Array{Shape: v.Shape()}
+	if t, ok := v.(tensor.Tensor); ok && !t.DataOrder().IsContiguous() {
+		return nil, fmt.Errorf("%w: value is not contiguous", ErrShape)
+	}
+	switch d := v.Data().(type) {
+	case []float32:
+		a.DType, a.Data = plan.F32, bytesOf(d)
+	case []int32:
+		a.DType, a.Data = plan.I32, bytesOf(d)
+	case []int64:
+		a.DType, a.Data = plan.I64, bytesOf(d)
+	case []bool:
+		a.DType, a.Data = plan.Bool, bytesOf(d)
+	case float32:
+		a.DType, a.Data = plan.F32, bytesOf([]float32{d})
+	case int32:
+		a.DType, a.Data = plan.I32, bytesOf([]int32{d})
+	case int64:
+		a.DType, a.Data = plan.I64, bytesOf([]int64{d})
+	default:
+		return nil, fmt.Errorf("%w: value holds %T", ErrDType, d)
+	}
+	a.Strides = op.ContiguousStrides(a.Shape)
+	return a, nil
+}
+
+func valueOf(a *op.Array) (gorgonia.Value, error) {
+	var backing any
+	switch a.DType {
+	case plan.F32:
+		backing = a.F32()
+		if len(a.Shape) == 0 {
+			return gorgonia.NewF32(a.F32()[0]), nil
+		}
+	case plan.I32:
+		backing = a.I32()
+	case plan.I64:
+		backing = a.I64()
+	default:
+		b := make([]bool, len(a.Data))
+		for i, x := range a.Data {
+			b[i] = x != 0
+		}
+		backing = b
+	}
+	if len(a.Shape) == 0 {
+		return nil, fmt.Errorf("%w: %v of rank 0", ErrShape, a.DType)
+	}
+	return tensor.New(tensor.WithShape(a.Shape...), tensor.WithBacking(backing)), nil
+}
