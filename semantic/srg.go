@@ -1,0 +1,124 @@
+package semantic
+
+import (
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Residency is the lifetime of a tensor's value.
+type Residency uint8
+
+// The residencies.
+const (
+	EphemeralActivation Residency = iota // lives within one run
+	PersistentWeight                     // constant content
+	StatefulKVCache                      // grows from run to run, read by attention
+	ExternalInput                        // comes with each run
+	ExternalOutput                       // read by the caller
+)
+
+var residencyNames = [...]string{"ephemeral_activation", "persistent_weight", "stateful_kv_cache", "external_input", "external_output"}
+
+// String is the name in the field's vocabulary, such as persistent_weight.
+func (r Residency) String() string { return residencyNames[r] }
+
+// MarshalText implements encoding.TextMarshaler.
+func (r Residency) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// Phase is the part of a model's work that a run, or a node, belongs to.
+type Phase uint8
+
+// The phases.
+const (
+	PhaseForward Phase = iota
+	PhasePrefill
+	PhaseDecode
+	PhaseVisionEncoding
+	PhaseTextEncoding
+	PhaseFusion
+)
+
+var phaseNames = [...]string{"forward", "llm_prefill", "llm_decode", "vision_encoding", "text_encoding", "multimodal_fusion"}
+
+// String is the name in the field's vocabulary, such as llm_decode.
+func (p Phase) String() string { return phaseNames[p] }
+
+// MarshalText implements encoding.TextMarshaler.
+func (p Phase) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// Modality is the kind of data that a tensor was computed from.
+type Modality uint8
+
+// The modalities.
+const (
+	ModalityNone Modality = iota // weights and constants, and what is computed from these alone
+	ModalityText
+	ModalityVision
+	ModalityAudio
+	ModalityFusion // from more than one of the others
+)
+
+var modalityNames = [...]string{"none", "text", "vision", "audio", "fusion"}
+
+// String is text, vision, audio, fusion or none.
+func (m Modality) String() string { return modalityNames[m] }
+
+// MarshalText implements encoding.TextMarshaler.
+func (m Modality) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// Node is what is known of one tensor.
+type Node struct {
+	Tensor    *lazy.Tensor
+	Residency Residency
+	Modality  Modality
+	// Branch is 0 outside any fork, else the id of the parallel branch.
+	Branch int
+	// Attention is set on the tensors of an attention pattern: the id of the
+	// pattern, from 1.
+	Attention int
+	// Sampling is set on tensors that choose a token (sample, argmax over the
+	// vocabulary) and on what is computed from these alone.
+	Sampling bool
+	// Dead is set on tensors that no output, carried pair or hint reads.
+	Dead bool
+}
+
+// CacheMode says how a KV cache takes new rows.
+type CacheMode uint8
+
+// The modes.
+const (
+	CacheAppend CacheMode = iota // concat of the old rows and the new
+	CacheWrite                   // rows written at a position of a fixed buffer
+)
+
+// Cache is a carried pair that is a KV cache.
+type Cache struct {
+	Carry  int // index into lazy.Graph.Carries
+	Mode   CacheMode
+	Axis   int          // axis of the rows
+	Update *lazy.Tensor // the concat or write_rows that adds the rows
+	Rows   *lazy.Tensor // the new rows
+	// Old and New are the numbers of rows before a run and added by it.
+	Old, New plan.Dim
+	// Query is the number of query rows of the attention that reads it.
+	Query plan.Dim
+}
+
+// SRG is a semantically rich graph: a captured program and what its tensors
+// mean. It is immutable and safe to share.
+type SRG struct {
+	Graph  *lazy.Graph
+	Nodes  []Node // indexed by lazy.Tensor.ID
+	Caches []Cache
+	// Forks counts the branches; Branches[i] is what branch i+1 is called.
+	Branches []Branch
+}
+
+// Branch is a subgraph that shares no intermediate with its siblings between
+// fork and join.
+type Branch struct {
+	ID       int
+	Modality Modality
+	Nodes    []int // tensor ids
+}
