@@ -27,7 +27,7 @@ func GeluErf(dst, src []float32) {
 	}
 	for i, v := range src {
 		x := float64(v)
-		dst[i] = float32(0.5 * x * (1 + math.Erf(x/math.Sqrt2)))
+		dst[i] = float32(0.5 * x * math.Erfc(-x/math.Sqrt2))
 	}
 }
 

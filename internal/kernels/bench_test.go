@@ -69,3 +69,57 @@ func BenchmarkGemmNN(b *testing.B) {
 func BenchmarkGemmNT(b *testing.B) {
 	benchmarkGemm(b, func(c, a, w []float32, m, n, k int) { GemmNT(c, n, a, k, w, k, m, 0, n, k) })
 }
+
+func BenchmarkRows(b *testing.B) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	const n = 4096
+	x, y, dst, half := randoms(rng, n), randoms(rng, n), make([]float32, n), make([]uint16, n)
+	eachPathBench(b, func(b *testing.B, prefix string) {
+		for _, f := range []struct {
+			name string
+			call func()
+		}{
+			{"add", func() { Add(dst, x, y) }},
+			{"mulscalar", func() { MulScalar(dst, x, 3) }},
+			{"exp", func() { Exp(dst, x) }},
+			{"tanh", func() { Tanh(dst, x) }},
+			{"relu", func() { Relu(dst, x) }},
+			{"gelutanh", func() { GeluTanh(dst, x) }},
+			{"geluerf", func() { GeluErf(dst, x) }},
+			{"softmax", func() { Softmax(dst, x) }},
+			{"layernorm", func() { LayerNorm(dst, x, y, y, 1e-5) }},
+			{"sum", func() { Sum(x) }},
+			{"max", func() { Max(x) }},
+			{"argmax", func() { ArgMax(x) }},
+			{"f16tof32", func() { F16ToF32(dst, half) }},
+			{"f32tof16", func() { F32ToF16(half, x) }},
+			{"bf16tof32", func() { BF16ToF32(dst, half) }},
+			{"f32tobf16", func() { F32ToBF16(half, x) }},
+		} {
+			b.Run(prefix+"/op="+f.name+"/n=4096", func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					f.call()
+				}
+				report(b, 0, 4*n)
+			})
+		}
+	})
+}
+
+func BenchmarkPack(b *testing.B) {
+	const k, n = 1600, 1600
+	rng := rand.New(rand.NewPCG(5, 6))
+	w, packed := randoms(rng, k*n), make([]float32, PackedLen(k, n))
+	for _, c := range []struct {
+		name     string
+		row, col int
+	}{{"rows", n, 1}, {"transposed", 1, k}} {
+		b.Run("layout="+c.name, func(b *testing.B) {
+			for b.Loop() {
+				Pack(packed, w, c.row, c.col, k, n)
+			}
+			report(b, 0, 4*k*n)
+		})
+	}
+}

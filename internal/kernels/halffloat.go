@@ -6,9 +6,8 @@ import "math"
 // becomes quiet; NaN payloads are kept.
 func F16ToF32(dst []float32, src []uint16) {
 	needSame("F16ToF32", len(dst), len(src))
-	if f16ToF32Arch(dst, src) {
-		return
-	}
+	done := f16ToF32Arch(dst, src)
+	dst, src = dst[done:], src[done:]
 	for i, h := range src {
 		dst[i] = math.Float32frombits(f16Bits(h))
 	}
@@ -33,9 +32,8 @@ func f16Bits(h uint16) uint32 {
 // of range become infinite, small ones subnormal or zero, NaN a quiet NaN.
 func F32ToF16(dst []uint16, src []float32) {
 	needSame("F32ToF16", len(dst), len(src))
-	if f32ToF16Arch(dst, src) {
-		return
-	}
+	done := f32ToF16Arch(dst, src)
+	dst, src = dst[done:], src[done:]
 	for i, x := range src {
 		dst[i] = f16FromBits(math.Float32bits(x))
 	}
@@ -63,9 +61,8 @@ func f16FromBits(b uint32) uint16 {
 // BF16ToF32 converts bfloat16 to float32, exactly, NaN bits included.
 func BF16ToF32(dst []float32, src []uint16) {
 	needSame("BF16ToF32", len(dst), len(src))
-	if bf16ToF32Arch(dst, src) {
-		return
-	}
+	done := bf16ToF32Arch(dst, src)
+	dst, src = dst[done:], src[done:]
 	for i, h := range src {
 		dst[i] = math.Float32frombits(uint32(h) << 16)
 	}
@@ -75,9 +72,8 @@ func BF16ToF32(dst []float32, src []uint16) {
 // becomes a quiet NaN with the upper bits of its payload.
 func F32ToBF16(dst []uint16, src []float32) {
 	needSame("F32ToBF16", len(dst), len(src))
-	if f32ToBF16Arch(dst, src) {
-		return
-	}
+	done := f32ToBF16Arch(dst, src)
+	dst, src = dst[done:], src[done:]
 	for i, x := range src {
 		b := math.Float32bits(x)
 		if b&0x7fffffff > 0x7f800000 {

@@ -23,6 +23,9 @@ func LayerNorm(dst, src, gamma, beta []float32, eps float32) {
 	mean := Sum(src) / n
 	variance := sumSquaredDistance(src, mean) / n
 	scale := float32(1 / math.Sqrt(float64(variance)+float64(eps)))
+	if gamma != nil && beta != nil && normaliseAffineArch(dst, src, gamma, beta, mean, scale) {
+		return
+	}
 	normalise(dst, src, mean, scale)
 	if gamma != nil {
 		mul(dst, dst, gamma)

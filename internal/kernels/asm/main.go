@@ -21,8 +21,12 @@ func main() {
 	dir := flag.String("dir", ".", "folder that the files are written to")
 	flag.Parse()
 	for name, kernels := range map[string]func(*gen){
-		"gemm_asm": gemmKernels,
-		"dot_asm":  dotKernels,
+		"gemm_asm":        gemmKernels,
+		"dot_asm":         dotKernels,
+		"elementwise_asm": elementwiseKernels,
+		"reduce_asm":      reduceKernels,
+		"activation_asm":  activationKernels,
+		"halffloat_asm":   halfFloatKernels,
 	} {
 		if err := write(filepath.Join(*dir, name), kernels); err != nil {
 			log.Fatalf("asm: %s: %v", name, err)
@@ -33,7 +37,8 @@ func main() {
 // gen is the avo context of one file.
 type gen struct {
 	*build.Context
-	masks operand.Mem
+	masks     operand.Mem
+	constants map[uint32]operand.Mem
 }
 
 // function starts a function that takes no stack and lets no argument escape.

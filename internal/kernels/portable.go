@@ -2,7 +2,8 @@
 
 package kernels
 
-// Without assembly every kernel says that it did not do the work.
+// Without assembly every kernel says that it did not do the work, the portable
+// code does it all.
 
 func gemmPackedArch([]float32, int, []float32, int, []float32, int, int, int, int, int) bool {
 	return false
@@ -26,16 +27,20 @@ func softmaxArch([]float32, []float32) bool { return false }
 
 func normaliseArch([]float32, []float32, float32, float32) bool { return false }
 
+func normaliseAffineArch([]float32, []float32, []float32, []float32, float32, float32) bool {
+	return false
+}
+
 func sumSquaredDistanceArch([]float32, float32) (float32, bool) { return 0, false }
 
 func sumArch([]float32) (float32, bool) { return 0, false }
 
 func maxArch([]float32) (float32, bool) { return 0, false }
 
-func f16ToF32Arch([]float32, []uint16) bool { return false }
+func f16ToF32Arch([]float32, []uint16) int { return 0 }
 
-func f32ToF16Arch([]uint16, []float32) bool { return false }
+func f32ToF16Arch([]uint16, []float32) int { return 0 }
 
-func bf16ToF32Arch([]float32, []uint16) bool { return false }
+func bf16ToF32Arch([]float32, []uint16) int { return 0 }
 
-func f32ToBF16Arch([]uint16, []float32) bool { return false }
+func f32ToBF16Arch([]uint16, []float32) int { return 0 }

@@ -1,0 +1,57 @@
+//go:build amd64 && !purego
+
+package kernels
+
+import "unsafe"
+
+func unaryArch(op unary, dst, src []float32) bool {
+	n := len(dst)
+	d, x := unsafe.SliceData(dst), unsafe.SliceData(src)
+	switch active {
+	case pathAVX512:
+		switch op {
+		case opGeluTanh:
+			geluTanhAVX512(d, x, n)
+		case opGeluErf:
+			geluErfAVX512(d, x, n)
+		case opRelu:
+			reluAVX512(d, x, n)
+		case opTanh:
+			tanhAVX512(d, x, n)
+		case opExp:
+			expAVX512(d, x, n)
+		}
+		return true
+	case pathAVX2:
+		switch op {
+		case opGeluTanh:
+			geluTanhAVX2(d, x, n)
+		case opGeluErf:
+			geluErfAVX2(d, x, n)
+		case opRelu:
+			reluAVX2(d, x, n)
+		case opTanh:
+			tanhAVX2(d, x, n)
+		case opExp:
+			expAVX2(d, x, n)
+		}
+		return true
+	}
+	return false
+}
+
+func softmaxArch(dst, src []float32) bool {
+	if active == pathGeneric {
+		return false
+	}
+	top := Max(src)
+	d, x := unsafe.SliceData(dst), unsafe.SliceData(src)
+	var sum float64
+	if active == pathAVX512 {
+		sum = expSumAVX512(d, x, top, sumRounder, len(src))
+	} else {
+		sum = expSumAVX2(d, x, top, sumRounder, len(src))
+	}
+	MulScalar(dst, dst, float32(1/sum))
+	return true
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// simd writes the same kernel for AVX2 (8 lanes) and AVX-512 (16 lanes).
+type simd struct {
+	*gen
+	lanes int
+}
+
+func (s simd) name(function string) string {
+	if s.lanes == 16 {
+		return function + "AVX512"
+	}
+	return function + "AVX2"
+}
+
+func (s simd) bytes() int { return 4 * s.lanes }
+
+func (s simd) vec() reg.VecVirtual {
+	if s.lanes == 16 {
+		return s.ZMM()
+	}
+	return s.YMM()
+}
+
+func (s simd) zero() reg.VecVirtual {
+	v := s.vec()
+	if s.lanes == 16 {
+		s.VPXORD(v, v, v)
+	} else {
+		s.VXORPS(v, v, v)
+	}
+	return v
+}
+
+// mask says which lanes of a vector exist. The zero mask means all of them.
+type mask struct {
+	k reg.OpmaskVirtual
+	v reg.VecVirtual
+}
+
+// firstLanes makes the mask of the first n lanes, n less than their number.
+func (s simd) firstLanes(n reg.GPVirtual) mask {
+	if s.lanes == 16 {
+		return mask{k: lowBits(s.gen, n)}
+	}
+	back, v := s.GP64(), s.YMM()
+	s.MOVQ(n, back)
+	s.NEGQ(back)
+	s.VMOVUPS(tailMasks(s.gen).Offset(64).Idx(back, 4), v)
+	return mask{v: v}
+}
+
+// load reads the lanes of the mask; the others are zero.
+func (s simd) load(m Mem, lanes mask) reg.VecVirtual {
+	v := s.vec()
+	switch {
+	case lanes.k != nil:
+		s.VMOVUPS_Z(m, lanes.k, v)
+	case lanes.v != nil:
+		s.VMASKMOVPS(m, lanes.v, v)
+	default:
+		s.VMOVUPS(m, v)
+	}
+	return v
+}
+
+func (s simd) store(v reg.VecVirtual, m Mem, lanes mask) {
+	switch {
+	case lanes.k != nil:
+		s.VMOVUPS(v, lanes.k, m)
+	case lanes.v != nil:
+		s.VMASKMOVPS(v, lanes.v, m)
+	default:
+		s.VMOVUPS(v, m)
+	}
+}
+
+// keep zeroes the lanes that the mask does not have.
+func (s simd) keep(v reg.VecVirtual, lanes mask) {
+	switch {
+	case lanes.k != nil:
+		s.VMOVAPS_Z(v, lanes.k, v)
+	case lanes.v != nil:
+		s.VANDPS(v, lanes.v, v)
+	}
+}
+
+// constant returns a vector of one value, in memory.
+func (g *gen) constant(value float32) Mem { return g.constantBits(math.Float32bits(value)) }
+
+func (g *gen) constantBits(bits uint32) Mem {
+	if m, ok := g.constants[bits]; ok {
+		return m
+	}
+	m := g.StaticGlobal(fmt.Sprintf("all%08x", bits))
+	g.DataAttributes(attr.RODATA | attr.NOPTR)
+	for i := range 16 {
+		g.AddDatum(4*i, U32(bits))
+	}
+	if g.constants == nil {
+		g.constants = map[uint32]Mem{}
+	}
+	g.constants[bits] = m
+	return m
+}
+
+// all returns a vector of one value, in a register.
+func (s simd) all(value float32) reg.VecVirtual {
+	v := s.vec()
+	s.VMOVUPS(s.constant(value), v)
+	return v
+}
+
+func (s simd) pointer(name string) reg.GPVirtual {
+	return s.Load(s.Param(name), s.GP64()).(reg.GPVirtual)
+}
+
+// broadcast loads a float32 argument into every lane.
+func (s simd) broadcast(name string) reg.VecVirtual {
+	v := s.vec()
+	arg, err := s.Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	s.VBROADCASTSS(arg.Addr, v)
+	return v
+}
+
+// eachVector runs body for n elements, a vector at a time, with the masked rest
+// at the end; at is the byte offset.
+func (s simd) eachVector(body func(at reg.GPVirtual, lanes mask)) {
+	n, at := s.pointer("n"), s.GP64()
+	s.XORQ(at, at)
+	s.SUBQ(U8(s.lanes), n)
+	s.JL(LabelRef("rest"))
+	s.Label("loop")
+	body(at, mask{})
+	s.ADDQ(U8(s.bytes()), at)
+	s.SUBQ(U8(s.lanes), n)
+	s.JGE(LabelRef("loop"))
+	s.Label("rest")
+	s.ADDQ(U8(s.lanes), n)
+	s.JZ(LabelRef("end"))
+	body(at, s.firstLanes(n))
+	s.Label("end")
+}
+
+func (g *gen) bothWidths(kernel func(simd)) {
+	kernel(simd{g, 8})
+	kernel(simd{g, 16})
+}
+
+func at(base, offset reg.GPVirtual) Mem { return Mem{Base: base, Index: offset, Scale: 1} }

@@ -1,0 +1,160 @@
+package kernels
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var arithmeticCases = map[string]struct {
+	binary func(dst, a, b []float32)
+	scalar func(dst, a []float32, s float32)
+	want   func(x, y float32) float32
+}{
+	"add":  {Add, AddScalar, func(x, y float32) float32 { return x + y }},
+	"sub":  {Sub, SubScalar, func(x, y float32) float32 { return x - y }},
+	"mul":  {Mul, MulScalar, func(x, y float32) float32 { return x * y }},
+	"div":  {Div, DivScalar, func(x, y float32) float32 { return x / y }},
+	"rsub": {nil, func(dst, a []float32, s float32) { ScalarSub(dst, s, a) }, func(x, y float32) float32 { return y - x }},
+	"rdiv": {nil, func(dst, a []float32, s float32) { ScalarDiv(dst, s, a) }, func(x, y float32) float32 { return y / x }},
+}
+
+func TestArithmetic(t *testing.T) {
+	eachPath(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(7, 8))
+		for name, op := range arithmeticCases {
+			for n := range 70 {
+				a, b := randoms(rng, n), randoms(rng, n+1)
+				want, scalar := make([]float32, n), make([]float32, n)
+				for i := range n {
+					want[i], scalar[i] = op.want(a[i], b[i]), op.want(a[i], b[n])
+				}
+				got := filled(n+20, guard)
+				op.scalar(got[:n], a, b[n])
+				requireBits(t, scalar, got[:n], "%s scalar n %d", name, n)
+				if op.binary != nil {
+					op.binary(got[:n], a, b[:n])
+					requireBits(t, want, got[:n], "%s n %d", name, n)
+					op.binary(a, a, b[:n])
+					requireBits(t, want, a, "%s in place n %d", name, n)
+				}
+				requireBits(t, filled(20, guard), got[n:], "%s n %d wrote beyond its slice", name, n)
+			}
+		}
+	})
+}
+
+func TestAddBias(t *testing.T) {
+	eachPath(t, func(t *testing.T) {
+		c := filled(3*10, 1)
+		AddBias(c, 10, []float32{1, 2, 3, 4, 5, 6, 7, 8}, 3, 2, 7)
+		require.Equal(t, []float32{1, 1, 4, 5, 6, 7, 8, 1, 1, 1}, c[20:])
+		AddBias(nil, 0, nil, 0, 0, 0)
+	})
+}
+
+// functionCases have for each x the exact result and the error allowed.
+var functionCases = map[string]struct {
+	apply     func(dst, src []float32)
+	want      func(x float64) float64
+	tolerance func(x, want float64) float64
+}{
+	"exp": {Exp, math.Exp, func(_, want float64) float64 { return 1.5e-7*want + 1e-45 }},
+	"tanh": {Tanh, math.Tanh, func(_, want float64) float64 {
+		return 4e-7*math.Abs(want) + 1e-45
+	}},
+	"relu": {Relu, func(x float64) float64 { return max(x, 0) }, func(_, _ float64) float64 { return 0 }},
+	"gelutanh": {GeluTanh, func(x float64) float64 {
+		u := math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x)
+		return x / (1 + math.Exp(-2*u))
+	}, func(x, want float64) float64 { return 5e-7*math.Abs(want) + 1e-7*min(1, math.Abs(x)) + 1e-45 }},
+	"geluerf": {GeluErf, func(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) },
+		func(x, want float64) float64 { return 5e-7*math.Abs(want) + 1e-7*min(1, math.Abs(x)) + 1e-45 }},
+}
+
+// A sample of every 5,003rd bit pattern covers all exponents and both signs.
+func TestFunctionsOverTheWholeRange(t *testing.T) {
+	var xs []float32
+	for bits := uint64(0); bits < 1<<32; bits += 5003 {
+		xs = append(xs, math.Float32frombits(uint32(bits)))
+	}
+	for x := float32(-110); x < 110; x += 0.0137 {
+		xs = append(xs, x, x/64)
+	}
+	eachPath(t, func(t *testing.T) {
+		got := make([]float32, len(xs))
+		for name, f := range functionCases {
+			f.apply(got, xs)
+			worst, at := 0.0, float32(0)
+			for i, x := range xs {
+				x64, y := float64(x), float64(got[i])
+				want := f.want(x64)
+				if math.IsNaN(x64) {
+					require.True(t, math.IsNaN(y), "%s(NaN) = %v", name, y)
+					continue
+				}
+				if math.IsInf(x64, 0) {
+					continue
+				}
+				if math.Abs(want) > math.MaxFloat32 {
+					require.True(t, math.IsInf(y, 1) || y > 3.4028e38, "%s(%v) = %v", name, x, y)
+					continue
+				}
+				d := math.Abs(want - y)
+				if !(d <= f.tolerance(x64, want)) {
+					t.Errorf("%s(%v) = %v, want %v", name, x, y, want)
+					break
+				}
+				if want != 0 && math.Abs(want) > 1e-37 && d/math.Abs(want) > worst {
+					worst, at = d/math.Abs(want), x
+				}
+			}
+			t.Logf("%s: greatest relative error %.3g, at %v", name, worst, at)
+		}
+	})
+}
+
+func TestFunctionsAtSpecialValues(t *testing.T) {
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	negZero := float32(math.Copysign(0, -1))
+	eachPath(t, func(t *testing.T) {
+		for name, c := range map[string]struct {
+			apply func(dst, src []float32)
+			want  [6]float32 // of 0, -0, Inf, -Inf, NaN, -1e30
+		}{
+			"exp":      {Exp, [6]float32{1, 1, inf, 0, nan, 0}},
+			"tanh":     {Tanh, [6]float32{0, negZero, 1, -1, nan, -1}},
+			"relu":     {Relu, [6]float32{0, negZero, inf, 0, nan, 0}},
+			"gelutanh": {GeluTanh, [6]float32{0, negZero, inf, nan, nan, negZero}},
+			"geluerf":  {GeluErf, [6]float32{0, negZero, inf, nan, nan, negZero}},
+		} {
+			got := make([]float32, 6)
+			c.apply(got, []float32{0, negZero, inf, -inf, nan, -1e30})
+			requireBits(t, c.want[:], got, "%s of 0, -0, Inf, -Inf, NaN, -1e30", name)
+		}
+	})
+}
+
+// An element's result does not depend on where it stands, nor on what follows.
+func TestFunctionBitsDoNotDependOnPlace(t *testing.T) {
+	eachPath(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(9, 10))
+		src := randoms(rng, 130)
+		for name, f := range functionCases {
+			all := make([]float32, len(src))
+			f.apply(all, src)
+			for lo := range 20 {
+				for n := range 50 {
+					got := filled(n+20, guard)
+					f.apply(got[:n], src[lo:lo+n])
+					requireBits(t, all[lo:lo+n], got[:n], "%s elements %d..%d", name, lo, lo+n)
+					requireBits(t, filled(20, guard), got[n:], "%s wrote beyond its slice", name)
+				}
+			}
+			f.apply(src, src)
+			requireBits(t, all, src, "%s in place", name)
+		}
+	})
+}

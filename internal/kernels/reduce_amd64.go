@@ -1,0 +1,77 @@
+//go:build amd64 && !purego
+
+package kernels
+
+import (
+	"math"
+	"unsafe"
+)
+
+func sumArch(src []float32) (float32, bool) {
+	switch active {
+	case pathAVX512:
+		return sumAVX512(unsafe.SliceData(src), len(src)), true
+	case pathAVX2:
+		return sumAVX2(unsafe.SliceData(src), len(src)), true
+	}
+	return 0, false
+}
+
+func sumSquaredDistanceArch(src []float32, mean float32) (float32, bool) {
+	switch active {
+	case pathAVX512:
+		return sumSquaredDistanceAVX512(unsafe.SliceData(src), mean, len(src)), true
+	case pathAVX2:
+		return sumSquaredDistanceAVX2(unsafe.SliceData(src), mean, len(src)), true
+	}
+	return 0, false
+}
+
+func maxArch(src []float32) (float32, bool) {
+	if active == pathGeneric || len(src) < lanes {
+		return 0, false
+	}
+	var tops [lanes]float32
+	var nans [lanes]uint32
+	used := lanes
+	if active == pathAVX512 {
+		maximaAVX512(&tops, &nans, unsafe.SliceData(src), len(src))
+	} else {
+		used = lanes / 2
+		maximaAVX2(&tops, &nans, unsafe.SliceData(src), len(src))
+	}
+	top := tops[0]
+	for l, x := range tops[:used] {
+		if nans[l] != 0 {
+			return float32(math.NaN()), true
+		}
+		top = max(top, x)
+	}
+	return top, true
+}
+
+func normaliseArch(dst, src []float32, mean, scale float32) bool {
+	d, x := unsafe.SliceData(dst), unsafe.SliceData(src)
+	switch active {
+	case pathAVX512:
+		normaliseAVX512(d, x, mean, scale, len(src))
+		return true
+	case pathAVX2:
+		normaliseAVX2(d, x, mean, scale, len(src))
+		return true
+	}
+	return false
+}
+
+func normaliseAffineArch(dst, src, gamma, beta []float32, mean, scale float32) bool {
+	d, x, w, b := unsafe.SliceData(dst), unsafe.SliceData(src), unsafe.SliceData(gamma), unsafe.SliceData(beta)
+	switch active {
+	case pathAVX512:
+		normaliseAffineAVX512(d, x, w, b, mean, scale, len(src))
+		return true
+	case pathAVX2:
+		normaliseAffineAVX2(d, x, w, b, mean, scale, len(src))
+		return true
+	}
+	return false
+}
