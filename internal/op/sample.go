@@ -82,8 +82,14 @@ type SampleParams struct {
 	Seed, Counter     int64
 }
 
+// SampleScratch is memory that draws reuse. The zero value is ready to use.
+type SampleScratch struct{ cand []candidate }
+
 // Draw picks an index of logits as [Sample] describes.
-func (p SampleParams) Draw(logits []float32) int {
+func (p SampleParams) Draw(logits []float32) int { return p.DrawScratch(logits, &SampleScratch{}) }
+
+// DrawScratch is Draw with memory to reuse; a greedy draw needs none.
+func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch) int {
 	best := 0
 	hi := math.Inf(-1)
 	for i, v := range logits {
@@ -94,12 +100,13 @@ func (p SampleParams) Draw(logits []float32) int {
 	if !(p.Temperature > 0) || math.IsInf(hi, 0) {
 		return best
 	}
-	cand := make([]candidate, 0, len(logits))
+	cand := scratch.cand[:0]
 	for i, v := range logits {
 		if v == v {
 			cand = append(cand, candidate{i, v, 0})
 		}
 	}
+	scratch.cand = cand
 	// Without top-k and top-p the order of the walk is free; index order
 	// needs no sort.
 	if p.TopK > 0 && p.TopK < len(cand) || p.TopP < 1 {
