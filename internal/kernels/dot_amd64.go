@@ -4,6 +4,9 @@ package kernels
 
 import "unsafe"
 
+// dotBlock elements of A stay in the second cache while B goes by.
+const dotBlock = 1 << 18
+
 func gemmNTArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) bool {
 	cm, am, bm := newMatrix(c, ldc), newMatrix(a, lda), newMatrix(b, ldb)
 	switch {
@@ -13,8 +16,11 @@ func gemmNTArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 		}
 		fallthrough
 	case active == pathAVX512:
-		for j := n0; j < n1; j += 4 {
-			dotColumnsAVX512(cm.from(0, j), am, bm.from(j, 0), m, min(4, n1-j), k)
+		rows := max(4, dotBlock/k&^3)
+		for i := 0; i < m && n0 < n1; i += rows {
+			for j := n0; j < n1; j += 4 {
+				dotColumnsAVX512(cm.from(i, j), am.from(i, 0), bm.from(j, 0), min(rows, m-i), min(4, n1-j), k)
+			}
 		}
 		return true
 	case active == pathAVX2:

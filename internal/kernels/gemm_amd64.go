@@ -16,6 +16,16 @@ const (
 	// mBlock rows of A, kBlock wide, stay in the second cache while the panels
 	// of B go by.
 	mBlock = 480
+	// Packed B is one stream. The distance is that at which the loads of the
+	// fastest kernels find their data in the first cache (measured).
+	packedAhead        = 8192
+	packedAheadFewRows = 4096
+	// GemmNN with few rows goes through B in strips of stripRows rows, along the
+	// rows: as many streams, which have a page each.
+	stripRows  = 32
+	stripAhead = 1024
+	// Narrower products go down B instead.
+	narrow = 4 * PanelWidth
 	// From packRowsFrom rows on GemmNN copies blocks of B into a panel; below
 	// that the copy costs more than walking the rows of B in place.
 	packRowsFrom = 32
@@ -26,14 +36,19 @@ const (
 type matrix struct {
 	at *float32
 	ld uintptr
+	// ahead is for B: how many bytes further on to prefetch. What is there need
+	// not exist.
+	ahead uintptr
 }
 
 func newMatrix(s []float32, ld int) matrix {
-	return matrix{unsafe.SliceData(s), uintptr(ld) * floatBytes}
+	return matrix{at: unsafe.SliceData(s), ld: uintptr(ld) * floatBytes}
 }
 
+// from returns the part of the matrix that starts at an element which exists.
 func (x matrix) from(row, col int) matrix {
-	return matrix{(*float32)(unsafe.Add(unsafe.Pointer(x.at), row*int(x.ld)+col*floatBytes)), x.ld}
+	x.at = (*float32)(unsafe.Add(unsafe.Pointer(x.at), row*int(x.ld)+col*floatBytes))
+	return x
 }
 
 func gemmPackedArch(c []float32, ldc int, a []float32, lda int, packed []float32, m, n, k, p0, p1 int) bool {
@@ -42,6 +57,10 @@ func gemmPackedArch(c []float32, ldc int, a []float32, lda int, packed []float32
 	}
 	cm, am := newMatrix(c, ldc), newMatrix(a, lda)
 	bm := newMatrix(packed, PanelWidth)
+	bm.ahead = packedAhead
+	if m <= 4 {
+		bm.ahead = packedAheadFewRows
+	}
 	eachBlock(m, k, func(i0, i1, k0, k1 int) {
 		for p := p0; p < p1; p++ {
 			j := p * PanelWidth
@@ -91,29 +110,29 @@ func gemmTileAVX512(c, a, b matrix, rows, cols, k int, accumulate bool) {
 	mask := uint32(1<<uint(cols) - 1)
 	switch rows {
 	case 1:
-		gemm1x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate, mask)
+		gemm1x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
 	case 2:
-		gemm2x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate, mask)
+		gemm2x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
 	case 3:
-		gemm3x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate, mask)
+		gemm3x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
 	case 4:
-		gemm4x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate, mask)
+		gemm4x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
 	case 5:
-		gemm5x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate, mask)
+		gemm5x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
 	case 6:
-		gemm6x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate, mask)
+		gemm6x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
 	case 7:
-		gemm7x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate, mask)
+		gemm7x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
 	case 8:
-		gemm8x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate, mask)
+		gemm8x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
 	case 9:
-		gemm9x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate, mask)
+		gemm9x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
 	case 10:
-		gemm10x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate, mask)
+		gemm10x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
 	case 11:
-		gemm11x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate, mask)
+		gemm11x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
 	case 12:
-		gemm12x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate, mask)
+		gemm12x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
 	}
 }
 
@@ -149,23 +168,23 @@ func gemmTileAVX2(c, a, b matrix, rows, cols, k int, accumulate, padded bool) {
 func gemmFullTileAVX2(c, a, b matrix, rows, k int, accumulate bool) {
 	switch rows {
 	case 1:
-		gemm1x32AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate)
+		gemm1x32AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate)
 		return
 	case 2:
-		gemm2x32AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate)
+		gemm2x32AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate)
 		return
 	}
 	for half := 0; half < PanelWidth; half += PanelWidth / 2 {
 		c, b := c.from(0, half), b.from(0, half)
 		switch rows {
 		case 3:
-			gemm3x16AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate)
+			gemm3x16AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate)
 		case 4:
-			gemm4x16AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate)
+			gemm4x16AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate)
 		case 5:
-			gemm5x16AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate)
+			gemm5x16AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate)
 		case 6:
-			gemm6x16AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, accumulate)
+			gemm6x16AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate)
 		}
 	}
 }
@@ -197,8 +216,16 @@ func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 	}
 	cm, am, bm := newMatrix(c, ldc), newMatrix(a, lda), newMatrix(b, ldb)
 	if m < packRowsFrom {
-		for j := n0; j < n1; j += PanelWidth {
-			gemmColumns(cm.from(0, j), am, bm.from(0, j), m, min(PanelWidth, n1-j), k, false, false)
+		strip := stripRows
+		bm.ahead = stripAhead
+		if n1-n0 <= narrow {
+			strip = k
+			bm.ahead = 8 * bm.ld
+		}
+		for k0 := 0; k0 < k; k0 += strip {
+			for j := n0; j < n1; j += PanelWidth {
+				gemmColumns(cm.from(0, j), am.from(0, k0), bm.from(k0, j), m, min(PanelWidth, n1-j), min(strip, k-k0), k0 > 0, false)
+			}
 		}
 		return true
 	}

@@ -4,16 +4,16 @@
 
 #include "textflag.h"
 
-// func gemm1x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+// func gemm1x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemm1x32AVX512(SB), NOSPLIT, $0-64
-	MOVL      mask+60(FP), AX
+TEXT ·gemm1x32AVX512(SB), NOSPLIT, $0-72
+	MOVL      mask+68(FP), AX
 	KMOVW     AX, K1
 	SHRL      $0x10, AX
 	KMOVW     AX, K2
 	MOVQ      ldc+8(FP), AX
 	MOVQ      c+0(FP), AX
-	MOVB      accumulate+56(FP), CL
+	MOVB      accumulate+64(FP), CL
 	TESTB     CL, CL
 	JZ        zero
 	VMOVUPS.Z (AX), K1, Z0
@@ -30,38 +30,39 @@ start:
 	MOVQ b+32(FP), CX
 	MOVQ ldb+40(FP), DX
 	MOVQ k+48(FP), BX
+	MOVQ ahead+56(FP), SI
 	SUBQ $0x04, BX
 	JL   rest
 
 loop:
 	VMOVUPS.Z    (CX), K1, Z2
 	VMOVUPS.Z    64(CX), K2, Z3
-	PREFETCHT0   2048(CX)
-	PREFETCHT0   2112(CX)
+	PREFETCHT0   (CX)(SI*1)
+	PREFETCHT0   64(CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS (AX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 	VMOVUPS.Z    (CX), K1, Z2
 	VMOVUPS.Z    64(CX), K2, Z3
-	PREFETCHT0   2048(CX)
-	PREFETCHT0   2112(CX)
+	PREFETCHT0   (CX)(SI*1)
+	PREFETCHT0   64(CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS 4(AX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 	VMOVUPS.Z    (CX), K1, Z2
 	VMOVUPS.Z    64(CX), K2, Z3
-	PREFETCHT0   2048(CX)
-	PREFETCHT0   2112(CX)
+	PREFETCHT0   (CX)(SI*1)
+	PREFETCHT0   64(CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS 8(AX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 	VMOVUPS.Z    (CX), K1, Z2
 	VMOVUPS.Z    64(CX), K2, Z3
-	PREFETCHT0   2048(CX)
-	PREFETCHT0   2112(CX)
+	PREFETCHT0   (CX)(SI*1)
+	PREFETCHT0   64(CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS 12(AX), Z4
 	VFMADD231PS  Z2, Z4, Z0
@@ -77,8 +78,8 @@ rest:
 single:
 	VMOVUPS.Z    (CX), K1, Z2
 	VMOVUPS.Z    64(CX), K2, Z3
-	PREFETCHT0   2048(CX)
-	PREFETCHT0   2112(CX)
+	PREFETCHT0   (CX)(SI*1)
+	PREFETCHT0   64(CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS (AX), Z4
 	VFMADD231PS  Z2, Z4, Z0
@@ -94,16 +95,16 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm2x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+// func gemm2x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemm2x32AVX512(SB), NOSPLIT, $0-64
-	MOVL      mask+60(FP), AX
+TEXT ·gemm2x32AVX512(SB), NOSPLIT, $0-72
+	MOVL      mask+68(FP), AX
 	KMOVW     AX, K1
 	SHRL      $0x10, AX
 	KMOVW     AX, K2
 	MOVQ      ldc+8(FP), AX
 	MOVQ      c+0(FP), CX
-	MOVB      accumulate+56(FP), DL
+	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        zero
 	VMOVUPS.Z (CX), K1, Z0
@@ -124,14 +125,15 @@ start:
 	MOVQ b+32(FP), BX
 	MOVQ ldb+40(FP), SI
 	MOVQ k+48(FP), DI
+	MOVQ ahead+56(FP), R8
 	SUBQ $0x04, DI
 	JL   rest
 
 loop:
 	VMOVUPS.Z    (BX), K1, Z4
 	VMOVUPS.Z    64(BX), K2, Z5
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS (CX), Z6
 	VFMADD231PS  Z4, Z6, Z0
@@ -141,8 +143,8 @@ loop:
 	VFMADD231PS  Z5, Z6, Z3
 	VMOVUPS.Z    (BX), K1, Z4
 	VMOVUPS.Z    64(BX), K2, Z5
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 4(CX), Z6
 	VFMADD231PS  Z4, Z6, Z0
@@ -152,8 +154,8 @@ loop:
 	VFMADD231PS  Z5, Z6, Z3
 	VMOVUPS.Z    (BX), K1, Z4
 	VMOVUPS.Z    64(BX), K2, Z5
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 8(CX), Z6
 	VFMADD231PS  Z4, Z6, Z0
@@ -163,8 +165,8 @@ loop:
 	VFMADD231PS  Z5, Z6, Z3
 	VMOVUPS.Z    (BX), K1, Z4
 	VMOVUPS.Z    64(BX), K2, Z5
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 12(CX), Z6
 	VFMADD231PS  Z4, Z6, Z0
@@ -183,8 +185,8 @@ rest:
 single:
 	VMOVUPS.Z    (BX), K1, Z4
 	VMOVUPS.Z    64(BX), K2, Z5
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS (CX), Z6
 	VFMADD231PS  Z4, Z6, Z0
@@ -205,16 +207,16 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm3x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+// func gemm3x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemm3x32AVX512(SB), NOSPLIT, $0-64
-	MOVL      mask+60(FP), AX
+TEXT ·gemm3x32AVX512(SB), NOSPLIT, $0-72
+	MOVL      mask+68(FP), AX
 	KMOVW     AX, K1
 	SHRL      $0x10, AX
 	KMOVW     AX, K2
 	MOVQ      ldc+8(FP), AX
 	MOVQ      c+0(FP), CX
-	MOVB      accumulate+56(FP), DL
+	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        zero
 	VMOVUPS.Z (CX), K1, Z0
@@ -239,14 +241,15 @@ start:
 	MOVQ b+32(FP), BX
 	MOVQ ldb+40(FP), SI
 	MOVQ k+48(FP), DI
+	MOVQ ahead+56(FP), R8
 	SUBQ $0x04, DI
 	JL   rest
 
 loop:
 	VMOVUPS.Z    (BX), K1, Z6
 	VMOVUPS.Z    64(BX), K2, Z7
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS (CX), Z8
 	VFMADD231PS  Z6, Z8, Z0
@@ -259,8 +262,8 @@ loop:
 	VFMADD231PS  Z7, Z8, Z5
 	VMOVUPS.Z    (BX), K1, Z6
 	VMOVUPS.Z    64(BX), K2, Z7
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 4(CX), Z8
 	VFMADD231PS  Z6, Z8, Z0
@@ -273,8 +276,8 @@ loop:
 	VFMADD231PS  Z7, Z8, Z5
 	VMOVUPS.Z    (BX), K1, Z6
 	VMOVUPS.Z    64(BX), K2, Z7
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 8(CX), Z8
 	VFMADD231PS  Z6, Z8, Z0
@@ -287,8 +290,8 @@ loop:
 	VFMADD231PS  Z7, Z8, Z5
 	VMOVUPS.Z    (BX), K1, Z6
 	VMOVUPS.Z    64(BX), K2, Z7
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 12(CX), Z8
 	VFMADD231PS  Z6, Z8, Z0
@@ -310,8 +313,8 @@ rest:
 single:
 	VMOVUPS.Z    (BX), K1, Z6
 	VMOVUPS.Z    64(BX), K2, Z7
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS (CX), Z8
 	VFMADD231PS  Z6, Z8, Z0
@@ -337,10 +340,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm4x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+// func gemm4x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemm4x32AVX512(SB), NOSPLIT, $0-64
-	MOVL      mask+60(FP), AX
+TEXT ·gemm4x32AVX512(SB), NOSPLIT, $0-72
+	MOVL      mask+68(FP), AX
 	KMOVW     AX, K1
 	SHRL      $0x10, AX
 	KMOVW     AX, K2
@@ -348,7 +351,7 @@ TEXT ·gemm4x32AVX512(SB), NOSPLIT, $0-64
 	MOVQ      c+0(FP), CX
 	LEAQ      (CX)(AX*2), DX
 	ADDQ      AX, DX
-	MOVB      accumulate+56(FP), BL
+	MOVB      accumulate+64(FP), BL
 	TESTB     BL, BL
 	JZ        zero
 	VMOVUPS.Z (CX), K1, Z0
@@ -379,14 +382,15 @@ start:
 	MOVQ b+32(FP), SI
 	MOVQ ldb+40(FP), DI
 	MOVQ k+48(FP), R8
+	MOVQ ahead+56(FP), R9
 	SUBQ $0x04, R8
 	JL   rest
 
 loop:
 	VMOVUPS.Z    (SI), K1, Z8
 	VMOVUPS.Z    64(SI), K2, Z9
-	PREFETCHT0   2048(SI)
-	PREFETCHT0   2112(SI)
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS (CX), Z10
 	VFMADD231PS  Z8, Z10, Z0
@@ -402,8 +406,8 @@ loop:
 	VFMADD231PS  Z9, Z10, Z7
 	VMOVUPS.Z    (SI), K1, Z8
 	VMOVUPS.Z    64(SI), K2, Z9
-	PREFETCHT0   2048(SI)
-	PREFETCHT0   2112(SI)
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 4(CX), Z10
 	VFMADD231PS  Z8, Z10, Z0
@@ -419,8 +423,8 @@ loop:
 	VFMADD231PS  Z9, Z10, Z7
 	VMOVUPS.Z    (SI), K1, Z8
 	VMOVUPS.Z    64(SI), K2, Z9
-	PREFETCHT0   2048(SI)
-	PREFETCHT0   2112(SI)
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 8(CX), Z10
 	VFMADD231PS  Z8, Z10, Z0
@@ -436,8 +440,8 @@ loop:
 	VFMADD231PS  Z9, Z10, Z7
 	VMOVUPS.Z    (SI), K1, Z8
 	VMOVUPS.Z    64(SI), K2, Z9
-	PREFETCHT0   2048(SI)
-	PREFETCHT0   2112(SI)
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 12(CX), Z10
 	VFMADD231PS  Z8, Z10, Z0
@@ -463,8 +467,8 @@ rest:
 single:
 	VMOVUPS.Z    (SI), K1, Z8
 	VMOVUPS.Z    64(SI), K2, Z9
-	PREFETCHT0   2048(SI)
-	PREFETCHT0   2112(SI)
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS (CX), Z10
 	VFMADD231PS  Z8, Z10, Z0
@@ -498,10 +502,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm5x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
-// Requires: AVX, AVX512F
-TEXT ·gemm5x32AVX512(SB), NOSPLIT, $0-64
-	MOVL      mask+60(FP), AX
+// func gemm5x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemm5x32AVX512(SB), NOSPLIT, $0-72
+	MOVL      mask+68(FP), AX
 	KMOVW     AX, K1
 	SHRL      $0x10, AX
 	KMOVW     AX, K2
@@ -509,7 +513,7 @@ TEXT ·gemm5x32AVX512(SB), NOSPLIT, $0-64
 	MOVQ      c+0(FP), CX
 	LEAQ      (CX)(AX*2), DX
 	ADDQ      AX, DX
-	MOVB      accumulate+56(FP), BL
+	MOVB      accumulate+64(FP), BL
 	TESTB     BL, BL
 	JZ        zero
 	VMOVUPS.Z (CX), K1, Z0
@@ -544,12 +548,15 @@ start:
 	MOVQ b+32(FP), SI
 	MOVQ ldb+40(FP), DI
 	MOVQ k+48(FP), R8
+	MOVQ ahead+56(FP), R9
 	SUBQ $0x04, R8
 	JL   rest
 
 loop:
 	VMOVUPS.Z    (SI), K1, Z10
 	VMOVUPS.Z    64(SI), K2, Z11
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS (CX), Z12
 	VFMADD231PS  Z10, Z12, Z0
@@ -568,6 +575,8 @@ loop:
 	VFMADD231PS  Z11, Z12, Z9
 	VMOVUPS.Z    (SI), K1, Z10
 	VMOVUPS.Z    64(SI), K2, Z11
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 4(CX), Z12
 	VFMADD231PS  Z10, Z12, Z0
@@ -586,6 +595,8 @@ loop:
 	VFMADD231PS  Z11, Z12, Z9
 	VMOVUPS.Z    (SI), K1, Z10
 	VMOVUPS.Z    64(SI), K2, Z11
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 8(CX), Z12
 	VFMADD231PS  Z10, Z12, Z0
@@ -604,6 +615,8 @@ loop:
 	VFMADD231PS  Z11, Z12, Z9
 	VMOVUPS.Z    (SI), K1, Z10
 	VMOVUPS.Z    64(SI), K2, Z11
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 12(CX), Z12
 	VFMADD231PS  Z10, Z12, Z0
@@ -632,6 +645,8 @@ rest:
 single:
 	VMOVUPS.Z    (SI), K1, Z10
 	VMOVUPS.Z    64(SI), K2, Z11
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS (CX), Z12
 	VFMADD231PS  Z10, Z12, Z0
@@ -670,10 +685,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm6x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
-// Requires: AVX, AVX512F
-TEXT ·gemm6x32AVX512(SB), NOSPLIT, $0-64
-	MOVL      mask+60(FP), AX
+// func gemm6x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemm6x32AVX512(SB), NOSPLIT, $0-72
+	MOVL      mask+68(FP), AX
 	KMOVW     AX, K1
 	SHRL      $0x10, AX
 	KMOVW     AX, K2
@@ -681,7 +696,7 @@ TEXT ·gemm6x32AVX512(SB), NOSPLIT, $0-64
 	MOVQ      c+0(FP), CX
 	LEAQ      (CX)(AX*2), DX
 	ADDQ      AX, DX
-	MOVB      accumulate+56(FP), BL
+	MOVB      accumulate+64(FP), BL
 	TESTB     BL, BL
 	JZ        zero
 	VMOVUPS.Z (CX), K1, Z0
@@ -720,12 +735,15 @@ start:
 	MOVQ b+32(FP), SI
 	MOVQ ldb+40(FP), DI
 	MOVQ k+48(FP), R8
+	MOVQ ahead+56(FP), R9
 	SUBQ $0x04, R8
 	JL   rest
 
 loop:
 	VMOVUPS.Z    (SI), K1, Z12
 	VMOVUPS.Z    64(SI), K2, Z13
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS (CX), Z14
 	VFMADD231PS  Z12, Z14, Z0
@@ -747,6 +765,8 @@ loop:
 	VFMADD231PS  Z13, Z14, Z11
 	VMOVUPS.Z    (SI), K1, Z12
 	VMOVUPS.Z    64(SI), K2, Z13
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 4(CX), Z14
 	VFMADD231PS  Z12, Z14, Z0
@@ -768,6 +788,8 @@ loop:
 	VFMADD231PS  Z13, Z14, Z11
 	VMOVUPS.Z    (SI), K1, Z12
 	VMOVUPS.Z    64(SI), K2, Z13
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 8(CX), Z14
 	VFMADD231PS  Z12, Z14, Z0
@@ -789,6 +811,8 @@ loop:
 	VFMADD231PS  Z13, Z14, Z11
 	VMOVUPS.Z    (SI), K1, Z12
 	VMOVUPS.Z    64(SI), K2, Z13
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 12(CX), Z14
 	VFMADD231PS  Z12, Z14, Z0
@@ -820,6 +844,8 @@ rest:
 single:
 	VMOVUPS.Z    (SI), K1, Z12
 	VMOVUPS.Z    64(SI), K2, Z13
+	PREFETCHT0   (SI)(R9*1)
+	PREFETCHT0   64(SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS (CX), Z14
 	VFMADD231PS  Z12, Z14, Z0
@@ -863,10 +889,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm7x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
-// Requires: AVX, AVX512F
-TEXT ·gemm7x32AVX512(SB), NOSPLIT, $0-64
-	MOVL      mask+60(FP), AX
+// func gemm7x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemm7x32AVX512(SB), NOSPLIT, $0-72
+	MOVL      mask+68(FP), AX
 	KMOVW     AX, K1
 	SHRL      $0x10, AX
 	KMOVW     AX, K2
@@ -876,7 +902,7 @@ TEXT ·gemm7x32AVX512(SB), NOSPLIT, $0-64
 	ADDQ      AX, DX
 	LEAQ      (DX)(AX*2), BX
 	ADDQ      AX, BX
-	MOVB      accumulate+56(FP), SI
+	MOVB      accumulate+64(FP), SI
 	TESTB     SI, SI
 	JZ        zero
 	VMOVUPS.Z (CX), K1, Z0
@@ -921,12 +947,15 @@ start:
 	MOVQ b+32(FP), DI
 	MOVQ ldb+40(FP), R8
 	MOVQ k+48(FP), R9
+	MOVQ ahead+56(FP), R10
 	SUBQ $0x04, R9
 	JL   rest
 
 loop:
 	VMOVUPS.Z    (DI), K1, Z14
 	VMOVUPS.Z    64(DI), K2, Z15
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS (CX), Z16
 	VFMADD231PS  Z14, Z16, Z0
@@ -951,6 +980,8 @@ loop:
 	VFMADD231PS  Z15, Z16, Z13
 	VMOVUPS.Z    (DI), K1, Z14
 	VMOVUPS.Z    64(DI), K2, Z15
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS 4(CX), Z16
 	VFMADD231PS  Z14, Z16, Z0
@@ -975,6 +1006,8 @@ loop:
 	VFMADD231PS  Z15, Z16, Z13
 	VMOVUPS.Z    (DI), K1, Z14
 	VMOVUPS.Z    64(DI), K2, Z15
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS 8(CX), Z16
 	VFMADD231PS  Z14, Z16, Z0
@@ -999,6 +1032,8 @@ loop:
 	VFMADD231PS  Z15, Z16, Z13
 	VMOVUPS.Z    (DI), K1, Z14
 	VMOVUPS.Z    64(DI), K2, Z15
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS 12(CX), Z16
 	VFMADD231PS  Z14, Z16, Z0
@@ -1034,6 +1069,8 @@ rest:
 single:
 	VMOVUPS.Z    (DI), K1, Z14
 	VMOVUPS.Z    64(DI), K2, Z15
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS (CX), Z16
 	VFMADD231PS  Z14, Z16, Z0
@@ -1085,10 +1122,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm8x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
-// Requires: AVX, AVX512F
-TEXT ·gemm8x32AVX512(SB), NOSPLIT, $0-64
-	MOVL      mask+60(FP), AX
+// func gemm8x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemm8x32AVX512(SB), NOSPLIT, $0-72
+	MOVL      mask+68(FP), AX
 	KMOVW     AX, K1
 	SHRL      $0x10, AX
 	KMOVW     AX, K2
@@ -1098,7 +1135,7 @@ TEXT ·gemm8x32AVX512(SB), NOSPLIT, $0-64
 	ADDQ      AX, DX
 	LEAQ      (DX)(AX*2), BX
 	ADDQ      AX, BX
-	MOVB      accumulate+56(FP), SI
+	MOVB      accumulate+64(FP), SI
 	TESTB     SI, SI
 	JZ        zero
 	VMOVUPS.Z (CX), K1, Z0
@@ -1147,12 +1184,15 @@ start:
 	MOVQ b+32(FP), DI
 	MOVQ ldb+40(FP), R8
 	MOVQ k+48(FP), R9
+	MOVQ ahead+56(FP), R10
 	SUBQ $0x04, R9
 	JL   rest
 
 loop:
 	VMOVUPS.Z    (DI), K1, Z16
 	VMOVUPS.Z    64(DI), K2, Z17
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS (CX), Z18
 	VFMADD231PS  Z16, Z18, Z0
@@ -1180,6 +1220,8 @@ loop:
 	VFMADD231PS  Z17, Z18, Z15
 	VMOVUPS.Z    (DI), K1, Z16
 	VMOVUPS.Z    64(DI), K2, Z17
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS 4(CX), Z18
 	VFMADD231PS  Z16, Z18, Z0
@@ -1207,6 +1249,8 @@ loop:
 	VFMADD231PS  Z17, Z18, Z15
 	VMOVUPS.Z    (DI), K1, Z16
 	VMOVUPS.Z    64(DI), K2, Z17
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS 8(CX), Z18
 	VFMADD231PS  Z16, Z18, Z0
@@ -1234,6 +1278,8 @@ loop:
 	VFMADD231PS  Z17, Z18, Z15
 	VMOVUPS.Z    (DI), K1, Z16
 	VMOVUPS.Z    64(DI), K2, Z17
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS 12(CX), Z18
 	VFMADD231PS  Z16, Z18, Z0
@@ -1272,6 +1318,8 @@ rest:
 single:
 	VMOVUPS.Z    (DI), K1, Z16
 	VMOVUPS.Z    64(DI), K2, Z17
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS (CX), Z18
 	VFMADD231PS  Z16, Z18, Z0
@@ -1328,10 +1376,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm9x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
-// Requires: AVX, AVX512F
-TEXT ·gemm9x32AVX512(SB), NOSPLIT, $0-64
-	MOVL      mask+60(FP), AX
+// func gemm9x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemm9x32AVX512(SB), NOSPLIT, $0-72
+	MOVL      mask+68(FP), AX
 	KMOVW     AX, K1
 	SHRL      $0x10, AX
 	KMOVW     AX, K2
@@ -1341,7 +1389,7 @@ TEXT ·gemm9x32AVX512(SB), NOSPLIT, $0-64
 	ADDQ      AX, DX
 	LEAQ      (DX)(AX*2), BX
 	ADDQ      AX, BX
-	MOVB      accumulate+56(FP), SI
+	MOVB      accumulate+64(FP), SI
 	TESTB     SI, SI
 	JZ        zero
 	VMOVUPS.Z (CX), K1, Z0
@@ -1394,12 +1442,15 @@ start:
 	MOVQ b+32(FP), DI
 	MOVQ ldb+40(FP), R8
 	MOVQ k+48(FP), R9
+	MOVQ ahead+56(FP), R10
 	SUBQ $0x04, R9
 	JL   rest
 
 loop:
 	VMOVUPS.Z    (DI), K1, Z18
 	VMOVUPS.Z    64(DI), K2, Z19
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS (CX), Z20
 	VFMADD231PS  Z18, Z20, Z0
@@ -1430,6 +1481,8 @@ loop:
 	VFMADD231PS  Z19, Z20, Z17
 	VMOVUPS.Z    (DI), K1, Z18
 	VMOVUPS.Z    64(DI), K2, Z19
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS 4(CX), Z20
 	VFMADD231PS  Z18, Z20, Z0
@@ -1460,6 +1513,8 @@ loop:
 	VFMADD231PS  Z19, Z20, Z17
 	VMOVUPS.Z    (DI), K1, Z18
 	VMOVUPS.Z    64(DI), K2, Z19
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS 8(CX), Z20
 	VFMADD231PS  Z18, Z20, Z0
@@ -1490,6 +1545,8 @@ loop:
 	VFMADD231PS  Z19, Z20, Z17
 	VMOVUPS.Z    (DI), K1, Z18
 	VMOVUPS.Z    64(DI), K2, Z19
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS 12(CX), Z20
 	VFMADD231PS  Z18, Z20, Z0
@@ -1531,6 +1588,8 @@ rest:
 single:
 	VMOVUPS.Z    (DI), K1, Z18
 	VMOVUPS.Z    64(DI), K2, Z19
+	PREFETCHT0   (DI)(R10*1)
+	PREFETCHT0   64(DI)(R10*1)
 	ADDQ         R8, DI
 	VBROADCASTSS (CX), Z20
 	VFMADD231PS  Z18, Z20, Z0
@@ -1592,10 +1651,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm10x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
-// Requires: AVX, AVX512F
-TEXT ·gemm10x32AVX512(SB), NOSPLIT, $0-64
-	MOVL      mask+60(FP), AX
+// func gemm10x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemm10x32AVX512(SB), NOSPLIT, $0-72
+	MOVL      mask+68(FP), AX
 	KMOVW     AX, K1
 	SHRL      $0x10, AX
 	KMOVW     AX, K2
@@ -1607,7 +1666,7 @@ TEXT ·gemm10x32AVX512(SB), NOSPLIT, $0-64
 	ADDQ      AX, BX
 	LEAQ      (BX)(AX*2), SI
 	ADDQ      AX, SI
-	MOVB      accumulate+56(FP), DI
+	MOVB      accumulate+64(FP), DI
 	TESTB     DI, DI
 	JZ        zero
 	VMOVUPS.Z (CX), K1, Z0
@@ -1666,12 +1725,15 @@ start:
 	MOVQ b+32(FP), R8
 	MOVQ ldb+40(FP), R9
 	MOVQ k+48(FP), R10
+	MOVQ ahead+56(FP), R11
 	SUBQ $0x04, R10
 	JL   rest
 
 loop:
 	VMOVUPS.Z    (R8), K1, Z20
 	VMOVUPS.Z    64(R8), K2, Z21
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS (CX), Z22
 	VFMADD231PS  Z20, Z22, Z0
@@ -1705,6 +1767,8 @@ loop:
 	VFMADD231PS  Z21, Z22, Z19
 	VMOVUPS.Z    (R8), K1, Z20
 	VMOVUPS.Z    64(R8), K2, Z21
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS 4(CX), Z22
 	VFMADD231PS  Z20, Z22, Z0
@@ -1738,6 +1802,8 @@ loop:
 	VFMADD231PS  Z21, Z22, Z19
 	VMOVUPS.Z    (R8), K1, Z20
 	VMOVUPS.Z    64(R8), K2, Z21
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS 8(CX), Z22
 	VFMADD231PS  Z20, Z22, Z0
@@ -1771,6 +1837,8 @@ loop:
 	VFMADD231PS  Z21, Z22, Z19
 	VMOVUPS.Z    (R8), K1, Z20
 	VMOVUPS.Z    64(R8), K2, Z21
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS 12(CX), Z22
 	VFMADD231PS  Z20, Z22, Z0
@@ -1816,6 +1884,8 @@ rest:
 single:
 	VMOVUPS.Z    (R8), K1, Z20
 	VMOVUPS.Z    64(R8), K2, Z21
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS (CX), Z22
 	VFMADD231PS  Z20, Z22, Z0
@@ -1885,10 +1955,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm11x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
-// Requires: AVX, AVX512F
-TEXT ·gemm11x32AVX512(SB), NOSPLIT, $0-64
-	MOVL      mask+60(FP), AX
+// func gemm11x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemm11x32AVX512(SB), NOSPLIT, $0-72
+	MOVL      mask+68(FP), AX
 	KMOVW     AX, K1
 	SHRL      $0x10, AX
 	KMOVW     AX, K2
@@ -1900,7 +1970,7 @@ TEXT ·gemm11x32AVX512(SB), NOSPLIT, $0-64
 	ADDQ      AX, BX
 	LEAQ      (BX)(AX*2), SI
 	ADDQ      AX, SI
-	MOVB      accumulate+56(FP), DI
+	MOVB      accumulate+64(FP), DI
 	TESTB     DI, DI
 	JZ        zero
 	VMOVUPS.Z (CX), K1, Z0
@@ -1963,12 +2033,15 @@ start:
 	MOVQ b+32(FP), R8
 	MOVQ ldb+40(FP), R9
 	MOVQ k+48(FP), R10
+	MOVQ ahead+56(FP), R11
 	SUBQ $0x04, R10
 	JL   rest
 
 loop:
 	VMOVUPS.Z    (R8), K1, Z22
 	VMOVUPS.Z    64(R8), K2, Z23
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS (CX), Z24
 	VFMADD231PS  Z22, Z24, Z0
@@ -2005,6 +2078,8 @@ loop:
 	VFMADD231PS  Z23, Z24, Z21
 	VMOVUPS.Z    (R8), K1, Z22
 	VMOVUPS.Z    64(R8), K2, Z23
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS 4(CX), Z24
 	VFMADD231PS  Z22, Z24, Z0
@@ -2041,6 +2116,8 @@ loop:
 	VFMADD231PS  Z23, Z24, Z21
 	VMOVUPS.Z    (R8), K1, Z22
 	VMOVUPS.Z    64(R8), K2, Z23
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS 8(CX), Z24
 	VFMADD231PS  Z22, Z24, Z0
@@ -2077,6 +2154,8 @@ loop:
 	VFMADD231PS  Z23, Z24, Z21
 	VMOVUPS.Z    (R8), K1, Z22
 	VMOVUPS.Z    64(R8), K2, Z23
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS 12(CX), Z24
 	VFMADD231PS  Z22, Z24, Z0
@@ -2125,6 +2204,8 @@ rest:
 single:
 	VMOVUPS.Z    (R8), K1, Z22
 	VMOVUPS.Z    64(R8), K2, Z23
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS (CX), Z24
 	VFMADD231PS  Z22, Z24, Z0
@@ -2199,10 +2280,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm12x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
-// Requires: AVX, AVX512F
-TEXT ·gemm12x32AVX512(SB), NOSPLIT, $0-64
-	MOVL      mask+60(FP), AX
+// func gemm12x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemm12x32AVX512(SB), NOSPLIT, $0-72
+	MOVL      mask+68(FP), AX
 	KMOVW     AX, K1
 	SHRL      $0x10, AX
 	KMOVW     AX, K2
@@ -2214,7 +2295,7 @@ TEXT ·gemm12x32AVX512(SB), NOSPLIT, $0-64
 	ADDQ      AX, BX
 	LEAQ      (BX)(AX*2), SI
 	ADDQ      AX, SI
-	MOVB      accumulate+56(FP), DI
+	MOVB      accumulate+64(FP), DI
 	TESTB     DI, DI
 	JZ        zero
 	VMOVUPS.Z (CX), K1, Z0
@@ -2281,12 +2362,15 @@ start:
 	MOVQ b+32(FP), R8
 	MOVQ ldb+40(FP), R9
 	MOVQ k+48(FP), R10
+	MOVQ ahead+56(FP), R11
 	SUBQ $0x04, R10
 	JL   rest
 
 loop:
 	VMOVUPS.Z    (R8), K1, Z24
 	VMOVUPS.Z    64(R8), K2, Z25
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS (CX), Z26
 	VFMADD231PS  Z24, Z26, Z0
@@ -2326,6 +2410,8 @@ loop:
 	VFMADD231PS  Z25, Z26, Z23
 	VMOVUPS.Z    (R8), K1, Z24
 	VMOVUPS.Z    64(R8), K2, Z25
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS 4(CX), Z26
 	VFMADD231PS  Z24, Z26, Z0
@@ -2365,6 +2451,8 @@ loop:
 	VFMADD231PS  Z25, Z26, Z23
 	VMOVUPS.Z    (R8), K1, Z24
 	VMOVUPS.Z    64(R8), K2, Z25
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS 8(CX), Z26
 	VFMADD231PS  Z24, Z26, Z0
@@ -2404,6 +2492,8 @@ loop:
 	VFMADD231PS  Z25, Z26, Z23
 	VMOVUPS.Z    (R8), K1, Z24
 	VMOVUPS.Z    64(R8), K2, Z25
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS 12(CX), Z26
 	VFMADD231PS  Z24, Z26, Z0
@@ -2455,6 +2545,8 @@ rest:
 single:
 	VMOVUPS.Z    (R8), K1, Z24
 	VMOVUPS.Z    64(R8), K2, Z25
+	PREFETCHT0   (R8)(R11*1)
+	PREFETCHT0   64(R8)(R11*1)
 	ADDQ         R9, R8
 	VBROADCASTSS (CX), Z26
 	VFMADD231PS  Z24, Z26, Z0
@@ -2534,12 +2626,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm1x32AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
+// func gemm1x32AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemm1x32AVX2(SB), NOSPLIT, $0-57
+TEXT ·gemm1x32AVX2(SB), NOSPLIT, $0-65
 	MOVQ    ldc+8(FP), AX
 	MOVQ    c+0(FP), AX
-	MOVB    accumulate+56(FP), CL
+	MOVB    accumulate+64(FP), CL
 	TESTB   CL, CL
 	JZ      zero
 	VMOVUPS (AX), Y0
@@ -2560,6 +2652,7 @@ start:
 	MOVQ b+32(FP), CX
 	MOVQ ldb+40(FP), DX
 	MOVQ k+48(FP), BX
+	MOVQ ahead+56(FP), SI
 	SUBQ $0x04, BX
 	JL   rest
 
@@ -2568,8 +2661,8 @@ loop:
 	VMOVUPS      32(CX), Y5
 	VMOVUPS      64(CX), Y6
 	VMOVUPS      96(CX), Y7
-	PREFETCHT0   2048(CX)
-	PREFETCHT0   2112(CX)
+	PREFETCHT0   (CX)(SI*1)
+	PREFETCHT0   64(CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y4, Y8, Y0
@@ -2580,8 +2673,8 @@ loop:
 	VMOVUPS      32(CX), Y5
 	VMOVUPS      64(CX), Y6
 	VMOVUPS      96(CX), Y7
-	PREFETCHT0   2048(CX)
-	PREFETCHT0   2112(CX)
+	PREFETCHT0   (CX)(SI*1)
+	PREFETCHT0   64(CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS 4(AX), Y8
 	VFMADD231PS  Y4, Y8, Y0
@@ -2592,8 +2685,8 @@ loop:
 	VMOVUPS      32(CX), Y5
 	VMOVUPS      64(CX), Y6
 	VMOVUPS      96(CX), Y7
-	PREFETCHT0   2048(CX)
-	PREFETCHT0   2112(CX)
+	PREFETCHT0   (CX)(SI*1)
+	PREFETCHT0   64(CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS 8(AX), Y8
 	VFMADD231PS  Y4, Y8, Y0
@@ -2604,8 +2697,8 @@ loop:
 	VMOVUPS      32(CX), Y5
 	VMOVUPS      64(CX), Y6
 	VMOVUPS      96(CX), Y7
-	PREFETCHT0   2048(CX)
-	PREFETCHT0   2112(CX)
+	PREFETCHT0   (CX)(SI*1)
+	PREFETCHT0   64(CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS 12(AX), Y8
 	VFMADD231PS  Y4, Y8, Y0
@@ -2625,8 +2718,8 @@ single:
 	VMOVUPS      32(CX), Y5
 	VMOVUPS      64(CX), Y6
 	VMOVUPS      96(CX), Y7
-	PREFETCHT0   2048(CX)
-	PREFETCHT0   2112(CX)
+	PREFETCHT0   (CX)(SI*1)
+	PREFETCHT0   64(CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y4, Y8, Y0
@@ -2646,12 +2739,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm2x32AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
+// func gemm2x32AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemm2x32AVX2(SB), NOSPLIT, $0-57
+TEXT ·gemm2x32AVX2(SB), NOSPLIT, $0-65
 	MOVQ    ldc+8(FP), AX
 	MOVQ    c+0(FP), CX
-	MOVB    accumulate+56(FP), DL
+	MOVB    accumulate+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Y0
@@ -2680,6 +2773,7 @@ start:
 	MOVQ b+32(FP), BX
 	MOVQ ldb+40(FP), SI
 	MOVQ k+48(FP), DI
+	MOVQ ahead+56(FP), R8
 	SUBQ $0x04, DI
 	JL   rest
 
@@ -2688,8 +2782,8 @@ loop:
 	VMOVUPS      32(BX), Y9
 	VMOVUPS      64(BX), Y10
 	VMOVUPS      96(BX), Y11
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y8, Y12, Y0
@@ -2705,8 +2799,8 @@ loop:
 	VMOVUPS      32(BX), Y9
 	VMOVUPS      64(BX), Y10
 	VMOVUPS      96(BX), Y11
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 4(CX), Y12
 	VFMADD231PS  Y8, Y12, Y0
@@ -2722,8 +2816,8 @@ loop:
 	VMOVUPS      32(BX), Y9
 	VMOVUPS      64(BX), Y10
 	VMOVUPS      96(BX), Y11
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 8(CX), Y12
 	VFMADD231PS  Y8, Y12, Y0
@@ -2739,8 +2833,8 @@ loop:
 	VMOVUPS      32(BX), Y9
 	VMOVUPS      64(BX), Y10
 	VMOVUPS      96(BX), Y11
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 12(CX), Y12
 	VFMADD231PS  Y8, Y12, Y0
@@ -2765,8 +2859,8 @@ single:
 	VMOVUPS      32(BX), Y9
 	VMOVUPS      64(BX), Y10
 	VMOVUPS      96(BX), Y11
-	PREFETCHT0   2048(BX)
-	PREFETCHT0   2112(BX)
+	PREFETCHT0   (BX)(R8*1)
+	PREFETCHT0   64(BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y8, Y12, Y0
@@ -2795,12 +2889,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm1x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
+// func gemm1x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemm1x16AVX2(SB), NOSPLIT, $0-57
+TEXT ·gemm1x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ    ldc+8(FP), AX
 	MOVQ    c+0(FP), AX
-	MOVB    accumulate+56(FP), CL
+	MOVB    accumulate+64(FP), CL
 	TESTB   CL, CL
 	JZ      zero
 	VMOVUPS (AX), Y0
@@ -2817,34 +2911,35 @@ start:
 	MOVQ b+32(FP), CX
 	MOVQ ldb+40(FP), DX
 	MOVQ k+48(FP), BX
+	MOVQ ahead+56(FP), SI
 	SUBQ $0x04, BX
 	JL   rest
 
 loop:
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
-	PREFETCHT0   2048(CX)
+	PREFETCHT0   (CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
-	PREFETCHT0   2048(CX)
+	PREFETCHT0   (CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS 4(AX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
-	PREFETCHT0   2048(CX)
+	PREFETCHT0   (CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS 8(AX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
-	PREFETCHT0   2048(CX)
+	PREFETCHT0   (CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS 12(AX), Y4
 	VFMADD231PS  Y2, Y4, Y0
@@ -2860,7 +2955,7 @@ rest:
 single:
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
-	PREFETCHT0   2048(CX)
+	PREFETCHT0   (CX)(SI*1)
 	ADDQ         DX, CX
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y2, Y4, Y0
@@ -2876,12 +2971,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm2x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
+// func gemm2x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemm2x16AVX2(SB), NOSPLIT, $0-57
+TEXT ·gemm2x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ    ldc+8(FP), AX
 	MOVQ    c+0(FP), CX
-	MOVB    accumulate+56(FP), DL
+	MOVB    accumulate+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Y0
@@ -2902,13 +2997,14 @@ start:
 	MOVQ b+32(FP), BX
 	MOVQ ldb+40(FP), SI
 	MOVQ k+48(FP), DI
+	MOVQ ahead+56(FP), R8
 	SUBQ $0x04, DI
 	JL   rest
 
 loop:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
-	PREFETCHT0   2048(BX)
+	PREFETCHT0   (BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y4, Y6, Y0
@@ -2918,7 +3014,7 @@ loop:
 	VFMADD231PS  Y5, Y6, Y3
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
-	PREFETCHT0   2048(BX)
+	PREFETCHT0   (BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 4(CX), Y6
 	VFMADD231PS  Y4, Y6, Y0
@@ -2928,7 +3024,7 @@ loop:
 	VFMADD231PS  Y5, Y6, Y3
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
-	PREFETCHT0   2048(BX)
+	PREFETCHT0   (BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 8(CX), Y6
 	VFMADD231PS  Y4, Y6, Y0
@@ -2938,7 +3034,7 @@ loop:
 	VFMADD231PS  Y5, Y6, Y3
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
-	PREFETCHT0   2048(BX)
+	PREFETCHT0   (BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 12(CX), Y6
 	VFMADD231PS  Y4, Y6, Y0
@@ -2957,7 +3053,7 @@ rest:
 single:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
-	PREFETCHT0   2048(BX)
+	PREFETCHT0   (BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y4, Y6, Y0
@@ -2978,12 +3074,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm3x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
+// func gemm3x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemm3x16AVX2(SB), NOSPLIT, $0-57
+TEXT ·gemm3x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ    ldc+8(FP), AX
 	MOVQ    c+0(FP), CX
-	MOVB    accumulate+56(FP), DL
+	MOVB    accumulate+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Y0
@@ -3008,13 +3104,14 @@ start:
 	MOVQ b+32(FP), BX
 	MOVQ ldb+40(FP), SI
 	MOVQ k+48(FP), DI
+	MOVQ ahead+56(FP), R8
 	SUBQ $0x04, DI
 	JL   rest
 
 loop:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      32(BX), Y7
-	PREFETCHT0   2048(BX)
+	PREFETCHT0   (BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y6, Y8, Y0
@@ -3027,7 +3124,7 @@ loop:
 	VFMADD231PS  Y7, Y8, Y5
 	VMOVUPS      (BX), Y6
 	VMOVUPS      32(BX), Y7
-	PREFETCHT0   2048(BX)
+	PREFETCHT0   (BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 4(CX), Y8
 	VFMADD231PS  Y6, Y8, Y0
@@ -3040,7 +3137,7 @@ loop:
 	VFMADD231PS  Y7, Y8, Y5
 	VMOVUPS      (BX), Y6
 	VMOVUPS      32(BX), Y7
-	PREFETCHT0   2048(BX)
+	PREFETCHT0   (BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 8(CX), Y8
 	VFMADD231PS  Y6, Y8, Y0
@@ -3053,7 +3150,7 @@ loop:
 	VFMADD231PS  Y7, Y8, Y5
 	VMOVUPS      (BX), Y6
 	VMOVUPS      32(BX), Y7
-	PREFETCHT0   2048(BX)
+	PREFETCHT0   (BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS 12(CX), Y8
 	VFMADD231PS  Y6, Y8, Y0
@@ -3075,7 +3172,7 @@ rest:
 single:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      32(BX), Y7
-	PREFETCHT0   2048(BX)
+	PREFETCHT0   (BX)(R8*1)
 	ADDQ         SI, BX
 	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y6, Y8, Y0
@@ -3101,14 +3198,14 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm4x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
+// func gemm4x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemm4x16AVX2(SB), NOSPLIT, $0-57
+TEXT ·gemm4x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ    ldc+8(FP), AX
 	MOVQ    c+0(FP), CX
 	LEAQ    (CX)(AX*2), DX
 	ADDQ    AX, DX
-	MOVB    accumulate+56(FP), BL
+	MOVB    accumulate+64(FP), BL
 	TESTB   BL, BL
 	JZ      zero
 	VMOVUPS (CX), Y0
@@ -3139,13 +3236,14 @@ start:
 	MOVQ b+32(FP), SI
 	MOVQ ldb+40(FP), DI
 	MOVQ k+48(FP), R8
+	MOVQ ahead+56(FP), R9
 	SUBQ $0x04, R8
 	JL   rest
 
 loop:
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
-	PREFETCHT0   2048(SI)
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS (CX), Y10
 	VFMADD231PS  Y8, Y10, Y0
@@ -3161,7 +3259,7 @@ loop:
 	VFMADD231PS  Y9, Y10, Y7
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
-	PREFETCHT0   2048(SI)
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 4(CX), Y10
 	VFMADD231PS  Y8, Y10, Y0
@@ -3177,7 +3275,7 @@ loop:
 	VFMADD231PS  Y9, Y10, Y7
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
-	PREFETCHT0   2048(SI)
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 8(CX), Y10
 	VFMADD231PS  Y8, Y10, Y0
@@ -3193,7 +3291,7 @@ loop:
 	VFMADD231PS  Y9, Y10, Y7
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
-	PREFETCHT0   2048(SI)
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 12(CX), Y10
 	VFMADD231PS  Y8, Y10, Y0
@@ -3219,7 +3317,7 @@ rest:
 single:
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
-	PREFETCHT0   2048(SI)
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS (CX), Y10
 	VFMADD231PS  Y8, Y10, Y0
@@ -3253,14 +3351,14 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm5x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
-// Requires: AVX, FMA3
-TEXT ·gemm5x16AVX2(SB), NOSPLIT, $0-57
+// func gemm5x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemm5x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ    ldc+8(FP), AX
 	MOVQ    c+0(FP), CX
 	LEAQ    (CX)(AX*2), DX
 	ADDQ    AX, DX
-	MOVB    accumulate+56(FP), BL
+	MOVB    accumulate+64(FP), BL
 	TESTB   BL, BL
 	JZ      zero
 	VMOVUPS (CX), Y0
@@ -3295,12 +3393,14 @@ start:
 	MOVQ b+32(FP), SI
 	MOVQ ldb+40(FP), DI
 	MOVQ k+48(FP), R8
+	MOVQ ahead+56(FP), R9
 	SUBQ $0x04, R8
 	JL   rest
 
 loop:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y10, Y12, Y0
@@ -3319,6 +3419,7 @@ loop:
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 4(CX), Y12
 	VFMADD231PS  Y10, Y12, Y0
@@ -3337,6 +3438,7 @@ loop:
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 8(CX), Y12
 	VFMADD231PS  Y10, Y12, Y0
@@ -3355,6 +3457,7 @@ loop:
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 12(CX), Y12
 	VFMADD231PS  Y10, Y12, Y0
@@ -3383,6 +3486,7 @@ rest:
 single:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y10, Y12, Y0
@@ -3421,14 +3525,14 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm6x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
-// Requires: AVX, FMA3
-TEXT ·gemm6x16AVX2(SB), NOSPLIT, $0-57
+// func gemm6x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemm6x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ    ldc+8(FP), AX
 	MOVQ    c+0(FP), CX
 	LEAQ    (CX)(AX*2), DX
 	ADDQ    AX, DX
-	MOVB    accumulate+56(FP), BL
+	MOVB    accumulate+64(FP), BL
 	TESTB   BL, BL
 	JZ      zero
 	VMOVUPS (CX), Y0
@@ -3467,12 +3571,14 @@ start:
 	MOVQ b+32(FP), SI
 	MOVQ ldb+40(FP), DI
 	MOVQ k+48(FP), R8
+	MOVQ ahead+56(FP), R9
 	SUBQ $0x04, R8
 	JL   rest
 
 loop:
 	VMOVUPS      (SI), Y12
 	VMOVUPS      32(SI), Y13
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS (CX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -3494,6 +3600,7 @@ loop:
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      (SI), Y12
 	VMOVUPS      32(SI), Y13
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 4(CX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -3515,6 +3622,7 @@ loop:
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      (SI), Y12
 	VMOVUPS      32(SI), Y13
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 8(CX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -3536,6 +3644,7 @@ loop:
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      (SI), Y12
 	VMOVUPS      32(SI), Y13
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS 12(CX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -3567,6 +3676,7 @@ rest:
 single:
 	VMOVUPS      (SI), Y12
 	VMOVUPS      32(SI), Y13
+	PREFETCHT0   (SI)(R9*1)
 	ADDQ         DI, SI
 	VBROADCASTSS (CX), Y14
 	VFMADD231PS  Y12, Y14, Y0

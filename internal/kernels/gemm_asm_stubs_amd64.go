@@ -4,102 +4,102 @@
 
 package kernels
 
-// gemm1x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. Only the columns of the mask are read and written.
+// gemm1x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
 //
 //go:noescape
-func gemm1x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+func gemm1x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 
-// gemm2x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. Only the columns of the mask are read and written.
+// gemm2x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
 //
 //go:noescape
-func gemm2x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+func gemm2x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 
-// gemm3x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. Only the columns of the mask are read and written.
+// gemm3x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
 //
 //go:noescape
-func gemm3x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+func gemm3x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 
-// gemm4x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. Only the columns of the mask are read and written.
+// gemm4x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
 //
 //go:noescape
-func gemm4x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+func gemm4x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 
-// gemm5x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. Only the columns of the mask are read and written.
+// gemm5x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
 //
 //go:noescape
-func gemm5x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+func gemm5x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 
-// gemm6x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. Only the columns of the mask are read and written.
+// gemm6x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
 //
 //go:noescape
-func gemm6x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+func gemm6x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 
-// gemm7x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. Only the columns of the mask are read and written.
+// gemm7x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
 //
 //go:noescape
-func gemm7x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+func gemm7x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 
-// gemm8x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. Only the columns of the mask are read and written.
+// gemm8x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
 //
 //go:noescape
-func gemm8x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+func gemm8x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 
-// gemm9x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. Only the columns of the mask are read and written.
+// gemm9x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
 //
 //go:noescape
-func gemm9x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+func gemm9x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 
-// gemm10x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. Only the columns of the mask are read and written.
+// gemm10x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
 //
 //go:noescape
-func gemm10x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+func gemm10x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 
-// gemm11x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. Only the columns of the mask are read and written.
+// gemm11x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
 //
 //go:noescape
-func gemm11x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+func gemm11x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 
-// gemm12x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. Only the columns of the mask are read and written.
+// gemm12x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
 //
 //go:noescape
-func gemm12x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool, mask uint32)
+func gemm12x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
 
-// gemm1x32AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes.
+// gemm1x32AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
 //
 //go:noescape
-func gemm1x32AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
+func gemm1x32AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
 
-// gemm2x32AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes.
+// gemm2x32AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
 //
 //go:noescape
-func gemm2x32AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
+func gemm2x32AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
 
-// gemm1x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes.
+// gemm1x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
 //
 //go:noescape
-func gemm1x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
+func gemm1x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
 
-// gemm2x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes.
+// gemm2x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
 //
 //go:noescape
-func gemm2x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
+func gemm2x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
 
-// gemm3x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes.
+// gemm3x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
 //
 //go:noescape
-func gemm3x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
+func gemm3x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
 
-// gemm4x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes.
+// gemm4x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
 //
 //go:noescape
-func gemm4x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
+func gemm4x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
 
-// gemm5x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes.
+// gemm5x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
 //
 //go:noescape
-func gemm5x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
+func gemm5x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
 
-// gemm6x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes.
+// gemm6x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
 //
 //go:noescape
-func gemm6x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool)
+func gemm6x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)

@@ -81,17 +81,23 @@ func packRows(dst, b []float32, rowStride, k0, k1, k, n int) {
 	if n == 0 {
 		return
 	}
-	whole, rest := n/PanelWidth, n%PanelWidth
-	for i := k0; i < k1; i++ {
-		row := b[(i-k0)*rowStride:][:n]
-		at := i * PanelWidth
-		for p := range whole {
-			*(*[PanelWidth]float32)(dst[at:]) = *(*[PanelWidth]float32)(row[p*PanelWidth:])
-			at += k * PanelWidth
-		}
-		if rest > 0 {
-			last := dst[at : at+PanelWidth]
-			clear(last[copy(last, row[n-rest:]):])
+	// A block of rows at a time: each panel gets a contiguous piece.
+	const block = 32
+	for i0 := k0; i0 < k1; i0 += block {
+		i1 := min(i0+block, k1)
+		for j := 0; j < n; j += PanelWidth {
+			w := min(PanelWidth, n-j)
+			panel := dst[j*k:][:k*PanelWidth]
+			src := (i0-k0)*rowStride + j
+			for i := i0; i < i1; i++ {
+				row := (*[PanelWidth]float32)(panel[i*PanelWidth:])
+				if w == PanelWidth {
+					*row = *(*[PanelWidth]float32)(b[src:])
+				} else {
+					clear(row[copy(row[:], b[src:src+w]):])
+				}
+				src += rowStride
+			}
 		}
 	}
 }

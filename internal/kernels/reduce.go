@@ -50,9 +50,21 @@ func Max(src []float32) float32 {
 // slice. A NaN counts as greater than everything, as in PyTorch and NumPy: the
 // first NaN wins.
 func ArgMax(src []float32) int {
-	top := Max(src)
-	for i, x := range src {
-		if x == top || x != x {
+	// The block that holds it first, by maxima, then its place there.
+	const block = 256
+	best, at := float32(math.Inf(-1)), 0
+	for i := 0; i < len(src); i += block {
+		top := Max(src[i:min(i+block, len(src))])
+		if top != top {
+			best, at = top, i
+			break
+		}
+		if top > best {
+			best, at = top, i
+		}
+	}
+	for i := at; i < len(src); i++ {
+		if x := src[i]; x == best || x != x {
 			return i
 		}
 	}

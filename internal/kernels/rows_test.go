@@ -165,6 +165,11 @@ func TestSumMaxArgMax(t *testing.T) {
 			}
 			require.Equal(t, 0, ArgMax(filled(n, -inf)))
 		}
+		long := randoms(rng, 5000)
+		long[3000], long[4000] = 50, 50
+		require.Equal(t, 3000, ArgMax(long))
+		long[4321], long[4400] = nan, nan
+		require.Equal(t, 4321, ArgMax(long))
 	})
 }
 

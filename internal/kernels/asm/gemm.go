@@ -7,7 +7,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-const gemmSignature = "func(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, accumulate bool%s)"
+const gemmSignature = "func(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool%s)"
 
 func gemmKernels(g *gen) {
 	for rows := 1; rows <= 12; rows++ {
@@ -86,7 +86,7 @@ func (r rowPointers) advance(g *gen, bytes int) {
 // dimensions are in bytes. The AVX-512 kernels take a mask of the columns that
 // exist; they neither read nor write the others.
 func gemmTile(g *gen, t tile) {
-	extra, doc := "", "%s sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes."
+	extra, doc := "", "%s sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on."
 	if t.avx512 {
 		extra, doc = ", mask uint32", doc+" Only the columns of the mask are read and written."
 	}
@@ -137,7 +137,7 @@ func gemmTile(g *gen, t tile) {
 	g.Label("start")
 
 	a := newRowPointers(g, param("a"), param("lda"), t.rows)
-	b, ldb, k := param("b"), param("ldb"), param("k")
+	b, ldb, k, ahead := param("b"), param("ldb"), param("k"), param("ahead")
 	bv := make([]reg.Register, cols)
 	for j := range bv {
 		bv[j] = t.vector(g)
@@ -146,12 +146,8 @@ func gemmTile(g *gen, t tile) {
 		for j := range bv {
 			load(Mem{Base: b, Disp: j * t.vectorBytes()}, j, bv[j])
 		}
-		if t.rows <= 4 {
-			// Few rows: bound by memory. Ask for B some way ahead; beyond its
-			// end a prefetch does nothing.
-			for at := 0; at < t.width()*4; at += 64 {
-				g.PREFETCHT0(Mem{Base: b, Disp: prefetchBytes + at})
-			}
+		for at := 0; at < t.width()*4; at += 64 {
+			g.PREFETCHT0(Mem{Base: b, Index: ahead, Scale: 1, Disp: at})
 		}
 		g.ADDQ(ldb, b)
 		for i := range t.rows {
@@ -193,5 +189,3 @@ func gemmTile(g *gen, t tile) {
 	}
 	g.done()
 }
-
-const prefetchBytes = 2048
