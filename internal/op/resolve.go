@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -21,6 +22,8 @@ type Resolved struct {
 	State   []int    // by value: the state whose memory a root lies in, or -1
 	Last    []int    // by root value: last step that touches it, len(Steps) if it outlives them
 	Def     []int    // by root value: step that writes it, -1 for leaves
+
+	stateOut map[int]int // state by its Out value
 }
 
 // Resolve makes and checks the operators of a valid plan and lays out its
@@ -37,8 +40,9 @@ func Resolve(p *plan.Plan) (*Resolved, error) {
 			r.Layouts[v] = DenseLayout(p.Values[v].Spec.Shape)
 		}
 	}
+	r.stateOut = make(map[int]int, len(p.States))
 	for i, s := range p.States {
-		r.State[s.In] = i
+		r.State[s.In], r.stateOut[s.Out] = i, i
 		if s.Mode == plan.StateAppend {
 			r.Layouts[s.In] = appendLayout(p.Values[s.In].Spec.Shape, s.Axis, i)
 		}
@@ -100,19 +104,19 @@ func (r *Resolved) step(i int) error {
 
 // updates finds the state that step s updates in place, or -1.
 func (r *Resolved) updates(s *plan.Step) int {
-	for i, st := range r.Plan.States {
-		if st.Out != s.Out || st.In != s.In[0] {
-			continue
+	i, ok := r.stateOut[s.Out]
+	if !ok || r.Plan.States[i].In != s.In[0] {
+		return -1
+	}
+	st := r.Plan.States[i]
+	switch o, _ := New(s.Op, s.Attrs); o := o.(type) {
+	case Append:
+		if a, err := normAxis(o.Axis, len(r.Plan.Values[st.In].Spec.Shape)); err == nil && st.Mode == plan.StateAppend && a == st.Axis {
+			return i
 		}
-		switch o, _ := New(s.Op, s.Attrs); o := o.(type) {
-		case Append:
-			if a, err := normAxis(o.Axis, len(r.Plan.Values[st.In].Spec.Shape)); err == nil && st.Mode == plan.StateAppend && a == st.Axis {
-				return i
-			}
-		case WriteRows:
-			if st.Mode == plan.StateWrite {
-				return i
-			}
+	case WriteRows:
+		if st.Mode == plan.StateWrite {
+			return i
 		}
 	}
 	return -1
@@ -195,13 +199,10 @@ func (r *Resolved) CheckBuffers() error {
 		}
 	}
 	for b, vs := range byBuffer {
-		end := make([]int, len(p.Steps)+1) // end[i]-1 is the root alive at step i
-		for _, v := range vs {
-			for i := r.Def[v]; i <= min(r.Last[v], len(p.Steps)); i++ {
-				if end[i] != 0 {
-					return fmt.Errorf("%w: values %d and %d are alive at once in buffer %d", plan.ErrInvalid, end[i]-1, v, b)
-				}
-				end[i] = v + 1
+		slices.SortFunc(vs, func(x, y int) int { return r.Def[x] - r.Def[y] })
+		for i, v := range vs[min(1, len(vs)):] {
+			if prev := vs[i]; r.Last[prev] >= r.Def[v] {
+				return fmt.Errorf("%w: values %d and %d are alive at once in buffer %d", plan.ErrInvalid, prev, v, b)
 			}
 		}
 	}

@@ -17,6 +17,7 @@ const (
 	MaxConstBytes = 16 << 20
 	MaxAttrs      = 32
 	MaxAttrList   = 64
+	MaxStates     = 1 << 10
 )
 
 // Validate checks everything about p that does not need an operator table:
@@ -205,6 +206,9 @@ func (p *Plan) checkPorts() error {
 		if out.Place != Download && out.Place != Keep || int(out.Cause) >= NumCauses {
 			return p.valueErr(out.Value, "output %q has an unknown place or cause", out.Name)
 		}
+	}
+	if len(p.States) > MaxStates {
+		return fmt.Errorf("%w: %d states, the limit is %d", ErrInvalid, len(p.States), MaxStates)
 	}
 	for _, s := range p.States {
 		if err := port("state", s.Name, s.In); err != nil {
