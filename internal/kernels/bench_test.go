@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"testing"
 )
 
@@ -40,7 +41,7 @@ func report(b *testing.B, flops, bytes int) {
 	b.ReportMetric(0, "ns/op")
 }
 
-var benchSizes = [][3]int{{1, 6400, 1600}, {4, 6400, 1600}, {12, 6400, 1600}, {128, 6400, 1600}, {128, 768, 3072}, {1024, 1024, 1024}, {64, 64, 64}, {1, 64, 512}, {128, 64, 128}}
+var benchSizes = [][3]int{{1, 6400, 1600}, {4, 6400, 1600}, {12, 6400, 1600}, {128, 6400, 1600}, {128, 768, 3072}, {1024, 1024, 1024}, {64, 64, 64}, {1, 64, 512}, {128, 64, 128}, {1, 512, 64}, {128, 128, 64}}
 
 func benchmarkGemm(b *testing.B, call func(c, a, w []float32, m, n, k int)) {
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -49,6 +50,7 @@ func benchmarkGemm(b *testing.B, call func(c, a, w []float32, m, n, k int)) {
 			m, n, k := s[0], s[1], s[2]
 			a, w, c := randoms(rng, m*k), randoms(rng, PackedLen(k, n)), make([]float32, m*n)
 			b.Run(fmt.Sprintf("%s/m=%d/n=%d/k=%d", prefix, m, n, k), func(b *testing.B) {
+				b.ReportAllocs()
 				for b.Loop() {
 					call(c, a, w, m, n, k)
 				}
@@ -60,6 +62,17 @@ func benchmarkGemm(b *testing.B, call func(c, a, w []float32, m, n, k int)) {
 
 func BenchmarkGemmPacked(b *testing.B) {
 	benchmarkGemm(b, func(c, a, w []float32, m, n, k int) { GemmPacked(c, n, a, k, w, m, n, k, 0, Panels(n)) })
+}
+
+// As the engine does it: the panels are split between two goroutines.
+func BenchmarkGemmPackedTwoThreads(b *testing.B) {
+	benchmarkGemm(b, func(c, a, w []float32, m, n, k int) {
+		panels := Panels(n)
+		var wg sync.WaitGroup
+		wg.Go(func() { GemmPacked(c, n, a, k, w, m, n, k, 0, panels/2) })
+		GemmPacked(c, n, a, k, w, m, n, k, panels/2, panels)
+		wg.Wait()
+	})
 }
 
 func BenchmarkGemmNN(b *testing.B) {

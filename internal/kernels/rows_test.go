@@ -179,3 +179,22 @@ func sumOf(src []float32) (sum float64) {
 	}
 	return sum
 }
+
+func TestNothingIsAllocated(t *testing.T) {
+	eachPath(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(21, 22))
+		g := newGemm(rng, 40, 70, 33)
+		c := make([]float32, g.m*g.ldc)
+		row := randoms(rng, 100)
+		require.Zero(t, testing.AllocsPerRun(20, func() {
+			GemmPacked(c, g.ldc, g.a, g.lda, g.packed, g.m, g.n, g.k, 0, 3)
+			GemmNN(c, g.ldc, g.a, g.lda, g.b, g.ldb, 5, 0, g.n, g.k)
+			GemmNN(c, g.ldc, g.a, g.lda, g.b, g.ldb, g.m, 0, g.n, g.k)
+			GemmNT(c, g.ldc, g.a, g.lda, g.bt, g.lda, g.m, 0, g.n, g.k)
+			Softmax(row, row)
+			LayerNorm(row, row, row, row, 1e-5)
+			GeluTanh(row, row)
+			ArgMax(row)
+		}))
+	})
+}
