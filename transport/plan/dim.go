@@ -435,3 +435,14 @@ type Spec struct {
 
 // String writes the spec as f32[a, b].
 func (s Spec) String() string { return s.DType.String() + s.Shape.String() }
+
+// Terms calls f for the constant, with no symbols, if it is not zero, and for
+// each product of symbols with its coefficient.
+func (d Dim) Terms(f func(coeff int64, syms []string)) {
+	if d.c != 0 {
+		f(d.c, nil)
+	}
+	for _, t := range d.terms {
+		f(t.coeff, t.syms)
+	}
+}

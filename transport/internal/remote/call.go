@@ -1,0 +1,230 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
+)
+
+// cancelWait is how long a cancelled call waits for the worker to say whether
+// it was stopped or had already succeeded.
+const cancelWait = 500 * time.Millisecond
+
+// request is one call to the worker.
+type request struct {
+	typ     wire.Type
+	control proto.Message
+	payload []wire.Segment
+	sent    func(n int)
+	order   chan struct{} // token of the session, which keeps its requests in order
+	oneWay  bool          // there is no answer
+
+	// The receiving goroutine fills answer, then asks payloadOf where the
+	// payload goes; cause is what the payload counts as when it is discarded.
+	answer    proto.Message
+	payloadOf func() ([]wire.Segment, error)
+	cause     plan.Cause
+	// late is called with the outcome of a call whose caller has gone.
+	late func(err error)
+}
+
+// pending is a request that waits for its answer. Its fields are the receiving
+// goroutine's, except for those under the client's lock.
+type pending struct {
+	*request
+	done  chan error              // takes the outcome
+	early context.CancelCauseFunc // stops an upload that is answered before its end; may be nil
+	began bool
+	sink  *wire.Sink
+	bad   error
+
+	gone bool // under the client's lock: nobody reads done
+}
+
+var errAnswered = errors.New("answered before the end of the upload")
+
+// call sends a request and waits for the answer.
+func (c *Client) call(ctx context.Context, r *request) error {
+	if n := wire.Len(r.payload); n > c.cfg.MaxMessage {
+		return fmt.Errorf("%w: message of %d bytes, the limit is %d", transport.ErrLimit, n, c.cfg.MaxMessage)
+	}
+	if r.order != nil {
+		select {
+		case <-r.order:
+		case <-ctx.Done():
+			return c.cancelled(ctx, r)
+		case <-c.dead:
+			return c.failure()
+		}
+	}
+	p, stream, err := c.register(r)
+	if err != nil {
+		r.release()
+		return err
+	}
+	sendCtx := ctx
+	if wire.Len(r.payload) > wire.ChunkSize {
+		sendCtx, p.early = context.WithCancelCause(ctx)
+		defer p.early(nil)
+	}
+	c.mu.Lock()
+	c.streams[stream] = p
+	c.mu.Unlock()
+	m := wire.Message{Type: r.typ, Stream: stream, Control: r.control, Payload: r.payload, Sent: r.sent}
+	started, err := c.conn.Send(sendCtx, &m)
+	r.release()
+	switch {
+	case err == nil && r.oneWay:
+		c.forget(stream)
+		return nil
+	case err == nil:
+		c.cfg.Ledger.AddRoundTrip()
+		return c.wait(ctx, p, stream)
+	case !started:
+		c.forget(stream)
+		return c.sendFailure(ctx, r, err)
+	}
+	// The worker has a part of the message: unless the connection is broken,
+	// tell it that no more will come.
+	c.cfg.Ledger.AddRoundTrip()
+	if errors.Is(err, errAnswered) {
+		c.sendCancel(stream)
+		return <-p.done
+	}
+	if ctx.Err() == nil {
+		c.forget(stream)
+		return c.sendFailure(ctx, r, err)
+	}
+	return c.abandon(ctx, p, stream)
+}
+
+func (r *request) release() {
+	if r.order != nil {
+		r.order <- struct{}{}
+	}
+}
+
+func (c *Client) register(r *request) (*pending, uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return nil, 0, c.err
+	}
+	if len(c.streams) >= wire.MaxStreams {
+		return nil, 0, fmt.Errorf("%w: %d calls wait on %s", transport.ErrLimit, len(c.streams), c.cfg.Addr)
+	}
+	c.lastCall++
+	return &pending{request: r, done: make(chan error, 1)}, c.lastCall, nil
+}
+
+func (c *Client) forget(stream uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.streams, stream)
+}
+
+// sendFailure is the error of a call that was not sent.
+func (c *Client) sendFailure(ctx context.Context, r *request, err error) error {
+	if ctx.Err() != nil {
+		return c.cancelled(ctx, r)
+	}
+	if errors.Is(err, transport.ErrLimit) || errors.Is(err, transport.ErrInternal) {
+		return err
+	}
+	c.fail(c.describe("connection", err))
+	return c.failure()
+}
+
+// wait takes the outcome.
+func (c *Client) wait(ctx context.Context, p *pending, stream uint64) error {
+	select {
+	case err := <-p.done:
+		return err
+	case <-ctx.Done():
+		return c.abandon(ctx, p, stream)
+	case <-c.dead:
+		return c.lost(p)
+	}
+}
+
+// lost prefers an answer that came before the connection failed.
+func (c *Client) lost(p *pending) error {
+	select {
+	case err := <-p.done:
+		return err
+	default:
+		return c.failure()
+	}
+}
+
+// abandon cancels a call on the worker. If the worker says in time that the
+// call had succeeded, it has; otherwise the answer is drained when it comes.
+func (c *Client) abandon(ctx context.Context, p *pending, stream uint64) error {
+	c.sendCancel(stream)
+	t := time.NewTimer(cancelWait)
+	defer t.Stop()
+	select {
+	case err := <-p.done:
+		return c.verdict(ctx, p, err)
+	case <-c.dead:
+		return c.cancelled(ctx, p.request)
+	case <-t.C:
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock() // finish sends to done under this lock
+	select {
+	case err := <-p.done:
+		return c.verdict(ctx, p, err)
+	default:
+		p.gone = true
+		return c.cancelled(ctx, p.request)
+	}
+}
+
+func (c *Client) verdict(ctx context.Context, p *pending, err error) error {
+	if err == nil || !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return c.cancelled(ctx, p.request)
+}
+
+// sendCancel tells the worker to stop; a peer that does not read is not waited
+// for.
+func (c *Client) sendCancel(stream uint64) {
+	ctx, cancel := context.WithTimeout(context.Background(), cancelWait)
+	defer cancel()
+	_, _ = c.conn.Send(ctx, &wire.Message{Type: wire.TypeCancel, Stream: stream})
+}
+
+func (c *Client) cancelled(ctx context.Context, r *request) error {
+	return fmt.Errorf("%v on %s: %w", r.typ, c.cfg.Addr, ctxError(ctx))
+}
+
+// ctxError is both what ended ctx and why.
+func ctxError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
+func (c *Client) remoteError(control []byte) error {
+	var m wirepb.Error
+	if err := proto.Unmarshal(control, &m); err != nil {
+		return fmt.Errorf("%w: %w", transport.ErrProtocol, err)
+	}
+	text := m.GetMessage()
+	if len(text) > wire.MaxErrorText {
+		text = text[:wire.MaxErrorText]
+	}
+	return &transport.RemoteError{Code: m.GetCode(), Message: text, Addr: c.cfg.Addr}
+}

@@ -1,0 +1,171 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
+)
+
+// uploads is the number of weights that are under way at once: while one is
+// hashed and packed the next one travels.
+const uploads = 4
+
+// planRef implements [transport.PlanRef]. It is immutable.
+type planRef struct {
+	session *session
+	num     uint32 // its name in the session
+	hash    plan.Hash
+	layout  *wire.Layout
+}
+
+// Hash implements [transport.PlanRef].
+func (r *planRef) Hash() plan.Hash { return r.hash }
+
+// Prepare implements [transport.Session].
+func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.WeightSource, progress transport.Progress) (transport.PlanRef, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	hash := s.c.hash(p)
+	if hash == (plan.Hash{}) {
+		_, err := p.Encode()
+		return nil, err
+	}
+	s.mu.Lock()
+	ref := s.plans[hash]
+	if ref != nil {
+		s.mu.Unlock()
+		return ref, nil
+	}
+	s.lastPlan++
+	ref = &planRef{session: s, num: s.lastPlan, hash: hash, layout: wire.NewLayout(p)}
+	s.mu.Unlock()
+	model := ""
+	if weights != nil {
+		model = weights.Model()
+	}
+	missing, err := s.sendPlan(ctx, ref, model)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.sendWeights(ctx, ref, missing, weights, progress); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.plans[hash] = ref
+	return ref, nil
+}
+
+// sendPlan names the plan, sends it when the worker lacks it, and returns the
+// weights that the worker lacks.
+func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) ([]uint32, error) {
+	var answer wirepb.Prepared
+	control := &wirepb.Prepare{Session: s.num, Plan: ref.num, Hash: ref.hash[:], Model: model}
+	r := &request{typ: wire.TypePrepare, order: s.order, control: control, answer: &answer}
+	if err := s.c.call(ctx, r); err != nil {
+		return nil, err
+	}
+	if !answer.GetNeedPlan() {
+		return answer.GetMissing(), nil
+	}
+	encoded, err := ref.layout.Plan.Encode()
+	if err != nil {
+		return nil, err
+	}
+	control.PlanBytes = uint64(len(encoded))
+	var second wirepb.Prepared
+	r = &request{
+		typ: wire.TypePrepare, order: s.order, control: control, answer: &second,
+		payload: []wire.Segment{{Data: encoded, Cause: plan.CausePlan}},
+	}
+	if err := s.c.call(ctx, r); err != nil {
+		return nil, err
+	}
+	if second.GetNeedPlan() {
+		return nil, fmt.Errorf("%w: %s asks again for a plan that it was sent", transport.ErrProtocol, s.c.cfg.Addr)
+	}
+	return second.GetMissing(), nil
+}
+
+// upload is one weight to send.
+type upload struct {
+	value uint32
+	data  []byte
+}
+
+func (s *session) sendWeights(ctx context.Context, ref *planRef, missing []uint32, weights transport.WeightSource, progress transport.Progress) error {
+	list := make([]upload, 0, len(missing))
+	total := int64(0)
+	for _, id := range missing {
+		u, err := findWeight(ref.layout.Plan, id, weights)
+		if err != nil {
+			return err
+		}
+		list = append(list, u)
+		total += int64(len(u.data))
+	}
+	var mu sync.Mutex
+	done := int64(0)
+	sent := func(n int) {
+		if progress == nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		done += int64(n)
+		progress(done, total)
+	}
+	if total > 0 {
+		sent(0)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(uploads)
+	for _, u := range list {
+		g.Go(func() error { return s.sendWeight(ctx, ref, u, sent) })
+	}
+	return g.Wait()
+}
+
+// findWeight gets the content of a value of the plan and checks its form.
+func findWeight(p *plan.Plan, id uint32, weights transport.WeightSource) (upload, error) {
+	if int64(id) >= int64(len(p.Values)) || p.Values[id].Kind != plan.KindWeight {
+		return upload{}, fmt.Errorf("%w: the worker misses value %d, which is no weight", transport.ErrProtocol, id)
+	}
+	v := &p.Values[id]
+	if weights == nil {
+		return upload{}, fmt.Errorf("%w: %q (%v): no source of weights was given", transport.ErrMissingWeight, v.Name, v.Hash)
+	}
+	w, err := weights.Weight(v.Hash)
+	if err != nil {
+		return upload{}, fmt.Errorf("weight %q: %w", v.Name, err)
+	}
+	want, err := wire.WeightBytes(v)
+	if err != nil {
+		return upload{}, err
+	}
+	if uint64(len(w.Data)) != want || w.Storage != v.Storage {
+		return upload{}, fmt.Errorf("%w: weight %q is %v in %d bytes, the plan says %v in %d",
+			transport.ErrShape, v.Name, w.Storage, len(w.Data), v.Storage, want)
+	}
+	return upload{id, w.Data}, nil
+}
+
+// sendWeight uploads one weight. Uploads of a session need no order.
+func (s *session) sendWeight(ctx context.Context, ref *planRef, u upload, sent func(int)) error {
+	return s.c.call(ctx, &request{
+		typ: wire.TypePutWeight,
+		control: &wirepb.PutWeight{
+			Session: s.num, Plan: ref.num, Value: u.value, Bytes: uint64(len(u.data)),
+		},
+		payload: []wire.Segment{{Data: u.data, Cause: plan.CauseWeights}},
+		sent:    sent,
+	})
+}

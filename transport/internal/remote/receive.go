@@ -1,0 +1,105 @@
+package remote
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/wire"
+)
+
+// receive takes frames until the connection ends. It never sends, so that a
+// worker that waits for it to read can always go on.
+func (c *Client) receive() {
+	defer close(c.done)
+	for {
+		if err := c.receiveFrame(); err != nil {
+			c.fail(c.describe("connection", err))
+			return
+		}
+	}
+}
+
+// receiveFrame takes one frame; an error is the connection's.
+func (c *Client) receiveFrame() error {
+	h, control, err := c.conn.Next()
+	if err != nil {
+		return err
+	}
+	if h.Type == wire.TypeError && h.Stream == 0 {
+		return c.remoteError(control)
+	}
+	c.mu.Lock()
+	p := c.streams[h.Stream]
+	c.mu.Unlock()
+	if p == nil {
+		// The answer to a call that was given up before it was sent in full.
+		c.cfg.Log.Debug("answer to no call", "addr", c.cfg.Addr, "stream", h.Stream, "type", h.Type.String())
+		_, err := c.conn.ReadPayload(h, nil, plan.CauseControl)
+		return err
+	}
+	switch {
+	case h.Type == wire.TypeError:
+		p.bad = c.remoteError(control)
+	case h.Type == wire.TypeData && p.began:
+	case h.Type == p.typ && h.Flags&wire.FlagAnswer != 0 && !p.began:
+		p.begin(control)
+	default:
+		return fmt.Errorf("%w: frame %v for a %v", transport.ErrProtocol, h.Type, p.typ)
+	}
+	sink := p.sink
+	if p.bad != nil {
+		sink = nil
+	}
+	bad, err := c.conn.ReadPayload(h, sink, p.cause)
+	if err != nil {
+		return err
+	}
+	if p.bad == nil {
+		p.bad = bad
+	}
+	if !h.More() {
+		c.finish(h.Stream, p)
+	}
+	return nil
+}
+
+// begin reads the control message of an answer and takes memory for the
+// payload.
+func (p *pending) begin(control []byte) {
+	p.began = true
+	if p.answer != nil {
+		if err := proto.Unmarshal(control, p.answer); err != nil {
+			p.bad = fmt.Errorf("%w: answer to %v: %w", transport.ErrProtocol, p.typ, err)
+			return
+		}
+	}
+	var segs []wire.Segment
+	if p.payloadOf != nil {
+		if segs, p.bad = p.payloadOf(); p.bad != nil {
+			return
+		}
+	}
+	p.sink = wire.NewSink(segs)
+}
+
+// finish hands the outcome over.
+func (c *Client) finish(stream uint64, p *pending) {
+	err := p.bad
+	if err == nil && p.sink != nil && p.sink.Left() > 0 {
+		err = fmt.Errorf("%w: answer to %v ends %d bytes early", transport.ErrProtocol, p.typ, p.sink.Left())
+	}
+	c.mu.Lock()
+	delete(c.streams, stream)
+	gone := p.gone
+	p.done <- err
+	c.mu.Unlock()
+	if p.early != nil {
+		p.early(errAnswered)
+	}
+	if gone && p.late != nil {
+		p.late(err)
+	}
+}

@@ -1,0 +1,153 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
+)
+
+// Run implements [transport.Session].
+func (s *session) Run(ctx context.Context, call transport.Call) (transport.Result, error) {
+	ref, err := s.planOf(call.Plan)
+	if err != nil {
+		return transport.Result{}, err
+	}
+	sizes, err := ref.layout.Bind(call.Bindings)
+	if err != nil {
+		return transport.Result{}, err
+	}
+	control := &wirepb.Run{Session: s.num, Plan: ref.num, Bindings: make([]uint64, len(call.Bindings))}
+	for i, n := range call.Bindings {
+		control.Bindings[i] = uint64(n)
+	}
+	payload, err := bindInputs(ref.layout.Plan, call.Inputs, sizes.Inputs, control)
+	if err != nil {
+		return transport.Result{}, err
+	}
+	var answer wirepb.Ran
+	var res transport.Result
+	r := &request{
+		typ: wire.TypeRun, order: s.order, control: control, payload: payload, answer: &answer,
+		cause: firstCause(ref.layout.Plan),
+		late:  s.noteLate,
+	}
+	r.payloadOf = func() (segs []wire.Segment, err error) {
+		res, segs, err = s.result(ref.layout.Plan, sizes.Outputs, &answer)
+		return segs, err
+	}
+	if err := s.c.call(ctx, r); err != nil {
+		return transport.Result{}, err
+	}
+	return res, nil
+}
+
+func (s *session) planOf(p transport.PlanRef) (*planRef, error) {
+	ref, ok := p.(*planRef)
+	if !ok || ref.session != s {
+		return nil, fmt.Errorf("%w: the plan was not prepared in this session", transport.ErrUnknownPlan)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, fmt.Errorf("%w: session on %s", transport.ErrClosed, s.c.cfg.Addr)
+	}
+	if s.advanced {
+		return nil, fmt.Errorf("%w: a cancelled run had succeeded on the worker, the session needs a Reset", transport.ErrState)
+	}
+	return ref, nil
+}
+
+// bindInputs makes the payload of a run and adds the handles to its control
+// message.
+func bindInputs(p *plan.Plan, inputs []transport.Input, sizes []uint64, control *wirepb.Run) ([]wire.Segment, error) {
+	if len(inputs) != len(p.Inputs) {
+		return nil, fmt.Errorf("%w: %d inputs, the plan has %d", transport.ErrUnknownInput, len(inputs), len(p.Inputs))
+	}
+	segs := make([]wire.Segment, 0, len(inputs))
+	for i, in := range inputs {
+		if !in.Handle.IsZero() {
+			control.Handles = append(control.Handles, &wirepb.InputHandle{Input: uint32(i), Handle: wire.HandleMessage(in.Handle)})
+			continue
+		}
+		if uint64(len(in.Data)) != sizes[i] {
+			return nil, fmt.Errorf("%w: input %q has %d bytes, the bindings make it %d", transport.ErrShape, p.Inputs[i].Name, len(in.Data), sizes[i])
+		}
+		if int(in.Cause) >= plan.NumCauses {
+			return nil, fmt.Errorf("%w: input %q has cause %d", transport.ErrUnknownInput, p.Inputs[i].Name, in.Cause)
+		}
+		segs = append(segs, wire.Segment{Data: in.Data, Cause: in.Cause})
+	}
+	if n := wire.Len(segs); n > wire.ChunkSize {
+		control.Bytes = n
+	}
+	return segs, nil
+}
+
+// result takes memory for the outputs, whose sizes follow from the plan.
+func (s *session) result(p *plan.Plan, shapes [][]int, m *wirepb.Ran) (transport.Result, []wire.Segment, error) {
+	res := transport.Result{
+		Outputs: make([]transport.OutputValue, len(p.Outputs)),
+		Elapsed: time.Duration(m.GetElapsedNs()),
+	}
+	kept := m.GetKept()
+	segs := make([]wire.Segment, 0, len(p.Outputs))
+	left := s.c.cfg.MaxMessage
+	for i, o := range p.Outputs {
+		t := &res.Outputs[i].Tensor
+		t.DType, t.Shape = p.Values[o.Value].Spec.DType, shapes[i]
+		if o.Place == plan.Keep {
+			if len(kept) == 0 {
+				return res, nil, fmt.Errorf("%w: no handle for output %q", transport.ErrProtocol, o.Name)
+			}
+			res.Outputs[i].Handle = wire.HandleFrom(kept[0])
+			s.keep(res.Outputs[i].Handle, o.Cause)
+			kept = kept[1:]
+			continue
+		}
+		n, err := wire.Bytes(t.DType, t.Shape)
+		if err != nil {
+			return res, nil, err
+		}
+		if n > left {
+			return res, nil, fmt.Errorf("%w: outputs above %d bytes", transport.ErrLimit, s.c.cfg.MaxMessage)
+		}
+		left -= n
+		t.Data = make([]byte, n)
+		segs = append(segs, wire.Segment{Data: t.Data, Cause: o.Cause})
+	}
+	if len(kept) > 0 {
+		return res, nil, fmt.Errorf("%w: %d handles too many", transport.ErrProtocol, len(kept))
+	}
+	return res, segs, nil
+}
+
+func (s *session) keep(h transport.Handle, c plan.Cause) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.causes[h.ID] = c
+}
+
+// noteLate remembers that a run which was given up has changed the state.
+func (s *session) noteLate(err error) {
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.advanced = true
+}
+
+// firstCause is what an answer that is discarded counts as.
+func firstCause(p *plan.Plan) plan.Cause {
+	for _, o := range p.Outputs {
+		if o.Place == plan.Download {
+			return o.Cause
+		}
+	}
+	return plan.CauseControl
+}

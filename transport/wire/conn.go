@@ -1,0 +1,312 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Pipe carries frames. Read is called by one goroutine at a time, WriteBuffers
+// by one goroutine at a time, Close by any.
+type Pipe interface {
+	io.Reader
+	// WriteBuffers writes all of bufs, one frame. The first buffer is the
+	// caller's again when it returns; the others may be read until hold says
+	// that they are not. The outer slice may be overwritten.
+	WriteBuffers(bufs [][]byte, hold *Hold) (int, error)
+	// Close ends both directions and makes Read and WriteBuffers return.
+	Close() error
+}
+
+// Counter counts the bytes of frames by cause; [transport.Ledger] is one.
+type Counter interface {
+	AddSent(c plan.Cause, n int)
+	AddReceived(c plan.Cause, n int)
+}
+
+// Message is what a side sends: a control message and its payload.
+type Message struct {
+	Type    Type
+	Flags   Flags
+	Stream  uint64
+	Control proto.Message // nil for none
+	Payload []Segment
+	// Sent is called after each frame with the bytes of payload in it; it may
+	// be nil.
+	Sent func(n int)
+}
+
+// Conn is one side of a connection.
+type Conn struct {
+	pipe  Pipe
+	count Counter
+
+	lock    chan struct{} // holds one token; whoever has it writes
+	writing atomic.Uint64 // number of the frame that is being written, 0 for none
+	frames  uint64        // frames written; with the token
+	head    []byte        // header and small payloads; with the token
+	control []byte        // with the token
+	bufs    [][]byte      // with the token
+
+	closed    chan struct{}
+	closeOnce sync.Once
+
+	in        [HeaderLen]byte
+	inControl []byte
+	scratch   []byte
+}
+
+// NewConn makes a connection over pipe. count may be nil.
+func NewConn(pipe Pipe, count Counter) *Conn {
+	if count == nil {
+		count = noCounter{}
+	}
+	c := &Conn{pipe: pipe, count: count, lock: make(chan struct{}, 1), closed: make(chan struct{})}
+	c.lock <- struct{}{}
+	return c
+}
+
+type noCounter struct{}
+
+func (noCounter) AddSent(plan.Cause, int)     {}
+func (noCounter) AddReceived(plan.Cause, int) {}
+
+// Close ends the connection in both directions.
+func (c *Conn) Close() error {
+	var err error
+	c.closeOnce.Do(func() {
+		close(c.closed)
+		err = c.pipe.Close()
+	})
+	return err
+}
+
+// Send writes m in as many frames as it needs; frames of other messages may
+// come in between. It reports whether any part of m was sent: if so and there
+// is an error, the peer waits for the rest until it is told with a Cancel, or
+// the connection is broken. The memory of the payload is the caller's again
+// when Send returns.
+func (c *Conn) Send(ctx context.Context, m *Message) (started bool, err error) {
+	left := Len(m.Payload)
+	cur := cursor{segs: m.Payload}
+	var hold *Hold
+	if left > copyLimit {
+		hold = newHold()
+		defer hold.wait(c.closed)
+	}
+	var few [16]Segment
+	pieces := few[:0]
+	h := Header{Type: m.Type, Flags: m.Flags, Stream: m.Stream}
+	control := m.Control
+	for {
+		n := min(left, ChunkSize)
+		left -= n
+		pieces = cur.take(pieces[:0], int(n))
+		h.Payload, h.payloadCRC = n, 0
+		for _, p := range pieces {
+			h.payloadCRC = crc32.Update(h.payloadCRC, castagnoli, p.Data)
+		}
+		if h.Flags &^= FlagMore; left > 0 {
+			h.Flags |= FlagMore
+		}
+		if err := c.acquire(ctx); err != nil {
+			return started, err
+		}
+		wrote, err := c.writeFrame(ctx, h, control, pieces, hold)
+		started = started || wrote
+		if err != nil {
+			return started, err
+		}
+		if m.Sent != nil {
+			m.Sent(int(n))
+		}
+		if left == 0 {
+			return true, nil
+		}
+		h.Type, control = TypeData, nil
+	}
+}
+
+func (c *Conn) acquire(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	select {
+	case <-c.lock:
+	case <-c.closed:
+		return fmt.Errorf("%w: connection", transport.ErrClosed)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case <-c.closed:
+		c.lock <- struct{}{}
+		return fmt.Errorf("%w: connection", transport.ErrClosed)
+	default:
+		return nil
+	}
+}
+
+// writeFrame writes one frame and gives the token back. An error after
+// something was written means that the connection is closed.
+func (c *Conn) writeFrame(ctx context.Context, h Header, control proto.Message, pieces []Segment, hold *Hold) (wrote bool, err error) {
+	defer func() { c.lock <- struct{}{} }()
+	if err := c.marshal(control); err != nil {
+		return false, err
+	}
+	c.head = h.append(c.head[:0], c.control)
+	headLen := len(c.head)
+	c.bufs = c.bufs[:0]
+	if h.Payload <= copyLimit {
+		for _, p := range pieces {
+			c.head = append(c.head, p.Data...)
+		}
+		c.bufs = append(c.bufs, c.head)
+	} else {
+		c.bufs = append(c.bufs, c.head)
+		for _, p := range pieces {
+			c.bufs = append(c.bufs, p.Data)
+		}
+	}
+	stop := c.watchStall(ctx)
+	n, err := c.pipe.WriteBuffers(c.bufs, hold)
+	stop()
+	clear(c.bufs)
+	c.account(n, headLen, pieces)
+	if err != nil {
+		_ = c.Close()
+	}
+	return true, err
+}
+
+// marshal writes the control message into c.control.
+func (c *Conn) marshal(m proto.Message) (err error) {
+	c.control = c.control[:0]
+	if m == nil {
+		return nil
+	}
+	if c.control, err = (proto.MarshalOptions{}).MarshalAppend(c.control, m); err != nil {
+		return fmt.Errorf("%w: %w", transport.ErrInternal, err)
+	}
+	if len(c.control) > MaxControl {
+		return fmt.Errorf("%w: control message of %d bytes, the limit is %d", transport.ErrLimit, len(c.control), MaxControl)
+	}
+	return nil
+}
+
+// watchStall closes the connection when ctx ends and the frame that is being
+// written is still not out [StallTimeout] later: a peer that does not read
+// cannot hold a caller who has given up.
+func (c *Conn) watchStall(ctx context.Context) (stop func()) {
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	c.frames++
+	frame := c.frames
+	c.writing.Store(frame)
+	cancel := context.AfterFunc(ctx, func() {
+		time.AfterFunc(StallTimeout, func() {
+			if c.writing.Load() == frame {
+				_ = c.Close()
+			}
+		})
+	})
+	return func() {
+		c.writing.Store(0)
+		cancel()
+	}
+}
+
+// account attributes the first n bytes of a frame.
+func (c *Conn) account(n, headLen int, pieces []Segment) {
+	c.count.AddSent(plan.CauseControl, min(n, headLen))
+	n -= min(n, headLen)
+	for _, p := range pieces {
+		if n == 0 {
+			return
+		}
+		k := min(n, len(p.Data))
+		c.count.AddSent(p.Cause, k)
+		n -= k
+	}
+}
+
+// Next reads the header and the control message of the next frame; the bytes
+// of the control message are good until the next call. The payload must be
+// read with ReadPayload before that. An error means that framing is lost or
+// the connection is; io.EOF is an end between frames.
+func (c *Conn) Next() (Header, []byte, error) {
+	if _, err := io.ReadFull(c.pipe, c.in[:4]); err != nil {
+		return Header{}, nil, err
+	}
+	if string(c.in[:4]) == magic {
+		if _, err := io.ReadFull(c.pipe, c.in[4:]); err != nil {
+			return Header{}, nil, noEOF(err)
+		}
+	}
+	h, err := parseHeader(c.in[:])
+	if err != nil {
+		return Header{}, nil, err
+	}
+	c.inControl = slices.Grow(c.inControl[:0], int(h.Control))[:h.Control]
+	if _, err := io.ReadFull(c.pipe, c.inControl); err != nil {
+		return Header{}, nil, noEOF(err)
+	}
+	if err := checkHeader(c.in[:], c.inControl); err != nil {
+		return Header{}, nil, err
+	}
+	c.count.AddReceived(plan.CauseControl, HeaderLen+len(c.inControl))
+	return h, c.inControl, nil
+}
+
+// ReadPayload reads the payload of the frame that Next announced into sink, or
+// discards it when sink is nil or too small, its bytes then counting as cause.
+// bad is what is wrong with the payload, the connection being good for the
+// next frame; err means that the connection is lost.
+func (c *Conn) ReadPayload(h Header, sink *Sink, cause plan.Cause) (bad, err error) {
+	if sink != nil && h.Payload > sink.Left() {
+		bad = fmt.Errorf("%w: payload of %d bytes where %d are left", transport.ErrProtocol, h.Payload, sink.Left())
+	}
+	discard := sink == nil || bad != nil
+	if discard && c.scratch == nil && h.Payload > 0 {
+		c.scratch = make([]byte, readBuffer)
+	}
+	crc := uint32(0)
+	for left := h.Payload; left > 0; {
+		var b []byte
+		if discard {
+			b = c.scratch[:min(left, uint64(len(c.scratch)))]
+		} else {
+			b, cause = sink.next(min(left, readStep))
+		}
+		n, err := io.ReadFull(c.pipe, b)
+		c.count.AddReceived(cause, n)
+		if err != nil {
+			return bad, noEOF(err)
+		}
+		crc = crc32.Update(crc, castagnoli, b)
+		left -= uint64(len(b))
+	}
+	if bad == nil && crc != h.payloadCRC {
+		bad = fmt.Errorf("%w: checksum of a %v payload of %d bytes", transport.ErrCorrupt, h.Type, h.Payload)
+	}
+	return bad, nil
+}
+
+// noEOF makes an end inside a frame an unexpected one.
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,151 @@
+package grpcwire
+
+import (
+	"encoding/binary"
+	"net"
+
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/wire"
+)
+
+// Ledger is what counts the bytes of a connection; [transport.Ledger] is one.
+type Ledger interface {
+	wire.Counter
+	wire.SocketCounter
+}
+
+// CountConn counts the bytes of a client's HTTP/2 connection: each at the
+// socket, and those that HTTP/2 and gRPC add to the messages (preface, frame
+// headers, SETTINGS, HEADERS, WINDOW_UPDATE, PING, padding, message prefixes)
+// as control, by what they are. The messages themselves are counted by
+// [wire.Conn].
+func CountConn(c net.Conn, l Ledger) net.Conn {
+	return &countedConn{Conn: c, ledger: l, out: h2Parser{preface: len(clientPreface)}}
+}
+
+const clientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// countedConn is written by one goroutine at a time and read by one at a time,
+// as gRPC does.
+type countedConn struct {
+	net.Conn
+	ledger  Ledger
+	out, in h2Parser
+}
+
+func (c *countedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.ledger.AddSocket(0, n)
+		c.ledger.AddReceived(plan.CauseControl, c.in.overhead(b[:n]))
+	}
+	return n, err
+}
+
+func (c *countedConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if n > 0 {
+		c.ledger.AddSocket(n, 0)
+		c.ledger.AddSent(plan.CauseControl, c.out.overhead(b[:n]))
+	}
+	return n, err
+}
+
+const (
+	h2HeaderLen  = 9
+	h2Data       = 0
+	h2FlagPadded = 0x8
+	prefixLen    = 5 // gRPC: compressed flag, length of the message
+)
+
+// h2Parser follows one direction of an HTTP/2 connection through buffers that
+// break anywhere.
+type h2Parser struct {
+	preface int // bytes of the client's preface still to come
+	head    [h2HeaderLen]byte
+	headLen int
+	body    int  // bytes of the frame's body still to come
+	padding int  // those at its end that are padding
+	padLen  bool // the next byte says how many
+	data    bool // the frame is DATA
+	streams map[uint32]*messageParser
+	stream  *messageParser
+}
+
+// messageParser follows the gRPC messages of one stream.
+type messageParser struct {
+	prefix    [prefixLen]byte
+	prefixLen int
+	left      int // bytes of message still to come
+}
+
+// overhead is the number of bytes in b that are not part of a message.
+func (p *h2Parser) overhead(b []byte) (n int) {
+	for len(b) > 0 {
+		k, counted := p.step(b)
+		n += counted
+		b = b[k:]
+	}
+	return n
+}
+
+// step takes the next bytes of one kind and says how many are overhead.
+func (p *h2Parser) step(b []byte) (taken, overhead int) {
+	switch {
+	case p.preface > 0:
+		k := min(p.preface, len(b))
+		p.preface -= k
+		return k, k
+	case p.body == 0 && !p.padLen:
+		k := copy(p.head[p.headLen:], b)
+		if p.headLen += k; p.headLen == h2HeaderLen {
+			p.begin()
+		}
+		return k, k
+	case p.padLen:
+		p.padLen = false
+		p.body--
+		p.padding = min(int(b[0]), p.body)
+		return 1, 1
+	case !p.data || p.body <= p.padding:
+		k := min(p.body, len(b))
+		p.body -= k
+		return k, k
+	}
+	k, overhead := p.stream.step(b[:min(p.body-p.padding, len(b))])
+	p.body -= k
+	return k, overhead
+}
+
+func (p *h2Parser) begin() {
+	p.headLen = 0
+	p.body = int(binary.BigEndian.Uint32(p.head[:4]) >> 8)
+	p.data = p.head[3] == h2Data
+	p.padding = 0
+	p.padLen = p.data && p.head[4]&h2FlagPadded != 0 && p.body > 0
+	if !p.data {
+		return
+	}
+	id := binary.BigEndian.Uint32(p.head[5:]) &^ (1 << 31)
+	if p.streams == nil {
+		p.streams = map[uint32]*messageParser{}
+	}
+	if p.stream = p.streams[id]; p.stream == nil {
+		p.stream = &messageParser{}
+		p.streams[id] = p.stream
+	}
+}
+
+func (m *messageParser) step(b []byte) (taken, overhead int) {
+	if m.left > 0 {
+		k := min(m.left, len(b))
+		m.left -= k
+		return k, 0
+	}
+	k := copy(m.prefix[m.prefixLen:], b)
+	if m.prefixLen += k; m.prefixLen == prefixLen {
+		m.prefixLen = 0
+		m.left = int(binary.BigEndian.Uint32(m.prefix[1:]))
+	}
+	return k, k
+}

@@ -1,0 +1,157 @@
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/genie-sdk/go/transport"
+)
+
+// HeaderLen is the length of a frame's header.
+const HeaderLen = 40
+
+// magic begins every frame.
+const magic = "GNIE"
+
+// Type says what a frame is.
+type Type uint8
+
+// The types. An answer has the type of its request and [FlagAnswer], or is an
+// Error. Numbers are never reused.
+const (
+	TypeHello Type = iota + 1
+	TypeError
+	TypeData // more payload of the stream's message
+	TypeCancel
+	TypeOpenSession
+	TypeCloseSession
+	TypePrepare
+	TypePutWeight
+	TypeRun
+	TypeRead
+	TypeRelease
+	TypeReset
+	TypeStats
+	endOfTypes
+)
+
+var typeNames = [...]string{
+	"", "Hello", "Error", "Data", "Cancel", "OpenSession", "CloseSession", "Prepare", "PutWeight",
+	"Run", "Read", "Release", "Reset", "Stats",
+}
+
+// String is the name of the type.
+func (t Type) String() string {
+	if t.Known() {
+		return typeNames[t]
+	}
+	return fmt.Sprintf("type(%d)", uint8(t))
+}
+
+// Known reports whether t is a type of this version.
+func (t Type) Known() bool { return t >= TypeHello && t < endOfTypes }
+
+// Flags qualify a frame.
+type Flags uint16
+
+// The flags; the others are zero.
+const (
+	FlagMore   Flags = 1 << iota // the message goes on in a Data frame
+	FlagAnswer                   // from the worker, to the request of the stream
+	allFlags   = FlagMore | FlagAnswer
+)
+
+// Header is what precedes the control message of a frame.
+type Header struct {
+	Type       Type
+	Flags      Flags
+	Stream     uint64 // request that the frame belongs to, chosen by the client, never reused
+	Control    uint64 // bytes of control message
+	Payload    uint64 // bytes of payload
+	payloadCRC uint32
+}
+
+// More reports whether the message goes on in another frame.
+func (h Header) More() bool { return h.Flags&FlagMore != 0 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// append writes the header and the control message that it covers.
+func (h Header) append(dst, control []byte) []byte {
+	at := len(dst)
+	dst = append(dst, magic...)
+	dst = append(dst, Version, byte(h.Type))
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(h.Flags))
+	dst = binary.LittleEndian.AppendUint64(dst, h.Stream)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(control)))
+	dst = binary.LittleEndian.AppendUint64(dst, h.Payload)
+	dst = binary.LittleEndian.AppendUint32(dst, h.payloadCRC)
+	crc := crc32.Update(crc32.Checksum(dst[at:], castagnoli), castagnoli, control)
+	dst = binary.LittleEndian.AppendUint32(dst, crc)
+	return append(dst, control...)
+}
+
+// parseHeader reads a header; the checksum in it is verified by [headerCRC]
+// once the control message is there. Bounds hold before that.
+func parseHeader(b []byte) (Header, error) {
+	if string(b[:4]) != magic {
+		return Header{}, &NotGenieError{Start: string(b[:4])}
+	}
+	if b[4] != Version {
+		return Header{}, fmt.Errorf("%w: the peer speaks version %d, this side %d", transport.ErrVersion, b[4], Version)
+	}
+	h := Header{
+		Type:       Type(b[5]),
+		Flags:      Flags(binary.LittleEndian.Uint16(b[6:])),
+		Stream:     binary.LittleEndian.Uint64(b[8:]),
+		Control:    binary.LittleEndian.Uint64(b[16:]),
+		Payload:    binary.LittleEndian.Uint64(b[24:]),
+		payloadCRC: binary.LittleEndian.Uint32(b[32:]),
+	}
+	if h.Control > MaxControl {
+		return Header{}, fmt.Errorf("%w: control message of %d bytes, the limit is %d", transport.ErrLimit, h.Control, MaxControl)
+	}
+	if h.Payload > MaxFramePayload {
+		return Header{}, fmt.Errorf("%w: frame payload of %d bytes, the limit is %d", transport.ErrLimit, h.Payload, MaxFramePayload)
+	}
+	if h.Flags&^allFlags != 0 {
+		return Header{}, fmt.Errorf("%w: unknown flags %#x", transport.ErrProtocol, h.Flags)
+	}
+	return h, nil
+}
+
+// checkHeader verifies the checksum over header and control message.
+func checkHeader(head, control []byte) error {
+	crc := crc32.Update(crc32.Checksum(head[:HeaderLen-4], castagnoli), castagnoli, control)
+	if crc != binary.LittleEndian.Uint32(head[HeaderLen-4:]) {
+		return fmt.Errorf("%w: checksum of a frame header", transport.ErrCorrupt)
+	}
+	return nil
+}
+
+// NotGenieError says that a peer speaks some other protocol. It is a
+// [transport.ErrProtocol].
+type NotGenieError struct {
+	Start string // the first bytes that came
+}
+
+// Error quotes the first bytes and names the protocol when they tell it.
+func (e *NotGenieError) Error() string {
+	if e.HTTP() {
+		return fmt.Sprintf("%v: the peer speaks HTTP (%q...)", transport.ErrProtocol, e.Start)
+	}
+	return fmt.Sprintf("%v: the peer does not speak the genie protocol (%q...)", transport.ErrProtocol, e.Start)
+}
+
+// Unwrap is [transport.ErrProtocol].
+func (e *NotGenieError) Unwrap() error { return transport.ErrProtocol }
+
+// HTTP reports whether the first bytes begin an HTTP/1 request or answer.
+func (e *NotGenieError) HTTP() bool {
+	switch e.Start {
+	case "GET ", "POST", "HEAD", "PUT ", "OPTI", "PATC", "DELE", "CONN", "TRAC", "HTTP":
+		return true
+	}
+	return false
+}

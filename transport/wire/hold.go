@@ -1,0 +1,51 @@
+package wire
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Hold counts the buffers of a message that a pipe still reads after
+// WriteBuffers has returned.
+type Hold struct {
+	n    atomic.Int64
+	free chan struct{}
+}
+
+func newHold() *Hold {
+	h := &Hold{free: make(chan struct{})}
+	h.n.Store(1)
+	return h
+}
+
+// Add says that a pipe goes on reading a buffer.
+func (h *Hold) Add() { h.n.Add(1) }
+
+// Done takes an Add back.
+func (h *Hold) Done() {
+	if h.n.Add(-1) == 0 {
+		close(h.free)
+	}
+}
+
+// wait returns when nobody reads the buffers. After the connection is closed
+// whoever still has one stops at its next write, which is waited for no longer
+// than a moment.
+func (h *Hold) wait(closed <-chan struct{}) {
+	h.Done()
+	select {
+	case <-h.free:
+		return
+	default:
+	}
+	select {
+	case <-h.free:
+	case <-closed:
+		t := time.NewTimer(StallTimeout / 4)
+		defer t.Stop()
+		select {
+		case <-h.free:
+		case <-t.C:
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package wire
+
+import (
+	"fmt"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Layout computes the sizes of a plan's inputs and outputs for given bindings.
+// Both sides do so for themselves: sizes do not travel, and what travels is
+// checked against them before memory is taken for it.
+type Layout struct {
+	Plan    *plan.Plan
+	Symbols []string
+}
+
+// NewLayout reads the layout of p.
+func NewLayout(p *plan.Plan) *Layout { return &Layout{Plan: p, Symbols: p.Symbols()} }
+
+// Sizes are the sizes of one call.
+type Sizes struct {
+	Inputs  []uint64 // bytes of each input
+	Outputs [][]int  // shape of each output
+}
+
+// Bind computes sizes; bindings are in the order of the plan's symbols.
+func (l *Layout) Bind(bindings []int) (Sizes, error) {
+	if len(bindings) != len(l.Symbols) {
+		return Sizes{}, fmt.Errorf("%w: %d bindings for %d symbols", transport.ErrShape, len(bindings), len(l.Symbols))
+	}
+	b := make(plan.Bindings, len(bindings))
+	for i, n := range bindings {
+		if n < 0 || n > plan.MaxDimSize {
+			return Sizes{}, fmt.Errorf("%w: %s is bound to %d", transport.ErrShape, l.Symbols[i], n)
+		}
+		b[l.Symbols[i]] = n
+	}
+	p := l.Plan
+	s := Sizes{Inputs: make([]uint64, len(p.Inputs)), Outputs: make([][]int, len(p.Outputs))}
+	for i, in := range p.Inputs {
+		spec := &p.Values[in.Value].Spec
+		shape, err := spec.Shape.Eval(b)
+		if err == nil {
+			s.Inputs[i], err = Bytes(spec.DType, shape)
+		}
+		if err != nil {
+			return Sizes{}, fmt.Errorf("%w: input %q: %w", transport.ErrShape, in.Name, err)
+		}
+	}
+	for i, out := range p.Outputs {
+		shape, err := p.Values[out.Value].Spec.Shape.Eval(b)
+		if err != nil {
+			return Sizes{}, fmt.Errorf("%w: output %q: %w", transport.ErrShape, out.Name, err)
+		}
+		s.Outputs[i] = shape
+	}
+	return s, nil
+}
+
+// Bytes is the size of a tensor. One too large to count is
+// [transport.ErrLimit].
+func Bytes(t plan.DType, shape []int) (uint64, error) {
+	n, ok := int64(t.Size()), true
+	for _, d := range shape {
+		if n, ok = plan.MulChecked(n, int64(d)); !ok || d < 0 {
+			return 0, fmt.Errorf("%w: tensor of %v%v", transport.ErrLimit, t, shape)
+		}
+	}
+	return uint64(n), nil
+}

@@ -1,0 +1,39 @@
+package wire
+
+import "time"
+
+// The limits of the protocol. Both sides hold to them whatever a peer says.
+const (
+	// Version is the protocol version of this module, in every header.
+	Version = 1
+	// MaxControl bounds the control message of a frame.
+	MaxControl = 256 << 10
+	// MaxFramePayload bounds the payload of a frame; more travels in several.
+	MaxFramePayload = 4 << 20
+	// ChunkSize is the payload that this side puts into one frame: small
+	// enough to stay in the processor's cache between checksum and socket.
+	ChunkSize = 512 << 10
+	// MaxMessagePayload is the default bound of the payload of a message, all
+	// its frames together.
+	MaxMessagePayload = 16 << 30
+	// MaxErrorText bounds the words of an error.
+	MaxErrorText = 2 << 10
+	// MaxStreams bounds the requests of one connection that wait for their
+	// answer.
+	MaxStreams = 1024
+	// MaxSessions bounds the open sessions of one connection.
+	MaxSessions = 1024
+	// MaxPlans bounds the prepared plans of one session.
+	MaxPlans = 4096
+	// HandshakeTimeout is how long a peer has to say hello.
+	HandshakeTimeout = 10 * time.Second
+	// StallTimeout is how long a frame may stay half written after its sender
+	// has given up, before the connection is given up too.
+	StallTimeout = 2 * time.Second
+)
+
+const (
+	copyLimit  = 2 << 10   // payloads up to here are copied beside the header: one write
+	readStep   = 256 << 10 // payload read between two checksum steps
+	readBuffer = 64 << 10
+)

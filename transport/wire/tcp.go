@@ -1,0 +1,76 @@
+package wire
+
+import (
+	"bufio"
+	"net"
+)
+
+// SocketCounter counts what a socket writes and reads; [transport.Ledger] is
+// one.
+type SocketCounter interface {
+	AddSocket(sent, received int)
+}
+
+// tcpPipe is a Pipe over a stream connection.
+type tcpPipe struct {
+	conn net.Conn
+	r    *bufio.Reader // reads larger than its buffer go past it
+	vec  net.Buffers
+}
+
+// NewTCP makes a Pipe over a TCP connection, or over any other stream. count
+// may be nil; it is told of every byte that the socket took or gave,
+// independently of frames.
+func NewTCP(conn net.Conn, count SocketCounter) Pipe {
+	if t, ok := conn.(*net.TCPConn); ok {
+		_ = t.SetNoDelay(true)
+	}
+	if count == nil {
+		count = noSocketCounter{}
+	}
+	s := &socket{Conn: conn, count: count}
+	return &tcpPipe{conn: s, r: bufio.NewReaderSize(s, readBuffer)}
+}
+
+type noSocketCounter struct{}
+
+func (noSocketCounter) AddSocket(int, int) {}
+
+func (p *tcpPipe) Read(b []byte) (int, error) { return p.r.Read(b) }
+
+func (p *tcpPipe) WriteBuffers(bufs [][]byte, _ *Hold) (int, error) {
+	if len(bufs) == 1 {
+		return p.conn.Write(bufs[0])
+	}
+	p.vec = bufs
+	n, err := p.conn.(*socket).writeVec(&p.vec)
+	p.vec = nil
+	return int(n), err
+}
+
+func (p *tcpPipe) Close() error { return p.conn.Close() }
+
+// socket counts what its connection writes and reads.
+type socket struct {
+	net.Conn
+	count SocketCounter
+}
+
+func (s *socket) Read(b []byte) (int, error) {
+	n, err := s.Conn.Read(b)
+	s.count.AddSocket(0, n)
+	return n, err
+}
+
+func (s *socket) Write(b []byte) (int, error) {
+	n, err := s.Conn.Write(b)
+	s.count.AddSocket(n, 0)
+	return n, err
+}
+
+// writeVec is one writev where the connection can.
+func (s *socket) writeVec(v *net.Buffers) (int64, error) {
+	n, err := v.WriteTo(s.Conn)
+	s.count.AddSocket(int(n), 0)
+	return n, err
+}
