@@ -91,101 +91,126 @@ func gemmTile(g *gen, t tile) {
 		extra, doc = ", mask uint32", doc+" Only the columns of the mask are read and written."
 	}
 	g.function(t.name(), fmt.Sprintf(gemmSignature, extra), fmt.Sprintf(doc, t.name()))
+	k := tileKernel{gen: g, tile: t}
+	k.loadMasks()
+	k.loadC()
+	k.walk()
+	k.storeC()
+	g.done()
+}
 
-	param := func(name string) reg.GPVirtual { return g.Load(g.Param(name), g.GP64()).(reg.GPVirtual) }
-	cols := t.cols
-	masks := make([]reg.Register, cols)
-	if t.avx512 {
-		m := g.Load(g.Param("mask"), g.GP32()).(reg.GPVirtual)
-		for j := range masks {
-			masks[j] = g.K()
-			g.KMOVW(m, masks[j].(reg.OpmaskVirtual))
-			if j+1 < cols {
-				g.SHRL(U8(16), m)
-			}
+type tileKernel struct {
+	*gen
+	tile
+	masks []reg.OpmaskVirtual // one for each vector of columns, AVX-512 only
+	acc   []reg.Register      // [rows][cols]
+}
+
+func (k *tileKernel) param(name string) reg.GPVirtual {
+	return k.Load(k.Param(name), k.GP64()).(reg.GPVirtual)
+}
+
+func (k *tileKernel) loadMasks() {
+	if !k.avx512 {
+		return
+	}
+	m := k.Load(k.Param("mask"), k.GP32()).(reg.GPVirtual)
+	for j := range k.cols {
+		k.masks = append(k.masks, k.K())
+		k.KMOVW(m, k.masks[j])
+		if j+1 < k.cols {
+			k.SHRL(U8(16), m)
 		}
 	}
-	load := func(m Mem, j int, v reg.Register) {
-		if t.avx512 {
-			g.VMOVUPS_Z(m, masks[j], v)
+}
+
+// loadVector reads vector j of a row.
+func (k *tileKernel) loadVector(row Mem, j int, v reg.Register) {
+	m := row.Offset(j * k.vectorBytes())
+	if k.avx512 {
+		k.VMOVUPS_Z(m, k.masks[j], v)
+	} else {
+		k.VMOVUPS(m, v)
+	}
+}
+
+// loadC reads the tile of C to extend it, or starts from zero.
+func (k *tileKernel) loadC() {
+	c := newRowPointers(k.gen, k.param("c"), k.param("ldc"), k.rows)
+	for range k.rows * k.cols {
+		k.acc = append(k.acc, k.vector(k.gen))
+	}
+	accumulate := k.Load(k.Param("accumulate"), k.GP8()).(reg.GPVirtual)
+	k.TESTB(accumulate, accumulate)
+	k.JZ(LabelRef("zero"))
+	for i, v := range k.acc {
+		k.loadVector(c.at(i/k.cols, 0), i%k.cols, v)
+	}
+	k.JMP(LabelRef("start"))
+	k.Label("zero")
+	for _, v := range k.acc {
+		if k.avx512 {
+			k.VPXORD(v, v, v)
 		} else {
-			g.VMOVUPS(m, v)
+			k.VXORPS(v, v, v)
 		}
 	}
+	k.Label("start")
+}
 
-	ldc := param("ldc")
-	c := newRowPointers(g, param("c"), ldc, t.rows)
-	acc := make([]reg.Register, t.rows*cols)
-	for i := range acc {
-		acc[i] = t.vector(g)
-	}
-	accumulate := g.Load(g.Param("accumulate"), g.GP8()).(reg.GPVirtual)
-	g.TESTB(accumulate, accumulate)
-	g.JZ(LabelRef("zero"))
-	for i := range acc {
-		load(c.at(i/cols, i%cols*t.vectorBytes()), i%cols, acc[i])
-	}
-	g.JMP(LabelRef("start"))
-	g.Label("zero")
-	for i := range acc {
-		if t.avx512 {
-			g.VPXORD(acc[i], acc[i], acc[i])
-		} else {
-			g.VXORPS(acc[i], acc[i], acc[i])
-		}
-	}
-	g.Label("start")
-
-	a := newRowPointers(g, param("a"), param("lda"), t.rows)
-	b, ldb, k, ahead := param("b"), param("ldb"), param("k"), param("ahead")
-	bv := make([]reg.Register, cols)
-	for j := range bv {
-		bv[j] = t.vector(g)
+// walk adds the products, four steps of k in a turn of the loop.
+func (k *tileKernel) walk() {
+	a := newRowPointers(k.gen, k.param("a"), k.param("lda"), k.rows)
+	b, ldb, left, ahead := k.param("b"), k.param("ldb"), k.param("k"), k.param("ahead")
+	row := make([]reg.Register, k.cols)
+	for j := range row {
+		row[j] = k.vector(k.gen)
 	}
 	step := func(disp int) {
-		for j := range bv {
-			load(Mem{Base: b, Disp: j * t.vectorBytes()}, j, bv[j])
+		for j, v := range row {
+			k.loadVector(Mem{Base: b}, j, v)
 		}
-		for at := 0; at < t.width()*4; at += 64 {
-			g.PREFETCHT0(Mem{Base: b, Index: ahead, Scale: 1, Disp: at})
+		for at := 0; at < k.width()*4; at += 64 {
+			k.PREFETCHT0(Mem{Base: b, Index: ahead, Scale: 1, Disp: at})
 		}
-		g.ADDQ(ldb, b)
-		for i := range t.rows {
-			x := t.vector(g)
-			g.VBROADCASTSS(a.at(i, disp), x)
-			for j := range bv {
-				g.VFMADD231PS(bv[j], x, acc[i*cols+j])
+		k.ADDQ(ldb, b)
+		for i := range k.rows {
+			x := k.vector(k.gen)
+			k.VBROADCASTSS(a.at(i, disp), x)
+			for j, v := range row {
+				k.VFMADD231PS(v, x, k.acc[i*k.cols+j])
 			}
 		}
 	}
 	const unroll = 4
-	g.SUBQ(U8(unroll), k)
-	g.JL(LabelRef("rest"))
-	g.Label("loop")
+	k.SUBQ(U8(unroll), left)
+	k.JL(LabelRef("rest"))
+	k.Label("loop")
 	for u := range unroll {
 		step(4 * u)
 	}
-	a.advance(g, 4*unroll)
-	g.SUBQ(U8(unroll), k)
-	g.JGE(LabelRef("loop"))
-	g.Label("rest")
-	g.ADDQ(U8(unroll), k)
-	g.JZ(LabelRef("store"))
-	g.Label("single")
+	a.advance(k.gen, 4*unroll)
+	k.SUBQ(U8(unroll), left)
+	k.JGE(LabelRef("loop"))
+	k.Label("rest")
+	k.ADDQ(U8(unroll), left)
+	k.JZ(LabelRef("store"))
+	k.Label("single")
 	step(0)
-	a.advance(g, 4)
-	g.DECQ(k)
-	g.JNZ(LabelRef("single"))
+	a.advance(k.gen, 4)
+	k.DECQ(left)
+	k.JNZ(LabelRef("single"))
+	k.Label("store")
+}
 
-	g.Label("store")
-	c = newRowPointers(g, param("c"), ldc, t.rows)
-	for i := range acc {
-		m := c.at(i/cols, i%cols*t.vectorBytes())
-		if t.avx512 {
-			g.VMOVUPS(acc[i], masks[i%cols], m)
+func (k *tileKernel) storeC() {
+	c := newRowPointers(k.gen, k.param("c"), k.param("ldc"), k.rows)
+	for i, v := range k.acc {
+		m := c.at(i/k.cols, i%k.cols*k.vectorBytes())
+		if k.avx512 {
+			k.VMOVUPS(v, k.masks[i%k.cols], m)
 		} else {
-			g.VMOVUPS(acc[i], m)
+			k.VMOVUPS(v, m)
 		}
 	}
-	g.done()
 }
