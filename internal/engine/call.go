@@ -1,0 +1,324 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+	"unsafe"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// step is a step bound to memory for one session and program.
+type step struct {
+	op      op.Op
+	in      []*op.Array
+	out     *op.Array
+	packed  []float32 // right side of a matrix product in panels
+	job     *job
+	pool    *pool
+	scratch *op.SampleScratch
+	panel   packing // form of in[0] (embedding) or in[1] (matmul)
+	err     error
+}
+
+// binding is a program bound to sizes and memory. A session keeps one for each
+// of its programs, so that a step of a loop only computes what changed.
+type binding struct {
+	prog    *Program
+	sizes   []int64 // symbols, then capacities
+	valid   bool
+	arrays  []op.Array
+	need    []int // elements that a value reaches to, from its base
+	bufSize []int
+	bufOff  []int
+	total   int
+	steps   []step // by plan step, views unused
+	weights []*weight
+	states  []*state
+	consts  [][]byte
+	job     *job
+	call    Call // the session's one call of this program
+}
+
+// Call is one run of a program in a session. Use it from one goroutine and
+// release it.
+type Call struct {
+	s       *Session
+	b       *binding
+	inputs  [][]byte
+	staged  [][]byte // input memory owned by the call
+	arena   []byte
+	outputs []output
+	elapsed time.Duration
+	kernel  time.Duration
+	locked  bool
+}
+
+type output struct {
+	t transport.Tensor
+	h transport.Handle
+}
+
+// NewCall binds a program to sizes. It waits for the session's running call,
+// and the session runs no other until Release. Errors: [transport.ErrShape]
+// for bad sizes, [transport.ErrState], [transport.ErrLimit],
+// [transport.ErrMissingWeight].
+func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
+	if len(bindings) != len(p.symbols) {
+		return nil, fmt.Errorf("%w: %d bindings for the symbols %v", transport.ErrShape, len(bindings), p.symbols)
+	}
+	s.run.Lock()
+	b, err := s.binding(p)
+	if err == nil {
+		err = b.bind(s, bindings)
+	}
+	if err != nil {
+		s.run.Unlock()
+		return nil, err
+	}
+	c := &b.call
+	c.s, c.b, c.locked, c.elapsed, c.kernel = s, b, true, 0, 0
+	clear(c.inputs)
+	return c, nil
+}
+
+func (s *Session) binding(p *Program) (*binding, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, fmt.Errorf("%w: session", transport.ErrClosed)
+	}
+	b := s.bound[p]
+	if b == nil {
+		b = newBinding(p, s.e)
+		s.bound[p] = b
+	}
+	return b, nil
+}
+
+func (b *binding) bind(s *Session, bindings []int) error {
+	if err := b.findWeights(s.e); err != nil {
+		return err
+	}
+	changed := b.setSizes(bindings)
+	if err := b.evalShapes(changed); err != nil {
+		b.valid = false
+		return err
+	}
+	if err := b.fitStates(s); err != nil {
+		b.valid = false
+		return err
+	}
+	if err := b.evalLayouts(changed, s.e.opts.MaxScratch); err != nil {
+		b.valid = false
+		return err
+	}
+	b.valid = true
+	return nil
+}
+
+// InputSize is the size of input i in bytes.
+func (c *Call) InputSize(i int) int {
+	a := &c.b.arrays[c.b.prog.plan.Inputs[i].Value]
+	return a.Len() * a.DType.Size()
+}
+
+// AllocInput gives memory for input i, owned by the call.
+func (c *Call) AllocInput(i int) ([]byte, error) {
+	n := c.InputSize(i)
+	if c.staged[i] == nil {
+		m, err := c.s.e.arenas.get(max(n, 1))
+		if err != nil {
+			return nil, err
+		}
+		c.staged[i] = m
+	}
+	c.inputs[i] = c.staged[i][:n]
+	return c.inputs[i], nil
+}
+
+// SetInput uses data for input i; it must stay as it is until Release.
+func (c *Call) SetInput(i int, data []byte) error {
+	if n := c.InputSize(i); len(data) != n {
+		in := c.b.prog.plan.Inputs[i]
+		a := &c.b.arrays[in.Value]
+		return fmt.Errorf("%w: input %q wants %d bytes for %v%v, got %d", transport.ErrShape, in.Name, n, a.DType, a.Shape, len(data))
+	} else if n > 0 && uintptr(unsafe.Pointer(&data[0]))%8 != 0 {
+		b, err := c.AllocInput(i)
+		copy(b, data)
+		return err
+	}
+	c.inputs[i] = data
+	return nil
+}
+
+// SetHandle uses a kept value for input i.
+func (c *Call) SetHandle(i int, h transport.Handle) error {
+	c.s.mu.Lock()
+	k, err := c.s.find(h)
+	c.s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	in := c.b.prog.plan.Inputs[i]
+	a := &c.b.arrays[in.Value]
+	if k.t.DType != a.DType || !slices.Equal(k.t.Shape, a.Shape) {
+		return fmt.Errorf("%w: input %q wants %v%v, the handle is %v%v", transport.ErrShape, in.Name, a.DType, a.Shape, k.t.DType, k.t.Shape)
+	}
+	c.inputs[i] = k.t.Data
+	return nil
+}
+
+// Run runs the program. When ctx is done it stops before the next step, state
+// keeps its value, and the error wraps the cause of ctx.
+func (c *Call) Run(ctx context.Context) (err error) {
+	start := time.Now()
+	defer func() { c.elapsed = time.Since(start) }()
+	b, p := c.b, c.b.prog
+	for i, in := range p.plan.Inputs {
+		if c.inputs[i] == nil && c.InputSize(i) > 0 {
+			return fmt.Errorf("%w: input %q has no value", transport.ErrUnknownInput, in.Name)
+		}
+	}
+	if c.arena, err = c.s.e.arenas.get(max(b.total, 1)); err != nil {
+		return err
+	}
+	if err := b.place(c.arena, c.inputs); err != nil {
+		return err
+	}
+	if err := c.steps(ctx); err != nil {
+		return err
+	}
+	c.s.e.runs.Add(1)
+	return c.finish()
+}
+
+func (c *Call) steps(ctx context.Context) error {
+	b, p := c.b, c.b.prog
+	done := ctx.Done()
+	profile := c.s.e.opts.Profile
+	for n, i := range p.exec {
+		select {
+		case <-done:
+			c.lose(n)
+			c.s.e.ops.Add(int64(n))
+			return fmt.Errorf("genie: run stopped: %w", context.Cause(ctx))
+		default:
+		}
+		var t0 time.Time
+		if profile {
+			t0 = time.Now()
+		}
+		if err := c.step(i); err != nil {
+			c.lose(n + 1)
+			c.s.e.ops.Add(int64(n))
+			return fmt.Errorf("step %d (%s): %w", i, b.steps[i].op.Name(), err)
+		}
+		if profile {
+			c.kernel += time.Since(t0)
+		}
+	}
+	c.s.e.ops.Add(int64(len(p.exec)))
+	return nil
+}
+
+// step runs one kernel; a panic of a kernel is an error of the run.
+func (c *Call) step(i int) (err error) {
+	st := &c.b.steps[i]
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", transport.ErrInternal, r)
+		}
+	}()
+	return c.b.prog.kernels[i](st)
+}
+
+// lose marks states that one of the first n executed steps overwrote.
+func (c *Call) lose(n int) {
+	for i, d := range c.b.prog.plan.States {
+		if d.Mode == plan.StateWrite && slices.Contains(c.b.prog.exec[:n], c.b.prog.res.Def[d.Out]) {
+			c.b.states[i].lost = true
+		}
+	}
+}
+
+// finish makes the run's effects last: new state, kept and downloaded outputs.
+func (c *Call) finish() error {
+	b, p := c.b, c.b.prog.plan
+	if cap(c.outputs) < len(p.Outputs) {
+		c.outputs = make([]output, len(p.Outputs))
+	}
+	c.outputs = c.outputs[:len(p.Outputs)]
+	for i, o := range p.Outputs {
+		a := &b.arrays[o.Value]
+		n := a.Len() * a.DType.Size()
+		t := transport.Tensor{DType: a.DType, Shape: a.Shape}
+		if a.Contiguous() && o.Place == plan.Download {
+			t.Data = a.Data[:n]
+		} else {
+			full := op.Array{DType: a.DType, Shape: a.Shape, Strides: op.ContiguousStrides(a.Shape), Data: make([]byte, n)}
+			copyStrided(&full, a)
+			t.Data = full.Data
+		}
+		c.outputs[i] = output{t: t}
+		if o.Place == plan.Keep {
+			t.Shape = slices.Clone(t.Shape)
+			c.outputs[i] = output{t: transport.Tensor{DType: t.DType, Shape: t.Shape}, h: c.s.keep(t)}
+		}
+	}
+	return c.commitStates()
+}
+
+func (c *Call) commitStates() error {
+	b, p := c.b, c.b.prog.plan
+	for i, d := range p.States {
+		st, a := b.states[i], &b.arrays[d.Out]
+		if d.Mode == plan.StateReplace {
+			n := a.Len() * a.DType.Size()
+			if n > len(st.mem) {
+				mem, err := mapped(n)
+				if err != nil {
+					return err
+				}
+				c.s.resize(st, mem)
+			}
+			full := op.Array{DType: a.DType, Shape: a.Shape, Strides: op.ContiguousStrides(a.Shape), Data: st.mem}
+			copyStrided(&full, a)
+		}
+		copy(st.shape, a.Shape)
+	}
+	return nil
+}
+
+// Output is output i of a finished run: a view valid until Release, or the
+// handle of a kept value.
+func (c *Call) Output(i int) (transport.Tensor, transport.Handle) {
+	return c.outputs[i].t, c.outputs[i].h
+}
+
+// Elapsed is the time that Run took.
+func (c *Call) Elapsed() time.Duration { return c.elapsed }
+
+// KernelTime is the sum of the kernels' times of the run, measured when
+// [Options.Profile] is set.
+func (c *Call) KernelTime() time.Duration { return c.kernel }
+
+// Release frees the call and lets the session's next call go. It may be called
+// twice.
+func (c *Call) Release() {
+	if !c.locked {
+		return
+	}
+	c.locked = false
+	c.s.e.arenas.put(c.arena)
+	for _, m := range c.staged {
+		c.s.e.arenas.put(m)
+	}
+	c.arena = nil
+	clear(c.staged)
+	c.s.run.Unlock()
+}

@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// odometer walks the outer axes of a shape without allocating.
+type odometer struct {
+	idx  [plan.MaxRank]int
+	left int
+}
+
+func newOdometer(shape []int) (o odometer) {
+	o.left = 1
+	for _, n := range shape {
+		o.left *= n
+	}
+	return o
+}
+
+// next moves to the next position and updates one offset for each stride list.
+func (o *odometer) next(shape []int, off *int, st []int, off2 *int, st2 []int) bool {
+	if o.left--; o.left <= 0 {
+		return false
+	}
+	for d := len(shape) - 1; d >= 0; d-- {
+		o.idx[d]++
+		*off += st[d]
+		*off2 += st2[d]
+		if o.idx[d] < shape[d] {
+			return true
+		}
+		*off -= st[d] * shape[d]
+		*off2 -= st2[d] * shape[d]
+		o.idx[d] = 0
+	}
+	return false
+}
+
+// copyStrided copies in to out, which have one shape and element type.
+func copyStrided(out, in *op.Array) {
+	size := in.DType.Size()
+	// The longest tail that is dense on both sides is copied at once.
+	run, outer := 1, len(in.Shape)
+	for outer > 0 && (in.Shape[outer-1] == 1 || in.Strides[outer-1] == run && out.Strides[outer-1] == run) {
+		run *= in.Shape[outer-1]
+		outer--
+	}
+	od := newOdometer(in.Shape[:outer])
+	if od.left == 0 || run == 0 {
+		return
+	}
+	var a, b int
+	run *= size
+	for {
+		copy(out.Data[a*size:a*size+run], in.Data[b*size:b*size+run])
+		if !od.next(in.Shape[:outer], &a, out.Strides, &b, in.Strides) {
+			return
+		}
+	}
+}
+
+// rowRun describes an array as rows of n elements, the last axis, that lie
+// stride apart; ok is false when the outer axes do not collapse into one.
+func rowRun(a *op.Array) (rows, n, stride int, ok bool) {
+	last := len(a.Shape) - 1
+	if last < 0 {
+		return 1, 1, 1, true
+	}
+	n = a.Shape[last]
+	if n != 1 && a.Strides[last] != 1 {
+		return 0, 0, 0, false
+	}
+	rows, stride = 1, n
+	found := false
+	for d := last - 1; d >= 0; d-- {
+		if a.Shape[d] == 1 {
+			continue
+		}
+		if !found {
+			stride, found = a.Strides[d], true
+		} else if a.Strides[d] != stride*rows {
+			return 0, 0, 0, false
+		}
+		rows *= a.Shape[d]
+	}
+	return rows, n, stride, true
+}

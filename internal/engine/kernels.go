@@ -1,0 +1,325 @@
+package engine
+
+import (
+	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// kernel computes one step. It is chosen once, when a plan is compiled; an
+// operator without a kernel of its own runs its reference.
+type kernel func(s *step) error
+
+func kernelFor(o op.Op) kernel {
+	switch o := o.(type) {
+	case op.MatMul:
+		if !o.TransA {
+			return runMatMul
+		}
+	case op.Arith:
+		return runArith
+	case op.Bias:
+		return runBias
+	case op.GELU:
+		if o.Tanh {
+			return func(s *step) error { return runUnary(s, geluTanhChunk) }
+		}
+		return func(s *step) error { return runUnary(s, geluErfChunk) }
+	case op.ReLU:
+		return func(s *step) error { return runUnary(s, reluChunk) }
+	case op.Tanh:
+		return func(s *step) error { return runUnary(s, tanhChunk) }
+	case op.Softmax:
+		return runSoftmax
+	case op.LayerNorm:
+		return runLayerNorm
+	case op.Embedding:
+		return runEmbedding
+	case op.CausalMask:
+		return runCausalMask
+	case op.Contiguous, op.Transpose, op.Identity:
+		return runCopy
+	case op.Reshape:
+		return runReshape
+	case op.Concat:
+		return runConcat
+	case op.Append:
+		return runAppend
+	case op.WriteRows:
+		return runReference
+	case op.Sample:
+		return runSample
+	case op.ArgMax:
+		return runArgMax
+	}
+	return runReference
+}
+
+func runReference(s *step) error {
+	if s.out.Len() == 0 {
+		return nil
+	}
+	return s.op.Eval(s.out, s.in)
+}
+
+// grainElems is the work below which asking for help costs more than it gives.
+const grainElems = 16 << 10
+
+func runUnary(s *step, chunk func(s *step, lo, hi int)) error {
+	if !s.in[0].Contiguous() {
+		return runReference(s)
+	}
+	s.pool.run(s.job, s, s.out.Len(), grainElems, chunk)
+	return nil
+}
+
+func geluTanhChunk(s *step, lo, hi int) { kernels.GeluTanh(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
+func geluErfChunk(s *step, lo, hi int)  { kernels.GeluErf(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
+func reluChunk(s *step, lo, hi int)     { kernels.Relu(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
+func tanhChunk(s *step, lo, hi int)     { kernels.Tanh(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
+
+// rowsPerChunk gives chunks of about grainElems elements.
+func rowsPerChunk(n int) int { return max(1, grainElems/max(n, 1)) }
+
+func runArith(s *step) error {
+	a, b, n := s.in[0], s.in[1], s.out.Len()
+	switch {
+	case n == 0:
+		return nil
+	case a.Len() == n && b.Len() == n && a.Contiguous() && b.Contiguous():
+		s.pool.run(s.job, s, n, grainElems, arithChunk)
+	case a.Len() == n && a.Contiguous() && b.Len() == 1:
+		s.pool.run(s.job, s, n, grainElems, arithScalarChunk)
+	default:
+		return s.op.Eval(s.out, s.in)
+	}
+	return nil
+}
+
+func arithChunk(s *step, lo, hi int) {
+	y, a, b := s.out.F32()[lo:hi], s.in[0].F32()[lo:hi], s.in[1].F32()[lo:hi]
+	switch s.op.Name() {
+	case "add":
+		kernels.Add(y, a, b)
+	case "sub":
+		kernels.Sub(y, a, b)
+	case "mul":
+		kernels.Mul(y, a, b)
+	default:
+		kernels.Div(y, a, b)
+	}
+}
+
+func arithScalarChunk(s *step, lo, hi int) {
+	y, a, b := s.out.F32()[lo:hi], s.in[0].F32()[lo:hi], s.in[1].F32()[0]
+	switch s.op.Name() {
+	case "add":
+		kernels.AddScalar(y, a, b)
+	case "sub":
+		kernels.SubScalar(y, a, b)
+	case "mul":
+		kernels.MulScalar(y, a, b)
+	default:
+		kernels.DivScalar(y, a, b)
+	}
+}
+
+func runBias(s *step) error {
+	rows, n, _, ok := rowRun(s.in[0])
+	if !ok || !s.in[1].Contiguous() {
+		return runReference(s)
+	}
+	s.pool.run(s.job, s, rows, rowsPerChunk(n), biasChunk)
+	return nil
+}
+
+func biasChunk(s *step, lo, hi int) {
+	_, n, st, _ := rowRun(s.in[0])
+	y, x, b := s.out.F32(), s.in[0].F32(), s.in[1].F32()
+	for r := lo; r < hi; r++ {
+		kernels.Add(y[r*n:r*n+n], x[r*st:r*st+n], b[:n])
+	}
+}
+
+func runSoftmax(s *step) error {
+	o := s.op.(op.Softmax)
+	if _, _, _, ok := rowRun(s.in[0]); !ok || o.Axis != -1 && o.Axis != len(s.out.Shape)-1 {
+		return runReference(s)
+	}
+	rows, n, _, _ := rowRun(s.in[0])
+	s.pool.run(s.job, s, rows, rowsPerChunk(4*n), softmaxChunk)
+	return nil
+}
+
+func softmaxChunk(s *step, lo, hi int) {
+	_, n, st, _ := rowRun(s.in[0])
+	y, x := s.out.F32(), s.in[0].F32()
+	for r := lo; r < hi && n > 0; r++ {
+		kernels.Softmax(y[r*n:r*n+n], x[r*st:r*st+n])
+	}
+}
+
+func runLayerNorm(s *step) error {
+	rows, n, _, ok := rowRun(s.in[0])
+	if !ok || !s.in[1].Contiguous() || !s.in[2].Contiguous() {
+		return runReference(s)
+	}
+	s.pool.run(s.job, s, rows, rowsPerChunk(n), layerNormChunk)
+	return nil
+}
+
+func layerNormChunk(s *step, lo, hi int) {
+	_, n, st, _ := rowRun(s.in[0])
+	y, x, g, b := s.out.F32(), s.in[0].F32(), s.in[1].F32(), s.in[2].F32()
+	eps := float32(s.op.(op.LayerNorm).Eps)
+	for r := lo; r < hi; r++ {
+		kernels.LayerNorm(y[r*n:r*n+n], x[r*st:r*st+n], g[:n], b[:n], eps)
+	}
+}
+
+// runEmbedding copies rows of the table, which may be held in panels.
+func runEmbedding(s *step) error {
+	t, idx := s.in[0], s.in[1]
+	if !idx.Contiguous() || s.panel != panels && !t.Contiguous() {
+		return runReference(s)
+	}
+	rows, w := t.Shape[0], t.Shape[1]
+	y := s.out.F32()
+	for i := range idx.Len() {
+		r := idx.Int(i)
+		if r < 0 || r >= rows {
+			return op.IndexError(r, rows)
+		}
+		if s.panel != panels {
+			copy(y[i*w:i*w+w], t.F32()[r*w:r*w+w])
+			continue
+		}
+		for c := 0; c < w; c += kernels.PanelWidth {
+			at := (c/kernels.PanelWidth*rows + r) * kernels.PanelWidth
+			copy(y[i*w+c:i*w+min(c+kernels.PanelWidth, w)], s.packed[at:])
+		}
+	}
+	return nil
+}
+
+func runCausalMask(s *step) error {
+	rows, n, _, ok := rowRun(s.in[0])
+	if !ok {
+		return runReference(s)
+	}
+	s.pool.run(s.job, s, rows, rowsPerChunk(n), causalMaskChunk)
+	return nil
+}
+
+func causalMaskChunk(s *step, lo, hi int) {
+	_, k, st, _ := rowRun(s.in[0])
+	r := len(s.out.Shape)
+	q := s.out.Shape[r-2]
+	y, x := s.out.F32(), s.in[0].F32()
+	o := s.op.(op.CausalMask)
+	perBatch := s.out.Len() / max(s.out.Shape[0]*k, 1)
+	for row := lo; row < hi; row++ {
+		start := 0
+		if len(s.in) == 2 {
+			start = s.in[1].Int(row / perBatch * s.in[1].Strides[0])
+		}
+		from, to := o.Range(row%q, q, k, start)
+		from, to = min(from, k), max(min(to, k), 0)
+		from = min(from, to)
+		dst := y[row*k : row*k+k]
+		fill(dst[:from])
+		copy(dst[from:to], x[row*st+from:row*st+to])
+		fill(dst[to:])
+	}
+}
+
+func fill(v []float32) {
+	for i := range v {
+		v[i] = op.MaskValue
+	}
+}
+
+func runCopy(s *step) error {
+	in := *s.in[0]
+	if o, ok := s.op.(op.Transpose); ok {
+		return o.Eval(s.out, s.in)
+	}
+	copyStrided(s.out, &in)
+	return nil
+}
+
+// runReshape copies in row-major order of the input's shape.
+func runReshape(s *step) error {
+	var strides [plan.MaxRank]int
+	in := s.in[0]
+	n := 1
+	for i := len(in.Shape) - 1; i >= 0; i-- {
+		strides[i] = n
+		n *= in.Shape[i]
+	}
+	out := op.Array{DType: in.DType, Shape: in.Shape, Strides: strides[:len(in.Shape)], Data: s.out.Data}
+	copyStrided(&out, in)
+	return nil
+}
+
+func runConcat(s *step) error {
+	axis := s.op.(op.Concat).Axis
+	if axis < 0 {
+		axis += len(s.out.Shape)
+	}
+	at := 0
+	for _, in := range s.in {
+		part(s.out, in, axis, at)
+		at += in.Shape[axis]
+	}
+	return nil
+}
+
+// part copies in to out from position at along axis.
+func part(out, in *op.Array, axis, at int) {
+	if in.Len() == 0 {
+		return
+	}
+	dst := op.Array{DType: out.DType, Shape: in.Shape, Strides: out.Strides, Data: out.Data[at*out.Strides[axis]*out.DType.Size():]}
+	copyStrided(&dst, in)
+}
+
+// runAppend writes the new rows behind the valid ones, in the state's memory.
+func runAppend(s *step) error {
+	axis := s.op.(op.Append).Axis
+	if axis < 0 {
+		axis += len(s.out.Shape)
+	}
+	part(s.out, s.in[1], axis, s.in[0].Shape[axis])
+	return nil
+}
+
+func runSample(s *step) error {
+	logits := s.in[0]
+	rows, v, st, ok := rowRun(logits)
+	if !ok {
+		return runReference(s)
+	}
+	for i := range rows {
+		p := op.SampleParams{
+			Temperature: s.in[1].F32()[i*s.in[1].Strides[0]],
+			TopP:        s.in[2].F32()[i*s.in[2].Strides[0]],
+			TopK:        int(s.in[3].I32()[i*s.in[3].Strides[0]]),
+			Seed:        s.in[4].I64()[i*s.in[4].Strides[0]],
+			Counter:     int64(s.in[5].Int(i * s.in[5].Strides[0])),
+		}
+		s.out.I32()[i] = int32(p.DrawScratch(logits.F32()[i*st:i*st+v], s.scratch))
+	}
+	return nil
+}
+
+func runArgMax(s *step) error {
+	rows, n, st, ok := rowRun(s.in[0])
+	if a := s.op.(op.ArgMax).Axis; !ok || a != -1 && a != len(s.in[0].Shape)-1 {
+		return runReference(s)
+	}
+	for r := range rows {
+		s.out.I32()[r] = int32(op.SampleParams{}.Draw(s.in[0].F32()[r*st : r*st+n]))
+	}
+	return nil
+}

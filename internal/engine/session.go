@@ -1,0 +1,216 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Session owns carried state, kept values and bound programs. Its calls run
+// one at a time; different sessions run at the same time.
+type Session struct {
+	e  *Engine
+	id uint64
+
+	run    sync.Mutex // held by the running call, by Reset and by Close
+	mu     sync.Mutex // guards what follows
+	closed bool
+	states map[string]*state
+	kept   map[uint64]*kept
+	bound  map[*Program]*binding
+	nextID uint64
+	gen    uint64
+}
+
+// state is a carried value. Its rows lie at capacity strides: axis has room
+// for capacity positions of which shape[axis] are valid.
+type state struct {
+	name     string
+	mode     plan.StateMode
+	dtype    plan.DType
+	axis     int
+	shape    []int
+	capacity int
+	mem      []byte
+	lost     bool // an in-place write was cut short
+}
+
+type kept struct {
+	t   transport.Tensor
+	gen uint64
+}
+
+// NewSession opens a session.
+func (e *Engine) NewSession() *Session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.nextID++
+	s := &Session{
+		e: e, id: e.nextID, states: map[string]*state{}, kept: map[uint64]*kept{},
+		bound: map[*Program]*binding{}, closed: e.closed,
+	}
+	if !e.closed {
+		e.sessions[s] = struct{}{}
+	}
+	return s
+}
+
+// ID is the session's number in this engine.
+func (s *Session) ID() uint64 { return s.id }
+
+// Close waits for the running call and frees everything.
+func (s *Session) Close() {
+	s.run.Lock()
+	defer s.run.Unlock()
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		s.dropStates()
+		s.kept, s.bound = nil, nil
+	}
+	s.mu.Unlock()
+	s.e.mu.Lock()
+	delete(s.e.sessions, s)
+	s.e.mu.Unlock()
+}
+
+// Reset forgets carried state; kept values stay.
+func (s *Session) Reset() {
+	s.run.Lock()
+	defer s.run.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropStates()
+}
+
+func (s *Session) dropStates() {
+	for _, st := range s.states {
+		s.resize(st, nil)
+	}
+	clear(s.states)
+}
+
+func (s *Session) resize(st *state, mem []byte) {
+	s.e.stateBytes.Add(int64(len(mem)) - int64(len(st.mem)))
+	unmap(st.mem)
+	st.mem = mem
+}
+
+// Read copies a kept value.
+func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, err := s.find(h)
+	if err != nil {
+		return transport.Tensor{}, err
+	}
+	t := k.t
+	t.Shape, t.Data = slices.Clone(t.Shape), slices.Clone(t.Data)
+	return t, nil
+}
+
+func (s *Session) find(h transport.Handle) (*kept, error) {
+	if s.closed {
+		return nil, fmt.Errorf("%w: session", transport.ErrClosed)
+	}
+	k := s.kept[h.ID]
+	if k == nil || h.Session != s.id || h.Epoch != s.e.epoch || h.Generation != k.gen {
+		return nil, fmt.Errorf("%w: value %d of session %d", transport.ErrStaleHandle, h.ID, h.Session)
+	}
+	return k, nil
+}
+
+// Release gives kept values back; unknown handles are ignored.
+func (s *Session) Release(hs ...transport.Handle) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range hs {
+		if _, err := s.find(h); err == nil {
+			delete(s.kept, h.ID)
+		}
+	}
+}
+
+func (s *Session) keep(t transport.Tensor) transport.Handle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nextID++
+	s.gen++
+	s.kept[s.nextID] = &kept{t, s.gen}
+	return transport.Handle{Session: s.id, ID: s.nextID, Epoch: s.e.epoch, Generation: s.gen}
+}
+
+// fit makes the session's state ready for a run that starts with the shape in
+// and, for an appended state, ends with rows positions along its axis.
+func (s *Session) fit(d plan.State, dt plan.DType, in []int, rows int) (*state, error) {
+	st := s.states[d.Name]
+	if st == nil {
+		st = &state{name: d.Name, mode: d.Mode, dtype: dt, axis: d.Axis, shape: slices.Clone(in)}
+		if d.Mode == plan.StateAppend {
+			st.shape[d.Axis] = 0
+		} else {
+			st.axis = -1
+		}
+	}
+	if st.lost {
+		return nil, fmt.Errorf("%w: %q was lost when a run was cut short; reset the session", transport.ErrState, d.Name)
+	}
+	if st.mode != d.Mode || st.dtype != dt || !slices.Equal(st.shape, in) || d.Mode == plan.StateAppend && st.axis != d.Axis {
+		return nil, fmt.Errorf("%w: %q is %v%v (%v), the call wants %v%v (%v)", transport.ErrState, d.Name, st.dtype, st.shape, st.mode, dt, in, d.Mode)
+	}
+	if err := s.grow(st, rows); err != nil {
+		return nil, err
+	}
+	s.states[d.Name] = st
+	return st, nil
+}
+
+// grow makes room for rows positions, at least doubling so that a sequence of
+// appends copies each row a constant number of times.
+func (s *Session) grow(st *state, rows int) error {
+	capacity := 1
+	if st.axis >= 0 {
+		if capacity = st.capacity; rows > capacity {
+			capacity = max(rows, 2*capacity, 16)
+		}
+	}
+	size := int64(st.dtype.Size())
+	for i, n := range st.shape {
+		if i == st.axis {
+			n = capacity
+		}
+		size *= int64(n)
+		if size > s.e.opts.MaxScratch {
+			return fmt.Errorf("%w: state %q of %v%v is more than %d bytes", transport.ErrLimit, st.name, st.dtype, st.shape, s.e.opts.MaxScratch)
+		}
+	}
+	if int(size) <= len(st.mem) {
+		return nil
+	}
+	mem, err := mapped(int(size))
+	if err != nil {
+		return err
+	}
+	old := st.capacity
+	if st.axis >= 0 && st.shape[st.axis] > 0 {
+		from, to := st.view(st.mem, old), st.view(mem, capacity)
+		copyStrided(&to, &from)
+	} else {
+		copy(mem, st.mem)
+	}
+	st.capacity = capacity
+	s.resize(st, mem)
+	return nil
+}
+
+func (st *state) view(mem []byte, capacity int) op.Array {
+	full := slices.Clone(st.shape)
+	if st.axis >= 0 {
+		full[st.axis] = capacity
+	}
+	return op.Array{DType: st.dtype, Shape: st.shape, Strides: op.ContiguousStrides(full), Data: mem}
+}
