@@ -119,7 +119,7 @@ func (o WriteRows) Infer(in []plan.Spec) (plan.Spec, error) {
 	if in[0].DType != in[1].DType || !in[2].DType.IsInt() {
 		return plan.Spec{}, dtypeErr("rows %v into a cache of %v at %v", in[1].DType, in[0].DType, in[2].DType)
 	}
-	if len(in[1].Shape) != len(in[0].Shape) || !in[2].Shape.Elements().Is(1) {
+	if len(in[1].Shape) != len(in[0].Shape) || slices.ContainsFunc(in[2].Shape, func(d plan.Dim) bool { return !d.Is(1) }) {
 		return plan.Spec{}, shapeErr("rows %v into a cache %v at %v", in[1].Shape, in[0].Shape, in[2].Shape)
 	}
 	for d := range in[0].Shape {
@@ -140,8 +140,8 @@ func (o WriteRows) Eval(out *Array, in []*Array) error {
 		return err
 	}
 	pos, n := in[2].Int(0), in[1].Shape[axis]
-	if pos < 0 || pos+n > out.Shape[axis] {
-		return shapeErr("rows %d to %d of a cache of %d", pos, pos+n, out.Shape[axis])
+	if pos < 0 || pos > out.Shape[axis]-n {
+		return shapeErr("%d rows from %d of a cache of %d", n, pos, out.Shape[axis])
 	}
 	if len(out.Data) > 0 && &out.Data[0] != &in[0].Data[0] {
 		copyArray(out, in[0])

@@ -150,6 +150,9 @@ func (o MaxPool2D) Infer(in []plan.Spec) (plan.Spec, error) {
 	}
 	out := plan.Shape{s.Shape[0], s.Shape[1], {}, {}}
 	for i := range 2 {
+		if o.Pad[i] >= o.Kernel[i] { // some windows would hold padding alone
+			return s, shapeErr("max pool with kernel %v and padding %v", o.Kernel, o.Pad)
+		}
 		if out[2+i], err = pooled(s.Shape[2+i], o.Kernel[i], o.Stride[i], o.Pad[i], 1); err != nil {
 			return s, err
 		}

@@ -1,6 +1,10 @@
 package op
 
-import "github.com/genie-sdk/go/transport/plan"
+import (
+	"strings"
+
+	"github.com/genie-sdk/go/transport/plan"
+)
 
 // Layout is where the elements of a value lie in the memory of its base:
 // strides and offset in elements, symbolic like the shapes.
@@ -69,6 +73,29 @@ func reshapeLayout(from plan.Shape, l Layout, to plan.Shape) (Layout, bool) {
 		out.Strides[ni] = plan.C(1)
 	}
 	return out, true
+}
+
+// maxTerms bounds the terms of a product of dimensions, which grow with the
+// power of the rank; a peer's plan must not take hours to check.
+const maxTerms = 1 << 12
+
+// elements is the product of the dimensions.
+func elements(s plan.Shape) (plan.Dim, error) {
+	terms := 1
+	for _, d := range s {
+		if _, ok := d.Const(); ok {
+			continue
+		}
+		if _, ok := d.Symbol(); ok {
+			continue
+		}
+		text := d.String()
+		terms *= 1 + strings.Count(text, "+") + strings.Count(text, "-")
+		if terms > maxTerms {
+			return plan.Dim{}, shapeErr("the number of elements of %v has too many terms", s)
+		}
+	}
+	return s.Elements(), nil
 }
 
 // broadcast is the NumPy broadcast of two shapes.

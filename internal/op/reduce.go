@@ -151,6 +151,9 @@ func (o ArgMax) Eval(out *Array, in []*Array) error {
 		return err
 	}
 	x, st, n := in[0].F32(), in[0].Strides[axis], in[0].Shape[axis]
+	if n == 0 && out.Len() > 0 {
+		return shapeErr("argmax over axis %d of %v", axis, in[0].Shape)
+	}
 	at := 0
 	rows(in[0].Shape, axis, func(p []int) {
 		best, hi := 0, math.Inf(-1)

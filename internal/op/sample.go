@@ -83,7 +83,7 @@ type SampleParams struct {
 }
 
 // SampleScratch is memory that draws reuse. The zero value is ready to use.
-type SampleScratch struct{ cand []candidate }
+type SampleScratch struct{ cand candidates }
 
 // Draw picks an index of logits as [Sample] describes.
 func (p SampleParams) Draw(logits []float32) int { return p.DrawScratch(logits, &SampleScratch{}) }
@@ -102,39 +102,25 @@ func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch) int 
 	}
 	cand := scratch.cand[:0]
 	for i, v := range logits {
-		if v == v {
-			cand = append(cand, candidate{i, v, 0})
+		if f := float64(v); f >= -math.MaxFloat32 { // neither NaN nor -Inf
+			cand = append(cand, candidate{i, v, expDet((f - hi) / float64(p.Temperature))})
 		}
 	}
 	scratch.cand = cand
-	// Without top-k and top-p the order of the walk is free; index order
-	// needs no sort.
-	if p.TopK > 0 && p.TopK < len(cand) || p.TopP < 1 {
-		slices.SortFunc(cand, func(a, b candidate) int {
-			if c := descending(a.logit, b.logit); c != 0 {
-				return c
-			}
-			return a.index - b.index
-		})
-		if p.TopK > 0 && p.TopK < len(cand) {
-			cand = cand[:p.TopK]
-		}
+	if p.TopK > 0 && p.TopK < len(cand) {
+		cand = cand.largest(func(n int, _ float64) bool { return n == p.TopK })
 	}
 	var sum float64
-	for i := range cand {
-		cand[i].weight = expDet((float64(cand[i].logit) - hi) / float64(p.Temperature))
-		sum += cand[i].weight
+	for _, c := range cand {
+		sum += c.weight
 	}
 	if p.TopP < 1 {
 		limit := float64(p.TopP) * sum
-		var kept float64
-		for i := range cand {
-			kept += cand[i].weight
-			if kept >= limit {
-				cand, sum = cand[:i+1], kept
-				break
-			}
-		}
+		sum = 0
+		cand = cand.largest(func(_ int, w float64) bool {
+			sum += w
+			return sum >= limit
+		})
 	}
 	u := Uniform(uint64(p.Seed), uint64(p.Counter)) * sum
 	var cum float64
@@ -151,6 +137,51 @@ type candidate struct {
 	index  int
 	logit  float32
 	weight float64
+}
+
+func (c candidate) before(o candidate) bool {
+	return c.logit > o.logit || c.logit == o.logit && c.index < o.index
+}
+
+type candidates []candidate
+
+// largest takes candidates, largest logit first and ties by lower index, until
+// enough says so of their number and the last one's weight. It works in place
+// with a heap: a vocabulary need not be sorted for the few that are kept.
+func (c candidates) largest(enough func(n int, weight float64) bool) candidates {
+	for i := len(c)/2 - 1; i >= 0; i-- {
+		c.down(i)
+	}
+	heap := c
+	for len(heap) > 0 {
+		last := len(heap) - 1
+		heap[0], heap[last] = heap[last], heap[0]
+		heap = heap[:last]
+		heap.down(0)
+		if enough(len(c)-last, c[last].weight) {
+			break
+		}
+	}
+	taken := c[len(heap):]
+	slices.Reverse(taken)
+	return taken
+}
+
+func (c candidates) down(i int) {
+	for {
+		k := 2*i + 1
+		if k >= len(c) {
+			return
+		}
+		if k+1 < len(c) && c[k+1].before(c[k]) {
+			k++
+		}
+		if !c[k].before(c[i]) {
+			return
+		}
+		c[i], c[k] = c[k], c[i]
+		i = k
+	}
 }
 
 // Uniform is a number in [0, 1) with 53 random bits that depends on seed and

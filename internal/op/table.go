@@ -2,6 +2,8 @@ package op
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -57,7 +59,20 @@ func New(name string, attrs plan.Attrs) (Op, error) {
 	if err := r.Done(); err != nil {
 		return nil, err
 	}
+	// A list that is too long, a number that was cut short: what the operator
+	// kept must be what the plan said.
+	if got, want := o.Attrs().Key(), sorted(attrs).Key(); got != want {
+		return nil, fmt.Errorf("%w: operator %q cannot have the attributes %.200s", plan.ErrInvalid, name, want)
+	}
 	return o, nil
+}
+
+func sorted(a plan.Attrs) plan.Attrs {
+	byKey := func(a, b plan.Attr) int { return strings.Compare(a.Key, b.Key) }
+	if slices.IsSortedFunc(a, byKey) {
+		return a
+	}
+	return slices.SortedFunc(slices.Values(a), byKey)
 }
 
 // Names lists the operators of the table, unordered.

@@ -85,8 +85,10 @@ func (o GELU) Eval(out *Array, in []*Array) error {
 	})
 }
 
-// Cast changes the element type: f32, i32 and i64 to each other (truncating
-// towards zero), bool to and from each of them (non-zero is true).
+// Cast changes the element type: f32, i32 and i64 to each other, bool to and
+// from each of them (non-zero is true). A float is cut towards zero; outside
+// the range of the index type it becomes the nearest index, and NaN becomes 0,
+// on every CPU. An i64 outside the range of i32 keeps its low 32 bits.
 type Cast struct{ To plan.DType }
 
 // Name is cast.
@@ -95,7 +97,7 @@ func (Cast) Name() string { return "cast" }
 // Attrs is the target type.
 func (o Cast) Attrs() plan.Attrs { return plan.Attrs{plan.Int("to", int(o.To))} }
 
-func decodeCast(r *plan.AttrReader) Op { return Cast{plan.DType(r.Int("to"))} }
+func decodeCast(r *plan.AttrReader) Op { return Cast{plan.DType(r.Int("to"))} } // New refuses what a DType cannot hold
 
 // Infer keeps the shape.
 func (o Cast) Infer(in []plan.Spec) (plan.Spec, error) {
@@ -113,34 +115,60 @@ func (Cast) FLOPs(_ [][]int, out []int) float64 { return fproduct(out) }
 
 // Eval is the reference kernel.
 func (o Cast) Eval(out *Array, in []*Array) error {
-	get := func(i int) (float64, int64) {
-		switch in[0].DType {
-		case plan.F32:
-			v := in[0].F32()[i]
-			return float64(v), int64(v)
-		case plan.Bool:
-			v := int64(in[0].Data[i])
-			return float64(v), v
-		default:
-			v := in[0].Int(i)
-			return float64(v), int64(v)
-		}
-	}
+	store := o.store(out)
+	x := in[0]
 	Walk(out.Shape, func(p []int) {
-		f, n := get(p[1])
-		switch o.To {
+		switch x.DType {
 		case plan.F32:
-			out.F32()[p[0]] = float32(f)
+			v := float64(x.F32()[p[1]])
+			store(p[0], v, v != 0, func() int { return o.truncate(v) })
 		case plan.Bool:
-			out.Data[p[0]] = 0
-			if f != 0 {
-				out.Data[p[0]] = 1
+			v := 0
+			if x.Data[p[1]] != 0 {
+				v = 1
 			}
+			store(p[0], float64(v), v != 0, func() int { return v })
 		default:
-			out.SetInt(p[0], int(n))
+			v := x.Int(p[1])
+			store(p[0], float64(v), v != 0, func() int { return v })
 		}
-	}, out.Strides, in[0].Strides)
+	}, out.Strides, x.Strides)
 	return nil
+}
+
+func (o Cast) store(out *Array) func(at int, f float64, t bool, n func() int) {
+	switch o.To {
+	case plan.F32:
+		y := out.F32()
+		return func(at int, f float64, _ bool, _ func() int) { y[at] = float32(f) }
+	case plan.Bool:
+		return func(at int, _ float64, t bool, _ func() int) {
+			out.Data[at] = 0
+			if t {
+				out.Data[at] = 1
+			}
+		}
+	default:
+		return func(at int, _ float64, _ bool, n func() int) { out.SetInt(at, n()) }
+	}
+}
+
+// truncate is v as an index, without the conversions that Go leaves to the
+// CPU.
+func (o Cast) truncate(v float64) int {
+	lo, hi := int64(math.MinInt64), int64(math.MaxInt64)
+	if o.To == plan.I32 {
+		lo, hi = math.MinInt32, math.MaxInt32
+	}
+	switch {
+	case v != v:
+		return 0
+	case v <= float64(lo):
+		return int(lo)
+	case v >= float64(hi):
+		return int(hi)
+	}
+	return int(v)
 }
 
 // Contiguous copies its input, of any type, into row-major order.

@@ -50,8 +50,16 @@ func (o Reshape) Infer(in []plan.Spec) (plan.Spec, error) {
 	if len(o.Shape) > plan.MaxRank {
 		return plan.Spec{}, shapeErr("reshape to rank %d, the limit is %d", len(o.Shape), plan.MaxRank)
 	}
-	if !in[0].Shape.Elements().Equal(o.Shape.Elements()) {
-		return plan.Spec{}, shapeErr("reshape of %v to %v: %v elements to %v", in[0].Shape, o.Shape, in[0].Shape.Elements(), o.Shape.Elements())
+	from, err := elements(in[0].Shape)
+	if err != nil {
+		return plan.Spec{}, err
+	}
+	to, err := elements(o.Shape)
+	if err != nil {
+		return plan.Spec{}, err
+	}
+	if !from.Equal(to) {
+		return plan.Spec{}, shapeErr("reshape of %v to %v: %v elements to %v", in[0].Shape, o.Shape, from, to)
 	}
 	return plan.Spec{DType: in[0].DType, Shape: o.Shape}, nil
 }
@@ -88,15 +96,12 @@ func (o Transpose) Infer(in []plan.Spec) (plan.Spec, error) {
 	if err := arity(in, 1, 1); err != nil {
 		return plan.Spec{}, err
 	}
-	s := slices.Clone(o.Perm)
-	slices.Sort(s)
+	s := slices.Sorted(slices.Values(o.Perm))
+	ok := len(s) == len(in[0].Shape)
 	for i, p := range s {
-		if p != i {
-			s = nil
-			break
-		}
+		ok = ok && p == i
 	}
-	if len(s) != len(in[0].Shape) {
+	if !ok {
 		return plan.Spec{}, shapeErr("transpose of %v by %v, wants a permutation of its axes", in[0].Shape, o.Perm)
 	}
 	out := make(plan.Shape, len(o.Perm))

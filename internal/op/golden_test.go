@@ -1,0 +1,174 @@
+package op_test
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+type goldenTensor struct {
+	DType plan.DType `json:"dtype"`
+	Shape []int      `json:"shape"`
+	Data  []byte     `json:"data"`
+}
+
+func (t goldenTensor) spec() plan.Spec { return plan.Spec{DType: t.DType, Shape: op.Static(t.Shape)} }
+
+func (t goldenTensor) array() *op.Array {
+	return &op.Array{DType: t.DType, Shape: t.Shape, Strides: op.ContiguousStrides(t.Shape), Data: slices.Clone(t.Data)}
+}
+
+// scattered is the same tensor with its axes stored in reverse order and gaps
+// between the elements.
+func (t goldenTensor) scattered() *op.Array {
+	a := &op.Array{DType: t.DType, Shape: t.Shape, Strides: make([]int, len(t.Shape))}
+	n := 3
+	for i, d := range t.Shape {
+		a.Strides[i] = n
+		n *= d + 1
+	}
+	size := t.DType.Size()
+	a.Data = make([]byte, n*size)
+	for i := range a.Data {
+		a.Data[i] = 0xff // NaN, -1
+	}
+	at := 0
+	op.Walk(t.Shape, func(p []int) {
+		copy(a.Data[p[0]*size:], t.Data[at*size:at*size+size])
+		at++
+	}, a.Strides)
+	return a
+}
+
+type goldenCase struct {
+	Name  string                     `json:"name"`
+	Op    string                     `json:"op"`
+	Attrs map[string]json.RawMessage `json:"attrs"`
+	In    []goldenTensor             `json:"in"`
+	Out   goldenTensor               `json:"out"`
+}
+
+func (c goldenCase) attrs(t *testing.T) plan.Attrs {
+	t.Helper()
+	var out plan.Attrs
+	for k, raw := range c.Attrs {
+		var v any
+		require.NoError(t, json.Unmarshal(raw, &v))
+		a := plan.Attr{Key: k}
+		switch v := v.(type) {
+		case bool:
+			a = plan.BoolAttr(k, v)
+		case string:
+			a = plan.Str(k, v)
+		case float64:
+			a = plan.Float(k, v)
+			if k != "eps" {
+				a = plan.Int(k, int(v))
+			}
+		case []any:
+			a.Kind = plan.AttrInts
+			require.NoError(t, json.Unmarshal(raw, &a.Ints))
+		default:
+			a.Kind = plan.AttrDims
+			require.NoError(t, json.Unmarshal(raw, &struct {
+				Dims *[]plan.Dim `json:"dims"`
+			}{&a.Dims}))
+		}
+		out = append(out, a)
+	}
+	slices.SortFunc(out, func(a, b plan.Attr) int { return strings.Compare(a.Key, b.Key) })
+	return out
+}
+
+func goldens(t *testing.T) []goldenCase {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/goldens.json")
+	require.NoError(t, err)
+	var file struct{ Cases []goldenCase }
+	require.NoError(t, json.Unmarshal(raw, &file))
+	return file.Cases
+}
+
+// garbage is an output array whose memory is not zero.
+func garbage(s goldenTensor) *op.Array {
+	a := op.NewArray(s.DType, s.Shape...)
+	for i := range a.Data {
+		a.Data[i] = 0xff
+	}
+	return a
+}
+
+func requireClose(t *testing.T, want goldenTensor, got *op.Array) {
+	t.Helper()
+	require.Equal(t, want.DType, got.DType)
+	if want.DType != plan.F32 {
+		require.Equal(t, want.Data, got.Data)
+		return
+	}
+	for i, g := range got.F32() {
+		w := float64(math.Float32frombits(binary.LittleEndian.Uint32(want.Data[4*i:])))
+		if math.Abs(float64(g)-w) > 1e-6*max(math.Abs(w), 1) || (math.IsNaN(float64(g)) != math.IsNaN(w)) {
+			t.Fatalf("element %d: got %v, PyTorch has %v", i, g, w)
+		}
+	}
+}
+
+// TestGoldens compares every reference kernel with PyTorch; see
+// testdata/make_goldens.py.
+func TestGoldens(t *testing.T) {
+	seen := map[string]bool{"sample": true} // random: see sample_test.go
+	for _, c := range goldens(t) {
+		seen[c.Op] = true
+		t.Run(c.Name, func(t *testing.T) {
+			o, err := op.New(c.Op, c.attrs(t))
+			require.NoError(t, err)
+			var specs []plan.Spec
+			var dense, scattered []*op.Array
+			var shapes [][]int
+			for _, in := range c.In {
+				specs = append(specs, in.spec())
+				shapes = append(shapes, in.Shape)
+				dense = append(dense, in.array())
+				scattered = append(scattered, in.scattered())
+			}
+			out, err := o.Infer(specs)
+			require.NoError(t, err)
+			require.Equal(t, c.Out.DType, out.DType)
+			require.True(t, out.Shape.Equal(op.Static(c.Out.Shape)), "%v, want %v", out.Shape, c.Out.Shape)
+			require.GreaterOrEqual(t, o.FLOPs(shapes, c.Out.Shape), 0.0)
+			for _, in := range [][]*op.Array{dense, scattered} {
+				got := garbage(c.Out)
+				require.NoError(t, o.Eval(got, in))
+				requireClose(t, c.Out, got)
+			}
+			for i := range dense {
+				require.Equal(t, c.In[i].Data, dense[i].Data, "input %d was written", i)
+			}
+		})
+	}
+	for _, n := range op.Names() {
+		require.True(t, seen[n], "operator %q has no golden", n)
+	}
+}
+
+// TestGoldenBroadcastStrides gives every f32 input a batch of one that is seen
+// many times over by a stride of zero.
+func TestGoldenBroadcastStrides(t *testing.T) {
+	x := op.FromF32([]float32{1, 2, 3}, 3)
+	v := &op.Array{DType: plan.F32, Shape: []int{4, 3}, Strides: []int{0, 1}, Data: x.Data}
+	out := op.NewArray(plan.F32, 4, 3)
+	require.NoError(t, op.Softmax{Axis: 1}.Eval(out, []*op.Array{v}))
+	for i := range 4 {
+		require.Equal(t, out.F32()[:3], out.F32()[3*i:3*i+3], fmt.Sprint(i))
+	}
+}

@@ -1,0 +1,221 @@
+package op_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// spec makes a type and shape: ints, symbol names or dimensions.
+func spec(dt plan.DType, dims ...any) plan.Spec {
+	s := plan.Spec{DType: dt, Shape: plan.Shape{}}
+	for _, d := range dims {
+		switch d := d.(type) {
+		case int:
+			s.Shape = append(s.Shape, plan.C(d))
+		case string:
+			v, err := plan.ParseDim(d)
+			if err != nil {
+				panic(err)
+			}
+			s.Shape = append(s.Shape, v)
+		}
+	}
+	return s
+}
+
+func f32(dims ...any) plan.Spec { return spec(plan.F32, dims...) }
+func i32(dims ...any) plan.Spec { return spec(plan.I32, dims...) }
+func i64(dims ...any) plan.Spec { return spec(plan.I64, dims...) }
+
+func shape(dims ...any) plan.Shape { return f32(dims...).Shape }
+
+func TestInfer(t *testing.T) {
+	conv := op.Conv2D{Stride: [2]int{2, 2}, Pad: [2]int{3, 3}, Dilation: [2]int{1, 1}, Groups: 1}
+	grouped := conv
+	grouped.Groups = 2
+	for _, c := range []struct {
+		op   op.Op
+		in   []plan.Spec
+		want plan.Spec
+	}{
+		{op.Add(), []plan.Spec{f32("b", 1, 3), f32("s", 1)}, f32("b", "s", 3)},
+		{op.Mul(), []plan.Spec{f32(), f32("b")}, f32("b")},
+		{op.Bias{}, []plan.Spec{f32("b", "s", 3), f32(3)}, f32("b", "s", 3)},
+		{op.Bias{}, []plan.Spec{f32("n"), f32("n")}, f32("n")},
+		{op.ReLU{}, []plan.Spec{f32()}, f32()},
+		{op.GELU{}, []plan.Spec{f32("a+b", 2)}, f32("a+b", 2)},
+		{op.Softmax{Axis: -2}, []plan.Spec{f32("a", "b")}, f32("a", "b")},
+		{op.LayerNorm{}, []plan.Spec{f32("b", 8), f32(8), f32(8)}, f32("b", 8)},
+		{op.Embedding{}, []plan.Spec{f32("v", 8), i64("b", "s")}, f32("b", "s", 8)},
+		{op.Embedding{}, []plan.Spec{f32(9, 8), i32()}, f32(8)},
+		{op.MatMul{}, []plan.Spec{f32("b", "s", 8), f32(8, 16)}, f32("b", "s", 16)},
+		{op.MatMul{TransB: true}, []plan.Spec{f32("b", 12, "s", 64), f32("b", 12, "past+s", 64)}, f32("b", 12, "s", "past+s")},
+		{op.MatMul{TransA: true}, []plan.Spec{f32(5, "m"), f32("b", 5, "n")}, f32("b", "m", "n")},
+		{op.Reduce{Kind: "sum", Axes: []int{-1, 0}}, []plan.Spec{f32("a", "b", "c")}, f32("b")},
+		{op.Reduce{Kind: "max", Axes: []int{1}, Keep: true}, []plan.Spec{f32("a", "b")}, f32("a", 1)},
+		{op.Reduce{Kind: "mean", Axes: []int{0}}, []plan.Spec{f32("a")}, f32()},
+		{op.ArgMax{Axis: -1}, []plan.Spec{f32("b", "v")}, i32("b")},
+		{op.TopK{K: 3}, []plan.Spec{f32("b", 9)}, f32("b", 3)},
+		{op.TopK{K: 9, Indices: true}, []plan.Spec{f32("b", 9)}, i32("b", 9)},
+		{op.Reshape{Shape: shape("b*s", 12, 64)}, []plan.Spec{f32("b", "s", 768)}, f32("b*s", 12, 64)},
+		{op.Reshape{Shape: shape("2*a+2*b")}, []plan.Spec{i64("a+b", 2)}, i64("2*a+2*b")},
+		{op.Reshape{Shape: shape(0, 7)}, []plan.Spec{f32(3, 0)}, f32(0, 7)},
+		{op.Transpose{Perm: []int{1, 0, 2}}, []plan.Spec{i32("a", "b", 3)}, i32("b", "a", 3)},
+		{op.Slice{Axis: 0, Start: plan.Sym("s").Sub(plan.C(1)), Stop: plan.Sym("s")}, []plan.Spec{f32("s", 4)}, f32(1, 4)},
+		{op.Slice{Axis: -1, Start: plan.C(2), Stop: plan.C(4)}, []plan.Spec{f32("s", 4)}, f32("s", 2)},
+		{op.Slice{Axis: 0, Stop: plan.Sym("q")}, []plan.Spec{f32("s")}, f32("q")},
+		{op.Concat{Axis: 1}, []plan.Spec{f32("b", "past", 4), f32("b", "s", 4)}, f32("b", "past+s", 4)},
+		{op.Append{Axis: -2}, []plan.Spec{f32("b", "past", 4), f32("b", "s", 4)}, f32("b", "past+s", 4)},
+		{op.WriteRows{Axis: 1}, []plan.Spec{f32("b", "cap", 4), f32("b", "s", 4), i32(1)}, f32("b", "cap", 4)},
+		{op.WriteRows{Axis: 0}, []plan.Spec{i64(9), i64(1), i64()}, i64(9)},
+		{op.CausalMask{}, []plan.Spec{f32("b", 12, "q", "k"), i32("b")}, f32("b", 12, "q", "k")},
+		{op.CausalMask{Window: 4}, []plan.Spec{f32("q", "k")}, f32("q", "k")},
+		{op.Where{}, []plan.Spec{spec(plan.Bool, "b", 1), i64("s"), i64(1)}, i64("b", "s")},
+		{op.Cast{To: plan.Bool}, []plan.Spec{f32("b")}, spec(plan.Bool, "b")},
+		{op.Identity{}, []plan.Spec{i64("b")}, i64("b")},
+		{op.Contiguous{}, []plan.Spec{spec(plan.Bool)}, spec(plan.Bool)},
+		{op.Sample{}, sampleSpecs("b", 50), i32("b")},
+		{conv, []plan.Spec{f32("b", 3, 224, 224), f32(64, 3, 7, 7), f32(64)}, f32("b", 64, 112, 112)},
+		{grouped, []plan.Spec{f32(1, 4, 9, 9), f32(6, 2, 3, 3)}, f32(1, 6, 7, 7)},
+		{op.MaxPool2D{Kernel: [2]int{3, 3}, Stride: [2]int{2, 2}, Pad: [2]int{1, 1}}, []plan.Spec{f32("b", 64, 112, 112)}, f32("b", 64, 56, 56)},
+		{op.BatchNorm{}, []plan.Spec{f32("b", 3, "h"), f32(3), f32(3), f32(3), f32(3)}, f32("b", 3, "h")},
+	} {
+		t.Run(c.op.Name()+fmt.Sprint(c.in), func(t *testing.T) {
+			got, err := c.op.Infer(c.in)
+			require.NoError(t, err)
+			require.Equal(t, c.want.String(), got.String())
+			require.True(t, c.want.Shape.Equal(got.Shape))
+		})
+	}
+}
+
+func sampleSpecs(b any, vocab any) []plan.Spec {
+	return []plan.Spec{f32(b, vocab), f32(b), f32(b), i32(b), i64(b), i32(b)}
+}
+
+func with(in []plan.Spec, i int, s plan.Spec) []plan.Spec {
+	out := append([]plan.Spec(nil), in...)
+	out[i] = s
+	return out
+}
+
+func TestInferErrors(t *testing.T) {
+	conv := op.Conv2D{Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Groups: 1}
+	bad := conv
+	bad.Groups = 0
+	pool := op.MaxPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{1, 1}}
+	for _, c := range []struct {
+		name string
+		op   op.Op
+		in   []plan.Spec
+		want error
+	}{
+		{"one operand", op.Add(), []plan.Spec{f32()}, plan.ErrInvalid},
+		{"broadcast", op.Add(), []plan.Spec{f32(2), f32(3)}, op.ErrShape},
+		{"broadcast symbols", op.Div(), []plan.Spec{f32("a"), f32("b")}, op.ErrShape},
+		{"ints", op.Sub(), []plan.Spec{i32(2), i32(2)}, op.ErrDType},
+		{"bias rank", op.Bias{}, []plan.Spec{f32(2, 3), f32(1, 3)}, op.ErrShape},
+		{"bias of rank 0", op.Bias{}, []plan.Spec{f32(), f32(3)}, op.ErrShape},
+		{"bias width", op.Bias{}, []plan.Spec{f32(2, 3), f32(2)}, op.ErrShape},
+		{"bias dtype", op.Bias{}, []plan.Spec{f32(2, 3), i32(3)}, op.ErrDType},
+		{"relu of ints", op.ReLU{}, []plan.Spec{i64(2)}, op.ErrDType},
+		{"tanh of none", op.Tanh{}, nil, plan.ErrInvalid},
+		{"gelu of two", op.GELU{}, []plan.Spec{f32(), f32()}, plan.ErrInvalid},
+		{"softmax axis", op.Softmax{Axis: 2}, []plan.Spec{f32(2, 3)}, op.ErrShape},
+		{"softmax rank 0", op.Softmax{}, []plan.Spec{f32()}, op.ErrShape},
+		{"softmax far", op.Softmax{Axis: math.MinInt}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"layer norm width", op.LayerNorm{}, []plan.Spec{f32(2, 3), f32(3), f32(2)}, op.ErrShape},
+		{"layer norm rank 0", op.LayerNorm{}, []plan.Spec{f32(), f32(3), f32(3)}, op.ErrShape},
+		{"layer norm dtype", op.LayerNorm{}, []plan.Spec{i32(3), f32(3), f32(3)}, op.ErrDType},
+		{"embedding table", op.Embedding{}, []plan.Spec{f32(3), i32(1)}, op.ErrShape},
+		{"embedding index", op.Embedding{}, []plan.Spec{f32(3, 4), f32(1)}, op.ErrDType},
+		{"embedding of ints", op.Embedding{}, []plan.Spec{i32(3, 4), i32(1)}, op.ErrDType},
+		{"matmul vector", op.MatMul{}, []plan.Spec{f32(3), f32(3, 4)}, op.ErrShape},
+		{"matmul inner", op.MatMul{}, []plan.Spec{f32(2, 3), f32(4, 5)}, op.ErrShape},
+		{"matmul flags", op.MatMul{TransA: true}, []plan.Spec{f32(2, 3), f32(3, 4)}, op.ErrShape},
+		{"matmul batch", op.MatMul{}, []plan.Spec{f32(2, 2, 3), f32(3, 3, 4)}, op.ErrShape},
+		{"matmul dtype", op.MatMul{}, []plan.Spec{f32(2, 3), i32(3, 4)}, op.ErrDType},
+		{"reduce kind", op.Reduce{Kind: "min"}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"reduce axis", op.Reduce{Kind: "sum", Axes: []int{1}}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"reduce twice", op.Reduce{Kind: "sum", Axes: []int{0, -2}}, []plan.Spec{f32(2, 2)}, op.ErrShape},
+		{"argmax of nothing", op.ArgMax{}, []plan.Spec{f32(0, 2)}, op.ErrShape},
+		{"argmax rank 0", op.ArgMax{}, []plan.Spec{f32()}, op.ErrShape},
+		{"topk above", op.TopK{K: 4}, []plan.Spec{f32(3)}, op.ErrShape},
+		{"topk zero", op.TopK{}, []plan.Spec{f32(3)}, op.ErrShape},
+		{"topk negative", op.TopK{K: -1}, []plan.Spec{f32(3)}, op.ErrShape},
+		{"topk symbolic", op.TopK{K: 1}, []plan.Spec{f32("v")}, op.ErrShape},
+		{"reshape", op.Reshape{Shape: shape(7)}, []plan.Spec{f32(2, 3)}, op.ErrShape},
+		{"reshape symbols", op.Reshape{Shape: shape("a")}, []plan.Spec{f32("b")}, op.ErrShape},
+		{"reshape rank", op.Reshape{Shape: shape(1, 1, 1, 1, 1, 1, 1, 1, 1)}, []plan.Spec{f32(1)}, op.ErrShape},
+		{"transpose short", op.Transpose{Perm: []int{0}}, []plan.Spec{f32(2, 3)}, op.ErrShape},
+		{"transpose twice", op.Transpose{Perm: []int{0, 0}}, []plan.Spec{f32(2, 3)}, op.ErrShape},
+		{"transpose far", op.Transpose{Perm: []int{0, 5}}, []plan.Spec{f32(2, 3)}, op.ErrShape},
+		{"transpose of rank 0", op.Transpose{Perm: []int{5}}, []plan.Spec{f32()}, op.ErrShape},
+		{"slice beyond", op.Slice{Stop: plan.C(4)}, []plan.Spec{f32(3)}, op.ErrShape},
+		{"slice back", op.Slice{Start: plan.C(2), Stop: plan.C(1)}, []plan.Spec{f32(3)}, op.ErrShape},
+		{"slice negative", op.Slice{Start: plan.C(-1), Stop: plan.C(1)}, []plan.Spec{f32(3)}, op.ErrShape},
+		{"slice past a symbol", op.Slice{Stop: plan.Sym("s").Add(plan.C(1))}, []plan.Spec{f32("s")}, op.ErrShape},
+		{"concat nothing", op.Concat{}, nil, plan.ErrInvalid},
+		{"concat dtypes", op.Concat{}, []plan.Spec{f32(1), i32(1)}, op.ErrDType},
+		{"concat ranks", op.Concat{}, []plan.Spec{f32(1), f32(1, 1)}, op.ErrShape},
+		{"concat widths", op.Concat{}, []plan.Spec{f32(1, 2), f32(1, 3)}, op.ErrShape},
+		{"concat rank 0", op.Concat{}, []plan.Spec{f32(), f32()}, op.ErrShape},
+		{"append three", op.Append{}, []plan.Spec{f32(1), f32(1), f32(1)}, plan.ErrInvalid},
+		{"write_rows position", op.WriteRows{}, []plan.Spec{f32(4), f32(1), i32(2)}, op.ErrShape},
+		{"write_rows dtype", op.WriteRows{}, []plan.Spec{f32(4), f32(1), f32(1)}, op.ErrDType},
+		{"write_rows other axis", op.WriteRows{Axis: 1}, []plan.Spec{f32(4, 5), f32(3, 5), i32(1)}, op.ErrShape},
+		{"mask vector", op.CausalMask{}, []plan.Spec{f32(4)}, op.ErrShape},
+		{"mask window", op.CausalMask{Window: -1}, []plan.Spec{f32(4, 4)}, op.ErrShape},
+		{"mask start", op.CausalMask{}, []plan.Spec{f32(2, 4, 4), i32(3)}, op.ErrShape},
+		{"mask start without batch", op.CausalMask{}, []plan.Spec{f32(4, 4), i32(4)}, op.ErrShape},
+		{"mask start dtype", op.CausalMask{}, []plan.Spec{f32(2, 4, 4), f32(2)}, op.ErrDType},
+		{"where cond", op.Where{}, []plan.Spec{f32(1), f32(1), f32(1)}, op.ErrDType},
+		{"where dtypes", op.Where{}, []plan.Spec{spec(plan.Bool, 1), f32(1), i32(1)}, op.ErrDType},
+		{"where shapes", op.Where{}, []plan.Spec{spec(plan.Bool, 2), f32(3), f32(1)}, op.ErrShape},
+		{"cast to storage", op.Cast{To: plan.F16}, []plan.Spec{f32(1)}, op.ErrDType},
+		{"cast to nothing", op.Cast{To: 99}, []plan.Spec{f32(1)}, op.ErrDType},
+		{"sample rank", op.Sample{}, with(sampleSpecs(2, 9), 0, f32(9)), op.ErrShape},
+		{"sample no vocabulary", op.Sample{}, sampleSpecs(2, 0), op.ErrShape},
+		{"sample batch", op.Sample{}, with(sampleSpecs(2, 9), 5, i32(3)), op.ErrShape},
+		{"sample seed", op.Sample{}, with(sampleSpecs(2, 9), 4, i32(2)), op.ErrDType},
+		{"sample temperature", op.Sample{}, with(sampleSpecs(2, 9), 1, i32(2)), op.ErrDType},
+		{"conv rank", conv, []plan.Spec{f32(1, 2, 3), f32(1, 2, 3, 3)}, op.ErrShape},
+		{"conv groups", bad, []plan.Spec{f32(1, 2, 3, 3), f32(2, 2, 3, 3)}, op.ErrShape},
+		{"conv channels", conv, []plan.Spec{f32(1, 2, 3, 3), f32(2, 3, 3, 3)}, op.ErrShape},
+		{"conv bias", conv, []plan.Spec{f32(1, 2, 3, 3), f32(2, 2, 3, 3), f32(3)}, op.ErrShape},
+		{"conv small", conv, []plan.Spec{f32(1, 2, 2, 3), f32(2, 2, 3, 3)}, op.ErrShape},
+		{"conv symbolic", conv, []plan.Spec{f32(1, 2, "h", 3), f32(2, 2, 3, 3)}, op.ErrShape},
+		{"conv dtype", conv, []plan.Spec{f32(1, 2, 3, 3), i32(2, 2, 3, 3)}, op.ErrDType},
+		{"conv stride", op.Conv2D{Dilation: [2]int{1, 1}, Groups: 1}, []plan.Spec{f32(1, 2, 3, 3), f32(2, 2, 3, 3)}, op.ErrShape},
+		{"pool rank", pool, []plan.Spec{f32(2, 3, 3)}, op.ErrShape},
+		{"pool only padding", op.MaxPool2D{Kernel: [2]int{1, 1}, Stride: [2]int{1, 1}, Pad: [2]int{1, 1}}, []plan.Spec{f32(1, 1, 3, 3)}, op.ErrShape},
+		{"batch norm channels", op.BatchNorm{}, []plan.Spec{f32(1, 3), f32(3), f32(3), f32(3), f32(2)}, op.ErrShape},
+		{"batch norm rank", op.BatchNorm{}, []plan.Spec{f32(3), f32(3), f32(3), f32(3), f32(3)}, op.ErrShape},
+		{"contiguous of two", op.Contiguous{}, []plan.Spec{f32(), f32()}, plan.ErrInvalid},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := c.op.Infer(c.in)
+			require.ErrorIs(t, err, c.want)
+		})
+	}
+}
+
+// TestReshapeTermBomb asks for the product of eight sums of many symbols.
+func TestReshapeTermBomb(t *testing.T) {
+	var s plan.Shape
+	for i := range 8 {
+		d := plan.C(1)
+		for j := range 15 {
+			d = d.Add(plan.Sym(fmt.Sprintf("s%d_%d", i, j)))
+		}
+		s = append(s, d)
+	}
+	_, err := op.Reshape{Shape: s}.Infer([]plan.Spec{{DType: plan.F32, Shape: s}})
+	require.ErrorIs(t, err, op.ErrShape)
+}
