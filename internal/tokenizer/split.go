@@ -1,0 +1,125 @@
+package tokenizer
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// nextWord returns the length in bytes of the first word of text, which is not
+// empty, as GPT-2's pattern cuts it (openai/gpt-2, encoder.py):
+//
+//	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+//
+// Go's regexp has no lookahead, hence by hand.
+func nextWord(text string) int {
+	if text[0] == '\'' {
+		for _, ending := range [...]string{"s", "t", "re", "ve", "m", "ll", "d"} {
+			if strings.HasPrefix(text[1:], ending) {
+				return 1 + len(ending)
+			}
+		}
+	}
+	start := 0
+	if text[0] == ' ' && len(text) > 1 {
+		start = 1
+	}
+	r, _ := utf8.DecodeRuneInString(text[start:])
+	if kind := kindOf(r); kind != space {
+		return start + run(text[start:], kind)
+	}
+	end := run(text, space)
+	if end == len(text) {
+		return end
+	}
+	// \s+(?!\S) gives its last character back, which then may lead the next
+	// word; a single one is taken by \s+.
+	_, last := utf8.DecodeLastRuneInString(text[:end])
+	if last == end {
+		return end
+	}
+	return end - last
+}
+
+type kind uint8
+
+const (
+	other kind = iota
+	letter
+	number
+	space
+)
+
+func kindOf(r rune) kind {
+	switch {
+	case unicode.IsLetter(r):
+		return letter
+	case unicode.IsNumber(r):
+		return number
+	case unicode.IsSpace(r):
+		return space
+	default:
+		return other
+	}
+}
+
+// run returns the bytes of text up to the first character of another kind.
+func run(text string, k kind) int {
+	for i, r := range text {
+		if kindOf(r) != k {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// addedToken is a token that is looked for in the text before anything else.
+type addedToken struct {
+	content    string
+	id         int
+	special    bool
+	alone      bool // only where no letter or digit touches it
+	stripLeft  bool // takes the white space before it
+	stripRight bool // and after it
+}
+
+// findAdded returns the place of the first added token in text, white space
+// that it takes included, or len(text) twice. tokens are longest first.
+func findAdded(tokens []addedToken, text string) (start, end, id int) {
+	if len(tokens) == 0 {
+		return len(text), len(text), 0
+	}
+	for i := range len(text) {
+		for _, a := range tokens {
+			if !strings.HasPrefix(text[i:], a.content) {
+				continue
+			}
+			start, end = i, i+len(a.content)
+			if a.alone && (endsInWord(text[:start]) || beginsWithWord(text[end:])) {
+				continue
+			}
+			if a.stripLeft {
+				start = len(strings.TrimRightFunc(text[:start], unicode.IsSpace))
+			}
+			if a.stripRight {
+				end = len(text) - len(strings.TrimLeftFunc(text[end:], unicode.IsSpace))
+			}
+			return start, end, a.id
+		}
+	}
+	return len(text), len(text), 0
+}
+
+func endsInWord(text string) bool {
+	r, _ := utf8.DecodeLastRuneInString(text)
+	return text != "" && isWord(r)
+}
+
+func beginsWithWord(text string) bool {
+	r, _ := utf8.DecodeRuneInString(text)
+	return text != "" && isWord(r)
+}
+
+func isWord(r rune) bool {
+	return unicode.IsLetter(r) || unicode.Is(unicode.Nd, r) || unicode.IsMark(r) || unicode.Is(unicode.Pc, r)
+}
