@@ -1,0 +1,74 @@
+package semantic
+
+import (
+	"fmt"
+
+	"github.com/genie-sdk/go/lazy"
+)
+
+// recogniser finds one kind of meaning and writes it into the analysis.
+type recogniser struct {
+	name      string
+	recognise func(*analysis) error
+}
+
+// recognisers run in this order; each may use what those before it found.
+var recognisers = [...]recogniser{
+	{"liveness", recogniseLiveness},
+	{"attention", recogniseAttention},
+	{"kv-cache", recogniseCaches},
+	{"modality", recogniseModality},
+	{"sampling", recogniseSampling},
+	{"residency", recogniseResidency},
+	{"branches", recogniseBranches},
+	{"phase", recognisePhase},
+}
+
+// reader is one use of a tensor: the tensor that reads it, and as which input.
+type reader struct{ id, operand int }
+
+// analysis is a graph while it is being recognised.
+type analysis struct {
+	*SRG
+	tensors []*lazy.Tensor
+	readers [][]reader // by tensor id, live readers only
+	fixed   []bool     // computed from weights and constants alone
+	attn    []attention
+	hints   hintTable
+}
+
+// Analyze finds out what the tensors of g mean. Hints override what is
+// recognised. Errors: the program's capture error; a hint about a tensor of
+// another graph, or one that cannot hold.
+func Analyze(g *lazy.Graph, hints ...Hint) (*SRG, error) {
+	if g == nil {
+		return nil, fmt.Errorf("%w: no graph", lazy.ErrCapture)
+	}
+	if err := g.Err(); err != nil {
+		return nil, err
+	}
+	a := &analysis{SRG: &SRG{Graph: g, Nodes: make([]Node, len(g.Tensors()))}, tensors: g.Tensors()}
+	if err := a.addHints(hints); err != nil {
+		return nil, err
+	}
+	a.fixed = make([]bool, len(a.tensors))
+	for i, t := range a.tensors {
+		a.Nodes[i].Tensor = t
+		a.fixed[i] = t.Kind() != lazy.KindInput
+		for _, in := range t.In() {
+			a.fixed[i] = a.fixed[i] && a.fixed[in.ID()]
+		}
+	}
+	for _, r := range recognisers {
+		if err := r.recognise(a); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.name, err)
+		}
+	}
+	return a.SRG, nil
+}
+
+// is reports whether t is computed by the operator named name.
+func is(t *lazy.Tensor, name string) bool {
+	o := t.Op()
+	return o != nil && o.Name() == name
+}

@@ -1,0 +1,265 @@
+package semantic
+
+import (
+	"fmt"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// recogniseCaches finds the KV caches among the carried pairs.
+//
+// A pair is one when its output is its own input with rows added, by a concat
+// that has the old rows first or by write_rows, and when the rows are keys or
+// values of attention: the old or the updated tensor reaches a scores product
+// as K, or a context product as V, with the rows on the axis that the softmax
+// runs over. In between there may be views, casts, scaling, rotation, head
+// repetition: whatever keeps rows apart. Views between input, update and
+// output must cancel out, so that the rows lie in the carried tensor as they
+// are added.
+//
+// No caches are: a window (rows of the concat are dropped), state that is
+// computed anew (recurrent networks, running sums), rows put in front, a
+// concat that is not carried, a carried log that attention does not read or
+// reads only through a projection or an embedding.
+func recogniseCaches(a *analysis) error {
+	uses := map[product]cacheUse{}
+	for i, p := range a.attn {
+		for _, s := range p.scores {
+			uses[s] = cacheUse{i + 1, true}
+		}
+		for _, c := range p.context {
+			uses[c] = cacheUse{i + 1, false}
+		}
+	}
+	w := &cacheWalk{analysis: a, uses: uses, seen: make([]int, len(a.tensors))}
+	for i, pair := range a.Graph.Carries() {
+		wanted, hinted := a.hints.cache[pair.In.ID()]
+		if hinted && !wanted {
+			continue
+		}
+		c, ok := a.rowsAdded(pair)
+		c.Carry = i
+		if ok {
+			w.stamp++
+			w.first = 0
+			for _, t := range []*lazy.Tensor{pair.In, c.Update} {
+				w.read(t.ID(), rowMap(t, c))
+			}
+			ok = w.first > 0 || hinted
+		}
+		if !ok {
+			if hinted {
+				return fmt.Errorf("%w: hint that input %q is a cache, but no rows are added to it", lazy.ErrCapture, pair.In.Name())
+			}
+			continue
+		}
+		c.Query = c.New
+		if w.first > 0 {
+			c.Query = queryRows(a.attn[w.first-1].query, c.New)
+		}
+		a.Caches = append(a.Caches, c)
+	}
+	return nil
+}
+
+// queryRows is the number of query rows per sequence. Grouped-query attention
+// may fold the heads of a group into the rows of the product: a constant
+// multiple of the new rows means the new rows.
+func queryRows(rows, added plan.Dim) plan.Dim {
+	if q, ok := rows.Div(added); ok {
+		if _, ok := q.Const(); ok {
+			return added
+		}
+	}
+	return rows
+}
+
+// passThrough gives the input that t only shows in another form, if t does no
+// more than that: views, copies, casts to the same type, slices and concats of
+// everything, products with one and sums with zero.
+func passThrough(t *lazy.Tensor) (operand int, ok bool) {
+	switch o := t.Op().(type) {
+	case op.Identity, op.Contiguous, op.Reshape, op.Transpose:
+		return 0, true
+	case op.Cast:
+		return 0, t.In()[0].DType() == o.To
+	case op.Slice:
+		return 0, o.Start.Is(0) && t.Shape().Equal(t.In()[0].Shape())
+	case op.Concat:
+		return 0, len(t.In()) == 1
+	case op.Arith:
+		for i, in := range t.In() {
+			x := t.In()[1-i]
+			if neutral(o.Name(), i, in) && x.Shape().Equal(t.Shape()) {
+				return 1 - i, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// neutral reports whether operand i of an operator is a constant that leaves
+// the other one as it is.
+func neutral(name string, i int, t *lazy.Tensor) bool {
+	if t.Kind() != lazy.KindConst || t.DType() != plan.F32 || i == 0 && (name == "sub" || name == "div") {
+		return false
+	}
+	want := [4]byte{} // 0
+	if name == "mul" || name == "div" {
+		want = [4]byte{0, 0, 0x80, 0x3f} // 1
+	}
+	d := t.ConstData()
+	for ; len(d) >= 4; d = d[4:] {
+		if [4]byte(d) != want {
+			return false
+		}
+	}
+	return true
+}
+
+// source walks back from t through what only passes values through; via lists
+// the tensors passed, t first.
+func source(t *lazy.Tensor) (src *lazy.Tensor, via []*lazy.Tensor) {
+	for {
+		i, ok := passThrough(t)
+		if !ok {
+			return t, via
+		}
+		via = append(via, t)
+		t = t.In()[i]
+	}
+}
+
+// through carries a map along the tensors that source passed, in order of
+// computation.
+func (m axesMap) through(via []*lazy.Tensor) (axesMap, bool) {
+	ok := true
+	for i := len(via) - 1; i >= 0 && ok; i-- {
+		operand, _ := passThrough(via[i])
+		m, ok = m.forward(via[i], operand)
+	}
+	return m, ok
+}
+
+// rowsAdded reports whether the pair's output is its input with rows added
+// along one axis, and how.
+func (a *analysis) rowsAdded(pair lazy.Carried) (Cache, bool) {
+	u, post := source(pair.Out)
+	c := Cache{Update: u}
+	axis := 0
+	switch o := u.Op().(type) {
+	case op.Concat:
+		if len(u.In()) != 2 {
+			return c, false
+		}
+		c.Mode, axis = CacheAppend, wrapAxis(o.Axis, u)
+	case op.WriteRows:
+		c.Mode, axis = CacheWrite, wrapAxis(o.Axis, u)
+	default:
+		return c, false
+	}
+	old, pre := source(u.In()[0])
+	if old != pair.In {
+		return c, false
+	}
+	c.Rows = u.In()[1]
+	m, ok := newAxes(old.Shape()).through(pre)
+	if !ok || len(m[axis]) == 0 {
+		return c, false
+	}
+	m[axis] = joinParts(m[axis])
+	row := m[axis][0]
+	inner := plan.C(1)
+	for _, p := range m[axis][1:] {
+		inner = inner.Mul(p.size)
+	}
+	added, ok := c.Rows.Dim(axis).Div(inner)
+	// Rows at the end of a part are rows at the end of the axis only if the
+	// part is the outermost of the axis.
+	if !ok || !row.stride.Mul(row.size).Equal(old.Dim(row.axis)) {
+		return c, false
+	}
+	if c.Mode == CacheAppend {
+		m[axis][0].size = row.size.Add(added)
+	}
+	if m, ok = m.through(post); !ok {
+		return c, false
+	}
+	for i, d := range pair.Out.Shape() {
+		if d.Is(1) && old.Dim(i).Is(1) {
+			continue
+		}
+		if p, ok := m.sole(i); !ok || p.axis != i || !p.stride.Is(1) || !p.size.Equal(d) {
+			return c, false
+		}
+	}
+	c.Axis, c.Old, c.New = row.axis, old.Dim(row.axis), added.Mul(row.stride)
+	return c, true
+}
+
+// rowMap is a map over t, the carried input or the update, in which the rows
+// are axis 0 of the origin and everything else is foreign.
+func rowMap(t *lazy.Tensor, c Cache) axesMap {
+	axis := c.Axis
+	if t == c.Update {
+		switch o := t.Op().(type) {
+		case op.Concat:
+			axis = wrapAxis(o.Axis, t)
+		case op.WriteRows:
+			axis = wrapAxis(o.Axis, t)
+		}
+	}
+	m := newAxes(t.Shape())
+	for i := range m {
+		for j := range m[i] {
+			m[i][j].axis = foreign
+			if i == axis {
+				m[i][j].axis = 0
+			}
+		}
+	}
+	return m
+}
+
+// cacheUse says that an operand of a matrix product is K or V of an attention
+// pattern, numbered from 1.
+type cacheUse struct {
+	attention int
+	key       bool
+}
+
+type cacheWalk struct {
+	*analysis
+	uses  map[product]cacheUse
+	seen  []int
+	stamp int
+	first int // the first attention that reads the rows, or 0
+}
+
+// read follows rows, axis 0 of the map's origin, from tensor id to the
+// attention patterns that have them as keys or values.
+func (w *cacheWalk) read(id int, m axesMap) {
+	if w.seen[id] == w.stamp {
+		return
+	}
+	w.seen[id] = w.stamp
+	for _, r := range w.readers[id] {
+		t := w.tensors[r.id]
+		if o, ok := t.Op().(op.MatMul); ok {
+			use := w.uses[product{r.id, r.operand}]
+			axis := summedAxis(o, r.operand, len(m))
+			if use.key {
+				axis = 2*len(m) - 3 - axis // the other one of the last two
+			}
+			if use.attention > 0 && m.is(axis, 0) && (w.first == 0 || use.attention < w.first) {
+				w.first = use.attention
+			}
+			continue
+		}
+		if next, ok := m.forward(t, r.operand); ok && next.has(0) {
+			w.read(r.id, next)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package semantic
+
+import "github.com/genie-sdk/go/lazy"
+
+// recogniseResidency finds the lifetime of every value. The first that holds:
+//
+//  1. a hint;
+//  2. stateful_kv_cache: input, update and output of a KV cache, and views of
+//     them;
+//  3. persistent_weight: weights and constants, and views of them;
+//  4. external_input: inputs, carried ones that are no cache included;
+//  5. external_output: declared outputs, and what is carried out of the run
+//     without being a cache;
+//  6. ephemeral_activation.
+//
+// Views are the tensors that show another one's memory: reshapes, transposes,
+// slices, identities.
+func recogniseResidency(a *analysis) error {
+	for i := range a.Caches {
+		c := &a.Caches[i]
+		pair := a.Graph.Carries()[c.Carry]
+		a.Nodes[pair.In.ID()].Residency = StatefulKVCache
+		_, post := source(pair.Out)
+		_, pre := source(c.Update.In()[0])
+		for _, t := range append(append(post, pre...), c.Update) {
+			a.Nodes[t.ID()].Residency = StatefulKVCache
+		}
+	}
+	for id, t := range a.tensors {
+		n := &a.Nodes[id]
+		switch {
+		case n.Residency == StatefulKVCache:
+		case t.Kind() == lazy.KindWeight, t.Kind() == lazy.KindConst:
+			n.Residency = PersistentWeight
+		case t.Kind() == lazy.KindInput:
+			n.Residency = ExternalInput
+		case isView(t):
+			if r := a.Nodes[t.In()[0].ID()].Residency; r == StatefulKVCache || r == PersistentWeight {
+				n.Residency = r
+			}
+		}
+	}
+	out := func(t *lazy.Tensor) {
+		if n := &a.Nodes[t.ID()]; n.Residency == EphemeralActivation {
+			n.Residency = ExternalOutput
+		}
+	}
+	for _, o := range a.Graph.Outputs() {
+		out(o.Tensor)
+	}
+	for _, c := range a.Graph.Carries() {
+		out(c.Out)
+	}
+	for id, r := range a.hints.residency {
+		a.Nodes[id].Residency = r
+	}
+	return nil
+}
