@@ -103,7 +103,7 @@ func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch) int 
 	cand := scratch.cand[:0]
 	for i, v := range logits {
 		if f := float64(v); f >= -math.MaxFloat32 { // neither NaN nor -Inf
-			cand = append(cand, candidate{i, v, expDet((f - hi) / float64(p.Temperature))})
+			cand = append(cand, candidate{i, v, 0})
 		}
 	}
 	scratch.cand = cand
@@ -111,8 +111,9 @@ func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch) int 
 		cand = cand.largest(func(n int, _ float64) bool { return n == p.TopK })
 	}
 	var sum float64
-	for _, c := range cand {
-		sum += c.weight
+	for i := range cand {
+		cand[i].weight = expDet((float64(cand[i].logit) - hi) / float64(p.Temperature))
+		sum += cand[i].weight
 	}
 	if p.TopP < 1 {
 		limit := float64(p.TopP) * sum
@@ -208,9 +209,18 @@ func expDet(x float64) float64 {
 	const ln2hi, ln2lo = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 	k := math.Floor(float64(x*math.Log2E) + 0.5)
 	r := float64(x-float64(k*ln2hi)) - float64(k*ln2lo)
-	p := 1.0
-	for n := 16.0; n >= 1; n-- {
-		p = 1 + float64(float64(r*p)/n)
+	p := expCoeffs[0]
+	for _, c := range expCoeffs[1:] {
+		p = float64(p*r) + c
 	}
-	return math.Ldexp(p, int(k))
+	if k < -1000 { // below the normal numbers
+		return math.Ldexp(p, int(k))
+	}
+	return p * math.Float64frombits(uint64(int64(k)+1023)<<52)
+}
+
+// expCoeffs are 1/n! from n = 14 down to 0, each correctly rounded.
+var expCoeffs = [...]float64{
+	1.0 / 87178291200, 1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
+	1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1, 1,
 }
