@@ -181,13 +181,15 @@ func (g *Graph) ConstInt(data []int32, shape ...int) *Tensor {
 }
 
 func (g *Graph) constant(dt plan.DType, b []byte, shape []int) *Tensor {
-	n := dt.Size()
+	n, ok := int64(dt.Size()), true
 	for _, d := range shape {
-		n *= d
+		if ok = ok && d >= 0; ok {
+			n, ok = plan.MulChecked(n, int64(d))
+		}
 	}
 	var err error
 	switch {
-	case n != len(b):
+	case !ok || n != int64(len(b)):
 		err = fmt.Errorf("%w: constant of %d bytes for %v%v", ErrShape, len(b), dt, shape)
 	case n > plan.MaxConstBytes:
 		err = fmt.Errorf("%w: constant of %d bytes, the limit is %d; use a weight", ErrShape, n, plan.MaxConstBytes)
@@ -231,6 +233,13 @@ func (g *Graph) Carry(in, out *Tensor) {
 		err = fmt.Errorf("%w: carry of %v into %v", ErrDType, out.spec.DType, in.spec.DType)
 	case len(in.spec.Shape) != len(out.spec.Shape):
 		err = fmt.Errorf("%w: carry of %v into %v", ErrShape, out.spec.Shape, in.spec.Shape)
+	default:
+		for i, d := range in.spec.Shape {
+			a, fixed := d.Const()
+			if b, ok := out.spec.Shape[i].Const(); fixed && ok && a != b {
+				err = fmt.Errorf("%w: carry of %v into %v: axis %d cannot change", ErrShape, out.spec.Shape, in.spec.Shape, i)
+			}
+		}
 	}
 	for _, c := range g.carries {
 		if err == nil && c.In == in {
@@ -261,9 +270,8 @@ func (g *Graph) leaf(kind Kind, what, name string, spec plan.Spec, err error) *T
 	}
 	g.names[what+name] = true
 	t := &Tensor{g: g, id: len(g.tensors), kind: kind, name: name, spec: spec}
-	// Gorgonia merges inputs of one name: the id keeps them apart.
-	t.node = gorgonia.NewTensor(g.expr, dtypeOf(spec.DType), len(spec.Shape),
-		gorgonia.WithName(what+":"+name), gorgonia.WithShape(g.placeholder(spec.Shape)...))
+	// Gorgonia merges inputs of one name: kind and name together are unique.
+	t.node = newLeaf(g.expr, spec.DType, what+":"+name, g.placeholder(spec.Shape))
 	g.tensors = append(g.tensors, t)
 	return t
 }

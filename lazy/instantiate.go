@@ -18,6 +18,7 @@ type Instance struct {
 	*gorgonia.ExprGraph
 	nodes map[*Tensor]*gorgonia.Node
 	sizes plan.Bindings
+	salt  int
 }
 
 // Instantiate binds the symbolic dimensions and builds the concrete graph.
@@ -28,18 +29,50 @@ func (g *Graph) Instantiate(sizes plan.Bindings) (*Instance, error) {
 	if g.err != nil {
 		return nil, g.err
 	}
-	inst := &Instance{
-		ExprGraph: gorgonia.NewGraph(gorgonia.WithGraphName(g.name)),
-		nodes:     make(map[*Tensor]*gorgonia.Node, len(g.tensors)), sizes: sizes,
-	}
-	for _, t := range g.tensors {
-		n, err := inst.add(t)
-		if err != nil {
-			return nil, fmt.Errorf("instantiate %v: %w", t, err)
+	for salt := range maxSalts {
+		inst := &Instance{
+			ExprGraph: gorgonia.NewGraph(gorgonia.WithGraphName(g.name)),
+			nodes:     make(map[*Tensor]*gorgonia.Node, len(g.tensors)), sizes: sizes, salt: salt,
 		}
-		inst.nodes[t] = n
+		for _, t := range g.tensors {
+			n, err := inst.add(t)
+			if err != nil {
+				return nil, fmt.Errorf("instantiate %v: %w", t, err)
+			}
+			inst.nodes[t] = n
+		}
+		if distinctHashes(inst.ExprGraph) {
+			return inst, nil
+		}
 	}
-	return inst, nil
+	return nil, errHashes
+}
+
+// Gorgonia's compiler takes two nodes with the same 32-bit hash for one. Hashes
+// begin with the names of the leaves, so another prefix there gives all nodes
+// other hashes.
+const maxSalts = 8
+
+var errHashes = fmt.Errorf("%w: the hashes of two nodes agree, whatever the names", ErrCapture)
+
+func distinctHashes(g *gorgonia.ExprGraph) bool {
+	seen := make(map[uint32]bool, len(g.AllNodes()))
+	for _, n := range g.AllNodes() {
+		h := n.Hashcode()
+		if seen[h] {
+			return false
+		}
+		seen[h] = true
+	}
+	return true
+}
+
+// leafName is unique in the graph; a salt above zero comes first.
+func leafName(t *Tensor, salt int) string {
+	if salt == 0 {
+		return fmt.Sprintf("%d:%s", t.id, t.name)
+	}
+	return fmt.Sprintf("%d:%d:%s", salt, t.id, t.name)
 }
 
 func (inst *Instance) add(t *Tensor) (*gorgonia.Node, error) {
@@ -48,8 +81,7 @@ func (inst *Instance) add(t *Tensor) (*gorgonia.Node, error) {
 		return nil, err
 	}
 	if t.op == nil {
-		n := gorgonia.NewTensor(inst.ExprGraph, dtypeOf(t.spec.DType), len(shape),
-			gorgonia.WithName(fmt.Sprintf("%d:%s", t.id, t.name)), gorgonia.WithShape(shape...))
+		n := newLeaf(inst.ExprGraph, t.spec.DType, leafName(t, inst.salt), shape)
 		return n, inst.letLeaf(t, n, shape)
 	}
 	bound, err := op.Bind(t.op, inst.sizes)

@@ -130,6 +130,13 @@ func arrayOf(v gorgonia.Value) (*op.Array, error) {
 	if t, ok := v.(tensor.Tensor); ok && !t.DataOrder().IsContiguous() {
 		return nil, fmt.Errorf("%w: value is not contiguous", ErrShape)
 	}
+	if v.Shape().TotalSize() == 0 { // Data of an empty tensor panics
+		a.DType, a.Strides = planDType(v.Dtype()), op.ContiguousStrides(a.Shape)
+		if !a.DType.Valid() {
+			return nil, fmt.Errorf("%w: value holds %v", ErrDType, v.Dtype())
+		}
+		return a, nil
+	}
 	switch d := v.Data().(type) {
 	case []float32:
 		a.DType, a.Data = plan.F32, bytesOf(d)
@@ -139,6 +146,8 @@ func arrayOf(v gorgonia.Value) (*op.Array, error) {
 		a.DType, a.Data = plan.I64, bytesOf(d)
 	case []bool:
 		a.DType, a.Data = plan.Bool, bytesOf(d)
+	case bool:
+		a.DType, a.Data = plan.Bool, bytesOf([]bool{d})
 	case float32:
 		a.DType, a.Data = plan.F32, bytesOf([]float32{d})
 	case int32:
@@ -152,14 +161,25 @@ func arrayOf(v gorgonia.Value) (*op.Array, error) {
 	return a, nil
 }
 
+func planDType(d tensor.Dtype) plan.DType {
+	switch d {
+	case tensor.Float32:
+		return plan.F32
+	case tensor.Int32:
+		return plan.I32
+	case tensor.Int64:
+		return plan.I64
+	case tensor.Bool:
+		return plan.Bool
+	}
+	return plan.Invalid
+}
+
 func valueOf(a *op.Array) (gorgonia.Value, error) {
 	var backing any
 	switch a.DType {
 	case plan.F32:
 		backing = a.F32()
-		if len(a.Shape) == 0 {
-			return gorgonia.NewF32(a.F32()[0]), nil
-		}
 	case plan.I32:
 		backing = a.I32()
 	case plan.I64:
@@ -172,7 +192,29 @@ func valueOf(a *op.Array) (gorgonia.Value, error) {
 		backing = b
 	}
 	if len(a.Shape) == 0 {
-		return nil, fmt.Errorf("%w: %v of rank 0", ErrShape, a.DType)
+		return scalarOf(a), nil
 	}
 	return tensor.New(tensor.WithShape(a.Shape...), tensor.WithBacking(backing)), nil
+}
+
+func scalarOf(a *op.Array) gorgonia.Value {
+	switch a.DType {
+	case plan.I32:
+		return gorgonia.NewI32(a.I32()[0])
+	case plan.I64:
+		return gorgonia.NewI64(a.I64()[0])
+	case plan.Bool:
+		return gorgonia.NewB(a.Data[0] != 0)
+	default:
+		return gorgonia.NewF32(a.F32()[0])
+	}
+}
+
+// newLeaf adds an input node. Gorgonia wants a scalar node, not a tensor of
+// rank 0.
+func newLeaf(g *gorgonia.ExprGraph, dt plan.DType, name string, shape tensor.Shape) *gorgonia.Node {
+	if len(shape) == 0 {
+		return gorgonia.NewScalar(g, dtypeOf(dt), gorgonia.WithName(name))
+	}
+	return gorgonia.NewTensor(g, dtypeOf(dt), len(shape), gorgonia.WithName(name), gorgonia.WithShape(shape...))
 }

@@ -134,8 +134,14 @@ func Last(x *Tensor, axis int) *Tensor {
 
 // Split cuts x into n equal parts along an axis.
 func Split(x *Tensor, n, axis int) []*Tensor {
-	out := make([]*Tensor, max(n, 0))
-	part, ok := x.Dim(axis).Div(plan.C(max(n, 1)))
+	if n < 1 {
+		if x.Err() == nil {
+			x.g.fail("split", []*Tensor{x}, fmt.Errorf("%w: into %d parts", ErrShape, n))
+		}
+		return nil
+	}
+	out := make([]*Tensor, n)
+	part, ok := x.Dim(axis).Div(plan.C(n))
 	for i := range out {
 		if x.Err() == nil && (!ok || part.Is(0)) {
 			out[i] = x.g.fail("split", []*Tensor{x}, fmt.Errorf("%w: axis %d of %v into %d parts", ErrShape, axis, x.spec.Shape, n))
@@ -192,19 +198,29 @@ func Sample(logits *Tensor, p Sampling) *Tensor {
 // Cast changes the element type.
 func Cast(x *Tensor, to plan.DType) *Tensor { return Apply(op.Cast{To: to}, x) }
 
-// Sum adds over axes, which are dropped.
+func reduce(kind string, x *Tensor, axes []int) *Tensor {
+	o := op.Reduce{Kind: kind, Axes: slices.Clone(axes)}
+	if len(axes) == 0 {
+		for i := range x.Shape() {
+			o.Axes = append(o.Axes, i)
+		}
+	}
+	return Apply(o, x)
+}
+
+// Sum adds over axes, all if none is given; they are dropped.
 func Sum(x *Tensor, axes ...int) *Tensor {
-	return Apply(op.Reduce{Kind: "sum", Axes: slices.Clone(axes)}, x)
+	return reduce("sum", x, axes)
 }
 
-// Mean averages over axes, which are dropped.
+// Mean averages over axes, all if none is given; they are dropped.
 func Mean(x *Tensor, axes ...int) *Tensor {
-	return Apply(op.Reduce{Kind: "mean", Axes: slices.Clone(axes)}, x)
+	return reduce("mean", x, axes)
 }
 
-// Max is the largest element over axes, which are dropped.
+// Max is the largest element over axes, all if none is given; they are dropped.
 func Max(x *Tensor, axes ...int) *Tensor {
-	return Apply(op.Reduce{Kind: "max", Axes: slices.Clone(axes)}, x)
+	return reduce("max", x, axes)
 }
 
 // Identity is x.

@@ -29,6 +29,16 @@ type Tensor struct {
 
 var errNil = fmt.Errorf("%w: nil tensor", ErrCapture)
 
+// none stands in for the nil tensor.
+var none = &Tensor{id: -1, err: errNil}
+
+func (t *Tensor) orZero() *Tensor {
+	if t == nil {
+		return none
+	}
+	return t
+}
+
 // Err is the error that sticks to t, or nil.
 func (t *Tensor) Err() error {
 	if t == nil {
@@ -38,28 +48,28 @@ func (t *Tensor) Err() error {
 }
 
 // Graph is the program that t belongs to.
-func (t *Tensor) Graph() *Graph { return t.g }
+func (t *Tensor) Graph() *Graph { return t.orZero().g }
 
 // Node is t's node of [Graph.ExprGraph]; nil for a tensor with an error.
-func (t *Tensor) Node() *gorgonia.Node { return t.node }
+func (t *Tensor) Node() *gorgonia.Node { return t.orZero().node }
 
 // ID is t's position in [Graph.Tensors]; -1 for a tensor with an error.
-func (t *Tensor) ID() int { return t.id }
+func (t *Tensor) ID() int { return t.orZero().id }
 
 // Kind says whether t is a leaf, and which.
-func (t *Tensor) Kind() Kind { return t.kind }
+func (t *Tensor) Kind() Kind { return t.orZero().kind }
 
 // Name is the name of a leaf, empty for results of operators.
-func (t *Tensor) Name() string { return t.name }
+func (t *Tensor) Name() string { return t.orZero().name }
 
 // Spec is the element type and shape.
-func (t *Tensor) Spec() plan.Spec { return t.spec }
+func (t *Tensor) Spec() plan.Spec { return t.orZero().spec }
 
 // DType is the element type.
-func (t *Tensor) DType() plan.DType { return t.spec.DType }
+func (t *Tensor) DType() plan.DType { return t.orZero().spec.DType }
 
 // Shape is the shape, outermost dimension first.
-func (t *Tensor) Shape() plan.Shape { return t.spec.Shape }
+func (t *Tensor) Shape() plan.Shape { return t.orZero().spec.Shape }
 
 // Dim is the size of axis i; negative axes count from the last. An axis that
 // is not there has size 0.
@@ -79,23 +89,26 @@ func (t *Tensor) Dim(i int) plan.Dim {
 // Operator names the operator that computes t and gives its attributes;
 // a leaf has the empty name.
 func (t *Tensor) Operator() (string, plan.Attrs) {
-	if t.op == nil {
+	if t == nil || t.op == nil {
 		return "", nil
 	}
 	return t.op.Name(), t.op.Attrs()
 }
 
 // Op is the operator that computes t, nil for a leaf.
-func (t *Tensor) Op() op.Op { return t.op }
+func (t *Tensor) Op() op.Op { return t.orZero().op }
 
 // In lists the operator's inputs.
-func (t *Tensor) In() []*Tensor { return t.in }
+func (t *Tensor) In() []*Tensor { return t.orZero().in }
 
 // WeightRef is the content hash and the storage type of a weight.
-func (t *Tensor) WeightRef() (plan.Hash, plan.DType) { return t.hash, t.storage }
+func (t *Tensor) WeightRef() (plan.Hash, plan.DType) {
+	t = t.orZero()
+	return t.hash, t.storage
+}
 
 // ConstData is the content of a constant, little-endian.
-func (t *Tensor) ConstData() []byte { return t.data }
+func (t *Tensor) ConstData() []byte { return t.orZero().data }
 
 // String names the tensor for people.
 func (t *Tensor) String() string {
