@@ -1,0 +1,317 @@
+package semantic
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// lowering turns one request into plans.
+type lowering struct {
+	f       Features
+	s       *SRG
+	r       Request
+	main    *irGraph
+	client  *irGraph
+	onSide  map[int]bool // captured tensors that the client computes
+	carried map[int]int  // carried input's tensor id to carry index
+	results map[int]*irNode
+	out     *Schedule
+
+	mainOuts []mainOut
+	// states is what becomes of each carried pair that stays.
+	states []carryState
+}
+
+type mainOut struct {
+	name  string
+	node  *irNode
+	src   *lazy.Tensor
+	cause plan.Cause
+}
+
+type carryState struct {
+	mode    plan.StateMode
+	axis    int
+	in, out *irNode
+}
+
+func newLowering(f Features, s *SRG, r Request) *lowering {
+	l := &lowering{
+		f: f, s: s, r: r, main: newIR(), client: newIR(), onSide: map[int]bool{},
+		carried: map[int]int{}, out: &Schedule{},
+	}
+	for i, c := range s.Graph.Carries() {
+		l.carried[c.In.ID()] = i
+	}
+	if len(l.r.Outputs) == 0 {
+		l.r.Outputs = s.Graph.Outputs()
+	}
+	return l
+}
+
+// targets decides which side computes what, and brings it into the two
+// graphs.
+func (l *lowering) targets() error {
+	downloads := slices.Clone(l.r.Outputs)
+	if !l.f.Prune {
+		for _, o := range l.s.Graph.Outputs() {
+			if !slices.Contains(downloads, o) {
+				downloads = append(downloads, o)
+			}
+		}
+	}
+	for _, o := range downloads {
+		if o.Tensor == nil || o.Tensor.Graph() != l.s.Graph || o.Tensor.Err() != nil {
+			return planErr("output %q is no tensor of the graph %q", o.Name, l.s.Graph.Name())
+		}
+	}
+	if !l.f.Sampling {
+		l.takeSampling(downloads)
+	}
+	for _, o := range downloads {
+		if !l.onSide[o.Tensor.ID()] {
+			l.download(o.Name, o.Tensor)
+		}
+	}
+	leaf := func(t *lazy.Tensor) bool { return !l.onSide[t.ID()] }
+	for _, o := range l.r.Outputs {
+		if !l.onSide[o.Tensor.ID()] {
+			continue
+		}
+		l.client.target(l.client.add(o.Tensor, leaf))
+	}
+	for _, n := range l.client.leaves() {
+		if n.kind == lazy.KindOp {
+			l.download(fmt.Sprintf("cut:%d", n.src.ID()), n.src)
+		}
+	}
+	for i := range l.s.Graph.Carries() {
+		l.carry(i)
+	}
+	return nil
+}
+
+// takeSampling leaves the choice of tokens to the client: the sampling nodes,
+// and the views between them and a value that is downloaded anyway.
+func (l *lowering) takeSampling(downloads []lazy.Named) {
+	down := map[int]bool{}
+	for _, o := range downloads {
+		down[o.Tensor.ID()] = true
+	}
+	ts := l.s.Graph.Tensors()
+	for _, n := range l.s.Nodes {
+		if n.Sampling && n.Tensor.Kind() == lazy.KindOp {
+			l.onSide[n.Tensor.ID()] = true
+		}
+	}
+	for i := len(ts) - 1; i >= 0; i-- {
+		if !l.onSide[i] {
+			continue
+		}
+		for _, in := range ts[i].In() {
+			var chain []*lazy.Tensor
+			for isView(in) && !down[in.ID()] {
+				chain = append(chain, in)
+				in = in.In()[0]
+			}
+			if down[in.ID()] {
+				for _, c := range chain {
+					l.onSide[c.ID()] = true
+				}
+			}
+		}
+	}
+	// Nothing that the executor needs for itself may be left to the client.
+	for i := len(ts) - 1; i >= 0; i-- {
+		for _, c := range l.s.Graph.Carries() {
+			if c.Out.ID() == i {
+				l.keepHere(c.Out)
+			}
+		}
+	}
+}
+
+func (l *lowering) keepHere(t *lazy.Tensor) {
+	if l.onSide[t.ID()] {
+		delete(l.onSide, t.ID())
+		for _, in := range t.In() {
+			l.keepHere(in)
+		}
+	}
+}
+
+func (l *lowering) download(name string, t *lazy.Tensor) {
+	for _, o := range l.mainOuts {
+		if o.src == t && o.name == name {
+			return
+		}
+	}
+	n := l.main.add(t, func(*lazy.Tensor) bool { return false })
+	l.main.target(n)
+	l.mainOuts = append(l.mainOuts, mainOut{name, n, t, l.outputCause(t)})
+}
+
+// outputCause says what an output's bytes count as.
+func (l *lowering) outputCause(t *lazy.Tensor) plan.Cause {
+	n := l.s.Nodes[t.ID()]
+	switch {
+	case n.Residency == StatefulKVCache:
+		return plan.CauseKV
+	case n.Sampling:
+		return plan.CauseToken
+	case l.feedsSampling(t):
+		return plan.CauseLogits
+	}
+	return plan.CauseActivation
+}
+
+// feedsSampling reports whether a token is chosen from t, through views.
+func (l *lowering) feedsSampling(t *lazy.Tensor) bool {
+	for _, n := range l.s.Nodes {
+		if !n.Sampling || n.Tensor.Kind() != lazy.KindOp {
+			continue
+		}
+		in := n.Tensor.In()[0]
+		for {
+			if in == t {
+				return true
+			}
+			if !isView(in) {
+				break
+			}
+			in = in.In()[0]
+		}
+	}
+	return false
+}
+
+func (l *lowering) inputCause(t *lazy.Tensor) plan.Cause {
+	if _, ok := l.carried[t.ID()]; ok {
+		if l.s.Nodes[t.ID()].Residency == StatefulKVCache {
+			return plan.CauseKV
+		}
+		return plan.CauseActivation
+	}
+	if t.DType().IsInt() {
+		return plan.CauseToken
+	}
+	for _, n := range l.s.Nodes {
+		if n.Sampling && n.Tensor.Kind() == lazy.KindOp && slices.Contains(n.Tensor.In(), t) {
+			return plan.CauseToken
+		}
+	}
+	return plan.CauseActivation
+}
+
+// carry brings a carried pair into the executor's graph.
+func (l *lowering) carry(i int) {
+	c := l.s.Graph.Carries()[i]
+	never := func(*lazy.Tensor) bool { return false }
+	in, out := l.main.add(c.In, never), l.main.add(c.Out, never)
+	l.main.target(in)
+	if !l.f.State {
+		name := "carry:" + c.In.Name()
+		l.main.target(out)
+		l.out.Carries = append(l.out.Carries, CarryPlace{Output: len(l.mainOuts)})
+		l.mainOuts = append(l.mainOuts, mainOut{name, out, c.Out, l.inputCause(c.In)})
+		return
+	}
+	st := carryState{mode: plan.StateReplace, in: in, out: out}
+	for _, cache := range l.s.Caches {
+		if cache.Carry == i {
+			l.inPlace(cache, &st)
+		}
+	}
+	if st.mode == plan.StateReplace {
+		// The new value is copied over the old: it may not be a view of it.
+		n := l.main.node(out.key)
+		n.kind, n.op, n.in, n.spec = lazy.KindOp, op.Contiguous{}, []*irNode{out}, out.spec
+		st.out = n
+	}
+	l.main.target(st.out)
+	l.states = append(l.states, st)
+	l.out.Carries = append(l.out.Carries, CarryPlace{State: l.stateName(c.In), Output: -1})
+}
+
+func (l *lowering) stateName(in *lazy.Tensor) string {
+	return l.s.Graph.Fingerprint()[:12] + "/" + in.Name()
+}
+
+// inPlace turns the update of a KV cache into one that works in the state's
+// own memory: a concat becomes an append of the new rows; a write of rows
+// stays and is ordered after the readers of the old value.
+func (l *lowering) inPlace(c Cache, st *carryState) {
+	u := l.main.nodes[c.Update.ID()]
+	if u == nil || throughIdentity(st.out) != u || len(u.in) == 0 || throughIdentity(u.in[0]) != st.in {
+		return
+	}
+	switch o := u.op.(type) {
+	case op.Concat:
+		if len(u.in) != 2 {
+			return
+		}
+		axis := o.Axis
+		if axis < 0 {
+			axis += len(u.spec.Shape)
+		}
+		u.op, u.in = op.Append{Axis: axis}, []*irNode{st.in, u.in[1]}
+		st.mode, st.axis, st.out = plan.StateAppend, axis, u
+	case op.WriteRows:
+		before := l.main.after[u]
+		for _, n := range l.main.readers(st.in) {
+			if n != u {
+				l.main.after[u] = append(l.main.after[u], n)
+			}
+		}
+		l.main.target(u)
+		if _, ok := l.main.order(); !ok {
+			l.main.after[u] = before
+			return
+		}
+		u.in = append([]*irNode{st.in}, u.in[1:]...)
+		st.mode, st.out = plan.StateWrite, u
+	}
+}
+
+func throughIdentity(n *irNode) *irNode {
+	for n.op != nil && n.op.Name() == "identity" {
+		n = n.in[0]
+	}
+	return n
+}
+
+// readers lists the nodes that read n's memory, through views.
+func (g *irGraph) readers(n *irNode) []*irNode {
+	var out []*irNode
+	mem := map[*irNode]bool{n: true}
+	for _, m := range g.all() {
+		for _, in := range m.in {
+			if mem[in] && !slices.Contains(out, m) {
+				out = append(out, m)
+				if _, ok := m.op.(op.Viewer); ok {
+					mem[m] = true
+				}
+			}
+		}
+	}
+	return out
+}
+
+// all lists the nodes in order of capture.
+func (g *irGraph) all() []*irNode {
+	out := make([]*irNode, 0, len(g.nodes))
+	for _, n := range g.nodes {
+		out = append(out, n)
+	}
+	slices.SortFunc(out, func(a, b *irNode) int { return a.key - b.key })
+	return out
+}
+
+// leaves lists the nodes without an operator.
+func (g *irGraph) leaves() []*irNode {
+	return slices.DeleteFunc(g.all(), func(n *irNode) bool { return n.op != nil })
+}

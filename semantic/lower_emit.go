@@ -1,0 +1,162 @@
+package semantic
+
+import (
+	"fmt"
+
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// emit writes the two graphs down as plans.
+func (l *lowering) emit() error {
+	p, ids, err := l.plan(l.main, "")
+	if err != nil {
+		return err
+	}
+	for _, o := range l.mainOuts {
+		p.Outputs = append(p.Outputs, plan.Output{Name: o.name, Value: ids[l.current(o)], Place: plan.Download, Cause: o.cause})
+	}
+	for _, st := range l.states {
+		p.States = append(p.States, plan.State{
+			Name: l.stateName(st.in.src), Mode: st.mode, In: ids[st.in], Out: ids[st.out], Axis: st.axis,
+		})
+	}
+	if err := finish(p); err != nil {
+		return err
+	}
+	l.out.Plan = p
+	if len(l.client.targets) > 0 {
+		if err := l.emitClient(); err != nil {
+			return err
+		}
+	}
+	l.locate()
+	return nil
+}
+
+// current is the node that has an output's value after rewriting.
+func (l *lowering) current(o mainOut) *irNode {
+	if n := l.main.nodes[o.src.ID()]; n != nil && o.node.src == o.src {
+		return n
+	}
+	return o.node
+}
+
+func (l *lowering) emitClient() error {
+	p, ids, err := l.plan(l.client, "client")
+	if err != nil {
+		return err
+	}
+	for _, o := range l.r.Outputs {
+		if l.onSide[o.Tensor.ID()] {
+			p.Outputs = append(p.Outputs, plan.Output{Name: o.Name, Value: ids[l.client.nodes[o.Tensor.ID()]], Place: plan.Download, Cause: plan.CauseToken})
+		}
+	}
+	if err := finish(p); err != nil {
+		return err
+	}
+	l.out.Client = p
+	return nil
+}
+
+func finish(p *plan.Plan) error {
+	if err := p.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrPolicy, err)
+	}
+	if err := assignBuffers(p); err != nil {
+		return fmt.Errorf("%w: %w", ErrPolicy, err)
+	}
+	return nil
+}
+
+// locate tells the caller where each requested output is found.
+func (l *lowering) locate() {
+	for _, o := range l.r.Outputs {
+		from, client := l.out.Plan, false
+		if l.onSide[o.Tensor.ID()] {
+			from, client = l.out.Client, true
+		}
+		for i, po := range from.Outputs {
+			if po.Name == o.Name {
+				l.out.Results = append(l.out.Results, Result{Client: client, Output: i})
+				break
+			}
+		}
+	}
+}
+
+// plan writes values and steps of one graph.
+func (l *lowering) plan(g *irGraph, side string) (*plan.Plan, map[*irNode]int, error) {
+	order, ok := g.order()
+	if !ok {
+		return nil, nil, planErr("the steps of %q depend on each other in a circle", l.s.Graph.Name())
+	}
+	p := &plan.Plan{Version: plan.Version, Name: clip(l.s.Graph.Name()), Phase: l.r.Profile.String(), Policy: clip(l.f.Label + side)}
+	ids := make(map[*irNode]int, len(order))
+	for _, n := range order {
+		v := plan.Value{Spec: n.spec, Buffer: plan.NoBuffer}
+		if n.op == nil {
+			l.leaf(p, g, n, &v, len(p.Values))
+		} else {
+			v.Kind = plan.KindTemp
+			s := plan.Step{Op: n.op.Name(), Attrs: n.op.Attrs(), Out: len(p.Values)}
+			for _, in := range n.in {
+				s.In = append(s.In, ids[in])
+			}
+			if n.src != nil {
+				s.Branch = l.s.Nodes[n.src.ID()].Branch
+			}
+			p.Steps = append(p.Steps, s)
+		}
+		ids[n] = len(p.Values)
+		p.Values = append(p.Values, v)
+	}
+	return p, ids, nil
+}
+
+// clip shortens a label to what a plan may hold.
+func clip(s string) string { return s[:min(len(s), plan.MaxNameLen)] }
+
+// leaf fills in where a leaf's bytes come from.
+func (l *lowering) leaf(p *plan.Plan, g *irGraph, n *irNode, v *plan.Value, id int) {
+	t := n.src
+	v.Name = t.Name()
+	client := g == l.client
+	src := Source{Kind: FromFeed, Tensor: t}
+	name := t.Name()
+	switch n.kind {
+	case lazy.KindConst:
+		v.Kind, v.Const = plan.KindConst, t.ConstData()
+		return
+	case lazy.KindWeight:
+		if l.f.Weights || client {
+			v.Kind = plan.KindWeight
+			v.Hash, v.Storage = t.WeightRef()
+			return
+		}
+		src.Kind, src.Cause, name = FromWeight, plan.CauseWeights, "weight:"+name
+	case lazy.KindInput:
+		src.Cause = l.inputCause(t)
+		if _, ok := l.carried[t.ID()]; ok {
+			if l.f.State && !client {
+				v.Kind = plan.KindState
+				return
+			}
+			src.Kind = FromCarry
+		}
+	case lazy.KindOp: // computed by the executor, read by the client
+		src.Kind, src.Cause, name = FromOutput, l.outputCause(t), fmt.Sprintf("cut:%d", t.ID())
+		for i, o := range l.mainOuts {
+			if o.src == t {
+				src.Output = i
+			}
+		}
+	}
+	v.Kind = plan.KindInput
+	p.Inputs = append(p.Inputs, plan.Port{Name: clip(name), Value: id})
+	if client {
+		l.out.ClientInputs = append(l.out.ClientInputs, src)
+	} else {
+		l.out.Inputs = append(l.out.Inputs, src)
+	}
+}

@@ -1,0 +1,144 @@
+package semantic
+
+import (
+	"fmt"
+
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Cluster describes where a plan may run.
+type Cluster struct {
+	Devices []Device
+}
+
+// Device is one executor's speed, for the cost model.
+type Device struct {
+	FLOPS     float64 // float32 operations a second
+	Bandwidth float64 // bytes of memory read a second
+	Link      float64 // bytes a second between the client and the device; 0 in-process
+}
+
+// Request is what is asked of a policy: the profile and the outputs to be
+// read. No outputs means all that the graph declares.
+type Request struct {
+	Profile Profile
+	Cluster Cluster
+	Outputs []lazy.Named
+}
+
+// Schedule is what a policy decided: a plan for the executor, and, when tokens
+// are chosen on the client's side, a plan for the client's own engine.
+type Schedule struct {
+	Plan   *plan.Plan
+	Client *plan.Plan // nil when nothing is left to the client
+	// Inputs tells where the bytes of each of Plan's inputs come from.
+	Inputs []Source
+	// ClientInputs does the same for the client's plan.
+	ClientInputs []Source
+	// Results tells where each requested output is found.
+	Results []Result
+	// Carries tells how each of the graph's carried pairs gets from run to run.
+	Carries []CarryPlace
+}
+
+// SourceKind says where an input's bytes come from.
+type SourceKind uint8
+
+// The sources.
+const (
+	FromFeed   SourceKind = iota // fed by the caller
+	FromCarry                    // the carried value of the run before
+	FromWeight                   // a weight's content, sent as an input
+	FromOutput                   // an output of the executor's plan
+)
+
+// Source is where the bytes of an input come from.
+type Source struct {
+	Kind   SourceKind
+	Tensor *lazy.Tensor // feed, carry, weight
+	Output int          // index into Plan.Outputs
+	Cause  plan.Cause
+}
+
+// Result is where a requested output is found: an output of the executor's
+// plan or of the client's.
+type Result struct {
+	Client bool
+	Output int
+}
+
+// CarryPlace says how a carried pair gets from run to run.
+type CarryPlace struct {
+	// State is the name of the executor's state; empty when the value comes
+	// back as Output and is fed again.
+	State  string
+	Output int
+}
+
+// Policy decides what runs where and what stays. Its three plug points are
+// rewrites of the graph, placement, and hints to the run time; each is a field
+// of the options that the built-in policies are made of.
+type Policy interface {
+	// Name is how the policy is selected: blind, resident, semantic.
+	Name() string
+	// Schedule is a pure function of its arguments.
+	Schedule(s *SRG, r Request) (*Schedule, error)
+}
+
+// Features is a policy made of switches. The zero value is the blind policy:
+// every tensor alike, all inputs up, weights included, all outputs back, at
+// every call.
+type Features struct {
+	Label string
+	// Weights leaves weights on the executor, named by content hash.
+	Weights bool
+	// State leaves carried values on the executor; KV caches grow in place.
+	State bool
+	// Sampling chooses tokens on the executor's side.
+	Sampling bool
+	// Prune computes only what is read, rows included.
+	Prune bool
+}
+
+// Blind treats every tensor alike.
+func Blind() Policy { return Features{Label: "blind"} }
+
+// Resident keeps weights on the executor and treats the rest alike.
+func Resident() Policy { return Features{Label: "resident", Weights: true} }
+
+// Full uses everything that the semantic pass finds out.
+func Full() Policy {
+	return Features{Label: "semantic", Weights: true, State: true, Sampling: true, Prune: true}
+}
+
+// PolicyNamed finds a built-in policy.
+func PolicyNamed(name string) (Policy, error) {
+	for _, p := range []Policy{Blind(), Resident(), Full()} {
+		if p.Name() == name {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: no policy %q; there are blind, resident and semantic", ErrPolicy, name)
+}
+
+// Name implements [Policy].
+func (f Features) Name() string { return f.Label }
+
+// Schedule implements [Policy].
+func (f Features) Schedule(s *SRG, r Request) (*Schedule, error) {
+	if err := s.Graph.Err(); err != nil {
+		return nil, err
+	}
+	l := newLowering(f, s, r)
+	if err := l.targets(); err != nil {
+		return nil, err
+	}
+	if f.Prune {
+		l.main.pruneRows()
+	}
+	if err := l.emit(); err != nil {
+		return nil, err
+	}
+	return l.out, nil
+}

@@ -1,0 +1,182 @@
+package semantic
+
+import (
+	"slices"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// pruneRows moves slices towards the inputs, so that rows which nobody reads
+// are not computed: where all readers of a value take the same slice of it,
+// and the operator works row by row along that axis, the operator runs on the
+// slice of its inputs instead. Every element that is still computed has the
+// same bits, since no kernel's result depends on the other rows.
+func (g *irGraph) pruneRows() {
+	order, ok := g.order()
+	if !ok {
+		return
+	}
+	users := map[*irNode][]*irNode{}
+	for _, n := range order {
+		for _, in := range n.in {
+			users[in] = append(users[in], n)
+		}
+	}
+	for i := len(order) - 1; i >= 0; i-- {
+		x := order[i]
+		if x.op == nil || slices.Contains(g.targets, x) || len(users[x]) == 0 {
+			continue
+		}
+		sl, ok := users[x][0].op.(op.Slice)
+		if !ok || !slices.ContainsFunc(users[x], func(u *irNode) bool { return true }) {
+			continue
+		}
+		sl = normSlice(sl, x)
+		same := true
+		for _, u := range users[x] {
+			o, ok := u.op.(op.Slice)
+			same = same && ok && sameSlice(normSlice(o, x), sl)
+		}
+		if same {
+			g.push(x, sl, users)
+		}
+	}
+}
+
+func normSlice(s op.Slice, x *irNode) op.Slice {
+	if s.Axis < 0 {
+		s.Axis += len(x.spec.Shape)
+	}
+	return s
+}
+
+func sameSlice(a, b op.Slice) bool {
+	return a.Axis == b.Axis && a.Start.Equal(b.Start) && a.Stop.Equal(b.Stop)
+}
+
+// push replaces the slices of x by x's operator on slices of its inputs.
+func (g *irGraph) push(x *irNode, sl op.Slice, users map[*irNode][]*irNode) {
+	axes, o, ok := rowAxes(x, sl)
+	if !ok {
+		return
+	}
+	in := slices.Clone(x.in)
+	specs := make([]plan.Spec, len(in))
+	var made []*irNode
+	for i, y := range x.in {
+		if axes[i] >= 0 {
+			s := g.node(x.key)
+			s.op, s.in = op.Slice{Axis: axes[i], Start: sl.Start, Stop: sl.Stop}, []*irNode{y}
+			spec, err := s.op.Infer([]plan.Spec{y.spec})
+			if err != nil {
+				return
+			}
+			s.kind, s.spec = lazy.KindOp, spec
+			made = append(made, s)
+			in[i] = s
+		}
+		specs[i] = in[i].spec
+	}
+	spec, err := o.Infer(specs)
+	if err != nil || !spec.Shape.Equal(users[x][0].spec.Shape) {
+		return
+	}
+	n := g.node(x.key)
+	n.kind, n.op, n.in, n.spec = lazy.KindOp, o, in, spec
+	for i, y := range x.in {
+		users[y] = slices.DeleteFunc(users[y], func(u *irNode) bool { return u == x })
+		if !slices.Contains(users[y], in[i]) && in[i] != y {
+			users[y] = append(users[y], in[i])
+		}
+	}
+	for i, y := range in {
+		users[y] = append(users[y], n)
+		_ = i
+	}
+	for _, u := range users[x] {
+		g.replace(u, n, users)
+	}
+	delete(users, x)
+}
+
+// replace makes every reader of old read n.
+func (g *irGraph) replace(old, n *irNode, users map[*irNode][]*irNode) {
+	for _, u := range users[old] {
+		for i := range u.in {
+			if u.in[i] == old {
+				u.in[i] = n
+			}
+		}
+		if !slices.Contains(users[n], u) {
+			users[n] = append(users[n], u)
+		}
+	}
+	delete(users, old)
+	for i, t := range g.targets {
+		if t == old {
+			g.targets[i] = n
+		}
+	}
+	for id, m := range g.nodes {
+		if m == old {
+			g.nodes[id] = n
+		}
+	}
+}
+
+// rowAxes gives, for each input of x, the axis to slice, or -1 to leave the
+// input whole, so that x's operator on these computes sl of x's value.
+func rowAxes(x *irNode, sl op.Slice) (axes []int, o op.Op, ok bool) {
+	rank := len(x.spec.Shape)
+	axes = make([]int, len(x.in))
+	for i := range axes {
+		axes[i] = -1
+	}
+	axes[0] = sl.Axis
+	switch o := x.op.(type) {
+	case op.GELU, op.ReLU, op.Tanh, op.Cast, op.Identity, op.Contiguous:
+		return axes, o, true
+	case op.Bias, op.LayerNorm:
+		return axes, o, sl.Axis < rank-1
+	case op.Softmax:
+		a := o.Axis
+		if a < 0 {
+			a += rank
+		}
+		return axes, o, sl.Axis != a
+	case op.Arith:
+		for i, y := range x.in {
+			axes[i] = sl.Axis - rank + len(y.spec.Shape)
+			if axes[i] < 0 || y.spec.Shape[axes[i]].Is(1) && !x.spec.Shape[sl.Axis].Is(1) {
+				axes[i] = -1
+			}
+		}
+		return axes, o, true
+	case op.MatMul:
+		// Rows of A, with one B for all of them.
+		a, b := x.in[0].spec.Shape, x.in[1].spec.Shape
+		rows := sl.Axis == rank-2 || sl.Axis < rank-2 && len(b) == 2
+		return axes, o, rows && !o.TransA && len(a) == rank
+	case op.CausalMask:
+		// Query positions are counted from the end, so a tail of the queries
+		// is masked alike.
+		return axes, o, sl.Axis == rank-2 && sl.Stop.Equal(x.spec.Shape[rank-2])
+	case op.Embedding:
+		axes[0], axes[1] = -1, sl.Axis
+		return axes, o, sl.Axis < rank-1
+	case op.Transpose:
+		axes[0] = o.Perm[sl.Axis]
+		return axes, o, true
+	case op.Reshape:
+		from := x.in[0].spec.Shape
+		if len(from) <= sl.Axis || !from[:sl.Axis+1].Equal(o.Shape[:sl.Axis+1]) {
+			return nil, nil, false
+		}
+		s := slices.Clone(o.Shape)
+		s[sl.Axis] = sl.Stop.Sub(sl.Start)
+		return axes, op.Reshape{Shape: s}, true
+	}
+	return nil, nil, false
+}
