@@ -7,21 +7,23 @@ import (
 )
 
 // recogniser finds one kind of meaning and writes it into the analysis.
-type recogniser struct {
-	name      string
-	recognise func(*analysis) error
+type recogniser interface {
+	Name() string
+	Recognise(a *analysis) error
 }
 
 // recognisers run in this order; each may use what those before it found.
-var recognisers = [...]recogniser{
-	{"liveness", recogniseLiveness},
-	{"attention", recogniseAttention},
-	{"kv-cache", recogniseCaches},
-	{"modality", recogniseModality},
-	{"sampling", recogniseSampling},
-	{"residency", recogniseResidency},
-	{"branches", recogniseBranches},
-	{"phase", recognisePhase},
+func recognisers() []recogniser {
+	return []recogniser{
+		liveness{},
+		attentions{},
+		caches{},
+		modalities{},
+		sampling{},
+		residencies{},
+		branches{},
+		phases{},
+	}
 }
 
 // reader is one use of a tensor: the tensor that reads it, and as which input.
@@ -34,6 +36,7 @@ type analysis struct {
 	readers [][]reader // by tensor id, live readers only
 	fixed   []bool     // computed from weights and constants alone
 	attn    []attention
+	carried []bool // inputs that are carried into
 	hints   hintTable
 }
 
@@ -52,6 +55,10 @@ func Analyze(g *lazy.Graph, hints ...Hint) (*SRG, error) {
 		return nil, err
 	}
 	a.fixed = make([]bool, len(a.tensors))
+	a.carried = make([]bool, len(a.tensors))
+	for _, c := range g.Carries() {
+		a.carried[c.In.ID()] = true
+	}
 	for i, t := range a.tensors {
 		a.Nodes[i].Tensor = t
 		a.fixed[i] = t.Kind() != lazy.KindInput
@@ -59,9 +66,9 @@ func Analyze(g *lazy.Graph, hints ...Hint) (*SRG, error) {
 			a.fixed[i] = a.fixed[i] && a.fixed[in.ID()]
 		}
 	}
-	for _, r := range recognisers {
-		if err := r.recognise(a); err != nil {
-			return nil, fmt.Errorf("%s: %w", r.name, err)
+	for _, r := range recognisers() {
+		if err := r.Recognise(a); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.Name(), err)
 		}
 	}
 	return a.SRG, nil

@@ -18,14 +18,18 @@ type attention struct {
 
 type product struct{ id, side int }
 
-// recogniseAttention finds the attention patterns. From each softmax it walks
+// attentions finds the attention patterns. From each softmax it walks
 // back through views, scaling and masks to the scores products, and forward to
 // the products that sum over the softmax's axis. K and V have to depend on an
 // input: softmax(x W1) W2 with weights on both sides is a layer with an odd
 // activation, and a softmax over a matrix product that feeds no other is a
 // classifier. The tensors of a pattern, from the scores to the context
 // products, get its number.
-func recogniseAttention(a *analysis) error {
+type attentions struct{}
+
+func (attentions) Name() string { return "attention" }
+
+func (attentions) Recognise(a *analysis) error {
 	w := &attentionWalk{analysis: a, seen: make([]int, len(a.tensors))}
 	for id, t := range a.tensors {
 		s, ok := t.Op().(op.Softmax)

@@ -72,7 +72,7 @@ func (a *analysis) addHints(hints []Hint) error {
 		a.hints.tensors[h.tensor.ID()] = true
 	}
 	for id, b := range a.hints.branch {
-		if b < 0 {
+		if b < 0 || b > len(a.tensors) {
 			return fmt.Errorf("%w: hint of branch %d for %v", lazy.ErrCapture, b, a.tensors[id])
 		}
 	}

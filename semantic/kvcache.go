@@ -8,7 +8,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// recogniseCaches finds the KV caches among the carried pairs.
+// caches finds the KV caches among the carried pairs.
 //
 // A pair is one when its output is its own input with rows added, by a concat
 // that has the old rows first or by write_rows, and when the rows are keys or
@@ -23,7 +23,11 @@ import (
 // computed anew (recurrent networks, running sums), rows put in front, a
 // concat that is not carried, a carried log that attention does not read or
 // reads only through a projection or an embedding.
-func recogniseCaches(a *analysis) error {
+type caches struct{}
+
+func (caches) Name() string { return "kv-cache" }
+
+func (caches) Recognise(a *analysis) error {
 	uses := map[product]cacheUse{}
 	for i, p := range a.attn {
 		for _, s := range p.scores {

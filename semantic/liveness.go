@@ -1,9 +1,13 @@
 package semantic
 
-// recogniseLiveness marks what no output, carried pair or hint needs as dead,
+// liveness marks what no output, carried pair or hint needs as dead,
 // and lists the live readers of every tensor. The later recognisers look at
 // live tensors only: what is never computed means nothing.
-func recogniseLiveness(a *analysis) error {
+type liveness struct{}
+
+func (liveness) Name() string { return "liveness" }
+
+func (liveness) Recognise(a *analysis) error {
 	live := make([]bool, len(a.tensors))
 	for _, o := range a.Graph.Outputs() {
 		live[o.Tensor.ID()] = true

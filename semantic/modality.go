@@ -6,7 +6,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// recogniseModality finds what kind of data each tensor was computed from.
+// modalities finds what kind of data each tensor was computed from.
 // Inputs decide:
 //
 //   - text: integers that index the rows of a weight, the embedding table;
@@ -21,7 +21,11 @@ import (
 // position and type embeddings are, is a side input and none too. Where two
 // different modalities meet, the result is fusion. Carried inputs have the
 // modality of what is carried into them.
-func recogniseModality(a *analysis) error {
+type modalities struct{}
+
+func (modalities) Name() string { return "modality" }
+
+func (modalities) Recognise(a *analysis) error {
 	seed := make([]Modality, len(a.tensors))
 	var gathers []int
 	for id, t := range a.tensors {
@@ -125,14 +129,7 @@ func (a *analysis) sideInput(id int) bool {
 	return side
 }
 
-func (a *analysis) carriedIn(t *lazy.Tensor) bool {
-	for _, c := range a.Graph.Carries() {
-		if c.In == t {
-			return true
-		}
-	}
-	return false
-}
+func (a *analysis) carriedIn(t *lazy.Tensor) bool { return a.carried[t.ID()] }
 
 // spread computes every tensor's modality from the inputs'. What is carried
 // back may change an input; a modality can rise twice at most, to one kind and

@@ -2,7 +2,7 @@ package semantic
 
 import "github.com/genie-sdk/go/lazy"
 
-// recogniseResidency finds the lifetime of every value. The first that holds:
+// residencies finds the lifetime of every value. The first that holds:
 //
 //  1. a hint;
 //  2. stateful_kv_cache: input, update and output of a KV cache, and views of
@@ -15,7 +15,11 @@ import "github.com/genie-sdk/go/lazy"
 //
 // Views are the tensors that show another one's memory: reshapes, transposes,
 // slices, identities.
-func recogniseResidency(a *analysis) error {
+type residencies struct{}
+
+func (residencies) Name() string { return "residency" }
+
+func (residencies) Recognise(a *analysis) error {
 	for i := range a.Caches {
 		c := &a.Caches[i]
 		pair := a.Graph.Carries()[c.Carry]

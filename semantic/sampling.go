@@ -8,11 +8,15 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// recogniseSampling marks what chooses a token, the sample operator and the
+// sampling marks what chooses a token, the sample operator and the
 // argmax (or the index of the largest) over a vocabulary, and what is computed
 // from such tokens and constants alone. A vocabulary is as many entries as a
 // table has that text is embedded by: the argmax of a classifier is none.
-func recogniseSampling(a *analysis) error {
+type sampling struct{}
+
+func (sampling) Name() string { return "sampling" }
+
+func (sampling) Recognise(a *analysis) error {
 	vocab := a.vocabularies()
 	over := func(d plan.Dim) bool { return slices.ContainsFunc(vocab, d.Equal) }
 	for id, t := range a.tensors {

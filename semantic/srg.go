@@ -111,8 +111,11 @@ type SRG struct {
 	Graph  *lazy.Graph
 	Nodes  []Node // indexed by lazy.Tensor.ID
 	Caches []Cache
-	// Forks counts the branches; Branches[i] is what branch i+1 is called.
+	// Branches[i] is the branch with id i+1.
 	Branches []Branch
+
+	static Phase       // of a run, when there are no caches
+	own    []nodePhase // by tensor id
 }
 
 // Branch is a subgraph that shares no intermediate with its siblings between

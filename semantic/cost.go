@@ -1,0 +1,139 @@
+package semantic
+
+import (
+	"fmt"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Cost is the work of one tensor, or of several.
+type Cost struct {
+	FLOPs        float64
+	BytesRead    float64
+	BytesWritten float64
+}
+
+// Intensity is the operational intensity: FLOPs for each byte moved; 0 when
+// nothing is moved.
+func (c Cost) Intensity() float64 {
+	if n := c.BytesRead + c.BytesWritten; n > 0 {
+		return c.FLOPs / n
+	}
+	return 0
+}
+
+// Add is the cost of both.
+func (c Cost) Add(o Cost) Cost {
+	return Cost{c.FLOPs + o.FLOPs, c.BytesRead + o.BytesRead, c.BytesWritten + o.BytesWritten}
+}
+
+// Seconds is the time that c takes by the roofline model (Williams, Waterman
+// and Patterson, 2009): arithmetic or memory, whichever is slower. A rate of
+// zero or less counts as unlimited.
+func (c Cost) Seconds(d Device) float64 {
+	var s float64
+	if d.FLOPS > 0 {
+		s = c.FLOPs / d.FLOPS
+	}
+	if d.Bandwidth > 0 {
+		s = max(s, (c.BytesRead+c.BytesWritten)/d.Bandwidth)
+	}
+	return s
+}
+
+// Costs gives the cost of every tensor, by id, when the symbols are bound to
+// b. Bytes are those of the storage type, so a bf16 weight counts two an
+// element; batch and sequence are in the sizes. Leaves, views and dead tensors
+// cost nothing. An embedding reads the rows it gathers and not the table, and
+// a KV cache's update reads and writes the new rows alone, since it is done in
+// place.
+func (s *SRG) Costs(b plan.Bindings) ([]Cost, error) {
+	sizes, err := s.bind(b)
+	if err != nil {
+		return nil, err
+	}
+	return s.costs(sizes), nil
+}
+
+// TotalCost is the sum of [SRG.Costs].
+func (s *SRG) TotalCost(b plan.Bindings) (Cost, error) {
+	costs, err := s.Costs(b)
+	var sum Cost
+	for _, c := range costs {
+		sum = sum.Add(c)
+	}
+	return sum, err
+}
+
+// bind evaluates the shapes of all live tensors.
+func (s *SRG) bind(b plan.Bindings) ([][]int, error) {
+	sizes := make([][]int, len(s.Nodes))
+	for id := range s.Nodes {
+		if s.Nodes[id].Dead {
+			continue
+		}
+		t := s.Nodes[id].Tensor
+		shape, err := t.Shape().Eval(b)
+		if err != nil {
+			return nil, fmt.Errorf("cost of %v: %w", t, err)
+		}
+		sizes[id] = shape
+	}
+	return sizes, nil
+}
+
+func (s *SRG) costs(sizes [][]int) []Cost {
+	out := make([]Cost, len(s.Nodes))
+	var in [][]int
+	for id := range s.Nodes {
+		t := s.Nodes[id].Tensor
+		if s.Nodes[id].Dead || t.Op() == nil || isView(t) {
+			continue
+		}
+		in = in[:0]
+		c := Cost{BytesWritten: storedBytes(t, sizes[id])}
+		for i, x := range t.In() {
+			in = append(in, sizes[x.ID()])
+			if _, ok := t.Op().(op.Embedding); ok && i == 0 {
+				c.BytesRead += elements(sizes[id]) * float64(storage(x).Size())
+				continue
+			}
+			c.BytesRead += storedBytes(x, sizes[x.ID()])
+		}
+		c.FLOPs = t.Op().FLOPs(in, sizes[id])
+		out[id] = c
+	}
+	for i := range s.Caches {
+		rows := s.Caches[i].Rows
+		n := storedBytes(rows, sizes[rows.ID()])
+		out[s.Caches[i].Update.ID()] = Cost{BytesRead: n, BytesWritten: n}
+	}
+	return out
+}
+
+// storage is the element type that t is kept in: a weight's storage type may
+// be narrower than its compute type. Views of a weight are kept as it is.
+func storage(t *lazy.Tensor) plan.DType {
+	for t.Op() != nil && isView(t) {
+		t = t.In()[0]
+	}
+	if t.Kind() == lazy.KindWeight {
+		_, d := t.WeightRef()
+		return d
+	}
+	return t.DType()
+}
+
+func storedBytes(t *lazy.Tensor, shape []int) float64 {
+	return elements(shape) * float64(storage(t).Size())
+}
+
+func elements(shape []int) float64 {
+	n := 1.0
+	for _, d := range shape {
+		n *= float64(d)
+	}
+	return n
+}

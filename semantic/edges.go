@@ -1,0 +1,101 @@
+package semantic
+
+import (
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Edge is a tensor on its way from where it is computed to one that reads it.
+type Edge struct {
+	From, To int // tensor ids
+	// Bytes is what the reader reads of it, in storage bytes.
+	Bytes float64
+	// Rate is how fast the producer makes it, in bytes a second: Bytes by the
+	// producer's time on the device. What takes no time, a leaf or a view of
+	// one, comes at the device's memory bandwidth.
+	Rate float64
+	// Demand is how fast the reader takes it, in bytes a second: Bytes by the
+	// reader's time, or the bandwidth when it takes none.
+	Demand float64
+	// Critical is set on the edges of a longest path through the graph by the
+	// devices' time: making one of its ends faster is what makes a run faster.
+	Critical bool
+}
+
+// ReferenceDevice is the device that [SRG.Edges] assumes: one CPU socket of
+// 200 GFLOP/s and 25 GB/s. Rates and the critical path depend on the ratio.
+func ReferenceDevice() Device { return Device{FLOPS: 200e9, Bandwidth: 25e9} }
+
+// Edges lists the live edges with the symbols bound to b, on
+// [ReferenceDevice], ordered by reader and then by operand.
+func (s *SRG) Edges(b plan.Bindings) ([]Edge, error) { return s.EdgesOn(ReferenceDevice(), b) }
+
+// EdgesOn is [SRG.Edges] for another device.
+func (s *SRG) EdgesOn(d Device, b plan.Bindings) ([]Edge, error) {
+	sizes, err := s.bind(b)
+	if err != nil {
+		return nil, err
+	}
+	costs := s.costs(sizes)
+	n := len(s.Nodes)
+	own := make([]float64, n)    // time of the tensor itself
+	made := make([]float64, n)   // time of what computed its memory
+	finish := make([]float64, n) // longest path that ends with it
+	total := 0.0
+	count := 0
+	for id := range s.Nodes {
+		if s.Nodes[id].Dead {
+			continue
+		}
+		t := s.Nodes[id].Tensor
+		own[id] = costs[id].Seconds(d)
+		made[id] = own[id]
+		if t.Op() != nil && isView(t) {
+			made[id] = made[t.In()[0].ID()]
+		}
+		for _, in := range t.In() {
+			finish[id] = max(finish[id], finish[in.ID()])
+			count++
+		}
+		finish[id] += own[id]
+		total = max(total, finish[id])
+	}
+	tail := s.tails(own)
+	edges := make([]Edge, 0, count)
+	for id := range s.Nodes {
+		if s.Nodes[id].Dead {
+			continue
+		}
+		for i, in := range s.Nodes[id].Tensor.In() {
+			from := in.ID()
+			e := Edge{From: from, To: id, Bytes: storedBytes(in, sizes[from])}
+			if is(s.Nodes[id].Tensor, "embedding") && i == 0 {
+				e.Bytes = elements(sizes[id]) * float64(storage(in).Size())
+			}
+			e.Rate, e.Demand = rate(e.Bytes, made[from], d), rate(e.Bytes, own[id], d)
+			e.Critical = total > 0 && finish[from]+own[id]+tail[id] >= total*(1-1e-12)
+			edges = append(edges, e)
+		}
+	}
+	return edges, nil
+}
+
+// tails gives the longest path after each tensor.
+func (s *SRG) tails(own []float64) []float64 {
+	tail := make([]float64, len(own))
+	for id := len(own) - 1; id >= 0; id-- {
+		if s.Nodes[id].Dead {
+			continue
+		}
+		for _, in := range s.Nodes[id].Tensor.In() {
+			tail[in.ID()] = max(tail[in.ID()], tail[id]+own[id])
+		}
+	}
+	return tail
+}
+
+func rate(bytes, seconds float64, d Device) float64 {
+	if seconds > 0 {
+		return bytes / seconds
+	}
+	return d.Bandwidth
+}
