@@ -118,7 +118,7 @@ func (c *Client) register(r *request) (*pending, uint64, error) {
 	if c.err != nil {
 		return nil, 0, c.err
 	}
-	if len(c.streams) >= wire.MaxStreams {
+	if len(c.streams) >= wire.MaxStreams/2 { // half: the worker forgets a little later
 		return nil, 0, fmt.Errorf("%w: %d calls wait on %s", transport.ErrLimit, len(c.streams), c.cfg.Addr)
 	}
 	c.lastCall++

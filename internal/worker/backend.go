@@ -1,0 +1,103 @@
+package worker
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Engine runs plans; [ForEngine] makes one of package engine's.
+type Engine interface {
+	Epoch() uint64
+	Stats() transport.Stats
+	Program(h plan.Hash) (Program, bool)
+	Compile(p *plan.Plan) (Program, error)
+	Missing(p Program) []plan.Value
+	PutWeight(p Program, v plan.Value) (WeightWriter, error)
+	NewSession() Session
+}
+
+// Program is a plan that an engine holds.
+type Program interface {
+	Plan() *plan.Plan
+	Hash() plan.Hash
+}
+
+// Session is one tenant's state in an engine.
+type Session interface {
+	NewCall(p Program, bindings []int) (Call, error)
+	Read(h transport.Handle) (transport.Tensor, error)
+	Release(h ...transport.Handle)
+	Reset()
+	Close()
+}
+
+// Call is one run.
+type Call interface {
+	SetInput(i int, data []byte) error
+	SetHandle(i int, h transport.Handle) error
+	Run(ctx context.Context) error
+	Output(i int) (transport.Tensor, transport.Handle)
+	Elapsed() time.Duration
+	Release()
+}
+
+// WeightWriter takes the content of a weight in order.
+type WeightWriter interface {
+	io.Writer
+	Commit() error
+	Abort()
+}
+
+// WeightFinder finds weights in a model folder of the worker's own.
+type WeightFinder interface {
+	// Find returns the content named by hash from the model, or an error.
+	// model is a single path element.
+	Find(model string, hash plan.Hash) (transport.Weight, error)
+}
+
+// ForEngine adapts package engine.
+func ForEngine(e *engine.Engine) Engine { return engineBackend{e} }
+
+type engineBackend struct{ *engine.Engine }
+
+func (b engineBackend) Program(h plan.Hash) (Program, bool) {
+	p, ok := b.Engine.Program(h)
+	return p, ok
+}
+
+func (b engineBackend) Compile(p *plan.Plan) (Program, error) {
+	c, err := b.Engine.Compile(p)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (b engineBackend) Missing(p Program) []plan.Value {
+	return b.Engine.Missing(p.(*engine.Program))
+}
+
+func (b engineBackend) PutWeight(p Program, v plan.Value) (WeightWriter, error) {
+	w, err := b.Engine.PutWeight(p.(*engine.Program), v)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (b engineBackend) NewSession() Session { return engineSession{b.Engine.NewSession()} }
+
+type engineSession struct{ *engine.Session }
+
+func (s engineSession) NewCall(p Program, bindings []int) (Call, error) {
+	c, err := s.Session.NewCall(p.(*engine.Program), bindings)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}

@@ -1,0 +1,261 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
+)
+
+// goodbye is how long a connection that is refused may take to read why.
+const goodbye = 500 * time.Millisecond
+
+// conn is one connection.
+type conn struct {
+	s    *Server
+	wc   *wire.Conn
+	log  *slog.Logger
+	pipe wire.Pipe
+
+	ctx    context.Context // ends with the connection
+	cancel context.CancelCauseFunc
+
+	mu       sync.Mutex
+	draining bool
+	streams  map[uint64]*stream
+	sessions map[uint32]*session
+	idle     chan struct{}  // closed and set anew by drain when streams is empty
+	wg       sync.WaitGroup // sessions and uploads
+}
+
+func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
+	c := &conn{
+		s: s, pipe: pipe, wc: wire.NewConn(pipe, nil), log: s.opts.Log.With("peer", peer),
+		streams: map[uint64]*stream{}, sessions: map[uint32]*session{},
+	}
+	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
+	return c
+}
+
+// serve receives until the connection ends and then frees all it held.
+func (c *conn) serve() {
+	defer c.s.dropConn(c)
+	err := c.handshake()
+	if err == nil {
+		err = c.receive()
+	}
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, transport.ErrClosed), c.ctx.Err() != nil:
+		c.log.Debug("connection ended", "error", err)
+	default:
+		c.log.Warn("connection ended", "error", err)
+	}
+	c.refuse(err)
+	c.close()
+	c.mu.Lock()
+	for _, st := range c.streams {
+		st.drop()
+	}
+	sessions := c.sessions
+	c.sessions = map[uint32]*session{}
+	c.mu.Unlock()
+	for _, s := range sessions {
+		close(s.queue)
+	}
+	c.wg.Wait()
+}
+
+// close ends the connection; serve then frees what it held.
+func (c *conn) close() {
+	c.cancel(fmt.Errorf("%w: connection", context.Canceled))
+	_ = c.wc.Close()
+}
+
+// handshake exchanges hellos.
+func (c *conn) handshake() error {
+	late := time.AfterFunc(wire.HandshakeTimeout, c.close)
+	defer late.Stop()
+	h, control, err := c.wc.Next()
+	if err != nil {
+		return err
+	}
+	if h.Type != wire.TypeHello || h.Payload != 0 || h.Stream != 0 {
+		return fmt.Errorf("%w: %v instead of Hello", transport.ErrProtocol, h.Type)
+	}
+	var m wirepb.Hello
+	if err := proto.Unmarshal(control, &m); err != nil {
+		return fmt.Errorf("%w: bad Hello", transport.ErrProtocol)
+	}
+	if m.GetVersion() != wire.Version {
+		return fmt.Errorf("%w: the client speaks version %d, the worker %d", transport.ErrVersion, m.GetVersion(), wire.Version)
+	}
+	return c.send(&wire.Message{Type: wire.TypeHello, Flags: wire.FlagAnswer, Control: &wirepb.Hello{
+		Version: wire.Version, Epoch: c.s.opts.Engine.Epoch(), Pid: uint32(os.Getpid()),
+		Cpu:             c.s.opts.Engine.Stats().CPU,
+		MaxFramePayload: wire.MaxFramePayload, MaxMessagePayload: c.s.opts.MaxMessage,
+	}})
+}
+
+// refuse tells a peer why the connection ends, as far as it is there to read
+// it, and reads on a little so that the answer is not lost to a reset.
+func (c *conn) refuse(err error) {
+	if !tellsPeer(err) || c.ctx.Err() != nil {
+		return
+	}
+	timer := time.AfterFunc(goodbye, c.close)
+	defer timer.Stop()
+	var foreign *wire.NotGenieError
+	if errors.As(err, &foreign) {
+		if !foreign.HTTP() {
+			return
+		}
+		_, err = c.pipe.WriteBuffers([][]byte{[]byte(httpAnswer)}, nil)
+	} else {
+		err = c.send(&wire.Message{Type: wire.TypeError, Flags: wire.FlagAnswer, Control: errorMessage(err)})
+	}
+	if err == nil {
+		_, _ = io.CopyN(io.Discard, c.pipe, 1<<20)
+	}
+}
+
+// httpAnswer is what an HTTP client gets on the port of this protocol.
+const httpAnswer = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n" +
+	"Content-Length: 54\r\n\r\nThis port speaks the genie wire protocol, not HTTP/1.\r\n"
+
+func tellsPeer(err error) bool {
+	for _, cause := range []error{transport.ErrProtocol, transport.ErrVersion, transport.ErrLimit, transport.ErrCorrupt} {
+		if errors.Is(err, cause) {
+			return true
+		}
+	}
+	return false
+}
+
+// send sends a message of the worker's; it is given up when the connection
+// ends.
+func (c *conn) send(m *wire.Message) error {
+	_, err := c.wc.Send(c.ctx, m)
+	return err
+}
+
+// receive takes frames until framing is lost or the connection is.
+func (c *conn) receive() error {
+	for {
+		h, control, err := c.wc.Next()
+		if err != nil {
+			return err
+		}
+		st, err := c.frame(h, control)
+		if err != nil {
+			return err
+		}
+		var sink *wire.Sink
+		if st != nil {
+			sink = st.into(h)
+		}
+		bad, err := c.wc.ReadPayload(h, sink, plan.CauseControl)
+		if err != nil {
+			return err
+		}
+		if st != nil {
+			st.received(h, bad)
+		}
+	}
+}
+
+// frame finds or begins the stream of a frame. A nil stream has its payload
+// discarded. An error is the connection's.
+func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
+	c.mu.Lock()
+	st := c.streams[h.Stream]
+	c.mu.Unlock()
+	switch {
+	case h.Type == wire.TypeCancel:
+		if st != nil {
+			st.cancelled()
+		}
+		return nil, nil
+	case h.Type == wire.TypeData:
+		if st == nil || !st.receiving {
+			c.answerError(h.Stream, fmt.Errorf("%w: Data for no message", transport.ErrProtocol))
+			return nil, nil
+		}
+		return st, nil
+	case h.Stream == 0 || st != nil || h.Flags&wire.FlagAnswer != 0:
+		return nil, fmt.Errorf("%w: %v on stream %d", transport.ErrProtocol, h.Type, h.Stream)
+	}
+	st = c.newStream(h)
+	if err := c.admit(st); err != nil {
+		st.fail(err)
+		return st, nil
+	}
+	st.begin(h, control)
+	return st, nil
+}
+
+// admit registers a stream.
+func (c *conn) admit(st *stream) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.streams)
+	c.streams[st.id] = st
+	if c.draining {
+		return fmt.Errorf("%w: the worker is shutting down", transport.ErrClosed)
+	}
+	if n >= wire.MaxStreams {
+		return fmt.Errorf("%w: %d requests wait on this connection", transport.ErrLimit, n)
+	}
+	return nil
+}
+
+// forget removes a stream that is answered and received in full.
+func (c *conn) forget(st *stream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.streams[st.id] == st {
+		delete(c.streams, st.id)
+	}
+	if c.idle != nil && len(c.streams) == 0 {
+		close(c.idle)
+		c.idle = nil
+	}
+}
+
+// drain refuses new requests and waits for those under way.
+func (c *conn) drain(ctx context.Context) error {
+	c.mu.Lock()
+	c.draining = true
+	if len(c.streams) == 0 {
+		c.mu.Unlock()
+		return nil
+	}
+	if c.idle == nil {
+		c.idle = make(chan struct{})
+	}
+	idle := c.idle
+	c.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-c.ctx.Done():
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// answerError sends an error on a stream.
+func (c *conn) answerError(stream uint64, err error) {
+	_ = c.send(&wire.Message{Type: wire.TypeError, Flags: wire.FlagAnswer, Stream: stream, Control: errorMessage(err)})
+}

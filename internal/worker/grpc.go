@@ -1,0 +1,74 @@
+package worker
+
+import (
+	"fmt"
+	"net"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/grpcwire"
+)
+
+// grpcBuffer is the size of gRPC's read and write buffers on a connection.
+const grpcBuffer = 256 << 10
+
+// ServeGRPC takes gRPC connections from l until the server is shut down, which
+// it reports as nil. It closes l.
+func (s *Server) ServeGRPC(l net.Listener) error {
+	g := grpc.NewServer(
+		grpc.ForceServerCodecV2(grpcwire.Codec()),
+		grpc.MaxRecvMsgSize(grpcwire.MaxMessage), grpc.MaxSendMsgSize(grpcwire.MaxMessage),
+		grpc.StaticStreamWindowSize(grpcwire.Window), grpc.StaticConnWindowSize(grpcwire.Window),
+		grpc.WriteBufferSize(grpcBuffer), grpc.ReadBufferSize(grpcBuffer),
+		grpc.ConnectionTimeout(wire.HandshakeTimeout), grpc.MaxConcurrentStreams(16),
+	)
+	s.Register(g)
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		_ = l.Close()
+		return fmt.Errorf("%w: worker", transport.ErrClosed)
+	}
+	s.grpc[g] = struct{}{}
+	s.mu.Unlock()
+	err := g.Serve(l)
+	s.mu.Lock()
+	delete(s.grpc, g)
+	s.mu.Unlock()
+	return err
+}
+
+// Register adds the service to a gRPC server that was made with
+// [grpcwire.Codec] as its codec.
+func (s *Server) Register(g grpc.ServiceRegistrar) {
+	g.RegisterService(&grpc.ServiceDesc{
+		ServiceName: grpcwire.Service,
+		HandlerType: (*any)(nil),
+		Streams: []grpc.StreamDesc{{
+			StreamName: "Connect", ServerStreams: true, ClientStreams: true,
+			Handler: func(_ any, stream grpc.ServerStream) error { return s.connect(stream) },
+		}},
+	}, s)
+}
+
+// connect serves one stream. gRPC ends the stream when it returns, which is
+// what makes the connection's receiving goroutine end.
+func (s *Server) connect(stream grpc.ServerStream) error {
+	addr := "unknown"
+	if p, ok := peer.FromContext(stream.Context()); ok {
+		addr = p.Addr.String()
+	}
+	ended := make(chan struct{})
+	c, err := s.newConn(grpcwire.New(stream, func() error { close(ended); return nil }), addr)
+	if err != nil {
+		return status.Error(codes.Unavailable, err.Error())
+	}
+	go c.serve()
+	<-ended
+	return nil
+}

@@ -1,0 +1,165 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
+)
+
+// prepare is Prepare, with or without the encoded plan.
+func (st *stream) prepare(h wire.Header, control []byte) (*task, []wire.Segment, error) {
+	var m wirepb.Prepare
+	if err := decode(control, &m); err != nil {
+		return nil, nil, err
+	}
+	s, err := st.c.session(m.GetSession())
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &preparation{s: s, num: m.GetPlan(), model: m.GetModel()}
+	if copy(r.hash[:], m.GetHash()) != len(r.hash) || len(m.GetHash()) != len(r.hash) {
+		return nil, nil, fmt.Errorf("%w: plan hash of %d bytes", transport.ErrProtocol, len(m.GetHash()))
+	}
+	if !validModel(r.model) {
+		return nil, nil, fmt.Errorf("%w: %.80q is no model name", transport.ErrProtocol, r.model)
+	}
+	n := m.GetPlanBytes()
+	if n > plan.MaxPlanBytes {
+		return nil, nil, fmt.Errorf("%w: plan of %d bytes, the limit is %d", transport.ErrLimit, n, plan.MaxPlanBytes)
+	}
+	if err := st.total(h, n, n); err != nil {
+		return nil, nil, err
+	}
+	if n > 0 {
+		if r.memory, err = s.c.s.staging.get(n); err != nil {
+			return nil, nil, err
+		}
+		r.encoded = r.memory[:n]
+	}
+	return &task{session: s, do: r.do, free: r.free}, []wire.Segment{{Data: r.encoded}}, nil
+}
+
+// validModel reports whether a model name is a single path element, or empty.
+func validModel(name string) bool {
+	return name == "" || len(name) <= plan.MaxNameLen && filepath.IsLocal(name) && name != "." &&
+		!strings.ContainsAny(name, "/\\\x00")
+}
+
+// preparation is one Prepare.
+type preparation struct {
+	s       *session
+	num     uint32
+	hash    plan.Hash
+	model   string
+	encoded []byte
+	memory  []byte
+}
+
+func (r *preparation) free() { r.s.c.s.staging.put(r.memory) }
+
+func (r *preparation) do(ctx context.Context) (answer, error) {
+	p, ok, err := r.program()
+	if err != nil {
+		return answer{}, err
+	}
+	if !ok {
+		return answer{control: &wirepb.Prepared{NeedPlan: true}}, nil
+	}
+	if err := r.s.setPlan(r.num, p); err != nil {
+		return answer{}, err
+	}
+	engine := r.s.c.s.opts.Engine
+	missing := engine.Missing(p)
+	if len(missing) > 0 && r.model != "" && r.s.c.s.opts.Weights != nil {
+		for _, v := range missing {
+			if err := r.find(ctx, p, v); err != nil {
+				return answer{}, err
+			}
+		}
+		missing = engine.Missing(p)
+	}
+	ids, err := valueIDs(p.Plan(), missing)
+	return answer{control: &wirepb.Prepared{Missing: ids}}, err
+}
+
+// program is the plan as the engine holds it; false when it must be sent.
+func (r *preparation) program() (Program, bool, error) {
+	engine := r.s.c.s.opts.Engine
+	if r.encoded == nil {
+		p, ok := engine.Program(r.hash)
+		return p, ok, nil
+	}
+	if plan.HashEncoded(r.encoded) != r.hash {
+		return nil, false, fmt.Errorf("%w: the plan does not have the hash %v", transport.ErrCorrupt, r.hash)
+	}
+	decoded, err := plan.Decode(r.encoded)
+	if err != nil {
+		return nil, false, err
+	}
+	p, err := engine.Compile(decoded)
+	if err != nil {
+		return nil, false, err
+	}
+	r.s.c.s.plans.Add(1)
+	return p, true, nil
+}
+
+// find takes a weight from the model folder. A folder that does not have it
+// leaves it to the client.
+func (r *preparation) find(ctx context.Context, p Program, v plan.Value) error {
+	log := r.s.c.log.With("model", r.model, "weight", v.Name)
+	w, err := r.s.c.s.opts.Weights.Find(r.model, v.Hash)
+	if err != nil {
+		log.Debug("weight not in the model folder", "error", err)
+		return nil
+	}
+	out, err := r.s.c.s.opts.Engine.PutWeight(p, v)
+	if err != nil {
+		return err
+	}
+	defer out.Abort()
+	for data := w.Data; len(data) > 0; {
+		if ctx.Err() != nil {
+			return fmt.Errorf("genie: stopped: %w", context.Cause(ctx))
+		}
+		n := min(len(data), wire.MaxFramePayload)
+		if _, err := out.Write(data[:n]); err != nil {
+			log.Warn("weight in the model folder is unusable", "error", err)
+			return nil
+		}
+		data = data[n:]
+	}
+	if err := out.Commit(); err != nil {
+		log.Warn("weight in the model folder is unusable", "error", err)
+	}
+	return nil
+}
+
+// valueIDs finds the ids of values of a plan.
+func valueIDs(p *plan.Plan, values []plan.Value) ([]uint32, error) {
+	type key struct {
+		hash plan.Hash
+		name string
+	}
+	ids := make(map[key]uint32, len(p.Values))
+	for i := range p.Values {
+		if v := &p.Values[i]; v.Kind == plan.KindWeight {
+			ids[key{v.Hash, v.Name}] = uint32(i)
+		}
+	}
+	out := make([]uint32, len(values))
+	for i, v := range values {
+		id, ok := ids[key{v.Hash, v.Name}]
+		if !ok {
+			return nil, fmt.Errorf("%w: missing weight %q is not the plan's", transport.ErrInternal, v.Name)
+		}
+		out[i] = id
+	}
+	return out, nil
+}

@@ -1,0 +1,131 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
+)
+
+// request reads a control message, checks it against the payload that is
+// announced, and says where the payload goes and what is to be done.
+func (st *stream) request(h wire.Header, control []byte) (*task, []wire.Segment, error) {
+	switch h.Type {
+	case wire.TypeRun:
+		return st.run(h, control)
+	case wire.TypePrepare:
+		return st.prepare(h, control)
+	case wire.TypePutWeight:
+		t, err := st.putWeight(h, control)
+		return t, nil, err
+	default:
+		if h.Payload != 0 || h.More() {
+			return nil, nil, fmt.Errorf("%w: %v with a payload", transport.ErrProtocol, h.Type)
+		}
+		t, err := st.simple(h, control)
+		return t, nil, err
+	}
+}
+
+// decode reads a control message.
+func decode(control []byte, m proto.Message) error {
+	if err := proto.Unmarshal(control, m); err != nil {
+		return fmt.Errorf("%w: malformed %s", transport.ErrProtocol, m.ProtoReflect().Descriptor().Name())
+	}
+	return nil
+}
+
+// total checks the length that a request claims for its payload against what
+// it must be.
+func (st *stream) total(h wire.Header, claimed, want uint64) error {
+	if !h.More() && claimed == 0 {
+		claimed = h.Payload
+	}
+	if claimed != want || h.Payload > want || !h.More() && h.Payload != want {
+		return fmt.Errorf("%w: %v with a payload of %d bytes, it must be %d", transport.ErrProtocol, h.Type, claimed, want)
+	}
+	if limit := st.c.s.opts.MaxMessage; want > limit {
+		return fmt.Errorf("%w: %v with a payload of %d bytes, the limit is %d", transport.ErrLimit, h.Type, want, limit)
+	}
+	return nil
+}
+
+func nothing() {}
+
+// simple is the requests without payload.
+func (st *stream) simple(h wire.Header, control []byte) (*task, error) {
+	c := st.c
+	switch h.Type {
+	case wire.TypeStats:
+		return &task{free: nothing, do: func(context.Context) (answer, error) { return c.stats(), nil }}, nil
+	case wire.TypeOpenSession:
+		var m wirepb.OpenSession
+		if err := decode(control, &m); err != nil {
+			return nil, err
+		}
+		return &task{free: nothing, do: func(context.Context) (answer, error) { return c.open(m.GetSession()) }}, nil
+	case wire.TypeCloseSession:
+		var m wirepb.CloseSession
+		if err := decode(control, &m); err != nil {
+			return nil, err
+		}
+		return c.closeSession(m.GetSession())
+	case wire.TypeReset:
+		var m wirepb.Reset
+		if err := decode(control, &m); err != nil {
+			return nil, err
+		}
+		return c.inSession(m.GetSession(), func(s *session) (answer, error) {
+			s.es.Reset()
+			return answer{}, nil
+		})
+	case wire.TypeRead:
+		var m wirepb.Read
+		if err := decode(control, &m); err != nil {
+			return nil, err
+		}
+		return c.inSession(m.GetSession(), func(s *session) (answer, error) { return s.read(m.GetHandle()) })
+	case wire.TypeRelease:
+		var m wirepb.Release
+		if err := decode(control, &m); err != nil {
+			return nil, err
+		}
+		t, err := c.inSession(m.GetSession(), func(s *session) (answer, error) {
+			for _, h := range m.GetHandles() {
+				s.es.Release(wire.HandleFrom(h))
+			}
+			return answer{}, nil
+		})
+		if t != nil {
+			t.noAnswer = true
+		}
+		return t, err
+	default:
+		return nil, fmt.Errorf("%w: unknown or misplaced message %v", transport.ErrProtocol, h.Type)
+	}
+}
+
+// inSession makes a task that waits its turn in a session.
+func (c *conn) inSession(num uint32, do func(*session) (answer, error)) (*task, error) {
+	s, err := c.session(num)
+	if err != nil {
+		return nil, err
+	}
+	return &task{session: s, free: nothing, do: func(context.Context) (answer, error) { return do(s) }}, nil
+}
+
+// stats is Stats.
+func (c *conn) stats() answer {
+	st := c.s.opts.Engine.Stats()
+	return answer{control: &wirepb.Stats{
+		Pid: uint32(os.Getpid()), Cpu: st.CPU, Runs: st.Runs, Ops: st.Ops, Sessions: st.Sessions, Plans: st.Plans,
+		PlansReceived: c.s.plans.Load(), Weights: st.Weights, WeightBytes: st.WeightBytes,
+		WeightsReceived: st.WeightsSent, StateBytes: st.StateBytes, ScratchBytes: st.ScratchBytes,
+		PeakRssBytes: st.PeakRSS,
+	}}
+}

@@ -1,0 +1,159 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire"
+)
+
+// Server takes connections and serves them. Create it with [New].
+type Server struct {
+	opts    Options
+	staging staging
+	buffers sync.Pool    // *[]byte of wire.ChunkSize, for pieces of weights
+	plans   atomic.Int64 // received
+
+	ctx    context.Context // ends when the server closes
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // connections
+
+	mu        sync.Mutex
+	closing   bool
+	listeners map[net.Listener]struct{}
+	grpc      map[*grpc.Server]struct{}
+	conns     map[*conn]struct{}
+}
+
+// New makes a server.
+func New(opts Options) *Server {
+	opts = opts.withDefaults()
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Server{
+		opts: opts, ctx: ctx, cancel: cancel, staging: staging{limit: int64(opts.MaxStaging)},
+		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},
+	}
+}
+
+// Serve takes TCP connections from l until the server is shut down, which it
+// reports as nil. It closes l.
+func (s *Server) Serve(l net.Listener) error {
+	defer func() { _ = l.Close() }()
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return fmt.Errorf("%w: worker", transport.ErrClosed)
+	}
+	s.listeners[l] = struct{}{}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.listeners, l)
+	}()
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			if s.isClosing() {
+				return nil
+			}
+			if temporary(err) {
+				s.opts.Log.Warn("accept", "error", err)
+				if s.pause() {
+					continue
+				}
+				return nil
+			}
+			return err
+		}
+		c, err := s.newConn(wire.NewTCP(nc, nil), nc.RemoteAddr().String())
+		if err != nil {
+			s.opts.Log.Warn("connection refused", "peer", nc.RemoteAddr().String(), "error", err)
+			_ = nc.Close()
+			continue
+		}
+		go c.serve()
+	}
+}
+
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
+// newConn registers a connection; its serve must be called.
+func (s *Server) newConn(pipe wire.Pipe, peer string) (*conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return nil, fmt.Errorf("%w: worker", transport.ErrClosed)
+	}
+	if len(s.conns) >= s.opts.MaxConns {
+		return nil, fmt.Errorf("%w: %d connections", transport.ErrLimit, len(s.conns))
+	}
+	c := newConn(s, pipe, peer)
+	s.conns[c] = struct{}{}
+	s.wg.Add(1)
+	return c, nil
+}
+
+func (s *Server) dropConn(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.wg.Done()
+}
+
+// Shutdown stops taking connections and requests, lets those that are under
+// way finish until ctx ends, and closes all connections.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	conns := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+	err := error(nil)
+	for _, c := range conns {
+		if e := c.drain(ctx); e != nil {
+			err = errors.Join(err, e)
+		}
+	}
+	s.cancel()
+	for _, c := range conns {
+		c.close()
+	}
+	s.mu.Lock()
+	servers := make([]*grpc.Server, 0, len(s.grpc))
+	for g := range s.grpc {
+		servers = append(servers, g)
+	}
+	s.mu.Unlock()
+	for _, g := range servers {
+		g.Stop()
+	}
+	s.wg.Wait()
+	return err
+}
+
+// Close is a shutdown that waits for no request.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}

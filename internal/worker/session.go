@@ -1,0 +1,181 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
+)
+
+// session is a tenant of a connection. Its requests are done one after the
+// other by one goroutine.
+type session struct {
+	c     *conn
+	num   uint32
+	es    Session
+	queue chan *task
+
+	mu    sync.Mutex
+	plans map[uint32]*prepared
+	spare []byte // memory of the last call's inputs, for the next
+	done  bool
+}
+
+// prepared is a plan under its number.
+type prepared struct {
+	program Program
+	layout  *wire.Layout
+}
+
+// open is OpenSession.
+func (c *conn) open(num uint32) (answer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sessions[num] != nil {
+		return answer{}, fmt.Errorf("%w: session %d is open", transport.ErrProtocol, num)
+	}
+	if len(c.sessions) >= wire.MaxSessions {
+		return answer{}, fmt.Errorf("%w: %d sessions on this connection", transport.ErrLimit, len(c.sessions))
+	}
+	s := &session{
+		c: c, num: num, es: c.s.opts.Engine.NewSession(),
+		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{},
+	}
+	c.sessions[num] = s
+	c.wg.Add(1)
+	go s.work()
+	return answer{}, nil
+}
+
+// session finds an open session.
+func (c *conn) session(num uint32) (*session, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.sessions[num]; s != nil {
+		return s, nil
+	}
+	return nil, fmt.Errorf("%w: no session %d on this connection", transport.ErrClosed, num)
+}
+
+// work does the session's requests and frees it at the end.
+func (s *session) work() {
+	defer s.c.wg.Done()
+	for t := range s.queue {
+		t.run()
+	}
+	s.finish()
+}
+
+// finish closes the engine's session. It is called by work's goroutine.
+func (s *session) finish() {
+	s.mu.Lock()
+	first := !s.done
+	s.done = true
+	spare := s.spare
+	s.spare = nil
+	s.mu.Unlock()
+	if first {
+		s.es.Close()
+		s.c.s.staging.put(spare)
+	}
+}
+
+// closeSession is CloseSession: what waits or runs is cancelled, and the session's
+// goroutine answers when everything is free.
+func (c *conn) closeSession(num uint32) (*task, error) {
+	s, err := c.session(num)
+	if err != nil {
+		return nil, err
+	}
+	t := &task{free: func() { close(s.queue) }, session: s}
+	t.do = func(context.Context) (answer, error) {
+		s.finish()
+		return answer{}, nil
+	}
+	var partial []*stream
+	c.mu.Lock()
+	delete(c.sessions, num)
+	for _, st := range c.streams {
+		switch {
+		case st.task == nil || st.task.session != s:
+		case st.receiving:
+			partial = append(partial, st)
+		default:
+			st.cancel(fmt.Errorf("%w: session closed", context.Canceled))
+		}
+	}
+	c.mu.Unlock()
+	for _, st := range partial {
+		st.fail(fmt.Errorf("%w: session %d", transport.ErrClosed, num))
+	}
+	return t, nil
+}
+
+// plan finds a prepared plan.
+func (s *session) plan(num uint32) (*prepared, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.plans[num]; p != nil {
+		return p, nil
+	}
+	return nil, fmt.Errorf("%w: no plan %d in this session", transport.ErrUnknownPlan, num)
+}
+
+// setPlan gives a plan its number.
+func (s *session) setPlan(num uint32, p Program) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.plans[num]; old != nil && old.program.Hash() != p.Hash() {
+		return fmt.Errorf("%w: plan number %d is taken", transport.ErrProtocol, num)
+	}
+	if len(s.plans) >= wire.MaxPlans {
+		return fmt.Errorf("%w: %d plans in this session", transport.ErrLimit, len(s.plans))
+	}
+	s.plans[num] = &prepared{p, wire.NewLayout(p.Plan())}
+	return nil
+}
+
+// memory gives n bytes for the inputs of a call.
+func (s *session) memory(n uint64) ([]byte, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	s.mu.Lock()
+	if uint64(len(s.spare)) >= n {
+		b := s.spare
+		s.spare = nil
+		s.mu.Unlock()
+		return b, nil
+	}
+	s.mu.Unlock()
+	return s.c.s.staging.get(n)
+}
+
+// giveBack keeps the larger of two memories for the next call.
+func (s *session) giveBack(b []byte) {
+	if b == nil {
+		return
+	}
+	s.mu.Lock()
+	if !s.done && len(b) > len(s.spare) {
+		b, s.spare = s.spare, b
+	}
+	s.mu.Unlock()
+	s.c.s.staging.put(b)
+}
+
+// read is Read.
+func (s *session) read(h *wirepb.Handle) (answer, error) {
+	t, err := s.es.Read(wire.HandleFrom(h))
+	if err != nil {
+		return answer{}, err
+	}
+	m := &wirepb.Value{Dtype: uint32(t.DType), Shape: make([]uint64, len(t.Shape))}
+	for i, d := range t.Shape {
+		m.Shape[i] = uint64(d)
+	}
+	return answer{control: m, payload: []wire.Segment{{Data: t.Data}}}, nil
+}

@@ -1,0 +1,54 @@
+package worker
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/genie-sdk/go/transport"
+)
+
+// staging maps the memory that payloads are received into, off the Go heap.
+type staging struct {
+	used  atomic.Int64
+	limit int64
+}
+
+// stagingAlign keeps each input on its own cache lines.
+const stagingAlign = 64
+
+func align(n uint64) uint64 { return (n + stagingAlign - 1) &^ (stagingAlign - 1) }
+
+// get maps at least n bytes.
+func (s *staging) get(n uint64) ([]byte, error) {
+	const page = 4096
+	n = (n + page - 1) &^ (page - 1)
+	if err := s.reserve(n); err != nil {
+		return nil, err
+	}
+	b, err := mapMemory(int(n))
+	if err != nil {
+		s.unreserve(n)
+		return nil, fmt.Errorf("%w: no memory for %d bytes", transport.ErrLimit, n)
+	}
+	return b, nil
+}
+
+// put unmaps what get gave.
+func (s *staging) put(b []byte) {
+	if b != nil {
+		unmapMemory(b)
+		s.unreserve(uint64(len(b)))
+	}
+}
+
+// reserve counts memory that is taken.
+func (s *staging) reserve(n uint64) error {
+	if used := s.used.Add(int64(n)); used > s.limit {
+		s.used.Add(-int64(n))
+		return fmt.Errorf("%w: %d bytes wanted to receive into, %d of %d are free",
+			transport.ErrLimit, n, s.limit-used+int64(n), s.limit)
+	}
+	return nil
+}
+
+func (s *staging) unreserve(n uint64) { s.used.Add(-int64(n)) }

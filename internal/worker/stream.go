@@ -1,0 +1,232 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire"
+)
+
+// stream is one request, from its first frame to its answer.
+type stream struct {
+	c      *conn
+	id     uint64
+	typ    wire.Type
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	// The receiving goroutine's:
+	receiving bool // the message goes on
+	sink      *wire.Sink
+	upload    *upload // a weight takes its payload piece by piece
+	task      *task
+
+	mu      sync.Mutex
+	settled bool // answered, or handed to a session that will
+}
+
+// task is what a request asks for, done when all of the message is there.
+type task struct {
+	st *stream
+	// do answers; the payload is sent before done is called.
+	do func(ctx context.Context) (answer, error)
+	// free gives back what the request holds; it is called once.
+	free     func()
+	session  *session // whose turn it takes; nil to be done at once
+	noAnswer bool
+}
+
+// answer is a control message and a payload that is valid until done.
+type answer struct {
+	control proto.Message
+	payload []wire.Segment
+	done    func()
+}
+
+func (c *conn) newStream(h wire.Header) *stream {
+	st := &stream{c: c, id: h.Stream, typ: h.Type, receiving: true}
+	st.ctx, st.cancel = context.WithCancelCause(c.ctx)
+	return st
+}
+
+// begin reads the control message and takes memory for the payload.
+func (st *stream) begin(h wire.Header, control []byte) {
+	defer func() {
+		if r := recover(); r != nil {
+			st.fail(st.c.panicked(r))
+		}
+	}()
+	t, segs, err := st.request(h, control)
+	if err != nil {
+		st.fail(err)
+		return
+	}
+	t.st = st
+	st.task = t
+	if st.upload == nil {
+		st.sink = wire.NewSink(segs)
+	}
+}
+
+// into is where the payload of the next frame goes; nil to discard it.
+func (st *stream) into(h wire.Header) *wire.Sink {
+	if st.task == nil || h.Payload == 0 {
+		return nil
+	}
+	if st.upload == nil {
+		return st.sink
+	}
+	sink, err := st.upload.into(h.Payload)
+	if err != nil {
+		st.fail(err)
+	}
+	return sink
+}
+
+// received goes on after the payload of a frame.
+func (st *stream) received(h wire.Header, bad error) {
+	if st.task != nil && bad != nil {
+		st.fail(bad)
+	}
+	if st.upload != nil && st.task != nil && h.Payload > 0 {
+		st.upload.received()
+	}
+	if h.More() {
+		return
+	}
+	st.receiving = false
+	if st.task == nil {
+		st.c.forget(st)
+		return
+	}
+	if st.sink != nil && st.sink.Left() > 0 {
+		st.fail(fmt.Errorf("%w: %v ends %d bytes early", transport.ErrProtocol, st.typ, st.sink.Left()))
+		st.c.forget(st)
+		return
+	}
+	st.enqueue()
+}
+
+// enqueue hands the request, which is there in full, to its session.
+func (st *stream) enqueue() {
+	t := st.task
+	switch {
+	case st.upload != nil:
+		st.upload.end(t)
+	case t.session == nil:
+		t.run()
+	default:
+		select {
+		case t.session.queue <- t:
+		default:
+			st.fail(fmt.Errorf("%w: %d requests wait in this session", transport.ErrLimit, queueLen))
+			st.c.forget(st)
+		}
+	}
+}
+
+// fail answers with err, once, and discards what is still to come.
+func (st *stream) fail(err error) {
+	if t := st.task; t != nil {
+		st.task, st.sink = nil, nil
+		if st.upload != nil {
+			st.upload.abort()
+			st.upload = nil
+		}
+		t.free()
+	}
+	st.cancel(nil)
+	if st.settle() && st.typ != wire.TypeRelease {
+		st.c.answerError(st.id, err)
+	}
+}
+
+func (st *stream) settle() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	first := !st.settled
+	st.settled = true
+	return first
+}
+
+// cancelled stops the request, whatever it has come to.
+func (st *stream) cancelled() {
+	err := fmt.Errorf("genie: stopped by the client: %w", context.Canceled)
+	if st.receiving {
+		st.receiving = false
+		st.fail(err)
+		st.c.forget(st)
+		return
+	}
+	st.cancel(err)
+}
+
+// drop frees a request that is not there in full when the connection ends.
+func (st *stream) drop() {
+	if !st.receiving || st.task == nil {
+		return
+	}
+	if st.upload != nil {
+		st.upload.abort()
+	}
+	st.task.free()
+	st.task = nil
+}
+
+// run does the task and answers.
+func (t *task) run() {
+	st := t.st
+	a, err := t.attempt()
+	defer func() {
+		if a.done != nil {
+			a.done()
+		}
+		t.free()
+		st.cancel(nil)
+		st.c.forget(st)
+	}()
+	switch {
+	case !st.settle():
+	case err != nil:
+		if transport.Code(err) == transport.Code(transport.ErrInternal) {
+			st.c.log.Error("request failed", "type", st.typ.String(), "error", err)
+		}
+		if !t.noAnswer {
+			st.c.answerError(st.id, err)
+		}
+	case !t.noAnswer:
+		err := st.c.send(&wire.Message{
+			Type: st.typ, Flags: wire.FlagAnswer, Stream: st.id, Control: a.control, Payload: a.payload,
+		})
+		if err != nil && st.c.ctx.Err() == nil {
+			st.c.log.Debug("answer not sent", "type", st.typ.String(), "error", err)
+			if errors.Is(err, transport.ErrLimit) {
+				st.c.answerError(st.id, err)
+			}
+		}
+	}
+}
+
+// attempt does the task; a panic is an error.
+func (t *task) attempt() (a answer, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = t.st.c.panicked(r)
+		}
+	}()
+	if err := t.st.ctx.Err(); err != nil {
+		return answer{}, fmt.Errorf("genie: stopped before it began: %w", context.Cause(t.st.ctx))
+	}
+	return t.do(t.st.ctx)
+}
+
+func (c *conn) panicked(r any) error {
+	c.log.Error("panic", "value", r, "stack", string(debug.Stack()))
+	return transport.ErrInternal
+}

@@ -1,0 +1,48 @@
+// Package workertest starts real workers on loopback sockets for the tests of
+// other packages.
+package workertest
+
+import (
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/worker"
+)
+
+// Worker is a server with an engine of its own.
+type Worker struct {
+	TCP, GRPC string // addresses
+	Server    *worker.Server
+	Engine    *engine.Engine
+}
+
+// Start starts a worker that ends with the test. change may be nil.
+func Start(t testing.TB, change func(*worker.Options)) *Worker {
+	t.Helper()
+	e, err := engine.New(engine.Options{Threads: 2})
+	require.NoError(t, err)
+	opts := worker.Options{Engine: worker.ForEngine(e)}
+	if change != nil {
+		change(&opts)
+	}
+	w := &Worker{Server: worker.New(opts), Engine: e}
+	var wg sync.WaitGroup
+	listen := func(serve func(net.Listener) error) string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		wg.Go(func() { _ = serve(l) })
+		return l.Addr().String()
+	}
+	w.TCP = listen(w.Server.Serve)
+	w.GRPC = listen(w.Server.ServeGRPC)
+	t.Cleanup(func() {
+		_ = w.Server.Close()
+		wg.Wait()
+		_ = e.Close()
+	})
+	return w
+}

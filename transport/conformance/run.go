@@ -1,0 +1,132 @@
+package conformance
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Options say what an executor is.
+type Options struct {
+	// Remote says that work is done elsewhere: the ledger counts it.
+	Remote bool
+	// Pair opens two executors that share their weights and plans, such as two
+	// clients of one worker. Without it two sessions of one executor are used.
+	Pair func(t *testing.T) (a, b transport.Executor)
+}
+
+// Run is the suite. open gives each test an executor of its own; Run closes
+// it.
+func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options) {
+	tests := []struct {
+		name string
+		run  func(*fixture)
+	}{
+		{"Values", testValues},
+		{"Shapes", testShapes},
+		{"Storage", testStorage},
+		{"LargeTensors", testLargeTensors},
+		{"Progress", testProgress},
+		{"BadCalls", testBadCalls},
+		{"BadPlans", testBadPlans},
+		{"BadWeights", testBadWeights},
+		{"Closed", testClosed},
+		{"CancelledBefore", testCancelledBefore},
+		{"CancelledDuring", testCancelledDuring},
+		{"Deadline", testDeadline},
+		{"Growth", testGrowth},
+		{"StateErrors", testStateErrors},
+		{"Reset", testReset},
+		{"Kept", testKept},
+		{"StaleHandles", testStaleHandles},
+		{"SessionsSideBySide", testSessions},
+		{"OneSessionManyCallers", testManyCallers},
+		{"Reuse", testReuse},
+		{"Ledger", testLedger},
+		{"Stats", testStats},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			ex := open(t)
+			f := &fixture{T: t, ctx: ctx, ex: ex, open: open, opts: opts}
+			defer func() {
+				f.checkLedger(ex)
+				require.NoError(t, ex.Close())
+			}()
+			tt.run(f)
+		})
+	}
+}
+
+// fixture is what one test works with.
+type fixture struct {
+	*testing.T
+	ctx  context.Context
+	ex   transport.Executor
+	open func(t *testing.T) transport.Executor
+	opts Options
+}
+
+func (f *fixture) session() transport.Session {
+	f.Helper()
+	s, err := f.ex.NewSession(f.ctx)
+	require.NoError(f, err)
+	return s
+}
+
+func (f *fixture) prepare(s transport.Session, b *builder) transport.PlanRef {
+	f.Helper()
+	ref, err := s.Prepare(f.ctx, &b.p, b.weights, nil)
+	require.NoError(f, err)
+	require.Equal(f, b.p.Hash(), ref.Hash())
+	return ref
+}
+
+func (f *fixture) run(s transport.Session, ref transport.PlanRef, bindings []int, in ...transport.Input) transport.Result {
+	f.Helper()
+	res, err := s.Run(f.ctx, transport.Call{Plan: ref, Bindings: bindings, Inputs: in})
+	require.NoError(f, err)
+	return res
+}
+
+func (f *fixture) fails(want error, s transport.Session, ref transport.PlanRef, bindings []int, in ...transport.Input) {
+	f.Helper()
+	res, err := s.Run(f.ctx, transport.Call{Plan: ref, Bindings: bindings, Inputs: in})
+	require.ErrorIs(f, err, want)
+	require.Empty(f, res.Outputs)
+}
+
+// checkLedger holds causes against what the socket counted. It is called when
+// nothing is in flight: bytes that the peer's half of an exchange still
+// causes, such as window updates, are waited for.
+func (f *fixture) checkLedger(ex transport.Executor) {
+	f.Helper()
+	if !f.opts.Remote {
+		require.Zero(f, ex.Ledger().Snapshot())
+		return
+	}
+	require.Eventually(f, func() bool {
+		s := ex.Ledger().Snapshot()
+		return s.Sent.Total() == s.SocketSent && s.Received.Total() == s.SocketReceived
+	}, 5*time.Second, time.Millisecond, "%+v", ex.Ledger().Snapshot())
+}
+
+// affine is y = x*w + c over [rows, 2], w [2,3].
+func affine(storage plan.DType, w []byte) *builder {
+	b := newBuilder("affine")
+	rows := plan.Sym("rows")
+	x := b.input("x", f32(rows, plan.C(2)))
+	m := b.step("matmul", f32(rows, plan.C(3)), matmul(false), x, b.weight("w", storage, w, 2, 3))
+	y := b.step("add", f32(rows, plan.C(3)), nil, m, b.weight("c", plan.F32, floats(10, 20, 30), 3))
+	b.output("y", y, plan.Download, plan.CauseActivation)
+	return b
+}
+
+func plainAffine() *builder { return affine(plan.F32, floats(1, 2, 3, 4, 5, 6)) }

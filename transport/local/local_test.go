@@ -1,0 +1,22 @@
+package local_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/conformance"
+	"github.com/genie-sdk/go/transport/local"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestConformance(t *testing.T) {
+	conformance.Run(t, func(t *testing.T) transport.Executor {
+		ex, err := local.Open(local.WithThreads(2))
+		require.NoError(t, err)
+		return ex
+	}, conformance.Options{})
+}

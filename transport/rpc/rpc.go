@@ -1,0 +1,132 @@
+// Package rpc is the executor whose work a worker does over gRPC: one
+// bidirectional stream of service genie.v1.Genie on one HTTP/2 connection.
+//
+//	ex, err := rpc.Dial(ctx, "worker.example:7071")
+//
+// The package holds the client's half only; `genie worker` is the other. There
+// is no falling back to anything: a worker that cannot be reached is an error.
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/internal/remote"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/grpcwire"
+)
+
+// Option configures [Dial].
+type Option interface{ apply(*options) }
+
+type options struct {
+	log        *slog.Logger
+	maxMessage uint64
+	dial       func(ctx context.Context, addr string) (net.Conn, error)
+}
+
+type optionFunc func(*options)
+
+func (f optionFunc) apply(o *options) { f(o) }
+
+// WithLogger sends the executor's log to l. Without it nothing is logged.
+func WithLogger(l *slog.Logger) Option { return optionFunc(func(o *options) { o.log = l }) }
+
+// WithMaxMessage bounds the inputs of one call, and the outputs, to n bytes
+// each; [wire.MaxMessagePayload] without it. The worker has its own bound.
+func WithMaxMessage(n uint64) Option { return optionFunc(func(o *options) { o.maxMessage = n }) }
+
+// WithDialer makes the connection with dial, which a shaped or recorded link
+// needs. Without it a [net.Dialer] does.
+func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
+	return optionFunc(func(o *options) { o.dial = dial })
+}
+
+const grpcBuffer = 256 << 10
+
+// Dial connects to the worker at addr, a host and a port. Errors wrap
+// [transport.ErrUnreachable], or [transport.ErrVersion] and
+// [transport.ErrProtocol] when something else answers there.
+func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor, error) {
+	var d net.Dialer
+	o := options{dial: func(ctx context.Context, addr string) (net.Conn, error) {
+		return d.DialContext(ctx, "tcp", addr)
+	}}
+	for _, opt := range opts {
+		opt.apply(&o)
+	}
+	url := "grpc://" + addr
+	ledger := &transport.Ledger{}
+	pipe, err := connect(ctx, addr, &o, ledger)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", transport.ErrUnreachable, url, err)
+	}
+	c, err := remote.Open(ctx, pipe, remote.Config{
+		Addr: url, Ledger: ledger, Log: o.log, MaxMessage: o.maxMessage,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// errRedial ends gRPC's own attempts to connect again: the sessions of a lost
+// connection are gone, so that a new one must be the caller's doing.
+var errRedial = errors.New("the connection is not made a second time")
+
+// connect dials and opens the stream.
+func connect(ctx context.Context, addr string, o *options, ledger *transport.Ledger) (wire.Pipe, error) {
+	var dialled atomic.Bool
+	dial := func(ctx context.Context, addr string) (net.Conn, error) {
+		if dialled.Swap(true) {
+			return nil, errRedial
+		}
+		conn, err := o.dial(ctx, addr)
+		if err != nil {
+			return nil, err
+		}
+		return grpcwire.CountConn(conn, ledger), nil
+	}
+	cc, err := grpc.NewClient("passthrough:///"+addr,
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial),
+		grpc.WithDefaultCallOptions(
+			grpc.ForceCodecV2(grpcwire.Codec()),
+			grpc.MaxCallRecvMsgSize(grpcwire.MaxMessage), grpc.MaxCallSendMsgSize(grpcwire.MaxMessage),
+		),
+		grpc.WithStaticStreamWindowSize(grpcwire.Window), grpc.WithStaticConnWindowSize(grpcwire.Window),
+		grpc.WithWriteBufferSize(grpcBuffer), grpc.WithReadBufferSize(grpcBuffer),
+		grpc.WithDisableRetry(), grpc.WithDisableServiceConfig(), grpc.WithDisableHealthCheck(),
+		grpc.WithIdleTimeout(0), grpc.WithUserAgent("genie"), grpc.WithNoProxy(),
+	)
+	if err != nil {
+		return nil, err
+	}
+	// The stream outlives ctx, which only bounds the dialling.
+	streamCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	stream, err := cc.NewStream(streamCtx, grpcwire.StreamDesc(), grpcwire.Method)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		cancel()
+		_ = cc.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, errors.New(status.Convert(err).Message())
+	}
+	return grpcwire.New(stream, func() error {
+		cancel()
+		return cc.Close()
+	}), nil
+}

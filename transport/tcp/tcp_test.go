@@ -1,0 +1,34 @@
+package tcp_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/genie-sdk/go/internal/worker/workertest"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/conformance"
+	"github.com/genie-sdk/go/transport/tcp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func dial(t testing.TB, w *workertest.Worker) transport.Executor {
+	t.Helper()
+	ex, err := tcp.Dial(t.Context(), w.TCP)
+	require.NoError(t, err)
+	return ex
+}
+
+func TestConformance(t *testing.T) {
+	conformance.Run(t, func(t *testing.T) transport.Executor {
+		return dial(t, workertest.Start(t, nil))
+	}, conformance.Options{
+		Remote: true,
+		Pair: func(t *testing.T) (a, b transport.Executor) {
+			w := workertest.Start(t, nil)
+			return dial(t, w), dial(t, w)
+		},
+	})
+}
