@@ -27,10 +27,10 @@ type lowering struct {
 }
 
 type mainOut struct {
-	name  string
-	node  *irNode
-	src   *lazy.Tensor
-	cause plan.Cause
+	name   string
+	src    *lazy.Tensor
+	cause  plan.Cause
+	wanted bool // by the caller, not only by the policy
 }
 
 type carryState struct {
@@ -152,7 +152,8 @@ func (l *lowering) download(name string, t *lazy.Tensor) {
 	}
 	n := l.main.add(t, func(*lazy.Tensor) bool { return false })
 	l.main.target(n)
-	l.mainOuts = append(l.mainOuts, mainOut{name, n, t, l.outputCause(t)})
+	wanted := slices.ContainsFunc(l.r.Outputs, func(o lazy.Named) bool { return o.Name == name })
+	l.mainOuts = append(l.mainOuts, mainOut{name, t, l.outputCause(t), wanted})
 }
 
 // outputCause says what an output's bytes count as.
@@ -213,11 +214,11 @@ func (l *lowering) carry(i int) {
 	never := func(*lazy.Tensor) bool { return false }
 	in, out := l.main.add(c.In, never), l.main.add(c.Out, never)
 	l.main.target(in)
-	if !l.f.State {
+	if !l.stays(i) {
 		name := "carry:" + c.In.Name()
 		l.main.target(out)
 		l.out.Carries = append(l.out.Carries, CarryPlace{Output: len(l.mainOuts)})
-		l.mainOuts = append(l.mainOuts, mainOut{name, out, c.Out, l.inputCause(c.In)})
+		l.mainOuts = append(l.mainOuts, mainOut{name: name, src: c.Out, cause: l.inputCause(c.In)})
 		return
 	}
 	st := carryState{mode: plan.StateReplace, in: in, out: out}
@@ -236,6 +237,9 @@ func (l *lowering) carry(i int) {
 	l.states = append(l.states, st)
 	l.out.Carries = append(l.out.Carries, CarryPlace{State: l.stateName(c.In), Output: -1})
 }
+
+// stays reports whether carried pair i stays on the executor.
+func (l *lowering) stays(i int) bool { return l.f.State && !slices.Contains(l.r.Fed, i) }
 
 func (l *lowering) stateName(in *lazy.Tensor) string {
 	return l.s.Graph.Fingerprint()[:12] + "/" + in.Name()

@@ -14,7 +14,11 @@ func (l *lowering) emit() error {
 		return err
 	}
 	for _, o := range l.mainOuts {
-		p.Outputs = append(p.Outputs, plan.Output{Name: o.name, Value: ids[l.current(o)], Place: plan.Download, Cause: o.cause})
+		place := plan.Download
+		if l.r.Keep && l.f.State && o.wanted {
+			place = plan.Keep
+		}
+		p.Outputs = append(p.Outputs, plan.Output{Name: o.name, Value: ids[l.main.current(o.src)], Place: place, Cause: o.cause})
 	}
 	for _, st := range l.states {
 		p.States = append(p.States, plan.State{
@@ -34,13 +38,8 @@ func (l *lowering) emit() error {
 	return nil
 }
 
-// current is the node that has an output's value after rewriting.
-func (l *lowering) current(o mainOut) *irNode {
-	if n := l.main.nodes[o.src.ID()]; n != nil && o.node.src == o.src {
-		return n
-	}
-	return o.node
-}
+// current is the node that has a captured tensor's value after rewriting.
+func (g *irGraph) current(t *lazy.Tensor) *irNode { return g.nodes[t.ID()] }
 
 func (l *lowering) emitClient() error {
 	p, ids, err := l.plan(l.client, "client")
@@ -49,7 +48,7 @@ func (l *lowering) emitClient() error {
 	}
 	for _, o := range l.r.Outputs {
 		if l.onSide[o.Tensor.ID()] {
-			p.Outputs = append(p.Outputs, plan.Output{Name: o.Name, Value: ids[l.client.nodes[o.Tensor.ID()]], Place: plan.Download, Cause: plan.CauseToken})
+			p.Outputs = append(p.Outputs, plan.Output{Name: o.Name, Value: ids[l.client.current(o.Tensor)], Place: plan.Download, Cause: plan.CauseToken})
 		}
 	}
 	if err := finish(p); err != nil {
@@ -137,8 +136,8 @@ func (l *lowering) leaf(p *plan.Plan, g *irGraph, n *irNode, v *plan.Value, id i
 		src.Kind, src.Cause, name = FromWeight, plan.CauseWeights, "weight:"+name
 	case lazy.KindInput:
 		src.Cause = l.inputCause(t)
-		if _, ok := l.carried[t.ID()]; ok {
-			if l.f.State && !client {
+		if i, ok := l.carried[t.ID()]; ok {
+			if l.stays(i) && !client {
 				v.Kind = plan.KindState
 				return
 			}

@@ -25,6 +25,11 @@ type Request struct {
 	Profile Profile
 	Cluster Cluster
 	Outputs []lazy.Named
+	// Keep leaves the outputs on the executor where the policy can.
+	Keep bool
+	// Fed lists carried pairs, by index, whose value the caller gives: these
+	// come and go with the run.
+	Fed []int
 }
 
 // Schedule is what a policy decided: a plan for the executor, and, when tokens

@@ -4,19 +4,54 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math/bits"
+	"strings"
 
 	"github.com/zeebo/blake3"
 
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// HashWeight is the content hash of a weight: BLAKE3-256 over the name of the
-// storage type, a zero byte, the rank and the dimensions as little-endian
+// HashWeight is the content hash of a weight: BLAKE3-256 over the upper-case
+// name of the storage type (F32), a zero byte, the rank and the dimensions as little-endian
 // uint64, then the bytes.
 func HashWeight(storage plan.DType, shape []int, data []byte) plan.Hash {
 	h := NewWeightHasher(storage, shape)
 	_, _ = h.Write(data)
 	return h.Sum()
+}
+
+// Widened is the content with f16 and bf16 elements as f32; content of other
+// types is returned as it is.
+func (w Weight) Widened() []byte {
+	if w.Storage != plan.F16 && w.Storage != plan.BF16 {
+		return w.Data
+	}
+	out := make([]byte, 0, 2*len(w.Data))
+	for i := 0; i+1 < len(w.Data); i += 2 {
+		h := binary.LittleEndian.Uint16(w.Data[i:])
+		wide := uint32(h) << 16
+		if w.Storage == plan.F16 {
+			wide = halfBits(h)
+		}
+		out = binary.LittleEndian.AppendUint32(out, wide)
+	}
+	return out
+}
+
+// halfBits widens an IEEE 754 binary16 number to the bits of a binary32.
+func halfBits(h uint16) uint32 {
+	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
+	switch {
+	case exp == 31:
+		return sign | 0xff<<23 | frac<<13
+	case exp != 0:
+		return sign | (exp+112)<<23 | frac<<13
+	case frac == 0:
+		return sign
+	}
+	shift := uint32(bits.LeadingZeros32(frac) - 21)
+	return sign | (113-shift)<<23 | (frac<<shift&1023)<<13
 }
 
 // WeightHasher computes [HashWeight] over bytes that arrive in pieces.
@@ -25,7 +60,7 @@ type WeightHasher struct{ h *blake3.Hasher }
 // NewWeightHasher starts the hash of a weight.
 func NewWeightHasher(storage plan.DType, shape []int) WeightHasher {
 	h := blake3.New()
-	head := append([]byte(storage.String()), 0)
+	head := append([]byte(strings.ToUpper(storage.String())), 0)
 	head = binary.LittleEndian.AppendUint64(head, uint64(len(shape)))
 	for _, d := range shape {
 		head = binary.LittleEndian.AppendUint64(head, uint64(d))

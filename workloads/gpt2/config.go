@@ -322,3 +322,15 @@ func (c Config) json() ([]byte, error) {
 	}
 	return append(text, '\n'), nil
 }
+
+// attentionScale is what the scores of layer i are multiplied by.
+func (c Config) attentionScale(i int) float32 {
+	s := 1.0
+	if c.ScaleAttention {
+		s /= math.Sqrt(float64(c.HeadDim()))
+	}
+	if c.ScaleAttentionByLayer {
+		s /= float64(i + 1)
+	}
+	return float32(s)
+}

@@ -1,0 +1,299 @@
+package genie
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/genie-sdk/go/semantic"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// GenerateRequest says what to write. The zero values of the sampling fields
+// are greedy decoding.
+type GenerateRequest struct {
+	// Prompts are token ids, one list for each sequence of the batch; lengths
+	// may differ. None may be empty.
+	Prompts [][]int
+	// MaxNew is the largest number of new tokens for each sequence.
+	MaxNew int
+	// Temperature 0 is greedy; TopK 0 and TopP 0 or 1 keep every token.
+	Temperature, TopP float32
+	TopK              int
+	// Seed makes a sampled text repeatable. Each sequence draws as it would
+	// alone; Seeds, if not nil, gives each its own.
+	Seed  int64
+	Seeds []int64
+	// Stop lists tokens that end a sequence and are its last; the model's own
+	// end token does so too unless IgnoreEOS is set.
+	Stop      []int
+	IgnoreEOS bool
+	// OnToken, if not nil, is called for each new token as it comes. An error
+	// ends the generation and is returned.
+	OnToken func(sequence, token int) error
+	// OnLogits, if not nil, gets the logits of each run, f32 [batch, seq,
+	// vocab]: the prompt's, then those of each step.
+	OnLogits func(step int, logits transport.Tensor) error
+}
+
+// FinishReason says why a sequence ended.
+type FinishReason string
+
+// The reasons.
+const (
+	FinishLength  FinishReason = "length"  // MaxNew tokens
+	FinishStop    FinishReason = "stop"    // a stop token
+	FinishContext FinishReason = "context" // the model's context is full
+)
+
+// Generation is what was written.
+type Generation struct {
+	Tokens  [][]int        // new tokens of each sequence
+	Reasons []FinishReason // by sequence
+	TTFT    time.Duration  // from the call to the first token, preparation included
+	Steps   []time.Duration
+	// Wire is what was sent and received for it.
+	Wire transport.Snapshot
+}
+
+// TokensPerSecond is the rate of decoding: tokens of all sequences after the
+// first by the time they took. It is 0 when there was one token only.
+func (g *Generation) TokensPerSecond() float64 {
+	var d time.Duration
+	for _, s := range g.Steps {
+		d += s
+	}
+	n := 0
+	for _, t := range g.Tokens {
+		n += max(len(t)-1, 0)
+	}
+	if d == 0 {
+		return 0
+	}
+	return float64(n) / d.Seconds()
+}
+
+// generation is a running call of Generate.
+type generation struct {
+	s      *Session
+	lm     *CausalLM
+	r      *GenerateRequest
+	batch  int
+	pads   []int // padding before each sequence
+	length int   // rows so far, padding included
+	done   []bool
+	out    *Generation
+}
+
+// Generate writes text with a causal model: a prefill over the prompts, then a
+// run for each token, the same under every policy and on every executor.
+// Carried state that the session has is forgotten first. Errors:
+// [ErrContextLength] for a prompt that leaves no room, [ErrIndexRange] for a
+// token outside the vocabulary, and those of [Session.Run].
+func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) (*Generation, error) {
+	begin := time.Now()
+	g := &generation{s: s, lm: lm, r: &r, batch: len(r.Prompts), out: &Generation{}}
+	if err := g.check(); err != nil {
+		return nil, err
+	}
+	before := s.c.Ledger()
+	if err := s.Reset(ctx); err != nil {
+		return nil, err
+	}
+	phases := []semantic.Phase{semantic.PhasePrefill, semantic.PhaseDecode}
+	if r.MaxNew == 1 {
+		phases = phases[:1]
+	}
+	for _, p := range phases {
+		if r.OnLogits != nil {
+			break
+		}
+		if err := s.Prepare(ctx, semantic.Profile{Phase: p}, lm.Next); err != nil {
+			return nil, err
+		}
+	}
+	next, err := g.step(ctx, 0, g.prompt())
+	if err != nil {
+		return nil, err
+	}
+	g.out.TTFT = time.Since(begin)
+	for n := 1; ; n++ {
+		if err := g.accept(next); err != nil || g.finished() {
+			g.out.Wire = s.c.Ledger().Sub(before)
+			return g.out, err
+		}
+		t0 := time.Now()
+		if next, err = g.step(ctx, n, g.row(next)); err != nil {
+			return nil, err
+		}
+		g.out.Steps = append(g.out.Steps, time.Since(t0))
+	}
+}
+
+func (g *generation) check() error {
+	r, longest := g.r, 0
+	if g.batch == 0 || r.MaxNew < 1 {
+		return fmt.Errorf("%w: %d prompts, %d new tokens", ErrShape, g.batch, r.MaxNew)
+	}
+	if r.Seeds != nil && len(r.Seeds) != g.batch {
+		return fmt.Errorf("%w: %d seeds for %d prompts", ErrShape, len(r.Seeds), g.batch)
+	}
+	vocab, known := g.lm.Logits.Dim(2).Const()
+	for i, p := range r.Prompts {
+		if len(p) == 0 {
+			return fmt.Errorf("%w: prompt %d is empty", ErrShape, i)
+		}
+		for j, t := range p {
+			if t < 0 || t > math.MaxInt32 || known && t >= vocab {
+				return fmt.Errorf("%w: token %d at position %d of prompt %d, the vocabulary has %d", ErrIndexRange, t, j, i, vocab)
+			}
+		}
+		if g.lm.Context > 0 && len(p) > g.lm.Context {
+			return fmt.Errorf("%w: prompt %d has %d tokens, the model takes %d", ErrContextLength, i, len(p), g.lm.Context)
+		}
+		longest = max(longest, len(p))
+	}
+	g.pads = make([]int, g.batch)
+	g.done = make([]bool, g.batch)
+	g.out.Tokens = make([][]int, g.batch)
+	g.out.Reasons = make([]FinishReason, g.batch)
+	for i, p := range r.Prompts {
+		g.pads[i] = longest - len(p)
+		if g.pads[i] > 0 && g.lm.Start == nil {
+			return fmt.Errorf("%w: prompts of different lengths, and the model has no start input", ErrShape)
+		}
+	}
+	return nil
+}
+
+// prompt is the prompts padded on the left, row by row.
+func (g *generation) prompt() [][]int {
+	rows := make([][]int, g.batch)
+	for i, p := range g.r.Prompts {
+		rows[i] = append(make([]int, g.pads[i]), p...)
+	}
+	return rows
+}
+
+func (g *generation) row(next []int32) [][]int {
+	rows := make([][]int, g.batch)
+	for i, t := range next {
+		rows[i] = []int{int(t)}
+	}
+	return rows
+}
+
+// step runs the model over new rows and gives the token after each sequence.
+func (g *generation) step(ctx context.Context, n int, rows [][]int) ([]int32, error) {
+	feed := g.feed(rows)
+	g.length += len(rows[0])
+	if g.r.OnLogits == nil {
+		out, err := g.s.Run(ctx, feed, g.lm.Next)
+		if err != nil {
+			return nil, err
+		}
+		return out[0].Int32s(ctx)
+	}
+	out, err := g.s.Run(ctx, feed, g.lm.Next, g.lm.Logits)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.r.OnLogits(n, out[1].t); err != nil {
+		return nil, err
+	}
+	return out[0].Int32s(ctx)
+}
+
+func (g *generation) feed(rows [][]int) Feed {
+	seq := len(rows[0])
+	tokens := make([]int32, 0, g.batch*seq)
+	positions := make([]int32, 0, g.batch*seq)
+	for i, row := range rows {
+		for j, t := range row {
+			tokens = append(tokens, int32(t))
+			// A sequence that has ended only keeps its place in the batch.
+			at := max(0, g.length+j-g.pads[i])
+			if g.lm.Context > 0 {
+				at = min(at, g.lm.Context-1)
+			}
+			positions = append(positions, int32(at))
+		}
+	}
+	f := Feed{
+		g.lm.Tokens.Name():    Int32s(tokens, g.batch, seq),
+		g.lm.Positions.Name(): Int32s(positions, g.batch, seq),
+		inputTemperature:      g.floats(g.r.Temperature),
+		inputTopP:             g.floats(topP(g.r.TopP)),
+		inputTopK:             Int32s(repeat(int32(g.r.TopK), g.batch), g.batch),
+		inputSeed:             g.seeds(),
+	}
+	if g.lm.Start != nil {
+		start := make([]int32, g.batch)
+		for i, p := range g.pads {
+			start[i] = int32(p)
+		}
+		f[g.lm.Start.Name()] = Int32s(start, g.batch)
+	}
+	return f
+}
+
+// topP maps the zero value to "keep everything".
+func topP(p float32) float32 {
+	if p <= 0 {
+		return 1
+	}
+	return p
+}
+
+func repeat[T any](v T, n int) []T {
+	out := make([]T, n)
+	for i := range out {
+		out[i] = v
+	}
+	return out
+}
+
+func (g *generation) floats(v float32) *Value { return Float32s(repeat(v, g.batch), g.batch) }
+
+func (g *generation) seeds() *Value {
+	if g.r.Seeds != nil {
+		return Int64s(g.r.Seeds, g.batch)
+	}
+	b := make([]byte, 0, 8*g.batch)
+	for range g.batch {
+		b = binary.LittleEndian.AppendUint64(b, uint64(g.r.Seed))
+	}
+	return FromTensor(transport.Tensor{DType: plan.I64, Shape: []int{g.batch}, Data: b})
+}
+
+// accept adds a token to each sequence that has not ended.
+func (g *generation) accept(next []int32) error {
+	for i, t := range next {
+		if g.done[i] {
+			continue
+		}
+		tok := int(t)
+		g.out.Tokens[i] = append(g.out.Tokens[i], tok)
+		if g.r.OnToken != nil {
+			if err := g.r.OnToken(i, tok); err != nil {
+				return err
+			}
+		}
+		eos := tok == g.lm.EOS && g.lm.EOS >= 0 && !g.r.IgnoreEOS
+		switch {
+		case eos || slices.Contains(g.r.Stop, tok):
+			g.done[i], g.out.Reasons[i] = true, FinishStop
+		case len(g.out.Tokens[i]) >= g.r.MaxNew:
+			g.done[i], g.out.Reasons[i] = true, FinishLength
+		case g.lm.Context > 0 && len(g.r.Prompts[i])+len(g.out.Tokens[i]) > g.lm.Context:
+			g.done[i], g.out.Reasons[i] = true, FinishContext
+		}
+	}
+	return nil
+}
+
+func (g *generation) finished() bool { return !slices.Contains(g.done, false) }

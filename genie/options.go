@@ -1,0 +1,57 @@
+package genie
+
+import (
+	"log/slog"
+
+	"github.com/genie-sdk/go/semantic"
+	"github.com/genie-sdk/go/transport"
+)
+
+type options struct {
+	policy   semantic.Policy
+	logger   *slog.Logger
+	threads  int
+	hints    []semantic.Hint
+	progress transport.Progress
+}
+
+// Option configures [Open] and [NewClient].
+type Option interface{ apply(*options) }
+
+type optionFunc func(*options)
+
+func (f optionFunc) apply(o *options) { f(o) }
+
+// WithPolicy chooses what runs where and what stays. The default is
+// semantic.Full(). The choice changes what travels, never a result.
+func WithPolicy(p semantic.Policy) Option {
+	return optionFunc(func(o *options) {
+		if p != nil {
+			o.policy = p
+		}
+	})
+}
+
+// WithLogger gets the client's log records. The default discards them.
+func WithLogger(l *slog.Logger) Option {
+	return optionFunc(func(o *options) {
+		if l != nil {
+			o.logger = l
+		}
+	})
+}
+
+// WithThreads sets the number of computing goroutines of a local executor. The
+// default is GOMAXPROCS. It does nothing for a remote one.
+func WithThreads(n int) Option { return optionFunc(func(o *options) { o.threads = n }) }
+
+// WithHints overrides what the semantic pass recognises.
+func WithHints(h ...semantic.Hint) Option {
+	return optionFunc(func(o *options) { o.hints = append(o.hints, h...) })
+}
+
+// WithProgress is told how many bytes of weights are in place whenever a run
+// has to bring weights to the executor first. The default tells nobody.
+func WithProgress(p transport.Progress) Option {
+	return optionFunc(func(o *options) { o.progress = p })
+}

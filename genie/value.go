@@ -1,0 +1,113 @@
+package genie
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Value is a tensor with numbers, here or on an executor; where it is does not
+// show until it is read. A value on an executor belongs to its session and is
+// gone when that closes.
+type Value struct {
+	t transport.Tensor
+	h transport.Handle
+	s *Session // of a value on an executor
+}
+
+// FromTensor makes a value of host memory, which is not copied.
+func FromTensor(t transport.Tensor) *Value { return &Value{t: t} }
+
+// Float32s makes a value from float32 elements, row-major.
+func Float32s(data []float32, shape ...int) *Value {
+	b := make([]byte, 0, len(data)*4)
+	for _, v := range data {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return FromTensor(transport.Tensor{DType: plan.F32, Shape: shape, Data: b})
+}
+
+// Int32s makes a value from int32 elements, row-major.
+func Int32s(data []int32, shape ...int) *Value {
+	b := make([]byte, 0, len(data)*4)
+	for _, v := range data {
+		b = binary.LittleEndian.AppendUint32(b, uint32(v))
+	}
+	return FromTensor(transport.Tensor{DType: plan.I32, Shape: shape, Data: b})
+}
+
+// Int64s makes a value from int64 elements, row-major.
+func Int64s(data []int64, shape ...int) *Value {
+	b := make([]byte, 0, len(data)*8)
+	for _, v := range data {
+		b = binary.LittleEndian.AppendUint64(b, uint64(v))
+	}
+	return FromTensor(transport.Tensor{DType: plan.I64, Shape: shape, Data: b})
+}
+
+// DType is the element type.
+func (v *Value) DType() plan.DType { return v.t.DType }
+
+// Shape is the shape.
+func (v *Value) Shape() []int { return v.t.Shape }
+
+// Remote reports whether the numbers are on an executor.
+func (v *Value) Remote() bool { return v.s != nil }
+
+// Tensor reads the value; one on an executor is fetched, once.
+func (v *Value) Tensor(ctx context.Context) (transport.Tensor, error) {
+	if v.s != nil && v.t.Data == nil {
+		t, err := v.s.remote.Read(ctx, v.h)
+		if err != nil {
+			return transport.Tensor{}, err
+		}
+		v.t.Data = t.Data
+	}
+	return v.t, nil
+}
+
+// Float32s reads the elements of an f32 value.
+func (v *Value) Float32s(ctx context.Context) ([]float32, error) {
+	t, err := v.read(ctx, plan.F32)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float32, len(t.Data)/4)
+	for i := range out {
+		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.Data[4*i:]))
+	}
+	return out, nil
+}
+
+// Int32s reads the elements of an i32 value.
+func (v *Value) Int32s(ctx context.Context) ([]int32, error) {
+	t, err := v.read(ctx, plan.I32)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]int32, len(t.Data)/4)
+	for i := range out {
+		out[i] = int32(binary.LittleEndian.Uint32(t.Data[4*i:]))
+	}
+	return out, nil
+}
+
+func (v *Value) read(ctx context.Context, want plan.DType) (transport.Tensor, error) {
+	if v.t.DType != want {
+		return transport.Tensor{}, fmt.Errorf("%w: value is %v, read as %v", ErrDType, v.t.DType, want)
+	}
+	return v.Tensor(ctx)
+}
+
+// Release gives a value on an executor back before its session closes. It
+// does nothing for a value that is here.
+func (v *Value) Release(ctx context.Context) error {
+	if v.s == nil {
+		return nil
+	}
+	return v.s.remote.Release(ctx, v.h)
+}
