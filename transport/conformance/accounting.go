@@ -97,3 +97,55 @@ func testStats(f *fixture) {
 	require.NoError(f, s.Close())
 	require.EqualValues(f, before.Sessions, f.stats().Sessions)
 }
+
+// maxStepBytes bounds what a decode step may send, and receive, in all.
+const maxStepBytes = 160
+
+// testStepBytes has the shape of a decode step: three bindings, seven small
+// inputs, a cache that grows, one token back.
+func testStepBytes(f *fixture) {
+	b := newBuilder("step")
+	batch, past, seq := plan.Sym("batch"), plan.Sym("past"), plan.Sym("seq")
+	ids := b.input("ids", i32(batch, seq))
+	b.input("positions", i32(batch, seq))
+	b.input("lengths", i32(batch))
+	b.input("temperature", f32(batch))
+	b.input("top_k", i32(batch))
+	b.input("top_p", f32(batch))
+	b.input("seed", plan.Spec{DType: plan.I64, Shape: plan.Shape{batch, plan.C(2)}})
+	rows := b.step("cast", f32(batch, seq), plan.Attrs{plan.Int("to", int(plan.F32))}, ids)
+	kv := b.cache("kv", rows, f32(past.Add(batch), seq), past)
+	sum := b.step("reduce", f32(seq), plan.Attrs{
+		plan.Ints("axes", []int{0}), plan.BoolAttr("keep", false), plan.Str("kind", "sum"),
+	}, kv)
+	b.output("token", b.step("argmax", i32(), plan.Attrs{plan.Int("axis", 0)}, sum), plan.Download, plan.CauseToken)
+	s := f.session()
+	ref := f.prepare(s, b)
+	var in []transport.Input
+	total := 0
+	for _, n := range []int{4, 4, 4, 4, 4, 4, 16} {
+		in = append(in, data(plan.CauseToken, make([]byte, n)))
+		total += n
+	}
+	const steps = 300
+	start := f.ex.Ledger().Snapshot()
+	for past := range steps {
+		sizes := map[string]int{"batch": 1, "past": past, "seq": 1}
+		var bindings []int
+		for _, name := range b.p.Symbols() {
+			bindings = append(bindings, sizes[name])
+		}
+		f.run(s, ref, bindings, in...)
+	}
+	if !f.opts.Remote {
+		return
+	}
+	f.checkLedger(f.ex)
+	got := f.ex.Ledger().Snapshot().Sub(start)
+	f.Logf("a step sends %.1f bytes and receives %.1f", float64(got.SocketSent)/steps, float64(got.SocketReceived)/steps)
+	require.LessOrEqual(f, got.SocketSent, int64(maxStepBytes*steps))
+	require.LessOrEqual(f, got.SocketReceived, int64(maxStepBytes*steps))
+	require.EqualValues(f, steps, got.RoundTrips)
+	require.EqualValues(f, total*steps, got.Sent[plan.CauseToken])
+	require.EqualValues(f, 4*steps, got.Received[plan.CauseToken])
+}

@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options)
 		{"OneSessionManyCallers", testManyCallers},
 		{"Reuse", testReuse},
 		{"Ledger", testLedger},
+		{"StepBytes", testStepBytes},
 		{"Stats", testStats},
 	}
 	for _, tt := range tests {

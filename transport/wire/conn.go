@@ -108,13 +108,20 @@ func (c *Conn) Send(ctx context.Context, m *Message) (started bool, err error) {
 	pieces := few[:0]
 	h := Header{Type: m.Type, Flags: m.Flags, Stream: m.Stream}
 	control := m.Control
+	var sums *checksums
+	if left > sumsAhead*ChunkSize {
+		sums = startChecksums(m.Payload, left)
+		defer sums.end()
+	}
 	for {
 		n := min(left, ChunkSize)
 		left -= n
 		pieces = cur.take(pieces[:0], int(n))
-		h.Payload, h.payloadCRC = n, 0
-		for _, p := range pieces {
-			h.payloadCRC = crc32.Update(h.payloadCRC, castagnoli, p.Data)
+		h.Payload = n
+		if h.payloadCRC = 0; sums != nil {
+			h.payloadCRC = <-sums.next
+		} else {
+			h.payloadCRC = checksum(pieces)
 		}
 		if h.Flags &^= FlagMore; left > 0 {
 			h.Flags |= FlagMore
@@ -279,7 +286,7 @@ func (c *Conn) ReadPayload(h Header, sink *Sink, cause plan.Cause) (bad, err err
 	}
 	discard := sink == nil || bad != nil
 	if discard && c.scratch == nil && h.Payload > 0 {
-		c.scratch = make([]byte, readBuffer)
+		c.scratch = make([]byte, dropBuffer)
 	}
 	crc := uint32(0)
 	for left := h.Payload; left > 0; {

@@ -35,5 +35,7 @@ const (
 const (
 	copyLimit  = 2 << 10   // payloads up to here are copied beside the header: one write
 	readStep   = 256 << 10 // payload read between two checksum steps
-	readBuffer = 64 << 10
+	readBuffer = 8 << 10   // of a socket; what is larger is read past it
+	dropBuffer = 64 << 10  // payload that is discarded
+	sumsAhead  = 4         // frames whose checksum is computed ahead of the writer
 )
