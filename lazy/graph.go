@@ -54,6 +54,7 @@ type Graph struct {
 	sizes   map[string]int // placeholder of each symbol in Gorgonia's shapes
 	err     error          // first capture error
 
+	wide   widened // for stock programs
 	fpOnce sync.Once
 	fp     string
 }

@@ -11,8 +11,17 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// weightValue widens a weight to its compute type.
+// weightValue is a weight, widened to its compute type, as Gorgonia's value.
 func weightValue(w transport.Weight) (gorgonia.Value, error) {
+	a, err := weightArray(w)
+	if err != nil {
+		return nil, err
+	}
+	return valueOf(a)
+}
+
+// weightArray copies a weight and widens it to its compute type.
+func weightArray(w transport.Weight) (*op.Array, error) {
 	dt := w.Storage
 	if dt == plan.F16 || dt == plan.BF16 {
 		dt = plan.F32
@@ -34,7 +43,7 @@ func weightValue(w transport.Weight) (gorgonia.Value, error) {
 			return nil, fmt.Errorf("%w: weight %q has %d bytes for %v%v", ErrShape, w.Name, len(w.Data), w.Storage, w.Shape)
 		}
 	}
-	return valueOf(a)
+	return a, nil
 }
 
 // halfToFloat widens an IEEE 754 binary16 number.
