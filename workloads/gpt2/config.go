@@ -200,7 +200,10 @@ func ParseConfig(text []byte) (Config, error) {
 	if f.EOS == nil && c.EOS >= c.Vocab {
 		c.EOS = NoToken
 	}
-	return c, c.Validate()
+	if err := c.Validate(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
 }
 
 func set[T any](field *T, value *T) {
