@@ -37,6 +37,7 @@ type analysis struct {
 	fixed   []bool     // computed from weights and constants alone
 	attn    []attention
 	carried []bool // inputs that are carried into
+	uniform map[int]float32
 	hints   hintTable
 }
 
@@ -66,6 +67,7 @@ func Analyze(g *lazy.Graph, hints ...Hint) (*SRG, error) {
 			a.fixed[i] = a.fixed[i] && a.fixed[in.ID()]
 		}
 	}
+	a.findUniform()
 	for _, r := range recognisers() {
 		if err := r.Recognise(a); err != nil {
 			return nil, fmt.Errorf("%s: %w", r.Name(), err)

@@ -80,77 +80,10 @@ func queryRows(rows, added plan.Dim) plan.Dim {
 	return rows
 }
 
-// passThrough gives the input that t only shows in another form, if t does no
-// more than that: views, copies, casts to the same type, slices and concats of
-// everything, products with one and sums with zero.
-func passThrough(t *lazy.Tensor) (operand int, ok bool) {
-	switch o := t.Op().(type) {
-	case op.Identity, op.Contiguous, op.Reshape, op.Transpose:
-		return 0, true
-	case op.Cast:
-		return 0, t.In()[0].DType() == o.To
-	case op.Slice:
-		return 0, o.Start.Is(0) && t.Shape().Equal(t.In()[0].Shape())
-	case op.Concat:
-		return 0, len(t.In()) == 1
-	case op.Arith:
-		for i, in := range t.In() {
-			x := t.In()[1-i]
-			if neutral(o.Name(), i, in) && x.Shape().Equal(t.Shape()) {
-				return 1 - i, true
-			}
-		}
-	}
-	return 0, false
-}
-
-// neutral reports whether operand i of an operator is a constant that leaves
-// the other one as it is.
-func neutral(name string, i int, t *lazy.Tensor) bool {
-	if t.Kind() != lazy.KindConst || t.DType() != plan.F32 || i == 0 && (name == "sub" || name == "div") {
-		return false
-	}
-	want := [4]byte{} // 0
-	if name == "mul" || name == "div" {
-		want = [4]byte{0, 0, 0x80, 0x3f} // 1
-	}
-	d := t.ConstData()
-	for ; len(d) >= 4; d = d[4:] {
-		if [4]byte(d) != want {
-			return false
-		}
-	}
-	return true
-}
-
-// source walks back from t through what only passes values through; via lists
-// the tensors passed, t first.
-func source(t *lazy.Tensor) (src *lazy.Tensor, via []*lazy.Tensor) {
-	for {
-		i, ok := passThrough(t)
-		if !ok {
-			return t, via
-		}
-		via = append(via, t)
-		t = t.In()[i]
-	}
-}
-
-// through carries a map along the tensors that source passed, in order of
-// computation.
-func (m axesMap) through(via []*lazy.Tensor) (axesMap, bool) {
-	ok := true
-	for i := len(via) - 1; i >= 0 && ok; i-- {
-		operand, _ := passThrough(via[i])
-		m, ok = m.forward(via[i], operand)
-	}
-	return m, ok
-}
-
 // rowsAdded reports whether the pair's output is its input with rows added
 // along one axis, and how.
 func (a *analysis) rowsAdded(pair lazy.Carried) (Cache, bool) {
-	u, post := source(pair.Out)
+	u, post := a.source(pair.Out)
 	c := Cache{Update: u}
 	axis := 0
 	switch o := u.Op().(type) {
@@ -164,12 +97,12 @@ func (a *analysis) rowsAdded(pair lazy.Carried) (Cache, bool) {
 	default:
 		return c, false
 	}
-	old, pre := source(u.In()[0])
+	old, pre := a.source(u.In()[0])
 	if old != pair.In {
 		return c, false
 	}
 	c.Rows = u.In()[1]
-	m, ok := newAxes(old.Shape()).through(pre)
+	m, ok := newAxes(old.Shape()).through(a, pre)
 	if !ok || len(m[axis]) == 0 {
 		return c, false
 	}
@@ -188,7 +121,7 @@ func (a *analysis) rowsAdded(pair lazy.Carried) (Cache, bool) {
 	if c.Mode == CacheAppend {
 		m[axis][0].size = row.size.Add(added)
 	}
-	if m, ok = m.through(post); !ok {
+	if m, ok = m.through(a, post); !ok {
 		return c, false
 	}
 	for i, d := range pair.Out.Shape() {

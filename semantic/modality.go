@@ -115,7 +115,7 @@ func (a *analysis) sideInput(id int) bool {
 	side := len(a.readers[id]) > 0
 	for _, r := range a.readers[id] {
 		t := a.tensors[r.id]
-		if i, ok := passThrough(t); ok && i == r.operand {
+		if i, ok := a.passThrough(t); ok && i == r.operand {
 			side = side && a.sideInput(r.id)
 			continue
 		}

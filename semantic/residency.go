@@ -24,8 +24,8 @@ func (residencies) Recognise(a *analysis) error {
 		c := &a.Caches[i]
 		pair := a.Graph.Carries()[c.Carry]
 		a.Nodes[pair.In.ID()].Residency = StatefulKVCache
-		_, post := source(pair.Out)
-		_, pre := source(c.Update.In()[0])
+		_, post := a.source(pair.Out)
+		_, pre := a.source(c.Update.In()[0])
 		for _, t := range append(append(post, pre...), c.Update) {
 			a.Nodes[t.ID()].Residency = StatefulKVCache
 		}
