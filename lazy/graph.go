@@ -52,6 +52,7 @@ type Graph struct {
 	weights transport.Weights
 	model   string
 	sizes   map[string]int // placeholder of each symbol in Gorgonia's shapes
+	specs   []plan.Spec    // memory that Apply reuses
 	err     error          // first capture error
 
 	wide   widened // for stock programs
@@ -295,6 +296,10 @@ func (g *Graph) placeholder(s plan.Shape) tensor.Shape {
 	for i, d := range s {
 		if n, ok := d.Const(); ok {
 			out[i] = n
+			continue
+		}
+		if sym, ok := d.Symbol(); ok && g.sizes[sym] > 0 {
+			out[i] = g.sizes[sym]
 			continue
 		}
 		for _, sym := range d.Symbols(nil) {

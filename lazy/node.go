@@ -21,7 +21,7 @@ import (
 type nodeOp struct {
 	op     op.Op
 	serial uint32
-	in     []gorgonia.TensorType
+	types  []hm.Type // of the inputs, then of the output
 
 	out   plan.Spec
 	shape tensor.Shape
@@ -29,8 +29,8 @@ type nodeOp struct {
 
 var _ gorgonia.Op = (*nodeOp)(nil)
 
-func (g *Graph) applyNode(o op.Op, in []*Tensor, spec plan.Spec) (*gorgonia.Node, error) {
-	n := newNodeOp(o, uint32(len(g.tensors)), specs(in), spec, g.placeholder(spec.Shape))
+func (g *Graph) applyNode(o op.Op, in []*Tensor, inSpecs []plan.Spec, spec plan.Spec) (*gorgonia.Node, error) {
+	n := newNodeOp(o, uint32(len(g.tensors)), inSpecs, spec, g.placeholder(spec.Shape))
 	kids := make([]*gorgonia.Node, len(in))
 	for i, t := range in {
 		kids[i] = t.node
@@ -39,35 +39,35 @@ func (g *Graph) applyNode(o op.Op, in []*Tensor, spec plan.Spec) (*gorgonia.Node
 }
 
 func newNodeOp(o op.Op, serial uint32, in []plan.Spec, out plan.Spec, shape tensor.Shape) *nodeOp {
-	n := &nodeOp{op: o, serial: serial, out: out, shape: shape, in: make([]gorgonia.TensorType, len(in))}
+	n := &nodeOp{op: o, serial: serial, out: out, shape: shape, types: make([]hm.Type, len(in)+1)}
 	for i, s := range in {
-		n.in[i] = gorgonia.TensorType{Dims: len(s.Shape), Of: dtypeOf(s.DType)}
+		n.types[i] = hmType(s.DType, len(s.Shape))
 	}
+	n.types[len(in)] = hmType(out.DType, len(shape))
 	return n
 }
 
 // Arity implements gorgonia.Op.
-func (n *nodeOp) Arity() int { return len(n.in) }
+func (n *nodeOp) Arity() int { return len(n.types) - 1 }
 
-func hmType(t gorgonia.TensorType) hm.Type {
-	if t.Dims == 0 {
-		return t.Of
+// hmTypes are Gorgonia's types by element type and rank; a scalar has the
+// element type itself.
+var hmTypes = func() (t [plan.Bool + 1][plan.MaxRank + 1]hm.Type) {
+	for dt := range t {
+		of := dtypeOf(plan.DType(dt))
+		t[dt][0] = of
+		for rank := 1; rank <= plan.MaxRank; rank++ {
+			t[dt][rank] = gorgonia.TensorType{Dims: rank, Of: of}
+		}
 	}
 	return t
-}
+}()
+
+func hmType(dt plan.DType, rank int) hm.Type { return hmTypes[dt][rank] }
 
 // Type implements gorgonia.Op. Gorgonia recycles the returned function type,
 // so each call makes a new one.
-func (n *nodeOp) Type() hm.Type {
-	ts := hm.BorrowTypes(len(n.in) + 1)
-	for i, t := range n.in {
-		ts[i] = hmType(t)
-	}
-	ts[len(n.in)] = hmType(gorgonia.TensorType{Dims: len(n.shape), Of: dtypeOf(n.out.DType)})
-	fn := hm.NewFnType(ts...)
-	hm.ReturnTypes(ts)
-	return fn
-}
+func (n *nodeOp) Type() hm.Type { return hm.NewFnType(n.types...) }
 
 // InferShape implements gorgonia.Op with the shape known from capture.
 func (n *nodeOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) { return n.shape, nil }

@@ -167,7 +167,11 @@ func Apply(o op.Op, in ...*Tensor) *Tensor {
 			return g.fail(o.Name(), in, err)
 		}
 	}
-	ss := specs(in)
+	ss := g.specs[:0]
+	for _, t := range in {
+		ss = append(ss, t.spec)
+	}
+	g.specs = ss
 	spec, err := o.Infer(ss)
 	if err == nil && len(spec.Shape) > plan.MaxRank {
 		err = fmt.Errorf("%w: rank %d, the limit is %d", ErrShape, len(spec.Shape), plan.MaxRank)
@@ -175,7 +179,7 @@ func Apply(o op.Op, in ...*Tensor) *Tensor {
 	if err != nil {
 		return g.fail(o.Name(), in, err)
 	}
-	node, err := g.applyNode(o, in, spec)
+	node, err := g.applyNode(o, in, ss, spec)
 	if err != nil {
 		return g.fail(o.Name(), in, err)
 	}

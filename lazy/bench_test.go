@@ -1,0 +1,107 @@
+package lazy
+
+import (
+	"strconv"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+type captureBench struct {
+	name string
+	run  func(b *testing.B)
+}
+
+// zeros is the content of every weight of benchGraph: capture does not look.
+var zeros = make([]byte, 4*50257*768)
+
+// benchGraph is the textbook form of GPT-2: 12 layers, 12 heads, 768 wide.
+func benchGraph() *Graph {
+	const layers, heads, hidden, vocab, context = 12, 12, 768, 50257, 1024
+	g := NewGraph("gpt2")
+	n := 0
+	weight := func(shape ...int) *Tensor {
+		n++
+		size := 4
+		for _, d := range shape {
+			size *= d
+		}
+		return g.AddWeight(transport.Weight{Name: strconv.Itoa(n), Hash: plan.Hash{byte(n), byte(n >> 8)}, Storage: F32, Shape: shape, Data: zeros[:size]})
+	}
+	split := func(x *Tensor) *Tensor {
+		return Transpose(Reshape(x, "batch", "seq", heads, hidden/heads), 0, 2, 1, 3)
+	}
+	wte := weight(vocab, hidden)
+	x := Add(Embedding(wte, g.Input("ids", I32, "batch", "seq")), Embedding(weight(context, hidden), g.Input("pos", I32, "batch", "seq")))
+	for range layers {
+		qkv := Linear(LayerNorm(x, weight(hidden), weight(hidden), 1e-5), weight(hidden, 3*hidden), weight(3*hidden))
+		cut := Split(qkv, 3, -1)
+		n++
+		kIn, vIn := g.Input("k"+strconv.Itoa(n), F32, "batch", heads, "past", hidden/heads), g.Input("v"+strconv.Itoa(n), F32, "batch", heads, "past", hidden/heads)
+		k, v := Concat(2, kIn, split(cut[1])), Concat(2, vIn, split(cut[2]))
+		g.Carry(kIn, k)
+		g.Carry(vIn, v)
+		p := Softmax(CausalMask(Scale(MatMul(split(cut[0]), k, TransB), 0.125), nil), -1)
+		a := Reshape(Transpose(MatMul(p, v), 0, 2, 1, 3), "batch", "seq", hidden)
+		x = Add(x, Linear(a, weight(hidden, hidden), weight(hidden)))
+		h := GELUTanh(Linear(LayerNorm(x, weight(hidden), weight(hidden), 1e-5), weight(hidden, 4*hidden), weight(4*hidden)))
+		x = Add(x, Linear(h, weight(4*hidden, hidden), weight(hidden)))
+	}
+	g.Output("logits", MatMul(LayerNorm(x, weight(hidden), weight(hidden), 1e-5), wte, TransB))
+	return g
+}
+
+// BenchmarkCapture compares capture with what Gorgonia alone takes to make the
+// same nodes: the same leaves, operators and children, nothing inferred.
+func BenchmarkCapture(b *testing.B) {
+	ref := benchGraph()
+	if err := ref.Err(); err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range []captureBench{
+		{"api=lazy", func(b *testing.B) {
+			for b.Loop() {
+				if benchGraph().Err() != nil {
+					b.Fatal("capture failed")
+				}
+			}
+		}},
+		{"api=applyop", func(b *testing.B) {
+			for b.Loop() {
+				if err := rebuild(ref); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			c.run(b)
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(ref.tensors)), "ns/node")
+		})
+	}
+}
+
+// rebuild makes the nodes of g with Gorgonia's functions alone.
+func rebuild(g *Graph) error {
+	expr := gorgonia.NewGraph()
+	nodes := make([]*gorgonia.Node, len(g.tensors))
+	for i, t := range g.tensors {
+		if t.op == nil {
+			nodes[i] = gorgonia.NewTensor(expr, dtypeOf(t.spec.DType), t.node.Dims(), gorgonia.WithName(t.node.Name()), gorgonia.WithShape(t.node.Shape()...))
+			continue
+		}
+		kids := make([]*gorgonia.Node, len(t.in))
+		for j, x := range t.in {
+			kids[j] = nodes[x.id]
+		}
+		var err error
+		if nodes[i], err = gorgonia.ApplyOp(t.node.Op(), kids...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
