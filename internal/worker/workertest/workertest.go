@@ -3,6 +3,7 @@
 package workertest
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"testing"
@@ -18,6 +19,19 @@ type Worker struct {
 	TCP, GRPC string // addresses
 	Server    *worker.Server
 	Engine    *engine.Engine
+
+	serving sync.WaitGroup
+	once    sync.Once
+}
+
+// Close ends the worker now.
+func (w *Worker) Close() (err error) {
+	w.once.Do(func() {
+		err = w.Server.Close()
+		w.serving.Wait()
+		err = errors.Join(err, w.Engine.Close())
+	})
+	return err
 }
 
 // Start starts a worker that ends with the test. change may be nil.
@@ -30,19 +44,14 @@ func Start(t testing.TB, change func(*worker.Options)) *Worker {
 		change(&opts)
 	}
 	w := &Worker{Server: worker.New(opts), Engine: e}
-	var wg sync.WaitGroup
 	listen := func(serve func(net.Listener) error) string {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
-		wg.Go(func() { _ = serve(l) })
+		w.serving.Go(func() { _ = serve(l) })
 		return l.Addr().String()
 	}
 	w.TCP = listen(w.Server.Serve)
 	w.GRPC = listen(w.Server.ServeGRPC)
-	t.Cleanup(func() {
-		_ = w.Server.Close()
-		wg.Wait()
-		_ = e.Close()
-	})
+	t.Cleanup(func() { _ = w.Close() })
 	return w
 }
