@@ -9,10 +9,9 @@ model can begin a chapter out of nothing and end one.
 
 The matrices inside the blocks are trained with Muon (momentum, then the update
 is made orthogonal by Newton-Schulz), all else with AdamW; cosine schedule with
-a short warm-up. On two cores Muon reaches a given loss in far less time than
-AdamW alone. Everything is seeded, but --minutes ends the schedule by the clock,
-so that a run is repeated exactly only with --minutes 0 and the same --steps,
-thread count and versions.
+a short warm-up. Everything is seeded, but --minutes ends the schedule by the
+clock, so that a run is repeated exactly only with --minutes 0 and the same
+--steps, thread count and versions.
 """
 
 import argparse
