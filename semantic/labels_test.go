@@ -133,7 +133,8 @@ func (k *checker) residency(n, root *progNode) (string, bool) {
 	}
 	switch {
 	case base == StatefulKVCache.String():
-		return base, n == root || k.results[n]
+		copied := n.op == "reshape" && n.in[0].of != nil // a view of a copy is no view of the cache
+		return base, n == root && !copied || k.results[n]
 	case root.kind == "weight", root.kind == "const":
 		return PersistentWeight.String(), n == root
 	case n.kind == "input":

@@ -3,7 +3,6 @@ package semantic
 import (
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
-	"github.com/genie-sdk/go/transport/plan"
 )
 
 // modalities finds what kind of data each tensor was computed from.
@@ -74,7 +73,7 @@ func (a *analysis) seedSource(seed []Modality, t *lazy.Tensor, rank int, m Modal
 	for t.Op() != nil {
 		data := -1
 		switch t.Op().(type) {
-		case op.Identity, op.Contiguous, op.Reshape, op.Transpose, op.Cast, op.Slice, op.Arith, op.Bias, op.BatchNorm, op.MaxPool2D:
+		case op.Identity, op.Contiguous, op.Reshape, op.Transpose, op.Cast, op.Slice, op.Concat, op.Arith, op.Bias, op.BatchNorm, op.MaxPool2D:
 			for i, in := range t.In() {
 				if a.fixed[in.ID()] {
 					continue
@@ -165,15 +164,4 @@ func (m Modality) join(o Modality) Modality {
 		return o
 	}
 	return ModalityFusion
-}
-
-// vocabularies are the row counts of the embedding tables that text indexes.
-func (a *analysis) vocabularies() []plan.Dim {
-	var out []plan.Dim
-	for id, t := range a.tensors {
-		if _, ok := t.Op().(op.Embedding); ok && !a.Nodes[id].Dead && a.fixed[t.In()[0].ID()] && a.Nodes[id].Modality == ModalityText {
-			out = append(out, t.In()[0].Dim(0))
-		}
-	}
-	return out
 }

@@ -51,3 +51,60 @@ func (a *analysis) fromTokens(t *lazy.Tensor) bool {
 	}
 	return tokens
 }
+
+// vocabularies are the row counts of the tables that text is embedded by. Of
+// embeddings that are added up, only the one with the most rows counts: the
+// others are of positions or types.
+func (a *analysis) vocabularies() []plan.Dim {
+	group := make([]int, len(a.tensors)) // 1 + the embedding that a sum leads to
+	var embeddings []int
+	for id, t := range a.tensors {
+		if a.Nodes[id].Dead || a.Nodes[id].Modality != ModalityText && !is(t, "add") {
+			continue
+		}
+		if _, ok := t.Op().(op.Embedding); ok {
+			if a.fixed[t.In()[0].ID()] {
+				group[id] = id + 1
+				embeddings = append(embeddings, id)
+			}
+			continue
+		}
+		if i, ok := a.passThrough(t); ok {
+			group[id] = group[t.In()[i].ID()]
+			continue
+		}
+		if is(t, "add") {
+			group[id] = larger(a, group, t)
+		}
+	}
+	var out []plan.Dim
+	for _, id := range embeddings {
+		if group[id] == id+1 {
+			out = append(out, a.tensors[id].In()[0].Dim(0))
+		}
+	}
+	return out
+}
+
+// larger joins the groups of a sum's terms and gives the one that leads.
+func larger(a *analysis, group []int, t *lazy.Tensor) int {
+	lead := func(g int) int {
+		for g > 0 && group[g-1] != g {
+			g = group[g-1]
+		}
+		return g
+	}
+	x, y := lead(group[t.In()[0].ID()]), lead(group[t.In()[1].ID()])
+	if x == 0 || y == 0 || x == y {
+		return max(x, y)
+	}
+	rows := func(g int) int {
+		n, _ := a.tensors[g-1].In()[0].Dim(0).Const()
+		return n
+	}
+	if rows(x) < rows(y) {
+		x, y = y, x
+	}
+	group[y-1] = x
+	return x
+}
