@@ -1,0 +1,275 @@
+package lint
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/genie-sdk/go"
+
+// layer says what the packages of one pattern may import from this module.
+// A pattern is a path below the module's, "x/..." standing for x and everything
+// below it; the first layer that matches a package is its own.
+type layer struct {
+	pkg string
+	may []string
+}
+
+// layers is the whole list: a package that no pattern matches is an error, so
+// that a new package states its place.
+var layers = []layer{
+	// The contract. It is what a third party builds an executor on, so plan
+	// depends on nothing of ours and transport on plan alone.
+	{"transport/plan", []string{"transport/plan/internal/..."}},
+	{"transport/plan/internal/...", nil},
+	{"transport", []string{"transport/plan"}},
+	{"transport/conformance", []string{"transport", "transport/plan"}},
+
+	// The wire, and the client's half of it.
+	{"transport/wire/wirepb", nil},
+	{"transport/wire", []string{"transport", "transport/plan", "transport/wire/wirepb"}},
+	{"transport/wire/grpcwire", []string{"transport", "transport/plan", "transport/wire"}},
+	{"transport/internal/remote", []string{"transport", "transport/plan", "transport/wire", "transport/wire/wirepb"}},
+	{"transport/tcp", []string{"transport", "transport/internal/remote", "transport/wire"}},
+	{"transport/rpc", []string{"transport", "transport/internal/remote", "transport/wire", "transport/wire/grpcwire"}},
+	{"transport/link", []string{"transport"}},
+
+	// What computes. The engine speaks the contract's vocabulary (handles,
+	// errors, statistics), hence package transport.
+	{"internal/kernels", nil},
+	{"internal/op", []string{"transport", "transport/plan"}},
+	{"internal/engine", []string{"internal/kernels", "internal/op", "transport", "transport/plan"}},
+	{"transport/local", []string{"internal/engine", "transport", "transport/plan"}},
+	{"internal/worker", []string{
+		"internal/checkpoint", "internal/engine", "internal/safetensors",
+		"transport", "transport/plan", "transport/wire/...",
+	}},
+	{"internal/worker/...", []string{
+		"internal/checkpoint", "internal/engine", "internal/safetensors", "internal/worker/...",
+		"transport", "transport/plan", "transport/wire/...",
+	}},
+
+	// What a program is and what it means.
+	{"lazy", []string{"internal/op", "transport", "transport/plan"}},
+	{"semantic", []string{"internal/op", "lazy", "transport/plan"}},
+	{"genie", []string{"lazy", "semantic", "transport/..."}},
+
+	// Models and their files.
+	{"internal/safetensors/atomicfile", nil},
+	{"internal/safetensors", []string{"internal/safetensors/atomicfile"}},
+	{"internal/checkpoint", []string{"internal/safetensors/..."}},
+	{"internal/tokenizer", nil},
+	{"workloads/...", []string{
+		"genie", "internal/checkpoint", "internal/safetensors/...", "internal/tokenizer", "lazy", "semantic",
+		"transport", "transport/plan", "workloads/...",
+	}},
+
+	// What is at the top may use everything.
+	{"baselines/...", []string{"..."}},
+	{"cmd/...", []string{"..."}},
+	{"internal/lint", nil},
+}
+
+// neverLinks lists what must not be in a binary because of a package, directly
+// or through others. Of patterns outside this module only the prefix counts.
+var neverLinks = []struct {
+	pkg, why string
+	never    []string
+}{
+	{
+		"transport/...", "a client does not link the server",
+		[]string{"internal/worker/..."},
+	},
+	{
+		"transport/tcp", "a remote executor links no engine, so it cannot fall back to one",
+		[]string{"internal/engine", "internal/op", "internal/kernels", "transport/local"},
+	},
+	{
+		"transport/rpc", "a remote executor links no engine, so it cannot fall back to one",
+		[]string{"internal/engine", "internal/op", "internal/kernels", "transport/local"},
+	},
+	{
+		"genie", "a client does not link the server",
+		[]string{"internal/worker/..."},
+	},
+	{
+		"workloads/...", "a client does not link the server",
+		[]string{"internal/worker/..."},
+	},
+	{
+		"internal/engine", "what runs plans knows no graph library",
+		[]string{"gorgonia.org/", "gonum.org/"},
+	},
+	{
+		"internal/worker/...", "what runs plans knows no graph library",
+		[]string{"gorgonia.org/", "gonum.org/", "lazy", "semantic", "genie"},
+	},
+	{
+		"transport/...", "an executor knows no graph library",
+		[]string{"gorgonia.org/", "gonum.org/", "lazy", "semantic", "genie"},
+	},
+	{
+		"semantic", "it is pure: no network, no engine",
+		[]string{"internal/engine", "internal/kernels", "google.golang.org/grpc", "transport/wire/..."},
+	},
+}
+
+// testLibraries may be linked by tests and by packages made for tests.
+var testLibraries = []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak"}
+
+var forTests = []string{"transport/conformance", "internal/worker/workertest"}
+
+func TestLayers(t *testing.T) {
+	for _, p := range ours(t) {
+		i := slices.IndexFunc(layers, func(l layer) bool { return matches(l.pkg, p.name()) })
+		if i < 0 {
+			t.Errorf("%s: no layer; give it one in internal/lint/layering_test.go", p.name())
+			continue
+		}
+		for _, imp := range p.Imports {
+			name, ok := below(imp)
+			if ok && !slices.ContainsFunc(layers[i].may, func(m string) bool { return matches(m, name) }) {
+				t.Errorf("%s imports %s; its layer may import %v only", p.name(), name, layers[i].may)
+			}
+		}
+	}
+}
+
+func TestLinks(t *testing.T) {
+	for _, p := range ours(t) {
+		for _, rule := range neverLinks {
+			if !matches(rule.pkg, p.name()) {
+				continue
+			}
+			for _, dep := range p.Deps {
+				if forbidden(rule.never, dep) {
+					t.Errorf("%s links %s: %s", p.name(), dep, rule.why)
+				}
+			}
+		}
+	}
+}
+
+func TestTestLibrariesStayInTests(t *testing.T) {
+	for _, p := range ours(t) {
+		if slices.Contains(forTests, p.name()) {
+			continue
+		}
+		for _, imp := range p.Imports {
+			if slices.ContainsFunc(testLibraries, func(l string) bool { return imp == l || strings.HasPrefix(imp, l+"/") }) {
+				t.Errorf("%s imports %s outside its tests", p.name(), imp)
+			}
+		}
+	}
+}
+
+func TestLayersAreUsed(t *testing.T) {
+	planned := []string{"transport/link", "baselines/..."} // packages with a place and no code yet
+	for _, l := range layers {
+		if !slices.ContainsFunc(ours(t), func(p listed) bool { return matches(l.pkg, p.name()) }) && !slices.Contains(planned, l.pkg) {
+			t.Errorf("layer %q has no package", l.pkg)
+		}
+	}
+}
+
+func TestMatches(t *testing.T) {
+	require.True(t, matches("transport", "transport"))
+	require.False(t, matches("transport", "transport/plan"))
+	require.True(t, matches("transport/...", "transport"))
+	require.True(t, matches("transport/...", "transport/plan"))
+	require.False(t, matches("transport/...", "transports"))
+	require.True(t, matches("...", "genie"))
+	require.True(t, forbidden([]string{"gorgonia.org/"}, "gorgonia.org/tensor"))
+	require.True(t, forbidden([]string{"internal/worker/..."}, module+"/internal/worker"))
+	require.False(t, forbidden([]string{"internal/engine"}, "internal/engine"))
+}
+
+// listed is what the go command says of a package.
+type listed struct {
+	ImportPath    string
+	Imports, Deps []string
+}
+
+// name is the path below the module's.
+func (p listed) name() string {
+	n, _ := below(p.ImportPath)
+	return n
+}
+
+func below(path string) (string, bool) { return strings.CutPrefix(path, module+"/") }
+
+func matches(pattern, name string) bool {
+	if pattern == "..." {
+		return true
+	}
+	if prefix, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return name == prefix || strings.HasPrefix(name, prefix+"/")
+	}
+	return name == pattern
+}
+
+// forbidden reports whether the import path dep is one of never: import path
+// prefixes that have a dot, patterns of this module that have none.
+func forbidden(never []string, dep string) bool {
+	name, inside := below(dep)
+	return slices.ContainsFunc(never, func(n string) bool {
+		if strings.Contains(strings.TrimSuffix(n, "..."), ".") {
+			return strings.HasPrefix(dep, n)
+		}
+		return inside && matches(n, name)
+	})
+}
+
+// list asks the go command, once. It reads source files only: nothing is
+// compiled or fetched.
+var list = sync.OnceValues(func() ([]listed, error) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...")
+	cmd.Dir = root()
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, errors.Join(err, errors.New(stderr.String()))
+	}
+	var all []listed
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		switch err := d.Decode(&p); {
+		case errors.Is(err, io.EOF):
+			return all, nil
+		case err != nil:
+			return nil, err
+		}
+		all = append(all, p)
+	}
+})
+
+func ours(t *testing.T) []listed {
+	t.Helper()
+	all, err := list()
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	return all
+}
+
+// root is the module's folder.
+func root() string {
+	return filepath.Join("..", "..")
+}
+
+func TestRoot(t *testing.T) {
+	mod, err := os.ReadFile(filepath.Join(root(), "go.mod"))
+	require.NoError(t, err)
+	require.Contains(t, string(mod), "module "+module+"\n")
+}
