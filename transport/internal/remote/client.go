@@ -55,6 +55,8 @@ func Open(ctx context.Context, pipe wire.Pipe, cfg Config) (*Client, error) {
 		dead: make(chan struct{}), done: make(chan struct{}),
 		streams: map[uint64]*pending{}, hashes: map[weak.Pointer[plan.Plan]]plan.Hash{},
 	}
+	ctx, cancel := context.WithTimeout(ctx, wire.HandshakeTimeout)
+	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.Close() })
 	err := c.handshake(ctx)
 	if !stop() && err == nil {
