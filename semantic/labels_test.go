@@ -1,6 +1,7 @@
 package semantic
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -151,16 +152,16 @@ func (k *checker) modality(n *progNode) string {
 	}
 	want, rest := "", ModalityNone.String()
 	for m, sel := range k.f.Labels.Modality {
-		if slices.Contains(sel, "*") {
+		switch {
+		case slices.Contains(sel, n.name):
+			return m
+		case slices.Contains(sel, "*"):
 			rest = m
-		} else if selects(sel, n) {
+		case selects(sel, n):
 			want = m
 		}
 	}
-	if want == "" {
-		want = rest
-	}
-	return want
+	return cmp.Or(want, rest)
 }
 
 func (k *checker) caches() {
@@ -226,7 +227,7 @@ func (k *checker) branches() {
 
 func (k *checker) patterns() {
 	r := &programReader{p: k.p}
-	want, err := r.dim(cmpOr(k.f.Labels.Patterns, "0"))
+	want, err := r.dim(cmp.Or(k.f.Labels.Patterns, "0"))
 	if err != nil {
 		k.mismatch = append(k.mismatch, err.Error())
 	}
@@ -240,13 +241,6 @@ func (k *checker) patterns() {
 	w, _ := want.Const()
 	s := k.scores.of("attention-pattern")
 	s.tp, s.fp, s.fn = s.tp+min(n, w), s.fp+max(n-w, 0), s.fn+max(w-n, 0)
-}
-
-func cmpOr(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a
 }
 
 func (k *checker) runs() error {
