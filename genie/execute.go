@@ -92,6 +92,7 @@ func (s *Session) execute(ctx context.Context, sch *scheduled, feed Feed, b plan
 	if err != nil {
 		return nil, err
 	}
+	s.elapsed = res.Elapsed
 	if err := s.carry(g, sch, b, res); err != nil {
 		return nil, err
 	}

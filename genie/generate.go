@@ -52,10 +52,13 @@ const (
 
 // Generation is what was written.
 type Generation struct {
-	Tokens  [][]int        // new tokens of each sequence
-	Reasons []FinishReason // by sequence
-	TTFT    time.Duration  // from the call to the first token, preparation included
-	Steps   []time.Duration
+	Tokens  [][]int         // new tokens of each sequence
+	Reasons []FinishReason  // by sequence
+	TTFT    time.Duration   // from the call to the first token, preparation included
+	Steps   []time.Duration // from one token to the next, after the first
+	// Executor is the time that the executor itself spent on each run, the
+	// prefill first; the rest of a step is transfers and this side's work.
+	Executor []time.Duration
 	// Wire is what was sent and received for it.
 	Wire transport.Snapshot
 }
@@ -191,6 +194,7 @@ func (g *generation) row(next []int32) [][]int {
 func (g *generation) step(ctx context.Context, n int, rows [][]int) ([]int32, error) {
 	feed := g.feed(rows)
 	g.length += len(rows[0])
+	defer func() { g.out.Executor = append(g.out.Executor, g.s.elapsed) }()
 	if g.r.OnLogits == nil {
 		out, err := g.s.Run(ctx, feed, g.lm.Next)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
@@ -27,6 +28,7 @@ type Session struct {
 	side     transport.Session
 	prepared map[*plan.Plan]transport.PlanRef
 	carried  map[*lazy.Tensor]*carriedValue
+	elapsed  time.Duration // executor's time of the last run
 }
 
 // carriedValue is the state of a carried pair between runs: its shape, and its

@@ -1,0 +1,113 @@
+package baselines
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/worker"
+)
+
+// EnvWorker marks a process that [StartWorker] started.
+const EnvWorker = "GENIE_BASELINES_WORKER"
+
+// errWorker is the cause of errors about the worker process.
+var errWorker = errors.New("genie: worker process")
+
+// Worker is a worker in its own process.
+type Worker struct {
+	TCP, GRPC string // URLs
+	cmd       *exec.Cmd
+	stdin     io.WriteCloser
+}
+
+// StartWorker runs this executable again as a worker on loopback. The program
+// must call [RunWorker] first thing when [EnvWorker] is set.
+func StartWorker(ctx context.Context) (*Worker, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, exe)
+	cmd.Env = append(os.Environ(), EnvWorker+"=1")
+	cmd.Stderr = os.Stderr
+	// The child ends when this pipe closes, so it cannot outlive us.
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	w := &Worker{cmd: cmd, stdin: stdin}
+	lines := bufio.NewScanner(stdout)
+	for (w.TCP == "" || w.GRPC == "") && lines.Scan() {
+		switch url, _ := strings.CutPrefix(lines.Text(), "listening "); {
+		case strings.HasPrefix(url, "tcp:"):
+			w.TCP = url
+		case strings.HasPrefix(url, "grpc:"):
+			w.GRPC = url
+		}
+	}
+	if w.GRPC == "" {
+		return nil, errors.Join(fmt.Errorf("%w: it did not start to listen", errWorker), w.Close())
+	}
+	return w, nil
+}
+
+// PID is the process id of the worker.
+func (w *Worker) PID() int { return w.cmd.Process.Pid }
+
+// Close ends the worker and waits for it.
+func (w *Worker) Close() error {
+	_ = w.stdin.Close()
+	return w.cmd.Wait()
+}
+
+// RunWorker is the main function of the worker process: it listens on two free
+// loopback ports, writes their URLs, and serves until its standard input ends.
+func RunWorker() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	e, err := engine.New(engine.Options{})
+	if err != nil {
+		return err
+	}
+	s := worker.New(worker.Options{Engine: worker.ForEngine(e)})
+	failed := make(chan error, 2)
+	for scheme, serve := range map[string]func(net.Listener) error{"tcp": s.Serve, "grpc": s.ServeGRPC} {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(os.Stdout, "listening %s://%s\n", scheme, l.Addr()); err != nil {
+			return err
+		}
+		go func() { failed <- serve(l) }()
+	}
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		close(ended)
+	}()
+	select {
+	case <-ctx.Done():
+	case <-ended:
+	case err := <-failed:
+		return err
+	}
+	return errors.Join(s.Close(), e.Close())
+}

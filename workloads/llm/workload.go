@@ -1,0 +1,94 @@
+package llm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads/gpt2"
+)
+
+// Workload is one workload at one scale.
+type Workload struct {
+	Name   string // llm-decode or llm-prefill
+	Scale  Scale
+	Prompt []int // token ids
+	Want   []int // greedy continuation by transformers
+}
+
+// The workloads.
+const (
+	Decode  = "llm-decode"  // 72 prompt tokens, 50 new
+	Prefill = "llm-prefill" // 512 prompt tokens, 1 new
+)
+
+// ErrMismatch is the cause of the error when a workload's output is not the
+// expected one.
+var ErrMismatch = errors.New("genie: output differs from the reference")
+
+// Load reads a workload's prompt and expected output from the folder
+// testdata/llm of a checkout.
+func Load(testdata, name string, scale Scale) (*Workload, error) {
+	file := filepath.Join(testdata, "llm", fmt.Sprintf("%s-%s.json", scale, name[len("llm-"):]))
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var g struct {
+		Prompts [][]int `json:"prompts"`
+		Greedy  [][]int `json:"greedy"`
+	}
+	if err := json.Unmarshal(b, &g); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if len(g.Prompts) != 1 || len(g.Greedy) != 1 {
+		return nil, fmt.Errorf("%s: %d prompts and %d continuations, want one of each", file, len(g.Prompts), len(g.Greedy))
+	}
+	return &Workload{Name: name, Scale: scale, Prompt: g.Prompts[0], Want: g.Greedy[0]}, nil
+}
+
+// Verify compares new tokens with the beginning of the expected ones.
+func (w *Workload) Verify(tokens []int) error {
+	if len(tokens) == 0 || len(tokens) > len(w.Want) || !slices.Equal(tokens, w.Want[:len(tokens)]) {
+		return fmt.Errorf("%w: %s at scale %s: tokens %v, want %v", ErrMismatch, w.Name, w.Scale, tokens, w.Want)
+	}
+	return nil
+}
+
+// EnvModels names the environment variable with the folder in which seeded
+// checkpoints are made and found; without it, it is genie/models below the
+// user's cache folder.
+const EnvModels = "GENIE_MODELS"
+
+// ModelDir is the directory of the checkpoint at a scale. One that is not
+// there yet is made, which writes 0.5 GB at the small scale and 6.2 GB at the
+// full one; progress may be nil.
+func ModelDir(ctx context.Context, testdata string, scale Scale, progress transport.Progress) (string, error) {
+	preset := scale.Preset()
+	if preset == "" {
+		return filepath.Join(testdata, "gpt2", "basic"), nil
+	}
+	root := os.Getenv(EnvModels)
+	if root == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return "", err
+		}
+		root = filepath.Join(cache, "genie", "models")
+	}
+	dir := filepath.Join(root, preset)
+	_, err := os.Stat(filepath.Join(dir, "model.safetensors"))
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
+	}
+	if err := os.MkdirAll(root, 0o750); err != nil {
+		return "", err
+	}
+	return dir, gpt2.NewCheckpoint(ctx, preset, 1, dir, gpt2.CheckpointOptions{Progress: progress})
+}
