@@ -2,6 +2,7 @@ package lazy
 
 import (
 	"strconv"
+	"sync"
 	"testing"
 
 	"gorgonia.org/gorgonia"
@@ -15,8 +16,15 @@ type captureBench struct {
 	run  func(b *testing.B)
 }
 
-// zeros is the content of every weight of benchGraph: capture does not look.
-var zeros = make([]byte, 4*50257*768)
+// content is the content of every weight of benchGraph. It is not zero:
+// gonum's products skip zeros.
+var content = sync.OnceValue(func() []byte {
+	v := make([]float32, 50257*768)
+	for i := range v {
+		v[i] = float32(i*7919%2003-1001) / 40000
+	}
+	return bytesOf(v)
+})
 
 // benchGraph is the textbook form of GPT-2: 12 layers, 12 heads, 768 wide.
 func benchGraph() *Graph {
@@ -29,7 +37,7 @@ func benchGraph() *Graph {
 		for _, d := range shape {
 			size *= d
 		}
-		return g.AddWeight(transport.Weight{Name: strconv.Itoa(n), Hash: plan.Hash{byte(n), byte(n >> 8)}, Storage: F32, Shape: shape, Data: zeros[:size]})
+		return g.AddWeight(transport.Weight{Name: strconv.Itoa(n), Hash: plan.Hash{byte(n), byte(n >> 8)}, Storage: F32, Shape: shape, Data: content()[:size]})
 	}
 	split := func(x *Tensor) *Tensor {
 		return Transpose(Reshape(x, "batch", "seq", heads, hidden/heads), 0, 2, 1, 3)
@@ -81,6 +89,51 @@ func BenchmarkCapture(b *testing.B) {
 			b.ReportAllocs()
 			c.run(b)
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(ref.tensors)), "ns/node")
+		})
+	}
+}
+
+// BenchmarkStock is what the local-gorgonia baseline pays for one length of
+// GPT-2 124M: phase=build lowers and compiles, phase=run runs one step.
+func BenchmarkStock(b *testing.B) {
+	g := benchGraph()
+	for _, c := range []struct {
+		name  string
+		sizes plan.Bindings
+	}{
+		{"step=decode", plan.Bindings{"batch": 1, "seq": 1, "past": 72}},
+		{"step=prefill", plan.Bindings{"batch": 1, "seq": 72, "past": 0}},
+	} {
+		b.Run("phase=build/"+c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := g.LowerStock(c.sizes); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("phase=run/"+c.name, func(b *testing.B) {
+			p, err := g.LowerStock(c.sizes)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, t := range g.Inputs() {
+				shape, err := t.Shape().Eval(c.sizes)
+				if err != nil {
+					b.Fatal(err)
+				}
+				x := transport.Tensor{DType: t.DType(), Shape: shape}
+				x.Data = make([]byte, x.Elements()*x.DType.Size())
+				if err := p.Feed(t, x); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for b.Loop() {
+				if err := p.Run(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(len(p.AllNodes())), "nodes")
 		})
 	}
 }

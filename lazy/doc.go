@@ -22,5 +22,8 @@
 // [Graph.ExprGraph] and [Tensor.Node] give the captured graph. Shapes in
 // Gorgonia are numbers, so symbolic dimensions stand as placeholders there;
 // [Graph.Instantiate] gives a graph with concrete shapes for ToDot and
-// Gorgonia's machines.
+// Gorgonia's machines; it runs the reference kernels, so it is an oracle.
+// Values of size zero (an empty cache) pass through those machines, but
+// Gorgonia's own Value.Data panics on them: read with [Instance.Value].
+// [Graph.LowerStock] expresses a program in Gorgonia's own operators instead.
 package lazy

@@ -142,7 +142,10 @@ func (inst *Instance) Feed(t *Tensor, x transport.Tensor) error {
 	if n == nil || t.kind != KindInput {
 		return fmt.Errorf("%w: feed of something that is no input of this graph", ErrCapture)
 	}
-	if x.DType != t.spec.DType || !n.Shape().Eq(tensor.Shape(x.Shape)) {
+	if x.DType != t.spec.DType {
+		return fmt.Errorf("%w: input %q is %v, got %v", ErrDType, t.name, t.spec.DType, x.DType)
+	}
+	if !n.Shape().Eq(tensor.Shape(x.Shape)) {
 		return fmt.Errorf("%w: input %q wants %v%v, got %v%v", ErrShape, t.name, t.spec.DType, n.Shape(), x.DType, x.Shape)
 	}
 	return inst.let(n, x)

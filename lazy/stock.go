@@ -56,7 +56,6 @@ type StockProgram struct {
 	sizes   plan.Bindings
 	nodes   map[*Tensor]*gorgonia.Node
 	leaves  []*stockLeaf
-	fed     map[*Tensor]bool
 	outputs []*Tensor
 	ran     bool
 }
@@ -122,7 +121,7 @@ func (g *Graph) lowerStock(sizes plan.Bindings, outputs []*Tensor, salt int) (p 
 		}
 		b.nodes[t] = n
 	}
-	p = &StockProgram{ExprGraph: b.g, graph: g, sizes: sizes, nodes: b.nodes, leaves: b.leaves, fed: map[*Tensor]bool{}, outputs: slices.Clone(outputs)}
+	p = &StockProgram{ExprGraph: b.g, graph: g, sizes: sizes, nodes: b.nodes, leaves: b.leaves, outputs: slices.Clone(outputs)}
 	at = "compile"
 	if !distinctHashes(b.g) {
 		return nil, errHashes
@@ -162,7 +161,6 @@ func (p *StockProgram) Feed(t *Tensor, x transport.Tensor) error {
 			return fmt.Errorf("input %q: %w", t.name, err)
 		}
 	}
-	p.fed[t] = true
 	return nil
 }
 

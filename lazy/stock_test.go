@@ -186,6 +186,9 @@ func TestStockOperators(t *testing.T) {
 			y := lazy.Reshape(lazy.Tanh(x), 24)
 			return lazy.Add(lazy.Scale(y, 2), lazy.Scale(lazy.Identity(y), 3))
 		},
+		"constant rows": func(g *lazy.Graph, x *lazy.Tensor) *lazy.Tensor {
+			return lazy.Embedding(lazy.Reshape(x, 6, 4), g.ConstInt([]int32{5, 0, 5}, 3))
+		},
 		"layer norm of an input": func(g *lazy.Graph, x *lazy.Tensor) *lazy.Tensor {
 			return lazy.Add(lazy.LayerNorm(x, g.Const([]float32{1, 2, 3, 4}, 4), g.Const([]float32{4, 3, 2, 1}, 4), 1e-5), x)
 		},

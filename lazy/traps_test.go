@@ -214,7 +214,7 @@ func TestInstanceErrors(t *testing.T) {
 	inst, err := p.Instantiate(plan.Bindings{"batch": 1, "seq": 1, "past": 1})
 	require.NoError(t, err)
 	require.ErrorIs(t, inst.Feed(p.ids, i32s([]int32{1, 2}, 1, 2)), lazy.ErrShape)
-	require.Error(t, inst.Feed(p.ids, f32s([]float32{1}, 1, 1)))
+	require.ErrorIs(t, inst.Feed(p.ids, f32s([]float32{1}, 1, 1)), lazy.ErrDType)
 	require.ErrorIs(t, inst.Feed(p.logits, ramp(1)), lazy.ErrCapture)
 	require.ErrorIs(t, inst.Feed(nil, ramp(1)), lazy.ErrCapture)
 	_, err = inst.Value(p.logits)

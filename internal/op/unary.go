@@ -97,7 +97,7 @@ func (Cast) Name() string { return "cast" }
 // Attrs is the target type.
 func (o Cast) Attrs() plan.Attrs { return plan.Attrs{plan.Int("to", int(o.To))} }
 
-func decodeCast(r *plan.AttrReader) Op { return Cast{plan.DType(r.Int("to"))} } // New refuses what a DType cannot hold
+func decodeCast(r *plan.AttrReader) Op { return Cast{plan.DType(r.Int("to"))} }
 
 // Infer keeps the shape.
 func (o Cast) Infer(in []plan.Spec) (plan.Spec, error) {
