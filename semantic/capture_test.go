@@ -35,7 +35,7 @@ func (p *program) capture(rng *rand.Rand) (*captured, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.at[n], n.spec = t, t.Spec()
+		c.at[n] = t
 	}
 	for i, n := range p.outputs {
 		c.graph.Output(fmt.Sprint("out", i), c.at[n])
@@ -49,6 +49,28 @@ func (p *program) capture(rng *rand.Rand) (*captured, error) {
 		c.graph.Carry(c.at[pair[0]], c.at[pair[1]])
 	}
 	return c, c.graph.Err()
+}
+
+// infer finds the type and shape of every node, for mutations to go by.
+func (p *program) infer() error {
+	for _, n := range p.nodes {
+		if n.kind != "op" {
+			n.spec = plan.Spec{DType: n.dtype, Shape: n.shape}
+			continue
+		}
+		o, err := op.New(n.op, n.attrs)
+		if err != nil {
+			return err
+		}
+		in := make([]plan.Spec, len(n.in))
+		for i, x := range n.in {
+			in[i] = x.spec
+		}
+		if n.spec, err = o.Infer(in); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *captured) node(n *progNode, name string, serial int) (*lazy.Tensor, error) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -312,23 +313,43 @@ const mutationsPerGraph = 200
 
 func TestMutatedGraphs(t *testing.T) {
 	seed := seedOf(t)
-	mutated := scores{}
-	for name, f := range loadGraphs(t) {
-		t.Run(name, func(t *testing.T) {
-			for i := range mutationsPerGraph {
-				rng := rand.New(rand.NewPCG(seed, uint64(i)))
-				p, err := f.build(f.sizesFor(rng))
-				require.NoError(t, err)
-				_, err = p.capture(nil) // the specs
-				require.NoError(t, err)
-				(&mutator{p, rng}).mutate()
-				wrong, err := f.analyse(p, rng, mutated)
-				require.NoError(t, err, "mutation %d of GENIE_SEED=%d", i, seed)
-				require.Empty(t, wrong, "mutation %d of GENIE_SEED=%d", i, seed)
-			}
-		})
+	n := mutationsPerGraph
+	if testing.Short() {
+		n /= 10
 	}
-	mutated.report(t)
+	var mu sync.Mutex
+	all := scores{}
+	t.Run("graphs", func(t *testing.T) {
+		for name, f := range loadGraphs(t) {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				mutated := scores{}
+				defer func() {
+					mu.Lock()
+					defer mu.Unlock()
+					all.merge(mutated)
+				}()
+				for i := range n {
+					rng := rand.New(rand.NewPCG(seed, uint64(i)))
+					p, err := f.build(f.sizesFor(rng))
+					require.NoError(t, err)
+					require.NoError(t, p.infer())
+					(&mutator{p, rng}).mutate()
+					wrong, err := f.analyse(p, rng, mutated)
+					require.NoError(t, err, "mutation %d of GENIE_SEED=%d", i, seed)
+					require.Empty(t, wrong, "mutation %d of GENIE_SEED=%d", i, seed)
+				}
+			})
+		}
+	})
+	all.report(t)
+}
+
+func (s scores) merge(o scores) {
+	for l, x := range o {
+		y := s.of(l)
+		y.tp, y.fp, y.fn = y.tp+x.tp, y.fp+x.fp, y.fn+x.fn
+	}
 }
 
 // report logs precision and recall of every label, and requires both to be 1.
