@@ -65,6 +65,11 @@ func (caches) Recognise(a *analysis) error {
 		}
 		a.Caches = append(a.Caches, c)
 	}
+	for id, wanted := range a.hints.cache {
+		if wanted && !a.carried[id] {
+			return fmt.Errorf("%w: hint that %v is a cache, but it is not carried into", lazy.ErrCapture, a.tensors[id])
+		}
+	}
 	return nil
 }
 

@@ -96,12 +96,14 @@ const (
 type Cache struct {
 	Carry  int // index into lazy.Graph.Carries
 	Mode   CacheMode
-	Axis   int          // axis of the rows
+	Axis   int          // axis of the rows in the carried tensors; in Update's operands it may be another
 	Update *lazy.Tensor // the concat or write_rows that adds the rows
-	Rows   *lazy.Tensor // the new rows
+	Rows   *lazy.Tensor // the new rows, as Update has them
 	// Old and New are the numbers of rows before a run and added by it.
 	Old, New plan.Dim
-	// Query is the number of query rows of the attention that reads it.
+	// Query is the number of query rows per sequence of the attention that
+	// reads it: the first one, if several do, and New if a hint alone makes it
+	// a cache.
 	Query plan.Dim
 }
 
