@@ -96,8 +96,10 @@ func TestSymbolicShapes(t *testing.T) {
 
 // here is the caller's line.
 func here() int {
-	_, _, line, _ := runtime.Caller(1)
-	return line
+	var pc [1]uintptr
+	runtime.Callers(2, pc[:])
+	f, _ := runtime.CallersFrames(pc[:]).Next()
+	return f.Line
 }
 
 func TestErrorsStick(t *testing.T) {
@@ -278,7 +280,7 @@ func TestCarryErrors(t *testing.T) {
 }
 
 func TestFingerprint(t *testing.T) {
-	print := func(f func(g *lazy.Graph, x *lazy.Tensor) *lazy.Tensor) string {
+	fingerprint := func(f func(g *lazy.Graph, x *lazy.Tensor) *lazy.Tensor) string {
 		g := lazy.NewGraph("f")
 		g.Output("y", f(g, g.Input("x", lazy.F32, 2, 600)))
 		require.NoError(t, g.Err())
@@ -299,8 +301,8 @@ func TestFingerprint(t *testing.T) {
 			return lazy.Add(x, g.WeightF32("w", []float32{2}, 1))
 		},
 	} {
-		fp := print(f)
-		require.Equal(t, fp, print(f), "equal programs")
+		fp := fingerprint(f)
+		require.Equal(t, fp, fingerprint(f), "equal programs")
 		require.Empty(t, seen[fp], "%s is %s", name, seen[fp])
 		seen[fp] = name
 	}

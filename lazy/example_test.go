@@ -29,7 +29,8 @@ func ExampleTensor_Err() {
 	y := lazy.Tanh(lazy.MatMul(x, x))
 	err := y.Err()
 	fmt.Println(errors.Is(err, lazy.ErrShape))
-	fmt.Println(err.Error()[strings.Index(err.Error(), "matmul"):])
+	_, text, _ := strings.Cut(err.Error(), ": ") // after the file and line
+	fmt.Println(text)
 	// Output:
 	// true
 	// matmul(f32[batch, 3], f32[batch, 3]): genie: shape mismatch: matmul of [batch, 3] and [batch, 3]: inner dimensions 3 and batch

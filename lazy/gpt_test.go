@@ -75,6 +75,7 @@ func (c gpt) weights(w *weigher) gptWeights {
 // program is a captured model.
 type program struct {
 	*lazy.Graph
+
 	ids, pos, start, logits *lazy.Tensor
 	past, next              []*lazy.Tensor // keys and values, layer by layer
 }
@@ -114,11 +115,11 @@ func (c gpt) capture(g *lazy.Graph, w gptWeights) *program {
 	return p
 }
 
-func newProgram(t testing.TB, c gpt) *program {
-	t.Helper()
+func newProgram(tb testing.TB, c gpt) *program {
+	tb.Helper()
 	g := lazy.NewGraph("gpt")
 	p := c.capture(g, c.weights(&weigher{g: g, rng: rand.New(rand.NewPCG(1, 9))}))
-	require.NoError(t, g.Err())
+	require.NoError(tb, g.Err())
 	return p
 }
 
@@ -138,34 +139,34 @@ func i32s(v []int32, shape ...int) transport.Tensor {
 func floats(x transport.Tensor) []float32 { return (&op.Array{Data: x.Data}).F32() }
 
 // eval computes tensors directly, kernel by kernel, without Gorgonia.
-func eval(t testing.TB, g *lazy.Graph, sizes plan.Bindings, feeds map[*lazy.Tensor]transport.Tensor) map[*lazy.Tensor]transport.Tensor {
-	t.Helper()
+func eval(tb testing.TB, g *lazy.Graph, sizes plan.Bindings, feeds map[*lazy.Tensor]transport.Tensor) map[*lazy.Tensor]transport.Tensor {
+	tb.Helper()
 	out := map[*lazy.Tensor]transport.Tensor{}
 	for _, x := range g.Tensors() {
 		dims, err := x.Shape().Eval(sizes)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		switch x.Kind() {
 		case lazy.KindInput:
-			require.Equal(t, dims, feeds[x].Shape, x.Name())
+			require.Equal(tb, dims, feeds[x].Shape, x.Name())
 			out[x] = feeds[x]
 		case lazy.KindWeight:
 			h, _ := x.WeightRef()
 			w, err := g.Weight(h)
-			require.NoError(t, err)
-			require.Equal(t, plan.F32, w.Storage)
+			require.NoError(tb, err)
+			require.Equal(tb, plan.F32, w.Storage)
 			out[x] = transport.Tensor{DType: plan.F32, Shape: dims, Data: w.Data}
 		case lazy.KindConst:
 			out[x] = transport.Tensor{DType: x.DType(), Shape: dims, Data: x.ConstData()}
 		case lazy.KindOp:
 			o, err := op.Bind(x.Op(), sizes)
-			require.NoError(t, err)
+			require.NoError(tb, err)
 			var in []*op.Array
 			for _, y := range x.In() {
 				v := out[y]
 				in = append(in, &op.Array{DType: v.DType, Shape: v.Shape, Strides: op.ContiguousStrides(v.Shape), Data: v.Data})
 			}
 			a := op.NewArray(x.DType(), dims...)
-			require.NoError(t, o.Eval(a, in), x.String())
+			require.NoError(tb, o.Eval(a, in), x.String())
 			out[x] = transport.Tensor{DType: x.DType(), Shape: dims, Data: a.Data}
 		}
 	}
@@ -173,16 +174,16 @@ func eval(t testing.TB, g *lazy.Graph, sizes plan.Bindings, feeds map[*lazy.Tens
 }
 
 // instance runs the instantiated graph on Gorgonia's TapeMachine.
-func instance(t testing.TB, g *lazy.Graph, sizes plan.Bindings, feeds map[*lazy.Tensor]transport.Tensor) *lazy.Instance {
-	t.Helper()
+func instance(tb testing.TB, g *lazy.Graph, sizes plan.Bindings, feeds map[*lazy.Tensor]transport.Tensor) *lazy.Instance {
+	tb.Helper()
 	inst, err := g.Instantiate(sizes)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	for x, v := range feeds {
-		require.NoError(t, inst.Feed(x, v))
+		require.NoError(tb, inst.Feed(x, v))
 	}
 	m := gorgonia.NewTapeMachine(inst.ExprGraph)
 	defer m.Close()
-	require.NoError(t, m.RunAll())
+	require.NoError(tb, m.RunAll())
 	return inst
 }
 
@@ -212,14 +213,14 @@ func (c gpt) step(p *program, batch, seq, past int, rng *rand.Rand) (plan.Bindin
 	return plan.Bindings{"batch": batch, "seq": seq, "past": past}, feeds
 }
 
-func requireClose(t testing.TB, want, got transport.Tensor, tol float64) {
-	t.Helper()
-	require.Equal(t, want.Shape, got.Shape)
-	require.Equal(t, want.DType, got.DType)
+func requireClose(tb testing.TB, want, got transport.Tensor, tol float64) {
+	tb.Helper()
+	require.Equal(tb, want.Shape, got.Shape)
+	require.Equal(tb, want.DType, got.DType)
 	w, g := floats(want), floats(got)
 	for i := range w {
 		if d := math.Abs(float64(w[i]) - float64(g[i])); d > tol || math.IsNaN(d) {
-			t.Fatalf("element %d of %v: %v, want %v", i, want.Shape, g[i], w[i])
+			tb.Fatalf("element %d of %v: %v, want %v", i, want.Shape, g[i], w[i])
 		}
 	}
 }

@@ -114,7 +114,7 @@ func (g *Graph) SetModel(name string) { g.model = name }
 // naming symbols. The name is what the input is fed by.
 func (g *Graph) Input(name string, dt plan.DType, dims ...any) *Tensor {
 	shape, err := parseShape(dims)
-	if err == nil && !(dt == F32 || dt == Bool || dt.IsInt()) {
+	if err == nil && dt != F32 && dt != Bool && !dt.IsInt() {
 		err = fmt.Errorf("%w: an input cannot be %v", ErrDType, dt)
 	}
 	t := g.leaf(KindInput, "input", name, plan.Spec{DType: dt, Shape: shape}, err)

@@ -16,6 +16,7 @@ import (
 // kernels.
 type Instance struct {
 	*gorgonia.ExprGraph
+
 	nodes map[*Tensor]*gorgonia.Node
 	sizes plan.Bindings
 	salt  int

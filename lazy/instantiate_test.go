@@ -16,8 +16,11 @@ func TestTapeMachine(t *testing.T) {
 		batch, seq, past int
 		ragged           bool
 	}{
-		{"prefill", 1, 5, 0, false}, {"decode", 1, 1, 6, false}, {"batch", 3, 2, 4, false},
-		{"ragged", 3, 4, 2, true}, {"ragged prefill", 2, 3, 0, true},
+		{"prefill", 1, 5, 0, false},
+		{"decode", 1, 1, 6, false},
+		{"batch", 3, 2, 4, false},
+		{"ragged", 3, 4, 2, true},
+		{"ragged prefill", 2, 3, 0, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := tiny

@@ -51,6 +51,7 @@ var ErrNoStock = errors.New("genie: no stock Gorgonia form")
 //     [StockProgram.Feed] checks indices.
 type StockProgram struct {
 	*gorgonia.ExprGraph
+
 	machine gorgonia.VM
 	graph   *Graph
 	sizes   plan.Bindings

@@ -7,7 +7,6 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -140,7 +139,7 @@ func (b *stockBuilder) reaches(n, c *gorgonia.Node, depth int) bool {
 		return false
 	}
 	for it := b.g.From(n.ID()); it.Next(); {
-		if b.reaches(it.Node().(*gorgonia.Node), c, depth-1) {
+		if child, ok := it.Node().(*gorgonia.Node); ok && b.reaches(child, c, depth-1) {
 			return true
 		}
 	}
@@ -292,9 +291,9 @@ func (b *stockBuilder) withScalar(f func(x, y *gorgonia.Node) (*gorgonia.Node, e
 func (b *stockBuilder) pair(x, y *gorgonia.Node) (*gorgonia.Node, *gorgonia.Node, error) {
 	var left, right []byte
 	for i, d := range x.Shape() {
-		switch e := y.Shape()[i]; {
-		case d == e:
-		case d == 1:
+		switch d {
+		case y.Shape()[i]:
+		case 1:
 			left = append(left, byte(i))
 		default:
 			right = append(right, byte(i))
@@ -328,12 +327,4 @@ func (b *stockBuilder) rowSums(x *gorgonia.Node, v float32) (*gorgonia.Node, err
 		}
 	})
 	return b.matmul2(x, col)
-}
-
-func bound[T op.Op](b *stockBuilder, o T) (T, error) {
-	x, err := op.Bind(o, b.sizes)
-	if err != nil {
-		return o, err
-	}
-	return x.(T), nil
 }

@@ -52,7 +52,7 @@ func (b *stockBuilder) lowerOp(t *Tensor, shape tensor.Shape) (*gorgonia.Node, e
 	case op.Embedding:
 		return b.embedding(t)
 	case op.MatMul:
-		return b.matmul(t, o, shape)
+		return b.matmul(t, o)
 	case op.Transpose:
 		return b.transposed(t.in[0], o.Perm)
 	case op.Slice:
@@ -96,7 +96,7 @@ func (b *stockBuilder) embedding(t *Tensor) (*gorgonia.Node, error) {
 	return b.made(y, err, x, l.node)
 }
 
-func (b *stockBuilder) matmul(t *Tensor, o op.MatMul, shape tensor.Shape) (*gorgonia.Node, error) {
+func (b *stockBuilder) matmul(t *Tensor, o op.MatMul) (*gorgonia.Node, error) {
 	as, err := b.shape(t.in[0])
 	if err != nil {
 		return nil, err
@@ -189,7 +189,11 @@ func around(s tensor.Shape, axis int) (before, n, after int) {
 }
 
 func (b *stockBuilder) sliced(t *Tensor, o op.Slice) (*gorgonia.Node, error) {
-	o, err := bound(b, o)
+	start, err := o.Start.Eval(b.sizes)
+	if err != nil {
+		return nil, err
+	}
+	stop, err := o.Stop.Eval(b.sizes)
 	if err != nil {
 		return nil, err
 	}
@@ -201,9 +205,7 @@ func (b *stockBuilder) sliced(t *Tensor, o op.Slice) (*gorgonia.Node, error) {
 	if axis < 0 {
 		axis += len(s)
 	}
-	start, _ := o.Start.Const()
-	stop, _ := o.Stop.Const()
-	if start < 0 || stop > s[axis] {
+	if start > stop || stop > s[axis] {
 		return nil, fmt.Errorf("%w: slice %d:%d of %v", ErrShape, start, stop, []int(s))
 	}
 	if start == 0 && stop == s[axis] {

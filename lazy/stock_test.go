@@ -16,27 +16,27 @@ import (
 )
 
 // requireStock fails when a node of the program runs an operator of ours.
-func requireStock(t testing.TB, p *lazy.StockProgram) {
-	t.Helper()
+func requireStock(tb testing.TB, p *lazy.StockProgram) {
+	tb.Helper()
 	for _, n := range p.AllNodes() {
 		if n.Op() == nil {
 			continue
 		}
-		require.True(t, strings.HasPrefix(strings.TrimLeft(fmt.Sprintf("%T", n.Op()), "*"), "gorgonia."), "%T", n.Op())
+		require.True(tb, strings.HasPrefix(strings.TrimLeft(fmt.Sprintf("%T", n.Op()), "*"), "gorgonia."), "%T", n.Op())
 	}
 }
 
 // runStock lowers, feeds and runs.
-func runStock(t testing.TB, g *lazy.Graph, sizes plan.Bindings, feeds map[*lazy.Tensor]transport.Tensor, outs ...*lazy.Tensor) *lazy.StockProgram {
-	t.Helper()
+func runStock(tb testing.TB, g *lazy.Graph, sizes plan.Bindings, feeds map[*lazy.Tensor]transport.Tensor, outs ...*lazy.Tensor) *lazy.StockProgram {
+	tb.Helper()
 	p, err := g.LowerStock(sizes, outs...)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, p.Close()) })
-	requireStock(t, p)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, p.Close()) })
+	requireStock(tb, p)
 	for x, v := range feeds {
-		require.NoError(t, p.Feed(x, v))
+		require.NoError(tb, p.Feed(x, v))
 	}
-	require.NoError(t, p.Run())
+	require.NoError(tb, p.Run())
 	return p
 }
 
@@ -47,8 +47,15 @@ func TestStockGPT(t *testing.T) {
 		batch, seq, past int
 		ragged           bool
 	}{
-		{1, 5, 0, false}, {1, 1, 0, false}, {1, 1, 6, false}, {2, 1, 3, false}, {1, 3, 4, false},
-		{3, 4, 0, true}, {2, 1, 5, true}, {1, 1, 7, true}, {3, 2, 4, true},
+		{1, 5, 0, false},
+		{1, 1, 0, false},
+		{1, 1, 6, false},
+		{2, 1, 3, false},
+		{1, 3, 4, false},
+		{3, 4, 0, true},
+		{2, 1, 5, true},
+		{1, 1, 7, true},
+		{3, 2, 4, true},
 	} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			m := tiny

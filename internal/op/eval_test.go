@@ -107,8 +107,13 @@ func TestZeroSizes(t *testing.T) {
 // TestMaskRange is the window of keys at the corners.
 func TestMaskRange(t *testing.T) {
 	for _, c := range []struct{ window, i, q, k, start, lo, hi int }{
-		{0, 0, 1, 1, 0, 0, 1}, {0, 0, 3, 5, 0, 0, 3}, {0, 2, 3, 5, 1, 1, 5},
-		{2, 2, 3, 5, 0, 3, 5}, {2, 0, 3, 5, 2, 2, 3}, {0, 0, 5, 3, 0, 0, 0}, {0, 1, 2, 2, -7, 0, 2},
+		{0, 0, 1, 1, 0, 0, 1},
+		{0, 0, 3, 5, 0, 0, 3},
+		{0, 2, 3, 5, 1, 1, 5},
+		{2, 2, 3, 5, 0, 3, 5},
+		{2, 0, 3, 5, 2, 2, 3},
+		{0, 0, 5, 3, 0, 0, 0},
+		{0, 1, 2, 2, -7, 0, 2},
 	} {
 		lo, hi := op.CausalMask{Window: c.window}.Range(c.i, c.q, c.k, c.start)
 		require.Equal(t, [2]int{c.lo, c.hi}, [2]int{lo, hi}, "%+v", c)
@@ -145,5 +150,5 @@ func TestEvalKeepsNaN(t *testing.T) {
 	k := op.NewArray(plan.I32, 1, 3)
 	require.NoError(t, op.TopK{K: 3, Indices: true}.Eval(k, []*op.Array{x}))
 	require.Equal(t, []int32{2, 0, 1}, k.I32())
-	require.EqualValues(t, binary.LittleEndian.Uint32(x.Data[4:]), math.Float32bits(x.F32()[1]), "inputs stay")
+	require.Equal(t, binary.LittleEndian.Uint32(x.Data[4:]), math.Float32bits(x.F32()[1]), "inputs stay")
 }

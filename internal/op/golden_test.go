@@ -3,7 +3,6 @@ package op_test
 import (
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"math"
 	"os"
 	"slices"
@@ -94,7 +93,9 @@ func goldens(t *testing.T) []goldenCase {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/goldens.json")
 	require.NoError(t, err)
-	var file struct{ Cases []goldenCase }
+	var file struct {
+		Cases []goldenCase `json:"cases"`
+	}
 	require.NoError(t, json.Unmarshal(raw, &file))
 	return file.Cases
 }
@@ -169,6 +170,6 @@ func TestGoldenBroadcastStrides(t *testing.T) {
 	out := op.NewArray(plan.F32, 4, 3)
 	require.NoError(t, op.Softmax{Axis: 1}.Eval(out, []*op.Array{v}))
 	for i := range 4 {
-		require.Equal(t, out.F32()[:3], out.F32()[3*i:3*i+3], fmt.Sprint(i))
+		require.Equal(t, out.F32()[:3], out.F32()[3*i:3*i+3], "row %d", i)
 	}
 }

@@ -96,8 +96,10 @@ var golden = []int{25, 30, 25, 24, 25, 24, 18, 25, 25, 25, 18, 0}
 func TestSampleDeterministic(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	const b, v = 5, 37
-	in := []*Array{FromF32(randomLogits(rng, b*v), b, v), NewArray(plan.F32, b), NewArray(plan.F32, b),
-		NewArray(plan.I32, b), NewArray(plan.I64, b), NewArray(plan.I64, b)}
+	in := []*Array{
+		FromF32(randomLogits(rng, b*v), b, v), NewArray(plan.F32, b), NewArray(plan.F32, b),
+		NewArray(plan.I32, b), NewArray(plan.I64, b), NewArray(plan.I64, b),
+	}
 	for i := range b {
 		in[1].F32()[i], in[2].F32()[i] = float32(i)*0.5, 1-0.1*float32(i)
 		in[3].I32()[i], in[4].I64()[i], in[5].I64()[i] = int32(7*i), int64(-i), int64(i*i)
