@@ -197,8 +197,9 @@ func TestMatches(t *testing.T) {
 
 // listed is what the go command says of a package.
 type listed struct {
-	ImportPath    string
-	Imports, Deps []string
+	ImportPath string   `json:"ImportPath"`
+	Imports    []string `json:"Imports"`
+	Deps       []string `json:"Deps"`
 }
 
 // name is the path below the module's.
