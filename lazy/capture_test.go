@@ -290,8 +290,8 @@ func TestFingerprint(t *testing.T) {
 	for name, f := range map[string]func(g *lazy.Graph, x *lazy.Tensor) *lazy.Tensor{
 		"slice":       func(_ *lazy.Graph, x *lazy.Tensor) *lazy.Tensor { return lazy.SliceN(x, 1, 0, 256) },
 		"other slice": func(_ *lazy.Graph, x *lazy.Tensor) *lazy.Tensor { return lazy.SliceN(x, 1, 256, 512) },
-		"const":       func(g *lazy.Graph, x *lazy.Tensor) *lazy.Tensor { return lazy.Scale(x, 2) },
-		"other const": func(g *lazy.Graph, x *lazy.Tensor) *lazy.Tensor { return lazy.Scale(x, 3) },
+		"const":       func(_ *lazy.Graph, x *lazy.Tensor) *lazy.Tensor { return lazy.Scale(x, 2) },
+		"other const": func(_ *lazy.Graph, x *lazy.Tensor) *lazy.Tensor { return lazy.Scale(x, 3) },
 		"gelu":        func(_ *lazy.Graph, x *lazy.Tensor) *lazy.Tensor { return lazy.GELU(x) },
 		"gelu tanh":   func(_ *lazy.Graph, x *lazy.Tensor) *lazy.Tensor { return lazy.GELUTanh(x) },
 		"weight": func(g *lazy.Graph, x *lazy.Tensor) *lazy.Tensor {
