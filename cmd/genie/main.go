@@ -1,4 +1,19 @@
-// Command genie is the command line and the worker of the Genie SDK.
+// Command genie is the command line and the worker of the Genie SDK. Run it
+// without arguments for the list of commands.
+//
+// It exits with 0 when all went well, 1 when something failed, 2 when it was
+// called wrongly, and 128 and the signal's number when a signal ended it (130
+// after Ctrl-C). A worker that a signal stops has ended well: 0.
 package main
 
-func main() {}
+import (
+	"context"
+	"os"
+)
+
+func main() {
+	ctx, stop := withSignals(context.Background())
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes; a signal's are 128 and its number.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// app is what every command writes to and reads from.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// usageError is the cause of exit code 2.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var signalled *signalError
+	if errors.As(context.Cause(ctx), &signalled) {
+		_, _ = fmt.Fprintln(stderr, "genie:", signalled)
+		return signalled.exitCode()
+	}
+	text := line(err)
+	var usage *usageError
+	if errors.As(err, &usage) {
+		_, _ = fmt.Fprintf(stderr, "genie: %s (see '%s --help')\n", text, cmd.CommandPath())
+		return exitUsage
+	}
+	_, _ = fmt.Fprintln(stderr, "genie:", text)
+	return exitFailure
+}
+
+// line is an error as one line. The sentinels' prefix is said once, by run.
+func line(err error) string {
+	text := strings.ReplaceAll(err.Error(), "genie: ", "")
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "genie",
+		Short: "Run language models where the accelerator is, and see what travels",
+		Long: `genie runs tensor programs in this process or on a worker, over TCP or gRPC,
+and moves only what has to move.
+
+  genie demo                     the whole thing on this machine, with a small model
+  genie worker                   serve on tcp://127.0.0.1:7070
+  genie generate --model DIR --prompt TEXT --executor tcp://127.0.0.1:7070`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          group,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.AddCommand(a.workerCommand(), a.generateCommand())
+	return root
+}
+
+// group is the command of a group of commands: it explains itself, and refuses
+// names that it does not have.
+func group(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	err := usagef("there is no command %q", cmd.CommandPath()+" "+args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		err = usagef("there is no command %q; did you mean %q?", cmd.CommandPath()+" "+args[0], near[0])
+	}
+	return err
+}
+
+// noArgs refuses arguments that are no flags.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no argument %q", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
+// printJSON writes v to standard output.
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.stdout)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	return nil
+}
+
+func (a *app) printf(format string, args ...any) error {
+	if _, err := fmt.Fprintf(a.stdout, format, args...); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	return nil
+}

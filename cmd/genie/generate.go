@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/tokenizer"
+	"github.com/genie-sdk/go/semantic"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads/gpt2"
+)
+
+func (a *app) generateCommand() *cobra.Command {
+	var o generateOptions
+	cmd := &cobra.Command{
+		Use:   "generate --model DIR (--prompt TEXT | --tokens 1,2,3)",
+		Short: "Write text with a model",
+		Long: `generate writes text with a GPT-2 checkpoint in the layout of Hugging Face, in
+this process or on a worker. The same seed gives the same tokens everywhere,
+under every policy.
+
+Without a sampling flag the likeliest token is taken. A directory without
+tokenizer.json works with --tokens, and token ids are printed.`,
+		Example: `  genie generate --model ./gpt2 --prompt "It is a truth" --max-new 40
+  genie generate --model ./gpt2 --tokens 464,3290 --executor tcp://127.0.0.1:7070 --json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(cmd.Flags()); err != nil {
+				return err
+			}
+			return a.generate(cmd.Context(), o)
+		},
+	}
+	o.flags(cmd.Flags())
+	return cmd
+}
+
+// generateReport is what generate --json prints.
+type generateReport struct {
+	Tokens       []int              `json:"tokens"` // the new ones
+	Text         string             `json:"text"`
+	Finish       genie.FinishReason `json:"finish"`
+	PromptTokens int                `json:"prompt_tokens"`
+	Policy       string             `json:"policy"`
+	Executor     string             `json:"executor"`
+	TTFT         float64            `json:"ttft_ms"`
+	Rate         float64            `json:"tok_per_s"`
+	RoundTrips   int64              `json:"rtts"`
+	Wire         wireReport         `json:"wire"`
+	RemoteOps    int64              `json:"remote_ops"`
+	WorkerPID    int                `json:"worker_pid,omitempty"`
+}
+
+// wireReport is bytes by direction and cause.
+type wireReport struct {
+	Sent     transport.ByCause `json:"sent"`
+	Received transport.ByCause `json:"received"`
+}
+
+func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
+	policy, err := semantic.PolicyNamed(o.policy)
+	if err != nil {
+		return &usageError{err}
+	}
+	if err := o.checkFolder(); err != nil {
+		return err
+	}
+	upload := a.progress("sending weights")
+	defer upload.stop()
+	client, err := genie.Open(ctx, o.executor, genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report))
+	if errors.Is(err, genie.ErrURL) {
+		return &usageError{err}
+	}
+	if err != nil {
+		return err
+	}
+	defer client.Close() //nolint:errcheck // nothing is lost
+	hashing := a.progress("hashing weights")
+	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: hashing.report})
+	hashing.stop()
+	if err != nil {
+		return err
+	}
+	defer m.Close() //nolint:errcheck // files open for reading
+	prompt, err := o.promptTokens(m)
+	if err != nil {
+		return err
+	}
+	out := io.Discard
+	if !o.json {
+		out = a.stdout
+	}
+	r := &generationRun{client: client, model: m, out: out, remote: o.remote()}
+	var logits *logitsFile
+	request := o.request(prompt)
+	if o.logitsOut != "" {
+		logits = &logitsFile{vocab: m.Config.Vocab}
+		request.OnLogits = logits.add
+	}
+	report, err := r.run(ctx, request)
+	if err != nil {
+		return err
+	}
+	report.Policy, report.Executor = policy.Name(), o.executor
+	if logits != nil {
+		if err := logits.write(o.logitsOut); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		return a.printJSON(report)
+	}
+	a.summary(report)
+	return nil
+}
+
+// summary says on a terminal what it took.
+func (a *app) summary(r *generateReport) {
+	if a.progress("").out == nil {
+		return
+	}
+	_, _ = fmt.Fprintf(a.stderr, "%d tokens, first after %.1f ms, then %.1f tok/s; %d round trips, %s sent, %s received\n",
+		len(r.Tokens), r.TTFT, r.Rate, r.RoundTrips, formatBytes(float64(r.Wire.Sent.Total())), formatBytes(float64(r.Wire.Received.Total())))
+}
+
+// generationRun is one call of genie.Generate with its text.
+type generationRun struct {
+	client *genie.Client
+	model  *gpt2.Model
+	out    io.Writer // text as it comes
+	remote bool
+}
+
+// run generates, and asks a worker before and after what it has done: other
+// clients' work in between counts too.
+func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) (*generateReport, error) {
+	session, err := r.client.NewSession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer session.Close() //nolint:errcheck // nothing is lost
+	before, err := r.client.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &textWriter{out: r.out, tokenizer: r.model.Tokenizer, skip: -1}
+	if !request.IgnoreEOS {
+		w.skip = r.model.LM.EOS
+	}
+	watch := request.OnToken
+	request.OnToken = func(sequence, token int) error {
+		if watch != nil {
+			if err := watch(sequence, token); err != nil {
+				return err
+			}
+		}
+		return w.token(token)
+	}
+	out, err := genie.Generate(ctx, session, r.model.LM, request)
+	if e := w.end(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return nil, err
+	}
+	after, err := r.client.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	report := &generateReport{
+		Tokens: out.Tokens[0], Text: w.all, Finish: out.Reasons[0], PromptTokens: len(request.Prompts[0]),
+		TTFT: float64(out.TTFT.Microseconds()) / 1e3, Rate: out.TokensPerSecond(),
+		RoundTrips: out.Wire.RoundTrips, Wire: wireReport{out.Wire.Sent, out.Wire.Received},
+	}
+	if r.remote {
+		report.RemoteOps, report.WorkerPID = after.Ops-before.Ops, after.PID
+	}
+	return report, nil
+}
+
+// textWriter writes tokens as text, or as ids when there is no tokenizer.
+type textWriter struct {
+	out       io.Writer
+	tokenizer *tokenizer.Tokenizer
+	skip      int // the end token, which is no text
+	stream    *tokenizer.Stream
+	all       string
+	count     int
+}
+
+func (w *textWriter) token(id int) error {
+	w.count++
+	if w.tokenizer == nil {
+		sep := " "
+		if w.count == 1 {
+			sep = ""
+		}
+		return w.write(sep + strconv.Itoa(id))
+	}
+	if id == w.skip {
+		return nil
+	}
+	if w.stream == nil {
+		w.stream = w.tokenizer.Stream()
+	}
+	text, err := w.stream.Next(id)
+	if errors.Is(err, tokenizer.ErrUnknownToken) {
+		// A model may have more tokens than its tokenizer.
+		text, err = w.stream.Flush()+"\uFFFD", nil
+	}
+	if err != nil {
+		return err
+	}
+	w.all += text
+	return w.write(text)
+}
+
+// end ends the line, after an error too.
+func (w *textWriter) end() error {
+	if w.count == 0 {
+		return nil
+	}
+	rest := ""
+	if w.stream != nil {
+		rest = w.stream.Flush()
+		w.all += rest
+	}
+	return w.write(rest + "\n")
+}
+
+func (w *textWriter) write(text string) error {
+	if _, err := io.WriteString(w.out, text); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	return nil
+}

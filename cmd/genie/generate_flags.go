@@ -1,0 +1,155 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/workloads/gpt2"
+)
+
+// generateOptions are the flags of generate.
+type generateOptions struct {
+	model, executor, policy string
+
+	prompt, tokens string
+	byTokens       bool // --tokens was given, not --prompt
+
+	maxNew      int
+	greedy      bool
+	temperature float32
+	topK        int
+	topP        float32
+	seed        int64
+	ignoreEOS   bool
+
+	logitsOut string
+	threads   int
+	json      bool
+}
+
+func (o *generateOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.model, "model", "", "directory of the checkpoint (required)")
+	f.StringVar(&o.executor, "executor", "local:", "where it runs: local:, tcp://host:port or grpc://host:port")
+	f.StringVar(&o.policy, "policy", "semantic", "what stays on the executor: blind, resident or semantic")
+	f.StringVar(&o.prompt, "prompt", "", "text to continue")
+	f.StringVar(&o.tokens, "tokens", "", "token ids to continue, such as 1,2,3")
+	f.IntVar(&o.maxNew, "max-new", 50, "largest number of new tokens")
+	f.BoolVar(&o.greedy, "greedy", false, "take the likeliest token; the default without a sampling flag")
+	f.Float32Var(&o.temperature, "temperature", 0, "sample at this temperature; 1 when only --top-k or --top-p is given")
+	f.IntVar(&o.topK, "top-k", 0, "sample among the K likeliest tokens; 0 is all")
+	f.Float32Var(&o.topP, "top-p", 1, "sample among the likeliest tokens that have this probability together")
+	f.Int64Var(&o.seed, "seed", 0, "seed of the sampling")
+	f.BoolVar(&o.ignoreEOS, "ignore-eos", false, "go on after the model's end token")
+	f.StringVar(&o.logitsOut, "logits-out", "", "write the logits to this safetensors file: prefill [prompt, vocab] and step [new-1, vocab]")
+	f.IntVar(&o.threads, "threads", 0, "computing threads of local:; 0 is one for each CPU")
+	f.BoolVar(&o.json, "json", false, "print one JSON object in place of the text")
+}
+
+// check finds what is missing, conflicting or out of range.
+func (o *generateOptions) check(f *pflag.FlagSet) error {
+	if o.model == "" {
+		return usagef("--model is missing: the directory of a checkpoint")
+	}
+	o.byTokens = f.Changed("tokens")
+	switch {
+	case o.byTokens && f.Changed("prompt"):
+		return usagef("--prompt and --tokens exclude each other")
+	case !o.byTokens && !f.Changed("prompt"):
+		return usagef("--prompt TEXT or --tokens IDS is missing")
+	case !o.byTokens && o.prompt == "":
+		return usagef("--prompt is empty")
+	case o.maxNew < 1:
+		return usagef("--max-new is %d, not at least 1", o.maxNew)
+	case o.threads < 0:
+		return usagef("--threads is %d", o.threads)
+	}
+	if o.byTokens {
+		if _, err := parseTokens(o.tokens); err != nil {
+			return err
+		}
+	}
+	return o.checkSampling(f)
+}
+
+func (o *generateOptions) checkSampling(f *pflag.FlagSet) error {
+	for _, name := range []string{"temperature", "top-k", "top-p"} {
+		if o.greedy && f.Changed(name) {
+			return usagef("--greedy and --%s exclude each other", name)
+		}
+	}
+	// Written so that a NaN fails.
+	switch {
+	case !(o.temperature >= 0 && o.temperature <= 1e6):
+		return usagef("--temperature is %g, not 0 or more", o.temperature)
+	case o.topK < 0:
+		return usagef("--top-k is %d, not 0 or more", o.topK)
+	case !(o.topP > 0 && o.topP <= 1):
+		return usagef("--top-p is %g, not above 0 and up to 1", o.topP)
+	}
+	if !f.Changed("temperature") && (f.Changed("top-k") || f.Changed("top-p")) {
+		o.temperature = 1
+	}
+	return nil
+}
+
+// checkFolder finds out before the work that its result could not be written.
+func (o *generateOptions) checkFolder() error {
+	if o.logitsOut == "" {
+		return nil
+	}
+	dir := filepath.Dir(o.logitsOut)
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("--logits-out: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("--logits-out: %s is not a directory", dir)
+	}
+	return nil
+}
+
+func (o *generateOptions) remote() bool { return !strings.HasPrefix(o.executor, "local:") }
+
+// promptTokens is the prompt in token ids.
+func (o *generateOptions) promptTokens(m *gpt2.Model) ([]int, error) {
+	if o.byTokens {
+		return parseTokens(o.tokens)
+	}
+	if m.Tokenizer == nil {
+		return nil, fmt.Errorf("%s has no tokenizer.json, which --prompt needs; give --tokens", o.model)
+	}
+	ids, err := m.Tokenizer.Encode(o.prompt)
+	if err != nil {
+		return nil, fmt.Errorf("--prompt: %w", err)
+	}
+	if len(ids) == 0 {
+		return nil, usagef("--prompt has no tokens")
+	}
+	return ids, nil
+}
+
+func (o *generateOptions) request(prompt []int) genie.GenerateRequest {
+	return genie.GenerateRequest{
+		Prompts: [][]int{prompt}, MaxNew: o.maxNew, Temperature: o.temperature, TopK: o.topK, TopP: o.topP,
+		Seed: o.seed, IgnoreEOS: o.ignoreEOS,
+	}
+}
+
+// parseTokens reads a list of ids such as "1,2,3".
+func parseTokens(text string) ([]int, error) {
+	var ids []int
+	for _, part := range strings.Split(text, ",") {
+		id, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || id < 0 {
+			return nil, usagef("--tokens %q is not a list of token ids such as 1,2,3", text)
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/genie-sdk/go/internal/checkpoint"
+	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/models"
+	"github.com/genie-sdk/go/internal/worker"
+)
+
+// workerGrace is how long a worker that was told to stop lets runs finish.
+const workerGrace = 5 * time.Second
+
+type workerOptions struct {
+	listen    []string
+	models    string
+	threads   int
+	verbose   bool
+	stopOnEOF bool
+	json      bool
+}
+
+func (a *app) workerCommand() *cobra.Command {
+	var o workerOptions
+	cmd := &cobra.Command{
+		Use:   "worker",
+		Short: "Serve tensor programs over TCP and gRPC",
+		Long: `worker runs what clients send it until SIGTERM or Ctrl-C. It prints one line
+"listening URL" for each address; port 0 takes a free port.
+
+Clients are neither authenticated nor encrypted: listen on the loopback
+interface.`,
+		Example: "  genie worker --listen tcp://127.0.0.1:7070 --listen grpc://127.0.0.1:7071 --models ./models",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.worker(cmd.Context(), o) },
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&o.listen, "listen", []string{"tcp://127.0.0.1:7070"}, "address to serve, tcp://host:port or grpc://host:port; may be repeated")
+	f.StringVar(&o.models, "models", "", "folder of checkpoints: weights found there by name and content are not sent")
+	f.IntVar(&o.threads, "threads", 0, "computing threads; 0 is one for each CPU")
+	f.BoolVar(&o.verbose, "verbose", false, "log connections to standard error")
+	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "stop, too, when standard input ends: with the program that holds its other end")
+	f.BoolVar(&o.json, "json", false, `print {"listening": URL, "pid": N} lines`)
+	return cmd
+}
+
+// worker serves until ctx ends, which is no error.
+func (a *app) worker(ctx context.Context, o workerOptions) error {
+	if o.threads < 0 {
+		return usagef("--threads is %d", o.threads)
+	}
+	listeners, err := listenAll(ctx, o.listen)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, l := range listeners {
+			_ = l.Close()
+		}
+	}()
+	if o.stopOnEOF {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		go func() {
+			_, _ = io.Copy(io.Discard, a.stdin)
+			cancel()
+		}()
+	}
+	level := slog.LevelWarn
+	if o.verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+	opts := worker.Options{Log: log}
+	if o.models != "" {
+		folder, err := models.Open(ctx, o.models, checkpoint.Options{Logger: log})
+		if err != nil {
+			return err
+		}
+		defer folder.Close() //nolint:errcheck // files open for reading
+		opts.Weights = folder
+	}
+	e, err := engine.New(engine.Options{Threads: o.threads})
+	if err != nil {
+		return err
+	}
+	defer e.Close() //nolint:errcheck // memory, freed with the process anyway
+	opts.Engine = worker.ForEngine(e)
+	for _, l := range listeners {
+		if err := a.announce(l, o.json); err != nil {
+			return err
+		}
+	}
+	return serve(ctx, worker.New(opts), listeners)
+}
+
+// announce prints the line of a listener, and warns of one that others reach.
+func (a *app) announce(l listener, asJSON bool) error {
+	if ip := l.Addr().(*net.TCPAddr).IP; !ip.IsLoopback() {
+		_, _ = fmt.Fprintf(a.stderr, "genie: warning: %s is reachable from other machines, and whoever reaches it can use this worker: "+
+			"there is no authentication and no encryption\n", l.url())
+	}
+	if asJSON {
+		return json.NewEncoder(a.stdout).Encode(map[string]any{"listening": l.url(), "pid": os.Getpid()})
+	}
+	return a.printf("listening %s\n", l.url())
+}
+
+// serve serves all listeners until ctx ends or one fails, and then lets the
+// runs that are under way finish.
+func serve(ctx context.Context, s *worker.Server, listeners []listener) error {
+	failed := make(chan error, len(listeners))
+	var serving sync.WaitGroup
+	for _, l := range listeners {
+		serving.Go(func() {
+			accept := s.Serve
+			if l.scheme == "grpc" {
+				accept = s.ServeGRPC
+			}
+			if err := accept(l); err != nil {
+				failed <- fmt.Errorf("serve %s: %w", l.url(), err)
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), workerGrace)
+	defer cancel()
+	if e := s.Shutdown(grace); e != nil && !errors.Is(e, context.DeadlineExceeded) {
+		err = errors.Join(err, e)
+	}
+	serving.Wait()
+	return err
+}
+
+// listener is a bound address with the protocol spoken there.
+type listener struct {
+	net.Listener
+	scheme string
+}
+
+func (l listener) url() string { return l.scheme + "://" + l.Addr().String() }
+
+// listenAll binds all addresses, or none.
+func listenAll(ctx context.Context, urls []string) ([]listener, error) {
+	for _, u := range urls {
+		if _, _, err := parseListen(u); err != nil {
+			return nil, err
+		}
+	}
+	var out []listener
+	for _, u := range urls {
+		scheme, addr, err := parseListen(u)
+		if err != nil {
+			return nil, err
+		}
+		var config net.ListenConfig
+		l, err := config.Listen(ctx, "tcp", addr)
+		if err != nil {
+			for _, other := range out {
+				_ = other.Close()
+			}
+			if errors.Is(err, syscall.EADDRINUSE) {
+				return nil, fmt.Errorf("%s: the port is in use by another program; choose another, or 0 for a free one", u)
+			}
+			return nil, fmt.Errorf("%s: %w", u, err)
+		}
+		out = append(out, listener{l, scheme})
+	}
+	return out, nil
+}
+
+// parseListen takes a URL of --listen apart.
+func parseListen(text string) (scheme, addr string, err error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "tcp" && u.Scheme != "grpc" || u.Port() == "" ||
+		u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", "", usagef("--listen %q is not tcp://host:port or grpc://host:port", text)
+	}
+	return u.Scheme, u.Host, nil
+}
