@@ -232,10 +232,16 @@ func (c *conn) forget(st *stream) {
 	}
 }
 
-// drain refuses new requests and waits for those under way.
+// refuseMore refuses new requests.
+func (c *conn) refuseMore() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
+}
+
+// drain waits for the requests under way.
 func (c *conn) drain(ctx context.Context) error {
 	c.mu.Lock()
-	c.draining = true
 	if len(c.streams) == 0 {
 		c.mu.Unlock()
 		return nil

@@ -127,6 +127,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	err := error(nil)
 	for _, c := range conns {
+		c.refuseMore()
+	}
+	for _, c := range conns {
 		if e := c.drain(ctx); e != nil {
 			err = errors.Join(err, e)
 		}
@@ -147,6 +150,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.wg.Wait()
 	return err
 }
+
+// Staged is the memory in which the inputs of calls wait, in bytes.
+func (s *Server) Staged() int64 { return s.staging.used.Load() }
 
 // Close is a shutdown that waits for no request.
 func (s *Server) Close() error {
