@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/genie-sdk/go/internal/safetensors"
+	"github.com/genie-sdk/go/workloads/gpt2"
+)
+
+// presets are the architectures that models new makes, smallest first.
+func presets() []string {
+	return []string{"gpt2-tiny", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"}
+}
+
+// preset is what models prints of an architecture.
+type preset struct {
+	Name       string `json:"name"`
+	Parameters int64  `json:"parameters"`
+	Bytes      int64  `json:"bytes"` // of a float32 checkpoint
+	Layers     int    `json:"layers"`
+	Hidden     int    `json:"hidden"`
+	Heads      int    `json:"heads"`
+	Vocab      int    `json:"vocab"`
+	Context    int    `json:"context"`
+}
+
+func (a *app) modelsCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "models",
+		Short: "List the model architectures, and make checkpoints of them",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return group(cmd, args)
+			}
+			return a.models(asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
+	cmd.AddCommand(a.modelsNewCommand())
+	return cmd
+}
+
+// models lists the presets.
+func (a *app) models(asJSON bool) error {
+	var list []preset
+	for _, name := range presets() {
+		c, _ := gpt2.Preset(name)
+		list = append(list, preset{name, c.Parameters(), 4 * c.Parameters(), c.Layers, c.Hidden, c.Heads, c.Vocab, c.Positions})
+	}
+	if asJSON {
+		return a.printJSON(list)
+	}
+	if err := a.printf("%-12s %10s %10s %7s %7s %6s %7s %8s\n", "preset", "weights", "float32", "layers", "hidden", "heads", "vocab", "context"); err != nil {
+		return err
+	}
+	for _, p := range list {
+		weights := millions(p.Parameters)
+		err := a.printf("%-12s %10s %10s %7d %7d %6d %7d %8d\n",
+			p.Name, weights, formatBytes(float64(p.Bytes)), p.Layers, p.Hidden, p.Heads, p.Vocab, p.Context)
+		if err != nil {
+			return err
+		}
+	}
+	return a.printf("\ngenie models new PRESET --out DIR writes a checkpoint with seeded random weights.\n")
+}
+
+// millions writes a number of weights.
+func millions(n int64) string {
+	if n < 1e6 {
+		return fmt.Sprintf("%.1f k", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f M", float64(n)/1e6)
+}
+
+type modelsNewOptions struct {
+	preset, out, dtype string
+	seed               uint64
+	force, json        bool
+}
+
+func (a *app) modelsNewCommand() *cobra.Command {
+	var o modelsNewOptions
+	cmd := &cobra.Command{
+		Use:   "new PRESET --out DIR",
+		Short: "Write a checkpoint with seeded random weights",
+		Long: `new writes a checkpoint of a true architecture in the layout of Hugging Face,
+with random weights that depend on the seed alone: the same bytes on every
+machine. It writes no tokenizer; generate with --tokens. It is for measuring,
+not for reading.`,
+		Example: "  genie models new gpt2 --seed 1 --out ./models/gpt2",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("one preset is needed: %s", strings.Join(presets(), ", "))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.preset = args[0]
+			return a.modelsNew(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.out, "out", "", "directory to write, made if absent (required)")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of the weights")
+	f.StringVar(&o.dtype, "dtype", "f32", "type of the weights: f32, f16 or bf16")
+	f.BoolVar(&o.force, "force", false, "replace a checkpoint that is there")
+	f.BoolVar(&o.json, "json", false, "print a JSON object")
+	return cmd
+}
+
+func (a *app) modelsNew(ctx context.Context, o modelsNewOptions) error {
+	dtypes := map[string]safetensors.DType{
+		"f32": safetensors.F32, "float32": safetensors.F32, "f16": safetensors.F16, "float16": safetensors.F16,
+		"bf16": safetensors.BF16, "bfloat16": safetensors.BF16,
+	}
+	dtype, ok := dtypes[strings.ToLower(o.dtype)]
+	switch {
+	case !slices.Contains(presets(), o.preset):
+		return usagef("there is no preset %q; there are %s", o.preset, strings.Join(presets(), ", "))
+	case o.out == "":
+		return usagef("--out is missing: the directory to write")
+	case !ok:
+		return usagef("--dtype is %q, not f32, f16 or bf16", o.dtype)
+	}
+	weights := filepath.Join(o.out, "model.safetensors")
+	if _, err := os.Lstat(weights); err == nil && !o.force {
+		return fmt.Errorf("%s is there already; --force replaces it", weights)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err //nolint:wrapcheck // names the path
+	}
+	p := a.progress("writing " + o.preset)
+	err := gpt2.NewCheckpoint(ctx, o.preset, o.seed, o.out, gpt2.CheckpointOptions{DType: dtype, Progress: p.report})
+	p.stop()
+	if err != nil {
+		return err
+	}
+	c, _ := gpt2.Preset(o.preset)
+	bytes := c.Parameters() * dtype.Size()
+	if o.json {
+		return a.printJSON(map[string]any{
+			"preset": o.preset, "seed": o.seed, "dtype": strings.ToLower(string(dtype)), "dir": o.out,
+			"parameters": c.Parameters(), "bytes": bytes,
+		})
+	}
+	return a.printf("%s: %s, seed %d, %s weights, %s\n", o.out, o.preset, o.seed, millions(c.Parameters()), formatBytes(float64(bytes)))
+}

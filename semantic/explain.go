@@ -1,0 +1,216 @@
+package semantic
+
+import (
+	"fmt"
+
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Explanation is a semantically rich graph and its plan under a policy, with
+// the symbols bound to sizes. It marshals to JSON; [Explanation.Text] and
+// [Explanation.Dot] are its other forms.
+type Explanation struct {
+	Graph    string        `json:"graph"`
+	Phase    Phase         `json:"phase"`
+	Policy   string        `json:"policy"`
+	Bindings plan.Bindings `json:"bindings"`
+	Device   Device        `json:"device"` // that costs in seconds, rates and criticality assume
+	Total    ExplainedCost `json:"total"`
+
+	Nodes    []ExplainedNode   `json:"nodes"` // by id
+	Edges    []ExplainedEdge   `json:"edges"`
+	Caches   []ExplainedCache  `json:"kv_caches"`
+	Branches []ExplainedBranch `json:"branches"`
+
+	Plan *plan.Plan `json:"plan"`
+	// Buffers is the bytes of each scratch buffer of Plan at these sizes.
+	Buffers []int64 `json:"buffer_bytes"`
+	// Client is the plan of what the policy leaves to the client's side.
+	Client *plan.Plan `json:"client_plan,omitempty"`
+}
+
+// ExplainedNode is one tensor.
+type ExplainedNode struct {
+	ID        int        `json:"id"`
+	Name      string     `json:"name,omitempty"` // of a leaf
+	Kind      string     `json:"kind"`           // input, weight, const, or op
+	Op        string     `json:"op,omitempty"`
+	Call      string     `json:"call,omitempty"` // the operator with its attributes
+	In        []int      `json:"in,omitempty"`
+	DType     plan.DType `json:"dtype"`
+	Storage   plan.DType `json:"storage"` // what it is kept in: half precision for some weights
+	Shape     plan.Shape `json:"shape"`
+	Sizes     []int      `json:"sizes"`
+	Phase     Phase      `json:"phase"`
+	Residency Residency  `json:"residency"`
+	Modality  Modality   `json:"modality"`
+	Branch    int        `json:"branch"`
+	Attention int        `json:"attention,omitempty"`
+	Sampling  bool       `json:"sampling,omitempty"`
+	// Dead is set on what nothing reads: it has no sizes and no cost.
+	Dead bool          `json:"dead,omitempty"`
+	Cost ExplainedCost `json:"cost"`
+}
+
+// ExplainedCost is a [Cost] with what follows from it.
+type ExplainedCost struct {
+	FLOPs        float64 `json:"flops"`
+	BytesRead    float64 `json:"bytes_read"`
+	BytesWritten float64 `json:"bytes_written"`
+	Intensity    float64 `json:"intensity"` // FLOPs for each byte
+	Seconds      float64 `json:"seconds"`   // on the device
+}
+
+// ExplainedEdge is an [Edge].
+type ExplainedEdge struct {
+	From     int     `json:"from"`
+	To       int     `json:"to"`
+	Bytes    float64 `json:"bytes"`
+	Rate     float64 `json:"rate"`   // bytes a second, as produced
+	Demand   float64 `json:"demand"` // bytes a second, as consumed
+	Critical bool    `json:"critical"`
+}
+
+// ExplainedCache is a [Cache].
+type ExplainedCache struct {
+	Input  string   `json:"input"` // name of the carried input
+	Mode   string   `json:"mode"`  // append or write
+	Axis   int      `json:"axis"`
+	Update int      `json:"update"` // id of the tensor that adds the rows
+	Rows   int      `json:"rows"`   // id of the new rows
+	Old    plan.Dim `json:"old"`
+	New    plan.Dim `json:"new"`
+	Query  plan.Dim `json:"query"`
+}
+
+// ExplainedBranch is a [Branch].
+type ExplainedBranch struct {
+	ID       int      `json:"id"`
+	Modality Modality `json:"modality"`
+	Nodes    []int    `json:"nodes"`
+}
+
+// Explain writes out a graph, with the symbols bound to b, and its plan under
+// a policy for the given outputs; none means all that the graph declares. The
+// profile is that of b. Rates and criticality assume [ReferenceDevice].
+func Explain(s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Named) (*Explanation, error) {
+	profile, err := s.ProfileOf(b)
+	if err != nil {
+		return nil, err
+	}
+	costs, err := s.Costs(b)
+	if err != nil {
+		return nil, err
+	}
+	edges, err := s.Edges(b)
+	if err != nil {
+		return nil, err
+	}
+	schedule, err := p.Schedule(s, Request{Profile: profile, Outputs: outputs})
+	if err != nil {
+		return nil, err
+	}
+	e := &Explanation{
+		Graph: s.Graph.Name(), Phase: profile.Phase, Policy: p.Name(), Bindings: b, Device: ReferenceDevice(),
+		Nodes: make([]ExplainedNode, len(s.Nodes)), Edges: make([]ExplainedEdge, len(edges)),
+		Caches: make([]ExplainedCache, len(s.Caches)), Branches: make([]ExplainedBranch, len(s.Branches)),
+		Plan: schedule.Plan, Client: schedule.Client,
+	}
+	if e.Buffers, err = bufferBytes(schedule.Plan, b); err != nil {
+		return nil, err
+	}
+	var total Cost
+	for id := range s.Nodes {
+		total = total.Add(costs[id])
+		if e.Nodes[id], err = s.explainNode(id, profile, b, costs[id]); err != nil {
+			return nil, err
+		}
+	}
+	e.Total = explainCost(total)
+	// The nodes run one after the other.
+	e.Total.Seconds = 0
+	for i := range e.Nodes {
+		e.Total.Seconds += e.Nodes[i].Cost.Seconds
+	}
+	for i, x := range edges {
+		e.Edges[i] = ExplainedEdge(x)
+	}
+	for i, c := range s.Caches {
+		e.Caches[i] = ExplainedCache{
+			Input: s.Graph.Carries()[c.Carry].In.Name(), Mode: cacheModes[c.Mode], Axis: c.Axis,
+			Update: c.Update.ID(), Rows: c.Rows.ID(), Old: c.Old, New: c.New, Query: c.Query,
+		}
+	}
+	for i, br := range s.Branches {
+		e.Branches[i] = ExplainedBranch(br)
+	}
+	return e, nil
+}
+
+// bufferBytes is the size of the largest value in each buffer.
+func bufferBytes(p *plan.Plan, b plan.Bindings) ([]int64, error) {
+	out := make([]int64, p.Buffers)
+	for i := range p.Values {
+		v := &p.Values[i]
+		if v.Buffer == plan.NoBuffer {
+			continue
+		}
+		shape, err := v.Spec.Shape.Eval(b)
+		if err != nil {
+			return nil, fmt.Errorf("explain value %d: %w", i, err)
+		}
+		out[v.Buffer] = max(out[v.Buffer], int64(elements(shape))*int64(v.Spec.DType.Size()))
+	}
+	return out, nil
+}
+
+var cacheModes = [...]string{CacheAppend: "append", CacheWrite: "write"}
+
+func (s *SRG) explainNode(id int, p Profile, b plan.Bindings, c Cost) (ExplainedNode, error) {
+	n := &s.Nodes[id]
+	t := n.Tensor
+	op, attrs := t.Operator()
+	x := ExplainedNode{
+		ID: id, Name: t.Name(), Kind: kindText(t.Kind()), Op: op, Call: callText(op, attrs), DType: t.DType(), Storage: storage(t),
+		Shape: t.Shape(), Phase: s.PhaseOf(t, p), Residency: n.Residency, Modality: n.Modality, Branch: n.Branch,
+		Attention: n.Attention, Sampling: n.Sampling, Dead: n.Dead, Cost: explainCost(c),
+	}
+	for _, in := range t.In() {
+		x.In = append(x.In, in.ID())
+	}
+	if n.Dead {
+		return x, nil
+	}
+	var err error
+	if x.Sizes, err = t.Shape().Eval(b); err != nil {
+		return x, fmt.Errorf("explain %v: %w", t, err)
+	}
+	return x, nil
+}
+
+func kindText(k lazy.Kind) string {
+	switch k {
+	case lazy.KindInput:
+		return "input"
+	case lazy.KindWeight:
+		return "weight"
+	case lazy.KindConst:
+		return "const"
+	case lazy.KindOp:
+	}
+	return "op"
+}
+
+func explainCost(c Cost) ExplainedCost {
+	return ExplainedCost{c.FLOPs, c.BytesRead, c.BytesWritten, c.Intensity(), c.Seconds(ReferenceDevice())}
+}
+
+// label names a node for people: the leaf's name, or the operator with its
+// attributes.
+func (n *ExplainedNode) label() string {
+	if n.Op == "" {
+		return n.Kind + " " + n.Name
+	}
+	return n.Call
+}
