@@ -149,4 +149,7 @@ type Stats struct {
 	StateBytes   int64  `json:"state_bytes"`   // held now, by sessions
 	ScratchBytes int64  `json:"scratch_bytes"` // held now
 	PeakRSS      int64  `json:"peak_rss_bytes"`
+	// KernelTime is the time spent inside kernels; a local executor measures
+	// it when it profiles, otherwise it is 0.
+	KernelTime time.Duration `json:"kernel_ns"`
 }

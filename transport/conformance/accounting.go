@@ -108,7 +108,7 @@ func testStepBytes(f *fixture) {
 	batch, past, seq := plan.Sym("batch"), plan.Sym("past"), plan.Sym("seq")
 	ids := b.input("ids", i32(batch, seq))
 	b.input("positions", i32(batch, seq))
-	b.input("lengths", i32(batch))
+	b.input("lengths", plan.Spec{DType: plan.I64, Shape: plan.Shape{batch}})
 	b.input("temperature", f32(batch))
 	b.input("top_k", i32(batch))
 	b.input("top_p", f32(batch))
@@ -123,7 +123,7 @@ func testStepBytes(f *fixture) {
 	ref := f.prepare(s, b)
 	var in []transport.Input
 	total := 0
-	for _, n := range []int{4, 4, 4, 4, 4, 4, 16} {
+	for _, n := range []int{4, 4, 8, 4, 4, 4, 16} {
 		in = append(in, data(plan.CauseToken, make([]byte, n)))
 		total += n
 	}

@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options)
 		{"Values", testValues},
 		{"Shapes", testShapes},
 		{"Storage", testStorage},
+		{"TwoForms", testTwoForms},
 		{"LargeTensors", testLargeTensors},
 		{"Progress", testProgress},
 		{"BadCalls", testBadCalls},

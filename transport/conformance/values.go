@@ -174,3 +174,19 @@ func testStaleHandles(f *fixture) {
 	next := f.run(s, ref, nil, in).Outputs[0].Handle
 	require.NotEqual(f, h, next, "a handle is never given out again")
 }
+
+// testTwoForms uses one weight in ways that an executor may want to hold it in
+// two forms for.
+func testTwoForms(f *fixture) {
+	b := newBuilder("tied")
+	x := b.input("x", f32(plan.C(1), plan.C(2)))
+	content := floats(1, 2, 3, 4)
+	w := b.weight("w", plan.F32, content, 2, 2)
+	v := b.weight("v", plan.F32, content, 2, 2)
+	b.output("xw", b.step("matmul", f32(plan.C(1), plan.C(2)), matmul(false), x, w), plan.Download, plan.CauseActivation)
+	b.output("xvT", b.step("matmul", f32(plan.C(1), plan.C(2)), matmul(true), x, v), plan.Download, plan.CauseActivation)
+	s := f.session()
+	res := f.run(s, f.prepare(s, b), nil, data(plan.CauseActivation, floats(1, 10)))
+	require.Equal(f, []float32{31, 42}, toFloats(res.Outputs[0].Tensor.Data))
+	require.Equal(f, []float32{21, 43}, toFloats(res.Outputs[1].Tensor.Data))
+}

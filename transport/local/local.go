@@ -25,6 +25,9 @@ func (f optionFunc) apply(o *engine.Options) { f(o) }
 // WithThreads computes on n goroutines; GOMAXPROCS without it.
 func WithThreads(n int) Option { return optionFunc(func(o *engine.Options) { o.Threads = n }) }
 
+// WithProfile measures the time inside kernels, see [transport.Stats].
+func WithProfile() Option { return optionFunc(func(o *engine.Options) { o.Profile = true }) }
+
 // Open starts an engine of its own.
 func Open(opts ...Option) (transport.Executor, error) {
 	var o engine.Options

@@ -51,17 +51,41 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	if weights != nil {
 		model = weights.Model()
 	}
-	missing, err := s.sendPlan(ctx, ref, model)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.sendWeights(ctx, ref, missing, weights, progress); err != nil {
-		return nil, err
+	for {
+		missing, err := s.sendPlan(ctx, ref, model)
+		if err != nil {
+			return nil, err
+		}
+		once := distinct(p, missing)
+		if err := s.sendWeights(ctx, ref, once, weights, progress); err != nil {
+			return nil, err
+		}
+		if len(once) == len(missing) {
+			break
+		}
+		// A content that is missing in two forms goes once for each, one after
+		// the other; ask what is left.
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.plans[hash] = ref
 	return ref, nil
+}
+
+// distinct leaves out ids of content that comes before.
+func distinct(p *plan.Plan, ids []uint32) []uint32 {
+	seen := make(map[plan.Hash]bool, len(ids))
+	out := make([]uint32, 0, len(ids))
+	for _, id := range ids {
+		if int64(id) < int64(len(p.Values)) {
+			if seen[p.Values[id].Hash] {
+				continue
+			}
+			seen[p.Values[id].Hash] = true
+		}
+		out = append(out, id)
+	}
+	return out
 }
 
 // sendPlan names the plan, sends it when the worker lacks it, and returns the

@@ -1,0 +1,85 @@
+package grpcwire
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// stream writes an HTTP/2 connection's bytes and counts what is no message.
+type stream struct {
+	b        []byte
+	overhead int
+}
+
+func (s *stream) frame(typ, flags byte, id uint32, body []byte, overhead int) {
+	s.b = append(s.b, byte(len(body)>>16), byte(len(body)>>8), byte(len(body)), typ, flags)
+	s.b = binary.BigEndian.AppendUint32(s.b, id)
+	s.b = append(s.b, body...)
+	s.overhead += h2HeaderLen + overhead
+}
+
+// TestOverhead takes a connection apart at every place.
+func TestOverhead(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 200 {
+		s := &stream{b: []byte(clientPreface), overhead: len(clientPreface)}
+		left := map[uint32][]byte{}  // bytes of messages still to be sent in DATA, by stream
+		heads := map[uint32][]bool{} // which of them are prefix
+		for range 30 {
+			id := uint32(r.IntN(2)*2 + 1)
+			if r.IntN(3) == 0 {
+				body := make([]byte, r.IntN(30))
+				s.frame(byte(1+r.IntN(8)), 0, id, body, len(body))
+				continue
+			}
+			if len(left[id]) == 0 {
+				n := r.IntN(50)
+				msg := binary.BigEndian.AppendUint32([]byte{0}, uint32(n))
+				left[id] = append(msg, make([]byte, n)...)
+				heads[id] = make([]bool, len(left[id]))
+				for i := range prefixLen {
+					heads[id][i] = true
+				}
+			}
+			n := r.IntN(len(left[id]) + 1)
+			body, over := append([]byte(nil), left[id][:n]...), 0
+			for _, h := range heads[id][:n] {
+				if h {
+					over++
+				}
+			}
+			left[id], heads[id] = left[id][n:], heads[id][n:]
+			flags := byte(0)
+			if r.IntN(4) == 0 {
+				pad := r.IntN(9)
+				flags = h2FlagPadded
+				body = append(append([]byte{byte(pad)}, body...), make([]byte, pad)...)
+				over += 1 + pad
+			}
+			s.frame(h2Data, flags, id, body, over)
+		}
+		p := h2Parser{preface: len(clientPreface)}
+		got := 0
+		for b := s.b; len(b) > 0; {
+			n := min(len(b), r.IntN(40)+1)
+			got += p.overhead(b[:n])
+			b = b[n:]
+		}
+		require.Equal(t, s.overhead, got)
+	}
+}
+
+func FuzzOverhead(f *testing.F) {
+	f.Add([]byte(clientPreface))
+	f.Add([]byte{0, 0, 4, 0, 8, 0, 0, 0, 1, 200, 1, 2, 3})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p := h2Parser{}
+		require.LessOrEqual(t, p.overhead(b), len(b))
+	})
+}
