@@ -10,45 +10,6 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// planKey says what a plan of one graph was made for. Sizes are no part of it.
-type planKey struct {
-	profile semantic.Profile
-	policy  string
-	keep    bool
-	fed     string
-	outputs string
-}
-
-// scheduled is a schedule with the order of its symbols.
-type scheduled struct {
-	*semantic.Schedule
-	symbols, clientSymbols []string
-}
-
-func (a *analysed) schedule(c *Client, p semantic.Profile, keep bool, fed []int, outputs []*lazy.Tensor) (*scheduled, error) {
-	key := planKey{profile: p, policy: c.opts.policy.Name(), keep: keep, fed: fmt.Sprint(fed)}
-	named := make([]lazy.Named, len(outputs))
-	for i, t := range outputs {
-		key.outputs += fmt.Sprintf("%d,", t.ID())
-		named[i] = lazy.Named{Name: fmt.Sprintf("out:%d:%d", i, t.ID()), Tensor: t}
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if s, ok := a.plans[key]; ok {
-		return s, nil
-	}
-	sch, err := c.opts.policy.Schedule(a.srg, semantic.Request{Profile: p, Outputs: named, Keep: keep, Fed: fed})
-	if err != nil {
-		return nil, err
-	}
-	s := &scheduled{Schedule: sch, symbols: sch.Plan.Symbols()}
-	if sch.Client != nil {
-		s.clientSymbols = sch.Client.Symbols()
-	}
-	a.plans[key] = s
-	return s, nil
-}
-
 func (s *Session) prepare(ctx context.Context, p *plan.Plan, g *lazy.Graph) (transport.PlanRef, error) {
 	if ref := s.prepared[p]; ref != nil {
 		return ref, nil
@@ -61,30 +22,18 @@ func (s *Session) prepare(ctx context.Context, p *plan.Plan, g *lazy.Graph) (tra
 	return ref, nil
 }
 
-func sizes(symbols []string, b plan.Bindings) ([]int, error) {
-	out := make([]int, len(symbols))
-	for i, s := range symbols {
-		n, ok := b[s]
-		if !ok {
-			return nil, fmt.Errorf("%w: dimension %q has no size; feed an input that has it", ErrShape, s)
-		}
-		out[i] = n
-	}
-	return out, nil
-}
-
-func (s *Session) execute(ctx context.Context, sch *scheduled, feed Feed, b plan.Bindings, outputs []*lazy.Tensor) ([]*Value, error) {
-	g := outputs[0].Graph()
+func (s *Session) execute(ctx context.Context, l *loop, sch *scheduled, feed Feed, outputs []*lazy.Tensor) ([]*Value, error) {
+	g := l.p.graph
 	ref, err := s.prepare(ctx, sch.Plan, g)
 	if err != nil {
 		return nil, err
 	}
 	call := transport.Call{Plan: ref, Inputs: make([]transport.Input, len(sch.Inputs))}
-	if call.Bindings, err = sizes(sch.symbols, b); err != nil {
+	if call.Bindings, err = l.sizes.pick(l.p, sch.symbols); err != nil {
 		return nil, err
 	}
 	for i, src := range sch.Inputs {
-		if call.Inputs[i], err = s.input(ctx, src, feed, b, nil); err != nil {
+		if call.Inputs[i], err = s.input(ctx, l, src, feed, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -93,12 +42,12 @@ func (s *Session) execute(ctx context.Context, sch *scheduled, feed Feed, b plan
 		return nil, err
 	}
 	s.elapsed = res.Elapsed
-	if err := s.carry(g, sch, b, res); err != nil {
+	if err := l.carry(sch, func(i int) []byte { return res.Outputs[i].Tensor.Data }); err != nil {
 		return nil, err
 	}
 	var side transport.Result
 	if sch.Client != nil {
-		if side, err = s.runSide(ctx, sch, feed, b, res, g); err != nil {
+		if side, err = s.runSide(ctx, l, sch, feed, res); err != nil {
 			return nil, err
 		}
 	}
@@ -118,7 +67,7 @@ func (s *Session) execute(ctx context.Context, sch *scheduled, feed Feed, b plan
 }
 
 // input finds the bytes or the handle of one input.
-func (s *Session) input(ctx context.Context, src semantic.Source, feed Feed, b plan.Bindings, res []transport.OutputValue) (transport.Input, error) {
+func (s *Session) input(ctx context.Context, l *loop, src semantic.Source, feed Feed, res []transport.OutputValue) (transport.Input, error) {
 	in := transport.Input{Cause: src.Cause}
 	switch src.Kind {
 	case semantic.FromWeight:
@@ -131,11 +80,11 @@ func (s *Session) input(ctx context.Context, src semantic.Source, feed Feed, b p
 		return in, nil
 	case semantic.FromCarry:
 		if feed[src.Tensor.Name()] == nil {
-			if c := s.carried[src.Tensor]; c != nil && c.data != nil {
-				in.Data = c.data
+			if d := l.data[l.p.inputs[src.Tensor.Name()].carry]; d != nil {
+				in.Data = d
 				return in, nil
 			}
-			shape, err := src.Tensor.Shape().Eval(b)
+			shape, err := src.Tensor.Shape().Eval(l.names)
 			if err != nil {
 				return in, err
 			}
@@ -160,25 +109,8 @@ func (s *Session) input(ctx context.Context, src semantic.Source, feed Feed, b p
 	return in, err
 }
 
-// carry remembers the carried pairs after a run.
-func (s *Session) carry(g *lazy.Graph, sch *scheduled, b plan.Bindings, res transport.Result) error {
-	for i, place := range sch.Carries {
-		c := g.Carries()[i]
-		shape, err := c.Out.Shape().Eval(b)
-		if err != nil {
-			return err
-		}
-		v := &carriedValue{shape: shape}
-		if place.State == "" {
-			v.data = res.Outputs[place.Output].Tensor.Data
-		}
-		s.carried[c.In] = v
-	}
-	return nil
-}
-
 // runSide runs what the policy left to the client.
-func (s *Session) runSide(ctx context.Context, sch *scheduled, feed Feed, b plan.Bindings, res transport.Result, g *lazy.Graph) (transport.Result, error) {
+func (s *Session) runSide(ctx context.Context, l *loop, sch *scheduled, feed Feed, res transport.Result) (transport.Result, error) {
 	if s.side == nil {
 		e, err := s.c.sideExecutor()
 		if err != nil {
@@ -191,18 +123,18 @@ func (s *Session) runSide(ctx context.Context, sch *scheduled, feed Feed, b plan
 	ref := s.prepared[sch.Client]
 	if ref == nil {
 		var err error
-		if ref, err = s.side.Prepare(ctx, sch.Client, g, nil); err != nil {
+		if ref, err = s.side.Prepare(ctx, sch.Client, l.p.graph, nil); err != nil {
 			return transport.Result{}, err
 		}
 		s.prepared[sch.Client] = ref
 	}
 	call := transport.Call{Plan: ref, Inputs: make([]transport.Input, len(sch.ClientInputs))}
 	var err error
-	if call.Bindings, err = sizes(sch.clientSymbols, b); err != nil {
+	if call.Bindings, err = l.sizes.pick(l.p, sch.clientSymbols); err != nil {
 		return transport.Result{}, err
 	}
 	for i, src := range sch.ClientInputs {
-		if call.Inputs[i], err = s.input(ctx, src, feed, b, res.Outputs); err != nil {
+		if call.Inputs[i], err = s.input(ctx, l, src, feed, res.Outputs); err != nil {
 			return transport.Result{}, err
 		}
 	}

@@ -24,16 +24,8 @@ type Client struct {
 
 	mu     sync.Mutex
 	side   transport.Executor // runs what a policy leaves to the client
-	graphs map[*lazy.Graph]*analysed
+	graphs map[*lazy.Graph]*program
 	wide   map[plan.Hash][]byte // weights in half precision, widened
-}
-
-// analysed is what is known of one graph: analysed once, planned once for each
-// profile, policy and choice of outputs.
-type analysed struct {
-	srg   *semantic.SRG
-	mu    sync.Mutex
-	plans map[planKey]*scheduled
 }
 
 // Open connects to an executor: "local:" is this process, "tcp://host:port"
@@ -64,7 +56,7 @@ func NewClient(exec transport.Executor, opts ...Option) *Client {
 }
 
 func newClient(exec transport.Executor, o options) *Client {
-	return &Client{exec: exec, opts: o, graphs: map[*lazy.Graph]*analysed{}}
+	return &Client{exec: exec, opts: o, graphs: map[*lazy.Graph]*program{}}
 }
 
 func dial(ctx context.Context, executor string, o options) (transport.Executor, error) {
@@ -114,26 +106,26 @@ func (c *Client) Stats(ctx context.Context) (transport.Stats, error) { return c.
 
 // Analyze gives the semantically rich graph of a program, computed once.
 func (c *Client) Analyze(g *lazy.Graph) (*semantic.SRG, error) {
-	a, err := c.analyse(g)
+	p, err := c.program(g)
 	if err != nil {
 		return nil, err
 	}
-	return a.srg, nil
+	return p.srg, nil
 }
 
-func (c *Client) analyse(g *lazy.Graph) (*analysed, error) {
+func (c *Client) program(g *lazy.Graph) (*program, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if a, ok := c.graphs[g]; ok {
-		return a, nil
+	if p, ok := c.graphs[g]; ok {
+		return p, nil
 	}
 	srg, err := semantic.Analyze(g, c.opts.hints...)
 	if err != nil {
 		return nil, err
 	}
-	a := &analysed{srg: srg, plans: map[planKey]*scheduled{}}
-	c.graphs[g] = a
-	return a, nil
+	p := newProgram(g, srg)
+	c.graphs[g] = p
+	return p, nil
 }
 
 // sideExecutor is an engine in this process for what a policy leaves to the

@@ -3,7 +3,6 @@ package genie
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -27,15 +26,8 @@ type Session struct {
 	closed   bool
 	side     transport.Session
 	prepared map[*plan.Plan]transport.PlanRef
-	carried  map[*lazy.Tensor]*carriedValue
+	loops    map[*lazy.Graph]*loop
 	elapsed  time.Duration // executor's time of the last run
-}
-
-// carriedValue is the state of a carried pair between runs: its shape, and its
-// value when the policy brings it back.
-type carriedValue struct {
-	shape []int
-	data  []byte // nil while the executor keeps it
 }
 
 // NewSession opens a session on the executor.
@@ -44,7 +36,7 @@ func (c *Client) NewSession(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Session{c: c, remote: r, prepared: map[*plan.Plan]transport.PlanRef{}, carried: map[*lazy.Tensor]*carriedValue{}}, nil
+	return &Session{c: c, remote: r, prepared: map[*plan.Plan]transport.PlanRef{}, loops: map[*lazy.Graph]*loop{}}, nil
 }
 
 // Close frees what the session holds, here and on the executor.
@@ -65,10 +57,14 @@ func (s *Session) Close() error {
 func (s *Session) Reset(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.carried) == 0 {
+	ran := false
+	for _, l := range s.loops {
+		ran = ran || l.ran && len(l.p.carries) > 0
+		l.reset()
+	}
+	if !ran {
 		return nil
 	}
-	clear(s.carried)
 	return s.remote.Reset(ctx)
 }
 
@@ -94,23 +90,31 @@ func (s *Session) run(ctx context.Context, feed Feed, keep bool, outputs []*lazy
 	if s.closed {
 		return nil, fmt.Errorf("%w: session", ErrClosed)
 	}
-	a, err := s.c.analyse(g)
+	l, err := s.loop(g)
 	if err != nil {
 		return nil, err
 	}
-	b, err := s.bind(g, feed)
+	if err := l.bind(feed); err != nil {
+		return nil, err
+	}
+	sch, err := l.schedule(s.c.opts.policy, feed, keep, outputs)
 	if err != nil {
 		return nil, err
 	}
-	profile, err := a.srg.ProfileOf(b)
+	return s.execute(ctx, l, sch, feed, outputs)
+}
+
+func (s *Session) loop(g *lazy.Graph) (*loop, error) {
+	if l := s.loops[g]; l != nil {
+		return l, nil
+	}
+	p, err := s.c.program(g)
 	if err != nil {
 		return nil, err
 	}
-	sch, err := a.schedule(s.c, profile, keep, s.fed(g, feed), outputs)
-	if err != nil {
-		return nil, err
-	}
-	return s.execute(ctx, sch, feed, b, outputs)
+	l := newLoop(p)
+	s.loops[g] = l
+	return l, nil
 }
 
 // Prepare makes ready for runs of a profile, as the first such run would:
@@ -122,11 +126,11 @@ func (s *Session) Prepare(ctx context.Context, p semantic.Profile, outputs ...*l
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a, err := s.c.analyse(g)
+	l, err := s.loop(g)
 	if err != nil {
 		return err
 	}
-	sch, err := a.schedule(s.c, p, false, nil, outputs)
+	sch, err := l.p.schedule(s.c.opts.policy, p, false, nil, outputs)
 	if err != nil {
 		return err
 	}
@@ -148,84 +152,4 @@ func graphOf(outputs []*lazy.Tensor) (*lazy.Graph, error) {
 	}
 	g := outputs[0].Graph()
 	return g, g.Err()
-}
-
-// bind finds the sizes of all symbols from what is fed and carried.
-func (s *Session) bind(g *lazy.Graph, feed Feed) (plan.Bindings, error) {
-	b := plan.Bindings{}
-	shapes := make([][]int, len(g.Inputs()))
-	named := 0
-	for i, t := range g.Inputs() {
-		v := feed[t.Name()]
-		if v != nil {
-			named++
-			if v.DType() != t.DType() {
-				return nil, fmt.Errorf("%w: input %q is %v, fed %v", ErrDType, t.Name(), t.DType(), v.DType())
-			}
-			shapes[i] = v.Shape()
-		} else if c := s.carried[t]; c != nil {
-			shapes[i] = c.shape
-		} else {
-			continue
-		}
-		if len(shapes[i]) != len(t.Shape()) {
-			return nil, fmt.Errorf("%w: input %q is %v, fed shape %v", ErrShape, t.Name(), t.Spec(), shapes[i])
-		}
-		for d, n := range shapes[i] {
-			if sym, ok := t.Shape()[d].Symbol(); ok {
-				if old, bound := b[sym]; bound && old != n {
-					return nil, fmt.Errorf("%w: input %q makes %s %d, another input makes it %d", ErrShape, t.Name(), sym, n, old)
-				}
-				b[sym] = n
-			}
-		}
-	}
-	if named != len(feed) {
-		return nil, unknownFeed(g, feed)
-	}
-	for i, t := range g.Inputs() {
-		if shapes[i] == nil && isCarried(g, t) {
-			for _, d := range t.Shape() {
-				for _, sym := range d.Symbols(nil) {
-					if _, ok := b[sym]; !ok {
-						b[sym] = 0
-					}
-				}
-			}
-		}
-	}
-	for i, t := range g.Inputs() {
-		if shapes[i] == nil {
-			continue
-		}
-		if want, err := t.Shape().Eval(b); err != nil || !slices.Equal(want, shapes[i]) {
-			return nil, fmt.Errorf("%w: input %q is %v, fed shape %v", ErrShape, t.Name(), t.Spec(), shapes[i])
-		}
-	}
-	return b, nil
-}
-
-// fed lists the carried pairs whose value comes from this side: from the feed,
-// or from a run before which the feed started.
-func (s *Session) fed(g *lazy.Graph, feed Feed) []int {
-	var out []int
-	for i, c := range g.Carries() {
-		if v := s.carried[c.In]; feed[c.In.Name()] != nil || v != nil && v.data != nil {
-			out = append(out, i)
-		}
-	}
-	return out
-}
-
-func isCarried(g *lazy.Graph, t *lazy.Tensor) bool {
-	return slices.ContainsFunc(g.Carries(), func(c lazy.Carried) bool { return c.In == t })
-}
-
-func unknownFeed(g *lazy.Graph, feed Feed) error {
-	for name := range feed {
-		if !slices.ContainsFunc(g.Inputs(), func(t *lazy.Tensor) bool { return t.Name() == name }) {
-			return fmt.Errorf("%w: the program %q has no input %q", ErrUnknownInput, g.Name(), name)
-		}
-	}
-	return fmt.Errorf("%w: a fed value is nil", ErrUnknownInput)
 }

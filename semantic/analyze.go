@@ -73,6 +73,7 @@ func Analyze(g *lazy.Graph, hints ...Hint) (*SRG, error) {
 			return nil, fmt.Errorf("%s: %w", r.Name(), err)
 		}
 	}
+	a.rows = distinctRows(a.Caches)
 	return a.SRG, nil
 }
 

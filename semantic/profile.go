@@ -2,6 +2,7 @@ package semantic
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -24,14 +25,14 @@ func (s *SRG) ProfileOf(b plan.Bindings) (Profile, error) {
 		return Profile{Phase: s.staticPhase()}, nil
 	}
 	decode := true
-	for _, c := range s.Caches {
-		old, err := c.Old.Eval(b)
+	for _, r := range s.rows {
+		old, err := r.old.Eval(b)
 		if err != nil {
-			return Profile{}, fmt.Errorf("profile: cache %q: %w", s.Graph.Carries()[c.Carry].In.Name(), err)
+			return Profile{}, fmt.Errorf("profile: cache %q: %w", s.Graph.Carries()[s.Caches[r.cache].Carry].In.Name(), err)
 		}
-		q, err := c.Query.Eval(b)
+		q, err := r.query.Eval(b)
 		if err != nil {
-			return Profile{}, fmt.Errorf("profile: cache %q: %w", s.Graph.Carries()[c.Carry].In.Name(), err)
+			return Profile{}, fmt.Errorf("profile: cache %q: %w", s.Graph.Carries()[s.Caches[r.cache].Carry].In.Name(), err)
 		}
 		decode = decode && old > 0 && q == 1
 	}
@@ -39,4 +40,16 @@ func (s *SRG) ProfileOf(b plan.Bindings) (Profile, error) {
 		return Profile{Phase: PhaseDecode}, nil
 	}
 	return Profile{Phase: PhasePrefill}, nil
+}
+
+// distinctRows lists the caches' sizes without repetition.
+func distinctRows(caches []Cache) []cacheRows {
+	var out []cacheRows
+	for i, c := range caches {
+		same := func(r cacheRows) bool { return r.old.Equal(c.Old) && r.query.Equal(c.Query) }
+		if !slices.ContainsFunc(out, same) {
+			out = append(out, cacheRows{i, c.Old, c.Query})
+		}
+	}
+	return out
 }

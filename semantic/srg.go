@@ -117,7 +117,14 @@ type SRG struct {
 	Branches []Branch
 
 	static Phase       // of a run, when there are no caches
+	rows   []cacheRows // distinct sizes of the caches
 	own    []nodePhase // by tensor id
+}
+
+// cacheRows are the dimensions that decide a profile, shared by many caches.
+type cacheRows struct {
+	cache      int
+	old, query plan.Dim
 }
 
 // Branch is a subgraph that shares no intermediate with its siblings between

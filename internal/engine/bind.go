@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
@@ -11,18 +12,27 @@ import (
 func newBinding(p *Program, e *Engine) *binding {
 	b := &binding{
 		prog: p, sizes: make([]int64, len(p.symbols)+len(p.plan.States)),
-		arrays: make([]op.Array, len(p.values)), need: make([]int, len(p.values)),
+		arrays: make([]op.Array, len(p.places)), dims: make([][]int, len(p.classes)), elems: make([]int, len(p.classes)),
 		bufSize: make([]int, p.plan.Buffers), bufOff: make([]int, p.plan.Buffers),
-		steps: make([]step, len(p.plan.Steps)), weights: make([]*weight, len(p.values)),
+		steps: make([]step, len(p.plan.Steps)), weights: make([]*weight, len(p.places)),
 		states: make([]*state, len(p.plan.States)), job: newJob(),
 	}
+	total := 0
+	for c := range p.classes {
+		total += len(p.classes[c].dims)
+	}
+	ints := make([]int, total)
+	for c := range p.classes {
+		n := len(p.classes[c].dims)
+		b.dims[c], ints = ints[:n:n], ints[n:]
+	}
+	for v, x := range p.places {
+		b.arrays[v] = op.Array{DType: p.plan.Values[v].Spec.DType, Shape: b.dims[x.shape], Strides: b.dims[x.strides]}
+	}
+	b.stateMem = make([]*byte, len(p.plan.States))
+	b.bufNeed = make([]int, p.plan.Buffers)
 	b.call.inputs = make([][]byte, len(p.plan.Inputs))
 	b.call.staged = make([][]byte, len(p.plan.Inputs))
-	for v := range p.values {
-		n := len(p.values[v].shape)
-		ints := make([]int, 2*n)
-		b.arrays[v] = op.Array{DType: p.plan.Values[v].Spec.DType, Shape: ints[:n:n], Strides: ints[n:]}
-	}
 	scratch := &op.SampleScratch{}
 	for _, i := range p.exec {
 		ps := &p.plan.Steps[i]
@@ -38,6 +48,9 @@ func newBinding(p *Program, e *Engine) *binding {
 // findWeights resolves the program's weights once.
 func (b *binding) findWeights(e *Engine) error {
 	p := b.prog
+	if b.ready {
+		return nil
+	}
 	for v, l := range p.layout {
 		if b.weights[v] != nil {
 			continue
@@ -63,10 +76,12 @@ func (b *binding) findWeights(e *Engine) error {
 			st.packed = (&op.Array{Data: b.weights[in[j]].data}).F32()
 		}
 	}
+	b.ready = true
 	return nil
 }
 
-// setSizes stores the bindings and tells which symbols changed.
+// setSizes stores the bindings and tells which symbols changed, as a mask; all
+// of them when nothing is valid.
 func (b *binding) setSizes(bindings []int) (changed uint64) {
 	for i, n := range bindings {
 		if b.sizes[i] != int64(n) {
@@ -80,168 +95,209 @@ func (b *binding) setSizes(bindings []int) (changed uint64) {
 	return changed
 }
 
-func (b *binding) affected(v int, changed uint64) bool {
-	return !b.valid || b.prog.values[v].mask&changed != 0
-}
-
-func (b *binding) evalShapes(changed uint64) error {
-	for v := range b.prog.values {
-		if !b.affected(v, changed) {
+// evalClasses computes the dimensions that depend on changed symbols.
+func (b *binding) evalClasses(changed uint64) error {
+	for c := range b.prog.classes {
+		k := &b.prog.classes[c]
+		if b.valid && k.mask&changed == 0 {
 			continue
 		}
-		x, a := &b.prog.values[v], &b.arrays[v]
-		n := int64(a.DType.Size())
-		for i := range x.shape {
-			d, ok := x.shape[i].eval(b.sizes)
-			if ok {
+		// Eight bytes is the largest element.
+		n, ok := int64(8), true
+		for i := range k.dims {
+			d, dok := k.dims[i].eval(b.sizes)
+			if b.dims[c][i] = d; dok && ok {
 				n, ok = plan.MulChecked(n, int64(max(d, 1)))
 			}
-			if !ok {
-				return fmt.Errorf("%w: dimension %v of value %d is out of range at %v=%v", transport.ErrShape, b.prog.plan.Values[v].Spec.Shape[i], v, b.prog.symbols, b.sizes[:len(b.prog.symbols)])
+			if !dok || !ok && k.size {
+				return fmt.Errorf("%w: dimension %v is out of range at %v=%v", transport.ErrShape, k.text[i], b.prog.symbols, b.sizes[:len(b.prog.symbols)])
 			}
-			a.Shape[i] = d
+		}
+		b.elems[c] = -1 // too many; no error for strides, whose product means nothing
+		if ok {
+			b.elems[c] = int(n / 8)
+			for _, d := range b.dims[c] {
+				if d == 0 {
+					b.elems[c] = 0
+				}
+			}
 		}
 	}
 	return nil
 }
 
 // fitStates finds the session's state for each of the plan's and makes room.
-func (b *binding) fitStates(s *Session) error {
+func (b *binding) fitStates(s *Session) (grown bool, err error) {
 	p := b.prog.plan
-	for i, d := range p.States {
+	if b.resets != s.resets {
+		clear(b.states)
+		b.resets = s.resets
+	}
+	for i := range p.States {
+		d := &p.States[i]
 		in, rows := &b.arrays[d.In], 0
 		if d.Mode == plan.StateAppend {
 			rows = b.arrays[d.Out].Shape[d.Axis]
 		}
-		st, err := s.fit(d, in.DType, in.Shape, rows)
+		old := b.states[i]
+		st, err := s.fit(old, d, in.DType, in.Shape, rows)
 		if err != nil {
-			return err
+			return grown, err
 		}
-		b.states[i] = st
-		b.sizes[len(b.prog.symbols)+i] = int64(st.capacity)
+		if old != st || b.stateMem[i] != unsafe.SliceData(st.mem) {
+			b.moved = true
+		}
+		b.states[i], b.stateMem[i] = st, unsafe.SliceData(st.mem)
+		if c := &b.sizes[len(b.prog.symbols)+i]; *c != int64(st.capacity) {
+			*c, grown = int64(st.capacity), true
+		}
 	}
-	return nil
+	return grown, nil
 }
 
-// evalLayouts computes strides, checks every view against its base, and lays
-// out the scratch buffers.
-func (b *binding) evalLayouts(changed uint64, limit int64) error {
-	capacities := uint64(1) << len(b.prog.symbols)
-	any := false
-	for v := range b.prog.values {
-		if !b.affected(v, changed|capacities) {
-			continue
-		}
-		any = true
-		if err := b.layout(v); err != nil {
-			return err
-		}
-	}
-	if !any {
+// fitBuffers makes the scratch buffers large enough. Room beyond the need,
+// once a buffer grows, keeps the layout as it is over many steps of a sequence
+// that gets longer.
+func (b *binding) fitBuffers(changed uint64, limit int64) error {
+	if b.valid && !b.outgrown(changed) {
 		return nil
 	}
-	clear(b.bufSize)
-	for v := range b.prog.values {
-		if b.prog.res.InScratch(v) {
-			k := b.prog.plan.Values[v].Buffer
-			b.bufSize[k] = max(b.bufSize[k], b.arrays[v].Len()*b.arrays[v].DType.Size())
-		}
+	need := b.bufNeed
+	clear(need)
+	for _, v := range b.prog.roots {
+		k := b.prog.places[v].buffer
+		need[k] = max(need[k], b.bytes(v))
 	}
 	total := 0
-	for k, n := range b.bufSize {
-		b.bufOff[k] = total
+	for k, n := range need {
+		if b.valid && n > b.bufSize[k] && b.bufSize[k] > 0 {
+			n += n / 4
+		}
+		b.bufSize[k], b.bufOff[k] = n, total
 		if total += align(n); int64(total) > limit {
 			return fmt.Errorf("%w: the run needs more than %d bytes of scratch memory", transport.ErrLimit, limit)
 		}
 	}
-	b.total = total
+	b.total, b.placed = total, nil
 	return nil
 }
 
-// layout computes the strides of v and checks that it lies within its base.
-func (b *binding) layout(v int) error {
-	x, a := &b.prog.values[v], &b.arrays[v]
-	off, ok := x.offset.eval(b.sizes)
-	reach, empty := int64(off), false
-	for i := range x.strides {
-		var st int
-		var sok bool
-		if st, sok = x.strides[i].eval(b.sizes); !sok {
-			ok = false
-			break
-		}
-		a.Strides[i] = st
-		if a.Shape[i] == 0 {
-			empty = true
+// bytes is the size of a scratch root.
+func (b *binding) bytes(v int) int {
+	p := &b.prog.places[v]
+	return b.elems[p.shape] * int(p.size)
+}
+
+// outgrown reports whether a root that changed needs a larger buffer, or
+// everything got so much smaller that less memory would do.
+func (b *binding) outgrown(changed uint64) bool {
+	for i, roots := range b.prog.rootsOf {
+		if changed>>i&1 == 0 {
 			continue
 		}
-		r, mok := plan.MulChecked(int64(a.Shape[i]-1), int64(st))
-		ok = ok && mok
-		reach += r
+		for _, v := range roots {
+			if n, size := b.bytes(v), b.bufSize[b.prog.places[v].buffer]; n > size {
+				return true
+			}
+		}
+		if changed&^(1<<i) != 0 {
+			return true // several sizes at once: another kind of run
+		}
 	}
-	if !ok || reach < 0 {
-		return fmt.Errorf("%w: value %d does not fit into memory", transport.ErrShape, v)
+	return false
+}
+
+// checkViews checks the views that changed against their bases.
+func (b *binding) checkViews(changed uint64) error {
+	if !b.valid {
+		return b.checkViewList(b.prog.views)
 	}
-	b.need[v] = int(reach) + 1
-	if empty {
-		b.need[v] = 0
-	}
-	base := b.prog.res.Base[v]
-	if base != v && b.need[v] > b.extent(base) {
-		return fmt.Errorf("%w: value %d reaches element %d of the %d of value %d", transport.ErrShape, v, b.need[v], b.extent(base), base)
+	for i, views := range b.prog.viewsOf {
+		if changed>>i&1 != 0 {
+			if err := b.checkViewList(views); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+func (b *binding) checkViewList(views []int) error {
+	for _, v := range views {
+		if n, has := b.reach(v), b.extent(int(b.prog.places[v].base)); n < 0 || n > has {
+			return fmt.Errorf("%w: value %d reaches element %d of the %d of value %d", transport.ErrShape, v, n, has, b.prog.places[v].base)
+		}
+	}
+	return nil
+}
+
+// reach is the number of elements of its base that a value reaches over; 0
+// for an empty value, -1 for a number that is too large.
+func (b *binding) reach(v int) int {
+	p := &b.prog.places[v]
+	shape, strides := b.dims[p.shape], b.dims[p.strides]
+	n := int64(b.dims[p.offset][0])
+	for i, d := range shape {
+		if d == 0 {
+			return 0
+		}
+		r, ok := plan.MulChecked(int64(d-1), int64(strides[i]))
+		if n += r; !ok || n > plan.MaxDimSize {
+			return -1
+		}
+	}
+	return int(n) + 1
 }
 
 // extent is the number of elements of a base's memory.
 func (b *binding) extent(v int) int {
-	if s := b.prog.res.State[v]; s >= 0 {
-		return len(b.states[s].mem) / b.arrays[v].DType.Size()
+	p := &b.prog.places[v]
+	if p.state >= 0 {
+		return len(b.states[p.state].mem) / int(p.size)
 	}
-	return b.arrays[v].Len()
+	return b.elems[p.shape]
 }
 
-// place points every value at its memory.
-func (b *binding) place(arena []byte, inputs [][]byte) error {
-	p, res := b.prog.plan, b.prog.res
-	for i, in := range p.Inputs {
+// place points the values at their memory: all of them when the arena is
+// another than at the last run, else only what changed.
+func (b *binding) place(arena []byte, inputs [][]byte) {
+	for i, in := range b.prog.plan.Inputs {
 		b.arrays[in.Value].Data = inputs[i]
 	}
-	for v := range p.Values {
-		a := &b.arrays[v]
-		base := res.Base[v]
+	if b.placed == nil || unsafe.SliceData(b.placed) != unsafe.SliceData(arena) {
+		b.placeAll(b.prog.order, arena)
+	} else {
+		b.placeAll(b.prog.ofInput, arena)
+		for i, views := range b.prog.viewsOf {
+			if b.changed>>i&1 != 0 {
+				b.placeAll(views, arena)
+			}
+		}
+		if b.moved {
+			b.placeAll(b.prog.ofState, arena)
+		}
+	}
+	b.placed, b.changed, b.moved = arena, 0, false
+}
+
+// placeAll gives each value the rest of its base's memory from its first
+// element on; checkViews has made sure that its last element is in there.
+func (b *binding) placeAll(values []int, arena []byte) {
+	for _, v := range values {
+		p, a := &b.prog.places[v], &b.arrays[v]
 		switch {
-		case base != v:
-			continue
-		case res.State[v] >= 0:
-			a.Data = b.states[res.State[v]].mem
-		case p.Values[v].Kind == plan.KindWeight:
+		case int(p.base) != v:
+			from := b.arrays[p.base].Data
+			a.Data = from[min(b.dims[p.offset][0]*int(p.size), len(from)):]
+		case p.state >= 0:
+			a.Data = b.states[p.state].mem
+		case p.kind == plan.KindWeight:
 			a.Data = b.weights[v].data
-		case p.Values[v].Kind == plan.KindConst:
-			a.Data = p.Values[v].Const
-		case p.Values[v].Kind == plan.KindTemp:
-			k := p.Values[v].Buffer
-			n := a.Len() * a.DType.Size()
-			if n > b.bufSize[k] {
-				return fmt.Errorf("%w: value %d outgrew its buffer", transport.ErrInternal, v)
-			}
-			a.Data = arena[b.bufOff[k] : b.bufOff[k]+n : b.bufOff[k]+n]
+		case p.kind == plan.KindConst:
+			a.Data = b.prog.plan.Values[v].Const
+		case p.kind == plan.KindTemp:
+			off, n := b.bufOff[p.buffer], b.bufSize[p.buffer]
+			a.Data = arena[off : off+n : off+n]
 		}
 	}
-	for v := range p.Values {
-		if base := res.Base[v]; base != v {
-			a, from := &b.arrays[v], b.arrays[base].Data
-			size := a.DType.Size()
-			off, _ := b.prog.values[v].offset.eval(b.sizes)
-			if b.need[v] == 0 {
-				a.Data = nil
-				continue
-			}
-			if b.need[v]*size > len(from) {
-				return fmt.Errorf("%w: value %d lies outside its base", transport.ErrInternal, v)
-			}
-			a.Data = from[off*size : b.need[v]*size]
-		}
-	}
-	return nil
 }

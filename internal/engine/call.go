@@ -32,16 +32,24 @@ type binding struct {
 	sizes   []int64 // symbols, then capacities
 	valid   bool
 	arrays  []op.Array
-	need    []int // elements that a value reaches to, from its base
-	bufSize []int
+	dims    [][]int // by class, shared by the arrays
+	elems   []int   // by class: the product of its dimensions, -1 when it is too large
+	bufSize []int   // room of each buffer; more than is needed now, so that it lasts
 	bufOff  []int
 	total   int
+	changed uint64 // symbols that changed since the last run
+	moved   bool   // a state's memory was replaced
+	placed  []byte // arena that the values point into, nil when they must all be placed
 	steps   []step // by plan step, views unused
 	weights []*weight
 	states  []*state
-	consts  [][]byte
-	job     *job
-	call    Call // the session's one call of this program
+	// stateMem is the memory of each state that the values point at.
+	stateMem []*byte
+	ready    bool // weights are found
+	resets   int  // of the session, when states was filled
+	bufNeed  []int
+	job      *job
+	call     Call // the session's one call of this program
 }
 
 // Call is one run of a program in a session. Use it from one goroutine and
@@ -105,19 +113,34 @@ func (b *binding) bind(s *Session, bindings []int) error {
 		return err
 	}
 	changed := b.setSizes(bindings)
-	if err := b.evalShapes(changed); err != nil {
-		b.valid = false
+	ok := false
+	defer func() {
+		if b.valid = ok; !ok {
+			b.placed = nil
+		}
+	}()
+	if err := b.evalClasses(changed); err != nil {
 		return err
 	}
-	if err := b.fitStates(s); err != nil {
-		b.valid = false
+	grown, err := b.fitStates(s)
+	if err != nil {
 		return err
 	}
-	if err := b.evalLayouts(changed, s.e.opts.MaxScratch); err != nil {
-		b.valid = false
+	if grown {
+		capacities := uint64(1) << len(b.prog.symbols)
+		changed |= capacities
+		if err := b.evalClasses(capacities); err != nil {
+			return err
+		}
+	}
+	b.changed |= changed // of a call that was given up, too
+	if err := b.checkViews(changed); err != nil {
 		return err
 	}
-	b.valid = true
+	if err := b.fitBuffers(changed, s.e.opts.MaxScratch); err != nil {
+		return err
+	}
+	ok = true
 	return nil
 }
 
@@ -187,9 +210,7 @@ func (c *Call) Run(ctx context.Context) (err error) {
 	if c.arena, err = c.s.e.arenas.get(max(b.total, 1)); err != nil {
 		return err
 	}
-	if err := b.place(c.arena, c.inputs); err != nil {
-		return err
-	}
+	b.place(c.arena, c.inputs)
 	if err := c.steps(ctx); err != nil {
 		return err
 	}
@@ -223,6 +244,7 @@ func (c *Call) steps(ctx context.Context) error {
 		}
 	}
 	c.s.e.ops.Add(int64(len(p.exec)))
+	c.s.e.kernelNS.Add(int64(c.kernel))
 	return nil
 }
 

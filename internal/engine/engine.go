@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/transport"
@@ -51,7 +52,7 @@ type Engine struct {
 	sessions map[*Session]struct{}
 	nextID   uint64
 
-	runs, ops, plansSeen, stateBytes atomic.Int64
+	runs, ops, plansSeen, stateBytes, kernelNS atomic.Int64
 }
 
 // New starts an engine. An unusable GENIE_CPU is an error.
@@ -111,6 +112,7 @@ func (e *Engine) Stats() transport.Stats {
 	e.mu.Unlock()
 	st.PID, st.CPU = os.Getpid(), kernels.Path()
 	st.Runs, st.Ops, st.PlansSent = e.runs.Load(), e.ops.Load(), e.plansSeen.Load()
+	st.KernelTime = time.Duration(e.kernelNS.Load())
 	st.StateBytes, st.ScratchBytes = e.stateBytes.Load(), e.arenas.bytes.Load()
 	st.Weights, st.WeightBytes, st.WeightsSent = e.store.stats()
 	st.PeakRSS = peakRSS()

@@ -15,11 +15,32 @@ type Program struct {
 	hash    plan.Hash
 	res     *op.Resolved
 	symbols []string
-	values  []value
 	exec    []int           // steps that do something, in order
 	kernels []kernel        // by step
 	weights []plan.Value    // the plan's weights, in order
 	layout  map[int]packing // by weight value
+
+	// Equal lists of dimensions, be they shapes, strides or offsets, are one
+	// class: what is computed when a size changes is a handful of classes,
+	// however many layers a model has.
+	classes []class
+	places  []place // by value
+	order   []int   // all values, bases before their views
+	views   []int   // values in the memory of another
+	ofInput []int   // values in the memory of inputs
+	ofState []int   // values in the memory of states
+	roots   []int   // values with scratch memory of their own
+	// By symbol, the last being that of all capacities: the classes, scratch
+	// roots and views that depend on it.
+	classesOf, rootsOf, viewsOf [][]int
+}
+
+// class is a list of dimensions, compiled.
+type class struct {
+	dims []poly
+	mask uint64     // symbols that they depend on
+	size bool       // it is the shape of some value, so its product must be in range
+	text plan.Shape // for error texts
 }
 
 // Plan is the plan as it was compiled.
@@ -31,17 +52,23 @@ func (p *Program) Hash() plan.Hash { return p.hash }
 // Symbols lists the symbols in the order of a call's bindings.
 func (p *Program) Symbols() []string { return p.symbols }
 
-// value is one value with its dimensions compiled.
-type value struct {
-	shape, strides []poly
-	offset         poly
-	mask           uint64 // symbols that the above depend on
+// place is where a value's memory comes from, small enough that a pass over
+// many values touches little memory.
+type place struct {
+	base                   int32 // the value whose memory it lies in, itself for a root
+	shape, strides, offset int32 // classes
+	buffer, state          int32
+	kind                   plan.Kind
+	size                   uint8 // of an element
 }
 
-// poly is a compiled plan.Dim.
+// poly is a compiled plan.Dim. Its first term of one symbol is inline, since
+// most dimensions have no other.
 type poly struct {
 	c     int64
+	coeff int64 // of the symbol sym; 0 for none
 	terms []monomial
+	sym   uint8
 }
 
 type monomial struct {
@@ -75,18 +102,8 @@ func compile(p *plan.Plan) (*Program, error) {
 	for i, s := range all {
 		index[s] = uint8(i)
 	}
-	prog.values = make([]value, len(p.Values))
-	for v := range p.Values {
-		l := res.Layouts[v]
-		x := &prog.values[v]
-		x.shape = make([]poly, len(l.Strides))
-		x.strides = make([]poly, len(l.Strides))
-		for i := range l.Strides {
-			x.shape[i] = prog.poly(p.Values[v].Spec.Shape[i], index, &x.mask)
-			x.strides[i] = prog.poly(l.Strides[i], index, &x.mask)
-		}
-		x.offset = prog.poly(l.Offset, index, &x.mask)
-	}
+	prog.classify(index)
+	prog.dependencies()
 	prog.packings()
 	prog.kernels = make([]kernel, len(p.Steps))
 	for i := range p.Steps {
@@ -96,6 +113,87 @@ func compile(p *plan.Plan) (*Program, error) {
 		}
 	}
 	return prog, nil
+}
+
+// classify finds the distinct shapes, strides and offsets.
+func (p *Program) classify(index map[string]uint8) {
+	known := map[string]int32{}
+	class := func(dims plan.Shape) int32 {
+		key := dims.String()
+		c, ok := known[key]
+		if !ok {
+			c = int32(len(p.classes))
+			known[key] = c
+			k := class{text: dims}
+			for _, d := range dims {
+				k.dims = append(k.dims, p.poly(d, index, &k.mask))
+			}
+			p.classes = append(p.classes, k)
+		}
+		return c
+	}
+	p.places = make([]place, len(p.plan.Values))
+	for v, x := range p.plan.Values {
+		l := p.res.Layouts[v]
+		p.places[v] = place{
+			base: int32(p.res.Base[v]), buffer: int32(x.Buffer), state: int32(p.res.State[v]),
+			shape: class(x.Spec.Shape), strides: class(l.Strides), offset: class(plan.Shape{l.Offset}),
+			kind: x.Kind, size: uint8(x.Spec.DType.Size()),
+		}
+		p.classes[p.places[v].shape].size = true
+	}
+}
+
+// mask is the symbols that a value's place depends on.
+func (p *Program) mask(v int) uint64 {
+	x := &p.places[v]
+	return p.classes[x.shape].mask | p.classes[x.strides].mask | p.classes[x.offset].mask
+}
+
+// dependencies fills the lists of what changes with what.
+func (p *Program) dependencies() {
+	p.classesOf = make([][]int, len(p.symbols)+1)
+	p.rootsOf = make([][]int, len(p.symbols)+1)
+	p.viewsOf = make([][]int, len(p.symbols)+1)
+	for i := range p.classesOf {
+		for c := range p.classes {
+			if p.classes[c].mask>>i&1 != 0 {
+				p.classesOf[i] = append(p.classesOf[i], c)
+			}
+		}
+	}
+	for _, views := range []bool{false, true} {
+		for v := range p.places {
+			base := int(p.places[v].base)
+			if (base != v) != views {
+				continue
+			}
+			p.order = append(p.order, v)
+			if views {
+				p.views = append(p.views, v)
+				p.note(p.viewsOf, p.mask(v)|p.mask(base), v)
+			}
+			if p.places[base].kind == plan.KindInput {
+				p.ofInput = append(p.ofInput, v)
+			}
+			if p.places[base].state >= 0 {
+				p.ofState = append(p.ofState, v)
+			}
+			if p.res.InScratch(v) {
+				p.roots = append(p.roots, v)
+				p.note(p.rootsOf, p.mask(v), v)
+			}
+		}
+	}
+}
+
+// note adds v to the list of every symbol in mask.
+func (p *Program) note(lists [][]int, mask uint64, v int) {
+	for i := range lists {
+		if mask>>i&1 != 0 {
+			lists[i] = append(lists[i], v)
+		}
+	}
 }
 
 func (p *Program) poly(d plan.Dim, index map[string]uint8, mask *uint64) poly {
@@ -111,6 +209,10 @@ func (p *Program) poly(d plan.Dim, index map[string]uint8, mask *uint64) poly {
 			m.syms = append(m.syms, i)
 			*mask |= 1 << min(int(i), len(p.symbols))
 		}
+		if len(m.syms) == 1 && r.coeff == 0 {
+			r.coeff, r.sym = coeff, m.syms[0]
+			return
+		}
 		r.terms = append(r.terms, m)
 	})
 	return r
@@ -119,6 +221,12 @@ func (p *Program) poly(d plan.Dim, index map[string]uint8, mask *uint64) poly {
 // eval is the value of d; false when it is negative or too large.
 func (d *poly) eval(sizes []int64) (int, bool) {
 	sum := d.c
+	if d.coeff != 0 {
+		v, ok := plan.MulChecked(d.coeff, sizes[d.sym])
+		if sum += v; !ok || sum > plan.MaxDimSize || sum < -plan.MaxDimSize {
+			return 0, false
+		}
+	}
 	for i := range d.terms {
 		t := &d.terms[i]
 		v := t.coeff

@@ -24,6 +24,7 @@ type Session struct {
 	bound  map[*Program]*binding
 	nextID uint64
 	gen    uint64
+	resets int // how often states was cleared
 }
 
 // state is a carried value. Its rows lie at capacity strides: axis has room
@@ -92,6 +93,7 @@ func (s *Session) dropStates() {
 		s.resize(st, nil)
 	}
 	clear(s.states)
+	s.resets++
 }
 
 func (s *Session) resize(st *state, mem []byte) {
@@ -146,8 +148,13 @@ func (s *Session) keep(t transport.Tensor) transport.Handle {
 
 // fit makes the session's state ready for a run that starts with the shape in
 // and, for an appended state, ends with rows positions along its axis.
-func (s *Session) fit(d plan.State, dt plan.DType, in []int, rows int) (*state, error) {
-	st := s.states[d.Name]
+//
+// known is the state as the caller last saw it, nil if it does not know.
+func (s *Session) fit(known *state, d *plan.State, dt plan.DType, in []int, rows int) (*state, error) {
+	st := known
+	if st == nil {
+		st = s.states[d.Name]
+	}
 	if st == nil {
 		st = &state{name: d.Name, mode: d.Mode, dtype: dt, axis: d.Axis, shape: slices.Clone(in)}
 		if d.Mode == plan.StateAppend {
@@ -165,17 +172,20 @@ func (s *Session) fit(d plan.State, dt plan.DType, in []int, rows int) (*state, 
 	if err := s.grow(st, rows); err != nil {
 		return nil, err
 	}
-	s.states[d.Name] = st
+	if known == nil {
+		s.states[d.Name] = st
+	}
 	return st, nil
 }
 
-// grow makes room for rows positions, at least doubling so that a sequence of
-// appends copies each row a constant number of times.
+// grow makes room for rows positions and as many again, so that a sequence of
+// appends copies each row a constant number of times. Room that is not used
+// yet is address space, not memory.
 func (s *Session) grow(st *state, rows int) error {
 	capacity := 1
 	if st.axis >= 0 {
 		if capacity = st.capacity; rows > capacity {
-			capacity = max(rows, 2*capacity, 16)
+			capacity = max(2*rows, 64)
 		}
 	}
 	size := int64(st.dtype.Size())
