@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/klauspost/cpuid/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/transport/wire"
+)
+
+// checkStatus says how a check of doctor went.
+type checkStatus string
+
+const (
+	statusOK   checkStatus = "ok"
+	statusWarn checkStatus = "warn" // works, worse than it could
+	statusFail checkStatus = "fail"
+)
+
+// check is one line of doctor.
+type check struct {
+	Name   string         `json:"name"`
+	Status checkStatus    `json:"status"`
+	Detail string         `json:"detail"`
+	Values map[string]any `json:"values,omitempty"`
+}
+
+// doctorReport is what doctor --json prints.
+type doctorReport struct {
+	OK      bool          `json:"ok"`
+	Version versionReport `json:"version"`
+	Checks  []check       `json:"checks"`
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	var executor string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check this machine, and a worker if one is named",
+		Long: `doctor looks at the CPU, the memory and the folders that genie uses, measures
+what the machine can do at best (memory reads, matrix products, loopback TCP),
+and asks a worker for a sign of life. It exits with 1 when a check failed.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), executor, asJSON) },
+	}
+	cmd.Flags().StringVar(&executor, "executor", "", "worker to ask, tcp://host:port or grpc://host:port")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
+	return cmd
+}
+
+func (a *app) doctor(ctx context.Context, executor string, asJSON bool) error {
+	checks := []func(context.Context) check{
+		checkCPU, checkThreads, checkMemory, checkReads, checkProducts, checkLoopback, checkHashes, checkTemp,
+	}
+	if executor != "" {
+		checks = append(checks, func(ctx context.Context) check { return checkExecutor(ctx, executor) })
+	}
+	r := doctorReport{OK: true, Version: currentVersion()}
+	failed := 0
+	for _, f := range checks {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		c := f(ctx)
+		r.Checks = append(r.Checks, c)
+		if c.Status == statusFail {
+			r.OK = false
+			failed++
+		}
+		if !asJSON {
+			if err := a.printf("%-5s %-16s %s\n", c.Status, c.Name, c.Detail); err != nil {
+				return err
+			}
+		}
+	}
+	if asJSON {
+		if err := a.printJSON(r); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d checks failed", failed, len(r.Checks))
+	}
+	return nil
+}
+
+func failure(name string, err error) check {
+	return check{Name: name, Status: statusFail, Detail: line(err)}
+}
+
+func checkCPU(context.Context) check {
+	features := map[string]any{}
+	has := []string{}
+	for _, f := range []cpuid.FeatureID{
+		cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512DQ, cpuid.AVX512BW, cpuid.AVX512VL,
+		cpuid.AVX512BF16, cpuid.AMXBF16, cpuid.ASIMD, cpuid.SVE,
+	} {
+		if cpuid.CPU.Supports(f) {
+			has = append(has, f.String())
+		}
+	}
+	features["model"], features["features"], features["kernels"] = cpuid.CPU.BrandName, has, kernels.Path()
+	model := cpuid.CPU.BrandName
+	if model == "" {
+		model = runtime.GOARCH
+	}
+	c := check{"cpu", statusOK, fmt.Sprintf("%s; %s; kernels %s", model, strings.Join(has, " "), kernels.Path()), features}
+	if err := kernels.PathErr(); err != nil {
+		c.Status, c.Detail = statusFail, line(err)
+	} else if kernels.Path() == "generic" {
+		c.Status = statusWarn
+		c.Detail += ": portable Go, some ten times slower than AVX2"
+	}
+	return c
+}
+
+func checkThreads(context.Context) check {
+	n, procs := runtime.NumCPU(), runtime.GOMAXPROCS(0)
+	c := check{"threads", statusOK, fmt.Sprintf("%d CPUs, GOMAXPROCS %d", n, procs), map[string]any{"cpus": n, "gomaxprocs": procs}}
+	if procs > n {
+		c.Status = statusWarn
+		c.Detail += ": more threads than CPUs"
+	}
+	return c
+}
+
+// lowMemory is less than a small model and its scratch take.
+const lowMemory = 1 << 30
+
+func checkMemory(context.Context) check {
+	total, available, ok := memory()
+	if !ok {
+		return check{Name: "memory", Status: statusOK, Detail: "unknown on " + runtime.GOOS}
+	}
+	c := check{"memory", statusOK, fmt.Sprintf("%s, %s available", formatBytes(float64(total)), formatBytes(float64(available))),
+		map[string]any{"total_bytes": total, "available_bytes": available}}
+	if available < lowMemory {
+		c.Status = statusWarn
+		c.Detail += ": GPT-2 at float32 takes half of a GiB and more"
+	}
+	return c
+}
+
+// checkHashes looks at where hashes of weights go when the model's own folder
+// is read-only.
+func checkHashes(context.Context) check {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return failure("hash cache", err)
+	}
+	dir = filepath.Join(dir, "genie", "hashes")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return failure("hash cache", err)
+	}
+	return writable("hash cache", dir)
+}
+
+func checkTemp(context.Context) check { return writable("temporary files", os.TempDir()) }
+
+func writable(name, dir string) check {
+	f, err := os.CreateTemp(dir, "genie-doctor-")
+	if err != nil {
+		return failure(name, err)
+	}
+	_, err = f.WriteString("x")
+	if err = errors.Join(err, f.Close(), os.Remove(f.Name())); err != nil {
+		return failure(name, err)
+	}
+	return check{name, statusOK, dir + " can be written", map[string]any{"dir": dir}}
+}
+
+// executorPatience is how long a worker may take to say hello.
+const executorPatience = 5 * time.Second
+
+func checkExecutor(ctx context.Context, url string) check {
+	ctx, cancel := context.WithTimeout(ctx, executorPatience)
+	defer cancel()
+	client, err := genie.Open(ctx, url)
+	if err != nil {
+		return failure("executor", err)
+	}
+	defer client.Close() //nolint:errcheck // nothing is lost
+	var fastest time.Duration
+	for i := range 10 {
+		begin := time.Now()
+		if _, err := client.Stats(ctx); err != nil {
+			return failure("executor", err)
+		}
+		if d := time.Since(begin); i == 0 || d < fastest {
+			fastest = d
+		}
+	}
+	st, err := client.Stats(ctx)
+	if err != nil {
+		return failure("executor", err)
+	}
+	return check{"executor", statusOK,
+		fmt.Sprintf("%s answers in %d us: process %d, kernels %s, wire version %d, %d sessions, %s of weights",
+			url, fastest.Microseconds(), st.PID, st.CPU, wire.Version, st.Sessions, formatBytes(float64(st.WeightBytes))),
+		map[string]any{"url": url, "pid": st.PID, "cpu": st.CPU, "wire_version": wire.Version, "round_trip_us": fastest.Microseconds(), "stats": st}}
+}
