@@ -218,45 +218,45 @@ func (c *Call) Run(ctx context.Context) (err error) {
 	return c.finish()
 }
 
-func (c *Call) steps(ctx context.Context) error {
+// steps runs the kernels in order. A panic of a kernel is an error of the run.
+func (c *Call) steps(ctx context.Context) (err error) {
 	b, p := c.b, c.b.prog
+	n := 0
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", transport.ErrInternal, r)
+		}
+		if err != nil && n < len(p.exec) {
+			i := p.exec[n]
+			if ctx.Err() == nil {
+				err = fmt.Errorf("step %d (%s): %w", i, b.steps[i].op.Name(), err)
+			}
+			c.lose(n + 1)
+		}
+		c.s.e.ops.Add(int64(n))
+		c.s.e.kernelNS.Add(int64(c.kernel))
+	}()
 	done := ctx.Done()
 	profile := c.s.e.opts.Profile
-	for n, i := range p.exec {
+	var t0 time.Time
+	for ; n < len(p.exec); n++ {
 		select {
 		case <-done:
-			c.lose(n)
-			c.s.e.ops.Add(int64(n))
 			return fmt.Errorf("genie: run stopped: %w", context.Cause(ctx))
 		default:
 		}
-		var t0 time.Time
+		i := p.exec[n]
 		if profile {
 			t0 = time.Now()
 		}
-		if err := c.step(i); err != nil {
-			c.lose(n + 1)
-			c.s.e.ops.Add(int64(n))
-			return fmt.Errorf("step %d (%s): %w", i, b.steps[i].op.Name(), err)
+		if err := p.kernels[i](&b.steps[i]); err != nil {
+			return err
 		}
 		if profile {
 			c.kernel += time.Since(t0)
 		}
 	}
-	c.s.e.ops.Add(int64(len(p.exec)))
-	c.s.e.kernelNS.Add(int64(c.kernel))
 	return nil
-}
-
-// step runs one kernel; a panic of a kernel is an error of the run.
-func (c *Call) step(i int) (err error) {
-	st := &c.b.steps[i]
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", transport.ErrInternal, r)
-		}
-	}()
-	return c.b.prog.kernels[i](st)
 }
 
 // lose marks states that one of the first n executed steps overwrote.
