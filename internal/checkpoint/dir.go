@@ -27,22 +27,22 @@ func openRoot(dir string) (*root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolve %s: %w", dir, err)
 	}
-	real, err := filepath.EvalSymlinks(abs)
+	resolved, err := filepath.EvalSymlinks(abs)
 	if err != nil {
 		return nil, fileError(dir, err)
 	}
-	boundary, prefix := real, ""
-	if snapshots := filepath.Dir(real); filepath.Base(snapshots) == "snapshots" {
+	boundary, prefix := resolved, ""
+	if snapshots := filepath.Dir(resolved); filepath.Base(snapshots) == "snapshots" {
 		repo := filepath.Dir(snapshots)
 		if info, err := os.Stat(filepath.Join(repo, "blobs")); err == nil && info.IsDir() {
-			boundary, prefix = repo, filepath.Join("snapshots", filepath.Base(real))
+			boundary, prefix = repo, filepath.Join("snapshots", filepath.Base(resolved))
 		}
 	}
 	files, err := os.OpenRoot(boundary)
 	if err != nil {
 		return nil, fileError(dir, err)
 	}
-	return &root{dir: real, files: files, prefix: prefix}, nil
+	return &root{dir: resolved, files: files, prefix: prefix}, nil
 }
 
 // open opens the named file of the model directory, which has to be a regular
@@ -69,7 +69,7 @@ func (r *root) read(name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // opened for reading
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, fileError(r.path(name), err)

@@ -36,7 +36,7 @@ func newTensorHash(t safetensors.Tensor) *blake3.Hasher {
 	prefix := append([]byte(t.DType), 0)
 	prefix = binary.LittleEndian.AppendUint64(prefix, uint64(len(t.Shape)))
 	for _, n := range t.Shape {
-		prefix = binary.LittleEndian.AppendUint64(prefix, uint64(n)) //nolint:gosec // not negative
+		prefix = binary.LittleEndian.AppendUint64(prefix, uint64(n))
 	}
 	h := blake3.New()
 	_, _ = h.Write(prefix)

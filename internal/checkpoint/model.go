@@ -71,7 +71,7 @@ func Open(dir string, opts Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.close() //nolint:errcheck // the mappings outlive it
+	defer r.close()
 	m := &Model{dir: r.dir, where: make(map[string]int), opts: opts, log: opts.Logger}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
@@ -112,7 +112,7 @@ func (m *Model) openFile(r *root, name string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // opened for reading; the mapping outlives it
+	defer f.Close()
 	weights, err := safetensors.OpenFile(f, r.path(name))
 	if err != nil {
 		return openError(r.path(name), err)

@@ -141,7 +141,7 @@ func readSidecar(path string) (*sidecar, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // *fs.PathError names the path
 	}
-	defer f.Close() //nolint:errcheck // opened for reading
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxHashesBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)

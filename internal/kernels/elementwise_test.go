@@ -70,8 +70,10 @@ var functionCases = map[string]struct {
 		u := math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x)
 		return x / (1 + math.Exp(-2*u))
 	}, func(x, want float64) float64 { return 5e-7*math.Abs(want) + 1e-7*min(1, math.Abs(x)) + 1e-45 }},
-	"geluerf": {GeluErf, func(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) },
-		func(x, want float64) float64 { return 5e-7*math.Abs(want) + 1e-7*min(1, math.Abs(x)) + 1e-45 }},
+	"geluerf": {
+		GeluErf, func(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) },
+		func(x, want float64) float64 { return 5e-7*math.Abs(want) + 1e-7*min(1, math.Abs(x)) + 1e-45 },
+	},
 }
 
 // A sample of every 5,003rd bit pattern covers all exponents and both signs.

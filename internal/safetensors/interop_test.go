@@ -38,7 +38,7 @@ func TestInteropHuggingFace(t *testing.T) {
 				require.True(t, ok, name)
 				assert.Equal(t, want.DType, got.DType)
 				assert.Equal(t, want.Shape, got.Shape)
-				assert.True(t, string(want.Data) == string(got.Data), name)
+				assert.Equal(t, string(want.Data), string(got.Data), name)
 			}
 		})
 	}

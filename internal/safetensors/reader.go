@@ -41,7 +41,7 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // *fs.PathError names the path
 	}
-	defer f.Close() //nolint:errcheck // opened for reading; the mapping outlives it
+	defer f.Close()
 	return OpenFile(f, path)
 }
 

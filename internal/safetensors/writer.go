@@ -182,7 +182,7 @@ func buildHeader(path string, entries []Entry, metadata map[string]string) ([]by
 	if len(head)-lengthBytes > maxHeaderBytes {
 		return nil, nil, &Error{File: path, Err: ErrCorrupt, Reason: fmt.Sprintf("header takes %d bytes, over the limit of %d", len(head)-lengthBytes, maxHeaderBytes)}
 	}
-	binary.LittleEndian.PutUint64(head, uint64(len(head)-lengthBytes)) //nolint:gosec // not negative
+	binary.LittleEndian.PutUint64(head, uint64(len(head)-lengthBytes))
 	return head, sizes, nil
 }
 
@@ -209,7 +209,7 @@ func checkEntry(e Entry, seen map[string]struct{}, offset int64) (int64, *Error)
 // appendEntry appends one header field in the key order of the reference
 // implementation.
 func appendEntry(head []byte, e Entry, begin, end int64) []byte {
-	name, _ := json.Marshal(e.Name) // a string always marshals
+	name, _ := json.Marshal(e.Name) //nolint:errchkjson // a string always marshals
 	head = append(append(head, name...), `:{"dtype":"`+string(e.DType)+`","shape":[`...)
 	for i, n := range e.Shape {
 		if i > 0 {

@@ -16,7 +16,7 @@ import (
 var allDTypes = []DType{F64, I64, U64, F32, I32, U32, F16, BF16, I16, U16, I8, U8, BOOL}
 
 func TestRoundTrip(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // test data
+	rng := rand.New(rand.NewPCG(1, 2))
 	for round := range 20 {
 		path := filepath.Join(t.TempDir(), "round.safetensors")
 		var entries []Entry

@@ -86,7 +86,7 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // *fs.PathError names the path
 	}
-	defer f.Close() //nolint:errcheck // opened for reading
+	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
