@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -240,8 +241,12 @@ func TestWireBytes(t *testing.T) {
 		require.LessOrEqual(t, d.SocketSent, 256*n, url)
 		require.LessOrEqual(t, d.SocketReceived, 256*n, url)
 		require.LessOrEqual(t, d.RoundTrips, n, url)
-		require.Equal(t, d.Sent.Total(), d.SocketSent, url)
-		require.Equal(t, d.Received.Total(), d.SocketReceived, url)
+		// gRPC writes its window updates when it likes: the two counts agree
+		// when nothing is in flight.
+		require.Eventually(t, func() bool {
+			l := c.Ledger()
+			return l.Sent.Total() == l.SocketSent && l.Received.Total() == l.SocketReceived
+		}, 5*time.Second, time.Millisecond, url)
 		require.NotZero(t, d.Sent[plan.CauseToken], url)
 		require.NoError(t, s.Close())
 		t.Logf("%s: %d B sent, %d B received a token", url, d.SocketSent/n, d.SocketReceived/n)
