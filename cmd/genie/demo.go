@@ -208,19 +208,19 @@ func (d *demoRunner) run(ctx context.Context, name, executor string, policy sema
 // newDemoRun splits what moved at the first token.
 func newDemoRun(name string, report *generateReport, l demoLedgers) demoRun {
 	decode := l.last.Sub(l.first)
-	run := demoRun{Name: name, generateReport: *report, Setup: report.Wire}
-	for i := range decode.Sent {
-		run.Setup.Sent[i] -= decode.Sent[i]
-		run.Setup.Received[i] -= decode.Received[i]
-	}
+	wire := newWireReport(decode)
 	n := float64(len(report.Tokens) - 1)
-	average := func(by transport.ByCause) map[string]float64 {
-		m := map[string]float64{}
-		for cause, bytes := range by.Map() {
-			m[cause] = float64(bytes) / n
+	split := func(total, decode map[string]int64) (setup map[string]int64, average map[string]float64) {
+		setup, average = map[string]int64{}, map[string]float64{}
+		for cause := range total {
+			setup[cause] = total[cause] - decode[cause]
+			average[cause] = float64(decode[cause]) / n
 		}
-		return m
+		return setup, average
 	}
-	run.PerToken = perToken{average(decode.Sent), average(decode.Received), float64(decode.RoundTrips) / n}
+	run := demoRun{Name: name, generateReport: *report}
+	run.Setup.Sent, run.PerToken.Sent = split(report.Wire.Sent, wire.Sent)
+	run.Setup.Received, run.PerToken.Received = split(report.Wire.Received, wire.Received)
+	run.PerToken.RoundTrips = float64(decode.RoundTrips) / n
 	return run
 }

@@ -33,8 +33,8 @@ func (a *app) demoTable(r *demoReport) error {
 	a.demoDirection(row, "sent", r, func(run *demoRun) map[string]float64 { return run.PerToken.Sent })
 	a.demoDirection(row, "received", r, func(run *demoRun) map[string]float64 { return run.PerToken.Received })
 	b.WriteString("\nup to the first token\n")
-	row("  sent", func(run *demoRun) string { return amount(float64(run.Setup.Sent.Total())) })
-	row("  received", func(run *demoRun) string { return amount(float64(run.Setup.Received.Total())) })
+	row("  sent", func(run *demoRun) string { return amount(sum(run.Setup.Sent)) })
+	row("  received", func(run *demoRun) string { return amount(sum(run.Setup.Received)) })
 	b.WriteString(rule)
 	b.WriteString(`blind     sends every input, weights included, and fetches every output at each call
 resident  leaves the weights on the worker: uploaded once, up to the first token

@@ -59,8 +59,21 @@ type generateReport struct {
 
 // wireReport is bytes by direction and cause.
 type wireReport struct {
-	Sent     transport.ByCause `json:"sent"`
-	Received transport.ByCause `json:"received"`
+	Sent     map[string]int64 `json:"sent"`
+	Received map[string]int64 `json:"received"`
+}
+
+func newWireReport(s transport.Snapshot) wireReport {
+	return wireReport{s.Sent.Map(), s.Received.Map()}
+}
+
+// sum is the bytes of all causes.
+func sum(byCause map[string]int64) float64 {
+	n := int64(0)
+	for _, bytes := range byCause {
+		n += bytes
+	}
+	return float64(n)
 }
 
 func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
@@ -126,7 +139,7 @@ func (a *app) summary(r *generateReport) {
 		return
 	}
 	_, _ = fmt.Fprintf(a.stderr, "%d tokens, first after %.1f ms, then %.1f tok/s; %d round trips, %s sent, %s received\n",
-		len(r.Tokens), r.TTFT, r.Rate, r.RoundTrips, formatBytes(float64(r.Wire.Sent.Total())), formatBytes(float64(r.Wire.Received.Total())))
+		len(r.Tokens), r.TTFT, r.Rate, r.RoundTrips, formatBytes(sum(r.Wire.Sent)), formatBytes(sum(r.Wire.Received)))
 }
 
 // generationRun is one call of genie.Generate with its text.
@@ -176,7 +189,7 @@ func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) 
 	report := &generateReport{
 		Tokens: out.Tokens[0], Text: w.all, Finish: out.Reasons[0], PromptTokens: len(request.Prompts[0]),
 		TTFT: float64(out.TTFT.Microseconds()) / 1e3, Rate: out.TokensPerSecond(),
-		RoundTrips: out.Wire.RoundTrips, Wire: wireReport{out.Wire.Sent, out.Wire.Received},
+		RoundTrips: out.Wire.RoundTrips, Wire: newWireReport(out.Wire),
 	}
 	if r.remote {
 		report.RemoteOps, report.WorkerPID = after.Ops-before.Ops, after.PID
