@@ -85,7 +85,8 @@ func (l *lowering) targets() error {
 		l.client.target(l.client.add(o.Tensor, leaf))
 	}
 	for _, n := range l.client.leaves() {
-		if n.kind == lazy.KindOp {
+		down := slices.ContainsFunc(l.mainOuts, func(o mainOut) bool { return o.src == n.src })
+		if n.kind == lazy.KindOp && !down {
 			l.download(fmt.Sprintf("cut:%d", n.src.ID()), n.src)
 		}
 	}
@@ -96,7 +97,7 @@ func (l *lowering) targets() error {
 }
 
 // takeSampling leaves the choice of tokens to the client: the sampling nodes,
-// and the views between them and a value that is downloaded anyway.
+// and the views between them and a value that the client has anyway.
 func (l *lowering) takeSampling(downloads []lazy.Named) {
 	down := map[int]bool{}
 	for _, o := range downloads {
@@ -118,7 +119,7 @@ func (l *lowering) takeSampling(downloads []lazy.Named) {
 				chain = append(chain, in)
 				in = in.In()[0]
 			}
-			if down[in.ID()] {
+			if down[in.ID()] || in.Kind() != lazy.KindOp {
 				for _, c := range chain {
 					l.onSide[c.ID()] = true
 				}
