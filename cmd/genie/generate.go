@@ -84,7 +84,11 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	if err := o.checkFolder(); err != nil {
 		return err
 	}
-	upload := a.progress("sending weights")
+	moving := "loading weights"
+	if o.remote() {
+		moving = "sending weights"
+	}
+	upload := a.progress(moving)
 	defer upload.stop()
 	client, err := genie.Open(ctx, o.executor, genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report))
 	if errors.Is(err, genie.ErrURL) {
