@@ -15,4 +15,3 @@
 // drawn from a seed, the same bytes on every CPU, for measurements that need
 // the size of a model and not its words.
 package gpt2
-
