@@ -176,6 +176,7 @@ func TestGenerateInterrupted(t *testing.T) {
 	for _, executor := range []string{"local:", w.urls[0]} {
 		cmd := command(t, "generate", "--model", austen, "--tokens", "1", "--max-new", "250", "--ignore-eos",
 			"--policy", "blind", "--executor", executor)
+		cmd.Env = append(os.Environ(), "GENIE_CPU=generic") // slow enough to be in the middle
 		stdout, err := cmd.StdoutPipe()
 		require.NoError(t, err)
 		var stderr strings.Builder

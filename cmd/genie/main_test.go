@@ -137,8 +137,11 @@ func anyTCP() []string { return []string{"tcp://127.0.0.1:0"} }
 
 func both() []string { return []string{"tcp://127.0.0.1:0", "grpc://127.0.0.1:0"} }
 
-// alive reports whether a process is there, a zombie of another's included.
-func alive(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
+// alive reports whether a process is there.
+func alive(pid int) bool {
+	p, err := os.FindProcess(pid)
+	return err == nil && p.Signal(syscall.Signal(0)) == nil
+}
 
 // inProcess runs the program in the test.
 func inProcess(ctx context.Context, stdin io.Reader, args ...string) result {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"net"
 	"os"
 	"regexp"
@@ -31,12 +33,21 @@ func TestWorkerStopsOnSignals(t *testing.T) {
 }
 
 func TestWorkerStopsOnEOF(t *testing.T) {
-	cmd := command(t, "worker", "--listen", "tcp://127.0.0.1:0", "--stop-on-eof")
+	cmd := command(t, "worker", "--listen", "tcp://127.0.0.1:0", "--stop-on-eof", "--json")
+	var stdout bytes.Buffer
+	cmd.Stdout = &stdout
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	require.NoError(t, stdin.Close())
 	require.NoError(t, cmd.Wait())
+	var line struct {
+		Listening string `json:"listening"`
+		PID       int    `json:"pid"`
+	}
+	require.NoError(t, json.Unmarshal(stdout.Bytes(), &line))
+	require.Contains(t, line.Listening, "tcp://127.0.0.1:")
+	require.Equal(t, cmd.Process.Pid, line.PID)
 }
 
 func TestWorkerRefuses(t *testing.T) {
