@@ -151,6 +151,12 @@ func (s *session) memory(n uint64) ([]byte, error) {
 		return b, nil
 	}
 	s.mu.Unlock()
+	// Room beyond the need is address space until it is used, and spares a
+	// sequence that gets longer from mapping, and filling with zeros, hundreds
+	// of megabytes at every step.
+	if b, err := s.c.s.staging.get(n + n/4); err == nil {
+		return b, nil
+	}
 	return s.c.s.staging.get(n)
 }
 
