@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -11,13 +12,13 @@ import (
 // Attr is one attribute of an operator: a name and exactly one value. Int
 // carries integers and booleans (0 or 1) too.
 type Attr struct {
-	Key  string   `json:"key"`
-	Kind AttrKind `json:"kind"`
-	Int  int64    `json:"int,omitempty"`
-	F64  float64  `json:"float,omitempty"`
-	Str  string   `json:"str,omitempty"`
-	Ints []int64  `json:"ints,omitempty"`
-	Dims []Dim    `json:"dims,omitempty"`
+	Key  string
+	Kind AttrKind
+	Int  int64
+	F64  float64
+	Str  string
+	Ints []int64
+	Dims []Dim
 }
 
 // AttrKind says which field of an [Attr] holds its value.
@@ -34,6 +35,33 @@ const (
 
 // Attrs are the attributes of one operator, sorted by key.
 type Attrs []Attr
+
+// Value is the attribute's value: int64, float64, string, []int64 or []Dim.
+func (a Attr) Value() any {
+	switch a.Kind {
+	case AttrInt:
+		return a.Int
+	case AttrFloat:
+		return a.F64
+	case AttrString:
+		return a.Str
+	case AttrInts:
+		return a.Ints
+	case AttrDims:
+		return a.Dims
+	}
+	return nil
+}
+
+// MarshalJSON writes an object with a member for each attribute, for people;
+// [Plan.Encode] is the form to read back.
+func (a Attrs) MarshalJSON() ([]byte, error) {
+	m := make(map[string]any, len(a))
+	for _, x := range a {
+		m[x.Key] = x.Value()
+	}
+	return json.Marshal(m)
+}
 
 // Int makes an integer attribute.
 func Int(key string, v int) Attr { return Attr{Key: key, Kind: AttrInt, Int: int64(v)} }

@@ -117,7 +117,7 @@ func fromMessage(m *planpb.Plan) (*Plan, error) {
 // reader converts fields and remembers the first thing wrong.
 type reader struct{ err error }
 
-func (r *reader) fail(format string, args ...any) {
+func (r *reader) failf(format string, args ...any) {
 	if r.err == nil {
 		r.err = fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
 	}
@@ -125,14 +125,14 @@ func (r *reader) fail(format string, args ...any) {
 
 func (r *reader) small(n uint32) uint8 {
 	if n > math.MaxUint8 {
-		r.fail("unknown number %d", n)
+		r.failf("unknown number %d", n)
 	}
 	return uint8(n)
 }
 
 func (r *reader) index(n uint32) int {
 	if n > math.MaxInt32 {
-		r.fail("index %d", n)
+		r.failf("index %d", n)
 		return 0
 	}
 	return int(n)
@@ -166,7 +166,7 @@ func (r *reader) value(m *planpb.Value) Value {
 	case len(v.Hash):
 		copy(v.Hash[:], h)
 	default:
-		r.fail("value %.80q has a hash of %d bytes", v.Name, len(h))
+		r.failf("value %.80q has a hash of %d bytes", v.Name, len(h))
 	}
 	return v
 }
