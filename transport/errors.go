@@ -33,11 +33,24 @@ var codes = []struct {
 	code uint32
 	err  error
 }{
-	{1, ErrInvalidPlan}, {2, ErrShape}, {3, ErrDType}, {4, ErrIndexRange},
-	{5, ErrMissingWeight}, {6, ErrCorrupt}, {7, ErrStaleHandle}, {8, ErrUnknownPlan},
-	{9, ErrUnknownInput}, {10, ErrState}, {11, ErrLimit}, {12, ErrUnreachable},
-	{13, ErrProtocol}, {14, ErrVersion}, {15, ErrClosed}, {16, ErrInternal},
-	{17, context.Canceled}, {18, context.DeadlineExceeded},
+	{1, ErrInvalidPlan},
+	{2, ErrShape},
+	{3, ErrDType},
+	{4, ErrIndexRange},
+	{5, ErrMissingWeight},
+	{6, ErrCorrupt},
+	{7, ErrStaleHandle},
+	{8, ErrUnknownPlan},
+	{9, ErrUnknownInput},
+	{10, ErrState},
+	{11, ErrLimit},
+	{12, ErrUnreachable},
+	{13, ErrProtocol},
+	{14, ErrVersion},
+	{15, ErrClosed},
+	{16, ErrInternal},
+	{17, context.Canceled},
+	{18, context.DeadlineExceeded},
 }
 
 // Code is the number of err's cause on the wire; causes without a number are

@@ -115,8 +115,7 @@ func (c *conn) refuse(err error) {
 	}
 	timer := time.AfterFunc(goodbye, c.close)
 	defer timer.Stop()
-	var foreign *wire.NotGenieError
-	if errors.As(err, &foreign) {
+	if foreign, ok := errors.AsType[*wire.NotGenieError](err); ok {
 		if !foreign.HTTP() {
 			return
 		}
@@ -185,11 +184,11 @@ func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
 		if st != nil {
 			st.cancelled()
 		}
-		return nil, nil
+		return nil, nil //nolint:nilnil // nothing to do for its payload
 	case h.Type == wire.TypeData:
 		if st == nil || !st.receiving {
 			c.answerError(h.Stream, fmt.Errorf("%w: Data for no message", transport.ErrProtocol))
-			return nil, nil
+			return nil, nil //nolint:nilnil // its payload is discarded
 		}
 		return st, nil
 	case h.Stream == 0 || st != nil || h.Flags&wire.FlagAnswer != 0:

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
@@ -12,15 +11,12 @@ import (
 // errorMessage is what a peer is told of err. An error without a public cause
 // is the worker's own affair: its words stay here.
 func errorMessage(err error) *wirepb.Error {
-	m := &wirepb.Error{Code: transport.Code(err), Message: err.Error()}
-	if m.Code == transport.Code(transport.ErrInternal) {
-		m.Message = transport.ErrInternal.Error()
+	code, text := transport.Code(err), err.Error()
+	if code == transport.Code(transport.ErrInternal) {
+		text = transport.ErrInternal.Error()
 	}
-	if len(m.Message) > wire.MaxErrorText {
-		m.Message = m.Message[:wire.MaxErrorText]
+	if len(text) > wire.MaxErrorText {
+		text = text[:wire.MaxErrorText]
 	}
-	if !utf8.ValidString(m.Message) {
-		m.Message = strings.ToValidUTF8(m.Message, "?")
-	}
-	return m
+	return &wirepb.Error{Code: code, Message: strings.ToValidUTF8(text, "?")}
 }

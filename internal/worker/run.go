@@ -126,7 +126,7 @@ func (r *call) do(ctx context.Context) (answer, error) {
 
 func (r *call) execute(ctx context.Context, ec Call) (answer, error) {
 	for i, h := range r.handles {
-		err := error(nil)
+		var err error
 		if h.IsZero() {
 			err = ec.SetInput(i, r.inputs[i])
 		} else {

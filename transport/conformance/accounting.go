@@ -95,7 +95,7 @@ func testStats(f *fixture) {
 	require.EqualValues(f, 1, after.Sessions-before.Sessions)
 	require.EqualValues(f, 2, after.Weights)
 	require.NoError(f, s.Close())
-	require.EqualValues(f, before.Sessions, f.stats().Sessions)
+	require.Equal(f, before.Sessions, f.stats().Sessions)
 }
 
 // maxStepBytes bounds what a decode step may send, and receive, in all.

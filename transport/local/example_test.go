@@ -47,6 +47,6 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(res.Outputs[0].Tensor.Shape, res.Outputs[0].Tensor.Data)
-	// Output: [2] [0 0 0 64 0 0 128 64]
+	fmt.Printf("%v %x\n", res.Outputs[0].Tensor.Shape, res.Outputs[0].Tensor.Data)
+	// Output: [2] 0000004000008040
 }

@@ -131,25 +131,23 @@ func (a Attrs) Read(op string) *AttrReader {
 	return &AttrReader{op: op, rest: slices.Clone(a)}
 }
 
-func (r *AttrReader) take(key string, kind AttrKind, required bool) (Attr, bool) {
+func (r *AttrReader) take(key string, kind AttrKind) Attr {
 	for i, x := range r.rest {
 		if x.Key != key {
 			continue
 		}
 		r.rest = slices.Delete(r.rest, i, i+1)
 		if x.Kind != kind {
-			r.fail("attribute %q has the wrong kind", key)
-			return Attr{}, false
+			r.failf("attribute %q has the wrong kind", key)
+			return Attr{}
 		}
-		return x, true
+		return x
 	}
-	if required {
-		r.fail("attribute %q is missing", key)
-	}
-	return Attr{}, false
+	r.failf("attribute %q is missing", key)
+	return Attr{}
 }
 
-func (r *AttrReader) fail(format string, args ...any) {
+func (r *AttrReader) failf(format string, args ...any) {
 	if r.err == nil {
 		r.err = fmt.Errorf("%w: operator %q: "+format, append([]any{ErrInvalid, r.op}, args...)...)
 	}
@@ -157,34 +155,34 @@ func (r *AttrReader) fail(format string, args ...any) {
 
 // Int takes a required integer.
 func (r *AttrReader) Int(key string) int {
-	x, _ := r.take(key, AttrInt, true)
+	x := r.take(key, AttrInt)
 	return int(x.Int)
 }
 
 // Bool takes a required boolean.
 func (r *AttrReader) Bool(key string) bool {
-	x, _ := r.take(key, AttrInt, true)
+	x := r.take(key, AttrInt)
 	if x.Int != 0 && x.Int != 1 {
-		r.fail("attribute %q is not a boolean", key)
+		r.failf("attribute %q is not a boolean", key)
 	}
 	return x.Int == 1
 }
 
 // Float takes a required float.
 func (r *AttrReader) Float(key string) float64 {
-	x, _ := r.take(key, AttrFloat, true)
+	x := r.take(key, AttrFloat)
 	return x.F64
 }
 
 // Str takes a required string.
 func (r *AttrReader) Str(key string) string {
-	x, _ := r.take(key, AttrString, true)
+	x := r.take(key, AttrString)
 	return x.Str
 }
 
 // Ints takes a required list of integers.
 func (r *AttrReader) Ints(key string) []int {
-	x, _ := r.take(key, AttrInts, true)
+	x := r.take(key, AttrInts)
 	v := make([]int, len(x.Ints))
 	for i, n := range x.Ints {
 		v[i] = int(n)
@@ -194,7 +192,7 @@ func (r *AttrReader) Ints(key string) []int {
 
 // Dims takes a required list of dimensions.
 func (r *AttrReader) Dims(key string) []Dim {
-	x, _ := r.take(key, AttrDims, true)
+	x := r.take(key, AttrDims)
 	return x.Dims
 }
 
@@ -202,7 +200,7 @@ func (r *AttrReader) Dims(key string) []Dim {
 func (r *AttrReader) Dim(key string) Dim {
 	d := r.Dims(key)
 	if len(d) != 1 {
-		r.fail("attribute %q is not one dimension", key)
+		r.failf("attribute %q is not one dimension", key)
 		return Dim{}
 	}
 	return d[0]
@@ -212,7 +210,7 @@ func (r *AttrReader) Dim(key string) Dim {
 // have.
 func (r *AttrReader) Done() error {
 	if r.err == nil && len(r.rest) > 0 {
-		r.fail("unknown attribute %q", r.rest[0].Key)
+		r.failf("unknown attribute %q", r.rest[0].Key)
 	}
 	return r.err
 }

@@ -140,8 +140,10 @@ const (
 	CauseLogits                  // scores over a vocabulary or classes
 	CauseToken                   // token ids and what goes with one step of them
 	CausePlan                    // plans
-	NumCauses       = int(CausePlan) + 1
 )
+
+// NumCauses is the number of causes.
+const NumCauses = int(CausePlan) + 1
 
 var causeNames = [NumCauses]string{"control", "weights", "kv", "activation", "logits", "token", "plan"}
 

@@ -30,7 +30,7 @@ func first(n int) *plan.Plan {
 	}
 }
 
-func prepare(b *testing.B, p *plan.Plan) (transport.Executor, transport.Session, transport.PlanRef) {
+func prepare(b *testing.B, p *plan.Plan) (transport.Session, transport.PlanRef) {
 	b.Helper()
 	ex := dial(b, workertest.Start(b, nil))
 	b.Cleanup(func() { _ = ex.Close() })
@@ -38,12 +38,12 @@ func prepare(b *testing.B, p *plan.Plan) (transport.Executor, transport.Session,
 	require.NoError(b, err)
 	ref, err := s.Prepare(b.Context(), p, nil, nil)
 	require.NoError(b, err)
-	return ex, s, ref
+	return s, ref
 }
 
 // BenchmarkRoundTrip is a run that does next to nothing.
 func BenchmarkRoundTrip(b *testing.B) {
-	_, s, ref := prepare(b, first(1))
+	s, ref := prepare(b, first(1))
 	call := transport.Call{Plan: ref, Inputs: []transport.Input{{Data: make([]byte, 4)}}}
 	b.ReportAllocs()
 	for b.Loop() {
@@ -62,7 +62,7 @@ func BenchmarkUpload(b *testing.B) {
 	for i := range data {
 		data[i] = byte(i * 7)
 	}
-	_, s, ref := prepare(b, first(len(data)/4))
+	s, ref := prepare(b, first(len(data)/4))
 	call := transport.Call{Plan: ref, Inputs: []transport.Input{{Data: data}}}
 	socket := rawSocket(b, len(data))
 	var bare, genie time.Duration

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -312,7 +313,7 @@ func (c *Conn) ReadPayload(h Header, sink *Sink, cause plan.Cause) (bad, err err
 
 // noEOF makes an end inside a frame an unexpected one.
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

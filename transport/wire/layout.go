@@ -61,11 +61,13 @@ func (l *Layout) Bind(bindings []int) (Sizes, error) {
 // Bytes is the size of a tensor. One too large to count is
 // [transport.ErrLimit].
 func Bytes(t plan.DType, shape []int) (uint64, error) {
-	n, ok := int64(t.Size()), true
+	n := int64(t.Size())
 	for _, d := range shape {
-		if n, ok = plan.MulChecked(n, int64(d)); !ok || d < 0 {
+		product, ok := plan.MulChecked(n, int64(d))
+		if !ok || d < 0 {
 			return 0, fmt.Errorf("%w: tensor of %v%v", transport.ErrLimit, t, shape)
 		}
+		n = product
 	}
 	return uint64(n), nil
 }

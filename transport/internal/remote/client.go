@@ -168,8 +168,7 @@ func (c *Client) failure() error {
 // describe names the address and, unless err has a cause of its own, says that
 // the worker cannot be reached.
 func (c *Client) describe(doing string, err error) error {
-	var remote *transport.RemoteError
-	if errors.As(err, &remote) {
+	if _, ok := errors.AsType[*transport.RemoteError](err); ok {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	for _, cause := range []error{
