@@ -44,18 +44,22 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func BenchmarkLLMDecode_LocalGorgonia(b *testing.B)  { gorgonia(b, llm.Decode) }
-func BenchmarkLLMDecode_CaptureOnly(b *testing.B)    { cell(b, llm.Decode, baselines.CaptureOnly()) }
-func BenchmarkLLMDecode_LocalRemote(b *testing.B)    { cell(b, llm.Decode, baselines.LocalRemote()) }
+func BenchmarkLLMDecode_LocalGorgonia(b *testing.B) { gorgonia(b, llm.Decode) }
+func BenchmarkLLMDecode_CaptureOnly(b *testing.B)   { cell(b, llm.Decode, baselines.CaptureOnly()) }
+
+func BenchmarkLLMDecode_LocalRemote(b *testing.B) { cell(b, llm.Decode, baselines.LocalRemote()) }
+
 func BenchmarkLLMDecode_NoSemantics(b *testing.B)    { cell(b, llm.Decode, baselines.NoSemantics()) }
 func BenchmarkLLMDecode_Full(b *testing.B)           { cell(b, llm.Decode, baselines.Full()) }
 func BenchmarkLLMDecode_FullRPC(b *testing.B)        { cell(b, llm.Decode, baselines.FullRPC()) }
 func BenchmarkLLMPrefill_LocalGorgonia(b *testing.B) { gorgonia(b, llm.Prefill) }
 func BenchmarkLLMPrefill_CaptureOnly(b *testing.B)   { cell(b, llm.Prefill, baselines.CaptureOnly()) }
-func BenchmarkLLMPrefill_LocalRemote(b *testing.B)   { cell(b, llm.Prefill, baselines.LocalRemote()) }
-func BenchmarkLLMPrefill_NoSemantics(b *testing.B)   { cell(b, llm.Prefill, baselines.NoSemantics()) }
-func BenchmarkLLMPrefill_Full(b *testing.B)          { cell(b, llm.Prefill, baselines.Full()) }
-func BenchmarkLLMPrefill_FullRPC(b *testing.B)       { cell(b, llm.Prefill, baselines.FullRPC()) }
+
+func BenchmarkLLMPrefill_LocalRemote(b *testing.B) { cell(b, llm.Prefill, baselines.LocalRemote()) }
+
+func BenchmarkLLMPrefill_NoSemantics(b *testing.B) { cell(b, llm.Prefill, baselines.NoSemantics()) }
+func BenchmarkLLMPrefill_Full(b *testing.B)        { cell(b, llm.Prefill, baselines.Full()) }
+func BenchmarkLLMPrefill_FullRPC(b *testing.B)     { cell(b, llm.Prefill, baselines.FullRPC()) }
 
 func workload(b *testing.B, name string) *llm.Workload {
 	b.Helper()
@@ -111,10 +115,10 @@ func cell(b *testing.B, name string, base baselines.Baseline) {
 
 // totals adds up the runs of a cell.
 type totals struct {
-	runs, prompt, steps   int
-	ttft, step, transfer  time.Duration
-	sent, received        [plan.NumCauses]int64
-	bytes, rtts, ops, all int64
+	runs, prompt, steps  int
+	ttft, step, transfer time.Duration
+	sent, received       [plan.NumCauses]int64
+	bytes, rtts, ops     int64
 }
 
 // add counts a run: per-token figures of the steps after the first token, or

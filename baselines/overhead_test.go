@@ -38,7 +38,7 @@ func BenchmarkDecodeOverhead(b *testing.B) {
 		var kernels, steps time.Duration
 		n := 0
 		for b.Loop() {
-			k, d, c := overheadRun(b, ctx, client, m, w)
+			k, d, c := overheadRun(ctx, b, client, m, w)
 			kernels, steps, n = kernels+k, steps+d, n+c
 		}
 		b.ReportMetric(float64((steps-kernels).Nanoseconds())/float64(n), "overhead-ns/tok")
@@ -46,7 +46,7 @@ func BenchmarkDecodeOverhead(b *testing.B) {
 	})
 }
 
-func overheadRun(b *testing.B, ctx context.Context, client *genie.Client, m *gpt2.Model, w *llm.Workload) (kernels, steps time.Duration, n int) {
+func overheadRun(ctx context.Context, b *testing.B, client *genie.Client, m *gpt2.Model, w *llm.Workload) (kernels, steps time.Duration, n int) {
 	b.Helper()
 	s, err := client.NewSession(ctx)
 	if err != nil {

@@ -50,10 +50,11 @@ func NewCausalLM(tokens, positions, start, logits *lazy.Tensor) (*CausalLM, erro
 	if len(logits.Shape()) != 3 {
 		return nil, fmt.Errorf("%w: logits %v, want [batch, seq, vocab]", ErrShape, logits.Shape())
 	}
-	for _, in := range []*lazy.Tensor{tokens, positions, start} {
-		if in == nil && in == start {
-			continue
-		}
+	inputs := []*lazy.Tensor{tokens, positions}
+	if start != nil {
+		inputs = append(inputs, start)
+	}
+	for _, in := range inputs {
 		if err := in.Err(); err != nil {
 			return nil, err
 		}

@@ -279,10 +279,8 @@ func (g *Graph) leaf(kind Kind, what, name string, spec plan.Spec, err error) *T
 }
 
 func (g *Graph) fail(what string, in []*Tensor, err error) *Tensor {
-	var ce *CaptureError
-	if !errors.As(err, &ce) {
-		ce = captureError(what, specs(in), err)
-		err = ce
+	if _, ok := errors.AsType[*CaptureError](err); !ok {
+		err = captureError(what, specs(in), err)
 	}
 	if g != nil && g.err == nil {
 		g.err = err

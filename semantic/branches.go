@@ -29,7 +29,7 @@ func (branches) Name() string { return "branches" }
 
 func (branches) Recognise(a *analysis) error {
 	w := newBranchWalk(a)
-	for id := len(a.tensors) - 1; id >= 0; id-- {
+	for id := range slices.Backward(a.tensors) {
 		if !a.Nodes[id].Dead && a.Nodes[id].Branch == 0 {
 			w.join(id)
 		}
@@ -50,7 +50,6 @@ type branchWalk struct {
 	mask   []uint64
 	stamp  []int
 	now    int
-	next   int // branches so far
 	sides  []branchSide
 	queue  idHeap
 	fork   bool
@@ -191,11 +190,12 @@ func (w *branchWalk) reach(t *lazy.Tensor, mask uint64) {
 		}
 		return
 	}
-	if fresh {
+	switch {
+	case fresh:
 		heap.Push(&w.queue, id)
-	} else if before&(before-1) == 0 {
+	case before&(before-1) == 0:
 		w.sides[bits.TrailingZeros64(before)].open--
-	} else {
+	default:
 		return // shared already, and queued as such
 	}
 	if after&(after-1) == 0 {
@@ -309,7 +309,7 @@ func (a *analysis) adoptIntoBranches() {
 // numberBranches orders the branches by their first tensor.
 func (a *analysis) numberBranches() {
 	first := make([]int, len(a.Branches)+1)
-	for id := len(a.tensors) - 1; id >= 0; id-- {
+	for id := range slices.Backward(a.tensors) {
 		first[a.Nodes[id].Branch] = id
 	}
 	slices.SortFunc(a.Branches, func(x, y Branch) int { return cmp.Compare(first[x.ID], first[y.ID]) })

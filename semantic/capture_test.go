@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/genie-sdk/go/internal/op"
@@ -153,10 +154,8 @@ func selects(selectors []string, n *progNode) bool {
 			return true
 		}
 		if tag, ok := strings.CutPrefix(s, "#"); ok {
-			for _, have := range n.tags {
-				if have == tag {
-					return true
-				}
+			if slices.Contains(n.tags, tag) {
+				return true
 			}
 		}
 	}

@@ -1,6 +1,8 @@
 package semantic
 
 import (
+	"slices"
+
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -82,12 +84,12 @@ func (s *SRG) EdgesOn(d Device, b plan.Bindings) ([]Edge, error) {
 // tails gives the longest path after each tensor.
 func (s *SRG) tails(own []float64) []float64 {
 	tail := make([]float64, len(own))
-	for id := len(own) - 1; id >= 0; id-- {
+	for id, o := range slices.Backward(own) {
 		if s.Nodes[id].Dead {
 			continue
 		}
 		for _, in := range s.Nodes[id].Tensor.In() {
-			tail[in.ID()] = max(tail[in.ID()], tail[id]+own[id])
+			tail[in.ID()] = max(tail[in.ID()], tail[id]+o)
 		}
 	}
 	return tail

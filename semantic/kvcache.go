@@ -90,7 +90,7 @@ func queryRows(rows, added plan.Dim) plan.Dim {
 func (a *analysis) rowsAdded(pair lazy.Carried) (Cache, bool) {
 	u, post := a.source(pair.Out)
 	c := Cache{Update: u}
-	axis := 0
+	var axis int
 	switch o := u.Op().(type) {
 	case op.Concat:
 		if len(u.In()) != 2 {

@@ -18,7 +18,6 @@ type lowering struct {
 	client  *irGraph
 	onSide  map[int]bool // captured tensors that the client computes
 	carried map[int]int  // carried input's tensor id to carry index
-	results map[int]*irNode
 	out     *Schedule
 
 	mainOuts []mainOut
@@ -109,11 +108,11 @@ func (l *lowering) takeSampling(downloads []lazy.Named) {
 			l.onSide[n.Tensor.ID()] = true
 		}
 	}
-	for i := len(ts) - 1; i >= 0; i-- {
+	for i, t := range slices.Backward(ts) {
 		if !l.onSide[i] {
 			continue
 		}
-		for _, in := range ts[i].In() {
+		for _, in := range t.In() {
 			var chain []*lazy.Tensor
 			for isView(in) && !down[in.ID()] {
 				chain = append(chain, in)
@@ -127,7 +126,7 @@ func (l *lowering) takeSampling(downloads []lazy.Named) {
 		}
 	}
 	// Nothing that the executor needs for itself may be left to the client.
-	for i := len(ts) - 1; i >= 0; i-- {
+	for i := range slices.Backward(ts) {
 		for _, c := range l.s.Graph.Carries() {
 			if c.Out.ID() == i {
 				l.keepHere(c.Out)

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
@@ -75,10 +76,8 @@ func (g *irGraph) node(key int) *irNode {
 
 // target adds n to what the plan has to compute.
 func (g *irGraph) target(n *irNode) {
-	for _, t := range g.targets {
-		if t == n {
-			return
-		}
+	if slices.Contains(g.targets, n) {
+		return
 	}
 	g.targets = append(g.targets, n)
 }

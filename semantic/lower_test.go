@@ -111,8 +111,8 @@ func TestResidentPlan(t *testing.T) {
 	_, blind := schedules(t, semantic.Blind(), semantic.PhaseDecode)
 	_, s := schedules(t, semantic.Resident(), semantic.PhaseDecode)
 	require.False(t, slices.ContainsFunc(s.Inputs, func(x semantic.Source) bool { return x.Kind == semantic.FromWeight }))
-	require.Equal(t, len(blind.Plan.Steps), len(s.Plan.Steps))
-	require.Equal(t, len(blind.Plan.Outputs), len(s.Plan.Outputs))
+	require.Len(t, s.Plan.Steps, len(blind.Plan.Steps))
+	require.Len(t, s.Plan.Outputs, len(blind.Plan.Outputs))
 }
 
 // TestScheduleIsPure plans twice and gets the same bytes.

@@ -2,7 +2,9 @@ package semantic
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -182,7 +184,7 @@ func (r *programReader) line(s string, tags []string) error {
 		return err
 	}
 	if len(w) < 3 || w[1] != "=" {
-		return fmt.Errorf("no statement")
+		return errors.New("no statement")
 	}
 	n := &progNode{kind: "op", op: w[2], name: w[0], tags: tags}
 	var err error
@@ -210,9 +212,7 @@ func (r *programReader) line(s string, tags []string) error {
 
 func (r *programReader) operator(n *progNode, args []string, get func(string) (*progNode, error)) error {
 	values := map[string]string{}
-	for k, v := range defaults[n.op] {
-		values[k] = v
-	}
+	maps.Copy(values, defaults[n.op])
 	for _, a := range args {
 		if k, v, ok := strings.Cut(a, "="); ok {
 			values[k] = v
@@ -294,7 +294,7 @@ func (r *programReader) dims(s string) (plan.Shape, error) {
 	if s == "" {
 		return shape, nil
 	}
-	for _, f := range strings.Split(s, ",") {
+	for f := range strings.SplitSeq(s, ",") {
 		d, err := r.dim(f)
 		if err != nil {
 			return nil, err

@@ -24,13 +24,12 @@ func (g *irGraph) pruneRows() {
 			users[in] = append(users[in], n)
 		}
 	}
-	for i := len(order) - 1; i >= 0; i-- {
-		x := order[i]
+	for _, x := range slices.Backward(order) {
 		if x.op == nil || slices.Contains(g.targets, x) || len(users[x]) == 0 {
 			continue
 		}
 		sl, ok := users[x][0].op.(op.Slice)
-		if !ok || !slices.ContainsFunc(users[x], func(u *irNode) bool { return true }) {
+		if !ok {
 			continue
 		}
 		sl = normSlice(sl, x)
@@ -64,7 +63,6 @@ func (g *irGraph) push(x *irNode, sl op.Slice, users map[*irNode][]*irNode) {
 	}
 	in := slices.Clone(x.in)
 	specs := make([]plan.Spec, len(in))
-	var made []*irNode
 	for i, y := range x.in {
 		if axes[i] >= 0 {
 			s := g.node(x.key)
@@ -74,7 +72,6 @@ func (g *irGraph) push(x *irNode, sl op.Slice, users map[*irNode][]*irNode) {
 				return
 			}
 			s.kind, s.spec = lazy.KindOp, spec
-			made = append(made, s)
 			in[i] = s
 		}
 		specs[i] = in[i].spec
@@ -91,9 +88,8 @@ func (g *irGraph) push(x *irNode, sl op.Slice, users map[*irNode][]*irNode) {
 			users[y] = append(users[y], in[i])
 		}
 	}
-	for i, y := range in {
+	for _, y := range in {
 		users[y] = append(users[y], n)
-		_ = i
 	}
 	for _, u := range users[x] {
 		g.replace(u, n, users)

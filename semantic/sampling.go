@@ -23,7 +23,7 @@ func (sampling) Recognise(a *analysis) error {
 		if a.Nodes[id].Dead || t.Op() == nil {
 			continue
 		}
-		chooses := false
+		var chooses bool
 		switch o := t.Op().(type) {
 		case op.Sample:
 			chooses = true

@@ -45,14 +45,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitOK
 	}
-	var signalled *signalError
-	if errors.As(context.Cause(ctx), &signalled) {
+	if signalled, ok := errors.AsType[*signalError](context.Cause(ctx)); ok {
 		_, _ = fmt.Fprintln(stderr, "genie:", signalled)
 		return signalled.exitCode()
 	}
 	text := line(err)
-	var usage *usageError
-	if errors.As(err, &usage) {
+	if _, ok := errors.AsType[*usageError](err); ok {
 		_, _ = fmt.Fprintf(stderr, "genie: %s (see '%s --help')\n", text, cmd.CommandPath())
 		return exitUsage
 	}

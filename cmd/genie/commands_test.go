@@ -77,9 +77,13 @@ func TestExplainFormats(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		{"--phase", "decode"}, {"--model", basic}, {"--model", basic, "--phase", "train"},
-		{"--model", basic, "--phase", "decode", "--format", "xml"}, {"--model", basic, "--phase", "decode", "--seq", "2"},
-		{"--model", basic, "--phase", "prefill", "--seq", "1", "--past", "3"}, {"--model", basic, "--phase", "decode", "--past", "9999"},
+		{"--phase", "decode"},
+		{"--model", basic},
+		{"--model", basic, "--phase", "train"},
+		{"--model", basic, "--phase", "decode", "--format", "xml"},
+		{"--model", basic, "--phase", "decode", "--seq", "2"},
+		{"--model", basic, "--phase", "prefill", "--seq", "1", "--past", "3"},
+		{"--model", basic, "--phase", "decode", "--past", "9999"},
 		{"--model", basic, "--phase", "decode", "--format", "dot", "--json"},
 	} {
 		r := cli(t, append([]string{"explain"}, args...)...)

@@ -85,7 +85,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	if err := unpack(models.Files, models.Austen, dir); err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 	if err != nil {
 		return err
 	}
-	defer m.Close() //nolint:errcheck // files open for reading
+	defer m.Close()
 	prompt, err := m.Tokenizer.Encode(o.prompt)
 	if err != nil {
 		return fmt.Errorf("--prompt: %w", err)
@@ -181,7 +181,7 @@ func (d *demoRunner) run(ctx context.Context, name, executor string, policy sema
 	if err != nil {
 		return err
 	}
-	defer client.Close() //nolint:errcheck // nothing is lost
+	defer client.Close()
 	var ledgers demoLedgers
 	count := 0
 	r := &generationRun{client: client, model: d.model, out: out, remote: executor != "local:"}

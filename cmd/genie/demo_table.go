@@ -11,10 +11,11 @@ import (
 func (a *app) demoTable(r *demoReport) error {
 	var b strings.Builder
 	row := func(label string, cell func(run *demoRun) string) {
-		line := fmt.Sprintf("%-30s", label)
+		cells := make([]string, len(r.Runs))
 		for i := range r.Runs {
-			line += fmt.Sprintf("%12s", cell(&r.Runs[i]))
+			cells[i] = fmt.Sprintf("%12s", cell(&r.Runs[i]))
 		}
+		line := fmt.Sprintf("%-30s", label) + strings.Join(cells, "")
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	rule := strings.Repeat("-", 30+12*len(r.Runs)) + "\n"

@@ -143,8 +143,10 @@ func checkMemory(context.Context) check {
 	if !ok {
 		return check{Name: "memory", Status: statusOK, Detail: "unknown on " + runtime.GOOS}
 	}
-	c := check{"memory", statusOK, fmt.Sprintf("%s, %s available", formatBytes(float64(total)), formatBytes(float64(available))),
-		map[string]any{"total_bytes": total, "available_bytes": available}}
+	c := check{
+		"memory", statusOK, fmt.Sprintf("%s, %s available", formatBytes(float64(total)), formatBytes(float64(available))),
+		map[string]any{"total_bytes": total, "available_bytes": available},
+	}
 	if available < lowMemory {
 		c.Status = statusWarn
 		c.Detail += ": GPT-2 at float32 takes half of a GiB and more"
@@ -190,7 +192,7 @@ func checkExecutor(ctx context.Context, url string) check {
 	if err != nil {
 		return failure("executor", err)
 	}
-	defer client.Close() //nolint:errcheck // nothing is lost
+	defer client.Close()
 	var fastest time.Duration
 	for i := range 10 {
 		begin := time.Now()
@@ -205,8 +207,10 @@ func checkExecutor(ctx context.Context, url string) check {
 	if err != nil {
 		return failure("executor", err)
 	}
-	return check{"executor", statusOK,
+	return check{
+		"executor", statusOK,
 		fmt.Sprintf("%s answers in %d us: process %d, kernels %s, wire version %d, %d sessions, %s of weights",
 			url, fastest.Microseconds(), st.PID, st.CPU, wire.Version, st.Sessions, formatBytes(float64(st.WeightBytes))),
-		map[string]any{"url": url, "pid": st.PID, "cpu": st.CPU, "wire_version": wire.Version, "round_trip_us": fastest.Microseconds(), "stats": st}}
+		map[string]any{"url": url, "pid": st.PID, "cpu": st.CPU, "wire_version": wire.Version, "round_trip_us": fastest.Microseconds(), "stats": st},
+	}
 }

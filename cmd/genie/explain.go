@@ -102,7 +102,7 @@ func (a *app) explain(ctx context.Context, o explainOptions) error {
 	if err != nil {
 		return err
 	}
-	defer m.Close() //nolint:errcheck // files open for reading
+	defer m.Close()
 	if rows := o.past + o.seq; rows > m.Config.Positions {
 		return usagef("--past and --seq are %d rows together, the model takes %d", rows, m.Config.Positions)
 	}

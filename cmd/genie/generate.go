@@ -97,14 +97,14 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer client.Close() //nolint:errcheck // nothing is lost
+	defer client.Close()
 	hashing := a.progress("hashing weights")
 	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: hashing.report})
 	hashing.stop()
 	if err != nil {
 		return err
 	}
-	defer m.Close() //nolint:errcheck // files open for reading
+	defer m.Close()
 	prompt, err := o.promptTokens(m)
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) 
 	if err != nil {
 		return nil, err
 	}
-	defer session.Close() //nolint:errcheck // nothing is lost
+	defer session.Close()
 	before, err := r.client.Stats(ctx)
 	if err != nil {
 		return nil, err

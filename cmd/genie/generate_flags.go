@@ -144,7 +144,7 @@ func (o *generateOptions) request(prompt []int) genie.GenerateRequest {
 // parseTokens reads a list of ids such as "1,2,3".
 func parseTokens(text string) ([]int, error) {
 	var ids []int
-	for _, part := range strings.Split(text, ",") {
+	for part := range strings.SplitSeq(text, ",") {
 		id, err := strconv.Atoi(strings.TrimSpace(part))
 		if err != nil || id < 0 {
 			return nil, usagef("--tokens %q is not a list of token ids such as 1,2,3", text)

@@ -49,8 +49,10 @@ func checkReads(ctx context.Context) check {
 		return float64(4*part*threads) / d.Seconds()
 	}
 	one, all := rate(1), rate(runtime.GOMAXPROCS(0))
-	return check{"memory reads", statusOK, fmt.Sprintf("%.1f GB/s on one thread, %.1f GB/s on %d", one/1e9, all/1e9, runtime.GOMAXPROCS(0)),
-		map[string]any{"one_thread_bytes_per_s": one, "bytes_per_s": all}}
+	return check{
+		"memory reads", statusOK, fmt.Sprintf("%.1f GB/s on one thread, %.1f GB/s on %d", one/1e9, all/1e9, runtime.GOMAXPROCS(0)),
+		map[string]any{"one_thread_bytes_per_s": one, "bytes_per_s": all},
+	}
 }
 
 // checkProducts measures the rate of float32 matrix products whose operands
@@ -74,8 +76,10 @@ func checkProducts(ctx context.Context) check {
 		return 2 * m * n * k / d.Seconds()
 	}
 	one, all := rate(1), rate(runtime.GOMAXPROCS(0))
-	return check{"matrix products", statusOK, fmt.Sprintf("%.0f GFLOP/s on one thread, %.0f GFLOP/s on %d", one/1e9, all/1e9, runtime.GOMAXPROCS(0)),
-		map[string]any{"one_thread_flops": one, "flops": all}}
+	return check{
+		"matrix products", statusOK, fmt.Sprintf("%.0f GFLOP/s on one thread, %.0f GFLOP/s on %d", one/1e9, all/1e9, runtime.GOMAXPROCS(0)),
+		map[string]any{"one_thread_flops": one, "flops": all},
+	}
 }
 
 // checkLoopback measures TCP within this machine: the best that a worker on it
@@ -86,8 +90,8 @@ func checkLoopback(ctx context.Context) check {
 	if err != nil {
 		return failure(name, err)
 	}
-	defer near.Close() //nolint:errcheck // a probe
-	defer far.Close()  //nolint:errcheck // a probe
+	defer near.Close()
+	defer far.Close()
 	stop := context.AfterFunc(ctx, func() { _, _ = near.Close(), far.Close() })
 	defer stop()
 	trip, err := roundTrip(near, far)
@@ -98,8 +102,10 @@ func checkLoopback(ctx context.Context) check {
 	if err != nil {
 		return failure(name, err)
 	}
-	return check{name, statusOK, fmt.Sprintf("round trip %.0f us, %.1f GB/s", float64(trip.Nanoseconds())/1e3, rate/1e9),
-		map[string]any{"round_trip_us": float64(trip.Nanoseconds()) / 1e3, "bytes_per_s": rate}}
+	return check{
+		name, statusOK, fmt.Sprintf("round trip %.0f us, %.1f GB/s", float64(trip.Nanoseconds())/1e3, rate/1e9),
+		map[string]any{"round_trip_us": float64(trip.Nanoseconds()) / 1e3, "bytes_per_s": rate},
+	}
 }
 
 // loopback gives both ends of a connection.
@@ -109,7 +115,7 @@ func loopback(ctx context.Context) (near, far net.Conn, err error) {
 	if err != nil {
 		return nil, nil, err //nolint:wrapcheck // names the address
 	}
-	defer l.Close() //nolint:errcheck // nothing is written
+	defer l.Close()
 	var d net.Dialer
 	// The kernel completes the connection before it is accepted.
 	if near, err = d.DialContext(ctx, "tcp", l.Addr().String()); err != nil {

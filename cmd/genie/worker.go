@@ -92,14 +92,14 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 		if err != nil {
 			return err
 		}
-		defer folder.Close() //nolint:errcheck // files open for reading
+		defer folder.Close()
 		opts.Weights = folder
 	}
 	e, err := engine.New(engine.Options{Threads: o.threads})
 	if err != nil {
 		return err
 	}
-	defer e.Close() //nolint:errcheck // memory, freed with the process anyway
+	defer e.Close()
 	opts.Engine = worker.ForEngine(e)
 	for _, l := range listeners {
 		if err := a.announce(l, o.json); err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net"
 	"os"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,8 +16,8 @@ func TestWorkerStopsOnSignals(t *testing.T) {
 	for _, s := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		t.Run(s.String(), func(t *testing.T) {
 			w := startChild(t, both())
-			require.Regexp(t, regexp.MustCompile(`^tcp://127\.0\.0\.1:[1-9]\d*$`), w.urls[0])
-			require.Regexp(t, regexp.MustCompile(`^grpc://127\.0\.0\.1:[1-9]\d*$`), w.urls[1])
+			require.Regexp(t, `^tcp://127\.0\.0\.1:[1-9]\d*$`, w.urls[0])
+			require.Regexp(t, `^grpc://127\.0\.0\.1:[1-9]\d*$`, w.urls[1])
 			for _, u := range w.urls {
 				r := cli(t, "generate", "--model", basic, "--tokens", "1", "--max-new", "2", "--executor", u)
 				require.Zero(t, r.code, r.stderr)

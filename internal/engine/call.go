@@ -22,7 +22,6 @@ type step struct {
 	pool    *pool
 	scratch *op.SampleScratch
 	panel   packing // form of in[0] (embedding) or in[1] (matmul)
-	err     error
 }
 
 // binding is a program bound to sizes and memory. A session keeps one for each

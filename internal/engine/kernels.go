@@ -74,9 +74,10 @@ func runUnary(s *step, chunk func(s *step, lo, hi int)) error {
 }
 
 func geluTanhChunk(s *step, lo, hi int) { kernels.GeluTanh(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
-func geluErfChunk(s *step, lo, hi int)  { kernels.GeluErf(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
-func reluChunk(s *step, lo, hi int)     { kernels.Relu(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
-func tanhChunk(s *step, lo, hi int)     { kernels.Tanh(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
+
+func geluErfChunk(s *step, lo, hi int) { kernels.GeluErf(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
+func reluChunk(s *step, lo, hi int)    { kernels.Relu(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
+func tanhChunk(s *step, lo, hi int)    { kernels.Tanh(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
 
 // rowsPerChunk gives chunks of about grainElems elements.
 func rowsPerChunk(n int) int { return max(1, grainElems/max(n, 1)) }

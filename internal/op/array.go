@@ -1,6 +1,7 @@
 package op
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/genie-sdk/go/transport/plan"
@@ -46,11 +47,11 @@ func (a *Array) Len() int { return product(a.Shape) }
 // Contiguous reports whether the elements lie row-major without gaps.
 func (a *Array) Contiguous() bool {
 	n := 1
-	for i := len(a.Shape) - 1; i >= 0; i-- {
-		if a.Shape[i] != 1 && a.Strides[i] != n {
+	for i, v := range slices.Backward(a.Shape) {
+		if v != 1 && a.Strides[i] != n {
 			return false
 		}
-		n *= a.Shape[i]
+		n *= v
 	}
 	return true
 }

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -83,17 +84,17 @@ func (r *Resolved) step(i int) error {
 		return fmt.Errorf("gives %v, the plan says %v", out, want)
 	}
 	r.Def[s.Out] = i
-	switch o.(type) {
+	switch o := o.(type) {
 	case Append, WriteRows:
 		if st := r.updates(s); st >= 0 {
 			r.Base[s.Out], r.Layouts[s.Out] = r.Base[s.In[0]], r.Layouts[s.In[0]]
 			return nil
 		}
 		if _, ok := o.(Append); ok {
-			return fmt.Errorf("appends to something that is no state")
+			return errors.New("appends to something that is no state")
 		}
 	case Viewer:
-		if l, ok := o.(Viewer).View(in[0], r.Layouts[s.In[0]], out); ok {
+		if l, ok := o.View(in[0], r.Layouts[s.In[0]], out); ok {
 			r.View[i], r.Layouts[s.Out], r.Base[s.Out] = true, l, r.Base[s.In[0]]
 			return nil
 		}

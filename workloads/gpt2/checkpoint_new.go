@@ -105,7 +105,7 @@ func NewCheckpointOf(ctx context.Context, c Config, seed uint64, outDir string, 
 func checkSpace(dir string, bytes int64) error {
 	const slack = 16 << 20
 	free, ok := freeBytes(dir)
-	if ok && free < uint64(bytes)+slack { //nolint:gosec // not negative
+	if ok && free < uint64(bytes)+slack {
 		return fmt.Errorf("%w: %s has %d bytes free, the checkpoint takes %d", ErrNoSpace, dir, free, bytes)
 	}
 	return nil

@@ -57,7 +57,7 @@ func mix(z uint64) uint64 {
 // the product forbids fusing it with the addition, so that every architecture
 // rounds twice and gets the same bits.
 func (n noise) at(i int64) float32 {
-	z := mix(n.key + (uint64(i)+1)*splitmixGamma) //nolint:gosec // not negative
+	z := mix(n.key + (uint64(i)+1)*splitmixGamma)
 	sum := int32(z&laneMax) + int32(z>>16&laneMax) + int32(z>>32&laneMax) + int32(z>>48)
 	return n.mean + float32(float32(sum-sumMean)*n.step)
 }
@@ -84,7 +84,7 @@ func (n noise) fill(buf []byte, dtype safetensors.DType, from, count int64) []by
 // bfloat16Bits rounds a finite number to nearest even.
 func bfloat16Bits(x float32) uint16 {
 	b := math.Float32bits(x)
-	return uint16((b + 0x7fff + b>>16&1) >> 16) //nolint:gosec // the upper half
+	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
 // float16Bits rounds a number below 65504 in size to nearest even, by integer
@@ -92,7 +92,7 @@ func bfloat16Bits(x float32) uint16 {
 // a checkpoint's bytes must not depend on that.
 func float16Bits(x float32) uint16 {
 	b := math.Float32bits(x)
-	sign := uint16(b >> 16 & 0x8000) //nolint:gosec // one bit
+	sign := uint16(b >> 16 & 0x8000)
 	exponent := int(b>>23&0xff) - 127 + 15
 	mantissa := b&0x7fffff | 0x800000
 	drop := 13 // bits of the mantissa that do not fit
@@ -110,5 +110,5 @@ func float16Bits(x float32) uint16 {
 	if rest > half || rest == half && kept&1 == 1 {
 		kept++ // a carry into the exponent is right
 	}
-	return sign | uint16(uint32(exponent)<<10+kept) //nolint:gosec // 15 bits
+	return sign | uint16(uint32(exponent)<<10+kept)
 }

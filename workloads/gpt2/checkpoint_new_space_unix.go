@@ -10,5 +10,5 @@ func freeBytes(dir string) (uint64, bool) {
 	if err := unix.Statfs(dir, &stat); err != nil {
 		return 0, false
 	}
-	return stat.Bavail * uint64(stat.Bsize), true //nolint:gosec,unconvert // signed on some systems
+	return stat.Bavail * uint64(stat.Bsize), true // signed on some systems
 }
