@@ -135,12 +135,12 @@ func (b *binding) fitStates(s *Session) (grown bool, err error) {
 	}
 	for i := range p.States {
 		d := &p.States[i]
-		in, rows := &b.arrays[d.In], 0
+		in, rows := b.dims[b.prog.places[d.In].shape], 0
 		if d.Mode == plan.StateAppend {
-			rows = b.arrays[d.Out].Shape[d.Axis]
+			rows = b.dims[b.prog.places[d.Out].shape][d.Axis]
 		}
 		old := b.states[i]
-		st, err := s.fit(old, d, in.DType, in.Shape, rows)
+		st, err := s.fit(old, d, b.prog.stateTypes[i], in, rows)
 		if err != nil {
 			return grown, err
 		}

@@ -296,9 +296,11 @@ func (c *Call) finish() error {
 
 func (c *Call) commitStates() error {
 	b, p := c.b, c.b.prog.plan
-	for i, d := range p.States {
-		st, a := b.states[i], &b.arrays[d.Out]
+	for i := range p.States {
+		d := &p.States[i]
+		st := b.states[i]
 		if d.Mode == plan.StateReplace {
+			a := &b.arrays[d.Out]
 			n := a.Len() * a.DType.Size()
 			if n > len(st.mem) {
 				mem, err := mapped(n)
@@ -310,7 +312,7 @@ func (c *Call) commitStates() error {
 			full := op.Array{DType: a.DType, Shape: a.Shape, Strides: op.ContiguousStrides(a.Shape), Data: st.mem}
 			copyStrided(&full, a)
 		}
-		copy(st.shape, a.Shape)
+		copy(st.shape, b.dims[b.prog.places[d.Out].shape])
 	}
 	return nil
 }

@@ -33,6 +33,8 @@ type Program struct {
 	// By symbol, the last being that of all capacities: the classes, scratch
 	// roots and views that depend on it.
 	classesOf, rootsOf, viewsOf [][]int
+
+	stateTypes []plan.DType // element types of the states
 }
 
 // class is a list of dimensions, compiled.
@@ -101,6 +103,9 @@ func compile(p *plan.Plan) (*Program, error) {
 	index := make(map[string]uint8, len(all))
 	for i, s := range all {
 		index[s] = uint8(i)
+	}
+	for _, st := range p.States {
+		prog.stateTypes = append(prog.stateTypes, p.Values[st.In].Spec.DType)
 	}
 	prog.classify(index)
 	prog.dependencies()

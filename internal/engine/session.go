@@ -24,6 +24,7 @@ type Session struct {
 	bound  map[*Program]*binding
 	nextID uint64
 	gen    uint64
+	blank  []state
 	resets int // how often states was cleared
 }
 
@@ -34,10 +35,30 @@ type state struct {
 	mode     plan.StateMode
 	dtype    plan.DType
 	axis     int
-	shape    []int
+	shape    []int // in dims
+	dims     [plan.MaxRank]int
 	capacity int
 	mem      []byte
 	lost     bool // an in-place write was cut short
+}
+
+// newState takes a state from a block of them: a step passes over all states
+// of a plan, which should not lie on a page each.
+func (s *Session) newState(d *plan.State, dt plan.DType, in []int) *state {
+	const block = 32
+	if len(s.blank) == 0 {
+		s.blank = make([]state, block)
+	}
+	st := &s.blank[0]
+	s.blank = s.blank[1:]
+	*st = state{name: d.Name, mode: d.Mode, dtype: dt, axis: d.Axis}
+	st.shape = append(st.dims[:0], in...)
+	if d.Mode == plan.StateAppend {
+		st.shape[d.Axis] = 0
+	} else {
+		st.axis = -1
+	}
+	return st
 }
 
 type kept struct {
@@ -156,12 +177,7 @@ func (s *Session) fit(known *state, d *plan.State, dt plan.DType, in []int, rows
 		st = s.states[d.Name]
 	}
 	if st == nil {
-		st = &state{name: d.Name, mode: d.Mode, dtype: dt, axis: d.Axis, shape: slices.Clone(in)}
-		if d.Mode == plan.StateAppend {
-			st.shape[d.Axis] = 0
-		} else {
-			st.axis = -1
-		}
+		st = s.newState(d, dt, in)
 	}
 	if st.lost {
 		return nil, fmt.Errorf("%w: %q was lost when a run was cut short; reset the session", transport.ErrState, d.Name)
