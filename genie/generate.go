@@ -89,6 +89,7 @@ type generation struct {
 	pads   []int // padding before each sequence
 	length int   // rows so far, padding included
 	done   []bool
+	inputs Feed // of the step under way
 	out    *Generation
 }
 
@@ -227,13 +228,21 @@ func (g *generation) feed(rows [][]int) Feed {
 			positions = append(positions, int32(at))
 		}
 	}
+	if g.inputs == nil {
+		g.inputs = g.constantFeed()
+	}
+	g.inputs[g.lm.Tokens.Name()] = Int32s(tokens, g.batch, seq)
+	g.inputs[g.lm.Positions.Name()] = Int32s(positions, g.batch, seq)
+	return g.inputs
+}
+
+// constantFeed is the inputs that are the same at every step.
+func (g *generation) constantFeed() Feed {
 	f := Feed{
-		g.lm.Tokens.Name():    Int32s(tokens, g.batch, seq),
-		g.lm.Positions.Name(): Int32s(positions, g.batch, seq),
-		inputTemperature:      g.floats(g.r.Temperature),
-		inputTopP:             g.floats(topP(g.r.TopP)),
-		inputTopK:             Int32s(repeat(int32(g.r.TopK), g.batch), g.batch),
-		inputSeed:             g.seeds(),
+		inputTemperature: g.floats(g.r.Temperature),
+		inputTopP:        g.floats(topP(g.r.TopP)),
+		inputTopK:        Int32s(repeat(int32(g.r.TopK), g.batch), g.batch),
+		inputSeed:        g.seeds(),
 	}
 	if g.lm.Start != nil {
 		start := make([]int32, g.batch)
