@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -87,6 +88,7 @@ func cell(b *testing.B, name string, base baselines.Baseline) {
 	w := workload(b, name)
 	b.Run(label(w, base.Name), func(b *testing.B) {
 		ctx := context.Background()
+		debug.FreeOSMemory() // what the cell before left
 		baselines.ResetPeak()
 		c, err := baselines.OpenCell(ctx, testdata, w, base)
 		if err != nil {
@@ -232,6 +234,7 @@ func rawSocketRate(total int) (rate float64, err error) {
 func gorgonia(b *testing.B, name string) {
 	w := workload(b, name)
 	b.Run(label(w, baselines.LocalGorgoniaName), func(b *testing.B) {
+		debug.FreeOSMemory() // what the cell before left
 		baselines.ResetPeak()
 		g, err := baselines.OpenGorgonia(context.Background(), testdata, w)
 		if err != nil {

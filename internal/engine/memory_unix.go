@@ -4,7 +4,6 @@ package engine
 
 import (
 	"fmt"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -28,15 +27,4 @@ func unmap(b []byte) {
 	if b != nil {
 		_ = unix.Munmap(b)
 	}
-}
-
-func peakRSS() int64 {
-	var u unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	if runtime.GOOS == "darwin" {
-		return int64(u.Maxrss)
-	}
-	return int64(u.Maxrss) * 1024
 }
