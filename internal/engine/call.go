@@ -237,7 +237,9 @@ func (c *Call) steps(ctx context.Context) (err error) {
 	}()
 	done := ctx.Done()
 	profile := c.s.e.opts.Profile
-	var t0 time.Time
+	// Since reads one clock where Now reads two.
+	base := time.Now()
+	var t0 time.Duration
 	for ; n < len(p.exec); n++ {
 		select {
 		case <-done:
@@ -246,13 +248,13 @@ func (c *Call) steps(ctx context.Context) (err error) {
 		}
 		i := p.exec[n]
 		if profile {
-			t0 = time.Now()
+			t0 = time.Since(base)
 		}
 		if err := p.kernels[i](&b.steps[i]); err != nil {
 			return err
 		}
 		if profile {
-			c.kernel += time.Since(t0)
+			c.kernel += time.Since(base) - t0
 		}
 	}
 	return nil
