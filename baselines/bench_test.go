@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/baselines"
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/workloads/llm"
 )
@@ -89,7 +90,7 @@ func cell(b *testing.B, name string, base baselines.Baseline) {
 	b.Run(label(w, base.Name), func(b *testing.B) {
 		ctx := context.Background()
 		debug.FreeOSMemory() // what the cell before left
-		baselines.ResetPeak()
+		memory.ResetPeak()
 		c, err := baselines.OpenCell(ctx, testdata, w, base)
 		if err != nil {
 			b.Fatal(err)
@@ -109,7 +110,7 @@ func cell(b *testing.B, name string, base baselines.Baseline) {
 			t.add(f)
 		}
 		t.report(b)
-		b.ReportMetric(float64(baselines.Peak()), "client-peak-B")
+		b.ReportMetric(float64(memory.PeakRSS()), "client-peak-B")
 		if p := c.WorkerPeak(ctx); p > 0 {
 			b.ReportMetric(float64(p), "worker-peak-B")
 		}
@@ -235,7 +236,7 @@ func gorgonia(b *testing.B, name string) {
 	w := workload(b, name)
 	b.Run(label(w, baselines.LocalGorgoniaName), func(b *testing.B) {
 		debug.FreeOSMemory() // what the cell before left
-		baselines.ResetPeak()
+		memory.ResetPeak()
 		g, err := baselines.OpenGorgonia(context.Background(), testdata, w)
 		if err != nil {
 			b.Fatal(err)
@@ -251,6 +252,6 @@ func gorgonia(b *testing.B, name string) {
 			t.add(f)
 		}
 		t.report(b)
-		b.ReportMetric(float64(baselines.Peak()), "client-peak-B")
+		b.ReportMetric(float64(memory.PeakRSS()), "client-peak-B")
 	})
 }

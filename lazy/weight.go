@@ -2,7 +2,6 @@ package lazy
 
 import (
 	"fmt"
-	"math"
 
 	"gorgonia.org/gorgonia"
 
@@ -27,37 +26,8 @@ func weightArray(w transport.Weight) (*op.Array, error) {
 		dt = plan.F32
 	}
 	a := op.NewArray(dt, w.Shape...)
-	switch w.Storage {
-	case plan.F16, plan.BF16:
-		out := a.F32()
-		for i := range out {
-			h := uint16(w.Data[2*i]) | uint16(w.Data[2*i+1])<<8
-			if w.Storage == plan.BF16 {
-				out[i] = math.Float32frombits(uint32(h) << 16)
-			} else {
-				out[i] = halfToFloat(h)
-			}
-		}
-	default:
-		if copy(a.Data, w.Data) != len(a.Data) {
-			return nil, fmt.Errorf("%w: weight %q has %d bytes for %v%v", ErrShape, w.Name, len(w.Data), w.Storage, w.Shape)
-		}
+	if data := w.Widened(); len(data) != len(a.Data) || copy(a.Data, data) != len(data) {
+		return nil, fmt.Errorf("%w: weight %q has %d bytes for %v%v", ErrShape, w.Name, len(w.Data), w.Storage, w.Shape)
 	}
 	return a, nil
-}
-
-// halfToFloat widens an IEEE 754 binary16 number.
-func halfToFloat(h uint16) float32 {
-	sign := float64(1 - 2*int(h>>15))
-	exp, frac := int(h>>10&31), float64(h&1023)
-	switch exp {
-	case 0:
-		return float32(sign * math.Ldexp(frac, -24))
-	case 31:
-		if frac != 0 {
-			return float32(math.NaN())
-		}
-		return float32(math.Inf(int(sign)))
-	}
-	return float32(sign * math.Ldexp(1+frac/1024, exp-15))
 }

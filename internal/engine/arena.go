@@ -1,11 +1,25 @@
 package engine
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
+
+	"github.com/genie-sdk/go/internal/memory"
+	"github.com/genie-sdk/go/transport"
 )
 
 const arenaAlign = 64
+
+// mapped is memory off the Go heap; that there is none is
+// [transport.ErrLimit].
+func mapped(n int) ([]byte, error) {
+	b, err := memory.Map(n)
+	if err != nil {
+		return nil, fmt.Errorf("%w: no %d bytes of memory: %w", transport.ErrLimit, n, err)
+	}
+	return b, nil
+}
 
 func align(n int) int { return (n + arenaAlign - 1) &^ (arenaAlign - 1) }
 
@@ -67,7 +81,7 @@ func (a *arenas) put(b []byte) {
 
 func (a *arenas) drop(b []byte) {
 	a.bytes.Add(-int64(len(b)))
-	unmap(b)
+	memory.Unmap(b)
 }
 
 func (a *arenas) close() {

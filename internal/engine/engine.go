@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -115,7 +116,7 @@ func (e *Engine) Stats() transport.Stats {
 	st.KernelTime = time.Duration(e.kernelNS.Load())
 	st.StateBytes, st.ScratchBytes = e.stateBytes.Load(), e.arenas.bytes.Load()
 	st.Weights, st.WeightBytes, st.WeightsSent = e.store.stats()
-	st.PeakRSS = peakRSS()
+	st.PeakRSS = memory.PeakRSS()
 	return st
 }
 

@@ -21,7 +21,7 @@ func runMatMul(s *step) error {
 	}
 	if len(b.Shape) == 2 {
 		if rows, _, _, ok := rowRun(a); ok {
-			s.pool.run(s.job, s, colBlocks(s, n), blocksPerChunk(rows*k*colBlock), matMulFlatChunk)
+			s.pool.run(s.job, s, colBlocks(n), blocksPerChunk(rows*k*colBlock), matMulFlatChunk)
 			return nil
 		}
 	}
@@ -40,7 +40,7 @@ const (
 	grainMACs = 64 << 10
 )
 
-func colBlocks(_ *step, n int) int { return (n + colBlock - 1) / colBlock }
+func colBlocks(n int) int { return (n + colBlock - 1) / colBlock }
 
 func blocksPerChunk(macs int) int { return max(1, 4*grainMACs/max(macs, 1)) }
 

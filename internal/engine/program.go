@@ -17,7 +17,6 @@ type Program struct {
 	symbols []string
 	exec    []int           // steps that do something, in order
 	kernels []kernel        // by step
-	weights []plan.Value    // the plan's weights, in order
 	layout  map[int]packing // by weight value
 
 	// Equal lists of dimensions, be they shapes, strides or offsets, are one
@@ -30,9 +29,9 @@ type Program struct {
 	ofInput []int   // values in the memory of inputs
 	ofState []int   // values in the memory of states
 	roots   []int   // values with scratch memory of their own
-	// By symbol, the last being that of all capacities: the classes, scratch
-	// roots and views that depend on it.
-	classesOf, rootsOf, viewsOf [][]int
+	// By symbol, the last being that of all capacities: the scratch roots and
+	// views that depend on it.
+	rootsOf, viewsOf [][]int
 
 	stateTypes []plan.DType // element types of the states
 }
@@ -157,16 +156,8 @@ func (p *Program) mask(v int) uint64 {
 
 // dependencies fills the lists of what changes with what.
 func (p *Program) dependencies() {
-	p.classesOf = make([][]int, len(p.symbols)+1)
 	p.rootsOf = make([][]int, len(p.symbols)+1)
 	p.viewsOf = make([][]int, len(p.symbols)+1)
-	for i := range p.classesOf {
-		for c := range p.classes {
-			if p.classes[c].mask>>i&1 != 0 {
-				p.classesOf[i] = append(p.classesOf[i], c)
-			}
-		}
-	}
 	for _, views := range []bool{false, true} {
 		for v := range p.places {
 			base := int(p.places[v].base)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -119,7 +120,7 @@ func (s *Session) dropStates() {
 
 func (s *Session) resize(st *state, mem []byte) {
 	s.e.stateBytes.Add(int64(len(mem)) - int64(len(st.mem)))
-	unmap(st.mem)
+	memory.Unmap(st.mem)
 	st.mem = mem
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -57,7 +58,6 @@ func (p *Program) packings() {
 			if wants[v] && only[v] {
 				p.layout[v] = panels
 			}
-			p.weights = append(p.weights, p.plan.Values[v])
 		}
 	}
 }
@@ -100,7 +100,7 @@ func (s *store) add(k weightKey, w *weight) {
 	defer s.mu.Unlock()
 	s.received++
 	if s.held == nil || s.held[k] != nil {
-		unmap(w.data)
+		memory.Unmap(w.data)
 		return
 	}
 	s.held[k] = w
@@ -111,7 +111,7 @@ func (s *store) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range s.held {
-		unmap(w.data)
+		memory.Unmap(w.data)
 	}
 	s.held, s.bytes = nil, 0
 }
@@ -298,6 +298,6 @@ func (w *WeightWriter) Commit() error {
 func (w *WeightWriter) Abort() {
 	if !w.aborted {
 		w.aborted = true
-		unmap(w.w.data)
+		memory.Unmap(w.w.data)
 	}
 }

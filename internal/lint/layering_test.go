@@ -48,11 +48,12 @@ var layers = []layer{
 	// What computes. The engine speaks the contract's vocabulary (handles,
 	// errors, statistics), hence package transport.
 	{"internal/kernels", nil},
+	{"internal/memory", nil},
 	{"internal/op", []string{"transport", "transport/plan"}},
-	{"internal/engine", []string{"internal/kernels", "internal/op", "transport", "transport/plan"}},
+	{"internal/engine", []string{"internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
 	{"transport/local", []string{"internal/engine", "transport", "transport/plan"}},
 	{"internal/worker", []string{
-		"internal/checkpoint", "internal/engine", "internal/safetensors",
+		"internal/checkpoint", "internal/engine", "internal/memory", "internal/safetensors",
 		"transport", "transport/plan", "transport/wire/...",
 	}},
 	{"internal/worker/...", []string{

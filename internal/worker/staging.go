@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 )
 
@@ -25,7 +26,7 @@ func (s *staging) get(n uint64) ([]byte, error) {
 	if err := s.reserve(n); err != nil {
 		return nil, err
 	}
-	b, err := mapMemory(int(n))
+	b, err := memory.Map(int(n))
 	if err != nil {
 		s.unreserve(n)
 		return nil, fmt.Errorf("%w: no memory for %d bytes", transport.ErrLimit, n)
@@ -36,7 +37,7 @@ func (s *staging) get(n uint64) ([]byte, error) {
 // put unmaps what get gave.
 func (s *staging) put(b []byte) {
 	if b != nil {
-		unmapMemory(b)
+		memory.Unmap(b)
 		s.unreserve(uint64(len(b)))
 	}
 }

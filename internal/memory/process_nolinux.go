@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package engine
+package memory
 
 import (
 	"runtime"
@@ -8,10 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func hugePages([]byte) {}
+func adviseHuge([]byte) {}
 
-// peakRSS is the peak of resident memory of this process in bytes.
-func peakRSS() int64 {
+// ResetPeak cannot make the peak start anew on this system.
+func ResetPeak() bool { return false }
+
+// PeakRSS is the peak of resident memory of this process in bytes.
+func PeakRSS() int64 {
 	var u unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
 		return 0

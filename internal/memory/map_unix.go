@@ -1,0 +1,28 @@
+//go:build unix
+
+package memory
+
+import "golang.org/x/sys/unix"
+
+// hugeFrom is the size of a region from which large pages are worth asking for.
+const hugeFrom = 4 << 20
+
+// Map gives n bytes of zeros, page-aligned. It is address space until it is
+// written to.
+func Map(n int) ([]byte, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err == nil && n >= hugeFrom {
+		adviseHuge(b)
+	}
+	return b, err
+}
+
+// Unmap gives back what Map gave.
+func Unmap(b []byte) {
+	if b != nil {
+		_ = unix.Munmap(b)
+	}
+}

@@ -1,0 +1,15 @@
+//go:build !unix
+
+package memory
+
+// Map gives n bytes of zeros; on this system they are on the Go heap.
+func Map(n int) ([]byte, error) { return make([]byte, n), nil }
+
+// Unmap gives back what Map gave.
+func Unmap([]byte) {}
+
+// ResetPeak cannot make the peak start anew on this system.
+func ResetPeak() bool { return false }
+
+// PeakRSS is not known on this system.
+func PeakRSS() int64 { return 0 }

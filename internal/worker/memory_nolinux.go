@@ -1,5 +1,0 @@
-//go:build unix && !linux
-
-package worker
-
-func adviseHuge([]byte) {}
