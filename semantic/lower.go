@@ -26,10 +26,10 @@ type lowering struct {
 }
 
 type mainOut struct {
-	name   string
-	src    *lazy.Tensor
-	cause  plan.Cause
-	wanted bool // by the caller, not only by the policy
+	name    string
+	src     *lazy.Tensor
+	cause   plan.Cause
+	byValue bool // needed by this side, not only to be handed to the caller
 }
 
 type carryState struct {
@@ -73,7 +73,7 @@ func (l *lowering) targets() error {
 	}
 	for _, o := range downloads {
 		if !l.onSide[o.Tensor.ID()] {
-			l.download(o.Name, o.Tensor)
+			l.download(o.Name, o.Tensor, !slices.Contains(l.r.Outputs, o))
 		}
 	}
 	leaf := func(t *lazy.Tensor) bool { return !l.onSide[t.ID()] }
@@ -84,9 +84,8 @@ func (l *lowering) targets() error {
 		l.client.target(l.client.add(o.Tensor, leaf))
 	}
 	for _, n := range l.client.leaves() {
-		down := slices.ContainsFunc(l.mainOuts, func(o mainOut) bool { return o.src == n.src })
-		if n.kind == lazy.KindOp && !down {
-			l.download(fmt.Sprintf("cut:%d", n.src.ID()), n.src)
+		if n.kind == lazy.KindOp {
+			l.download(fmt.Sprintf("cut:%d", n.src.ID()), n.src, true)
 		}
 	}
 	for i := range l.s.Graph.Carries() {
@@ -126,12 +125,8 @@ func (l *lowering) takeSampling(downloads []lazy.Named) {
 		}
 	}
 	// Nothing that the executor needs for itself may be left to the client.
-	for i := range slices.Backward(ts) {
-		for _, c := range l.s.Graph.Carries() {
-			if c.Out.ID() == i {
-				l.keepHere(c.Out)
-			}
-		}
+	for _, c := range l.s.Graph.Carries() {
+		l.keepHere(c.Out)
 	}
 }
 
@@ -144,16 +139,18 @@ func (l *lowering) keepHere(t *lazy.Tensor) {
 	}
 }
 
-func (l *lowering) download(name string, t *lazy.Tensor) {
-	for _, o := range l.mainOuts {
-		if o.src == t && o.name == name {
-			return
+// download adds t to the executor's outputs, once however many want it, and
+// gives its index. byValue says that this side needs the bytes.
+func (l *lowering) download(name string, t *lazy.Tensor, byValue bool) int {
+	for i := range l.mainOuts {
+		if l.mainOuts[i].src == t {
+			l.mainOuts[i].byValue = l.mainOuts[i].byValue || byValue
+			return i
 		}
 	}
-	n := l.main.add(t, func(*lazy.Tensor) bool { return false })
-	l.main.target(n)
-	wanted := slices.ContainsFunc(l.r.Outputs, func(o lazy.Named) bool { return o.Name == name })
-	l.mainOuts = append(l.mainOuts, mainOut{name, t, l.outputCause(t), wanted})
+	l.main.target(l.main.add(t, func(*lazy.Tensor) bool { return false }))
+	l.mainOuts = append(l.mainOuts, mainOut{name, t, l.outputCause(t), byValue})
+	return len(l.mainOuts) - 1
 }
 
 // outputCause says what an output's bytes count as.
@@ -215,10 +212,7 @@ func (l *lowering) carry(i int) {
 	in, out := l.main.add(c.In, never), l.main.add(c.Out, never)
 	l.main.target(in)
 	if !l.stays(i) {
-		name := "carry:" + c.In.Name()
-		l.main.target(out)
-		l.out.Carries = append(l.out.Carries, CarryPlace{Output: len(l.mainOuts)})
-		l.mainOuts = append(l.mainOuts, mainOut{name: name, src: c.Out, cause: l.inputCause(c.In)})
+		l.out.Carries = append(l.out.Carries, CarryPlace{Output: l.download("carry:"+c.In.Name(), c.Out, true)})
 		return
 	}
 	st := carryState{mode: plan.StateReplace, in: in, out: out}

@@ -2,6 +2,7 @@ package semantic
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
@@ -15,7 +16,7 @@ func (l *lowering) emit() error {
 	}
 	for _, o := range l.mainOuts {
 		place := plan.Download
-		if l.r.Keep && l.f.State && o.wanted {
+		if l.r.Keep && l.f.State && !o.byValue {
 			place = plan.Keep
 		}
 		p.Outputs = append(p.Outputs, plan.Output{Name: o.name, Value: ids[l.main.current(o.src)], Place: place, Cause: o.cause})
@@ -70,17 +71,15 @@ func finish(p *plan.Plan) error {
 
 // locate tells the caller where each requested output is found.
 func (l *lowering) locate() {
+	atClient := 0
 	for _, o := range l.r.Outputs {
-		from, client := l.out.Plan, false
 		if l.onSide[o.Tensor.ID()] {
-			from, client = l.out.Client, true
+			l.out.Results = append(l.out.Results, Result{Client: true, Output: atClient})
+			atClient++
+			continue
 		}
-		for i, po := range from.Outputs {
-			if po.Name == o.Name {
-				l.out.Results = append(l.out.Results, Result{Client: client, Output: i})
-				break
-			}
-		}
+		at := slices.IndexFunc(l.mainOuts, func(m mainOut) bool { return m.src == o.Tensor })
+		l.out.Results = append(l.out.Results, Result{Output: at})
 	}
 }
 

@@ -181,3 +181,19 @@ func TestPolicyNamed(t *testing.T) {
 	require.ErrorIs(t, err, semantic.ErrPolicy)
 	require.ErrorContains(t, err, `"fast"`)
 }
+
+// TestEachTensorOnce asks for a tensor under two names that is carried and
+// declared as well: it comes back once.
+func TestEachTensorOnce(t *testing.T) {
+	g := lazy.NewGraph("once")
+	h := g.Input("h", lazy.F32, 1, 2)
+	y := g.Output("y", lazy.Tanh(h))
+	g.Carry(h, y)
+	srg, err := semantic.Analyze(g)
+	require.NoError(t, err)
+	s, err := semantic.Blind().Schedule(srg, semantic.Request{Outputs: []lazy.Named{{Name: "a", Tensor: y}, {Name: "b", Tensor: y}}})
+	require.NoError(t, err)
+	require.Len(t, s.Plan.Outputs, 1)
+	require.Equal(t, []semantic.Result{{}, {}}, s.Results)
+	require.Equal(t, []semantic.CarryPlace{{}}, s.Carries)
+}
