@@ -27,6 +27,7 @@ func main() {
 		"reduce_asm":      reduceKernels,
 		"activation_asm":  activationKernels,
 		"halffloat_asm":   halfFloatKernels,
+		"pause_asm":       pauseKernel,
 	} {
 		if err := write(filepath.Join(*dir, name), kernels); err != nil {
 			log.Fatalf("asm: %s: %v", name, err)

@@ -1,0 +1,8 @@
+//go:build amd64 && !purego
+
+package kernels
+
+// Pause tells the processor that the caller waits in a loop for another
+// processor, so that it slows down and leaves its resources to a sibling
+// thread.
+func Pause() { pause() }
