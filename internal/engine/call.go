@@ -210,7 +210,10 @@ func (c *Call) Run(ctx context.Context) (err error) {
 		return err
 	}
 	b.place(c.arena, c.inputs)
-	if err := c.steps(ctx); err != nil {
+	c.s.e.pool.begin()
+	err = c.steps(ctx)
+	c.s.e.pool.end()
+	if err != nil {
 		return err
 	}
 	c.s.e.runs.Add(1)
