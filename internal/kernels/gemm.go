@@ -3,7 +3,7 @@ package kernels
 import "fmt"
 
 // GemmPacked computes columns of C = A x B, C of shape [m, n], A [m, k], B [k, n]
-// in the layout of [Pack]. It writes the columns of panels p0 to p1 (32 columns
+// in the layout of [Pack]. It writes the columns of panels p0 to p1 (16 columns
 // each, the last one clipped to n) and touches no other.
 //
 // Each output is one accumulator, k in order: acc = 0; acc = fma(A[i][l],
@@ -76,6 +76,32 @@ func GemmNT(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 	}
 	if !gemmNTArch(c, ldc, a, lda, b, ldb, m, n0, n1, k) {
 		gemmNTGeneric(c, ldc, a, lda, b, ldb, m, n0, n1, k)
+	}
+}
+
+// gemmBlock computes C = A x B, or with accumulate C += A x B, for one panel: A
+// is [m, k], C [m, cols] with at most 16 columns, panel [k][16]. The order is that
+// of [GemmPacked], starting from what C holds with accumulate. The sizes are the
+// caller's to check.
+func gemmBlock(c []float32, ldc int, a []float32, lda int, panel []float32, m, cols, k int, accumulate bool) {
+	if m == 0 || cols == 0 {
+		return
+	}
+	if k == 0 {
+		if !accumulate {
+			clearColumns(c, ldc, m, 0, cols)
+		}
+		return
+	}
+	if gemmBlockArch(c, ldc, a, lda, panel, m, cols, k, accumulate) {
+		return
+	}
+	for i := range m {
+		row := c[i*ldc:][:cols]
+		if !accumulate {
+			clear(row)
+		}
+		gemmRowGeneric(row, a[i*lda:][:k], panel, PanelWidth)
 	}
 }
 

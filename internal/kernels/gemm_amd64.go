@@ -9,6 +9,7 @@ import (
 
 const (
 	floatBytes = 4
+	panelBytes = PanelWidth * floatBytes // of one row of a panel
 	// kBlock rows of B are used for all rows of A before the next ones: a panel
 	// of so many rows and a tile of A stay in the first two caches. C holds the
 	// running sums in between, which changes no bits.
@@ -25,7 +26,7 @@ const (
 	stripRows  = 32
 	stripAhead = 1024
 	// Narrower products go down B instead.
-	narrow = 4 * PanelWidth
+	narrow = 128
 	// From packRowsFrom rows on GemmNN copies blocks of B into a panel; below
 	// that the copy costs more than walking the rows of B in place.
 	packRowsFrom = 32
@@ -36,9 +37,6 @@ const (
 type matrix struct {
 	at *float32
 	ld uintptr
-	// ahead is for B: how many bytes further on to prefetch. What is there need
-	// not exist.
-	ahead uintptr
 }
 
 func newMatrix(s []float32, ld int) matrix {
@@ -51,22 +49,52 @@ func (x matrix) from(row, col int) matrix {
 	return x
 }
 
+// columns are some columns of B, in blocks of 16.
+type columns struct {
+	matrix
+	next uintptr // from one block to the next, in bytes
+	// ahead is how many bytes further on to prefetch. What is there need not
+	// exist.
+	ahead  uintptr
+	padded bool // the last block can be read to its full width
+}
+
+// skip leaves out n blocks; more blocks follow.
+func (b columns) skip(n int) columns {
+	b.at = (*float32)(unsafe.Add(unsafe.Pointer(b.at), uintptr(n)*b.next))
+	return b
+}
+
+func packedColumns(packed []float32, k int) columns {
+	return columns{matrix: newMatrix(packed, PanelWidth), next: uintptr(k) * panelBytes, padded: true}
+}
+
 func gemmPackedArch(c []float32, ldc int, a []float32, lda int, packed []float32, m, n, k, p0, p1 int) bool {
 	if active == pathGeneric {
 		return false
 	}
-	cm, am := newMatrix(c, ldc), newMatrix(a, lda)
-	bm := newMatrix(packed, PanelWidth)
+	cm, am, bm := newMatrix(c, ldc), newMatrix(a, lda), packedColumns(packed, k)
 	bm.ahead = packedAhead
 	if m <= 4 {
 		bm.ahead = packedAheadFewRows
 	}
+	blocks := blocksAtOnce(m)
 	eachBlock(m, k, func(i0, i1, k0, k1 int) {
-		for p := p0; p < p1; p++ {
+		for p := p0; p < p1; p += blocks {
 			j := p * PanelWidth
-			gemmColumns(cm.from(i0, j), am.from(i0, k0), bm.from(p*k+k0, 0), i1-i0, min(PanelWidth, n-j), k1-k0, k0 > 0, true)
+			b := bm.skip(p)
+			b.matrix = b.from(k0, 0)
+			gemmColumns(cm.from(i0, j), am.from(i0, k0), b, i1-i0, min(blocks*PanelWidth, p1*PanelWidth-j, n-j), k1-k0, k0 > 0)
 		}
 	})
+	return true
+}
+
+func gemmBlockArch(c []float32, ldc int, a []float32, lda int, panel []float32, m, cols, k int, accumulate bool) bool {
+	if active == pathGeneric {
+		return false
+	}
+	gemmColumns(newMatrix(c, ldc), newMatrix(a, lda), packedColumns(panel, k), m, cols, k, accumulate)
 	return true
 }
 
@@ -90,111 +118,86 @@ func maxTileRows() int {
 	return 6
 }
 
-// gemmColumns computes (or extends) up to 32 columns of C, all of its m rows.
-// padded says that B can be read to the full 32 columns.
-func gemmColumns(c, a, b matrix, m, cols, k int, accumulate, padded bool) {
+// blocksAtOnce is the number of blocks of columns that a tile takes.
+func blocksAtOnce(rows int) int {
+	if active == pathAVX512 || rows <= 3 {
+		return 2
+	}
+	return 1
+}
+
+// gemmColumns computes (or extends) blocks of columns of C, all of its m rows.
+func gemmColumns(c, a matrix, b columns, m, cols, k int, accumulate bool) {
 	// As few tiles as possible, their heights as even as possible.
 	tiles := (m + maxTileRows() - 1) / maxTileRows()
 	for t, i := 0, 0; t < tiles; t++ {
 		rows := (m - i) / (tiles - t)
-		if active == pathAVX512 {
-			gemmTileAVX512(c.from(i, 0), a.from(i, 0), b, rows, cols, k, accumulate)
-		} else {
-			gemmTileAVX2(c.from(i, 0), a.from(i, 0), b, rows, cols, k, accumulate, padded)
-		}
+		gemmTile(c.from(i, 0), a.from(i, 0), b, rows, cols, k, accumulate)
 		i += rows
 	}
 }
 
-func gemmTileAVX512(c, a, b matrix, rows, cols, k int, accumulate bool) {
-	mask := uint32(1<<uint(cols) - 1)
-	switch rows {
-	case 1:
-		gemm1x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
-	case 2:
-		gemm2x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
-	case 3:
-		gemm3x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
-	case 4:
-		gemm4x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
-	case 5:
-		gemm5x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
-	case 6:
-		gemm6x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
-	case 7:
-		gemm7x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
-	case 8:
-		gemm8x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
-	case 9:
-		gemm9x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
-	case 10:
-		gemm10x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
-	case 11:
-		gemm11x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
-	case 12:
-		gemm12x32AVX512(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate, mask)
+func gemmTile(c, a matrix, b columns, rows, cols, k int, accumulate bool) {
+	for {
+		width := min(cols, blocksAtOnce(rows)*PanelWidth)
+		if active == pathAVX512 {
+			gemmTileMasked(c, a, b, rows, width, k, accumulate)
+		} else {
+			width = gemmTileWhole(c, a, b, rows, width, k, accumulate)
+		}
+		if cols -= width; cols == 0 {
+			return
+		}
+		c, b = c.from(0, width), b.skip(width/PanelWidth)
 	}
 }
 
-// gemmTileAVX2 computes a tile of up to 6 x 32. The micro-kernels read and write
-// whole vectors, so a tile with fewer columns goes through copies of B's rows
-// and of C; the sums are the same.
-func gemmTileAVX2(c, a, b matrix, rows, cols, k int, accumulate, padded bool) {
-	if cols == PanelWidth {
-		gemmFullTileAVX2(c, a, b, rows, k, accumulate)
-		return
+func gemmTileMasked(c, a matrix, b columns, rows, cols, k int, accumulate bool) {
+	mask := uint32(1<<uint(cols) - 1)
+	if cols > PanelWidth {
+		gemmWideAVX512(rows, c.at, c.ld, a.at, a.ld, floatBytes, b.at, b.ld, b.next, k, b.ahead, b.ld, accumulate, mask)
+	} else {
+		gemmTileAVX512(rows, c.at, c.ld, a.at, a.ld, floatBytes, b.at, b.ld, b.next, k, b.ahead, b.ld, accumulate, mask)
 	}
-	if !padded {
+}
+
+// gemmTileWhole computes a tile and returns how many columns it had, at most
+// cols. The micro-kernels read and write whole blocks, so a part of one goes
+// through copies of B's rows and of C; the sums are the same.
+func gemmTileWhole(c, a matrix, b columns, rows, cols, k int, accumulate bool) int {
+	switch {
+	case cols == 2*PanelWidth:
+		gemmWideAVX2(rows, c.at, c.ld, a.at, a.ld, floatBytes, b.at, b.ld, b.next, k, b.ahead, b.ld, accumulate)
+		return 2 * PanelWidth
+	case cols >= PanelWidth:
+		gemmTileAVX2(rows, c.at, c.ld, a.at, a.ld, floatBytes, b.at, b.ld, b.next, k, b.ahead, b.ld, accumulate)
+		return PanelWidth
+	case !b.padded:
 		s := scratch.Get().(*panelScratch)
 		defer scratch.Put(s)
 		for k0 := 0; k0 < k; k0 += kBlock {
 			n := min(kBlock, k-k0)
 			s.load(b.from(k0, 0), n, cols)
-			gemmTileAVX2(c, a.from(0, k0), s.matrix(), rows, cols, n, accumulate || k0 > 0, true)
+			gemmTileWhole(c, a.from(0, k0), packedColumns(s[:], n), rows, cols, n, accumulate || k0 > 0)
 		}
-		return
+		return cols
 	}
 	var whole [6 * PanelWidth]float32
 	w := newMatrix(whole[:], PanelWidth)
 	for i := 0; accumulate && i < rows; i++ {
 		copy(whole[i*PanelWidth:], unsafe.Slice(c.from(i, 0).at, cols))
 	}
-	gemmFullTileAVX2(w, a, b, rows, k, accumulate)
+	gemmTileWhole(w, a, b, rows, PanelWidth, k, accumulate)
 	for i := range rows {
 		copy(unsafe.Slice(c.from(i, 0).at, cols), whole[i*PanelWidth:])
 	}
-}
-
-func gemmFullTileAVX2(c, a, b matrix, rows, k int, accumulate bool) {
-	switch rows {
-	case 1:
-		gemm1x32AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate)
-		return
-	case 2:
-		gemm2x32AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate)
-		return
-	}
-	for half := 0; half < PanelWidth; half += PanelWidth / 2 {
-		c, b := c.from(0, half), b.from(0, half)
-		switch rows {
-		case 3:
-			gemm3x16AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate)
-		case 4:
-			gemm4x16AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate)
-		case 5:
-			gemm5x16AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate)
-		case 6:
-			gemm6x16AVX2(c.at, c.ld, a.at, a.ld, b.at, b.ld, k, b.ahead, accumulate)
-		}
-	}
+	return cols
 }
 
 // panelScratch holds a block of B as a panel.
 type panelScratch [kBlock * PanelWidth]float32
 
 var scratch = sync.Pool{New: func() any { return new(panelScratch) }}
-
-func (s *panelScratch) matrix() matrix { return newMatrix(s[:], PanelWidth) }
 
 // load copies k rows of the given number of columns. What is beyond them keeps
 // old values, which reach only outputs that are thrown away.
@@ -216,15 +219,15 @@ func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 	}
 	cm, am, bm := newMatrix(c, ldc), newMatrix(a, lda), newMatrix(b, ldb)
 	if m < packRowsFrom {
-		strip := stripRows
-		bm.ahead = stripAhead
+		strip, ahead := stripRows, uintptr(stripAhead)
 		if n1-n0 <= narrow {
-			strip = k
-			bm.ahead = 8 * bm.ld
+			strip, ahead = k, 8*bm.ld
 		}
+		width := blocksAtOnce(m) * PanelWidth
 		for k0 := 0; k0 < k; k0 += strip {
-			for j := n0; j < n1; j += PanelWidth {
-				gemmColumns(cm.from(0, j), am.from(0, k0), bm.from(k0, j), m, min(PanelWidth, n1-j), min(strip, k-k0), k0 > 0, false)
+			for j := n0; j < n1; j += width {
+				b := columns{matrix: bm.from(k0, j), next: panelBytes, ahead: ahead}
+				gemmColumns(cm.from(0, j), am.from(0, k0), b, m, min(width, n1-j), min(strip, k-k0), k0 > 0)
 			}
 		}
 		return true
@@ -235,7 +238,7 @@ func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 		for j := n0; j < n1; j += PanelWidth {
 			cols := min(PanelWidth, n1-j)
 			s.load(bm.from(k0, j), k1-k0, cols)
-			gemmColumns(cm.from(i0, j), am.from(i0, k0), s.matrix(), i1-i0, cols, k1-k0, k0 > 0, true)
+			gemmColumns(cm.from(i0, j), am.from(i0, k0), packedColumns(s[:], k1-k0), i1-i0, cols, k1-k0, k0 > 0)
 		}
 	})
 	return true

@@ -4,102 +4,22 @@
 
 package kernels
 
-// gemm1x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
+// gemmTileAVX2 sets (or with accumulate extends) a tile of C, 1 to 6 rows by 16 columns, to the product of A's rows and B's columns, k in order. A's rows are rowA bytes apart, its columns stepA; B's rows stepB, its blocks of 16 columns nextB. A step of k prefetches a line ahead bytes after B, and aheadStep further on each time.
 //
 //go:noescape
-func gemm1x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
+func gemmTileAVX2(rows int, c *float32, ldc uintptr, a *float32, rowA uintptr, stepA uintptr, b *float32, stepB uintptr, nextB uintptr, k int, ahead uintptr, aheadStep uintptr, accumulate bool)
 
-// gemm2x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
+// gemmWideAVX2 sets (or with accumulate extends) a tile of C, 1 to 3 rows by 32 columns, to the product of A's rows and B's columns, k in order. A's rows are rowA bytes apart, its columns stepA; B's rows stepB, its blocks of 16 columns nextB. A step of k prefetches a line ahead bytes after B, and aheadStep further on each time.
 //
 //go:noescape
-func gemm2x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
+func gemmWideAVX2(rows int, c *float32, ldc uintptr, a *float32, rowA uintptr, stepA uintptr, b *float32, stepB uintptr, nextB uintptr, k int, ahead uintptr, aheadStep uintptr, accumulate bool)
 
-// gemm3x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
+// gemmTileAVX512 sets (or with accumulate extends) a tile of C, 1 to 12 rows by 16 columns, to the product of A's rows and B's columns, k in order. A's rows are rowA bytes apart, its columns stepA; B's rows stepB, its blocks of 16 columns nextB. A step of k prefetches a line ahead bytes after B, and aheadStep further on each time. Only the columns of the mask are read and written.
 //
 //go:noescape
-func gemm3x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
+func gemmTileAVX512(rows int, c *float32, ldc uintptr, a *float32, rowA uintptr, stepA uintptr, b *float32, stepB uintptr, nextB uintptr, k int, ahead uintptr, aheadStep uintptr, accumulate bool, mask uint32)
 
-// gemm4x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
+// gemmWideAVX512 sets (or with accumulate extends) a tile of C, 1 to 12 rows by 32 columns, to the product of A's rows and B's columns, k in order. A's rows are rowA bytes apart, its columns stepA; B's rows stepB, its blocks of 16 columns nextB. A step of k prefetches a line ahead bytes after B, and aheadStep further on each time. Only the columns of the mask are read and written.
 //
 //go:noescape
-func gemm4x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
-
-// gemm5x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
-//
-//go:noescape
-func gemm5x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
-
-// gemm6x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
-//
-//go:noescape
-func gemm6x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
-
-// gemm7x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
-//
-//go:noescape
-func gemm7x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
-
-// gemm8x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
-//
-//go:noescape
-func gemm8x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
-
-// gemm9x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
-//
-//go:noescape
-func gemm9x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
-
-// gemm10x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
-//
-//go:noescape
-func gemm10x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
-
-// gemm11x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
-//
-//go:noescape
-func gemm11x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
-
-// gemm12x32AVX512 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on. Only the columns of the mask are read and written.
-//
-//go:noescape
-func gemm12x32AVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool, mask uint32)
-
-// gemm1x32AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
-//
-//go:noescape
-func gemm1x32AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
-
-// gemm2x32AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
-//
-//go:noescape
-func gemm2x32AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
-
-// gemm1x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
-//
-//go:noescape
-func gemm1x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
-
-// gemm2x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
-//
-//go:noescape
-func gemm2x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
-
-// gemm3x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
-//
-//go:noescape
-func gemm3x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
-
-// gemm4x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
-//
-//go:noescape
-func gemm4x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
-
-// gemm5x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
-//
-//go:noescape
-func gemm5x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
-
-// gemm6x16AVX2 sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on.
-//
-//go:noescape
-func gemm6x16AVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool)
+func gemmWideAVX512(rows int, c *float32, ldc uintptr, a *float32, rowA uintptr, stepA uintptr, b *float32, stepB uintptr, nextB uintptr, k int, ahead uintptr, aheadStep uintptr, accumulate bool, mask uint32)

@@ -9,7 +9,9 @@ func gemmPackedGeneric(c []float32, ldc int, a []float32, lda int, packed []floa
 		j := p * PanelWidth
 		panel := packed[p*k*PanelWidth : (p+1)*k*PanelWidth]
 		for i := range m {
-			gemmRowGeneric(c[i*ldc+j:i*ldc+min(j+PanelWidth, n)], a[i*lda:][:k], panel, PanelWidth)
+			row := c[i*ldc+j : i*ldc+min(j+PanelWidth, n)]
+			clear(row)
+			gemmRowGeneric(row, a[i*lda:][:k], panel, PanelWidth)
 		}
 	}
 }
@@ -17,16 +19,18 @@ func gemmPackedGeneric(c []float32, ldc int, a []float32, lda int, packed []floa
 func gemmNNGeneric(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) {
 	for j := n0; j < n1; j += PanelWidth {
 		for i := range m {
-			gemmRowGeneric(c[i*ldc+j:i*ldc+min(j+PanelWidth, n1)], a[i*lda:][:k], b[j:], ldb)
+			row := c[i*ldc+j : i*ldc+min(j+PanelWidth, n1)]
+			clear(row)
+			gemmRowGeneric(row, a[i*lda:][:k], b[j:], ldb)
 		}
 	}
 }
 
-// gemmRowGeneric computes up to 32 columns of one row; b starts at the first
-// column and its rows are ldb apart.
+// gemmRowGeneric adds to columns of one row; b starts at the first column and its
+// rows are ldb apart.
 func gemmRowGeneric(c, a, b []float32, ldb int) {
 	for ; len(c) >= 8; c = c[8:] {
-		var s0, s1, s2, s3, s4, s5, s6, s7 float32
+		s0, s1, s2, s3, s4, s5, s6, s7 := c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
 		at := 0
 		for _, x := range a {
 			r := (*[8]float32)(b[at:])
@@ -46,7 +50,7 @@ func gemmRowGeneric(c, a, b []float32, ldb int) {
 		}
 	}
 	for j := range c {
-		var s float32
+		s := c[j]
 		for l, x := range a {
 			s += float32(x * b[l*ldb+j])
 		}

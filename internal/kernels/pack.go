@@ -6,7 +6,7 @@ import (
 )
 
 // PanelWidth is the number of columns of a packed panel.
-const PanelWidth = 32
+const PanelWidth = 16
 
 // Panels returns the number of panels of a matrix of n columns.
 func Panels(n int) int {
@@ -14,7 +14,7 @@ func Panels(n int) int {
 }
 
 // PackedLen returns the number of floats that a packed [k, n] matrix takes:
-// ceil(n/32)*32*k. It panics if that is not an int.
+// ceil(n/16)*16*k. It panics if that is not an int.
 func PackedLen(k, n int) int {
 	needDims("PackedLen", 0, n, k)
 	hi, lo := bits.Mul64(uint64(Panels(n))*PanelWidth, uint64(k))
@@ -25,7 +25,7 @@ func PackedLen(k, n int) int {
 }
 
 // Pack writes B of shape [k, n], B[i][j] = b[i*rowStride+j*colStride], into dst
-// in the layout of [GemmPacked]: [panel][k][32], the columns of the last panel
+// in the layout of [GemmPacked]: [panel][k][16], the columns of the last panel
 // that B does not have being zero. dst holds at least PackedLen(k, n) floats;
 // strides are not negative.
 func Pack(dst, b []float32, rowStride, colStride, k, n int) {

@@ -9,6 +9,10 @@ func gemmPackedArch([]float32, int, []float32, int, []float32, int, int, int, in
 	return false
 }
 
+func gemmBlockArch([]float32, int, []float32, int, []float32, int, int, int, bool) bool {
+	return false
+}
+
 func gemmNNArch([]float32, int, []float32, int, []float32, int, int, int, int, int) bool {
 	return false
 }

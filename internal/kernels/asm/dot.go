@@ -132,7 +132,7 @@ func dotTileAVX512(g *gen, rows int) {
 	plain := func(m Mem, v reg.VecVirtual) { g.VMOVUPS(m, v) }
 	kLoop(g, func(at reg.GPVirtual) {
 		fmas(plain, plain, at)
-		a.advance(g, 64)
+		a.advance(g, U8(64))
 	}, func(at, rest reg.GPVirtual) {
 		mask := lowBits(g, rest)
 		masked := func(m Mem, v reg.VecVirtual) { g.VMOVUPS_Z(m, mask, v) }
@@ -190,7 +190,7 @@ func dotRowAVX512(g *gen) {
 		for j := range acc {
 			g.VFMADD231PS(b.at(j, 0), x, acc[j])
 		}
-		b.advance(g, 64)
+		b.advance(g, U8(64))
 	}, func(at, rest reg.GPVirtual) {
 		mask := lowBits(g, rest)
 		x := g.ZMM()

@@ -7,17 +7,17 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-const gemmSignature = "func(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, k int, ahead uintptr, accumulate bool%s)"
+const gemmSignature = "func(rows int, c *float32, ldc uintptr, a *float32, rowA, stepA uintptr, b *float32, stepB, nextB uintptr, k int, ahead, aheadStep uintptr, accumulate bool%s)"
 
 func gemmKernels(g *gen) {
-	for rows := 1; rows <= 12; rows++ {
-		gemmTile(g, tile{rows: rows, cols: 2, avx512: true})
-	}
-	for rows := 1; rows <= 2; rows++ {
-		gemmTile(g, tile{rows: rows, cols: 4})
-	}
-	for rows := 1; rows <= 6; rows++ {
-		gemmTile(g, tile{rows: rows, cols: 2})
+	gemmFamily(g, "gemmTileAVX2", 1, []tile{{1, 2, false}, {2, 2, false}, {3, 2, false}, {4, 2, false}, {5, 2, false}, {6, 2, false}})
+	gemmFamily(g, "gemmWideAVX2", 2, []tile{{1, 4, false}, {2, 4, false}, {3, 4, false}})
+	for panels := 1; panels <= 2; panels++ {
+		var tiles []tile
+		for rows := 1; rows <= 12; rows++ {
+			tiles = append(tiles, tile{rows, panels, true})
+		}
+		gemmFamily(g, [...]string{1: "gemmTileAVX512", 2: "gemmWideAVX512"}[panels], panels, tiles)
 	}
 }
 
@@ -27,28 +27,19 @@ type tile struct {
 	avx512     bool
 }
 
-func (t tile) width() int {
-	if t.avx512 {
-		return 16 * t.cols
-	}
-	return 8 * t.cols
-}
-
-func (t tile) name() string {
-	if t.avx512 {
-		return fmt.Sprintf("gemm%dx%dAVX512", t.rows, t.width())
-	}
-	return fmt.Sprintf("gemm%dx%dAVX2", t.rows, t.width())
-}
-
-func (t tile) vector(g *gen) reg.Register {
+func (t tile) vector(g *gen) reg.VecVirtual {
 	if t.avx512 {
 		return g.ZMM()
 	}
 	return g.YMM()
 }
 
-func (t tile) vectorBytes() int { return 4 * t.width() / t.cols }
+func (t tile) vectorBytes() int {
+	if t.avx512 {
+		return 64
+	}
+	return 32
+}
 
 // rowPointers addresses rows with one pointer for three of them:
 // p, p+ld, p+2*ld.
@@ -76,35 +67,50 @@ func (r rowPointers) at(row, disp int) Mem {
 	return m
 }
 
-func (r rowPointers) advance(g *gen, bytes int) {
+func (r rowPointers) advance(g *gen, by Op) {
 	for _, p := range r.base {
-		g.ADDQ(Imm(uint64(bytes)), p)
+		g.ADDQ(by, p)
 	}
 }
 
-// gemmTile keeps a tile of C in registers and walks k in order. Leading
-// dimensions are in bytes. The AVX-512 kernels take a mask of the columns that
-// exist; they neither read nor write the others.
-func gemmTile(g *gen, t tile) {
-	extra, doc := "", "%s sets (or with accumulate extends) a tile of C to the product of A's rows and B's columns, k in order. Leading dimensions are in bytes. B is prefetched ahead bytes further on."
-	if t.avx512 {
+// gemmFamily is one function with a tile for each number of rows, 1 to
+// len(tiles). Distances are in bytes. The AVX-512 functions take a mask of the
+// columns that exist; they neither read nor write the others.
+func gemmFamily(g *gen, name string, panels int, tiles []tile) {
+	extra := ""
+	doc := fmt.Sprintf("%s sets (or with accumulate extends) a tile of C, 1 to %d rows by %d columns, to the product of A's rows and B's columns, k in order. "+
+		"A's rows are rowA bytes apart, its columns stepA; B's rows stepB, its blocks of 16 columns nextB. "+
+		"A step of k prefetches a line ahead bytes after B, and aheadStep further on each time.", name, len(tiles), 16*panels)
+	if tiles[0].avx512 {
 		extra, doc = ", mask uint32", doc+" Only the columns of the mask are read and written."
 	}
-	g.function(t.name(), fmt.Sprintf(gemmSignature, extra), fmt.Sprintf(doc, t.name()))
-	k := tileKernel{gen: g, tile: t}
-	k.loadMasks()
-	k.loadC()
-	k.walk()
-	k.storeC()
-	g.done()
+	g.function(name, fmt.Sprintf(gemmSignature, extra), doc)
+	rows := g.Load(g.Param("rows"), g.GP64()).(reg.GPVirtual)
+	for i := range tiles[1:] {
+		g.CMPQ(rows, U8(i+1))
+		g.JE(LabelRef(fmt.Sprintf("rows%d", i+1)))
+	}
+	for i := range tiles {
+		t := tiles[len(tiles)-1-i]
+		k := tileKernel{gen: g, tile: t, panels: panels}
+		k.Label(k.label("rows"))
+		k.loadMasks()
+		k.loadC()
+		k.walk()
+		k.storeC()
+		g.done()
+	}
 }
 
 type tileKernel struct {
 	*gen
 	tile
-	masks []reg.OpmaskVirtual // one for each vector of columns, AVX-512 only
-	acc   []reg.Register      // [rows][cols]
+	panels int
+	masks  []reg.OpmaskVirtual // one for each vector of columns, AVX-512 only
+	acc    []reg.VecVirtual    // [rows][cols]
 }
+
+func (k *tileKernel) label(name string) string { return fmt.Sprintf("%s%d", name, k.rows) }
 
 func (k *tileKernel) param(name string) reg.GPVirtual {
 	return k.Load(k.Param(name), k.GP64()).(reg.GPVirtual)
@@ -125,8 +131,7 @@ func (k *tileKernel) loadMasks() {
 }
 
 // loadVector reads vector j of a row.
-func (k *tileKernel) loadVector(row Mem, j int, v reg.Register) {
-	m := row.Offset(j * k.vectorBytes())
+func (k *tileKernel) loadVector(m Mem, j int, v reg.VecVirtual) {
 	if k.avx512 {
 		k.VMOVUPS_Z(m, k.masks[j], v)
 	} else {
@@ -142,12 +147,12 @@ func (k *tileKernel) loadC() {
 	}
 	accumulate := k.Load(k.Param("accumulate"), k.GP8()).(reg.GPVirtual)
 	k.TESTB(accumulate, accumulate)
-	k.JZ(LabelRef("zero"))
+	k.JZ(LabelRef(k.label("zero")))
 	for i, v := range k.acc {
-		k.loadVector(c.at(i/k.cols, 0), i%k.cols, v)
+		k.loadVector(c.at(i/k.cols, i%k.cols*k.vectorBytes()), i%k.cols, v)
 	}
-	k.JMP(LabelRef("start"))
-	k.Label("zero")
+	k.JMP(LabelRef(k.label("start")))
+	k.Label(k.label("zero"))
 	for _, v := range k.acc {
 		if k.avx512 {
 			k.VPXORD(v, v, v)
@@ -155,52 +160,93 @@ func (k *tileKernel) loadC() {
 			k.VXORPS(v, v, v)
 		}
 	}
-	k.Label("start")
+	k.Label(k.label("start"))
 }
 
 // walk adds the products, four steps of k in a turn of the loop.
 func (k *tileKernel) walk() {
-	a := newRowPointers(k.gen, k.param("a"), k.param("lda"), k.rows)
-	b, ldb, left, ahead := k.param("b"), k.param("ldb"), k.param("k"), k.param("ahead")
-	row := make([]reg.Register, k.cols)
-	for j := range row {
-		row[j] = k.vector(k.gen)
+	a := newRowPointers(k.gen, k.param("a"), k.param("rowA"), k.rows)
+	stepA, b, stepB, left := k.param("stepA"), k.param("b"), k.param("stepB"), k.param("k")
+	ahead, aheadStep := k.param("ahead"), k.param("aheadStep")
+	k.ADDQ(b, ahead)
+	var nextB reg.GPVirtual
+	if k.panels > 1 {
+		nextB = k.param("nextB")
 	}
-	step := func(disp int) {
-		for j, v := range row {
-			k.loadVector(Mem{Base: b}, j, v)
+	panel := func(base reg.GPVirtual, p, disp int) Mem {
+		m := Mem{Base: base, Disp: disp}
+		if p > 0 {
+			m.Index, m.Scale = nextB, uint8(p)
 		}
-		for at := 0; at < k.width()*4; at += 64 {
-			k.PREFETCHT0(Mem{Base: b, Index: ahead, Scale: 1, Disp: at})
+		return m
+	}
+	step := func() {
+		for p := range k.panels {
+			k.PREFETCHT0(panel(ahead, p, 0))
 		}
-		k.ADDQ(ldb, b)
-		for i := range k.rows {
-			x := k.vector(k.gen)
-			k.VBROADCASTSS(a.at(i, disp), x)
-			for j, v := range row {
-				k.VFMADD231PS(v, x, k.acc[i*k.cols+j])
-			}
+		k.ADDQ(aheadStep, ahead)
+		perPanel := k.cols / k.panels
+		loadB := func(j int) reg.VecVirtual {
+			v := k.vector(k.gen)
+			k.loadVector(panel(b, j/perPanel, j%perPanel*k.vectorBytes()), j, v)
+			return v
 		}
+		loadA := func(i int) reg.VecVirtual {
+			v := k.vector(k.gen)
+			k.VBROADCASTSS(a.at(i, 0), v)
+			return v
+		}
+		k.products(loadA, loadB)
+		k.ADDQ(stepB, b)
+		a.advance(k.gen, stepA)
 	}
 	const unroll = 4
 	k.SUBQ(U8(unroll), left)
-	k.JL(LabelRef("rest"))
-	k.Label("loop")
-	for u := range unroll {
-		step(4 * u)
+	k.JL(LabelRef(k.label("rest")))
+	k.Label(k.label("loop"))
+	for range unroll {
+		step()
 	}
-	a.advance(k.gen, 4*unroll)
 	k.SUBQ(U8(unroll), left)
-	k.JGE(LabelRef("loop"))
-	k.Label("rest")
+	k.JGE(LabelRef(k.label("loop")))
+	k.Label(k.label("rest"))
 	k.ADDQ(U8(unroll), left)
-	k.JZ(LabelRef("store"))
-	k.Label("single")
-	step(0)
-	a.advance(k.gen, 4)
+	k.JZ(LabelRef(k.label("store")))
+	k.Label(k.label("single"))
+	step()
 	k.DECQ(left)
-	k.JNZ(LabelRef("single"))
-	k.Label("store")
+	k.JNZ(LabelRef(k.label("single")))
+	k.Label(k.label("store"))
+}
+
+// products adds one step of k. The operand with fewer vectors is held, the other
+// goes by.
+func (k *tileKernel) products(loadA, loadB func(i int) reg.VecVirtual) {
+	if k.rows < k.cols {
+		held := each(k.rows, loadA)
+		for j := range k.cols {
+			y := loadB(j)
+			for i, x := range held {
+				k.VFMADD231PS(y, x, k.acc[i*k.cols+j])
+			}
+		}
+		return
+	}
+	held := each(k.cols, loadB)
+	for i := range k.rows {
+		x := loadA(i)
+		for j, y := range held {
+			k.VFMADD231PS(y, x, k.acc[i*k.cols+j])
+		}
+	}
+}
+
+func each(n int, f func(i int) reg.VecVirtual) []reg.VecVirtual {
+	v := make([]reg.VecVirtual, n)
+	for i := range v {
+		v[i] = f(i)
+	}
+	return v
 }
 
 func (k *tileKernel) storeC() {
