@@ -13,6 +13,8 @@ func TestMain(m *testing.M) {
 		if len(arg) > 12 && arg[:12] == "-test.bench=" {
 			fmt.Println("Unit GF/s better=higher")
 			fmt.Println("Unit GB/s better=higher")
+			fmt.Println("Unit peak-frac better=higher")
+			fmt.Println("Unit bw-frac better=higher")
 			break
 		}
 	}
@@ -41,46 +43,86 @@ func report(b *testing.B, flops, bytes int) {
 	b.ReportMetric(0, "ns/op")
 }
 
-var benchSizes = [][3]int{{1, 6400, 1600}, {4, 6400, 1600}, {12, 6400, 1600}, {128, 6400, 1600}, {128, 768, 3072}, {1024, 1024, 1024}, {64, 64, 64}, {1, 64, 512}, {128, 64, 128}, {1, 512, 64}, {128, 128, 64}}
+// A product of 1 to 4 rows takes as long as reading the weights.
+const benchMemoryBound = 4
 
-func benchmarkGemm(b *testing.B, call func(c, a, w []float32, m, n, k int)) {
+var benchSizes = [][3]int{
+	{1, 6400, 1600},
+	{2, 6400, 1600},
+	{4, 6400, 1600},
+	{8, 6400, 1600},
+	{12, 6400, 1600},
+	{32, 6400, 1600},
+	{64, 6400, 1600},
+	{128, 6400, 1600},
+	{128, 1600, 6400},
+	{128, 2304, 768},
+	{512, 3072, 768},
+	{512, 768, 3072},
+	{1024, 1024, 1024},
+}
+
+var benchSmallSizes = [][3]int{{64, 64, 64}, {1, 64, 512}, {128, 64, 128}, {1, 512, 64}, {8, 512, 64}, {128, 128, 64}}
+
+// reportProduct reports the rate and its part of what the probes measured: of
+// the reading rate where there are few rows, else of the peak.
+func reportProduct(b *testing.B, threads, m, n, k int) {
+	b.Helper()
+	report(b, 2*m*n*k, 4*n*k)
+	perSecond := float64(b.N) / b.Elapsed().Seconds()
+	if m <= benchMemoryBound {
+		b.ReportMetric(float64(4*n*k)*perSecond/probes().read[min(threads, len(probes().read))-1], "bw-frac")
+	} else {
+		b.ReportMetric(float64(2*m*n*k)*perSecond/probes().fma[min(threads, len(probes().fma))-1], "peak-frac")
+	}
+}
+
+func benchmarkGemm(b *testing.B, sizes [][3]int, threads int, call func(c, a, w []float32, m, n, k int)) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	eachPathBench(b, func(b *testing.B, prefix string) {
-		for _, s := range benchSizes {
+		for _, s := range sizes {
 			m, n, k := s[0], s[1], s[2]
 			a, w, c := randoms(rng, m*k), randoms(rng, PackedLen(k, n)), make([]float32, m*n)
-			b.Run(fmt.Sprintf("%s/m=%d/n=%d/k=%d", prefix, m, n, k), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s/threads=%d/m=%d/n=%d/k=%d", prefix, threads, m, n, k), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					call(c, a, w, m, n, k)
 				}
-				report(b, 2*m*n*k, 4*n*k)
+				reportProduct(b, threads, m, n, k)
 			})
 		}
 	})
 }
 
 func BenchmarkGemmPacked(b *testing.B) {
-	benchmarkGemm(b, func(c, a, w []float32, m, n, k int) { GemmPacked(c, n, a, k, w, m, n, k, 0, Panels(n)) })
+	benchmarkGemm(b, append(benchSizes, benchSmallSizes...), 1, func(c, a, w []float32, m, n, k int) { GemmPacked(c, n, a, k, w, m, n, k, 0, Panels(n)) })
 }
 
-// As the engine does it: the panels are split between two goroutines.
+// As the engine does it: many rows are split between two goroutines, else the
+// panels.
 func BenchmarkGemmPackedTwoThreads(b *testing.B) {
-	benchmarkGemm(b, func(c, a, w []float32, m, n, k int) {
-		panels := Panels(n)
+	benchmarkGemm(b, benchSizes, 2, func(c, a, w []float32, m, n, k int) {
+		part := func(i int) {
+			if m >= 128 {
+				lo, hi := i*m/2, (i+1)*m/2
+				GemmPacked(c[lo*n:], n, a[lo*k:], k, w, hi-lo, n, k, 0, Panels(n))
+			} else {
+				GemmPacked(c, n, a, k, w, m, n, k, i*Panels(n)/2, (i+1)*Panels(n)/2)
+			}
+		}
 		var wg sync.WaitGroup
-		wg.Go(func() { GemmPacked(c, n, a, k, w, m, n, k, 0, panels/2) })
-		GemmPacked(c, n, a, k, w, m, n, k, panels/2, panels)
+		wg.Go(func() { part(0) })
+		part(1)
 		wg.Wait()
 	})
 }
 
 func BenchmarkGemmNN(b *testing.B) {
-	benchmarkGemm(b, func(c, a, w []float32, m, n, k int) { GemmNN(c, n, a, k, w, n, m, 0, n, k) })
+	benchmarkGemm(b, append(benchSizes, benchSmallSizes...), 1, func(c, a, w []float32, m, n, k int) { GemmNN(c, n, a, k, w, n, m, 0, n, k) })
 }
 
 func BenchmarkGemmNT(b *testing.B) {
-	benchmarkGemm(b, func(c, a, w []float32, m, n, k int) { GemmNT(c, n, a, k, w, k, m, 0, n, k) })
+	benchmarkGemm(b, append(benchSizes, benchSmallSizes...), 1, func(c, a, w []float32, m, n, k int) { GemmNT(c, n, a, k, w, k, m, 0, n, k) })
 }
 
 func BenchmarkRows(b *testing.B) {

@@ -7,8 +7,9 @@
 // The order of reduction of every output element is fixed. On one code path
 // ([Path]) an element has the same bits whatever the number of rows, whichever
 // range of columns or panels it is computed in, and wherever it stands in a
-// tile or a slice. Within a path [GemmNN] and [GemmPacked] agree bit for bit.
-// Different paths agree within rounding only.
+// tile or a slice. All products have one order, the plain one of k: within a
+// path [GemmPacked], [GemmNN] and [GemmNT] agree bit for bit. Different paths
+// agree within rounding only.
 //
 // Matrices are row major; leading dimensions and strides count elements. No
 // kernel starts a goroutine: callers split work by column ranges. Kernels read

@@ -57,10 +57,7 @@ func GemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 // B [n, k], both row major: C[i][j] is the dot product of row i of A and row j
 // of B.
 //
-// Each dot product has 16 partial sums, lane l taking the elements l, l+16,
-// l+32, ... in order with fma (the generic path rounds the product first). The
-// lanes are then added in a fixed tree: l and l+8, l and l+4, l and l+2, l and
-// l+1.
+// Every output has the bits that [GemmPacked] gives it with B^T.
 func GemmNT(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) {
 	needDims("GemmNT", m, n1, k)
 	needRange("GemmNT", n0, n1, n1)

@@ -2,25 +2,17 @@
 
 package kernels
 
-import (
-	"sync"
-	"unsafe"
-)
-
 const (
-	floatBytes = 4
-	panelBytes = PanelWidth * floatBytes // of one row of a panel
 	// kBlock rows of B are used for all rows of A before the next ones: a panel
-	// of so many rows and a tile of A stay in the first two caches. C holds the
-	// running sums in between, which changes no bits.
-	kBlock = 512
+	// of so many rows and a tile of A stay in the first cache. C holds the running
+	// sums in between, which changes no bits.
+	kBlock = 384
 	// mBlock rows of A, kBlock wide, stay in the second cache while the panels
 	// of B go by.
-	mBlock = 480
-	// Packed B is one stream. The distance is that at which the loads of the
-	// fastest kernels find their data in the first cache (measured).
-	packedAhead        = 8192
-	packedAheadFewRows = 4096
+	mBlock = 192
+	// streamAhead is how far ahead weights are prefetched that are used once: the
+	// distance at which the loads find their data in the first cache (measured).
+	streamAhead = 4096
 	// GemmNN with few rows goes through B in strips of stripRows rows, along the
 	// rows: as many streams, which have a page each.
 	stripRows  = 32
@@ -30,61 +22,38 @@ const (
 	// From packRowsFrom rows on GemmNN copies blocks of B into a panel; below
 	// that the copy costs more than walking the rows of B in place.
 	packRowsFrom = 32
+	// packAFrom panels make it worth while to copy A into tiles.
+	packAFrom = 4
 )
-
-// matrix is a checked float32 matrix: its first element and the distance of its
-// rows in bytes.
-type matrix struct {
-	at *float32
-	ld uintptr
-}
-
-func newMatrix(s []float32, ld int) matrix {
-	return matrix{at: unsafe.SliceData(s), ld: uintptr(ld) * floatBytes}
-}
-
-// from returns the part of the matrix that starts at an element which exists.
-func (x matrix) from(row, col int) matrix {
-	x.at = (*float32)(unsafe.Add(unsafe.Pointer(x.at), row*int(x.ld)+col*floatBytes))
-	return x
-}
-
-// columns are some columns of B, in blocks of 16.
-type columns struct {
-	matrix
-	next uintptr // from one block to the next, in bytes
-	// ahead is how many bytes further on to prefetch. What is there need not
-	// exist.
-	ahead  uintptr
-	padded bool // the last block can be read to its full width
-}
-
-// skip leaves out n blocks; more blocks follow.
-func (b columns) skip(n int) columns {
-	b.at = (*float32)(unsafe.Add(unsafe.Pointer(b.at), uintptr(n)*b.next))
-	return b
-}
-
-func packedColumns(packed []float32, k int) columns {
-	return columns{matrix: newMatrix(packed, PanelWidth), next: uintptr(k) * panelBytes, padded: true}
-}
 
 func gemmPackedArch(c []float32, ldc int, a []float32, lda int, packed []float32, m, n, k, p0, p1 int) bool {
 	if active == pathGeneric {
 		return false
 	}
 	cm, am, bm := newMatrix(c, ldc), newMatrix(a, lda), packedColumns(packed, k)
-	bm.ahead = packedAhead
-	if m <= 4 {
-		bm.ahead = packedAheadFewRows
-	}
 	blocks := blocksAtOnce(m)
-	eachBlock(m, k, func(i0, i1, k0, k1 int) {
+	each := func(a rowsOfA, i0, i1, k0, k1 int) {
 		for p := p0; p < p1; p += blocks {
 			j := p * PanelWidth
 			b := bm.skip(p)
 			b.matrix = b.from(k0, 0)
-			gemmColumns(cm.from(i0, j), am.from(i0, k0), b, i1-i0, min(blocks*PanelWidth, p1*PanelWidth-j, n-j), k1-k0, k0 > 0)
+			gemmColumns(cm.from(i0, j), a, b, i1-i0, min(blocks*PanelWidth, p1*PanelWidth-j, n-j), k1-k0, k0 > 0)
+		}
+	}
+	if m <= maxTileRows() { // one tile: nothing of B is used twice
+		bm.ahead, bm.aheadStep = streamAhead, panelBytes
+		each(plainRows(am), 0, m, 0, k)
+		return true
+	}
+	bm.shared, bm.ahead = true, uintptr(blocks)*bm.next
+	s := scratch.Get().(*gemmScratch)
+	defer scratch.Put(s)
+	eachBlock(m, k, func(i0, i1, k0, k1 int) {
+		a := am.from(i0, k0)
+		if p1-p0 < packAFrom {
+			each(plainRows(a), i0, i1, k0, k1)
+		} else {
+			each(s.packA(a, i1-i0, k1-k0), i0, i1, k0, k1)
 		}
 	})
 	return true
@@ -94,123 +63,24 @@ func gemmBlockArch(c []float32, ldc int, a []float32, lda int, panel []float32, 
 	if active == pathGeneric {
 		return false
 	}
-	gemmColumns(newMatrix(c, ldc), newMatrix(a, lda), packedColumns(panel, k), m, cols, k, accumulate)
+	gemmColumns(newMatrix(c, ldc), plainRows(newMatrix(a, lda)), packedColumns(panel, k), m, cols, k, accumulate)
 	return true
 }
 
 // eachBlock splits the rows of A and, in order, k.
 func eachBlock(m, k int, block func(i0, i1, k0, k1 int)) {
-	step := kBlock
-	if m <= maxTileRows() {
-		step = k // one tile: nothing of B is used twice
-	}
-	for k0 := 0; k0 < k; k0 += step {
-		for i0 := 0; i0 < m; i0 += mBlock {
-			block(i0, min(i0+mBlock, m), k0, min(k0+step, k))
+	rows, depth := evenly(m, mBlock), evenly(k, kBlock)
+	for i0 := 0; i0 < m; i0 += rows {
+		for k0 := 0; k0 < k; k0 += depth {
+			block(i0, min(i0+rows, m), k0, min(k0+depth, k))
 		}
 	}
 }
 
-func maxTileRows() int {
-	if active == pathAVX512 {
-		return 12
-	}
-	return 6
-}
-
-// blocksAtOnce is the number of blocks of columns that a tile takes.
-func blocksAtOnce(rows int) int {
-	if active == pathAVX512 || rows <= 3 {
-		return 2
-	}
-	return 1
-}
-
-// gemmColumns computes (or extends) blocks of columns of C, all of its m rows.
-func gemmColumns(c, a matrix, b columns, m, cols, k int, accumulate bool) {
-	// As few tiles as possible, their heights as even as possible.
-	tiles := (m + maxTileRows() - 1) / maxTileRows()
-	for t, i := 0, 0; t < tiles; t++ {
-		rows := (m - i) / (tiles - t)
-		gemmTile(c.from(i, 0), a.from(i, 0), b, rows, cols, k, accumulate)
-		i += rows
-	}
-}
-
-func gemmTile(c, a matrix, b columns, rows, cols, k int, accumulate bool) {
-	for {
-		width := min(cols, blocksAtOnce(rows)*PanelWidth)
-		if active == pathAVX512 {
-			gemmTileMasked(c, a, b, rows, width, k, accumulate)
-		} else {
-			width = gemmTileWhole(c, a, b, rows, width, k, accumulate)
-		}
-		if cols -= width; cols == 0 {
-			return
-		}
-		c, b = c.from(0, width), b.skip(width/PanelWidth)
-	}
-}
-
-func gemmTileMasked(c, a matrix, b columns, rows, cols, k int, accumulate bool) {
-	mask := uint32(1<<uint(cols) - 1)
-	if cols > PanelWidth {
-		gemmWideAVX512(rows, c.at, c.ld, a.at, a.ld, floatBytes, b.at, b.ld, b.next, k, b.ahead, b.ld, accumulate, mask)
-	} else {
-		gemmTileAVX512(rows, c.at, c.ld, a.at, a.ld, floatBytes, b.at, b.ld, b.next, k, b.ahead, b.ld, accumulate, mask)
-	}
-}
-
-// gemmTileWhole computes a tile and returns how many columns it had, at most
-// cols. The micro-kernels read and write whole blocks, so a part of one goes
-// through copies of B's rows and of C; the sums are the same.
-func gemmTileWhole(c, a matrix, b columns, rows, cols, k int, accumulate bool) int {
-	switch {
-	case cols == 2*PanelWidth:
-		gemmWideAVX2(rows, c.at, c.ld, a.at, a.ld, floatBytes, b.at, b.ld, b.next, k, b.ahead, b.ld, accumulate)
-		return 2 * PanelWidth
-	case cols >= PanelWidth:
-		gemmTileAVX2(rows, c.at, c.ld, a.at, a.ld, floatBytes, b.at, b.ld, b.next, k, b.ahead, b.ld, accumulate)
-		return PanelWidth
-	case !b.padded:
-		s := scratch.Get().(*panelScratch)
-		defer scratch.Put(s)
-		for k0 := 0; k0 < k; k0 += kBlock {
-			n := min(kBlock, k-k0)
-			s.load(b.from(k0, 0), n, cols)
-			gemmTileWhole(c, a.from(0, k0), packedColumns(s[:], n), rows, cols, n, accumulate || k0 > 0)
-		}
-		return cols
-	}
-	var whole [6 * PanelWidth]float32
-	w := newMatrix(whole[:], PanelWidth)
-	for i := 0; accumulate && i < rows; i++ {
-		copy(whole[i*PanelWidth:], unsafe.Slice(c.from(i, 0).at, cols))
-	}
-	gemmTileWhole(w, a, b, rows, PanelWidth, k, accumulate)
-	for i := range rows {
-		copy(unsafe.Slice(c.from(i, 0).at, cols), whole[i*PanelWidth:])
-	}
-	return cols
-}
-
-// panelScratch holds a block of B as a panel.
-type panelScratch [kBlock * PanelWidth]float32
-
-var scratch = sync.Pool{New: func() any { return new(panelScratch) }}
-
-// load copies k rows of the given number of columns. What is beyond them keeps
-// old values, which reach only outputs that are thrown away.
-func (s *panelScratch) load(b matrix, k, cols int) {
-	for l := range k {
-		row := s[l*PanelWidth:][:PanelWidth]
-		src := unsafe.Pointer(b.from(l, 0).at)
-		if cols == PanelWidth {
-			*(*[PanelWidth]float32)(row) = *(*[PanelWidth]float32)(src)
-			continue
-		}
-		copy(row, unsafe.Slice((*float32)(src), cols))
-	}
+// evenly is the size of parts of n of at most limit each, as few as possible.
+func evenly(n, limit int) int {
+	parts := (n + limit - 1) / limit
+	return (n + parts - 1) / parts
 }
 
 func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) bool {
@@ -218,28 +88,71 @@ func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 		return false
 	}
 	cm, am, bm := newMatrix(c, ldc), newMatrix(a, lda), newMatrix(b, ldb)
-	if m < packRowsFrom {
-		strip, ahead := stripRows, uintptr(stripAhead)
-		if n1-n0 <= narrow {
-			strip, ahead = k, 8*bm.ld
-		}
-		width := blocksAtOnce(m) * PanelWidth
-		for k0 := 0; k0 < k; k0 += strip {
-			for j := n0; j < n1; j += width {
-				b := columns{matrix: bm.from(k0, j), next: panelBytes, ahead: ahead}
-				gemmColumns(cm.from(0, j), am.from(0, k0), b, m, min(width, n1-j), min(strip, k-k0), k0 > 0)
-			}
-		}
+	if m >= packRowsFrom {
+		gemmCopied(cm, am, m, n0, n1, k, func(s *gemmScratch, j, cols, k0, k1 int) {
+			s.loadPanel(bm.from(k0, j), k1-k0, cols)
+		})
 		return true
 	}
-	s := scratch.Get().(*panelScratch)
+	strip, ahead := stripRows, uintptr(stripAhead)
+	if n1-n0 <= narrow {
+		strip, ahead = k, 8*bm.ld
+	}
+	width := blocksAtOnce(m) * PanelWidth
+	for k0 := 0; k0 < k; k0 += strip {
+		for j := n0; j < n1; j += width {
+			b := columns{matrix: bm.from(k0, j), next: panelBytes, ahead: ahead, aheadStep: bm.ld}
+			gemmColumns(cm.from(0, j), plainRows(am.from(0, k0)), b, m, min(width, n1-j), min(strip, k-k0), k0 > 0)
+		}
+	}
+	return true
+}
+
+// gemmCopied computes columns n0 to n1 of C; load copies columns j to j+cols of
+// the rows k0 to k1 of B into the scratch.
+func gemmCopied(c, a matrix, m, n0, n1, k int, load func(s *gemmScratch, j, cols, k0, k1 int)) {
+	s := scratch.Get().(*gemmScratch)
 	defer scratch.Put(s)
 	eachBlock(m, k, func(i0, i1, k0, k1 int) {
+		rows := plainRows(a.from(i0, k0))
+		if n1-n0 >= packAFrom*PanelWidth {
+			rows = s.packA(a.from(i0, k0), i1-i0, k1-k0)
+		}
 		for j := n0; j < n1; j += PanelWidth {
 			cols := min(PanelWidth, n1-j)
-			s.load(bm.from(k0, j), k1-k0, cols)
-			gemmColumns(cm.from(i0, j), am.from(i0, k0), packedColumns(s[:], k1-k0), i1-i0, cols, k1-k0, k0 > 0)
+			load(s, j, cols, k0, k1)
+			gemmColumns(c.from(i0, j), rows, packedColumns(s.panel[:], k1-k0), i1-i0, cols, k1-k0, k0 > 0)
 		}
 	})
+}
+
+// turnRowsFrom rows on GemmNT copies blocks of B^T into a panel.
+const turnRowsFrom = 9
+
+func gemmNTArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) bool {
+	if active == pathGeneric {
+		return false
+	}
+	cm, am, bm := newMatrix(c, ldc), newMatrix(a, lda), newMatrix(b, ldb)
+	if m >= turnRowsFrom {
+		gemmCopied(cm, am, m, n0, n1, k, func(s *gemmScratch, j, cols, k0, k1 int) {
+			s.loadTransposed(bm.from(j, k0), k1-k0, cols)
+		})
+		return true
+	}
+	for j := n0; j < n1; {
+		c, b := cm.from(0, j), bm.from(j, 0)
+		switch {
+		case n1-j >= 16 && active == pathAVX512:
+			ntWideAVX512(m, c.at, c.ld, am.at, am.ld, b.at, b.ld, k)
+			j += 16
+		case n1-j >= 16 && m <= 4:
+			ntWideAVX2(m, c.at, c.ld, am.at, am.ld, b.at, b.ld, k)
+			j += 16
+		default:
+			ntTileAVX2(m, c.at, c.ld, am.at, am.ld, b.at, b.ld, k, min(8, n1-j))
+			j += 8
+		}
+	}
 	return true
 }

@@ -60,34 +60,29 @@ func gemmRowGeneric(c, a, b []float32, ldb int) {
 
 func gemmNTGeneric(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) {
 	for i := range m {
-		for j := n0; j < n1; j++ {
-			c[i*ldc+j] = dotGeneric(a[i*lda:][:k], b[j*ldb:][:k])
+		row := a[i*lda:][:k]
+		j := n0
+		for ; j+4 <= n1; j += 4 {
+			dotsGeneric((*[4]float32)(c[i*ldc+j:]), row, b[j*ldb:][:k], b[(j+1)*ldb:][:k], b[(j+2)*ldb:][:k], b[(j+3)*ldb:][:k])
+		}
+		for ; j < n1; j++ {
+			var s float32
+			for l, y := range b[j*ldb:][:k] {
+				s += float32(row[l] * y)
+			}
+			c[i*ldc+j] = s
 		}
 	}
 }
 
-const lanes = 16
-
-func dotGeneric(a, b []float32) float32 {
-	var s [lanes]float32
-	for ; len(a) >= lanes; a, b = a[lanes:], b[lanes:] {
-		x, y := (*[lanes]float32)(a), (*[lanes]float32)(b)
-		for l := range s {
-			s[l] += float32(x[l] * y[l])
-		}
-	}
+func dotsGeneric(c *[4]float32, a, b0, b1, b2, b3 []float32) {
+	var s0, s1, s2, s3 float32
+	b0, b1, b2, b3 = b0[:len(a)], b1[:len(a)], b2[:len(a)], b3[:len(a)]
 	for l, x := range a {
-		s[l] += float32(x * b[l])
+		s0 += float32(x * b0[l])
+		s1 += float32(x * b1[l])
+		s2 += float32(x * b2[l])
+		s3 += float32(x * b3[l])
 	}
-	return addLanes(&s)
-}
-
-// addLanes is the fixed tree: l and l+8, l and l+4, l and l+2, l and l+1.
-func addLanes(s *[lanes]float32) float32 {
-	for half := lanes / 2; half > 0; half /= 2 {
-		for l := range half {
-			s[l] += s[l+half]
-		}
-	}
-	return s[0]
+	*c = [4]float32{s0, s1, s2, s3}
 }

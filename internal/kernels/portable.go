@@ -48,3 +48,7 @@ func f32ToF16Arch([]uint16, []float32) int { return 0 }
 func bf16ToF32Arch([]float32, []uint16) int { return 0 }
 
 func f32ToBF16Arch([]uint16, []float32) int { return 0 }
+
+func probeFMAArch(int) int { return 0 }
+
+func probeReadArch([]float32) bool { return false }

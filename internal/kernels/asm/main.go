@@ -22,12 +22,15 @@ func main() {
 	flag.Parse()
 	for name, kernels := range map[string]func(*gen){
 		"gemm_asm":        gemmKernels,
-		"dot_asm":         dotKernels,
+		"transpose_asm":   transposeKernels,
 		"elementwise_asm": elementwiseKernels,
 		"reduce_asm":      reduceKernels,
 		"activation_asm":  activationKernels,
 		"halffloat_asm":   halfFloatKernels,
+		"gemm_half_asm":   halfProducts,
+		"gemm_int8_asm":   int8Products,
 		"pause_asm":       pauseKernel,
+		"probe_asm":       probeKernels,
 	} {
 		if err := write(filepath.Join(*dir, name), kernels); err != nil {
 			log.Fatalf("asm: %s: %v", name, err)

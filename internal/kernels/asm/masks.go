@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
 )
 
 // tailMasks returns a table of 16 words of ones, then 16 of zeros. The 16 words
@@ -19,4 +20,13 @@ func tailMasks(g *gen) Mem {
 	base := g.GP64()
 	g.LEAQ(g.masks, base)
 	return Mem{Base: base}
+}
+
+// lowBits makes a mask of the n lowest lanes, n at most 16.
+func lowBits(g *gen, n reg.GPVirtual) reg.OpmaskVirtual {
+	ones, mask := g.GP32(), g.K()
+	g.MOVL(I32(-1), ones)
+	g.BZHIL(n.As32(), ones, ones)
+	g.KMOVW(ones, mask)
+	return mask
 }

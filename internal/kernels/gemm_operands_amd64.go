@@ -1,0 +1,134 @@
+//go:build amd64 && !purego
+
+package kernels
+
+import (
+	"sync"
+	"unsafe"
+)
+
+const (
+	floatBytes = 4
+	panelBytes = PanelWidth * floatBytes // of one row of a panel
+)
+
+// matrix is a checked float32 matrix: its first element and the distance of its
+// rows in bytes.
+type matrix struct {
+	at *float32
+	ld uintptr
+}
+
+func newMatrix(s []float32, ld int) matrix {
+	return matrix{at: unsafe.SliceData(s), ld: uintptr(ld) * floatBytes}
+}
+
+// from returns the part of the matrix that starts at an element which exists.
+func (x matrix) from(row, col int) matrix {
+	x.at = (*float32)(unsafe.Add(unsafe.Pointer(x.at), row*int(x.ld)+col*floatBytes))
+	return x
+}
+
+// rowsOfA are rows of A as they are, or packed: tile after tile, of each tile its
+// columns one after another.
+type rowsOfA struct {
+	matrix
+	step   uintptr // from one column to the next, in bytes
+	packed bool
+}
+
+func plainRows(a matrix) rowsOfA { return rowsOfA{matrix: a, step: floatBytes} }
+
+// tile returns a tile of rows that begins with row i, of k columns.
+func (a rowsOfA) tile(i, rows, k int) rowsOfA {
+	if !a.packed {
+		a.matrix = a.from(i, 0)
+		return a
+	}
+	a.at = (*float32)(unsafe.Add(unsafe.Pointer(a.at), i*k*floatBytes))
+	a.ld, a.step = floatBytes, uintptr(rows)*floatBytes
+	return a
+}
+
+// fromColumn leaves out columns of one tile.
+func (a rowsOfA) fromColumn(l int) rowsOfA {
+	a.at = (*float32)(unsafe.Add(unsafe.Pointer(a.at), uintptr(l)*a.step))
+	return a
+}
+
+// columns are some columns of B, in blocks of 16.
+type columns struct {
+	matrix
+	next   uintptr // from one block to the next, in bytes
+	padded bool    // the last block can be read to its full width
+	// Each row prefetches a line of what comes ahead bytes after it, and
+	// aheadStep more each time. What is there need not exist.
+	ahead, aheadStep uintptr
+	shared           bool // the tiles of a column share the prefetching
+}
+
+// skip leaves out n blocks; more blocks follow.
+func (b columns) skip(n int) columns {
+	b.at = (*float32)(unsafe.Add(unsafe.Pointer(b.at), uintptr(n)*b.next))
+	return b
+}
+
+// share makes one of some tiles that use the same k rows prefetch its part of
+// the next ones.
+func (b columns) share(tile, tiles, k int) columns {
+	if b.shared {
+		b.aheadStep = panelBytes / uintptr(tiles)
+		b.ahead += uintptr(tile*k) * b.aheadStep
+	}
+	return b
+}
+
+func packedColumns(packed []float32, k int) columns {
+	return columns{matrix: newMatrix(packed, PanelWidth), next: uintptr(k) * panelBytes, padded: true}
+}
+
+// gemmScratch holds a block of A in tiles, and a block of B as a panel.
+type gemmScratch struct {
+	a     [mBlock*kBlock + 8]float32 // transposeAVX2 writes 8 elements at a time
+	panel [kBlock * PanelWidth]float32
+}
+
+var scratch = sync.Pool{New: func() any { return new(gemmScratch) }}
+
+// packA copies m rows of k columns of A as tiles.
+func (s *gemmScratch) packA(a matrix, m, k int) rowsOfA {
+	tiles := tilesOf(m)
+	for t, i := 0, 0; t < tiles; t++ {
+		rows := (m - i) / (tiles - t)
+		dst, from := s.a[i*k:], a.from(i, 0)
+		transposeAVX2(&dst[0], uintptr(rows)*floatBytes, from.at, from.ld, min(rows, 8), k)
+		if rows > 8 {
+			from = a.from(i+rows-8, 0)
+			transposeAVX2(&dst[rows-8], uintptr(rows)*floatBytes, from.at, from.ld, 8, k)
+		}
+		i += rows
+	}
+	return rowsOfA{matrix: newMatrix(s.a[:], 1), packed: true}
+}
+
+// loadPanel copies k rows of up to 16 columns. What is beyond them keeps old
+// values, which reach only outputs that are thrown away.
+func (s *gemmScratch) loadPanel(b matrix, k, cols int) {
+	for l := range k {
+		row := s.panel[l*PanelWidth:][:PanelWidth]
+		src := unsafe.Pointer(b.from(l, 0).at)
+		if cols == PanelWidth {
+			*(*[PanelWidth]float32)(row) = *(*[PanelWidth]float32)(src)
+			continue
+		}
+		copy(row, unsafe.Slice((*float32)(src), cols))
+	}
+}
+
+// loadTransposed is loadPanel for B^T: up to 16 rows of k elements.
+func (s *gemmScratch) loadTransposed(b matrix, k, rows int) {
+	for j := 0; j < rows; j += 8 {
+		from := b.from(j, 0)
+		transposeAVX2(&s.panel[j], panelBytes, from.at, from.ld, min(8, rows-j), k)
+	}
+}

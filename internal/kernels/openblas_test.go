@@ -1,0 +1,33 @@
+//go:build openblas
+
+package kernels
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/genie-sdk/go/internal/kernels/openblas"
+)
+
+// BenchmarkOpenBLAS has the sizes of the other benchmarks, to compare with.
+func BenchmarkOpenBLAS(b *testing.B) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for threads := 1; threads <= 2; threads++ {
+		openblas.SetThreads(threads)
+		for _, s := range benchSizes {
+			m, n, k := s[0], s[1], s[2]
+			a, w, c := randoms(rng, m*k), randoms(rng, n*k), make([]float32, m*n)
+			b.Run(fmt.Sprintf("threads=%d/m=%d/n=%d/k=%d", threads, m, n, k), func(b *testing.B) {
+				for b.Loop() {
+					if m == 1 {
+						openblas.Gemv(c, a, w, n, k)
+					} else {
+						openblas.Gemm(c, a, w, m, n, k)
+					}
+				}
+				reportProduct(b, threads, m, n, k)
+			})
+		}
+	}
+}
