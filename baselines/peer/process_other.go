@@ -1,0 +1,10 @@
+//go:build !unix
+
+package peer
+
+import "os/exec"
+
+func detach(*exec.Cmd) {}
+
+// killAll ends a child; what the child started ends when its pipes do.
+func killAll(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
