@@ -44,6 +44,9 @@ type Weight struct {
 	Storage plan.DType // element type of Data
 	Shape   []int
 	Data    []byte // valid until the source is closed
+	// Release, if not nil, says that Data has been taken and may leave memory
+	// until it is read again.
+	Release func()
 }
 
 // WeightSource finds weights by content. Implementations are safe for

@@ -144,6 +144,7 @@ func (m *Model) hashChunks(ctx context.Context, t safetensors.Tensor, meter *met
 		_, _ = h.Write(chunk)
 		meter.add(int64(len(chunk)))
 	}
+	t.Release()
 	return sum(h), nil
 }
 

@@ -13,8 +13,8 @@ func newBinding(p *Program, e *Engine) *binding {
 	b := &binding{
 		prog: p, sizes: make([]int64, len(p.symbols)+len(p.plan.States)),
 		arrays: make([]op.Array, len(p.places)), dims: make([][]int, len(p.classes)), elems: make([]int, len(p.classes)),
-		bufSize: make([]int, p.plan.Buffers), bufOff: make([]int, p.plan.Buffers),
-		steps: make([]step, len(p.plan.Steps)), weights: make([]*weight, len(p.places)),
+		bufSize: make([]int, p.buffers), bufOff: make([]int, p.buffers),
+		steps: make([]step, len(p.groups)), weights: make([]*weight, len(p.places)),
 		states: make([]*state, len(p.plan.States)), job: newJob(),
 	}
 	total := 0
@@ -30,15 +30,28 @@ func newBinding(p *Program, e *Engine) *binding {
 		b.arrays[v] = op.Array{DType: p.plan.Values[v].Spec.DType, Shape: b.dims[x.shape], Strides: b.dims[x.strides]}
 	}
 	b.stateMem = make([]*byte, len(p.plan.States))
-	b.bufNeed = make([]int, p.plan.Buffers)
+	b.bufNeed = make([]int, p.buffers)
 	b.call.inputs = make([][]byte, len(p.plan.Inputs))
 	b.call.staged = make([][]byte, len(p.plan.Inputs))
 	scratch := &op.SampleScratch{}
-	for _, i := range p.exec {
-		ps := &p.plan.Steps[i]
-		s := step{op: p.res.Ops[i], out: &b.arrays[ps.Out], job: b.job, pool: e.pool, scratch: scratch}
-		for _, v := range ps.In {
+	for i := range p.groups {
+		g := &p.groups[i]
+		s := step{op: p.res.Ops[g.steps[0]], group: g, out: &b.arrays[g.out], job: b.job, pool: e.pool, scratch: scratch, arenas: &e.arenas, work: &e.work}
+		for _, v := range g.in {
 			s.in = append(s.in, &b.arrays[v])
+		}
+		for _, st := range g.stages {
+			if st.value >= 0 {
+				s.with = append(s.with, &b.arrays[st.value])
+			} else {
+				s.with = append(s.with, nil)
+			}
+		}
+		if v := g.attend.start; g.kind == attend && v >= 0 {
+			s.start = &b.arrays[v]
+		}
+		if v := g.attend.scale; g.kind == attend && v >= 0 {
+			s.scale = (&op.Array{Data: p.plan.Values[v].Const}).F32()[0]
 		}
 		b.steps[i] = s
 	}
@@ -61,8 +74,8 @@ func (b *binding) findWeights(e *Engine) error {
 		}
 		b.weights[v] = w
 	}
-	for _, i := range p.exec {
-		st, in := &b.steps[i], p.plan.Steps[i].In
+	for i := range p.groups {
+		st, in := &b.steps[i], p.groups[i].in
 		j := 0
 		switch st.op.(type) {
 		case op.MatMul:
@@ -71,9 +84,8 @@ func (b *binding) findWeights(e *Engine) error {
 		default:
 			continue
 		}
-		if p.layout[in[j]] == panels && p.plan.Values[in[j]].Kind == plan.KindWeight {
-			st.panel = panels
-			st.packed = (&op.Array{Data: b.weights[in[j]].data}).F32()
+		if p.plan.Values[in[j]].Kind == plan.KindWeight && p.layout[in[j]] != dense {
+			st.packed = b.weights[in[j]]
 		}
 	}
 	b.ready = true

@@ -14,14 +14,21 @@ import (
 
 // step is a step bound to memory for one session and program.
 type step struct {
-	op      op.Op
+	op      op.Op // of the group's first step
+	group   *group
 	in      []*op.Array
 	out     *op.Array
-	packed  []float32 // right side of a matrix product in panels
+	with    []*op.Array // by stage of the group: the second operand, if any
+	start   *op.Array   // attention: padding of each sequence, if any
+	scale   float32     // attention: see [attention]
+	packed  *weight     // in[0] (embedding) or in[1] (matmul) where it is held in panels
 	job     *job
 	pool    *pool
+	arenas  *arenas
+	work    *arenas // scratch of chunks
 	scratch *op.SampleScratch
-	panel   packing // form of in[0] (embedding) or in[1] (matmul)
+
+	rowBlocks, colBlocks int // chunks of a product with one matrix
 }
 
 // binding is a program bound to sizes and memory. A session keeps one for each
@@ -39,7 +46,7 @@ type binding struct {
 	changed uint64 // symbols that changed since the last run
 	moved   bool   // a state's memory was replaced
 	placed  []byte // arena that the values point into, nil when they must all be placed
-	steps   []step // by plan step, views unused
+	steps   []step // by group
 	weights []*weight
 	states  []*state
 	// stateMem is the memory of each state that the values point at.
@@ -228,14 +235,18 @@ func (c *Call) steps(ctx context.Context) (err error) {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%w: %v", transport.ErrInternal, r)
 		}
-		if err != nil && n < len(p.exec) {
-			i := p.exec[n]
+		if err != nil && n < len(p.groups) {
+			g := &p.groups[n]
 			if ctx.Err() == nil {
-				err = fmt.Errorf("step %d (%s): %w", i, b.steps[i].op.Name(), err)
+				err = fmt.Errorf("step %d (%s): %w", g.place(), p.res.Ops[g.place()].Name(), err)
 			}
 			c.lose(n + 1)
 		}
-		c.s.e.ops.Add(int64(n))
+		ops := 0
+		for i := range n {
+			ops += len(p.groups[i].steps)
+		}
+		c.s.e.ops.Add(int64(ops))
 		c.s.e.kernelNS.Add(int64(c.kernel))
 	}()
 	done := ctx.Done()
@@ -243,17 +254,16 @@ func (c *Call) steps(ctx context.Context) (err error) {
 	// Since reads one clock where Now reads two.
 	base := time.Now()
 	var t0 time.Duration
-	for ; n < len(p.exec); n++ {
+	for ; n < len(p.groups); n++ {
 		select {
 		case <-done:
 			return fmt.Errorf("genie: run stopped: %w", context.Cause(ctx))
 		default:
 		}
-		i := p.exec[n]
 		if profile {
 			t0 = time.Since(base)
 		}
-		if err := p.kernels[i](&b.steps[i]); err != nil {
+		if err := p.kernels[n](&b.steps[n]); err != nil {
 			return err
 		}
 		if profile {
@@ -263,10 +273,11 @@ func (c *Call) steps(ctx context.Context) (err error) {
 	return nil
 }
 
-// lose marks states that one of the first n executed steps overwrote.
+// lose marks states that one of the first n groups overwrote.
 func (c *Call) lose(n int) {
-	for i, d := range c.b.prog.plan.States {
-		if d.Mode == plan.StateWrite && slices.Contains(c.b.prog.exec[:n], c.b.prog.res.Def[d.Out]) {
+	p := c.b.prog
+	for i, d := range p.plan.States {
+		if d.Mode == plan.StateWrite && slices.ContainsFunc(p.groups[:n], func(g group) bool { return g.place() == p.res.Def[d.Out] }) {
 			c.b.states[i].lost = true
 		}
 	}

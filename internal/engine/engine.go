@@ -45,6 +45,7 @@ type Engine struct {
 	pool   *pool
 	store  *store
 	arenas arenas
+	work   arenas // scratch of chunks
 
 	mu       sync.Mutex
 	closed   bool
@@ -103,6 +104,7 @@ func (e *Engine) Close() error {
 	e.pool.close()
 	e.store.close()
 	e.arenas.close()
+	e.work.close()
 	return nil
 }
 
@@ -114,7 +116,7 @@ func (e *Engine) Stats() transport.Stats {
 	st.PID, st.CPU = os.Getpid(), kernels.Path()
 	st.Runs, st.Ops, st.PlansSent = e.runs.Load(), e.ops.Load(), e.plansSeen.Load()
 	st.KernelTime = time.Duration(e.kernelNS.Load())
-	st.StateBytes, st.ScratchBytes = e.stateBytes.Load(), e.arenas.bytes.Load()
+	st.StateBytes, st.ScratchBytes = e.stateBytes.Load(), e.arenas.bytes.Load()+e.work.bytes.Load()
 	st.Weights, st.WeightBytes, st.WeightsSent = e.store.stats()
 	st.PeakRSS = memory.PeakRSS()
 	return st

@@ -10,8 +10,14 @@ import (
 // operator without a kernel of its own runs its reference.
 type kernel func(s *step) error
 
-func kernelFor(o op.Op) kernel {
-	switch o := o.(type) {
+func kernelFor(g *group, ops []op.Op) kernel {
+	switch g.kind {
+	case linear:
+		return runLinear
+	case attend:
+		return runAttention
+	}
+	switch o := ops[g.steps[0]].(type) {
 	case op.MatMul:
 		if !o.TransA {
 			return runMatMul
@@ -181,26 +187,31 @@ func layerNormChunk(s *step, lo, hi int) {
 // runEmbedding copies rows of the table, which may be held in panels.
 func runEmbedding(s *step) error {
 	t, idx := s.in[0], s.in[1]
-	if !idx.Contiguous() || s.panel != panels && !t.Contiguous() {
+	if !idx.Contiguous() || s.packed == nil && !t.Contiguous() {
 		return runReference(s)
 	}
 	rows, w := t.Shape[0], t.Shape[1]
-	y := s.out.F32()
 	for i := range idx.Len() {
-		r := idx.Int(i)
-		if r < 0 || r >= rows {
+		if r := idx.Int(i); r < 0 || r >= rows {
 			return op.IndexError(r, rows)
 		}
-		if s.panel != panels {
-			copy(y[i*w:i*w+w], t.F32()[r*w:r*w+w])
-			continue
-		}
-		for c := 0; c < w; c += kernels.PanelWidth {
-			at := (c/kernels.PanelWidth*rows + r) * kernels.PanelWidth
-			copy(y[i*w+c:i*w+min(c+kernels.PanelWidth, w)], s.packed[at:])
+	}
+	s.pool.run(s.job, s, idx.Len(), rowsPerChunk(4*w), embeddingChunk)
+	return nil
+}
+
+func embeddingChunk(s *step, lo, hi int) {
+	t, idx := s.in[0], s.in[1]
+	w := t.Shape[1]
+	y := s.out.F32()
+	for i := lo; i < hi; i++ {
+		r, row := idx.Int(i), y[i*w:i*w+w]
+		if s.packed != nil {
+			s.packed.row(row, r)
+		} else {
+			copy(row, t.F32()[r*w:r*w+w])
 		}
 	}
-	return nil
 }
 
 func runCausalMask(s *step) error {

@@ -127,7 +127,8 @@ func (h *helper) signal() {
 func (j *job) work() {
 	defer func() {
 		if r := recover(); r != nil {
-			j.failed.CompareAndSwap(nil, &r)
+			first := r
+			j.failed.CompareAndSwap(nil, &first)
 			j.next.Store(int64(j.n))
 		}
 	}()

@@ -15,8 +15,9 @@ type Program struct {
 	hash    plan.Hash
 	res     *op.Resolved
 	symbols []string
-	exec    []int           // steps that do something, in order
-	kernels []kernel        // by step
+	groups  []group         // what runs, in order
+	kernels []kernel        // by group
+	buffers int             // scratch buffers, shared by liveness of the groups
 	layout  map[int]packing // by weight value
 
 	// Equal lists of dimensions, be they shapes, strides or offsets, are one
@@ -106,17 +107,59 @@ func compile(p *plan.Plan) (*Program, error) {
 	for _, st := range p.States {
 		prog.stateTypes = append(prog.stateTypes, p.Values[st.In].Spec.DType)
 	}
+	prog.groups = fuse(p, res)
+	for i := range prog.groups {
+		prog.kernels = append(prog.kernels, kernelFor(&prog.groups[i], res.Ops))
+	}
 	prog.classify(index)
+	prog.share()
 	prog.dependencies()
 	prog.packings()
-	prog.kernels = make([]kernel, len(p.Steps))
-	for i := range p.Steps {
-		if !res.View[i] {
-			prog.exec = append(prog.exec, i)
-			prog.kernels[i] = kernelFor(res.Ops[i])
+	return prog, nil
+}
+
+// share gives the values that groups write their scratch buffers. The plan's
+// own assignment holds for its steps one by one, not for groups of them.
+func (p *Program) share() {
+	def, last := make([]int, len(p.places)), make([]int, len(p.places))
+	for v := range def {
+		def[v] = -1
+	}
+	for g := range p.groups {
+		k := &p.groups[g]
+		def[p.res.Base[k.out]] = g
+		last[p.res.Base[k.out]] = g
+		for _, i := range k.steps {
+			for _, v := range p.plan.Steps[i].In {
+				last[p.res.Base[v]] = g
+			}
 		}
 	}
-	return prog, nil
+	for _, o := range p.plan.Outputs {
+		last[p.res.Base[o.Value]] = len(p.groups)
+	}
+	for _, s := range p.plan.States {
+		last[p.res.Base[s.Out]] = len(p.groups)
+	}
+	var lives []op.Lifetime
+	for v := range p.places {
+		p.places[v].buffer = plan.NoBuffer
+		if p.res.InScratch(v) && def[v] >= 0 {
+			lives = append(lives, op.Lifetime{Value: v, Def: def[v], Last: last[v]})
+		}
+	}
+	buffers, n := op.AssignBuffers(p.plan, lives)
+	for i, l := range lives {
+		p.places[l.Value].buffer = int32(buffers[i])
+	}
+	p.buffers = n
+}
+
+// stored reports whether a value has memory: the values inside a group have
+// none.
+func (p *Program) stored(v int) bool {
+	base := int(p.places[v].base)
+	return !p.res.InScratch(base) || p.places[base].buffer != plan.NoBuffer
 }
 
 // classify finds the distinct shapes, strides and offsets.
@@ -140,7 +183,7 @@ func (p *Program) classify(index map[string]uint8) {
 	for v, x := range p.plan.Values {
 		l := p.res.Layouts[v]
 		p.places[v] = place{
-			base: int32(p.res.Base[v]), buffer: int32(x.Buffer), state: int32(p.res.State[v]),
+			base: int32(p.res.Base[v]), state: int32(p.res.State[v]),
 			shape: class(x.Spec.Shape), strides: class(l.Strides), offset: class(plan.Shape{l.Offset}),
 			kind: x.Kind, size: uint8(x.Spec.DType.Size()),
 		}
@@ -161,7 +204,7 @@ func (p *Program) dependencies() {
 	for _, views := range []bool{false, true} {
 		for v := range p.places {
 			base := int(p.places[v].base)
-			if (base != v) != views {
+			if (base != v) != views || !p.stored(v) {
 				continue
 			}
 			p.order = append(p.order, v)

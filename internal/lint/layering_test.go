@@ -68,7 +68,7 @@ var layers = []layer{
 
 	// Models and their files.
 	{"internal/safetensors/atomicfile", nil},
-	{"internal/safetensors", []string{"internal/safetensors/atomicfile"}},
+	{"internal/safetensors", []string{"internal/memory", "internal/safetensors/atomicfile"}},
 	{"internal/checkpoint", []string{"internal/safetensors/..."}},
 	{"internal/tokenizer", nil},
 	{"internal/models", []string{"internal/checkpoint", "internal/safetensors/...", "transport", "transport/plan"}},

@@ -2,7 +2,12 @@
 
 package memory
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
 
 // hugeFrom is the size of a region from which large pages are worth asking for.
 const hugeFrom = 4 << 20
@@ -18,6 +23,17 @@ func Map(n int) ([]byte, error) {
 		adviseHuge(b)
 	}
 	return b, err
+}
+
+// Forget lets the pages of a mapped file leave memory; they are read again when
+// they are used. b may be any part of the mapping.
+func Forget(b []byte) {
+	page := os.Getpagesize()
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	from := int(-at & uintptr(page-1))
+	if to := (len(b) - from) / page * page; to > 0 {
+		_ = unix.Madvise(b[from:from+to], unix.MADV_DONTNEED)
+	}
 }
 
 // Unmap gives back what Map gave.

@@ -8,6 +8,9 @@ func Map(n int) ([]byte, error) { return make([]byte, n), nil }
 // Unmap gives back what Map gave.
 func Unmap([]byte) {}
 
+// Forget does nothing on this system.
+func Forget([]byte) {}
+
 // ResetPeak cannot make the peak start anew on this system.
 func ResetPeak() bool { return false }
 

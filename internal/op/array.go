@@ -67,6 +67,9 @@ func view[T any](a *Array) []T {
 // F32 is the memory as float32.
 func (a *Array) F32() []float32 { return view[float32](a) }
 
+// U16 is the memory as 16-bit words, the bits of f16 or bf16 elements.
+func (a *Array) U16() []uint16 { return view[uint16](a) }
+
 // I32 is the memory as int32.
 func (a *Array) I32() []int32 { return view[int32](a) }
 

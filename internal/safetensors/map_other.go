@@ -9,6 +9,8 @@ import (
 	"os"
 )
 
+const filesAreMapped = false
+
 // mapFile reads size bytes of f into memory, where mapping is not available.
 func mapFile(f *os.File, size int64) ([]byte, func() error, error) {
 	if size > math.MaxInt {

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const filesAreMapped = true
+
 // mapFile maps size bytes of f read only. size is not 0.
 func mapFile(f *os.File, size int64) ([]byte, func() error, error) {
 	if size > math.MaxInt {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"sync"
+
+	"github.com/genie-sdk/go/internal/memory"
 )
 
 // Tensor is one tensor of an open file.
@@ -16,7 +18,15 @@ type Tensor struct {
 	// the mapped file: read only, and valid until the file is closed. Files
 	// that Hugging Face or this package wrote align it to the element's size;
 	// the format does not promise that.
-	Data []byte
+	Data   []byte
+	mapped bool
+}
+
+// Release lets the content leave memory until it is read again.
+func (t Tensor) Release() {
+	if t.mapped {
+		memory.Forget(t.Data)
+	}
 }
 
 // File is an open safetensors file. All methods are safe for concurrent use,
@@ -110,7 +120,7 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 		return Tensor{}, false
 	}
 	s := f.header.spans[i]
-	return Tensor{DType: s.dtype, Shape: slices.Clone(s.shape), Data: f.header.data[s.begin:s.end:s.end]}, true
+	return Tensor{DType: s.dtype, Shape: slices.Clone(s.shape), Data: f.header.data[s.begin:s.end:s.end], mapped: filesAreMapped}, true
 }
 
 // Header returns a copy of the header's JSON text, padding included, which

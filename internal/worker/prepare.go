@@ -138,6 +138,9 @@ func (r *preparation) find(ctx context.Context, p Program, v plan.Value) error {
 	if err := out.Commit(); err != nil {
 		log.Warn("weight in the model folder is unusable", "error", err)
 	}
+	if w.Release != nil {
+		w.Release()
+	}
 	return nil
 }
 

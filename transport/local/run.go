@@ -56,6 +56,9 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		if err != nil {
 			return nil, err
 		}
+		if list[i].Release != nil {
+			list[i].Release()
+		}
 	}
 	return &planRef{s, program}, nil
 }

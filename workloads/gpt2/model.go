@@ -110,7 +110,7 @@ func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
 		return nil
 	}
 	storage := map[safetensors.DType]plan.DType{safetensors.F32: plan.F32, safetensors.F16: plan.F16, safetensors.BF16: plan.BF16}[t.DType]
-	return b.g.AddWeight(transport.Weight{Name: name, Hash: h, Storage: storage, Shape: shape, Data: t.Data})
+	return b.g.AddWeight(transport.Weight{Name: name, Hash: h, Storage: storage, Shape: shape, Data: t.Data, Release: t.Release})
 }
 
 // capture writes the textbook program: the KV cache is concatenated, every row

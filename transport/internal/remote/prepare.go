@@ -121,8 +121,9 @@ func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) ([]u
 
 // upload is one weight to send.
 type upload struct {
-	value uint32
-	data  []byte
+	value   uint32
+	data    []byte
+	release func() // may be nil
 }
 
 func (s *session) sendWeights(ctx context.Context, ref *planRef, missing []uint32, weights transport.WeightSource, progress transport.Progress) error {
@@ -179,12 +180,12 @@ func findWeight(p *plan.Plan, id uint32, weights transport.WeightSource) (upload
 		return upload{}, fmt.Errorf("%w: weight %q is %v in %d bytes, the plan says %v in %d",
 			transport.ErrShape, v.Name, w.Storage, len(w.Data), v.Storage, want)
 	}
-	return upload{id, w.Data}, nil
+	return upload{id, w.Data, w.Release}, nil
 }
 
 // sendWeight uploads one weight. Uploads of a session need no order.
 func (s *session) sendWeight(ctx context.Context, ref *planRef, u upload, sent func(int)) error {
-	return s.c.call(ctx, &request{
+	err := s.c.call(ctx, &request{
 		typ: wire.TypePutWeight,
 		control: &wirepb.PutWeight{
 			Session: s.num, Plan: ref.num, Value: u.value, Bytes: uint64(len(u.data)),
@@ -192,4 +193,8 @@ func (s *session) sendWeight(ctx context.Context, ref *planRef, u upload, sent f
 		payload: []wire.Segment{{Data: u.data, Cause: plan.CauseWeights}},
 		sent:    sent,
 	})
+	if err == nil && u.release != nil {
+		u.release()
+	}
+	return err
 }

@@ -1,0 +1,320 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// group is what one kernel computes: one step of the plan, or several whose
+// intermediate values are never stored. A fused group gives the bits that its
+// steps give one by one.
+type group struct {
+	steps  []int // in order; the last one is the group's place among the others
+	kind   groupKind
+	in     []int // values that the kernel reads, stages' apart
+	out    int
+	stages []stage   // what follows a product, element by element
+	attend attention // kind attention
+}
+
+type groupKind uint8
+
+const (
+	single groupKind = iota
+	linear
+	attend
+)
+
+// stage is one elementwise operation on the result of a product.
+type stage struct {
+	kind  stageKind
+	value int // second operand, -1 for none
+}
+
+type stageKind uint8
+
+const (
+	stageBias stageKind = iota
+	stageAdd
+	stageMul
+	stageReLU
+	stageTanh
+	stageGELUTanh
+	stageGELUErf
+)
+
+// fuser groups the steps of a plan.
+type fuser struct {
+	p      *plan.Plan
+	res    *op.Resolved
+	reader []int  // by value: the only step that reads it, -1 where that is not all
+	taken  []bool // by step
+}
+
+// fuse groups the steps that do something, in the order in which the groups
+// run.
+func fuse(p *plan.Plan, res *op.Resolved) []group {
+	f := &fuser{p: p, res: res, reader: make([]int, len(p.Values)), taken: make([]bool, len(p.Steps))}
+	f.findReaders()
+	var groups []group
+	for i := range p.Steps {
+		if f.taken[i] || res.View[i] {
+			continue
+		}
+		g, ok := f.attention(i)
+		if !ok {
+			g, ok = f.linear(i)
+		}
+		if !ok || !f.movable(g) {
+			s := &p.Steps[i]
+			g = group{steps: []int{i}, in: s.In, out: s.Out}
+			if f.flatMatMul(i) {
+				g.kind = linear
+			}
+		}
+		for _, k := range g.steps {
+			f.taken[k] = true
+		}
+		groups = append(groups, g)
+	}
+	slices.SortFunc(groups, func(a, b group) int { return a.place() - b.place() })
+	return groups
+}
+
+func (g *group) place() int { return g.steps[len(g.steps)-1] }
+
+// findReaders fills reader. Outputs and carried values are read by more than
+// steps.
+func (f *fuser) findReaders() {
+	const none = -2
+	for v := range f.reader {
+		f.reader[v] = none
+	}
+	for i, s := range f.p.Steps {
+		for _, v := range s.In {
+			if f.reader[v] == none {
+				f.reader[v] = i
+			} else {
+				f.reader[v] = -1
+			}
+		}
+	}
+	for _, o := range f.p.Outputs {
+		f.reader[o.Value] = -1
+	}
+	for _, s := range f.p.States {
+		f.reader[s.Out] = -1
+	}
+	for v, r := range f.reader {
+		f.reader[v] = max(r, -1)
+	}
+}
+
+// next is the only reader of v, a step that has v as its input number arg.
+func (f *fuser) next(v, arg int) (int, bool) {
+	i := f.reader[v]
+	if i < 0 || f.taken[i] {
+		return 0, false
+	}
+	in := f.p.Steps[i].In
+	return i, arg < len(in) && in[arg] == v
+}
+
+// movable reports whether all of g may run where its last step stands: nothing
+// overwrites what the earlier ones read.
+func (f *fuser) movable(g group) bool {
+	for i := g.steps[0]; i < g.place(); i++ {
+		if _, ok := f.res.Ops[i].(op.WriteRows); !ok {
+			continue
+		}
+		written := f.res.Base[f.p.Steps[i].Out]
+		for _, k := range g.steps {
+			for _, v := range f.p.Steps[k].In {
+				if f.res.Base[v] == written {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// flatMatMul reports whether step i multiplies with one matrix on the right.
+func (f *fuser) flatMatMul(i int) bool {
+	m, ok := f.res.Ops[i].(op.MatMul)
+	return ok && !m.TransA && len(f.p.Values[f.p.Steps[i].In[1]].Spec.Shape) == 2
+}
+
+// linear is a product with one matrix and the elementwise steps after it.
+func (f *fuser) linear(i int) (group, bool) {
+	if !f.flatMatMul(i) {
+		return group{}, false
+	}
+	s := &f.p.Steps[i]
+	g := group{steps: []int{i}, kind: linear, in: s.In, out: s.Out}
+	for {
+		next, st, ok := f.stage(g.out)
+		if !ok {
+			return g, true
+		}
+		g.steps, g.stages, g.out = append(g.steps, next), append(g.stages, st), f.p.Steps[next].Out
+	}
+}
+
+// stage is the elementwise step that alone reads v, if it can be applied to v
+// in place.
+func (f *fuser) stage(v int) (int, stage, bool) {
+	i := f.reader[v]
+	if i < 0 || f.taken[i] || f.res.View[i] {
+		return 0, stage{}, false
+	}
+	in := f.p.Steps[i].In
+	st := stage{value: -1}
+	switch o := f.res.Ops[i].(type) {
+	case op.Bias:
+		st = stage{stageBias, in[1]}
+		return i, st, in[0] == v && f.res.Layouts[in[1]].Dense
+	case op.ReLU:
+		st.kind = stageReLU
+	case op.Tanh:
+		st.kind = stageTanh
+	case op.GELU:
+		st.kind = stageGELUErf
+		if o.Tanh {
+			st.kind = stageGELUTanh
+		}
+	case op.Arith:
+		if !o.Commutative() {
+			return 0, st, false
+		}
+		st.kind = stageAdd
+		if o.Name() == "mul" {
+			st.kind = stageMul
+		}
+		st.value = in[0]
+		if in[0] == v {
+			st.value = in[1]
+		}
+		return i, st, f.sameRows(st.value, v)
+	default:
+		return 0, st, false
+	}
+	return i, st, true
+}
+
+// sameRows reports whether a has the shape of b and dense rows.
+func (f *fuser) sameRows(a, b int) bool {
+	x, y := f.p.Values[a].Spec.Shape, f.p.Values[b].Spec.Shape
+	return len(x) > 0 && x.Equal(y) && f.denseRows(a)
+}
+
+// denseRows reports whether the last axis of v has no gaps.
+func (f *fuser) denseRows(v int) bool {
+	st := f.res.Layouts[v].Strides
+	return len(st) > 0 && st[len(st)-1].Is(1)
+}
+
+// attention is softmax(scale * Q x K^T, masked) x V of many heads, with the
+// step that puts the heads side by side.
+type attention struct {
+	mask   op.CausalMask
+	masked bool
+	start  int // value with the padding before each sequence, -1 for none
+	scale  int // constant that the scores are multiplied with or divided by, -1 for none
+	divide bool
+	merge  bool // heads are put side by side: [b, h, q, d] to [b, q, h*d]
+}
+
+func (f *fuser) attention(i int) (group, bool) {
+	qk, ok := f.res.Ops[i].(op.MatMul)
+	s := &f.p.Steps[i]
+	if !ok || qk.TransA || !qk.TransB || len(f.p.Values[s.In[1]].Spec.Shape) < 3 {
+		return group{}, false
+	}
+	g := group{kind: attend, steps: []int{i}, attend: attention{start: -1, scale: -1}}
+	cur := s.Out
+	step := func(arg int, accept func(o op.Op, in []int) bool) bool {
+		n, ok := f.next(cur, arg)
+		if !ok || !accept(f.res.Ops[n], f.p.Steps[n].In) {
+			return false
+		}
+		g.steps, cur = append(g.steps, n), f.p.Steps[n].Out
+		return true
+	}
+	a := &g.attend
+	step(0, func(o op.Op, in []int) bool {
+		ar, ok := o.(op.Arith)
+		if !ok || ar.Name() != "mul" && ar.Name() != "div" || !f.scalar(in[1]) {
+			return false
+		}
+		a.scale, a.divide = in[1], ar.Name() == "div"
+		return true
+	})
+	step(0, func(o op.Op, in []int) bool {
+		m, ok := o.(op.CausalMask)
+		if ok {
+			a.masked, a.mask = true, m
+			if len(in) == 2 {
+				a.start = in[1]
+			}
+		}
+		return ok
+	})
+	rank := len(f.p.Values[cur].Spec.Shape)
+	if !step(0, func(o op.Op, _ []int) bool {
+		sm, ok := o.(op.Softmax)
+		return ok && (sm.Axis == -1 || sm.Axis == rank-1)
+	}) {
+		return group{}, false
+	}
+	var v int
+	if !step(0, func(o op.Op, in []int) bool {
+		m, ok := o.(op.MatMul)
+		v = in[1]
+		return ok && !m.TransA && !m.TransB && len(f.p.Values[v].Spec.Shape) == rank
+	}) {
+		return group{}, false
+	}
+	g.in = []int{s.In[0], s.In[1], v}
+	queries := f.p.Values[s.In[0]].Spec.Shape
+	for _, x := range g.in {
+		shape := f.p.Values[x].Spec.Shape
+		if !f.denseRows(x) || len(shape) != rank || !shape[:rank-2].Equal(queries[:rank-2]) {
+			return group{}, false
+		}
+	}
+	g.out = cur
+	if rank == 4 {
+		f.mergeHeads(&g)
+	}
+	return g, true
+}
+
+func (f *fuser) scalar(v int) bool {
+	x := &f.p.Values[v]
+	return x.Kind == plan.KindConst && x.Spec.DType == plan.F32 && len(x.Const) == 4
+}
+
+// mergeHeads adds the steps that put the heads side by side, so that they are
+// written there at once.
+func (f *fuser) mergeHeads(g *group) {
+	t, ok := f.next(g.out, 0)
+	if !ok {
+		return
+	}
+	if o, ok := f.res.Ops[t].(op.Transpose); !ok || !slices.Equal(o.Perm, []int{0, 2, 1, 3}) {
+		return
+	}
+	moved := f.p.Steps[t].Out
+	r, ok := f.next(moved, 0)
+	if !ok || f.res.View[r] {
+		return
+	}
+	from, to := f.p.Values[moved].Spec.Shape, f.p.Values[f.p.Steps[r].Out].Spec.Shape
+	if _, ok := f.res.Ops[r].(op.Reshape); !ok || len(to) != 3 || !to[0].Equal(from[0]) || !to[1].Equal(from[1]) {
+		return
+	}
+	g.steps, g.out, g.attend.merge = append(g.steps, t, r), f.p.Steps[r].Out, true
+}
