@@ -40,18 +40,14 @@ func unaryArch(op unary, dst, src []float32) bool {
 	return false
 }
 
-func softmaxArch(dst, src []float32) bool {
-	if active == pathGeneric {
-		return false
-	}
-	top := Max(src)
+// expSumArch writes e^(x-top) and returns the sum of the rounded terms.
+func expSumArch(dst, src []float32, top float32) (float64, bool) {
 	d, x := unsafe.SliceData(dst), unsafe.SliceData(src)
-	var sum float64
-	if active == pathAVX512 {
-		sum = expSumAVX512(d, x, top, sumRounder, len(src))
-	} else {
-		sum = expSumAVX2(d, x, top, sumRounder, len(src))
+	switch active {
+	case pathAVX512:
+		return expSumAVX512(d, x, top, sumRounder, len(src)), true
+	case pathAVX2:
+		return expSumAVX2(d, x, top, sumRounder, len(src)), true
 	}
-	MulScalar(dst, dst, float32(1/sum))
-	return true
+	return 0, false
 }

@@ -27,7 +27,7 @@ func scalarArch(arithmetic, []float32, []float32, float32) bool { return false }
 
 func unaryArch(unary, []float32, []float32) bool { return false }
 
-func softmaxArch([]float32, []float32) bool { return false }
+func expSumArch([]float32, []float32, float32) (float64, bool) { return 0, false }
 
 func normaliseArch([]float32, []float32, float32, float32) bool { return false }
 

@@ -21,16 +21,19 @@ func Softmax(dst, src []float32) {
 	if len(src) == 0 {
 		return
 	}
-	if softmaxArch(dst, src) {
-		return
-	}
-	top := Max(src)
-	sum := 0.0
-	for i, x := range src {
-		e := float32(math.Exp(float64(x - top)))
-		dst[i] = e
-		// The conversions keep the two steps from being merged.
-		sum += float64(float64(float64(e)+sumRounder) - sumRounder)
+	softmax(dst, src, Max(src))
+}
+
+// softmax is Softmax with the greatest element given.
+func softmax(dst, src []float32, top float32) {
+	sum, ok := expSumArch(dst, src, top)
+	if !ok {
+		for i, x := range src {
+			e := float32(math.Exp(float64(x - top)))
+			dst[i] = e
+			// The conversions keep the two steps from being merged.
+			sum += float64(float64(float64(e)+sumRounder) - sumRounder)
+		}
 	}
 	MulScalar(dst, dst, float32(1/sum))
 }

@@ -1,0 +1,266 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+)
+
+// AttentionSpec says what [Attention] computes for one head: Rows queries of Dim
+// elements look at Keys keys of Dim elements, whose values have ValueDim.
+//
+// Row r sees the keys from max(Start, End+r-Window) up to End+r, exclusive, as
+// far as they exist; Window 0 is no window. This is the causal mask of a block of
+// queries whose first one sees End keys. With End = Keys and Start = 0 every row
+// sees every key.
+type AttentionSpec struct {
+	Rows, Keys, Dim, ValueDim int
+
+	// The scores are multiplied by Scale, or divided by it with Divide.
+	Scale  float32
+	Divide bool
+
+	Start, End, Window int
+}
+
+// Range is the keys that row r sees, from to to, exclusive.
+func (s AttentionSpec) Range(r int) (from, to int) {
+	to = max(s.End+r, 0)
+	from = max(s.Start, 0)
+	if s.Window > 0 {
+		from = max(from, to-s.Window)
+	}
+	to = min(to, s.Keys)
+	return min(from, to), to
+}
+
+const (
+	// Below blockRowsFrom rows the keys and values are used as they are. From
+	// there on they are copied into panels once for all rows of the call.
+	blockRowsFrom = 9
+	// scoreRows rows of scores exist at a time.
+	scoreRows = 48
+	// Rows of one group share the range of keys that is multiplied with values.
+	groupRows = 12
+	// keyBlock rows of a panel of values stay in the first cache while the
+	// groups of a block go by.
+	keyBlock = 256
+	// scorePad keeps rows of scores out of step with the sets of the cache.
+	scorePad = 16
+)
+
+// Work is the number of floats of memory that [Attention] needs.
+func (s AttentionSpec) Work() int {
+	needDims("AttentionSpec", s.Rows, s.Keys, s.Dim)
+	needDims("AttentionSpec", s.ValueDim, 0, 0)
+	if s.Rows < blockRowsFrom {
+		return max(s.Rows, 1) * s.Keys
+	}
+	return min(s.Rows, scoreRows)*s.scoreStride() + PackedLen(s.Dim, s.Keys) + PackedLen(s.Keys, s.ValueDim)
+}
+
+// scoreStride is the distance of rows of scores: whole panels of keys.
+func (s AttentionSpec) scoreStride() int { return Panels(s.Keys)*PanelWidth + scorePad }
+
+// Attention computes softmax(scale * Q x K^T) x V for one head, each row over the
+// keys it sees: Q [Rows, Dim], K [Keys, Dim], V [Keys, ValueDim], the output
+// [Rows, ValueDim], all row major with the distance of rows given. work holds at
+// least s.Work() floats, whose contents do not matter. The output must not
+// overlap anything else.
+//
+// A row has the bits that the separate steps give it: [GemmNT] of Q and K,
+// [MulScalar] or [DivScalar], the scores of keys that it does not see replaced by
+// -MaxFloat32, [Softmax] over all Keys, and [GemmNN] with V. A row that sees no
+// key therefore weighs all of them alike. What is left out is only work on exact
+// zeros: keys and values that no row sees are not read, except for such a row.
+// With an infinity or NaN among the values that a row does not see, the separate
+// steps give NaN, while here the row may be unharmed; and an output that
+// underflows to zero may have the other sign.
+func Attention(out []float32, ldo int, q []float32, ldq int, k []float32, ldk int, v []float32, ldv int, s AttentionSpec, work []float32) {
+	if need := s.Work(); len(work) < need {
+		panic(fmt.Sprintf("kernels: Attention: work memory of %d floats, wants %d", len(work), need))
+	}
+	needOutput("Attention", len(out), s.Rows, s.ValueDim, ldo)
+	needMatrix("Attention", "Q", len(q), s.Rows, s.Dim, ldq)
+	needMatrix("Attention", "K", len(k), s.Keys, s.Dim, ldk)
+	needMatrix("Attention", "V", len(v), s.Keys, s.ValueDim, ldv)
+	switch h := (head{s, out, ldo, q, ldq, k, ldk, v, ldv}); {
+	case s.Rows == 0 || s.ValueDim == 0:
+	case s.Keys == 0:
+		clearColumns(out, ldo, s.Rows, 0, s.ValueDim)
+	case s.Rows < blockRowsFrom:
+		h.fewRows(work)
+	default:
+		h.manyRows(work)
+	}
+}
+
+// head is one call of Attention.
+type head struct {
+	AttentionSpec
+	out []float32
+	ldo int
+	q   []float32
+	ldq int
+	k   []float32
+	ldk int
+	v   []float32
+	ldv int
+}
+
+// fewRows goes once through the keys and once through the values.
+func (h *head) fewRows(work []float32) {
+	lo, _ := h.Range(0)
+	_, hi := h.Range(h.Rows - 1)
+	var odd uint64
+	if n := hi - lo; n == 0 {
+		odd = 1<<h.Rows - 1
+	} else {
+		GemmNT(work, n, h.q, h.ldq, h.k[lo*h.ldk:], h.ldk, h.Rows, 0, n, h.Dim)
+		for r := range h.Rows {
+			if !h.weigh(work[r*n:][:n], r, lo) {
+				odd |= 1 << r
+			}
+		}
+		GemmNN(h.out, h.ldo, work, n, h.v[lo*h.ldv:], h.ldv, h.Rows, 0, h.ValueDim, n)
+	}
+	h.oddRows(0, odd, work)
+}
+
+// manyRows takes a block of rows after another. Panels of keys and values are
+// made when the first block needs them.
+func (h *head) manyRows(work []float32) {
+	ld := h.scoreStride()
+	scores, rest := work[:min(h.Rows, scoreRows)*ld], work[min(h.Rows, scoreRows)*ld:]
+	keys, values := rest[:PackedLen(h.Dim, h.Keys)], rest[PackedLen(h.Dim, h.Keys):]
+	lo, _ := h.Range(0)
+	ready := lo / PanelWidth
+	for r0 := 0; r0 < h.Rows; r0 += scoreRows {
+		b := rowBlock{head: h, r0: r0, r1: min(r0+scoreRows, h.Rows), scores: scores, ld: ld}
+		b.lo, _ = h.Range(r0)
+		_, b.hi = h.Range(b.r1 - 1)
+		for ; ready*PanelWidth < b.hi; ready++ {
+			k0, k1 := ready*PanelWidth, min((ready+1)*PanelWidth, h.Keys)
+			turnPanel(keys[k0*h.Dim:], h.k[k0*h.ldk:], h.ldk, k1-k0, h.Dim)
+			packRows(values, h.v[k0*h.ldv:], h.ldv, k0, k1, h.Keys, h.ValueDim)
+		}
+		b.lo -= b.lo % PanelWidth
+		b.score(keys)
+		odd := b.weighAll()
+		b.mix(values)
+		h.oddRows(r0, odd, work)
+	}
+}
+
+// rowBlock is the rows r0 to r1, which see keys from lo to hi. Column j of its
+// scores is key lo+j.
+type rowBlock struct {
+	*head
+	r0, r1, lo, hi int
+	scores         []float32
+	ld             int
+}
+
+// score multiplies with the panels of keys, each for the rows that see one of its
+// keys.
+func (b *rowBlock) score(keys []float32) {
+	for k0 := b.lo; k0 < b.hi; k0 += PanelWidth {
+		first, last := max(b.r0, k0-b.End+1), b.r1
+		if b.Window > 0 {
+			last = min(last, k0+PanelWidth+b.Window-b.End)
+		}
+		if first < last {
+			gemmBlock(b.scores[(first-b.r0)*b.ld+k0-b.lo:], b.ld, b.q[first*b.ldq:], b.ldq, keys[k0*b.Dim:], last-first, PanelWidth, b.Dim, false)
+		}
+	}
+}
+
+// weighAll makes weights of scores, zeros where another row of the group sees a
+// key that the row does not see. It returns a bit for each row that has to be
+// done apart.
+func (b *rowBlock) weighAll() (odd uint64) {
+	for g0 := b.r0; g0 < b.r1; g0 += groupRows {
+		g1 := min(g0+groupRows, b.r1)
+		lo, _ := b.Range(g0)
+		_, hi := b.Range(g1 - 1)
+		for r := g0; r < g1; r++ {
+			if !b.weigh(b.scores[(r-b.r0)*b.ld+lo-b.lo:][:hi-lo], r, lo) {
+				odd |= 1 << (r - b.r0)
+			}
+		}
+	}
+	return odd
+}
+
+// mix multiplies the weights with the panels of values.
+func (b *rowBlock) mix(values []float32) {
+	for k0 := b.lo - b.lo%keyBlock; k0 < b.hi; k0 += keyBlock {
+		for j := 0; j < b.ValueDim; j += PanelWidth {
+			panel := values[j*b.Keys:]
+			for g0 := b.r0; g0 < b.r1; g0 += groupRows {
+				g1 := min(g0+groupRows, b.r1)
+				lo, _ := b.Range(g0)
+				_, hi := b.Range(g1 - 1)
+				from, to := max(k0, lo), min(k0+keyBlock, hi)
+				if from < to {
+					gemmBlock(b.out[g0*b.ldo+j:], b.ldo, b.scores[(g0-b.r0)*b.ld+from-b.lo:], b.ld, panel[from*PanelWidth:],
+						g1-g0, min(PanelWidth, b.ValueDim-j), to-from, from > lo)
+				}
+			}
+		}
+	}
+}
+
+// weigh makes weights of the scores of row r; the first one is that of key lo.
+// It returns false if masked keys have a part in the softmax, the row then has
+// weights of no use.
+func (h *head) weigh(row []float32, r, lo int) bool {
+	from, to := h.Range(r)
+	seen := row[from-lo : to-lo]
+	clear(row[:from-lo])
+	clear(row[to-lo:])
+	h.scale(seen)
+	top := Max(seen)
+	if !(top > -math.MaxFloat32) && len(seen) < h.Keys {
+		clear(seen)
+		return false
+	}
+	softmax(seen, seen, top)
+	return true
+}
+
+func (h *head) scale(scores []float32) {
+	if h.Divide {
+		DivScalar(scores, scores, h.Scale)
+	} else {
+		MulScalar(scores, scores, h.Scale)
+	}
+}
+
+// oddRows computes the rows from r0 on whose bits are set step by step: those
+// that see no key, or only keys whose scores are as low as those of masked ones.
+func (h *head) oddRows(r0 int, odd uint64, work []float32) {
+	for r := r0; odd != 0; r, odd = r+1, odd>>1 {
+		if odd&1 == 0 {
+			continue
+		}
+		row := work[:h.Keys]
+		from, to := h.Range(r)
+		for j := range row {
+			row[j] = -math.MaxFloat32
+		}
+		if from < to {
+			GemmNT(row[from:], 0, h.q[r*h.ldq:], h.ldq, h.k[from*h.ldk:], h.ldk, 1, 0, to-from, h.Dim)
+			h.scale(row[from:to])
+		}
+		Softmax(row, row)
+		GemmNN(h.out[r*h.ldo:], h.ldo, row, 0, h.v, h.ldv, 1, 0, h.ValueDim, h.Keys)
+	}
+}
+
+// turnPanel copies rows of k as the columns of a panel. The columns that are
+// missing keep old values.
+func turnPanel(panel, k []float32, ldk, rows, dim int) {
+	if dim > 0 && !turnPanelArch(panel, k, ldk, rows, dim) {
+		packPanel(panel[:dim*PanelWidth], k, 1, ldk, dim, rows)
+	}
+}
