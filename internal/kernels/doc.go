@@ -1,6 +1,7 @@
 // Package kernels holds the float32 CPU kernels of the engine: matrix products,
-// elementwise functions, softmax, layer normalisation and half-precision
-// conversions, in portable Go and, on amd64, in AVX2 and AVX-512 assembly.
+// convolutions and pooling, elementwise functions, softmax, layer normalisation
+// and half-precision conversions, in portable Go and, on amd64, in AVX2 and
+// AVX-512 assembly.
 //
 // # Contract
 //

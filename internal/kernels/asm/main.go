@@ -23,6 +23,8 @@ func main() {
 	for name, kernels := range map[string]func(*gen){
 		"gemm_asm":        gemmKernels,
 		"transpose_asm":   transposeKernels,
+		"conv_asm":        convKernels,
+		"winograd_asm":    winogradKernels,
 		"elementwise_asm": elementwiseKernels,
 		"reduce_asm":      reduceKernels,
 		"activation_asm":  activationKernels,

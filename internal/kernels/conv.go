@@ -1,0 +1,254 @@
+package kernels
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+)
+
+// ConvShape is the geometry of a convolution (cross-correlation) of
+// x [N, H, W, C] with OutC filters of C/Groups channels and KH x KW taps. Pad
+// zeros stand on either side of the image; they are multiplied like any other
+// element.
+type ConvShape struct {
+	N, H, W, C, OutC int
+	KH, KW           int
+	StrideH, StrideW int
+	PadH, PadW       int
+	DilH, DilW       int
+	Groups           int
+}
+
+// OutH is the height of the output, (H+2*PadH-DilH*(KH-1)-1)/StrideH + 1.
+func (s ConvShape) OutH() int { return outSize(s.H, s.KH, s.StrideH, s.PadH, s.DilH) }
+
+// OutW is the width of the output.
+func (s ConvShape) OutW() int { return outSize(s.W, s.KW, s.StrideW, s.PadW, s.DilW) }
+
+func outSize(size, kernel, stride, pad, dilation int) int {
+	return (size+2*pad-dilation*(kernel-1)-1)/stride + 1
+}
+
+// ConvAlgorithm is how a convolution is computed.
+type ConvAlgorithm uint8
+
+// The algorithms of [ConvShape.Algorithm].
+const (
+	// ConvDirect is a matrix product whose left side is read from the image in
+	// place, through a table of the windows' segments: the indirect convolution
+	// of Dukhan, arXiv:1907.02129. An output is one accumulator, its products in
+	// the order (row of the filter, column of the filter, channel).
+	ConvDirect ConvAlgorithm = iota
+	// ConvDepthwise is ConvDirect with a filter for each channel: an output is
+	// one accumulator, its products in the order (row, column).
+	ConvDepthwise
+	// ConvWinograd is F(4x4, 3x3) of Lavin and Gray, arXiv:1509.09308: see
+	// winograd.go for its error.
+	ConvWinograd
+)
+
+// winogradChannels is the number of channels on either side from which Winograd
+// convolution is faster.
+const winogradChannels = 16
+
+// Algorithm is the algorithm that [Conv2D] uses. It depends neither on N nor on
+// the range of a call, so that neither changes a bit of an output.
+func (s ConvShape) Algorithm() ConvAlgorithm {
+	unit := s.StrideH == 1 && s.StrideW == 1 && s.DilH == 1 && s.DilW == 1
+	switch {
+	case s.Groups > 1 && s.Groups == s.C && s.Groups == s.OutC:
+		return ConvDepthwise
+	case s.KH == 3 && s.KW == 3 && unit && s.Groups == 1 && s.C >= winogradChannels && s.OutC >= winogradChannels:
+		return ConvWinograd
+	}
+	return ConvDirect
+}
+
+// ConvEpilogue is what follows the sum: out = relu(conv + Bias + Residual), in
+// this order, nil slices and a false ReLU being left out. Bias has OutC
+// elements, Residual the shape of the output. It may be the output itself.
+type ConvEpilogue struct {
+	Bias, Residual []float32
+	ReLU           bool
+}
+
+// Conv2D computes the units lo to hi, of [ConvShape.Units], of the convolution
+// of x [N, H, W, C] with filters packed by [PackConvFilters] into
+// out [N, OutH, OutW, OutC]. Calls on disjoint ranges may run at the same time.
+// On one code path an output has the same bits whatever the range and N.
+//
+// In ConvDirect and ConvDepthwise NaN and infinities propagate as in IEEE
+// arithmetic, the zeros of the padding included (zero times an infinite weight
+// is NaN). In ConvWinograd one of them in an input makes NaN or infinite the
+// outputs of all the 4 x 4 blocks whose 6 x 6 input it stands in.
+func Conv2D(out, x, packed []float32, s ConvShape, e ConvEpilogue, lo, hi int) {
+	s.check("Conv2D")
+	needRange("Conv2D", lo, hi, s.Units())
+	need("Conv2D", "x", len(x), s.N, s.H, s.W, s.C)
+	need("Conv2D", "the output", len(out), s.N, s.OutH(), s.OutW(), s.OutC)
+	need("Conv2D", "the packed filters", len(packed), s.PackedLen())
+	if e.Bias != nil {
+		need("Conv2D", "the bias", len(e.Bias), s.OutC)
+	}
+	if e.Residual != nil {
+		need("Conv2D", "the residual", len(e.Residual), s.N, s.OutH(), s.OutW(), s.OutC)
+	}
+	if lo == hi {
+		return
+	}
+	scratch := convScratches.Get().(*convScratch)
+	defer convScratches.Put(scratch)
+	c := convCall{convGeometry: s.geometry(), convScratch: scratch, out: out, x: x, packed: packed, e: e}
+	c.units(lo, hi)
+}
+
+// Units is the number of parts that [Conv2D] can be split into: blocks of
+// output pixels times panels of 16 filters, equal in work. Consecutive units
+// share more than distant ones.
+func (s ConvShape) Units() int {
+	s.check("Units")
+	g := s.geometry()
+	return g.blocks * g.panels
+}
+
+// convGeometry is what follows from a shape.
+type convGeometry struct {
+	ConvShape
+	algorithm   ConvAlgorithm
+	oh, ow      int
+	groupC      int // input channels of a group
+	groupOut    int // filters of a group
+	groupPanels int // panels of a group
+	panels      int
+	panelLen    int // floats of a packed panel
+	// A window is so many segments of so many elements which lie together in x.
+	segments, length int
+	rows             int // of the output: pixels, or tiles of 4 x 4 for Winograd
+	blocks           int // that rows are split into
+	panelsOutside    bool
+}
+
+// convBlock is the number of output pixels in a unit, about.
+const convBlock = 48
+
+func (s ConvShape) geometry() convGeometry {
+	g := convGeometry{
+		ConvShape: s, algorithm: s.Algorithm(), oh: s.OutH(), ow: s.OutW(),
+		groupC: s.C / s.Groups, groupOut: s.OutC / s.Groups,
+	}
+	block := convBlock
+	switch g.algorithm {
+	case ConvDepthwise:
+		g.groupC, g.groupOut = s.C, s.OutC
+		g.segments, g.length = s.KH*s.KW, s.C
+		g.panelLen = s.KH * s.KW * PanelWidth
+	case ConvWinograd:
+		g.segments, g.length = 1, s.C
+		g.panelLen = winogradPositions * s.C * PanelWidth
+		block = winogradBlock(s.C)
+	default:
+		g.segments, g.length = s.KH*s.KW, g.groupC
+		if s.DilW == 1 && s.Groups == 1 && s.C < mergeBelow {
+			g.segments, g.length = s.KH, s.KW*s.C
+		}
+		g.panelLen = s.KH * s.KW * g.groupC * PanelWidth
+	}
+	g.groupPanels = (g.groupOut + PanelWidth - 1) / PanelWidth
+	g.panels = s.OutC / g.groupOut * g.groupPanels
+	g.rows = s.N * g.oh * g.ow
+	if g.algorithm == ConvWinograd {
+		g.rows = s.N * winogradTiles(g.oh) * winogradTiles(g.ow)
+	} else {
+		// The larger of filters and image is gone through once.
+		g.panelsOutside = g.panels*g.panelLen > s.N*s.H*s.W*s.C
+	}
+	g.blocks = min(g.rows, max(1, (g.rows+block/2)/block))
+	return g
+}
+
+// convCall is one call of Conv2D.
+type convCall struct {
+	convGeometry
+	*convScratch
+	out, x, packed []float32
+	e              ConvEpilogue
+}
+
+// units computes a range of units: up to three rectangles of blocks and panels.
+func (c *convCall) units(lo, hi int) {
+	inner := c.panels
+	if c.panelsOutside {
+		inner = c.blocks
+	}
+	for lo < hi {
+		o, i := lo/inner, lo%inner
+		if i == 0 && hi-lo >= inner {
+			n := (hi - lo) / inner
+			c.rectangle(o, o+n, 0, inner)
+			lo += n * inner
+			continue
+		}
+		n := min(inner-i, hi-lo)
+		c.rectangle(o, o+1, i, i+n)
+		lo += n
+	}
+}
+
+func (c *convCall) rectangle(o0, o1, i0, i1 int) {
+	if c.panelsOutside {
+		o0, o1, i0, i1 = i0, i1, o0, o1
+	}
+	row0, row1 := c.blockStart(o0), c.blockStart(o1)
+	if c.algorithm == ConvWinograd {
+		for o := o0; o < o1; o++ {
+			c.winograd(c.blockStart(o), c.blockStart(o+1), i0, i1)
+		}
+		return
+	}
+	c.direct(row0, row1, i0, i1)
+}
+
+func (c *convCall) blockStart(block int) int {
+	hi, lo := bits.Mul64(uint64(block), uint64(c.rows))
+	q, _ := bits.Div64(hi, lo, uint64(c.blocks))
+	return int(q)
+}
+
+// check panics unless the convolution exists and its sizes are ints.
+func (s ConvShape) check(op string) {
+	if s.N < 0 || min(s.H, s.W, s.C, s.OutC, s.KH, s.KW) < 1 || min(s.StrideH, s.StrideW, s.DilH, s.DilW, s.Groups) < 1 ||
+		min(s.PadH, s.PadW) < 0 || s.C%s.Groups != 0 || s.OutC%s.Groups != 0 {
+		panic(fmt.Sprintf("kernels: %s: there is no convolution %+v", op, s))
+	}
+	for _, size := range []int{s.H, s.W, s.KH, s.KW, s.StrideH, s.StrideW, s.PadH, s.PadW, s.DilH, s.DilW} {
+		if size > 1<<28 {
+			panic(fmt.Sprintf("kernels: %s: %+v is too large", op, s))
+		}
+	}
+	if s.H+2*s.PadH <= s.DilH*(s.KH-1) || s.W+2*s.PadW <= s.DilW*(s.KW-1) {
+		panic(fmt.Sprintf("kernels: %s: the window of %+v is larger than the image", op, s))
+	}
+	sizeOf(op, s.N, s.H, s.W, s.C)
+	sizeOf(op, s.N, s.OutH(), s.OutW(), s.OutC)
+	sizeOf(op, s.OutC+PanelWidth*s.Groups, max(s.KH*s.KW, winogradPositions), s.C)
+}
+
+// sizeOf is the product of sizes; it panics unless that many floats can be
+// addressed.
+func sizeOf(op string, sizes ...int) int {
+	n := uint64(1)
+	for _, size := range sizes {
+		hi, lo := bits.Mul64(n, uint64(size))
+		if hi != 0 || lo > 1<<60 {
+			panic(fmt.Sprintf("kernels: %s: an array of %v is too large", op, slices.Clone(sizes)))
+		}
+		n = lo
+	}
+	return int(n)
+}
+
+func need(op, operand string, length int, sizes ...int) {
+	if length < sizeOf(op, sizes...) {
+		panic(fmt.Sprintf("kernels: %s: %s of %d elements is too short for %v", op, operand, length, slices.Clone(sizes)))
+	}
+}

@@ -1,0 +1,239 @@
+package kernels
+
+import "sync"
+
+const (
+	// convRows and depthwiseRows are the heights of the tallest tiles.
+	convRows      = 6
+	depthwiseRows = 4
+	// With fewer channels the taps of a row of the window, which lie together,
+	// are one segment; windows that reach into the padding are copied.
+	mergeBelow = 32
+	// A table of so many entries and so much of the image stay in the second
+	// cache while the panels go by.
+	tableEntries = 8192
+	imageFloats  = 96 << 10
+	// edgeFloats is what windows that reach into the padding may take.
+	edgeFloats   = 64 << 10
+	elementBytes = 4
+	// edgeEnd is the part of the edge buffer that no segment lies in.
+	edgeEnd = 1
+)
+
+// convScratch is the working memory of a call.
+type convScratch struct {
+	table      []int
+	edge, tile []float32
+	winogradScratch
+}
+
+var convScratches = sync.Pool{New: func() any { return new(convScratch) }}
+
+// grow makes *s hold n elements, whatever they are.
+func grow[T any](s *[]T, n int) []T {
+	if cap(*s) < n {
+		*s = make([]T, n)
+	}
+	*s = (*s)[:n]
+	return *s
+}
+
+// direct computes the pixels p0 to p1 of the panels.
+func (c *convCall) direct(p0, p1, panel0, panel1 int) {
+	step := tableEntries / c.segments
+	step = min(step, imageFloats/(c.C*min(c.StrideH*c.StrideW, c.KH*c.KW)))
+	if c.merged() {
+		step = min(step, edgeFloats/(c.segments*c.length))
+	}
+	step = max(step, convRows)
+	chunks := (p1 - p0 + step - 1) / step
+	for n := range chunks {
+		q0, q1 := p0+n*(p1-p0)/chunks, p0+(n+1)*(p1-p0)/chunks
+		c.makeTable(q0, q1)
+		for panel := panel0; panel < panel1; panel++ {
+			c.panel(q0, q1, panel)
+		}
+	}
+}
+
+func (c *convCall) merged() bool { return c.segments < c.KH*c.KW }
+
+func (c *convCall) tileRows() int {
+	if c.algorithm == ConvDepthwise {
+		return depthwiseRows
+	}
+	return convRows
+}
+
+// makeTable fills the table for the pixels p0 to p1 and the edge buffer with
+// the segments that are not in x: zeros at its end and, before them, the
+// segments that are there in part.
+func (c *convCall) makeTable(p0, p1 int) {
+	rows := p1 - p0
+	table := grow(&c.table, rows*c.segments)
+	edge := c.length + edgeEnd
+	if c.merged() {
+		edge += rows * c.segments * c.length
+	}
+	clear(grow(&c.edge, edge)[edge-c.length-edgeEnd:])
+	next := -c.length
+	t := newTiling(rows, c.tileRows())
+	n, oh, ow := p0/(c.oh*c.ow), p0/c.ow%c.oh, p0%c.ow
+	for row := range rows {
+		at, height := t.entry(row, c.segments)
+		ih, iw := oh*c.StrideH-c.PadH, ow*c.StrideW-c.PadW
+		for range c.KH {
+			from := ((n*c.H+ih)*c.W + iw) * c.C
+			switch {
+			case c.merged() && ih >= 0 && ih < c.H && (iw < 0 || iw > c.W-c.KW):
+				next -= c.length
+				c.copyEdge(c.edge[len(c.edge)-edgeEnd+next:][:c.length], from, iw)
+				table[at] = next * elementBytes
+				at += height
+			case c.merged():
+				table[at] = c.entry(from, ih, 0)
+				at += height
+			default:
+				for j := range c.KW {
+					table[at] = c.entry(from+j*c.DilW*c.C, ih, iw+j*c.DilW)
+					at += height
+				}
+			}
+			ih += c.DilH
+		}
+		if ow++; ow == c.ow {
+			ow = 0
+			if oh++; oh == c.oh {
+				oh = 0
+				n++
+			}
+		}
+	}
+}
+
+// entry is the table's entry for the segment that starts in element from of x,
+// in row ih and column iw: the zeros if that is outside.
+func (c *convCall) entry(from, ih, iw int) int {
+	if uint(ih) < uint(c.H) && uint(iw) < uint(c.W) {
+		return from * elementBytes
+	}
+	return -c.length * elementBytes
+}
+
+// copyEdge copies the taps of a row of a window that are inside the image; the
+// first one would stand in element from of x, in column iw.
+func (c *convCall) copyEdge(dst []float32, from, iw int) {
+	lo, hi := min(max(0, -iw), c.KW)*c.C, max(0, min(c.KW, c.W-iw))*c.C
+	clear(dst)
+	if lo < hi {
+		copy(dst[lo:hi], c.x[from+lo:from+hi])
+	}
+}
+
+// tiling splits rows into as few tiles as possible, their heights as even as
+// possible: the first tall ones have one row more.
+type tiling struct{ tiles, tall, height int }
+
+func newTiling(rows, limit int) tiling {
+	tiles := (rows + limit - 1) / limit
+	return tiling{tiles: tiles, tall: rows % tiles, height: rows / tiles}
+}
+
+// entry is where the entries of a row are in a table [tile][segment][row] and
+// the distance between them.
+func (t tiling) entry(row, segments int) (at, height int) {
+	height = t.height + 1
+	first := 0
+	if row >= t.tall*height {
+		first = t.tall * height
+		height--
+	}
+	inTile := (row - first) % height
+	return (row-inTile)*segments + inTile, height
+}
+
+// panel computes 16 channels of the pixels of the table.
+func (c *convCall) panel(p0, p1, panel int) {
+	group, column := panel/c.groupPanels, panel%c.groupPanels*PanelWidth
+	first := group*c.groupOut + column
+	r := convRun{
+		out: c.out[p0*c.OutC+first:], ldc: c.OutC, cols: min(PanelWidth, c.groupOut-column),
+		table: c.table, tiling: newTiling(p1-p0, c.tileRows()), rows: p1 - p0,
+		x: c.x, edge: c.edge, panel: c.packed[panel*c.panelLen:][:c.panelLen],
+		segments: c.segments, length: c.length, relu: c.e.ReLU,
+	}
+	if c.e.Bias != nil {
+		r.bias = c.e.Bias[first:][:r.cols]
+	}
+	if c.e.Residual != nil {
+		r.residual = c.e.Residual[p0*c.OutC+first:]
+	}
+	if c.algorithm == ConvDepthwise {
+		r.x = c.x[first:]
+		r.depthwise()
+		return
+	}
+	r.x = c.x[group*c.groupC:]
+	if r.cols == PanelWidth {
+		r.product()
+		return
+	}
+	whole := r
+	whole.out, whole.ldc = grow(&c.tile, r.rows*PanelWidth), PanelWidth
+	whole.bias, whole.residual, whole.relu, whole.cols = nil, nil, false, PanelWidth
+	whole.product()
+	for i := range r.rows {
+		r.finish(i, whole.out[i*PanelWidth:][:r.cols])
+	}
+}
+
+// convRun is one panel's work on consecutive rows of the output.
+type convRun struct {
+	out  []float32 // from the first row's first column of the panel
+	ldc  int       // elements between rows of out and residual
+	cols int       // that exist in the panel
+	tiling
+	rows             int
+	table            []int
+	x, edge, panel   []float32
+	segments, length int
+	bias, residual   []float32
+	relu             bool
+}
+
+// segment is what an entry of the table stands for, from its first element.
+func (r *convRun) segment(entry int) []float32 {
+	if entry < 0 {
+		return r.edge[len(r.edge)-edgeEnd+entry/elementBytes:]
+	}
+	return r.x[entry/elementBytes:]
+}
+
+// finish completes and stores a row of sums.
+func (r *convRun) finish(row int, sums []float32) {
+	var residual []float32
+	if r.residual != nil {
+		residual = r.residual[row*r.ldc:]
+	}
+	finishRow(r.out[row*r.ldc:], sums, r.bias, residual, r.relu)
+}
+
+// finishRow writes relu(sums + bias + residual) to dst; sums is overwritten.
+func finishRow(dst, sums, bias, residual []float32, relu bool) {
+	if bias != nil {
+		for j, v := range bias[:len(sums)] {
+			sums[j] += v
+		}
+	}
+	if residual != nil {
+		for j, v := range residual[:len(sums)] {
+			sums[j] += v
+		}
+	}
+	for j, v := range sums {
+		if relu && v < 0 {
+			sums[j] = 0
+		}
+	}
+	copy(dst, sums)
+}

@@ -1,0 +1,13 @@
+//go:build !amd64 || purego
+
+package kernels
+
+func (*convRun) productArch() bool { return false }
+
+func (*convRun) depthwiseArch() int { return 0 }
+
+func winogradInputArch([]float32, int, []float32, int, int, int) bool { return false }
+
+func winogradOutputArch([]float32, int, int, []float32, int, []float32, []float32, bool) bool {
+	return false
+}
