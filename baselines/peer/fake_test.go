@@ -100,12 +100,10 @@ func serve(mode string) int {
 		}
 		switch r.Op {
 		case "echo":
-			tensors, _ := json.Marshal(r.Tensors)
-			sayHead(fmt.Sprintf(`{"id": %d, "result": %s, "tensors": %s}`, r.ID, r.Args, tensors))
+			sayHead(fmt.Sprintf(`{"id": %d, "result": %s, "tensors": %s}`, r.ID, r.Args, asJSON(r.Tensors)))
 			_, _ = os.Stdout.Write(data)
 		case "environment":
-			b, _ := json.Marshal(os.Environ())
-			sayHead(fmt.Sprintf(`{"id": %d, "result": %s}`, r.ID, b))
+			sayHead(fmt.Sprintf(`{"id": %d, "result": %s}`, r.ID, asJSON(os.Environ())))
 		case "raise":
 			sayHead(fmt.Sprintf(`{"id": %d, "error": {"type": "KeyError", "message": "x", "traceback": ["a", "b"]}}`, r.ID))
 		case "lacks":
@@ -134,4 +132,12 @@ func serve(mode string) int {
 
 func sayHead(text string) {
 	_, _ = os.Stdout.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(text))), text...))
+}
+
+func asJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }

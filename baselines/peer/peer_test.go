@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func start(t *testing.T, mode string) *Peer {
+func start(t *testing.T) *Peer {
 	t.Helper()
-	p, err := Start(t.Context(), PyTorch, useFake(t, mode))
+	p, err := Start(t.Context(), PyTorch, useFake(t, "echo"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	return p
@@ -53,7 +54,7 @@ func TestStartFails(t *testing.T) {
 			for _, s := range c.texts {
 				require.ErrorContains(t, err, s)
 			}
-			require.Equal(t, c.is == ErrUnavailable, strings.Contains(err.Error(), "GENIE_PYTHON"))
+			require.Equal(t, errors.Is(c.is, ErrUnavailable), strings.Contains(err.Error(), "GENIE_PYTHON"))
 		})
 	}
 }
@@ -64,7 +65,7 @@ func TestUnknownProgram(t *testing.T) {
 }
 
 func TestCall(t *testing.T) {
-	p := start(t, "echo")
+	p := start(t)
 	require.Equal(t, map[string]string{"fake": "1.0"}, p.Versions())
 	require.NotEqual(t, os.Getpid(), p.PID())
 	in := map[string]Tensor{
@@ -85,7 +86,7 @@ func TestCall(t *testing.T) {
 }
 
 func TestEnvironment(t *testing.T) {
-	p := start(t, "echo")
+	p := start(t)
 	var env []string
 	_, err := p.Call(t.Context(), "environment", nil, nil, &env)
 	require.NoError(t, err)
@@ -97,7 +98,7 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestErrorsOfProgram(t *testing.T) {
-	p := start(t, "echo")
+	p := start(t)
 	_, err := p.Call(t.Context(), "raise", nil, nil, nil)
 	var raised *ProgramError
 	require.ErrorAs(t, err, &raised)
@@ -122,7 +123,7 @@ func TestFaults(t *testing.T) {
 		{"other", ErrProtocol, "answer 2 to request 1"},
 	} {
 		t.Run(c.op, func(t *testing.T) {
-			p := start(t, "echo")
+			p := start(t)
 			_, err := p.Call(t.Context(), c.op, nil, nil, nil)
 			require.ErrorIs(t, err, c.is)
 			require.ErrorContains(t, err, c.text)
@@ -134,7 +135,7 @@ func TestFaults(t *testing.T) {
 }
 
 func TestContextEndsCall(t *testing.T) {
-	p := start(t, "echo")
+	p := start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	_, err := p.Call(ctx, "hang", nil, nil, nil)
