@@ -2,6 +2,7 @@ package baselines_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,22 +20,7 @@ func BenchmarkDecodeOverhead(b *testing.B) {
 	// Not named like a cell, so that tables of cells leave it out.
 	b.Run("step=decode/model="+w.Scale.Model(), func(b *testing.B) {
 		ctx := context.Background()
-		dir, err := llm.ModelDir(ctx, testdata, w.Scale, nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		m, err := gpt2.Load(ctx, dir, gpt2.LoadOptions{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer m.Close()
-		exec, err := local.Open(local.WithProfile())
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer exec.Close()
-		client := genie.NewClient(exec)
-		defer client.Close()
+		m, client := loaded(b, w.Scale), opened(b, local.WithProfile())
 		var kernels, steps time.Duration
 		n := 0
 		for b.Loop() {
@@ -44,6 +30,31 @@ func BenchmarkDecodeOverhead(b *testing.B) {
 		b.ReportMetric(float64((steps-kernels).Nanoseconds())/float64(n), "overhead-ns/tok")
 		b.ReportMetric(float64(kernels.Nanoseconds())/float64(n), "kernels-ns/tok")
 	})
+}
+
+// BenchmarkProfile measures where the time of a workload goes: the share of
+// each kind of step, with the shape of its matrix, in percent of the kernels'
+// time, and their sum.
+func BenchmarkProfile(b *testing.B) {
+	for _, w := range []*llm.Workload{workload(b, llm.Decode), workload(b, llm.Prefill)} {
+		b.Run("of="+w.Name+"/model="+w.Scale.Model(), func(b *testing.B) {
+			m, client := loaded(b, w.Scale), opened(b, local.WithProfile())
+			ctx := context.Background()
+			for b.Loop() {
+				overheadRun(ctx, b, client, m, w)
+			}
+			st, err := client.Stats(ctx)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for label, d := range st.Kernels {
+				if share := 100 * float64(d) / float64(st.KernelTime); share >= 0.5 {
+					b.ReportMetric(share, strings.ReplaceAll(label, " ", "")+"-%")
+				}
+			}
+			b.ReportMetric(float64(st.KernelTime.Nanoseconds())/float64(b.N), "kernels-ns/op")
+		})
+	}
 }
 
 func overheadRun(ctx context.Context, b *testing.B, client *genie.Client, m *gpt2.Model, w *llm.Workload) (kernels, steps time.Duration, n int) {

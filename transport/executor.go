@@ -155,4 +155,7 @@ type Stats struct {
 	// KernelTime is the time spent inside kernels; a local executor measures
 	// it when it profiles, otherwise it is 0.
 	KernelTime time.Duration `json:"kernel_ns"`
+	// Kernels is the same time by what was computed: the operators of a step,
+	// or of several that ran as one, and the shape of a matrix among them.
+	Kernels map[string]time.Duration `json:"kernels,omitempty"`
 }

@@ -69,6 +69,7 @@ type Call struct {
 	outputs []output
 	elapsed time.Duration
 	kernel  time.Duration
+	times   []time.Duration // by group, when the engine profiles
 	locked  bool
 }
 
@@ -231,6 +232,10 @@ func (c *Call) Run(ctx context.Context) (err error) {
 func (c *Call) steps(ctx context.Context) (err error) {
 	b, p := c.b, c.b.prog
 	n := 0
+	profile := c.s.e.opts.Profile
+	if profile && c.times == nil {
+		c.times = make([]time.Duration, len(p.groups))
+	}
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%w: %v", transport.ErrInternal, r)
@@ -247,10 +252,11 @@ func (c *Call) steps(ctx context.Context) (err error) {
 			ops += len(p.groups[i].steps)
 		}
 		c.s.e.ops.Add(int64(ops))
-		c.s.e.kernelNS.Add(int64(c.kernel))
+		if profile {
+			c.s.e.addProfile(p, c.times[:n], c.kernel)
+		}
 	}()
 	done := ctx.Done()
-	profile := c.s.e.opts.Profile
 	// Since reads one clock where Now reads two.
 	base := time.Now()
 	var t0 time.Duration
@@ -267,7 +273,8 @@ func (c *Call) steps(ctx context.Context) (err error) {
 			return err
 		}
 		if profile {
-			c.kernel += time.Since(base) - t0
+			c.times[n] = time.Since(base) - t0
+			c.kernel += c.times[n]
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"sync"
@@ -53,6 +54,8 @@ type Engine struct {
 	order    []plan.Hash // programs, oldest first
 	sessions map[*Session]struct{}
 	nextID   uint64
+
+	profile map[string]time.Duration // by label of a group
 
 	runs, ops, plansSeen, stateBytes, kernelNS atomic.Int64
 }
@@ -115,6 +118,9 @@ func (e *Engine) Stats() transport.Stats {
 	e.mu.Unlock()
 	st.PID, st.CPU = os.Getpid(), kernels.Path()
 	st.Runs, st.Ops, st.PlansSent = e.runs.Load(), e.ops.Load(), e.plansSeen.Load()
+	e.mu.Lock()
+	st.Kernels = maps.Clone(e.profile)
+	e.mu.Unlock()
 	st.KernelTime = time.Duration(e.kernelNS.Load())
 	st.StateBytes, st.ScratchBytes = e.stateBytes.Load(), e.arenas.bytes.Load()+e.work.bytes.Load()
 	st.Weights, st.WeightBytes, st.WeightsSent = e.store.stats()

@@ -272,7 +272,9 @@ func (f *fuser) attention(i int) (group, bool) {
 	var v int
 	if !step(0, func(o op.Op, in []int) bool {
 		m, ok := o.(op.MatMul)
-		v = in[1]
+		if ok {
+			v = in[1]
+		}
 		return ok && !m.TransA && !m.TransB && len(f.p.Values[v].Spec.Shape) == rank
 	}) {
 		return group{}, false

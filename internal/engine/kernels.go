@@ -298,12 +298,41 @@ func part(out, in *op.Array, axis, at int) {
 
 // runAppend writes the new rows behind the valid ones, in the state's memory.
 func runAppend(s *step) error {
+	rows := s.in[1]
+	outer := 1
+	for _, n := range rows.Shape[:s.appendAxis()] {
+		outer *= n
+	}
+	if n := rows.Len(); n > 0 {
+		s.pool.run(s.job, s, outer, max(1, grainElems/(n/outer)), appendChunk)
+	}
+	return nil
+}
+
+func (s *step) appendAxis() int {
 	axis := s.op.(op.Append).Axis
 	if axis < 0 {
 		axis += len(s.out.Shape)
 	}
-	part(s.out, s.in[1], axis, s.in[0].Shape[axis])
-	return nil
+	return axis
+}
+
+// appendChunk appends positions lo to hi of the axes before the one that
+// grows.
+func appendChunk(s *step, lo, hi int) {
+	axis := s.appendAxis()
+	rows, size := s.in[1], s.out.DType.Size()
+	for i := lo; i < hi; i++ {
+		from, to, at := 0, s.in[0].Shape[axis]*s.out.Strides[axis], i
+		for d := axis - 1; d >= 0; d-- {
+			from += at % rows.Shape[d] * rows.Strides[d]
+			to += at % rows.Shape[d] * s.out.Strides[d]
+			at /= rows.Shape[d]
+		}
+		in := op.Array{DType: rows.DType, Shape: rows.Shape[axis:], Strides: rows.Strides[axis:], Data: rows.Data[from*size:]}
+		out := op.Array{DType: rows.DType, Shape: in.Shape, Strides: s.out.Strides[axis:], Data: s.out.Data[to*size:]}
+		copyStrided(&out, &in)
+	}
 }
 
 func runSample(s *step) error {

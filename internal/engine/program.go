@@ -17,6 +17,7 @@ type Program struct {
 	symbols []string
 	groups  []group         // what runs, in order
 	kernels []kernel        // by group
+	labels  []string        // by group, for profiles
 	buffers int             // scratch buffers, shared by liveness of the groups
 	layout  map[int]packing // by weight value
 
@@ -110,6 +111,7 @@ func compile(p *plan.Plan) (*Program, error) {
 	prog.groups = fuse(p, res)
 	for i := range prog.groups {
 		prog.kernels = append(prog.kernels, kernelFor(&prog.groups[i], res.Ops))
+		prog.labels = append(prog.labels, prog.groups[i].label(p, res))
 	}
 	prog.classify(index)
 	prog.share()
