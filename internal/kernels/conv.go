@@ -214,16 +214,18 @@ func (c *convCall) blockStart(block int) int {
 	return int(q)
 }
 
+// maxSide bounds heights and widths, so that the arithmetic with them stays in
+// an int.
+const maxSide = 1 << 28
+
 // check panics unless the convolution exists and its sizes are ints.
 func (s ConvShape) check(op string) {
 	if s.N < 0 || min(s.H, s.W, s.C, s.OutC, s.KH, s.KW) < 1 || min(s.StrideH, s.StrideW, s.DilH, s.DilW, s.Groups) < 1 ||
 		min(s.PadH, s.PadW) < 0 || s.C%s.Groups != 0 || s.OutC%s.Groups != 0 {
 		panic(fmt.Sprintf("kernels: %s: there is no convolution %+v", op, s))
 	}
-	for _, size := range []int{s.H, s.W, s.KH, s.KW, s.StrideH, s.StrideW, s.PadH, s.PadW, s.DilH, s.DilW} {
-		if size > 1<<28 {
-			panic(fmt.Sprintf("kernels: %s: %+v is too large", op, s))
-		}
+	if max(s.H, s.W, s.KH, s.KW, s.StrideH, s.StrideW, s.PadH, s.PadW, s.DilH, s.DilW) > maxSide {
+		panic(fmt.Sprintf("kernels: %s: %+v is too large", op, s))
 	}
 	if s.H+2*s.PadH <= s.DilH*(s.KH-1) || s.W+2*s.PadW <= s.DilW*(s.KW-1) {
 		panic(fmt.Sprintf("kernels: %s: the window of %+v is larger than the image", op, s))

@@ -79,3 +79,26 @@ func (p *convPart) depthwiseHalf(rows int) {
 		depthwiseHalfTilesAVX2(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.segments, p.length, p.bias, p.residual, p.relu)
 	}
 }
+
+// transposeArch does the first columns of src and returns how many.
+func transposeArch(dst []float32, ldd int, src []float32, lds, rows, cols int) int {
+	const block = 8 // elements that transposeAVX2 writes at a time
+	if active == pathGeneric || rows < block && ldd > rows {
+		return 0
+	}
+	step, ld := uintptr(ldd)*elementBytes, uintptr(lds)*elementBytes
+	if rows < block {
+		// What is written too far is overwritten by the next columns.
+		cols -= (block + ldd - 1) / ldd
+		if cols <= 0 {
+			return 0
+		}
+		transposeAVX2(&dst[0], step, &src[0], ld, rows, cols)
+		return cols
+	}
+	for i := 0; i < rows; i += block {
+		at := min(i, rows-block)
+		transposeAVX2(&dst[at], step, &src[at*lds], ld, block, cols)
+	}
+	return cols
+}

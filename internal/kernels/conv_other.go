@@ -11,3 +11,5 @@ func winogradInputArch([]float32, int, []float32, int, int, int) bool { return f
 func winogradOutputArch([]float32, int, int, []float32, int, []float32, []float32, bool) bool {
 	return false
 }
+
+func transposeArch([]float32, int, []float32, int, int, int) int { return 0 }

@@ -25,6 +25,7 @@ func main() {
 		"transpose_asm":   transposeKernels,
 		"conv_asm":        convKernels,
 		"winograd_asm":    winogradKernels,
+		"pool2d_asm":      poolKernels,
 		"elementwise_asm": elementwiseKernels,
 		"reduce_asm":      reduceKernels,
 		"activation_asm":  activationKernels,
