@@ -50,6 +50,7 @@ func newBinding(p *Program, e *Engine) *binding {
 		if v := g.attend.start; g.kind == attend && v >= 0 {
 			s.start = &b.arrays[v]
 		}
+		s.scale = 1
 		if v := g.attend.scale; g.kind == attend && v >= 0 {
 			s.scale = (&op.Array{Data: p.plan.Values[v].Const}).F32()[0]
 		}
