@@ -2,17 +2,26 @@
 
 package kernels
 
+import "unsafe"
+
 const (
 	// kBlock rows of B are used for all rows of A before the next ones: a panel
-	// of so many rows and a tile of A stay in the first cache. C holds the running
-	// sums in between, which changes no bits.
-	kBlock = 384
+	// of so many rows goes from the second cache to the first without delay, and
+	// a tile of C is read and written seldom. C holds the running sums in between,
+	// which changes no bits.
+	kBlock = 768
+	// With two tiles the weights come from memory while they are used: a block is
+	// a page, the tiles fetch the next one between them (measured; other sizes and
+	// distances are slower).
+	kBlockTwoTiles = 4096 / panelBytes
 	// mBlock rows of A, kBlock wide, stay in the second cache while the panels
 	// of B go by.
-	mBlock = 192
-	// streamAhead is how far ahead weights are prefetched that are used once: the
-	// distance at which the loads find their data in the first cache (measured).
-	streamAhead = 4096
+	mBlock = 128
+	// streamAhead is how far ahead one tile prefetches weights, which are used
+	// once. Tiles of up to streamUnaided rows read two panels at once and are
+	// faster without (measured).
+	streamAhead   = 4096
+	streamUnaided = 3
 	// GemmNN with few rows goes through B in strips of stripRows rows, along the
 	// rows: as many streams, which have a page each.
 	stripRows  = 32
@@ -30,33 +39,75 @@ func gemmPackedArch(c []float32, ldc int, a []float32, lda int, packed []float32
 	if active == pathGeneric {
 		return false
 	}
-	cm, am, bm := newMatrix(c, ldc), newMatrix(a, lda), packedColumns(packed, k)
-	blocks := blocksAtOnce(m)
-	each := func(a rowsOfA, i0, i1, k0, k1 int) {
-		for p := p0; p < p1; p += blocks {
-			j := p * PanelWidth
-			b := bm.skip(p)
-			b.matrix = b.from(k0, 0)
-			gemmColumns(cm.from(i0, j), a, b, i1-i0, min(blocks*PanelWidth, p1*PanelWidth-j, n-j), k1-k0, k0 > 0)
-		}
-	}
-	if m <= maxTileRows() { // one tile: nothing of B is used twice
-		bm.ahead, bm.aheadStep = streamAhead, panelBytes
-		each(plainRows(am), 0, m, 0, k)
+	g := packedProduct{c: newMatrix(c, ldc), a: newMatrix(a, lda), b: packedColumns(packed, k), n: n, p0: p0, p1: p1, blocks: blocksAtOnce(m)}
+	if m <= maxTileRows() {
+		g.stream(m, k)
 		return true
 	}
-	bm.shared, bm.ahead = true, uintptr(blocks)*bm.next
 	s := scratch.Get().(*gemmScratch)
 	defer scratch.Put(s)
-	eachBlock(m, k, func(i0, i1, k0, k1 int) {
-		a := am.from(i0, k0)
-		if p1-p0 < packAFrom {
-			each(plainRows(a), i0, i1, k0, k1)
-		} else {
-			each(s.packA(a, i1-i0, k1-k0), i0, i1, k0, k1)
+	rows := evenly(m, mBlock)
+	depth := evenly(k, kBlock)
+	if tilesOf(rows) == 2 {
+		depth = min(k, kBlockTwoTiles)
+	}
+	outer := max(1, mBlock*kBlock/(rows*depth)) * depth // as many whole blocks as there is room for
+	for i0 := 0; i0 < m; i0 += rows {
+		for k0 := 0; k0 < k; k0 += outer {
+			g.block(s, i0, min(i0+rows, m), k0, min(k0+outer, k), depth)
 		}
-	})
+	}
 	return true
+}
+
+// packedProduct is a product with panels p0 to p1 of B.
+type packedProduct struct {
+	c, a              matrix
+	b                 columns
+	n, p0, p1, blocks int
+}
+
+// cols is the number of columns of the blocks that begin with panel p.
+func (g *packedProduct) cols(p int) int {
+	return min(min(p+g.blocks, g.p1)*PanelWidth, g.n) - p*PanelWidth
+}
+
+// stream is the product with one tile of rows: nothing of B is used twice.
+func (g *packedProduct) stream(m, k int) {
+	b := g.b
+	b.aheadStep = panelBytes
+	if m > streamUnaided {
+		b.ahead = streamAhead
+	}
+	for p := g.p0; p < g.p1; p += g.blocks {
+		gemmTile(g.c.from(0, p*PanelWidth), plainRows(g.a), b.skip(p), m, g.cols(p), k, false)
+	}
+}
+
+// block is the part of the product for rows i0 to i1 and, in blocks of depth, k0
+// to k1. The tiles of a block prefetch the next one between them.
+func (g *packedProduct) block(s *gemmScratch, i0, i1, k0, k1, depth int) {
+	m := i1 - i0
+	tiled := g.p1-g.p0 >= packAFrom
+	for l := k0; tiled && l < k1; l += depth {
+		s.packA(g.a.from(i0, l), m, min(depth, k1-l), m*(l-k0))
+	}
+	for p := g.p0; p < g.p1; p += g.blocks {
+		for l := k0; l < k1; l += depth {
+			k := min(depth, k1-l)
+			a := plainRows(g.a.from(i0, l))
+			if tiled {
+				a = s.packedRows(m * (l - k0))
+			}
+			b := g.b.skip(p)
+			b.matrix, b.shared = b.from(l, 0), true
+			b.ahead = uintptr(k) * panelBytes
+			if l+k == k1 {
+				b.ahead = uintptr(g.blocks)*b.next - uintptr(l-k0)*panelBytes
+			}
+			gemmColumns(g.c.from(i0, p*PanelWidth), a, b, m, g.cols(p), k, l > 0)
+		}
+	}
 }
 
 func gemmBlockArch(c []float32, ldc int, a []float32, lda int, panel []float32, m, cols, k int, accumulate bool) bool {
@@ -116,7 +167,8 @@ func gemmCopied(c, a matrix, m, n0, n1, k int, load func(s *gemmScratch, j, cols
 	eachBlock(m, k, func(i0, i1, k0, k1 int) {
 		rows := plainRows(a.from(i0, k0))
 		if n1-n0 >= packAFrom*PanelWidth {
-			rows = s.packA(a.from(i0, k0), i1-i0, k1-k0)
+			s.packA(a.from(i0, k0), i1-i0, k1-k0, 0)
+			rows = s.packedRows(0)
 		}
 		for j := n0; j < n1; j += PanelWidth {
 			cols := min(PanelWidth, n1-j)
@@ -154,5 +206,13 @@ func gemmNTArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 			j += 8
 		}
 	}
+	return true
+}
+
+func packEightArch(panel, b []float32, ld, k int) bool {
+	if active == pathGeneric || k == 0 {
+		return false
+	}
+	transposeAVX2(unsafe.SliceData(panel), panelBytes, unsafe.SliceData(b), uintptr(ld)*floatBytes, 8, k)
 	return true
 }

@@ -95,12 +95,12 @@ type gemmScratch struct {
 
 var scratch = sync.Pool{New: func() any { return new(gemmScratch) }}
 
-// packA copies m rows of k columns of A as tiles.
-func (s *gemmScratch) packA(a matrix, m, k int) rowsOfA {
+// packA copies m rows of k columns of A as tiles, to element at of the scratch.
+func (s *gemmScratch) packA(a matrix, m, k, at int) {
 	tiles := tilesOf(m)
 	for t, i := 0, 0; t < tiles; t++ {
 		rows := (m - i) / (tiles - t)
-		dst, from := s.a[i*k:], a.from(i, 0)
+		dst, from := s.a[at+i*k:], a.from(i, 0)
 		transposeAVX2(&dst[0], uintptr(rows)*floatBytes, from.at, from.ld, min(rows, 8), k)
 		if rows > 8 {
 			from = a.from(i+rows-8, 0)
@@ -108,7 +108,11 @@ func (s *gemmScratch) packA(a matrix, m, k int) rowsOfA {
 		}
 		i += rows
 	}
-	return rowsOfA{matrix: newMatrix(s.a[:], 1), packed: true}
+}
+
+// packedRows returns what packA has put at an element.
+func (s *gemmScratch) packedRows(at int) rowsOfA {
+	return rowsOfA{matrix: newMatrix(s.a[at:], 1), packed: true}
 }
 
 // loadPanel copies k rows of up to 16 columns. What is beyond them keeps old

@@ -146,7 +146,7 @@ func TestGemmAgainstFloat64(t *testing.T) {
 func TestGemmBitsDoNotDependOnCompany(t *testing.T) {
 	eachPath(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 4))
-		for _, size := range [][3]int{{13, 70, 65}, {50, 131, 700}, {37, 96, 1100}, {3, 2100, 40}, {64, 64, 16}} {
+		for _, size := range [][3]int{{13, 70, 65}, {50, 131, 700}, {37, 96, 1100}, {3, 2100, 40}, {64, 64, 16}, {10, 80, 200}, {24, 50, 150}, {140, 70, 1700}} {
 			m, n, k := size[0], size[1], size[2]
 			g := newGemm(rng, m, n, k)
 			all := g.run(t, 0, n, func(c []float32) {
@@ -205,7 +205,24 @@ func crop(c []float32, n, i0, i1, j0, j1 int) []float32 {
 	return out
 }
 
+// columnParts splits n columns into ranges, in no order.
+func columnParts(rng *rand.Rand, n int) [][2]int {
+	var parts [][2]int
+	for j := 0; j < n; {
+		next := min(n, j+1+rng.IntN(20))
+		parts = append(parts, [2]int{j, next})
+		j = next
+	}
+	rng.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
+	return parts
+}
+
 func TestPack(t *testing.T) {
+	eachPath(t, testPack)
+}
+
+func testPack(t *testing.T) {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(5, 6))
 	for _, size := range [][2]int{{0, 5}, {5, 0}, {1, 1}, {3, 32}, {33, 33}, {17, 70}, {40, 31}, {100, 128}} {
 		k, n := size[0], size[1]
@@ -232,6 +249,22 @@ func TestPack(t *testing.T) {
 			l = l0
 		}
 		requireBits(t, want, got, "streamed, k %d n %d", k, n)
+		got = filled(len(want), nan)
+		for _, j0 := range columnParts(rng, n) {
+			var columns []float32
+			for j := j0[0]; j < j0[1]; j++ {
+				columns = append(columns, g.bt[j*g.lda:][:k]...)
+			}
+			PackColumns(got, columns, j0[0], j0[1], k, n)
+		}
+		requireBits(t, want, got, "columns, k %d n %d", k, n)
+		got = filled(len(want), nan)
+		strided := make([]float32, 3*k*n)
+		for i := range k * n {
+			strided[3*i] = g.b[i/n*g.ldb+i%n]
+		}
+		Pack(got, strided, 3*n, 3, k, n)
+		requireBits(t, want, got, "strided, k %d n %d", k, n)
 	}
 }
 
@@ -257,6 +290,9 @@ func TestShortSlicesPanic(t *testing.T) {
 		"pack dst":       func() { Pack(f(47), f(9), 3, 1, 3, 3) },
 		"pack src":       func() { Pack(f(48), f(8), 3, 1, 3, 3) },
 		"pack overflow":  func() { Pack(f(48), f(8), huge, huge, 3, 3) },
+		"columns":        func() { PackColumns(f(48), f(8), 0, 3, 3, 3) },
+		"columns dst":    func() { PackColumns(f(47), f(9), 0, 3, 3, 3) },
+		"columns range":  func() { PackColumns(f(48), f(9), 1, 4, 3, 3) },
 		"rows":           func() { PackRows(f(48), f(9), 1, 4, 3, 3) },
 		"add":            func() { Add(f(3), f(3), f(2)) },
 		"exp":            func() { Exp(f(3), f(4)) },

@@ -78,6 +78,7 @@ func TestGemmStaysInBounds(t *testing.T) {
 					Pack(packed, b, n, 1, k, n)
 					Pack(packed, b, 1, k, k, n)
 					PackRows(packed, b, 0, k, k, n)
+					PackColumns(packed, b, 0, n, k, n)
 					GemmPacked(c, n, a, k, packed, m, n, k, 0, Panels(n))
 					GemmNN(c, n, a, k, b, n, m, 0, n, k)
 					GemmNT(c, n, a, k, b, k, m, 0, n, k)

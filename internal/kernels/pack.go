@@ -40,27 +40,76 @@ func Pack(dst, b []float32, rowStride, colStride, k, n int) {
 		packRows(dst, b, rowStride, 0, k, k, n)
 		return
 	}
+	if rowStride == 1 {
+		packColumns(dst, b, colStride, 0, n, k, n)
+		return
+	}
 	for p := range Panels(n) {
 		panel := dst[p*k*PanelWidth : (p+1)*k*PanelWidth]
 		packPanel(panel, b[p*PanelWidth*colStride:], rowStride, colStride, k, min(PanelWidth, n-p*PanelWidth))
 	}
 }
 
-// packPanel packs one panel of w columns. It walks blocks of 16 rows, so that a
-// transposed source is read a cache line at a time.
+// packPanel packs one panel of w columns.
 func packPanel(panel, b []float32, rowStride, colStride, k, w int) {
-	const block = 16
-	for i0 := 0; i0 < k; i0 += block {
-		rows := panel[i0*PanelWidth : min(i0+block, k)*PanelWidth]
-		for j := range w {
-			src := i0*rowStride + j*colStride
-			for at := j; at < len(rows); at += PanelWidth {
-				rows[at] = b[src]
-				src += rowStride
-			}
+	for l := range k {
+		row := panel[l*PanelWidth:][:PanelWidth]
+		clear(row[w:])
+		for j := range row[:w] {
+			row[j] = b[l*rowStride+j*colStride]
 		}
-		for at := 0; w < PanelWidth && at < len(rows); at += PanelWidth {
-			clear(rows[at+w : at+PanelWidth])
+	}
+}
+
+// PackColumns puts columns n0 to n1 of a [k, n] matrix into their places in a
+// packed dst; b holds just those columns, one after another: rows n0 to n1 of the
+// transposed matrix, contiguous. When every column has been given once, in any
+// order, dst is what [Pack] would have written. Multiples of 8 columns at a time,
+// from a multiple of 8 on, are fastest.
+func PackColumns(dst, b []float32, n0, n1, k, n int) {
+	if len(dst) < PackedLen(k, n) {
+		panic(fmt.Sprintf("kernels: PackColumns: dst of %d elements is too short for [%d, %d]", len(dst), k, n))
+	}
+	needRange("PackColumns", n0, n1, n)
+	needMatrix("PackColumns", "b", len(b), n1-n0, k, k)
+	packColumns(dst, b, k, n0, n1, k, n)
+}
+
+// packColumns is PackColumns with columns that are ld apart in b.
+func packColumns(dst, b []float32, ld, n0, n1, k, n int) {
+	if k == 0 {
+		return
+	}
+	for j := n0; j < n1; {
+		panel, from, lane := dst[j/PanelWidth*PanelWidth*k:][:PanelWidth*k], b[(j-n0)*ld:], j%PanelWidth
+		if j%8 == 0 && n1-j >= 8 && packEightArch(panel[lane:], from, ld, k) {
+			j += 8
+			continue
+		}
+		w := min(n1-j, 8-j%8)
+		packLanes(panel, from, ld, k, lane, w)
+		j += w
+	}
+	if w := n % PanelWidth; n0 < n1 && n1 == n && w > 0 {
+		last := dst[n/PanelWidth*PanelWidth*k:]
+		for l := range k {
+			clear(last[l*PanelWidth+w : (l+1)*PanelWidth])
+		}
+	}
+}
+
+// packLanes packs w columns of one panel. It walks blocks of 16 rows, so that
+// source and panel are used a cache line at a time.
+func packLanes(panel, b []float32, ld, k, lane, w int) {
+	const block = 16
+	for l0 := 0; l0 < k; l0 += block {
+		rows := panel[l0*PanelWidth : min(l0+block, k)*PanelWidth]
+		for j := range w {
+			src := j*ld + l0
+			for at := lane + j; at < len(rows); at += PanelWidth {
+				rows[at] = b[src]
+				src++
+			}
 		}
 	}
 }

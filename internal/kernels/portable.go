@@ -49,6 +49,8 @@ func bf16ToF32Arch([]float32, []uint16) int { return 0 }
 
 func f32ToBF16Arch([]uint16, []float32) int { return 0 }
 
+func packEightArch([]float32, []float32, int, int) bool { return false }
+
 func probeFMAArch(int) int { return 0 }
 
 func probeReadArch([]float32) bool { return false }
