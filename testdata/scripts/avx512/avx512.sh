@@ -6,7 +6,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 repo=$(cd "$here/../../.." && pwd -P)
 
-model=${AVX512_CPU:-corei7_icelake_u}
+model=${AVX512_CPU:-corei7_skylake_x}
 limit=${AVX512_TIMEOUT:-3600}
 memory=${AVX512_MEMORY:-1024}
 debug=${AVX512_DEBUG:-quiet}
@@ -148,8 +148,11 @@ for f in ${files[@]+"${files[@]}"} ${extra[@]+"${extra[@]}"}; do
     cp -rL "$repo/$f" "$root/src/$(dirname "$f")/"
 done
 
-variables=(GOMAXPROCS=1 HOME=/tmp TMPDIR=/tmp PATH=/)
-while IFS= read -r v; do variables+=("$v"); done < <(env | grep -E '^(GENIE_|GOTRACEBACK=|GODEBUG=)' || true)
+# Go's garbage collector has AVX-512 code of its own, for processors with GFNI
+# too, under which the heap breaks in Bochs 2.7. Without BW it does not use it.
+# That is for the runtime alone; the tested packages ask CPUID.
+variables=(GOMAXPROCS=1 HOME=/tmp TMPDIR=/tmp PATH=/ "GODEBUG=cpu.avx512bw=off${GODEBUG:+,$GODEBUG}")
+while IFS= read -r v; do variables+=("$v"); done < <(env | grep -E '^(GENIE_|GOTRACEBACK=)' || true)
 
 printf '%s\0' "/src/$folder" "${variables[@]}" '' /package.test ${flags[@]+"${flags[@]}"} >"$root/job"
 GOARCH=$(go env GOHOSTARCH) go run "$here/guest/main.go" pack "$root" "$work/iso/initrd"
@@ -218,7 +221,7 @@ if grep -q -e '-rc ' <<<"$(bochs --help 2>&1 </dev/null)"; then
 fi
 
 # show prints what comes after the mark that guest/main.go makes.
-show() { sed -u -n -e 's/\r$//' -e '/^@begin$/,$ { /^@/!p }'; }
+show() { sed -u -e 's/\r$//' -e '1,/^@begin$/d' -e '/^@/d'; }
 
 say "booting: $package on $model"
 began=$SECONDS

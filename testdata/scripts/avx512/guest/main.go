@@ -40,7 +40,8 @@ func boot() {
 		fmt.Printf("guest: %v\n", err)
 	}
 	fmt.Printf("@status %d\n", status)
-	time.Sleep(100 * time.Millisecond) // the serial port is slow
+	const tcsbrk, drain = 0x5409, 1 // what is written goes out first
+	_, _, _ = syscall.Syscall(syscall.SYS_IOCTL, os.Stdout.Fd(), tcsbrk, drain)
 	_ = syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF)
 	select {}
 }
