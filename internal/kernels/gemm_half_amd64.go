@@ -14,13 +14,18 @@ var narrowTiles = [...][i8Weights + 1]narrowTile{
 
 var narrowBytes = [...]int{bf16Weights: 2, f16Weights: 2, i8Weights: 1}
 
-const (
-	// narrowAhead is how far ahead narrow weights are prefetched (measured).
-	narrowAhead = 4096
-	// narrowA is how many elements of A stay in the second cache while the
-	// panels go by.
-	narrowA = 1 << 17
-)
+// narrowA is how many elements of A stay in the second cache while the panels go
+// by.
+const narrowA = 1 << 17
+
+// narrowAhead is how far ahead narrow weights are prefetched, as measured: the
+// less there is to compute with them, the better the hardware does by itself.
+func narrowAhead(of narrowType, rows int) uintptr {
+	if rows == 1 && of != i8Weights {
+		return 512
+	}
+	return 2048
+}
 
 // narrowPanels is the number of panels that a tile takes at once.
 func narrowPanels(rows int) int {
@@ -43,7 +48,7 @@ func gemmNarrowArch(of narrowType, c []float32, ldc int, a []float32, lda int, p
 		return false
 	}
 	tile := narrowTiles[active][of]
-	next := k * PanelWidth * narrowBytes[of]
+	next, ahead := k*PanelWidth*narrowBytes[of], narrowAhead(of, m)
 	block := evenly(m, max(maxTileRows(), narrowA/k))
 	for i0 := 0; i0 < m; i0 += block {
 		i1 := min(i0+block, m)
@@ -57,7 +62,7 @@ func gemmNarrowArch(of narrowType, c []float32, ldc int, a []float32, lda int, p
 			cols := min(panels*PanelWidth, n-p*PanelWidth)
 			for t, i := 0, i0; t < tiles; t++ {
 				rows := (i1 - i) / (tiles - t)
-				narrowTileOf(tile, c[i*ldc+p*PanelWidth:], ldc, a[i*lda:], lda, b, next, rows, panels, cols, k)
+				narrowTileOf(tile, c[i*ldc+p*PanelWidth:], ldc, a[i*lda:], lda, b, next, rows, panels, cols, k, ahead)
 				i += rows
 			}
 			p += panels
@@ -68,14 +73,14 @@ func gemmNarrowArch(of narrowType, c []float32, ldc int, a []float32, lda int, p
 
 // narrowTileOf computes a tile. The micro-kernels write whole panels, so a part
 // of one goes through a copy.
-func narrowTileOf(tile narrowTile, c []float32, ldc int, a []float32, lda int, b *byte, next, rows, panels, cols, k int) {
+func narrowTileOf(tile narrowTile, c []float32, ldc int, a []float32, lda int, b *byte, next, rows, panels, cols, k int, ahead uintptr) {
 	if cols == panels*PanelWidth {
-		tile(rows, panels, unsafe.SliceData(c), uintptr(ldc)*floatBytes, unsafe.SliceData(a), uintptr(lda)*floatBytes, b, uintptr(next), k, narrowAhead)
+		tile(rows, panels, unsafe.SliceData(c), uintptr(ldc)*floatBytes, unsafe.SliceData(a), uintptr(lda)*floatBytes, b, uintptr(next), k, ahead)
 		return
 	}
 	whole := widenScratches.Get().(*widenScratch)
 	defer widenScratches.Put(whole)
-	tile(rows, 1, &whole[0], panelBytes, unsafe.SliceData(a), uintptr(lda)*floatBytes, b, uintptr(next), k, narrowAhead)
+	tile(rows, 1, &whole[0], panelBytes, unsafe.SliceData(a), uintptr(lda)*floatBytes, b, uintptr(next), k, ahead)
 	for i := range rows {
 		copy(c[i*ldc:][:cols], whole[i*PanelWidth:])
 	}

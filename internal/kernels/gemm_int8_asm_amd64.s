@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func i8TileAVX2(rows int, panels int, c *float32, ldc uintptr, a *float32, lda uintptr, b *byte, nextB uintptr, k int, ahead uintptr)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·i8TileAVX2(SB), NOSPLIT, $0-80
 	MOVQ   rows+0(FP), AX
 	MOVQ   panels+8(FP), CX
@@ -768,24 +768,31 @@ store6x1:
 	RET
 
 tile1x4:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	MOVQ   b+48(FP), CX
-	MOVQ   ahead+72(FP), DX
-	MOVQ   k+64(FP), BX
-	MOVQ   nextB+56(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	ADDQ   CX, DX
-	SUBQ   $0x04, BX
-	JL     rest1x4
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	MOVQ    b+48(FP), CX
+	MOVQ    ahead+72(FP), DX
+	MOVQ    k+64(FP), BX
+	MOVQ    nextB+56(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, R8
+	SHRQ    $0x04, R8
+	CMPQ    R8, BX
+	CMOVQGT BX, R8
+	SUBQ    R8, BX
+	ADDQ    CX, DX
+
+part1x4:
+	SUBQ $0x04, BX
+	JL   rest1x4
 
 loop1x4:
 	PREFETCHT0   (DX)
@@ -934,6 +941,13 @@ single1x4:
 	JNZ          single1x4
 
 store1x4:
+	MOVQ    R8, BX
+	XORQ    R8, R8
+	ADDQ    SI, DX
+	ADDQ    SI, DX
+	ADDQ    SI, DX
+	TESTQ   BX, BX
+	JNZ     part1x4
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	VMOVUPS Y0, (AX)
@@ -948,23 +962,30 @@ store1x4:
 	RET
 
 tile2x2:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	MOVQ   b+48(FP), DX
-	MOVQ   ahead+72(FP), BX
-	MOVQ   k+64(FP), SI
-	MOVQ   nextB+56(FP), DI
-	ADDQ   DX, BX
-	SUBQ   $0x04, SI
-	JL     rest2x2
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	MOVQ    b+48(FP), DX
+	MOVQ    ahead+72(FP), BX
+	MOVQ    k+64(FP), SI
+	MOVQ    nextB+56(FP), DI
+	MOVQ    BX, R8
+	SHRQ    $0x04, R8
+	CMPQ    R8, SI
+	CMOVQGT SI, R8
+	SUBQ    R8, SI
+	ADDQ    DX, BX
+
+part2x2:
+	SUBQ $0x04, SI
+	JL   rest2x2
 
 loop2x2:
 	PREFETCHT0   (BX)
@@ -1076,6 +1097,11 @@ single2x2:
 	JNZ          single2x2
 
 store2x2:
+	MOVQ    R8, SI
+	XORQ    R8, R8
+	ADDQ    DI, BX
+	TESTQ   SI, SI
+	JNZ     part2x2
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	VMOVUPS Y0, (AX)
@@ -1090,27 +1116,34 @@ store2x2:
 	RET
 
 tile3x2:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	MOVQ   b+48(FP), DX
-	MOVQ   ahead+72(FP), BX
-	MOVQ   k+64(FP), SI
-	MOVQ   nextB+56(FP), DI
-	ADDQ   DX, BX
-	SUBQ   $0x04, SI
-	JL     rest3x2
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	MOVQ    b+48(FP), DX
+	MOVQ    ahead+72(FP), BX
+	MOVQ    k+64(FP), SI
+	MOVQ    nextB+56(FP), DI
+	MOVQ    BX, R8
+	SHRQ    $0x04, R8
+	CMPQ    R8, SI
+	CMOVQGT SI, R8
+	SUBQ    R8, SI
+	ADDQ    DX, BX
+
+part3x2:
+	SUBQ $0x04, SI
+	JL   rest3x2
 
 loop3x2:
 	PREFETCHT0   (BX)
@@ -1262,6 +1295,11 @@ single3x2:
 	JNZ          single3x2
 
 store3x2:
+	MOVQ    R8, SI
+	XORQ    R8, R8
+	ADDQ    DI, BX
+	TESTQ   SI, SI
+	JNZ     part3x2
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	VMOVUPS Y0, (AX)
@@ -1280,7 +1318,7 @@ store3x2:
 	RET
 
 // func i8TileAVX512(rows int, panels int, c *float32, ldc uintptr, a *float32, lda uintptr, b *byte, nextB uintptr, k int, ahead uintptr)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·i8TileAVX512(SB), NOSPLIT, $0-80
 	MOVQ   rows+0(FP), AX
 	MOVQ   panels+8(FP), CX
@@ -2904,20 +2942,27 @@ store12x1:
 	RET
 
 tile1x4:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	MOVQ   b+48(FP), CX
-	MOVQ   ahead+72(FP), DX
-	MOVQ   k+64(FP), BX
-	MOVQ   nextB+56(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	ADDQ   CX, DX
-	SUBQ   $0x04, BX
-	JL     rest1x4
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	MOVQ    b+48(FP), CX
+	MOVQ    ahead+72(FP), DX
+	MOVQ    k+64(FP), BX
+	MOVQ    nextB+56(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, R8
+	SHRQ    $0x04, R8
+	CMPQ    R8, BX
+	CMOVQGT BX, R8
+	SUBQ    R8, BX
+	ADDQ    CX, DX
+
+part1x4:
+	SUBQ $0x04, BX
+	JL   rest1x4
 
 loop1x4:
 	PREFETCHT0   (DX)
@@ -3006,6 +3051,13 @@ single1x4:
 	JNZ          single1x4
 
 store1x4:
+	MOVQ    R8, BX
+	XORQ    R8, R8
+	ADDQ    SI, DX
+	ADDQ    SI, DX
+	ADDQ    SI, DX
+	TESTQ   BX, BX
+	JNZ     part1x4
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -3016,24 +3068,31 @@ store1x4:
 	RET
 
 tile2x4:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	MOVQ   b+48(FP), DX
-	MOVQ   ahead+72(FP), BX
-	MOVQ   k+64(FP), SI
-	MOVQ   nextB+56(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	ADDQ   DX, BX
-	SUBQ   $0x04, SI
-	JL     rest2x4
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	MOVQ    b+48(FP), DX
+	MOVQ    ahead+72(FP), BX
+	MOVQ    k+64(FP), SI
+	MOVQ    nextB+56(FP), DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    BX, R9
+	SHRQ    $0x04, R9
+	CMPQ    R9, SI
+	CMOVQGT SI, R9
+	SUBQ    R9, SI
+	ADDQ    DX, BX
+
+part2x4:
+	SUBQ $0x04, SI
+	JL   rest2x4
 
 loop2x4:
 	PREFETCHT0   (BX)
@@ -3147,6 +3206,13 @@ single2x4:
 	JNZ          single2x4
 
 store2x4:
+	MOVQ    R9, SI
+	XORQ    R9, R9
+	ADDQ    DI, BX
+	ADDQ    DI, BX
+	ADDQ    DI, BX
+	TESTQ   SI, SI
+	JNZ     part2x4
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -3161,28 +3227,35 @@ store2x4:
 	RET
 
 tile3x4:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	MOVQ   b+48(FP), DX
-	MOVQ   ahead+72(FP), BX
-	MOVQ   k+64(FP), SI
-	MOVQ   nextB+56(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	ADDQ   DX, BX
-	SUBQ   $0x04, SI
-	JL     rest3x4
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	MOVQ    b+48(FP), DX
+	MOVQ    ahead+72(FP), BX
+	MOVQ    k+64(FP), SI
+	MOVQ    nextB+56(FP), DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    BX, R9
+	SHRQ    $0x04, R9
+	CMPQ    R9, SI
+	CMOVQGT SI, R9
+	SUBQ    R9, SI
+	ADDQ    DX, BX
+
+part3x4:
+	SUBQ $0x04, SI
+	JL   rest3x4
 
 loop3x4:
 	PREFETCHT0   (BX)
@@ -3366,6 +3439,13 @@ single3x4:
 	JNZ          single3x4
 
 store3x4:
+	MOVQ    R9, SI
+	XORQ    R9, R9
+	ADDQ    DI, BX
+	ADDQ    DI, BX
+	ADDQ    DI, BX
+	TESTQ   SI, SI
+	JNZ     part3x4
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	VMOVUPS Z0, (AX)
@@ -3384,34 +3464,41 @@ store3x4:
 	RET
 
 tile4x4:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	LEAQ   (AX)(CX*2), DX
-	ADDQ   CX, DX
-	MOVQ   b+48(FP), BX
-	MOVQ   ahead+72(FP), SI
-	MOVQ   k+64(FP), DI
-	MOVQ   nextB+56(FP), R8
-	LEAQ   (R8)(R8*2), R9
-	ADDQ   BX, SI
-	SUBQ   $0x04, DI
-	JL     rest4x4
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	LEAQ    (AX)(CX*2), DX
+	ADDQ    CX, DX
+	MOVQ    b+48(FP), BX
+	MOVQ    ahead+72(FP), SI
+	MOVQ    k+64(FP), DI
+	MOVQ    nextB+56(FP), R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    SI, R10
+	SHRQ    $0x04, R10
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	SUBQ    R10, DI
+	ADDQ    BX, SI
+
+part4x4:
+	SUBQ $0x04, DI
+	JL   rest4x4
 
 loop4x4:
 	PREFETCHT0   (SI)
@@ -3637,6 +3724,13 @@ single4x4:
 	JNZ          single4x4
 
 store4x4:
+	MOVQ    R10, DI
+	XORQ    R10, R10
+	ADDQ    R8, SI
+	ADDQ    R8, SI
+	ADDQ    R8, SI
+	TESTQ   DI, DI
+	JNZ     part4x4
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	LEAQ    (AX)(CX*2), DX
@@ -3661,27 +3755,34 @@ store4x4:
 	RET
 
 tile5x2:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	LEAQ   (AX)(CX*2), DX
-	ADDQ   CX, DX
-	MOVQ   b+48(FP), BX
-	MOVQ   ahead+72(FP), SI
-	MOVQ   k+64(FP), DI
-	MOVQ   nextB+56(FP), R8
-	ADDQ   BX, SI
-	SUBQ   $0x04, DI
-	JL     rest5x2
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	LEAQ    (AX)(CX*2), DX
+	ADDQ    CX, DX
+	MOVQ    b+48(FP), BX
+	MOVQ    ahead+72(FP), SI
+	MOVQ    k+64(FP), DI
+	MOVQ    nextB+56(FP), R8
+	MOVQ    SI, R9
+	SHRQ    $0x04, R9
+	CMPQ    R9, DI
+	CMOVQGT DI, R9
+	SUBQ    R9, DI
+	ADDQ    BX, SI
+
+part5x2:
+	SUBQ $0x04, DI
+	JL   rest5x2
 
 loop5x2:
 	PREFETCHT0   (SI)
@@ -3825,6 +3926,11 @@ single5x2:
 	JNZ          single5x2
 
 store5x2:
+	MOVQ    R9, DI
+	XORQ    R9, R9
+	ADDQ    R8, SI
+	TESTQ   DI, DI
+	JNZ     part5x2
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	LEAQ    (AX)(CX*2), DX
@@ -3843,29 +3949,36 @@ store5x2:
 	RET
 
 tile6x2:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	LEAQ   (AX)(CX*2), DX
-	ADDQ   CX, DX
-	MOVQ   b+48(FP), BX
-	MOVQ   ahead+72(FP), SI
-	MOVQ   k+64(FP), DI
-	MOVQ   nextB+56(FP), R8
-	ADDQ   BX, SI
-	SUBQ   $0x04, DI
-	JL     rest6x2
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	LEAQ    (AX)(CX*2), DX
+	ADDQ    CX, DX
+	MOVQ    b+48(FP), BX
+	MOVQ    ahead+72(FP), SI
+	MOVQ    k+64(FP), DI
+	MOVQ    nextB+56(FP), R8
+	MOVQ    SI, R9
+	SHRQ    $0x04, R9
+	CMPQ    R9, DI
+	CMOVQGT DI, R9
+	SUBQ    R9, DI
+	ADDQ    BX, SI
+
+part6x2:
+	SUBQ $0x04, DI
+	JL   rest6x2
 
 loop6x2:
 	PREFETCHT0   (SI)
@@ -4029,6 +4142,11 @@ single6x2:
 	JNZ          single6x2
 
 store6x2:
+	MOVQ    R9, DI
+	XORQ    R9, R9
+	ADDQ    R8, SI
+	TESTQ   DI, DI
+	JNZ     part6x2
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	LEAQ    (AX)(CX*2), DX
@@ -4049,33 +4167,40 @@ store6x2:
 	RET
 
 tile7x2:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	LEAQ   (AX)(CX*2), DX
-	ADDQ   CX, DX
-	LEAQ   (DX)(CX*2), BX
-	ADDQ   CX, BX
-	MOVQ   b+48(FP), SI
-	MOVQ   ahead+72(FP), DI
-	MOVQ   k+64(FP), R8
-	MOVQ   nextB+56(FP), R9
-	ADDQ   SI, DI
-	SUBQ   $0x04, R8
-	JL     rest7x2
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	LEAQ    (AX)(CX*2), DX
+	ADDQ    CX, DX
+	LEAQ    (DX)(CX*2), BX
+	ADDQ    CX, BX
+	MOVQ    b+48(FP), SI
+	MOVQ    ahead+72(FP), DI
+	MOVQ    k+64(FP), R8
+	MOVQ    nextB+56(FP), R9
+	MOVQ    DI, R10
+	SHRQ    $0x04, R10
+	CMPQ    R10, R8
+	CMOVQGT R8, R10
+	SUBQ    R10, R8
+	ADDQ    SI, DI
+
+part7x2:
+	SUBQ $0x04, R8
+	JL   rest7x2
 
 loop7x2:
 	PREFETCHT0   (DI)
@@ -4261,6 +4386,11 @@ single7x2:
 	JNZ          single7x2
 
 store7x2:
+	MOVQ    R10, R8
+	XORQ    R10, R10
+	ADDQ    R9, DI
+	TESTQ   R8, R8
+	JNZ     part7x2
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	LEAQ    (AX)(CX*2), DX
@@ -4285,35 +4415,42 @@ store7x2:
 	RET
 
 tile8x2:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	LEAQ   (AX)(CX*2), DX
-	ADDQ   CX, DX
-	LEAQ   (DX)(CX*2), BX
-	ADDQ   CX, BX
-	MOVQ   b+48(FP), SI
-	MOVQ   ahead+72(FP), DI
-	MOVQ   k+64(FP), R8
-	MOVQ   nextB+56(FP), R9
-	ADDQ   SI, DI
-	SUBQ   $0x04, R8
-	JL     rest8x2
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	LEAQ    (AX)(CX*2), DX
+	ADDQ    CX, DX
+	LEAQ    (DX)(CX*2), BX
+	ADDQ    CX, BX
+	MOVQ    b+48(FP), SI
+	MOVQ    ahead+72(FP), DI
+	MOVQ    k+64(FP), R8
+	MOVQ    nextB+56(FP), R9
+	MOVQ    DI, R10
+	SHRQ    $0x04, R10
+	CMPQ    R10, R8
+	CMOVQGT R8, R10
+	SUBQ    R10, R8
+	ADDQ    SI, DI
+
+part8x2:
+	SUBQ $0x04, R8
+	JL   rest8x2
 
 loop8x2:
 	PREFETCHT0   (DI)
@@ -4519,6 +4656,11 @@ single8x2:
 	JNZ          single8x2
 
 store8x2:
+	MOVQ    R10, R8
+	XORQ    R10, R10
+	ADDQ    R9, DI
+	TESTQ   R8, R8
+	JNZ     part8x2
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	LEAQ    (AX)(CX*2), DX
@@ -4545,37 +4687,44 @@ store8x2:
 	RET
 
 tile9x2:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	LEAQ   (AX)(CX*2), DX
-	ADDQ   CX, DX
-	LEAQ   (DX)(CX*2), BX
-	ADDQ   CX, BX
-	MOVQ   b+48(FP), SI
-	MOVQ   ahead+72(FP), DI
-	MOVQ   k+64(FP), R8
-	MOVQ   nextB+56(FP), R9
-	ADDQ   SI, DI
-	SUBQ   $0x04, R8
-	JL     rest9x2
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	LEAQ    (AX)(CX*2), DX
+	ADDQ    CX, DX
+	LEAQ    (DX)(CX*2), BX
+	ADDQ    CX, BX
+	MOVQ    b+48(FP), SI
+	MOVQ    ahead+72(FP), DI
+	MOVQ    k+64(FP), R8
+	MOVQ    nextB+56(FP), R9
+	MOVQ    DI, R10
+	SHRQ    $0x04, R10
+	CMPQ    R10, R8
+	CMOVQGT R8, R10
+	SUBQ    R10, R8
+	ADDQ    SI, DI
+
+part9x2:
+	SUBQ $0x04, R8
+	JL   rest9x2
 
 loop9x2:
 	PREFETCHT0   (DI)
@@ -4801,6 +4950,11 @@ single9x2:
 	JNZ          single9x2
 
 store9x2:
+	MOVQ    R10, R8
+	XORQ    R10, R10
+	ADDQ    R9, DI
+	TESTQ   R8, R8
+	JNZ     part9x2
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	LEAQ    (AX)(CX*2), DX
@@ -4829,41 +4983,48 @@ store9x2:
 	RET
 
 tile10x2:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	LEAQ   (AX)(CX*2), DX
-	ADDQ   CX, DX
-	LEAQ   (DX)(CX*2), BX
-	ADDQ   CX, BX
-	LEAQ   (BX)(CX*2), SI
-	ADDQ   CX, SI
-	MOVQ   b+48(FP), DI
-	MOVQ   ahead+72(FP), R8
-	MOVQ   k+64(FP), R9
-	MOVQ   nextB+56(FP), R10
-	ADDQ   DI, R8
-	SUBQ   $0x04, R9
-	JL     rest10x2
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	LEAQ    (AX)(CX*2), DX
+	ADDQ    CX, DX
+	LEAQ    (DX)(CX*2), BX
+	ADDQ    CX, BX
+	LEAQ    (BX)(CX*2), SI
+	ADDQ    CX, SI
+	MOVQ    b+48(FP), DI
+	MOVQ    ahead+72(FP), R8
+	MOVQ    k+64(FP), R9
+	MOVQ    nextB+56(FP), R10
+	MOVQ    R8, R11
+	SHRQ    $0x04, R11
+	CMPQ    R11, R9
+	CMOVQGT R9, R11
+	SUBQ    R11, R9
+	ADDQ    DI, R8
+
+part10x2:
+	SUBQ $0x04, R9
+	JL   rest10x2
 
 loop10x2:
 	PREFETCHT0   (R8)
@@ -5111,6 +5272,11 @@ single10x2:
 	JNZ          single10x2
 
 store10x2:
+	MOVQ    R11, R9
+	XORQ    R11, R11
+	ADDQ    R10, R8
+	TESTQ   R9, R9
+	JNZ     part10x2
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	LEAQ    (AX)(CX*2), DX
@@ -5143,43 +5309,50 @@ store10x2:
 	RET
 
 tile11x2:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	LEAQ   (AX)(CX*2), DX
-	ADDQ   CX, DX
-	LEAQ   (DX)(CX*2), BX
-	ADDQ   CX, BX
-	LEAQ   (BX)(CX*2), SI
-	ADDQ   CX, SI
-	MOVQ   b+48(FP), DI
-	MOVQ   ahead+72(FP), R8
-	MOVQ   k+64(FP), R9
-	MOVQ   nextB+56(FP), R10
-	ADDQ   DI, R8
-	SUBQ   $0x04, R9
-	JL     rest11x2
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	LEAQ    (AX)(CX*2), DX
+	ADDQ    CX, DX
+	LEAQ    (DX)(CX*2), BX
+	ADDQ    CX, BX
+	LEAQ    (BX)(CX*2), SI
+	ADDQ    CX, SI
+	MOVQ    b+48(FP), DI
+	MOVQ    ahead+72(FP), R8
+	MOVQ    k+64(FP), R9
+	MOVQ    nextB+56(FP), R10
+	MOVQ    R8, R11
+	SHRQ    $0x04, R11
+	CMPQ    R11, R9
+	CMOVQGT R9, R11
+	SUBQ    R11, R9
+	ADDQ    DI, R8
+
+part11x2:
+	SUBQ $0x04, R9
+	JL   rest11x2
 
 loop11x2:
 	PREFETCHT0   (R8)
@@ -5447,6 +5620,11 @@ single11x2:
 	JNZ          single11x2
 
 store11x2:
+	MOVQ    R11, R9
+	XORQ    R11, R11
+	ADDQ    R10, R8
+	TESTQ   R9, R9
+	JNZ     part11x2
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	LEAQ    (AX)(CX*2), DX
@@ -5481,45 +5659,52 @@ store11x2:
 	RET
 
 tile12x2:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	MOVQ   a+32(FP), AX
-	MOVQ   lda+40(FP), CX
-	LEAQ   (AX)(CX*2), DX
-	ADDQ   CX, DX
-	LEAQ   (DX)(CX*2), BX
-	ADDQ   CX, BX
-	LEAQ   (BX)(CX*2), SI
-	ADDQ   CX, SI
-	MOVQ   b+48(FP), DI
-	MOVQ   ahead+72(FP), R8
-	MOVQ   k+64(FP), R9
-	MOVQ   nextB+56(FP), R10
-	ADDQ   DI, R8
-	SUBQ   $0x04, R9
-	JL     rest12x2
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	VPXORD  Z22, Z22, Z22
+	VPXORD  Z23, Z23, Z23
+	MOVQ    a+32(FP), AX
+	MOVQ    lda+40(FP), CX
+	LEAQ    (AX)(CX*2), DX
+	ADDQ    CX, DX
+	LEAQ    (DX)(CX*2), BX
+	ADDQ    CX, BX
+	LEAQ    (BX)(CX*2), SI
+	ADDQ    CX, SI
+	MOVQ    b+48(FP), DI
+	MOVQ    ahead+72(FP), R8
+	MOVQ    k+64(FP), R9
+	MOVQ    nextB+56(FP), R10
+	MOVQ    R8, R11
+	SHRQ    $0x04, R11
+	CMPQ    R11, R9
+	CMOVQGT R9, R11
+	SUBQ    R11, R9
+	ADDQ    DI, R8
+
+part12x2:
+	SUBQ $0x04, R9
+	JL   rest12x2
 
 loop12x2:
 	PREFETCHT0   (R8)
@@ -5807,6 +5992,11 @@ single12x2:
 	JNZ          single12x2
 
 store12x2:
+	MOVQ    R11, R9
+	XORQ    R11, R11
+	ADDQ    R10, R8
+	TESTQ   R9, R9
+	JNZ     part12x2
 	MOVQ    c+16(FP), AX
 	MOVQ    ldc+24(FP), CX
 	LEAQ    (AX)(CX*2), DX

@@ -136,8 +136,10 @@ func (k *narrowKernel) walk() {
 		k.next3 = k.GP64()
 		k.LEAQ(Mem{Base: k.nextB, Index: k.nextB, Scale: 2}, k.next3)
 	}
+	last := k.splitAhead(left, ahead)
 	k.ADDQ(b, ahead)
 	const unroll = 4
+	k.Label(k.label("part"))
 	k.SUBQ(U8(unroll), left)
 	k.JL(LabelRef(k.label("rest")))
 	k.Label(k.label("loop"))
@@ -164,6 +166,31 @@ func (k *narrowKernel) walk() {
 	k.DECQ(left)
 	k.JNZ(LabelRef(k.label("single")))
 	k.Label(k.label("store"))
+	if k.panels > 1 {
+		k.MOVQ(last, left)
+		k.XORQ(last, last)
+		for range k.panels - 1 {
+			k.ADDQ(k.nextB, ahead)
+		}
+		k.TESTQ(left, left)
+		k.JNZ(LabelRef(k.label("part")))
+	}
+}
+
+// splitAhead takes off k the rows whose prefetching would run into the panel
+// beside, which is there already: the first of them prefetches the panels after
+// these.
+func (k *narrowKernel) splitAhead(left, ahead reg.GPVirtual) (last reg.GPVirtual) {
+	if k.panels == 1 {
+		return last
+	}
+	last = k.GP64()
+	k.MOVQ(ahead, last)
+	k.SHRQ(U8(3+k.size), last) // rows of 16 or 32 bytes
+	k.CMPQ(last, left)
+	k.CMOVQGT(left, last)
+	k.SUBQ(last, left)
+	return last
 }
 
 // panel addresses a panel beside the first one.
