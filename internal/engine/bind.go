@@ -54,6 +54,9 @@ func newBinding(p *Program, e *Engine) *binding {
 		if v := g.attend.scale; g.kind == attend && v >= 0 {
 			s.scale = (&op.Array{Data: p.plan.Values[v].Const}).F32()[0]
 		}
+		if v := g.conv.residual; g.kind == convolve && v >= 0 {
+			s.residual = &b.arrays[v]
+		}
 		b.steps[i] = s
 	}
 	return b
@@ -85,9 +88,12 @@ func (b *binding) findWeights(e *Engine) error {
 		default:
 			continue
 		}
-		if p.plan.Values[in[j]].Kind == plan.KindWeight && p.layout[in[j]] != dense {
+		if p.plan.Values[in[j]].Kind == plan.KindWeight && p.layout[in[j]].form != dense {
 			st.packed = b.weights[in[j]]
 		}
+	}
+	if err := b.findFilters(e); err != nil {
+		return err
 	}
 	b.ready = true
 	return nil

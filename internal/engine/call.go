@@ -7,6 +7,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -28,7 +29,13 @@ type step struct {
 	work    *arenas // scratch of chunks
 	scratch *op.SampleScratch
 
-	rowBlocks, colBlocks int // chunks of a product with one matrix
+	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention
+
+	conv          kernels.ConvShape
+	poolShape     kernels.PoolShape
+	residual      *op.Array // convolution: what is added, if anything
+	turned        op.Array  // convolution: the image with its channels last
+	turnedStrides [4]int
 }
 
 // binding is a program bound to sizes and memory. A session keeps one for each

@@ -36,6 +36,9 @@ type Options struct {
 	MaxPlans int
 	// Profile measures the time inside kernels, see [Call.KernelTime].
 	Profile bool
+
+	// For tests: steps run by themselves, and by their references.
+	separate, plain bool
 }
 
 // Engine holds compiled plans, weights and threads. It is safe for concurrent
@@ -147,7 +150,7 @@ func (e *Engine) Compile(p *plan.Plan) (*Program, error) {
 	if prog, ok := e.Program(h); ok {
 		return prog, nil
 	}
-	prog, err := compile(p)
+	prog, err := compile(p, e.opts)
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,9 @@ type group struct {
 	kind   groupKind
 	in     []int // values that the kernel reads, stages' apart
 	out    int
-	stages []stage   // what follows a product, element by element
-	attend attention // kind attention
+	stages []stage     // what follows a product, element by element
+	attend attention   // kind attend
+	conv   convolution // kind convolve
 }
 
 type groupKind uint8
@@ -25,6 +26,7 @@ const (
 	single groupKind = iota
 	linear
 	attend
+	convolve
 )
 
 // stage is one elementwise operation on the result of a product.
@@ -51,12 +53,13 @@ type fuser struct {
 	res    *op.Resolved
 	reader []int  // by value: the only step that reads it, -1 where that is not all
 	taken  []bool // by step
+	opts   Options
 }
 
 // fuse groups the steps that do something, in the order in which the groups
 // run.
-func fuse(p *plan.Plan, res *op.Resolved) []group {
-	f := &fuser{p: p, res: res, reader: make([]int, len(p.Values)), taken: make([]bool, len(p.Steps))}
+func fuse(p *plan.Plan, res *op.Resolved, opts Options) []group {
+	f := &fuser{p: p, res: res, reader: make([]int, len(p.Values)), taken: make([]bool, len(p.Steps)), opts: opts}
 	f.findReaders()
 	var groups []group
 	for i := range p.Steps {
@@ -67,12 +70,14 @@ func fuse(p *plan.Plan, res *op.Resolved) []group {
 		if !ok {
 			g, ok = f.linear(i)
 		}
-		if !ok || !f.movable(g) {
+		if !ok {
+			g, ok = f.convolution(i)
+		}
+		if opts.plain {
 			s := &p.Steps[i]
 			g = group{steps: []int{i}, in: s.In, out: s.Out}
-			if f.flatMatMul(i) {
-				g.kind = linear
-			}
+		} else if !ok || !f.movable(g) {
+			g = f.alone(i)
 		}
 		for _, k := range g.steps {
 			f.taken[k] = true
@@ -81,6 +86,16 @@ func fuse(p *plan.Plan, res *op.Resolved) []group {
 	}
 	slices.SortFunc(groups, func(a, b group) int { return a.place() - b.place() })
 	return groups
+}
+
+// alone is the group of step i and no other.
+func (f *fuser) alone(i int) group {
+	s := &f.p.Steps[i]
+	g := group{steps: []int{i}, in: s.In, out: s.Out}
+	if f.flatMatMul(i) {
+		g.kind = linear
+	}
+	return g
 }
 
 func (g *group) place() int { return g.steps[len(g.steps)-1] }
@@ -115,7 +130,7 @@ func (f *fuser) findReaders() {
 // next is the only reader of v, a step that has v as its input number arg.
 func (f *fuser) next(v, arg int) (int, bool) {
 	i := f.reader[v]
-	if i < 0 || f.taken[i] {
+	if i < 0 || f.taken[i] || f.opts.separate {
 		return 0, false
 	}
 	in := f.p.Steps[i].In
@@ -155,7 +170,7 @@ func (f *fuser) linear(i int) (group, bool) {
 	s := &f.p.Steps[i]
 	g := group{steps: []int{i}, kind: linear, in: s.In, out: s.Out}
 	for {
-		next, st, ok := f.stage(g.out)
+		next, st, ok := f.stage(g.out, f.denseRows)
 		if !ok {
 			return g, true
 		}
@@ -164,10 +179,10 @@ func (f *fuser) linear(i int) (group, bool) {
 }
 
 // stage is the elementwise step that alone reads v, if it can be applied to v
-// in place.
-func (f *fuser) stage(v int) (int, stage, bool) {
+// in place. A second operand of v's shape has to please accept.
+func (f *fuser) stage(v int, accept func(v int) bool) (int, stage, bool) {
 	i := f.reader[v]
-	if i < 0 || f.taken[i] || f.res.View[i] {
+	if i < 0 || f.taken[i] || f.res.View[i] || f.opts.separate {
 		return 0, stage{}, false
 	}
 	in := f.p.Steps[i].In
@@ -197,17 +212,12 @@ func (f *fuser) stage(v int) (int, stage, bool) {
 		if in[0] == v {
 			st.value = in[1]
 		}
-		return i, st, f.sameRows(st.value, v)
+		shape := f.p.Values[v].Spec.Shape
+		return i, st, len(shape) > 0 && f.p.Values[st.value].Spec.Shape.Equal(shape) && accept(st.value)
 	default:
 		return 0, st, false
 	}
 	return i, st, true
-}
-
-// sameRows reports whether a has the shape of b and dense rows.
-func (f *fuser) sameRows(a, b int) bool {
-	x, y := f.p.Values[a].Spec.Shape, f.p.Values[b].Spec.Shape
-	return len(x) > 0 && x.Equal(y) && f.denseRows(a)
 }
 
 // denseRows reports whether the last axis of v has no gaps.

@@ -16,6 +16,8 @@ func kernelFor(g *group, ops []op.Op) kernel {
 		return runLinear
 	case attend:
 		return runAttention
+	case convolve:
+		return runConv
 	}
 	switch o := ops[g.steps[0]].(type) {
 	case op.MatMul:
@@ -57,6 +59,10 @@ func kernelFor(g *group, ops []op.Op) kernel {
 		return runSample
 	case op.ArgMax:
 		return runArgMax
+	case op.MaxPool2D:
+		return runMaxPool
+	case op.Reduce:
+		return runReduce
 	}
 	return runReference
 }
@@ -72,7 +78,7 @@ func runReference(s *step) error {
 const grainElems = 16 << 10
 
 func runUnary(s *step, chunk func(s *step, lo, hi int)) error {
-	if !s.in[0].Contiguous() {
+	if !flat(s.out, s.in[0]) {
 		return runReference(s)
 	}
 	s.pool.run(s.job, s, s.out.Len(), grainElems, chunk)
@@ -93,9 +99,9 @@ func runArith(s *step) error {
 	switch {
 	case n == 0:
 		return nil
-	case a.Len() == n && b.Len() == n && a.Contiguous() && b.Contiguous():
+	case flat(s.out, a, b):
 		s.pool.run(s.job, s, n, grainElems, arithChunk)
-	case a.Len() == n && a.Contiguous() && b.Len() == 1:
+	case b.Len() == 1 && flat(s.out, a):
 		s.pool.run(s.job, s, n, grainElems, arithScalarChunk)
 	default:
 		return s.op.Eval(s.out, s.in)

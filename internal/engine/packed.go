@@ -1,6 +1,10 @@
 package engine
 
 import (
+	"encoding/binary"
+	"math"
+	"sync"
+
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
@@ -8,19 +12,34 @@ import (
 
 // packing is the form in which a weight is held: the only copy, which all its
 // readers read.
-type packing uint8
+type packing struct {
+	form form
+	// conv is the geometry of a convolution as far as it decides how filters
+	// are held, and fold the batch normalisation that they have taken up.
+	conv op.Conv2D
+	fold plan.Hash
+}
+
+type form uint8
 
 const (
-	dense   packing = iota // f32 or index elements, row-major
-	panels                 // a matrix [k, n] in the panels of kernels.GemmPacked
-	columns                // a matrix [n, k] whose transpose is in such panels
+	dense   form = iota // f32 or index elements, row-major
+	panels              // a matrix [k, n] in the panels of kernels.GemmPacked
+	columns             // a matrix [n, k] whose transpose is in such panels
+	filters             // filters as kernels.PackConvFilters leaves them
+	anyForm             // the wish of a reader that can do with all of the above
 )
 
 // weight is content in the form that kernels read, off the Go heap.
 type weight struct {
-	data []byte
-	form packing
-	k, n int // of the matrix in panels
+	data  []byte
+	form  form
+	shape []int
+	k, n  int // of the matrix in panels
+
+	once sync.Once // filters are packed when they are first used, see [store.filters]
+	err  error
+	bias []float32 // filters: what is added after them
 }
 
 // packings chooses the form of each weight. A matrix that matrix products read
@@ -28,58 +47,84 @@ type weight struct {
 // it is, or transposed where all products transpose it.
 func (p *Program) packings() {
 	wants := map[int]packing{}
-	want := func(v int, form packing) {
-		if p.plan.Values[p.res.Base[v]].Kind != plan.KindWeight {
-			return
-		}
-		had, seen := wants[p.res.Base[v]]
+	want := func(v int, l packing) {
+		base := p.res.Base[v]
+		had, seen := wants[base]
 		switch {
-		case form == anyForm && p.res.Base[v] == v && seen:
-		case p.res.Base[v] != v, seen && had != form && had != anyForm:
-			wants[p.res.Base[v]] = dense
-		default:
-			wants[v] = form
+		case p.plan.Values[base].Kind != plan.KindWeight:
+		case base != v, seen && had != l && had.form != anyForm && l.form != anyForm:
+			wants[base] = packing{}
+		case !seen || had.form == anyForm:
+			wants[v] = l
 		}
 	}
-	for i, s := range p.plan.Steps {
-		for j, v := range s.In {
-			form := dense
-			switch o := p.res.Ops[i].(type) {
-			case op.MatMul:
-				if j == 1 && !o.TransA && len(p.plan.Values[v].Spec.Shape) == 2 {
-					form = panels
-					if o.TransB {
-						form = columns
+	for i := range p.groups {
+		g := &p.groups[i]
+		for k, step := range g.steps {
+			for j, v := range p.plan.Steps[step].In {
+				l := packing{}
+				switch o := p.res.Ops[step].(type) {
+				case op.MatMul:
+					if g.kind == linear && j == 1 && !o.TransB {
+						l.form = panels
+					} else if g.kind == linear && j == 1 {
+						l.form = columns
+					}
+				case op.Conv2D:
+					if g.kind == convolve && k == 0 && j == 1 {
+						l = p.filters(g)
+					}
+				case op.Embedding:
+					if j == 0 {
+						l.form = anyForm
 					}
 				}
-			case op.Embedding:
-				if j == 0 {
-					form = anyForm
-				}
+				want(v, l)
 			}
-			want(v, form)
 		}
 	}
 	for _, o := range p.plan.Outputs {
-		want(o.Value, dense)
+		want(o.Value, packing{})
 	}
 	for v := range p.plan.Values {
 		if p.plan.Values[v].Kind != plan.KindWeight {
 			continue
 		}
-		p.layout[v] = dense
-		if form := wants[v]; form != anyForm {
-			p.layout[v] = form
+		p.layout[v] = packing{}
+		if l := wants[v]; l.form != anyForm {
+			p.layout[v] = l
 		}
 	}
 }
 
-// anyForm is the wish of a reader that can do with every form.
-const anyForm packing = 0xff
+// filters is how the filters of a convolution are held.
+func (p *Program) filters(g *group) packing {
+	l := packing{form: filters, conv: g.conv.geometry}
+	l.conv.Pad = [2]int{}
+	var parts []plan.Hash
+	if g.conv.bias >= 0 {
+		parts = append(parts, p.plan.Values[g.conv.bias].Hash)
+	}
+	if n := g.conv.norm; n >= 0 {
+		eps := math.Float64bits(p.res.Ops[n].(op.BatchNorm).Eps)
+		parts = append(parts, plan.Hash(binary.LittleEndian.AppendUint64(make([]byte, 24), eps)))
+		for _, v := range p.plan.Steps[n].In[1:] {
+			parts = append(parts, p.plan.Values[v].Hash)
+		}
+	}
+	if parts != nil {
+		var all []byte
+		for _, h := range parts {
+			all = append(all, h[:]...)
+		}
+		l.fold = plan.HashEncoded(all)
+	}
+	return l
+}
 
-// matrix is the [k, n] of a weight of this shape in form l.
-func (l packing) matrix(shape []int) (k, n int) {
-	switch l {
+// matrix is the [k, n] of a weight of this shape in form f.
+func (f form) matrix(shape []int) (k, n int) {
+	switch f {
 	case panels:
 		return shape[0], shape[1]
 	case columns:

@@ -81,7 +81,7 @@ type monomial struct {
 
 const maxSymbols = 64
 
-func compile(p *plan.Plan) (*Program, error) {
+func compile(p *plan.Plan, opts Options) (*Program, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
@@ -91,6 +91,11 @@ func compile(p *plan.Plan) (*Program, error) {
 	}
 	if err := res.CheckBuffers(); err != nil {
 		return nil, err
+	}
+	if !opts.plain {
+		if res, err = op.ResolveLayouts(p, chooseLayout); err != nil {
+			return nil, err
+		}
 	}
 	prog := &Program{plan: p, res: res, symbols: p.Symbols(), layout: map[int]packing{}}
 	all := append([]string(nil), prog.symbols...)
@@ -108,9 +113,13 @@ func compile(p *plan.Plan) (*Program, error) {
 	for _, st := range p.States {
 		prog.stateTypes = append(prog.stateTypes, p.Values[st.In].Spec.DType)
 	}
-	prog.groups = fuse(p, res)
+	prog.groups = fuse(p, res, opts)
 	for i := range prog.groups {
-		prog.kernels = append(prog.kernels, kernelFor(&prog.groups[i], res.Ops))
+		k := kernelFor(&prog.groups[i], res.Ops)
+		if opts.plain {
+			k = runReference
+		}
+		prog.kernels = append(prog.kernels, k)
 		prog.labels = append(prog.labels, prog.groups[i].label(p, res))
 	}
 	prog.classify(index)

@@ -57,10 +57,10 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 	for _, d := range shape {
 		n *= int64(d)
 	}
-	w := &weight{form: p.layout[id]}
+	w := &weight{form: p.layout[id].form, shape: shape}
 	w.k, w.n = w.form.matrix(shape)
 	held, width, stage := n*int64(v.Spec.DType.Size()), 1, min(n, stageElems)
-	if w.form != dense {
+	if w.form == panels || w.form == columns {
 		held = int64(kernels.PackedLen(w.k, w.n)) * 4
 		width, stage = shape[1], min(n, int64(stageRows)*int64(shape[1]))
 	}
@@ -68,7 +68,7 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 		return nil, fmt.Errorf("%w: weight %q of %d bytes", transport.ErrLimit, v.Name, held)
 	}
 	ww := &WeightWriter{
-		e: e, key: weightKey{v.Hash, w.form}, val: v, w: w, width: width,
+		e: e, key: weightKey{v.Hash, p.layout[id]}, val: v, w: w, width: width,
 		hash: transport.NewWeightHasher(v.Storage, shape), want: n * int64(v.Storage.Size()),
 	}
 	if !ww.direct() {
@@ -85,7 +85,7 @@ func (w *WeightWriter) Want() int64 { return w.want }
 
 // direct reports whether the content is held as it comes.
 func (w *WeightWriter) direct() bool {
-	return w.w.form == dense && w.val.Storage.Size() == w.val.Spec.DType.Size()
+	return (w.w.form == dense || w.w.form == filters) && w.val.Storage.Size() == w.val.Spec.DType.Size()
 }
 
 // Write takes the next bytes. More than the content has is
@@ -120,7 +120,7 @@ func (w *WeightWriter) place() {
 	dst, k, n := w.w.f32(), w.w.k, w.w.n
 	count := elems / w.width
 	switch w.w.form {
-	case dense:
+	case dense, filters:
 		copy(dst[w.rows:], src)
 	case panels:
 		kernels.PackRows(dst, src, w.rows, w.rows+count, k, n)

@@ -25,6 +25,27 @@ func DenseLayout(shape plan.Shape) Layout {
 	return l
 }
 
+// ChannelsLast is the layout of an image batch [n, c, h, w] whose channels lie
+// together: the memory of [n, h, w, c].
+func ChannelsLast(shape plan.Shape) Layout {
+	c, h, w := shape[1], shape[2], shape[3]
+	return Layout{Strides: []plan.Dim{c.Mul(h).Mul(w), plan.C(1), c.Mul(w), c}}
+}
+
+// IsChannelsLast reports whether a value of this shape lies as [ChannelsLast]
+// says.
+func (l Layout) IsChannelsLast(shape plan.Shape) bool {
+	if len(shape) != 4 || !l.Offset.Is(0) {
+		return false
+	}
+	for i, st := range ChannelsLast(shape).Strides {
+		if !st.Equal(l.Strides[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // reshapeLayout finds strides for to over from's memory. Dimensions are
 // matched group by group; within a group the old ones must be dense.
 func reshapeLayout(from plan.Shape, l Layout, to plan.Shape) (Layout, bool) {

@@ -27,9 +27,18 @@ type Resolved struct {
 	stateOut map[int]int // state by its Out value
 }
 
+// Choose picks the layout in which step i writes its output, of operator o,
+// knowing the layouts of the values before it; false leaves it row-major.
+type Choose func(r *Resolved, i int, o Op) (Layout, bool)
+
 // Resolve makes and checks the operators of a valid plan and lays out its
-// values. Errors wrap [plan.ErrInvalid].
+// values, row-major unless they are views. Errors wrap [plan.ErrInvalid].
 func Resolve(p *plan.Plan) (*Resolved, error) {
+	return ResolveLayouts(p, func(*Resolved, int, Op) (Layout, bool) { return Layout{}, false })
+}
+
+// ResolveLayouts is [Resolve] with layouts of the caller's choice.
+func ResolveLayouts(p *plan.Plan, choose Choose) (*Resolved, error) {
 	n := len(p.Values)
 	r := &Resolved{
 		Plan: p, Ops: make([]Op, len(p.Steps)), View: make([]bool, len(p.Steps)),
@@ -49,7 +58,7 @@ func Resolve(p *plan.Plan) (*Resolved, error) {
 		}
 	}
 	for i := range p.Steps {
-		if err := r.step(i); err != nil {
+		if err := r.step(i, choose); err != nil {
 			return nil, fmt.Errorf("%w: step %d (%q): %w", plan.ErrInvalid, i, p.Steps[i].Op, err)
 		}
 	}
@@ -64,7 +73,7 @@ func appendLayout(shape plan.Shape, axis, state int) Layout {
 	return l
 }
 
-func (r *Resolved) step(i int) error {
+func (r *Resolved) step(i int, choose Choose) error {
 	p, s := r.Plan, &r.Plan.Steps[i]
 	o, err := New(s.Op, s.Attrs)
 	if err != nil {
@@ -100,6 +109,9 @@ func (r *Resolved) step(i int) error {
 		}
 	}
 	r.Layouts[s.Out] = DenseLayout(want.Shape)
+	if l, ok := choose(r, i, o); ok {
+		r.Layouts[s.Out] = l
+	}
 	return nil
 }
 

@@ -1,0 +1,203 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport"
+)
+
+// convShape is the geometry for filters of this shape over images [n, c, h, w].
+func convShape(o op.Conv2D, filters, image []int) kernels.ConvShape {
+	return kernels.ConvShape{
+		N: image[0], C: image[1], H: image[2], W: image[3],
+		OutC: filters[0], KH: filters[2], KW: filters[3],
+		StrideH: o.Stride[0], StrideW: o.Stride[1], PadH: o.Pad[0], PadW: o.Pad[1],
+		DilH: o.Dilation[0], DilW: o.Dilation[1], Groups: o.Groups,
+	}
+}
+
+// findFilters packs the filters of convolutions that are used for the first
+// time, together with what is folded into them.
+func (b *binding) findFilters(e *Engine) error {
+	p := b.prog
+	for i := range p.groups {
+		g := &p.groups[i]
+		if g.kind != convolve {
+			continue
+		}
+		v := p.plan.Steps[g.steps[0]].In[1]
+		w := b.weights[v]
+		b.steps[i].packed = w
+		w.once.Do(func() { w.err = e.store.pack(w, p.layout[v].conv, b.fold(g)) })
+		if w.err != nil {
+			return w.err
+		}
+	}
+	return nil
+}
+
+// fold gives what is folded into a convolution's filters: its bias or none, and
+// the parameters of its batch normalisation or none.
+func (b *binding) fold(g *group) (f folding) {
+	if v := g.conv.bias; v >= 0 {
+		f.bias = b.weights[v].f32()
+	}
+	if n := g.conv.norm; n >= 0 {
+		f.eps = b.prog.res.Ops[n].(op.BatchNorm).Eps
+		for i, v := range b.prog.plan.Steps[n].In[1:] {
+			f.norm[i] = b.weights[v].f32()
+		}
+	}
+	return f
+}
+
+type folding struct {
+	bias []float32
+	norm [4][]float32 // gamma, beta, mean, variance; nil for none
+	eps  float64
+}
+
+// pack replaces filters as they were stored by packed ones.
+func (s *store) pack(w *weight, o op.Conv2D, f folding) error {
+	out, values := w.shape[0], w.f32()
+	if f.norm[0] != nil || f.bias != nil {
+		w.bias = make([]float32, out)
+		copy(w.bias, f.bias)
+	}
+	if f.norm[0] != nil {
+		n := len(values) / max(out, 1) * out
+		kernels.FoldBatchNorm(values[:n], w.bias, f.norm[0][:out], f.norm[1][:out], f.norm[2][:out], f.norm[3][:out], f.eps)
+	}
+	// How they are packed does not depend on the image.
+	window := []int{1, w.shape[1] * o.Groups, o.Dilation[0]*(w.shape[2]-1) + 1, o.Dilation[1]*(w.shape[3]-1) + 1}
+	shape := convShape(o, w.shape, window)
+	packed, err := s.memory.Alloc(4 * shape.PackedLen())
+	if err != nil {
+		return fmt.Errorf("%w: no %d bytes of memory: %w", transport.ErrLimit, 4*shape.PackedLen(), err)
+	}
+	kernels.PackConvFilters((&op.Array{Data: packed}).F32(), values, shape)
+	s.mu.Lock()
+	s.bytes += int64(len(packed) - len(w.data))
+	s.mu.Unlock()
+	s.memory.Free(w.data)
+	w.data = packed
+	return nil
+}
+
+// grainConv is the work of a chunk, in products, at least.
+const grainConv = 1 << 17
+
+// runConv computes a convolution with what follows it, on an image with its
+// channels last.
+func runConv(s *step) error {
+	x := s.in[0]
+	if s.out.Len() == 0 {
+		return nil
+	}
+	image := x
+	if !lastChannels(x) {
+		mem, err := s.arenas.get(4 * x.Len())
+		if err != nil {
+			return err
+		}
+		defer s.arenas.put(mem)
+		image = s.turn(x, mem)
+	}
+	s.conv = convShape(s.group.conv.geometry, s.packed.shape, x.Shape)
+	s.in[0] = image
+	units := s.conv.Units()
+	per := s.out.Len() / units * s.packed.shape[1] * s.conv.KH * s.conv.KW
+	each := max(1, grainConv/max(per, 1), units/(8*s.pool.threads))
+	s.pool.run(s.job, s, units, each, convChunk)
+	s.in[0] = x
+	return nil
+}
+
+func convChunk(s *step, lo, hi int) {
+	e := kernels.ConvEpilogue{Bias: s.packed.bias, ReLU: s.group.conv.relu}
+	if s.residual != nil {
+		e.Residual = s.residual.F32()
+	}
+	kernels.Conv2D(s.out.F32(), s.in[0].F32(), s.packed.f32(), s.conv, e, lo, hi)
+}
+
+// lastChannels reports whether an image lies as [n, h, w, c] without gaps.
+func lastChannels(a *op.Array) bool {
+	n := 1
+	for _, d := range [...]int{1, 3, 2, 0} {
+		if a.Shape[d] != 1 && a.Strides[d] != n {
+			return false
+		}
+		n *= a.Shape[d]
+	}
+	return true
+}
+
+// turn writes an image to mem with its channels last.
+func (s *step) turn(x *op.Array, mem []byte) *op.Array {
+	n, c, h, w := x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]
+	s.turned = op.Array{DType: x.DType, Shape: x.Shape, Strides: s.turnedStrides[:], Data: mem}
+	s.turnedStrides = [4]int{c * h * w, 1, c * w, c}
+	if !x.Contiguous() {
+		copyStrided(&s.turned, x)
+		return &s.turned
+	}
+	s.pool.run(s.job, s, kernels.LayoutUnits(n, h*w), 1, turnChunk)
+	return &s.turned
+}
+
+func turnChunk(s *step, lo, hi int) {
+	x := s.in[0]
+	kernels.ChannelsLast(s.turned.F32(), x.F32(), x.Shape[0], x.Shape[1], x.Shape[2]*x.Shape[3], lo, hi)
+}
+
+// runMaxPool computes a pooling of an image with its channels last.
+func runMaxPool(s *step) error {
+	o, x := s.op.(op.MaxPool2D), s.in[0]
+	if s.out.Len() == 0 {
+		return nil
+	}
+	if !lastChannels(x) || !lastChannels(s.out) || o.Pad[0] >= o.Kernel[0] || o.Pad[1] >= o.Kernel[1] {
+		return runReference(s)
+	}
+	s.poolShape = kernels.PoolShape{
+		N: x.Shape[0], C: x.Shape[1], H: x.Shape[2], W: x.Shape[3],
+		KH: o.Kernel[0], KW: o.Kernel[1], StrideH: o.Stride[0], StrideW: o.Stride[1], PadH: o.Pad[0], PadW: o.Pad[1],
+	}
+	units := s.poolShape.Units()
+	s.pool.run(s.job, s, units, max(1, grainElems/(s.out.Len()/units*o.Kernel[0]*o.Kernel[1])), maxPoolChunk)
+	return nil
+}
+
+func maxPoolChunk(s *step, lo, hi int) {
+	kernels.MaxPool2D(s.out.F32(), s.in[0].F32(), s.poolShape, lo, hi)
+}
+
+// runReduce has a kernel for the mean over an image with its channels last.
+func runReduce(s *step) error {
+	o, x := s.op.(op.Reduce), s.in[0]
+	if s.out.Len() == 0 || o.Kind != "mean" || len(x.Shape) != 4 || !lastChannels(x) || !s.out.Contiguous() || !overImage(o.Axes) {
+		return runReference(s)
+	}
+	s.poolShape = kernels.PoolShape{
+		N: x.Shape[0], C: x.Shape[1], H: x.Shape[2], W: x.Shape[3],
+		KH: x.Shape[2], KW: x.Shape[3], StrideH: 1, StrideW: 1,
+	}
+	s.pool.run(s.job, s, s.poolShape.Units(), max(1, grainElems/(x.Len()/x.Shape[0])), meanChunk)
+	return nil
+}
+
+func meanChunk(s *step, lo, hi int) {
+	kernels.AvgPool2D(s.out.F32(), s.in[0].F32(), s.poolShape, false, lo, hi)
+}
+
+// overImage reports whether the axes are height and width.
+func overImage(axes []int) bool {
+	seen := [4]bool{}
+	for _, a := range axes {
+		seen[(a+4)%4] = true
+	}
+	return seen == [4]bool{2: true, 3: true}
+}

@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// convolution is relu(batch_norm(conv(x) + bias) + residual), each part but
+// the first if it is there.
+type convolution struct {
+	geometry op.Conv2D
+	bias     int // value, -1 for none
+	norm     int // step of the batch normalisation, -1 for none
+	residual int // value, -1 for none
+	relu     bool
+}
+
+// convolution takes the steps after a convolution with it, in the order that
+// its kernel applies them.
+func (f *fuser) convolution(i int) (group, bool) {
+	o, ok := f.res.Ops[i].(op.Conv2D)
+	s := &f.p.Steps[i]
+	if !ok || !hasFilters(f.p, s) {
+		return group{}, false
+	}
+	g := group{
+		steps: []int{i}, kind: convolve, in: s.In[:1], out: s.Out,
+		conv: convolution{geometry: o, bias: -1, norm: -1, residual: -1},
+	}
+	c := &g.conv
+	if len(s.In) == 3 {
+		c.bias = s.In[2]
+	}
+	add := func(next int) { g.steps, g.out = append(g.steps, next), f.p.Steps[next].Out }
+	if next, ok := f.next(g.out, 0); ok && f.foldable(next, s.In[1]) {
+		c.norm = next
+		add(next)
+	}
+	last := func(v int) bool { return f.res.Layouts[v].IsChannelsLast(f.p.Values[v].Spec.Shape) }
+	if next, st, ok := f.stage(g.out, last); ok && st.kind == stageAdd {
+		c.residual = st.value
+		add(next)
+	}
+	if next, st, ok := f.stage(g.out, last); ok && st.kind == stageReLU {
+		c.relu = true
+		add(next)
+	}
+	return g, true
+}
+
+// foldable reports whether a step is a batch normalisation that can be folded
+// into the filters: its parameters are weights and nobody else reads the
+// filters.
+func (f *fuser) foldable(step, filters int) bool {
+	if _, ok := f.res.Ops[step].(op.BatchNorm); !ok || f.reader[filters] < 0 {
+		return false
+	}
+	for _, v := range f.p.Steps[step].In[1:] {
+		if f.p.Values[v].Kind != plan.KindWeight {
+			return false
+		}
+	}
+	return true
+}

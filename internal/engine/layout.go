@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// chooseLayout keeps images with their channels last from the first
+// convolution on, as long as the operators after it do not care: then a
+// convolution is a matrix product that reads the image in place.
+func chooseLayout(r *op.Resolved, i int, o op.Op) (op.Layout, bool) {
+	s := &r.Plan.Steps[i]
+	shape := r.Plan.Values[s.Out].Spec.Shape
+	if len(shape) != 4 {
+		return op.Layout{}, false
+	}
+	last := func(v int) bool { return r.Layouts[v].IsChannelsLast(r.Plan.Values[v].Spec.Shape) }
+	ok := false
+	switch o.(type) {
+	case op.Conv2D:
+		ok = hasFilters(r.Plan, s)
+	case op.MaxPool2D, op.BatchNorm, op.ReLU, op.Tanh, op.GELU:
+		ok = last(s.In[0])
+	case op.Arith:
+		ok = true
+		for _, v := range s.In {
+			ok = ok && last(v) && r.Plan.Values[v].Spec.Shape.Equal(shape)
+		}
+	}
+	return op.ChannelsLast(shape), ok
+}
+
+// hasFilters reports whether a convolution's filters, and its bias if it has
+// one, are weights.
+func hasFilters(p *plan.Plan, s *plan.Step) bool {
+	for _, v := range s.In[1:] {
+		if p.Values[v].Kind != plan.KindWeight {
+			return false
+		}
+	}
+	return true
+}
+
+// flat reports whether all arrays have the elements of one shape in one order
+// without gaps, so that elementwise work need not know it.
+func flat(out *op.Array, in ...*op.Array) bool {
+	reach := 1
+	for d, n := range out.Shape {
+		if n == 0 {
+			return false
+		}
+		reach += (n - 1) * out.Strides[d]
+	}
+	if reach != out.Len() {
+		return false
+	}
+	for _, a := range in {
+		if len(a.Shape) != len(out.Shape) {
+			return false
+		}
+		for d, n := range out.Shape {
+			if a.Shape[d] != n || n > 1 && a.Strides[d] != out.Strides[d] {
+				return false
+			}
+		}
+	}
+	return true
+}
