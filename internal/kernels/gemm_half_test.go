@@ -26,8 +26,8 @@ func TestGemmHalf(t *testing.T) {
 		rng := rand.New(rand.NewPCG(31, 32))
 		for _, of := range halfTypes {
 			for _, m := range narrowM {
-				for _, n := range []int{1, 3, 15, 16, 17, 31, 32, 33, 48, 64, 65, 80, 97, 130, 161} {
-					for _, k := range []int{0, 1, 2, 3, 4, 5, 7, 8, 31, 100, 255, 256, 257, 600} {
+				for _, n := range []int{1, 15, 16, 17, 31, 32, 33, 64, 65, 97, 130} {
+					for _, k := range []int{0, 1, 2, 3, 4, 5, 31, 100, 257} {
 						g := newGemm(rng, m, n, k)
 						half := make([]uint16, len(g.packed))
 						of.narrow(half, g.packed)
