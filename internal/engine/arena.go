@@ -21,6 +21,16 @@ func mapped(n int) ([]byte, error) {
 	return b, nil
 }
 
+// allocState is memory for carried state. It begins as zeros, whatever session
+// had it before.
+func (e *Engine) allocState(n int) ([]byte, error) {
+	b, err := e.stateMem.AllocZero(n)
+	if err != nil {
+		return nil, fmt.Errorf("%w: no %d bytes of memory: %w", transport.ErrLimit, n, err)
+	}
+	return b, nil
+}
+
 func align(n int) int { return (n + arenaAlign - 1) &^ (arenaAlign - 1) }
 
 // arenas hands out scratch memory, one region per run, and takes it back. The

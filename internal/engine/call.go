@@ -333,7 +333,7 @@ func (c *Call) commitStates() error {
 			a := &b.arrays[d.Out]
 			n := a.Len() * a.DType.Size()
 			if n > len(st.mem) {
-				mem, err := mapped(n)
+				mem, err := c.s.e.allocState(n)
 				if err != nil {
 					return err
 				}

@@ -51,6 +51,8 @@ type Engine struct {
 	arenas arenas
 	work   arenas // scratch of chunks
 
+	stateMem memory.Slabs
+
 	mu       sync.Mutex
 	closed   bool
 	programs map[plan.Hash]*Program
@@ -111,6 +113,7 @@ func (e *Engine) Close() error {
 	e.store.close()
 	e.arenas.close()
 	e.work.close()
+	e.stateMem.Close()
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -120,7 +119,7 @@ func (s *Session) dropStates() {
 
 func (s *Session) resize(st *state, mem []byte) {
 	s.e.stateBytes.Add(int64(len(mem)) - int64(len(st.mem)))
-	memory.Unmap(st.mem)
+	s.e.stateMem.Free(st.mem)
 	st.mem = mem
 }
 
@@ -196,8 +195,7 @@ func (s *Session) fit(known *state, d *plan.State, dt plan.DType, in []int, rows
 }
 
 // grow makes room for rows positions and as many again, so that a sequence of
-// appends copies each row a constant number of times. Room that is not used
-// yet is address space, not memory.
+// appends copies each row a constant number of times.
 func (s *Session) grow(st *state, rows int) error {
 	capacity := 1
 	if st.axis >= 0 {
@@ -218,7 +216,7 @@ func (s *Session) grow(st *state, rows int) error {
 	if int(size) <= len(st.mem) {
 		return nil
 	}
-	mem, err := mapped(int(size))
+	mem, err := s.e.allocState(int(size))
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type Slabs struct {
 type slab struct {
 	mem  []byte
 	free []span // in order, never touching each other
+	used int    // what lies behind was never handed out and is zero
 }
 
 type span struct{ at, n int }
@@ -33,34 +34,51 @@ type span struct{ at, n int }
 // Alloc gives n bytes, at an address that is a multiple of 64. What they hold
 // is not defined.
 func (s *Slabs) Alloc(n int) ([]byte, error) {
+	b, _, err := s.alloc(n)
+	return b, err
+}
+
+// AllocZero gives n bytes of zeros.
+func (s *Slabs) AllocZero(n int) ([]byte, error) {
+	b, used, err := s.alloc(n)
+	clear(b[:min(used, n)])
+	return b, err
+}
+
+// alloc also tells how many of the bytes, from the first on, may not be zero.
+func (s *Slabs) alloc(n int) (b []byte, used int, err error) {
 	if n == 0 {
-		return nil, nil
+		return nil, 0, nil
 	}
 	need := (n + slabAlign - 1) / slabAlign * slabAlign
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.all {
 		if at, ok := l.take(need); ok {
-			return s.piece(l, at, n, need), nil
+			b, used = s.piece(l, at, n, need)
+			return b, used, nil
 		}
 	}
 	mem, err := Map(max(slabBytes, need))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	l := &slab{mem: mem, free: []span{{0, len(mem)}}}
 	s.all = append(s.all, l)
 	at, _ := l.take(need)
-	return s.piece(l, at, n, need), nil
+	b, used = s.piece(l, at, n, need)
+	return b, used, nil
 }
 
-func (s *Slabs) piece(l *slab, at, n, need int) []byte {
+func (s *Slabs) piece(l *slab, at, n, need int) (b []byte, used int) {
 	if s.size == nil {
 		s.size = map[*byte]int{}
 	}
-	b := l.mem[at : at+n : at+n]
+	b = l.mem[at : at+n : at+n]
 	s.size[unsafe.SliceData(b)] = need
-	return b
+	used = max(0, l.used-at)
+	l.used = max(l.used, at+need)
+	return b, used
 }
 
 // take finds the first free span that is large enough.
@@ -79,7 +97,8 @@ func (l *slab) take(need int) (at int, ok bool) {
 	return 0, false
 }
 
-// Free takes back what Alloc gave. A slab without pieces is unmapped.
+// Free takes back what Alloc gave. A slab without pieces is unmapped, unless it
+// is the only one such.
 func (s *Slabs) Free(b []byte) {
 	if len(b) == 0 {
 		return
@@ -95,13 +114,16 @@ func (s *Slabs) Free(b []byte) {
 			continue
 		}
 		l.put(span{at, need})
-		if l.free[0].n == len(l.mem) {
+		if l.idle() && slices.ContainsFunc(s.all, func(o *slab) bool { return o != l && o.idle() }) {
 			s.all = slices.Delete(s.all, i, i+1)
 			Unmap(l.mem)
 		}
 		return
 	}
 }
+
+// idle reports whether all of a slab is free.
+func (l *slab) idle() bool { return len(l.free) == 1 && l.free[0].n == len(l.mem) }
 
 // put makes a span free and joins it with its neighbours.
 func (l *slab) put(f span) {

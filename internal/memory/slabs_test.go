@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"testing"
 	"unsafe"
@@ -39,12 +40,19 @@ func TestSlabs(t *testing.T) {
 		if i%500 == 0 {
 			n = 65 << 20 // larger than a slab
 		}
-		b, err := s.Alloc(n)
+		alloc := s.Alloc
+		if i%2 == 0 {
+			alloc = s.AllocZero
+		}
+		b, err := alloc(n)
 		require.NoError(t, err)
 		require.Len(t, b, n)
+		if i%2 == 0 {
+			require.Equal(t, n, bytes.Count(b, []byte{0}))
+		}
 		require.Zero(t, uintptr(unsafe.Pointer(&b[0]))%64)
 		p := piece{b, byte(i)}
-		for _, at := range []int{0, n / 2, n - 1} {
+		for at := range b {
 			b[at] = p.mark
 		}
 		held = append(held, p)
