@@ -30,6 +30,7 @@ type workerOptions struct {
 	models    string
 	threads   int
 	verbose   bool
+	int8      bool
 	stopOnEOF bool
 	json      bool
 }
@@ -52,6 +53,7 @@ interface.`,
 	f.StringArrayVar(&o.listen, "listen", []string{"tcp://127.0.0.1:7070"}, "address to serve, tcp://host:port or grpc://host:port; may be repeated")
 	f.StringVar(&o.models, "models", "", "folder of checkpoints: weights found there by name and content are not sent")
 	f.IntVar(&o.threads, "threads", 0, "computing threads; 0 is one for each CPU")
+	f.BoolVar(&o.int8, "int8-weights", false, "hold weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
 	f.BoolVar(&o.verbose, "verbose", false, "log connections to standard error")
 	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "stop, too, when standard input ends: with the program that holds its other end")
 	f.BoolVar(&o.json, "json", false, `print {"listening": URL, "pid": N} lines`)
@@ -95,7 +97,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 		defer folder.Close()
 		opts.Weights = folder
 	}
-	e, err := engine.New(engine.Options{Threads: o.threads})
+	e, err := engine.New(engine.Options{Threads: o.threads, Int8Weights: o.int8})
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,10 @@ type Options struct {
 	MaxPlans int
 	// Profile measures the time inside kernels, see [Call.KernelTime].
 	Profile bool
+	// Int8Weights rounds the matrices that products read to 8 bits, with a
+	// scale for each output: an element changes by at most 1/254 of the
+	// largest one of its output's. It is the only option that changes numbers.
+	Int8Weights bool
 
 	// For tests: steps run by themselves, and by their references.
 	separate, plain bool

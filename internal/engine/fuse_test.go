@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -23,7 +23,7 @@ type network struct {
 	rng *rand.Rand
 	n   int
 
-	kernels map[string]time.Duration // of the last run
+	stats transport.Stats // of the last run
 }
 
 func (n *network) floats(count int, scale, shift float64) []float32 {
@@ -139,7 +139,7 @@ func TestFused(t *testing.T) {
 			for _, batch := range []int{1, 3} {
 				fused := n.run(t, sch.Plan, batch, func() (*engine.Engine, error) { return engine.New(engine.Options{Threads: 2, Profile: true}) })
 				for _, l := range labels[name] {
-					require.Contains(t, n.kernels, l)
+					require.Contains(t, n.stats.Kernels, l)
 				}
 				alone := n.run(t, sch.Plan, batch, func() (*engine.Engine, error) {
 					return engine.NewReference(engine.Options{Threads: 1}, false)
@@ -220,6 +220,6 @@ func (n *network) run(t *testing.T, p *plan.Plan, batch int, open func() (*engin
 		}
 		c.Release()
 	}
-	n.kernels = e.Stats().Kernels
+	n.stats = e.Stats()
 	return out
 }

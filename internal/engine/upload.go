@@ -61,7 +61,12 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 	w.k, w.n = w.form.matrix(shape)
 	held, width, stage := n*int64(v.Spec.DType.Size()), 1, min(n, stageElems)
 	if w.form == panels || w.form == columns {
-		held = int64(kernels.PackedLen(w.k, w.n)) * 4
+		w.elem = e.opts.element(&v, w.k, w.n)
+		size := w.elem.size()
+		if w.elem == elemI8 {
+			size = elemF32.size() // until all of it is there
+		}
+		held = int64(kernels.PackedLen(w.k, w.n)) * int64(size)
 		width, stage = shape[1], min(n, int64(stageRows)*int64(shape[1]))
 	}
 	if held > math.MaxInt {
@@ -116,21 +121,43 @@ func (w *WeightWriter) place() {
 	if elems == 0 {
 		return
 	}
-	src := w.floats(elems)
-	dst, k, n := w.w.f32(), w.w.k, w.w.n
-	count := elems / w.width
-	switch w.w.form {
-	case dense, filters:
-		copy(dst[w.rows:], src)
-	case panels:
-		kernels.PackRows(dst, src, w.rows, w.rows+count, k, n)
-	case columns:
-		const width = kernels.PanelWidth
-		for r := 0; r < count; r += width {
-			kernels.Pack(dst[(w.rows+r)*k:], src[r*k:], 1, k, k, min(width, count-r))
-		}
+	k, n := w.w.k, w.w.n
+	from, to := w.rows, w.rows+elems/w.width
+	narrow := w.w.elem == elemF16 || w.w.elem == elemBF16
+	staged := op.Array{Data: w.stage[:w.fill]}
+	switch form := w.w.form; {
+	case form == dense || form == filters:
+		copy(w.w.f32()[from:], w.floats(elems))
+	case form == panels && narrow:
+		kernels.PackRows16(w.w.u16(), staged.U16(), from, to, k, n)
+	case form == panels:
+		kernels.PackRows(w.w.f32(), w.floats(elems), from, to, k, n)
+	case narrow:
+		kernels.PackColumns16(w.w.u16(), staged.U16(), from, to, k, n)
+	default:
+		kernels.PackColumns(w.w.f32(), w.floats(elems), from, to, k, n)
 	}
-	w.rows, w.fill = w.rows+count, 0
+	w.rows, w.fill = to, 0
+}
+
+// round makes elements of 8 bits.
+func (w *WeightWriter) round() error {
+	m := w.w
+	data, err := w.e.store.memory.Alloc(len(m.data) / elemF32.size())
+	if err != nil {
+		return fmt.Errorf("%w: no %d bytes of memory: %w", transport.ErrLimit, len(m.data)/elemF32.size(), err)
+	}
+	m.scales = make([]float32, m.n)
+	wide := m.f32()
+	old := m.data
+	m.data = data
+	if err := kernels.QuantizeColumns(m.i8(), m.scales, wide, m.k, m.n, 0, kernels.Panels(m.n)); err != nil {
+		m.data = old
+		w.e.store.memory.Free(data)
+		return fmt.Errorf("%w: weight %q in 8 bits: %w", transport.ErrDType, w.val.Name, err)
+	}
+	w.e.store.memory.Free(old)
+	return nil
 }
 
 // floats are the first n staged elements as float32.
@@ -151,7 +178,8 @@ func (w *WeightWriter) floats(n int) []float32 {
 }
 
 // Commit checks length and hash and makes the weight available. A mismatch is
-// [transport.ErrCorrupt] and leaves nothing behind.
+// [transport.ErrCorrupt], a value that is not finite where weights are rounded
+// to 8 bits [transport.ErrDType]; either leaves nothing behind.
 func (w *WeightWriter) Commit() error {
 	if w.aborted {
 		return fmt.Errorf("%w: weight %q was given up", transport.ErrCorrupt, w.val.Name)
@@ -165,6 +193,12 @@ func (w *WeightWriter) Commit() error {
 		return fmt.Errorf("%w: weight %q has hash %v, the plan says %v", transport.ErrCorrupt, w.val.Name, h, w.val.Hash)
 	}
 	w.place()
+	if w.w.elem == elemI8 {
+		if err := w.round(); err != nil {
+			w.Abort()
+			return err
+		}
+	}
 	w.aborted = true
 	w.e.store.add(w.key, w.w)
 	return nil

@@ -70,6 +70,9 @@ func (a *Array) F32() []float32 { return view[float32](a) }
 // U16 is the memory as 16-bit words, the bits of f16 or bf16 elements.
 func (a *Array) U16() []uint16 { return view[uint16](a) }
 
+// I8 is the memory as int8.
+func (a *Array) I8() []int8 { return view[int8](a) }
+
 // I32 is the memory as int32.
 func (a *Array) I32() []int32 { return view[int32](a) }
 

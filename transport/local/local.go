@@ -28,6 +28,14 @@ func WithThreads(n int) Option { return optionFunc(func(o *engine.Options) { o.T
 // WithProfile measures the time inside kernels, see [transport.Stats].
 func WithProfile() Option { return optionFunc(func(o *engine.Options) { o.Profile = true }) }
 
+// WithInt8Weights holds the weights of matrix products in 8 bits, a quarter of
+// the memory and of what a decode step reads. Each element is rounded by at most
+// 1/254 of the largest magnitude among those that make one output; sums stay
+// float32. Results are no longer those of other executors.
+func WithInt8Weights() Option {
+	return optionFunc(func(o *engine.Options) { o.Int8Weights = true })
+}
+
 // Open starts an engine of its own.
 func Open(opts ...Option) (transport.Executor, error) {
 	var o engine.Options
