@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
@@ -66,12 +68,21 @@ func (w *Workload) Verify(tokens []int) error {
 // user's cache folder.
 const EnvModels = "GENIE_MODELS"
 
-// ModelDir is the directory of the checkpoint at a scale. One that is not
-// there yet is made, which writes 0.5 GB at the small scale and 6.2 GB at the
-// full one; progress may be nil.
+// ModelDir is the directory of the float32 checkpoint at a scale. One that is
+// not there yet is made, which writes 0.5 GB at the small scale and 6.2 GB at
+// the full one; progress may be nil.
 func ModelDir(ctx context.Context, testdata string, scale Scale, progress transport.Progress) (string, error) {
+	return ModelDirAs(ctx, testdata, scale, safetensors.F32, progress)
+}
+
+// ModelDirAs is [ModelDir] with the same weights rounded to another type: F16
+// or BF16. At the tiny scale there is only F32.
+func ModelDirAs(ctx context.Context, testdata string, scale Scale, dtype safetensors.DType, progress transport.Progress) (string, error) {
 	preset := scale.Preset()
 	if preset == "" {
+		if dtype != safetensors.F32 {
+			return "", fmt.Errorf("%w: no %v checkpoint at scale %s", ErrScale, dtype, scale)
+		}
 		return filepath.Join(testdata, "gpt2", "basic"), nil
 	}
 	root := os.Getenv(EnvModels)
@@ -82,7 +93,11 @@ func ModelDir(ctx context.Context, testdata string, scale Scale, progress transp
 		}
 		root = filepath.Join(cache, "genie", "models")
 	}
-	dir := filepath.Join(root, preset)
+	name := preset
+	if dtype != safetensors.F32 {
+		name += "-" + strings.ToLower(string(dtype))
+	}
+	dir := filepath.Join(root, name)
 	_, err := os.Stat(filepath.Join(dir, "model.safetensors"))
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return dir, err
@@ -90,5 +105,5 @@ func ModelDir(ctx context.Context, testdata string, scale Scale, progress transp
 	if err := os.MkdirAll(root, 0o750); err != nil {
 		return "", err
 	}
-	return dir, gpt2.NewCheckpoint(ctx, preset, 1, dir, gpt2.CheckpointOptions{Progress: progress})
+	return dir, gpt2.NewCheckpoint(ctx, preset, 1, dir, gpt2.CheckpointOptions{DType: dtype, Progress: progress})
 }

@@ -1,0 +1,102 @@
+package baselines_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/genie-sdk/go/baselines/peer"
+	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/safetensors"
+	"github.com/genie-sdk/go/transport/local"
+	"github.com/genie-sdk/go/workloads/gpt2"
+	"github.com/genie-sdk/go/workloads/llm"
+)
+
+func BenchmarkLLMDecode_Engine(b *testing.B)      { engines(b, llm.Decode) }
+func BenchmarkLLMDecodeBatch_Engine(b *testing.B) { engines(b, decodeBatch) }
+func BenchmarkLLMPrefill_Engine(b *testing.B)     { engines(b, llm.Prefill) }
+
+// weightTypes are the types of weights that the engine holds, with the errors
+// that are allowed to rivals with the same.
+var weightTypes = []struct {
+	within
+	storage safetensors.DType
+	opts    []local.Option
+}{
+	{within: within{"f32", 2e-5}, storage: safetensors.F32},
+	{within: within{"bf16", 5e-2}, storage: safetensors.BF16},
+	{within: within{"f16", 5e-3}, storage: safetensors.F16},
+	{within: within{"int8", 1e-1}, storage: safetensors.F32, opts: []local.Option{local.WithInt8Weights()}},
+}
+
+// engines times the engine in this process as [peers] times rivals: the same
+// checkpoint in several types, the same prompts, each verified first.
+func engines(b *testing.B, name string) {
+	scale, err := llm.ScaleFromEnv()
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := loadReference(b, name, scale)
+	if name == llm.Prefill {
+		r = r.limit(1)
+	}
+	for _, w := range weightTypes {
+		if scale == llm.Tiny && w.storage != safetensors.F32 {
+			continue // no checkpoint
+		}
+		cell := fmt.Sprintf("workload=%s/baseline=genie/model=%s/net=none/dtype=%s/threads=all", name, scale.Model(), w.dtype)
+		b.Run(cell, func(b *testing.B) {
+			ctx := context.Background()
+			dir, err := llm.ModelDirAs(ctx, testdata, scale, w.storage, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			m, err := gpt2.Load(ctx, dir, gpt2.LoadOptions{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = m.Close() })
+			engineCell(b, opened(b, w.opts...), m, r, w.error)
+		})
+	}
+}
+
+func engineCell(b *testing.B, client *genie.Client, m *gpt2.Model, r *reference, tolerance float64) {
+	var ttft, step time.Duration
+	runs, steps := 0, 0
+	run := func() *genie.Generation {
+		ctx := context.Background()
+		s, err := client.NewSession(ctx)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer s.Close()
+		out, err := genie.Generate(ctx, s, m.LM, genie.GenerateRequest{Prompts: r.Prompts, MaxNew: r.tokens(), IgnoreEOS: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := r.follows(&peer.Generation{Tokens: out.Tokens}, tolerance); err != nil {
+			b.Fatal(err)
+		}
+		return out
+	}
+	run()
+	for b.Loop() {
+		out := run()
+		runs++
+		ttft += out.TTFT
+		for _, d := range out.Steps {
+			step += d
+			steps++
+		}
+	}
+	b.ReportMetric(float64(ttft.Nanoseconds())/float64(runs), "ttft-ns")
+	if steps > 0 {
+		b.ReportMetric(float64(step.Nanoseconds())/float64(steps), "step-ns")
+		b.ReportMetric(float64(steps*len(r.Prompts))/step.Seconds(), "tok/s")
+	} else {
+		b.ReportMetric(float64(runs*len(r.Prompts)*len(r.Prompts[0]))/ttft.Seconds(), "tok/s")
+	}
+}
