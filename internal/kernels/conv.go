@@ -47,18 +47,24 @@ const (
 	ConvWinograd
 )
 
-// winogradChannels is the number of channels on either side from which Winograd
-// convolution is faster.
-const winogradChannels = 16
+const (
+	// winogradChannels is the number of channels on either side from which
+	// Winograd convolution is faster.
+	winogradChannels = 16
+	// Transformed filters are four times as large. They are worth reading if they
+	// stay in a cache or an image has enough blocks that use them.
+	winogradFilterFloats = 1 << 20
+	winogradImageTiles   = 12
+)
 
 // Algorithm is the algorithm that [Conv2D] uses. It depends neither on N nor on
 // the range of a call, so that neither changes a bit of an output.
 func (s ConvShape) Algorithm() ConvAlgorithm {
-	unit := s.StrideH == 1 && s.StrideW == 1 && s.DilH == 1 && s.DilW == 1
 	switch {
 	case s.Groups > 1 && s.Groups == s.C && s.Groups == s.OutC:
 		return ConvDepthwise
-	case s.KH == 3 && s.KW == 3 && unit && s.Groups == 1 && s.C >= winogradChannels && s.OutC >= winogradChannels:
+	case s.KH == 3 && s.KW == 3 && max(s.StrideH, s.StrideW, s.DilH, s.DilW, s.Groups) == 1 && min(s.C, s.OutC) >= winogradChannels &&
+		(s.C*s.OutC <= winogradFilterFloats/winogradPositions || winogradTiles(s.OutH())*winogradTiles(s.OutW()) >= winogradImageTiles):
 		return ConvWinograd
 	}
 	return ConvDirect

@@ -3,37 +3,38 @@ package kernels
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 )
 
-type benchConv struct{ size, c, out, kernel, stride int }
+type benchConv struct{ size, c, out, kernel, stride, count int }
 
-// The convolutions of ResNet-50, each once.
+// The convolutions of ResNet-50 and how often it has them.
 var resnet50 = []benchConv{
-	{224, 3, 64, 7, 2},
-	{56, 64, 64, 1, 1},
-	{56, 64, 64, 3, 1},
-	{56, 64, 256, 1, 1},
-	{56, 256, 64, 1, 1},
-	{56, 256, 128, 1, 1},
-	{56, 128, 128, 3, 2},
-	{28, 128, 512, 1, 1},
-	{56, 256, 512, 1, 2},
-	{28, 512, 128, 1, 1},
-	{28, 128, 128, 3, 1},
-	{28, 512, 256, 1, 1},
-	{28, 256, 256, 3, 2},
-	{14, 256, 1024, 1, 1},
-	{28, 512, 1024, 1, 2},
-	{14, 1024, 256, 1, 1},
-	{14, 256, 256, 3, 1},
-	{14, 1024, 512, 1, 1},
-	{14, 512, 512, 3, 2},
-	{7, 512, 2048, 1, 1},
-	{14, 1024, 2048, 1, 2},
-	{7, 2048, 512, 1, 1},
-	{7, 512, 512, 3, 1},
+	{224, 3, 64, 7, 2, 1},
+	{56, 64, 64, 1, 1, 1},
+	{56, 64, 64, 3, 1, 3},
+	{56, 64, 256, 1, 1, 4},
+	{56, 256, 64, 1, 1, 2},
+	{56, 256, 128, 1, 1, 1},
+	{56, 128, 128, 3, 2, 1},
+	{28, 128, 512, 1, 1, 4},
+	{56, 256, 512, 1, 2, 1},
+	{28, 512, 128, 1, 1, 3},
+	{28, 128, 128, 3, 1, 3},
+	{28, 512, 256, 1, 1, 1},
+	{28, 256, 256, 3, 2, 1},
+	{14, 256, 1024, 1, 1, 6},
+	{28, 512, 1024, 1, 2, 1},
+	{14, 1024, 256, 1, 1, 5},
+	{14, 256, 256, 3, 1, 5},
+	{14, 1024, 512, 1, 1, 1},
+	{14, 512, 512, 3, 2, 1},
+	{7, 512, 2048, 1, 1, 3},
+	{14, 1024, 2048, 1, 2, 1},
+	{7, 2048, 512, 1, 1, 2},
+	{7, 512, 512, 3, 1, 2},
 }
 
 func (c benchConv) shape(batch int) ConvShape {
@@ -75,6 +76,45 @@ func BenchmarkConv2D(b *testing.B) {
 						report(b, directFLOPs(s), 0)
 					})
 				}
+			}
+		}
+	})
+}
+
+// All convolutions of ResNet-50 in turn, each with its own filters, as they are
+// when a model runs: out of the caches.
+func BenchmarkResNet50Convolutions(b *testing.B) {
+	rng := rand.New(rand.NewPCG(53, 54))
+	eachPathBench(b, func(b *testing.B, prefix string) {
+		for _, batch := range []int{1, 8} {
+			type layer struct {
+				ConvShape
+				packed []float32
+			}
+			var layers []layer
+			var in, out, flops int
+			for _, c := range resnet50 {
+				s := c.shape(batch)
+				packed := make([]float32, s.PackedLen())
+				PackConvFilters(packed, randoms(rng, s.OutC*s.C*s.KH*s.KW), s)
+				for range c.count {
+					layers = append(layers, layer{s, slices.Clone(packed)})
+					flops += directFLOPs(s)
+				}
+				in, out = max(in, s.N*s.H*s.W*s.C), max(out, s.N*s.OutH()*s.OutW()*s.OutC)
+			}
+			x, y, bias := randoms(rng, in), make([]float32, out), randoms(rng, 2048)
+			for _, threads := range []int{1, 2} {
+				b.Run(fmt.Sprintf("%s/batch=%d/threads=%d", prefix, batch, threads), func(b *testing.B) {
+					for b.Loop() {
+						for _, l := range layers {
+							inGoroutines(threads, l.Units(), func(lo, hi int) {
+								Conv2D(y, x, l.packed, l.ConvShape, ConvEpilogue{Bias: bias[:l.OutC], ReLU: true}, lo, hi)
+							})
+						}
+					}
+					report(b, flops, 0)
+				})
 			}
 		}
 	})

@@ -12,7 +12,7 @@ const (
 	// A table of so many entries and so much of the image stay in the second
 	// cache while the panels go by.
 	tableEntries = 8192
-	imageFloats  = 96 << 10
+	imageFloats  = 128 << 10
 	// edgeFloats is what windows that reach into the padding may take.
 	edgeFloats   = 64 << 10
 	elementBytes = 4
@@ -77,29 +77,18 @@ func (c *convCall) makeTable(p0, p1 int) {
 	}
 	clear(grow(&c.edge, edge)[edge-c.length-edgeEnd:])
 	next := -c.length
-	t := newTiling(rows, c.tileRows())
+	tiles := newTiling(rows, c.tileRows())
+	at, inTile, height := 0, 0, tiles.first()
 	n, oh, ow := p0/(c.oh*c.ow), p0/c.ow%c.oh, p0%c.ow
-	for row := range rows {
-		at, height := t.entry(row, c.segments)
-		ih, iw := oh*c.StrideH-c.PadH, ow*c.StrideW-c.PadW
-		for range c.KH {
-			from := ((n*c.H+ih)*c.W + iw) * c.C
-			switch {
-			case c.merged() && ih >= 0 && ih < c.H && (iw < 0 || iw > c.W-c.KW):
-				next -= c.length
-				c.copyEdge(c.edge[len(c.edge)-edgeEnd+next:][:c.length], from, iw)
-				table[at] = next * elementBytes
-				at += height
-			case c.merged():
-				table[at] = c.entry(from, ih, 0)
-				at += height
-			default:
-				for j := range c.KW {
-					table[at] = c.entry(from+j*c.DilW*c.C, ih, iw+j*c.DilW)
-					at += height
-				}
+	for range rows {
+		next = c.makeRow(table[at:], height, n, oh*c.StrideH-c.PadH, ow*c.StrideW-c.PadW, next)
+		at++
+		if inTile++; inTile == height {
+			at += (c.segments - 1) * height
+			inTile = 0
+			if at == tiles.tall*(tiles.height+1)*c.segments {
+				height = tiles.height
 			}
-			ih += c.DilH
 		}
 		if ow++; ow == c.ow {
 			ow = 0
@@ -111,13 +100,43 @@ func (c *convCall) makeTable(p0, p1 int) {
 	}
 }
 
-// entry is the table's entry for the segment that starts in element from of x,
-// in row ih and column iw: the zeros if that is outside.
-func (c *convCall) entry(from, ih, iw int) int {
-	if uint(ih) < uint(c.H) && uint(iw) < uint(c.W) {
-		return from * elementBytes
+// makeRow writes the entries, height apart, of the window that starts in row ih
+// and column iw of image n. Segments that it puts into the edge buffer stand
+// before next; it returns the new next.
+func (c *convCall) makeRow(table []int, height, n, ih, iw, next int) int {
+	at, from := 0, ((n*c.H+ih)*c.W+iw)*c.C
+	zeros, down := -c.length*elementBytes, c.DilH*c.W*c.C
+	partly := c.merged() && (iw < 0 || iw > c.W-c.KW)
+	for range c.KH {
+		inside := uint(ih) < uint(c.H)
+		switch {
+		case inside && partly:
+			next -= c.length
+			c.copyEdge(c.edge[len(c.edge)-edgeEnd+next:][:c.length], from, iw)
+			table[at] = next * elementBytes
+			at += height
+		case c.merged():
+			table[at] = zeros
+			if inside {
+				table[at] = from * elementBytes
+			}
+			at += height
+		default:
+			col, to := iw, from
+			for range c.KW {
+				table[at] = zeros
+				if inside && uint(col) < uint(c.W) {
+					table[at] = to * elementBytes
+				}
+				at += height
+				col += c.DilW
+				to += c.DilW * c.C
+			}
+		}
+		ih += c.DilH
+		from += down
 	}
-	return -c.length * elementBytes
+	return next
 }
 
 // copyEdge copies the taps of a row of a window that are inside the image; the
@@ -137,6 +156,14 @@ type tiling struct{ tiles, tall, height int }
 func newTiling(rows, limit int) tiling {
 	tiles := (rows + limit - 1) / limit
 	return tiling{tiles: tiles, tall: rows % tiles, height: rows / tiles}
+}
+
+// first is the height of the first tile.
+func (t tiling) first() int {
+	if t.tall > 0 {
+		return t.height + 1
+	}
+	return t.height
 }
 
 // entry is where the entries of a row are in a table [tile][segment][row] and

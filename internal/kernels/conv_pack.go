@@ -14,7 +14,7 @@ func (s ConvShape) PackedLen() int {
 
 // PackConvFilters writes filters [OutC, C/Groups, KH, KW] into dst, of at least
 // [ConvShape.PackedLen] floats, as the shape's algorithm wants them. The layout
-// does not depend on N, H or W.
+// does not depend on N.
 func PackConvFilters(dst, filters []float32, s ConvShape) {
 	s.check("PackConvFilters")
 	g := s.geometry()

@@ -11,7 +11,7 @@ const (
 	convSignature = "func(rows int, c *float32, ldc uintptr, table *int, tiles int, x, edge, b *float32, segments, length int, bias, residual *float32, relu bool)"
 	// convAhead is how many bytes further on the panel is prefetched. What is
 	// there need not exist.
-	convAhead = 1024
+	convAhead = 2048
 )
 
 func convKernels(g *gen) {
