@@ -1,0 +1,115 @@
+package baselines_test
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/genie-sdk/go/baselines/peer"
+	"github.com/genie-sdk/go/internal/kernels"
+)
+
+// engineConv is a layer as the engine runs it between others: images with
+// their channels last, filters packed.
+type engineConv struct {
+	shape       kernels.ConvShape
+	epilogue    kernels.ConvEpilogue
+	x, w, y     []float32
+	outH, outW  int
+	threads     int
+	unitsAtOnce int
+}
+
+func newEngineConv(l convLayer, v peer.Conv, batch, threads int) *engineConv {
+	e := &engineConv{
+		shape: kernels.ConvShape{
+			N: batch, C: l.c, H: l.size, W: l.size, OutC: l.oc, KH: l.k, KW: l.k,
+			StrideH: l.stride, StrideW: l.stride, PadH: l.pad, PadW: l.pad, DilH: 1, DilW: 1, Groups: 1,
+		},
+		threads: threads,
+	}
+	e.outH, e.outW = e.shape.OutH(), e.shape.OutW()
+	turn := func(src []float32, c, pixels int) []float32 {
+		dst := make([]float32, len(src))
+		kernels.ChannelsLast(dst, src, batch, c, pixels, 0, kernels.LayoutUnits(batch, pixels))
+		return dst
+	}
+	e.x = turn(v.X.Float32s(), l.c, l.size*l.size)
+	e.w = make([]float32, e.shape.PackedLen())
+	kernels.PackConvFilters(e.w, v.W.Float32s(), e.shape)
+	e.y = make([]float32, batch*e.outH*e.outW*l.oc)
+	e.epilogue = kernels.ConvEpilogue{Bias: v.B.Float32s(), ReLU: l.relu}
+	if v.Residual != nil {
+		e.epilogue.Residual = turn(v.Residual.Float32s(), l.oc, e.outH*e.outW)
+	}
+	e.unitsAtOnce = max(1, e.shape.Units()/(8*threads))
+	return e
+}
+
+func (e *engineConv) run() {
+	units := e.shape.Units()
+	var next atomic.Int64
+	work := func() {
+		for {
+			hi := int(next.Add(int64(e.unitsAtOnce)))
+			lo := hi - e.unitsAtOnce
+			if lo >= units {
+				return
+			}
+			kernels.Conv2D(e.y, e.x, e.w, e.shape, e.epilogue, lo, min(hi, units))
+		}
+	}
+	var wg sync.WaitGroup
+	for range e.threads - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
+}
+
+// result is the output as the peer gives it.
+func (e *engineConv) result(batch int) peer.Tensor {
+	out := make([]float32, len(e.y))
+	pixels := e.outH * e.outW
+	kernels.ChannelsFirst(out, e.y, batch, e.shape.OutC, pixels, 0, kernels.LayoutUnits(batch, pixels))
+	return peer.F32(out, batch, e.shape.OutC, e.outH, e.outW)
+}
+
+// BenchmarkConv_Engine times every layer of ResNet-50 as [BenchmarkConv_Peers]
+// does.
+func BenchmarkConv_Engine(b *testing.B) {
+	for _, threads := range threadCounts {
+		n := threads.n
+		if n == 0 {
+			n = runtime.GOMAXPROCS(0)
+		}
+		b.Run("workload=conv/threads="+threads.name, func(b *testing.B) {
+			for _, batch := range []int{1, 8} {
+				for _, l := range resnet50Layers() {
+					b.Run(fmt.Sprintf("batch=%d/layer=%v/baseline=genie", batch, l), func(b *testing.B) {
+						v := l.input(batch)
+						e := newEngineConv(l, v, batch, n)
+						e.run()
+						if err := l.check(v, batch, e.result(batch)); err != nil {
+							b.Fatal(err)
+						}
+						var all []time.Duration
+						for b.Loop() {
+							began := time.Now()
+							for until := began.Add(150 * time.Millisecond); len(all) < 100 && began.Before(until); {
+								e.run()
+								now := time.Now()
+								all = append(all, now.Sub(began))
+								began = now
+							}
+						}
+						b.ReportMetric(l.flops(batch)/float64(reportPeer(b, all)), "GF/s")
+					})
+				}
+			}
+		})
+	}
+}
