@@ -7,78 +7,230 @@
 // func expAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·expAVX2(SB), NOSPLIT, $0-24
-	MOVQ    dst+0(FP), AX
-	MOVQ    src+8(FP), CX
-	VMOVUPS allc2d00000<>+0(SB), Y0
-	VMOVUPS all42b20000<>+0(SB), Y1
-	MOVQ    n+16(FP), DX
-	XORQ    BX, BX
-	SUBQ    $0x08, DX
-	JL      rest
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
 
-loop:
-	VMOVUPS      (CX)(BX*1), Y2
-	VMAXPS       Y2, Y0, Y2
-	VMINPS       Y2, Y1, Y2
-	VMULPS       all3fb8aa3b<>+0(SB), Y2, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS all3f318000<>+0(SB), Y3, Y2
-	VFNMADD231PS allb95e8083<>+0(SB), Y3, Y2
-	VMOVUPS      all39506967<>+0(SB), Y4
-	VFMADD213PS  all3ab743ce<>+0(SB), Y2, Y4
-	VFMADD213PS  all3c088908<>+0(SB), Y2, Y4
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Y2, Y4
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Y2, Y4
-	VFMADD213PS  all3f000000<>+0(SB), Y2, Y4
-	VMULPS       Y2, Y2, Y5
-	VFMADD213PS  Y2, Y5, Y4
-	VADDPS       all3f800000<>+0(SB), Y4, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       all0000007f<>+0(SB), Y2, Y2
+loop4:
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      32(CX)(BX*1), Y1
+	VMOVUPS      64(CX)(BX*1), Y2
+	VMOVUPS      96(CX)(BX*1), Y3
+	VMOVUPS      allc2d00000<>+0(SB), Y4
+	VMAXPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      all42b20000<>+0(SB), Y4
+	VMINPS       Y0, Y4, Y0
+	VMINPS       Y1, Y4, Y1
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      all4b400000<>+0(SB), Y4
+	VMOVAPS      Y4, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y7
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y8
+	VFMADD231PS  Y8, Y0, Y4
+	VFMADD231PS  Y8, Y1, Y5
+	VFMADD231PS  Y8, Y2, Y6
+	VFMADD231PS  Y8, Y3, Y7
+	VMOVUPS      all4b400000<>+0(SB), Y11
+	VSUBPS       Y11, Y4, Y8
+	VSUBPS       Y11, Y5, Y9
+	VSUBPS       Y11, Y6, Y10
+	VSUBPS       Y11, Y7, Y11
+	VMOVUPS      all3f317218<>+0(SB), Y12
+	VFNMADD231PS Y12, Y8, Y0
+	VFNMADD231PS Y12, Y9, Y1
+	VFNMADD231PS Y12, Y10, Y2
+	VFNMADD231PS Y12, Y11, Y3
+	VMOVUPS      allb102e308<>+0(SB), Y12
+	VFNMADD231PS Y12, Y8, Y0
+	VFNMADD231PS Y12, Y9, Y1
+	VFNMADD231PS Y12, Y10, Y2
+	VFNMADD231PS Y12, Y11, Y3
+	VMOVUPS      all3ab7f936<>+0(SB), Y8
+	VMOVAPS      Y8, Y9
+	VMOVAPS      Y8, Y10
+	VMOVAPS      Y8, Y11
+	VMOVUPS      all3c092bed<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3d2aa97f<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3e2aaa33<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3f000000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all4b400000<>+0(SB), Y3
+	VPSUBD       Y3, Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPSUBD       Y3, Y5, Y5
+	VPSRAD       $0x01, Y5, Y1
+	VPSUBD       Y1, Y5, Y5
+	VPSUBD       Y3, Y6, Y6
+	VPSRAD       $0x01, Y6, Y2
+	VPSUBD       Y2, Y6, Y6
+	VPSUBD       Y3, Y7, Y7
+	VPSRAD       $0x01, Y7, Y3
+	VPSUBD       Y3, Y7, Y7
+	VMOVUPS      all0000007f<>+0(SB), Y12
+	VPADDD       Y12, Y0, Y0
+	VPADDD       Y12, Y1, Y1
+	VPADDD       Y12, Y2, Y2
+	VPADDD       Y12, Y3, Y3
+	VPSLLD       $0x17, Y0, Y0
+	VPSLLD       $0x17, Y1, Y1
 	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VPADDD       all0000007f<>+0(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y4, Y4
-	VMOVUPS      Y4, (AX)(BX*1)
-	ADDQ         $0x20, BX
-	SUBQ         $0x08, DX
-	JGE          loop
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y1, Y9, Y9
+	VMULPS       Y2, Y10, Y10
+	VMULPS       Y3, Y11, Y11
+	VMOVUPS      all0000007f<>+0(SB), Y0
+	VPADDD       Y0, Y4, Y4
+	VPADDD       Y0, Y5, Y5
+	VPADDD       Y0, Y6, Y6
+	VPADDD       Y0, Y7, Y7
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VMULPS       Y6, Y10, Y10
+	VMULPS       Y7, Y11, Y11
+	VMOVUPS      Y8, (AX)(BX*1)
+	VMOVUPS      Y9, 32(AX)(BX*1)
+	VMOVUPS      Y10, 64(AX)(BX*1)
+	VMOVUPS      Y11, 96(AX)(BX*1)
+	ADDQ         $+128, BX
+	SUBQ         $+32, DX
+	JGE          loop4
 
-rest:
-	ADDQ         $0x08, DX
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      allc2d00000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VMOVUPS      all42b20000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMOVUPS      all4b400000<>+0(SB), Y1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y2
+	VFMADD231PS  Y2, Y0, Y1
+	VMOVUPS      all4b400000<>+0(SB), Y2
+	VSUBPS       Y2, Y1, Y2
+	VMOVUPS      all3f317218<>+0(SB), Y3
+	VFNMADD231PS Y3, Y2, Y0
+	VMOVUPS      allb102e308<>+0(SB), Y3
+	VFNMADD231PS Y3, Y2, Y0
+	VMOVUPS      all3ab7f936<>+0(SB), Y2
+	VMOVUPS      all3c092bed<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3d2aa97f<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3e2aaa33<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3f000000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all4b400000<>+0(SB), Y0
+	VPSUBD       Y0, Y1, Y1
+	VPSRAD       $0x01, Y1, Y0
+	VPSUBD       Y0, Y1, Y1
+	VMOVUPS      all0000007f<>+0(SB), Y3
+	VPADDD       Y3, Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      all0000007f<>+0(SB), Y0
+	VPADDD       Y0, Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVUPS      Y2, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, DX
+	TESTQ        DX, DX
 	JZ           end
 	NEGQ         DX
 	LEAQ         tailMasks<>+0(SB), SI
-	VMOVUPS      64(SI)(DX*4), Y2
-	VMASKMOVPS   (CX)(BX*1), Y2, Y3
-	VMAXPS       Y3, Y0, Y3
-	VMINPS       Y3, Y1, Y3
-	VMULPS       all3fb8aa3b<>+0(SB), Y3, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VFNMADD231PS all3f318000<>+0(SB), Y0, Y3
-	VFNMADD231PS allb95e8083<>+0(SB), Y0, Y3
-	VMOVUPS      all39506967<>+0(SB), Y1
-	VFMADD213PS  all3ab743ce<>+0(SB), Y3, Y1
-	VFMADD213PS  all3c088908<>+0(SB), Y3, Y1
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Y3, Y1
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Y3, Y1
-	VFMADD213PS  all3f000000<>+0(SB), Y3, Y1
-	VMULPS       Y3, Y3, Y4
-	VFMADD213PS  Y3, Y4, Y1
-	VADDPS       all3f800000<>+0(SB), Y1, Y1
-	VCVTPS2DQ    Y0, Y0
-	VPSRAD       $0x01, Y0, Y3
-	VPSUBD       Y3, Y0, Y0
-	VPADDD       all0000007f<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y1, Y1
-	VPADDD       all0000007f<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y1, Y1
-	VMASKMOVPS   Y1, Y2, (AX)(BX*1)
+	VMOVUPS      64(SI)(DX*4), Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VMOVUPS      allc2d00000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      all42b20000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      all4b400000<>+0(SB), Y2
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y3
+	VFMADD231PS  Y3, Y1, Y2
+	VMOVUPS      all4b400000<>+0(SB), Y3
+	VSUBPS       Y3, Y2, Y3
+	VMOVUPS      all3f317218<>+0(SB), Y4
+	VFNMADD231PS Y4, Y3, Y1
+	VMOVUPS      allb102e308<>+0(SB), Y4
+	VFNMADD231PS Y4, Y3, Y1
+	VMOVUPS      all3ab7f936<>+0(SB), Y3
+	VMOVUPS      all3c092bed<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3d2aa97f<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3e2aaa33<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3f000000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all4b400000<>+0(SB), Y1
+	VPSUBD       Y1, Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VMOVUPS      all0000007f<>+0(SB), Y4
+	VPADDD       Y4, Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      all0000007f<>+0(SB), Y1
+	VPADDD       Y1, Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMASKMOVPS   Y3, Y0, (AX)(BX*1)
 
 end:
 	VZEROUPPER
@@ -120,6 +272,24 @@ DATA all42b20000<>+56(SB)/4, $0x42b20000
 DATA all42b20000<>+60(SB)/4, $0x42b20000
 GLOBL all42b20000<>(SB), RODATA|NOPTR, $64
 
+DATA all4b400000<>+0(SB)/4, $0x4b400000
+DATA all4b400000<>+4(SB)/4, $0x4b400000
+DATA all4b400000<>+8(SB)/4, $0x4b400000
+DATA all4b400000<>+12(SB)/4, $0x4b400000
+DATA all4b400000<>+16(SB)/4, $0x4b400000
+DATA all4b400000<>+20(SB)/4, $0x4b400000
+DATA all4b400000<>+24(SB)/4, $0x4b400000
+DATA all4b400000<>+28(SB)/4, $0x4b400000
+DATA all4b400000<>+32(SB)/4, $0x4b400000
+DATA all4b400000<>+36(SB)/4, $0x4b400000
+DATA all4b400000<>+40(SB)/4, $0x4b400000
+DATA all4b400000<>+44(SB)/4, $0x4b400000
+DATA all4b400000<>+48(SB)/4, $0x4b400000
+DATA all4b400000<>+52(SB)/4, $0x4b400000
+DATA all4b400000<>+56(SB)/4, $0x4b400000
+DATA all4b400000<>+60(SB)/4, $0x4b400000
+GLOBL all4b400000<>(SB), RODATA|NOPTR, $64
+
 DATA all3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
 DATA all3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
 DATA all3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
@@ -138,131 +308,113 @@ DATA all3fb8aa3b<>+56(SB)/4, $0x3fb8aa3b
 DATA all3fb8aa3b<>+60(SB)/4, $0x3fb8aa3b
 GLOBL all3fb8aa3b<>(SB), RODATA|NOPTR, $64
 
-DATA all3f318000<>+0(SB)/4, $0x3f318000
-DATA all3f318000<>+4(SB)/4, $0x3f318000
-DATA all3f318000<>+8(SB)/4, $0x3f318000
-DATA all3f318000<>+12(SB)/4, $0x3f318000
-DATA all3f318000<>+16(SB)/4, $0x3f318000
-DATA all3f318000<>+20(SB)/4, $0x3f318000
-DATA all3f318000<>+24(SB)/4, $0x3f318000
-DATA all3f318000<>+28(SB)/4, $0x3f318000
-DATA all3f318000<>+32(SB)/4, $0x3f318000
-DATA all3f318000<>+36(SB)/4, $0x3f318000
-DATA all3f318000<>+40(SB)/4, $0x3f318000
-DATA all3f318000<>+44(SB)/4, $0x3f318000
-DATA all3f318000<>+48(SB)/4, $0x3f318000
-DATA all3f318000<>+52(SB)/4, $0x3f318000
-DATA all3f318000<>+56(SB)/4, $0x3f318000
-DATA all3f318000<>+60(SB)/4, $0x3f318000
-GLOBL all3f318000<>(SB), RODATA|NOPTR, $64
+DATA all3f317218<>+0(SB)/4, $0x3f317218
+DATA all3f317218<>+4(SB)/4, $0x3f317218
+DATA all3f317218<>+8(SB)/4, $0x3f317218
+DATA all3f317218<>+12(SB)/4, $0x3f317218
+DATA all3f317218<>+16(SB)/4, $0x3f317218
+DATA all3f317218<>+20(SB)/4, $0x3f317218
+DATA all3f317218<>+24(SB)/4, $0x3f317218
+DATA all3f317218<>+28(SB)/4, $0x3f317218
+DATA all3f317218<>+32(SB)/4, $0x3f317218
+DATA all3f317218<>+36(SB)/4, $0x3f317218
+DATA all3f317218<>+40(SB)/4, $0x3f317218
+DATA all3f317218<>+44(SB)/4, $0x3f317218
+DATA all3f317218<>+48(SB)/4, $0x3f317218
+DATA all3f317218<>+52(SB)/4, $0x3f317218
+DATA all3f317218<>+56(SB)/4, $0x3f317218
+DATA all3f317218<>+60(SB)/4, $0x3f317218
+GLOBL all3f317218<>(SB), RODATA|NOPTR, $64
 
-DATA allb95e8083<>+0(SB)/4, $0xb95e8083
-DATA allb95e8083<>+4(SB)/4, $0xb95e8083
-DATA allb95e8083<>+8(SB)/4, $0xb95e8083
-DATA allb95e8083<>+12(SB)/4, $0xb95e8083
-DATA allb95e8083<>+16(SB)/4, $0xb95e8083
-DATA allb95e8083<>+20(SB)/4, $0xb95e8083
-DATA allb95e8083<>+24(SB)/4, $0xb95e8083
-DATA allb95e8083<>+28(SB)/4, $0xb95e8083
-DATA allb95e8083<>+32(SB)/4, $0xb95e8083
-DATA allb95e8083<>+36(SB)/4, $0xb95e8083
-DATA allb95e8083<>+40(SB)/4, $0xb95e8083
-DATA allb95e8083<>+44(SB)/4, $0xb95e8083
-DATA allb95e8083<>+48(SB)/4, $0xb95e8083
-DATA allb95e8083<>+52(SB)/4, $0xb95e8083
-DATA allb95e8083<>+56(SB)/4, $0xb95e8083
-DATA allb95e8083<>+60(SB)/4, $0xb95e8083
-GLOBL allb95e8083<>(SB), RODATA|NOPTR, $64
+DATA allb102e308<>+0(SB)/4, $0xb102e308
+DATA allb102e308<>+4(SB)/4, $0xb102e308
+DATA allb102e308<>+8(SB)/4, $0xb102e308
+DATA allb102e308<>+12(SB)/4, $0xb102e308
+DATA allb102e308<>+16(SB)/4, $0xb102e308
+DATA allb102e308<>+20(SB)/4, $0xb102e308
+DATA allb102e308<>+24(SB)/4, $0xb102e308
+DATA allb102e308<>+28(SB)/4, $0xb102e308
+DATA allb102e308<>+32(SB)/4, $0xb102e308
+DATA allb102e308<>+36(SB)/4, $0xb102e308
+DATA allb102e308<>+40(SB)/4, $0xb102e308
+DATA allb102e308<>+44(SB)/4, $0xb102e308
+DATA allb102e308<>+48(SB)/4, $0xb102e308
+DATA allb102e308<>+52(SB)/4, $0xb102e308
+DATA allb102e308<>+56(SB)/4, $0xb102e308
+DATA allb102e308<>+60(SB)/4, $0xb102e308
+GLOBL allb102e308<>(SB), RODATA|NOPTR, $64
 
-DATA all39506967<>+0(SB)/4, $0x39506967
-DATA all39506967<>+4(SB)/4, $0x39506967
-DATA all39506967<>+8(SB)/4, $0x39506967
-DATA all39506967<>+12(SB)/4, $0x39506967
-DATA all39506967<>+16(SB)/4, $0x39506967
-DATA all39506967<>+20(SB)/4, $0x39506967
-DATA all39506967<>+24(SB)/4, $0x39506967
-DATA all39506967<>+28(SB)/4, $0x39506967
-DATA all39506967<>+32(SB)/4, $0x39506967
-DATA all39506967<>+36(SB)/4, $0x39506967
-DATA all39506967<>+40(SB)/4, $0x39506967
-DATA all39506967<>+44(SB)/4, $0x39506967
-DATA all39506967<>+48(SB)/4, $0x39506967
-DATA all39506967<>+52(SB)/4, $0x39506967
-DATA all39506967<>+56(SB)/4, $0x39506967
-DATA all39506967<>+60(SB)/4, $0x39506967
-GLOBL all39506967<>(SB), RODATA|NOPTR, $64
+DATA all3ab7f936<>+0(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+4(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+8(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+12(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+16(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+20(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+24(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+28(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+32(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+36(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+40(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+44(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+48(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+52(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+56(SB)/4, $0x3ab7f936
+DATA all3ab7f936<>+60(SB)/4, $0x3ab7f936
+GLOBL all3ab7f936<>(SB), RODATA|NOPTR, $64
 
-DATA all3ab743ce<>+0(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+4(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+8(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+12(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+16(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+20(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+24(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+28(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+32(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+36(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+40(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+44(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+48(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+52(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+56(SB)/4, $0x3ab743ce
-DATA all3ab743ce<>+60(SB)/4, $0x3ab743ce
-GLOBL all3ab743ce<>(SB), RODATA|NOPTR, $64
+DATA all3c092bed<>+0(SB)/4, $0x3c092bed
+DATA all3c092bed<>+4(SB)/4, $0x3c092bed
+DATA all3c092bed<>+8(SB)/4, $0x3c092bed
+DATA all3c092bed<>+12(SB)/4, $0x3c092bed
+DATA all3c092bed<>+16(SB)/4, $0x3c092bed
+DATA all3c092bed<>+20(SB)/4, $0x3c092bed
+DATA all3c092bed<>+24(SB)/4, $0x3c092bed
+DATA all3c092bed<>+28(SB)/4, $0x3c092bed
+DATA all3c092bed<>+32(SB)/4, $0x3c092bed
+DATA all3c092bed<>+36(SB)/4, $0x3c092bed
+DATA all3c092bed<>+40(SB)/4, $0x3c092bed
+DATA all3c092bed<>+44(SB)/4, $0x3c092bed
+DATA all3c092bed<>+48(SB)/4, $0x3c092bed
+DATA all3c092bed<>+52(SB)/4, $0x3c092bed
+DATA all3c092bed<>+56(SB)/4, $0x3c092bed
+DATA all3c092bed<>+60(SB)/4, $0x3c092bed
+GLOBL all3c092bed<>(SB), RODATA|NOPTR, $64
 
-DATA all3c088908<>+0(SB)/4, $0x3c088908
-DATA all3c088908<>+4(SB)/4, $0x3c088908
-DATA all3c088908<>+8(SB)/4, $0x3c088908
-DATA all3c088908<>+12(SB)/4, $0x3c088908
-DATA all3c088908<>+16(SB)/4, $0x3c088908
-DATA all3c088908<>+20(SB)/4, $0x3c088908
-DATA all3c088908<>+24(SB)/4, $0x3c088908
-DATA all3c088908<>+28(SB)/4, $0x3c088908
-DATA all3c088908<>+32(SB)/4, $0x3c088908
-DATA all3c088908<>+36(SB)/4, $0x3c088908
-DATA all3c088908<>+40(SB)/4, $0x3c088908
-DATA all3c088908<>+44(SB)/4, $0x3c088908
-DATA all3c088908<>+48(SB)/4, $0x3c088908
-DATA all3c088908<>+52(SB)/4, $0x3c088908
-DATA all3c088908<>+56(SB)/4, $0x3c088908
-DATA all3c088908<>+60(SB)/4, $0x3c088908
-GLOBL all3c088908<>(SB), RODATA|NOPTR, $64
+DATA all3d2aa97f<>+0(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+4(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+8(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+12(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+16(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+20(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+24(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+28(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+32(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+36(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+40(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+44(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+48(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+52(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+56(SB)/4, $0x3d2aa97f
+DATA all3d2aa97f<>+60(SB)/4, $0x3d2aa97f
+GLOBL all3d2aa97f<>(SB), RODATA|NOPTR, $64
 
-DATA all3d2aa9c1<>+0(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+4(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+8(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+12(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+16(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+20(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+24(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+28(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+32(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+36(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+40(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+44(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+48(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+52(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+56(SB)/4, $0x3d2aa9c1
-DATA all3d2aa9c1<>+60(SB)/4, $0x3d2aa9c1
-GLOBL all3d2aa9c1<>(SB), RODATA|NOPTR, $64
-
-DATA all3e2aaaaa<>+0(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+4(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+8(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+12(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+16(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+20(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+24(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+28(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+32(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+36(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+40(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+44(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+48(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+52(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+56(SB)/4, $0x3e2aaaaa
-DATA all3e2aaaaa<>+60(SB)/4, $0x3e2aaaaa
-GLOBL all3e2aaaaa<>(SB), RODATA|NOPTR, $64
+DATA all3e2aaa33<>+0(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+4(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+8(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+12(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+16(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+20(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+24(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+28(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+32(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+36(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+40(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+44(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+48(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+52(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+56(SB)/4, $0x3e2aaa33
+DATA all3e2aaa33<>+60(SB)/4, $0x3e2aaa33
+GLOBL all3e2aaa33<>(SB), RODATA|NOPTR, $64
 
 DATA all3f000000<>+0(SB)/4, $0x3f000000
 DATA all3f000000<>+4(SB)/4, $0x3f000000
@@ -355,62 +507,230 @@ GLOBL tailMasks<>(SB), RODATA|NOPTR, $128
 // func expAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·expAVX512(SB), NOSPLIT, $0-24
-	MOVQ    dst+0(FP), AX
-	MOVQ    src+8(FP), CX
-	VMOVUPS allc2d00000<>+0(SB), Z0
-	VMOVUPS all42b20000<>+0(SB), Z1
-	MOVQ    n+16(FP), DX
-	XORQ    BX, BX
-	SUBQ    $0x10, DX
-	JL      rest
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
 
-loop:
-	VMOVUPS      (CX)(BX*1), Z2
-	VMAXPS       Z2, Z0, Z2
-	VMINPS       Z2, Z1, Z2
-	VMULPS       all3fb8aa3b<>+0(SB), Z2, Z3
-	VRNDSCALEPS  $0x08, Z3, Z3
-	VFNMADD231PS all3f318000<>+0(SB), Z3, Z2
-	VFNMADD231PS allb95e8083<>+0(SB), Z3, Z2
-	VMOVUPS      all39506967<>+0(SB), Z4
-	VFMADD213PS  all3ab743ce<>+0(SB), Z2, Z4
-	VFMADD213PS  all3c088908<>+0(SB), Z2, Z4
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Z2, Z4
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Z2, Z4
-	VFMADD213PS  all3f000000<>+0(SB), Z2, Z4
-	VMULPS       Z2, Z2, Z5
-	VFMADD213PS  Z2, Z5, Z4
-	VADDPS       all3f800000<>+0(SB), Z4, Z4
-	VSCALEFPS    Z3, Z4, Z4
-	VMOVUPS      Z4, (AX)(BX*1)
-	ADDQ         $0x40, BX
-	SUBQ         $0x10, DX
-	JGE          loop
+loop4:
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      64(CX)(BX*1), Z1
+	VMOVUPS      128(CX)(BX*1), Z2
+	VMOVUPS      192(CX)(BX*1), Z3
+	VMOVUPS      allc2d00000<>+0(SB), Z4
+	VMAXPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMOVUPS      all42b20000<>+0(SB), Z4
+	VMINPS       Z0, Z4, Z0
+	VMINPS       Z1, Z4, Z1
+	VMINPS       Z2, Z4, Z2
+	VMINPS       Z3, Z4, Z3
+	VMOVUPS      all4b400000<>+0(SB), Z4
+	VMOVAPS      Z4, Z5
+	VMOVAPS      Z4, Z6
+	VMOVAPS      Z4, Z7
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z8
+	VFMADD231PS  Z8, Z0, Z4
+	VFMADD231PS  Z8, Z1, Z5
+	VFMADD231PS  Z8, Z2, Z6
+	VFMADD231PS  Z8, Z3, Z7
+	VMOVUPS      all4b400000<>+0(SB), Z11
+	VSUBPS       Z11, Z4, Z8
+	VSUBPS       Z11, Z5, Z9
+	VSUBPS       Z11, Z6, Z10
+	VSUBPS       Z11, Z7, Z11
+	VMOVUPS      all3f317218<>+0(SB), Z12
+	VFNMADD231PS Z12, Z8, Z0
+	VFNMADD231PS Z12, Z9, Z1
+	VFNMADD231PS Z12, Z10, Z2
+	VFNMADD231PS Z12, Z11, Z3
+	VMOVUPS      allb102e308<>+0(SB), Z12
+	VFNMADD231PS Z12, Z8, Z0
+	VFNMADD231PS Z12, Z9, Z1
+	VFNMADD231PS Z12, Z10, Z2
+	VFNMADD231PS Z12, Z11, Z3
+	VMOVUPS      all3ab7f936<>+0(SB), Z8
+	VMOVAPS      Z8, Z9
+	VMOVAPS      Z8, Z10
+	VMOVAPS      Z8, Z11
+	VMOVUPS      all3c092bed<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3d2aa97f<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3e2aaa33<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3f000000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all4b400000<>+0(SB), Z3
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x01, Z4, Z0
+	VPSUBD       Z0, Z4, Z4
+	VPSUBD       Z3, Z5, Z5
+	VPSRAD       $0x01, Z5, Z1
+	VPSUBD       Z1, Z5, Z5
+	VPSUBD       Z3, Z6, Z6
+	VPSRAD       $0x01, Z6, Z2
+	VPSUBD       Z2, Z6, Z6
+	VPSUBD       Z3, Z7, Z7
+	VPSRAD       $0x01, Z7, Z3
+	VPSUBD       Z3, Z7, Z7
+	VMOVUPS      all0000007f<>+0(SB), Z12
+	VPADDD       Z12, Z0, Z0
+	VPADDD       Z12, Z1, Z1
+	VPADDD       Z12, Z2, Z2
+	VPADDD       Z12, Z3, Z3
+	VPSLLD       $0x17, Z0, Z0
+	VPSLLD       $0x17, Z1, Z1
+	VPSLLD       $0x17, Z2, Z2
+	VPSLLD       $0x17, Z3, Z3
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z1, Z9, Z9
+	VMULPS       Z2, Z10, Z10
+	VMULPS       Z3, Z11, Z11
+	VMOVUPS      all0000007f<>+0(SB), Z0
+	VPADDD       Z0, Z4, Z4
+	VPADDD       Z0, Z5, Z5
+	VPADDD       Z0, Z6, Z6
+	VPADDD       Z0, Z7, Z7
+	VPSLLD       $0x17, Z4, Z4
+	VPSLLD       $0x17, Z5, Z5
+	VPSLLD       $0x17, Z6, Z6
+	VPSLLD       $0x17, Z7, Z7
+	VMULPS       Z4, Z8, Z8
+	VMULPS       Z5, Z9, Z9
+	VMULPS       Z6, Z10, Z10
+	VMULPS       Z7, Z11, Z11
+	VMOVUPS      Z8, (AX)(BX*1)
+	VMOVUPS      Z9, 64(AX)(BX*1)
+	VMOVUPS      Z10, 128(AX)(BX*1)
+	VMOVUPS      Z11, 192(AX)(BX*1)
+	ADDQ         $+256, BX
+	SUBQ         $+64, DX
+	JGE          loop4
 
-rest:
-	ADDQ         $0x10, DX
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      allc2d00000<>+0(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VMOVUPS      all42b20000<>+0(SB), Z1
+	VMINPS       Z0, Z1, Z0
+	VMOVUPS      all4b400000<>+0(SB), Z1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z2
+	VFMADD231PS  Z2, Z0, Z1
+	VMOVUPS      all4b400000<>+0(SB), Z2
+	VSUBPS       Z2, Z1, Z2
+	VMOVUPS      all3f317218<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      allb102e308<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      all3ab7f936<>+0(SB), Z2
+	VMOVUPS      all3c092bed<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3d2aa97f<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3e2aaa33<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f000000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all4b400000<>+0(SB), Z0
+	VPSUBD       Z0, Z1, Z1
+	VPSRAD       $0x01, Z1, Z0
+	VPSUBD       Z0, Z1, Z1
+	VMOVUPS      all0000007f<>+0(SB), Z3
+	VPADDD       Z3, Z0, Z0
+	VPSLLD       $0x17, Z0, Z0
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      all0000007f<>+0(SB), Z0
+	VPADDD       Z0, Z1, Z1
+	VPSLLD       $0x17, Z1, Z1
+	VMULPS       Z1, Z2, Z2
+	VMOVUPS      Z2, (AX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+16, DX
+	TESTQ        DX, DX
 	JZ           end
 	MOVL         $-1, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
-	VMOVUPS.Z    (CX)(BX*1), K1, Z2
-	VMAXPS       Z2, Z0, Z2
-	VMINPS       Z2, Z1, Z2
-	VMULPS       all3fb8aa3b<>+0(SB), Z2, Z0
-	VRNDSCALEPS  $0x08, Z0, Z0
-	VFNMADD231PS all3f318000<>+0(SB), Z0, Z2
-	VFNMADD231PS allb95e8083<>+0(SB), Z0, Z2
-	VMOVUPS      all39506967<>+0(SB), Z1
-	VFMADD213PS  all3ab743ce<>+0(SB), Z2, Z1
-	VFMADD213PS  all3c088908<>+0(SB), Z2, Z1
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Z2, Z1
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Z2, Z1
-	VFMADD213PS  all3f000000<>+0(SB), Z2, Z1
-	VMULPS       Z2, Z2, Z3
-	VFMADD213PS  Z2, Z3, Z1
-	VADDPS       all3f800000<>+0(SB), Z1, Z1
-	VSCALEFPS    Z0, Z1, Z1
-	VMOVUPS      Z1, K1, (AX)(BX*1)
+	VMOVUPS.Z    (CX)(BX*1), K1, Z0
+	VMOVUPS      allc2d00000<>+0(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VMOVUPS      all42b20000<>+0(SB), Z1
+	VMINPS       Z0, Z1, Z0
+	VMOVUPS      all4b400000<>+0(SB), Z1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z2
+	VFMADD231PS  Z2, Z0, Z1
+	VMOVUPS      all4b400000<>+0(SB), Z2
+	VSUBPS       Z2, Z1, Z2
+	VMOVUPS      all3f317218<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      allb102e308<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      all3ab7f936<>+0(SB), Z2
+	VMOVUPS      all3c092bed<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3d2aa97f<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3e2aaa33<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f000000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all4b400000<>+0(SB), Z0
+	VPSUBD       Z0, Z1, Z1
+	VPSRAD       $0x01, Z1, Z0
+	VPSUBD       Z0, Z1, Z1
+	VMOVUPS      all0000007f<>+0(SB), Z3
+	VPADDD       Z3, Z0, Z0
+	VPSLLD       $0x17, Z0, Z0
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      all0000007f<>+0(SB), Z0
+	VPADDD       Z0, Z1, Z1
+	VPSLLD       $0x17, Z1, Z1
+	VMULPS       Z1, Z2, Z2
+	VMOVUPS      Z2, K1, (AX)(BX*1)
 
 end:
 	VZEROUPPER
@@ -419,90 +739,230 @@ end:
 // func geluTanhAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-24
-	MOVQ    dst+0(FP), AX
-	MOVQ    src+8(FP), CX
-	VMOVUPS allc2d00000<>+0(SB), Y0
-	VMOVUPS all42b20000<>+0(SB), Y1
-	MOVQ    n+16(FP), DX
-	XORQ    BX, BX
-	SUBQ    $0x08, DX
-	JL      rest
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
 
-loop:
-	VMOVUPS      (CX)(BX*1), Y2
-	VMULPS       Y2, Y2, Y3
-	VMULPS       allbd922279<>+0(SB), Y3, Y3
-	VADDPS       allbfcc422a<>+0(SB), Y3, Y3
-	VMULPS       Y2, Y3, Y3
-	VMAXPS       Y3, Y0, Y3
-	VMINPS       Y3, Y1, Y3
-	VMULPS       all3fb8aa3b<>+0(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS all3f318000<>+0(SB), Y4, Y3
-	VFNMADD231PS allb95e8083<>+0(SB), Y4, Y3
-	VMOVUPS      all39506967<>+0(SB), Y5
-	VFMADD213PS  all3ab743ce<>+0(SB), Y3, Y5
-	VFMADD213PS  all3c088908<>+0(SB), Y3, Y5
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Y3, Y5
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Y3, Y5
-	VFMADD213PS  all3f000000<>+0(SB), Y3, Y5
-	VMULPS       Y3, Y3, Y6
-	VFMADD213PS  Y3, Y6, Y5
-	VADDPS       all3f800000<>+0(SB), Y5, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       all0000007f<>+0(SB), Y3, Y3
+loop4:
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      32(CX)(BX*1), Y1
+	VMOVUPS      64(CX)(BX*1), Y2
+	VMOVUPS      96(CX)(BX*1), Y3
+	VMULPS       Y0, Y0, Y4
+	VMULPS       Y1, Y1, Y5
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y3, Y3, Y7
+	VMOVUPS      allbd922279<>+0(SB), Y8
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y8, Y5, Y5
+	VMULPS       Y8, Y6, Y6
+	VMULPS       Y8, Y7, Y7
+	VMOVUPS      allbfcc422a<>+0(SB), Y8
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y8, Y5, Y5
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y8, Y7, Y7
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y1, Y5, Y5
+	VMULPS       Y2, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      allc2ae0000<>+0(SB), Y0
+	VMAXPS       Y4, Y0, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMOVUPS      all42b20000<>+0(SB), Y0
+	VMINPS       Y4, Y0, Y4
+	VMINPS       Y5, Y0, Y5
+	VMINPS       Y6, Y0, Y6
+	VMINPS       Y7, Y0, Y7
+	VMOVUPS      all4b40007f<>+0(SB), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y8
+	VFMADD231PS  Y8, Y4, Y0
+	VFMADD231PS  Y8, Y5, Y1
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVUPS      all4b40007f<>+0(SB), Y11
+	VSUBPS       Y11, Y0, Y8
+	VSUBPS       Y11, Y1, Y9
+	VSUBPS       Y11, Y2, Y10
+	VSUBPS       Y11, Y3, Y11
+	VMOVUPS      all3f317218<>+0(SB), Y12
+	VFNMADD231PS Y12, Y8, Y4
+	VFNMADD231PS Y12, Y9, Y5
+	VFNMADD231PS Y12, Y10, Y6
+	VFNMADD231PS Y12, Y11, Y7
+	VMOVUPS      allb102e308<>+0(SB), Y12
+	VFNMADD231PS Y12, Y8, Y4
+	VFNMADD231PS Y12, Y9, Y5
+	VFNMADD231PS Y12, Y10, Y6
+	VFNMADD231PS Y12, Y11, Y7
+	VMOVUPS      all3ab7f936<>+0(SB), Y8
+	VMOVAPS      Y8, Y9
+	VMOVAPS      Y8, Y10
+	VMOVAPS      Y8, Y11
+	VMOVUPS      all3c092bed<>+0(SB), Y12
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VFMADD213PS  Y12, Y7, Y11
+	VMOVUPS      all3d2aa97f<>+0(SB), Y12
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VFMADD213PS  Y12, Y7, Y11
+	VMOVUPS      all3e2aaa33<>+0(SB), Y12
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VFMADD213PS  Y12, Y7, Y11
+	VMOVUPS      all3f000000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VFMADD213PS  Y12, Y7, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VFMADD213PS  Y12, Y7, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VFMADD213PS  Y12, Y7, Y11
+	VPSLLD       $0x17, Y0, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VPSLLD       $0x17, Y2, Y2
 	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       all0000007f<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VADDPS       all3f800000<>+0(SB), Y5, Y5
-	VDIVPS       Y5, Y2, Y2
-	VMOVUPS      Y2, (AX)(BX*1)
-	ADDQ         $0x20, BX
-	SUBQ         $0x08, DX
-	JGE          loop
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y1, Y9, Y9
+	VMULPS       Y2, Y10, Y10
+	VMULPS       Y3, Y11, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y8, Y8
+	VADDPS       Y0, Y9, Y9
+	VADDPS       Y0, Y10, Y10
+	VADDPS       Y0, Y11, Y11
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      32(CX)(BX*1), Y1
+	VMOVUPS      64(CX)(BX*1), Y2
+	VMOVUPS      96(CX)(BX*1), Y3
+	VDIVPS       Y8, Y0, Y0
+	VDIVPS       Y9, Y1, Y1
+	VDIVPS       Y10, Y2, Y2
+	VDIVPS       Y11, Y3, Y3
+	VMOVUPS      Y0, (AX)(BX*1)
+	VMOVUPS      Y1, 32(AX)(BX*1)
+	VMOVUPS      Y2, 64(AX)(BX*1)
+	VMOVUPS      Y3, 96(AX)(BX*1)
+	ADDQ         $+128, BX
+	SUBQ         $+32, DX
+	JGE          loop4
 
-rest:
-	ADDQ         $0x08, DX
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Y0
+	VMULPS       Y0, Y0, Y1
+	VMOVUPS      allbd922279<>+0(SB), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      allbfcc422a<>+0(SB), Y2
+	VADDPS       Y2, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      allc2ae0000<>+0(SB), Y0
+	VMAXPS       Y1, Y0, Y1
+	VMOVUPS      all42b20000<>+0(SB), Y0
+	VMINPS       Y1, Y0, Y1
+	VMOVUPS      all4b40007f<>+0(SB), Y0
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	VMOVUPS      all4b40007f<>+0(SB), Y2
+	VSUBPS       Y2, Y0, Y2
+	VMOVUPS      all3f317218<>+0(SB), Y3
+	VFNMADD231PS Y3, Y2, Y1
+	VMOVUPS      allb102e308<>+0(SB), Y3
+	VFNMADD231PS Y3, Y2, Y1
+	VMOVUPS      all3ab7f936<>+0(SB), Y2
+	VMOVUPS      all3c092bed<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VMOVUPS      all3d2aa97f<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VMOVUPS      all3e2aaa33<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VMOVUPS      all3f000000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y2, Y2
+	VMOVUPS      (CX)(BX*1), Y0
+	VDIVPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, DX
+	TESTQ        DX, DX
 	JZ           end
 	NEGQ         DX
 	LEAQ         tailMasks<>+0(SB), SI
-	VMOVUPS      64(SI)(DX*4), Y2
-	VMASKMOVPS   (CX)(BX*1), Y2, Y3
-	VMULPS       Y3, Y3, Y4
-	VMULPS       allbd922279<>+0(SB), Y4, Y4
-	VADDPS       allbfcc422a<>+0(SB), Y4, Y4
-	VMULPS       Y3, Y4, Y4
-	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
-	VMULPS       all3fb8aa3b<>+0(SB), Y4, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VFNMADD231PS all3f318000<>+0(SB), Y0, Y4
-	VFNMADD231PS allb95e8083<>+0(SB), Y0, Y4
-	VMOVUPS      all39506967<>+0(SB), Y1
-	VFMADD213PS  all3ab743ce<>+0(SB), Y4, Y1
-	VFMADD213PS  all3c088908<>+0(SB), Y4, Y1
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Y4, Y1
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Y4, Y1
-	VFMADD213PS  all3f000000<>+0(SB), Y4, Y1
-	VMULPS       Y4, Y4, Y5
-	VFMADD213PS  Y4, Y5, Y1
-	VADDPS       all3f800000<>+0(SB), Y1, Y1
-	VCVTPS2DQ    Y0, Y0
-	VPSRAD       $0x01, Y0, Y4
-	VPSUBD       Y4, Y0, Y0
-	VPADDD       all0000007f<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y1, Y1
-	VPADDD       all0000007f<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y1, Y1
-	VADDPS       all3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y3, Y3
-	VMASKMOVPS   Y3, Y2, (AX)(BX*1)
+	VMOVUPS      64(SI)(DX*4), Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VMULPS       Y1, Y1, Y2
+	VMOVUPS      allbd922279<>+0(SB), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      allbfcc422a<>+0(SB), Y3
+	VADDPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMOVUPS      allc2ae0000<>+0(SB), Y1
+	VMAXPS       Y2, Y1, Y2
+	VMOVUPS      all42b20000<>+0(SB), Y1
+	VMINPS       Y2, Y1, Y2
+	VMOVUPS      all4b40007f<>+0(SB), Y1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	VMOVUPS      all4b40007f<>+0(SB), Y3
+	VSUBPS       Y3, Y1, Y3
+	VMOVUPS      all3f317218<>+0(SB), Y4
+	VFNMADD231PS Y4, Y3, Y2
+	VMOVUPS      allb102e308<>+0(SB), Y4
+	VFNMADD231PS Y4, Y3, Y2
+	VMOVUPS      all3ab7f936<>+0(SB), Y3
+	VMOVUPS      all3c092bed<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3d2aa97f<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3e2aaa33<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3f000000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y1
+	VADDPS       Y1, Y3, Y3
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VDIVPS       Y3, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*1)
 
 end:
 	VZEROUPPER
@@ -544,77 +1004,269 @@ DATA allbfcc422a<>+56(SB)/4, $0xbfcc422a
 DATA allbfcc422a<>+60(SB)/4, $0xbfcc422a
 GLOBL allbfcc422a<>(SB), RODATA|NOPTR, $64
 
+DATA allc2ae0000<>+0(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+4(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+8(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+12(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+16(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+20(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+24(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+28(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+32(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+36(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+40(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+44(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+48(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+52(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+56(SB)/4, $0xc2ae0000
+DATA allc2ae0000<>+60(SB)/4, $0xc2ae0000
+GLOBL allc2ae0000<>(SB), RODATA|NOPTR, $64
+
+DATA all4b40007f<>+0(SB)/4, $0x4b40007f
+DATA all4b40007f<>+4(SB)/4, $0x4b40007f
+DATA all4b40007f<>+8(SB)/4, $0x4b40007f
+DATA all4b40007f<>+12(SB)/4, $0x4b40007f
+DATA all4b40007f<>+16(SB)/4, $0x4b40007f
+DATA all4b40007f<>+20(SB)/4, $0x4b40007f
+DATA all4b40007f<>+24(SB)/4, $0x4b40007f
+DATA all4b40007f<>+28(SB)/4, $0x4b40007f
+DATA all4b40007f<>+32(SB)/4, $0x4b40007f
+DATA all4b40007f<>+36(SB)/4, $0x4b40007f
+DATA all4b40007f<>+40(SB)/4, $0x4b40007f
+DATA all4b40007f<>+44(SB)/4, $0x4b40007f
+DATA all4b40007f<>+48(SB)/4, $0x4b40007f
+DATA all4b40007f<>+52(SB)/4, $0x4b40007f
+DATA all4b40007f<>+56(SB)/4, $0x4b40007f
+DATA all4b40007f<>+60(SB)/4, $0x4b40007f
+GLOBL all4b40007f<>(SB), RODATA|NOPTR, $64
+
 // func geluTanhAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-24
-	MOVQ    dst+0(FP), AX
-	MOVQ    src+8(FP), CX
-	VMOVUPS allc2d00000<>+0(SB), Z0
-	VMOVUPS all42b20000<>+0(SB), Z1
-	MOVQ    n+16(FP), DX
-	XORQ    BX, BX
-	SUBQ    $0x10, DX
-	JL      rest
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
 
-loop:
-	VMOVUPS      (CX)(BX*1), Z2
-	VMULPS       Z2, Z2, Z3
-	VMULPS       allbd922279<>+0(SB), Z3, Z3
-	VADDPS       allbfcc422a<>+0(SB), Z3, Z3
-	VMULPS       Z2, Z3, Z3
-	VMAXPS       Z3, Z0, Z3
-	VMINPS       Z3, Z1, Z3
-	VMULPS       all3fb8aa3b<>+0(SB), Z3, Z4
-	VRNDSCALEPS  $0x08, Z4, Z4
-	VFNMADD231PS all3f318000<>+0(SB), Z4, Z3
-	VFNMADD231PS allb95e8083<>+0(SB), Z4, Z3
-	VMOVUPS      all39506967<>+0(SB), Z5
-	VFMADD213PS  all3ab743ce<>+0(SB), Z3, Z5
-	VFMADD213PS  all3c088908<>+0(SB), Z3, Z5
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Z3, Z5
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Z3, Z5
-	VFMADD213PS  all3f000000<>+0(SB), Z3, Z5
-	VMULPS       Z3, Z3, Z6
-	VFMADD213PS  Z3, Z6, Z5
-	VADDPS       all3f800000<>+0(SB), Z5, Z5
-	VSCALEFPS    Z4, Z5, Z5
-	VADDPS       all3f800000<>+0(SB), Z5, Z5
-	VDIVPS       Z5, Z2, Z2
-	VMOVUPS      Z2, (AX)(BX*1)
-	ADDQ         $0x40, BX
-	SUBQ         $0x10, DX
-	JGE          loop
+loop4:
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      64(CX)(BX*1), Z1
+	VMOVUPS      128(CX)(BX*1), Z2
+	VMOVUPS      192(CX)(BX*1), Z3
+	VMULPS       Z0, Z0, Z4
+	VMULPS       Z1, Z1, Z5
+	VMULPS       Z2, Z2, Z6
+	VMULPS       Z3, Z3, Z7
+	VMOVUPS      allbd922279<>+0(SB), Z8
+	VMULPS       Z8, Z4, Z4
+	VMULPS       Z8, Z5, Z5
+	VMULPS       Z8, Z6, Z6
+	VMULPS       Z8, Z7, Z7
+	VMOVUPS      allbfcc422a<>+0(SB), Z8
+	VADDPS       Z8, Z4, Z4
+	VADDPS       Z8, Z5, Z5
+	VADDPS       Z8, Z6, Z6
+	VADDPS       Z8, Z7, Z7
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z1, Z5, Z5
+	VMULPS       Z2, Z6, Z6
+	VMULPS       Z3, Z7, Z7
+	VMOVUPS      allc2ae0000<>+0(SB), Z0
+	VMAXPS       Z4, Z0, Z4
+	VMAXPS       Z5, Z0, Z5
+	VMAXPS       Z6, Z0, Z6
+	VMAXPS       Z7, Z0, Z7
+	VMOVUPS      all42b20000<>+0(SB), Z0
+	VMINPS       Z4, Z0, Z4
+	VMINPS       Z5, Z0, Z5
+	VMINPS       Z6, Z0, Z6
+	VMINPS       Z7, Z0, Z7
+	VMOVUPS      all4b40007f<>+0(SB), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z3
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VFMADD231PS  Z8, Z5, Z1
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VMOVUPS      all4b40007f<>+0(SB), Z11
+	VSUBPS       Z11, Z0, Z8
+	VSUBPS       Z11, Z1, Z9
+	VSUBPS       Z11, Z2, Z10
+	VSUBPS       Z11, Z3, Z11
+	VMOVUPS      all3f317218<>+0(SB), Z12
+	VFNMADD231PS Z12, Z8, Z4
+	VFNMADD231PS Z12, Z9, Z5
+	VFNMADD231PS Z12, Z10, Z6
+	VFNMADD231PS Z12, Z11, Z7
+	VMOVUPS      allb102e308<>+0(SB), Z12
+	VFNMADD231PS Z12, Z8, Z4
+	VFNMADD231PS Z12, Z9, Z5
+	VFNMADD231PS Z12, Z10, Z6
+	VFNMADD231PS Z12, Z11, Z7
+	VMOVUPS      all3ab7f936<>+0(SB), Z8
+	VMOVAPS      Z8, Z9
+	VMOVAPS      Z8, Z10
+	VMOVAPS      Z8, Z11
+	VMOVUPS      all3c092bed<>+0(SB), Z12
+	VFMADD213PS  Z12, Z4, Z8
+	VFMADD213PS  Z12, Z5, Z9
+	VFMADD213PS  Z12, Z6, Z10
+	VFMADD213PS  Z12, Z7, Z11
+	VMOVUPS      all3d2aa97f<>+0(SB), Z12
+	VFMADD213PS  Z12, Z4, Z8
+	VFMADD213PS  Z12, Z5, Z9
+	VFMADD213PS  Z12, Z6, Z10
+	VFMADD213PS  Z12, Z7, Z11
+	VMOVUPS      all3e2aaa33<>+0(SB), Z12
+	VFMADD213PS  Z12, Z4, Z8
+	VFMADD213PS  Z12, Z5, Z9
+	VFMADD213PS  Z12, Z6, Z10
+	VFMADD213PS  Z12, Z7, Z11
+	VMOVUPS      all3f000000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z4, Z8
+	VFMADD213PS  Z12, Z5, Z9
+	VFMADD213PS  Z12, Z6, Z10
+	VFMADD213PS  Z12, Z7, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z4, Z8
+	VFMADD213PS  Z12, Z5, Z9
+	VFMADD213PS  Z12, Z6, Z10
+	VFMADD213PS  Z12, Z7, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z4, Z8
+	VFMADD213PS  Z12, Z5, Z9
+	VFMADD213PS  Z12, Z6, Z10
+	VFMADD213PS  Z12, Z7, Z11
+	VPSLLD       $0x17, Z0, Z0
+	VPSLLD       $0x17, Z1, Z1
+	VPSLLD       $0x17, Z2, Z2
+	VPSLLD       $0x17, Z3, Z3
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z1, Z9, Z9
+	VMULPS       Z2, Z10, Z10
+	VMULPS       Z3, Z11, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z8, Z8
+	VADDPS       Z0, Z9, Z9
+	VADDPS       Z0, Z10, Z10
+	VADDPS       Z0, Z11, Z11
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      64(CX)(BX*1), Z1
+	VMOVUPS      128(CX)(BX*1), Z2
+	VMOVUPS      192(CX)(BX*1), Z3
+	VDIVPS       Z8, Z0, Z0
+	VDIVPS       Z9, Z1, Z1
+	VDIVPS       Z10, Z2, Z2
+	VDIVPS       Z11, Z3, Z3
+	VMOVUPS      Z0, (AX)(BX*1)
+	VMOVUPS      Z1, 64(AX)(BX*1)
+	VMOVUPS      Z2, 128(AX)(BX*1)
+	VMOVUPS      Z3, 192(AX)(BX*1)
+	ADDQ         $+256, BX
+	SUBQ         $+64, DX
+	JGE          loop4
 
-rest:
-	ADDQ         $0x10, DX
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Z0
+	VMULPS       Z0, Z0, Z1
+	VMOVUPS      allbd922279<>+0(SB), Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      allbfcc422a<>+0(SB), Z2
+	VADDPS       Z2, Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      allc2ae0000<>+0(SB), Z0
+	VMAXPS       Z1, Z0, Z1
+	VMOVUPS      all42b20000<>+0(SB), Z0
+	VMINPS       Z1, Z0, Z1
+	VMOVUPS      all4b40007f<>+0(SB), Z0
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      all4b40007f<>+0(SB), Z2
+	VSUBPS       Z2, Z0, Z2
+	VMOVUPS      all3f317218<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z1
+	VMOVUPS      allb102e308<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z1
+	VMOVUPS      all3ab7f936<>+0(SB), Z2
+	VMOVUPS      all3c092bed<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3d2aa97f<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3e2aaa33<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3f000000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VPSLLD       $0x17, Z0, Z0
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z2, Z2
+	VMOVUPS      (CX)(BX*1), Z0
+	VDIVPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (AX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+16, DX
+	TESTQ        DX, DX
 	JZ           end
 	MOVL         $-1, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
-	VMOVUPS.Z    (CX)(BX*1), K1, Z2
-	VMULPS       Z2, Z2, Z3
-	VMULPS       allbd922279<>+0(SB), Z3, Z3
-	VADDPS       allbfcc422a<>+0(SB), Z3, Z3
-	VMULPS       Z2, Z3, Z3
-	VMAXPS       Z3, Z0, Z3
-	VMINPS       Z3, Z1, Z3
-	VMULPS       all3fb8aa3b<>+0(SB), Z3, Z0
-	VRNDSCALEPS  $0x08, Z0, Z0
-	VFNMADD231PS all3f318000<>+0(SB), Z0, Z3
-	VFNMADD231PS allb95e8083<>+0(SB), Z0, Z3
-	VMOVUPS      all39506967<>+0(SB), Z1
-	VFMADD213PS  all3ab743ce<>+0(SB), Z3, Z1
-	VFMADD213PS  all3c088908<>+0(SB), Z3, Z1
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Z3, Z1
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Z3, Z1
-	VFMADD213PS  all3f000000<>+0(SB), Z3, Z1
-	VMULPS       Z3, Z3, Z4
-	VFMADD213PS  Z3, Z4, Z1
-	VADDPS       all3f800000<>+0(SB), Z1, Z1
-	VSCALEFPS    Z0, Z1, Z1
-	VADDPS       all3f800000<>+0(SB), Z1, Z1
-	VDIVPS       Z1, Z2, Z2
-	VMOVUPS      Z2, K1, (AX)(BX*1)
+	VMOVUPS.Z    (CX)(BX*1), K1, Z0
+	VMULPS       Z0, Z0, Z1
+	VMOVUPS      allbd922279<>+0(SB), Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      allbfcc422a<>+0(SB), Z2
+	VADDPS       Z2, Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      allc2ae0000<>+0(SB), Z0
+	VMAXPS       Z1, Z0, Z1
+	VMOVUPS      all42b20000<>+0(SB), Z0
+	VMINPS       Z1, Z0, Z1
+	VMOVUPS      all4b40007f<>+0(SB), Z0
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      all4b40007f<>+0(SB), Z2
+	VSUBPS       Z2, Z0, Z2
+	VMOVUPS      all3f317218<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z1
+	VMOVUPS      allb102e308<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z1
+	VMOVUPS      all3ab7f936<>+0(SB), Z2
+	VMOVUPS      all3c092bed<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3d2aa97f<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3e2aaa33<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3f000000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VPSLLD       $0x17, Z0, Z0
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z2, Z2
+	VMOVUPS.Z    (CX)(BX*1), K1, Z0
+	VDIVPS       Z2, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*1)
 
 end:
 	VZEROUPPER
@@ -623,124 +1275,315 @@ end:
 // func geluErfAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·geluErfAVX2(SB), NOSPLIT, $0-24
-	MOVQ    dst+0(FP), AX
-	MOVQ    src+8(FP), CX
-	VMOVUPS allc2d00000<>+0(SB), Y0
-	VMOVUPS all42b20000<>+0(SB), Y1
-	MOVQ    n+16(FP), DX
-	XORQ    BX, BX
-	SUBQ    $0x08, DX
-	JL      rest
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+24, DX
+	JL   rest3
 
-loop:
-	VMOVUPS      (CX)(BX*1), Y2
-	VANDPS       all7fffffff<>+0(SB), Y2, Y3
-	VMULPS       all3f3504f3<>+0(SB), Y3, Y3
-	VMOVUPS      all3f800000<>+0(SB), Y5
-	VMOVAPS      Y5, Y4
-	VFMADD231PS  all3f000000<>+0(SB), Y3, Y4
-	VDIVPS       Y4, Y5, Y4
-	VMOVUPS      all3e2ef945<>+0(SB), Y5
-	VFMADD213PS  allbf527892<>+0(SB), Y4, Y5
-	VFMADD213PS  all3fbe87b0<>+0(SB), Y4, Y5
-	VFMADD213PS  allbf914e5d<>+0(SB), Y4, Y5
-	VFMADD213PS  all3e8ec7cc<>+0(SB), Y4, Y5
-	VFMADD213PS  allbe3ec24c<>+0(SB), Y4, Y5
-	VFMADD213PS  all3dc636c9<>+0(SB), Y4, Y5
-	VFMADD213PS  all3ebf88fb<>+0(SB), Y4, Y5
-	VFMADD213PS  all3f8000c7<>+0(SB), Y4, Y5
-	VFMADD213PS  allbfa1fc4e<>+0(SB), Y4, Y5
-	VFNMADD231PS Y3, Y3, Y5
-	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
-	VMULPS       all3fb8aa3b<>+0(SB), Y5, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS all3f318000<>+0(SB), Y3, Y5
-	VFNMADD231PS allb95e8083<>+0(SB), Y3, Y5
-	VMOVUPS      all39506967<>+0(SB), Y6
-	VFMADD213PS  all3ab743ce<>+0(SB), Y5, Y6
-	VFMADD213PS  all3c088908<>+0(SB), Y5, Y6
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Y5, Y6
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Y5, Y6
-	VFMADD213PS  all3f000000<>+0(SB), Y5, Y6
-	VMULPS       Y5, Y5, Y7
-	VFMADD213PS  Y5, Y7, Y6
-	VADDPS       all3f800000<>+0(SB), Y6, Y6
-	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y5
-	VPSUBD       Y5, Y3, Y3
-	VPADDD       all0000007f<>+0(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VPADDD       all0000007f<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y4, Y6, Y6
-	VMULPS       all3f000000<>+0(SB), Y6, Y6
-	VMOVUPS      all3f800000<>+0(SB), Y3
-	VSUBPS       Y6, Y3, Y3
-	VBLENDVPS    Y2, Y6, Y3, Y3
+loop3:
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      32(CX)(BX*1), Y1
+	VMOVUPS      64(CX)(BX*1), Y2
+	VMOVUPS      all7fffffff<>+0(SB), Y3
+	VANDPS       Y3, Y0, Y0
+	VANDPS       Y3, Y1, Y1
+	VANDPS       Y3, Y2, Y2
+	VMOVUPS      all3f3504f3<>+0(SB), Y3
+	VMULPS       Y3, Y0, Y0
+	VMULPS       Y3, Y1, Y1
 	VMULPS       Y3, Y2, Y2
-	VMOVUPS      Y2, (AX)(BX*1)
-	ADDQ         $0x20, BX
-	SUBQ         $0x08, DX
-	JGE          loop
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VMOVAPS      Y3, Y4
+	VMOVAPS      Y3, Y5
+	VMOVUPS      all3f000000<>+0(SB), Y6
+	VMOVUPS      all3f800000<>+0(SB), Y7
+	VFMADD231PS  Y6, Y0, Y3
+	VFMADD231PS  Y6, Y1, Y4
+	VFMADD231PS  Y6, Y2, Y5
+	VDIVPS       Y3, Y7, Y3
+	VDIVPS       Y4, Y7, Y4
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      all3e2ef945<>+0(SB), Y6
+	VMOVAPS      Y6, Y7
+	VMOVAPS      Y6, Y8
+	VMOVUPS      allbf527892<>+0(SB), Y9
+	VFMADD213PS  Y9, Y3, Y6
+	VFMADD213PS  Y9, Y4, Y7
+	VFMADD213PS  Y9, Y5, Y8
+	VMOVUPS      all3fbe87b0<>+0(SB), Y9
+	VFMADD213PS  Y9, Y3, Y6
+	VFMADD213PS  Y9, Y4, Y7
+	VFMADD213PS  Y9, Y5, Y8
+	VMOVUPS      allbf914e5d<>+0(SB), Y9
+	VFMADD213PS  Y9, Y3, Y6
+	VFMADD213PS  Y9, Y4, Y7
+	VFMADD213PS  Y9, Y5, Y8
+	VMOVUPS      all3e8ec7cc<>+0(SB), Y9
+	VFMADD213PS  Y9, Y3, Y6
+	VFMADD213PS  Y9, Y4, Y7
+	VFMADD213PS  Y9, Y5, Y8
+	VMOVUPS      allbe3ec24c<>+0(SB), Y9
+	VFMADD213PS  Y9, Y3, Y6
+	VFMADD213PS  Y9, Y4, Y7
+	VFMADD213PS  Y9, Y5, Y8
+	VMOVUPS      all3dc636c9<>+0(SB), Y9
+	VFMADD213PS  Y9, Y3, Y6
+	VFMADD213PS  Y9, Y4, Y7
+	VFMADD213PS  Y9, Y5, Y8
+	VMOVUPS      all3ebf88fb<>+0(SB), Y9
+	VFMADD213PS  Y9, Y3, Y6
+	VFMADD213PS  Y9, Y4, Y7
+	VFMADD213PS  Y9, Y5, Y8
+	VMOVUPS      all3f8000c7<>+0(SB), Y9
+	VFMADD213PS  Y9, Y3, Y6
+	VFMADD213PS  Y9, Y4, Y7
+	VFMADD213PS  Y9, Y5, Y8
+	VMOVUPS      allbfa1fc4e<>+0(SB), Y9
+	VFMADD213PS  Y9, Y3, Y6
+	VFMADD213PS  Y9, Y4, Y7
+	VFMADD213PS  Y9, Y5, Y8
+	VFNMADD231PS Y0, Y0, Y6
+	VFNMADD231PS Y1, Y1, Y7
+	VFNMADD231PS Y2, Y2, Y8
+	VMOVUPS      all4b40007f<>+0(SB), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y1
+	VFMADD231PS  Y9, Y8, Y2
+	VMOVUPS      all4b40007f<>+0(SB), Y11
+	VSUBPS       Y11, Y0, Y9
+	VSUBPS       Y11, Y1, Y10
+	VSUBPS       Y11, Y2, Y11
+	VMOVUPS      all3f317218<>+0(SB), Y12
+	VFNMADD231PS Y12, Y9, Y6
+	VFNMADD231PS Y12, Y10, Y7
+	VFNMADD231PS Y12, Y11, Y8
+	VMOVUPS      allb102e308<>+0(SB), Y12
+	VFNMADD231PS Y12, Y9, Y6
+	VFNMADD231PS Y12, Y10, Y7
+	VFNMADD231PS Y12, Y11, Y8
+	VMOVUPS      all3ab7f936<>+0(SB), Y9
+	VMOVAPS      Y9, Y10
+	VMOVAPS      Y9, Y11
+	VMOVUPS      all3c092bed<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y9
+	VFMADD213PS  Y12, Y7, Y10
+	VFMADD213PS  Y12, Y8, Y11
+	VMOVUPS      all3d2aa97f<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y9
+	VFMADD213PS  Y12, Y7, Y10
+	VFMADD213PS  Y12, Y8, Y11
+	VMOVUPS      all3e2aaa33<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y9
+	VFMADD213PS  Y12, Y7, Y10
+	VFMADD213PS  Y12, Y8, Y11
+	VMOVUPS      all3f000000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y9
+	VFMADD213PS  Y12, Y7, Y10
+	VFMADD213PS  Y12, Y8, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y9
+	VFMADD213PS  Y12, Y7, Y10
+	VFMADD213PS  Y12, Y8, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y9
+	VFMADD213PS  Y12, Y7, Y10
+	VFMADD213PS  Y12, Y8, Y11
+	VMOVUPS      all4b400000<>+0(SB), Y6
+	VPCMPGTD     Y6, Y0, Y7
+	VPCMPGTD     Y6, Y1, Y8
+	VPCMPGTD     Y6, Y2, Y6
+	VPSLLD       $0x17, Y0, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y1, Y10, Y10
+	VMULPS       Y2, Y11, Y11
+	VANDPS       Y9, Y7, Y9
+	VANDPS       Y10, Y8, Y10
+	VANDPS       Y11, Y6, Y11
+	VMULPS       Y3, Y9, Y9
+	VMULPS       Y4, Y10, Y10
+	VMULPS       Y5, Y11, Y11
+	VMOVUPS      all3f000000<>+0(SB), Y0
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      32(CX)(BX*1), Y1
+	VMOVUPS      64(CX)(BX*1), Y2
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VSUBPS       Y9, Y3, Y3
+	VBLENDVPS    Y0, Y9, Y3, Y3
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VSUBPS       Y10, Y3, Y3
+	VBLENDVPS    Y1, Y10, Y3, Y3
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VSUBPS       Y11, Y3, Y3
+	VBLENDVPS    Y2, Y11, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y0, (AX)(BX*1)
+	VMOVUPS      Y1, 32(AX)(BX*1)
+	VMOVUPS      Y2, 64(AX)(BX*1)
+	ADDQ         $+96, BX
+	SUBQ         $+24, DX
+	JGE          loop3
 
-rest:
-	ADDQ         $0x08, DX
+rest3:
+	ADDQ $+24, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      all7fffffff<>+0(SB), Y1
+	VANDPS       Y1, Y0, Y0
+	VMOVUPS      all3f3504f3<>+0(SB), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      all3f800000<>+0(SB), Y1
+	VMOVUPS      all3f000000<>+0(SB), Y2
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VFMADD231PS  Y2, Y0, Y1
+	VDIVPS       Y1, Y3, Y1
+	VMOVUPS      all3e2ef945<>+0(SB), Y2
+	VMOVUPS      allbf527892<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VMOVUPS      all3fbe87b0<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VMOVUPS      allbf914e5d<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VMOVUPS      all3e8ec7cc<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VMOVUPS      allbe3ec24c<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VMOVUPS      all3dc636c9<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VMOVUPS      all3ebf88fb<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VMOVUPS      all3f8000c7<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VMOVUPS      allbfa1fc4e<>+0(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VFNMADD231PS Y0, Y0, Y2
+	VMOVUPS      all4b40007f<>+0(SB), Y0
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVUPS      all4b40007f<>+0(SB), Y3
+	VSUBPS       Y3, Y0, Y3
+	VMOVUPS      all3f317218<>+0(SB), Y4
+	VFNMADD231PS Y4, Y3, Y2
+	VMOVUPS      allb102e308<>+0(SB), Y4
+	VFNMADD231PS Y4, Y3, Y2
+	VMOVUPS      all3ab7f936<>+0(SB), Y3
+	VMOVUPS      all3c092bed<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3d2aa97f<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3e2aaa33<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3f000000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all4b400000<>+0(SB), Y2
+	VPCMPGTD     Y2, Y0, Y2
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y3, Y3
+	VANDPS       Y3, Y2, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      all3f000000<>+0(SB), Y0
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      all3f800000<>+0(SB), Y1
+	VSUBPS       Y3, Y1, Y1
+	VBLENDVPS    Y0, Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, DX
+	TESTQ        DX, DX
 	JZ           end
 	NEGQ         DX
 	LEAQ         tailMasks<>+0(SB), SI
-	VMOVUPS      64(SI)(DX*4), Y2
-	VMASKMOVPS   (CX)(BX*1), Y2, Y3
-	VANDPS       all7fffffff<>+0(SB), Y3, Y4
-	VMULPS       all3f3504f3<>+0(SB), Y4, Y4
-	VMOVUPS      all3f800000<>+0(SB), Y6
-	VMOVAPS      Y6, Y5
-	VFMADD231PS  all3f000000<>+0(SB), Y4, Y5
-	VDIVPS       Y5, Y6, Y5
-	VMOVUPS      all3e2ef945<>+0(SB), Y6
-	VFMADD213PS  allbf527892<>+0(SB), Y5, Y6
-	VFMADD213PS  all3fbe87b0<>+0(SB), Y5, Y6
-	VFMADD213PS  allbf914e5d<>+0(SB), Y5, Y6
-	VFMADD213PS  all3e8ec7cc<>+0(SB), Y5, Y6
-	VFMADD213PS  allbe3ec24c<>+0(SB), Y5, Y6
-	VFMADD213PS  all3dc636c9<>+0(SB), Y5, Y6
-	VFMADD213PS  all3ebf88fb<>+0(SB), Y5, Y6
-	VFMADD213PS  all3f8000c7<>+0(SB), Y5, Y6
-	VFMADD213PS  allbfa1fc4e<>+0(SB), Y5, Y6
-	VFNMADD231PS Y4, Y4, Y6
-	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
-	VMULPS       all3fb8aa3b<>+0(SB), Y6, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VFNMADD231PS all3f318000<>+0(SB), Y0, Y6
-	VFNMADD231PS allb95e8083<>+0(SB), Y0, Y6
-	VMOVUPS      all39506967<>+0(SB), Y1
-	VFMADD213PS  all3ab743ce<>+0(SB), Y6, Y1
-	VFMADD213PS  all3c088908<>+0(SB), Y6, Y1
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Y6, Y1
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Y6, Y1
-	VFMADD213PS  all3f000000<>+0(SB), Y6, Y1
-	VMULPS       Y6, Y6, Y4
-	VFMADD213PS  Y6, Y4, Y1
-	VADDPS       all3f800000<>+0(SB), Y1, Y1
-	VCVTPS2DQ    Y0, Y0
-	VPSRAD       $0x01, Y0, Y4
-	VPSUBD       Y4, Y0, Y0
-	VPADDD       all0000007f<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y1, Y1
-	VPADDD       all0000007f<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y1, Y1
-	VMULPS       Y5, Y1, Y1
-	VMULPS       all3f000000<>+0(SB), Y1, Y1
-	VMOVUPS      all3f800000<>+0(SB), Y0
-	VSUBPS       Y1, Y0, Y0
-	VBLENDVPS    Y3, Y1, Y0, Y0
-	VMULPS       Y0, Y3, Y3
-	VMASKMOVPS   Y3, Y2, (AX)(BX*1)
+	VMOVUPS      64(SI)(DX*4), Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VMOVUPS      all7fffffff<>+0(SB), Y2
+	VANDPS       Y2, Y1, Y1
+	VMOVUPS      all3f3504f3<>+0(SB), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      all3f800000<>+0(SB), Y2
+	VMOVUPS      all3f000000<>+0(SB), Y3
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD231PS  Y3, Y1, Y2
+	VDIVPS       Y2, Y4, Y2
+	VMOVUPS      all3e2ef945<>+0(SB), Y3
+	VMOVUPS      allbf527892<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3fbe87b0<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      allbf914e5d<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3e8ec7cc<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      allbe3ec24c<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3dc636c9<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3ebf88fb<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3f8000c7<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      allbfa1fc4e<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VFNMADD231PS Y1, Y1, Y3
+	VMOVUPS      all4b40007f<>+0(SB), Y1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VMOVUPS      all4b40007f<>+0(SB), Y4
+	VSUBPS       Y4, Y1, Y4
+	VMOVUPS      all3f317218<>+0(SB), Y5
+	VFNMADD231PS Y5, Y4, Y3
+	VMOVUPS      allb102e308<>+0(SB), Y5
+	VFNMADD231PS Y5, Y4, Y3
+	VMOVUPS      all3ab7f936<>+0(SB), Y4
+	VMOVUPS      all3c092bed<>+0(SB), Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVUPS      all3d2aa97f<>+0(SB), Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVUPS      all3e2aaa33<>+0(SB), Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVUPS      all3f000000<>+0(SB), Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVUPS      all3f800000<>+0(SB), Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVUPS      all3f800000<>+0(SB), Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVUPS      all4b400000<>+0(SB), Y3
+	VPCMPGTD     Y3, Y1, Y3
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y4, Y4
+	VANDPS       Y4, Y3, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      all3f000000<>+0(SB), Y1
+	VMULPS       Y1, Y4, Y4
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VMOVUPS      all3f800000<>+0(SB), Y2
+	VSUBPS       Y4, Y2, Y2
+	VBLENDVPS    Y1, Y4, Y2, Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*1)
 
 end:
 	VZEROUPPER
@@ -965,110 +1808,320 @@ GLOBL allbfa1fc4e<>(SB), RODATA|NOPTR, $64
 // func geluErfAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·geluErfAVX512(SB), NOSPLIT, $0-24
-	MOVQ    dst+0(FP), AX
-	MOVQ    src+8(FP), CX
-	VMOVUPS allc2d00000<>+0(SB), Z0
-	VMOVUPS all42b20000<>+0(SB), Z1
-	MOVQ    n+16(FP), DX
-	XORQ    BX, BX
-	SUBQ    $0x10, DX
-	JL      rest
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+48, DX
+	JL   rest3
 
-loop:
-	VMOVUPS      (CX)(BX*1), Z2
-	VANDPS       all7fffffff<>+0(SB), Z2, Z3
-	VMULPS       all3f3504f3<>+0(SB), Z3, Z3
-	VMOVUPS      all3f800000<>+0(SB), Z5
-	VMOVAPS      Z5, Z4
-	VFMADD231PS  all3f000000<>+0(SB), Z3, Z4
-	VDIVPS       Z4, Z5, Z4
-	VMOVUPS      all3e2ef945<>+0(SB), Z5
-	VFMADD213PS  allbf527892<>+0(SB), Z4, Z5
-	VFMADD213PS  all3fbe87b0<>+0(SB), Z4, Z5
-	VFMADD213PS  allbf914e5d<>+0(SB), Z4, Z5
-	VFMADD213PS  all3e8ec7cc<>+0(SB), Z4, Z5
-	VFMADD213PS  allbe3ec24c<>+0(SB), Z4, Z5
-	VFMADD213PS  all3dc636c9<>+0(SB), Z4, Z5
-	VFMADD213PS  all3ebf88fb<>+0(SB), Z4, Z5
-	VFMADD213PS  all3f8000c7<>+0(SB), Z4, Z5
-	VFMADD213PS  allbfa1fc4e<>+0(SB), Z4, Z5
-	VFNMADD231PS Z3, Z3, Z5
-	VMAXPS       Z5, Z0, Z5
-	VMINPS       Z5, Z1, Z5
-	VMULPS       all3fb8aa3b<>+0(SB), Z5, Z3
-	VRNDSCALEPS  $0x08, Z3, Z3
-	VFNMADD231PS all3f318000<>+0(SB), Z3, Z5
-	VFNMADD231PS allb95e8083<>+0(SB), Z3, Z5
-	VMOVUPS      all39506967<>+0(SB), Z6
-	VFMADD213PS  all3ab743ce<>+0(SB), Z5, Z6
-	VFMADD213PS  all3c088908<>+0(SB), Z5, Z6
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Z5, Z6
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Z5, Z6
-	VFMADD213PS  all3f000000<>+0(SB), Z5, Z6
-	VMULPS       Z5, Z5, Z7
-	VFMADD213PS  Z5, Z7, Z6
-	VADDPS       all3f800000<>+0(SB), Z6, Z6
-	VSCALEFPS    Z3, Z6, Z6
-	VMULPS       Z4, Z6, Z6
-	VMULPS       all3f000000<>+0(SB), Z6, Z6
-	VMOVUPS      all3f800000<>+0(SB), Z3
-	VSUBPS       Z6, Z3, Z3
-	VPMOVD2M     Z2, K1
-	VMOVAPS      Z6, K1, Z3
+loop3:
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      64(CX)(BX*1), Z1
+	VMOVUPS      128(CX)(BX*1), Z2
+	VMOVUPS      all7fffffff<>+0(SB), Z3
+	VANDPS       Z3, Z0, Z0
+	VANDPS       Z3, Z1, Z1
+	VANDPS       Z3, Z2, Z2
+	VMOVUPS      all3f3504f3<>+0(SB), Z3
+	VMULPS       Z3, Z0, Z0
+	VMULPS       Z3, Z1, Z1
 	VMULPS       Z3, Z2, Z2
-	VMOVUPS      Z2, (AX)(BX*1)
-	ADDQ         $0x40, BX
-	SUBQ         $0x10, DX
-	JGE          loop
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VMOVAPS      Z3, Z4
+	VMOVAPS      Z3, Z5
+	VMOVUPS      all3f000000<>+0(SB), Z6
+	VMOVUPS      all3f800000<>+0(SB), Z7
+	VFMADD231PS  Z6, Z0, Z3
+	VFMADD231PS  Z6, Z1, Z4
+	VFMADD231PS  Z6, Z2, Z5
+	VDIVPS       Z3, Z7, Z3
+	VDIVPS       Z4, Z7, Z4
+	VDIVPS       Z5, Z7, Z5
+	VMOVUPS      all3e2ef945<>+0(SB), Z6
+	VMOVAPS      Z6, Z7
+	VMOVAPS      Z6, Z8
+	VMOVUPS      allbf527892<>+0(SB), Z9
+	VFMADD213PS  Z9, Z3, Z6
+	VFMADD213PS  Z9, Z4, Z7
+	VFMADD213PS  Z9, Z5, Z8
+	VMOVUPS      all3fbe87b0<>+0(SB), Z9
+	VFMADD213PS  Z9, Z3, Z6
+	VFMADD213PS  Z9, Z4, Z7
+	VFMADD213PS  Z9, Z5, Z8
+	VMOVUPS      allbf914e5d<>+0(SB), Z9
+	VFMADD213PS  Z9, Z3, Z6
+	VFMADD213PS  Z9, Z4, Z7
+	VFMADD213PS  Z9, Z5, Z8
+	VMOVUPS      all3e8ec7cc<>+0(SB), Z9
+	VFMADD213PS  Z9, Z3, Z6
+	VFMADD213PS  Z9, Z4, Z7
+	VFMADD213PS  Z9, Z5, Z8
+	VMOVUPS      allbe3ec24c<>+0(SB), Z9
+	VFMADD213PS  Z9, Z3, Z6
+	VFMADD213PS  Z9, Z4, Z7
+	VFMADD213PS  Z9, Z5, Z8
+	VMOVUPS      all3dc636c9<>+0(SB), Z9
+	VFMADD213PS  Z9, Z3, Z6
+	VFMADD213PS  Z9, Z4, Z7
+	VFMADD213PS  Z9, Z5, Z8
+	VMOVUPS      all3ebf88fb<>+0(SB), Z9
+	VFMADD213PS  Z9, Z3, Z6
+	VFMADD213PS  Z9, Z4, Z7
+	VFMADD213PS  Z9, Z5, Z8
+	VMOVUPS      all3f8000c7<>+0(SB), Z9
+	VFMADD213PS  Z9, Z3, Z6
+	VFMADD213PS  Z9, Z4, Z7
+	VFMADD213PS  Z9, Z5, Z8
+	VMOVUPS      allbfa1fc4e<>+0(SB), Z9
+	VFMADD213PS  Z9, Z3, Z6
+	VFMADD213PS  Z9, Z4, Z7
+	VFMADD213PS  Z9, Z5, Z8
+	VFNMADD231PS Z0, Z0, Z6
+	VFNMADD231PS Z1, Z1, Z7
+	VFNMADD231PS Z2, Z2, Z8
+	VMOVUPS      all4b40007f<>+0(SB), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VFMADD231PS  Z9, Z8, Z2
+	VMOVUPS      all4b40007f<>+0(SB), Z11
+	VSUBPS       Z11, Z0, Z9
+	VSUBPS       Z11, Z1, Z10
+	VSUBPS       Z11, Z2, Z11
+	VMOVUPS      all3f317218<>+0(SB), Z12
+	VFNMADD231PS Z12, Z9, Z6
+	VFNMADD231PS Z12, Z10, Z7
+	VFNMADD231PS Z12, Z11, Z8
+	VMOVUPS      allb102e308<>+0(SB), Z12
+	VFNMADD231PS Z12, Z9, Z6
+	VFNMADD231PS Z12, Z10, Z7
+	VFNMADD231PS Z12, Z11, Z8
+	VMOVUPS      all3ab7f936<>+0(SB), Z9
+	VMOVAPS      Z9, Z10
+	VMOVAPS      Z9, Z11
+	VMOVUPS      all3c092bed<>+0(SB), Z12
+	VFMADD213PS  Z12, Z6, Z9
+	VFMADD213PS  Z12, Z7, Z10
+	VFMADD213PS  Z12, Z8, Z11
+	VMOVUPS      all3d2aa97f<>+0(SB), Z12
+	VFMADD213PS  Z12, Z6, Z9
+	VFMADD213PS  Z12, Z7, Z10
+	VFMADD213PS  Z12, Z8, Z11
+	VMOVUPS      all3e2aaa33<>+0(SB), Z12
+	VFMADD213PS  Z12, Z6, Z9
+	VFMADD213PS  Z12, Z7, Z10
+	VFMADD213PS  Z12, Z8, Z11
+	VMOVUPS      all3f000000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z6, Z9
+	VFMADD213PS  Z12, Z7, Z10
+	VFMADD213PS  Z12, Z8, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z6, Z9
+	VFMADD213PS  Z12, Z7, Z10
+	VFMADD213PS  Z12, Z8, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z6, Z9
+	VFMADD213PS  Z12, Z7, Z10
+	VFMADD213PS  Z12, Z8, Z11
+	VMOVUPS      all4b400000<>+0(SB), Z6
+	VPCMPD       $0x06, Z6, Z0, K1
+	VPCMPD       $0x06, Z6, Z1, K2
+	VPCMPD       $0x06, Z6, Z2, K3
+	VPSLLD       $0x17, Z0, Z0
+	VPSLLD       $0x17, Z1, Z1
+	VPSLLD       $0x17, Z2, Z2
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z1, Z10, Z10
+	VMULPS       Z2, Z11, Z11
+	VMOVAPS.Z    Z9, K1, Z9
+	VMOVAPS.Z    Z10, K2, Z10
+	VMOVAPS.Z    Z11, K3, Z11
+	VMULPS       Z3, Z9, Z9
+	VMULPS       Z4, Z10, Z10
+	VMULPS       Z5, Z11, Z11
+	VMOVUPS      all3f000000<>+0(SB), Z0
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      64(CX)(BX*1), Z1
+	VMOVUPS      128(CX)(BX*1), Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VSUBPS       Z9, Z3, Z3
+	VPMOVD2M     Z0, K1
+	VMOVAPS      Z9, K1, Z3
+	VMULPS       Z3, Z0, Z0
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VSUBPS       Z10, Z3, Z3
+	VPMOVD2M     Z1, K1
+	VMOVAPS      Z10, K1, Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VSUBPS       Z11, Z3, Z3
+	VPMOVD2M     Z2, K1
+	VMOVAPS      Z11, K1, Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z0, (AX)(BX*1)
+	VMOVUPS      Z1, 64(AX)(BX*1)
+	VMOVUPS      Z2, 128(AX)(BX*1)
+	ADDQ         $+192, BX
+	SUBQ         $+48, DX
+	JGE          loop3
 
-rest:
-	ADDQ         $0x10, DX
+rest3:
+	ADDQ $+48, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      all7fffffff<>+0(SB), Z1
+	VANDPS       Z1, Z0, Z0
+	VMOVUPS      all3f3504f3<>+0(SB), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      all3f800000<>+0(SB), Z1
+	VMOVUPS      all3f000000<>+0(SB), Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD231PS  Z2, Z0, Z1
+	VDIVPS       Z1, Z3, Z1
+	VMOVUPS      all3e2ef945<>+0(SB), Z2
+	VMOVUPS      allbf527892<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3fbe87b0<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      allbf914e5d<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3e8ec7cc<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      allbe3ec24c<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3dc636c9<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3ebf88fb<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3f8000c7<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      allbfa1fc4e<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VFNMADD231PS Z0, Z0, Z2
+	VMOVUPS      all4b40007f<>+0(SB), Z0
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VMOVUPS      all4b40007f<>+0(SB), Z3
+	VSUBPS       Z3, Z0, Z3
+	VMOVUPS      all3f317218<>+0(SB), Z4
+	VFNMADD231PS Z4, Z3, Z2
+	VMOVUPS      allb102e308<>+0(SB), Z4
+	VFNMADD231PS Z4, Z3, Z2
+	VMOVUPS      all3ab7f936<>+0(SB), Z3
+	VMOVUPS      all3c092bed<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      all3d2aa97f<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      all3e2aaa33<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      all3f000000<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      all3f800000<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      all3f800000<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      all4b400000<>+0(SB), Z2
+	VPCMPD       $0x06, Z2, Z0, K1
+	VPSLLD       $0x17, Z0, Z0
+	VMULPS       Z0, Z3, Z3
+	VMOVAPS.Z    Z3, K1, Z3
+	VMULPS       Z1, Z3, Z3
+	VMOVUPS      all3f000000<>+0(SB), Z0
+	VMULPS       Z0, Z3, Z3
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      all3f800000<>+0(SB), Z1
+	VSUBPS       Z3, Z1, Z1
+	VPMOVD2M     Z0, K1
+	VMOVAPS      Z3, K1, Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (AX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+16, DX
+	TESTQ        DX, DX
 	JZ           end
 	MOVL         $-1, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
-	VMOVUPS.Z    (CX)(BX*1), K1, Z2
-	VANDPS       all7fffffff<>+0(SB), Z2, Z3
-	VMULPS       all3f3504f3<>+0(SB), Z3, Z3
-	VMOVUPS      all3f800000<>+0(SB), Z5
-	VMOVAPS      Z5, Z4
-	VFMADD231PS  all3f000000<>+0(SB), Z3, Z4
-	VDIVPS       Z4, Z5, Z4
-	VMOVUPS      all3e2ef945<>+0(SB), Z5
-	VFMADD213PS  allbf527892<>+0(SB), Z4, Z5
-	VFMADD213PS  all3fbe87b0<>+0(SB), Z4, Z5
-	VFMADD213PS  allbf914e5d<>+0(SB), Z4, Z5
-	VFMADD213PS  all3e8ec7cc<>+0(SB), Z4, Z5
-	VFMADD213PS  allbe3ec24c<>+0(SB), Z4, Z5
-	VFMADD213PS  all3dc636c9<>+0(SB), Z4, Z5
-	VFMADD213PS  all3ebf88fb<>+0(SB), Z4, Z5
-	VFMADD213PS  all3f8000c7<>+0(SB), Z4, Z5
-	VFMADD213PS  allbfa1fc4e<>+0(SB), Z4, Z5
-	VFNMADD231PS Z3, Z3, Z5
-	VMAXPS       Z5, Z0, Z5
-	VMINPS       Z5, Z1, Z5
-	VMULPS       all3fb8aa3b<>+0(SB), Z5, Z0
-	VRNDSCALEPS  $0x08, Z0, Z0
-	VFNMADD231PS all3f318000<>+0(SB), Z0, Z5
-	VFNMADD231PS allb95e8083<>+0(SB), Z0, Z5
-	VMOVUPS      all39506967<>+0(SB), Z1
-	VFMADD213PS  all3ab743ce<>+0(SB), Z5, Z1
-	VFMADD213PS  all3c088908<>+0(SB), Z5, Z1
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Z5, Z1
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Z5, Z1
-	VFMADD213PS  all3f000000<>+0(SB), Z5, Z1
-	VMULPS       Z5, Z5, Z3
-	VFMADD213PS  Z5, Z3, Z1
-	VADDPS       all3f800000<>+0(SB), Z1, Z1
-	VSCALEFPS    Z0, Z1, Z1
-	VMULPS       Z4, Z1, Z1
-	VMULPS       all3f000000<>+0(SB), Z1, Z1
-	VMOVUPS      all3f800000<>+0(SB), Z0
-	VSUBPS       Z1, Z0, Z0
-	VPMOVD2M     Z2, K2
-	VMOVAPS      Z1, K2, Z0
-	VMULPS       Z0, Z2, Z2
-	VMOVUPS      Z2, K1, (AX)(BX*1)
+	VMOVUPS.Z    (CX)(BX*1), K1, Z0
+	VMOVUPS      all7fffffff<>+0(SB), Z1
+	VANDPS       Z1, Z0, Z0
+	VMOVUPS      all3f3504f3<>+0(SB), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      all3f800000<>+0(SB), Z1
+	VMOVUPS      all3f000000<>+0(SB), Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD231PS  Z2, Z0, Z1
+	VDIVPS       Z1, Z3, Z1
+	VMOVUPS      all3e2ef945<>+0(SB), Z2
+	VMOVUPS      allbf527892<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3fbe87b0<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      allbf914e5d<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3e8ec7cc<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      allbe3ec24c<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3dc636c9<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3ebf88fb<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      all3f8000c7<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      allbfa1fc4e<>+0(SB), Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VFNMADD231PS Z0, Z0, Z2
+	VMOVUPS      all4b40007f<>+0(SB), Z0
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VMOVUPS      all4b40007f<>+0(SB), Z3
+	VSUBPS       Z3, Z0, Z3
+	VMOVUPS      all3f317218<>+0(SB), Z4
+	VFNMADD231PS Z4, Z3, Z2
+	VMOVUPS      allb102e308<>+0(SB), Z4
+	VFNMADD231PS Z4, Z3, Z2
+	VMOVUPS      all3ab7f936<>+0(SB), Z3
+	VMOVUPS      all3c092bed<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      all3d2aa97f<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      all3e2aaa33<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      all3f000000<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      all3f800000<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      all3f800000<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      all4b400000<>+0(SB), Z2
+	VPCMPD       $0x06, Z2, Z0, K2
+	VPSLLD       $0x17, Z0, Z0
+	VMULPS       Z0, Z3, Z3
+	VMOVAPS.Z    Z3, K2, Z3
+	VMULPS       Z1, Z3, Z3
+	VMOVUPS      all3f000000<>+0(SB), Z0
+	VMULPS       Z0, Z3, Z3
+	VMOVUPS.Z    (CX)(BX*1), K1, Z0
+	VMOVUPS      all3f800000<>+0(SB), Z1
+	VSUBPS       Z3, Z1, Z1
+	VPMOVD2M     Z0, K2
+	VMOVAPS      Z3, K2, Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*1)
 
 end:
 	VZEROUPPER
@@ -1077,138 +2130,323 @@ end:
 // func tanhAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-24
-	MOVQ    dst+0(FP), AX
-	MOVQ    src+8(FP), CX
-	VMOVUPS allc2d00000<>+0(SB), Y0
-	VMOVUPS all42b20000<>+0(SB), Y1
-	MOVQ    n+16(FP), DX
-	XORQ    BX, BX
-	SUBQ    $0x08, DX
-	JL      rest
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+24, DX
+	JL   rest3
 
-loop:
-	VMOVUPS      (CX)(BX*1), Y2
-	VANDPS       all7fffffff<>+0(SB), Y2, Y3
-	VANDPS       all80000000<>+0(SB), Y2, Y4
-	VMULPS       Y2, Y2, Y5
-	VMOVUPS      allbbbaf0ea<>+0(SB), Y6
-	VFMADD213PS  all3ca9134e<>+0(SB), Y5, Y6
-	VFMADD213PS  allbd5c1e2d<>+0(SB), Y5, Y6
-	VFMADD213PS  all3e088393<>+0(SB), Y5, Y6
-	VFMADD213PS  allbeaaaa99<>+0(SB), Y5, Y6
-	VMULPS       Y2, Y5, Y5
-	VFMADD213PS  Y2, Y5, Y6
-	VMOVUPS      all40000000<>+0(SB), Y5
-	VMOVUPS      all3f800000<>+0(SB), Y7
-	VADDPS       Y3, Y3, Y2
-	VMAXPS       Y2, Y0, Y2
-	VMINPS       Y2, Y1, Y2
-	VMULPS       all3fb8aa3b<>+0(SB), Y2, Y8
-	VROUNDPS     $0x08, Y8, Y8
-	VFNMADD231PS all3f318000<>+0(SB), Y8, Y2
-	VFNMADD231PS allb95e8083<>+0(SB), Y8, Y2
-	VMOVUPS      all39506967<>+0(SB), Y9
-	VFMADD213PS  all3ab743ce<>+0(SB), Y2, Y9
-	VFMADD213PS  all3c088908<>+0(SB), Y2, Y9
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Y2, Y9
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Y2, Y9
-	VFMADD213PS  all3f000000<>+0(SB), Y2, Y9
-	VMULPS       Y2, Y2, Y10
-	VFMADD213PS  Y2, Y10, Y9
-	VADDPS       all3f800000<>+0(SB), Y9, Y9
-	VCVTPS2DQ    Y8, Y8
-	VPSRAD       $0x01, Y8, Y2
-	VPSUBD       Y2, Y8, Y8
-	VPADDD       all0000007f<>+0(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y9, Y9
-	VPADDD       all0000007f<>+0(SB), Y8, Y8
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y9, Y9
-	VADDPS       Y7, Y9, Y9
-	VDIVPS       Y9, Y5, Y9
-	VSUBPS       Y9, Y7, Y7
-	VCMPPS       $0x01, all3f200000<>+0(SB), Y3, Y3
-	VBLENDVPS    Y3, Y6, Y7, Y7
-	VORPS        Y4, Y7, Y7
-	VMOVUPS      Y7, (AX)(BX*1)
-	ADDQ         $0x20, BX
-	SUBQ         $0x08, DX
-	JGE          loop
+loop3:
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      32(CX)(BX*1), Y1
+	VMOVUPS      64(CX)(BX*1), Y2
+	VMOVUPS      all7fffffff<>+0(SB), Y3
+	VANDPS       Y3, Y0, Y0
+	VANDPS       Y3, Y1, Y1
+	VANDPS       Y3, Y2, Y2
+	VADDPS       Y0, Y0, Y0
+	VADDPS       Y1, Y1, Y1
+	VADDPS       Y2, Y2, Y2
+	VMOVUPS      all42200000<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y0
+	VMINPS       Y1, Y3, Y1
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      all4b40007f<>+0(SB), Y3
+	VMOVAPS      Y3, Y4
+	VMOVAPS      Y3, Y5
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y6
+	VFMADD231PS  Y6, Y0, Y3
+	VFMADD231PS  Y6, Y1, Y4
+	VFMADD231PS  Y6, Y2, Y5
+	VMOVUPS      all4b40007f<>+0(SB), Y8
+	VSUBPS       Y8, Y3, Y6
+	VSUBPS       Y8, Y4, Y7
+	VSUBPS       Y8, Y5, Y8
+	VMOVUPS      all3f317218<>+0(SB), Y9
+	VFNMADD231PS Y9, Y6, Y0
+	VFNMADD231PS Y9, Y7, Y1
+	VFNMADD231PS Y9, Y8, Y2
+	VMOVUPS      allb102e308<>+0(SB), Y9
+	VFNMADD231PS Y9, Y6, Y0
+	VFNMADD231PS Y9, Y7, Y1
+	VFNMADD231PS Y9, Y8, Y2
+	VMOVUPS      all3ab7f936<>+0(SB), Y6
+	VMOVAPS      Y6, Y7
+	VMOVAPS      Y6, Y8
+	VMOVUPS      all3c092bed<>+0(SB), Y9
+	VFMADD213PS  Y9, Y0, Y6
+	VFMADD213PS  Y9, Y1, Y7
+	VFMADD213PS  Y9, Y2, Y8
+	VMOVUPS      all3d2aa97f<>+0(SB), Y9
+	VFMADD213PS  Y9, Y0, Y6
+	VFMADD213PS  Y9, Y1, Y7
+	VFMADD213PS  Y9, Y2, Y8
+	VMOVUPS      all3e2aaa33<>+0(SB), Y9
+	VFMADD213PS  Y9, Y0, Y6
+	VFMADD213PS  Y9, Y1, Y7
+	VFMADD213PS  Y9, Y2, Y8
+	VMOVUPS      all3f000000<>+0(SB), Y9
+	VFMADD213PS  Y9, Y0, Y6
+	VFMADD213PS  Y9, Y1, Y7
+	VFMADD213PS  Y9, Y2, Y8
+	VMOVUPS      all3f800000<>+0(SB), Y9
+	VFMADD213PS  Y9, Y0, Y6
+	VFMADD213PS  Y9, Y1, Y7
+	VFMADD213PS  Y9, Y2, Y8
+	VMOVUPS      all3f800000<>+0(SB), Y9
+	VFMADD213PS  Y9, Y0, Y6
+	VFMADD213PS  Y9, Y1, Y7
+	VFMADD213PS  Y9, Y2, Y8
+	VPSLLD       $0x17, Y3, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y4, Y7, Y7
+	VMULPS       Y5, Y8, Y8
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y6, Y6
+	VADDPS       Y0, Y7, Y7
+	VADDPS       Y0, Y8, Y8
+	VMOVUPS      all40000000<>+0(SB), Y0
+	VDIVPS       Y6, Y0, Y6
+	VDIVPS       Y7, Y0, Y7
+	VDIVPS       Y8, Y0, Y8
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VSUBPS       Y6, Y0, Y0
+	VSUBPS       Y7, Y1, Y1
+	VSUBPS       Y8, Y2, Y2
+	VMOVUPS      (CX)(BX*1), Y3
+	VMOVUPS      32(CX)(BX*1), Y4
+	VMOVUPS      64(CX)(BX*1), Y5
+	VMULPS       Y3, Y3, Y6
+	VMULPS       Y4, Y4, Y7
+	VMULPS       Y5, Y5, Y8
+	VMOVUPS      allbbbaf0ea<>+0(SB), Y9
+	VMOVAPS      Y9, Y10
+	VMOVAPS      Y9, Y11
+	VMOVUPS      all3ca9134e<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y9
+	VFMADD213PS  Y12, Y7, Y10
+	VFMADD213PS  Y12, Y8, Y11
+	VMOVUPS      allbd5c1e2d<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y9
+	VFMADD213PS  Y12, Y7, Y10
+	VFMADD213PS  Y12, Y8, Y11
+	VMOVUPS      all3e088393<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y9
+	VFMADD213PS  Y12, Y7, Y10
+	VFMADD213PS  Y12, Y8, Y11
+	VMOVUPS      allbeaaaa99<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y9
+	VFMADD213PS  Y12, Y7, Y10
+	VFMADD213PS  Y12, Y8, Y11
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y4, Y7, Y7
+	VMULPS       Y5, Y8, Y8
+	VFMADD213PS  Y3, Y6, Y9
+	VFMADD213PS  Y4, Y7, Y10
+	VFMADD213PS  Y5, Y8, Y11
+	VMOVUPS      all3f200000<>+0(SB), Y6
+	VMOVUPS      all7fffffff<>+0(SB), Y7
+	VMOVUPS      all80000000<>+0(SB), Y8
+	VANDPS       Y7, Y3, Y12
+	VCMPPS       $0x01, Y6, Y12, Y12
+	VBLENDVPS    Y12, Y9, Y0, Y0
+	VANDPS       Y8, Y3, Y3
+	VORPS        Y3, Y0, Y0
+	VANDPS       Y7, Y4, Y3
+	VCMPPS       $0x01, Y6, Y3, Y3
+	VBLENDVPS    Y3, Y10, Y1, Y1
+	VANDPS       Y8, Y4, Y4
+	VORPS        Y4, Y1, Y1
+	VANDPS       Y7, Y5, Y3
+	VCMPPS       $0x01, Y6, Y3, Y3
+	VBLENDVPS    Y3, Y11, Y2, Y2
+	VANDPS       Y8, Y5, Y5
+	VORPS        Y5, Y2, Y2
+	VMOVUPS      Y0, (AX)(BX*1)
+	VMOVUPS      Y1, 32(AX)(BX*1)
+	VMOVUPS      Y2, 64(AX)(BX*1)
+	ADDQ         $+96, BX
+	SUBQ         $+24, DX
+	JGE          loop3
 
-rest:
-	ADDQ         $0x08, DX
+rest3:
+	ADDQ $+24, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      all7fffffff<>+0(SB), Y1
+	VANDPS       Y1, Y0, Y0
+	VADDPS       Y0, Y0, Y0
+	VMOVUPS      all42200000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMOVUPS      all4b40007f<>+0(SB), Y1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y2
+	VFMADD231PS  Y2, Y0, Y1
+	VMOVUPS      all4b40007f<>+0(SB), Y2
+	VSUBPS       Y2, Y1, Y2
+	VMOVUPS      all3f317218<>+0(SB), Y3
+	VFNMADD231PS Y3, Y2, Y0
+	VMOVUPS      allb102e308<>+0(SB), Y3
+	VFNMADD231PS Y3, Y2, Y0
+	VMOVUPS      all3ab7f936<>+0(SB), Y2
+	VMOVUPS      all3c092bed<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3d2aa97f<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3e2aaa33<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3f000000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y2, Y2
+	VMOVUPS      all40000000<>+0(SB), Y0
+	VDIVPS       Y2, Y0, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      (CX)(BX*1), Y1
+	VMULPS       Y1, Y1, Y2
+	VMOVUPS      allbbbaf0ea<>+0(SB), Y3
+	VMOVUPS      all3ca9134e<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      allbd5c1e2d<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      all3e088393<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      allbeaaaa99<>+0(SB), Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMULPS       Y1, Y2, Y2
+	VFMADD213PS  Y1, Y2, Y3
+	VMOVUPS      all3f200000<>+0(SB), Y2
+	VMOVUPS      all7fffffff<>+0(SB), Y4
+	VMOVUPS      all80000000<>+0(SB), Y5
+	VANDPS       Y4, Y1, Y4
+	VCMPPS       $0x01, Y2, Y4, Y4
+	VBLENDVPS    Y4, Y3, Y0, Y0
+	VANDPS       Y5, Y1, Y1
+	VORPS        Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, DX
+	TESTQ        DX, DX
 	JZ           end
 	NEGQ         DX
 	LEAQ         tailMasks<>+0(SB), SI
-	VMOVUPS      64(SI)(DX*4), Y2
-	VMASKMOVPS   (CX)(BX*1), Y2, Y3
-	VANDPS       all7fffffff<>+0(SB), Y3, Y4
-	VANDPS       all80000000<>+0(SB), Y3, Y5
-	VMULPS       Y3, Y3, Y6
-	VMOVUPS      allbbbaf0ea<>+0(SB), Y7
-	VFMADD213PS  all3ca9134e<>+0(SB), Y6, Y7
-	VFMADD213PS  allbd5c1e2d<>+0(SB), Y6, Y7
-	VFMADD213PS  all3e088393<>+0(SB), Y6, Y7
-	VFMADD213PS  allbeaaaa99<>+0(SB), Y6, Y7
-	VMULPS       Y3, Y6, Y6
-	VFMADD213PS  Y3, Y6, Y7
-	VMOVUPS      all40000000<>+0(SB), Y6
-	VMOVUPS      all3f800000<>+0(SB), Y8
-	VADDPS       Y4, Y4, Y3
-	VMAXPS       Y3, Y0, Y3
-	VMINPS       Y3, Y1, Y3
-	VMULPS       all3fb8aa3b<>+0(SB), Y3, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VFNMADD231PS all3f318000<>+0(SB), Y0, Y3
-	VFNMADD231PS allb95e8083<>+0(SB), Y0, Y3
-	VMOVUPS      all39506967<>+0(SB), Y1
-	VFMADD213PS  all3ab743ce<>+0(SB), Y3, Y1
-	VFMADD213PS  all3c088908<>+0(SB), Y3, Y1
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Y3, Y1
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Y3, Y1
-	VFMADD213PS  all3f000000<>+0(SB), Y3, Y1
-	VMULPS       Y3, Y3, Y9
-	VFMADD213PS  Y3, Y9, Y1
-	VADDPS       all3f800000<>+0(SB), Y1, Y1
-	VCVTPS2DQ    Y0, Y0
-	VPSRAD       $0x01, Y0, Y3
-	VPSUBD       Y3, Y0, Y0
-	VPADDD       all0000007f<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y1, Y1
-	VPADDD       all0000007f<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y1, Y1
-	VADDPS       Y8, Y1, Y1
-	VDIVPS       Y1, Y6, Y1
-	VSUBPS       Y1, Y8, Y8
-	VCMPPS       $0x01, all3f200000<>+0(SB), Y4, Y4
-	VBLENDVPS    Y4, Y7, Y8, Y8
-	VORPS        Y5, Y8, Y8
-	VMASKMOVPS   Y8, Y2, (AX)(BX*1)
+	VMOVUPS      64(SI)(DX*4), Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VMOVUPS      all7fffffff<>+0(SB), Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y1, Y1
+	VMOVUPS      all42200000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      all4b40007f<>+0(SB), Y2
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y3
+	VFMADD231PS  Y3, Y1, Y2
+	VMOVUPS      all4b40007f<>+0(SB), Y3
+	VSUBPS       Y3, Y2, Y3
+	VMOVUPS      all3f317218<>+0(SB), Y4
+	VFNMADD231PS Y4, Y3, Y1
+	VMOVUPS      allb102e308<>+0(SB), Y4
+	VFNMADD231PS Y4, Y3, Y1
+	VMOVUPS      all3ab7f936<>+0(SB), Y3
+	VMOVUPS      all3c092bed<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3d2aa97f<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3e2aaa33<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3f000000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y1
+	VADDPS       Y1, Y3, Y3
+	VMOVUPS      all40000000<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y1
+	VSUBPS       Y3, Y1, Y1
+	VMASKMOVPS   (CX)(BX*1), Y0, Y2
+	VMULPS       Y2, Y2, Y3
+	VMOVUPS      allbbbaf0ea<>+0(SB), Y4
+	VMOVUPS      all3ca9134e<>+0(SB), Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVUPS      allbd5c1e2d<>+0(SB), Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVUPS      all3e088393<>+0(SB), Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVUPS      allbeaaaa99<>+0(SB), Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMULPS       Y2, Y3, Y3
+	VFMADD213PS  Y2, Y3, Y4
+	VMOVUPS      all3f200000<>+0(SB), Y3
+	VMOVUPS      all7fffffff<>+0(SB), Y5
+	VMOVUPS      all80000000<>+0(SB), Y6
+	VANDPS       Y5, Y2, Y5
+	VCMPPS       $0x01, Y3, Y5, Y5
+	VBLENDVPS    Y5, Y4, Y1, Y1
+	VANDPS       Y6, Y2, Y2
+	VORPS        Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*1)
 
 end:
 	VZEROUPPER
 	RET
 
-DATA all80000000<>+0(SB)/4, $0x80000000
-DATA all80000000<>+4(SB)/4, $0x80000000
-DATA all80000000<>+8(SB)/4, $0x80000000
-DATA all80000000<>+12(SB)/4, $0x80000000
-DATA all80000000<>+16(SB)/4, $0x80000000
-DATA all80000000<>+20(SB)/4, $0x80000000
-DATA all80000000<>+24(SB)/4, $0x80000000
-DATA all80000000<>+28(SB)/4, $0x80000000
-DATA all80000000<>+32(SB)/4, $0x80000000
-DATA all80000000<>+36(SB)/4, $0x80000000
-DATA all80000000<>+40(SB)/4, $0x80000000
-DATA all80000000<>+44(SB)/4, $0x80000000
-DATA all80000000<>+48(SB)/4, $0x80000000
-DATA all80000000<>+52(SB)/4, $0x80000000
-DATA all80000000<>+56(SB)/4, $0x80000000
-DATA all80000000<>+60(SB)/4, $0x80000000
-GLOBL all80000000<>(SB), RODATA|NOPTR, $64
+DATA all42200000<>+0(SB)/4, $0x42200000
+DATA all42200000<>+4(SB)/4, $0x42200000
+DATA all42200000<>+8(SB)/4, $0x42200000
+DATA all42200000<>+12(SB)/4, $0x42200000
+DATA all42200000<>+16(SB)/4, $0x42200000
+DATA all42200000<>+20(SB)/4, $0x42200000
+DATA all42200000<>+24(SB)/4, $0x42200000
+DATA all42200000<>+28(SB)/4, $0x42200000
+DATA all42200000<>+32(SB)/4, $0x42200000
+DATA all42200000<>+36(SB)/4, $0x42200000
+DATA all42200000<>+40(SB)/4, $0x42200000
+DATA all42200000<>+44(SB)/4, $0x42200000
+DATA all42200000<>+48(SB)/4, $0x42200000
+DATA all42200000<>+52(SB)/4, $0x42200000
+DATA all42200000<>+56(SB)/4, $0x42200000
+DATA all42200000<>+60(SB)/4, $0x42200000
+GLOBL all42200000<>(SB), RODATA|NOPTR, $64
+
+DATA all40000000<>+0(SB)/4, $0x40000000
+DATA all40000000<>+4(SB)/4, $0x40000000
+DATA all40000000<>+8(SB)/4, $0x40000000
+DATA all40000000<>+12(SB)/4, $0x40000000
+DATA all40000000<>+16(SB)/4, $0x40000000
+DATA all40000000<>+20(SB)/4, $0x40000000
+DATA all40000000<>+24(SB)/4, $0x40000000
+DATA all40000000<>+28(SB)/4, $0x40000000
+DATA all40000000<>+32(SB)/4, $0x40000000
+DATA all40000000<>+36(SB)/4, $0x40000000
+DATA all40000000<>+40(SB)/4, $0x40000000
+DATA all40000000<>+44(SB)/4, $0x40000000
+DATA all40000000<>+48(SB)/4, $0x40000000
+DATA all40000000<>+52(SB)/4, $0x40000000
+DATA all40000000<>+56(SB)/4, $0x40000000
+DATA all40000000<>+60(SB)/4, $0x40000000
+GLOBL all40000000<>(SB), RODATA|NOPTR, $64
 
 DATA allbbbaf0ea<>+0(SB)/4, $0xbbbaf0ea
 DATA allbbbaf0ea<>+4(SB)/4, $0xbbbaf0ea
@@ -1300,24 +2538,6 @@ DATA allbeaaaa99<>+56(SB)/4, $0xbeaaaa99
 DATA allbeaaaa99<>+60(SB)/4, $0xbeaaaa99
 GLOBL allbeaaaa99<>(SB), RODATA|NOPTR, $64
 
-DATA all40000000<>+0(SB)/4, $0x40000000
-DATA all40000000<>+4(SB)/4, $0x40000000
-DATA all40000000<>+8(SB)/4, $0x40000000
-DATA all40000000<>+12(SB)/4, $0x40000000
-DATA all40000000<>+16(SB)/4, $0x40000000
-DATA all40000000<>+20(SB)/4, $0x40000000
-DATA all40000000<>+24(SB)/4, $0x40000000
-DATA all40000000<>+28(SB)/4, $0x40000000
-DATA all40000000<>+32(SB)/4, $0x40000000
-DATA all40000000<>+36(SB)/4, $0x40000000
-DATA all40000000<>+40(SB)/4, $0x40000000
-DATA all40000000<>+44(SB)/4, $0x40000000
-DATA all40000000<>+48(SB)/4, $0x40000000
-DATA all40000000<>+52(SB)/4, $0x40000000
-DATA all40000000<>+56(SB)/4, $0x40000000
-DATA all40000000<>+60(SB)/4, $0x40000000
-GLOBL all40000000<>(SB), RODATA|NOPTR, $64
-
 DATA all3f200000<>+0(SB)/4, $0x3f200000
 DATA all3f200000<>+4(SB)/4, $0x3f200000
 DATA all3f200000<>+8(SB)/4, $0x3f200000
@@ -1336,103 +2556,304 @@ DATA all3f200000<>+56(SB)/4, $0x3f200000
 DATA all3f200000<>+60(SB)/4, $0x3f200000
 GLOBL all3f200000<>(SB), RODATA|NOPTR, $64
 
+DATA all80000000<>+0(SB)/4, $0x80000000
+DATA all80000000<>+4(SB)/4, $0x80000000
+DATA all80000000<>+8(SB)/4, $0x80000000
+DATA all80000000<>+12(SB)/4, $0x80000000
+DATA all80000000<>+16(SB)/4, $0x80000000
+DATA all80000000<>+20(SB)/4, $0x80000000
+DATA all80000000<>+24(SB)/4, $0x80000000
+DATA all80000000<>+28(SB)/4, $0x80000000
+DATA all80000000<>+32(SB)/4, $0x80000000
+DATA all80000000<>+36(SB)/4, $0x80000000
+DATA all80000000<>+40(SB)/4, $0x80000000
+DATA all80000000<>+44(SB)/4, $0x80000000
+DATA all80000000<>+48(SB)/4, $0x80000000
+DATA all80000000<>+52(SB)/4, $0x80000000
+DATA all80000000<>+56(SB)/4, $0x80000000
+DATA all80000000<>+60(SB)/4, $0x80000000
+GLOBL all80000000<>(SB), RODATA|NOPTR, $64
+
 // func tanhAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-24
-	MOVQ    dst+0(FP), AX
-	MOVQ    src+8(FP), CX
-	VMOVUPS allc2d00000<>+0(SB), Z0
-	VMOVUPS all42b20000<>+0(SB), Z1
-	MOVQ    n+16(FP), DX
-	XORQ    BX, BX
-	SUBQ    $0x10, DX
-	JL      rest
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+48, DX
+	JL   rest3
 
-loop:
-	VMOVUPS      (CX)(BX*1), Z2
-	VANDPS       all7fffffff<>+0(SB), Z2, Z3
-	VANDPS       all80000000<>+0(SB), Z2, Z4
-	VMULPS       Z2, Z2, Z5
-	VMOVUPS      allbbbaf0ea<>+0(SB), Z6
-	VFMADD213PS  all3ca9134e<>+0(SB), Z5, Z6
-	VFMADD213PS  allbd5c1e2d<>+0(SB), Z5, Z6
-	VFMADD213PS  all3e088393<>+0(SB), Z5, Z6
-	VFMADD213PS  allbeaaaa99<>+0(SB), Z5, Z6
-	VMULPS       Z2, Z5, Z5
-	VFMADD213PS  Z2, Z5, Z6
-	VMOVUPS      all40000000<>+0(SB), Z5
-	VMOVUPS      all3f800000<>+0(SB), Z7
-	VADDPS       Z3, Z3, Z2
-	VMAXPS       Z2, Z0, Z2
-	VMINPS       Z2, Z1, Z2
-	VMULPS       all3fb8aa3b<>+0(SB), Z2, Z8
-	VRNDSCALEPS  $0x08, Z8, Z8
-	VFNMADD231PS all3f318000<>+0(SB), Z8, Z2
-	VFNMADD231PS allb95e8083<>+0(SB), Z8, Z2
-	VMOVUPS      all39506967<>+0(SB), Z9
-	VFMADD213PS  all3ab743ce<>+0(SB), Z2, Z9
-	VFMADD213PS  all3c088908<>+0(SB), Z2, Z9
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Z2, Z9
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Z2, Z9
-	VFMADD213PS  all3f000000<>+0(SB), Z2, Z9
-	VMULPS       Z2, Z2, Z10
-	VFMADD213PS  Z2, Z10, Z9
-	VADDPS       all3f800000<>+0(SB), Z9, Z9
-	VSCALEFPS    Z8, Z9, Z9
-	VADDPS       Z7, Z9, Z9
-	VDIVPS       Z9, Z5, Z9
-	VSUBPS       Z9, Z7, Z7
-	VCMPPS       $0x01, all3f200000<>+0(SB), Z3, K1
-	VMOVAPS      Z6, K1, Z7
-	VORPS        Z4, Z7, Z7
-	VMOVUPS      Z7, (AX)(BX*1)
-	ADDQ         $0x40, BX
-	SUBQ         $0x10, DX
-	JGE          loop
+loop3:
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      64(CX)(BX*1), Z1
+	VMOVUPS      128(CX)(BX*1), Z2
+	VMOVUPS      all7fffffff<>+0(SB), Z3
+	VANDPS       Z3, Z0, Z0
+	VANDPS       Z3, Z1, Z1
+	VANDPS       Z3, Z2, Z2
+	VADDPS       Z0, Z0, Z0
+	VADDPS       Z1, Z1, Z1
+	VADDPS       Z2, Z2, Z2
+	VMOVUPS      all42200000<>+0(SB), Z3
+	VMINPS       Z0, Z3, Z0
+	VMINPS       Z1, Z3, Z1
+	VMINPS       Z2, Z3, Z2
+	VMOVUPS      all4b40007f<>+0(SB), Z3
+	VMOVAPS      Z3, Z4
+	VMOVAPS      Z3, Z5
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z6
+	VFMADD231PS  Z6, Z0, Z3
+	VFMADD231PS  Z6, Z1, Z4
+	VFMADD231PS  Z6, Z2, Z5
+	VMOVUPS      all4b40007f<>+0(SB), Z8
+	VSUBPS       Z8, Z3, Z6
+	VSUBPS       Z8, Z4, Z7
+	VSUBPS       Z8, Z5, Z8
+	VMOVUPS      all3f317218<>+0(SB), Z9
+	VFNMADD231PS Z9, Z6, Z0
+	VFNMADD231PS Z9, Z7, Z1
+	VFNMADD231PS Z9, Z8, Z2
+	VMOVUPS      allb102e308<>+0(SB), Z9
+	VFNMADD231PS Z9, Z6, Z0
+	VFNMADD231PS Z9, Z7, Z1
+	VFNMADD231PS Z9, Z8, Z2
+	VMOVUPS      all3ab7f936<>+0(SB), Z6
+	VMOVAPS      Z6, Z7
+	VMOVAPS      Z6, Z8
+	VMOVUPS      all3c092bed<>+0(SB), Z9
+	VFMADD213PS  Z9, Z0, Z6
+	VFMADD213PS  Z9, Z1, Z7
+	VFMADD213PS  Z9, Z2, Z8
+	VMOVUPS      all3d2aa97f<>+0(SB), Z9
+	VFMADD213PS  Z9, Z0, Z6
+	VFMADD213PS  Z9, Z1, Z7
+	VFMADD213PS  Z9, Z2, Z8
+	VMOVUPS      all3e2aaa33<>+0(SB), Z9
+	VFMADD213PS  Z9, Z0, Z6
+	VFMADD213PS  Z9, Z1, Z7
+	VFMADD213PS  Z9, Z2, Z8
+	VMOVUPS      all3f000000<>+0(SB), Z9
+	VFMADD213PS  Z9, Z0, Z6
+	VFMADD213PS  Z9, Z1, Z7
+	VFMADD213PS  Z9, Z2, Z8
+	VMOVUPS      all3f800000<>+0(SB), Z9
+	VFMADD213PS  Z9, Z0, Z6
+	VFMADD213PS  Z9, Z1, Z7
+	VFMADD213PS  Z9, Z2, Z8
+	VMOVUPS      all3f800000<>+0(SB), Z9
+	VFMADD213PS  Z9, Z0, Z6
+	VFMADD213PS  Z9, Z1, Z7
+	VFMADD213PS  Z9, Z2, Z8
+	VPSLLD       $0x17, Z3, Z3
+	VPSLLD       $0x17, Z4, Z4
+	VPSLLD       $0x17, Z5, Z5
+	VMULPS       Z3, Z6, Z6
+	VMULPS       Z4, Z7, Z7
+	VMULPS       Z5, Z8, Z8
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z6, Z6
+	VADDPS       Z0, Z7, Z7
+	VADDPS       Z0, Z8, Z8
+	VMOVUPS      all40000000<>+0(SB), Z0
+	VDIVPS       Z6, Z0, Z6
+	VDIVPS       Z7, Z0, Z7
+	VDIVPS       Z8, Z0, Z8
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VSUBPS       Z6, Z0, Z0
+	VSUBPS       Z7, Z1, Z1
+	VSUBPS       Z8, Z2, Z2
+	VMOVUPS      (CX)(BX*1), Z3
+	VMOVUPS      64(CX)(BX*1), Z4
+	VMOVUPS      128(CX)(BX*1), Z5
+	VMULPS       Z3, Z3, Z6
+	VMULPS       Z4, Z4, Z7
+	VMULPS       Z5, Z5, Z8
+	VMOVUPS      allbbbaf0ea<>+0(SB), Z9
+	VMOVAPS      Z9, Z10
+	VMOVAPS      Z9, Z11
+	VMOVUPS      all3ca9134e<>+0(SB), Z12
+	VFMADD213PS  Z12, Z6, Z9
+	VFMADD213PS  Z12, Z7, Z10
+	VFMADD213PS  Z12, Z8, Z11
+	VMOVUPS      allbd5c1e2d<>+0(SB), Z12
+	VFMADD213PS  Z12, Z6, Z9
+	VFMADD213PS  Z12, Z7, Z10
+	VFMADD213PS  Z12, Z8, Z11
+	VMOVUPS      all3e088393<>+0(SB), Z12
+	VFMADD213PS  Z12, Z6, Z9
+	VFMADD213PS  Z12, Z7, Z10
+	VFMADD213PS  Z12, Z8, Z11
+	VMOVUPS      allbeaaaa99<>+0(SB), Z12
+	VFMADD213PS  Z12, Z6, Z9
+	VFMADD213PS  Z12, Z7, Z10
+	VFMADD213PS  Z12, Z8, Z11
+	VMULPS       Z3, Z6, Z6
+	VMULPS       Z4, Z7, Z7
+	VMULPS       Z5, Z8, Z8
+	VFMADD213PS  Z3, Z6, Z9
+	VFMADD213PS  Z4, Z7, Z10
+	VFMADD213PS  Z5, Z8, Z11
+	VMOVUPS      all3f200000<>+0(SB), Z6
+	VMOVUPS      all7fffffff<>+0(SB), Z7
+	VMOVUPS      all80000000<>+0(SB), Z8
+	VANDPS       Z7, Z3, Z12
+	VCMPPS       $0x01, Z6, Z12, K1
+	VMOVAPS      Z9, K1, Z0
+	VANDPS       Z8, Z3, Z3
+	VORPS        Z3, Z0, Z0
+	VANDPS       Z7, Z4, Z3
+	VCMPPS       $0x01, Z6, Z3, K1
+	VMOVAPS      Z10, K1, Z1
+	VANDPS       Z8, Z4, Z4
+	VORPS        Z4, Z1, Z1
+	VANDPS       Z7, Z5, Z3
+	VCMPPS       $0x01, Z6, Z3, K1
+	VMOVAPS      Z11, K1, Z2
+	VANDPS       Z8, Z5, Z5
+	VORPS        Z5, Z2, Z2
+	VMOVUPS      Z0, (AX)(BX*1)
+	VMOVUPS      Z1, 64(AX)(BX*1)
+	VMOVUPS      Z2, 128(AX)(BX*1)
+	ADDQ         $+192, BX
+	SUBQ         $+48, DX
+	JGE          loop3
 
-rest:
-	ADDQ         $0x10, DX
+rest3:
+	ADDQ $+48, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      all7fffffff<>+0(SB), Z1
+	VANDPS       Z1, Z0, Z0
+	VADDPS       Z0, Z0, Z0
+	VMOVUPS      all42200000<>+0(SB), Z1
+	VMINPS       Z0, Z1, Z0
+	VMOVUPS      all4b40007f<>+0(SB), Z1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z2
+	VFMADD231PS  Z2, Z0, Z1
+	VMOVUPS      all4b40007f<>+0(SB), Z2
+	VSUBPS       Z2, Z1, Z2
+	VMOVUPS      all3f317218<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      allb102e308<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      all3ab7f936<>+0(SB), Z2
+	VMOVUPS      all3c092bed<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3d2aa97f<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3e2aaa33<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f000000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VPSLLD       $0x17, Z1, Z1
+	VMULPS       Z1, Z2, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z2, Z2
+	VMOVUPS      all40000000<>+0(SB), Z0
+	VDIVPS       Z2, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VSUBPS       Z2, Z0, Z0
+	VMOVUPS      (CX)(BX*1), Z1
+	VMULPS       Z1, Z1, Z2
+	VMOVUPS      allbbbaf0ea<>+0(SB), Z3
+	VMOVUPS      all3ca9134e<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      allbd5c1e2d<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      all3e088393<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      allbeaaaa99<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMULPS       Z1, Z2, Z2
+	VFMADD213PS  Z1, Z2, Z3
+	VMOVUPS      all3f200000<>+0(SB), Z2
+	VMOVUPS      all7fffffff<>+0(SB), Z4
+	VMOVUPS      all80000000<>+0(SB), Z5
+	VANDPS       Z4, Z1, Z4
+	VCMPPS       $0x01, Z2, Z4, K1
+	VMOVAPS      Z3, K1, Z0
+	VANDPS       Z5, Z1, Z1
+	VORPS        Z1, Z0, Z0
+	VMOVUPS      Z0, (AX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+16, DX
+	TESTQ        DX, DX
 	JZ           end
 	MOVL         $-1, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
-	VMOVUPS.Z    (CX)(BX*1), K1, Z2
-	VANDPS       all7fffffff<>+0(SB), Z2, Z3
-	VANDPS       all80000000<>+0(SB), Z2, Z4
-	VMULPS       Z2, Z2, Z5
-	VMOVUPS      allbbbaf0ea<>+0(SB), Z6
-	VFMADD213PS  all3ca9134e<>+0(SB), Z5, Z6
-	VFMADD213PS  allbd5c1e2d<>+0(SB), Z5, Z6
-	VFMADD213PS  all3e088393<>+0(SB), Z5, Z6
-	VFMADD213PS  allbeaaaa99<>+0(SB), Z5, Z6
-	VMULPS       Z2, Z5, Z5
-	VFMADD213PS  Z2, Z5, Z6
-	VMOVUPS      all40000000<>+0(SB), Z5
-	VMOVUPS      all3f800000<>+0(SB), Z7
-	VADDPS       Z3, Z3, Z2
-	VMAXPS       Z2, Z0, Z2
-	VMINPS       Z2, Z1, Z2
-	VMULPS       all3fb8aa3b<>+0(SB), Z2, Z0
-	VRNDSCALEPS  $0x08, Z0, Z0
-	VFNMADD231PS all3f318000<>+0(SB), Z0, Z2
-	VFNMADD231PS allb95e8083<>+0(SB), Z0, Z2
-	VMOVUPS      all39506967<>+0(SB), Z1
-	VFMADD213PS  all3ab743ce<>+0(SB), Z2, Z1
-	VFMADD213PS  all3c088908<>+0(SB), Z2, Z1
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Z2, Z1
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Z2, Z1
-	VFMADD213PS  all3f000000<>+0(SB), Z2, Z1
-	VMULPS       Z2, Z2, Z8
-	VFMADD213PS  Z2, Z8, Z1
-	VADDPS       all3f800000<>+0(SB), Z1, Z1
-	VSCALEFPS    Z0, Z1, Z1
-	VADDPS       Z7, Z1, Z1
-	VDIVPS       Z1, Z5, Z1
-	VSUBPS       Z1, Z7, Z7
-	VCMPPS       $0x01, all3f200000<>+0(SB), Z3, K2
-	VMOVAPS      Z6, K2, Z7
-	VORPS        Z4, Z7, Z7
-	VMOVUPS      Z7, K1, (AX)(BX*1)
+	VMOVUPS.Z    (CX)(BX*1), K1, Z0
+	VMOVUPS      all7fffffff<>+0(SB), Z1
+	VANDPS       Z1, Z0, Z0
+	VADDPS       Z0, Z0, Z0
+	VMOVUPS      all42200000<>+0(SB), Z1
+	VMINPS       Z0, Z1, Z0
+	VMOVUPS      all4b40007f<>+0(SB), Z1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z2
+	VFMADD231PS  Z2, Z0, Z1
+	VMOVUPS      all4b40007f<>+0(SB), Z2
+	VSUBPS       Z2, Z1, Z2
+	VMOVUPS      all3f317218<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      allb102e308<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      all3ab7f936<>+0(SB), Z2
+	VMOVUPS      all3c092bed<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3d2aa97f<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3e2aaa33<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f000000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VPSLLD       $0x17, Z1, Z1
+	VMULPS       Z1, Z2, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z2, Z2
+	VMOVUPS      all40000000<>+0(SB), Z0
+	VDIVPS       Z2, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VSUBPS       Z2, Z0, Z0
+	VMOVUPS.Z    (CX)(BX*1), K1, Z1
+	VMULPS       Z1, Z1, Z2
+	VMOVUPS      allbbbaf0ea<>+0(SB), Z3
+	VMOVUPS      all3ca9134e<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      allbd5c1e2d<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      all3e088393<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMOVUPS      allbeaaaa99<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VMULPS       Z1, Z2, Z2
+	VFMADD213PS  Z1, Z2, Z3
+	VMOVUPS      all3f200000<>+0(SB), Z2
+	VMOVUPS      all7fffffff<>+0(SB), Z4
+	VMOVUPS      all80000000<>+0(SB), Z5
+	VANDPS       Z4, Z1, Z4
+	VCMPPS       $0x01, Z2, Z4, K2
+	VMOVAPS      Z3, K2, Z0
+	VANDPS       Z5, Z1, Z1
+	VORPS        Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*1)
 
 end:
 	VZEROUPPER
@@ -1441,31 +2862,56 @@ end:
 // func reluAVX2(dst *float32, src *float32, n int)
 // Requires: AVX
 TEXT ·reluAVX2(SB), NOSPLIT, $0-24
-	MOVQ   dst+0(FP), AX
-	MOVQ   src+8(FP), CX
-	VXORPS Y0, Y0, Y0
-	MOVQ   n+16(FP), DX
-	XORQ   BX, BX
-	SUBQ   $0x08, DX
-	JL     rest
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
 
-loop:
-	VMOVUPS (CX)(BX*1), Y1
-	VMAXPS  Y1, Y0, Y1
-	VMOVUPS Y1, (AX)(BX*1)
-	ADDQ    $0x20, BX
-	SUBQ    $0x08, DX
-	JGE     loop
+loop4:
+	VMOVUPS (CX)(BX*1), Y0
+	VMOVUPS 32(CX)(BX*1), Y1
+	VMOVUPS 64(CX)(BX*1), Y2
+	VMOVUPS 96(CX)(BX*1), Y3
+	VXORPS  Y4, Y4, Y4
+	VMAXPS  Y0, Y4, Y0
+	VMAXPS  Y1, Y4, Y1
+	VMAXPS  Y2, Y4, Y2
+	VMAXPS  Y3, Y4, Y3
+	VMOVUPS Y0, (AX)(BX*1)
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS Y2, 64(AX)(BX*1)
+	VMOVUPS Y3, 96(AX)(BX*1)
+	ADDQ    $+128, BX
+	SUBQ    $+32, DX
+	JGE     loop4
 
-rest:
-	ADDQ       $0x08, DX
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS (CX)(BX*1), Y0
+	VXORPS  Y1, Y1, Y1
+	VMAXPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)(BX*1)
+	ADDQ    $+32, BX
+	SUBQ    $+8, DX
+	JGE     loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
 	JZ         end
 	NEGQ       DX
 	LEAQ       tailMasks<>+0(SB), SI
-	VMOVUPS    64(SI)(DX*4), Y1
-	VMASKMOVPS (CX)(BX*1), Y1, Y2
-	VMAXPS     Y2, Y0, Y2
-	VMASKMOVPS Y2, Y1, (AX)(BX*1)
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VXORPS     Y2, Y2, Y2
+	VMAXPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
 
 end:
 	VZEROUPPER
@@ -1474,236 +2920,511 @@ end:
 // func reluAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·reluAVX512(SB), NOSPLIT, $0-24
-	MOVQ   dst+0(FP), AX
-	MOVQ   src+8(FP), CX
-	VPXORD Z0, Z0, Z0
-	MOVQ   n+16(FP), DX
-	XORQ   BX, BX
-	SUBQ   $0x10, DX
-	JL     rest
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
 
-loop:
-	VMOVUPS (CX)(BX*1), Z1
-	VMAXPS  Z1, Z0, Z1
-	VMOVUPS Z1, (AX)(BX*1)
-	ADDQ    $0x40, BX
-	SUBQ    $0x10, DX
-	JGE     loop
+loop4:
+	VMOVUPS (CX)(BX*1), Z0
+	VMOVUPS 64(CX)(BX*1), Z1
+	VMOVUPS 128(CX)(BX*1), Z2
+	VMOVUPS 192(CX)(BX*1), Z3
+	VPXORD  Z4, Z4, Z4
+	VMAXPS  Z0, Z4, Z0
+	VMAXPS  Z1, Z4, Z1
+	VMAXPS  Z2, Z4, Z2
+	VMAXPS  Z3, Z4, Z3
+	VMOVUPS Z0, (AX)(BX*1)
+	VMOVUPS Z1, 64(AX)(BX*1)
+	VMOVUPS Z2, 128(AX)(BX*1)
+	VMOVUPS Z3, 192(AX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, DX
+	JGE     loop4
 
-rest:
-	ADDQ      $0x10, DX
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS (CX)(BX*1), Z0
+	VPXORD  Z5, Z5, Z5
+	VMAXPS  Z0, Z5, Z0
+	VMOVUPS Z0, (AX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, DX
+	JGE     loop1
+
+rest1:
+	ADDQ      $+16, DX
+	TESTQ     DX, DX
 	JZ        end
 	MOVL      $-1, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
-	VMOVUPS.Z (CX)(BX*1), K1, Z1
-	VMAXPS    Z1, Z0, Z1
-	VMOVUPS   Z1, K1, (AX)(BX*1)
+	VMOVUPS.Z (CX)(BX*1), K1, Z0
+	VPXORD    Z6, Z6, Z6
+	VMAXPS    Z0, Z6, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*1)
 
 end:
 	VZEROUPPER
 	RET
 
-// func expSumAVX2(dst *float32, src *float32, top float32, rounder float64, n int) float64
+DATA all40f8000000000000<>+0(SB)/8, $0x40f8000000000000
+DATA all40f8000000000000<>+8(SB)/8, $0x40f8000000000000
+DATA all40f8000000000000<>+16(SB)/8, $0x40f8000000000000
+DATA all40f8000000000000<>+24(SB)/8, $0x40f8000000000000
+DATA all40f8000000000000<>+32(SB)/8, $0x40f8000000000000
+DATA all40f8000000000000<>+40(SB)/8, $0x40f8000000000000
+DATA all40f8000000000000<>+48(SB)/8, $0x40f8000000000000
+DATA all40f8000000000000<>+56(SB)/8, $0x40f8000000000000
+GLOBL all40f8000000000000<>(SB), RODATA|NOPTR, $64
+
+// func expSumAVX2(dst *float32, src *float32, top float32, n int) float64
 // Requires: AVX, AVX2, FMA3, SSE2
-TEXT ·expSumAVX2(SB), NOSPLIT, $0-48
+TEXT ·expSumAVX2(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
 	MOVQ         src+8(FP), CX
 	VBROADCASTSS top+16(FP), Y0
-	VMOVUPS      allc2d00000<>+0(SB), Y1
-	VMOVUPS      all42b20000<>+0(SB), Y2
-	VXORPS       Y4, Y4, Y4
-	VBROADCASTSD rounder+24(FP), Y3
-	MOVQ         n+32(FP), DX
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VMOVUPD      all40f8000000000000<>+0(SB), Y3
+	MOVQ         n+24(FP), DX
 	XORQ         BX, BX
-	SUBQ         $0x08, DX
-	JL           rest
+	SUBQ         $+24, DX
+	JL           rest3
 
-loop:
-	VMOVUPS      (CX)(BX*1), Y5
+loop3:
+	VMOVUPS      (CX)(BX*1), Y4
+	VMOVUPS      32(CX)(BX*1), Y5
+	VMOVUPS      64(CX)(BX*1), Y6
+	VSUBPS       Y0, Y4, Y4
 	VSUBPS       Y0, Y5, Y5
-	VMAXPS       Y5, Y1, Y5
-	VMINPS       Y5, Y2, Y5
-	VMULPS       all3fb8aa3b<>+0(SB), Y5, Y6
-	VROUNDPS     $0x08, Y6, Y6
-	VFNMADD231PS all3f318000<>+0(SB), Y6, Y5
-	VFNMADD231PS allb95e8083<>+0(SB), Y6, Y5
-	VMOVUPS      all39506967<>+0(SB), Y7
-	VFMADD213PS  all3ab743ce<>+0(SB), Y5, Y7
-	VFMADD213PS  all3c088908<>+0(SB), Y5, Y7
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Y5, Y7
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Y5, Y7
-	VFMADD213PS  all3f000000<>+0(SB), Y5, Y7
-	VMULPS       Y5, Y5, Y8
-	VFMADD213PS  Y5, Y8, Y7
-	VADDPS       all3f800000<>+0(SB), Y7, Y7
-	VCVTPS2DQ    Y6, Y6
-	VPSRAD       $0x01, Y6, Y5
-	VPSUBD       Y5, Y6, Y6
-	VPADDD       all0000007f<>+0(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y7, Y7
-	VPADDD       all0000007f<>+0(SB), Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y7, Y7
-	VMOVUPS      Y7, (AX)(BX*1)
-	VEXTRACTF128 $0x01, Y7, X5
-	VCVTPS2PD    X7, Y6
-	VADDPD       Y3, Y6, Y6
-	VSUBPD       Y3, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCVTPS2PD    X5, Y6
-	VADDPD       Y3, Y6, Y6
-	VSUBPD       Y3, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	ADDQ         $0x20, BX
-	SUBQ         $0x08, DX
-	JGE          loop
+	VSUBPS       Y0, Y6, Y6
+	VMOVUPS      all4b40007f<>+0(SB), Y7
+	VMOVAPS      Y7, Y8
+	VMOVAPS      Y7, Y9
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y10
+	VFMADD231PS  Y10, Y4, Y7
+	VFMADD231PS  Y10, Y5, Y8
+	VFMADD231PS  Y10, Y6, Y9
+	VMOVUPS      all4b40007f<>+0(SB), Y12
+	VSUBPS       Y12, Y7, Y10
+	VSUBPS       Y12, Y8, Y11
+	VSUBPS       Y12, Y9, Y12
+	VMOVUPS      all3f317218<>+0(SB), Y13
+	VFNMADD231PS Y13, Y10, Y4
+	VFNMADD231PS Y13, Y11, Y5
+	VFNMADD231PS Y13, Y12, Y6
+	VMOVUPS      allb102e308<>+0(SB), Y13
+	VFNMADD231PS Y13, Y10, Y4
+	VFNMADD231PS Y13, Y11, Y5
+	VFNMADD231PS Y13, Y12, Y6
+	VMOVUPS      all3ab7f936<>+0(SB), Y10
+	VMOVAPS      Y10, Y11
+	VMOVAPS      Y10, Y12
+	VMOVUPS      all3c092bed<>+0(SB), Y13
+	VFMADD213PS  Y13, Y4, Y10
+	VFMADD213PS  Y13, Y5, Y11
+	VFMADD213PS  Y13, Y6, Y12
+	VMOVUPS      all3d2aa97f<>+0(SB), Y13
+	VFMADD213PS  Y13, Y4, Y10
+	VFMADD213PS  Y13, Y5, Y11
+	VFMADD213PS  Y13, Y6, Y12
+	VMOVUPS      all3e2aaa33<>+0(SB), Y13
+	VFMADD213PS  Y13, Y4, Y10
+	VFMADD213PS  Y13, Y5, Y11
+	VFMADD213PS  Y13, Y6, Y12
+	VMOVUPS      all3f000000<>+0(SB), Y13
+	VFMADD213PS  Y13, Y4, Y10
+	VFMADD213PS  Y13, Y5, Y11
+	VFMADD213PS  Y13, Y6, Y12
+	VMOVUPS      all3f800000<>+0(SB), Y13
+	VFMADD213PS  Y13, Y4, Y10
+	VFMADD213PS  Y13, Y5, Y11
+	VFMADD213PS  Y13, Y6, Y12
+	VMOVUPS      all3f800000<>+0(SB), Y13
+	VFMADD213PS  Y13, Y4, Y10
+	VFMADD213PS  Y13, Y5, Y11
+	VFMADD213PS  Y13, Y6, Y12
+	VMOVUPS      all4b400000<>+0(SB), Y4
+	VPCMPGTD     Y4, Y7, Y5
+	VPCMPGTD     Y4, Y8, Y6
+	VPCMPGTD     Y4, Y9, Y4
+	VPSLLD       $0x17, Y7, Y7
+	VPSLLD       $0x17, Y8, Y8
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y7, Y10, Y10
+	VMULPS       Y8, Y11, Y11
+	VMULPS       Y9, Y12, Y12
+	VANDPS       Y10, Y5, Y10
+	VANDPS       Y11, Y6, Y11
+	VANDPS       Y12, Y4, Y12
+	VMOVUPS      Y10, (AX)(BX*1)
+	VMOVUPS      Y11, 32(AX)(BX*1)
+	VMOVUPS      Y12, 64(AX)(BX*1)
+	VCVTPS2PD    X10, Y4
+	VADDPD       Y3, Y4, Y4
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y4, Y1, Y1
+	VEXTRACTF128 $0x01, Y10, X4
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y4, Y4
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y4, Y2, Y2
+	VCVTPS2PD    X11, Y4
+	VADDPD       Y3, Y4, Y4
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y4, Y1, Y1
+	VEXTRACTF128 $0x01, Y11, X4
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y4, Y4
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y4, Y2, Y2
+	VCVTPS2PD    X12, Y4
+	VADDPD       Y3, Y4, Y4
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y4, Y1, Y1
+	VEXTRACTF128 $0x01, Y12, X4
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y4, Y4
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y4, Y2, Y2
+	ADDQ         $+96, BX
+	SUBQ         $+24, DX
+	JGE          loop3
 
-rest:
-	ADDQ         $0x08, DX
+rest3:
+	ADDQ $+24, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Y4
+	VSUBPS       Y0, Y4, Y4
+	VMOVUPS      all4b40007f<>+0(SB), Y5
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y6
+	VFMADD231PS  Y6, Y4, Y5
+	VMOVUPS      all4b40007f<>+0(SB), Y6
+	VSUBPS       Y6, Y5, Y6
+	VMOVUPS      all3f317218<>+0(SB), Y7
+	VFNMADD231PS Y7, Y6, Y4
+	VMOVUPS      allb102e308<>+0(SB), Y7
+	VFNMADD231PS Y7, Y6, Y4
+	VMOVUPS      all3ab7f936<>+0(SB), Y6
+	VMOVUPS      all3c092bed<>+0(SB), Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VMOVUPS      all3d2aa97f<>+0(SB), Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VMOVUPS      all3e2aaa33<>+0(SB), Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VMOVUPS      all3f000000<>+0(SB), Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VMOVUPS      all3f800000<>+0(SB), Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VMOVUPS      all3f800000<>+0(SB), Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VMOVUPS      all4b400000<>+0(SB), Y4
+	VPCMPGTD     Y4, Y5, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VANDPS       Y6, Y4, Y6
+	VMOVUPS      Y6, (AX)(BX*1)
+	VCVTPS2PD    X6, Y4
+	VADDPD       Y3, Y4, Y4
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y4, Y1, Y1
+	VEXTRACTF128 $0x01, Y6, X4
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y3, Y4, Y4
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y4, Y2, Y2
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, DX
+	TESTQ        DX, DX
 	JZ           end
 	NEGQ         DX
 	LEAQ         tailMasks<>+0(SB), SI
-	VMOVUPS      64(SI)(DX*4), Y5
-	VMASKMOVPS   (CX)(BX*1), Y5, Y6
-	VSUBPS       Y0, Y6, Y6
-	VMAXPS       Y6, Y1, Y6
-	VMINPS       Y6, Y2, Y6
-	VMULPS       all3fb8aa3b<>+0(SB), Y6, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VFNMADD231PS all3f318000<>+0(SB), Y0, Y6
-	VFNMADD231PS allb95e8083<>+0(SB), Y0, Y6
-	VMOVUPS      all39506967<>+0(SB), Y1
-	VFMADD213PS  all3ab743ce<>+0(SB), Y6, Y1
-	VFMADD213PS  all3c088908<>+0(SB), Y6, Y1
-	VFMADD213PS  all3d2aa9c1<>+0(SB), Y6, Y1
-	VFMADD213PS  all3e2aaaaa<>+0(SB), Y6, Y1
-	VFMADD213PS  all3f000000<>+0(SB), Y6, Y1
-	VMULPS       Y6, Y6, Y2
-	VFMADD213PS  Y6, Y2, Y1
-	VADDPS       all3f800000<>+0(SB), Y1, Y1
-	VCVTPS2DQ    Y0, Y0
-	VPSRAD       $0x01, Y0, Y2
-	VPSUBD       Y2, Y0, Y0
-	VPADDD       all0000007f<>+0(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y1, Y1
-	VPADDD       all0000007f<>+0(SB), Y0, Y0
+	VMOVUPS      64(SI)(DX*4), Y4
+	VMASKMOVPS   (CX)(BX*1), Y4, Y5
+	VSUBPS       Y0, Y5, Y5
+	VMOVUPS      all4b40007f<>+0(SB), Y0
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VMOVUPS      all4b40007f<>+0(SB), Y6
+	VSUBPS       Y6, Y0, Y6
+	VMOVUPS      all3f317218<>+0(SB), Y7
+	VFNMADD231PS Y7, Y6, Y5
+	VMOVUPS      allb102e308<>+0(SB), Y7
+	VFNMADD231PS Y7, Y6, Y5
+	VMOVUPS      all3ab7f936<>+0(SB), Y6
+	VMOVUPS      all3c092bed<>+0(SB), Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VMOVUPS      all3d2aa97f<>+0(SB), Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VMOVUPS      all3e2aaa33<>+0(SB), Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VMOVUPS      all3f000000<>+0(SB), Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VMOVUPS      all3f800000<>+0(SB), Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VMOVUPS      all3f800000<>+0(SB), Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VMOVUPS      all4b400000<>+0(SB), Y5
+	VPCMPGTD     Y5, Y0, Y5
 	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y1, Y1
-	VMASKMOVPS   Y1, Y5, (AX)(BX*1)
-	VANDPS       Y1, Y5, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VCVTPS2PD    X1, Y1
-	VADDPD       Y3, Y1, Y1
-	VSUBPD       Y3, Y1, Y1
-	VADDPD       Y1, Y4, Y4
-	VCVTPS2PD    X0, Y1
-	VADDPD       Y3, Y1, Y1
-	VSUBPD       Y3, Y1, Y1
-	VADDPD       Y1, Y4, Y4
+	VMULPS       Y0, Y6, Y6
+	VANDPS       Y6, Y5, Y6
+	VMASKMOVPS   Y6, Y4, (AX)(BX*1)
+	VANDPS       Y6, Y4, Y6
+	VCVTPS2PD    X6, Y0
+	VADDPD       Y3, Y0, Y0
+	VSUBPD       Y3, Y0, Y0
+	VADDPD       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y6, X0
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y3, Y0, Y0
+	VSUBPD       Y3, Y0, Y0
+	VADDPD       Y0, Y2, Y2
 
 end:
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPD       X0, X4, X4
-	VPERMILPD    $0x01, X4, X0
-	VADDPD       X0, X4, X4
-	MOVSD        X4, ret+40(FP)
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPD       X0, X1, X1
+	VPERMILPD    $0x01, X1, X0
+	VADDPD       X0, X1, X1
+	MOVSD        X1, ret+32(FP)
 	VZEROUPPER
 	RET
 
-// func expSumAVX512(dst *float32, src *float32, top float32, rounder float64, n int) float64
+// func expSumAVX512(dst *float32, src *float32, top float32, n int) float64
 // Requires: AVX, AVX512F, BMI2, SSE2
-TEXT ·expSumAVX512(SB), NOSPLIT, $0-48
+TEXT ·expSumAVX512(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
 	MOVQ         src+8(FP), CX
 	VBROADCASTSS top+16(FP), Z0
-	VMOVUPS      allc2d00000<>+0(SB), Z1
-	VMOVUPS      all42b20000<>+0(SB), Z2
-	VPXORD       Z4, Z4, Z4
-	VBROADCASTSD rounder+24(FP), Z3
-	MOVQ         n+32(FP), DX
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VMOVUPD      all40f8000000000000<>+0(SB), Z3
+	MOVQ         n+24(FP), DX
 	XORQ         BX, BX
-	SUBQ         $0x10, DX
-	JL           rest
+	SUBQ         $+48, DX
+	JL           rest3
 
-loop:
-	VMOVUPS       (CX)(BX*1), Z5
+loop3:
+	VMOVUPS       (CX)(BX*1), Z4
+	VMOVUPS       64(CX)(BX*1), Z5
+	VMOVUPS       128(CX)(BX*1), Z6
+	VSUBPS        Z0, Z4, Z4
 	VSUBPS        Z0, Z5, Z5
-	VMAXPS        Z5, Z1, Z5
-	VMINPS        Z5, Z2, Z5
-	VMULPS        all3fb8aa3b<>+0(SB), Z5, Z6
-	VRNDSCALEPS   $0x08, Z6, Z6
-	VFNMADD231PS  all3f318000<>+0(SB), Z6, Z5
-	VFNMADD231PS  allb95e8083<>+0(SB), Z6, Z5
-	VMOVUPS       all39506967<>+0(SB), Z7
-	VFMADD213PS   all3ab743ce<>+0(SB), Z5, Z7
-	VFMADD213PS   all3c088908<>+0(SB), Z5, Z7
-	VFMADD213PS   all3d2aa9c1<>+0(SB), Z5, Z7
-	VFMADD213PS   all3e2aaaaa<>+0(SB), Z5, Z7
-	VFMADD213PS   all3f000000<>+0(SB), Z5, Z7
-	VMULPS        Z5, Z5, Z8
-	VFMADD213PS   Z5, Z8, Z7
-	VADDPS        all3f800000<>+0(SB), Z7, Z7
-	VSCALEFPS     Z6, Z7, Z7
-	VMOVUPS       Z7, (AX)(BX*1)
-	VEXTRACTF64X4 $0x01, Z7, Y5
-	VCVTPS2PD     Y7, Z6
-	VADDPD        Z3, Z6, Z6
-	VSUBPD        Z3, Z6, Z6
-	VADDPD        Z6, Z4, Z4
-	VCVTPS2PD     Y5, Z6
-	VADDPD        Z3, Z6, Z6
-	VSUBPD        Z3, Z6, Z6
-	VADDPD        Z6, Z4, Z4
-	ADDQ          $0x40, BX
-	SUBQ          $0x10, DX
-	JGE           loop
+	VSUBPS        Z0, Z6, Z6
+	VMOVUPS       all4b40007f<>+0(SB), Z7
+	VMOVAPS       Z7, Z8
+	VMOVAPS       Z7, Z9
+	VMOVUPS       all3fb8aa3b<>+0(SB), Z10
+	VFMADD231PS   Z10, Z4, Z7
+	VFMADD231PS   Z10, Z5, Z8
+	VFMADD231PS   Z10, Z6, Z9
+	VMOVUPS       all4b40007f<>+0(SB), Z12
+	VSUBPS        Z12, Z7, Z10
+	VSUBPS        Z12, Z8, Z11
+	VSUBPS        Z12, Z9, Z12
+	VMOVUPS       all3f317218<>+0(SB), Z13
+	VFNMADD231PS  Z13, Z10, Z4
+	VFNMADD231PS  Z13, Z11, Z5
+	VFNMADD231PS  Z13, Z12, Z6
+	VMOVUPS       allb102e308<>+0(SB), Z13
+	VFNMADD231PS  Z13, Z10, Z4
+	VFNMADD231PS  Z13, Z11, Z5
+	VFNMADD231PS  Z13, Z12, Z6
+	VMOVUPS       all3ab7f936<>+0(SB), Z10
+	VMOVAPS       Z10, Z11
+	VMOVAPS       Z10, Z12
+	VMOVUPS       all3c092bed<>+0(SB), Z13
+	VFMADD213PS   Z13, Z4, Z10
+	VFMADD213PS   Z13, Z5, Z11
+	VFMADD213PS   Z13, Z6, Z12
+	VMOVUPS       all3d2aa97f<>+0(SB), Z13
+	VFMADD213PS   Z13, Z4, Z10
+	VFMADD213PS   Z13, Z5, Z11
+	VFMADD213PS   Z13, Z6, Z12
+	VMOVUPS       all3e2aaa33<>+0(SB), Z13
+	VFMADD213PS   Z13, Z4, Z10
+	VFMADD213PS   Z13, Z5, Z11
+	VFMADD213PS   Z13, Z6, Z12
+	VMOVUPS       all3f000000<>+0(SB), Z13
+	VFMADD213PS   Z13, Z4, Z10
+	VFMADD213PS   Z13, Z5, Z11
+	VFMADD213PS   Z13, Z6, Z12
+	VMOVUPS       all3f800000<>+0(SB), Z13
+	VFMADD213PS   Z13, Z4, Z10
+	VFMADD213PS   Z13, Z5, Z11
+	VFMADD213PS   Z13, Z6, Z12
+	VMOVUPS       all3f800000<>+0(SB), Z13
+	VFMADD213PS   Z13, Z4, Z10
+	VFMADD213PS   Z13, Z5, Z11
+	VFMADD213PS   Z13, Z6, Z12
+	VMOVUPS       all4b400000<>+0(SB), Z4
+	VPCMPD        $0x06, Z4, Z7, K1
+	VPCMPD        $0x06, Z4, Z8, K2
+	VPCMPD        $0x06, Z4, Z9, K3
+	VPSLLD        $0x17, Z7, Z7
+	VPSLLD        $0x17, Z8, Z8
+	VPSLLD        $0x17, Z9, Z9
+	VMULPS        Z7, Z10, Z10
+	VMULPS        Z8, Z11, Z11
+	VMULPS        Z9, Z12, Z12
+	VMOVAPS.Z     Z10, K1, Z10
+	VMOVAPS.Z     Z11, K2, Z11
+	VMOVAPS.Z     Z12, K3, Z12
+	VMOVUPS       Z10, (AX)(BX*1)
+	VMOVUPS       Z11, 64(AX)(BX*1)
+	VMOVUPS       Z12, 128(AX)(BX*1)
+	VCVTPS2PD     Y10, Z4
+	VADDPD        Z3, Z4, Z4
+	VSUBPD        Z3, Z4, Z4
+	VADDPD        Z4, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z10, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z3, Z4, Z4
+	VSUBPD        Z3, Z4, Z4
+	VADDPD        Z4, Z2, Z2
+	VCVTPS2PD     Y11, Z4
+	VADDPD        Z3, Z4, Z4
+	VSUBPD        Z3, Z4, Z4
+	VADDPD        Z4, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z11, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z3, Z4, Z4
+	VSUBPD        Z3, Z4, Z4
+	VADDPD        Z4, Z2, Z2
+	VCVTPS2PD     Y12, Z4
+	VADDPD        Z3, Z4, Z4
+	VSUBPD        Z3, Z4, Z4
+	VADDPD        Z4, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z12, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z3, Z4, Z4
+	VSUBPD        Z3, Z4, Z4
+	VADDPD        Z4, Z2, Z2
+	ADDQ          $+192, BX
+	SUBQ          $+48, DX
+	JGE           loop3
 
-rest:
-	ADDQ          $0x10, DX
+rest3:
+	ADDQ $+48, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS       (CX)(BX*1), Z4
+	VSUBPS        Z0, Z4, Z4
+	VMOVUPS       all4b40007f<>+0(SB), Z5
+	VMOVUPS       all3fb8aa3b<>+0(SB), Z6
+	VFMADD231PS   Z6, Z4, Z5
+	VMOVUPS       all4b40007f<>+0(SB), Z6
+	VSUBPS        Z6, Z5, Z6
+	VMOVUPS       all3f317218<>+0(SB), Z7
+	VFNMADD231PS  Z7, Z6, Z4
+	VMOVUPS       allb102e308<>+0(SB), Z7
+	VFNMADD231PS  Z7, Z6, Z4
+	VMOVUPS       all3ab7f936<>+0(SB), Z6
+	VMOVUPS       all3c092bed<>+0(SB), Z7
+	VFMADD213PS   Z7, Z4, Z6
+	VMOVUPS       all3d2aa97f<>+0(SB), Z7
+	VFMADD213PS   Z7, Z4, Z6
+	VMOVUPS       all3e2aaa33<>+0(SB), Z7
+	VFMADD213PS   Z7, Z4, Z6
+	VMOVUPS       all3f000000<>+0(SB), Z7
+	VFMADD213PS   Z7, Z4, Z6
+	VMOVUPS       all3f800000<>+0(SB), Z7
+	VFMADD213PS   Z7, Z4, Z6
+	VMOVUPS       all3f800000<>+0(SB), Z7
+	VFMADD213PS   Z7, Z4, Z6
+	VMOVUPS       all4b400000<>+0(SB), Z4
+	VPCMPD        $0x06, Z4, Z5, K1
+	VPSLLD        $0x17, Z5, Z5
+	VMULPS        Z5, Z6, Z6
+	VMOVAPS.Z     Z6, K1, Z6
+	VMOVUPS       Z6, (AX)(BX*1)
+	VCVTPS2PD     Y6, Z4
+	VADDPD        Z3, Z4, Z4
+	VSUBPD        Z3, Z4, Z4
+	VADDPD        Z4, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z6, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z3, Z4, Z4
+	VSUBPD        Z3, Z4, Z4
+	VADDPD        Z4, Z2, Z2
+	ADDQ          $+64, BX
+	SUBQ          $+16, DX
+	JGE           loop1
+
+rest1:
+	ADDQ          $+16, DX
+	TESTQ         DX, DX
 	JZ            end
 	MOVL          $-1, SI
 	BZHIL         DX, SI, SI
 	KMOVW         SI, K1
-	VMOVUPS.Z     (CX)(BX*1), K1, Z5
-	VSUBPS        Z0, Z5, Z5
-	VMAXPS        Z5, Z1, Z5
-	VMINPS        Z5, Z2, Z5
-	VMULPS        all3fb8aa3b<>+0(SB), Z5, Z0
-	VRNDSCALEPS   $0x08, Z0, Z0
-	VFNMADD231PS  all3f318000<>+0(SB), Z0, Z5
-	VFNMADD231PS  allb95e8083<>+0(SB), Z0, Z5
-	VMOVUPS       all39506967<>+0(SB), Z1
-	VFMADD213PS   all3ab743ce<>+0(SB), Z5, Z1
-	VFMADD213PS   all3c088908<>+0(SB), Z5, Z1
-	VFMADD213PS   all3d2aa9c1<>+0(SB), Z5, Z1
-	VFMADD213PS   all3e2aaaaa<>+0(SB), Z5, Z1
-	VFMADD213PS   all3f000000<>+0(SB), Z5, Z1
-	VMULPS        Z5, Z5, Z2
-	VFMADD213PS   Z5, Z2, Z1
-	VADDPS        all3f800000<>+0(SB), Z1, Z1
-	VSCALEFPS     Z0, Z1, Z1
-	VMOVUPS       Z1, K1, (AX)(BX*1)
-	VMOVAPS.Z     Z1, K1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VCVTPS2PD     Y1, Z1
-	VADDPD        Z3, Z1, Z1
-	VSUBPD        Z3, Z1, Z1
-	VADDPD        Z1, Z4, Z4
-	VCVTPS2PD     Y0, Z1
-	VADDPD        Z3, Z1, Z1
-	VSUBPD        Z3, Z1, Z1
-	VADDPD        Z1, Z4, Z4
+	VMOVUPS.Z     (CX)(BX*1), K1, Z4
+	VSUBPS        Z0, Z4, Z4
+	VMOVUPS       all4b40007f<>+0(SB), Z0
+	VMOVUPS       all3fb8aa3b<>+0(SB), Z5
+	VFMADD231PS   Z5, Z4, Z0
+	VMOVUPS       all4b40007f<>+0(SB), Z5
+	VSUBPS        Z5, Z0, Z5
+	VMOVUPS       all3f317218<>+0(SB), Z6
+	VFNMADD231PS  Z6, Z5, Z4
+	VMOVUPS       allb102e308<>+0(SB), Z6
+	VFNMADD231PS  Z6, Z5, Z4
+	VMOVUPS       all3ab7f936<>+0(SB), Z5
+	VMOVUPS       all3c092bed<>+0(SB), Z6
+	VFMADD213PS   Z6, Z4, Z5
+	VMOVUPS       all3d2aa97f<>+0(SB), Z6
+	VFMADD213PS   Z6, Z4, Z5
+	VMOVUPS       all3e2aaa33<>+0(SB), Z6
+	VFMADD213PS   Z6, Z4, Z5
+	VMOVUPS       all3f000000<>+0(SB), Z6
+	VFMADD213PS   Z6, Z4, Z5
+	VMOVUPS       all3f800000<>+0(SB), Z6
+	VFMADD213PS   Z6, Z4, Z5
+	VMOVUPS       all3f800000<>+0(SB), Z6
+	VFMADD213PS   Z6, Z4, Z5
+	VMOVUPS       all4b400000<>+0(SB), Z4
+	VPCMPD        $0x06, Z4, Z0, K2
+	VPSLLD        $0x17, Z0, Z0
+	VMULPS        Z0, Z5, Z5
+	VMOVAPS.Z     Z5, K2, Z5
+	VMOVUPS       Z5, K1, (AX)(BX*1)
+	VMOVAPS.Z     Z5, K1, Z5
+	VCVTPS2PD     Y5, Z0
+	VADDPD        Z3, Z0, Z0
+	VSUBPD        Z3, Z0, Z0
+	VADDPD        Z0, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VCVTPS2PD     Y0, Z0
+	VADDPD        Z3, Z0, Z0
+	VSUBPD        Z3, Z0, Z0
+	VADDPD        Z0, Z2, Z2
 
 end:
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF128  $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VPERMILPD     $0x01, X4, X0
-	VADDPD        X0, X4, X4
-	MOVSD         X4, ret+40(FP)
+	VADDPD        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDPD        X0, X1, X1
+	MOVSD         X1, ret+32(FP)
 	VZEROUPPER
 	RET

@@ -54,12 +54,12 @@ func reluAVX2(dst *float32, src *float32, n int)
 //go:noescape
 func reluAVX512(dst *float32, src *float32, n int)
 
-// expSumAVX2 writes e^(x-top) of n elements and returns the sum of its terms, each rounded by adding and subtracting rounder.
+// expSumAVX2 writes e^(x-top) of n elements, or 0 for it below the normal numbers, and returns the sum of its terms, each rounded to a multiple of 2^-36.
 //
 //go:noescape
-func expSumAVX2(dst *float32, src *float32, top float32, rounder float64, n int) float64
+func expSumAVX2(dst *float32, src *float32, top float32, n int) float64
 
-// expSumAVX512 writes e^(x-top) of n elements and returns the sum of its terms, each rounded by adding and subtracting rounder.
+// expSumAVX512 writes e^(x-top) of n elements, or 0 for it below the normal numbers, and returns the sum of its terms, each rounded to a multiple of 2^-36.
 //
 //go:noescape
-func expSumAVX512(dst *float32, src *float32, top float32, rounder float64, n int) float64
+func expSumAVX512(dst *float32, src *float32, top float32, n int) float64

@@ -4,9 +4,11 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
@@ -15,6 +17,7 @@ import (
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/printer"
+	"github.com/mmcloughlin/avo/reg"
 )
 
 func main() {
@@ -79,6 +82,9 @@ func write(name string, kernels func(*gen)) error {
 	if err := pass.Compile.Execute(file); err != nil {
 		return err
 	}
+	if err := checkRegisters(file); err != nil {
+		return err
+	}
 	config := printer.Config{Name: "internal/kernels/asm", Pkg: "kernels"}
 	if err := print(name+"_amd64.s", printer.NewGoAsm(config), file); err != nil {
 		return err
@@ -92,4 +98,22 @@ func print(name string, p printer.Printer, file *ir.File) error {
 		return err
 	}
 	return os.WriteFile(name, text, 0o644)
+}
+
+// checkRegisters reports functions for AVX2 that use the 16 vector registers
+// which only AVX-512 has: the allocator does not know the difference.
+func checkRegisters(file *ir.File) error {
+	for _, f := range file.Functions() {
+		for _, i := range f.Instructions() {
+			for _, o := range i.Operands {
+				for _, r := range operand.Registers(o) {
+					p := reg.ToPhysical(r)
+					if strings.HasSuffix(f.Name, "AVX2") && p != nil && p.Kind() == reg.KindVector && p.PhysicalIndex() > 15 {
+						return fmt.Errorf("%s uses %s", f.Name, p.Asm())
+					}
+				}
+			}
+		}
+	}
+	return nil
 }

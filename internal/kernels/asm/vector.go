@@ -120,6 +120,8 @@ func (s simd) all(value float32) reg.VecVirtual {
 	return v
 }
 
+func (s simd) allBits(bits uint32) reg.VecVirtual { return s.all(math.Float32frombits(bits)) }
+
 func (s simd) pointer(name string) reg.GPVirtual {
 	return s.Load(s.Param(name), s.GP64()).(reg.GPVirtual)
 }
@@ -152,6 +154,103 @@ func (s simd) eachVector(body func(at reg.GPVirtual, lanes mask)) {
 	s.JZ(LabelRef("end"))
 	body(at, s.firstLanes(n))
 	s.Label("end")
+}
+
+// vectors are independent of each other. What is computed with several of them,
+// step by step, keeps the CPU busy while single steps wait for their inputs.
+type vectors []reg.VecVirtual
+
+func (s simd) vectors(n int) vectors { return each(n, func(int) reg.VecVirtual { return s.vec() }) }
+
+// copies returns n vectors of one value. Values come into a register once for
+// all vectors: with an operand in memory each instruction would load it again.
+func (s simd) copies(n int, value float32) vectors {
+	v := s.vectors(n)
+	s.VMOVUPS(s.constant(value), v[0])
+	for _, c := range v[1:] {
+		s.VMOVAPS(v[0], c)
+	}
+	return v
+}
+
+// add, multiply and and work on every vector, in place.
+func (s simd) add(x vectors, value float32) {
+	c := s.all(value)
+	for _, v := range x {
+		s.VADDPS(c, v, v)
+	}
+}
+
+func (s simd) multiply(x vectors, value float32) {
+	c := s.all(value)
+	for _, v := range x {
+		s.VMULPS(c, v, v)
+	}
+}
+
+func (s simd) and(x vectors, bits uint32) {
+	c := s.allBits(bits)
+	for _, v := range x {
+		s.VANDPS(c, v, v)
+	}
+}
+
+// eachGroup is eachVector with groups of vectors as long as there are enough
+// elements; body gets what it loads and stores them with. A group is as large as
+// the 16 registers of AVX2 allow.
+func (s simd) eachGroup(most int, body func(t round)) {
+	n, at := s.pointer("n"), s.GP64()
+	s.XORQ(at, at)
+	for _, size := range []int{most, 1} {
+		name := fmt.Sprint(size)
+		step := I32(size * s.lanes)
+		s.SUBQ(step, n)
+		s.JL(LabelRef("rest" + name))
+		s.Label("loop" + name)
+		body(round{simd: s, at: at, size: size})
+		s.ADDQ(I32(size*s.bytes()), at)
+		s.SUBQ(step, n)
+		s.JGE(LabelRef("loop" + name))
+		s.Label("rest" + name)
+		s.ADDQ(step, n)
+	}
+	s.TESTQ(n, n)
+	s.JZ(LabelRef("end"))
+	body(round{simd: s, at: at, size: 1, tail: s.firstLanes(n)})
+	s.Label("end")
+}
+
+// round is a round of the loop of eachGroup: size vectors from offset at on.
+type round struct {
+	simd
+	at   reg.GPVirtual
+	size int
+	tail mask
+}
+
+func (t round) place(base reg.GPVirtual, i int) Mem {
+	return at(base, t.at).Offset(i * t.bytes())
+}
+
+func (t round) loadAll(base reg.GPVirtual) vectors {
+	return each(t.size, func(i int) reg.VecVirtual { return t.load(t.place(base, i), t.tail) })
+}
+
+func (t round) storeAll(v vectors, base reg.GPVirtual) {
+	for i, x := range v {
+		t.store(x, t.place(base, i), t.tail)
+	}
+}
+
+// constant64 is constant for a float64, which is not defined yet.
+func (g *gen) constant64(value float64) Mem {
+	bits := math.Float64bits(value)
+	m := g.StaticGlobal(fmt.Sprintf("all%016x", bits))
+	g.DataAttributes(attr.RODATA | attr.NOPTR)
+	for i := range 8 {
+		g.AddDatum(8*i, U64(bits))
+	}
+	return m
 }
 
 func (g *gen) bothWidths(kernel func(simd)) {
