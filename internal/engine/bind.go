@@ -54,8 +54,11 @@ func newBinding(p *Program, e *Engine) *binding {
 		if v := g.attend.scale; g.kind == attend && v >= 0 {
 			s.scale = (&op.Array{Data: p.plan.Values[v].Const}).F32()[0]
 		}
-		if v := g.conv.residual; g.kind == convolve && v >= 0 {
-			s.residual = &b.arrays[v]
+		if g.kind == convolve {
+			s.arrays, s.prog = b.arrays, p
+			if v := g.conv.residual; v >= 0 {
+				s.residual = &b.arrays[v]
+			}
 		}
 		b.steps[i] = s
 	}

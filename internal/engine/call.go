@@ -36,6 +36,9 @@ type step struct {
 	residual      *op.Array // convolution: what is added, if anything
 	turned        op.Array  // convolution: the image with its channels last
 	turnedStrides [4]int
+	packedNow     []byte     // convolution: memory of filters that are no weights
+	arrays        []op.Array // convolution: all values of the plan
+	prog          *Program
 }
 
 // binding is a program bound to sizes and memory. A session keeps one for each

@@ -24,13 +24,15 @@ func (b *binding) findFilters(e *Engine) error {
 	p := b.prog
 	for i := range p.groups {
 		g := &p.groups[i]
-		if g.kind != convolve {
+		if g.kind != convolve || p.layout[g.conv.filters].form != filters {
 			continue
 		}
-		v := p.plan.Steps[g.steps[0]].In[1]
-		w := b.weights[v]
+		w := b.weights[g.conv.filters]
 		b.steps[i].packed = w
-		w.once.Do(func() { w.err = e.store.pack(w, p.layout[v].conv, b.fold(g)) })
+		w.once.Do(func() {
+			fold := newFolding(p, g, func(v int) []float32 { return b.weights[v].f32() })
+			w.err = e.store.pack(w, g.conv.geometry, fold)
+		})
 		if w.err != nil {
 			return w.err
 		}
@@ -38,41 +40,50 @@ func (b *binding) findFilters(e *Engine) error {
 	return nil
 }
 
-// fold gives what is folded into a convolution's filters: its bias or none, and
-// the parameters of its batch normalisation or none.
-func (b *binding) fold(g *group) (f folding) {
-	if v := g.conv.bias; v >= 0 {
-		f.bias = b.weights[v].f32()
-	}
-	if n := g.conv.norm; n >= 0 {
-		f.eps = b.prog.res.Ops[n].(op.BatchNorm).Eps
-		for i, v := range b.prog.plan.Steps[n].In[1:] {
-			f.norm[i] = b.weights[v].f32()
-		}
-	}
-	return f
-}
-
+// folding is what is folded into filters: a bias or none, and the parameters of
+// a batch normalisation or none.
 type folding struct {
 	bias []float32
 	norm [4][]float32 // gamma, beta, mean, variance; nil for none
 	eps  float64
 }
 
+func newFolding(p *Program, g *group, value func(v int) []float32) (f folding) {
+	if v := g.conv.bias; v >= 0 {
+		f.bias = value(v)
+	}
+	if n := g.conv.norm; n >= 0 {
+		f.eps = p.res.Ops[n].(op.BatchNorm).Eps
+		for i, v := range p.plan.Steps[n].In[1:] {
+			f.norm[i] = value(v)
+		}
+	}
+	return f
+}
+
+// fold changes filters and gives the bias that goes with them, nil for none.
+func (f folding) fold(filters []float32, out int) (bias []float32) {
+	if f.bias == nil && f.norm[0] == nil {
+		return nil
+	}
+	bias = make([]float32, out)
+	copy(bias, f.bias)
+	if f.norm[0] != nil {
+		kernels.FoldBatchNorm(filters, bias, f.norm[0][:out], f.norm[1][:out], f.norm[2][:out], f.norm[3][:out], f.eps)
+	}
+	return bias
+}
+
+// filterShape is the geometry by which filters are packed, whatever the image.
+func filterShape(o op.Conv2D, filters []int) kernels.ConvShape {
+	return convShape(o, filters, []int{1, filters[1] * o.Groups, o.Dilation[0]*(filters[2]-1) + 1, o.Dilation[1]*(filters[3]-1) + 1})
+}
+
 // pack replaces filters as they were stored by packed ones.
 func (s *store) pack(w *weight, o op.Conv2D, f folding) error {
-	out, values := w.shape[0], w.f32()
-	if f.norm[0] != nil || f.bias != nil {
-		w.bias = make([]float32, out)
-		copy(w.bias, f.bias)
-	}
-	if f.norm[0] != nil {
-		n := len(values) / max(out, 1) * out
-		kernels.FoldBatchNorm(values[:n], w.bias, f.norm[0][:out], f.norm[1][:out], f.norm[2][:out], f.norm[3][:out], f.eps)
-	}
-	// How they are packed does not depend on the image.
-	window := []int{1, w.shape[1] * o.Groups, o.Dilation[0]*(w.shape[2]-1) + 1, o.Dilation[1]*(w.shape[3]-1) + 1}
-	shape := convShape(o, w.shape, window)
+	values := w.f32()
+	w.bias = f.fold(values, w.shape[0])
+	shape := filterShape(o, w.shape)
 	packed, err := s.memory.Alloc(4 * shape.PackedLen())
 	if err != nil {
 		return fmt.Errorf("%w: no %d bytes of memory: %w", transport.ErrLimit, 4*shape.PackedLen(), err)
@@ -86,6 +97,27 @@ func (s *store) pack(w *weight, o op.Conv2D, f folding) error {
 	return nil
 }
 
+// packNow packs filters that are no weights, for one run.
+func (s *step) packNow() (*weight, error) {
+	c := &s.group.conv
+	value := func(v int) []float32 { return s.arrays[v].F32() }
+	from := &s.arrays[c.filters]
+	n := from.Len()
+	shape := filterShape(c.geometry, from.Shape)
+	mem, err := s.arenas.get(4 * (n + shape.PackedLen()))
+	if err != nil {
+		return nil, err
+	}
+	f := (&op.Array{Data: mem}).F32()
+	copy(f[:n], value(c.filters))
+	w := &weight{data: mem, form: filters, shape: from.Shape}
+	w.bias = newFolding(s.prog, s.group, value).fold(f[:n], from.Shape[0])
+	kernels.PackConvFilters(f[n:], f[:n], shape)
+	w.data = mem[4*n:]
+	s.packedNow = mem
+	return w, nil
+}
+
 // grainConv is the work of a chunk, in products, at least.
 const grainConv = 1 << 17
 
@@ -97,6 +129,17 @@ func runConv(s *step) error {
 		return nil
 	}
 	image := x
+	if s.packed == nil {
+		w, err := s.packNow()
+		if err != nil {
+			return err
+		}
+		s.packed = w
+		defer func() {
+			s.arenas.put(s.packedNow)
+			s.packed = nil
+		}()
+	}
 	if !lastChannels(x) {
 		mem, err := s.arenas.get(4 * x.Len())
 		if err != nil {

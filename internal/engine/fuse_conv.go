@@ -9,6 +9,7 @@ import (
 // the first if it is there.
 type convolution struct {
 	geometry op.Conv2D
+	filters  int // value
 	bias     int // value, -1 for none
 	norm     int // step of the batch normalisation, -1 for none
 	residual int // value, -1 for none
@@ -20,12 +21,12 @@ type convolution struct {
 func (f *fuser) convolution(i int) (group, bool) {
 	o, ok := f.res.Ops[i].(op.Conv2D)
 	s := &f.p.Steps[i]
-	if !ok || !hasFilters(f.p, s) {
+	if !ok || !denseFilters(f.res, s) {
 		return group{}, false
 	}
 	g := group{
 		steps: []int{i}, kind: convolve, in: s.In[:1], out: s.Out,
-		conv: convolution{geometry: o, bias: -1, norm: -1, residual: -1},
+		conv: convolution{geometry: o, filters: s.In[1], bias: -1, norm: -1, residual: -1},
 	}
 	c := &g.conv
 	if len(s.In) == 3 {
@@ -48,15 +49,37 @@ func (f *fuser) convolution(i int) (group, bool) {
 	return g, true
 }
 
+// folded is the values that are folded into the filters: the bias, if there is
+// one, and the parameters of the batch normalisation, if there is one.
+func (c *convolution) folded(p *plan.Plan) (values []int) {
+	if c.bias >= 0 {
+		values = append(values, c.bias)
+	}
+	if c.norm >= 0 {
+		values = append(values, p.Steps[c.norm].In[1:]...)
+	}
+	return values
+}
+
+// packedOnce reports whether filters and all that is folded into them are
+// weights, so that they are packed once and not at each run.
+func (c *convolution) packedOnce(p *plan.Plan) bool {
+	for _, v := range append(c.folded(p), c.filters) {
+		if p.Values[v].Kind != plan.KindWeight {
+			return false
+		}
+	}
+	return true
+}
+
 // foldable reports whether a step is a batch normalisation that can be folded
-// into the filters: its parameters are weights and nobody else reads the
-// filters.
+// into the filters: nobody else reads them, and its parameters lie row-major.
 func (f *fuser) foldable(step, filters int) bool {
 	if _, ok := f.res.Ops[step].(op.BatchNorm); !ok || f.reader[filters] < 0 {
 		return false
 	}
 	for _, v := range f.p.Steps[step].In[1:] {
-		if f.p.Values[v].Kind != plan.KindWeight {
+		if !f.res.Layouts[v].Dense {
 			return false
 		}
 	}

@@ -18,7 +18,7 @@ func chooseLayout(r *op.Resolved, i int, o op.Op) (op.Layout, bool) {
 	ok := false
 	switch o.(type) {
 	case op.Conv2D:
-		ok = hasFilters(r.Plan, s)
+		ok = denseFilters(r, s)
 	case op.MaxPool2D, op.BatchNorm, op.ReLU, op.Tanh, op.GELU:
 		ok = last(s.In[0])
 	case op.Arith:
@@ -30,11 +30,11 @@ func chooseLayout(r *op.Resolved, i int, o op.Op) (op.Layout, bool) {
 	return op.ChannelsLast(shape), ok
 }
 
-// hasFilters reports whether a convolution's filters, and its bias if it has
-// one, are weights.
-func hasFilters(p *plan.Plan, s *plan.Step) bool {
+// denseFilters reports whether a convolution's filters, and its bias if it has
+// one, lie row-major.
+func denseFilters(r *op.Resolved, s *plan.Step) bool {
 	for _, v := range s.In[1:] {
-		if p.Values[v].Kind != plan.KindWeight {
+		if !r.Layouts[v].Dense {
 			return false
 		}
 	}

@@ -101,24 +101,19 @@ func (p *Program) packings() {
 
 // filters is how the filters of a convolution are held.
 func (p *Program) filters(g *group) packing {
+	if !g.conv.packedOnce(p.plan) {
+		return packing{}
+	}
 	l := packing{form: filters, conv: g.conv.geometry}
 	l.conv.Pad = [2]int{}
-	var parts []plan.Hash
-	if g.conv.bias >= 0 {
-		parts = append(parts, p.plan.Values[g.conv.bias].Hash)
+	var all []byte
+	for _, v := range g.conv.folded(p.plan) {
+		all = append(all, p.plan.Values[v].Hash[:]...)
 	}
 	if n := g.conv.norm; n >= 0 {
-		eps := math.Float64bits(p.res.Ops[n].(op.BatchNorm).Eps)
-		parts = append(parts, plan.Hash(binary.LittleEndian.AppendUint64(make([]byte, 24), eps)))
-		for _, v := range p.plan.Steps[n].In[1:] {
-			parts = append(parts, p.plan.Values[v].Hash)
-		}
+		all = binary.LittleEndian.AppendUint64(all, math.Float64bits(p.res.Ops[n].(op.BatchNorm).Eps))
 	}
-	if parts != nil {
-		var all []byte
-		for _, h := range parts {
-			all = append(all, h[:]...)
-		}
+	if len(all) > 0 {
 		l.fold = plan.HashEncoded(all)
 	}
 	return l

@@ -1,0 +1,195 @@
+package resnet
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/genie-sdk/go/internal/checkpoint"
+	"github.com/genie-sdk/go/internal/safetensors"
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// normEpsilon is added to variances: PyTorch's default, which transformers
+// keeps.
+const normEpsilon = 1e-5
+
+// Model is a ResNet checkpoint captured as a program. It is safe for concurrent
+// use until Close.
+type Model struct {
+	Config Config
+	Graph  *lazy.Graph
+	// Pixels is the input, f32 [batch, channels, size, size]: preprocessed
+	// images.
+	Pixels *lazy.Tensor
+	// Logits is the output, f32 [batch, classes].
+	Logits *lazy.Tensor
+	files  *checkpoint.Model
+}
+
+// LoadOptions configure [Load]. The zero value is ready to use.
+type LoadOptions struct {
+	// Size is the height and width of the images, 224 if it is 0.
+	Size int
+	// Progress is told how many bytes of weights have been hashed, which
+	// happens once for each checkpoint.
+	Progress transport.Progress
+}
+
+// Load opens a directory as Hugging Face writes it for
+// ResNetForImageClassification: config.json and model.safetensors or shards
+// with an index. Weights stay memory-mapped. A tensor that is missing or has
+// another shape than config.json says is an error that names it.
+func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
+	files, err := checkpoint.Open(dir, checkpoint.Options{Progress: opts.Progress})
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{files: files}
+	if err := m.load(ctx, dir, opts); err != nil {
+		_ = files.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// Close unmaps the weights. The program cannot bring weights to an executor
+// afterwards.
+func (m *Model) Close() error { return m.files.Close() }
+
+func (m *Model) load(ctx context.Context, dir string, opts LoadOptions) error {
+	var err error
+	if m.Config, err = ParseConfig(m.files.ConfigJSON()); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(dir, "config.json"), err)
+	}
+	if err := m.files.HashAll(ctx); err != nil {
+		return err
+	}
+	if opts.Size == 0 {
+		opts.Size = 224
+	}
+	m.Graph = lazy.NewGraph("resnet")
+	m.Graph.SetModel(filepath.Base(m.files.Dir()))
+	b := &builder{c: m.Config, files: m.files, g: m.Graph}
+	m.Pixels = m.Graph.Input("pixels", lazy.F32, "batch", m.Config.Channels, opts.Size, opts.Size)
+	m.Logits = m.Graph.Output("logits", b.classify(b.encode(m.Pixels)))
+	if b.err != nil {
+		return b.err
+	}
+	return m.Graph.Err()
+}
+
+// floats are the storage types that the model computes with.
+var floats = []safetensors.DType{safetensors.F32, safetensors.F16, safetensors.BF16}
+
+// builder captures the program; the first error sticks.
+type builder struct {
+	c     Config
+	files *checkpoint.Model
+	g     *lazy.Graph
+	err   error
+}
+
+// weight adds a tensor of the checkpoint.
+func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
+	if b.err != nil {
+		return nil
+	}
+	want := make([]int64, len(shape))
+	for i, n := range shape {
+		want[i] = int64(n)
+	}
+	t, err := b.files.Need(name, floats, want)
+	if err != nil {
+		b.err = err
+		return nil
+	}
+	h, err := b.files.Hash(name)
+	if err != nil {
+		b.err = err
+		return nil
+	}
+	storage := map[safetensors.DType]plan.DType{safetensors.F32: plan.F32, safetensors.F16: plan.F16, safetensors.BF16: plan.BF16}[t.DType]
+	return b.g.AddWeight(transport.Weight{Name: name, Hash: h, Storage: storage, Shape: shape, Data: t.Data, Release: t.Release})
+}
+
+// conv is a convolution with "same" padding and its batch normalisation.
+func (b *builder) conv(name string, x *lazy.Tensor, in, out, kernel, stride int) *lazy.Tensor {
+	if b.err != nil {
+		return nil
+	}
+	w := b.weight(name+".convolution.weight", out, in, kernel, kernel)
+	n := name + ".normalization."
+	gamma, beta := b.weight(n+"weight", out), b.weight(n+"bias", out)
+	mean, variance := b.weight(n+"running_mean", out), b.weight(n+"running_var", out)
+	if b.err != nil {
+		return nil
+	}
+	x = lazy.Conv2D(x, w, nil, lazy.Conv{Stride: [2]int{stride, stride}, Pad: [2]int{kernel / 2, kernel / 2}})
+	return lazy.BatchNorm(x, gamma, beta, mean, variance, normEpsilon)
+}
+
+// encode is the stem and the stages.
+func (b *builder) encode(x *lazy.Tensor) *lazy.Tensor {
+	h := b.relu(b.conv("resnet.embedder.embedder", x, b.c.Channels, b.c.Embedding, 7, 2))
+	if b.err != nil {
+		return nil
+	}
+	h = lazy.MaxPool2D(h, [2]int{3, 3}, [2]int{2, 2}, [2]int{1, 1})
+	in := b.c.Embedding
+	for i, out := range b.c.HiddenSizes {
+		stride := 2
+		if i == 0 && !b.c.DownsampleInFirstStage {
+			stride = 1
+		}
+		for j := range b.c.Depths[i] {
+			h = b.layer(fmt.Sprintf("resnet.encoder.stages.%d.layers.%d.", i, j), h, in, out, stride)
+			in, stride = out, 1
+		}
+	}
+	return h
+}
+
+// layer is a residual layer of either kind.
+func (b *builder) layer(name string, x *lazy.Tensor, in, out, stride int) *lazy.Tensor {
+	short := x
+	if in != out || stride != 1 {
+		short = b.conv(name+"shortcut", x, in, out, 1, stride)
+	}
+	var h *lazy.Tensor
+	if b.c.LayerType == Basic {
+		h = b.relu(b.conv(name+"layer.0", x, in, out, 3, stride))
+		h = b.conv(name+"layer.1", h, out, out, 3, 1)
+	} else {
+		narrow, first, second := out/4, 1, stride
+		if b.c.DownsampleInBottleneck {
+			first, second = stride, 1
+		}
+		h = b.relu(b.conv(name+"layer.0", x, in, narrow, 1, first))
+		h = b.relu(b.conv(name+"layer.1", h, narrow, narrow, 3, second))
+		h = b.conv(name+"layer.2", h, narrow, out, 1, 1)
+	}
+	if b.err != nil {
+		return nil
+	}
+	return lazy.ReLU(lazy.Add(h, short))
+}
+
+func (b *builder) relu(x *lazy.Tensor) *lazy.Tensor {
+	if b.err != nil {
+		return nil
+	}
+	return lazy.ReLU(x)
+}
+
+// classify is the mean over the image and a linear layer.
+func (b *builder) classify(h *lazy.Tensor) *lazy.Tensor {
+	width := b.c.HiddenSizes[len(b.c.HiddenSizes)-1]
+	w, bias := b.weight("classifier.1.weight", b.c.Classes(), width), b.weight("classifier.1.bias", b.c.Classes())
+	if b.err != nil {
+		return nil
+	}
+	return lazy.Bias(lazy.MatMul(lazy.Mean(h, 2, 3), w, lazy.TransB), bias)
+}
