@@ -18,7 +18,7 @@ import (
 
 // convLibraries are the libraries of the convolution peer; the first is the
 // reference of whole networks.
-var convLibraries = []string{peer.TorchContiguous, peer.TorchChannelsLast, peer.TorchPacked, peer.ONNXRuntime}
+var convLibraries = []string{peer.TorchContiguous, peer.TorchChannelsLast, peer.TorchPacked, peer.ORT}
 
 // convLayer is a layer of ResNet-50 on images of 224 by 224, its batch
 // normalization folded into weights and bias.

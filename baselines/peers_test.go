@@ -161,6 +161,9 @@ func openPeer(ctx context.Context, r *reference, v rival, form within, threads i
 	if err == nil {
 		err = r.check(g, form.error)
 	}
+	for i := 0; err == nil && v.compile && i < 2; i++ { // until nothing is compiled anew
+		_, err = m.Generate(ctx, peer.Generate{Prompts: r.Prompts, New: r.tokens()})
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s, %s: %w", v.name, form.dtype, err), m.Close())
 	}

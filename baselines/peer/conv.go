@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// The libraries of program [ResNet]; [ONNXRuntime] is another one.
+// The libraries of program [ResNet].
 const (
+	ORT               = "onnxruntime"
 	TorchContiguous   = "torch-contiguous"
 	TorchChannelsLast = "torch-channels_last"
 	// TorchPacked is oneDNN with weights packed beforehand and the addition and

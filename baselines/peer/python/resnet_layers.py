@@ -34,6 +34,10 @@ def setup():
     formats = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
     F = torch.nn.functional
 
+    def known(library):
+        if library not in ("onnxruntime", "torch-packed", *(f"torch-{f}" for f in formats)):
+            raise wire.Unavailable(f"library {library}")
+
     def session(model):
         options = ort.SessionOptions()
         options.intra_op_num_threads = wire.threads()
@@ -101,6 +105,7 @@ def setup():
 
     @torch.inference_mode()
     def layer(library, stride, pad, relu, repeat, seconds, tensors):
+        known(library)
         args = [tensors["x"], tensors["w"], tensors["b"], tensors.get("residual"), stride, pad, relu]
         if library == "onnxruntime":
             run, value = on_ort(*args)
@@ -145,6 +150,7 @@ def setup():
 
     @torch.inference_mode()
     def whole(library, batch, repeat, seconds):
+        known(library)
         model = resnet()
         x = torch.randn(batch, 3, 224, 224, generator=torch.Generator().manual_seed(2))
         if library == "onnxruntime":
