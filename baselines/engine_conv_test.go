@@ -1,6 +1,7 @@
 package baselines_test
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"sync"
@@ -8,8 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/genie-sdk/go/baselines/peer"
+	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/transport/local"
+	"github.com/genie-sdk/go/workloads/resnet"
 )
 
 // engineConv is a layer as the engine runs it between others: images with
@@ -76,6 +82,59 @@ func (e *engineConv) result(batch int) peer.Tensor {
 	pixels := e.outH * e.outW
 	kernels.ChannelsFirst(out, e.y, batch, e.shape.OutC, pixels, 0, kernels.LayoutUnits(batch, pixels))
 	return peer.F32(out, batch, e.shape.OutC, e.outH, e.outW)
+}
+
+// BenchmarkResNet50_Engine times the whole network of [BenchmarkResNet50_Peers],
+// from its checkpoint, on the same images; the logits have to agree.
+func BenchmarkResNet50_Engine(b *testing.B) {
+	c := startConvolutions(b, 0)
+	ctx := context.Background()
+	dir := b.TempDir()
+	const most = 8
+	images, logits, err := c.Checkpoint(ctx, dir, most)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := resnet.Load(ctx, dir, resnet.LoadOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	x, want := images.Float32s(), logits.Float32s()
+	for _, threads := range threadCounts {
+		for _, batch := range []int{1, most} {
+			b.Run(fmt.Sprintf("workload=resnet50/net=none/threads=%s/batch=%d/baseline=genie", threads.name, batch), func(b *testing.B) {
+				s, err := opened(b, local.WithThreads(threads.n)).NewSession(ctx)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.Cleanup(func() { _ = s.Close() })
+				feed := genie.Feed{"pixels": genie.Float32s(x[:len(x)/most*batch], batch, 3, 224, 224)}
+				run := func() {
+					out, err := s.Run(ctx, feed, m.Logits)
+					if err != nil {
+						b.Fatal(err)
+					}
+					got, err := out[0].Float32s(ctx)
+					if err != nil {
+						b.Fatal(err)
+					}
+					require.InDeltaSlice(b, want[:len(want)/most*batch], got, 1e-4)
+				}
+				run()
+				run()
+				var all []time.Duration
+				for b.Loop() {
+					for until := time.Now().Add(2 * time.Second); len(all) < 20 && time.Now().Before(until); {
+						began := time.Now()
+						run()
+						all = append(all, time.Since(began))
+					}
+				}
+				b.ReportMetric(float64(batch)/reportPeer(b, all).Seconds(), "images/s")
+			})
+		}
+	}
 }
 
 // BenchmarkConv_Engine times every layer of ResNet-50 as [BenchmarkConv_Peers]

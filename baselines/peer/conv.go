@@ -63,6 +63,19 @@ func (c *Convolutions) ResNet50(ctx context.Context, library string, batch int, 
 	}, nil)
 }
 
+// Checkpoint writes the network of [Convolutions.ResNet50] to a directory as
+// transformers does, and returns so many of its images and their logits.
+func (c *Convolutions) Checkpoint(ctx context.Context, dir string, batch int) (images, logits Tensor, err error) {
+	out, err := c.Call(ctx, "checkpoint", map[string]any{"dir": dir, "batch": batch}, nil, nil)
+	if err != nil {
+		return Tensor{}, Tensor{}, err
+	}
+	if out["x"].DType != "f32" || out["y"].DType != "f32" {
+		return Tensor{}, Tensor{}, fmt.Errorf("%w: checkpoint answers without images or logits", ErrProtocol)
+	}
+	return out["x"], out["y"], nil
+}
+
 func (c *Convolutions) timed(ctx context.Context, op string, args map[string]any, in map[string]Tensor) ([]time.Duration, Tensor, error) {
 	var r struct {
 		Ns []int64 `json:"ns"`

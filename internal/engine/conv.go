@@ -31,7 +31,7 @@ func (b *binding) findFilters(e *Engine) error {
 		b.steps[i].packed = w
 		w.once.Do(func() {
 			fold := newFolding(p, g, func(v int) []float32 { return b.weights[v].f32() })
-			w.err = e.store.pack(w, g.conv.geometry, fold)
+			w.err = e.store.pack(w, &g.conv, fold)
 		})
 		if w.err != nil {
 			return w.err
@@ -74,16 +74,17 @@ func (f folding) fold(filters []float32, out int) (bias []float32) {
 	return bias
 }
 
-// filterShape is the geometry by which filters are packed, whatever the image.
-func filterShape(o op.Conv2D, filters []int) kernels.ConvShape {
-	return convShape(o, filters, []int{1, filters[1] * o.Groups, o.Dilation[0]*(filters[2]-1) + 1, o.Dilation[1]*(filters[3]-1) + 1})
+// filterShape is the geometry by which filters are packed, whatever the number
+// of images.
+func (c *convolution) filterShape(filters []int) kernels.ConvShape {
+	return convShape(c.geometry, filters, []int{1, filters[1] * c.geometry.Groups, c.image[0], c.image[1]})
 }
 
 // pack replaces filters as they were stored by packed ones.
-func (s *store) pack(w *weight, o op.Conv2D, f folding) error {
+func (s *store) pack(w *weight, c *convolution, f folding) error {
 	values := w.f32()
 	w.bias = f.fold(values, w.shape[0])
-	shape := filterShape(o, w.shape)
+	shape := c.filterShape(w.shape)
 	packed, err := s.memory.Alloc(4 * shape.PackedLen())
 	if err != nil {
 		return fmt.Errorf("%w: no %d bytes of memory: %w", transport.ErrLimit, 4*shape.PackedLen(), err)
@@ -103,7 +104,7 @@ func (s *step) packNow() (*weight, error) {
 	value := func(v int) []float32 { return s.arrays[v].F32() }
 	from := &s.arrays[c.filters]
 	n := from.Len()
-	shape := filterShape(c.geometry, from.Shape)
+	shape := c.filterShape(from.Shape)
 	mem, err := s.arenas.get(4 * (n + shape.PackedLen()))
 	if err != nil {
 		return nil, err

@@ -9,10 +9,11 @@ import (
 // the first if it is there.
 type convolution struct {
 	geometry op.Conv2D
-	filters  int // value
-	bias     int // value, -1 for none
-	norm     int // step of the batch normalisation, -1 for none
-	residual int // value, -1 for none
+	image    [2]int // height and width
+	filters  int    // value
+	bias     int    // value, -1 for none
+	norm     int    // step of the batch normalisation, -1 for none
+	residual int    // value, -1 for none
 	relu     bool
 }
 
@@ -29,6 +30,13 @@ func (f *fuser) convolution(i int) (group, bool) {
 		conv: convolution{geometry: o, filters: s.In[1], bias: -1, norm: -1, residual: -1},
 	}
 	c := &g.conv
+	for d := range c.image {
+		n, ok := f.p.Values[s.In[0]].Spec.Shape[2+d].Const()
+		if !ok {
+			return group{}, false // no plan that has passed its checks
+		}
+		c.image[d] = n
+	}
 	if len(s.In) == 3 {
 		c.bias = s.In[2]
 	}

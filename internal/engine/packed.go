@@ -16,8 +16,9 @@ type packing struct {
 	form form
 	// conv is the geometry of a convolution as far as it decides how filters
 	// are held, and fold the batch normalisation that they have taken up.
-	conv op.Conv2D
-	fold plan.Hash
+	conv      op.Conv2D
+	algorithm kernels.ConvAlgorithm
+	fold      plan.Hash
 }
 
 type form uint8
@@ -105,6 +106,11 @@ func (p *Program) filters(g *group) packing {
 		return packing{}
 	}
 	l := packing{form: filters, conv: g.conv.geometry}
+	shape, err := p.plan.Values[g.conv.filters].Spec.Shape.Eval(nil)
+	if err != nil {
+		return packing{} // no weight of a plan that has passed its checks
+	}
+	l.algorithm = g.conv.filterShape(shape).Algorithm()
 	l.conv.Pad = [2]int{}
 	var all []byte
 	for _, v := range g.conv.folded(p.plan) {

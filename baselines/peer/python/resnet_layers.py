@@ -177,8 +177,16 @@ def setup():
         times = best(run, repeat, seconds)
         return {"ns": times}, {"y": np.ascontiguousarray(run(), np.float32)}
 
+    @torch.inference_mode()
+    def checkpoint(dir, batch):
+        """Writes the network, and gives images with its logits."""
+        model = resnet()
+        model.save_pretrained(dir)
+        x = torch.randn(batch, 3, 224, 224, generator=torch.Generator().manual_seed(2))
+        return {}, {"x": x.numpy(), "y": np.ascontiguousarray(model(pixel_values=x).logits.numpy(), np.float32)}
+
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "onnxruntime": ort.__version__}
-    return versions, {"layer": layer, "resnet50": whole}
+    return versions, {"layer": layer, "resnet50": whole, "checkpoint": checkpoint}
 
 
 if __name__ == "__main__":
