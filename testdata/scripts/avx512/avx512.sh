@@ -221,7 +221,7 @@ if grep -q -e '-rc ' <<<"$(bochs --help 2>&1 </dev/null)"; then
 fi
 
 # show prints what comes after the mark that guest/main.go makes.
-show() { sed -u -e 's/\r$//' -e '1,/^@begin$/d' -e '/^@/d'; }
+show() { sed -u -e 's/\r$//' -e '1,/^@begin$/d' -e '/^@status /Q' -e '/^@/d'; }
 
 say "booting: $package on $model"
 began=$SECONDS
