@@ -17,14 +17,16 @@ func BenchmarkOpenBLAS(b *testing.B) {
 		openblas.SetThreads(threads)
 		for _, s := range benchSizes {
 			m, n, k := s[0], s[1], s[2]
-			a, w, c := randoms(rng, m*k), randoms(rng, n*k), make([]float32, m*n)
+			a, w, c := randoms(rng, m*k), benchWeights(rng, m, n, k), make([]float32, m*n)
 			b.Run(fmt.Sprintf("threads=%d/m=%d/n=%d/k=%d", threads, m, n, k), func(b *testing.B) {
+				i := 0
 				for b.Loop() {
 					if m == 1 {
-						openblas.Gemv(c, a, w, n, k)
+						openblas.Gemv(c, a, w[i%len(w)], n, k)
 					} else {
-						openblas.Gemm(c, a, w, m, n, k)
+						openblas.Gemm(c, a, w[i%len(w)], m, n, k)
 					}
+					i++
 				}
 				reportProduct(b, threads, m, n, k)
 			})
