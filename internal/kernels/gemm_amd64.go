@@ -178,8 +178,12 @@ func gemmCopied(c, a matrix, m, n0, n1, k int, load func(s *gemmScratch, j, cols
 	})
 }
 
-// turnRowsFrom rows on GemmNT copies blocks of B^T into a panel.
-const turnRowsFrom = 9
+const (
+	// turnRowsFrom rows on GemmNT copies blocks of B^T into a panel. Below that
+	// each tile of A's rows turns B's in registers, from the caches after the first.
+	turnRowsFrom = 13
+	ntRows       = 8
+)
 
 func gemmNTArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) bool {
 	if active == pathGeneric {
@@ -192,21 +196,30 @@ func gemmNTArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 		})
 		return true
 	}
+	rows := evenly(m, ntRows)
 	for j := n0; j < n1; {
-		c, b := cm.from(0, j), bm.from(j, 0)
-		switch {
-		case n1-j >= 16 && active == pathAVX512:
-			ntWideAVX512(m, c.at, c.ld, am.at, am.ld, b.at, b.ld, k)
-			j += 16
-		case n1-j >= 16 && m <= 4:
-			ntWideAVX2(m, c.at, c.ld, am.at, am.ld, b.at, b.ld, k)
-			j += 16
-		default:
-			ntTileAVX2(m, c.at, c.ld, am.at, am.ld, b.at, b.ld, k, min(8, n1-j))
-			j += 8
+		width := min(16, n1-j)
+		if width < 16 || active == pathAVX2 && rows > 4 {
+			width = min(8, width)
 		}
+		for i := 0; i < m; i += rows {
+			ntTile(cm.from(i, j), am.from(i, 0), bm.from(j, 0), min(rows, m-i), width, k)
+		}
+		j += width
 	}
 	return true
+}
+
+// ntTile takes 16 columns, or up to 8.
+func ntTile(c, a, b matrix, rows, cols, k int) {
+	switch {
+	case cols < 16:
+		ntTileAVX2(rows, c.at, c.ld, a.at, a.ld, b.at, b.ld, k, cols)
+	case active == pathAVX512:
+		ntWideAVX512(rows, c.at, c.ld, a.at, a.ld, b.at, b.ld, k)
+	default:
+		ntWideAVX2(rows, c.at, c.ld, a.at, a.ld, b.at, b.ld, k)
+	}
 }
 
 func packEightArch(panel, b []float32, ld, k int) bool {
