@@ -55,69 +55,6 @@ func TestAddBias(t *testing.T) {
 	})
 }
 
-// functionCases have for each x the exact result and the error allowed.
-var functionCases = map[string]struct {
-	apply     func(dst, src []float32)
-	want      func(x float64) float64
-	tolerance func(x, want float64) float64
-}{
-	"exp": {Exp, math.Exp, func(_, want float64) float64 { return 1.5e-7*want + 1e-45 }},
-	"tanh": {Tanh, math.Tanh, func(_, want float64) float64 {
-		return 4e-7*math.Abs(want) + 1e-45
-	}},
-	"relu": {Relu, func(x float64) float64 { return max(x, 0) }, func(_, _ float64) float64 { return 0 }},
-	"gelutanh": {GeluTanh, func(x float64) float64 {
-		u := math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x)
-		return x / (1 + math.Exp(-2*u))
-	}, func(x, want float64) float64 { return 5e-7*math.Abs(want) + 1e-7*min(1, math.Abs(x)) + 1e-45 }},
-	"geluerf": {
-		GeluErf, func(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) },
-		func(x, want float64) float64 { return 5e-7*math.Abs(want) + 1e-7*min(1, math.Abs(x)) + 1e-45 },
-	},
-}
-
-// A sample of every 5,003rd bit pattern covers all exponents and both signs.
-func TestFunctionsOverTheWholeRange(t *testing.T) {
-	var xs []float32
-	for bits := uint64(0); bits < 1<<32; bits += 5003 {
-		xs = append(xs, math.Float32frombits(uint32(bits)))
-	}
-	for x := float32(-110); x < 110; x += 0.0137 {
-		xs = append(xs, x, x/64)
-	}
-	eachPath(t, func(t *testing.T) {
-		got := make([]float32, len(xs))
-		for name, f := range functionCases {
-			f.apply(got, xs)
-			worst, at := 0.0, float32(0)
-			for i, x := range xs {
-				x64, y := float64(x), float64(got[i])
-				want := f.want(x64)
-				if math.IsNaN(x64) {
-					require.True(t, math.IsNaN(y), "%s(NaN) = %v", name, y)
-					continue
-				}
-				if math.IsInf(x64, 0) {
-					continue
-				}
-				if math.Abs(want) > math.MaxFloat32 {
-					require.True(t, math.IsInf(y, 1) || y > 3.4028e38, "%s(%v) = %v", name, x, y)
-					continue
-				}
-				d := math.Abs(want - y)
-				if !(d <= f.tolerance(x64, want)) {
-					t.Errorf("%s(%v) = %v, want %v", name, x, y, want)
-					break
-				}
-				if want != 0 && math.Abs(want) > 1e-37 && d/math.Abs(want) > worst {
-					worst, at = d/math.Abs(want), x
-				}
-			}
-			t.Logf("%s: greatest relative error %.3g, at %v", name, worst, at)
-		}
-	})
-}
-
 func TestFunctionsAtSpecialValues(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
 	negZero := float32(math.Copysign(0, -1))
@@ -144,7 +81,7 @@ func TestFunctionBitsDoNotDependOnPlace(t *testing.T) {
 	eachPath(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(9, 10))
 		src := randoms(rng, 130)
-		for name, f := range functionCases {
+		for name, f := range accuracies {
 			all := make([]float32, len(src))
 			f.apply(all, src)
 			for lo := range 20 {

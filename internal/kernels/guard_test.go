@@ -101,7 +101,7 @@ func TestSlicesStayInBounds(t *testing.T) {
 					op.binary(dst, x, y)
 				}
 			}
-			for _, f := range functionCases {
+			for _, f := range accuracies {
 				f.apply(dst, x)
 			}
 			Softmax(dst, x)

@@ -3,7 +3,7 @@ package kernels
 import "math"
 
 // Sum adds the elements in 16 partial sums by index modulo 16, lanes then added
-// in the tree of [GemmNT]. The sum of nothing is 0. All paths give the same
+// in a tree: l and l+8, l and l+4, l and l+2, l and l+1. The sum of nothing is 0. All paths give the same
 // bits.
 func Sum(src []float32) float32 {
 	if len(src) == 0 {
