@@ -73,7 +73,7 @@ var layers = []layer{
 	{"internal/tokenizer", nil},
 	{"internal/models", []string{"internal/checkpoint", "internal/safetensors/...", "transport", "transport/plan"}},
 	{"workloads/...", []string{
-		"genie", "internal/checkpoint", "internal/safetensors/...", "internal/tokenizer", "lazy", "semantic",
+		"genie", "internal/checkpoint", "internal/models", "internal/safetensors/...", "internal/tokenizer", "lazy", "semantic",
 		"transport", "transport/plan", "workloads/...",
 	}},
 

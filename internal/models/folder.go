@@ -99,7 +99,7 @@ func (f *Folder) Find(name string, hash plan.Hash) (transport.Weight, error) {
 	for i, n := range t.Shape {
 		shape[i] = int(n)
 	}
-	return transport.Weight{Name: tensor, Hash: hash, Storage: storages[t.DType], Shape: shape, Data: t.Data, Release: t.Release}, nil
+	return weight(tensor, hash, shape, t), nil
 }
 
 // validName reports whether name is one element of a path and no more.

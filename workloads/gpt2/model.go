@@ -8,11 +8,10 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/checkpoint"
-	"github.com/genie-sdk/go/internal/safetensors"
+	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/internal/tokenizer"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/plan"
 )
 
 // Model is a GPT-2 checkpoint captured as a program. It is safe for concurrent
@@ -78,9 +77,6 @@ func (m *Model) load(ctx context.Context, dir string) error {
 	return nil
 }
 
-// floats are the storage types that the model computes with.
-var floats = []safetensors.DType{safetensors.F32, safetensors.F16, safetensors.BF16}
-
 // builder captures the program; the first error sticks.
 type builder struct {
 	c      Config
@@ -95,22 +91,12 @@ func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
 	if b.err != nil {
 		return nil
 	}
-	want := make([]int64, len(shape))
-	for i, n := range shape {
-		want[i] = int64(n)
-	}
-	t, err := b.files.Need(b.prefix+name, floats, want)
+	w, err := models.Weight(b.files, b.prefix+name, name, shape)
 	if err != nil {
 		b.err = err
 		return nil
 	}
-	h, err := b.files.Hash(b.prefix + name)
-	if err != nil {
-		b.err = err
-		return nil
-	}
-	storage := map[safetensors.DType]plan.DType{safetensors.F32: plan.F32, safetensors.F16: plan.F16, safetensors.BF16: plan.BF16}[t.DType]
-	return b.g.AddWeight(transport.Weight{Name: name, Hash: h, Storage: storage, Shape: shape, Data: t.Data, Release: t.Release})
+	return b.g.AddWeight(w)
 }
 
 // capture writes the textbook program: the KV cache is concatenated, every row

@@ -1,0 +1,34 @@
+package models
+
+import (
+	"github.com/genie-sdk/go/internal/checkpoint"
+	"github.com/genie-sdk/go/internal/safetensors"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// floats are the storage types that models compute with.
+var floats = []safetensors.DType{safetensors.F32, safetensors.F16, safetensors.BF16}
+
+// Weight is a tensor of a checkpoint whose hashes are known, under the name
+// that a program is to give it. A tensor that is missing, is not of floats, or
+// has another shape is an error that names it.
+func Weight(files *checkpoint.Model, tensor, name string, shape []int) (transport.Weight, error) {
+	want := make([]int64, len(shape))
+	for i, n := range shape {
+		want[i] = int64(n)
+	}
+	t, err := files.Need(tensor, floats, want)
+	if err != nil {
+		return transport.Weight{}, err
+	}
+	h, err := files.Hash(tensor)
+	if err != nil {
+		return transport.Weight{}, err
+	}
+	return weight(name, plan.Hash(h), shape, t), nil
+}
+
+func weight(name string, hash plan.Hash, shape []int, t safetensors.Tensor) transport.Weight {
+	return transport.Weight{Name: name, Hash: hash, Storage: storages[t.DType], Shape: shape, Data: t.Data, Release: t.Release}
+}
