@@ -106,6 +106,9 @@ func DivScalar(dst, a []float32, s float32) {
 // ScalarSub writes s - a[i] to dst.
 func ScalarSub(dst []float32, s float32, a []float32) {
 	needSame("ScalarSub", len(dst), len(a))
+	if scalarArch(opScalarSub, dst, a, s) {
+		return
+	}
 	for i, x := range a {
 		dst[i] = s - x
 	}
@@ -114,6 +117,9 @@ func ScalarSub(dst []float32, s float32, a []float32) {
 // ScalarDiv writes s / a[i] to dst.
 func ScalarDiv(dst []float32, s float32, a []float32) {
 	needSame("ScalarDiv", len(dst), len(a))
+	if scalarArch(opScalarDiv, dst, a, s) {
+		return
+	}
 	for i, x := range a {
 		dst[i] = s / x
 	}
@@ -126,4 +132,6 @@ const (
 	opSub
 	opMul
 	opDiv
+	opScalarSub // of scalars only
+	opScalarDiv
 )

@@ -50,6 +50,10 @@ func scalarArch(op arithmetic, dst, a []float32, s float32) bool {
 			mulScalarAVX512(d, x, s, n)
 		case opDiv:
 			divScalarAVX512(d, x, s, n)
+		case opScalarSub:
+			scalarSubAVX512(d, x, s, n)
+		case opScalarDiv:
+			scalarDivAVX512(d, x, s, n)
 		}
 		return true
 	case pathAVX2:
@@ -62,6 +66,10 @@ func scalarArch(op arithmetic, dst, a []float32, s float32) bool {
 			mulScalarAVX2(d, x, s, n)
 		case opDiv:
 			divScalarAVX2(d, x, s, n)
+		case opScalarSub:
+			scalarSubAVX2(d, x, s, n)
+		case opScalarDiv:
+			scalarDivAVX2(d, x, s, n)
 		}
 		return true
 	}

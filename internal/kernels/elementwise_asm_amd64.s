@@ -582,6 +582,138 @@ end:
 	VZEROUPPER
 	RET
 
+// func scalarSubAVX2(dst *float32, a *float32, y float32, n int)
+// Requires: AVX
+TEXT ·scalarSubAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	VBROADCASTSS y+16(FP), Y0
+	MOVQ         n+24(FP), DX
+	XORQ         BX, BX
+	SUBQ         $0x08, DX
+	JL           rest
+
+loop:
+	VMOVUPS (CX)(BX*1), Y1
+	VSUBPS  Y1, Y0, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DX
+	JGE     loop
+
+rest:
+	ADDQ       $0x08, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y1
+	VMASKMOVPS (CX)(BX*1), Y1, Y2
+	VSUBPS     Y2, Y0, Y2
+	VMASKMOVPS Y2, Y1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func scalarSubAVX512(dst *float32, a *float32, y float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scalarSubAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	VBROADCASTSS y+16(FP), Z0
+	MOVQ         n+24(FP), DX
+	XORQ         BX, BX
+	SUBQ         $0x10, DX
+	JL           rest
+
+loop:
+	VMOVUPS (CX)(BX*1), Z1
+	VSUBPS  Z1, Z0, Z1
+	VMOVUPS Z1, (AX)(BX*1)
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, DX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, DX
+	JZ        end
+	MOVL      $-1, SI
+	BZHIL     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*1), K1, Z1
+	VSUBPS    Z1, Z0, Z1
+	VMOVUPS   Z1, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func scalarDivAVX2(dst *float32, a *float32, y float32, n int)
+// Requires: AVX
+TEXT ·scalarDivAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	VBROADCASTSS y+16(FP), Y0
+	MOVQ         n+24(FP), DX
+	XORQ         BX, BX
+	SUBQ         $0x08, DX
+	JL           rest
+
+loop:
+	VMOVUPS (CX)(BX*1), Y1
+	VDIVPS  Y1, Y0, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, DX
+	JGE     loop
+
+rest:
+	ADDQ       $0x08, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y1
+	VMASKMOVPS (CX)(BX*1), Y1, Y2
+	VDIVPS     Y2, Y0, Y2
+	VMASKMOVPS Y2, Y1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func scalarDivAVX512(dst *float32, a *float32, y float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scalarDivAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	VBROADCASTSS y+16(FP), Z0
+	MOVQ         n+24(FP), DX
+	XORQ         BX, BX
+	SUBQ         $0x10, DX
+	JL           rest
+
+loop:
+	VMOVUPS (CX)(BX*1), Z1
+	VDIVPS  Z1, Z0, Z1
+	VMOVUPS Z1, (AX)(BX*1)
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, DX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, DX
+	JZ        end
+	MOVL      $-1, SI
+	BZHIL     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*1), K1, Z1
+	VDIVPS    Z1, Z0, Z1
+	VMOVUPS   Z1, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
 // func normaliseAVX2(dst *float32, src *float32, mean float32, scale float32, n int)
 // Requires: AVX
 TEXT ·normaliseAVX2(SB), NOSPLIT, $0-32

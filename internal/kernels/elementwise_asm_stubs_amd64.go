@@ -84,6 +84,26 @@ func divScalarAVX2(dst *float32, a *float32, y float32, n int)
 //go:noescape
 func divScalarAVX512(dst *float32, a *float32, y float32, n int)
 
+// scalarSubAVX2 works on n elements of a and one value.
+//
+//go:noescape
+func scalarSubAVX2(dst *float32, a *float32, y float32, n int)
+
+// scalarSubAVX512 works on n elements of a and one value.
+//
+//go:noescape
+func scalarSubAVX512(dst *float32, a *float32, y float32, n int)
+
+// scalarDivAVX2 works on n elements of a and one value.
+//
+//go:noescape
+func scalarDivAVX2(dst *float32, a *float32, y float32, n int)
+
+// scalarDivAVX512 works on n elements of a and one value.
+//
+//go:noescape
+func scalarDivAVX512(dst *float32, a *float32, y float32, n int)
+
 // normaliseAVX2 computes (x-mean)*scale.
 //
 //go:noescape

@@ -34,7 +34,7 @@ func newArena(t *testing.T, slots int, before bool) *arena {
 
 func (a *arena) reset() { a.next = 0 }
 
-func guarded[T float32 | uint16 | int8](a *arena, n int) []T {
+func guarded[T float32 | float64 | uint16 | int8](a *arena, n int) []T {
 	var zero T
 	size := n * int(unsafe.Sizeof(zero))
 	if size > guardedSlot {
@@ -113,6 +113,8 @@ func TestSlicesStayInBounds(t *testing.T) {
 			F32ToBF16(half, x)
 			BF16ToF32(dst, half)
 			AddBias(dst, n, y, 1, 0, n)
+			TopK(dst, make([]int32, n), x, n/2)
+			DrawWeights(guarded[float64](mem, n), x, 1, 1)
 		}
 	})
 }

@@ -39,7 +39,7 @@ func sumSquaredDistanceArch([]float32, float32) (float32, bool) { return 0, fals
 
 func sumArch([]float32) (float32, bool) { return 0, false }
 
-func maxArch([]float32) (float32, bool) { return 0, false }
+func maxArch([]float32) (float32, bool, bool) { return 0, false, false }
 
 func f16ToF32Arch([]float32, []uint16) int { return 0 }
 

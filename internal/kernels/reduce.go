@@ -33,7 +33,10 @@ func Max(src []float32) float32 {
 	if len(src) == 0 {
 		return top
 	}
-	if top, ok := maxArch(src); ok {
+	if top, nan, ok := maxArch(src); ok {
+		if nan {
+			return float32(math.NaN())
+		}
 		return top
 	}
 	for _, x := range src {
@@ -47,26 +50,35 @@ func Max(src []float32) float32 {
 }
 
 // ArgMax returns the index of the first greatest element, -1 for an empty
-// slice. A NaN counts as greater than everything, as in PyTorch and NumPy: the
-// first NaN wins.
+// slice. NaN is never the greatest; without anything above -Inf the index is 0.
 func ArgMax(src []float32) int {
+	if len(src) == 0 {
+		return -1
+	}
 	// The block that holds it first, by maxima, then its place there.
-	const block = 256
-	best, at := float32(math.Inf(-1)), 0
+	const block = 1024
+	best, at := float32(math.Inf(-1)), -1
 	for i := 0; i < len(src); i += block {
-		top := Max(src[i:min(i+block, len(src))])
-		if top != top {
-			best, at = top, i
-			break
-		}
-		if top > best {
+		if top := topNumber(src[i:min(i+block, len(src))]); top > best {
 			best, at = top, i
 		}
 	}
-	for i := at; i < len(src); i++ {
-		if x := src[i]; x == best || x != x {
-			return i
+	if at < 0 {
+		return 0
+	}
+	return firstAtLeast(src, at, best)
+}
+
+// topNumber is Max without regard to NaN.
+func topNumber(src []float32) float32 {
+	if top, _, ok := maxArch(src); ok {
+		return top
+	}
+	top := float32(math.Inf(-1))
+	for _, x := range src {
+		if x > top {
+			top = x
 		}
 	}
-	return -1
+	return top
 }

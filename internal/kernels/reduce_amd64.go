@@ -2,10 +2,7 @@
 
 package kernels
 
-import (
-	"math"
-	"unsafe"
-)
+import "unsafe"
 
 func sumArch(src []float32) (float32, bool) {
 	switch active {
@@ -27,9 +24,11 @@ func sumSquaredDistanceArch(src []float32, mean float32) (float32, bool) {
 	return 0, false
 }
 
-func maxArch(src []float32) (float32, bool) {
+// maxArch returns the greatest element that is not NaN, -Inf if there is none,
+// and whether there is a NaN.
+func maxArch(src []float32) (top float32, nan, ok bool) {
 	if active == pathGeneric || len(src) < lanes {
-		return 0, false
+		return 0, false, false
 	}
 	var tops [lanes]float32
 	var nans [lanes]uint32
@@ -40,14 +39,15 @@ func maxArch(src []float32) (float32, bool) {
 		used = lanes / 2
 		maximaAVX2(&tops, &nans, unsafe.SliceData(src), len(src))
 	}
-	top := tops[0]
+	top = tops[0]
+	met := nans[0]
 	for l, x := range tops[:used] {
-		if nans[l] != 0 {
-			return float32(math.NaN()), true
+		met |= nans[l]
+		if x > top {
+			top = x
 		}
-		top = max(top, x)
 	}
-	return top, true
+	return top, met != 0, true
 }
 
 func normaliseArch(dst, src []float32, mean, scale float32) bool {

@@ -24,12 +24,12 @@ func sumSquaredDistanceAVX2(src *float32, mean float32, n int) float32
 //go:noescape
 func sumSquaredDistanceAVX512(src *float32, mean float32, n int) float32
 
-// maximaAVX2 gives the maximum of each lane, and ones in nan for a lane that met a NaN; n is at least 16.
+// maximaAVX2 gives the maximum of each lane, leaving out NaN, and ones in nan for a lane that met one; n is at least 16.
 //
 //go:noescape
 func maximaAVX2(lanes *[16]float32, nan *[16]uint32, src *float32, n int)
 
-// maximaAVX512 gives the maximum of each lane, and ones in nan for a lane that met a NaN; n is at least 16.
+// maximaAVX512 gives the maximum of each lane, leaving out NaN, and ones in nan for a lane that met one; n is at least 16.
 //
 //go:noescape
 func maximaAVX512(lanes *[16]float32, nan *[16]uint32, src *float32, n int)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -26,20 +28,31 @@ func elementwiseKernels(g *gen) {
 			})
 			s.done()
 		})
-		g.bothWidths(func(s simd) {
-			name := s.name(op.name + "Scalar")
-			s.function(name, "func(dst, a *float32, y float32, n int)", name+" works on n elements of a and one value.")
-			dst, a, y := s.pointer("dst"), s.pointer("a"), s.broadcast("y")
-			s.eachVector(func(i reg.GPVirtual, lanes mask) {
-				x := s.load(at(a, i), lanes)
-				op.emit(s, x, y)
-				s.store(x, at(dst, i), lanes)
-			})
-			s.done()
-		})
+		g.bothWidths(func(s simd) { scalarKernel(s, op.name+"Scalar", op.emit) })
+	}
+	for _, op := range []struct {
+		name string
+		emit func(s simd, x, y reg.VecVirtual)
+	}{
+		{"scalarSub", func(s simd, x, y reg.VecVirtual) { s.VSUBPS(x, y, x) }},
+		{"scalarDiv", func(s simd, x, y reg.VecVirtual) { s.VDIVPS(x, y, x) }},
+	} {
+		g.bothWidths(func(s simd) { scalarKernel(s, op.name, op.emit) })
 	}
 	g.bothWidths(normaliseKernel)
 	g.bothWidths(affineKernel)
+}
+
+func scalarKernel(s simd, function string, emit func(s simd, x, y reg.VecVirtual)) {
+	name := s.name(function)
+	s.function(name, "func(dst, a *float32, y float32, n int)", name+" works on n elements of a and one value.")
+	dst, a, y := s.pointer("dst"), s.pointer("a"), s.broadcast("y")
+	s.eachVector(func(i reg.GPVirtual, lanes mask) {
+		x := s.load(at(a, i), lanes)
+		emit(s, x, y)
+		s.store(x, at(dst, i), lanes)
+	})
+	s.done()
 }
 
 func normaliseKernel(s simd) {
@@ -141,37 +154,55 @@ func (s simd) sixteenLanes(step func(x reg.VecVirtual, lanes mask, acc reg.VecVi
 func maxKernel(s simd) {
 	name := s.name("maxima")
 	s.function(name, "func(lanes *[16]float32, nan *[16]uint32, src *float32, n int)",
-		name+" gives the maximum of each lane, and ones in nan for a lane that met a NaN; n is at least 16.")
+		name+" gives the maximum of each lane, leaving out NaN, and ones in nan for a lane that met one; n is at least 16.")
 	src, n := s.pointer("src"), s.pointer("n")
-	top, nan, last := s.vec(), s.zero(), s.GP64()
-	s.VMOVUPS(Mem{Base: src}, top)
+	tops, nan, last := s.copies(4, float32(math.Inf(-1))), s.zero(), s.GP64()
 	s.LEAQ(Mem{Base: src, Index: n, Scale: 4, Disp: -s.bytes()}, last)
-	step := func(p reg.GPVirtual) {
-		x := s.vec()
-		s.VMOVUPS(Mem{Base: p}, x)
-		s.VMAXPS(x, top, top)
+	nans := func(x, y reg.VecVirtual) { // at least one of the two
 		if s.lanes == 16 {
 			k, ones := s.K(), s.ZMM()
-			s.VCMPPS(U8(3), x, x, k)
+			s.VCMPPS(U8(3), x, y, k)
 			s.VPMOVM2D(k, ones)
 			s.VPORD(ones, nan, nan)
 		} else {
-			s.VCMPPS(U8(3), x, x, x)
-			s.VORPS(x, nan, nan)
+			either := s.vec()
+			s.VCMPPS(U8(3), x, y, either)
+			s.VORPS(either, nan, nan)
 		}
+	}
+	step := func(p reg.GPVirtual, tops vectors) {
+		x := s.vectors(len(tops))
+		for i, top := range tops {
+			s.VMOVUPS(Mem{Base: p, Disp: i * s.bytes()}, x[i])
+			s.VMAXPS(top, x[i], top) // the second operand, top, where x is NaN
+		}
+		for i := 0; i < len(x); i += 2 {
+			nans(x[i], x[min(i+1, len(x)-1)])
+		}
+	}
+	s.SUBQ(I32(4*s.lanes), n)
+	s.JL(LabelRef("rest"))
+	s.Label("loop4")
+	step(src, tops)
+	s.ADDQ(I32(4*s.bytes()), src)
+	s.SUBQ(I32(4*s.lanes), n)
+	s.JGE(LabelRef("loop4"))
+	s.Label("rest")
+	for _, top := range tops[1:] {
+		s.VMAXPS(top, tops[0], tops[0])
 	}
 	s.Label("loop")
 	s.CMPQ(src, last)
 	s.JGE(LabelRef("last"))
-	step(src)
+	step(src, tops[:1])
 	s.ADDQ(U8(s.bytes()), src)
 	s.JMP(LabelRef("loop"))
 	s.Label("last")
-	step(last)
-	lanes, nans := s.pointer("lanes"), s.pointer("nan")
+	step(last, tops[:1])
+	lanes, flags := s.pointer("lanes"), s.pointer("nan")
 	for at := 0; at < 64; at += s.bytes() {
-		s.VMOVUPS(top, Mem{Base: lanes, Disp: at})
-		s.VMOVUPS(nan, Mem{Base: nans, Disp: at})
+		s.VMOVUPS(tops[0], Mem{Base: lanes, Disp: at})
+		s.VMOVUPS(nan, Mem{Base: flags, Disp: at})
 	}
 	s.done()
 }

@@ -25,6 +25,7 @@ func main() {
 	flag.Parse()
 	for name, kernels := range map[string]func(*gen){
 		"gemm_asm":        gemmKernels,
+		"sampling_asm":    samplingKernels,
 		"transpose_asm":   transposeKernels,
 		"conv_asm":        convKernels,
 		"winograd_asm":    winogradKernels,
