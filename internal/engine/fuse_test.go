@@ -223,3 +223,24 @@ func (n *network) run(t *testing.T, p *plan.Plan, batch int, open func() (*engin
 	n.stats = e.Stats()
 	return out
 }
+
+// TestChoices runs argmax and top k with many ties, by kernel and by reference.
+func TestChoices(t *testing.T) {
+	n := &network{g: lazy.NewGraph("choices"), rng: rand.New(rand.NewPCG(9, 9))}
+	table := n.floats(40*70, 3, 0)
+	for i, v := range table {
+		table[i] = float32(math.Round(float64(v)))
+	}
+	rows := lazy.Embedding(n.g.WeightF32("table", table, 40, 70), n.g.Input("tokens", lazy.I32, "batch", "seq"))
+	n.g.Output("argmax", lazy.ArgMax(rows, -1))
+	values, indices := lazy.TopK(rows, 9)
+	n.g.Output("values", values)
+	n.g.Output("indices", indices)
+	require.NoError(t, n.g.Err())
+	srg, err := semantic.Analyze(n.g)
+	require.NoError(t, err)
+	sch, err := semantic.Full().Schedule(srg, semantic.Request{Profile: semantic.Profile{}, Outputs: n.g.Outputs()})
+	require.NoError(t, err)
+	want := n.run(t, sch.Plan, 2, func() (*engine.Engine, error) { return engine.NewReference(engine.Options{}, true) })
+	require.Equal(t, want, n.run(t, sch.Plan, 2, func() (*engine.Engine, error) { return engine.New(engine.Options{}) }))
+}

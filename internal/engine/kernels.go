@@ -59,6 +59,8 @@ func kernelFor(g *group, ops []op.Op) kernel {
 		return runSample
 	case op.ArgMax:
 		return runArgMax
+	case op.TopK:
+		return runTopK
 	case op.MaxPool2D:
 		return runMaxPool
 	case op.Reduce:
@@ -339,34 +341,4 @@ func appendChunk(s *step, lo, hi int) {
 		out := op.Array{DType: rows.DType, Shape: in.Shape, Strides: s.out.Strides[axis:], Data: s.out.Data[to*size:]}
 		copyStrided(&out, &in)
 	}
-}
-
-func runSample(s *step) error {
-	logits := s.in[0]
-	rows, v, st, ok := rowRun(logits)
-	if !ok {
-		return runReference(s)
-	}
-	for i := range rows {
-		p := op.SampleParams{
-			Temperature: s.in[1].F32()[i*s.in[1].Strides[0]],
-			TopP:        s.in[2].F32()[i*s.in[2].Strides[0]],
-			TopK:        int(s.in[3].I32()[i*s.in[3].Strides[0]]),
-			Seed:        s.in[4].I64()[i*s.in[4].Strides[0]],
-			Counter:     int64(s.in[5].Int(i * s.in[5].Strides[0])),
-		}
-		s.out.I32()[i] = int32(p.DrawScratch(logits.F32()[i*st:i*st+v], s.scratch))
-	}
-	return nil
-}
-
-func runArgMax(s *step) error {
-	rows, n, st, ok := rowRun(s.in[0])
-	if a := s.op.(op.ArgMax).Axis; !ok || a != -1 && a != len(s.in[0].Shape)-1 {
-		return runReference(s)
-	}
-	for r := range rows {
-		s.out.I32()[r] = int32(op.SampleParams{}.Draw(s.in[0].F32()[r*st : r*st+n]))
-	}
-	return nil
 }
