@@ -22,15 +22,14 @@ const (
 	// faster without (measured).
 	streamAhead   = 4096
 	streamUnaided = 3
-	// GemmNN with few rows goes through B in strips of stripRows rows, along the
-	// rows: as many streams, which have a page each.
-	stripRows  = 32
-	stripAhead = 1024
 	// Narrower products go down B instead.
 	narrow = 128
 	// From packRowsFrom rows on GemmNN copies blocks of B into a panel; below
 	// that the copy costs more than walking the rows of B in place.
 	packRowsFrom = 32
+	// copiedBlocks blocks of columns of B are copied at a time: a page of B has
+	// some lines for them, not one.
+	copiedBlocks = 4
 	// packAFrom panels make it worth while to copy A into tiles.
 	packAFrom = 4
 )
@@ -141,11 +140,11 @@ func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 	cm, am, bm := newMatrix(c, ldc), newMatrix(a, lda), newMatrix(b, ldb)
 	if m >= packRowsFrom {
 		gemmCopied(cm, am, m, n0, n1, k, func(s *gemmScratch, j, cols, k0, k1 int) {
-			s.loadPanel(bm.from(k0, j), k1-k0, cols)
+			s.loadPanels(bm.from(k0, j), k1-k0, cols)
 		})
 		return true
 	}
-	strip, ahead := stripRows, uintptr(stripAhead)
+	strip, ahead := stripOf(m)
 	if n1-n0 <= narrow {
 		strip, ahead = k, 8*bm.ld
 	}
@@ -159,6 +158,19 @@ func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 	return true
 }
 
+// stripOf says how GemmNN with few rows goes through B: in strips of so many rows,
+// along the rows, that is as many streams, and so many bytes ahead on each
+// (measured).
+func stripOf(m int) (rows int, ahead uintptr) {
+	switch {
+	case m <= 3:
+		return 8, 1024
+	case m <= 6:
+		return 16, 512
+	}
+	return 128, 256
+}
+
 // gemmCopied computes columns n0 to n1 of C; load copies columns j to j+cols of
 // the rows k0 to k1 of B into the scratch.
 func gemmCopied(c, a matrix, m, n0, n1, k int, load func(s *gemmScratch, j, cols, k0, k1 int)) {
@@ -170,10 +182,15 @@ func gemmCopied(c, a matrix, m, n0, n1, k int, load func(s *gemmScratch, j, cols
 			s.packA(a.from(i0, k0), i1-i0, k1-k0, 0)
 			rows = s.packedRows(0)
 		}
-		for j := n0; j < n1; j += PanelWidth {
-			cols := min(PanelWidth, n1-j)
+		blocks := blocksAtOnce(i1 - i0)
+		for j := n0; j < n1; j += copiedBlocks * PanelWidth {
+			cols := min(copiedBlocks*PanelWidth, n1-j)
 			load(s, j, cols, k0, k1)
-			gemmColumns(c.from(i0, j), rows, packedColumns(s.panel[:], k1-k0), i1-i0, cols, k1-k0, k0 > 0)
+			b := packedColumns(s.panels[:], k1-k0)
+			for p := 0; p < Panels(cols); p += blocks {
+				at := p * PanelWidth
+				gemmColumns(c.from(i0, j+at), rows, b.skip(p), i1-i0, min(blocks*PanelWidth, cols-at), k1-k0, k0 > 0)
+			}
 		}
 	})
 }

@@ -87,10 +87,10 @@ func packedColumns(packed []float32, k int) columns {
 	return columns{matrix: newMatrix(packed, PanelWidth), next: uintptr(k) * panelBytes, padded: true}
 }
 
-// gemmScratch holds a block of A in tiles, and a block of B as a panel.
+// gemmScratch holds a block of A in tiles, and blocks of B as panels.
 type gemmScratch struct {
-	a     [mBlock*kBlock + 8]float32 // transposeAVX2 writes 8 elements at a time
-	panel [kBlock * PanelWidth]float32
+	a      [mBlock*kBlock + 8]float32 // transposeAVX2 writes 8 elements at a time
+	panels [copiedBlocks * kBlock * PanelWidth]float32
 }
 
 var scratch = sync.Pool{New: func() any { return new(gemmScratch) }}
@@ -115,24 +115,27 @@ func (s *gemmScratch) packedRows(at int) rowsOfA {
 	return rowsOfA{matrix: newMatrix(s.a[at:], 1), packed: true}
 }
 
-// loadPanel copies k rows of up to 16 columns. What is beyond them keeps old
-// values, which reach only outputs that are thrown away.
-func (s *gemmScratch) loadPanel(b matrix, k, cols int) {
+// loadPanels copies k rows of some columns, up to copiedBlocks blocks of them.
+// What is beyond them keeps old values, which reach only outputs that are thrown
+// away.
+func (s *gemmScratch) loadPanels(b matrix, k, cols int) {
 	for l := range k {
-		row := s.panel[l*PanelWidth:][:PanelWidth]
-		src := unsafe.Pointer(b.from(l, 0).at)
-		if cols == PanelWidth {
-			*(*[PanelWidth]float32)(row) = *(*[PanelWidth]float32)(src)
-			continue
+		for j := 0; j < cols; j += PanelWidth {
+			row := s.panels[j*k+l*PanelWidth:][:PanelWidth]
+			src := unsafe.Pointer(b.from(l, j).at)
+			if cols-j >= PanelWidth {
+				*(*[PanelWidth]float32)(row) = *(*[PanelWidth]float32)(src)
+				continue
+			}
+			copy(row, unsafe.Slice((*float32)(src), cols-j))
 		}
-		copy(row, unsafe.Slice((*float32)(src), cols))
 	}
 }
 
-// loadTransposed is loadPanel for B^T: up to 16 rows of k elements.
+// loadTransposed is loadPanels for B^T: some rows of k elements.
 func (s *gemmScratch) loadTransposed(b matrix, k, rows int) {
 	for j := 0; j < rows; j += 8 {
-		from := b.from(j, 0)
-		transposeAVX2(&s.panel[j], panelBytes, from.at, from.ld, min(8, rows-j), k)
+		from, lane := b.from(j, 0), j%PanelWidth
+		transposeAVX2(&s.panels[(j-lane)*k+lane], panelBytes, from.at, from.ld, min(8, rows-j), k)
 	}
 }

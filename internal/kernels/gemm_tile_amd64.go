@@ -74,8 +74,8 @@ func gemmTileWhole(c matrix, a rowsOfA, b columns, rows, cols, k int, accumulate
 		defer scratch.Put(s)
 		for k0 := 0; k0 < k; k0 += kBlock {
 			n := min(kBlock, k-k0)
-			s.loadPanel(b.from(k0, 0), n, cols)
-			gemmTileWhole(c, a.fromColumn(k0), packedColumns(s.panel[:], n), rows, cols, n, accumulate || k0 > 0)
+			s.loadPanels(b.from(k0, 0), n, cols)
+			gemmTileWhole(c, a.fromColumn(k0), packedColumns(s.panels[:], n), rows, cols, n, accumulate || k0 > 0)
 		}
 		return cols
 	}
