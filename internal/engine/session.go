@@ -194,13 +194,21 @@ func (s *Session) fit(known *state, d *plan.State, dt plan.DType, in []int, rows
 	return st, nil
 }
 
-// grow makes room for rows positions and as many again, so that a sequence of
-// appends copies each row a constant number of times.
+// firstRoom is how many positions a state has room for beyond those of the run
+// that begins it.
+const firstRoom = 64
+
+// grow makes room for rows positions and, when that moves what is there, for as
+// many again, so that a sequence of appends copies each row a constant number of
+// times.
 func (s *Session) grow(st *state, rows int) error {
 	capacity := 1
 	if st.axis >= 0 {
-		if capacity = st.capacity; rows > capacity {
-			capacity = max(2*rows, 64)
+		switch capacity = st.capacity; {
+		case capacity == 0:
+			capacity = rows + firstRoom
+		case rows > capacity:
+			capacity = 2 * rows
 		}
 	}
 	size := int64(st.dtype.Size())
