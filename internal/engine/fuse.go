@@ -127,14 +127,13 @@ func (f *fuser) findReaders() {
 	}
 }
 
-// next is the only reader of v, a step that has v as its input number arg.
-func (f *fuser) next(v, arg int) (int, bool) {
+// next is the only reader of v, a step that has v as its first input.
+func (f *fuser) next(v int) (int, bool) {
 	i := f.reader[v]
 	if i < 0 || f.taken[i] || f.opts.separate {
 		return 0, false
 	}
-	in := f.p.Steps[i].In
-	return i, arg < len(in) && in[arg] == v
+	return i, f.p.Steps[i].In[0] == v
 }
 
 // movable reports whether all of g may run where its last step stands: nothing
@@ -245,8 +244,8 @@ func (f *fuser) attention(i int) (group, bool) {
 	}
 	g := group{kind: attend, steps: []int{i}, attend: attention{start: -1, scale: -1}}
 	cur := s.Out
-	step := func(arg int, accept func(o op.Op, in []int) bool) bool {
-		n, ok := f.next(cur, arg)
+	step := func(accept func(o op.Op, in []int) bool) bool {
+		n, ok := f.next(cur)
 		if !ok || !accept(f.res.Ops[n], f.p.Steps[n].In) {
 			return false
 		}
@@ -254,7 +253,7 @@ func (f *fuser) attention(i int) (group, bool) {
 		return true
 	}
 	a := &g.attend
-	step(0, func(o op.Op, in []int) bool {
+	step(func(o op.Op, in []int) bool {
 		ar, ok := o.(op.Arith)
 		if !ok || ar.Name() != "mul" && ar.Name() != "div" || !f.scalar(in[1]) {
 			return false
@@ -262,7 +261,7 @@ func (f *fuser) attention(i int) (group, bool) {
 		a.scale, a.divide = in[1], ar.Name() == "div"
 		return true
 	})
-	step(0, func(o op.Op, in []int) bool {
+	step(func(o op.Op, in []int) bool {
 		m, ok := o.(op.CausalMask)
 		if ok {
 			a.masked, a.mask = true, m
@@ -273,14 +272,14 @@ func (f *fuser) attention(i int) (group, bool) {
 		return ok
 	})
 	rank := len(f.p.Values[cur].Spec.Shape)
-	if !step(0, func(o op.Op, _ []int) bool {
+	if !step(func(o op.Op, _ []int) bool {
 		sm, ok := o.(op.Softmax)
 		return ok && (sm.Axis == -1 || sm.Axis == rank-1)
 	}) {
 		return group{}, false
 	}
 	var v int
-	if !step(0, func(o op.Op, in []int) bool {
+	if !step(func(o op.Op, in []int) bool {
 		m, ok := o.(op.MatMul)
 		if ok {
 			v = in[1]
@@ -312,7 +311,7 @@ func (f *fuser) scalar(v int) bool {
 // mergeHeads adds the steps that put the heads side by side, so that they are
 // written there at once.
 func (f *fuser) mergeHeads(g *group) {
-	t, ok := f.next(g.out, 0)
+	t, ok := f.next(g.out)
 	if !ok {
 		return
 	}
@@ -320,7 +319,7 @@ func (f *fuser) mergeHeads(g *group) {
 		return
 	}
 	moved := f.p.Steps[t].Out
-	r, ok := f.next(moved, 0)
+	r, ok := f.next(moved)
 	if !ok || f.res.View[r] {
 		return
 	}

@@ -41,7 +41,7 @@ func (f *fuser) convolution(i int) (group, bool) {
 		c.bias = s.In[2]
 	}
 	add := func(next int) { g.steps, g.out = append(g.steps, next), f.p.Steps[next].Out }
-	if next, ok := f.next(g.out, 0); ok && f.foldable(next, s.In[1]) {
+	if next, ok := f.next(g.out); ok && f.foldable(next, s.In[1]) {
 		c.norm = next
 		add(next)
 	}

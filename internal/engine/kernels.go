@@ -18,6 +18,7 @@ func kernelFor(g *group, ops []op.Op) kernel {
 		return runAttention
 	case convolve:
 		return runConv
+	case single:
 	}
 	switch o := ops[g.steps[0]].(type) {
 	case op.MatMul:
@@ -55,6 +56,13 @@ func kernelFor(g *group, ops []op.Op) kernel {
 		return runAppend
 	case op.WriteRows:
 		return runReference
+	}
+	return reducingKernel(ops[g.steps[0]])
+}
+
+// reducingKernel is the kernel of an operator that keeps less than it reads.
+func reducingKernel(o op.Op) kernel {
+	switch o.(type) {
 	case op.Sample:
 		return runSample
 	case op.ArgMax:

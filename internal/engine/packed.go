@@ -132,6 +132,7 @@ func (f form) matrix(shape []int) (k, n int) {
 		return shape[0], shape[1]
 	case columns:
 		return shape[1], shape[0]
+	case dense, filters, anyForm:
 	}
 	return 0, 0
 }

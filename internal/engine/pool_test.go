@@ -28,7 +28,9 @@ func poolChunk(s *step, lo, hi int) {
 		}
 		w.seen[i].Add(1)
 	}
-	time.Sleep(w.slow)
+	for begin := time.Now(); time.Since(begin) < w.slow; {
+		runtime.Gosched()
+	}
 }
 
 // TestPoolRunsEachPositionOnce runs loops of several runs at a time, with
@@ -79,9 +81,6 @@ func TestPoolSleeps(t *testing.T) {
 	p.run(newJob(), &step{op: w}, 64, 1, poolChunk)
 	p.end()
 	require.Eventually(t, func() bool { return p.helpers[0].asleep.Load() }, 10*time.Second, time.Millisecond)
-	for range 20 {
-		runtime.Gosched()
-		require.True(t, p.helpers[0].asleep.Load())
-		time.Sleep(time.Millisecond)
-	}
+	// Nothing wakes it again.
+	require.Never(t, func() bool { return !p.helpers[0].asleep.Load() }, 20*time.Millisecond, time.Millisecond)
 }
