@@ -33,6 +33,10 @@ Unit overhead-ns/tok better=lower
 Unit kernels-ns/tok better=lower
 Unit client-peak-B better=lower
 Unit worker-peak-B better=lower
+Unit images/s better=higher
+Unit GF/s better=higher
+Unit peer-ns better=lower
+Unit peer-min-ns better=lower
 `
 
 func TestMain(m *testing.M) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/genie-sdk/go/baselines/peer"
 	"github.com/genie-sdk/go/genie"
@@ -64,8 +63,7 @@ func engines(b *testing.B, name string) {
 }
 
 func engineCell(b *testing.B, client *genie.Client, m *gpt2.Model, r *reference, tolerance float64) {
-	var ttft, step time.Duration
-	runs, steps := 0, 0
+	var t timings
 	run := func() *genie.Generation {
 		ctx := context.Background()
 		s, err := client.NewSession(ctx)
@@ -85,18 +83,7 @@ func engineCell(b *testing.B, client *genie.Client, m *gpt2.Model, r *reference,
 	run()
 	for b.Loop() {
 		out := run()
-		runs++
-		ttft += out.TTFT
-		for _, d := range out.Steps {
-			step += d
-			steps++
-		}
+		t.add(out.TTFT, out.Steps)
 	}
-	b.ReportMetric(float64(ttft.Nanoseconds())/float64(runs), "ttft-ns")
-	if steps > 0 {
-		b.ReportMetric(float64(step.Nanoseconds())/float64(steps), "step-ns")
-		b.ReportMetric(float64(steps*len(r.Prompts))/step.Seconds(), "tok/s")
-	} else {
-		b.ReportMetric(float64(runs*len(r.Prompts)*len(r.Prompts[0]))/ttft.Seconds(), "tok/s")
-	}
+	t.report(b, r)
 }

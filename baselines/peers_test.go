@@ -205,8 +205,7 @@ func peerCell(b *testing.B, r *reference, v rival, form within, threads int) {
 			b.Error(err)
 		}
 	}()
-	var ttft, step time.Duration
-	runs, steps := 0, 0
+	var t timings
 	for b.Loop() {
 		g, err := m.Generate(ctx, peer.Generate{Prompts: r.Prompts, New: r.tokens()})
 		if err == nil {
@@ -215,19 +214,34 @@ func peerCell(b *testing.B, r *reference, v rival, form within, threads int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		runs++
-		ttft += g.TTFT
-		for _, s := range g.Steps {
-			step += s
-			steps++
-		}
+		t.add(g.TTFT, g.Steps)
 	}
-	b.ReportMetric(float64(ttft.Nanoseconds())/float64(runs), "ttft-ns")
-	if steps > 0 {
-		b.ReportMetric(float64(step.Nanoseconds())/float64(steps), "step-ns")
-		b.ReportMetric(float64(steps*len(r.Prompts))/step.Seconds(), "tok/s")
+	t.report(b, r)
+}
+
+// timings are those of generations.
+type timings struct {
+	ttft, step  time.Duration // sums
+	runs, steps int
+}
+
+func (t *timings) add(ttft time.Duration, steps []time.Duration) {
+	t.runs++
+	t.ttft += ttft
+	for _, d := range steps {
+		t.step += d
+		t.steps++
+	}
+}
+
+func (t *timings) report(b *testing.B, r *reference) {
+	b.Helper()
+	b.ReportMetric(float64(t.ttft.Nanoseconds())/float64(t.runs), "ttft-ns")
+	if t.steps > 0 {
+		b.ReportMetric(float64(t.step.Nanoseconds())/float64(t.steps), "step-ns")
+		b.ReportMetric(float64(t.steps*len(r.Prompts))/t.step.Seconds(), "tok/s")
 	} else {
-		b.ReportMetric(float64(runs*len(r.Prompts)*len(r.Prompts[0]))/ttft.Seconds(), "tok/s")
+		b.ReportMetric(float64(t.runs*len(r.Prompts)*len(r.Prompts[0]))/t.ttft.Seconds(), "tok/s")
 	}
 }
 
