@@ -8,6 +8,7 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/transport/local"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/gpt2"
 	"github.com/genie-sdk/go/workloads/llm"
 )
@@ -18,7 +19,7 @@ func BenchmarkDecodeBatch(b *testing.B) {
 	w := workload(b, llm.Decode)
 	m := loaded(b, w.Scale)
 	for _, batch := range []int{1, 2, 4, 8} {
-		b.Run(fmt.Sprintf("batch=%d/model=%s", batch, w.Scale.Model()), func(b *testing.B) {
+		b.Run(fmt.Sprintf("batch=%d/model=%s", batch, llm.ModelName(w.Scale)), func(b *testing.B) {
 			client := opened(b)
 			var steps time.Duration
 			n := 0
@@ -68,7 +69,7 @@ func BenchmarkTwoSessions(b *testing.B) {
 	w := workload(b, llm.Decode)
 	m := loaded(b, w.Scale)
 	for _, together := range []bool{false, true} {
-		b.Run(fmt.Sprintf("together=%v/model=%s", together, w.Scale.Model()), func(b *testing.B) {
+		b.Run(fmt.Sprintf("together=%v/model=%s", together, llm.ModelName(w.Scale)), func(b *testing.B) {
 			client := opened(b)
 			batchRun(b, client, m, w, 1)
 			start := time.Now()
@@ -91,7 +92,7 @@ func BenchmarkTwoSessions(b *testing.B) {
 	}
 }
 
-func loaded(b *testing.B, scale llm.Scale) *gpt2.Model {
+func loaded(b *testing.B, scale workloads.Scale) *gpt2.Model {
 	b.Helper()
 	ctx := context.Background()
 	dir, err := llm.ModelDir(ctx, testdata, scale, nil)

@@ -14,6 +14,7 @@ import (
 	"github.com/genie-sdk/go/baselines"
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/llm"
 )
 
@@ -73,7 +74,7 @@ func BenchmarkLLMPrefill_FullRPC(b *testing.B)     { cell(b, llm.Prefill, baseli
 
 func workload(b *testing.B, name string) *llm.Workload {
 	b.Helper()
-	scale, err := llm.ScaleFromEnv()
+	scale, err := workloads.ScaleFromEnv()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -85,7 +86,7 @@ func workload(b *testing.B, name string) *llm.Workload {
 }
 
 func label(w *llm.Workload, baseline string) string {
-	return fmt.Sprintf("workload=%s/baseline=%s/model=%s/net=loopback", w.Name, baseline, w.Scale.Model())
+	return fmt.Sprintf("workload=%s/baseline=%s/model=%s/net=loopback", w.Name, baseline, llm.ModelName(w.Scale))
 }
 
 // cell opens and verifies a cell, then times it.

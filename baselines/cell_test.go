@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/baselines"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/llm"
 )
 
@@ -23,7 +24,7 @@ func all() []baselines.Baseline {
 func TestCells(t *testing.T) {
 	ctx := context.Background()
 	for _, name := range []string{llm.Decode, llm.Prefill} {
-		w, err := llm.Load(testdata, name, llm.Tiny)
+		w, err := llm.Load(testdata, name, workloads.Tiny)
 		require.NoError(t, err)
 		for _, base := range all() {
 			c, err := baselines.OpenCell(ctx, testdata, w, base)
@@ -54,15 +55,15 @@ func TestCellsNotice(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(model, name), b, 0o600))
 	}
 	ctx := context.Background()
-	w, err := llm.Load(testdata, llm.Decode, llm.Tiny)
+	w, err := llm.Load(testdata, llm.Decode, workloads.Tiny)
 	require.NoError(t, err)
 	for _, base := range all() {
 		c, err := baselines.OpenCell(ctx, dir, w, base)
 		if err == nil {
 			require.NoError(t, c.Close())
 		}
-		require.ErrorIs(t, err, llm.ErrMismatch, base.Name)
+		require.ErrorIs(t, err, workloads.ErrMismatch, base.Name)
 	}
 	_, err = baselines.OpenGorgonia(ctx, dir, w)
-	require.ErrorIs(t, err, llm.ErrMismatch)
+	require.ErrorIs(t, err, workloads.ErrMismatch)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/transport/local"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/gpt2"
 	"github.com/genie-sdk/go/workloads/llm"
 )
@@ -33,7 +34,7 @@ var weightTypes = []struct {
 // engines times the engine in this process as [peers] times rivals: the same
 // checkpoint in several types, the same prompts, each verified first.
 func engines(b *testing.B, name string) {
-	scale, err := llm.ScaleFromEnv()
+	scale, err := workloads.ScaleFromEnv()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -42,10 +43,10 @@ func engines(b *testing.B, name string) {
 		r = r.limit(1)
 	}
 	for _, w := range weightTypes {
-		if scale == llm.Tiny && w.storage != safetensors.F32 {
+		if scale == workloads.Tiny && w.storage != safetensors.F32 {
 			continue // no checkpoint
 		}
-		cell := fmt.Sprintf("workload=%s/baseline=genie/model=%s/net=none/dtype=%s/threads=all", name, scale.Model(), w.dtype)
+		cell := fmt.Sprintf("workload=%s/baseline=genie/model=%s/net=none/dtype=%s/threads=all", name, llm.ModelName(scale), w.dtype)
 		b.Run(cell, func(b *testing.B) {
 			ctx := context.Background()
 			dir, err := llm.ModelDirAs(ctx, testdata, scale, w.storage, nil)

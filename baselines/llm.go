@@ -10,6 +10,7 @@ import (
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/gpt2"
 	"github.com/genie-sdk/go/workloads/llm"
 )
@@ -76,7 +77,7 @@ func OpenCell(ctx context.Context, testdata string, work *llm.Workload, base Bas
 		return nil, err
 	}
 	c := &Cell{Work: work, base: base, tokens: len(work.Want)}
-	if base.Tokens > 0 && work.Scale != llm.Tiny {
+	if base.Tokens > 0 && work.Scale != workloads.Tiny {
 		c.tokens = min(c.tokens, base.Tokens)
 	}
 	if err := c.open(ctx, dir); err != nil {

@@ -18,7 +18,7 @@ import (
 func BenchmarkDecodeOverhead(b *testing.B) {
 	w := workload(b, llm.Decode)
 	// Not named like a cell, so that tables of cells leave it out.
-	b.Run("step=decode/model="+w.Scale.Model(), func(b *testing.B) {
+	b.Run("step=decode/model="+llm.ModelName(w.Scale), func(b *testing.B) {
 		ctx := context.Background()
 		m, client := loaded(b, w.Scale), opened(b, local.WithProfile())
 		var kernels, steps time.Duration
@@ -37,7 +37,7 @@ func BenchmarkDecodeOverhead(b *testing.B) {
 // time, and their sum.
 func BenchmarkProfile(b *testing.B) {
 	for _, w := range []*llm.Workload{workload(b, llm.Decode), workload(b, llm.Prefill)} {
-		b.Run("of="+w.Name+"/model="+w.Scale.Model(), func(b *testing.B) {
+		b.Run("of="+w.Name+"/model="+llm.ModelName(w.Scale), func(b *testing.B) {
 			m, client := loaded(b, w.Scale), opened(b, local.WithProfile())
 			ctx := context.Background()
 			for b.Loop() {

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/baselines/peer"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/llm"
 )
 
@@ -67,7 +68,7 @@ var threadCounts = []struct {
 // reference is a golden: what transformers computes in float32.
 type reference struct {
 	name    string
-	scale   llm.Scale
+	scale   workloads.Scale
 	Prompts [][]int `json:"prompts"`
 	Greedy  [][]int `json:"greedy"`
 	Top     [][]struct {
@@ -77,7 +78,7 @@ type reference struct {
 	} `json:"top"` // [prompt][new]
 }
 
-func loadReference(tb testing.TB, name string, scale llm.Scale) *reference {
+func loadReference(tb testing.TB, name string, scale workloads.Scale) *reference {
 	tb.Helper()
 	file := filepath.Join(testdata, "llm", fmt.Sprintf("%s-%s.json", scale, strings.TrimPrefix(name, "llm-")))
 	text, err := os.ReadFile(file)
@@ -112,11 +113,11 @@ func (r *reference) check(g *peer.Generation, tolerance float64) error {
 			for j, id := range top.IDs {
 				if d := math.Abs(float64(row[id])-top.Logits[j]) / top.MaxAbs; !(d <= tolerance) {
 					return fmt.Errorf("%w: sequence %d, token %d: logit %d is %g, want %g: off by %.1e of the largest, %.1e allowed",
-						llm.ErrMismatch, p, i, id, row[id], top.Logits[j], d, tolerance)
+						workloads.ErrMismatch, p, i, id, row[id], top.Logits[j], d, tolerance)
 				}
 			}
 			if got := g.Tokens[p][i]; got != want && !r.close(p, i, tolerance) {
-				return fmt.Errorf("%w: sequence %d, token %d is %d, want %d", llm.ErrMismatch, p, i, got, want)
+				return fmt.Errorf("%w: sequence %d, token %d is %d, want %d", workloads.ErrMismatch, p, i, got, want)
 			}
 		}
 	}
@@ -137,7 +138,7 @@ func (r *reference) follows(g *peer.Generation, tolerance float64) error {
 				break
 			}
 			if g.Tokens[p][i] != want {
-				return fmt.Errorf("%w: sequence %d: tokens %v, want %v", llm.ErrMismatch, p, g.Tokens[p], greedy)
+				return fmt.Errorf("%w: sequence %d: tokens %v, want %v", workloads.ErrMismatch, p, g.Tokens[p], greedy)
 			}
 		}
 	}
@@ -175,7 +176,7 @@ func peers(b *testing.B, name string, v rival) {
 	if os.Getenv(peer.EnvPython) == "" {
 		b.Skipf("%s is not set", peer.EnvPython)
 	}
-	scale, err := llm.ScaleFromEnv()
+	scale, err := workloads.ScaleFromEnv()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -185,7 +186,7 @@ func peers(b *testing.B, name string, v rival) {
 	}
 	for _, form := range v.within {
 		for _, threads := range threadCounts {
-			cell := fmt.Sprintf("workload=%s/baseline=%s/model=%s/net=none/dtype=%s/threads=%s", name, v.name, scale.Model(), form.dtype, threads.name)
+			cell := fmt.Sprintf("workload=%s/baseline=%s/model=%s/net=none/dtype=%s/threads=%s", name, v.name, llm.ModelName(scale), form.dtype, threads.name)
 			b.Run(cell, func(b *testing.B) { peerCell(b, r, v, form, threads.n) })
 		}
 	}
@@ -254,7 +255,7 @@ func TestPeers(t *testing.T) {
 		for _, form := range v.within {
 			t.Run(v.name+"/"+form.dtype, func(t *testing.T) {
 				for _, name := range []string{llm.Decode, decodeBatch, llm.Prefill} {
-					r := loadReference(t, name, llm.Tiny)
+					r := loadReference(t, name, workloads.Tiny)
 					m, err := openPeer(t.Context(), r, v, form, 1)
 					require.NoError(t, err)
 					require.Equal(t, 1, m.Threads)

@@ -1,55 +1,23 @@
 package llm
 
-import (
-	"errors"
-	"fmt"
-	"os"
-)
+import "github.com/genie-sdk/go/workloads"
 
-// Scale is how large a workload is.
-type Scale string
-
-// The scales: tiny is for tests, small is GPT-2 124M, full is GPT-2 XL.
-const (
-	Tiny  Scale = "tiny"
-	Small Scale = "small"
-	Full  Scale = "full"
-)
-
-// EnvScale names the environment variable that chooses the scale.
-const EnvScale = "GENIE_SCALE"
-
-// ErrScale is the cause of an error about an unknown scale.
-var ErrScale = errors.New("genie: unknown scale")
-
-// ScaleFromEnv is the scale that GENIE_SCALE names, small without it.
-func ScaleFromEnv() (Scale, error) {
-	switch s := Scale(os.Getenv(EnvScale)); s {
-	case "":
-		return Small, nil
-	case Tiny, Small, Full:
-		return s, nil
-	default:
-		return "", fmt.Errorf("%w: %s=%q, want tiny, small or full", ErrScale, EnvScale, s)
-	}
-}
-
-// Preset is the architecture at a scale; the tiny one is a checkpoint in
+// preset is the architecture at a scale; the tiny one is a checkpoint in
 // testdata.
-func (s Scale) Preset() string {
+func preset(s workloads.Scale) string {
 	switch s {
-	case Small:
+	case workloads.Small:
 		return "gpt2"
-	case Full:
+	case workloads.Full:
 		return "gpt2-xl"
-	case Tiny:
+	case workloads.Tiny:
 	}
 	return ""
 }
 
-// Model names the model at a scale in benchmark results.
-func (s Scale) Model() string {
-	if p := s.Preset(); p != "" {
+// ModelName names the model at a scale in benchmark results.
+func ModelName(s workloads.Scale) string {
+	if p := preset(s); p != "" {
 		return p
 	}
 	return "gpt2-tiny"

@@ -13,13 +13,14 @@ import (
 
 	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
 // Workload is one workload at one scale.
 type Workload struct {
 	Name   string // llm-decode or llm-prefill
-	Scale  Scale
+	Scale  workloads.Scale
 	Prompt []int // token ids
 	Want   []int // greedy continuation by transformers
 }
@@ -30,13 +31,9 @@ const (
 	Prefill = "llm-prefill" // 512 prompt tokens, 1 new
 )
 
-// ErrMismatch is the cause of the error when a workload's output is not the
-// expected one.
-var ErrMismatch = errors.New("genie: output differs from the reference")
-
 // Load reads a workload's prompt and expected output from the folder
 // testdata/llm of a checkout.
-func Load(testdata, name string, scale Scale) (*Workload, error) {
+func Load(testdata, name string, scale workloads.Scale) (*Workload, error) {
 	file := filepath.Join(testdata, "llm", fmt.Sprintf("%s-%s.json", scale, name[len("llm-"):]))
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -58,52 +55,43 @@ func Load(testdata, name string, scale Scale) (*Workload, error) {
 // Verify compares new tokens with the beginning of the expected ones.
 func (w *Workload) Verify(tokens []int) error {
 	if len(tokens) == 0 || len(tokens) > len(w.Want) || !slices.Equal(tokens, w.Want[:len(tokens)]) {
-		return fmt.Errorf("%w: %s at scale %s: tokens %v, want %v", ErrMismatch, w.Name, w.Scale, tokens, w.Want)
+		return fmt.Errorf("%w: %s at scale %s: tokens %v, want %v", workloads.ErrMismatch, w.Name, w.Scale, tokens, w.Want)
 	}
 	return nil
 }
 
-// EnvModels names the environment variable with the folder in which seeded
-// checkpoints are made and found; without it, it is genie/models below the
-// user's cache folder.
-const EnvModels = "GENIE_MODELS"
-
 // ModelDir is the directory of the float32 checkpoint at a scale. One that is
 // not there yet is made, which writes 0.5 GB at the small scale and 6.2 GB at
 // the full one; progress may be nil.
-func ModelDir(ctx context.Context, testdata string, scale Scale, progress transport.Progress) (string, error) {
+func ModelDir(ctx context.Context, testdata string, scale workloads.Scale, progress transport.Progress) (string, error) {
 	return ModelDirAs(ctx, testdata, scale, safetensors.F32, progress)
 }
 
 // ModelDirAs is [ModelDir] with the same weights rounded to another type: F16
 // or BF16. At the tiny scale there is only F32.
-func ModelDirAs(ctx context.Context, testdata string, scale Scale, dtype safetensors.DType, progress transport.Progress) (string, error) {
-	preset := scale.Preset()
-	if preset == "" {
+func ModelDirAs(ctx context.Context, testdata string, scale workloads.Scale, dtype safetensors.DType, progress transport.Progress) (string, error) {
+	arch := preset(scale)
+	if arch == "" {
 		if dtype != safetensors.F32 {
-			return "", fmt.Errorf("%w: no %v checkpoint at scale %s", ErrScale, dtype, scale)
+			return "", fmt.Errorf("%w: no %v checkpoint at scale %s", workloads.ErrScale, dtype, scale)
 		}
 		return filepath.Join(testdata, "gpt2", "basic"), nil
 	}
-	root := os.Getenv(EnvModels)
-	if root == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return "", err
-		}
-		root = filepath.Join(cache, "genie", "models")
+	root, err := workloads.ModelsRoot()
+	if err != nil {
+		return "", err
 	}
-	name := preset
+	name := arch
 	if dtype != safetensors.F32 {
 		name += "-" + strings.ToLower(string(dtype))
 	}
 	dir := filepath.Join(root, name)
-	_, err := os.Stat(filepath.Join(dir, "model.safetensors"))
+	_, err = os.Stat(filepath.Join(dir, "model.safetensors"))
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return dir, err
 	}
 	if err := os.MkdirAll(root, 0o750); err != nil {
 		return "", err
 	}
-	return dir, gpt2.NewCheckpoint(ctx, preset, 1, dir, gpt2.CheckpointOptions{DType: dtype, Progress: progress})
+	return dir, gpt2.NewCheckpoint(ctx, arch, 1, dir, gpt2.CheckpointOptions{DType: dtype, Progress: progress})
 }
