@@ -17,9 +17,9 @@ import (
 // weights are read once for all of them.
 func BenchmarkDecodeBatch(b *testing.B) {
 	w := workload(b, llm.Decode)
-	m := loaded(b, w.Scale)
+	m := loaded(b, w.ID().Scale)
 	for _, batch := range []int{1, 2, 4, 8} {
-		b.Run(fmt.Sprintf("batch=%d/model=%s", batch, llm.ModelName(w.Scale)), func(b *testing.B) {
+		b.Run(fmt.Sprintf("batch=%d/model=%s", batch, llm.ModelName(w.ID().Scale)), func(b *testing.B) {
 			client := opened(b)
 			var steps time.Duration
 			n := 0
@@ -43,16 +43,16 @@ func batchRun(b *testing.B, client *genie.Client, m *gpt2.Model, w *llm.Workload
 		b.Fatal(err)
 	}
 	defer s.Close()
-	req := genie.GenerateRequest{MaxNew: len(w.Want), IgnoreEOS: true}
+	req := genie.GenerateRequest{MaxNew: w.New(), IgnoreEOS: true}
 	for range batch {
-		req.Prompts = append(req.Prompts, w.Prompt)
+		req.Prompts = append(req.Prompts, w.Prompts[0])
 	}
 	out, err := genie.Generate(ctx, s, m.LM, req)
 	if err != nil {
 		b.Fatal(err)
 	}
 	for _, tokens := range out.Tokens {
-		if err := w.Verify(tokens); err != nil {
+		if _, err := w.Verify(workloads.Output{Tokens: [][]int{tokens}}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -67,9 +67,9 @@ func batchRun(b *testing.B, client *genie.Client, m *gpt2.Model, w *llm.Workload
 // of both.
 func BenchmarkTwoSessions(b *testing.B) {
 	w := workload(b, llm.Decode)
-	m := loaded(b, w.Scale)
+	m := loaded(b, w.ID().Scale)
 	for _, together := range []bool{false, true} {
-		b.Run(fmt.Sprintf("together=%v/model=%s", together, llm.ModelName(w.Scale)), func(b *testing.B) {
+		b.Run(fmt.Sprintf("together=%v/model=%s", together, llm.ModelName(w.ID().Scale)), func(b *testing.B) {
 			client := opened(b)
 			batchRun(b, client, m, w, 1)
 			start := time.Now()
@@ -87,7 +87,7 @@ func BenchmarkTwoSessions(b *testing.B) {
 				batchRun(b, client, m, w, 1)
 				<-done
 			}
-			b.ReportMetric(float64(2*len(w.Want)*b.N)/time.Since(start).Seconds(), "tok/s")
+			b.ReportMetric(float64(2*w.New()*b.N)/time.Since(start).Seconds(), "tok/s")
 		})
 	}
 }

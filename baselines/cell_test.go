@@ -2,48 +2,82 @@ package baselines_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/baselines"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/llm"
 )
-
-func all() []baselines.Baseline {
-	return []baselines.Baseline{
-		baselines.CaptureOnly(), baselines.LocalRemote(), baselines.NoSemantics(), baselines.Full(), baselines.FullRPC(),
-	}
-}
 
 // TestCells opens every cell at the tiny scale: outputs verified, work proved
 // to have run where it should.
 func TestCells(t *testing.T) {
 	ctx := context.Background()
-	for _, name := range []string{llm.Decode, llm.Prefill} {
-		w, err := llm.Load(testdata, name, workloads.Tiny)
+	for _, name := range baselines.WorkloadNames() {
+		all, err := baselines.Workloads(testdata, name, workloads.Tiny)
 		require.NoError(t, err)
-		for _, base := range all() {
-			c, err := baselines.OpenCell(ctx, testdata, w, base)
-			require.NoError(t, err, base.Name)
-			f, err := c.Run(ctx)
-			require.NoError(t, err)
-			require.Len(t, f.Steps, len(w.Want)-1)
-			require.Equal(t, base.Scheme != "", f.RemoteOps > 0, base.Name)
-			require.NoError(t, c.Close())
+		for _, w := range all {
+			for _, base := range append(baselines.All(), baselines.Ladder()...) {
+				s := baselines.Spec{Workload: w, Baseline: base}
+				t.Run(s.Label(), func(t *testing.T) {
+					c, err := baselines.Open(ctx, s)
+					if errors.Is(err, baselines.ErrUnavailable) {
+						require.NotEqual(t, baselines.KindGenie, base.Kind, "%v", err)
+						return
+					}
+					require.NoError(t, err)
+					f, err := c.Run(ctx)
+					require.NoError(t, err)
+					n, err := c.Ops(ctx)
+					require.NoError(t, err)
+					require.Equal(t, base.Remote(), n > 0)
+					require.Equal(t, base.Remote(), f.FirstMoved.SocketSent > 0)
+					require.NoError(t, c.Close())
+				})
+			}
 		}
-		g, err := baselines.OpenGorgonia(ctx, testdata, w)
+	}
+}
+
+// TestLadder holds what each rung saves on the one before: the plan, then the
+// cache and all logits, then the logits.
+func TestLadder(t *testing.T) {
+	ctx := context.Background()
+	w, err := llm.Load(testdata, llm.Decode, workloads.Tiny)
+	require.NoError(t, err)
+	var rungs []transport.Snapshot
+	for _, base := range baselines.Ladder() {
+		c, err := baselines.Open(ctx, baselines.Spec{Workload: w, Baseline: base})
 		require.NoError(t, err)
-		require.NoError(t, g.Close())
+		f, err := c.Run(ctx)
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		rungs = append(rungs, f.RestMoved)
+	}
+	sent := func(i int, c plan.Cause) int64 { return rungs[i].Sent[c] + rungs[i].Received[c] }
+	require.Positive(t, sent(0, plan.CausePlan))
+	require.Zero(t, sent(1, plan.CausePlan))
+	require.Positive(t, sent(1, plan.CauseKV))
+	require.Zero(t, sent(2, plan.CauseKV))
+	require.Positive(t, sent(2, plan.CauseLogits))
+	require.Zero(t, sent(3, plan.CauseLogits))
+	for i := range rungs {
+		require.Zero(t, sent(i, plan.CauseWeights))
 	}
 }
 
 // TestCellsNotice changes one weight: every cell must refuse to be timed.
 func TestCellsNotice(t *testing.T) {
 	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "llm"), os.DirFS(filepath.Join(testdata, "llm"))))
 	model := filepath.Join(dir, "gpt2", "basic")
 	require.NoError(t, os.MkdirAll(model, 0o750))
 	for _, name := range []string{"config.json", "model.safetensors"} {
@@ -55,15 +89,41 @@ func TestCellsNotice(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(model, name), b, 0o600))
 	}
 	ctx := context.Background()
-	w, err := llm.Load(testdata, llm.Decode, workloads.Tiny)
+	w, err := llm.Load(dir, llm.Decode, workloads.Tiny)
 	require.NoError(t, err)
-	for _, base := range all() {
-		c, err := baselines.OpenCell(ctx, dir, w, base)
+	for _, base := range append(baselines.All(), baselines.Ladder()...) {
+		c, err := baselines.Open(ctx, baselines.Spec{Workload: w, Baseline: base})
 		if err == nil {
 			require.NoError(t, c.Close())
 		}
 		require.ErrorIs(t, err, workloads.ErrMismatch, base.Name)
 	}
-	_, err = baselines.OpenGorgonia(ctx, dir, w)
-	require.ErrorIs(t, err, workloads.ErrMismatch)
+}
+
+// TestProcess opens cells in processes of their own, as a matrix does.
+func TestProcess(t *testing.T) {
+	n := baselines.Name{Testdata: testdata, Workload: llm.Decode, Label: llm.Decode, Scale: workloads.Tiny, Baseline: "full"}
+	p, err := baselines.StartProcess(t.Context(), n)
+	require.NoError(t, err)
+	for range 2 {
+		r, err := p.Run(20 * time.Millisecond)
+		require.NoError(t, err)
+		require.Positive(t, r.Runs)
+		require.Positive(t, r.Mean)
+		units := map[string]float64{}
+		for _, m := range r.Metrics {
+			units[m.Unit] = m.Value
+		}
+		require.Positive(t, units["tok/s"])
+		require.Positive(t, units["remote-ops/op"])
+		require.InDelta(t, 1, units["rtts/step"], 0)
+	}
+	require.NoError(t, p.Close())
+
+	n.Label = "llm-decode-b9"
+	_, err = baselines.StartProcess(t.Context(), n)
+	require.ErrorContains(t, err, "llm-decode-b9")
+	n.Label, n.Baseline, n.Net = llm.Decode, "local-gorgonia", "lan-1g-500us"
+	_, err = baselines.StartProcess(t.Context(), n)
+	require.ErrorIs(t, err, baselines.ErrUnavailable)
 }

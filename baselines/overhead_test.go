@@ -8,6 +8,7 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/transport/local"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/gpt2"
 	"github.com/genie-sdk/go/workloads/llm"
 )
@@ -18,9 +19,9 @@ import (
 func BenchmarkDecodeOverhead(b *testing.B) {
 	w := workload(b, llm.Decode)
 	// Not named like a cell, so that tables of cells leave it out.
-	b.Run("step=decode/model="+llm.ModelName(w.Scale), func(b *testing.B) {
+	b.Run("step=decode/model="+llm.ModelName(w.ID().Scale), func(b *testing.B) {
 		ctx := context.Background()
-		m, client := loaded(b, w.Scale), opened(b, local.WithProfile())
+		m, client := loaded(b, w.ID().Scale), opened(b, local.WithProfile())
 		var kernels, steps time.Duration
 		n := 0
 		for b.Loop() {
@@ -37,8 +38,8 @@ func BenchmarkDecodeOverhead(b *testing.B) {
 // time, and their sum.
 func BenchmarkProfile(b *testing.B) {
 	for _, w := range []*llm.Workload{workload(b, llm.Decode), workload(b, llm.Prefill)} {
-		b.Run("of="+w.Name+"/model="+llm.ModelName(w.Scale), func(b *testing.B) {
-			m, client := loaded(b, w.Scale), opened(b, local.WithProfile())
+		b.Run("of="+w.ID().Name+"/model="+llm.ModelName(w.ID().Scale), func(b *testing.B) {
+			m, client := loaded(b, w.ID().Scale), opened(b, local.WithProfile())
 			ctx := context.Background()
 			for b.Loop() {
 				overheadRun(ctx, b, client, m, w)
@@ -73,7 +74,7 @@ func overheadRun(ctx context.Context, b *testing.B, client *genie.Client, m *gpt
 	}
 	var first time.Duration
 	out, err := genie.Generate(ctx, s, m.LM, genie.GenerateRequest{
-		Prompts: [][]int{w.Prompt}, MaxNew: len(w.Want), IgnoreEOS: true,
+		Prompts: w.Prompts, MaxNew: w.New(), IgnoreEOS: true,
 		OnToken: func(int, int) error {
 			if n++; n == 1 {
 				first = kernelTime()
@@ -84,7 +85,7 @@ func overheadRun(ctx context.Context, b *testing.B, client *genie.Client, m *gpt
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := w.Verify(out.Tokens[0]); err != nil {
+	if _, err := w.Verify(workloads.Output{Tokens: out.Tokens}); err != nil {
 		b.Fatal(err)
 	}
 	for _, d := range out.Steps {

@@ -17,9 +17,6 @@ import (
 	"github.com/genie-sdk/go/internal/worker"
 )
 
-// EnvWorker marks a process that [StartWorker] started.
-const EnvWorker = "GENIE_BASELINES_WORKER"
-
 // errWorker is the cause of errors about the worker process.
 var errWorker = errors.New("genie: worker process")
 
@@ -31,14 +28,14 @@ type Worker struct {
 }
 
 // StartWorker runs this executable again as a worker on loopback. The program
-// must call [RunWorker] first thing when [EnvWorker] is set.
+// must call [RunChild] first thing when [Child] says so.
 func StartWorker(ctx context.Context) (*Worker, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, exe)
-	cmd.Env = append(os.Environ(), EnvWorker+"=1")
+	cmd.Env = append(os.Environ(), EnvChild+"="+childWorker)
 	cmd.Stderr = os.Stderr
 	// The child ends when this pipe closes, so it cannot outlive us.
 	stdin, err := cmd.StdinPipe()
@@ -77,9 +74,9 @@ func (w *Worker) Close() error {
 	return w.cmd.Wait()
 }
 
-// RunWorker is the main function of the worker process: it listens on two free
+// runWorker is the main function of the worker process: it listens on two free
 // loopback ports, writes their URLs, and serves until its standard input ends.
-func RunWorker() error {
+func runWorker() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	e, err := engine.New(engine.Options{})

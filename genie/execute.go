@@ -28,6 +28,11 @@ func (s *Session) execute(ctx context.Context, l *loop, sch *scheduled, feed Fee
 	if err != nil {
 		return nil, err
 	}
+	if r, ok := s.remote.(transport.Resender); ok && sch.Resend {
+		if err := r.Resend(ctx, ref); err != nil {
+			return nil, err
+		}
+	}
 	call := transport.Call{Plan: ref, Inputs: make([]transport.Input, len(sch.Inputs))}
 	if call.Bindings, err = l.sizes.pick(l.p, sch.symbols); err != nil {
 		return nil, err

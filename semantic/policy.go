@@ -45,6 +45,8 @@ type Schedule struct {
 	Results []Result
 	// Carries tells how each of the graph's carried pairs gets from run to run.
 	Carries []CarryPlace
+	// Resend sends Plan again with every run.
+	Resend bool
 }
 
 // SourceKind says where an input's bytes come from.
@@ -104,6 +106,9 @@ type Features struct {
 	Sampling bool
 	// Prune computes only what is read, rows included.
 	Prune bool
+	// ResendPlan sends the plan with every run, though the executor has it: the
+	// lowest rung of a comparison of features.
+	ResendPlan bool
 }
 
 // Blind treats every tensor alike.
@@ -145,5 +150,6 @@ func (f Features) Schedule(s *SRG, r Request) (*Schedule, error) {
 	if err := l.emit(); err != nil {
 		return nil, err
 	}
+	l.out.Resend = f.ResendPlan
 	return l.out, nil
 }

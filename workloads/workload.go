@@ -3,6 +3,7 @@ package workloads
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/genie-sdk/go/genie"
@@ -16,10 +17,25 @@ var ErrMismatch = errors.New("genie: output differs from the reference")
 
 // ID names a workload in results.
 type ID struct {
-	Name  string // llm-decode, llm-prefill, vision-cnn, multimodal-vqa, micro
-	Model string // gpt2, resnet-50, clip-vit-base-patch32, …
-	Scale Scale
-	Batch int
+	Name string // llm-decode, llm-prefill, vision-cnn, multimodal-vqa, micro
+	// Variant tells workloads of one name apart: an operator, a prompt length.
+	Variant string
+	Model   string // gpt2, resnet-50, clip-vit-base-patch32, …
+	Scale   Scale
+	Batch   int
+}
+
+// Label is the name with what tells it apart at its scale: llm-decode,
+// llm-decode-b4, micro-matmul. No two workloads of a scale share one.
+func (id ID) Label() string {
+	s := id.Name
+	if id.Variant != "" {
+		s += "-" + id.Variant
+	}
+	if id.Batch > 1 {
+		s += fmt.Sprintf("-b%d", id.Batch)
+	}
+	return s
 }
 
 // Workload is one workload at one scale and batch size, with fixed inputs and
@@ -64,6 +80,9 @@ type RunOptions struct {
 	MaxTokens int
 	// OnFirst is called when the first result is there.
 	OnFirst func()
+	// Check asks for everything that Verify can compare; such a run is not
+	// timed.
+	Check bool
 }
 
 // Run is one run and the time that it took.

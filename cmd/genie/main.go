@@ -8,10 +8,20 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
+
+	"github.com/genie-sdk/go/baselines"
 )
 
 func main() {
+	if baselines.Child() { // one of the processes of a benchmark
+		if err := baselines.RunChild(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, stop := withSignals(context.Background())
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()

@@ -2,39 +2,93 @@ package llm
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
-	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/workloads"
-	"github.com/genie-sdk/go/workloads/gpt2"
 )
-
-// Workload is one workload at one scale.
-type Workload struct {
-	Name   string // llm-decode or llm-prefill
-	Scale  workloads.Scale
-	Prompt []int // token ids
-	Want   []int // greedy continuation by transformers
-}
 
 // The workloads.
 const (
 	Decode  = "llm-decode"  // 72 prompt tokens, 50 new
-	Prefill = "llm-prefill" // 512 prompt tokens, 1 new
+	Prefill = "llm-prefill" // 512 prompt tokens and more, 1 new
 )
 
-// Load reads a workload's prompt and expected output from the folder
-// testdata/llm of a checkout.
+// tolerance of a float32 logit, as a fraction of the largest one.
+const tolerance = 1e-4
+
+// Workload is one workload at one scale, batch size and prompt length.
+type Workload struct {
+	id       workloads.ID
+	testdata string
+	// Prompts are token ids, [batch][length].
+	Prompts [][]int
+	// Want is transformers' greedy continuation, [batch][new].
+	Want [][]int
+	// Top holds some logits of every new token, [batch][new].
+	Top [][]Top
+}
+
+// Top is some logits of one row: those of the likeliest tokens.
+type Top struct {
+	MaxAbs float64   `json:"max_abs"` // of the whole row
+	IDs    []int     `json:"ids"`
+	Logits []float64 `json:"logits"`
+}
+
+// form is a workload's batch size, variant and the golden that it begins.
+type form struct {
+	name, variant, file string
+	batch               int
+	scales              []workloads.Scale
+}
+
+func forms() []form {
+	every := []workloads.Scale{workloads.Tiny, workloads.Small, workloads.Full}
+	return []form{
+		{name: Decode, file: "decode", batch: 1, scales: every},
+		{name: Decode, file: "decode8", batch: 4, scales: every[:2]},
+		{name: Prefill, file: "prefill", batch: 1, scales: every},
+		{name: Prefill, variant: "1024", file: "prefill1024", batch: 1, scales: every[2:]},
+	}
+}
+
+// All are the language-model workloads at a scale. testdata is the folder of
+// that name of a checkout.
+func All(testdata string, scale workloads.Scale) ([]*Workload, error) {
+	var all []*Workload
+	for _, f := range forms() {
+		if !slices.Contains(f.scales, scale) {
+			continue
+		}
+		w, err := load(testdata, f, scale)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, w)
+	}
+	return all, nil
+}
+
+// Load is the workload of a name with one sequence.
 func Load(testdata, name string, scale workloads.Scale) (*Workload, error) {
-	file := filepath.Join(testdata, "llm", fmt.Sprintf("%s-%s.json", scale, name[len("llm-"):]))
+	for _, f := range forms() {
+		if f.name == name && f.batch == 1 && f.variant == "" {
+			return load(testdata, f, scale)
+		}
+	}
+	return nil, fmt.Errorf("%w: no workload %q", workloads.ErrScale, name)
+}
+
+func load(testdata string, f form, scale workloads.Scale) (*Workload, error) {
+	file := filepath.Join(testdata, "llm", fmt.Sprintf("%s-%s.json", scale, f.file))
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
@@ -42,56 +96,82 @@ func Load(testdata, name string, scale workloads.Scale) (*Workload, error) {
 	var g struct {
 		Prompts [][]int `json:"prompts"`
 		Greedy  [][]int `json:"greedy"`
+		Top     [][]Top `json:"top"`
 	}
 	if err := json.Unmarshal(b, &g); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if len(g.Prompts) != 1 || len(g.Greedy) != 1 {
-		return nil, fmt.Errorf("%s: %d prompts and %d continuations, want one of each", file, len(g.Prompts), len(g.Greedy))
+	if n := len(g.Prompts); n < f.batch || len(g.Greedy) != n || len(g.Top) != n {
+		return nil, fmt.Errorf("%s: %d prompts, %d continuations, %d with logits, want %d of each", file, n, len(g.Greedy), len(g.Top), f.batch)
 	}
-	return &Workload{Name: name, Scale: scale, Prompt: g.Prompts[0], Want: g.Greedy[0]}, nil
+	return &Workload{
+		id: workloads.ID{
+			Name: f.name, Variant: f.variant, Model: ModelName(scale), Scale: scale, Batch: f.batch,
+		},
+		testdata: testdata, Prompts: g.Prompts[:f.batch], Want: g.Greedy[:f.batch], Top: g.Top[:f.batch],
+	}, nil
 }
 
-// Verify compares new tokens with the beginning of the expected ones.
-func (w *Workload) Verify(tokens []int) error {
-	if len(tokens) == 0 || len(tokens) > len(w.Want) || !slices.Equal(tokens, w.Want[:len(tokens)]) {
-		return fmt.Errorf("%w: %s at scale %s: tokens %v, want %v", workloads.ErrMismatch, w.Name, w.Scale, tokens, w.Want)
-	}
-	return nil
+// ID implements [workloads.Workload].
+func (w *Workload) ID() workloads.ID { return w.id }
+
+// Dir implements [workloads.Workload].
+func (w *Workload) Dir(ctx context.Context, progress transport.Progress) (string, error) {
+	return ModelDir(ctx, w.testdata, w.id.Scale, progress)
 }
 
-// ModelDir is the directory of the float32 checkpoint at a scale. One that is
-// not there yet is made, which writes 0.5 GB at the small scale and 6.2 GB at
-// the full one; progress may be nil.
-func ModelDir(ctx context.Context, testdata string, scale workloads.Scale, progress transport.Progress) (string, error) {
-	return ModelDirAs(ctx, testdata, scale, safetensors.F32, progress)
-}
+// New is the number of new tokens of each sequence.
+func (w *Workload) New() int { return len(w.Want[0]) }
 
-// ModelDirAs is [ModelDir] with the same weights rounded to another type: F16
-// or BF16. At the tiny scale there is only F32.
-func ModelDirAs(ctx context.Context, testdata string, scale workloads.Scale, dtype safetensors.DType, progress transport.Progress) (string, error) {
-	arch := preset(scale)
-	if arch == "" {
-		if dtype != safetensors.F32 {
-			return "", fmt.Errorf("%w: no %v checkpoint at scale %s", workloads.ErrScale, dtype, scale)
+// Inputs implements [workloads.Workload]: tokens, i32 [batch, length].
+func (w *Workload) Inputs() map[string]transport.Tensor {
+	var data []byte
+	for _, p := range w.Prompts {
+		for _, id := range p {
+			data = binary.LittleEndian.AppendUint32(data, uint32(id))
 		}
-		return filepath.Join(testdata, "gpt2", "basic"), nil
 	}
-	root, err := workloads.ModelsRoot()
-	if err != nil {
-		return "", err
+	return map[string]transport.Tensor{
+		"tokens": {DType: plan.I32, Shape: []int{len(w.Prompts), len(w.Prompts[0])}, Data: data},
 	}
-	name := arch
-	if dtype != safetensors.F32 {
-		name += "-" + strings.ToLower(string(dtype))
+}
+
+// Verify implements [workloads.Workload]: tokens are the beginning of the
+// expected ones; "logits", f32 [new, batch, vocab], if it is there, is within
+// 1e-4 of the largest.
+func (w *Workload) Verify(out workloads.Output) (maxAbs float64, err error) {
+	if len(out.Tokens) != len(w.Want) {
+		return 0, fmt.Errorf("%w: %s: %d sequences, want %d", workloads.ErrMismatch, w.id.Label(), len(out.Tokens), len(w.Want))
 	}
-	dir := filepath.Join(root, name)
-	_, err = os.Stat(filepath.Join(dir, "model.safetensors"))
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return dir, err
+	for i, got := range out.Tokens {
+		if want := w.Want[i]; len(got) == 0 || len(got) > len(want) || !slices.Equal(got, want[:len(got)]) {
+			return 0, fmt.Errorf("%w: %s at scale %s: tokens %v, want %v", workloads.ErrMismatch, w.id.Label(), w.id.Scale, got, want)
+		}
 	}
-	if err := os.MkdirAll(root, 0o750); err != nil {
-		return "", err
+	logits, ok := out.Tensors["logits"]
+	if !ok {
+		return 0, nil
 	}
-	return dir, gpt2.NewCheckpoint(ctx, arch, 1, dir, gpt2.CheckpointOptions{DType: dtype, Progress: progress})
+	return w.verifyLogits(logits, len(out.Tokens[0]))
+}
+
+func (w *Workload) verifyLogits(logits []float32, steps int) (maxAbs float64, err error) {
+	vocab := len(logits) / (steps * len(w.Want))
+	if vocab == 0 || vocab*steps*len(w.Want) != len(logits) {
+		return 0, fmt.Errorf("%w: %s: %d logits for %d tokens", workloads.ErrMismatch, w.id.Label(), len(logits), steps*len(w.Want))
+	}
+	for step := range steps {
+		for seq := range w.Want {
+			row, top := logits[(step*len(w.Want)+seq)*vocab:][:vocab], w.Top[seq][step]
+			for i, id := range top.IDs {
+				d := math.Abs(float64(row[id]) - top.Logits[i])
+				maxAbs = max(maxAbs, d)
+				if !(d <= tolerance*top.MaxAbs) {
+					return maxAbs, fmt.Errorf("%w: %s: sequence %d, token %d: logit %d is %g, want %g, the largest is %g",
+						workloads.ErrMismatch, w.id.Label(), seq, step, id, row[id], top.Logits[i], top.MaxAbs)
+				}
+			}
+		}
+	}
+	return maxAbs, nil
 }

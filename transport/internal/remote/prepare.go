@@ -100,17 +100,8 @@ func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) ([]u
 	if !answer.GetNeedPlan() {
 		return answer.GetMissing(), nil
 	}
-	encoded, err := ref.layout.Plan.Encode()
+	second, err := s.sendEncoded(ctx, ref, control)
 	if err != nil {
-		return nil, err
-	}
-	control.PlanBytes = uint64(len(encoded))
-	var second wirepb.Prepared
-	r = &request{
-		typ: wire.TypePrepare, order: s.order, control: control, answer: &second,
-		payload: []wire.Segment{{Data: encoded, Cause: plan.CausePlan}},
-	}
-	if err := s.c.call(ctx, r); err != nil {
 		return nil, err
 	}
 	if second.GetNeedPlan() {
@@ -196,5 +187,30 @@ func (s *session) sendWeight(ctx context.Context, ref *planRef, u upload, sent f
 	if err == nil && u.release != nil {
 		u.release()
 	}
+	return err
+}
+
+// sendEncoded is Prepare with the plan itself.
+func (s *session) sendEncoded(ctx context.Context, ref *planRef, control *wirepb.Prepare) (*wirepb.Prepared, error) {
+	encoded, err := ref.layout.Plan.Encode()
+	if err != nil {
+		return nil, err
+	}
+	control.PlanBytes = uint64(len(encoded))
+	var answer wirepb.Prepared
+	r := &request{
+		typ: wire.TypePrepare, order: s.order, control: control, answer: &answer,
+		payload: []wire.Segment{{Data: encoded, Cause: plan.CausePlan}},
+	}
+	return &answer, s.c.call(ctx, r)
+}
+
+// Resend implements [transport.Resender].
+func (s *session) Resend(ctx context.Context, ref transport.PlanRef) error {
+	r, ok := ref.(*planRef)
+	if !ok || r.session != s {
+		return fmt.Errorf("%w: a plan of another session", transport.ErrUnknownPlan)
+	}
+	_, err := s.sendEncoded(ctx, r, &wirepb.Prepare{Session: s.num, Plan: r.num, Hash: r.hash[:]})
 	return err
 }

@@ -1,0 +1,103 @@
+package baselines
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/genie-sdk/go/semantic"
+)
+
+// Kind is what runs the model of a baseline.
+type Kind uint8
+
+// The kinds.
+const (
+	KindGenie    Kind = iota // this module, here or on a worker
+	KindGorgonia             // Gorgonia's own operators and machine
+	KindPeer                 // another implementation, in Python
+)
+
+// Baseline is one configuration of the comparison.
+type Baseline struct {
+	Name string
+	Kind Kind
+	// Policy and Scheme are those of [KindGenie]. Scheme is "tcp" or "grpc" for
+	// a worker of its own, "" in this process.
+	Policy semantic.Policy
+	Scheme string
+	// Ablation names a rung of the ladder of features, "" for none.
+	Ablation string
+	// Program is the program of [KindPeer].
+	Program string
+	// MaxTokens bounds the new tokens of a slow cell at the small and full
+	// scales; figures are per token. 0 is no bound.
+	MaxTokens int
+}
+
+// Remote reports whether the baseline has a worker of this module.
+func (b Baseline) Remote() bool { return b.Scheme != "" }
+
+// CaptureOnly captures lazily and runs in this process.
+func CaptureOnly() Baseline { return Baseline{Name: "capture-only", Policy: semantic.Full()} }
+
+// LocalRemote keeps weights on a worker over TCP and moves everything else.
+func LocalRemote() Baseline {
+	return Baseline{Name: "local-remote", Policy: semantic.Resident(), Scheme: "tcp"}
+}
+
+// NoSemantics moves every tensor at every call, over TCP.
+func NoSemantics() Baseline {
+	return Baseline{Name: "no-semantics", Policy: semantic.Blind(), Scheme: "tcp", MaxTokens: 4}
+}
+
+// Full uses all semantic features over TCP.
+func Full() Baseline { return Baseline{Name: "full", Policy: semantic.Full(), Scheme: "tcp"} }
+
+// FullRPC is Full over gRPC.
+func FullRPC() Baseline { return Baseline{Name: "full-rpc", Policy: semantic.Full(), Scheme: "grpc"} }
+
+// LocalGorgonia runs the captured program lowered to Gorgonia's own operators
+// on its TapeMachine. Shapes in Gorgonia are numbers, so every length is a
+// program of its own; building and compiling it is part of the step, as it
+// would be in a service that uses Gorgonia so.
+func LocalGorgonia() Baseline {
+	return Baseline{Name: "local-gorgonia", Kind: KindGorgonia, MaxTokens: 4}
+}
+
+// Ladder adds the features of Full one by one. Each rung is a set of switches
+// of one program; the last one is Full itself. The rung is part of the name,
+// since tables of benchstat have one column for each baseline.
+func Ladder() []Baseline {
+	rungs := []semantic.Features{
+		{Label: "weights", Weights: true, ResendPlan: true},
+		{Label: "weights+plan", Weights: true},
+		{Label: "weights+plan+kv", Weights: true, State: true},
+		{Label: "weights+plan+kv+sampling", Weights: true, State: true, Sampling: true, Prune: true},
+	}
+	out := make([]Baseline, 0, len(rungs))
+	for _, f := range rungs {
+		out = append(out, Baseline{Name: "full:" + f.Label, Ablation: f.Label, Policy: f, Scheme: "tcp"})
+	}
+	return out
+}
+
+// All are the baselines without the ladder, in the order of tables.
+func All() []Baseline {
+	return []Baseline{LocalGorgonia(), CaptureOnly(), LocalRemote(), NoSemantics(), Full(), FullRPC()}
+}
+
+// ErrUnknown is the cause of an error about a name that no baseline or
+// workload has.
+var ErrUnknown = errors.New("genie: unknown name")
+
+// Named finds a baseline by its name, rungs of the ladder included.
+func Named(name string) (Baseline, error) {
+	var names []string
+	for _, b := range append(All(), Ladder()...) {
+		if b.Name == name {
+			return b, nil
+		}
+		names = append(names, b.Name)
+	}
+	return Baseline{}, fmt.Errorf("%w: no baseline %q, there are %q", ErrUnknown, name, names)
+}

@@ -1,0 +1,101 @@
+package baselines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads"
+)
+
+var (
+	// ErrUnavailable is the cause of an error about a cell that cannot run
+	// here. The text is the reason.
+	ErrUnavailable = errors.New("genie: unavailable")
+	// errCell is the cause of errors of a cell that does not do what it says.
+	errCell = errors.New("genie: cell")
+)
+
+// Loopback is the link that is not shaped.
+const Loopback = "loopback"
+
+// Spec says which cell to open.
+type Spec struct {
+	Workload workloads.Workload
+	Baseline Baseline
+	Net      string // link profile; "" is loopback
+}
+
+// shaped reports whether the link is slower than loopback.
+func (s Spec) shaped() bool { return s.Net != "" && s.Net != Loopback }
+
+// Label is the cell's part of a result's name, key=value by key=value.
+func (s Spec) Label() string {
+	id, net := s.Workload.ID(), Loopback
+	if s.shaped() {
+		net = s.Net
+	}
+	label := fmt.Sprintf("workload=%s/baseline=%s", id.Label(), s.Baseline.Name)
+	if s.Baseline.Ablation != "" {
+		label += "/ablation=" + s.Baseline.Ablation
+	}
+	return label + fmt.Sprintf("/model=%s/batch=%d/net=%s", id.Model, id.Batch, net)
+}
+
+// maxTokens is the bound on new tokens: none at the tiny scale, one step where
+// every tensor crosses a shaped link.
+func (s Spec) maxTokens() int {
+	switch {
+	case s.Workload.ID().Scale == workloads.Tiny:
+		return 0
+	case s.shaped() && s.Baseline.MaxTokens > 0:
+		return 2
+	}
+	return s.Baseline.MaxTokens
+}
+
+// Cell is one workload with one baseline, opened and verified.
+type Cell interface {
+	// Run runs the workload once and verifies its output.
+	Run(ctx context.Context) (*Figures, error)
+	// Ops is the number of operators that a worker of this module executed so
+	// far; 0 where there is none.
+	Ops(ctx context.Context) (int64, error)
+	// Facts are what does not depend on the run.
+	Facts(ctx context.Context) Facts
+	// Close ends the processes that the cell started.
+	Close() error
+}
+
+// Figures are what one run of a cell cost.
+type Figures struct {
+	workloads.Run
+	Total      time.Duration      // of the whole run
+	Prompt     int                // prompt tokens of a language model
+	FirstMoved transport.Snapshot // up to the first result
+	RestMoved  transport.Snapshot // after it
+	Counted    bool               // whether bytes and round trips are known
+}
+
+// Facts are what is known of an opened cell.
+type Facts struct {
+	MaxAbsErr float64           // of the verified output, against the reference
+	PeakRSS   map[string]int64  // bytes by role: client, worker
+	Versions  map[string]string // of other implementations
+}
+
+// Open loads the model, starts what the baseline needs, runs the workload once
+// and verifies its output. A cell that cannot run here is [ErrUnavailable];
+// none falls back to another.
+func Open(ctx context.Context, s Spec) (Cell, error) {
+	switch s.Baseline.Kind {
+	case KindGorgonia:
+		return openGorgonia(ctx, s)
+	case KindPeer:
+		return startPeer(ctx, s)
+	case KindGenie:
+	}
+	return openGenie(ctx, s)
+}

@@ -1,0 +1,35 @@
+package baselines
+
+import (
+	"fmt"
+	"os"
+)
+
+// EnvChild marks a process that this package started, and says what it is.
+const EnvChild = "GENIE_BASELINES_CHILD"
+
+// EnvNet names the environment variable that chooses the link between client
+// and worker; without it, it is loopback.
+const EnvNet = "GENIE_NET"
+
+// What a child process is.
+const (
+	childWorker = "worker"
+	childCell   = "cell"
+)
+
+// Child reports whether this process is one that this package started. A
+// program that opens cells asks first thing, and calls [RunChild] if so.
+func Child() bool { return os.Getenv(EnvChild) != "" }
+
+// RunChild is the main function of such a process.
+func RunChild() error {
+	switch what := os.Getenv(EnvChild); what {
+	case childWorker:
+		return runWorker()
+	case childCell:
+		return runCell(os.Stdin, os.Stdout)
+	default:
+		return fmt.Errorf("%w: child %q", ErrUnknown, what)
+	}
+}

@@ -1,0 +1,191 @@
+package baselines
+
+import (
+	"slices"
+	"time"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/workloads"
+	"github.com/genie-sdk/go/workloads/llm"
+)
+
+// Units declares the figures to benchstat and to reports.
+const Units = `Unit tok/s better=higher
+Unit images/s better=higher
+Unit bytes/s better=higher
+Unit ttft-p50-ns better=lower
+Unit ttft-p99-ns better=lower
+Unit itl-p50-ns better=lower
+Unit itl-p99-ns better=lower
+Unit wire-B/op better=lower
+Unit wire-B/tok better=lower
+Unit rtts/op better=lower
+Unit rtts/step better=lower assume=exact
+Unit remote-ops/op better=higher assume=exact
+Unit client-peak-B better=lower
+Unit worker-peak-B better=lower
+Unit max-abs-err better=lower
+`
+
+// Metric is one figure with its unit.
+type Metric struct {
+	Value float64
+	Unit  string
+}
+
+// Samples are runs of a cell.
+type Samples struct {
+	id            workloads.ID
+	runs, items   int
+	prompt        int
+	total         time.Duration
+	first, steps  []time.Duration
+	counted       bool
+	moved, perTok transport.Snapshot
+	transfer      time.Duration // of what perTok moved: outside the executor
+}
+
+// NewSamples begins a collection for a workload.
+func NewSamples(w workloads.Workload) *Samples { return &Samples{id: w.ID()} }
+
+// Add adds a run. Bytes per token are of the steps after the first token, or of
+// the prompt when there is no other.
+func (s *Samples) Add(f *Figures) {
+	s.runs++
+	s.items += f.Items
+	s.prompt += f.Prompt
+	s.total += f.Total
+	s.first = append(s.first, f.First)
+	s.steps = append(s.steps, f.Steps...)
+	s.counted = f.Counted
+	s.moved = sum(s.moved, f.FirstMoved, f.RestMoved)
+	for i, d := range f.Steps {
+		if i+1 < len(f.Executor) {
+			s.transfer += d - f.Executor[i+1]
+		}
+	}
+	if len(f.Steps) > 0 {
+		s.perTok = sum(s.perTok, f.RestMoved)
+		return
+	}
+	s.perTok = sum(s.perTok, f.FirstMoved)
+	if len(f.Executor) > 0 {
+		s.transfer += f.First - f.Executor[0]
+	}
+}
+
+// Transfers are the bytes that a step moved, or a whole run where there are no
+// steps, and the rate at which they moved while the executor did not compute,
+// in bytes a second.
+func (s *Samples) Transfers() (each int, rate float64) {
+	n := max(len(s.steps), 1)
+	if len(s.steps) == 0 {
+		n = max(s.runs, 1)
+	}
+	if s.transfer <= 0 {
+		return 0, 0
+	}
+	return int(bytes(s.perTok)) / n, bytes(s.perTok) / s.transfer.Seconds()
+}
+
+// sum adds up what moved.
+func sum(parts ...transport.Snapshot) (t transport.Snapshot) {
+	for _, p := range parts {
+		t = t.Sub(transport.Snapshot{}.Sub(p))
+	}
+	return t
+}
+
+// Mean is the mean time of a run.
+func (s *Samples) Mean() time.Duration { return s.total / time.Duration(max(1, s.runs)) }
+
+// Metrics are the figures of all runs added, with what is known of the cell.
+// ops is the number of operators that the worker executed during them.
+func (s *Samples) Metrics(facts Facts, ops int64) []Metric {
+	if s.runs == 0 {
+		return nil
+	}
+	out := s.rates()
+	if s.counted {
+		out = append(out, s.wire(ops)...)
+	}
+	for _, role := range []string{"client", "worker"} {
+		if n := facts.PeakRSS[role]; n > 0 {
+			out = append(out, Metric{float64(n), role + "-peak-B"})
+		}
+	}
+	return append(out, Metric{facts.MaxAbsErr, "max-abs-err"})
+}
+
+// rates are the figures of speed.
+func (s *Samples) rates() []Metric {
+	if !isLLM(s.id) {
+		if unit := itemsUnit(s.id); unit != "" {
+			return []Metric{{float64(s.items) / s.total.Seconds(), unit}}
+		}
+		return nil
+	}
+	spent, tokens := s.steps, len(s.steps)*s.id.Batch
+	if len(s.steps) == 0 {
+		spent, tokens = s.first, s.prompt
+	}
+	var d time.Duration
+	for _, v := range spent {
+		d += v
+	}
+	out := []Metric{
+		{float64(tokens) / d.Seconds(), "tok/s"},
+		{quantile(s.first, 0.5), "ttft-p50-ns"}, {quantile(s.first, 0.99), "ttft-p99-ns"},
+	}
+	if len(s.steps) > 0 {
+		out = append(out, Metric{quantile(s.steps, 0.5), "itl-p50-ns"}, Metric{quantile(s.steps, 0.99), "itl-p99-ns"})
+	}
+	return out
+}
+
+// wire is what moved.
+func (s *Samples) wire(ops int64) []Metric {
+	runs := float64(s.runs)
+	out := []Metric{
+		{bytes(s.moved) / runs, "wire-B/op"},
+		{float64(s.moved.RoundTrips) / runs, "rtts/op"},
+		{float64(ops) / runs, "remote-ops/op"},
+	}
+	for c := range plan.NumCauses {
+		if n := s.moved.Sent[c] + s.moved.Received[c]; n > 0 {
+			out = append(out, Metric{float64(n) / runs, plan.Cause(c).String() + "-wire-B/op"})
+		}
+	}
+	switch {
+	case len(s.steps) > 0:
+		out = append(
+			out, Metric{bytes(s.perTok) / float64(len(s.steps)*s.id.Batch), "wire-B/tok"},
+			Metric{float64(s.perTok.RoundTrips) / float64(len(s.steps)), "rtts/step"},
+		)
+	case s.prompt > 0:
+		out = append(out, Metric{bytes(s.perTok) / float64(s.prompt), "wire-B/tok"})
+	}
+	return out
+}
+
+func bytes(m transport.Snapshot) float64 { return float64(m.SocketSent + m.SocketReceived) }
+
+// quantile is the nearest-rank quantile in nanoseconds.
+func quantile(d []time.Duration, q float64) float64 {
+	if len(d) == 0 {
+		return 0
+	}
+	s := slices.Sorted(slices.Values(d))
+	return float64(s[min(len(s)-1, int(q*float64(len(s))))])
+}
+
+func isLLM(id workloads.ID) bool { return id.Name == llm.Decode || id.Name == llm.Prefill }
+
+// itemsUnit is the unit of a workload's items a second.
+func itemsUnit(id workloads.ID) string {
+	if id.Name == "micro" {
+		return ""
+	}
+	return "images/s"
+}

@@ -1,0 +1,172 @@
+package baselines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/memory"
+	"github.com/genie-sdk/go/semantic"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads"
+)
+
+// genieCell runs a workload with this module.
+type genieCell struct {
+	spec    Spec
+	program workloads.Program
+	client  *genie.Client
+	worker  *Worker
+	runner  workloads.Runner
+	maxAbs  float64
+}
+
+func openGenie(ctx context.Context, s Spec) (Cell, error) {
+	c := &genieCell{spec: s}
+	if err := c.open(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (c *genieCell) open(ctx context.Context) error {
+	w, base := c.spec.Workload, c.spec.Baseline
+	dir, err := w.Dir(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if c.program, err = w.Load(ctx, dir); err != nil {
+		return err
+	}
+	url := "local:"
+	if base.Remote() {
+		// The worker ends when the cell is closed, not before.
+		if c.worker, err = StartWorker(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+		if url = c.worker.TCP; base.Scheme == "grpc" {
+			url = c.worker.GRPC
+		}
+	}
+	if c.client, err = genie.Open(ctx, url, genie.WithPolicy(base.Policy)); err != nil {
+		return err
+	}
+	if c.runner, err = c.program.Open(ctx, c.client); err != nil {
+		return err
+	}
+	out, err := c.runner.Run(ctx, workloads.RunOptions{Check: true, MaxTokens: c.spec.maxTokens()})
+	if err != nil {
+		return err
+	}
+	if c.maxAbs, err = w.Verify(out.Output); err != nil {
+		return fmt.Errorf("%s: %w", base.Name, err)
+	}
+	return c.prove(ctx)
+}
+
+// prove runs once and checks where the work was done: a remote cell's operators
+// were executed by the worker's process, a local one's by this.
+func (c *genieCell) prove(ctx context.Context) error {
+	side, base := c.client.SideOps(), c.spec.Baseline
+	before, err := c.client.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	f, err := c.Run(ctx)
+	if err != nil {
+		return err
+	}
+	st, err := c.client.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	remote, side := c.worker != nil, c.client.SideOps()-side
+	switch {
+	case remote && (st.Ops == before.Ops || f.FirstMoved.SocketSent == 0):
+		return fmt.Errorf("%w: %s: the worker executed nothing", errCell, base.Name)
+	case remote && st.PID != c.worker.PID():
+		return fmt.Errorf("%w: %s: process %d did the work, not the worker %d", errCell, base.Name, st.PID, c.worker.PID())
+	case !remote && (st.PID != os.Getpid() || f.FirstMoved.SocketSent != 0):
+		return fmt.Errorf("%w: %s: process %d did the work, not this one", errCell, base.Name, st.PID)
+	case remote && base.Policy.Name() == semantic.Full().Name() && side != 0:
+		return fmt.Errorf("%w: %s: this process executed %d operators", errCell, base.Name, side)
+	}
+	return nil
+}
+
+// Run implements [Cell].
+func (c *genieCell) Run(ctx context.Context) (*Figures, error) {
+	w := c.spec.Workload
+	start := c.client.Ledger()
+	var first transport.Snapshot
+	seen := false
+	begin := time.Now()
+	run, err := c.runner.Run(ctx, workloads.RunOptions{
+		MaxTokens: c.spec.maxTokens(),
+		OnFirst:   func() { first, seen = c.client.Ledger(), true },
+	})
+	if err != nil {
+		return nil, err
+	}
+	f := &Figures{Run: *run, Total: time.Since(begin), Prompt: promptTokens(w), Counted: true}
+	end := c.client.Ledger()
+	if !seen {
+		first = end
+	}
+	f.FirstMoved, f.RestMoved = first.Sub(start), end.Sub(first)
+	if _, err := w.Verify(run.Output); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.spec.Baseline.Name, err)
+	}
+	return f, nil
+}
+
+// Ops implements [Cell].
+func (c *genieCell) Ops(ctx context.Context) (int64, error) {
+	if c.worker == nil {
+		return 0, nil
+	}
+	st, err := c.client.Stats(ctx)
+	return st.Ops, err
+}
+
+// Facts implements [Cell].
+func (c *genieCell) Facts(ctx context.Context) Facts {
+	f := Facts{MaxAbsErr: c.maxAbs, PeakRSS: map[string]int64{"client": memory.PeakRSS()}}
+	if c.worker != nil {
+		if st, err := c.client.Stats(ctx); err == nil {
+			f.PeakRSS["worker"] = st.PeakRSS
+		}
+	}
+	return f
+}
+
+// Close implements [Cell].
+func (c *genieCell) Close() error {
+	var errs []error
+	if c.runner != nil {
+		errs = append(errs, c.runner.Close())
+	}
+	if c.client != nil {
+		errs = append(errs, c.client.Close())
+	}
+	if c.worker != nil {
+		errs = append(errs, c.worker.Close())
+	}
+	if c.program != nil {
+		errs = append(errs, c.program.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// promptTokens is the number of prompt tokens of a language model, all
+// sequences together.
+func promptTokens(w workloads.Workload) int {
+	t, ok := w.Inputs()["tokens"]
+	if !ok || !isLLM(w.ID()) {
+		return 0
+	}
+	return t.Elements()
+}

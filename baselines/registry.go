@@ -1,0 +1,32 @@
+package baselines
+
+import (
+	"fmt"
+
+	"github.com/genie-sdk/go/workloads"
+	"github.com/genie-sdk/go/workloads/llm"
+)
+
+// WorkloadNames are the workloads, in the order of tables.
+func WorkloadNames() []string { return []string{llm.Decode, llm.Prefill} }
+
+// Workloads are the workloads of a name at a scale: every batch size and every
+// variant. testdata is the folder of that name of a checkout.
+func Workloads(testdata, name string, scale workloads.Scale) ([]workloads.Workload, error) {
+	var out []workloads.Workload
+	switch name {
+	case llm.Decode, llm.Prefill:
+		all, err := llm.All(testdata, scale)
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range all {
+			if w.ID().Name == name {
+				out = append(out, w)
+			}
+		}
+	default:
+		return nil, fmt.Errorf("%w: no workload %q, there are %q", ErrUnknown, name, WorkloadNames())
+	}
+	return out, nil
+}

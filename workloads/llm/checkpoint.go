@@ -1,0 +1,52 @@
+package llm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/genie-sdk/go/internal/safetensors"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads"
+	"github.com/genie-sdk/go/workloads/gpt2"
+)
+
+// ModelDir is the directory of the float32 checkpoint at a scale. One that is
+// not there yet is made, which writes 0.5 GB at the small scale and 6.2 GB at
+// the full one; progress may be nil.
+func ModelDir(ctx context.Context, testdata string, scale workloads.Scale, progress transport.Progress) (string, error) {
+	return ModelDirAs(ctx, testdata, scale, safetensors.F32, progress)
+}
+
+// ModelDirAs is [ModelDir] with the same weights rounded to another type: F16
+// or BF16. At the tiny scale there is only F32.
+func ModelDirAs(ctx context.Context, testdata string, scale workloads.Scale, dtype safetensors.DType, progress transport.Progress) (string, error) {
+	arch := preset(scale)
+	if arch == "" {
+		if dtype != safetensors.F32 {
+			return "", fmt.Errorf("%w: no %v checkpoint at scale %s", workloads.ErrScale, dtype, scale)
+		}
+		return filepath.Join(testdata, "gpt2", "basic"), nil
+	}
+	root, err := workloads.ModelsRoot()
+	if err != nil {
+		return "", err
+	}
+	name := arch
+	if dtype != safetensors.F32 {
+		name += "-" + strings.ToLower(string(dtype))
+	}
+	dir := filepath.Join(root, name)
+	_, err = os.Stat(filepath.Join(dir, "model.safetensors"))
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
+	}
+	if err := os.MkdirAll(root, 0o750); err != nil {
+		return "", err
+	}
+	return dir, gpt2.NewCheckpoint(ctx, arch, 1, dir, gpt2.CheckpointOptions{DType: dtype, Progress: progress})
+}
