@@ -33,7 +33,7 @@ func newBinding(p *Program, e *Engine) *binding {
 	b.bufNeed = make([]int, p.buffers)
 	b.call.inputs = make([][]byte, len(p.plan.Inputs))
 	b.call.staged = make([][]byte, len(p.plan.Inputs))
-	scratch := &op.SampleScratch{}
+	scratch := &sampler{}
 	for i := range p.groups {
 		g := &p.groups[i]
 		s := step{op: p.res.Ops[g.steps[0]], group: g, out: &b.arrays[g.out], job: b.job, pool: e.pool, scratch: scratch, arenas: &e.arenas, work: &e.work}

@@ -27,7 +27,7 @@ type step struct {
 	pool    *pool
 	arenas  *arenas
 	work    *arenas // scratch of chunks
-	scratch *op.SampleScratch
+	scratch *sampler
 
 	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention
 

@@ -23,7 +23,7 @@ func runSample(s *step) error {
 		}
 		row := logits.F32()[i*st : i*st+v]
 		if p.Temperature > 0 {
-			s.out.I32()[i] = int32(p.DrawScratch(row, s.scratch))
+			s.out.I32()[i] = int32(s.scratch.draw(p, row))
 		} else {
 			s.out.I32()[i] = int32(max(kernels.ArgMax(row), 0))
 		}
