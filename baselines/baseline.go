@@ -73,6 +73,7 @@ func Ladder() []Baseline {
 		{Label: "weights+plan", Weights: true},
 		{Label: "weights+plan+kv", Weights: true, State: true},
 		{Label: "weights+plan+kv+sampling", Weights: true, State: true, Sampling: true, Prune: true},
+		{Label: "weights+plan+kv+sampling+loop", Weights: true, State: true, Sampling: true, Prune: true, Loop: true},
 	}
 	out := make([]Baseline, 0, len(rungs))
 	for _, f := range rungs {

@@ -22,25 +22,33 @@ func (s *Session) prepare(ctx context.Context, p *plan.Plan, g *lazy.Graph) (tra
 	return ref, nil
 }
 
-func (s *Session) execute(ctx context.Context, l *loop, sch *scheduled, feed Feed, outputs []*lazy.Tensor) ([]*Value, error) {
-	g := l.p.graph
-	ref, err := s.prepare(ctx, sch.Plan, g)
+// newCall prepares the plan and finds what the run gets.
+func (s *Session) newCall(ctx context.Context, l *loop, sch *scheduled, feed Feed) (transport.Call, error) {
+	ref, err := s.prepare(ctx, sch.Plan, l.p.graph)
 	if err != nil {
-		return nil, err
+		return transport.Call{}, err
 	}
 	if r, ok := s.remote.(transport.Resender); ok && sch.Resend {
 		if err := r.Resend(ctx, ref); err != nil {
-			return nil, err
+			return transport.Call{}, err
 		}
 	}
 	call := transport.Call{Plan: ref, Inputs: make([]transport.Input, len(sch.Inputs))}
 	if call.Bindings, err = l.sizes.pick(l.p, sch.symbols); err != nil {
-		return nil, err
+		return transport.Call{}, err
 	}
 	for i, src := range sch.Inputs {
 		if call.Inputs[i], err = s.input(ctx, l, src, feed, nil); err != nil {
-			return nil, err
+			return transport.Call{}, err
 		}
+	}
+	return call, nil
+}
+
+func (s *Session) execute(ctx context.Context, l *loop, sch *scheduled, feed Feed, outputs []*lazy.Tensor) ([]*Value, error) {
+	call, err := s.newCall(ctx, l, sch, feed)
+	if err != nil {
+		return nil, err
 	}
 	res, err := s.remote.Run(ctx, call)
 	if err != nil {

@@ -33,7 +33,7 @@ type GenerateRequest struct {
 	Stop      []int
 	IgnoreEOS bool
 	// OnToken, if not nil, is called for each new token as it comes. An error
-	// ends the generation and is returned.
+	// ends the generation and is returned. It must not use the session.
 	OnToken func(sequence, token int) error
 	// OnLogits, if not nil, gets the logits of each run, f32 [batch, seq,
 	// vocab]: the prompt's, then those of each step.
@@ -125,6 +125,10 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 		return nil, err
 	}
 	g.out.TTFT = time.Since(begin)
+	if looped, err := g.loop(ctx, next); looped || err != nil {
+		g.out.Wire = s.c.Ledger().Sub(before)
+		return g.out, err
+	}
 	for n := 1; ; n++ {
 		if err := g.accept(next); err != nil || g.finished() {
 			g.out.Wire = s.c.Ledger().Sub(before)

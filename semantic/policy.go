@@ -47,6 +47,8 @@ type Schedule struct {
 	Carries []CarryPlace
 	// Resend sends Plan again with every run.
 	Resend bool
+	// Loop lets the executor repeat a run by itself.
+	Loop bool
 }
 
 // SourceKind says where an input's bytes come from.
@@ -106,6 +108,9 @@ type Features struct {
 	Sampling bool
 	// Prune computes only what is read, rows included.
 	Prune bool
+	// Loop leaves the loop over tokens to the executor, where state and
+	// sampling are there too.
+	Loop bool
 	// ResendPlan sends the plan with every run, though the executor has it: the
 	// lowest rung of a comparison of features.
 	ResendPlan bool
@@ -119,7 +124,7 @@ func Resident() Policy { return Features{Label: "resident", Weights: true} }
 
 // Full uses everything that the semantic pass finds out.
 func Full() Policy {
-	return Features{Label: "semantic", Weights: true, State: true, Sampling: true, Prune: true}
+	return Features{Label: "semantic", Weights: true, State: true, Sampling: true, Prune: true, Loop: true}
 }
 
 // PolicyNamed finds a built-in policy.
@@ -150,6 +155,6 @@ func (f Features) Schedule(s *SRG, r Request) (*Schedule, error) {
 	if err := l.emit(); err != nil {
 		return nil, err
 	}
-	l.out.Resend = f.ResendPlan
+	l.out.Resend, l.out.Loop = f.ResendPlan, f.Loop
 	return l.out, nil
 }

@@ -28,7 +28,11 @@ func TestDemo(t *testing.T) {
 		}
 		require.Equal(t, r.WorkerPID, run.WorkerPID)
 		require.Positive(t, run.RemoteOps)
-		require.InDelta(t, 1, run.PerToken.RoundTrips, 0)
+		trips := 1.0
+		if name == "semantic" {
+			trips = 0.2 // one for the loop of five
+		}
+		require.InDelta(t, trips, run.PerToken.RoundTrips, 0)
 	}
 	blind, resident, full := r.Runs[1].PerToken, r.Runs[2].PerToken, r.Runs[3].PerToken
 	require.Positive(t, blind.Sent["weights"])

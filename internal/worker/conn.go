@@ -185,6 +185,8 @@ func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
 			st.cancelled()
 		}
 		return nil, nil //nolint:nilnil // nothing to do for its payload
+	case h.Type == wire.TypeCredit && h.Stream != 0:
+		return nil, c.credit(st, control)
 	case h.Type == wire.TypeData:
 		if st == nil || !st.receiving {
 			c.answerError(h.Stream, fmt.Errorf("%w: Data for no message", transport.ErrProtocol))

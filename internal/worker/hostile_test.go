@@ -246,6 +246,16 @@ func TestBadRequests(t *testing.T) {
 		"weight too long": {func() error {
 			return p.ask(wire.TypePutWeight, &wirepb.PutWeight{Session: 1, Plan: 1, Value: 1, Bytes: 9}, make([]byte, 9), nil)
 		}, transport.ErrProtocol},
+		"loop without a run": {func() error { return p.ask(wire.TypeLoop, &wirepb.Loop{Credit: 1}, nil, nil) }, transport.ErrProtocol},
+		"loop without credit": {func() error {
+			return p.ask(wire.TypeLoop, &wirepb.Loop{Run: &wirepb.Run{Session: 1, Plan: 1}}, make([]byte, 8), nil)
+		}, transport.ErrProtocol},
+		"loop over other inputs": {func() error {
+			return p.ask(wire.TypeLoop, &wirepb.Loop{Run: &wirepb.Run{Session: 1, Plan: 1}, Credit: 1, Limits: []uint32{1}}, make([]byte, 8), nil)
+		}, transport.ErrUnknownInput},
+		"loop that grows too fast": {func() error {
+			return p.ask(wire.TypeLoop, &wirepb.Loop{Run: &wirepb.Run{Session: 1, Plan: 1}, Credit: 1, Grow: []uint64{1 << 60}}, make([]byte, 8), nil)
+		}, transport.ErrShape},
 		"close no session": {func() error { return p.ask(wire.TypeCloseSession, &wirepb.CloseSession{Session: 4}, nil, nil) }, transport.ErrClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -263,7 +273,8 @@ func TestBadRequests(t *testing.T) {
 // strayFrames sends frames that belong to nothing.
 func (p *peer) strayFrames() {
 	p.t.Helper()
-	p.send(&wire.Message{Type: wire.TypeCancel, Stream: 500}) // no answer
+	p.send(&wire.Message{Type: wire.TypeCancel, Stream: 500})                                         // no answer
+	p.send(&wire.Message{Type: wire.TypeCredit, Stream: 500, Control: &wirepb.Credit{Runs: 1 << 30}}) // no answer
 	p.send(&wire.Message{Type: wire.TypeData, Stream: 501, Payload: []wire.Segment{{Data: make([]byte, 10)}}})
 	require.ErrorIs(p.t, p.answer(501, 0, nil), transport.ErrProtocol)
 	p.send(&wire.Message{Type: wire.TypeRelease, Stream: 502, Control: &wirepb.Release{Session: 44}}) // no answer

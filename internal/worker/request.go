@@ -18,6 +18,8 @@ func (st *stream) request(h wire.Header, control []byte) (*task, []wire.Segment,
 	switch h.Type {
 	case wire.TypeRun:
 		return st.run(h, control)
+	case wire.TypeLoop:
+		return st.loop(h, control)
 	case wire.TypePrepare:
 		return st.prepare(h, control)
 	case wire.TypePutWeight:

@@ -17,6 +17,15 @@ func (st *stream) run(h wire.Header, control []byte) (*task, []wire.Segment, err
 	if err := decode(control, &m); err != nil {
 		return nil, nil, err
 	}
+	r, segs, err := st.newCall(h, &m)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &task{session: r.s, do: r.do, free: r.free}, segs, nil
+}
+
+// newCall makes a call and says where its inputs go.
+func (st *stream) newCall(h wire.Header, m *wirepb.Run) (*call, []wire.Segment, error) {
 	s, err := st.c.session(m.GetSession())
 	if err != nil {
 		return nil, nil, err
@@ -46,7 +55,7 @@ func (st *stream) run(h wire.Header, control []byte) (*task, []wire.Segment, err
 	if r.memory, err = s.memory(room); err != nil {
 		return nil, nil, err
 	}
-	return &task{session: s, do: r.do, free: r.free}, r.segments(sizes.Inputs), nil
+	return r, r.segments(sizes.Inputs), nil
 }
 
 // call is one run of a prepared plan.
@@ -124,7 +133,8 @@ func (r *call) do(ctx context.Context) (answer, error) {
 	return a, nil
 }
 
-func (r *call) execute(ctx context.Context, ec Call) (answer, error) {
+// feedAndRun gives the program its inputs and runs it.
+func (r *call) feedAndRun(ctx context.Context, ec Call) error {
 	for i, h := range r.handles {
 		var err error
 		if h.IsZero() {
@@ -133,10 +143,14 @@ func (r *call) execute(ctx context.Context, ec Call) (answer, error) {
 			err = ec.SetHandle(i, h)
 		}
 		if err != nil {
-			return answer{}, err
+			return err
 		}
 	}
-	if err := ec.Run(ctx); err != nil {
+	return ec.Run(ctx)
+}
+
+func (r *call) execute(ctx context.Context, ec Call) (answer, error) {
+	if err := r.feedAndRun(ctx, ec); err != nil {
 		return answer{}, err
 	}
 	m := &wirepb.Ran{ElapsedNs: uint64(ec.Elapsed())}

@@ -27,6 +27,8 @@ type stream struct {
 	upload    *upload // a weight takes its payload piece by piece
 	task      *task
 
+	repeat *repetition // of a loop; nil for other requests
+
 	mu      sync.Mutex
 	settled bool // answered, or handed to a session that will
 }
@@ -40,6 +42,7 @@ type task struct {
 	free     func()
 	session  *session // whose turn it takes; nil to be done at once
 	noAnswer bool
+	answered bool // what it answers has been sent, but for an error
 }
 
 // answer is a control message and a payload that is valid until done.
@@ -200,7 +203,7 @@ func (t *task) run() {
 		if !t.noAnswer {
 			st.c.answerError(st.id, err)
 		}
-	case !t.noAnswer:
+	case !t.noAnswer && !t.answered:
 		err := st.c.send(&wire.Message{
 			Type: st.typ, Flags: wire.FlagAnswer, Stream: st.id, Control: a.control, Payload: a.payload,
 		})

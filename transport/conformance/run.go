@@ -51,6 +51,9 @@ func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options)
 		{"Ledger", testLedger},
 		{"StepBytes", testStepBytes},
 		{"Stats", testStats},
+		{"Loop", testLoop},
+		{"LoopEnds", testLoopEnds},
+		{"BadLoops", testBadLoops},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

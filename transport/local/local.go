@@ -102,6 +102,8 @@ type session struct {
 	es   *engine.Session
 	turn chan struct{} // one token: who has it uses the engine's session
 
+	unknown bool // with the turn: a loop that ended early left state that nobody knows
+
 	mu     sync.Mutex
 	closed bool
 }
@@ -171,6 +173,7 @@ func (s *session) Reset(ctx context.Context) error {
 	}
 	defer s.leave()
 	s.es.Reset()
+	s.unknown = false
 	return nil
 }
 

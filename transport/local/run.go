@@ -88,39 +88,20 @@ func (s *session) put(ctx context.Context, p *engine.Program, v plan.Value, data
 
 // Run implements [transport.Session].
 func (s *session) Run(ctx context.Context, call transport.Call) (transport.Result, error) {
-	ref, ok := call.Plan.(*planRef)
-	if !ok || ref.session != s {
-		return transport.Result{}, fmt.Errorf("%w: the plan was not prepared in this session", transport.ErrUnknownPlan)
+	ref, err := s.planOf(call.Plan)
+	if err != nil {
+		return transport.Result{}, err
 	}
 	if err := s.enter(ctx); err != nil {
 		return transport.Result{}, err
 	}
 	defer s.leave()
-	p := ref.program.Plan()
-	if len(call.Inputs) != len(p.Inputs) {
-		return transport.Result{}, fmt.Errorf("%w: %d inputs, the plan has %d", transport.ErrUnknownInput, len(call.Inputs), len(p.Inputs))
-	}
-	c, err := s.es.NewCall(ref.program, call.Bindings)
+	c, err := s.start(ctx, ref, call)
 	if err != nil {
 		return transport.Result{}, err
 	}
 	defer c.Release()
-	for i, in := range call.Inputs {
-		if in.Handle.IsZero() {
-			err = c.SetInput(i, in.Data)
-		} else {
-			err = c.SetHandle(i, in.Handle)
-		}
-		if err != nil {
-			return transport.Result{}, err
-		}
-	}
-	if err := c.Run(ctx); err != nil {
-		if ctx.Err() != nil {
-			return transport.Result{}, fmt.Errorf("%w: %w", err, ctxError(ctx))
-		}
-		return transport.Result{}, err
-	}
+	p := ref.program.Plan()
 	res := transport.Result{Elapsed: c.Elapsed(), Outputs: make([]transport.OutputValue, len(p.Outputs))}
 	for i := range p.Outputs {
 		t, h := c.Output(i)
@@ -129,4 +110,53 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 		res.Outputs[i] = transport.OutputValue{Tensor: t, Handle: h}
 	}
 	return res, nil
+}
+
+func (s *session) planOf(p transport.PlanRef) (*planRef, error) {
+	ref, ok := p.(*planRef)
+	if !ok || ref.session != s {
+		return nil, fmt.Errorf("%w: the plan was not prepared in this session", transport.ErrUnknownPlan)
+	}
+	return ref, nil
+}
+
+// start runs a call and returns it with its outputs, to be released.
+func (s *session) start(ctx context.Context, ref *planRef, call transport.Call) (*engine.Call, error) {
+	if s.unknown {
+		return nil, fmt.Errorf("%w: a loop ended early, the session needs a Reset", transport.ErrState)
+	}
+	p := ref.program.Plan()
+	if len(call.Inputs) != len(p.Inputs) {
+		return nil, fmt.Errorf("%w: %d inputs, the plan has %d", transport.ErrUnknownInput, len(call.Inputs), len(p.Inputs))
+	}
+	c, err := s.es.NewCall(ref.program, call.Bindings)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.feedAndRun(ctx, c, call.Inputs); err != nil {
+		c.Release()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (s *session) feedAndRun(ctx context.Context, c *engine.Call, inputs []transport.Input) error {
+	for i, in := range inputs {
+		var err error
+		if in.Handle.IsZero() {
+			err = c.SetInput(i, in.Data)
+		} else {
+			err = c.SetHandle(i, in.Handle)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.Run(ctx); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", err, ctxError(ctx))
+		}
+		return err
+	}
+	return nil
 }

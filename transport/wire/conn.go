@@ -42,6 +42,8 @@ type Message struct {
 	Stream  uint64
 	Control proto.Message // nil for none
 	Payload []Segment
+	// Open says that the message goes on in another call of Send, of type Data.
+	Open bool
 	// Sent is called after each frame with the bytes of payload in it; it may
 	// be nil.
 	Sent func(n int)
@@ -124,7 +126,7 @@ func (c *Conn) Send(ctx context.Context, m *Message) (started bool, err error) {
 		} else {
 			h.payloadCRC = checksum(pieces)
 		}
-		if h.Flags &^= FlagMore; left > 0 {
+		if h.Flags &^= FlagMore; left > 0 || m.Open {
 			h.Flags |= FlagMore
 		}
 		if err := c.acquire(ctx); err != nil {

@@ -33,12 +33,14 @@ const (
 	TypeRelease
 	TypeReset
 	TypeStats
+	TypeLoop   // answered by a message that stays open: a frame for each run
+	TypeCredit // for the loop of its stream
 	endOfTypes
 )
 
 var typeNames = [...]string{
 	"", "Hello", "Error", "Data", "Cancel", "OpenSession", "CloseSession", "Prepare", "PutWeight",
-	"Run", "Read", "Release", "Reset", "Stats",
+	"Run", "Read", "Release", "Reset", "Stats", "Loop", "Credit",
 }
 
 // String is the name of the type.

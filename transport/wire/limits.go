@@ -25,6 +25,9 @@ const (
 	MaxSessions = 1024
 	// MaxPlans bounds the prepared plans of one session.
 	MaxPlans = 4096
+	// LoopCredit is how many runs of a loop a client lets the worker be ahead of
+	// it; it gives more when half of them are used.
+	LoopCredit = 64
 	// HandshakeTimeout is how long a peer has to say hello.
 	HandshakeTimeout = 10 * time.Second
 	// StallTimeout is how long a frame may stay half written after its sender

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -34,6 +35,9 @@ type request struct {
 	cause     plan.Cause
 	// late is called with the outcome of a call whose caller has gone.
 	late func(err error)
+
+	loop   *runs // takes the frames of an answer one by one; nil for other calls
+	stream atomic.Uint64
 }
 
 // pending is a request that waits for its answer. Its fields are the receiving
@@ -122,6 +126,7 @@ func (c *Client) register(r *request) (*pending, uint64, error) {
 		return nil, 0, fmt.Errorf("%w: %d calls wait on %s", transport.ErrLimit, len(c.streams), c.cfg.Addr)
 	}
 	c.lastCall++
+	r.stream.Store(c.lastCall)
 	return &pending{request: r, done: make(chan error, 1)}, c.lastCall, nil
 }
 

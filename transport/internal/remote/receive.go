@@ -49,7 +49,12 @@ func (c *Client) receiveFrame() error {
 	default:
 		return fmt.Errorf("%w: frame %v for a %v", transport.ErrProtocol, h.Type, p.typ)
 	}
-	sink := p.sink
+	sink, run := p.sink, []byte(nil)
+	if p.loop != nil && p.bad == nil {
+		if run, p.bad = p.loop.sink(h.Payload); p.bad == nil {
+			sink = wire.NewSink([]wire.Segment{{Data: run, Cause: p.cause}})
+		}
+	}
 	if p.bad != nil {
 		sink = nil
 	}
@@ -59,6 +64,9 @@ func (c *Client) receiveFrame() error {
 	}
 	if p.bad == nil {
 		p.bad = bad
+	}
+	if p.loop != nil && p.bad == nil {
+		p.loop.add(run)
 	}
 	if !h.More() {
 		c.finish(h.Stream, p)

@@ -718,6 +718,205 @@ func (x *Ran) GetKept() []*Handle {
 	return nil
 }
 
+// Loop repeats a run on the worker. The payload is that of the first run. The
+// answer is a frame for each run, with the tokens and the microseconds (4 bytes)
+// that the run took; all but the last one have more to come.
+type Loop struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Run   *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	// Index of the output that is the tokens.
+	Token uint32 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
+	// What each input gets next.
+	Inputs []*LoopInput `protobuf:"bytes,3,rep,name=inputs,proto3" json:"inputs,omitempty"`
+	// Added to the bindings after each run.
+	Grow []uint64 `protobuf:"varint,4,rep,packed,name=grow,proto3" json:"grow,omitempty"`
+	// Runs of each sequence.
+	Limits []uint32 `protobuf:"varint,5,rep,packed,name=limits,proto3" json:"limits,omitempty"`
+	// Tokens that end a sequence.
+	Stop []int32 `protobuf:"zigzag32,6,rep,packed,name=stop,proto3" json:"stop,omitempty"`
+	// Runs that may be answered before the client gives more Credit.
+	Credit        uint32 `protobuf:"varint,7,opt,name=credit,proto3" json:"credit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Loop) Reset() {
+	*x = Loop{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Loop) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Loop) ProtoMessage() {}
+
+func (x *Loop) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Loop.ProtoReflect.Descriptor instead.
+func (*Loop) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Loop) GetRun() *Run {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *Loop) GetToken() uint32 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
+func (x *Loop) GetInputs() []*LoopInput {
+	if x != nil {
+		return x.Inputs
+	}
+	return nil
+}
+
+func (x *Loop) GetGrow() []uint64 {
+	if x != nil {
+		return x.Grow
+	}
+	return nil
+}
+
+func (x *Loop) GetLimits() []uint32 {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+func (x *Loop) GetStop() []int32 {
+	if x != nil {
+		return x.Stop
+	}
+	return nil
+}
+
+func (x *Loop) GetCredit() uint32 {
+	if x != nil {
+		return x.Credit
+	}
+	return 0
+}
+
+// LoopInput says how an input goes on.
+type LoopInput struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          uint32                 `protobuf:"varint,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Max           int64                  `protobuf:"zigzag64,2,opt,name=max,proto3" json:"max,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoopInput) Reset() {
+	*x = LoopInput{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoopInput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoopInput) ProtoMessage() {}
+
+func (x *LoopInput) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoopInput.ProtoReflect.Descriptor instead.
+func (*LoopInput) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *LoopInput) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *LoopInput) GetMax() int64 {
+	if x != nil {
+		return x.Max
+	}
+	return 0
+}
+
+// Credit lets a loop answer more runs. It has no answer.
+type Credit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Runs          uint32                 `protobuf:"varint,1,opt,name=runs,proto3" json:"runs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Credit) Reset() {
+	*x = Credit{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Credit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Credit) ProtoMessage() {}
+
+func (x *Credit) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Credit.ProtoReflect.Descriptor instead.
+func (*Credit) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Credit) GetRuns() uint32 {
+	if x != nil {
+		return x.Runs
+	}
+	return 0
+}
+
 // Read asks for a kept value.
 type Read struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -729,7 +928,7 @@ type Read struct {
 
 func (x *Read) Reset() {
 	*x = Read{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[11]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +940,7 @@ func (x *Read) String() string {
 func (*Read) ProtoMessage() {}
 
 func (x *Read) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[11]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +953,7 @@ func (x *Read) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Read.ProtoReflect.Descriptor instead.
 func (*Read) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{11}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Read) GetSession() uint32 {
@@ -782,7 +981,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[12]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +993,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[12]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +1006,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{12}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Value) GetDtype() uint32 {
@@ -835,7 +1034,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[13]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -847,7 +1046,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[13]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -860,7 +1059,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{13}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Release) GetSession() uint32 {
@@ -887,7 +1086,7 @@ type Reset struct {
 
 func (x *Reset) Reset() {
 	*x = Reset{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[14]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +1098,7 @@ func (x *Reset) String() string {
 func (*Reset) ProtoMessage() {}
 
 func (x *Reset) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[14]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +1111,7 @@ func (x *Reset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reset.ProtoReflect.Descriptor instead.
 func (*Reset) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{14}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Reset) GetSession() uint32 {
@@ -944,7 +1143,7 @@ type Stats struct {
 
 func (x *Stats) Reset() {
 	*x = Stats{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[15]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -956,7 +1155,7 @@ func (x *Stats) String() string {
 func (*Stats) ProtoMessage() {}
 
 func (x *Stats) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[15]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -969,7 +1168,7 @@ func (x *Stats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stats.ProtoReflect.Descriptor instead.
 func (*Stats) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{15}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Stats) GetPid() uint32 {
@@ -1116,7 +1315,20 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x03Ran\x12\x1d\n" +
 	"\n" +
 	"elapsed_ns\x18\x01 \x01(\x04R\telapsedNs\x12$\n" +
-	"\x04kept\x18\x02 \x03(\v2\x10.genie.v1.HandleR\x04kept\"J\n" +
+	"\x04kept\x18\x02 \x03(\v2\x10.genie.v1.HandleR\x04kept\"\xc2\x01\n" +
+	"\x04Loop\x12\x1f\n" +
+	"\x03run\x18\x01 \x01(\v2\r.genie.v1.RunR\x03run\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\rR\x05token\x12+\n" +
+	"\x06inputs\x18\x03 \x03(\v2\x13.genie.v1.LoopInputR\x06inputs\x12\x12\n" +
+	"\x04grow\x18\x04 \x03(\x04R\x04grow\x12\x16\n" +
+	"\x06limits\x18\x05 \x03(\rR\x06limits\x12\x12\n" +
+	"\x04stop\x18\x06 \x03(\x11R\x04stop\x12\x16\n" +
+	"\x06credit\x18\a \x01(\rR\x06credit\"1\n" +
+	"\tLoopInput\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x10\n" +
+	"\x03max\x18\x02 \x01(\x12R\x03max\"\x1c\n" +
+	"\x06Credit\x12\x12\n" +
+	"\x04runs\x18\x01 \x01(\rR\x04runs\"J\n" +
 	"\x04Read\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12(\n" +
 	"\x06handle\x18\x02 \x01(\v2\x10.genie.v1.HandleR\x06handle\"3\n" +
@@ -1157,7 +1369,7 @@ func file_wire_wirepb_wire_proto_rawDescGZIP() []byte {
 	return file_wire_wirepb_wire_proto_rawDescData
 }
 
-var file_wire_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_wire_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_wire_wirepb_wire_proto_goTypes = []any{
 	(*Hello)(nil),        // 0: genie.v1.Hello
 	(*Error)(nil),        // 1: genie.v1.Error
@@ -1170,23 +1382,28 @@ var file_wire_wirepb_wire_proto_goTypes = []any{
 	(*Run)(nil),          // 8: genie.v1.Run
 	(*InputHandle)(nil),  // 9: genie.v1.InputHandle
 	(*Ran)(nil),          // 10: genie.v1.Ran
-	(*Read)(nil),         // 11: genie.v1.Read
-	(*Value)(nil),        // 12: genie.v1.Value
-	(*Release)(nil),      // 13: genie.v1.Release
-	(*Reset)(nil),        // 14: genie.v1.Reset
-	(*Stats)(nil),        // 15: genie.v1.Stats
+	(*Loop)(nil),         // 11: genie.v1.Loop
+	(*LoopInput)(nil),    // 12: genie.v1.LoopInput
+	(*Credit)(nil),       // 13: genie.v1.Credit
+	(*Read)(nil),         // 14: genie.v1.Read
+	(*Value)(nil),        // 15: genie.v1.Value
+	(*Release)(nil),      // 16: genie.v1.Release
+	(*Reset)(nil),        // 17: genie.v1.Reset
+	(*Stats)(nil),        // 18: genie.v1.Stats
 }
 var file_wire_wirepb_wire_proto_depIdxs = []int32{
-	9, // 0: genie.v1.Run.handles:type_name -> genie.v1.InputHandle
-	2, // 1: genie.v1.InputHandle.handle:type_name -> genie.v1.Handle
-	2, // 2: genie.v1.Ran.kept:type_name -> genie.v1.Handle
-	2, // 3: genie.v1.Read.handle:type_name -> genie.v1.Handle
-	2, // 4: genie.v1.Release.handles:type_name -> genie.v1.Handle
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	9,  // 0: genie.v1.Run.handles:type_name -> genie.v1.InputHandle
+	2,  // 1: genie.v1.InputHandle.handle:type_name -> genie.v1.Handle
+	2,  // 2: genie.v1.Ran.kept:type_name -> genie.v1.Handle
+	8,  // 3: genie.v1.Loop.run:type_name -> genie.v1.Run
+	12, // 4: genie.v1.Loop.inputs:type_name -> genie.v1.LoopInput
+	2,  // 5: genie.v1.Read.handle:type_name -> genie.v1.Handle
+	2,  // 6: genie.v1.Release.handles:type_name -> genie.v1.Handle
+	7,  // [7:7] is the sub-list for method output_type
+	7,  // [7:7] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_wire_wirepb_wire_proto_init() }
@@ -1200,7 +1417,7 @@ func file_wire_wirepb_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_wirepb_wire_proto_rawDesc), len(file_wire_wirepb_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,212 @@
+package genie
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/semantic"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// loop lets the executor choose one token after the other and takes them as
+// they come, if policy and executor can do that. next are the tokens of the
+// prefill. It is false when nothing was done.
+func (g *generation) loop(ctx context.Context, next []int32) (bool, error) {
+	looper, ok := g.s.remote.(transport.Looper)
+	if !ok || g.r.OnLogits != nil || g.r.MaxNew < 2 || len(g.r.Stop) >= transport.MaxLoopStop || g.r.MaxNew > transport.MaxLoopRuns {
+		return false, nil
+	}
+	r, err := g.s.repeat(ctx, g.feed(g.row(next)), g.lm.Next, g.lm)
+	if err != nil || r == nil {
+		return false, err
+	}
+	defer g.s.mu.Unlock()
+	if err := g.accept(next); err != nil || g.finished() {
+		return true, err
+	}
+	if r.loop.Limits = g.limits(); slices.Max(r.loop.Limits) < 1 {
+		return true, nil
+	}
+	r.loop.Stop = g.stops()
+	last, runs := time.Now(), 0
+	err = looper.RunLoop(ctx, r.call, r.loop, func(tokens []byte, elapsed time.Duration) error {
+		now := time.Now()
+		g.out.Steps = append(g.out.Steps, now.Sub(last))
+		g.out.Executor = append(g.out.Executor, elapsed)
+		last, runs = now, runs+1
+		g.length++
+		return g.accept(int32s(tokens))
+	})
+	if err != nil {
+		return true, err
+	}
+	if !g.finished() {
+		return true, fmt.Errorf("%w: the executor ended a loop after %d runs", transport.ErrProtocol, runs)
+	}
+	return true, r.finish(runs)
+}
+
+// limits are the runs that each sequence still wants; a sequence that has ended
+// wants one, which is the least that a loop has.
+func (g *generation) limits() []int {
+	out := make([]int, g.batch)
+	for i := range out {
+		out[i] = 1
+		if g.done[i] {
+			continue
+		}
+		out[i] = g.r.MaxNew - len(g.out.Tokens[i])
+		if g.lm.Context > 0 {
+			out[i] = min(out[i], g.lm.Context+1-len(g.r.Prompts[i])-len(g.out.Tokens[i]))
+		}
+	}
+	return out
+}
+
+func (g *generation) stops() []int32 {
+	var out []int32
+	for _, t := range g.r.Stop {
+		if t >= 0 && t <= math.MaxInt32 {
+			out = append(out, int32(t))
+		}
+	}
+	if g.lm.EOS >= 0 && !g.r.IgnoreEOS {
+		out = append(out, int32(g.lm.EOS))
+	}
+	return out
+}
+
+func int32s(b []byte) []int32 {
+	out := make([]int32, len(b)/4)
+	for i := range out {
+		out[i] = int32(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return out
+}
+
+// repeated is a run that the executor is to repeat.
+type repeated struct {
+	l    *loop
+	sch  *scheduled
+	call transport.Call
+	loop transport.Loop
+}
+
+// repeat makes a run of a causal model ready to be repeated. It is nil when
+// that cannot be, and then the session is unlocked; otherwise the session is
+// locked until the caller unlocks it.
+func (s *Session) repeat(ctx context.Context, feed Feed, out *lazy.Tensor, lm *CausalLM) (*repeated, error) {
+	s.mu.Lock()
+	keep := false
+	defer func() {
+		if !keep {
+			s.mu.Unlock()
+		}
+	}()
+	if s.closed {
+		return nil, fmt.Errorf("%w: session", ErrClosed)
+	}
+	l, err := s.loop(lm.Graph)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.bind(feed); err != nil {
+		return nil, err
+	}
+	sch, err := l.schedule(s.c.opts.policy, feed, false, []*lazy.Tensor{out})
+	if err != nil {
+		return nil, err
+	}
+	if !sch.Loop || sch.Resend || sch.Client != nil || !sch.allStay || l.fed(feed) != nil {
+		return nil, nil //nolint:nilnil // it is the answer
+	}
+	r := &repeated{l: l, sch: sch}
+	if !r.plan(lm) {
+		return nil, nil //nolint:nilnil // it is the answer
+	}
+	if r.call, err = s.newCall(ctx, l, sch, feed); err != nil {
+		return nil, err
+	}
+	keep = true
+	return r, nil
+}
+
+// plan says how inputs and bindings go on. It is false for a program whose
+// sizes do not grow evenly.
+func (r *repeated) plan(lm *CausalLM) bool {
+	p := r.sch.Plan
+	if len(r.sch.Results) != 1 || r.sch.Results[0].Client || p.Outputs[r.sch.Results[0].Output].Place != plan.Download {
+		return false
+	}
+	r.loop.Token = r.sch.Results[0].Output
+	for _, src := range r.sch.Inputs {
+		in := transport.LoopInput{}
+		switch {
+		case src.Kind != semantic.FromFeed:
+			return false
+		case src.Tensor == lm.Tokens:
+			in.Kind = transport.LoopToken
+		case src.Tensor == lm.Positions:
+			in.Kind, in.Max = transport.LoopCount, math.MaxInt32
+			if lm.Context > 0 {
+				in.Max = int64(lm.Context - 1)
+			}
+		}
+		r.loop.Inputs = append(r.loop.Inputs, in)
+	}
+	grow, ok := r.l.grow()
+	if !ok {
+		return false
+	}
+	for _, symbol := range r.sch.symbols {
+		r.loop.Grow = append(r.loop.Grow, grow[symbol])
+	}
+	return true
+}
+
+// grow is what is added to each size from run to run, by symbol; false when
+// that changes.
+func (l *loop) grow() ([]int, bool) {
+	out := make([]int, len(l.sizes))
+	names := plan.Bindings{}
+	for i, n := range l.sizes {
+		if n != unbound {
+			names[l.p.symbols[i]] = n
+		}
+	}
+	for pass := range 2 {
+		next := plan.Bindings{}
+		for _, n := range l.p.next {
+			size, err := n.dim.Eval(names)
+			if err != nil {
+				return nil, false
+			}
+			name := l.p.symbols[n.symbol]
+			d := size - names[name]
+			if pass > 0 && d != out[n.symbol] || d < 0 {
+				return nil, false
+			}
+			out[n.symbol], next[name] = d, size
+		}
+		for name, size := range next {
+			names[name] = size
+		}
+	}
+	return out, true
+}
+
+// finish brings the session to where the executor is after runs.
+func (r *repeated) finish(runs int) error {
+	for i, n := range r.loop.Grow {
+		symbol := r.sch.symbols[i]
+		r.l.sizes[symbol] += (runs - 1) * n
+		r.l.names[r.l.p.symbols[symbol]] = r.l.sizes[symbol]
+	}
+	return r.l.carry(r.sch, nil)
+}

@@ -1,0 +1,170 @@
+package worker
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
+)
+
+// loop is Loop: a run that the worker repeats.
+func (st *stream) loop(h wire.Header, control []byte) (*task, []wire.Segment, error) {
+	var m wirepb.Loop
+	if err := decode(control, &m); err != nil {
+		return nil, nil, err
+	}
+	if m.GetRun() == nil || m.GetCredit() == 0 || m.GetCredit() > transport.MaxLoopRuns {
+		return nil, nil, fmt.Errorf("%w: a loop without a run, or with a credit of %d", transport.ErrProtocol, m.GetCredit())
+	}
+	l, err := loopOf(&m)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, segs, err := st.newCall(h, m.GetRun())
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := l.Check(r.p.layout.Plan, r.bindings); err != nil {
+		r.free()
+		return nil, nil, err
+	}
+	rep := &repetition{call: r, loop: l, credit: make(chan int, 1)}
+	rep.credit <- int(m.GetCredit())
+	t := &task{session: r.s, free: r.free}
+	t.do = func(ctx context.Context) (answer, error) {
+		err := rep.do(ctx, st)
+		t.answered = err == nil
+		return answer{}, err
+	}
+	st.repeat = rep
+	return t, segs, nil
+}
+
+func loopOf(m *wirepb.Loop) (*transport.Loop, error) {
+	l := &transport.Loop{
+		Inputs: make([]transport.LoopInput, len(m.GetInputs())), Grow: make([]int, len(m.GetGrow())),
+		Limits: make([]int, len(m.GetLimits())), Stop: m.GetStop(),
+	}
+	if m.GetToken() > math.MaxInt16 {
+		return nil, fmt.Errorf("%w: output %d", transport.ErrUnknownInput, m.GetToken())
+	}
+	l.Token = int(m.GetToken())
+	for i, in := range m.GetInputs() {
+		if in.GetKind() > math.MaxUint8 {
+			return nil, fmt.Errorf("%w: input %d goes on in way %d", transport.ErrProtocol, i, in.GetKind())
+		}
+		l.Inputs[i] = transport.LoopInput{Kind: transport.LoopKind(in.GetKind()), Max: in.GetMax()}
+	}
+	for i, n := range m.GetGrow() {
+		if n > transport.MaxLoopRuns {
+			return nil, fmt.Errorf("%w: binding %d grows by %d", transport.ErrShape, i, n)
+		}
+		l.Grow[i] = int(n)
+	}
+	for i, n := range m.GetLimits() {
+		l.Limits[i] = int(n)
+	}
+	return l, nil
+}
+
+// repetition is a loop on its way.
+type repetition struct {
+	call   *call
+	loop   *transport.Loop
+	credit chan int // runs that may be answered; holds one number, or none when there are none
+	left   int      // of what was taken from it
+}
+
+// credit is Credit.
+func (c *conn) credit(st *stream, control []byte) error {
+	var m wirepb.Credit
+	if err := decode(control, &m); err != nil {
+		return err
+	}
+	if st == nil { // the loop has ended
+		return nil
+	}
+	if st.repeat == nil || m.GetRuns() > transport.MaxLoopRuns {
+		return fmt.Errorf("%w: %d runs of credit on stream %d", transport.ErrProtocol, m.GetRuns(), st.id)
+	}
+	st.repeat.add(int(m.GetRuns()))
+	return nil
+}
+
+// add gives credit. Only the receiving goroutine calls it.
+func (r *repetition) add(n int) {
+	select {
+	case have := <-r.credit:
+		n = min(have+n, transport.MaxLoopRuns)
+	default:
+	}
+	r.credit <- n
+}
+
+// spend waits for credit and takes one.
+func (r *repetition) spend(ctx context.Context) error {
+	if r.left == 0 {
+		select {
+		case r.left = <-r.credit:
+		case <-ctx.Done():
+			return fmt.Errorf("genie: stopped while the client did not read: %w", context.Cause(ctx))
+		}
+		if r.left == 0 {
+			return r.spend(ctx)
+		}
+	}
+	r.left--
+	return nil
+}
+
+// do runs until every sequence has ended. Each run is a frame; it is sent from
+// here, so that a client that does not read holds its own loop only.
+func (r *repetition) do(ctx context.Context, st *stream) error {
+	state := r.loop.Start(r.call.bindings, r.call.inputs)
+	m := &wire.Message{Type: wire.TypeLoop, Flags: wire.FlagAnswer, Stream: st.id, Open: true}
+	for m.Open {
+		if err := r.spend(ctx); err != nil {
+			return err
+		}
+		tokens, elapsed, err := r.once(ctx)
+		if err != nil {
+			return err
+		}
+		if m.Open, err = state.Next(tokens); err != nil {
+			return err
+		}
+		m.Payload = []wire.Segment{{Data: binary.LittleEndian.AppendUint32(tokens, microseconds(elapsed))}}
+		if err := st.c.send(m); err != nil {
+			return err
+		}
+		m.Type, m.Flags = wire.TypeData, 0
+	}
+	return nil
+}
+
+// once runs the program and copies the tokens.
+func (r *repetition) once(ctx context.Context) ([]byte, time.Duration, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, 0, fmt.Errorf("genie: stopped between two runs: %w", context.Cause(ctx))
+	}
+	if _, err := r.call.p.layout.Bind(r.call.bindings); err != nil {
+		return nil, 0, err
+	}
+	ec, err := r.call.s.es.NewCall(r.call.p.program, r.call.bindings)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer ec.Release()
+	if err := r.call.feedAndRun(ctx, ec); err != nil {
+		return nil, 0, err
+	}
+	t, _ := ec.Output(r.loop.Token)
+	return append(make([]byte, 0, len(t.Data)+4), t.Data...), ec.Elapsed(), nil
+}
+
+func microseconds(d time.Duration) uint32 { return uint32(min(d.Microseconds(), math.MaxUint32)) }

@@ -1,0 +1,148 @@
+package remote
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
+)
+
+// loopRun is what a frame of a loop says.
+type loopRun struct {
+	tokens  []byte
+	elapsed time.Duration
+}
+
+// runs takes the frames of a loop. The receiving goroutine adds to it and never
+// waits: a client takes no more than the credit that it gave.
+type runs struct {
+	size  int // bytes of the tokens of a run
+	cause plan.Cause
+
+	mu   sync.Mutex
+	list []loopRun
+	more chan struct{} // holds a token when there is something in list
+}
+
+// sink is memory for the payload of the next frame.
+func (l *runs) sink(n uint64) ([]byte, error) {
+	if n != uint64(l.size+4) {
+		return nil, fmt.Errorf("%w: a run of %d bytes in a loop of %d", transport.ErrProtocol, n, l.size+4)
+	}
+	return make([]byte, n), nil
+}
+
+func (l *runs) add(b []byte) {
+	r := loopRun{b[:l.size], time.Duration(binary.LittleEndian.Uint32(b[l.size:])) * time.Microsecond}
+	l.mu.Lock()
+	l.list = append(l.list, r)
+	l.mu.Unlock()
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+}
+
+func (l *runs) take() []loopRun {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := l.list
+	l.list = nil
+	return out
+}
+
+// RunLoop implements [transport.Looper].
+func (s *session) RunLoop(ctx context.Context, call transport.Call, loop transport.Loop, each func(tokens []byte, elapsed time.Duration) error) error {
+	ref, err := s.planOf(call.Plan)
+	if err != nil {
+		return err
+	}
+	sizes, err := ref.layout.Bind(call.Bindings)
+	if err != nil {
+		return err
+	}
+	p := ref.layout.Plan
+	if err := loop.Check(p, call.Bindings); err != nil {
+		return err
+	}
+	run := &wirepb.Run{Session: s.num, Plan: ref.num, Bindings: make([]uint64, len(call.Bindings))}
+	for i, n := range call.Bindings {
+		run.Bindings[i] = uint64(n)
+	}
+	payload, err := bindInputs(p, call.Inputs, sizes.Inputs, run)
+	if err != nil {
+		return err
+	}
+	got := &runs{size: 4 * len(loop.Limits), cause: p.Outputs[loop.Token].Cause, more: make(chan struct{}, 1)}
+	r := &request{
+		typ: wire.TypeLoop, order: s.order, control: loopMessage(run, loop), payload: payload,
+		cause: got.cause, loop: got,
+	}
+	if err := s.follow(ctx, r, got, each); err != nil {
+		s.noteLate(nil) // some runs may have been done
+		return err
+	}
+	return nil
+}
+
+// loopMessage is the control message of a loop.
+func loopMessage(run *wirepb.Run, loop transport.Loop) *wirepb.Loop {
+	m := &wirepb.Loop{Run: run, Token: uint32(loop.Token), Stop: loop.Stop, Credit: wire.LoopCredit}
+	for _, in := range loop.Inputs {
+		m.Inputs = append(m.Inputs, &wirepb.LoopInput{Kind: uint32(in.Kind), Max: in.Max})
+	}
+	for _, n := range loop.Grow {
+		m.Grow = append(m.Grow, uint64(n))
+	}
+	for _, n := range loop.Limits {
+		m.Limits = append(m.Limits, uint32(n))
+	}
+	return m
+}
+
+// follow makes the call and hands its runs over while they come.
+func (s *session) follow(ctx context.Context, r *request, got *runs, each func([]byte, time.Duration) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan error, 1)
+	go func() { done <- s.c.call(ctx, r) }()
+	used := 0
+	hand := func() error {
+		for _, run := range got.take() {
+			if err := each(run.tokens, run.elapsed); err != nil {
+				return err
+			}
+			if used++; used == wire.LoopCredit/2 {
+				s.c.sendCredit(ctx, r.stream.Load(), used)
+				used = 0
+			}
+		}
+		return nil
+	}
+	for {
+		select {
+		case <-got.more:
+			if err := hand(); err != nil {
+				cancel(err)
+				<-done
+				return err
+			}
+		case err := <-done:
+			if err != nil {
+				return err
+			}
+			return hand()
+		}
+	}
+}
+
+// sendCredit lets the worker go on. A connection that fails says so to the call.
+func (c *Client) sendCredit(ctx context.Context, stream uint64, n int) {
+	_, _ = c.conn.Send(ctx, &wire.Message{Type: wire.TypeCredit, Stream: stream, Control: &wirepb.Credit{Runs: uint32(n)}})
+}

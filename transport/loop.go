@@ -1,0 +1,153 @@
+package transport
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Looper is a session that can repeat a run by itself, each run fed with what
+// the one before gave, so that a caller far away waits once and not once a run.
+type Looper interface {
+	// RunLoop repeats a run as loop says and calls each after every run, with
+	// the value of the output loop.Token, which is valid during the call, and
+	// the executor's own time. An error of each ends the loop and comes back.
+	// A loop that ends early, for this or another reason, leaves carried state
+	// that nobody knows: the session wants a Reset ([ErrState]).
+	//
+	// Results are those of the same runs made one by one.
+	RunLoop(ctx context.Context, call Call, loop Loop, each func(tokens []byte, elapsed time.Duration) error) error
+}
+
+// Loop says how a run makes the next one.
+type Loop struct {
+	// Token is the index of an output i32 [batch] that the plan downloads.
+	Token int
+	// Inputs has an entry for each of the plan's inputs.
+	Inputs []LoopInput
+	// Grow is added to the bindings after each run, one by one.
+	Grow []int
+	// Limits are the numbers of runs for each sequence of the batch, 1 or more.
+	Limits []int
+	// Stop lists tokens that end a sequence.
+	Stop []int32
+}
+
+// LoopInput says what the next run gets for an input.
+type LoopInput struct {
+	Kind LoopKind
+	Max  int64 // of LoopCount
+}
+
+// LoopKind is how an input goes on.
+type LoopKind uint8
+
+// The kinds.
+const (
+	LoopSame  LoopKind = iota // the same again
+	LoopToken                 // the tokens; i32 with as many elements
+	LoopCount                 // every element one more, up to Max; i32
+	endOfLoopKinds
+)
+
+// MaxLoopRuns bounds the runs of a loop.
+const MaxLoopRuns = 1 << 20
+
+// MaxLoopStop bounds the list of tokens that end a sequence.
+const MaxLoopStop = 1 << 10
+
+// Check holds a loop against a plan and the bindings of its first run. Errors
+// wrap [ErrShape], [ErrLimit] or [ErrUnknownInput].
+func (l *Loop) Check(p *plan.Plan, bindings []int) error {
+	switch {
+	case len(l.Inputs) != len(p.Inputs):
+		return fmt.Errorf("%w: a loop over %d inputs, the plan has %d", ErrUnknownInput, len(l.Inputs), len(p.Inputs))
+	case len(l.Grow) != len(bindings):
+		return fmt.Errorf("%w: a loop over %d bindings, the plan has %d", ErrShape, len(l.Grow), len(bindings))
+	case l.Token < 0 || l.Token >= len(p.Outputs) || p.Outputs[l.Token].Place != plan.Download:
+		return fmt.Errorf("%w: a loop without tokens", ErrUnknownInput)
+	case len(l.Limits) == 0 || slices.Min(l.Limits) < 1 || slices.Max(l.Limits) > MaxLoopRuns:
+		return fmt.Errorf("%w: a loop wants 1 to %d runs of each sequence", ErrLimit, MaxLoopRuns)
+	case len(l.Stop) > MaxLoopStop:
+		return fmt.Errorf("%w: %d tokens that end a sequence, at most %d", ErrLimit, len(l.Stop), MaxLoopStop)
+	}
+	for _, o := range p.Outputs {
+		if o.Place != plan.Download {
+			return fmt.Errorf("%w: a loop cannot keep output %q", ErrUnknownInput, o.Name)
+		}
+	}
+	for i, n := range l.Grow {
+		if n < 0 || n > plan.MaxDimSize/MaxLoopRuns {
+			return fmt.Errorf("%w: binding %d grows by %d", ErrShape, i, n)
+		}
+	}
+	for i, in := range l.Inputs {
+		v := p.Values[p.Inputs[i].Value]
+		if in.Kind >= endOfLoopKinds || in.Kind != LoopSame && v.Spec.DType != plan.I32 {
+			return fmt.Errorf("%w: input %q (%v) cannot go on in way %d", ErrDType, p.Inputs[i].Name, v.Spec.DType, in.Kind)
+		}
+	}
+	if d := p.Values[p.Outputs[l.Token].Value].Spec.DType; d != plan.I32 {
+		return fmt.Errorf("%w: tokens are %v", ErrDType, d)
+	}
+	return nil
+}
+
+// LoopState goes through a loop. Executors use it; it does no I/O.
+type LoopState struct {
+	loop     *Loop
+	Bindings []int    // of the next run
+	Inputs   [][]byte // of the next run; nil where a handle is
+	done     []bool
+	runs     int
+}
+
+// Start begins a loop with what its first run gets. Bindings and inputs are the
+// state's from then on.
+func (l *Loop) Start(bindings []int, inputs [][]byte) *LoopState {
+	return &LoopState{loop: l, Bindings: bindings, Inputs: inputs, done: make([]bool, len(l.Limits))}
+}
+
+// Next takes the tokens of a run and makes the next one ready. It is false when
+// every sequence has ended.
+func (s *LoopState) Next(tokens []byte) (more bool, err error) {
+	l := s.loop
+	if len(tokens) != 4*len(s.done) {
+		return false, fmt.Errorf("%w: tokens of %d bytes for %d sequences", ErrShape, len(tokens), len(s.done))
+	}
+	s.runs++
+	for i := range s.done {
+		t := int32(binary.LittleEndian.Uint32(tokens[4*i:]))
+		s.done[i] = s.done[i] || s.runs >= l.Limits[i] || slices.Contains(l.Stop, t)
+	}
+	if !slices.Contains(s.done, false) {
+		return false, nil
+	}
+	for i, n := range l.Grow {
+		s.Bindings[i] += n
+	}
+	for i, in := range l.Inputs {
+		switch in.Kind {
+		case LoopToken:
+			if len(s.Inputs[i]) != len(tokens) {
+				return false, fmt.Errorf("%w: input %d has %d bytes, the tokens %d", ErrShape, i, len(s.Inputs[i]), len(tokens))
+			}
+			copy(s.Inputs[i], tokens)
+		case LoopCount:
+			count(s.Inputs[i], in.Max)
+		case LoopSame, endOfLoopKinds:
+		}
+	}
+	return true, nil
+}
+
+func count(b []byte, limit int64) {
+	for ; len(b) >= 4; b = b[4:] {
+		n := int64(int32(binary.LittleEndian.Uint32(b)))
+		binary.LittleEndian.PutUint32(b, uint32(int32(min(n+1, max(limit, n)))))
+	}
+}
