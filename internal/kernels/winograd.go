@@ -85,7 +85,7 @@ func (c *convCall) winograd(t0, t1, panel0, panel1 int) {
 		for p := range winogradPositions {
 			r := convRun{
 				out: m[p*mStride:], ldc: PanelWidth, cols: PanelWidth,
-				table: table, tiling: newTiling(tiles, convRows), rows: tiles,
+				table: table, tiling: newTiling(tiles, convRows()), rows: tiles,
 				x: v[p*vStride:], edge: edge, panel: filters[p*c.C*PanelWidth:],
 				segments: 1, length: c.C,
 			}
