@@ -12,6 +12,10 @@ func (*convRun) productArch() bool { return false }
 
 func (*convRun) depthwiseArch() int { return 0 }
 
+func winogradFloats() int { return 4096 }
+
+func winogradLanes() int { return 8 }
+
 func winogradInputArch([]float32, int, []float32, int, int, int) bool { return false }
 
 func winogradOutputArch([]float32, int, int, []float32, int, []float32, []float32, bool) bool {
