@@ -4,6 +4,34 @@ package kernels
 
 import "unsafe"
 
+// convRows is the height of the tallest tiles of a product.
+func convRows() int {
+	if active == pathAVX512 {
+		return 12
+	}
+	return 6
+}
+
+// convPanels is the number of panels that a product takes at a time.
+func convPanels() int {
+	if active == pathAVX512 {
+		return 2
+	}
+	return 1
+}
+
+// depthwisePanels is the number of panels that ConvDepthwise takes at a time of
+// those there are.
+func depthwisePanels(panels int) int {
+	switch {
+	case active != pathAVX512:
+		return 1
+	case panels >= 4:
+		return 4
+	}
+	return min(panels, 2)
+}
+
 // convPart is a run of equally tall tiles, as the micro-kernels want it.
 type convPart struct {
 	c              *float32
@@ -11,10 +39,12 @@ type convPart struct {
 	table          *int
 	tiles          int
 	x, edge, b     *float32
+	nextB          uintptr
 	segments       int
 	length         int
 	bias, residual *float32
 	relu           bool
+	cols           int
 }
 
 // parts returns the taller tiles and the others, and the height of the latter.
@@ -24,6 +54,7 @@ func (r *convRun) parts() (tall, low convPart, height int) {
 		table: unsafe.SliceData(r.table), tiles: r.tall, x: unsafe.SliceData(r.x), edge: &r.edge[len(r.edge)-edgeEnd],
 		b: unsafe.SliceData(r.panel), segments: r.segments, length: r.length,
 		bias: unsafe.SliceData(r.bias), residual: unsafe.SliceData(r.residual), relu: r.relu,
+		nextB: uintptr(r.panelLen) * elementBytes, cols: r.cols,
 	}
 	low = tall
 	if low.tiles = r.tiles - r.tall; low.tiles > 0 {
@@ -46,37 +77,46 @@ func (r *convRun) productArch() bool {
 	return true
 }
 
-// depthwiseArch computes the first channels of a panel and returns how many.
+// depthwiseArch computes the first channels of the panels and returns how many.
 func (r *convRun) depthwiseArch() int {
-	if active == pathGeneric || r.cols < PanelWidth/2 {
+	if active == pathGeneric || active == pathAVX2 && r.cols < PanelWidth/2 {
 		return 0
 	}
 	tall, low, height := r.parts()
-	if r.cols < PanelWidth {
-		tall.depthwiseHalf(height + 1)
-		low.depthwiseHalf(height)
-		return PanelWidth / 2
-	}
 	tall.depthwise(height + 1)
 	low.depthwise(height)
-	return PanelWidth
+	if active == pathAVX2 && r.cols < PanelWidth {
+		return PanelWidth / 2
+	}
+	return r.cols
 }
 
 func (p *convPart) product(rows int) {
-	if p.tiles > 0 {
+	switch {
+	case p.tiles == 0:
+	case active == pathAVX2:
 		convTilesAVX2(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.segments, p.length, p.bias, p.residual, p.relu)
+	case p.cols > PanelWidth:
+		convPairTilesAVX512(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.nextB, p.segments, p.length, p.bias, p.residual, p.relu)
+	default:
+		convTilesAVX512(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.nextB, p.segments, p.length, p.bias, p.residual, p.relu)
 	}
 }
 
 func (p *convPart) depthwise(rows int) {
-	if p.tiles > 0 {
-		depthwiseTilesAVX2(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.segments, p.length, p.bias, p.residual, p.relu)
-	}
-}
-
-func (p *convPart) depthwiseHalf(rows int) {
-	if p.tiles > 0 {
+	mask := uint64(1)<<uint(p.cols) - 1
+	switch {
+	case p.tiles == 0:
+	case active == pathAVX2 && p.cols < PanelWidth:
 		depthwiseHalfTilesAVX2(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.segments, p.length, p.bias, p.residual, p.relu)
+	case active == pathAVX2:
+		depthwiseTilesAVX2(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.segments, p.length, p.bias, p.residual, p.relu)
+	case p.cols <= PanelWidth:
+		depthwiseTilesAVX512(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.nextB, p.segments, p.length, p.bias, p.residual, p.relu, mask)
+	case p.cols <= 2*PanelWidth:
+		depthwisePairTilesAVX512(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.nextB, p.segments, p.length, p.bias, p.residual, p.relu, mask)
+	default:
+		depthwiseWideTilesAVX512(rows, p.c, p.ldc, p.table, p.tiles, p.x, p.edge, p.b, p.nextB, p.segments, p.length, p.bias, p.residual, p.relu, mask)
 	}
 }
 

@@ -9,6 +9,16 @@ package kernels
 //go:noescape
 func convTilesAVX2(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, segments int, length int, bias *float32, residual *float32, relu bool)
 
+// convTilesAVX512 computes consecutive tiles of 1 to 12 rows of relu(A x b + bias + residual), k in order. A is given by its segments, b is a panel of 16 columns, further ones are nextB bytes apart.
+//
+//go:noescape
+func convTilesAVX512(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, nextB uintptr, segments int, length int, bias *float32, residual *float32, relu bool)
+
+// convPairTilesAVX512 computes consecutive tiles of 1 to 12 rows of relu(A x b + bias + residual), k in order. A is given by its segments, b is a panel of 16 columns, further ones are nextB bytes apart; there are two.
+//
+//go:noescape
+func convPairTilesAVX512(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, nextB uintptr, segments int, length int, bias *float32, residual *float32, relu bool)
+
 // depthwiseTilesAVX2 computes consecutive tiles of 1 to 4 rows of relu(sum over the segments of x*b, channel by channel, + bias + residual); b has 16 channels, the length is not used.
 //
 //go:noescape
@@ -18,3 +28,18 @@ func depthwiseTilesAVX2(rows int, c *float32, ldc uintptr, table *int, tiles int
 //
 //go:noescape
 func depthwiseHalfTilesAVX2(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, segments int, length int, bias *float32, residual *float32, relu bool)
+
+// depthwiseTilesAVX512 computes consecutive tiles of 1 to 4 rows of relu(sum over the segments of x*b, channel by channel, + bias + residual); b has 16 channels, the length is not used, further ones are nextB bytes apart, and what the mask does not have is neither read nor written.
+//
+//go:noescape
+func depthwiseTilesAVX512(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, nextB uintptr, segments int, length int, bias *float32, residual *float32, relu bool, mask uint64)
+
+// depthwisePairTilesAVX512 computes consecutive tiles of 1 to 4 rows of relu(sum over the segments of x*b, channel by channel, + bias + residual); b has 16 channels, the length is not used, further ones are nextB bytes apart, and what the mask does not have is neither read nor written; there are two.
+//
+//go:noescape
+func depthwisePairTilesAVX512(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, nextB uintptr, segments int, length int, bias *float32, residual *float32, relu bool, mask uint64)
+
+// depthwiseWideTilesAVX512 computes consecutive tiles of 1 to 4 rows of relu(sum over the segments of x*b, channel by channel, + bias + residual); b has 16 channels, the length is not used, further ones are nextB bytes apart, and what the mask does not have is neither read nor written; there are four.
+//
+//go:noescape
+func depthwiseWideTilesAVX512(rows int, c *float32, ldc uintptr, table *int, tiles int, x *float32, edge *float32, b *float32, nextB uintptr, segments int, length int, bias *float32, residual *float32, relu bool, mask uint64)

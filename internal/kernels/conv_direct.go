@@ -3,8 +3,7 @@ package kernels
 import "sync"
 
 const (
-	// convRows and depthwiseRows are the heights of the tallest tiles.
-	convRows      = 6
+	// depthwiseRows is the height of the tallest tiles of ConvDepthwise.
 	depthwiseRows = 4
 	// With fewer channels the taps of a row of the window, which lie together,
 	// are one segment; windows that reach into the padding are copied.
@@ -45,13 +44,13 @@ func (c *convCall) direct(p0, p1, panel0, panel1 int) {
 	if c.merged() {
 		step = min(step, edgeFloats/(c.segments*c.length))
 	}
-	step = max(step, convRows)
+	step = max(step, convRows())
 	chunks := (p1 - p0 + step - 1) / step
 	for n := range chunks {
 		q0, q1 := p0+n*(p1-p0)/chunks, p0+(n+1)*(p1-p0)/chunks
 		c.makeTable(q0, q1)
-		for panel := panel0; panel < panel1; panel++ {
-			c.panel(q0, q1, panel)
+		for panel := panel0; panel < panel1; {
+			panel += c.panelsFrom(q0, q1, panel, panel1)
 		}
 	}
 }
@@ -62,7 +61,7 @@ func (c *convCall) tileRows() int {
 	if c.algorithm == ConvDepthwise {
 		return depthwiseRows
 	}
-	return convRows
+	return convRows()
 }
 
 // makeTable fills the table for the pixels p0 to p1 and the edge buffer with
@@ -179,14 +178,16 @@ func (t tiling) entry(row, segments int) (at, height int) {
 	return (row-inTile)*segments + inTile, height
 }
 
-// panel computes 16 channels of the pixels of the table.
-func (c *convCall) panel(p0, p1, panel int) {
+// panelsFrom computes the channels of some panels for the pixels of the table, of
+// panels panel to last, and returns how many panels that were.
+func (c *convCall) panelsFrom(p0, p1, panel, last int) int {
 	group, column := panel/c.groupPanels, panel%c.groupPanels*PanelWidth
 	first := group*c.groupOut + column
+	panels := c.panelsAtOnce(min(last-panel, c.groupPanels-panel%c.groupPanels), c.groupOut-column)
 	r := convRun{
-		out: c.out[p0*c.OutC+first:], ldc: c.OutC, cols: min(PanelWidth, c.groupOut-column),
+		out: c.out[p0*c.OutC+first:], ldc: c.OutC, cols: min(panels*PanelWidth, c.groupOut-column),
 		table: c.table, tiling: newTiling(p1-p0, c.tileRows()), rows: p1 - p0,
-		x: c.x, edge: c.edge, panel: c.packed[panel*c.panelLen:][:c.panelLen],
+		x: c.x, edge: c.edge, panel: c.packed[panel*c.panelLen:][:panels*c.panelLen], panelLen: c.panelLen,
 		segments: c.segments, length: c.length, relu: c.e.ReLU,
 	}
 	if c.e.Bias != nil {
@@ -198,12 +199,12 @@ func (c *convCall) panel(p0, p1, panel int) {
 	if c.algorithm == ConvDepthwise {
 		r.x = c.x[first:]
 		r.depthwise()
-		return
+		return panels
 	}
 	r.x = c.x[group*c.groupC:]
-	if r.cols == PanelWidth {
+	if r.cols == panels*PanelWidth {
 		r.product()
-		return
+		return panels
 	}
 	whole := r
 	whole.out, whole.ldc = grow(&c.tile, r.rows*PanelWidth), PanelWidth
@@ -212,17 +213,29 @@ func (c *convCall) panel(p0, p1, panel int) {
 	for i := range r.rows {
 		r.finish(i, whole.out[i*PanelWidth:][:r.cols])
 	}
+	return panels
 }
 
-// convRun is one panel's work on consecutive rows of the output.
+// panelsAtOnce is how many of some panels, which have so many columns of their
+// group before them, are computed together. A part of one is computed alone, but
+// in ConvDepthwise.
+func (c *convCall) panelsAtOnce(panels, cols int) int {
+	if c.algorithm == ConvDepthwise {
+		return depthwisePanels(panels)
+	}
+	return max(1, min(panels, cols/PanelWidth, convPanels()))
+}
+
+// convRun is the work of one panel, or some, on consecutive rows of the output.
 type convRun struct {
 	out  []float32 // from the first row's first column of the panel
 	ldc  int       // elements between rows of out and residual
-	cols int       // that exist in the panel
+	cols int       // that exist in the panels
 	tiling
 	rows             int
 	table            []int
 	x, edge, panel   []float32
+	panelLen         int // from one panel to the next
 	segments, length int
 	bias, residual   []float32
 	relu             bool

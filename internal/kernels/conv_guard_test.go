@@ -14,6 +14,8 @@ func TestConv2DStaysInBounds(t *testing.T) {
 			simple(1, 5, 7, 19, 1, 1, 0), simple(1, 9, 3, 16, 7, 2, 3), simple(1, 6, 17, 16, 3, 1, 0), simple(1, 8, 16, 16, 3, 1, 1),
 			simple(1, 6, 16, 16, 3, 1, 0), grouped(simple(1, 5, 24, 24, 3, 1, 1), 24), grouped(simple(1, 5, 13, 13, 3, 2, 0), 13),
 			grouped(simple(1, 4, 12, 36, 2, 1, 1), 3), simple(2, 1, 1, 1, 1, 1, 0),
+			simple(1, 5, 9, 33, 1, 1, 0), simple(1, 6, 5, 64, 3, 2, 1), simple(1, 7, 17, 47, 3, 1, 1),
+			grouped(simple(1, 3, 33, 33, 3, 1, 1), 33), grouped(simple(1, 3, 65, 65, 3, 1, 1), 65), grouped(simple(1, 3, 111, 111, 1, 1, 0), 111),
 		}
 		for len(shapes) < 40 {
 			if s := randomShape(rng); s.PackedLen() <= guardedSlot/4 && max(s.N*s.H*s.W*s.C, s.N*s.OutH()*s.OutW()*s.OutC) <= guardedSlot/4 {

@@ -2,9 +2,19 @@
 
 package kernels
 
+func convRows() int { return 6 }
+
+func convPanels() int { return 1 }
+
+func depthwisePanels(int) int { return 1 }
+
 func (*convRun) productArch() bool { return false }
 
 func (*convRun) depthwiseArch() int { return 0 }
+
+func winogradFloats() int { return 4096 }
+
+func winogradLanes() int { return 8 }
 
 func winogradInputArch([]float32, int, []float32, int, int, int) bool { return false }
 

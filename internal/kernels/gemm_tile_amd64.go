@@ -51,10 +51,16 @@ func gemmTile(c matrix, a rowsOfA, b columns, rows, cols, k int, accumulate bool
 
 func gemmTileMasked(c matrix, a rowsOfA, b columns, rows, cols, k int, accumulate bool) {
 	mask := uint32(1<<uint(cols) - 1)
-	if cols > PanelWidth {
+	whole := b.padded || cols%PanelWidth == 0
+	switch {
+	case cols > PanelWidth && whole:
 		gemmWideAVX512(rows, c.at, c.ld, a.at, a.ld, a.step, b.at, b.ld, b.next, k, b.ahead, b.aheadStep, accumulate, mask)
-	} else {
+	case cols > PanelWidth:
+		gemmWideMaskedAVX512(rows, c.at, c.ld, a.at, a.ld, a.step, b.at, b.ld, b.next, k, b.ahead, b.aheadStep, accumulate, mask)
+	case whole:
 		gemmTileAVX512(rows, c.at, c.ld, a.at, a.ld, a.step, b.at, b.ld, b.next, k, b.ahead, b.aheadStep, accumulate, mask)
+	default:
+		gemmTileMaskedAVX512(rows, c.at, c.ld, a.at, a.ld, a.step, b.at, b.ld, b.next, k, b.ahead, b.aheadStep, accumulate, mask)
 	}
 }
 

@@ -19,7 +19,7 @@ type arena struct {
 	next   int
 }
 
-const guardedSlot = 1 << 16
+const guardedSlot = 1 << 17
 
 func newArena(t *testing.T, slots int, before bool) *arena {
 	t.Helper()

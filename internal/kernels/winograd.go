@@ -36,9 +36,7 @@ func winogradTiles(n int) int { return (n + winogradSize - 1) / winogradSize }
 
 // winogradBlock is the number of tiles in a unit, about: their transformed
 // inputs stay in the second cache.
-func winogradBlock(channels int) int { return min(max(winogradFloats/channels, 8), 48) }
-
-const winogradFloats = 4096
+func winogradBlock(channels int) int { return min(max(winogradFloats()/channels, 8), 48) }
 
 // winogradFilter writes the transform of a filter [channels, 3, 3] to dst:
 // G g G^T of channel ic to dst[(position*channels+ic)*PanelWidth].
@@ -69,9 +67,10 @@ func winogradFilter(dst, filter []float32, channels int) {
 // the rows of blocks of the images.
 func (c *convCall) winograd(t0, t1, panel0, panel1 int) {
 	tiles := t1 - t0
-	depth := (c.C + 7) &^ 7 // whole vectors
+	depth := (c.C + winogradLanes() - 1) &^ (winogradLanes() - 1) // whole vectors
+	most := min(convPanels(), panel1-panel0) * PanelWidth
 	// The padding keeps the positions from falling into the same cache sets.
-	vStride, mStride := tiles*depth+PanelWidth, tiles*PanelWidth+PanelWidth
+	vStride, mStride := tiles*depth+PanelWidth, tiles*most+PanelWidth
 	v, m := grow(&c.v, winogradPositions*vStride), grow(&c.m, winogradPositions*mStride)
 	table := grow(&c.table, tiles)
 	for t := range tiles {
@@ -80,20 +79,25 @@ func (c *convCall) winograd(t0, t1, panel0, panel1 int) {
 		winogradInput(v[t*depth:], vStride, x, row, pixel, depth)
 	}
 	edge := grow(&c.edge, edgeEnd)
-	for panel := panel0; panel < panel1; panel++ {
-		filters := c.packed[panel*c.panelLen:][:c.panelLen]
+	for panel := panel0; panel < panel1; {
+		panels := min(convPanels(), panel1-panel)
+		width := panels * PanelWidth
+		filters := c.packed[panel*c.panelLen:][:panels*c.panelLen]
 		for p := range winogradPositions {
 			r := convRun{
-				out: m[p*mStride:], ldc: PanelWidth, cols: PanelWidth,
-				table: table, tiling: newTiling(tiles, convRows), rows: tiles,
-				x: v[p*vStride:], edge: edge, panel: filters[p*c.C*PanelWidth:],
+				out: m[p*mStride:], ldc: width, cols: width,
+				table: table, tiling: newTiling(tiles, convRows()), rows: tiles,
+				x: v[p*vStride:], edge: edge, panel: filters[p*c.C*PanelWidth:], panelLen: c.panelLen,
 				segments: 1, length: c.C,
 			}
 			r.product()
 		}
 		for t := range tiles {
-			c.winogradStore(t0+t, panel, m[t*PanelWidth:], mStride)
+			for i := range panels {
+				c.winogradStore(t0+t, panel+i, m[t*width+i*PanelWidth:], mStride)
+			}
 		}
+		panel += panels
 	}
 }
 

@@ -9,7 +9,17 @@ package kernels
 //go:noescape
 func winogradInputAVX2(v *float32, stride uintptr, x *float32, row uintptr, pixel uintptr, channels int)
 
+// winogradInputAVX512 writes the transform of a 6 x 6 block of pixels to v, position by position; distances are in bytes, channels are whole vectors of 16.
+//
+//go:noescape
+func winogradInputAVX512(v *float32, stride uintptr, x *float32, row uintptr, pixel uintptr, channels int)
+
 // winogradOutputAVX2 writes relu(transform of m + bias + residual), 16 channels of 4 x 4 pixels; distances are in bytes, those of residual are those of dst.
 //
 //go:noescape
 func winogradOutputAVX2(dst *float32, row uintptr, pixel uintptr, m *float32, stride uintptr, bias *float32, residual *float32, relu bool)
+
+// winogradOutputAVX512 writes relu(transform of m + bias + residual), 16 channels of 4 x 4 pixels; distances are in bytes, those of residual are those of dst.
+//
+//go:noescape
+func winogradOutputAVX512(dst *float32, row uintptr, pixel uintptr, m *float32, stride uintptr, bias *float32, residual *float32, relu bool)

@@ -2,7 +2,7 @@ package kernels
 
 // winogradInput writes B^T d B of a 6 x 6 block of pixels, rows and pixels so
 // many elements apart, to v, a position each stride elements; channels are
-// whole vectors of 8.
+// whole vectors of [winogradLanes].
 func winogradInput(v []float32, stride int, x []float32, row, pixel, channels int) {
 	if winogradInputArch(v, stride, x, row, pixel, channels) {
 		return

@@ -2,37 +2,58 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
 const (
-	convSignature = "func(rows int, c *float32, ldc uintptr, table *int, tiles int, x, edge, b *float32, segments, length int, bias, residual *float32, relu bool)"
+	convSignature = "func(rows int, c *float32, ldc uintptr, table *int, tiles int, x, edge, b *float32%s, segments, length int, bias, residual *float32, relu bool%s)"
 	// convAhead is how many bytes further on the panel is prefetched. What is
 	// there need not exist.
 	convAhead = 2048
 )
 
 func convKernels(g *gen) {
-	convFamily(g, "convTilesAVX2", 6, 2, convTile,
-		"relu(A x b + bias + residual), k in order. A is given by its segments, b is a panel of 16 columns")
-	const depthwise = "relu(sum over the segments of x*b, channel by channel, + bias + residual); b has 16 channels, the length is not used"
-	convFamily(g, "depthwiseTilesAVX2", 4, 2, depthwiseTile, depthwise)
-	convFamily(g, "depthwiseHalfTilesAVX2", 4, 1, depthwiseTile, depthwise+", 8 channels are computed")
+	const (
+		product     = "relu(A x b + bias + residual), k in order. A is given by its segments, b is a panel of 16 columns"
+		depthwise   = "relu(sum over the segments of x*b, channel by channel, + bias + residual); b has 16 channels, the length is not used"
+		further     = ", further ones are nextB bytes apart"
+		ofTheMask   = ", and what the mask does not have is neither read nor written"
+		sixtyFour   = "depthwiseWideTilesAVX512"
+		thirtyTwo   = "depthwisePairTilesAVX512"
+		sixteen     = "depthwiseTilesAVX512"
+		productPair = "convPairTilesAVX512"
+	)
+	convFamily(g, "convTilesAVX2", 6, tile{cols: 2}, convTile, product)
+	convFamily(g, "convTilesAVX512", 12, tile{cols: 1, avx512: true}, convTile, product+further)
+	convFamily(g, productPair, 12, tile{cols: 2, avx512: true}, convTile, product+further+"; there are two")
+	convFamily(g, "depthwiseTilesAVX2", 4, tile{cols: 2}, depthwiseTile, depthwise)
+	convFamily(g, "depthwiseHalfTilesAVX2", 4, tile{cols: 1}, depthwiseTile, depthwise+", 8 channels are computed")
+	convFamily(g, sixteen, 4, tile{cols: 1, avx512: true, masked: true}, depthwiseTile, depthwise+further+ofTheMask)
+	convFamily(g, thirtyTwo, 4, tile{cols: 2, avx512: true, masked: true}, depthwiseTile, depthwise+further+ofTheMask+"; there are two")
+	convFamily(g, sixtyFour, 4, tile{cols: 4, avx512: true, masked: true}, depthwiseTile, depthwise+further+ofTheMask+"; there are four")
 }
 
 // convFamily is one function with a tile for each number of rows.
-func convFamily(g *gen, name string, maxRows, cols int, emit func(*convKernel), doc string) {
-	g.function(name, convSignature, fmt.Sprintf("%s computes consecutive tiles of 1 to %d rows of %s.", name, maxRows, doc))
+func convFamily(g *gen, name string, maxRows int, t tile, emit func(*convKernel), doc string) {
+	nextB, mask := "", ""
+	if t.avx512 {
+		nextB = ", nextB uintptr"
+	}
+	if t.masked {
+		mask = ", mask uint64"
+	}
+	g.function(name, fmt.Sprintf(convSignature, nextB, mask), fmt.Sprintf("%s computes consecutive tiles of 1 to %d rows of %s.", name, maxRows, doc))
+	stack := g.AllocLocal(8)
 	rows := g.Load(g.Param("rows"), g.GP64()).(reg.GPVirtual)
 	for i := 1; i < maxRows; i++ {
 		g.CMPQ(rows, U8(i))
 		g.JE(LabelRef(fmt.Sprintf("rows%d", i)))
 	}
-	for i := maxRows; i > 0; i-- {
-		k := newConvKernel(g, tile{rows: i, cols: cols})
-		emit(k)
+	for _, t := range slices.Backward(rowsTo(maxRows, t)) {
+		emit(newConvKernel(g, t, stack))
 		g.done()
 	}
 }
@@ -43,10 +64,12 @@ func convFamily(g *gen, name string, maxRows, cols int, emit func(*convKernel), 
 type convKernel struct {
 	*gen
 	tile
-	acc         []reg.VecVirtual // [rows][cols]
-	segment     []reg.GPVirtual  // of each row
-	c, table, b reg.GPVirtual
-	x, edge     reg.GPVirtual
+	acc     []reg.VecVirtual    // [rows][cols]
+	masks   []reg.OpmaskVirtual // of the columns, masked tiles only
+	segment []reg.GPVirtual     // of each row
+	b       reg.GPVirtual
+	x, edge Op // where there are few rows in registers
+	left    Mem
 }
 
 func (k *convKernel) param(name string) reg.GPVirtual {
@@ -64,39 +87,87 @@ func (k *convKernel) slot(name string) Mem {
 	return arg.Addr
 }
 
-func newConvKernel(g *gen, t tile) *convKernel {
-	k := &convKernel{gen: g, tile: t}
+// convRowsInRegisters is the number of rows up to which there are registers for
+// all that a kernel wants.
+const convRowsInRegisters = 6
+
+func newConvKernel(g *gen, t tile, left Mem) *convKernel {
+	k := &convKernel{gen: g, tile: t, left: left}
 	k.Label(k.label("rows"))
-	k.c, k.table, k.x, k.edge, k.b = k.param("c"), k.param("table"), k.param("x"), k.param("edge"), g.GP64()
+	k.b, k.x, k.edge = g.GP64(), k.slot("x"), k.slot("edge")
+	if t.rows <= convRowsInRegisters {
+		k.x, k.edge = k.param("x"), k.param("edge")
+	}
 	for range t.rows {
 		k.segment = append(k.segment, g.GP64())
 	}
 	for range t.rows * t.cols {
-		k.acc = append(k.acc, g.YMM())
+		k.acc = append(k.acc, t.vector(g))
+	}
+	if t.masked {
+		m := k.param("mask")
+		for j := range t.cols {
+			k.masks = append(k.masks, k.K())
+			k.KMOVW(m.As32(), k.masks[j])
+			k.SHRQ(U8(16), m)
+		}
 	}
 	return k
+}
+
+// load reads vector j of a row, as far as it exists.
+func (k *convKernel) load(m Mem, j int) reg.VecVirtual {
+	v := k.vector(k.gen)
+	if k.masked {
+		k.VMOVUPS_Z(m, k.masks[j], v)
+	} else {
+		k.VMOVUPS(m, v)
+	}
+	return v
+}
+
+func (k *convKernel) clear(v reg.VecVirtual) {
+	if k.avx512 {
+		k.VPXORD(v, v, v)
+	} else {
+		k.VXORPS(v, v, v)
+	}
+}
+
+// panels addresses vector j of the panels' rows, disp bytes further on: 32-byte
+// halves of one, or panels nextB apart.
+func (k *convKernel) panels() func(j, disp int) Mem {
+	if !k.avx512 {
+		return func(j, disp int) Mem { return Mem{Base: k.b, Disp: 32*j + disp} }
+	}
+	if k.cols == 1 {
+		return func(_, disp int) Mem { return Mem{Base: k.b, Disp: disp} }
+	}
+	all := newRowPointers(k.gen, k.b, k.param("nextB"), k.cols)
+	return all.at
 }
 
 // eachTile runs body for each segment of each tile and stores the tiles.
 func (k *convKernel) eachTile(body func()) {
 	k.Label(k.label("tile"))
 	for _, v := range k.acc {
-		k.VXORPS(v, v, v)
+		k.clear(v)
 	}
+	segments := k.param("segments")
+	k.MOVQ(segments, k.left)
 	k.MOVQ(k.slot("b"), k.b)
-	left := k.param("segments")
 	k.Label(k.label("segment"))
+	table, base := k.param("table"), k.GP64()
 	for i, p := range k.segment {
-		base := k.GP64()
-		k.MOVQ(Mem{Base: k.table, Disp: 8 * i}, p)
+		k.MOVQ(Mem{Base: table, Disp: 8 * i}, p)
 		k.MOVQ(k.x, base)
 		k.TESTQ(p, p)
 		k.CMOVQLT(k.edge, base)
 		k.ADDQ(base, p)
 	}
-	k.ADDQ(U8(8*k.rows), k.table)
+	k.ADDQ(U8(8*k.rows), k.slot("table"))
 	body()
-	k.DECQ(left)
+	k.DECQ(k.left)
 	k.JNZ(LabelRef(k.label("segment")))
 	k.finish()
 	k.DECQ(k.slot("tiles"))
@@ -109,8 +180,7 @@ func (k *convKernel) finish() {
 	k.TESTQ(bias, bias)
 	k.JZ(LabelRef(k.label("biased")))
 	for j := range k.cols {
-		v := k.YMM()
-		k.VMOVUPS(Mem{Base: bias, Disp: 32 * j}, v)
+		v := k.load(Mem{Base: bias, Disp: k.vectorBytes() * j}, j)
 		for i := range k.rows {
 			k.VADDPS(v, k.acc[i*k.cols+j], k.acc[i*k.cols+j])
 		}
@@ -121,25 +191,39 @@ func (k *convKernel) finish() {
 	k.JZ(LabelRef(k.label("complete")))
 	for i := range k.rows {
 		for j := range k.cols {
-			k.VADDPS(Mem{Base: residual, Disp: 32 * j}, k.acc[i*k.cols+j], k.acc[i*k.cols+j])
+			k.addResidual(Mem{Base: residual, Disp: k.vectorBytes() * j}, j, k.acc[i*k.cols+j])
 		}
 		k.ADDQ(ldc, residual)
 	}
 	k.MOVQ(residual, k.slot("residual"))
 	k.Label(k.label("complete"))
-	relu, zero := k.Load(k.Param("relu"), k.GP8()).(reg.GPVirtual), k.YMM()
+	relu, zero := k.Load(k.Param("relu"), k.GP8()).(reg.GPVirtual), k.vector(k.gen)
 	k.TESTB(relu, relu)
 	k.JZ(LabelRef(k.label("store")))
-	k.VXORPS(zero, zero, zero)
+	k.clear(zero)
 	for _, v := range k.acc {
 		k.VMAXPS(v, zero, v) // NaN stays NaN, -0 stays -0
 	}
 	k.Label(k.label("store"))
+	c := k.param("c")
 	for i := range k.rows {
 		for j := range k.cols {
-			k.VMOVUPS(k.acc[i*k.cols+j], Mem{Base: k.c, Disp: 32 * j})
+			if m := (Mem{Base: c, Disp: k.vectorBytes() * j}); k.masked {
+				k.VMOVUPS(k.acc[i*k.cols+j], k.masks[j], m)
+			} else {
+				k.VMOVUPS(k.acc[i*k.cols+j], m)
+			}
 		}
-		k.ADDQ(ldc, k.c)
+		k.ADDQ(ldc, c)
+	}
+	k.MOVQ(c, k.slot("c"))
+}
+
+func (k *convKernel) addResidual(m Mem, j int, v reg.VecVirtual) {
+	if k.masked {
+		k.VADDPS(m, v, k.masks[j], v)
+	} else {
+		k.VADDPS(m, v, v)
 	}
 }
 
@@ -151,18 +235,19 @@ func convTile(k *convKernel) {
 	k.SHLQ(U8(2), bytes)
 	k.ADDQ(bytes, k.x)
 	k.ADDQ(bytes, k.edge)
-	row, x := []reg.VecVirtual{k.YMM(), k.YMM()}, k.YMM()
 	const unroll = 4
 	k.eachTile(func() {
+		panel := k.panels()
 		at := k.param("length")
 		k.SHLQ(U8(2), at)
 		k.NEGQ(at)
 		step := func(u, disp int) {
-			for j, v := range row {
-				k.VMOVUPS(Mem{Base: k.b, Disp: 64*u + 32*j}, v)
+			row := each(k.cols, func(j int) reg.VecVirtual { return k.load(panel(j, 64*u), j) })
+			for j := 0; j < k.cols*k.vectorBytes(); j += 64 {
+				k.PREFETCHT0(panel(j/k.vectorBytes(), 64*u+convAhead))
 			}
-			k.PREFETCHT0(Mem{Base: k.b, Disp: 64*u + convAhead})
 			for i, p := range k.segment {
+				x := k.vector(k.gen)
 				k.VBROADCASTSS(Mem{Base: p, Index: at, Scale: 1, Disp: disp}, x)
 				for j, v := range row {
 					k.VFMADD231PS(v, x, k.acc[i*k.cols+j])
@@ -194,11 +279,16 @@ func convTile(k *convKernel) {
 // tap of the window.
 func depthwiseTile(k *convKernel) {
 	k.eachTile(func() {
+		panel := k.panels()
 		for j := range k.cols {
-			w := k.YMM()
-			k.VMOVUPS(Mem{Base: k.b, Disp: 32 * j}, w)
+			w := k.vector(k.gen)
+			k.VMOVUPS(panel(j, 0), w)
 			for i, p := range k.segment {
-				k.VFMADD231PS(Mem{Base: p, Disp: 32 * j}, w, k.acc[i*k.cols+j])
+				if m := (Mem{Base: p, Disp: k.vectorBytes() * j}); k.masked {
+					k.VFMADD231PS(m, w, k.masks[j], k.acc[i*k.cols+j])
+				} else {
+					k.VFMADD231PS(m, w, k.acc[i*k.cols+j])
+				}
 			}
 		}
 		k.ADDQ(U8(64), k.b)

@@ -10,21 +10,31 @@ import (
 const gemmSignature = "func(rows int, c *float32, ldc uintptr, a *float32, rowA, stepA uintptr, b *float32, stepB, nextB uintptr, k int, ahead, aheadStep uintptr, accumulate bool%s)"
 
 func gemmKernels(g *gen) {
-	gemmFamily(g, "gemmTileAVX2", 1, []tile{{1, 2, false}, {2, 2, false}, {3, 2, false}, {4, 2, false}, {5, 2, false}, {6, 2, false}})
-	gemmFamily(g, "gemmWideAVX2", 2, []tile{{1, 4, false}, {2, 4, false}, {3, 4, false}})
-	for panels := 1; panels <= 2; panels++ {
-		var tiles []tile
-		for rows := 1; rows <= 12; rows++ {
-			tiles = append(tiles, tile{rows, panels, true})
-		}
-		gemmFamily(g, [...]string{1: "gemmTileAVX512", 2: "gemmWideAVX512"}[panels], panels, tiles)
+	gemmFamily(g, "gemmTileAVX2", 1, rowsTo(6, tile{cols: 2}))
+	gemmFamily(g, "gemmWideAVX2", 2, rowsTo(3, tile{cols: 4}))
+	gemmFamily(g, "gemmTileAVX512", 1, rowsTo(12, tile{cols: 1, avx512: true}))
+	gemmFamily(g, "gemmWideAVX512", 2, rowsTo(12, tile{cols: 2, avx512: true}))
+	gemmFamily(g, "gemmTileMaskedAVX512", 1, rowsTo(12, tile{cols: 1, avx512: true, masked: true}))
+	gemmFamily(g, "gemmWideMaskedAVX512", 2, rowsTo(12, tile{cols: 2, avx512: true, masked: true}))
+}
+
+// rowsTo returns tiles of 1 to n rows.
+func rowsTo(n int, t tile) []tile {
+	tiles := make([]tile, n)
+	for i := range tiles {
+		tiles[i] = t
+		tiles[i].rows = i + 1
 	}
+	return tiles
 }
 
 // tile is the shape of a micro-kernel: rows by cols vectors.
 type tile struct {
 	rows, cols int
 	avx512     bool
+	// masked: of B only the columns of the mask are read. That costs a unit
+	// which multiplies.
+	masked bool
 }
 
 func (t tile) vector(g *gen) reg.VecVirtual {
@@ -75,14 +85,15 @@ func (r rowPointers) advance(g *gen, by Op) {
 
 // gemmFamily is one function with a tile for each number of rows, 1 to
 // len(tiles). Distances are in bytes. The AVX-512 functions take a mask of the
-// columns that exist; they neither read nor write the others.
+// columns that exist: they neither read nor write others of C and, if the tiles
+// are masked, of B.
 func gemmFamily(g *gen, name string, panels int, tiles []tile) {
 	extra := ""
 	doc := fmt.Sprintf("%s sets (or with accumulate extends) a tile of C, 1 to %d rows by %d columns, to the product of A's rows and B's columns, k in order. "+
 		"A's rows are rowA bytes apart, its columns stepA; B's rows stepB, its blocks of 16 columns nextB. "+
 		"A step of k prefetches a line ahead bytes after B, and aheadStep further on each time.", name, len(tiles), 16*panels)
 	if tiles[0].avx512 {
-		extra, doc = ", mask uint32", doc+" Only the columns of the mask are read and written."
+		extra, doc = ", mask uint32", doc+" Only the columns of the mask are read and written"+columnsOfB(tiles[0])+"."
 	}
 	g.function(name, fmt.Sprintf(gemmSignature, extra), doc)
 	rows := g.Load(g.Param("rows"), g.GP64()).(reg.GPVirtual)
@@ -100,6 +111,13 @@ func gemmFamily(g *gen, name string, panels int, tiles []tile) {
 		k.storeC()
 		g.done()
 	}
+}
+
+func columnsOfB(t tile) string {
+	if t.masked {
+		return ""
+	}
+	return ", of B all"
 }
 
 type tileKernel struct {
@@ -130,7 +148,7 @@ func (k *tileKernel) loadMasks() {
 	}
 }
 
-// loadVector reads vector j of a row.
+// loadVector reads vector j of a row of C.
 func (k *tileKernel) loadVector(m Mem, j int, v reg.VecVirtual) {
 	if k.avx512 {
 		k.VMOVUPS_Z(m, k.masks[j], v)
@@ -188,7 +206,11 @@ func (k *tileKernel) walk() {
 		perPanel := k.cols / k.panels
 		loadB := func(j int) reg.VecVirtual {
 			v := k.vector(k.gen)
-			k.loadVector(panel(b, j/perPanel, j%perPanel*k.vectorBytes()), j, v)
+			if m := panel(b, j/perPanel, j%perPanel*k.vectorBytes()); k.masked {
+				k.loadVector(m, j, v)
+			} else {
+				k.VMOVUPS(m, v)
+			}
 			return v
 		}
 		loadA := func(i int) reg.VecVirtual {
