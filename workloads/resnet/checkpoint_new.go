@@ -130,11 +130,7 @@ const (
 // normalisation of a layer is 1/sqrt(2*layers), then each layer adds 1/layers
 // of the stream and the whole network multiplies it by e, at most.
 func specs(c Config) []seeded.Spec {
-	layers := 0
-	for _, d := range c.Depths {
-		layers += d
-	}
-	s := &specList{last: 1 / math.Sqrt(2*float64(layers))}
+	s := &specList{last: 1 / math.Sqrt(2*float64(c.Layers()))}
 	s.conv("resnet.embedder.embedder", c.Channels, c.Embedding, 7, 1)
 	in := c.Embedding
 	for i, out := range c.HiddenSizes {
