@@ -18,6 +18,7 @@ var ErrMismatch = errors.New("genie: output differs from the reference")
 type ID struct {
 	Name  string // llm-decode, llm-prefill, vision-cnn, multimodal-vqa, micro
 	Model string // gpt2, resnet-50, clip-vit-base-patch32, …
+	Op    string // of micro: the operator or transfer and its size, such as matmul-1024x1024x1024
 	Scale Scale
 	Batch int
 }
