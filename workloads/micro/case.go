@@ -63,14 +63,14 @@ func (c Case) batch() int {
 	return 1
 }
 
-// ranks is the number of dimensions of each operator and transfer.
-var ranks = map[string]int{MatMul: 3, Conv: 2, Attention: 3, Linear: 2, BatchNorm: 3, Upload: 1, Download: 1, Echo: 1}
+// dimensions is the number of dimensions of each operator and transfer.
+var dimensions = map[string]int{MatMul: 3, Conv: 2, Attention: 3, Linear: 2, BatchNorm: 3, Upload: 1, Download: 1, Echo: 1}
 
 // maxDim keeps products of dimensions far from overflow.
 const maxDim = 1 << 30
 
 func (c Case) check() error {
-	if n, ok := ranks[c.Op]; !ok || n != len(c.Dims) {
+	if n, ok := dimensions[c.Op]; !ok || n != len(c.Dims) {
 		return fmt.Errorf("%w: %q of %v", ErrCase, c.Op, c.Dims)
 	}
 	for _, n := range c.Dims {
@@ -132,7 +132,7 @@ func SuiteAt(scale workloads.Scale) Suite {
 			{Attention, []int{8, 384, 64}}, {Attention, []int{8, 640, 64}}, {Attention, []int{16, 640, 64}},
 			{Linear, []int{96, 384}}, {Linear, []int{160, 448}}, {Linear, []int{160, 640}},
 			{BatchNorm, []int{8, 192, 12}}, {BatchNorm, []int{8, 224, 16}}, {BatchNorm, []int{8, 320, 16}},
-		}, transfers(256, 8*kib, 256*kib, 512*kib, 2*mib, 8*mib, 32*mib, 128*mib, 320*mib)...),
+		}, transfers(256, 8*kib, 256*kib, 512*kib, 2*mib, 6*mib, 12*mib, 24*mib, 64*mib, 160*mib, 320*mib)...),
 		Judged: append([]Case{
 			{MatMul, []int{1024, 1024, 1024}},
 			{Conv, []int{64, 56}},

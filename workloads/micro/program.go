@@ -53,22 +53,18 @@ type program struct {
 	files *checkpoint.Model // nil when the weights are in memory
 }
 
-// memoryProgram captures a case with weights in memory.
-func (c Case) memoryProgram(p *pool) (*program, error) {
+// inMemory captures a case with weights in memory.
+func (c Case) inMemory() (*lazy.Graph, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	g := lazy.NewGraph(c.String())
-	err := c.capture(g, func(l leaf) (*lazy.Tensor, error) {
+	return g, c.capture(g, func(l leaf) (*lazy.Tensor, error) {
 		t := l.tensor()
 		return g.AddWeight(transport.Weight{
 			Name: l.name, Storage: t.DType, Shape: t.Shape, Data: t.Data, Hash: transport.HashWeight(t.DType, t.Shape, t.Data),
 		}), nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &program{c: c, graph: g, in: p.inputs(c)}, nil
 }
 
 // Graph implements [workloads.Program].
