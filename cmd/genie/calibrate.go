@@ -17,7 +17,7 @@ import (
 type calibrateFlags struct {
 	on, fastest bool
 	rounds      int
-	scale       string
+	scale       string // as given
 }
 
 // calibrationReport is what doctor --calibrate adds to its report.
@@ -33,7 +33,7 @@ type calibrationReport struct {
 func calibrate(ctx context.Context, executor string, f calibrateFlags, progress transport.Progress) (*calibrationReport, error) {
 	scale, err := workloads.ParseScale(f.scale)
 	if err != nil {
-		return nil, &usageError{err}
+		return nil, err
 	}
 	r := &calibrationReport{Executor: cmp.Or(executor, "local:"), Scale: scale}
 	client, err := genie.Open(ctx, r.Executor)

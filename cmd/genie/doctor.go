@@ -16,6 +16,7 @@ import (
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/workloads"
 )
 
 // checkStatus says how a check of doctor went.
@@ -79,6 +80,9 @@ func (a *app) doctor(ctx context.Context, executor string, asJSON bool, model ca
 		checks = append(checks, func(ctx context.Context) check { return checkExecutor(ctx, executor) })
 	}
 	r := doctorReport{OK: true, Version: currentVersion()}
+	if _, err := workloads.ParseScale(model.scale); err != nil {
+		return &usageError{err}
+	}
 	if model.on {
 		checks = append(checks, func(ctx context.Context) check {
 			bar := a.progress("measuring")

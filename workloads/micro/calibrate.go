@@ -35,7 +35,9 @@ func remote(client *genie.Client) bool {
 //   - what uploads and downloads take above executor and call is the curve up
 //     and the curve down.
 //
-// FLOPS, Bandwidth and, over a wire, Link are the best rates among the curves.
+// FLOPS is the best rate of a product, Bandwidth that of the largest elementwise
+// kernel, which no cache holds, and Link, over a wire, that of the largest
+// upload.
 func Fit(measured []Measurement, remote bool) (semantic.Device, error) {
 	points := map[semantic.Class][]semantic.Point{}
 	call := math.Inf(1)
@@ -65,9 +67,9 @@ func Fit(measured []Measurement, remote bool) (semantic.Device, error) {
 	cal.Down = moves(measured, Download, func(m Measurement) float64 {
 		return m.Wall - m.Executor - call - cal.Up.Seconds(float64(4*m.inputs()[0].elements()))
 	})
-	d := semantic.Device{FLOPS: best(cal.Kernels[semantic.ClassProduct]), Bandwidth: best(cal.Kernels[semantic.ClassElementwise]), Calibration: cal}
+	d := semantic.Device{FLOPS: best(cal.Kernels[semantic.ClassProduct]), Bandwidth: streamed(cal.Kernels[semantic.ClassElementwise]), Calibration: cal}
 	if remote {
-		d.Link = best(cal.Up)
+		d.Link = streamed(cal.Up)
 	}
 	return d, nil
 }
@@ -93,4 +95,12 @@ func best(c semantic.Curve) float64 {
 		}
 	}
 	return rate
+}
+
+// streamed is the rate at the largest amount of a curve.
+func streamed(c semantic.Curve) float64 {
+	if last := c[len(c)-1]; last.Seconds > 0 {
+		return last.Work / last.Seconds
+	}
+	return 0
 }
