@@ -53,6 +53,14 @@ func (s *Session) Close() error {
 	return s.remote.Close()
 }
 
+// ExecutorTime is the time that the executor itself spent on the last run,
+// transfers apart.
+func (s *Session) ExecutorTime() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.elapsed
+}
+
 // Reset forgets all carried state, so that the next run starts anew.
 func (s *Session) Reset(ctx context.Context) error {
 	s.mu.Lock()

@@ -39,7 +39,7 @@ func (s *SRG) EdgesOn(d Device, b plan.Bindings) ([]Edge, error) {
 	}
 	costs := s.costs(sizes)
 	n := len(s.Nodes)
-	own := make([]float64, n)    // time of the tensor itself
+	own := s.times(d, sizes, costs)
 	made := make([]float64, n)   // time of what computed its memory
 	finish := make([]float64, n) // longest path that ends with it
 	total := 0.0
@@ -49,7 +49,6 @@ func (s *SRG) EdgesOn(d Device, b plan.Bindings) ([]Edge, error) {
 			continue
 		}
 		t := s.Nodes[id].Tensor
-		own[id] = costs[id].Seconds(d)
 		made[id] = own[id]
 		if t.Op() != nil && isView(t) {
 			made[id] = made[t.In()[0].ID()]

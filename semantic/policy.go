@@ -17,6 +17,9 @@ type Device struct {
 	FLOPS     float64 // float32 operations a second
 	Bandwidth float64 // bytes of memory read a second
 	Link      float64 // bytes a second between the client and the device; 0 in-process
+	// Calibration is what was measured on the device, and goes before the
+	// rates above where it knows more. nil is no calibration.
+	Calibration *Calibration `json:",omitempty"`
 }
 
 // Request is what is asked of a policy: the profile and the outputs to be

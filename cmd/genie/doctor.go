@@ -16,6 +16,7 @@ import (
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/workloads"
 )
 
 // checkStatus says how a check of doctor went.
@@ -40,26 +41,38 @@ type doctorReport struct {
 	OK      bool          `json:"ok"`
 	Version versionReport `json:"version"`
 	Checks  []check       `json:"checks"`
+	// Calibration is there with --calibrate.
+	Calibration *calibrationReport `json:"calibration,omitempty"`
 }
 
 func (a *app) doctorCommand() *cobra.Command {
 	var executor string
 	var asJSON bool
+	var model calibrateFlags
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check this machine, and a worker if one is named",
 		Long: `doctor looks at the CPU, the memory and the folders that genie uses, measures
 what the machine can do at best (memory reads, matrix products, loopback TCP),
-and asks a worker for a sign of life. It exits with 1 when a check failed.`,
+and asks a worker for a sign of life. It exits with 1 when a check failed.
+
+With --calibrate it measures operators and transfers on the executor, fits the
+cost model to them, and compares it with operators and transfers of other sizes.
+That takes a minute or two and about 1.5 GB in each process, and wants a machine
+that does nothing else.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), executor, asJSON) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), executor, asJSON, model) },
 	}
 	cmd.Flags().StringVar(&executor, "executor", "", "worker to ask, tcp://host:port or grpc://host:port")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
+	cmd.Flags().BoolVar(&model.on, "calibrate", false, "fit the cost model to the executor and judge it")
+	cmd.Flags().BoolVar(&model.fastest, "fastest", false, "with --calibrate: the fastest runs count, not the medians; for a busy machine")
+	cmd.Flags().IntVar(&model.rounds, "rounds", 0, "with --calibrate: how often to go through all cases; 0 is 7")
+	cmd.Flags().StringVar(&model.scale, "scale", "small", "with --calibrate: tiny or small")
 	return cmd
 }
 
-func (a *app) doctor(ctx context.Context, executor string, asJSON bool) error {
+func (a *app) doctor(ctx context.Context, executor string, asJSON bool, model calibrateFlags) error {
 	checks := []func(context.Context) check{
 		checkCPU, checkThreads, checkMemory, checkReads, checkProducts, checkLoopback, checkHashes, checkTemp,
 	}
@@ -67,6 +80,21 @@ func (a *app) doctor(ctx context.Context, executor string, asJSON bool) error {
 		checks = append(checks, func(ctx context.Context) check { return checkExecutor(ctx, executor) })
 	}
 	r := doctorReport{OK: true, Version: currentVersion()}
+	if _, err := workloads.ParseScale(model.scale); err != nil {
+		return &usageError{err}
+	}
+	if model.on {
+		checks = append(checks, func(ctx context.Context) check {
+			bar := a.progress("measuring")
+			bar.plain = true
+			defer bar.stop()
+			var err error
+			if r.Calibration, err = calibrate(ctx, executor, model, bar.report); err != nil {
+				return failure("cost model", err)
+			}
+			return r.Calibration.check()
+		})
+	}
 	failed := 0
 	for _, f := range checks {
 		if err := context.Cause(ctx); err != nil {
@@ -86,6 +114,10 @@ func (a *app) doctor(ctx context.Context, executor string, asJSON bool) error {
 	}
 	if asJSON {
 		if err := a.printJSON(r); err != nil {
+			return err
+		}
+	} else if r.Calibration != nil {
+		if err := a.printCalibration(r.Calibration); err != nil {
 			return err
 		}
 	}

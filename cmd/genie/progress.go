@@ -12,8 +12,9 @@ import (
 // progress draws a bar on standard error while bytes move, and nothing when
 // that is no terminal.
 type progress struct {
-	out  *os.File // nil when there is no terminal
-	what string
+	out   *os.File // nil when there is no terminal
+	what  string
+	plain bool // what is done is not bytes
 
 	mu    sync.Mutex
 	bar   *progressbar.ProgressBar
@@ -39,7 +40,7 @@ func (p *progress) report(done, total int64) {
 		p.total = total
 		p.bar = progressbar.NewOptions64(total,
 			progressbar.OptionSetWriter(p.out), progressbar.OptionSetDescription(p.what),
-			progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true),
+			progressbar.OptionShowBytes(!p.plain), progressbar.OptionUseIECUnits(!p.plain),
 			progressbar.OptionSetWidth(24), progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionClearOnFinish())
 	}

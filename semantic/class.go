@@ -1,0 +1,99 @@
+package semantic
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/lazy"
+)
+
+// Class is a kind of work that a device does at a rate of its own.
+type Class uint8
+
+// The classes. Work is counted in FLOPs where arithmetic is the bound and in
+// bytes where memory is.
+const (
+	ClassElementwise Class = iota // bytes: arithmetic and activations by themselves
+	ClassProduct                  // FLOPs: matrix products
+	ClassNarrow                   // bytes: products in which a side is below narrowSide
+	ClassConv                     // FLOPs: convolutions
+	ClassConv3x3                  // FLOPs: convolutions 3x3 of stride 1, which have shorter algorithms
+	ClassAttention                // FLOPs: attention patterns, from scores to context
+	ClassNorm                     // bytes: batch and layer normalisation, softmax
+	ClassGather                   // bytes: rows of a table by index
+	ClassCopy                     // bytes: concatenation, cache updates, casts and other moves
+	ClassReduce                   // bytes: reductions, pooling, choice of tokens
+	numClasses
+)
+
+var classNames = [numClasses]string{
+	"elementwise", "product", "narrow_product", "conv", "conv_3x3", "attention", "norm", "gather", "copy", "reduce",
+}
+
+// String is the class's name, such as narrow_product.
+func (c Class) String() string { return classNames[c] }
+
+// MarshalText implements encoding.TextMarshaler.
+func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *Class) UnmarshalText(text []byte) error {
+	i := slices.Index(classNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%w: no class of work is called %.40q", ErrCalibration, text)
+	}
+	*c = Class(i)
+	return nil
+}
+
+// narrowSide is the side of a product below which reading its operands takes
+// longer than multiplying them.
+const narrowSide = 16
+
+// Work is the amount of c's work in a cost: FLOPs or bytes.
+func (c Class) Work(cost Cost) float64 {
+	switch c {
+	case ClassProduct, ClassConv, ClassConv3x3, ClassAttention:
+		return cost.FLOPs
+	case ClassElementwise, ClassNarrow, ClassNorm, ClassGather, ClassCopy, ClassReduce, numClasses:
+	}
+	return cost.BytesRead + cost.BytesWritten
+}
+
+// classOf is the class of an operator by itself, at the given sizes.
+func classOf(t *lazy.Tensor, sizes [][]int) Class {
+	in := func(i int) []int { return sizes[t.In()[i].ID()] }
+	switch o := t.Op().(type) {
+	case op.MatMul:
+		out, a := sizes[t.ID()], in(0)
+		k := a[len(a)-1]
+		if o.TransA {
+			k = a[len(a)-2]
+		}
+		rows := 1 // leading axes are rows when all of them meet one matrix
+		if len(in(1)) == 2 && !o.TransA {
+			for _, n := range out[:len(out)-2] {
+				rows *= n
+			}
+		}
+		if min(rows*out[len(out)-2], out[len(out)-1], k) < narrowSide {
+			return ClassNarrow
+		}
+		return ClassProduct
+	case op.Conv2D:
+		if w := in(1); w[2] == 3 && w[3] == 3 && o.Stride == [2]int{1, 1} && o.Dilation == [2]int{1, 1} && o.Groups == 1 {
+			return ClassConv3x3
+		}
+		return ClassConv
+	case op.BatchNorm, op.LayerNorm, op.Softmax:
+		return ClassNorm
+	case op.Embedding:
+		return ClassGather
+	case op.Reduce, op.ArgMax, op.TopK, op.Sample, op.MaxPool2D:
+		return ClassReduce
+	case op.Arith, op.Bias, op.GELU, op.ReLU, op.Tanh, op.Where, op.CausalMask:
+		return ClassElementwise
+	}
+	return ClassCopy
+}

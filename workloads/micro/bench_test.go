@@ -1,0 +1,105 @@
+package micro_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/genie-sdk/go/baselines"
+	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/workloads"
+	"github.com/genie-sdk/go/workloads/micro"
+)
+
+// units declares the figures to benchstat.
+const units = `Unit predicted-ns better=lower
+Unit measured-ns better=lower
+Unit err-frac better=lower
+Unit operator-err-frac better=lower
+Unit transfer-err-frac better=lower
+Unit run-err-frac better=lower
+Unit rank better=higher
+`
+
+func TestMain(m *testing.M) {
+	if baselines.Child() {
+		if err := baselines.RunChild(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	flag.Parse()
+	if f := flag.Lookup("test.bench"); f != nil && f.Value.String() != "" {
+		fmt.Print(units)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// envFastest makes the fastest runs count and not the medians.
+const envFastest = "GENIE_MICRO_FASTEST"
+
+// BenchmarkCostModel calibrates the cost model, in-process and on a worker in
+// another process, and reports what it predicts of each judged case beside what
+// was measured. It is one measurement and not a loop: -benchtime 1x.
+func BenchmarkCostModel(b *testing.B) {
+	for _, scheme := range []string{"local", "tcp", "grpc"} {
+		b.Run("executor="+scheme, func(b *testing.B) { costModel(b, scheme) })
+	}
+}
+
+func costModel(b *testing.B, scheme string) {
+	scale, err := workloads.ScaleFromEnv()
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx := context.Background()
+	url := "local:"
+	if scheme != "local" {
+		w, err := baselines.StartWorker(ctx)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer w.Close()
+		if url = w.TCP; scheme == "grpc" {
+			url = w.GRPC
+		}
+	}
+	client, err := genie.Open(ctx, url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer client.Close()
+	sampling := micro.Sampling{Fastest: os.Getenv(envFastest) != ""}
+	for b.Loop() {
+		_, j, err := micro.Evaluate(ctx, client, micro.SuiteAt(scale), sampling)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, r := range j.Rows {
+			b.Run(fmt.Sprintf("scale=%s/op=%s/size=%s", scale, r.Op, r.Size), func(b *testing.B) {
+				for b.Loop() {
+					_ = r
+				}
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(r.Predicted*1e9, "predicted-ns")
+				b.ReportMetric(r.Measured*1e9, "measured-ns")
+				b.ReportMetric(r.Error, "err-frac")
+			})
+		}
+		b.Run(fmt.Sprintf("scale=%s/op=all/size=all", scale), func(b *testing.B) {
+			for b.Loop() {
+				_ = j
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(j.OperatorError, "operator-err-frac")
+			b.ReportMetric(j.TransferError, "transfer-err-frac")
+			b.ReportMetric(j.RunError, "run-err-frac")
+			b.ReportMetric(j.Rank, "rank")
+		})
+	}
+}
