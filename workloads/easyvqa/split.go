@@ -38,8 +38,9 @@ func LoadSplit(dir string) (*Split, error) {
 		return nil, err
 	}
 	var packed struct {
-		Answers, Questions []string
-		Images             [][][2]int // by image: question, answer
+		Answers   []string   `json:"answers"`
+		Questions []string   `json:"questions"`
+		Images    [][][2]int `json:"images"` // by image: question, answer
 	}
 	if err := json.Unmarshal(text, &packed); err != nil {
 		return nil, fmt.Errorf("%w: questions.json: %w", ErrSplit, err)
