@@ -1,0 +1,89 @@
+package bert
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/genie-sdk/go/genie"
+)
+
+// Feed makes the inputs of a run from sentences of one segment, filled up to
+// the longest. Errors: a sentence that is empty or an id that the model lacks,
+// [genie.ErrIndexRange]; one that is too long, [genie.ErrContextLength].
+func (m *Model) Feed(sentences [][]int) (genie.Feed, error) {
+	longest := 0
+	for i, s := range sentences {
+		if len(s) > m.Config.Positions {
+			return nil, fmt.Errorf("%w: sentence %d has %d tokens, the model reads %d", genie.ErrContextLength, i, len(s), m.Config.Positions)
+		}
+		if len(s) == 0 {
+			return nil, fmt.Errorf("%w: sentence %d has no tokens", genie.ErrIndexRange, i)
+		}
+		for _, id := range s {
+			if id < 0 || id >= m.Config.Vocab {
+				return nil, fmt.Errorf("%w: token %d in sentence %d, the vocabulary has %d", genie.ErrIndexRange, id, i, m.Config.Vocab)
+			}
+		}
+		longest = max(longest, len(s))
+	}
+	if longest == 0 {
+		return nil, fmt.Errorf("%w: no sentences", genie.ErrShape)
+	}
+	n := len(sentences)
+	tokens, mask, positions := make([]int32, n*longest), make([]int32, n*longest), make([]int32, longest)
+	for i, s := range sentences {
+		for j, id := range s {
+			tokens[i*longest+j], mask[i*longest+j] = int32(id), 1
+		}
+	}
+	for j := range positions {
+		positions[j] = int32(j)
+	}
+	return genie.Feed{
+		"tokens":    genie.Int32s(tokens, n, longest),
+		"types":     genie.Int32s(make([]int32, n*longest), n, longest),
+		"mask":      genie.Int32s(mask, n, longest),
+		"positions": genie.Int32s(positions, 1, longest),
+	}, nil
+}
+
+// Embed makes a vector of length 1 [hidden] for each sentence. Errors are those
+// of [Model.Feed] and of [genie.Session.Run].
+func (m *Model) Embed(ctx context.Context, s *genie.Session, sentences [][]int) ([][]float32, error) {
+	feed, err := m.Feed(sentences)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.Run(ctx, feed, m.Mean)
+	if err != nil {
+		return nil, err
+	}
+	all, err := out[0].Float32s(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([][]float32, len(sentences))
+	for i := range rows {
+		rows[i] = all[i*m.Config.Hidden : (i+1)*m.Config.Hidden]
+		normalise(rows[i])
+	}
+	return rows, nil
+}
+
+func normalise(x []float32) {
+	length := math.Sqrt(Dot(x, x))
+	for i, v := range x {
+		x[i] = float32(float64(v) / max(length, 1e-12))
+	}
+}
+
+// Dot is the product of two vectors: the cosine of those that [Model.Embed]
+// makes.
+func Dot(a, b []float32) float64 {
+	sum := 0.0
+	for i, v := range a {
+		sum += float64(v) * float64(b[i])
+	}
+	return sum
+}

@@ -1,0 +1,181 @@
+package easyvqa
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/genie-sdk/go/internal/checkpoint"
+	"github.com/genie-sdk/go/internal/models"
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport"
+)
+
+// colours is the number of channels of an image: red, green, blue.
+const colours = 3
+
+// normEpsilon is added to variances: PyTorch's default.
+const normEpsilon = 1e-5
+
+// Model is a trained network captured as a program. It is safe for concurrent
+// use until Close.
+type Model struct {
+	Config Config
+	Graph  *lazy.Graph
+	// Pixels is an input, f32 [images, 3, size, size], as [Pixels] makes them.
+	Pixels *lazy.Tensor
+	// Image is an input, i32 [questions]: which of the images each question is
+	// about.
+	Image *lazy.Tensor
+	// Words is an input, i32 [questions, words]: the ids of the words, 0 for
+	// none.
+	Words *lazy.Tensor
+	// ImageFeatures f32 [images, features] and TextFeatures f32 [questions,
+	// features] are the ends of the branches.
+	ImageFeatures, TextFeatures *lazy.Tensor
+	// Logits is an output, f32 [questions, answers].
+	Logits *lazy.Tensor
+	// Best is an output, i32 [questions]: the class of the answer.
+	Best *lazy.Tensor
+
+	files *checkpoint.Model
+	vocab vocabulary
+}
+
+// LoadOptions configure [Load]. The zero value is ready to use.
+type LoadOptions struct {
+	// Progress is told how many bytes of weights have been hashed, which
+	// happens once for each checkpoint.
+	Progress transport.Progress
+}
+
+// Load opens a directory with config.json and model.safetensors, as
+// testdata/scripts/train_easy_vqa.py writes it. Weights stay memory-mapped. A
+// tensor that is missing or has another shape than config.json says is an error
+// that names it.
+func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
+	files, err := checkpoint.Open(dir, checkpoint.Options{Progress: opts.Progress})
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{files: files}
+	if err := m.load(ctx, dir); err != nil {
+		_ = files.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// Close unmaps the weights. The program cannot bring weights to an executor
+// afterwards.
+func (m *Model) Close() error { return m.files.Close() }
+
+func (m *Model) load(ctx context.Context, dir string) error {
+	var err error
+	if m.Config, err = ParseConfig(m.files.ConfigJSON()); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(dir, "config.json"), err)
+	}
+	if err := m.files.HashAll(ctx); err != nil {
+		return err
+	}
+	m.vocab = newVocabulary(m.Config.Vocab)
+	m.Graph = lazy.NewGraph("easy-vqa")
+	m.Graph.SetModel(filepath.Base(m.files.Dir()))
+	b := &builder{c: m.Config, files: m.files, g: m.Graph}
+	m.Pixels = m.Graph.Input("pixels", lazy.F32, "images", colours, m.Config.Size, m.Config.Size)
+	m.Image = m.Graph.Input("image", lazy.I32, "questions")
+	m.Words = m.Graph.Input("words", lazy.I32, "questions", "words")
+	m.ImageFeatures = b.look(m.Pixels)
+	m.TextFeatures = b.read(m.Words)
+	logits := b.answer(m.ImageFeatures, m.Image, m.TextFeatures)
+	if b.err != nil {
+		return b.err
+	}
+	m.Logits = m.Graph.Output("logits", logits)
+	m.Best = m.Graph.Output("best", lazy.ArgMax(logits, -1))
+	return m.Graph.Err()
+}
+
+// builder captures the program; the first error sticks.
+type builder struct {
+	c     Config
+	files *checkpoint.Model
+	g     *lazy.Graph
+	err   error
+}
+
+// weight adds a tensor of the checkpoint. After an error it is nil, which makes
+// an error of all that is computed from it.
+func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
+	if b.err != nil {
+		return nil
+	}
+	w, err := models.Weight(b.files, name, name, shape)
+	if err != nil {
+		b.err = err
+		return nil
+	}
+	return b.g.AddWeight(w)
+}
+
+// linear is a layer with weights [out, in], as PyTorch stores them.
+func (b *builder) linear(name string, x *lazy.Tensor, in, out int) *lazy.Tensor {
+	w, bias := b.weight(name+".weight", out, in), b.weight(name+".bias", out)
+	if b.err != nil {
+		return nil
+	}
+	return lazy.Bias(lazy.MatMul(x, w, lazy.TransB), bias)
+}
+
+// look is the image's branch: convolutions of 3x3, each followed by batch
+// normalisation, ReLU and the maximum over 2x2; then the maximum over what is
+// left of the image, a linear layer and tanh: [images, features].
+func (b *builder) look(x *lazy.Tensor) *lazy.Tensor {
+	in := colours
+	for i, out := range b.c.Channels {
+		w := b.weight(fmt.Sprintf("conv.%d.weight", i), out, in, 3, 3)
+		n := fmt.Sprintf("norm.%d.", i)
+		gamma, beta := b.weight(n+"weight", out), b.weight(n+"bias", out)
+		mean, variance := b.weight(n+"running_mean", out), b.weight(n+"running_var", out)
+		if b.err != nil {
+			return nil
+		}
+		x = lazy.Conv2D(x, w, nil, lazy.Conv{Pad: [2]int{1, 1}})
+		x = lazy.ReLU(lazy.BatchNorm(x, gamma, beta, mean, variance, normEpsilon))
+		x = lazy.MaxPool2D(x, [2]int{2, 2}, [2]int{2, 2}, [2]int{0, 0})
+		in = out
+	}
+	return b.tanh(b.linear("image", lazy.Max(x, 2, 3), in, b.c.Features))
+}
+
+// read is the question's branch: the sum of its words' embeddings, then linear
+// layers and tanh: [questions, features].
+func (b *builder) read(words *lazy.Tensor) *lazy.Tensor {
+	table := b.weight("words.weight", len(b.c.Vocab), b.c.Embedding)
+	if b.err != nil {
+		return nil
+	}
+	x := lazy.Sum(lazy.Embedding(table, words), 1)
+	x = b.tanh(b.linear("text.0", x, b.c.Embedding, b.c.Features))
+	return b.tanh(b.linear("text.1", x, b.c.Features, b.c.Features))
+}
+
+// answer joins the branches: each question with the image that it is about.
+func (b *builder) answer(image, which, text *lazy.Tensor) *lazy.Tensor {
+	if b.err != nil {
+		return nil
+	}
+	x := lazy.Mul(lazy.Embedding(image, which), text)
+	x = b.linear("hidden", x, b.c.Features, b.c.Features)
+	if b.err != nil {
+		return nil
+	}
+	return b.linear("answer", lazy.ReLU(x), b.c.Features, len(b.c.Answers))
+}
+
+func (b *builder) tanh(x *lazy.Tensor) *lazy.Tensor {
+	if b.err != nil {
+		return nil
+	}
+	return lazy.Tanh(x)
+}
