@@ -104,6 +104,9 @@ const (
 	CaptureOnly  = "capture-only"
 )
 
+// NoSemantics is the baseline at the foot of the ablation ladder.
+const NoSemantics = "no-semantics"
+
 // rank orders baselines for reading: what runs in one process, then what is
 // remote, ours before others'. Unknown ones come last, in order of appearance.
 func rank(baseline string) int {
@@ -117,10 +120,13 @@ func rank(baseline string) int {
 	return len(order)
 }
 
-// compareBaselines orders two cells of a section and variant; the ladder of
+// CompareBaselines orders baselines for reading; unknown ones are equal.
+func CompareBaselines(a, b string) int { return cmp.Compare(rank(a), rank(b)) }
+
+// compareRows orders two cells of a section and variant; the ladder of
 // ablations goes up and ends in front of the full set of features.
-func compareBaselines(a, b Key) int {
-	if c := cmp.Compare(rank(a.Baseline), rank(b.Baseline)); c != 0 {
+func compareRows(a, b Key) int {
+	if c := CompareBaselines(a.Baseline, b.Baseline); c != 0 {
 		return c
 	}
 	if (a.Ablation == "") != (b.Ablation == "") {

@@ -45,7 +45,7 @@ type Cell struct {
 
 	samples map[string][]float64 // by tidy unit
 	order   []string             // tidy units by first appearance
-	line    int // of its last result
+	line    int                  // of its last result
 }
 
 // Units are the cell's units in the order of the file, in base units: a file's
@@ -290,6 +290,6 @@ func (f *File) sort() {
 		if c := at(a.Key) - at(b.Key); c != 0 {
 			return c
 		}
-		return compareBaselines(a.Key, b.Key)
+		return compareRows(a.Key, b.Key)
 	})
 }

@@ -1,6 +1,8 @@
 package results
 
 import (
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -103,39 +105,32 @@ const (
 
 func hasPart(name, part string) bool { return slices.Contains(strings.Split(name, "-"), part) }
 
-// Format writes a value with its unit's scale, "12.34 ms" or "83.0 B"; per is
-// what the value is per, "op" or "tok", or empty.
+// Format writes a value with its unit's scale, "12.34 ms", "83 B" or "0.208";
+// per is what the value is per, "op" or "tok", or empty.
 func Format(value float64, unit string) (text, per string) {
 	numerator, per, _ := strings.Cut(unit, "/")
 	class := benchunit.ClassOf(unit)
-	scaled := benchunit.Scale(value, class)
-	number := strings.TrimRight(scaled, "KMGTPkmµni")
-	prefix := scaled[len(number):]
+	seconds := hasPart(numerator, "sec")
 	switch {
 	case value == 0:
-		number, prefix = "0", ""
-	case strings.Contains(number, "."):
-		number = trimZeros(number, class == benchunit.Binary && prefix == "")
+		text = "0"
+	case !seconds && class == benchunit.Decimal && math.Abs(value) < 1:
+		return fmt.Sprintf("%.4g", value), per // a rate of 0.2 is no 200m
+	default:
+		text = benchunit.Scale(value, class)
 	}
-	symbol := ""
+	number := strings.TrimRight(text, "KMGTPkmµni")
+	prefix := text[len(number):]
+	if class == benchunit.Binary && prefix == "" && strings.Contains(number, ".") {
+		number = strings.TrimSuffix(strings.TrimRight(number, "0"), ".") // bytes are whole
+	}
 	switch {
-	case hasPart(numerator, "sec"):
-		symbol = "s"
+	case seconds:
+		return number + " " + prefix + "s", per
 	case class == benchunit.Binary:
-		symbol = "B"
+		return number + " " + prefix + "B", per
 	}
-	if prefix+symbol != "" {
-		number += " " + prefix + symbol
-	}
-	return number, per
-}
-
-// trimZeros takes the decimals off a number of whole bytes.
-func trimZeros(number string, whole bool) string {
-	if !whole {
-		return number
-	}
-	return strings.TrimSuffix(strings.TrimRight(number, "0"), ".")
+	return number + prefix, per
 }
 
 // DefaultUnits are the declarations of the suite's units for benchstat, without

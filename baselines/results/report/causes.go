@@ -76,3 +76,29 @@ func gather(s *Section, per string) causes {
 	}
 	return c
 }
+
+// What the page shows of causes.
+
+// Per is what the bytes are per, for people.
+func (c causes) Per() string {
+	return map[string]string{"tok": "token", "op": "operation"}[c.per]
+}
+
+// Names are the causes.
+func (c causes) Names() []string { return c.causes }
+
+// Lines are the cells.
+func (c causes) Lines() []causeLine {
+	var all []causeLine
+	for _, r := range c.rows {
+		all = append(all, causeLine{r.key.Label(), r.key.Variant, r.bytes, r.total()})
+	}
+	return all
+}
+
+// causeLine is a causeRow for the page.
+type causeLine struct {
+	Label, Variant string
+	Bytes          []float64
+	Total          float64
+}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -25,7 +26,7 @@ type Report struct {
 
 // Run describes a recording.
 type Run struct {
-	Path     string            `json:"path"`
+	Path     string            `json:"path"` // the file's name without its folder
 	Settings []results.Setting `json:"settings"`
 	Cells    int               `json:"cells"`
 	Samples  int               `json:"samples"`
@@ -101,7 +102,7 @@ func New(before, after *results.File) *Report {
 }
 
 func newRun(f *results.File) Run {
-	run := Run{Path: f.Path, Settings: f.Header, Cells: len(f.Cells)}
+	run := Run{Path: filepath.Base(f.Path), Settings: f.Header, Cells: len(f.Cells)}
 	for _, c := range f.Cells {
 		run.Samples += c.Runs
 	}

@@ -116,6 +116,8 @@ func rangeText(s results.Summary, unit string) string {
 	switch {
 	case s.N == 1:
 		return "–"
+	case s.Min == s.Max:
+		return "all equal"
 	case s.Lo == nil:
 		return "(" + span(s.Min, s.Max, unit) + ")"
 	}
