@@ -205,6 +205,7 @@ func pageFuncs(r *Report) template.FuncMap {
 		"mood":     mood,
 		"errors":   func(p results.Prediction) string { return fmt.Sprintf("%.0f%%", 100*p.Error()) },
 		"variants": func(t Table) []string { return t.variants() },
+		"long":     func(t Table) bool { return len(t.variants()) > manyVariants },
 		"of":       func(t Table, v string) []Row { return t.of(v) },
 		"bytes": func(v float64) string {
 			if v == 0 {

@@ -25,14 +25,14 @@ func rowChart(s *Section, t *Table, id string) *figure {
 	left, right := 20.0, 60.0
 	var values []float64
 	for _, r := range rows {
-		left = max(left, 30+textWidth(r.Baseline))
+		left = max(left, 30+textWidth(r.Baseline), 20+1.1*textWidth(variantText(r.Variant)))
 		right = max(right, 20+textWidth(beside(r, t.Unit)))
 		values = append(values, r.Summary.Median, r.Summary.Low(), r.Summary.High())
 		if r.moved() {
 			values = append(values, r.Change.Old.Median)
 		}
 	}
-	a := newAxis(values, left, figureWidth-right)
+	a := newAxis(values, left+4, figureWidth-right-6)
 	f.Note = betterText(t) + a.kind()
 	y, variants := 6.0, t.variants()
 	var marks []shape
@@ -183,9 +183,9 @@ func stripChart(s *Section, t *Table, id string) *figure {
 		f.line(left, y+11, figureWidth-30, y+11, "guide")
 		for _, r := range rows {
 			if r.Variant == variant {
-				i := slices.Index(baselines, r.Baseline)
+				class, marker := series(r.Baseline)
 				tip := fmt.Sprintf("%s, %s: %s", variantText(variant), r.Baseline, fullText(r.Summary.Median, t.Unit))
-				marks = append(marks, mark(seriesMarker(i), a.at(r.Summary.Median), y+11, 5, "mark "+seriesClass(i), tip))
+				marks = append(marks, mark(marker, a.at(r.Summary.Median), y+11, 5, "mark "+class, tip))
 			}
 		}
 		y += 22
@@ -193,16 +193,28 @@ func stripChart(s *Section, t *Table, id string) *figure {
 	f.ticks(a, 0, y+4, t.Unit)
 	f.add(marks...)
 	f.Height = y + 28
-	for i, b := range baselines {
-		f.Legend = append(f.Legend, legendEntry{seriesClass(i), b, mark(seriesMarker(i), 7, 7, 5, "mark "+seriesClass(i), "")})
+	for _, b := range baselines {
+		class, marker := series(b)
+		f.Legend = append(f.Legend, legendEntry{class, b, mark(marker, 7, 7, 5, "mark "+class, "")})
 	}
 	f.Description = describe(s, t, rows)
 	return f
 }
 
-// series are told apart by colour and marker both.
-func seriesClass(i int) string  { return fmt.Sprintf("s%d", i%7) }
-func seriesMarker(i int) string { return []string{"circle", "square", "diamond", "triangle"}[i%4] }
+// series is a baseline's colour and marker where a chart has all in one row:
+// told apart by both, and of the hue and shape of the family.
+func series(baseline string) (class, marker string) {
+	fixed := map[string][2]string{
+		"full": {"s0", "circle"}, "full-rpc": {"s5", "circle"},
+		results.CaptureOnly: {"s2", "diamond"}, "local-remote": {"s4", "diamond"}, results.NoSemantics: {"s6", "diamond"},
+		results.LocalPyTorch: {"s1", "square"}, "pytorch-rpc": {"s3", "square"},
+		"onnxruntime": {"s4", "square"}, "ray": {"s6", "square"}, "local-gorgonia": {"s5", "square"},
+	}
+	if s, ok := fixed[baseline]; ok {
+		return s[0], s[1]
+	}
+	return "s6", "triangle"
+}
 
 // ladderChart shows what each feature adds: the blind baseline, the steps of
 // the ladder, and all features.
@@ -232,7 +244,7 @@ func ladderChart(s *Section, t *Table, variant, id string) *figure {
 		right = max(right, 20+textWidth(ladderBeside(rows, i, t)))
 		values = append(values, r.Summary.Low(), r.Summary.High())
 	}
-	a := newAxis(values, left, figureWidth-right)
+	a := newAxis(values, left+4, figureWidth-right-6)
 	f.Note = betterText(t) + a.kind()
 	if v := variantText(variant); v != "" {
 		f.Note = v + "; " + f.Note
