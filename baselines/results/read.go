@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -250,6 +251,10 @@ func (f *File) add(k Key, r *benchfmt.Result) {
 	for _, v := range r.Values {
 		// The reader leaves the unit of a zero as it is.
 		_, unit := benchunit.Tidy(1, v.Unit)
+		if math.IsNaN(v.Value) || math.IsInf(v.Value, 0) {
+			f.Warnings = append(f.Warnings, fmt.Sprintf("%s:%d: %s is %g", f.Path, c.line, unit, v.Value))
+			continue
+		}
 		if _, ok := c.samples[unit]; !ok {
 			c.order = append(c.order, unit)
 		}

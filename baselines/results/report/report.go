@@ -71,8 +71,10 @@ type Row struct {
 // New makes the report of a recording; before may be nil.
 func New(before, after *results.File) *Report {
 	r := &Report{
-		New: newRun(after), Sections: []Section{}, CostModels: after.CostModels(), Absent: after.Absent,
-		Warnings: after.Warnings,
+		New: newRun(after), Sections: []Section{}, Warnings: after.Warnings,
+		// Never null in JSON.
+		CostModels: append([]results.CostModel{}, after.CostModels()...),
+		Absent:     append([]results.Absence{}, after.Absent...),
 	}
 	if before != nil {
 		old := newRun(before)
@@ -118,7 +120,7 @@ func (r *Report) section(workload, net string) *Section {
 	i := slices.IndexFunc(r.Sections, func(s Section) bool { return s.Workload == workload && s.Net == net })
 	if i < 0 {
 		i = len(r.Sections)
-		r.Sections = append(r.Sections, Section{Workload: workload, Net: net})
+		r.Sections = append(r.Sections, Section{Workload: workload, Net: net, Tables: []Table{}})
 	}
 	return &r.Sections[i]
 }
