@@ -158,7 +158,7 @@ func TestCostModels(t *testing.T) {
 		predicted, measured float64
 	}{
 		{"op=matmul", 110, 100}, {"op=conv", 300, 200}, {"op=linear", 30, 40}, // errors 0.1, 0.5, 0.25
-		{"op=upload/bytes=1024", 10, 1},                                       // too small to count
+		{"op=upload/bytes=1024", 10, 1}, // too small to count
 		{"op=upload/bytes=1048576", 900, 1000}, {"op=echo/bytes=16777216", 2000, 2500},
 	} {
 		fmt.Fprintf(&b, "BenchmarkM/workload=micro/baseline=full/%s/net=loopback 1 %g predicted-ns %g measured-ns\n", p.op, p.predicted, p.measured)

@@ -207,6 +207,9 @@ func tickText(v float64, unit string) string {
 	}
 	n := v / math.Pow(10, float64(3*(i-3)))
 	text := fmt.Sprintf("%.3g", n)
+	if n >= 1000 {
+		text = fmt.Sprintf("%.0f", n)
+	}
 	if symbol == "" {
 		return text + prefixes[i]
 	}
