@@ -82,6 +82,8 @@ var layers = []layer{
 	{"testdata/models", nil}, // the model that is built into the command
 
 	// What is at the top may use everything.
+	{"baselines/results/...", []string{"baselines/results/..."}},
+	{"baselines/matrix", []string{"baselines/results"}},
 	{"baselines/...", []string{"..."}},
 	{"cmd/...", []string{"..."}},
 	{"internal/lint", nil},

@@ -1,0 +1,40 @@
+package matrix
+
+import (
+	"context"
+	"errors"
+)
+
+// ErrUnavailable is the cause of an Open that cannot succeed on this machine:
+// something is not installed, does not fit, is not supported. The cell is left
+// out with the error's text as the reason. Any other error is a failure.
+var ErrUnavailable = errors.New("genie: unavailable")
+
+// Cell is one configuration of one workload over one link.
+type Cell interface {
+	// Name is its benchmark's,
+	// BenchmarkLLMDecode_Full/workload=llm-decode/baseline=full/model=gpt2/batch=1/net=loopback,
+	// every part but the first a key=value, and no GOMAXPROCS at the end.
+	Name() string
+	// Open starts what the cell needs and verifies its output. An error that
+	// wraps [ErrUnavailable] carries the reason. A cell whose Open failed is not
+	// closed.
+	Open(ctx context.Context) error
+	// Run measures once: the values by unit, as averages over so many
+	// iterations.
+	Run(ctx context.Context) (values map[string]float64, iterations int, err error)
+	// Close ends all that Open started. A cell may be opened again after it.
+	Close() error
+}
+
+// Versioned is a cell that knows the versions of what it runs, for the head of
+// the file. It is asked before it is opened.
+type Versioned interface {
+	Versions() map[string]string
+}
+
+// Sized is a cell that knows how much memory it needs at its peak, all of its
+// processes together, in bytes. It is left out when there is less.
+type Sized interface {
+	MemoryBytes() int64
+}

@@ -1,0 +1,59 @@
+package matrix
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/genie-sdk/go/baselines/results"
+)
+
+// ErrOtherRun says that a file cannot be continued: it is of another commit,
+// machine or scale.
+var ErrOtherRun = errors.New("genie: recorded by another run")
+
+// Resume opens a recording to be continued. done is the number of results of
+// each cell that it has. An unfinished last line, left by a process that was
+// killed, is taken off. A file that is not there or is empty is begun anew: done
+// is nil.
+func Resume(path string, h *Header) (file *os.File, done map[results.Key]int, err error) {
+	file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, nil, err //nolint:wrapcheck // names the path
+	}
+	defer func() {
+		if err != nil {
+			_ = file.Close()
+			file = nil
+		}
+	}()
+	text, err := io.ReadAll(file)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	whole := text[:bytes.LastIndexByte(text, '\n')+1]
+	f, err := results.Read(bytes.NewReader(whole), path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(f.Header) > 0 || len(f.Cells) > 0 {
+		if d := h.differs(f); d != "" {
+			return nil, nil, fmt.Errorf("%w: %s: %s", ErrOtherRun, path, d)
+		}
+		done = map[results.Key]int{}
+		for _, c := range f.Cells {
+			done[c.Key] = c.Runs
+		}
+	} else if len(bytes.TrimSpace(text)) > 0 {
+		return nil, nil, fmt.Errorf("%w: %s: it is no recording", ErrOtherRun, path)
+	}
+	if err := file.Truncate(int64(len(whole))); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if _, err := file.Seek(0, io.SeekEnd); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return file, done, nil
+}

@@ -1,0 +1,139 @@
+package results
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"golang.org/x/perf/benchfmt"
+)
+
+// Key names a cell: what was run, how, and over which link. Two results with
+// one key are samples of the same thing.
+type Key struct {
+	Workload string `json:"workload"`
+	Net      string `json:"net"`
+	// Variant is the rest of the name, "model=gpt2/batch=1" or
+	// "op=upload/bytes=1048576".
+	Variant  string `json:"variant"`
+	Baseline string `json:"baseline"`
+	// Ablation is the set of features of a step of the ablation ladder,
+	// "weights+plan", and empty elsewhere.
+	Ablation string `json:"ablation,omitempty"`
+}
+
+// Label is the baseline with its ablation.
+func (k Key) Label() string {
+	if k.Ablation == "" {
+		return k.Baseline
+	}
+	return k.Baseline + " [" + k.Ablation + "]"
+}
+
+// String is the key as the name of a result spells it.
+func (k Key) String() string {
+	var parts []string
+	for _, p := range [][2]string{{"workload", k.Workload}, {"baseline", k.Baseline}, {"ablation", k.Ablation}, {"", k.Variant}, {"net", k.Net}} {
+		switch {
+		case p[1] == "":
+		case p[0] == "":
+			parts = append(parts, p[1])
+		default:
+			parts = append(parts, p[0]+"="+p[1])
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// Part is the value of a part of the variant, Part("op") for instance, and
+// empty when there is none.
+func (k Key) Part(name string) string {
+	for p := range strings.SplitSeq(k.Variant, "/") {
+		if v, ok := strings.CutPrefix(p, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// With is the key of another baseline's cell of the same section and variant.
+func (k Key) With(baseline string) Key {
+	k.Baseline, k.Ablation = baseline, ""
+	return k
+}
+
+// ParseName takes the name of a result apart, with or without "Benchmark" in
+// front and GOMAXPROCS at the end.
+func ParseName(name string) Key {
+	_, parts := benchfmt.Name(strings.TrimPrefix(name, "Benchmark")).Parts()
+	var texts []string
+	for _, p := range parts {
+		if p[0] == '/' {
+			texts = append(texts, string(p[1:]))
+		}
+	}
+	return keyOf(texts)
+}
+
+// keyOf makes a key of the parts of a name.
+func keyOf(parts []string) Key {
+	var k Key
+	var rest []string
+	for _, p := range parts {
+		name, value, _ := strings.Cut(p, "=")
+		switch name {
+		case "workload":
+			k.Workload = value
+		case "net":
+			k.Net = value
+		case "baseline":
+			k.Baseline = value
+		case "ablation":
+			k.Ablation = value
+		default:
+			rest = append(rest, p)
+		}
+	}
+	k.Variant = strings.Join(rest, "/")
+	return k
+}
+
+// The baselines that ratios are taken to.
+const (
+	LocalPyTorch = "local-pytorch"
+	CaptureOnly  = "capture-only"
+)
+
+// NoSemantics is the baseline at the foot of the ablation ladder.
+const NoSemantics = "no-semantics"
+
+// rank orders baselines for reading: what runs in one process, then what is
+// remote, ours before others'. Unknown ones come last, in order of appearance.
+func rank(baseline string) int {
+	order := []string{
+		LocalPyTorch, "onnxruntime", "local-gorgonia", CaptureOnly,
+		"full", "full-rpc", "local-remote", "no-semantics", "pytorch-rpc", "ray", "llamacpp-rpc",
+	}
+	if i := slices.Index(order, baseline); i >= 0 {
+		return i
+	}
+	return len(order)
+}
+
+// CompareBaselines orders baselines for reading; unknown ones are equal.
+func CompareBaselines(a, b string) int { return cmp.Compare(rank(a), rank(b)) }
+
+// compareRows orders two cells of a section and variant; the ladder of
+// ablations goes up and ends in front of the full set of features.
+func compareRows(a, b Key) int {
+	if c := CompareBaselines(a.Baseline, b.Baseline); c != 0 {
+		return c
+	}
+	if (a.Ablation == "") != (b.Ablation == "") {
+		if a.Ablation == "" {
+			return 1
+		}
+		return -1
+	}
+	return cmp.Compare(strings.Count(a.Ablation, "+"), strings.Count(b.Ablation, "+"))
+}

@@ -1,0 +1,300 @@
+package results
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/perf/benchfmt"
+	"golang.org/x/perf/benchproc"
+	"golang.org/x/perf/benchunit"
+)
+
+// ErrNoResults says that a file holds neither results nor cells without any.
+var ErrNoResults = errors.New("genie: no benchmark results")
+
+// Setting is one configuration line.
+type Setting struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// Absence is a cell that has no results.
+type Absence struct {
+	Key
+	Reason string `json:"reason"`
+	// Failed tells a cell that went wrong from one that cannot run here.
+	Failed bool `json:"failed"`
+
+	line int
+}
+
+// Cell is the samples of one key.
+type Cell struct {
+	Key
+	// Name is the full name of its first result.
+	Name string
+	// Runs is the number of its result lines.
+	Runs int
+
+	samples map[string][]float64 // by tidy unit
+	order   []string             // tidy units by first appearance
+	line    int                  // of its last result
+}
+
+// Units are the cell's units in the order of the file, in base units: a file's
+// "ttft-ns" is "ttft-sec" here.
+func (c *Cell) Units() []string { return c.order }
+
+// File is a recording.
+type File struct {
+	Path string
+	// Header is every configuration line with its last value.
+	Header []Setting
+	// Cells are in order of reading: sections and variants as they come, their
+	// baselines ordered by what they are.
+	Cells []*Cell
+	// Absent are the cells that have no results, and why; and those that failed
+	// after some.
+	Absent []Absence
+	// Warnings are faults of the file that make some of its results doubtful.
+	Warnings []string
+
+	meta  benchfmt.UnitMetadataMap
+	index map[Key]*Cell
+}
+
+// Find is the cell of a key, nil when it has no results.
+func (f *File) Find(k Key) *Cell { return f.index[k] }
+
+// Setting is the value of a configuration line, empty when there is none.
+func (f *File) Setting(key string) string {
+	for _, s := range f.Header {
+		if s.Key == key {
+			return s.Value
+		}
+	}
+	return ""
+}
+
+// Open reads a recording. A file in which nothing was recorded is
+// [ErrNoResults].
+func Open(path string) (*File, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // names the path
+	}
+	f, err := Read(bytes.NewReader(text), path)
+	if err != nil {
+		return nil, err
+	}
+	if len(f.Cells) == 0 && len(f.Absent) == 0 {
+		return nil, fmt.Errorf("%w: %s", ErrNoResults, path)
+	}
+	return f, nil
+}
+
+// Read reads a recording; path is for messages. Lines that are not of the
+// format are warnings, not errors.
+func Read(r io.Reader, path string) (*File, error) {
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(r); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	f := &File{Path: path, index: map[Key]*Cell{}}
+	absent := f.readLines(text.Bytes())
+	if err := f.readResults(text.Bytes()); err != nil {
+		return nil, err
+	}
+	f.keepAbsent(absent)
+	f.sort()
+	return f, nil
+}
+
+// readLines reads what benchfmt has no record for: configuration that is
+// withdrawn before the first result, and cells without results.
+func (f *File) readLines(text []byte) (absent []Absence) {
+	s := bufio.NewScanner(bytes.NewReader(text))
+	for line := 1; s.Scan(); line++ {
+		if a, ok := parseAbsence(s.Text()); ok {
+			a.line = line
+			absent = append(absent, a)
+			continue
+		}
+		key, value, ok := strings.Cut(s.Text(), ":")
+		value = strings.TrimLeft(value, " \t")
+		if !ok || value == "" || !configKey(key) {
+			continue
+		}
+		if i := slices.IndexFunc(f.Header, func(s Setting) bool { return s.Key == key }); i >= 0 {
+			f.Header[i].Value = value
+		} else {
+			f.Header = append(f.Header, Setting{key, value})
+		}
+	}
+	return absent
+}
+
+// configKey follows the format: a lower-case letter first, and neither spaces
+// nor upper case.
+func configKey(key string) bool {
+	for i, r := range key {
+		if i == 0 && !unicode.IsLower(r) || unicode.IsSpace(r) || unicode.IsUpper(r) {
+			return false
+		}
+	}
+	return key != ""
+}
+
+// sameRun are settings that results of one file are expected to share.
+func sameRun() string { return "goos,goarch,cpu,cores,scale" }
+
+// projections tell which results are samples of one cell, and what else about
+// them differs.
+type projections struct {
+	section, row, name, procs, variant, run *benchproc.Projection
+
+	runs, procsSeen []benchproc.Key
+}
+
+func newProjections() (*projections, error) {
+	var parser benchproc.ProjectionParser
+	var p projections
+	filter, err := benchproc.NewFilter("*")
+	if err != nil {
+		return nil, fmt.Errorf("results: %w", err)
+	}
+	for _, e := range []struct {
+		to         **benchproc.Projection
+		expression string
+	}{
+		{&p.section, "/workload,/net"}, {&p.row, "/baseline,/ablation"}, {&p.name, ".name"},
+		{&p.procs, "/gomaxprocs"}, {&p.variant, ".fullname"}, {&p.run, sameRun()},
+	} {
+		if *e.to, err = parser.Parse(e.expression, filter); err != nil {
+			return nil, fmt.Errorf("results: %s: %w", e.expression, err)
+		}
+	}
+	return &p, nil
+}
+
+// key is the cell of a result. The full name without what the other
+// projections take is "*/model=gpt2/batch=1".
+func (p *projections) key(r *benchfmt.Result) Key {
+	section, row := p.section.Project(r), p.row.Project(r)
+	s, b := p.section.Fields(), p.row.Fields()
+	variant := p.variant.Project(r)
+	p.runs = appendNew(p.runs, p.run.Project(r))
+	p.procsSeen = appendNew(p.procsSeen, p.procs.Project(r))
+	return Key{
+		Workload: section.Get(s[0]), Net: section.Get(s[1]),
+		Baseline: row.Get(b[0]), Ablation: row.Get(b[1]),
+		Variant: strings.TrimPrefix(strings.TrimPrefix(variant.StringValues(), "*"), "/"),
+	}
+}
+
+// warnings names what differs within the file and should not.
+func (p *projections) warnings(path string) (all []string) {
+	for _, keys := range [][]benchproc.Key{p.runs, p.procsSeen} {
+		for _, field := range benchproc.NonSingularFields(keys) {
+			all = append(all, fmt.Sprintf("%s: results differ in %s", path, strings.TrimPrefix(field.Name, "/")))
+		}
+	}
+	return all
+}
+
+func appendNew(keys []benchproc.Key, k benchproc.Key) []benchproc.Key {
+	if slices.Contains(keys, k) {
+		return keys
+	}
+	return append(keys, k)
+}
+
+func (f *File) readResults(text []byte) error {
+	p, err := newProjections()
+	if err != nil {
+		return err
+	}
+	reader := benchfmt.NewReader(bytes.NewReader(text), f.Path)
+	for reader.Scan() {
+		switch rec := reader.Result().(type) {
+		case *benchfmt.SyntaxError:
+			f.Warnings = append(f.Warnings, rec.Error())
+		case *benchfmt.Result:
+			f.add(p.key(rec), rec)
+		}
+	}
+	if err := reader.Err(); err != nil {
+		return fmt.Errorf("%s: %w", f.Path, err)
+	}
+	f.meta = reader.Units()
+	f.Warnings = append(f.Warnings, p.warnings(f.Path)...)
+	return nil
+}
+
+func (f *File) add(k Key, r *benchfmt.Result) {
+	c := f.index[k]
+	if c == nil {
+		c = &Cell{Key: k, Name: r.Name.String(), samples: map[string][]float64{}}
+		f.index[k] = c
+		f.Cells = append(f.Cells, c)
+	}
+	c.Runs++
+	_, c.line = r.Pos()
+	for _, v := range r.Values {
+		// The reader leaves the unit of a zero as it is.
+		_, unit := benchunit.Tidy(1, v.Unit)
+		if math.IsNaN(v.Value) || math.IsInf(v.Value, 0) {
+			f.Warnings = append(f.Warnings, fmt.Sprintf("%s:%d: %s is %g", f.Path, c.line, unit, v.Value))
+			continue
+		}
+		if _, ok := c.samples[unit]; !ok {
+			c.order = append(c.order, unit)
+		}
+		c.samples[unit] = append(c.samples[unit], v.Value)
+	}
+}
+
+// keepAbsent keeps the last word on every cell: results that come after the
+// comment (a run that was resumed) void it.
+func (f *File) keepAbsent(all []Absence) {
+	for _, a := range all {
+		if c := f.index[a.Key]; c != nil && c.line > a.line {
+			continue
+		}
+		if i := slices.IndexFunc(f.Absent, func(have Absence) bool { return have.Key == a.Key }); i >= 0 {
+			f.Absent[i] = a
+		} else {
+			f.Absent = append(f.Absent, a)
+		}
+	}
+}
+
+// sort puts the baselines of a variant in their order and leaves the rest as
+// it came.
+func (f *File) sort() {
+	place := map[Key]int{} // of a section and variant
+	at := func(k Key) int {
+		k = k.With("")
+		if _, ok := place[k]; !ok {
+			place[k] = len(place)
+		}
+		return place[k]
+	}
+	for _, c := range f.Cells {
+		at(c.Key)
+	}
+	slices.SortStableFunc(f.Cells, func(a, b *Cell) int {
+		if c := at(a.Key) - at(b.Key); c != 0 {
+			return c
+		}
+		return compareRows(a.Key, b.Key)
+	})
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klauspost/cpuid/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/genie-sdk/go/baselines/matrix"
+	"github.com/genie-sdk/go/baselines/results"
+)
+
+type benchRunOptions struct {
+	selection
+
+	count, alive int
+	out          string
+	resume, json bool
+}
+
+func (a *app) benchRunCommand() *cobra.Command {
+	var o benchRunOptions
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Measure the matrix of workloads and baselines",
+		Long: `run measures the chosen cells and writes their results as they come. The cells of
+a workload and link take turns, one sample each, and every round begins with
+another one, so that a machine that drifts drifts under all of them. Each cell
+checks its output before it is measured. A cell that cannot run here is recorded
+with the reason; one that fails is too, and makes the command exit with 1 at the
+end.
+
+After Ctrl-C the file has everything that was measured, and --resume goes on
+from there, on the same commit, machine and scale.`,
+		Example: `  genie bench run --scale small --net loopback,lan-1g-500us --count 10 --out new.txt
+  genie bench run --workload llm-decode --baseline full,capture-only --count 6`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			return a.benchRun(cmd.Context(), o, cells)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Scale, "scale", "small", "size of the models: tiny, small or full")
+	f.StringSliceVar(&o.Nets, "net", []string{"loopback"}, "links, separated by commas: loopback, dc-10g-100us, lan-1g-500us, wan-100m-20ms")
+	f.StringSliceVar(&o.Workloads, "workload", nil, "workloads, separated by commas (default all)")
+	f.StringSliceVar(&o.Baselines, "baseline", nil, "baselines, separated by commas (default all)")
+	f.IntVar(&o.count, "count", 10, "samples of each cell")
+	f.IntVar(&o.alive, "alive", 0, "cells that may be open at once; 0 is all of a group, but 1 at the full scale")
+	f.StringVar(&o.out, "out", "", "file to write (default standard output)")
+	f.BoolVar(&o.resume, "resume", false, "go on with the file that --out names")
+	f.BoolVar(&o.json, "json", false, "print a JSON object about the run at its end")
+	return cmd
+}
+
+func (o *benchRunOptions) check() error {
+	switch {
+	case !slices.Contains([]string{"tiny", "small", "full"}, o.Scale):
+		return usagef("--scale is %q, not tiny, small or full", o.Scale)
+	case o.count < 1:
+		return usagef("--count is %d, not at least 1", o.count)
+	case o.alive < 0:
+		return usagef("--alive is %d, not at least 0", o.alive)
+	case o.resume && o.out == "":
+		return usagef("--resume needs --out: the file to go on with")
+	case o.json && o.out == "":
+		return usagef("--json needs --out: both would go to standard output")
+	}
+	if o.alive == 0 && o.Scale == "full" {
+		o.alive = 1
+	}
+	return nil
+}
+
+// benchRunReport is what bench run --json prints.
+type benchRunReport struct {
+	File    string            `json:"file"`
+	Samples int               `json:"samples"`
+	Failed  int               `json:"failed"`
+	Absent  []results.Absence `json:"absent"`
+}
+
+// benchRun measures the cells that choose gives.
+func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(context.Context, selection) ([][]matrix.Cell, error)) error {
+	groups, err := choose(ctx, o.selection)
+	if err != nil {
+		return err
+	}
+	options := matrix.Options{Count: o.count, Alive: o.alive, Header: benchHeader(ctx, o.Scale), Available: availableMemory}
+	out, done, err := a.benchOutput(o, &options.Header)
+	if err != nil {
+		return err
+	}
+	options.Done = done
+	bar := a.benchProgress()
+	options.Progress = bar.report
+	outcome, err := matrix.Run(ctx, out, groups, options)
+	bar.stop()
+	if out != a.stdout {
+		if f, ok := out.(*os.File); ok {
+			err = errors.Join(err, f.Close())
+		}
+	}
+	if outcome == nil {
+		return err
+	}
+	if said := a.benchSummary(o, outcome); err == nil {
+		err = said
+	}
+	if failed := outcome.Failed(); err == nil && failed > 0 {
+		err = fmt.Errorf("%d of the cells failed", failed)
+	}
+	return err
+}
+
+// benchOutput opens what results are written to. A file that is there is
+// continued or refused, never overwritten.
+func (a *app) benchOutput(o benchRunOptions, h *matrix.Header) (out interface{ Write([]byte) (int, error) }, done map[results.Key]int, err error) {
+	switch {
+	case o.out == "":
+		return a.stdout, nil, nil
+	case o.resume:
+		return matrix.Resume(o.out, h)
+	}
+	f, err := os.OpenFile(o.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return nil, nil, fmt.Errorf("%s is there already; --resume goes on with it", o.out)
+	}
+	return f, nil, err //nolint:wrapcheck // names the path
+}
+
+// benchSummary says on standard error, or as JSON, how the run went.
+func (a *app) benchSummary(o benchRunOptions, outcome *matrix.Outcome) error {
+	if o.json {
+		absent := append([]results.Absence{}, outcome.Absent...)
+		return a.printJSON(benchRunReport{o.out, outcome.Samples, outcome.Failed(), absent})
+	}
+	for _, x := range outcome.Absent {
+		how := "left out"
+		if x.Failed {
+			how = "FAILED"
+		}
+		_, _ = fmt.Fprintf(a.stderr, "%s %s: %s\n", how, x.Key, x.Reason)
+	}
+	_, _ = fmt.Fprintf(a.stderr, "%d results recorded\n", outcome.Samples)
+	return nil
+}
+
+func availableMemory() (int64, bool) {
+	_, available, ok := memory()
+	return available, ok
+}
+
+// benchHeader describes this program and machine.
+func benchHeader(ctx context.Context, scale string) matrix.Header {
+	v := currentVersion()
+	h := matrix.Header{
+		Commit: v.Revision, Dirty: v.Modified, Date: time.Now().UTC().Format(time.RFC3339), Go: runtime.Version(),
+		OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: strings.TrimSpace(cpuid.CPU.BrandName), Cores: runtime.NumCPU(),
+		GOMAXPROCS: runtime.GOMAXPROCS(0), Scale: scale, Units: results.DefaultUnits(),
+		Versions: map[string]string{"kernels": v.Kernels},
+	}
+	if h.Commit == "" { // go run does not stamp what it builds
+		h.Commit, h.Dirty = gitState(ctx)
+	}
+	return h
+}
+
+// gitState is the commit of the folder that the program runs in, and whether
+// files were changed; empty where that is not known.
+func gitState(ctx context.Context) (commit string, dirty bool) {
+	head, err := exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output()
+	if err != nil {
+		return "", false
+	}
+	status, err := exec.CommandContext(ctx, "git", "status", "--porcelain").Output()
+	return strings.TrimSpace(string(head)), err != nil || len(status) > 0
+}
