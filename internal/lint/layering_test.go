@@ -71,6 +71,7 @@ var layers = []layer{
 	{"internal/safetensors", []string{"internal/memory", "internal/safetensors/atomicfile"}},
 	{"internal/checkpoint", []string{"internal/safetensors/..."}},
 	{"internal/tokenizer", nil},
+	{"internal/imaging", nil},
 	{"internal/models", []string{"internal/checkpoint", "internal/safetensors/...", "transport", "transport/plan"}},
 	{"workloads/...", []string{
 		"genie", "internal/checkpoint", "internal/models", "internal/safetensors/...", "internal/tokenizer", "lazy", "semantic",
