@@ -2,7 +2,6 @@ package imaging
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -10,7 +9,6 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
-	"io/fs"
 	"os"
 
 	"golang.org/x/image/bmp"
@@ -54,8 +52,8 @@ func Open(path string, limits Limits) (*Image, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // *fs.PathError names the path
 	}
-	if info.IsDir() {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("is a directory")}
+	if !info.Mode().IsRegular() { // opening a pipe would block
+		return nil, fmt.Errorf("%w: %s is not a regular file", ErrFormat, path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
