@@ -60,6 +60,15 @@ func GELU(x *Tensor) *Tensor { return Apply(op.GELU{}, x) }
 // GELUTanh is GPT-2's approximation of GELU ("gelu_new").
 func GELUTanh(x *Tensor) *Tensor { return Apply(op.GELU{Tanh: true}, x) }
 
+// QuickGELU is x*sigmoid(1.702*x), CLIP's approximation of GELU.
+func QuickGELU(x *Tensor) *Tensor { return Apply(op.QuickGELU{}, x) }
+
+// Exp is e^x.
+func Exp(x *Tensor) *Tensor { return Apply(op.Exp{}, x) }
+
+// Sqrt is the square root.
+func Sqrt(x *Tensor) *Tensor { return Apply(op.Sqrt{}, x) }
+
 // ReLU is max(x, 0).
 func ReLU(x *Tensor) *Tensor { return Apply(op.ReLU{}, x) }
 
@@ -102,6 +111,16 @@ func Reshape(x *Tensor, dims ...any) *Tensor {
 		return x.g.fail("reshape", []*Tensor{x}, err)
 	}
 	return Apply(op.Reshape{Shape: shape}, x)
+}
+
+// Expand repeats x along new leading axes and axes of size one. Dimensions are
+// ints, plan.Dim values or strings.
+func Expand(x *Tensor, dims ...any) *Tensor {
+	shape, err := parseShape(dims)
+	if err != nil && x != nil {
+		return x.g.fail("expand", []*Tensor{x}, err)
+	}
+	return Apply(op.Expand{Shape: shape}, x)
 }
 
 // Transpose permutes the axes: output axis i is input axis perm[i].
@@ -171,6 +190,10 @@ func WindowMask(scores, start *Tensor, window int) *Tensor {
 	return Apply(op.CausalMask{Window: window}, scores, start)
 }
 
+// Equal is whether elements of two tensors of one type, f32, i32 or i64, are
+// the same number, with NumPy broadcasting: bool.
+func Equal(a, b *Tensor) *Tensor { return Apply(op.Equal{}, a, b) }
+
 // Where is a where cond (bool) holds and b elsewhere, all three broadcast.
 func Where(cond, a, b *Tensor) *Tensor { return Apply(op.Where{}, cond, a, b) }
 
@@ -222,6 +245,10 @@ func Mean(x *Tensor, axes ...int) *Tensor {
 func Max(x *Tensor, axes ...int) *Tensor {
 	return reduce("max", x, axes)
 }
+
+// Pick is position index[b] of each sequence b of x: [batch, n, ...] and an i32
+// or i64 index [batch] give [batch, ...].
+func Pick(x, index *Tensor) *Tensor { return Apply(op.Pick{}, x, index) }
 
 // Identity is x.
 func Identity(x *Tensor) *Tensor { return Apply(op.Identity{}, x) }

@@ -89,7 +89,7 @@ func newBranchWalk(a *analysis) *branchWalk {
 			w.param[id] = fixed(0) != fixed(1)
 		case op.Conv2D:
 			w.param[id] = !fixed(0) && fixed(1)
-		case op.GELU, op.ReLU, op.Tanh, op.Softmax, op.MaxPool2D:
+		case op.GELU, op.QuickGELU, op.ReLU, op.Tanh, op.Softmax, op.MaxPool2D:
 			w.bent[id] = true
 		}
 		w.work[id] = w.param[id]

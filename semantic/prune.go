@@ -132,7 +132,7 @@ func rowAxes(x *irNode, sl op.Slice) (axes []int, o op.Op, ok bool) {
 	}
 	axes[0] = sl.Axis
 	switch o := x.op.(type) {
-	case op.GELU, op.ReLU, op.Tanh, op.Cast, op.Identity, op.Contiguous:
+	case op.GELU, op.QuickGELU, op.Exp, op.Sqrt, op.ReLU, op.Tanh, op.Cast, op.Identity, op.Contiguous:
 		return axes, o, true
 	case op.Bias, op.LayerNorm:
 		return axes, o, sl.Axis < rank-1

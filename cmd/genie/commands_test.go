@@ -114,6 +114,7 @@ func TestModelsNew(t *testing.T) {
 	require.Len(t, list, len(presets()))
 	for _, p := range list {
 		require.Positive(t, p.Parameters, p.Name)
+		require.Equal(t, 4*p.Parameters, p.Bytes, p.Name)
 	}
 	for _, args := range [][]string{
 		{"new"}, {"new", "gpt5", "--out", dir}, {"new", "gpt2-tiny"}, {"new", "gpt2-tiny", "--out", dir, "--dtype", "int8"}, {"old"},

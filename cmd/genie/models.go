@@ -7,31 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/genie-sdk/go/internal/safetensors"
-	"github.com/genie-sdk/go/workloads/gpt2"
+	"github.com/genie-sdk/go/internal/seeded"
 )
-
-// presets are the architectures that models new makes, smallest first.
-func presets() []string {
-	return []string{"gpt2-tiny", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"}
-}
-
-// preset is what models prints of an architecture.
-type preset struct {
-	Name       string `json:"name"`
-	Parameters int64  `json:"parameters"`
-	Bytes      int64  `json:"bytes"` // of a float32 checkpoint
-	Layers     int    `json:"layers"`
-	Hidden     int    `json:"hidden"`
-	Heads      int    `json:"heads"`
-	Vocab      int    `json:"vocab"`
-	Context    int    `json:"context"`
-}
 
 func (a *app) modelsCommand() *cobra.Command {
 	var asJSON bool
@@ -53,21 +35,16 @@ func (a *app) modelsCommand() *cobra.Command {
 
 // models lists the presets.
 func (a *app) models(asJSON bool) error {
-	var list []preset
-	for _, name := range presets() {
-		c, _ := gpt2.Preset(name)
-		list = append(list, preset{name, c.Parameters(), 4 * c.Parameters(), c.Layers, c.Hidden, c.Heads, c.Vocab, c.Positions})
-	}
+	list := presets()
 	if asJSON {
 		return a.printJSON(list)
 	}
-	if err := a.printf("%-12s %10s %10s %7s %7s %6s %7s %8s\n", "preset", "weights", "float32", "layers", "hidden", "heads", "vocab", "context"); err != nil {
+	if err := a.printf("%-24s %10s %10s %7s %7s  %s\n", "preset", "weights", "float32", "layers", "hidden", "takes"); err != nil {
 		return err
 	}
 	for _, p := range list {
-		weights := millions(p.Parameters)
-		err := a.printf("%-12s %10s %10s %7d %7d %6d %7d %8d\n",
-			p.Name, weights, formatBytes(float64(p.Bytes)), p.Layers, p.Hidden, p.Heads, p.Vocab, p.Context)
+		err := a.printf("%-24s %10s %10s %7d %7d  %s\n",
+			p.Name, millions(p.Parameters), formatBytes(float64(p.Bytes)), p.Layers, p.Hidden, p.takes())
 		if err != nil {
 			return err
 		}
@@ -96,12 +73,12 @@ func (a *app) modelsNewCommand() *cobra.Command {
 		Short: "Write a checkpoint with seeded random weights",
 		Long: `new writes a checkpoint of a true architecture in the layout of Hugging Face,
 with random weights that depend on the seed alone: the same bytes on every
-machine. It writes no tokenizer; generate with --tokens. It is for measuring,
-not for reading.`,
-		Example: "  genie models new gpt2 --seed 1 --out ./models/gpt2",
+machine. It writes no tokenizer, since no seed gives a vocabulary; generate with
+--tokens. It is for measuring, not for reading.`,
+		Example: "  genie models new gpt2 --seed 1 --out ./models/gpt2\n  genie models new resnet-50 --out ./models/resnet-50",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usagef("one preset is needed: %s", strings.Join(presets(), ", "))
+				return usagef("one preset is needed: %s", presetNames())
 			}
 			return nil
 		},
@@ -125,9 +102,10 @@ func (a *app) modelsNew(ctx context.Context, o modelsNewOptions) error {
 		"bf16": safetensors.BF16, "bfloat16": safetensors.BF16,
 	}
 	dtype, ok := dtypes[strings.ToLower(o.dtype)]
+	model, known := presetNamed(o.preset)
 	switch {
-	case !slices.Contains(presets(), o.preset):
-		return usagef("there is no preset %q; there are %s", o.preset, strings.Join(presets(), ", "))
+	case !known:
+		return usagef("there is no preset %q; there are %s", o.preset, presetNames())
 	case o.out == "":
 		return usagef("--out is missing: the directory to write")
 	case !ok:
@@ -140,18 +118,17 @@ func (a *app) modelsNew(ctx context.Context, o modelsNewOptions) error {
 		return err //nolint:wrapcheck // names the path
 	}
 	p := a.progress("writing " + o.preset)
-	err := gpt2.NewCheckpoint(ctx, o.preset, o.seed, o.out, gpt2.CheckpointOptions{DType: dtype, Progress: p.report})
+	err := model.write(ctx, o.preset, o.seed, o.out, seeded.Options{DType: dtype, Progress: p.report})
 	p.stop()
 	if err != nil {
 		return err
 	}
-	c, _ := gpt2.Preset(o.preset)
-	bytes := c.Parameters() * dtype.Size()
+	bytes := model.Parameters * dtype.Size()
 	if o.json {
 		return a.printJSON(map[string]any{
 			"preset": o.preset, "seed": o.seed, "dtype": strings.ToLower(string(dtype)), "dir": o.out,
-			"parameters": c.Parameters(), "bytes": bytes,
+			"parameters": model.Parameters, "bytes": bytes,
 		})
 	}
-	return a.printf("%s: %s, seed %d, %s weights, %s\n", o.out, o.preset, o.seed, millions(c.Parameters()), formatBytes(float64(bytes)))
+	return a.printf("%s: %s, seed %d, %s weights, %s\n", o.out, o.preset, o.seed, millions(model.Parameters), formatBytes(float64(bytes)))
 }

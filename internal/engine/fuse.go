@@ -45,6 +45,7 @@ const (
 	stageTanh
 	stageGELUTanh
 	stageGELUErf
+	stageQuickGELU
 )
 
 // fuser groups the steps of a plan.
@@ -194,6 +195,8 @@ func (f *fuser) stage(v int, accept func(v int) bool) (int, stage, bool) {
 		st.kind = stageReLU
 	case op.Tanh:
 		st.kind = stageTanh
+	case op.QuickGELU:
+		st.kind = stageQuickGELU
 	case op.GELU:
 		st.kind = stageGELUErf
 		if o.Tanh {

@@ -90,7 +90,7 @@ func (n *network) transformer() {
 	table := n.weight(1, 0, 29, width)
 	tokens := g.Input("tokens", lazy.I32, "batch", "seq")
 	start := g.Input("start", lazy.I32, "batch")
-	h := lazy.Embedding(table, tokens)
+	h := lazy.Add(lazy.Embedding(table, tokens), n.weight(1, 0, width)) // a row for each
 	split := func(x *lazy.Tensor) *lazy.Tensor {
 		return lazy.Transpose(lazy.Reshape(x, "batch", "seq", heads, width/heads), 0, 2, 1, 3)
 	}
@@ -102,8 +102,11 @@ func (n *network) transformer() {
 		}
 		a := lazy.Transpose(lazy.MatMul(lazy.Softmax(scores, -1), split(qkv[2])), 0, 2, 1, 3)
 		h = lazy.Add(h, lazy.Linear(lazy.Reshape(a, "batch", "seq", width), n.weight(0.2, 0, width, width), n.weight(1, 0, width)))
-		f := lazy.GELUTanh(lazy.Linear(h, n.weight(0.2, 0, width, 80), n.weight(1, 0, 80)))
-		if i == 1 {
+		f := lazy.Linear(h, n.weight(0.2, 0, width, 80), n.weight(1, 0, 80))
+		if i == 0 {
+			f = lazy.GELUTanh(f)
+		} else {
+			f = lazy.QuickGELU(f)
 			f = lazy.ReLU(lazy.Mul(f, f))
 		}
 		h = lazy.Add(lazy.Linear(f, n.weight(0.2, 0, 80, width), n.weight(1, 0, width)), h)
@@ -124,7 +127,7 @@ func TestFused(t *testing.T) {
 		},
 		"transformer": {
 			"matmul+mul+causal_mask+softmax+matmul+reshape", "matmul+mul+softmax+matmul+reshape", "matmul[48, 144]+bias",
-			"matmul[48, 48]+bias+add", "matmul[48, 80]+bias+gelu", "matmul[80, 48]+bias+add", "matmul[29, 48]",
+			"matmul[48, 48]+bias+add", "matmul[48, 80]+bias+gelu", "matmul[48, 80]+bias+quick_gelu", "matmul[80, 48]+bias+add", "matmul[29, 48]",
 		},
 	}
 	for name, build := range map[string]func(*network){"cnn": (*network).cnn, "transformer": (*network).transformer} {

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
@@ -34,6 +36,10 @@ func kernelFor(g *group, ops []op.Op) kernel {
 			return func(s *step) error { return runUnary(s, geluTanhChunk) }
 		}
 		return func(s *step) error { return runUnary(s, geluErfChunk) }
+	case op.QuickGELU:
+		return func(s *step) error { return runUnary(s, quickGELUChunk) }
+	case op.Exp:
+		return func(s *step) error { return runUnary(s, expChunk) }
 	case op.ReLU:
 		return func(s *step) error { return runUnary(s, reluChunk) }
 	case op.Tanh:
@@ -98,8 +104,12 @@ func runUnary(s *step, chunk func(s *step, lo, hi int)) error {
 func geluTanhChunk(s *step, lo, hi int) { kernels.GeluTanh(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
 
 func geluErfChunk(s *step, lo, hi int) { kernels.GeluErf(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
-func reluChunk(s *step, lo, hi int)    { kernels.Relu(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
-func tanhChunk(s *step, lo, hi int)    { kernels.Tanh(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
+func quickGELUChunk(s *step, lo, hi int) {
+	kernels.QuickGelu(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi])
+}
+func expChunk(s *step, lo, hi int)  { kernels.Exp(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
+func reluChunk(s *step, lo, hi int) { kernels.Relu(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
+func tanhChunk(s *step, lo, hi int) { kernels.Tanh(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
 
 // rowsPerChunk gives chunks of about grainElems elements.
 func rowsPerChunk(n int) int { return max(1, grainElems/max(n, 1)) }
@@ -113,14 +123,34 @@ func runArith(s *step) error {
 		s.pool.run(s.job, s, n, grainElems, arithChunk)
 	case b.Len() == 1 && flat(s.out, a):
 		s.pool.run(s.job, s, n, grainElems, arithScalarChunk)
+	case s.out.Contiguous() && flat(s.out, a) && b.Contiguous() && trailing(s.out.Shape, b.Shape):
+		s.pool.run(s.job, s, n/b.Len(), rowsPerChunk(b.Len()), arithRowChunk)
 	default:
 		return s.op.Eval(s.out, s.in)
 	}
 	return nil
 }
 
+// trailing reports whether the axes of part are the last ones of shape, so that
+// it is repeated whole.
+func trailing(shape, part []int) bool {
+	skip := len(shape) - len(part)
+	return skip >= 0 && slices.Equal(shape[skip:], part)
+}
+
 func arithChunk(s *step, lo, hi int) {
-	y, a, b := s.out.F32()[lo:hi], s.in[0].F32()[lo:hi], s.in[1].F32()[lo:hi]
+	s.arith(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi], s.in[1].F32()[lo:hi])
+}
+
+// arithRowChunk has a second operand that is repeated.
+func arithRowChunk(s *step, lo, hi int) {
+	y, a, b, n := s.out.F32(), s.in[0].F32(), s.in[1].F32(), s.in[1].Len()
+	for r := lo; r < hi; r++ {
+		s.arith(y[r*n:r*n+n], a[r*n:r*n+n], b[:n])
+	}
+}
+
+func (s *step) arith(y, a, b []float32) {
 	switch s.op.Name() {
 	case "add":
 		kernels.Add(y, a, b)

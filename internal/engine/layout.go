@@ -19,7 +19,7 @@ func chooseLayout(r *op.Resolved, i int, o op.Op) (op.Layout, bool) {
 	switch o.(type) {
 	case op.Conv2D:
 		ok = denseFilters(r, s)
-	case op.MaxPool2D, op.BatchNorm, op.ReLU, op.Tanh, op.GELU:
+	case op.MaxPool2D, op.BatchNorm, op.ReLU, op.Tanh, op.GELU, op.QuickGELU:
 		ok = last(s.In[0])
 	case op.Arith:
 		ok = true

@@ -134,6 +134,8 @@ func (s *step) finish(r0, r1, n0, n1 int) {
 				kernels.GeluTanh(y, y)
 			case stageGELUErf:
 				kernels.GeluErf(y, y)
+			case stageQuickGELU:
+				kernels.QuickGelu(y, y)
 			}
 		}
 	}

@@ -20,11 +20,12 @@ type accuracy struct {
 }
 
 var accuracies = map[string]accuracy{
-	"exp":      {Exp, math.Exp, 1, never},
-	"tanh":     {Tanh, math.Tanh, 2, never},
-	"relu":     {Relu, func(x float64) float64 { return max(x, 0) }, 0, never},
-	"gelutanh": {GeluTanh, geluTanhOf, 3, below},
-	"geluerf":  {GeluErf, func(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) }, 8, below},
+	"exp":       {Exp, math.Exp, 1, never},
+	"tanh":      {Tanh, math.Tanh, 2, never},
+	"relu":      {Relu, func(x float64) float64 { return max(x, 0) }, 0, never},
+	"gelutanh":  {GeluTanh, geluTanhOf, 3, below},
+	"quickgelu": {QuickGelu, func(x float64) float64 { return x / (1 + math.Exp(-1.702*x)) }, 4, below},
+	"geluerf":   {GeluErf, func(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) }, 8, below},
 }
 
 func geluTanhOf(x float64) float64 {

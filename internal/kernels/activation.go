@@ -39,6 +39,23 @@ func GeluErf(dst, src []float32) {
 	}
 }
 
+// QuickGelu writes x*sigmoid(1.702*x) to dst (Hendrycks and Gimpel,
+// arXiv:1606.08415, section 2).
+//
+// The error is at most 4 units in the last place for x >= -1, and at most 1e-7
+// below, where results that are not normal numbers may be -0. NaN, infinities and
+// -0 are as in [GeluTanh].
+func QuickGelu(dst, src []float32) {
+	needSame("QuickGelu", len(dst), len(src))
+	if unaryArch(opQuickGelu, dst, src) {
+		return
+	}
+	for i, v := range src {
+		x := float64(v)
+		dst[i] = float32(x / (1 + math.Exp(-1.702*x)))
+	}
+}
+
 // Relu writes x where x > 0 or x is NaN, else 0, to dst; -0 stays -0.
 func Relu(dst, src []float32) {
 	needSame("Relu", len(dst), len(src))
@@ -86,4 +103,5 @@ const (
 	opRelu
 	opTanh
 	opExp
+	opQuickGelu
 )

@@ -20,6 +20,8 @@ func unaryArch(op unary, dst, src []float32) bool {
 			tanhAVX512(d, x, n)
 		case opExp:
 			expAVX512(d, x, n)
+		case opQuickGelu:
+			quickGeluAVX512(d, x, n)
 		}
 		return true
 	case pathAVX2:
@@ -34,6 +36,8 @@ func unaryArch(op unary, dst, src []float32) bool {
 			tanhAVX2(d, x, n)
 		case opExp:
 			expAVX2(d, x, n)
+		case opQuickGelu:
+			quickGeluAVX2(d, x, n)
 		}
 		return true
 	}

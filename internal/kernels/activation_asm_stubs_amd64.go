@@ -24,6 +24,16 @@ func geluTanhAVX2(dst *float32, src *float32, n int)
 //go:noescape
 func geluTanhAVX512(dst *float32, src *float32, n int)
 
+// quickGeluAVX2 computes x*sigmoid(1.702*x) of n elements.
+//
+//go:noescape
+func quickGeluAVX2(dst *float32, src *float32, n int)
+
+// quickGeluAVX512 computes x*sigmoid(1.702*x) of n elements.
+//
+//go:noescape
+func quickGeluAVX512(dst *float32, src *float32, n int)
+
 // geluErfAVX2 computes the exact GELU of n elements.
 //
 //go:noescape

@@ -63,11 +63,12 @@ func TestFunctionsAtSpecialValues(t *testing.T) {
 			apply func(dst, src []float32)
 			want  [6]float32 // of 0, -0, Inf, -Inf, NaN, -1e30
 		}{
-			"exp":      {Exp, [6]float32{1, 1, inf, 0, nan, 0}},
-			"tanh":     {Tanh, [6]float32{0, negZero, 1, -1, nan, -1}},
-			"relu":     {Relu, [6]float32{0, negZero, inf, 0, nan, 0}},
-			"gelutanh": {GeluTanh, [6]float32{0, negZero, inf, nan, nan, negZero}},
-			"geluerf":  {GeluErf, [6]float32{0, negZero, inf, nan, nan, negZero}},
+			"exp":       {Exp, [6]float32{1, 1, inf, 0, nan, 0}},
+			"tanh":      {Tanh, [6]float32{0, negZero, 1, -1, nan, -1}},
+			"relu":      {Relu, [6]float32{0, negZero, inf, 0, nan, 0}},
+			"gelutanh":  {GeluTanh, [6]float32{0, negZero, inf, nan, nan, negZero}},
+			"quickgelu": {QuickGelu, [6]float32{0, negZero, inf, nan, nan, negZero}},
+			"geluerf":   {GeluErf, [6]float32{0, negZero, inf, nan, nan, negZero}},
 		} {
 			got := make([]float32, 6)
 			c.apply(got, []float32{0, negZero, inf, -inf, nan, -1e30})

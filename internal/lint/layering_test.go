@@ -70,11 +70,13 @@ var layers = []layer{
 	{"internal/safetensors/atomicfile", nil},
 	{"internal/safetensors", []string{"internal/memory", "internal/safetensors/atomicfile"}},
 	{"internal/checkpoint", []string{"internal/safetensors/..."}},
+	{"internal/seeded", []string{"internal/safetensors/...", "transport"}},
 	{"internal/tokenizer", nil},
 	{"internal/imaging", nil},
 	{"internal/models", []string{"internal/checkpoint", "internal/safetensors/...", "transport", "transport/plan"}},
 	{"workloads/...", []string{
-		"genie", "internal/checkpoint", "internal/models", "internal/safetensors/...", "internal/tokenizer", "lazy", "semantic",
+		"genie", "internal/checkpoint", "internal/imaging", "internal/models", "internal/safetensors/...", "internal/seeded", "internal/tokenizer",
+		"lazy", "semantic",
 		"transport", "transport/plan", "workloads/...",
 	}},
 

@@ -226,6 +226,12 @@ func Bind(o Op, b plan.Bindings) (Op, error) {
 			return nil, err
 		}
 		return Reshape{Static(s)}, nil
+	case Expand:
+		s, err := o.Shape.Eval(b)
+		if err != nil {
+			return nil, err
+		}
+		return Expand{Static(s)}, nil
 	}
 	return o, nil
 }

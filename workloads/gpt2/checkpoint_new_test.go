@@ -2,9 +2,7 @@ package gpt2
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
-	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -74,30 +72,14 @@ func TestCheckpointOpens(t *testing.T) {
 	assert.Len(t, m.Names(), 2+12*want.Layers+2)
 	f32 := []safetensors.DType{safetensors.F32}
 	for _, s := range weightSpecs(want) {
-		x, err := m.Need(s.name, f32, s.shape)
+		_, err := m.Need(s.Name, f32, s.Shape)
 		require.NoError(t, err)
-		checkMoments(t, s, x.Data)
 	}
 	_, err = m.Tensor("lm_head.weight")
 	require.ErrorIs(t, err, checkpoint.ErrMissingTensor, "a tied head is not stored")
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, left, 2)
-}
-
-// checkMoments compares mean and deviation with what was asked for, within
-// five standard errors.
-func checkMoments(t *testing.T, s weightSpec, data []byte) {
-	t.Helper()
-	n, sum, squares := float64(len(data)/4), 0.0, 0.0
-	for i := 0; i < len(data); i += 4 {
-		v := float64(math.Float32frombits(binary.LittleEndian.Uint32(data[i:]))) - s.mean
-		sum += v
-		squares += v * v
-		assert.LessOrEqual(t, math.Abs(v), 3.47*s.std, s.name)
-	}
-	assert.InDelta(t, 0, sum/n, 5*s.std/math.Sqrt(n), s.name)
-	assert.InDelta(t, s.std, math.Sqrt(squares/n), 5*s.std/math.Sqrt(2*n), s.name)
 }
 
 func TestCheckpointUntied(t *testing.T) {
@@ -122,10 +104,6 @@ func TestCheckpointRefuses(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
-	if _, ok := freeBytes(dir); ok {
-		require.ErrorIs(t, checkSpace(dir, math.MaxInt64/2), ErrNoSpace)
-		require.NoError(t, checkSpace(dir, 1))
-	}
 	file := filepath.Join(dir, "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	require.Error(t, NewCheckpoint(t.Context(), "gpt2-tiny", 1, file, CheckpointOptions{}))
@@ -153,40 +131,5 @@ func TestCheckpointCancelled(t *testing.T) {
 		left, err := os.ReadDir(dir)
 		require.NoError(t, err)
 		assert.Empty(t, left, "the temporary file is gone")
-	}
-}
-
-func TestHalfPrecisionRounding(t *testing.T) {
-	for _, c := range []struct {
-		x    float32
-		f16  uint16
-		bf16 uint16
-	}{
-		{0, 0, 0},
-		{1, 0x3c00, 0x3f80},
-		{-2, 0xc000, 0xc000},
-		{0.1, 0x2e66, 0x3dcd},
-		{1 + 1.0/2048, 0x3c00, 0x3f80},       // a tie, to even
-		{1 + 3.0/2048, 0x3c02, 0x3f80},       // a tie, to even
-		{1.99999, 0x4000, 0x4000},            // carries into the exponent
-		{6.103515625e-05, 0x0400, 0x3880},    // the least normal float16
-		{5.9604644775390625e-08, 1, 0x3380},  // the least subnormal
-		{2.98023223876953125e-08, 0, 0x3300}, // half of it: a tie, to even
-		{1e-10, 0, 0x2edc},
-		{-1e-10, 0x8000, 0xaedc},
-		{6.1e-05, 0x03ff, 0x3880},
-	} {
-		assert.Equal(t, c.f16, float16Bits(c.x), "float16 of %v", c.x)
-		assert.Equal(t, c.bf16, bfloat16Bits(c.x), "bfloat16 of %v", c.x)
-	}
-}
-
-func BenchmarkNoise(b *testing.B) {
-	n := newNoise(1, weightSpec{name: "transformer.wte.weight", std: 0.02})
-	buf := make([]byte, 0, 4*chunkElements)
-	b.SetBytes(4 * chunkElements)
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = n.fill(buf[:0], safetensors.F32, 0, chunkElements)
 	}
 }

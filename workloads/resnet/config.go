@@ -44,6 +44,15 @@ type Config struct {
 // Classes is the number of classes.
 func (c Config) Classes() int { return len(c.Labels) }
 
+// Layers is the number of residual layers.
+func (c Config) Layers() int {
+	n := 0
+	for _, d := range c.Depths {
+		n += d
+	}
+	return n
+}
+
 // ParseConfig reads config.json. Errors wrap [ErrConfig] and name the field.
 func ParseConfig(text []byte) (Config, error) {
 	// What transformers assumes where config.json is silent.

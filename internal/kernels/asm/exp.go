@@ -15,6 +15,7 @@ func activationKernels(g *gen) {
 	}{
 		{"exp", "e^x", 4, expAll},
 		{"geluTanh", "the tanh form of GELU", 4, geluTanh},
+		{"quickGelu", "x*sigmoid(1.702*x)", 4, quickGelu},
 		{"geluErf", "the exact GELU", 3, geluErf},
 		{"tanh", "the hyperbolic tangent", 3, tanh},
 		{"relu", "max(x, 0)", 4, relu},
@@ -171,6 +172,20 @@ func geluTanh(t round, src reg.GPVirtual) vectors {
 	e := t.expBounded(u)
 	t.add(e, 1)
 	x = t.loadAll(src)
+	for i := range x {
+		t.VDIVPS(e[i], x[i], x[i])
+	}
+	return x
+}
+
+// quickGelu is x/(1+exp(-1.702*x)).
+func quickGelu(t round, src reg.GPVirtual) vectors {
+	u := t.loadAll(src)
+	t.multiply(u, -1.702)
+	t.clamp(u, -87, 89)
+	e := t.expBounded(u)
+	t.add(e, 1)
+	x := t.loadAll(src)
 	for i := range x {
 		t.VDIVPS(e[i], x[i], x[i])
 	}

@@ -171,6 +171,23 @@ for s in [(2, 3), (2, 3, 4), (2, 3, 4, 5)]:
     case(f"batch_norm {s}", "batch_norm", {"eps": 1e-5}, [f32(*s), f32(3), f32(3), f32(3), var],
          lambda x, w, b, m, v: F.batch_norm(x, m, v, w, b, False, 0.0, 1e-5))
 
+# New operators come last, so that the numbers of those before stay.
+case("quick_gelu", "quick_gelu", {}, [g], lambda x: x * torch.sigmoid(1.702 * x))
+case("exp", "exp", {}, [f32(3, 7)], torch.exp)
+case("exp rank 0", "exp", {}, [f32()], torch.exp)
+case("sqrt", "sqrt", {}, [np.abs(f32(3, 7))], torch.sqrt)
+case("sqrt special", "sqrt", {}, [np.float32([0, 1, -1, 1e-30, 1e30])], torch.sqrt)
+for dt in (np.float32, np.int32, np.int64):
+    case(f"equal {dt.__name__}", "equal", {}, [rng.integers(0, 3, (2, 1, 5)).astype(dt), rng.integers(0, 3, (4, 1)).astype(dt)], torch.eq, np.bool_)
+case("equal nan", "equal", {}, [np.float32([np.nan, 1, -0.0]), np.float32([np.nan, 1, 0])], torch.eq, np.bool_)
+case("expand", "expand", {"shape": dims(2, 3, 4)}, [f32(3, 1)], lambda x: x.expand(2, 3, 4))
+case("expand rank 0", "expand", {"shape": dims(2, 0)}, [f32()], lambda x: x.expand(2, 0))
+case("expand i64", "expand", {"shape": dims(2, 3)}, [rng.integers(-9, 9, (1, 3))], lambda x: x.expand(2, 3), np.int64)
+for dt in (np.int32, np.int64):
+    for shape in ((3, 5), (3, 5, 4), (3, 5, 2, 2)):
+        case(f"pick {dt.__name__} {len(shape)}", "pick", {}, [f32(*shape), np.array([4, 0, 2], dt)], lambda x, i: x[torch.arange(3), i.long()])
+case("pick nothing", "pick", {}, [f32(0, 5, 4), np.zeros((0,), np.int32)], lambda x, i: x[:, 0])
+
 path = pathlib.Path(__file__).with_name("goldens.json")
 body = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
 path.write_text('{"torch":"%s","cases":[\n%s\n]}\n' % (torch.__version__, body))

@@ -1,4 +1,4 @@
-package gpt2
+package seeded
 
 import (
 	"encoding/binary"
@@ -32,15 +32,15 @@ const (
 	fnvPrime = 0x00000100000001b3
 )
 
-func newNoise(seed uint64, s weightSpec) noise {
+func newNoise(seed uint64, s Spec) noise {
 	h := uint64(fnvBasis)
-	for i := range len(s.name) {
-		h = (h ^ uint64(s.name[i])) * fnvPrime
+	for i := range len(s.Name) {
+		h = (h ^ uint64(s.Name[i])) * fnvPrime
 	}
 	return noise{
 		key:  mix(mix(seed+splitmixGamma) ^ h),
-		mean: float32(s.mean),
-		step: float32(s.std / sumStd),
+		mean: float32(s.Mean),
+		step: float32(s.Std / sumStd),
 	}
 }
 
@@ -62,9 +62,14 @@ func (n noise) at(i int64) float32 {
 	return n.mean + float32(float32(sum-sumMean)*n.step)
 }
 
-// fill appends numbers from..from+count to buf in the given dtype.
+// fill appends numbers from..from+count to buf in the given dtype. An I64
+// tensor has its mean, a whole number, everywhere.
 func (n noise) fill(buf []byte, dtype safetensors.DType, from, count int64) []byte {
 	switch dtype {
+	case safetensors.I64:
+		for range count {
+			buf = binary.LittleEndian.AppendUint64(buf, uint64(int64(n.mean)))
+		}
 	case safetensors.F16:
 		for i := from; i < from+count; i++ {
 			buf = binary.LittleEndian.AppendUint16(buf, float16Bits(n.at(i)))

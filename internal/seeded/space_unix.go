@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package gpt2
+package seeded
 
 import "golang.org/x/sys/unix"
 

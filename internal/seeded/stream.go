@@ -1,4 +1,4 @@
-package gpt2
+package seeded
 
 import (
 	"context"
@@ -26,7 +26,7 @@ type chunk struct {
 
 // writeWeights makes the tensors chunk by chunk in parallel and writes them in
 // order. chunksInFlight buffers exist, so memory is bounded.
-func writeWeights(ctx context.Context, w *safetensors.Writer, specs []weightSpec, seed uint64, opts CheckpointOptions) error {
+func writeWeights(ctx context.Context, w *safetensors.Writer, specs []Spec, seed uint64, opts Options) error {
 	workers := opts.Workers
 	if workers <= 0 {
 		workers = defaultMakeWorkers
@@ -48,7 +48,7 @@ func writeWeights(ctx context.Context, w *safetensors.Writer, specs []weightSpec
 	for range workers {
 		group.Go(func() error {
 			for c := range todo {
-				c.data = newNoise(seed, specs[c.spec]).fill(c.data[:0], opts.DType, c.from, c.count)
+				c.data = newNoise(seed, specs[c.spec]).fill(c.data[:0], specs[c.spec].dtype(opts.DType), c.from, c.count)
 				c.ready <- struct{}{}
 			}
 			return nil
@@ -66,9 +66,9 @@ func writeWeights(ctx context.Context, w *safetensors.Writer, specs []weightSpec
 
 // deal cuts the tensors into chunks. No send but the one to free can block:
 // there are as many places as chunks.
-func deal(ctx context.Context, specs []weightSpec, free <-chan *chunk, todo, order chan<- *chunk) error {
+func deal(ctx context.Context, specs []Spec, free <-chan *chunk, todo, order chan<- *chunk) error {
 	for i, s := range specs {
-		for from, n := int64(0), s.elements(); from < n; from += chunkElements {
+		for from, n := int64(0), s.Elements(); from < n; from += chunkElements {
 			select {
 			case <-ctx.Done():
 				return ctx.Err() //nolint:wrapcheck // wrapped by the caller
@@ -83,18 +83,15 @@ func deal(ctx context.Context, specs []weightSpec, free <-chan *chunk, todo, ord
 }
 
 // collect writes the chunks in order and gives them back.
-func collect(ctx context.Context, w *safetensors.Writer, specs []weightSpec, order <-chan *chunk, free chan<- *chunk, opts CheckpointOptions) error {
-	done, total := int64(0), int64(0)
-	for _, s := range specs {
-		total += s.elements() * opts.DType.Size()
-	}
+func collect(ctx context.Context, w *safetensors.Writer, specs []Spec, order <-chan *chunk, free chan<- *chunk, opts Options) error {
+	done, total := int64(0), size(specs, opts.DType)
 	for c := range order {
 		<-c.ready // every chunk in order is in todo as well, or about to be
 		if err := ctx.Err(); err != nil {
 			return err //nolint:wrapcheck // wrapped by the caller
 		}
 		if c.from == 0 {
-			if err := w.Begin(specs[c.spec].name); err != nil {
+			if err := w.Begin(specs[c.spec].Name); err != nil {
 				return err //nolint:wrapcheck // names file and tensor
 			}
 		}

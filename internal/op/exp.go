@@ -1,0 +1,43 @@
+package op
+
+import (
+	"math"
+
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Exp is e^x.
+type Exp struct{}
+
+// Name is exp.
+func (Exp) Name() string { return "exp" }
+
+// Attrs has none.
+func (Exp) Attrs() plan.Attrs { return nil }
+
+// Infer keeps the shape.
+func (Exp) Infer(in []plan.Spec) (plan.Spec, error) { return inferSame(in) }
+
+// FLOPs is one per element.
+func (Exp) FLOPs(_ [][]int, out []int) float64 { return fproduct(out) }
+
+// Eval is the reference kernel.
+func (Exp) Eval(out *Array, in []*Array) error { return evalUnary(out, in, math.Exp) }
+
+// Sqrt is the square root, NaN for negative numbers.
+type Sqrt struct{}
+
+// Name is sqrt.
+func (Sqrt) Name() string { return "sqrt" }
+
+// Attrs has none.
+func (Sqrt) Attrs() plan.Attrs { return nil }
+
+// Infer keeps the shape.
+func (Sqrt) Infer(in []plan.Spec) (plan.Spec, error) { return inferSame(in) }
+
+// FLOPs is one per element.
+func (Sqrt) FLOPs(_ [][]int, out []int) float64 { return fproduct(out) }
+
+// Eval is the reference kernel.
+func (Sqrt) Eval(out *Array, in []*Array) error { return evalUnary(out, in, math.Sqrt) }

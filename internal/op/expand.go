@@ -1,0 +1,48 @@
+package op
+
+import (
+	"slices"
+
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Expand repeats its input, of any type, along new leading axes and axes of
+// size one, by the rules of NumPy broadcasting.
+type Expand struct{ Shape plan.Shape }
+
+// Name is expand.
+func (Expand) Name() string { return "expand" }
+
+// Attrs is the new shape.
+func (o Expand) Attrs() plan.Attrs { return plan.Attrs{plan.Dims("shape", o.Shape...)} }
+
+func decodeExpand(r *plan.AttrReader) Op { return Expand{r.Dims("shape")} }
+
+// Infer requires that the input broadcasts to the shape.
+func (o Expand) Infer(in []plan.Spec) (plan.Spec, error) {
+	if err := arity(in, 1, 1); err != nil {
+		return plan.Spec{}, err
+	}
+	if len(o.Shape) > plan.MaxRank {
+		return plan.Spec{}, shapeErr("expansion to rank %d, the limit is %d", len(o.Shape), plan.MaxRank)
+	}
+	s, err := broadcast(in[0].Shape, o.Shape)
+	if err != nil {
+		return plan.Spec{}, err
+	}
+	if !s.Equal(o.Shape) {
+		return plan.Spec{}, shapeErr("expansion of %v to %v", in[0].Shape, o.Shape)
+	}
+	return plan.Spec{DType: in[0].DType, Shape: slices.Clone(o.Shape)}, nil
+}
+
+// FLOPs is none.
+func (Expand) FLOPs([][]int, []int) float64 { return 0 }
+
+// Eval copies.
+func (Expand) Eval(out *Array, in []*Array) error {
+	v := *in[0]
+	v.Shape, v.Strides = out.Shape, in[0].BroadcastStrides(out.Shape)
+	copyArray(out, &v)
+	return nil
+}

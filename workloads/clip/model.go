@@ -1,0 +1,144 @@
+package clip
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/genie-sdk/go/internal/checkpoint"
+	"github.com/genie-sdk/go/internal/models"
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport"
+)
+
+// Model is a CLIP checkpoint captured as a program. It is safe for concurrent
+// use until Close.
+type Model struct {
+	Config Config
+	Graph  *lazy.Graph
+
+	// Pixels is an input, f32 [images, channels, size, size]: preprocessed
+	// images.
+	Pixels *lazy.Tensor
+	// Tokens is an input, i32 [texts, seq]: texts as token ids, each with an end
+	// token.
+	Tokens *lazy.Tensor
+	// Mask is an input, i32 [texts, seq]: 1 for a token and 0 for padding,
+	// which stands before or after a text, not within it.
+	Mask *lazy.Tensor
+
+	// ImageEmbeds and TextEmbeds are outputs, f32 [images, projection] and
+	// [texts, projection], of length one.
+	ImageEmbeds, TextEmbeds *lazy.Tensor
+	// LogitsPerImage is an output, f32 [images, texts]: scaled cosines.
+	LogitsPerImage *lazy.Tensor
+
+	files *checkpoint.Model
+}
+
+// LoadOptions configure [Load]. The zero value is ready to use.
+type LoadOptions struct {
+	// Progress is told how many bytes of weights have been hashed, which
+	// happens once for each checkpoint.
+	Progress transport.Progress
+}
+
+// Load opens a directory as Hugging Face writes it for CLIPModel: config.json
+// and model.safetensors or shards with an index. Weights stay memory-mapped. A
+// tensor that is missing or has another shape than config.json says is an error
+// that names it.
+func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
+	files, err := checkpoint.Open(dir, checkpoint.Options{Progress: opts.Progress})
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{files: files}
+	if err := m.load(ctx, dir); err != nil {
+		_ = files.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// Close unmaps the weights. The program cannot bring weights to an executor
+// afterwards.
+func (m *Model) Close() error { return m.files.Close() }
+
+func (m *Model) load(ctx context.Context, dir string) error {
+	var err error
+	if m.Config, err = ParseConfig(m.files.ConfigJSON()); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(dir, "config.json"), err)
+	}
+	if err := m.files.HashAll(ctx); err != nil {
+		return err
+	}
+	m.Graph = lazy.NewGraph("clip")
+	m.Graph.SetModel(filepath.Base(m.files.Dir()))
+	b := &builder{files: m.files, g: m.Graph}
+	m.capture(b)
+	if b.err != nil {
+		return b.err
+	}
+	return m.Graph.Err()
+}
+
+// capture writes both towers and the comparison of what they give.
+func (m *Model) capture(b *builder) {
+	c, g := m.Config, m.Graph
+	m.Pixels = g.Input("pixels", lazy.F32, "images", c.Vision.Channels, c.Vision.Image, c.Vision.Image)
+	m.Tokens = g.Input("tokens", lazy.I32, "texts", "seq")
+	m.Mask = g.Input("mask", lazy.I32, "texts", "seq")
+	image := b.projected("visual_projection", b.vision(c.Vision, m.Pixels), c.Vision.Hidden, c.Projection)
+	text := b.projected("text_projection", b.text(c.Text, m.Tokens, m.Mask), c.Text.Hidden, c.Projection)
+	scale := lazy.Exp(b.weight("logit_scale"))
+	logits := lazy.Mul(lazy.MatMul(image, text, lazy.TransB), scale)
+	if b.err != nil {
+		return
+	}
+	m.ImageEmbeds = g.Output("image_embeds", image)
+	m.TextEmbeds = g.Output("text_embeds", text)
+	m.LogitsPerImage = g.Output("logits_per_image", logits)
+}
+
+// builder captures the program. After the first error it makes tensors that
+// only carry it, and nothing is declared.
+type builder struct {
+	files *checkpoint.Model
+	g     *lazy.Graph
+	err   error
+}
+
+// weight adds a tensor of the checkpoint.
+func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
+	if b.err != nil {
+		return nil
+	}
+	w, err := models.Weight(b.files, name, name, shape)
+	if err != nil {
+		b.err = err
+		return nil
+	}
+	return b.g.AddWeight(w)
+}
+
+// linear is a layer with a bias; its weight is [out, in], as PyTorch stores it.
+func (b *builder) linear(name string, x *lazy.Tensor, in, out int) *lazy.Tensor {
+	w, bias := b.weight(name+".weight", out, in), b.weight(name+".bias", out)
+	return lazy.Bias(lazy.MatMul(x, w, lazy.TransB), bias)
+}
+
+func (b *builder) norm(name string, x *lazy.Tensor, t Tower) *lazy.Tensor {
+	gain, bias := b.weight(name+".weight", t.Hidden), b.weight(name+".bias", t.Hidden)
+	return lazy.LayerNorm(x, gain, bias, t.Epsilon)
+}
+
+// projected brings the pooled rows of a tower to the width that is compared and
+// to length one.
+func (b *builder) projected(name string, x *lazy.Tensor, in, out int) *lazy.Tensor {
+	y := lazy.MatMul(x, b.weight(name+".weight", out, in), lazy.TransB)
+	if b.err != nil {
+		return nil
+	}
+	length := lazy.Sqrt(lazy.Sum(lazy.Mul(y, y), 1))
+	return lazy.Div(y, lazy.Reshape(length, y.Dim(0), 1))
+}
