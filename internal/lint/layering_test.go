@@ -72,6 +72,7 @@ var layers = []layer{
 	{"internal/checkpoint", []string{"internal/safetensors/..."}},
 	{"internal/seeded", []string{"internal/safetensors/...", "transport"}},
 	{"internal/tokenizer", nil},
+	{"internal/imaging", nil},
 	{"internal/models", []string{"internal/checkpoint", "internal/safetensors/...", "transport", "transport/plan"}},
 	{"workloads/...", []string{
 		"genie", "internal/checkpoint", "internal/imaging", "internal/models", "internal/safetensors/...", "internal/seeded", "internal/tokenizer",

@@ -13,6 +13,7 @@ type bpe struct {
 	vocab   map[string]int    // tokens as written in the file: a letter a byte
 	letters [256]rune         // byte -> its letter
 	single  [256]int          // byte -> its token, absent when the vocabulary lacks it
+	last    [256]int          // the same of a word's last byte, which may have a suffix
 	merges  map[[2]int]merged // by the ids of the two halves
 	whole   bool              // ignore_merges: a word that is a token is that token
 	unknown int               // id for a byte without a token, absent when there is none
@@ -32,7 +33,13 @@ func newBPE(m *hftokenizer.Model, whole bool) (bpe, error) {
 		if !ok {
 			id = absent
 		}
-		b.single[i] = id
+		b.single[i], b.last[i] = id, id
+		if m.EndOfWordSuffix == "" {
+			continue
+		}
+		if b.last[i], ok = m.Vocab[string(letter)+m.EndOfWordSuffix]; !ok {
+			b.last[i] = absent
+		}
 	}
 	if m.UnkToken != "" {
 		id, ok := m.Vocab[m.UnkToken]
@@ -136,6 +143,9 @@ func (b *bpe) symbols(word string) []symbol {
 	fusing := false
 	for i := range len(word) {
 		id := b.single[word[i]]
+		if i == len(word)-1 {
+			id = b.last[word[i]]
+		}
 		if id == absent {
 			if b.unknown == absent || fusing {
 				continue

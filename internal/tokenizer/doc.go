@@ -13,9 +13,11 @@
 //
 // Byte-level BPE as GPT-2 uses it, with everything that is part of it in the
 // format: GPT-2's split, add_prefix_space, added tokens with their options,
-// template post-processing, Unicode normalisation. A file that asks for
-// anything else is refused with [ErrUnsupported]: other ids than the model was
-// trained with look like a bad model, not like a bad tokenizer.
+// template post-processing, Unicode normalisation. And CLIP's form of it: lower
+// case, CLIP's split, the suffix </w> of a word's last token, a start and an
+// end token around the text, a fixed length ([Tokenizer.EncodeFixed]). A file
+// that asks for anything else is refused with [ErrUnsupported]: other ids than
+// the model was trained with look like a bad model, not like a bad tokenizer.
 //
 // # What comes from go-huggingface
 //

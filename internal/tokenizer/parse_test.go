@@ -55,6 +55,16 @@ func TestParse(t *testing.T) {
 		{"no pre_tokenizer", edit("pre_tokenizer", nil), ErrUnsupported, "pre_tokenizer"},
 		{"Whitespace", edit("pre_tokenizer", "type", "Whitespace"), ErrUnsupported, "pre_tokenizer"},
 		{"other split", edit("pre_tokenizer", "use_regex", false), ErrUnsupported, "split"},
+		{"lower case without CLIP's split", edit("normalizer", object("type", "Lowercase")), ErrUnsupported, "Lowercase"},
+		{"a split before ByteLevel", edit("pre_tokenizer", object("type", "Sequence", "pretokenizers", []any{
+			object("type", "Split", "pattern", object("Regex", `\s+`), "behavior", "Removed", "invert", true), object("type", "ByteLevel"),
+		})), ErrUnsupported, "CLIP's split"},
+		{"CLIP's split the other way round", edit("pre_tokenizer", object("type", "Sequence", "pretokenizers", []any{
+			object("type", "Split", "pattern", object("Regex", clipPattern), "behavior", "Removed"), object("type", "ByteLevel"),
+		})), ErrUnsupported, "CLIP's split"},
+		{"RobertaProcessing of a broken token", edit("post_processor", object("type", "RobertaProcessing", "sep", []any{1, 2})), ErrBadTokenizer, ""},
+		{"RobertaProcessing of an unknown token", edit("post_processor", object("type", "RobertaProcessing",
+			"sep", []any{"b", 1}, "cls", []any{"x", 77})), ErrBadTokenizer, "77"},
 		{"no decoder", edit("decoder", nil), ErrUnsupported, "decoder"},
 		{"normalizer", edit("normalizer", object("type", "Sequence", "normalizers", []any{object("type", "Prepend")})), ErrUnsupported, "Prepend"},
 		{"post_processor", edit("post_processor", object("type", "BertProcessing")), ErrUnsupported, "BertProcessing"},
@@ -162,6 +172,9 @@ func FuzzLoad(f *testing.F) {
 	f.Add(content)
 	f.Add([]byte(`{"model":{"vocab":[["a",1]],"merges":[[]]}}`))
 	f.Add([]byte(`{"pre_tokenizer":null,"decoder":{"type":"Sequence","decoders":[null]}}`))
+	content, err = os.ReadFile(filepath.Join("testdata", "clip", "tokenizer.json"))
+	require.NoError(f, err)
+	f.Add(content)
 	f.Fuzz(func(t *testing.T, content []byte) {
 		tok, err := parse(content)
 		if err != nil {

@@ -13,12 +13,8 @@ import (
 //
 // Go's regexp has no lookahead, hence by hand.
 func nextWord(text string) int {
-	if text[0] == '\'' {
-		for _, ending := range [...]string{"s", "t", "re", "ve", "m", "ll", "d"} {
-			if strings.HasPrefix(text[1:], ending) {
-				return 1 + len(ending)
-			}
-		}
+	if n := contraction(text); n > 0 {
+		return n
 	}
 	start := 0
 	if text[0] == ' ' && len(text) > 1 {
@@ -39,6 +35,19 @@ func nextWord(text string) int {
 		return end
 	}
 	return end - last
+}
+
+// contraction returns the length of an English ending such as 's at the
+// beginning of text, 0 without one.
+func contraction(text string) int {
+	if text[0] == '\'' {
+		for _, ending := range [...]string{"s", "t", "re", "ve", "m", "ll", "d"} {
+			if strings.HasPrefix(text[1:], ending) {
+				return 1 + len(ending)
+			}
+		}
+	}
+	return 0
 }
 
 type kind uint8

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -42,13 +43,15 @@ const (
 type Tokenizer struct {
 	lib         *hftokenizer.Tokenizer
 	normalizes  bool
+	clip        bool // CLIP's split before GPT-2's
 	prefixSpace bool // add_prefix_space: every piece of text begins with one
 	added       []addedToken
+	addedAfter  []addedToken // those that are looked for in normalised text
 	model       bpe
 	before      []int          // ids that post-processing puts first
 	after       []int          // and last
 	text        map[int][]byte // what each id decodes to
-	eos         int            // -1 when there is none
+	eos, pad    int            // absent when there is none
 }
 
 // Load reads tokenizer.json in dir, and tokenizer_config.json or
@@ -70,6 +73,9 @@ func Load(dir string) (*Tokenizer, error) {
 	}
 	if t.eos, err = t.findEOS(dir); err != nil {
 		return nil, err
+	}
+	if t.pad, err = t.findNamed(dir, "pad_token"); err != nil {
+		t.pad = absent // a language model may name one that nothing needs
 	}
 	return t, nil
 }
@@ -113,21 +119,46 @@ func (t *Tokenizer) Encode(text string) (ids []int, err error) {
 		return nil, ErrInvalidText
 	}
 	ids = append(make([]int, 0, len(t.before)+len(text)/3+len(t.after)), t.before...)
+	return append(t.encodeText(ids, text), t.after...), nil
+}
+
+// encodeText appends the ids of text without what post-processing adds.
+func (t *Tokenizer) encodeText(ids []int, text string) []int {
+	return encodeBetween(ids, text, t.added, func(ids []int, text string) []int {
+		return encodeBetween(ids, t.normalize(text), t.addedAfter, t.encodePlain)
+	})
+}
+
+// encodeBetween appends the ids of added tokens in text, and of what plain
+// makes of the text between them.
+func encodeBetween(ids []int, text string, added []addedToken, plain func(ids []int, text string) []int) []int {
 	for text != "" {
-		start, end, id := findAdded(t.added, text)
-		ids = t.encodePlain(ids, text[:start])
+		start, end, id := findAdded(added, text)
+		ids = plain(ids, text[:start])
 		if end > start {
 			ids = append(ids, id)
 		}
 		text = text[end:]
 	}
-	return append(ids, t.after...), nil
+	return ids
 }
 
-// encodePlain appends the ids of text that holds no added token.
+// normalize is what the file's normalizer makes of text.
+func (t *Tokenizer) normalize(text string) string {
+	if !t.normalizes {
+		return text
+	}
+	if t.clip {
+		// The one letter whose lower case is two characters, which Go's is not.
+		text = dottedI.Replace(text)
+	}
+	return t.lib.Normalize(text)
+}
+
+// encodePlain appends the ids of normalised text that holds no added token.
 func (t *Tokenizer) encodePlain(ids []int, text string) []int {
-	if t.normalizes {
-		text = t.lib.Normalize(text)
+	if t.clip {
+		return t.encodeCLIP(ids, text)
 	}
 	if text == "" {
 		return ids
@@ -144,8 +175,9 @@ func (t *Tokenizer) encodePlain(ids []int, text string) []int {
 }
 
 // Decode returns the text of ids, special tokens included. Bytes that are no
-// UTF-8, as half a character is, become U+FFFD as in the reference. The error
-// wraps [ErrUnknownToken].
+// UTF-8, as half a character is, become U+FFFD as in the reference. CLIP's
+// tokens know where words end but not what white space was there: it becomes
+// one space, and none at the ends. The error wraps [ErrUnknownToken].
 func (t *Tokenizer) Decode(ids []int) (string, error) {
 	var raw []byte
 	for _, id := range ids {
@@ -156,6 +188,9 @@ func (t *Tokenizer) Decode(ids []int) (string, error) {
 		raw = append(raw, b...)
 	}
 	text, _ := wholeCharacters(raw, true)
+	if t.clip {
+		text = strings.TrimSpace(text)
+	}
 	return text, nil
 }
 
@@ -167,41 +202,56 @@ func (t *Tokenizer) EOS() (int, bool) { return max(t.eos, 0), t.eos >= 0 }
 // consecutive, and a model may have more.
 func (t *Tokenizer) Size() int { return len(t.text) }
 
+// Pad returns the id of the token that fills up sequences, the end-of-sequence
+// token when the tokenizer has no other, and false when it has neither.
+func (t *Tokenizer) Pad() (int, bool) {
+	if t.pad >= 0 {
+		return t.pad, true
+	}
+	return t.EOS()
+}
+
 // findEOS looks for the token that the files beside tokenizer.json name, and
 // falls back to the usual names among the special tokens.
 func (t *Tokenizer) findEOS(dir string) (int, error) {
+	if id, err := t.findNamed(dir, "eos_token"); err != nil || id != absent {
+		return id, err
+	}
+	for _, token := range []string{"<|endoftext|>", "</s>", "<|eot_id|>", "<|im_end|>"} {
+		for _, a := range slices.Concat(t.added, t.addedAfter) {
+			if a.special && a.content == token {
+				return a.id, nil
+			}
+		}
+	}
+	return absent, nil
+}
+
+// findNamed looks for a token that the files beside tokenizer.json name.
+func (t *Tokenizer) findNamed(dir, field string) (int, error) {
 	for _, name := range []string{configFile, specialFile} {
 		content, err := readFile(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return -1, err
+			return absent, err
 		}
-		var file struct {
-			EOS json.RawMessage `json:"eos_token"`
-		}
+		var file map[string]json.RawMessage
 		if err := json.Unmarshal(content, &file); err != nil {
-			return -1, fmt.Errorf("%w: %s: %w", ErrBadTokenizer, filepath.Join(dir, name), err)
+			return absent, fmt.Errorf("%w: %s: %w", ErrBadTokenizer, filepath.Join(dir, name), err)
 		}
-		token := tokenText(file.EOS)
+		token := tokenText(file[field])
 		if token == "" {
 			continue
 		}
 		id, ok := t.lib.TokenToID(token)
 		if !ok {
-			return -1, fmt.Errorf("%w: %s: eos_token %q is not in the vocabulary", ErrBadTokenizer, filepath.Join(dir, name), token)
+			return absent, fmt.Errorf("%w: %s: %s %q is not in the vocabulary", ErrBadTokenizer, filepath.Join(dir, name), field, token)
 		}
 		return id, nil
 	}
-	for _, token := range []string{"<|endoftext|>", "</s>", "<|eot_id|>", "<|im_end|>"} {
-		for _, a := range t.added {
-			if a.special && a.content == token {
-				return a.id, nil
-			}
-		}
-	}
-	return -1, nil
+	return absent, nil
 }
 
 // tokenText reads a token as these files write it: a string, or an object

@@ -1,0 +1,173 @@
+package imaging
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"os"
+
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/webp"
+)
+
+// Limits bound what a picture may take. The zero value is a default that suits
+// photographs.
+type Limits struct {
+	// Pixels is the largest width x height of a picture, and of each step of
+	// its processing; 0 is 89,478,485, above which PIL warns of a bomb.
+	Pixels int
+	// Bytes is the largest size of a file; 0 is 256 MiB.
+	Bytes int64
+}
+
+const (
+	defaultPixels = 89_478_485
+	defaultBytes  = 256 << 20
+)
+
+func (l Limits) withDefaults() Limits {
+	if l.Pixels <= 0 {
+		l.Pixels = defaultPixels
+	}
+	if l.Bytes <= 0 {
+		l.Bytes = defaultBytes
+	}
+	return l
+}
+
+// fits reports whether width x height is within the limit.
+func (l Limits) fits(width, height int) bool {
+	return width <= l.Pixels && height <= l.Pixels && int64(width)*int64(height) <= int64(l.Pixels)
+}
+
+// Open decodes a file. The error is the system's or one of [Decode], with the
+// file's name.
+func Open(path string, limits Limits) (*Image, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // *fs.PathError names the path
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would block
+		return nil, fmt.Errorf("%w: %s is not a regular file", ErrFormat, path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // *fs.PathError names the path
+	}
+	defer f.Close()
+	m, err := Decode(f, limits)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
+}
+
+// Decode reads a picture and makes it RGB. Its size is taken from the file's
+// header and checked before anything of that size is allocated. The error
+// wraps [ErrFormat], [ErrCorrupt] or [ErrTooLarge], or is the reader's.
+func Decode(r io.Reader, limits Limits) (*Image, error) {
+	limits = limits.withDefaults()
+	content, err := io.ReadAll(io.LimitReader(r, limits.Bytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read an image: %w", err)
+	}
+	if int64(len(content)) > limits.Bytes {
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limits.Bytes)
+	}
+	f, ok := sniff(content)
+	if !ok {
+		return nil, ErrFormat
+	}
+	config, err := f.config(bytes.NewReader(content))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, f.name, err)
+	}
+	if config.Width < 1 || config.Height < 1 {
+		return nil, fmt.Errorf("%w: %s: no pixels", ErrCorrupt, f.name)
+	}
+	if !limits.fits(config.Width, config.Height) {
+		return nil, fmt.Errorf("%w: %dx%d is more than %d pixels", ErrTooLarge, config.Width, config.Height, limits.Pixels)
+	}
+	m, err := f.decode(content, config)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, f.name, err)
+	}
+	if m.Width != config.Width || m.Height != config.Height {
+		return nil, fmt.Errorf("%w: %s: the header says %dx%d, the picture is %dx%d",
+			ErrCorrupt, f.name, config.Width, config.Height, m.Width, m.Height)
+	}
+	return m, nil
+}
+
+// format is a kind of file.
+type format struct {
+	name   string
+	config func(io.Reader) (image.Config, error)
+	decode func(content []byte, config image.Config) (*Image, error)
+}
+
+// sniff finds the format by a file's first bytes, whatever its name says.
+func sniff(content []byte) (format, bool) {
+	switch begins := func(magic string) bool { return bytes.HasPrefix(content, []byte(magic)) }; {
+	case begins("\xff\xd8"):
+		return format{"JPEG", jpeg.DecodeConfig, decodeJPEG}, true
+	case begins("\x89PNG\r\n\x1a\n"):
+		return format{"PNG", png.DecodeConfig, decodePNG}, true
+	case begins("GIF87a"), begins("GIF89a"):
+		return format{"GIF", gif.DecodeConfig, decodeGIF}, true
+	case begins("BM"):
+		return format{"BMP", bmp.DecodeConfig, decodeBMP}, true
+	case begins("RIFF") && len(content) >= 12 && string(content[8:12]) == "WEBP":
+		return format{"WebP", webp.DecodeConfig, decodeWebP}, true
+	}
+	return format{}, false
+}
+
+func decodeJPEG(content []byte, _ image.Config) (*Image, error) {
+	m, err := jpeg.Decode(bytes.NewReader(content))
+	if err != nil {
+		return nil, err //nolint:wrapcheck // Decode adds the format
+	}
+	if planes, ok := m.(*image.YCbCr); ok {
+		return fromYCbCr(planes, jpegChroma(planes), jpegRGB), nil
+	}
+	return toRGB(m), nil
+}
+
+func decodePNG(content []byte, config image.Config) (*Image, error) {
+	m, err := png.Decode(bytes.NewReader(content))
+	if err != nil {
+		return nil, err //nolint:wrapcheck // Decode adds the format
+	}
+	if config.ColorModel == color.Gray16Model {
+		return clipGray16(m), nil
+	}
+	return toRGB(m), nil
+}
+
+func decodeBMP(content []byte, _ image.Config) (*Image, error) {
+	m, err := bmp.Decode(bytes.NewReader(content))
+	if err != nil {
+		return nil, err //nolint:wrapcheck // Decode adds the format
+	}
+	return toRGB(m), nil
+}
+
+func decodeWebP(content []byte, _ image.Config) (*Image, error) {
+	m, err := webp.Decode(bytes.NewReader(content))
+	if err != nil {
+		return nil, err //nolint:wrapcheck // Decode adds the format
+	}
+	switch m := m.(type) {
+	case *image.YCbCr:
+		return fromYCbCr(m, webpChroma, webpRGB), nil
+	case *image.NYCbCrA:
+		return fromYCbCr(&m.YCbCr, webpChroma, webpRGB), nil
+	}
+	return toRGB(m), nil
+}

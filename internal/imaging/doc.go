@@ -1,0 +1,35 @@
+// Package imaging turns picture files into the pixel tensors that vision models
+// take, as the image processors of transformers do.
+//
+//	p, err := imaging.LoadProcessor(dir, imaging.CLIP)
+//	if err != nil { ... }
+//	img, err := imaging.Open("cat.jpg", imaging.Limits{})
+//	if err != nil { ... }
+//	pixels, err := p.Process(img) // float32 [1, 3, height, width]
+//
+// # What it agrees with
+//
+// The reference is the PIL-based processors of transformers 5.23
+// (CLIPImageProcessorPil, ConvNextImageProcessorPil, which ResNet uses, and
+// ViTImageProcessorPil) on Image.open(file).convert("RGB") of Pillow 13. Pixels
+// before rescaling are the same bits for PNG, GIF, BMP, lossless WebP, and for
+// all resampling filters; lossy WebP and JPEG files that were decoded with
+// other arithmetic may differ by one level of 255 (the test states how many
+// do). Rescaling and normalisation are the same float32 operations.
+//
+// # Colours
+//
+// Everything becomes 8-bit RGB in the way of PIL's convert("RGB"): grey is
+// repeated, palettes are looked up, alpha is dropped and not blended, of 16 bits
+// the high eight remain. One of its surprises is kept: 16-bit grey is clipped
+// to 255, not scaled. A camera's orientation tag (EXIF) is ignored, as
+// Image.open does, and so are colour profiles. Of an animation the first frame
+// is taken.
+//
+// # Why its own resampler
+//
+// golang.org/x/image/draw has the same kernels, but rounds once, at the end,
+// and PIL to 8 bits after each of its two passes, clipping what a bicubic or
+// Lanczos kernel overshoots; near hard edges that differs by more than one
+// level. PIL's coefficients are also fixed-point numbers.
+package imaging

@@ -1,0 +1,51 @@
+package imaging
+
+import "fmt"
+
+// Image is a picture of Width x Height pixels, 8-bit RGB: Pix has 3 bytes a
+// pixel, row by row from the top.
+type Image struct {
+	Width, Height int
+	Pix           []uint8
+}
+
+// NewImage returns a black picture.
+func NewImage(width, height int) *Image {
+	return &Image{width, height, make([]uint8, 3*width*height)}
+}
+
+// row is row y's bytes.
+func (m *Image) row(y int) []uint8 { return m.Pix[3*y*m.Width : 3*(y+1)*m.Width] }
+
+// check finds a picture that was put together wrongly.
+func (m *Image) check() error {
+	if m == nil || m.Width < 1 || m.Height < 1 || len(m.Pix) != 3*m.Width*m.Height {
+		return fmt.Errorf("%w: an empty or inconsistent picture", ErrCorrupt)
+	}
+	return nil
+}
+
+// centerCrop cuts width x height pixels out of the middle. Where the picture is
+// smaller it gets black borders, the wider ones at the left and the top
+// (transformers, image_transforms.center_crop).
+func (m *Image) centerCrop(width, height int) *Image {
+	if width == m.Width && height == m.Height {
+		return m
+	}
+	out := NewImage(width, height)
+	left, x, columns := cropSpan(m.Width, width)
+	top, y, rows := cropSpan(m.Height, height)
+	for r := range rows {
+		copy(out.row(y + r)[3*x:3*(x+columns)], m.row(top + r)[3*left:3*(left+columns)])
+	}
+	return out
+}
+
+// cropSpan is where a crop of size n begins in an axis of size have, where that
+// lands in the crop, and how much of it there is.
+func cropSpan(have, n int) (from, to, count int) {
+	if have >= n {
+		return (have - n) / 2, 0, n
+	}
+	return 0, (n - have + 1) / 2, have
+}
