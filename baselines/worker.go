@@ -15,10 +15,14 @@ import (
 
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/worker"
+	"github.com/genie-sdk/go/transport/link"
 )
 
 // EnvWorker marks a process that [StartWorker] started.
 const EnvWorker = "GENIE_BASELINES_WORKER"
+
+// workerSeed decides the jitter of what a worker writes.
+const workerSeed = 2
 
 // errWorker is the cause of errors about the worker process.
 var errWorker = errors.New("genie: worker process")
@@ -30,8 +34,9 @@ type Worker struct {
 	stdin     io.WriteCloser
 }
 
-// StartWorker runs this executable again as a worker on loopback. The program
-// must call [RunWorker] first thing when [EnvWorker] is set.
+// StartWorker runs this executable again as a worker on loopback, with this
+// process's environment: what the worker writes is shaped as GENIE_NET says. The
+// program must call [RunWorker] first thing when [EnvWorker] is set.
 func StartWorker(ctx context.Context) (*Worker, error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -79,9 +84,15 @@ func (w *Worker) Close() error {
 
 // RunWorker is the main function of the worker process: it listens on two free
 // loopback ports, writes their URLs, and serves until its standard input ends.
+// It is the worker's end of the link that GENIE_NET names.
 func RunWorker() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	profile, err := link.FromEnv()
+	if err != nil {
+		return err
+	}
+	shaped := link.New(profile, workerSeed)
 	e, err := engine.New(engine.Options{})
 	if err != nil {
 		return err
@@ -95,6 +106,9 @@ func RunWorker() error {
 		}
 		if _, err := fmt.Fprintf(os.Stdout, "listening %s://%s\n", scheme, l.Addr()); err != nil {
 			return err
+		}
+		if profile.Shapes() {
+			l = shaped.Listener(l)
 		}
 		go func() { failed <- serve(l) }()
 	}
