@@ -11,6 +11,7 @@ import (
 
 	"github.com/genie-sdk/go/baselines"
 	"github.com/genie-sdk/go/internal/memory"
+	"github.com/genie-sdk/go/transport/link"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/llm"
 )
@@ -89,7 +90,7 @@ func cells(b *testing.B, name string, bases ...baselines.Baseline) {
 	}
 	for _, w := range all {
 		for _, base := range bases {
-			s := baselines.Spec{Workload: w, Baseline: base, Net: os.Getenv(baselines.EnvNet)}
+			s := baselines.Spec{Workload: w, Baseline: base, Net: os.Getenv(link.EnvNet)}
 			b.Run(s.Label(), func(b *testing.B) { cell(b, s) })
 		}
 	}

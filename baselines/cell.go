@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/link"
 	"github.com/genie-sdk/go/workloads"
 )
 
@@ -18,30 +20,63 @@ var (
 	errCell = errors.New("genie: cell")
 )
 
-// Loopback is the link that is not shaped.
-const Loopback = "loopback"
-
 // Spec says which cell to open.
 type Spec struct {
 	Workload workloads.Workload
 	Baseline Baseline
-	Net      string // link profile; "" is loopback
+	Net      string // link profile by name; "" is loopback
+}
+
+// net is the name of the link.
+func (s Spec) net() string {
+	if s.Net == "" {
+		return link.Loopback().Name
+	}
+	return s.Net
 }
 
 // shaped reports whether the link is slower than loopback.
-func (s Spec) shaped() bool { return s.Net != "" && s.Net != Loopback }
+func (s Spec) shaped() bool { return s.net() != link.Loopback().Name }
 
 // Label is the cell's part of a result's name, key=value by key=value.
 func (s Spec) Label() string {
-	id, net := s.Workload.ID(), Loopback
-	if s.shaped() {
-		net = s.Net
-	}
+	id := s.Workload.ID()
 	label := fmt.Sprintf("workload=%s/baseline=%s", id.Label(), s.Baseline.Name)
 	if s.Baseline.Ablation != "" {
 		label += "/ablation=" + s.Baseline.Ablation
 	}
-	return label + fmt.Sprintf("/model=%s/batch=%d/net=%s", id.Model, id.Batch, net)
+	label += fmt.Sprintf("/model=%s/batch=%d", id.Model, id.Batch)
+	if id.Variant != "" {
+		label += "/variant=" + id.Variant
+	}
+	return label + "/net=" + s.net()
+}
+
+// Benchmark is the cell's whole name, of which the first part is the Go
+// benchmark that runs it.
+func (s Spec) Benchmark() string {
+	base := camel(s.Baseline.Name)
+	if s.Baseline.Ablation != "" {
+		base = "Ablation"
+	}
+	return fmt.Sprintf("Benchmark%s_%s/%s", camel(s.Workload.ID().Name), base, s.Label())
+}
+
+// camel turns llm-decode into LLMDecode.
+func camel(name string) string {
+	whole := map[string]string{
+		"llm": "LLM", "cnn": "CNN", "vqa": "VQA", "rpc": "RPC", "pytorch": "PyTorch", "onnxruntime": "ONNXRuntime", "llamacpp": "LlamaCpp",
+	}
+	var b strings.Builder
+	for part := range strings.SplitSeq(name, "-") {
+		switch {
+		case whole[part] != "":
+			b.WriteString(whole[part])
+		case part != "":
+			b.WriteString(strings.ToUpper(part[:1]) + part[1:])
+		}
+	}
+	return b.String()
 }
 
 // maxTokens is the bound on new tokens: none at the tiny scale, one step where

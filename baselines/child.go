@@ -8,10 +8,6 @@ import (
 // EnvChild marks a process that this package started, and says what it is.
 const EnvChild = "GENIE_BASELINES_CHILD"
 
-// EnvNet names the environment variable that chooses the link between client
-// and worker; without it, it is loopback.
-const EnvNet = "GENIE_NET"
-
 // What a child process is.
 const (
 	childWorker = "worker"

@@ -8,6 +8,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/llm"
+	"github.com/genie-sdk/go/workloads/micro"
 )
 
 // Units declares the figures to benchstat and to reports.
@@ -184,7 +185,7 @@ func isLLM(id workloads.ID) bool { return id.Name == llm.Decode || id.Name == ll
 
 // itemsUnit is the unit of a workload's items a second.
 func itemsUnit(id workloads.ID) string {
-	if id.Name == "micro" {
+	if id.Name == micro.Name {
 		return ""
 	}
 	return "images/s"

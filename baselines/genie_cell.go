@@ -11,6 +11,7 @@ import (
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/link"
 	"github.com/genie-sdk/go/workloads"
 )
 
@@ -44,14 +45,22 @@ func (c *genieCell) open(ctx context.Context) error {
 	url := "local:"
 	if base.Remote() {
 		// The worker ends when the cell is closed, not before.
-		if c.worker, err = StartWorker(context.WithoutCancel(ctx)); err != nil {
+		if c.worker, err = StartWorker(context.WithoutCancel(ctx), c.spec.net()); err != nil {
 			return err
 		}
 		if url = c.worker.TCP; base.Scheme == "grpc" {
 			url = c.worker.GRPC
 		}
 	}
-	if c.client, err = genie.Open(ctx, url, genie.WithPolicy(base.Policy)); err != nil {
+	opts := []genie.Option{genie.WithPolicy(base.Policy)}
+	if c.spec.shaped() && base.Remote() {
+		profile, err := link.Parse(c.spec.Net)
+		if err != nil {
+			return err
+		}
+		opts = append(opts, genie.WithDialer(link.Dialer(profile, clientSeed)))
+	}
+	if c.client, err = genie.Open(ctx, url, opts...); err != nil {
 		return err
 	}
 	if c.runner, err = c.program.Open(ctx, c.client); err != nil {

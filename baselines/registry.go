@@ -5,10 +5,11 @@ import (
 
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/llm"
+	"github.com/genie-sdk/go/workloads/micro"
 )
 
 // WorkloadNames are the workloads, in the order of tables.
-func WorkloadNames() []string { return []string{llm.Decode, llm.Prefill} }
+func WorkloadNames() []string { return []string{llm.Decode, llm.Prefill, micro.Name} }
 
 // Workloads are the workloads of a name at a scale: every batch size and every
 // variant. testdata is the folder of that name of a checkout.
@@ -25,6 +26,8 @@ func Workloads(testdata, name string, scale workloads.Scale) ([]workloads.Worklo
 				out = append(out, w)
 			}
 		}
+	case micro.Name:
+		return micro.All(testdata, scale)
 	default:
 		return nil, fmt.Errorf("%w: no workload %q, there are %q", ErrUnknown, name, WorkloadNames())
 	}

@@ -15,6 +15,13 @@ import (
 
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/worker"
+	"github.com/genie-sdk/go/transport/link"
+)
+
+// The seeds decide the jitter of what each end of a link writes.
+const (
+	clientSeed = 1
+	workerSeed = 2
 )
 
 // errWorker is the cause of errors about the worker process.
@@ -27,15 +34,16 @@ type Worker struct {
 	stdin     io.WriteCloser
 }
 
-// StartWorker runs this executable again as a worker on loopback. The program
-// must call [RunChild] first thing when [Child] says so.
-func StartWorker(ctx context.Context) (*Worker, error) {
+// StartWorker runs this executable again as a worker on loopback, at the other
+// end of a link of that name ([link.Parse]). The program must call [RunChild]
+// first thing when [Child] says so.
+func StartWorker(ctx context.Context, net string) (*Worker, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, exe)
-	cmd.Env = append(os.Environ(), EnvChild+"="+childWorker)
+	cmd.Env = append(os.Environ(), EnvChild+"="+childWorker, link.EnvNet+"="+net)
 	cmd.Stderr = os.Stderr
 	// The child ends when this pipe closes, so it cannot outlive us.
 	stdin, err := cmd.StdinPipe()
@@ -76,9 +84,15 @@ func (w *Worker) Close() error {
 
 // runWorker is the main function of the worker process: it listens on two free
 // loopback ports, writes their URLs, and serves until its standard input ends.
+// It is the worker's end of the link that GENIE_NET names.
 func runWorker() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	profile, err := link.FromEnv()
+	if err != nil {
+		return err
+	}
+	shaped := link.New(profile, workerSeed)
 	e, err := engine.New(engine.Options{})
 	if err != nil {
 		return err
@@ -92,6 +106,9 @@ func runWorker() error {
 		}
 		if _, err := fmt.Fprintf(os.Stdout, "listening %s://%s\n", scheme, l.Addr()); err != nil {
 			return err
+		}
+		if profile.Shapes() {
+			l = shaped.Listener(l)
 		}
 		go func() { failed <- serve(l) }()
 	}

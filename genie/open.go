@@ -70,9 +70,17 @@ func dial(ctx context.Context, executor string, o options) (transport.Executor, 
 	case (u.Scheme == "tcp" || u.Scheme == "grpc") && (u.Port() == "" || u.Path != "" || u.RawQuery != "" || u.User != nil):
 		return nil, fmt.Errorf("%w: %q, want %s://host:port", ErrURL, executor, u.Scheme)
 	case u.Scheme == "tcp":
-		return tcp.Dial(ctx, u.Host, tcp.WithLogger(o.logger))
+		opts := []tcp.Option{tcp.WithLogger(o.logger)}
+		if o.dial != nil {
+			opts = append(opts, tcp.WithDialer(o.dial))
+		}
+		return tcp.Dial(ctx, u.Host, opts...)
 	case u.Scheme == "grpc":
-		return rpc.Dial(ctx, u.Host, rpc.WithLogger(o.logger))
+		opts := []rpc.Option{rpc.WithLogger(o.logger)}
+		if o.dial != nil {
+			opts = append(opts, rpc.WithDialer(o.dial))
+		}
+		return rpc.Dial(ctx, u.Host, opts...)
 	}
 	return nil, fmt.Errorf("%w: %q, want local:, tcp://host:port or grpc://host:port", ErrURL, executor)
 }

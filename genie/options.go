@@ -1,7 +1,9 @@
 package genie
 
 import (
+	"context"
 	"log/slog"
+	"net"
 
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
@@ -13,6 +15,7 @@ type options struct {
 	threads  int
 	hints    []semantic.Hint
 	progress transport.Progress
+	dial     func(ctx context.Context, addr string) (net.Conn, error)
 }
 
 // Option configures [Open] and [NewClient].
@@ -54,4 +57,11 @@ func WithHints(h ...semantic.Hint) Option {
 // has to bring weights to the executor first. The default tells nobody.
 func WithProgress(p transport.Progress) Option {
 	return optionFunc(func(o *options) { o.progress = p })
+}
+
+// WithDialer makes the connection to a worker, over TCP and gRPC alike, with
+// dial, which gets a host and a port: a shaped link (transport/link), a tunnel.
+// The default is a [net.Dialer]. It does nothing for a local executor.
+func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
+	return optionFunc(func(o *options) { o.dial = dial })
 }

@@ -95,6 +95,23 @@ func keyOf(parts []string) Key {
 		}
 	}
 	k.Variant = strings.Join(rest, "/")
+	return k.normal()
+}
+
+// normal takes out of workload and baseline what a name repeats in them for
+// tables that have nothing but these two: "llm-decode-b4/…/batch=4" is
+// llm-decode, "micro-matmul/…/variant=matmul" is micro, and
+// "full:weights/ablation=weights" is full.
+func (k Key) normal() Key {
+	if b := k.Part("batch"); b != "" {
+		k.Workload = strings.TrimSuffix(k.Workload, "-b"+b)
+	}
+	if v := k.Part("variant"); v != "" {
+		k.Workload = strings.TrimSuffix(k.Workload, "-"+v)
+	}
+	if k.Ablation != "" {
+		k.Baseline = strings.TrimSuffix(k.Baseline, ":"+k.Ablation)
+	}
 	return k
 }
 

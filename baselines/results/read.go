@@ -197,7 +197,7 @@ func (p *projections) key(r *benchfmt.Result) Key {
 		Workload: section.Get(s[0]), Net: section.Get(s[1]),
 		Baseline: row.Get(b[0]), Ablation: row.Get(b[1]),
 		Variant: strings.TrimPrefix(strings.TrimPrefix(variant.StringValues(), "*"), "/"),
-	}
+	}.normal()
 }
 
 // warnings names what differs within the file and should not.

@@ -68,9 +68,19 @@ func (s *socket) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// buffersWriter is a connection that is no socket of the system and yet takes
+// several buffers as one write.
+type buffersWriter interface {
+	WriteBuffers(v *net.Buffers) (int64, error)
+}
+
 // writeVec is one writev where the connection can.
-func (s *socket) writeVec(v *net.Buffers) (int64, error) {
-	n, err := v.WriteTo(s.Conn)
+func (s *socket) writeVec(v *net.Buffers) (n int64, err error) {
+	if w, ok := s.Conn.(buffersWriter); ok {
+		n, err = w.WriteBuffers(v)
+	} else {
+		n, err = v.WriteTo(s.Conn)
+	}
 	s.count.AddSocket(int(n), 0)
 	return n, err
 }

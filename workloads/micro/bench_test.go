@@ -47,8 +47,8 @@ const envFastest = "GENIE_MICRO_FASTEST"
 // another process, and reports what it predicts of each judged case beside what
 // was measured. It is one measurement and not a loop: -benchtime 1x.
 func BenchmarkCostModel(b *testing.B) {
-	for _, scheme := range []string{"local", "tcp", "grpc"} {
-		b.Run("executor="+scheme, func(b *testing.B) { costModel(b, scheme) })
+	for _, on := range [][2]string{{"local", "capture-only"}, {"tcp", "full"}, {"grpc", "full-rpc"}} {
+		b.Run("workload=cost-model/baseline="+on[1]+"/net=loopback", func(b *testing.B) { costModel(b, on[0]) })
 	}
 }
 
@@ -60,7 +60,7 @@ func costModel(b *testing.B, scheme string) {
 	ctx := context.Background()
 	url := "local:"
 	if scheme != "local" {
-		w, err := baselines.StartWorker(ctx)
+		w, err := baselines.StartWorker(ctx, "")
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -81,7 +81,11 @@ func costModel(b *testing.B, scheme string) {
 			b.Fatal(err)
 		}
 		for _, r := range j.Rows {
-			b.Run(fmt.Sprintf("scale=%s/op=%s/size=%s", scale, r.Op, r.Size), func(b *testing.B) {
+			name := fmt.Sprintf("op=%s/size=%s", r.Op, r.Size)
+			if r.Bytes > 0 {
+				name = fmt.Sprintf("op=%s/bytes=%d", r.Op, r.Bytes)
+			}
+			b.Run(name, func(b *testing.B) {
 				for b.Loop() {
 					_ = r
 				}
@@ -91,7 +95,7 @@ func costModel(b *testing.B, scheme string) {
 				b.ReportMetric(r.Error, "err-frac")
 			})
 		}
-		b.Run(fmt.Sprintf("scale=%s/op=all/size=all", scale), func(b *testing.B) {
+		b.Run("op=all/size=all", func(b *testing.B) {
 			for b.Loop() {
 				_ = j
 			}
