@@ -79,6 +79,13 @@ func camel(name string) string {
 	return b.String()
 }
 
+// Meaningful reports whether the cell belongs to the matrix: the ladder of
+// features is for language models, which have them all, and so is the lowering
+// to Gorgonia's own operators.
+func (s Spec) Meaningful() bool {
+	return isLLM(s.Workload.ID()) || s.Baseline.Ablation == "" && s.Baseline.Kind != KindGorgonia
+}
+
 // maxTokens is the bound on new tokens: none at the tiny scale, one step where
 // every tensor crosses a shaped link.
 func (s Spec) maxTokens() int {

@@ -94,11 +94,11 @@ func (c *genieCell) prove(ctx context.Context) error {
 	}
 	remote, side := c.worker != nil, c.client.SideOps()-side
 	switch {
-	case remote && (st.Ops == before.Ops || f.FirstMoved.SocketSent == 0):
+	case remote && (st.Ops == before.Ops || f.FirstMoved.SocketReceived == 0):
 		return fmt.Errorf("%w: %s: the worker executed nothing", errCell, base.Name)
 	case remote && st.PID != c.worker.PID():
 		return fmt.Errorf("%w: %s: process %d did the work, not the worker %d", errCell, base.Name, st.PID, c.worker.PID())
-	case !remote && (st.PID != os.Getpid() || f.FirstMoved.SocketSent != 0):
+	case !remote && (st.PID != os.Getpid() || f.FirstMoved.SocketReceived != 0):
 		return fmt.Errorf("%w: %s: process %d did the work, not this one", errCell, base.Name, st.PID)
 	case remote && base.Policy.Name() == semantic.Full().Name() && side != 0:
 		return fmt.Errorf("%w: %s: this process executed %d operators", errCell, base.Name, side)

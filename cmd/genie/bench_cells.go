@@ -3,12 +3,24 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
 
+	"github.com/genie-sdk/go/baselines"
 	"github.com/genie-sdk/go/baselines/matrix"
+	"github.com/genie-sdk/go/transport/link"
+	"github.com/genie-sdk/go/workloads"
 )
 
 // errNoCells says that a selection has nothing to measure.
 var errNoCells = errors.New("genie: no cells")
+
+// sampleTime is how long a sample of a cell lasts at the least: a slow cell runs
+// once, a fast one as often as that takes.
+const sampleTime = 300 * time.Millisecond
 
 // selection is which part of the matrix is wanted. Empty lists are everything.
 type selection struct {
@@ -16,7 +28,160 @@ type selection struct {
 	Nets      []string
 	Workloads []string
 	Baselines []string
+	Testdata  string
 }
 
-// cells are the cells of a selection, one group a workload and link.
-func cells(context.Context, selection) ([][]matrix.Cell, error) { return nil, errNoCells }
+// cells are the cells of a selection: one group for each workload, in each of
+// its variants, and each link.
+func cells(_ context.Context, s selection) ([][]matrix.Cell, error) {
+	scale, err := workloads.ParseScale(s.Scale)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	if s.Testdata, err = testdataDir(s.Testdata); err != nil {
+		return nil, err
+	}
+	bases, err := s.baselines()
+	if err != nil {
+		return nil, err
+	}
+	names := s.Workloads
+	if len(names) == 0 {
+		names = baselines.WorkloadNames()
+	}
+	var groups [][]matrix.Cell
+	for _, net := range s.Nets {
+		if _, err := link.Parse(net); err != nil {
+			return nil, &usageError{err}
+		}
+		for _, name := range names {
+			all, err := baselines.Workloads(s.Testdata, name, scale)
+			if errors.Is(err, baselines.ErrUnknown) {
+				return nil, &usageError{err}
+			}
+			if err != nil {
+				return nil, err
+			}
+			for _, w := range all {
+				if g := s.group(w, bases, net); len(g) > 0 {
+					groups = append(groups, g)
+				}
+			}
+		}
+	}
+	if len(groups) == 0 {
+		return nil, errNoCells
+	}
+	return groups, nil
+}
+
+func (s selection) baselines() ([]baselines.Baseline, error) {
+	if len(s.Baselines) == 0 {
+		return append(baselines.All(), baselines.Ladder()...), nil
+	}
+	var out []baselines.Baseline
+	for _, name := range s.Baselines {
+		if name == "ablation" {
+			out = append(out, baselines.Ladder()...)
+			continue
+		}
+		b, err := baselines.Named(name)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+// group is a workload on a link with each baseline that says something about
+// it.
+func (s selection) group(w workloads.Workload, bases []baselines.Baseline, net string) []matrix.Cell {
+	var g []matrix.Cell
+	for _, b := range bases {
+		spec := baselines.Spec{Workload: w, Baseline: b, Net: net}
+		if !spec.Meaningful() {
+			continue
+		}
+		id := w.ID()
+		g = append(g, &processCell{title: spec.Benchmark(), name: baselines.Name{
+			Testdata: s.Testdata, Workload: id.Name, Label: id.Label(), Scale: id.Scale, Baseline: b.Name, Net: net,
+		}})
+	}
+	return g
+}
+
+// testdataDir finds the folder with inputs and references: the one that is
+// named, or testdata of the checkout that the program runs in.
+func testdataDir(dir string) (string, error) {
+	if dir != "" {
+		_, err := os.Stat(filepath.Join(dir, "llm"))
+		if err != nil {
+			return "", &usageError{fmt.Errorf("--testdata: %w", err)}
+		}
+		return dir, nil
+	}
+	at, err := os.Getwd()
+	if err != nil {
+		return "", err //nolint:wrapcheck // says what it did
+	}
+	for {
+		dir := filepath.Join(at, "testdata")
+		if _, err := os.Stat(filepath.Join(dir, "llm", "tiny-decode.json")); err == nil {
+			return dir, nil
+		}
+		up := filepath.Dir(at)
+		if up == at {
+			return "", usagef("inputs and references are in testdata of a checkout: run there, or name the folder with --testdata")
+		}
+		at = up
+	}
+}
+
+// processCell is a cell of package baselines in a process of its own.
+type processCell struct {
+	name  baselines.Name
+	title string
+	p     *baselines.Process
+}
+
+// Name implements [matrix.Cell].
+func (c *processCell) Name() string { return c.title }
+
+// Open implements [matrix.Cell].
+func (c *processCell) Open(ctx context.Context) error {
+	p, err := baselines.StartProcess(ctx, c.name)
+	if errors.Is(err, baselines.ErrUnavailable) {
+		return fmt.Errorf("%w: %w", matrix.ErrUnavailable, err)
+	}
+	if err != nil {
+		return err //nolint:wrapcheck // names the cell
+	}
+	c.p = p
+	return nil
+}
+
+// Run implements [matrix.Cell].
+func (c *processCell) Run(context.Context) (map[string]float64, int, error) {
+	r, err := c.p.Run(sampleTime)
+	if err != nil {
+		return nil, 0, err //nolint:wrapcheck // names the cell
+	}
+	values := map[string]float64{"ns/op": float64(r.Mean)}
+	for _, m := range r.Metrics {
+		values[m.Unit] = m.Value
+	}
+	return values, r.Runs, nil
+}
+
+// Close implements [matrix.Cell].
+func (c *processCell) Close() error { return c.p.Close() } //nolint:wrapcheck // names the cell
+
+// knownBaselines are the names that --baseline takes.
+func knownBaselines() []string {
+	var names []string
+	for _, b := range baselines.All() {
+		names = append(names, b.Name)
+	}
+	return slices.Concat(names, []string{"ablation"})
+}

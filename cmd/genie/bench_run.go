@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/genie-sdk/go/baselines"
 	"github.com/genie-sdk/go/baselines/matrix"
 	"github.com/genie-sdk/go/baselines/results"
 )
@@ -53,8 +54,9 @@ from there, on the same commit, machine and scale.`,
 	f := cmd.Flags()
 	f.StringVar(&o.Scale, "scale", "small", "size of the models: tiny, small or full")
 	f.StringSliceVar(&o.Nets, "net", []string{"loopback"}, "links, separated by commas: loopback, dc-10g-100us, lan-1g-500us, wan-100m-20ms")
-	f.StringSliceVar(&o.Workloads, "workload", nil, "workloads, separated by commas (default all)")
-	f.StringSliceVar(&o.Baselines, "baseline", nil, "baselines, separated by commas (default all)")
+	f.StringSliceVar(&o.Workloads, "workload", nil, "workloads, separated by commas (default all: "+strings.Join(baselines.WorkloadNames(), ", ")+")")
+	f.StringSliceVar(&o.Baselines, "baseline", nil, "baselines, separated by commas (default all: "+strings.Join(knownBaselines(), ", ")+")")
+	f.StringVar(&o.Testdata, "testdata", "", "folder with inputs and references (default testdata of the checkout around)")
 	f.IntVar(&o.count, "count", 10, "samples of each cell")
 	f.IntVar(&o.alive, "alive", 0, "cells that may be open at once; 0 is all of a group, but 1 at the full scale")
 	f.StringVar(&o.out, "out", "", "file to write (default standard output)")

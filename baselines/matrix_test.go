@@ -1,0 +1,35 @@
+package baselines_test
+
+import (
+	"testing"
+
+	"github.com/genie-sdk/go/baselines"
+	"github.com/genie-sdk/go/workloads/llm"
+	"github.com/genie-sdk/go/workloads/micro"
+)
+
+// Each workload with each baseline.
+
+func BenchmarkLLMDecode_LocalGorgonia(b *testing.B) { cells(b, llm.Decode, baselines.LocalGorgonia()) }
+func BenchmarkLLMDecode_CaptureOnly(b *testing.B)   { cells(b, llm.Decode, baselines.CaptureOnly()) }
+func BenchmarkLLMDecode_LocalRemote(b *testing.B)   { cells(b, llm.Decode, baselines.LocalRemote()) }
+func BenchmarkLLMDecode_NoSemantics(b *testing.B)   { cells(b, llm.Decode, baselines.NoSemantics()) }
+func BenchmarkLLMDecode_Full(b *testing.B)          { cells(b, llm.Decode, baselines.Full()) }
+func BenchmarkLLMDecode_FullRPC(b *testing.B)       { cells(b, llm.Decode, baselines.FullRPC()) }
+func BenchmarkLLMDecode_Ablation(b *testing.B)      { cells(b, llm.Decode, baselines.Ladder()...) }
+
+func BenchmarkLLMPrefill_LocalGorgonia(b *testing.B) {
+	cells(b, llm.Prefill, baselines.LocalGorgonia())
+}
+func BenchmarkLLMPrefill_CaptureOnly(b *testing.B) { cells(b, llm.Prefill, baselines.CaptureOnly()) }
+func BenchmarkLLMPrefill_LocalRemote(b *testing.B) { cells(b, llm.Prefill, baselines.LocalRemote()) }
+func BenchmarkLLMPrefill_NoSemantics(b *testing.B) { cells(b, llm.Prefill, baselines.NoSemantics()) }
+func BenchmarkLLMPrefill_Full(b *testing.B)        { cells(b, llm.Prefill, baselines.Full()) }
+func BenchmarkLLMPrefill_FullRPC(b *testing.B)     { cells(b, llm.Prefill, baselines.FullRPC()) }
+func BenchmarkLLMPrefill_Ablation(b *testing.B)    { cells(b, llm.Prefill, baselines.Ladder()...) }
+
+func BenchmarkMicro_CaptureOnly(b *testing.B) { cells(b, micro.Name, baselines.CaptureOnly()) }
+func BenchmarkMicro_LocalRemote(b *testing.B) { cells(b, micro.Name, baselines.LocalRemote()) }
+func BenchmarkMicro_NoSemantics(b *testing.B) { cells(b, micro.Name, baselines.NoSemantics()) }
+func BenchmarkMicro_Full(b *testing.B)        { cells(b, micro.Name, baselines.Full()) }
+func BenchmarkMicro_FullRPC(b *testing.B)     { cells(b, micro.Name, baselines.FullRPC()) }
