@@ -32,8 +32,11 @@ type Header struct {
 // describing lists what two runs differ in without being two machines.
 func (h *Header) describing(versions map[string]string) [][2]string {
 	all := [][2]string{
-		{"commit", cmp.Or(h.Commit, "unknown")}, {"dirty", strconv.FormatBool(h.Dirty)},
-		{"date", h.Date}, {"go", h.Go}, {"gomaxprocs", strconv.Itoa(h.GOMAXPROCS)},
+		{"commit", cmp.Or(h.Commit, "unknown")},
+		{"dirty", strconv.FormatBool(h.Dirty)},
+		{"date", h.Date},
+		{"go", h.Go},
+		{"gomaxprocs", strconv.Itoa(h.GOMAXPROCS)},
 	}
 	for _, name := range slices.Sorted(maps.Keys(versions)) {
 		all = append(all, [2]string{configKey(name), versions[name]})
@@ -44,8 +47,11 @@ func (h *Header) describing(versions map[string]string) [][2]string {
 // deciding lists what makes the results of two runs incomparable.
 func (h *Header) deciding() [][2]string {
 	return [][2]string{
-		{"goos", h.OS}, {"goarch", h.Arch}, {"cpu", cmp.Or(h.CPU, "unknown")},
-		{"cores", strconv.Itoa(h.Cores)}, {"scale", h.Scale},
+		{"goos", h.OS},
+		{"goarch", h.Arch},
+		{"cpu", cmp.Or(h.CPU, "unknown")},
+		{"cores", strconv.Itoa(h.Cores)},
+		{"scale", h.Scale},
 	}
 }
 

@@ -102,7 +102,7 @@ func TestCellsThatFail(t *testing.T) {
 			}
 		}, "bad benchmark result: tok/s is +Inf", true, 0, true},
 		{"nothing measured", func(f *fake) {
-			f.measure = func(int) (map[string]float64, error) { return nil, nil }
+			f.measure = func(int) (map[string]float64, error) { return map[string]float64{}, nil }
 		}, "bad benchmark result: 0 values of 3 iterations", true, 0, true},
 		{"cannot close", func(f *fake) { f.closeErr = errors.New("a process is left") }, "close: a process is left", true, 3, true},
 	}

@@ -18,7 +18,7 @@ func (a Absence) Line() string {
 		prefix = failedPrefix
 	}
 	reason := strings.Join(strings.Fields(a.Reason), " ")
-	return fmt.Sprintf("%s%s: %s\n", prefix, strings.ReplaceAll(a.Key.String(), "/", " "), reason)
+	return fmt.Sprintf("%s%s: %s\n", prefix, strings.ReplaceAll(a.String(), "/", " "), reason)
 }
 
 // parseAbsence reads what Line wrote.

@@ -175,8 +175,12 @@ func newProjections() (*projections, error) {
 		to         **benchproc.Projection
 		expression string
 	}{
-		{&p.section, "/workload,/net"}, {&p.row, "/baseline,/ablation"}, {&p.name, ".name"},
-		{&p.procs, "/gomaxprocs"}, {&p.variant, ".fullname"}, {&p.run, sameRun()},
+		{&p.section, "/workload,/net"},
+		{&p.row, "/baseline,/ablation"},
+		{&p.name, ".name"},
+		{&p.procs, "/gomaxprocs"},
+		{&p.variant, ".fullname"},
+		{&p.run, sameRun()},
 	} {
 		if *e.to, err = parser.Parse(e.expression, filter); err != nil {
 			return nil, fmt.Errorf("results: %s: %w", e.expression, err)

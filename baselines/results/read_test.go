@@ -32,15 +32,18 @@ func TestParseName(t *testing.T) {
 	}{
 		{
 			"plain", "BenchmarkLLMDecode_Full/workload=llm-decode/baseline=full/model=gpt2/batch=1/net=loopback-2",
-			Key{Workload: "llm-decode", Net: "loopback", Variant: "model=gpt2/batch=1", Baseline: "full"}, "full",
+			Key{Workload: "llm-decode", Net: "loopback", Variant: "model=gpt2/batch=1", Baseline: "full"},
+			"full",
 		},
 		{
 			"ablation", "LLMDecode_Full/workload=llm-decode/baseline=full/ablation=weights+plan/model=gpt2/batch=1/net=lan-1g-500us",
-			Key{Workload: "llm-decode", Net: "lan-1g-500us", Variant: "model=gpt2/batch=1", Baseline: "full", Ablation: "weights+plan"}, "full [weights+plan]",
+			Key{Workload: "llm-decode", Net: "lan-1g-500us", Variant: "model=gpt2/batch=1", Baseline: "full", Ablation: "weights+plan"},
+			"full [weights+plan]",
 		},
 		{
 			"micro", "BenchmarkMicro_Full/workload=micro/baseline=full/op=upload/bytes=1048576/net=wan-100m-20ms-16",
-			Key{Workload: "micro", Net: "wan-100m-20ms", Variant: "op=upload/bytes=1048576", Baseline: "full"}, "full",
+			Key{Workload: "micro", Net: "wan-100m-20ms", Variant: "op=upload/bytes=1048576", Baseline: "full"},
+			"full",
 		},
 		{"other benchmark", "BenchmarkProbe/of=fma/threads=1-2", Key{Variant: "of=fma/threads=1"}, ""},
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -34,7 +35,7 @@ func (a *app) benchRunCommand() *cobra.Command {
 		Short: "Measure the matrix of workloads and baselines",
 		Long: `run measures the chosen cells and writes their results as they come. The cells of
 a workload and link take turns, one sample each, and every round begins with
-another one, so that a machine that drifts drifts under all of them. Each cell
+another one, so that whatever drifts hits all of them alike. Each cell
 checks its output before it is measured. A cell that cannot run here is recorded
 with the reason; one that fails is too, and makes the command exit with 1 at the
 end.
@@ -127,7 +128,7 @@ func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(conte
 
 // benchOutput opens what results are written to. A file that is there is
 // continued or refused, never overwritten.
-func (a *app) benchOutput(o benchRunOptions, h *matrix.Header) (out interface{ Write([]byte) (int, error) }, done map[results.Key]int, err error) {
+func (a *app) benchOutput(o benchRunOptions, h *matrix.Header) (out io.Writer, done map[results.Key]int, err error) {
 	switch {
 	case o.out == "":
 		return a.stdout, nil, nil

@@ -44,6 +44,12 @@ func feeds(t testing.TB, m *easyvqa.Model, s *easyvqa.Split, n int) []genie.Feed
 	return out
 }
 
+// first is the first n images of a split and the questions about them.
+func first(s *easyvqa.Split, n int) *easyvqa.Split {
+	q, _ := slices.BinarySearchFunc(s.Questions, n, func(q easyvqa.Question, n int) int { return q.Image - n })
+	return &easyvqa.Split{Images: s.Images[:n], Questions: s.Questions[:q], Answers: s.Answers[:q]}
+}
+
 // evaluate answers everything: the class and the logits of each question.
 func evaluate(t testing.TB, s *genie.Session, m *easyvqa.Model, all ...genie.Feed) (classes []int32, logits []float32) {
 	t.Helper()
@@ -95,7 +101,7 @@ func TestWholeSplit(t *testing.T) {
 	all := feeds(t, m, s, 125)
 	w := workertest.Start(t, nil)
 	everything := os.Getenv("GENIE_EASYVQA") == "full"
-	var first []float32
+	var bits []float32
 	for _, run := range []struct {
 		name, url string
 		policy    semantic.Policy
@@ -127,10 +133,10 @@ func TestWholeSplit(t *testing.T) {
 			for i, row := range want.Logits {
 				require.InDeltaSlice(t, row, logits[i*n:(i+1)*n], tolerance*want.MaxLogit, "logits of question %d", i)
 			}
-			if first == nil {
-				first = logits
+			if bits == nil {
+				bits = logits
 			}
-			require.True(t, slices.Equal(first[:len(logits)], logits), "the bits of the first run")
+			require.True(t, slices.Equal(bits[:len(logits)], logits), "the bits of the first run")
 
 			require.Equal(t, run.remote, w.Engine.Stats().Ops > before, "operators on the worker")
 			require.Zero(t, c.SideOps(), "operators beside the executor")
@@ -159,21 +165,14 @@ func TestAlone(t *testing.T) {
 	m := load(t, modelDir)
 	s, err := split()
 	require.NoError(t, err)
-	pixels, err := m.Config.Pixels(s.Images[:5]...)
+	s = first(s, 5)
+	pixels, err := m.Config.Pixels(s.Images...)
 	require.NoError(t, err)
-	var questions []easyvqa.Question
-	for _, q := range s.Questions {
-		if q.Image < 5 {
-			questions = append(questions, q)
-		}
-	}
 	_, session := session(t, "local:", semantic.Full())
-	feed, err := m.Feed(pixels, questions)
-	require.NoError(t, err)
-	_, together := evaluate(t, session, m, feed)
+	_, together := evaluate(t, session, m, feeds(t, m, s, 5)...)
 	one := len(pixels) / 5
 	var alone []float32
-	for _, q := range questions {
+	for _, q := range s.Questions {
 		feed, err := m.Feed(pixels[q.Image*one:][:one], []easyvqa.Question{{Text: q.Text}})
 		require.NoError(t, err)
 		_, l := evaluate(t, session, m, feed)
@@ -195,7 +194,7 @@ func TestOneWeight(t *testing.T) {
 		t.Run(tensor, func(t *testing.T) {
 			m := load(t, changed(t, tensor))
 			_, session := session(t, "local:", semantic.Full())
-			_, logits := evaluate(t, session, m, feeds(t, m, s, 10)[0])
+			_, logits := evaluate(t, session, m, feeds(t, m, first(s, 10), 10)...)
 			worst := 0.0
 			for i, v := range slices.Concat(want.Logits...) {
 				worst = max(worst, math.Abs(float64(v-logits[i])))

@@ -81,7 +81,6 @@ func newPart(s *Section, id string) part {
 		}
 	}
 	figureID := func() string { return fmt.Sprintf("%s-figure-%d", id, len(p.Figures)+1) }
-	tokens := slices.ContainsFunc(s.Tables, func(t Table) bool { return t.kind == results.Latency && t.Unit != "sec/op" })
 	for i := range s.Tables {
 		t := &s.Tables[i]
 		if !t.Headline {
@@ -91,11 +90,9 @@ func newPart(s *Section, id string) part {
 			continue
 		}
 		p.Head = append(p.Head, *t)
-		switch {
-		case tokens && t.Unit == "sec/op": // latencies of tokens say the same, and more
-		case len(t.variants()) > manyVariants:
+		if len(t.variants()) > manyVariants {
 			add(stripChart(s, t, figureID()))
-		default:
+		} else {
 			add(rowChart(s, t, figureID()))
 		}
 	}

@@ -98,9 +98,21 @@ func New(before, after *results.File) *Report {
 		s.Absent = append(s.Absent, a)
 	}
 	for i := range r.Sections {
+		r.Sections[i].demote()
 		slices.SortStableFunc(r.Sections[i].Tables, func(a, b Table) int { return cmp.Compare(place(a.kind), place(b.kind)) })
 	}
 	return r
+}
+
+// demote takes the time of an operation out of the headlines where tokens have
+// times of their own: a slow cell may generate fewer tokens in an operation.
+func (s *Section) demote() {
+	tokens := slices.ContainsFunc(s.Tables, func(t Table) bool { return t.kind == results.Latency && t.Unit != "sec/op" })
+	for i := range s.Tables {
+		if t := &s.Tables[i]; tokens && t.Unit == "sec/op" {
+			t.kind, t.Headline = results.Other, false
+		}
+	}
 }
 
 func newRun(f *results.File) Run {

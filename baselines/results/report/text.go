@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -153,7 +154,7 @@ func writeTable(b *strings.Builder, t *Table, changes bool) {
 		for _, row := range t.of(variant) {
 			cells := []string{
 				"  " + row.Label(), valueText(row.Summary.Median, t.Unit), rangeText(row.Summary, t.Unit),
-				fmt.Sprint(row.Summary.N), ratioText(row.VsPyTorch), ratioText(row.VsCapture),
+				strconv.Itoa(row.Summary.N), ratioText(row.VsPyTorch), ratioText(row.VsCapture),
 			}
 			if changes {
 				before := ""
