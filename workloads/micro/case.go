@@ -147,7 +147,7 @@ func SuiteAt(scale workloads.Scale) Suite {
 			{BatchNorm, []int{8, 192, 12}},
 			{BatchNorm, []int{8, 224, 16}},
 			{BatchNorm, []int{8, 320, 16}},
-		}, transfers(256, 8*kib, 256*kib, 512*kib, 2*mib, 6*mib, 12*mib, 24*mib, 64*mib, 160*mib, 320*mib)...),
+		}, transfers(256, 8*kib, 32*kib, 128*kib, 256*kib, 512*kib, 2*mib, 6*mib, 12*mib, 24*mib, 64*mib, 160*mib, 320*mib)...),
 		Judged: append([]Case{
 			{MatMul, []int{1024, 1024, 1024}},
 			{Conv, []int{64, 56}},
