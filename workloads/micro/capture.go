@@ -45,8 +45,10 @@ func (c Case) weights() []leaf {
 	case BatchNorm:
 		n := []int{d[1]}
 		return []leaf{
-			{"weight", 11, signed, n}, {"bias", 12, signed, n},
-			{"running_mean", 13, signed, n}, {"running_var", 14, positive, n},
+			{"weight", 11, signed, n},
+			{"bias", 12, signed, n},
+			{"running_mean", 13, signed, n},
+			{"running_var", 14, positive, n},
 		}
 	case Upload:
 		_, columns := c.grid()

@@ -110,11 +110,16 @@ func SuiteAt(scale workloads.Scale) Suite {
 	if scale == workloads.Tiny {
 		return Suite{
 			Calibration: append([]Case{
-				{MatMul, []int{32, 32, 32}}, {MatMul, []int{64, 64, 64}},
-				{Conv, []int{8, 8}}, {Conv, []int{8, 16}},
-				{Attention, []int{2, 12, 8}}, {Attention, []int{2, 24, 8}},
-				{Linear, []int{20, 24}}, {Linear, []int{20, 40}},
-				{BatchNorm, []int{2, 6, 5}}, {BatchNorm, []int{2, 10, 5}},
+				{MatMul, []int{32, 32, 32}},
+				{MatMul, []int{64, 64, 64}},
+				{Conv, []int{8, 8}},
+				{Conv, []int{8, 16}},
+				{Attention, []int{2, 12, 8}},
+				{Attention, []int{2, 24, 8}},
+				{Linear, []int{20, 24}},
+				{Linear, []int{20, 40}},
+				{BatchNorm, []int{2, 6, 5}},
+				{BatchNorm, []int{2, 10, 5}},
 			}, transfers(256, 8*kib, 128*kib)...),
 			Judged: append([]Case{
 				{MatMul, []int{48, 40, 56}},
@@ -127,12 +132,22 @@ func SuiteAt(scale workloads.Scale) Suite {
 	}
 	return Suite{
 		Calibration: append([]Case{
-			{MatMul, []int{768, 768, 768}}, {MatMul, []int{896, 896, 896}}, {MatMul, []int{1280, 1280, 1280}},
-			{Conv, []int{48, 48}}, {Conv, []int{80, 48}}, {Conv, []int{80, 64}},
-			{Attention, []int{8, 384, 64}}, {Attention, []int{8, 640, 64}}, {Attention, []int{16, 640, 64}},
-			{Linear, []int{96, 384}}, {Linear, []int{160, 448}}, {Linear, []int{160, 640}},
-			{BatchNorm, []int{8, 192, 12}}, {BatchNorm, []int{8, 224, 16}}, {BatchNorm, []int{8, 320, 16}},
-		}, transfers(256, 8*kib, 256*kib, 512*kib, 2*mib, 6*mib, 12*mib, 24*mib, 64*mib, 160*mib, 320*mib)...),
+			{MatMul, []int{768, 768, 768}},
+			{MatMul, []int{896, 896, 896}},
+			{MatMul, []int{1280, 1280, 1280}},
+			{Conv, []int{48, 48}},
+			{Conv, []int{80, 48}},
+			{Conv, []int{80, 64}},
+			{Attention, []int{8, 384, 64}},
+			{Attention, []int{8, 640, 64}},
+			{Attention, []int{16, 640, 64}},
+			{Linear, []int{96, 384}},
+			{Linear, []int{160, 448}},
+			{Linear, []int{160, 640}},
+			{BatchNorm, []int{8, 192, 12}},
+			{BatchNorm, []int{8, 224, 16}},
+			{BatchNorm, []int{8, 320, 16}},
+		}, transfers(256, 8*kib, 32*kib, 128*kib, 256*kib, 512*kib, 2*mib, 6*mib, 12*mib, 24*mib, 64*mib, 160*mib, 320*mib)...),
 		Judged: append([]Case{
 			{MatMul, []int{1024, 1024, 1024}},
 			{Conv, []int{64, 56}},

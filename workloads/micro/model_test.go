@@ -53,8 +53,12 @@ func TestSuites(t *testing.T) {
 
 func TestCaseErrors(t *testing.T) {
 	for _, c := range []Case{
-		{}, {Op: "sort", Dims: []int{1}}, {Op: MatMul, Dims: []int{1, 2}}, {Op: Conv, Dims: []int{0, 3}},
-		{Op: Echo, Dims: []int{6}}, {Op: Echo, Dims: []int{maxDim + 4}},
+		{},
+		{Op: "sort", Dims: []int{1}},
+		{Op: MatMul, Dims: []int{1, 2}},
+		{Op: Conv, Dims: []int{0, 3}},
+		{Op: Echo, Dims: []int{6}},
+		{Op: Echo, Dims: []int{maxDim + 4}},
 	} {
 		require.ErrorIs(t, c.check(), ErrCase, c)
 		_, err := c.inMemory()

@@ -3,7 +3,6 @@ package micro_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -203,6 +202,6 @@ func TestCheckpointsAgree(t *testing.T) {
 		_, err = w.Load(ctx, made)
 		require.NoError(t, err)
 	}
-	_, err = all[0].Load(ctx, filepath.Join(testdata, "micro", fmt.Sprint(all[1].ID().Variant)))
+	_, err = all[0].Load(ctx, filepath.Join(testdata, "micro", all[1].ID().Variant))
 	require.ErrorIs(t, err, micro.ErrCase)
 }
