@@ -77,7 +77,7 @@ func newConn(inner net.Conn, d *direction, seed, number uint64, plain bool) *con
 		queue: byteQueue{pool: &d.blocks}, jitter: rand.New(rand.NewPCG(seed, number)), //nolint:gosec // repeatable on purpose
 	}
 	c.marks = smallWrites + 2*(c.limit/d.segment)
-	c.lowWater = c.limit - sendBuffer/2
+	c.lowWater = c.limit - d.profile.sendBuffer()/2
 	c.room.L = &d.mu
 	go c.deliver(newWaiter(plain))
 	return c

@@ -20,8 +20,8 @@
 //     carries 1 Gbit/s.
 //   - A write returns when a queue has taken the bytes, as with a socket. The
 //     queue holds what is under way (rate times round-trip time), the burst, and
-//     a send buffer of 1 MiB; then writes wait. Write deadlines bound that
-//     waiting, as they do with a socket.
+//     a send buffer of 1 MiB or two milliseconds, whichever is more; then writes
+//     wait. Write deadlines bound that waiting, as they do with a socket.
 //   - A dialled connection is open one round trip after the dialling began.
 //   - Close returns at once; what was written is delivered on schedule first, and
 //     the peer sees the end after it.

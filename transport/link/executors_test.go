@@ -1,6 +1,8 @@
 package link_test
 
 import (
+	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,9 +16,6 @@ import (
 	"github.com/genie-sdk/go/transport/link"
 	"github.com/genie-sdk/go/transport/rpc"
 	"github.com/genie-sdk/go/transport/tcp"
-
-	"net"
-	"sync"
 )
 
 // start serves a worker at the far end of l until the test ends.

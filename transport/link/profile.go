@@ -207,10 +207,17 @@ func (p Profile) serialise(n uint64) time.Duration {
 const maxWait = time.Duration(1) << 61
 
 const (
-	sendBuffer = 1 << 20  // what a socket holds that its link has no room for yet
-	unbounded  = 64 << 20 // the queue of a link without a rate
-	maxQueue   = 1 << 30
+	unbounded = 64 << 20 // the queue of a link without a rate
+	maxQueue  = 1 << 30
 )
+
+// sendBuffer is what a connection holds that the link has no room for yet: as
+// much as a socket does, and two milliseconds' worth, so that a link is not idle
+// because a writer was late.
+func (p Profile) sendBuffer() int {
+	const socket = 1 << 20
+	return int(min(max(float64(p.Rate)/8*0.002, socket), unbounded))
+}
 
 // queue is the number of bytes that a connection holds in one direction.
 func (p Profile) queue() int {
@@ -218,7 +225,7 @@ func (p Profile) queue() int {
 		return unbounded
 	}
 	underWay := float64(p.Rate) / 8 * (p.RTT + p.Jitter).Seconds()
-	return int(min(underWay+float64(p.burst())+sendBuffer, maxQueue))
+	return int(min(underWay+float64(p.burst()+p.sendBuffer()), maxQueue))
 }
 
 // segment is the number of bytes that leave and arrive as one: a quarter of a

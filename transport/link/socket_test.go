@@ -128,10 +128,10 @@ func TestAccuracy(t *testing.T) {
 		trips   int
 		bytes   int
 	}{
-		{"dc-10g-100us", 2000, 1 << 30},
-		{"lan-1g-500us", 1000, 128 << 20},
-		{"wan-100m-20ms", 50, 16 << 20},
-		{"1g-40ms", 20, 128 << 20},
+		{"dc-10g-100us", 2000, 256 << 20},
+		{"lan-1g-500us", 1000, 64 << 20},
+		{"wan-100m-20ms", 50, 8 << 20},
+		{"1g-40ms", 20, 64 << 20},
 	} {
 		t.Run(tt.profile, func(t *testing.T) {
 			p := named(t, tt.profile)
@@ -142,13 +142,19 @@ func TestAccuracy(t *testing.T) {
 				median, least, up.Late/time.Duration(up.Deliveries), up.MaxLate)
 			require.LessOrEqual(t, median, p.RTT+p.RTT/10+100*us)
 
-			best := time.Hour
-			for range 3 {
+			limit := named(t, "1t-100us")
+			best, possible := time.Hour, time.Hour
+			for range 4 {
 				best = min(best, transfer(t, New(p, 1), tt.bytes)-p.RTT/2)
+				possible = min(possible, transfer(t, New(limit, 1), tt.bytes))
 			}
-			rate := float64(tt.bytes) * 8 / best.Seconds()
-			t.Logf("throughput: %.3f Gbit/s of %.3f", rate/1e9, float64(p.Rate)/1e9)
-			require.InEpsilon(t, float64(p.Rate), rate, 0.05)
+			rate := func(d time.Duration) float64 { return float64(tt.bytes) * 8 / d.Seconds() }
+			t.Logf("throughput: %.3f Gbit/s of %.3f; the shaper without a bound: %.3f",
+				rate(best)/1e9, float64(p.Rate)/1e9, rate(possible)/1e9)
+			if rate(possible) < 1.2*float64(p.Rate) {
+				t.Skip("this machine does not carry the rate now")
+			}
+			require.InEpsilon(t, float64(p.Rate), rate(best), 0.05)
 		})
 	}
 }
