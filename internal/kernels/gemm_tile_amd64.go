@@ -49,10 +49,14 @@ func gemmTile(c matrix, a rowsOfA, b columns, rows, cols, k int, accumulate bool
 	}
 }
 
+// gemmTileMasked takes the dense kernels for blocks that several tiles share: they
+// bring B from the second cache into the first, not from memory.
 func gemmTileMasked(c matrix, a rowsOfA, b columns, rows, cols, k int, accumulate bool) {
 	mask := uint32(1<<uint(cols) - 1)
 	whole := b.padded || cols%PanelWidth == 0
 	switch {
+	case cols > PanelWidth && b.shared:
+		gemmDenseAVX512(rows, c.at, c.ld, a.at, a.ld, a.step, b.at, b.ld, b.next, k, b.ahead, b.aheadStep, accumulate, mask)
 	case cols > PanelWidth && whole:
 		gemmWideAVX512(rows, c.at, c.ld, a.at, a.ld, a.step, b.at, b.ld, b.next, k, b.ahead, b.aheadStep, accumulate, mask)
 	case cols > PanelWidth:
