@@ -114,11 +114,13 @@ func (g *packedProduct) block(s *gemmScratch, i0, i1, k0, k1, depth int) {
 	}
 }
 
-func gemmBlockArch(c []float32, ldc int, a []float32, lda int, panel []float32, m, cols, k int, accumulate bool) bool {
+func gemmBlockArch(c []float32, ldc int, a []float32, lda int, panels []float32, panelLen, m, cols, k int, accumulate bool) bool {
 	if active == pathGeneric {
 		return false
 	}
-	gemmColumns(newMatrix(c, ldc), plainRows(newMatrix(a, lda)), packedColumns(panel, k), m, cols, k, accumulate)
+	b := packedColumns(panels, k).inCache()
+	b.next = uintptr(panelLen) * floatBytes
+	gemmColumns(newMatrix(c, ldc), plainRows(newMatrix(a, lda)), b, m, cols, k, accumulate)
 	return true
 }
 
@@ -191,8 +193,7 @@ func gemmCopied(c, a matrix, m, n0, n1, k int, load func(s *gemmScratch, j, cols
 		for j := n0; j < n1; j += copiedBlocks * PanelWidth {
 			cols := min(copiedBlocks*PanelWidth, n1-j)
 			load(s, j, cols, k0, k1)
-			b := packedColumns(s.panels[:], k1-k0)
-			b.shared = true
+			b := packedColumns(s.panels[:], k1-k0).inCache()
 			for p := 0; p < Panels(cols); p += blocks {
 				at := p * PanelWidth
 				gemmColumns(c.from(i0, j+at), rows, b.skip(p), i1-i0, min(blocks*PanelWidth, cols-at), k1-k0, k0 > 0)

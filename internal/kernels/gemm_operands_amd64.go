@@ -83,6 +83,13 @@ func (b columns) share(tile, tiles, k int) columns {
 	return b
 }
 
+// inCache is for panels that are in the second cache: the kernels of AVX-512 that
+// share them bring them into the first.
+func (b columns) inCache() columns {
+	b.shared = active == pathAVX512
+	return b
+}
+
 func packedColumns(packed []float32, k int) columns {
 	return columns{matrix: newMatrix(packed, PanelWidth), next: uintptr(k) * panelBytes, padded: true}
 }

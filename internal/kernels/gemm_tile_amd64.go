@@ -20,6 +20,15 @@ func blocksAtOnce(rows int) int {
 	return 1
 }
 
+// productPanels is the number of panels that products of convolutions and of
+// attention take at a time.
+func productPanels() int {
+	if active == pathAVX512 {
+		return 2
+	}
+	return 1
+}
+
 // tilesOf is the number of tiles that m rows are split into: as few as possible,
 // their heights as even as possible.
 func tilesOf(m int) int { return (m + maxTileRows() - 1) / maxTileRows() }
