@@ -160,17 +160,22 @@ type rowBlock struct {
 	ld             int
 }
 
-// score multiplies with the panels of keys, each for the rows that see one of its
-// keys.
+// score multiplies with the panels of keys, one or two, for the rows that see one
+// of their keys.
 func (b *rowBlock) score(keys []float32) {
-	for k0 := b.lo; k0 < b.hi; k0 += PanelWidth {
+	for k0 := b.lo; k0 < b.hi; {
+		width := PanelWidth
+		if k0+PanelWidth < b.hi {
+			width *= productPanels()
+		}
 		first, last := max(b.r0, k0-b.End+1), b.r1
 		if b.Window > 0 {
-			last = min(last, k0+PanelWidth+b.Window-b.End)
+			last = min(last, k0+width+b.Window-b.End)
 		}
 		if first < last {
-			gemmBlock(b.scores[(first-b.r0)*b.ld+k0-b.lo:], b.ld, b.q[first*b.ldq:], b.ldq, keys[k0*b.Dim:], last-first, PanelWidth, b.Dim, false)
+			gemmBlock(b.scores[(first-b.r0)*b.ld+k0-b.lo:], b.ld, b.q[first*b.ldq:], b.ldq, keys[k0*b.Dim:], b.Dim*PanelWidth, last-first, width, b.Dim, false)
 		}
+		k0 += width
 	}
 }
 
@@ -194,16 +199,17 @@ func (b *rowBlock) weighAll() (odd uint64) {
 // mix multiplies the weights with the panels of values.
 func (b *rowBlock) mix(values []float32) {
 	for k0 := b.lo - b.lo%keyBlock; k0 < b.hi; k0 += keyBlock {
-		for j := 0; j < b.ValueDim; j += PanelWidth {
-			panel := values[j*b.Keys:]
+		width := productPanels() * PanelWidth
+		for j := 0; j < b.ValueDim; j += width {
+			panels := values[j*b.Keys:]
 			for g0 := b.r0; g0 < b.r1; g0 += groupRows {
 				g1 := min(g0+groupRows, b.r1)
 				lo, _ := b.Range(g0)
 				_, hi := b.Range(g1 - 1)
 				from, to := max(k0, lo), min(k0+keyBlock, hi)
 				if from < to {
-					gemmBlock(b.out[g0*b.ldo+j:], b.ldo, b.scores[(g0-b.r0)*b.ld+from-b.lo:], b.ld, panel[from*PanelWidth:],
-						g1-g0, min(PanelWidth, b.ValueDim-j), to-from, from > lo)
+					gemmBlock(b.out[g0*b.ldo+j:], b.ldo, b.scores[(g0-b.r0)*b.ld+from-b.lo:], b.ld, panels[from*PanelWidth:], b.Keys*PanelWidth,
+						g1-g0, min(width, b.ValueDim-j), to-from, from > lo)
 				}
 			}
 		}

@@ -12,14 +12,6 @@ func convRows() int {
 	return 6
 }
 
-// convPanels is the number of panels that a product takes at a time.
-func convPanels() int {
-	if active == pathAVX512 {
-		return 2
-	}
-	return 1
-}
-
 // depthwisePanels is the number of panels that ConvDepthwise takes at a time of
 // those there are.
 func depthwisePanels(panels int) int {

@@ -223,7 +223,7 @@ func (c *convCall) panelsAtOnce(panels, cols int) int {
 	if c.algorithm == ConvDepthwise {
 		return depthwisePanels(panels)
 	}
-	return max(1, min(panels, cols/PanelWidth, convPanels()))
+	return max(1, min(panels, cols/PanelWidth, productPanels()))
 }
 
 // convRun is the work of one panel, or some, on consecutive rows of the output.

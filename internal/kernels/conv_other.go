@@ -4,8 +4,6 @@ package kernels
 
 func convRows() int { return 6 }
 
-func convPanels() int { return 1 }
-
 func depthwisePanels(int) int { return 1 }
 
 func (*convRun) productArch() bool { return false }

@@ -76,11 +76,11 @@ func GemmNT(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 	}
 }
 
-// gemmBlock computes C = A x B, or with accumulate C += A x B, for one panel: A
-// is [m, k], C [m, cols] with at most 16 columns, panel [k][16]. The order is that
-// of [GemmPacked], starting from what C holds with accumulate. The sizes are the
-// caller's to check.
-func gemmBlock(c []float32, ldc int, a []float32, lda int, panel []float32, m, cols, k int, accumulate bool) {
+// gemmBlock computes C = A x B, or with accumulate C += A x B, for some panels
+// that a cache holds: A is [m, k], C [m, cols], panels [k][16], their beginnings
+// panelLen elements apart. The order is that of [GemmPacked], starting from what C
+// holds with accumulate. The sizes are the caller's to check.
+func gemmBlock(c []float32, ldc int, a []float32, lda int, panels []float32, panelLen, m, cols, k int, accumulate bool) {
 	if m == 0 || cols == 0 {
 		return
 	}
@@ -90,7 +90,7 @@ func gemmBlock(c []float32, ldc int, a []float32, lda int, panel []float32, m, c
 		}
 		return
 	}
-	if gemmBlockArch(c, ldc, a, lda, panel, m, cols, k, accumulate) {
+	if gemmBlockArch(c, ldc, a, lda, panels, panelLen, m, cols, k, accumulate) {
 		return
 	}
 	for i := range m {
@@ -98,7 +98,9 @@ func gemmBlock(c []float32, ldc int, a []float32, lda int, panel []float32, m, c
 		if !accumulate {
 			clear(row)
 		}
-		gemmRowGeneric(row, a[i*lda:][:k], panel, PanelWidth)
+		for j := 0; j < cols; j += PanelWidth {
+			gemmRowGeneric(row[j:min(j+PanelWidth, cols)], a[i*lda:][:k], panels[j/PanelWidth*panelLen:], PanelWidth)
+		}
 	}
 }
 

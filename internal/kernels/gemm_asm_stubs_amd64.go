@@ -33,3 +33,8 @@ func gemmTileMaskedAVX512(rows int, c *float32, ldc uintptr, a *float32, rowA ui
 //
 //go:noescape
 func gemmWideMaskedAVX512(rows int, c *float32, ldc uintptr, a *float32, rowA uintptr, stepA uintptr, b *float32, stepB uintptr, nextB uintptr, k int, ahead uintptr, aheadStep uintptr, accumulate bool, mask uint32)
+
+// gemmDenseAVX512 sets (or with accumulate extends) a tile of C, 1 to 12 rows by 32 columns, to the product of A's rows and B's columns, k in order. A's rows are rowA bytes apart, its columns stepA; B's rows stepB, its blocks of 16 columns nextB. A step of k prefetches a line ahead bytes after B, and aheadStep further on each time. Only the columns of the mask are read and written, of B all. What is prefetched goes into the second cache, and B itself into the first; stepA is 4, stepB 64.
+//
+//go:noescape
+func gemmDenseAVX512(rows int, c *float32, ldc uintptr, a *float32, rowA uintptr, stepA uintptr, b *float32, stepB uintptr, nextB uintptr, k int, ahead uintptr, aheadStep uintptr, accumulate bool, mask uint32)

@@ -70,7 +70,7 @@ func gemmWidened[E uint16 | int8](widen func([]float32, []E), c []float32, ldc i
 			block := packed[(p*k+k0)*PanelWidth : (p*k+k1)*PanelWidth]
 			panel := s[:len(block)]
 			widen(panel, block)
-			gemmBlock(c[p*PanelWidth:], ldc, a[k0:], lda, panel, m, min(PanelWidth, n-p*PanelWidth), k1-k0, k0 > 0)
+			gemmBlock(c[p*PanelWidth:], ldc, a[k0:], lda, panel, 0, m, min(PanelWidth, n-p*PanelWidth), k1-k0, k0 > 0)
 		}
 	}
 }

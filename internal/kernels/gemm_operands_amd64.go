@@ -83,6 +83,13 @@ func (b columns) share(tile, tiles, k int) columns {
 	return b
 }
 
+// inCache is for panels that are in the second cache: the kernels of AVX-512 that
+// share them bring them into the first.
+func (b columns) inCache() columns {
+	b.shared = active == pathAVX512
+	return b
+}
+
 func packedColumns(packed []float32, k int) columns {
 	return columns{matrix: newMatrix(packed, PanelWidth), next: uintptr(k) * panelBytes, padded: true}
 }
@@ -95,17 +102,14 @@ type gemmScratch struct {
 
 var scratch = sync.Pool{New: func() any { return new(gemmScratch) }}
 
-// packA copies m rows of k columns of A as tiles, to element at of the scratch.
+// packA copies m rows of k columns of A as tiles of at most 8 rows, to element at
+// of the scratch.
 func (s *gemmScratch) packA(a matrix, m, k, at int) {
 	tiles := tilesOf(m)
 	for t, i := 0, 0; t < tiles; t++ {
 		rows := (m - i) / (tiles - t)
-		dst, from := s.a[at+i*k:], a.from(i, 0)
-		transposeAVX2(&dst[0], uintptr(rows)*floatBytes, from.at, from.ld, min(rows, 8), k)
-		if rows > 8 {
-			from = a.from(i+rows-8, 0)
-			transposeAVX2(&dst[rows-8], uintptr(rows)*floatBytes, from.at, from.ld, 8, k)
-		}
+		from := a.from(i, 0)
+		transposeAVX2(&s.a[at+i*k], uintptr(rows)*floatBytes, from.at, from.ld, rows, k)
 		i += rows
 	}
 }

@@ -179,7 +179,7 @@ func TestGemmBlock(t *testing.T) {
 	eachPath(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(7, 8))
 		for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 13, 40} {
-			for n := 1; n <= PanelWidth; n++ {
+			for n := 1; n <= 2*PanelWidth+1; n++ {
 				const k = 37
 				g := newGemm(rng, m, n, k)
 				want := g.run(t, 0, n, func(c []float32) {
@@ -187,8 +187,8 @@ func TestGemmBlock(t *testing.T) {
 				})
 				for split := 0; split <= k; split += 9 {
 					got := g.run(t, 0, n, func(c []float32) {
-						gemmBlock(c, g.ldc, g.a, g.lda, g.packed, m, n, split, false)
-						gemmBlock(c, g.ldc, g.a[split:], g.lda, g.packed[split*PanelWidth:], m, n, k-split, true)
+						gemmBlock(c, g.ldc, g.a, g.lda, g.packed, k*PanelWidth, m, n, split, false)
+						gemmBlock(c, g.ldc, g.a[split:], g.lda, g.packed[split*PanelWidth:], k*PanelWidth, m, n, k-split, true)
 					})
 					requireBits(t, want, got, "m %d n %d split %d", m, n, split)
 				}

@@ -20,6 +20,15 @@ func blocksAtOnce(rows int) int {
 	return 1
 }
 
+// productPanels is the number of panels that products of convolutions and of
+// attention take at a time.
+func productPanels() int {
+	if active == pathAVX512 {
+		return 2
+	}
+	return 1
+}
+
 // tilesOf is the number of tiles that m rows are split into: as few as possible,
 // their heights as even as possible.
 func tilesOf(m int) int { return (m + maxTileRows() - 1) / maxTileRows() }
@@ -49,10 +58,14 @@ func gemmTile(c matrix, a rowsOfA, b columns, rows, cols, k int, accumulate bool
 	}
 }
 
+// gemmTileMasked takes the dense kernels for blocks that several tiles share: they
+// bring B from the second cache into the first, not from memory.
 func gemmTileMasked(c matrix, a rowsOfA, b columns, rows, cols, k int, accumulate bool) {
 	mask := uint32(1<<uint(cols) - 1)
 	whole := b.padded || cols%PanelWidth == 0
 	switch {
+	case cols > PanelWidth && b.shared:
+		gemmDenseAVX512(rows, c.at, c.ld, a.at, a.ld, a.step, b.at, b.ld, b.next, k, b.ahead, b.aheadStep, accumulate, mask)
 	case cols > PanelWidth && whole:
 		gemmWideAVX512(rows, c.at, c.ld, a.at, a.ld, a.step, b.at, b.ld, b.next, k, b.ahead, b.aheadStep, accumulate, mask)
 	case cols > PanelWidth:

@@ -16,6 +16,7 @@ func gemmKernels(g *gen) {
 	gemmFamily(g, "gemmWideAVX512", 2, rowsTo(12, tile{cols: 2, avx512: true}))
 	gemmFamily(g, "gemmTileMaskedAVX512", 1, rowsTo(12, tile{cols: 1, avx512: true, masked: true}))
 	gemmFamily(g, "gemmWideMaskedAVX512", 2, rowsTo(12, tile{cols: 2, avx512: true, masked: true}))
+	gemmFamily(g, "gemmDenseAVX512", 2, rowsTo(12, tile{cols: 2, avx512: true, dense: true}))
 }
 
 // rowsTo returns tiles of 1 to n rows.
@@ -35,6 +36,9 @@ type tile struct {
 	// masked: of B only the columns of the mask are read. That costs a unit
 	// which multiplies.
 	masked bool
+	// dense: A's columns and the rows of B's panels are next to each other, so that
+	// the pointers move once in a turn of the loop.
+	dense bool
 }
 
 func (t tile) vector(g *gen) reg.VecVirtual {
@@ -94,6 +98,9 @@ func gemmFamily(g *gen, name string, panels int, tiles []tile) {
 		"A step of k prefetches a line ahead bytes after B, and aheadStep further on each time.", name, len(tiles), 16*panels)
 	if tiles[0].avx512 {
 		extra, doc = ", mask uint32", doc+" Only the columns of the mask are read and written"+columnsOfB(tiles[0])+"."
+	}
+	if tiles[0].dense {
+		doc += " What is prefetched goes into the second cache, and B itself into the first; stepA is 4, stepB 64."
 	}
 	g.function(name, fmt.Sprintf(gemmSignature, extra), doc)
 	rows := g.Load(g.Param("rows"), g.GP64()).(reg.GPVirtual)
@@ -163,6 +170,11 @@ func (k *tileKernel) loadC() {
 	for range k.rows * k.cols {
 		k.acc = append(k.acc, k.vector(k.gen))
 	}
+	if k.dense { // C is there when it is stored
+		for i := range k.acc {
+			k.PREFETCHT0(c.at(i/k.cols, i%k.cols*k.vectorBytes()))
+		}
+	}
 	accumulate := k.Load(k.Param("accumulate"), k.GP8()).(reg.GPVirtual)
 	k.TESTB(accumulate, accumulate)
 	k.JZ(LabelRef(k.label("zero")))
@@ -183,9 +195,63 @@ func (k *tileKernel) loadC() {
 
 // walk adds the products, four steps of k in a turn of the loop.
 func (k *tileKernel) walk() {
-	a := newRowPointers(k.gen, k.param("a"), k.param("rowA"), k.rows)
-	stepA, b, stepB, left := k.param("stepA"), k.param("b"), k.param("stepB"), k.param("k")
-	ahead, aheadStep := k.param("ahead"), k.param("aheadStep")
+	o := k.operands()
+	left := k.param("k")
+	step := func(u int) {
+		o.prefetch(u)
+		loadB := func(j int) reg.VecVirtual {
+			v := k.vector(k.gen)
+			if m := o.b(j, u); k.masked {
+				k.loadVector(m, j, v)
+			} else {
+				k.VMOVUPS(m, v)
+			}
+			return v
+		}
+		loadA := func(i int) reg.VecVirtual {
+			v := k.vector(k.gen)
+			k.VBROADCASTSS(o.a(i, u), v)
+			return v
+		}
+		k.products(loadA, loadB)
+		o.afterStep()
+	}
+	const unroll = 4
+	k.SUBQ(U8(unroll), left)
+	k.JL(LabelRef(k.label("rest")))
+	k.Label(k.label("loop"))
+	for u := range unroll {
+		step(u)
+	}
+	o.afterTurn(unroll)
+	k.SUBQ(U8(unroll), left)
+	k.JGE(LabelRef(k.label("loop")))
+	k.Label(k.label("rest"))
+	k.ADDQ(U8(unroll), left)
+	k.JZ(LabelRef(k.label("store")))
+	k.Label(k.label("single"))
+	step(0)
+	o.afterTurn(1)
+	k.DECQ(left)
+	k.JNZ(LabelRef(k.label("single")))
+	k.Label(k.label("store"))
+}
+
+// operands are where step u of a turn finds row i of A and vector j of B, and how
+// the pointers move.
+type operands struct {
+	a, b      func(i, u int) Mem
+	prefetch  func(u int)
+	afterStep func()
+	afterTurn func(steps int)
+}
+
+// denseNear is how many bytes further on a dense tile prefetches B from the
+// second cache into the first.
+const denseNear = 1024
+
+func (k *tileKernel) operands() operands {
+	b, ahead, aheadStep := k.param("b"), k.param("ahead"), k.param("aheadStep")
 	k.ADDQ(b, ahead)
 	var nextB reg.GPVirtual
 	if k.panels > 1 {
@@ -198,47 +264,42 @@ func (k *tileKernel) walk() {
 		}
 		return m
 	}
-	step := func() {
-		for p := range k.panels {
-			k.PREFETCHT0(panel(ahead, p, 0))
+	perPanel := k.cols / k.panels
+	vectorOfB := func(j, disp int) Mem { return panel(b, j/perPanel, j%perPanel*k.vectorBytes()+disp) }
+	a := newRowPointers(k.gen, k.param("a"), k.param("rowA"), k.rows)
+	if k.dense {
+		return operands{
+			a: func(i, u int) Mem { return a.at(i, 4*u) },
+			b: func(j, u int) Mem { return vectorOfB(j, 64*u) },
+			prefetch: func(u int) {
+				for p := range k.panels {
+					k.PREFETCHT1(panel(ahead, p, 0))
+					k.PREFETCHT0(panel(b, p, 64*u+denseNear))
+				}
+			},
+			afterStep: func() { k.ADDQ(aheadStep, ahead) },
+			afterTurn: func(steps int) {
+				a.advance(k.gen, U8(4*steps))
+				k.ADDQ(U32(64*steps), b)
+			},
 		}
-		k.ADDQ(aheadStep, ahead)
-		perPanel := k.cols / k.panels
-		loadB := func(j int) reg.VecVirtual {
-			v := k.vector(k.gen)
-			if m := panel(b, j/perPanel, j%perPanel*k.vectorBytes()); k.masked {
-				k.loadVector(m, j, v)
-			} else {
-				k.VMOVUPS(m, v)
+	}
+	stepA, stepB := k.param("stepA"), k.param("stepB")
+	return operands{
+		a: func(i, _ int) Mem { return a.at(i, 0) },
+		b: func(j, _ int) Mem { return vectorOfB(j, 0) },
+		prefetch: func(int) {
+			for p := range k.panels {
+				k.PREFETCHT0(panel(ahead, p, 0))
 			}
-			return v
-		}
-		loadA := func(i int) reg.VecVirtual {
-			v := k.vector(k.gen)
-			k.VBROADCASTSS(a.at(i, 0), v)
-			return v
-		}
-		k.products(loadA, loadB)
-		k.ADDQ(stepB, b)
-		a.advance(k.gen, stepA)
+		},
+		afterStep: func() {
+			k.ADDQ(aheadStep, ahead)
+			k.ADDQ(stepB, b)
+			a.advance(k.gen, stepA)
+		},
+		afterTurn: func(int) {},
 	}
-	const unroll = 4
-	k.SUBQ(U8(unroll), left)
-	k.JL(LabelRef(k.label("rest")))
-	k.Label(k.label("loop"))
-	for range unroll {
-		step()
-	}
-	k.SUBQ(U8(unroll), left)
-	k.JGE(LabelRef(k.label("loop")))
-	k.Label(k.label("rest"))
-	k.ADDQ(U8(unroll), left)
-	k.JZ(LabelRef(k.label("store")))
-	k.Label(k.label("single"))
-	step()
-	k.DECQ(left)
-	k.JNZ(LabelRef(k.label("single")))
-	k.Label(k.label("store"))
 }
 
 // products adds one step of k. The operand with fewer vectors is held, the other
