@@ -101,6 +101,16 @@ def _peak(pid):
     return 0
 
 
+def _cpu(pid):
+    """The processor time that a process used, in nanoseconds."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            fields = f.read().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
 def _command(pid):
     try:
         with open(f"/proc/{pid}/comm") as f:
@@ -113,12 +123,12 @@ def tree(workers):
     """This process and all below it. workers are what the workers say of
     themselves; one that is below this process is named once."""
     said = {w["pid"]: w for w in workers}
-    found = [{"pid": os.getpid(), "role": "client", "peak_rss_bytes": own_peak(), "command": _command(os.getpid())}]
+    found = [_described(os.getpid(), "client", own_peak())]
     for pid in descendants():
-        role = "worker" if pid in said else "other"
-        found.append({"pid": pid, "role": role, "peak_rss_bytes": _peak(pid), "command": _command(pid)})
+        found.append(_described(pid, "worker" if pid in said else "other", _peak(pid)))
     known = {p["pid"] for p in found}
-    for pid, w in said.items():
-        if pid not in known:
-            found.append({"pid": pid, "role": "worker", "peak_rss_bytes": w["peak_rss_bytes"], "command": ""})
-    return found
+    return found + [_described(pid, "worker", w["peak_rss_bytes"]) for pid, w in said.items() if pid not in known]
+
+
+def _described(pid, role, peak):
+    return {"pid": pid, "role": role, "peak_rss_bytes": peak, "command": _command(pid), "cpu_ns": _cpu(pid)}

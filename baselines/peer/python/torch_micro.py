@@ -10,49 +10,45 @@ FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 def matmul(t):
-    return t["a"] @ t["b"]
+    """x [m, k], weight [k, n]; also a transfer up: a sum for each row comes back."""
+    return t["x"] @ t["weight"]
 
 
-def conv(t, stride=1, pad=0):
-    """x [batch, channels, height, width], w [out, channels, kh, kw], b [out] or none."""
-    return F.conv2d(t["x"], t["w"], t.get("b"), stride, pad)
+def conv(t, stride=1, pad=1):
+    """x [batch, channels, height, width], weight [out, channels, kh, kw], bias [out] or none."""
+    return F.conv2d(t["x"], t["weight"], t.get("bias"), stride, pad)
 
 
-def attention(t, causal=False):
+def attention(t, causal=True):
     """q, k, v [batch, heads, seq, head], scaled by the root of the head's size."""
     return F.scaled_dot_product_attention(t["q"], t["k"], t["v"], is_causal=causal)
 
 
 def linear(t):
-    """x [rows, in], w [out, in], b [out] or none."""
-    return F.linear(t["x"], t["w"], t.get("b"))
+    """x [rows, in], weight [in, out], bias [out]."""
+    return torch.addmm(t["bias"], t["x"], t["weight"])
 
 
 def batch_norm(t, eps=1e-5):
-    """x [batch, channels, height, width]; mean, var, scale, bias [channels]."""
-    return F.batch_norm(t["x"], t["mean"], t["var"], t["scale"], t["bias"], False, 0.0, eps)
-
-
-def echo(t):
-    """The input travels both ways; a copy is made where there is no way."""
-    return t["x"].clone()
-
-
-def upload(t):
-    """The input travels to the operator, its first element back."""
-    return t["x"].flatten()[:1].clone()
+    """x [batch, channels, height, width]; the others [channels]."""
+    return F.batch_norm(t["x"], t["running_mean"], t["running_var"], t["weight"], t["bias"], False, 0.0, eps)
 
 
 def download(t):
-    """A held array travels back."""
-    return t["x"].clone()
+    """index [rows] of a held table weight [table, columns]; the rows travel back."""
+    return t["weight"][t["index"].long()]
+
+
+def echo(t):
+    """x travels both ways; what comes back is x + 1, so that it is not the same bytes."""
+    return t["x"] + 1
 
 
 OPERATORS = {
-    "matmul": matmul, "conv": conv, "attention": attention, "linear": linear, "batch-norm": batch_norm,
-    "echo": echo, "upload": upload, "download": download,
+    "matmul": matmul, "conv": conv, "attention": attention, "linear": linear, "batch_norm": batch_norm,
+    "upload": matmul, "download": download, "echo": echo,
 }
-IMAGES = ("conv", "batch-norm")
+IMAGES = ("conv", "batch_norm")
 
 
 class Micro:
@@ -62,19 +58,19 @@ class Micro:
 
     def hold(self, arrays):
         """Keeps arrays as further inputs of the calls to come."""
-        self.held = {k: self._tensor(v) for k, v in arrays.items()}
+        self.held = {k: self._tensor(v, v.ndim == 4) for k, v in arrays.items()}
 
-    def _tensor(self, a):
+    def _tensor(self, a, image):
         t = torch.from_numpy(a)
         if t.is_floating_point():
             t = t.to(self.dtype)
-        return t.contiguous(memory_format=self.format) if t.dim() == 4 else t
+        return t.contiguous(memory_format=self.format) if image else t
 
     @torch.inference_mode()
     def run(self, op, attrs, arrays):
         if op not in OPERATORS:
             raise wire.Unavailable(f"operator {op}")
-        tensors = self.held | {k: self._tensor(v) for k, v in arrays.items()}
+        tensors = self.held | {k: self._tensor(v, op in IMAGES) for k, v in arrays.items()}
         y = OPERATORS[op](tensors, **attrs)
         if y.is_floating_point():
             y = y.float()
