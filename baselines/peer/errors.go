@@ -50,8 +50,8 @@ func (e *ProgramError) Unwrap() []error {
 	return []error{ErrProgram}
 }
 
-// unavailable says what to set.
+// unavailable says what to do.
 func unavailable(cause error) error {
-	return fmt.Errorf("%w: set %s=/path/to/python, an interpreter with the packages of baselines/peer/python/requirements.txt: %w",
+	return fmt.Errorf("%w: run 'genie bench setup', or set %s=/path/to/python, an interpreter with the packages of baselines/peer/python/requirements.txt: %w",
 		ErrUnavailable, EnvPython, cause)
 }

@@ -55,20 +55,26 @@ type Generation struct {
 	Steps  []time.Duration // of each token after the first
 	Logits []float32       // [new, prompt, vocab] if asked for
 	Vocab  int             // with Logits
+	Calls  int             // to a worker, where there is one and its program counts
 }
 
 // Generate generates once.
 func (m *LLM) Generate(ctx context.Context, g Generate) (*Generation, error) {
+	return generate(ctx, m.Peer, g)
+}
+
+func generate(ctx context.Context, p *Peer, g Generate) (*Generation, error) {
 	var r struct {
 		Tokens [][]int `json:"tokens"`
 		TTFT   int64   `json:"ttft_ns"`
 		Steps  []int64 `json:"step_ns"`
+		Calls  int     `json:"remote_calls"`
 	}
-	tensors, err := m.Call(ctx, "generate", g, nil, &r)
+	tensors, err := p.Call(ctx, "generate", g, nil, &r)
 	if err != nil {
 		return nil, err
 	}
-	out := &Generation{Tokens: r.Tokens, TTFT: time.Duration(r.TTFT)}
+	out := &Generation{Tokens: r.Tokens, TTFT: time.Duration(r.TTFT), Calls: r.Calls}
 	for _, ns := range r.Steps {
 		out.Steps = append(out.Steps, time.Duration(ns))
 	}

@@ -3,6 +3,7 @@ package peer
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,19 +21,23 @@ import (
 
 // Environment variables that configure peers.
 const (
-	// EnvPython names the interpreter. Without it there are no peers.
+	// EnvPython names the interpreter. Without it, it is that of the environment
+	// which [Setup] made.
 	EnvPython = "GENIE_PYTHON"
 	// EnvCache names the folder for checkpoints in other forms; without it, it
 	// is genie/peers below the user's cache folder.
 	EnvCache = "GENIE_PEER_CACHE"
 )
 
+// envMark is the same in all processes of a peer, and in no other.
+const envMark = "GENIE_PEER_MARK"
+
 // envThreads tells a program its number of threads.
 const envThreads = "GENIE_PEER_THREADS"
 
 // Options are how a peer runs.
 type Options struct {
-	Python  string // the interpreter; "" is what GENIE_PYTHON names
+	Python  string // the interpreter; "" is what GENIE_PYTHON names, or else what [Setup] made
 	Threads int    // of each of its libraries; 0 is as many as Go uses here
 	Cache   string // folder for converted checkpoints; "" is the default one
 }
@@ -43,6 +48,7 @@ type Peer struct {
 	program  string
 	versions map[string]string
 	dir      string // of the Python files
+	mark     string // value of envMark
 	cmd      *exec.Cmd
 	in       *os.File // its standard input
 	out      *os.File // its standard output
@@ -59,15 +65,9 @@ type Peer struct {
 // Start runs a program and waits until it is ready. It ends with ctx, with
 // [Peer.Close], or with this process.
 func Start(ctx context.Context, program string, o Options) (*Peer, error) {
-	if o.Python == "" {
-		o.Python = os.Getenv(EnvPython)
-	}
-	if o.Python == "" {
-		return nil, unavailable(errors.New("no interpreter"))
-	}
-	exe, err := exec.LookPath(o.Python)
+	exe, err := interpreter(program, o.Python)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, err
 	}
 	if o.Cache == "" {
 		if o.Cache, err = cacheDir(); err != nil {
@@ -77,7 +77,7 @@ func Start(ctx context.Context, program string, o Options) (*Peer, error) {
 	if o.Threads <= 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Peer{program: program, said: &tail{}, ended: make(chan struct{})}
+	p := &Peer{program: program, said: &tail{}, ended: make(chan struct{}), mark: rand.Text()}
 	if p.dir, err = unpack(program); err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (p *Peer) start(ctx context.Context, exe string, o Options) error {
 	p.from = bufio.NewReaderSize(p.out, 1<<16)
 	// Not CommandContext: that would kill the interpreter and not what it started.
 	p.cmd = exec.Command(exe, "-u", "-B", filepath.Join(p.dir, p.program+".py")) //nolint:gosec,noctx // running it is the purpose
-	p.cmd.Env = environment(o)
+	p.cmd.Env = append(environment(o), envMark+"="+p.mark)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = stdin, stdout, stderr
 	detach(p.cmd)
 	if err := p.cmd.Start(); err != nil {
@@ -165,6 +165,7 @@ func (p *Peer) wait(errs *os.File) {
 	}()
 	_ = p.cmd.Wait() // ProcessState has it
 	killAll(p.cmd)
+	killMarked(envMark + "=" + p.mark)
 	<-drained
 	_ = errs.Close()
 	close(p.ended)
@@ -281,17 +282,20 @@ func (p *Peer) fault(err error) error {
 	return p.broken
 }
 
-// Close ends the process and what it started, and waits for that.
+// Close ends the process and what it started, and waits for that: kindly at
+// first, by the end of its input, by force after a moment.
 func (p *Peer) Close() error {
+	const grace = 3 * time.Second
 	p.release()
-	p.kill()
+	_ = p.in.Close()
+	force := time.AfterFunc(grace, p.kill)
 	<-p.ended
+	force.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.broken == nil {
 		p.broken = fmt.Errorf("%s: %w: closed", p.program, ErrEnded)
 	}
-	_ = p.in.Close()
 	_ = p.out.Close()
 	return os.RemoveAll(p.dir)
 }

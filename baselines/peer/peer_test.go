@@ -23,6 +23,7 @@ func start(t *testing.T) *Peer {
 
 func TestUnavailable(t *testing.T) {
 	t.Setenv(EnvPython, "")
+	t.Setenv(EnvCache, t.TempDir())
 	for name, python := range map[string]string{
 		"unset":  "",
 		"absent": filepath.Join(t.TempDir(), "python"),

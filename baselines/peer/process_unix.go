@@ -10,5 +10,12 @@ import (
 // detach puts a child into a process group of its own.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-// killAll ends a detached child and what it started.
-func killAll(cmd *exec.Cmd) { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+// killAll ends a detached child and what it started, as far as that is below it
+// or in its group.
+func killAll(cmd *exec.Cmd) {
+	below := descendants(cmd.Process.Pid)
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	for _, pid := range below {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}

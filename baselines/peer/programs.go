@@ -8,17 +8,42 @@ import (
 	"path/filepath"
 )
 
-// The programs. The first three have the operations of [LLM], the last one
-// those of [Convolutions].
+// The programs. [PyTorch], [ONNXRuntime] and [LlamaCPP] have the operations of
+// [LLM], [ResNet] those of [Convolutions]; [PyTorch], [ONNXRuntime] and those
+// with a worker process have those of [Model].
 const (
 	PyTorch     = "pytorch"
+	PyTorchRPC  = "pytorch_rpc" // torch.distributed.rpc, the model in a worker
+	Ray         = "ray_actor"   // the model in an actor
 	ONNXRuntime = "onnx_runtime"
 	LlamaCPP    = "llamacpp"
+	LlamaCPPRPC = "llamacpp_rpc" // llama.cpp's RPC backend
 	ResNet      = "resnet_layers"
 )
 
+// groupOf is the group of requirements that a program needs besides [groupTorch].
+func groupOf(program string) string {
+	switch program {
+	case Ray:
+		return "ray"
+	case ONNXRuntime, ResNet:
+		return "onnxruntime"
+	case LlamaCPP, LlamaCPPRPC:
+		return "llama"
+	}
+	return groupTorch
+}
+
+// Remote reports whether a program computes in another process than its own.
+func Remote(program string) bool {
+	return program == PyTorchRPC || program == Ray || program == LlamaCPPRPC
+}
+
 //go:embed python/*.py
 var python embed.FS
+
+//go:embed python/requirements.txt
+var requirements string
 
 // unpack writes the Python files to a new folder.
 func unpack(program string) (dir string, err error) {

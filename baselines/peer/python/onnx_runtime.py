@@ -1,4 +1,4 @@
-"""GPT-2 by ONNX Runtime on its CPU provider."""
+"""GPT-2, ResNet and CLIP by ONNX Runtime on its CPU provider."""
 
 import wire
 
@@ -9,17 +9,25 @@ def setup():
 
     import greedy
     import onnx_export
+    import onnx_export_models
+    import serving
 
     held = {}
 
-    def load(dir, dtype="f32", compile=False, context=0):
-        if dtype != "f32":
-            raise wire.Unavailable(f"dtype {dtype}: the CPU provider has no kernels for it")
+    def session(path):
         options = ort.SessionOptions()
         options.intra_op_num_threads = wire.threads()
         options.inter_op_num_threads = 1
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-        s = ort.InferenceSession(onnx_export.export(dir), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def only_f32(dtype):
+        if dtype != "f32":
+            raise wire.Unavailable(f"dtype {dtype}: the CPU provider has no kernels for it")
+
+    def load(dir, dtype="f32", compile=False, context=0):
+        only_f32(dtype)
+        s = session(onnx_export.export(dir))
         shape = next(i.shape for i in s.get_inputs() if i.name == "past_key_0")
         held.update(session=s, heads=shape[1], head=shape[3], outputs=[o.name for o in s.get_outputs()])
         return {"threads": wire.threads(), "providers": s.get_providers()}
@@ -52,7 +60,28 @@ def setup():
             prompts, new, force, logits,
         )
 
-    return {"onnxruntime": ort.__version__}, {"load": load, "generate": generate}
+    class Model:
+        """A model of images. It takes the inputs that its file names."""
+
+        def __init__(self, workload, dir, dtype="f32", form=""):
+            only_f32(dtype)
+            if workload not in ("vision-cnn", "multimodal-vqa"):
+                raise wire.Unavailable(f"workload {workload} on ONNX Runtime")
+            self.session = session(onnx_export_models.export(workload, dir))
+            self.inputs = [i.name for i in self.session.get_inputs()]
+            self.output = self.session.get_outputs()[0].name
+
+        def run(self, op, attrs, arrays):
+            feeds = {n: ort.OrtValue.ortvalue_from_numpy(arrays[n]) for n in self.inputs}
+            return {self.output: self.session.run_with_ort_values([self.output], feeds)[0].numpy()}
+
+    operations = serving.operations(serving.Local(Model))
+    of_images = operations["open"]
+
+    def open(workload, dir, dtype="f32", **rest):
+        return load(dir, dtype) if workload.startswith("llm-") else of_images(workload=workload, dir=dir, dtype=dtype, **rest)
+
+    return {"onnxruntime": ort.__version__}, {**operations, "open": open, "load": load, "generate": generate}
 
 
 if __name__ == "__main__":

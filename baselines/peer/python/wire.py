@@ -10,16 +10,20 @@ whatever it is doing.
 import json
 import os
 import queue
+import shutil
 import struct
 import sys
 import threading
 import time
 import traceback
 
+import processes
+
 MAX_HEADER = 8 << 20
 MAX_TENSORS = 4 << 30
 DTYPES = {"f32": "<f4", "i32": "<i4", "i64": "<i8"}
 TRACEBACK_LINES = 12
+FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 class Unavailable(Exception):
@@ -55,10 +59,10 @@ class Pipes:
             while True:
                 self.requests.put(self._read())
         except EOFError:
-            os._exit(0)
+            leave(0)
         except BaseException as e:  # out of step with the other side
             print(f"wire: {type(e).__name__}: {e}", file=sys.stderr, flush=True)
-            os._exit(3)
+            leave(3)
 
     def _exactly(self, n):
         b = self.inp.read(n)
@@ -94,6 +98,15 @@ class Pipes:
                 view = view[self.out.write(view):]
 
 
+def leave(status):
+    """Ends this process and all that it started, and removes the folder that was
+    made for it: the other side may not be there any more to do so."""
+    processes.end_descendants()
+    if os.path.basename(FOLDER).startswith("genie-peer-"):
+        shutil.rmtree(FOLDER, ignore_errors=True)
+    os._exit(status)
+
+
 def decode(tensors):
     """The tensors of a request as arrays."""
     import numpy as np
@@ -118,13 +131,14 @@ def run(setup):
     An operation takes its arguments by keyword and returns a dict, or a pair of
     a dict and a dict of arrays. Arrays that came with the request are the
     argument "tensors"."""
+    processes.adopt()
     pipes = Pipes()
     pipes.listen()
     try:
         versions, operations = setup()
     except BaseException as e:
         pipes.write({"id": 0, "error": failure(e)})
-        return
+        leave(0)
     versions = {"python": ".".join(map(str, sys.version_info[:3])), **versions}
     pipes.write({"id": 0, "result": {"versions": versions}})
     while True:
