@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/genie-sdk/go/baselines/peer"
 	"github.com/genie-sdk/go/semantic"
 )
 
@@ -27,8 +28,10 @@ type Baseline struct {
 	Scheme string
 	// Ablation names a rung of the ladder of features, "" for none.
 	Ablation string
-	// Program is the program of [KindPeer].
-	Program string
+	// Program is the program of [KindPeer], Tolerance the error of its logits
+	// that is allowed, as a fraction of the largest one.
+	Program   string
+	Tolerance float64
 	// MaxTokens bounds the new tokens of a slow cell at the small and full
 	// scales; figures are per token. 0 is no bound.
 	MaxTokens int
@@ -64,6 +67,32 @@ func LocalGorgonia() Baseline {
 	return Baseline{Name: "local-gorgonia", Kind: KindGorgonia, MaxTokens: 4}
 }
 
+// LocalPyTorch runs transformers' models in one PyTorch process, with the best
+// number of threads and, for images, the best memory format.
+func LocalPyTorch() Baseline {
+	return Baseline{Name: "local-pytorch", Kind: KindPeer, Program: peer.PyTorch, Tolerance: 2e-5}
+}
+
+// PyTorchRPC keeps the model and its cache in a worker of
+// torch.distributed.rpc: one call a step.
+func PyTorchRPC() Baseline {
+	return Baseline{Name: "pytorch-rpc", Kind: KindPeer, Program: peer.PyTorchRPC, Tolerance: 2e-5}
+}
+
+// Ray keeps the model and its cache in an actor of Ray: one call a step.
+func Ray() Baseline { return Baseline{Name: "ray", Kind: KindPeer, Program: peer.Ray, Tolerance: 2e-5} }
+
+// ONNXRuntime runs the exported model in one process.
+func ONNXRuntime() Baseline {
+	return Baseline{Name: "onnxruntime", Kind: KindPeer, Program: peer.ONNXRuntime, Tolerance: 2e-5}
+}
+
+// LlamaCppRPC runs llama.cpp with its RPC backend on a worker. Its GELU is a
+// table of float16 values.
+func LlamaCppRPC() Baseline {
+	return Baseline{Name: "llamacpp-rpc", Kind: KindPeer, Program: peer.LlamaCPPRPC, Tolerance: 5e-3}
+}
+
 // Ladder adds the features of Full one by one. Each rung is a set of switches
 // of one program; the last one is Full itself. The rung is part of the name,
 // since tables of benchstat have one column for each baseline.
@@ -84,7 +113,10 @@ func Ladder() []Baseline {
 
 // All are the baselines without the ladder, in the order of tables.
 func All() []Baseline {
-	return []Baseline{LocalGorgonia(), CaptureOnly(), LocalRemote(), NoSemantics(), Full(), FullRPC()}
+	return []Baseline{
+		LocalPyTorch(), CaptureOnly(), LocalRemote(), NoSemantics(), Full(), PyTorchRPC(), Ray(),
+		LocalGorgonia(), ONNXRuntime(), LlamaCppRPC(), FullRPC(),
+	}
 }
 
 // ErrUnknown is the cause of an error about a name that no baseline or

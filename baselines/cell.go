@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/genie-sdk/go/baselines/peer"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/link"
 	"github.com/genie-sdk/go/workloads"
@@ -80,10 +81,10 @@ func camel(name string) string {
 }
 
 // Meaningful reports whether the cell belongs to the matrix: the ladder of
-// features is for language models, which have them all, and so is the lowering
-// to Gorgonia's own operators.
+// features is for language models, which have them all, and so are llama.cpp and
+// the lowering to Gorgonia's own operators.
 func (s Spec) Meaningful() bool {
-	return isLLM(s.Workload.ID()) || s.Baseline.Ablation == "" && s.Baseline.Kind != KindGorgonia
+	return isLLM(s.Workload.ID()) || s.Baseline.Ablation == "" && s.Baseline.Kind != KindGorgonia && s.Baseline.Program != peer.LlamaCPPRPC
 }
 
 // maxTokens is the bound on new tokens: none at the tiny scale, one step where

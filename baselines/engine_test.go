@@ -14,9 +14,9 @@ import (
 	"github.com/genie-sdk/go/workloads/llm"
 )
 
-func BenchmarkLLMDecode_Engine(b *testing.B)      { engines(b, llm.Decode) }
-func BenchmarkLLMDecodeBatch_Engine(b *testing.B) { engines(b, decodeBatch) }
-func BenchmarkLLMPrefill_Engine(b *testing.B)     { engines(b, llm.Prefill) }
+func BenchmarkRivalDecode_Engine(b *testing.B)      { engines(b, llm.Decode) }
+func BenchmarkRivalDecodeBatch_Engine(b *testing.B) { engines(b, decodeBatch) }
+func BenchmarkRivalPrefill_Engine(b *testing.B)     { engines(b, llm.Prefill) }
 
 // weightTypes are the types of weights that the engine holds, with the errors
 // that are allowed to rivals with the same.

@@ -26,6 +26,7 @@ Unit rtts/step better=lower assume=exact
 Unit remote-ops/op better=higher assume=exact
 Unit client-peak-B better=lower
 Unit worker-peak-B better=lower
+Unit other-peak-B better=lower
 Unit max-abs-err better=lower
 `
 
@@ -111,7 +112,7 @@ func (s *Samples) Metrics(facts Facts, ops int64) []Metric {
 	if s.counted {
 		out = append(out, s.wire(ops)...)
 	}
-	for _, role := range []string{"client", "worker"} {
+	for _, role := range []string{"client", "worker", "other"} {
 		if n := facts.PeakRSS[role]; n > 0 {
 			out = append(out, Metric{float64(n), role + "-peak-B"})
 		}
@@ -150,8 +151,9 @@ func (s *Samples) wire(ops int64) []Metric {
 	runs := float64(s.runs)
 	out := []Metric{
 		{bytes(s.moved) / runs, "wire-B/op"},
-		{float64(s.moved.RoundTrips) / runs, "rtts/op"},
-		{float64(ops) / runs, "remote-ops/op"},
+	}
+	if s.moved.RoundTrips > 0 || ops > 0 || bytes(s.moved) == 0 {
+		out = append(out, Metric{float64(s.moved.RoundTrips) / runs, "rtts/op"}, Metric{float64(ops) / runs, "remote-ops/op"})
 	}
 	for c := range plan.NumCauses {
 		if n := s.moved.Sent[c] + s.moved.Received[c]; n > 0 {
@@ -162,8 +164,10 @@ func (s *Samples) wire(ops int64) []Metric {
 	case len(s.steps) > 0:
 		out = append(
 			out, Metric{bytes(s.perTok) / float64(len(s.steps)*s.id.Batch), "wire-B/tok"},
-			Metric{float64(s.perTok.RoundTrips) / float64(len(s.steps)), "rtts/step"},
 		)
+		if s.moved.RoundTrips > 0 {
+			out = append(out, Metric{float64(s.perTok.RoundTrips) / float64(len(s.steps)), "rtts/step"})
+		}
 	case s.prompt > 0:
 		out = append(out, Metric{bytes(s.perTok) / float64(s.prompt), "wire-B/tok"})
 	}

@@ -23,18 +23,18 @@ import (
 // decodeBatch is llm-decode with eight prompts at once.
 const decodeBatch = "llm-decode8"
 
-func BenchmarkLLMDecode_PyTorch(b *testing.B)             { peers(b, llm.Decode, pytorch) }
-func BenchmarkLLMDecode_PyTorchCompile(b *testing.B)      { peers(b, llm.Decode, pytorchCompile) }
-func BenchmarkLLMDecode_ONNXRuntime(b *testing.B)         { peers(b, llm.Decode, onnxRuntime) }
-func BenchmarkLLMDecode_LlamaCPP(b *testing.B)            { peers(b, llm.Decode, llamaCPP) }
-func BenchmarkLLMDecodeBatch_PyTorch(b *testing.B)        { peers(b, decodeBatch, pytorch) }
-func BenchmarkLLMDecodeBatch_PyTorchCompile(b *testing.B) { peers(b, decodeBatch, pytorchCompile) }
-func BenchmarkLLMDecodeBatch_ONNXRuntime(b *testing.B)    { peers(b, decodeBatch, onnxRuntime) }
-func BenchmarkLLMDecodeBatch_LlamaCPP(b *testing.B)       { peers(b, decodeBatch, llamaCPP) }
-func BenchmarkLLMPrefill_PyTorch(b *testing.B)            { peers(b, llm.Prefill, pytorch) }
-func BenchmarkLLMPrefill_PyTorchCompile(b *testing.B)     { peers(b, llm.Prefill, pytorchCompile) }
-func BenchmarkLLMPrefill_ONNXRuntime(b *testing.B)        { peers(b, llm.Prefill, onnxRuntime) }
-func BenchmarkLLMPrefill_LlamaCPP(b *testing.B)           { peers(b, llm.Prefill, llamaCPP) }
+func BenchmarkRivalDecode_PyTorch(b *testing.B)             { peers(b, llm.Decode, pytorch) }
+func BenchmarkRivalDecode_PyTorchCompile(b *testing.B)      { peers(b, llm.Decode, pytorchCompile) }
+func BenchmarkRivalDecode_ONNXRuntime(b *testing.B)         { peers(b, llm.Decode, onnxRuntime) }
+func BenchmarkRivalDecode_LlamaCPP(b *testing.B)            { peers(b, llm.Decode, llamaCPP) }
+func BenchmarkRivalDecodeBatch_PyTorch(b *testing.B)        { peers(b, decodeBatch, pytorch) }
+func BenchmarkRivalDecodeBatch_PyTorchCompile(b *testing.B) { peers(b, decodeBatch, pytorchCompile) }
+func BenchmarkRivalDecodeBatch_ONNXRuntime(b *testing.B)    { peers(b, decodeBatch, onnxRuntime) }
+func BenchmarkRivalDecodeBatch_LlamaCPP(b *testing.B)       { peers(b, decodeBatch, llamaCPP) }
+func BenchmarkRivalPrefill_PyTorch(b *testing.B)            { peers(b, llm.Prefill, pytorch) }
+func BenchmarkRivalPrefill_PyTorchCompile(b *testing.B)     { peers(b, llm.Prefill, pytorchCompile) }
+func BenchmarkRivalPrefill_ONNXRuntime(b *testing.B)        { peers(b, llm.Prefill, onnxRuntime) }
+func BenchmarkRivalPrefill_LlamaCPP(b *testing.B)           { peers(b, llm.Prefill, llamaCPP) }
 
 // rival is a peer in the forms that are measured.
 type rival struct {

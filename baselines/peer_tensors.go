@@ -1,0 +1,61 @@
+package baselines
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/genie-sdk/go/baselines/peer"
+	"github.com/genie-sdk/go/internal/safetensors"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// peerTensors are tensors as peers get them.
+func peerTensors(in map[string]transport.Tensor) map[string]peer.Tensor {
+	out := make(map[string]peer.Tensor, len(in))
+	for name, t := range in {
+		out[name] = peer.Tensor{DType: peerType(t.DType), Shape: t.Shape, Data: t.Data}
+	}
+	return out
+}
+
+func peerType(t plan.DType) string {
+	switch t {
+	case plan.I32:
+		return "i32"
+	case plan.I64:
+		return "i64"
+	case plan.F32:
+	}
+	return "f32"
+}
+
+func absolute(dir string) (string, error) {
+	if dir == "" {
+		return "", nil
+	}
+	return filepath.Abs(dir)
+}
+
+// weightsIn are all tensors of a checkpoint of one file, copied.
+func weightsIn(dir string) (map[string]peer.Tensor, error) {
+	f, err := safetensors.Open(filepath.Join(dir, "model.safetensors"))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	out := map[string]peer.Tensor{}
+	for _, name := range f.Names() {
+		t, _ := f.Tensor(name)
+		if t.DType != safetensors.F32 {
+			return nil, fmt.Errorf("%w: weight %s is %v", errCell, name, t.DType)
+		}
+		w := peer.Tensor{DType: "f32", Data: slices.Clone(t.Data)}
+		for _, d := range t.Shape {
+			w.Shape = append(w.Shape, int(d))
+		}
+		out[name] = w
+	}
+	return out, nil
+}
