@@ -109,12 +109,13 @@ func Conv2D(out, x, packed []float32, s ConvShape, e ConvEpilogue, lo, hi int) {
 }
 
 // Units is the number of parts that [Conv2D] can be split into: blocks of
-// output pixels times panels of 16 filters, equal in work. Consecutive units
-// share more than distant ones.
+// output pixels times strips of filters, about equal in work: one panel of 16
+// filters, or as many as the kernels take at a time. Consecutive units share more
+// than distant ones.
 func (s ConvShape) Units() int {
 	s.check("Units")
 	g := s.geometry()
-	return g.blocks * g.panels
+	return g.blocks * g.strips
 }
 
 // convGeometry is what follows from a shape.
@@ -127,6 +128,8 @@ type convGeometry struct {
 	groupPanels int // panels of a group
 	panels      int
 	panelLen    int // floats of a packed panel
+	// The panels of a group are computed so many at a time, in so many strips.
+	stripPanels, groupStrips, strips int
 	// A window is so many segments of so many elements which lie together in x.
 	segments, length int
 	rows             int // of the output: pixels, or tiles of 4 x 4 for Winograd
@@ -160,7 +163,14 @@ func (s ConvShape) geometry() convGeometry {
 		g.panelLen = s.KH * s.KW * g.groupC * PanelWidth
 	}
 	g.groupPanels = (g.groupOut + PanelWidth - 1) / PanelWidth
-	g.panels = s.OutC / g.groupOut * g.groupPanels
+	groups := s.OutC / g.groupOut
+	g.panels = groups * g.groupPanels
+	g.stripPanels = productPanels()
+	if g.algorithm == ConvDepthwise {
+		g.stripPanels = depthwisePanels()
+	}
+	g.groupStrips = (g.groupPanels + g.stripPanels - 1) / g.stripPanels
+	g.strips = groups * g.groupStrips
 	g.rows = s.N * g.oh * g.ow
 	if g.algorithm == ConvWinograd {
 		g.rows = s.N * winogradTiles(g.oh) * winogradTiles(g.ow)
@@ -180,9 +190,9 @@ type convCall struct {
 	e              ConvEpilogue
 }
 
-// units computes a range of units: up to three rectangles of blocks and panels.
+// units computes a range of units: up to three rectangles of blocks and strips.
 func (c *convCall) units(lo, hi int) {
-	inner := c.panels
+	inner := c.strips
 	if c.panelsOutside {
 		inner = c.blocks
 	}
@@ -205,19 +215,25 @@ func (c *convCall) rectangle(o0, o1, i0, i1 int) {
 		o0, o1, i0, i1 = i0, i1, o0, o1
 	}
 	row0, row1 := c.blockStart(o0), c.blockStart(o1)
+	panel0, panel1 := c.stripStart(i0), c.stripStart(i1)
 	if c.algorithm == ConvWinograd {
 		for o := o0; o < o1; o++ {
-			c.winograd(c.blockStart(o), c.blockStart(o+1), i0, i1)
+			c.winograd(c.blockStart(o), c.blockStart(o+1), panel0, panel1)
 		}
 		return
 	}
-	c.direct(row0, row1, i0, i1)
+	c.direct(row0, row1, panel0, panel1)
 }
 
 func (c *convCall) blockStart(block int) int {
 	hi, lo := bits.Mul64(uint64(block), uint64(c.rows))
 	q, _ := bits.Div64(hi, lo, uint64(c.blocks))
 	return int(q)
+}
+
+// stripStart is the first panel of a strip.
+func (c *convCall) stripStart(strip int) int {
+	return strip/c.groupStrips*c.groupPanels + strip%c.groupStrips*c.stripPanels
 }
 
 // maxSide bounds heights and widths, so that the arithmetic with them stays in

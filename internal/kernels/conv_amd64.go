@@ -12,16 +12,12 @@ func convRows() int {
 	return 6
 }
 
-// depthwisePanels is the number of panels that ConvDepthwise takes at a time of
-// those there are.
-func depthwisePanels(panels int) int {
-	switch {
-	case active != pathAVX512:
-		return 1
-	case panels >= 4:
+// depthwisePanels is the number of panels that ConvDepthwise takes at a time.
+func depthwisePanels() int {
+	if active == pathAVX512 {
 		return 4
 	}
-	return min(panels, 2)
+	return 1
 }
 
 // convPart is a run of equally tall tiles, as the micro-kernels want it.

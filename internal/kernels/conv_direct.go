@@ -221,9 +221,9 @@ func (c *convCall) panelsFrom(p0, p1, panel, last int) int {
 // in ConvDepthwise.
 func (c *convCall) panelsAtOnce(panels, cols int) int {
 	if c.algorithm == ConvDepthwise {
-		return depthwisePanels(panels)
+		return min(panels, c.stripPanels)
 	}
-	return max(1, min(panels, cols/PanelWidth, productPanels()))
+	return max(1, min(panels, cols/PanelWidth, c.stripPanels))
 }
 
 // convRun is the work of one panel, or some, on consecutive rows of the output.

@@ -4,7 +4,7 @@ package kernels
 
 func convRows() int { return 6 }
 
-func depthwisePanels(int) int { return 1 }
+func depthwisePanels() int { return 1 }
 
 func (*convRun) productArch() bool { return false }
 

@@ -68,7 +68,7 @@ func winogradFilter(dst, filter []float32, channels int) {
 func (c *convCall) winograd(t0, t1, panel0, panel1 int) {
 	tiles := t1 - t0
 	depth := (c.C + winogradLanes() - 1) &^ (winogradLanes() - 1) // whole vectors
-	most := min(productPanels(), panel1-panel0) * PanelWidth
+	most := min(c.stripPanels, panel1-panel0) * PanelWidth
 	// The padding keeps the positions from falling into the same cache sets.
 	vStride, mStride := tiles*depth+PanelWidth, tiles*most+PanelWidth
 	v, m := grow(&c.v, winogradPositions*vStride), grow(&c.m, winogradPositions*mStride)
@@ -80,7 +80,7 @@ func (c *convCall) winograd(t0, t1, panel0, panel1 int) {
 	}
 	edge := grow(&c.edge, edgeEnd)
 	for panel := panel0; panel < panel1; {
-		panels := min(productPanels(), panel1-panel)
+		panels := min(c.stripPanels, panel1-panel)
 		width := panels * PanelWidth
 		filters := c.packed[panel*c.panelLen:][:panels*c.panelLen]
 		for p := range winogradPositions {

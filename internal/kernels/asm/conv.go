@@ -281,8 +281,7 @@ func depthwiseTile(k *convKernel) {
 	k.eachTile(func() {
 		panel := k.panels()
 		for j := range k.cols {
-			w := k.vector(k.gen)
-			k.VMOVUPS(panel(j, 0), w)
+			w := k.load(panel(j, 0), j) // the last panels need not exist
 			for i, p := range k.segment {
 				if m := (Mem{Base: p, Disp: k.vectorBytes() * j}); k.masked {
 					k.VFMADD231PS(m, w, k.masks[j], k.acc[i*k.cols+j])
