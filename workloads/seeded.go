@@ -21,7 +21,7 @@ type NewCheckpoint func(ctx context.Context, preset string, seed uint64, dir str
 // SeededDir is the directory of the float32 checkpoint of an architecture below
 // [ModelsRoot], made at first use: what genie models new PRESET writes. progress
 // may be nil.
-func SeededDir(ctx context.Context, preset string, make NewCheckpoint, progress transport.Progress) (string, error) {
+func SeededDir(ctx context.Context, preset string, write NewCheckpoint, progress transport.Progress) (string, error) {
 	root, err := ModelsRoot()
 	if err != nil {
 		return "", err
@@ -34,5 +34,5 @@ func SeededDir(ctx context.Context, preset string, make NewCheckpoint, progress 
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("seeded checkpoint: %w", err)
 	}
-	return dir, make(ctx, preset, Seed, dir, seeded.Options{Progress: progress})
+	return dir, write(ctx, preset, Seed, dir, seeded.Options{Progress: progress})
 }

@@ -91,7 +91,7 @@ func Texts(vocab int) (tokens, mask []int32) {
 		const shortest = 4
 		length := shortest + i%(Tokens-shortest+1)
 		for j := range Tokens {
-			token, real := end, int32(0)
+			token, kept := end, int32(0)
 			switch {
 			case j == 0:
 				token = begin
@@ -99,9 +99,9 @@ func Texts(vocab int) (tokens, mask []int32) {
 				token = int32((7919*i + 104729*(j-1) + 17) % (vocab - 2))
 			}
 			if j < length {
-				real = 1
+				kept = 1
 			}
-			tokens, mask = append(tokens, token), append(mask, real)
+			tokens, mask = append(tokens, token), append(mask, kept)
 		}
 	}
 	return tokens, mask
