@@ -90,7 +90,8 @@ def main():
     top = exact.abs().max()
     best = exact.topk(2, dim=-1).values
     margin = ((best[:, 0] - best[:, 1]).min() / top).item()
-    assert margin > 3e-4, f"a choice is too close: {margin}"
+    # Twice what the workloads tolerate: then no tolerated output chooses another.
+    assert margin > 2e-4, f"a choice is too close: {margin}"
     golden = {
         "transformers": transformers.__version__, "torch": torch.__version__,
         "size": size, "top": exact.argmax(-1).tolist(), "min_margin": margin,
