@@ -78,6 +78,11 @@ type RunOptions struct {
 	// MaxTokens bounds the new tokens of a language model, for configurations
 	// that are slow. 0 is no bound.
 	MaxTokens int
+	// MaxBatches bounds the batches of a stream of images, likewise.
+	MaxBatches int
+	// Serial runs a stream's batches one after the other, so that no transfer
+	// overlaps computing.
+	Serial bool
 	// OnFirst is called when the first result is there.
 	OnFirst func()
 	// Check asks for everything that Verify can compare; such a run is not

@@ -50,7 +50,7 @@ func pixels(n int) []float32 {
 	return x
 }
 
-// feed is the first images images and texts texts of a golden.
+// feed is the first images and texts of a golden, as many as it says.
 func (g golden) feed(c clip.Config, images, texts int) genie.Feed {
 	size := c.Vision.Channels * c.Vision.Image * c.Vision.Image
 	seq := len(g.Tokens[0])

@@ -1,0 +1,105 @@
+// Package vision is the workload vision-cnn: a ResNet classifies a short stream
+// of batches of images. The transfer of a batch overlaps the computing of the
+// one before it, on one worker. See testdata/scripts/make_workload_references.py
+// for the expected outputs.
+package vision
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads"
+	"github.com/genie-sdk/go/workloads/resnet"
+)
+
+// Name names the workload in results.
+const Name = "vision-cnn"
+
+// Logits is the name of the output, f32 [batch, classes].
+const Logits = "logits"
+
+// Workload is vision-cnn at one scale and batch size.
+type Workload struct {
+	id     workloads.ID
+	tiny   string // the checkpoint of the tiny scale
+	want   workloads.Logits
+	pixels transport.Tensor
+}
+
+var _ workloads.Workload = (*Workload)(nil)
+
+// Batches are the batch sizes that a scale is measured with.
+func Batches(s workloads.Scale) []int {
+	switch s {
+	case workloads.Small:
+		return []int{1, 8}
+	case workloads.Full:
+		return []int{8, 32}
+	case workloads.Tiny:
+	}
+	return []int{1, 2}
+}
+
+// model names the architecture at a scale.
+func model(s workloads.Scale) string {
+	switch s {
+	case workloads.Small:
+		return "resnet-50"
+	case workloads.Full:
+		return "resnet-152"
+	case workloads.Tiny:
+	}
+	return "resnet-tiny"
+}
+
+// Load reads the expected output from the folder testdata of a checkout. batch
+// is the number of images of a batch, up to those that there is an output of.
+func Load(testdata string, scale workloads.Scale, batch int) (*Workload, error) {
+	all, err := workloads.ReadLogits(filepath.Join(testdata, "vision", string(scale)+".json"))
+	if err != nil {
+		return nil, err
+	}
+	want, err := all.First(batch)
+	if err != nil {
+		return nil, fmt.Errorf("%s at scale %s: %w", Name, scale, err)
+	}
+	return &Workload{
+		id:     workloads.ID{Name: Name, Model: model(scale), Scale: scale, Batch: batch},
+		tiny:   filepath.Join(testdata, "resnet", "bottleneck"),
+		want:   want,
+		pixels: workloads.TensorF32(workloads.Pixels(batch, want.Size), batch, 3, want.Size, want.Size),
+	}, nil
+}
+
+// ID implements [workloads.Workload].
+func (w *Workload) ID() workloads.ID { return w.id }
+
+// Dir implements [workloads.Workload].
+func (w *Workload) Dir(ctx context.Context, progress transport.Progress) (string, error) {
+	if w.id.Scale == workloads.Tiny {
+		return w.tiny, nil
+	}
+	return workloads.SeededDir(ctx, w.id.Model, resnet.NewCheckpoint, progress)
+}
+
+// Inputs implements [workloads.Workload]: "pixels", f32 [batch, 3, size, size],
+// the images of every batch of the stream.
+func (w *Workload) Inputs() map[string]transport.Tensor {
+	return map[string]transport.Tensor{"pixels": w.pixels}
+}
+
+// Verify implements [workloads.Workload].
+func (w *Workload) Verify(out workloads.Output) (float64, error) {
+	return w.want.Verify(Logits, out.Tensors[Logits])
+}
+
+// Load implements [workloads.Workload].
+func (w *Workload) Load(ctx context.Context, dir string) (workloads.Program, error) {
+	m, err := resnet.Load(ctx, dir, resnet.LoadOptions{Size: w.want.Size})
+	if err != nil {
+		return nil, err
+	}
+	return &program{w: w, model: m}, nil
+}
