@@ -45,7 +45,7 @@ func (q asked) args() []string {
 		}
 		quoted = append(quoted, a)
 	}
-	args = append(args, "--answers", strings.Join(quoted, ", "))
+	args = append(args, "--answers", strings.Join(quoted, ","))
 	for _, image := range q.Images {
 		args = append(args, "--image", picture(image))
 	}
