@@ -69,7 +69,7 @@ type jpegDecoder struct {
 	huffman       [2][4]*jpegCodes // DC, AC
 	restart       int              // MCUs between restart markers, 0 for none
 	run           int              // blocks that are still at their end (EOBRUN)
-	scanned       bool             // there was a scan
+	scans         int
 	jfif, adobe   bool
 	transform     uint8 // Adobe's
 }

@@ -22,10 +22,10 @@ type window struct {
 func windows(k kernel, in, n int) []window {
 	scale := float64(in) / float64(n)
 	stretch := max(scale, 1)
-	reach := k.support * stretch
+	reach := float64(k.support * stretch)
 	out := make([]window, n)
 	for i := range out {
-		center := (float64(i) + 0.5) * scale
+		center := float64((float64(i) + 0.5) * scale)
 		from := max(0, int(center-reach+0.5))
 		to := min(in, int(center+reach+0.5))
 		weights := make([]float64, max(0, to-from))
