@@ -200,7 +200,7 @@ func (o *vqaOptions) texts(c clip.TextConfig, words *tokenizer.Tokenizer) (token
 			return nil, nil, 0, err
 		}
 		for i := range ids {
-			tokens, mask = append(tokens, int32(ids[i])), append(mask, int32(on[i])) //nolint:gosec // below the vocabulary's size
+			tokens, mask = append(tokens, int32(ids[i])), append(mask, int32(on[i]))
 		}
 	}
 	return tokens, mask, seq, nil

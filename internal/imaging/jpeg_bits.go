@@ -91,6 +91,9 @@ type jpegCodes struct {
 	past   [17]int // one past the last
 	offset [17]int // the first one's place in values
 	values []uint8
+	// short has, for each byte that begins with a code, the code's length and
+	// value, so that most codes are found at once.
+	short [256]struct{ length, value uint8 }
 }
 
 // huffmanTables reads DHT (T.81, B.2.4.2, C.2).
@@ -113,14 +116,34 @@ func (d *jpegDecoder) huffmanTables(s []byte) error {
 			return jpegErrorf("DHT of %d codes", n)
 		}
 		t.values = s[17 : 17+n]
+		t.index()
 		d.huffman[s[0]>>4][s[0]&15] = t
 		s = s[17+n:]
 	}
 	return nil
 }
 
+// index fills in short.
+func (t *jpegCodes) index() {
+	for length := 1; length <= 8; length++ {
+		for code := t.first[length]; code < t.past[length]; code++ {
+			value := t.values[t.offset[length]+code-t.first[length]]
+			for rest := range 1 << (8 - length) {
+				t.short[code<<(8-length)|rest] = struct{ length, value uint8 }{uint8(length), value}
+			}
+		}
+	}
+}
+
 // symbol reads a code.
 func (b *jpegBits) symbol(t *jpegCodes) (uint8, error) {
+	// At the end of a scan fewer than 8 bits may be left, and be enough.
+	if b.count >= 8 || b.fill(8) == nil {
+		if s := t.short[uint8(b.held>>(b.count-8))]; s.length > 0 {
+			b.count -= int(s.length)
+			return s.value, nil
+		}
+	}
 	code := 0
 	for length := 1; length <= 16; length++ {
 		bit, err := b.take(1)

@@ -45,9 +45,9 @@ func (d *jpegDecoder) plane(c *jpegChannel) plane {
 // conversion finds what the channels mean: what JFIF or Adobe say, else what
 // their ids suggest, as libjpeg guesses.
 func (d *jpegDecoder) conversion() func(in [][]uint8, row []uint8) {
-	ids := ""
-	for i := range d.channels {
-		ids += string(rune(d.channels[i].id))
+	ids := make([]byte, len(d.channels))
+	for i := range ids {
+		ids[i] = d.channels[i].id
 	}
 	switch {
 	case len(d.channels) == 1:
@@ -56,7 +56,7 @@ func (d *jpegDecoder) conversion() func(in [][]uint8, row []uint8) {
 		return jpegYCCK
 	case len(d.channels) == 4:
 		return jpegCMYK
-	case !d.jfif && (d.adobe && d.transform == 0 || !d.adobe && ids == "RGB"):
+	case !d.jfif && (d.adobe && d.transform == 0 || !d.adobe && string(ids) == "RGB"):
 		return jpegPlain
 	}
 	return jpegYCC

@@ -88,7 +88,7 @@ func (d *jpegDecoder) expectRestart(n int) error {
 	if err != nil {
 		return err
 	}
-	if marker != markRST0+uint8(n%8) { //nolint:gosec // below 8
+	if marker != markRST0+uint8(n%8) {
 		return jpegErrorf("marker %#x is not restart %d", marker, n%8)
 	}
 	d.reset()
@@ -126,7 +126,7 @@ func (d *jpegDecoder) block(scan *jpegScan, c *jpegChannel, x, y int) error {
 		return d.dcFirst(c, b, scan.precision)
 	case scan.from == 0:
 		bit, err := d.bits.take(1)
-		b[0] |= int16(bit << scan.precision) //nolint:gosec // a bit below 2^14
+		b[0] |= int16(bit << scan.precision)
 		return err
 	case scan.before == 0:
 		return d.acFirst(scan, c, b, scan.from)
@@ -146,7 +146,7 @@ func (d *jpegDecoder) dcFirst(c *jpegChannel, b []int16, precision int) error {
 	}
 	diff, err := d.bits.value(int(size))
 	c.predicted += diff
-	b[0] = int16(c.predicted << precision) //nolint:gosec // broken files may wrap
+	b[0] = int16(c.predicted << precision)
 	return err
 }
 
@@ -179,7 +179,7 @@ func (d *jpegDecoder) acFirst(scan *jpegScan, c *jpegChannel, b []int16, from in
 		if k > scan.to {
 			return jpegErrorf("a block of too many coefficients")
 		}
-		b[order[k]] = int16(v << scan.precision) //nolint:gosec // broken files may wrap
+		b[order[k]] = int16(v << scan.precision)
 	}
 	return nil
 }
@@ -218,7 +218,7 @@ func (d *jpegDecoder) acRefine(scan *jpegScan, c *jpegChannel, b []int16) error 
 				if err != nil {
 					return err
 				}
-				fresh = int16((2*bit - 1) << scan.precision) //nolint:gosec // below 2^14
+				fresh = int16((2*bit - 1) << scan.precision)
 			case size > 1:
 				return jpegErrorf("a refinement of %d bits", size)
 			}

@@ -141,7 +141,7 @@ func (m *Image) rows(ws []window) *Image {
 const half int64 = 1 << (weightBits - 1)
 
 func round8(sum int64) uint8 {
-	return uint8(max(0, min(sum>>weightBits, 255))) //nolint:gosec // 0..255
+	return uint8(max(0, min(sum>>weightBits, 255)))
 }
 
 // nearest takes, for each pixel, the one below its centre. Positions are added

@@ -59,7 +59,7 @@ func widen2x1(p plane, y int, out []uint8) {
 			out[x] = in[x/2]
 			continue
 		}
-		out[x] = uint8((3*int(in[x/2]) + int(in[i]) + 1 + x%2) >> 2) //nolint:gosec // a mean of bytes
+		out[x] = uint8((3*int(in[x/2]) + int(in[i]) + 1 + x%2) >> 2)
 	}
 }
 
@@ -67,7 +67,7 @@ func widen2x1(p plane, y int, out []uint8) {
 func widen1x2(p plane, y int, out []uint8) {
 	near, far := p.row(y/2), p.row(neighbour(y))
 	for x := range out {
-		out[x] = uint8((3*int(near[x]) + int(far[x]) + 1 + y%2) >> 2) //nolint:gosec // a mean of bytes
+		out[x] = uint8((3*int(near[x]) + int(far[x]) + 1 + y%2) >> 2)
 	}
 }
 
@@ -77,7 +77,7 @@ func widen2x2(p plane, y int, out []uint8) {
 	sum := func(i int) int { return 3*int(near[i]) + int(far[i]) }
 	for x := range out {
 		i := max(0, min(neighbour(x), len(near)-1))
-		out[x] = uint8((3*sum(x/2) + sum(i) + 8 - x%2) >> 4) //nolint:gosec // a mean of bytes
+		out[x] = uint8((3*sum(x/2) + sum(i) + 8 - x%2) >> 4)
 	}
 }
 
@@ -89,6 +89,6 @@ func widenWebP(p plane, y int, out []uint8) {
 		i := max(0, min(neighbour(x), len(near)-1))
 		a, beside, below, across := int(near[x/2]), int(near[i]), int(far[x/2]), int(far[i])
 		diagonal := (a + 3*beside + 3*below + across + 8) >> 3
-		out[x] = uint8((diagonal + a) >> 1) //nolint:gosec // a mean of bytes
+		out[x] = uint8((diagonal + a) >> 1)
 	}
 }

@@ -54,4 +54,4 @@ func webpRGB(y, cb, cr uint8) (r, g, b uint8) {
 }
 
 // clip8 limits v to a byte.
-func clip8(v int) uint8 { return uint8(max(0, min(v, 255))) } //nolint:gosec // 0..255
+func clip8(v int) uint8 { return uint8(max(0, min(v, 255))) }
