@@ -154,7 +154,7 @@ func (a *app) look(ctx context.Context, o *visionOptions, load func(transport.Pr
 	if err != nil {
 		return nil, nil, err
 	}
-	defer m.close()
+	defer func() { _ = m.close() }()
 	report := &runReport{Policy: policy.Name(), Executor: o.executor}
 	out, err := runVision(ctx, client, m, report, o.remote())
 	return out, report, err

@@ -128,17 +128,6 @@ func sniff(content []byte) (format, bool) {
 	return format{}, false
 }
 
-func decodeJPEG(content []byte, _ image.Config) (*Image, error) {
-	m, err := jpeg.Decode(bytes.NewReader(content))
-	if err != nil {
-		return nil, err //nolint:wrapcheck // Decode adds the format
-	}
-	if planes, ok := m.(*image.YCbCr); ok {
-		return fromYCbCr(planes, jpegChroma(planes), jpegRGB), nil
-	}
-	return toRGB(m), nil
-}
-
 func decodePNG(content []byte, config image.Config) (*Image, error) {
 	m, err := png.Decode(bytes.NewReader(content))
 	if err != nil {
@@ -154,20 +143,6 @@ func decodeBMP(content []byte, _ image.Config) (*Image, error) {
 	m, err := bmp.Decode(bytes.NewReader(content))
 	if err != nil {
 		return nil, err //nolint:wrapcheck // Decode adds the format
-	}
-	return toRGB(m), nil
-}
-
-func decodeWebP(content []byte, _ image.Config) (*Image, error) {
-	m, err := webp.Decode(bytes.NewReader(content))
-	if err != nil {
-		return nil, err //nolint:wrapcheck // Decode adds the format
-	}
-	switch m := m.(type) {
-	case *image.YCbCr:
-		return fromYCbCr(m, webpChroma, webpRGB), nil
-	case *image.NYCbCrA:
-		return fromYCbCr(&m.YCbCr, webpChroma, webpRGB), nil
 	}
 	return toRGB(m), nil
 }

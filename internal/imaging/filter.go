@@ -16,6 +16,10 @@ const (
 	Hamming  Filter = 5
 )
 
+// Products in this file and in windows are rounded by conversion before
+// something is added: with fused operations, which some CPUs have, weights
+// would differ between machines.
+
 // kernel is a filter's weight at a distance in pixels, 0 beyond its support.
 type kernel struct {
 	support float64
@@ -60,7 +64,7 @@ func hamming(x float64) float64 {
 		return 0
 	}
 	x *= math.Pi
-	return math.Sin(x) / x * (0.54 + 0.46*math.Cos(x))
+	return math.Sin(x) / x * (0.54 + float64(0.46*math.Cos(x)))
 }
 
 // cubic is Keys' convolution with a = -1/2, which is Catmull-Rom's spline.
@@ -69,9 +73,9 @@ func cubic(x float64) float64 {
 	x = math.Abs(x)
 	switch {
 	case x < 1:
-		return ((a+2)*x-(a+3))*x*x + 1
+		return float64((float64((a+2)*x)-(a+3))*x*x) + 1
 	case x < 2:
-		return (((x-5)*x+8)*x - 4) * a
+		return (float64((float64((x-5)*x)+8)*x) - 4) * a
 	}
 	return 0
 }

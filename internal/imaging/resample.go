@@ -22,10 +22,10 @@ type window struct {
 func windows(k kernel, in, n int) []window {
 	scale := float64(in) / float64(n)
 	stretch := max(scale, 1)
-	reach := k.support * stretch
+	reach := float64(k.support * stretch)
 	out := make([]window, n)
 	for i := range out {
-		center := (float64(i) + 0.5) * scale
+		center := float64((float64(i) + 0.5) * scale)
 		from := max(0, int(center-reach+0.5))
 		to := min(in, int(center+reach+0.5))
 		weights := make([]float64, max(0, to-from))
@@ -141,7 +141,7 @@ func (m *Image) rows(ws []window) *Image {
 const half int64 = 1 << (weightBits - 1)
 
 func round8(sum int64) uint8 {
-	return uint8(max(0, min(sum>>weightBits, 255))) //nolint:gosec // 0..255
+	return uint8(max(0, min(sum>>weightBits, 255)))
 }
 
 // nearest takes, for each pixel, the one below its centre. Positions are added

@@ -58,7 +58,7 @@ func cmykRow(row, pix []uint8) {
 	for x := range len(row) / 3 {
 		left := 255 - int(pix[4*x+3])
 		for c := range 3 {
-			row[3*x+c] = uint8(left - divide255(int(pix[4*x+c])*left)) //nolint:gosec // 0..255
+			row[3*x+c] = uint8(left - divide255(int(pix[4*x+c])*left))
 		}
 	}
 }
@@ -107,7 +107,7 @@ func clipGray16(m image.Image) *Image {
 			case color.NRGBA64: // with a transparent level
 				v = c.R
 			}
-			g := uint8(min(v, 255)) //nolint:gosec // 0..255
+			g := uint8(min(v, 255))
 			row[3*x], row[3*x+1], row[3*x+2] = g, g, g
 		}
 	}

@@ -44,6 +44,7 @@ func nextCLIPWord(text string) (n int, word string) {
 		return size, ""
 	case number:
 		return size, text[:size]
+	case letter, other:
 	}
 	n = run(text, kind)
 	return n, text[:n]

@@ -1,0 +1,105 @@
+package imaging
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// photo is a picture with something of everything.
+func photo(width, height int) image.Image {
+	m := image.NewRGBA(image.Rect(0, 0, width, height))
+	for y := range height {
+		for x := range width {
+			m.SetRGBA(x, y, color.RGBA{
+				R: uint8(x * 255 / width), G: uint8(127 + 120*math.Sin(float64(x*y)/5000)), B: uint8((x ^ y) & 255), A: 255,
+			})
+		}
+	}
+	return m
+}
+
+// TestJPEGAgreesWithGo holds this decoder against Go's, which rounds otherwise,
+// on another encoder's pictures: every difference is of arithmetic, so small.
+func TestJPEGAgreesWithGo(t *testing.T) {
+	for _, size := range []image.Point{{1, 1}, {8, 8}, {17, 5}, {100, 67}} {
+		for _, quality := range []int{1, 50, 100} {
+			var b bytes.Buffer
+			require.NoError(t, jpeg.Encode(&b, photo(size.X, size.Y), &jpeg.Options{Quality: quality}))
+			want, err := jpeg.Decode(bytes.NewReader(b.Bytes()))
+			require.NoError(t, err)
+			d := &jpegDecoder{bits: jpegBits{data: b.Bytes(), at: 2}}
+			require.NoError(t, d.segments())
+			luma := d.plane(&d.channels[0])
+			reference := want.(*image.YCbCr)
+			for y := range size.Y {
+				for x, v := range luma.row(y) {
+					require.InDelta(t, reference.Y[reference.YOffset(x, y)], v, 1, "%v quality %d at %d,%d", size, quality, x, y)
+				}
+			}
+		}
+	}
+}
+
+// TestJPEGWithoutItsEnd: a file that lacks only the end marker is whole, one
+// that lacks more is not.
+func TestJPEGWithoutItsEnd(t *testing.T) {
+	var b bytes.Buffer
+	require.NoError(t, jpeg.Encode(&b, photo(40, 30), nil))
+	whole, err := Decode(bytes.NewReader(b.Bytes()), Limits{})
+	require.NoError(t, err)
+	cut, err := Decode(bytes.NewReader(b.Bytes()[:b.Len()-2]), Limits{})
+	require.NoError(t, err)
+	require.Equal(t, whole, cut)
+	for n := 2; n < b.Len()-12; n += 7 {
+		_, err := Decode(bytes.NewReader(b.Bytes()[:n]), Limits{})
+		require.ErrorIs(t, err, ErrCorrupt, "%d bytes", n)
+	}
+}
+
+// FuzzDecode: whatever the bytes, a picture of the stated size or an error.
+func FuzzDecode(f *testing.F) {
+	files, err := filepath.Glob("../../testdata/images/*.*")
+	require.NoError(f, err)
+	for _, name := range files {
+		content, err := os.ReadFile(name)
+		require.NoError(f, err)
+		if len(content) < 20_000 {
+			f.Add(content)
+		}
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		m, err := Decode(bytes.NewReader(content), Limits{Pixels: 1 << 16})
+		if err == nil {
+			err = m.check()
+		}
+		if m != nil && err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func BenchmarkDecodeJPEG(b *testing.B) {
+	var content bytes.Buffer
+	require.NoError(b, jpeg.Encode(&content, photo(2000, 1500), &jpeg.Options{Quality: 90}))
+	for name, decode := range map[string]func() error{
+		"decoder=genie": func() error { _, err := Decode(bytes.NewReader(content.Bytes()), Limits{}); return err },
+		"decoder=go":    func() error { _, err := jpeg.Decode(bytes.NewReader(content.Bytes())); return err },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := decode(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
