@@ -11,6 +11,7 @@ import (
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/link"
 	"github.com/genie-sdk/go/workloads"
+	"github.com/genie-sdk/go/workloads/micro"
 )
 
 var (
@@ -82,9 +83,16 @@ func camel(name string) string {
 
 // Meaningful reports whether the cell belongs to the matrix: the ladder of
 // features is for language models, which have them all, and so are llama.cpp and
-// the lowering to Gorgonia's own operators.
+// the lowering to Gorgonia's own operators; ONNX Runtime runs whole models.
 func (s Spec) Meaningful() bool {
-	return isLLM(s.Workload.ID()) || s.Baseline.Ablation == "" && s.Baseline.Kind != KindGorgonia && s.Baseline.Program != peer.LlamaCPPRPC
+	switch id := s.Workload.ID(); {
+	case isLLM(id):
+		return true
+	case s.Baseline.Ablation != "", s.Baseline.Kind == KindGorgonia, s.Baseline.Program == peer.LlamaCPPRPC:
+		return false
+	default:
+		return id.Name != micro.Name || s.Baseline.Program != peer.ONNXRuntime
+	}
 }
 
 // maxTokens is the bound on new tokens: none at the tiny scale, one step where

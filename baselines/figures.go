@@ -77,7 +77,7 @@ func (s *Samples) Add(f *Figures) {
 	}
 }
 
-// Transfers are the bytes that a step moved, or a whole run where there are no
+// Transfers are, of a language model, the bytes that a step moved, or a whole run where there are no
 // steps, and the rate at which they moved while the executor did not compute,
 // in bytes a second.
 func (s *Samples) Transfers() (each int, rate float64) {
@@ -85,7 +85,7 @@ func (s *Samples) Transfers() (each int, rate float64) {
 	if len(s.steps) == 0 {
 		n = max(s.runs, 1)
 	}
-	if s.transfer <= 0 {
+	if s.transfer <= 0 || !isLLM(s.id) {
 		return 0, 0
 	}
 	return int(bytes(s.perTok)) / n, bytes(s.perTok) / s.transfer.Seconds()
@@ -161,6 +161,7 @@ func (s *Samples) wire(ops int64) []Metric {
 		}
 	}
 	switch {
+	case !isLLM(s.id):
 	case len(s.steps) > 0:
 		out = append(
 			out, Metric{bytes(s.perTok) / float64(len(s.steps)*s.id.Batch), "wire-B/tok"},

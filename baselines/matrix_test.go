@@ -6,6 +6,8 @@ import (
 	"github.com/genie-sdk/go/baselines"
 	"github.com/genie-sdk/go/workloads/llm"
 	"github.com/genie-sdk/go/workloads/micro"
+	"github.com/genie-sdk/go/workloads/vision"
+	"github.com/genie-sdk/go/workloads/vqa"
 )
 
 // Each workload with each baseline.
@@ -38,6 +40,26 @@ func BenchmarkLLMPrefill_LocalGorgonia(b *testing.B) {
 }
 func BenchmarkLLMPrefill_Ablation(b *testing.B) { cells(b, llm.Prefill, baselines.Ladder()...) }
 
+func BenchmarkVisionCNN_LocalPyTorch(b *testing.B) { cells(b, vision.Name, baselines.LocalPyTorch()) }
+func BenchmarkVisionCNN_CaptureOnly(b *testing.B)  { cells(b, vision.Name, baselines.CaptureOnly()) }
+func BenchmarkVisionCNN_LocalRemote(b *testing.B)  { cells(b, vision.Name, baselines.LocalRemote()) }
+func BenchmarkVisionCNN_NoSemantics(b *testing.B)  { cells(b, vision.Name, baselines.NoSemantics()) }
+func BenchmarkVisionCNN_Full(b *testing.B)         { cells(b, vision.Name, baselines.Full()) }
+func BenchmarkVisionCNN_PyTorchRPC(b *testing.B)   { cells(b, vision.Name, baselines.PyTorchRPC()) }
+func BenchmarkVisionCNN_Ray(b *testing.B)          { cells(b, vision.Name, baselines.Ray()) }
+func BenchmarkVisionCNN_FullRPC(b *testing.B)      { cells(b, vision.Name, baselines.FullRPC()) }
+func BenchmarkVisionCNN_ONNXRuntime(b *testing.B)  { cells(b, vision.Name, baselines.ONNXRuntime()) }
+
+func BenchmarkMultimodalVQA_LocalPyTorch(b *testing.B) { cells(b, vqa.Name, baselines.LocalPyTorch()) }
+func BenchmarkMultimodalVQA_CaptureOnly(b *testing.B)  { cells(b, vqa.Name, baselines.CaptureOnly()) }
+func BenchmarkMultimodalVQA_LocalRemote(b *testing.B)  { cells(b, vqa.Name, baselines.LocalRemote()) }
+func BenchmarkMultimodalVQA_NoSemantics(b *testing.B)  { cells(b, vqa.Name, baselines.NoSemantics()) }
+func BenchmarkMultimodalVQA_Full(b *testing.B)         { cells(b, vqa.Name, baselines.Full()) }
+func BenchmarkMultimodalVQA_PyTorchRPC(b *testing.B)   { cells(b, vqa.Name, baselines.PyTorchRPC()) }
+func BenchmarkMultimodalVQA_Ray(b *testing.B)          { cells(b, vqa.Name, baselines.Ray()) }
+func BenchmarkMultimodalVQA_FullRPC(b *testing.B)      { cells(b, vqa.Name, baselines.FullRPC()) }
+func BenchmarkMultimodalVQA_ONNXRuntime(b *testing.B)  { cells(b, vqa.Name, baselines.ONNXRuntime()) }
+
 func BenchmarkMicro_LocalPyTorch(b *testing.B) { cells(b, micro.Name, baselines.LocalPyTorch()) }
 func BenchmarkMicro_CaptureOnly(b *testing.B)  { cells(b, micro.Name, baselines.CaptureOnly()) }
 func BenchmarkMicro_LocalRemote(b *testing.B)  { cells(b, micro.Name, baselines.LocalRemote()) }
@@ -46,4 +68,3 @@ func BenchmarkMicro_Full(b *testing.B)         { cells(b, micro.Name, baselines.
 func BenchmarkMicro_PyTorchRPC(b *testing.B)   { cells(b, micro.Name, baselines.PyTorchRPC()) }
 func BenchmarkMicro_Ray(b *testing.B)          { cells(b, micro.Name, baselines.Ray()) }
 func BenchmarkMicro_FullRPC(b *testing.B)      { cells(b, micro.Name, baselines.FullRPC()) }
-func BenchmarkMicro_ONNXRuntime(b *testing.B)  { cells(b, micro.Name, baselines.ONNXRuntime()) }

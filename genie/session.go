@@ -112,12 +112,6 @@ func (s *Session) run(ctx context.Context, feed Feed, keep bool, outputs []*lazy
 	return s.execute(ctx, l, sch, feed, outputs)
 }
 
-// Elapsed is the executor's own time of the session's last run.
-func (s *Session) Elapsed() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.elapsed
-}
 
 func (s *Session) loop(g *lazy.Graph) (*loop, error) {
 	if l := s.loops[g]; l != nil {

@@ -118,7 +118,7 @@ func (r *runner) batch(ctx context.Context, s *genie.Session, st *stream) error 
 	if err != nil {
 		return err
 	}
-	return st.add(logits, s.Elapsed())
+	return st.add(logits, s.ExecutorTime())
 }
 
 // stream is a run in progress. Every batch has the same images, and so has to

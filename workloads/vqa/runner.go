@@ -75,6 +75,6 @@ func (r *runner) Run(ctx context.Context, o workloads.RunOptions) (*workloads.Ru
 		Output:   workloads.Output{Tensors: map[string][]float32{LogitsPerImage: logits}},
 		Items:    r.p.w.id.Batch,
 		First:    first,
-		Executor: []time.Duration{r.session.Elapsed()},
+		Executor: []time.Duration{r.session.ExecutorTime()},
 	}, nil
 }
