@@ -112,7 +112,6 @@ func (s *Session) run(ctx context.Context, feed Feed, keep bool, outputs []*lazy
 	return s.execute(ctx, l, sch, feed, outputs)
 }
 
-
 func (s *Session) loop(g *lazy.Graph) (*loop, error) {
 	if l := s.loops[g]; l != nil {
 		return l, nil
