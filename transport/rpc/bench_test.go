@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -36,4 +37,54 @@ func BenchmarkRoundTrip(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+const moved = 64 << 20
+
+// BenchmarkUpload is a run with a large input and a small output.
+func BenchmarkUpload(b *testing.B) { move(b, 1) }
+
+// BenchmarkDownload is a run with a large input and an output as large.
+func BenchmarkDownload(b *testing.B) { move(b, moved/4) }
+
+// move runs a plan that gives the first n of its many inputs back. Beside the
+// mean it reports the best run, which other programs on the machine disturb
+// least.
+func move(b *testing.B, n int) {
+	spec := func(n int) plan.Spec { return plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.C(n)}} }
+	p := &plan.Plan{
+		Version: plan.Version, Name: "first",
+		Values: []plan.Value{
+			{Kind: plan.KindInput, Name: "x", Buffer: plan.NoBuffer, Spec: spec(moved / 4)},
+			{Kind: plan.KindTemp, Name: "y", Buffer: plan.NoBuffer, Spec: spec(n)},
+		},
+		Steps: []plan.Step{{
+			Op: "slice", In: []int{0}, Out: 1,
+			Attrs: plan.Attrs{plan.Int("axis", 0), plan.Dims("start", plan.C(0)), plan.Dims("stop", plan.C(n))},
+		}},
+		Inputs:  []plan.Port{{Name: "x", Value: 0}},
+		Outputs: []plan.Output{{Name: "y", Value: 1, Place: plan.Download, Cause: plan.CauseActivation}},
+	}
+	ex := dial(b, workertest.Start(b, nil))
+	defer func() { _ = ex.Close() }()
+	s, err := ex.NewSession(b.Context())
+	require.NoError(b, err)
+	ref, err := s.Prepare(b.Context(), p, nil, nil)
+	require.NoError(b, err)
+	call := transport.Call{Plan: ref, Inputs: []transport.Input{{Data: make([]byte, moved)}}}
+	bytes := int64(moved)
+	if n > 1 {
+		bytes *= 2
+	}
+	b.SetBytes(bytes)
+	b.ReportAllocs()
+	best := time.Hour
+	for b.Loop() {
+		start := time.Now()
+		if _, err := s.Run(b.Context(), call); err != nil {
+			b.Fatal(err)
+		}
+		best = min(best, time.Since(start))
+	}
+	b.ReportMetric(float64(bytes)/1e9/best.Seconds(), "best-GB/s")
 }
