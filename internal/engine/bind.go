@@ -30,10 +30,13 @@ func newBinding(p *Program, e *Engine) *binding {
 		b.arrays[v] = op.Array{DType: p.plan.Values[v].Spec.DType, Shape: b.dims[x.shape], Strides: b.dims[x.strides]}
 	}
 	b.stateMem = make([]*byte, len(p.plan.States))
+	b.side = newSideBySide(p)
 	b.bufNeed = make([]int, p.buffers)
 	b.call.inputs = make([][]byte, len(p.plan.Inputs))
 	b.call.staged = make([][]byte, len(p.plan.Inputs))
 	scratch := &sampler{}
+	var second *job
+	var secondScratch *sampler
 	for i := range p.groups {
 		g := &p.groups[i]
 		s := step{op: p.res.Ops[g.steps[0]], group: g, out: &b.arrays[g.out], job: b.job, pool: e.pool, scratch: scratch, arenas: &e.arenas, work: &e.work}
@@ -59,6 +62,12 @@ func newBinding(p *Program, e *Engine) *binding {
 			if v := g.conv.residual; v >= 0 {
 				s.residual = &b.arrays[v]
 			}
+		}
+		if p.laneOf(i) == 1 { // at one time with the first
+			if i == p.lanes[1].from {
+				second, secondScratch = newJob(), &sampler{}
+			}
+			s.job, s.scratch = second, secondScratch
 		}
 		b.steps[i] = s
 	}

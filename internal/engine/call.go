@@ -39,6 +39,7 @@ type step struct {
 	packedNow     []byte     // convolution: memory of filters that are no weights
 	arrays        []op.Array // convolution: all values of the plan
 	prog          *Program
+	side          *sideBySide // the branches of a run
 }
 
 // binding is a program bound to sizes and memory. A session keeps one for each
@@ -65,7 +66,8 @@ type binding struct {
 	resets   int  // of the session, when states was filled
 	bufNeed  []int
 	job      *job
-	call     Call // the session's one call of this program
+	call     Call        // the session's one call of this program
+	side     *sideBySide // nil without branches
 }
 
 // Call is one run of a program in a session. Use it from one goroutine and
@@ -263,31 +265,40 @@ func (c *Call) steps(ctx context.Context) (err error) {
 		}
 		c.s.e.ops.Add(int64(ops))
 		if profile {
+			for _, d := range c.times[:n] {
+				c.kernel += d
+			}
 			c.s.e.addProfile(p, c.times[:n], c.kernel)
 		}
 	}()
 	done := ctx.Done()
-	// Since reads one clock where Now reads two.
-	base := time.Now()
-	var t0 time.Duration
+	if b.side != nil {
+		if n, err = b.side.run(ctx, c); err != nil {
+			return err
+		}
+	}
 	for ; n < len(p.groups); n++ {
 		select {
 		case <-done:
 			return fmt.Errorf("genie: run stopped: %w", context.Cause(ctx))
 		default:
 		}
-		if profile {
-			t0 = time.Since(base)
-		}
-		if err := p.kernels[n](&b.steps[n]); err != nil {
+		if err := c.group(n); err != nil {
 			return err
-		}
-		if profile {
-			c.times[n] = time.Since(base) - t0
-			c.kernel += c.times[n]
 		}
 	}
 	return nil
+}
+
+// group runs group i.
+func (c *Call) group(i int) error {
+	if !c.s.e.opts.Profile {
+		return c.b.prog.kernels[i](&c.b.steps[i])
+	}
+	start := time.Now()
+	err := c.b.prog.kernels[i](&c.b.steps[i])
+	c.times[i] = time.Since(start)
+	return err
 }
 
 // lose marks states that one of the first n groups overwrote.

@@ -40,6 +40,9 @@ type Options struct {
 	// scale for each output: an element changes by at most 1/254 of the
 	// largest one of its output's. It is the only option that changes numbers.
 	Int8Weights bool
+	// Branches runs two parts of a plan that read nothing of each other at one
+	// time, each on a thread. The bits are the same either way.
+	Branches bool
 
 	// For tests: steps run by themselves, and by their references.
 	separate, plain bool

@@ -18,6 +18,7 @@ type Program struct {
 	groups  []group         // what runs, in order
 	kernels []kernel        // by group
 	labels  []string        // by group, for profiles
+	lanes   []span          // ranges of groups that may run at one time
 	buffers int             // scratch buffers, shared by liveness of the groups
 	layout  map[int]packing // by weight value
 
@@ -114,6 +115,9 @@ func compile(p *plan.Plan, opts Options) (*Program, error) {
 		prog.stateTypes = append(prog.stateTypes, p.Values[st.In].Spec.DType)
 	}
 	prog.groups = fuse(p, res, opts)
+	if opts.Branches {
+		prog.branches()
+	}
 	for i := range prog.groups {
 		k := kernelFor(&prog.groups[i], res.Ops)
 		if opts.plain {
@@ -159,7 +163,7 @@ func (p *Program) share() {
 			lives = append(lives, op.Lifetime{Value: v, Def: def[v], Last: last[v]})
 		}
 	}
-	buffers, n := op.AssignBuffers(p.plan, lives)
+	buffers, n := p.assign(lives)
 	for i, l := range lives {
 		p.places[l.Value].buffer = int32(buffers[i])
 	}

@@ -36,6 +36,12 @@ func WithInt8Weights() Option {
 	return optionFunc(func(o *engine.Options) { o.Int8Weights = true })
 }
 
+// WithBranches runs two branches of a plan that read nothing of each other, such
+// as the towers of a model with two kinds of input, at one time, each on a
+// thread. Without it they run one after the other, each on all threads. The bits
+// are the same.
+func WithBranches() Option { return optionFunc(func(o *engine.Options) { o.Branches = true }) }
+
 // Open starts an engine of its own.
 func Open(opts ...Option) (transport.Executor, error) {
 	var o engine.Options

@@ -1,0 +1,82 @@
+package vqa_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/transport/local"
+	"github.com/genie-sdk/go/workloads"
+	"github.com/genie-sdk/go/workloads/vqa"
+)
+
+// engines are the towers one after the other and side by side.
+var engines = []struct {
+	name string
+	opts []local.Option
+}{{"in-turn", nil}, {"side-by-side", []local.Option{local.WithBranches()}}}
+
+func runners(t testing.TB, scale workloads.Scale) (*vqa.Workload, []workloads.Runner) {
+	t.Helper()
+	w, err := vqa.Load(testdata, scale, vqa.Batches(scale)[0])
+	require.NoError(t, err)
+	dir, err := w.Dir(t.Context(), nil)
+	require.NoError(t, err)
+	p, err := w.Load(t.Context(), dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	var out []workloads.Runner
+	for _, e := range engines {
+		x, err := local.Open(append(e.opts, local.WithThreads(2))...)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, x.Close()) })
+		r, err := p.Open(t.Context(), genie.NewClient(x))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, r.Close()) })
+		out = append(out, r)
+	}
+	return w, out
+}
+
+// TestSideBySide holds that the towers side by side give the bits that they
+// give in turn.
+func TestSideBySide(t *testing.T) {
+	w, rs := runners(t, workloads.Tiny)
+	var first []float32
+	for range 20 {
+		for _, r := range rs {
+			run, err := r.Run(t.Context(), workloads.RunOptions{})
+			require.NoError(t, err)
+			_, err = w.Verify(run.Output)
+			require.NoError(t, err)
+			if first == nil {
+				first = run.Tensors[vqa.LogitsPerImage]
+			}
+			require.Equal(t, first, run.Tensors[vqa.LogitsPerImage])
+		}
+	}
+}
+
+// BenchmarkTowers compares the two, run by run, so that what else the machine
+// does hits both. It reports the fastest and the median run of each.
+func BenchmarkTowers(b *testing.B) {
+	scale, err := workloads.ScaleFromEnv()
+	require.NoError(b, err)
+	_, rs := runners(b, scale)
+	times := make([][]time.Duration, len(rs))
+	for b.Loop() {
+		for i, r := range rs {
+			run, err := r.Run(b.Context(), workloads.RunOptions{})
+			require.NoError(b, err)
+			times[i] = append(times[i], run.Executor[0])
+		}
+	}
+	for i, e := range engines {
+		slices.Sort(times[i])
+		b.ReportMetric(float64(times[i][0].Microseconds())/1e3, e.name+"-min-ms")
+		b.ReportMetric(float64(times[i][len(times[i])/2].Microseconds())/1e3, e.name+"-median-ms")
+	}
+}
