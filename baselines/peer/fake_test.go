@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,6 +61,9 @@ func fake(mode string) int {
 	case "broken":
 		sayHead(`{"id": 0, "error": {"type": "ValueError", "message": "wrong"}}`)
 		return 0
+	}
+	if strings.HasPrefix(mode, fakeSetup) {
+		return setUp(strings.TrimPrefix(mode, fakeSetup), os.Args[1:])
 	}
 	sayHead(greeting)
 	return serve(mode)

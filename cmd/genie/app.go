@@ -81,7 +81,7 @@ and moves only what has to move.
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(a.demoCommand(), a.workerCommand(), a.generateCommand(), a.explainCommand(), a.modelsCommand(), a.doctorCommand(), a.versionCommand())
+	root.AddCommand(a.demoCommand(), a.workerCommand(), a.generateCommand(), a.explainCommand(), a.modelsCommand(), a.benchCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
 
