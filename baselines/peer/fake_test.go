@@ -21,6 +21,9 @@ func TestMain(m *testing.M) {
 	if mode := os.Getenv(envFake); mode != "" {
 		os.Exit(fake(mode))
 	}
+	if program := os.Getenv(envDriver); program != "" {
+		os.Exit(drive(program))
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -162,7 +162,8 @@ func (e *Environment) install(ctx context.Context, g Group, o SetupOptions) erro
 		args = append(args, "--extra-index-url", o.Index)
 	}
 	if g.Name == "llama" {
-		args = append(args, "--no-binary", "llama-cpp-python")
+		// pip's cache does not tell builds with other CMAKE_ARGS apart.
+		args = append(args, "--no-binary", "llama-cpp-python", "--no-cache-dir")
 	}
 	c := condenser{said: o.Said}
 	if said, err := runSetup(ctx, c.line, e.Interpreter(), append(args, g.Packages...)...); err != nil {
