@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -138,8 +137,8 @@ func (l convLayer) check(v peer.Conv, batch int, y peer.Tensor) error {
 
 func startConvolutions(b *testing.B, threads int) *peer.Convolutions {
 	b.Helper()
-	if os.Getenv(peer.EnvPython) == "" {
-		b.Skipf("%s is not set", peer.EnvPython)
+	if err := peer.Available(peer.ResNet); err != nil {
+		b.Skip(err)
 	}
 	c, err := peer.StartConvolutions(context.Background(), peer.Options{Threads: threads})
 	if errors.Is(err, peer.ErrUnavailable) {

@@ -173,8 +173,8 @@ func openPeer(ctx context.Context, r *reference, v rival, form within, threads i
 
 // peers times a rival in all its forms, each verified first.
 func peers(b *testing.B, name string, v rival) {
-	if os.Getenv(peer.EnvPython) == "" {
-		b.Skipf("%s is not set", peer.EnvPython)
+	if err := peer.Available(v.program); err != nil {
+		b.Skip(err)
 	}
 	scale, err := workloads.ScaleFromEnv()
 	if err != nil {
@@ -248,12 +248,15 @@ func (t *timings) report(b *testing.B, r *reference) {
 
 // TestPeers verifies every peer that there is at the tiny scale.
 func TestPeers(t *testing.T) {
-	if os.Getenv(peer.EnvPython) == "" {
-		t.Skipf("%s is not set", peer.EnvPython)
+	if os.Getenv("GENIE_PEERS") == "" {
+		t.Skip("GENIE_PEERS is not set")
 	}
 	for _, v := range []rival{pytorch, onnxRuntime, llamaCPP} {
 		for _, form := range v.within {
 			t.Run(v.name+"/"+form.dtype, func(t *testing.T) {
+				if err := peer.Available(v.program); err != nil {
+					t.Skip(err)
+				}
 				for _, name := range []string{llm.Decode, decodeBatch, llm.Prefill} {
 					r := loadReference(t, name, workloads.Tiny)
 					m, err := openPeer(t.Context(), r, v, form, 1)

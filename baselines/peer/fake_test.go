@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +20,9 @@ const envFake = "GENIE_PEER_FAKE"
 func TestMain(m *testing.M) {
 	if mode := os.Getenv(envFake); mode != "" {
 		os.Exit(fake(mode))
+	}
+	if program := os.Getenv(envDriver); program != "" {
+		os.Exit(drive(program))
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -60,6 +64,9 @@ func fake(mode string) int {
 	case "broken":
 		sayHead(`{"id": 0, "error": {"type": "ValueError", "message": "wrong"}}`)
 		return 0
+	}
+	if strings.HasPrefix(mode, fakeSetup) {
+		return setUp(strings.TrimPrefix(mode, fakeSetup), os.Args[1:])
 	}
 	sayHead(greeting)
 	return serve(mode)

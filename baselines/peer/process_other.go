@@ -2,7 +2,10 @@
 
 package peer
 
-import "os/exec"
+import (
+	"os"
+	"os/exec"
+)
 
 func detach(*exec.Cmd) {}
 
@@ -10,3 +13,12 @@ func detach(*exec.Cmd) {}
 func killAll(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
 
 func killMarked(string) {}
+
+// processAlive reports whether a process is there.
+func processAlive(pid int) bool {
+	p, err := os.FindProcess(pid)
+	if err == nil {
+		_ = p.Release()
+	}
+	return err == nil
+}

@@ -19,3 +19,6 @@ func killAll(cmd *exec.Cmd) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
+
+// processAlive reports whether a process is there.
+func processAlive(pid int) bool { return pid > 0 && syscall.Kill(pid, 0) == nil }

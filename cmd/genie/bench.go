@@ -12,6 +12,7 @@ func (a *app) benchCommand() *cobra.Command {
 		Long: `bench measures configurations of genie and of other systems on the same
 workloads, and reads what was measured.
 
+  genie bench setup
   genie bench run --scale small --net loopback --count 10 --out new.txt
   genie bench report new.txt --out new.html
   genie bench gate old.txt new.txt --max-regress 5%
@@ -20,6 +21,6 @@ The files are in the Go benchmark format; benchstat reads them too.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(a.benchRunCommand(), a.benchReportCommand(), a.benchGateCommand())
+	cmd.AddCommand(a.benchSetupCommand(), a.benchRunCommand(), a.benchReportCommand(), a.benchGateCommand())
 	return cmd
 }

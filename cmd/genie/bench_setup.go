@@ -1,0 +1,98 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/genie-sdk/go/baselines/peer"
+)
+
+// benchSetupReport is what bench setup --json prints.
+type benchSetupReport struct {
+	Dir     string            `json:"dir"`
+	Python  string            `json:"python"`
+	Made    bool              `json:"made"`
+	Bytes   int64             `json:"bytes"`
+	Missing map[string]string `json:"missing"`
+}
+
+func (a *app) benchSetupCommand() *cobra.Command {
+	var o peer.SetupOptions
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "setup",
+		Short: "Make the Python environment of the implementations compared with",
+		Long: `setup makes a virtual environment with PyTorch, ONNX Runtime, Ray and llama.cpp
+in genie/peers below the user's cache folder (or in GENIE_PEER_CACHE), from
+pinned requirements that are part of this program. Benchmarks find it there. It
+needs Python 3.11, 3.12 or 3.13, a C++ compiler for llama.cpp, and the package
+index that pip is configured for.
+
+On Linux the torch of the usual index is a CUDA build: with its libraries the
+environment takes about 7 GB. --index names a further index that has CPU builds.
+
+A package that does not install is noted, and only what needs it will be
+unavailable. Called again, it does nothing unless something has changed.`,
+		Example: "  genie bench setup --skip llama",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, s := range o.Skip {
+				if s == peer.Groups()[0].Name || !slices.Contains(peerGroups(), s) {
+					return usagef("--skip is %q, not one of %s", s, strings.Join(peerGroups()[1:], ", "))
+				}
+			}
+			return a.benchSetup(cmd, o, asJSON)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Python, "python", "", "interpreter to make it with (default: the first suitable one found)")
+	f.StringSliceVar(&o.Skip, "skip", nil, "leave out some of "+strings.Join(peerGroups()[1:], ", "))
+	f.BoolVar(&o.Rebuild, "rebuild", false, "make it anew even if it is up to date")
+	f.StringVar(&o.Index, "index", "", "URL of a further package index, for CPU builds of torch")
+	f.BoolVar(&asJSON, "json", false, "print a JSON object at the end")
+	return cmd
+}
+
+// peerGroups are the names of the parts, the needed one first.
+func peerGroups() []string {
+	var names []string
+	for _, g := range peer.Groups() {
+		names = append(names, g.Name)
+	}
+	return names
+}
+
+func (a *app) benchSetup(cmd *cobra.Command, o peer.SetupOptions, asJSON bool) error {
+	var printed error
+	o.Said = func(line string) {
+		if !asJSON {
+			printed = errors.Join(printed, a.printf("%s\n", line))
+		}
+	}
+	e, made, err := peer.Setup(cmd.Context(), o)
+	if err = errors.Join(err, printed); err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(benchSetupReport{e.Dir, e.Python, made, e.Bytes, e.Missing})
+	}
+	state := "up to date"
+	if made {
+		state = "ready"
+	}
+	if err := a.printf("%s: Python %s, %s: %s\n", e.Dir, e.Python, formatBytes(float64(e.Bytes)), state); err != nil {
+		return err
+	}
+	for _, name := range peerGroups() {
+		if why, missing := e.Missing[name]; missing {
+			why, _, _ = strings.Cut(why, "\n")
+			if err := a.printf("without %s: %s\n", name, why); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
