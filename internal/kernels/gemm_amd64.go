@@ -34,9 +34,10 @@ const (
 	packAFrom = 4
 )
 
-// packsA reports whether a product with some panels copies A into tiles. The
-// larger tiles of AVX-512 read it in place faster: copying was 2 to 5% of the
-// time, and 12 rows are as many streams as the processor follows (measured).
+// packsA reports whether a product with some panels copies A into tiles. With the
+// larger tiles of AVX-512 reading A in place was 1 to 5% faster in six of eight
+// shapes and 2 to 4% slower in two, and the dense kernels, which need it in place,
+// were faster than both in all but the few-row ones, where they tied.
 func packsA(panels int) bool { return active == pathAVX2 && panels >= packAFrom }
 
 func gemmPackedArch(c []float32, ldc int, a []float32, lda int, packed []float32, m, n, k, p0, p1 int) bool {
