@@ -114,6 +114,13 @@ func TestModelsNew(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, first, second)
 
+	image := filepath.Join(t.TempDir(), "resnet")
+	m = decode[map[string]any](t, "models", "new", "resnet-18", "--out", image, "--dtype", "f16", "--json")
+	require.EqualValues(t, 11699112, m["parameters"])
+	for _, name := range []string{"config.json", "preprocessor_config.json", "model.safetensors"} {
+		require.FileExists(t, filepath.Join(image, name))
+	}
+
 	list := decode[[]preset](t, "models", "--json")
 	require.Len(t, list, len(presets()))
 	for _, p := range list {

@@ -1,7 +1,10 @@
 package vision_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -39,5 +42,40 @@ func TestStream(t *testing.T) {
 			first = run.Tensors[vision.Logits]
 		}
 		require.Equal(t, first, run.Tensors[vision.Logits], name)
+	}
+}
+
+// BenchmarkStream compares a stream whose transfers overlap computing with one
+// batch after the other, run by run, so that what else the machine does hits
+// both. It reports the fastest and the median run of each.
+func BenchmarkStream(b *testing.B) {
+	scale, err := workloads.ScaleFromEnv()
+	require.NoError(b, err)
+	worker := workertest.Start(b, nil)
+	for _, batch := range vision.Batches(scale) {
+		w, err := vision.Load(testdata, scale, batch)
+		require.NoError(b, err)
+		dir, err := w.Dir(b.Context(), nil)
+		require.NoError(b, err)
+		for name, url := range map[string]string{"local": "local:", "tcp": "tcp://" + worker.TCP} {
+			b.Run(fmt.Sprintf("executor=%s/batch=%d", name, batch), func(b *testing.B) {
+				r := open(b, w, dir, url, semantic.Full())
+				modes := map[string]workloads.RunOptions{"overlapped": {}, "serial": {Serial: true}}
+				times := map[string][]time.Duration{}
+				for b.Loop() {
+					for mode, o := range modes {
+						start := time.Now()
+						_, err := r.Run(b.Context(), o)
+						require.NoError(b, err)
+						times[mode] = append(times[mode], time.Since(start))
+					}
+				}
+				for mode, t := range times {
+					slices.Sort(t)
+					b.ReportMetric(float64(t[0].Microseconds())/1e3, mode+"-min-ms")
+					b.ReportMetric(float64(t[len(t)/2].Microseconds())/1e3, mode+"-median-ms")
+				}
+			})
+		}
 	}
 }

@@ -22,7 +22,7 @@ const testdata = "../../testdata"
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func open(t *testing.T, w *vision.Workload, dir, url string, policy semantic.Policy) workloads.Runner {
+func open(t testing.TB, w *vision.Workload, dir, url string, policy semantic.Policy) workloads.Runner {
 	t.Helper()
 	client, err := genie.Open(t.Context(), url, genie.WithPolicy(policy))
 	require.NoError(t, err)
@@ -138,7 +138,7 @@ func TestSeeded(t *testing.T) {
 		require.NoError(t, err)
 		dir, err := w.Dir(t.Context(), nil)
 		require.NoError(t, err)
-		run, err := open(t, w, dir, "local:", semantic.Full()).Run(t.Context(), workloads.RunOptions{})
+		run, err := open(t, w, dir, "local:", semantic.Full()).Run(t.Context(), workloads.RunOptions{MaxBatches: 1})
 		require.NoError(t, err)
 		worst, err := w.Verify(run.Output)
 		require.NoError(t, err)

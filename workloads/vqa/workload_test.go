@@ -22,7 +22,7 @@ const testdata = "../../testdata"
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func open(t *testing.T, w *vqa.Workload, dir, url string, policy semantic.Policy) workloads.Runner {
+func open(t testing.TB, w *vqa.Workload, dir, url string, policy semantic.Policy) workloads.Runner {
 	t.Helper()
 	client, err := genie.Open(t.Context(), url, genie.WithPolicy(policy))
 	require.NoError(t, err)
