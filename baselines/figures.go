@@ -11,29 +11,10 @@ import (
 	"github.com/genie-sdk/go/workloads/micro"
 )
 
-// Units declares the figures to benchstat and to reports.
-const Units = `Unit tok/s better=higher
-Unit images/s better=higher
-Unit bytes/s better=higher
-Unit ttft-p50-ns better=lower
-Unit ttft-p99-ns better=lower
-Unit itl-p50-ns better=lower
-Unit itl-p99-ns better=lower
-Unit wire-B/op better=lower
-Unit wire-B/tok better=lower
-Unit rtts/op better=lower
-Unit rtts/step better=lower assume=exact
-Unit remote-ops/op better=higher assume=exact
-Unit client-peak-B better=lower
-Unit worker-peak-B better=lower
-Unit other-peak-B better=lower
-Unit max-abs-err better=lower
-`
-
 // Metric is one figure with its unit.
 type Metric struct {
-	Value float64
-	Unit  string
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
 }
 
 // Samples are runs of a cell.
@@ -138,7 +119,8 @@ func (s *Samples) rates() []Metric {
 	}
 	out := []Metric{
 		{float64(tokens) / d.Seconds(), "tok/s"},
-		{quantile(s.first, 0.5), "ttft-p50-ns"}, {quantile(s.first, 0.99), "ttft-p99-ns"},
+		{quantile(s.first, 0.5), "ttft-p50-ns"},
+		{quantile(s.first, 0.99), "ttft-p99-ns"},
 	}
 	if len(s.steps) > 0 {
 		out = append(out, Metric{quantile(s.steps, 0.5), "itl-p50-ns"}, Metric{quantile(s.steps, 0.99), "itl-p99-ns"})

@@ -26,7 +26,7 @@ func peerType(t plan.DType) string {
 		return "i32"
 	case plan.I64:
 		return "i64"
-	case plan.F32:
+	case plan.Invalid, plan.F32, plan.F16, plan.BF16, plan.Bool:
 	}
 	return "f32"
 }

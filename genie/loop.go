@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -194,9 +195,7 @@ func (l *loop) grow() ([]int, bool) {
 			}
 			out[n.symbol], next[name] = d, size
 		}
-		for name, size := range next {
-			names[name] = size
-		}
+		maps.Copy(names, next)
 	}
 	return out, true
 }

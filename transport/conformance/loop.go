@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -40,7 +41,7 @@ func talking() *builder {
 	places := b.weight("places", plan.F32, circle(loopTurn+1, 2, 2.4), loopTurn+1, 2)
 	two := f32(one, plan.C(2))
 	row := b.step("add", two, nil, b.step("embedding", two, nil, table, token), b.step("embedding", two, nil, places, position))
-	kv := b.cache("kv", row, f32(past.Add(one), plan.C(2)), past)
+	kv := b.cache("said", row, f32(past.Add(one), plan.C(2)), past)
 	seen := b.step("softmax", f32(one, past.Add(one)), plan.Attrs{plan.Int("axis", -1)}, b.step("matmul", f32(one, past.Add(one)), matmul(true), row, kv))
 	out := b.step("add", two, nil, row, b.step("matmul", two, matmul(false), seen, kv))
 	scores := b.step("matmul", f32(one, plan.C(loopVocab)), matmul(true), out, table)
@@ -102,8 +103,7 @@ func testLoop(f *fixture) {
 		n, loop := runs, talkingLoop(runs)
 		if stop >= 0 { // at the first of its kind
 			loop.Stop = []int32{99, int32(want[stop][0])}
-			for n = 1; want[n-1][0] != want[stop][0]; n++ {
-			}
+			n = 1 + slices.IndexFunc(want, func(t []byte) bool { return t[0] == want[stop][0] })
 		}
 		before := f.ex.Ledger().Snapshot()
 		var said [][]byte
