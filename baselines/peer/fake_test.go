@@ -22,7 +22,8 @@ func TestMain(m *testing.M) {
 		os.Exit(fake(mode))
 	}
 	if program := os.Getenv(envDriver); program != "" {
-		os.Exit(drive(program))
+		fmt.Fprintln(os.Stderr, drive(program)) // it ends with an error or by a signal
+		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -65,8 +66,8 @@ func fake(mode string) int {
 		sayHead(`{"id": 0, "error": {"type": "ValueError", "message": "wrong"}}`)
 		return 0
 	}
-	if strings.HasPrefix(mode, fakeSetup) {
-		return setUp(strings.TrimPrefix(mode, fakeSetup), os.Args[1:])
+	if what, ok := strings.CutPrefix(mode, fakeSetup); ok {
+		return setUp(what, os.Args[1:])
 	}
 	sayHead(greeting)
 	return serve(mode)
