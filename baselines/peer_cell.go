@@ -21,107 +21,102 @@ type peerCell struct {
 	spec    Spec
 	dir     string
 	model   *peer.Model
-	setting setting
+	form    string     // memory format of images
 	link    *link.Link // nil on loopback
 	proxies []*link.Proxy
-	fresh   bool // the program has the inputs
+	fed     bool // the program has the inputs
 	maxAbs  float64
-}
-
-// setting is what is tried to find a program's best.
-type setting struct {
-	threads int // 0 for all
-	form    string
 }
 
 func startPeer(ctx context.Context, s Spec) (Cell, error) {
 	if s.shaped() && !peer.Remote(s.Baseline.Program) {
 		return nil, fmt.Errorf("%w: %s computes in one process, nothing crosses a link", ErrUnavailable, s.Baseline.Name)
 	}
-	dir, err := s.Workload.Dir(ctx, nil)
-	if err != nil {
-		return nil, err
+	c := &peerCell{spec: s}
+	err := c.open(ctx)
+	if err == nil {
+		return c, nil
 	}
-	if dir, err = absolute(dir); err != nil {
-		return nil, err
+	if err = errors.Join(err, c.Close()); errors.Is(err, peer.ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	var best *peerCell
-	var least time.Duration
-	for _, set := range settings(s) {
-		c := &peerCell{spec: s, dir: dir, setting: set}
-		err := c.open(ctx)
-		var took time.Duration
-		if err == nil {
-			took, err = c.trial(ctx)
-		}
-		if err != nil {
-			err = errors.Join(err, c.Close())
-			if best != nil {
-				err = errors.Join(err, best.Close())
-			}
-			if errors.Is(err, peer.ErrUnavailable) {
-				return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-			}
-			return nil, err
-		}
-		if best != nil && took >= least {
-			c, best = best, c
-			took = least
-		}
-		if best != nil {
-			if err := best.Close(); err != nil {
-				return nil, errors.Join(err, c.Close())
-			}
-		}
-		best, least = c, took
-	}
-	return best, nil
-}
-
-// settings are those worth a try. Everything gets all cores but PyTorch in one
-// process, which is tried with one thread too, except at the full scale.
-func settings(s Spec) []setting {
-	forms := []string{""}
-	if s.Baseline.Program == peer.PyTorch {
-		forms = peer.Forms(s.Workload.ID().Name)
-	}
-	var out []setting
-	for _, form := range forms {
-		out = append(out, setting{form: form})
-	}
-	if s.Baseline.Program == peer.PyTorch && s.Workload.ID().Scale != workloads.Full {
-		out = append(out, setting{threads: 1, form: forms[len(forms)-1]})
-	}
-	return out
+	return nil, err
 }
 
 func (c *peerCell) open(ctx context.Context) error {
-	w := c.spec.Workload
-	o := peer.ModelOptions{Workload: w.ID().Name, Dir: c.dir, Form: c.setting.form}
-	o.Threads = c.setting.threads
-	if c.spec.shaped() {
-		profile, err := link.Parse(c.spec.Net)
-		if err != nil {
-			return err
-		}
-		c.link = link.New(profile, clientSeed)
-		o.Proxy = func(target string) (string, error) {
-			p, err := c.link.Proxy(context.WithoutCancel(ctx), "127.0.0.1:0", target)
-			if err != nil {
-				return "", err
-			}
-			c.proxies = append(c.proxies, p)
-			return p.Addr().String(), nil
-		}
+	w, program := c.spec.Workload, c.spec.Baseline.Program
+	dir, err := w.Dir(ctx, nil)
+	if err != nil {
+		return err
 	}
+	if c.dir, err = absolute(dir); err != nil {
+		return err
+	}
+	o := peer.ModelOptions{Workload: w.ID().Name, Dir: c.dir}
 	if w.ID().Name == micro.Name {
 		o.Dir = ""
 	}
-	var err error
-	if c.model, err = peer.StartModel(ctx, c.spec.Baseline.Program, o); err != nil {
+	if c.spec.shaped() {
+		if o.Proxy, err = c.proxy(ctx); err != nil {
+			return err
+		}
+	}
+	// PyTorch in one process gets its best setting, the others all cores; so
+	// does PyTorch at the full scale, where trying takes too long.
+	if program == peer.PyTorch && w.ID().Scale != workloads.Full {
+		c.model, o, err = peer.Fastest(ctx, program, o, func(m *peer.Model) (time.Duration, error) { return c.probe(ctx, m) })
+	} else {
+		c.model, err = peer.StartModel(ctx, program, o)
+	}
+	if err != nil {
 		return err
 	}
-	if w.ID().Name == micro.Name {
+	c.form = o.Form
+	if err := c.begin(ctx); err != nil {
+		return err
+	}
+	return c.prove(ctx)
+}
+
+// proxy puts the link between a program and its worker.
+func (c *peerCell) proxy(ctx context.Context) (func(target string) (string, error), error) {
+	profile, err := link.Parse(c.spec.Net)
+	if err != nil {
+		return nil, err
+	}
+	c.link = link.New(profile, clientSeed)
+	return func(target string) (string, error) {
+		p, err := c.link.Proxy(context.WithoutCancel(ctx), "127.0.0.1:0", target)
+		if err != nil {
+			return "", err
+		}
+		c.proxies = append(c.proxies, p)
+		return p.Addr().String(), nil
+	}, nil
+}
+
+// probe is the time of a run with a setting.
+func (c *peerCell) probe(ctx context.Context, m *peer.Model) (time.Duration, error) {
+	try := &peerCell{spec: c.spec, dir: c.dir, model: m}
+	if err := try.begin(ctx); err != nil {
+		return 0, err
+	}
+	least := time.Duration(0)
+	for i := range 3 {
+		f, err := try.Run(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if i == 0 || f.Total < least {
+			least = f.Total
+		}
+	}
+	return least, nil
+}
+
+// begin makes the model ready and verifies it.
+func (c *peerCell) begin(ctx context.Context) error {
+	if c.spec.Workload.ID().Name == micro.Name {
 		weights, err := weightsIn(c.dir)
 		if err != nil {
 			return err
@@ -133,7 +128,7 @@ func (c *peerCell) open(ctx context.Context) error {
 	if err := c.verify(ctx); err != nil {
 		return fmt.Errorf("%s: %w", c.spec.Baseline.Name, err)
 	}
-	return c.prove(ctx)
+	return nil
 }
 
 // verify compares with the reference everything that can be.
@@ -182,24 +177,6 @@ func (c *peerCell) prove(ctx context.Context) error {
 	return nil
 }
 
-// trial is the time of a run that is not the first one.
-func (c *peerCell) trial(ctx context.Context) (time.Duration, error) {
-	least := time.Duration(0)
-	for i := range 3 {
-		f, err := c.Run(ctx)
-		if err != nil {
-			return 0, err
-		}
-		if i == 0 || f.Total < least {
-			least = f.Total
-		}
-		if f.Total > 2*time.Second {
-			break
-		}
-	}
-	return least, nil
-}
-
 // Run implements [Cell].
 func (c *peerCell) Run(ctx context.Context) (*Figures, error) {
 	f := &Figures{Prompt: promptTokens(c.spec.Workload), Counted: c.link != nil}
@@ -234,7 +211,7 @@ func (c *peerCell) generate(ctx context.Context, w *llm.Workload, f *Figures) er
 func (c *peerCell) compute(ctx context.Context, f *Figures) error {
 	w := c.spec.Workload
 	var inputs map[string]peer.Tensor
-	if !c.fresh {
+	if !c.fed {
 		inputs = peerTensors(w.Inputs())
 	}
 	args := peer.RunArgs{}
@@ -245,7 +222,7 @@ func (c *peerCell) compute(ctx context.Context, f *Figures) error {
 	if err != nil {
 		return err
 	}
-	c.fresh = true
+	c.fed = true
 	f.Total, f.First = ran.Times[0], ran.Times[0]
 	f.Tensors = map[string][]float32{}
 	for name, t := range out {
@@ -275,8 +252,8 @@ func (c *peerCell) Ops(context.Context) (int64, error) { return 0, nil }
 func (c *peerCell) Facts(ctx context.Context) Facts {
 	f := Facts{MaxAbsErr: c.maxAbs, PeakRSS: map[string]int64{}, Versions: c.model.Versions()}
 	f.Versions["threads"] = strconv.Itoa(c.model.Threads)
-	if c.setting.form != "" {
-		f.Versions["form"] = c.setting.form
+	if c.form != "" {
+		f.Versions["form"] = c.form
 	}
 	if c.model.Transports != "" {
 		f.Versions["transport"] = c.model.Transports

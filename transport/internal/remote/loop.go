@@ -130,7 +130,7 @@ func (s *session) follow(ctx context.Context, r *request, got *runs, each func([
 		case <-got.more:
 			if err := hand(); err != nil {
 				cancel(err)
-				_ = <-done
+				<-done //nolint:errcheck // the end that was just caused
 				return err
 			}
 		case err := <-done:
