@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/baselines/peer"
+	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/link"
 	"github.com/genie-sdk/go/workloads"
@@ -95,16 +96,39 @@ func (s Spec) Meaningful() bool {
 	}
 }
 
-// maxTokens is the bound on new tokens: none at the tiny scale, one step where
-// every tensor crosses a shaped link.
+// blind reports whether every tensor crosses a link that is shaped.
+func (s Spec) blind() bool { return s.shaped() && s.Baseline.Name == NoSemantics().Name }
+
+// Samples is the number of samples that are enough, 0 for any: one where every
+// tensor crosses a shaped link.
+func (s Spec) Samples() int {
+	if s.blind() {
+		return 1
+	}
+	return 0
+}
+
+// maxTokens is the bound on new tokens: none at the tiny scale; one step where
+// every tensor crosses a shaped link, and four where the cache does.
 func (s Spec) maxTokens() int {
+	f, moves := s.Baseline.Policy.(semantic.Features)
 	switch {
 	case s.Workload.ID().Scale == workloads.Tiny:
 		return 0
-	case s.shaped() && s.Baseline.MaxTokens > 0:
+	case s.blind():
 		return 2
+	case s.shaped() && moves && !f.State:
+		return 5
 	}
 	return s.Baseline.MaxTokens
+}
+
+// maxBatches is the bound on batches of images.
+func (s Spec) maxBatches() int {
+	if s.blind() {
+		return 1
+	}
+	return 0
 }
 
 // Cell is one workload with one baseline, opened and verified.

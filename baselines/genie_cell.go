@@ -66,44 +66,47 @@ func (c *genieCell) open(ctx context.Context) error {
 	if c.runner, err = c.program.Open(ctx, c.client); err != nil {
 		return err
 	}
-	out, err := c.runner.Run(ctx, workloads.RunOptions{Check: true, MaxTokens: c.spec.maxTokens()})
-	if err != nil {
-		return err
-	}
-	if c.maxAbs, err = w.Verify(out.Output); err != nil {
-		return fmt.Errorf("%s: %w", base.Name, err)
-	}
-	return c.prove(ctx)
+	return c.check(ctx)
 }
 
-// prove runs once and checks where the work was done: a remote cell's operators
-// were executed by the worker's process, a local one's by this.
-func (c *genieCell) prove(ctx context.Context) error {
-	side, base := c.client.SideOps(), c.spec.Baseline
-	before, err := c.client.Stats(ctx)
+// check runs once, verifies all that can be compared, and proves where the work
+// was done: a remote cell's operators were executed by the worker's process, a
+// local one's by this.
+func (c *genieCell) check(ctx context.Context) error {
+	base := c.spec.Baseline
+	side, before := c.client.SideOps(), c.client.Ledger()
+	ops, err := c.client.Stats(ctx)
 	if err != nil {
 		return err
 	}
-	f, err := c.Run(ctx)
+	out, err := c.runner.Run(ctx, c.options(true))
 	if err != nil {
 		return err
+	}
+	if c.maxAbs, err = c.spec.Workload.Verify(out.Output); err != nil {
+		return fmt.Errorf("%s: %w", base.Name, err)
 	}
 	st, err := c.client.Stats(ctx)
 	if err != nil {
 		return err
 	}
+	moved := c.client.Ledger().Sub(before).SocketReceived
 	remote, side := c.worker != nil, c.client.SideOps()-side
 	switch {
-	case remote && (st.Ops == before.Ops || f.FirstMoved.SocketReceived == 0):
+	case remote && (st.Ops == ops.Ops || moved == 0):
 		return fmt.Errorf("%w: %s: the worker executed nothing", errCell, base.Name)
 	case remote && st.PID != c.worker.PID():
 		return fmt.Errorf("%w: %s: process %d did the work, not the worker %d", errCell, base.Name, st.PID, c.worker.PID())
-	case !remote && (st.PID != os.Getpid() || f.FirstMoved.SocketReceived != 0):
+	case !remote && (st.PID != os.Getpid() || moved != 0):
 		return fmt.Errorf("%w: %s: process %d did the work, not this one", errCell, base.Name, st.PID)
 	case remote && base.Policy.Name() == semantic.Full().Name() && side != 0:
 		return fmt.Errorf("%w: %s: this process executed %d operators", errCell, base.Name, side)
 	}
 	return nil
+}
+
+func (c *genieCell) options(check bool) workloads.RunOptions {
+	return workloads.RunOptions{MaxTokens: c.spec.maxTokens(), MaxBatches: c.spec.maxBatches(), Check: check}
 }
 
 // Run implements [Cell].
@@ -113,10 +116,9 @@ func (c *genieCell) Run(ctx context.Context) (*Figures, error) {
 	var first transport.Snapshot
 	seen := false
 	begin := time.Now()
-	run, err := c.runner.Run(ctx, workloads.RunOptions{
-		MaxTokens: c.spec.maxTokens(),
-		OnFirst:   func() { first, seen = c.client.Ledger(), true },
-	})
+	o := c.options(false)
+	o.OnFirst = func() { first, seen = c.client.Ledger(), true }
+	run, err := c.runner.Run(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,20 @@ type Versioned interface {
 	Versions() map[string]string
 }
 
+// Bounded is a cell of which a number of samples is enough, because it is slow
+// or does not vary.
+type Bounded interface {
+	MaxSamples() int
+}
+
+// samples is how many samples of a cell are wanted.
+func samples(c Cell, count int) int {
+	if b, ok := c.(Bounded); ok {
+		return min(count, max(b.MaxSamples(), 1))
+	}
+	return count
+}
+
 // Sized is a cell that knows how much memory it needs at its peak, all of its
 // processes together, in bytes. It is left out when there is less.
 type Sized interface {

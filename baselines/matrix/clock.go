@@ -25,7 +25,7 @@ func (c *clock) start(groups [][]Cell, o Options) {
 	for _, group := range groups {
 		for _, cell := range group {
 			k := results.ParseName(cell.Name())
-			c.left[k] = max(o.Count-o.Done[k], 0)
+			c.left[k] = max(samples(cell, o.Count)-o.Done[k], 0)
 			c.total += c.left[k]
 		}
 	}

@@ -124,6 +124,7 @@ type member struct {
 	Cell
 
 	key  results.Key
+	want int // samples
 	done int // samples, those of an earlier run included
 	out  bool
 }
@@ -133,7 +134,7 @@ func (r *runner) group(ctx context.Context, cells []Cell) (err error) {
 	var members []*member
 	for _, c := range cells {
 		k := results.ParseName(c.Name())
-		members = append(members, &member{Cell: c, key: k, done: r.o.Done[k]})
+		members = append(members, &member{Cell: c, key: k, want: samples(c, r.o.Count), done: r.o.Done[k]})
 	}
 	var open []*member // least recently used first
 	defer func() {
@@ -144,7 +145,7 @@ func (r *runner) group(ctx context.Context, cells []Cell) (err error) {
 	if r.o.Alive == 0 || r.o.Alive >= len(members) && r.o.Alive > 1 {
 		// All are there before the first is measured: every round is like another.
 		for _, m := range members {
-			if m.done >= r.o.Count {
+			if m.done >= m.want {
 				continue
 			}
 			if open, err = r.ready(ctx, m, open); err != nil {
@@ -156,7 +157,7 @@ func (r *runner) group(ctx context.Context, cells []Cell) (err error) {
 		for i := range members {
 			m := members[(i+round)%len(members)]
 			// A resumed run takes part in the rounds that it lacks.
-			if m.out || m.done > round {
+			if m.out || m.done > round || m.done >= m.want {
 				continue
 			}
 			if open, err = r.ready(ctx, m, open); err != nil {
@@ -168,7 +169,7 @@ func (r *runner) group(ctx context.Context, cells []Cell) (err error) {
 			if err := r.sample(ctx, m); err != nil {
 				return err
 			}
-			if m.out || r.o.Alive == 1 || m.done >= r.o.Count && r.o.Alive > 0 {
+			if m.out || r.o.Alive == 1 || m.done >= m.want && r.o.Alive > 0 {
 				open = slices.DeleteFunc(open, func(x *member) bool { return x == m })
 				if err := r.close(m); err != nil {
 					return err

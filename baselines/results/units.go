@@ -141,7 +141,7 @@ func DefaultUnits() []string {
 		"ttft-ns better=lower", "ttft-p50-ns better=lower", "ttft-p99-ns better=lower",
 		"itl-p50-ns better=lower", "itl-p99-ns better=lower", "step-ns better=lower",
 		"wire-B/op better=lower", "wire-B/tok better=lower",
-		"rtts/op better=lower assume=exact", "rtts/step better=lower assume=exact",
+		"rtts/op better=lower assume=exact", "rtts/tok better=lower assume=exact", "rtts/step better=lower assume=exact",
 		"remote-ops/op better=higher assume=exact", "max-abs-err better=lower",
 		"client-peak-B better=lower", "worker-peak-B better=lower", "other-peak-B better=lower",
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -104,7 +105,7 @@ func (s selection) group(w workloads.Workload, bases []baselines.Baseline, net s
 			continue
 		}
 		id := w.ID()
-		g = append(g, &processCell{title: spec.Benchmark(), name: baselines.Name{
+		g = append(g, &processCell{title: spec.Benchmark(), samples: spec.Samples(), name: baselines.Name{
 			Testdata: s.Testdata, Workload: id.Name, Label: id.Label(), Scale: id.Scale, Baseline: b.Name, Net: net,
 		}})
 	}
@@ -140,13 +141,22 @@ func testdataDir(dir string) (string, error) {
 
 // processCell is a cell of package baselines in a process of its own.
 type processCell struct {
-	name  baselines.Name
-	title string
-	p     *baselines.Process
+	name    baselines.Name
+	title   string
+	samples int // that are enough, 0 for any number
+	p       *baselines.Process
 }
 
 // Name implements [matrix.Cell].
 func (c *processCell) Name() string { return c.title }
+
+// MaxSamples implements [matrix.Bounded].
+func (c *processCell) MaxSamples() int {
+	if c.samples == 0 {
+		return math.MaxInt
+	}
+	return c.samples
+}
 
 // Open implements [matrix.Cell].
 func (c *processCell) Open(ctx context.Context) error {
