@@ -11,7 +11,7 @@ import (
 // processes, and wait to be killed.
 const envDriver = "GENIE_PEER_DRIVER"
 
-func drive(program string) int {
+func drive(program string) error {
 	o := ModelOptions{Options: Options{Threads: 1}, Workload: "llm-decode", Dir: filepath.Join("..", "..", "testdata", "gpt2", "basic")}
 	o.Dir, _ = filepath.Abs(o.Dir)
 	if os.Getenv(envDriver+"_LINKED") != "" {
@@ -19,13 +19,11 @@ func drive(program string) int {
 	}
 	m, err := StartModel(context.Background(), program, o)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return err
 	}
 	s, err := m.Stats(context.Background())
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return err
 	}
 	fmt.Println(string(asJSON(s)))
 	select {}

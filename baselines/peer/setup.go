@@ -178,7 +178,7 @@ func (e *Environment) install(ctx context.Context, g Group, o SetupOptions) erro
 // runSetup runs a command to its end, or ends it and what it started with ctx.
 // Of its output line gets each line; the last ones come back.
 func runSetup(ctx context.Context, line func(string), exe string, args ...string) (said string, err error) {
-	cmd := exec.Command(exe, args...) //nolint:gosec,noctx // running it is the purpose; its group is ended below
+	cmd := exec.Command(exe, args...) //nolint:noctx // running it is the purpose; its group is ended below
 	cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1", "PIP_NO_COLOR=1", "PYTHONNOUSERSITE=1",
 		"CMAKE_ARGS="+strings.TrimSpace("-DGGML_NATIVE=ON -DGGML_RPC=ON "+os.Getenv("CMAKE_ARGS")))
 	detach(cmd)
