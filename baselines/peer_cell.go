@@ -25,6 +25,7 @@ type peerCell struct {
 	link    *link.Link // nil on loopback
 	proxies []*link.Proxy
 	fed     bool // the program has the inputs
+	polls   bool // it is open, and has to be paused between runs
 	maxAbs  float64
 }
 
@@ -75,7 +76,25 @@ func (c *peerCell) open(ctx context.Context) error {
 	if err := c.begin(ctx); err != nil {
 		return err
 	}
-	return c.prove(ctx)
+	if err := c.prove(ctx); err != nil {
+		return err
+	}
+	c.polls = peer.Polls(program)
+	c.rest()
+	return nil
+}
+
+// rest pauses what would poll until the next run, and rise lets it go on.
+func (c *peerCell) rest() {
+	if c.polls {
+		c.model.Pause()
+	}
+}
+
+func (c *peerCell) rise() {
+	if c.polls {
+		c.model.Resume()
+	}
 }
 
 // proxy puts the link between a program and its worker.
@@ -180,6 +199,8 @@ func (c *peerCell) prove(ctx context.Context) error {
 // Run implements [Cell].
 func (c *peerCell) Run(ctx context.Context) (*Figures, error) {
 	f := &Figures{Prompt: promptTokens(c.spec.Workload), Counted: c.link != nil}
+	c.rise()
+	defer c.rest()
 	before := c.moved()
 	var err error
 	if w, ok := c.spec.Workload.(*llm.Workload); ok {
@@ -258,6 +279,8 @@ func (c *peerCell) Facts(ctx context.Context) Facts {
 	if c.model.Transports != "" {
 		f.Versions["transport"] = c.model.Transports
 	}
+	c.rise()
+	defer c.rest()
 	st, err := c.model.Stats(ctx)
 	if err != nil {
 		return f

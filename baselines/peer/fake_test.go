@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 		os.Exit(fake(mode))
 	}
 	if program := os.Getenv(envDriver); program != "" {
-		fmt.Fprintln(os.Stderr, drive(program)) // it ends with an error or by a signal
+		fmt.Fprintln(os.Stderr, drive(program))
 		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)
@@ -34,6 +34,7 @@ func useFake(t *testing.T, mode string) Options {
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	t.Setenv(envFake, mode)
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // which is a second otherwise, of each interpreter
 	return Options{Python: exe, Threads: 3, Cache: t.TempDir()}
 }
 
@@ -66,8 +67,8 @@ func fake(mode string) int {
 		sayHead(`{"id": 0, "error": {"type": "ValueError", "message": "wrong"}}`)
 		return 0
 	}
-	if what, ok := strings.CutPrefix(mode, fakeSetup); ok {
-		return setUp(what, os.Args[1:])
+	if wrong, ok := strings.CutPrefix(mode, fakeSetup); ok {
+		return setUp(wrong, os.Args[1:])
 	}
 	sayHead(greeting)
 	return serve(mode)

@@ -16,11 +16,11 @@ func TestFastest(t *testing.T) {
 	o := ModelOptions{Options: useFake(t, "echo"), Workload: "vision-cnn"}
 	o.Threads = 0
 	all := runtime.GOMAXPROCS(0)
-	seconds := []int{4, 3, 1, 2} // 1 thread contiguous, channels last; all the same
+	times := []time.Duration{4 * time.Second, 3 * time.Second, time.Second, 2 * time.Second} // 1 thread contiguous, channels last; all the same
 	tried := 0
 	m, best, err := Fastest(t.Context(), PyTorch, o, func(*Model) (time.Duration, error) {
 		tried++
-		return time.Duration(seconds[tried-1]) * time.Second, nil
+		return times[tried-1], nil
 	})
 	require.NoError(t, err)
 	require.NoError(t, m.Close())

@@ -282,6 +282,14 @@ func (p *Peer) fault(err error) error {
 	return p.broken
 }
 
+// Pause stops the process and all that it started until [Peer.Resume]: what
+// polls while it waits would slow down what is measured meanwhile. No call may
+// be under way.
+func (p *Peer) Pause() { signalAll(p.cmd, true) }
+
+// Resume lets them go on.
+func (p *Peer) Resume() { signalAll(p.cmd, false) }
+
 // Close ends the process and what it started, and waits for that: kindly at
 // first, by the end of its input, by force after a moment.
 func (p *Peer) Close() error {

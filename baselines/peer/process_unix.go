@@ -20,5 +20,16 @@ func killAll(cmd *exec.Cmd) {
 	}
 }
 
+// signalAll sends a signal to a detached child and all that it started.
+func signalAll(cmd *exec.Cmd, stop bool) {
+	signal := syscall.SIGCONT
+	if stop {
+		signal = syscall.SIGSTOP
+	}
+	for _, pid := range append(descendants(cmd.Process.Pid), cmd.Process.Pid) {
+		_ = syscall.Kill(pid, signal)
+	}
+}
+
 // processAlive reports whether a process is there.
 func processAlive(pid int) bool { return pid > 0 && syscall.Kill(pid, 0) == nil }

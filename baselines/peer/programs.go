@@ -39,6 +39,10 @@ func Remote(program string) bool {
 	return program == PyTorchRPC || program == Ray || program == LlamaCPPRPC
 }
 
+// Polls reports whether a program takes processor time while it waits for work:
+// TensorPipe watches its shared memory in a loop. It should be paused then.
+func Polls(program string) bool { return program == PyTorchRPC }
+
 //go:embed python/*.py
 var python embed.FS
 
