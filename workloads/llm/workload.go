@@ -17,7 +17,7 @@ import (
 // The workloads.
 const (
 	Decode  = "llm-decode"  // 72 prompt tokens, 50 new
-	Prefill = "llm-prefill" // 512 prompt tokens and more, 1 new
+	Prefill = "llm-prefill" // 512 prompt tokens, 1 new
 )
 
 // tolerance of a float32 logit, as a fraction of the largest one.
@@ -55,7 +55,6 @@ func forms() []form {
 		{name: Decode, file: "decode", batch: 1, scales: every},
 		{name: Decode, file: "decode8", batch: 4, scales: every[:2]},
 		{name: Prefill, file: "prefill", batch: 1, scales: every},
-		{name: Prefill, variant: "1024", file: "prefill1024", batch: 1, scales: every[2:]},
 	}
 }
 
