@@ -158,7 +158,8 @@ type arrival struct {
 	n  int // bytes so far
 }
 
-// arrivals reads c to its end.
+// arrivals reads c to its end. What arrives at one time is one arrival, in
+// however many reads it comes.
 func arrivals(c net.Conn, start time.Time) (all []arrival, err error) {
 	b := make([]byte, 1<<20)
 	total := 0
@@ -166,7 +167,12 @@ func arrivals(c net.Conn, start time.Time) (all []arrival, err error) {
 		n, err := c.Read(b)
 		if n > 0 {
 			total += n
-			all = append(all, arrival{time.Since(start), total})
+			now := arrival{time.Since(start), total}
+			if last := len(all) - 1; last >= 0 && all[last].at == now.at {
+				all[last] = now
+			} else {
+				all = append(all, now)
+			}
 		}
 		if err == io.EOF { //nolint:errorlint // Read gives it bare
 			return all, nil
