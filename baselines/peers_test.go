@@ -249,7 +249,7 @@ func (t *timings) report(b *testing.B, r *reference) {
 // TestPeers verifies every peer that there is at the tiny scale.
 func TestPeers(t *testing.T) {
 	if os.Getenv("GENIE_PEERS") == "" {
-		t.Skip("GENIE_PEERS is not set")
+		t.Skip("GENIE_PEERS is not set; genie bench setup, then GENIE_PEERS=1 go test -run TestPeers ./baselines")
 	}
 	for _, v := range []rival{pytorch, onnxRuntime, llamaCPP} {
 		for _, form := range v.within {
