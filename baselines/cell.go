@@ -158,7 +158,10 @@ type Figures struct {
 type Facts struct {
 	MaxAbsErr float64           // of the verified output, against the reference
 	PeakRSS   map[string]int64  // bytes by role: client, worker
-	Versions  map[string]string // of other implementations
+	Versions  map[string]string // of other implementations, by library
+	// Settings are how another implementation was run where there is a choice:
+	// threads, memory format, transport.
+	Settings map[string]string
 }
 
 // Open loads the model, starts what the baseline needs, runs the workload once

@@ -56,6 +56,7 @@ type report struct {
 	Unavailable string            `json:"unavailable,omitempty"`
 	Error       string            `json:"error,omitempty"`
 	Versions    map[string]string `json:"versions,omitempty"`
+	Settings    map[string]string `json:"settings,omitempty"`
 	Runs        int               `json:"runs,omitempty"`
 	Mean        time.Duration     `json:"mean_ns,omitempty"`
 	Metrics     []Metric          `json:"metrics,omitempty"`
@@ -102,7 +103,8 @@ func failed(err error) report {
 }
 
 func serveCell(ctx context.Context, c Cell, spec Spec, lines <-chan []byte, to *json.Encoder) error {
-	if err := to.Encode(report{Versions: c.Facts(ctx).Versions}); err != nil {
+	facts := c.Facts(ctx)
+	if err := to.Encode(report{Versions: facts.Versions, Settings: facts.Settings}); err != nil {
 		return err
 	}
 	for line := range lines {

@@ -15,11 +15,11 @@ import (
 // Process is a cell in a process of its own, so that cells that take turns
 // share neither heap, caches of this module, nor peak of memory.
 type Process struct {
-	name     Name
-	cmd      *exec.Cmd
-	in       io.WriteCloser
-	out      *bufio.Reader
-	versions map[string]string
+	name   Name
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Reader
+	opened report
 }
 
 // Result is what a [Process] measured.
@@ -55,16 +55,17 @@ func StartProcess(ctx context.Context, name Name) (*Process, error) {
 		return nil, err
 	}
 	p.out = bufio.NewReader(out)
-	r, err := p.ask(name)
-	if err != nil {
+	if p.opened, err = p.ask(name); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	p.versions = r.Versions
 	return p, nil
 }
 
-// Versions are those of other implementations that the cell runs.
-func (p *Process) Versions() map[string]string { return p.versions }
+// Versions are those of other implementations that the cell runs, by library.
+func (p *Process) Versions() map[string]string { return p.opened.Versions }
+
+// Settings are how another implementation was run where there is a choice.
+func (p *Process) Settings() map[string]string { return p.opened.Settings }
 
 // Run runs the cell for a while, at least once, each run verified.
 func (p *Process) Run(forTime time.Duration) (Result, error) {

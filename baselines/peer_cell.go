@@ -272,12 +272,12 @@ func (c *peerCell) Ops(context.Context) (int64, error) { return 0, nil }
 // Facts implements [Cell].
 func (c *peerCell) Facts(ctx context.Context) Facts {
 	f := Facts{MaxAbsErr: c.maxAbs, PeakRSS: map[string]int64{}, Versions: c.model.Versions()}
-	f.Versions["threads"] = strconv.Itoa(c.model.Threads)
+	f.Settings = map[string]string{"threads": strconv.Itoa(c.model.Threads)}
 	if c.form != "" {
-		f.Versions["form"] = c.form
+		f.Settings["form"] = c.form
 	}
 	if c.model.Transports != "" {
-		f.Versions["transport"] = c.model.Transports
+		f.Settings["transport"] = c.model.Transports
 	}
 	c.rise()
 	defer c.rest()

@@ -27,8 +27,9 @@ type Cell interface {
 	Close() error
 }
 
-// Versioned is a cell that knows the versions of what it runs, for the head of
-// the file. It is asked before it is opened.
+// Versioned is a cell that knows, once it is open, the versions of what it runs
+// and how it runs it. They are recorded as configuration, by key, once for each
+// value that a key has.
 type Versioned interface {
 	Versions() map[string]string
 }

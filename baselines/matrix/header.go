@@ -23,14 +23,14 @@ type Header struct {
 	Cores      int
 	GOMAXPROCS int
 	Scale      string
-	// Versions are those of what the cells run, beside what they report.
+	// Versions are those of what all cells run; see [Versioned].
 	Versions map[string]string
 	// Units are declarations for benchstat, "tok/s better=higher" for instance.
 	Units []string
 }
 
 // describing lists what two runs differ in without being two machines.
-func (h *Header) describing(versions map[string]string) [][2]string {
+func (h *Header) describing() [][2]string {
 	all := [][2]string{
 		{"commit", cmp.Or(h.Commit, "unknown")},
 		{"dirty", strconv.FormatBool(h.Dirty)},
@@ -38,8 +38,13 @@ func (h *Header) describing(versions map[string]string) [][2]string {
 		{"go", h.Go},
 		{"gomaxprocs", strconv.Itoa(h.GOMAXPROCS)},
 	}
-	for _, name := range slices.Sorted(maps.Keys(versions)) {
-		all = append(all, [2]string{configKey(name), versions[name]})
+	return append(all, lines(h.Versions)...)
+}
+
+// lines are configuration by key.
+func lines(m map[string]string) (all [][2]string) {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		all = append(all, [2]string{configKey(name), m[name]})
 	}
 	return all
 }
@@ -62,24 +67,12 @@ func configKey(name string) string {
 }
 
 // write writes the lines that describe the run, withdraws them, and declares
-// the units. benchstat makes a table of every configuration: what is still in
-// force at the first result may differ between two files only if they are not
-// to be compared.
-func (h *Header) write(w io.Writer, cells [][]Cell) error {
+// the units. benchstat makes a table of every configuration: what is in force
+// at a result may differ between two files only if they are not to be compared.
+func (h *Header) write(w io.Writer) error {
 	var b strings.Builder
-	lines := h.describing(h.versions(cells))
-	for _, l := range lines {
-		if l[1] != "" {
-			fmt.Fprintf(&b, "%s: %s\n", l[0], oneLine(l[1]))
-		}
-	}
-	b.WriteString("# The lines above describe this run. They are withdrawn here, so that\n" +
-		"# benchstat old.txt new.txt compares two runs in one table.\n")
-	for _, l := range lines {
-		if l[1] != "" {
-			b.WriteString(l[0] + ":\n")
-		}
-	}
+	said(&b, "# The lines above describe this run. They are withdrawn here, so that\n"+
+		"# benchstat old.txt new.txt compares two runs in one table.\n", h.describing())
 	for _, u := range h.Units {
 		b.WriteString("Unit " + u + "\n")
 	}
@@ -89,28 +82,29 @@ func (h *Header) write(w io.Writer, cells [][]Cell) error {
 	return nil
 }
 
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-// versions gathers what the cells say with what the caller knows.
-func (h *Header) versions(groups [][]Cell) map[string]string {
-	all := map[string]string{}
-	for _, group := range groups {
-		for _, c := range group {
-			if v, ok := c.(Versioned); ok {
-				maps.Copy(all, v.Versions())
-			}
+// said writes configuration and withdraws it after a remark.
+func said(b *strings.Builder, remark string, lines [][2]string) {
+	for _, l := range lines {
+		if l[1] != "" {
+			fmt.Fprintf(b, "%s: %s\n", l[0], oneLine(l[1]))
 		}
 	}
-	maps.Copy(all, h.Versions)
-	return all
+	b.WriteString(remark)
+	for _, l := range lines {
+		if l[1] != "" {
+			b.WriteString(l[0] + ":\n")
+		}
+	}
 }
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // differs names what a recording was made with that this run does not have;
 // empty when it can be continued.
 func (h *Header) differs(f *results.File) string {
 	var all []string
-	lines := slices.Concat([][2]string{{"commit", cmp.Or(h.Commit, "unknown")}, {"dirty", strconv.FormatBool(h.Dirty)}}, h.deciding())
-	for _, l := range lines {
+	same := slices.Concat([][2]string{{"commit", cmp.Or(h.Commit, "unknown")}, {"dirty", strconv.FormatBool(h.Dirty)}}, h.deciding())
+	for _, l := range same {
 		if have, now := f.Setting(l[0]), oneLine(l[1]); have != now {
 			all = append(all, fmt.Sprintf("%s is %q there and %q here", l[0], have, now))
 		}

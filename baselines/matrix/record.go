@@ -19,10 +19,11 @@ type recorder struct {
 	out    *benchfmt.Writer
 	config []benchfmt.Config // of all results
 	procs  int
+	known  map[string]string // what cells said of themselves
 }
 
 func newRecorder(w io.Writer, h *Header) *recorder {
-	r := &recorder{w: w, out: benchfmt.NewWriter(w), procs: h.GOMAXPROCS}
+	r := &recorder{w: w, out: benchfmt.NewWriter(w), procs: h.GOMAXPROCS, known: map[string]string{}}
 	for _, l := range h.deciding() {
 		r.config = append(r.config, fileConfig(l[0], oneLine(l[1])))
 	}
@@ -46,6 +47,26 @@ func (r *recorder) result(name string, values map[string]float64, iterations int
 		res.Values = append(res.Values, benchfmt.Value{Value: values[unit], Unit: unit})
 	}
 	if err := r.out.Write(res); err != nil {
+		return fmt.Errorf("matrix: %w", err)
+	}
+	return nil
+}
+
+// versions writes what an opened cell says of itself and was not written yet.
+func (r *recorder) versions(v map[string]string) error {
+	var news [][2]string
+	for _, l := range lines(v) {
+		if l[1] != "" && r.known[l[0]] != l[1] {
+			r.known[l[0]] = l[1]
+			news = append(news, l)
+		}
+	}
+	if len(news) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	said(&b, "", news)
+	if _, err := io.WriteString(r.w, b.String()); err != nil {
 		return fmt.Errorf("matrix: %w", err)
 	}
 	return nil

@@ -79,7 +79,7 @@ func Run(ctx context.Context, w io.Writer, groups [][]Cell, o Options) (*Outcome
 	r := &runner{o: o, out: newRecorder(w, &o.Header), outcome: &Outcome{}}
 	r.clock.start(groups, o)
 	if o.Done == nil {
-		if err := o.Header.write(w, groups); err != nil {
+		if err := o.Header.write(w); err != nil {
 			return r.outcome, err
 		}
 	}
@@ -205,7 +205,11 @@ func (r *runner) ready(ctx context.Context, m *member, open []*member) ([]*membe
 		}
 		return open, r.leaveOut(m, results.Absence{Reason: reason(err), Failed: !errors.Is(err, ErrUnavailable)})
 	}
-	return append(open, m), nil
+	open = append(open, m)
+	if v, ok := m.Cell.(Versioned); ok {
+		return open, r.out.versions(v.Versions())
+	}
+	return open, nil
 }
 
 // tooLarge says why there is too little memory for a cell.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/perf/benchfmt"
 
 	"github.com/genie-sdk/go/baselines/results"
 )
@@ -307,4 +308,28 @@ func TestProgress(t *testing.T) {
 			{"", false, 4, 4, 8 * s, 0},
 		}, seen)
 	})
+}
+
+// TestVersions: what an opened cell says of itself is in the file once for each
+// value, and in force at no result.
+func TestVersions(t *testing.T) {
+	var d diary
+	cells := fakes(&d, "a", "b")
+	cells[0].versions = map[string]string{"Lib": "1.0", "threads/a": "2", "empty": ""}
+	cells[1].versions = map[string]string{"lib": "1.0"}
+	var out bytes.Buffer
+	_, err := Run(t.Context(), &out, [][]Cell{group(cells)}, Options{Count: 2, Alive: 1})
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(out.String(), "lib: 1.0\n"), out.String())
+	require.NotContains(t, out.String(), "empty")
+	f := read(t, &out)
+	require.Equal(t, "1.0", f.Setting("lib"))
+	require.Equal(t, "2", f.Setting("threads/a"))
+	s := benchfmt.NewReader(bytes.NewReader(out.Bytes()), "out")
+	for s.Scan() {
+		if r, ok := s.Result().(*benchfmt.Result); ok {
+			require.Empty(t, r.GetConfig("lib"))
+		}
+	}
+	require.NoError(t, s.Err())
 }

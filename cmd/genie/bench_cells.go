@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/genie-sdk/go/baselines"
@@ -186,6 +188,16 @@ func (c *processCell) Run(context.Context) (map[string]float64, int, error) {
 
 // Close implements [matrix.Cell].
 func (c *processCell) Close() error { return c.p.Close() } //nolint:wrapcheck // names the cell
+
+// Versions implements [matrix.Versioned]: libraries by their names, and settings
+// by what they are of.
+func (c *processCell) Versions() map[string]string {
+	all := maps.Clone(c.p.Versions())
+	for what, value := range c.p.Settings() {
+		all[strings.Join([]string{what, c.name.Baseline, c.name.Workload, c.name.Label}, "/")] = value
+	}
+	return all
+}
 
 // knownBaselines are the names that --baseline takes.
 func knownBaselines() []string {

@@ -55,6 +55,7 @@ func forms() []form {
 		{name: Decode, file: "decode", batch: 1, scales: every},
 		{name: Decode, file: "decode8", batch: 4, scales: every[:2]},
 		{name: Prefill, file: "prefill", batch: 1, scales: every},
+		{name: Prefill, variant: "1024", file: "prefill1024", batch: 1, scales: every[2:]},
 	}
 }
 

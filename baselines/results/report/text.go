@@ -47,6 +47,9 @@ func writeRun(b *strings.Builder, before string, r Run) {
 	fmt.Fprintf(b, "%s%s: %d cells, %d results\n", before, r.Path, r.Cells, r.Samples)
 	var settings []string
 	for _, s := range r.Settings {
+		if strings.Contains(s.Key, "/") {
+			continue // of one cell; the JSON and the page have it
+		}
 		settings = append(settings, s.Key+" "+s.Value)
 	}
 	fmt.Fprintf(b, "  %s\n", strings.Join(settings, ", "))
