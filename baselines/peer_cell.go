@@ -198,9 +198,19 @@ func (c *peerCell) prove(ctx context.Context) error {
 
 // Run implements [Cell].
 func (c *peerCell) Run(ctx context.Context) (*Figures, error) {
-	f := &Figures{Prompt: promptTokens(c.spec.Workload), Counted: c.link != nil}
 	c.rise()
 	defer c.rest()
+	if c.polls { // what was paused has lost its caches; its first run is not measured
+		if _, err := c.once(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return c.once(ctx)
+}
+
+// once is one run of an awake cell.
+func (c *peerCell) once(ctx context.Context) (*Figures, error) {
+	f := &Figures{Prompt: promptTokens(c.spec.Workload), Counted: c.link != nil}
 	before := c.moved()
 	var err error
 	if w, ok := c.spec.Workload.(*llm.Workload); ok {
