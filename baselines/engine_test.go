@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/genie-sdk/go/baselines/peer"
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/transport/local"
@@ -38,18 +37,15 @@ func engines(b *testing.B, name string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := loadReference(b, name, scale)
-	if name == llm.Prefill {
-		r = r.limit(1)
-	}
-	for _, w := range weightTypes {
-		if scale == workloads.Tiny && w.storage != safetensors.F32 {
+	w := golden(b, name, scale)
+	for _, weights := range weightTypes {
+		if scale == workloads.Tiny && weights.storage != safetensors.F32 {
 			continue // no checkpoint
 		}
-		cell := fmt.Sprintf("workload=%s/baseline=genie/model=%s/net=none/dtype=%s/threads=all", name, llm.ModelName(scale), w.dtype)
+		cell := fmt.Sprintf("workload=%s/baseline=genie/model=%s/net=none/dtype=%s/threads=all", name, llm.ModelName(scale), weights.dtype)
 		b.Run(cell, func(b *testing.B) {
 			ctx := context.Background()
-			dir, err := llm.ModelDirAs(ctx, testdata, scale, w.storage, nil)
+			dir, err := llm.ModelDirAs(ctx, testdata, scale, weights.storage, nil)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -58,12 +54,12 @@ func engines(b *testing.B, name string) {
 				b.Fatal(err)
 			}
 			b.Cleanup(func() { _ = m.Close() })
-			engineCell(b, opened(b, w.opts...), m, r, w.error)
+			engineCell(b, opened(b, weights.opts...), m, w, weights.error)
 		})
 	}
 }
 
-func engineCell(b *testing.B, client *genie.Client, m *gpt2.Model, r *reference, tolerance float64) {
+func engineCell(b *testing.B, client *genie.Client, m *gpt2.Model, w *llm.Workload, tolerance float64) {
 	var t timings
 	run := func() *genie.Generation {
 		ctx := context.Background()
@@ -72,11 +68,11 @@ func engineCell(b *testing.B, client *genie.Client, m *gpt2.Model, r *reference,
 			b.Fatal(err)
 		}
 		defer s.Close()
-		out, err := genie.Generate(ctx, s, m.LM, genie.GenerateRequest{Prompts: r.Prompts, MaxNew: r.tokens(), IgnoreEOS: true})
+		out, err := genie.Generate(ctx, s, m.LM, genie.GenerateRequest{Prompts: w.Prompts, MaxNew: w.New(), IgnoreEOS: true})
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := r.follows(&peer.Generation{Tokens: out.Tokens}, tolerance); err != nil {
+		if err := w.Follows(out.Tokens, tolerance); err != nil {
 			b.Fatal(err)
 		}
 		return out
@@ -86,5 +82,5 @@ func engineCell(b *testing.B, client *genie.Client, m *gpt2.Model, r *reference,
 		out := run()
 		t.add(out.TTFT, out.Steps)
 	}
-	t.report(b, r)
+	t.report(b, w)
 }

@@ -2,13 +2,12 @@ package baselines_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,89 +64,24 @@ var threadCounts = []struct {
 	n    int
 }{{"1", 1}, {"all", 0}}
 
-// reference is a golden: what transformers computes in float32.
-type reference struct {
-	name    string
-	scale   workloads.Scale
-	Prompts [][]int `json:"prompts"`
-	Greedy  [][]int `json:"greedy"`
-	Top     [][]struct {
-		MaxAbs float64   `json:"max_abs"`
-		IDs    []int     `json:"ids"`
-		Logits []float64 `json:"logits"`
-	} `json:"top"` // [prompt][new]
-}
-
-func loadReference(tb testing.TB, name string, scale workloads.Scale) *reference {
+// golden is the reference of name; one new token of a prefill.
+func golden(tb testing.TB, name string, scale workloads.Scale) *llm.Workload {
 	tb.Helper()
-	file := filepath.Join(testdata, "llm", fmt.Sprintf("%s-%s.json", scale, strings.TrimPrefix(name, "llm-")))
-	text, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) {
+	most := math.MaxInt
+	if name == llm.Prefill {
+		most = 1
+	}
+	w, err := llm.Golden(testdata, strings.TrimPrefix(name, "llm-"), scale, most)
+	if errors.Is(err, fs.ErrNotExist) {
 		tb.Skipf("%s has no reference at scale %s", name, scale)
 	}
 	require.NoError(tb, err)
-	r := &reference{name: name, scale: scale}
-	require.NoError(tb, json.Unmarshal(text, r), file)
-	return r
-}
-
-// limit is the reference with fewer new tokens.
-func (r *reference) limit(tokens int) *reference {
-	short := *r
-	short.Greedy = slices.Clone(r.Greedy)
-	for i, g := range short.Greedy {
-		short.Greedy[i] = g[:min(tokens, len(g))]
-	}
-	return &short
-}
-
-func (r *reference) tokens() int { return len(r.Greedy[0]) }
-
-// check compares a generation that was fed the reference's tokens: logits, and
-// the choices that are not closer calls than the error that is allowed.
-func (r *reference) check(g *peer.Generation, tolerance float64) error {
-	for p, greedy := range r.Greedy {
-		for i, want := range greedy {
-			top := r.Top[p][i]
-			row := g.Logits[(i*len(r.Greedy)+p)*g.Vocab:][:g.Vocab]
-			for j, id := range top.IDs {
-				if d := math.Abs(float64(row[id])-top.Logits[j]) / top.MaxAbs; !(d <= tolerance) {
-					return fmt.Errorf("%w: sequence %d, token %d: logit %d is %g, want %g: off by %.1e of the largest, %.1e allowed",
-						workloads.ErrMismatch, p, i, id, row[id], top.Logits[j], d, tolerance)
-				}
-			}
-			if got := g.Tokens[p][i]; got != want && !r.close(p, i, tolerance) {
-				return fmt.Errorf("%w: sequence %d, token %d is %d, want %d", workloads.ErrMismatch, p, i, got, want)
-			}
-		}
-	}
-	return nil
-}
-
-// close reports whether an error within the tolerance can change a choice.
-func (r *reference) close(prompt, i int, tolerance float64) bool {
-	top := r.Top[prompt][i]
-	return top.Logits[0]-top.Logits[1] <= 2*tolerance*top.MaxAbs
-}
-
-// follows compares the text of a free generation up to its first close call.
-func (r *reference) follows(g *peer.Generation, tolerance float64) error {
-	for p, greedy := range r.Greedy {
-		for i, want := range greedy {
-			if r.close(p, i, tolerance) {
-				break
-			}
-			if g.Tokens[p][i] != want {
-				return fmt.Errorf("%w: sequence %d: tokens %v, want %v", workloads.ErrMismatch, p, g.Tokens[p], greedy)
-			}
-		}
-	}
-	return nil
+	return w
 }
 
 // openPeer starts a peer and verifies it.
-func openPeer(ctx context.Context, r *reference, v rival, form within, threads int) (*peer.LLM, error) {
-	dir, err := llm.ModelDir(ctx, testdata, r.scale, nil)
+func openPeer(ctx context.Context, w *llm.Workload, v rival, form within, threads int) (*peer.LLM, error) {
+	dir, err := llm.ModelDir(ctx, testdata, w.ID().Scale, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -158,12 +92,15 @@ func openPeer(ctx context.Context, r *reference, v rival, form within, threads i
 	if err != nil {
 		return nil, err
 	}
-	g, err := m.Generate(ctx, peer.Generate{Prompts: r.Prompts, New: r.tokens(), Force: r.Greedy, Logits: true})
+	g, err := m.Generate(ctx, peer.Generate{Prompts: w.Prompts, New: w.New(), Force: w.Want, Logits: true})
 	if err == nil {
-		err = r.check(g, form.error)
+		_, err = w.Agrees(g.Logits, g.Vocab, form.error)
+	}
+	if err == nil {
+		err = w.Follows(g.Tokens, form.error)
 	}
 	for i := 0; err == nil && v.compile && i < 2; i++ { // until nothing is compiled anew
-		_, err = m.Generate(ctx, peer.Generate{Prompts: r.Prompts, New: r.tokens()})
+		_, err = m.Generate(ctx, peer.Generate{Prompts: w.Prompts, New: w.New()})
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s, %s: %w", v.name, form.dtype, err), m.Close())
@@ -180,21 +117,18 @@ func peers(b *testing.B, name string, v rival) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := loadReference(b, name, scale)
-	if name == llm.Prefill {
-		r = r.limit(1)
-	}
+	w := golden(b, name, scale)
 	for _, form := range v.within {
 		for _, threads := range threadCounts {
 			cell := fmt.Sprintf("workload=%s/baseline=%s/model=%s/net=none/dtype=%s/threads=%s", name, v.name, llm.ModelName(scale), form.dtype, threads.name)
-			b.Run(cell, func(b *testing.B) { peerCell(b, r, v, form, threads.n) })
+			b.Run(cell, func(b *testing.B) { peerCell(b, w, v, form, threads.n) })
 		}
 	}
 }
 
-func peerCell(b *testing.B, r *reference, v rival, form within, threads int) {
+func peerCell(b *testing.B, w *llm.Workload, v rival, form within, threads int) {
 	ctx := context.Background()
-	m, err := openPeer(ctx, r, v, form, threads)
+	m, err := openPeer(ctx, w, v, form, threads)
 	if errors.Is(err, peer.ErrUnavailable) {
 		b.Skip(err)
 	}
@@ -208,16 +142,16 @@ func peerCell(b *testing.B, r *reference, v rival, form within, threads int) {
 	}()
 	var t timings
 	for b.Loop() {
-		g, err := m.Generate(ctx, peer.Generate{Prompts: r.Prompts, New: r.tokens()})
+		g, err := m.Generate(ctx, peer.Generate{Prompts: w.Prompts, New: w.New()})
 		if err == nil {
-			err = r.follows(g, form.error)
+			err = w.Follows(g.Tokens, form.error)
 		}
 		if err != nil {
 			b.Fatal(err)
 		}
 		t.add(g.TTFT, g.Steps)
 	}
-	t.report(b, r)
+	t.report(b, w)
 }
 
 // timings are those of generations.
@@ -235,14 +169,14 @@ func (t *timings) add(ttft time.Duration, steps []time.Duration) {
 	}
 }
 
-func (t *timings) report(b *testing.B, r *reference) {
+func (t *timings) report(b *testing.B, w *llm.Workload) {
 	b.Helper()
 	b.ReportMetric(float64(t.ttft.Nanoseconds())/float64(t.runs), "ttft-ns")
 	if t.steps > 0 {
 		b.ReportMetric(float64(t.step.Nanoseconds())/float64(t.steps), "step-ns")
-		b.ReportMetric(float64(t.steps*len(r.Prompts))/t.step.Seconds(), "tok/s")
+		b.ReportMetric(float64(t.steps*len(w.Prompts))/t.step.Seconds(), "tok/s")
 	} else {
-		b.ReportMetric(float64(t.runs*len(r.Prompts)*len(r.Prompts[0]))/t.ttft.Seconds(), "tok/s")
+		b.ReportMetric(float64(t.runs*len(w.Prompts)*len(w.Prompts[0]))/t.ttft.Seconds(), "tok/s")
 	}
 }
 
@@ -258,13 +192,13 @@ func TestPeers(t *testing.T) {
 					t.Skip(err)
 				}
 				for _, name := range []string{llm.Decode, decodeBatch, llm.Prefill} {
-					r := loadReference(t, name, workloads.Tiny)
-					m, err := openPeer(t.Context(), r, v, form, 1)
+					w := golden(t, name, workloads.Tiny)
+					m, err := openPeer(t.Context(), w, v, form, 1)
 					require.NoError(t, err)
 					require.Equal(t, 1, m.Threads)
-					g, err := m.Generate(t.Context(), peer.Generate{Prompts: r.Prompts, New: r.tokens()})
+					g, err := m.Generate(t.Context(), peer.Generate{Prompts: w.Prompts, New: w.New()})
 					require.NoError(t, err)
-					require.NoError(t, r.follows(g, form.error))
+					require.NoError(t, w.Follows(g.Tokens, form.error))
 					require.NoError(t, m.Close())
 				}
 			})

@@ -32,8 +32,9 @@ func (l *Ledger) AddSocket(sent, received int) {
 	}
 }
 
-// AddRoundTrip counts one request that waited for its answer.
-func (l *Ledger) AddRoundTrip() { l.roundTrips.Add(1) }
+// AddRoundTrips counts requests that wait for their answers; a negative n takes
+// back those that were not sent after all.
+func (l *Ledger) AddRoundTrips(n int64) { l.roundTrips.Add(n) }
 
 // Snapshot is the state of a ledger at one moment.
 type Snapshot struct {

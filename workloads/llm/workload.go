@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,6 +20,9 @@ const (
 	Decode  = "llm-decode"  // 72 prompt tokens, 50 new
 	Prefill = "llm-prefill" // 512 prompt tokens, 1 new
 )
+
+// ErrUnknown is the cause of an error about a name that no workload has.
+var ErrUnknown = errors.New("genie: unknown language-model workload")
 
 // tolerance of a float32 logit, as a fraction of the largest one.
 const tolerance = 1e-4
@@ -83,7 +87,21 @@ func Load(testdata, name string, scale workloads.Scale) (*Workload, error) {
 			return load(testdata, f, scale)
 		}
 	}
-	return nil, fmt.Errorf("%w: no workload %q", workloads.ErrScale, name)
+	return nil, fmt.Errorf("%w: %q", ErrUnknown, name)
+}
+
+// Golden is a workload with all the prompts of a golden, decode8 for instance,
+// that continue for at most so many tokens. A scale without it is
+// [fs.ErrNotExist].
+func Golden(testdata, file string, scale workloads.Scale, most int) (*Workload, error) {
+	w, err := load(testdata, form{name: "llm-" + file, file: file}, scale)
+	if err != nil {
+		return nil, err
+	}
+	for i, want := range w.Want {
+		w.Want[i] = want[:min(most, len(want))]
+	}
+	return w, nil
 }
 
 func load(testdata string, f form, scale workloads.Scale) (*Workload, error) {
@@ -100,7 +118,11 @@ func load(testdata string, f form, scale workloads.Scale) (*Workload, error) {
 	if err := json.Unmarshal(b, &g); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if n := len(g.Prompts); n < f.batch || len(g.Greedy) != n || len(g.Top) != n {
+	n := len(g.Prompts)
+	if f.batch == 0 {
+		f.batch = n
+	}
+	if n < max(f.batch, 1) || len(g.Greedy) != n || len(g.Top) != n {
 		return nil, fmt.Errorf("%s: %d prompts, %d continuations, %d with logits, want %d of each", file, n, len(g.Greedy), len(g.Top), f.batch)
 	}
 	return &Workload{

@@ -83,6 +83,9 @@ func (c *Client) call(ctx context.Context, r *request) error {
 	c.streams[stream] = p
 	c.mu.Unlock()
 	m := wire.Message{Type: r.typ, Stream: stream, Control: r.control, Payload: r.payload, Sent: r.sent}
+	if !r.oneWay { // before there can be an answer, whose taker may look at the ledger
+		c.cfg.Ledger.AddRoundTrips(1)
+	}
 	started, err := c.conn.Send(sendCtx, &m)
 	r.release()
 	switch {
@@ -90,15 +93,16 @@ func (c *Client) call(ctx context.Context, r *request) error {
 		c.forget(stream)
 		return nil
 	case err == nil:
-		c.cfg.Ledger.AddRoundTrip()
 		return c.wait(ctx, p, stream)
 	case !started:
+		if !r.oneWay {
+			c.cfg.Ledger.AddRoundTrips(-1)
+		}
 		c.forget(stream)
 		return c.sendFailure(ctx, r, err)
 	}
 	// The worker has a part of the message: unless the connection is broken,
 	// tell it that no more will come.
-	c.cfg.Ledger.AddRoundTrip()
 	if errors.Is(err, errAnswered) {
 		c.sendCancel(stream)
 		return <-p.done

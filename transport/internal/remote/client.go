@@ -75,7 +75,7 @@ func Open(ctx context.Context, pipe wire.Pipe, cfg Config) (*Client, error) {
 }
 
 func (c *Client) handshake(ctx context.Context) error {
-	c.cfg.Ledger.AddRoundTrip()
+	c.cfg.Ledger.AddRoundTrips(1)
 	m := wire.Message{Type: wire.TypeHello, Control: &wirepb.Hello{
 		Version: wire.Version, MaxFramePayload: wire.MaxFramePayload, MaxMessagePayload: c.cfg.MaxMessage,
 	}}
