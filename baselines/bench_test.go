@@ -106,6 +106,7 @@ func cell(b *testing.B, s baselines.Spec) {
 		}
 		samples.Add(f)
 	}
+	b.ReportMetric(float64(samples.Mean()), "ns/op") // a run may be several operations
 	for _, m := range samples.Metrics(c.Facts(ctx), ops(b, c)-before) {
 		b.ReportMetric(m.Value, m.Unit)
 	}

@@ -147,5 +147,5 @@ func obey(ctx context.Context, c Cell, spec Spec, o order) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
-	return report{Runs: samples.runs, Mean: samples.Mean(), Metrics: samples.Metrics(c.Facts(ctx), after-before)}, nil
+	return report{Runs: samples.Operations(), Mean: samples.Mean(), Metrics: samples.Metrics(c.Facts(ctx), after-before)}, nil
 }

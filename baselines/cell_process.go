@@ -24,8 +24,8 @@ type Process struct {
 
 // Result is what a [Process] measured.
 type Result struct {
-	Runs    int
-	Mean    time.Duration // of a run
+	Runs    int           // operations, see [Samples.Operations]
+	Mean    time.Duration // of an operation
 	Metrics []Metric
 }
 

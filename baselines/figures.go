@@ -80,8 +80,17 @@ func sum(parts ...transport.Snapshot) (t transport.Snapshot) {
 	return t
 }
 
-// Mean is the mean time of a run.
-func (s *Samples) Mean() time.Duration { return s.total / time.Duration(max(1, s.runs)) }
+// Operations is how many operations the runs were: a batch each where images
+// come in a stream of several, and otherwise one a run.
+func (s *Samples) Operations() int {
+	if n := s.id.Batch; itemsUnit(s.id) == "images/s" && n > 0 {
+		return max(s.items/n, 1)
+	}
+	return max(s.runs, 1)
+}
+
+// Mean is the mean time of an operation.
+func (s *Samples) Mean() time.Duration { return s.total / time.Duration(s.Operations()) }
 
 // Metrics are the figures of all runs added, with what is known of the cell.
 // ops is the number of operators that the worker executed during them.
@@ -130,7 +139,7 @@ func (s *Samples) rates() []Metric {
 
 // wire is what moved.
 func (s *Samples) wire(ops int64) []Metric {
-	runs := float64(s.runs)
+	runs := float64(s.Operations())
 	out := []Metric{
 		{bytes(s.moved) / runs, "wire-B/op"},
 	}
@@ -172,7 +181,7 @@ func isLLM(id workloads.ID) bool { return id.Name == llm.Decode || id.Name == ll
 
 // itemsUnit is the unit of a workload's items a second.
 func itemsUnit(id workloads.ID) string {
-	if id.Name == micro.Name {
+	if isLLM(id) || id.Name == micro.Name {
 		return ""
 	}
 	return "images/s"

@@ -56,7 +56,7 @@ func (c *Cell) Units() []string { return c.order }
 // File is a recording.
 type File struct {
 	Path string
-	// Header is every configuration line with its last value.
+	// Header is every configuration line, with all its values.
 	Header []Setting
 	// Cells are in order of reading: sections and variants as they come, their
 	// baselines ordered by what they are.
@@ -134,12 +134,20 @@ func (f *File) readLines(text []byte) (absent []Absence) {
 			continue
 		}
 		if i := slices.IndexFunc(f.Header, func(s Setting) bool { return s.Key == key }); i >= 0 {
-			f.Header[i].Value = value
+			f.Header[i].add(value)
 		} else {
 			f.Header = append(f.Header, Setting{key, value})
 		}
 	}
 	return absent
+}
+
+// add keeps another value of a setting, once: the commits of a file that is put
+// together from several runs, for instance.
+func (s *Setting) add(value string) {
+	if !slices.Contains(strings.Split(s.Value, ", "), value) {
+		s.Value += ", " + value
+	}
 }
 
 // configKey follows the format: a lower-case letter first, and neither spaces
