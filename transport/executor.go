@@ -159,6 +159,10 @@ type Stats struct {
 	StateBytes   int64  `json:"state_bytes"`   // held now, by sessions
 	ScratchBytes int64  `json:"scratch_bytes"` // held now
 	PeakRSS      int64  `json:"peak_rss_bytes"`
+	// JoinedRuns is how many of Runs ran together with runs of other sessions,
+	// and Rounds how often: JoinedRuns/Rounds is the mean of a batch.
+	Rounds     int64 `json:"rounds"`
+	JoinedRuns int64 `json:"joined_runs"`
 	// KernelTime is the time spent inside kernels; a local executor measures
 	// it when it profiles, otherwise it is 0.
 	KernelTime time.Duration `json:"kernel_ns"`

@@ -29,6 +29,7 @@ type workerOptions struct {
 	listen    []string
 	models    string
 	threads   int
+	maxBatch  int
 	verbose   bool
 	int8      bool
 	stopOnEOF bool
@@ -53,6 +54,7 @@ interface.`,
 	f.StringArrayVar(&o.listen, "listen", []string{"tcp://127.0.0.1:7070"}, "address to serve, tcp://host:port or grpc://host:port; may be repeated")
 	f.StringVar(&o.models, "models", "", "folder of checkpoints: weights found there by name and content are not sent")
 	f.IntVar(&o.threads, "threads", 0, "computing threads; 0 is one for each CPU")
+	f.IntVar(&o.maxBatch, "max-batch", engine.DefaultMaxBatch, "sequences of different sessions that decode together, reading the weights once; 1 for none")
 	f.BoolVar(&o.int8, "int8-weights", false, "hold weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
 	f.BoolVar(&o.verbose, "verbose", false, "log connections to standard error")
 	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "stop, too, when standard input ends: with the program that holds its other end")
@@ -64,6 +66,9 @@ interface.`,
 func (a *app) worker(ctx context.Context, o workerOptions) error {
 	if o.threads < 0 {
 		return usagef("--threads is %d", o.threads)
+	}
+	if o.maxBatch < 1 {
+		return usagef("--max-batch is %d", o.maxBatch)
 	}
 	listeners, err := listenAll(ctx, o.listen)
 	if err != nil {
@@ -97,7 +102,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 		defer folder.Close()
 		opts.Weights = folder
 	}
-	e, err := engine.New(engine.Options{Threads: o.threads, Int8Weights: o.int8})
+	e, err := engine.New(engine.Options{Threads: o.threads, Int8Weights: o.int8, MaxBatch: o.maxBatch})
 	if err != nil {
 		return err
 	}

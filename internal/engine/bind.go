@@ -32,6 +32,7 @@ func newBinding(p *Program, e *Engine) *binding {
 	b.stateMem = make([]*byte, len(p.plan.States))
 	b.side = newSideBySide(p)
 	b.bufNeed = make([]int, p.buffers)
+	b.member.wake = make(chan struct{}, 1)
 	b.call.inputs = make([][]byte, len(p.plan.Inputs))
 	b.call.staged = make([][]byte, len(p.plan.Inputs))
 	scratch := &sampler{}

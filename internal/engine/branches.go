@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/genie-sdk/go/internal/op"
@@ -223,7 +222,7 @@ func sideChunk(s *step, lo, hi int) {
 func (s *sideBySide) lane(i int) error {
 	for end := s.call.b.prog.lanes[i].to; s.at[i] < end; s.at[i]++ {
 		if s.ctx.Err() != nil {
-			return fmt.Errorf("genie: run stopped: %w", context.Cause(s.ctx))
+			return stopped(s.ctx)
 		}
 		if err := s.call.group(s.at[i]); err != nil {
 			return err

@@ -40,6 +40,7 @@ type step struct {
 	arrays        []op.Array // convolution: all values of the plan
 	prog          *Program
 	side          *sideBySide // the branches of a run
+	together      *together   // the round of a joint product
 }
 
 // binding is a program bound to sizes and memory. A session keeps one for each
@@ -67,6 +68,7 @@ type binding struct {
 	bufNeed  []int
 	job      *job
 	call     Call        // the session's one call of this program
+	member   member      // the same in rounds
 	side     *sideBySide // nil without branches
 }
 
@@ -215,8 +217,10 @@ func (c *Call) SetHandle(i int, h transport.Handle) error {
 	return nil
 }
 
-// Run runs the program. When ctx is done it stops before the next step, state
-// keeps its value, and the error wraps the cause of ctx.
+// Run runs the program, together with those of other sessions that call it at
+// the same time where it has products of few rows, see [Options.MaxBatch]. When
+// ctx is done it stops before the next step, state keeps its value, and the
+// error wraps the cause of ctx.
 func (c *Call) Run(ctx context.Context) (err error) {
 	start := time.Now()
 	defer func() { c.elapsed = time.Since(start) }()
@@ -230,10 +234,7 @@ func (c *Call) Run(ctx context.Context) (err error) {
 		return err
 	}
 	b.place(c.arena, c.inputs)
-	c.s.e.pool.begin()
-	err = c.steps(ctx)
-	c.s.e.pool.end()
-	if err != nil {
+	if err = c.compute(ctx); err != nil {
 		return err
 	}
 	c.s.e.runs.Add(1)
@@ -244,32 +245,12 @@ func (c *Call) Run(ctx context.Context) (err error) {
 func (c *Call) steps(ctx context.Context) (err error) {
 	b, p := c.b, c.b.prog
 	n := 0
-	profile := c.s.e.opts.Profile
-	if profile && c.times == nil {
-		c.times = make([]time.Duration, len(p.groups))
-	}
+	c.measure()
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", transport.ErrInternal, r)
+			err = internal(r)
 		}
-		if err != nil && n < len(p.groups) {
-			g := &p.groups[n]
-			if ctx.Err() == nil {
-				err = fmt.Errorf("step %d (%s): %w", g.place(), p.res.Ops[g.place()].Name(), err)
-			}
-			c.lose(n + 1)
-		}
-		ops := 0
-		for i := range n {
-			ops += len(p.groups[i].steps)
-		}
-		c.s.e.ops.Add(int64(ops))
-		if profile {
-			for _, d := range c.times[:n] {
-				c.kernel += d
-			}
-			c.s.e.addProfile(p, c.times[:n], c.kernel)
-		}
+		err = c.settle(ctx, n, err)
 	}()
 	done := ctx.Done()
 	if b.side != nil {
@@ -280,7 +261,7 @@ func (c *Call) steps(ctx context.Context) (err error) {
 	for ; n < len(p.groups); n++ {
 		select {
 		case <-done:
-			return fmt.Errorf("genie: run stopped: %w", context.Cause(ctx))
+			return stopped(ctx)
 		default:
 		}
 		if err := c.group(n); err != nil {

@@ -61,6 +61,19 @@ func copyStrided(out, in *op.Array) {
 	}
 }
 
+// copyDense copies a to mem without gaps. The array that it returns has strides
+// as its strides.
+func copyDense(mem []byte, a *op.Array, strides *[plan.MaxRank]int) op.Array {
+	n := 1
+	for d := len(a.Shape) - 1; d >= 0; d-- {
+		strides[d] = n
+		n *= a.Shape[d]
+	}
+	dense := op.Array{DType: a.DType, Shape: a.Shape, Strides: strides[:len(a.Shape)], Data: mem}
+	copyStrided(&dense, a)
+	return dense
+}
+
 // rowRun describes an array as rows of n elements, the last axis, that lie
 // stride apart; ok is false when the outer axes do not collapse into one.
 func rowRun(a *op.Array) (rows, n, stride int, ok bool) {

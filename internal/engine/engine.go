@@ -43,6 +43,10 @@ type Options struct {
 	// Branches runs two parts of a plan that read nothing of each other at one
 	// time, each on a thread. The bits are the same either way.
 	Branches bool
+	// MaxBatch is the number of sequences of different sessions that run
+	// together, see [Call.Run]; [DefaultMaxBatch] when 0, and 1 for none. The
+	// bits are the same either way.
+	MaxBatch int
 
 	// For tests: steps run by themselves, and by their references.
 	separate, plain bool
@@ -69,7 +73,7 @@ type Engine struct {
 
 	profile map[string]time.Duration // by label of a group
 
-	runs, ops, plansSeen, stateBytes, kernelNS atomic.Int64
+	runs, ops, plansSeen, stateBytes, kernelNS, rounds, joined atomic.Int64
 }
 
 // New starts an engine. An unusable GENIE_CPU is an error.
@@ -79,6 +83,9 @@ func New(opts Options) (*Engine, error) {
 	}
 	if opts.Threads <= 0 {
 		opts.Threads = runtime.GOMAXPROCS(0)
+	}
+	if opts.MaxBatch <= 0 {
+		opts.MaxBatch = DefaultMaxBatch
 	}
 	if opts.MaxScratch <= 0 {
 		opts.MaxScratch = 16 << 30
@@ -93,6 +100,7 @@ func New(opts Options) (*Engine, error) {
 	return &Engine{
 		opts: opts, epoch: binary.LittleEndian.Uint64(seed[:]) | 1,
 		pool: newPool(opts.Threads), store: newStore(),
+		arenas:   arenas{spare: opts.MaxBatch + 1}, // a round has one for each call and one of its own
 		programs: map[plan.Hash]*Program{}, sessions: map[*Session]struct{}{},
 	}, nil
 }
@@ -131,6 +139,7 @@ func (e *Engine) Stats() transport.Stats {
 	e.mu.Unlock()
 	st.PID, st.CPU = os.Getpid(), kernels.Path()
 	st.Runs, st.Ops, st.PlansSent = e.runs.Load(), e.ops.Load(), e.plansSeen.Load()
+	st.Rounds, st.JoinedRuns = e.rounds.Load(), e.joined.Load()
 	e.mu.Lock()
 	st.Kernels = maps.Clone(e.profile)
 	e.mu.Unlock()
@@ -165,6 +174,7 @@ func (e *Engine) Compile(p *plan.Plan) (*Program, error) {
 		return nil, err
 	}
 	prog.hash = h
+	prog.together = newTogether(e, prog)
 	e.plansSeen.Add(1)
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -64,9 +64,7 @@ func linearChunk(s *step, lo, hi int) {
 	rows, k, lda, _ := rowRun(a)
 	n := s.out.Shape[len(s.out.Shape)-1]
 	for i := lo; i < hi; i++ {
-		r0, r1 := share((rows+rowTile-1)/rowTile, s.rowBlocks, i/s.colBlocks)
-		r0, r1 = r0*rowTile, min(r1*rowTile, rows)
-		p0, p1 := share(kernels.Panels(n), s.colBlocks, i%s.colBlocks)
+		r0, r1, p0, p1 := s.block(i, rows, n)
 		n0, n1 := p0*kernels.PanelWidth, min(p1*kernels.PanelWidth, n)
 		c, x := s.out.F32()[r0*n:], tail(a, r0*lda)
 		switch {
@@ -81,6 +79,13 @@ func linearChunk(s *step, lo, hi int) {
 	}
 }
 
+// block is the rows and the panels of chunk i.
+func (s *step) block(i, rows, n int) (r0, r1, p0, p1 int) {
+	r0, r1 = share((rows+rowTile-1)/rowTile, s.rowBlocks, i/s.colBlocks)
+	p0, p1 = share(kernels.Panels(n), s.colBlocks, i%s.colBlocks)
+	return r0 * rowTile, min(r1*rowTile, rows), p0, p1
+}
+
 // share is part i of n positions cut into parts of nearly one size.
 func share(n, parts, i int) (lo, hi int) { return i * n / parts, (i + 1) * n / parts }
 
@@ -88,19 +93,14 @@ func share(n, parts, i int) (lo, hi int) { return i * n / parts, (i + 1) * n / p
 // apart or have gaps: they are put together first.
 func runGathered(s *step) error {
 	a := s.in[0]
-	var strides [plan.MaxRank]int
-	n := 1
-	for d := len(a.Shape) - 1; d >= 0; d-- {
-		strides[d] = n
-		n *= a.Shape[d]
-	}
-	mem, err := s.arenas.get(max(4*n, 1))
+	n := 4 * a.Len()
+	mem, err := s.arenas.get(max(n, 1))
 	if err != nil {
 		return err
 	}
 	defer s.arenas.put(mem)
-	dense := op.Array{DType: a.DType, Shape: a.Shape, Strides: strides[:len(a.Shape)], Data: mem[:4*n]}
-	copyStrided(&dense, a)
+	var strides [plan.MaxRank]int
+	dense := copyDense(mem[:n], a, &strides)
 	s.in[0] = &dense
 	defer func() { s.in[0] = a }()
 	return runLinear(s)

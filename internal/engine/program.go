@@ -37,6 +37,8 @@ type Program struct {
 	rootsOf, viewsOf [][]int
 
 	stateTypes []plan.DType // element types of the states
+
+	together *together // how calls run together, nil where they do not; it alone changes
 }
 
 // class is a list of dimensions, compiled.

@@ -128,6 +128,6 @@ func (c *conn) stats() answer {
 		Pid: uint32(os.Getpid()), Cpu: st.CPU, Runs: st.Runs, Ops: st.Ops, Sessions: st.Sessions, Plans: st.Plans,
 		PlansReceived: c.s.plans.Load(), Weights: st.Weights, WeightBytes: st.WeightBytes,
 		WeightsReceived: st.WeightsSent, StateBytes: st.StateBytes, ScratchBytes: st.ScratchBytes,
-		PeakRssBytes: st.PeakRSS,
+		PeakRssBytes: st.PeakRSS, Rounds: st.Rounds, JoinedRuns: st.JoinedRuns,
 	}}
 }

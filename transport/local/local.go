@@ -42,6 +42,11 @@ func WithInt8Weights() Option {
 // are the same.
 func WithBranches() Option { return optionFunc(func(o *engine.Options) { o.Branches = true }) }
 
+// WithMaxBatch runs up to n sequences of different sessions together when they
+// run one plan at the same time, so that its weights are read once for all of
+// them; 16 without it, and 1 for none. The bits are the same.
+func WithMaxBatch(n int) Option { return optionFunc(func(o *engine.Options) { o.MaxBatch = n }) }
+
 // Open starts an engine of its own.
 func Open(opts ...Option) (transport.Executor, error) {
 	var o engine.Options

@@ -118,7 +118,7 @@ func (c *Client) Stats(ctx context.Context) (transport.Stats, error) {
 		PID: int(m.GetPid()), CPU: m.GetCpu(), Runs: m.GetRuns(), Ops: m.GetOps(), Sessions: m.GetSessions(),
 		Plans: m.GetPlans(), PlansSent: m.GetPlansReceived(), Weights: m.GetWeights(), WeightBytes: m.GetWeightBytes(),
 		WeightsSent: m.GetWeightsReceived(), StateBytes: m.GetStateBytes(), ScratchBytes: m.GetScratchBytes(),
-		PeakRSS: m.GetPeakRssBytes(),
+		PeakRSS: m.GetPeakRssBytes(), Rounds: m.GetRounds(), JoinedRuns: m.GetJoinedRuns(),
 	}, nil
 }
 

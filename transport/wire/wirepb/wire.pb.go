@@ -1137,6 +1137,8 @@ type Stats struct {
 	StateBytes      int64                  `protobuf:"varint,11,opt,name=state_bytes,json=stateBytes,proto3" json:"state_bytes,omitempty"`
 	ScratchBytes    int64                  `protobuf:"varint,12,opt,name=scratch_bytes,json=scratchBytes,proto3" json:"scratch_bytes,omitempty"`
 	PeakRssBytes    int64                  `protobuf:"varint,13,opt,name=peak_rss_bytes,json=peakRssBytes,proto3" json:"peak_rss_bytes,omitempty"`
+	Rounds          int64                  `protobuf:"varint,40,opt,name=rounds,proto3" json:"rounds,omitempty"`                           // of runs of several sessions together
+	JoinedRuns      int64                  `protobuf:"varint,41,opt,name=joined_runs,json=joinedRuns,proto3" json:"joined_runs,omitempty"` // runs that took part in them
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -1262,6 +1264,20 @@ func (x *Stats) GetPeakRssBytes() int64 {
 	return 0
 }
 
+func (x *Stats) GetRounds() int64 {
+	if x != nil {
+		return x.Rounds
+	}
+	return 0
+}
+
+func (x *Stats) GetJoinedRuns() int64 {
+	if x != nil {
+		return x.JoinedRuns
+	}
+	return 0
+}
+
 var File_wire_wirepb_wire_proto protoreflect.FileDescriptor
 
 const file_wire_wirepb_wire_proto_rawDesc = "" +
@@ -1339,7 +1355,7 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\rR\asession\x12*\n" +
 	"\ahandles\x18\x02 \x03(\v2\x10.genie.v1.HandleR\ahandles\"!\n" +
 	"\x05Reset\x12\x18\n" +
-	"\asession\x18\x01 \x01(\rR\asession\"\xfe\x02\n" +
+	"\asession\x18\x01 \x01(\rR\asession\"\xb7\x03\n" +
 	"\x05Stats\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x10\n" +
 	"\x03cpu\x18\x02 \x01(\tR\x03cpu\x12\x12\n" +
@@ -1355,7 +1371,10 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\vstate_bytes\x18\v \x01(\x03R\n" +
 	"stateBytes\x12#\n" +
 	"\rscratch_bytes\x18\f \x01(\x03R\fscratchBytes\x12$\n" +
-	"\x0epeak_rss_bytes\x18\r \x01(\x03R\fpeakRssBytesB/Z-github.com/genie-sdk/go/transport/wire/wirepbb\x06proto3"
+	"\x0epeak_rss_bytes\x18\r \x01(\x03R\fpeakRssBytes\x12\x16\n" +
+	"\x06rounds\x18( \x01(\x03R\x06rounds\x12\x1f\n" +
+	"\vjoined_runs\x18) \x01(\x03R\n" +
+	"joinedRunsB/Z-github.com/genie-sdk/go/transport/wire/wirepbb\x06proto3"
 
 var (
 	file_wire_wirepb_wire_proto_rawDescOnce sync.Once

@@ -1,0 +1,39 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// measure makes room for the times of the groups, when they are measured.
+func (c *Call) measure() {
+	if c.s.e.opts.Profile && c.times == nil {
+		c.times = make([]time.Duration, len(c.b.prog.groups))
+	}
+}
+
+// settle accounts for n groups that ran. With an error it says where it
+// occurred and marks the states that are lost by it.
+func (c *Call) settle(ctx context.Context, n int, err error) error {
+	p := c.b.prog
+	if err != nil && n < len(p.groups) {
+		g := &p.groups[n]
+		if ctx.Err() == nil {
+			err = fmt.Errorf("step %d (%s): %w", g.place(), p.res.Ops[g.place()].Name(), err)
+		}
+		c.lose(n + 1)
+	}
+	ops := 0
+	for i := range n {
+		ops += len(p.groups[i].steps)
+	}
+	c.s.e.ops.Add(int64(ops))
+	if c.s.e.opts.Profile {
+		for _, d := range c.times[:n] {
+			c.kernel += d
+		}
+		c.s.e.addProfile(p, c.times[:n], c.kernel)
+	}
+	return err
+}
