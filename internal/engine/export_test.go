@@ -18,3 +18,50 @@ func NewReference(opts Options, plain bool) (*Engine, error) {
 	opts.separate, opts.plain = true, plain
 	return New(opts)
 }
+
+// HoldRounds acts as if a round of p were under way: its calls wait until
+// release, and then run as rounds. waiting is how many do.
+func HoldRounds(p *Program) (waiting func() int, release func()) {
+	r := p.together.rounds
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.busy {
+		panic("a round is under way")
+	}
+	r.busy = true
+	waiting = func() int {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.waiting)
+	}
+	release = func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.pass()
+	}
+	return waiting, release
+}
+
+// Joint lists the groups of a program that are products of all calls of a
+// round, and the number of all groups.
+func Joint(p *Program) (joint []int, groups int) {
+	for i, is := range p.together.joint {
+		if is {
+			joint = append(joint, i)
+		}
+	}
+	return joint, len(p.groups)
+}
+
+// BreakGroup makes a group of a session's program panic when it runs, until
+// mend.
+func BreakGroup(s *Session, p *Program, group int) (mend func()) {
+	st := &s.bound[p].steps[group]
+	in, with := st.in, st.with
+	if p.together.joint[group] {
+		st.with = nil // what follows the product
+	} else {
+		st.in = nil
+	}
+	return func() { st.in, st.with = in, with }
+}

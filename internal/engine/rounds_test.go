@@ -1,0 +1,219 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// theatre runs rounds that take a time by the clock of a bubble, and writes down
+// who took part in each and when it began.
+type theatre struct {
+	r     *rounds
+	begin time.Time
+	took  time.Duration
+	log   []string
+}
+
+func newTheatre(limit int, took time.Duration) *theatre {
+	s := &theatre{begin: time.Now(), took: took}
+	s.r = newRounds(limit, func(members []*member) []*member {
+		var names []string
+		for _, m := range members {
+			names = append(names, fmt.Sprint(m.first))
+		}
+		s.log = append(s.log, fmt.Sprintf("%v %s", time.Since(s.begin), strings.Join(names, "+")))
+		time.Sleep(s.took)
+		return members
+	})
+	return s
+}
+
+// actor is a member with a number.
+func actor(n, rows int) *member {
+	return &member{first: n, rows: rows, ctx: context.Background(), wake: make(chan struct{}, 1)}
+}
+
+const ms = time.Millisecond
+
+// TestRounds plays out who runs with whom, and when. Each actor acts at the
+// times that are listed: the time from its last turn's end, or from the start,
+// to the next.
+func TestRounds(t *testing.T) {
+	const took = 100 * ms
+	for _, c := range []struct {
+		name   string
+		limit  int
+		rows   []int // 1 each where nil
+		pauses [][]time.Duration
+		want   []string
+	}{
+		{
+			name: "alone, never waits", limit: 8,
+			pauses: [][]time.Duration{{0, 1 * ms, 1 * ms, 0}},
+			want:   []string{"0s 0", "101ms 0", "202ms 0", "302ms 0"},
+		},
+		{
+			name: "who comes during a round is in the next", limit: 8,
+			pauses: [][]time.Duration{{0}, {10 * ms}, {90 * ms}, {101 * ms}},
+			want:   []string{"0s 0", "100ms 1+2", "200ms 3"},
+		},
+		{
+			name: "who has come back soon before is waited for", limit: 8,
+			pauses: [][]time.Duration{{0, 2 * ms, 2 * ms, 2 * ms}, {10 * ms, 20 * ms, 20 * ms}},
+			// Nothing is known of either until it has come back once.
+			want: []string{"0s 0", "100ms 1", "200ms 0", "302ms 1+0", "422ms 0+1"},
+		},
+		{
+			name: "who comes back late is not waited for", limit: 8,
+			pauses: [][]time.Duration{{0, 30 * ms, 30 * ms, 30 * ms}, {10 * ms, 40 * ms, 40 * ms}},
+			want:   []string{"0s 0", "100ms 1", "200ms 0", "300ms 1", "400ms 0", "500ms 1", "600ms 0"},
+		},
+		{
+			name: "who does not come back is waited for once, and for little longer than it took", limit: 8,
+			pauses: [][]time.Duration{{0, 1 * ms, 4 * ms}, {150 * ms, 4 * ms, 2 * ms, 2 * ms, 2 * ms}},
+			// 1.5 times 1 ms and 50 us, and then of 4 ms.
+			want: []string{"0s 0", "101ms 0", "202.55ms 1", "302.55ms 0", "408.6ms 1", "510.6ms 1", "612.6ms 1", "714.6ms 1"},
+		},
+		{
+			name: "rounds have a limit, and turns their order", limit: 2,
+			pauses: [][]time.Duration{{0}, {1 * ms}, {2 * ms}, {3 * ms}, {4 * ms}, {5 * ms}},
+			want:   []string{"0s 0", "100ms 1+2", "200ms 3+4", "300ms 5"},
+		},
+		{
+			name: "nobody overtakes", limit: 4, rows: []int{1, 2, 1, 2, 1},
+			pauses: [][]time.Duration{{0}, {1 * ms}, {2 * ms}, {3 * ms}, {4 * ms}},
+			want:   []string{"0s 0", "100ms 1+2", "200ms 3+4"},
+		},
+		{
+			name: "a full round waits for nobody", limit: 2,
+			pauses: [][]time.Duration{{0, 1 * ms, 1 * ms}, {5 * ms, 1 * ms}, {6 * ms, 1 * ms}},
+			want:   []string{"0s 0", "100ms 1+2", "200ms 0", "300ms 1+2", "401.55ms 0"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newTheatre(c.limit, took)
+				for i, pauses := range c.pauses {
+					m := actor(i, 1)
+					if c.rows != nil {
+						m.rows = c.rows[i]
+					}
+					go func() {
+						for _, p := range pauses {
+							time.Sleep(p)
+							s.r.do(m)
+						}
+					}()
+				}
+				time.Sleep(time.Hour)
+				require.Equal(t, c.want, s.log)
+				require.False(t, s.r.busy)
+				require.Empty(t, s.r.waiting)
+				require.Zero(t, s.r.rows)
+			})
+		})
+	}
+}
+
+// TestRoundsCancelled withdraws calls that wait, and one that gathers.
+func TestRoundsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTheatre(8, 100*ms)
+		enough := errors.New("enough")
+		members := []*member{actor(0, 1), actor(1, 1), actor(2, 1)}
+		act := func(i int, ctx context.Context, wait time.Duration) *time.Duration {
+			took := new(time.Duration)
+			m := members[i]
+			go func() {
+				time.Sleep(wait)
+				start := time.Now()
+				m.ctx, m.err = ctx, nil
+				s.r.do(m)
+				*took = time.Since(start)
+			}()
+			return took
+		}
+		ctx, cancel := context.WithCancelCause(context.Background())
+		bg := context.Background()
+		act(0, bg, 0)
+		waited := act(1, ctx, 10*ms)
+		act(2, bg, 20*ms)
+		time.Sleep(50 * ms)
+		cancel(enough)
+		synctest.Wait()
+		require.Equal(t, 40*ms, *waited, "it does not wait for the end of the round")
+		require.ErrorIs(t, members[1].err, enough)
+		time.Sleep(250 * ms) // now 300ms: nothing runs
+		require.Equal(t, []string{"0s 0", "100ms 2"}, s.log)
+
+		// 1 gathers while 2 is due, and 0 waits with it.
+		s.log = nil
+		s.r.mu.Lock()
+		members[2].dueIn, s.r.due, s.r.until = s.r.ended, 1, time.Now().Add(30*ms)
+		s.r.mu.Unlock()
+		ctx, cancel = context.WithCancelCause(bg)
+		begin := time.Now()
+		gathers := act(1, ctx, 0)
+		act(0, bg, ms)
+		time.Sleep(5 * ms)
+		require.Empty(t, s.log)
+		cancel(enough)
+		synctest.Wait()
+		require.Equal(t, 5*ms, *gathers)
+		require.ErrorIs(t, members[1].err, enough)
+		time.Sleep(time.Hour)
+		require.Len(t, s.log, 1)
+		require.Equal(t, fmt.Sprintf("%v 0", begin.Add(30*ms).Sub(s.begin)), s.log[0], "the next in turn gathers on")
+		require.NoError(t, members[0].err)
+	})
+}
+
+// TestRoundsAtRandom holds that every call runs once, in a round within the
+// limit, and that rounds do not overlap.
+func TestRoundsAtRandom(t *testing.T) {
+	const actors, turns, limit = 9, 200, 5
+	running, ran := 0, 0
+	r := newRounds(limit, func(members []*member) []*member {
+		if running++; running != 1 {
+			t.Error("two rounds at one time")
+		}
+		rows := 0
+		for _, m := range members {
+			rows += m.rows
+			m.err = nil
+			ran++
+		}
+		if rows > limit || len(members) == 0 {
+			t.Errorf("a round of %d rows", rows)
+		}
+		running--
+		return members
+	})
+	errs := make(chan []error, actors)
+	for i := range actors {
+		m := actor(i, 1+i%2)
+		go func() {
+			var got []error
+			for range turns {
+				m.err = errors.New("did not run")
+				r.do(m)
+				got = append(got, m.err)
+			}
+			errs <- got
+		}()
+	}
+	for range actors {
+		require.Equal(t, make([]error, turns), <-errs)
+	}
+	require.Equal(t, actors*turns, ran)
+	require.False(t, r.busy)
+	require.False(t, slices.ContainsFunc(r.waiting, func(*member) bool { return true }))
+}

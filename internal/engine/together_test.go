@@ -1,0 +1,401 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/semantic"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads/gpt2"
+)
+
+// speaking is a language model on an engine, with logits as well as tokens.
+type speaking struct {
+	e    *engine.Engine
+	m    *gpt2.Model
+	sch  *semantic.Schedule
+	prog *engine.Program
+}
+
+func newSpeaking(t testing.TB, folder string, opts engine.Options) *speaking {
+	t.Helper()
+	m, err := gpt2.Load(context.Background(), "../../testdata/gpt2/"+folder, gpt2.LoadOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = m.Close() })
+	e, err := engine.New(opts)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, e.Close()) })
+	srg, err := semantic.Analyze(m.LM.Graph)
+	require.NoError(t, err)
+	sch, err := semantic.Full().Schedule(srg, semantic.Request{
+		Profile: semantic.Profile{Phase: semantic.PhaseDecode},
+		Outputs: []lazy.Named{{Name: "next", Tensor: m.LM.Next}, {Name: "logits", Tensor: m.LM.Logits}},
+	})
+	require.NoError(t, err)
+	prog, err := e.Compile(sch.Plan)
+	require.NoError(t, err)
+	for _, v := range e.Missing(prog) {
+		w, err := m.LM.Graph.Weight(v.Hash)
+		require.NoError(t, err)
+		ww, err := e.PutWeight(prog, v)
+		require.NoError(t, err)
+		_, err = ww.Write(w.Data)
+		require.NoError(t, err)
+		require.NoError(t, ww.Commit())
+	}
+	return &speaking{e, m, sch, prog}
+}
+
+// voice is a session that goes on with what it said, each of its sequences by
+// itself.
+type voice struct {
+	*speaking
+	s           *engine.Session
+	temperature float32
+	topK        int
+	topP        float32
+	tokens      []int // the last of each sequence
+	past        int
+	said        []byte // all tokens and logits
+}
+
+// newVoice is session i: even ones choose the likeliest token, the others draw.
+func (p *speaking) newVoice(i, sequences int) *voice {
+	v := &voice{speaking: p, s: p.e.NewSession(), topP: 1}
+	if i%2 == 1 {
+		v.temperature, v.topK, v.topP = 0.7+0.1*float32(i), []int{0, 5, 40}[i%3], []float32{1, 0.9}[i/2%2]
+	}
+	for k := range sequences {
+		v.tokens = append(v.tokens, 3*i+k)
+	}
+	return v
+}
+
+func (v *voice) say(ctx context.Context) error {
+	sizes := make([]int, len(v.prog.Symbols()))
+	for i, sym := range v.prog.Symbols() {
+		sizes[i] = map[string]int{"past": v.past, "batch": len(v.tokens), "seq": 1}[sym]
+	}
+	c, err := v.s.NewCall(v.prog, sizes)
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	for i, src := range v.sch.Inputs {
+		var data []byte
+		for k, token := range v.tokens {
+			switch src.Tensor.Name() {
+			case v.m.LM.Tokens.Name():
+				data = binary.LittleEndian.AppendUint32(data, uint32(token))
+			case v.m.LM.Positions.Name():
+				data = binary.LittleEndian.AppendUint32(data, uint32(v.past))
+			case "sampling.temperature":
+				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v.temperature))
+			case "sampling.top_p":
+				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v.topP))
+			case "sampling.top_k":
+				data = binary.LittleEndian.AppendUint32(data, uint32(v.topK))
+			case "sampling.seed":
+				data = binary.LittleEndian.AppendUint64(data, uint64(7*token+k))
+			default:
+				data = append(data, make([]byte, c.InputSize(i)/len(v.tokens))...)
+			}
+		}
+		if err := c.SetInput(i, data); err != nil {
+			return err
+		}
+	}
+	if err := c.Run(ctx); err != nil {
+		return err
+	}
+	next, _ := c.Output(0)
+	logits, _ := c.Output(1)
+	v.said = append(append(v.said, next.Data...), logits.Data...)
+	for k := range v.tokens {
+		v.tokens[k] = int(binary.LittleEndian.Uint32(next.Data[4*k:]))
+	}
+	v.past++
+	return nil
+}
+
+// chorus lets voices speak in one round and gives their errors.
+func chorus(p *speaking, voices []*voice, ctx func(i int) context.Context) []error {
+	waiting, release := engine.HoldRounds(p.prog)
+	errs := make([]error, len(voices))
+	var wg sync.WaitGroup
+	for i, v := range voices {
+		wg.Go(func() { errs[i] = v.say(ctx(i)) })
+	}
+	for waiting() < len(voices) {
+		runtime.Gosched()
+	}
+	release()
+	wg.Wait()
+	return errs
+}
+
+func background(int) context.Context { return context.Background() }
+
+// TestTogetherSameBits lets sessions join and leave at every step, with caches
+// of other lengths, other ways to choose a token and other numbers of sequences,
+// and holds that each gets the bits that it gets alone.
+func TestTogetherSameBits(t *testing.T) {
+	for _, c := range []struct {
+		folder string
+		opts   engine.Options
+	}{
+		{folder: "basic"}, {folder: "basic", opts: engine.Options{Threads: 1}}, {folder: "basic", opts: engine.Options{Threads: 5}},
+		{folder: "odd"}, {folder: "gelu"}, {folder: "untied"}, {folder: "bf16"}, {folder: "fp16"},
+		{folder: "basic", opts: engine.Options{Int8Weights: true}}, {folder: "basic", opts: engine.Options{Profile: true}},
+	} {
+		t.Run(fmt.Sprintf("%s/threads=%d/int8=%v/profile=%v", c.folder, c.opts.Threads, c.opts.Int8Weights, c.opts.Profile), func(t *testing.T) {
+			alone := c.opts
+			alone.MaxBatch, c.opts.MaxBatch = 1, 32
+			solo, p := newSpeaking(t, c.folder, alone), newSpeaking(t, c.folder, c.opts)
+			for n := 2; n <= 9; n++ {
+				var voices, soloists []*voice
+				for i := range n {
+					sequences := 1 + i/4
+					voices, soloists = append(voices, p.newVoice(i, sequences)), append(soloists, solo.newVoice(i, sequences))
+				}
+				for step := range 9 {
+					var now []*voice
+					for i, v := range voices {
+						if (3*step+5*i)%4 != 0 || i == step%n {
+							now = append(now, v)
+							require.NoError(t, soloists[i].say(context.Background()))
+						}
+					}
+					before := p.e.Stats()
+					require.Equal(t, make([]error, len(now)), chorus(p, now, background))
+					if after := p.e.Stats(); len(now) > 1 {
+						require.Equal(t, int64(1), after.Rounds-before.Rounds)
+						require.Equal(t, int64(len(now)), after.JoinedRuns-before.JoinedRuns)
+					}
+				}
+				for i := range voices {
+					require.True(t, slices.Equal(soloists[i].said, voices[i].said), "session %d of %d", i, n)
+					require.Equal(t, soloists[i].tokens, voices[i].tokens)
+					voices[i].s.Close()
+					soloists[i].s.Close()
+				}
+			}
+			require.Zero(t, solo.e.Stats().JoinedRuns)
+			require.Equal(t, solo.e.Stats().Ops, p.e.Stats().Ops)
+			require.Zero(t, p.e.Stats().StateBytes)
+		})
+	}
+}
+
+// fading is cancelled when it has been asked a number of times whether it is.
+type fading struct {
+	context.Context
+	cancel context.CancelFunc
+	mu     sync.Mutex
+	left   int
+}
+
+func newFading(asked int) *fading {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &fading{Context: ctx, cancel: cancel, left: asked}
+}
+
+func (f *fading) Err() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.left--; f.left < 0 {
+		f.cancel()
+	}
+	return f.Context.Err()
+}
+
+// trio is three voices that have said some and the same ones alone.
+func trio(t *testing.T) (p *speaking, voices, soloists []*voice) {
+	t.Helper()
+	p = newSpeaking(t, "basic", engine.Options{Threads: 2})
+	for i := range 3 {
+		voices, soloists = append(voices, p.newVoice(i, 1)), append(soloists, p.newVoice(i, 1))
+	}
+	for i := range 3 {
+		for range 2 + i {
+			require.NoError(t, voices[i].say(context.Background()))
+			require.NoError(t, soloists[i].say(context.Background()))
+		}
+	}
+	return p, voices, soloists
+}
+
+// requireOthers holds that all but voice i have had their turn and go on, with
+// it, as if nothing had happened.
+func requireOthers(t *testing.T, p *speaking, voices, soloists []*voice, i int) {
+	t.Helper()
+	for k := range soloists {
+		if k != i {
+			require.NoError(t, soloists[k].say(context.Background()))
+		}
+	}
+	for range 3 {
+		for k := range soloists {
+			require.Equal(t, soloists[k].past, voices[k].past)
+			require.True(t, slices.Equal(soloists[k].said, voices[k].said), "session %d", k)
+			require.NoError(t, soloists[k].say(context.Background()))
+		}
+		require.Equal(t, make([]error, len(voices)), chorus(p, voices, background))
+	}
+}
+
+// TestTogetherCancelled cancels each call of a round at each of its groups. It
+// leaves, its session is as it was, and the others get their results.
+func TestTogetherCancelled(t *testing.T) {
+	p, voices, soloists := trio(t)
+	for i := range voices {
+		for asked := 0; ; asked++ {
+			errs := chorus(p, voices, func(k int) context.Context {
+				if k == i {
+					return newFading(asked)
+				}
+				return context.Background()
+			})
+			gone := errs[i] != nil
+			for k, err := range errs {
+				if k == i && gone {
+					require.ErrorIs(t, err, context.Canceled)
+				} else {
+					require.NoError(t, err)
+				}
+			}
+			if !gone {
+				require.Greater(t, asked, 10)
+				for k := range soloists {
+					require.NoError(t, soloists[k].say(context.Background()))
+				}
+				break
+			}
+			requireOthers(t, p, voices, soloists, i)
+			for k := range voices { // there is no room for so many steps
+				voices[k].rewind(t)
+				soloists[k].rewind(t)
+			}
+		}
+	}
+}
+
+// rewind begins anew with what was said last.
+func (v *voice) rewind(t *testing.T) {
+	t.Helper()
+	v.s.Reset()
+	v.past, v.said = 0, nil
+	require.NoError(t, v.say(context.Background()))
+}
+
+// TestTogetherCancelledWhileWaiting is an error at once, of that call only.
+func TestTogetherCancelledWhileWaiting(t *testing.T) {
+	p, voices, soloists := trio(t)
+	waiting, release := engine.HoldRounds(p.prog)
+	ctx, cancel := context.WithCancel(context.Background())
+	errs := make([]error, 3)
+	gone := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range voices {
+		wg.Go(func() {
+			if i == 1 {
+				defer close(gone)
+				errs[i] = voices[i].say(ctx)
+				return
+			}
+			errs[i] = voices[i].say(context.Background())
+		})
+	}
+	for waiting() < 3 {
+		runtime.Gosched()
+	}
+	cancel()
+	<-gone
+	require.ErrorIs(t, errs[1], context.Canceled)
+	require.Equal(t, 2, waiting())
+	release()
+	wg.Wait()
+	require.NoError(t, errs[0])
+	require.NoError(t, errs[2])
+	requireOthers(t, p, voices, soloists, 1)
+}
+
+// TestTogetherFails has one call of a round fail: by a token that does not
+// exist, and by a panic in each group of the program. It gets the error, and the
+// others their results.
+func TestTogetherFails(t *testing.T) {
+	p, voices, soloists := trio(t)
+	for i := range voices {
+		token := voices[i].tokens[0]
+		voices[i].tokens[0] = 1 << 20
+		errs := chorus(p, voices, background)
+		require.ErrorIs(t, errs[i], transport.ErrIndexRange)
+		require.ErrorContains(t, errs[i], "1048576")
+		require.ErrorContains(t, errs[i], "embedding")
+		voices[i].tokens[0] = token
+		for k, err := range errs {
+			require.Equal(t, k == i, err != nil, "session %d: %v", k, err)
+		}
+		requireOthers(t, p, voices, soloists, i)
+	}
+	joint, groups := engine.Joint(p.prog)
+	require.Greater(t, len(joint), 4)
+	whole := 0
+	for g := range groups {
+		for k := range voices {
+			voices[k].rewind(t)
+			soloists[k].rewind(t)
+		}
+		mend := engine.BreakGroup(voices[1].s, p.prog, g)
+		errs := chorus(p, voices, background)
+		mend()
+		require.NoError(t, errs[0])
+		require.NoError(t, errs[2])
+		failed := 1
+		if errs[1] == nil {
+			require.Contains(t, joint, g) // and nothing follows that product
+			failed = -1
+			whole++
+		} else {
+			require.ErrorIs(t, errs[1], transport.ErrInternal)
+		}
+		requireOthers(t, p, voices, soloists, failed)
+	}
+	require.Less(t, whole, len(joint))
+}
+
+// TestManyRowsRunApart holds that a call with many rows neither waits for
+// rounds nor is waited for.
+func TestManyRowsRunApart(t *testing.T) {
+	p := newSpeaking(t, "basic", engine.Options{MaxBatch: 6})
+	for _, c := range []struct {
+		sequences int
+		apart     bool
+	}{{1, false}, {3, false}, {4, true}, {6, true}, {9, true}} {
+		waiting, release := engine.HoldRounds(p.prog)
+		v := p.newVoice(0, c.sequences)
+		done := make(chan error, 1)
+		go func() { done <- v.say(context.Background()) }()
+		if !c.apart {
+			for waiting() < 1 {
+				runtime.Gosched()
+			}
+			release()
+			require.NoError(t, <-done)
+			continue
+		}
+		require.NoError(t, <-done)
+		require.Zero(t, waiting())
+		release()
+	}
+}
