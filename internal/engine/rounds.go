@@ -203,6 +203,7 @@ func (r *rounds) pass() {
 func (r *rounds) end(m *member, rest []*member, took time.Duration) {
 	now := time.Now()
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	m.lead = false
 	r.ended++
 	r.due, r.until = 0, now
@@ -215,14 +216,11 @@ func (r *rounds) end(m *member, rest []*member, took time.Duration) {
 				r.until = t
 			}
 		}
-	}
-	r.pass()
-	r.mu.Unlock()
-	for _, o := range rest {
 		if o != m {
 			o.wake <- struct{}{}
 		}
 	}
+	r.pass() // whoever leads next uses what rest lies in
 }
 
 // stopped is the error of a call whose context has ended.

@@ -94,8 +94,8 @@ func TestRounds(t *testing.T) {
 		},
 		{
 			name: "a full round waits for nobody", limit: 2,
-			pauses: [][]time.Duration{{0, 1 * ms, 1 * ms}, {5 * ms, 1 * ms}, {6 * ms, 1 * ms}},
-			want:   []string{"0s 0", "100ms 1+2", "200ms 0", "300ms 1+2", "401.55ms 0"},
+			pauses: [][]time.Duration{{0, 1 * ms, 1 * ms}, {5 * ms, 1 * ms}, {6 * ms, 2 * ms}},
+			want:   []string{"0s 0", "100ms 1+2", "200ms 0", "300ms 1+2", "403.05ms 0"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -114,6 +114,7 @@ func TestRounds(t *testing.T) {
 					}()
 				}
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				require.Equal(t, c.want, s.log)
 				require.False(t, s.r.busy)
 				require.Empty(t, s.r.waiting)
@@ -152,6 +153,7 @@ func TestRoundsCancelled(t *testing.T) {
 		require.Equal(t, 40*ms, *waited, "it does not wait for the end of the round")
 		require.ErrorIs(t, members[1].err, enough)
 		time.Sleep(250 * ms) // now 300ms: nothing runs
+		synctest.Wait()
 		require.Equal(t, []string{"0s 0", "100ms 2"}, s.log)
 
 		// 1 gathers while 2 is due, and 0 waits with it.
@@ -164,12 +166,14 @@ func TestRoundsCancelled(t *testing.T) {
 		gathers := act(1, ctx, 0)
 		act(0, bg, ms)
 		time.Sleep(5 * ms)
+		synctest.Wait()
 		require.Empty(t, s.log)
 		cancel(enough)
 		synctest.Wait()
 		require.Equal(t, 5*ms, *gathers)
 		require.ErrorIs(t, members[1].err, enough)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		require.Len(t, s.log, 1)
 		require.Equal(t, fmt.Sprintf("%v 0", begin.Add(30*ms).Sub(s.begin)), s.log[0], "the next in turn gathers on")
 		require.NoError(t, members[0].err)

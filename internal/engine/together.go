@@ -125,10 +125,18 @@ func (t *together) takes(c *Call) bool {
 
 // run runs a round. A call that fails or is cancelled leaves it at once, and
 // the others go on.
-func (t *together) run(members []*member) []*member {
+func (t *together) run(members []*member) (stay []*member) {
 	t.members = members
 	t.e.pool.begin()
-	defer t.e.pool.end()
+	defer func() {
+		t.e.pool.end()
+		if r := recover(); r != nil { // nobody waits for ever
+			for _, m := range t.members {
+				m.err = internal(r)
+			}
+			stay = t.members
+		}
+	}()
 	if len(members) == 1 {
 		m := members[0]
 		m.err = m.call.steps(m.ctx)
