@@ -9,6 +9,7 @@ import (
 
 	"github.com/genie-sdk/go/baselines"
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport/local"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/gpt2"
@@ -19,7 +20,7 @@ import (
 // of them a client that knows nothing of the others. tok/s is the tokens of all
 // sessions by the time from when all have their first to when all have their
 // last; batch is the mean number of runs that the executor made one. max-batch=1
-// runs each by itself.
+// runs each by itself. Clients leave the loop to the worker, but for tcp-steps.
 func BenchmarkDecodeSessions(b *testing.B) {
 	w := workload(b, llm.Decode)
 	m := loaded(b, w.ID().Scale)
@@ -37,10 +38,15 @@ func BenchmarkDecodeSessions(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = worker.Close() })
-	for _, url := range []string{worker.TCP, worker.GRPC} {
+	steps := semantic.Full().(semantic.Features)
+	steps.Label, steps.Loop = "steps", false
+	for _, remote := range []struct {
+		via, url string
+		policy   semantic.Policy
+	}{{"tcp", worker.TCP, semantic.Full()}, {"grpc", worker.GRPC, semantic.Full()}, {"tcp-steps", worker.TCP, steps}} {
 		var clients []*genie.Client
 		for range 8 {
-			c, err := genie.Open(context.Background(), url)
+			c, err := genie.Open(context.Background(), remote.url, genie.WithPolicy(remote.policy))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -48,7 +54,7 @@ func BenchmarkDecodeSessions(b *testing.B) {
 			clients = append(clients, c)
 		}
 		for _, n := range []int{1, 2, 4, 8} {
-			b.Run(fmt.Sprintf("via=%.3s/max-batch=16/sessions=%d/model=%s", url, n, name), func(b *testing.B) {
+			b.Run(fmt.Sprintf("via=%s/max-batch=16/sessions=%d/model=%s", remote.via, n, name), func(b *testing.B) {
 				sessions(b, clients, m, w, n)
 			})
 		}

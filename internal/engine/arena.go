@@ -36,14 +36,12 @@ func align(n int) int { return (n + arenaAlign - 1) &^ (arenaAlign - 1) }
 // arenas hands out scratch memory, one region per run, and takes it back. The
 // contents are what the last run left: runs write before they read.
 type arenas struct {
-	spare int // regions that are kept, at most; [spareArenas] when 0
 	mu    sync.Mutex
 	free  [][]byte
 	bytes atomic.Int64
 }
 
-// spareArenas is enough for the runs that go on at one time on a few threads.
-const spareArenas = 8
+const maxFreeArenas = DefaultMaxBatch + 2 // a round has one for each call and one of its own
 
 // get returns a region of at least n bytes, the smallest free one that is
 // large enough.
@@ -83,7 +81,7 @@ func (a *arenas) put(b []byte) {
 		return
 	}
 	a.mu.Lock()
-	if len(a.free) < max(a.spare, spareArenas) {
+	if len(a.free) < maxFreeArenas {
 		a.free = append(a.free, b)
 		b = nil
 	}

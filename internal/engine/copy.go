@@ -61,9 +61,9 @@ func copyStrided(out, in *op.Array) {
 	}
 }
 
-// copyDense copies a to mem without gaps. The array that it returns has strides
-// as its strides.
-func copyDense(mem []byte, a *op.Array, strides *[plan.MaxRank]int) op.Array {
+// copyDense copies a to mem without gaps.
+func copyDense(mem []byte, a *op.Array) {
+	var strides [plan.MaxRank]int
 	n := 1
 	for d := len(a.Shape) - 1; d >= 0; d-- {
 		strides[d] = n
@@ -71,7 +71,6 @@ func copyDense(mem []byte, a *op.Array, strides *[plan.MaxRank]int) op.Array {
 	}
 	dense := op.Array{DType: a.DType, Shape: a.Shape, Strides: strides[:len(a.Shape)], Data: mem}
 	copyStrided(&dense, a)
-	return dense
 }
 
 // rowRun describes an array as rows of n elements, the last axis, that lie

@@ -100,7 +100,6 @@ func New(opts Options) (*Engine, error) {
 	return &Engine{
 		opts: opts, epoch: binary.LittleEndian.Uint64(seed[:]) | 1,
 		pool: newPool(opts.Threads), store: newStore(),
-		arenas:   arenas{spare: opts.MaxBatch + 1}, // a round has one for each call and one of its own
 		programs: map[plan.Hash]*Program{}, sessions: map[*Session]struct{}{},
 	}, nil
 }
@@ -174,7 +173,6 @@ func (e *Engine) Compile(p *plan.Plan) (*Program, error) {
 		return nil, err
 	}
 	prog.hash = h
-	prog.together = newTogether(e, prog)
 	e.plansSeen.Add(1)
 	e.mu.Lock()
 	defer e.mu.Unlock()

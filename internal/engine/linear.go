@@ -93,14 +93,19 @@ func share(n, parts, i int) (lo, hi int) { return i * n / parts, (i + 1) * n / p
 // apart or have gaps: they are put together first.
 func runGathered(s *step) error {
 	a := s.in[0]
-	n := 4 * a.Len()
-	mem, err := s.arenas.get(max(n, 1))
+	var strides [plan.MaxRank]int
+	n := 1
+	for d := len(a.Shape) - 1; d >= 0; d-- {
+		strides[d] = n
+		n *= a.Shape[d]
+	}
+	mem, err := s.arenas.get(max(4*n, 1))
 	if err != nil {
 		return err
 	}
 	defer s.arenas.put(mem)
-	var strides [plan.MaxRank]int
-	dense := copyDense(mem[:n], a, &strides)
+	dense := op.Array{DType: a.DType, Shape: a.Shape, Strides: strides[:len(a.Shape)], Data: mem[:4*n]}
+	copyStrided(&dense, a)
 	s.in[0] = &dense
 	defer func() { s.in[0] = a }()
 	return runLinear(s)

@@ -132,6 +132,7 @@ func compile(p *plan.Plan, opts Options) (*Program, error) {
 	prog.share()
 	prog.dependencies()
 	prog.packings()
+	prog.together = newTogether(prog, opts)
 	return prog, nil
 }
 

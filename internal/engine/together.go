@@ -39,13 +39,12 @@ func internal(r any) error { return fmt.Errorf("%w: %v", transport.ErrInternal, 
 // what it computes alone.
 type together struct {
 	rounds *rounds
-	e      *Engine
-	p      *Program
 	joint  []bool  // by group
 	outs   []int32 // shape classes of what joint groups give
 	k, n   int     // rows and columns of their matrices, at most
 
 	// Of the round that runs.
+	e        *Engine
 	members  []*member
 	job      *job
 	step     step // of the chunks
@@ -64,11 +63,11 @@ type jointProduct struct {
 
 // newTogether is how calls of a program run together; nil where no matrix is
 // worth being read for several of them.
-func newTogether(e *Engine, p *Program) *together {
-	if e.opts.MaxBatch < 2 || e.opts.plain || len(p.lanes) > 0 {
+func newTogether(p *Program, opts Options) *together {
+	if opts.MaxBatch < 2 || opts.plain || len(p.lanes) > 0 {
 		return nil
 	}
-	t := &together{e: e, p: p, joint: make([]bool, len(p.groups)), job: newJob()}
+	t := &together{joint: make([]bool, len(p.groups)), job: newJob()}
 	for i := range p.groups {
 		g := &p.groups[i]
 		if g.kind == convolve {
@@ -90,31 +89,34 @@ func newTogether(e *Engine, p *Program) *together {
 	if len(t.outs) == 0 {
 		return nil
 	}
-	t.step = step{pool: e.pool, together: t}
-	t.rounds = newRounds(e.opts.MaxBatch, t.run)
+	t.rounds = newRounds(opts.MaxBatch, t.run)
 	return t
 }
 
 // compute runs the call's groups, in a round with other calls where its
 // products have few rows.
 func (c *Call) compute(ctx context.Context) error {
-	t := c.b.prog.together
-	if t == nil || !t.takes(c) {
+	if !c.Gathers() {
 		c.s.e.pool.begin()
 		defer c.s.e.pool.end()
 		return c.steps(ctx)
 	}
-	m := &c.b.member
+	m, t := &c.b.member, c.b.prog.together
 	m.call, m.ctx, m.err, m.at = c, ctx, nil, 0
 	t.rounds.do(m)
 	m.ctx = nil
 	return m.err
 }
 
-// takes reports whether a call is for rounds: of its rows there is room for as
-// many again.
-func (t *together) takes(c *Call) bool {
-	rows := 0
+// Gathers reports whether the call waits, when it runs, for calls of the same
+// program in other sessions that run, to be run together with those that wait
+// like it: whether its products have rows, and few enough that there is room for
+// as many again.
+func (c *Call) Gathers() bool {
+	t, rows := c.b.prog.together, 0
+	if t == nil {
+		return false
+	}
 	for _, class := range t.outs {
 		dims := c.b.dims[class]
 		rows = max(rows, c.b.elems[class]/max(dims[len(dims)-1], 1))
@@ -126,7 +128,8 @@ func (t *together) takes(c *Call) bool {
 // run runs a round. A call that fails or is cancelled leaves it at once, and
 // the others go on.
 func (t *together) run(members []*member) (stay []*member) {
-	t.members = members
+	t.e, t.members = members[0].call.s.e, members
+	t.step = step{pool: t.e.pool, together: t}
 	t.e.pool.begin()
 	defer func() {
 		t.e.pool.end()
@@ -142,16 +145,16 @@ func (t *together) run(members []*member) (stay []*member) {
 		m.err = m.call.steps(m.ctx)
 		return members
 	}
-	t.e.rounds.Add(1)
-	t.e.joined.Add(int64(len(members)))
 	mem, err := t.e.arenas.get(t.scratch())
-	if err != nil {
+	if err != nil { // what each needs by itself it has
 		for _, m := range members {
-			m.err = err
+			m.err = m.call.steps(m.ctx)
 		}
 		return members
 	}
 	defer t.e.arenas.put(mem)
+	t.e.rounds.Add(1)
+	t.e.joined.Add(int64(len(members)))
 	t.groups(mem)
 	for _, m := range t.members {
 		m.err = m.call.settle(m.ctx, m.at, nil)
@@ -266,14 +269,13 @@ func (t *together) multiply(i int, mem []byte) (ok bool) {
 		}
 	}()
 	first := &t.members[0].call.b.steps[i]
-	var strides [plan.MaxRank]int
 	p := jointProduct{group: i, packed: first.packed}
 	p.k, p.n = first.in[0].Shape[len(first.in[0].Shape)-1], first.out.Shape[len(first.out.Shape)-1]
 	for _, m := range t.members {
 		a := m.call.b.steps[i].in[0]
 		m.broken.take()
 		m.at, m.first, m.count = i, p.rows, a.Len()/p.k
-		copyDense(mem[4*p.rows*p.k:][:4*a.Len()], a, &strides)
+		copyDense(mem[4*p.rows*p.k:][:4*a.Len()], a)
 		p.rows += m.count
 	}
 	memory := op.Array{Data: mem}
