@@ -1,0 +1,191 @@
+package engine_test
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/transport"
+)
+
+// fading is cancelled when it has been asked a number of times whether it is.
+type fading struct {
+	context.Context
+	cancel context.CancelFunc
+	mu     sync.Mutex
+	left   int
+}
+
+func newFading(asked int) *fading {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &fading{Context: ctx, cancel: cancel, left: asked}
+}
+
+func (f *fading) Err() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.left--; f.left < 0 {
+		f.cancel()
+	}
+	return f.Context.Err()
+}
+
+// trio is three voices that have said some and the same ones alone.
+func trio(t *testing.T) (p *speaking, voices, soloists []*voice) {
+	t.Helper()
+	p = newSpeaking(t, "basic", engine.Options{Threads: 2})
+	for i := range 3 {
+		voices, soloists = append(voices, p.newVoice(i, 1)), append(soloists, p.newVoice(i, 1))
+	}
+	for i := range 3 {
+		for range 2 + i {
+			require.NoError(t, voices[i].say(context.Background()))
+			require.NoError(t, soloists[i].say(context.Background()))
+		}
+	}
+	return p, voices, soloists
+}
+
+// requireOthers holds that all but voice i have had their turn and go on, with
+// it, as if nothing had happened.
+func requireOthers(t *testing.T, p *speaking, voices, soloists []*voice, i int) {
+	t.Helper()
+	for k := range soloists {
+		if k != i {
+			require.NoError(t, soloists[k].say(context.Background()))
+		}
+	}
+	for range 3 {
+		for k := range soloists {
+			require.Equal(t, soloists[k].past, voices[k].past)
+			require.True(t, slices.Equal(soloists[k].said, voices[k].said), "session %d", k)
+			require.NoError(t, soloists[k].say(context.Background()))
+		}
+		require.Equal(t, make([]error, len(voices)), chorus(p, voices, background))
+	}
+}
+
+// TestTogetherCancelled cancels each call of a round at each of its groups. It
+// leaves, its session is as it was, and the others get their results.
+func TestTogetherCancelled(t *testing.T) {
+	p, voices, soloists := trio(t)
+	for i := range voices {
+		for asked := 0; ; asked++ {
+			errs := chorus(p, voices, func(k int) context.Context {
+				if k == i {
+					return newFading(asked)
+				}
+				return context.Background()
+			})
+			gone := errs[i] != nil
+			for k, err := range errs {
+				if k == i && gone {
+					require.ErrorIs(t, err, context.Canceled)
+				} else {
+					require.NoError(t, err)
+				}
+			}
+			if !gone {
+				require.Greater(t, asked, 10)
+				for k := range soloists {
+					require.NoError(t, soloists[k].say(context.Background()))
+				}
+				break
+			}
+			requireOthers(t, p, voices, soloists, i)
+			for k := range voices { // there is no room for so many steps
+				voices[k].rewind(t)
+				soloists[k].rewind(t)
+			}
+		}
+	}
+}
+
+// rewind begins anew with what was said last.
+func (v *voice) rewind(t *testing.T) {
+	t.Helper()
+	v.s.Reset()
+	v.past, v.said = 0, nil
+	require.NoError(t, v.say(context.Background()))
+}
+
+// TestTogetherCancelledWhileWaiting is an error at once, of that call only.
+func TestTogetherCancelledWhileWaiting(t *testing.T) {
+	p, voices, soloists := trio(t)
+	waiting, release := engine.HoldRounds(p.prog)
+	ctx, cancel := context.WithCancel(context.Background())
+	errs := make([]error, 3)
+	gone := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range voices {
+		wg.Go(func() {
+			if i == 1 {
+				defer close(gone)
+				errs[i] = voices[i].say(ctx)
+				return
+			}
+			errs[i] = voices[i].say(context.Background())
+		})
+	}
+	for waiting() < 3 {
+		runtime.Gosched()
+	}
+	cancel()
+	<-gone
+	require.ErrorIs(t, errs[1], context.Canceled)
+	require.Equal(t, 2, waiting())
+	release()
+	wg.Wait()
+	require.NoError(t, errs[0])
+	require.NoError(t, errs[2])
+	requireOthers(t, p, voices, soloists, 1)
+}
+
+// TestTogetherFails has one call of a round fail: by a token that does not
+// exist, and by a panic in each group of the program. It gets the error, and the
+// others their results.
+func TestTogetherFails(t *testing.T) {
+	p, voices, soloists := trio(t)
+	for i := range voices {
+		token := voices[i].tokens[0]
+		voices[i].tokens[0] = 1 << 20
+		errs := chorus(p, voices, background)
+		require.ErrorIs(t, errs[i], transport.ErrIndexRange)
+		require.ErrorContains(t, errs[i], "1048576")
+		require.ErrorContains(t, errs[i], "embedding")
+		voices[i].tokens[0] = token
+		for k, err := range errs {
+			require.Equal(t, k == i, err != nil, "session %d: %v", k, err)
+		}
+		requireOthers(t, p, voices, soloists, i)
+	}
+	joint, groups := engine.Joint(p.prog)
+	require.Greater(t, len(joint), 4)
+	whole := 0
+	for g := range groups {
+		for k := range voices {
+			voices[k].rewind(t)
+			soloists[k].rewind(t)
+		}
+		mend := engine.BreakGroup(voices[1].s, p.prog, g)
+		errs := chorus(p, voices, background)
+		mend()
+		require.NoError(t, errs[0])
+		require.NoError(t, errs[2])
+		failed := 1
+		if errs[1] == nil {
+			require.Contains(t, joint, g) // and nothing follows that product
+			failed = -1
+			whole++
+		} else {
+			require.ErrorIs(t, errs[1], transport.ErrInternal)
+		}
+		requireOthers(t, p, voices, soloists, failed)
+	}
+	require.Less(t, whole, len(joint))
+}
