@@ -7,6 +7,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
@@ -25,8 +26,7 @@ type step struct {
 	packed  *weight     // in[0] (embedding) or in[1] (matmul) where it is held in panels
 	job     *job
 	pool    *pool
-	arenas  *arenas
-	work    *arenas // scratch of chunks
+	pad     *pad
 	scratch *sampler
 
 	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention
@@ -62,6 +62,9 @@ type binding struct {
 	states  []*state
 	// stateMem is the memory of each state that the values point at.
 	stateMem []*byte
+	growing  []growth // states that the call makes larger
+	pads     []*pad   // by branch
+	padNeed  []int
 	ready    bool // weights are found
 	resets   int  // of the session, when states was filled
 	bufNeed  []int
@@ -78,6 +81,8 @@ type Call struct {
 	inputs  [][]byte
 	staged  [][]byte // input memory owned by the call
 	arena   []byte
+	spare   int64 // reserved for copies of outputs
+	keeping int64 // reserved for outputs that will be kept
 	outputs []output
 	elapsed time.Duration
 	kernel  time.Duration
@@ -91,8 +96,9 @@ type output struct {
 }
 
 // NewCall binds a program to sizes. It waits for the session's running call,
-// and the session runs no other until Release. Errors: [transport.ErrShape]
-// for bad sizes, [transport.ErrState], [transport.ErrLimit],
+// and the session runs no other until Release. All memory of the run but for
+// its inputs is taken here, or none is. Errors: [transport.ErrShape] for bad
+// sizes, [transport.ErrState], [transport.ErrLimit], [transport.MemoryError],
 // [transport.ErrMissingWeight].
 func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 	if len(bindings) != len(p.symbols) {
@@ -100,15 +106,16 @@ func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 	}
 	s.run.Lock()
 	b, err := s.binding(p)
-	if err == nil {
-		err = b.bind(s, bindings)
-	}
 	if err != nil {
 		s.run.Unlock()
 		return nil, err
 	}
 	c := &b.call
 	c.s, c.b, c.locked, c.elapsed, c.kernel = s, b, true, 0, 0
+	if err := b.bind(s, bindings); err != nil {
+		c.Release()
+		return nil, err
+	}
 	clear(c.inputs)
 	return c, nil
 }
@@ -116,8 +123,8 @@ func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 func (s *Session) binding(p *Program) (*binding, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return nil, fmt.Errorf("%w: session", transport.ErrClosed)
+	if err := s.use(p); err != nil {
+		return nil, err
 	}
 	b := s.bound[p]
 	if b == nil {
@@ -145,6 +152,26 @@ func (b *binding) bind(s *Session, bindings []int) error {
 	if err != nil {
 		return err
 	}
+	if err := b.fitBuffers(changed, s.e.opts.MaxScratch); err != nil {
+		return err
+	}
+	if err := b.takeMemory(s); err != nil && b.valid {
+		b.valid = false // without room to grow in the buffers, too
+		if err := b.fitBuffers(changed, s.e.opts.MaxScratch); err != nil {
+			return err
+		}
+		if err := b.takeMemory(s); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	if len(b.growing) > 0 {
+		if err := b.growStates(s); err != nil {
+			return err
+		}
+		grown = true
+	}
 	if grown {
 		capacities := uint64(1) << len(b.prog.symbols)
 		changed |= capacities
@@ -154,9 +181,6 @@ func (b *binding) bind(s *Session, bindings []int) error {
 	}
 	b.changed |= changed // of a call that was given up, too
 	if err := b.checkViews(changed); err != nil {
-		return err
-	}
-	if err := b.fitBuffers(changed, s.e.opts.MaxScratch); err != nil {
 		return err
 	}
 	ok = true
@@ -225,9 +249,6 @@ func (c *Call) Run(ctx context.Context) (err error) {
 		if c.inputs[i] == nil && c.InputSize(i) > 0 {
 			return fmt.Errorf("%w: input %q has no value", transport.ErrUnknownInput, in.Name)
 		}
-	}
-	if c.arena, err = c.s.e.arenas.get(max(b.total, 1)); err != nil {
-		return err
 	}
 	b.place(c.arena, c.inputs)
 	c.s.e.pool.begin()
@@ -333,6 +354,7 @@ func (c *Call) finish() error {
 		if o.Place == plan.Keep {
 			t.Shape = slices.Clone(t.Shape)
 			c.outputs[i] = output{t: transport.Tensor{DType: t.DType, Shape: t.Shape}, h: c.s.keep(t)}
+			c.keeping -= int64(n)
 		}
 	}
 	return c.commitStates()
@@ -347,11 +369,7 @@ func (c *Call) commitStates() error {
 			a := &b.arrays[d.Out]
 			n := a.Len() * a.DType.Size()
 			if n > len(st.mem) {
-				mem, err := c.s.e.allocState(n)
-				if err != nil {
-					return err
-				}
-				c.s.resize(st, mem)
+				return fmt.Errorf("%w: state %q has %d bytes, needs %d", transport.ErrInternal, d.Name, len(st.mem), n)
 			}
 			full := op.Array{DType: a.DType, Shape: a.Shape, Strides: op.ContiguousStrides(a.Shape), Data: st.mem}
 			copyStrided(&full, a)
@@ -385,7 +403,9 @@ func (c *Call) Release() {
 	for _, m := range c.staged {
 		c.s.e.arenas.put(m)
 	}
-	c.arena = nil
+	c.s.e.account.Release(budget.Scratch, c.spare)
+	c.s.e.account.Release(budget.Kept, c.keeping)
+	c.arena, c.spare, c.keeping = nil, 0, 0
 	clear(c.staged)
 	c.s.run.Unlock()
 }

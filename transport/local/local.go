@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/genie-sdk/go/internal/engine"
@@ -41,6 +42,11 @@ func WithInt8Weights() Option {
 // thread. Without it they run one after the other, each on all threads. The bits
 // are the same.
 func WithBranches() Option { return optionFunc(func(o *engine.Options) { o.Branches = true }) }
+
+// WithMemLimit bounds the memory of weights, state, kept values and scratch
+// together to n bytes. What does not fit is a [transport.MemoryError]; weights
+// that no session uses go first.
+func WithMemLimit(n int64) Option { return optionFunc(func(o *engine.Options) { o.MemLimit = n }) }
 
 // Open starts an engine of its own.
 func Open(opts ...Option) (transport.Executor, error) {
@@ -159,7 +165,9 @@ func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tenso
 		return transport.Tensor{}, err
 	}
 	defer s.leave()
-	return s.es.Read(h)
+	t, err := s.es.Read(h)
+	t.Shape, t.Data = slices.Clone(t.Shape), slices.Clone(t.Data)
+	return t, err
 }
 
 // Release implements [transport.Session].
