@@ -101,6 +101,9 @@ func (e *Engine) WeightForm(p *Program, v plan.Value) (WeightKey, error) {
 // [transport.HashWeight] would have it.
 func (w *WeightWriter) Got() (n int64, prefix plan.Hash) { return w.got, w.hash.Sum() }
 
+// Held is the memory that the writer holds, in bytes.
+func (w *WeightWriter) Held() int64 { return w.amounts().Total() }
+
 // amounts is the memory of a writer.
 func (w *WeightWriter) amounts() (a budget.Amounts) {
 	a[w.w.kind()] = w.size.first + w.size.rounded

@@ -57,7 +57,7 @@ var layers = []layer{
 		"internal/budget", "internal/checkpoint", "internal/engine", "internal/memory", "internal/safetensors", "internal/weightcache",
 		"transport", "transport/plan", "transport/wire/...",
 	}},
-	{"internal/weightcache", []string{"transport/plan"}},
+	{"internal/weightcache", []string{"transport", "transport/plan"}},
 	{"internal/worker/...", []string{
 		"internal/checkpoint", "internal/engine", "internal/safetensors", "internal/worker/...",
 		"transport", "transport/plan", "transport/wire/...",

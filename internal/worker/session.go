@@ -138,6 +138,19 @@ func (s *session) setPlan(num uint32, p Program) error {
 	return nil
 }
 
+// dropPlan takes a plan's number back.
+func (s *session) dropPlan(num uint32, p Program) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.plans, num)
+	for _, other := range s.plans {
+		if other.program == p {
+			return
+		}
+	}
+	s.es.Leave(p)
+}
+
 // memory gives n bytes for the inputs of a call.
 func (s *session) memory(n uint64) ([]byte, error) {
 	if n == 0 {
