@@ -129,6 +129,8 @@ func (b *binding) takeMemory(s *Session) error {
 		}
 		return err
 	}
+	e.arenas.put(c.arena)
+	c.arena = nil
 	return err
 }
 
