@@ -157,13 +157,17 @@ func (s *session) memory(n uint64) ([]byte, error) {
 		return nil, nil
 	}
 	s.mu.Lock()
-	if uint64(len(s.spare)) >= n {
-		b := s.spare
-		s.spare = nil
-		s.mu.Unlock()
+	b := s.spare
+	s.spare = nil
+	s.mu.Unlock()
+	plenty := s.c.s.staging.plenty(n) // not under the lock, which spares take
+	if have := uint64(len(b)); have >= n && (plenty || have <= n+n/4) {
 		return b, nil
 	}
-	s.mu.Unlock()
+	s.c.s.staging.put(b)
+	if !plenty {
+		return s.c.s.staging.get(n)
+	}
 	// Room beyond the need is address space until it is used, and spares a
 	// sequence that gets longer from mapping, and filling with zeros, hundreds
 	// of megabytes at every step.

@@ -44,6 +44,10 @@ func (s *staging) put(b []byte) {
 	}
 }
 
+// plenty reports whether there is so much memory that a call of n bytes of
+// inputs may take more than it needs.
+func (s *staging) plenty(n uint64) bool { return s.account.Check(int64(4*n), "") == nil }
+
 // reserve counts memory that is taken.
 func (s *staging) reserve(n uint64) error {
 	if used := s.used.Add(int64(n)); used > s.limit {
