@@ -144,12 +144,6 @@ func (a *Account) Release(k Kind, n int64) {
 	}
 }
 
-// Move counts n bytes as another kind.
-func (a *Account) Move(from, to Kind, n int64) {
-	a.kinds[from].Add(-n)
-	a.kinds[to].Add(n)
-}
-
 // add counts n bytes more if they are within the limit.
 func (a *Account) add(n int64) bool {
 	if a.limit == 0 {
