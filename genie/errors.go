@@ -27,6 +27,7 @@ var (
 	ErrVersion       = transport.ErrVersion
 	ErrClosed        = transport.ErrClosed
 	ErrInternal      = transport.ErrInternal
+	ErrMemory        = transport.ErrMemory
 
 	// ErrURL is the cause of errors about an executor's URL.
 	ErrURL = errors.New("genie: bad executor URL")
@@ -34,3 +35,7 @@ var (
 	// room for a token in the model's context.
 	ErrContextLength = errors.New("genie: context length exceeded")
 )
+
+// MemoryError is the error of a request that needs memory which an executor may
+// not take, with the numbers; see [transport.MemoryError].
+type MemoryError = transport.MemoryError

@@ -26,6 +26,7 @@ var (
 	ErrVersion       = errors.New("genie: protocol version mismatch")
 	ErrClosed        = errors.New("genie: closed")
 	ErrInternal      = errors.New("genie: internal error")
+	ErrMemory        = errors.New("genie: not enough memory") // see [MemoryError]
 )
 
 // codes maps each cause to its number on the wire. Numbers are never reused.
@@ -51,6 +52,7 @@ var codes = []struct {
 	{16, ErrInternal},
 	{17, context.Canceled},
 	{18, context.DeadlineExceeded},
+	{19, ErrMemory},
 }
 
 // Code is the number of err's cause on the wire; causes without a number are
@@ -69,6 +71,9 @@ type RemoteError struct {
 	Code    uint32 // see [Code]
 	Message string // the worker's words
 	Addr    string // address that this side dialled
+	// Detail is the error with its numbers, such as a [MemoryError]; nil for
+	// causes that have none.
+	Detail error
 }
 
 // Error gives the worker's words and the address dialled.
@@ -79,8 +84,11 @@ func (e *RemoteError) Error() string {
 	return fmt.Sprintf("%s (worker %s)", e.Message, e.Addr)
 }
 
-// Unwrap is the cause named by the code.
+// Unwrap is the detail or, without one, the cause named by the code.
 func (e *RemoteError) Unwrap() error {
+	if e.Detail != nil {
+		return e.Detail
+	}
 	for _, c := range codes {
 		if c.code == e.Code {
 			return c.err

@@ -154,7 +154,7 @@ type Stats struct {
 	Plans        int64  `json:"plans"`    // held now
 	PlansSent    int64  `json:"plans_received"`
 	Weights      int64  `json:"weights"`      // held now
-	WeightBytes  int64  `json:"weight_bytes"` // held now
+	WeightBytes  int64  `json:"weight_bytes"` // held now, and of those that arrive
 	WeightsSent  int64  `json:"weights_received"`
 	StateBytes   int64  `json:"state_bytes"`   // held now, by sessions
 	ScratchBytes int64  `json:"scratch_bytes"` // held now
@@ -163,6 +163,22 @@ type Stats struct {
 	// and Rounds how often: JoinedRuns/Rounds is the mean of a batch.
 	Rounds     int64 `json:"rounds"`
 	JoinedRuns int64 `json:"joined_runs"`
+
+	// MemoryUsed is the sum of weights, state, kept values, scratch and
+	// staging; a request that would take it beyond MemoryLimit, unless that is
+	// 0, is a [MemoryError].
+	MemoryUsed      int64 `json:"memory_used_bytes"`
+	MemoryLimit     int64 `json:"memory_limit_bytes"`
+	PackedBytes     int64 `json:"packed_bytes"`     // of the weights, in the form that kernels read
+	KeptBytes       int64 `json:"kept_bytes"`       // outputs kept by sessions
+	StagingBytes    int64 `json:"staging_bytes"`    // where payloads arrive and wait
+	WeightEvictions int64 `json:"weight_evictions"` // weights that went to make room
+	CacheHits       int64 `json:"cache_hits"`       // weights found in the cache on disk
+	CacheMisses     int64 `json:"cache_misses"`     // weights looked for there in vain
+	CacheBytes      int64 `json:"cache_bytes"`      // of files there
+	CacheEntries    int64 `json:"cache_entries"`    // files there
+	CacheEvictions  int64 `json:"cache_evictions"`  // files that went to make room
+	UploadsResumed  int64 `json:"uploads_resumed"`  // weights that went on where a connection was cut
 	// KernelTime is the time spent inside kernels; a local executor measures
 	// it when it profiles, otherwise it is 0.
 	KernelTime time.Duration `json:"kernel_ns"`

@@ -34,6 +34,7 @@ type workerOptions struct {
 	int8      bool
 	stopOnEOF bool
 	json      bool
+	memory    memoryOptions
 }
 
 func (a *app) workerCommand() *cobra.Command {
@@ -48,7 +49,12 @@ Clients are neither authenticated nor encrypted: listen on the loopback
 interface.`,
 		Example: "  genie worker --listen tcp://127.0.0.1:7070 --listen grpc://127.0.0.1:7071 --models ./models",
 		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.worker(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.memory.check(cmd.Flags()); err != nil {
+				return err
+			}
+			return a.worker(cmd.Context(), o)
+		},
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&o.listen, "listen", []string{"tcp://127.0.0.1:7070"}, "address to serve, tcp://host:port or grpc://host:port; may be repeated")
@@ -56,6 +62,7 @@ interface.`,
 	f.IntVar(&o.threads, "threads", 0, "computing threads; 0 is one for each CPU")
 	f.IntVar(&o.maxBatch, "max-batch", engine.DefaultMaxBatch, "sequences of different sessions that decode together, reading the weights once; 1 for none")
 	f.BoolVar(&o.int8, "int8-weights", false, "hold weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
+	o.memory.flags(f)
 	f.BoolVar(&o.verbose, "verbose", false, "log connections to standard error")
 	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "stop, too, when standard input ends: with the program that holds its other end")
 	f.BoolVar(&o.json, "json", false, `print {"listening": URL, "pid": N} lines`)
@@ -102,7 +109,17 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 		defer folder.Close()
 		opts.Weights = folder
 	}
-	e, err := engine.New(engine.Options{Threads: o.threads, Int8Weights: o.int8, MaxBatch: o.maxBatch})
+	cache, err := o.memory.openCache()
+	if err != nil {
+		return err
+	}
+	if cache != nil {
+		defer cache.Close()
+		opts.Cache = cache
+	}
+	limits := engine.Options{Threads: o.threads, Int8Weights: o.int8, MaxBatch: o.maxBatch}
+	o.memory.engine(&limits)
+	e, err := engine.New(limits)
 	if err != nil {
 		return err
 	}

@@ -3,30 +3,26 @@ package engine
 import (
 	"fmt"
 	"sync"
-	"sync/atomic"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 )
 
 const arenaAlign = 64
 
-// mapped is memory off the Go heap; that there is none is
-// [transport.ErrLimit].
-func mapped(n int) ([]byte, error) {
-	b, err := memory.Map(n)
-	if err != nil {
-		return nil, fmt.Errorf("%w: no %d bytes of memory: %w", transport.ErrLimit, n, err)
-	}
-	return b, nil
+// noMemory is the error for n bytes that the system does not give.
+func noMemory(n int, err error) error {
+	return fmt.Errorf("%w: the system gives no %d bytes: %w", transport.ErrMemory, n, err)
 }
 
-// allocState is memory for carried state. It begins as zeros, whatever session
-// had it before.
+// allocState is memory for carried state, which has been reserved. It begins as
+// zeros, whatever session had it before.
 func (e *Engine) allocState(n int) ([]byte, error) {
 	b, err := e.stateMem.AllocZero(n)
 	if err != nil {
-		return nil, fmt.Errorf("%w: no %d bytes of memory: %w", transport.ErrLimit, n, err)
+		e.account.Release(budget.State, int64(n))
+		return nil, noMemory(n, err)
 	}
 	return b, nil
 }
@@ -36,16 +32,25 @@ func align(n int) int { return (n + arenaAlign - 1) &^ (arenaAlign - 1) }
 // arenas hands out scratch memory, one region per run, and takes it back. The
 // contents are what the last run left: runs write before they read.
 type arenas struct {
-	mu    sync.Mutex
-	free  [][]byte
-	bytes atomic.Int64
+	account *budget.Account
+	mu      sync.Mutex
+	free    [][]byte
+	closed  bool
 }
 
 const maxFreeArenas = DefaultMaxBatch + 2 // a round has one for each call and one of its own
 
-// get returns a region of at least n bytes, the smallest free one that is
-// large enough.
-func (a *arenas) get(n int) ([]byte, error) {
+// arenaSizes are the sizes of a new region of n bytes: with room to grow, so
+// that a sequence that gets longer does not map anew at every step, and without.
+func arenaSizes(n int) [2]int {
+	const unit = 0xffff
+	return [2]int{(n + n/4 + unit) &^ unit, (n + 4095) &^ 4095}
+}
+
+// take returns a free region of at least n bytes, the smallest that is large
+// enough. When none is, it returns nil and gives the largest one back rather
+// than keep that and a new one.
+func (a *arenas) take(n int) []byte {
 	a.mu.Lock()
 	best := -1
 	for i, f := range a.free {
@@ -53,27 +58,45 @@ func (a *arenas) get(n int) ([]byte, error) {
 			best = i
 		}
 	}
+	last := len(a.free) - 1
 	if best >= 0 {
 		b := a.free[best]
-		last := len(a.free) - 1
 		a.free[best] = a.free[last]
 		a.free = a.free[:last]
 		a.mu.Unlock()
-		return b, nil
+		return b
 	}
-	// Nothing fits: give back the largest free region rather than keep both.
 	var drop []byte
-	if last := len(a.free) - 1; last >= 0 {
+	if last >= 0 {
 		drop, a.free = a.free[last], a.free[:last]
 	}
 	a.mu.Unlock()
 	a.drop(drop)
-	// Room to grow, so that a sequence that gets longer does not map anew at
-	// every step.
-	size := (n + n/4 + 0xffff) &^ 0xffff
-	b, err := mapped(size)
-	a.bytes.Add(int64(len(b)))
-	return b, err
+	return nil
+}
+
+// get returns a region of at least n bytes.
+func (a *arenas) get(n int) ([]byte, error) {
+	if b := a.take(n); b != nil {
+		return b, nil
+	}
+	var err error
+	for _, size := range arenaSizes(n) {
+		if err = a.account.Reserve(budget.Scratch, int64(size), "scratch memory"); err == nil {
+			return a.mapped(size)
+		}
+	}
+	return nil, err
+}
+
+// mapped maps a region of a size that has been reserved.
+func (a *arenas) mapped(size int) ([]byte, error) {
+	b, err := memory.Map(size)
+	if err != nil {
+		a.account.Release(budget.Scratch, int64(size))
+		return nil, noMemory(size, err)
+	}
+	return b, nil
 }
 
 func (a *arenas) put(b []byte) {
@@ -81,7 +104,7 @@ func (a *arenas) put(b []byte) {
 		return
 	}
 	a.mu.Lock()
-	if len(a.free) < maxFreeArenas {
+	if !a.closed && len(a.free) < maxFreeArenas {
 		a.free = append(a.free, b)
 		b = nil
 	}
@@ -90,15 +113,35 @@ func (a *arenas) put(b []byte) {
 }
 
 func (a *arenas) drop(b []byte) {
-	a.bytes.Add(-int64(len(b)))
+	a.account.Release(budget.Scratch, int64(len(b)))
 	memory.Unmap(b)
+}
+
+// Idle implements [budget.Holder].
+func (a *arenas) Idle() (n int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, b := range a.free {
+		n += int64(len(b))
+	}
+	return n
+}
+
+// Reclaim implements [budget.Holder]. It gives back all free regions: they are
+// mapped anew at the cost of a few page faults.
+func (a *arenas) Reclaim(int64) {
+	a.mu.Lock()
+	free := a.free
+	a.free = nil
+	a.mu.Unlock()
+	for _, b := range free {
+		a.drop(b)
+	}
 }
 
 func (a *arenas) close() {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, b := range a.free {
-		a.drop(b)
-	}
-	a.free = nil
+	a.closed = true
+	a.mu.Unlock()
+	a.Reclaim(0)
 }

@@ -20,10 +20,28 @@ func runAttention(s *step) error {
 		return nil
 	}
 	h := s.heads()
-	s.rowBlocks = max(1, min(3*s.pool.threads/h.heads, h.rows/queryBlock))
+	s.rowBlocks = s.cutRows(h)
 	each := max(1, h.rows/s.rowBlocks*h.keys*(h.dim+h.width))
 	s.pool.run(s.job, s, h.heads*s.rowBlocks, max(1, grainScores/each), attentionChunk)
 	return nil
+}
+
+// cutRows is the number of blocks of query rows.
+func (s *step) cutRows(h heads) int {
+	return max(1, min(3*s.pool.threads/max(h.heads, 1), h.rows/queryBlock))
+}
+
+// attentionPad is the memory that the blocks which are computed at one time
+// work in.
+func (s *step) attentionPad() int {
+	h := s.heads()
+	blocks := s.cutRows(h)
+	work := 0
+	for _, rows := range [...]int{h.rows / blocks, (h.rows + blocks - 1) / blocks} {
+		spec := kernels.AttentionSpec{Rows: rows, Keys: h.keys, Dim: h.dim, ValueDim: h.width}
+		work = max(work, align(4*spec.Work()))
+	}
+	return min(s.pool.threads, h.heads*blocks) * work
 }
 
 // heads is the geometry of an attention: heads matrices of rows queries and as
@@ -72,7 +90,7 @@ func (s *step) attendRows(h heads, head, r0, r1 int) {
 			spec.Start = s.start.Int(head / h.perBatch * s.start.Strides[0])
 		}
 	}
-	work, err := s.work.get(4 * spec.Work())
+	work, err := s.pad.get(4 * spec.Work())
 	if err != nil {
 		panic(err)
 	}
@@ -81,5 +99,5 @@ func (s *step) attendRows(h heads, head, r0, r1 int) {
 		tail(k, batchOffset(k, q, head)), k.Strides[last-1],
 		tail(v, batchOffset(v, q, head)), v.Strides[last-1],
 		spec, (&op.Array{Data: work}).F32())
-	s.work.put(work)
+	s.pad.put(work)
 }

@@ -33,6 +33,11 @@ func newBinding(p *Program, e *Engine) *binding {
 	b.side = newSideBySide(p)
 	b.bufNeed = make([]int, p.buffers)
 	b.member.wake = make(chan struct{}, 1)
+	b.pads = []*pad{{more: &e.arenas}}
+	if len(p.lanes) > 0 {
+		b.pads = append(b.pads, &pad{more: &e.arenas})
+	}
+	b.padNeed = make([]int, len(b.pads))
 	b.call.inputs = make([][]byte, len(p.plan.Inputs))
 	b.call.staged = make([][]byte, len(p.plan.Inputs))
 	scratch := &sampler{}
@@ -40,7 +45,7 @@ func newBinding(p *Program, e *Engine) *binding {
 	var secondScratch *sampler
 	for i := range p.groups {
 		g := &p.groups[i]
-		s := step{op: p.res.Ops[g.steps[0]], group: g, out: &b.arrays[g.out], job: b.job, pool: e.pool, scratch: scratch, arenas: &e.arenas, work: &e.work}
+		s := step{op: p.res.Ops[g.steps[0]], group: g, out: &b.arrays[g.out], job: b.job, pool: e.pool, scratch: scratch, pad: b.pads[p.padOf(i)]}
 		for _, v := range g.in {
 			s.in = append(s.in, &b.arrays[v])
 		}
@@ -85,7 +90,7 @@ func (b *binding) findWeights(e *Engine) error {
 		if b.weights[v] != nil {
 			continue
 		}
-		w := e.store.get(weightKey{p.plan.Values[v].Hash, l})
+		w := e.store.get(WeightKey{p.plan.Values[v].Hash, l})
 		if w == nil {
 			return fmt.Errorf("%w: %q (%v)", transport.ErrMissingWeight, p.plan.Values[v].Name, p.plan.Values[v].Hash)
 		}
@@ -158,9 +163,11 @@ func (b *binding) evalClasses(changed uint64) error {
 	return nil
 }
 
-// fitStates finds the session's state for each of the plan's and makes room.
+// fitStates finds the session's state for each of the plan's, and lists those
+// that must grow.
 func (b *binding) fitStates(s *Session) (grown bool, err error) {
 	p := b.prog.plan
+	b.growing = b.growing[:0]
 	if b.resets != s.resets {
 		clear(b.states)
 		b.resets = s.resets
@@ -172,26 +179,41 @@ func (b *binding) fitStates(s *Session) (grown bool, err error) {
 			rows = b.dims[b.prog.places[d.Out].shape][d.Axis]
 		}
 		old := b.states[i]
-		st, err := s.fit(old, d, b.prog.stateTypes[i], in, rows)
+		st, err := s.fit(old, d, b.prog.stateTypes[i], in)
 		if err != nil {
 			return grown, err
 		}
-		if old != st || b.stateMem[i] != unsafe.SliceData(st.mem) {
-			b.moved = true
+		if more, err := b.outgrows(s, i, st, rows); err != nil {
+			return grown, err
+		} else if more {
+			continue
 		}
-		b.states[i], b.stateMem[i] = st, unsafe.SliceData(st.mem)
-		if c := &b.sizes[len(b.prog.symbols)+i]; *c != int64(st.capacity) {
-			*c, grown = int64(st.capacity), true
+		if old == nil {
+			s.states[d.Name] = st
 		}
+		grown = b.sees(i, st) || grown
 	}
 	return grown, nil
+}
+
+// sees takes over where state i lies, and reports whether its capacity is
+// another than before.
+func (b *binding) sees(i int, st *state) bool {
+	if b.states[i] != st || b.stateMem[i] != unsafe.SliceData(st.mem) {
+		b.moved = true
+	}
+	b.states[i], b.stateMem[i] = st, unsafe.SliceData(st.mem)
+	c := &b.sizes[len(b.prog.symbols)+i]
+	changed := *c != int64(st.capacity)
+	*c = int64(st.capacity)
+	return changed
 }
 
 // fitBuffers makes the scratch buffers large enough. Room beyond the need,
 // once a buffer grows, keeps the layout as it is over many steps of a sequence
 // that gets longer.
 func (b *binding) fitBuffers(changed uint64, limit int64) error {
-	if b.valid && !b.outgrown(changed) {
+	if fit := b.fitPads(changed); fit && b.valid && !b.outgrown(changed) {
 		return nil
 	}
 	need := b.bufNeed
@@ -207,6 +229,16 @@ func (b *binding) fitBuffers(changed uint64, limit int64) error {
 		}
 		b.bufSize[k], b.bufOff[k] = n, total
 		if total += align(n); int64(total) > limit {
+			return fmt.Errorf("%w: the run needs more than %d bytes of scratch memory", transport.ErrLimit, limit)
+		}
+	}
+	for k, p := range b.pads {
+		n := b.padNeed[k]
+		if b.valid && n > p.size && p.size > 0 {
+			n += n / 4
+		}
+		p.off, p.size = total, align(n)
+		if total += p.size; int64(total) > limit {
 			return fmt.Errorf("%w: the run needs more than %d bytes of scratch memory", transport.ErrLimit, limit)
 		}
 	}
@@ -298,6 +330,9 @@ func (b *binding) place(arena []byte, inputs [][]byte) {
 	}
 	if b.placed == nil || unsafe.SliceData(b.placed) != unsafe.SliceData(arena) {
 		b.placeAll(b.prog.order, arena)
+		for _, p := range b.pads {
+			p.place(arena)
+		}
 	} else {
 		b.placeAll(b.prog.ofInput, arena)
 		for i, views := range b.prog.viewsOf {

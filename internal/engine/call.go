@@ -7,6 +7,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
@@ -25,8 +26,7 @@ type step struct {
 	packed  *weight     // in[0] (embedding) or in[1] (matmul) where it is held in panels
 	job     *job
 	pool    *pool
-	arenas  *arenas
-	work    *arenas // scratch of chunks
+	pad     *pad
 	scratch *sampler
 
 	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention
@@ -63,6 +63,9 @@ type binding struct {
 	states  []*state
 	// stateMem is the memory of each state that the values point at.
 	stateMem []*byte
+	growing  []growth // states that the call makes larger
+	pads     []*pad   // by branch
+	padNeed  []int
 	ready    bool // weights are found
 	resets   int  // of the session, when states was filled
 	bufNeed  []int
@@ -80,6 +83,8 @@ type Call struct {
 	inputs  [][]byte
 	staged  [][]byte // input memory owned by the call
 	arena   []byte
+	spare   int64 // reserved for copies of outputs
+	keeping int64 // reserved for outputs that will be kept
 	outputs []output
 	elapsed time.Duration
 	kernel  time.Duration
@@ -87,14 +92,10 @@ type Call struct {
 	locked  bool
 }
 
-type output struct {
-	t transport.Tensor
-	h transport.Handle
-}
-
 // NewCall binds a program to sizes. It waits for the session's running call,
-// and the session runs no other until Release. Errors: [transport.ErrShape]
-// for bad sizes, [transport.ErrState], [transport.ErrLimit],
+// and the session runs no other until Release. All memory of the run but for
+// its inputs is taken here, or none is. Errors: [transport.ErrShape] for bad
+// sizes, [transport.ErrState], [transport.ErrLimit], [transport.MemoryError],
 // [transport.ErrMissingWeight].
 func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 	if len(bindings) != len(p.symbols) {
@@ -102,15 +103,16 @@ func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 	}
 	s.run.Lock()
 	b, err := s.binding(p)
-	if err == nil {
-		err = b.bind(s, bindings)
-	}
 	if err != nil {
 		s.run.Unlock()
 		return nil, err
 	}
 	c := &b.call
 	c.s, c.b, c.locked, c.elapsed, c.kernel = s, b, true, 0, 0
+	if err := b.bind(s, bindings); err != nil {
+		c.Release()
+		return nil, err
+	}
 	clear(c.inputs)
 	return c, nil
 }
@@ -118,8 +120,8 @@ func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 func (s *Session) binding(p *Program) (*binding, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return nil, fmt.Errorf("%w: session", transport.ErrClosed)
+	if err := s.use(p); err != nil {
+		return nil, err
 	}
 	b := s.bound[p]
 	if b == nil {
@@ -147,6 +149,26 @@ func (b *binding) bind(s *Session, bindings []int) error {
 	if err != nil {
 		return err
 	}
+	if err := b.fitBuffers(changed, s.e.opts.MaxScratch); err != nil {
+		return err
+	}
+	if err := b.takeMemory(s); err != nil && b.valid {
+		b.valid = false // without room to grow in the buffers, too
+		if err := b.fitBuffers(changed, s.e.opts.MaxScratch); err != nil {
+			return err
+		}
+		if err := b.takeMemory(s); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	if len(b.growing) > 0 {
+		if err := b.growStates(s); err != nil {
+			return err
+		}
+		grown = true
+	}
 	if grown {
 		capacities := uint64(1) << len(b.prog.symbols)
 		changed |= capacities
@@ -156,9 +178,6 @@ func (b *binding) bind(s *Session, bindings []int) error {
 	}
 	b.changed |= changed // of a call that was given up, too
 	if err := b.checkViews(changed); err != nil {
-		return err
-	}
-	if err := b.fitBuffers(changed, s.e.opts.MaxScratch); err != nil {
 		return err
 	}
 	ok = true
@@ -230,9 +249,6 @@ func (c *Call) Run(ctx context.Context) (err error) {
 			return fmt.Errorf("%w: input %q has no value", transport.ErrUnknownInput, in.Name)
 		}
 	}
-	if c.arena, err = c.s.e.arenas.get(max(b.total, 1)); err != nil {
-		return err
-	}
 	b.place(c.arena, c.inputs)
 	if err = c.compute(ctx); err != nil {
 		return err
@@ -292,62 +308,6 @@ func (c *Call) lose(n int) {
 	}
 }
 
-// finish makes the run's effects last: new state, kept and downloaded outputs.
-func (c *Call) finish() error {
-	b, p := c.b, c.b.prog.plan
-	if cap(c.outputs) < len(p.Outputs) {
-		c.outputs = make([]output, len(p.Outputs))
-	}
-	c.outputs = c.outputs[:len(p.Outputs)]
-	for i, o := range p.Outputs {
-		a := &b.arrays[o.Value]
-		n := a.Len() * a.DType.Size()
-		t := transport.Tensor{DType: a.DType, Shape: a.Shape}
-		if a.Contiguous() && o.Place == plan.Download {
-			t.Data = a.Data[:n]
-		} else {
-			full := op.Array{DType: a.DType, Shape: a.Shape, Strides: op.ContiguousStrides(a.Shape), Data: make([]byte, n)}
-			copyStrided(&full, a)
-			t.Data = full.Data
-		}
-		c.outputs[i] = output{t: t}
-		if o.Place == plan.Keep {
-			t.Shape = slices.Clone(t.Shape)
-			c.outputs[i] = output{t: transport.Tensor{DType: t.DType, Shape: t.Shape}, h: c.s.keep(t)}
-		}
-	}
-	return c.commitStates()
-}
-
-func (c *Call) commitStates() error {
-	b, p := c.b, c.b.prog.plan
-	for i := range p.States {
-		d := &p.States[i]
-		st := b.states[i]
-		if d.Mode == plan.StateReplace {
-			a := &b.arrays[d.Out]
-			n := a.Len() * a.DType.Size()
-			if n > len(st.mem) {
-				mem, err := c.s.e.allocState(n)
-				if err != nil {
-					return err
-				}
-				c.s.resize(st, mem)
-			}
-			full := op.Array{DType: a.DType, Shape: a.Shape, Strides: op.ContiguousStrides(a.Shape), Data: st.mem}
-			copyStrided(&full, a)
-		}
-		copy(st.shape, b.dims[b.prog.places[d.Out].shape])
-	}
-	return nil
-}
-
-// Output is output i of a finished run: a view valid until Release, or the
-// handle of a kept value.
-func (c *Call) Output(i int) (transport.Tensor, transport.Handle) {
-	return c.outputs[i].t, c.outputs[i].h
-}
-
 // Elapsed is the time that Run took.
 func (c *Call) Elapsed() time.Duration { return c.elapsed }
 
@@ -366,7 +326,9 @@ func (c *Call) Release() {
 	for _, m := range c.staged {
 		c.s.e.arenas.put(m)
 	}
-	c.arena = nil
+	c.s.e.account.Release(budget.Scratch, c.spare)
+	c.s.e.account.Release(budget.Kept, c.keeping)
+	c.arena, c.spare, c.keeping = nil, 0, 0
 	clear(c.staged)
 	c.s.run.Unlock()
 }

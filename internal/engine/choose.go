@@ -49,11 +49,11 @@ func runTopK(s *step) error {
 	if !ok || !s.out.Contiguous() {
 		return runReference(s)
 	}
-	mem, err := s.work.get(4 * o.K)
+	mem, err := s.pad.get(4 * o.K)
 	if err != nil {
 		return err
 	}
-	defer s.work.put(mem)
+	defer s.pad.put(mem)
 	values, indices := (&op.Array{Data: mem}).F32(), (&op.Array{Data: mem}).I32()
 	for r := range rows {
 		if o.Indices {

@@ -1,11 +1,9 @@
 package engine
 
 import (
-	"fmt"
-
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
-	"github.com/genie-sdk/go/transport"
 )
 
 // convShape is the geometry for filters of this shape over images [n, c, h, w].
@@ -29,12 +27,9 @@ func (b *binding) findFilters(e *Engine) error {
 		}
 		w := b.weights[g.conv.filters]
 		b.steps[i].packed = w
-		w.once.Do(func() {
-			fold := newFolding(p, g, func(v int) []float32 { return b.weights[v].f32() })
-			w.err = e.store.pack(w, &g.conv, fold)
-		})
-		if w.err != nil {
-			return w.err
+		fold := newFolding(p, g, func(v int) []float32 { return b.weights[v].f32() })
+		if err := e.store.pack(w, &g.conv, fold); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -80,21 +75,32 @@ func (c *convolution) filterShape(filters []int) kernels.ConvShape {
 	return convShape(c.geometry, filters, []int{1, filters[1] * c.geometry.Groups, c.image[0], c.image[1]})
 }
 
-// pack replaces filters as they were stored by packed ones.
+// pack replaces filters as they were stored by packed ones, unless that has been
+// done. When there is no room they stay as they are.
 func (s *store) pack(w *weight, c *convolution, f folding) error {
+	w.packing.Lock()
+	defer w.packing.Unlock()
+	if w.packed {
+		return nil
+	}
+	shape := c.filterShape(w.shape)
+	n := 4 * shape.PackedLen()
+	if err := s.account.Reserve(budget.Packed, int64(n), "packed filters"); err != nil {
+		return err
+	}
+	packed, err := s.memory.Alloc(n)
+	if err != nil {
+		s.account.Release(budget.Packed, int64(n))
+		return noMemory(n, err)
+	}
 	values := w.f32()
 	w.bias = f.fold(values, w.shape[0])
-	shape := c.filterShape(w.shape)
-	packed, err := s.memory.Alloc(4 * shape.PackedLen())
-	if err != nil {
-		return fmt.Errorf("%w: no %d bytes of memory: %w", transport.ErrLimit, 4*shape.PackedLen(), err)
-	}
 	kernels.PackConvFilters((&op.Array{Data: packed}).F32(), values, shape)
-	s.mu.Lock()
-	s.bytes += int64(len(packed) - len(w.data))
-	s.mu.Unlock()
 	s.memory.Free(w.data)
-	w.data = packed
+	s.account.Release(budget.Weights, int64(len(w.data)))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.data, w.packed = packed, true
 	return nil
 }
 
@@ -105,7 +111,7 @@ func (s *step) packNow() (*weight, error) {
 	from := &s.arrays[c.filters]
 	n := from.Len()
 	shape := c.filterShape(from.Shape)
-	mem, err := s.arenas.get(4 * (n + shape.PackedLen()))
+	mem, err := s.pad.get(4 * (n + shape.PackedLen()))
 	if err != nil {
 		return nil, err
 	}
@@ -137,16 +143,16 @@ func runConv(s *step) error {
 		}
 		s.packed = w
 		defer func() {
-			s.arenas.put(s.packedNow)
+			s.pad.put(s.packedNow)
 			s.packed = nil
 		}()
 	}
 	if !lastChannels(x) {
-		mem, err := s.arenas.get(4 * x.Len())
+		mem, err := s.pad.get(4 * x.Len())
 		if err != nil {
 			return err
 		}
-		defer s.arenas.put(mem)
+		defer s.pad.put(mem)
 		image = s.turn(x, mem)
 	}
 	s.conv = convShape(s.group.conv.geometry, s.packed.shape, x.Shape)

@@ -8,6 +8,7 @@
 package engine
 
 import (
+	"container/list"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
@@ -31,9 +33,15 @@ type Options struct {
 	// MaxScratch bounds the scratch, input and state memory of one run, in
 	// bytes; 16 GiB when 0.
 	MaxScratch int64
-	// MaxPlans bounds the number of compiled plans held; 1024 when 0. The
-	// oldest goes when another comes.
+	// MaxPlans bounds the number of compiled plans held that no open session
+	// uses; 1024 when 0. The one that was used longest ago goes first.
 	MaxPlans int
+	// MemLimit bounds all big memory together, in bytes: weights, state, kept
+	// values, scratch, and what a worker receives into. 0 for no limit.
+	MemLimit int64
+	// SessionMemory bounds the state and the kept values of each session, in
+	// bytes. 0 for no limit.
+	SessionMemory int64
 	// Profile measures the time inside kernels, see [Call.KernelTime].
 	Profile bool
 	// Int8Weights rounds the matrices that products read to 8 bits, with a
@@ -55,25 +63,25 @@ type Options struct {
 // Engine holds compiled plans, weights and threads. It is safe for concurrent
 // use.
 type Engine struct {
-	opts   Options
-	epoch  uint64
-	pool   *pool
-	store  *store
-	arenas arenas
-	work   arenas // scratch of chunks
+	opts    Options
+	epoch   uint64
+	pool    *pool
+	account *budget.Account
+	store   *store
+	arenas  arenas
 
 	stateMem memory.Slabs
 
 	mu       sync.Mutex
 	closed   bool
 	programs map[plan.Hash]*Program
-	order    []plan.Hash // programs, oldest first
+	unused   list.List // programs that no session uses, the longest unused first
 	sessions map[*Session]struct{}
 	nextID   uint64
 
 	profile map[string]time.Duration // by label of a group
 
-	runs, ops, plansSeen, stateBytes, kernelNS, rounds, joined atomic.Int64
+	runs, ops, plansSeen, kernelNS, rounds, joined atomic.Int64
 }
 
 // New starts an engine. An unusable GENIE_CPU is an error.
@@ -97,12 +105,21 @@ func New(opts Options) (*Engine, error) {
 	if _, err := rand.Read(seed[:]); err != nil {
 		return nil, fmt.Errorf("genie: engine epoch: %w", err)
 	}
-	return &Engine{
+	account := budget.New(opts.MemLimit)
+	e := &Engine{
 		opts: opts, epoch: binary.LittleEndian.Uint64(seed[:]) | 1,
-		pool: newPool(opts.Threads), store: newStore(),
+		pool: newPool(opts.Threads), account: account, store: newStore(account), arenas: arenas{account: account},
 		programs: map[plan.Hash]*Program{}, sessions: map[*Session]struct{}{},
-	}, nil
+	}
+	e.stateMem.Trim = opts.MemLimit > 0
+	account.Register(budget.Spare, &e.arenas)
+	account.Register(budget.Unused, e.store)
+	return e, nil
 }
+
+// Memory is the account of the engine's memory. What else a worker takes is
+// counted there, too.
+func (e *Engine) Memory() *budget.Account { return e.account }
 
 // Epoch is the random number of this incarnation of the engine's memory.
 func (e *Engine) Epoch() uint64 { return e.epoch }
@@ -126,7 +143,6 @@ func (e *Engine) Close() error {
 	e.pool.close()
 	e.store.close()
 	e.arenas.close()
-	e.work.close()
 	e.stateMem.Close()
 	return nil
 }
@@ -143,47 +159,12 @@ func (e *Engine) Stats() transport.Stats {
 	st.Kernels = maps.Clone(e.profile)
 	e.mu.Unlock()
 	st.KernelTime = time.Duration(e.kernelNS.Load())
-	st.StateBytes, st.ScratchBytes = e.stateBytes.Load(), e.arenas.bytes.Load()+e.work.bytes.Load()
-	st.Weights, st.WeightBytes, st.WeightsSent = e.store.stats()
+	weights, held := e.store.stats(), e.account.Held()
+	st.Weights, st.WeightsSent, st.WeightEvictions = weights.held, weights.received, weights.evicted
+	st.WeightBytes, st.PackedBytes = held[budget.Weights]+held[budget.Packed], held[budget.Packed]
+	st.StateBytes, st.KeptBytes = held[budget.State], held[budget.Kept]
+	st.ScratchBytes, st.StagingBytes = held[budget.Scratch], held[budget.Staging]
+	st.MemoryUsed, st.MemoryLimit = e.account.Used(), e.account.Limit()
 	st.PeakRSS = memory.PeakRSS()
 	return st
-}
-
-// Program finds a compiled plan by content hash.
-func (e *Engine) Program(h plan.Hash) (*Program, bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	p, ok := e.programs[h]
-	return p, ok
-}
-
-// Compile validates p, checks its operators and prepares it to run. Plans are
-// held by content hash. Errors wrap [transport.ErrInvalidPlan].
-func (e *Engine) Compile(p *plan.Plan) (*Program, error) {
-	encoded, err := p.Encode()
-	if err != nil {
-		return nil, err
-	}
-	h := plan.HashEncoded(encoded)
-	if prog, ok := e.Program(h); ok {
-		return prog, nil
-	}
-	prog, err := compile(p, e.opts)
-	if err != nil {
-		return nil, err
-	}
-	prog.hash = h
-	e.plansSeen.Add(1)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if other, ok := e.programs[h]; ok {
-		return other, nil
-	}
-	if len(e.order) >= e.opts.MaxPlans {
-		delete(e.programs, e.order[0])
-		e.order = e.order[1:]
-	}
-	e.programs[h] = prog
-	e.order = append(e.order, h)
-	return prog, nil
 }

@@ -215,7 +215,9 @@ func (n *network) run(t *testing.T, p *plan.Plan, batch int, open func() (*engin
 				}
 			}
 		}
+		taken := e.Memory().Used()
 		require.NoError(t, c.Run(context.Background()))
+		require.Equal(t, taken, e.Memory().Used(), "a run takes no memory that its call has not taken")
 		out = nil
 		for i := range p.Outputs {
 			o, _ := c.Output(i)

@@ -99,11 +99,11 @@ func runGathered(s *step) error {
 		strides[d] = n
 		n *= a.Shape[d]
 	}
-	mem, err := s.arenas.get(max(4*n, 1))
+	mem, err := s.pad.get(max(4*n, 1))
 	if err != nil {
 		return err
 	}
-	defer s.arenas.put(mem)
+	defer s.pad.put(mem)
 	dense := op.Array{DType: a.DType, Shape: a.Shape, Strides: strides[:len(a.Shape)], Data: mem[:4*n]}
 	copyStrided(&dense, a)
 	s.in[0] = &dense

@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"container/list"
 	"encoding/binary"
 	"math"
 	"sync"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
@@ -40,9 +42,19 @@ type weight struct {
 	k, n   int       // of the matrix in panels
 	scales []float32 // of its columns, elements of 8 bits
 
-	once sync.Once // filters are packed when they are first used, see [store.filters]
-	err  error
-	bias []float32 // filters: what is added after them
+	packing sync.Mutex // filters are packed when they are first used, see [store.pack]
+	packed  bool
+	bias    []float32 // filters: what is added after them
+
+	idle *list.Element // under the store's lock: in the list of weights that nobody uses
+}
+
+// kind is what the weight's memory counts as.
+func (w *weight) kind() budget.Kind {
+	if w.form == panels || w.form == columns || w.packed {
+		return budget.Packed
+	}
+	return budget.Weights
 }
 
 // packings chooses the form of each weight. A matrix that matrix products read

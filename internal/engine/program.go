@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"container/list"
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
@@ -21,6 +23,10 @@ type Program struct {
 	lanes   []span          // ranges of groups that may run at one time
 	buffers int             // scratch buffers, shared by liveness of the groups
 	layout  map[int]packing // by weight value
+	keys    []WeightKey     // of the weights, each once
+	keyOf   []int           // by key: a value that has it
+	retains bool            // outputs may need memory of their own
+	padded  []int           // groups whose kernels may need a pad, see [Program.pads]
 
 	// Equal lists of dimensions, be they shapes, strides or offsets, are one
 	// class: what is computed when a size changes is a handful of classes,
@@ -38,7 +44,9 @@ type Program struct {
 
 	stateTypes []plan.DType // element types of the states
 
-	together *together // how calls run together, nil where they do not; it alone changes
+	together *together     // how calls run together, nil where they do not; it alone changes
+	users    int           // under the engine's lock: sessions that use it
+	idle     *list.Element // under the engine's lock: in the list of programs that nobody uses
 }
 
 // class is a list of dimensions, compiled.
@@ -133,7 +141,24 @@ func compile(p *plan.Plan, opts Options) (*Program, error) {
 	prog.dependencies()
 	prog.packings()
 	prog.together = newTogether(prog, opts)
+	prog.listKeys()
+	for _, o := range p.Outputs {
+		copied := res.Base[o.Value] != o.Value || !res.Layouts[o.Value].Dense
+		prog.retains = prog.retains || copied || o.Place == plan.Keep
+	}
+	prog.pads()
 	return prog, nil
+}
+
+// listKeys lists the weights.
+func (p *Program) listKeys() {
+	for v := range p.plan.Values {
+		if l, ok := p.layout[v]; ok {
+			if k := (WeightKey{p.plan.Values[v].Hash, l}); !slices.Contains(p.keys, k) {
+				p.keys, p.keyOf = append(p.keys, k), append(p.keyOf, v)
+			}
+		}
+	}
 }
 
 // share gives the values that groups write their scratch buffers. The plan's

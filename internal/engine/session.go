@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -21,11 +23,14 @@ type Session struct {
 	closed bool
 	states map[string]*state
 	kept   map[uint64]*kept
+	used   map[*Program]struct{} // programs whose weights stay while the session is open
 	bound  map[*Program]*binding
 	nextID uint64
 	gen    uint64
 	blank  []state
 	resets int // how often states was cleared
+
+	held atomic.Int64 // bytes of states and kept values
 }
 
 // state is a carried value. Its rows lie at capacity strides: axis has room
@@ -73,7 +78,7 @@ func (e *Engine) NewSession() *Session {
 	e.nextID++
 	s := &Session{
 		e: e, id: e.nextID, states: map[string]*state{}, kept: map[uint64]*kept{},
-		bound: map[*Program]*binding{}, closed: e.closed,
+		used: map[*Program]struct{}{}, bound: map[*Program]*binding{}, closed: e.closed,
 	}
 	if !e.closed {
 		e.sessions[s] = struct{}{}
@@ -92,7 +97,13 @@ func (s *Session) Close() {
 	if !s.closed {
 		s.closed = true
 		s.dropStates()
-		s.kept, s.bound = nil, nil
+		for _, k := range s.kept {
+			s.forget(k)
+		}
+		for p := range s.used {
+			s.e.leave(p)
+		}
+		s.kept, s.used, s.bound = nil, nil, nil
 	}
 	s.mu.Unlock()
 	s.e.mu.Lock()
@@ -118,12 +129,13 @@ func (s *Session) dropStates() {
 }
 
 func (s *Session) resize(st *state, mem []byte) {
-	s.e.stateBytes.Add(int64(len(mem)) - int64(len(st.mem)))
+	s.held.Add(int64(len(mem)) - int64(len(st.mem)))
 	s.e.stateMem.Free(st.mem)
+	s.e.account.Release(budget.State, int64(len(st.mem)))
 	st.mem = mem
 }
 
-// Read copies a kept value.
+// Read gives a kept value. Its bytes are the session's and must not be changed.
 func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,9 +143,7 @@ func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
 	if err != nil {
 		return transport.Tensor{}, err
 	}
-	t := k.t
-	t.Shape, t.Data = slices.Clone(t.Shape), slices.Clone(t.Data)
-	return t, nil
+	return k.t, nil
 }
 
 func (s *Session) find(h transport.Handle) (*kept, error) {
@@ -152,26 +162,36 @@ func (s *Session) Release(hs ...transport.Handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range hs {
-		if _, err := s.find(h); err == nil {
+		if k, err := s.find(h); err == nil {
 			delete(s.kept, h.ID)
+			s.forget(k)
 		}
 	}
 }
 
+// forget takes a kept value, which the collector frees, from the accounts.
+func (s *Session) forget(k *kept) {
+	n := int64(len(k.t.Data))
+	s.held.Add(-n)
+	s.e.account.Release(budget.Kept, n)
+}
+
+// keep keeps a value whose memory is reserved.
 func (s *Session) keep(t transport.Tensor) transport.Handle {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nextID++
 	s.gen++
 	s.kept[s.nextID] = &kept{t, s.gen}
+	s.held.Add(int64(len(t.Data)))
 	return transport.Handle{Session: s.id, ID: s.nextID, Epoch: s.e.epoch, Generation: s.gen}
 }
 
-// fit makes the session's state ready for a run that starts with the shape in
-// and, for an appended state, ends with rows positions along its axis.
+// fit finds the session's state for a run that starts with the shape in; it
+// makes one that the session does not have yet, which has no memory.
 //
 // known is the state as the caller last saw it, nil if it does not know.
-func (s *Session) fit(known *state, d *plan.State, dt plan.DType, in []int, rows int) (*state, error) {
+func (s *Session) fit(known *state, d *plan.State, dt plan.DType, in []int) (*state, error) {
 	st := known
 	if st == nil {
 		st = s.states[d.Name]
@@ -185,59 +205,7 @@ func (s *Session) fit(known *state, d *plan.State, dt plan.DType, in []int, rows
 	if st.mode != d.Mode || st.dtype != dt || !slices.Equal(st.shape, in) || d.Mode == plan.StateAppend && st.axis != d.Axis {
 		return nil, fmt.Errorf("%w: %q is %v%v (%v), the call wants %v%v (%v)", transport.ErrState, d.Name, st.dtype, st.shape, st.mode, dt, in, d.Mode)
 	}
-	if err := s.grow(st, rows); err != nil {
-		return nil, err
-	}
-	if known == nil {
-		s.states[d.Name] = st
-	}
 	return st, nil
-}
-
-// firstRoom is how many positions a state has room for beyond those of the run
-// that begins it.
-const firstRoom = 64
-
-// grow makes room for rows positions and, when that moves what is there, for as
-// many again, so that a sequence of appends copies each row a constant number of
-// times.
-func (s *Session) grow(st *state, rows int) error {
-	capacity := 1
-	if st.axis >= 0 {
-		switch capacity = st.capacity; {
-		case capacity == 0:
-			capacity = rows + firstRoom
-		case rows > capacity:
-			capacity = 2 * rows
-		}
-	}
-	size := int64(st.dtype.Size())
-	for i, n := range st.shape {
-		if i == st.axis {
-			n = capacity
-		}
-		size *= int64(n)
-		if size > s.e.opts.MaxScratch {
-			return fmt.Errorf("%w: state %q of %v%v is more than %d bytes", transport.ErrLimit, st.name, st.dtype, st.shape, s.e.opts.MaxScratch)
-		}
-	}
-	if int(size) <= len(st.mem) {
-		return nil
-	}
-	mem, err := s.e.allocState(int(size))
-	if err != nil {
-		return err
-	}
-	old := st.capacity
-	if st.axis >= 0 && st.shape[st.axis] > 0 {
-		from, to := st.view(st.mem, old), st.view(mem, capacity)
-		copyStrided(&to, &from)
-	} else {
-		copy(mem, st.mem)
-	}
-	st.capacity = capacity
-	s.resize(st, mem)
-	return nil
 }
 
 func (st *state) view(mem []byte, capacity int) op.Array {

@@ -2,8 +2,8 @@ package engine
 
 import (
 	"fmt"
-	"math"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
@@ -15,11 +15,11 @@ import (
 // needs.
 type WeightWriter struct {
 	e       *Engine
-	key     weightKey
+	key     WeightKey
 	val     plan.Value
 	hash    transport.WeightHasher
 	w       *weight
-	want    int64 // bytes in storage format
+	size    weightSize
 	got     int64
 	stage   []byte // bytes that have come and are not in their place: whole rows but for the last
 	fill    int
@@ -34,71 +34,105 @@ const (
 	stageElems = 16 << 10
 )
 
-// PutWeight starts to take the content of v, one of [Engine.Missing]. Memory
-// for it is mapped here. Several writers may bring the same content.
+// PutWeight starts to take the content of v, one of [Engine.Missing]. All
+// memory for it is reserved and mapped here; when there is not enough the error
+// is a [transport.MemoryError]. Several writers may bring the same content.
 func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
-	id := -1
-	for i := range p.plan.Values {
-		if w := &p.plan.Values[i]; w.Kind == plan.KindWeight && w.Hash == v.Hash {
-			if k := (weightKey{w.Hash, p.layout[i]}); e.store.get(k) == nil || id < 0 {
-				id = i
-			}
-		}
-	}
-	if id < 0 {
-		return nil, fmt.Errorf("%w: the plan has no weight %v", transport.ErrMissingWeight, v.Hash)
+	id, err := e.weightID(p, v.Hash)
+	if err != nil {
+		return nil, err
 	}
 	v = p.plan.Values[id]
 	shape, err := v.Spec.Shape.Eval(nil)
 	if err != nil {
 		return nil, err
 	}
-	n := int64(1)
-	for _, d := range shape {
-		n *= int64(d)
+	size, err := e.weightSize(p, id)
+	if err != nil {
+		return nil, err
 	}
 	w := &weight{form: p.layout[id].form, shape: shape}
 	w.k, w.n = w.form.matrix(shape)
-	held, width, stage := n*int64(v.Spec.DType.Size()), 1, min(n, stageElems)
 	if w.form == panels || w.form == columns {
 		w.elem = e.opts.element(&v, w.k, w.n)
-		size := w.elem.size()
-		if w.elem == elemI8 {
-			size = elemF32.size() // until all of it is there
-		}
-		held = int64(kernels.PackedLen(w.k, w.n)) * int64(size)
-		width, stage = shape[1], min(n, int64(stageRows)*int64(shape[1]))
-	}
-	if held > math.MaxInt {
-		return nil, fmt.Errorf("%w: weight %q of %d bytes", transport.ErrLimit, v.Name, held)
 	}
 	ww := &WeightWriter{
-		e: e, key: weightKey{v.Hash, p.layout[id]}, val: v, w: w, width: width,
-		hash: transport.NewWeightHasher(v.Storage, shape), want: n * int64(v.Storage.Size()),
+		e: e, key: WeightKey{v.Hash, p.layout[id]}, val: v, w: w, size: size, width: size.width,
+		hash: transport.NewWeightHasher(v.Storage, shape),
 	}
-	if !ww.direct() {
-		ww.stage = make([]byte, stage*int64(v.Storage.Size()))
+	if err := e.account.ReserveAll(ww.amounts(), "a weight"); err != nil {
+		return nil, err
 	}
-	if w.data, err = e.store.memory.Alloc(int(held)); err != nil {
-		return nil, fmt.Errorf("%w: no %d bytes of memory: %w", transport.ErrLimit, held, err)
+	if w.data, err = e.store.memory.Alloc(int(size.first)); err != nil {
+		ww.unreserve()
+		return nil, noMemory(int(size.first), err)
 	}
+	ww.stage = make([]byte, size.stage)
 	return ww, nil
 }
 
+// weightID is the value of p with the content h that the engine does not hold
+// in the form that p needs, or another of that content when it holds all.
+func (e *Engine) weightID(p *Program, h plan.Hash) (int, error) {
+	id := -1
+	for i := range p.plan.Values {
+		if w := &p.plan.Values[i]; w.Kind == plan.KindWeight && w.Hash == h {
+			if k := (WeightKey{w.Hash, p.layout[i]}); e.store.get(k) == nil || id < 0 {
+				id = i
+			}
+		}
+	}
+	if id < 0 {
+		return 0, fmt.Errorf("%w: the plan has no weight %v", transport.ErrMissingWeight, h)
+	}
+	return id, nil
+}
+
+// WeightForm names what [Engine.PutWeight] would take.
+func (e *Engine) WeightForm(p *Program, v plan.Value) (WeightKey, error) {
+	id, err := e.weightID(p, v.Hash)
+	if err != nil {
+		return WeightKey{}, err
+	}
+	return WeightKey{v.Hash, p.layout[id]}, nil
+}
+
+// Got is the number of bytes that have been written, and the hash of them as
+// [transport.HashWeight] would have it.
+func (w *WeightWriter) Got() (n int64, prefix plan.Hash) { return w.got, w.hash.Sum() }
+
+// Held is the memory that the writer holds, in bytes.
+func (w *WeightWriter) Held() int64 { return w.amounts().Total() }
+
+// amounts is the memory of a writer.
+func (w *WeightWriter) amounts() (a budget.Amounts) {
+	a[w.w.kind()] = w.size.first + w.size.rounded
+	a[budget.Staging] = w.size.stage + w.size.wide
+	return a
+}
+
+// unreserve takes what is reserved from the account, but for the weight's own
+// memory.
+func (w *WeightWriter) unreserve() {
+	a := w.amounts()
+	a[w.w.kind()] -= int64(len(w.w.data))
+	for k, n := range a {
+		w.e.account.Release(budget.Kind(k), n)
+	}
+}
+
 // Want is the number of bytes that the content has.
-func (w *WeightWriter) Want() int64 { return w.want }
+func (w *WeightWriter) Want() int64 { return w.size.want }
 
 // direct reports whether the content is held as it comes.
-func (w *WeightWriter) direct() bool {
-	return (w.w.form == dense || w.w.form == filters) && w.val.Storage.Size() == w.val.Spec.DType.Size()
-}
+func (w *WeightWriter) direct() bool { return w.size.stage == 0 }
 
 // Write takes the next bytes. More than the content has is
 // [transport.ErrCorrupt].
 func (w *WeightWriter) Write(b []byte) (int, error) {
 	n := len(b)
-	if w.got += int64(n); w.got > w.want || w.aborted {
-		return 0, fmt.Errorf("%w: weight %q has %d bytes, got more", transport.ErrCorrupt, w.val.Name, w.want)
+	if w.got += int64(n); w.got > w.size.want || w.aborted {
+		return 0, fmt.Errorf("%w: weight %q has %d bytes, got more", transport.ErrCorrupt, w.val.Name, w.size.want)
 	}
 	_, _ = w.hash.Write(b)
 	if w.direct() {
@@ -145,7 +179,7 @@ func (w *WeightWriter) round() error {
 	m := w.w
 	data, err := w.e.store.memory.Alloc(len(m.data) / elemF32.size())
 	if err != nil {
-		return fmt.Errorf("%w: no %d bytes of memory: %w", transport.ErrLimit, len(m.data)/elemF32.size(), err)
+		return noMemory(len(m.data)/elemF32.size(), err)
 	}
 	m.scales = make([]float32, m.n)
 	wide := m.f32()
@@ -184,9 +218,9 @@ func (w *WeightWriter) Commit() error {
 	if w.aborted {
 		return fmt.Errorf("%w: weight %q was given up", transport.ErrCorrupt, w.val.Name)
 	}
-	if w.got != w.want {
+	if w.got != w.size.want {
 		w.Abort()
-		return fmt.Errorf("%w: weight %q has %d bytes, got %d", transport.ErrCorrupt, w.val.Name, w.want, w.got)
+		return fmt.Errorf("%w: weight %q has %d bytes, got %d", transport.ErrCorrupt, w.val.Name, w.size.want, w.got)
 	}
 	if h := w.hash.Sum(); h != w.val.Hash {
 		w.Abort()
@@ -200,6 +234,7 @@ func (w *WeightWriter) Commit() error {
 		}
 	}
 	w.aborted = true
+	w.unreserve()
 	w.e.store.add(w.key, w.w)
 	return nil
 }
@@ -208,6 +243,7 @@ func (w *WeightWriter) Commit() error {
 func (w *WeightWriter) Abort() {
 	if !w.aborted {
 		w.aborted = true
-		w.e.store.memory.Free(w.w.data)
+		w.unreserve()
+		w.e.store.release(w.w)
 	}
 }

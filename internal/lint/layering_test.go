@@ -50,12 +50,14 @@ var layers = []layer{
 	{"internal/kernels", nil},
 	{"internal/memory", nil},
 	{"internal/op", []string{"transport", "transport/plan"}},
-	{"internal/engine", []string{"internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
+	{"internal/budget", []string{"transport"}},
+	{"internal/engine", []string{"internal/budget", "internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
 	{"transport/local", []string{"internal/engine", "transport", "transport/plan"}},
 	{"internal/worker", []string{
-		"internal/checkpoint", "internal/engine", "internal/memory", "internal/safetensors",
+		"internal/budget", "internal/checkpoint", "internal/engine", "internal/memory", "internal/safetensors", "internal/weightcache",
 		"transport", "transport/plan", "transport/wire/...",
 	}},
+	{"internal/weightcache", []string{"transport", "transport/plan"}},
 	{"internal/worker/...", []string{
 		"internal/checkpoint", "internal/engine", "internal/safetensors", "internal/worker/...",
 		"transport", "transport/plan", "transport/wire/...",

@@ -25,8 +25,9 @@ func Map(n int) ([]byte, error) {
 	return b, err
 }
 
-// Forget lets the pages of a mapped file leave memory; they are read again when
-// they are used. b may be any part of the mapping.
+// Forget lets pages leave memory: those of a mapped file are read again when
+// they are used, others are zeros then. b may be any part of the mapping; only
+// whole pages of it go.
 func Forget(b []byte) {
 	page := os.Getpagesize()
 	at := uintptr(unsafe.Pointer(unsafe.SliceData(b)))

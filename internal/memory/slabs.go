@@ -18,6 +18,10 @@ const (
 // pages, and takes them back. The zero value is ready to use; it is safe for
 // concurrent use.
 type Slabs struct {
+	// Trim gives the pages of pieces that are taken back to the system at once,
+	// in place of keeping them for the next piece. Set it before the first use.
+	Trim bool
+
 	mu   sync.Mutex
 	all  []*slab
 	size map[*byte]int // by first byte of a piece: the bytes that it takes
@@ -114,6 +118,9 @@ func (s *Slabs) Free(b []byte) {
 			continue
 		}
 		l.put(span{at, need})
+		if s.Trim {
+			Forget(l.mem[at : at+need])
+		}
 		if l.idle() && slices.ContainsFunc(s.all, func(o *slab) bool { return o != l && o.idle() }) {
 			s.all = slices.Delete(s.all, i, i+1)
 			Unmap(l.mem)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -17,7 +18,10 @@ type Engine interface {
 	Program(h plan.Hash) (Program, bool)
 	Compile(p *plan.Plan) (Program, error)
 	Missing(p Program) []plan.Value
+	Fits(p Program) error
 	PutWeight(p Program, v plan.Value) (WeightWriter, error)
+	WeightForm(p Program, v plan.Value) (engine.WeightKey, error)
+	Memory() *budget.Account
 	NewSession() Session
 }
 
@@ -29,6 +33,8 @@ type Program interface {
 
 // Session is one tenant's state in an engine.
 type Session interface {
+	Use(p Program) error
+	Leave(p Program)
 	NewCall(p Program, bindings []int) (Call, error)
 	Read(h transport.Handle) (transport.Tensor, error)
 	Release(h ...transport.Handle)
@@ -49,6 +55,8 @@ type Call interface {
 // WeightWriter takes the content of a weight in order.
 type WeightWriter interface {
 	io.Writer
+	Got() (n int64, prefix plan.Hash)
+	Held() int64
 	Commit() error
 	Abort()
 }
@@ -90,9 +98,18 @@ func (b engineBackend) PutWeight(p Program, v plan.Value) (WeightWriter, error) 
 	return w, nil
 }
 
+func (b engineBackend) Fits(p Program) error { return b.Engine.Fits(p.(*engine.Program)) }
+
+func (b engineBackend) WeightForm(p Program, v plan.Value) (engine.WeightKey, error) {
+	return b.Engine.WeightForm(p.(*engine.Program), v)
+}
+
 func (b engineBackend) NewSession() Session { return engineSession{b.Engine.NewSession()} }
 
 type engineSession struct{ *engine.Session }
+
+func (s engineSession) Use(p Program) error { return s.Session.Use(p.(*engine.Program)) }
+func (s engineSession) Leave(p Program)     { s.Session.Leave(p.(*engine.Program)) }
 
 func (s engineSession) NewCall(p Program, bindings []int) (Call, error) {
 	c, err := s.Session.NewCall(p.(*engine.Program), bindings)

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/genie-sdk/go/transport"
@@ -18,5 +19,9 @@ func errorMessage(err error) *wirepb.Error {
 	if len(text) > wire.MaxErrorText {
 		text = text[:wire.MaxErrorText]
 	}
-	return &wirepb.Error{Code: code, Message: strings.ToValidUTF8(text, "?")}
+	m := &wirepb.Error{Code: code, Message: strings.ToValidUTF8(text, "?")}
+	if e, ok := errors.AsType[*transport.MemoryError](err); ok && code == transport.Code(transport.ErrMemory) {
+		m.NeedBytes, m.FreeBytes, m.LimitBytes, m.Purpose = uint64(e.Need), uint64(e.Free), uint64(e.Limit), e.For
+	}
+	return m
 }

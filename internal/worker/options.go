@@ -2,7 +2,9 @@ package worker
 
 import (
 	"log/slog"
+	"time"
 
+	"github.com/genie-sdk/go/internal/weightcache"
 	"github.com/genie-sdk/go/transport/wire"
 )
 
@@ -12,6 +14,13 @@ type Options struct {
 	Engine Engine
 	// Weights is the model folder; nil for none.
 	Weights WeightFinder
+	// Cache keeps uploaded weights on disk; nil for none. The server does not
+	// close it.
+	Cache *weightcache.Cache
+	// PartialBytes bounds the memory of weights whose upload was cut short;
+	// 1 GiB when 0. PartialTime is how long each is kept; 2 minutes when 0.
+	PartialBytes int64
+	PartialTime  time.Duration
 	// Log is discarded when nil.
 	Log *slog.Logger
 	// MaxMessage bounds the payload of one message; [wire.MaxMessagePayload]
@@ -33,6 +42,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxStaging == 0 {
 		o.MaxStaging = 2 * o.MaxMessage
+	}
+	if o.PartialBytes == 0 {
+		o.PartialBytes = 1 << 30
+	}
+	if o.PartialTime == 0 {
+		o.PartialTime = 2 * time.Minute
 	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 1024

@@ -74,9 +74,16 @@ func (r *preparation) do(ctx context.Context) (answer, error) {
 	if err := r.s.setPlan(r.num, p); err != nil {
 		return answer{}, err
 	}
+	if err := r.s.es.Use(p); err != nil {
+		return answer{}, err
+	}
 	engine := r.s.c.s.opts.Engine
+	if err := engine.Fits(p); err != nil {
+		r.s.dropPlan(r.num, p)
+		return answer{}, err
+	}
 	missing := engine.Missing(p)
-	if len(missing) > 0 && r.model != "" && r.s.c.s.opts.Weights != nil {
+	if len(missing) > 0 {
 		for _, v := range missing {
 			if err := r.find(ctx, p, v); err != nil {
 				return answer{}, err
@@ -85,7 +92,11 @@ func (r *preparation) do(ctx context.Context) (answer, error) {
 		missing = engine.Missing(p)
 	}
 	ids, err := valueIDs(p.Plan(), missing)
-	return answer{control: &wirepb.Prepared{Missing: ids}}, err
+	m := &wirepb.Prepared{Missing: ids}
+	for _, part := range r.s.c.s.partsOf(p, ids) {
+		m.Partial = append(m.Partial, &wirepb.Partial{Value: part.value, Bytes: part.bytes, Hash: part.prefix[:]})
+	}
+	return answer{control: m}, err
 }
 
 // program is the plan as the engine holds it; false when it must be sent.
@@ -110,38 +121,54 @@ func (r *preparation) program() (Program, bool, error) {
 	return p, true, nil
 }
 
-// find takes a weight from the model folder. A folder that does not have it
-// leaves it to the client.
+// find takes a weight from the model folder or the cache. What neither has is
+// left to the client.
 func (r *preparation) find(ctx context.Context, p Program, v plan.Value) error {
+	if r.model != "" && r.s.c.s.opts.Weights != nil {
+		if found, err := r.findModel(ctx, p, v); found || err != nil {
+			return err
+		}
+	}
+	if r.s.c.s.opts.Cache == nil {
+		return nil
+	}
+	_, err := r.s.c.s.load(ctx, p, v)
+	return err
+}
+
+// findModel takes a weight from the model folder and reports whether it was
+// there.
+func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (bool, error) {
 	log := r.s.c.log.With("model", r.model, "weight", v.Name)
 	w, err := r.s.c.s.opts.Weights.Find(r.model, v.Hash)
 	if err != nil {
 		log.Debug("weight not in the model folder", "error", err)
-		return nil
+		return false, nil
 	}
 	out, err := r.s.c.s.opts.Engine.PutWeight(p, v)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer out.Abort()
 	for data := w.Data; len(data) > 0; {
 		if ctx.Err() != nil {
-			return fmt.Errorf("genie: stopped: %w", context.Cause(ctx))
+			return false, fmt.Errorf("genie: stopped: %w", context.Cause(ctx))
 		}
 		n := min(len(data), wire.MaxFramePayload)
 		if _, err := out.Write(data[:n]); err != nil {
 			log.Warn("weight in the model folder is unusable", "error", err)
-			return nil
+			return false, nil
 		}
 		data = data[n:]
 	}
+	if w.Release != nil {
+		defer w.Release()
+	}
 	if err := out.Commit(); err != nil {
 		log.Warn("weight in the model folder is unusable", "error", err)
+		return false, nil
 	}
-	if w.Release != nil {
-		w.Release()
-	}
-	return nil
+	return true, nil
 }
 
 // valueIDs finds the ids of values of a plan.

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
 )
@@ -20,6 +21,10 @@ type Server struct {
 	staging staging
 	buffers sync.Pool    // *[]byte of wire.ChunkSize, for pieces of weights
 	plans   atomic.Int64 // received
+
+	partials *partials
+	resumed  atomic.Int64 // uploads that went on where another was cut short
+	forget   []func()     // takes the server's holders from the account
 
 	ctx    context.Context // ends when the server closes
 	cancel context.CancelFunc
@@ -36,10 +41,13 @@ type Server struct {
 func New(opts Options) *Server {
 	opts = opts.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Server{
-		opts: opts, ctx: ctx, cancel: cancel, staging: staging{limit: int64(opts.MaxStaging)},
+	memory := opts.Engine.Memory()
+	s := &Server{
+		opts: opts, ctx: ctx, cancel: cancel, staging: staging{limit: int64(opts.MaxStaging), account: memory}, partials: newPartials(opts),
 		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},
 	}
+	s.forget = []func(){memory.Register(budget.Spare, spares{s}), memory.Register(budget.Unused, s.partials)}
+	return s
 }
 
 // Serve takes TCP connections from l until the server is shut down, which it
@@ -148,6 +156,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		g.Stop()
 	}
 	s.wg.Wait()
+	s.partials.close()
+	for _, forget := range s.forget {
+		forget()
+	}
 	return err
 }
 

@@ -138,19 +138,36 @@ func (s *session) setPlan(num uint32, p Program) error {
 	return nil
 }
 
+// dropPlan takes a plan's number back.
+func (s *session) dropPlan(num uint32, p Program) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.plans, num)
+	for _, other := range s.plans {
+		if other.program == p {
+			return
+		}
+	}
+	s.es.Leave(p)
+}
+
 // memory gives n bytes for the inputs of a call.
 func (s *session) memory(n uint64) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
 	s.mu.Lock()
-	if uint64(len(s.spare)) >= n {
-		b := s.spare
-		s.spare = nil
-		s.mu.Unlock()
+	b := s.spare
+	s.spare = nil
+	s.mu.Unlock()
+	plenty := s.c.s.staging.plenty(n) // not under the lock, which spares take
+	if have := uint64(len(b)); have >= n && (plenty || have <= n+n/4) {
 		return b, nil
 	}
-	s.mu.Unlock()
+	s.c.s.staging.put(b)
+	if !plenty {
+		return s.c.s.staging.get(n)
+	}
 	// Room beyond the need is address space until it is used, and spares a
 	// sequence that gets longer from mapping, and filling with zeros, hundreds
 	// of megabytes at every step.

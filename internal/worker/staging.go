@@ -4,14 +4,16 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 )
 
 // staging maps the memory that payloads are received into, off the Go heap.
 type staging struct {
-	used  atomic.Int64
-	limit int64
+	used    atomic.Int64
+	limit   int64
+	account *budget.Account
 }
 
 // stagingAlign keeps each input on its own cache lines.
@@ -29,7 +31,7 @@ func (s *staging) get(n uint64) ([]byte, error) {
 	b, err := memory.Map(int(n))
 	if err != nil {
 		s.unreserve(n)
-		return nil, fmt.Errorf("%w: no memory for %d bytes", transport.ErrLimit, n)
+		return nil, fmt.Errorf("%w: the system gives no %d bytes: %w", transport.ErrMemory, n, err)
 	}
 	return b, nil
 }
@@ -42,6 +44,10 @@ func (s *staging) put(b []byte) {
 	}
 }
 
+// plenty reports whether there is so much memory that a call of n bytes of
+// inputs may take more than it needs.
+func (s *staging) plenty(n uint64) bool { return s.account.Check(int64(4*n), "") == nil }
+
 // reserve counts memory that is taken.
 func (s *staging) reserve(n uint64) error {
 	if used := s.used.Add(int64(n)); used > s.limit {
@@ -49,7 +55,14 @@ func (s *staging) reserve(n uint64) error {
 		return fmt.Errorf("%w: %d bytes wanted to receive into, %d of %d are free",
 			transport.ErrLimit, n, s.limit-used+int64(n), s.limit)
 	}
+	if err := s.account.Reserve(budget.Staging, int64(n), "data to receive"); err != nil {
+		s.used.Add(-int64(n))
+		return err
+	}
 	return nil
 }
 
-func (s *staging) unreserve(n uint64) { s.used.Add(-int64(n)) }
+func (s *staging) unreserve(n uint64) {
+	s.used.Add(-int64(n))
+	s.account.Release(budget.Staging, int64(n))
+}

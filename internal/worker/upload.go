@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
@@ -18,14 +19,15 @@ const uploadBuffers = 3
 // goroutine of its own hashes and packs them.
 type upload struct {
 	c    *conn
-	out  WeightWriter
+	key  engine.WeightKey
+	in   *incoming
 	free chan []byte // buffers to fill
 	full chan []byte // buffers to pack, in order
 	last chan *task  // the task once all is there; closed without it on abort
 
-	held uint64 // bytes of buffers made
-	buf  []byte // being filled
-	left uint64 // still to come
+	buffers, room uint64 // how many there are, and the bytes that are reserved for each
+	buf           []byte // being filled
+	left          uint64 // still to come
 }
 
 // putWeight is PutWeight.
@@ -51,19 +53,16 @@ func (st *stream) putWeight(h wire.Header, control []byte) (*task, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := st.total(h, m.GetBytes(), want); err != nil {
+	offset := m.GetOffset()
+	if offset > want {
+		return nil, fmt.Errorf("%w: offset %d in a weight of %d bytes", transport.ErrProtocol, offset, want)
+	}
+	if err := st.total(h, m.GetBytes(), want-offset); err != nil {
 		return nil, err
 	}
-	out, err := st.c.s.opts.Engine.PutWeight(p.program, values[id])
+	u, err := st.c.newUpload(p.program, values[id], want, offset, h.Payload)
 	if err != nil {
 		return nil, err
-	}
-	u := &upload{
-		c: st.c, out: out, left: want,
-		free: make(chan []byte, uploadBuffers), full: make(chan []byte, uploadBuffers), last: make(chan *task, 1),
-	}
-	for range uploadBuffers {
-		u.free <- nil
 	}
 	st.upload = u
 	st.c.wg.Add(1)
@@ -71,35 +70,65 @@ func (st *stream) putWeight(h wire.Header, control []byte) (*task, error) {
 	return &task{free: nothing}, nil
 }
 
+// newUpload takes all memory for a weight of want bytes that arrives from
+// offset on in pieces of about the size of the first.
+func (c *conn) newUpload(p Program, v plan.Value, want, offset, piece uint64) (*upload, error) {
+	left := want - offset
+	u := &upload{c: c, left: left, room: min(left, max(wire.ChunkSize, piece)), buffers: 1}
+	if left > 0 {
+		u.buffers = min(uploadBuffers, (left+u.room-1)/u.room)
+	}
+	if err := c.s.staging.reserve(u.buffers * u.room); err != nil {
+		return nil, err
+	}
+	var err error
+	if u.key, err = c.s.opts.Engine.WeightForm(p, v); err == nil {
+		if offset > 0 {
+			u.in, err = c.s.resume(u.key, v.Name, offset)
+		} else {
+			u.in, err = c.s.newIncoming(p, v, want)
+		}
+	}
+	if err != nil {
+		c.s.staging.unreserve(u.buffers * u.room)
+		return nil, err
+	}
+	u.free, u.full, u.last = make(chan []byte, uploadBuffers), make(chan []byte, uploadBuffers), make(chan *task, 1)
+	for range u.buffers {
+		u.free <- nil
+	}
+	return u, nil
+}
+
 // into gives memory for the next n bytes, waiting for the engine to catch up.
 func (u *upload) into(n uint64) (*wire.Sink, error) {
 	if n > u.left {
 		return nil, fmt.Errorf("%w: %d bytes of weight too many", transport.ErrProtocol, n-u.left)
 	}
+	if n > u.room { // a peer whose pieces get larger
+		if err := u.c.s.staging.reserve(u.buffers * (n - u.room)); err != nil {
+			return nil, err
+		}
+		u.room = n
+	}
 	u.left -= n
 	b := <-u.free
 	if uint64(cap(b)) < n {
-		grown, err := u.c.s.buffer(n)
-		if err != nil {
-			return nil, err
-		}
-		u.held += uint64(cap(grown))
-		b = grown
+		b = u.c.s.buffer(u.room)
 	}
 	u.buf = b[:n]
 	return wire.NewSink([]wire.Segment{{Data: u.buf}}), nil
 }
 
-// buffer makes a buffer for a piece of a weight, or takes one that is free.
-func (s *Server) buffer(n uint64) ([]byte, error) {
-	n = max(n, wire.ChunkSize)
-	if err := s.staging.reserve(n); err != nil {
-		return nil, err
+// buffer makes a buffer for a piece of a weight, or takes one that is free. Its
+// memory has been reserved.
+func (s *Server) buffer(n uint64) []byte {
+	if n == wire.ChunkSize {
+		if b, ok := s.buffers.Get().(*[]byte); ok {
+			return *b
+		}
 	}
-	if b, ok := s.buffers.Get().(*[]byte); ok && uint64(cap(*b)) == n {
-		return *b, nil
-	}
-	return make([]byte, n), nil
+	return make([]byte, n)
 }
 
 // received hands the piece over.
@@ -132,26 +161,36 @@ func (u *upload) pack() {
 		u.free <- b
 	}
 	t, ok := <-u.last
-	if !ok {
-		u.out.Abort()
+	switch {
+	case !ok && err == nil:
+		u.c.s.partials.park(u.key, u.in)
+		return
+	case !ok:
+		u.in.Abort()
 		return
 	}
+	committed := false
 	t.do = func(context.Context) (answer, error) {
-		defer u.out.Abort()
 		if err != nil {
 			return answer{}, err
 		}
 		if u.left != 0 {
 			return answer{}, fmt.Errorf("%w: weight ends %d bytes early", transport.ErrProtocol, u.left)
 		}
-		return answer{}, u.out.Commit()
+		err := u.in.Commit()
+		committed = err == nil
+		return answer{}, err
 	}
 	t.run()
+	if committed {
+		u.in.save()
+	}
+	u.in.Abort()
 }
 
 // giveBack keeps buffers of the usual size for other uploads.
 func (u *upload) giveBack() {
-	u.c.s.staging.unreserve(u.held)
+	u.c.s.staging.unreserve(u.buffers * u.room)
 	for {
 		select {
 		case b := <-u.free:
@@ -171,6 +210,6 @@ func (u *upload) write(b []byte) (err error) {
 			err = u.c.panicked(r)
 		}
 	}()
-	_, err = u.out.Write(b)
+	_, err = u.in.Write(b)
 	return err
 }

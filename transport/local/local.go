@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/genie-sdk/go/internal/engine"
@@ -46,6 +47,11 @@ func WithBranches() Option { return optionFunc(func(o *engine.Options) { o.Branc
 // run one plan at the same time, so that its weights are read once for all of
 // them; 16 without it, and 1 for none. The bits are the same.
 func WithMaxBatch(n int) Option { return optionFunc(func(o *engine.Options) { o.MaxBatch = n }) }
+
+// WithMemLimit bounds the memory of weights, state, kept values and scratch
+// together to n bytes. What does not fit is a [transport.MemoryError]; weights
+// that no session uses go first.
+func WithMemLimit(n int64) Option { return optionFunc(func(o *engine.Options) { o.MemLimit = n }) }
 
 // Open starts an engine of its own.
 func Open(opts ...Option) (transport.Executor, error) {
@@ -164,7 +170,9 @@ func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tenso
 		return transport.Tensor{}, err
 	}
 	defer s.leave()
-	return s.es.Read(h)
+	t, err := s.es.Read(h)
+	t.Shape, t.Data = slices.Clone(t.Shape), slices.Clone(t.Data)
+	return t, err
 }
 
 // Release implements [transport.Session].

@@ -30,7 +30,14 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		s.x.plans++
 		s.x.mu.Unlock()
 	}
+	if err := s.es.Use(program); err != nil {
+		return nil, err
+	}
 	missing := e.Missing(program)
+	if err := e.Fits(program); err != nil {
+		s.es.Leave(program)
+		return nil, err
+	}
 	list := make([]transport.Weight, len(missing))
 	done, total := int64(0), int64(0)
 	for i, v := range missing {

@@ -37,7 +37,13 @@ func (w *Worker) Close() (err error) {
 // Start starts a worker that ends with the test. change may be nil.
 func Start(t testing.TB, change func(*worker.Options)) *Worker {
 	t.Helper()
-	e, err := engine.New(engine.Options{Threads: 2})
+	return StartEngine(t, engine.Options{Threads: 2}, change)
+}
+
+// StartEngine is Start with an engine of the caller's choice.
+func StartEngine(t testing.TB, o engine.Options, change func(*worker.Options)) *Worker {
+	t.Helper()
+	e, err := engine.New(o)
 	require.NoError(t, err)
 	opts := worker.Options{Engine: worker.ForEngine(e)}
 	if change != nil {

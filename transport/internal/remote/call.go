@@ -235,5 +235,5 @@ func (c *Client) remoteError(control []byte) error {
 	if len(text) > wire.MaxErrorText {
 		text = text[:wire.MaxErrorText]
 	}
-	return &transport.RemoteError{Code: m.GetCode(), Message: text, Addr: c.cfg.Addr}
+	return &transport.RemoteError{Code: m.GetCode(), Message: text, Addr: c.cfg.Addr, Detail: detail(&m)}
 }

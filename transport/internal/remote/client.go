@@ -118,7 +118,12 @@ func (c *Client) Stats(ctx context.Context) (transport.Stats, error) {
 		PID: int(m.GetPid()), CPU: m.GetCpu(), Runs: m.GetRuns(), Ops: m.GetOps(), Sessions: m.GetSessions(),
 		Plans: m.GetPlans(), PlansSent: m.GetPlansReceived(), Weights: m.GetWeights(), WeightBytes: m.GetWeightBytes(),
 		WeightsSent: m.GetWeightsReceived(), StateBytes: m.GetStateBytes(), ScratchBytes: m.GetScratchBytes(),
-		PeakRSS: m.GetPeakRssBytes(), Rounds: m.GetRounds(), JoinedRuns: m.GetJoinedRuns(),
+		Rounds: m.GetRounds(), JoinedRuns: m.GetJoinedRuns(),
+		PeakRSS: m.GetPeakRssBytes(), MemoryUsed: m.GetMemoryUsedBytes(), MemoryLimit: m.GetMemoryLimitBytes(),
+		PackedBytes: m.GetPackedBytes(), KeptBytes: m.GetKeptBytes(), StagingBytes: m.GetStagingBytes(),
+		WeightEvictions: m.GetWeightEvictions(), CacheHits: m.GetCacheHits(), CacheMisses: m.GetCacheMisses(),
+		CacheBytes: m.GetCacheBytes(), CacheEntries: m.GetCacheEntries(), CacheEvictions: m.GetCacheEvictions(),
+		UploadsResumed: m.GetUploadsResumed(),
 	}, nil
 }
 

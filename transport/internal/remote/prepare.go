@@ -52,15 +52,15 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		model = weights.Model()
 	}
 	for {
-		missing, err := s.sendPlan(ctx, ref, model)
+		ready, err := s.sendPlan(ctx, ref, model)
 		if err != nil {
 			return nil, err
 		}
-		once := distinct(p, missing)
-		if err := s.sendWeights(ctx, ref, once, weights, progress); err != nil {
+		once := distinct(p, ready.GetMissing())
+		if err := s.sendWeights(ctx, ref, once, ready.GetPartial(), weights, progress); err != nil {
 			return nil, err
 		}
-		if len(once) == len(missing) {
+		if len(once) == len(ready.GetMissing()) {
 			break
 		}
 		// A content that is missing in two forms goes once for each, one after
@@ -88,9 +88,9 @@ func distinct(p *plan.Plan, ids []uint32) []uint32 {
 	return out
 }
 
-// sendPlan names the plan, sends it when the worker lacks it, and returns the
-// weights that the worker lacks.
-func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) ([]uint32, error) {
+// sendPlan names the plan, sends it when the worker lacks it, and returns what
+// the worker lacks of its weights.
+func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) (*wirepb.Prepared, error) {
 	var answer wirepb.Prepared
 	control := &wirepb.Prepare{Session: s.num, Plan: ref.num, Hash: ref.hash[:], Model: model}
 	r := &request{typ: wire.TypePrepare, order: s.order, control: control, answer: &answer}
@@ -98,7 +98,7 @@ func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) ([]u
 		return nil, err
 	}
 	if !answer.GetNeedPlan() {
-		return answer.GetMissing(), nil
+		return &answer, nil
 	}
 	second, err := s.sendEncoded(ctx, ref, control)
 	if err != nil {
@@ -107,22 +107,26 @@ func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) ([]u
 	if second.GetNeedPlan() {
 		return nil, fmt.Errorf("%w: %s asks again for a plan that it was sent", transport.ErrProtocol, s.c.cfg.Addr)
 	}
-	return second.GetMissing(), nil
+	return second, nil
 }
 
 // upload is one weight to send.
 type upload struct {
 	value   uint32
 	data    []byte
+	offset  int    // bytes that the worker has
 	release func() // may be nil
 }
 
-func (s *session) sendWeights(ctx context.Context, ref *planRef, missing []uint32, weights transport.WeightSource, progress transport.Progress) error {
+func (s *session) sendWeights(ctx context.Context, ref *planRef, missing []uint32, parts []*wirepb.Partial, weights transport.WeightSource, progress transport.Progress) error {
 	list := make([]upload, 0, len(missing))
 	total := int64(0)
 	for _, id := range missing {
 		u, err := findWeight(ref.layout.Plan, id, weights)
 		if err != nil {
+			return err
+		}
+		if u.offset, err = resumeAt(&ref.layout.Plan.Values[id], u.data, partOf(parts, id)); err != nil {
 			return err
 		}
 		list = append(list, u)
@@ -140,7 +144,11 @@ func (s *session) sendWeights(ctx context.Context, ref *planRef, missing []uint3
 		progress(done, total)
 	}
 	if total > 0 {
-		sent(0)
+		had := 0
+		for _, u := range list {
+			had += u.offset
+		}
+		sent(had)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(uploads)
@@ -171,23 +179,7 @@ func findWeight(p *plan.Plan, id uint32, weights transport.WeightSource) (upload
 		return upload{}, fmt.Errorf("%w: weight %q is %v in %d bytes, the plan says %v in %d",
 			transport.ErrShape, v.Name, w.Storage, len(w.Data), v.Storage, want)
 	}
-	return upload{id, w.Data, w.Release}, nil
-}
-
-// sendWeight uploads one weight. Uploads of a session need no order.
-func (s *session) sendWeight(ctx context.Context, ref *planRef, u upload, sent func(int)) error {
-	err := s.c.call(ctx, &request{
-		typ: wire.TypePutWeight,
-		control: &wirepb.PutWeight{
-			Session: s.num, Plan: ref.num, Value: u.value, Bytes: uint64(len(u.data)),
-		},
-		payload: []wire.Segment{{Data: u.data, Cause: plan.CauseWeights}},
-		sent:    sent,
-	})
-	if err == nil && u.release != nil {
-		u.release()
-	}
-	return err
+	return upload{value: id, data: w.Data, release: w.Release}, nil
 }
 
 // sendEncoded is Prepare with the plan itself.

@@ -115,9 +115,16 @@ func (x *Hello) GetMaxMessagePayload() uint64 {
 
 // Error answers a request that failed.
 type Error struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Code          uint32                 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
-	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Code    uint32                 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	Message string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// Of an error about memory, in bytes: what the request needs, what is free,
+	// what may be held in all.
+	NeedBytes  uint64 `protobuf:"varint,4,opt,name=need_bytes,json=needBytes,proto3" json:"need_bytes,omitempty"`
+	FreeBytes  uint64 `protobuf:"varint,5,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`
+	LimitBytes uint64 `protobuf:"varint,6,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
+	// What the memory was for.
+	Purpose       string `protobuf:"bytes,7,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -162,6 +169,34 @@ func (x *Error) GetCode() uint32 {
 func (x *Error) GetMessage() string {
 	if x != nil {
 		return x.Message
+	}
+	return ""
+}
+
+func (x *Error) GetNeedBytes() uint64 {
+	if x != nil {
+		return x.NeedBytes
+	}
+	return 0
+}
+
+func (x *Error) GetFreeBytes() uint64 {
+	if x != nil {
+		return x.FreeBytes
+	}
+	return 0
+}
+
+func (x *Error) GetLimitBytes() uint64 {
+	if x != nil {
+		return x.LimitBytes
+	}
+	return 0
+}
+
+func (x *Error) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
 	}
 	return ""
 }
@@ -412,7 +447,9 @@ type Prepared struct {
 	// The worker does not have the plan: send it.
 	NeedPlan bool `protobuf:"varint,1,opt,name=need_plan,json=needPlan,proto3" json:"need_plan,omitempty"`
 	// Ids of the weights whose content the worker does not have.
-	Missing       []uint32 `protobuf:"varint,2,rep,packed,name=missing,proto3" json:"missing,omitempty"`
+	Missing []uint32 `protobuf:"varint,2,rep,packed,name=missing,proto3" json:"missing,omitempty"`
+	// What the worker has of missing weights since an upload was cut short.
+	Partial       []*Partial `protobuf:"bytes,3,rep,name=partial,proto3" json:"partial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,21 +498,93 @@ func (x *Prepared) GetMissing() []uint32 {
 	return nil
 }
 
-// PutWeight uploads the content of one weight of a prepared plan: its bytes
-// are the payload. The answer has no fields.
+func (x *Prepared) GetPartial() []*Partial {
+	if x != nil {
+		return x.Partial
+	}
+	return nil
+}
+
+// Partial is the first bytes of a weight's content.
+type Partial struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Value uint32                 `protobuf:"varint,1,opt,name=value,proto3" json:"value,omitempty"`
+	Bytes uint64                 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Their hash, made like the hash of a weight.
+	Hash          []byte `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Partial) Reset() {
+	*x = Partial{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Partial) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Partial) ProtoMessage() {}
+
+func (x *Partial) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Partial.ProtoReflect.Descriptor instead.
+func (*Partial) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Partial) GetValue() uint32 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Partial) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Partial) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+// PutWeight uploads the content of one weight of a prepared plan: its bytes,
+// from offset on, are the payload. The answer has no fields.
 type PutWeight struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
-	Plan          uint32                 `protobuf:"varint,2,opt,name=plan,proto3" json:"plan,omitempty"`
-	Value         uint32                 `protobuf:"varint,3,opt,name=value,proto3" json:"value,omitempty"`
-	Bytes         uint64                 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	Plan    uint32                 `protobuf:"varint,2,opt,name=plan,proto3" json:"plan,omitempty"`
+	Value   uint32                 `protobuf:"varint,3,opt,name=value,proto3" json:"value,omitempty"`
+	// Length of the payload.
+	Bytes uint64 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// As Prepared says of what the worker has; zero to begin.
+	Offset        uint64 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PutWeight) Reset() {
 	*x = PutWeight{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[7]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -487,7 +596,7 @@ func (x *PutWeight) String() string {
 func (*PutWeight) ProtoMessage() {}
 
 func (x *PutWeight) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[7]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -500,7 +609,7 @@ func (x *PutWeight) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutWeight.ProtoReflect.Descriptor instead.
 func (*PutWeight) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{7}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *PutWeight) GetSession() uint32 {
@@ -531,6 +640,13 @@ func (x *PutWeight) GetBytes() uint64 {
 	return 0
 }
 
+func (x *PutWeight) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
 // Run runs a prepared plan. The payload is the inputs that have no handle, one
 // after the other.
 type Run struct {
@@ -547,7 +663,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[8]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -559,7 +675,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[8]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -572,7 +688,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{8}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Run) GetSession() uint32 {
@@ -621,7 +737,7 @@ type InputHandle struct {
 
 func (x *InputHandle) Reset() {
 	*x = InputHandle{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[9]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +749,7 @@ func (x *InputHandle) String() string {
 func (*InputHandle) ProtoMessage() {}
 
 func (x *InputHandle) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[9]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +762,7 @@ func (x *InputHandle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InputHandle.ProtoReflect.Descriptor instead.
 func (*InputHandle) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{9}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *InputHandle) GetInput() uint32 {
@@ -676,7 +792,7 @@ type Ran struct {
 
 func (x *Ran) Reset() {
 	*x = Ran{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[10]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +804,7 @@ func (x *Ran) String() string {
 func (*Ran) ProtoMessage() {}
 
 func (x *Ran) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[10]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +817,7 @@ func (x *Ran) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ran.ProtoReflect.Descriptor instead.
 func (*Ran) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{10}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Ran) GetElapsedNs() uint64 {
@@ -742,7 +858,7 @@ type Loop struct {
 
 func (x *Loop) Reset() {
 	*x = Loop{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[11]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -754,7 +870,7 @@ func (x *Loop) String() string {
 func (*Loop) ProtoMessage() {}
 
 func (x *Loop) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[11]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -767,7 +883,7 @@ func (x *Loop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Loop.ProtoReflect.Descriptor instead.
 func (*Loop) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{11}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Loop) GetRun() *Run {
@@ -830,7 +946,7 @@ type LoopInput struct {
 
 func (x *LoopInput) Reset() {
 	*x = LoopInput{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[12]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +958,7 @@ func (x *LoopInput) String() string {
 func (*LoopInput) ProtoMessage() {}
 
 func (x *LoopInput) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[12]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +971,7 @@ func (x *LoopInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoopInput.ProtoReflect.Descriptor instead.
 func (*LoopInput) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{12}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LoopInput) GetKind() uint32 {
@@ -882,7 +998,7 @@ type Credit struct {
 
 func (x *Credit) Reset() {
 	*x = Credit{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[13]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -894,7 +1010,7 @@ func (x *Credit) String() string {
 func (*Credit) ProtoMessage() {}
 
 func (x *Credit) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[13]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -907,7 +1023,7 @@ func (x *Credit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credit.ProtoReflect.Descriptor instead.
 func (*Credit) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{13}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Credit) GetRuns() uint32 {
@@ -928,7 +1044,7 @@ type Read struct {
 
 func (x *Read) Reset() {
 	*x = Read{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[14]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -940,7 +1056,7 @@ func (x *Read) String() string {
 func (*Read) ProtoMessage() {}
 
 func (x *Read) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[14]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -953,7 +1069,7 @@ func (x *Read) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Read.ProtoReflect.Descriptor instead.
 func (*Read) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{14}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Read) GetSession() uint32 {
@@ -981,7 +1097,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[15]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1109,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[15]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1122,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{15}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Value) GetDtype() uint32 {
@@ -1034,7 +1150,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[16]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1162,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[16]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1175,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{16}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Release) GetSession() uint32 {
@@ -1086,7 +1202,7 @@ type Reset struct {
 
 func (x *Reset) Reset() {
 	*x = Reset{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[17]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1098,7 +1214,7 @@ func (x *Reset) String() string {
 func (*Reset) ProtoMessage() {}
 
 func (x *Reset) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[17]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1111,7 +1227,7 @@ func (x *Reset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reset.ProtoReflect.Descriptor instead.
 func (*Reset) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{17}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Reset) GetSession() uint32 {
@@ -1123,29 +1239,41 @@ func (x *Reset) GetSession() uint32 {
 
 // Stats asks what the worker has done; the request has no fields.
 type Stats struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	Pid             uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
-	Cpu             string                 `protobuf:"bytes,2,opt,name=cpu,proto3" json:"cpu,omitempty"`
-	Runs            int64                  `protobuf:"varint,3,opt,name=runs,proto3" json:"runs,omitempty"`
-	Ops             int64                  `protobuf:"varint,4,opt,name=ops,proto3" json:"ops,omitempty"`
-	Sessions        int64                  `protobuf:"varint,5,opt,name=sessions,proto3" json:"sessions,omitempty"`
-	Plans           int64                  `protobuf:"varint,6,opt,name=plans,proto3" json:"plans,omitempty"`
-	PlansReceived   int64                  `protobuf:"varint,7,opt,name=plans_received,json=plansReceived,proto3" json:"plans_received,omitempty"`
-	Weights         int64                  `protobuf:"varint,8,opt,name=weights,proto3" json:"weights,omitempty"`
-	WeightBytes     int64                  `protobuf:"varint,9,opt,name=weight_bytes,json=weightBytes,proto3" json:"weight_bytes,omitempty"`
-	WeightsReceived int64                  `protobuf:"varint,10,opt,name=weights_received,json=weightsReceived,proto3" json:"weights_received,omitempty"`
-	StateBytes      int64                  `protobuf:"varint,11,opt,name=state_bytes,json=stateBytes,proto3" json:"state_bytes,omitempty"`
-	ScratchBytes    int64                  `protobuf:"varint,12,opt,name=scratch_bytes,json=scratchBytes,proto3" json:"scratch_bytes,omitempty"`
-	PeakRssBytes    int64                  `protobuf:"varint,13,opt,name=peak_rss_bytes,json=peakRssBytes,proto3" json:"peak_rss_bytes,omitempty"`
-	Rounds          int64                  `protobuf:"varint,40,opt,name=rounds,proto3" json:"rounds,omitempty"`                           // of runs of several sessions together
-	JoinedRuns      int64                  `protobuf:"varint,41,opt,name=joined_runs,json=joinedRuns,proto3" json:"joined_runs,omitempty"` // runs that took part in them
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Pid              uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
+	Cpu              string                 `protobuf:"bytes,2,opt,name=cpu,proto3" json:"cpu,omitempty"`
+	Runs             int64                  `protobuf:"varint,3,opt,name=runs,proto3" json:"runs,omitempty"`
+	Ops              int64                  `protobuf:"varint,4,opt,name=ops,proto3" json:"ops,omitempty"`
+	Sessions         int64                  `protobuf:"varint,5,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	Plans            int64                  `protobuf:"varint,6,opt,name=plans,proto3" json:"plans,omitempty"`
+	PlansReceived    int64                  `protobuf:"varint,7,opt,name=plans_received,json=plansReceived,proto3" json:"plans_received,omitempty"`
+	Weights          int64                  `protobuf:"varint,8,opt,name=weights,proto3" json:"weights,omitempty"`
+	WeightBytes      int64                  `protobuf:"varint,9,opt,name=weight_bytes,json=weightBytes,proto3" json:"weight_bytes,omitempty"`
+	WeightsReceived  int64                  `protobuf:"varint,10,opt,name=weights_received,json=weightsReceived,proto3" json:"weights_received,omitempty"`
+	StateBytes       int64                  `protobuf:"varint,11,opt,name=state_bytes,json=stateBytes,proto3" json:"state_bytes,omitempty"`
+	ScratchBytes     int64                  `protobuf:"varint,12,opt,name=scratch_bytes,json=scratchBytes,proto3" json:"scratch_bytes,omitempty"`
+	PeakRssBytes     int64                  `protobuf:"varint,13,opt,name=peak_rss_bytes,json=peakRssBytes,proto3" json:"peak_rss_bytes,omitempty"`
+	Rounds           int64                  `protobuf:"varint,40,opt,name=rounds,proto3" json:"rounds,omitempty"`                           // of runs of several sessions together
+	JoinedRuns       int64                  `protobuf:"varint,41,opt,name=joined_runs,json=joinedRuns,proto3" json:"joined_runs,omitempty"` // runs that took part in them
+	MemoryUsedBytes  int64                  `protobuf:"varint,14,opt,name=memory_used_bytes,json=memoryUsedBytes,proto3" json:"memory_used_bytes,omitempty"`
+	MemoryLimitBytes int64                  `protobuf:"varint,15,opt,name=memory_limit_bytes,json=memoryLimitBytes,proto3" json:"memory_limit_bytes,omitempty"`
+	PackedBytes      int64                  `protobuf:"varint,16,opt,name=packed_bytes,json=packedBytes,proto3" json:"packed_bytes,omitempty"`
+	KeptBytes        int64                  `protobuf:"varint,17,opt,name=kept_bytes,json=keptBytes,proto3" json:"kept_bytes,omitempty"`
+	StagingBytes     int64                  `protobuf:"varint,18,opt,name=staging_bytes,json=stagingBytes,proto3" json:"staging_bytes,omitempty"`
+	WeightEvictions  int64                  `protobuf:"varint,19,opt,name=weight_evictions,json=weightEvictions,proto3" json:"weight_evictions,omitempty"`
+	CacheHits        int64                  `protobuf:"varint,20,opt,name=cache_hits,json=cacheHits,proto3" json:"cache_hits,omitempty"`
+	CacheMisses      int64                  `protobuf:"varint,21,opt,name=cache_misses,json=cacheMisses,proto3" json:"cache_misses,omitempty"`
+	CacheBytes       int64                  `protobuf:"varint,22,opt,name=cache_bytes,json=cacheBytes,proto3" json:"cache_bytes,omitempty"`
+	CacheEntries     int64                  `protobuf:"varint,23,opt,name=cache_entries,json=cacheEntries,proto3" json:"cache_entries,omitempty"`
+	CacheEvictions   int64                  `protobuf:"varint,24,opt,name=cache_evictions,json=cacheEvictions,proto3" json:"cache_evictions,omitempty"`
+	UploadsResumed   int64                  `protobuf:"varint,25,opt,name=uploads_resumed,json=uploadsResumed,proto3" json:"uploads_resumed,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Stats) Reset() {
 	*x = Stats{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[18]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1285,7 @@ func (x *Stats) String() string {
 func (*Stats) ProtoMessage() {}
 
 func (x *Stats) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[18]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1298,7 @@ func (x *Stats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stats.ProtoReflect.Descriptor instead.
 func (*Stats) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{18}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Stats) GetPid() uint32 {
@@ -1278,6 +1406,90 @@ func (x *Stats) GetJoinedRuns() int64 {
 	return 0
 }
 
+func (x *Stats) GetMemoryUsedBytes() int64 {
+	if x != nil {
+		return x.MemoryUsedBytes
+	}
+	return 0
+}
+
+func (x *Stats) GetMemoryLimitBytes() int64 {
+	if x != nil {
+		return x.MemoryLimitBytes
+	}
+	return 0
+}
+
+func (x *Stats) GetPackedBytes() int64 {
+	if x != nil {
+		return x.PackedBytes
+	}
+	return 0
+}
+
+func (x *Stats) GetKeptBytes() int64 {
+	if x != nil {
+		return x.KeptBytes
+	}
+	return 0
+}
+
+func (x *Stats) GetStagingBytes() int64 {
+	if x != nil {
+		return x.StagingBytes
+	}
+	return 0
+}
+
+func (x *Stats) GetWeightEvictions() int64 {
+	if x != nil {
+		return x.WeightEvictions
+	}
+	return 0
+}
+
+func (x *Stats) GetCacheHits() int64 {
+	if x != nil {
+		return x.CacheHits
+	}
+	return 0
+}
+
+func (x *Stats) GetCacheMisses() int64 {
+	if x != nil {
+		return x.CacheMisses
+	}
+	return 0
+}
+
+func (x *Stats) GetCacheBytes() int64 {
+	if x != nil {
+		return x.CacheBytes
+	}
+	return 0
+}
+
+func (x *Stats) GetCacheEntries() int64 {
+	if x != nil {
+		return x.CacheEntries
+	}
+	return 0
+}
+
+func (x *Stats) GetCacheEvictions() int64 {
+	if x != nil {
+		return x.CacheEvictions
+	}
+	return 0
+}
+
+func (x *Stats) GetUploadsResumed() int64 {
+	if x != nil {
+		return x.UploadsResumed
+	}
+	return 0
+}
+
 var File_wire_wirepb_wire_proto protoreflect.FileDescriptor
 
 const file_wire_wirepb_wire_proto_rawDesc = "" +
@@ -1289,10 +1501,17 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x03pid\x18\x03 \x01(\rR\x03pid\x12\x10\n" +
 	"\x03cpu\x18\x04 \x01(\tR\x03cpu\x12*\n" +
 	"\x11max_frame_payload\x18\x05 \x01(\x04R\x0fmaxFramePayload\x12.\n" +
-	"\x13max_message_payload\x18\x06 \x01(\x04R\x11maxMessagePayload\"5\n" +
+	"\x13max_message_payload\x18\x06 \x01(\x04R\x11maxMessagePayload\"\xae\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"h\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
+	"\n" +
+	"need_bytes\x18\x04 \x01(\x04R\tneedBytes\x12\x1d\n" +
+	"\n" +
+	"free_bytes\x18\x05 \x01(\x04R\tfreeBytes\x12\x1f\n" +
+	"\vlimit_bytes\x18\x06 \x01(\x04R\n" +
+	"limitBytes\x12\x18\n" +
+	"\apurpose\x18\a \x01(\tR\apurpose\"h\n" +
 	"\x06Handle\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12\x14\n" +
@@ -1310,15 +1529,21 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x04hash\x18\x03 \x01(\fR\x04hash\x12\x14\n" +
 	"\x05model\x18\x04 \x01(\tR\x05model\x12\x1d\n" +
 	"\n" +
-	"plan_bytes\x18\x05 \x01(\x04R\tplanBytes\"A\n" +
+	"plan_bytes\x18\x05 \x01(\x04R\tplanBytes\"n\n" +
 	"\bPrepared\x12\x1b\n" +
 	"\tneed_plan\x18\x01 \x01(\bR\bneedPlan\x12\x18\n" +
-	"\amissing\x18\x02 \x03(\rR\amissing\"e\n" +
+	"\amissing\x18\x02 \x03(\rR\amissing\x12+\n" +
+	"\apartial\x18\x03 \x03(\v2\x11.genie.v1.PartialR\apartial\"I\n" +
+	"\aPartial\x12\x14\n" +
+	"\x05value\x18\x01 \x01(\rR\x05value\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x12\n" +
+	"\x04hash\x18\x03 \x01(\fR\x04hash\"}\n" +
 	"\tPutWeight\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\rR\x05value\x12\x14\n" +
-	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\"\x96\x01\n" +
+	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x16\n" +
+	"\x06offset\x18\x05 \x01(\x04R\x06offset\"\x96\x01\n" +
 	"\x03Run\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x1a\n" +
@@ -1355,7 +1580,7 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\rR\asession\x12*\n" +
 	"\ahandles\x18\x02 \x03(\v2\x10.genie.v1.HandleR\ahandles\"!\n" +
 	"\x05Reset\x12\x18\n" +
-	"\asession\x18\x01 \x01(\rR\asession\"\xb7\x03\n" +
+	"\asession\x18\x01 \x01(\rR\asession\"\xfd\x06\n" +
 	"\x05Stats\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x10\n" +
 	"\x03cpu\x18\x02 \x01(\tR\x03cpu\x12\x12\n" +
@@ -1374,7 +1599,22 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x0epeak_rss_bytes\x18\r \x01(\x03R\fpeakRssBytes\x12\x16\n" +
 	"\x06rounds\x18( \x01(\x03R\x06rounds\x12\x1f\n" +
 	"\vjoined_runs\x18) \x01(\x03R\n" +
-	"joinedRunsB/Z-github.com/genie-sdk/go/transport/wire/wirepbb\x06proto3"
+	"joinedRuns\x12*\n" +
+	"\x11memory_used_bytes\x18\x0e \x01(\x03R\x0fmemoryUsedBytes\x12,\n" +
+	"\x12memory_limit_bytes\x18\x0f \x01(\x03R\x10memoryLimitBytes\x12!\n" +
+	"\fpacked_bytes\x18\x10 \x01(\x03R\vpackedBytes\x12\x1d\n" +
+	"\n" +
+	"kept_bytes\x18\x11 \x01(\x03R\tkeptBytes\x12#\n" +
+	"\rstaging_bytes\x18\x12 \x01(\x03R\fstagingBytes\x12)\n" +
+	"\x10weight_evictions\x18\x13 \x01(\x03R\x0fweightEvictions\x12\x1d\n" +
+	"\n" +
+	"cache_hits\x18\x14 \x01(\x03R\tcacheHits\x12!\n" +
+	"\fcache_misses\x18\x15 \x01(\x03R\vcacheMisses\x12\x1f\n" +
+	"\vcache_bytes\x18\x16 \x01(\x03R\n" +
+	"cacheBytes\x12#\n" +
+	"\rcache_entries\x18\x17 \x01(\x03R\fcacheEntries\x12'\n" +
+	"\x0fcache_evictions\x18\x18 \x01(\x03R\x0ecacheEvictions\x12'\n" +
+	"\x0fuploads_resumed\x18\x19 \x01(\x03R\x0euploadsResumedB/Z-github.com/genie-sdk/go/transport/wire/wirepbb\x06proto3"
 
 var (
 	file_wire_wirepb_wire_proto_rawDescOnce sync.Once
@@ -1388,7 +1628,7 @@ func file_wire_wirepb_wire_proto_rawDescGZIP() []byte {
 	return file_wire_wirepb_wire_proto_rawDescData
 }
 
-var file_wire_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_wire_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_wire_wirepb_wire_proto_goTypes = []any{
 	(*Hello)(nil),        // 0: genie.v1.Hello
 	(*Error)(nil),        // 1: genie.v1.Error
@@ -1397,32 +1637,34 @@ var file_wire_wirepb_wire_proto_goTypes = []any{
 	(*CloseSession)(nil), // 4: genie.v1.CloseSession
 	(*Prepare)(nil),      // 5: genie.v1.Prepare
 	(*Prepared)(nil),     // 6: genie.v1.Prepared
-	(*PutWeight)(nil),    // 7: genie.v1.PutWeight
-	(*Run)(nil),          // 8: genie.v1.Run
-	(*InputHandle)(nil),  // 9: genie.v1.InputHandle
-	(*Ran)(nil),          // 10: genie.v1.Ran
-	(*Loop)(nil),         // 11: genie.v1.Loop
-	(*LoopInput)(nil),    // 12: genie.v1.LoopInput
-	(*Credit)(nil),       // 13: genie.v1.Credit
-	(*Read)(nil),         // 14: genie.v1.Read
-	(*Value)(nil),        // 15: genie.v1.Value
-	(*Release)(nil),      // 16: genie.v1.Release
-	(*Reset)(nil),        // 17: genie.v1.Reset
-	(*Stats)(nil),        // 18: genie.v1.Stats
+	(*Partial)(nil),      // 7: genie.v1.Partial
+	(*PutWeight)(nil),    // 8: genie.v1.PutWeight
+	(*Run)(nil),          // 9: genie.v1.Run
+	(*InputHandle)(nil),  // 10: genie.v1.InputHandle
+	(*Ran)(nil),          // 11: genie.v1.Ran
+	(*Loop)(nil),         // 12: genie.v1.Loop
+	(*LoopInput)(nil),    // 13: genie.v1.LoopInput
+	(*Credit)(nil),       // 14: genie.v1.Credit
+	(*Read)(nil),         // 15: genie.v1.Read
+	(*Value)(nil),        // 16: genie.v1.Value
+	(*Release)(nil),      // 17: genie.v1.Release
+	(*Reset)(nil),        // 18: genie.v1.Reset
+	(*Stats)(nil),        // 19: genie.v1.Stats
 }
 var file_wire_wirepb_wire_proto_depIdxs = []int32{
-	9,  // 0: genie.v1.Run.handles:type_name -> genie.v1.InputHandle
-	2,  // 1: genie.v1.InputHandle.handle:type_name -> genie.v1.Handle
-	2,  // 2: genie.v1.Ran.kept:type_name -> genie.v1.Handle
-	8,  // 3: genie.v1.Loop.run:type_name -> genie.v1.Run
-	12, // 4: genie.v1.Loop.inputs:type_name -> genie.v1.LoopInput
-	2,  // 5: genie.v1.Read.handle:type_name -> genie.v1.Handle
-	2,  // 6: genie.v1.Release.handles:type_name -> genie.v1.Handle
-	7,  // [7:7] is the sub-list for method output_type
-	7,  // [7:7] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	7,  // 0: genie.v1.Prepared.partial:type_name -> genie.v1.Partial
+	10, // 1: genie.v1.Run.handles:type_name -> genie.v1.InputHandle
+	2,  // 2: genie.v1.InputHandle.handle:type_name -> genie.v1.Handle
+	2,  // 3: genie.v1.Ran.kept:type_name -> genie.v1.Handle
+	9,  // 4: genie.v1.Loop.run:type_name -> genie.v1.Run
+	13, // 5: genie.v1.Loop.inputs:type_name -> genie.v1.LoopInput
+	2,  // 6: genie.v1.Read.handle:type_name -> genie.v1.Handle
+	2,  // 7: genie.v1.Release.handles:type_name -> genie.v1.Handle
+	8,  // [8:8] is the sub-list for method output_type
+	8,  // [8:8] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_wire_wirepb_wire_proto_init() }
@@ -1436,7 +1678,7 @@ func file_wire_wirepb_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_wirepb_wire_proto_rawDesc), len(file_wire_wirepb_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"fmt"
+	"sync"
+	"unsafe"
+
+	"github.com/genie-sdk/go/internal/op"
+)
+
+// pad is the memory that kernels of one branch of a run work in, beside the
+// buffers of its values. It lies in the run's arena, so that a run has all its
+// memory before it begins.
+type pad struct {
+	more *arenas // for what was not foreseen
+	off  int     // in the arena
+	size int
+
+	mu    sync.Mutex
+	mem   []byte
+	top   int // what lies behind has not been handed out since all of it was free
+	taken int // pieces
+	free  [][]byte
+}
+
+// get returns at least n bytes, whose contents are undefined.
+func (p *pad) get(n int) ([]byte, error) {
+	p.mu.Lock()
+	for i, b := range p.free {
+		if len(b) >= n {
+			p.free[i] = p.free[len(p.free)-1]
+			p.free = p.free[:len(p.free)-1]
+			p.taken++
+			p.mu.Unlock()
+			return b, nil
+		}
+	}
+	if end := p.top + align(n); end <= len(p.mem) {
+		b := p.mem[p.top:end:end]
+		p.top = end
+		p.taken++
+		p.mu.Unlock()
+		return b, nil
+	}
+	p.mu.Unlock()
+	return p.more.get(n)
+}
+
+// put takes back what get gave.
+func (p *pad) put(b []byte) {
+	if b == nil {
+		return
+	}
+	p.mu.Lock()
+	if !p.owns(b) {
+		p.mu.Unlock()
+		p.more.put(b)
+		return
+	}
+	p.free = append(p.free, b)
+	if p.taken--; p.taken == 0 {
+		p.top, p.free = 0, p.free[:0]
+	}
+	p.mu.Unlock()
+}
+
+func (p *pad) owns(b []byte) bool {
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	from := uintptr(unsafe.Pointer(unsafe.SliceData(p.mem)))
+	return at >= from && at < from+uintptr(len(p.mem))
+}
+
+// place gives the pad its part of an arena.
+func (p *pad) place(arena []byte) {
+	p.mem = arena[p.off : p.off+p.size : p.off+p.size]
+	p.top, p.taken, p.free = 0, 0, p.free[:0]
+}
+
+// pads lists the groups that need a pad: one of those that need equally much at
+// all sizes.
+func (p *Program) pads() {
+	seen := map[string]bool{}
+	for i := range p.groups {
+		g := &p.groups[i]
+		key := fmt.Sprint(g.kind, p.laneOf(i))
+		switch g.kind {
+		case convolve:
+			w := p.plan.Values[g.conv.filters]
+			key += fmt.Sprint(w.Kind, w.Spec.Shape, g.conv.geometry, g.conv.image)
+		case linear:
+			// A value with memory of its own has equally distant rows.
+			if v := g.in[0]; p.res.Base[v] == v && p.res.Layouts[v].Dense {
+				continue
+			}
+		case attend:
+		case single:
+			o, ok := p.res.Ops[g.steps[0]].(op.TopK)
+			if !ok {
+				continue
+			}
+			key += fmt.Sprint(o.K)
+		}
+		for _, v := range g.in {
+			key += fmt.Sprint(";", p.places[v].shape, p.places[v].strides)
+		}
+		if !seen[key] {
+			seen[key] = true
+			p.padded = append(p.padded, i)
+		}
+	}
+}
+
+// padNeed is the memory of the group's pad at the sizes that its values have
+// now, in bytes.
+func (s *step) padNeed() int {
+	switch s.group.kind {
+	case attend:
+		return s.attentionPad()
+	case convolve:
+		n, x := 0, s.in[0]
+		if s.packed == nil {
+			f := s.in[1]
+			n += align(4 * (f.Len() + s.group.conv.filterShape(f.Shape).PackedLen()))
+		}
+		if !lastChannels(x) {
+			n += align(4 * x.Len())
+		}
+		return n
+	case linear:
+		if _, _, _, ok := rowRun(s.in[0]); !ok {
+			return align(4 * s.in[0].Len())
+		}
+	case single:
+		if o, ok := s.op.(op.TopK); ok {
+			return align(4 * o.K)
+		}
+	}
+	return 0
+}
+
+// fitPads computes how large the pads must be and reports whether they are.
+func (b *binding) fitPads(changed uint64) bool {
+	if b.valid && changed == 0 {
+		return true
+	}
+	clear(b.padNeed)
+	for _, i := range b.prog.padded {
+		k := b.prog.padOf(i)
+		b.padNeed[k] = max(b.padNeed[k], b.steps[i].padNeed())
+	}
+	for k, p := range b.pads {
+		if b.padNeed[k] > p.size {
+			return false
+		}
+	}
+	return true
+}
+
+// padOf is the pad of group i: branches run at one time and share none.
+func (p *Program) padOf(i int) int {
+	if p.laneOf(i) == 1 {
+		return 1
+	}
+	return 0
+}

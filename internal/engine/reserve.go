@@ -1,0 +1,196 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// A call takes all its memory at once, before any of it is allocated: what its
+// states grow by, its arena, its outputs. First it asks for room to grow, too,
+// and where that is refused for what it needs now.
+
+// growth is a state that a call makes larger.
+type growth struct {
+	index    int // of the plan's states
+	st       *state
+	rows     int // positions along the appended axis
+	least    int // bytes without room to grow
+	capacity int // positions
+	size     int // bytes
+}
+
+// firstRoom is how many positions a state has room for beyond those of the run
+// that begins it.
+const firstRoom = 64
+
+// outgrows reports whether a state must grow for rows positions, or for a new
+// value of another size, and lists it if so.
+func (b *binding) outgrows(s *Session, i int, st *state, rows int) (bool, error) {
+	g := growth{index: i, st: st, rows: rows}
+	if st.axis >= 0 && st.capacity > 0 && rows <= st.capacity {
+		return false, nil
+	}
+	n, err := st.bytes(rows, s.e.opts.MaxScratch)
+	if err != nil {
+		return false, err
+	}
+	d := &b.prog.plan.States[i]
+	if d.Mode == plan.StateReplace {
+		out := b.prog.places[d.Out]
+		n = max(n, b.elems[out.shape]*int(out.size))
+	}
+	if st.axis < 0 && n <= len(st.mem) {
+		return false, nil
+	}
+	g.least = n
+	b.growing = append(b.growing, g)
+	return true, nil
+}
+
+// bytes is the size of a state with room for capacity positions.
+func (st *state) bytes(capacity int, limit int64) (int, error) {
+	size := int64(st.dtype.Size())
+	for i, n := range st.shape {
+		if i == st.axis {
+			n = capacity
+		}
+		if n > math.MaxInt32 && size > math.MaxInt32 || size*int64(n) > limit {
+			return 0, fmt.Errorf("%w: state %q of %v%v is more than %d bytes", transport.ErrLimit, st.name, st.dtype, st.shape, limit)
+		}
+		size *= int64(n)
+	}
+	return int(size), nil
+}
+
+// choose sets capacity and size: with room to grow, so that a sequence of
+// appends copies each row a constant number of times, or without.
+func (g *growth) choose(room bool, limit int64) {
+	st := g.st
+	g.capacity, g.size = 1, g.least
+	switch {
+	case st.axis >= 0:
+		g.capacity = g.rows
+		if !room {
+			return
+		}
+		more := 2 * g.rows
+		if st.capacity == 0 {
+			more = g.rows + firstRoom
+		}
+		if n, err := st.bytes(more, limit); err == nil {
+			g.capacity, g.size = more, n
+		}
+	case room && len(st.mem) > 0:
+		g.size += g.size / 4
+	}
+}
+
+// takeMemory reserves what the call needs and takes its arena. When it fails
+// nothing has changed.
+func (b *binding) takeMemory(s *Session) error {
+	c, e := &b.call, s.e
+	c.arena = e.arenas.take(max(b.total, 1))
+	if c.arena != nil && len(b.growing) == 0 && !b.prog.retains {
+		return nil
+	}
+	var amounts budget.Amounts
+	c.spare, c.keeping = 0, 0
+	spare, keeping := b.outputBytes()
+	var err error
+	for room := range 2 {
+		amounts = budget.Amounts{budget.Kept: keeping, budget.Scratch: spare}
+		arena := 0
+		if c.arena == nil {
+			arena = arenaSizes(max(b.total, 1))[room]
+			amounts[budget.Scratch] += int64(arena)
+		}
+		grown := int64(0)
+		for i := range b.growing {
+			g := &b.growing[i]
+			g.choose(room == 0, e.opts.MaxScratch)
+			amounts[budget.State] += int64(g.size)
+			grown += int64(g.size - len(g.st.mem))
+		}
+		if err = s.withinQuota(grown + keeping); err != nil {
+			continue
+		}
+		if err = e.account.ReserveAll(amounts, b.purpose(&amounts)); err != nil {
+			continue
+		}
+		c.spare, c.keeping = spare, keeping
+		if arena > 0 {
+			if c.arena, err = e.arenas.mapped(arena); err != nil {
+				e.account.Release(budget.State, amounts[budget.State])
+			}
+		}
+		return err
+	}
+	e.arenas.put(c.arena)
+	c.arena = nil
+	return err
+}
+
+// purpose says what most of the memory is for.
+func (b *binding) purpose(a *budget.Amounts) string {
+	switch {
+	case a[budget.State] >= a[budget.Scratch] && a[budget.State] >= a[budget.Kept]:
+		return "the state of the session"
+	case a[budget.Kept] > a[budget.Scratch]:
+		return "outputs that stay with the session"
+	}
+	return "scratch of the run"
+}
+
+// withinQuota checks the session's own limit.
+func (s *Session) withinQuota(more int64) error {
+	quota := s.e.opts.SessionMemory
+	if held := s.held.Load(); quota > 0 && more > 0 && more > quota-held {
+		return &transport.MemoryError{Need: more, Free: max(0, quota-held), Limit: quota, For: "state and kept values of one session"}
+	}
+	return nil
+}
+
+// outputBytes is the memory of outputs outside the arena: of copies that are
+// made for the answer, and of values that are kept.
+func (b *binding) outputBytes() (spare, keeping int64) {
+	for _, o := range b.prog.plan.Outputs {
+		p := &b.prog.places[o.Value]
+		switch n := int64(b.elems[p.shape]) * int64(p.size); {
+		case o.Place == plan.Keep:
+			keeping += n
+		case b.prog.places[p.base].state >= 0 || !b.arrays[o.Value].Contiguous():
+			spare += n
+		}
+	}
+	return spare, keeping
+}
+
+// growStates gives the states their memory, which has been reserved.
+func (b *binding) growStates(s *Session) error {
+	for i := range b.growing {
+		g := &b.growing[i]
+		st := g.st
+		mem, err := s.e.allocState(g.size)
+		if err != nil {
+			for _, rest := range b.growing[i+1:] {
+				s.e.account.Release(budget.State, int64(rest.size))
+			}
+			return err
+		}
+		if st.axis >= 0 && st.shape[st.axis] > 0 {
+			from, to := st.view(st.mem, st.capacity), st.view(mem, g.capacity)
+			copyStrided(&to, &from)
+		} else {
+			copy(mem, st.mem)
+		}
+		st.capacity = g.capacity
+		s.resize(st, mem)
+		s.states[st.name] = st
+		b.sees(g.index, st)
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// weightSize is the memory that a weight takes, in bytes. All of it follows
+// from the plan.
+type weightSize struct {
+	want    int64 // content in storage format
+	first   int64 // held while it comes
+	rounded int64 // elements of 8 bits, made when all of it is there
+	held    int64 // held at last
+	stage   int64 // what has come and is not in its place; 0 where it is held as it comes
+	wide    int64 // the same as float32
+	width   int   // elements of a row
+}
+
+// weightSize computes the sizes of weight id of a plan.
+func (e *Engine) weightSize(p *Program, id int) (weightSize, error) {
+	v := &p.plan.Values[id]
+	shape, err := v.Spec.Shape.Eval(nil)
+	if err != nil {
+		return weightSize{}, err
+	}
+	n := int64(1)
+	for _, d := range shape {
+		var ok bool
+		if n, ok = plan.MulChecked(n, int64(d)); !ok || n > math.MaxInt/16 {
+			return weightSize{}, fmt.Errorf("%w: weight %q of %v", transport.ErrLimit, v.Name, shape)
+		}
+	}
+	form, storage := p.layout[id].form, int64(v.Storage.Size())
+	s := weightSize{want: n * storage, first: n * int64(v.Spec.DType.Size()), width: 1}
+	staged := min(n, stageElems)
+	switch form {
+	case panels, columns:
+		k, cols := form.matrix(shape)
+		elem := e.opts.element(v, k, cols)
+		size := int64(elem.size())
+		if elem == elemI8 {
+			size = int64(elemF32.size()) // until all of it is there
+			s.rounded = int64(kernels.PackedLen(k, cols))
+		}
+		s.first = int64(kernels.PackedLen(k, cols)) * size
+		s.width, staged = shape[1], min(n, int64(stageRows)*int64(shape[1]))
+	case dense, filters, anyForm:
+		if storage == int64(v.Spec.DType.Size()) {
+			staged = 0
+		}
+	}
+	s.held = s.first
+	if s.rounded > 0 {
+		s.held = s.rounded
+	}
+	if g := p.filtersOf(id); form == filters && g != nil {
+		s.held = max(s.held, int64(4*g.conv.filterShape(shape).PackedLen()))
+	}
+	s.stage = staged * storage
+	if v.Storage != plan.F32 {
+		s.wide = staged * int64(elemF32.size())
+	}
+	return s, nil
+}
+
+// filtersOf is the convolution whose filters are value id, nil if there is none.
+func (p *Program) filtersOf(id int) *group {
+	for i := range p.groups {
+		if g := &p.groups[i]; g.kind == convolve && g.conv.filters == id {
+			return g
+		}
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+
+	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/weightcache"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/wire"
+)
+
+// incoming is a weight on its way into the engine and, where there is one, into
+// the cache on disk. What is wrong with the cache does not stop the weight.
+type incoming struct {
+	out  WeightWriter
+	file *weightcache.Writer // nil without a cache, or after an error
+	log  *slog.Logger
+}
+
+// newIncoming starts to take v, one of a program's weights, of size bytes.
+func (s *Server) newIncoming(p Program, v plan.Value, size uint64) (*incoming, error) {
+	out, err := s.opts.Engine.PutWeight(p, v)
+	if err != nil {
+		return nil, err
+	}
+	in := &incoming{out: out, log: s.opts.Log.With("weight", v.Name)}
+	if s.opts.Cache != nil {
+		in.file, err = s.opts.Cache.Create(v.Hash, int64(size))
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			in.log.Warn("weight is not cached", "error", err)
+		}
+	}
+	return in, nil
+}
+
+// Write takes the next bytes.
+func (in *incoming) Write(b []byte) (int, error) {
+	n, err := in.out.Write(b)
+	if err == nil && in.file != nil {
+		if _, err := in.file.Write(b); err != nil {
+			in.log.Warn("weight is not cached", "error", err)
+			in.file = nil
+		}
+	}
+	return n, err
+}
+
+// Commit makes the weight available; save keeps it in the cache after that.
+func (in *incoming) Commit() error { return in.out.Commit() }
+
+// save makes the file in the cache last. It takes as long as the disk does.
+func (in *incoming) save() {
+	if in.file == nil {
+		return
+	}
+	if err := in.file.Commit(); err != nil {
+		in.log.Warn("weight is not cached", "error", err)
+	}
+	in.file = nil
+}
+
+// Abort gives up what has not been committed or saved.
+func (in *incoming) Abort() {
+	in.out.Abort()
+	if in.file != nil {
+		if err := in.file.Abort(); err != nil {
+			in.log.Warn("remains of a weight in the cache", "error", err)
+		}
+		in.file = nil
+	}
+}
+
+// load takes a weight from the cache and reports whether it was there. An error
+// is one of the engine.
+func (s *Server) load(ctx context.Context, p Program, v plan.Value) (bool, error) {
+	size, err := wire.WeightBytes(&v)
+	if err != nil {
+		return false, err
+	}
+	var failed error
+	ok, err := s.opts.Cache.Load(v.Hash, int64(size), func(r io.Reader) error {
+		var out WeightWriter
+		if out, failed = s.opts.Engine.PutWeight(p, v); failed != nil {
+			return failed
+		}
+		defer out.Abort()
+		if err := copyWeight(ctx, out, r); err != nil {
+			return err
+		}
+		return out.Commit()
+	})
+	switch {
+	case failed != nil:
+		return false, failed
+	case ctx.Err() != nil && !ok:
+		return false, fmt.Errorf("genie: stopped: %w", context.Cause(ctx))
+	case err != nil:
+		s.opts.Log.Warn("cached weight is unusable", "weight", v.Name, "error", err)
+	}
+	return ok, nil
+}
+
+// copyWeight copies in pieces, between which it looks at ctx.
+func copyWeight(ctx context.Context, out io.Writer, r io.Reader) error {
+	for {
+		if ctx.Err() != nil {
+			return fmt.Errorf("genie: stopped: %w", context.Cause(ctx))
+		}
+		_, err := io.CopyN(out, r, wire.MaxFramePayload)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// partsOf lists what there is of missing weights since uploads were cut short.
+func (s *Server) partsOf(p Program, ids []uint32) []part {
+	var out []part
+	for _, id := range ids {
+		v := p.Plan().Values[id]
+		key, err := s.opts.Engine.WeightForm(p, v)
+		if err != nil {
+			continue // the upload will say so
+		}
+		if got, prefix := s.partials.look(key); got > 0 {
+			out = append(out, part{id, uint64(got), prefix})
+		}
+	}
+	return out
+}
+
+// part is the first bytes of a weight.
+type part struct {
+	value  uint32
+	bytes  uint64
+	prefix plan.Hash
+}
+
+// resume goes on with an upload that was cut short at offset.
+func (s *Server) resume(key engine.WeightKey, name string, offset uint64) (*incoming, error) {
+	in := s.partials.take(key, int64(offset))
+	if in == nil {
+		return nil, fmt.Errorf("%w: the first %d bytes of %.80q are not here", transport.ErrMissingWeight, offset, name)
+	}
+	s.resumed.Add(1)
+	return in, nil
+}

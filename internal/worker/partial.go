@@ -1,0 +1,149 @@
+package worker
+
+import (
+	"container/list"
+	"sync"
+	"time"
+
+	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// partials keeps weights whose upload was cut short, so that another upload can
+// go on where the first one ended. They lie in memory, which is in the account,
+// for a limited time, and go before anything that does not fit is refused.
+type partials struct {
+	keep     time.Duration // how long each stays
+	maxBytes int64         // of memory, all together
+	maxCount int
+
+	mu     sync.Mutex
+	closed bool
+	held   map[engine.WeightKey]*partial
+	order  list.List // of *partial, the oldest first
+	bytes  int64
+	gone   sync.WaitGroup // timers that have fired
+}
+
+// partial is the first bytes of a weight.
+type partial struct {
+	key    engine.WeightKey
+	in     *incoming
+	got    int64
+	prefix plan.Hash
+	bytes  int64
+	at     *list.Element
+	timer  *time.Timer
+}
+
+func newPartials(o Options) *partials {
+	return &partials{keep: o.PartialTime, maxBytes: o.PartialBytes, maxCount: maxPartials, held: map[engine.WeightKey]*partial{}}
+}
+
+// maxPartials bounds the number of weights that are there in part.
+const maxPartials = 256
+
+// park keeps in, of which one more is kept for a key only if it has more bytes.
+func (p *partials) park(key engine.WeightKey, in *incoming) {
+	got, prefix := in.out.Got()
+	x := &partial{key: key, in: in, got: got, prefix: prefix, bytes: in.out.Held()}
+	p.mu.Lock()
+	drop := []*incoming{}
+	if old := p.held[key]; got == 0 || p.closed || x.bytes > p.maxBytes || old != nil && old.got >= got {
+		drop = append(drop, in)
+	} else {
+		if old != nil {
+			drop = append(drop, p.remove(old))
+		}
+		p.held[key], x.at = x, p.order.PushBack(x)
+		p.bytes += x.bytes
+		for p.bytes > p.maxBytes || p.order.Len() > p.maxCount {
+			drop = append(drop, p.remove(p.order.Front().Value.(*partial)))
+		}
+		p.gone.Add(1)
+		x.timer = time.AfterFunc(p.keep, func() { p.expire(x) })
+	}
+	p.mu.Unlock()
+	for _, in := range drop {
+		in.Abort()
+	}
+}
+
+// remove forgets x, whose incoming the caller aborts or uses. The lock is held.
+func (p *partials) remove(x *partial) *incoming {
+	delete(p.held, x.key)
+	p.order.Remove(x.at)
+	p.bytes -= x.bytes
+	if x.timer.Stop() {
+		p.gone.Done()
+	}
+	return x.in
+}
+
+func (p *partials) expire(x *partial) {
+	defer p.gone.Done()
+	p.mu.Lock()
+	mine := p.held[x.key] == x
+	if mine {
+		p.remove(x)
+	}
+	p.mu.Unlock()
+	if mine {
+		x.in.Abort()
+	}
+}
+
+// look tells what there is of a weight: how many bytes, and their hash.
+func (p *partials) look(key engine.WeightKey) (got int64, prefix plan.Hash) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if x := p.held[key]; x != nil {
+		return x.got, x.prefix
+	}
+	return 0, plan.Hash{}
+}
+
+// take gives what there is of a weight to an upload that goes on at offset; nil
+// if that is not where it ends.
+func (p *partials) take(key engine.WeightKey, offset int64) *incoming {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if x := p.held[key]; x != nil && x.got == offset {
+		return p.remove(x)
+	}
+	return nil
+}
+
+// Idle implements [budget.Holder].
+func (p *partials) Idle() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.bytes
+}
+
+// Reclaim implements [budget.Holder]: the oldest go.
+func (p *partials) Reclaim(n int64) {
+	for n > 0 {
+		p.mu.Lock()
+		front := p.order.Front()
+		if front == nil {
+			p.mu.Unlock()
+			return
+		}
+		x := front.Value.(*partial)
+		p.remove(x)
+		p.mu.Unlock()
+		x.in.Abort()
+		n -= x.bytes
+	}
+}
+
+// close drops all, and whatever comes later.
+func (p *partials) close() {
+	p.mu.Lock()
+	p.closed = true
+	n := p.bytes
+	p.mu.Unlock()
+	p.Reclaim(n)
+	p.gone.Wait()
+}

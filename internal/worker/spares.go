@@ -1,0 +1,42 @@
+package worker
+
+// spares is the memory that idle sessions keep to receive their next call into.
+type spares struct{ s *Server }
+
+// Idle implements [budget.Holder].
+func (x spares) Idle() (n int64) {
+	for _, s := range x.sessions() {
+		s.mu.Lock()
+		n += int64(len(s.spare))
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// Reclaim implements [budget.Holder].
+func (x spares) Reclaim(n int64) {
+	for _, s := range x.sessions() {
+		if n <= 0 {
+			return
+		}
+		s.mu.Lock()
+		b := s.spare
+		s.spare = nil
+		s.mu.Unlock()
+		n -= int64(len(b))
+		x.s.staging.put(b)
+	}
+}
+
+func (x spares) sessions() (out []*session) {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	for c := range x.s.conns {
+		c.mu.Lock()
+		for _, s := range c.sessions {
+			out = append(out, s)
+		}
+		c.mu.Unlock()
+	}
+	return out
+}
