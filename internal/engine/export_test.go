@@ -57,11 +57,11 @@ func Joint(p *Program) (joint []int, groups int) {
 // mend.
 func BreakGroup(s *Session, p *Program, group int) (mend func()) {
 	st := &s.bound[p].steps[group]
-	in, with := st.in, st.with
+	out, with := st.out, st.with
 	if p.together.joint[group] {
 		st.with = nil // what follows the product
 	} else {
-		st.in = nil
+		st.out = nil
 	}
-	return func() { st.in, st.with = in, with }
+	return func() { st.out, st.with = out, with }
 }
