@@ -119,7 +119,7 @@ func (s *step) padNeed() int {
 	case convolve:
 		n, x := 0, s.in[0]
 		if s.packed == nil {
-			f := s.in[1]
+			f := &s.arrays[s.group.conv.filters]
 			n += align(4 * (f.Len() + s.group.conv.filterShape(f.Shape).PackedLen()))
 		}
 		if !lastChannels(x) {
