@@ -26,6 +26,10 @@ var (
 	ErrVersion       = errors.New("genie: protocol version mismatch")
 	ErrClosed        = errors.New("genie: closed")
 	ErrInternal      = errors.New("genie: internal error")
+	// ErrSessionLost says that a session, or the state in it, is gone: its
+	// worker was restarted, its lease lapsed, or nobody knows how far a run that
+	// was cut off came.
+	ErrSessionLost = errors.New("genie: session lost")
 )
 
 // codes maps each cause to its number on the wire. Numbers are never reused.
@@ -51,6 +55,7 @@ var codes = []struct {
 	{16, ErrInternal},
 	{17, context.Canceled},
 	{18, context.DeadlineExceeded},
+	{24, ErrSessionLost},
 }
 
 // Code is the number of err's cause on the wire; causes without a number are

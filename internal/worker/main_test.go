@@ -113,11 +113,25 @@ type peer struct {
 
 // newPeer connects without a word.
 func newPeer(t *testing.T, w *workertest.Worker) *peer {
-	c, err := net.Dial("tcp", w.TCP)
+	nc, err := net.Dial("tcp", w.TCP)
 	require.NoError(t, err)
+	c := &spoiler{Conn: nc}
 	p := &peer{t: t, conn: c, wc: wire.NewConn(wire.NewTCP(c, nil), nil)}
 	t.Cleanup(func() { _ = p.wc.Close() })
 	return p
+}
+
+// spoiler flips a bit of the last byte of the next write.
+type spoiler struct {
+	net.Conn
+	next bool
+}
+
+func (c *spoiler) Write(b []byte) (int, error) {
+	if c.next {
+		b, c.next = flip(append([]byte(nil), b...), len(b)-1), false
+	}
+	return c.Conn.Write(b)
 }
 
 // greeted is a peer that has said hello.

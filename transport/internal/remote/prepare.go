@@ -33,7 +33,7 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	hash := s.c.hash(p)
+	hash := s.x.hashes.hash(p)
 	if hash == (plan.Hash{}) {
 		_, err := p.Encode()
 		return nil, err
@@ -93,8 +93,8 @@ func distinct(p *plan.Plan, ids []uint32) []uint32 {
 func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) ([]uint32, error) {
 	var answer wirepb.Prepared
 	control := &wirepb.Prepare{Session: s.num, Plan: ref.num, Hash: ref.hash[:], Model: model}
-	r := &request{typ: wire.TypePrepare, order: s.order, control: control, answer: &answer}
-	if err := s.c.call(ctx, r); err != nil {
+	r := &request{typ: wire.TypePrepare, order: s.order, control: control, answer: &answer, number: func(seq uint64) { control.Seq = seq }}
+	if err := s.call(ctx, r); err != nil {
 		return nil, err
 	}
 	if !answer.GetNeedPlan() {
@@ -105,7 +105,7 @@ func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) ([]u
 		return nil, err
 	}
 	if second.GetNeedPlan() {
-		return nil, fmt.Errorf("%w: %s asks again for a plan that it was sent", transport.ErrProtocol, s.c.cfg.Addr)
+		return nil, fmt.Errorf("%w: %s asks again for a plan that it was sent", transport.ErrProtocol, s.x.cfg.Addr)
 	}
 	return second.GetMissing(), nil
 }
@@ -176,7 +176,7 @@ func findWeight(p *plan.Plan, id uint32, weights transport.WeightSource) (upload
 
 // sendWeight uploads one weight. Uploads of a session need no order.
 func (s *session) sendWeight(ctx context.Context, ref *planRef, u upload, sent func(int)) error {
-	err := s.c.call(ctx, &request{
+	err := s.call(ctx, &request{
 		typ: wire.TypePutWeight,
 		control: &wirepb.PutWeight{
 			Session: s.num, Plan: ref.num, Value: u.value, Bytes: uint64(len(u.data)),
@@ -201,8 +201,9 @@ func (s *session) sendEncoded(ctx context.Context, ref *planRef, control *wirepb
 	r := &request{
 		typ: wire.TypePrepare, order: s.order, control: control, answer: &answer,
 		payload: []wire.Segment{{Data: encoded, Cause: plan.CausePlan}},
+		number:  func(seq uint64) { control.Seq = seq },
 	}
-	return &answer, s.c.call(ctx, r)
+	return &answer, s.call(ctx, r)
 }
 
 // Resend implements [transport.Resender].
