@@ -27,6 +27,7 @@ var (
 	ErrVersion       = transport.ErrVersion
 	ErrClosed        = transport.ErrClosed
 	ErrInternal      = transport.ErrInternal
+	ErrSessionLost   = transport.ErrSessionLost
 
 	// ErrURL is the cause of errors about an executor's URL.
 	ErrURL = errors.New("genie: bad executor URL")

@@ -32,6 +32,7 @@ type workerOptions struct {
 	verbose   bool
 	int8      bool
 	stopOnEOF bool
+	lease     time.Duration
 	json      bool
 }
 
@@ -54,6 +55,7 @@ interface.`,
 	f.StringVar(&o.models, "models", "", "folder of checkpoints: weights found there by name and content are not sent")
 	f.IntVar(&o.threads, "threads", 0, "computing threads; 0 is one for each CPU")
 	f.BoolVar(&o.int8, "int8-weights", false, "hold weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
+	f.DurationVar(&o.lease, "lease", 30*time.Second, "how long a session is held for a client whose connection was lost, counted from when it was last heard")
 	f.BoolVar(&o.verbose, "verbose", false, "log connections to standard error")
 	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "stop, too, when standard input ends: with the program that holds its other end")
 	f.BoolVar(&o.json, "json", false, `print {"listening": URL, "pid": N} lines`)
@@ -64,6 +66,9 @@ interface.`,
 func (a *app) worker(ctx context.Context, o workerOptions) error {
 	if o.threads < 0 {
 		return usagef("--threads is %d", o.threads)
+	}
+	if o.lease <= 0 {
+		return usagef("--lease is %v", o.lease)
 	}
 	listeners, err := listenAll(ctx, o.listen)
 	if err != nil {
@@ -88,7 +93,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
-	opts := worker.Options{Log: log}
+	opts := worker.Options{Log: log, Lease: o.lease}
 	if o.models != "" {
 		folder, err := models.Open(ctx, o.models, checkpoint.Options{Logger: log})
 		if err != nil {

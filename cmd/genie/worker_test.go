@@ -69,6 +69,7 @@ func TestWorkerRefuses(t *testing.T) {
 		{"unknown host", []string{"--listen", "tcp://nowhere.invalid:0"}, 1, "nowhere.invalid"},
 		{"no model folder", []string{"--listen", "tcp://127.0.0.1:0", "--models", "/nowhere"}, 1, "/nowhere"},
 		{"threads", []string{"--threads", "-1"}, 2, "--threads"},
+		{"lease", []string{"--lease", "0s"}, 2, "--lease"},
 		{"argument", []string{"tcp://127.0.0.1:0"}, 2, "takes no argument"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
