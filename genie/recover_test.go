@@ -3,6 +3,7 @@ package genie_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 )
 
 // beat is a heartbeat that makes tests short.
-const beat = 300 * time.Millisecond
+const beat = 150 * time.Millisecond
 
 func quick(o *worker.Options) { o.Silence = beat }
 
@@ -35,7 +36,7 @@ func tiny(t testing.TB) *gpt2.Model {
 // story is what the tests let be written: a batch of different lengths, sampled.
 func story() genie.GenerateRequest {
 	return genie.GenerateRequest{
-		Prompts: [][]int{{1, 2, 3}, {7}}, MaxNew: 24, Temperature: .9, TopK: 40, Seed: 11, IgnoreEOS: true,
+		Prompts: [][]int{{1, 2, 3}, {7}}, MaxNew: 16, Temperature: .9, TopK: 40, Seed: 11, IgnoreEOS: true,
 	}
 }
 
@@ -98,25 +99,28 @@ func TestGenerateThroughFaults(t *testing.T) {
 		{"bits flipped", "tcp", fault.Options{Frames: true, Decide: fault.Sometimes(6, .1, fault.Flip)}},
 		{"frames swapped", "tcp", fault.Options{Frames: true, Decide: fault.Sometimes(7, .1, fault.Swap)}},
 		{"stalls", "tcp", fault.Options{Frames: true, Decide: fault.Sometimes(8, .03, fault.Stall)}},
-		{"late", "tcp", fault.Options{Frames: true, Decide: fault.Late(9, 8*time.Millisecond)}},
+		{"late", "tcp", fault.Options{Frames: true, Decide: fault.Late(9, 4*time.Millisecond)}},
 		{"cut in flight", "grpc", fault.Options{Decide: fault.Sometimes(10, .05, fault.Cut)}},
 		{"truncated", "grpc", fault.Options{Decide: fault.Sometimes(11, .05, fault.Truncate)}},
-		{"stalls", "grpc", fault.Options{Decide: fault.Sometimes(12, .02, fault.Stall)}},
-		{"late", "grpc", fault.Options{Decide: fault.Late(13, 8*time.Millisecond)}},
+		{"stalls", "grpc", fault.Options{Decide: fault.Sometimes(12, .05, fault.Stall)}},
+		{"late", "grpc", fault.Options{Decide: fault.Late(13, 4*time.Millisecond)}},
 	} {
+		var faults atomic.Int64
+		t.Cleanup(func() { require.Positive(t, faults.Load(), "%s: nothing happened", tt.name) })
 		for _, p := range policies() {
 			t.Run(tt.scheme+"/"+tt.name+"/"+p.Name(), func(t *testing.T) {
+				t.Parallel()
 				target := map[string]string{"tcp": w.TCP, "grpc": w.GRPC}[tt.scheme]
 				link, err := fault.Start(target, tt.opts)
 				require.NoError(t, err)
-				defer func() { require.NoError(t, link.Close()) }()
+				defer func() {
+					faults.Add(int64(link.Faults()))
+					require.NoError(t, link.Close())
+				}()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				c, err := genie.Open(ctx, tt.scheme+"://"+link.Addr(), genie.WithPolicy(p), genie.WithHeartbeat(beat))
-				if err != nil { // a first connection is the caller's to repeat
-					typed(t, err)
-					return
-				}
+				require.NoError(t, err, "the faults spare handshakes")
 				defer func() { require.NoError(t, c.Close()) }()
 				out, err := write(ctx, c, m, story())
 				require.NoError(t, err)
@@ -124,8 +128,9 @@ func TestGenerateThroughFaults(t *testing.T) {
 			})
 		}
 	}
-	require.Eventually(t, func() bool { return w.Engine.Stats().Sessions == int64(w.Server.Detached()) }, 10*time.Second, time.Millisecond,
-		"what is left is held for a client that may come back")
+	t.Cleanup(func() { // what is left is held for a client that may come back
+		require.Eventually(t, func() bool { return w.Engine.Stats().Sessions == int64(w.Server.Detached()) }, 10*time.Second, time.Millisecond)
+	})
 }
 
 // TestFaultsWithoutRecovery ends in typed errors, and never in other tokens.
@@ -139,6 +144,7 @@ func TestFaultsWithoutRecovery(t *testing.T) {
 		for seed := range uint64(3) {
 			for _, p := range policies() {
 				t.Run(name+"/"+p.Name(), func(t *testing.T) {
+					t.Parallel()
 					link, err := fault.Start(w.TCP, fault.Options{Frames: true, Decide: fault.Sometimes(seed, .1, what)})
 					require.NoError(t, err)
 					defer func() { require.NoError(t, link.Close()) }()
@@ -157,7 +163,9 @@ func TestFaultsWithoutRecovery(t *testing.T) {
 			}
 		}
 	}
-	require.Eventually(t, func() bool { return w.Engine.Stats().Sessions == 0 }, 10*time.Second, time.Millisecond)
+	t.Cleanup(func() {
+		require.Eventually(t, func() bool { return w.Engine.Stats().Sessions == 0 }, 10*time.Second, time.Millisecond)
+	})
 }
 
 // TestEveryCut cuts the connection once, before each frame of each direction in

@@ -35,6 +35,9 @@ func setUp(t wire.Type) bool {
 	return t == wire.TypeHello || t == wire.TypeOpenSession || t == wire.TypePing
 }
 
+// setUpPieces is how many pieces of bytes the making of a connection takes.
+const setUpPieces = 6
+
 // Drop loses a fraction of the requests and of the replies.
 func Drop(seed uint64, requests, replies float64) func(Piece) Verdict {
 	d := newDice(seed)
@@ -54,7 +57,7 @@ func Drop(seed uint64, requests, replies float64) func(Piece) Verdict {
 func Sometimes(seed uint64, rate float64, what Action) func(Piece) Verdict {
 	d := newDice(seed)
 	return func(p Piece) Verdict {
-		if setUp(p.Type) || d.float() >= rate {
+		if setUp(p.Type) || p.Type == 0 && p.Number < setUpPieces || d.float() >= rate {
 			return Verdict{}
 		}
 		return Verdict{Action: what, Bit: d.intN(1 << 20)}

@@ -67,6 +67,7 @@ type Options struct {
 type Proxy struct {
 	opts   Options
 	target atomic.Pointer[string]
+	faults atomic.Int64
 	l      net.Listener
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -91,6 +92,9 @@ func Start(target string, opts Options) (*Proxy, error) {
 
 // Addr is where clients connect.
 func (p *Proxy) Addr() string { return p.l.Addr().String() }
+
+// Faults is how many pieces did not simply pass.
+func (p *Proxy) Faults() int { return int(p.faults.Load()) }
 
 // Retarget sends the connections that come from now on to another worker.
 func (p *Proxy) Retarget(target string) { p.target.Store(&target) }
@@ -182,6 +186,9 @@ func (p *Proxy) pump(n int, toWorker bool, from, to net.Conn) {
 		v := Verdict{}
 		if p.opts.Decide != nil {
 			v = p.opts.Decide(Piece{Conn: n, ToWorker: toWorker, Number: number, Type: typ, Len: len(b)})
+		}
+		if v != (Verdict{}) {
+			p.faults.Add(1)
 		}
 		if v.Delay > 0 && !p.wait(v.Delay) {
 			return

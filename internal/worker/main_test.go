@@ -188,6 +188,12 @@ func (p *peer) answer(stream uint64, typ wire.Type, answer proto.Message) error 
 func (p *peer) session() {
 	p.t.Helper()
 	require.NoError(p.t, p.ask(wire.TypeOpenSession, &wirepb.OpenSession{Session: 1}, nil, nil))
+	p.plan()
+}
+
+// plan prepares plan 1 of session 1, weights uploaded.
+func (p *peer) plan() {
+	p.t.Helper()
 	pl, weights := counter()
 	encoded, err := pl.Encode()
 	require.NoError(p.t, err)

@@ -72,12 +72,13 @@ func (x *Executor) NewSession(ctx context.Context) (transport.Session, error) {
 	x.mu.Lock()
 	x.lastSess++
 	s := newSession(x, x.lastSess)
-	x.sessions[s] = struct{}{}
 	x.mu.Unlock()
 	if err := s.open(ctx); err != nil {
-		x.forget(s)
 		return nil, err
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.sessions[s] = struct{}{}
 	return s, nil
 }
 
