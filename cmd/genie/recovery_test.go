@@ -214,7 +214,8 @@ func TestRestartedWorker(t *testing.T) {
 			}
 			g := lazy.NewGraph("double")
 			x := g.Input("x", lazy.F32, 2)
-			kept, err := s.RunKeep(ctx, one, lazy.Add(x, x))
+			double := lazy.Add(x, x)
+			kept, err := s.RunKeep(ctx, one, double)
 			require.NoError(t, err)
 			require.True(t, kept[0].Remote())
 
@@ -227,9 +228,9 @@ func TestRestartedWorker(t *testing.T) {
 				_, err = s.Run(ctx, one, sum)
 				require.ErrorIs(t, err, genie.ErrSessionLost)
 			}
-			_, err = s.Run(ctx, genie.Feed{"x": kept[0]}, lazy.Add(x, x))
+			_, err = s.Run(ctx, genie.Feed{"x": kept[0]}, double)
 			require.ErrorIs(t, err, genie.ErrStaleHandle)
-			out, err := s.Run(ctx, one, lazy.Add(x, x))
+			out, err := s.Run(ctx, one, double)
 			require.NoError(t, err, "what carries nothing is done again")
 			v, err := out[0].Float32s(ctx)
 			require.NoError(t, err)

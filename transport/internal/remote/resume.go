@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -98,8 +99,17 @@ func (s *session) join(ctx context.Context, c, old *Client) error {
 	if c.hello.GetEpoch() != old.hello.GetEpoch() {
 		return fmt.Errorf("%w: the worker at %s is another one than before", transport.ErrSessionLost, s.x.cfg.Addr)
 	}
-	return c.call(ctx, &request{
+	err := c.call(ctx, &request{
 		typ: wire.TypeOpenSession, control: &wirepb.OpenSession{Session: s.num, Key: s.key, Resume: true},
+	})
+	s.mu.Lock()
+	again := slices.Clone(s.released)
+	s.mu.Unlock()
+	if err != nil || len(again) == 0 {
+		return err
+	}
+	return c.call(ctx, &request{
+		typ: wire.TypeRelease, control: &wirepb.Release{Session: s.num, Handles: again}, oneWay: true,
 	})
 }
 
@@ -114,7 +124,8 @@ func (s *session) call(ctx context.Context, r *request) error {
 		r.on.Store(c)
 		return c.call(ctx, r)
 	}
-	if r.order != nil {
+	ordered := r.order != nil
+	if ordered {
 		select {
 		case <-s.order:
 			defer func() { s.order <- struct{}{} }()
@@ -133,6 +144,9 @@ func (s *session) call(ctx context.Context, r *request) error {
 			r.on.Store(c)
 			err = c.call(ctx, r)
 		}
+		if err == nil && !r.oneWay && ordered {
+			s.settle()
+		}
 		if err == nil || c == nil || !s.again(ctx, c, r, err, attempt) {
 			return s.verdict(r, c, err, attempt)
 		}
@@ -140,6 +154,13 @@ func (s *session) call(ctx context.Context, r *request) error {
 			proto.Reset(r.answer)
 		}
 	}
+}
+
+// settle notes that the worker has done all that it was sent so far.
+func (s *session) settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.released = s.released[:0]
 }
 
 // again reports whether a request that failed on c is to be made again.
@@ -156,6 +177,8 @@ func (s *session) again(ctx context.Context, c *Client, r *request, err error, a
 // verdict is what a request has come to.
 func (s *session) verdict(r *request, c *Client, err error, attempt int) error {
 	switch {
+	case r.named && errors.Is(err, transport.ErrSessionLost):
+		return fmt.Errorf("%w: %w", transport.ErrStaleHandle, err)
 	case err == nil || errors.Is(err, transport.ErrSessionLost):
 		return err
 	case attempt > 1 && errors.Is(err, transport.ErrState):

@@ -34,7 +34,7 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 	r := &request{
 		typ: wire.TypeRun, order: s.order, control: control, payload: payload, answer: &answer,
 		cause: firstCause(ref.layout.Plan),
-		late:  s.noteLate, number: func(seq uint64) { control.Seq = seq },
+		late:  s.noteLate, named: len(control.GetHandles()) > 0, number: func(seq uint64) { control.Seq = seq },
 	}
 	r.payloadOf = func() (segs []wire.Segment, err error) {
 		res, segs, err = s.result(ref.layout.Plan, sizes.Outputs, &answer)

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -16,6 +17,10 @@ import (
 // connection's end closes it anyway.
 const closeTimeout = 5 * time.Second
 
+// maxReleased bounds the handles that are released once more when a connection
+// was lost; what is forgotten stays until the session ends.
+const maxReleased = 4096
+
 // session implements [transport.Session].
 type session struct {
 	x     *Executor
@@ -23,14 +28,14 @@ type session struct {
 	order chan struct{} // one token: who has it sends
 
 	// Of a session that outlives its connection:
-	key    []byte           // its secret
-	seq    uint64           // of the last numbered request; with the order token
-	joined chan struct{}    // one token: who has it may join the session to a connection
-	unsure []*wirepb.Handle // released, and nobody knows whether the worker knows; with the order token
+	key    []byte        // its secret
+	seq    uint64        // of the last numbered request; with the order token
+	joined chan struct{} // one token: who has it may join the session to a connection
 
 	mu       sync.Mutex
-	c        *Client // connection that the session is on
-	lost     error   // why the session is gone
+	c        *Client          // connection that the session is on
+	lost     error            // why the session is gone
+	released []*wirepb.Handle // and nobody knows whether the worker knows
 	closed   bool
 	advanced bool // a call that was given up had succeeded
 	plans    map[plan.Hash]*planRef
@@ -60,12 +65,12 @@ func (s *session) check() error {
 // Read implements [transport.Session].
 func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tensor, error) {
 	if err := s.check(); err != nil {
-		return transport.Tensor{}, err
+		return transport.Tensor{}, fmt.Errorf("%w: %w", transport.ErrStaleHandle, err)
 	}
 	var m wirepb.Value
 	var t transport.Tensor
 	r := &request{
-		typ: wire.TypeRead, order: s.order, answer: &m, cause: s.causeOf(h),
+		typ: wire.TypeRead, order: s.order, named: true, answer: &m, cause: s.causeOf(h),
 		control: &wirepb.Read{Session: s.num, Handle: wire.HandleMessage(h)},
 	}
 	r.payloadOf = func() ([]wire.Segment, error) {
@@ -129,8 +134,15 @@ func (s *session) Release(ctx context.Context, hs ...transport.Handle) error {
 			m.Handles[i] = wire.HandleMessage(h)
 			delete(s.causes, h.ID)
 		}
+		if s.key != nil && len(s.released) < maxReleased {
+			s.released = append(s.released, m.Handles...)
+		}
 		s.mu.Unlock()
-		if err := s.call(ctx, &request{typ: wire.TypeRelease, order: s.order, control: m, oneWay: true}); err != nil {
+		err := s.call(ctx, &request{typ: wire.TypeRelease, order: s.order, control: m, oneWay: true})
+		if errors.Is(err, transport.ErrSessionLost) {
+			return nil // with all its values
+		}
+		if err != nil {
 			return err
 		}
 	}
