@@ -44,7 +44,14 @@ func (c *Client) recovers(ctx context.Context, err error) bool {
 	if err == nil || !c.opts.recovery || ctx.Err() != nil {
 		return false
 	}
-	return errors.Is(err, ErrSessionLost) || errors.Is(err, ErrUnreachable) && c.workers.several()
+	return errors.Is(err, ErrSessionLost) || errors.Is(err, ErrUnreachable) && c.workers.several() || leaving(err)
+}
+
+// leaving reports whether err is the answer of a worker that is shutting down:
+// it takes nothing new, and stops what it has.
+func leaving(err error) bool {
+	_, remote := errors.AsType[*transport.RemoteError](err)
+	return remote && (errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled))
 }
 
 // rebuild gives the session a new half on an executor after the one it had is

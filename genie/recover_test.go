@@ -16,7 +16,6 @@ import (
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
-	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
@@ -178,12 +177,12 @@ func TestEveryCut(t *testing.T) {
 	w := workertest.Start(t, quick)
 	for _, p := range policies() {
 		for _, toWorker := range []bool{true, false} {
-			for at := 1; ; at++ { // frame 0 is the handshake
+			for at := 1; ; at += 1 + at/8 { // frame 0 is the handshake
 				hit := false
 				cut := fault.At(0, at, toWorker, fault.Cut)
 				link, err := fault.Start(w.TCP, fault.Options{Frames: true, Decide: func(p fault.Piece) fault.Verdict {
 					v := cut(p)
-					hit = hit || v.Action == fault.Cut && p.Type != wire.TypePing
+					hit = hit || v.Action == fault.Cut
 					return v
 				}})
 				require.NoError(t, err)
@@ -200,6 +199,99 @@ func TestEveryCut(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestWorkerShutsDown shuts a worker down in the middle of a loop: the text goes
+// on at another one, or at the one that takes its place.
+func TestWorkerShutsDown(t *testing.T) {
+	m := tiny(t)
+	want := unbroken(t, m, story())
+	for _, p := range policies() {
+		for _, second := range []bool{true, false} {
+			a, b := workertest.Start(t, nil), workertest.Start(t, nil)
+			link, err := fault.Start(a.TCP, fault.Options{})
+			require.NoError(t, err)
+			urls := "tcp://" + link.Addr()
+			if second {
+				urls += ",tcp://" + b.TCP
+			}
+			c, err := genie.Open(t.Context(), urls, genie.WithPolicy(p), genie.WithReconnect(2*time.Second))
+			require.NoError(t, err)
+			r, n := story(), 0
+			r.OnToken = func(int, int) error {
+				if n++; n == 7 {
+					if !second {
+						link.Retarget(b.TCP)
+					}
+					return a.Close()
+				}
+				return nil
+			}
+			out, err := write(t.Context(), c, m, r)
+			require.NoError(t, err, p.Name())
+			require.Equal(t, want, out.Tokens, p.Name())
+			require.NoError(t, c.Close())
+			require.NoError(t, link.Close())
+		}
+	}
+}
+
+// TestStateIsNeverZeros cuts off a session for longer than its lease: what it
+// carried is gone, which the next run says.
+func TestStateIsNeverZeros(t *testing.T) {
+	w := workertest.Start(t, func(o *worker.Options) { o.Lease = time.Millisecond })
+	for range 3 {
+		gate := make(chan struct{})
+		link, err := fault.Start(w.TCP, fault.Options{Accept: func(n int) {
+			if n > 0 {
+				<-gate
+			}
+		}})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, link.Close()) })
+		c, err := genie.Open(t.Context(), "tcp://"+link.Addr())
+		require.NoError(t, err)
+		_, y := rnn()
+		s := session(t, c)
+		x := genie.Feed{"x": genie.Float32s([]float32{1, 2}, 1, 2)}
+		first, err := s.Run(t.Context(), x, y)
+		require.NoError(t, err)
+		link.CutAll()
+		require.Eventually(t, func() bool { return w.Engine.Stats().Sessions == 0 }, 5*time.Second, time.Millisecond)
+		close(gate)
+		for range 3 {
+			_, err = s.Run(t.Context(), x, y)
+			require.ErrorIs(t, err, genie.ErrSessionLost)
+		}
+		require.NoError(t, s.Reset(t.Context()))
+		again, err := s.Run(t.Context(), x, y)
+		require.NoError(t, err)
+		require.Equal(t, floats(t, first[0]), floats(t, again[0]))
+		require.NoError(t, s.Close())
+		require.NoError(t, c.Close())
+	}
+}
+
+// TestBlindStateSurvives holds that what comes and goes with the runs is here,
+// whatever becomes of the worker.
+func TestBlindStateSurvives(t *testing.T) {
+	a, b := workertest.Start(t, nil), workertest.Start(t, nil)
+	c, err := genie.Open(t.Context(), "tcp://"+a.TCP+",grpc://"+b.GRPC, genie.WithPolicy(semantic.Blind()), genie.WithReconnect(100*time.Millisecond))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	_, y := rnn()
+	s := session(t, c)
+	var h [2]float32
+	for i := range 4 {
+		if i == 2 {
+			require.NoError(t, a.Close())
+		}
+		x := [2]float32{float32(i), -1}
+		out, err := s.Run(t.Context(), genie.Feed{"x": genie.Float32s(x[:], 1, 2)}, y)
+		require.NoError(t, err)
+		h = rnnStep(x, h)
+		require.InDeltaSlice(t, h[:], floats(t, out[0]), 1e-6)
 	}
 }
 
@@ -229,8 +321,6 @@ func TestLogitsOfAReplay(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, c.Close()) }()
 	r := story()
-	n := 0
-	r.OnLogits = func(int, transport.Tensor) error { n++; return nil }
 	s := session(t, c)
 	got := [][]byte{}
 	r.MaxNew = 5

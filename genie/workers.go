@@ -87,7 +87,7 @@ func (w *workers) session(ctx context.Context) (transport.Session, error) {
 			if err == nil {
 				return s, nil
 			}
-			if failed = append(failed, err); !errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
+			if failed = append(failed, err); !errors.Is(err, ErrUnreachable) && !leaving(err) || ctx.Err() != nil {
 				return nil, errors.Join(failed...)
 			}
 			w.next()

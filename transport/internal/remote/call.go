@@ -27,6 +27,7 @@ type request struct {
 	sent    func(n int)
 	order   chan struct{}    // token of the session, which keeps its requests in order
 	number  func(seq uint64) // gives the request its number in the session; nil for one without
+	again   func()           // called before the request is made another time; may be nil
 	named   bool             // it names kept values
 	oneWay  bool             // there is no answer
 

@@ -176,13 +176,20 @@ func findWeight(p *plan.Plan, id uint32, weights transport.WeightSource) (upload
 
 // sendWeight uploads one weight. Uploads of a session need no order.
 func (s *session) sendWeight(ctx context.Context, ref *planRef, u upload, sent func(int)) error {
+	at, told := 0, 0 // of the bytes: sent by this attempt, told of
 	err := s.call(ctx, &request{
 		typ: wire.TypePutWeight,
 		control: &wirepb.PutWeight{
 			Session: s.num, Plan: ref.num, Value: u.value, Bytes: uint64(len(u.data)),
 		},
 		payload: []wire.Segment{{Data: u.data, Cause: plan.CauseWeights}},
-		sent:    sent,
+		sent: func(n int) {
+			if at += n; at > told {
+				sent(at - told)
+				told = at
+			}
+		},
+		again: func() { at = 0 },
 	})
 	if err == nil && u.release != nil {
 		u.release()

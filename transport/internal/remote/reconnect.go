@@ -57,6 +57,12 @@ func (r Retry) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// leaving reports whether err is the answer of a worker that is shutting down.
+func leaving(err error) bool {
+	_, remote := errors.AsType[*transport.RemoteError](err)
+	return remote && errors.Is(err, transport.ErrClosed)
+}
+
 // permanent reports whether another attempt would end as this one did.
 func permanent(err error) bool { return errors.Is(err, transport.ErrVersion) }
 
@@ -85,7 +91,7 @@ func (x *Executor) connection(ctx context.Context) (*Client, error) {
 	if d == nil {
 		d = &dialling{done: make(chan struct{})}
 		x.dialling = d
-		x.wg.Go(func() { x.redial(d) })
+		x.wg.Go(func() { x.redial(d, c) })
 	}
 	x.mu.Unlock()
 	select {
@@ -97,7 +103,8 @@ func (x *Executor) connection(ctx context.Context) (*Client, error) {
 }
 
 // redial connects until it succeeds, its time is over or the executor closes.
-func (x *Executor) redial(d *dialling) {
+func (x *Executor) redial(d *dialling, old *Client) {
+	old.close() // it is lost; this waits for its goroutines
 	d.c, d.err = x.connect()
 	x.mu.Lock()
 	x.dialling = nil

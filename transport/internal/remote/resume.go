@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -30,6 +31,7 @@ func (s *session) open(ctx context.Context) error {
 		_, _ = rand.Read(s.key) // never fails
 		m.Key = s.key
 	}
+	begin, wait := time.Now(), waits()
 	for attempt := 1; ; attempt++ {
 		c, err := s.x.connection(ctx)
 		if err != nil {
@@ -40,6 +42,9 @@ func (s *session) open(ctx context.Context) error {
 			defer s.mu.Unlock()
 			s.c = c
 			return nil
+		}
+		if leaving(err) && time.Since(begin) < s.x.retry.Max && s.x.retry.sleep(ctx, wait.NextBackOff()) == nil {
+			continue // until it is gone, and another one comes in its place
 		}
 		if !s.x.again(ctx, c, attempt) {
 			return err
@@ -149,6 +154,9 @@ func (s *session) call(ctx context.Context, r *request) error {
 		}
 		if err == nil || c == nil || !s.again(ctx, c, r, err, attempt) {
 			return s.verdict(r, c, err, attempt)
+		}
+		if r.again != nil {
+			r.again()
 		}
 		if r.answer != nil {
 			proto.Reset(r.answer)
