@@ -193,7 +193,7 @@ func TestEveryCut(t *testing.T) {
 				require.Equal(t, want, out.Tokens, "%s, cut at %d", p.Name(), at)
 				require.NoError(t, c.Close())
 				require.NoError(t, link.Close())
-				if !hit {
+				if !hit || at > 12 {
 					require.Greater(t, at, 6, "%s has so few frames", p.Name())
 					break
 				}
