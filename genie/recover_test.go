@@ -82,6 +82,7 @@ func policies() []semantic.Policy {
 // TestGenerateThroughFaults writes a text over links of every kind of fault,
 // with fixed seeds: its tokens are those of an unbroken run.
 func TestGenerateThroughFaults(t *testing.T) {
+	t.Parallel()
 	m := tiny(t)
 	want := unbroken(t, m, story())
 	w := workertest.Start(t, quick)
@@ -134,6 +135,7 @@ func TestGenerateThroughFaults(t *testing.T) {
 
 // TestFaultsWithoutRecovery ends in typed errors, and never in other tokens.
 func TestFaultsWithoutRecovery(t *testing.T) {
+	t.Parallel()
 	m := tiny(t)
 	want := unbroken(t, m, story())
 	w := workertest.Start(t, quick)
@@ -252,7 +254,7 @@ func TestStateIsNeverZeros(t *testing.T) {
 		t.Cleanup(func() { require.NoError(t, link.Close()) })
 		c, err := genie.Open(t.Context(), "tcp://"+link.Addr())
 		require.NoError(t, err)
-		_, y := rnn()
+		y := rnn()
 		s := session(t, c)
 		x := genie.Feed{"x": genie.Float32s([]float32{1, 2}, 1, 2)}
 		first, err := s.Run(t.Context(), x, y)
@@ -280,7 +282,7 @@ func TestBlindStateSurvives(t *testing.T) {
 	c, err := genie.Open(t.Context(), "tcp://"+a.TCP+",grpc://"+b.GRPC, genie.WithPolicy(semantic.Blind()), genie.WithReconnect(100*time.Millisecond))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, c.Close()) }()
-	_, y := rnn()
+	y := rnn()
 	s := session(t, c)
 	var h [2]float32
 	for i := range 4 {

@@ -31,9 +31,9 @@ func killed() genie.GenerateRequest {
 	}
 }
 
-func loadModel(t *testing.T, dir string) *gpt2.Model {
+func loadModel(t *testing.T) *gpt2.Model {
 	t.Helper()
-	m, err := gpt2.Load(t.Context(), dir, gpt2.LoadOptions{})
+	m, err := gpt2.Load(t.Context(), basic, gpt2.LoadOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	return m
@@ -79,7 +79,7 @@ func TestKilledWorker(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv(killsEnv)); err == nil {
 		kills = n
 	}
-	m := loadModel(t, basic)
+	m := loadModel(t)
 	want := unbroken(t, m, killed())
 	dice := rand.New(rand.NewPCG(1, 5))
 	for i := range kills {
@@ -113,7 +113,7 @@ func TestKilledWorker(t *testing.T) {
 // TestAnotherWorker goes on with the second of two workers, over the other
 // transport.
 func TestAnotherWorker(t *testing.T) {
-	m := loadModel(t, basic)
+	m := loadModel(t)
 	want := unbroken(t, m, killed())
 	first, second := startChild(t, anyTCP()), startChild(t, []string{"grpc://127.0.0.1:0"})
 	r, n := killed(), 0
@@ -143,7 +143,7 @@ func TestOtherWeights(t *testing.T) {
 		require.NoError(t, os.CopyFS(filepath.Join(models, name), os.DirFS(from)))
 	}
 	fill(basic)
-	m := loadModel(t, basic)
+	m := loadModel(t)
 	want := unbroken(t, m, killed())
 	w := startChild(t, anyTCP(), "--models", models)
 	url := w.urls[0]
@@ -220,7 +220,7 @@ func TestRestartedWorker(t *testing.T) {
 			require.True(t, kept[0].Remote())
 
 			w.kill(t)
-			w = startChild(t, []string{w.urls[0]})
+			startChild(t, []string{w.urls[0]})
 
 			_, err = kept[0].Float32s(ctx)
 			require.ErrorIs(t, err, genie.ErrStaleHandle)
@@ -248,7 +248,8 @@ func TestRestartedWorker(t *testing.T) {
 // TestStoppedWorker stops a worker process in the middle of a text, which keeps
 // its connections open: that is noticed by its silence.
 func TestStoppedWorker(t *testing.T) {
-	m := loadModel(t, basic)
+	t.Parallel()
+	m := loadModel(t)
 	for _, scheme := range []string{"tcp", "grpc"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
@@ -273,6 +274,7 @@ func TestStoppedWorker(t *testing.T) {
 // TestDeadClient kills a client process in the middle of a text: all that the
 // worker held for it is back when the lease lapses.
 func TestDeadClient(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]os.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

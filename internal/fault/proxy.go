@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,7 +70,7 @@ type Proxy struct {
 	target atomic.Pointer[string]
 	faults atomic.Int64
 	l      net.Listener
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // the life of the proxy itself
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
@@ -79,7 +80,8 @@ type Proxy struct {
 
 // Start starts a proxy to target on a free port of the loopback interface.
 func Start(target string, opts Options) (*Proxy, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	l, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +215,7 @@ func (p *Proxy) pump(n int, toWorker bool, from, to net.Conn) {
 			_, _ = io.Copy(io.Discard, from)
 			return
 		}
-		if _, err := to.Write(append(b, held...)); err != nil {
+		if _, err := to.Write(slices.Concat(b, held)); err != nil {
 			return
 		}
 		held = nil
@@ -246,7 +248,8 @@ func (p *Proxy) piece(from net.Conn) (wire.Type, []byte, error) {
 	if control > wire.MaxControl || payload > wire.MaxFramePayload {
 		return 0, nil, io.ErrUnexpectedEOF
 	}
-	b = append(b, make([]byte, control+payload)...)
-	_, err := io.ReadFull(from, b[wire.HeaderLen:])
-	return wire.Type(b[5]), b, err
+	frame := make([]byte, wire.HeaderLen+control+payload)
+	copy(frame, b)
+	_, err := io.ReadFull(from, frame[wire.HeaderLen:])
+	return wire.Type(b[5]), frame, err
 }

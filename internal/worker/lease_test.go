@@ -64,8 +64,9 @@ func (p *peer) sum(seq uint64) []byte {
 	return b
 }
 
-func sessions(w *workertest.Worker, n int64) func() bool {
-	return func() bool { return w.Engine.Stats().Sessions == n }
+// empty reports whether the worker holds no session any more.
+func empty(w *workertest.Worker) func() bool {
+	return func() bool { return w.Engine.Stats().Sessions == 0 }
 }
 
 // TestLease holds what becomes of a session whose connection is lost.
@@ -128,7 +129,7 @@ func TestLease(t *testing.T) {
 		p.keyed(aKey)
 		p.sum(1)
 		require.NoError(t, p.wc.Close())
-		require.Eventually(t, sessions(w, 0), 5*time.Second, time.Millisecond)
+		require.Eventually(t, empty(w), 5*time.Second, time.Millisecond)
 		require.Eventually(t, func() bool { return w.Engine.Stats().StateBytes == 0 && w.Server.Staged() == 0 }, 5*time.Second, time.Millisecond)
 		require.ErrorIs(t, greeted(t, w).join(aKey, true), transport.ErrSessionLost)
 	})
@@ -145,7 +146,7 @@ func TestLease(t *testing.T) {
 		p := greeted(t, w)
 		p.session()
 		require.NoError(t, p.wc.Close())
-		require.Eventually(t, sessions(w, 0), 5*time.Second, time.Millisecond)
+		require.Eventually(t, empty(w), 5*time.Second, time.Millisecond)
 	})
 	t.Run("of a worker that ends", func(t *testing.T) {
 		w := workertest.Start(t, nil)
@@ -215,7 +216,7 @@ func TestSilentClient(t *testing.T) {
 			require.NoError(t, p.join(aKey, false))
 			require.EqualValues(t, 1, w.Engine.Stats().Sessions)
 			// The connection stays open and says nothing.
-			require.Eventually(t, sessions(w, 0), 5*time.Second, time.Millisecond)
+			require.Eventually(t, empty(w), 5*time.Second, time.Millisecond)
 		})
 	}
 }

@@ -63,6 +63,7 @@ func growing() *plan.Plan {
 // TestAppendedOnce appends rows to a cache over links that lose, cut and damage:
 // each row is there once, in its place, and the cache is as long as it must be.
 func TestAppendedOnce(t *testing.T) {
+	t.Parallel()
 	w := workertest.Start(t, func(o *worker.Options) { o.Silence = silence })
 	for _, tt := range []struct {
 		name, scheme string
@@ -111,6 +112,7 @@ func TestAppendedOnce(t *testing.T) {
 // TestBusyWorkerLives runs what takes many times the silence that would be
 // death.
 func TestBusyWorkerLives(t *testing.T) {
+	t.Parallel()
 	for _, scheme := range []string{"tcp", "grpc"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
@@ -189,7 +191,7 @@ func TestLapsedSession(t *testing.T) {
 	require.NoError(t, err)
 	h := res.Outputs[1].Handle
 	link.CutAll()
-	require.Eventually(t, sessions(w, 0), 5*time.Second, time.Millisecond)
+	require.Eventually(t, empty(w), 5*time.Second, time.Millisecond)
 	close(gate)
 	_, err = s.Run(t.Context(), transport.Call{Plan: ref, Inputs: []transport.Input{{Data: floats(0, 1)}}})
 	require.ErrorIs(t, err, transport.ErrSessionLost)

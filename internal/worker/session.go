@@ -75,7 +75,7 @@ func (c *conn) newSession(num uint32) *session {
 	c.sessions[num] = s
 	c.mu.Unlock()
 	c.s.wg.Add(1)
-	go s.work()
+	go s.work(c.s)
 	return s
 }
 
@@ -90,8 +90,8 @@ func (c *conn) session(num uint32) (*session, error) {
 }
 
 // work does the session's requests and frees it at the end.
-func (s *session) work() {
-	defer s.c.s.wg.Done()
+func (s *session) work(srv *Server) {
+	defer srv.wg.Done()
 	defer close(s.ended)
 	for t := range s.queue {
 		c := t.st.c

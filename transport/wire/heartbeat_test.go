@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,8 @@ func pair(t *testing.T) (a, b *Conn) {
 
 // listen reads frames until the connection ends, and counts pings.
 func listen(c *Conn) (pings func() int, done <-chan struct{}) {
-	n, ended := 0, make(chan struct{})
+	var n atomic.Int64
+	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for {
@@ -34,15 +36,21 @@ func listen(c *Conn) (pings func() int, done <-chan struct{}) {
 				return
 			}
 			if h.Type == TypePing {
-				n++
+				n.Add(1)
 			}
 			if _, err := c.ReadPayload(h, nil, 0); err != nil {
 				return
 			}
 		}
 	}()
-	return func() int { return n }, ended
+	return func() int {
+		synctest.Wait()
+		return int(n.Load())
+	}, ended
 }
+
+// pass lets the time of a bubble pass.
+func pass(d time.Duration) { <-time.After(d) }
 
 func beat(ctx context.Context, c *Conn, h Heart) <-chan error {
 	done := make(chan error, 1)
@@ -76,14 +84,14 @@ func TestHeartbeats(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		h := Heart{Every: EveryMillis(HeartbeatMillis(Silence)), Silence: Silence}
 		beatA, beatB := beat(ctx, a, h), beat(ctx, b, h)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		require.Greater(t, pingsOfA(), 2300)
 		require.Less(t, pingsOfA(), 3601)
 		require.Greater(t, pingsOfB(), 2300)
 		// A sends: its pings stop. B has nothing to send.
 		before, beforeB := pingsOfA(), pingsOfB()
 		for range 1000 {
-			time.Sleep(300 * time.Millisecond)
+			pass(300 * time.Millisecond)
 			_, err := a.Send(ctx, &Message{Type: TypeStats, Stream: 1})
 			require.NoError(t, err)
 		}
@@ -129,7 +137,7 @@ type slowly struct{ net.Conn }
 
 func (c slowly) Write(b []byte) (n int, err error) {
 	for len(b) > 0 {
-		time.Sleep(time.Second)
+		pass(time.Second)
 		k, err := c.Conn.Write(b[:min(len(b), slowPiece)])
 		n += k
 		if err != nil {

@@ -21,7 +21,7 @@ type Executor struct {
 	dial   func(ctx context.Context) (*Client, error)
 	hashes hashes
 
-	ctx    context.Context // ends when the executor is closed
+	ctx    context.Context //nolint:containedctx // ends when the executor is closed
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 

@@ -86,7 +86,7 @@ func TestConnectEnds(t *testing.T) {
 		require.Equal(t, 1, n)
 	})
 	t.Run("closed", func(t *testing.T) {
-		x := executor(Retry{Max: time.Hour}, func(ctx context.Context) (*Client, error) { return nil, refused })
+		x := executor(Retry{Max: time.Hour}, func(context.Context) (*Client, error) { return nil, refused })
 		x.cancel()
 		_, err := x.connect()
 		require.ErrorIs(t, err, transport.ErrClosed)

@@ -135,7 +135,7 @@ func (s *session) Release(ctx context.Context, hs ...transport.Handle) error {
 			delete(s.causes, h.ID)
 		}
 		if s.key != nil && len(s.released) < maxReleased {
-			s.released = append(s.released, m.Handles...)
+			s.released = append(s.released, m.GetHandles()...)
 		}
 		s.mu.Unlock()
 		err := s.call(ctx, &request{typ: wire.TypeRelease, order: s.order, control: m, oneWay: true})
