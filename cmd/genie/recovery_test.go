@@ -263,7 +263,7 @@ func TestStoppedWorker(t *testing.T) {
 				}
 				return nil
 			}
-			_, err := writes(t, w.urls[0], m, r, genie.WithRecovery(false))
+			_, err := writes(t, w.urls[0], m, r, genie.WithRecovery(false), genie.WithPolicy(semantic.Resident()))
 			require.ErrorIs(t, err, genie.ErrUnreachable)
 			require.ErrorContains(t, err, w.urls[0])
 			require.Less(t, time.Since(stopped), 4*time.Second)
