@@ -24,6 +24,8 @@ require (
 	gorgonia.org/tensor v0.9.24
 )
 
+require github.com/cenkalti/backoff/v5 v5.0.3
+
 require (
 	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794 // indirect
 	github.com/apache/arrow/go/arrow v0.0.0-20211112161151-bc219186db40 // indirect

@@ -16,6 +16,7 @@ type loop struct {
 	next  []int    // sizes that carried values give the next run, as program.next
 	data  [][]byte // by carry: the value, when it comes and goes with the run
 	shape [][]int  // by carry: its shape, with data
+	gone  error    // why the carried values are gone
 
 	byValue  bool // some carried value comes and goes with the runs
 	fedCarry bool // the feed of this run has a carried input
@@ -39,7 +40,7 @@ func newLoop(p *program) *loop {
 
 // reset forgets the carried values.
 func (l *loop) reset() {
-	l.ran, l.byValue = false, false
+	l.ran, l.byValue, l.gone = false, false, nil
 	clear(l.data)
 	clear(l.shape)
 }

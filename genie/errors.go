@@ -28,6 +28,7 @@ var (
 	ErrClosed        = transport.ErrClosed
 	ErrInternal      = transport.ErrInternal
 	ErrMemory        = transport.ErrMemory
+	ErrSessionLost   = transport.ErrSessionLost
 
 	// ErrURL is the cause of errors about an executor's URL.
 	ErrURL = errors.New("genie: bad executor URL")

@@ -54,7 +54,7 @@ func (s *Session) execute(ctx context.Context, l *loop, sch *scheduled, feed Fee
 	if err != nil {
 		return nil, err
 	}
-	s.elapsed = res.Elapsed
+	s.elapsed, s.fresh = res.Elapsed, false
 	if err := l.carry(sch, func(i int) []byte { return res.Outputs[i].Tensor.Data }); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -59,6 +60,8 @@ type Generation struct {
 	// Executor is the time that the executor itself spent on each run, the
 	// prefill first; the rest of a step is transfers and this side's work.
 	Executor []time.Duration
+	// Rebuilt is how often the session was lost and rebuilt on the way.
+	Rebuilt int
 	// Wire is what was sent and received for it.
 	Wire transport.Snapshot
 }
@@ -125,20 +128,26 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 		return nil, err
 	}
 	g.out.TTFT = time.Since(begin)
+	err = g.decode(ctx, next)
+	g.out.Wire = s.c.Ledger().Sub(before)
+	return g.out, err
+}
+
+// decodeHere writes the rest of the text in the session at hand.
+func (g *generation) decodeHere(ctx context.Context, next []int32) error {
 	if looped, err := g.loop(ctx, next); looped || err != nil {
-		g.out.Wire = s.c.Ledger().Sub(before)
-		return g.out, err
+		return err
 	}
-	for n := 1; ; n++ {
+	for {
 		if err := g.accept(next); err != nil || g.finished() {
-			g.out.Wire = s.c.Ledger().Sub(before)
-			return g.out, err
+			return err
 		}
-		t0 := time.Now()
-		if next, err = g.step(ctx, n, g.row(next)); err != nil {
-			return nil, err
+		begin := time.Now()
+		var err error
+		if next, err = g.step(ctx, len(g.out.Steps)+1, g.row(next)); err != nil {
+			return err
 		}
-		g.out.Steps = append(g.out.Steps, time.Since(t0))
+		g.out.Steps = append(g.out.Steps, time.Since(begin))
 	}
 }
 
@@ -199,20 +208,23 @@ func (g *generation) row(next []int32) [][]int {
 func (g *generation) step(ctx context.Context, n int, rows [][]int) ([]int32, error) {
 	feed := g.feed(rows)
 	g.length += len(rows[0])
-	defer func() { g.out.Executor = append(g.out.Executor, g.s.elapsed) }()
-	if g.r.OnLogits == nil {
-		out, err := g.s.Run(ctx, feed, g.lm.Next)
-		if err != nil {
-			return nil, err
-		}
-		return out[0].Int32s(ctx)
+	outputs := []*lazy.Tensor{g.lm.Next}
+	if g.r.OnLogits != nil {
+		outputs = append(outputs, g.lm.Logits)
 	}
-	out, err := g.s.Run(ctx, feed, g.lm.Next, g.lm.Logits)
+	out, err := g.s.Run(ctx, feed, outputs...)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.r.OnLogits(n, out[1].t); err != nil {
-		return nil, err
+	g.out.Executor = append(g.out.Executor, g.s.elapsed)
+	if g.r.OnLogits != nil {
+		logits := out[1].t
+		if n > 0 && len(rows[0]) > 1 { // a replay
+			logits = lastRow(logits)
+		}
+		if err := g.r.OnLogits(n, logits); err != nil {
+			return nil, err
+		}
 	}
 	return out[0].Int32s(ctx)
 }

@@ -3,7 +3,6 @@ package genie
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"sync"
 
@@ -16,11 +15,11 @@ import (
 	"github.com/genie-sdk/go/transport/tcp"
 )
 
-// Client runs programs on one executor. It is safe for concurrent use.
+// Client runs programs on an executor. It is safe for concurrent use.
 type Client struct {
-	exec  transport.Executor
-	opts  options
-	owned bool // exec is closed with the client
+	workers *workers
+	opts    options
+	owned   bool // the executors are closed with the client
 
 	mu     sync.Mutex
 	side   transport.Executor // runs what a policy leaves to the client
@@ -31,16 +30,16 @@ type Client struct {
 // Open connects to an executor: "local:" is this process, "tcp://host:port"
 // and "grpc://host:port" are workers. ctx bounds the connecting only. An
 // unreachable worker is [ErrUnreachable], with the address and the reason.
+//
+// Of several workers, separated by commas, the first that can be reached is
+// used, and another one when it is lost (see [WithRecovery]).
 func Open(ctx context.Context, executor string, opts ...Option) (*Client, error) {
-	o := options{policy: semantic.Full(), logger: slog.New(slog.DiscardHandler)}
-	for _, f := range opts {
-		f.apply(&o)
-	}
-	exec, err := dial(ctx, executor, o)
+	o := defaults(opts)
+	w, err := openWorkers(ctx, executor, o)
 	if err != nil {
 		return nil, err
 	}
-	c := newClient(exec, o)
+	c := newClient(w, o)
 	c.owned = true
 	return c, nil
 }
@@ -48,41 +47,58 @@ func Open(ctx context.Context, executor string, opts ...Option) (*Client, error)
 // NewClient makes a client of an executor that the caller made, owns and
 // closes: one of a third party, say.
 func NewClient(exec transport.Executor, opts ...Option) *Client {
-	o := options{policy: semantic.Full(), logger: slog.New(slog.DiscardHandler)}
-	for _, f := range opts {
-		f.apply(&o)
-	}
-	return newClient(exec, o)
+	o := defaults(opts)
+	return newClient(&workers{opts: o, execs: []transport.Executor{exec}}, o)
 }
 
-func newClient(exec transport.Executor, o options) *Client {
-	return &Client{exec: exec, opts: o, graphs: map[*lazy.Graph]*program{}}
+func newClient(w *workers, o options) *Client {
+	return &Client{workers: w, opts: o, graphs: map[*lazy.Graph]*program{}}
+}
+
+// checkURL finds what is wrong with the URL of an executor.
+func checkURL(executor string) error {
+	u, err := url.Parse(executor)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrURL, err)
+	case u.Scheme == "local" && u.Host == "" && u.Opaque == "" && u.Path == "":
+		return nil
+	case u.Scheme != "tcp" && u.Scheme != "grpc":
+		return fmt.Errorf("%w: %q, want local:, tcp://host:port or grpc://host:port", ErrURL, executor)
+	case u.Port() == "" || u.Path != "" || u.RawQuery != "" || u.User != nil:
+		return fmt.Errorf("%w: %q, want %s://host:port", ErrURL, executor, u.Scheme)
+	}
+	return nil
 }
 
 func dial(ctx context.Context, executor string, o options) (transport.Executor, error) {
+	if err := checkURL(executor); err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(executor)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrURL, err)
 	}
-	switch {
-	case u.Scheme == "local" && u.Host == "" && u.Opaque == "" && u.Path == "":
+	reconnect := o.reconnect
+	if !o.recovery {
+		reconnect = 0
+	}
+	switch u.Scheme {
+	case "local":
 		return local.Open(local.WithThreads(o.threads))
-	case (u.Scheme == "tcp" || u.Scheme == "grpc") && (u.Port() == "" || u.Path != "" || u.RawQuery != "" || u.User != nil):
-		return nil, fmt.Errorf("%w: %q, want %s://host:port", ErrURL, executor, u.Scheme)
-	case u.Scheme == "tcp":
-		opts := []tcp.Option{tcp.WithLogger(o.logger)}
+	case "tcp":
+		opts := []tcp.Option{tcp.WithLogger(o.logger), tcp.WithReconnect(reconnect), tcp.WithHeartbeat(o.silence)}
 		if o.dial != nil {
 			opts = append(opts, tcp.WithDialer(o.dial))
 		}
 		return tcp.Dial(ctx, u.Host, opts...)
-	case u.Scheme == "grpc":
-		opts := []rpc.Option{rpc.WithLogger(o.logger)}
+	default:
+		opts := []rpc.Option{rpc.WithLogger(o.logger), rpc.WithReconnect(reconnect), rpc.WithHeartbeat(o.silence)}
 		if o.dial != nil {
 			opts = append(opts, rpc.WithDialer(o.dial))
 		}
 		return rpc.Dial(ctx, u.Host, opts...)
 	}
-	return nil, fmt.Errorf("%w: %q, want local:, tcp://host:port or grpc://host:port", ErrURL, executor)
 }
 
 // Close closes all sessions and the connection.
@@ -96,21 +112,23 @@ func (c *Client) Close() error {
 		err = side.Close()
 	}
 	if c.owned {
-		if e := c.exec.Close(); e != nil {
+		if e := c.workers.close(); e != nil {
 			err = e
 		}
 	}
 	return err
 }
 
-// Executor is the executor that the client uses.
-func (c *Client) Executor() transport.Executor { return c.exec }
+// Executor is the executor that the client uses now.
+func (c *Client) Executor() transport.Executor { return c.workers.current() }
 
 // Ledger is the bytes moved so far, by cause and direction.
-func (c *Client) Ledger() transport.Snapshot { return c.exec.Ledger().Snapshot() }
+func (c *Client) Ledger() transport.Snapshot { return c.workers.ledger() }
 
 // Stats asks the executor what it has done.
-func (c *Client) Stats(ctx context.Context) (transport.Stats, error) { return c.exec.Stats(ctx) }
+func (c *Client) Stats(ctx context.Context) (transport.Stats, error) {
+	return c.workers.current().Stats(ctx)
+}
 
 // Analyze gives the semantically rich graph of a program, computed once.
 func (c *Client) Analyze(g *lazy.Graph) (*semantic.SRG, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
@@ -16,6 +17,20 @@ type options struct {
 	hints    []semantic.Hint
 	progress transport.Progress
 	dial     func(ctx context.Context, addr string) (net.Conn, error)
+
+	recovery  bool
+	reconnect time.Duration
+	silence   time.Duration
+}
+
+func defaults(opts []Option) options {
+	o := options{
+		policy: semantic.Full(), logger: slog.New(slog.DiscardHandler), recovery: true, reconnect: defaultReconnect,
+	}
+	for _, f := range opts {
+		f.apply(&o)
+	}
+	return o
 }
 
 // Option configures [Open] and [NewClient].

@@ -28,11 +28,12 @@ type Session struct {
 	prepared map[*plan.Plan]transport.PlanRef
 	loops    map[*lazy.Graph]*loop
 	elapsed  time.Duration // executor's time of the last run
+	fresh    bool          // remote is a new one after a loss, and nothing was run there
 }
 
 // NewSession opens a session on the executor.
 func (c *Client) NewSession(ctx context.Context) (*Session, error) {
-	r, err := c.exec.NewSession(ctx)
+	r, err := c.workers.session(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,18 @@ func (s *Session) Reset(ctx context.Context) error {
 	if !ran {
 		return nil
 	}
-	return s.remote.Reset(ctx)
+	if s.fresh {
+		return nil
+	}
+	err := s.remote.Reset(ctx)
+	if s.c.recovers(ctx, err) {
+		if err = s.rebuild(ctx, err); err == nil {
+			for _, l := range s.loops {
+				l.reset()
+			}
+		}
+	}
+	return err
 }
 
 // Run computes tensors of one program and brings them here. Errors of capture
@@ -101,6 +113,22 @@ func (s *Session) run(ctx context.Context, feed Feed, keep bool, outputs []*lazy
 	l, err := s.loop(g)
 	if err != nil {
 		return nil, err
+	}
+	for replays := 0; ; replays++ {
+		out, err := s.runHere(ctx, l, feed, keep, outputs)
+		if replays == maxReplays || !s.c.recovers(ctx, err) || l.gone != nil {
+			return out, err
+		}
+		if err := s.rebuild(ctx, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// runHere is a run on the executor at hand.
+func (s *Session) runHere(ctx context.Context, l *loop, feed Feed, keep bool, outputs []*lazy.Tensor) ([]*Value, error) {
+	if l.gone != nil {
+		return nil, l.gone
 	}
 	if err := l.bind(feed); err != nil {
 		return nil, err
@@ -142,8 +170,15 @@ func (s *Session) Prepare(ctx context.Context, p semantic.Profile, outputs ...*l
 	if err != nil {
 		return err
 	}
-	_, err = s.prepare(ctx, sch.Plan, g)
-	return err
+	for replays := 0; ; replays++ {
+		_, err = s.prepare(ctx, sch.Plan, g)
+		if replays == maxReplays || !s.c.recovers(ctx, err) {
+			return err
+		}
+		if err := s.rebuild(ctx, err); err != nil {
+			return err
+		}
+	}
 }
 
 func graphOf(outputs []*lazy.Tensor) (*lazy.Graph, error) {

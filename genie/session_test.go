@@ -49,15 +49,15 @@ func floats(t *testing.T, v *genie.Value) []float32 {
 }
 
 // rnn is h' = tanh(x w + h u), with h carried.
-func rnn() (g *lazy.Graph, out *lazy.Tensor) {
-	g = lazy.NewGraph("rnn")
+func rnn() (out *lazy.Tensor) {
+	g := lazy.NewGraph("rnn")
 	x := g.Input("x", lazy.F32, "batch", 2)
 	h := g.Input("h", lazy.F32, "batch", 2)
 	w := g.WeightF32("w", []float32{.5, -.25, .75, .1}, 2, 2)
 	u := g.WeightF32("u", []float32{.2, .4, -.6, .8}, 2, 2)
 	out = g.Output("y", lazy.Tanh(lazy.Add(lazy.MatMul(x, w), lazy.MatMul(h, u))))
 	g.Carry(h, out)
-	return g, out
+	return out
 }
 
 func rnnStep(x, h [2]float32) (y [2]float32) {
@@ -73,7 +73,7 @@ func rnnStep(x, h [2]float32) (y [2]float32) {
 func TestCarriedState(t *testing.T) {
 	executors(t, func(t *testing.T, c *genie.Client) {
 		ctx := context.Background()
-		_, y := rnn()
+		y := rnn()
 		s := session(t, c)
 		var h [2]float32
 		step := func(x [2]float32, feed genie.Feed) {

@@ -27,6 +27,10 @@ var (
 	ErrClosed        = errors.New("genie: closed")
 	ErrInternal      = errors.New("genie: internal error")
 	ErrMemory        = errors.New("genie: not enough memory") // see [MemoryError]
+	// ErrSessionLost says that a session, or the state in it, is gone: its
+	// worker was restarted, its lease lapsed, or nobody knows how far a run that
+	// was cut off came.
+	ErrSessionLost = errors.New("genie: session lost")
 )
 
 // codes maps each cause to its number on the wire. Numbers are never reused.
@@ -53,6 +57,7 @@ var codes = []struct {
 	{17, context.Canceled},
 	{18, context.DeadlineExceeded},
 	{19, ErrMemory},
+	{24, ErrSessionLost},
 }
 
 // Code is the number of err's cause on the wire; causes without a number are

@@ -90,7 +90,7 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	}
 	upload := a.progress(moving)
 	defer upload.stop()
-	client, err := genie.Open(ctx, o.executor, genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report))
+	client, err := genie.Open(ctx, o.executor, genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report), genie.WithRecovery(!o.noRecovery))
 	if errors.Is(err, genie.ErrURL) {
 		return &usageError{err}
 	}

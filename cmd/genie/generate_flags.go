@@ -27,6 +27,7 @@ type generateOptions struct {
 	topP        float32
 	seed        int64
 	ignoreEOS   bool
+	noRecovery  bool
 
 	logitsOut string
 	threads   int
@@ -35,7 +36,7 @@ type generateOptions struct {
 
 func (o *generateOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.model, "model", "", "directory of the checkpoint (required)")
-	f.StringVar(&o.executor, "executor", "local:", "where it runs: local:, tcp://host:port or grpc://host:port")
+	f.StringVar(&o.executor, "executor", "local:", "where it runs: local:, tcp://host:port or grpc://host:port; of several workers, separated by commas, the first that answers")
 	f.StringVar(&o.policy, "policy", "semantic", "what stays on the executor: blind, resident or semantic")
 	f.StringVar(&o.prompt, "prompt", "", "text to continue")
 	f.StringVar(&o.tokens, "tokens", "", "token ids to continue, such as 1,2,3")
@@ -46,6 +47,7 @@ func (o *generateOptions) flags(f *pflag.FlagSet) {
 	f.Float32Var(&o.topP, "top-p", 1, "sample among the likeliest tokens that have this probability together")
 	f.Int64Var(&o.seed, "seed", 0, "seed of the sampling")
 	f.BoolVar(&o.ignoreEOS, "ignore-eos", false, "go on after the model's end token")
+	f.BoolVar(&o.noRecovery, "no-recovery", false, "fail when the worker is lost, in place of going on with it or another one")
 	f.StringVar(&o.logitsOut, "logits-out", "", "write the logits to this safetensors file: prefill [prompt, vocab] and step [new-1, vocab]")
 	f.IntVar(&o.threads, "threads", 0, "computing threads of local:; 0 is one for each CPU")
 	f.BoolVar(&o.json, "json", false, "print one JSON object in place of the text")

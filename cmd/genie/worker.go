@@ -33,6 +33,7 @@ type workerOptions struct {
 	verbose   bool
 	int8      bool
 	stopOnEOF bool
+	lease     time.Duration
 	json      bool
 	memory    memoryOptions
 }
@@ -63,6 +64,7 @@ interface.`,
 	f.IntVar(&o.maxBatch, "max-batch", engine.DefaultMaxBatch, "sequences of different sessions that decode together, reading the weights once; 1 for none")
 	f.BoolVar(&o.int8, "int8-weights", false, "hold weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
 	o.memory.flags(f)
+	f.DurationVar(&o.lease, "lease", 30*time.Second, "how long a session is held for a client whose connection was lost, counted from when it was last heard")
 	f.BoolVar(&o.verbose, "verbose", false, "log connections to standard error")
 	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "stop, too, when standard input ends: with the program that holds its other end")
 	f.BoolVar(&o.json, "json", false, `print {"listening": URL, "pid": N} lines`)
@@ -76,6 +78,9 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 	}
 	if o.maxBatch < 1 {
 		return usagef("--max-batch is %d", o.maxBatch)
+	}
+	if o.lease <= 0 {
+		return usagef("--lease is %v", o.lease)
 	}
 	listeners, err := listenAll(ctx, o.listen)
 	if err != nil {
@@ -100,7 +105,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
-	opts := worker.Options{Log: log}
+	opts := worker.Options{Log: log, Lease: o.lease}
 	if o.models != "" {
 		folder, err := models.Open(ctx, o.models, checkpoint.Options{Logger: log})
 		if err != nil {

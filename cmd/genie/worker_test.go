@@ -70,6 +70,7 @@ func TestWorkerRefuses(t *testing.T) {
 		{"no model folder", []string{"--listen", "tcp://127.0.0.1:0", "--models", "/nowhere"}, 1, "/nowhere"},
 		{"threads", []string{"--threads", "-1"}, 2, "--threads"},
 		{"max batch", []string{"--max-batch", "0"}, 2, "--max-batch"},
+		{"lease", []string{"--lease", "0s"}, 2, "--lease"},
 		{"argument", []string{"tcp://127.0.0.1:0"}, 2, "takes no argument"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -49,6 +49,7 @@ var layers = []layer{
 	// errors, statistics), hence package transport.
 	{"internal/kernels", nil},
 	{"internal/memory", nil},
+	{"internal/fault", []string{"transport/wire"}},
 	{"internal/op", []string{"transport", "transport/plan"}},
 	{"internal/budget", []string{"transport"}},
 	{"internal/engine", []string{"internal/budget", "internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},

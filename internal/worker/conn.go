@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -36,7 +37,8 @@ type conn struct {
 	streams  map[uint64]*stream
 	sessions map[uint32]*session
 	idle     chan struct{}  // closed and set anew by drain when streams is empty
-	wg       sync.WaitGroup // sessions and uploads
+	wg       sync.WaitGroup // requests that wait or run in sessions, and uploads
+	silent   atomic.Int64   // how long the client had not been heard when it was given up
 }
 
 func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
@@ -51,8 +53,10 @@ func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
 // serve receives until the connection ends and then frees all it held.
 func (c *conn) serve() {
 	defer c.s.dropConn(c)
-	err := c.handshake()
+	every, err := c.handshake()
 	if err == nil {
+		wait := c.beat(every)
+		defer wait()
 		err = c.receive()
 	}
 	switch {
@@ -70,10 +74,8 @@ func (c *conn) serve() {
 	sessions := c.sessions
 	c.sessions = map[uint32]*session{}
 	c.mu.Unlock()
-	for _, s := range sessions {
-		close(s.queue)
-	}
 	c.wg.Wait()
+	c.s.leave(sessions, c.hold())
 }
 
 // close ends the connection; serve then frees what it held.
@@ -82,28 +84,30 @@ func (c *conn) close() {
 	_ = c.wc.Close()
 }
 
-// handshake exchanges hellos.
-func (c *conn) handshake() error {
+// handshake exchanges hellos; every is how often the client wants to hear
+// something.
+func (c *conn) handshake() (every time.Duration, err error) {
 	late := time.AfterFunc(wire.HandshakeTimeout, c.close)
 	defer late.Stop()
 	h, control, err := c.wc.Next()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if h.Type != wire.TypeHello || h.Payload != 0 || h.Stream != 0 {
-		return fmt.Errorf("%w: %v instead of Hello", transport.ErrProtocol, h.Type)
+		return 0, fmt.Errorf("%w: %v instead of Hello", transport.ErrProtocol, h.Type)
 	}
 	var m wirepb.Hello
 	if err := proto.Unmarshal(control, &m); err != nil {
-		return fmt.Errorf("%w: bad Hello", transport.ErrProtocol)
+		return 0, fmt.Errorf("%w: bad Hello", transport.ErrProtocol)
 	}
 	if m.GetVersion() != wire.Version {
-		return fmt.Errorf("%w: the client speaks version %d, the worker %d", transport.ErrVersion, m.GetVersion(), wire.Version)
+		return 0, fmt.Errorf("%w: the client speaks version %d, the worker %d", transport.ErrVersion, m.GetVersion(), wire.Version)
 	}
-	return c.send(&wire.Message{Type: wire.TypeHello, Flags: wire.FlagAnswer, Control: &wirepb.Hello{
+	return wire.EveryMillis(m.GetHeartbeatMs()), c.send(&wire.Message{Type: wire.TypeHello, Flags: wire.FlagAnswer, Control: &wirepb.Hello{
 		Version: wire.Version, Epoch: c.s.opts.Engine.Epoch(), Pid: uint32(os.Getpid()),
 		Cpu:             c.s.opts.Engine.Stats().CPU,
 		MaxFramePayload: wire.MaxFramePayload, MaxMessagePayload: c.s.opts.MaxMessage,
+		HeartbeatMs: wire.HeartbeatMillis(c.s.opts.Silence),
 	}})
 }
 
@@ -185,6 +189,8 @@ func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
 			st.cancelled()
 		}
 		return nil, nil //nolint:nilnil // nothing to do for its payload
+	case h.Type == wire.TypePing && h.Stream == 0:
+		return nil, nil //nolint:nilnil // that it came is all it says
 	case h.Type == wire.TypeCredit && h.Stream != 0:
 		return nil, c.credit(st, control)
 	case h.Type == wire.TypeData:

@@ -254,17 +254,14 @@ func TestHalfMessages(t *testing.T) {
 		p := greeted(t, w)
 		p.session()
 		half := func(stream uint64, m *wire.Message) {
-			frame := frameOf(t, m)
-			frame = rewrite(frame, 6, byte(wire.FlagMore))
-			frame = rewrite(frame, 8, byte(stream))
-			_, err := p.conn.Write(frame)
-			require.NoError(t, err)
+			m.Stream, m.Open = stream, true
+			p.send(m)
 		}
 		half(100, &wire.Message{
-			Type: wire.TypeRun, Stream: 1, Control: &wirepb.Run{Session: 1, Plan: 1, Bytes: 8}, Payload: []wire.Segment{{Data: floats(1)}},
+			Type: wire.TypeRun, Control: &wirepb.Run{Session: 1, Plan: 1, Bytes: 8}, Payload: []wire.Segment{{Data: floats(1)}},
 		})
 		half(101, &wire.Message{
-			Type: wire.TypePutWeight, Stream: 1, Control: &wirepb.PutWeight{Session: 1, Plan: 1, Value: 1, Bytes: 8}, Payload: []wire.Segment{{Data: floats(1)}},
+			Type: wire.TypePutWeight, Control: &wirepb.PutWeight{Session: 1, Plan: 1, Value: 1, Bytes: 8}, Payload: []wire.Segment{{Data: floats(1)}},
 		})
 		if cancelled {
 			for _, stream := range []uint64{100, 101} {

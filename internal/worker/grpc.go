@@ -36,7 +36,7 @@ func (s *Server) ServeGRPC(l net.Listener) error {
 	}
 	s.grpc[g] = struct{}{}
 	s.mu.Unlock()
-	err := g.Serve(l)
+	err := g.Serve(grpcwire.WatchListener(l))
 	s.mu.Lock()
 	delete(s.grpc, g)
 	s.mu.Unlock()
@@ -64,7 +64,11 @@ func (s *Server) connect(stream grpc.ServerStream) error {
 		addr = p.Addr.String()
 	}
 	ended := make(chan struct{})
-	c, err := s.newConn(grpcwire.New(stream, func() error { close(ended); return nil }), addr)
+	pipe := grpcwire.New(stream, func() error { close(ended); return nil })
+	if p, ok := peer.FromContext(stream.Context()); ok {
+		pipe = grpcwire.Watched(pipe, grpcwire.LifeOf(p.Addr))
+	}
+	c, err := s.newConn(pipe, addr)
 	if err != nil {
 		return status.Error(codes.Unavailable, err.Error())
 	}

@@ -67,18 +67,19 @@ func TestWrongDoors(t *testing.T) {
 	newBystander(t, w).check()
 }
 
-// rewrite changes a byte of a frame's header and mends its checksum.
-func rewrite(frame []byte, at int, to byte) []byte {
+// rewrite changes a byte of the header of a connection's frame number and mends
+// its checksum.
+func rewrite(number uint32, frame []byte, at int, to byte) []byte {
 	frame[at] = to
 	control := binary.LittleEndian.Uint64(frame[16:])
 	table := crc32.MakeTable(crc32.Castagnoli)
-	crc := crc32.Update(crc32.Checksum(frame[:36], table), table, frame[40:40+control])
+	crc := crc32.Update(crc32.Update(number, table, frame[:36]), table, frame[40:40+control])
 	binary.LittleEndian.PutUint32(frame[36:], crc)
 	return frame
 }
 
-// frameOf is the bytes of a message.
-func frameOf(t *testing.T, m *wire.Message) []byte {
+// frameOf is the bytes of a message that is a connection's frame number.
+func frameOf(t *testing.T, number int, m *wire.Message) []byte {
 	a, b := net.Pipe()
 	got := make(chan []byte)
 	go func() {
@@ -86,10 +87,14 @@ func frameOf(t *testing.T, m *wire.Message) []byte {
 		got <- all
 	}()
 	wc := wire.NewConn(wire.NewTCP(a, nil), nil)
+	for range number {
+		_, err := wc.Send(t.Context(), &wire.Message{Type: wire.TypePing})
+		require.NoError(t, err)
+	}
 	_, err := wc.Send(t.Context(), m)
 	require.NoError(t, err)
 	require.NoError(t, wc.Close())
-	return <-got
+	return (<-got)[number*wire.HeaderLen:]
 }
 
 func TestWrongVersion(t *testing.T) {
@@ -97,7 +102,7 @@ func TestWrongVersion(t *testing.T) {
 	hello := &wire.Message{Type: wire.TypeHello, Control: &wirepb.Hello{Version: wire.Version}}
 	t.Run("in the header", func(t *testing.T) {
 		p := newPeer(t, w)
-		_, err := p.conn.Write(rewrite(frameOf(t, hello), 4, wire.Version+1))
+		_, err := p.conn.Write(rewrite(0, frameOf(t, 0, hello), 4, wire.Version+1))
 		require.NoError(t, err)
 		p.ended(transport.ErrVersion)
 	})
@@ -110,7 +115,7 @@ func TestWrongVersion(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		defer func() { _ = l.Close() }()
-		frame := rewrite(frameOf(t, hello), 4, 9)
+		frame := rewrite(0, frameOf(t, 0, hello), 4, 9)
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -135,7 +140,7 @@ func TestWrongVersion(t *testing.T) {
 func TestLostFraming(t *testing.T) {
 	w := workertest.Start(t, nil)
 	watch := newBystander(t, w)
-	stats := func() []byte { return frameOf(t, &wire.Message{Type: wire.TypeStats, Stream: 1}) }
+	stats := func() []byte { return frameOf(t, 1, &wire.Message{Type: wire.TypeStats, Stream: 1}) }
 	for name, tt := range map[string]struct {
 		frame []byte
 		want  error
@@ -144,10 +149,12 @@ func TestLostFraming(t *testing.T) {
 		"payload of an exabyte": {rewriteLength(stats(), 24, 1<<60), transport.ErrLimit},
 		"one above the limit":   {rewriteLength(stats(), 24, wire.MaxFramePayload+1), transport.ErrLimit},
 		"header checksum":       {flip(stats(), 37), transport.ErrCorrupt},
-		"flipped control":       {flip(frameOf(t, &wire.Message{Type: wire.TypeReset, Stream: 1, Control: &wirepb.Reset{Session: 1}}), 41), transport.ErrCorrupt},
-		"unknown flags":         {rewrite(stats(), 7, 0x80), transport.ErrProtocol},
-		"an answer":             {rewrite(stats(), 6, byte(wire.FlagAnswer)), transport.ErrProtocol},
-		"stream zero":           {rewrite(stats(), 8, 0), transport.ErrProtocol},
+		"flipped control":       {flip(frameOf(t, 1, &wire.Message{Type: wire.TypeReset, Stream: 1, Control: &wirepb.Reset{Session: 1}}), 41), transport.ErrCorrupt},
+		"unknown flags":         {rewrite(1, stats(), 7, 0x80), transport.ErrProtocol},
+		"an answer":             {rewrite(1, stats(), 6, byte(wire.FlagAnswer)), transport.ErrProtocol},
+		"a frame left out":      {frameOf(t, 2, &wire.Message{Type: wire.TypeStats, Stream: 1}), transport.ErrCorrupt},
+		"a frame twice":         {frameOf(t, 0, &wire.Message{Type: wire.TypeStats, Stream: 1}), transport.ErrCorrupt},
+		"stream zero":           {rewrite(1, stats(), 8, 0), transport.ErrProtocol},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := greeted(t, w)
@@ -281,11 +288,10 @@ func (p *peer) strayFrames() {
 	p.works()
 
 	// A payload whose checksum is wrong spoils its request alone.
-	frame := frameOf(p.t, &wire.Message{
+	p.conn.(*spoiler).next = true
+	p.send(&wire.Message{
 		Type: wire.TypeRun, Stream: 503, Control: &wirepb.Run{Session: 1, Plan: 1}, Payload: []wire.Segment{{Data: floats(1, 2)}},
 	})
-	_, err := p.conn.Write(flip(frame, len(frame)-1))
-	require.NoError(p.t, err)
 	require.ErrorIs(p.t, p.answer(503, 0, nil), transport.ErrCorrupt)
 	p.works()
 }

@@ -35,7 +35,7 @@ func (st *stream) loop(h wire.Header, control []byte) (*task, []wire.Segment, er
 	}
 	rep := &repetition{call: r, loop: l, credit: make(chan int, 1)}
 	rep.credit <- int(m.GetCredit())
-	t := &task{session: r.s, free: r.free}
+	t := &task{session: r.s, free: r.free, seq: m.GetRun().GetSeq(), begun: func() bool { return rep.ran }}
 	t.do = func(ctx context.Context) (answer, error) {
 		err := rep.do(ctx, st)
 		t.answered = err == nil
@@ -78,6 +78,7 @@ type repetition struct {
 	loop   *transport.Loop
 	credit chan int // runs that may be answered; holds one number, or none when there are none
 	left   int      // of what was taken from it
+	ran    bool     // a run was done
 }
 
 // credit is Credit.
@@ -135,6 +136,7 @@ func (r *repetition) do(ctx context.Context, st *stream) error {
 		if err != nil {
 			return err
 		}
+		r.ran = true
 		if m.Open, err = state.Next(tokens); err != nil {
 			return err
 		}

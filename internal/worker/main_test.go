@@ -113,11 +113,25 @@ type peer struct {
 
 // newPeer connects without a word.
 func newPeer(t *testing.T, w *workertest.Worker) *peer {
-	c, err := net.Dial("tcp", w.TCP)
+	nc, err := net.Dial("tcp", w.TCP)
 	require.NoError(t, err)
+	c := &spoiler{Conn: nc}
 	p := &peer{t: t, conn: c, wc: wire.NewConn(wire.NewTCP(c, nil), nil)}
 	t.Cleanup(func() { _ = p.wc.Close() })
 	return p
+}
+
+// spoiler flips a bit of the last byte of the next write.
+type spoiler struct {
+	net.Conn
+	next bool
+}
+
+func (c *spoiler) Write(b []byte) (int, error) {
+	if c.next {
+		b, c.next = flip(append([]byte(nil), b...), len(b)-1), false
+	}
+	return c.Conn.Write(b)
 }
 
 // greeted is a peer that has said hello.
@@ -174,6 +188,12 @@ func (p *peer) answer(stream uint64, typ wire.Type, answer proto.Message) error 
 func (p *peer) session() {
 	p.t.Helper()
 	require.NoError(p.t, p.ask(wire.TypeOpenSession, &wirepb.OpenSession{Session: 1}, nil, nil))
+	p.plan()
+}
+
+// plan prepares plan 1 of session 1, weights uploaded.
+func (p *peer) plan() {
+	p.t.Helper()
 	pl, weights := counter()
 	encoded, err := pl.Encode()
 	require.NoError(p.t, err)

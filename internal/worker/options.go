@@ -29,6 +29,13 @@ type Options struct {
 	// MaxStaging bounds the memory that the inputs of all calls wait in;
 	// twice MaxMessage when 0.
 	MaxStaging uint64
+	// Lease is how long a session outlives its client, counted from when that was
+	// last heard; 30 s when 0. Only a client that asks for it has its sessions
+	// held when a connection is lost.
+	Lease time.Duration
+	// Silence is how long a client may be silent before its connection is given
+	// up; [wire.Silence] when 0.
+	Silence time.Duration
 	// MaxConns bounds the connections; 1024 when 0.
 	MaxConns int
 }
@@ -48,6 +55,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.PartialTime == 0 {
 		o.PartialTime = 2 * time.Minute
+	}
+	if o.Lease == 0 {
+		o.Lease = 30 * time.Second
+	}
+	if o.Silence == 0 {
+		o.Silence = wire.Silence
 	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 1024

@@ -42,7 +42,7 @@ func (st *stream) prepare(h wire.Header, control []byte) (*task, []wire.Segment,
 		}
 		r.encoded = r.memory[:n]
 	}
-	return &task{session: s, do: r.do, free: r.free}, []wire.Segment{{Data: r.encoded}}, nil
+	return &task{session: s, do: r.do, free: r.free, seq: m.GetSeq()}, []wire.Segment{{Data: r.encoded}}, nil
 }
 
 // validModel reports whether a model name is a single path element, or empty.

@@ -70,7 +70,7 @@ func (st *stream) simple(h wire.Header, control []byte) (*task, error) {
 		if err := decode(control, &m); err != nil {
 			return nil, err
 		}
-		return &task{free: nothing, do: func(context.Context) (answer, error) { return c.open(m.GetSession()) }}, nil
+		return &task{free: nothing, do: func(ctx context.Context) (answer, error) { return c.openSession(ctx, &m) }}, nil
 	case wire.TypeCloseSession:
 		var m wirepb.CloseSession
 		if err := decode(control, &m); err != nil {
@@ -82,10 +82,14 @@ func (st *stream) simple(h wire.Header, control []byte) (*task, error) {
 		if err := decode(control, &m); err != nil {
 			return nil, err
 		}
-		return c.inSession(m.GetSession(), func(s *session) (answer, error) {
+		t, err := c.inSession(m.GetSession(), func(s *session) (answer, error) {
 			s.es.Reset()
 			return answer{}, nil
 		})
+		if t != nil {
+			t.seq = m.GetSeq()
+		}
+		return t, err
 	case wire.TypeRead:
 		var m wirepb.Read
 		if err := decode(control, &m); err != nil {

@@ -21,7 +21,7 @@ func (st *stream) run(h wire.Header, control []byte) (*task, []wire.Segment, err
 	if err != nil {
 		return nil, nil, err
 	}
-	return &task{session: r.s, do: r.do, free: r.free}, segs, nil
+	return &task{session: r.s, do: r.do, free: r.free, seq: m.GetSeq()}, segs, nil
 }
 
 // newCall makes a call and says where its inputs go.

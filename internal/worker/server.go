@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +20,7 @@ import (
 type Server struct {
 	opts    Options
 	staging staging
+	leases  leases
 	buffers sync.Pool    // *[]byte of wire.ChunkSize, for pieces of weights
 	plans   atomic.Int64 // received
 
@@ -28,7 +30,7 @@ type Server struct {
 
 	ctx    context.Context // ends when the server closes
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // connections
+	wg     sync.WaitGroup // connections and sessions
 
 	mu        sync.Mutex
 	closing   bool
@@ -44,6 +46,7 @@ func New(opts Options) *Server {
 	memory := opts.Engine.Memory()
 	s := &Server{
 		opts: opts, ctx: ctx, cancel: cancel, staging: staging{limit: int64(opts.MaxStaging), account: memory}, partials: newPartials(opts),
+		leases:    leases{byKey: map[[sha256.Size]byte]*lease{}},
 		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},
 	}
 	s.forget = []func(){memory.Register(budget.Spare, spares{s}), memory.Register(budget.Unused, s.partials)}
@@ -146,6 +149,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range conns {
 		c.close()
 	}
+	s.leases.close()
 	s.mu.Lock()
 	servers := make([]*grpc.Server, 0, len(s.grpc))
 	for g := range s.grpc {

@@ -10,13 +10,17 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// session is a tenant of a connection. Its requests are done one after the
+// session is a tenant of a connection, c, which is another one after the client
+// has come back: see lease. Its requests are done one after the
 // other by one goroutine.
 type session struct {
 	c     *conn
 	num   uint32
 	es    Session
 	queue chan *task
+	lease *lease        // nil for a session that ends with its connection
+	ended chan struct{} // closed when all is free
+	last  remembered
 
 	mu    sync.Mutex
 	plans map[uint32]*prepared
@@ -30,24 +34,49 @@ type prepared struct {
 	layout  *wire.Layout
 }
 
-// open is OpenSession.
+// openSession is OpenSession.
+func (c *conn) openSession(ctx context.Context, m *wirepb.OpenSession) (answer, error) {
+	if len(m.GetKey()) == 0 {
+		return c.open(m.GetSession())
+	}
+	return c.openKeyed(ctx, m.GetSession(), m.GetKey(), m.GetResume())
+}
+
+// open is OpenSession of a session that ends with its connection.
 func (c *conn) open(num uint32) (answer, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	err := c.room(num)
+	c.mu.Unlock()
+	if err == nil {
+		c.newSession(num)
+	}
+	return answer{}, err
+}
+
+// room reports whether the connection takes a session of that number. It is
+// called with the lock. Only the receiving goroutine adds sessions.
+func (c *conn) room(num uint32) error {
 	if c.sessions[num] != nil {
-		return answer{}, fmt.Errorf("%w: session %d is open", transport.ErrProtocol, num)
+		return fmt.Errorf("%w: session %d is open", transport.ErrProtocol, num)
 	}
 	if len(c.sessions) >= wire.MaxSessions {
-		return answer{}, fmt.Errorf("%w: %d sessions on this connection", transport.ErrLimit, len(c.sessions))
+		return fmt.Errorf("%w: %d sessions on this connection", transport.ErrLimit, len(c.sessions))
 	}
+	return nil
+}
+
+// newSession opens a session.
+func (c *conn) newSession(num uint32) *session {
 	s := &session{
-		c: c, num: num, es: c.s.opts.Engine.NewSession(),
+		c: c, num: num, es: c.s.opts.Engine.NewSession(), ended: make(chan struct{}),
 		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{},
 	}
+	c.mu.Lock()
 	c.sessions[num] = s
-	c.wg.Add(1)
-	go s.work()
-	return answer{}, nil
+	c.mu.Unlock()
+	c.s.wg.Add(1)
+	go s.work(c.s)
+	return s
 }
 
 // session finds an open session.
@@ -61,13 +90,19 @@ func (c *conn) session(num uint32) (*session, error) {
 }
 
 // work does the session's requests and frees it at the end.
-func (s *session) work() {
-	defer s.c.wg.Done()
+func (s *session) work(srv *Server) {
+	defer srv.wg.Done()
+	defer close(s.ended)
 	for t := range s.queue {
+		c := t.st.c
 		t.run()
+		c.wg.Done()
 	}
 	s.finish()
 }
+
+// end frees a session that has no requests any more.
+func (s *session) end() { close(s.queue) }
 
 // finish closes the engine's session. It is called by work's goroutine.
 func (s *session) finish() {
@@ -98,6 +133,7 @@ func (c *conn) closeSession(num uint32) (*task, error) {
 	var partial []*stream
 	c.mu.Lock()
 	delete(c.sessions, num)
+	c.s.leases.forget(s.lease)
 	for _, st := range c.streams {
 		switch {
 		case st.task == nil || st.task.session != s:

@@ -40,7 +40,9 @@ type task struct {
 	do func(ctx context.Context) (answer, error)
 	// free gives back what the request holds; it is called once.
 	free     func()
-	session  *session // whose turn it takes; nil to be done at once
+	session  *session    // whose turn it takes; nil to be done at once
+	seq      uint64      // its number in the session; 0 for none
+	begun    func() bool // of a request that can be done in part; whether it was
 	noAnswer bool
 	answered bool // what it answers has been sent, but for an error
 }
@@ -125,9 +127,11 @@ func (st *stream) enqueue() {
 	case t.session == nil:
 		t.run()
 	default:
+		st.c.wg.Add(1)
 		select {
 		case t.session.queue <- t:
 		default:
+			st.c.wg.Done()
 			st.fail(fmt.Errorf("%w: %d requests wait in this session", transport.ErrLimit, queueLen))
 			st.c.forget(st)
 		}
@@ -225,6 +229,9 @@ func (t *task) attempt() (a answer, err error) {
 	}()
 	if err := t.st.ctx.Err(); err != nil {
 		return answer{}, fmt.Errorf("genie: stopped before it began: %w", context.Cause(t.st.ctx))
+	}
+	if t.seq != 0 {
+		return t.once(t.st.ctx)
 	}
 	return t.do(t.st.ctx)
 }

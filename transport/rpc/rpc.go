@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -32,6 +33,8 @@ type options struct {
 	log        *slog.Logger
 	maxMessage uint64
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
+	silence    time.Duration
+	retry      remote.Retry
 }
 
 type optionFunc func(*options)
@@ -44,6 +47,22 @@ func WithLogger(l *slog.Logger) Option { return optionFunc(func(o *options) { o.
 // WithMaxMessage bounds the inputs of one call, and the outputs, to n bytes
 // each; [wire.MaxMessagePayload] without it. The worker has its own bound.
 func WithMaxMessage(n uint64) Option { return optionFunc(func(o *options) { o.maxMessage = n }) }
+
+// WithHeartbeat takes a worker that was silent for so long for dead;
+// [wire.Silence] without it. Any byte is a sign of life, and a worker that
+// computes still gives one. A negative duration waits for ever.
+func WithHeartbeat(silence time.Duration) Option {
+	return optionFunc(func(o *options) { o.silence = silence })
+}
+
+// WithReconnect makes a lost connection again, trying for up to limit. A session
+// goes on where it was, as long as the worker holds it (`genie worker --lease`),
+// and each of its requests is done once; otherwise its calls fail with
+// [transport.ErrSessionLost]. Without it, or with 0, the calls of a lost
+// connection fail with [transport.ErrUnreachable].
+func WithReconnect(limit time.Duration) Option {
+	return optionFunc(func(o *options) { o.retry.Max = max(limit, 0) })
+}
 
 // WithDialer makes the connection with dial, which a shaped or recorded link
 // needs. Without it a [net.Dialer] does.
@@ -64,28 +83,30 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	for _, opt := range opts {
 		opt.apply(&o)
 	}
-	url := "grpc://" + addr
-	ledger := &transport.Ledger{}
-	pipe, err := connect(ctx, addr, &o, ledger)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", transport.ErrUnreachable, url, err)
+	cfg := remote.Config{
+		Addr: "grpc://" + addr, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence,
 	}
-	c, err := remote.Open(ctx, pipe, remote.Config{
-		Addr: url, Ledger: ledger, Log: o.log, MaxMessage: o.maxMessage,
+	x, err := remote.Dial(ctx, cfg, o.retry, func(ctx context.Context) (*remote.Client, error) {
+		pipe, err := connect(ctx, addr, &o, cfg.Ledger)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", transport.ErrUnreachable, cfg.Addr, err)
+		}
+		return remote.Open(ctx, pipe, cfg)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	return x, nil
 }
 
-// errRedial ends gRPC's own attempts to connect again: the sessions of a lost
-// connection are gone, so that a new one must be the caller's doing.
+// errRedial ends gRPC's own attempts to connect again: a new connection begins
+// with a handshake, and its sessions have to be joined to it.
 var errRedial = errors.New("the connection is not made a second time")
 
 // connect dials and opens the stream.
 func connect(ctx context.Context, addr string, o *options, ledger *transport.Ledger) (wire.Pipe, error) {
 	var dialled atomic.Bool
+	life := &wire.Activity{}
 	dial := func(ctx context.Context, addr string) (net.Conn, error) {
 		if dialled.Swap(true) {
 			return nil, errRedial
@@ -94,7 +115,7 @@ func connect(ctx context.Context, addr string, o *options, ledger *transport.Led
 		if err != nil {
 			return nil, err
 		}
-		return grpcwire.CountConn(conn, ledger), nil
+		return grpcwire.WatchConn(grpcwire.CountConn(conn, ledger), life), nil
 	}
 	cc, err := grpc.NewClient("passthrough:///"+addr,
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial),
@@ -125,8 +146,8 @@ func connect(ctx context.Context, addr string, o *options, ledger *transport.Led
 		}
 		return nil, errors.New(status.Convert(err).Message())
 	}
-	return grpcwire.New(stream, func() error {
+	return grpcwire.Watched(grpcwire.New(stream, func() error {
 		cancel()
 		return cc.Close()
-	}), nil
+	}), life), nil
 }

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -29,6 +30,25 @@ func TestConformance(t *testing.T) {
 		Pair: func(t *testing.T) (a, b transport.Executor) {
 			w := workertest.Start(t, nil)
 			return dial(t, w), dial(t, w)
+		},
+	})
+}
+
+// TestConformanceRecovering is the suite on an executor whose sessions outlive
+// their connection.
+func TestConformanceRecovering(t *testing.T) {
+	open := func(t *testing.T, w *workertest.Worker) transport.Executor {
+		ex, err := rpc.Dial(t.Context(), w.GRPC, rpc.WithReconnect(time.Second))
+		require.NoError(t, err)
+		return ex
+	}
+	conformance.Run(t, func(t *testing.T) transport.Executor {
+		return open(t, workertest.Start(t, nil))
+	}, conformance.Options{
+		Remote: true,
+		Pair: func(t *testing.T) (a, b transport.Executor) {
+			w := workertest.Start(t, nil)
+			return open(t, w), open(t, w)
 		},
 	})
 }

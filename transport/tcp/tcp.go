@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/internal/remote"
@@ -24,6 +25,8 @@ type options struct {
 	log        *slog.Logger
 	maxMessage uint64
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
+	silence    time.Duration
+	retry      remote.Retry
 }
 
 type optionFunc func(*options)
@@ -36,6 +39,22 @@ func WithLogger(l *slog.Logger) Option { return optionFunc(func(o *options) { o.
 // WithMaxMessage bounds the inputs of one call, and the outputs, to n bytes
 // each; [wire.MaxMessagePayload] without it. The worker has its own bound.
 func WithMaxMessage(n uint64) Option { return optionFunc(func(o *options) { o.maxMessage = n }) }
+
+// WithHeartbeat takes a worker that was silent for so long for dead;
+// [wire.Silence] without it. Any byte is a sign of life, and a worker that
+// computes still gives one. A negative duration waits for ever.
+func WithHeartbeat(silence time.Duration) Option {
+	return optionFunc(func(o *options) { o.silence = silence })
+}
+
+// WithReconnect makes a lost connection again, trying for up to limit. A session
+// goes on where it was, as long as the worker holds it (`genie worker --lease`),
+// and each of its requests is done once; otherwise its calls fail with
+// [transport.ErrSessionLost]. Without it, or with 0, the calls of a lost
+// connection fail with [transport.ErrUnreachable].
+func WithReconnect(limit time.Duration) Option {
+	return optionFunc(func(o *options) { o.retry.Max = max(limit, 0) })
+}
 
 // WithDialer makes the connection with dial, which a shaped or recorded link
 // needs. Without it a [net.Dialer] does.
@@ -54,17 +73,18 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	for _, opt := range opts {
 		opt.apply(&o)
 	}
-	url := "tcp://" + addr
-	conn, err := o.dial(ctx, addr)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", transport.ErrUnreachable, url, err)
+	cfg := remote.Config{
+		Addr: "tcp://" + addr, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence,
 	}
-	ledger := &transport.Ledger{}
-	c, err := remote.Open(ctx, wire.NewTCP(conn, ledger), remote.Config{
-		Addr: url, Ledger: ledger, Log: o.log, MaxMessage: o.maxMessage,
+	x, err := remote.Dial(ctx, cfg, o.retry, func(ctx context.Context) (*remote.Client, error) {
+		conn, err := o.dial(ctx, addr)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", transport.ErrUnreachable, cfg.Addr, err)
+		}
+		return remote.Open(ctx, wire.NewTCP(conn, cfg.Ledger), cfg)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	return x, nil
 }

@@ -56,7 +56,8 @@ type Conn struct {
 
 	lock    chan struct{} // holds one token; whoever has it writes
 	writing atomic.Uint64 // number of the frame that is being written, 0 for none
-	frames  uint64        // frames written; with the token
+	frames  uint64        // frames written while a context was watched; with the token
+	sent    atomic.Uint32 // frames written; changed with the token
 	head    []byte        // header and small payloads; with the token
 	control []byte        // with the token
 	bufs    [][]byte      // with the token
@@ -64,6 +65,7 @@ type Conn struct {
 	closed    chan struct{}
 	closeOnce sync.Once
 
+	received  atomic.Uint32 // frames read
 	in        [HeaderLen]byte
 	inControl []byte
 	scratch   []byte
@@ -174,6 +176,8 @@ func (c *Conn) writeFrame(ctx context.Context, h Header, control proto.Message, 
 	if err := c.marshal(control); err != nil {
 		return false, err
 	}
+	h.number = c.sent.Load()
+	c.sent.Store(h.number + 1)
 	c.head = h.append(c.head[:0], c.control)
 	headLen := len(c.head)
 	c.bufs = c.bufs[:0]
@@ -272,9 +276,10 @@ func (c *Conn) Next() (Header, []byte, error) {
 	if _, err := io.ReadFull(c.pipe, c.inControl); err != nil {
 		return Header{}, nil, noEOF(err)
 	}
-	if err := checkHeader(c.in[:], c.inControl); err != nil {
+	if err := checkHeader(c.received.Load(), c.in[:], c.inControl); err != nil {
 		return Header{}, nil, err
 	}
+	c.received.Add(1)
 	c.count.AddReceived(plan.CauseControl, HeaderLen+len(c.inControl))
 	return h, c.inControl, nil
 }

@@ -35,12 +35,13 @@ const (
 	TypeStats
 	TypeLoop   // answered by a message that stays open: a frame for each run
 	TypeCredit // for the loop of its stream
+	TypePing   // says that its sender lives; on stream 0, either way, no answer
 	endOfTypes
 )
 
 var typeNames = [...]string{
 	"", "Hello", "Error", "Data", "Cancel", "OpenSession", "CloseSession", "Prepare", "PutWeight",
-	"Run", "Read", "Release", "Reset", "Stats", "Loop", "Credit",
+	"Run", "Read", "Release", "Reset", "Stats", "Loop", "Credit", "Ping",
 }
 
 // String is the name of the type.
@@ -72,6 +73,7 @@ type Header struct {
 	Control    uint64 // bytes of control message
 	Payload    uint64 // bytes of payload
 	payloadCRC uint32
+	number     uint32 // of the frame on its connection and in its direction; not sent, but in the checksum
 }
 
 // More reports whether the message goes on in another frame.
@@ -89,7 +91,7 @@ func (h Header) append(dst, control []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(control)))
 	dst = binary.LittleEndian.AppendUint64(dst, h.Payload)
 	dst = binary.LittleEndian.AppendUint32(dst, h.payloadCRC)
-	crc := crc32.Update(crc32.Checksum(dst[at:], castagnoli), castagnoli, control)
+	crc := headerCRC(h.number, dst[at:], control)
 	dst = binary.LittleEndian.AppendUint32(dst, crc)
 	return append(dst, control...)
 }
@@ -123,9 +125,16 @@ func parseHeader(b []byte) (Header, error) {
 	return h, nil
 }
 
-// checkHeader verifies the checksum over header and control message.
-func checkHeader(head, control []byte) error {
-	crc := crc32.Update(crc32.Checksum(head[:HeaderLen-4], castagnoli), castagnoli, control)
+// headerCRC is the checksum over a header, without the checksum itself, and its
+// control message. It begins from the number of the frame: one that is missing,
+// doubled or out of its place is noticed at the next one.
+func headerCRC(number uint32, head, control []byte) uint32 {
+	return crc32.Update(crc32.Update(number, castagnoli, head), castagnoli, control)
+}
+
+// checkHeader verifies the checksum of frame number of a connection.
+func checkHeader(number uint32, head, control []byte) error {
+	crc := headerCRC(number, head[:HeaderLen-4], control)
 	if crc != binary.LittleEndian.Uint32(head[HeaderLen-4:]) {
 		return fmt.Errorf("%w: checksum of a frame header", transport.ErrCorrupt)
 	}

@@ -16,7 +16,11 @@ type tcpPipe struct {
 	conn net.Conn
 	r    *bufio.Reader // reads larger than its buffer go past it
 	vec  net.Buffers
+	life *Activity
 }
+
+// Activity implements [Lively].
+func (p *tcpPipe) Activity() uint64 { return p.life.Count() }
 
 // NewTCP makes a Pipe over a TCP connection, or over any other stream. count
 // may be nil; it is told of every byte that the socket took or gave,
@@ -29,7 +33,7 @@ func NewTCP(conn net.Conn, count SocketCounter) Pipe {
 		count = noSocketCounter{}
 	}
 	s := &socket{Conn: conn, count: count}
-	return &tcpPipe{conn: s, r: bufio.NewReaderSize(s, readBuffer)}
+	return &tcpPipe{conn: s, r: bufio.NewReaderSize(s, readBuffer), life: &s.life}
 }
 
 type noSocketCounter struct{}
@@ -54,10 +58,12 @@ func (p *tcpPipe) Close() error { return p.conn.Close() }
 type socket struct {
 	net.Conn
 	count SocketCounter
+	life  Activity
 }
 
 func (s *socket) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
+	s.life.Touch(n)
 	s.count.AddSocket(0, n)
 	return n, err
 }

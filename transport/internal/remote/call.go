@@ -25,8 +25,11 @@ type request struct {
 	control proto.Message
 	payload []wire.Segment
 	sent    func(n int)
-	order   chan struct{} // token of the session, which keeps its requests in order
-	oneWay  bool          // there is no answer
+	order   chan struct{}    // token of the session, which keeps its requests in order
+	number  func(seq uint64) // gives the request its number in the session; nil for one without
+	again   func()           // called before the request is made another time; may be nil
+	named   bool             // it names kept values
+	oneWay  bool             // there is no answer
 
 	// The receiving goroutine fills answer, then asks payloadOf where the
 	// payload goes; cause is what the payload counts as when it is discarded.
@@ -36,7 +39,8 @@ type request struct {
 	// late is called with the outcome of a call whose caller has gone.
 	late func(err error)
 
-	loop   *runs // takes the frames of an answer one by one; nil for other calls
+	loop   *runs                  // takes the frames of an answer one by one; nil for other calls
+	on     atomic.Pointer[Client] // connection of the last attempt
 	stream atomic.Uint64
 }
 

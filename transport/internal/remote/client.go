@@ -6,54 +6,60 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"weak"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// Config is what a dialler knows about its connection.
+// Config is what a dialler knows about its connections.
 type Config struct {
 	Addr       string            // as the user gave it, in every error
 	Ledger     *transport.Ledger // counts frames; the pipe counts the socket
 	Log        *slog.Logger
 	MaxMessage uint64 // largest payload of a message, either way
+	// Silence is how long the worker may be silent before it is taken for dead:
+	// [wire.Silence] when 0, for ever when negative.
+	Silence time.Duration
 }
 
-// Client is an executor at the other end of a connection.
+func (c Config) withDefaults() Config {
+	if c.MaxMessage == 0 {
+		c.MaxMessage = wire.MaxMessagePayload
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Silence == 0 {
+		c.Silence = wire.Silence
+	}
+	return c
+}
+
+// Client is one connection to a worker. Once it is lost it stays so.
 type Client struct {
 	cfg   Config
 	conn  *wire.Conn
 	hello *wirepb.Hello
 
-	dead chan struct{} // closed when the connection has failed or is closed
-	done chan struct{} // closed when the receiving goroutine has ended
+	dead chan struct{}  // closed when the connection has failed or is closed
+	done sync.WaitGroup // its goroutines
 
 	mu       sync.Mutex
 	err      error // why it is dead
 	streams  map[uint64]*pending
 	lastCall uint64
-	lastSess uint32
-	hashes   map[weak.Pointer[plan.Plan]]plan.Hash
 }
 
 // Open says hello over pipe and starts receiving. It takes pipe over, also
 // when it fails.
 func Open(ctx context.Context, pipe wire.Pipe, cfg Config) (*Client, error) {
-	if cfg.MaxMessage == 0 {
-		cfg.MaxMessage = wire.MaxMessagePayload
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
+	cfg = cfg.withDefaults()
 	c := &Client{
-		cfg: cfg, conn: wire.NewConn(pipe, cfg.Ledger),
-		dead: make(chan struct{}), done: make(chan struct{}),
-		streams: map[uint64]*pending{}, hashes: map[weak.Pointer[plan.Plan]]plan.Hash{},
+		cfg: cfg, conn: wire.NewConn(pipe, cfg.Ledger), dead: make(chan struct{}), streams: map[uint64]*pending{},
 	}
 	ctx, cancel := context.WithTimeout(ctx, wire.HandshakeTimeout)
 	defer cancel()
@@ -70,14 +76,28 @@ func Open(ctx context.Context, pipe wire.Pipe, cfg Config) (*Client, error) {
 		return nil, c.describe("handshake", err)
 	}
 	cfg.Log.Debug("connected", "addr", cfg.Addr, "worker_pid", c.hello.GetPid(), "cpu", c.hello.GetCpu())
-	go c.receive()
+	c.done.Go(c.receive)
+	c.done.Go(c.beat)
 	return c, nil
+}
+
+// beat says that this side lives and watches that the worker does, if that has
+// promised to say so.
+func (c *Client) beat() {
+	h := wire.Heart{Every: wire.EveryMillis(c.hello.GetHeartbeatMs()), Silence: c.cfg.Silence}
+	if h.Every == 0 {
+		h.Silence = 0
+	}
+	if err := c.conn.Beat(context.Background(), h); err != nil {
+		c.fail(fmt.Errorf("%w (connection with %s)", err, c.cfg.Addr))
+	}
 }
 
 func (c *Client) handshake(ctx context.Context) error {
 	c.cfg.Ledger.AddRoundTrips(1)
 	m := wire.Message{Type: wire.TypeHello, Control: &wirepb.Hello{
 		Version: wire.Version, MaxFramePayload: wire.MaxFramePayload, MaxMessagePayload: c.cfg.MaxMessage,
+		HeartbeatMs: wire.HeartbeatMillis(c.cfg.Silence),
 	}}
 	if _, err := c.conn.Send(ctx, &m); err != nil {
 		return err
@@ -102,18 +122,8 @@ func (c *Client) handshake(ctx context.Context) error {
 	return nil
 }
 
-// Ledger implements [transport.Executor].
-func (c *Client) Ledger() *transport.Ledger { return c.cfg.Ledger }
-
-// WorkerPID is the process at the other end.
-func (c *Client) WorkerPID() int { return int(c.hello.GetPid()) }
-
-// Stats implements [transport.Executor]: the worker answers.
-func (c *Client) Stats(ctx context.Context) (transport.Stats, error) {
-	var m wirepb.Stats
-	if err := c.call(ctx, &request{typ: wire.TypeStats, answer: &m}); err != nil {
-		return transport.Stats{}, err
-	}
+// statsOf reads an answer to Stats.
+func statsOf(m *wirepb.Stats) transport.Stats {
 	return transport.Stats{
 		PID: int(m.GetPid()), CPU: m.GetCpu(), Runs: m.GetRuns(), Ops: m.GetOps(), Sessions: m.GetSessions(),
 		Plans: m.GetPlans(), PlansSent: m.GetPlansReceived(), Weights: m.GetWeights(), WeightBytes: m.GetWeightBytes(),
@@ -124,28 +134,23 @@ func (c *Client) Stats(ctx context.Context) (transport.Stats, error) {
 		WeightEvictions: m.GetWeightEvictions(), CacheHits: m.GetCacheHits(), CacheMisses: m.GetCacheMisses(),
 		CacheBytes: m.GetCacheBytes(), CacheEntries: m.GetCacheEntries(), CacheEvictions: m.GetCacheEvictions(),
 		UploadsResumed: m.GetUploadsResumed(),
-	}, nil
-}
-
-// NewSession implements [transport.Executor].
-func (c *Client) NewSession(ctx context.Context) (transport.Session, error) {
-	c.mu.Lock()
-	c.lastSess++
-	s := newSession(c, c.lastSess)
-	c.mu.Unlock()
-	err := c.call(ctx, &request{typ: wire.TypeOpenSession, control: &wirepb.OpenSession{Session: s.num}})
-	if err != nil {
-		return nil, err
 	}
-	return s, nil
 }
 
-// Close implements [transport.Executor]: it drops the connection, and with it
-// the worker closes the sessions.
-func (c *Client) Close() error {
+// close drops the connection.
+func (c *Client) close() {
 	c.fail(fmt.Errorf("%w: executor %s", transport.ErrClosed, c.cfg.Addr))
-	<-c.done
-	return nil
+	c.done.Wait()
+}
+
+// lives reports whether the connection is neither lost nor closed.
+func (c *Client) lives() bool {
+	select {
+	case <-c.dead:
+		return false
+	default:
+		return true
+	}
 }
 
 // fail ends the connection; every call that waits or is made later gets err.
@@ -186,24 +191,3 @@ func (c *Client) describe(doing string, err error) error {
 	}
 	return fmt.Errorf("%w: %s with %s: %w", transport.ErrUnreachable, doing, c.cfg.Addr, err)
 }
-
-// hash is p's hash, computed once a plan.
-func (c *Client) hash(p *plan.Plan) plan.Hash {
-	key := weak.Make(p)
-	c.mu.Lock()
-	h, ok := c.hashes[key]
-	c.mu.Unlock()
-	if ok {
-		return h
-	}
-	h = p.Hash()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.hashes) >= maxHashes {
-		clear(c.hashes)
-	}
-	c.hashes[key] = h
-	return h
-}
-
-const maxHashes = 1024

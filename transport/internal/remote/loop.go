@@ -27,6 +27,7 @@ type runs struct {
 
 	mu   sync.Mutex
 	list []loopRun
+	some bool          // a run has come
 	more chan struct{} // holds a token when there is something in list
 }
 
@@ -41,12 +42,19 @@ func (l *runs) sink(n uint64) ([]byte, error) {
 func (l *runs) add(b []byte) {
 	r := loopRun{b[:l.size], time.Duration(binary.LittleEndian.Uint32(b[l.size:])) * time.Microsecond}
 	l.mu.Lock()
-	l.list = append(l.list, r)
+	l.list, l.some = append(l.list, r), true
 	l.mu.Unlock()
 	select {
 	case l.more <- struct{}{}:
 	default:
 	}
+}
+
+// began reports whether a run has come.
+func (l *runs) began() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.some
 }
 
 func (l *runs) take() []loopRun {
@@ -82,7 +90,7 @@ func (s *session) RunLoop(ctx context.Context, call transport.Call, loop transpo
 	got := &runs{size: 4 * len(loop.Limits), cause: p.Outputs[loop.Token].Cause, more: make(chan struct{}, 1)}
 	r := &request{
 		typ: wire.TypeLoop, order: s.order, control: loopMessage(run, loop), payload: payload,
-		cause: got.cause, loop: got,
+		cause: got.cause, loop: got, number: func(seq uint64) { run.Seq = seq },
 	}
 	if err := s.follow(ctx, r, got, each); err != nil {
 		s.noteLate(nil) // some runs may have been done
@@ -111,7 +119,7 @@ func (s *session) follow(ctx context.Context, r *request, got *runs, each func([
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan error, 1)
-	go func() { done <- s.c.call(ctx, r) }()
+	go func() { done <- s.call(ctx, r) }()
 	used := 0
 	hand := func() error {
 		for _, run := range got.take() {
@@ -119,7 +127,7 @@ func (s *session) follow(ctx context.Context, r *request, got *runs, each func([
 				return err
 			}
 			if used++; used == wire.LoopCredit/2 {
-				s.c.sendCredit(ctx, r.stream.Load(), used)
+				r.on.Load().sendCredit(ctx, r.stream.Load(), used)
 				used = 0
 			}
 		}

@@ -33,7 +33,7 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	hash := s.c.hash(p)
+	hash := s.x.hashes.hash(p)
 	if hash == (plan.Hash{}) {
 		_, err := p.Encode()
 		return nil, err
@@ -93,8 +93,8 @@ func distinct(p *plan.Plan, ids []uint32) []uint32 {
 func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) (*wirepb.Prepared, error) {
 	var answer wirepb.Prepared
 	control := &wirepb.Prepare{Session: s.num, Plan: ref.num, Hash: ref.hash[:], Model: model}
-	r := &request{typ: wire.TypePrepare, order: s.order, control: control, answer: &answer}
-	if err := s.c.call(ctx, r); err != nil {
+	r := &request{typ: wire.TypePrepare, order: s.order, control: control, answer: &answer, number: func(seq uint64) { control.Seq = seq }}
+	if err := s.call(ctx, r); err != nil {
 		return nil, err
 	}
 	if !answer.GetNeedPlan() {
@@ -105,7 +105,7 @@ func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) (*wi
 		return nil, err
 	}
 	if second.GetNeedPlan() {
-		return nil, fmt.Errorf("%w: %s asks again for a plan that it was sent", transport.ErrProtocol, s.c.cfg.Addr)
+		return nil, fmt.Errorf("%w: %s asks again for a plan that it was sent", transport.ErrProtocol, s.x.cfg.Addr)
 	}
 	return second, nil
 }
@@ -193,8 +193,9 @@ func (s *session) sendEncoded(ctx context.Context, ref *planRef, control *wirepb
 	r := &request{
 		typ: wire.TypePrepare, order: s.order, control: control, answer: &answer,
 		payload: []wire.Segment{{Data: encoded, Cause: plan.CausePlan}},
+		number:  func(seq uint64) { control.Seq = seq },
 	}
-	return &answer, s.c.call(ctx, r)
+	return &answer, s.call(ctx, r)
 }
 
 // Resend implements [transport.Resender].

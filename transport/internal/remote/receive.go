@@ -13,7 +13,6 @@ import (
 // receive takes frames until the connection ends. It never sends, so that a
 // worker that waits for it to read can always go on.
 func (c *Client) receive() {
-	defer close(c.done)
 	for {
 		if err := c.receiveFrame(); err != nil {
 			c.fail(c.describe("connection", err))
@@ -30,6 +29,10 @@ func (c *Client) receiveFrame() error {
 	}
 	if h.Type == wire.TypeError && h.Stream == 0 {
 		return c.remoteError(control)
+	}
+	if h.Type == wire.TypePing && h.Stream == 0 {
+		_, err := c.conn.ReadPayload(h, nil, plan.CauseControl)
+		return err
 	}
 	c.mu.Lock()
 	p := c.streams[h.Stream]

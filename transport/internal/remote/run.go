@@ -34,13 +34,13 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 	r := &request{
 		typ: wire.TypeRun, order: s.order, control: control, payload: payload, answer: &answer,
 		cause: firstCause(ref.layout.Plan),
-		late:  s.noteLate,
+		late:  s.noteLate, named: len(control.GetHandles()) > 0, number: func(seq uint64) { control.Seq = seq },
 	}
 	r.payloadOf = func() (segs []wire.Segment, err error) {
 		res, segs, err = s.result(ref.layout.Plan, sizes.Outputs, &answer)
 		return segs, err
 	}
-	if err := s.c.call(ctx, r); err != nil {
+	if err := s.call(ctx, r); err != nil {
 		return transport.Result{}, err
 	}
 	return res, nil
@@ -54,7 +54,7 @@ func (s *session) planOf(p transport.PlanRef) (*planRef, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, fmt.Errorf("%w: session on %s", transport.ErrClosed, s.c.cfg.Addr)
+		return nil, fmt.Errorf("%w: session on %s", transport.ErrClosed, s.x.cfg.Addr)
 	}
 	if s.advanced {
 		return nil, fmt.Errorf("%w: a cancelled run had succeeded on the worker, the session needs a Reset", transport.ErrState)
@@ -96,7 +96,7 @@ func (s *session) result(p *plan.Plan, shapes [][]int, m *wirepb.Ran) (transport
 	}
 	kept := m.GetKept()
 	segs := make([]wire.Segment, 0, len(p.Outputs))
-	left := s.c.cfg.MaxMessage
+	left := s.x.cfg.MaxMessage
 	for i, o := range p.Outputs {
 		t := &res.Outputs[i].Tensor
 		t.DType, t.Shape = p.Values[o.Value].Spec.DType, shapes[i]
@@ -114,7 +114,7 @@ func (s *session) result(p *plan.Plan, shapes [][]int, m *wirepb.Ran) (transport
 			return res, nil, err
 		}
 		if n > left {
-			return res, nil, fmt.Errorf("%w: outputs above %d bytes", transport.ErrLimit, s.c.cfg.MaxMessage)
+			return res, nil, fmt.Errorf("%w: outputs above %d bytes", transport.ErrLimit, s.x.cfg.MaxMessage)
 		}
 		left -= n
 		t.Data = make([]byte, n)

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -16,13 +17,25 @@ import (
 // connection's end closes it anyway.
 const closeTimeout = 5 * time.Second
 
+// maxReleased bounds the handles that are released once more when a connection
+// was lost; what is forgotten stays until the session ends.
+const maxReleased = 4096
+
 // session implements [transport.Session].
 type session struct {
-	c     *Client
+	x     *Executor
 	num   uint32
 	order chan struct{} // one token: who has it sends
 
+	// Of a session that outlives its connection:
+	key    []byte        // its secret
+	seq    uint64        // of the last numbered request; with the order token
+	joined chan struct{} // one token: who has it may join the session to a connection
+
 	mu       sync.Mutex
+	c        *Client          // connection that the session is on
+	lost     error            // why the session is gone
+	released []*wirepb.Handle // and nobody knows whether the worker knows
 	closed   bool
 	advanced bool // a call that was given up had succeeded
 	plans    map[plan.Hash]*planRef
@@ -30,12 +43,13 @@ type session struct {
 	causes   map[uint64]plan.Cause // what kept values count as when they are read
 }
 
-func newSession(c *Client, num uint32) *session {
+func newSession(x *Executor, num uint32) *session {
 	s := &session{
-		c: c, num: num, order: make(chan struct{}, 1),
+		x: x, num: num, order: make(chan struct{}, 1), joined: make(chan struct{}, 1),
 		plans: map[plan.Hash]*planRef{}, causes: map[uint64]plan.Cause{},
 	}
 	s.order <- struct{}{}
+	s.joined <- struct{}{}
 	return s
 }
 
@@ -43,7 +57,7 @@ func (s *session) check() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return fmt.Errorf("%w: session on %s", transport.ErrClosed, s.c.cfg.Addr)
+		return fmt.Errorf("%w: session on %s", transport.ErrClosed, s.x.cfg.Addr)
 	}
 	return nil
 }
@@ -51,22 +65,22 @@ func (s *session) check() error {
 // Read implements [transport.Session].
 func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tensor, error) {
 	if err := s.check(); err != nil {
-		return transport.Tensor{}, err
+		return transport.Tensor{}, fmt.Errorf("%w: %w", transport.ErrStaleHandle, err)
 	}
 	var m wirepb.Value
 	var t transport.Tensor
 	r := &request{
-		typ: wire.TypeRead, order: s.order, answer: &m, cause: s.causeOf(h),
+		typ: wire.TypeRead, order: s.order, named: true, answer: &m, cause: s.causeOf(h),
 		control: &wirepb.Read{Session: s.num, Handle: wire.HandleMessage(h)},
 	}
 	r.payloadOf = func() ([]wire.Segment, error) {
 		var err error
-		if t, err = readTensor(&m, s.c.cfg.MaxMessage); err != nil {
+		if t, err = readTensor(&m, s.x.cfg.MaxMessage); err != nil {
 			return nil, err
 		}
 		return []wire.Segment{{Data: t.Data, Cause: r.cause}}, nil
 	}
-	if err := s.c.call(ctx, r); err != nil {
+	if err := s.call(ctx, r); err != nil {
 		return transport.Tensor{}, err
 	}
 	return t, nil
@@ -120,8 +134,15 @@ func (s *session) Release(ctx context.Context, hs ...transport.Handle) error {
 			m.Handles[i] = wire.HandleMessage(h)
 			delete(s.causes, h.ID)
 		}
+		if s.key != nil && len(s.released) < maxReleased {
+			s.released = append(s.released, m.GetHandles()...)
+		}
 		s.mu.Unlock()
-		if err := s.c.call(ctx, &request{typ: wire.TypeRelease, order: s.order, control: m, oneWay: true}); err != nil {
+		err := s.call(ctx, &request{typ: wire.TypeRelease, order: s.order, control: m, oneWay: true})
+		if errors.Is(err, transport.ErrSessionLost) {
+			return nil // with all its values
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -133,8 +154,9 @@ func (s *session) Reset(ctx context.Context) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	r := &request{typ: wire.TypeReset, order: s.order, control: &wirepb.Reset{Session: s.num}}
-	if err := s.c.call(ctx, r); err != nil {
+	control := &wirepb.Reset{Session: s.num}
+	r := &request{typ: wire.TypeReset, order: s.order, control: control, number: func(seq uint64) { control.Seq = seq }}
+	if err := s.call(ctx, r); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -149,19 +171,20 @@ func (s *session) Close() error {
 	s.mu.Lock()
 	closed := s.closed
 	s.closed = true
+	c := s.c
 	s.mu.Unlock()
-	if closed {
+	s.x.forget(s)
+	if closed || c == nil || !c.lives() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	err := s.c.call(ctx, &request{
-		typ: wire.TypeCloseSession, order: s.order, control: &wirepb.CloseSession{Session: s.num},
-	})
-	select {
-	case <-s.c.dead:
-		return nil
-	default:
+	r := &request{typ: wire.TypeCloseSession, control: &wirepb.CloseSession{Session: s.num}}
+	if s.key == nil {
+		r.order = s.order // after what was sent before; it does not wait for answers
+	}
+	if err := c.call(ctx, r); err != nil && c.lives() {
 		return err
 	}
+	return nil
 }

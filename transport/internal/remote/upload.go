@@ -30,13 +30,20 @@ func (s *session) sendWeight(ctx context.Context, ref *planRef, u upload, sent f
 // put is PutWeight.
 func (s *session) put(ctx context.Context, ref *planRef, u upload, sent func(int)) error {
 	data := u.data[u.offset:]
-	return s.c.call(ctx, &request{
+	at, told := 0, 0 // of the bytes: sent by this attempt, told of
+	return s.call(ctx, &request{
 		typ: wire.TypePutWeight,
 		control: &wirepb.PutWeight{
 			Session: s.num, Plan: ref.num, Value: u.value, Bytes: uint64(len(data)), Offset: uint64(u.offset),
 		},
 		payload: []wire.Segment{{Data: data, Cause: plan.CauseWeights}},
-		sent:    sent,
+		sent: func(n int) {
+			if at += n; at > told {
+				sent(at - told)
+				told = at
+			}
+		},
+		again: func() { at = 0 },
 	})
 }
 

@@ -37,8 +37,12 @@ type Hello struct {
 	MaxFramePayload uint64 `protobuf:"varint,5,opt,name=max_frame_payload,json=maxFramePayload,proto3" json:"max_frame_payload,omitempty"`
 	// Largest payload of one message that it accepts.
 	MaxMessagePayload uint64 `protobuf:"varint,6,opt,name=max_message_payload,json=maxMessagePayload,proto3" json:"max_message_payload,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The sender wants to hear from its peer at least so often, and takes a peer
+	// that promised the same for dead when it has heard nothing for three times
+	// as long; 0 for a side that does not ask.
+	HeartbeatMs   uint32 `protobuf:"varint,8,opt,name=heartbeat_ms,json=heartbeatMs,proto3" json:"heartbeat_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -109,6 +113,13 @@ func (x *Hello) GetMaxFramePayload() uint64 {
 func (x *Hello) GetMaxMessagePayload() uint64 {
 	if x != nil {
 		return x.MaxMessagePayload
+	}
+	return 0
+}
+
+func (x *Hello) GetHeartbeatMs() uint32 {
+	if x != nil {
+		return x.HeartbeatMs
 	}
 	return 0
 }
@@ -273,8 +284,14 @@ func (x *Handle) GetGeneration() uint64 {
 // OpenSession opens a session under a number that the client chooses and
 // that is good for this connection. The answer has no fields.
 type OpenSession struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	// Secret of the session, 16 to 64 random bytes: a session that has one
+	// outlives its connection by the worker's lease. Opening one a second time is
+	// joining it again.
+	Key []byte `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Only a session that is there will do.
+	Resume        bool `protobuf:"varint,3,opt,name=resume,proto3" json:"resume,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -314,6 +331,20 @@ func (x *OpenSession) GetSession() uint32 {
 		return x.Session
 	}
 	return 0
+}
+
+func (x *OpenSession) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *OpenSession) GetResume() bool {
+	if x != nil {
+		return x.Resume
+	}
+	return false
 }
 
 // CloseSession frees a session. The answer has no fields.
@@ -371,7 +402,9 @@ type Prepare struct {
 	// Name under which the worker may find the weights in its model folder.
 	Model string `protobuf:"bytes,4,opt,name=model,proto3" json:"model,omitempty"`
 	// Length of the payload, the encoded plan; zero when it is not sent.
-	PlanBytes     uint64 `protobuf:"varint,5,opt,name=plan_bytes,json=planBytes,proto3" json:"plan_bytes,omitempty"`
+	PlanBytes uint64 `protobuf:"varint,5,opt,name=plan_bytes,json=planBytes,proto3" json:"plan_bytes,omitempty"`
+	// See Run.
+	Seq           uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -437,6 +470,13 @@ func (x *Prepare) GetModel() string {
 func (x *Prepare) GetPlanBytes() uint64 {
 	if x != nil {
 		return x.PlanBytes
+	}
+	return 0
+}
+
+func (x *Prepare) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
 	}
 	return 0
 }
@@ -656,7 +696,10 @@ type Run struct {
 	Bindings []uint64               `protobuf:"varint,3,rep,packed,name=bindings,proto3" json:"bindings,omitempty"`
 	Handles  []*InputHandle         `protobuf:"bytes,4,rep,name=handles,proto3" json:"handles,omitempty"`
 	// Length of the whole payload; zero when it is all in this frame.
-	Bytes         uint64 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Bytes uint64 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Number of the request in its session, growing; 0 for none. A number that
+	// the session has done is answered again and not done again.
+	Seq           uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -722,6 +765,13 @@ func (x *Run) GetHandles() []*InputHandle {
 func (x *Run) GetBytes() uint64 {
 	if x != nil {
 		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Run) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
 	}
 	return 0
 }
@@ -1194,8 +1244,10 @@ func (x *Release) GetHandles() []*Handle {
 
 // Reset forgets the carried state of a session. The answer has no fields.
 type Reset struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	// See Run.
+	Seq           uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1233,6 +1285,13 @@ func (*Reset) Descriptor() ([]byte, []int) {
 func (x *Reset) GetSession() uint32 {
 	if x != nil {
 		return x.Session
+	}
+	return 0
+}
+
+func (x *Reset) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
 	}
 	return 0
 }
@@ -1494,14 +1553,15 @@ var File_wire_wirepb_wire_proto protoreflect.FileDescriptor
 
 const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\n" +
-	"\x16wire/wirepb/wire.proto\x12\bgenie.v1\"\xb7\x01\n" +
+	"\x16wire/wirepb/wire.proto\x12\bgenie.v1\"\xda\x01\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x10\n" +
 	"\x03pid\x18\x03 \x01(\rR\x03pid\x12\x10\n" +
 	"\x03cpu\x18\x04 \x01(\tR\x03cpu\x12*\n" +
 	"\x11max_frame_payload\x18\x05 \x01(\x04R\x0fmaxFramePayload\x12.\n" +
-	"\x13max_message_payload\x18\x06 \x01(\x04R\x11maxMessagePayload\"\xae\x01\n" +
+	"\x13max_message_payload\x18\x06 \x01(\x04R\x11maxMessagePayload\x12!\n" +
+	"\fheartbeat_ms\x18\b \x01(\rR\vheartbeatMs\"\xae\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
@@ -1518,18 +1578,21 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x05epoch\x18\x03 \x01(\x06R\x05epoch\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x04 \x01(\x04R\n" +
-	"generation\"'\n" +
+	"generation\"Q\n" +
 	"\vOpenSession\x12\x18\n" +
-	"\asession\x18\x01 \x01(\rR\asession\"(\n" +
+	"\asession\x18\x01 \x01(\rR\asession\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12\x16\n" +
+	"\x06resume\x18\x03 \x01(\bR\x06resume\"(\n" +
 	"\fCloseSession\x12\x18\n" +
-	"\asession\x18\x01 \x01(\rR\asession\"\x80\x01\n" +
+	"\asession\x18\x01 \x01(\rR\asession\"\x92\x01\n" +
 	"\aPrepare\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x12\n" +
 	"\x04hash\x18\x03 \x01(\fR\x04hash\x12\x14\n" +
 	"\x05model\x18\x04 \x01(\tR\x05model\x12\x1d\n" +
 	"\n" +
-	"plan_bytes\x18\x05 \x01(\x04R\tplanBytes\"n\n" +
+	"plan_bytes\x18\x05 \x01(\x04R\tplanBytes\x12\x10\n" +
+	"\x03seq\x18\x0f \x01(\x04R\x03seq\"n\n" +
 	"\bPrepared\x12\x1b\n" +
 	"\tneed_plan\x18\x01 \x01(\bR\bneedPlan\x12\x18\n" +
 	"\amissing\x18\x02 \x03(\rR\amissing\x12+\n" +
@@ -1543,13 +1606,14 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\rR\x05value\x12\x14\n" +
 	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x16\n" +
-	"\x06offset\x18\x05 \x01(\x04R\x06offset\"\x96\x01\n" +
+	"\x06offset\x18\x05 \x01(\x04R\x06offset\"\xa8\x01\n" +
 	"\x03Run\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x1a\n" +
 	"\bbindings\x18\x03 \x03(\x04R\bbindings\x12/\n" +
 	"\ahandles\x18\x04 \x03(\v2\x15.genie.v1.InputHandleR\ahandles\x12\x14\n" +
-	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\"M\n" +
+	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\x12\x10\n" +
+	"\x03seq\x18\x0f \x01(\x04R\x03seq\"M\n" +
 	"\vInputHandle\x12\x14\n" +
 	"\x05input\x18\x01 \x01(\rR\x05input\x12(\n" +
 	"\x06handle\x18\x02 \x01(\v2\x10.genie.v1.HandleR\x06handle\"J\n" +
@@ -1578,9 +1642,10 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x05shape\x18\x02 \x03(\x04R\x05shape\"O\n" +
 	"\aRelease\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12*\n" +
-	"\ahandles\x18\x02 \x03(\v2\x10.genie.v1.HandleR\ahandles\"!\n" +
+	"\ahandles\x18\x02 \x03(\v2\x10.genie.v1.HandleR\ahandles\"3\n" +
 	"\x05Reset\x12\x18\n" +
-	"\asession\x18\x01 \x01(\rR\asession\"\xfd\x06\n" +
+	"\asession\x18\x01 \x01(\rR\asession\x12\x10\n" +
+	"\x03seq\x18\x0f \x01(\x04R\x03seq\"\xfd\x06\n" +
 	"\x05Stats\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x10\n" +
 	"\x03cpu\x18\x02 \x01(\tR\x03cpu\x12\x12\n" +

@@ -1,0 +1,179 @@
+package genie
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/genie-sdk/go/transport"
+)
+
+// maxReplays bounds how often something is done anew on another session without
+// a token in between: what takes its worker along must end.
+const maxReplays = 8
+
+// WithRecovery chooses what happens when a worker or the way to it is lost. On,
+// the default, connections are made again, requests whose answer was lost are
+// made again and done once, and a session that is gone is rebuilt by the
+// cheapest inputs: plans and weights by hash, and in [Generate] the cache by one
+// prefill over the tokens so far, whose continuation is what an unbroken run
+// gives. Off, the calls of a lost connection fail with [ErrUnreachable].
+func WithRecovery(on bool) Option { return optionFunc(func(o *options) { o.recovery = on }) }
+
+// WithReconnect bounds how long a lost worker is tried to be reached, by growing
+// waits, before calls fail with [ErrUnreachable]; a context may end it earlier.
+// The default is 10 s.
+func WithReconnect(limit time.Duration) Option {
+	return optionFunc(func(o *options) { o.reconnect = limit })
+}
+
+// WithHeartbeat takes a worker that was silent for so long for dead; one that
+// computes is not silent. The default is 3 s, a negative duration waits for
+// ever.
+func WithHeartbeat(silence time.Duration) Option {
+	return optionFunc(func(o *options) { o.silence = silence })
+}
+
+const defaultReconnect = 10 * time.Second
+
+// recovers reports whether what failed with err may go on in a new session. A
+// worker that could not be reached for so long is waited for no longer, unless
+// there is another.
+func (c *Client) recovers(ctx context.Context, err error) bool {
+	if err == nil || !c.opts.recovery || ctx.Err() != nil {
+		return false
+	}
+	return errors.Is(err, ErrSessionLost) || errors.Is(err, ErrUnreachable) && c.workers.several() || leaving(err)
+}
+
+// leaving reports whether err is the answer of a worker that is shutting down:
+// it takes nothing new, and stops what it has.
+func leaving(err error) bool {
+	_, remote := errors.AsType[*transport.RemoteError](err)
+	return remote && (errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled))
+}
+
+// rebuild gives the session a new half on an executor after the one it had is
+// lost. Carried state that was there is gone, and runs that want it say so until
+// a Reset. It is called with the lock.
+func (s *Session) rebuild(ctx context.Context, cause error) error {
+	if s.closed {
+		return fmt.Errorf("%w: session", ErrClosed)
+	}
+	_ = s.remote.Close()
+	r, err := s.c.workers.session(ctx)
+	if err != nil {
+		return err
+	}
+	s.c.opts.logger.Warn("session rebuilt", "error", cause)
+	s.remote, s.fresh = r, true
+	if s.side != nil {
+		_ = s.side.Close()
+		s.side = nil
+	}
+	clear(s.prepared)
+	for _, l := range s.loops {
+		l.interrupt(cause)
+	}
+	return nil
+}
+
+// restart makes the session one that has run nothing.
+func (s *Session) restart(ctx context.Context, cause error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.fresh {
+		if err := s.rebuild(ctx, cause); err != nil {
+			return err
+		}
+	}
+	for _, l := range s.loops {
+		l.reset()
+	}
+	return nil
+}
+
+// interrupt remembers that the carried values that were on an executor are gone.
+// Those that come and go with the runs are here.
+func (l *loop) interrupt(cause error) {
+	if !l.ran {
+		return
+	}
+	for i := range l.p.carries {
+		if l.data[i] == nil {
+			l.gone = fmt.Errorf("%w: the state of %q is gone, Reset begins anew: %w", ErrSessionLost, l.p.graph.Name(), cause)
+			return
+		}
+	}
+}
+
+// decode writes the rest of the text, of which next are the tokens to come
+// first, over as many sessions as it takes.
+func (g *generation) decode(ctx context.Context, next []int32) error {
+	rounds, losses := g.rounds(), 0
+	for {
+		err := g.decodeHere(ctx, next)
+		if err == nil || !g.s.c.recovers(ctx, err) {
+			return err
+		}
+		if n := g.rounds(); n > rounds {
+			rounds, losses = n, 0
+		}
+		if losses++; losses > maxReplays {
+			return err
+		}
+		if next, err = g.replay(ctx, err); err != nil {
+			return err
+		}
+		g.out.Rebuilt++
+	}
+}
+
+// replay brings a new session to where the lost one was, by one prefill over the
+// prompts and the tokens so far, and gives the tokens after them.
+func (g *generation) replay(ctx context.Context, cause error) ([]int32, error) {
+	begin := time.Now()
+	if err := g.s.restart(ctx, cause); err != nil {
+		return nil, err
+	}
+	g.length = 0
+	n := g.rounds()
+	next, err := g.step(ctx, n, g.history())
+	if err == nil && n > len(g.out.Steps) {
+		g.out.Steps = append(g.out.Steps, time.Since(begin))
+	}
+	return next, err
+}
+
+// rounds is how many tokens the longest sequence has so far.
+func (g *generation) rounds() int {
+	n := 0
+	for _, t := range g.out.Tokens {
+		n = max(n, len(t))
+	}
+	return n
+}
+
+// history is what the model has been fed: the prompts and the tokens so far. A
+// sequence that has ended only keeps its place in the batch.
+func (g *generation) history() [][]int {
+	rows, n := g.prompt(), g.rounds()
+	for i, t := range g.out.Tokens {
+		rows[i] = append(append(rows[i], t...), make([]int, n-len(t))...)
+	}
+	return rows
+}
+
+// lastRow is the logits [batch, 1, vocab] of the last row of logits [batch, seq,
+// vocab].
+func lastRow(t transport.Tensor) transport.Tensor {
+	batch, seq := t.Shape[0], t.Shape[1]
+	row := t.Shape[2] * t.DType.Size()
+	out := transport.Tensor{DType: t.DType, Shape: []int{batch, 1, t.Shape[2]}, Data: make([]byte, 0, batch*row)}
+	for i := range batch {
+		end := (i + 1) * seq * row
+		out.Data = append(out.Data, t.Data[end-row:end]...)
+	}
+	return out
+}

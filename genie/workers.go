@@ -1,0 +1,174 @@
+package genie
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/genie-sdk/go/transport"
+)
+
+// maxAddresses bounds the list of executors of one client.
+const maxAddresses = 64
+
+// workers are the executors that a client may use, one at a time: when the one
+// in use is lost, sessions are opened on the next that can be reached.
+type workers struct {
+	urls []string // empty for an executor that the caller made
+	opts options
+
+	mu     sync.Mutex
+	closed bool
+	at     int                  // the one in use
+	execs  []transport.Executor // nil where none was needed yet
+}
+
+// openWorkers connects to the first of a list of executors, separated by commas,
+// that can be reached.
+func openWorkers(ctx context.Context, list string, o options) (*workers, error) {
+	w := &workers{urls: strings.Split(list, ","), opts: o}
+	if len(w.urls) > maxAddresses {
+		return nil, fmt.Errorf("%w: %d executors, at most %d", ErrURL, len(w.urls), maxAddresses)
+	}
+	for i, u := range w.urls {
+		if err := checkURL(u); err != nil {
+			return nil, err
+		}
+		if u == "local:" && i > 0 || u != "local:" && w.urls[0] == "local:" {
+			return nil, fmt.Errorf("%w: %q: local: is an executor of its own", ErrURL, list)
+		}
+	}
+	if len(w.urls) > 1 {
+		w.opts.reconnect /= time.Duration(len(w.urls))
+	}
+	w.execs = make([]transport.Executor, len(w.urls))
+	var failed []error
+	for i, u := range w.urls {
+		exec, err := dial(ctx, u, w.opts)
+		if err == nil {
+			w.at, w.execs[i] = i, exec
+			return w, nil
+		}
+		if failed = append(failed, err); !errors.Is(err, ErrUnreachable) {
+			break
+		}
+	}
+	return nil, errors.Join(failed...)
+}
+
+// current is the executor in use.
+func (w *workers) current() transport.Executor {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.execs[w.at]
+}
+
+// several reports whether there is another executor to go on with.
+func (w *workers) several() bool { return len(w.execs) > 1 }
+
+// session opens a session on the executor in use or, if that cannot be reached,
+// on another one.
+func (w *workers) session(ctx context.Context) (transport.Session, error) {
+	if !w.several() || !w.opts.recovery {
+		return w.current().NewSession(ctx)
+	}
+	start, wait := time.Now(), &backoff.ExponentialBackOff{
+		InitialInterval: 20 * time.Millisecond, RandomizationFactor: .5, Multiplier: 2, MaxInterval: time.Second,
+	}
+	for {
+		failed := make([]error, 0, len(w.execs))
+		for range w.execs {
+			s, err := w.sessionHere(ctx)
+			if err == nil {
+				return s, nil
+			}
+			if failed = append(failed, err); !errors.Is(err, ErrUnreachable) && !leaving(err) || ctx.Err() != nil {
+				return nil, errors.Join(failed...)
+			}
+			w.next()
+		}
+		if time.Since(start) > w.opts.reconnect*time.Duration(len(w.execs)) {
+			return nil, errors.Join(failed...)
+		}
+		t := time.NewTimer(wait.NextBackOff())
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil, errors.Join(append(failed, ctx.Err())...)
+		}
+	}
+}
+
+// sessionHere opens a session on the executor in use, which is dialled if need
+// be.
+func (w *workers) sessionHere(ctx context.Context) (transport.Session, error) {
+	w.mu.Lock()
+	at, exec := w.at, w.execs[w.at]
+	w.mu.Unlock()
+	if exec == nil {
+		var err error
+		if exec, err = dial(ctx, w.urls[at], w.opts); err != nil {
+			return nil, err
+		}
+		if exec = w.keep(at, exec); exec == nil {
+			return nil, fmt.Errorf("%w: client", ErrClosed)
+		}
+	}
+	return exec.NewSession(ctx)
+}
+
+// keep remembers an executor, unless another caller was faster.
+func (w *workers) keep(at int, exec transport.Executor) transport.Executor {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || w.execs[at] != nil {
+		_ = exec.Close()
+		if w.closed {
+			return nil
+		}
+		return w.execs[at]
+	}
+	w.execs[at] = exec
+	return exec
+}
+
+// next goes on to the next executor.
+func (w *workers) next() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := (w.at + 1) % len(w.execs)
+	w.at = n
+}
+
+// ledger is the sum over all executors.
+func (w *workers) ledger() transport.Snapshot {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var sum transport.Snapshot
+	for _, x := range w.execs {
+		if x != nil { // what is left when a negative is taken away is the sum
+			sum = sum.Sub(transport.Snapshot{}.Sub(x.Ledger().Snapshot()))
+		}
+	}
+	return sum
+}
+
+func (w *workers) close() error {
+	w.mu.Lock()
+	w.closed = true
+	execs := w.execs
+	w.mu.Unlock()
+	var err error
+	for _, x := range execs {
+		if x != nil {
+			err = errors.Join(err, x.Close())
+		}
+	}
+	return err
+}

@@ -1,0 +1,230 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire"
+)
+
+// The bounds of a session's key, in bytes.
+const (
+	minKey = 16
+	maxKey = 64
+)
+
+// maxDetached bounds the sessions that wait for their client, of the whole
+// worker. One more is not held.
+const maxDetached = 1024
+
+// leases are the sessions that outlive their connection: each is found by its
+// key, on a connection or waiting for its client to come back.
+type leases struct {
+	mu       sync.Mutex
+	closed   bool
+	detached int
+	byKey    map[[sha256.Size]byte]*lease // by a hash of the key, so that finding one tells nothing of it
+}
+
+// lease is the hold of one session. Its fields are under the lock of leases,
+// but for those that never change.
+type lease struct {
+	id    [sha256.Size]byte
+	key   []byte
+	owner string
+	s     *session
+
+	on    *conn         // nil while it waits for its client
+	left  chan struct{} // closed when it leaves on
+	lapse *time.Timer   // while it waits
+}
+
+// openKeyed is OpenSession with a key: the session of that key, wherever it is,
+// or a new one.
+func (c *conn) openKeyed(ctx context.Context, num uint32, key []byte, resume bool) (answer, error) {
+	if len(key) < minKey || len(key) > maxKey {
+		return answer{}, fmt.Errorf("%w: a session key of %d bytes", transport.ErrProtocol, len(key))
+	}
+	ls := &c.s.leases
+	for {
+		l, left, err := ls.take(c, num, key, resume)
+		if err != nil {
+			return answer{}, err
+		}
+		if left == nil {
+			return answer{}, c.join(l, num)
+		}
+		// Its connection is lost and nobody here has noticed yet.
+		select {
+		case <-left:
+		case <-ctx.Done():
+			return answer{}, fmt.Errorf("genie: stopped: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// take finds or makes the lease of a key and puts it on c. When it is on another
+// connection, that one is ended and left says when it has let go.
+func (ls *leases) take(c *conn, num uint32, key []byte, resume bool) (l *lease, left <-chan struct{}, err error) {
+	id := sha256.Sum256(key)
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l = ls.byKey[id]
+	switch {
+	case ls.closed:
+		return nil, nil, fmt.Errorf("%w: the worker is shutting down", transport.ErrClosed)
+	case l == nil && resume:
+		return nil, nil, fmt.Errorf("%w: session %d is not held here, or no longer", transport.ErrSessionLost, num)
+	case l == nil:
+		l = &lease{id: id, key: key, owner: c.owner()}
+		ls.byKey[id] = l
+	case subtle.ConstantTimeCompare(l.key, key) != 1 || l.owner != c.owner():
+		return nil, nil, fmt.Errorf("%w: session %d is not held here, or no longer", transport.ErrSessionLost, num)
+	case l.on == c:
+		return nil, nil, fmt.Errorf("%w: session %d is open", transport.ErrProtocol, num)
+	case l.on != nil:
+		l.on.close()
+		return nil, l.left, nil
+	default:
+		l.lapse.Stop()
+		l.lapse = nil
+		ls.detached--
+	}
+	l.on, l.left = c, make(chan struct{})
+	return l, nil, nil
+}
+
+// owner is who the peer is, as far as that is known: a session goes on only for
+// the one who opened it.
+func (c *conn) owner() string { return "" }
+
+// join puts the session of a lease on this connection.
+func (c *conn) join(l *lease, num uint32) error {
+	c.mu.Lock()
+	err := c.room(num)
+	if err == nil && l.s != nil {
+		l.s.c, l.s.num = c, num
+		c.sessions[num] = l.s
+	}
+	c.mu.Unlock()
+	switch {
+	case err != nil && l.s == nil:
+		c.s.leases.forget(l)
+	case err != nil:
+		c.s.leases.detach(l, c.s.opts.Lease)
+	case l.s == nil:
+		l.s = c.newSession(num)
+		l.s.lease = l
+	default:
+		c.log.Debug("session resumed", "session", num)
+	}
+	return err
+}
+
+// leave takes the sessions of a connection that has ended: those with a lease
+// are held, the others are freed. None of their requests is under way any more.
+func (s *Server) leave(sessions map[uint32]*session, hold time.Duration) {
+	for _, ses := range sessions {
+		if ses.lease == nil {
+			ses.end()
+			continue
+		}
+		s.leases.detach(ses.lease, hold)
+	}
+}
+
+// detach holds a session until its client comes back, for no longer than hold.
+func (ls *leases) detach(l *lease, hold time.Duration) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l.on = nil
+	close(l.left)
+	if ls.closed || hold <= 0 || ls.detached >= maxDetached {
+		delete(ls.byKey, l.id)
+		l.s.end()
+		return
+	}
+	ls.detached++
+	var lapse *time.Timer
+	lapse = time.AfterFunc(hold, func() {
+		ls.mu.Lock()
+		defer ls.mu.Unlock()
+		if l.lapse == lapse { // and not resumed in between
+			ls.drop(l)
+		}
+	})
+	l.lapse = lapse
+}
+
+// drop frees a session that waits. It is called with the lock.
+func (ls *leases) drop(l *lease) {
+	l.lapse.Stop()
+	l.lapse = nil
+	ls.detached--
+	delete(ls.byKey, l.id)
+	l.s.end()
+}
+
+// forget removes the lease of a session that is closed.
+func (ls *leases) forget(l *lease) {
+	if l == nil {
+		return
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	delete(ls.byKey, l.id)
+	if l.on != nil {
+		l.on = nil
+		close(l.left)
+	}
+}
+
+// close frees the sessions that wait, and lets none wait from now on.
+func (ls *leases) close() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.closed = true
+	for _, l := range ls.byKey {
+		if l.lapse != nil {
+			ls.drop(l)
+		}
+	}
+}
+
+// Detached is the number of sessions that are held for a client whose
+// connection was lost.
+func (s *Server) Detached() int {
+	s.leases.mu.Lock()
+	defer s.leases.mu.Unlock()
+	return s.leases.detached
+}
+
+// beat watches that the client lives, and says that the worker does. What it
+// returns is to be called when the connection has ended.
+func (c *conn) beat(every time.Duration) (wait func()) {
+	h := wire.Heart{Every: every, Silence: c.s.opts.Silence}
+	if every == 0 { // this client promised nothing; it has the lease
+		h.Silence = c.s.opts.Lease
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := c.wc.Beat(c.ctx, h); err != nil {
+			c.log.Warn("connection ended", "error", err)
+			c.silent.Store(int64(h.Silence))
+			c.close()
+		}
+	}()
+	return func() { <-ended }
+}
+
+// hold is how long the sessions of a connection that has ended are held: the
+// lease runs from when the client was last heard.
+func (c *conn) hold() time.Duration {
+	return c.s.opts.Lease - time.Duration(c.silent.Load())*9/8
+}

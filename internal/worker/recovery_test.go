@@ -1,0 +1,281 @@
+package worker_test
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/fault"
+	"github.com/genie-sdk/go/internal/worker"
+	"github.com/genie-sdk/go/internal/worker/workertest"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/rpc"
+	"github.com/genie-sdk/go/transport/tcp"
+	"github.com/genie-sdk/go/transport/wire"
+)
+
+const silence = 150 * time.Millisecond
+
+// recovering dials an executor that makes its connection again.
+func recovering(t *testing.T, scheme, addr string) transport.Executor {
+	t.Helper()
+	var ex transport.Executor
+	var err error
+	if scheme == "tcp" {
+		ex, err = tcp.Dial(t.Context(), addr, tcp.WithReconnect(10*time.Second), tcp.WithHeartbeat(silence))
+	} else {
+		ex, err = rpc.Dial(t.Context(), addr, rpc.WithReconnect(10*time.Second), rpc.WithHeartbeat(silence))
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, ex.Close()) })
+	return ex
+}
+
+// growing is a cache of rows [n, 1] that gives all of them back.
+func growing() *plan.Plan {
+	past, n := plan.Sym("past"), plan.Sym("n")
+	spec := func(rows plan.Dim) plan.Spec {
+		return plan.Spec{DType: plan.F32, Shape: plan.Shape{rows, plan.C(1)}}
+	}
+	all := past.Add(n)
+	return &plan.Plan{
+		Version: plan.Version, Name: "growing", Buffers: 1,
+		Values: []plan.Value{
+			{Kind: plan.KindInput, Name: "rows", Spec: spec(n), Buffer: plan.NoBuffer},
+			{Kind: plan.KindState, Name: "kv", Spec: spec(past), Buffer: plan.NoBuffer},
+			{Kind: plan.KindTemp, Name: "next", Spec: spec(all), Buffer: plan.NoBuffer},
+			{Kind: plan.KindTemp, Name: "copy", Spec: spec(all), Buffer: 0},
+		},
+		Steps: []plan.Step{
+			{Op: "append", Attrs: plan.Attrs{plan.Int("axis", 0)}, In: []int{1, 0}, Out: 2},
+			{Op: "add", In: []int{2, 2}, Out: 3},
+		},
+		Inputs:  []plan.Port{{Name: "rows", Value: 0}},
+		Outputs: []plan.Output{{Name: "rows", Value: 3, Place: plan.Download, Cause: plan.CauseKV}},
+		States:  []plan.State{{Name: "kv", Mode: plan.StateAppend, In: 1, Out: 2}},
+	}
+}
+
+// TestAppendedOnce appends rows to a cache over links that lose, cut and damage:
+// each row is there once, in its place, and the cache is as long as it must be.
+func TestAppendedOnce(t *testing.T) {
+	t.Parallel()
+	w := workertest.Start(t, func(o *worker.Options) { o.Silence = silence })
+	for _, tt := range []struct {
+		name, scheme string
+		opts         fault.Options
+	}{
+		{"requests lost", "tcp", fault.Options{Frames: true, Decide: fault.Drop(1, .25, 0)}},
+		{"replies lost", "tcp", fault.Options{Frames: true, Decide: fault.Drop(2, 0, .5)}},
+		{"cut in flight", "tcp", fault.Options{Frames: true, Decide: fault.Sometimes(3, .2, fault.Cut)}},
+		{"truncated", "tcp", fault.Options{Frames: true, Decide: fault.Sometimes(4, .2, fault.Truncate)}},
+		{"flipped", "tcp", fault.Options{Frames: true, Decide: fault.Sometimes(5, .2, fault.Flip)}},
+		{"swapped", "tcp", fault.Options{Frames: true, Decide: fault.Sometimes(6, .2, fault.Swap)}},
+		{"stalled", "tcp", fault.Options{Frames: true, Decide: fault.Sometimes(7, .1, fault.Stall)}},
+		{"cut in flight", "grpc", fault.Options{Decide: fault.Sometimes(8, .05, fault.Cut)}},
+	} {
+		t.Run(tt.scheme+"/"+tt.name, func(t *testing.T) {
+			t.Parallel()
+			target := map[string]string{"tcp": w.TCP, "grpc": w.GRPC}[tt.scheme]
+			link, err := fault.Start(target, tt.opts)
+			require.NoError(t, err)
+			defer func() { require.NoError(t, link.Close()) }()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			s, err := recovering(t, tt.scheme, link.Addr()).NewSession(ctx)
+			require.NoError(t, err)
+			p := growing()
+			ref, err := s.Prepare(ctx, p, nil, nil)
+			require.NoError(t, err)
+			var want []float32
+			for i := range 24 {
+				sizes := map[string]int{"past": i, "n": 1}
+				var bindings []int
+				for _, symbol := range p.Symbols() {
+					bindings = append(bindings, sizes[symbol])
+				}
+				want = append(want, 2*float32(i))
+				res, err := s.Run(ctx, transport.Call{Plan: ref, Bindings: bindings, Inputs: []transport.Input{{Data: floats(float32(i))}}})
+				require.NoError(t, err)
+				require.Equal(t, []int{i + 1, 1}, res.Outputs[0].Tensor.Shape)
+				require.Equal(t, floats(want...), res.Outputs[0].Tensor.Data)
+			}
+			require.Positive(t, link.Faults())
+		})
+	}
+}
+
+// TestBusyWorkerLives runs what takes many times the silence that would be
+// death.
+func TestBusyWorkerLives(t *testing.T) {
+	t.Parallel()
+	for _, scheme := range []string{"tcp", "grpc"} {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			w := hook(t, func(ctx context.Context) error {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(8 * silence):
+					return nil
+				}
+			})
+			var ex transport.Executor
+			var err error
+			if scheme == "tcp" {
+				ex, err = tcp.Dial(t.Context(), w.TCP, tcp.WithHeartbeat(silence))
+			} else {
+				ex, err = rpc.Dial(t.Context(), w.GRPC, rpc.WithHeartbeat(silence))
+			}
+			require.NoError(t, err)
+			defer func() { require.NoError(t, ex.Close()) }()
+			s, err := ex.NewSession(t.Context())
+			require.NoError(t, err)
+			p, weights := counter()
+			ref, err := s.Prepare(t.Context(), p, weights, nil)
+			require.NoError(t, err)
+			_, err = s.Run(t.Context(), transport.Call{Plan: ref, Inputs: []transport.Input{{Data: floats(1, 1)}}})
+			require.NoError(t, err)
+		})
+	}
+}
+
+// TestIdleSessionIsKept cuts the connection of a session that nobody uses for
+// longer than its lease: it is joined to another connection in time.
+func TestIdleSessionIsKept(t *testing.T) {
+	w := workertest.Start(t, func(o *worker.Options) { o.Silence, o.Lease = silence, 2*silence })
+	link, err := fault.Start(w.TCP, fault.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, link.Close()) }()
+	s, err := recovering(t, "tcp", link.Addr()).NewSession(t.Context())
+	require.NoError(t, err)
+	p, weights := counter()
+	ref, err := s.Prepare(t.Context(), p, weights, nil)
+	require.NoError(t, err)
+	call := transport.Call{Plan: ref, Inputs: []transport.Input{{Data: floats(0, 1)}}}
+	_, err = s.Run(t.Context(), call)
+	require.NoError(t, err)
+	link.CutAll()
+	timer := time.NewTimer(6 * silence)
+	<-timer.C
+	res, err := s.Run(t.Context(), call)
+	require.NoError(t, err)
+	require.Equal(t, floats(200, 402), res.Outputs[0].Tensor.Data)
+}
+
+// TestLapsedSession comes back too late: the session is lost and says so, and
+// its handles are stale.
+func TestLapsedSession(t *testing.T) {
+	w := workertest.Start(t, func(o *worker.Options) { o.Lease = 20 * time.Millisecond })
+	gate := make(chan struct{})
+	link, err := fault.Start(w.TCP, fault.Options{Accept: func(n int) {
+		if n > 0 {
+			<-gate
+		}
+	}})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, link.Close()) }()
+	ex, err := tcp.Dial(t.Context(), link.Addr(), tcp.WithReconnect(10*time.Second))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, ex.Close()) }()
+	s, err := ex.NewSession(t.Context())
+	require.NoError(t, err)
+	p, weights := counter()
+	ref, err := s.Prepare(t.Context(), p, weights, nil)
+	require.NoError(t, err)
+	res, err := s.Run(t.Context(), transport.Call{Plan: ref, Inputs: []transport.Input{{Data: floats(0, 1)}}})
+	require.NoError(t, err)
+	h := res.Outputs[1].Handle
+	link.CutAll()
+	require.Eventually(t, empty(w), 5*time.Second, time.Millisecond)
+	close(gate)
+	_, err = s.Run(t.Context(), transport.Call{Plan: ref, Inputs: []transport.Input{{Data: floats(0, 1)}}})
+	require.ErrorIs(t, err, transport.ErrSessionLost)
+	require.NotErrorIs(t, err, transport.ErrStaleHandle)
+	_, err = s.Read(t.Context(), h)
+	require.ErrorIs(t, err, transport.ErrStaleHandle)
+	_, err = s.Run(t.Context(), transport.Call{Plan: ref, Inputs: []transport.Input{{Handle: h}}})
+	require.ErrorIs(t, err, transport.ErrStaleHandle)
+	require.NoError(t, s.Release(t.Context(), h))
+	require.NoError(t, s.Close())
+	other, err := ex.NewSession(t.Context())
+	require.NoError(t, err, "the executor itself goes on")
+	_, err = other.Read(t.Context(), h)
+	require.ErrorIs(t, err, transport.ErrStaleHandle, "a handle of another session")
+}
+
+// TestClosedInTime holds that an executor that is closed leaves nothing on the
+// worker, though its sessions could have come back.
+func TestClosedInTime(t *testing.T) {
+	w := workertest.Start(t, nil)
+	for _, scheme := range []string{"tcp", "grpc"} {
+		ex := recovering(t, scheme, map[string]string{"tcp": w.TCP, "grpc": w.GRPC}[scheme])
+		for range 3 {
+			_, err := ex.NewSession(t.Context())
+			require.NoError(t, err)
+		}
+		require.NoError(t, ex.Close())
+		require.Zero(t, w.Engine.Stats().Sessions)
+		_, err := ex.NewSession(t.Context())
+		require.ErrorIs(t, err, transport.ErrClosed)
+	}
+}
+
+// TestReconnectEnds holds that a worker that stays away is an error, after the
+// time given or when the context ends.
+func TestReconnectEnds(t *testing.T) {
+	w := workertest.Start(t, nil)
+	dialled := 0
+	ex, err := tcp.Dial(t.Context(), w.TCP, tcp.WithReconnect(300*time.Millisecond), tcp.WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+		dialled++
+		return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	}))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, ex.Close()) }()
+	s, err := ex.NewSession(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	begin := time.Now()
+	require.ErrorIs(t, s.Reset(t.Context()), transport.ErrUnreachable)
+	require.Less(t, time.Since(begin), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	err = s.Reset(ctx)
+	require.True(t, transport.Code(err) == transport.Code(context.DeadlineExceeded) || transport.Code(err) == transport.Code(transport.ErrUnreachable), "%v", err)
+	require.Greater(t, dialled, 2)
+	require.Less(t, dialled, 60, "the waits grow")
+}
+
+// TestReorderedConnections lets a client's second connection through before its
+// first.
+func TestReorderedConnections(t *testing.T) {
+	w := workertest.Start(t, nil)
+	second := make(chan struct{})
+	link, err := fault.Start(w.TCP, fault.Options{Accept: func(n int) {
+		switch n {
+		case 0:
+			<-second
+		case 1:
+			close(second)
+		}
+	}})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, link.Close()) }()
+	done := make(chan error, 2)
+	for range 2 {
+		go func() {
+			ex, err := tcp.Dial(t.Context(), link.Addr(), tcp.WithReconnect(wire.Silence))
+			if err == nil {
+				err = exchange(t.Context(), ex)
+				_ = ex.Close()
+			}
+			done <- err
+		}()
+	}
+	require.NoError(t, <-done)
+	require.NoError(t, <-done)
+}

@@ -1,0 +1,138 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
+)
+
+// Executor implements [transport.Executor] on a worker, by one connection at a
+// time: a lost one is made again where the caller wants that, and its sessions
+// go on there.
+type Executor struct {
+	cfg    Config
+	retry  Retry
+	dial   func(ctx context.Context) (*Client, error)
+	hashes hashes
+
+	ctx    context.Context //nolint:containedctx // ends when the executor is closed
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu       sync.Mutex
+	closed   bool
+	cur      *Client
+	dialling *dialling // under way; nil for none
+	lastSess uint32
+	sessions map[*session]struct{}
+}
+
+// Dial makes an executor by its first connection. dial makes a connection; it is
+// called again, by one goroutine at a time, if retry says so.
+func Dial(ctx context.Context, cfg Config, retry Retry, dial func(ctx context.Context) (*Client, error)) (*Executor, error) {
+	c, err := dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	x := &Executor{cfg: cfg.withDefaults(), retry: retry, dial: dial, cur: c, sessions: map[*session]struct{}{}}
+	x.ctx, x.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	x.watch(c)
+	return x, nil
+}
+
+// Ledger implements [transport.Executor]. It counts all connections.
+func (x *Executor) Ledger() *transport.Ledger { return x.cfg.Ledger }
+
+// Stats implements [transport.Executor]: the worker answers.
+func (x *Executor) Stats(ctx context.Context) (transport.Stats, error) {
+	for attempt := 1; ; attempt++ {
+		var m wirepb.Stats
+		c, err := x.connection(ctx)
+		if err != nil {
+			return transport.Stats{}, err
+		}
+		err = c.call(ctx, &request{typ: wire.TypeStats, answer: &m})
+		if err == nil {
+			return statsOf(&m), nil
+		}
+		if !x.again(ctx, c, attempt) {
+			return transport.Stats{}, err
+		}
+	}
+}
+
+// NewSession implements [transport.Executor].
+func (x *Executor) NewSession(ctx context.Context) (transport.Session, error) {
+	x.mu.Lock()
+	x.lastSess++
+	s := newSession(x, x.lastSess)
+	x.mu.Unlock()
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.sessions[s] = struct{}{}
+	return s, nil
+}
+
+func (x *Executor) forget(s *session) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.sessions, s)
+}
+
+// goodbye is how long closing waits for the worker to free the sessions, which
+// it otherwise holds until their lease lapses.
+const goodbye = time.Second
+
+// Close implements [transport.Executor]: sessions are closed, and the connection
+// is dropped.
+func (x *Executor) Close() error {
+	x.mu.Lock()
+	x.closed = true
+	x.cancel()
+	c := x.cur
+	open := make([]*session, 0, len(x.sessions))
+	for s := range x.sessions {
+		if s.key != nil {
+			open = append(open, s)
+		}
+	}
+	clear(x.sessions)
+	x.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, s := range open {
+		if s.on(c) {
+			wg.Go(func() {
+				_ = c.call(ctx, &request{typ: wire.TypeCloseSession, control: &wirepb.CloseSession{Session: s.num}})
+			})
+		}
+	}
+	wg.Wait()
+	c.close()
+	x.wg.Wait()
+	return nil
+}
+
+// again reports whether a request whose connection c was lost is to be made
+// again on another one.
+func (x *Executor) again(ctx context.Context, c *Client, attempt int) bool {
+	if !x.retry.on() || ctx.Err() != nil || c.lives() || attempt >= maxAttempts {
+		return false
+	}
+	return !errors.Is(c.failure(), transport.ErrClosed) && !permanent(c.failure())
+}
+
+// closedError is the error of calls after Close.
+func (x *Executor) closedError() error {
+	return fmt.Errorf("%w: executor %s", transport.ErrClosed, x.cfg.Addr)
+}

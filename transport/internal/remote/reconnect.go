@@ -1,0 +1,188 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/genie-sdk/go/transport"
+)
+
+// Retry says how a lost connection is made again. The zero Retry does not.
+type Retry struct {
+	// Max bounds how long is tried, from when the loss is noticed.
+	Max time.Duration
+	// Sleep waits between two attempts; nil for the clock of the system.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+func (r Retry) on() bool { return r.Max > 0 }
+
+// The waits between attempts: each about twice as long as the one before, up to
+// the cap, and any time between half of that and one and a half, so that the
+// clients of a worker that was restarted do not all come at once.
+const (
+	firstWait  = 20 * time.Millisecond
+	longestGap = time.Second
+	jitter     = 0.5
+)
+
+// maxAttempts bounds how often one request is made: one that takes each
+// connection with it must end.
+const maxAttempts = 32
+
+// attemptTimeout bounds one attempt to connect.
+const attemptTimeout = 3 * time.Second
+
+func waits() *backoff.ExponentialBackOff {
+	return &backoff.ExponentialBackOff{
+		InitialInterval: firstWait, RandomizationFactor: jitter, Multiplier: 2, MaxInterval: longestGap,
+	}
+}
+
+func (r Retry) sleep(ctx context.Context, d time.Duration) error {
+	if r.Sleep != nil {
+		return r.Sleep(ctx, d)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// leaving reports whether err is the answer of a worker that is shutting down.
+func leaving(err error) bool {
+	_, remote := errors.AsType[*transport.RemoteError](err)
+	return remote && errors.Is(err, transport.ErrClosed)
+}
+
+// permanent reports whether another attempt would end as this one did.
+func permanent(err error) bool { return errors.Is(err, transport.ErrVersion) }
+
+// dialling is a connection that is being made. What it came to is there when
+// done is closed.
+type dialling struct {
+	done chan struct{}
+	c    *Client
+	err  error
+}
+
+// connection is the connection, made again if need be, for which all callers
+// wait together.
+func (x *Executor) connection(ctx context.Context) (*Client, error) {
+	x.mu.Lock()
+	if x.closed {
+		x.mu.Unlock()
+		return nil, x.closedError()
+	}
+	c := x.cur
+	if c.lives() || !x.retry.on() {
+		x.mu.Unlock()
+		return c, nil
+	}
+	d := x.dialling
+	if d == nil {
+		d = &dialling{done: make(chan struct{})}
+		x.dialling = d
+		x.wg.Go(func() { x.redial(d, c) })
+	}
+	x.mu.Unlock()
+	select {
+	case <-d.done:
+		return d.c, d.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("connecting to %s: %w", x.cfg.Addr, ctxError(ctx))
+	}
+}
+
+// redial connects until it succeeds, its time is over or the executor closes.
+func (x *Executor) redial(d *dialling, old *Client) {
+	old.close() // it is lost; this waits for its goroutines
+	d.c, d.err = x.connect()
+	x.mu.Lock()
+	x.dialling = nil
+	if d.err == nil {
+		x.cur = d.c
+	}
+	closed := x.closed
+	x.mu.Unlock()
+	if closed && d.err == nil {
+		d.c.close()
+		d.c, d.err = nil, x.closedError()
+	}
+	if d.err == nil {
+		x.cfg.Log.Info("connected again", "addr", x.cfg.Addr)
+		x.watch(d.c)
+	}
+	close(d.done)
+}
+
+func (x *Executor) connect() (*Client, error) {
+	ctx, cancel := context.WithTimeout(x.ctx, x.retry.Max)
+	defer cancel()
+	wait := waits()
+	for {
+		attempt, done := context.WithTimeout(ctx, attemptTimeout)
+		c, err := x.dial(attempt)
+		done()
+		switch {
+		case err == nil:
+			return c, nil
+		case x.ctx.Err() != nil:
+			return nil, x.closedError()
+		case permanent(err):
+			return nil, err
+		}
+		if x.retry.sleep(ctx, wait.NextBackOff()) != nil {
+			if x.ctx.Err() != nil {
+				return nil, x.closedError()
+			}
+			return nil, unreachable(x.cfg.Addr, x.retry.Max, err)
+		}
+	}
+}
+
+// unreachable is the error after the last attempt.
+func unreachable(addr string, tried time.Duration, err error) error {
+	if errors.Is(err, transport.ErrUnreachable) {
+		return fmt.Errorf("%w (tried for %v)", err, tried)
+	}
+	return fmt.Errorf("%w: %s: tried for %v: %w", transport.ErrUnreachable, addr, tried, err)
+}
+
+// watch makes the connection again when c is lost while sessions are open, so
+// that those whose caller is busy elsewhere do not lapse.
+func (x *Executor) watch(c *Client) {
+	if !x.retry.on() {
+		return
+	}
+	x.wg.Go(func() {
+		select {
+		case <-c.dead:
+		case <-x.ctx.Done():
+			return
+		}
+		for _, s := range x.open() {
+			if _, err := s.connection(x.ctx); errors.Is(err, transport.ErrUnreachable) {
+				return
+			}
+		}
+	})
+}
+
+func (x *Executor) open() []*session {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	out := make([]*session, 0, len(x.sessions))
+	for s := range x.sessions {
+		out = append(out, s)
+	}
+	return out
+}

@@ -1,0 +1,198 @@
+package remote
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
+)
+
+// keyLen is the length of a session's secret, in bytes.
+const keyLen = 32
+
+// corruptAttempts bounds how often a request is made whose bytes, or those of
+// its answer, came damaged over a connection that holds.
+const corruptAttempts = 4
+
+// open opens the session on the worker. Where connections are made again it gets
+// a key, by which it can be joined from another one.
+func (s *session) open(ctx context.Context) error {
+	m := &wirepb.OpenSession{Session: s.num}
+	if s.x.retry.on() {
+		s.key = make([]byte, keyLen)
+		_, _ = rand.Read(s.key) // never fails
+		m.Key = s.key
+	}
+	begin, wait := time.Now(), waits()
+	for attempt := 1; ; attempt++ {
+		c, err := s.x.connection(ctx)
+		if err != nil {
+			return err
+		}
+		if err = c.call(ctx, &request{typ: wire.TypeOpenSession, control: m}); err == nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.c = c
+			return nil
+		}
+		if leaving(err) && time.Since(begin) < s.x.retry.Max && s.x.retry.sleep(ctx, wait.NextBackOff()) == nil {
+			continue // until it is gone, and another one comes in its place
+		}
+		if !s.x.again(ctx, c, attempt) {
+			return err
+		}
+	}
+}
+
+// on reports whether the session is on c, and c lives.
+func (s *session) on(c *Client) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.c == c && c.lives()
+}
+
+// connection is a connection with the session on it: the one it was on, or
+// another one that it joins.
+func (s *session) connection(ctx context.Context) (*Client, error) {
+	s.mu.Lock()
+	c, lost := s.c, s.lost
+	s.mu.Unlock()
+	switch {
+	case lost != nil:
+		return nil, lost
+	case c.lives() || !s.x.retry.on():
+		return c, nil
+	}
+	select { // one at a time
+	case <-s.joined:
+		defer func() { s.joined <- struct{}{} }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("joining a session on %s: %w", s.x.cfg.Addr, ctxError(ctx))
+	}
+	s.mu.Lock()
+	old, lost := s.c, s.lost
+	s.mu.Unlock()
+	if lost != nil {
+		return nil, lost
+	}
+	c, err := s.x.connection(ctx)
+	if err != nil || c == old {
+		return c, err
+	}
+	err = s.join(ctx, c, old)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err == nil:
+		s.c = c
+	case errors.Is(err, transport.ErrSessionLost):
+		s.lost = err
+	}
+	return c, err
+}
+
+// join takes the session over to c.
+func (s *session) join(ctx context.Context, c, old *Client) error {
+	if c.hello.GetEpoch() != old.hello.GetEpoch() {
+		return fmt.Errorf("%w: the worker at %s is another one than before", transport.ErrSessionLost, s.x.cfg.Addr)
+	}
+	err := c.call(ctx, &request{
+		typ: wire.TypeOpenSession, control: &wirepb.OpenSession{Session: s.num, Key: s.key, Resume: true},
+	})
+	s.mu.Lock()
+	again := slices.Clone(s.released)
+	s.mu.Unlock()
+	if err != nil || len(again) == 0 {
+		return err
+	}
+	return c.call(ctx, &request{
+		typ: wire.TypeRelease, control: &wirepb.Release{Session: s.num, Handles: again}, oneWay: true,
+	})
+}
+
+// call makes a request of the session. One whose connection is lost is made
+// again under its number, so that it is done once.
+func (s *session) call(ctx context.Context, r *request) error {
+	if s.key == nil {
+		c, err := s.connection(ctx)
+		if err != nil {
+			return err
+		}
+		r.on.Store(c)
+		return c.call(ctx, r)
+	}
+	ordered := r.order != nil
+	if ordered {
+		select {
+		case <-s.order:
+			defer func() { s.order <- struct{}{} }()
+		case <-ctx.Done():
+			return fmt.Errorf("%v on %s: %w", r.typ, s.x.cfg.Addr, ctxError(ctx))
+		}
+		r.order = nil
+	}
+	if r.number != nil {
+		s.seq++
+		r.number(s.seq)
+	}
+	for attempt := 1; ; attempt++ {
+		c, err := s.connection(ctx)
+		if err == nil {
+			r.on.Store(c)
+			err = c.call(ctx, r)
+		}
+		if err == nil && !r.oneWay && ordered {
+			s.settle()
+		}
+		if err == nil || c == nil || !s.again(ctx, c, r, err, attempt) {
+			return s.verdict(r, c, err, attempt)
+		}
+		if r.again != nil {
+			r.again()
+		}
+		if r.answer != nil {
+			proto.Reset(r.answer)
+		}
+	}
+}
+
+// settle notes that the worker has done all that it was sent so far.
+func (s *session) settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.released = s.released[:0]
+}
+
+// again reports whether a request that failed on c is to be made again.
+func (s *session) again(ctx context.Context, c *Client, r *request, err error, attempt int) bool {
+	if r.loop != nil && r.loop.began() {
+		return false
+	}
+	if errors.Is(err, transport.ErrCorrupt) && c.lives() && attempt < corruptAttempts && ctx.Err() == nil {
+		return true
+	}
+	return !errors.Is(err, transport.ErrSessionLost) && s.x.again(ctx, c, attempt)
+}
+
+// verdict is what a request has come to.
+func (s *session) verdict(r *request, c *Client, err error, attempt int) error {
+	switch {
+	case r.named && errors.Is(err, transport.ErrSessionLost):
+		return fmt.Errorf("%w: %w", transport.ErrStaleHandle, err)
+	case err == nil || errors.Is(err, transport.ErrSessionLost):
+		return err
+	case attempt > 1 && errors.Is(err, transport.ErrState):
+		return fmt.Errorf("%w: %w", transport.ErrSessionLost, err)
+	case r.loop != nil && r.loop.began() && c != nil && (!c.lives() || errors.Is(err, transport.ErrCorrupt)):
+		return fmt.Errorf("%w: a loop was cut off: %w", transport.ErrSessionLost, err)
+	}
+	return err
+}
