@@ -23,6 +23,8 @@ require (
 	gorgonia.org/tensor v0.9.24
 )
 
+require golang.org/x/time v0.16.0 // indirect
+
 require (
 	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794 // indirect
 	github.com/apache/arrow/go/arrow v0.0.0-20211112161151-bc219186db40 // indirect

@@ -26,6 +26,15 @@ var (
 	ErrVersion       = errors.New("genie: protocol version mismatch")
 	ErrClosed        = errors.New("genie: closed")
 	ErrInternal      = errors.New("genie: internal error")
+
+	// ErrUnauthenticated says that one side could not prove to the other who it
+	// is: a certificate that is not accepted, a token that is missing or wrong.
+	ErrUnauthenticated = errors.New("genie: not authenticated")
+	// ErrPermission says that a client asked for what is another's.
+	ErrPermission = errors.New("genie: not permitted")
+	// ErrQuota says that an identity has used what it is allowed to; see
+	// [QuotaError].
+	ErrQuota = errors.New("genie: quota exceeded")
 )
 
 // codes maps each cause to its number on the wire. Numbers are never reused.
@@ -51,6 +60,9 @@ var codes = []struct {
 	{16, ErrInternal},
 	{17, context.Canceled},
 	{18, context.DeadlineExceeded},
+	{21, ErrUnauthenticated},
+	{22, ErrPermission},
+	{23, ErrQuota},
 }
 
 // Code is the number of err's cause on the wire; causes without a number are
@@ -69,6 +81,7 @@ type RemoteError struct {
 	Code    uint32 // see [Code]
 	Message string // the worker's words
 	Addr    string // address that this side dialled
+	Quota   *QuotaError
 }
 
 // Error gives the worker's words and the address dialled.
@@ -79,8 +92,12 @@ func (e *RemoteError) Error() string {
 	return fmt.Sprintf("%s (worker %s)", e.Message, e.Addr)
 }
 
-// Unwrap is the cause named by the code.
+// Unwrap is the cause named by the code: a [*QuotaError] where the worker said
+// which quota.
 func (e *RemoteError) Unwrap() error {
+	if e.Quota != nil && e.Code == Code(ErrQuota) {
+		return e.Quota
+	}
 	for _, c := range codes {
 		if c.code == e.Code {
 			return c.err

@@ -237,7 +237,11 @@ func (c *Call) Run(ctx context.Context) (err error) {
 		return err
 	}
 	c.s.e.runs.Add(1)
-	return c.finish()
+	if err := c.finish(); err != nil {
+		c.lose(len(p.groups)) // what was written in place is there
+		return err
+	}
+	return nil
 }
 
 // steps runs the kernels in order. A panic of a kernel is an error of the run.
@@ -314,6 +318,10 @@ func (c *Call) lose(n int) {
 // finish makes the run's effects last: new state, kept and downloaded outputs.
 func (c *Call) finish() error {
 	b, p := c.b, c.b.prog.plan
+	room, err := c.room()
+	if err != nil {
+		return err
+	}
 	if cap(c.outputs) < len(p.Outputs) {
 		c.outputs = make([]output, len(p.Outputs))
 	}
@@ -335,30 +343,27 @@ func (c *Call) finish() error {
 			c.outputs[i] = output{t: transport.Tensor{DType: t.DType, Shape: t.Shape}, h: c.s.keep(t)}
 		}
 	}
-	return c.commitStates()
+	c.commitStates(room)
+	return nil
 }
 
-func (c *Call) commitStates() error {
+// commitStates makes what the run computed the carried state; room is memory for
+// the states that got larger.
+func (c *Call) commitStates(room [][]byte) {
 	b, p := c.b, c.b.prog.plan
 	for i := range p.States {
 		d := &p.States[i]
 		st := b.states[i]
 		if d.Mode == plan.StateReplace {
 			a := &b.arrays[d.Out]
-			n := a.Len() * a.DType.Size()
-			if n > len(st.mem) {
-				mem, err := c.s.e.allocState(n)
-				if err != nil {
-					return err
-				}
-				c.s.resize(st, mem)
+			if room != nil && room[i] != nil {
+				c.s.resize(st, room[i])
 			}
 			full := op.Array{DType: a.DType, Shape: a.Shape, Strides: op.ContiguousStrides(a.Shape), Data: st.mem}
 			copyStrided(&full, a)
 		}
 		copy(st.shape, b.dims[b.prog.places[d.Out].shape])
 	}
-	return nil
 }
 
 // Output is output i of a finished run: a view valid until Release, or the

@@ -13,8 +13,9 @@ import (
 // Session owns carried state, kept values and bound programs. Its calls run
 // one at a time; different sessions run at the same time.
 type Session struct {
-	e  *Engine
-	id uint64
+	e       *Engine
+	id      uint64
+	account Account
 
 	run    sync.Mutex // held by the running call, by Reset and by Close
 	mu     sync.Mutex // guards what follows
@@ -72,7 +73,7 @@ func (e *Engine) NewSession() *Session {
 	defer e.mu.Unlock()
 	e.nextID++
 	s := &Session{
-		e: e, id: e.nextID, states: map[string]*state{}, kept: map[uint64]*kept{},
+		e: e, id: e.nextID, account: unbounded{}, states: map[string]*state{}, kept: map[uint64]*kept{},
 		bound: map[*Program]*binding{}, closed: e.closed,
 	}
 	if !e.closed {
@@ -92,6 +93,9 @@ func (s *Session) Close() {
 	if !s.closed {
 		s.closed = true
 		s.dropStates()
+		for _, k := range s.kept {
+			s.account.Give(int64(len(k.t.Data)))
+		}
 		s.kept, s.bound = nil, nil
 	}
 	s.mu.Unlock()
@@ -117,8 +121,10 @@ func (s *Session) dropStates() {
 	s.resets++
 }
 
+// resize gives a state other memory, of newMem.
 func (s *Session) resize(st *state, mem []byte) {
 	s.e.stateBytes.Add(int64(len(mem)) - int64(len(st.mem)))
+	s.account.Give(int64(len(st.mem)))
 	s.e.stateMem.Free(st.mem)
 	st.mem = mem
 }
@@ -152,7 +158,8 @@ func (s *Session) Release(hs ...transport.Handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range hs {
-		if _, err := s.find(h); err == nil {
+		if k, err := s.find(h); err == nil {
+			s.account.Give(int64(len(k.t.Data)))
 			delete(s.kept, h.ID)
 		}
 	}
@@ -224,7 +231,7 @@ func (s *Session) grow(st *state, rows int) error {
 	if int(size) <= len(st.mem) {
 		return nil
 	}
-	mem, err := s.e.allocState(int(size))
+	mem, err := s.newMem(int(size))
 	if err != nil {
 		return err
 	}

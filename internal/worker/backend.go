@@ -29,6 +29,9 @@ type Program interface {
 
 // Session is one tenant's state in an engine.
 type Session interface {
+	// Charge makes the session take its memory from an account. It is called
+	// before the first call.
+	Charge(a engine.Account)
 	NewCall(p Program, bindings []int) (Call, error)
 	Read(h transport.Handle) (transport.Tensor, error)
 	Release(h ...transport.Handle)

@@ -52,7 +52,11 @@ func (st *stream) newCall(h wire.Header, m *wirepb.Run) (*call, []wire.Segment, 
 	if err := st.total(h, m.GetBytes(), want); err != nil {
 		return nil, nil, err
 	}
+	if err := s.tenant.calls.take(1); err != nil {
+		return nil, nil, err
+	}
 	if r.memory, err = s.memory(room); err != nil {
+		s.tenant.calls.give(1)
 		return nil, nil, err
 	}
 	return r, r.segments(sizes.Inputs), nil
@@ -111,7 +115,10 @@ func (r *call) segments(sizes []uint64) []wire.Segment {
 	return segs
 }
 
-func (r *call) free() { r.s.giveBack(r.memory) }
+func (r *call) free() {
+	r.s.giveBack(r.memory)
+	r.s.tenant.calls.give(1)
+}
 
 // do runs the program.
 func (r *call) do(ctx context.Context) (answer, error) {

@@ -20,6 +20,7 @@ type Server struct {
 	staging staging
 	buffers sync.Pool    // *[]byte of wire.ChunkSize, for pieces of weights
 	plans   atomic.Int64 // received
+	tenants tenants
 
 	ctx    context.Context // ends when the server closes
 	cancel context.CancelFunc
@@ -38,6 +39,7 @@ func New(opts Options) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Server{
 		opts: opts, ctx: ctx, cancel: cancel, staging: staging{limit: int64(opts.MaxStaging)},
+		tenants:   tenants{quota: opts.Quota, by: map[string]*tenant{}},
 		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},
 	}
 }
@@ -73,12 +75,14 @@ func (s *Server) Serve(l net.Listener) error {
 			}
 			return err
 		}
-		c, err := s.newConn(wire.NewTCP(nc, nil), nc.RemoteAddr().String())
+		pipe, begin := s.secured(nc)
+		c, err := s.newConn(pipe, nc.RemoteAddr().String())
 		if err != nil {
 			s.opts.Log.Warn("connection refused", "peer", nc.RemoteAddr().String(), "error", err)
 			_ = nc.Close()
 			continue
 		}
+		c.begin = begin
 		go c.serve()
 	}
 }
@@ -109,6 +113,7 @@ func (s *Server) dropConn(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
+	s.tenants.leave(c.tenant)
 	s.wg.Done()
 }
 

@@ -13,10 +13,11 @@ import (
 // session is a tenant of a connection. Its requests are done one after the
 // other by one goroutine.
 type session struct {
-	c     *conn
-	num   uint32
-	es    Session
-	queue chan *task
+	c      *conn
+	tenant *tenant
+	num    uint32
+	es     Session
+	queue  chan *task
 
 	mu    sync.Mutex
 	plans map[uint32]*prepared
@@ -40,10 +41,14 @@ func (c *conn) open(num uint32) (answer, error) {
 	if len(c.sessions) >= wire.MaxSessions {
 		return answer{}, fmt.Errorf("%w: %d sessions on this connection", transport.ErrLimit, len(c.sessions))
 	}
+	if err := c.tenant.sessions.take(1); err != nil {
+		return answer{}, err
+	}
 	s := &session{
-		c: c, num: num, es: c.s.opts.Engine.NewSession(),
+		c: c, tenant: c.tenant, num: num, es: c.s.opts.Engine.NewSession(),
 		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{},
 	}
+	s.es.Charge(&s.tenant.bytes)
 	c.sessions[num] = s
 	c.wg.Add(1)
 	go s.work()
@@ -76,10 +81,13 @@ func (s *session) finish() {
 	s.done = true
 	spare := s.spare
 	s.spare = nil
+	plans := len(s.plans)
 	s.mu.Unlock()
 	if first {
 		s.es.Close()
-		s.c.s.staging.put(spare)
+		s.unstage(spare)
+		s.tenant.plans.give(int64(plans))
+		s.tenant.sessions.give(1)
 	}
 }
 
@@ -131,8 +139,13 @@ func (s *session) setPlan(num uint32, p Program) error {
 	if old := s.plans[num]; old != nil && old.program.Hash() != p.Hash() {
 		return fmt.Errorf("%w: plan number %d is taken", transport.ErrProtocol, num)
 	}
-	if len(s.plans) >= wire.MaxPlans {
+	if s.plans[num] == nil && len(s.plans) >= wire.MaxPlans {
 		return fmt.Errorf("%w: %d plans in this session", transport.ErrLimit, len(s.plans))
+	}
+	if s.plans[num] == nil {
+		if err := s.tenant.plans.take(1); err != nil {
+			return err
+		}
 	}
 	s.plans[num] = &prepared{p, wire.NewLayout(p.Plan())}
 	return nil
@@ -154,10 +167,10 @@ func (s *session) memory(n uint64) ([]byte, error) {
 	// Room beyond the need is address space until it is used, and spares a
 	// sequence that gets longer from mapping, and filling with zeros, hundreds
 	// of megabytes at every step.
-	if b, err := s.c.s.staging.get(n + n/4); err == nil {
+	if b, err := s.stage(n + n/4); err == nil {
 		return b, nil
 	}
-	return s.c.s.staging.get(n)
+	return s.stage(n)
 }
 
 // giveBack keeps the larger of two memories for the next call.
@@ -170,7 +183,7 @@ func (s *session) giveBack(b []byte) {
 		b, s.spare = s.spare, b
 	}
 	s.mu.Unlock()
-	s.c.s.staging.put(b)
+	s.unstage(b)
 }
 
 // read is Read.

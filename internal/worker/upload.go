@@ -79,8 +79,14 @@ func (u *upload) into(n uint64) (*wire.Sink, error) {
 	u.left -= n
 	b := <-u.free
 	if uint64(cap(b)) < n {
+		if err := u.c.tenant.bytes.take(int64(max(n, wire.ChunkSize))); err != nil {
+			u.free <- b
+			return nil, err
+		}
 		grown, err := u.c.s.buffer(n)
 		if err != nil {
+			u.c.tenant.bytes.give(int64(max(n, wire.ChunkSize)))
+			u.free <- b
 			return nil, err
 		}
 		u.held += uint64(cap(grown))
@@ -152,6 +158,7 @@ func (u *upload) pack() {
 // giveBack keeps buffers of the usual size for other uploads.
 func (u *upload) giveBack() {
 	u.c.s.staging.unreserve(u.held)
+	u.c.tenant.bytes.give(int64(u.held))
 	for {
 		select {
 		case b := <-u.free:

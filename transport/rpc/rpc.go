@@ -10,17 +10,17 @@ package rpc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"sync/atomic"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/credentials"
 	"github.com/genie-sdk/go/transport/internal/remote"
+	"github.com/genie-sdk/go/transport/internal/secure"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/grpcwire"
 )
@@ -32,6 +32,7 @@ type options struct {
 	log        *slog.Logger
 	maxMessage uint64
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
+	given      credentials.Client
 }
 
 type optionFunc func(*options)
@@ -53,9 +54,14 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) O
 
 const grpcBuffer = 256 << 10
 
+// WithCredentials gives the connection TLS, and a token to say who the client
+// is. Without it there is neither.
+func WithCredentials(c credentials.Client) Option { return optionFunc(func(o *options) { o.given = c }) }
+
 // Dial connects to the worker at addr, a host and a port. Errors wrap
-// [transport.ErrUnreachable], or [transport.ErrVersion] and
-// [transport.ErrProtocol] when something else answers there.
+// [transport.ErrUnreachable], [transport.ErrUnauthenticated] when one side does
+// not accept the other, or [transport.ErrVersion] and [transport.ErrProtocol]
+// when something else answers there.
 func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor, error) {
 	var d net.Dialer
 	o := options{dial: func(ctx context.Context, addr string) (net.Conn, error) {
@@ -65,13 +71,18 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 		opt.apply(&o)
 	}
 	url := "grpc://" + addr
-	ledger := &transport.Ledger{}
-	pipe, err := connect(ctx, addr, &o, ledger)
+	guard, err := secure.New(o.given)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", transport.ErrUnreachable, url, err)
+		return nil, err
+	}
+	ledger := &transport.Ledger{}
+	creds := newCreds(guard, addr, ledger)
+	pipe, err := connect(ctx, addr, &o, creds)
+	if err != nil {
+		return nil, remote.Describe("connection", url, creds.reason(err))
 	}
 	c, err := remote.Open(ctx, pipe, remote.Config{
-		Addr: url, Ledger: ledger, Log: o.log, MaxMessage: o.maxMessage,
+		Addr: url, Ledger: ledger, Log: o.log, MaxMessage: o.maxMessage, Token: creds.token,
 	})
 	if err != nil {
 		return nil, err
@@ -84,20 +95,16 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 var errRedial = errors.New("the connection is not made a second time")
 
 // connect dials and opens the stream.
-func connect(ctx context.Context, addr string, o *options, ledger *transport.Ledger) (wire.Pipe, error) {
+func connect(ctx context.Context, addr string, o *options, creds *creds) (wire.Pipe, error) {
 	var dialled atomic.Bool
 	dial := func(ctx context.Context, addr string) (net.Conn, error) {
 		if dialled.Swap(true) {
 			return nil, errRedial
 		}
-		conn, err := o.dial(ctx, addr)
-		if err != nil {
-			return nil, err
-		}
-		return grpcwire.CountConn(conn, ledger), nil
+		return o.dial(ctx, addr)
 	}
 	cc, err := grpc.NewClient("passthrough:///"+addr,
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial),
+		grpc.WithTransportCredentials(creds), grpc.WithContextDialer(dial),
 		grpc.WithDefaultCallOptions(
 			grpc.ForceCodecV2(grpcwire.Codec()),
 			grpc.MaxCallRecvMsgSize(grpcwire.MaxMessage), grpc.MaxCallSendMsgSize(grpcwire.MaxMessage),

@@ -13,7 +13,9 @@ import (
 	"net"
 
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/credentials"
 	"github.com/genie-sdk/go/transport/internal/remote"
+	"github.com/genie-sdk/go/transport/internal/secure"
 	"github.com/genie-sdk/go/transport/wire"
 )
 
@@ -24,6 +26,7 @@ type options struct {
 	log        *slog.Logger
 	maxMessage uint64
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
+	given      credentials.Client
 }
 
 type optionFunc func(*options)
@@ -43,9 +46,14 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) O
 	return optionFunc(func(o *options) { o.dial = dial })
 }
 
+// WithCredentials gives the connection TLS, and a token to say who the client
+// is. Without it there is neither.
+func WithCredentials(c credentials.Client) Option { return optionFunc(func(o *options) { o.given = c }) }
+
 // Dial connects to the worker at addr, a host and a port. Errors wrap
-// [transport.ErrUnreachable], or [transport.ErrVersion] and
-// [transport.ErrProtocol] when something else answers there.
+// [transport.ErrUnreachable], [transport.ErrUnauthenticated] when one side does
+// not accept the other, or [transport.ErrVersion] and [transport.ErrProtocol]
+// when something else answers there.
 func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor, error) {
 	var d net.Dialer
 	o := options{dial: func(ctx context.Context, addr string) (net.Conn, error) {
@@ -55,16 +63,44 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 		opt.apply(&o)
 	}
 	url := "tcp://" + addr
+	guard, err := secure.New(o.given)
+	if err != nil {
+		return nil, err
+	}
 	conn, err := o.dial(ctx, addr)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", transport.ErrUnreachable, url, err)
 	}
 	ledger := &transport.Ledger{}
-	c, err := remote.Open(ctx, wire.NewTCP(conn, ledger), remote.Config{
-		Addr: url, Ledger: ledger, Log: o.log, MaxMessage: o.maxMessage,
+	pipe, token, err := secured(ctx, conn, addr, guard, ledger)
+	if err != nil {
+		return nil, remote.Describe("connection", url, err)
+	}
+	c, err := remote.Open(ctx, pipe, remote.Config{
+		Addr: url, Ledger: ledger, Log: o.log, MaxMessage: o.maxMessage, Token: token,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// secured puts TLS over the connection where it is wanted, and says which token
+// goes over it. It takes conn over, also when it fails.
+func secured(ctx context.Context, conn net.Conn, addr string, guard *secure.Client, ledger *transport.Ledger) (wire.Pipe, string, error) {
+	token, err := guard.Token(conn.RemoteAddr())
+	if err != nil {
+		_ = conn.Close()
+		return nil, "", err
+	}
+	if !guard.TLS() {
+		return wire.NewTCP(conn, ledger), token, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, wire.HandshakeTimeout)
+	defer cancel()
+	tc, err := guard.Handshake(ctx, conn, addr, wire.ALPN, ledger)
+	if err != nil {
+		return nil, "", err
+	}
+	return wire.NewTCP(tc, nil), token, nil
 }

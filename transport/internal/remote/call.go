@@ -235,5 +235,11 @@ func (c *Client) remoteError(control []byte) error {
 	if len(text) > wire.MaxErrorText {
 		text = text[:wire.MaxErrorText]
 	}
-	return &transport.RemoteError{Code: m.GetCode(), Message: text, Addr: c.cfg.Addr}
+	e := &transport.RemoteError{Code: m.GetCode(), Message: text, Addr: c.cfg.Addr}
+	if q := m.GetQuota(); q != nil {
+		e.Quota = &transport.QuotaError{
+			What: q.GetWhat(), Limit: int64(q.GetLimit()), Used: int64(q.GetUsed()), Want: int64(q.GetWant()),
+		}
+	}
+	return e
 }

@@ -22,6 +22,7 @@ type Config struct {
 	Ledger     *transport.Ledger // counts frames; the pipe counts the socket
 	Log        *slog.Logger
 	MaxMessage uint64 // largest payload of a message, either way
+	Token      string // who the client is; may be empty
 }
 
 // Client is an executor at the other end of a connection.
@@ -78,6 +79,7 @@ func (c *Client) handshake(ctx context.Context) error {
 	c.cfg.Ledger.AddRoundTrips(1)
 	m := wire.Message{Type: wire.TypeHello, Control: &wirepb.Hello{
 		Version: wire.Version, MaxFramePayload: wire.MaxFramePayload, MaxMessagePayload: c.cfg.MaxMessage,
+		Token: []byte(c.cfg.Token),
 	}}
 	if _, err := c.conn.Send(ctx, &m); err != nil {
 		return err
@@ -165,21 +167,23 @@ func (c *Client) failure() error {
 	return c.err
 }
 
-// describe names the address and, unless err has a cause of its own, says that
-// the worker cannot be reached.
-func (c *Client) describe(doing string, err error) error {
+func (c *Client) describe(doing string, err error) error { return Describe(doing, c.cfg.Addr, err) }
+
+// Describe is what a client says of a connection to addr that failed: with the
+// address, and with [transport.ErrUnreachable] unless err has a cause of its own.
+func Describe(doing, addr string, err error) error {
 	if _, ok := errors.AsType[*transport.RemoteError](err); ok {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	for _, cause := range []error{
 		transport.ErrProtocol, transport.ErrVersion, transport.ErrCorrupt, transport.ErrLimit,
-		transport.ErrUnreachable, transport.ErrClosed,
+		transport.ErrUnreachable, transport.ErrClosed, transport.ErrUnauthenticated,
 	} {
 		if errors.Is(err, cause) {
-			return fmt.Errorf("%w (%s with %s)", err, doing, c.cfg.Addr)
+			return fmt.Errorf("%w (%s with %s)", err, doing, addr)
 		}
 	}
-	return fmt.Errorf("%w: %s with %s: %w", transport.ErrUnreachable, doing, c.cfg.Addr, err)
+	return fmt.Errorf("%w: %s with %s: %w", transport.ErrUnreachable, doing, addr, err)
 }
 
 // hash is p's hash, computed once a plan.
