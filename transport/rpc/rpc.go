@@ -56,7 +56,9 @@ const grpcBuffer = 256 << 10
 
 // WithCredentials gives the connection TLS, and a token to say who the client
 // is. Without it there is neither.
-func WithCredentials(c credentials.Client) Option { return optionFunc(func(o *options) { o.given = c }) }
+func WithCredentials(c credentials.Client) Option {
+	return optionFunc(func(o *options) { o.given = c })
+}
 
 // Dial connects to the worker at addr, a host and a port. Errors wrap
 // [transport.ErrUnreachable], [transport.ErrUnauthenticated] when one side does
