@@ -28,6 +28,10 @@ var (
 	ErrClosed        = transport.ErrClosed
 	ErrInternal      = transport.ErrInternal
 
+	ErrUnauthenticated = transport.ErrUnauthenticated
+	ErrPermission      = transport.ErrPermission
+	ErrQuota           = transport.ErrQuota
+
 	// ErrURL is the cause of errors about an executor's URL.
 	ErrURL = errors.New("genie: bad executor URL")
 	// ErrContextLength is the cause of errors about a prompt that leaves no

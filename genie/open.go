@@ -30,7 +30,9 @@ type Client struct {
 
 // Open connects to an executor: "local:" is this process, "tcp://host:port"
 // and "grpc://host:port" are workers. ctx bounds the connecting only. An
-// unreachable worker is [ErrUnreachable], with the address and the reason.
+// unreachable worker is [ErrUnreachable], with the address and the reason. The
+// scheme says how frames travel; encryption is an option, [WithTLS] or
+// [WithTLSFiles], and is never silently left out.
 func Open(ctx context.Context, executor string, opts ...Option) (*Client, error) {
 	o := options{policy: semantic.Full(), logger: slog.New(slog.DiscardHandler)}
 	for _, f := range opts {
@@ -70,13 +72,13 @@ func dial(ctx context.Context, executor string, o options) (transport.Executor, 
 	case (u.Scheme == "tcp" || u.Scheme == "grpc") && (u.Port() == "" || u.Path != "" || u.RawQuery != "" || u.User != nil):
 		return nil, fmt.Errorf("%w: %q, want %s://host:port", ErrURL, executor, u.Scheme)
 	case u.Scheme == "tcp":
-		opts := []tcp.Option{tcp.WithLogger(o.logger)}
+		opts := []tcp.Option{tcp.WithLogger(o.logger), tcp.WithCredentials(o.given)}
 		if o.dial != nil {
 			opts = append(opts, tcp.WithDialer(o.dial))
 		}
 		return tcp.Dial(ctx, u.Host, opts...)
 	case u.Scheme == "grpc":
-		opts := []rpc.Option{rpc.WithLogger(o.logger)}
+		opts := []rpc.Option{rpc.WithLogger(o.logger), rpc.WithCredentials(o.given)}
 		if o.dial != nil {
 			opts = append(opts, rpc.WithDialer(o.dial))
 		}

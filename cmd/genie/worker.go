@@ -33,6 +33,7 @@ type workerOptions struct {
 	int8      bool
 	stopOnEOF bool
 	json      bool
+	access    accessFlags
 }
 
 func (a *app) workerCommand() *cobra.Command {
@@ -43,8 +44,9 @@ func (a *app) workerCommand() *cobra.Command {
 		Long: `worker runs what clients send it until SIGTERM or Ctrl-C. It prints one line
 "listening URL" for each address; port 0 takes a free port.
 
-Clients are neither authenticated nor encrypted: listen on the loopback
-interface.`,
+An address that other machines reach wants encryption (--tls-cert, --tls-key)
+and authentication (--tls-client-ca or --tokens); the worker refuses to listen
+on it without, unless --insecure is given.`,
 		Example: "  genie worker --listen tcp://127.0.0.1:7070 --listen grpc://127.0.0.1:7071 --models ./models",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.worker(cmd.Context(), o) },
@@ -56,6 +58,7 @@ interface.`,
 	f.BoolVar(&o.int8, "int8-weights", false, "hold weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
 	f.BoolVar(&o.verbose, "verbose", false, "log connections to standard error")
 	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "stop, too, when standard input ends: with the program that holds its other end")
+	o.access.flags(f)
 	f.BoolVar(&o.json, "json", false, `print {"listening": URL, "pid": N} lines`)
 	return cmd
 }
@@ -64,6 +67,9 @@ interface.`,
 func (a *app) worker(ctx context.Context, o workerOptions) error {
 	if o.threads < 0 {
 		return usagef("--threads is %d", o.threads)
+	}
+	if err := o.access.check(); err != nil {
+		return err
 	}
 	listeners, err := listenAll(ctx, o.listen)
 	if err != nil {
@@ -89,6 +95,15 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
 	opts := worker.Options{Log: log}
+	if err := o.access.apply(&opts, log); err != nil {
+		return err
+	}
+	warnings := make([]string, len(listeners))
+	for i, l := range listeners {
+		if warnings[i], err = o.access.exposure(l, opts.TLS); err != nil {
+			return err
+		}
+	}
 	if o.models != "" {
 		folder, err := models.Open(ctx, o.models, checkpoint.Options{Logger: log})
 		if err != nil {
@@ -103,19 +118,19 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 	}
 	defer e.Close()
 	opts.Engine = worker.ForEngine(e)
-	for _, l := range listeners {
-		if err := a.announce(l, o.json); err != nil {
+	for i, l := range listeners {
+		if err := a.announce(l, warnings[i], o.json); err != nil {
 			return err
 		}
 	}
 	return serve(ctx, worker.New(opts), listeners)
 }
 
-// announce prints the line of a listener, and warns of one that others reach.
-func (a *app) announce(l listener, asJSON bool) error {
-	if ip := l.Addr().(*net.TCPAddr).IP; !ip.IsLoopback() {
-		_, _ = fmt.Fprintf(a.stderr, "genie: warning: %s is reachable from other machines, and whoever reaches it can use this worker: "+
-			"there is no authentication and no encryption\n", l.url())
+// announce prints the line of a listener, and the warning about one that others
+// reach.
+func (a *app) announce(l listener, warning string, asJSON bool) error {
+	if warning != "" {
+		_, _ = fmt.Fprintln(a.stderr, "genie: warning:", warning)
 	}
 	if asJSON {
 		return json.NewEncoder(a.stdout).Encode(map[string]any{"listening": l.url(), "pid": os.Getpid()})
