@@ -1,0 +1,8 @@
+package worker
+
+// The limits that tests go to.
+const (
+	QueueLen       = queueLen
+	MaxHeaderList  = maxHeaderList
+	MaxGRPCStreams = maxGRPCStreams
+)
