@@ -6,3 +6,6 @@ const (
 	MaxHeaderList  = maxHeaderList
 	MaxGRPCStreams = maxGRPCStreams
 )
+
+// Defaults are the options of a server that is given none.
+var Defaults = Options{}.withDefaults()

@@ -318,6 +318,12 @@ func TestLoopLimit(t *testing.T) {
 	require.Error(t, err)
 	require.NotErrorIs(t, err, transport.ErrLimit, "exactly as many are refused for another reason: the output is no token")
 	require.ErrorIs(t, p.ask(wire.TypeLoop, loop(1, transport.MaxLoopRuns+1), floats(0, 0), nil), transport.ErrProtocol)
+	stops := loop(1, 1)
+	stops.Stop = make([]int32, transport.MaxLoopStop)
+	err = p.ask(wire.TypeLoop, stops, floats(0, 0), nil)
+	require.NotErrorIs(t, err, transport.ErrLimit, "exactly as many")
+	stops.Stop = make([]int32, transport.MaxLoopStop+1)
+	require.ErrorIs(t, p.ask(wire.TypeLoop, stops, floats(0, 0), nil), transport.ErrLimit)
 	p.works()
 }
 
