@@ -31,11 +31,13 @@ func TestNothingOfAnothers(t *testing.T) {
 	}
 	// Without a session of its own, the numbers lead nowhere.
 	for name, ask := range map[string]func() error{
-		"read":    func() error { return b.ask(wire.TypeRead, &wirepb.Read{Session: 1, Handle: handle}, nil, nil) },
-		"run":     func() error { return b.ask(wire.TypeRun, &wirepb.Run{Session: 1, Plan: 1}, floats(1, 1), nil) },
-		"reset":   func() error { return b.ask(wire.TypeReset, &wirepb.Reset{Session: 1}, nil, nil) },
-		"close":   func() error { return b.ask(wire.TypeCloseSession, &wirepb.CloseSession{Session: 1}, nil, nil) },
-		"prepare": func() error { return b.ask(wire.TypePrepare, &wirepb.Prepare{Session: 1, Plan: 1, Hash: make([]byte, 32)}, nil, nil) },
+		"read":  func() error { return b.ask(wire.TypeRead, &wirepb.Read{Session: 1, Handle: handle}, nil, nil) },
+		"run":   func() error { return b.ask(wire.TypeRun, &wirepb.Run{Session: 1, Plan: 1}, floats(1, 1), nil) },
+		"reset": func() error { return b.ask(wire.TypeReset, &wirepb.Reset{Session: 1}, nil, nil) },
+		"close": func() error { return b.ask(wire.TypeCloseSession, &wirepb.CloseSession{Session: 1}, nil, nil) },
+		"prepare": func() error {
+			return b.ask(wire.TypePrepare, &wirepb.Prepare{Session: 1, Plan: 1, Hash: make([]byte, 32)}, nil, nil)
+		},
 		"upload": func() error {
 			return b.ask(wire.TypePutWeight, &wirepb.PutWeight{Session: 1, Plan: 1, Value: 1, Bytes: 8}, floats(1, 1), nil)
 		},

@@ -36,7 +36,7 @@ func limits() map[string]any {
 		"worker.QueueLen": worker.QueueLen, "worker.MaxGRPCStreams": worker.MaxGRPCStreams, "worker.MaxHeaderList": worker.MaxHeaderList,
 		"grpcwire.MaxMessage": grpcwire.MaxMessage, "transport.MaxLoopRuns": transport.MaxLoopRuns,
 		"transport.MaxLoopStop": transport.MaxLoopStop,
-		"plan.MaxDimSize": plan.MaxDimSize, "plan.MaxPlanBytes": plan.MaxPlanBytes, "plan.MaxPlanElements": plan.MaxPlanElements,
+		"plan.MaxDimSize":       plan.MaxDimSize, "plan.MaxPlanBytes": plan.MaxPlanBytes, "plan.MaxPlanElements": plan.MaxPlanElements,
 		"plan.MaxValues": plan.MaxValues, "plan.MaxSteps": plan.MaxSteps, "plan.MaxStates": plan.MaxStates, "plan.MaxSymbols": plan.MaxSymbols,
 		"plan.MaxRank": plan.MaxRank, "plan.MaxOpInputs": plan.MaxOpInputs, "plan.MaxAttrs": plan.MaxAttrs, "plan.MaxAttrList": plan.MaxAttrList,
 		"plan.MaxConstBytes": plan.MaxConstBytes, "plan.MaxNameLen": plan.MaxNameLen, "credentials.MaxToken": credentials.MaxToken,

@@ -176,19 +176,29 @@ func (p *peer) probe(check func(name string, err error)) {
 		"wrong content": func() error {
 			return p.ask(wire.TypePutWeight, &wirepb.PutWeight{Session: 1, Plan: 2, Value: 1, Bytes: 8}, floats(1, 2), nil)
 		},
-		"no weight":   func() error { return p.ask(wire.TypeRun, &wirepb.Run{Session: 1, Plan: 2}, floats(0, 0), nil) },
-		"bindings":    func() error { return p.ask(wire.TypeRun, &wirepb.Run{Session: 1, Plan: 1, Bindings: []uint64{1}}, nil, nil) },
-		"too long":    func() error { return p.ask(wire.TypeRun, &wirepb.Run{Session: 1, Plan: 1, Bytes: 1 << 40}, nil, nil) },
-		"stale":       func() error { return p.ask(wire.TypeRead, &wirepb.Read{Session: 1, Handle: &wirepb.Handle{Id: 99}}, nil, nil) },
-		"unknown":     func() error { return p.ask(wire.Type(99), nil, nil, nil) },
-		"no session":  func() error { return p.ask(wire.TypeReset, &wirepb.Reset{Session: 99}, nil, nil) },
-		"second":      func() error { return p.ask(wire.TypeOpenSession, &wirepb.OpenSession{Session: 1}, nil, nil) },
-		"loop":        func() error { return p.ask(wire.TypeLoop, &wirepb.Loop{Run: &wirepb.Run{Session: 1, Plan: 1}, Credit: 1}, floats(0, 0), nil) },
-		"quota 2":     func() error { return p.ask(wire.TypeOpenSession, &wirepb.OpenSession{Session: 2}, nil, nil) },
-		"quota 3":     func() error { return p.ask(wire.TypeOpenSession, &wirepb.OpenSession{Session: 3}, nil, nil) },
-		"quota 4":     func() error { return p.ask(wire.TypeOpenSession, &wirepb.OpenSession{Session: 4}, nil, nil) },
-		"short hash":  func() error { return p.ask(wire.TypePrepare, &wirepb.Prepare{Session: 1, Plan: 3, Hash: h[:3]}, nil, nil) },
-		"not a value": func() error { return p.ask(wire.TypePutWeight, &wirepb.PutWeight{Session: 1, Plan: 1, Value: 0, Bytes: 8}, floats(1, 2), nil) },
+		"no weight": func() error { return p.ask(wire.TypeRun, &wirepb.Run{Session: 1, Plan: 2}, floats(0, 0), nil) },
+		"bindings": func() error {
+			return p.ask(wire.TypeRun, &wirepb.Run{Session: 1, Plan: 1, Bindings: []uint64{1}}, nil, nil)
+		},
+		"too long": func() error { return p.ask(wire.TypeRun, &wirepb.Run{Session: 1, Plan: 1, Bytes: 1 << 40}, nil, nil) },
+		"stale": func() error {
+			return p.ask(wire.TypeRead, &wirepb.Read{Session: 1, Handle: &wirepb.Handle{Id: 99}}, nil, nil)
+		},
+		"unknown":    func() error { return p.ask(wire.Type(99), nil, nil, nil) },
+		"no session": func() error { return p.ask(wire.TypeReset, &wirepb.Reset{Session: 99}, nil, nil) },
+		"second":     func() error { return p.ask(wire.TypeOpenSession, &wirepb.OpenSession{Session: 1}, nil, nil) },
+		"loop": func() error {
+			return p.ask(wire.TypeLoop, &wirepb.Loop{Run: &wirepb.Run{Session: 1, Plan: 1}, Credit: 1}, floats(0, 0), nil)
+		},
+		"quota 2": func() error { return p.ask(wire.TypeOpenSession, &wirepb.OpenSession{Session: 2}, nil, nil) },
+		"quota 3": func() error { return p.ask(wire.TypeOpenSession, &wirepb.OpenSession{Session: 3}, nil, nil) },
+		"quota 4": func() error { return p.ask(wire.TypeOpenSession, &wirepb.OpenSession{Session: 4}, nil, nil) },
+		"short hash": func() error {
+			return p.ask(wire.TypePrepare, &wirepb.Prepare{Session: 1, Plan: 3, Hash: h[:3]}, nil, nil)
+		},
+		"not a value": func() error {
+			return p.ask(wire.TypePutWeight, &wirepb.PutWeight{Session: 1, Plan: 1, Value: 0, Bytes: 8}, floats(1, 2), nil)
+		},
 	} {
 		check(name, ask())
 	}
