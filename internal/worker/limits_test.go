@@ -94,7 +94,7 @@ func withPayload(frame, payload []byte) []byte {
 
 func TestMessageLimit(t *testing.T) {
 	const limit = 64 << 10
-	w := workertest.Start(t, func(o *worker.Options) { o.MaxMessage = limit })
+	w := workertest.Start(t, func(o *worker.Options) { o.MaxMessage, o.MaxStaging = limit, 16*limit })
 	run := func(s transport.Session, ref transport.PlanRef, past, n int) error {
 		_, err := s.Run(t.Context(), transport.Call{
 			Plan: ref, Bindings: []int{past, n}, Inputs: []transport.Input{{Data: make([]byte, 4*n)}},
@@ -126,6 +126,8 @@ func TestStagingLimit(t *testing.T) {
 		defer func() { require.NoError(t, s.Close()) }()
 		ref, err := s.Prepare(t.Context(), growing(false), nil, nil)
 		require.NoError(t, err)
+		// The memory of the plan is given back once its answer is sent.
+		require.Eventually(t, func() bool { return w.Server.Staged() == 0 }, 5*time.Second, time.Millisecond)
 		_, err = s.Run(t.Context(), transport.Call{Plan: ref, Bindings: []int{0, n}, Inputs: []transport.Input{{Data: make([]byte, 4*n)}}})
 		return err
 	}

@@ -138,6 +138,9 @@ func (r *repetition) do(ctx context.Context, st *stream) error {
 		if m.Open, err = state.Next(tokens); err != nil {
 			return err
 		}
+		if !m.Open {
+			r.call.ended()
+		}
 		m.Payload = []wire.Segment{{Data: binary.LittleEndian.AppendUint32(tokens, microseconds(elapsed))}}
 		if err := st.c.send(m); err != nil {
 			return err

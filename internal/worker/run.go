@@ -55,8 +55,9 @@ func (st *stream) newCall(h wire.Header, m *wirepb.Run) (*call, []wire.Segment, 
 	if err := s.tenant.calls.take(1); err != nil {
 		return nil, nil, err
 	}
+	r.counted = true
 	if r.memory, err = s.memory(room); err != nil {
-		s.tenant.calls.give(1)
+		r.ended()
 		return nil, nil, err
 	}
 	return r, r.segments(sizes.Inputs), nil
@@ -70,6 +71,7 @@ type call struct {
 	handles  []transport.Handle // zero where the input is bytes
 	inputs   [][]byte
 	memory   []byte
+	counted  bool // among its tenant's calls
 }
 
 func (r *call) takeHandles(list []*wirepb.InputHandle, inputs int) error {
@@ -117,7 +119,16 @@ func (r *call) segments(sizes []uint64) []wire.Segment {
 
 func (r *call) free() {
 	r.s.giveBack(r.memory)
-	r.s.tenant.calls.give(1)
+	r.ended()
+}
+
+// ended takes the call out of its tenant's count. It is called before the last
+// of the answer goes out, so that who has the answer may call again.
+func (r *call) ended() {
+	if r.counted {
+		r.counted = false
+		r.s.tenant.calls.give(1)
+	}
 }
 
 // do runs the program.
@@ -137,6 +148,7 @@ func (r *call) do(ctx context.Context) (answer, error) {
 		return answer{}, err
 	}
 	a.done, done = ec.Release, true
+	r.ended()
 	return a, nil
 }
 
