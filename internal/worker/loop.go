@@ -125,6 +125,7 @@ func (r *repetition) spend(ctx context.Context) error {
 // do runs until every sequence has ended. Each run is a frame; it is sent from
 // here, so that a client that does not read holds its own loop only.
 func (r *repetition) do(ctx context.Context, st *stream) error {
+	defer r.call.ended()
 	state := r.loop.Start(r.call.bindings, r.call.inputs)
 	m := &wire.Message{Type: wire.TypeLoop, Flags: wire.FlagAnswer, Stream: st.id, Open: true}
 	for m.Open {

@@ -133,6 +133,7 @@ func (r *call) ended() {
 
 // do runs the program.
 func (r *call) do(ctx context.Context) (answer, error) {
+	defer r.ended()
 	ec, err := r.s.es.NewCall(r.p.program, r.bindings)
 	if err != nil {
 		return answer{}, err
@@ -148,7 +149,6 @@ func (r *call) do(ctx context.Context) (answer, error) {
 		return answer{}, err
 	}
 	a.done, done = ec.Release, true
-	r.ended()
 	return a, nil
 }
 
