@@ -14,13 +14,13 @@ import (
 	"github.com/genie-sdk/go/internal/worker/workertest"
 )
 
-// tokenFor makes a token with the program and gives the files of the worker and
-// of the client.
-func tokenFor(t *testing.T, identity string) (tokens, token string) {
+// aliceToken makes a token for alice with the program and gives the files of the
+// worker and of the client.
+func aliceToken(t *testing.T) (tokens, token string) {
 	t.Helper()
 	dir := t.TempDir()
-	tokens, token = filepath.Join(dir, "tokens"), filepath.Join(dir, identity+".token")
-	r := cli(t, "token", identity, "--tokens", tokens)
+	tokens, token = filepath.Join(dir, "tokens"), filepath.Join(dir, "alice.token")
+	r := cli(t, "token", "alice", "--tokens", tokens)
 	require.Zero(t, r.code, r.stderr)
 	require.NoError(t, os.WriteFile(token, []byte(r.stdout), 0o600))
 	held, err := os.ReadFile(tokens)
@@ -36,7 +36,7 @@ func tokenFor(t *testing.T, identity string) (tokens, token string) {
 func TestWorkerRefusesOpenAddresses(t *testing.T) {
 	ca := workertest.NewCA(t)
 	f := ca.Issue("worker", nil)
-	tokens, _ := tokenFor(t, "alice")
+	tokens, _ := aliceToken(t)
 	tls := []string{"--tls-cert", f.Cert, "--tls-key", f.Key}
 	for _, c := range []struct {
 		name    string
@@ -99,7 +99,7 @@ func TestExposed(t *testing.T) {
 func TestGenerateSecurely(t *testing.T) {
 	ca := workertest.NewCA(t)
 	server, client := ca.Issue("worker", nil), ca.Issue("client", nil)
-	tokens, token := tokenFor(t, "alice")
+	tokens, token := aliceToken(t)
 	w := startChild(t, both(), "--tls-cert", server.Cert, "--tls-key", server.Key, "--tls-client-ca", server.CA, "--tokens", tokens)
 	ca1, pair, shown := []string{"--tls-ca", client.CA}, []string{"--tls-cert", client.Cert, "--tls-key", client.Key}, []string{"--token-file", token}
 	all := append(append(append([]string{}, ca1...), pair...), shown...)
@@ -129,7 +129,7 @@ func TestGenerateSecurely(t *testing.T) {
 }
 
 func TestTokenFromTheEnvironment(t *testing.T) {
-	tokens, file := tokenFor(t, "alice")
+	tokens, file := aliceToken(t)
 	w := startChild(t, anyTCP(), "--tokens", tokens)
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
@@ -173,7 +173,7 @@ func TestQuotas(t *testing.T) {
 
 // TestWorkerQuota bounds the sessions of every identity.
 func TestWorkerQuota(t *testing.T) {
-	tokens, file := tokenFor(t, "alice")
+	tokens, file := aliceToken(t)
 	w := startChild(t, anyTCP(), "--tokens", tokens, "--quota", "alice:bytes=4KiB")
 	r := cli(t, "generate", "--model", basic, "--tokens", "1", "--max-new", "2", "--executor", w.urls[0], "--token-file", file)
 	require.Equal(t, exitFailure, r.code)

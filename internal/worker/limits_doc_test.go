@@ -69,11 +69,11 @@ func TestLimitsDocument(t *testing.T) {
 			got = strconv.Itoa(int(d / time.Second))
 		}
 		require.Equal(t, got, value, name)
-		for _, test := range strings.Split(m[4], ", ") {
+		for test := range strings.SplitSeq(m[4], ", ") {
 			require.True(t, tests[strings.Trim(test, "`")], "%s: there is no test %s", name, test)
 		}
 	}
-	require.Equal(t, strings.Count(string(text), "\n| ")-1, len(seen), "a row is not in the form of the others")
+	require.Len(t, seen, strings.Count(string(text), "\n| ")-1, "a row is not in the form of the others")
 	for name := range want {
 		require.True(t, seen[name], "%s is not in docs/limits.md", name)
 	}

@@ -121,13 +121,13 @@ func TestErrorsNameNothingOfTheWorker(t *testing.T) {
 			&safetensors.Error{File: path, Err: safetensors.ErrCorrupt},
 			panics,
 		} {
-			if fail = private; cause != nil && private != panics {
+			if fail = private; cause != nil && !errors.Is(private, panics) {
 				fail = fmt.Errorf("%w: %w", cause, private)
 			}
 			err := p.ask(wire.TypeRun, &wirepb.Run{Session: 1, Plan: 1}, floats(0, 0), nil)
 			require.Error(t, err)
 			check(fmt.Sprintf("%v with %T", cause, private), err)
-			if cause != nil && private != panics {
+			if cause != nil && !errors.Is(private, panics) {
 				require.ErrorIs(t, err, cause)
 			}
 		}

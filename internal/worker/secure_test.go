@@ -137,7 +137,8 @@ func TestHandshakes(t *testing.T) {
 		},
 		{
 			"plain client", func(t *testing.T) *workertest.Worker { return encrypted(t, ca, false, nil) },
-			credentials.Client{}, transport.ErrProtocol, "speaks TLS",
+			credentials.Client{},
+			transport.ErrProtocol, "speaks TLS",
 		},
 		{
 			"plain worker", func(t *testing.T) *workertest.Worker { return workertest.Start(t, nil) },

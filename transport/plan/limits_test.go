@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -77,7 +78,7 @@ func TestLimits(t *testing.T) {
 		{"MaxStates", MaxStates, func(p *Plan, n int) {
 			for i := range n {
 				p.Values = append(p.Values, Value{Kind: KindState, Spec: p.Values[1].Spec, Buffer: NoBuffer})
-				p.States = append(p.States, State{Name: fmt.Sprint(i), Mode: StateReplace, In: len(p.Values) - 1, Out: 1})
+				p.States = append(p.States, State{Name: strconv.Itoa(i), Mode: StateReplace, In: len(p.Values) - 1, Out: 1})
 			}
 		}},
 		{"MaxSymbols", MaxSymbols, func(p *Plan, n int) {
