@@ -30,6 +30,10 @@ var (
 	ErrMemory        = transport.ErrMemory
 	ErrSessionLost   = transport.ErrSessionLost
 
+	ErrUnauthenticated = transport.ErrUnauthenticated
+	ErrPermission      = transport.ErrPermission
+	ErrQuota           = transport.ErrQuota
+
 	// ErrURL is the cause of errors about an executor's URL.
 	ErrURL = errors.New("genie: bad executor URL")
 	// ErrContextLength is the cause of errors about a prompt that leaves no

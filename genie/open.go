@@ -29,7 +29,9 @@ type Client struct {
 
 // Open connects to an executor: "local:" is this process, "tcp://host:port"
 // and "grpc://host:port" are workers. ctx bounds the connecting only. An
-// unreachable worker is [ErrUnreachable], with the address and the reason.
+// unreachable worker is [ErrUnreachable], with the address and the reason. The
+// scheme says how frames travel; encryption is an option, [WithTLS] or
+// [WithTLSFiles], and is never silently left out.
 //
 // Of several workers, separated by commas, the first that can be reached is
 // used, and another one when it is lost (see [WithRecovery]).
@@ -87,13 +89,13 @@ func dial(ctx context.Context, executor string, o options) (transport.Executor, 
 	case "local":
 		return local.Open(local.WithThreads(o.threads))
 	case "tcp":
-		opts := []tcp.Option{tcp.WithLogger(o.logger), tcp.WithReconnect(reconnect), tcp.WithHeartbeat(o.silence)}
+		opts := []tcp.Option{tcp.WithLogger(o.logger), tcp.WithReconnect(reconnect), tcp.WithHeartbeat(o.silence), tcp.WithCredentials(o.given)}
 		if o.dial != nil {
 			opts = append(opts, tcp.WithDialer(o.dial))
 		}
 		return tcp.Dial(ctx, u.Host, opts...)
 	default:
-		opts := []rpc.Option{rpc.WithLogger(o.logger), rpc.WithReconnect(reconnect), rpc.WithHeartbeat(o.silence)}
+		opts := []rpc.Option{rpc.WithLogger(o.logger), rpc.WithReconnect(reconnect), rpc.WithHeartbeat(o.silence), rpc.WithCredentials(o.given)}
 		if o.dial != nil {
 			opts = append(opts, rpc.WithDialer(o.dial))
 		}

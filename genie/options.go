@@ -8,6 +8,7 @@ import (
 
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/credentials"
 )
 
 type options struct {
@@ -17,6 +18,7 @@ type options struct {
 	hints    []semantic.Hint
 	progress transport.Progress
 	dial     func(ctx context.Context, addr string) (net.Conn, error)
+	given    credentials.Client
 
 	recovery  bool
 	reconnect time.Duration

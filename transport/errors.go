@@ -31,6 +31,15 @@ var (
 	// worker was restarted, its lease lapsed, or nobody knows how far a run that
 	// was cut off came.
 	ErrSessionLost = errors.New("genie: session lost")
+
+	// ErrUnauthenticated says that one side could not prove to the other who it
+	// is: a certificate that is not accepted, a token that is missing or wrong.
+	ErrUnauthenticated = errors.New("genie: not authenticated")
+	// ErrPermission says that a client asked for what is another's.
+	ErrPermission = errors.New("genie: not permitted")
+	// ErrQuota says that an identity has used what it is allowed to; see
+	// [QuotaError].
+	ErrQuota = errors.New("genie: quota exceeded")
 )
 
 // codes maps each cause to its number on the wire. Numbers are never reused.
@@ -57,6 +66,9 @@ var codes = []struct {
 	{17, context.Canceled},
 	{18, context.DeadlineExceeded},
 	{19, ErrMemory},
+	{21, ErrUnauthenticated},
+	{22, ErrPermission},
+	{23, ErrQuota},
 	{24, ErrSessionLost},
 }
 
@@ -76,8 +88,8 @@ type RemoteError struct {
 	Code    uint32 // see [Code]
 	Message string // the worker's words
 	Addr    string // address that this side dialled
-	// Detail is the error with its numbers, such as a [MemoryError]; nil for
-	// causes that have none.
+	// Detail is the error with its numbers, a [MemoryError] or a [QuotaError];
+	// nil for causes that have none.
 	Detail error
 }
 

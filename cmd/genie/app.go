@@ -84,7 +84,7 @@ and moves only what has to move.
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(
 		a.demoCommand(), a.workerCommand(), a.generateCommand(), a.classifyCommand(), a.vqaCommand(), a.explainCommand(),
-		a.modelsCommand(), a.doctorCommand(), a.benchCommand(), a.versionCommand(),
+		a.modelsCommand(), a.doctorCommand(), a.benchCommand(), a.tokenCommand(), a.versionCommand(),
 	)
 	return root
 }

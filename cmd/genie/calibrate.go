@@ -15,6 +15,7 @@ import (
 
 // calibrateFlags are doctor's flags about the cost model.
 type calibrateFlags struct {
+	secure      secureFlags
 	on, fastest bool
 	rounds      int
 	scale       string // as given
@@ -36,7 +37,11 @@ func calibrate(ctx context.Context, executor string, f calibrateFlags, progress 
 		return nil, err
 	}
 	r := &calibrationReport{Executor: cmp.Or(executor, "local:"), Scale: scale}
-	client, err := genie.Open(ctx, r.Executor)
+	secure, err := f.secure.options()
+	if err != nil {
+		return nil, err
+	}
+	client, err := genie.Open(ctx, r.Executor, secure...)
 	if err != nil {
 		return nil, err
 	}

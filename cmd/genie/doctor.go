@@ -64,6 +64,7 @@ that does nothing else.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), executor, asJSON, model) },
 	}
 	cmd.Flags().StringVar(&executor, "executor", "", "worker to ask, tcp://host:port or grpc://host:port")
+	model.secure.flags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
 	cmd.Flags().BoolVar(&model.on, "calibrate", false, "fit the cost model to the executor and judge it")
 	cmd.Flags().BoolVar(&model.fastest, "fastest", false, "with --calibrate: the fastest runs count, not the medians; for a busy machine")
@@ -73,11 +74,15 @@ that does nothing else.`,
 }
 
 func (a *app) doctor(ctx context.Context, executor string, asJSON bool, model calibrateFlags) error {
+	secure, err := model.secure.options()
+	if err != nil {
+		return err
+	}
 	checks := []func(context.Context) check{
 		checkCPU, checkThreads, checkMemory, checkReads, checkProducts, checkLoopback, checkHashes, checkTemp,
 	}
 	if executor != "" {
-		checks = append(checks, func(ctx context.Context) check { return checkExecutor(ctx, executor) })
+		checks = append(checks, func(ctx context.Context) check { return checkExecutor(ctx, executor, secure) })
 	}
 	r := doctorReport{OK: true, Version: currentVersion()}
 	if _, err := workloads.ParseScale(model.scale); err != nil {
@@ -217,10 +222,10 @@ func writable(name, dir string) check {
 // executorPatience is how long a worker may take to say hello.
 const executorPatience = 5 * time.Second
 
-func checkExecutor(ctx context.Context, url string) check {
+func checkExecutor(ctx context.Context, url string, opts []genie.Option) check {
 	ctx, cancel := context.WithTimeout(ctx, executorPatience)
 	defer cancel()
-	client, err := genie.Open(ctx, url)
+	client, err := genie.Open(ctx, url, opts...)
 	if err != nil {
 		return failure("executor", err)
 	}

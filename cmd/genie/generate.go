@@ -84,13 +84,18 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	if err := o.checkFolder(); err != nil {
 		return err
 	}
+	secure, err := o.secure.options()
+	if err != nil {
+		return err
+	}
 	moving := "loading weights"
 	if o.remote() {
 		moving = "sending weights"
 	}
 	upload := a.progress(moving)
 	defer upload.stop()
-	client, err := genie.Open(ctx, o.executor, genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report), genie.WithRecovery(!o.noRecovery))
+	client, err := genie.Open(ctx, o.executor, append(secure,
+		genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report), genie.WithRecovery(!o.noRecovery))...)
 	if errors.Is(err, genie.ErrURL) {
 		return &usageError{err}
 	}

@@ -16,6 +16,7 @@ import (
 // generateOptions are the flags of generate.
 type generateOptions struct {
 	model, executor, policy string
+	secure                  secureFlags
 
 	prompt, tokens string
 	byTokens       bool // --tokens was given, not --prompt
@@ -37,6 +38,7 @@ type generateOptions struct {
 func (o *generateOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.model, "model", "", "directory of the checkpoint (required)")
 	f.StringVar(&o.executor, "executor", "local:", "where it runs: local:, tcp://host:port or grpc://host:port; of several workers, separated by commas, the first that answers")
+	o.secure.flags(f)
 	f.StringVar(&o.policy, "policy", "semantic", "what stays on the executor: blind, resident or semantic")
 	f.StringVar(&o.prompt, "prompt", "", "text to continue")
 	f.StringVar(&o.tokens, "tokens", "", "token ids to continue, such as 1,2,3")

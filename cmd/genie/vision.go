@@ -23,6 +23,7 @@ import (
 // visionOptions are the flags of the commands that look at pictures.
 type visionOptions struct {
 	model, executor, policy string
+	secure                  secureFlags
 
 	images  []string
 	threads int
@@ -33,6 +34,7 @@ func (o *visionOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.model, "model", "", "directory of the checkpoint (required)")
 	f.StringArrayVar(&o.images, "image", nil, "JPEG, PNG, GIF, WebP or BMP file (required); once for each picture of a batch")
 	f.StringVar(&o.executor, "executor", "local:", "where it runs: local:, tcp://host:port or grpc://host:port")
+	o.secure.flags(f)
 	f.StringVar(&o.policy, "policy", "semantic", "what stays on the executor: blind, resident or semantic")
 	f.IntVar(&o.threads, "threads", 0, "computing threads of local:; 0 is one for each CPU")
 	f.BoolVar(&o.json, "json", false, "print one JSON object in place of the text")
@@ -134,13 +136,18 @@ func (a *app) look(ctx context.Context, o *visionOptions, load func(transport.Pr
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}
+	secure, err := o.secure.options()
+	if err != nil {
+		return nil, nil, err
+	}
 	moving := "loading weights"
 	if o.remote() {
 		moving = "sending weights"
 	}
 	upload := a.progress(moving)
 	defer upload.stop()
-	client, err := genie.Open(ctx, o.executor, genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report))
+	client, err := genie.Open(ctx, o.executor, append(secure,
+		genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report))...)
 	if errors.Is(err, genie.ErrURL) {
 		return nil, nil, &usageError{err}
 	}

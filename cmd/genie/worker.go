@@ -36,6 +36,7 @@ type workerOptions struct {
 	lease     time.Duration
 	json      bool
 	memory    memoryOptions
+	access    accessFlags
 }
 
 func (a *app) workerCommand() *cobra.Command {
@@ -46,8 +47,9 @@ func (a *app) workerCommand() *cobra.Command {
 		Long: `worker runs what clients send it until SIGTERM or Ctrl-C. It prints one line
 "listening URL" for each address; port 0 takes a free port.
 
-Clients are neither authenticated nor encrypted: listen on the loopback
-interface.`,
+An address that other machines reach wants encryption (--tls-cert, --tls-key)
+and authentication (--tls-client-ca or --tokens); the worker refuses to listen
+on it without, unless --insecure is given.`,
 		Example: "  genie worker --listen tcp://127.0.0.1:7070 --listen grpc://127.0.0.1:7071 --models ./models",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,6 +69,7 @@ interface.`,
 	f.DurationVar(&o.lease, "lease", 30*time.Second, "how long a session is held for a client whose connection was lost, counted from when it was last heard")
 	f.BoolVar(&o.verbose, "verbose", false, "log connections to standard error")
 	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "stop, too, when standard input ends: with the program that holds its other end")
+	o.access.flags(f)
 	f.BoolVar(&o.json, "json", false, `print {"listening": URL, "pid": N} lines`)
 	return cmd
 }
@@ -81,6 +84,9 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 	}
 	if o.lease <= 0 {
 		return usagef("--lease is %v", o.lease)
+	}
+	if err := o.access.check(); err != nil {
+		return err
 	}
 	listeners, err := listenAll(ctx, o.listen)
 	if err != nil {
@@ -106,6 +112,15 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
 	opts := worker.Options{Log: log, Lease: o.lease}
+	if err := o.access.apply(&opts, log); err != nil {
+		return err
+	}
+	warnings := make([]string, len(listeners))
+	for i, l := range listeners {
+		if warnings[i], err = o.access.exposure(l, opts.TLS); err != nil {
+			return err
+		}
+	}
 	if o.models != "" {
 		folder, err := models.Open(ctx, o.models, checkpoint.Options{Logger: log})
 		if err != nil {
@@ -130,19 +145,19 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 	}
 	defer e.Close()
 	opts.Engine = worker.ForEngine(e)
-	for _, l := range listeners {
-		if err := a.announce(l, o.json); err != nil {
+	for i, l := range listeners {
+		if err := a.announce(l, warnings[i], o.json); err != nil {
 			return err
 		}
 	}
 	return serve(ctx, worker.New(opts), listeners)
 }
 
-// announce prints the line of a listener, and warns of one that others reach.
-func (a *app) announce(l listener, asJSON bool) error {
-	if ip := l.Addr().(*net.TCPAddr).IP; !ip.IsLoopback() {
-		_, _ = fmt.Fprintf(a.stderr, "genie: warning: %s is reachable from other machines, and whoever reaches it can use this worker: "+
-			"there is no authentication and no encryption\n", l.url())
+// announce prints the line of a listener, and the warning about one that others
+// reach.
+func (a *app) announce(l listener, warning string, asJSON bool) error {
+	if warning != "" {
+		_, _ = fmt.Fprintln(a.stderr, "genie: warning:", warning)
 	}
 	if asJSON {
 		return json.NewEncoder(a.stdout).Encode(map[string]any{"listening": l.url(), "pid": os.Getpid()})

@@ -83,13 +83,6 @@ func TestWorkerRefuses(t *testing.T) {
 	}
 }
 
-func TestWorkerWarnsOfOpenAddresses(t *testing.T) {
-	w := startChild(t, []string{"tcp://0.0.0.0:0"})
-	code, _ := w.signal(t, syscall.SIGTERM)
-	require.Zero(t, code)
-	require.Contains(t, w.stderr.String(), "no authentication")
-}
-
 // A worker with the checkpoint in its own folder is sent no weights, and a
 // second client sends none to any worker.
 func TestWorkerFindsWeights(t *testing.T) {

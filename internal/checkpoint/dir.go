@@ -17,9 +17,10 @@ import (
 // to ../../blobs/HASH. There the boundary is the cached repository, which
 // holds both.
 type root struct {
-	dir    string // absolute, links resolved
+	dir    string // absolute, links resolved; for the texts alone where the root is the caller's
 	files  *os.Root
 	prefix string // of the model directory, below files
+	theirs bool   // files is the caller's
 }
 
 func openRoot(dir string) (*root, error) {
@@ -82,7 +83,12 @@ func (r *root) read(name string, limit int64) ([]byte, error) {
 
 func (r *root) path(name string) string { return filepath.Join(r.dir, name) }
 
-func (r *root) close() error { return r.files.Close() } //nolint:wrapcheck // nothing to add
+func (r *root) close() error {
+	if r.theirs {
+		return nil
+	}
+	return r.files.Close() //nolint:wrapcheck // nothing to add
+}
 
 // fileError turns the system's error about a file into an *Error. What is
 // neither absent nor outside the directory stays as it is.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,6 +43,7 @@ type Options struct {
 // the views it gave out must not be used after Close.
 type Model struct {
 	dir    string
+	inside *root // where the folder is the caller's; nil otherwise
 	config []byte
 	files  []*safetensors.File
 	names  []string       // shard by shard, by offset
@@ -72,10 +74,26 @@ func Open(dir string, opts Options) (*Model, error) {
 		return nil, err
 	}
 	defer r.close()
+	return open(r, opts)
+}
+
+// OpenIn is [Open] of the directory name inside folder. Every file is reached
+// through folder, each time anew: whatever becomes of links, nothing outside
+// folder is opened, read or written. A link from one place in folder to another
+// is followed. folder has to stay open as long as the model.
+func OpenIn(folder *os.Root, name string, opts Options) (*Model, error) {
+	return open(&root{dir: filepath.Join(folder.Name(), name), files: folder, prefix: name, theirs: true}, opts)
+}
+
+func open(r *root, opts Options) (*Model, error) {
 	m := &Model{dir: r.dir, where: make(map[string]int), opts: opts, log: opts.Logger}
+	if r.theirs {
+		m.inside = r
+	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
+	var err error
 	if m.config, err = r.read(configFile, maxConfigBytes); err != nil {
 		return nil, err
 	}

@@ -73,8 +73,8 @@ func (m *Model) sidecarPaths() []string {
 // the tensors that still need one. What is stored badly counts as not stored.
 func (m *Model) loadHashes(states []fileState) (map[string]Digest, []string) {
 	hashes := make(map[string]Digest, len(m.names))
-	for _, path := range m.sidecarPaths() {
-		stored, err := readSidecar(path)
+	for i, path := range m.sidecarPaths() {
+		stored, err := m.readStored(i, path)
 		if err != nil {
 			if !errors.Is(err, fs.ErrNotExist) {
 				m.log.Warn("stored tensor hashes are not usable", "file", path, "error", err)
@@ -122,11 +122,32 @@ func (m *Model) storeHashes(states []fileState, hashes map[string]Digest) {
 				continue
 			}
 		}
-		if err = atomicfile.WriteFile(path, append(data, '\n')); err == nil {
+		if i == 0 && m.inside != nil {
+			err = atomicfile.WriteIn(m.inside.files, filepath.Join(m.inside.prefix, hashesFile), append(data, '\n'))
+		} else {
+			err = atomicfile.WriteFile(path, append(data, '\n'))
+		}
+		if err == nil {
 			return
 		}
 	}
 	m.log.Warn("tensor hashes are not stored and will be computed again", "dir", m.dir, "error", err)
+}
+
+// readStored reads the hashes at the path of choice i; the first is beside the
+// checkpoint.
+func (m *Model) readStored(i int, path string) (*sidecar, error) {
+	if i > 0 || m.inside == nil {
+		return readSidecar(path)
+	}
+	data, err := m.inside.read(hashesFile, maxHashesBytes)
+	if errors.Is(err, ErrMissingFile) {
+		return nil, fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseSidecar(data)
 }
 
 func readSidecar(path string) (*sidecar, error) {

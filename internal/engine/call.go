@@ -254,7 +254,11 @@ func (c *Call) Run(ctx context.Context) (err error) {
 		return err
 	}
 	c.s.e.runs.Add(1)
-	return c.finish()
+	if err := c.finish(); err != nil {
+		c.lose(len(p.groups)) // what was written in place is there
+		return err
+	}
+	return nil
 }
 
 // steps runs the kernels in order. A panic of a kernel is an error of the run.
@@ -328,6 +332,7 @@ func (c *Call) Release() {
 	}
 	c.s.e.account.Release(budget.Scratch, c.spare)
 	c.s.e.account.Release(budget.Kept, c.keeping)
+	c.s.account.Give(c.keeping)
 	c.arena, c.spare, c.keeping = nil, 0, 0
 	clear(c.staged)
 	c.s.run.Unlock()

@@ -118,13 +118,18 @@ func (b *binding) takeMemory(s *Session) error {
 		if err = s.withinQuota(grown + keeping); err != nil {
 			continue
 		}
+		if err = s.account.Take(grown + keeping); err != nil {
+			continue
+		}
 		if err = e.account.ReserveAll(amounts, b.purpose(&amounts)); err != nil {
+			s.account.Give(grown + keeping)
 			continue
 		}
 		c.spare, c.keeping = spare, keeping
 		if arena > 0 {
 			if c.arena, err = e.arenas.mapped(arena); err != nil {
 				e.account.Release(budget.State, amounts[budget.State])
+				s.account.Give(grown)
 			}
 		}
 		return err
@@ -178,7 +183,9 @@ func (b *binding) growStates(s *Session) error {
 		if err != nil {
 			for _, rest := range b.growing[i+1:] {
 				s.e.account.Release(budget.State, int64(rest.size))
+				s.account.Give(int64(rest.size - len(rest.st.mem)))
 			}
+			s.account.Give(int64(g.size - len(st.mem)))
 			return err
 		}
 		if st.axis >= 0 && st.shape[st.axis] > 0 {

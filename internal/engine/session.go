@@ -15,8 +15,9 @@ import (
 // Session owns carried state, kept values and bound programs. Its calls run
 // one at a time; different sessions run at the same time.
 type Session struct {
-	e  *Engine
-	id uint64
+	e       *Engine
+	id      uint64
+	account Account
 
 	run    sync.Mutex // held by the running call, by Reset and by Close
 	mu     sync.Mutex // guards what follows
@@ -77,7 +78,7 @@ func (e *Engine) NewSession() *Session {
 	defer e.mu.Unlock()
 	e.nextID++
 	s := &Session{
-		e: e, id: e.nextID, states: map[string]*state{}, kept: map[uint64]*kept{},
+		e: e, id: e.nextID, account: unbounded{}, states: map[string]*state{}, kept: map[uint64]*kept{},
 		used: map[*Program]struct{}{}, bound: map[*Program]*binding{}, closed: e.closed,
 	}
 	if !e.closed {
@@ -128,8 +129,13 @@ func (s *Session) dropStates() {
 	s.resets++
 }
 
+// resize gives a state other memory, which the accounts have.
 func (s *Session) resize(st *state, mem []byte) {
-	s.held.Add(int64(len(mem)) - int64(len(st.mem)))
+	more := int64(len(mem)) - int64(len(st.mem))
+	s.held.Add(more)
+	if more < 0 { // what is more has been taken
+		s.account.Give(-more)
+	}
 	s.e.stateMem.Free(st.mem)
 	s.e.account.Release(budget.State, int64(len(st.mem)))
 	st.mem = mem
@@ -173,6 +179,7 @@ func (s *Session) Release(hs ...transport.Handle) {
 func (s *Session) forget(k *kept) {
 	n := int64(len(k.t.Data))
 	s.held.Add(-n)
+	s.account.Give(n)
 	s.e.account.Release(budget.Kept, n)
 }
 

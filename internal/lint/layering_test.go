@@ -41,8 +41,13 @@ var layers = []layer{
 	{"transport/wire", []string{"transport", "transport/plan", "transport/wire/wirepb"}},
 	{"transport/wire/grpcwire", []string{"transport", "transport/plan", "transport/wire"}},
 	{"transport/internal/remote", []string{"transport", "transport/plan", "transport/wire", "transport/wire/wirepb"}},
-	{"transport/tcp", []string{"transport", "transport/internal/remote", "transport/wire"}},
-	{"transport/rpc", []string{"transport", "transport/internal/remote", "transport/wire", "transport/wire/grpcwire"}},
+	{"transport/credentials", nil},
+	{"transport/internal/secure", []string{"transport", "transport/credentials", "transport/plan"}},
+	{"transport/tcp", []string{"transport", "transport/credentials", "transport/internal/remote", "transport/internal/secure", "transport/wire"}},
+	{"transport/rpc", []string{
+		"transport", "transport/credentials", "transport/internal/remote", "transport/internal/secure",
+		"transport/wire", "transport/wire/grpcwire",
+	}},
 	{"transport/link", []string{"transport"}},
 
 	// What computes. The engine speaks the contract's vocabulary (handles,
@@ -61,8 +66,9 @@ var layers = []layer{
 	{"internal/weightcache", []string{"transport", "transport/plan"}},
 	{"internal/worker/...", []string{
 		"internal/checkpoint", "internal/engine", "internal/safetensors", "internal/worker/...",
-		"transport", "transport/plan", "transport/wire/...",
+		"transport", "transport/credentials", "transport/plan", "transport/wire/...",
 	}},
+	{"internal/access", []string{"transport"}},
 
 	// What a program is and what it means.
 	{"lazy", []string{"internal/op", "transport", "transport/plan"}},

@@ -132,9 +132,9 @@ func (f *Folder) forget(name string, m *model) {
 	}
 }
 
-// load opens a model whose lock is held. The root refuses a link that leads
-// out of the folder; who can swap one for another meanwhile can write the
-// folder anyway.
+// load opens a model whose lock is held. Every file of it is reached through the
+// root, which refuses a link that leads out of the folder, also one that takes
+// the place of another meanwhile.
 func (f *Folder) load(name string, m *model) error {
 	info, err := f.root.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -146,7 +146,7 @@ func (f *Folder) load(name string, m *model) error {
 	if !info.IsDir() {
 		return fmt.Errorf("%w: %q in %s is not a directory", transport.ErrMissingWeight, name, f.dir)
 	}
-	files, err := checkpoint.Open(filepath.Join(f.root.Name(), name), f.opts)
+	files, err := checkpoint.OpenIn(f.root, name, f.opts)
 	if err != nil {
 		return err
 	}

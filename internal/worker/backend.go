@@ -35,6 +35,9 @@ type Program interface {
 type Session interface {
 	Use(p Program) error
 	Leave(p Program)
+	// Charge makes the session take its memory from an account. It is called
+	// before the first call.
+	Charge(a engine.Account)
 	NewCall(p Program, bindings []int) (Call, error)
 	Read(h transport.Handle) (transport.Tensor, error)
 	Release(h ...transport.Handle)

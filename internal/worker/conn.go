@@ -29,6 +29,11 @@ type conn struct {
 	log  *slog.Logger
 	pipe wire.Pipe
 
+	peer    string                                 // address
+	begin   func(context.Context) (subject, error) // TLS; nil when that is done
+	subject subject
+	tenant  *tenant // who it is; nil before the handshake
+
 	ctx    context.Context // ends with the connection
 	cancel context.CancelCauseFunc
 
@@ -43,7 +48,7 @@ type conn struct {
 
 func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
 	c := &conn{
-		s: s, pipe: pipe, wc: wire.NewConn(pipe, nil), log: s.opts.Log.With("peer", peer),
+		s: s, pipe: pipe, peer: peer, wc: wire.NewConn(pipe, nil), log: s.opts.Log.With("peer", peer),
 		streams: map[uint64]*stream{}, sessions: map[uint32]*session{},
 	}
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
@@ -89,6 +94,12 @@ func (c *conn) close() {
 func (c *conn) handshake() (every time.Duration, err error) {
 	late := time.AfterFunc(wire.HandshakeTimeout, c.close)
 	defer late.Stop()
+	if c.begin != nil {
+		if c.subject, err = c.begin(c.ctx); err != nil {
+			return 0, err
+		}
+	}
+	c.wc.LimitControl(wire.MaxHello)
 	h, control, err := c.wc.Next()
 	if err != nil {
 		return 0, err
@@ -103,6 +114,10 @@ func (c *conn) handshake() (every time.Duration, err error) {
 	if m.GetVersion() != wire.Version {
 		return 0, fmt.Errorf("%w: the client speaks version %d, the worker %d", transport.ErrVersion, m.GetVersion(), wire.Version)
 	}
+	if err := c.identify(m.GetToken()); err != nil {
+		return 0, err
+	}
+	c.wc.LimitControl(wire.MaxControl)
 	return wire.EveryMillis(m.GetHeartbeatMs()), c.send(&wire.Message{Type: wire.TypeHello, Flags: wire.FlagAnswer, Control: &wirepb.Hello{
 		Version: wire.Version, Epoch: c.s.opts.Engine.Epoch(), Pid: uint32(os.Getpid()),
 		Cpu:             c.s.opts.Engine.Stats().CPU,
@@ -119,10 +134,13 @@ func (c *conn) refuse(err error) {
 	}
 	timer := time.AfterFunc(goodbye, c.close)
 	defer timer.Stop()
-	if foreign, ok := errors.AsType[*wire.NotGenieError](err); ok {
-		if !foreign.HTTP() {
+	foreign, ok := errors.AsType[*wire.NotGenieError](err)
+	if ok {
+		if !foreign.HTTP() && !foreign.TLS() {
 			return
 		}
+	}
+	if foreign != nil && foreign.HTTP() {
 		_, err = c.pipe.WriteBuffers([][]byte{[]byte(httpAnswer)}, nil)
 	} else {
 		err = c.send(&wire.Message{Type: wire.TypeError, Flags: wire.FlagAnswer, Control: errorMessage(err)})
@@ -137,7 +155,7 @@ const httpAnswer = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Typ
 	"Content-Length: 54\r\n\r\nThis port speaks the genie wire protocol, not HTTP/1.\r\n"
 
 func tellsPeer(err error) bool {
-	for _, cause := range []error{transport.ErrProtocol, transport.ErrVersion, transport.ErrLimit, transport.ErrCorrupt} {
+	for _, cause := range []error{transport.ErrProtocol, transport.ErrVersion, transport.ErrLimit, transport.ErrCorrupt, transport.ErrUnauthenticated} {
 		if errors.Is(err, cause) {
 			return true
 		}

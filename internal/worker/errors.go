@@ -2,8 +2,13 @@ package worker
 
 import (
 	"errors"
+	"io/fs"
+	"net"
+	"os"
 	"strings"
 
+	"github.com/genie-sdk/go/internal/checkpoint"
+	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
@@ -16,6 +21,9 @@ func errorMessage(err error) *wirepb.Error {
 	if code == transport.Code(transport.ErrInternal) {
 		text = transport.ErrInternal.Error()
 	}
+	if private(err) {
+		text = (&transport.RemoteError{Code: code}).Unwrap().Error()
+	}
 	if len(text) > wire.MaxErrorText {
 		text = text[:wire.MaxErrorText]
 	}
@@ -23,5 +31,22 @@ func errorMessage(err error) *wirepb.Error {
 	if e, ok := errors.AsType[*transport.MemoryError](err); ok && code == transport.Code(transport.ErrMemory) {
 		m.NeedBytes, m.FreeBytes, m.LimitBytes, m.Purpose = uint64(e.Need), uint64(e.Free), uint64(e.Limit), e.For
 	}
+	if q, ok := errors.AsType[*transport.QuotaError](err); ok {
+		m.Quota = &wirepb.Quota{What: q.What, Limit: uint64(q.Limit), Used: uint64(q.Used), Want: uint64(q.Want)}
+	}
 	return m
+}
+
+// private reports whether something in err's tree is about this machine: a file,
+// a socket, a system call, a checkpoint. Its words then hold paths or addresses,
+// and the peer gets those of its cause alone.
+func private(err error) bool {
+	return is[*fs.PathError](err) || is[*os.LinkError](err) || is[*os.SyscallError](err) ||
+		is[*net.OpError](err) || is[*net.DNSError](err) || is[*net.AddrError](err) ||
+		is[*checkpoint.Error](err) || is[*safetensors.Error](err)
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }

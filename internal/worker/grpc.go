@@ -6,6 +6,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
@@ -17,15 +19,23 @@ import (
 // grpcBuffer is the size of gRPC's read and write buffers on a connection.
 const grpcBuffer = 256 << 10
 
+// The limits of what gRPC takes before this package sees it.
+const (
+	maxHeaderList  = 16 << 10 // bytes of HTTP/2 header fields of a stream
+	maxGRPCStreams = 16       // streams of a connection; a client has one
+)
+
 // ServeGRPC takes gRPC connections from l until the server is shut down, which
 // it reports as nil. It closes l.
 func (s *Server) ServeGRPC(l net.Listener) error {
 	g := grpc.NewServer(
+		grpc.Creds(s.creds()), grpc.MaxHeaderListSize(maxHeaderList),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: wire.HandshakeTimeout}),
 		grpc.ForceServerCodecV2(grpcwire.Codec()),
 		grpc.MaxRecvMsgSize(grpcwire.MaxMessage), grpc.MaxSendMsgSize(grpcwire.MaxMessage),
 		grpc.StaticStreamWindowSize(grpcwire.Window), grpc.StaticConnWindowSize(grpcwire.Window),
 		grpc.WriteBufferSize(grpcBuffer), grpc.ReadBufferSize(grpcBuffer),
-		grpc.ConnectionTimeout(wire.HandshakeTimeout), grpc.MaxConcurrentStreams(16),
+		grpc.ConnectionTimeout(wire.HandshakeTimeout), grpc.MaxConcurrentStreams(maxGRPCStreams),
 	)
 	s.Register(g)
 	s.mu.Lock()
@@ -36,7 +46,7 @@ func (s *Server) ServeGRPC(l net.Listener) error {
 	}
 	s.grpc[g] = struct{}{}
 	s.mu.Unlock()
-	err := g.Serve(grpcwire.WatchListener(l))
+	err := g.Serve(grpcwire.WatchListener(newLimited(l, s.opts.MaxConns)))
 	s.mu.Lock()
 	delete(s.grpc, g)
 	s.mu.Unlock()
@@ -59,9 +69,12 @@ func (s *Server) Register(g grpc.ServiceRegistrar) {
 // connect serves one stream. gRPC ends the stream when it returns, which is
 // what makes the connection's receiving goroutine end.
 func (s *Server) connect(stream grpc.ServerStream) error {
-	addr := "unknown"
+	addr, who := "unknown", subject{}
 	if p, ok := peer.FromContext(stream.Context()); ok {
 		addr = p.Addr.String()
+		if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
+			who = subjectOf(info.State)
+		}
 	}
 	ended := make(chan struct{})
 	pipe := grpcwire.New(stream, func() error { close(ended); return nil })
@@ -72,6 +85,7 @@ func (s *Server) connect(stream grpc.ServerStream) error {
 	if err != nil {
 		return status.Error(codes.Unavailable, err.Error())
 	}
+	c.subject = who
 	go c.serve()
 	<-ended
 	return nil

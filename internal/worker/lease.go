@@ -83,7 +83,9 @@ func (ls *leases) take(c *conn, num uint32, key []byte, resume bool) (l *lease, 
 	case l == nil:
 		l = &lease{id: id, key: key, owner: c.owner()}
 		ls.byKey[id] = l
-	case subtle.ConstantTimeCompare(l.key, key) != 1 || l.owner != c.owner():
+	case l.owner != c.owner():
+		return nil, nil, fmt.Errorf("%w: session %d is another client's", transport.ErrPermission, num)
+	case subtle.ConstantTimeCompare(l.key, key) != 1:
 		return nil, nil, fmt.Errorf("%w: session %d is not held here, or no longer", transport.ErrSessionLost, num)
 	case l.on == c:
 		return nil, nil, fmt.Errorf("%w: session %d is open", transport.ErrProtocol, num)
@@ -99,9 +101,9 @@ func (ls *leases) take(c *conn, num uint32, key []byte, resume bool) (l *lease, 
 	return l, nil, nil
 }
 
-// owner is who the peer is, as far as that is known: a session goes on only for
+// owner is who the peer is, empty for one that need not say: a session goes on only for
 // the one who opened it.
-func (c *conn) owner() string { return "" }
+func (c *conn) owner() string { return c.tenant.identity }
 
 // join puts the session of a lease on this connection.
 func (c *conn) join(l *lease, num uint32) error {
@@ -118,7 +120,10 @@ func (c *conn) join(l *lease, num uint32) error {
 	case err != nil:
 		c.s.leases.detach(l, c.s.opts.Lease)
 	case l.s == nil:
-		l.s = c.newSession(num)
+		if l.s, err = c.newSession(num); err != nil {
+			c.s.leases.forget(l)
+			return err
+		}
 		l.s.lease = l
 	default:
 		c.log.Debug("session resumed", "session", num)

@@ -126,6 +126,7 @@ func (r *repetition) spend(ctx context.Context) error {
 // do runs until every sequence has ended. Each run is a frame; it is sent from
 // here, so that a client that does not read holds its own loop only.
 func (r *repetition) do(ctx context.Context, st *stream) error {
+	defer r.call.ended()
 	state := r.loop.Start(r.call.bindings, r.call.inputs)
 	m := &wire.Message{Type: wire.TypeLoop, Flags: wire.FlagAnswer, Stream: st.id, Open: true}
 	for m.Open {
@@ -139,6 +140,9 @@ func (r *repetition) do(ctx context.Context, st *stream) error {
 		r.ran = true
 		if m.Open, err = state.Next(tokens); err != nil {
 			return err
+		}
+		if !m.Open {
+			r.call.ended()
 		}
 		m.Payload = []wire.Segment{{Data: binary.LittleEndian.AppendUint32(tokens, microseconds(elapsed))}}
 		if err := st.c.send(m); err != nil {

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -38,6 +39,15 @@ type Options struct {
 	Silence time.Duration
 	// MaxConns bounds the connections; 1024 when 0.
 	MaxConns int
+	// TLS encrypts connections; nil for none. One that asks for certificates
+	// says who the clients are, see [Options.Auth].
+	TLS *tls.Config
+	// Auth knows the tokens that clients have to show; nil when they need none.
+	// A client's identity is what Auth says, else the subject of its
+	// certificate, else [Anonymous].
+	Auth Authenticator
+	// Quota is what an identity may have at one time; nil for no bounds.
+	Quota func(identity string) Quota
 }
 
 func (o Options) withDefaults() Options {

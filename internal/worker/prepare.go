@@ -37,7 +37,7 @@ func (st *stream) prepare(h wire.Header, control []byte) (*task, []wire.Segment,
 		return nil, nil, err
 	}
 	if n > 0 {
-		if r.memory, err = s.c.s.staging.get(n); err != nil {
+		if r.memory, err = s.stage(n); err != nil {
 			return nil, nil, err
 		}
 		r.encoded = r.memory[:n]
@@ -61,7 +61,7 @@ type preparation struct {
 	memory  []byte
 }
 
-func (r *preparation) free() { r.s.c.s.staging.put(r.memory) }
+func (r *preparation) free() { r.s.unstage(r.memory) }
 
 func (r *preparation) do(ctx context.Context) (answer, error) {
 	p, ok, err := r.program()

@@ -35,8 +35,8 @@ func recovering(t *testing.T, scheme, addr string) transport.Executor {
 	return ex
 }
 
-// growing is a cache of rows [n, 1] that gives all of them back.
-func growing() *plan.Plan {
+// appended is a cache of rows [n, 1] that gives all of them back.
+func appended() *plan.Plan {
 	past, n := plan.Sym("past"), plan.Sym("n")
 	spec := func(rows plan.Dim) plan.Spec {
 		return plan.Spec{DType: plan.F32, Shape: plan.Shape{rows, plan.C(1)}}
@@ -88,7 +88,7 @@ func TestAppendedOnce(t *testing.T) {
 			defer cancel()
 			s, err := recovering(t, tt.scheme, link.Addr()).NewSession(ctx)
 			require.NoError(t, err)
-			p := growing()
+			p := appended()
 			ref, err := s.Prepare(ctx, p, nil, nil)
 			require.NoError(t, err)
 			var want []float32

@@ -52,7 +52,12 @@ func (st *stream) newCall(h wire.Header, m *wirepb.Run) (*call, []wire.Segment, 
 	if err := st.total(h, m.GetBytes(), want); err != nil {
 		return nil, nil, err
 	}
+	if err := s.tenant.calls.take(1); err != nil {
+		return nil, nil, err
+	}
+	r.counted = true
 	if r.memory, err = s.memory(room); err != nil {
+		r.ended()
 		return nil, nil, err
 	}
 	return r, r.segments(sizes.Inputs), nil
@@ -66,6 +71,7 @@ type call struct {
 	handles  []transport.Handle // zero where the input is bytes
 	inputs   [][]byte
 	memory   []byte
+	counted  bool // among its tenant's calls
 }
 
 func (r *call) takeHandles(list []*wirepb.InputHandle, inputs int) error {
@@ -111,10 +117,23 @@ func (r *call) segments(sizes []uint64) []wire.Segment {
 	return segs
 }
 
-func (r *call) free() { r.s.giveBack(r.memory) }
+func (r *call) free() {
+	r.s.giveBack(r.memory)
+	r.ended()
+}
+
+// ended takes the call out of its tenant's count. It is called before the last
+// of the answer goes out, so that who has the answer may call again.
+func (r *call) ended() {
+	if r.counted {
+		r.counted = false
+		r.s.tenant.calls.give(1)
+	}
+}
 
 // do runs the program.
 func (r *call) do(ctx context.Context) (answer, error) {
+	defer r.ended()
 	ec, err := r.s.es.NewCall(r.p.program, r.bindings)
 	if err != nil {
 		return answer{}, err

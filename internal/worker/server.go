@@ -23,6 +23,7 @@ type Server struct {
 	leases  leases
 	buffers sync.Pool    // *[]byte of wire.ChunkSize, for pieces of weights
 	plans   atomic.Int64 // received
+	tenants tenants
 
 	partials *partials
 	resumed  atomic.Int64 // uploads that went on where another was cut short
@@ -47,6 +48,7 @@ func New(opts Options) *Server {
 	s := &Server{
 		opts: opts, ctx: ctx, cancel: cancel, staging: staging{limit: int64(opts.MaxStaging), account: memory}, partials: newPartials(opts),
 		leases:    leases{byKey: map[[sha256.Size]byte]*lease{}},
+		tenants:   tenants{quota: opts.Quota, by: map[string]*tenant{}},
 		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},
 	}
 	s.forget = []func(){memory.Register(budget.Spare, spares{s}), memory.Register(budget.Unused, s.partials)}
@@ -84,12 +86,14 @@ func (s *Server) Serve(l net.Listener) error {
 			}
 			return err
 		}
-		c, err := s.newConn(wire.NewTCP(nc, nil), nc.RemoteAddr().String())
+		pipe, begin := s.secured(nc)
+		c, err := s.newConn(pipe, nc.RemoteAddr().String())
 		if err != nil {
 			s.opts.Log.Warn("connection refused", "peer", nc.RemoteAddr().String(), "error", err)
 			_ = nc.Close()
 			continue
 		}
+		c.begin = begin
 		go c.serve()
 	}
 }
@@ -120,6 +124,7 @@ func (s *Server) dropConn(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
+	s.tenants.leave(c.tenant)
 	s.wg.Done()
 }
 

@@ -14,13 +14,14 @@ import (
 // has come back: see lease. Its requests are done one after the
 // other by one goroutine.
 type session struct {
-	c     *conn
-	num   uint32
-	es    Session
-	queue chan *task
-	lease *lease        // nil for a session that ends with its connection
-	ended chan struct{} // closed when all is free
-	last  remembered
+	c      *conn
+	tenant *tenant
+	num    uint32
+	es     Session
+	queue  chan *task
+	lease  *lease        // nil for a session that ends with its connection
+	ended  chan struct{} // closed when all is free
+	last   remembered
 
 	mu    sync.Mutex
 	plans map[uint32]*prepared
@@ -48,7 +49,7 @@ func (c *conn) open(num uint32) (answer, error) {
 	err := c.room(num)
 	c.mu.Unlock()
 	if err == nil {
-		c.newSession(num)
+		_, err = c.newSession(num)
 	}
 	return answer{}, err
 }
@@ -65,18 +66,22 @@ func (c *conn) room(num uint32) error {
 	return nil
 }
 
-// newSession opens a session.
-func (c *conn) newSession(num uint32) *session {
+// newSession opens a session, which its tenant pays for.
+func (c *conn) newSession(num uint32) (*session, error) {
+	if err := c.tenant.sessions.take(1); err != nil {
+		return nil, err
+	}
 	s := &session{
-		c: c, num: num, es: c.s.opts.Engine.NewSession(), ended: make(chan struct{}),
+		c: c, tenant: c.tenant, num: num, es: c.s.opts.Engine.NewSession(), ended: make(chan struct{}),
 		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{},
 	}
+	s.es.Charge(&s.tenant.bytes)
 	c.mu.Lock()
 	c.sessions[num] = s
 	c.mu.Unlock()
 	c.s.wg.Add(1)
 	go s.work(c.s)
-	return s
+	return s, nil
 }
 
 // session finds an open session.
@@ -111,10 +116,13 @@ func (s *session) finish() {
 	s.done = true
 	spare := s.spare
 	s.spare = nil
+	plans := len(s.plans)
 	s.mu.Unlock()
 	if first {
 		s.es.Close()
-		s.c.s.staging.put(spare)
+		s.unstage(spare)
+		s.tenant.plans.give(int64(plans))
+		s.tenant.sessions.give(1)
 	}
 }
 
@@ -167,8 +175,13 @@ func (s *session) setPlan(num uint32, p Program) error {
 	if old := s.plans[num]; old != nil && old.program.Hash() != p.Hash() {
 		return fmt.Errorf("%w: plan number %d is taken", transport.ErrProtocol, num)
 	}
-	if len(s.plans) >= wire.MaxPlans {
+	if s.plans[num] == nil && len(s.plans) >= wire.MaxPlans {
 		return fmt.Errorf("%w: %d plans in this session", transport.ErrLimit, len(s.plans))
+	}
+	if s.plans[num] == nil {
+		if err := s.tenant.plans.take(1); err != nil {
+			return err
+		}
 	}
 	s.plans[num] = &prepared{p, wire.NewLayout(p.Plan())}
 	return nil
@@ -178,6 +191,9 @@ func (s *session) setPlan(num uint32, p Program) error {
 func (s *session) dropPlan(num uint32, p Program) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.plans[num] != nil {
+		s.tenant.plans.give(1)
+	}
 	delete(s.plans, num)
 	for _, other := range s.plans {
 		if other.program == p {
@@ -200,17 +216,17 @@ func (s *session) memory(n uint64) ([]byte, error) {
 	if have := uint64(len(b)); have >= n && (plenty || have <= n+n/4) {
 		return b, nil
 	}
-	s.c.s.staging.put(b)
+	s.unstage(b)
 	if !plenty {
-		return s.c.s.staging.get(n)
+		return s.stage(n)
 	}
 	// Room beyond the need is address space until it is used, and spares a
 	// sequence that gets longer from mapping, and filling with zeros, hundreds
 	// of megabytes at every step.
-	if b, err := s.c.s.staging.get(n + n/4); err == nil {
+	if b, err := s.stage(n + n/4); err == nil {
 		return b, nil
 	}
-	return s.c.s.staging.get(n)
+	return s.stage(n)
 }
 
 // giveBack keeps the larger of two memories for the next call.
@@ -223,7 +239,7 @@ func (s *session) giveBack(b []byte) {
 		b, s.spare = s.spare, b
 	}
 	s.mu.Unlock()
-	s.c.s.staging.put(b)
+	s.unstage(b)
 }
 
 // read is Read.

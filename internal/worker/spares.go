@@ -24,7 +24,7 @@ func (x spares) Reclaim(n int64) {
 		s.spare = nil
 		s.mu.Unlock()
 		n -= int64(len(b))
-		x.s.staging.put(b)
+		s.unstage(b)
 	}
 }
 

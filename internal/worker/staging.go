@@ -21,10 +21,15 @@ const stagingAlign = 64
 
 func align(n uint64) uint64 { return (n + stagingAlign - 1) &^ (stagingAlign - 1) }
 
+// pages is n rounded up to whole pages.
+func pages(n uint64) uint64 {
+	const page = 4096
+	return (n + page - 1) &^ (page - 1)
+}
+
 // get maps at least n bytes.
 func (s *staging) get(n uint64) ([]byte, error) {
-	const page = 4096
-	n = (n + page - 1) &^ (page - 1)
+	n = pages(n)
 	if err := s.reserve(n); err != nil {
 		return nil, err
 	}

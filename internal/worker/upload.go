@@ -78,7 +78,7 @@ func (c *conn) newUpload(p Program, v plan.Value, want, offset, piece uint64) (*
 	if left > 0 {
 		u.buffers = min(uploadBuffers, (left+u.room-1)/u.room)
 	}
-	if err := c.s.staging.reserve(u.buffers * u.room); err != nil {
+	if err := u.reserve(u.buffers * u.room); err != nil {
 		return nil, err
 	}
 	var err error
@@ -90,7 +90,7 @@ func (c *conn) newUpload(p Program, v plan.Value, want, offset, piece uint64) (*
 		}
 	}
 	if err != nil {
-		c.s.staging.unreserve(u.buffers * u.room)
+		u.unreserve(u.buffers * u.room)
 		return nil, err
 	}
 	u.free, u.full, u.last = make(chan []byte, uploadBuffers), make(chan []byte, uploadBuffers), make(chan *task, 1)
@@ -106,7 +106,7 @@ func (u *upload) into(n uint64) (*wire.Sink, error) {
 		return nil, fmt.Errorf("%w: %d bytes of weight too many", transport.ErrProtocol, n-u.left)
 	}
 	if n > u.room { // a peer whose pieces get larger
-		if err := u.c.s.staging.reserve(u.buffers * (n - u.room)); err != nil {
+		if err := u.reserve(u.buffers * (n - u.room)); err != nil {
 			return nil, err
 		}
 		u.room = n
@@ -188,9 +188,26 @@ func (u *upload) pack() {
 	u.in.Abort()
 }
 
+// reserve counts memory for buffers, which the tenant pays for.
+func (u *upload) reserve(n uint64) error {
+	if err := u.c.tenant.bytes.take(int64(n)); err != nil {
+		return err
+	}
+	err := u.c.s.staging.reserve(n)
+	if err != nil {
+		u.c.tenant.bytes.give(int64(n))
+	}
+	return err
+}
+
+func (u *upload) unreserve(n uint64) {
+	u.c.s.staging.unreserve(n)
+	u.c.tenant.bytes.give(int64(n))
+}
+
 // giveBack keeps buffers of the usual size for other uploads.
 func (u *upload) giveBack() {
-	u.c.s.staging.unreserve(u.buffers * u.room)
+	u.unreserve(u.buffers * u.room)
 	for {
 		select {
 		case b := <-u.free:

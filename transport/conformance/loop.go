@@ -118,7 +118,7 @@ func testLoop(f *fixture) {
 		if f.opts.Remote {
 			moved := f.ex.Ledger().Snapshot().Sub(before)
 			require.EqualValues(f, 1, moved.RoundTrips)
-			require.LessOrEqual(f, moved.Received.Total(), int64(64*n+64))
+			require.LessOrEqual(f, moved.Received.Total(), int64((64+f.opts.FrameOverhead)*n+64))
 		}
 		res := f.run(s, ref, []int{n}, talkingInputs(int32(said[n-1][0]), int32(min(n, loopTurn)))...)
 		require.Equal(f, want[n], res.Outputs[0].Tensor.Data)

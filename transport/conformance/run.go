@@ -18,6 +18,9 @@ type Options struct {
 	// Pair opens two executors that share their weights and plans, such as two
 	// clients of one worker. Without it two sessions of one executor are used.
 	Pair func(t *testing.T) (a, b transport.Executor)
+	// FrameOverhead is the bytes that encryption adds to a small frame, which
+	// the bounds on such frames leave aside: 22 for TLS 1.3.
+	FrameOverhead int
 }
 
 // Run is the suite. open gives each test an executor of its own; Run closes

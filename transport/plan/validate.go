@@ -18,6 +18,7 @@ const (
 	MaxAttrs      = 32
 	MaxAttrList   = 64
 	MaxStates     = 1 << 10
+	MaxSymbols    = 256 // distinct ones
 )
 
 // Validate checks everything about p that does not need an operator table:
@@ -42,6 +43,9 @@ func (p *Plan) Validate() error {
 		}
 	}
 	if err := p.checkSteps(); err != nil {
+		return err
+	}
+	if err := p.checkSymbols(); err != nil {
 		return err
 	}
 	return p.checkPorts()
@@ -93,6 +97,32 @@ func (p *Plan) checkValue(i int) error {
 			return p.valueErr(i, "a weight of %v cannot be stored as %v", v.Spec.DType, v.Storage)
 		}
 	case KindTemp, KindInput, KindState:
+	}
+	return nil
+}
+
+// checkSymbols bounds the symbols, which [Plan.Symbols] compares with each other.
+func (p *Plan) checkSymbols() error {
+	var seen []string
+	add := func(dims []Dim) bool {
+		for _, d := range dims {
+			if seen = d.Symbols(seen); len(seen) > MaxSymbols {
+				return false
+			}
+		}
+		return true
+	}
+	ok := true
+	for i := range p.Values {
+		ok = ok && add(p.Values[i].Spec.Shape)
+	}
+	for i := range p.Steps {
+		for _, a := range p.Steps[i].Attrs {
+			ok = ok && add(a.Dims)
+		}
+	}
+	if !ok {
+		return fmt.Errorf("%w: more than %d symbols", ErrInvalid, MaxSymbols)
 	}
 	return nil
 }

@@ -10,18 +10,18 @@ package rpc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/credentials"
 	"github.com/genie-sdk/go/transport/internal/remote"
+	"github.com/genie-sdk/go/transport/internal/secure"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/grpcwire"
 )
@@ -35,6 +35,7 @@ type options struct {
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
 	silence    time.Duration
 	retry      remote.Retry
+	given      credentials.Client
 }
 
 type optionFunc func(*options)
@@ -72,9 +73,16 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) O
 
 const grpcBuffer = 256 << 10
 
+// WithCredentials gives the connection TLS, and a token to say who the client
+// is. Without it there is neither.
+func WithCredentials(c credentials.Client) Option {
+	return optionFunc(func(o *options) { o.given = c })
+}
+
 // Dial connects to the worker at addr, a host and a port. Errors wrap
-// [transport.ErrUnreachable], or [transport.ErrVersion] and
-// [transport.ErrProtocol] when something else answers there.
+// [transport.ErrUnreachable], [transport.ErrUnauthenticated] when one side does
+// not accept the other, or [transport.ErrVersion] and [transport.ErrProtocol]
+// when something else answers there.
 func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor, error) {
 	var d net.Dialer
 	o := options{dial: func(ctx context.Context, addr string) (net.Conn, error) {
@@ -83,14 +91,20 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	for _, opt := range opts {
 		opt.apply(&o)
 	}
-	cfg := remote.Config{
-		Addr: "grpc://" + addr, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence,
+	url := "grpc://" + addr
+	guard, err := secure.New(o.given)
+	if err != nil {
+		return nil, err
 	}
+	cfg := remote.Config{Addr: url, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence}
 	x, err := remote.Dial(ctx, cfg, o.retry, func(ctx context.Context) (*remote.Client, error) {
-		pipe, err := connect(ctx, addr, &o, cfg.Ledger)
+		creds := newCreds(guard, addr, cfg.Ledger) // for this connection: files and token may have changed
+		pipe, err := connect(ctx, addr, &o, creds)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", transport.ErrUnreachable, cfg.Addr, err)
+			return nil, remote.Describe("connection", url, creds.reason(err))
 		}
+		cfg := cfg
+		cfg.Token = creds.token
 		return remote.Open(ctx, pipe, cfg)
 	})
 	if err != nil {
@@ -104,7 +118,7 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 var errRedial = errors.New("the connection is not made a second time")
 
 // connect dials and opens the stream.
-func connect(ctx context.Context, addr string, o *options, ledger *transport.Ledger) (wire.Pipe, error) {
+func connect(ctx context.Context, addr string, o *options, creds *creds) (wire.Pipe, error) {
 	var dialled atomic.Bool
 	life := &wire.Activity{}
 	dial := func(ctx context.Context, addr string) (net.Conn, error) {
@@ -115,10 +129,10 @@ func connect(ctx context.Context, addr string, o *options, ledger *transport.Led
 		if err != nil {
 			return nil, err
 		}
-		return grpcwire.WatchConn(grpcwire.CountConn(conn, ledger), life), nil
+		return grpcwire.WatchConn(conn, life), nil
 	}
 	cc, err := grpc.NewClient("passthrough:///"+addr,
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial),
+		grpc.WithTransportCredentials(creds), grpc.WithContextDialer(dial),
 		grpc.WithDefaultCallOptions(
 			grpc.ForceCodecV2(grpcwire.Codec()),
 			grpc.MaxCallRecvMsgSize(grpcwire.MaxMessage), grpc.MaxCallSendMsgSize(grpcwire.MaxMessage),

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/credentials"
 	"github.com/genie-sdk/go/transport/internal/remote"
+	"github.com/genie-sdk/go/transport/internal/secure"
 	"github.com/genie-sdk/go/transport/wire"
 )
 
@@ -27,6 +29,7 @@ type options struct {
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
 	silence    time.Duration
 	retry      remote.Retry
+	given      credentials.Client
 }
 
 type optionFunc func(*options)
@@ -62,9 +65,16 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) O
 	return optionFunc(func(o *options) { o.dial = dial })
 }
 
+// WithCredentials gives the connection TLS, and a token to say who the client
+// is. Without it there is neither.
+func WithCredentials(c credentials.Client) Option {
+	return optionFunc(func(o *options) { o.given = c })
+}
+
 // Dial connects to the worker at addr, a host and a port. Errors wrap
-// [transport.ErrUnreachable], or [transport.ErrVersion] and
-// [transport.ErrProtocol] when something else answers there.
+// [transport.ErrUnreachable], [transport.ErrUnauthenticated] when one side does
+// not accept the other, or [transport.ErrVersion] and [transport.ErrProtocol]
+// when something else answers there.
 func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor, error) {
 	var d net.Dialer
 	o := options{dial: func(ctx context.Context, addr string) (net.Conn, error) {
@@ -73,18 +83,47 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	for _, opt := range opts {
 		opt.apply(&o)
 	}
-	cfg := remote.Config{
-		Addr: "tcp://" + addr, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence,
+	url := "tcp://" + addr
+	guard, err := secure.New(o.given)
+	if err != nil {
+		return nil, err
 	}
+	cfg := remote.Config{Addr: url, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence}
 	x, err := remote.Dial(ctx, cfg, o.retry, func(ctx context.Context) (*remote.Client, error) {
 		conn, err := o.dial(ctx, addr)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", transport.ErrUnreachable, cfg.Addr, err)
+			return nil, fmt.Errorf("%w: %s: %w", transport.ErrUnreachable, url, err)
 		}
-		return remote.Open(ctx, wire.NewTCP(conn, cfg.Ledger), cfg)
+		pipe, token, err := secured(ctx, conn, addr, guard, cfg.Ledger)
+		if err != nil {
+			return nil, remote.Describe("connection", url, err)
+		}
+		cfg := cfg
+		cfg.Token = token
+		return remote.Open(ctx, pipe, cfg)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return x, nil
+}
+
+// secured puts TLS over the connection where it is wanted, and says which token
+// goes over it. It takes conn over, also when it fails.
+func secured(ctx context.Context, conn net.Conn, addr string, guard *secure.Client, ledger *transport.Ledger) (wire.Pipe, string, error) {
+	token, err := guard.Token(conn.RemoteAddr())
+	if err != nil {
+		_ = conn.Close()
+		return nil, "", err
+	}
+	if !guard.TLS() {
+		return wire.NewTCP(conn, ledger), token, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, wire.HandshakeTimeout)
+	defer cancel()
+	tc, err := guard.Handshake(ctx, conn, addr, wire.ALPN, ledger)
+	if err != nil {
+		return nil, "", err
+	}
+	return wire.NewTCP(tc, nil), token, nil
 }

@@ -67,6 +67,7 @@ type Conn struct {
 
 	received  atomic.Uint32 // frames read
 	in        [HeaderLen]byte
+	inLimit   uint64 // of a control message
 	inControl []byte
 	scratch   []byte
 }
@@ -76,7 +77,7 @@ func NewConn(pipe Pipe, count Counter) *Conn {
 	if count == nil {
 		count = noCounter{}
 	}
-	c := &Conn{pipe: pipe, count: count, lock: make(chan struct{}, 1), closed: make(chan struct{})}
+	c := &Conn{pipe: pipe, count: count, lock: make(chan struct{}, 1), closed: make(chan struct{}), inLimit: MaxControl}
 	c.lock <- struct{}{}
 	return c
 }
@@ -255,6 +256,10 @@ func (c *Conn) account(n, headLen int, pieces []Segment) {
 	}
 }
 
+// LimitControl bounds the control messages that Next accepts, at most
+// [MaxControl]; whoever calls Next may call it.
+func (c *Conn) LimitControl(n uint64) { c.inLimit = min(n, MaxControl) }
+
 // Next reads the header and the control message of the next frame; the bytes
 // of the control message are good until the next call. The payload must be
 // read with ReadPayload before that. An error means that framing is lost or
@@ -271,6 +276,9 @@ func (c *Conn) Next() (Header, []byte, error) {
 	h, err := parseHeader(c.in[:])
 	if err != nil {
 		return Header{}, nil, err
+	}
+	if h.Control > c.inLimit {
+		return Header{}, nil, fmt.Errorf("%w: control message of %d bytes, the limit is %d here", transport.ErrLimit, h.Control, c.inLimit)
 	}
 	c.inControl = slices.Grow(c.inControl[:0], int(h.Control))[:h.Control]
 	if _, err := io.ReadFull(c.pipe, c.inControl); err != nil {

@@ -152,6 +152,9 @@ func (e *NotGenieError) Error() string {
 	if e.HTTP() {
 		return fmt.Sprintf("%v: the peer speaks HTTP (%q...)", transport.ErrProtocol, e.Start)
 	}
+	if e.TLS() {
+		return fmt.Sprintf("%v: the peer speaks TLS and this side was not told to", transport.ErrProtocol)
+	}
 	return fmt.Sprintf("%v: the peer does not speak the genie protocol (%q...)", transport.ErrProtocol, e.Start)
 }
 
@@ -165,4 +168,10 @@ func (e *NotGenieError) HTTP() bool {
 		return true
 	}
 	return false
+}
+
+// TLS reports whether the first bytes begin a TLS handshake or alert (RFC 8446,
+// 5.1).
+func (e *NotGenieError) TLS() bool {
+	return len(e.Start) >= 2 && (e.Start[0] == 0x16 || e.Start[0] == 0x15) && e.Start[1] == 0x03
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/genie-sdk/go/transport"
@@ -43,6 +44,9 @@ func (l *Layout) Bind(bindings []int) (Sizes, error) {
 		shape, err := spec.Shape.Eval(b)
 		if err == nil {
 			s.Inputs[i], err = Bytes(spec.DType, shape)
+		}
+		if errors.Is(err, transport.ErrLimit) {
+			return Sizes{}, fmt.Errorf("%w (input %q)", err, in.Name)
 		}
 		if err != nil {
 			return Sizes{}, fmt.Errorf("%w: input %q: %w", transport.ErrShape, in.Name, err)

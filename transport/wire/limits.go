@@ -16,6 +16,9 @@ const (
 	// MaxMessagePayload is the default bound of the payload of a message, all
 	// its frames together.
 	MaxMessagePayload = 16 << 30
+	// MaxHello bounds the control message of a peer's first frame, until which
+	// nobody knows who it is.
+	MaxHello = 8 << 10
 	// MaxErrorText bounds the words of an error.
 	MaxErrorText = 2 << 10
 	// MaxStreams bounds the requests of one connection that wait for their
@@ -34,6 +37,10 @@ const (
 	// has given up, before the connection is given up too.
 	StallTimeout = 2 * time.Second
 )
+
+// ALPN is the protocol that the two sides of a TLS connection agree on before
+// frames follow each other on it. Over gRPC it is gRPC's own.
+const ALPN = "genie/1"
 
 const (
 	copyLimit  = 2 << 10   // payloads up to here are copied beside the header: one write

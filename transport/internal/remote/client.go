@@ -24,6 +24,7 @@ type Config struct {
 	// Silence is how long the worker may be silent before it is taken for dead:
 	// [wire.Silence] when 0, for ever when negative.
 	Silence time.Duration
+	Token   string // who the client is; may be empty
 }
 
 func (c Config) withDefaults() Config {
@@ -98,6 +99,7 @@ func (c *Client) handshake(ctx context.Context) error {
 	m := wire.Message{Type: wire.TypeHello, Control: &wirepb.Hello{
 		Version: wire.Version, MaxFramePayload: wire.MaxFramePayload, MaxMessagePayload: c.cfg.MaxMessage,
 		HeartbeatMs: wire.HeartbeatMillis(c.cfg.Silence),
+		Token:       []byte(c.cfg.Token),
 	}}
 	if _, err := c.conn.Send(ctx, &m); err != nil {
 		return err
@@ -175,19 +177,21 @@ func (c *Client) failure() error {
 	return c.err
 }
 
-// describe names the address and, unless err has a cause of its own, says that
-// the worker cannot be reached.
-func (c *Client) describe(doing string, err error) error {
+func (c *Client) describe(doing string, err error) error { return Describe(doing, c.cfg.Addr, err) }
+
+// Describe is what a client says of a connection to addr that failed: with the
+// address, and with [transport.ErrUnreachable] unless err has a cause of its own.
+func Describe(doing, addr string, err error) error {
 	if _, ok := errors.AsType[*transport.RemoteError](err); ok {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	for _, cause := range []error{
 		transport.ErrProtocol, transport.ErrVersion, transport.ErrCorrupt, transport.ErrLimit,
-		transport.ErrUnreachable, transport.ErrClosed,
+		transport.ErrUnreachable, transport.ErrClosed, transport.ErrUnauthenticated,
 	} {
 		if errors.Is(err, cause) {
-			return fmt.Errorf("%w (%s with %s)", err, doing, c.cfg.Addr)
+			return fmt.Errorf("%w (%s with %s)", err, doing, addr)
 		}
 	}
-	return fmt.Errorf("%w: %s with %s: %w", transport.ErrUnreachable, doing, c.cfg.Addr, err)
+	return fmt.Errorf("%w: %s with %s: %w", transport.ErrUnreachable, doing, addr, err)
 }

@@ -10,13 +10,20 @@ import (
 
 // detail is the error with its numbers that a worker sent; nil if it has none.
 func detail(m *wirepb.Error) error {
-	if m.GetCode() != transport.Code(transport.ErrMemory) {
-		return nil
+	switch q := m.GetQuota(); {
+	case m.GetCode() == transport.Code(transport.ErrMemory):
+		return &transport.MemoryError{
+			Need: number(m.GetNeedBytes()), Free: number(m.GetFreeBytes()), Limit: number(m.GetLimitBytes()),
+			For: words(m.GetPurpose()),
+		}
+	case m.GetCode() == transport.Code(transport.ErrQuota) && q != nil:
+		return &transport.QuotaError{
+			What: words(q.GetWhat()), Limit: number(q.GetLimit()), Used: number(q.GetUsed()), Want: number(q.GetWant()),
+		}
 	}
-	return &transport.MemoryError{
-		Need: number(m.GetNeedBytes()), Free: number(m.GetFreeBytes()), Limit: number(m.GetLimitBytes()),
-		For: m.GetPurpose()[:min(len(m.GetPurpose()), wire.MaxErrorText)],
-	}
+	return nil
 }
+
+func words(s string) string { return s[:min(len(s), wire.MaxErrorText)] }
 
 func number(n uint64) int64 { return int64(min(n, math.MaxInt64)) }

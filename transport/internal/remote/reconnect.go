@@ -64,7 +64,9 @@ func leaving(err error) bool {
 }
 
 // permanent reports whether another attempt would end as this one did.
-func permanent(err error) bool { return errors.Is(err, transport.ErrVersion) }
+func permanent(err error) bool {
+	return errors.Is(err, transport.ErrVersion) || errors.Is(err, transport.ErrUnauthenticated) || errors.Is(err, transport.ErrPermission)
+}
 
 // dialling is a connection that is being made. What it came to is there when
 // done is closed.

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/genie-sdk/go/internal/access"
+)
+
+func (a *app) tokenCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "token IDENTITY",
+		Short: "Make a token for a client of a worker",
+		Long: `token makes a random token and prints it. The worker's file of tokens, to which
+a line is added, holds the identity and the token's hash; a worker that runs
+reads the file again. The client finds its token in --token-file, or in
+` + tokenEnv + `.`,
+		Example: "  genie token alice --tokens tokens > alice.token",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("%s takes the name of one identity", cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error { return a.token(args[0], file) },
+	}
+	cmd.Flags().StringVar(&file, "tokens", "", "file of tokens that a worker reads (required); made if it is not there")
+	return cmd
+}
+
+func (a *app) token(identity, file string) error {
+	if file == "" {
+		return usagef("--tokens FILE is missing")
+	}
+	token, line, err := access.NewToken(identity)
+	if err != nil {
+		return &usageError{err}
+	}
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("--tokens: %w", err)
+	}
+	_, err = f.WriteString(line + "\n")
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("--tokens: %w", err)
+	}
+	return a.printf("%s\n", token)
+}

@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// purse is an account with a limit.
+type purse struct{ used, limit int64 }
+
+var errPurse = errors.New("over the purse")
+
+func (b *purse) Take(n int64) error {
+	if b.used+n > b.limit {
+		return errPurse
+	}
+	b.used += n
+	return nil
+}
+
+func (b *purse) Give(n int64) { b.used -= n }
+
+func runOnce(t *testing.T, s *Session, p *Program, bindings []int, x []byte) (transport.Handle, error) {
+	t.Helper()
+	c, err := s.NewCall(p, bindings)
+	if err != nil {
+		return transport.Handle{}, err
+	}
+	defer c.Release()
+	require.NoError(t, c.SetInput(0, x))
+	if err := c.Run(context.Background()); err != nil {
+		return transport.Handle{}, err
+	}
+	_, h := c.Output(1)
+	return h, nil
+}
+
+// TestAccount takes everything that a session holds from its account, refuses
+// what goes beyond it, and gives all back.
+func TestAccount(t *testing.T) {
+	e, err := New(Options{Threads: 1})
+	require.NoError(t, err)
+	defer e.Close()
+	p, err := e.Compile(appendPlan())
+	require.NoError(t, err)
+	b := &purse{limit: 1 << 20}
+	s := e.NewSession()
+	s.Charge(b)
+	h, err := runOnce(t, s, p, []int{0, 1}, f32(1, 2))
+	require.NoError(t, err)
+	state := e.Stats().StateBytes
+	require.Equal(t, state+8, b.used, "the state and a kept row")
+	s.Release(h)
+	s.Release(h)
+	require.Equal(t, state, b.used)
+
+	b.limit = state
+	_, err = runOnce(t, s, p, []int{1, 1}, f32(3, 4))
+	require.ErrorIs(t, err, errPurse, "the kept rows do not fit")
+	require.Equal(t, state, b.used)
+	b.limit = state + 16 // exactly the rows that are kept
+	_, err = runOnce(t, s, p, []int{1, 1}, f32(3, 4))
+	require.NoError(t, err, "the refused run has left the state as it was")
+	_, err = runOnce(t, s, p, []int{2, 100}, make([]byte, 800))
+	require.ErrorIs(t, err, errPurse, "the state has to grow")
+	s.Reset()
+	require.EqualValues(t, 16, b.used)
+	s.Close()
+	s.Close()
+	require.Zero(t, b.used)
+	require.Zero(t, e.Stats().StateBytes)
+}
+
+// replacePlan carries a [n] that becomes its input, of any length.
+func replacePlan() *plan.Plan {
+	f := func(n plan.Dim) plan.Spec { return plan.Spec{DType: plan.F32, Shape: plan.Shape{n}} }
+	m, n := plan.Sym("m"), plan.Sym("n")
+	return &plan.Plan{
+		Version: plan.Version, Name: "replace", Buffers: 2,
+		Values: []plan.Value{
+			{Kind: plan.KindState, Name: "a", Spec: f(m), Buffer: plan.NoBuffer},
+			{Kind: plan.KindInput, Name: "x", Spec: f(n), Buffer: plan.NoBuffer},
+			{Kind: plan.KindTemp, Spec: f(n), Buffer: 0},
+			{Kind: plan.KindState, Name: "b", Spec: f(m), Buffer: plan.NoBuffer},
+			{Kind: plan.KindTemp, Spec: f(n), Buffer: 1},
+		},
+		Steps: []plan.Step{
+			{Op: "add", In: []int{1, 1}, Out: 2}, {Op: "add", In: []int{1, 2}, Out: 4},
+		},
+		Inputs: []plan.Port{{Name: "x", Value: 1}},
+		Outputs: []plan.Output{
+			{Name: "twice", Value: 2, Place: plan.Download}, {Name: "kept", Value: 2, Place: plan.Keep},
+		},
+		States: []plan.State{{Name: "a", Mode: plan.StateReplace, In: 0, Out: 2}, {Name: "b", Mode: plan.StateReplace, In: 3, Out: 4}},
+	}
+}
+
+// TestAccountAllOrNothing refuses the second of two states that get larger: the
+// first keeps its value, and what was taken for it is given back.
+func TestAccountAllOrNothing(t *testing.T) {
+	e, err := New(Options{Threads: 1})
+	require.NoError(t, err)
+	defer e.Close()
+	p, err := e.Compile(replacePlan())
+	require.NoError(t, err)
+	b := &purse{limit: 1 << 20}
+	s := e.NewSession()
+	s.Charge(b)
+	h, err := runOnce(t, s, p, []int{1, 1}, f32(1))
+	require.NoError(t, err)
+	s.Release(h)
+	used := b.used
+	b.limit = used + 600 // room for one state of 512 bytes
+	_, err = runOnce(t, s, p, []int{1, 128}, make([]byte, 512))
+	require.ErrorIs(t, err, errPurse)
+	require.Equal(t, used, b.used)
+	b.limit = 1 << 20
+	_, err = runOnce(t, s, p, []int{1, 1}, f32(2))
+	require.NoError(t, err, "both states are as they were")
+	s.Close()
+	require.Zero(t, b.used)
+}

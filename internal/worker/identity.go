@@ -1,0 +1,64 @@
+package worker
+
+import (
+	"crypto/tls"
+	"fmt"
+
+	"github.com/genie-sdk/go/transport"
+)
+
+// Anonymous is the identity of clients that are not asked who they are.
+const Anonymous = "anonymous"
+
+// Authenticator knows who has which token.
+type Authenticator interface {
+	// Authenticate is the identity that a token belongs to. from is the address
+	// that it came from. Errors wrap [transport.ErrUnauthenticated]; the client
+	// reads their words.
+	Authenticate(from string, token []byte) (identity string, err error)
+}
+
+// subject is the name in a client's certificate; empty when it has shown none.
+type subject struct{ name string }
+
+// subjectOf is the subject of the certificate that a handshake has verified, as
+// RFC 2253 writes it: "CN=alice,O=team". A certificate without one is known by
+// its first URI, DNS name or mail address.
+func subjectOf(state tls.ConnectionState) subject {
+	if len(state.VerifiedChains) == 0 {
+		return subject{}
+	}
+	cert := state.PeerCertificates[0]
+	switch {
+	case cert.Subject.String() != "":
+		return subject{cert.Subject.String()}
+	case len(cert.URIs) > 0:
+		return subject{"URI=" + cert.URIs[0].String()}
+	case len(cert.DNSNames) > 0:
+		return subject{"DNS=" + cert.DNSNames[0]}
+	case len(cert.EmailAddresses) > 0:
+		return subject{"MAIL=" + cert.EmailAddresses[0]}
+	}
+	return subject{fmt.Sprintf("SERIAL=%x", cert.SerialNumber)}
+}
+
+// identify finds out whose connection it is.
+func (c *conn) identify(token []byte) error {
+	identity := c.subject.name
+	if auth := c.s.opts.Auth; auth != nil {
+		name, err := auth.Authenticate(c.peer, token)
+		if err != nil {
+			return err
+		}
+		identity = name
+	}
+	if t := c.s.opts.TLS; identity == "" && t != nil && t.ClientAuth >= tls.RequireAnyClientCert {
+		return fmt.Errorf("%w: no certificate that can be verified", transport.ErrUnauthenticated)
+	}
+	if identity == "" {
+		identity = Anonymous
+	}
+	c.tenant = c.s.tenants.join(identity)
+	c.log = c.log.With("identity", identity)
+	return nil
+}

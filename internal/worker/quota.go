@@ -1,0 +1,124 @@
+package worker
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/genie-sdk/go/transport"
+)
+
+// Quota is what one identity may have at one time, over all its connections. A
+// zero is no bound.
+type Quota struct {
+	Sessions int64 // open
+	Plans    int64 // prepared, in all sessions together
+	Calls    int64 // runs and loops that wait or go on
+	Bytes    int64 // of carried state, kept values, and memory to receive into
+}
+
+// tenant is what an identity has.
+type tenant struct {
+	identity string
+	conns    int // under the lock of tenants
+
+	sessions, plans, calls, bytes gauge
+}
+
+// gauge counts one thing that an identity has, up to a limit.
+type gauge struct {
+	what  string
+	limit int64 // 0: none
+	used  atomic.Int64
+}
+
+// take adds n, or says that it would be too many.
+func (g *gauge) take(n int64) error {
+	for {
+		used := g.used.Load()
+		if g.limit > 0 && n > g.limit-used {
+			return &transport.QuotaError{What: g.what, Limit: g.limit, Used: used, Want: n}
+		}
+		if g.used.CompareAndSwap(used, used+n) {
+			return nil
+		}
+	}
+}
+
+func (g *gauge) give(n int64) { g.used.Add(-n) }
+
+// Take and Give make the gauge of bytes an account of an engine's session.
+func (g *gauge) Take(n int64) error { return g.take(n) }
+
+// Give is the other half of Take.
+func (g *gauge) Give(n int64) { g.give(n) }
+
+// tenants are the identities that have something here.
+type tenants struct {
+	quota func(identity string) Quota
+
+	mu sync.Mutex
+	by map[string]*tenant
+}
+
+// join is the tenant of a new connection.
+func (t *tenants) join(identity string) *tenant {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	x := t.by[identity]
+	if x == nil {
+		t.forget()
+		var q Quota
+		if t.quota != nil {
+			q = t.quota(identity)
+		}
+		x = &tenant{identity: identity}
+		x.sessions.what, x.sessions.limit = "sessions", q.Sessions
+		x.plans.what, x.plans.limit = "plans", q.Plans
+		x.calls.what, x.calls.limit = "calls", q.Calls
+		x.bytes.what, x.bytes.limit = "bytes", q.Bytes
+		t.by[identity] = x
+	}
+	x.conns++
+	return x
+}
+
+// leave ends a connection's part. What its sessions have they give back when
+// they end.
+func (t *tenants) leave(x *tenant) {
+	if x == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	x.conns--
+}
+
+// forget drops the identities that have nothing.
+func (t *tenants) forget() {
+	for name, x := range t.by {
+		if x.conns == 0 && x.sessions.used.Load()+x.plans.used.Load()+x.calls.used.Load()+x.bytes.used.Load() == 0 {
+			delete(t.by, name)
+		}
+	}
+}
+
+// stage is memory to receive into, which the session's tenant pays for.
+func (s *session) stage(n uint64) ([]byte, error) {
+	n = pages(n)
+	if err := s.tenant.bytes.take(int64(n)); err != nil {
+		return nil, err
+	}
+	b, err := s.c.s.staging.get(n)
+	if err != nil {
+		s.tenant.bytes.give(int64(n))
+	}
+	return b, err
+}
+
+// unstage gives back what stage gave.
+func (s *session) unstage(b []byte) {
+	if b != nil {
+		s.tenant.bytes.give(int64(len(b)))
+		s.c.s.staging.put(b)
+	}
+}

@@ -1,0 +1,115 @@
+package worker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/genie-sdk/go/transport/wire"
+)
+
+// serverTLS is the configuration for one protocol: version 1.3, and no tickets,
+// with which a client would come back without its certificate being looked at.
+func serverTLS(base *tls.Config, protocol string) *tls.Config {
+	c := base.Clone()
+	c.MinVersion = max(c.MinVersion, tls.VersionTLS13)
+	c.NextProtos = []string{protocol}
+	c.SessionTicketsDisabled = true
+	if get := base.GetConfigForClient; get != nil {
+		c.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+			current, err := get(h)
+			if err != nil || current == nil {
+				return nil, err
+			}
+			current = current.Clone()
+			current.GetConfigForClient = nil
+			return serverTLS(current, protocol), nil
+		}
+	}
+	return c
+}
+
+// secured is a TCP connection as frames see it, and the TLS handshake that
+// comes before them, which the connection's own goroutine does.
+func (s *Server) secured(nc net.Conn) (wire.Pipe, func(context.Context) (subject, error)) {
+	if s.opts.TLS == nil {
+		return wire.NewTCP(nc, nil), nil
+	}
+	tc := &secureConn{tls.Server(nc, serverTLS(s.opts.TLS, wire.ALPN)), nc}
+	return wire.NewTCP(tc, nil), func(ctx context.Context) (subject, error) {
+		if err := tc.HandshakeContext(ctx); err != nil {
+			lastWords(nc, err, true)
+			return subject{}, fmt.Errorf("TLS: %w", err)
+		}
+		return subjectOf(tc.ConnectionState()), nil
+	}
+}
+
+// secureConn is the worker's side of a connection with TLS.
+type secureConn struct {
+	*tls.Conn
+	raw net.Conn
+}
+
+// Close closes the connection. The notice that goes out first is not waited for
+// longer than a moment.
+func (c *secureConn) Close() error {
+	late := time.AfterFunc(goodbye, func() { _ = c.raw.Close() })
+	defer late.Stop()
+	return c.Conn.Close()
+}
+
+// tlsAlert is an alert as it is before keys are agreed on: fatal, handshake
+// failure (RFC 8446, 6).
+const tlsAlert = "\x15\x03\x03\x00\x02\x02\x28"
+
+// lastWords tells a peer that does not speak TLS that this port does, and reads
+// on a little, so that neither this nor an alert is lost to a reset.
+func lastWords(nc net.Conn, err error, httpToo bool) {
+	_ = nc.SetDeadline(time.Now().Add(goodbye))
+	if record, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		answer := tlsAlert
+		if foreign := (&wire.NotGenieError{Start: string(record.RecordHeader[:4])}); httpToo && foreign.HTTP() {
+			answer = httpAnswer
+		}
+		_, _ = io.WriteString(nc, answer)
+	}
+	if half, ok := nc.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	_, _ = io.CopyN(io.Discard, nc, 1<<20)
+}
+
+// creds are TLS for gRPC, or none.
+func (s *Server) creds() credentials.TransportCredentials {
+	if s.opts.TLS == nil {
+		return insecure.NewCredentials()
+	}
+	return grpcCreds{credentials.NewTLS(s.opts.TLS), serverTLS(s.opts.TLS, "h2")}
+}
+
+type grpcCreds struct {
+	credentials.TransportCredentials
+	config *tls.Config
+}
+
+// ServerHandshake implements [credentials.TransportCredentials]. gRPC bounds its
+// time.
+func (g grpcCreds) ServerHandshake(nc net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	tc := &secureConn{tls.Server(nc, g.config), nc}
+	if err := tc.Handshake(); err != nil { //nolint:noctx // gRPC gives none, and sets a deadline
+		lastWords(nc, err, false)
+		return nil, nil, fmt.Errorf("TLS: %w", err)
+	}
+	return tc, credentials.TLSInfo{
+		State:          tc.ConnectionState(),
+		CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
+	}, nil
+}

@@ -1,0 +1,128 @@
+package secure
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/credentials"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestTokenOverTheNetwork sends a token where nobody can listen, and elsewhere
+// only when told to.
+func TestTokenOverTheNetwork(t *testing.T) {
+	near, far := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}
+	files := &credentials.Files{}
+	for _, tt := range []struct {
+		name  string
+		given credentials.Client
+		to    net.Addr
+		sent  bool
+	}{
+		{"to this machine", credentials.Client{Token: "secret"}, near, true},
+		{"through a socket of this machine", credentials.Client{Token: "secret"}, &net.UnixAddr{Name: "/run/genie"}, true},
+		{"over the network", credentials.Client{Token: "secret"}, far, false},
+		{"somewhere", credentials.Client{Token: "secret"}, nil, false},
+		{"over the network, insecure", credentials.Client{Token: "secret", Insecure: true}, far, true},
+		{"over the network in TLS", credentials.Client{Token: "secret", Files: files}, far, true},
+		{"none", credentials.Client{}, far, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := New(tt.given)
+			require.NoError(t, err)
+			token, err := c.Token(tt.to)
+			if !tt.sent {
+				require.ErrorIs(t, err, transport.ErrUnauthenticated)
+				require.NotContains(t, err.Error(), "secret")
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, tt.given.Token, token)
+		})
+	}
+	var none *Client
+	token, err := none.Token(far)
+	require.NoError(t, err)
+	require.Empty(t, token)
+	require.False(t, none.TLS())
+}
+
+func TestTokenLimits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	long := strings.Repeat("t", credentials.MaxToken)
+	for name, tt := range map[string]struct {
+		text string
+		want string // empty: refused
+	}{
+		"space around it": {" secret \n", "secret"},
+		"longest":         {long + "\n", long},
+		"one too long":    {long + "t", ""},
+		"far too long":    {long + long, ""},
+		"empty":           {"\n", ""},
+		"two lines":       {"a\nb", ""},
+		"not text":        {"a\x00b", ""},
+	} {
+		require.NoError(t, os.WriteFile(path, []byte(tt.text), 0o600))
+		token, err := credentials.ReadToken(path)
+		require.Equal(t, tt.want, token, name)
+		require.Equal(t, tt.want == "", err != nil, name)
+		if err != nil {
+			require.NotContains(t, err.Error(), "tttt", name)
+		}
+	}
+	_, err := New(credentials.Client{Token: "a", TokenFile: path})
+	require.Error(t, err)
+	_, err = New(credentials.Client{Token: long + "t"})
+	require.Error(t, err)
+}
+
+// TestRecords takes a stream of records apart at every place.
+func TestRecords(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 200 {
+		var stream []byte
+		content := 0
+		for range 20 {
+			n := r.IntN(300)
+			typ := byte(typeData)
+			if r.IntN(4) == 0 {
+				typ = byte(20 + r.IntN(3)) // before keys are agreed on
+			} else {
+				content += n
+				n += recordTail
+			}
+			stream = append(stream, typ, 3, 3)
+			stream = binary.BigEndian.AppendUint16(stream, uint16(n))
+			stream = append(stream, make([]byte, n)...)
+		}
+		var p recordParser
+		overhead := 0
+		for b := stream; len(b) > 0; {
+			n := min(len(b), r.IntN(50)+1)
+			overhead += p.overhead(b[:n])
+			b = b[n:]
+		}
+		require.Equal(t, len(stream)-content, overhead)
+		require.EqualValues(t, content, p.content.Load())
+		require.Equal(t, 2, p.alerts(int64(content-2)))
+	}
+}
+
+func FuzzRecords(f *testing.F) {
+	f.Add([]byte{typeData, 3, 3, 0, 20, 1, 2, 3})
+	f.Add([]byte{22, 3, 1, 255, 255})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var p recordParser
+		require.LessOrEqual(t, p.overhead(b), len(b))
+	})
+}

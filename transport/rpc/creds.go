@@ -1,0 +1,142 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/internal/secure"
+	"github.com/genie-sdk/go/transport/wire/grpcwire"
+)
+
+// alpn is what the two sides of a TLS connection agree on for gRPC.
+const alpn = "h2"
+
+// creds make the one connection of an executor count its bytes, put TLS over it
+// where that is wanted, and keep the reason when it fails: gRPC passes on the
+// text of an error only.
+type creds struct {
+	credentials.TransportCredentials // without TLS
+
+	guard  *secure.Client
+	addr   string
+	ledger *transport.Ledger
+	token  string // set before the stream is there
+
+	mu   sync.Mutex
+	err  error
+	conn interface{ Refused() error }
+}
+
+func newCreds(guard *secure.Client, addr string, ledger *transport.Ledger) *creds {
+	return &creds{TransportCredentials: insecure.NewCredentials(), guard: guard, addr: addr, ledger: ledger}
+}
+
+// ClientHandshake implements [credentials.TransportCredentials].
+func (c *creds) ClientHandshake(ctx context.Context, _ string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	token, err := c.guard.Token(conn.RemoteAddr())
+	if err != nil {
+		_ = conn.Close()
+		return nil, nil, c.failed(err)
+	}
+	c.mu.Lock()
+	c.token = token
+	c.mu.Unlock()
+	if !c.guard.TLS() {
+		first := &firstBytes{Conn: conn}
+		c.watch(first)
+		_, info, err := c.TransportCredentials.ClientHandshake(ctx, c.addr, first)
+		return grpcwire.CountConn(first, c.ledger), info, err
+	}
+	tc, err := c.guard.Handshake(ctx, conn, c.addr, alpn, c.ledger)
+	if err != nil {
+		return nil, nil, c.failed(err)
+	}
+	c.watch(tc)
+	info := credentials.TLSInfo{
+		State:          tc.ConnectionState(),
+		CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
+	}
+	return grpcwire.CountConn(tc, underTLS{c.ledger}), info, nil
+}
+
+// Info implements [credentials.TransportCredentials].
+func (c *creds) Info() credentials.ProtocolInfo {
+	if !c.guard.TLS() {
+		return c.TransportCredentials.Info()
+	}
+	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
+}
+
+// Clone implements [credentials.TransportCredentials]; there is one connection.
+func (c *creds) Clone() credentials.TransportCredentials { return c }
+
+func (c *creds) failed(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+	return err
+}
+
+func (c *creds) watch(conn interface{ Refused() error }) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn = conn
+}
+
+// reason is why the connection failed, err if there is nothing better.
+func (c *creds) reason(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if c.err != nil {
+		return c.err
+	}
+	if c.conn != nil {
+		if why := c.conn.Refused(); why != nil {
+			return why
+		}
+	}
+	return err
+}
+
+// underTLS counts what is no message; the socket is counted below it.
+type underTLS struct{ *transport.Ledger }
+
+func (underTLS) AddSocket(int, int) {}
+
+// firstBytes is a connection without TLS that notices a peer that wants it.
+type firstBytes struct {
+	net.Conn
+	mu   sync.Mutex
+	seen [2]byte
+	n    int
+}
+
+// Read reads.
+func (f *firstBytes) Read(b []byte) (int, error) {
+	n, err := f.Conn.Read(b)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.n < len(f.seen) {
+		f.n += copy(f.seen[f.n:], b[:n])
+	}
+	return n, err
+}
+
+// Refused says that the peer wants TLS; nil otherwise.
+func (f *firstBytes) Refused() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if secure.AlertStart(f.seen[:f.n]) {
+		return secure.ErrWantsTLS()
+	}
+	return nil
+}
