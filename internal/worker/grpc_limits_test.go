@@ -32,7 +32,7 @@ func TestGRPCLimits(t *testing.T) {
 		t.Cleanup(func() { _ = cc.Close() })
 		return cc
 	}
-	hello := frameOf(t, &wire.Message{Type: wire.TypeHello, Control: &wirepb.Hello{Version: wire.Version}})
+	hello := frameOf(t, 0, &wire.Message{Type: wire.TypeHello, Control: &wirepb.Hello{Version: wire.Version}})
 	open := func(ctx context.Context, cc *grpc.ClientConn) (grpc.ClientStream, error) {
 		stream, err := cc.NewStream(ctx, grpcwire.StreamDesc(), grpcwire.Method)
 		if err != nil {
@@ -73,7 +73,7 @@ func TestGRPCLimits(t *testing.T) {
 		send := func(n int) error {
 			stream, err := open(t.Context(), dial())
 			require.NoError(t, err)
-			frame := frameOf(t, &wire.Message{Type: wire.TypeStats, Stream: 1})
+			frame := frameOf(t, 1, &wire.Message{Type: wire.TypeStats, Stream: 1})
 			require.NoError(t, stream.SendMsg(mem.BufferSlice{mem.SliceBuffer(append(frame, make([]byte, n-len(frame))...))}))
 			var answer mem.BufferSlice
 			return stream.RecvMsg(&answer)

@@ -20,11 +20,10 @@ func TestNothingOfAnothers(t *testing.T) {
 	var ran wirepb.Ran
 	require.NoError(t, a.ask(wire.TypeRun, &wirepb.Run{Session: 1, Plan: 1}, floats(1, 1), &ran))
 	handle := ran.GetKept()[0]
-	half := frameOf(t, &wire.Message{
-		Type: wire.TypePutWeight, Stream: 90, Control: &wirepb.PutWeight{Session: 1, Plan: 1, Value: 1, Bytes: 8}, Payload: []wire.Segment{{Data: floats(1)}},
+	a.send(&wire.Message{
+		Type: wire.TypePutWeight, Stream: 90, Control: &wirepb.PutWeight{Session: 1, Plan: 1, Value: 1, Bytes: 8},
+		Payload: []wire.Segment{{Data: floats(1)}}, Open: true,
 	})
-	_, err := a.conn.Write(rewrite(half, 6, byte(wire.FlagMore)))
-	require.NoError(t, err)
 
 	uses := func(session, plan uint32, h *wirepb.Handle) *wirepb.Run {
 		return &wirepb.Run{Session: session, Plan: plan, Handles: []*wirepb.InputHandle{{Input: 0, Handle: h}}}

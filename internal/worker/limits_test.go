@@ -34,7 +34,7 @@ func TestControlLimit(t *testing.T) {
 	}
 	p := greeted(t, w)
 	require.ErrorIs(t, p.ask(wire.TypeReset, long(wire.MaxControl), nil, nil), transport.ErrClosed, "read, and about no session")
-	frame := frameOf(t, &wire.Message{Type: wire.TypeReset, Stream: 2})
+	frame := frameOf(t, 2, &wire.Message{Type: wire.TypeReset, Stream: 2})
 	_, err := p.conn.Write(rewriteLength(frame, 16, wire.MaxControl+1))
 	require.NoError(t, err)
 	p.ended(transport.ErrLimit)
@@ -75,21 +75,21 @@ func TestFramePayloadLimit(t *testing.T) {
 	run := &wire.Message{
 		Type: wire.TypeRun, Stream: 90, Control: &wirepb.Run{Session: 1, Plan: 1, Bindings: []uint64{0, wire.MaxFramePayload / 4}},
 	}
-	head := frameOf(t, run)
+	head := frameOf(t, 3, run)
 	payload := make([]byte, wire.MaxFramePayload)
-	_, err = p.conn.Write(withPayload(head, payload))
+	_, err = p.conn.Write(withPayload(3, head, payload))
 	require.NoError(t, err)
 	require.NoError(t, p.answer(90, wire.TypeRun, nil))
-	_, err = p.conn.Write(rewriteLength(frameOf(t, run), 24, wire.MaxFramePayload+1))
+	_, err = p.conn.Write(rewriteLength(frameOf(t, 4, run), 24, wire.MaxFramePayload+1))
 	require.NoError(t, err)
 	p.ended(transport.ErrLimit)
 }
 
-// withPayload gives a frame a payload, however long.
-func withPayload(frame, payload []byte) []byte {
+// withPayload gives a connection's frame number a payload, however long.
+func withPayload(number uint32, frame, payload []byte) []byte {
 	binary.LittleEndian.PutUint64(frame[24:], uint64(len(payload)))
 	binary.LittleEndian.PutUint32(frame[32:], crc32.Checksum(payload, crc32.MakeTable(crc32.Castagnoli)))
-	return append(rewrite(frame, 6, frame[6]), payload...)
+	return append(rewrite(number, frame, 6, frame[6]), payload...)
 }
 
 func TestMessageLimit(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,15 +62,17 @@ func (s *Client) Token(remote net.Addr) (string, error) {
 	return token, nil
 }
 
-// sameMachine reports whether what is sent to the address leaves this machine.
+// sameMachine reports whether what is sent to the address stays on this machine.
+// The address may be one that wraps another.
 func sameMachine(a net.Addr) bool {
-	switch a := a.(type) {
-	case *net.TCPAddr:
-		return a.IP.IsLoopback()
-	case *net.UnixAddr:
+	if a == nil {
+		return false
+	}
+	if _, unix := a.(*net.UnixAddr); unix || a.Network() == "unix" {
 		return true
 	}
-	return false
+	at, err := netip.ParseAddrPort(a.String())
+	return err == nil && at.Addr().Unmap().IsLoopback()
 }
 
 // Handshake agrees on TLS and on protocol over conn, which was dialled to addr,
