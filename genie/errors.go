@@ -27,6 +27,7 @@ var (
 	ErrVersion       = transport.ErrVersion
 	ErrClosed        = transport.ErrClosed
 	ErrInternal      = transport.ErrInternal
+	ErrOverloaded    = transport.ErrOverloaded
 
 	// ErrURL is the cause of errors about an executor's URL.
 	ErrURL = errors.New("genie: bad executor URL")

@@ -105,20 +105,15 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 		return nil, err
 	}
 	before := s.c.Ledger()
-	if err := s.Reset(ctx); err != nil {
+	if err := g.prepare(ctx); err != nil {
 		return nil, err
 	}
-	phases := []semantic.Phase{semantic.PhasePrefill, semantic.PhaseDecode}
-	if r.MaxNew == 1 {
-		phases = phases[:1]
+	if done, err := g.pipelined(ctx, begin); done || err != nil {
+		g.out.Wire = s.c.Ledger().Sub(before)
+		return g.out, err
 	}
-	for _, p := range phases {
-		if r.OnLogits != nil {
-			break
-		}
-		if err := s.Prepare(ctx, semantic.Profile{Phase: p}, lm.Next); err != nil {
-			return nil, err
-		}
+	if err := s.Reset(ctx); err != nil {
+		return nil, err
 	}
 	next, err := g.step(ctx, 0, g.prompt())
 	if err != nil {
@@ -140,6 +135,22 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 		}
 		g.out.Steps = append(g.out.Steps, time.Since(t0))
 	}
+}
+
+// prepare makes the plans of prefill and decode ready before either is run.
+func (g *generation) prepare(ctx context.Context) error {
+	phases := []semantic.Phase{semantic.PhasePrefill, semantic.PhaseDecode}
+	switch {
+	case g.r.OnLogits != nil:
+		return nil
+	case g.r.MaxNew == 1:
+		phases = phases[:1]
+	}
+	var profiles []semantic.Profile
+	for _, p := range phases {
+		profiles = append(profiles, semantic.Profile{Phase: p})
+	}
+	return g.s.prepareAll(ctx, profiles, g.lm.Next)
 }
 
 func (g *generation) check() error {

@@ -65,15 +65,21 @@ func (s *Session) ExecutorTime() time.Duration {
 func (s *Session) Reset(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.forget() {
+		return nil
+	}
+	return s.remote.Reset(ctx)
+}
+
+// forget forgets the carried state on this side, and reports whether the executor
+// has some.
+func (s *Session) forget() bool {
 	ran := false
 	for _, l := range s.loops {
 		ran = ran || l.ran && len(l.p.carries) > 0
 		l.reset()
 	}
-	if !ran {
-		return nil
-	}
-	return s.remote.Reset(ctx)
+	return ran
 }
 
 // Run computes tensors of one program and brings them here. Errors of capture

@@ -51,6 +51,7 @@ var codes = []struct {
 	{16, ErrInternal},
 	{17, context.Canceled},
 	{18, context.DeadlineExceeded},
+	{20, ErrOverloaded},
 }
 
 // Code is the number of err's cause on the wire; causes without a number are

@@ -52,8 +52,9 @@ var layers = []layer{
 	{"internal/op", []string{"transport", "transport/plan"}},
 	{"internal/engine", []string{"internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
 	{"transport/local", []string{"internal/engine", "transport", "transport/plan"}},
+	{"internal/admission", nil},
 	{"internal/worker", []string{
-		"internal/checkpoint", "internal/engine", "internal/memory", "internal/safetensors",
+		"internal/admission", "internal/checkpoint", "internal/engine", "internal/memory", "internal/safetensors",
 		"transport", "transport/plan", "transport/wire/...",
 	}},
 	{"internal/worker/...", []string{

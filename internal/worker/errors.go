@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"errors"
+	"math"
 	"strings"
 
 	"github.com/genie-sdk/go/transport"
@@ -18,5 +20,10 @@ func errorMessage(err error) *wirepb.Error {
 	if len(text) > wire.MaxErrorText {
 		text = text[:wire.MaxErrorText]
 	}
-	return &wirepb.Error{Code: code, Message: strings.ToValidUTF8(text, "?")}
+	m := &wirepb.Error{Code: code, Message: strings.ToValidUTF8(text, "?")}
+	if over, ok := errors.AsType[*transport.OverloadError](err); ok {
+		m.RetryAfterMs = uint32(min(max(over.RetryAfter.Milliseconds(), 1), math.MaxUint32))
+		m.Message = strings.ToValidUTF8(over.Err.Error(), "?") // the other side adds the hint
+	}
+	return m
 }

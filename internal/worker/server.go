@@ -20,6 +20,7 @@ type Server struct {
 	staging staging
 	buffers sync.Pool    // *[]byte of wire.ChunkSize, for pieces of weights
 	plans   atomic.Int64 // received
+	admit   admitter
 
 	ctx    context.Context // ends when the server closes
 	cancel context.CancelFunc
@@ -37,7 +38,7 @@ func New(opts Options) *Server {
 	opts = opts.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Server{
-		opts: opts, ctx: ctx, cancel: cancel, staging: staging{limit: int64(opts.MaxStaging)},
+		opts: opts, ctx: ctx, cancel: cancel, staging: staging{limit: int64(opts.MaxStaging)}, admit: newAdmitter(opts),
 		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},
 	}
 }

@@ -17,6 +17,7 @@ type session struct {
 	num   uint32
 	es    Session
 	queue chan *task
+	tenancy
 
 	mu    sync.Mutex
 	plans map[uint32]*prepared
@@ -42,7 +43,7 @@ func (c *conn) open(num uint32) (answer, error) {
 	}
 	s := &session{
 		c: c, num: num, es: c.s.opts.Engine.NewSession(),
-		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{},
+		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{}, tenancy: c.s.admit.tenancy(""),
 	}
 	c.sessions[num] = s
 	c.wg.Add(1)
@@ -67,6 +68,7 @@ func (s *session) work() {
 		t.run()
 	}
 	s.finish()
+	s.tenancy.close()
 }
 
 // finish closes the engine's session. It is called by work's goroutine.

@@ -41,6 +41,7 @@ type task struct {
 	// free gives back what the request holds; it is called once.
 	free     func()
 	session  *session // whose turn it takes; nil to be done at once
+	call     *call    // what is to run, if anything; it takes a place in the worker's queue
 	noAnswer bool
 	answered bool // what it answers has been sent, but for an error
 }
@@ -125,12 +126,25 @@ func (st *stream) enqueue() {
 	case t.session == nil:
 		t.run()
 	default:
-		select {
-		case t.session.queue <- t:
-		default:
-			st.fail(fmt.Errorf("%w: %d requests wait in this session", transport.ErrLimit, queueLen))
+		if err := t.wait(); err != nil {
+			st.fail(err)
 			st.c.forget(st)
 		}
+	}
+}
+
+// wait queues the task, or says why it may not wait.
+func (t *task) wait() error {
+	if t.call != nil {
+		if err := t.session.place(t.call); err != nil {
+			return err
+		}
+	}
+	select {
+	case t.session.queue <- t:
+		return nil
+	default:
+		return t.session.full()
 	}
 }
 

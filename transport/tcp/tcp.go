@@ -23,6 +23,7 @@ type Option interface{ apply(*options) }
 type options struct {
 	log        *slog.Logger
 	maxMessage uint64
+	retry      bool
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
 }
 
@@ -36,6 +37,12 @@ func WithLogger(l *slog.Logger) Option { return optionFunc(func(o *options) { o.
 // WithMaxMessage bounds the inputs of one call, and the outputs, to n bytes
 // each; [wire.MaxMessagePayload] without it. The worker has its own bound.
 func WithMaxMessage(n uint64) Option { return optionFunc(func(o *options) { o.maxMessage = n }) }
+
+// WithRetryOverloaded makes a request again that the worker did not take because
+// it was overloaded, after the time that it hints at, until the request's context
+// ends or would end before the next attempt. Without it the caller gets
+// [transport.ErrOverloaded].
+func WithRetryOverloaded() Option { return optionFunc(func(o *options) { o.retry = true }) }
 
 // WithDialer makes the connection with dial, which a shaped or recorded link
 // needs. Without it a [net.Dialer] does.
@@ -61,7 +68,7 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	}
 	ledger := &transport.Ledger{}
 	c, err := remote.Open(ctx, wire.NewTCP(conn, ledger), remote.Config{
-		Addr: url, Ledger: ledger, Log: o.log, MaxMessage: o.maxMessage,
+		Addr: url, Ledger: ledger, Log: o.log, MaxMessage: o.maxMessage, RetryOverloaded: o.retry,
 	})
 	if err != nil {
 		return nil, err

@@ -22,6 +22,8 @@ type Config struct {
 	Ledger     *transport.Ledger // counts frames; the pipe counts the socket
 	Log        *slog.Logger
 	MaxMessage uint64 // largest payload of a message, either way
+	// RetryOverloaded makes requests again that an overloaded worker did not take.
+	RetryOverloaded bool
 }
 
 // Client is an executor at the other end of a connection.

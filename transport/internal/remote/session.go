@@ -22,17 +22,20 @@ type session struct {
 	num   uint32
 	order chan struct{} // one token: who has it sends
 
+	uploading chan struct{} // full while weights are sent
+
 	mu       sync.Mutex
 	closed   bool
 	advanced bool // a call that was given up had succeeded
 	plans    map[plan.Hash]*planRef
 	lastPlan uint32
+	uploaded int                   // times that weights were sent
 	causes   map[uint64]plan.Cause // what kept values count as when they are read
 }
 
 func newSession(c *Client, num uint32) *session {
 	s := &session{
-		c: c, num: num, order: make(chan struct{}, 1),
+		c: c, num: num, order: make(chan struct{}, 1), uploading: make(chan struct{}, 1),
 		plans: map[plan.Hash]*planRef{}, causes: map[uint64]plan.Cause{},
 	}
 	s.order <- struct{}{}
@@ -137,10 +140,14 @@ func (s *session) Reset(ctx context.Context) error {
 	if err := s.c.call(ctx, r); err != nil {
 		return err
 	}
+	s.wasReset()
+	return nil
+}
+
+func (s *session) wasReset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.advanced = false
-	return nil
 }
 
 // Close implements [transport.Session]. A lost connection is no error: the
