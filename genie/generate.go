@@ -109,6 +109,9 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 		return nil, err
 	}
 	if done, err := g.pipelined(ctx, begin); done || err != nil {
+		if len(g.out.Executor) == 0 {
+			return nil, err
+		}
 		g.out.Wire = s.c.Ledger().Sub(before)
 		return g.out, err
 	}

@@ -53,8 +53,6 @@ func (g *generation) pipelined(ctx context.Context, begin time.Time) (bool, erro
 		return g.accept(int32s(tokens))
 	})
 	switch {
-	case err != nil && runs == 0:
-		return true, err
 	case err == nil && !g.finished():
 		err = fmt.Errorf("%w: the executor ended a loop after %d runs", transport.ErrProtocol, runs)
 	case err == nil && runs > 1:

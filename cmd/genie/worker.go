@@ -29,6 +29,8 @@ type workerOptions struct {
 	listen    []string
 	models    string
 	threads   int
+	queue     int
+	running   int
 	verbose   bool
 	int8      bool
 	stopOnEOF bool
@@ -53,6 +55,8 @@ interface.`,
 	f.StringArrayVar(&o.listen, "listen", []string{"tcp://127.0.0.1:7070"}, "address to serve, tcp://host:port or grpc://host:port; may be repeated")
 	f.StringVar(&o.models, "models", "", "folder of checkpoints: weights found there by name and content are not sent")
 	f.IntVar(&o.threads, "threads", 0, "computing threads; 0 is one for each CPU")
+	f.IntVar(&o.queue, "max-queue", worker.DefaultMaxQueue, "runs that may wait for their turn, of all sessions; more are refused as overload")
+	f.IntVar(&o.running, "max-running", 0, "runs that go at once; 0 is one for each CPU")
 	f.BoolVar(&o.int8, "int8-weights", false, "hold weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
 	f.BoolVar(&o.verbose, "verbose", false, "log connections to standard error")
 	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "stop, too, when standard input ends: with the program that holds its other end")
@@ -64,6 +68,9 @@ interface.`,
 func (a *app) worker(ctx context.Context, o workerOptions) error {
 	if o.threads < 0 {
 		return usagef("--threads is %d", o.threads)
+	}
+	if o.queue < 1 || o.running < 0 {
+		return usagef("--max-queue is %d, --max-running is %d", o.queue, o.running)
 	}
 	listeners, err := listenAll(ctx, o.listen)
 	if err != nil {
@@ -88,7 +95,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
-	opts := worker.Options{Log: log}
+	opts := worker.Options{Log: log, MaxQueue: o.queue, MaxRunning: o.running}
 	if o.models != "" {
 		folder, err := models.Open(ctx, o.models, checkpoint.Options{Logger: log})
 		if err != nil {
