@@ -11,6 +11,10 @@ import (
 // starves nobody.
 const leastCost = time.Microsecond
 
+// unknownCost is what the first run of a flow is taken to cost at least: it is a
+// prefill more often than not.
+const unknownCost = 50 * time.Millisecond
+
 // dispatch lets in whoever can go: the next in turn while there is a place, or
 // while it may share one.
 func (s *Scheduler) dispatch() {
@@ -82,6 +86,11 @@ func (s *Scheduler) unqueue(t *Ticket) {
 		heap.Fix(&s.ready, o.index)
 	}
 	s.waiting--
+	s.waiters.Store(int64(s.waiting))
+	if t.paused {
+		t.paused = false
+		s.paused--
+	}
 	if t.key == nil {
 		return
 	}
@@ -104,12 +113,18 @@ func (t *Ticket) charge(d time.Duration) {
 	}
 }
 
-// pay puts what the run took in the place of what it was charged.
-func (t *Ticket) pay() {
+// settle puts what the run took in the place of what it was charged.
+func (t *Ticket) settle() {
 	cost := max(t.f.s.now().Sub(t.since)/time.Duration(t.slot.most), leastCost)
 	t.charge(cost - t.charged)
-	t.f.mean = learn(t.f.mean, cost)
-	t.f.s.mean = learn(t.f.s.mean, cost)
+	t.spent += cost
+}
+
+// pay settles at the end of a run and learns from it.
+func (t *Ticket) pay() {
+	t.settle()
+	t.f.mean = learn(t.f.mean, t.spent)
+	t.f.s.mean = learn(t.f.s.mean, t.spent)
 }
 
 // learn is a mean in which the last four costs or so count.

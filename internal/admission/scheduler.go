@@ -1,10 +1,10 @@
 package admission
 
 import (
-	"container/heap"
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,11 +28,14 @@ type Scheduler struct {
 	ready   owners // those with tickets that wait
 	virtual time.Duration
 	running int
+	paused  int // that have given way
 	waiting int
 	seq     uint64
 	mean    time.Duration     // of what the runs of all cost
 	held    map[any]*slot     // by key
 	alike   map[any][]*Ticket // those that wait, by key
+
+	waiters atomic.Int64 // waiting, to be read without the lock
 }
 
 // New makes a scheduler.
@@ -86,6 +89,8 @@ type Ticket struct {
 	slot     *slot
 	since    time.Time
 	charged  time.Duration // before it is known what the run costs
+	spent    time.Duration // before it gave way
+	paused   bool
 	left     bool
 }
 
@@ -141,28 +146,14 @@ func (f *Flow) Enter(ctx context.Context, key any) (*Ticket, error) {
 // Ask is [Flow.Enter] without the waiting. A ticket must be left even when it was
 // never admitted.
 func (f *Flow) Ask(key any) *Ticket {
-	s, o := f.s, f.owner
+	s := f.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(o.waiting) == 0 {
-		o.served = max(o.served, s.virtual)
-	}
-	f.served = max(f.served, o.virtual)
-	s.seq++
-	t := &Ticket{f: f, key: key, start: f.served, estimate: f.mean, seq: s.seq}
+	t := &Ticket{f: f, key: key, estimate: f.mean}
 	if f.mean == 0 {
-		t.estimate = s.mean
+		t.estimate = max(s.mean, unknownCost)
 	}
-	heap.Push(&o.waiting, t)
-	if len(o.waiting) == 1 {
-		heap.Push(&s.ready, o)
-	} else {
-		heap.Fix(&s.ready, o.index)
-	}
-	s.waiting++
-	if key != nil {
-		s.alike[key] = append(s.alike[key], t)
-	}
+	s.enqueue(t)
 	s.dispatch()
 	if t.slot != nil {
 		t.admitted = s.open
@@ -213,11 +204,12 @@ func (t *Ticket) Leave() {
 type Load struct {
 	Flows, Waiting int
 	Running        int // places taken
+	Paused         int // of those that wait, in the middle of a run
 }
 
 // Load counts.
 func (s *Scheduler) Load() Load {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Load{Flows: s.flows, Waiting: s.waiting, Running: s.running}
+	return Load{Flows: s.flows, Waiting: s.waiting, Running: s.running, Paused: s.paused}
 }

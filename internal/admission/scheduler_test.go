@@ -256,6 +256,7 @@ func TestGathered(t *testing.T) {
 		defer f.Close()
 		flows = append(flows, f)
 	}
+	flows[4].Ask(nil).Leave() // it is known to be short
 	first := flows[0].Ask("step")
 	second := flows[1].Ask("step")
 	require.True(t, admitted(first))

@@ -83,6 +83,8 @@ type Call struct {
 	kernel  time.Duration
 	times   []time.Duration // by group, when the engine profiles
 	locked  bool
+	pause   func(ctx context.Context) (time.Duration, error) // between two steps; may be nil
+	paused  time.Duration
 }
 
 type output struct {
@@ -109,6 +111,7 @@ func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 	}
 	c := &b.call
 	c.s, c.b, c.locked, c.elapsed, c.kernel = s, b, true, 0, 0
+	c.pause, c.paused = nil, 0
 	clear(c.inputs)
 	return c, nil
 }
@@ -215,11 +218,16 @@ func (c *Call) SetHandle(i int, h transport.Handle) error {
 	return nil
 }
 
+// OnStep has pause called before each step of the run, to let others go first. It
+// says how long that took, which does not count as the run's time; an error ends
+// the run.
+func (c *Call) OnStep(pause func(ctx context.Context) (time.Duration, error)) { c.pause = pause }
+
 // Run runs the program. When ctx is done it stops before the next step, state
 // keeps its value, and the error wraps the cause of ctx.
 func (c *Call) Run(ctx context.Context) (err error) {
 	start := time.Now()
-	defer func() { c.elapsed = time.Since(start) }()
+	defer func() { c.elapsed = time.Since(start) - c.paused }()
 	b, p := c.b, c.b.prog
 	for i, in := range p.plan.Inputs {
 		if c.inputs[i] == nil && c.InputSize(i) > 0 {
@@ -282,6 +290,12 @@ func (c *Call) steps(ctx context.Context) (err error) {
 		case <-done:
 			return fmt.Errorf("genie: run stopped: %w", context.Cause(ctx))
 		default:
+		}
+		if c.pause != nil {
+			waited, err := c.pause(ctx)
+			if c.paused += waited; err != nil {
+				return err
+			}
 		}
 		if err := c.group(n); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,6 +109,7 @@ func BenchmarkInteractive(b *testing.B) {
 			w := workertest.Start(b, func(o *worker.Options) { o.MaxRunning = tt.running })
 			stop := make(chan struct{})
 			var others sync.WaitGroup
+			var long, n atomic.Int64
 			for range tt.greedy {
 				s, call := chained(b, w, 256)
 				others.Go(func() {
@@ -117,10 +119,13 @@ func BenchmarkInteractive(b *testing.B) {
 							return
 						default:
 						}
-						if _, err := s.Run(b.Context(), call); err != nil {
+						res, err := s.Run(b.Context(), call)
+						if err != nil {
 							b.Error(err)
 							return
 						}
+						long.Add(int64(res.Elapsed))
+						n.Add(1)
 					}
 				})
 			}
@@ -143,6 +148,9 @@ func BenchmarkInteractive(b *testing.B) {
 			slices.Sort(took)
 			for _, q := range []int{50, 99} {
 				b.ReportMetric(float64(took[(len(took)-1)*q/100]), fmt.Sprintf("p%d-ns", q))
+			}
+			if tt.greedy > 0 {
+				b.ReportMetric(float64(long.Load())/float64(n.Load()), "greedy-run-ns")
 			}
 			b.ReportMetric(float64(runs)/float64(len(took)), "run-ns")
 			b.ReportMetric(float64(waits)/float64(len(took)), "wait-ns")

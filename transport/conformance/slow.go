@@ -20,6 +20,7 @@ func testSlowReader(f *fixture) {
 	other := f.prepare(quick, talking())
 	want := f.talk(quick, other, runs)
 	require.NoError(f, quick.Reset(f.ctx))
+	single := f.bytesOfARun(quick, other)
 
 	held, others := make(chan struct{}), make(chan struct{})
 	var said [][]byte
@@ -39,7 +40,7 @@ func testSlowReader(f *fixture) {
 		f.run(quick, other, []int{i}, talkingInputs(1, int32(i))...)
 	}
 	require.NoError(f, quick.Reset(f.ctx))
-	n, mark := 0, f.ex.Ledger().Snapshot()
+	n := 0
 	call := transport.Call{Plan: other, Bindings: []int{0}, Inputs: talkingInputs(3, 0)}
 	require.NoError(f, f.looper(quick).RunLoop(f.ctx, call, talkingLoop(runs), func(tokens []byte, _ time.Duration) error {
 		require.Equal(f, want[n], tokens)
@@ -47,13 +48,12 @@ func testSlowReader(f *fixture) {
 		return nil
 	}))
 	require.Equal(f, runs, n)
-	single := float64(f.ex.Ledger().Snapshot().Sub(mark).Received.Total()) / runs
 	if f.opts.Remote {
 		// The held loop comes as far as its credit and no further.
-		require.Eventually(f, func() bool { return f.heldRuns(runs+runs+20) == ahead }, 10*time.Second, time.Millisecond)
-		require.EqualValues(f, ahead, f.heldRuns(runs+runs+20))
+		require.Eventually(f, func() bool { return f.heldRuns(2*runs+20+few) == ahead }, 10*time.Second, time.Millisecond)
+		require.EqualValues(f, ahead, f.heldRuns(2*runs+20+few))
 	}
-	mark = f.ex.Ledger().Snapshot()
+	mark := f.ex.Ledger().Snapshot()
 	close(others)
 	require.NoError(f, <-done)
 	require.Equal(f, want, said)
@@ -65,6 +65,21 @@ func testSlowReader(f *fixture) {
 		require.LessOrEqual(f, single, 64.0)
 	}
 }
+
+// few is fewer runs than a client lets a loop be ahead.
+const few = 20
+
+// bytesOfARun is what comes for each run when the reader is not late.
+func (f *fixture) bytesOfARun(s transport.Session, ref transport.PlanRef) float64 {
+	before := f.ex.Ledger().Snapshot()
+	call := transport.Call{Plan: ref, Bindings: []int{0}, Inputs: talkingInputs(3, 0)}
+	require.NoError(f, f.looper(s).RunLoop(f.ctx, call, talkingLoop(few), func([]byte, time.Duration) error { return nil }))
+	require.NoError(f, s.Reset(f.ctx))
+	return float64(f.ex.Ledger().Snapshot().Sub(before).Received.Total()-resetBytes) / few
+}
+
+// resetBytes is the answer to a Reset, without gRPC's part.
+const resetBytes = 40
 
 // heldRuns is the runs of the executor but those that others have made.
 func (f *fixture) heldRuns(others int) int64 { return f.stats().Runs - int64(others) }
