@@ -18,7 +18,17 @@ const unknownCost = 50 * time.Millisecond
 // dispatch lets in whoever can go: the next in turn while there is a place, or
 // while it may share one.
 func (s *Scheduler) dispatch() {
-	for len(s.ready) > 0 {
+	for {
+		if t := s.goesOn(); t != nil {
+			if s.running >= s.most {
+				return
+			}
+			s.resume(t, &slot{})
+			continue
+		}
+		if len(s.ready) == 0 {
+			return
+		}
 		o := s.ready[0]
 		t := o.waiting[0]
 		place := s.shared(t.key)
@@ -85,12 +95,7 @@ func (s *Scheduler) unqueue(t *Ticket) {
 	} else {
 		heap.Fix(&s.ready, o.index)
 	}
-	s.waiting--
-	s.waiters.Store(int64(s.waiting))
-	if t.paused {
-		t.paused = false
-		s.paused--
-	}
+	s.waits(-1)
 	if t.key == nil {
 		return
 	}

@@ -28,7 +28,7 @@ type Scheduler struct {
 	ready   owners // those with tickets that wait
 	virtual time.Duration
 	running int
-	paused  int // that have given way
+	paused  []*Ticket // that have given way, few
 	waiting int
 	seq     uint64
 	mean    time.Duration     // of what the runs of all cost
@@ -90,7 +90,6 @@ type Ticket struct {
 	since    time.Time
 	charged  time.Duration // before it is known what the run costs
 	spent    time.Duration // before it gave way
-	paused   bool
 	left     bool
 }
 
@@ -187,7 +186,12 @@ func (t *Ticket) Leave() {
 	}
 	t.left = true
 	if t.slot == nil {
-		s.unqueue(t)
+		if t.spent > 0 {
+			s.resume(t, nil)
+		} else {
+			s.unqueue(t)
+		}
+		s.dispatch()
 		return
 	}
 	t.pay()
@@ -211,5 +215,5 @@ type Load struct {
 func (s *Scheduler) Load() Load {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Load{Flows: s.flows, Waiting: s.waiting, Running: s.running, Paused: s.paused}
+	return Load{Flows: s.flows, Waiting: s.waiting, Running: s.running, Paused: len(s.paused)}
 }
