@@ -11,42 +11,42 @@ import (
 // starves nobody.
 const leastCost = time.Microsecond
 
-// unknownCost is what the first run of a flow is taken to cost at least: it is a
-// prefill more often than not.
-const unknownCost = 50 * time.Millisecond
-
 // dispatch lets in whoever can go: the next in turn while there is a place, or
 // while it may share one.
 func (s *Scheduler) dispatch() {
 	for {
-		if t := s.goesOn(); t != nil {
+		if len(s.paused) > 0 {
 			if s.running >= s.most {
 				return
 			}
-			s.resume(t, &slot{})
+			s.resume(s.paused[0], &slot{})
 			continue
 		}
 		if len(s.ready) == 0 {
 			return
 		}
-		o := s.ready[0]
-		t := o.waiting[0]
-		place := s.shared(t.key)
-		if place == nil {
-			if s.running >= s.most {
-				return
-			}
-			s.running++
-			place = &slot{key: t.key}
+		t := s.ready[0].waiting[0]
+		if s.shared(t.key) == nil && s.running >= s.most {
+			return
 		}
-		s.virtual = max(s.virtual, o.served)
-		o.virtual = max(o.virtual, t.start)
-		if t.key == nil {
-			s.admit(t, place)
-			continue
-		}
+		s.let(t)
+	}
+}
+
+// let lets a ticket in that is its owner's next, into the place that it may share
+// or into another.
+func (s *Scheduler) let(t *Ticket) {
+	place := s.shared(t.key)
+	if place == nil {
+		s.running++
+		place = &slot{key: t.key}
+	}
+	o := t.f.owner
+	s.virtual = max(s.virtual, o.served)
+	o.virtual = max(o.virtual, t.start)
+	s.admit(t, place)
+	if t.key != nil {
 		s.held[t.key] = place
-		s.admit(t, place)
 		s.gather(t.key, place)
 	}
 }
@@ -80,7 +80,11 @@ func (s *Scheduler) admit(t *Ticket, place *slot) {
 	t.slot, t.since = place, s.now()
 	place.members++
 	place.most = max(place.most, place.members)
-	t.charge(max(t.estimate, leastCost))
+	if t.f.mean > 0 {
+		t.charge(t.estimate)
+	} else {
+		t.charge(max(s.mean, leastCost))
+	}
 	if t.admitted != nil {
 		close(t.admitted)
 	}
@@ -141,7 +145,7 @@ func learn(mean, cost time.Duration) time.Duration {
 }
 
 // finish is the virtual time at which the run ends if it costs what the flow's
-// runs do as a rule.
+// runs do as a rule; a flow's first run is taken to cost nothing.
 func (t *Ticket) finish() time.Duration { return t.start + t.estimate }
 
 // finish is the same among owners, of the owner's next run.

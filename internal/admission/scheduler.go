@@ -149,9 +149,6 @@ func (f *Flow) Ask(key any) *Ticket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := &Ticket{f: f, key: key, estimate: f.mean}
-	if f.mean == 0 {
-		t.estimate = max(s.mean, unknownCost)
-	}
 	s.enqueue(t)
 	s.dispatch()
 	if t.slot != nil {

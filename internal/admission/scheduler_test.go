@@ -162,9 +162,9 @@ func TestBounds(t *testing.T) {
 		m.run(4 * time.Second)
 		for i, c := range clients {
 			require.Positive(t, c.runs, "seed %d: client %d starved", seed, i)
-			// Between two turns everybody else, served as far as this one, has
-			// one, and is ahead by one.
-			require.LessOrEqual(t, slices.Max(c.waits), time.Duration(3*len(clients))*longest, "seed %d: client %d", seed, i)
+			// Between two turns everybody else, served as far as this one, has a
+			// few, and so have the flows of its own owner.
+			require.LessOrEqual(t, slices.Max(c.waits), time.Duration(8*len(clients))*longest, "seed %d: client %d", seed, i)
 		}
 	}
 }
@@ -256,7 +256,6 @@ func TestGathered(t *testing.T) {
 		defer f.Close()
 		flows = append(flows, f)
 	}
-	flows[4].Ask(nil).Leave() // it is known to be short
 	first := flows[0].Ask("step")
 	second := flows[1].Ask("step")
 	require.True(t, admitted(first))

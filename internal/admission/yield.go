@@ -1,7 +1,6 @@
 package admission
 
 import (
-	"cmp"
 	"container/heap"
 	"context"
 	"fmt"
@@ -18,9 +17,8 @@ const (
 
 // Yield lets a much shorter run that waits go first, in the middle of this one. It
 // is for long runs to call now and then: a call with nobody waiting costs a few
-// nanoseconds. Who has given way goes on before all other long runs, and before
-// short ones whose owners have had as much time as its own; no more give way at
-// once than there are places, as what a run holds it holds on to. waited is how long that took. The error wraps the cause of ctx;
+// nanoseconds. Who has given way goes on in the next place that is free; no more
+// give way at once than there are places, as what a run holds it holds on to. waited is how long that took. The error wraps the cause of ctx;
 // the ticket must be left then too.
 func (t *Ticket) Yield(ctx context.Context) (waited time.Duration, err error) {
 	s := t.f.s
@@ -29,7 +27,8 @@ func (t *Ticket) Yield(ctx context.Context) (waited time.Duration, err error) {
 	}
 	s.mu.Lock()
 	now := s.now()
-	if !t.givesWay(now.Sub(t.since)) {
+	short := t.givesWay(now.Sub(t.since))
+	if short == nil {
 		s.mu.Unlock()
 		return 0, nil
 	}
@@ -38,6 +37,7 @@ func (t *Ticket) Yield(ctx context.Context) (waited time.Duration, err error) {
 	t.slot, t.charged, t.admitted = nil, 0, make(chan struct{})
 	s.paused = append(s.paused, t)
 	s.waits(1)
+	s.let(short)
 	s.dispatch()
 	again := t.admitted
 	s.mu.Unlock()
@@ -49,17 +49,25 @@ func (t *Ticket) Yield(ctx context.Context) (waited time.Duration, err error) {
 	}
 }
 
-func (t *Ticket) givesWay(gone time.Duration) bool {
+// givesWay finds the run to lend the place to: the next of those that are known to
+// be much shorter. It is nil for none. Long runs that wait lose little by it: the
+// place would not be theirs, and its owner has had four fifths of it at least when
+// it lends it again.
+func (t *Ticket) givesWay(gone time.Duration) (short *Ticket) {
 	s := t.f.s
-	if t.slot == nil || t.key != nil || len(s.ready) == 0 || len(s.paused) >= s.most || gone < leastTurn {
-		return false
+	if t.slot == nil || t.key != nil || len(s.paused) >= s.most || gone < leastTurn {
+		return nil
 	}
-	return s.ready[0].waiting[0].muchShorter(gone)
-}
-
-// muchShorter reports whether a run is known to take much less than d.
-func (t *Ticket) muchShorter(d time.Duration) bool {
-	return t.f.mean > 0 && t.estimate*giveWay <= d
+	for _, o := range s.ready {
+		next := o.waiting[0]
+		if next.f.mean == 0 || next.estimate*giveWay > gone {
+			continue
+		}
+		if short == nil || o.finish() < short.f.owner.finish() {
+			short = next
+		}
+	}
+	return short
 }
 
 // enqueue lets a ticket wait.
@@ -87,23 +95,6 @@ func (s *Scheduler) enqueue(t *Ticket) {
 func (s *Scheduler) waits(n int) {
 	s.waiting += n
 	s.waiters.Store(int64(s.waiting))
-}
-
-// goesOn is the run that has given way which is next before all tickets that wait,
-// if there is one.
-func (s *Scheduler) goesOn() *Ticket {
-	if len(s.paused) == 0 {
-		return nil
-	}
-	t := slices.MinFunc(s.paused, func(a, b *Ticket) int { return cmp.Compare(a.f.owner.served, b.f.owner.served) })
-	if len(s.ready) == 0 {
-		return t
-	}
-	next := s.ready[0]
-	if !next.waiting[0].muchShorter(t.spent) || t.f.owner.served <= next.finish() {
-		return t
-	}
-	return nil
 }
 
 // resume lets a run go on, or takes it out of those that have given way.

@@ -218,11 +218,6 @@ func (c *Call) SetHandle(i int, h transport.Handle) error {
 	return nil
 }
 
-// OnStep has pause called before each step of the run, to let others go first. It
-// says how long that took, which does not count as the run's time; an error ends
-// the run.
-func (c *Call) OnStep(pause func(ctx context.Context) (time.Duration, error)) { c.pause = pause }
-
 // Run runs the program. When ctx is done it stops before the next step, state
 // keeps its value, and the error wraps the cause of ctx.
 func (c *Call) Run(ctx context.Context) (err error) {
@@ -291,11 +286,8 @@ func (c *Call) steps(ctx context.Context) (err error) {
 			return fmt.Errorf("genie: run stopped: %w", context.Cause(ctx))
 		default:
 		}
-		if c.pause != nil {
-			waited, err := c.pause(ctx)
-			if c.paused += waited; err != nil {
-				return err
-			}
+		if err := c.letOthers(ctx); err != nil {
+			return err
 		}
 		if err := c.group(n); err != nil {
 			return err
