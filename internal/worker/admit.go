@@ -33,10 +33,17 @@ func newAdmitter(o Options) admitter {
 // defaultRunning is a run for each processor.
 func defaultRunning() int { return runtime.GOMAXPROCS(0) }
 
-// Load counts the runs that wait for their turn, those of them that wait in their
-// session's queue included, and those that go.
-func (s *Server) Load() (waiting, running int) {
-	return s.admit.queue.Waiting(), s.admit.runs.Load().Running
+// Load is the runs of a server at one moment.
+type Load struct {
+	Queued  int // that have not begun
+	Turns   int // that wait for their turn, first among those of their session
+	Running int // places taken by those that go
+}
+
+// Load counts.
+func (s *Server) Load() Load {
+	l := s.admit.runs.Load()
+	return Load{Queued: s.admit.queue.Waiting(), Turns: l.Waiting, Running: l.Running}
 }
 
 // tenancy is a session's part in the worker's time and queue.

@@ -66,8 +66,7 @@ func opened(t *testing.T, ex transport.Executor) (transport.Session, transport.C
 func (g *gate) waiting(t *testing.T, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		waiting, _ := g.Server.Load()
-		return waiting == n
+		return g.Server.Load().Queued == n
 	}, 10*time.Second, time.Millisecond)
 }
 

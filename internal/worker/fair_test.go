@@ -68,13 +68,12 @@ func TestTurns(t *testing.T) {
 			interactive, call := g.join(t, "tcp", nil)
 			others := make(chan error, 20)
 			greedy(t, g, others)
-			waiting, _ := g.Server.Load()
 			answered := make(chan error, 1)
 			go func() {
 				_, err := interactive.Run(t.Context(), call)
 				answered <- err
 			}()
-			g.waiting(t, waiting+1)
+			require.Eventually(t, func() bool { return g.Server.Load().Turns == 1 }, 10*time.Second, time.Millisecond)
 			g.open <- struct{}{} // the greedy one's run ends
 			<-g.began
 			g.open <- struct{}{}
