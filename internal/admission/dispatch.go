@@ -158,6 +158,7 @@ func (q tickets) Len() int { return len(q) }
 func (q tickets) Less(i, j int) bool {
 	return cmp.Or(cmp.Compare(q[i].finish(), q[j].finish()), cmp.Compare(q[i].seq, q[j].seq)) < 0
 }
+
 func (q tickets) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
 	q[i].index, q[j].index = i, j
@@ -184,6 +185,7 @@ func (q owners) Len() int { return len(q) }
 func (q owners) Less(i, j int) bool {
 	return cmp.Or(cmp.Compare(q[i].finish(), q[j].finish()), cmp.Compare(q[i].waiting[0].seq, q[j].waiting[0].seq)) < 0
 }
+
 func (q owners) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
 	q[i].index, q[j].index = i, j

@@ -25,7 +25,7 @@ func work(ctx context.Context, f *admission.Flow, n int, d time.Duration) (waite
 		if waited += w; err != nil {
 			return waited, err
 		}
-		time.Sleep(d)
+		<-time.After(d)
 	}
 	return waited, nil
 }
@@ -69,7 +69,7 @@ func TestYield(t *testing.T) {
 			require.Equal(t, greedy+1, load.Flows)
 			require.Equal(t, places, load.Running)
 			require.LessOrEqual(t, load.Paused, places)
-			time.Sleep(20 * time.Millisecond)
+			<-time.After(20 * time.Millisecond)
 		}
 		require.Positive(t, long.Load())
 		cancel()
@@ -95,7 +95,7 @@ func TestYieldEnds(t *testing.T) {
 			_, err := work(ctx, slow, 100, 10*time.Millisecond)
 			done <- err
 		}()
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 		ticket, err := quick.Enter(t.Context(), nil)
 		require.NoError(t, err)
 		require.Equal(t, admission.Load{Flows: 2, Waiting: 1, Running: 1, Paused: 1}, s.Load())

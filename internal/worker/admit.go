@@ -58,7 +58,7 @@ func (a *admitter) tenancy(identity string) tenancy {
 	return tenancy{flow: a.runs.Flow(identity), line: a.queue.Line(identity)}
 }
 
-func (t tenancy) close() {
+func (t tenancy) leave() {
 	t.flow.Close()
 	t.line.Close()
 }

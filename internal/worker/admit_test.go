@@ -15,6 +15,8 @@ import (
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/rpc"
 	"github.com/genie-sdk/go/transport/tcp"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
 // gate is a worker whose runs wait until the test lets one go.
@@ -46,8 +48,8 @@ func newGate(t *testing.T, change func(*worker.Options)) *gate {
 }
 
 // join opens a session over a connection of its own, with the counter prepared.
-func (g *gate) join(t *testing.T, how string, dial dialConn) (transport.Session, transport.Call) {
-	ex, err := dialers[how](t.Context(), g.Worker, dial)
+func (g *gate) join(t *testing.T, how string) (transport.Session, transport.Call) {
+	ex, err := dialers[how](t.Context(), g.Worker, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = ex.Close() })
 	return opened(t, ex)
@@ -76,8 +78,8 @@ func TestDeadlineInTheQueue(t *testing.T) {
 	for how := range dialers {
 		t.Run(how, func(t *testing.T) {
 			g := newGate(t, func(o *worker.Options) { o.MaxRunning = 1 })
-			first, firstCall := g.join(t, how, nil)
-			second, secondCall := g.join(t, how, nil)
+			first, firstCall := g.join(t, how)
+			second, secondCall := g.join(t, how)
 			done := make(chan error, 1)
 			go func() {
 				_, err := first.Run(t.Context(), firstCall)
@@ -105,7 +107,7 @@ func TestDeadlineOnTheWorker(t *testing.T) {
 	g := newGate(t, nil)
 	p := greeted(t, g.Worker)
 	p.session()
-	err := p.ask(runMessage(20))
+	err := p.ask(wire.TypeRun, &wirepb.Run{Session: 1, Plan: 1, DeadlineMs: 20}, floats(1, 1), nil)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotErrorIs(t, err, transport.ErrInternal)
 	close(g.open)
@@ -224,8 +226,8 @@ func TestFullSession(t *testing.T) {
 // TestCancelledInTheQueue gives up a run that waits for its turn.
 func TestCancelledInTheQueue(t *testing.T) {
 	g := newGate(t, func(o *worker.Options) { o.MaxRunning = 1 })
-	first, firstCall := g.join(t, "tcp", nil)
-	second, secondCall := g.join(t, "tcp", nil)
+	first, firstCall := g.join(t, "tcp")
+	second, secondCall := g.join(t, "tcp")
 	done := make(chan error, 2)
 	go func() {
 		_, err := first.Run(t.Context(), firstCall)

@@ -36,7 +36,7 @@ func chooser() *plan.Plan {
 func TestTurns(t *testing.T) {
 	for name, greedy := range map[string]func(t *testing.T, g *gate, done chan<- error){
 		"deep queue": func(t *testing.T, g *gate, done chan<- error) {
-			s, call := g.join(t, "tcp", nil)
+			s, call := g.join(t, "tcp")
 			for range 20 {
 				go func() {
 					_, err := s.Run(t.Context(), call)
@@ -65,7 +65,7 @@ func TestTurns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGate(t, func(o *worker.Options) { o.MaxRunning = 1 })
-			interactive, call := g.join(t, "tcp", nil)
+			interactive, call := g.join(t, "tcp")
 			others := make(chan error, 20)
 			greedy(t, g, others)
 			answered := make(chan error, 1)
@@ -140,7 +140,7 @@ func BenchmarkInteractive(b *testing.B) {
 				took = append(took, time.Since(begin))
 				runs += res.Elapsed
 				waits += took[len(took)-1] - res.Elapsed
-				time.Sleep(5 * time.Millisecond) // between the requests of a person
+				<-time.After(5 * time.Millisecond) // between the requests of a person
 			}
 			close(stop)
 			others.Wait()

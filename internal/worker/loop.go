@@ -134,8 +134,9 @@ func (r *repetition) spend(ctx context.Context) error {
 func (r *repetition) do(ctx context.Context, st *stream) error {
 	state := r.loop.Start(r.call.bindings, r.call.inputs)
 	out := newRunFrames(st)
-	more, err := true, error(nil)
+	more := true
 	if r.opening != nil {
+		var err error
 		if more, err = r.open(ctx, state, out); err != nil {
 			return err
 		}

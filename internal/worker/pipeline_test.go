@@ -15,11 +15,6 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// runMessage is a run of session 1's plan with a deadline.
-func runMessage(deadline uint64) (wire.Type, proto.Message, []byte, proto.Message) {
-	return wire.TypeRun, &wirepb.Run{Session: 1, Plan: 1, DeadlineMs: deadline}, floats(1, 1), nil
-}
-
 // sendRun asks for a run of session 1 and does not wait.
 func (p *peer) sendRun() {
 	p.t.Helper()

@@ -68,7 +68,7 @@ func (s *session) work() {
 		t.run()
 	}
 	s.finish()
-	s.tenancy.close()
+	s.leave()
 }
 
 // finish closes the engine's session. It is called by work's goroutine.

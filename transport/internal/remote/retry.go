@@ -53,7 +53,7 @@ func pause(hint time.Duration, attempt int) time.Duration {
 		}
 	}
 	d = min(d, longestPause)
-	return d + rand.N(d/2)
+	return d + rand.N(d/2) //nolint:gosec // it only spreads attempts
 }
 
 // tellDeadline puts what is left of the time of ctx into a request, rounded up so
