@@ -100,8 +100,8 @@ func BenchmarkInteractive(b *testing.B) {
 		greedy  int
 		running int
 	}{
-		{"greedy=0/turns=on", 0, 0},
-		{"greedy=8/turns=on", 8, 0},
+		{"greedy=0/turns=on", 0, 2},
+		{"greedy=8/turns=on", 8, 2},
 		{"greedy=8/turns=off", 8, 1000},
 	} {
 		b.Run(tt.name, func(b *testing.B) {
