@@ -29,6 +29,7 @@ var (
 	ErrInternal      = transport.ErrInternal
 	ErrMemory        = transport.ErrMemory
 	ErrSessionLost   = transport.ErrSessionLost
+	ErrOverloaded    = transport.ErrOverloaded
 
 	// ErrURL is the cause of errors about an executor's URL.
 	ErrURL = errors.New("genie: bad executor URL")

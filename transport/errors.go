@@ -57,6 +57,7 @@ var codes = []struct {
 	{17, context.Canceled},
 	{18, context.DeadlineExceeded},
 	{19, ErrMemory},
+	{20, ErrOverloaded},
 	{24, ErrSessionLost},
 }
 

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"math"
 	"strings"
 
 	"github.com/genie-sdk/go/transport"
@@ -22,6 +23,10 @@ func errorMessage(err error) *wirepb.Error {
 	m := &wirepb.Error{Code: code, Message: strings.ToValidUTF8(text, "?")}
 	if e, ok := errors.AsType[*transport.MemoryError](err); ok && code == transport.Code(transport.ErrMemory) {
 		m.NeedBytes, m.FreeBytes, m.LimitBytes, m.Purpose = uint64(e.Need), uint64(e.Free), uint64(e.Limit), e.For
+	}
+	if over, ok := errors.AsType[*transport.OverloadError](err); ok {
+		m.RetryAfterMs = uint32(min(max(over.RetryAfter.Milliseconds(), 1), math.MaxUint32))
+		m.Message = strings.ToValidUTF8(over.Err.Error(), "?") // the other side adds the hint
 	}
 	return m
 }

@@ -38,6 +38,11 @@ type Options struct {
 	Silence time.Duration
 	// MaxConns bounds the connections; 1024 when 0.
 	MaxConns int
+	// MaxQueue bounds the runs of all sessions that wait for their turn;
+	// [DefaultMaxQueue] when 0.
+	MaxQueue int
+	// MaxRunning bounds the runs that go at once; GOMAXPROCS when 0.
+	MaxRunning int
 }
 
 func (o Options) withDefaults() Options {
@@ -64,6 +69,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 1024
+	}
+	if o.MaxQueue <= 0 {
+		o.MaxQueue = DefaultMaxQueue
+	}
+	if o.MaxRunning <= 0 {
+		o.MaxRunning = defaultRunning()
 	}
 	return o
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/genie-sdk/go/internal/admission"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
@@ -21,11 +22,28 @@ func (st *stream) run(h wire.Header, control []byte) (*task, []wire.Segment, err
 	if err != nil {
 		return nil, nil, err
 	}
-	return &task{session: r.s, do: r.do, free: r.free, seq: m.GetSeq()}, segs, nil
+	return &task{session: r.s, call: r, do: r.do, free: r.free, seq: m.GetSeq()}, segs, nil
 }
 
 // newCall makes a call and says where its inputs go.
 func (st *stream) newCall(h wire.Header, m *wirepb.Run) (*call, []wire.Segment, error) {
+	st.bound(m.GetDeadlineMs())
+	r, sizes, err := st.callOf(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	want, room := r.payload(sizes)
+	if err := st.total(h, m.GetBytes(), want); err != nil {
+		return nil, nil, err
+	}
+	if r.memory, err = r.s.memory(room); err != nil {
+		return nil, nil, err
+	}
+	return r, r.segments(r.memory, sizes), nil
+}
+
+// callOf reads what is to be run, and the sizes of its inputs in bytes.
+func (st *stream) callOf(m *wirepb.Run) (*call, []uint64, error) {
 	s, err := st.c.session(m.GetSession())
 	if err != nil {
 		return nil, nil, err
@@ -45,17 +63,7 @@ func (st *stream) newCall(h wire.Header, m *wirepb.Run) (*call, []wire.Segment, 
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := r.takeHandles(m.GetHandles(), len(sizes.Inputs)); err != nil {
-		return nil, nil, err
-	}
-	want, room := r.payload(sizes.Inputs)
-	if err := st.total(h, m.GetBytes(), want); err != nil {
-		return nil, nil, err
-	}
-	if r.memory, err = s.memory(room); err != nil {
-		return nil, nil, err
-	}
-	return r, r.segments(sizes.Inputs), nil
+	return r, sizes.Inputs, r.takeHandles(m.GetHandles(), len(sizes.Inputs))
 }
 
 // call is one run of a prepared plan.
@@ -66,6 +74,7 @@ type call struct {
 	handles  []transport.Handle // zero where the input is bytes
 	inputs   [][]byte
 	memory   []byte
+	place    *admission.Place // in the worker's queue, once it is there in full
 }
 
 func (r *call) takeHandles(list []*wirepb.InputHandle, inputs int) error {
@@ -95,8 +104,8 @@ func (r *call) payload(sizes []uint64) (want, room uint64) {
 	return want, room
 }
 
-// segments lays the inputs out in the memory.
-func (r *call) segments(sizes []uint64) []wire.Segment {
+// segments lays the inputs out in memory.
+func (r *call) segments(memory []byte, sizes []uint64) []wire.Segment {
 	r.inputs = make([][]byte, len(sizes))
 	segs := make([]wire.Segment, 0, len(sizes))
 	at := uint64(0)
@@ -104,14 +113,17 @@ func (r *call) segments(sizes []uint64) []wire.Segment {
 		if !r.handles[i].IsZero() {
 			continue
 		}
-		r.inputs[i] = r.memory[at : at+n : at+n]
+		r.inputs[i] = memory[at : at+n : at+n]
 		segs = append(segs, wire.Segment{Data: r.inputs[i]})
 		at += align(n)
 	}
 	return segs
 }
 
-func (r *call) free() { r.s.giveBack(r.memory) }
+func (r *call) free() {
+	r.s.giveBack(r.memory)
+	r.place.End()
+}
 
 // do runs the program.
 func (r *call) do(ctx context.Context) (answer, error) {
@@ -146,7 +158,7 @@ func (r *call) feedAndRun(ctx context.Context, ec Call) error {
 			return err
 		}
 	}
-	return ec.Run(ctx)
+	return r.turn(ctx, ec)
 }
 
 func (r *call) execute(ctx context.Context, ec Call) (answer, error) {

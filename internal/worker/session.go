@@ -21,6 +21,7 @@ type session struct {
 	lease *lease        // nil for a session that ends with its connection
 	ended chan struct{} // closed when all is free
 	last  remembered
+	tenancy
 
 	mu    sync.Mutex
 	plans map[uint32]*prepared
@@ -69,7 +70,7 @@ func (c *conn) room(num uint32) error {
 func (c *conn) newSession(num uint32) *session {
 	s := &session{
 		c: c, num: num, es: c.s.opts.Engine.NewSession(), ended: make(chan struct{}),
-		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{},
+		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{}, tenancy: c.s.admit.tenancy(""),
 	}
 	c.mu.Lock()
 	c.sessions[num] = s
@@ -99,6 +100,7 @@ func (s *session) work(srv *Server) {
 		c.wg.Done()
 	}
 	s.finish()
+	s.leave()
 }
 
 // end frees a session that has no requests any more.

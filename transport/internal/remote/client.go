@@ -24,6 +24,8 @@ type Config struct {
 	// Silence is how long the worker may be silent before it is taken for dead:
 	// [wire.Silence] when 0, for ever when negative.
 	Silence time.Duration
+	// RetryOverloaded makes requests again that an overloaded worker did not take.
+	RetryOverloaded bool
 }
 
 func (c Config) withDefaults() Config {
