@@ -29,6 +29,7 @@ var (
 	ErrInternal      = transport.ErrInternal
 	ErrMemory        = transport.ErrMemory
 	ErrSessionLost   = transport.ErrSessionLost
+	ErrOverloaded    = transport.ErrOverloaded
 
 	ErrUnauthenticated = transport.ErrUnauthenticated
 	ErrPermission      = transport.ErrPermission

@@ -93,6 +93,7 @@ type generation struct {
 	length int   // rows so far, padding included
 	done   []bool
 	inputs Feed // of the step under way
+	begin  time.Time
 	out    *Generation
 }
 
@@ -102,39 +103,38 @@ type generation struct {
 // [ErrContextLength] for a prompt that leaves no room, [ErrIndexRange] for a
 // token outside the vocabulary, and those of [Session.Run].
 func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) (*Generation, error) {
-	begin := time.Now()
-	g := &generation{s: s, lm: lm, r: &r, batch: len(r.Prompts), out: &Generation{}}
+	g := &generation{s: s, lm: lm, r: &r, batch: len(r.Prompts), begin: time.Now(), out: &Generation{}}
 	if err := g.check(); err != nil {
 		return nil, err
 	}
 	before := s.c.Ledger()
-	if err := s.Reset(ctx); err != nil {
+	if err := g.prepare(ctx); err != nil {
 		return nil, err
 	}
-	phases := []semantic.Phase{semantic.PhasePrefill, semantic.PhaseDecode}
-	if r.MaxNew == 1 {
-		phases = phases[:1]
-	}
-	for _, p := range phases {
-		if r.OnLogits != nil {
-			break
-		}
-		if err := s.Prepare(ctx, semantic.Profile{Phase: p}, lm.Next); err != nil {
+	if done, err := g.pipelined(ctx); done || err != nil {
+		err = g.goOn(ctx, err)
+		if len(g.out.Executor) == 0 {
 			return nil, err
 		}
+		g.out.Wire = s.c.Ledger().Sub(before)
+		return g.out, err
+	}
+	if err := s.Reset(ctx); err != nil {
+		return nil, err
 	}
 	next, err := g.step(ctx, 0, g.prompt())
 	if err != nil {
 		return nil, err
 	}
-	g.out.TTFT = time.Since(begin)
-	err = g.decode(ctx, next)
+	g.out.TTFT = time.Since(g.begin)
+	err = g.goOn(ctx, g.decode(ctx, next))
 	g.out.Wire = s.c.Ledger().Sub(before)
 	return g.out, err
 }
 
-// decodeHere writes the rest of the text in the session at hand.
-func (g *generation) decodeHere(ctx context.Context, next []int32) error {
+// decode writes the rest of the text in the session at hand; next are the tokens
+// to come first.
+func (g *generation) decode(ctx context.Context, next []int32) error {
 	if looped, err := g.loop(ctx, next); looped || err != nil {
 		return err
 	}
@@ -149,6 +149,22 @@ func (g *generation) decodeHere(ctx context.Context, next []int32) error {
 		}
 		g.out.Steps = append(g.out.Steps, time.Since(begin))
 	}
+}
+
+// prepare makes the plans of prefill and decode ready before either is run.
+func (g *generation) prepare(ctx context.Context) error {
+	phases := []semantic.Phase{semantic.PhasePrefill, semantic.PhaseDecode}
+	switch {
+	case g.r.OnLogits != nil:
+		return nil
+	case g.r.MaxNew == 1:
+		phases = phases[:1]
+	}
+	var profiles []semantic.Profile
+	for _, p := range phases {
+		profiles = append(profiles, semantic.Profile{Phase: p})
+	}
+	return g.s.prepareAll(ctx, profiles, g.lm.Next)
 }
 
 func (g *generation) check() error {

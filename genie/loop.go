@@ -20,7 +20,7 @@ import (
 // prefill. It is false when nothing was done.
 func (g *generation) loop(ctx context.Context, next []int32) (bool, error) {
 	looper, ok := g.s.remote.(transport.Looper)
-	if !ok || g.r.OnLogits != nil || g.r.MaxNew < 2 || len(g.r.Stop) >= transport.MaxLoopStop || g.r.MaxNew > transport.MaxLoopRuns {
+	if !ok || !g.loops() {
 		return false, nil
 	}
 	r, err := g.s.repeat(ctx, g.feed(g.row(next)), g.lm.Next, g.lm)
@@ -51,6 +51,11 @@ func (g *generation) loop(ctx context.Context, next []int32) (bool, error) {
 		return true, fmt.Errorf("%w: the executor ended a loop after %d runs", transport.ErrProtocol, runs)
 	}
 	return true, r.finish(runs)
+}
+
+// loops reports whether the request can be a loop.
+func (g *generation) loops() bool {
+	return g.r.OnLogits == nil && g.r.MaxNew >= 2 && len(g.r.Stop) < transport.MaxLoopStop && g.r.MaxNew <= transport.MaxLoopRuns
 }
 
 // limits are the runs that each sequence still wants; a sequence that has ended
@@ -113,19 +118,16 @@ func (s *Session) repeat(ctx context.Context, feed Feed, out *lazy.Tensor, lm *C
 	if s.closed {
 		return nil, fmt.Errorf("%w: session", ErrClosed)
 	}
-	l, err := s.loop(lm.Graph)
-	if err != nil {
+	r, err := s.repeatable(ctx, feed, out, lm)
+	keep = r != nil && err == nil
+	return r, err
+}
+
+// repeatable is repeat of a session that is locked.
+func (s *Session) repeatable(ctx context.Context, feed Feed, out *lazy.Tensor, lm *CausalLM) (*repeated, error) {
+	l, sch, err := s.staying(feed, out)
+	if err != nil || sch == nil {
 		return nil, err
-	}
-	if err := l.bind(feed); err != nil {
-		return nil, err
-	}
-	sch, err := l.schedule(s.c.opts.policy, feed, false, []*lazy.Tensor{out})
-	if err != nil {
-		return nil, err
-	}
-	if !sch.Loop || sch.Resend || sch.Client != nil || !sch.allStay || l.fed(feed) != nil {
-		return nil, nil //nolint:nilnil // it is the answer
 	}
 	r := &repeated{l: l, sch: sch}
 	if !r.plan(lm) {
@@ -134,17 +136,34 @@ func (s *Session) repeat(ctx context.Context, feed Feed, out *lazy.Tensor, lm *C
 	if r.call, err = s.newCall(ctx, l, sch, feed); err != nil {
 		return nil, err
 	}
-	keep = true
 	return r, nil
+}
+
+// staying schedules a run that can be made without this side: what it carries
+// stays on the executor, and so does all that it computes but the output. The
+// schedule is nil for another run.
+func (s *Session) staying(feed Feed, out *lazy.Tensor) (*loop, *scheduled, error) {
+	l, err := s.loop(out.Graph())
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := l.bind(feed); err != nil {
+		return nil, nil, err
+	}
+	sch, err := l.schedule(s.c.opts.policy, feed, false, []*lazy.Tensor{out})
+	if err != nil {
+		return nil, nil, err
+	}
+	if !sch.Loop || sch.Resend || sch.Client != nil || !sch.allStay || l.fed(feed) != nil ||
+		len(sch.Results) != 1 || sch.Results[0].Client || sch.Plan.Outputs[sch.Results[0].Output].Place != plan.Download {
+		return nil, nil, nil
+	}
+	return l, sch, nil
 }
 
 // plan says how inputs and bindings go on. It is false for a program whose
 // sizes do not grow evenly.
 func (r *repeated) plan(lm *CausalLM) bool {
-	p := r.sch.Plan
-	if len(r.sch.Results) != 1 || r.sch.Results[0].Client || p.Outputs[r.sch.Results[0].Output].Place != plan.Download {
-		return false
-	}
 	r.loop.Token = r.sch.Results[0].Output
 	for _, src := range r.sch.Inputs {
 		in := transport.LoopInput{}

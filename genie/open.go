@@ -93,11 +93,17 @@ func dial(ctx context.Context, executor string, o options) (transport.Executor, 
 		if o.dial != nil {
 			opts = append(opts, tcp.WithDialer(o.dial))
 		}
+		if o.retry {
+			opts = append(opts, tcp.WithRetryOverloaded())
+		}
 		return tcp.Dial(ctx, u.Host, opts...)
 	default:
 		opts := []rpc.Option{rpc.WithLogger(o.logger), rpc.WithReconnect(reconnect), rpc.WithHeartbeat(o.silence), rpc.WithCredentials(o.given)}
 		if o.dial != nil {
 			opts = append(opts, rpc.WithDialer(o.dial))
+		}
+		if o.retry {
+			opts = append(opts, rpc.WithRetryOverloaded())
 		}
 		return rpc.Dial(ctx, u.Host, opts...)
 	}

@@ -23,6 +23,9 @@ type options struct {
 	recovery  bool
 	reconnect time.Duration
 	silence   time.Duration
+
+	oneByOne bool // requests are not pipelined
+	retry    bool // what an overloaded worker did not take
 }
 
 func defaults(opts []Option) options {
@@ -82,3 +85,17 @@ func WithProgress(p transport.Progress) Option {
 func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
 	return optionFunc(func(o *options) { o.dial = dial })
 }
+
+// WithPipelining says whether [Generate] sends prefill and loop in one request,
+// and asks for both plans at once, so that a text costs one round trip. The
+// default is true; false waits for the prefill before the loop is sent, which
+// exists to measure the difference. Texts are the same.
+func WithPipelining(on bool) Option {
+	return optionFunc(func(o *options) { o.oneByOne = !on })
+}
+
+// WithRetryOverloaded makes a request again that a worker did not take because it
+// was overloaded, after the time that the worker hints at, until the request's
+// context ends or would end before the next attempt. By default the caller gets
+// [ErrOverloaded]. It does nothing for a local executor.
+func WithRetryOverloaded() Option { return optionFunc(func(o *options) { o.retry = true }) }

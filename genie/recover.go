@@ -108,26 +108,25 @@ func (l *loop) interrupt(cause error) {
 	}
 }
 
-// decode writes the rest of the text, of which next are the tokens to come
-// first, over as many sessions as it takes.
-func (g *generation) decode(ctx context.Context, next []int32) error {
+// goOn writes the rest of the text after err has ended it in a session, over as
+// many others as it takes.
+func (g *generation) goOn(ctx context.Context, err error) error {
 	rounds, losses := g.rounds(), 0
-	for {
-		err := g.decodeHere(ctx, next)
-		if err == nil || !g.s.c.recovers(ctx, err) {
-			return err
-		}
+	for err != nil && g.s.c.recovers(ctx, err) {
 		if n := g.rounds(); n > rounds {
 			rounds, losses = n, 0
 		}
 		if losses++; losses > maxReplays {
 			return err
 		}
-		if next, err = g.replay(ctx, err); err != nil {
-			return err
+		next, failed := g.replay(ctx, err)
+		if failed != nil {
+			return failed
 		}
 		g.out.Rebuilt++
+		err = g.decode(ctx, next)
 	}
+	return err
 }
 
 // replay brings a new session to where the lost one was, by one prefill over the
@@ -140,7 +139,11 @@ func (g *generation) replay(ctx context.Context, cause error) ([]int32, error) {
 	g.length = 0
 	n := g.rounds()
 	next, err := g.step(ctx, n, g.history())
-	if err == nil && n > len(g.out.Steps) {
+	switch {
+	case err != nil:
+	case n == 0: // nothing had come
+		g.out.TTFT = time.Since(g.begin)
+	case n > len(g.out.Steps):
 		g.out.Steps = append(g.out.Steps, time.Since(begin))
 	}
 	return next, err

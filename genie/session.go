@@ -29,6 +29,7 @@ type Session struct {
 	loops    map[*lazy.Graph]*loop
 	elapsed  time.Duration // executor's time of the last run
 	fresh    bool          // remote is a new one after a loss, and nothing was run there
+	stale    bool          // the executor has state that this side has forgotten
 }
 
 // NewSession opens a session on the executor.
@@ -66,17 +67,14 @@ func (s *Session) ExecutorTime() time.Duration {
 func (s *Session) Reset(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ran := false
-	for _, l := range s.loops {
-		ran = ran || l.ran && len(l.p.carries) > 0
-		l.reset()
-	}
-	if !ran {
+	if !s.forget() {
 		return nil
 	}
-	if s.fresh {
-		return nil
-	}
+	return s.resetRemote(ctx)
+}
+
+// resetRemote forgets the carried state on the executor.
+func (s *Session) resetRemote(ctx context.Context) error {
 	err := s.remote.Reset(ctx)
 	if s.c.recovers(ctx, err) {
 		if err = s.rebuild(ctx, err); err == nil {
@@ -85,7 +83,20 @@ func (s *Session) Reset(ctx context.Context) error {
 			}
 		}
 	}
+	s.stale = err != nil
 	return err
+}
+
+// forget forgets the carried state on this side, and reports whether the executor
+// has some.
+func (s *Session) forget() bool {
+	ran := s.stale
+	s.stale = false
+	for _, l := range s.loops {
+		ran = ran || l.ran && len(l.p.carries) > 0
+		l.reset()
+	}
+	return ran && !s.fresh
 }
 
 // Run computes tensors of one program and brings them here. Errors of capture

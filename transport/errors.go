@@ -66,6 +66,7 @@ var codes = []struct {
 	{17, context.Canceled},
 	{18, context.DeadlineExceeded},
 	{19, ErrMemory},
+	{20, ErrOverloaded},
 	{21, ErrUnauthenticated},
 	{22, ErrPermission},
 	{23, ErrQuota},

@@ -133,10 +133,9 @@ func (s *LoopState) Next(tokens []byte) (more bool, err error) {
 	for i, in := range l.Inputs {
 		switch in.Kind {
 		case LoopToken:
-			if len(s.Inputs[i]) != len(tokens) {
-				return false, fmt.Errorf("%w: input %d has %d bytes, the tokens %d", ErrShape, i, len(s.Inputs[i]), len(tokens))
+			if err := s.give(i, tokens); err != nil {
+				return false, err
 			}
-			copy(s.Inputs[i], tokens)
 		case LoopCount:
 			count(s.Inputs[i], in.Max)
 		case LoopSame, endOfLoopKinds:

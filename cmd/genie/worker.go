@@ -30,6 +30,8 @@ type workerOptions struct {
 	models    string
 	threads   int
 	maxBatch  int
+	queue     int
+	running   int
 	verbose   bool
 	int8      bool
 	stopOnEOF bool
@@ -64,6 +66,8 @@ on it without, unless --insecure is given.`,
 	f.StringVar(&o.models, "models", "", "folder of checkpoints: weights found there by name and content are not sent")
 	f.IntVar(&o.threads, "threads", 0, "computing threads; 0 is one for each CPU")
 	f.IntVar(&o.maxBatch, "max-batch", engine.DefaultMaxBatch, "sequences of different sessions that decode together, reading the weights once; 1 for none")
+	f.IntVar(&o.queue, "max-queue", worker.DefaultMaxQueue, "runs that may wait for their turn, of all sessions; more are refused as overload")
+	f.IntVar(&o.running, "max-running", 0, "runs that go at once; 0 is one for each CPU")
 	f.BoolVar(&o.int8, "int8-weights", false, "hold weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
 	o.memory.flags(f)
 	f.DurationVar(&o.lease, "lease", 30*time.Second, "how long a session is held for a client whose connection was lost, counted from when it was last heard")
@@ -79,11 +83,13 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 	if o.threads < 0 {
 		return usagef("--threads is %d", o.threads)
 	}
-	if o.maxBatch < 1 {
+	switch {
+	case o.maxBatch < 1:
 		return usagef("--max-batch is %d", o.maxBatch)
-	}
-	if o.lease <= 0 {
+	case o.lease <= 0:
 		return usagef("--lease is %v", o.lease)
+	case o.queue < 1 || o.running < 0:
+		return usagef("--max-queue is %d, --max-running is %d", o.queue, o.running)
 	}
 	if err := o.access.check(); err != nil {
 		return err
@@ -111,7 +117,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
-	opts := worker.Options{Log: log, Lease: o.lease}
+	opts := worker.Options{Log: log, Lease: o.lease, MaxQueue: o.queue, MaxRunning: o.running}
 	if err := o.access.apply(&opts, log); err != nil {
 		return err
 	}

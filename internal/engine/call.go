@@ -90,6 +90,8 @@ type Call struct {
 	kernel  time.Duration
 	times   []time.Duration // by group, when the engine profiles
 	locked  bool
+	pause   func(ctx context.Context) (time.Duration, error) // between two steps; may be nil
+	paused  time.Duration
 }
 
 // NewCall binds a program to sizes. It waits for the session's running call,
@@ -109,6 +111,7 @@ func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 	}
 	c := &b.call
 	c.s, c.b, c.locked, c.elapsed, c.kernel = s, b, true, 0, 0
+	c.pause, c.paused = nil, 0
 	if err := b.bind(s, bindings); err != nil {
 		c.Release()
 		return nil, err
@@ -242,7 +245,7 @@ func (c *Call) SetHandle(i int, h transport.Handle) error {
 // error wraps the cause of ctx.
 func (c *Call) Run(ctx context.Context) (err error) {
 	start := time.Now()
-	defer func() { c.elapsed = time.Since(start) }()
+	defer func() { c.elapsed = time.Since(start) - c.paused }()
 	b, p := c.b, c.b.prog
 	for i, in := range p.plan.Inputs {
 		if c.inputs[i] == nil && c.InputSize(i) > 0 {
@@ -283,6 +286,9 @@ func (c *Call) steps(ctx context.Context) (err error) {
 		case <-done:
 			return stopped(ctx)
 		default:
+		}
+		if err := c.letOthers(ctx); err != nil {
+			return err
 		}
 		if err := c.group(n); err != nil {
 			return err

@@ -59,8 +59,10 @@ var layers = []layer{
 	{"internal/budget", []string{"transport"}},
 	{"internal/engine", []string{"internal/budget", "internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
 	{"transport/local", []string{"internal/engine", "transport", "transport/plan"}},
+	{"internal/admission", nil},
 	{"internal/worker", []string{
-		"internal/budget", "internal/checkpoint", "internal/engine", "internal/memory", "internal/safetensors", "internal/weightcache",
+		"internal/admission", "internal/budget", "internal/checkpoint", "internal/engine", "internal/memory", "internal/safetensors",
+		"internal/weightcache",
 		"transport", "transport/plan", "transport/wire/...",
 	}},
 	{"internal/weightcache", []string{"transport", "transport/plan"}},

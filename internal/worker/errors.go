@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"strings"
@@ -33,6 +34,10 @@ func errorMessage(err error) *wirepb.Error {
 	}
 	if q, ok := errors.AsType[*transport.QuotaError](err); ok {
 		m.Quota = &wirepb.Quota{What: q.What, Limit: uint64(q.Limit), Used: uint64(q.Used), Want: uint64(q.Want)}
+	}
+	if over, ok := errors.AsType[*transport.OverloadError](err); ok {
+		m.RetryAfterMs = uint32(min(max(over.RetryAfter.Milliseconds(), 1), math.MaxUint32))
+		m.Message = strings.ToValidUTF8(over.Err.Error(), "?") // the other side adds the hint
 	}
 	return m
 }

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"time"
@@ -25,17 +24,18 @@ func (st *stream) loop(h wire.Header, control []byte) (*task, []wire.Segment, er
 	if err != nil {
 		return nil, nil, err
 	}
-	r, segs, err := st.newCall(h, m.GetRun())
+	rep := &repetition{loop: l, credit: make(chan int, 1)}
+	rep.credit <- int(m.GetCredit())
+	segs, err := rep.calls(st, h, &m)
 	if err != nil {
 		return nil, nil, err
 	}
+	r := rep.call
 	if err := l.Check(r.p.layout.Plan, r.bindings); err != nil {
 		r.free()
 		return nil, nil, err
 	}
-	rep := &repetition{call: r, loop: l, credit: make(chan int, 1)}
-	rep.credit <- int(m.GetCredit())
-	t := &task{session: r.s, free: r.free, seq: m.GetRun().GetSeq(), begun: func() bool { return rep.ran }}
+	t := &task{session: r.s, call: r, free: r.free, seq: m.GetRun().GetSeq(), begun: func() bool { return rep.ran }}
 	t.do = func(ctx context.Context) (answer, error) {
 		err := rep.do(ctx, st)
 		t.answered = err == nil
@@ -74,11 +74,13 @@ func loopOf(m *wirepb.Loop) (*transport.Loop, error) {
 
 // repetition is a loop on its way.
 type repetition struct {
-	call   *call
-	loop   *transport.Loop
-	credit chan int // runs that may be answered; holds one number, or none when there are none
-	left   int      // of what was taken from it
-	ran    bool     // a run was done
+	opening *opening // nil for none
+	call    *call
+	loop    *transport.Loop
+	credit  chan int // runs that may be answered; holds one number, or none when there are none
+	left    int      // of what was taken from it
+	lags    bool     // the client has left the loop without credit
+	ran     bool     // a run was done
 }
 
 // credit is Credit.
@@ -107,70 +109,78 @@ func (r *repetition) add(n int) {
 	r.credit <- n
 }
 
-// spend waits for credit and takes one.
+// spend waits for credit and takes one. A client that the loop had to wait for
+// has, when it gives more, runs that it has not read.
 func (r *repetition) spend(ctx context.Context) error {
-	if r.left == 0 {
+	for r.left == 0 {
 		select {
 		case r.left = <-r.credit:
+			r.lags = false
+			continue
+		default:
+		}
+		select {
+		case r.left = <-r.credit:
+			r.lags = true
 		case <-ctx.Done():
 			return fmt.Errorf("genie: stopped while the client did not read: %w", context.Cause(ctx))
-		}
-		if r.left == 0 {
-			return r.spend(ctx)
 		}
 	}
 	r.left--
 	return nil
 }
 
-// do runs until every sequence has ended. Each run is a frame; it is sent from
-// here, so that a client that does not read holds its own loop only.
+// do runs until every sequence has ended. What it answers is sent from here, so
+// that a client that does not read holds its own loop only.
 func (r *repetition) do(ctx context.Context, st *stream) error {
 	defer r.call.ended()
 	state := r.loop.Start(r.call.bindings, r.call.inputs)
-	m := &wire.Message{Type: wire.TypeLoop, Flags: wire.FlagAnswer, Stream: st.id, Open: true}
-	for m.Open {
+	out := newRunFrames(st)
+	more := true
+	if r.opening != nil {
+		var err error
+		if more, err = r.open(ctx, state, out); err != nil {
+			return err
+		}
+	}
+	for more {
 		if err := r.spend(ctx); err != nil {
 			return err
 		}
-		tokens, elapsed, err := r.once(ctx)
+		tokens, elapsed, err := r.call.once(ctx, r.loop.Token)
+		if err == nil {
+			r.ran = true
+			more, err = state.Next(tokens)
+		}
 		if err != nil {
-			return err
+			return out.abort(ctx, err)
 		}
-		r.ran = true
-		if m.Open, err = state.Next(tokens); err != nil {
-			return err
-		}
-		if !m.Open {
+		if !more {
 			r.call.ended()
 		}
-		m.Payload = []wire.Segment{{Data: binary.LittleEndian.AppendUint32(tokens, microseconds(elapsed))}}
-		if err := st.c.send(m); err != nil {
+		if err := out.add(tokens, elapsed, more, r.lags && r.left > 0); err != nil {
 			return err
 		}
-		m.Type, m.Flags = wire.TypeData, 0
 	}
 	return nil
 }
 
 // once runs the program and copies the tokens.
-func (r *repetition) once(ctx context.Context) ([]byte, time.Duration, error) {
+func (r *call) once(ctx context.Context, token int) ([]byte, time.Duration, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, 0, fmt.Errorf("genie: stopped between two runs: %w", context.Cause(ctx))
 	}
-	if _, err := r.call.p.layout.Bind(r.call.bindings); err != nil {
+	if _, err := r.p.layout.Bind(r.bindings); err != nil {
 		return nil, 0, err
 	}
-	ec, err := r.call.s.es.NewCall(r.call.p.program, r.call.bindings)
+	ec, err := r.s.es.NewCall(r.p.program, r.bindings)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer ec.Release()
-	if err := r.call.feedAndRun(ctx, ec); err != nil {
+	if err := r.feedAndRun(ctx, ec); err != nil {
 		return nil, 0, err
 	}
-	t, _ := ec.Output(r.loop.Token)
+	t, _ := ec.Output(token)
 	return append(make([]byte, 0, len(t.Data)+4), t.Data...), ec.Elapsed(), nil
 }
-
-func microseconds(d time.Duration) uint32 { return uint32(min(d.Microseconds(), math.MaxUint32)) }

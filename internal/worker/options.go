@@ -48,6 +48,11 @@ type Options struct {
 	Auth Authenticator
 	// Quota is what an identity may have at one time; nil for no bounds.
 	Quota func(identity string) Quota
+	// MaxQueue bounds the runs of all sessions that wait for their turn;
+	// [DefaultMaxQueue] when 0.
+	MaxQueue int
+	// MaxRunning bounds the runs that go at once; GOMAXPROCS when 0.
+	MaxRunning int
 }
 
 func (o Options) withDefaults() Options {
@@ -74,6 +79,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 1024
+	}
+	if o.MaxQueue <= 0 {
+		o.MaxQueue = DefaultMaxQueue
+	}
+	if o.MaxRunning <= 0 {
+		o.MaxRunning = defaultRunning()
 	}
 	return o
 }

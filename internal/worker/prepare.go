@@ -18,6 +18,7 @@ func (st *stream) prepare(h wire.Header, control []byte) (*task, []wire.Segment,
 	if err := decode(control, &m); err != nil {
 		return nil, nil, err
 	}
+	st.bound(m.GetDeadlineMs())
 	s, err := st.c.session(m.GetSession())
 	if err != nil {
 		return nil, nil, err

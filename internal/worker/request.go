@@ -82,6 +82,7 @@ func (st *stream) simple(h wire.Header, control []byte) (*task, error) {
 		if err := decode(control, &m); err != nil {
 			return nil, err
 		}
+		st.bound(m.GetDeadlineMs())
 		t, err := c.inSession(m.GetSession(), func(s *session) (answer, error) {
 			s.es.Reset()
 			return answer{}, nil
@@ -95,6 +96,7 @@ func (st *stream) simple(h wire.Header, control []byte) (*task, error) {
 		if err := decode(control, &m); err != nil {
 			return nil, err
 		}
+		st.bound(m.GetDeadlineMs())
 		return c.inSession(m.GetSession(), func(s *session) (answer, error) { return s.read(m.GetHandle()) })
 	case wire.TypeRelease:
 		var m wirepb.Release

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/genie-sdk/go/internal/admission"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
@@ -21,11 +22,28 @@ func (st *stream) run(h wire.Header, control []byte) (*task, []wire.Segment, err
 	if err != nil {
 		return nil, nil, err
 	}
-	return &task{session: r.s, do: r.do, free: r.free, seq: m.GetSeq()}, segs, nil
+	return &task{session: r.s, call: r, do: r.do, free: r.free, seq: m.GetSeq()}, segs, nil
 }
 
 // newCall makes a call and says where its inputs go.
 func (st *stream) newCall(h wire.Header, m *wirepb.Run) (*call, []wire.Segment, error) {
+	st.bound(m.GetDeadlineMs())
+	r, sizes, err := st.callOf(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	want, room := r.payload(sizes)
+	if err := st.total(h, m.GetBytes(), want); err != nil {
+		return nil, nil, err
+	}
+	if err := r.receive(room); err != nil {
+		return nil, nil, err
+	}
+	return r, r.segments(r.memory, sizes), nil
+}
+
+// callOf reads what is to be run, and the sizes of its inputs in bytes.
+func (st *stream) callOf(m *wirepb.Run) (*call, []uint64, error) {
 	s, err := st.c.session(m.GetSession())
 	if err != nil {
 		return nil, nil, err
@@ -45,22 +63,7 @@ func (st *stream) newCall(h wire.Header, m *wirepb.Run) (*call, []wire.Segment, 
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := r.takeHandles(m.GetHandles(), len(sizes.Inputs)); err != nil {
-		return nil, nil, err
-	}
-	want, room := r.payload(sizes.Inputs)
-	if err := st.total(h, m.GetBytes(), want); err != nil {
-		return nil, nil, err
-	}
-	if err := s.tenant.calls.take(1); err != nil {
-		return nil, nil, err
-	}
-	r.counted = true
-	if r.memory, err = s.memory(room); err != nil {
-		r.ended()
-		return nil, nil, err
-	}
-	return r, r.segments(sizes.Inputs), nil
+	return r, sizes.Inputs, r.takeHandles(m.GetHandles(), len(sizes.Inputs))
 }
 
 // call is one run of a prepared plan.
@@ -71,7 +74,8 @@ type call struct {
 	handles  []transport.Handle // zero where the input is bytes
 	inputs   [][]byte
 	memory   []byte
-	counted  bool // among its tenant's calls
+	counted  bool             // among its tenant's calls
+	place    *admission.Place // in the worker's queue, once it is there in full
 }
 
 func (r *call) takeHandles(list []*wirepb.InputHandle, inputs int) error {
@@ -101,8 +105,8 @@ func (r *call) payload(sizes []uint64) (want, room uint64) {
 	return want, room
 }
 
-// segments lays the inputs out in the memory.
-func (r *call) segments(sizes []uint64) []wire.Segment {
+// segments lays the inputs out in memory.
+func (r *call) segments(memory []byte, sizes []uint64) []wire.Segment {
 	r.inputs = make([][]byte, len(sizes))
 	segs := make([]wire.Segment, 0, len(sizes))
 	at := uint64(0)
@@ -110,7 +114,7 @@ func (r *call) segments(sizes []uint64) []wire.Segment {
 		if !r.handles[i].IsZero() {
 			continue
 		}
-		r.inputs[i] = r.memory[at : at+n : at+n]
+		r.inputs[i] = memory[at : at+n : at+n]
 		segs = append(segs, wire.Segment{Data: r.inputs[i]})
 		at += align(n)
 	}
@@ -119,7 +123,20 @@ func (r *call) segments(sizes []uint64) []wire.Segment {
 
 func (r *call) free() {
 	r.s.giveBack(r.memory)
+	r.place.End()
 	r.ended()
+}
+
+// receive takes the memory for inputs of n bytes, and counts the call.
+func (r *call) receive(n uint64) (err error) {
+	if err := r.s.tenant.calls.take(1); err != nil {
+		return err
+	}
+	r.counted = true
+	if r.memory, err = r.s.memory(n); err != nil {
+		r.ended()
+	}
+	return err
 }
 
 // ended takes the call out of its tenant's count. It is called before the last
@@ -165,7 +182,7 @@ func (r *call) feedAndRun(ctx context.Context, ec Call) error {
 			return err
 		}
 	}
-	return ec.Run(ctx)
+	return r.turn(ctx, ec)
 }
 
 func (r *call) execute(ctx context.Context, ec Call) (answer, error) {

@@ -24,6 +24,7 @@ type Server struct {
 	buffers sync.Pool    // *[]byte of wire.ChunkSize, for pieces of weights
 	plans   atomic.Int64 // received
 	tenants tenants
+	admit   admitter
 
 	partials *partials
 	resumed  atomic.Int64 // uploads that went on where another was cut short
@@ -47,6 +48,7 @@ func New(opts Options) *Server {
 	memory := opts.Engine.Memory()
 	s := &Server{
 		opts: opts, ctx: ctx, cancel: cancel, staging: staging{limit: int64(opts.MaxStaging), account: memory}, partials: newPartials(opts),
+		admit:     newAdmitter(opts),
 		leases:    leases{byKey: map[[sha256.Size]byte]*lease{}},
 		tenants:   tenants{quota: opts.Quota, by: map[string]*tenant{}},
 		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},

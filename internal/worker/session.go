@@ -22,6 +22,7 @@ type session struct {
 	lease  *lease        // nil for a session that ends with its connection
 	ended  chan struct{} // closed when all is free
 	last   remembered
+	tenancy
 
 	mu    sync.Mutex
 	plans map[uint32]*prepared
@@ -73,7 +74,7 @@ func (c *conn) newSession(num uint32) (*session, error) {
 	}
 	s := &session{
 		c: c, tenant: c.tenant, num: num, es: c.s.opts.Engine.NewSession(), ended: make(chan struct{}),
-		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{},
+		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{}, tenancy: c.s.admit.tenancy(c.tenant.identity),
 	}
 	s.es.Charge(&s.tenant.bytes)
 	c.mu.Lock()
@@ -104,6 +105,7 @@ func (s *session) work(srv *Server) {
 		c.wg.Done()
 	}
 	s.finish()
+	s.leave()
 }
 
 // end frees a session that has no requests any more.

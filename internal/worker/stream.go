@@ -41,6 +41,7 @@ type task struct {
 	// free gives back what the request holds; it is called once.
 	free     func()
 	session  *session    // whose turn it takes; nil to be done at once
+	call     *call       // what is to run, if anything; it takes a place in the worker's queue
 	seq      uint64      // its number in the session; 0 for none
 	begun    func() bool // of a request that can be done in part; whether it was
 	noAnswer bool
@@ -128,13 +129,26 @@ func (st *stream) enqueue() {
 		t.run()
 	default:
 		st.c.wg.Add(1)
-		select {
-		case t.session.queue <- t:
-		default:
+		if err := t.wait(); err != nil {
 			st.c.wg.Done()
-			st.fail(fmt.Errorf("%w: %d requests wait in this session", transport.ErrLimit, queueLen))
+			st.fail(err)
 			st.c.forget(st)
 		}
+	}
+}
+
+// wait queues the task, or says why it may not wait.
+func (t *task) wait() error {
+	if t.call != nil {
+		if err := t.session.place(t.call); err != nil {
+			return err
+		}
+	}
+	select {
+	case t.session.queue <- t:
+		return nil
+	default:
+		return t.session.full()
 	}
 }
 

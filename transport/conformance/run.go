@@ -57,6 +57,10 @@ func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options)
 		{"Loop", testLoop},
 		{"LoopEnds", testLoopEnds},
 		{"BadLoops", testBadLoops},
+		{"OpenLoop", testOpenLoop},
+		{"BadOpenings", testBadOpenings},
+		{"SlowReader", testSlowReader},
+		{"CancelWithinAStep", testCancelWithinAStep},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

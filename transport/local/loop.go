@@ -10,6 +10,22 @@ import (
 
 // RunLoop implements [transport.Looper].
 func (s *session) RunLoop(ctx context.Context, call transport.Call, loop transport.Loop, each func(tokens []byte, elapsed time.Duration) error) error {
+	return s.loop(ctx, nil, call, loop, each)
+}
+
+// OpenLoop implements [transport.LoopOpener].
+func (s *session) OpenLoop(ctx context.Context, open transport.Opening, call transport.Call, loop transport.Loop, each func(tokens []byte, elapsed time.Duration) error) error {
+	ref, err := s.planOf(open.Call.Plan)
+	if err != nil {
+		return err
+	}
+	if err := open.Check(ref.program.Plan()); err != nil {
+		return err
+	}
+	return s.loop(ctx, &open, call, loop, each)
+}
+
+func (s *session) loop(ctx context.Context, open *transport.Opening, call transport.Call, loop transport.Loop, each func(tokens []byte, elapsed time.Duration) error) error {
 	ref, err := s.planOf(call.Plan)
 	if err != nil {
 		return err
@@ -31,7 +47,13 @@ func (s *session) RunLoop(ctx context.Context, call transport.Call, loop transpo
 	state := loop.Start(call.Bindings, inputs)
 	ended := false
 	defer func() { s.unknown = s.unknown || !ended }()
-	for more := true; more; {
+	more := true
+	if open != nil {
+		if more, err = s.open(ctx, open, state, each); err != nil {
+			return err
+		}
+	}
+	for more {
 		tokens, elapsed, err := s.loopRun(ctx, ref, call, loop.Token)
 		if err != nil {
 			return err
@@ -45,6 +67,26 @@ func (s *session) RunLoop(ctx context.Context, call transport.Call, loop transpo
 	}
 	ended = true
 	return nil
+}
+
+// open makes the run before a loop.
+func (s *session) open(ctx context.Context, o *transport.Opening, state *transport.LoopState, each func([]byte, time.Duration) error) (more bool, err error) {
+	if o.Reset {
+		s.es.Reset()
+		s.unknown = false
+	}
+	ref, err := s.planOf(o.Call.Plan)
+	if err != nil {
+		return false, err
+	}
+	tokens, elapsed, err := s.loopRun(ctx, ref, o.Call, o.Token)
+	if err != nil {
+		return false, err
+	}
+	if more, err = state.Open(tokens); err != nil {
+		return false, err
+	}
+	return more, each(tokens, elapsed)
 }
 
 // loopRun is one run of a loop, whose tokens it copies.

@@ -32,6 +32,7 @@ type Option interface{ apply(*options) }
 type options struct {
 	log        *slog.Logger
 	maxMessage uint64
+	overload   bool // requests that an overloaded worker did not take are made again
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
 	silence    time.Duration
 	retry      remote.Retry
@@ -65,6 +66,12 @@ func WithReconnect(limit time.Duration) Option {
 	return optionFunc(func(o *options) { o.retry.Max = max(limit, 0) })
 }
 
+// WithRetryOverloaded makes a request again that the worker did not take because
+// it was overloaded, after the time that it hints at, until the request's context
+// ends or would end before the next attempt. Without it the caller gets
+// [transport.ErrOverloaded].
+func WithRetryOverloaded() Option { return optionFunc(func(o *options) { o.overload = true }) }
+
 // WithDialer makes the connection with dial, which a shaped or recorded link
 // needs. Without it a [net.Dialer] does.
 func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
@@ -96,7 +103,7 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	if err != nil {
 		return nil, err
 	}
-	cfg := remote.Config{Addr: url, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence}
+	cfg := remote.Config{Addr: url, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence, RetryOverloaded: o.overload}
 	x, err := remote.Dial(ctx, cfg, o.retry, func(ctx context.Context) (*remote.Client, error) {
 		creds := newCreds(guard, addr, cfg.Ledger) // for this connection: files and token may have changed
 		pipe, err := connect(ctx, addr, &o, creds)

@@ -31,9 +31,9 @@ func remotes(t *testing.T) []string {
 	return []string{"tcp://" + w.TCP, "grpc://" + w.GRPC}
 }
 
-func open(t *testing.T, url string, p semantic.Policy) *genie.Client {
+func open(t *testing.T, url string, p semantic.Policy, opts ...genie.Option) *genie.Client {
 	t.Helper()
-	c, err := genie.Open(context.Background(), url, genie.WithPolicy(p))
+	c, err := genie.Open(context.Background(), url, append(opts, genie.WithPolicy(p))...)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return c
@@ -220,8 +220,8 @@ func TestOneWeight(t *testing.T) {
 	}
 }
 
-// TestWireBytes holds the budget of a decoded token: at most 256 bytes each
-// way and one round trip.
+// TestWireBytes holds the budget of a text in a session that has written before,
+// prompt included: at most 64 bytes a token each way and one round trip.
 func TestWireBytes(t *testing.T) {
 	m := load(t, "basic")
 	gold := loadGolden(t, filepath.Join(goldens, "basic"))
@@ -230,17 +230,16 @@ func TestWireBytes(t *testing.T) {
 		c := open(t, url, semantic.Full())
 		s, err := c.NewSession(ctx)
 		require.NoError(t, err)
-		var at []transport.Snapshot
-		_, err = genie.Generate(ctx, s, m.LM, genie.GenerateRequest{
-			Prompts: gold.Prompts[:1], MaxNew: 40, IgnoreEOS: true,
-			OnToken: func(int, int) error { at = append(at, c.Ledger()); return nil },
-		})
-		require.NoError(t, err)
-		d := at[len(at)-1].Sub(at[0])
-		n := int64(len(at) - 1)
-		require.LessOrEqual(t, d.SocketSent, 256*n, url)
-		require.LessOrEqual(t, d.SocketReceived, 256*n, url)
-		require.LessOrEqual(t, d.RoundTrips, n, url)
+		const n = 40
+		var d transport.Snapshot
+		for range 2 {
+			g, err := genie.Generate(ctx, s, m.LM, genie.GenerateRequest{Prompts: gold.Prompts[:1], MaxNew: n, IgnoreEOS: true})
+			require.NoError(t, err)
+			d = g.Wire
+		}
+		require.LessOrEqual(t, d.SocketSent, int64(64*n), url)
+		require.LessOrEqual(t, d.SocketReceived, int64(64*n), url)
+		require.EqualValues(t, 1, d.RoundTrips, url)
 		// gRPC writes its window updates when it likes: the two counts agree
 		// when nothing is in flight.
 		require.Eventually(t, func() bool {
@@ -248,6 +247,7 @@ func TestWireBytes(t *testing.T) {
 			return l.Sent.Total() == l.SocketSent && l.Received.Total() == l.SocketReceived
 		}, 5*time.Second, time.Millisecond, url)
 		require.NotZero(t, d.Sent[plan.CauseToken], url)
+		require.EqualValues(t, 8*n, d.Received[plan.CauseToken], url)
 		require.NoError(t, s.Close())
 		t.Logf("%s: %d B sent, %d B received a token", url, d.SocketSent/n, d.SocketReceived/n)
 	}

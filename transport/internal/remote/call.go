@@ -59,8 +59,8 @@ type pending struct {
 
 var errAnswered = errors.New("answered before the end of the upload")
 
-// call sends a request and waits for the answer.
-func (c *Client) call(ctx context.Context, r *request) error {
+// once sends a request and waits for the answer.
+func (c *Client) once(ctx context.Context, r *request) error {
 	if n := wire.Len(r.payload); n > c.cfg.MaxMessage {
 		return fmt.Errorf("%w: message of %d bytes, the limit is %d", transport.ErrLimit, n, c.cfg.MaxMessage)
 	}
@@ -73,6 +73,7 @@ func (c *Client) call(ctx context.Context, r *request) error {
 			return c.failure()
 		}
 	}
+	tellDeadline(ctx, r.control)
 	p, stream, err := c.register(r)
 	if err != nil {
 		r.release()
@@ -239,5 +240,10 @@ func (c *Client) remoteError(control []byte) error {
 	if len(text) > wire.MaxErrorText {
 		text = text[:wire.MaxErrorText]
 	}
-	return &transport.RemoteError{Code: m.GetCode(), Message: text, Addr: c.cfg.Addr, Detail: detail(&m)}
+	err := &transport.RemoteError{Code: m.GetCode(), Message: text, Addr: c.cfg.Addr, Detail: detail(&m)}
+	if !errors.Is(err, transport.ErrOverloaded) {
+		return err
+	}
+	const most = uint32(longestPause / time.Millisecond)
+	return &transport.OverloadError{RetryAfter: time.Duration(min(m.GetRetryAfterMs(), most)) * time.Millisecond, Err: err}
 }

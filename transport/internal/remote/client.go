@@ -25,6 +25,8 @@ type Config struct {
 	// [wire.Silence] when 0, for ever when negative.
 	Silence time.Duration
 	Token   string // who the client is; may be empty
+	// RetryOverloaded makes requests again that an overloaded worker did not take.
+	RetryOverloaded bool
 }
 
 func (c Config) withDefaults() Config {

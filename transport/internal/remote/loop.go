@@ -3,7 +3,9 @@ package remote
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +26,7 @@ type loopRun struct {
 type runs struct {
 	size  int // bytes of the tokens of a run
 	cause plan.Cause
+	left  int // runs that may still come; the receiving goroutine's
 
 	mu   sync.Mutex
 	list []loopRun
@@ -31,18 +34,23 @@ type runs struct {
 	more chan struct{} // holds a token when there is something in list
 }
 
-// sink is memory for the payload of the next frame.
+// sink is memory for the payload of the next frame: one run, or several.
 func (l *runs) sink(n uint64) ([]byte, error) {
-	if n != uint64(l.size+4) {
-		return nil, fmt.Errorf("%w: a run of %d bytes in a loop of %d", transport.ErrProtocol, n, l.size+4)
+	each := uint64(l.size + 4)
+	if n == 0 || n%each != 0 || n/each > uint64(min(l.left, wire.LoopCredit)) {
+		return nil, fmt.Errorf("%w: a frame of %d bytes in a loop with runs of %d, %d of which may come", transport.ErrProtocol, n, each, l.left)
 	}
 	return make([]byte, n), nil
 }
 
 func (l *runs) add(b []byte) {
-	r := loopRun{b[:l.size], time.Duration(binary.LittleEndian.Uint32(b[l.size:])) * time.Microsecond}
 	l.mu.Lock()
-	l.list, l.some = append(l.list, r), true
+	l.some = true
+	for ; len(b) > 0; b = b[l.size+4:] {
+		micros := binary.LittleEndian.Uint32(b[l.size:])
+		l.list = append(l.list, loopRun{b[:l.size:l.size], time.Duration(micros) * time.Microsecond})
+		l.left--
+	}
 	l.mu.Unlock()
 	select {
 	case l.more <- struct{}{}:
@@ -67,11 +75,31 @@ func (l *runs) take() []loopRun {
 
 // RunLoop implements [transport.Looper].
 func (s *session) RunLoop(ctx context.Context, call transport.Call, loop transport.Loop, each func(tokens []byte, elapsed time.Duration) error) error {
-	ref, err := s.planOf(call.Plan)
+	if _, err := s.planOf(call.Plan); err != nil {
+		return err
+	}
+	return s.loop(ctx, nil, call, loop, each)
+}
+
+// OpenLoop implements [transport.LoopOpener].
+func (s *session) OpenLoop(ctx context.Context, open transport.Opening, call transport.Call, loop transport.Loop, each func(tokens []byte, elapsed time.Duration) error) error {
+	find := s.planOf
+	if open.Reset {
+		find = s.planAnyway
+	}
+	ref, err := find(open.Call.Plan)
 	if err != nil {
 		return err
 	}
-	sizes, err := ref.layout.Bind(call.Bindings)
+	if err := open.Check(ref.layout.Plan); err != nil {
+		return err
+	}
+	return s.loop(ctx, &open, call, loop, each)
+}
+
+// loop makes a loop, with its opening if there is one.
+func (s *session) loop(ctx context.Context, open *transport.Opening, call transport.Call, loop transport.Loop, each func(tokens []byte, elapsed time.Duration) error) error {
+	run, payload, ref, err := s.runMessage(call)
 	if err != nil {
 		return err
 	}
@@ -79,24 +107,32 @@ func (s *session) RunLoop(ctx context.Context, call transport.Call, loop transpo
 	if err := loop.Check(p, call.Bindings); err != nil {
 		return err
 	}
-	run := &wirepb.Run{Session: s.num, Plan: ref.num, Bindings: make([]uint64, len(call.Bindings))}
-	for i, n := range call.Bindings {
-		run.Bindings[i] = uint64(n)
+	control := loopMessage(run, loop)
+	got := &runs{size: 4 * len(loop.Limits), cause: p.Outputs[loop.Token].Cause, left: slices.Max(loop.Limits), more: make(chan struct{}, 1)}
+	if open != nil {
+		first, firstPayload, _, err := s.runMessage(open.Call)
+		if err != nil {
+			return err
+		}
+		control.Opening = &wirepb.Opening{Fresh: open.Reset, Run: first, Token: uint32(open.Token)}
+		payload = append(firstPayload, payload...)
+		first.Bytes, run.Bytes = 0, claim(payload)
+		got.left++
 	}
-	payload, err := bindInputs(p, call.Inputs, sizes.Inputs, run)
-	if err != nil {
-		return err
-	}
-	got := &runs{size: 4 * len(loop.Limits), cause: p.Outputs[loop.Token].Cause, more: make(chan struct{}, 1)}
 	r := &request{
-		typ: wire.TypeLoop, order: s.order, control: loopMessage(run, loop), payload: payload,
+		typ: wire.TypeLoop, order: s.order, control: control, payload: payload,
 		cause: got.cause, loop: got, number: func(seq uint64) { run.Seq = seq },
 	}
-	if err := s.follow(ctx, r, got, each); err != nil {
+	err = s.follow(ctx, r, got, each)
+	switch {
+	case err == nil:
+		if open != nil && open.Reset {
+			s.wasReset()
+		}
+	case !errors.Is(err, transport.ErrOverloaded):
 		s.noteLate(nil) // some runs may have been done
-		return err
 	}
-	return nil
+	return err
 }
 
 // loopMessage is the control message of a loop.

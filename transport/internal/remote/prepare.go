@@ -51,17 +51,17 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	if weights != nil {
 		model = weights.Model()
 	}
-	for {
+	for done := false; !done; {
+		before := s.uploadsDone()
 		ready, err := s.sendPlan(ctx, ref, model)
 		if err != nil {
 			return nil, err
 		}
-		once := distinct(p, ready.GetMissing())
-		if err := s.sendWeights(ctx, ref, once, ready.GetPartial(), weights, progress); err != nil {
-			return nil, err
-		}
-		if len(once) == len(ready.GetMissing()) {
+		if len(ready.GetMissing()) == 0 {
 			break
+		}
+		if done, err = s.upload(ctx, ref, ready, before, weights, progress); err != nil {
+			return nil, err
 		}
 		// A content that is missing in two forms goes once for each, one after
 		// the other; ask what is left.
@@ -70,6 +70,35 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	defer s.mu.Unlock()
 	s.plans[hash] = ref
 	return ref, nil
+}
+
+func (s *session) uploadsDone() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.uploaded
+}
+
+// upload sends what the worker misses. Plans that are prepared side by side have
+// weights in common: one of them sends at a time, and another asks again what is
+// missing after that. It is true when nothing is left to ask.
+func (s *session) upload(ctx context.Context, ref *planRef, ready *wirepb.Prepared, before int, weights transport.WeightSource, progress transport.Progress) (done bool, err error) {
+	select {
+	case s.uploading <- struct{}{}:
+	case <-ctx.Done():
+		return false, fmt.Errorf("weights for %s: %w", s.x.cfg.Addr, ctxError(ctx))
+	}
+	defer func() { <-s.uploading }()
+	if s.uploadsDone() != before {
+		return false, nil
+	}
+	once := distinct(ref.layout.Plan, ready.GetMissing())
+	if err := s.sendWeights(ctx, ref, once, ready.GetPartial(), weights, progress); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uploaded++
+	return len(once) == len(ready.GetMissing()), nil
 }
 
 // distinct leaves out ids of content that comes before.

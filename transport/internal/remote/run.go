@@ -13,19 +13,14 @@ import (
 
 // Run implements [transport.Session].
 func (s *session) Run(ctx context.Context, call transport.Call) (transport.Result, error) {
-	ref, err := s.planOf(call.Plan)
+	if _, err := s.planOf(call.Plan); err != nil {
+		return transport.Result{}, err
+	}
+	control, payload, ref, err := s.runMessage(call)
 	if err != nil {
 		return transport.Result{}, err
 	}
 	sizes, err := ref.layout.Bind(call.Bindings)
-	if err != nil {
-		return transport.Result{}, err
-	}
-	control := &wirepb.Run{Session: s.num, Plan: ref.num, Bindings: make([]uint64, len(call.Bindings))}
-	for i, n := range call.Bindings {
-		control.Bindings[i] = uint64(n)
-	}
-	payload, err := bindInputs(ref.layout.Plan, call.Inputs, sizes.Inputs, control)
 	if err != nil {
 		return transport.Result{}, err
 	}
@@ -46,20 +41,45 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 	return res, nil
 }
 
+// runMessage is the control message and the payload of a run.
+func (s *session) runMessage(call transport.Call) (*wirepb.Run, []wire.Segment, *planRef, error) {
+	ref, err := s.planAnyway(call.Plan)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	sizes, err := ref.layout.Bind(call.Bindings)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	control := &wirepb.Run{Session: s.num, Plan: ref.num, Bindings: make([]uint64, len(call.Bindings))}
+	for i, n := range call.Bindings {
+		control.Bindings[i] = uint64(n)
+	}
+	payload, err := bindInputs(ref.layout.Plan, call.Inputs, sizes.Inputs, control)
+	return control, payload, ref, err
+}
+
+// planOf finds a plan of the session for a run that goes on from its state.
 func (s *session) planOf(p transport.PlanRef) (*planRef, error) {
-	ref, ok := p.(*planRef)
-	if !ok || ref.session != s {
-		return nil, fmt.Errorf("%w: the plan was not prepared in this session", transport.ErrUnknownPlan)
+	ref, err := s.planAnyway(p)
+	if err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return nil, fmt.Errorf("%w: session on %s", transport.ErrClosed, s.x.cfg.Addr)
-	}
 	if s.advanced {
 		return nil, fmt.Errorf("%w: a cancelled run had succeeded on the worker, the session needs a Reset", transport.ErrState)
 	}
 	return ref, nil
+}
+
+// planAnyway finds a plan of the session.
+func (s *session) planAnyway(p transport.PlanRef) (*planRef, error) {
+	ref, ok := p.(*planRef)
+	if !ok || ref.session != s {
+		return nil, fmt.Errorf("%w: the plan was not prepared in this session", transport.ErrUnknownPlan)
+	}
+	return ref, s.check()
 }
 
 // bindInputs makes the payload of a run and adds the handles to its control
@@ -82,10 +102,17 @@ func bindInputs(p *plan.Plan, inputs []transport.Input, sizes []uint64, control 
 		}
 		segs = append(segs, wire.Segment{Data: in.Data, Cause: in.Cause})
 	}
-	if n := wire.Len(segs); n > wire.ChunkSize {
-		control.Bytes = n
-	}
+	control.Bytes = claim(segs)
 	return segs, nil
+}
+
+// claim is the length of a payload where it has to be said: when it takes more
+// than one frame.
+func claim(payload []wire.Segment) uint64 {
+	if n := wire.Len(payload); n > wire.ChunkSize {
+		return n
+	}
+	return 0
 }
 
 // result takes memory for the outputs, whose sizes follow from the plan.

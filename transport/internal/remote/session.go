@@ -27,6 +27,8 @@ type session struct {
 	num   uint32
 	order chan struct{} // one token: who has it sends
 
+	uploading chan struct{} // full while weights are sent
+
 	// Of a session that outlives its connection:
 	key    []byte        // its secret
 	seq    uint64        // of the last numbered request; with the order token
@@ -40,12 +42,13 @@ type session struct {
 	advanced bool // a call that was given up had succeeded
 	plans    map[plan.Hash]*planRef
 	lastPlan uint32
+	uploaded int                   // times that weights were sent
 	causes   map[uint64]plan.Cause // what kept values count as when they are read
 }
 
 func newSession(x *Executor, num uint32) *session {
 	s := &session{
-		x: x, num: num, order: make(chan struct{}, 1), joined: make(chan struct{}, 1),
+		x: x, num: num, order: make(chan struct{}, 1), joined: make(chan struct{}, 1), uploading: make(chan struct{}, 1),
 		plans: map[plan.Hash]*planRef{}, causes: map[uint64]plan.Cause{},
 	}
 	s.order <- struct{}{}
@@ -159,10 +162,14 @@ func (s *session) Reset(ctx context.Context) error {
 	if err := s.call(ctx, r); err != nil {
 		return err
 	}
+	s.wasReset()
+	return nil
+}
+
+func (s *session) wasReset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.advanced = false
-	return nil
 }
 
 // Close implements [transport.Session]. A lost connection is no error: the

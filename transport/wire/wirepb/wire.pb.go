@@ -146,7 +146,9 @@ type Error struct {
 	// What the memory was for.
 	Purpose string `protobuf:"bytes,7,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	// Which quota, with code 23.
-	Quota         *Quota `protobuf:"bytes,8,opt,name=quota,proto3" json:"quota,omitempty"`
+	Quota *Quota `protobuf:"bytes,8,opt,name=quota,proto3" json:"quota,omitempty"`
+	// Of a worker that has too much to do: when to ask again.
+	RetryAfterMs  uint32 `protobuf:"varint,3,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -228,6 +230,13 @@ func (x *Error) GetQuota() *Quota {
 		return x.Quota
 	}
 	return nil
+}
+
+func (x *Error) GetRetryAfterMs() uint32 {
+	if x != nil {
+		return x.RetryAfterMs
+	}
+	return 0
 }
 
 // Quota is a limit of an identity that a request would exceed.
@@ -492,7 +501,9 @@ type Prepare struct {
 	// Length of the payload, the encoded plan; zero when it is not sent.
 	PlanBytes uint64 `protobuf:"varint,5,opt,name=plan_bytes,json=planBytes,proto3" json:"plan_bytes,omitempty"`
 	// See Run.
-	Seq           uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
+	Seq uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
+	// What is left of the caller's time; zero for no bound.
+	DeadlineMs    uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -565,6 +576,13 @@ func (x *Prepare) GetPlanBytes() uint64 {
 func (x *Prepare) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
+	}
+	return 0
+}
+
+func (x *Prepare) GetDeadlineMs() uint64 {
+	if x != nil {
+		return x.DeadlineMs
 	}
 	return 0
 }
@@ -787,7 +805,9 @@ type Run struct {
 	Bytes uint64 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// Number of the request in its session, growing; 0 for none. A number that
 	// the session has done is answered again and not done again.
-	Seq           uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
+	Seq uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
+	// What is left of the caller's time; zero for no bound.
+	DeadlineMs    uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -860,6 +880,13 @@ func (x *Run) GetBytes() uint64 {
 func (x *Run) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
+	}
+	return 0
+}
+
+func (x *Run) GetDeadlineMs() uint64 {
+	if x != nil {
+		return x.DeadlineMs
 	}
 	return 0
 }
@@ -972,9 +999,10 @@ func (x *Ran) GetKept() []*Handle {
 	return nil
 }
 
-// Loop repeats a run on the worker. The payload is that of the first run. The
-// answer is a frame for each run, with the tokens and the microseconds (4 bytes)
-// that the run took; all but the last one have more to come.
+// Loop repeats a run on the worker. The payload is that of the opening, if there
+// is one, and then that of the first run. The answer is frames of one run or of
+// several, each run being its tokens and the microseconds (4 bytes) that it took;
+// all frames but the last have more to come.
 type Loop struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Run   *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
@@ -989,7 +1017,10 @@ type Loop struct {
 	// Tokens that end a sequence.
 	Stop []int32 `protobuf:"zigzag32,6,rep,packed,name=stop,proto3" json:"stop,omitempty"`
 	// Runs that may be answered before the client gives more Credit.
-	Credit        uint32 `protobuf:"varint,7,opt,name=credit,proto3" json:"credit,omitempty"`
+	Credit uint32 `protobuf:"varint,7,opt,name=credit,proto3" json:"credit,omitempty"`
+	// What comes before the first run. The loop's deadline and length are those of
+	// its own run.
+	Opening       *Opening `protobuf:"bytes,8,opt,name=opening,proto3" json:"opening,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1073,6 +1104,77 @@ func (x *Loop) GetCredit() uint32 {
 	return 0
 }
 
+func (x *Loop) GetOpening() *Opening {
+	if x != nil {
+		return x.Opening
+	}
+	return nil
+}
+
+// Opening is a run, of another plan as a rule, that gives a loop its first
+// tokens. It is answered as the loop's runs are, before them.
+type Opening struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Forget the carried state of the session first.
+	Fresh bool `protobuf:"varint,1,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	Run   *Run `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`
+	// Index of the output that is the tokens.
+	Token         uint32 `protobuf:"varint,3,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Opening) Reset() {
+	*x = Opening{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Opening) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Opening) ProtoMessage() {}
+
+func (x *Opening) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Opening.ProtoReflect.Descriptor instead.
+func (*Opening) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Opening) GetFresh() bool {
+	if x != nil {
+		return x.Fresh
+	}
+	return false
+}
+
+func (x *Opening) GetRun() *Run {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *Opening) GetToken() uint32 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
 // LoopInput says how an input goes on.
 type LoopInput struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1084,7 +1186,7 @@ type LoopInput struct {
 
 func (x *LoopInput) Reset() {
 	*x = LoopInput{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[14]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1198,7 @@ func (x *LoopInput) String() string {
 func (*LoopInput) ProtoMessage() {}
 
 func (x *LoopInput) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[14]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1211,7 @@ func (x *LoopInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoopInput.ProtoReflect.Descriptor instead.
 func (*LoopInput) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{14}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *LoopInput) GetKind() uint32 {
@@ -1136,7 +1238,7 @@ type Credit struct {
 
 func (x *Credit) Reset() {
 	*x = Credit{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[15]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1250,7 @@ func (x *Credit) String() string {
 func (*Credit) ProtoMessage() {}
 
 func (x *Credit) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[15]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1263,7 @@ func (x *Credit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credit.ProtoReflect.Descriptor instead.
 func (*Credit) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{15}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Credit) GetRuns() uint32 {
@@ -1173,16 +1275,18 @@ func (x *Credit) GetRuns() uint32 {
 
 // Read asks for a kept value.
 type Read struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
-	Handle        *Handle                `protobuf:"bytes,2,opt,name=handle,proto3" json:"handle,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	Handle  *Handle                `protobuf:"bytes,2,opt,name=handle,proto3" json:"handle,omitempty"`
+	// What is left of the caller's time; zero for no bound.
+	DeadlineMs    uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Read) Reset() {
 	*x = Read{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[16]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1194,7 +1298,7 @@ func (x *Read) String() string {
 func (*Read) ProtoMessage() {}
 
 func (x *Read) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[16]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1207,7 +1311,7 @@ func (x *Read) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Read.ProtoReflect.Descriptor instead.
 func (*Read) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{16}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Read) GetSession() uint32 {
@@ -1224,6 +1328,13 @@ func (x *Read) GetHandle() *Handle {
 	return nil
 }
 
+func (x *Read) GetDeadlineMs() uint64 {
+	if x != nil {
+		return x.DeadlineMs
+	}
+	return 0
+}
+
 // Value answers Read; the payload is the elements.
 type Value struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1235,7 +1346,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[17]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1358,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[17]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,7 +1371,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{17}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Value) GetDtype() uint32 {
@@ -1288,7 +1399,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[18]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1300,7 +1411,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[18]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1313,7 +1424,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{18}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Release) GetSession() uint32 {
@@ -1335,14 +1446,16 @@ type Reset struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Session uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
 	// See Run.
-	Seq           uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
+	Seq uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
+	// What is left of the caller's time; zero for no bound.
+	DeadlineMs    uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Reset) Reset() {
 	*x = Reset{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[19]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1467,7 @@ func (x *Reset) String() string {
 func (*Reset) ProtoMessage() {}
 
 func (x *Reset) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[19]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1480,7 @@ func (x *Reset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reset.ProtoReflect.Descriptor instead.
 func (*Reset) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{19}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Reset) GetSession() uint32 {
@@ -1380,6 +1493,13 @@ func (x *Reset) GetSession() uint32 {
 func (x *Reset) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
+	}
+	return 0
+}
+
+func (x *Reset) GetDeadlineMs() uint64 {
+	if x != nil {
+		return x.DeadlineMs
 	}
 	return 0
 }
@@ -1420,7 +1540,7 @@ type Stats struct {
 
 func (x *Stats) Reset() {
 	*x = Stats{}
-	mi := &file_wire_wirepb_wire_proto_msgTypes[20]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1432,7 +1552,7 @@ func (x *Stats) String() string {
 func (*Stats) ProtoMessage() {}
 
 func (x *Stats) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_wirepb_wire_proto_msgTypes[20]
+	mi := &file_wire_wirepb_wire_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1445,7 +1565,7 @@ func (x *Stats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stats.ProtoReflect.Descriptor instead.
 func (*Stats) Descriptor() ([]byte, []int) {
-	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{20}
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Stats) GetPid() uint32 {
@@ -1650,7 +1770,7 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x11max_frame_payload\x18\x05 \x01(\x04R\x0fmaxFramePayload\x12.\n" +
 	"\x13max_message_payload\x18\x06 \x01(\x04R\x11maxMessagePayload\x12\x14\n" +
 	"\x05token\x18\a \x01(\fR\x05token\x12!\n" +
-	"\fheartbeat_ms\x18\b \x01(\rR\vheartbeatMs\"\xd5\x01\n" +
+	"\fheartbeat_ms\x18\b \x01(\rR\vheartbeatMs\"\xfb\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
@@ -1661,7 +1781,8 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\vlimit_bytes\x18\x06 \x01(\x04R\n" +
 	"limitBytes\x12\x18\n" +
 	"\apurpose\x18\a \x01(\tR\apurpose\x12%\n" +
-	"\x05quota\x18\b \x01(\v2\x0f.genie.v1.QuotaR\x05quota\"Y\n" +
+	"\x05quota\x18\b \x01(\v2\x0f.genie.v1.QuotaR\x05quota\x12$\n" +
+	"\x0eretry_after_ms\x18\x03 \x01(\rR\fretryAfterMs\"Y\n" +
 	"\x05Quota\x12\x12\n" +
 	"\x04what\x18\x01 \x01(\tR\x04what\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x04R\x05limit\x12\x12\n" +
@@ -1679,7 +1800,7 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x16\n" +
 	"\x06resume\x18\x03 \x01(\bR\x06resume\"(\n" +
 	"\fCloseSession\x12\x18\n" +
-	"\asession\x18\x01 \x01(\rR\asession\"\x92\x01\n" +
+	"\asession\x18\x01 \x01(\rR\asession\"\xb3\x01\n" +
 	"\aPrepare\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x12\n" +
@@ -1687,7 +1808,9 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x05model\x18\x04 \x01(\tR\x05model\x12\x1d\n" +
 	"\n" +
 	"plan_bytes\x18\x05 \x01(\x04R\tplanBytes\x12\x10\n" +
-	"\x03seq\x18\x0f \x01(\x04R\x03seq\"n\n" +
+	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12\x1f\n" +
+	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
+	"deadlineMs\"n\n" +
 	"\bPrepared\x12\x1b\n" +
 	"\tneed_plan\x18\x01 \x01(\bR\bneedPlan\x12\x18\n" +
 	"\amissing\x18\x02 \x03(\rR\amissing\x12+\n" +
@@ -1701,21 +1824,23 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\rR\x05value\x12\x14\n" +
 	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x16\n" +
-	"\x06offset\x18\x05 \x01(\x04R\x06offset\"\xa8\x01\n" +
+	"\x06offset\x18\x05 \x01(\x04R\x06offset\"\xc9\x01\n" +
 	"\x03Run\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x1a\n" +
 	"\bbindings\x18\x03 \x03(\x04R\bbindings\x12/\n" +
 	"\ahandles\x18\x04 \x03(\v2\x15.genie.v1.InputHandleR\ahandles\x12\x14\n" +
 	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\x12\x10\n" +
-	"\x03seq\x18\x0f \x01(\x04R\x03seq\"M\n" +
+	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12\x1f\n" +
+	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
+	"deadlineMs\"M\n" +
 	"\vInputHandle\x12\x14\n" +
 	"\x05input\x18\x01 \x01(\rR\x05input\x12(\n" +
 	"\x06handle\x18\x02 \x01(\v2\x10.genie.v1.HandleR\x06handle\"J\n" +
 	"\x03Ran\x12\x1d\n" +
 	"\n" +
 	"elapsed_ns\x18\x01 \x01(\x04R\telapsedNs\x12$\n" +
-	"\x04kept\x18\x02 \x03(\v2\x10.genie.v1.HandleR\x04kept\"\xc2\x01\n" +
+	"\x04kept\x18\x02 \x03(\v2\x10.genie.v1.HandleR\x04kept\"\xef\x01\n" +
 	"\x04Loop\x12\x1f\n" +
 	"\x03run\x18\x01 \x01(\v2\r.genie.v1.RunR\x03run\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\rR\x05token\x12+\n" +
@@ -1723,24 +1848,33 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x04grow\x18\x04 \x03(\x04R\x04grow\x12\x16\n" +
 	"\x06limits\x18\x05 \x03(\rR\x06limits\x12\x12\n" +
 	"\x04stop\x18\x06 \x03(\x11R\x04stop\x12\x16\n" +
-	"\x06credit\x18\a \x01(\rR\x06credit\"1\n" +
+	"\x06credit\x18\a \x01(\rR\x06credit\x12+\n" +
+	"\aopening\x18\b \x01(\v2\x11.genie.v1.OpeningR\aopening\"V\n" +
+	"\aOpening\x12\x14\n" +
+	"\x05fresh\x18\x01 \x01(\bR\x05fresh\x12\x1f\n" +
+	"\x03run\x18\x02 \x01(\v2\r.genie.v1.RunR\x03run\x12\x14\n" +
+	"\x05token\x18\x03 \x01(\rR\x05token\"1\n" +
 	"\tLoopInput\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x10\n" +
 	"\x03max\x18\x02 \x01(\x12R\x03max\"\x1c\n" +
 	"\x06Credit\x12\x12\n" +
-	"\x04runs\x18\x01 \x01(\rR\x04runs\"J\n" +
+	"\x04runs\x18\x01 \x01(\rR\x04runs\"k\n" +
 	"\x04Read\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12(\n" +
-	"\x06handle\x18\x02 \x01(\v2\x10.genie.v1.HandleR\x06handle\"3\n" +
+	"\x06handle\x18\x02 \x01(\v2\x10.genie.v1.HandleR\x06handle\x12\x1f\n" +
+	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
+	"deadlineMs\"3\n" +
 	"\x05Value\x12\x14\n" +
 	"\x05dtype\x18\x01 \x01(\rR\x05dtype\x12\x14\n" +
 	"\x05shape\x18\x02 \x03(\x04R\x05shape\"O\n" +
 	"\aRelease\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12*\n" +
-	"\ahandles\x18\x02 \x03(\v2\x10.genie.v1.HandleR\ahandles\"3\n" +
+	"\ahandles\x18\x02 \x03(\v2\x10.genie.v1.HandleR\ahandles\"T\n" +
 	"\x05Reset\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x10\n" +
-	"\x03seq\x18\x0f \x01(\x04R\x03seq\"\xfd\x06\n" +
+	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12\x1f\n" +
+	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
+	"deadlineMs\"\xfd\x06\n" +
 	"\x05Stats\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x10\n" +
 	"\x03cpu\x18\x02 \x01(\tR\x03cpu\x12\x12\n" +
@@ -1788,7 +1922,7 @@ func file_wire_wirepb_wire_proto_rawDescGZIP() []byte {
 	return file_wire_wirepb_wire_proto_rawDescData
 }
 
-var file_wire_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_wire_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_wire_wirepb_wire_proto_goTypes = []any{
 	(*Hello)(nil),        // 0: genie.v1.Hello
 	(*Error)(nil),        // 1: genie.v1.Error
@@ -1804,13 +1938,14 @@ var file_wire_wirepb_wire_proto_goTypes = []any{
 	(*InputHandle)(nil),  // 11: genie.v1.InputHandle
 	(*Ran)(nil),          // 12: genie.v1.Ran
 	(*Loop)(nil),         // 13: genie.v1.Loop
-	(*LoopInput)(nil),    // 14: genie.v1.LoopInput
-	(*Credit)(nil),       // 15: genie.v1.Credit
-	(*Read)(nil),         // 16: genie.v1.Read
-	(*Value)(nil),        // 17: genie.v1.Value
-	(*Release)(nil),      // 18: genie.v1.Release
-	(*Reset)(nil),        // 19: genie.v1.Reset
-	(*Stats)(nil),        // 20: genie.v1.Stats
+	(*Opening)(nil),      // 14: genie.v1.Opening
+	(*LoopInput)(nil),    // 15: genie.v1.LoopInput
+	(*Credit)(nil),       // 16: genie.v1.Credit
+	(*Read)(nil),         // 17: genie.v1.Read
+	(*Value)(nil),        // 18: genie.v1.Value
+	(*Release)(nil),      // 19: genie.v1.Release
+	(*Reset)(nil),        // 20: genie.v1.Reset
+	(*Stats)(nil),        // 21: genie.v1.Stats
 }
 var file_wire_wirepb_wire_proto_depIdxs = []int32{
 	2,  // 0: genie.v1.Error.quota:type_name -> genie.v1.Quota
@@ -1819,14 +1954,16 @@ var file_wire_wirepb_wire_proto_depIdxs = []int32{
 	3,  // 3: genie.v1.InputHandle.handle:type_name -> genie.v1.Handle
 	3,  // 4: genie.v1.Ran.kept:type_name -> genie.v1.Handle
 	10, // 5: genie.v1.Loop.run:type_name -> genie.v1.Run
-	14, // 6: genie.v1.Loop.inputs:type_name -> genie.v1.LoopInput
-	3,  // 7: genie.v1.Read.handle:type_name -> genie.v1.Handle
-	3,  // 8: genie.v1.Release.handles:type_name -> genie.v1.Handle
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	15, // 6: genie.v1.Loop.inputs:type_name -> genie.v1.LoopInput
+	14, // 7: genie.v1.Loop.opening:type_name -> genie.v1.Opening
+	10, // 8: genie.v1.Opening.run:type_name -> genie.v1.Run
+	3,  // 9: genie.v1.Read.handle:type_name -> genie.v1.Handle
+	3,  // 10: genie.v1.Release.handles:type_name -> genie.v1.Handle
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_wire_wirepb_wire_proto_init() }
@@ -1840,7 +1977,7 @@ func file_wire_wirepb_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_wirepb_wire_proto_rawDesc), len(file_wire_wirepb_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,145 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/genie-sdk/go/internal/admission"
+	"github.com/genie-sdk/go/transport"
+)
+
+// DefaultMaxQueue bounds the runs that wait in all when nothing else is said.
+const DefaultMaxQueue = 4096
+
+// gatherer is a call that may say that the engine makes it one run with those of
+// other sessions. Such calls of a program go together and take one place.
+type gatherer interface{ Gathers() bool }
+
+// admitter decides who runs and who may wait.
+type admitter struct {
+	runs  *admission.Scheduler
+	queue *admission.Queue
+}
+
+func newAdmitter(o Options) admitter {
+	return admitter{
+		runs:  admission.New(admission.Options{MaxRunning: o.MaxRunning}),
+		queue: admission.NewQueue(o.MaxQueue, nil),
+	}
+}
+
+// defaultRunning is a run for each processor.
+func defaultRunning() int { return runtime.GOMAXPROCS(0) }
+
+// Load is the runs of a server at one moment.
+type Load struct {
+	Queued  int // that have not begun
+	Turns   int // that wait for their turn, first among those of their session
+	Running int // places taken by those that go
+}
+
+// Load counts.
+func (s *Server) Load() Load {
+	l := s.admit.runs.Load()
+	return Load{Queued: s.admit.queue.Waiting(), Turns: l.Waiting, Running: l.Running}
+}
+
+// tenancy is a session's part in the worker's time and queue.
+type tenancy struct {
+	flow *admission.Flow
+	line *admission.Line
+}
+
+// tenancy begins the part of a session. Sessions of one identity share; those of
+// nobody known are by themselves.
+func (a *admitter) tenancy(identity string) tenancy {
+	if identity == Anonymous {
+		identity = ""
+	}
+	return tenancy{flow: a.runs.Flow(identity), line: a.queue.Line(identity)}
+}
+
+func (t tenancy) leave() {
+	t.flow.Close()
+	t.line.Close()
+}
+
+// place takes a place in the queue for a run.
+func (s *session) place(r *call) error {
+	p, retry := s.line.Join()
+	if p == nil {
+		return &transport.OverloadError{
+			RetryAfter: retry,
+			Err:        fmt.Errorf("%w: %d runs wait on this worker", transport.ErrOverloaded, s.c.s.admit.queue.Waiting()),
+		}
+	}
+	r.place = p
+	return nil
+}
+
+// full is the error of a session that has too many requests waiting.
+func (s *session) full() error {
+	return &transport.OverloadError{
+		RetryAfter: s.c.s.admit.queue.Hint(queueLen),
+		Err:        fmt.Errorf("%w: %d requests wait in this session", transport.ErrOverloaded, queueLen),
+	}
+}
+
+// turn runs when it is the session's turn, and gives the turn up afterwards: a
+// loop does so after each of its runs.
+func (r *call) turn(ctx context.Context, ec Call) error {
+	var key any
+	if g, ok := ec.(gatherer); ok && g.Gathers() {
+		key = r.p.program
+	}
+	t, err := r.s.flow.Enter(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer t.Leave()
+	r.place.Begin()
+	if p, ok := ec.(pauser); ok && key == nil {
+		p.OnStep(giveWay(t))
+	}
+	return ec.Run(ctx)
+}
+
+// pauser is a call that others can go before while it runs.
+type pauser interface {
+	OnStep(pause func(ctx context.Context) (time.Duration, error))
+}
+
+// schedulerTurn is how long a run computes before it lets the goroutines of this
+// process that are ready go first: those that receive and send would otherwise
+// wait for the runtime to interrupt it, which takes 10 ms.
+const schedulerTurn = time.Millisecond
+
+// giveWay is called between the steps of a run.
+func giveWay(t *admission.Ticket) func(ctx context.Context) (time.Duration, error) {
+	last := time.Now()
+	return func(ctx context.Context) (time.Duration, error) {
+		if now := time.Now(); now.Sub(last) >= schedulerTurn {
+			runtime.Gosched()
+			last = now
+		}
+		return t.Yield(ctx)
+	}
+}
+
+// bound ends a request when what is left of its caller's time is over: before it
+// has begun it is then dropped, and afterwards stopped.
+func (st *stream) bound(milliseconds uint64) {
+	const most = uint64(1<<63-1) / uint64(time.Millisecond)
+	if milliseconds == 0 || milliseconds > most {
+		return
+	}
+	ctx, stop := context.WithTimeoutCause(st.ctx, time.Duration(milliseconds)*time.Millisecond,
+		fmt.Errorf("genie: the caller's time is over: %w", context.DeadlineExceeded))
+	cancel := st.cancel
+	st.ctx, st.cancel = ctx, func(cause error) {
+		cancel(cause)
+		stop()
+	}
+}

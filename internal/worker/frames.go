@@ -1,0 +1,64 @@
+package worker
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"time"
+
+	"github.com/genie-sdk/go/transport/wire"
+)
+
+// The most that a frame holds for a client that lags.
+const (
+	gatherRuns  = wire.LoopCredit / 4
+	gatherBytes = 2 << 10
+)
+
+// runFrames sends the runs of a loop: each is its tokens and the microseconds
+// that it took, in a frame of its own, or several in one for a client that lags
+// behind, which would not read them earlier.
+type runFrames struct {
+	st   *stream
+	m    wire.Message
+	buf  []byte
+	runs int // in buf
+}
+
+func newRunFrames(st *stream) *runFrames {
+	return &runFrames{st: st, m: wire.Message{Type: wire.TypeLoop, Flags: wire.FlagAnswer, Stream: st.id}}
+}
+
+// add takes a run. It is sent now unless it may wait for others.
+func (f *runFrames) add(tokens []byte, elapsed time.Duration, more, mayWait bool) error {
+	f.buf = append(f.buf, tokens...)
+	f.buf = binary.LittleEndian.AppendUint32(f.buf, microseconds(elapsed))
+	f.runs++
+	next := len(f.buf) + len(f.buf)/f.runs
+	if more && mayWait && f.runs < gatherRuns && next <= gatherBytes {
+		return nil
+	}
+	return f.send(more)
+}
+
+func (f *runFrames) send(more bool) error {
+	f.m.Open = more
+	f.m.Payload = []wire.Segment{{Data: f.buf}}
+	err := f.st.c.send(&f.m)
+	f.m.Type, f.m.Flags = wire.TypeData, 0
+	f.buf, f.runs = f.buf[:0], 0
+	return err
+}
+
+// abort sends what a loop has run before err ended it; a client that has left
+// does not want it.
+func (f *runFrames) abort(ctx context.Context, err error) error {
+	if f.runs > 0 && ctx.Err() == nil {
+		if e := f.send(true); e != nil {
+			return e
+		}
+	}
+	return err
+}
+
+func microseconds(d time.Duration) uint32 { return uint32(min(d.Microseconds(), math.MaxUint32)) }

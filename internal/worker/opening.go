@@ -1,0 +1,76 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
+)
+
+// opening is the run that gives a loop its first tokens.
+type opening struct {
+	call  *call
+	reset bool
+	token int
+}
+
+// calls makes the calls of a loop. The payload is the inputs of the opening, if
+// there is one, and of the loop's first run; the memory for both is the loop's.
+func (r *repetition) calls(st *stream, h wire.Header, m *wirepb.Loop) (segs []wire.Segment, err error) {
+	o := m.GetOpening()
+	if o == nil {
+		r.call, segs, err = st.newCall(h, m.GetRun())
+		return segs, err
+	}
+	st.bound(m.GetRun().GetDeadlineMs())
+	first, firstSizes, err := st.callOf(o.GetRun())
+	if err != nil {
+		return nil, err
+	}
+	c, sizes, err := st.callOf(m.GetRun())
+	if err != nil {
+		return nil, err
+	}
+	if c.s != first.s {
+		return nil, fmt.Errorf("%w: a loop of two sessions", transport.ErrProtocol)
+	}
+	check := transport.Opening{Token: int(o.GetToken())}
+	if err := check.Check(first.p.layout.Plan); err != nil {
+		return nil, err
+	}
+	firstWant, firstRoom := first.payload(firstSizes)
+	want, room := c.payload(sizes)
+	if err := st.total(h, m.GetRun().GetBytes(), firstWant+want); err != nil {
+		return nil, err
+	}
+	if err := c.receive(firstRoom + room); err != nil {
+		return nil, err
+	}
+	segs = first.segments(c.memory, firstSizes)
+	segs = append(segs, c.segments(c.memory[firstRoom:], sizes)...)
+	r.call, r.opening = c, &opening{call: first, reset: o.GetFresh(), token: check.Token}
+	return segs, nil
+}
+
+// open makes the opening's run, which is answered as those of the loop are.
+func (r *repetition) open(ctx context.Context, state *transport.LoopState, out *runFrames) (more bool, err error) {
+	if err := r.spend(ctx); err != nil {
+		return false, err
+	}
+	o := r.opening
+	if o.reset {
+		o.call.s.es.Reset()
+	}
+	o.call.place = r.call.place
+	tokens, elapsed, err := o.call.once(ctx, o.token)
+	if err != nil {
+		return false, err
+	}
+	r.ran = true
+	if more, err = state.Open(tokens); err != nil {
+		return false, err
+	}
+	return more, out.add(tokens, elapsed, more, false)
+}
