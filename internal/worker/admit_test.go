@@ -30,7 +30,7 @@ type gate struct {
 func newGate(t *testing.T, change func(*worker.Options)) *gate {
 	g := &gate{began: make(chan struct{}, 1024), open: make(chan struct{})}
 	g.Worker = workertest.Start(t, func(o *worker.Options) {
-		o.Engine = &hooked{o.Engine, func(ctx context.Context) error {
+		o.Engine = &hooked{Engine: o.Engine, run: func(ctx context.Context) error {
 			g.runs.Add(1)
 			g.began <- struct{}{}
 			select {
@@ -246,4 +246,40 @@ func TestCancelledInTheQueue(t *testing.T) {
 	require.EqualValues(t, 1, g.runs.Load())
 	close(g.open)
 	require.NoError(t, <-done)
+}
+
+// TestGatheredRunsEnterTogether has one place only. Calls of a program that the
+// engine makes one run take it together, and those that it does not take turns:
+// the engine is asked for each call.
+func TestGatheredRunsEnterTogether(t *testing.T) {
+	for name, gathers := range map[string]bool{"gathered": true, "alone": false} {
+		t.Run(name, func(t *testing.T) {
+			g := newGate(t, func(o *worker.Options) {
+				o.MaxRunning = 1
+				o.Engine.(*hooked).gathers = func([]int) bool { return gathers }
+			})
+			done := make(chan error, 2)
+			run := func() {
+				s, call := g.join(t, "tcp")
+				go func() {
+					_, err := s.Run(t.Context(), call)
+					done <- err
+				}()
+			}
+			run()
+			<-g.began
+			run()
+			if gathers {
+				<-g.began // while the first one goes
+				require.Equal(t, 1, g.Server.Load().Running, "they count as one")
+				require.Zero(t, g.Server.Load().Turns)
+			} else {
+				require.Eventually(t, func() bool { return g.Server.Load().Turns == 1 }, 10*time.Second, time.Millisecond)
+				require.EqualValues(t, 1, g.runs.Load())
+			}
+			close(g.open)
+			require.NoError(t, <-done)
+			require.NoError(t, <-done)
+		})
+	}
 }

@@ -25,6 +25,8 @@ import (
 type hooked struct {
 	worker.Engine
 	run func(ctx context.Context) error // nil: the engine's own
+	// gathers answers for a call with bindings; nil for what the engine says.
+	gathers func(bindings []int) bool
 }
 
 func (h *hooked) NewSession() worker.Session { return hookedSession{h.Engine.NewSession(), h} }
@@ -39,12 +41,22 @@ func (s hookedSession) NewCall(p worker.Program, bindings []int) (worker.Call, e
 	if err != nil {
 		return nil, err
 	}
-	return hookedCall{c, s.h}, nil
+	return hookedCall{c, s.h, bindings}, nil
 }
 
 type hookedCall struct {
 	worker.Call
-	h *hooked
+	h        *hooked
+	bindings []int
+}
+
+// Gathers passes on what the engine says of the call.
+func (c hookedCall) Gathers() bool {
+	if c.h.gathers != nil {
+		return c.h.gathers(c.bindings)
+	}
+	g, ok := c.Call.(interface{ Gathers() bool })
+	return ok && g.Gathers()
 }
 
 func (c hookedCall) Run(ctx context.Context) error {
@@ -58,7 +70,7 @@ func (c hookedCall) Run(ctx context.Context) error {
 
 // hook starts a worker whose runs call run first.
 func hook(t *testing.T, run func(ctx context.Context) error) *workertest.Worker {
-	return workertest.Start(t, func(o *worker.Options) { o.Engine = &hooked{o.Engine, run} })
+	return workertest.Start(t, func(o *worker.Options) { o.Engine = &hooked{Engine: o.Engine, run: run} })
 }
 
 // client is a session of an executor over TCP with the counter prepared.
