@@ -71,7 +71,7 @@ func private(t *testing.T, fail func() error) (w *workertest.Worker, token strin
 		o.Weights = loud{found}
 		o.MaxMessage = 1 << 20
 		o.Quota = func(string) worker.Quota { return worker.Quota{Sessions: 3, Plans: 3, Bytes: 1 << 20} }
-		o.Engine = &hooked{o.Engine, func(context.Context) error { return fail() }}
+		o.Engine = &hooked{Engine: o.Engine, run: func(context.Context) error { return fail() }}
 	})
 	return w, token, log
 }

@@ -205,7 +205,8 @@ func TestQuotaOfCalls(t *testing.T) {
 	began, finish := make(chan struct{}, 2), make(chan struct{})
 	w, alice, bob := guarded(t, func(o *worker.Options) {
 		onlyAlice(worker.Quota{Calls: 2})(o)
-		o.Engine = &hooked{o.Engine, func(context.Context) error {
+		o.MaxRunning = 4
+		o.Engine = &hooked{Engine: o.Engine, run: func(context.Context) error {
 			began <- struct{}{}
 			<-finish
 			return nil
