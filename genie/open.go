@@ -70,13 +70,13 @@ func dial(ctx context.Context, executor string, o options) (transport.Executor, 
 	case (u.Scheme == "tcp" || u.Scheme == "grpc") && (u.Port() == "" || u.Path != "" || u.RawQuery != "" || u.User != nil):
 		return nil, fmt.Errorf("%w: %q, want %s://host:port", ErrURL, executor, u.Scheme)
 	case u.Scheme == "tcp":
-		opts := []tcp.Option{tcp.WithLogger(o.logger)}
+		opts := []tcp.Option{tcp.WithLogger(o.logger), tcp.WithTracer(o.tracer)}
 		if o.dial != nil {
 			opts = append(opts, tcp.WithDialer(o.dial))
 		}
 		return tcp.Dial(ctx, u.Host, opts...)
 	case u.Scheme == "grpc":
-		opts := []rpc.Option{rpc.WithLogger(o.logger)}
+		opts := []rpc.Option{rpc.WithLogger(o.logger), rpc.WithTracer(o.tracer)}
 		if o.dial != nil {
 			opts = append(opts, rpc.WithDialer(o.dial))
 		}

@@ -16,6 +16,7 @@ type options struct {
 	hints    []semantic.Hint
 	progress transport.Progress
 	dial     func(ctx context.Context, addr string) (net.Conn, error)
+	tracer   transport.Tracer
 }
 
 // Option configures [Open] and [NewClient].

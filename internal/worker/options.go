@@ -3,6 +3,7 @@ package worker
 import (
 	"log/slog"
 
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
 )
 
@@ -12,6 +13,9 @@ type Options struct {
 	Engine Engine
 	// Weights is the model folder; nil for none.
 	Weights WeightFinder
+	// Tracer makes a span of each request, a child of its client's; nil for none.
+	// One that has ServerHandler() stats.Handler follows gRPC connections too.
+	Tracer transport.Tracer
 	// Log is discarded when nil.
 	Log *slog.Logger
 	// MaxMessage bounds the payload of one message; [wire.MaxMessagePayload]

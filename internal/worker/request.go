@@ -100,6 +100,7 @@ func (st *stream) simple(h wire.Header, control []byte) (*task, error) {
 		t, err := c.inSession(m.GetSession(), func(s *session) (answer, error) {
 			for _, h := range m.GetHandles() {
 				s.es.Release(wire.HandleFrom(h))
+				s.releases(h.GetId())
 			}
 			return answer{}, nil
 		})

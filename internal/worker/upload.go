@@ -18,6 +18,7 @@ const uploadBuffers = 3
 // goroutine of its own hashes and packs them.
 type upload struct {
 	c    *conn
+	st   *stream
 	out  WeightWriter
 	free chan []byte // buffers to fill
 	full chan []byte // buffers to pack, in order
@@ -59,7 +60,7 @@ func (st *stream) putWeight(h wire.Header, control []byte) (*task, error) {
 		return nil, err
 	}
 	u := &upload{
-		c: st.c, out: out, left: want,
+		c: st.c, st: st, out: out, left: want,
 		free: make(chan []byte, uploadBuffers), full: make(chan []byte, uploadBuffers), last: make(chan *task, 1),
 	}
 	for range uploadBuffers {
@@ -87,7 +88,7 @@ func (u *upload) into(n uint64) (*wire.Sink, error) {
 		b = grown
 	}
 	u.buf = b[:n]
-	return wire.NewSink([]wire.Segment{{Data: u.buf}}), nil
+	return wire.NewSink([]wire.Segment{{Data: u.buf, Cause: plan.CauseWeights}}), nil
 }
 
 // buffer makes a buffer for a piece of a weight, or takes one that is free.
@@ -168,7 +169,7 @@ func (u *upload) giveBack() {
 func (u *upload) write(b []byte) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = u.c.panicked(r)
+			err = u.st.panicked(r)
 		}
 	}()
 	_, err = u.out.Write(b)

@@ -17,6 +17,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
 	"github.com/genie-sdk/go/transport"
@@ -32,6 +33,7 @@ type options struct {
 	log        *slog.Logger
 	maxMessage uint64
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
+	tracer     transport.Tracer
 }
 
 type optionFunc func(*options)
@@ -49,6 +51,25 @@ func WithMaxMessage(n uint64) Option { return optionFunc(func(o *options) { o.ma
 // needs. Without it a [net.Dialer] does.
 func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
 	return optionFunc(func(o *options) { o.dial = dial })
+}
+
+// WithTracer sends the span of a call's context along with the call, so that the
+// worker's spans are its children. Without it, or with nil, nothing is sent. A
+// tracer that is a [ConnTracer] follows the connection too.
+func WithTracer(t transport.Tracer) Option { return optionFunc(func(o *options) { o.tracer = t }) }
+
+// ConnTracer is a tracer that follows what gRPC itself does. All calls of a
+// connection are messages of one gRPC stream, which has one span.
+type ConnTracer interface {
+	ClientHandler() stats.Handler
+}
+
+// dialOptions are those that the tracer wants.
+func (o *options) dialOptions() []grpc.DialOption {
+	if t, ok := o.tracer.(ConnTracer); ok {
+		return []grpc.DialOption{grpc.WithStatsHandler(t.ClientHandler())}
+	}
+	return nil
 }
 
 const grpcBuffer = 256 << 10
@@ -71,7 +92,7 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 		return nil, fmt.Errorf("%w: %s: %w", transport.ErrUnreachable, url, err)
 	}
 	c, err := remote.Open(ctx, pipe, remote.Config{
-		Addr: url, Ledger: ledger, Log: o.log, MaxMessage: o.maxMessage,
+		Addr: url, Ledger: ledger, Log: o.log, MaxMessage: o.maxMessage, Tracer: o.tracer,
 	})
 	if err != nil {
 		return nil, err
@@ -96,7 +117,7 @@ func connect(ctx context.Context, addr string, o *options, ledger *transport.Led
 		}
 		return grpcwire.CountConn(conn, ledger), nil
 	}
-	cc, err := grpc.NewClient("passthrough:///"+addr,
+	cc, err := grpc.NewClient("passthrough:///"+addr, append(o.dialOptions(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial),
 		grpc.WithDefaultCallOptions(
 			grpc.ForceCodecV2(grpcwire.Codec()),
@@ -106,7 +127,7 @@ func connect(ctx context.Context, addr string, o *options, ledger *transport.Led
 		grpc.WithWriteBufferSize(grpcBuffer), grpc.WithReadBufferSize(grpcBuffer),
 		grpc.WithDisableRetry(), grpc.WithDisableServiceConfig(), grpc.WithDisableHealthCheck(),
 		grpc.WithIdleTimeout(0), grpc.WithUserAgent("genie"), grpc.WithNoProxy(),
-	)
+	)...)
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type options struct {
 	log        *slog.Logger
 	maxMessage uint64
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
+	tracer     transport.Tracer
 }
 
 type optionFunc func(*options)
@@ -43,6 +44,10 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) O
 	return optionFunc(func(o *options) { o.dial = dial })
 }
 
+// WithTracer sends the span of a call's context along with the call, so that the
+// worker's spans are its children. Without it, or with nil, nothing is sent.
+func WithTracer(t transport.Tracer) Option { return optionFunc(func(o *options) { o.tracer = t }) }
+
 // Dial connects to the worker at addr, a host and a port. Errors wrap
 // [transport.ErrUnreachable], or [transport.ErrVersion] and
 // [transport.ErrProtocol] when something else answers there.
@@ -61,7 +66,7 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	}
 	ledger := &transport.Ledger{}
 	c, err := remote.Open(ctx, wire.NewTCP(conn, ledger), remote.Config{
-		Addr: url, Ledger: ledger, Log: o.log, MaxMessage: o.maxMessage,
+		Addr: url, Ledger: ledger, Log: o.log, MaxMessage: o.maxMessage, Tracer: o.tracer,
 	})
 	if err != nil {
 		return nil, err
