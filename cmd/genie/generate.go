@@ -90,11 +90,11 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	}
 	upload := a.progress(moving)
 	defer upload.stop()
-	tracer, stopTracing, err := tracing(ctx, o.otlp, "genie")
+	tracer, stopTracing, err := a.tracing(ctx, o.otlp, "genie")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stopTracing()) }()
+	defer stopTracing()
 	client, err := genie.Open(ctx, o.executor, genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report),
 		genie.WithTracer(tracer))
 	if errors.Is(err, genie.ErrURL) {

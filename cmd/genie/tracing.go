@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -17,7 +16,7 @@ import (
 )
 
 // traceFlush is how long the last spans may take to be sent.
-const traceFlush = 5 * time.Second
+const traceFlush = 2 * time.Second
 
 // checkOTLP holds an --otlp-endpoint against its form.
 func checkOTLP(endpoint string) error {
@@ -33,10 +32,10 @@ func checkOTLP(endpoint string) error {
 
 // tracing sends spans to endpoint until stop, which sends the last ones. The
 // tracer is nil when there is no endpoint. A collector that cannot be reached
-// costs spans and nothing else.
-func tracing(ctx context.Context, endpoint, service string) (t transport.Tracer, stop func() error, err error) {
+// costs spans, a warning and nothing else.
+func (a *app) tracing(ctx context.Context, endpoint, service string) (t transport.Tracer, stop func(), err error) {
 	if endpoint == "" {
-		return nil, func() error { return nil }, nil
+		return nil, func() {}, nil
 	}
 	exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpointURL(endpoint))
 	if err != nil {
@@ -45,13 +44,12 @@ func tracing(ctx context.Context, endpoint, service string) (t transport.Tracer,
 	provider := trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(resource.NewSchemaless(
 		attribute.String("service.name", service), attribute.String("service.version", currentVersion().Version),
 	)))
-	stop = func() error {
+	stop = func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), traceFlush)
 		defer cancel()
-		if err := provider.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("--otlp-endpoint %s: %w", endpoint, err)
+		if err := provider.Shutdown(ctx); err != nil {
+			_, _ = fmt.Fprintf(a.stderr, "genie: warning: traces were not sent to %s: %s\n", endpoint, line(err))
 		}
-		return nil
 	}
 	return otelgenie.New(otelgenie.WithTracerProvider(provider)), stop, nil
 }

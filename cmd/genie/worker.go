@@ -98,11 +98,11 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, watch.stop()) }()
 	opts := worker.Options{Log: log}
-	tracer, stopTracing, err := tracing(ctx, o.watch.otlp, "genie-worker")
+	tracer, stopTracing, err := a.tracing(ctx, o.watch.otlp, "genie-worker")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stopTracing()) }()
+	defer stopTracing()
 	opts.Tracer = tracer
 	if o.models != "" {
 		folder, err := models.Open(ctx, o.models, checkpoint.Options{Logger: log})
