@@ -99,10 +99,10 @@ func (a *app) top(ctx context.Context, at string, o topOptions) error {
 
 // leave drops an error that came of being told to end.
 func leave(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (a *app) onTerminal() bool {

@@ -62,8 +62,9 @@ func New(opts ...Option) *Tracer {
 
 // Start implements [transport.Tracer].
 func (t *Tracer) Start(ctx context.Context, name string, kind transport.SpanKind, attrs ...slog.Attr) (context.Context, transport.Span) {
+	//nolint:spancheck // its caller ends it
 	ctx, s := t.tracer.Start(ctx, name, trace.WithSpanKind(kinds(kind)), trace.WithAttributes(attributes(attrs)...))
-	return ctx, span{s}
+	return ctx, span{s} //nolint:spancheck // as above
 }
 
 func kinds(k transport.SpanKind) trace.SpanKind {

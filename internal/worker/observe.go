@@ -50,7 +50,7 @@ func (st *stream) arrived(control []byte) {
 	if traceparent != "" {
 		ctx = tracer.Continue(ctx, traceparent)
 	}
-	st.seen.ctx, st.seen.span = tracer.Start(ctx, "genie.worker/"+st.typ.String(), transport.SpanServer,
+	st.seen.ctx, st.seen.span = tracer.Start(ctx, "genie.worker/"+st.typ.String(), transport.SpanServer, //nolint:fatcontext // it is the request's own, made once
 		slog.Uint64("genie.connection", st.c.id), slog.Uint64("genie.session", uint64(session)), slog.Uint64("genie.request", st.id))
 }
 

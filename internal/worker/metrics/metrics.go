@@ -74,10 +74,12 @@ func describe(name, help string, labels []string) *prometheus.Desc {
 
 // gauge and counter are metrics without labels.
 func gauge(name, help string, get func(s *sample) int64) metric {
-	return metric{describe(name, help, nil), prometheus.GaugeValue,
+	return metric{
+		describe(name, help, nil), prometheus.GaugeValue,
 		func(s *sample, value func(float64, ...string), _ func(*meter.Histogram, ...string)) {
 			value(float64(get(s)))
-		}}
+		},
+	}
 }
 
 func counter(name, help string, get func(s *sample) int64) metric {
@@ -88,8 +90,10 @@ func counter(name, help string, get func(s *sample) int64) metric {
 
 // gauges and counters are metrics with labels.
 func gauges(name, help string, labels []string, each func(s *sample, value func(float64, ...string))) metric {
-	return metric{describe(name, help, labels), prometheus.GaugeValue,
-		func(s *sample, value func(float64, ...string), _ func(*meter.Histogram, ...string)) { each(s, value) }}
+	return metric{
+		describe(name, help, labels), prometheus.GaugeValue,
+		func(s *sample, value func(float64, ...string), _ func(*meter.Histogram, ...string)) { each(s, value) },
+	}
 }
 
 func counters(name, help string, labels []string, each func(s *sample, value func(float64, ...string))) metric {
@@ -100,8 +104,10 @@ func counters(name, help string, labels []string, each func(s *sample, value fun
 
 // histogram is a distribution of durations.
 func histogram(name, help string, labels []string, each func(s *sample, times func(*meter.Histogram, ...string))) metric {
-	return metric{desc: describe(name, help, labels),
-		collect: func(s *sample, _ func(float64, ...string), times func(*meter.Histogram, ...string)) { each(s, times) }}
+	return metric{
+		desc:    describe(name, help, labels),
+		collect: func(s *sample, _ func(float64, ...string), times func(*meter.Histogram, ...string)) { each(s, times) },
+	}
 }
 
 // typeName is the label of a type of request; peers may send unknown ones.
