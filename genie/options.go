@@ -17,6 +17,7 @@ type options struct {
 	hints    []semantic.Hint
 	progress transport.Progress
 	dial     func(ctx context.Context, addr string) (net.Conn, error)
+	tracer   transport.Tracer
 
 	recovery  bool
 	reconnect time.Duration

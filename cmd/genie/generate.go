@@ -90,7 +90,13 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	}
 	upload := a.progress(moving)
 	defer upload.stop()
-	client, err := genie.Open(ctx, o.executor, genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report), genie.WithRecovery(!o.noRecovery))
+	tracer, stopTracing, err := a.tracing(ctx, o.otlp, "genie")
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
+	client, err := genie.Open(ctx, o.executor, genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report),
+		genie.WithRecovery(!o.noRecovery), genie.WithTracer(tracer))
 	if errors.Is(err, genie.ErrURL) {
 		return &usageError{err}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
@@ -20,14 +21,15 @@ const grpcBuffer = 256 << 10
 // ServeGRPC takes gRPC connections from l until the server is shut down, which
 // it reports as nil. It closes l.
 func (s *Server) ServeGRPC(l net.Listener) error {
-	g := grpc.NewServer(
+	g := grpc.NewServer(append([]grpc.ServerOption{
 		grpc.ForceServerCodecV2(grpcwire.Codec()),
 		grpc.MaxRecvMsgSize(grpcwire.MaxMessage), grpc.MaxSendMsgSize(grpcwire.MaxMessage),
 		grpc.StaticStreamWindowSize(grpcwire.Window), grpc.StaticConnWindowSize(grpcwire.Window),
 		grpc.WriteBufferSize(grpcBuffer), grpc.ReadBufferSize(grpcBuffer),
 		grpc.ConnectionTimeout(wire.HandshakeTimeout), grpc.MaxConcurrentStreams(16),
-	)
+	}, s.tracingOptions()...)...)
 	s.Register(g)
+	healthpb.RegisterHealthServer(g, s.health)
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
@@ -36,7 +38,7 @@ func (s *Server) ServeGRPC(l net.Listener) error {
 	}
 	s.grpc[g] = struct{}{}
 	s.mu.Unlock()
-	err := g.Serve(grpcwire.WatchListener(l))
+	err := g.Serve(grpcwire.WatchListener(countedListener{l, &s.meter.Ledger}))
 	s.mu.Lock()
 	delete(s.grpc, g)
 	s.mu.Unlock()

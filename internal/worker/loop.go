@@ -128,6 +128,7 @@ func (r *repetition) spend(ctx context.Context) error {
 func (r *repetition) do(ctx context.Context, st *stream) error {
 	state := r.loop.Start(r.call.bindings, r.call.inputs)
 	m := &wire.Message{Type: wire.TypeLoop, Flags: wire.FlagAnswer, Stream: st.id, Open: true}
+	cause := r.call.p.layout.Plan.Outputs[r.loop.Token].Cause
 	for m.Open {
 		if err := r.spend(ctx); err != nil {
 			return err
@@ -137,10 +138,11 @@ func (r *repetition) do(ctx context.Context, st *stream) error {
 			return err
 		}
 		r.ran = true
+		st.looped(state.Open(), elapsed)
 		if m.Open, err = state.Next(tokens); err != nil {
 			return err
 		}
-		m.Payload = []wire.Segment{{Data: binary.LittleEndian.AppendUint32(tokens, microseconds(elapsed))}}
+		m.Payload = []wire.Segment{{Data: binary.LittleEndian.AppendUint32(tokens, microseconds(elapsed)), Cause: cause}}
 		if err := st.c.send(m); err != nil {
 			return err
 		}

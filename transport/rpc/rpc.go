@@ -18,6 +18,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
 	"github.com/genie-sdk/go/transport"
@@ -35,6 +36,7 @@ type options struct {
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
 	silence    time.Duration
 	retry      remote.Retry
+	tracer     transport.Tracer
 }
 
 type optionFunc func(*options)
@@ -70,6 +72,25 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) O
 	return optionFunc(func(o *options) { o.dial = dial })
 }
 
+// WithTracer sends the span of a call's context along with the call, so that the
+// worker's spans are its children. Without it, or with nil, nothing is sent. A
+// tracer that is a [ConnTracer] follows the connection too.
+func WithTracer(t transport.Tracer) Option { return optionFunc(func(o *options) { o.tracer = t }) }
+
+// ConnTracer is a tracer that follows what gRPC itself does. All calls of a
+// connection are messages of one gRPC stream, which has one span.
+type ConnTracer interface {
+	ClientHandler() stats.Handler
+}
+
+// dialOptions are those that the tracer wants.
+func (o *options) dialOptions() []grpc.DialOption {
+	if t, ok := o.tracer.(ConnTracer); ok {
+		return []grpc.DialOption{grpc.WithStatsHandler(t.ClientHandler())}
+	}
+	return nil
+}
+
 const grpcBuffer = 256 << 10
 
 // Dial connects to the worker at addr, a host and a port. Errors wrap
@@ -85,6 +106,7 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	}
 	cfg := remote.Config{
 		Addr: "grpc://" + addr, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence,
+		Tracer: o.tracer,
 	}
 	x, err := remote.Dial(ctx, cfg, o.retry, func(ctx context.Context) (*remote.Client, error) {
 		pipe, err := connect(ctx, addr, &o, cfg.Ledger)
@@ -117,7 +139,7 @@ func connect(ctx context.Context, addr string, o *options, ledger *transport.Led
 		}
 		return grpcwire.WatchConn(grpcwire.CountConn(conn, ledger), life), nil
 	}
-	cc, err := grpc.NewClient("passthrough:///"+addr,
+	cc, err := grpc.NewClient("passthrough:///"+addr, append(o.dialOptions(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial),
 		grpc.WithDefaultCallOptions(
 			grpc.ForceCodecV2(grpcwire.Codec()),
@@ -127,7 +149,7 @@ func connect(ctx context.Context, addr string, o *options, ledger *transport.Led
 		grpc.WithWriteBufferSize(grpcBuffer), grpc.WithReadBufferSize(grpcBuffer),
 		grpc.WithDisableRetry(), grpc.WithDisableServiceConfig(), grpc.WithDisableHealthCheck(),
 		grpc.WithIdleTimeout(0), grpc.WithUserAgent("genie"), grpc.WithNoProxy(),
-	)
+	)...)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ type options struct {
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
 	silence    time.Duration
 	retry      remote.Retry
+	tracer     transport.Tracer
 }
 
 type optionFunc func(*options)
@@ -62,6 +63,10 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) O
 	return optionFunc(func(o *options) { o.dial = dial })
 }
 
+// WithTracer sends the span of a call's context along with the call, so that the
+// worker's spans are its children. Without it, or with nil, nothing is sent.
+func WithTracer(t transport.Tracer) Option { return optionFunc(func(o *options) { o.tracer = t }) }
+
 // Dial connects to the worker at addr, a host and a port. Errors wrap
 // [transport.ErrUnreachable], or [transport.ErrVersion] and
 // [transport.ErrProtocol] when something else answers there.
@@ -75,6 +80,7 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	}
 	cfg := remote.Config{
 		Addr: "tcp://" + addr, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence,
+		Tracer: o.tracer,
 	}
 	x, err := remote.Dial(ctx, cfg, o.retry, func(ctx context.Context) (*remote.Client, error) {
 		conn, err := o.dial(ctx, addr)

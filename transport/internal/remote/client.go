@@ -20,7 +20,8 @@ type Config struct {
 	Addr       string            // as the user gave it, in every error
 	Ledger     *transport.Ledger // counts frames; the pipe counts the socket
 	Log        *slog.Logger
-	MaxMessage uint64 // largest payload of a message, either way
+	Tracer     transport.Tracer // its span in a call's context goes with the call; nil for none
+	MaxMessage uint64           // largest payload of a message, either way
 	// Silence is how long the worker may be silent before it is taken for dead:
 	// [wire.Silence] when 0, for ever when negative.
 	Silence time.Duration

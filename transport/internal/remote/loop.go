@@ -87,12 +87,14 @@ func (s *session) RunLoop(ctx context.Context, call transport.Call, loop transpo
 	if err != nil {
 		return err
 	}
+	run.Causes = ref.said.differ(call.Inputs)
 	got := &runs{size: 4 * len(loop.Limits), cause: p.Outputs[loop.Token].Cause, more: make(chan struct{}, 1)}
 	r := &request{
 		typ: wire.TypeLoop, order: s.order, control: loopMessage(run, loop), payload: payload,
 		cause: got.cause, loop: got, number: func(seq uint64) { run.Seq = seq },
 	}
 	if err := s.follow(ctx, r, got, each); err != nil {
+		ref.said.forget()
 		s.noteLate(nil) // some runs may have been done
 		return err
 	}

@@ -29,6 +29,7 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 	if err != nil {
 		return transport.Result{}, err
 	}
+	control.Causes = ref.said.differ(call.Inputs)
 	var answer wirepb.Ran
 	var res transport.Result
 	r := &request{
@@ -41,6 +42,7 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 		return segs, err
 	}
 	if err := s.call(ctx, r); err != nil {
+		ref.said.forget()
 		return transport.Result{}, err
 	}
 	return res, nil

@@ -35,7 +35,12 @@ func TestOverhead(t *testing.T) {
 			id := uint32(r.IntN(2)*2 + 1)
 			if r.IntN(3) == 0 {
 				body := make([]byte, r.IntN(30))
-				s.frame(byte(1+r.IntN(8)), 0, id, body, len(body))
+				typ := byte(1 + r.IntN(8))
+				s.frame(typ, 0, id, body, len(body))
+				if typ == h2RstStream { // its messages end where they are
+					delete(left, id)
+					delete(heads, id)
+				}
 				continue
 			}
 			if len(left[id]) == 0 {
@@ -73,6 +78,24 @@ func TestOverhead(t *testing.T) {
 		}
 		require.Equal(t, s.overhead, got)
 	}
+}
+
+// TestStreamsAreForgotten holds that a connection with any number of short
+// streams, as health checks make them, is counted right and in bounded memory.
+func TestStreamsAreForgotten(t *testing.T) {
+	s := &stream{}
+	message := append(binary.BigEndian.AppendUint32([]byte{0}, 7), make([]byte, 7)...)
+	for id := range uint32(1000) {
+		s.frame(h2Data, 0, 2*id+1, message[:9], prefixLen)
+		if id%2 == 0 {
+			s.frame(h2Data, 0, 2*id+1, message[9:], 0)
+		} else {
+			s.frame(h2RstStream, 0, 2*id+1, make([]byte, 4), 4)
+		}
+	}
+	p := h2Parser{}
+	require.Equal(t, s.overhead, p.overhead(s.b))
+	require.LessOrEqual(t, len(p.streams), h2Streams)
 }
 
 func FuzzOverhead(f *testing.F) {

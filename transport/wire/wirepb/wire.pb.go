@@ -291,7 +291,9 @@ type OpenSession struct {
 	// joining it again.
 	Key []byte `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	// Only a session that is there will do.
-	Resume        bool `protobuf:"varint,3,opt,name=resume,proto3" json:"resume,omitempty"`
+	Resume bool `protobuf:"varint,3,opt,name=resume,proto3" json:"resume,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -347,10 +349,19 @@ func (x *OpenSession) GetResume() bool {
 	return false
 }
 
+func (x *OpenSession) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
 // CloseSession frees a session. The answer has no fields.
 type CloseSession struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -392,6 +403,13 @@ func (x *CloseSession) GetSession() uint32 {
 	return 0
 }
 
+func (x *CloseSession) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
 // Prepare gives a plan a number within a session.
 type Prepare struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -404,7 +422,9 @@ type Prepare struct {
 	// Length of the payload, the encoded plan; zero when it is not sent.
 	PlanBytes uint64 `protobuf:"varint,5,opt,name=plan_bytes,json=planBytes,proto3" json:"plan_bytes,omitempty"`
 	// See Run.
-	Seq           uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
+	Seq uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -479,6 +499,13 @@ func (x *Prepare) GetSeq() uint64 {
 		return x.Seq
 	}
 	return 0
+}
+
+func (x *Prepare) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // Prepared answers Prepare.
@@ -617,7 +644,9 @@ type PutWeight struct {
 	// Length of the payload.
 	Bytes uint64 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// As Prepared says of what the worker has; zero to begin.
-	Offset        uint64 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`
+	Offset uint64 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -687,6 +716,13 @@ func (x *PutWeight) GetOffset() uint64 {
 	return 0
 }
 
+func (x *PutWeight) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
 // Run runs a prepared plan. The payload is the inputs that have no handle, one
 // after the other.
 type Run struct {
@@ -699,7 +735,13 @@ type Run struct {
 	Bytes uint64 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// Number of the request in its session, growing; 0 for none. A number that
 	// the session has done is answered again and not done again.
-	Seq           uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
+	Seq uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
+	// What the bytes of each of the plan's inputs count as (the numbers of the
+	// ledger's causes, docs/wire.md); sent when it differs
+	// from what was said of the plan before.
+	Causes []uint32 `protobuf:"varint,11,rep,packed,name=causes,proto3" json:"causes,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -774,6 +816,20 @@ func (x *Run) GetSeq() uint64 {
 		return x.Seq
 	}
 	return 0
+}
+
+func (x *Run) GetCauses() []uint32 {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
+func (x *Run) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // InputHandle gives a kept value to an input.
@@ -901,7 +957,9 @@ type Loop struct {
 	// Tokens that end a sequence.
 	Stop []int32 `protobuf:"zigzag32,6,rep,packed,name=stop,proto3" json:"stop,omitempty"`
 	// Runs that may be answered before the client gives more Credit.
-	Credit        uint32 `protobuf:"varint,7,opt,name=credit,proto3" json:"credit,omitempty"`
+	Credit uint32 `protobuf:"varint,7,opt,name=credit,proto3" json:"credit,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -983,6 +1041,13 @@ func (x *Loop) GetCredit() uint32 {
 		return x.Credit
 	}
 	return 0
+}
+
+func (x *Loop) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // LoopInput says how an input goes on.
@@ -1085,9 +1150,11 @@ func (x *Credit) GetRuns() uint32 {
 
 // Read asks for a kept value.
 type Read struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
-	Handle        *Handle                `protobuf:"bytes,2,opt,name=handle,proto3" json:"handle,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	Handle  *Handle                `protobuf:"bytes,2,opt,name=handle,proto3" json:"handle,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1134,6 +1201,13 @@ func (x *Read) GetHandle() *Handle {
 		return x.Handle
 	}
 	return nil
+}
+
+func (x *Read) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // Value answers Read; the payload is the elements.
@@ -1247,7 +1321,9 @@ type Reset struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Session uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
 	// See Run.
-	Seq           uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
+	Seq uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1294,6 +1370,13 @@ func (x *Reset) GetSeq() uint64 {
 		return x.Seq
 	}
 	return 0
+}
+
+func (x *Reset) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // Stats asks what the worker has done; the request has no fields.
@@ -1578,13 +1661,15 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x05epoch\x18\x03 \x01(\x06R\x05epoch\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x04 \x01(\x04R\n" +
-	"generation\"Q\n" +
+	"generation\"s\n" +
 	"\vOpenSession\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x16\n" +
-	"\x06resume\x18\x03 \x01(\bR\x06resume\"(\n" +
+	"\x06resume\x18\x03 \x01(\bR\x06resume\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"J\n" +
 	"\fCloseSession\x12\x18\n" +
-	"\asession\x18\x01 \x01(\rR\asession\"\x92\x01\n" +
+	"\asession\x18\x01 \x01(\rR\asession\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\xb4\x01\n" +
 	"\aPrepare\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x12\n" +
@@ -1592,7 +1677,8 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x05model\x18\x04 \x01(\tR\x05model\x12\x1d\n" +
 	"\n" +
 	"plan_bytes\x18\x05 \x01(\x04R\tplanBytes\x12\x10\n" +
-	"\x03seq\x18\x0f \x01(\x04R\x03seq\"n\n" +
+	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"n\n" +
 	"\bPrepared\x12\x1b\n" +
 	"\tneed_plan\x18\x01 \x01(\bR\bneedPlan\x12\x18\n" +
 	"\amissing\x18\x02 \x03(\rR\amissing\x12+\n" +
@@ -1600,27 +1686,30 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\aPartial\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\rR\x05value\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x12\n" +
-	"\x04hash\x18\x03 \x01(\fR\x04hash\"}\n" +
+	"\x04hash\x18\x03 \x01(\fR\x04hash\"\x9f\x01\n" +
 	"\tPutWeight\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\rR\x05value\x12\x14\n" +
 	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x16\n" +
-	"\x06offset\x18\x05 \x01(\x04R\x06offset\"\xa8\x01\n" +
+	"\x06offset\x18\x05 \x01(\x04R\x06offset\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\xe2\x01\n" +
 	"\x03Run\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x1a\n" +
 	"\bbindings\x18\x03 \x03(\x04R\bbindings\x12/\n" +
 	"\ahandles\x18\x04 \x03(\v2\x15.genie.v1.InputHandleR\ahandles\x12\x14\n" +
 	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\x12\x10\n" +
-	"\x03seq\x18\x0f \x01(\x04R\x03seq\"M\n" +
+	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12\x16\n" +
+	"\x06causes\x18\v \x03(\rR\x06causes\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"M\n" +
 	"\vInputHandle\x12\x14\n" +
 	"\x05input\x18\x01 \x01(\rR\x05input\x12(\n" +
 	"\x06handle\x18\x02 \x01(\v2\x10.genie.v1.HandleR\x06handle\"J\n" +
 	"\x03Ran\x12\x1d\n" +
 	"\n" +
 	"elapsed_ns\x18\x01 \x01(\x04R\telapsedNs\x12$\n" +
-	"\x04kept\x18\x02 \x03(\v2\x10.genie.v1.HandleR\x04kept\"\xc2\x01\n" +
+	"\x04kept\x18\x02 \x03(\v2\x10.genie.v1.HandleR\x04kept\"\xe4\x01\n" +
 	"\x04Loop\x12\x1f\n" +
 	"\x03run\x18\x01 \x01(\v2\r.genie.v1.RunR\x03run\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\rR\x05token\x12+\n" +
@@ -1628,24 +1717,27 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x04grow\x18\x04 \x03(\x04R\x04grow\x12\x16\n" +
 	"\x06limits\x18\x05 \x03(\rR\x06limits\x12\x12\n" +
 	"\x04stop\x18\x06 \x03(\x11R\x04stop\x12\x16\n" +
-	"\x06credit\x18\a \x01(\rR\x06credit\"1\n" +
+	"\x06credit\x18\a \x01(\rR\x06credit\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"1\n" +
 	"\tLoopInput\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x10\n" +
 	"\x03max\x18\x02 \x01(\x12R\x03max\"\x1c\n" +
 	"\x06Credit\x12\x12\n" +
-	"\x04runs\x18\x01 \x01(\rR\x04runs\"J\n" +
+	"\x04runs\x18\x01 \x01(\rR\x04runs\"l\n" +
 	"\x04Read\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12(\n" +
-	"\x06handle\x18\x02 \x01(\v2\x10.genie.v1.HandleR\x06handle\"3\n" +
+	"\x06handle\x18\x02 \x01(\v2\x10.genie.v1.HandleR\x06handle\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"3\n" +
 	"\x05Value\x12\x14\n" +
 	"\x05dtype\x18\x01 \x01(\rR\x05dtype\x12\x14\n" +
 	"\x05shape\x18\x02 \x03(\x04R\x05shape\"O\n" +
 	"\aRelease\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12*\n" +
-	"\ahandles\x18\x02 \x03(\v2\x10.genie.v1.HandleR\ahandles\"3\n" +
+	"\ahandles\x18\x02 \x03(\v2\x10.genie.v1.HandleR\ahandles\"U\n" +
 	"\x05Reset\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x10\n" +
-	"\x03seq\x18\x0f \x01(\x04R\x03seq\"\xfd\x06\n" +
+	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\xfd\x06\n" +
 	"\x05Stats\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x10\n" +
 	"\x03cpu\x18\x02 \x01(\tR\x03cpu\x12\x12\n" +
