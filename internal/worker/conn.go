@@ -187,7 +187,7 @@ func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
 		return nil, nil //nolint:nilnil // nothing to do for its payload
 	case h.Type == wire.TypeCredit && h.Stream != 0:
 		return nil, c.credit(st, control)
-	case h.Type == wire.TypeData:
+	case h.Type == wire.TypeData && h.Stream != 0:
 		if st == nil || !st.receiving {
 			c.answerError(h.Stream, fmt.Errorf("%w: Data for no message", transport.ErrProtocol))
 			return nil, nil //nolint:nilnil // its payload is discarded
