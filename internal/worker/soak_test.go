@@ -150,17 +150,26 @@ func (s *soak) live(args string, life time.Duration, rng *rand.Rand) {
 	}
 }
 
-// watch samples the worker until the time is over.
+// enough reports whether everything has happened that the test is about.
+func (s *soak) enough() bool {
+	all := s.total()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return all.Texts > 0 && all.Cancels > 0 && all.Cuts > 0 && s.deaths > 0
+}
+
+// watch samples the worker until the time is over, and for as long as not
+// everything has happened, which on a busy machine takes longer than the short
+// form's time.
 func (s *soak) watch(duration time.Duration) {
 	tick := time.NewTicker(max(duration/300, 20*time.Millisecond))
 	defer tick.Stop()
-	for start, end := time.Now(), time.After(duration); ; {
-		select {
-		case <-tick.C:
-			rss, n := s.worker.resident()
-			s.samples = append(s.samples, soakSample{time.Since(start), rss, n})
-		case <-end:
-			s.took = time.Since(start)
+	start := time.Now()
+	for now := range tick.C {
+		rss, n := s.worker.resident()
+		s.took = now.Sub(start)
+		s.samples = append(s.samples, soakSample{s.took, rss, n})
+		if s.took >= duration && (s.enough() || s.took > duration+patience) {
 			return
 		}
 	}
@@ -175,7 +184,9 @@ func (s *soak) finish() {
 // total is what all clients did.
 func (s *soak) total() soakFigures {
 	all := soakFigures{}
+	s.mu.Lock()
 	all.add(&s.processes)
+	s.mu.Unlock()
 	for _, c := range s.clients {
 		f := c.snapshot()
 		all.add(&f)
