@@ -42,7 +42,7 @@ func (l *lab) drive(t testing.TB, data []byte) {
 	m.opening()
 	operations := []func() bool{
 		m.openSession, m.closeSession, m.resetSession, m.stats, m.prepare, m.prepare, m.upload, m.run, m.run, m.run, m.run,
-		m.loop, m.loop, m.more, m.read, m.release, m.cancelOne, m.data, m.data, m.raw, m.sync,
+		m.loop, m.loop, m.more, m.read, m.read, m.release, m.release, m.cancelOne, m.data, m.data, m.raw, m.sync,
 	}
 	going := true
 	for n := 0; going && len(m.draws) > 0 && n < maxMessages; n++ {
@@ -79,12 +79,13 @@ func (m *machine) opening() {
 		return
 	default:
 		b := m.draws
-		m.draws = draws{0, 1, 2}
-		m.openSession()
-		m.openSession()
-		for kind := range byte(planKinds) {
-			m.draws = draws{kind % 2, kind / 2, kind, 0, 11}
-			m.prepare()
+		for _, num := range []byte{0, 4} { // sessions 1 and 2
+			m.draws = draws{num}
+			m.openSession()
+			for number, kind := range []byte{planCounter, planTokens + num/4*2, planGrowing} {
+				m.draws = draws{num, byte(number), kind, 0, 11}
+				m.prepare()
+			}
 		}
 		m.draws = b
 		m.sync()

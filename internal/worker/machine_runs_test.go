@@ -61,7 +61,7 @@ func (m *machine) run() bool {
 	case planGrowing:
 		payload = m.runGrowing(t, r, req)
 	}
-	switch m.below(10) {
+	switch m.below(20) {
 	case 0:
 		payload, r.may = append(payload, 1), may|oneOf(transport.ErrProtocol)
 	case 1:
@@ -204,7 +204,7 @@ func (m *machine) loop() bool {
 	} else if p != nil {
 		r.may |= anything &^ 1
 	}
-	switch m.below(10) {
+	switch m.below(16) {
 	case 0:
 		req.Credit, r.may = 0, oneOf(transport.ErrProtocol)
 	case 1:
