@@ -48,7 +48,8 @@ func (l *lab) drive(t testing.TB, data []byte) {
 	for n := 0; going && len(m.draws) > 0 && n < maxMessages; n++ {
 		switch b := m.byte(); {
 		case b >= 253:
-			going = m.ruin()
+			m.ruin()
+			going = false
 		case b == 252:
 			l.sing(t)
 		default:

@@ -137,7 +137,7 @@ func (m *machine) prepare() bool {
 	case good && !m.prepares(t, number, k, kind, r, sends):
 		return true
 	}
-	if req.PlanBytes == 0 {
+	if req.GetPlanBytes() == 0 {
 		req.PlanBytes = uint64(len(payload))
 	}
 	return m.request(r, req, payload, nil)

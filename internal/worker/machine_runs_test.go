@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -63,7 +64,7 @@ func (m *machine) run() bool {
 	}
 	switch m.below(20) {
 	case 0:
-		payload, r.may = append(payload, 1), may|oneOf(transport.ErrProtocol)
+		payload, r.may = slices.Concat(payload, []byte{1}), may|oneOf(transport.ErrProtocol)
 	case 1:
 		req.Bindings, r.may = append(req.Bindings, 1), may|oneOf(transport.ErrShape)
 	case 2:
@@ -179,7 +180,7 @@ func (m *machine) runGrowing(t *tenant, r *asked, req *wirepb.Run) []byte {
 			want[i] = 2 * x
 		}
 		if !bytes.Equal(out, floats(want...)) {
-			return fmt.Errorf("the cache is not what was put there")
+			return errors.New("the cache is not what was put there")
 		}
 		return nil
 	}

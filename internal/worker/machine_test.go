@@ -181,7 +181,7 @@ func (l *lab) settled(t testing.TB) {
 				st.Sessions, l.stats.Sessions, st.StateBytes, l.stats.StateBytes, st.WeightBytes, l.stats.WeightBytes,
 				staged, l.staged, n, l.goroutines, stacks[:runtime.Stack(stacks, true)])
 		}
-		time.Sleep(wait) // polled: a fuzzer has no time for an event of each kind of memory
+		<-time.After(wait) // polled: a fuzzer has no time for an event of each kind of memory
 	}
 }
 

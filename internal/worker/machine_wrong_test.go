@@ -122,7 +122,7 @@ func touches(typ wire.Type, control []byte) bool {
 }
 
 // ruin ends the connection with something that cannot be followed.
-func (m *machine) ruin() bool {
+func (m *machine) ruin() {
 	protocol, limit := oneOf(transport.ErrProtocol), oneOf(transport.ErrLimit)
 	stats := func(f rawFrame) []byte {
 		f.typ = wire.TypeStats
@@ -168,12 +168,11 @@ func (m *machine) ruin() bool {
 			m.mu.Unlock()
 			_, _ = m.conn.Write(stats(rawFrame{})[:m.below(40)])
 			_ = m.conn.Close()
-			return false
+			return
 		}
 	}
 	m.write(b)
 	m.wait("the end of the connection", func() bool { return m.ended })
-	return false
 }
 
 // sync waits for every answer that can come: not for those of messages that go

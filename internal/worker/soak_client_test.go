@@ -192,7 +192,7 @@ func (c *soakClient) request(ctx context.Context, s *soakSession) error {
 	case 2: // a caller that does not read for a while
 		err := s.loop(ctx, first, runs, func(i int, token int32) error {
 			if i == at {
-				time.Sleep(time.Duration(c.rng.IntN(20)) * time.Millisecond) // what is tested, not a way to wait
+				<-time.After(time.Duration(c.rng.IntN(20)) * time.Millisecond)
 			}
 			return each(i, token)
 		})

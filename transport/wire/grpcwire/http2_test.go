@@ -127,7 +127,7 @@ func FuzzPipe(f *testing.F) {
 		m.list = append(m.list, rest)
 		got, err := io.ReadAll(New(m, func() error { return nil }))
 		require.NoError(t, err)
-		require.Equal(t, len(b), len(got))
+		require.Len(t, got, len(b))
 		require.True(t, bytes.Equal(b, got))
 	})
 }
