@@ -33,11 +33,11 @@ type slowReader struct {
 
 // startSlowReader begins a generation of 120 tokens, of which a worker makes 64
 // before it waits for credit.
-func startSlowReader(t *testing.T, w *watched, url string) *slowReader {
+func startSlowReader(t *testing.T, w *watched, url string, opts ...genie.Option) *slowReader {
 	t.Helper()
 	r := &slowReader{held: make(chan struct{}), read: make(chan struct{}), done: make(chan error, 1)}
 	ctx := t.Context()
-	c, err := genie.Open(ctx, url)
+	c, err := genie.Open(ctx, url, opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
 	m, err := gpt2.Load(ctx, basic, gpt2.LoadOptions{})
@@ -99,13 +99,14 @@ func (w *watched) draining(t *testing.T) {
 	require.Equal(t, http.StatusOK, code)
 }
 
-// TestDrainHandsBack has a generation outlive --drain-timeout: its client gets
+// TestDrainHandsBack has a generation outlive --drain-timeout: its client, which
+// does not look for another worker itself, gets
 // a cause that it can act on, and the worker says so with its exit code.
 func TestDrainHandsBack(t *testing.T) {
 	for i, scheme := range []string{"tcp", "grpc"} {
 		t.Run(scheme, func(t *testing.T) {
 			w := startWatched(t, "--drain-timeout", "200ms")
-			r := startSlowReader(t, w, w.urls[i])
+			r := startSlowReader(t, w, w.urls[i], genie.WithRecovery(false))
 			code, _ := w.signal(t, syscall.SIGTERM)
 			require.Equal(t, exitDrain, code)
 			require.Contains(t, w.stderr.String(), "genie: the worker shut down with 1 requests under way")

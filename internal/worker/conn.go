@@ -197,7 +197,7 @@ func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
 		return nil, nil //nolint:nilnil // that it came is all it says
 	case h.Type == wire.TypeCredit && h.Stream != 0:
 		return nil, c.credit(st, control)
-	case h.Type == wire.TypeData:
+	case h.Type == wire.TypeData && h.Stream != 0:
 		if st == nil || !st.receiving {
 			c.answerError(h.Stream, fmt.Errorf("%w: Data for no message", transport.ErrProtocol))
 			return nil, nil //nolint:nilnil // its payload is discarded

@@ -87,7 +87,7 @@ func (c *conn) credit(st *stream, control []byte) error {
 	if err := decode(control, &m); err != nil {
 		return err
 	}
-	if st == nil { // the loop has ended
+	if st == nil || st.typ == wire.TypeLoop && st.repeat == nil { // the loop has ended, or was refused
 		return nil
 	}
 	if st.repeat == nil || m.GetRuns() > transport.MaxLoopRuns {

@@ -18,6 +18,10 @@ type Options struct {
 	// Pair opens two executors that share their weights and plans, such as two
 	// clients of one worker. Without it two sessions of one executor are used.
 	Pair func(t *testing.T) (a, b transport.Executor)
+	// Held, if not nil, tells what the other end of a closed executor still
+	// holds for its sessions, by name: memory that inputs wait in, carried
+	// state, kept values. After each test all of it must come to zero.
+	Held func(t *testing.T, ex transport.Executor) map[string]int64
 }
 
 // Run is the suite. open gives each test an executor of its own; Run closes
@@ -56,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options)
 		{"BadLoops", testBadLoops},
 	}
 	for _, tt := range tests {
+		before := countLeaks(t)
 		t.Run(tt.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
@@ -64,9 +69,11 @@ func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options)
 			defer func() {
 				f.checkLedger(ex)
 				require.NoError(t, ex.Close())
+				f.checkHeld(ex)
 			}()
 			tt.run(f)
 		})
+		before.check(t, tt.name)
 	}
 }
 

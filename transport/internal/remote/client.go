@@ -177,18 +177,23 @@ func (c *Client) failure() error {
 }
 
 // describe names the address and, unless err has a cause of its own, says that
-// the worker cannot be reached.
+// the worker cannot be reached. That the connection is closed is no such cause:
+// where this side has closed it, failure says so, and otherwise it broke while
+// another call was writing.
 func (c *Client) describe(doing string, err error) error {
 	if _, ok := errors.AsType[*transport.RemoteError](err); ok {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	for _, cause := range []error{
 		transport.ErrProtocol, transport.ErrVersion, transport.ErrCorrupt, transport.ErrLimit,
-		transport.ErrUnreachable, transport.ErrClosed,
+		transport.ErrUnreachable,
 	} {
 		if errors.Is(err, cause) {
 			return fmt.Errorf("%w (%s with %s)", err, doing, c.cfg.Addr)
 		}
+	}
+	if errors.Is(err, transport.ErrClosed) {
+		return fmt.Errorf("%w: %s with %s: it is broken", transport.ErrUnreachable, doing, c.cfg.Addr)
 	}
 	return fmt.Errorf("%w: %s with %s: %w", transport.ErrUnreachable, doing, c.cfg.Addr, err)
 }
