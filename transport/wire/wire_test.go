@@ -207,12 +207,14 @@ func FuzzFrameReader(f *testing.F) {
 		pipe := &memoryPipe{}
 		pipe.Write(b)
 		c := NewConn(pipe, nil)
-		for at := 0; ; {
+		at := 0
+		for number := uint32(0); ; number++ {
 			h, control, err := c.Next()
 			if err != nil {
 				require.True(t, framingError(err), "%v", err)
 				break
 			}
+			h.number = number
 			require.Equal(t, b[at:at+HeaderLen+len(control)], h.append(nil, control), "a frame has one form")
 			at += HeaderLen + len(control)
 			payload := make([]byte, h.Payload) // a frame's at most, which parseHeader has seen to
