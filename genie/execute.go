@@ -14,7 +14,9 @@ func (s *Session) prepare(ctx context.Context, p *plan.Plan, g *lazy.Graph) (tra
 	if ref := s.prepared[p]; ref != nil {
 		return ref, nil
 	}
+	ctx, span := s.c.span(ctx, "genie.Prepare", p)
 	ref, err := s.remote.Prepare(ctx, p, g, s.c.opts.progress)
+	span.End(err)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +52,9 @@ func (s *Session) execute(ctx context.Context, l *loop, sch *scheduled, feed Fee
 	if err != nil {
 		return nil, err
 	}
-	res, err := s.remote.Run(ctx, call)
+	runCtx, span := s.c.span(ctx, "genie.Run", sch.Plan)
+	res, err := s.remote.Run(runCtx, call)
+	span.End(err)
 	if err != nil {
 		return nil, err
 	}

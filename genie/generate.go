@@ -102,7 +102,9 @@ type generation struct {
 // Carried state that the session has is forgotten first. Errors:
 // [ErrContextLength] for a prompt that leaves no room, [ErrIndexRange] for a
 // token outside the vocabulary, and those of [Session.Run].
-func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) (*Generation, error) {
+func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) (out *Generation, err error) {
+	ctx, span := s.c.span(ctx, "genie.Generate", nil)
+	defer func() { span.End(err) }()
 	g := &generation{s: s, lm: lm, r: &r, batch: len(r.Prompts), begin: time.Now(), out: &Generation{}}
 	if err := g.check(); err != nil {
 		return nil, err

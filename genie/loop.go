@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math"
 	"slices"
@@ -36,6 +37,7 @@ func (g *generation) loop(ctx context.Context, next []int32) (bool, error) {
 	}
 	r.loop.Stop = g.stops()
 	last, runs := time.Now(), 0
+	ctx, span := g.s.c.span(ctx, "genie.Loop", r.sch.Plan)
 	err = looper.RunLoop(ctx, r.call, r.loop, func(tokens []byte, elapsed time.Duration) error {
 		now := time.Now()
 		g.out.Steps = append(g.out.Steps, now.Sub(last))
@@ -44,6 +46,8 @@ func (g *generation) loop(ctx context.Context, next []int32) (bool, error) {
 		g.length++
 		return g.accept(int32s(tokens))
 	})
+	span.Set(slog.Int("genie.runs", runs))
+	span.End(err)
 	if err != nil {
 		return true, err
 	}

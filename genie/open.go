@@ -89,7 +89,10 @@ func dial(ctx context.Context, executor string, o options) (transport.Executor, 
 	case "local":
 		return local.Open(local.WithThreads(o.threads))
 	case "tcp":
-		opts := []tcp.Option{tcp.WithLogger(o.logger), tcp.WithReconnect(reconnect), tcp.WithHeartbeat(o.silence), tcp.WithCredentials(o.given)}
+		opts := []tcp.Option{
+			tcp.WithLogger(o.logger), tcp.WithTracer(o.tracer), tcp.WithReconnect(reconnect), tcp.WithHeartbeat(o.silence),
+			tcp.WithCredentials(o.given),
+		}
 		if o.dial != nil {
 			opts = append(opts, tcp.WithDialer(o.dial))
 		}
@@ -98,7 +101,10 @@ func dial(ctx context.Context, executor string, o options) (transport.Executor, 
 		}
 		return tcp.Dial(ctx, u.Host, opts...)
 	default:
-		opts := []rpc.Option{rpc.WithLogger(o.logger), rpc.WithReconnect(reconnect), rpc.WithHeartbeat(o.silence), rpc.WithCredentials(o.given)}
+		opts := []rpc.Option{
+			rpc.WithLogger(o.logger), rpc.WithTracer(o.tracer), rpc.WithReconnect(reconnect), rpc.WithHeartbeat(o.silence),
+			rpc.WithCredentials(o.given),
+		}
 		if o.dial != nil {
 			opts = append(opts, rpc.WithDialer(o.dial))
 		}

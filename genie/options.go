@@ -19,6 +19,7 @@ type options struct {
 	progress transport.Progress
 	dial     func(ctx context.Context, addr string) (net.Conn, error)
 	given    credentials.Client
+	tracer   transport.Tracer
 
 	recovery  bool
 	reconnect time.Duration

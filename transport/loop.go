@@ -112,6 +112,16 @@ func (l *Loop) Start(bindings []int, inputs [][]byte) *LoopState {
 	return &LoopState{loop: l, Bindings: bindings, Inputs: inputs, done: make([]bool, len(l.Limits))}
 }
 
+// Going is the number of sequences that have not ended.
+func (s *LoopState) Going() (n int) {
+	for _, done := range s.done {
+		if !done {
+			n++
+		}
+	}
+	return n
+}
+
 // Next takes the tokens of a run and makes the next one ready. It is false when
 // every sequence has ended.
 func (s *LoopState) Next(tokens []byte) (more bool, err error) {

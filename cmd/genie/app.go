@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/genie-sdk/go/internal/worker"
 )
 
 // The exit codes; a signal's are 128 and its number.
@@ -16,6 +18,7 @@ const (
 	exitOK      = 0
 	exitFailure = 1
 	exitUsage   = 2
+	exitDrain   = 3 // a worker that was told to stop ended requests that were under way
 )
 
 // app is what every command writes to and reads from.
@@ -44,6 +47,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
+	}
+	if ended, ok := errors.AsType[*worker.DrainError](err); ok {
+		_, _ = fmt.Fprintln(stderr, "genie:", line(ended))
+		return exitDrain
 	}
 	if signalled, ok := errors.AsType[*signalError](context.Cause(ctx)); ok {
 		_, _ = fmt.Fprintln(stderr, "genie:", signalled)
@@ -84,7 +91,7 @@ and moves only what has to move.
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(
 		a.demoCommand(), a.workerCommand(), a.generateCommand(), a.classifyCommand(), a.vqaCommand(), a.explainCommand(),
-		a.modelsCommand(), a.doctorCommand(), a.benchCommand(), a.tokenCommand(), a.versionCommand(),
+		a.healthCommand(), a.topCommand(), a.modelsCommand(), a.doctorCommand(), a.benchCommand(), a.tokenCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -94,8 +94,14 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	}
 	upload := a.progress(moving)
 	defer upload.stop()
+	tracer, stopTracing, err := a.tracing(ctx, o.otlp, "genie")
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
 	client, err := genie.Open(ctx, o.executor, append(secure,
-		genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report), genie.WithRecovery(!o.noRecovery))...)
+		genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report),
+		genie.WithRecovery(!o.noRecovery), genie.WithTracer(tracer))...)
 	if errors.Is(err, genie.ErrURL) {
 		return &usageError{err}
 	}

@@ -33,6 +33,7 @@ type generateOptions struct {
 	logitsOut string
 	threads   int
 	json      bool
+	otlp      string
 }
 
 func (o *generateOptions) flags(f *pflag.FlagSet) {
@@ -53,6 +54,7 @@ func (o *generateOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.logitsOut, "logits-out", "", "write the logits to this safetensors file: prefill [prompt, vocab] and step [new-1, vocab]")
 	f.IntVar(&o.threads, "threads", 0, "computing threads of local:; 0 is one for each CPU")
 	f.BoolVar(&o.json, "json", false, "print one JSON object in place of the text")
+	f.StringVar(&o.otlp, "otlp-endpoint", "", "send traces there by OTLP over gRPC, http://host:port or, with TLS, https://host:port")
 }
 
 // check finds what is missing, conflicting or out of range.
@@ -72,6 +74,9 @@ func (o *generateOptions) check(f *pflag.FlagSet) error {
 		return usagef("--max-new is %d, not at least 1", o.maxNew)
 	case o.threads < 0:
 		return usagef("--threads is %d", o.threads)
+	}
+	if err := checkOTLP(o.otlp); err != nil {
+		return err
 	}
 	if o.byTokens {
 		if _, err := parseTokens(o.tokens); err != nil {

@@ -3,7 +3,8 @@
 //
 // It exits with 0 when all went well, 1 when something failed, 2 when it was
 // called wrongly, and 128 and the signal's number when a signal ended it (130
-// after Ctrl-C). A worker that a signal stops has ended well: 0.
+// after Ctrl-C). A worker that a signal stops has ended well: 0, or 3 if it
+// had to end requests that were under way.
 package main
 
 import (

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -22,9 +21,6 @@ import (
 	"github.com/genie-sdk/go/internal/worker"
 )
 
-// workerGrace is how long a worker that was told to stop lets runs finish.
-const workerGrace = 5 * time.Second
-
 type workerOptions struct {
 	listen    []string
 	models    string
@@ -32,13 +28,14 @@ type workerOptions struct {
 	maxBatch  int
 	queue     int
 	running   int
-	verbose   bool
 	int8      bool
 	stopOnEOF bool
 	lease     time.Duration
 	json      bool
 	memory    memoryOptions
 	access    accessFlags
+	drain     time.Duration
+	watch     watchOptions
 }
 
 func (a *app) workerCommand() *cobra.Command {
@@ -51,7 +48,11 @@ func (a *app) workerCommand() *cobra.Command {
 
 An address that other machines reach wants encryption (--tls-cert, --tls-key)
 and authentication (--tls-client-ca or --tokens); the worker refuses to listen
-on it without, unless --insecure is given.`,
+on it without, unless --insecure is given.
+
+On SIGTERM it stops taking requests, lets those that are under way finish for
+--drain-timeout, ends the others with an error that their clients can act on, and
+exits with 0, or with 3 if there were any to end. A second signal ends it at once.`,
 		Example: "  genie worker --listen tcp://127.0.0.1:7070 --listen grpc://127.0.0.1:7071 --models ./models",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -71,15 +72,16 @@ on it without, unless --insecure is given.`,
 	f.BoolVar(&o.int8, "int8-weights", false, "hold weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
 	o.memory.flags(f)
 	f.DurationVar(&o.lease, "lease", 30*time.Second, "how long a session is held for a client whose connection was lost, counted from when it was last heard")
-	f.BoolVar(&o.verbose, "verbose", false, "log connections to standard error")
 	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "stop, too, when standard input ends: with the program that holds its other end")
 	o.access.flags(f)
 	f.BoolVar(&o.json, "json", false, `print {"listening": URL, "pid": N} lines`)
+	f.DurationVar(&o.drain, "drain-timeout", 30*time.Second, "how long requests may take to finish when the worker is told to stop")
+	o.watch.flags(f)
 	return cmd
 }
 
 // worker serves until ctx ends, which is no error.
-func (a *app) worker(ctx context.Context, o workerOptions) error {
+func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	if o.threads < 0 {
 		return usagef("--threads is %d", o.threads)
 	}
@@ -92,6 +94,12 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 		return usagef("--max-queue is %d, --max-running is %d", o.queue, o.running)
 	}
 	if err := o.access.check(); err != nil {
+		return err
+	}
+	if o.drain < 0 {
+		return usagef("--drain-timeout is %v", o.drain)
+	}
+	if err := o.watch.check(); err != nil {
 		return err
 	}
 	listeners, err := listenAll(ctx, o.listen)
@@ -112,11 +120,12 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 			cancel()
 		}()
 	}
-	level := slog.LevelWarn
-	if o.verbose {
-		level = slog.LevelDebug
+	log := o.watch.logger(a)
+	watch, err := o.watch.startWatch(ctx, log)
+	if err != nil {
+		return err
 	}
-	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+	defer func() { err = errors.Join(err, watch.stop()) }()
 	opts := worker.Options{Log: log, Lease: o.lease, MaxQueue: o.queue, MaxRunning: o.running}
 	if err := o.access.apply(&opts, log); err != nil {
 		return err
@@ -127,6 +136,12 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 			return err
 		}
 	}
+	tracer, stopTracing, err := a.tracing(ctx, o.watch.otlp, "genie-worker")
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
+	opts.Tracer = tracer
 	if o.models != "" {
 		folder, err := models.Open(ctx, o.models, checkpoint.Options{Logger: log})
 		if err != nil {
@@ -156,7 +171,11 @@ func (a *app) worker(ctx context.Context, o workerOptions) error {
 			return err
 		}
 	}
-	return serve(ctx, worker.New(opts), listeners)
+	s := worker.New(opts)
+	if err := errors.Join(watch.serves(s), watch.announce(a, o.json)); err != nil {
+		return err
+	}
+	return serve(ctx, s, listeners, o.drain)
 }
 
 // announce prints the line of a listener, and the warning about one that others
@@ -173,7 +192,7 @@ func (a *app) announce(l listener, warning string, asJSON bool) error {
 
 // serve serves all listeners until ctx ends or one fails, and then lets the
 // runs that are under way finish.
-func serve(ctx context.Context, s *worker.Server, listeners []listener) error {
+func serve(ctx context.Context, s *worker.Server, listeners []listener, drain time.Duration) error {
 	failed := make(chan error, len(listeners))
 	var serving sync.WaitGroup
 	for _, l := range listeners {
@@ -192,11 +211,9 @@ func serve(ctx context.Context, s *worker.Server, listeners []listener) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), workerGrace)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	if e := s.Shutdown(grace); e != nil && !errors.Is(e, context.DeadlineExceeded) {
-		err = errors.Join(err, e)
-	}
+	err = errors.Join(err, s.Shutdown(grace))
 	serving.Wait()
 	return err
 }

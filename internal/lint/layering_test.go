@@ -62,10 +62,13 @@ var layers = []layer{
 	{"internal/admission", nil},
 	{"internal/worker", []string{
 		"internal/admission", "internal/budget", "internal/checkpoint", "internal/engine", "internal/memory", "internal/safetensors",
-		"internal/weightcache",
+		"internal/weightcache", "internal/worker/meter",
 		"transport", "transport/plan", "transport/wire/...",
 	}},
 	{"internal/weightcache", []string{"transport", "transport/plan"}},
+	{"internal/worker/meter", []string{"transport", "transport/wire"}},
+	{"internal/worker/metrics", []string{"internal/worker/meter", "transport", "transport/plan", "transport/wire"}},
+	{"internal/worker/admin", nil},
 	{"internal/worker/...", []string{
 		"internal/checkpoint", "internal/engine", "internal/safetensors", "internal/worker/...",
 		"transport", "transport/credentials", "transport/plan", "transport/wire/...",
@@ -76,6 +79,7 @@ var layers = []layer{
 	{"lazy", []string{"internal/op", "transport", "transport/plan"}},
 	{"semantic", []string{"internal/op", "lazy", "transport/plan"}},
 	{"genie", []string{"lazy", "semantic", "transport/..."}},
+	{"genie/otelgenie", []string{"transport"}},
 
 	// Models and their files.
 	{"internal/safetensors/atomicfile", nil},
@@ -138,6 +142,18 @@ var neverLinks = []struct {
 	{
 		"transport/...", "an executor knows no graph library",
 		[]string{"gorgonia.org/", "gonum.org/", "lazy", "semantic", "genie"},
+	},
+	{
+		"genie", "tracing and monitoring are in packages of their own",
+		[]string{"go.opentelemetry.io/", "github.com/prometheus/"},
+	},
+	{
+		"transport/...", "tracing and monitoring are in packages of their own",
+		[]string{"go.opentelemetry.io/", "github.com/prometheus/"},
+	},
+	{
+		"internal/worker", "it counts in package meter; others show it",
+		[]string{"go.opentelemetry.io/", "github.com/prometheus/"},
 	},
 	{
 		"semantic", "it is pure: no network, no engine",

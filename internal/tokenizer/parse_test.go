@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -178,6 +179,9 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte) {
 		tok, err := parse(content)
 		if err != nil {
+			if !errors.Is(err, ErrBadTokenizer) && !errors.Is(err, ErrUnsupported) {
+				t.Fatalf("an error without a cause: %v", err)
+			}
 			return
 		}
 		ids, err := tok.Encode("ab <|endoftext|>\n c")
@@ -205,6 +209,17 @@ func FuzzRoundTrip(f *testing.F) {
 		back, err := tok.Decode(ids)
 		if err != nil || back != text {
 			t.Fatalf("%q came back as %q: %v", text, back, err)
+		}
+		streamed, s := "", tok.Stream()
+		for _, id := range ids {
+			piece, err := s.Next(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			streamed += piece
+		}
+		if streamed += s.Flush(); streamed != text {
+			t.Fatalf("%q was streamed as %q", text, streamed)
 		}
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/genie-sdk/go/transport"
@@ -25,6 +27,7 @@ const goodbye = 500 * time.Millisecond
 // conn is one connection.
 type conn struct {
 	s    *Server
+	id   uint64 // in log lines and traces
 	wc   *wire.Conn
 	log  *slog.Logger
 	pipe wire.Pipe
@@ -48,9 +51,10 @@ type conn struct {
 
 func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
 	c := &conn{
-		s: s, pipe: pipe, peer: peer, wc: wire.NewConn(pipe, nil), log: s.opts.Log.With("peer", peer),
+		s: s, pipe: pipe, peer: peer, wc: wire.NewConn(pipe, &s.meter.Ledger), id: s.lastConn.Add(1),
 		streams: map[uint64]*stream{}, sessions: map[uint32]*session{},
 	}
+	c.log = s.opts.Log.With("connection", c.id, "peer", peer)
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
 	return c
 }
@@ -65,7 +69,7 @@ func (c *conn) serve() {
 		err = c.receive()
 	}
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, transport.ErrClosed), c.ctx.Err() != nil:
+	case errors.Is(err, io.EOF), errors.Is(err, transport.ErrClosed), c.ctx.Err() != nil, status.Code(err) == codes.Canceled:
 		c.log.Debug("connection ended", "error", err)
 	default:
 		c.log.Warn("connection ended", "error", err)
@@ -211,7 +215,7 @@ func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
 		return nil, nil //nolint:nilnil // that it came is all it says
 	case h.Type == wire.TypeCredit && h.Stream != 0:
 		return nil, c.credit(st, control)
-	case h.Type == wire.TypeData:
+	case h.Type == wire.TypeData && h.Stream != 0:
 		if st == nil || !st.receiving {
 			c.answerError(h.Stream, fmt.Errorf("%w: Data for no message", transport.ErrProtocol))
 			return nil, nil //nolint:nilnil // its payload is discarded
@@ -221,6 +225,7 @@ func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
 		return nil, fmt.Errorf("%w: %v on stream %d", transport.ErrProtocol, h.Type, h.Stream)
 	}
 	st = c.newStream(h)
+	st.arrived(control)
 	if err := c.admit(st); err != nil {
 		st.fail(err)
 		return st, nil
@@ -236,7 +241,7 @@ func (c *conn) admit(st *stream) error {
 	n := len(c.streams)
 	c.streams[st.id] = st
 	if c.draining {
-		return fmt.Errorf("%w: the worker is shutting down", transport.ErrClosed)
+		return errDraining
 	}
 	if n >= wire.MaxStreams {
 		return fmt.Errorf("%w: %d requests wait on this connection", transport.ErrLimit, n)
@@ -262,28 +267,6 @@ func (c *conn) refuseMore() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.draining = true
-}
-
-// drain waits for the requests under way.
-func (c *conn) drain(ctx context.Context) error {
-	c.mu.Lock()
-	if len(c.streams) == 0 {
-		c.mu.Unlock()
-		return nil
-	}
-	if c.idle == nil {
-		c.idle = make(chan struct{})
-	}
-	idle := c.idle
-	c.mu.Unlock()
-	select {
-	case <-idle:
-		return nil
-	case <-c.ctx.Done():
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // answerError sends an error on a stream.

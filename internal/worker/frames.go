@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
 )
 
@@ -19,14 +20,15 @@ const (
 // that it took, in a frame of its own, or several in one for a client that lags
 // behind, which would not read them earlier.
 type runFrames struct {
-	st   *stream
-	m    wire.Message
-	buf  []byte
-	runs int // in buf
+	st    *stream
+	cause plan.Cause // of the tokens
+	m     wire.Message
+	buf   []byte
+	runs  int // in buf
 }
 
-func newRunFrames(st *stream) *runFrames {
-	return &runFrames{st: st, m: wire.Message{Type: wire.TypeLoop, Flags: wire.FlagAnswer, Stream: st.id}}
+func newRunFrames(st *stream, cause plan.Cause) *runFrames {
+	return &runFrames{st: st, cause: cause, m: wire.Message{Type: wire.TypeLoop, Flags: wire.FlagAnswer, Stream: st.id}}
 }
 
 // add takes a run. It is sent now unless it may wait for others.
@@ -43,7 +45,7 @@ func (f *runFrames) add(tokens []byte, elapsed time.Duration, more, mayWait bool
 
 func (f *runFrames) send(more bool) error {
 	f.m.Open = more
-	f.m.Payload = []wire.Segment{{Data: f.buf}}
+	f.m.Payload = []wire.Segment{{Data: f.buf, Cause: f.cause}}
 	err := f.st.c.send(&f.m)
 	f.m.Type, f.m.Flags = wire.TypeData, 0
 	f.buf, f.runs = f.buf[:0], 0

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -28,7 +29,7 @@ const (
 // ServeGRPC takes gRPC connections from l until the server is shut down, which
 // it reports as nil. It closes l.
 func (s *Server) ServeGRPC(l net.Listener) error {
-	g := grpc.NewServer(
+	g := grpc.NewServer(append([]grpc.ServerOption{
 		grpc.Creds(s.creds()), grpc.MaxHeaderListSize(maxHeaderList),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: wire.HandshakeTimeout}),
 		grpc.ForceServerCodecV2(grpcwire.Codec()),
@@ -36,8 +37,9 @@ func (s *Server) ServeGRPC(l net.Listener) error {
 		grpc.StaticStreamWindowSize(grpcwire.Window), grpc.StaticConnWindowSize(grpcwire.Window),
 		grpc.WriteBufferSize(grpcBuffer), grpc.ReadBufferSize(grpcBuffer),
 		grpc.ConnectionTimeout(wire.HandshakeTimeout), grpc.MaxConcurrentStreams(maxGRPCStreams),
-	)
+	}, s.tracingOptions()...)...)
 	s.Register(g)
+	healthpb.RegisterHealthServer(g, s.health)
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
@@ -46,7 +48,7 @@ func (s *Server) ServeGRPC(l net.Listener) error {
 	}
 	s.grpc[g] = struct{}{}
 	s.mu.Unlock()
-	err := g.Serve(grpcwire.WatchListener(newLimited(l, s.opts.MaxConns)))
+	err := g.Serve(grpcwire.WatchListener(s.counted(newLimited(l, s.opts.MaxConns))))
 	s.mu.Lock()
 	delete(s.grpc, g)
 	s.mu.Unlock()

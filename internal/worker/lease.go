@@ -77,7 +77,7 @@ func (ls *leases) take(c *conn, num uint32, key []byte, resume bool) (l *lease, 
 	l = ls.byKey[id]
 	switch {
 	case ls.closed:
-		return nil, nil, fmt.Errorf("%w: the worker is shutting down", transport.ErrClosed)
+		return nil, nil, errDraining
 	case l == nil && resume:
 		return nil, nil, fmt.Errorf("%w: session %d is not held here, or no longer", transport.ErrSessionLost, num)
 	case l == nil:

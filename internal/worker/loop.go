@@ -89,7 +89,7 @@ func (c *conn) credit(st *stream, control []byte) error {
 	if err := decode(control, &m); err != nil {
 		return err
 	}
-	if st == nil { // the loop has ended
+	if st == nil || st.typ == wire.TypeLoop && st.repeat == nil { // the loop has ended, or was refused
 		return nil
 	}
 	if st.repeat == nil || m.GetRuns() > transport.MaxLoopRuns {
@@ -135,7 +135,7 @@ func (r *repetition) spend(ctx context.Context) error {
 func (r *repetition) do(ctx context.Context, st *stream) error {
 	defer r.call.ended()
 	state := r.loop.Start(r.call.bindings, r.call.inputs)
-	out := newRunFrames(st)
+	out := newRunFrames(st, r.call.p.layout.Plan.Outputs[r.loop.Token].Cause)
 	more := true
 	if r.opening != nil {
 		var err error
@@ -150,6 +150,7 @@ func (r *repetition) do(ctx context.Context, st *stream) error {
 		tokens, elapsed, err := r.call.once(ctx, r.loop.Token)
 		if err == nil {
 			r.ran = true
+			st.looped(state.Going(), elapsed)
 			more, err = state.Next(tokens)
 		}
 		if err != nil {

@@ -20,7 +20,12 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if playRole() {
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 type dialConn = func(ctx context.Context, addr string) (net.Conn, error)
 

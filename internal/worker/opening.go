@@ -69,6 +69,7 @@ func (r *repetition) open(ctx context.Context, state *transport.LoopState, out *
 		return false, err
 	}
 	r.ran = true
+	out.st.looped(state.Going(), elapsed)
 	if more, err = state.Open(tokens); err != nil {
 		return false, err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/internal/weightcache"
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
 )
 
@@ -22,6 +23,9 @@ type Options struct {
 	// 1 GiB when 0. PartialTime is how long each is kept; 2 minutes when 0.
 	PartialBytes int64
 	PartialTime  time.Duration
+	// Tracer makes a span of each request, a child of its client's; nil for none.
+	// One that has ServerHandler() stats.Handler follows gRPC connections too.
+	Tracer transport.Tracer
 	// Log is discarded when nil.
 	Log *slog.Logger
 	// MaxMessage bounds the payload of one message; [wire.MaxMessagePayload]

@@ -23,7 +23,7 @@ func (st *stream) prepare(h wire.Header, control []byte) (*task, []wire.Segment,
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &preparation{s: s, num: m.GetPlan(), model: m.GetModel()}
+	r := &preparation{st: st, s: s, num: m.GetPlan(), model: m.GetModel()}
 	if copy(r.hash[:], m.GetHash()) != len(r.hash) || len(m.GetHash()) != len(r.hash) {
 		return nil, nil, fmt.Errorf("%w: plan hash of %d bytes", transport.ErrProtocol, len(m.GetHash()))
 	}
@@ -43,7 +43,7 @@ func (st *stream) prepare(h wire.Header, control []byte) (*task, []wire.Segment,
 		}
 		r.encoded = r.memory[:n]
 	}
-	return &task{session: s, do: r.do, free: r.free, seq: m.GetSeq()}, []wire.Segment{{Data: r.encoded}}, nil
+	return &task{session: s, do: r.do, free: r.free, seq: m.GetSeq()}, []wire.Segment{{Data: r.encoded, Cause: plan.CausePlan}}, nil
 }
 
 // validModel reports whether a model name is a single path element, or empty.
@@ -54,12 +54,14 @@ func validModel(name string) bool {
 
 // preparation is one Prepare.
 type preparation struct {
+	st      *stream
 	s       *session
 	num     uint32
 	hash    plan.Hash
 	model   string
 	encoded []byte
 	memory  []byte
+	cached  int // weights that the cache had
 }
 
 func (r *preparation) free() { r.s.unstage(r.memory) }
@@ -84,6 +86,7 @@ func (r *preparation) do(ctx context.Context) (answer, error) {
 		return answer{}, err
 	}
 	missing := engine.Missing(p)
+	lookup := r.s.c.s.weightLookup(p.Plan(), missing)
 	if len(missing) > 0 {
 		for _, v := range missing {
 			if err := r.find(ctx, p, v); err != nil {
@@ -92,6 +95,7 @@ func (r *preparation) do(ctx context.Context) (answer, error) {
 		}
 		missing = engine.Missing(p)
 	}
+	lookup.end(missing, r.cached)
 	ids, err := valueIDs(p.Plan(), missing)
 	m := &wirepb.Prepared{Missing: ids}
 	for _, part := range r.s.c.s.partsOf(p, ids) {
@@ -105,6 +109,7 @@ func (r *preparation) program() (Program, bool, error) {
 	engine := r.s.c.s.opts.Engine
 	if r.encoded == nil {
 		p, ok := engine.Program(r.hash)
+		r.s.c.s.planLookup(ok)
 		return p, ok, nil
 	}
 	if plan.HashEncoded(r.encoded) != r.hash {
@@ -133,14 +138,17 @@ func (r *preparation) find(ctx context.Context, p Program, v plan.Value) error {
 	if r.s.c.s.opts.Cache == nil {
 		return nil
 	}
-	_, err := r.s.c.s.load(ctx, p, v)
+	found, err := r.s.c.s.load(ctx, p, v)
+	if found {
+		r.cached++
+	}
 	return err
 }
 
 // findModel takes a weight from the model folder and reports whether it was
 // there.
 func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (bool, error) {
-	log := r.s.c.log.With("model", r.model, "weight", v.Name)
+	log := r.st.logger().With("model", r.model, "weight", v.Name)
 	w, err := r.s.c.s.opts.Weights.Find(r.model, v.Hash)
 	if err != nil {
 		log.Debug("weight not in the model folder", "error", err)

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -20,7 +21,8 @@ type remembered struct {
 	seq     uint64
 	control proto.Message
 	payload []byte
-	gone    bool // it was done, and its answer is not here
+	parts   []wire.Segment // of payload, with what they count as
+	gone    bool           // it was done, and its answer is not here
 }
 
 // once does a numbered request unless it was done, in which case it is answered
@@ -29,7 +31,7 @@ func (t *task) once(ctx context.Context) (answer, error) {
 	m := &t.session.last
 	switch {
 	case t.seq == m.seq && !m.gone:
-		return answer{control: m.control, payload: []wire.Segment{{Data: m.payload}}}, nil
+		return answer{control: m.control, payload: m.parts}, nil
 	case t.seq == m.seq:
 		return answer{}, fmt.Errorf("%w: request %d was begun before its connection was lost, and its answer is not kept", transport.ErrSessionLost, t.seq)
 	case t.seq < m.seq:
@@ -51,9 +53,12 @@ func (m *remembered) set(seq uint64, a answer) {
 		return
 	}
 	m.seq, m.control, m.gone = seq, a.control, false
-	m.payload = m.payload[:0]
+	m.payload = slices.Grow(m.payload[:0], int(wire.Len(a.payload)))
+	m.parts = m.parts[:0]
 	for _, s := range a.payload {
+		from := len(m.payload)
 		m.payload = append(m.payload, s.Data...)
+		m.parts = append(m.parts, wire.Segment{Data: m.payload[from:], Cause: s.Cause})
 	}
 }
 

@@ -106,6 +106,7 @@ func (st *stream) simple(h wire.Header, control []byte) (*task, error) {
 		t, err := c.inSession(m.GetSession(), func(s *session) (answer, error) {
 			for _, h := range m.GetHandles() {
 				s.es.Release(wire.HandleFrom(h))
+				s.releases(h.GetId())
 			}
 			return answer{}, nil
 		})
@@ -127,24 +128,12 @@ func (c *conn) inSession(num uint32, do func(*session) (answer, error)) (*task, 
 	return &task{session: s, free: nothing, do: func(context.Context) (answer, error) { return do(s) }}, nil
 }
 
-// Stats is what the worker has done and holds.
-func (s *Server) Stats() transport.Stats {
-	st := s.opts.Engine.Stats()
-	st.UploadsResumed = s.resumed.Load()
-	if s.opts.Cache != nil {
-		c := s.opts.Cache.Stats()
-		st.CacheHits, st.CacheMisses, st.CacheEvictions = c.Hits, c.Misses, c.Evictions
-		st.CacheBytes, st.CacheEntries = c.Bytes, c.Entries
-	}
-	return st
-}
-
 // stats is Stats.
 func (c *conn) stats() answer {
 	st := c.s.Stats()
 	return answer{control: &wirepb.Stats{
 		Pid: uint32(os.Getpid()), Cpu: st.CPU, Runs: st.Runs, Ops: st.Ops, Sessions: st.Sessions, Plans: st.Plans,
-		PlansReceived: c.s.plans.Load(), Weights: st.Weights, WeightBytes: st.WeightBytes,
+		PlansReceived: st.PlansSent, Weights: st.Weights, WeightBytes: st.WeightBytes,
 		WeightsReceived: st.WeightsSent, StateBytes: st.StateBytes, ScratchBytes: st.ScratchBytes,
 		Rounds: st.Rounds, JoinedRuns: st.JoinedRuns,
 		PeakRssBytes: st.PeakRSS, MemoryUsedBytes: st.MemoryUsed, MemoryLimitBytes: st.MemoryLimit, PackedBytes: st.PackedBytes,

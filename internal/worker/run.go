@@ -63,6 +63,9 @@ func (st *stream) callOf(m *wirepb.Run) (*call, []uint64, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := p.says(m.GetCauses()); err != nil {
+		return nil, nil, err
+	}
 	return r, sizes.Inputs, r.takeHandles(m.GetHandles(), len(sizes.Inputs))
 }
 
@@ -115,7 +118,7 @@ func (r *call) segments(memory []byte, sizes []uint64) []wire.Segment {
 			continue
 		}
 		r.inputs[i] = memory[at : at+n : at+n]
-		segs = append(segs, wire.Segment{Data: r.inputs[i]})
+		segs = append(segs, wire.Segment{Data: r.inputs[i], Cause: r.p.causes.of(i)})
 		at += align(n)
 	}
 	return segs
@@ -189,6 +192,7 @@ func (r *call) execute(ctx context.Context, ec Call) (answer, error) {
 	if err := r.feedAndRun(ctx, ec); err != nil {
 		return answer{}, err
 	}
+	r.s.c.s.meter.Run.Observe(ec.Elapsed())
 	m := &wirepb.Ran{ElapsedNs: uint64(ec.Elapsed())}
 	outputs := r.p.layout.Plan.Outputs
 	segs := make([]wire.Segment, 0, len(outputs))
@@ -196,9 +200,10 @@ func (r *call) execute(ctx context.Context, ec Call) (answer, error) {
 		t, h := ec.Output(i)
 		if o.Place == plan.Keep {
 			m.Kept = append(m.Kept, wire.HandleMessage(h))
+			r.s.keeps(h, o.Cause)
 			continue
 		}
-		segs = append(segs, wire.Segment{Data: t.Data})
+		segs = append(segs, wire.Segment{Data: t.Data, Cause: o.Cause})
 	}
 	return answer{control: m, payload: segs}, nil
 }

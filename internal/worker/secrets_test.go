@@ -36,7 +36,7 @@ const marker = "xyzzy-marker"
 // private makes a worker whose models folder, its checkpoints, its files of
 // certificates and tokens, and its environment hold the marker. Its runs fail
 // with fail.
-func private(t *testing.T, fail func() error) (w *workertest.Worker, token string, log *lines) {
+func private(t *testing.T, fail func() error) (w *workertest.Worker, token string, log *logged) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), marker)
 	t.Setenv("GENIE_TEST_SECRET", marker)
@@ -63,7 +63,7 @@ func private(t *testing.T, fail func() error) (w *workertest.Worker, token strin
 	require.NoError(t, err)
 	tokens := filepath.Join(dir, "tokens")
 	require.NoError(t, os.WriteFile(tokens, []byte(line), 0o600))
-	log = &lines{}
+	log = &logged{}
 	auth, err := access.Open(tokens, log.logger(), access.NewLimiter(nil))
 	require.NoError(t, err)
 	w = workertest.Start(t, func(o *worker.Options) {

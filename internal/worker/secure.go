@@ -40,9 +40,9 @@ func serverTLS(base *tls.Config, protocol string) *tls.Config {
 // comes before them, which the connection's own goroutine does.
 func (s *Server) secured(nc net.Conn) (wire.Pipe, func(context.Context) (subject, error)) {
 	if s.opts.TLS == nil {
-		return wire.NewTCP(nc, nil), nil
+		return wire.NewTCP(nc, &s.meter.Ledger), nil
 	}
-	tc := &secureConn{tls.Server(nc, serverTLS(s.opts.TLS, wire.ALPN)), nc}
+	tc := &secureConn{tls.Server(socketCounted{nc, &s.meter.Ledger}, serverTLS(s.opts.TLS, wire.ALPN)), nc}
 	return wire.NewTCP(tc, nil), func(ctx context.Context) (subject, error) {
 		if err := tc.HandshakeContext(ctx); err != nil {
 			lastWords(nc, err, true)

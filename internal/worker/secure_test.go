@@ -194,25 +194,25 @@ func TestWrongTLSDoors(t *testing.T) {
 	require.NoError(t, res.Body.Close())
 }
 
-// lines is a log that can be read while it is written.
-type lines struct {
+// logged is a log that can be read while it is written.
+type logged struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *lines) Write(b []byte) (int, error) {
+func (l *logged) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(b)
 }
 
-func (l *lines) String() string {
+func (l *logged) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
 }
 
-func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 // TestReload changes the files of a worker that goes on: certificate and key,
 // and the authorities of clients. Broken files change nothing and are logged;
@@ -220,7 +220,7 @@ func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, n
 func TestReload(t *testing.T) {
 	eachWay(t, func(t *testing.T, _ string, dial func(*workertest.Worker, credentials.Client) (transport.Executor, error)) {
 		first, second := workertest.NewCA(t), workertest.NewCA(t)
-		var log lines
+		var log logged
 		f := first.Issue("worker", nil)
 		f.Log = log.logger()
 		w := workertest.Start(t, func(o *worker.Options) {

@@ -3,15 +3,16 @@ package worker
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/worker/meter"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
 )
@@ -25,6 +26,10 @@ type Server struct {
 	plans   atomic.Int64 // received
 	tenants tenants
 	admit   admitter
+	meter   *meter.Meter
+	health  *health.Server
+
+	lastConn atomic.Uint64
 
 	partials *partials
 	resumed  atomic.Int64 // uploads that went on where another was cut short
@@ -48,9 +53,10 @@ func New(opts Options) *Server {
 	memory := opts.Engine.Memory()
 	s := &Server{
 		opts: opts, ctx: ctx, cancel: cancel, staging: staging{limit: int64(opts.MaxStaging), account: memory}, partials: newPartials(opts),
-		admit:     newAdmitter(opts),
-		leases:    leases{byKey: map[[sha256.Size]byte]*lease{}},
-		tenants:   tenants{quota: opts.Quota, by: map[string]*tenant{}},
+		admit:   newAdmitter(opts),
+		leases:  leases{byKey: map[[sha256.Size]byte]*lease{}},
+		tenants: tenants{quota: opts.Quota, by: map[string]*tenant{}},
+		meter:   &meter.Meter{}, health: newHealth(),
 		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},
 	}
 	s.forget = []func(){memory.Register(budget.Spare, spares{s}), memory.Register(budget.Unused, s.partials)}
@@ -111,14 +117,18 @@ func (s *Server) newConn(pipe wire.Pipe, peer string) (*conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
-		return nil, fmt.Errorf("%w: worker", transport.ErrClosed)
+		s.meter.ConnectionsRefused.Add(1)
+		return nil, errDraining
 	}
 	if len(s.conns) >= s.opts.MaxConns {
+		s.meter.ConnectionsRefused.Add(1)
 		return nil, fmt.Errorf("%w: %d connections", transport.ErrLimit, len(s.conns))
 	}
 	c := newConn(s, pipe, peer)
 	s.conns[c] = struct{}{}
 	s.wg.Add(1)
+	s.meter.Connections.Add(1)
+	s.meter.ConnectionsOpen.Add(1)
 	return c, nil
 }
 
@@ -127,62 +137,9 @@ func (s *Server) dropConn(c *conn) {
 	delete(s.conns, c)
 	s.mu.Unlock()
 	s.tenants.leave(c.tenant)
+	s.meter.ConnectionsOpen.Add(-1)
 	s.wg.Done()
-}
-
-// Shutdown stops taking connections and requests, lets those that are under
-// way finish until ctx ends, and closes all connections.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.closing = true
-	for l := range s.listeners {
-		_ = l.Close()
-	}
-	conns := make([]*conn, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
-	}
-	s.mu.Unlock()
-	err := error(nil)
-	for _, c := range conns {
-		c.refuseMore()
-	}
-	for _, c := range conns {
-		if e := c.drain(ctx); e != nil {
-			err = errors.Join(err, e)
-		}
-	}
-	s.cancel()
-	for _, c := range conns {
-		c.close()
-	}
-	s.leases.close()
-	s.mu.Lock()
-	servers := make([]*grpc.Server, 0, len(s.grpc))
-	for g := range s.grpc {
-		servers = append(servers, g)
-	}
-	s.mu.Unlock()
-	for _, g := range servers {
-		g.Stop()
-	}
-	s.wg.Wait()
-	s.partials.close()
-	for _, forget := range s.forget {
-		forget()
-	}
-	return err
 }
 
 // Staged is the memory in which the inputs of calls wait, in bytes.
 func (s *Server) Staged() int64 { return s.staging.used.Load() }
-
-// Close is a shutdown that waits for no request.
-func (s *Server) Close() error {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := s.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
-}

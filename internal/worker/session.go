@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
@@ -28,12 +29,14 @@ type session struct {
 	plans map[uint32]*prepared
 	spare []byte // memory of the last call's inputs, for the next
 	done  bool
+	kept  map[uint64]plan.Cause // what kept values count as when they are read
 }
 
 // prepared is a plan under its number.
 type prepared struct {
 	program Program
 	layout  *wire.Layout
+	causes  *inputCauses
 }
 
 // openSession is OpenSession.
@@ -75,11 +78,13 @@ func (c *conn) newSession(num uint32) (*session, error) {
 	s := &session{
 		c: c, tenant: c.tenant, num: num, es: c.s.opts.Engine.NewSession(), ended: make(chan struct{}),
 		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{}, tenancy: c.s.admit.tenancy(c.tenant.identity),
+		kept: map[uint64]plan.Cause{},
 	}
 	s.es.Charge(&s.tenant.bytes)
 	c.mu.Lock()
 	c.sessions[num] = s
 	c.mu.Unlock()
+	c.s.meter.SessionsOpened.Add(1)
 	c.s.wg.Add(1)
 	go s.work(c.s)
 	return s, nil
@@ -185,7 +190,11 @@ func (s *session) setPlan(num uint32, p Program) error {
 			return err
 		}
 	}
-	s.plans[num] = &prepared{p, wire.NewLayout(p.Plan())}
+	causes := &inputCauses{}
+	if old := s.plans[num]; old != nil {
+		causes = old.causes
+	}
+	s.plans[num] = &prepared{p, wire.NewLayout(p.Plan()), causes}
 	return nil
 }
 
@@ -254,5 +263,5 @@ func (s *session) read(h *wirepb.Handle) (answer, error) {
 	for i, d := range t.Shape {
 		m.Shape[i] = uint64(d)
 	}
-	return answer{control: m, payload: []wire.Segment{{Data: t.Data}}}, nil
+	return answer{control: m, payload: []wire.Segment{{Data: t.Data, Cause: s.causeOf(h.GetId())}}}, nil
 }

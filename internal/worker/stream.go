@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -28,6 +29,7 @@ type stream struct {
 	task      *task
 
 	repeat *repetition // of a loop; nil for other requests
+	seen   observed
 
 	mu      sync.Mutex
 	settled bool // answered, or handed to a session that will
@@ -58,6 +60,7 @@ type answer struct {
 func (c *conn) newStream(h wire.Header) *stream {
 	st := &stream{c: c, id: h.Stream, typ: h.Type, receiving: true}
 	st.ctx, st.cancel = context.WithCancelCause(c.ctx)
+	st.seen.begun = time.Now()
 	return st
 }
 
@@ -65,7 +68,7 @@ func (c *conn) newStream(h wire.Header) *stream {
 func (st *stream) begin(h wire.Header, control []byte) {
 	defer func() {
 		if r := recover(); r != nil {
-			st.fail(st.c.panicked(r))
+			st.fail(st.panicked(r))
 		}
 	}()
 	t, segs, err := st.request(h, control)
@@ -128,9 +131,11 @@ func (st *stream) enqueue() {
 	case t.session == nil:
 		t.run()
 	default:
+		st.waits()
 		st.c.wg.Add(1)
 		if err := t.wait(); err != nil {
 			st.c.wg.Done()
+			st.leaves()
 			st.fail(err)
 			st.c.forget(st)
 		}
@@ -163,9 +168,13 @@ func (st *stream) fail(err error) {
 		t.free()
 	}
 	st.cancel(nil)
-	if st.settle() && st.typ != wire.TypeRelease {
+	if !st.settle() {
+		return
+	}
+	if st.typ != wire.TypeRelease {
 		st.c.answerError(st.id, err)
 	}
+	st.ends(err)
 }
 
 func (st *stream) settle() bool {
@@ -198,13 +207,19 @@ func (st *stream) drop() {
 	}
 	st.task.free()
 	st.task = nil
+	if st.settle() {
+		st.ends(fmt.Errorf("%w: connection", transport.ErrClosed))
+	}
 }
 
 // run does the task and answers.
 func (t *task) run() {
 	st := t.st
+	st.starts()
 	a, err := t.attempt()
+	st.sends(err)
 	defer func() {
+		st.ends(err)
 		if a.done != nil {
 			a.done()
 		}
@@ -216,7 +231,7 @@ func (t *task) run() {
 	case !st.settle():
 	case err != nil:
 		if transport.Code(err) == transport.Code(transport.ErrInternal) {
-			st.c.log.Error("request failed", "type", st.typ.String(), "error", err)
+			st.logger().Error("request failed", "error", err)
 		}
 		if !t.noAnswer {
 			st.c.answerError(st.id, err)
@@ -226,7 +241,7 @@ func (t *task) run() {
 			Type: st.typ, Flags: wire.FlagAnswer, Stream: st.id, Control: a.control, Payload: a.payload,
 		})
 		if err != nil && st.c.ctx.Err() == nil {
-			st.c.log.Debug("answer not sent", "type", st.typ.String(), "error", err)
+			st.logger().Debug("answer not sent", "error", err)
 			if errors.Is(err, transport.ErrLimit) {
 				st.c.answerError(st.id, err)
 			}
@@ -238,7 +253,7 @@ func (t *task) run() {
 func (t *task) attempt() (a answer, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = t.st.c.panicked(r)
+			err = t.st.panicked(r)
 		}
 	}()
 	if err := t.st.ctx.Err(); err != nil {
@@ -250,7 +265,8 @@ func (t *task) attempt() (a answer, err error) {
 	return t.do(t.st.ctx)
 }
 
-func (c *conn) panicked(r any) error {
-	c.log.Error("panic", "value", r, "stack", string(debug.Stack()))
+func (st *stream) panicked(r any) error {
+	st.c.s.meter.Panics.Add(1)
+	st.logger().Error("panic", "value", r, "stack", string(debug.Stack()))
 	return transport.ErrInternal
 }

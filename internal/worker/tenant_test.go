@@ -43,7 +43,7 @@ func guarded(t *testing.T, change func(*worker.Options)) (w *workertest.Worker, 
 
 func TestTokens(t *testing.T) {
 	eachWay(t, func(t *testing.T, _ string, dial func(*workertest.Worker, credentials.Client) (transport.Executor, error)) {
-		var log lines
+		var log logged
 		w, alice, bob := guarded(t, func(o *worker.Options) { o.Log = log.logger() })
 		file := filepath.Join(t.TempDir(), "token")
 		require.NoError(t, os.WriteFile(file, []byte(bob+"\n"), 0o600))

@@ -19,6 +19,7 @@ const uploadBuffers = 3
 // goroutine of its own hashes and packs them.
 type upload struct {
 	c    *conn
+	st   *stream
 	key  engine.WeightKey
 	in   *incoming
 	free chan []byte // buffers to fill
@@ -60,7 +61,7 @@ func (st *stream) putWeight(h wire.Header, control []byte) (*task, error) {
 	if err := st.total(h, m.GetBytes(), want-offset); err != nil {
 		return nil, err
 	}
-	u, err := st.c.newUpload(p.program, values[id], want, offset, h.Payload)
+	u, err := st.newUpload(p.program, values[id], want, offset, h.Payload)
 	if err != nil {
 		return nil, err
 	}
@@ -72,9 +73,9 @@ func (st *stream) putWeight(h wire.Header, control []byte) (*task, error) {
 
 // newUpload takes all memory for a weight of want bytes that arrives from
 // offset on in pieces of about the size of the first.
-func (c *conn) newUpload(p Program, v plan.Value, want, offset, piece uint64) (*upload, error) {
-	left := want - offset
-	u := &upload{c: c, left: left, room: min(left, max(wire.ChunkSize, piece)), buffers: 1}
+func (st *stream) newUpload(p Program, v plan.Value, want, offset, piece uint64) (*upload, error) {
+	c, left := st.c, want-offset
+	u := &upload{c: c, st: st, left: left, room: min(left, max(wire.ChunkSize, piece)), buffers: 1}
 	if left > 0 {
 		u.buffers = min(uploadBuffers, (left+u.room-1)/u.room)
 	}
@@ -117,7 +118,7 @@ func (u *upload) into(n uint64) (*wire.Sink, error) {
 		b = u.c.s.buffer(u.room)
 	}
 	u.buf = b[:n]
-	return wire.NewSink([]wire.Segment{{Data: u.buf}}), nil
+	return wire.NewSink([]wire.Segment{{Data: u.buf, Cause: plan.CauseWeights}}), nil
 }
 
 // buffer makes a buffer for a piece of a weight, or takes one that is free. Its
@@ -224,7 +225,7 @@ func (u *upload) giveBack() {
 func (u *upload) write(b []byte) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = u.c.panicked(r)
+			err = u.st.panicked(r)
 		}
 	}()
 	_, err = u.in.Write(b)

@@ -21,6 +21,10 @@ type Options struct {
 	// FrameOverhead is the bytes that encryption adds to a small frame, which
 	// the bounds on such frames leave aside: 22 for TLS 1.3.
 	FrameOverhead int
+	// Held, if not nil, tells what the other end of a closed executor still
+	// holds for its sessions, by name: memory that inputs wait in, carried
+	// state, kept values. After each test all of it must come to zero.
+	Held func(t *testing.T, ex transport.Executor) map[string]int64
 }
 
 // Run is the suite. open gives each test an executor of its own; Run closes
@@ -63,6 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options)
 		{"CancelWithinAStep", testCancelWithinAStep},
 	}
 	for _, tt := range tests {
+		before := countLeaks(t)
 		t.Run(tt.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
@@ -71,9 +76,11 @@ func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options)
 			defer func() {
 				f.checkLedger(ex)
 				require.NoError(t, ex.Close())
+				f.checkHeld(ex)
 			}()
 			tt.run(f)
 		})
+		before.check(t, tt.name)
 	}
 }
 

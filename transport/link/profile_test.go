@@ -1,6 +1,7 @@
 package link
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +100,24 @@ func FuzzParse(f *testing.F) {
 			require.ErrorIs(t, err, ErrProfile)
 			return
 		}
+		again, err := Parse(p.String())
+		require.NoError(t, err)
+		require.Equal(t, p, again)
+		if nameless := p; p.Rate > 0 {
+			nameless.Name = ""
+			again, err = Parse(nameless.String())
+			require.NoError(t, err)
+			again.Name = ""
+			require.Equal(t, nameless, again)
+		}
+		if !strings.Contains(text, "\x00") {
+			t.Setenv(EnvNet, text)
+			again, err = FromEnv()
+			require.NoError(t, err)
+			require.Equal(t, p, again)
+		}
+		require.GreaterOrEqual(t, p.Rate, int64(0))
+		require.GreaterOrEqual(t, p.Jitter, time.Duration(0))
 		require.LessOrEqual(t, p.RTT, maxTime)
 		require.LessOrEqual(t, p.Rate, int64(maxRate))
 		require.Positive(t, p.queue())

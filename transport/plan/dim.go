@@ -330,7 +330,19 @@ func ParseDim(s string) (Dim, error) {
 		d = d.Add(t)
 		rest = rest[end:]
 	}
+	if !d.writable() { // terms of one monomial have come together
+		return bad()
+	}
 	return d, nil
+}
+
+// writable reports whether [ParseDim] takes the coefficients of d.
+func (d Dim) writable() bool {
+	ok := abs(d.c) <= MaxDimSize
+	for _, t := range d.terms {
+		ok = ok && abs(t.coeff) <= MaxDimSize
+	}
+	return ok
 }
 
 func parseTerm(s string, sign int64) (Dim, bool) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -140,7 +141,13 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte{0x08, 1})
 	f.Add(bytes.Repeat([]byte{0x2a, 0}, 100))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		p, err := Decode(b)
+		runtime.ReadMemStats(&after)
+		// An element of a list is two bytes at least, and no more than a Value and
+		// its message in memory.
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<10+1024*len(b)), "memory for %d bytes", len(b))
 		if err != nil {
 			require.ErrorIs(t, err, ErrInvalid)
 			return

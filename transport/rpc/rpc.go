@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
 	"github.com/genie-sdk/go/transport"
@@ -37,6 +38,7 @@ type options struct {
 	silence    time.Duration
 	retry      remote.Retry
 	given      credentials.Client
+	tracer     transport.Tracer
 }
 
 type optionFunc func(*options)
@@ -78,6 +80,25 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) O
 	return optionFunc(func(o *options) { o.dial = dial })
 }
 
+// WithTracer sends the span of a call's context along with the call, so that the
+// worker's spans are its children. Without it, or with nil, nothing is sent. A
+// tracer that is a [ConnTracer] follows the connection too.
+func WithTracer(t transport.Tracer) Option { return optionFunc(func(o *options) { o.tracer = t }) }
+
+// ConnTracer is a tracer that follows what gRPC itself does. All calls of a
+// connection are messages of one gRPC stream, which has one span.
+type ConnTracer interface {
+	ClientHandler() stats.Handler
+}
+
+// dialOptions are those that the tracer wants.
+func (o *options) dialOptions() []grpc.DialOption {
+	if t, ok := o.tracer.(ConnTracer); ok {
+		return []grpc.DialOption{grpc.WithStatsHandler(t.ClientHandler())}
+	}
+	return nil
+}
+
 const grpcBuffer = 256 << 10
 
 // WithCredentials gives the connection TLS, and a token to say who the client
@@ -103,7 +124,7 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	if err != nil {
 		return nil, err
 	}
-	cfg := remote.Config{Addr: url, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence, RetryOverloaded: o.overload}
+	cfg := remote.Config{Addr: url, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence, RetryOverloaded: o.overload, Tracer: o.tracer}
 	x, err := remote.Dial(ctx, cfg, o.retry, func(ctx context.Context) (*remote.Client, error) {
 		creds := newCreds(guard, addr, cfg.Ledger) // for this connection: files and token may have changed
 		pipe, err := connect(ctx, addr, &o, creds)
@@ -138,7 +159,7 @@ func connect(ctx context.Context, addr string, o *options, creds *creds) (wire.P
 		}
 		return grpcwire.WatchConn(conn, life), nil
 	}
-	cc, err := grpc.NewClient("passthrough:///"+addr,
+	cc, err := grpc.NewClient("passthrough:///"+addr, append(o.dialOptions(),
 		grpc.WithTransportCredentials(creds), grpc.WithContextDialer(dial),
 		grpc.WithDefaultCallOptions(
 			grpc.ForceCodecV2(grpcwire.Codec()),
@@ -148,7 +169,7 @@ func connect(ctx context.Context, addr string, o *options, creds *creds) (wire.P
 		grpc.WithWriteBufferSize(grpcBuffer), grpc.WithReadBufferSize(grpcBuffer),
 		grpc.WithDisableRetry(), grpc.WithDisableServiceConfig(), grpc.WithDisableHealthCheck(),
 		grpc.WithIdleTimeout(0), grpc.WithUserAgent("genie"), grpc.WithNoProxy(),
-	)
+	)...)
 	if err != nil {
 		return nil, err
 	}

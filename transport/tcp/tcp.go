@@ -31,6 +31,7 @@ type options struct {
 	silence    time.Duration
 	retry      remote.Retry
 	given      credentials.Client
+	tracer     transport.Tracer
 }
 
 type optionFunc func(*options)
@@ -78,6 +79,10 @@ func WithCredentials(c credentials.Client) Option {
 	return optionFunc(func(o *options) { o.given = c })
 }
 
+// WithTracer sends the span of a call's context along with the call, so that the
+// worker's spans are its children. Without it, or with nil, nothing is sent.
+func WithTracer(t transport.Tracer) Option { return optionFunc(func(o *options) { o.tracer = t }) }
+
 // Dial connects to the worker at addr, a host and a port. Errors wrap
 // [transport.ErrUnreachable], [transport.ErrUnauthenticated] when one side does
 // not accept the other, or [transport.ErrVersion] and [transport.ErrProtocol]
@@ -95,7 +100,7 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	if err != nil {
 		return nil, err
 	}
-	cfg := remote.Config{Addr: url, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence, RetryOverloaded: o.overload}
+	cfg := remote.Config{Addr: url, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence, RetryOverloaded: o.overload, Tracer: o.tracer}
 	x, err := remote.Dial(ctx, cfg, o.retry, func(ctx context.Context) (*remote.Client, error) {
 		conn, err := o.dial(ctx, addr)
 		if err != nil {

@@ -23,10 +23,15 @@ func dial(t testing.TB, w *workertest.Worker) transport.Executor {
 }
 
 func TestConformance(t *testing.T) {
+	workers := map[transport.Executor]*workertest.Worker{}
 	conformance.Run(t, func(t *testing.T) transport.Executor {
-		return dial(t, workertest.Start(t, nil))
+		w := workertest.Start(t, nil)
+		ex := dial(t, w)
+		workers[ex] = w
+		return ex
 	}, conformance.Options{
 		Remote: true,
+		Held:   func(_ *testing.T, ex transport.Executor) map[string]int64 { return workers[ex].Held() },
 		Pair: func(t *testing.T) (a, b transport.Executor) {
 			w := workertest.Start(t, nil)
 			return dial(t, w), dial(t, w)

@@ -274,6 +274,9 @@ func (c *Conn) Next() (Header, []byte, error) {
 		}
 	}
 	h, err := parseHeader(c.in[:])
+	if errors.Is(err, transport.ErrVersion) && c.received.Load() > 0 { // a peer does not change it: the byte was damaged
+		err = fmt.Errorf("%w: frame of version %d", transport.ErrCorrupt, c.in[4])
+	}
 	if err != nil {
 		return Header{}, nil, err
 	}

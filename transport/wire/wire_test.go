@@ -207,15 +207,40 @@ func FuzzFrameReader(f *testing.F) {
 		pipe := &memoryPipe{}
 		pipe.Write(b)
 		c := NewConn(pipe, nil)
-		for {
+		at := 0
+		for number := uint32(0); ; number++ {
 			h, control, err := c.Next()
 			if err != nil {
-				return
+				require.True(t, framingError(err), "%v", err)
+				break
 			}
-			require.LessOrEqual(t, len(control), len(b))
-			if _, err := c.ReadPayload(h, nil, 0); err != nil {
-				return
+			h.number = number
+			require.Equal(t, b[at:at+HeaderLen+len(control)], h.append(nil, control), "a frame has one form")
+			at += HeaderLen + len(control)
+			payload := make([]byte, h.Payload) // a frame's at most, which parseHeader has seen to
+			bad, err := c.ReadPayload(h, NewSink([]Segment{{Data: payload}}), 0)
+			if err != nil {
+				require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+				break
+			}
+			require.Equal(t, b[at:at+len(payload)], payload)
+			at += len(payload)
+			if bad != nil {
+				require.ErrorIs(t, bad, transport.ErrCorrupt)
 			}
 		}
+		require.LessOrEqual(t, cap(c.inControl), 2*MaxControl)
 	})
+}
+
+// framingError reports whether a connection may end with err.
+func framingError(err error) bool {
+	for _, cause := range []error{
+		io.EOF, io.ErrUnexpectedEOF, transport.ErrProtocol, transport.ErrVersion, transport.ErrLimit, transport.ErrCorrupt,
+	} {
+		if errors.Is(err, cause) {
+			return true
+		}
+	}
+	return false
 }

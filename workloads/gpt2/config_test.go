@@ -137,6 +137,7 @@ func FuzzParseConfig(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := ParseConfig(text)
 		if err != nil {
+			require.ErrorIs(t, err, ErrConfig)
 			return
 		}
 		if c.Validate() != nil || c.Parameters() <= 0 || c.HeadDim() < 1 {

@@ -34,6 +34,12 @@ func (w *Worker) Close() (err error) {
 	return err
 }
 
+// Held is what the worker holds for sessions, by name; zero when there are none.
+func (w *Worker) Held() map[string]int64 {
+	st := w.Engine.Stats()
+	return map[string]int64{"sessions": st.Sessions, "state bytes": st.StateBytes, "staged bytes": w.Server.Staged()}
+}
+
 // Start starts a worker that ends with the test. change may be nil.
 func Start(t testing.TB, change func(*worker.Options)) *Worker {
 	t.Helper()

@@ -87,6 +87,7 @@ func (c *Client) once(ctx context.Context, r *request) error {
 	c.mu.Lock()
 	c.streams[stream] = p
 	c.mu.Unlock()
+	c.carry(ctx, r.control)
 	m := wire.Message{Type: r.typ, Stream: stream, Control: r.control, Payload: r.payload, Sent: r.sent}
 	if !r.oneWay { // before there can be an answer, whose taker may look at the ledger
 		c.cfg.Ledger.AddRoundTrips(1)

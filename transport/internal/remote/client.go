@@ -20,7 +20,8 @@ type Config struct {
 	Addr       string            // as the user gave it, in every error
 	Ledger     *transport.Ledger // counts frames; the pipe counts the socket
 	Log        *slog.Logger
-	MaxMessage uint64 // largest payload of a message, either way
+	Tracer     transport.Tracer // its span in a call's context goes with the call; nil for none
+	MaxMessage uint64           // largest payload of a message, either way
 	// Silence is how long the worker may be silent before it is taken for dead:
 	// [wire.Silence] when 0, for ever when negative.
 	Silence time.Duration
@@ -183,17 +184,23 @@ func (c *Client) describe(doing string, err error) error { return Describe(doing
 
 // Describe is what a client says of a connection to addr that failed: with the
 // address, and with [transport.ErrUnreachable] unless err has a cause of its own.
+// That the connection is closed is no such cause: where this side has closed it,
+// the client's failure says so, and otherwise it broke while another call was
+// writing.
 func Describe(doing, addr string, err error) error {
 	if _, ok := errors.AsType[*transport.RemoteError](err); ok {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	for _, cause := range []error{
 		transport.ErrProtocol, transport.ErrVersion, transport.ErrCorrupt, transport.ErrLimit,
-		transport.ErrUnreachable, transport.ErrClosed, transport.ErrUnauthenticated,
+		transport.ErrUnreachable, transport.ErrUnauthenticated,
 	} {
 		if errors.Is(err, cause) {
 			return fmt.Errorf("%w (%s with %s)", err, doing, addr)
 		}
+	}
+	if errors.Is(err, transport.ErrClosed) {
+		return fmt.Errorf("%w: %s with %s: it is broken", transport.ErrUnreachable, doing, addr)
 	}
 	return fmt.Errorf("%w: %s with %s: %w", transport.ErrUnreachable, doing, addr, err)
 }

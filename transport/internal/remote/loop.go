@@ -109,11 +109,13 @@ func (s *session) loop(ctx context.Context, open *transport.Opening, call transp
 	}
 	control := loopMessage(run, loop)
 	got := &runs{size: 4 * len(loop.Limits), cause: p.Outputs[loop.Token].Cause, left: slices.Max(loop.Limits), more: make(chan struct{}, 1)}
+	var opening *planRef
 	if open != nil {
-		first, firstPayload, _, err := s.runMessage(open.Call)
+		first, firstPayload, of, err := s.runMessage(open.Call)
 		if err != nil {
 			return err
 		}
+		opening = of
 		control.Opening = &wirepb.Opening{Fresh: open.Reset, Run: first, Token: uint32(open.Token)}
 		payload = append(firstPayload, payload...)
 		first.Bytes, run.Bytes = 0, claim(payload)
@@ -130,6 +132,10 @@ func (s *session) loop(ctx context.Context, open *transport.Opening, call transp
 			s.wasReset()
 		}
 	case !errors.Is(err, transport.ErrOverloaded):
+		ref.said.forget()
+		if opening != nil {
+			opening.said.forget()
+		}
 		s.noteLate(nil) // some runs may have been done
 	}
 	return err

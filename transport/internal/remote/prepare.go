@@ -17,12 +17,13 @@ import (
 // hashed and packed the next one travels.
 const uploads = 4
 
-// planRef implements [transport.PlanRef]. It is immutable.
+// planRef implements [transport.PlanRef]. It is immutable but for what was said.
 type planRef struct {
 	session *session
 	num     uint32 // its name in the session
 	hash    plan.Hash
 	layout  *wire.Layout
+	said    saidCauses
 }
 
 // Hash implements [transport.PlanRef].

@@ -36,6 +36,7 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 		return segs, err
 	}
 	if err := s.call(ctx, r); err != nil {
+		ref.said.forget()
 		return transport.Result{}, err
 	}
 	return res, nil
@@ -56,6 +57,9 @@ func (s *session) runMessage(call transport.Call) (*wirepb.Run, []wire.Segment, 
 		control.Bindings[i] = uint64(n)
 	}
 	payload, err := bindInputs(ref.layout.Plan, call.Inputs, sizes.Inputs, control)
+	if err == nil {
+		control.Causes = ref.said.differ(call.Inputs)
+	}
 	return control, payload, ref, err
 }
 

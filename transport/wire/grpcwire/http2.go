@@ -2,6 +2,7 @@ package grpcwire
 
 import (
 	"encoding/binary"
+	"maps"
 	"net"
 
 	"github.com/genie-sdk/go/transport/plan"
@@ -21,6 +22,12 @@ type Ledger interface {
 // [wire.Conn].
 func CountConn(c net.Conn, l Ledger) net.Conn {
 	return &countedConn{Conn: c, ledger: l, out: h2Parser{preface: len(clientPreface)}}
+}
+
+// CountServerConn is [CountConn] for the server's end of a connection. Messages
+// of other services on it, such as health checks, count at the socket only.
+func CountServerConn(c net.Conn, l Ledger) net.Conn {
+	return &countedConn{Conn: c, ledger: l, in: h2Parser{preface: len(clientPreface)}}
 }
 
 const clientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -54,8 +61,10 @@ func (c *countedConn) Write(b []byte) (int, error) {
 const (
 	h2HeaderLen  = 9
 	h2Data       = 0
+	h2RstStream  = 3
 	h2FlagPadded = 0x8
-	prefixLen    = 5 // gRPC: compressed flag, length of the message
+	h2Streams    = 32 // streams that are followed before those between two messages are forgotten
+	prefixLen    = 5  // gRPC: compressed flag, length of the message
 )
 
 // h2Parser follows one direction of an HTTP/2 connection through buffers that
@@ -123,12 +132,20 @@ func (p *h2Parser) begin() {
 	p.data = p.head[3] == h2Data
 	p.padding = 0
 	p.padLen = p.data && p.head[4]&h2FlagPadded != 0 && p.body > 0
+	id := binary.BigEndian.Uint32(p.head[5:]) &^ (1 << 31)
 	if !p.data {
+		if p.head[3] == h2RstStream {
+			delete(p.streams, id)
+		}
 		return
 	}
-	id := binary.BigEndian.Uint32(p.head[5:]) &^ (1 << 31)
 	if p.streams == nil {
 		p.streams = map[uint32]*messageParser{}
+	}
+	if len(p.streams) >= h2Streams {
+		// A stream that is between two messages is as one that never was, and
+		// a connection may carry any number of them in its life.
+		maps.DeleteFunc(p.streams, func(_ uint32, m *messageParser) bool { return m.prefixLen == 0 && m.left == 0 })
 	}
 	if p.stream = p.streams[id]; p.stream == nil {
 		p.stream = &messageParser{}

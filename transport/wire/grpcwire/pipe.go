@@ -9,7 +9,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
+	grpcproto "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
@@ -34,21 +36,28 @@ func StreamDesc() *grpc.StreamDesc {
 	return &grpc.StreamDesc{StreamName: "Connect", ServerStreams: true, ClientStreams: true}
 }
 
-// Codec passes frames through.
-func Codec() encoding.CodecV2 { return codec{} }
+// Codec passes frames through, and protobuf messages as gRPC does: a server has
+// one codec for all its services, the standard health service among them.
+func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2(grpcproto.Name)} }
 
-type codec struct{}
+type codec struct{ proto encoding.CodecV2 }
 
 func (codec) Name() string { return "genie" }
 
-func (codec) Marshal(v any) (mem.BufferSlice, error) {
-	if s, ok := v.(mem.BufferSlice); ok {
-		return s, nil
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	switch v := v.(type) {
+	case mem.BufferSlice:
+		return v, nil
+	case proto.Message:
+		return c.proto.Marshal(v)
 	}
 	return nil, fmt.Errorf("%w: %T is no frame", transport.ErrInternal, v)
 }
 
-func (codec) Unmarshal(data mem.BufferSlice, v any) error {
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	if m, ok := v.(proto.Message); ok {
+		return c.proto.Unmarshal(data, m)
+	}
 	p, ok := v.(*mem.BufferSlice)
 	if !ok {
 		return fmt.Errorf("%w: %T is no frame", transport.ErrInternal, v)

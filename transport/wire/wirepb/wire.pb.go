@@ -388,7 +388,9 @@ type OpenSession struct {
 	// joining it again.
 	Key []byte `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	// Only a session that is there will do.
-	Resume        bool `protobuf:"varint,3,opt,name=resume,proto3" json:"resume,omitempty"`
+	Resume bool `protobuf:"varint,3,opt,name=resume,proto3" json:"resume,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -444,10 +446,19 @@ func (x *OpenSession) GetResume() bool {
 	return false
 }
 
+func (x *OpenSession) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
 // CloseSession frees a session. The answer has no fields.
 type CloseSession struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -489,6 +500,13 @@ func (x *CloseSession) GetSession() uint32 {
 	return 0
 }
 
+func (x *CloseSession) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
 // Prepare gives a plan a number within a session.
 type Prepare struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -503,7 +521,9 @@ type Prepare struct {
 	// See Run.
 	Seq uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
 	// What is left of the caller's time; zero for no bound.
-	DeadlineMs    uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	DeadlineMs uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -585,6 +605,13 @@ func (x *Prepare) GetDeadlineMs() uint64 {
 		return x.DeadlineMs
 	}
 	return 0
+}
+
+func (x *Prepare) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // Prepared answers Prepare.
@@ -723,7 +750,9 @@ type PutWeight struct {
 	// Length of the payload.
 	Bytes uint64 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// As Prepared says of what the worker has; zero to begin.
-	Offset        uint64 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`
+	Offset uint64 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -793,6 +822,13 @@ func (x *PutWeight) GetOffset() uint64 {
 	return 0
 }
 
+func (x *PutWeight) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
 // Run runs a prepared plan. The payload is the inputs that have no handle, one
 // after the other.
 type Run struct {
@@ -807,7 +843,13 @@ type Run struct {
 	// the session has done is answered again and not done again.
 	Seq uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
 	// What is left of the caller's time; zero for no bound.
-	DeadlineMs    uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	DeadlineMs uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	// What the bytes of each of the plan's inputs count as (the numbers of the
+	// ledger's causes, docs/wire.md); sent when it differs
+	// from what was said of the plan before.
+	Causes []uint32 `protobuf:"varint,11,rep,packed,name=causes,proto3" json:"causes,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -889,6 +931,20 @@ func (x *Run) GetDeadlineMs() uint64 {
 		return x.DeadlineMs
 	}
 	return 0
+}
+
+func (x *Run) GetCauses() []uint32 {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
+func (x *Run) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // InputHandle gives a kept value to an input.
@@ -1020,7 +1076,9 @@ type Loop struct {
 	Credit uint32 `protobuf:"varint,7,opt,name=credit,proto3" json:"credit,omitempty"`
 	// What comes before the first run. The loop's deadline and length are those of
 	// its own run.
-	Opening       *Opening `protobuf:"bytes,8,opt,name=opening,proto3" json:"opening,omitempty"`
+	Opening *Opening `protobuf:"bytes,8,opt,name=opening,proto3" json:"opening,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1109,6 +1167,13 @@ func (x *Loop) GetOpening() *Opening {
 		return x.Opening
 	}
 	return nil
+}
+
+func (x *Loop) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // Opening is a run, of another plan as a rule, that gives a loop its first
@@ -1279,7 +1344,9 @@ type Read struct {
 	Session uint32                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
 	Handle  *Handle                `protobuf:"bytes,2,opt,name=handle,proto3" json:"handle,omitempty"`
 	// What is left of the caller's time; zero for no bound.
-	DeadlineMs    uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	DeadlineMs uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1333,6 +1400,13 @@ func (x *Read) GetDeadlineMs() uint64 {
 		return x.DeadlineMs
 	}
 	return 0
+}
+
+func (x *Read) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // Value answers Read; the payload is the elements.
@@ -1448,7 +1522,9 @@ type Reset struct {
 	// See Run.
 	Seq uint64 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
 	// What is left of the caller's time; zero for no bound.
-	DeadlineMs    uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	DeadlineMs uint64 `protobuf:"varint,14,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	// W3C trace context of the caller; empty when it does not trace.
+	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1502,6 +1578,13 @@ func (x *Reset) GetDeadlineMs() uint64 {
 		return x.DeadlineMs
 	}
 	return 0
+}
+
+func (x *Reset) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // Stats asks what the worker has done; the request has no fields.
@@ -1794,13 +1877,15 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x05epoch\x18\x03 \x01(\x06R\x05epoch\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x04 \x01(\x04R\n" +
-	"generation\"Q\n" +
+	"generation\"s\n" +
 	"\vOpenSession\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x16\n" +
-	"\x06resume\x18\x03 \x01(\bR\x06resume\"(\n" +
+	"\x06resume\x18\x03 \x01(\bR\x06resume\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"J\n" +
 	"\fCloseSession\x12\x18\n" +
-	"\asession\x18\x01 \x01(\rR\asession\"\xb3\x01\n" +
+	"\asession\x18\x01 \x01(\rR\asession\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\xd5\x01\n" +
 	"\aPrepare\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x12\n" +
@@ -1810,7 +1895,8 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"plan_bytes\x18\x05 \x01(\x04R\tplanBytes\x12\x10\n" +
 	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12\x1f\n" +
 	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
-	"deadlineMs\"n\n" +
+	"deadlineMs\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"n\n" +
 	"\bPrepared\x12\x1b\n" +
 	"\tneed_plan\x18\x01 \x01(\bR\bneedPlan\x12\x18\n" +
 	"\amissing\x18\x02 \x03(\rR\amissing\x12+\n" +
@@ -1818,13 +1904,14 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\aPartial\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\rR\x05value\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x12\n" +
-	"\x04hash\x18\x03 \x01(\fR\x04hash\"}\n" +
+	"\x04hash\x18\x03 \x01(\fR\x04hash\"\x9f\x01\n" +
 	"\tPutWeight\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\rR\x05value\x12\x14\n" +
 	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x16\n" +
-	"\x06offset\x18\x05 \x01(\x04R\x06offset\"\xc9\x01\n" +
+	"\x06offset\x18\x05 \x01(\x04R\x06offset\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\x83\x02\n" +
 	"\x03Run\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x1a\n" +
@@ -1833,14 +1920,16 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\x12\x10\n" +
 	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12\x1f\n" +
 	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
-	"deadlineMs\"M\n" +
+	"deadlineMs\x12\x16\n" +
+	"\x06causes\x18\v \x03(\rR\x06causes\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"M\n" +
 	"\vInputHandle\x12\x14\n" +
 	"\x05input\x18\x01 \x01(\rR\x05input\x12(\n" +
 	"\x06handle\x18\x02 \x01(\v2\x10.genie.v1.HandleR\x06handle\"J\n" +
 	"\x03Ran\x12\x1d\n" +
 	"\n" +
 	"elapsed_ns\x18\x01 \x01(\x04R\telapsedNs\x12$\n" +
-	"\x04kept\x18\x02 \x03(\v2\x10.genie.v1.HandleR\x04kept\"\xef\x01\n" +
+	"\x04kept\x18\x02 \x03(\v2\x10.genie.v1.HandleR\x04kept\"\x91\x02\n" +
 	"\x04Loop\x12\x1f\n" +
 	"\x03run\x18\x01 \x01(\v2\r.genie.v1.RunR\x03run\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\rR\x05token\x12+\n" +
@@ -1849,7 +1938,8 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x06limits\x18\x05 \x03(\rR\x06limits\x12\x12\n" +
 	"\x04stop\x18\x06 \x03(\x11R\x04stop\x12\x16\n" +
 	"\x06credit\x18\a \x01(\rR\x06credit\x12+\n" +
-	"\aopening\x18\b \x01(\v2\x11.genie.v1.OpeningR\aopening\"V\n" +
+	"\aopening\x18\b \x01(\v2\x11.genie.v1.OpeningR\aopening\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"V\n" +
 	"\aOpening\x12\x14\n" +
 	"\x05fresh\x18\x01 \x01(\bR\x05fresh\x12\x1f\n" +
 	"\x03run\x18\x02 \x01(\v2\r.genie.v1.RunR\x03run\x12\x14\n" +
@@ -1858,23 +1948,25 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x10\n" +
 	"\x03max\x18\x02 \x01(\x12R\x03max\"\x1c\n" +
 	"\x06Credit\x12\x12\n" +
-	"\x04runs\x18\x01 \x01(\rR\x04runs\"k\n" +
+	"\x04runs\x18\x01 \x01(\rR\x04runs\"\x8d\x01\n" +
 	"\x04Read\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12(\n" +
 	"\x06handle\x18\x02 \x01(\v2\x10.genie.v1.HandleR\x06handle\x12\x1f\n" +
 	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
-	"deadlineMs\"3\n" +
+	"deadlineMs\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"3\n" +
 	"\x05Value\x12\x14\n" +
 	"\x05dtype\x18\x01 \x01(\rR\x05dtype\x12\x14\n" +
 	"\x05shape\x18\x02 \x03(\x04R\x05shape\"O\n" +
 	"\aRelease\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12*\n" +
-	"\ahandles\x18\x02 \x03(\v2\x10.genie.v1.HandleR\ahandles\"T\n" +
+	"\ahandles\x18\x02 \x03(\v2\x10.genie.v1.HandleR\ahandles\"v\n" +
 	"\x05Reset\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x10\n" +
 	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12\x1f\n" +
 	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
-	"deadlineMs\"\xfd\x06\n" +
+	"deadlineMs\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\xfd\x06\n" +
 	"\x05Stats\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x10\n" +
 	"\x03cpu\x18\x02 \x01(\tR\x03cpu\x12\x12\n" +

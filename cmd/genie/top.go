@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+type topOptions struct {
+	interval time.Duration
+	once     bool
+	json     bool
+}
+
+func (a *app) topCommand() *cobra.Command {
+	var o topOptions
+	cmd := &cobra.Command{
+		Use:   "top URL",
+		Short: "Watch a worker: sessions, rates, memory, bytes by cause",
+		Long: `top shows what a worker does, from its metrics, until Ctrl-C. URL is the address
+of the worker's --metrics. Rates are those between two looks.`,
+		Example: "  genie top http://127.0.0.1:9090\n  genie top http://127.0.0.1:9090 --once --json",
+		Args:    oneArg("URL"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			at, err := metricsURL(args[0])
+			if err != nil {
+				return err
+			}
+			if o.interval < 10*time.Millisecond {
+				return usagef("--interval is %v, not at least 10ms", o.interval)
+			}
+			return a.top(cmd.Context(), at, o)
+		},
+	}
+	f := cmd.Flags()
+	f.DurationVar(&o.interval, "interval", 2*time.Second, "time between two looks")
+	f.BoolVar(&o.once, "once", false, "show one table, of one interval, and end")
+	f.BoolVar(&o.json, "json", false, "print one JSON object a look in place of a table")
+	return cmd
+}
+
+// metricsURL is where the metrics of the worker at text are.
+func metricsURL(text string) (string, error) {
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return "", usagef("%q is not http://host:port", text)
+	}
+	if strings.Trim(u.Path, "/") == "" {
+		u.Path = "/metrics"
+	}
+	return u.String(), nil
+}
+
+// top looks every interval and shows what happened in it. The end of ctx is not
+// an error: it is how one leaves.
+func (a *app) top(ctx context.Context, at string, o topOptions) error {
+	show := a.showPlain
+	switch {
+	case o.json:
+		show = func(_ string, r *topReport) error { return a.printJSON(r) }
+	case a.onTerminal() && !o.once:
+		show = a.showScreen
+	}
+	before, err := scrape(ctx, at)
+	if err != nil {
+		return leave(ctx, err)
+	}
+	tick := time.NewTicker(o.interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		now, err := scrape(ctx, at)
+		if err != nil {
+			return leave(ctx, err)
+		}
+		if err := show(at, newTopReport(before, now)); err != nil || o.once {
+			return err
+		}
+		before = now
+	}
+}
+
+// leave drops an error that came of being told to end.
+func leave(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+func (a *app) onTerminal() bool {
+	f, ok := a.stdout.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// maxMetrics bounds what a worker may say, in bytes.
+const maxMetrics = 16 << 20
+
+// scraped is a worker's metrics at one moment: values by name and labels, as
+// key writes them. Histograms have _count and _sum.
+type scraped struct {
+	at     time.Time
+	values map[string]float64
+	labels map[string][]map[string]string // by name
+}
+
+func key(name string, labels map[string]string, names ...string) string {
+	var b strings.Builder
+	b.WriteString(name)
+	for _, n := range names {
+		fmt.Fprintf(&b, "{%s=%q}", n, labels[n])
+	}
+	return b.String()
+}
+
+// scrape asks a worker for its metrics.
+func scrape(ctx context.Context, at string) (*scraped, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	b, err := get(ctx, at, maxMetrics)
+	if err != nil {
+		return nil, err
+	}
+	s := &scraped{at: time.Now(), values: map[string]float64{}, labels: map[string][]map[string]string{}}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(b))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", at, err)
+	}
+	for name, family := range families {
+		for _, m := range family.GetMetric() {
+			labels := map[string]string{}
+			names := make([]string, 0, len(m.GetLabel()))
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+				names = append(names, l.GetName())
+			}
+			slices.Sort(names)
+			s.labels[name] = append(s.labels[name], labels)
+			if h := m.GetHistogram(); h != nil {
+				s.values[key(name+"_count", labels, names...)] = float64(h.GetSampleCount())
+				s.values[key(name+"_sum", labels, names...)] = h.GetSampleSum()
+				continue
+			}
+			s.values[key(name, labels, names...)] = m.GetGauge().GetValue() + m.GetCounter().GetValue() + m.GetUntyped().GetValue()
+		}
+	}
+	if _, ok := s.values[key("genie_worker_ready", nil)]; !ok {
+		return nil, fmt.Errorf("%s: there are no metrics of a genie worker", at)
+	}
+	return s, nil
+}

@@ -1,0 +1,347 @@
+package engine_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// draws hands out a fuzzer's bytes; when they are used up it gives zeros.
+type draws []byte
+
+func (d *draws) byte() int {
+	if len(*d) == 0 {
+		return 0
+	}
+	b := (*d)[0]
+	*d = (*d)[1:]
+	return int(b)
+}
+
+func (d *draws) below(n int) int { return d.byte() % n }
+
+// planMaker builds a plan that is mostly right from a fuzzer's bytes: shapes are
+// inferred, buffers belong to their values, states grow as they say. What it
+// spoils at the end is for the checks to find.
+type planMaker struct {
+	draws
+	p       plan.Plan
+	weights transport.Weights
+}
+
+// makePlan is the plan of data.
+func makePlan(data []byte) (*plan.Plan, transport.Weights, *draws) {
+	m := &planMaker{draws: data, weights: transport.Weights{}}
+	m.p = plan.Plan{
+		Version: plan.Version, Name: "fuzz", Values: []plan.Value{}, Steps: []plan.Step{},
+		Inputs: []plan.Port{}, Outputs: []plan.Output{}, States: []plan.State{},
+	}
+	for range 1 + m.below(3) {
+		v := m.leaf(plan.Value{Kind: plan.KindInput, Spec: plan.Spec{DType: m.dtype(), Shape: m.shape(false)}})
+		m.p.Inputs = append(m.p.Inputs, plan.Port{Name: m.p.Values[v].Name, Value: v})
+	}
+	for range m.below(3) {
+		m.weight()
+	}
+	for range m.below(3) {
+		m.constant()
+	}
+	for range m.below(3) {
+		m.state()
+	}
+	for range 1 + m.below(14) {
+		m.step()
+	}
+	m.outputs()
+	m.assign()
+	m.spoil()
+	return &m.p, m.weights, &m.draws
+}
+
+func (m *planMaker) leaf(v plan.Value) int {
+	v.Buffer, v.Name = plan.NoBuffer, fmt.Sprintf("v%d", len(m.p.Values))
+	m.p.Values = append(m.p.Values, v)
+	return len(m.p.Values) - 1
+}
+
+func (m *planMaker) dtype() plan.DType {
+	return []plan.DType{plan.F32, plan.F32, plan.F32, plan.I32, plan.I64, plan.Bool}[m.below(6)]
+}
+
+func (m *planMaker) dim(fixed bool) plan.Dim {
+	b := m.byte()
+	if fixed || b < 160 {
+		return plan.C([]int{1, 2, 3, 4, 5, 6, 8, 16, 17, 0}[b%10])
+	}
+	return []plan.Dim{
+		plan.Sym("a"), plan.Sym("b"), plan.Sym("a").Add(plan.Sym("b")), plan.Sym("a").Scale(2), plan.Sym("a").Mul(plan.Sym("b")), plan.Sym("a").Sub(plan.C(1)),
+	}[b%6]
+}
+
+func (m *planMaker) shape(fixed bool) plan.Shape {
+	var s plan.Shape
+	for range m.below(5) {
+		s = append(s, m.dim(fixed))
+	}
+	return s
+}
+
+func elements(s plan.Shape) int {
+	n, _ := s.Elements().Const()
+	return n
+}
+
+// content is n small numbers.
+func (m *planMaker) content(n int) []float32 {
+	b, out := m.byte(), make([]float32, n)
+	for i := range out {
+		out[i] = float32((b+i*7)%11-5) / 4
+	}
+	return out
+}
+
+func (m *planMaker) weight() {
+	spec := plan.Spec{DType: plan.F32, Shape: m.shape(true)}
+	if elements(spec.Shape) > 4096 {
+		return
+	}
+	storage := []plan.DType{plan.F32, plan.BF16, plan.F16}[m.below(3)]
+	var data []byte
+	for _, x := range m.content(elements(spec.Shape)) {
+		switch bits := math.Float32bits(x); storage {
+		case plan.F32:
+			data = binary.LittleEndian.AppendUint32(data, bits)
+		case plan.BF16:
+			data = binary.LittleEndian.AppendUint16(data, uint16(bits>>16))
+		default:
+			data = binary.LittleEndian.AppendUint16(data, uint16(bits>>16)&0x3bff) // any finite half
+		}
+	}
+	shape, _ := spec.Shape.Eval(nil)
+	h := transport.HashWeight(storage, shape, data)
+	m.weights[h] = transport.Weight{Hash: h, Storage: storage, Shape: shape, Data: data}
+	m.leaf(plan.Value{Kind: plan.KindWeight, Spec: spec, Hash: h, Storage: storage})
+}
+
+func (m *planMaker) constant() {
+	spec := plan.Spec{DType: m.dtype(), Shape: m.shape(true)}
+	if elements(spec.Shape) > 4096 {
+		return
+	}
+	m.leaf(plan.Value{Kind: plan.KindConst, Spec: spec, Const: m.elements(spec.DType, elements(spec.Shape))})
+}
+
+// elements is n elements of a type, indices mostly in range of small tables.
+func (m *planMaker) elements(t plan.DType, n int) []byte {
+	out := make([]byte, 0, n*t.Size())
+	for i, x := range m.content(n) {
+		switch t {
+		case plan.F32:
+			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(x))
+		case plan.I32:
+			out = binary.LittleEndian.AppendUint32(out, uint32(int32(x+1.25)))
+		case plan.I64:
+			out = binary.LittleEndian.AppendUint64(out, uint64(int64(x+1.25)))
+		default:
+			out = append(out, byte(i&1))
+		}
+	}
+	return out
+}
+
+// state is carried state with the step that updates it, if it is updated in
+// place.
+func (m *planMaker) state() {
+	name := fmt.Sprintf("s%d", len(m.p.States))
+	shape := m.shape(true)
+	mode := plan.StateMode(1 + m.below(3))
+	if mode == plan.StateReplace || len(shape) == 0 {
+		st := m.leaf(plan.Value{Kind: plan.KindState, Spec: plan.Spec{DType: plan.F32, Shape: shape}})
+		m.p.States = append(m.p.States, plan.State{Name: name, Mode: plan.StateReplace, In: st, Out: st})
+		return
+	}
+	axis := m.below(len(shape))
+	if mode == plan.StateAppend {
+		rows := slices.Clone(shape)
+		rows[axis] = m.dim(false)
+		in := m.leaf(plan.Value{Kind: plan.KindInput, Spec: plan.Spec{DType: plan.F32, Shape: rows}})
+		m.p.Inputs = append(m.p.Inputs, plan.Port{Name: m.p.Values[in].Name, Value: in})
+		shape[axis] = plan.Sym("past" + name)
+		st := m.leaf(plan.Value{Kind: plan.KindState, Spec: plan.Spec{DType: plan.F32, Shape: shape}})
+		if out, ok := m.apply("append", plan.Attrs{plan.Int("axis", axis)}, st, in); ok {
+			m.p.States = append(m.p.States, plan.State{Name: name, Mode: mode, In: st, Out: out, Axis: axis})
+		}
+		return
+	}
+	st := m.leaf(plan.Value{Kind: plan.KindState, Spec: plan.Spec{DType: plan.F32, Shape: shape}})
+	s := plan.State{Name: name, Mode: plan.StateReplace, In: st, Out: st}
+	for range 3 { // rows and positions among what there is
+		if out, ok := m.apply("write_rows", plan.Attrs{plan.Int("axis", axis)}, st, m.value(), m.value()); ok {
+			s.Mode, s.Out = mode, out
+			break
+		}
+	}
+	m.p.States = append(m.p.States, s)
+}
+
+// value is a value that exists, mostly a late one.
+func (m *planMaker) value() int {
+	n, b := len(m.p.Values), m.byte()
+	if b < 128 {
+		return n - 1 - b%min(n, 4)
+	}
+	return b % n
+}
+
+func (m *planMaker) step() {
+	name, attrs, inputs := m.operator()
+	in := make([]int, inputs)
+	for i := range in {
+		in[i] = m.value()
+	}
+	shape := m.p.Values[in[0]].Spec.Shape
+	switch name {
+	case "transpose":
+		perm := make([]int, len(shape))
+		for i := range perm {
+			perm[i] = i
+		}
+		for i := range perm {
+			j := m.below(len(perm))
+			perm[i], perm[j] = perm[j], perm[i]
+		}
+		attrs = plan.Attrs{plan.Ints("perm", perm)}
+	case "reshape":
+		attrs = plan.Attrs{plan.Dims("shape", m.reshaped(shape)...)}
+	}
+	m.apply(name, attrs, in...)
+}
+
+// reshaped joins or splits dimensions.
+func (m *planMaker) reshaped(s plan.Shape) plan.Shape {
+	if len(s) == 0 || m.below(4) == 3 {
+		return plan.Shape{s.Elements()}
+	}
+	i := m.below(len(s))
+	out := slices.Clone(s)
+	if i+1 < len(s) && m.below(2) == 0 {
+		out[i] = out[i].Mul(out[i+1])
+		return slices.Delete(out, i+1, i+2)
+	}
+	by := plan.C(1 + m.below(4))
+	if d, ok := out[i].Div(by); ok {
+		out[i] = d
+		return slices.Insert(out, i, by)
+	}
+	return append(out, plan.C(1))
+}
+
+// apply adds a step if the operator takes the inputs.
+func (m *planMaker) apply(name string, attrs plan.Attrs, in ...int) (int, bool) {
+	o, err := op.New(name, attrs)
+	if err != nil {
+		return 0, false
+	}
+	specs := make([]plan.Spec, len(in))
+	for i, v := range in {
+		specs[i] = m.p.Values[v].Spec
+	}
+	spec, err := o.Infer(specs)
+	if err != nil || len(m.p.Values) > 60 {
+		return 0, false
+	}
+	out := m.leaf(plan.Value{Kind: plan.KindTemp, Spec: spec})
+	m.p.Steps = append(m.p.Steps, plan.Step{Op: name, Attrs: o.Attrs(), In: in, Out: out, Branch: m.below(3)})
+	return out, true
+}
+
+func (m *planMaker) outputs() {
+	for i := range 1 + m.below(3) {
+		m.p.Outputs = append(m.p.Outputs, plan.Output{
+			Name: fmt.Sprint("o", i), Value: m.value(), Place: plan.Place(1 + m.below(8)/7), Cause: plan.CauseActivation,
+		})
+	}
+	for i := range m.p.States { // a value that is like the state becomes the next one
+		s := &m.p.States[i]
+		if v := m.value(); s.Mode == plan.StateReplace && m.p.Values[v].Spec.String() == m.p.Values[s.In].Spec.String() {
+			s.Out = v
+		}
+	}
+}
+
+// assign gives each root a buffer of its own, or one by liveness.
+func (m *planMaker) assign() {
+	r, err := op.Resolve(&m.p)
+	if err != nil {
+		return
+	}
+	var lives []op.Lifetime
+	for v := range m.p.Values {
+		if r.InScratch(v) {
+			lives = append(lives, op.Lifetime{Value: v, Def: r.Def[v], Last: r.Last[v]})
+		}
+	}
+	buffers, n := op.AssignBuffers(&m.p, lives)
+	m.p.Buffers = n
+	for i, l := range lives {
+		m.p.Values[l.Value].Buffer = buffers[i]
+	}
+	for v := range m.p.Values {
+		if b := r.Base[v]; m.p.Values[v].Kind == plan.KindTemp && r.InScratch(b) {
+			m.p.Values[v].Buffer = m.p.Values[b].Buffer
+		}
+	}
+}
+
+// spoil makes one thing wrong, or nothing.
+func (m *planMaker) spoil() {
+	if m.below(3) != 2 {
+		return
+	}
+	v := &m.p.Values[m.value()]
+	at, other := m.byte(), m.value()
+	steps, states := max(len(m.p.Steps), 1), max(len(m.p.States), 1)
+	switch kind := m.below(12); {
+	case kind == 0:
+		v.Buffer = m.below(6) - 2
+	case kind == 1:
+		v.Spec.Shape = m.shape(false)
+	case kind == 2:
+		v.Spec.DType = plan.DType(m.below(8))
+	case kind == 3:
+		v.Kind = plan.Kind(m.below(7))
+	case kind == 4:
+		m.p.Buffers = m.below(70)
+	case kind == 5:
+		m.p.Outputs[at%len(m.p.Outputs)].Value = at
+	case kind == 6 && len(m.p.Inputs) > 0:
+		m.p.Inputs[at%len(m.p.Inputs)].Value = other
+	case len(m.p.Steps) > 0 && kind <= 9:
+		s := &m.p.Steps[at%steps]
+		switch kind {
+		case 7:
+			s.Out = other
+		case 8:
+			s.In = append(s.In, other)
+		default:
+			s.In[m.below(max(len(s.In), 1))] = m.byte() % (len(m.p.Values) + 2)
+		}
+	case len(m.p.States) > 0:
+		s := &m.p.States[at%states]
+		switch m.below(4) {
+		case 0:
+			s.Axis = m.below(10)
+		case 1:
+			s.Mode = plan.StateMode(m.below(5))
+		case 2:
+			s.Out = other
+		default:
+			s.In = other
+		}
+	}
+}

@@ -1,0 +1,246 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// fuzzOptions keep a run that a fuzzer makes up small: what would take more is
+// refused with [transport.ErrLimit].
+func fuzzOptions() engine.Options { return engine.Options{Threads: 1, MaxScratch: 16 << 20} }
+
+// FuzzPlan runs plans made up from bytes. What validates compiles or is
+// [transport.ErrInvalidPlan]; what compiles runs or fails with a cause; and
+// whatever runs gives the same bits fused and step by step.
+func FuzzPlan(f *testing.F) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		b := make([]byte, 30+r.IntN(200))
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, weights, rest := makePlan(data)
+		encoded, err := p.Encode()
+		if err != nil {
+			require.ErrorIs(t, err, transport.ErrInvalidPlan)
+			return
+		}
+		decoded, err := plan.Decode(encoded)
+		require.NoError(t, err, "what was encoded")
+		compareRuns(t, decoded, weights, rest)
+	})
+}
+
+// FuzzEncodedPlan takes bytes as a peer would send them.
+func FuzzEncodedPlan(f *testing.F) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for seeds := 0; seeds < 60; {
+		b := make([]byte, 30+r.IntN(200))
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		p, _, _ := makePlan(b)
+		if encoded, err := p.Encode(); err == nil && len(encoded) < 3000 {
+			f.Add(encoded, []byte{1, 2, 3})
+			seeds++
+		}
+	}
+	f.Fuzz(func(t *testing.T, encoded, sizes []byte) {
+		p, err := plan.Decode(encoded)
+		if err != nil {
+			require.ErrorIs(t, err, transport.ErrInvalidPlan)
+			return
+		}
+		for _, v := range p.Values { // weights of any content cannot be made up
+			if v.Kind == plan.KindWeight {
+				return
+			}
+		}
+		d := draws(sizes)
+		compareRuns(t, p, nil, &d)
+	})
+}
+
+// compareRuns compiles and runs a plan twice over, fused and step by step.
+func compareRuns(t *testing.T, p *plan.Plan, weights transport.Weights, d *draws) {
+	fused, err := engine.New(fuzzOptions())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, fused.Close()) }()
+	alone, err := engine.NewReference(fuzzOptions(), false)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, alone.Close()) }()
+	one, ok := prepareFuzzed(t, fused, p, weights)
+	two, again := prepareFuzzed(t, alone, p, weights)
+	require.Equal(t, ok, again, "compiled by one of two")
+	if !ok {
+		return
+	}
+	folds := false // a convolution takes its normalisation into its filters: other rounding
+	for i := range p.Steps {
+		folds = folds || p.Steps[i].Op == "batch_norm"
+	}
+	past := map[string]int{}
+	for range 3 { // the later ones in memory that was used, with states that have grown
+		call := makeCall(p, d, past)
+		left, leftErr := one.run(t, call)
+		right, rightErr := two.run(t, call)
+		require.Equal(t, leftErr == nil, rightErr == nil, "fused: %v, step by step: %v", leftErr, rightErr)
+		if leftErr != nil {
+			require.Equal(t, transport.Code(leftErr), transport.Code(rightErr), "fused: %v, step by step: %v", leftErr, rightErr)
+			continue
+		}
+		for i := range left {
+			require.Equal(t, left[i].Shape, right[i].Shape)
+			if !folds {
+				require.Equal(t, bitsOf(left[i]), bitsOf(right[i]), "output %d: %v of %v", i, p.Outputs[i], p.Values[p.Outputs[i].Value])
+			}
+		}
+		call.advance(past)
+	}
+	require.Zero(t, one.close(t))
+	require.Zero(t, two.close(t))
+}
+
+var errTooLarge = fmt.Errorf("%w: an input too large for a fuzzer", transport.ErrLimit)
+
+// fuzzed is a plan in a session of an engine.
+type fuzzed struct {
+	e    *engine.Engine
+	s    *engine.Session
+	prog *engine.Program
+}
+
+func prepareFuzzed(t *testing.T, e *engine.Engine, p *plan.Plan, weights transport.Weights) (*fuzzed, bool) {
+	prog, err := e.Compile(p)
+	if err != nil {
+		require.ErrorIs(t, err, transport.ErrInvalidPlan)
+		return nil, false
+	}
+	for _, v := range e.Missing(prog) {
+		w, ok := weights[v.Hash]
+		require.True(t, ok, "a weight that the plan does not have")
+		out, err := e.PutWeight(prog, v)
+		require.NoError(t, err)
+		_, err = out.Write(w.Data)
+		require.NoError(t, err)
+		require.NoError(t, out.Commit())
+	}
+	require.Empty(t, e.Missing(prog))
+	return &fuzzed{e, e.NewSession(), prog}, true
+}
+
+// close says what is left of the session's memory.
+func (f *fuzzed) close(*testing.T) int64 {
+	f.s.Close()
+	return f.e.Stats().StateBytes + f.e.Stats().Sessions
+}
+
+// fuzzCall is one call.
+type fuzzCall struct {
+	p        *plan.Plan
+	bindings []int
+	sizes    plan.Bindings
+	seed     int
+}
+
+// makeCall binds the plan's symbols: states to what they have, the others to
+// small numbers and now and then to a hostile one.
+func makeCall(p *plan.Plan, d *draws, past map[string]int) fuzzCall {
+	c := fuzzCall{p: p, sizes: plan.Bindings{}, seed: d.byte()}
+	for _, s := range p.Symbols() {
+		n, grown := past[s]
+		if b := d.byte(); !grown && len(s) <= 2 {
+			if n = 1 + b%5; b >= 250 {
+				n = []int{0, -1, 1 << 20, 1 << 40, math.MaxInt, 1 << 33}[b-250]
+			}
+		}
+		c.sizes[s] = n
+		c.bindings = append(c.bindings, n)
+	}
+	return c
+}
+
+// advance notes what the states have grown to.
+func (c fuzzCall) advance(past map[string]int) {
+	for _, s := range c.p.States {
+		if s.Mode != plan.StateAppend || s.Axis >= len(c.p.Values[s.In].Spec.Shape) {
+			continue
+		}
+		if sym, ok := c.p.Values[s.In].Spec.Shape[s.Axis].Symbol(); ok {
+			if n, err := c.p.Values[s.Out].Spec.Shape[s.Axis].Eval(c.sizes); err == nil {
+				past[sym] = n
+			}
+		}
+	}
+}
+
+// run is one call; an error must have a cause that a peer can be told.
+func (f *fuzzed) run(t *testing.T, call fuzzCall) ([]transport.Tensor, error) {
+	c, err := f.s.NewCall(f.prog, call.bindings)
+	if err == nil {
+		defer c.Release()
+		for i, in := range call.p.Inputs {
+			n := c.InputSize(i)
+			if n > 1<<20 { // the caller's memory, which the engine does not bound
+				return nil, errTooLarge
+			}
+			m := planMaker{draws: draws{byte(call.seed + i)}}
+			dt := call.p.Values[in.Value].Spec.DType
+			if err = c.SetInput(i, m.elements(dt, n/dt.Size())); err != nil {
+				break
+			}
+		}
+	}
+	if err == nil {
+		err = c.Run(context.Background())
+	}
+	if err != nil {
+		require.NotEqual(t, transport.Code(transport.ErrInternal), transport.Code(err), "%v", err)
+		return nil, err
+	}
+	var out []transport.Tensor
+	for i, o := range call.p.Outputs {
+		x, h := c.Output(i)
+		if o.Place == plan.Keep {
+			if x, err = f.s.Read(h); err != nil {
+				return nil, errors.Join(errors.New("a value that was just kept"), err)
+			}
+			f.s.Release(h)
+		}
+		want, err := call.p.Values[o.Value].Spec.Shape.Eval(call.sizes)
+		require.NoError(t, err)
+		require.Equal(t, want, x.Shape)
+		require.Len(t, x.Data, x.Elements()*x.DType.Size())
+		x.Data = append([]byte(nil), x.Data...)
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// bitsOf are the elements, all NaNs being one.
+func bitsOf(x transport.Tensor) []byte {
+	if x.DType != plan.F32 {
+		return x.Data
+	}
+	out := append([]byte(nil), x.Data...)
+	for i := 0; i+4 <= len(out); i += 4 {
+		if f := math.Float32frombits(binary.LittleEndian.Uint32(out[i:])); f != f {
+			binary.LittleEndian.PutUint32(out[i:], 0x7fc00000)
+		}
+	}
+	return out
+}

@@ -1,0 +1,91 @@
+package kernels
+
+import (
+	"encoding/binary"
+	"math"
+	"testing"
+)
+
+// FuzzHalves holds conversions of element types, on whatever path this machine
+// takes and element by element, against arithmetic in float64: what is narrow
+// widens exactly and narrows to itself, and what is wide becomes one of the two
+// neighbours that is nearest, the even one of two.
+func FuzzHalves(f *testing.F) {
+	f.Add([]byte{0, 0, 128, 63, 255, 255, 127, 127, 1, 0, 0, 0, 0, 0, 128, 255, 0, 240, 127, 71, 0, 0, 128, 51})
+	long := make([]byte, 4*70)
+	for i := range long {
+		long[i] = byte(i * 37)
+	}
+	f.Add(long)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		wide := make([]float32, len(b)/4)
+		for i := range wide {
+			wide[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+		}
+		for name, c := range map[string]struct {
+			narrow func([]uint16, []float32)
+			widen  func([]float32, []uint16)
+			inf    uint16
+		}{"f16": {F32ToF16, F16ToF32, 0x7c00}, "bf16": {F32ToBF16, BF16ToF32, 0x7f80}} {
+			half, back := make([]uint16, len(wide)), make([]float32, len(wide))
+			c.narrow(half, wide)
+			c.widen(back, half)
+			for i, x := range wide {
+				one, alone := make([]uint16, 1), make([]float32, 1)
+				c.narrow(one, wide[i:i+1])
+				c.widen(alone, one)
+				if one[0] != half[i] || math.Float32bits(alone[0]) != math.Float32bits(back[i]) {
+					t.Fatalf("%s: %g is %04x among others and %04x alone", name, x, half[i], one[0])
+				}
+				if x != x {
+					if back[i] == back[i] {
+						t.Fatalf("%s: NaN became %g", name, back[i])
+					}
+					continue
+				}
+				again := make([]uint16, 1)
+				if c.narrow(again, back[i:i+1]); again[0] != half[i] {
+					t.Fatalf("%s: %04x does not narrow to itself but to %04x", name, half[i], again[0])
+				}
+				checkNearest(t, name, x, half[i], c.inf, c.widen)
+			}
+		}
+	})
+}
+
+// checkNearest compares a rounding with those one step away.
+func checkNearest(t *testing.T, name string, x float32, got, inf uint16, widen func([]float32, []uint16)) {
+	value := func(h uint16) float64 {
+		v := make([]float32, 1)
+		widen(v, []uint16{h})
+		if h&0x7fff == inf { // stands for the number that would come after the greatest
+			widen(v, []uint16{inf - 1})
+			w := make([]float32, 1)
+			widen(w, []uint16{inf - 2})
+			return 2*float64(v[0]) - float64(w[0])
+		}
+		return math.Abs(float64(v[0]))
+	}
+	if math.IsInf(float64(x), 0) {
+		if got&0x7fff != inf {
+			t.Fatalf("%s: infinity became %04x", name, got)
+		}
+		return
+	}
+	if (got&0x8000 != 0) != math.Signbit(float64(x)) {
+		t.Fatalf("%s: the sign of %g is lost in %04x", name, x, got)
+	}
+	want, magnitude := math.Abs(float64(x)), got&0x7fff
+	off := math.Abs(value(magnitude) - want)
+	if magnitude == inf && want >= value(inf) {
+		return
+	}
+	for _, other := range []uint16{magnitude - 1, magnitude + 1} {
+		if other > inf { // around zero and infinity there is nothing
+			continue
+		}
+		if d := math.Abs(value(other) - want); d < off || d == off && magnitude&1 == 1 {
+			t.Fatalf("%s: %g became %04x, %04x is nearer", name, x, got, other)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+// Package admin is the HTTP side of a worker, for those who run it: liveness,
+// readiness, metrics and, where it is asked for, profiles. It serves no tensors.
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Options configure [New].
+type Options struct {
+	// Ready is nil when the worker takes requests, and otherwise says why not.
+	Ready func() error
+	// Gatherer gives the metrics.
+	Gatherer prometheus.Gatherer
+	// Pprof serves /debug/pprof/, to peers on this machine only.
+	Pprof bool
+	// Log is told of scrapes that fail. It is discarded when nil.
+	Log *slog.Logger
+}
+
+// Time limits. A profile takes as long as it is asked to; [profileTime] bounds
+// it.
+const (
+	headerTime  = 5 * time.Second
+	requestTime = 10 * time.Second
+	profileTime = 2 * time.Minute
+	idleTime    = 2 * time.Minute
+	scrapes     = 4 // at one time
+)
+
+// New makes a server; Serve and Shutdown are its caller's to call.
+func New(o Options) *http.Server {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", within(requestTime, answer(func() error { return nil })))
+	mux.Handle("GET /readyz", within(requestTime, answer(o.Ready)))
+	mux.Handle("GET /metrics", within(requestTime, promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn), MaxRequestsInFlight: scrapes, Timeout: requestTime,
+	})))
+	if o.Pprof {
+		profiles := http.NewServeMux()
+		profiles.HandleFunc("/debug/pprof/", pprof.Index)
+		profiles.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		profiles.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		profiles.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		profiles.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		mux.Handle("/debug/pprof/", within(profileTime, local(profiles)))
+	}
+	return &http.Server{
+		Handler: mux, ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: profileTime + requestTime,
+		IdleTimeout: idleTime, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// within bounds the time that writing an answer takes.
+func within(d time.Duration, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d))
+		h.ServeHTTP(w, r)
+	})
+}
+
+// answer is 200 and "ok", or 503 and the reason.
+func answer(check func() error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		if err := check(); err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = fmt.Fprintln(w, err)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+	})
+}
+
+// local refuses peers on other machines.
+func local(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.RemoteAddr)
+		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+			http.Error(w, "profiles are for this machine only", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// Serve serves until ctx ends, which is no error, and closes l.
+func Serve(ctx context.Context, s *http.Server, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+	defer stop()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

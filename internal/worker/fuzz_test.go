@@ -1,0 +1,94 @@
+package worker_test
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"testing"
+)
+
+// FuzzConnection drives a connection through messages made up from bytes, right
+// ones and wrong ones, whole, in pieces and cut off, and holds the worker
+// against a model of what must be answered (machine_test.go): every request once
+// or the connection ends; causes that a peer can be told and that fit; results,
+// sums, caches, tokens and kept values to the bit. Another client's session
+// gives the same bits throughout, and afterwards all memory and all goroutines
+// are back.
+func FuzzConnection(f *testing.F) {
+	l, end := newLab(f)
+	f.Cleanup(end)
+	r := rand.New(rand.NewPCG(7, 8))
+	for range 150 {
+		b := make([]byte, 50+r.IntN(500))
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) { l.drive(t, data) })
+}
+
+// maxMessages bounds a sequence.
+const maxMessages = 300
+
+// drive is one connection.
+func (l *lab) drive(t testing.TB, data []byte) {
+	l.goroutines = runtime.NumGoroutine()
+	m := newMachine(t, l, data)
+	received := make(chan struct{})
+	go func() {
+		defer close(received)
+		m.receive()
+	}()
+	m.opening()
+	operations := []func() bool{
+		m.openSession, m.closeSession, m.resetSession, m.stats, m.prepare, m.prepare, m.upload, m.run, m.run, m.run, m.run,
+		m.loop, m.loop, m.more, m.read, m.read, m.release, m.release, m.cancelOne, m.data, m.data, m.raw, m.sync,
+	}
+	going := true
+	for n := 0; going && len(m.draws) > 0 && n < maxMessages; n++ {
+		switch b := m.byte(); {
+		case b >= 253:
+			m.ruin()
+			going = false
+		case b == 252:
+			l.sing(t)
+		default:
+			going = operations[b%len(operations)]()
+			if going && b&128 != 0 {
+				m.sync()
+			}
+		}
+	}
+	if going && m.below(4) != 3 {
+		m.leave()
+	}
+	m.mu.Lock()
+	m.ended = true
+	m.mu.Unlock()
+	_ = m.conn.Close()
+	<-received
+	m.wait("the end", func() bool { return true })
+	l.settled(t)
+	l.sing(t)
+}
+
+// opening is how most sequences begin: sessions with plans, so that bytes are
+// not spent on finding that out.
+func (m *machine) opening() {
+	switch m.below(4) {
+	case 0:
+		return
+	default:
+		b := m.draws
+		for _, num := range []byte{0, 4} { // sessions 1 and 2
+			m.draws = draws{num}
+			m.openSession()
+			for number, kind := range []byte{planCounter, planTokens + num/4*2, planGrowing} {
+				m.draws = draws{num, byte(number), kind, 0, 11}
+				m.prepare()
+			}
+		}
+		m.draws = b
+		m.sync()
+	}
+}

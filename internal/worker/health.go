@@ -1,0 +1,94 @@
+package worker
+
+import (
+	"net"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/stats"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire/grpcwire"
+)
+
+// newHealth is the standard health service of the gRPC port. It answers for the
+// server ("") and for the service by its name: SERVING, and NOT_SERVING from the
+// moment the server is told to shut down.
+func newHealth() *health.Server {
+	h := health.NewServer()
+	h.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+	h.SetServingStatus(grpcwire.Service, healthpb.HealthCheckResponse_SERVING)
+	return h
+}
+
+// Ready reports whether the server takes connections and requests: false once it
+// is told to shut down.
+func (s *Server) Ready() bool { return !s.isClosing() }
+
+// tracingOptions are those that the tracer wants of a gRPC server.
+func (s *Server) tracingOptions() []grpc.ServerOption {
+	if t, ok := s.opts.Tracer.(interface{ ServerHandler() stats.Handler }); ok {
+		return []grpc.ServerOption{grpc.StatsHandler(t.ServerHandler())}
+	}
+	return nil
+}
+
+// counted counts what goes over a listener's connections. Under TLS it sees what
+// the socket does, and nothing of the frames: what gRPC adds is not told apart
+// there.
+func (s *Server) counted(l net.Listener) net.Listener {
+	if s.opts.TLS != nil {
+		return socketCountedListener{l, &s.meter.Ledger}
+	}
+	return countedListener{l, &s.meter.Ledger}
+}
+
+// socketCounted is a connection whose bytes count as the socket's.
+type socketCounted struct {
+	net.Conn
+	ledger *transport.Ledger
+}
+
+// Read implements [net.Conn].
+func (c socketCounted) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.ledger.AddSocket(0, n)
+	return n, err //nolint:wrapcheck // the connection's own
+}
+
+// Write implements [net.Conn].
+func (c socketCounted) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.ledger.AddSocket(n, 0)
+	return n, err //nolint:wrapcheck // the connection's own
+}
+
+type socketCountedListener struct {
+	net.Listener
+	ledger *transport.Ledger
+}
+
+// Accept implements [net.Listener].
+func (l socketCountedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the listener's own
+	}
+	return socketCounted{c, l.ledger}, nil
+}
+
+// countedListener counts the bytes of the gRPC connections that it gives.
+type countedListener struct {
+	net.Listener
+	ledger grpcwire.Ledger
+}
+
+// Accept implements [net.Listener].
+func (l countedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return grpcwire.CountServerConn(c, l.ledger), nil
+}

@@ -1,0 +1,356 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/worker"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/tcp"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
+)
+
+// patience is how long an answer may take. It is only ever waited for in full
+// when a test fails, so it is long enough for a machine that rests.
+const patience = time.Minute
+
+// outcomes is the set of what a request may be answered with: bit 0 for
+// success, the others by error code.
+type outcomes uint64
+
+const anything = ^outcomes(0) &^ (1 << 16) // but an internal error
+
+func oneOf(errs ...error) (o outcomes) {
+	for _, err := range errs {
+		if err == nil {
+			o |= 1
+			continue
+		}
+		o |= 1 << transport.Code(err)
+	}
+	return o
+}
+
+// asked is a request whose answer is awaited.
+type asked struct {
+	typ     wire.Type
+	may     outcomes
+	tenant  *tenant // whose turn it waits for; nil for none
+	seq     int     // its place among those of the tenant
+	partial bool    // its message goes on
+	frames  int     // of an answer in several
+	credit  int     // of a loop
+	most    int32   // of what a loop counts
+	// succeeded looks at the frames of an answer that is no error.
+	succeeded func(control, payload []byte, last bool) error
+	// failed is told of an error; it may be nil.
+	failed func(code uint32) error
+}
+
+// tenant is what a session must be like.
+type tenant struct {
+	num   uint32
+	plans map[uint32]*numbered
+	seq   int // requests made
+	last  int // of the request that was answered last
+
+	sum     [2]float32
+	acc     float32
+	accLost bool // a loop ended early
+	rows    []float32
+	kept    map[transport.Handle][]byte
+	order   []transport.Handle
+	gone    []transport.Handle
+	loops   int // that have not ended
+}
+
+// numbered is a plan under its number.
+type numbered struct {
+	known
+	kind      int
+	confirmed bool // Prepared has come
+	waiting   int  // Prepares that are not answered
+}
+
+// machine is one connection and the model of it.
+type machine struct {
+	draws
+	t    testing.TB
+	lab  *lab
+	conn net.Conn
+	wc   *wire.Conn
+	last uint64
+	sent uint32 // frames, the hello among them; the sender's
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and made anew when something was received
+	pending map[uint64]*asked
+	open    map[uint32]*tenant
+	strays  map[uint64]int    // errors due on streams that carry no request
+	fatal   outcomes          // what the connection may end with; 0 when it must not end
+	ended   bool              // nothing more will come
+	broken  error             // what was wrong, the first thing
+	rest    map[uint64][]byte // what the messages that go on still lack; the sender's
+}
+
+// lab is a worker in this process with a client that must notice nothing.
+type lab struct {
+	t      testing.TB
+	pipes  *pipes
+	server *worker.Server
+	engine *engine.Engine
+	plans  [][]known
+	sent   map[plan.Hash]bool // plans that the worker has
+
+	canary transport.Session
+	call   transport.Call
+	n      float32
+
+	staged     int64
+	stats      transport.Stats
+	goroutines int
+}
+
+// newLab starts the worker; the returned function ends it.
+func newLab(t testing.TB) (*lab, func()) {
+	e, err := engine.New(engine.Options{Threads: 1})
+	require.NoError(t, err)
+	l := &lab{
+		t: t, engine: e, pipes: newPipes(), server: worker.New(worker.Options{
+			Engine: worker.ForEngine(e), PartialBytes: 1, // uploads that are cut short leave nothing
+		}),
+		plans: machinePlans(4), sent: map[plan.Hash]bool{},
+	}
+	served := make(chan error, 1)
+	go func() { served <- l.server.Serve(l.pipes) }()
+	ex, err := tcp.Dial(context.Background(), "canary", tcp.WithDialer(func(context.Context, string) (net.Conn, error) { return l.pipes.dial() }))
+	require.NoError(t, err)
+	l.canary, err = ex.NewSession(context.Background())
+	require.NoError(t, err)
+	p, weights := counter()
+	p.Name = "canary"
+	ref, err := l.canary.Prepare(context.Background(), p, weights, nil)
+	require.NoError(t, err)
+	l.call = transport.Call{Plan: ref, Inputs: []transport.Input{{Data: floats(0, 1)}}}
+	l.sing(t)
+	l.stats, l.staged = e.Stats(), l.server.Staged()
+	return l, func() {
+		require.NoError(t, ex.Close())
+		require.NoError(t, l.server.Close())
+		require.NoError(t, <-served)
+		require.NoError(t, e.Close())
+	}
+}
+
+// sing runs the canary once: the same bits whatever others do.
+func (l *lab) sing(t testing.TB) {
+	if l.n++; l.n > 1<<15 { // beyond which a sum of 201s is not exact
+		l.n = 1
+		require.NoError(t, l.canary.Reset(context.Background()))
+	}
+	res, err := l.canary.Run(context.Background(), l.call)
+	require.NoError(t, err)
+	require.Equal(t, floats(100*l.n, 201*l.n), res.Outputs[0].Tensor.Data, "the canary")
+	require.NoError(t, l.canary.Release(context.Background(), res.Outputs[1].Handle))
+}
+
+// settled waits until the worker holds no more than it did before.
+func (l *lab) settled(t testing.TB) {
+	deadline := time.Now().Add(patience)
+	for wait := 10 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
+		st, staged, n := l.engine.Stats(), l.server.Staged(), runtime.NumGoroutine()
+		if st.Sessions == l.stats.Sessions && st.StateBytes == l.stats.StateBytes && st.WeightBytes == l.stats.WeightBytes &&
+			st.Weights == l.stats.Weights && staged == l.staged && n <= l.goroutines {
+			return
+		}
+		if time.Now().After(deadline) {
+			stacks := make([]byte, 1<<20)
+			require.Failf(t, "not all came back", "sessions %d (%d), state %d (%d), weights %d (%d), staged %d (%d), goroutines %d (%d)\n%s",
+				st.Sessions, l.stats.Sessions, st.StateBytes, l.stats.StateBytes, st.WeightBytes, l.stats.WeightBytes,
+				staged, l.staged, n, l.goroutines, stacks[:runtime.Stack(stacks, true)])
+		}
+		<-time.After(wait) // polled: a fuzzer has no time for an event of each kind of memory
+	}
+}
+
+// newMachine connects and says hello.
+func newMachine(t testing.TB, l *lab, data []byte) *machine {
+	c, err := l.pipes.dial()
+	require.NoError(t, err)
+	m := &machine{
+		draws: data, t: t, lab: l, conn: c, wc: wire.NewConn(wire.NewTCP(c, nil), nil),
+		changed: make(chan struct{}), pending: map[uint64]*asked{}, open: map[uint32]*tenant{}, strays: map[uint64]int{},
+		rest: map[uint64][]byte{}, sent: 1,
+	}
+	_, err = c.Write(rawFrame{typ: wire.TypeHello, control: marshal(&wirepb.Hello{Version: wire.Version})}.bytes(0))
+	require.NoError(t, err)
+	h, _, err := m.wc.Next()
+	require.NoError(t, err)
+	require.Equal(t, wire.TypeHello, h.Type)
+	return m
+}
+
+// receive takes all that comes and holds it against the model.
+func (m *machine) receive() {
+	for {
+		h, control, err := m.wc.Next()
+		var payload []byte
+		if err == nil {
+			payload = make([]byte, h.Payload)
+			var bad error
+			bad, err = m.wc.ReadPayload(h, wire.NewSink([]wire.Segment{{Data: payload}}), 0)
+			err = errors.Join(err, bad)
+		}
+		m.mu.Lock()
+		if err != nil {
+			m.ended = true
+		} else if wrong := m.frame(h, control, payload); wrong != nil && m.broken == nil {
+			m.broken = wrong
+		}
+		close(m.changed)
+		m.changed = make(chan struct{})
+		over := m.ended || m.broken != nil
+		m.mu.Unlock()
+		if over {
+			_ = m.conn.Close()
+			return
+		}
+	}
+}
+
+// frame holds one frame against the model.
+func (m *machine) frame(h wire.Header, control, payload []byte) error {
+	code := uint32(0)
+	if h.Type == wire.TypeError {
+		var e wirepb.Error
+		if err := proto.Unmarshal(control, &e); err != nil {
+			return err
+		}
+		code = e.GetCode()
+		if words := e.GetMessage(); len(words) > wire.MaxErrorText || !utf8.ValidString(words) || !strings.Contains(words, "genie:") ||
+			code == 0 || code > 63 || strings.Contains(words, "goroutine ") {
+			return fmt.Errorf("an error of code %d with the words %q", code, words)
+		}
+	}
+	if h.Stream == 0 {
+		if h.Type == wire.TypePing {
+			return nil
+		}
+		if h.Type != wire.TypeError || m.fatal&(1<<code) == 0 {
+			return fmt.Errorf("%v of code %d on stream 0, it may be %b", h.Type, code, m.fatal)
+		}
+		m.ended = true
+		return nil
+	}
+	r := m.pending[h.Stream]
+	if r == nil {
+		if m.strays[h.Stream]--; m.strays[h.Stream] < 0 || code != transport.Code(transport.ErrProtocol) {
+			return fmt.Errorf("%v of code %d on stream %d, where nothing is due", h.Type, code, h.Stream)
+		}
+		return nil
+	}
+	if err := m.answer(h, r, code, control, payload); err != nil {
+		return fmt.Errorf("%v on stream %d: %w", r.typ, h.Stream, err)
+	}
+	return nil
+}
+
+func (m *machine) answer(h wire.Header, r *asked, code uint32, control, payload []byte) error {
+	if r.may&(1<<code) == 0 {
+		return fmt.Errorf("answered with code %d (%s), it may be %v", code, control, codesOf(r.may))
+	}
+	last := !h.More()
+	r.frames++
+	switch {
+	case code != 0:
+		if !last || len(payload) > 0 {
+			return errors.New("an error that goes on")
+		}
+	case r.frames == 1 && (h.Type != r.typ || h.Flags&wire.FlagAnswer == 0):
+		return fmt.Errorf("answered by a %v with flags %b", h.Type, h.Flags)
+	case r.frames > 1 && h.Type != wire.TypeData:
+		return fmt.Errorf("goes on with a %v", h.Type)
+	}
+	// Requests of a session are done in their order; those that were refused
+	// as they came are not among them.
+	if t := r.tenant; t != nil && code == 0 && r.frames == 1 {
+		if r.seq < t.last {
+			return fmt.Errorf("request %d of its session is done after %d", r.seq, t.last)
+		}
+		t.last = r.seq
+	}
+	if last {
+		delete(m.pending, h.Stream)
+		if r.typ == wire.TypeLoop && r.tenant != nil {
+			r.tenant.loops--
+		}
+	}
+	if code != 0 {
+		if r.failed != nil {
+			return r.failed(code)
+		}
+		return nil
+	}
+	if r.succeeded != nil {
+		return r.succeeded(control, payload, last)
+	}
+	if len(control) > 0 || len(payload) > 0 {
+		return fmt.Errorf("an answer of %d and %d bytes", len(control), len(payload))
+	}
+	return nil
+}
+
+func codesOf(o outcomes) (list []int) {
+	for ; o != 0; o &= o - 1 {
+		list = append(list, bits.TrailingZeros64(uint64(o)))
+	}
+	return list
+}
+
+// wait blocks until done, which is called with the lock held.
+func (m *machine) wait(what string, done func() bool) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		m.mu.Lock()
+		ok, broken, changed := done(), m.broken, m.changed
+		m.mu.Unlock()
+		require.NoError(m.t, broken)
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			var list []string
+			for stream, r := range m.pending {
+				list = append(list, fmt.Sprintf("%v on %d", r.typ, stream))
+			}
+			require.Failf(m.t, "no answer", "%s: %v", what, list)
+		}
+	}
+}
+
+// write sends the bytes of one frame; an error means that the connection has ended.
+func (m *machine) write(b []byte) bool {
+	m.sent++
+	_, err := m.conn.Write(b)
+	return err == nil
+}

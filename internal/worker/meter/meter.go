@@ -1,0 +1,80 @@
+// Package meter is what a worker counts while it works: plain atomic counters
+// and histograms, which cost a few nanoseconds and no memory, and which know no
+// monitoring system. Package metrics shows them to Prometheus.
+package meter
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire"
+)
+
+// The bounds of what is counted by number: above those in use, so that a new
+// message or error code needs no change here.
+const (
+	numTypes = 32
+	numCodes = 64
+)
+
+// Meter counts since the worker started; fields called Open or Waiting are what
+// is there now. The zero Meter is ready to use, by any number of goroutines.
+type Meter struct {
+	Ledger transport.Ledger // bytes of all connections
+
+	ConnectionsOpen    atomic.Int64
+	Connections        atomic.Int64
+	ConnectionsRefused atomic.Int64
+	SessionsOpened     atomic.Int64
+	Waiting            atomic.Int64 // requests that wait for their session's turn
+	Running            atomic.Int64 // requests that are being done
+	Panics             atomic.Int64
+	LoopRuns           atomic.Int64 // runs that loops have made
+	Tokens             atomic.Int64 // tokens that loops have made, of all sequences
+	PlanHits           atomic.Int64 // plans named by hash that the worker had
+	PlanMisses         atomic.Int64
+	WeightHits         atomic.Int64 // weights of prepared plans that the worker had
+	WeightFolderHits   atomic.Int64 // those it found in its model folder
+	WeightCacheHits    atomic.Int64 // those it found in its cache on disk
+	WeightMisses       atomic.Int64 // those the client was asked for
+	RequestsHandedBack atomic.Int64 // ended by a shutdown, for the client to make elsewhere
+	QueueWait          Histogram    // from the end of a message to its turn
+	Run                Histogram    // the engine's time of a Run
+	LoopRun            Histogram    // the engine's time of a run of a loop
+	requestTime        [numTypes]Histogram
+	requests           [numTypes]atomic.Int64
+	errors             [numTypes][numCodes]atomic.Int64
+}
+
+// Request counts a request that has ended, d after its first frame came. A nil
+// err is a success.
+func (m *Meter) Request(t wire.Type, d time.Duration, err error) {
+	i := min(int(t), numTypes-1)
+	m.requests[i].Add(1)
+	m.requestTime[i].Observe(d)
+	if err != nil {
+		m.errors[i][min(int(transport.Code(err)), numCodes-1)].Add(1)
+	}
+}
+
+// Requests calls each for every type of request that there was.
+func (m *Meter) Requests(each func(t wire.Type, n int64, d *Histogram)) {
+	for i := range m.requests {
+		if n := m.requests[i].Load(); n > 0 {
+			each(wire.Type(i), n, &m.requestTime[i])
+		}
+	}
+}
+
+// Errors calls each for every type of request and error code, see
+// [transport.Code], that there was.
+func (m *Meter) Errors(each func(t wire.Type, code uint32, n int64)) {
+	for i := range m.errors {
+		for j := range m.errors[i] {
+			if n := m.errors[i][j].Load(); n > 0 {
+				each(wire.Type(i), uint32(j), n)
+			}
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package metrics
+
+import (
+	"github.com/genie-sdk/go/internal/worker/meter"
+	"github.com/genie-sdk/go/transport/wire"
+)
+
+// table is all metrics; their names begin with genie_worker_. A new one is a line
+// here and a line in docs/operations.md.
+func table(version string) []metric {
+	return []metric{
+		gauges("info", "Version and kernel path of the worker; always 1.", []string{"version", "cpu"}, func(s *sample, value func(float64, ...string)) {
+			value(1, version, s.stats.CPU)
+		}),
+		gauge("ready", "Whether the worker takes requests: 0 from the moment it is told to shut down.", func(s *sample) int64 { return truth(s.ready) }),
+
+		gauge("connections", "Connections that are open.", func(s *sample) int64 { return s.ConnectionsOpen.Load() }),
+		counter("connections_total", "Connections that were taken.", func(s *sample) int64 { return s.Connections.Load() }),
+		counter("connections_refused_total", "Connections that were refused: too many, or the worker shuts down.", func(s *sample) int64 { return s.ConnectionsRefused.Load() }),
+		gauge("sessions", "Sessions that are open.", func(s *sample) int64 { return s.stats.Sessions }),
+		gauge("sessions_detached", "Sessions that are held for a client whose connection was lost.", func(s *sample) int64 { return int64(s.detached) }),
+		counter("sessions_total", "Sessions that were opened.", func(s *sample) int64 { return s.SessionsOpened.Load() }),
+
+		gauge("queue_length", "Requests that wait for their turn.", func(s *sample) int64 { return s.Waiting.Load() }),
+		gauge("requests_running", "Requests that are being done.", func(s *sample) int64 { return s.Running.Load() }),
+		counters("requests_total", "Requests that have ended, whatever their outcome, by type.", []string{"type"}, requests),
+		counters("request_errors_total", "Requests that failed, by type and cause.", []string{"type", "code"}, failures),
+		counter("requests_handed_back_total", "Requests that a shutdown refused or ended, for their clients to make elsewhere.", func(s *sample) int64 { return s.RequestsHandedBack.Load() }),
+		counter("panics_total", "Panics that were caught; each is a fault of the worker.", func(s *sample) int64 { return s.Panics.Load() }),
+
+		histogram("queue_wait_seconds", "Time from the end of a request's message to its turn.", nil, func(s *sample, times func(*meter.Histogram, ...string)) { times(&s.QueueWait) }),
+		histogram("request_duration_seconds", "Time from a request's first frame to its answer, by type.", []string{"type"}, requestTimes),
+		histogram("run_duration_seconds", "Time that the engine took for one run; loop is a run of a token loop, call one that a client asked for.", []string{"kind"}, func(s *sample, times func(*meter.Histogram, ...string)) {
+			times(&s.Run, "call")
+			times(&s.LoopRun, "loop")
+		}),
+
+		counter("runs_total", "Runs of plans.", func(s *sample) int64 { return s.stats.Runs }),
+		counter("rounds_total", "Times that runs of several sessions ran together.", func(s *sample) int64 { return s.stats.Rounds }),
+		counter("joined_runs_total", "Runs that ran together with runs of other sessions.", func(s *sample) int64 { return s.stats.JoinedRuns }),
+		counter("ops_total", "Operators that were run.", func(s *sample) int64 { return s.stats.Ops }),
+		counter("loop_runs_total", "Runs that token loops made.", func(s *sample) int64 { return s.LoopRuns.Load() }),
+		counter("tokens_total", "Tokens that token loops made, of all sequences.", func(s *sample) int64 { return s.Tokens.Load() }),
+
+		gauge("plans", "Compiled plans that are held.", func(s *sample) int64 { return s.stats.Plans }),
+		counter("plans_received_total", "Plans that clients sent.", func(s *sample) int64 { return s.stats.PlansSent }),
+		counters("plan_lookups_total", "Plans that clients named by their hash; a miss has to be sent.", []string{"result"}, func(s *sample, value func(float64, ...string)) {
+			value(float64(s.PlanHits.Load()), "hit")
+			value(float64(s.PlanMisses.Load()), "miss")
+		}),
+		gauge("weights", "Weights that are held.", func(s *sample) int64 { return s.stats.Weights }),
+		counter("weights_received_total", "Weights that were taken in, from clients and from the model folder.", func(s *sample) int64 { return s.stats.WeightsSent }),
+		counters("weight_lookups_total", "Weights that prepared plans want: held (hit), found in the model folder (folder) or in the cache on disk (cache), or to be sent (miss).", []string{"result"}, func(s *sample, value func(float64, ...string)) {
+			value(float64(s.WeightHits.Load()), "hit")
+			value(float64(s.WeightFolderHits.Load()), "folder")
+			value(float64(s.WeightCacheHits.Load()), "cache")
+			value(float64(s.WeightMisses.Load()), "miss")
+		}),
+		counter("weight_evictions_total", "Weights that went from memory to make room.", func(s *sample) int64 { return s.stats.WeightEvictions }),
+		counter("uploads_resumed_total", "Weights whose upload went on where a connection was cut.", func(s *sample) int64 { return s.stats.UploadsResumed }),
+		counters("cache_lookups_total", "Weights that were looked for in the cache on disk.", []string{"result"}, func(s *sample, value func(float64, ...string)) {
+			value(float64(s.stats.CacheHits), "hit")
+			value(float64(s.stats.CacheMisses), "miss")
+		}),
+		counter("cache_evictions_total", "Files that went from the cache on disk to make room.", func(s *sample) int64 { return s.stats.CacheEvictions }),
+		gauge("cache_entries", "Files in the cache on disk.", func(s *sample) int64 { return s.stats.CacheEntries }),
+		gauge("cache_bytes", "Size of the cache on disk.", func(s *sample) int64 { return s.stats.CacheBytes }),
+
+		gauges("memory_bytes", "Memory outside the Go heap, by kind; kept is outputs that sessions keep, staging what received inputs wait in.", []string{"kind"}, func(s *sample, value func(float64, ...string)) {
+			value(float64(s.stats.WeightBytes), "weights")
+			value(float64(s.stats.StateBytes), "state")
+			value(float64(s.stats.KeptBytes), "kept")
+			value(float64(s.stats.ScratchBytes), "scratch")
+			value(float64(s.staged), "staging")
+		}),
+		gauge("weights_packed_bytes", "Of the weights' memory, that in the form that kernels read.", func(s *sample) int64 { return s.stats.PackedBytes }),
+		gauge("memory_used_bytes", "Memory that counts against the limit.", func(s *sample) int64 { return s.stats.MemoryUsed }),
+		gauge("memory_limit_bytes", "Limit of that memory; 0 for none.", func(s *sample) int64 { return s.stats.MemoryLimit }),
+		gauge("peak_resident_memory_bytes", "Largest resident memory of the process so far.", func(s *sample) int64 { return s.stats.PeakRSS }),
+
+		counters("wire_bytes_total", "Bytes of messages that travelled, by direction and cause; received is from clients.", []string{"direction", "cause"}, func(s *sample, value func(float64, ...string)) {
+			b := s.Ledger.Snapshot()
+			byCause("received", b.Received, value)
+			byCause("sent", b.Sent, value)
+		}),
+		counters("socket_bytes_total", "Bytes that sockets read and wrote, by direction.", []string{"direction"}, func(s *sample, value func(float64, ...string)) {
+			b := s.Ledger.Snapshot()
+			value(float64(b.SocketReceived), "received")
+			value(float64(b.SocketSent), "sent")
+		}),
+	}
+}
+
+func truth(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// A worker says of a type of request nothing before there was one.
+
+func requests(s *sample, value func(float64, ...string)) {
+	sums := map[string]int64{}
+	s.Requests(func(t wire.Type, n int64, _ *meter.Histogram) { sums[typeName(t)] += n })
+	for name, n := range sums {
+		value(float64(n), name)
+	}
+}
+
+func requestTimes(s *sample, times func(*meter.Histogram, ...string)) {
+	s.Requests(func(t wire.Type, _ int64, h *meter.Histogram) {
+		if t.Known() {
+			times(h, typeName(t))
+		}
+	})
+}
+
+func failures(s *sample, value func(float64, ...string)) {
+	sums := map[[2]string]int64{}
+	s.Errors(func(t wire.Type, code uint32, n int64) { sums[[2]string{typeName(t), codeName(code)}] += n })
+	for l, n := range sums {
+		value(float64(n), l[0], l[1])
+	}
+}

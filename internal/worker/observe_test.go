@@ -1,0 +1,146 @@
+package worker_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/worker"
+	"github.com/genie-sdk/go/internal/worker/workertest"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
+)
+
+// lines is a log that several goroutines write.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lines) read(t *testing.T) (out []map[string]any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for d := json.NewDecoder(bytes.NewReader(l.b.Bytes())); d.More(); {
+		var line map[string]any
+		require.NoError(t, d.Decode(&line))
+		out = append(out, line)
+	}
+	return out
+}
+
+// TestLogLines holds that every line says which connection it is about, and each
+// that comes of a request which session and which request.
+func TestLogLines(t *testing.T) {
+	log := &lines{}
+	panics := false
+	w := workertest.Start(t, func(o *worker.Options) {
+		o.Log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		o.Weights = finder{}
+		o.Engine = &hooked{Engine: o.Engine, run: func(context.Context) error {
+			if panics {
+				panic("now")
+			}
+			return nil
+		}}
+	})
+	p := greeted(t, w)
+	require.NoError(t, p.ask(wire.TypeOpenSession, &wirepb.OpenSession{Session: 7}, nil, nil))
+	pl, weights := counter()
+	encoded, err := pl.Encode()
+	require.NoError(t, err)
+	h := pl.Hash()
+	require.NoError(t, p.ask(wire.TypePrepare, &wirepb.Prepare{
+		Session: 7, Plan: 1, Hash: h[:], Model: "nowhere", PlanBytes: uint64(len(encoded)),
+	}, encoded, nil))
+	require.NoError(t, p.ask(wire.TypePutWeight, &wirepb.PutWeight{Session: 7, Plan: 1, Value: 1, Bytes: 8}, weights[pl.Values[1].Hash].Data, nil))
+	require.NoError(t, p.ask(wire.TypeRun, &wirepb.Run{Session: 7, Plan: 1}, floats(1, 1), nil))
+	require.Error(t, p.ask(wire.TypeRun, &wirepb.Run{Session: 7, Plan: 9}, floats(1, 1), nil))
+	panics = true
+	require.ErrorIs(t, p.ask(wire.TypeRun, &wirepb.Run{Session: 7, Plan: 1}, floats(1, 1), nil), transport.ErrInternal)
+	last := p.last
+	require.NoError(t, p.wc.Close())
+	require.Eventually(t, func() bool { return w.Server.Meter().ConnectionsOpen.Load() == 0 }, 5*time.Second, time.Millisecond)
+
+	said := map[string]int{}
+	requests := map[float64]bool{}
+	for _, line := range log.read(t) {
+		msg := line["msg"].(string)
+		said[msg]++
+		require.EqualValues(t, 1, line["connection"], line)
+		require.NotEmpty(t, line["peer"], line)
+		if msg == "connection ended" {
+			continue
+		}
+		require.EqualValues(t, 7, line["session"], line)
+		require.Contains(t, line, "request")
+		require.NotEmpty(t, line["type"], line)
+		requests[line["request"].(float64)] = true
+	}
+	require.Equal(t, map[string]int{
+		"request": int(last), "weight not in the model folder": 1, "panic": 1, "request failed": 1, "connection ended": 1,
+	}, said)
+	require.Len(t, requests, int(last))
+}
+
+// TestLedgersAgree holds that a worker counts what travels as its clients do, by
+// direction and by cause, at the socket and frame by frame.
+func TestLedgersAgree(t *testing.T) {
+	for over := range dialers {
+		t.Run(over, func(t *testing.T) {
+			w := workertest.Start(t, nil)
+			ex, s, call := prepared(t, w, over)
+			run := func(c plan.Cause) transport.Result {
+				call.Inputs[0].Cause = c
+				res, err := s.Run(t.Context(), call)
+				require.NoError(t, err)
+				return res
+			}
+			run(plan.CauseToken)
+			run(plan.CauseToken)
+			kept := run(plan.CauseKV).Outputs[1].Handle
+			_, err := s.Read(t.Context(), kept)
+			require.NoError(t, err)
+			require.NoError(t, s.Release(t.Context(), kept))
+			_, err = ex.Stats(t.Context())
+			require.NoError(t, err)
+			want := ex.Ledger().Snapshot()
+			require.EqualValues(t, 16, want.Sent[plan.CauseToken])
+			require.EqualValues(t, 8, want.Sent[plan.CauseKV])
+			var got transport.Snapshot
+			require.Eventually(t, func() bool {
+				want, got = ex.Ledger().Snapshot(), w.Server.Meter().Ledger.Snapshot()
+				return want.Sent == got.Received && want.Received == got.Sent &&
+					want.SocketSent == got.SocketReceived && want.SocketReceived == got.SocketSent
+			}, 5*time.Second, time.Millisecond, "client %+v\nworker %+v", want, got)
+			require.Equal(t, got.SocketReceived, got.Received.Total())
+			require.Equal(t, got.SocketSent, got.Sent.Total())
+		})
+	}
+}
+
+// TestCausesAreChecked sends causes that a plan's inputs cannot have.
+func TestCausesAreChecked(t *testing.T) {
+	w := workertest.Start(t, nil)
+	p := greeted(t, w)
+	p.session()
+	for name, causes := range map[string][]uint32{"too many": {1, 2}, "unknown": {99}} {
+		err := p.ask(wire.TypeRun, &wirepb.Run{Session: 1, Plan: 1, Causes: causes}, floats(1, 1), nil)
+		require.Error(t, err, name)
+		require.NotErrorIs(t, err, transport.ErrInternal, name)
+	}
+	p.works()
+}

@@ -1,0 +1,39 @@
+package remote
+
+import (
+	"sync"
+
+	"github.com/genie-sdk/go/transport"
+)
+
+// saidCauses is what a worker has been told that the inputs of a plan count as.
+// It is told with the first run, and again when a run differs.
+type saidCauses struct {
+	mu   sync.Mutex
+	list []uint32
+}
+
+// differ gives what a run has to say, nil for nothing.
+func (s *saidCauses) differ(inputs []transport.Input) []uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	same := len(s.list) == len(inputs)
+	for i := range s.list {
+		same = same && s.list[i] == uint32(inputs[i].Cause)
+	}
+	if same {
+		return nil
+	}
+	s.list = make([]uint32, len(inputs))
+	for i, in := range inputs {
+		s.list[i] = uint32(in.Cause)
+	}
+	return s.list
+}
+
+// forget is called when a run failed and may not have arrived.
+func (s *saidCauses) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = nil
+}
