@@ -14,14 +14,20 @@ func (s *Session) prepare(ctx context.Context, p *plan.Plan, g *lazy.Graph) (tra
 	if ref := s.prepared[p]; ref != nil {
 		return ref, nil
 	}
-	ctx, span := s.c.span(ctx, "genie.Prepare", p)
-	ref, err := s.remote.Prepare(ctx, p, g, s.c.opts.progress)
-	span.End(err)
+	ref, err := s.prepareRemote(ctx, p, g)
 	if err != nil {
 		return nil, err
 	}
 	s.prepared[p] = ref
 	return ref, nil
+}
+
+// prepareRemote asks the executor for a plan.
+func (s *Session) prepareRemote(ctx context.Context, p *plan.Plan, g *lazy.Graph) (transport.PlanRef, error) {
+	ctx, span := s.c.span(ctx, "genie.Prepare", p)
+	ref, err := s.remote.Prepare(ctx, p, g, s.c.opts.progress)
+	span.End(err)
+	return ref, err
 }
 
 // newCall prepares the plan and finds what the run gets.

@@ -3,6 +3,7 @@ package genie
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -41,6 +42,7 @@ func (g *generation) pipelined(ctx context.Context) (bool, error) {
 	r.loop.Stop = g.stops()
 	g.s.fresh = false
 	last, runs := g.begin, 0
+	ctx, span := g.s.c.span(ctx, "genie.Loop", r.sch.Plan)
 	err = opener.OpenLoop(ctx, *open, r.call, r.loop, func(tokens []byte, elapsed time.Duration) error {
 		now := time.Now()
 		if runs == 0 {
@@ -54,6 +56,8 @@ func (g *generation) pipelined(ctx context.Context) (bool, error) {
 		last, runs = now, runs+1
 		return g.accept(int32s(tokens))
 	})
+	span.Set(slog.Int("genie.runs", runs))
+	span.End(err)
 	switch {
 	case err == nil && !g.finished():
 		err = fmt.Errorf("%w: the executor ended a loop after %d runs", transport.ErrProtocol, runs)
@@ -150,7 +154,7 @@ func (s *Session) prepareHere(ctx context.Context, l *loop, profiles []semantic.
 	}
 	for i, p := range plans {
 		group.Go(func() (err error) {
-			refs[i], err = s.remote.Prepare(ctx, p, l.p.graph, s.c.opts.progress)
+			refs[i], err = s.prepareRemote(ctx, p, l.p.graph)
 			return err
 		})
 	}

@@ -70,7 +70,7 @@ func (c hookedCall) Run(ctx context.Context) error {
 
 // hook starts a worker whose runs call run first.
 func hook(t *testing.T, run func(ctx context.Context) error) *workertest.Worker {
-	return workertest.Start(t, func(o *worker.Options) { o.Engine = &hooked{Engine: o.Engine, run: run} })
+	return workertest.Start(t, func(o *worker.Options) { o.Engine, o.MaxRunning = &hooked{Engine: o.Engine, run: run}, 64 })
 }
 
 // client is a session of an executor over TCP with the counter prepared.

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -208,7 +209,9 @@ func stalled(t *testing.T, sessions int) (p *peer, began chan struct{}, finish f
 		require.NoError(t, p.ask(wire.TypeOpenSession, &wirepb.OpenSession{Session: uint32(num)}, nil, nil))
 		require.NoError(t, p.ask(wire.TypePrepare, &wirepb.Prepare{Session: uint32(num), Plan: 1, Hash: h[:]}, nil, nil))
 	}
-	return p, began, func() { close(held) }
+	finish = sync.OnceFunc(func() { close(held) })
+	t.Cleanup(finish)
+	return p, began, finish
 }
 
 // runs sends n runs of a session and waits for none.
@@ -230,7 +233,7 @@ func TestQueueLimit(t *testing.T) {
 	<-began
 	p.runs(1, worker.QueueLen)
 	p.runs(1, 1)
-	require.ErrorIs(t, p.answer(p.last, 0, nil), transport.ErrLimit)
+	require.ErrorIs(t, p.answer(p.last, 0, nil), transport.ErrOverloaded)
 	finish()
 	for range worker.QueueLen + 1 {
 		h, _ := p.next()

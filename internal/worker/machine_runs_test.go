@@ -237,19 +237,17 @@ func (m *machine) loop() bool {
 
 // follow is what the frames of a loop must say.
 func (m *machine) follow(t *tenant, r *asked, x int32, kind transport.LoopKind, limit int, stop int32) {
-	r.succeeded = func(control, out []byte, last bool) error {
-		if len(out) != 8 || len(control) != 0 {
-			return fmt.Errorf("a run of %d and %d bytes", len(control), len(out))
-		}
-		if r.frames > r.credit {
-			return fmt.Errorf("%d runs for a credit of %d", r.frames, r.credit)
+	runs := 0
+	run := func(out []byte, last bool) error {
+		if runs++; runs > r.credit {
+			return fmt.Errorf("%d runs for a credit of %d", runs, r.credit)
 		}
 		if err := t.said(x, out[:4], true); err != nil {
 			return err
 		}
 		token := int32(binary.LittleEndian.Uint32(out))
-		if end := r.frames >= limit || token == stop; end != last {
-			return fmt.Errorf("token %d after %d of %d runs, the last: %v", token, r.frames, limit, last)
+		if end := runs >= limit || token == stop; end != last {
+			return fmt.Errorf("token %d after %d of %d runs, the last: %v", token, runs, limit, last)
 		}
 		switch kind {
 		case transport.LoopToken:
@@ -257,6 +255,17 @@ func (m *machine) follow(t *tenant, r *asked, x int32, kind transport.LoopKind, 
 		case transport.LoopCount:
 			x = min(x+1, r.most)
 		case transport.LoopSame:
+		}
+		return nil
+	}
+	r.succeeded = func(control, out []byte, last bool) error {
+		if len(out) == 0 || len(out)%8 != 0 || len(control) != 0 {
+			return fmt.Errorf("runs of %d and %d bytes", len(control), len(out))
+		}
+		for ; len(out) > 0; out = out[8:] {
+			if err := run(out[:8], last && len(out) == 8); err != nil {
+				return err
+			}
 		}
 		return nil
 	}

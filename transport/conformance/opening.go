@@ -71,7 +71,7 @@ func testOpenLoop(f *fixture) {
 		if f.opts.Remote {
 			moved := f.ex.Ledger().Snapshot().Sub(before)
 			require.EqualValues(f, 2, moved.RoundTrips, "%s: one, and one for the statistics", name)
-			require.LessOrEqual(f, moved.Received.Total(), int64(64*tt.n)+256, name)
+			require.LessOrEqual(f, moved.Received.Total(), int64((64+f.opts.FrameOverhead)*(tt.n+1))+256, name)
 		}
 		require.EqualValues(f, tt.n, f.stats().Runs-stats.Runs, name)
 		// The session is where the runs leave it.

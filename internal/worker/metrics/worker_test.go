@@ -51,7 +51,7 @@ func TestWorker(t *testing.T) {
 	received := map[string]int64{}
 	sent := map[string]int64{}
 	for _, url := range []string{"tcp://" + w.TCP, "grpc://" + w.GRPC} {
-		c, err := genie.Open(ctx, url)
+		c, err := genie.Open(ctx, url, genie.WithPipelining(false)) // runs and loops both
 		require.NoError(t, err)
 		defer c.Close()
 		s, err := c.NewSession(ctx)
