@@ -127,6 +127,22 @@ func newRun(f *results.File) Run {
 	return run
 }
 
+// OfAll are the settings of the whole run, OfCells those of single cells, whose
+// keys are paths.
+func (r Run) OfAll() []results.Setting { return r.settings(false) }
+
+// OfCells is the other half of OfAll.
+func (r Run) OfCells() []results.Setting { return r.settings(true) }
+
+func (r Run) settings(path bool) (out []results.Setting) {
+	for _, s := range r.Settings {
+		if strings.Contains(s.Key, "/") == path {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // section finds or makes a section.
 func (r *Report) section(workload, net string) *Section {
 	i := slices.IndexFunc(r.Sections, func(s Section) bool { return s.Workload == workload && s.Net == net })
