@@ -41,7 +41,7 @@ func texts() []text {
 		case 3, 4:
 			t.stop = 10 * i
 		case 5:
-			t.request.Prompts = append(r.Prompts, []int{5, 6, 7, 8}, []int{9})
+			t.request.Prompts = slices.Concat(r.Prompts, [][]int{{5, 6, 7, 8}, {9}})
 		}
 		all = append(all, t)
 	}

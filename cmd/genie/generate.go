@@ -76,6 +76,16 @@ func sum(byCause map[string]int64) float64 {
 	return float64(n)
 }
 
+// openExecutor opens what --executor names; a URL that is none is a mistake in
+// the command line.
+func openExecutor(ctx context.Context, url string, opts []genie.Option) (*genie.Client, error) {
+	client, err := genie.Open(ctx, url, opts...)
+	if errors.Is(err, genie.ErrURL) {
+		return nil, &usageError{err}
+	}
+	return client, err
+}
+
 func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	policy, err := semantic.PolicyNamed(o.policy)
 	if err != nil {
@@ -99,12 +109,9 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 		return err
 	}
 	defer stopTracing()
-	client, err := genie.Open(ctx, o.executor, append(secure,
+	client, err := openExecutor(ctx, o.executor, append(secure,
 		genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report),
-		genie.WithRecovery(!o.noRecovery), genie.WithTracer(tracer))...)
-	if errors.Is(err, genie.ErrURL) {
-		return &usageError{err}
-	}
+		genie.WithRecovery(!o.noRecovery), genie.WithTracer(tracer)))
 	if err != nil {
 		return err
 	}

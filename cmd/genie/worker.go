@@ -81,25 +81,28 @@ exits with 0, or with 3 if there were any to end. A second signal ends it at onc
 }
 
 // worker serves until ctx ends, which is no error.
-func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
-	if o.threads < 0 {
-		return usagef("--threads is %d", o.threads)
-	}
+// check finds what does not fit.
+func (o *workerOptions) check() error {
 	switch {
+	case o.threads < 0:
+		return usagef("--threads is %d", o.threads)
 	case o.maxBatch < 1:
 		return usagef("--max-batch is %d", o.maxBatch)
 	case o.lease <= 0:
 		return usagef("--lease is %v", o.lease)
 	case o.queue < 1 || o.running < 0:
 		return usagef("--max-queue is %d, --max-running is %d", o.queue, o.running)
+	case o.drain < 0:
+		return usagef("--drain-timeout is %v", o.drain)
 	}
 	if err := o.access.check(); err != nil {
 		return err
 	}
-	if o.drain < 0 {
-		return usagef("--drain-timeout is %v", o.drain)
-	}
-	if err := o.watch.check(); err != nil {
+	return o.watch.check()
+}
+
+func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
+	if err := o.check(); err != nil {
 		return err
 	}
 	listeners, err := listenAll(ctx, o.listen)
@@ -111,10 +114,9 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 			_ = l.Close()
 		}
 	}()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if o.stopOnEOF {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
-		defer cancel()
 		go func() {
 			_, _ = io.Copy(io.Discard, a.stdin)
 			cancel()
@@ -127,14 +129,9 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, watch.stop()) }()
 	opts := worker.Options{Log: log, Lease: o.lease, MaxQueue: o.queue, MaxRunning: o.running}
-	if err := o.access.apply(&opts, log); err != nil {
+	warnings, err := o.admitted(&opts, listeners)
+	if err != nil {
 		return err
-	}
-	warnings := make([]string, len(listeners))
-	for i, l := range listeners {
-		if warnings[i], err = o.access.exposure(l, opts.TLS); err != nil {
-			return err
-		}
 	}
 	tracer, stopTracing, err := a.tracing(ctx, o.watch.otlp, "genie-worker")
 	if err != nil {
@@ -142,22 +139,11 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	}
 	defer stopTracing()
 	opts.Tracer = tracer
-	if o.models != "" {
-		folder, err := models.Open(ctx, o.models, checkpoint.Options{Logger: log})
-		if err != nil {
-			return err
-		}
-		defer folder.Close()
-		opts.Weights = folder
-	}
-	cache, err := o.memory.openCache()
+	closeStores, err := o.openStores(ctx, &opts)
 	if err != nil {
 		return err
 	}
-	if cache != nil {
-		defer cache.Close()
-		opts.Cache = cache
-	}
+	defer closeStores()
 	limits := engine.Options{Threads: o.threads, Int8Weights: o.int8, MaxBatch: o.maxBatch}
 	o.memory.engine(&limits)
 	e, err := engine.New(limits)
@@ -176,6 +162,48 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 		return err
 	}
 	return serve(ctx, s, listeners, o.drain)
+}
+
+// admitted says who may connect, and what is to be said about each listener.
+func (o *workerOptions) admitted(opts *worker.Options, listeners []listener) (warnings []string, err error) {
+	if err := o.access.apply(opts, opts.Log); err != nil {
+		return nil, err
+	}
+	warnings = make([]string, len(listeners))
+	for i, l := range listeners {
+		if warnings[i], err = o.access.exposure(l, opts.TLS); err != nil {
+			return nil, err
+		}
+	}
+	return warnings, nil
+}
+
+// openStores opens where weights may be found: the model folder and the cache.
+func (o *workerOptions) openStores(ctx context.Context, opts *worker.Options) (closeAll func(), err error) {
+	var closers []func()
+	closeAll = func() {
+		for _, c := range closers {
+			c()
+		}
+	}
+	if o.models != "" {
+		folder, err := models.Open(ctx, o.models, checkpoint.Options{Logger: opts.Log})
+		if err != nil {
+			return closeAll, err
+		}
+		closers = append(closers, func() { _ = folder.Close() })
+		opts.Weights = folder
+	}
+	cache, err := o.memory.openCache()
+	if err != nil {
+		closeAll()
+		return closeAll, err
+	}
+	if cache != nil {
+		closers = append(closers, func() { _ = cache.Close() })
+		opts.Cache = cache
+	}
+	return closeAll, nil
 }
 
 // announce prints the line of a listener, and the warning about one that others

@@ -158,7 +158,7 @@ func TestWeightReserve(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 2<<20, e.Memory().Used())
 	_, err = e.PutWeight(prog, p.Values[1])
-	memoryError(t, err)
+	require.ErrorIs(t, err, transport.ErrMemory)
 	require.EqualValues(t, 2<<20, e.Memory().Used())
 	_, err = ww.Write(w[:100])
 	require.NoError(t, err)

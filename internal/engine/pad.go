@@ -2,6 +2,8 @@ package engine
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -98,12 +100,13 @@ func (p *Program) pads() {
 			if !ok {
 				continue
 			}
-			key += fmt.Sprint(o.K)
+			key += strconv.Itoa(o.K)
 		}
+		var of strings.Builder
 		for _, v := range g.in {
-			key += fmt.Sprint(";", p.places[v].shape, p.places[v].strides)
+			fmt.Fprint(&of, ";", p.places[v].shape, p.places[v].strides)
 		}
-		if !seen[key] {
+		if key += of.String(); !seen[key] {
 			seen[key] = true
 			p.padded = append(p.padded, i)
 		}

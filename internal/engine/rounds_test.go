@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,10 +28,10 @@ func newTheatre(limit int, took time.Duration) *theatre {
 	s.r = newRounds(limit, func(members []*member) []*member {
 		var names []string
 		for _, m := range members {
-			names = append(names, fmt.Sprint(m.first))
+			names = append(names, strconv.Itoa(m.first))
 		}
 		s.log = append(s.log, fmt.Sprintf("%v %s", time.Since(s.begin), strings.Join(names, "+")))
-		time.Sleep(s.took)
+		<-time.After(s.took)
 		return members
 	})
 	return s
@@ -108,12 +109,12 @@ func TestRounds(t *testing.T) {
 					}
 					go func() {
 						for _, p := range pauses {
-							time.Sleep(p)
+							<-time.After(p)
 							s.r.do(m)
 						}
 					}()
 				}
-				time.Sleep(time.Hour)
+				<-time.After(time.Hour)
 				synctest.Wait()
 				require.Equal(t, c.want, s.log)
 				require.False(t, s.r.busy)
@@ -134,7 +135,7 @@ func TestRoundsCancelled(t *testing.T) {
 			took := new(time.Duration)
 			m := members[i]
 			go func() {
-				time.Sleep(wait)
+				<-time.After(wait)
 				start := time.Now()
 				m.ctx, m.err = ctx, nil
 				s.r.do(m)
@@ -147,12 +148,12 @@ func TestRoundsCancelled(t *testing.T) {
 		act(0, bg, 0)
 		waited := act(1, ctx, 10*ms)
 		act(2, bg, 20*ms)
-		time.Sleep(50 * ms)
+		<-time.After(50 * ms)
 		cancel(enough)
 		synctest.Wait()
 		require.Equal(t, 40*ms, *waited, "it does not wait for the end of the round")
 		require.ErrorIs(t, members[1].err, enough)
-		time.Sleep(250 * ms) // now 300ms: nothing runs
+		<-time.After(250 * ms) // now 300ms: nothing runs
 		synctest.Wait()
 		require.Equal(t, []string{"0s 0", "100ms 2"}, s.log)
 
@@ -165,14 +166,14 @@ func TestRoundsCancelled(t *testing.T) {
 		begin := time.Now()
 		gathers := act(1, ctx, 0)
 		act(0, bg, ms)
-		time.Sleep(5 * ms)
+		<-time.After(5 * ms)
 		synctest.Wait()
 		require.Empty(t, s.log)
 		cancel(enough)
 		synctest.Wait()
 		require.Equal(t, 5*ms, *gathers)
 		require.ErrorIs(t, members[1].err, enough)
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		synctest.Wait()
 		require.Len(t, s.log, 1)
 		require.Equal(t, fmt.Sprintf("%v 0", begin.Add(30*ms).Sub(s.begin)), s.log[0], "the next in turn gathers on")

@@ -273,7 +273,7 @@ func (t *together) multiply(i int, mem []byte) (ok bool) {
 	p.k, p.n = first.in[0].Shape[len(first.in[0].Shape)-1], first.out.Shape[len(first.out.Shape)-1]
 	for _, m := range t.members {
 		a := m.call.b.steps[i].in[0]
-		m.broken.take()
+		m.broken.first.Store(nil)
 		m.at, m.first, m.count = i, p.rows, a.Len()/p.k
 		copyDense(mem[4*p.rows*p.k:][:4*a.Len()], a)
 		p.rows += m.count

@@ -153,7 +153,9 @@ func TestTogetherSameBits(t *testing.T) {
 		folder string
 		opts   engine.Options
 	}{
-		{folder: "basic"}, {folder: "basic", opts: engine.Options{Threads: 1}}, {folder: "basic", opts: engine.Options{Threads: 5}},
+		{folder: "basic"},
+		{folder: "basic", opts: engine.Options{Threads: 1}},
+		{folder: "basic", opts: engine.Options{Threads: 5}},
 		{folder: "odd"}, {folder: "gelu"}, {folder: "untied"}, {folder: "bf16"}, {folder: "fp16"},
 		{folder: "basic", opts: engine.Options{Int8Weights: true}}, {folder: "basic", opts: engine.Options{Profile: true}},
 	} {

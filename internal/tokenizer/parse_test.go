@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -210,16 +211,18 @@ func FuzzRoundTrip(f *testing.F) {
 		if err != nil || back != text {
 			t.Fatalf("%q came back as %q: %v", text, back, err)
 		}
-		streamed, s := "", tok.Stream()
+		var streamed strings.Builder
+		s := tok.Stream()
 		for _, id := range ids {
 			piece, err := s.Next(id)
 			if err != nil {
 				t.Fatal(err)
 			}
-			streamed += piece
+			streamed.WriteString(piece)
 		}
-		if streamed += s.Flush(); streamed != text {
-			t.Fatalf("%q was streamed as %q", text, streamed)
+		streamed.WriteString(s.Flush())
+		if streamed.String() != text {
+			t.Fatalf("%q was streamed as %q", text, streamed.String())
 		}
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -87,7 +86,7 @@ func TestRoundTrip(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, ok)
 	require.NoError(t, put(c, b, h))
-	require.Regexp(t, regexp.MustCompile("^[0-9a-f]{64}$"), names(t, dir)[0])
+	require.Regexp(t, "^[0-9a-f]{64}$", names(t, dir)[0])
 	require.Len(t, names(t, dir), 1)
 	require.ErrorIs(t, put(c, b, h), fs.ErrExist)
 	again := open(t, dir, weightcache.Options{})

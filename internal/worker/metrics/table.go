@@ -20,7 +20,6 @@ func table(version string) []metric {
 		gauge("sessions", "Sessions that are open.", func(s *sample) int64 { return s.stats.Sessions }),
 		gauge("sessions_detached", "Sessions that are held for a client whose connection was lost.", func(s *sample) int64 { return int64(s.detached) }),
 		counter("sessions_total", "Sessions that were opened.", func(s *sample) int64 { return s.SessionsOpened.Load() }),
-
 		gauge("queue_length", "Requests that wait for their turn.", func(s *sample) int64 { return s.Waiting.Load() }),
 		gauge("requests_running", "Requests that are being done.", func(s *sample) int64 { return s.Running.Load() }),
 		counters("requests_total", "Requests that have ended, whatever their outcome, by type.", []string{"type"}, requests),
