@@ -156,8 +156,13 @@ func TestTogetherSameBits(t *testing.T) {
 		{folder: "basic"},
 		{folder: "basic", opts: engine.Options{Threads: 1}},
 		{folder: "basic", opts: engine.Options{Threads: 5}},
-		{folder: "odd"}, {folder: "gelu"}, {folder: "untied"}, {folder: "bf16"}, {folder: "fp16"},
-		{folder: "basic", opts: engine.Options{Int8Weights: true}}, {folder: "basic", opts: engine.Options{Profile: true}},
+		{folder: "odd"},
+		{folder: "gelu"},
+		{folder: "untied"},
+		{folder: "bf16"},
+		{folder: "fp16"},
+		{folder: "basic", opts: engine.Options{Int8Weights: true}},
+		{folder: "basic", opts: engine.Options{Profile: true}},
 	} {
 		t.Run(fmt.Sprintf("%s/threads=%d/int8=%v/profile=%v", c.folder, c.opts.Threads, c.opts.Int8Weights, c.opts.Profile), func(t *testing.T) {
 			alone := c.opts
