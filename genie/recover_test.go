@@ -181,11 +181,13 @@ func TestEveryCut(t *testing.T) {
 		pipelined := i < len(policies())
 		for _, toWorker := range []bool{true, false} {
 			for at := 1; ; at += 1 + at/8 { // frame 0 is the handshake
-				hit := false
+				var hit atomic.Bool
 				cut := fault.At(0, at, toWorker, fault.Cut)
 				link, err := fault.Start(w.TCP, fault.Options{Frames: true, Decide: func(p fault.Piece) fault.Verdict {
 					v := cut(p)
-					hit = hit || v.Action == fault.Cut
+					if v.Action == fault.Cut {
+						hit.Store(true)
+					}
 					return v
 				}})
 				require.NoError(t, err)
@@ -196,7 +198,7 @@ func TestEveryCut(t *testing.T) {
 				require.Equal(t, want, out.Tokens, "%s, cut at %d", p.Name(), at)
 				require.NoError(t, c.Close())
 				require.NoError(t, link.Close())
-				if !hit || at > 12 {
+				if !hit.Load() || at > 12 {
 					require.GreaterOrEqual(t, at, 6, "%s has so few frames", p.Name())
 					break
 				}

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -229,9 +230,9 @@ func TestClosedInTime(t *testing.T) {
 // time given or when the context ends.
 func TestReconnectEnds(t *testing.T) {
 	w := workertest.Start(t, nil)
-	dialled := 0
+	var dialled atomic.Int64
 	ex, err := tcp.Dial(t.Context(), w.TCP, tcp.WithReconnect(300*time.Millisecond), tcp.WithDialer(func(ctx context.Context, addr string) (net.Conn, error) {
-		dialled++
+		dialled.Add(1)
 		return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	}))
 	require.NoError(t, err)
@@ -246,8 +247,8 @@ func TestReconnectEnds(t *testing.T) {
 	defer cancel()
 	err = s.Reset(ctx)
 	require.True(t, transport.Code(err) == transport.Code(context.DeadlineExceeded) || transport.Code(err) == transport.Code(transport.ErrUnreachable), "%v", err)
-	require.Greater(t, dialled, 2)
-	require.Less(t, dialled, 60, "the waits grow")
+	require.Greater(t, dialled.Load(), int64(2))
+	require.Less(t, dialled.Load(), int64(60), "the waits grow")
 }
 
 // TestReorderedConnections lets a client's second connection through before its
