@@ -288,7 +288,7 @@ func TestHelloInTime(t *testing.T) {
 		select {
 		case err := <-ended:
 			require.Error(t, err)
-			require.GreaterOrEqual(t, time.Since(begin), wire.HandshakeTimeout)
+			require.GreaterOrEqual(t, time.Since(begin), wire.HandshakeTimeout-100*time.Millisecond) // the worker's clock began earlier
 			return
 		case <-tick.C:
 			_, _ = c.Write(hello[at : at+1])

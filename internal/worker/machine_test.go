@@ -174,8 +174,10 @@ func (l *lab) settled(t testing.TB) {
 	deadline := time.Now().Add(patience)
 	for wait := 10 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
 		st, staged, n := l.engine.Stats(), l.server.Staged(), runtime.NumGoroutine()
-		if st.Sessions == l.stats.Sessions && st.StateBytes == l.stats.StateBytes && st.WeightBytes == l.stats.WeightBytes &&
-			st.Weights == l.stats.Weights && staged == l.staged && n <= l.goroutines {
+		// Weights may stay: what came whole until its memory is needed, what was cut
+		// off for a while.
+		if st.Sessions == l.stats.Sessions && st.StateBytes == l.stats.StateBytes && st.WeightBytes >= l.stats.WeightBytes &&
+			staged == l.staged && n <= l.goroutines {
 			return
 		}
 		if time.Now().After(deadline) {
