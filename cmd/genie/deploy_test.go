@@ -158,7 +158,7 @@ func TestStaticBinary(t *testing.T) {
 		t.Skip("images are of Linux")
 	}
 	if testing.Short() {
-		t.Skip("links the program once more")
+		t.Skip("links the program once more; run without -short")
 	}
 	binary := filepath.Join(t.TempDir(), "genie")
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, ".")

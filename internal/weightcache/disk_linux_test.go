@@ -46,7 +46,7 @@ func TestFileSizeLimit(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=128k"); err != nil {
-		t.Skipf("no file system can be mounted: %v", err)
+		t.Skipf("no file system can be mounted: %v; run as root: sudo go test -run TestFullDisk ./internal/weightcache", err)
 	}
 	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, 0)) })
 	c := open(t, dir, weightcache.Options{})

@@ -268,7 +268,7 @@ func TestSlowLoris(t *testing.T) {
 // TestHelloInTime holds that a client that takes its time to say hello is ended.
 func TestHelloInTime(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes the ten seconds that a hello may take")
+		t.Skip("takes the ten seconds that a hello may take; run without -short")
 	}
 	t.Parallel()
 	w := workertest.Start(t, nil)

@@ -148,6 +148,9 @@ func newLab(t testing.TB) (*lab, func()) {
 	require.NoError(t, err)
 	l.call = transport.Call{Plan: ref, Inputs: []transport.Input{{Data: floats(0, 1)}}}
 	l.sing(t)
+	// The upload gives its buffers back after its answer has gone; one page stays,
+	// in which the canary's session receives.
+	require.Eventually(t, func() bool { return l.server.Staged() == 4096 }, patience, time.Millisecond)
 	l.stats, l.staged = e.Stats(), l.server.Staged()
 	return l, func() {
 		require.NoError(t, ex.Close())
@@ -174,10 +177,8 @@ func (l *lab) settled(t testing.TB) {
 	deadline := time.Now().Add(patience)
 	for wait := 10 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
 		st, staged, n := l.engine.Stats(), l.server.Staged(), runtime.NumGoroutine()
-		// Weights may stay: what came whole until its memory is needed, what was cut
-		// off for a while.
-		if st.Sessions == l.stats.Sessions && st.StateBytes == l.stats.StateBytes && st.WeightBytes >= l.stats.WeightBytes &&
-			staged == l.staged && n <= l.goroutines {
+		if st.Sessions == l.stats.Sessions && st.StateBytes == l.stats.StateBytes && st.WeightBytes == l.stats.WeightBytes &&
+			st.Weights == l.stats.Weights && staged == l.staged && n <= l.goroutines {
 			return
 		}
 		if time.Now().After(deadline) {

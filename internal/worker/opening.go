@@ -73,5 +73,8 @@ func (r *repetition) open(ctx context.Context, state *transport.LoopState, out *
 	if more, err = state.Open(tokens); err != nil {
 		return false, err
 	}
+	if !more {
+		r.call.ended()
+	}
 	return more, out.add(tokens, elapsed, more, false)
 }
