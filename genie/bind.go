@@ -38,6 +38,21 @@ func newLoop(p *program) *loop {
 	return &loop{p: p, next: make([]int, len(p.next)), data: make([][]byte, n), shape: make([][]int, n), sizes: make(sizes, len(p.symbols)), names: plan.Bindings{}}
 }
 
+// takeOver goes on where old was, whose program has grown into this one: what
+// it had comes first in every list.
+func (l *loop) takeOver(old *loop) {
+	if !old.ran || len(old.p.carries) == 0 {
+		return
+	}
+	l.ran, l.byValue, l.gone = true, old.byValue, old.gone
+	copy(l.next, old.next)
+	copy(l.data, old.data)
+	copy(l.shape, old.shape)
+	if n := len(old.p.carries); l.gone == nil && n < len(l.p.carries) {
+		l.gone = fmt.Errorf("%w: %q of %q is carried only since the session has state, Reset begins anew", ErrState, l.p.carries[n].t.Name(), l.p.graph.Name())
+	}
+}
+
 // reset forgets the carried values.
 func (l *loop) reset() {
 	l.ran, l.byValue, l.gone = false, false, nil

@@ -144,7 +144,8 @@ func (c *Client) Stats(ctx context.Context) (transport.Stats, error) {
 	return c.workers.current().Stats(ctx)
 }
 
-// Analyze gives the semantically rich graph of a program, computed once.
+// Analyze gives the semantically rich graph of a program, computed once, and
+// anew when the program has grown.
 func (c *Client) Analyze(g *lazy.Graph) (*semantic.SRG, error) {
 	p, err := c.program(g)
 	if err != nil {
@@ -156,7 +157,7 @@ func (c *Client) Analyze(g *lazy.Graph) (*semantic.SRG, error) {
 func (c *Client) program(g *lazy.Graph) (*program, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p, ok := c.graphs[g]; ok {
+	if p, ok := c.graphs[g]; ok && !p.srg.Outdated() {
 		return p, nil
 	}
 	srg, err := semantic.Analyze(g, c.opts.hints...)

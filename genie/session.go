@@ -100,7 +100,10 @@ func (s *Session) forget() bool {
 }
 
 // Run computes tensors of one program and brings them here. Errors of capture
-// come back from here too.
+// come back from here too. Between runs the program may grow, by its own
+// goroutine and while no other session uses it: it is then analysed and planned
+// anew, and carried state stays. Only a pair that is carried since later than
+// the session's state is refused with [ErrState] until a Reset.
 func (s *Session) Run(ctx context.Context, feed Feed, outputs ...*lazy.Tensor) ([]*Value, error) {
 	return s.run(ctx, feed, false, outputs)
 }
@@ -152,14 +155,18 @@ func (s *Session) runHere(ctx context.Context, l *loop, feed Feed, keep bool, ou
 }
 
 func (s *Session) loop(g *lazy.Graph) (*loop, error) {
-	if l := s.loops[g]; l != nil {
-		return l, nil
+	old := s.loops[g]
+	if old != nil && !old.p.srg.Outdated() {
+		return old, nil
 	}
 	p, err := s.c.program(g)
 	if err != nil {
 		return nil, err
 	}
 	l := newLoop(p)
+	if old != nil {
+		l.takeOver(old)
+	}
 	s.loops[g] = l
 	return l, nil
 }

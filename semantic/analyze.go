@@ -74,6 +74,7 @@ func Analyze(g *lazy.Graph, hints ...Hint) (*SRG, error) {
 		}
 	}
 	a.rows = distinctRows(a.Caches)
+	a.outputs, a.carries = len(g.Outputs()), len(g.Carries())
 	return a.SRG, nil
 }
 

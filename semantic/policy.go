@@ -148,6 +148,9 @@ func (f Features) Schedule(s *SRG, r Request) (*Schedule, error) {
 	if err := s.Graph.Err(); err != nil {
 		return nil, err
 	}
+	if s.Outdated() {
+		return nil, planErr("the graph %q has grown since it was analysed; analyse it anew", s.Graph.Name())
+	}
 	l := newLowering(f, s, r)
 	if err := l.targets(); err != nil {
 		return nil, err

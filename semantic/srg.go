@@ -119,6 +119,15 @@ type SRG struct {
 	static Phase       // of a run, when there are no caches
 	rows   []cacheRows // distinct sizes of the caches
 	own    []nodePhase // by tensor id
+
+	outputs, carries int // of the program as it was analysed
+}
+
+// Outdated reports whether the program has grown since it was analysed: such an
+// SRG cannot be scheduled.
+func (s *SRG) Outdated() bool {
+	g := s.Graph
+	return len(g.Tensors()) != len(s.Nodes) || len(g.Outputs()) != s.outputs || len(g.Carries()) != s.carries
 }
 
 // cacheRows are the dimensions that decide a profile, shared by many caches.
