@@ -336,13 +336,29 @@ func ParseDim(s string) (Dim, error) {
 	return d, nil
 }
 
-// writable reports whether [ParseDim] takes the coefficients of d.
+// writable reports whether [ParseDim] reads d back from its text form. What
+// arithmetic on dimensions gives may be beyond its limits.
 func (d Dim) writable() bool {
-	ok := abs(d.c) <= MaxDimSize
-	for _, t := range d.terms {
-		ok = ok && abs(t.coeff) <= MaxDimSize
+	n, text := len(d.terms), 0
+	if d.c != 0 {
+		n, text = n+1, 1+len("1099511627776")
 	}
-	return ok
+	if n > maxDimTerms+1 || abs(d.c) > MaxDimSize {
+		return false
+	}
+	for _, t := range d.terms {
+		if t.coeff == 0 || abs(t.coeff) > MaxDimSize || len(t.syms) > maxDimDeg {
+			return false
+		}
+		text += 1 + len("1099511627776")
+		for _, s := range t.syms {
+			if !ValidSymbol(s) {
+				return false
+			}
+			text += 1 + len(s)
+		}
+	}
+	return text <= maxDimText || len(d.String()) <= maxDimText
 }
 
 func parseTerm(s string, sign int64) (Dim, bool) {

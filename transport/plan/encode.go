@@ -12,7 +12,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan/internal/planpb"
 )
 
-// Limits of an encoded plan, beside those of [Plan.Validate].
+// Limits of an encoded plan, which [Plan.Validate] keeps to.
 const (
 	MaxPlanBytes    = 64 << 20
 	MaxPlanElements = 1 << 19 // entries of all lists together
@@ -24,16 +24,9 @@ func (p *Plan) Encode() ([]byte, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	return p.encode()
-}
-
-func (p *Plan) encode() ([]byte, error) {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(p.message())
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if len(b) > MaxPlanBytes {
-		return nil, fmt.Errorf("%w: encoding of %d bytes, the limit is %d", ErrInvalid, len(b), MaxPlanBytes)
 	}
 	return b, nil
 }

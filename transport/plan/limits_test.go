@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 )
 
 // limitPlan is an input, a state and a step, which the limits are tried on.
@@ -124,10 +125,7 @@ func TestLimits(t *testing.T) {
 			require.NoError(t, err, "exactly at the limit")
 			p = limitPlan()
 			tt.change(p, tt.limit+1)
-			b, err = p.Encode()
-			if err == nil { // a limit of the text form, which a captured dimension has not gone through
-				_, err = Decode(b)
-			}
+			_, err = p.Encode()
 			require.ErrorIs(t, err, ErrInvalid, "one beyond")
 		})
 	}
@@ -165,22 +163,46 @@ func TestStepLimit(t *testing.T) {
 // TestPlanElements has more list entries than a decoder will make room for, each
 // list by itself within its limit.
 func TestPlanElements(t *testing.T) {
-	build := func(lists int) []byte {
+	const most = (MaxPlanElements - 9) / (MaxOpInputs + 2) // a value, a step, its inputs
+	build := func(lists int) *Plan {
 		p := limitPlan()
 		p.constants(1)
 		for range lists {
 			p.Values = append(p.Values, Value{Kind: KindTemp, Spec: Spec{DType: Bool}, Buffer: NoBuffer})
 			p.Steps = append(p.Steps, Step{Op: "op", In: make([]int, MaxOpInputs), Out: len(p.Values) - 1})
 		}
-		b, err := p.Encode()
-		require.NoError(t, err)
-		return b
+		for entries := 9 + lists*(MaxOpInputs+2); entries < MaxPlanElements && lists == most; entries++ {
+			p.Outputs = append(p.Outputs, Output{strconv.Itoa(entries), 1, Download, CauseActivation})
+		}
+		return p
 	}
-	const each = MaxOpInputs + 2 // a value, a step, its inputs
-	_, err := Decode(build((MaxPlanElements - 10) / each))
+	p := build(most) // and outputs up to the limit
+	b, err := p.Encode()
 	require.NoError(t, err)
-	_, err = Decode(build(MaxPlanElements/each + 1))
+	_, err = Decode(b)
+	require.NoError(t, err)
+	p.Outputs = append(p.Outputs, Output{"one more", 1, Download, CauseActivation})
+	_, err = p.Encode()
 	require.ErrorIs(t, err, ErrInvalid)
+	b, err = proto.Marshal(p.message())
+	require.NoError(t, err)
+	_, err = Decode(b)
+	require.ErrorIs(t, err, ErrInvalid)
+	require.ErrorContains(t, err, "too many")
+}
+
+// TestOutputLimit has as many outputs as there may be values, and one more.
+func TestOutputLimit(t *testing.T) {
+	p := limitPlan()
+	for len(p.Outputs) < MaxValues {
+		p.Outputs = append(p.Outputs, Output{strconv.Itoa(len(p.Outputs)), 1, Download, CauseActivation})
+	}
+	b, err := p.Encode()
+	require.NoError(t, err)
+	_, err = Decode(b)
+	require.NoError(t, err)
+	p.Outputs = append(p.Outputs, Output{"one more", 1, Download, CauseActivation})
+	require.ErrorIs(t, p.Validate(), ErrInvalid)
 }
 
 // TestPlanBytes fills a plan with constants up to the length of its encoding.

@@ -3,7 +3,10 @@ package plan
 import (
 	"fmt"
 	"math"
+	"slices"
 	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
 )
 
 // Limits of a plan that comes from a peer. They bound memory before anything
@@ -23,7 +26,8 @@ const (
 
 // Validate checks everything about p that does not need an operator table:
 // ids in range, every value written once before it is read, ports, states and
-// buffers consistent, limits kept. Errors wrap [ErrInvalid].
+// buffers consistent, limits kept. A valid plan can be encoded, and [Decode]
+// gives it back. Errors wrap [ErrInvalid].
 func (p *Plan) Validate() error {
 	if p.Version != Version {
 		return fmt.Errorf("%w: version %d, this side has %d", ErrInvalid, p.Version, Version)
@@ -33,6 +37,9 @@ func (p *Plan) Validate() error {
 	}
 	if !validText(p.Name) || !validText(p.Phase) || !validText(p.Policy) {
 		return fmt.Errorf("%w: name, phase or policy is longer than %d bytes or no UTF-8", ErrInvalid, MaxNameLen)
+	}
+	if len(p.Inputs) > MaxValues || len(p.Outputs) > MaxValues {
+		return fmt.Errorf("%w: %d inputs and %d outputs, the limit is %d", ErrInvalid, len(p.Inputs), len(p.Outputs), MaxValues)
 	}
 	if p.Buffers < 0 || p.Buffers > len(p.Values) {
 		return fmt.Errorf("%w: %d buffers for %d values", ErrInvalid, p.Buffers, len(p.Values))
@@ -48,7 +55,42 @@ func (p *Plan) Validate() error {
 	if err := p.checkSymbols(); err != nil {
 		return err
 	}
-	return p.checkPorts()
+	if err := p.checkPorts(); err != nil {
+		return err
+	}
+	return p.checkSize()
+}
+
+// checkSize bounds the encoding, which is measured only where it may be too
+// long.
+func (p *Plan) checkSize() error {
+	const fields = 128 // bytes of an entry's numbers, hash and lengths, at most
+	entries := len(p.Values) + len(p.Steps) + len(p.Inputs) + len(p.Outputs) + len(p.States)
+	most := fields + len(p.Name) + len(p.Phase) + len(p.Policy) + (fields+MaxNameLen)*entries
+	for i := range p.Values {
+		v := &p.Values[i]
+		entries += len(v.Spec.Shape)
+		most += len(v.Const) + (maxDimText+8)*len(v.Spec.Shape)
+	}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		entries += len(s.In) + len(s.Attrs)
+		most += 5*len(s.In) + (fields+2*MaxNameLen)*len(s.Attrs)
+		for j := range s.Attrs {
+			a := &s.Attrs[j]
+			entries += len(a.Ints) + len(a.Dims)
+			most += 10*len(a.Ints) + (maxDimText+8)*len(a.Dims)
+		}
+	}
+	if entries > MaxPlanElements {
+		return fmt.Errorf("%w: %d entries of all lists together, the limit is %d", ErrInvalid, entries, MaxPlanElements)
+	}
+	if most > MaxPlanBytes {
+		if n := proto.Size(p.message()); n > MaxPlanBytes {
+			return fmt.Errorf("%w: encoding of %d bytes, the limit is %d", ErrInvalid, n, MaxPlanBytes)
+		}
+	}
+	return nil
 }
 
 func (p *Plan) valueErr(i int, format string, args ...any) error {
@@ -70,6 +112,8 @@ func (p *Plan) checkValue(i int) error {
 		return p.valueErr(i, "%v is a storage format, not a compute type", v.Spec.DType)
 	case len(v.Spec.Shape) > MaxRank:
 		return p.valueErr(i, "rank %d, the limit is %d", len(v.Spec.Shape), MaxRank)
+	case slices.ContainsFunc(v.Spec.Shape, unwritable):
+		return p.valueErr(i, "a dimension of %.200s cannot be written: a symbol that is none, or a coefficient, terms or a text beyond the limits", v.Spec.Shape)
 	case !validText(v.Name):
 		return p.valueErr(i, "name is longer than %d bytes or no UTF-8", MaxNameLen)
 	case v.Buffer < NoBuffer || v.Buffer >= p.Buffers:
@@ -200,10 +244,14 @@ func (s *Step) check() error {
 			return fmt.Errorf("attribute %q has kind %d", a.Key, a.Kind)
 		case len(a.Ints) > MaxAttrList || len(a.Dims) > MaxAttrList:
 			return fmt.Errorf("attribute %q is a list above %d", a.Key, MaxAttrList)
+		case slices.ContainsFunc(a.Dims, unwritable):
+			return fmt.Errorf("attribute %q has a dimension that cannot be written: %.200s", a.Key, Shape(a.Dims))
 		}
 	}
 	return nil
 }
+
+func unwritable(d Dim) bool { return !d.writable() }
 
 func validText(s string) bool { return len(s) <= MaxNameLen && utf8.ValidString(s) }
 
