@@ -144,6 +144,13 @@ func (a *Account) Release(k Kind, n int64) {
 	}
 }
 
+// ReleaseAll gives all amounts back.
+func (a *Account) ReleaseAll(amounts Amounts) {
+	for k, n := range amounts {
+		a.Release(Kind(k), n)
+	}
+}
+
 // add counts n bytes more if they are within the limit.
 func (a *Account) add(n int64) bool {
 	if a.limit == 0 {

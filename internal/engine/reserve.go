@@ -125,14 +125,16 @@ func (b *binding) takeMemory(s *Session) error {
 			s.account.Give(grown + keeping)
 			continue
 		}
-		c.spare, c.keeping = spare, keeping
 		if arena > 0 {
 			if c.arena, err = e.arenas.mapped(arena); err != nil {
-				e.account.Release(budget.State, amounts[budget.State])
-				s.account.Give(grown)
+				amounts[budget.Scratch] -= int64(arena)
+				e.account.ReleaseAll(amounts)
+				s.account.Give(grown + keeping)
+				return err
 			}
 		}
-		return err
+		c.spare, c.keeping = spare, keeping
+		return nil
 	}
 	e.arenas.put(c.arena)
 	c.arena = nil

@@ -116,9 +116,7 @@ func (w *WeightWriter) amounts() (a budget.Amounts) {
 func (w *WeightWriter) unreserve() {
 	a := w.amounts()
 	a[w.w.kind()] -= int64(len(w.w.data))
-	for k, n := range a {
-		w.e.account.Release(budget.Kind(k), n)
-	}
+	w.e.account.ReleaseAll(a)
 }
 
 // Want is the number of bytes that the content has.
