@@ -1,5 +1,11 @@
 package engine
 
+import (
+	"sync/atomic"
+
+	"github.com/genie-sdk/go/transport"
+)
+
 // Account bounds the memory of one tenant's sessions. It is safe for concurrent
 // use.
 type Account interface {
@@ -15,6 +21,33 @@ type unbounded struct{}
 func (unbounded) Take(int64) error { return nil }
 func (unbounded) Give(int64)       {}
 
+// sessionAccount is the account of one session: its own limit, and the account of
+// who pays for it.
+type sessionAccount struct {
+	limit int64 // bytes; 0 for none
+	used  atomic.Int64
+	payer Account
+}
+
+// Take implements [Account].
+func (p *sessionAccount) Take(n int64) error {
+	if used := p.used.Add(n); p.limit > 0 && used > p.limit {
+		p.used.Add(-n)
+		return &transport.MemoryError{Need: n, Free: max(0, p.limit-used+n), Limit: p.limit, For: "state and kept values of one session"}
+	}
+	err := p.payer.Take(n)
+	if err != nil {
+		p.used.Add(-n)
+	}
+	return err
+}
+
+// Give implements [Account].
+func (p *sessionAccount) Give(n int64) {
+	p.used.Add(-n)
+	p.payer.Give(n)
+}
+
 // Charge makes the session take its memory, carried state and kept values, from
-// an account. It must be called before the session's first call.
-func (s *Session) Charge(a Account) { s.account = a }
+// an account too. It must be called before the session's first call.
+func (s *Session) Charge(a Account) { s.account.payer = a }

@@ -115,9 +115,6 @@ func (b *binding) takeMemory(s *Session) error {
 			amounts[budget.State] += int64(g.size)
 			grown += int64(g.size - len(g.st.mem))
 		}
-		if err = s.withinQuota(grown + keeping); err != nil {
-			continue
-		}
 		if err = s.account.Take(grown + keeping); err != nil {
 			continue
 		}
@@ -150,15 +147,6 @@ func (b *binding) purpose(a *budget.Amounts) string {
 		return "outputs that stay with the session"
 	}
 	return "scratch of the run"
-}
-
-// withinQuota checks the session's own limit.
-func (s *Session) withinQuota(more int64) error {
-	quota := s.e.opts.SessionMemory
-	if held := s.held.Load(); quota > 0 && more > 0 && more > quota-held {
-		return &transport.MemoryError{Need: more, Free: max(0, quota-held), Limit: quota, For: "state and kept values of one session"}
-	}
-	return nil
 }
 
 // outputBytes is the memory of outputs outside the arena: of copies that are

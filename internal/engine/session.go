@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/op"
@@ -17,7 +16,7 @@ import (
 type Session struct {
 	e       *Engine
 	id      uint64
-	account Account
+	account sessionAccount
 
 	run    sync.Mutex // held by the running call, by Reset and by Close
 	mu     sync.Mutex // guards what follows
@@ -30,8 +29,6 @@ type Session struct {
 	gen    uint64
 	blank  []state
 	resets int // how often states was cleared
-
-	held atomic.Int64 // bytes of states and kept values
 }
 
 // state is a carried value. Its rows lie at capacity strides: axis has room
@@ -78,7 +75,7 @@ func (e *Engine) NewSession() *Session {
 	defer e.mu.Unlock()
 	e.nextID++
 	s := &Session{
-		e: e, id: e.nextID, account: unbounded{}, states: map[string]*state{}, kept: map[uint64]*kept{},
+		e: e, id: e.nextID, account: sessionAccount{limit: e.opts.SessionMemory, payer: unbounded{}}, states: map[string]*state{}, kept: map[uint64]*kept{},
 		used: map[*Program]struct{}{}, bound: map[*Program]*binding{}, closed: e.closed,
 	}
 	if !e.closed {
@@ -132,7 +129,6 @@ func (s *Session) dropStates() {
 // resize gives a state other memory, which the accounts have.
 func (s *Session) resize(st *state, mem []byte) {
 	more := int64(len(mem)) - int64(len(st.mem))
-	s.held.Add(more)
 	if more < 0 { // what is more has been taken
 		s.account.Give(-more)
 	}
@@ -178,7 +174,6 @@ func (s *Session) Release(hs ...transport.Handle) {
 // forget takes a kept value, which the collector frees, from the accounts.
 func (s *Session) forget(k *kept) {
 	n := int64(len(k.t.Data))
-	s.held.Add(-n)
 	s.account.Give(n)
 	s.e.account.Release(budget.Kept, n)
 }
@@ -190,7 +185,6 @@ func (s *Session) keep(t transport.Tensor) transport.Handle {
 	s.nextID++
 	s.gen++
 	s.kept[s.nextID] = &kept{t, s.gen}
-	s.held.Add(int64(len(t.Data)))
 	return transport.Handle{Session: s.id, ID: s.nextID, Epoch: s.e.epoch, Generation: s.gen}
 }
 

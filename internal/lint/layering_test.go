@@ -42,7 +42,7 @@ var layers = []layer{
 	{"transport/wire/grpcwire", []string{"transport", "transport/plan", "transport/wire"}},
 	{"transport/internal/remote", []string{"transport", "transport/plan", "transport/wire", "transport/wire/wirepb"}},
 	{"transport/credentials", nil},
-	{"transport/internal/secure", []string{"transport", "transport/credentials", "transport/plan"}},
+	{"transport/internal/secure", []string{"transport", "transport/credentials", "transport/plan", "transport/wire"}},
 	{"transport/tcp", []string{"transport", "transport/credentials", "transport/internal/remote", "transport/internal/secure", "transport/wire"}},
 	{"transport/rpc", []string{
 		"transport", "transport/credentials", "transport/internal/remote", "transport/internal/secure",
@@ -94,6 +94,8 @@ var layers = []layer{
 		"lazy", "semantic",
 		"transport", "transport/plan", "workloads/...",
 	}},
+
+	{"internal/workloadtest", []string{"genie", "internal/safetensors", "internal/worker/workertest", "semantic", "workloads"}},
 
 	{"testdata/models", nil}, // the model that is built into the command
 
@@ -164,7 +166,7 @@ var neverLinks = []struct {
 // testLibraries may be linked by tests and by packages made for tests.
 var testLibraries = []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak"}
 
-var forTests = []string{"transport/conformance", "internal/worker/workertest"}
+var forTests = []string{"transport/conformance", "internal/worker/workertest", "internal/workloadtest"}
 
 func TestLayers(t *testing.T) {
 	for _, p := range ours(t) {

@@ -8,7 +8,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/stats"
 
-	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/grpcwire"
 )
 
@@ -39,49 +39,15 @@ func (s *Server) tracingOptions() []grpc.ServerOption {
 // there.
 func (s *Server) counted(l net.Listener) net.Listener {
 	if s.opts.TLS != nil {
-		return socketCountedListener{l, &s.meter.Ledger}
+		return countedListener{l, func(c net.Conn) net.Conn { return wire.CountSocket(c, &s.meter.Ledger) }}
 	}
-	return countedListener{l, &s.meter.Ledger}
+	return countedListener{l, func(c net.Conn) net.Conn { return grpcwire.CountServerConn(c, &s.meter.Ledger) }}
 }
 
-// socketCounted is a connection whose bytes count as the socket's.
-type socketCounted struct {
-	net.Conn
-	ledger *transport.Ledger
-}
-
-// Read implements [net.Conn].
-func (c socketCounted) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	c.ledger.AddSocket(0, n)
-	return n, err //nolint:wrapcheck // the connection's own
-}
-
-// Write implements [net.Conn].
-func (c socketCounted) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	c.ledger.AddSocket(n, 0)
-	return n, err //nolint:wrapcheck // the connection's own
-}
-
-type socketCountedListener struct {
-	net.Listener
-	ledger *transport.Ledger
-}
-
-// Accept implements [net.Listener].
-func (l socketCountedListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err //nolint:wrapcheck // the listener's own
-	}
-	return socketCounted{c, l.ledger}, nil
-}
-
-// countedListener counts the bytes of the gRPC connections that it gives.
+// countedListener counts the bytes of the connections that it gives.
 type countedListener struct {
 	net.Listener
-	ledger grpcwire.Ledger
+	count func(net.Conn) net.Conn
 }
 
 // Accept implements [net.Listener].
@@ -90,5 +56,5 @@ func (l countedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return grpcwire.CountServerConn(c, l.ledger), nil
+	return l.count(c), nil
 }

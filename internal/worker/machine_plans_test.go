@@ -32,7 +32,7 @@ func machinePlans(variants int) [][]known {
 	absent.Values = append([]plan.Value(nil), counter.Values...)
 	absent.Values[1].Hash = plan.Hash{1, 2, 3}
 	all := make([][]known, planKinds)
-	for kind, p := range []*plan.Plan{counter, tokens(), growingPairs(), &absent} {
+	for kind, p := range []*plan.Plan{counter, tokens(), growing(2, true, plan.Download), &absent} {
 		for i := range variants {
 			q := *p
 			q.Name = fmt.Sprintf("%s%d.%d", p.Name, kind, i)
@@ -72,28 +72,6 @@ func tokens() *plan.Plan {
 		Inputs:  []plan.Port{{Name: "x", Value: 0}},
 		Outputs: []plan.Output{{Name: "token", Value: 4, Place: plan.Download, Cause: plan.CauseToken}},
 		States:  []plan.State{{Name: "acc", Mode: plan.StateReplace, In: 1, Out: 3}},
-	}
-}
-
-// growingPairs is a plan whose state grows by the rows it is given.
-func growingPairs() *plan.Plan {
-	past, n, two := plan.Sym("past"), plan.Sym("n"), plan.C(2)
-	spec := func(rows plan.Dim) plan.Spec { return plan.Spec{DType: plan.F32, Shape: plan.Shape{rows, two}} }
-	return &plan.Plan{
-		Version: plan.Version, Name: "growing", Buffers: 1,
-		Values: []plan.Value{
-			{Kind: plan.KindInput, Name: "rows", Spec: spec(n), Buffer: plan.NoBuffer},
-			{Kind: plan.KindState, Name: "kv", Spec: spec(past), Buffer: plan.NoBuffer},
-			{Kind: plan.KindTemp, Name: "kv2", Spec: spec(past.Add(n)), Buffer: plan.NoBuffer},
-			{Kind: plan.KindTemp, Name: "out", Spec: spec(past.Add(n)), Buffer: 0},
-		},
-		Steps: []plan.Step{
-			{Op: "append", Attrs: plan.Attrs{plan.Int("axis", 0)}, In: []int{1, 0}, Out: 2},
-			{Op: "add", In: []int{2, 2}, Out: 3},
-		},
-		Inputs:  []plan.Port{{Name: "rows", Value: 0}},
-		Outputs: []plan.Output{{Name: "twice", Value: 3, Place: plan.Download, Cause: plan.CauseKV}},
-		States:  []plan.State{{Name: "kv", Mode: plan.StateAppend, In: 1, Out: 2}},
 	}
 }
 

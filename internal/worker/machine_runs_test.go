@@ -162,7 +162,7 @@ func (m *machine) runGrowing(t *tenant, r *asked, req *wirepb.Run) []byte {
 	if m.below(8) == 0 {
 		past += 1 + m.below(3)
 	}
-	req.Bindings = []uint64{uint64(n), uint64(past)}
+	req.Bindings = []uint64{uint64(past), uint64(n)}
 	r.may |= oneOf(nil, transport.ErrState)
 	r.failed = func(code uint32) error {
 		if code == transport.Code(transport.ErrState) && past == len(t.rows)/2 {

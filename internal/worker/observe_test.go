@@ -1,11 +1,8 @@
 package worker_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,33 +16,10 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// lines is a log that several goroutines write.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *lines) read(t *testing.T) (out []map[string]any) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for d := json.NewDecoder(bytes.NewReader(l.b.Bytes())); d.More(); {
-		var line map[string]any
-		require.NoError(t, d.Decode(&line))
-		out = append(out, line)
-	}
-	return out
-}
-
 // TestLogLines holds that every line says which connection it is about, and each
 // that comes of a request which session and which request.
 func TestLogLines(t *testing.T) {
-	log := &lines{}
+	log := &logged{}
 	panics := false
 	w := workertest.Start(t, func(o *worker.Options) {
 		o.Log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -36,31 +36,6 @@ func recovering(t *testing.T, scheme, addr string) transport.Executor {
 	return ex
 }
 
-// appended is a cache of rows [n, 1] that gives all of them back.
-func appended() *plan.Plan {
-	past, n := plan.Sym("past"), plan.Sym("n")
-	spec := func(rows plan.Dim) plan.Spec {
-		return plan.Spec{DType: plan.F32, Shape: plan.Shape{rows, plan.C(1)}}
-	}
-	all := past.Add(n)
-	return &plan.Plan{
-		Version: plan.Version, Name: "growing", Buffers: 1,
-		Values: []plan.Value{
-			{Kind: plan.KindInput, Name: "rows", Spec: spec(n), Buffer: plan.NoBuffer},
-			{Kind: plan.KindState, Name: "kv", Spec: spec(past), Buffer: plan.NoBuffer},
-			{Kind: plan.KindTemp, Name: "next", Spec: spec(all), Buffer: plan.NoBuffer},
-			{Kind: plan.KindTemp, Name: "copy", Spec: spec(all), Buffer: 0},
-		},
-		Steps: []plan.Step{
-			{Op: "append", Attrs: plan.Attrs{plan.Int("axis", 0)}, In: []int{1, 0}, Out: 2},
-			{Op: "add", In: []int{2, 2}, Out: 3},
-		},
-		Inputs:  []plan.Port{{Name: "rows", Value: 0}},
-		Outputs: []plan.Output{{Name: "rows", Value: 3, Place: plan.Download, Cause: plan.CauseKV}},
-		States:  []plan.State{{Name: "kv", Mode: plan.StateAppend, In: 1, Out: 2}},
-	}
-}
-
 // TestAppendedOnce appends rows to a cache over links that lose, cut and damage:
 // each row is there once, in its place, and the cache is as long as it must be.
 func TestAppendedOnce(t *testing.T) {
@@ -89,18 +64,12 @@ func TestAppendedOnce(t *testing.T) {
 			defer cancel()
 			s, err := recovering(t, tt.scheme, link.Addr()).NewSession(ctx)
 			require.NoError(t, err)
-			p := appended()
-			ref, err := s.Prepare(ctx, p, nil, nil)
+			ref, err := s.Prepare(ctx, growing(1, true, plan.Download), nil, nil)
 			require.NoError(t, err)
 			var want []float32
 			for i := range 24 {
-				sizes := map[string]int{"past": i, "n": 1}
-				var bindings []int
-				for _, symbol := range p.Symbols() {
-					bindings = append(bindings, sizes[symbol])
-				}
 				want = append(want, 2*float32(i))
-				res, err := s.Run(ctx, transport.Call{Plan: ref, Bindings: bindings, Inputs: []transport.Input{{Data: floats(float32(i))}}})
+				res, err := s.Run(ctx, transport.Call{Plan: ref, Bindings: []int{i, 1}, Inputs: []transport.Input{{Data: floats(float32(i))}}})
 				require.NoError(t, err)
 				require.Equal(t, []int{i + 1, 1}, res.Outputs[0].Tensor.Shape)
 				require.Equal(t, floats(want...), res.Outputs[0].Tensor.Data)

@@ -42,7 +42,7 @@ func (s *Server) secured(nc net.Conn) (wire.Pipe, func(context.Context) (subject
 	if s.opts.TLS == nil {
 		return wire.NewTCP(nc, &s.meter.Ledger), nil
 	}
-	tc := &secureConn{tls.Server(socketCounted{nc, &s.meter.Ledger}, serverTLS(s.opts.TLS, wire.ALPN)), nc}
+	tc := &secureConn{tls.Server(wire.CountSocket(nc, &s.meter.Ledger), serverTLS(s.opts.TLS, wire.ALPN)), nc}
 	return wire.NewTCP(tc, nil), func(ctx context.Context) (subject, error) {
 		if err := tc.HandshakeContext(ctx); err != nil {
 			lastWords(nc, err, true)

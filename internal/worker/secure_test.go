@@ -1,18 +1,15 @@
 package worker_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -193,26 +190,6 @@ func TestWrongTLSDoors(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, res.StatusCode)
 	require.NoError(t, res.Body.Close())
 }
-
-// logged is a log that can be read while it is written.
-type logged struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 // TestReload changes the files of a worker that goes on: certificate and key,
 // and the authorities of clients. Broken files change nothing and are logged;

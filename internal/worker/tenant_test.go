@@ -242,50 +242,24 @@ func TestQuotaOfCalls(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// growing carries rows that every run adds to, and keeps its input if kept.
-func growing(kept bool) *plan.Plan {
-	past, n := plan.Sym("past"), plan.Sym("n")
-	f := func(d plan.Dim) plan.Spec { return plan.Spec{DType: plan.F32, Shape: plan.Shape{d}} }
-	p := &plan.Plan{
-		Version: plan.Version, Name: "growing", Buffers: 1,
-		Values: []plan.Value{
-			{Kind: plan.KindState, Name: "rows", Spec: f(past), Buffer: plan.NoBuffer},
-			{Kind: plan.KindInput, Name: "x", Spec: f(n), Buffer: plan.NoBuffer},
-			{Kind: plan.KindTemp, Spec: f(past.Add(n)), Buffer: plan.NoBuffer},
-			{Kind: plan.KindTemp, Spec: f(n), Buffer: 0},
-		},
-		Steps: []plan.Step{
-			{Op: "append", Attrs: plan.Attrs{plan.Int("axis", 0)}, In: []int{0, 1}, Out: 2},
-			{Op: "add", In: []int{1, 1}, Out: 3},
-		},
-		Inputs:  []plan.Port{{Name: "x", Value: 1}},
-		Outputs: []plan.Output{{Name: "twice", Value: 3, Place: plan.Download, Cause: plan.CauseActivation}},
-		States:  []plan.State{{Name: "rows", Mode: plan.StateAppend, In: 0, Out: 2, Axis: 0}},
-	}
-	if kept {
-		p.Outputs[0].Place = plan.Keep
-	}
-	return p
-}
-
 // TestQuotaOfBytes grows the state of a session, keeps values, and receives
 // inputs, up to the quota and not beyond; all comes back.
 func TestQuotaOfBytes(t *testing.T) {
 	const quota = 1 << 20
 	w, alice, bob := guarded(t, onlyAlice(worker.Quota{Bytes: quota}))
 	for _, tt := range []struct {
-		name string
-		rows int // of a call; 4 bytes each
-		kept bool
+		name  string
+		rows  int // of a call; 4 bytes each
+		place plan.Place
 	}{
-		{"state", 8 << 10, false},
-		{"kept values", 8 << 10, true},
+		{"state", 8 << 10, plan.Download},
+		{"kept values", 8 << 10, plan.Keep},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ex := open(t, w, "tcp", alice)
 			s, err := ex.NewSession(t.Context())
 			require.NoError(t, err)
-			ref, err := s.Prepare(t.Context(), growing(tt.kept), nil, nil)
+			ref, err := s.Prepare(t.Context(), growing(1, false, tt.place), nil, nil)
 			require.NoError(t, err)
 			past := 0
 			step := func() error {
@@ -309,7 +283,7 @@ func TestQuotaOfBytes(t *testing.T) {
 			// An input that alone is too large is refused before it comes.
 			big, err := ex.NewSession(t.Context())
 			require.NoError(t, err)
-			ref, err = big.Prepare(t.Context(), growing(false), nil, nil)
+			ref, err = big.Prepare(t.Context(), growing(1, false, plan.Download), nil, nil)
 			require.NoError(t, err)
 			_, err = big.Run(t.Context(), transport.Call{
 				Plan: ref, Bindings: []int{0, quota/4 + 1}, Inputs: []transport.Input{{Data: make([]byte, quota+4)}},
@@ -321,7 +295,7 @@ func TestQuotaOfBytes(t *testing.T) {
 			// All of it is free again: nearly the whole fits at once.
 			again, err := ex.NewSession(t.Context())
 			require.NoError(t, err)
-			ref, err = again.Prepare(t.Context(), growing(false), nil, nil)
+			ref, err = again.Prepare(t.Context(), growing(1, false, plan.Download), nil, nil)
 			require.NoError(t, err)
 			const rows = quota / 4 * 2 / 5
 			_, err = again.Run(t.Context(), transport.Call{
@@ -334,7 +308,7 @@ func TestQuotaOfBytes(t *testing.T) {
 	ex := open(t, w, "tcp", bob)
 	s, err := ex.NewSession(t.Context())
 	require.NoError(t, err)
-	ref, err := s.Prepare(t.Context(), growing(false), nil, nil)
+	ref, err := s.Prepare(t.Context(), growing(1, false, plan.Download), nil, nil)
 	require.NoError(t, err)
 	_, err = s.Run(t.Context(), transport.Call{
 		Plan: ref, Bindings: []int{0, quota}, Inputs: []transport.Input{{Data: make([]byte, 4*quota)}},

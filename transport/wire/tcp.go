@@ -32,7 +32,7 @@ func NewTCP(conn net.Conn, count SocketCounter) Pipe {
 	if count == nil {
 		count = noSocketCounter{}
 	}
-	s := &socket{Conn: conn, count: count}
+	s := newSocket(conn, count)
 	return &tcpPipe{conn: s, r: bufio.NewReaderSize(s, readBuffer), life: &s.life}
 }
 
@@ -53,6 +53,11 @@ func (p *tcpPipe) WriteBuffers(bufs [][]byte, _ *Hold) (int, error) {
 }
 
 func (p *tcpPipe) Close() error { return p.conn.Close() }
+
+// CountSocket counts what a connection writes and reads, and nothing else.
+func CountSocket(conn net.Conn, count SocketCounter) net.Conn { return newSocket(conn, count) }
+
+func newSocket(conn net.Conn, count SocketCounter) *socket { return &socket{Conn: conn, count: count} }
 
 // socket counts what its connection writes and reads.
 type socket struct {

@@ -2,7 +2,6 @@ package clip
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 
 	"github.com/genie-sdk/go/internal/checkpoint"
@@ -48,30 +47,18 @@ type LoadOptions struct {
 // tensor that is missing or has another shape than config.json says is an error
 // that names it.
 func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
-	files, err := checkpoint.Open(dir, checkpoint.Options{Progress: opts.Progress})
-	if err != nil {
-		return nil, err
+	capture := func(files *checkpoint.Model, c Config) (*Model, error) {
+		m := &Model{Config: c, files: files}
+		return m, m.load()
 	}
-	m := &Model{files: files}
-	if err := m.load(ctx, dir); err != nil {
-		_ = files.Close()
-		return nil, err
-	}
-	return m, nil
+	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress}, ParseConfig, capture)
 }
 
 // Close unmaps the weights. The program cannot bring weights to an executor
 // afterwards.
 func (m *Model) Close() error { return m.files.Close() }
 
-func (m *Model) load(ctx context.Context, dir string) error {
-	var err error
-	if m.Config, err = ParseConfig(m.files.ConfigJSON()); err != nil {
-		return fmt.Errorf("%s: %w", filepath.Join(dir, "config.json"), err)
-	}
-	if err := m.files.HashAll(ctx); err != nil {
-		return err
-	}
+func (m *Model) load() error {
 	m.Graph = lazy.NewGraph("clip")
 	m.Graph.SetModel(filepath.Base(m.files.Dir()))
 	b := &builder{files: m.files, g: m.Graph}

@@ -42,37 +42,25 @@ type LoadOptions struct {
 // with an index. Weights stay memory-mapped. A tensor that is missing or has
 // another shape than config.json says is an error that names it.
 func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
-	files, err := checkpoint.Open(dir, checkpoint.Options{Progress: opts.Progress})
-	if err != nil {
-		return nil, err
+	capture := func(files *checkpoint.Model, c Config) (*Model, error) {
+		m := &Model{Config: c, files: files}
+		return m, m.load(opts.Size)
 	}
-	m := &Model{files: files}
-	if err := m.load(ctx, dir, opts); err != nil {
-		_ = files.Close()
-		return nil, err
-	}
-	return m, nil
+	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress}, ParseConfig, capture)
 }
 
 // Close unmaps the weights. The program cannot bring weights to an executor
 // afterwards.
 func (m *Model) Close() error { return m.files.Close() }
 
-func (m *Model) load(ctx context.Context, dir string, opts LoadOptions) error {
-	var err error
-	if m.Config, err = ParseConfig(m.files.ConfigJSON()); err != nil {
-		return fmt.Errorf("%s: %w", filepath.Join(dir, "config.json"), err)
-	}
-	if err := m.files.HashAll(ctx); err != nil {
-		return err
-	}
-	if opts.Size == 0 {
-		opts.Size = 224
+func (m *Model) load(size int) error {
+	if size == 0 {
+		size = 224
 	}
 	m.Graph = lazy.NewGraph("resnet")
 	m.Graph.SetModel(filepath.Base(m.files.Dir()))
 	b := &builder{c: m.Config, files: m.files, g: m.Graph}
-	m.Pixels = m.Graph.Input("pixels", lazy.F32, "batch", m.Config.Channels, opts.Size, opts.Size)
+	m.Pixels = m.Graph.Input("pixels", lazy.F32, "batch", m.Config.Channels, size, size)
 	m.Logits = m.Graph.Output("logits", b.classify(b.encode(m.Pixels)))
 	if b.err != nil {
 		return b.err

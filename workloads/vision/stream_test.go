@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/worker/workertest"
+	"github.com/genie-sdk/go/internal/workloadtest"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/vision"
@@ -18,11 +19,11 @@ import (
 // are and how they are dealt, never a bit.
 func TestStream(t *testing.T) {
 	worker := workertest.Start(t, nil)
-	w, err := vision.Load(testdata, workloads.Tiny, 2)
+	w, err := vision.Load(workloadtest.Testdata, workloads.Tiny, 2)
 	require.NoError(t, err)
 	dir, err := w.Dir(t.Context(), nil)
 	require.NoError(t, err)
-	r := open(t, w, dir, "tcp://"+worker.TCP, semantic.Full())
+	r := workloadtest.Open(t, w, dir, "tcp://"+worker.TCP, semantic.Full())
 	var first []float32
 	for name, c := range map[string]struct {
 		o       workloads.RunOptions
@@ -53,13 +54,13 @@ func BenchmarkStream(b *testing.B) {
 	require.NoError(b, err)
 	worker := workertest.Start(b, nil)
 	for _, batch := range vision.Batches(scale) {
-		w, err := vision.Load(testdata, scale, batch)
+		w, err := vision.Load(workloadtest.Testdata, scale, batch)
 		require.NoError(b, err)
 		dir, err := w.Dir(b.Context(), nil)
 		require.NoError(b, err)
 		for name, url := range map[string]string{"local": "local:", "tcp": "tcp://" + worker.TCP} {
 			b.Run(fmt.Sprintf("executor=%s/batch=%d", name, batch), func(b *testing.B) {
-				r := open(b, w, dir, url, semantic.Full())
+				r := workloadtest.Open(b, w, dir, url, semantic.Full())
 				modes := map[string]workloads.RunOptions{"overlapped": {}, "serial": {Serial: true}}
 				times := map[string][]time.Duration{}
 				for b.Loop() {

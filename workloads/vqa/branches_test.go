@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/workloadtest"
 	"github.com/genie-sdk/go/transport/local"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/vqa"
@@ -21,7 +22,7 @@ var engines = []struct {
 
 func runners(t testing.TB, scale workloads.Scale) (*vqa.Workload, []workloads.Runner) {
 	t.Helper()
-	w, err := vqa.Load(testdata, scale, vqa.Batches(scale)[0])
+	w, err := vqa.Load(workloadtest.Testdata, scale, vqa.Batches(scale)[0])
 	require.NoError(t, err)
 	dir, err := w.Dir(t.Context(), nil)
 	require.NoError(t, err)

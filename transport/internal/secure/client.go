@@ -14,6 +14,7 @@ import (
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/credentials"
 	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/wire"
 )
 
 // Client secures the connections of one executor. A nil Client leaves them as
@@ -90,7 +91,7 @@ func (s *Client) Handshake(ctx context.Context, conn net.Conn, addr, protocol st
 		}
 		config.ServerName = host
 	}
-	raw := &records{Conn: conn, count: count}
+	raw := &records{Conn: wire.CountSocket(conn, count), count: count}
 	tc := tls.Client(raw, config)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()

@@ -6,22 +6,22 @@ import (
 	"sync/atomic"
 
 	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/wire"
 )
 
 // Counter counts the bytes of a connection; [transport.Ledger] is one.
 type Counter interface {
-	AddSocket(sent, received int)
-	AddSent(c plan.Cause, n int)
-	AddReceived(c plan.Cause, n int)
+	wire.Counter
+	wire.SocketCounter
 }
 
-// records is a socket under TLS. It counts what the socket moves, and counts
+// records is a socket under TLS, which counts itself. Of what it moves, this counts
 // as control what is not the content of a record of data: the handshake, and
 // the header, type and tag of each record (RFC 8446, 5.2). It is written by one
 // goroutine at a time and read by one at a time, as crypto/tls does.
 type records struct {
 	net.Conn
-	count Counter
+	count wire.Counter
 	done  atomic.Bool // handshake
 	out   recordParser
 	in    recordParser
@@ -33,7 +33,6 @@ func (r *records) handshaken() { r.done.Store(true) }
 func (r *records) Read(b []byte) (int, error) {
 	n, err := r.Conn.Read(b)
 	if n > 0 {
-		r.count.AddSocket(0, n)
 		r.count.AddReceived(plan.CauseControl, r.overhead(&r.in, b[:n]))
 	}
 	return n, err
@@ -42,7 +41,6 @@ func (r *records) Read(b []byte) (int, error) {
 func (r *records) Write(b []byte) (int, error) {
 	n, err := r.Conn.Write(b)
 	if n > 0 {
-		r.count.AddSocket(n, 0)
 		r.count.AddSent(plan.CauseControl, r.overhead(&r.out, b[:n]))
 	}
 	return n, err

@@ -21,29 +21,29 @@ type Ledger interface {
 // as control, by what they are. The messages themselves are counted by
 // [wire.Conn].
 func CountConn(c net.Conn, l Ledger) net.Conn {
-	return &countedConn{Conn: c, ledger: l, out: h2Parser{preface: len(clientPreface)}}
+	return &countedConn{Conn: wire.CountSocket(c, l), ledger: l, out: h2Parser{preface: len(clientPreface)}}
 }
 
 // CountServerConn is [CountConn] for the server's end of a connection. Messages
 // of other services on it, such as health checks, count at the socket only.
 func CountServerConn(c net.Conn, l Ledger) net.Conn {
-	return &countedConn{Conn: c, ledger: l, in: h2Parser{preface: len(clientPreface)}}
+	return &countedConn{Conn: wire.CountSocket(c, l), ledger: l, in: h2Parser{preface: len(clientPreface)}}
 }
 
 const clientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// countedConn is written by one goroutine at a time and read by one at a time,
+// countedConn counts what is no message, over a socket that counts itself. It is
+// written by one goroutine at a time and read by one at a time,
 // as gRPC does.
 type countedConn struct {
 	net.Conn
-	ledger  Ledger
+	ledger  wire.Counter
 	out, in h2Parser
 }
 
 func (c *countedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
-		c.ledger.AddSocket(0, n)
 		c.ledger.AddReceived(plan.CauseControl, c.in.overhead(b[:n]))
 	}
 	return n, err
@@ -52,7 +52,6 @@ func (c *countedConn) Read(b []byte) (int, error) {
 func (c *countedConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	if n > 0 {
-		c.ledger.AddSocket(n, 0)
 		c.ledger.AddSent(plan.CauseControl, c.out.overhead(b[:n]))
 	}
 	return n, err

@@ -1,0 +1,37 @@
+package checkpoint
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+)
+
+// Load opens the model in dir for a program: parse reads its configuration, its
+// weights are hashed, which happens once for each checkpoint, and capture makes
+// the program, which closes the model. A model of which no program comes is closed here.
+func Load[C, P any](
+	ctx context.Context, dir string, opts Options, parse func(config []byte) (C, error), capture func(*Model, C) (P, error),
+) (program P, err error) {
+	m, err := Open(dir, opts)
+	if err != nil {
+		return program, err
+	}
+	program, err = load(ctx, m, dir, parse, capture)
+	if err != nil {
+		_ = m.Close()
+		var none P
+		return none, err
+	}
+	return program, nil
+}
+
+func load[C, P any](ctx context.Context, m *Model, dir string, parse func([]byte) (C, error), capture func(*Model, C) (P, error)) (none P, err error) {
+	c, err := parse(m.ConfigJSON())
+	if err != nil {
+		return none, fmt.Errorf("%s: %w", filepath.Join(dir, configFile), err)
+	}
+	if err := m.HashAll(ctx); err != nil {
+		return none, err
+	}
+	return capture(m, c)
+}
