@@ -2,6 +2,7 @@ package semantic
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
@@ -22,6 +23,9 @@ type Explanation struct {
 	Edges    []ExplainedEdge   `json:"edges"`
 	Caches   []ExplainedCache  `json:"kv_caches"`
 	Branches []ExplainedBranch `json:"branches"`
+	// Phases is what the run is made of: the nodes that compute, by phase, in
+	// the order in which phases begin.
+	Phases []ExplainedPhase `json:"phases"`
 
 	Plan *plan.Plan `json:"plan"`
 	// Buffers is the bytes of each scratch buffer of Plan at these sizes.
@@ -91,6 +95,13 @@ type ExplainedBranch struct {
 	Nodes    []int    `json:"nodes"`
 }
 
+// ExplainedPhase is the part of the graph that belongs to one phase.
+type ExplainedPhase struct {
+	Phase Phase         `json:"phase"`
+	Nodes int           `json:"nodes"`
+	Cost  ExplainedCost `json:"cost"`
+}
+
 // Explain writes out a graph, with the symbols bound to b, and its plan under
 // a policy for the given outputs; none means all that the graph declares. The
 // profile is that of b. Rates and criticality assume [ReferenceDevice].
@@ -127,6 +138,7 @@ func Explain(s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Named) (*Explana
 			return nil, err
 		}
 	}
+	e.addPhases()
 	e.Total = explainCost(total)
 	// The nodes run one after the other.
 	e.Total.Seconds = 0
@@ -146,6 +158,27 @@ func Explain(s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Named) (*Explana
 		e.Branches[i] = ExplainedBranch(br)
 	}
 	return e, nil
+}
+
+// addPhases adds up the nodes of each phase, which run one after the other.
+func (e *Explanation) addPhases() {
+	for i := range e.Nodes {
+		n := &e.Nodes[i]
+		if n.Op == "" || n.Dead {
+			continue
+		}
+		at := slices.IndexFunc(e.Phases, func(p ExplainedPhase) bool { return p.Phase == n.Phase })
+		if at < 0 {
+			at = len(e.Phases)
+			e.Phases = append(e.Phases, ExplainedPhase{Phase: n.Phase})
+		}
+		p := &e.Phases[at]
+		sum := Cost{FLOPs: p.Cost.FLOPs + n.Cost.FLOPs, BytesRead: p.Cost.BytesRead + n.Cost.BytesRead, BytesWritten: p.Cost.BytesWritten + n.Cost.BytesWritten}
+		seconds := p.Cost.Seconds + n.Cost.Seconds
+		p.Nodes++
+		p.Cost = explainCost(sum)
+		p.Cost.Seconds = seconds
+	}
 }
 
 // bufferBytes is the size of the largest value in each buffer.

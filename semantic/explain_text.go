@@ -23,6 +23,8 @@ func (e *Explanation) Text() string {
 	fmt.Fprintf(&b, "cost of the graph: %s, %s read, %s written, %.3g FLOP/B; %s at %s and %s\n",
 		si(e.Total.FLOPs, "FLOP"), si(e.Total.BytesRead, "B"), si(e.Total.BytesWritten, "B"), e.Total.Intensity,
 		seconds(e.Total.Seconds), si(e.Device.FLOPS, "FLOP/s"), si(e.Device.Bandwidth, "B/s"))
+	e.textPhases(&b)
+	e.textBranches(&b)
 	e.textNodes(&b)
 	e.textEdges(&b)
 	e.textCaches(&b)
@@ -59,6 +61,32 @@ func table(b *strings.Builder, head string, rows func(row func(cells ...any))) {
 	_, _ = w.Write([]byte{'\n'})
 	rows(row)
 	_ = w.Flush()
+}
+
+func (e *Explanation) textPhases(b *strings.Builder) {
+	fmt.Fprintf(b, "\n%d phases\n", len(e.Phases))
+	table(b, "phase|operators|FLOP|read|written|time", func(row func(...any)) {
+		for _, p := range e.Phases {
+			row(p.Phase, p.Nodes, si(p.Cost.FLOPs, ""), si(p.Cost.BytesRead, "B"), si(p.Cost.BytesWritten, "B"), seconds(p.Cost.Seconds))
+		}
+	})
+}
+
+func (e *Explanation) textBranches(b *strings.Builder) {
+	fmt.Fprintf(b, "\n%d parallel branches\n", len(e.Branches))
+	if len(e.Branches) == 0 {
+		return
+	}
+	table(b, "branch|modality|nodes|FLOP|time", func(row func(...any)) {
+		for _, br := range e.Branches {
+			var cost ExplainedCost
+			for _, id := range br.Nodes {
+				cost.FLOPs += e.Nodes[id].Cost.FLOPs
+				cost.Seconds += e.Nodes[id].Cost.Seconds
+			}
+			row(br.ID, br.Modality, len(br.Nodes), si(cost.FLOPs, ""), seconds(cost.Seconds))
+		}
+	})
 }
 
 func (e *Explanation) textNodes(b *strings.Builder) {

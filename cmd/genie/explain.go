@@ -5,15 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
-	"github.com/genie-sdk/go/transport/plan"
-	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
 type explainOptions struct {
 	model, phase, format, policy string
-	batch, seq, past             int
+	batch, texts, seq, past      int
 	json                         bool
 }
 
@@ -23,55 +20,42 @@ const explainPast = 72
 func (a *app) explainCommand() *cobra.Command {
 	var o explainOptions
 	cmd := &cobra.Command{
-		Use:   "explain --model DIR --phase prefill|decode",
+		Use:   "explain --model DIR [--phase prefill|decode]",
 		Short: "Show what each tensor of a model means, and the plan",
 		Long: `explain writes out the semantically rich graph of a checkpoint: for every node
 its phase, residency, modality, branch and cost, for every edge its bytes, rates
-and whether it is on the critical path, and the plan that a policy makes of it
-for choosing the next token. Nothing is run.`,
+and whether it is on the critical path, the parallel branches, what each phase
+costs, and the plan that a policy makes of it. Nothing is run.
+
+It takes checkpoints of GPT-2, whose plan is the one for choosing the next token
+in a phase (--phase, --seq, --past), of ResNet (--batch pictures), and of CLIP
+(--batch pictures against --texts texts of --seq tokens).`,
 		Example: `  genie explain --model ./gpt2 --phase decode --format text
-  genie explain --model ./gpt2 --phase prefill --seq 512 --format dot | dot -Tsvg > prefill.svg`,
+  genie explain --model ./gpt2 --phase prefill --seq 512 --format dot | dot -Tsvg > prefill.svg
+  genie explain --model ./resnet-50 --batch 8 --json
+  genie explain --model ./clip-vit-base-patch32 --texts 10`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.check(cmd); err != nil {
-				return err
-			}
-			return a.explain(cmd.Context(), o)
+			return a.explain(cmd, o)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.model, "model", "", "directory of the checkpoint (required)")
-	f.StringVar(&o.phase, "phase", "", "prefill or decode (required)")
+	f.StringVar(&o.phase, "phase", "", "prefill or decode: of a language model, which has to have it")
 	f.StringVar(&o.format, "format", "text", "text, json or dot")
 	f.StringVar(&o.policy, "policy", "semantic", "policy of the plan: blind, resident or semantic")
-	f.IntVar(&o.batch, "batch", 1, "sequences at once")
-	f.IntVar(&o.seq, "seq", 0, "new rows of a sequence: 72 for prefill, 1 for decode")
+	f.IntVar(&o.batch, "batch", 1, "sequences or pictures at once")
+	f.IntVar(&o.texts, "texts", 1, "CLIP: texts at once")
+	f.IntVar(&o.seq, "seq", 0, "new rows of a sequence: 72 for prefill, 1 for decode; CLIP: tokens of a text, as many as it takes when 0")
 	f.IntVar(&o.past, "past", 0, "rows in the cache: 0 for prefill, 72 for decode")
 	f.BoolVar(&o.json, "json", false, "the same as --format json")
 	return cmd
 }
 
-// check completes the options and finds what does not fit.
+// check finds what does not fit, whatever the model.
 func (o *explainOptions) check(cmd *cobra.Command) error {
-	f := cmd.Flags()
-	seq, past := explainPast, 0
-	switch o.phase {
-	case "prefill":
-	case "decode":
-		seq, past = 1, explainPast
-	case "":
-		return usagef("--phase is missing: prefill or decode")
-	default:
-		return usagef("--phase is %q, not prefill or decode", o.phase)
-	}
-	if !f.Changed("seq") {
-		o.seq = seq
-	}
-	if !f.Changed("past") {
-		o.past = past
-	}
 	if o.json {
-		if f.Changed("format") && o.format != "json" {
+		if cmd.Flags().Changed("format") && o.format != "json" {
 			return usagef("--json and --format %s exclude each other", o.format)
 		}
 		o.format = "json"
@@ -81,37 +65,30 @@ func (o *explainOptions) check(cmd *cobra.Command) error {
 		return usagef("--model is missing: the directory of a checkpoint")
 	case o.format != "text" && o.format != "json" && o.format != "dot":
 		return usagef("--format is %q, not text, json or dot", o.format)
-	case o.batch < 1 || o.seq < 1 || o.past < 0:
-		return usagef("--batch %d --seq %d --past %d: batch and seq are at least 1, past at least 0", o.batch, o.seq, o.past)
-	case o.phase == "decode" && (o.seq != 1 || o.past == 0):
-		return usagef("--seq %d --past %d is no decode, which adds 1 row to a cache that has some", o.seq, o.past)
-	case o.phase == "prefill" && o.seq == 1 && o.past > 0:
-		return usagef("--seq 1 --past %d is a decode, not a prefill", o.past)
+	case o.batch < 1 || o.texts < 1 || o.seq < 0 || o.past < 0:
+		return usagef("--batch %d --texts %d --seq %d --past %d: batch and texts are at least 1, the others at least 0", o.batch, o.texts, o.seq, o.past)
 	}
 	return nil
 }
 
-func (a *app) explain(ctx context.Context, o explainOptions) error {
+func (a *app) explain(cmd *cobra.Command, o explainOptions) error {
+	if err := o.check(cmd); err != nil {
+		return err
+	}
 	policy, err := semantic.PolicyNamed(o.policy)
 	if err != nil {
 		return &usageError{err}
 	}
-	hashing := a.progress("hashing weights")
-	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: hashing.report})
-	hashing.stop()
+	m, err := a.explainable(cmd, &o)
 	if err != nil {
 		return err
 	}
-	defer m.Close()
-	if rows := o.past + o.seq; rows > m.Config.Positions {
-		return usagef("--past and --seq are %d rows together, the model takes %d", rows, m.Config.Positions)
-	}
-	srg, err := semantic.Analyze(m.LM.Graph)
+	defer m.close()
+	srg, err := semantic.Analyze(m.graph)
 	if err != nil {
 		return err
 	}
-	sizes := plan.Bindings{"batch": o.batch, "seq": o.seq, "past": o.past}
-	e, err := semantic.Explain(srg, policy, sizes, lazy.Named{Name: "next", Tensor: m.LM.Next})
+	e, err := semantic.Explain(srg, policy, m.sizes, m.outputs...)
 	if err != nil {
 		return err
 	}
@@ -122,4 +99,63 @@ func (a *app) explain(ctx context.Context, o explainOptions) error {
 		return a.printf("%s", e.Dot())
 	}
 	return a.printf("%s", e.Text())
+}
+
+// explainable loads the model, once the flags are known to fit it.
+func (a *app) explainable(cmd *cobra.Command, o *explainOptions) (*explainable, error) {
+	kind, err := modelType(o.model)
+	if err != nil {
+		return nil, err
+	}
+	load := map[string]func(context.Context, *explainOptions, func(done, total int64)) (*explainable, error){
+		"": explainGPT2, "gpt2": explainGPT2, "resnet": explainResNet, "clip": explainCLIP,
+	}[kind]
+	if load == nil {
+		return nil, usagef("%s is a checkpoint of model_type %q; explain takes gpt2, resnet and clip", o.model, kind)
+	}
+	refused := map[string][]string{"resnet": {"phase", "texts", "seq", "past"}, "clip": {"phase", "past"}}[kind]
+	if kind == "" || kind == "gpt2" {
+		refused = []string{"texts"}
+		if err := o.checkPhase(cmd); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range refused {
+		if cmd.Flags().Changed(name) {
+			return nil, usagef("--%s is not for a checkpoint of model_type %q", name, kind)
+		}
+	}
+	hashing := a.progress("hashing weights")
+	defer hashing.stop()
+	return load(cmd.Context(), o, hashing.report)
+}
+
+// checkPhase completes the options of a language model and finds what does not
+// fit.
+func (o *explainOptions) checkPhase(cmd *cobra.Command) error {
+	seq, past := explainPast, 0
+	switch o.phase {
+	case "prefill":
+	case "decode":
+		seq, past = 1, explainPast
+	case "":
+		return usagef("--phase is missing: prefill or decode")
+	default:
+		return usagef("--phase is %q, not prefill or decode", o.phase)
+	}
+	if !cmd.Flags().Changed("seq") {
+		o.seq = seq
+	}
+	if !cmd.Flags().Changed("past") {
+		o.past = past
+	}
+	switch {
+	case o.seq < 1:
+		return usagef("--seq is %d", o.seq)
+	case o.phase == "decode" && (o.seq != 1 || o.past == 0):
+		return usagef("--seq %d --past %d is no decode, which adds 1 row to a cache that has some", o.seq, o.past)
+	case o.phase == "prefill" && o.seq == 1 && o.past > 0:
+		return usagef("--seq 1 --past %d is a decode, not a prefill", o.past)
+	}
+	return nil
 }

@@ -57,27 +57,33 @@ func (o *visionOptions) remote() bool { return !strings.HasPrefix(o.executor, "l
 // checkType refuses a checkpoint of another architecture before its weights
 // are looked for.
 func (o *visionOptions) checkType(command, want string) error {
+	got, err := modelType(o.model)
+	if err == nil && got != want {
+		err = fmt.Errorf("%s is a checkpoint of model_type %q; %s takes %q", o.model, got, command, want)
+	}
+	return err
+}
+
+// modelType is the architecture that the config.json of a checkpoint names.
+func modelType(model string) (string, error) {
 	const most = 16 << 20
-	path := filepath.Join(o.model, "config.json")
+	path := filepath.Join(model, "config.json")
 	f, err := os.Open(path)
 	if err != nil {
-		return err //nolint:wrapcheck // names the path
+		return "", err //nolint:wrapcheck // names the path
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, most))
 	if err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
+		return "", fmt.Errorf("read %s: %w", path, err)
 	}
 	var config struct {
 		Type string `json:"model_type"`
 	}
 	if err := json.Unmarshal(text, &config); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return "", fmt.Errorf("%s: %w", path, err)
 	}
-	if config.Type != want {
-		return fmt.Errorf("%s is a checkpoint of model_type %q; %s takes %q", o.model, config.Type, command, want)
-	}
-	return nil
+	return config.Type, nil
 }
 
 // pixels reads and preprocesses the pictures as the checkpoint's
