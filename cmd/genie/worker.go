@@ -65,10 +65,10 @@ exits with 0, or with 3 if there were any to end. A second signal ends it at onc
 	f := cmd.Flags()
 	f.StringArrayVar(&o.listen, "listen", []string{"tcp://127.0.0.1:7070"}, "address to serve, tcp://host:port or grpc://host:port; may be repeated")
 	f.StringVar(&o.models, "models", "", "folder of checkpoints: weights found there by name and content are not sent")
-	f.IntVar(&o.threads, "threads", 0, "computing threads; 0 is one for each CPU")
+	f.IntVar(&o.threads, "threads", 0, "computing threads; 0 is one for each CPU, or as many as GOMAXPROCS says")
 	f.IntVar(&o.maxBatch, "max-batch", engine.DefaultMaxBatch, "sequences of different sessions that decode together, reading the weights once; 1 for none")
 	f.IntVar(&o.queue, "max-queue", worker.DefaultMaxQueue, "runs that may wait for their turn, of all sessions; more are refused as overload")
-	f.IntVar(&o.running, "max-running", 0, "runs that go at once; 0 is one for each CPU")
+	f.IntVar(&o.running, "max-running", 0, "runs that go at once; 0 is one for each computing thread")
 	f.BoolVar(&o.int8, "int8-weights", false, "hold weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
 	o.memory.flags(f)
 	f.DurationVar(&o.lease, "lease", 30*time.Second, "how long a session is held for a client whose connection was lost, counted from when it was last heard")
@@ -128,7 +128,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, watch.stop()) }()
-	opts := worker.Options{Log: log, Lease: o.lease, MaxQueue: o.queue, MaxRunning: o.running}
+	opts := worker.Options{Log: log, Lease: o.lease, MaxQueue: o.queue}
 	warnings, err := o.admitted(&opts, listeners)
 	if err != nil {
 		return err
@@ -144,7 +144,10 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 		return err
 	}
 	defer closeStores()
-	limits := engine.Options{Threads: o.threads, Int8Weights: o.int8, MaxBatch: o.maxBatch}
+	threads, restore := o.spareProcessor()
+	defer restore()
+	opts.MaxRunning = o.running
+	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch}
 	o.memory.engine(&limits)
 	e, err := engine.New(limits)
 	if err != nil {

@@ -55,7 +55,8 @@ type Options struct {
 	// MaxQueue bounds the runs of all sessions that wait for their turn;
 	// [DefaultMaxQueue] when 0.
 	MaxQueue int
-	// MaxRunning bounds the runs that go at once; GOMAXPROCS when 0.
+	// MaxRunning bounds the runs that go at once; GOMAXPROCS when 0. It is best
+	// as many as the engine has threads.
 	MaxRunning int
 }
 
