@@ -72,7 +72,7 @@ func (s *session) place(r *call) error {
 	if p == nil {
 		return &transport.OverloadError{
 			RetryAfter: retry,
-			Err:        fmt.Errorf("%w: %d runs wait on this worker", transport.ErrOverloaded, s.c.s.admit.queue.Waiting()),
+			Err:        fmt.Errorf("%w: %d runs wait on this worker", transport.ErrOverloaded, s.srv.admit.queue.Waiting()),
 		}
 	}
 	r.place = p
@@ -82,7 +82,7 @@ func (s *session) place(r *call) error {
 // full is the error of a session that has too many requests waiting.
 func (s *session) full() error {
 	return &transport.OverloadError{
-		RetryAfter: s.c.s.admit.queue.Hint(queueLen),
+		RetryAfter: s.srv.admit.queue.Hint(queueLen),
 		Err:        fmt.Errorf("%w: %d requests wait in this session", transport.ErrOverloaded, queueLen),
 	}
 }
@@ -138,6 +138,8 @@ func (st *stream) bound(milliseconds uint64) {
 	ctx, stop := context.WithTimeoutCause(st.ctx, time.Duration(milliseconds)*time.Millisecond,
 		fmt.Errorf("genie: the caller's time is over: %w", context.DeadlineExceeded))
 	cancel := st.cancel
+	st.c.mu.Lock() // a shutdown cancels all streams
+	defer st.c.mu.Unlock()
 	st.ctx, st.cancel = ctx, func(cause error) {
 		cancel(cause)
 		stop()

@@ -38,25 +38,3 @@ func (p *prepared) says(causes []uint32) error {
 	p.causes.list = list
 	return nil
 }
-
-// keeps remembers what a kept value counts as.
-func (s *session) keeps(h transport.Handle, c plan.Cause) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.kept[h.ID] = c
-}
-
-func (s *session) releases(id uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.kept, id)
-}
-
-func (s *session) causeOf(id uint64) plan.Cause {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c, ok := s.kept[id]; ok {
-		return c
-	}
-	return plan.CauseActivation
-}

@@ -243,7 +243,7 @@ func (c *conn) admit(st *stream) error {
 	if c.draining {
 		return errDraining
 	}
-	if n >= wire.MaxStreams {
+	if n >= wire.MaxStreams && st.typ != wire.TypeRelease { // which does not wait
 		return fmt.Errorf("%w: %d requests wait on this connection", transport.ErrLimit, n)
 	}
 	return nil

@@ -52,13 +52,14 @@ func (c *conn) openKeyed(ctx context.Context, num uint32, key []byte, resume boo
 	}
 	ls := &c.s.leases
 	for {
-		l, left, err := ls.take(c, num, key, resume)
+		l, old, left, err := ls.take(c, num, key, resume)
 		if err != nil {
 			return answer{}, err
 		}
-		if left == nil {
+		if old == nil {
 			return answer{}, c.join(l, num)
 		}
+		old.close()
 		// Its connection is lost and nobody here has noticed yet.
 		select {
 		case <-left:
@@ -69,36 +70,35 @@ func (c *conn) openKeyed(ctx context.Context, num uint32, key []byte, resume boo
 }
 
 // take finds or makes the lease of a key and puts it on c. When it is on another
-// connection, that one is ended and left says when it has let go.
-func (ls *leases) take(c *conn, num uint32, key []byte, resume bool) (l *lease, left <-chan struct{}, err error) {
+// connection, old, that one has to be closed, and left says when it has let go.
+func (ls *leases) take(c *conn, num uint32, key []byte, resume bool) (l *lease, old *conn, left <-chan struct{}, err error) {
 	id := sha256.Sum256(key)
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	l = ls.byKey[id]
 	switch {
 	case ls.closed:
-		return nil, nil, errDraining
+		return nil, nil, nil, errDraining
 	case l == nil && resume:
-		return nil, nil, fmt.Errorf("%w: session %d is not held here, or no longer", transport.ErrSessionLost, num)
+		return nil, nil, nil, fmt.Errorf("%w: session %d is not held here, or no longer", transport.ErrSessionLost, num)
 	case l == nil:
 		l = &lease{id: id, key: key, owner: c.owner()}
 		ls.byKey[id] = l
 	case l.owner != c.owner():
-		return nil, nil, fmt.Errorf("%w: session %d is another client's", transport.ErrPermission, num)
+		return nil, nil, nil, fmt.Errorf("%w: session %d is another client's", transport.ErrPermission, num)
 	case subtle.ConstantTimeCompare(l.key, key) != 1:
-		return nil, nil, fmt.Errorf("%w: session %d is not held here, or no longer", transport.ErrSessionLost, num)
+		return nil, nil, nil, fmt.Errorf("%w: session %d is not held here, or no longer", transport.ErrSessionLost, num)
 	case l.on == c:
-		return nil, nil, fmt.Errorf("%w: session %d is open", transport.ErrProtocol, num)
+		return nil, nil, nil, fmt.Errorf("%w: session %d is open", transport.ErrProtocol, num)
 	case l.on != nil:
-		l.on.close()
-		return nil, l.left, nil
+		return nil, l.on, l.left, nil
 	default:
 		l.lapse.Stop()
 		l.lapse = nil
 		ls.detached--
 	}
 	l.on, l.left = c, make(chan struct{})
-	return l, nil, nil
+	return l, nil, nil, nil
 }
 
 // owner is who the peer is, empty for one that need not say: a session goes on only for
@@ -110,7 +110,6 @@ func (c *conn) join(l *lease, num uint32) error {
 	c.mu.Lock()
 	err := c.room(num)
 	if err == nil && l.s != nil {
-		l.s.c, l.s.num = c, num
 		c.sessions[num] = l.s
 	}
 	c.mu.Unlock()
@@ -139,6 +138,7 @@ func (s *Server) leave(sessions map[uint32]*session, hold time.Duration) {
 			ses.end()
 			continue
 		}
+		ses.dropSpare() // nobody could take it back while it waits
 		s.leases.detach(ses.lease, hold)
 	}
 }

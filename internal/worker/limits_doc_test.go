@@ -30,7 +30,7 @@ func limits() map[string]any {
 	return map[string]any{
 		"wire.MaxControl": wire.MaxControl, "wire.MaxHello": wire.MaxHello, "wire.MaxFramePayload": wire.MaxFramePayload,
 		"wire.MaxMessagePayload": wire.MaxMessagePayload, "wire.MaxErrorText": wire.MaxErrorText, "wire.MaxStreams": wire.MaxStreams,
-		"wire.MaxSessions": wire.MaxSessions, "wire.MaxPlans": wire.MaxPlans, "wire.HandshakeTimeout": wire.HandshakeTimeout,
+		"wire.MaxSessions": wire.MaxSessions, "wire.MaxPlans": wire.MaxPlans, "wire.MaxKept": wire.MaxKept, "wire.HandshakeTimeout": wire.HandshakeTimeout,
 		"wire.StallTimeout": wire.StallTimeout, "protowire.DefaultRecursionLimit": protowire.DefaultRecursionLimit,
 		"worker.Options.MaxStaging": worker.Defaults.MaxStaging, "worker.Options.MaxConns": worker.Defaults.MaxConns,
 		"worker.QueueLen": worker.QueueLen, "worker.MaxGRPCStreams": worker.MaxGRPCStreams, "worker.MaxHeaderList": worker.MaxHeaderList,

@@ -80,13 +80,13 @@ func (r *preparation) do(ctx context.Context) (answer, error) {
 	if err := r.s.es.Use(p); err != nil {
 		return answer{}, err
 	}
-	engine := r.s.c.s.opts.Engine
+	engine := r.s.srv.opts.Engine
 	if err := engine.Fits(p); err != nil {
 		r.s.dropPlan(r.num, p)
 		return answer{}, err
 	}
 	missing := engine.Missing(p)
-	lookup := r.s.c.s.weightLookup(p.Plan(), missing)
+	lookup := r.s.srv.weightLookup(p.Plan(), missing)
 	if len(missing) > 0 {
 		for _, v := range missing {
 			if err := r.find(ctx, p, v); err != nil {
@@ -98,7 +98,7 @@ func (r *preparation) do(ctx context.Context) (answer, error) {
 	lookup.end(missing, r.cached)
 	ids, err := valueIDs(p.Plan(), missing)
 	m := &wirepb.Prepared{Missing: ids}
-	for _, part := range r.s.c.s.partsOf(p, ids) {
+	for _, part := range r.s.srv.partsOf(p, ids) {
 		m.Partial = append(m.Partial, &wirepb.Partial{Value: part.value, Bytes: part.bytes, Hash: part.prefix[:]})
 	}
 	return answer{control: m}, err
@@ -106,10 +106,10 @@ func (r *preparation) do(ctx context.Context) (answer, error) {
 
 // program is the plan as the engine holds it; false when it must be sent.
 func (r *preparation) program() (Program, bool, error) {
-	engine := r.s.c.s.opts.Engine
+	engine := r.s.srv.opts.Engine
 	if r.encoded == nil {
 		p, ok := engine.Program(r.hash)
-		r.s.c.s.planLookup(ok)
+		r.s.srv.planLookup(ok)
 		return p, ok, nil
 	}
 	if plan.HashEncoded(r.encoded) != r.hash {
@@ -123,22 +123,22 @@ func (r *preparation) program() (Program, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	r.s.c.s.plans.Add(1)
+	r.s.srv.plans.Add(1)
 	return p, true, nil
 }
 
 // find takes a weight from the model folder or the cache. What neither has is
 // left to the client.
 func (r *preparation) find(ctx context.Context, p Program, v plan.Value) error {
-	if r.model != "" && r.s.c.s.opts.Weights != nil {
+	if r.model != "" && r.s.srv.opts.Weights != nil {
 		if found, err := r.findModel(ctx, p, v); found || err != nil {
 			return err
 		}
 	}
-	if r.s.c.s.opts.Cache == nil {
+	if r.s.srv.opts.Cache == nil {
 		return nil
 	}
-	found, err := r.s.c.s.load(ctx, p, v)
+	found, err := r.s.srv.load(ctx, p, v)
 	if found {
 		r.cached++
 	}
@@ -149,12 +149,12 @@ func (r *preparation) find(ctx context.Context, p Program, v plan.Value) error {
 // there.
 func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (bool, error) {
 	log := r.st.logger().With("model", r.model, "weight", v.Name)
-	w, err := r.s.c.s.opts.Weights.Find(r.model, v.Hash)
+	w, err := r.s.srv.opts.Weights.Find(r.model, v.Hash)
 	if err != nil {
 		log.Debug("weight not in the model folder", "error", err)
 		return false, nil
 	}
-	out, err := r.s.c.s.opts.Engine.PutWeight(p, v)
+	out, err := r.s.srv.opts.Engine.PutWeight(p, v)
 	if err != nil {
 		return false, err
 	}

@@ -108,7 +108,7 @@ func (s *session) stage(n uint64) ([]byte, error) {
 	if err := s.tenant.bytes.take(int64(n)); err != nil {
 		return nil, err
 	}
-	b, err := s.c.s.staging.get(n)
+	b, err := s.srv.staging.get(n)
 	if err != nil {
 		s.tenant.bytes.give(int64(n))
 	}
@@ -119,6 +119,6 @@ func (s *session) stage(n uint64) ([]byte, error) {
 func (s *session) unstage(b []byte) {
 	if b != nil {
 		s.tenant.bytes.give(int64(len(b)))
-		s.c.s.staging.put(b)
+		s.srv.staging.put(b)
 	}
 }

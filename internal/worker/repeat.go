@@ -3,10 +3,10 @@ package worker
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
 )
@@ -42,24 +42,45 @@ func (t *task) once(ctx context.Context) (answer, error) {
 	case t.begun != nil && t.begun():
 		m.forget(t.seq)
 	case err == nil:
-		m.set(t.seq, a)
+		m.set(t.session.srv.opts.Engine.Memory(), t.seq, a)
 	}
 	return a, err
 }
 
-func (m *remembered) set(seq uint64, a answer) {
-	if wire.Len(a.payload) > maxRemembered {
+// set remembers an answer, if it is small enough and there is memory for it.
+func (m *remembered) set(account *budget.Account, seq uint64, a answer) {
+	n := wire.Len(a.payload)
+	if n > maxRemembered || !m.makeRoom(account, int(n)) {
 		m.forget(seq)
 		return
 	}
 	m.seq, m.control, m.gone = seq, a.control, false
-	m.payload = slices.Grow(m.payload[:0], int(wire.Len(a.payload)))
+	m.payload = m.payload[:0]
 	m.parts = m.parts[:0]
 	for _, s := range a.payload {
 		from := len(m.payload)
 		m.payload = append(m.payload, s.Data...)
 		m.parts = append(m.parts, wire.Segment{Data: m.payload[from:], Cause: s.Cause})
 	}
+}
+
+// makeRoom makes the payload's memory large enough, which is in the account.
+func (m *remembered) makeRoom(account *budget.Account, n int) bool {
+	more := n - cap(m.payload)
+	if more <= 0 {
+		return true
+	}
+	if account.Reserve(budget.Staging, int64(more), "an answer to remember") != nil {
+		return false
+	}
+	m.payload = make([]byte, 0, n)
+	return true
+}
+
+// drop gives the memory back.
+func (m *remembered) drop(account *budget.Account) {
+	account.Release(budget.Staging, int64(cap(m.payload)))
+	*m = remembered{seq: m.seq, gone: true}
 }
 
 // forget remembers that a request was done, without its answer.

@@ -103,17 +103,14 @@ func (st *stream) simple(h wire.Header, control []byte) (*task, error) {
 		if err := decode(control, &m); err != nil {
 			return nil, err
 		}
-		t, err := c.inSession(m.GetSession(), func(s *session) (answer, error) {
-			for _, h := range m.GetHandles() {
-				s.es.Release(wire.HandleFrom(h))
-				s.releases(h.GetId())
-			}
-			return answer{}, nil
-		})
-		if t != nil {
-			t.noAnswer = true
+		s, err := c.session(m.GetSession())
+		if err != nil {
+			return nil, err
 		}
-		return t, err
+		return &task{free: nothing, noAnswer: true, do: func(context.Context) (answer, error) {
+			s.release(m.GetHandles())
+			return answer{}, nil
+		}}, nil
 	default:
 		return nil, fmt.Errorf("%w: unknown or misplaced message %v", transport.ErrProtocol, h.Type)
 	}

@@ -154,6 +154,9 @@ func (r *call) ended() {
 // do runs the program.
 func (r *call) do(ctx context.Context) (answer, error) {
 	defer r.ended()
+	if err := r.s.mayKeep(r.p.keeps); err != nil {
+		return answer{}, err
+	}
 	ec, err := r.s.es.NewCall(r.p.program, r.bindings)
 	if err != nil {
 		return answer{}, err
@@ -192,7 +195,7 @@ func (r *call) execute(ctx context.Context, ec Call) (answer, error) {
 	if err := r.feedAndRun(ctx, ec); err != nil {
 		return answer{}, err
 	}
-	r.s.c.s.meter.Run.Observe(ec.Elapsed())
+	r.s.srv.meter.Run.Observe(ec.Elapsed())
 	m := &wirepb.Ran{ElapsedNs: uint64(ec.Elapsed())}
 	outputs := r.p.layout.Plan.Outputs
 	segs := make([]wire.Segment, 0, len(outputs))

@@ -11,13 +11,12 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// session is a tenant of a connection, c, which is another one after the client
-// has come back: see lease. Its requests are done one after the
-// other by one goroutine.
+// session is a session of a client's, on a connection that is another one after
+// the client has come back: see lease. Its requests are done one after the other
+// by one goroutine.
 type session struct {
-	c      *conn
+	srv    *Server
 	tenant *tenant
-	num    uint32
 	es     Session
 	queue  chan *task
 	lease  *lease        // nil for a session that ends with its connection
@@ -25,11 +24,14 @@ type session struct {
 	last   remembered
 	tenancy
 
-	mu    sync.Mutex
+	mu               sync.Mutex
+	queued, finished uint64 // requests
+	leaving          []leaving
+
 	plans map[uint32]*prepared
 	spare []byte // memory of the last call's inputs, for the next
 	done  bool
-	kept  map[uint64]plan.Cause // what kept values count as when they are read
+	kept  map[uint64]*keptValue
 }
 
 // prepared is a plan under its number.
@@ -37,6 +39,7 @@ type prepared struct {
 	program Program
 	layout  *wire.Layout
 	causes  *inputCauses
+	keeps   int // outputs that stay here
 }
 
 // openSession is OpenSession.
@@ -76,9 +79,9 @@ func (c *conn) newSession(num uint32) (*session, error) {
 		return nil, err
 	}
 	s := &session{
-		c: c, tenant: c.tenant, num: num, es: c.s.opts.Engine.NewSession(), ended: make(chan struct{}),
+		srv: c.s, tenant: c.tenant, es: c.s.opts.Engine.NewSession(), ended: make(chan struct{}),
 		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{}, tenancy: c.s.admit.tenancy(c.tenant.identity),
-		kept: map[uint64]plan.Cause{},
+		kept: map[uint64]*keptValue{},
 	}
 	s.es.Charge(&s.tenant.bytes)
 	c.mu.Lock()
@@ -86,7 +89,7 @@ func (c *conn) newSession(num uint32) (*session, error) {
 	c.mu.Unlock()
 	c.s.meter.SessionsOpened.Add(1)
 	c.s.wg.Add(1)
-	go s.work(c.s)
+	go s.work()
 	return s, nil
 }
 
@@ -101,16 +104,30 @@ func (c *conn) session(num uint32) (*session, error) {
 }
 
 // work does the session's requests and frees it at the end.
-func (s *session) work(srv *Server) {
-	defer srv.wg.Done()
+func (s *session) work() {
+	defer s.srv.wg.Done()
 	defer close(s.ended)
 	for t := range s.queue {
 		c := t.st.c
 		t.run()
+		s.served()
 		c.wg.Done()
 	}
 	s.finish()
 	s.leave()
+}
+
+// enqueue lets a request wait, or says why it may not.
+func (s *session) enqueue(t *task) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case s.queue <- t:
+		s.queued++
+		return nil
+	default:
+		return s.full()
+	}
 }
 
 // end frees a session that has no requests any more.
@@ -127,6 +144,7 @@ func (s *session) finish() {
 	s.mu.Unlock()
 	if first {
 		s.es.Close()
+		s.last.drop(s.srv.opts.Engine.Memory())
 		s.unstage(spare)
 		s.tenant.plans.give(int64(plans))
 		s.tenant.sessions.give(1)
@@ -194,7 +212,13 @@ func (s *session) setPlan(num uint32, p Program) error {
 	if old := s.plans[num]; old != nil {
 		causes = old.causes
 	}
-	s.plans[num] = &prepared{p, wire.NewLayout(p.Plan()), causes}
+	keeps := 0
+	for _, o := range p.Plan().Outputs {
+		if o.Place == plan.Keep {
+			keeps++
+		}
+	}
+	s.plans[num] = &prepared{p, wire.NewLayout(p.Plan()), causes, keeps}
 	return nil
 }
 
@@ -223,7 +247,7 @@ func (s *session) memory(n uint64) ([]byte, error) {
 	b := s.spare
 	s.spare = nil
 	s.mu.Unlock()
-	plenty := s.c.s.staging.plenty(n) // not under the lock, which spares take
+	plenty := s.srv.staging.plenty(n) // not under the lock, which spares take
 	if have := uint64(len(b)); have >= n && (plenty || have <= n+n/4) {
 		return b, nil
 	}

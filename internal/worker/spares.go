@@ -19,13 +19,19 @@ func (x spares) Reclaim(n int64) {
 		if n <= 0 {
 			return
 		}
-		s.mu.Lock()
-		b := s.spare
-		s.spare = nil
-		s.mu.Unlock()
-		n -= int64(len(b))
-		s.unstage(b)
+		n -= s.dropSpare()
 	}
+}
+
+// dropSpare gives the memory for the session's next call back, and says how much
+// it was.
+func (s *session) dropSpare() int64 {
+	s.mu.Lock()
+	b := s.spare
+	s.spare = nil
+	s.mu.Unlock()
+	s.unstage(b)
+	return int64(len(b))
 }
 
 func (x spares) sessions() (out []*session) {

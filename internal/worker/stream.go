@@ -149,12 +149,7 @@ func (t *task) wait() error {
 			return err
 		}
 	}
-	select {
-	case t.session.queue <- t:
-		return nil
-	default:
-		return t.session.full()
-	}
+	return t.session.enqueue(t)
 }
 
 // fail answers with err, once, and discards what is still to come.
