@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -20,6 +21,7 @@ type topOptions struct {
 	interval time.Duration
 	once     bool
 	json     bool
+	tls      tlsFlags
 }
 
 func (a *app) topCommand() *cobra.Command {
@@ -28,45 +30,57 @@ func (a *app) topCommand() *cobra.Command {
 		Use:   "top URL",
 		Short: "Watch a worker: sessions, rates, memory, bytes by cause",
 		Long: `top shows what a worker does, from its metrics, until Ctrl-C. URL is the address
-of the worker's --metrics. Rates are those between two looks.`,
-		Example: "  genie top http://127.0.0.1:9090\n  genie top http://127.0.0.1:9090 --once --json",
-		Args:    oneArg("URL"),
+of the worker's --metrics, https:// with --metrics-tls. Rates are those between
+two looks.`,
+		Example: "  genie top http://127.0.0.1:9090\n  genie top http://127.0.0.1:9090 --once --json\n" +
+			"  genie top https://worker.example:9090 --tls-ca ca.pem",
+		Args: oneArg("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			at, err := metricsURL(args[0])
+			at, err := metricsURL(args[0], o.tls.given())
 			if err != nil {
 				return err
 			}
 			if o.interval < 10*time.Millisecond {
 				return usagef("--interval is %v, not at least 10ms", o.interval)
 			}
-			return a.top(cmd.Context(), at, o)
+			client, err := o.tls.httpClient(at)
+			if err != nil {
+				return err
+			}
+			return a.top(cmd.Context(), &scraper{at.String(), client}, o)
 		},
 	}
 	f := cmd.Flags()
 	f.DurationVar(&o.interval, "interval", 2*time.Second, "time between two looks")
 	f.BoolVar(&o.once, "once", false, "show one table, of one interval, and end")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a look in place of a table")
+	o.tls.flags(f, "URL")
 	return cmd
 }
 
-// metricsURL is where the metrics of the worker at text are.
-func metricsURL(text string) (string, error) {
+// metricsURL is where the metrics of the worker at text are. Without a scheme it
+// is HTTP, encrypted or not.
+func metricsURL(text string, encrypted bool) (*url.URL, error) {
 	if !strings.Contains(text, "://") {
-		text = "http://" + text
+		scheme := "http://"
+		if encrypted {
+			scheme = "https://"
+		}
+		text = scheme + text
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", usagef("%q is not http://host:port", text)
+		return nil, usagef("%q is not http://host:port or https://host:port", text)
 	}
 	if strings.Trim(u.Path, "/") == "" {
 		u.Path = "/metrics"
 	}
-	return u.String(), nil
+	return u, nil
 }
 
 // top looks every interval and shows what happened in it. The end of ctx is not
 // an error: it is how one leaves.
-func (a *app) top(ctx context.Context, at string, o topOptions) error {
+func (a *app) top(ctx context.Context, from *scraper, o topOptions) error {
 	show := a.showPlain
 	switch {
 	case o.json:
@@ -74,7 +88,7 @@ func (a *app) top(ctx context.Context, at string, o topOptions) error {
 	case a.onTerminal() && !o.once:
 		show = a.showScreen
 	}
-	before, err := scrape(ctx, at)
+	before, err := from.scrape(ctx)
 	if err != nil {
 		return leave(ctx, err)
 	}
@@ -86,11 +100,11 @@ func (a *app) top(ctx context.Context, at string, o topOptions) error {
 			return nil
 		case <-tick.C:
 		}
-		now, err := scrape(ctx, at)
+		now, err := from.scrape(ctx)
 		if err != nil {
 			return leave(ctx, err)
 		}
-		if err := show(at, newTopReport(before, now)); err != nil || o.once {
+		if err := show(from.at, newTopReport(before, now)); err != nil || o.once {
 			return err
 		}
 		before = now
@@ -130,11 +144,17 @@ func key(name string, labels map[string]string, names ...string) string {
 	return b.String()
 }
 
-// scrape asks a worker for its metrics.
-func scrape(ctx context.Context, at string) (*scraped, error) {
+// scraper asks a worker for its metrics.
+type scraper struct {
+	at     string
+	client *http.Client
+}
+
+func (from *scraper) scrape(ctx context.Context) (*scraped, error) {
+	at := from.at
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	b, err := get(ctx, at, maxMetrics)
+	b, err := get(ctx, from.client, at, maxMetrics)
 	if err != nil {
 		return nil, err
 	}

@@ -15,9 +15,9 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// serverTLS is the configuration for one protocol: version 1.3, and no tickets,
+// ServerTLS is a configuration for one protocol: version 1.3, and no tickets,
 // with which a client would come back without its certificate being looked at.
-func serverTLS(base *tls.Config, protocol string) *tls.Config {
+func ServerTLS(base *tls.Config, protocol string) *tls.Config {
 	c := base.Clone()
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS13)
 	c.NextProtos = []string{protocol}
@@ -30,7 +30,7 @@ func serverTLS(base *tls.Config, protocol string) *tls.Config {
 			}
 			current = current.Clone()
 			current.GetConfigForClient = nil
-			return serverTLS(current, protocol), nil
+			return ServerTLS(current, protocol), nil
 		}
 	}
 	return c
@@ -42,7 +42,7 @@ func (s *Server) secured(nc net.Conn) (wire.Pipe, func(context.Context) (subject
 	if s.opts.TLS == nil {
 		return wire.NewTCP(nc, &s.meter.Ledger), nil
 	}
-	tc := &secureConn{tls.Server(socketCounted{nc, &s.meter.Ledger}, serverTLS(s.opts.TLS, wire.ALPN)), nc}
+	tc := &secureConn{tls.Server(socketCounted{nc, &s.meter.Ledger}, ServerTLS(s.opts.TLS, wire.ALPN)), nc}
 	return wire.NewTCP(tc, nil), func(ctx context.Context) (subject, error) {
 		if err := tc.HandshakeContext(ctx); err != nil {
 			lastWords(nc, err, true)
@@ -92,7 +92,7 @@ func (s *Server) creds() credentials.TransportCredentials {
 	if s.opts.TLS == nil {
 		return insecure.NewCredentials()
 	}
-	return grpcCreds{credentials.NewTLS(s.opts.TLS), serverTLS(s.opts.TLS, "h2")}
+	return grpcCreds{credentials.NewTLS(s.opts.TLS), ServerTLS(s.opts.TLS, "h2")}
 }
 
 type grpcCreds struct {
