@@ -31,7 +31,7 @@ func (a *app) topCommand() *cobra.Command {
 		Short: "Watch a worker: sessions, rates, memory, bytes by cause",
 		Long: `top shows what a worker does, from its metrics, until Ctrl-C. URL is the address
 of the worker's --metrics, https:// with --metrics-tls. Rates are those between
-two looks.`,
+two looks. On a terminal a worker that goes away is waited for.`,
 		Example: "  genie top http://127.0.0.1:9090\n  genie top http://127.0.0.1:9090 --once --json\n" +
 			"  genie top https://worker.example:9090 --tls-ca ca.pem",
 		Args: oneArg("URL"),
@@ -78,33 +78,79 @@ func metricsURL(text string, encrypted bool) (*url.URL, error) {
 	return u, nil
 }
 
+// viewer is where top shows what it sees.
+type viewer interface {
+	show(r *topReport) error
+	// lost is told that a look failed; what it returns ends top.
+	lost(err error) error
+	// events are signals that are the viewer's to handle; nil for none.
+	events() <-chan os.Signal
+	handle(s os.Signal) error
+	close()
+}
+
+// viewer is a terminal, drawn over again and again, or a stream.
+func (a *app) viewer(at string, o topOptions) viewer {
+	at = strings.TrimSuffix(at, "/metrics")
+	f, ok := a.stdout.(*os.File)
+	switch {
+	case o.json:
+		return stream{func(r *topReport) error { return a.printJSON(r) }}
+	case ok && !o.once && term.IsTerminal(int(f.Fd())):
+		return newScreen(f, at)
+	}
+	return stream{func(r *topReport) error { return a.printf("%s\n", r.table(at)) }}
+}
+
+// stream shows one report after the other and ends with the first look that
+// fails.
+type stream struct {
+	print func(r *topReport) error
+}
+
+func (s stream) show(r *topReport) error { return s.print(r) }
+
+func (stream) lost(err error) error { return err }
+
+func (stream) events() <-chan os.Signal { return nil }
+
+func (stream) handle(os.Signal) error { return nil }
+
+func (stream) close() {}
+
 // top looks every interval and shows what happened in it. The end of ctx is not
 // an error: it is how one leaves.
 func (a *app) top(ctx context.Context, from *scraper, o topOptions) error {
-	show := a.showPlain
-	switch {
-	case o.json:
-		show = func(_ string, r *topReport) error { return a.printJSON(r) }
-	case a.onTerminal() && !o.once:
-		show = a.showScreen
-	}
 	before, err := from.scrape(ctx)
 	if err != nil {
 		return leave(ctx, err)
 	}
+	v := a.viewer(from.at, o)
+	defer v.close()
 	tick := time.NewTicker(o.interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case s := <-v.events():
+			if err := v.handle(s); err != nil {
+				return err
+			}
+			continue
 		case <-tick.C:
 		}
 		now, err := from.scrape(ctx)
-		if err != nil {
-			return leave(ctx, err)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			if err = v.lost(err); err != nil {
+				return err
+			}
+			continue
 		}
-		if err := show(from.at, newTopReport(before, now)); err != nil || o.once {
+		if err := v.show(newTopReport(before, now)); err != nil || o.once {
 			return err
 		}
 		before = now
@@ -119,10 +165,8 @@ func leave(ctx context.Context, err error) error {
 	return nil
 }
 
-func (a *app) onTerminal() bool {
-	f, ok := a.stdout.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
+// scrapeTime is how long a worker may take to tell its metrics.
+const scrapeTime = 10 * time.Second
 
 // maxMetrics bounds what a worker may say, in bytes.
 const maxMetrics = 16 << 20
@@ -152,7 +196,7 @@ type scraper struct {
 
 func (from *scraper) scrape(ctx context.Context) (*scraped, error) {
 	at := from.at
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, scrapeTime)
 	defer cancel()
 	b, err := get(ctx, from.client, at, maxMetrics)
 	if err != nil {

@@ -200,17 +200,43 @@ func TestTop(t *testing.T) {
 	require.Empty(t, stderr.String())
 }
 
-// TestTopScreen draws on what it takes for a terminal.
-func TestTopScreen(t *testing.T) {
-	var b bytes.Buffer
-	a := &app{stdout: &b}
-	r := &topReport{Time: time.Unix(0, 0), Memory: map[string]float64{"other": 5}}
-	require.NoError(t, a.showScreen("http://x/metrics", r))
-	require.True(t, strings.HasPrefix(b.String(), "\x1b[Hhttp://x "), b.String())
-	require.True(t, strings.HasSuffix(b.String(), "\x1b[J"))
-	require.Equal(t, strings.Count(b.String(), "\n"), strings.Count(b.String(), "\x1b[K\n"), "what was there before goes, line by line")
-	require.Contains(t, b.String(), "SHUTTING DOWN")
-	require.Contains(t, b.String(), "other")
+// TestFit holds what becomes of a report on terminals of other sizes.
+func TestFit(t *testing.T) {
+	lines := []string{"one", "", "three", "", "a line of some length"}
+	for _, c := range []struct {
+		width, height int
+		want          []string
+	}{
+		{80, 24, lines},
+		{22, 5, lines},
+		{21, 5, []string{"one", "", "three", "", "a line of some lengt"}},
+		{80, 4, []string{"one", "three", "", "a line of some length"}},
+		{80, 3, []string{"one", "three", "a line of some length"}},
+		{4, 2, []string{"one", "thr"}},
+		{1, 1, []string{""}},
+	} {
+		require.Equal(t, c.want, fit(lines, c.width, c.height), "%d x %d", c.width, c.height)
+	}
+	require.Equal(t, []string{"\u00e9\u00e9"}, fit([]string{"\u00e9\u00e9\u00e9\u00e9"}, 3, 1), "runes are not cut")
+}
+
+// TestTopAfterARestart counts from zero what another life of the worker says.
+func TestTopAfterARestart(t *testing.T) {
+	look := func(at, start, tokens, waits, waited float64) *scraped {
+		return &scraped{at: time.Unix(int64(at), 0), values: map[string]float64{
+			startTime: start, "genie_worker_tokens_total": tokens,
+			"genie_worker_queue_wait_seconds_count": waits, "genie_worker_queue_wait_seconds_sum": waited,
+		}}
+	}
+	r := newTopReport(look(10, 1, 100, 4, 2), look(20, 1, 150, 6, 3))
+	require.InDelta(t, 5, r.Tokens, 0)
+	require.InDelta(t, 500, r.QueueWait, 0)
+	r = newTopReport(look(10, 1, 100, 4, 2), look(20, 15, 150, 6, 3))
+	require.InDelta(t, 15, r.Tokens, 0)
+	require.InDelta(t, 500, r.QueueWait, 0)
+	r = newTopReport(look(10, 1, 100, 4, 2), look(20, 15, 50, 2, 1))
+	require.InDelta(t, 5, r.Tokens, 0)
+	require.InDelta(t, 500, r.QueueWait, 0)
 }
 
 func TestTopIsNoWorker(t *testing.T) {
