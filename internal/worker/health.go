@@ -8,7 +8,6 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/stats"
 
-	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire/grpcwire"
 )
 
@@ -34,48 +33,13 @@ func (s *Server) tracingOptions() []grpc.ServerOption {
 	return nil
 }
 
-// counted counts what goes over a listener's connections. Under TLS it sees what
-// the socket does, and nothing of the frames: what gRPC adds is not told apart
-// there.
+// counted counts what goes over a listener's connections. Under TLS the
+// handshake does, see grpcCreds.
 func (s *Server) counted(l net.Listener) net.Listener {
 	if s.opts.TLS != nil {
-		return socketCountedListener{l, &s.meter.Ledger}
+		return l
 	}
 	return countedListener{l, &s.meter.Ledger}
-}
-
-// socketCounted is a connection whose bytes count as the socket's.
-type socketCounted struct {
-	net.Conn
-	ledger *transport.Ledger
-}
-
-// Read implements [net.Conn].
-func (c socketCounted) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	c.ledger.AddSocket(0, n)
-	return n, err //nolint:wrapcheck // the connection's own
-}
-
-// Write implements [net.Conn].
-func (c socketCounted) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	c.ledger.AddSocket(n, 0)
-	return n, err //nolint:wrapcheck // the connection's own
-}
-
-type socketCountedListener struct {
-	net.Listener
-	ledger *transport.Ledger
-}
-
-// Accept implements [net.Listener].
-func (l socketCountedListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err //nolint:wrapcheck // the listener's own
-	}
-	return socketCounted{c, l.ledger}, nil
 }
 
 // countedListener counts the bytes of the gRPC connections that it gives.
