@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/genie-sdk/go/transport"
@@ -57,10 +58,13 @@ func leaving(err error) bool {
 // rebuild gives the session a new half on an executor after the one it had is
 // lost. Carried state that was there is gone, and runs that want it say so until
 // a Reset. It is called with the lock.
-func (s *Session) rebuild(ctx context.Context, cause error) error {
+func (s *Session) rebuild(ctx context.Context, cause error) (err error) {
 	if s.closed {
 		return fmt.Errorf("%w: session", ErrClosed)
 	}
+	ctx, span := s.c.span(ctx, "genie.Rebuild", nil)
+	span.Set(slog.String("genie.cause", cause.Error()))
+	defer func() { span.End(err) }()
 	_ = s.remote.Close()
 	r, err := s.c.workers.session(ctx)
 	if err != nil {

@@ -64,7 +64,7 @@ that does nothing else.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), executor, asJSON, model) },
 	}
 	cmd.Flags().StringVar(&executor, "executor", "", "worker to ask, tcp://host:port or grpc://host:port")
-	model.secure.flags(cmd.Flags())
+	model.secure.flags(cmd.Flags(), "--executor")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
 	cmd.Flags().BoolVar(&model.on, "calibrate", false, "fit the cost model to the executor and judge it")
 	cmd.Flags().BoolVar(&model.fastest, "fastest", false, "with --calibrate: the fastest runs count, not the medians; for a busy machine")

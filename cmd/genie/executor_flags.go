@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"os"
 
 	"github.com/spf13/pflag"
@@ -16,46 +17,89 @@ const (
 	tokenFileEnv = "GENIE_TOKEN_FILE"
 )
 
-// secureFlags are what a client demands of a worker and shows to it.
-type secureFlags struct {
-	tls       bool
-	files     credentials.Files
-	tokenFile string
-	insecure  bool
+// tlsFlags are what a client demands of a worker's certificate, and its own.
+type tlsFlags struct {
+	tls   bool
+	files credentials.Files
 }
 
-func (o *secureFlags) flags(f *pflag.FlagSet) {
+// flags adds the flags; target is what the worker's address is called.
+func (o *tlsFlags) flags(f *pflag.FlagSet, target string) {
 	f.BoolVar(&o.tls, "tls", false, "encrypt the connection to the worker; the default with another --tls flag")
 	f.StringVar(&o.files.CA, "tls-ca", "", "PEM file of the authorities that the worker's certificate has to come from; the system's without it")
 	f.StringVar(&o.files.Cert, "tls-cert", "", "PEM file of this client's certificate, for a worker that asks for one")
 	f.StringVar(&o.files.Key, "tls-key", "", "PEM file of the certificate's key")
-	f.StringVar(&o.files.ServerName, "tls-server-name", "", "name in the worker's certificate, where it is not the host of --executor")
+	f.StringVar(&o.files.ServerName, "tls-server-name", "", "name in the worker's certificate, where it is not the host of "+target)
+}
+
+// given reports whether the flags ask for TLS.
+func (o *tlsFlags) given() bool { return o.tls || o.files != (credentials.Files{}) }
+
+func (o *tlsFlags) check() error {
+	if (o.files.Cert == "") != (o.files.Key == "") {
+		return usagef("--tls-cert and --tls-key go together")
+	}
+	return nil
+}
+
+// config loads the files and gives a function that returns the configuration for
+// the next connection.
+func (o *tlsFlags) config() (func() *tls.Config, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	return o.files.Client()
+}
+
+// secureFlags are what a client demands of a worker and shows to it.
+type secureFlags struct {
+	tlsFlags
+	tokenFile string
+	insecure  bool
+}
+
+func (o *secureFlags) flags(f *pflag.FlagSet, target string) {
+	o.tlsFlags.flags(f, target)
 	f.StringVar(&o.tokenFile, "token-file", "", "file of the token that says who this client is; or "+tokenFileEnv+", or the token in "+tokenEnv)
 	f.BoolVar(&o.insecure, "insecure", false, "send the token over the network without TLS")
 }
 
+// credentials are the same for an executor.
+func (o *secureFlags) credentials() (credentials.Client, error) {
+	if err := o.check(); err != nil {
+		return credentials.Client{}, err
+	}
+	c := credentials.Client{TokenFile: o.tokenFile, Insecure: o.insecure}
+	if o.given() {
+		files := o.files
+		c.Files = &files
+	}
+	if c.TokenFile == "" {
+		c.Token = os.Getenv(tokenEnv)
+	}
+	if c.TokenFile == "" && c.Token == "" {
+		c.TokenFile = os.Getenv(tokenFileEnv)
+	}
+	return c, nil
+}
+
 // options are the same as options of a client.
 func (o *secureFlags) options() ([]genie.Option, error) {
+	c, err := o.credentials()
+	if err != nil {
+		return nil, err
+	}
 	var out []genie.Option
-	files := o.files
-	if (files.Cert == "") != (files.Key == "") {
-		return nil, usagef("--tls-cert and --tls-key go together")
-	}
-	if o.tls || files != (credentials.Files{}) {
-		out = append(out, genie.WithTLSFiles(files))
-	}
-	file := o.tokenFile
-	token := os.Getenv(tokenEnv)
-	if file == "" && token == "" {
-		file = os.Getenv(tokenFileEnv)
+	if c.Files != nil {
+		out = append(out, genie.WithTLSFiles(*c.Files))
 	}
 	switch {
-	case file != "":
-		out = append(out, genie.WithTokenFile(file))
-	case token != "":
-		out = append(out, genie.WithToken(token))
+	case c.TokenFile != "":
+		out = append(out, genie.WithTokenFile(c.TokenFile))
+	case c.Token != "":
+		out = append(out, genie.WithToken(c.Token))
 	}
-	if o.insecure {
+	if c.Insecure {
 		out = append(out, genie.WithInsecureToken())
 	}
 	return out, nil

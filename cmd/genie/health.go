@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
+	grpccreds "google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
@@ -20,35 +23,41 @@ import (
 
 func (a *app) healthCommand() *cobra.Command {
 	var timeout time.Duration
+	var secure secureFlags
 	cmd := &cobra.Command{
 		Use:   "health URL",
 		Short: "Ask a worker whether it is ready",
 		Long: `health asks a worker whether it takes requests, and exits with 0 if it does and
 with 1 if it does not or cannot be reached. URL is the address of --metrics
-(http://host:port asks /readyz, another path is asked as it is), or one that the
-worker serves: grpc://host:port asks the standard health service, and
-tcp://host:port says hello.`,
-		Example: "  genie health http://127.0.0.1:9090\n  genie health grpc://127.0.0.1:7071",
-		Args:    oneArg("URL"),
+(http://host:port, https:// with --metrics-tls, asks /readyz; another path is
+asked as it is), or one that the worker serves: grpc://host:port asks the
+standard health service, and tcp://host:port says hello, for which a worker with
+--tokens wants a token.`,
+		Example: "  genie health http://127.0.0.1:9090\n  genie health grpc://127.0.0.1:7071\n" +
+			"  genie health tcp://worker.example:7070 --tls-ca ca.pem --token-file alice.token",
+		Args: oneArg("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if timeout <= 0 {
 				return usagef("--timeout is %v", timeout)
 			}
 			u, err := url.Parse(args[0])
 			if err != nil || u.Host == "" {
-				return usagef("%q is not http://host:port, grpc://host:port or tcp://host:port", args[0])
+				return usagef("%q is not %s", args[0], healthURLs)
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			if err := checkHealth(ctx, u); err != nil {
+			if err := checkHealth(ctx, u, &secure); err != nil {
 				return err
 			}
 			return a.printf("ok\n")
 		},
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "how long the worker may take to answer")
+	secure.flags(cmd.Flags(), "URL")
 	return cmd
 }
+
+const healthURLs = "http://host:port, https://host:port, grpc://host:port or tcp://host:port"
 
 // oneArg takes one argument, which is called name.
 func oneArg(name string) cobra.PositionalArgs {
@@ -61,28 +70,49 @@ func oneArg(name string) cobra.PositionalArgs {
 }
 
 // checkHealth is nil when the worker at u is ready.
-func checkHealth(ctx context.Context, u *url.URL) error {
+func checkHealth(ctx context.Context, u *url.URL, secure *secureFlags) error {
+	if u.Scheme != "tcp" && (secure.tokenFile != "" || secure.insecure) {
+		return usagef("%s takes no token; --token-file and --insecure are for tcp://host:port", u)
+	}
 	switch u.Scheme {
 	case "http", "https":
 		if strings.Trim(u.Path, "/") == "" {
 			u.Path = "/readyz"
 		}
-		_, err := get(ctx, u.String(), 4<<10)
+		client, err := secure.httpClient(u)
+		if err != nil {
+			return err
+		}
+		_, err = get(ctx, client, u.String(), 4<<10)
 		return err
 	case "grpc":
-		return grpcHealth(ctx, u.Host)
+		return grpcHealth(ctx, u.Host, &secure.tlsFlags)
 	case "tcp":
-		ex, err := tcp.Dial(ctx, u.Host)
+		c, err := secure.credentials()
+		if err != nil {
+			return err
+		}
+		ex, err := tcp.Dial(ctx, u.Host, tcp.WithCredentials(c))
 		if err != nil {
 			return err
 		}
 		return ex.Close()
 	}
-	return usagef("%q is not http://host:port, grpc://host:port or tcp://host:port", u)
+	return usagef("%q is not %s", u, healthURLs)
 }
 
-func grpcHealth(ctx context.Context, addr string) error {
-	c, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy())
+func grpcHealth(ctx context.Context, addr string, secure *tlsFlags) error {
+	creds := insecure.NewCredentials()
+	if secure.given() {
+		config, err := secure.config()
+		if err != nil {
+			return err
+		}
+		creds = grpccreds.NewTLS(config())
+	} else if err := secure.check(); err != nil {
+		return err
+	}
+	c, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(creds), grpc.WithNoProxy())
 	if err != nil {
 		return err
 	}
@@ -97,15 +127,40 @@ func grpcHealth(ctx context.Context, addr string) error {
 	return nil
 }
 
+// httpClient asks for what is at u, by no proxy, as all connections to a worker
+// are made. Files are read again for each connection.
+func (o *tlsFlags) httpClient(u *url.URL) (*http.Client, error) {
+	t := &http.Transport{}
+	if u.Scheme != "https" {
+		if o.given() {
+			return nil, usagef("%s is not encrypted; with a --tls flag it is https://%s", u, u.Host)
+		}
+		return &http.Client{Transport: t}, nil
+	}
+	load, err := o.config()
+	if err != nil {
+		return nil, err
+	}
+	t.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		config := load()
+		if config.ServerName == "" {
+			config.ServerName = u.Hostname()
+		}
+		d := tls.Dialer{Config: config}
+		return d.DialContext(ctx, network, addr)
+	}
+	return &http.Client{Transport: t}, nil
+}
+
 var errTooLong = errors.New("the answer is too long")
 
 // get reads what is at a URL, at most limit bytes.
-func get(ctx context.Context, url string, limit int64) ([]byte, error) {
+func get(ctx context.Context, client *http.Client, url string, limit int64) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := client.Do(r)
 	if err != nil {
 		return nil, err
 	}

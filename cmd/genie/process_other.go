@@ -2,6 +2,16 @@
 
 package main
 
-import "os/exec"
+import (
+	"os"
+	"os/exec"
+)
 
 func detach(*exec.Cmd) {}
+
+// screenSignals are those about the terminal that a program draws on.
+var screenSignals = []os.Signal{}
+
+func isSuspend(os.Signal) bool { return false }
+
+func suspend() error { return nil }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -20,6 +21,7 @@ type topOptions struct {
 	interval time.Duration
 	once     bool
 	json     bool
+	tls      tlsFlags
 }
 
 func (a *app) topCommand() *cobra.Command {
@@ -28,69 +30,127 @@ func (a *app) topCommand() *cobra.Command {
 		Use:   "top URL",
 		Short: "Watch a worker: sessions, rates, memory, bytes by cause",
 		Long: `top shows what a worker does, from its metrics, until Ctrl-C. URL is the address
-of the worker's --metrics. Rates are those between two looks.`,
-		Example: "  genie top http://127.0.0.1:9090\n  genie top http://127.0.0.1:9090 --once --json",
-		Args:    oneArg("URL"),
+of the worker's --metrics, https:// with --metrics-tls. Rates are those between
+two looks. On a terminal a worker that goes away is waited for.`,
+		Example: "  genie top http://127.0.0.1:9090\n  genie top http://127.0.0.1:9090 --once --json\n" +
+			"  genie top https://worker.example:9090 --tls-ca ca.pem",
+		Args: oneArg("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			at, err := metricsURL(args[0])
+			at, err := metricsURL(args[0], o.tls.given())
 			if err != nil {
 				return err
 			}
 			if o.interval < 10*time.Millisecond {
 				return usagef("--interval is %v, not at least 10ms", o.interval)
 			}
-			return a.top(cmd.Context(), at, o)
+			client, err := o.tls.httpClient(at)
+			if err != nil {
+				return err
+			}
+			return a.top(cmd.Context(), &scraper{at.String(), client}, o)
 		},
 	}
 	f := cmd.Flags()
 	f.DurationVar(&o.interval, "interval", 2*time.Second, "time between two looks")
 	f.BoolVar(&o.once, "once", false, "show one table, of one interval, and end")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a look in place of a table")
+	o.tls.flags(f, "URL")
 	return cmd
 }
 
-// metricsURL is where the metrics of the worker at text are.
-func metricsURL(text string) (string, error) {
+// metricsURL is where the metrics of the worker at text are. Without a scheme it
+// is HTTP, encrypted or not.
+func metricsURL(text string, encrypted bool) (*url.URL, error) {
 	if !strings.Contains(text, "://") {
-		text = "http://" + text
+		scheme := "http://"
+		if encrypted {
+			scheme = "https://"
+		}
+		text = scheme + text
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", usagef("%q is not http://host:port", text)
+		return nil, usagef("%q is not http://host:port or https://host:port", text)
 	}
 	if strings.Trim(u.Path, "/") == "" {
 		u.Path = "/metrics"
 	}
-	return u.String(), nil
+	return u, nil
 }
+
+// viewer is where top shows what it sees.
+type viewer interface {
+	show(r *topReport) error
+	// lost is told that a look failed; what it returns ends top.
+	lost(err error) error
+	// events are signals that are the viewer's to handle; nil for none.
+	events() <-chan os.Signal
+	handle(s os.Signal) error
+	close()
+}
+
+// viewer is a terminal, drawn over again and again, or a stream.
+func (a *app) viewer(at string, o topOptions) viewer {
+	at = strings.TrimSuffix(at, "/metrics")
+	f, ok := a.stdout.(*os.File)
+	switch {
+	case o.json:
+		return stream{func(r *topReport) error { return a.printJSON(r) }}
+	case ok && !o.once && term.IsTerminal(int(f.Fd())):
+		return newScreen(f, at)
+	}
+	return stream{func(r *topReport) error { return a.printf("%s\n", r.table(at)) }}
+}
+
+// stream shows one report after the other and ends with the first look that
+// fails.
+type stream struct {
+	print func(r *topReport) error
+}
+
+func (s stream) show(r *topReport) error { return s.print(r) }
+
+func (stream) lost(err error) error { return err }
+
+func (stream) events() <-chan os.Signal { return nil }
+
+func (stream) handle(os.Signal) error { return nil }
+
+func (stream) close() {}
 
 // top looks every interval and shows what happened in it. The end of ctx is not
 // an error: it is how one leaves.
-func (a *app) top(ctx context.Context, at string, o topOptions) error {
-	show := a.showPlain
-	switch {
-	case o.json:
-		show = func(_ string, r *topReport) error { return a.printJSON(r) }
-	case a.onTerminal() && !o.once:
-		show = a.showScreen
-	}
-	before, err := scrape(ctx, at)
+func (a *app) top(ctx context.Context, from *scraper, o topOptions) error {
+	before, err := from.scrape(ctx)
 	if err != nil {
 		return leave(ctx, err)
 	}
+	v := a.viewer(from.at, o)
+	defer v.close()
 	tick := time.NewTicker(o.interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case s := <-v.events():
+			if err := v.handle(s); err != nil {
+				return err
+			}
+			continue
 		case <-tick.C:
 		}
-		now, err := scrape(ctx, at)
-		if err != nil {
-			return leave(ctx, err)
+		now, err := from.scrape(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			if err = v.lost(err); err != nil {
+				return err
+			}
+			continue
 		}
-		if err := show(at, newTopReport(before, now)); err != nil || o.once {
+		if err := v.show(newTopReport(before, now)); err != nil || o.once {
 			return err
 		}
 		before = now
@@ -105,10 +165,8 @@ func leave(ctx context.Context, err error) error {
 	return nil
 }
 
-func (a *app) onTerminal() bool {
-	f, ok := a.stdout.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
+// scrapeTime is how long a worker may take to tell its metrics.
+const scrapeTime = 10 * time.Second
 
 // maxMetrics bounds what a worker may say, in bytes.
 const maxMetrics = 16 << 20
@@ -130,11 +188,17 @@ func key(name string, labels map[string]string, names ...string) string {
 	return b.String()
 }
 
-// scrape asks a worker for its metrics.
-func scrape(ctx context.Context, at string) (*scraped, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+// scraper asks a worker for its metrics.
+type scraper struct {
+	at     string
+	client *http.Client
+}
+
+func (from *scraper) scrape(ctx context.Context) (*scraped, error) {
+	at := from.at
+	ctx, cancel := context.WithTimeout(ctx, scrapeTime)
 	defer cancel()
-	b, err := get(ctx, at, maxMetrics)
+	b, err := get(ctx, from.client, at, maxMetrics)
 	if err != nil {
 		return nil, err
 	}

@@ -39,8 +39,14 @@ type topBytes struct {
 	Rate  float64 `json:"bytes_per_s"`
 }
 
+// startTime is the metric that tells one life of a worker from another.
+const startTime = "process_start_time_seconds"
+
 func newTopReport(before, now *scraped) *topReport {
 	const p = "genie_worker_"
+	if before.values[startTime] != now.values[startTime] { // another life of the worker: it began in between
+		before = &scraped{at: before.at}
+	}
 	seconds := now.at.Sub(before.at).Seconds()
 	value := func(name string) float64 { return now.values[p+name] }
 	total := func(s *scraped, name string, labels ...string) (n float64) {
@@ -49,7 +55,7 @@ func newTopReport(before, now *scraped) *topReport {
 		}
 		return n
 	}
-	rate := func(before, now float64) float64 { return max(now-before, 0) / seconds } // a worker may have begun anew
+	rate := func(before, now float64) float64 { return (now - before) / seconds }
 	r := &topReport{
 		Time: now.at, Interval: seconds, Ready: value("ready") == 1,
 		Connections: value("connections"), Sessions: value("sessions"),
@@ -81,16 +87,28 @@ func newTopReport(before, now *scraped) *topReport {
 	return r
 }
 
-// table writes a report for people.
+// table writes a report on the worker at the given address for people.
 func (r *topReport) table(at string) string {
-	var b strings.Builder
+	return fmt.Sprintf("%s  %s\n\n%s", r.state(at), r.about(), r.body())
+}
+
+// state is whose report it is, of when, and whether the worker is ready.
+func (r *topReport) state(at string) string {
 	state := "ready"
 	if !r.Ready {
 		state = "SHUTTING DOWN"
 	}
-	fmt.Fprintf(&b, "%s  %s  %s  version %s, kernels %s, last %.1f s\n\n",
-		strings.TrimSuffix(at, "/metrics"), r.Time.Format(time.TimeOnly), state, r.Version, r.CPU, r.Interval)
-	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', tabwriter.AlignRight)
+	return fmt.Sprintf("%s  %s  %s", at, r.Time.Format(time.TimeOnly), state)
+}
+
+func (r *topReport) about() string {
+	return fmt.Sprintf("version %s, kernels %s, last %.1f s", r.Version, r.CPU, r.Interval)
+}
+
+// body is the numbers, of at most 60 columns.
+func (r *topReport) body() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	row := func(cells ...string) { _, _ = fmt.Fprintln(w, strings.Join(cells, "\t")+"\t") }
 	number := func(v float64) string { return fmt.Sprintf("%.0f", v) }
 	decimal := func(v float64) string { return fmt.Sprintf("%.1f", v) }
@@ -120,7 +138,7 @@ func (r *topReport) table(at string) string {
 
 // kinds are those of memory, the usual ones first.
 func kinds(memory map[string]float64) []string {
-	out := []string{"weights", "state", "scratch", "staging"}
+	out := []string{"weights", "state", "kept", "scratch", "staging"}
 	var more []string
 	for k := range memory {
 		if !slices.Contains(out, k) {
@@ -137,12 +155,4 @@ func trimLines(text string) string {
 		lines[i] = strings.TrimRight(lines[i], " ")
 	}
 	return strings.Join(lines, "\n")
-}
-
-func (a *app) showPlain(at string, r *topReport) error { return a.printf("%s\n", r.table(at)) }
-
-// showScreen draws over the table before: home, each line to its end, and the
-// rest of the screen.
-func (a *app) showScreen(at string, r *topReport) error {
-	return a.printf("\x1b[H%s\x1b[J", strings.ReplaceAll(r.table(at), "\n", "\x1b[K\n"))
 }

@@ -17,7 +17,7 @@ import (
 // watched is a running worker with an address for its metrics.
 type watched struct {
 	*child
-	metrics string // http://host:port
+	metrics string // http://host:port, or https://
 }
 
 func startWatched(t *testing.T, more ...string) *watched {
@@ -25,7 +25,7 @@ func startWatched(t *testing.T, more ...string) *watched {
 	w := &watched{child: startChild(t, both(), append([]string{"--metrics", ":0"}, more...)...)}
 	text, err := w.lines.ReadString('\n')
 	require.NoError(t, err)
-	require.Regexp(t, `^metrics http://127\.0\.0\.1:[1-9]\d*/metrics\n$`, text, "without a host it is the loopback interface")
+	require.Regexp(t, `^metrics https?://127\.0\.0\.1:[1-9]\d*/metrics\n$`, text, "without a host it is the loopback interface")
 	w.metrics = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(text), "metrics "), "/metrics")
 	return w
 }
@@ -91,6 +91,8 @@ func TestWatchFlags(t *testing.T) {
 	}{
 		{"pprof without metrics", []string{"worker", "--pprof"}, 2, "--metrics"},
 		{"metrics without port", []string{"worker", "--metrics", "localhost"}, 2, "--metrics"},
+		{"metrics over TLS without a certificate", []string{"worker", "--metrics", ":0", "--metrics-tls"}, 2, "--tls-cert"},
+		{"TLS without metrics", []string{"worker", "--metrics-tls", "--tls-cert", "x", "--tls-key", "x"}, 2, "--metrics"},
 		{"metrics on an unknown host", []string{"worker", "--listen", "tcp://127.0.0.1:0", "--metrics", "nowhere.invalid:0"}, 1, "nowhere.invalid"},
 		{"log format", []string{"worker", "--log-format", "xml"}, 2, "text or json"},
 		{"log level", []string{"worker", "--log-level", "loud"}, 2, "log-level"},
@@ -101,6 +103,12 @@ func TestWatchFlags(t *testing.T) {
 		{"health of no URL", []string{"health", "here"}, 2, "http://host:port"},
 		{"health of another scheme", []string{"health", "ftp://127.0.0.1:1"}, 2, "http://host:port"},
 		{"health of nobody", []string{"health", "tcp://127.0.0.1:1"}, 1, "127.0.0.1:1"},
+		{"health in TLS of a URL without", []string{"health", "http://127.0.0.1:1", "--tls-ca", "x"}, 2, "https://127.0.0.1:1"},
+		{"health with a token nobody asks for", []string{"health", "grpc://127.0.0.1:1", "--token-file", "x"}, 2, "takes no token"},
+		{"health with half a certificate", []string{"health", "https://127.0.0.1:1", "--tls-cert", "x"}, 2, "go together"},
+		{"health without its file", []string{"health", "grpc://127.0.0.1:1", "--tls-ca", "/nowhere/ca.pem"}, 1, "/nowhere/ca.pem"},
+		{"top in TLS of a URL without", []string{"top", "http://127.0.0.1:1", "--tls"}, 2, "https://127.0.0.1:1"},
+		{"top without its file", []string{"top", "127.0.0.1:1", "--tls-ca", "/nowhere/ca.pem"}, 1, "/nowhere/ca.pem"},
 		{"top of nothing", []string{"top"}, 2, "URL"},
 		{"top of another scheme", []string{"top", "tcp://127.0.0.1:1"}, 2, "http://host:port"},
 		{"top of nobody", []string{"top", "http://127.0.0.1:1"}, 1, "127.0.0.1:1"},
@@ -192,17 +200,43 @@ func TestTop(t *testing.T) {
 	require.Empty(t, stderr.String())
 }
 
-// TestTopScreen draws on what it takes for a terminal.
-func TestTopScreen(t *testing.T) {
-	var b bytes.Buffer
-	a := &app{stdout: &b}
-	r := &topReport{Time: time.Unix(0, 0), Memory: map[string]float64{"other": 5}}
-	require.NoError(t, a.showScreen("http://x/metrics", r))
-	require.True(t, strings.HasPrefix(b.String(), "\x1b[Hhttp://x "), b.String())
-	require.True(t, strings.HasSuffix(b.String(), "\x1b[J"))
-	require.Equal(t, strings.Count(b.String(), "\n"), strings.Count(b.String(), "\x1b[K\n"), "what was there before goes, line by line")
-	require.Contains(t, b.String(), "SHUTTING DOWN")
-	require.Contains(t, b.String(), "other")
+// TestFit holds what becomes of a report on terminals of other sizes.
+func TestFit(t *testing.T) {
+	lines := []string{"one", "", "three", "", "a line of some length"}
+	for _, c := range []struct {
+		width, height int
+		want          []string
+	}{
+		{80, 24, lines},
+		{22, 5, lines},
+		{21, 5, []string{"one", "", "three", "", "a line of some lengt"}},
+		{80, 4, []string{"one", "three", "", "a line of some length"}},
+		{80, 3, []string{"one", "three", "a line of some length"}},
+		{4, 2, []string{"one", "thr"}},
+		{1, 1, []string{""}},
+	} {
+		require.Equal(t, c.want, fit(lines, c.width, c.height), "%d x %d", c.width, c.height)
+	}
+	require.Equal(t, []string{"\u00e9\u00e9"}, fit([]string{"\u00e9\u00e9\u00e9\u00e9"}, 3, 1), "runes are not cut")
+}
+
+// TestTopAfterARestart counts from zero what another life of the worker says.
+func TestTopAfterARestart(t *testing.T) {
+	look := func(at, start, tokens, waits, waited float64) *scraped {
+		return &scraped{at: time.Unix(int64(at), 0), values: map[string]float64{
+			startTime: start, "genie_worker_tokens_total": tokens,
+			"genie_worker_queue_wait_seconds_count": waits, "genie_worker_queue_wait_seconds_sum": waited,
+		}}
+	}
+	r := newTopReport(look(10, 1, 100, 4, 2), look(20, 1, 150, 6, 3))
+	require.InDelta(t, 5, r.Tokens, 0)
+	require.InDelta(t, 500, r.QueueWait, 0)
+	r = newTopReport(look(10, 1, 100, 4, 2), look(20, 15, 150, 6, 3))
+	require.InDelta(t, 15, r.Tokens, 0)
+	require.InDelta(t, 500, r.QueueWait, 0)
+	r = newTopReport(look(10, 1, 100, 4, 2), look(20, 15, 50, 2, 1))
+	require.InDelta(t, 5, r.Tokens, 0)
+	require.InDelta(t, 500, r.QueueWait, 0)
 }
 
 func TestTopIsNoWorker(t *testing.T) {

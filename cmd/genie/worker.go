@@ -98,9 +98,13 @@ func (o *workerOptions) check() error {
 	if err := o.access.check(); err != nil {
 		return err
 	}
+	if o.watch.encrypted && o.access.files.Cert == "" {
+		return usagef("--metrics-tls needs --tls-cert and --tls-key")
+	}
 	return o.watch.check()
 }
 
+// worker serves until ctx ends, which is no error.
 func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
@@ -123,16 +127,16 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 		}()
 	}
 	log := o.watch.logger(a)
-	watch, err := o.watch.startWatch(ctx, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, watch.stop()) }()
 	opts := worker.Options{Log: log, Lease: o.lease, MaxQueue: o.queue}
 	warnings, err := o.admitted(&opts, listeners)
 	if err != nil {
 		return err
 	}
+	watch, err := o.watch.startWatch(ctx, log, opts.TLS)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, watch.stop()) }()
 	tracer, stopTracing, err := a.tracing(ctx, o.watch.otlp, "genie-worker")
 	if err != nil {
 		return err

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"sync/atomic"
 
@@ -23,6 +23,7 @@ import (
 // watchOptions are the flags by which a worker is watched.
 type watchOptions struct {
 	metrics   string
+	encrypted bool
 	pprof     bool
 	logFormat string
 	logLevel  slog.Level
@@ -32,6 +33,7 @@ type watchOptions struct {
 
 func (o *watchOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.metrics, "metrics", "", "address of /healthz, /readyz and /metrics over HTTP, [host]:port; without a host the loopback interface; none when empty")
+	f.BoolVar(&o.encrypted, "metrics-tls", false, "serve --metrics over TLS, with --tls-cert and --tls-key; with --tls-client-ca to those alone who show a certificate")
 	f.BoolVar(&o.pprof, "pprof", false, "serve profiles at /debug/pprof/ of --metrics, to this machine only")
 	f.StringVar(&o.logFormat, "log-format", "text", "form of the log on standard error: text or json")
 	f.TextVar(&o.logLevel, "log-level", slog.LevelWarn, "least level that is logged: debug, info, warn or error")
@@ -45,6 +47,9 @@ func (o *watchOptions) check() error {
 	}
 	if o.pprof && o.metrics == "" {
 		return usagef("--pprof is given without --metrics, which it is served on")
+	}
+	if o.encrypted && o.metrics == "" {
+		return usagef("--metrics-tls is given without --metrics")
 	}
 	if o.metrics != "" {
 		if _, _, err := net.SplitHostPort(o.metrics); err != nil {
@@ -74,14 +79,16 @@ var errShuttingDown = errors.New("shutting down")
 // a probe can tell one that reads its models from one that is gone.
 type watch struct {
 	url      string // empty when there is none
+	warning  string // what is to be said of the address
 	registry *prometheus.Registry
 	server   atomic.Pointer[worker.Server]
 	cancel   context.CancelFunc
 	done     chan error
 }
 
-// startWatch listens where --metrics says and serves until stop.
-func (o *watchOptions) startWatch(ctx context.Context, log *slog.Logger) (*watch, error) {
+// startWatch listens where --metrics says and serves until stop. config is the
+// worker's TLS, nil for none.
+func (o *watchOptions) startWatch(ctx context.Context, log *slog.Logger, config *tls.Config) (*watch, error) {
 	w := &watch{registry: prometheus.NewRegistry(), done: make(chan error, 1), cancel: func() {}}
 	if o.metrics == "" {
 		w.done <- nil
@@ -95,16 +102,23 @@ func (o *watchOptions) startWatch(ctx context.Context, log *slog.Logger) (*watch
 	if host == "" {
 		host = "127.0.0.1"
 	}
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, port))
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		return nil, fmt.Errorf("--metrics %s: %w", o.metrics, err)
 	}
 	w.url = "http://" + l.Addr().String()
+	if !o.encrypted {
+		config = nil
+	} else {
+		w.url = "https://" + l.Addr().String()
+		config = worker.ServerTLS(config, admin.Protocol)
+	}
+	w.warning = metricsExposure(w.url, l.Addr(), config)
 	// It outlives ctx: the drain is to be watched too.
 	ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s := admin.New(admin.Options{Ready: w.ready, Gatherer: w.registry, Pprof: o.pprof, Log: log})
-	go func() { w.done <- admin.Serve(ctx, s, l) }()
+	go func() { w.done <- admin.Serve(ctx, s, l, config) }()
 	return w, nil
 }
 
@@ -133,13 +147,29 @@ func (w *watch) stop() error {
 	return <-w.done
 }
 
+// metricsExposure is what is to be said of an address of metrics that other
+// machines reach. It is not refused, as one of the worker itself would be: those
+// who probe and scrape a worker come over the network, mostly without
+// certificates, and see how it is used, but no tensor and no name.
+func metricsExposure(url string, a net.Addr, config *tls.Config) string {
+	switch {
+	case !exposed(a):
+		return ""
+	case config == nil:
+		return url + " is reachable from other machines, and shows them how the worker is used: there is no encryption and no authentication (--metrics-tls with --tls-client-ca)"
+	case config.ClientAuth != tls.RequireAndVerifyClientCert:
+		return url + " is reachable from other machines, and shows them how the worker is used: there is no authentication (--tls-client-ca)"
+	}
+	return ""
+}
+
 // announce prints where the worker is watched.
 func (w *watch) announce(a *app, asJSON bool) error {
 	if w.url == "" {
 		return nil
 	}
-	if u, err := url.Parse(w.url); err == nil && !net.ParseIP(u.Hostname()).IsLoopback() {
-		_, _ = fmt.Fprintf(a.stderr, "genie: warning: %s is reachable from other machines, and shows them how the worker is used\n", w.url)
+	if w.warning != "" {
+		_, _ = fmt.Fprintln(a.stderr, "genie: warning:", w.warning)
 	}
 	if asJSON {
 		return json.NewEncoder(a.stdout).Encode(map[string]any{"metrics": w.url + "/metrics", "pid": os.Getpid()})

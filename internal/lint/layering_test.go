@@ -40,9 +40,10 @@ var layers = []layer{
 	{"transport/wire/wirepb", nil},
 	{"transport/wire", []string{"transport", "transport/plan", "transport/wire/wirepb"}},
 	{"transport/wire/grpcwire", []string{"transport", "transport/plan", "transport/wire"}},
+	{"transport/wire/tlswire", []string{"transport/plan", "transport/wire"}},
 	{"transport/internal/remote", []string{"transport", "transport/plan", "transport/wire", "transport/wire/wirepb"}},
 	{"transport/credentials", nil},
-	{"transport/internal/secure", []string{"transport", "transport/credentials", "transport/plan", "transport/wire"}},
+	{"transport/internal/secure", []string{"transport", "transport/credentials", "transport/wire/tlswire"}},
 	{"transport/tcp", []string{"transport", "transport/credentials", "transport/internal/remote", "transport/internal/secure", "transport/wire"}},
 	{"transport/rpc", []string{
 		"transport", "transport/credentials", "transport/internal/remote", "transport/internal/secure",

@@ -2,10 +2,13 @@ package worker
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/genie-sdk/go/transport"
 )
 
 // acceptPause is how long accepting rests when descriptors run out.
@@ -33,12 +36,21 @@ func (s *Server) pause() bool {
 // would take any number of them.
 type limited struct {
 	net.Listener
-	free chan struct{}
+	free    chan struct{}
+	refused func(peer net.Addr) // is told of each
 }
 
-func newLimited(l net.Listener, n int) net.Listener {
-	return &limited{Listener: l, free: make(chan struct{}, n)}
+func newLimited(l net.Listener, n int, refused func(peer net.Addr)) net.Listener {
+	return &limited{Listener: l, free: make(chan struct{}, n), refused: refused}
 }
+
+// refused counts a connection that gRPC does not see.
+func (s *Server) refused(peer net.Addr) {
+	s.meter.ConnectionsRefused.Add(1)
+	s.opts.Log.Warn("connection refused", "peer", peer.String(), "error", tooMany(s.opts.MaxConns))
+}
+
+func tooMany(n int) error { return fmt.Errorf("%w: %d connections", transport.ErrLimit, n) }
 
 // Accept takes the next connection that there is room for.
 func (l *limited) Accept() (net.Conn, error) {
@@ -51,6 +63,7 @@ func (l *limited) Accept() (net.Conn, error) {
 		case l.free <- struct{}{}:
 			return &limitedConn{Conn: c, done: func() { <-l.free }}, nil
 		default:
+			l.refused(c.RemoteAddr())
 			_ = c.Close()
 		}
 	}

@@ -48,7 +48,7 @@ func (s *Server) ServeGRPC(l net.Listener) error {
 	}
 	s.grpc[g] = struct{}{}
 	s.mu.Unlock()
-	err := g.Serve(grpcwire.WatchListener(s.counted(newLimited(l, s.opts.MaxConns))))
+	err := g.Serve(grpcwire.WatchListener(s.counted(newLimited(l, s.opts.MaxConns, s.refused))))
 	s.mu.Lock()
 	delete(s.grpc, g)
 	s.mu.Unlock()

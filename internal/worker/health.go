@@ -8,7 +8,6 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/stats"
 
-	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/grpcwire"
 )
 
@@ -34,20 +33,19 @@ func (s *Server) tracingOptions() []grpc.ServerOption {
 	return nil
 }
 
-// counted counts what goes over a listener's connections. Under TLS it sees what
-// the socket does, and nothing of the frames: what gRPC adds is not told apart
-// there.
+// counted counts what goes over a listener's connections. Under TLS the
+// handshake does, see grpcCreds.
 func (s *Server) counted(l net.Listener) net.Listener {
 	if s.opts.TLS != nil {
-		return countedListener{l, func(c net.Conn) net.Conn { return wire.CountSocket(c, &s.meter.Ledger) }}
+		return l
 	}
-	return countedListener{l, func(c net.Conn) net.Conn { return grpcwire.CountServerConn(c, &s.meter.Ledger) }}
+	return countedListener{l, &s.meter.Ledger}
 }
 
-// countedListener counts the bytes of the connections that it gives.
+// countedListener counts the bytes of the gRPC connections that it gives.
 type countedListener struct {
 	net.Listener
-	count func(net.Conn) net.Conn
+	ledger grpcwire.Ledger
 }
 
 // Accept implements [net.Listener].
@@ -56,5 +54,5 @@ func (l countedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.count(c), nil
+	return grpcwire.CountServerConn(c, l.ledger), nil
 }

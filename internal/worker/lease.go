@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/genie-sdk/go/internal/worker/meter"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
 )
@@ -25,6 +26,8 @@ const maxDetached = 1024
 // leases are the sessions that outlive their connection: each is found by its
 // key, on a connection or waiting for its client to come back.
 type leases struct {
+	meter *meter.Meter
+
 	mu       sync.Mutex
 	closed   bool
 	detached int
@@ -125,6 +128,7 @@ func (c *conn) join(l *lease, num uint32) error {
 		}
 		l.s.lease = l
 	default:
+		c.s.meter.SessionsResumed.Add(1)
 		c.log.Debug("session resumed", "session", num)
 	}
 	return err
@@ -150,6 +154,13 @@ func (ls *leases) detach(l *lease, hold time.Duration) {
 	l.on = nil
 	close(l.left)
 	if ls.closed || hold <= 0 || ls.detached >= maxDetached {
+		switch {
+		case ls.closed:
+		case hold <= 0:
+			ls.meter.SessionsLapsed.Add(1)
+		default:
+			ls.meter.SessionsNotHeld.Add(1)
+		}
 		delete(ls.byKey, l.id)
 		l.s.end()
 		return
@@ -160,6 +171,7 @@ func (ls *leases) detach(l *lease, hold time.Duration) {
 		ls.mu.Lock()
 		defer ls.mu.Unlock()
 		if l.lapse == lapse { // and not resumed in between
+			ls.meter.SessionsLapsed.Add(1)
 			ls.drop(l)
 		}
 	})

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"net"
 	"testing"
 	"time"
@@ -132,6 +133,26 @@ func TestLease(t *testing.T) {
 		require.Eventually(t, empty(w), 5*time.Second, time.Millisecond)
 		require.Eventually(t, func() bool { return w.Engine.Stats().StateBytes == 0 && w.Server.Staged() == 0 }, 5*time.Second, time.Millisecond)
 		require.ErrorIs(t, greeted(t, w).join(aKey, true), transport.ErrSessionLost)
+	})
+	t.Run("too many wait", func(t *testing.T) {
+		const most = 1024
+		w := workertest.Start(t, nil)
+		first, last := greeted(t, w), greeted(t, w)
+		for i := range uint32(most + 1) {
+			p := first
+			if i == most {
+				p = last
+			}
+			key := binary.BigEndian.AppendUint32(bytes.Clone(aKey), i)
+			require.NoError(t, p.ask(wire.TypeOpenSession, &wirepb.OpenSession{Session: i + 1, Key: key}, nil, nil))
+		}
+		require.NoError(t, first.wc.Close())
+		require.Eventually(t, func() bool { return w.Server.Detached() == most }, 5*time.Second, time.Millisecond)
+		require.Zero(t, w.Server.Meter().SessionsNotHeld.Load())
+		require.NoError(t, last.wc.Close())
+		require.Eventually(t, func() bool { return w.Server.Meter().SessionsNotHeld.Load() == 1 }, 5*time.Second, time.Millisecond)
+		require.Equal(t, most, w.Server.Detached())
+		require.Eventually(t, func() bool { return w.Engine.Stats().Sessions == most }, 5*time.Second, time.Millisecond)
 	})
 	t.Run("closed", func(t *testing.T) {
 		w := workertest.Start(t, nil)

@@ -11,6 +11,7 @@ import (
 	"github.com/genie-sdk/go/internal/worker"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/credentials"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
@@ -102,6 +103,53 @@ func TestLedgersAgree(t *testing.T) {
 			}, 5*time.Second, time.Millisecond, "client %+v\nworker %+v", want, got)
 			require.Equal(t, got.SocketReceived, got.Received.Total())
 			require.Equal(t, got.SocketSent, got.Sent.Total())
+		})
+	}
+}
+
+// TestLedgersAgreeUnderTLS is the same with TLS, whose bytes are control, to the
+// end of the connections, in which their notices go both ways.
+func TestLedgersAgreeUnderTLS(t *testing.T) {
+	for _, mutual := range []bool{false, true} {
+		eachWay(t, func(t *testing.T, _ string, dial func(*workertest.Worker, credentials.Client) (transport.Executor, error)) {
+			ca := workertest.NewCA(t)
+			w := encrypted(t, ca, mutual, nil)
+			client := ca.Issue("client", nil)
+			var want, got transport.Snapshot
+			agree := func(ledgers ...*transport.Ledger) {
+				t.Helper()
+				require.Eventually(t, func() bool {
+					want = transport.Snapshot{}
+					for _, l := range ledgers {
+						one := l.Snapshot()
+						for c := range want.Sent {
+							want.Sent[c] += one.Sent[c]
+							want.Received[c] += one.Received[c]
+						}
+						want.SocketSent += one.SocketSent
+						want.SocketReceived += one.SocketReceived
+					}
+					got = w.Server.Meter().Ledger.Snapshot()
+					return want.Sent == got.Received && want.Received == got.Sent &&
+						want.SocketSent == got.SocketReceived && want.SocketReceived == got.SocketSent
+				}, 5*time.Second, time.Millisecond)
+				require.Equal(t, got.SocketReceived, got.Received.Total())
+				require.Equal(t, got.SocketSent, got.Sent.Total())
+			}
+			ex, err := dial(w, credentials.Client{Files: &client})
+			require.NoError(t, err)
+			runs(t, ex)
+			agree(ex.Ledger())
+			require.Greater(t, got.Sent[plan.CauseControl], int64(500), "the worker's certificate is in it")
+			other, err := dial(w, credentials.Client{Files: &client})
+			require.NoError(t, err)
+			runs(t, other)
+			agree(ex.Ledger(), other.Ledger())
+			require.NoError(t, other.Close())
+			require.Eventually(t, func() bool {
+				got = w.Server.Meter().Ledger.Snapshot()
+				return w.Server.Meter().ConnectionsOpen.Load() == 1 && got.SocketReceived == got.Received.Total() && got.SocketSent == got.Sent.Total()
+			}, 5*time.Second, time.Millisecond)
 		})
 	}
 }

@@ -7,17 +7,21 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/grpcwire"
+	"github.com/genie-sdk/go/transport/wire/tlswire"
 )
 
-// serverTLS is the configuration for one protocol: version 1.3, and no tickets,
+// ServerTLS is a configuration for one protocol: version 1.3, and no tickets,
 // with which a client would come back without its certificate being looked at.
-func serverTLS(base *tls.Config, protocol string) *tls.Config {
+func ServerTLS(base *tls.Config, protocol string) *tls.Config {
 	c := base.Clone()
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS13)
 	c.NextProtos = []string{protocol}
@@ -30,7 +34,7 @@ func serverTLS(base *tls.Config, protocol string) *tls.Config {
 			}
 			current = current.Clone()
 			current.GetConfigForClient = nil
-			return serverTLS(current, protocol), nil
+			return ServerTLS(current, protocol), nil
 		}
 	}
 	return c
@@ -42,20 +46,46 @@ func (s *Server) secured(nc net.Conn) (wire.Pipe, func(context.Context) (subject
 	if s.opts.TLS == nil {
 		return wire.NewTCP(nc, &s.meter.Ledger), nil
 	}
-	tc := &secureConn{tls.Server(wire.CountSocket(nc, &s.meter.Ledger), serverTLS(s.opts.TLS, wire.ALPN)), nc}
+	tc := newSecureConn(nc, ServerTLS(s.opts.TLS, wire.ALPN), &s.meter.Ledger)
 	return wire.NewTCP(tc, nil), func(ctx context.Context) (subject, error) {
 		if err := tc.HandshakeContext(ctx); err != nil {
 			lastWords(nc, err, true)
 			return subject{}, fmt.Errorf("TLS: %w", err)
 		}
+		tc.counted.Handshaken()
 		return subjectOf(tc.ConnectionState()), nil
 	}
 }
 
-// secureConn is the worker's side of a connection with TLS.
+// secureConn is the worker's side of a connection with TLS. The ledger counts as
+// a client's does: all bytes as the socket's, and what TLS adds as control.
 type secureConn struct {
 	*tls.Conn
-	raw net.Conn
+	raw     net.Conn
+	counted *tlswire.Conn
+
+	read, written atomic.Int64 // data, without what TLS adds
+}
+
+func newSecureConn(raw net.Conn, config *tls.Config, ledger *transport.Ledger) *secureConn {
+	counted := tlswire.Count(raw, ledger)
+	return &secureConn{Conn: tls.Server(counted, config), raw: raw, counted: counted}
+}
+
+// Read implements [net.Conn].
+func (c *secureConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if total := c.read.Add(int64(n)); err != nil {
+		c.counted.ReadEnds(total)
+	}
+	return n, err //nolint:wrapcheck // the connection's own
+}
+
+// Write implements [net.Conn].
+func (c *secureConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.written.Add(int64(n))
+	return n, err //nolint:wrapcheck // the connection's own
 }
 
 // Close closes the connection. The notice that goes out first is not waited for
@@ -63,7 +93,9 @@ type secureConn struct {
 func (c *secureConn) Close() error {
 	late := time.AfterFunc(goodbye, func() { _ = c.raw.Close() })
 	defer late.Stop()
-	return c.Conn.Close()
+	err := c.Conn.Close()
+	c.counted.WriteEnds(c.written.Load())
+	return err //nolint:wrapcheck // the connection's own
 }
 
 // tlsAlert is an alert as it is before keys are agreed on: fatal, handshake
@@ -92,23 +124,31 @@ func (s *Server) creds() credentials.TransportCredentials {
 	if s.opts.TLS == nil {
 		return insecure.NewCredentials()
 	}
-	return grpcCreds{credentials.NewTLS(s.opts.TLS), serverTLS(s.opts.TLS, "h2")}
+	return grpcCreds{credentials.NewTLS(s.opts.TLS), ServerTLS(s.opts.TLS, "h2"), &s.meter.Ledger}
 }
 
 type grpcCreds struct {
 	credentials.TransportCredentials
 	config *tls.Config
+	ledger *transport.Ledger
 }
+
+// underTLS counts what HTTP/2 adds; the socket is counted below TLS.
+type underTLS struct{ *transport.Ledger }
+
+// AddSocket does nothing.
+func (underTLS) AddSocket(int, int) {}
 
 // ServerHandshake implements [credentials.TransportCredentials]. gRPC bounds its
 // time.
 func (g grpcCreds) ServerHandshake(nc net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	tc := &secureConn{tls.Server(nc, g.config), nc}
+	tc := newSecureConn(nc, g.config, g.ledger)
 	if err := tc.Handshake(); err != nil { //nolint:noctx // gRPC gives none, and sets a deadline
 		lastWords(nc, err, false)
 		return nil, nil, fmt.Errorf("TLS: %w", err)
 	}
-	return tc, credentials.TLSInfo{
+	tc.counted.Handshaken()
+	return grpcwire.CountServerConn(tc, underTLS{g.ledger}), credentials.TLSInfo{
 		State:          tc.ConnectionState(),
 		CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
 	}, nil

@@ -50,13 +50,13 @@ type Server struct {
 func New(opts Options) *Server {
 	opts = opts.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
-	memory := opts.Engine.Memory()
+	memory, m := opts.Engine.Memory(), &meter.Meter{}
 	s := &Server{
 		opts: opts, ctx: ctx, cancel: cancel, staging: staging{limit: int64(opts.MaxStaging), account: memory}, partials: newPartials(opts),
 		admit:   newAdmitter(opts),
-		leases:  leases{byKey: map[[sha256.Size]byte]*lease{}},
+		leases:  leases{meter: m, byKey: map[[sha256.Size]byte]*lease{}},
 		tenants: tenants{quota: opts.Quota, by: map[string]*tenant{}},
-		meter:   &meter.Meter{}, health: newHealth(),
+		meter:   m, health: newHealth(),
 		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},
 	}
 	s.forget = []func(){memory.Register(budget.Spare, spares{s}), memory.Register(budget.Unused, s.partials)}
@@ -122,7 +122,7 @@ func (s *Server) newConn(pipe wire.Pipe, peer string) (*conn, error) {
 	}
 	if len(s.conns) >= s.opts.MaxConns {
 		s.meter.ConnectionsRefused.Add(1)
-		return nil, fmt.Errorf("%w: %d connections", transport.ErrLimit, len(s.conns))
+		return nil, tooMany(len(s.conns))
 	}
 	c := newConn(s, pipe, peer)
 	s.conns[c] = struct{}{}

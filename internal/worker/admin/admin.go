@@ -4,6 +4,7 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -99,8 +100,15 @@ func local(h http.Handler) http.Handler {
 	})
 }
 
-// Serve serves until ctx ends, which is no error, and closes l.
-func Serve(ctx context.Context, s *http.Server, l net.Listener) error {
+// Protocol is what TLS agrees on here (ALPN).
+const Protocol = "http/1.1"
+
+// Serve serves until ctx ends, which is no error, and closes l. Connections are
+// encrypted unless config is nil.
+func Serve(ctx context.Context, s *http.Server, l net.Listener, config *tls.Config) error {
+	if config != nil {
+		l = tls.NewListener(l, config)
+	}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
 	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -74,7 +74,7 @@ func TestSlowPeer(t *testing.T) {
 	s.ReadHeaderTimeout = 50 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- admin.Serve(ctx, s, l) }()
+	go func() { done <- admin.Serve(ctx, s, l, nil) }()
 	slow, err := net.Dial("tcp", l.Addr().String())
 	require.NoError(t, err)
 	defer slow.Close()

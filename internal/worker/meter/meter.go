@@ -4,6 +4,8 @@
 package meter
 
 import (
+	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +29,9 @@ type Meter struct {
 	Connections        atomic.Int64
 	ConnectionsRefused atomic.Int64
 	SessionsOpened     atomic.Int64
+	SessionsResumed    atomic.Int64 // joined by their clients over another connection
+	SessionsLapsed     atomic.Int64 // freed because their clients did not come back in time
+	SessionsNotHeld    atomic.Int64 // freed at once because too many waited for their clients
 	Waiting            atomic.Int64 // requests that wait for their session's turn
 	Running            atomic.Int64 // requests that are being done
 	Panics             atomic.Int64
@@ -45,7 +50,11 @@ type Meter struct {
 	requestTime        [numTypes]Histogram
 	requests           [numTypes]atomic.Int64
 	errors             [numTypes][numCodes]atomic.Int64
+	quotas             [len(quotaKinds)]atomic.Int64
 }
+
+// quotaKinds are what quotas are about, see [transport.QuotaError].
+var quotaKinds = [...]string{"sessions", "plans", "calls", "bytes"}
 
 // Request counts a request that has ended, d after its first frame came. A nil
 // err is a success.
@@ -55,6 +64,18 @@ func (m *Meter) Request(t wire.Type, d time.Duration, err error) {
 	m.requestTime[i].Observe(d)
 	if err != nil {
 		m.errors[i][min(int(transport.Code(err)), numCodes-1)].Add(1)
+		if q, ok := errors.AsType[*transport.QuotaError](err); ok {
+			if kind := slices.Index(quotaKinds[:], q.What); kind >= 0 {
+				m.quotas[kind].Add(1)
+			}
+		}
+	}
+}
+
+// Quotas calls each for every kind of quota, with the requests that it refused.
+func (m *Meter) Quotas(each func(kind string, n int64)) {
+	for i, kind := range quotaKinds {
+		each(kind, m.quotas[i].Load())
 	}
 }
 

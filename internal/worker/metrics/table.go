@@ -20,10 +20,16 @@ func table(version string) []metric {
 		gauge("sessions", "Sessions that are open.", func(s *sample) int64 { return s.stats.Sessions }),
 		gauge("sessions_detached", "Sessions that are held for a client whose connection was lost.", func(s *sample) int64 { return int64(s.detached) }),
 		counter("sessions_total", "Sessions that were opened.", func(s *sample) int64 { return s.SessionsOpened.Load() }),
+		counter("sessions_resumed_total", "Sessions that clients joined again over another connection.", func(s *sample) int64 { return s.SessionsResumed.Load() }),
+		counter("sessions_lapsed_total", "Sessions that were freed because their clients did not come back within the lease.", func(s *sample) int64 { return s.SessionsLapsed.Load() }),
+		counter("sessions_not_held_total", "Sessions that were freed with their connection because too many waited for their clients.", func(s *sample) int64 { return s.SessionsNotHeld.Load() }),
 		gauge("queue_length", "Requests that wait for their turn.", func(s *sample) int64 { return s.Waiting.Load() }),
 		gauge("requests_running", "Requests that are being done.", func(s *sample) int64 { return s.Running.Load() }),
 		counters("requests_total", "Requests that have ended, whatever their outcome, by type.", []string{"type"}, requests),
 		counters("request_errors_total", "Requests that failed, by type and cause.", []string{"type", "code"}, failures),
+		counters("quota_refusals_total", "Requests that failed for an identity's quota, by what it is about.", []string{"quota"}, func(s *sample, value func(float64, ...string)) {
+			s.Quotas(func(kind string, n int64) { value(float64(n), kind) })
+		}),
 		counter("requests_handed_back_total", "Requests that a shutdown refused or ended, for their clients to make elsewhere.", func(s *sample) int64 { return s.RequestsHandedBack.Load() }),
 		counter("panics_total", "Panics that were caught; each is a fault of the worker.", func(s *sample) int64 { return s.Panics.Load() }),
 

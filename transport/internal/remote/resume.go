@@ -32,8 +32,13 @@ func (s *session) open(ctx context.Context) error {
 		m.Key = s.key
 	}
 	begin, wait := time.Now(), waits()
+	s.x.mu.Lock()
+	lost := s.x.lostTo(s.x.cur)
+	s.x.mu.Unlock()
 	for attempt := 1; ; attempt++ {
-		c, err := s.x.connection(ctx)
+		joining, joined := s.x.reconnecting(ctx, s.num, lost)
+		c, err := s.x.connection(joining)
+		joined(err)
 		if err != nil {
 			return err
 		}
@@ -49,6 +54,7 @@ func (s *session) open(ctx context.Context) error {
 		if !s.x.again(ctx, c, attempt) {
 			return err
 		}
+		lost = s.x.lostTo(c)
 	}
 }
 
@@ -143,8 +149,13 @@ func (s *session) call(ctx context.Context, r *request) error {
 		s.seq++
 		r.number(s.seq)
 	}
+	s.mu.Lock()
+	lost := s.x.lostTo(s.c)
+	s.mu.Unlock()
 	for attempt := 1; ; attempt++ {
-		c, err := s.connection(ctx)
+		joining, joined := s.x.reconnecting(ctx, s.num, lost)
+		c, err := s.connection(joining)
+		joined(err)
 		if err == nil {
 			r.on.Store(c)
 			err = c.call(ctx, r)
@@ -161,6 +172,7 @@ func (s *session) call(ctx context.Context, r *request) error {
 		if r.answer != nil {
 			proto.Reset(r.answer)
 		}
+		lost = s.x.lostTo(c)
 	}
 }
 

@@ -13,8 +13,7 @@ import (
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/credentials"
-	"github.com/genie-sdk/go/transport/plan"
-	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/tlswire"
 )
 
 // Client secures the connections of one executor. A nil Client leaves them as
@@ -80,7 +79,7 @@ func sameMachine(a net.Addr) bool {
 // a host and a port. What the connection moves is counted by count: all bytes
 // as the socket's, and what TLS adds as control. An error wraps a cause of
 // package transport; conn is closed then.
-func (s *Client) Handshake(ctx context.Context, conn net.Conn, addr, protocol string, count Counter) (*Conn, error) {
+func (s *Client) Handshake(ctx context.Context, conn net.Conn, addr, protocol string, count tlswire.Counter) (*Conn, error) {
 	config := s.tls()
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS13)
 	config.NextProtos = []string{protocol}
@@ -91,7 +90,7 @@ func (s *Client) Handshake(ctx context.Context, conn net.Conn, addr, protocol st
 		}
 		config.ServerName = host
 	}
-	raw := &records{Conn: wire.CountSocket(conn, count), count: count}
+	raw := tlswire.Count(conn, count)
 	tc := tls.Client(raw, config)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
@@ -100,7 +99,7 @@ func (s *Client) Handshake(ctx context.Context, conn net.Conn, addr, protocol st
 		}
 		return nil, handshakeError(err)
 	}
-	raw.handshaken()
+	raw.Handshaken()
 	return &Conn{Conn: tc, raw: raw, shown: len(config.Certificates) > 0 || config.GetClientCertificate != nil}, nil
 }
 
@@ -108,13 +107,11 @@ func (s *Client) Handshake(ctx context.Context, conn net.Conn, addr, protocol st
 // certificate, is an error of package transport.
 type Conn struct {
 	*tls.Conn
-	raw   *records
+	raw   *tlswire.Conn
 	shown bool // this side has a certificate
 
 	read, written atomic.Int64 // data, without what TLS adds
 	reading       sync.Mutex
-	readEnds      sync.Once
-	closes        sync.Once
 	refused       errorBox
 }
 
@@ -131,7 +128,7 @@ func (c *Conn) readLocked(b []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	c.readEnds.Do(func() { c.raw.count.AddReceived(plan.CauseControl, c.raw.in.alerts(total)) })
+	c.raw.ReadEnds(total)
 	if alert := alertError(err, c.shown); alert != nil {
 		c.refused.set(alert)
 		return n, alert
@@ -165,7 +162,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 // Close closes the connection, with a notice to the worker.
 func (c *Conn) Close() error {
 	err := c.Conn.Close()
-	c.closes.Do(func() { c.raw.count.AddSent(plan.CauseControl, c.raw.out.alerts(c.written.Load())) })
+	c.raw.WriteEnds(c.written.Load())
 	return err
 }
 

@@ -1,8 +1,9 @@
-package secure
+package tlswire
 
 import (
 	"encoding/binary"
 	"net"
+	"sync"
 	"sync/atomic"
 
 	"github.com/genie-sdk/go/transport/plan"
@@ -15,22 +16,39 @@ type Counter interface {
 	wire.SocketCounter
 }
 
-// records is a socket under TLS, which counts itself. Of what it moves, this counts
-// as control what is not the content of a record of data: the handshake, and
-// the header, type and tag of each record (RFC 8446, 5.2). It is written by one
+// Conn is a socket under TLS. It counts what the socket moves, and counts as
+// control what is not the content of a record of data: the handshake, and the
+// header, type and tag of each record (RFC 8446, 5.2). It is written by one
 // goroutine at a time and read by one at a time, as crypto/tls does.
-type records struct {
+type Conn struct {
 	net.Conn
 	count wire.Counter
 	done  atomic.Bool // handshake
 	out   recordParser
 	in    recordParser
+
+	readEnds, writeEnds sync.Once
 }
 
-// handshaken says that what comes from now on is data.
-func (r *records) handshaken() { r.done.Store(true) }
+// Count counts what goes over c, on which TLS begins.
+func Count(c net.Conn, count Counter) *Conn {
+	return &Conn{Conn: wire.CountSocket(c, count), count: count}
+}
 
-func (r *records) Read(b []byte) (int, error) {
+// Handshaken says that what comes from now on is data. It is called before any
+// is sent.
+func (r *Conn) Handshaken() {
+	r.in.content.Store(0)
+	r.out.content.Store(0)
+	r.done.Store(true)
+}
+
+// Read reads. In the handshake it does not go beyond a record, so that where the
+// handshake ends, data that came with it has not been read.
+func (r *Conn) Read(b []byte) (int, error) {
+	if !r.done.Load() {
+		b = b[:min(len(b), r.in.left())]
+	}
 	n, err := r.Conn.Read(b)
 	if n > 0 {
 		r.count.AddReceived(plan.CauseControl, r.overhead(&r.in, b[:n]))
@@ -38,7 +56,7 @@ func (r *records) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (r *records) Write(b []byte) (int, error) {
+func (r *Conn) Write(b []byte) (int, error) {
 	n, err := r.Conn.Write(b)
 	if n > 0 {
 		r.count.AddSent(plan.CauseControl, r.overhead(&r.out, b[:n]))
@@ -46,14 +64,32 @@ func (r *records) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// overhead is the bytes in b that are no data. A worker sends nothing between
-// its part of the handshake and the client's first data, so that where the
-// handshake ends, reading has not gone beyond it.
-func (r *records) overhead(p *recordParser, b []byte) int {
+// ReadEnds counts the content that was read and was no data: plain is how much
+// was. It is known once the connection has ended in this direction, with the
+// notice that it does. Later calls do nothing.
+func (r *Conn) ReadEnds(plain int64) {
+	r.ends(&r.readEnds, func() { r.count.AddReceived(plan.CauseControl, r.in.alerts(plain)) })
+}
+
+// WriteEnds is the same for what was written.
+func (r *Conn) WriteEnds(plain int64) {
+	r.ends(&r.writeEnds, func() { r.count.AddSent(plan.CauseControl, r.out.alerts(plain)) })
+}
+
+// ends counts once, and not what ends in the handshake: that is counted.
+func (r *Conn) ends(once *sync.Once, count func()) {
+	if r.done.Load() {
+		once.Do(count)
+	}
+}
+
+// overhead is the bytes in b that are no data.
+func (r *Conn) overhead(p *recordParser, b []byte) int {
+	n := p.overhead(b)
 	if !r.done.Load() {
 		return len(b)
 	}
-	return p.overhead(b)
+	return n
 }
 
 const (
@@ -75,6 +111,14 @@ type recordParser struct {
 // was. It is known once the connection has ended in this direction, with the
 // notice that it does.
 func (p *recordParser) alerts(plain int64) int { return int(max(p.content.Load()-plain, 0)) }
+
+// left is how many bytes there are to the end of the record, or of its header.
+func (p *recordParser) left() int {
+	if n := p.data + p.tail; n > 0 {
+		return n
+	}
+	return recordHeader - p.headLen
+}
 
 // overhead is the number of bytes in b that are no content.
 func (p *recordParser) overhead(b []byte) (n int) {
