@@ -31,10 +31,10 @@ func FuzzHalves(f *testing.F) {
 			inf    uint16
 		}{"f16": {F32ToF16, F16ToF32, 0x7c00}, "bf16": {F32ToBF16, BF16ToF32, 0x7f80}} {
 			half, back := make([]uint16, len(wide)), make([]float32, len(wide))
+			one, alone, again := make([]uint16, 1), make([]float32, 1), make([]uint16, 1)
 			c.narrow(half, wide)
 			c.widen(back, half)
 			for i, x := range wide {
-				one, alone := make([]uint16, 1), make([]float32, 1)
 				c.narrow(one, wide[i:i+1])
 				c.widen(alone, one)
 				if one[0] != half[i] || math.Float32bits(alone[0]) != math.Float32bits(back[i]) {
@@ -46,7 +46,6 @@ func FuzzHalves(f *testing.F) {
 					}
 					continue
 				}
-				again := make([]uint16, 1)
 				if c.narrow(again, back[i:i+1]); again[0] != half[i] {
 					t.Fatalf("%s: %04x does not narrow to itself but to %04x", name, half[i], again[0])
 				}
@@ -58,15 +57,15 @@ func FuzzHalves(f *testing.F) {
 
 // checkNearest compares a rounding with those one step away.
 func checkNearest(t *testing.T, name string, x float32, got, inf uint16, widen func([]float32, []uint16)) {
+	v, of := make([]float32, 2), make([]uint16, 2)
 	value := func(h uint16) float64 {
-		v := make([]float32, 1)
-		widen(v, []uint16{h})
 		if h&0x7fff == inf { // stands for the number that would come after the greatest
-			widen(v, []uint16{inf - 1})
-			w := make([]float32, 1)
-			widen(w, []uint16{inf - 2})
-			return 2*float64(v[0]) - float64(w[0])
+			of[0], of[1] = inf-1, inf-2
+			widen(v, of)
+			return 2*float64(v[0]) - float64(v[1])
 		}
+		of[0] = h
+		widen(v[:1], of[:1])
 		return math.Abs(float64(v[0]))
 	}
 	if math.IsInf(float64(x), 0) {
