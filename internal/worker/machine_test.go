@@ -56,6 +56,10 @@ type asked struct {
 	frames  int     // of an answer in several
 	credit  int     // of a loop
 	most    int32   // of what a loop counts
+	number  uint64  // in its session, where that has a key
+	control []byte  // of a numbered request, to make it again
+	payload []byte
+	whole   outcomes // what it may be answered with when its frame is as it should be
 	// succeeded looks at the frames of an answer that is no error.
 	succeeded func(control, payload []byte, last bool) error
 	// failed is told of an error; it may be nil.
@@ -77,6 +81,8 @@ type tenant struct {
 	order   []transport.Handle
 	gone    []transport.Handle
 	loops   int // that have not ended
+
+	keyed
 }
 
 // numbered is a plan under its number.
@@ -92,10 +98,16 @@ type machine struct {
 	draws
 	t    testing.TB
 	lab  *lab
-	conn net.Conn
-	wc   *wire.Conn
 	last uint64
 	sent uint32 // frames, the hello among them; the sender's
+
+	keys bool     // sessions 1 and 2 have keys
+	dead [][]byte // keys of sessions that are closed
+	part []byte   // of the weight of planUpload, which the worker has
+	have bool     // all of that weight
+	cut  int      // of the next frame only so many bytes go out; 0 for all
+
+	link *machineLink // under the lock, but for the sender
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew when something was received
@@ -106,6 +118,13 @@ type machine struct {
 	ended   bool              // nothing more will come
 	broken  error             // what was wrong, the first thing
 	rest    map[uint64][]byte // what the messages that go on still lack; the sender's
+}
+
+// machineLink is a connection, and what receives from it.
+type machineLink struct {
+	conn net.Conn
+	wc   *wire.Conn
+	done chan struct{} // closed when nothing more will come
 }
 
 // lab is a worker in this process with a client that must notice nothing.
@@ -124,6 +143,7 @@ type lab struct {
 	staged     int64
 	stats      transport.Stats
 	goroutines int
+	lastKey    uint64 // of a session
 }
 
 // newLab starts the worker; the returned function ends it.
@@ -132,7 +152,7 @@ func newLab(t testing.TB) (*lab, func()) {
 	require.NoError(t, err)
 	l := &lab{
 		t: t, engine: e, pipes: newPipes(), server: worker.New(worker.Options{
-			Engine: worker.ForEngine(e), PartialBytes: 1, // uploads that are cut short leave nothing
+			Engine: worker.ForEngine(e), PartialBytes: 1 << 16,
 		}),
 		plans: machinePlans(4), sent: map[plan.Hash]bool{},
 	}
@@ -176,9 +196,16 @@ func (l *lab) sing(t testing.TB) {
 func (l *lab) settled(t testing.TB) {
 	deadline := time.Now().Add(patience)
 	for wait := 10 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
+		if l.server.Detached() > 0 {
+			l.server.Lapse()
+		}
+		if l.engine.Stats().WeightBytes != l.stats.WeightBytes { // what was uploaded, whole or in part, and is not in use
+			l.engine.Memory().Reclaim()
+		}
+		// That gives back the canary's page, too.
 		st, staged, n := l.engine.Stats(), l.server.Staged(), runtime.NumGoroutine()
 		if st.Sessions == l.stats.Sessions && st.StateBytes == l.stats.StateBytes && st.WeightBytes == l.stats.WeightBytes &&
-			st.Weights == l.stats.Weights && staged == l.staged && n <= l.goroutines {
+			st.Weights == l.stats.Weights && (staged == l.staged || staged == 0) && n <= l.goroutines {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -193,44 +220,58 @@ func (l *lab) settled(t testing.TB) {
 
 // newMachine connects and says hello.
 func newMachine(t testing.TB, l *lab, data []byte) *machine {
-	c, err := l.pipes.dial()
-	require.NoError(t, err)
 	m := &machine{
-		draws: data, t: t, lab: l, conn: c, wc: wire.NewConn(wire.NewTCP(c, nil), nil),
+		draws: data, t: t, lab: l,
 		changed: make(chan struct{}), pending: map[uint64]*asked{}, open: map[uint32]*tenant{}, strays: map[uint64]int{},
-		rest: map[uint64][]byte{}, sent: 1,
+		rest: map[uint64][]byte{},
 	}
-	_, err = c.Write(rawFrame{typ: wire.TypeHello, control: marshal(&wirepb.Hello{Version: wire.Version})}.bytes(0))
-	require.NoError(t, err)
-	h, _, err := m.wc.Next()
-	require.NoError(t, err)
-	require.Equal(t, wire.TypeHello, h.Type)
+	m.connect()
 	return m
 }
 
+// connect makes a connection the machine's.
+func (m *machine) connect() {
+	c, err := m.lab.pipes.dial()
+	require.NoError(m.t, err)
+	l := &machineLink{conn: c, wc: wire.NewConn(wire.NewTCP(c, nil), nil), done: make(chan struct{})}
+	_, err = c.Write(rawFrame{typ: wire.TypeHello, control: marshal(&wirepb.Hello{Version: wire.Version})}.bytes(0))
+	require.NoError(m.t, err)
+	h, _, err := l.wc.Next()
+	require.NoError(m.t, err)
+	require.Equal(m.t, wire.TypeHello, h.Type)
+	m.mu.Lock()
+	m.link, m.sent, m.ended = l, 1, false
+	m.mu.Unlock()
+	go m.receive(l)
+}
+
 // receive takes all that comes and holds it against the model.
-func (m *machine) receive() {
+func (m *machine) receive(l *machineLink) {
+	defer close(l.done)
 	for {
-		h, control, err := m.wc.Next()
+		h, control, err := l.wc.Next()
 		var payload []byte
 		if err == nil {
 			payload = make([]byte, h.Payload)
 			var bad error
-			bad, err = m.wc.ReadPayload(h, wire.NewSink([]wire.Segment{{Data: payload}}), 0)
+			bad, err = l.wc.ReadPayload(h, wire.NewSink([]wire.Segment{{Data: payload}}), 0)
 			err = errors.Join(err, bad)
 		}
 		m.mu.Lock()
-		if err != nil {
+		over := err != nil
+		if err == nil {
+			if wrong := m.frame(h, control, payload); wrong != nil && m.broken == nil {
+				m.broken = wrong
+			}
+		} else if l == m.link {
 			m.ended = true
-		} else if wrong := m.frame(h, control, payload); wrong != nil && m.broken == nil {
-			m.broken = wrong
 		}
 		close(m.changed)
 		m.changed = make(chan struct{})
-		over := m.ended || m.broken != nil
+		over = over || l == m.link && m.ended || m.broken != nil
 		m.mu.Unlock()
 		if over {
-			_ = m.conn.Close()
+			_ = l.conn.Close()
 			return
 		}
 	}
@@ -297,6 +338,9 @@ func (m *machine) answer(h wire.Header, r *asked, code uint32, control, payload 
 		}
 		t.last = r.seq
 	}
+	if t := r.tenant; t != nil && r.number > 0 {
+		t.answered(r, code, control, payload)
+	}
 	if last {
 		delete(m.pending, h.Stream)
 		if r.typ == wire.TypeLoop && r.tenant != nil {
@@ -354,6 +398,9 @@ func (m *machine) wait(what string, done func() bool) {
 // write sends the bytes of one frame; an error means that the connection has ended.
 func (m *machine) write(b []byte) bool {
 	m.sent++
-	_, err := m.conn.Write(b)
+	if m.cut > 0 {
+		b, m.cut = b[:m.cut%len(b)], 0
+	}
+	_, err := m.link.conn.Write(b)
 	return err == nil
 }
