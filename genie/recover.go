@@ -22,9 +22,11 @@ const maxReplays = 8
 // gives. Off, the calls of a lost connection fail with [ErrUnreachable].
 func WithRecovery(on bool) Option { return optionFunc(func(o *options) { o.recovery = on }) }
 
-// WithReconnect bounds how long a lost worker is tried to be reached, by growing
-// waits, before calls fail with [ErrUnreachable]; a context may end it earlier.
-// The default is 10 s.
+// WithReconnect bounds how long a lost worker, or all of several together, is
+// tried to be reached, by growing waits, before calls fail with [ErrUnreachable].
+// It is the whole wait of a recovery, from when the loss is noticed: at once where
+// the connection breaks, after [WithHeartbeat] where the worker has gone silent.
+// The deadline of a call's context ends the call earlier. The default is 10 s.
 func WithReconnect(limit time.Duration) Option {
 	return optionFunc(func(o *options) { o.reconnect = limit })
 }

@@ -104,6 +104,8 @@ func TestGenerateThroughFaults(t *testing.T) {
 		{"truncated", "grpc", fault.Options{Decide: fault.Sometimes(11, .05, fault.Truncate)}},
 		{"stalls", "grpc", fault.Options{Decide: fault.Sometimes(12, .05, fault.Stall)}},
 		{"late", "grpc", fault.Options{Decide: fault.Late(13, 4*time.Millisecond)}},
+		// Seldom: a payload is many pieces, and is given up when it came damaged four times.
+		{"bits flipped", "grpc", fault.Options{Decide: fault.Sometimes(14, .01, fault.Flip)}},
 	} {
 		var faults atomic.Int64
 		t.Cleanup(func() { require.Positive(t, faults.Load(), "%s: nothing happened", tt.name) })
@@ -133,7 +135,9 @@ func TestGenerateThroughFaults(t *testing.T) {
 	})
 }
 
-// TestFaultsWithoutRecovery ends in typed errors, and never in other tokens.
+// TestFaultsWithoutRecovery ends in typed errors, well before the caller's
+// deadline, and never in other tokens. Over TCP a fault hits a frame, over gRPC
+// any bytes of a plain-text HTTP/2 connection.
 func TestFaultsWithoutRecovery(t *testing.T) {
 	t.Parallel()
 	m := tiny(t)
@@ -142,25 +146,33 @@ func TestFaultsWithoutRecovery(t *testing.T) {
 	for name, what := range map[string]fault.Action{
 		"lost": fault.Lose, "cut": fault.Cut, "truncated": fault.Truncate, "flipped": fault.Flip, "swapped": fault.Swap, "stalled": fault.Stall,
 	} {
-		for seed := range uint64(3) {
-			for _, p := range policies() {
-				t.Run(name+"/"+p.Name(), func(t *testing.T) {
-					t.Parallel()
-					link, err := fault.Start(w.TCP, fault.Options{Frames: true, Decide: fault.Sometimes(seed, .1, what)})
-					require.NoError(t, err)
-					defer func() { require.NoError(t, link.Close()) }()
-					ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-					defer cancel()
-					c, err := genie.Open(ctx, "tcp://"+link.Addr(), genie.WithPolicy(p), genie.WithHeartbeat(beat), genie.WithRecovery(false))
-					require.NoError(t, err, "the fault spares handshakes")
-					defer func() { require.NoError(t, c.Close()) }()
-					out, err := write(ctx, c, m, story())
-					if err != nil {
-						typed(t, err)
-						return
-					}
-					require.Equal(t, want, out.Tokens)
-				})
+		for scheme, target := range map[string]string{"tcp": w.TCP, "grpc": w.GRPC} {
+			var faults atomic.Int64
+			t.Cleanup(func() { require.Positive(t, faults.Load(), "%s/%s: nothing happened", scheme, name) })
+			for seed := range uint64(3) {
+				for _, p := range policies() {
+					t.Run(scheme+"/"+name+"/"+p.Name(), func(t *testing.T) {
+						t.Parallel()
+						link, err := fault.Start(target, fault.Options{Frames: scheme == "tcp", Decide: fault.Sometimes(seed, .1, what)})
+						require.NoError(t, err)
+						defer func() {
+							faults.Add(int64(link.Faults()))
+							require.NoError(t, link.Close())
+						}()
+						ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+						defer cancel()
+						c, err := genie.Open(ctx, scheme+"://"+link.Addr(), genie.WithPolicy(p), genie.WithHeartbeat(beat), genie.WithRecovery(false))
+						require.NoError(t, err, "the fault spares handshakes")
+						defer func() { require.NoError(t, c.Close()) }()
+						out, err := write(ctx, c, m, story())
+						if err != nil {
+							typed(t, err)
+							require.NoError(t, ctx.Err(), "noticed by nothing but the deadline: %v", err)
+							return
+						}
+						require.Equal(t, want, out.Tokens)
+					})
+				}
 			}
 		}
 	}

@@ -77,7 +77,15 @@ func (w *workers) session(ctx context.Context) (transport.Session, error) {
 	if !w.several() || !w.opts.recovery {
 		return w.current().NewSession(ctx)
 	}
-	start, wait := time.Now(), &backoff.ExponentialBackOff{
+	// The limit is that of all of it, whatever an attempt is stuck in.
+	total := w.opts.reconnect * time.Duration(len(w.execs))
+	caller := ctx
+	if total > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, total)
+		defer cancel()
+	}
+	wait := &backoff.ExponentialBackOff{
 		InitialInterval: 20 * time.Millisecond, RandomizationFactor: .5, Multiplier: 2, MaxInterval: time.Second,
 	}
 	for {
@@ -87,12 +95,16 @@ func (w *workers) session(ctx context.Context) (transport.Session, error) {
 			if err == nil {
 				return s, nil
 			}
-			if failed = append(failed, err); !errors.Is(err, ErrUnreachable) && !leaving(err) || ctx.Err() != nil {
+			failed = append(failed, err)
+			switch {
+			case caller.Err() == nil && ctx.Err() != nil:
+				return nil, overTime(total, failed)
+			case !errors.Is(err, ErrUnreachable) && !leaving(err) || ctx.Err() != nil:
 				return nil, errors.Join(failed...)
 			}
 			w.next()
 		}
-		if time.Since(start) > w.opts.reconnect*time.Duration(len(w.execs)) {
+		if total <= 0 {
 			return nil, errors.Join(failed...)
 		}
 		t := time.NewTimer(wait.NextBackOff())
@@ -100,9 +112,17 @@ func (w *workers) session(ctx context.Context) (transport.Session, error) {
 		case <-t.C:
 		case <-ctx.Done():
 			t.Stop()
-			return nil, errors.Join(append(failed, ctx.Err())...)
+			if caller.Err() == nil {
+				return nil, overTime(total, failed)
+			}
+			return nil, errors.Join(append(failed, caller.Err())...)
 		}
 	}
+}
+
+// overTime is the error when no worker could be reached in the time for it.
+func overTime(total time.Duration, failed []error) error {
+	return fmt.Errorf("%w: no worker (tried for %v): %w", ErrUnreachable, total, errors.Join(failed...))
 }
 
 // sessionHere opens a session on the executor in use, which is dialled if need

@@ -122,7 +122,7 @@ func writeFrame(w io.Writer, r request, tensors []named) error {
 }
 
 // readFrame reads an answer and its tensors. Lengths are checked before
-// anything is allocated for them.
+// anything is read, and memory is taken as the bytes come.
 func readFrame(r io.Reader) (*answer, map[string]Tensor, error) {
 	var n [4]byte
 	if _, err := io.ReadFull(r, n[:]); err != nil {
@@ -132,9 +132,9 @@ func readFrame(r io.Reader) (*answer, map[string]Tensor, error) {
 	if size > maxHeader {
 		return nil, nil, fmt.Errorf("%w: a header of %d bytes (begins %q), at most %d", ErrProtocol, size, n, maxHeader)
 	}
-	head := make([]byte, size)
-	if _, err := io.ReadFull(r, head); err != nil {
-		return nil, nil, cut(err)
+	head, err := readBytes(r, int64(size))
+	if err != nil {
+		return nil, nil, err
 	}
 	var a answer
 	if err := json.Unmarshal(head, &a); err != nil {
@@ -155,13 +155,33 @@ func readFrame(r io.Reader) (*answer, map[string]Tensor, error) {
 		if total += l.Bytes; total > maxPayload {
 			return nil, nil, fmt.Errorf("%w: tensors of more than %d bytes", ErrProtocol, maxPayload)
 		}
-		t.Data = make([]byte, l.Bytes)
-		if _, err := io.ReadFull(r, t.Data); err != nil {
-			return nil, nil, cut(err)
+		if t.Data, err = readBytes(r, l.Bytes); err != nil {
+			return nil, nil, err
 		}
 		tensors[l.Name] = t
 	}
 	return &a, tensors, nil
+}
+
+// firstPiece is the memory that is taken on the word of a length alone.
+const firstPiece = 64 << 10
+
+// readBytes reads n bytes into memory that doubles when it is full, so that a
+// length without bytes behind it costs no more than firstPiece.
+func readBytes(r io.Reader, n int64) ([]byte, error) {
+	b := make([]byte, min(n, firstPiece))
+	for at := 0; ; {
+		got, err := io.ReadFull(r, b[at:])
+		if err != nil {
+			return nil, cut(err)
+		}
+		if at += got; int64(at) == n {
+			return b, nil
+		}
+		grown := make([]byte, min(n, 2*int64(at)))
+		copy(grown, b)
+		b = grown
+	}
 }
 
 // cut makes an end of input in the middle of a frame an unexpected one.

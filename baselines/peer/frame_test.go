@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -64,6 +67,36 @@ func TestReadFrameBoundsTotal(t *testing.T) {
 	in := io.MultiReader(bytes.NewReader(frame(`{"tensors": [`+two[0]+","+two[1]+`]}`)), io.LimitReader(zeros{}, 2*each))
 	_, _, err := readFrame(in)
 	require.ErrorIs(t, err, ErrProtocol)
+}
+
+// TestReadFrameTakesMemoryAsBytesCome: lengths that nothing follows cost little,
+// and what does follow, in any number of pieces, is whole.
+func TestReadFrameTakesMemoryAsBytesCome(t *testing.T) {
+	const most = maxPayload
+	for name, in := range map[string][]byte{
+		"header": append(binary.LittleEndian.AppendUint32(nil, maxHeader), '{'),
+		"tensor": frame(fmt.Sprintf(`{"tensors": [{"name": "x", "dtype": "f32", "shape": [%d], "bytes": %d}]}`, most/4, most), 1, 2, 3),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _, err := readFrame(bytes.NewReader(in))
+		runtime.ReadMemStats(&after)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF, name)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), name)
+	}
+	for _, n := range []int{0, 1, firstPiece - 1, firstPiece, firstPiece + 1, 2 * firstPiece, 5*firstPiece + 3} {
+		want := make([]byte, n)
+		for i := range want {
+			want[i] = byte(i * 131 >> 3)
+		}
+		got, err := readBytes(iotest.HalfReader(bytes.NewReader(append(slices.Clone(want), 9))), int64(n))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got), "%d bytes", n)
+		if n > 0 {
+			_, err = readBytes(bytes.NewReader(want[:n-1]), int64(n))
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF, "%d bytes", n)
+		}
+	}
 }
 
 type zeros struct{}

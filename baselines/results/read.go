@@ -20,6 +20,14 @@ import (
 // ErrNoResults says that a file holds neither results nor cells without any.
 var ErrNoResults = errors.New("genie: no benchmark results")
 
+// ErrLongLine says that a file has a line that is longer than the reader of the
+// benchmark format takes.
+var ErrLongLine = errors.New("genie: a line that is too long")
+
+// maxLine bounds a line, its end included: the reader of the format takes a
+// token of a scanner, which is shorter than this.
+const maxLine = bufio.MaxScanTokenSize - 1
+
 // Setting is one configuration line.
 type Setting struct {
 	Key   string `json:"key"`
@@ -109,7 +117,10 @@ func Read(r io.Reader, path string) (*File, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	f := &File{Path: path, index: map[Key]*Cell{}}
-	absent := f.readLines(text.Bytes())
+	absent, err := f.readLines(text.Bytes())
+	if err != nil {
+		return nil, err
+	}
 	if err := f.readResults(text.Bytes()); err != nil {
 		return nil, err
 	}
@@ -120,15 +131,19 @@ func Read(r io.Reader, path string) (*File, error) {
 
 // readLines reads what benchfmt has no record for: configuration that is
 // withdrawn before the first result, and cells without results.
-func (f *File) readLines(text []byte) (absent []Absence) {
-	s := bufio.NewScanner(bytes.NewReader(text))
-	for line := 1; s.Scan(); line++ {
-		if a, ok := parseAbsence(s.Text()); ok {
+func (f *File) readLines(text []byte) (absent []Absence, err error) {
+	line := 0
+	for content := range bytes.Lines(text) {
+		if line++; len(content) > maxLine {
+			return nil, fmt.Errorf("%s:%d: %w of %d bytes, at most %d", f.Path, line, ErrLongLine, len(content), maxLine)
+		}
+		said := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+		if a, ok := parseAbsence(said); ok {
 			a.line = line
 			absent = append(absent, a)
 			continue
 		}
-		key, value, ok := strings.Cut(s.Text(), ":")
+		key, value, ok := strings.Cut(said, ":")
 		value = strings.TrimLeft(value, " \t")
 		if !ok || value == "" || !configKey(key) {
 			continue
@@ -139,7 +154,7 @@ func (f *File) readLines(text []byte) (absent []Absence) {
 			f.Header = append(f.Header, Setting{key, value})
 		}
 	}
-	return absent
+	return absent, nil
 }
 
 // add keeps another value of a setting, once: the commits of a file that is put

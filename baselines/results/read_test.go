@@ -82,6 +82,25 @@ func TestHeaderIsKeptThoughWithdrawn(t *testing.T) {
 	require.Equal(t, Setting{"commit", "2222222"}, f.Header[0])
 }
 
+// TestLongLine: what comes after a line that is too long is not left out without
+// a word, and one that is as long as may be is read.
+func TestLongLine(t *testing.T) {
+	const before, after = "goos: linux\n", "# unavailable workload=w baseline=b: why\n"
+	line := func(n int) string { return "note: " + strings.Repeat("x", n-len("note: \n")) + "\n" }
+	f := read(t, before+line(maxLine)+after+"BenchmarkX/workload=w/baseline=full 1 5 ns/op")
+	require.Len(t, f.Absent, 1)
+	require.Len(t, f.Cells, 1)
+	require.Len(t, f.Setting("note"), maxLine-len("note: \n"))
+	for name, text := range map[string]string{
+		"in the middle": before + line(maxLine+1) + after, "very long": before + line(5*maxLine) + after,
+		"at the end": before + strings.TrimSuffix(line(maxLine+2), "\n"),
+	} {
+		_, err := Read(strings.NewReader(text), "test.txt")
+		require.ErrorIs(t, err, ErrLongLine, name)
+		require.ErrorContains(t, err, "test.txt:2: ", name)
+	}
+}
+
 func TestUnits(t *testing.T) {
 	f := read(t, `Unit tok/s better=higher
 Unit odd better=higher

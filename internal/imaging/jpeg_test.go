@@ -6,8 +6,6 @@ import (
 	"image/color"
 	"image/jpeg"
 	"math"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -65,27 +63,6 @@ func TestJPEGWithoutItsEnd(t *testing.T) {
 }
 
 // FuzzDecode: whatever the bytes, a picture of the stated size or an error.
-func FuzzDecode(f *testing.F) {
-	files, err := filepath.Glob("../../testdata/images/*.*")
-	require.NoError(f, err)
-	for _, name := range files {
-		content, err := os.ReadFile(name)
-		require.NoError(f, err)
-		if len(content) < 20_000 {
-			f.Add(content)
-		}
-	}
-	f.Fuzz(func(t *testing.T, content []byte) {
-		m, err := Decode(bytes.NewReader(content), Limits{Pixels: 1 << 16})
-		if err == nil {
-			err = m.check()
-		}
-		if m != nil && err != nil {
-			t.Fatal(err)
-		}
-	})
-}
-
 func BenchmarkDecodeJPEG(b *testing.B) {
 	var content bytes.Buffer
 	require.NoError(b, jpeg.Encode(&content, photo(2000, 1500), &jpeg.Options{Quality: 90}))

@@ -10,15 +10,17 @@ import (
 // ones and wrong ones, whole, in pieces and cut off, and holds the worker
 // against a model of what must be answered (machine_test.go): every request once
 // or the connection ends; causes that a peer can be told and that fit; results,
-// sums, caches, tokens and kept values to the bit. Another client's session
-// gives the same bits throughout, and afterwards all memory and all goroutines
-// are back.
+// sums, caches, tokens and kept values to the bit. Half of the sequences have
+// sessions with a key and numbered requests, lose their connection and go on at
+// another, let leases lapse, and upload a weight in parts. Another client's
+// session gives the same bits throughout, and afterwards all memory and all
+// goroutines are back.
 func FuzzConnection(f *testing.F) {
 	l, end := newLab(f)
 	f.Cleanup(end)
 	r := rand.New(rand.NewPCG(7, 8))
-	for range 150 {
-		b := make([]byte, 50+r.IntN(500))
+	for range 350 { // short: what is found to be new is cut byte by byte
+		b := make([]byte, 20+r.IntN(180))
 		for i := range b {
 			b[i] = byte(r.Uint32())
 		}
@@ -34,15 +36,13 @@ const maxMessages = 300
 func (l *lab) drive(t testing.TB, data []byte) {
 	l.goroutines = runtime.NumGoroutine()
 	m := newMachine(t, l, data)
-	received := make(chan struct{})
-	go func() {
-		defer close(received)
-		m.receive()
-	}()
 	m.opening()
 	operations := []func() bool{
 		m.openSession, m.closeSession, m.resetSession, m.stats, m.prepare, m.prepare, m.upload, m.run, m.run, m.run, m.run,
 		m.loop, m.loop, m.more, m.read, m.read, m.release, m.release, m.cancelOne, m.data, m.data, m.raw, m.sync,
+	}
+	if m.keys {
+		operations = append(operations, m.again, m.again, m.older, m.lose, m.lose, m.lose, m.wrongKey, m.resumeUpload, m.resumeUpload)
 	}
 	going := true
 	for n := 0; going && len(m.draws) > 0 && n < maxMessages; n++ {
@@ -65,8 +65,8 @@ func (l *lab) drive(t testing.TB, data []byte) {
 	m.mu.Lock()
 	m.ended = true
 	m.mu.Unlock()
-	_ = m.conn.Close()
-	<-received
+	_ = m.link.conn.Close()
+	<-m.link.done
 	m.wait("the end", func() bool { return true })
 	l.settled(t)
 	l.sing(t)
@@ -75,7 +75,9 @@ func (l *lab) drive(t testing.TB, data []byte) {
 // opening is how most sequences begin: sessions with plans, so that bytes are
 // not spent on finding that out.
 func (m *machine) opening() {
-	switch m.below(4) {
+	first := m.byte()
+	m.keys = first >= 128
+	switch first % 4 {
 	case 0:
 		return
 	default:

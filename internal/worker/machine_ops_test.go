@@ -19,6 +19,10 @@ import (
 // control message.
 func (m *machine) request(r *asked, control proto.Message, payload []byte, more func(f *rawFrame)) bool {
 	m.last++
+	if t := r.tenant; t != nil && t.key != nil && giveNumber(control, t.number+1) {
+		t.number++
+		r.number, r.control, r.payload, r.whole = t.number, marshal(control), payload, r.may
+	}
 	f := rawFrame{typ: r.typ, stream: m.last, control: marshal(control), payload: payload}
 	if more != nil {
 		more(&f)
@@ -50,11 +54,20 @@ func (m *machine) openSession() bool {
 	r := &asked{typ: wire.TypeOpenSession, may: oneOf(transport.ErrProtocol)}
 	if t == nil {
 		r.may = oneOf(nil)
+		t = newTenant(num)
+		if m.keys && num != 3 {
+			t.key = m.newKey()
+		}
 		m.mu.Lock()
-		m.open[num] = &tenant{num: num, plans: map[uint32]*numbered{}, kept: map[transport.Handle][]byte{}}
+		m.open[num] = t
 		m.mu.Unlock()
+		return m.request(r, &wirepb.OpenSession{Session: num, Key: t.key}, nil, nil)
 	}
 	return m.request(r, &wirepb.OpenSession{Session: num}, nil, nil)
+}
+
+func newTenant(num uint32) *tenant {
+	return &tenant{num: num, plans: map[uint32]*numbered{}, kept: map[transport.Handle][]byte{}}
 }
 
 func (m *machine) closeSession() bool {
@@ -64,6 +77,9 @@ func (m *machine) closeSession() bool {
 		r.may = oneOf(nil)
 		m.mu.Lock()
 		delete(m.open, num)
+		if t.key != nil {
+			m.dead = append(m.dead, t.key)
+		}
 		for _, p := range m.pending { // stopped, or answered before
 			if p.tenant == t {
 				p.may |= oneOf(transport.ErrClosed, context.Canceled)
@@ -104,7 +120,7 @@ func (m *machine) stats() bool {
 func (m *machine) prepare() bool {
 	num, t := m.session()
 	number := uint32(1 + m.below(3))
-	kind := m.below(planKinds)
+	kind := m.below(planUpload)
 	k := m.lab.plans[kind][m.below(len(m.lab.plans[kind]))]
 	req := &wirepb.Prepare{Session: num, Plan: number, Hash: k.hash[:]}
 	payload := k.encoded
@@ -263,7 +279,9 @@ func (m *machine) inPieces(r *asked, payload []byte) func(*rawFrame) {
 	at := m.byte()
 	return func(f *rawFrame) {
 		switch {
-		case how == 0 && len(payload) > 0:
+		case how == 0 && len(payload) > 0 && r.number == 0:
+			// A numbered one would be there after those that come meanwhile, and is
+			// then older than they are.
 			f.flags |= wire.FlagMore
 			f.payload = payload[:at%len(payload)]
 			m.rest[f.stream] = payload[at%len(payload):]

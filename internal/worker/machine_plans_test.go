@@ -14,6 +14,7 @@ const (
 	planTokens         // acc += x, and says acc: what a loop repeats
 	planGrowing        // a cache of rows of two
 	planAbsent         // its weight is nobody's
+	planUpload         // its weight goes when nobody uses it; only resumeUpload brings it
 	planKinds
 )
 
@@ -31,8 +32,11 @@ func machinePlans(variants int) [][]known {
 	absent := *counter
 	absent.Values = append([]plan.Value(nil), counter.Values...)
 	absent.Values[1].Hash = plan.Hash{1, 2, 3}
+	brought := *counter
+	brought.Values = append([]plan.Value(nil), counter.Values...)
+	brought.Values[1].Hash = transport.HashWeight(plan.F32, []int{2}, broughtWeight())
 	all := make([][]known, planKinds)
-	for kind, p := range []*plan.Plan{counter, tokens(), growing(2, true, plan.Download), &absent} {
+	for kind, p := range []*plan.Plan{counter, tokens(), growing(2, true, plan.Download), &absent, &brought} {
 		for i := range variants {
 			q := *p
 			q.Name = fmt.Sprintf("%s%d.%d", p.Name, kind, i)
@@ -50,6 +54,9 @@ func machinePlans(variants int) [][]known {
 	}
 	return all
 }
+
+// broughtWeight is the content of the weight of planUpload.
+func broughtWeight() []byte { return floats(3, -5) }
 
 // tokens is a plan that a loop can repeat: acc += x, where x is an index.
 func tokens() *plan.Plan {

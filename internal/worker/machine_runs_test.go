@@ -53,7 +53,7 @@ func (m *machine) run() bool {
 	}
 	switch p.kind {
 	case planCounter, planAbsent:
-		payload = m.runCounter(t, r, req)
+		payload = m.runCounter(t, r, req, [2]float32{100, 200})
 		if p.kind == planAbsent {
 			r.may = r.may&^1 | oneOf(transport.ErrMissingWeight)
 		}
@@ -84,7 +84,7 @@ func (m *machine) run() bool {
 }
 
 // runCounter is a run of the counter: sum += x + w.
-func (m *machine) runCounter(t *tenant, r *asked, req *wirepb.Run) (payload []byte) {
+func (m *machine) runCounter(t *tenant, r *asked, req *wirepb.Run, w [2]float32) (payload []byte) {
 	x := floats(float32(m.below(9)), float32(m.below(9)))
 	payload = x
 	r.may |= oneOf(nil)
@@ -108,7 +108,7 @@ func (m *machine) runCounter(t *tenant, r *asked, req *wirepb.Run) (payload []by
 			return fmt.Errorf("%d bytes and %d handles", len(out), len(ran.GetKept()))
 		}
 		in := pairOf(x)
-		kept := [2]float32{in[0] + 100, in[1] + 200}
+		kept := [2]float32{in[0] + w[0], in[1] + w[1]}
 		t.sum[0] += kept[0]
 		t.sum[1] += kept[1]
 		if got := pairOf(out); got != t.sum {

@@ -1,12 +1,10 @@
 package worker_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/bits"
 	"net"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -16,11 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/genie-sdk/go/internal/engine"
-	"github.com/genie-sdk/go/internal/worker"
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/plan"
-	"github.com/genie-sdk/go/transport/tcp"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
@@ -56,6 +50,10 @@ type asked struct {
 	frames  int     // of an answer in several
 	credit  int     // of a loop
 	most    int32   // of what a loop counts
+	number  uint64  // in its session, where that has a key
+	control []byte  // of a numbered request, to make it again
+	payload []byte
+	whole   outcomes // what it may be answered with when its frame is as it should be
 	// succeeded looks at the frames of an answer that is no error.
 	succeeded func(control, payload []byte, last bool) error
 	// failed is told of an error; it may be nil.
@@ -77,6 +75,8 @@ type tenant struct {
 	order   []transport.Handle
 	gone    []transport.Handle
 	loops   int // that have not ended
+
+	keyed
 }
 
 // numbered is a plan under its number.
@@ -92,10 +92,16 @@ type machine struct {
 	draws
 	t    testing.TB
 	lab  *lab
-	conn net.Conn
-	wc   *wire.Conn
 	last uint64
 	sent uint32 // frames, the hello among them; the sender's
+
+	keys bool     // sessions 1 and 2 have keys
+	dead [][]byte // keys of sessions that are closed
+	part []byte   // of the weight of planUpload, which the worker has
+	have bool     // all of that weight
+	cut  int      // of the next frame only so many bytes go out; 0 for all
+
+	link *machineLink // under the lock, but for the sender
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew when something was received
@@ -108,129 +114,67 @@ type machine struct {
 	rest    map[uint64][]byte // what the messages that go on still lack; the sender's
 }
 
-// lab is a worker in this process with a client that must notice nothing.
-type lab struct {
-	t      testing.TB
-	pipes  *pipes
-	server *worker.Server
-	engine *engine.Engine
-	plans  [][]known
-	sent   map[plan.Hash]bool // plans that the worker has
-
-	canary transport.Session
-	call   transport.Call
-	n      float32
-
-	staged     int64
-	stats      transport.Stats
-	goroutines int
-}
-
-// newLab starts the worker; the returned function ends it.
-func newLab(t testing.TB) (*lab, func()) {
-	e, err := engine.New(engine.Options{Threads: 1})
-	require.NoError(t, err)
-	l := &lab{
-		t: t, engine: e, pipes: newPipes(), server: worker.New(worker.Options{
-			Engine: worker.ForEngine(e), PartialBytes: 1, // uploads that are cut short leave nothing
-		}),
-		plans: machinePlans(4), sent: map[plan.Hash]bool{},
-	}
-	served := make(chan error, 1)
-	go func() { served <- l.server.Serve(l.pipes) }()
-	ex, err := tcp.Dial(context.Background(), "canary", tcp.WithDialer(func(context.Context, string) (net.Conn, error) { return l.pipes.dial() }))
-	require.NoError(t, err)
-	l.canary, err = ex.NewSession(context.Background())
-	require.NoError(t, err)
-	p, weights := counter()
-	p.Name = "canary"
-	ref, err := l.canary.Prepare(context.Background(), p, weights, nil)
-	require.NoError(t, err)
-	l.call = transport.Call{Plan: ref, Inputs: []transport.Input{{Data: floats(0, 1)}}}
-	l.sing(t)
-	// The upload gives its buffers back after its answer has gone; one page stays,
-	// in which the canary's session receives.
-	require.Eventually(t, func() bool { return l.server.Staged() == 4096 }, patience, time.Millisecond)
-	l.stats, l.staged = e.Stats(), l.server.Staged()
-	return l, func() {
-		require.NoError(t, ex.Close())
-		require.NoError(t, l.server.Close())
-		require.NoError(t, <-served)
-		require.NoError(t, e.Close())
-	}
-}
-
-// sing runs the canary once: the same bits whatever others do.
-func (l *lab) sing(t testing.TB) {
-	if l.n++; l.n > 1<<15 { // beyond which a sum of 201s is not exact
-		l.n = 1
-		require.NoError(t, l.canary.Reset(context.Background()))
-	}
-	res, err := l.canary.Run(context.Background(), l.call)
-	require.NoError(t, err)
-	require.Equal(t, floats(100*l.n, 201*l.n), res.Outputs[0].Tensor.Data, "the canary")
-	require.NoError(t, l.canary.Release(context.Background(), res.Outputs[1].Handle))
-}
-
-// settled waits until the worker holds no more than it did before.
-func (l *lab) settled(t testing.TB) {
-	deadline := time.Now().Add(patience)
-	for wait := 10 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
-		st, staged, n := l.engine.Stats(), l.server.Staged(), runtime.NumGoroutine()
-		if st.Sessions == l.stats.Sessions && st.StateBytes == l.stats.StateBytes && st.WeightBytes == l.stats.WeightBytes &&
-			st.Weights == l.stats.Weights && staged == l.staged && n <= l.goroutines {
-			return
-		}
-		if time.Now().After(deadline) {
-			stacks := make([]byte, 1<<20)
-			require.Failf(t, "not all came back", "sessions %d (%d), state %d (%d), weights %d (%d), staged %d (%d), goroutines %d (%d)\n%s",
-				st.Sessions, l.stats.Sessions, st.StateBytes, l.stats.StateBytes, st.WeightBytes, l.stats.WeightBytes,
-				staged, l.staged, n, l.goroutines, stacks[:runtime.Stack(stacks, true)])
-		}
-		<-time.After(wait) // polled: a fuzzer has no time for an event of each kind of memory
-	}
+// machineLink is a connection, and what receives from it.
+type machineLink struct {
+	conn net.Conn
+	wc   *wire.Conn
+	done chan struct{} // closed when nothing more will come
 }
 
 // newMachine connects and says hello.
 func newMachine(t testing.TB, l *lab, data []byte) *machine {
-	c, err := l.pipes.dial()
-	require.NoError(t, err)
 	m := &machine{
-		draws: data, t: t, lab: l, conn: c, wc: wire.NewConn(wire.NewTCP(c, nil), nil),
+		draws: data, t: t, lab: l,
 		changed: make(chan struct{}), pending: map[uint64]*asked{}, open: map[uint32]*tenant{}, strays: map[uint64]int{},
-		rest: map[uint64][]byte{}, sent: 1,
+		rest: map[uint64][]byte{},
 	}
-	_, err = c.Write(rawFrame{typ: wire.TypeHello, control: marshal(&wirepb.Hello{Version: wire.Version})}.bytes(0))
-	require.NoError(t, err)
-	h, _, err := m.wc.Next()
-	require.NoError(t, err)
-	require.Equal(t, wire.TypeHello, h.Type)
+	m.connect()
 	return m
 }
 
+// connect makes a connection the machine's.
+func (m *machine) connect() {
+	c, err := m.lab.pipes.dial()
+	require.NoError(m.t, err)
+	l := &machineLink{conn: c, wc: wire.NewConn(wire.NewTCP(c, nil), nil), done: make(chan struct{})}
+	_, err = c.Write(rawFrame{typ: wire.TypeHello, control: marshal(&wirepb.Hello{Version: wire.Version})}.bytes(0))
+	require.NoError(m.t, err)
+	h, _, err := l.wc.Next()
+	require.NoError(m.t, err)
+	require.Equal(m.t, wire.TypeHello, h.Type)
+	m.mu.Lock()
+	m.link, m.sent, m.ended = l, 1, false
+	m.mu.Unlock()
+	go m.receive(l)
+}
+
 // receive takes all that comes and holds it against the model.
-func (m *machine) receive() {
+func (m *machine) receive(l *machineLink) {
+	defer close(l.done)
 	for {
-		h, control, err := m.wc.Next()
+		h, control, err := l.wc.Next()
 		var payload []byte
 		if err == nil {
 			payload = make([]byte, h.Payload)
 			var bad error
-			bad, err = m.wc.ReadPayload(h, wire.NewSink([]wire.Segment{{Data: payload}}), 0)
+			bad, err = l.wc.ReadPayload(h, wire.NewSink([]wire.Segment{{Data: payload}}), 0)
 			err = errors.Join(err, bad)
 		}
 		m.mu.Lock()
-		if err != nil {
+		over := err != nil
+		if err == nil {
+			if wrong := m.frame(h, control, payload); wrong != nil && m.broken == nil {
+				m.broken = wrong
+			}
+		} else if l == m.link {
 			m.ended = true
-		} else if wrong := m.frame(h, control, payload); wrong != nil && m.broken == nil {
-			m.broken = wrong
 		}
 		close(m.changed)
 		m.changed = make(chan struct{})
-		over := m.ended || m.broken != nil
+		over = over || l == m.link && m.ended || m.broken != nil
 		m.mu.Unlock()
 		if over {
-			_ = m.conn.Close()
+			_ = l.conn.Close()
 			return
 		}
 	}
@@ -297,6 +241,9 @@ func (m *machine) answer(h wire.Header, r *asked, code uint32, control, payload 
 		}
 		t.last = r.seq
 	}
+	if t := r.tenant; t != nil && r.number > 0 {
+		t.answered(r, code, control, payload)
+	}
 	if last {
 		delete(m.pending, h.Stream)
 		if r.typ == wire.TypeLoop && r.tenant != nil {
@@ -354,6 +301,9 @@ func (m *machine) wait(what string, done func() bool) {
 // write sends the bytes of one frame; an error means that the connection has ended.
 func (m *machine) write(b []byte) bool {
 	m.sent++
-	_, err := m.conn.Write(b)
+	if m.cut > 0 {
+		b, m.cut = b[:m.cut%len(b)], 0
+	}
+	_, err := m.link.conn.Write(b)
 	return err == nil
 }

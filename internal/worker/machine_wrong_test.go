@@ -170,8 +170,8 @@ func (m *machine) ruin() {
 			m.mu.Lock()
 			m.ended = true
 			m.mu.Unlock()
-			_, _ = m.conn.Write(stats(rawFrame{})[:m.below(40)])
-			_ = m.conn.Close()
+			_, _ = m.link.conn.Write(stats(rawFrame{})[:m.below(40)])
+			_ = m.link.conn.Close()
 			return
 		}
 	}

@@ -53,6 +53,9 @@ func TestAppendedOnce(t *testing.T) {
 		{"swapped", "tcp", fault.Options{Frames: true, Decide: fault.Sometimes(6, .2, fault.Swap)}},
 		{"stalled", "tcp", fault.Options{Frames: true, Decide: fault.Sometimes(7, .1, fault.Stall)}},
 		{"cut in flight", "grpc", fault.Options{Decide: fault.Sometimes(8, .05, fault.Cut)}},
+		{"truncated", "grpc", fault.Options{Decide: fault.Sometimes(9, .05, fault.Truncate)}},
+		{"flipped", "grpc", fault.Options{Decide: fault.Sometimes(10, .05, fault.Flip)}},
+		{"stalled", "grpc", fault.Options{Decide: fault.Sometimes(11, .05, fault.Stall)}},
 	} {
 		t.Run(tt.scheme+"/"+tt.name, func(t *testing.T) {
 			t.Parallel()

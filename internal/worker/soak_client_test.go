@@ -22,6 +22,8 @@ import (
 type soakFigures struct {
 	Requests, Tokens, Wrong               int64
 	Texts, Cancels, Cuts, Stalls, Reopens int64
+	Rejoins, Lapses                       int64            // sessions with a key: connections made again, leases that lapsed
+	Written, Rebuilt                      int64            // texts of package genie, sessions rebuilt for them
 	Errors                                map[string]int64 // by cause
 	Unexpected                            []string         // errors that their request may not have
 }
@@ -35,6 +37,10 @@ func (f *soakFigures) add(o *soakFigures) {
 	f.Cuts += o.Cuts
 	f.Stalls += o.Stalls
 	f.Reopens += o.Reopens
+	f.Rejoins += o.Rejoins
+	f.Lapses += o.Lapses
+	f.Written += o.Written
+	f.Rebuilt += o.Rebuilt
 	if f.Errors == nil {
 		f.Errors = map[string]int64{}
 	}
@@ -106,31 +112,40 @@ func (c *soakClient) note(count *int64, err error, may ...error) {
 
 var soakCauses = []error{
 	errWrong, errEnough, context.Canceled, context.DeadlineExceeded, transport.ErrUnreachable, transport.ErrShape, transport.ErrState,
-	transport.ErrLimit, transport.ErrClosed, transport.ErrStaleHandle, transport.ErrProtocol, transport.ErrCorrupt, transport.ErrInternal,
+	transport.ErrSessionLost, transport.ErrLimit, transport.ErrClosed, transport.ErrStaleHandle, transport.ErrProtocol, transport.ErrCorrupt, transport.ErrInternal,
 }
 
 // work goes on until stop is closed.
 func (c *soakClient) work(stop <-chan struct{}) {
 	for ctx := context.Background(); ; {
-		cutAfter := int64(-1)
-		if c.rng.IntN(3) == 0 {
-			cutAfter = c.rng.Int64N(2500)
-		}
-		ex, conn, err := c.dial(ctx, cutAfter)
-		if err == nil {
-			err = c.connected(ctx, ex, stop)
-			_ = ex.Close()
-		}
-		if conn != nil && conn.cut.Load() {
-			c.note(&c.fig.Cuts, err, transport.ErrUnreachable)
+		if c.rng.IntN(4) == 0 {
+			c.keyed(ctx, stop)
 		} else {
-			c.note(&c.fig.Reopens, err)
+			c.plain(ctx, stop)
 		}
 		select {
 		case <-stop:
 			return
 		default:
 		}
+	}
+}
+
+// plain uses a connection that is not made again, and is reset now and then.
+func (c *soakClient) plain(ctx context.Context, stop <-chan struct{}) {
+	cutAfter := int64(-1)
+	if c.rng.IntN(3) == 0 {
+		cutAfter = c.rng.Int64N(2500)
+	}
+	ex, conn, err := c.dial(ctx, cutAfter)
+	if err == nil {
+		err = c.connected(ctx, ex, stop)
+		_ = ex.Close()
+	}
+	if conn != nil && conn.cut.Load() {
+		c.note(&c.fig.Cuts, err, transport.ErrUnreachable)
+	} else {
+		c.note(&c.fig.Reopens, err)
 	}
 }
 

@@ -61,7 +61,7 @@ func soakWorker(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s := worker.New(worker.Options{Engine: worker.ForEngine(e)})
+	s := worker.New(worker.Options{Engine: worker.ForEngine(e), Lease: soakLease})
 	state := soakState{}
 	served := make(chan error, 2)
 	for _, l := range []struct {

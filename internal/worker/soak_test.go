@@ -13,6 +13,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
 // soakEnv is how long the soak goes on; without it the short form runs.
@@ -24,6 +28,9 @@ const soakShort = 2 * time.Second
 // while: goroutines of this process and processes of their own, over TCP and over
 // gRPC. They generate, step, cancel, have enough, stall, make mistakes, leave
 // without a word, are reset in the middle of what they write, and die by kill -9.
+// Some have sessions with a key, which they join again from connection to
+// connection or let lapse, and some write texts with package genie, which recovers
+// from all of it.
 // Every token is held against a reference computed here. At the end the worker
 // holds what it held before; over a longer time (GENIE_SOAK=10m) its memory must
 // not grow either.
@@ -40,6 +47,9 @@ func TestSoak(t *testing.T) {
 	var before soakState
 	w.read(t, &before)
 	s := &soak{t: t, worker: w, addrs: map[string]string{"tcp": before.TCP, "grpc": before.GRPC}, want: want}
+	s.model, s.texts, err = soakModel(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.model.Close()) }()
 	s.warm()
 	base := s.quiet(before)
 	_, s.descriptors = w.resident()
@@ -60,6 +70,8 @@ type soak struct {
 	worker *process
 	addrs  map[string]string
 	want   [][]int32
+	model  *gpt2.Model
+	texts  [][][]int
 
 	stop      chan struct{}
 	clients   []*soakClient
@@ -90,6 +102,14 @@ func (s *soak) warm() {
 		require.NoError(s.t, c.connected(context.Background(), ex, nil))
 		require.NoError(s.t, ex.Close())
 		require.Empty(s.t, c.fig.Unexpected)
+		writer, err := genie.Open(context.Background(), how+"://"+addr)
+		require.NoError(s.t, err)
+		for prompt := range soakPrompts {
+			out, err := soakWrite(context.Background(), writer, s.model, prompt)
+			require.NoError(s.t, err)
+			require.Equal(s.t, s.texts[prompt], out.Tokens)
+		}
+		require.NoError(s.t, writer.Close())
 	}
 }
 
@@ -117,6 +137,12 @@ func (s *soak) start(duration time.Duration) {
 			s.clients = append(s.clients, c)
 			s.working.Go(func() { c.work(s.stop) })
 		}
+		w := &soakWriter{
+			soakClient: soakClient{how: how + " genie", rng: rand.New(rand.NewPCG(4, 9))},
+			url:        how + "://" + addr, model: s.model, texts: s.texts,
+		}
+		s.clients = append(s.clients, &w.soakClient)
+		s.working.Go(func() { w.work(s.stop) })
 		for i := range processes {
 			s.working.Go(func() { s.live(fmt.Sprint(how, " ", addr, " ", i), life, rand.New(rand.NewPCG(uint64(i), 3))) })
 		}
@@ -155,7 +181,7 @@ func (s *soak) enough() bool {
 	all := s.total()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return all.Texts > 0 && all.Cancels > 0 && all.Cuts > 0 && s.deaths > 0
+	return all.Texts > 0 && all.Cancels > 0 && all.Cuts > 0 && all.Rejoins > 0 && all.Lapses > 0 && all.Written > 0 && all.Rebuilt > 0 && s.deaths > 0
 }
 
 // watch samples the worker until the time is over, and for as long as not
@@ -226,10 +252,10 @@ func (s *soak) gap() (longest time.Duration) {
 func (s *soak) judge(duration time.Duration, base, after soakState, descriptors int64) {
 	all := s.total()
 	// A machine that rests lets time limits run out between peers that both
-	// rest; the samples then show a gap.
+	// rest; the samples then show a gap. The lease is the shortest of them.
 	const rest, late = 5 * time.Second, "deadline exceeded"
 	require.Empty(s.t, slices.DeleteFunc(slices.Clone(all.Unexpected), func(e string) bool {
-		return s.gap() > rest && strings.Contains(e, late)
+		return s.gap() > rest && strings.Contains(e, late) || s.gap() > soakLease/2 && strings.Contains(e, transport.ErrSessionLost.Error())
 	}))
 	require.Zero(s.t, all.Wrong, "wrong tokens")
 	require.NotContains(s.t, all.Errors, "untyped")
@@ -237,6 +263,10 @@ func (s *soak) judge(duration time.Duration, base, after soakState, descriptors 
 	require.Positive(s.t, all.Texts)
 	require.Positive(s.t, all.Cancels)
 	require.Positive(s.t, all.Cuts)
+	require.Positive(s.t, all.Rejoins)
+	require.Positive(s.t, all.Lapses)
+	require.Positive(s.t, all.Written)
+	require.Positive(s.t, all.Rebuilt)
 	require.Positive(s.t, s.deaths)
 	require.LessOrEqual(s.t, after.Goroutines, base.Goroutines+2)
 	require.Equal(s.t, base.WeightBytes, after.WeightBytes)
@@ -262,6 +292,8 @@ func (s *soak) table(duration time.Duration, base, after soakState, descriptors 
 	row("tokens checked, wrong", "%d, %d", all.Tokens, all.Wrong)
 	row("texts, cancelled, stalled", "%d, %d, %d", all.Texts, all.Cancels, all.Stalls)
 	row("connections left, reset", "%d, %d", all.Reopens, all.Cuts)
+	row("connections made again, leases lapsed", "%d, %d", all.Rejoins, all.Lapses)
+	row("texts of genie, sessions rebuilt", "%d, %d", all.Written, all.Rebuilt)
 	row("client processes killed", "%d", s.deaths)
 	row("goroutines before, after", "%d, %d", base.Goroutines, after.Goroutines)
 	row("sessions, state, staged bytes after", "%d, %d, %d", after.Sessions, after.State, after.Staged)

@@ -22,20 +22,25 @@ const (
 // minBeat bounds how often a peer can make this side send.
 const minBeat = 10 * time.Millisecond
 
-// Activity counts that bytes came. The zero Activity is ready to use.
+// minHeard is how many bytes of a frame that goes on are a sign of life. The
+// heartbeats of a peer in the time of its silence are fewer: when the length of
+// a frame was damaged on its way, they would be taken for the rest of it.
+const minHeard = 1 << 10
+
+// Activity counts the bytes that came. The zero Activity is ready to use.
 type Activity struct{ n atomic.Uint64 }
 
 // Touch says that n bytes came.
 func (a *Activity) Touch(n int) {
 	if n > 0 {
-		a.n.Add(1)
+		a.n.Add(uint64(n))
 	}
 }
 
-// Count is another number whenever bytes came in between.
+// Count is how many bytes came.
 func (a *Activity) Count() uint64 { return a.n.Load() }
 
-// Lively is a [Pipe] that knows when bytes come, also within a frame: a slow
+// Lively is a [Pipe] that counts the bytes that come, also within a frame: a slow
 // link is no dead one.
 type Lively interface {
 	Activity() uint64
@@ -67,6 +72,9 @@ func EveryMillis(ms uint32) time.Duration {
 // Beat keeps h until ctx ends or the peer is dead, which is reported, once, as
 // an error that wraps [transport.ErrUnreachable].
 //
+// A peer lives that finishes frames, or from which at least minHeard bytes of one
+// come in the time.
+//
 // Silence is counted in looks and not read from a clock: a machine that was
 // suspended does not take all its peers for dead when it goes on.
 func (c *Conn) Beat(ctx context.Context, h Heart) error {
@@ -79,7 +87,7 @@ func (c *Conn) Beat(ctx context.Context, h Heart) error {
 	}
 	t := time.NewTicker(look)
 	defer t.Stop()
-	sent, heard := c.sent.Load(), c.heard()
+	sent, frames, bytes := c.sent.Load(), c.received.Load(), c.heard()
 	var mute, deaf time.Duration // nothing sent, nothing heard for so many looks
 	for {
 		select {
@@ -89,8 +97,8 @@ func (c *Conn) Beat(ctx context.Context, h Heart) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if n := c.heard(); n != heard {
-			heard, deaf = n, 0
+		if n, b := c.received.Load(), c.heard(); n != frames || b-bytes >= minHeard {
+			frames, bytes, deaf = n, b, 0
 		} else if deaf += look; h.Silence > 0 && deaf >= h.Silence {
 			return fmt.Errorf("%w: the peer was silent for %v", transport.ErrUnreachable, h.Silence)
 		}
@@ -102,12 +110,12 @@ func (c *Conn) Beat(ctx context.Context, h Heart) error {
 	}
 }
 
-// heard is another number whenever something came in between.
+// heard is how many bytes came, as far as the pipe knows.
 func (c *Conn) heard() uint64 {
 	if l, ok := c.pipe.(Lively); ok {
 		return l.Activity()
 	}
-	return uint64(c.received.Load())
+	return 0
 }
 
 // ping sends a Ping unless a frame is being written just now, which says the

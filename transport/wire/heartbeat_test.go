@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"encoding/binary"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -127,6 +128,34 @@ func TestSlowFrameIsLife(t *testing.T) {
 		require.NoError(t, <-heart)
 		_, _ = a.Close(), b.Close()
 		<-ended
+	})
+}
+
+// TestDamagedLength holds that heartbeats that are taken for the rest of a frame,
+// whose length was damaged, are no life.
+func TestDamagedLength(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		_, ended := listen(a)
+		ctx, cancel := context.WithCancel(t.Context())
+		_, endB := listen(b)
+		h := Heart{Every: EveryMillis(HeartbeatMillis(Silence)), Silence: Silence}
+		beatA, beatB := beat(ctx, a, h), beat(ctx, b, Heart{Every: h.Every})
+		pass(time.Minute)
+		<-b.lock
+		head := Header{Type: TypeStats, Stream: 1}.append(nil, nil)
+		binary.LittleEndian.PutUint64(head[16:], MaxControl/2)
+		_, err := b.pipe.WriteBuffers([][]byte{head}, nil)
+		b.lock <- struct{}{}
+		require.NoError(t, err)
+		start := time.Now()
+		require.ErrorIs(t, <-beatA, transport.ErrUnreachable)
+		require.Less(t, time.Since(start), 2*Silence)
+		cancel()
+		require.NoError(t, <-beatB)
+		_, _ = a.Close(), b.Close()
+		<-ended
+		<-endB
 	})
 }
 
