@@ -85,8 +85,8 @@ def operations(backend):
     def open(proxies=None, **spec):
         return {"threads": wire.threads(), **backend.open(spec, proxies or {})}
 
-    def hold(tensors):
-        backend.hold({k: v.copy() for k, v in tensors.items()})
+    def hold(tensors=None):  # none: attention has no weights
+        backend.hold({k: v.copy() for k, v in (tensors or {}).items()})
         return {}
 
     def run(op="", attrs=None, repeat=1, seconds=0, again=False, tensors=None):
