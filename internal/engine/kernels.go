@@ -48,6 +48,8 @@ func kernelFor(g *group, ops []op.Op) kernel {
 		return runSoftmax
 	case op.LayerNorm:
 		return runLayerNorm
+	case op.BatchNorm:
+		return runBatchNorm
 	case op.Embedding:
 		return runEmbedding
 	case op.CausalMask:
