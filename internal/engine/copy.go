@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -41,6 +42,9 @@ func (o *odometer) next(shape []int, off *int, st []int, off2 *int, st2 []int) b
 // copyStrided copies in to out, which have one shape and element type.
 func copyStrided(out, in *op.Array) {
 	size := in.DType.Size()
+	if copyImage(out, in, size) {
+		return
+	}
 	// The longest tail that is dense on both sides is copied at once.
 	run, outer := 1, len(in.Shape)
 	for outer > 0 && (in.Shape[outer-1] == 1 || in.Strides[outer-1] == run && out.Strides[outer-1] == run) {
@@ -59,6 +63,27 @@ func copyStrided(out, in *op.Array) {
 			return
 		}
 	}
+}
+
+// copyImage is copyStrided for images of 4-byte elements whose channels go to the
+// front or to the back: a transposition by blocks.
+func copyImage(out, in *op.Array, size int) bool {
+	if size != 4 || len(in.Shape) != 4 || in.Len() == 0 {
+		return false
+	}
+	n, c, pixels := in.Shape[0], in.Shape[1], in.Shape[2]*in.Shape[3]
+	move := kernels.ChannelsFirst
+	switch {
+	case c == 1 || pixels == 1: // no transposition
+		return false
+	case lastChannels(in) && out.Contiguous():
+	case in.Contiguous() && lastChannels(out):
+		move = kernels.ChannelsLast
+	default:
+		return false
+	}
+	move(out.F32()[:in.Len()], in.F32()[:in.Len()], n, c, pixels, 0, kernels.LayoutUnits(n, pixels))
+	return true
 }
 
 // copyDense copies a to mem without gaps.
