@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ import (
 type benchRunOptions struct {
 	selection
 
+	match        string
 	count, alive int
 	out          string
 	resume, json bool
@@ -43,7 +45,8 @@ end.
 After Ctrl-C the file has everything that was measured, and --resume goes on
 from there, on the same commit, machine and scale.`,
 		Example: `  genie bench run --scale small --net loopback,lan-1g-500us --count 10 --out new.txt
-  genie bench run --workload llm-decode --baseline full,capture-only --count 6`,
+  genie bench run --workload llm-decode --baseline full,capture-only --count 6
+  genie bench run --workload micro --match 'workload=micro-(conv|echo)'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
@@ -57,6 +60,7 @@ from there, on the same commit, machine and scale.`,
 	f.StringSliceVar(&o.Nets, "net", []string{"loopback"}, "links, separated by commas: loopback, dc-10g-100us, lan-1g-500us, wan-100m-20ms")
 	f.StringSliceVar(&o.Workloads, "workload", nil, "workloads, separated by commas (default all: "+strings.Join(baselines.WorkloadNames(), ", ")+")")
 	f.StringSliceVar(&o.Baselines, "baseline", nil, "baselines, separated by commas (default all: "+strings.Join(knownBaselines(), ", ")+")")
+	f.StringVar(&o.match, "match", "", "regular expression for the names of the cells to measure, among the chosen ones")
 	f.StringVar(&o.Testdata, "testdata", "", "folder with inputs and references (default testdata of the checkout around)")
 	f.IntVar(&o.count, "count", 10, "samples of each cell")
 	f.IntVar(&o.alive, "alive", 0, "cells that may be open at once; 0 is all of a group, but 1 at the full scale")
@@ -79,10 +83,32 @@ func (o *benchRunOptions) check() error {
 	case o.json && o.out == "":
 		return usagef("--json needs --out: both would go to standard output")
 	}
+	if _, err := regexp.Compile(o.match); err != nil {
+		return usagef("--match: %v", err)
+	}
 	if o.alive == 0 && o.Scale == "full" {
 		o.alive = 1
 	}
 	return nil
+}
+
+// matching are the cells whose names --match finds.
+func (o *benchRunOptions) matching(groups [][]matrix.Cell) ([][]matrix.Cell, error) {
+	re, err := regexp.Compile(o.match) // an empty one finds all
+	if err != nil {
+		return nil, usagef("--match: %v", err)
+	}
+	var found [][]matrix.Cell
+	for _, g := range groups {
+		g = slices.DeleteFunc(slices.Clone(g), func(c matrix.Cell) bool { return !re.MatchString(c.Name()) })
+		if len(g) > 0 {
+			found = append(found, g)
+		}
+	}
+	if len(found) == 0 && o.match != "" {
+		return nil, usagef("--match %q: no cell of the chosen ones has such a name", o.match)
+	}
+	return found, nil
 }
 
 // benchRunReport is what bench run --json prints.
@@ -97,6 +123,9 @@ type benchRunReport struct {
 func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(context.Context, selection) ([][]matrix.Cell, error)) error {
 	groups, err := choose(ctx, o.selection)
 	if err != nil {
+		return err
+	}
+	if groups, err = o.matching(groups); err != nil {
 		return err
 	}
 	options := matrix.Options{Count: o.count, Alive: o.alive, Header: benchHeader(ctx, o.Scale), Available: availableMemory}

@@ -79,6 +79,8 @@ func TestBenchMistakes(t *testing.T) {
 		{2, []string{"run", "--scale", "huge"}},
 		{2, []string{"run", "--count", "0"}},
 		{2, []string{"run", "--alive", "-1"}},
+		{2, []string{"run", "--match", "("}},
+		{2, []string{"run", "--scale", "tiny", "--match", "nothing is called so"}},
 		{2, []string{"run", "--resume"}},
 		{2, []string{"run", "--json"}},
 		{2, []string{"run", "all"}},
@@ -198,6 +200,19 @@ func TestBenchRunFails(t *testing.T) {
 	o.out, o.json = filepath.Join(t.TempDir(), "out.txt"), true
 	require.Error(t, a.benchRun(t.Context(), o, choosing(t, cs)))
 	require.Contains(t, stdout.String(), `"failed": 1`)
+}
+
+func TestBenchRunMatch(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	a := &app{stdout: &stdout, stderr: &stderr}
+	cs := counters("a", "b", "c")
+	o := benchRunOptions{selection: selection{Scale: "tiny", Nets: []string{"loopback"}}, count: 2, match: "baseline=[bc]"}
+	require.NoError(t, a.benchRun(t.Context(), o, choosing(t, cs)))
+	f, err := results.Read(&stdout, "stdout")
+	require.NoError(t, err)
+	require.Len(t, f.Cells, 2)
+	require.Nil(t, f.Find(results.ParseName(cs[0].name)))
+	require.Equal(t, 2, f.Find(results.ParseName(cs[2].name)).Runs)
 }
 
 func TestBenchRunWithoutCells(t *testing.T) {
