@@ -18,7 +18,7 @@ func FuzzRead(f *testing.F) {
 		"# unavailable workload=w baseline=b: why\n",
 		"# failed workload=w baseline=b: why\nBenchmarkX/workload=w/baseline=b 1 5 ns/op\n",
 		"BenchmarkX/workload=w/baseline=b 1 5 ns/op\n# failed workload=w baseline=b: why\n# failed workload=w baseline=b: again\n",
-		"commit: 1\ncommit:\ncommit: 2\n",
+		"commit: 1\ncommit:" + "\ncommit: 2\n",
 		"cores: 1\nBenchmarkX/a=1-2 1 1 x\ncores: 2\nBenchmarkX/a=1-4 1 2 x\n",
 		"Unit a-ns better=lower assume=exact\nUnit a-ns better=higher\nBenchmarkX 1 0 a-ns 1 a-ns\n",
 		"BenchmarkX/workload=w/baseline=full/ablation=kv/net=lan/batch=1-2 1 +Inf B/op\r\nBenchmark\nBenchmarkX 1\n",

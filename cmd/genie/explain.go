@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -71,7 +72,7 @@ func (o *explainOptions) check(cmd *cobra.Command) error {
 	return nil
 }
 
-func (a *app) explain(cmd *cobra.Command, o explainOptions) error {
+func (a *app) explain(cmd *cobra.Command, o explainOptions) (err error) {
 	if err := o.check(cmd); err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (a *app) explain(cmd *cobra.Command, o explainOptions) error {
 	if err != nil {
 		return err
 	}
-	defer m.close()
+	defer func() { err = errors.Join(err, m.close()) }()
 	srg, err := semantic.Analyze(m.graph)
 	if err != nil {
 		return err

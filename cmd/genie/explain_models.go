@@ -28,8 +28,10 @@ func explainGPT2(ctx context.Context, o *explainOptions, progress func(done, tot
 		return nil, usagef("--past and --seq are %d rows together, the model takes %d", rows, m.Config.Positions)
 	}
 	return &explainable{
-		m.LM.Graph, []lazy.Named{{Name: "next", Tensor: m.LM.Next}},
-		plan.Bindings{"batch": o.batch, "seq": o.seq, "past": o.past}, m.Close,
+		m.LM.Graph,
+		[]lazy.Named{{Name: "next", Tensor: m.LM.Next}},
+		plan.Bindings{"batch": o.batch, "seq": o.seq, "past": o.past},
+		m.Close,
 	}, nil
 }
 

@@ -24,8 +24,10 @@ func TestExplainVision(t *testing.T) {
 	}{
 		{"resnet", []string{"--model", filepath.Join("..", "..", "testdata", "resnet", "basic"), "--batch", "2"}, []string{"vision_encoding"}, nil},
 		{
-			"clip", []string{"--model", filepath.Join("..", "..", "testdata", "clip", "plain"), "--batch", "2", "--texts", "3"},
-			[]string{"vision_encoding", "text_encoding", "multimodal_fusion"}, []string{"vision", "text"},
+			"clip",
+			[]string{"--model", filepath.Join("..", "..", "testdata", "clip", "plain"), "--batch", "2", "--texts", "3"},
+			[]string{"vision_encoding", "text_encoding", "multimodal_fusion"},
+			[]string{"vision", "text"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

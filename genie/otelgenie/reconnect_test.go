@@ -70,7 +70,7 @@ func inTrace(spans tracetest.SpanStubs, id trace.TraceID, name string) (out trac
 func attr(s tracetest.SpanStub, key string) string {
 	for _, a := range s.Attributes {
 		if string(a.Key) == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""

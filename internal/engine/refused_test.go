@@ -106,7 +106,7 @@ func TestPrepareTakesNothing(t *testing.T) {
 	require.Equal(t, held, e.Memory().Held(), "refused before anything is taken")
 	c.Release()
 	_, err = kept(b)
-	memoryError(t, err) // a's state and kept value are still there
+	_ = memoryError(t, err) // a's state and kept value are still there
 	_, h := c.Output(0)
 	require.True(t, h.IsZero())
 	_, h = c.Output(1)

@@ -166,7 +166,7 @@ func TestReleasesAreNotLost(t *testing.T) {
 	const values = 2000
 	hold, began := make(chan struct{}), make(chan struct{})
 	block := false
-	w := hook(t, func(ctx context.Context) error {
+	w := hook(t, func(context.Context) error {
 		if block {
 			block = false
 			close(began)

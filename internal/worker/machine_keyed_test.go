@@ -160,7 +160,7 @@ func (m *machine) wrongKey() bool {
 			break
 		}
 		req.Session, req.Resume, r.may = num, false, oneOf(transport.ErrProtocol)
-		m.dead = append(m.dead, req.Key) // nothing is held under it
+		m.dead = append(m.dead, req.GetKey()) // nothing is held under it
 	}
 	return m.request(r, req, nil, nil)
 }

@@ -51,9 +51,9 @@ func (w *scraped) becomes(name string, want float64) {
 	require.Eventually(w.t, func() bool { return w.value(name) == want }, 10*time.Second, time.Millisecond, name)
 }
 
-func (w *scraped) open(url string, opts ...genie.Option) (*genie.Client, *genie.Session) {
+func (w *scraped) open(url string) (*genie.Client, *genie.Session) {
 	w.t.Helper()
-	c, err := genie.Open(w.t.Context(), url, opts...)
+	c, err := genie.Open(w.t.Context(), url)
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { _ = c.Close() })
 	s, err := c.NewSession(w.t.Context())
@@ -81,15 +81,14 @@ func loadBasic(t *testing.T) *gpt2.Model {
 // of one that does not.
 func TestReconnectsAreCounted(t *testing.T) {
 	w := start(t, func(o *worker.Options) { o.Lease = 200 * time.Millisecond })
-	var barred atomic.Bool
+	var barred atomic.Pointer[chan struct{}] // until it is closed, connections wait
 	proxy, err := fault.Start(w.TCP, fault.Options{Accept: func(int) {
-		for barred.Load() {
-			time.Sleep(time.Millisecond)
+		if c := barred.Load(); c != nil {
+			<-*c
 		}
 	}})
 	require.NoError(t, err)
 	defer proxy.Close()
-	defer barred.Store(false)
 	c, s := w.open("tcp://" + proxy.Addr())
 	require.NoError(t, double(t.Context(), s, "a", 4))
 	for n := range 3 {
@@ -101,13 +100,16 @@ func TestReconnectsAreCounted(t *testing.T) {
 	require.EqualValues(t, 1, w.value("sessions_total"), "it is one and the same")
 	require.Zero(t, w.value("sessions_lapsed_total"))
 
-	barred.Store(true)
+	bar := make(chan struct{})
+	open := sync.OnceFunc(func() { close(bar) })
+	defer open()
+	barred.Store(&bar)
 	proxy.CutAll()
 	w.becomes("sessions_lapsed_total", 1)
 	require.Zero(t, w.value("sessions"))
 	require.EqualValues(t, 3, w.value("sessions_resumed_total"))
 	require.Zero(t, w.value("sessions_not_held_total"))
-	barred.Store(false)
+	open()
 	require.NoError(t, c.Close())
 }
 

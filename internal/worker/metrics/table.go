@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"slices"
+
 	"github.com/genie-sdk/go/internal/worker/meter"
 	"github.com/genie-sdk/go/transport/wire"
 )
@@ -8,6 +10,11 @@ import (
 // table is all metrics; their names begin with genie_worker_. A new one is a line
 // here and a line in docs/operations.md.
 func table(version string) []metric {
+	return slices.Concat(clients(version), work(), resources())
+}
+
+// clients are the metrics of connections, sessions and requests.
+func clients(version string) []metric {
 	return []metric{
 		gauges("info", "Version and kernel path of the worker; always 1.", []string{"version", "cpu"}, func(s *sample, value func(float64, ...string)) {
 			value(1, version, s.stats.CPU)
@@ -39,7 +46,12 @@ func table(version string) []metric {
 			times(&s.Run, "call")
 			times(&s.LoopRun, "loop")
 		}),
+	}
+}
 
+// work are the metrics of what the engine does, and of plans and weights.
+func work() []metric {
+	return []metric{
 		counter("runs_total", "Runs of plans.", func(s *sample) int64 { return s.stats.Runs }),
 		counter("rounds_total", "Times that runs of several sessions ran together.", func(s *sample) int64 { return s.stats.Rounds }),
 		counter("joined_runs_total", "Runs that ran together with runs of other sessions.", func(s *sample) int64 { return s.stats.JoinedRuns }),
@@ -70,7 +82,12 @@ func table(version string) []metric {
 		counter("cache_evictions_total", "Files that went from the cache on disk to make room.", func(s *sample) int64 { return s.stats.CacheEvictions }),
 		gauge("cache_entries", "Files in the cache on disk.", func(s *sample) int64 { return s.stats.CacheEntries }),
 		gauge("cache_bytes", "Size of the cache on disk.", func(s *sample) int64 { return s.stats.CacheBytes }),
+	}
+}
 
+// resources are the metrics of memory and of bytes.
+func resources() []metric {
+	return []metric{
 		gauges("memory_bytes", "Memory outside the Go heap, by kind; kept is outputs that sessions keep, staging what received inputs wait in.", []string{"kind"}, func(s *sample, value func(float64, ...string)) {
 			value(float64(s.stats.WeightBytes), "weights")
 			value(float64(s.stats.StateBytes), "state")
