@@ -19,6 +19,7 @@ import (
 	"github.com/genie-sdk/go/baselines"
 	"github.com/genie-sdk/go/baselines/matrix"
 	"github.com/genie-sdk/go/baselines/results"
+	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
 )
 
 type benchRunOptions struct {
@@ -129,7 +130,7 @@ func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(conte
 		return err
 	}
 	options := matrix.Options{Count: o.count, Alive: o.alive, Header: benchHeader(ctx, o.Scale), Available: availableMemory}
-	out, done, err := a.benchOutput(o, &options.Header)
+	out, done, err := a.benchOutput(ctx, o, &options.Header)
 	if err != nil {
 		return err
 	}
@@ -139,9 +140,7 @@ func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(conte
 	outcome, err := matrix.Run(ctx, out, groups, options)
 	bar.stop()
 	if out != a.stdout {
-		if f, ok := out.(*os.File); ok {
-			err = errors.Join(err, f.Close())
-		}
+		err = errors.Join(err, closeOutput(out))
 	}
 	if outcome == nil {
 		return err
@@ -156,19 +155,38 @@ func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(conte
 }
 
 // benchOutput opens what results are written to. A file that is there is
-// continued or refused, never overwritten.
-func (a *app) benchOutput(o benchRunOptions, h *matrix.Header) (out io.Writer, done map[results.Key]int, err error) {
+// continued or refused, never overwritten; a pipe or a device is written to.
+func (a *app) benchOutput(ctx context.Context, o benchRunOptions, h *matrix.Header) (out io.Writer, done map[results.Key]int, err error) {
 	switch {
 	case o.out == "":
 		return a.stdout, nil, nil
 	case o.resume:
 		return matrix.Resume(o.out, h)
 	}
-	f, err := os.OpenFile(o.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	path, through, err := atomicfile.Resolve(o.out)
+	if err != nil {
+		return nil, nil, err //nolint:wrapcheck // names the path
+	}
+	if through {
+		out, err = atomicfile.CreateContext(ctx, o.out)
+		return out, nil, err //nolint:wrapcheck // names the path
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, os.ErrExist) {
 		return nil, nil, fmt.Errorf("%s is there already; --resume goes on with it", o.out)
 	}
 	return f, nil, err //nolint:wrapcheck // names the path
+}
+
+// closeOutput closes what benchOutput opened.
+func closeOutput(out io.Writer) error {
+	switch f := out.(type) {
+	case *os.File:
+		return f.Close() //nolint:wrapcheck // names the path
+	case *atomicfile.File:
+		return f.Commit() //nolint:wrapcheck // names the path
+	}
+	return nil
 }
 
 // benchSummary says on standard error, or as JSON, how the run went.

@@ -144,7 +144,7 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	}
 	report.Policy, report.Executor = policy.Name(), o.executor
 	if logits != nil {
-		if err := logits.write(o.logitsOut); err != nil {
+		if err := logits.write(ctx, o.logitsOut); err != nil {
 			return err
 		}
 	}

@@ -2,14 +2,13 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
@@ -112,13 +111,8 @@ func (o *generateOptions) checkFolder() error {
 	if o.logitsOut == "" {
 		return nil
 	}
-	dir := filepath.Dir(o.logitsOut)
-	info, err := os.Stat(dir)
-	if err != nil {
+	if err := atomicfile.Check(o.logitsOut); err != nil {
 		return fmt.Errorf("--logits-out: %w", err)
-	}
-	if !info.IsDir() {
-		return fmt.Errorf("--logits-out: %s is not a directory", dir)
 	}
 	return nil
 }
