@@ -134,15 +134,19 @@ func (m *Model) compute(ctx context.Context, names []string, hashes map[string]D
 // hashChunks is HashTensor with cancellation and progress.
 func (m *Model) hashChunks(ctx context.Context, t safetensors.Tensor, meter *meter) (Digest, error) {
 	h := newTensorHash(t)
-	for chunk := range slices.Chunk(t.Data, hashChunkBytes) {
+	for at := 0; at < len(t.Data); {
 		if err := ctx.Err(); err != nil {
 			return Digest{}, fmt.Errorf("hash %s: %w", m.dir, err)
 		}
 		if m.isClosed() {
 			return Digest{}, &Error{File: m.dir, Err: ErrClosed}
 		}
-		_, _ = h.Write(chunk)
-		meter.add(int64(len(chunk)))
+		end := min(at+hashChunkBytes, len(t.Data))
+		if err := t.ReadPart(at, end, func(b []byte) { _, _ = h.Write(b) }); err != nil {
+			return Digest{}, &Error{File: t.File, Reason: "changed while its tensors were hashed", Err: ErrCorrupt, Cause: err}
+		}
+		meter.add(int64(end - at))
+		at = end
 	}
 	t.Release()
 	return sum(h), nil

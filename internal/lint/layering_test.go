@@ -30,18 +30,19 @@ type layer struct {
 // that a new package states its place.
 var layers = []layer{
 	// The contract. It is what a third party builds an executor on, so plan
-	// depends on nothing of ours and transport on plan alone.
+	// depends on nothing of ours and transport on plan alone, and on the guard of
+	// reads of mapped files.
 	{"transport/plan", []string{"transport/plan/internal/..."}},
 	{"transport/plan/internal/...", nil},
-	{"transport", []string{"transport/plan"}},
+	{"transport", []string{"internal/memory", "transport/plan"}},
 	{"transport/conformance", []string{"transport", "transport/plan"}},
 
 	// The wire, and the client's half of it.
 	{"transport/wire/wirepb", nil},
-	{"transport/wire", []string{"transport", "transport/plan", "transport/wire/wirepb"}},
+	{"transport/wire", []string{"internal/memory", "transport", "transport/plan", "transport/wire/wirepb"}},
 	{"transport/wire/grpcwire", []string{"transport", "transport/plan", "transport/wire"}},
 	{"transport/wire/tlswire", []string{"transport/plan", "transport/wire"}},
-	{"transport/internal/remote", []string{"transport", "transport/plan", "transport/wire", "transport/wire/wirepb"}},
+	{"transport/internal/remote", []string{"internal/memory", "transport", "transport/plan", "transport/wire", "transport/wire/wirepb"}},
 	{"transport/credentials", nil},
 	{"transport/internal/secure", []string{"transport", "transport/credentials", "transport/wire/tlswire"}},
 	{"transport/tcp", []string{"transport", "transport/credentials", "transport/internal/remote", "transport/internal/secure", "transport/wire"}},
@@ -59,7 +60,7 @@ var layers = []layer{
 	{"internal/op", []string{"transport", "transport/plan"}},
 	{"internal/budget", []string{"transport"}},
 	{"internal/engine", []string{"internal/budget", "internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
-	{"transport/local", []string{"internal/engine", "transport", "transport/plan"}},
+	{"transport/local", []string{"internal/engine", "internal/memory", "transport", "transport/plan"}},
 	{"internal/admission", nil},
 	{"internal/worker", []string{
 		"internal/admission", "internal/budget", "internal/checkpoint", "internal/engine", "internal/memory", "internal/safetensors",

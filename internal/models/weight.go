@@ -30,5 +30,5 @@ func Weight(files *checkpoint.Model, tensor, name string, shape []int) (transpor
 }
 
 func weight(name string, hash plan.Hash, shape []int, t safetensors.Tensor) transport.Weight {
-	return transport.Weight{Name: name, Hash: hash, Storage: storages[t.DType], Shape: shape, Data: t.Data, Release: t.Release}
+	return transport.Weight{Name: name, Hash: hash, Storage: storages[t.DType], Shape: shape, Data: t.Data, File: t.File, Release: t.Release}
 }

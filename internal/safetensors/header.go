@@ -35,7 +35,7 @@ type header struct {
 	raw      []byte // the JSON text, padding included
 	metadata map[string]string
 	spans    []span // by offset
-	data     []byte
+	size     int64  // bytes of all tensors
 }
 
 // fault is a finding before the file's name is known.
@@ -43,20 +43,23 @@ func fault(tensor string, sentinel error, format string, args ...any) *Error {
 	return &Error{Tensor: tensor, Reason: fmt.Sprintf(format, args...), Err: sentinel}
 }
 
-// parse checks a whole file image. Every error is an *Error without File.
-func parse(image []byte) (*header, *Error) {
-	if len(image) < lengthBytes {
-		return nil, fault("", ErrCorrupt, "file has %d bytes, the header length alone takes %d", len(image), lengthBytes)
-	}
-	n := binary.LittleEndian.Uint64(image)
-	rest := image[lengthBytes:]
+// headerLength is the length of the JSON text of a file of size bytes, by its
+// first bytes.
+func headerLength(first []byte, size int64) (int64, *Error) {
+	n := binary.LittleEndian.Uint64(first)
 	if n > maxHeaderBytes {
-		return nil, fault("", ErrCorrupt, "header length %d is over the limit of %d bytes", n, maxHeaderBytes)
+		return 0, fault("", ErrCorrupt, "header length %d is over the limit of %d bytes", n, maxHeaderBytes)
 	}
-	if n > uint64(len(rest)) {
-		return nil, fault("", ErrCorrupt, "header length %d, but only %d bytes follow it", n, len(rest))
+	if rest := uint64(size - lengthBytes); n > rest {
+		return 0, fault("", ErrCorrupt, "header length %d, but only %d bytes follow it", n, rest)
 	}
-	h := &header{raw: rest[:n:n], data: rest[n:]}
+	return int64(n), nil
+}
+
+// parse checks the JSON text of a file in which size bytes follow it. Every
+// error is an *Error without File.
+func parse(raw []byte, size int64) (*header, *Error) {
+	h := &header{raw: raw, size: size}
 	if err := h.parseJSON(); err != nil {
 		return nil, err
 	}
@@ -174,7 +177,7 @@ func parseSpan(dec *json.Decoder, name string) (span, *Error) {
 // checkLayout checks every span against its shape and against the data, sorts
 // them by offset, and refuses overlaps, holes and trailing bytes.
 func (h *header) checkLayout() *Error {
-	size := int64(len(h.data))
+	size := h.size
 	for _, s := range h.spans {
 		want, err := byteSize(s.dtype, s.shape)
 		if err != nil {

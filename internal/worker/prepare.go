@@ -61,7 +61,8 @@ type preparation struct {
 	model   string
 	encoded []byte
 	memory  []byte
-	cached  int // weights that the cache had
+	cached  int    // weights that the cache had
+	buffer  []byte // for what comes from mapped files
 }
 
 func (r *preparation) free() { r.s.unstage(r.memory) }
@@ -143,41 +144,6 @@ func (r *preparation) find(ctx context.Context, p Program, v plan.Value) error {
 		r.cached++
 	}
 	return err
-}
-
-// findModel takes a weight from the model folder and reports whether it was
-// there.
-func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (bool, error) {
-	log := r.st.logger().With("model", r.model, "weight", v.Name)
-	w, err := r.s.srv.opts.Weights.Find(r.model, v.Hash)
-	if err != nil {
-		log.Debug("weight not in the model folder", "error", err)
-		return false, nil
-	}
-	out, err := r.s.srv.opts.Engine.PutWeight(p, v)
-	if err != nil {
-		return false, err
-	}
-	defer out.Abort()
-	for data := w.Data; len(data) > 0; {
-		if ctx.Err() != nil {
-			return false, fmt.Errorf("genie: stopped: %w", context.Cause(ctx))
-		}
-		n := min(len(data), wire.MaxFramePayload)
-		if _, err := out.Write(data[:n]); err != nil {
-			log.Warn("weight in the model folder is unusable", "error", err)
-			return false, nil
-		}
-		data = data[n:]
-	}
-	if w.Release != nil {
-		defer w.Release()
-	}
-	if err := out.Commit(); err != nil {
-		log.Warn("weight in the model folder is unusable", "error", err)
-		return false, nil
-	}
-	return true, nil
 }
 
 // valueIDs finds the ids of values of a plan.

@@ -142,10 +142,9 @@ func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) (*wi
 
 // upload is one weight to send.
 type upload struct {
-	value   uint32
-	data    []byte
-	offset  int    // bytes that the worker has
-	release func() // may be nil
+	value  uint32
+	weight transport.Weight
+	offset int // bytes that the worker has
 }
 
 func (s *session) sendWeights(ctx context.Context, ref *planRef, missing []uint32, parts []*wirepb.Partial, weights transport.WeightSource, progress transport.Progress) error {
@@ -156,11 +155,11 @@ func (s *session) sendWeights(ctx context.Context, ref *planRef, missing []uint3
 		if err != nil {
 			return err
 		}
-		if u.offset, err = resumeAt(&ref.layout.Plan.Values[id], u.data, partOf(parts, id)); err != nil {
+		if u.offset, err = resumeAt(&ref.layout.Plan.Values[id], u.weight, partOf(parts, id)); err != nil {
 			return err
 		}
 		list = append(list, u)
-		total += int64(len(u.data))
+		total += int64(len(u.weight.Data))
 	}
 	var mu sync.Mutex
 	done := int64(0)
@@ -209,7 +208,7 @@ func findWeight(p *plan.Plan, id uint32, weights transport.WeightSource) (upload
 		return upload{}, fmt.Errorf("%w: weight %q is %v in %d bytes, the plan says %v in %d",
 			transport.ErrShape, v.Name, w.Storage, len(w.Data), v.Storage, want)
 	}
-	return upload{value: id, data: w.Data, release: w.Release}, nil
+	return upload{value: id, weight: w}, nil
 }
 
 // sendEncoded is Prepare with the plan itself.
