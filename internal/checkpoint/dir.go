@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
 )
 
 // root opens files of the model directory and nothing outside it, whatever
@@ -79,6 +81,11 @@ func (r *root) read(name string, limit int64) ([]byte, error) {
 		return nil, &Error{File: r.path(name), Reason: fmt.Sprintf("larger than %d bytes", limit), Err: ErrCorrupt}
 	}
 	return data, nil
+}
+
+// write replaces a small file of the model directory, and nothing outside it.
+func (r *root) write(name string, data []byte) error {
+	return atomicfile.WriteIn(r.files, filepath.Join(r.prefix, name), data) //nolint:wrapcheck // names the path
 }
 
 func (r *root) path(name string) string { return filepath.Join(r.dir, name) }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/genie-sdk/go/internal/safetensors"
 )
@@ -31,9 +32,12 @@ type Options struct {
 	Progress func(done, total int64)
 	// Workers is the number of goroutines that hash; 2 when it is 0.
 	Workers int
-	// CacheDir is where hashes go when the model directory cannot be written;
-	// "genie/hashes" below os.UserCacheDir when it is empty.
-	CacheDir string
+	// Hashes says where the hashes are stored: in a folder, which is made if it
+	// is not there, or at [HashesInCache], which is also the meaning of nothing,
+	// [HashesBeside] or [HashesNowhere].
+	Hashes string
+	// Now is the clock; nil for the system's.
+	Now func() time.Time
 	// Logger hears when stored hashes cannot be read or written, which costs
 	// time and nothing else. Discarded when nil.
 	Logger *slog.Logger
@@ -56,6 +60,8 @@ type Model struct {
 
 	hashing sync.Mutex // one computation at a time
 	hashes  map[string]Digest
+	// distrusted says that stored hashes were found wrong, and are not used again.
+	distrusted bool
 }
 
 // Open opens the model in dir. It reads config.json and checks the header of
@@ -92,6 +98,9 @@ func open(r *root, opts Options) (*Model, error) {
 	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
+	}
+	if m.opts.Now == nil {
+		m.opts.Now = time.Now
 	}
 	var err error
 	if m.config, err = r.read(configFile, maxConfigBytes); err != nil {

@@ -67,7 +67,7 @@ func newShards(t *testing.T, index map[string]string) string {
 
 func open(t *testing.T, dir string) *checkpoint.Model {
 	t.Helper()
-	m, err := checkpoint.Open(dir, checkpoint.Options{CacheDir: filepath.Join(t.TempDir(), "cache")})
+	m, err := checkpoint.Open(dir, checkpoint.Options{Hashes: filepath.Join(t.TempDir(), "cache")})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.Close()) })
 	return m

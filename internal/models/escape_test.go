@@ -17,12 +17,12 @@ import (
 // in but has not.
 func contentOf(t *testing.T, dir, but string) plan.Hash {
 	t.Helper()
-	m, err := checkpoint.Open(dir, checkpoint.Options{CacheDir: t.TempDir()})
+	m, err := checkpoint.Open(dir, checkpoint.Options{Hashes: t.TempDir()})
 	require.NoError(t, err)
 	defer func() { _ = m.Close() }()
 	var have map[plan.Hash]bool
 	if but != "" {
-		o, err := checkpoint.Open(but, checkpoint.Options{CacheDir: t.TempDir()})
+		o, err := checkpoint.Open(but, checkpoint.Options{Hashes: t.TempDir()})
 		require.NoError(t, err)
 		defer func() { _ = o.Close() }()
 		have = map[plan.Hash]bool{}

@@ -31,7 +31,7 @@ func copyModel(t *testing.T, from, to string) {
 
 func open(t *testing.T, dir string) *models.Folder {
 	t.Helper()
-	f, err := models.Open(context.Background(), dir, checkpoint.Options{CacheDir: t.TempDir()})
+	f, err := models.Open(context.Background(), dir, checkpoint.Options{Hashes: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.Close() })
 	return f

@@ -56,7 +56,7 @@ func private(t *testing.T, fail func() error) (w *workertest.Worker, token strin
 		}
 	}
 	require.NoError(t, os.Symlink(dir, filepath.Join(folder, "escape")))
-	found, err := models.Open(context.Background(), folder, checkpoint.Options{CacheDir: filepath.Join(dir, "cache")})
+	found, err := models.Open(context.Background(), folder, checkpoint.Options{Hashes: filepath.Join(dir, "cache")})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = found.Close() })
 	token, line, err := access.NewToken("alice")
