@@ -11,6 +11,7 @@ import (
 
 type explainOptions struct {
 	model, phase, format, policy string
+	hashes                       string
 	batch, texts, seq, past      int
 	json                         bool
 }
@@ -49,6 +50,7 @@ in a phase (--phase, --seq, --past), of ResNet (--batch pictures), and of CLIP
 	f.IntVar(&o.texts, "texts", 1, "CLIP: texts at once")
 	f.IntVar(&o.seq, "seq", 0, "new rows of a sequence: 72 for prefill, 1 for decode; CLIP: tokens of a text, as many as it takes when 0")
 	f.IntVar(&o.past, "past", 0, "rows in the cache: 0 for prefill, 72 for decode")
+	hashesFlag(f, &o.hashes)
 	f.BoolVar(&o.json, "json", false, "the same as --format json")
 	return cmd
 }

@@ -19,7 +19,7 @@ type explainable struct {
 }
 
 func explainGPT2(ctx context.Context, o *explainOptions, progress func(done, total int64)) (*explainable, error) {
-	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: progress})
+	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: progress, Hashes: o.hashes})
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func explainGPT2(ctx context.Context, o *explainOptions, progress func(done, tot
 }
 
 func explainResNet(ctx context.Context, o *explainOptions, progress func(done, total int64)) (*explainable, error) {
-	m, err := resnet.Load(ctx, o.model, resnet.LoadOptions{Progress: progress})
+	m, err := resnet.Load(ctx, o.model, resnet.LoadOptions{Progress: progress, Hashes: o.hashes})
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func explainResNet(ctx context.Context, o *explainOptions, progress func(done, t
 }
 
 func explainCLIP(ctx context.Context, o *explainOptions, progress func(done, total int64)) (*explainable, error) {
-	m, err := clip.Load(ctx, o.model, clip.LoadOptions{Progress: progress})
+	m, err := clip.Load(ctx, o.model, clip.LoadOptions{Progress: progress, Hashes: o.hashes})
 	if err != nil {
 		return nil, err
 	}

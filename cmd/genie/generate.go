@@ -117,7 +117,7 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	}
 	defer client.Close()
 	hashing := a.progress("hashing weights")
-	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: hashing.report})
+	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: hashing.report, Hashes: o.hashes})
 	hashing.stop()
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 // generateOptions are the flags of generate.
 type generateOptions struct {
 	model, executor, policy string
+	hashes                  string
 	secure                  secureFlags
 
 	prompt, tokens string
@@ -40,6 +41,7 @@ func (o *generateOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.executor, "executor", "local:", "where it runs: local:, tcp://host:port or grpc://host:port; of several workers, separated by commas, the first that answers")
 	o.secure.flags(f, "--executor")
 	f.StringVar(&o.policy, "policy", "semantic", "what stays on the executor: blind, resident or semantic")
+	hashesFlag(f, &o.hashes)
 	f.StringVar(&o.prompt, "prompt", "", "text to continue")
 	f.StringVar(&o.tokens, "tokens", "", "token ids to continue, such as 1,2,3")
 	f.IntVar(&o.maxNew, "max-new", 50, "largest number of new tokens")

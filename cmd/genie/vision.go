@@ -23,6 +23,7 @@ import (
 // visionOptions are the flags of the commands that look at pictures.
 type visionOptions struct {
 	model, executor, policy string
+	hashes                  string
 	secure                  secureFlags
 
 	images  []string
@@ -36,6 +37,7 @@ func (o *visionOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.executor, "executor", "local:", "where it runs: local:, tcp://host:port or grpc://host:port")
 	o.secure.flags(f, "--executor")
 	f.StringVar(&o.policy, "policy", "semantic", "what stays on the executor: blind, resident or semantic")
+	hashesFlag(f, &o.hashes)
 	f.IntVar(&o.threads, "threads", 0, "computing threads of local:; 0 is one for each CPU")
 	f.BoolVar(&o.json, "json", false, "print one JSON object in place of the text")
 }

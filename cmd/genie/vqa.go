@@ -121,7 +121,7 @@ func (a *app) vqa(ctx context.Context, o vqaOptions) error {
 		return err
 	}
 	out, run, err := a.look(ctx, &o.visionOptions, func(p transport.Progress) (*visionModel, error) {
-		m, err := clip.Load(ctx, o.model, clip.LoadOptions{Progress: p})
+		m, err := clip.Load(ctx, o.model, clip.LoadOptions{Progress: p, Hashes: o.hashes})
 		if err != nil {
 			return nil, err
 		}

@@ -24,6 +24,7 @@ import (
 type workerOptions struct {
 	listen    []string
 	models    string
+	hashes    string
 	threads   int
 	maxBatch  int
 	queue     int
@@ -65,6 +66,7 @@ exits with 0, or with 3 if there were any to end. A second signal ends it at onc
 	f := cmd.Flags()
 	f.StringArrayVar(&o.listen, "listen", []string{"tcp://127.0.0.1:7070"}, "address to serve, tcp://host:port or grpc://host:port; may be repeated")
 	f.StringVar(&o.models, "models", "", "folder of checkpoints: weights found there by name and content are not sent")
+	hashesFlag(f, &o.hashes)
 	f.IntVar(&o.threads, "threads", 0, "computing threads; 0 is one for each CPU, or as many as GOMAXPROCS says")
 	f.IntVar(&o.maxBatch, "max-batch", engine.DefaultMaxBatch, "sequences of different sessions that decode together, reading the weights once; 1 for none")
 	f.IntVar(&o.queue, "max-queue", worker.DefaultMaxQueue, "runs that may wait for their turn, of all sessions; more are refused as overload")
@@ -194,7 +196,7 @@ func (o *workerOptions) openStores(ctx context.Context, opts *worker.Options) (c
 		}
 	}
 	if o.models != "" {
-		folder, err := models.Open(ctx, o.models, checkpoint.Options{Logger: opts.Log})
+		folder, err := models.Open(ctx, o.models, checkpoint.Options{Logger: opts.Log, Hashes: o.hashes})
 		if err != nil {
 			return closeAll, err
 		}

@@ -229,7 +229,7 @@ const (
 // holds the old one.
 func (m *Model) look(ids []identity) (became fate, err error) {
 	for i, f := range m.files {
-		info, err := os.Stat(f.Path())
+		info, err := m.stat(filepath.Base(f.Path()))
 		if err != nil || !os.SameFile(info, f.Info()) {
 			became = max(became, replaced)
 			continue

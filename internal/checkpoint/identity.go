@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/zeebo/blake3"
@@ -84,4 +85,31 @@ func (id identity) settled(now time.Time) bool {
 		changed = id.ModTimeNs
 	}
 	return now.Sub(time.Unix(0, changed)) > youngest
+}
+
+// stamp is a file of the model directory and which one that was.
+type stamp struct {
+	name string
+	id   identity
+}
+
+// Replaced reports whether the weights files in the model's folder are others
+// than those that are open, or have been written since. A folder that cannot be
+// looked at has changed.
+func (m *Model) Replaced() bool {
+	for _, s := range m.stamps {
+		info, err := m.stat(s.name)
+		if err != nil || fileIdentity(info) != s.id {
+			return true
+		}
+	}
+	return false
+}
+
+// stat looks at a file of the model's folder by its name, as it is now.
+func (m *Model) stat(name string) (os.FileInfo, error) {
+	if m.inside != nil {
+		return m.inside.files.Stat(filepath.Join(m.inside.prefix, name)) //nolint:wrapcheck // only looked at
+	}
+	return os.Stat(filepath.Join(m.dir, name)) //nolint:wrapcheck // as above
 }

@@ -54,6 +54,7 @@ type Model struct {
 	where  map[string]int // tensor -> index in files
 	opts   Options
 	log    *slog.Logger
+	stamps []stamp // of the files that were read
 
 	mu     sync.Mutex // guards what follows
 	closed bool
@@ -69,9 +70,9 @@ type Model struct {
 //
 // model.safetensors is used when it is there, else the shards that
 // model.safetensors.index.json names. A shard has to be a file of dir: a name
-// with a folder in it, an absolute one, or a link that leads out of dir is
-// refused with [ErrCorrupt] (the links of Hugging Face's download cache lead
-// to the same cached repository and are followed). An absent file gives
+// with a folder in it or an absolute one is refused with [ErrCorrupt], a link
+// that leads out of dir with [ErrOutside] (the links of Hugging Face's download
+// cache lead to the same cached repository and are followed). An absent file gives
 // [ErrMissingFile] and is named; a tensor that its shard does not hold gives
 // [ErrMissingTensor]; a broken file gives [ErrCorrupt].
 func Open(dir string, opts Options) (*Model, error) {
@@ -145,6 +146,7 @@ func (m *Model) openFile(r *root, name string) error {
 		return openError(r.path(name), err)
 	}
 	m.files = append(m.files, weights)
+	m.stamps = append(m.stamps, stamp{name, fileIdentity(weights.Info())})
 	return nil
 }
 

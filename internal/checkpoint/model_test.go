@@ -159,7 +159,7 @@ func TestBadShards(t *testing.T) {
 		{"backslash", `..\s.safetensors`, checkpoint.ErrCorrupt, "not a file of the model directory"},
 		{"drive", `C:s.safetensors`, checkpoint.ErrCorrupt, "not a file of the model directory"},
 		{"no name", "", checkpoint.ErrCorrupt, "not a file of the model directory"},
-		{"link that leads out", "link.safetensors", checkpoint.ErrCorrupt, "leaves the model directory"},
+		{"link that leads out", "link.safetensors", checkpoint.ErrOutside, "leaves the model's folder"},
 		{"a folder", "folder", checkpoint.ErrCorrupt, "not a regular file"},
 		{"broken file", "broken.safetensors", safetensors.ErrCorrupt, "broken.safetensors"},
 	}
@@ -210,28 +210,46 @@ func TestBadDirectories(t *testing.T) {
 	require.ErrorIs(t, err, checkpoint.ErrMissingFile)
 }
 
-// Hugging Face's download cache keeps files under their hash and links to them.
+// Hugging Face's download cache keeps files under their hash and links to them,
+// from a revision and from the folders of one, as diffusion pipelines have them.
 func TestDownloadCacheLayout(t *testing.T) {
 	repo := t.TempDir()
 	blobs, revision := filepath.Join(repo, "blobs"), filepath.Join(repo, "snapshots", "0123abcd")
 	require.NoError(t, os.MkdirAll(blobs, 0o700))
-	require.NoError(t, os.MkdirAll(revision, 0o700))
 	writeText(t, filepath.Join(blobs, "c"), "{}")
 	writeWeights(t, filepath.Join(blobs, "w"), weights{{"a", "aa"}})
-	require.NoError(t, os.Symlink("../../blobs/c", filepath.Join(revision, "config.json")))
-	link := filepath.Join(revision, "model.safetensors")
-	require.NoError(t, os.Symlink("../../blobs/w", link))
-	m := open(t, revision)
-	a, err := m.Tensor("a")
-	require.NoError(t, err)
-	assert.Equal(t, "aa", string(a.Data))
-
 	outside := filepath.Join(t.TempDir(), "w")
 	writeWeights(t, outside, weights{{"a", "secret"}})
-	require.NoError(t, os.Remove(link))
-	require.NoError(t, os.Symlink(outside, link))
-	_, err = checkpoint.Open(revision, checkpoint.Options{})
-	require.ErrorIs(t, err, checkpoint.ErrCorrupt, "a link out of the cached repository is refused")
+	for sub, up := range map[string]string{"": "../..", "text_encoder": "../../..", "a/b": "../../../.."} {
+		dir := filepath.Join(revision, sub)
+		require.NoError(t, os.MkdirAll(dir, 0o700))
+		require.NoError(t, os.Symlink(up+"/blobs/c", filepath.Join(dir, "config.json")))
+		link := filepath.Join(dir, "model.safetensors")
+		require.NoError(t, os.Symlink(up+"/blobs/w", link))
+		m := open(t, dir)
+		a, err := m.Tensor("a")
+		require.NoError(t, err)
+		assert.Equal(t, "aa", string(a.Data))
+		assert.Equal(t, filepath.Base(dir), filepath.Base(m.Dir()))
+
+		for _, to := range []string{outside, up + "/../w"} {
+			require.NoError(t, os.Remove(link))
+			require.NoError(t, os.Symlink(to, link))
+			_, err = checkpoint.Open(dir, checkpoint.Options{})
+			require.ErrorIs(t, err, checkpoint.ErrOutside, "a link out of the cached repository is not followed")
+			require.NotErrorIs(t, err, checkpoint.ErrCorrupt)
+			require.ErrorContains(t, err, "leaves the model's folder")
+		}
+	}
+
+	// Folders of these names that are no cached repository widen nothing.
+	plain := filepath.Join(t.TempDir(), "snapshots", "rev", "sub")
+	require.NoError(t, os.MkdirAll(plain, 0o700))
+	writeText(t, filepath.Join(plain, "config.json"), "{}")
+	writeWeights(t, filepath.Join(plain, "..", "w"), weights{{"a", "aa"}})
+	require.NoError(t, os.Symlink("../w", filepath.Join(plain, "model.safetensors")))
+	_, err := checkpoint.Open(plain, checkpoint.Options{})
+	require.ErrorIs(t, err, checkpoint.ErrOutside)
 }
 
 func TestOpenHuggingFaceGoldens(t *testing.T) {

@@ -39,6 +39,10 @@ type LoadOptions struct {
 	// Progress is told how many bytes of weights have been hashed, which
 	// happens once for each checkpoint.
 	Progress transport.Progress
+	// Hashes says where the hashes of the weights are stored: a folder, "cache"
+	// for genie/hashes in the user's cache folder, which is also the meaning of
+	// nothing, "model" for genie-hashes.json beside the model, "off" for nowhere.
+	Hashes string
 }
 
 // Load opens a directory as Hugging Face writes it for BertModel, or for a
@@ -51,7 +55,7 @@ func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 		m := &Model{Config: c, files: files}
 		return m, m.load()
 	}
-	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress}, ParseConfig, capture)
+	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress, Hashes: opts.Hashes}, ParseConfig, capture)
 }
 
 // Close unmaps the weights. The program cannot bring weights to an executor
