@@ -5,13 +5,18 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/checkpoint"
+	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
+
+// later is a time at which files that were just written are old.
+func later() time.Time { return time.Now().Add(time.Hour) }
 
 // contentOf is the hash of a tensor that the checkpoint in dir has and the one
 // in but has not.
@@ -50,7 +55,6 @@ func TestLinkedFiles(t *testing.T) {
 	dir, outside := filepath.Join(top, "models"), filepath.Join(top, "outside")
 	copyModel(t, "bf16", outside)
 	secret := contentOf(t, outside, "")
-	require.NoError(t, os.Remove(filepath.Join(outside, "genie-hashes.json")))
 	link := func(name, file, to string) {
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, name), 0o700))
 		_ = os.Remove(filepath.Join(dir, name, file))
@@ -73,7 +77,10 @@ func TestLinkedFiles(t *testing.T) {
 	stored := filepath.Join(outside, "stored.json")
 	require.NoError(t, os.WriteFile(stored, []byte("before"), 0o600))
 	link("hashes", "genie-hashes.json", "../../outside/stored.json")
-	_, err := f.Find("hashes", contentOf(t, "../../testdata/gpt2/basic", ""))
+	beside, err := models.Open(t.Context(), dir, checkpoint.Options{Hashes: checkpoint.HashesBeside, Now: later})
+	require.NoError(t, err)
+	defer beside.Close()
+	_, err = beside.Find("hashes", contentOf(t, "../../testdata/gpt2/basic", ""))
 	require.NoError(t, err)
 	text, err := os.ReadFile(stored)
 	require.NoError(t, err)
