@@ -226,3 +226,22 @@ func TestHashNoticesChangeInPlace(t *testing.T) {
 	require.ErrorIs(t, err, checkpoint.ErrChanged)
 	assert.NoFileExists(t, filepath.Join(dir, sidecarName))
 }
+
+// TestHashOfACutFile: a file that is cut short while it is hashed is an error
+// that names it, and another model is not concerned.
+func TestHashOfACutFile(t *testing.T) {
+	for _, left := range []int64{0, 4097, 9 << 20} {
+		dir := newModel(t, weights{{"w", strings.Repeat("w", 20<<20)}})
+		path := filepath.Join(dir, "model.safetensors")
+		m, err := checkpoint.Open(dir, checkpoint.Options{Hashes: checkpoint.HashesNowhere, Workers: 1, Progress: func(int64, int64) {
+			require.NoError(t, os.Truncate(path, left))
+		}})
+		require.NoError(t, err)
+		_, err = m.Hash("w")
+		require.ErrorIs(t, err, checkpoint.ErrCorrupt)
+		require.ErrorIs(t, err, safetensors.ErrCorrupt)
+		require.ErrorContains(t, err, path)
+		require.NoError(t, m.Close())
+	}
+	checkHashes(t, open(t, newModel(t, weights{{"w", "12"}})))
+}
