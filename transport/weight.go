@@ -46,6 +46,27 @@ func (w Weight) read(data []byte, f func([]byte)) error {
 	return nil
 }
 
+// ContentError says that a weight does not have the hash that its source gave
+// it: what the source has stored about the file is out of date. The weight was
+// distrusted, see [Weight], so that the model is right once it is loaded again.
+// It wraps [ErrCorrupt].
+type ContentError struct {
+	Name, File string // of the weight; File is empty where it is no mapped file
+	Err        error
+}
+
+// Error names the weight and its file.
+func (e *ContentError) Error() string {
+	text := fmt.Sprintf("%v: weight %q", ErrCorrupt, e.Name)
+	if e.File != "" {
+		text += " of " + e.File
+	}
+	return text + " is not what its stored hash says: " + e.Err.Error()
+}
+
+// Unwrap gives the sentinel and what was found.
+func (e *ContentError) Unwrap() []error { return []error{ErrCorrupt, e.Err} }
+
 // Widened is the content with f16 and bf16 elements as f32; content of other
 // types is returned as it is, where it is. Its error is that of [Weight.Read].
 func (w Weight) Widened() (out []byte, err error) {

@@ -42,7 +42,7 @@ numbers as each alone.`,
 			if o.top < 1 {
 				return usagef("--top is %d, not at least 1", o.top)
 			}
-			return a.classify(cmd.Context(), o)
+			return hashedAnew(func() error { return a.classify(cmd.Context(), o) })
 		},
 	}
 	o.flags(cmd.Flags())

@@ -34,7 +34,7 @@ tokenizer.json works with --tokens, and token ids are printed.`,
 			if err := o.check(cmd.Flags()); err != nil {
 				return err
 			}
-			return a.generate(cmd.Context(), o)
+			return hashedAnew(func() error { return a.generate(cmd.Context(), o) })
 		},
 	}
 	o.flags(cmd.Flags())

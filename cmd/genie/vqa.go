@@ -48,7 +48,7 @@ ignored.`,
 			if err := o.check(); err != nil {
 				return err
 			}
-			return a.vqa(cmd.Context(), o)
+			return hashedAnew(func() error { return a.vqa(cmd.Context(), o) })
 		},
 	}
 	o.flags(cmd.Flags())

@@ -26,7 +26,9 @@ func Weight(files *checkpoint.Model, tensor, name string, shape []int) (transpor
 	if err != nil {
 		return transport.Weight{}, err
 	}
-	return weight(name, plan.Hash(h), shape, t), nil
+	w := weight(name, plan.Hash(h), shape, t)
+	w.Distrust = files.Distrust
+	return w, nil
 }
 
 func weight(name string, hash plan.Hash, shape []int, t safetensors.Tensor) transport.Weight {

@@ -68,6 +68,9 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		})
 		if errors.Is(err, transport.ErrCorrupt) && list[i].Distrust != nil {
 			list[i].Distrust()
+			if !errors.Is(err, memory.ErrFault) {
+				err = &transport.ContentError{Name: v.Name, File: list[i].File, Err: err}
+			}
 		}
 		if err != nil {
 			return nil, err

@@ -43,26 +43,19 @@ func (u upload) examine(ref *planRef, err error) error {
 		}
 		var have plan.Hash
 		bad = u.weight.Read(func(data []byte) { have = transport.HashWeight(v.Storage, shape, data) })
-		if bad == nil && have == v.Hash {
+		switch {
+		case bad != nil:
+			err = bad
+		case have == v.Hash:
 			return err
+		default:
+			err = &transport.ContentError{Name: v.Name, File: u.weight.File, Err: fmt.Errorf("it has %v, not %v", have, v.Hash)}
 		}
-		if bad == nil {
-			bad = fmt.Errorf("%w: weight %q%s has hash %v, not %v", transport.ErrCorrupt, v.Name, of(u.weight.File), have, v.Hash)
-		}
-		err = bad
 	}
 	if u.weight.Distrust != nil {
 		u.weight.Distrust()
 	}
 	return err
-}
-
-// of says which file something is of.
-func of(file string) string {
-	if file == "" {
-		return ""
-	}
-	return " of " + file
 }
 
 // put is PutWeight.
