@@ -26,18 +26,14 @@ func weightArray(w transport.Weight) (*op.Array, error) {
 		dt = plan.F32
 	}
 	a := op.NewArray(dt, w.Shape...)
-	wide, err := w.Widened()
-	if err != nil {
-		return nil, err
-	}
-	n := 0
-	if wider := w.Storage != dt; wider {
-		n = copy(a.Data, wide)
-	} else if n, err = w.CopyTo(a.Data, 0); err != nil {
-		return nil, err
-	}
-	if n != len(a.Data) || len(wide) != n {
+	if len(w.Data) != a.Len()*w.Storage.Size() {
 		return nil, fmt.Errorf("%w: weight %q has %d bytes for %v%v", ErrShape, w.Name, len(w.Data), w.Storage, w.Shape)
 	}
-	return a, nil
+	if w.Storage == dt {
+		_, err := w.CopyTo(a.Data, 0)
+		return a, err
+	}
+	wide, err := w.Widened()
+	copy(a.Data, wide)
+	return a, err
 }

@@ -28,10 +28,10 @@ const (
 	newTokens = "16 16 16 29 29 71\n"
 )
 
-func continued(executor, model string, more ...string) []string {
-	return append([]string{
+func continued(executor, model string) []string {
+	return []string{
 		"generate", "--model", model, "--tokens", "1,5,9", "--max-new", "6", "--ignore-eos", "--hashes", "off", "--executor", executor,
-	}, more...)
+	}
 }
 
 // copied is a model's folder in dir, under a name.

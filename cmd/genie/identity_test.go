@@ -21,6 +21,7 @@ import (
 // and times in the place of one whose hashes are stored, as archives with fixed
 // times do, and each next run is the new model's (NixOS/nixpkgs#54955).
 func TestModelReplacedWithTheSameTimes(t *testing.T) {
+	t.Parallel()
 	w := startChild(t, both(), "--hashes", "off")
 	epoch := time.Unix(1, 0)
 	for name, replace := range map[string]func(t *testing.T, from, path string){

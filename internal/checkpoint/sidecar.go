@@ -121,7 +121,7 @@ func (m *Model) storeHashes(on shelf, ids []identity, hashes map[string]Digest) 
 type beside struct{ m *Model }
 
 // folder is the model's own folder, out of which nothing leads.
-func (b beside) folder() (r *root, close func(), err error) {
+func (b beside) folder() (r *root, done func(), err error) {
 	if b.m.inside != nil {
 		return b.m.inside, func() {}, nil
 	}

@@ -58,10 +58,10 @@ func (r *preparation) take(ctx context.Context, p Program, v plan.Value, w trans
 		}
 		n, err := w.CopyTo(r.buffer, at)
 		if err != nil {
-			return err, nil //nolint:nilerr // it is no error of the request
+			return err, nil // no error of the request
 		}
 		if _, err := out.Write(r.buffer[:n]); err != nil {
-			return err, nil //nolint:nilerr // as above
+			return err, nil
 		}
 		at += n
 	}
