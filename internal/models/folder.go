@@ -147,13 +147,8 @@ func (f *Folder) held(p place, hash plan.Hash) (transport.Weight, bool) {
 	if m == nil {
 		return transport.Weight{}, false
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.open == nil || !m.open.has(hash) {
-		return transport.Weight{}, false
-	}
-	w, err := m.give(hash)
-	return w, err == nil
+	w, ok, err := m.find(hash)
+	return w, ok && err == nil
 }
 
 // opened reports whether a model is open.
@@ -161,12 +156,7 @@ func (f *Folder) opened(p place) bool {
 	f.mu.Lock()
 	m := f.models[p]
 	f.mu.Unlock()
-	if m == nil {
-		return false
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.open != nil
+	return m != nil && m.isOpen()
 }
 
 // findIn looks for content in one model.
@@ -175,23 +165,24 @@ func (f *Folder) findIn(p place, hash plan.Hash) (transport.Weight, error) {
 	if err != nil {
 		return transport.Weight{}, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.open != nil && m.open.has(hash) {
-		return m.give(hash)
+	if w, ok, err := m.find(hash); ok {
+		return w, err
 	}
-	if m.open == nil && !m.pause.over() {
-		return transport.Weight{}, m.failed
+	m.loading.Lock()
+	defer m.loading.Unlock()
+	if w, ok, err := m.find(hash); ok { // somebody else has opened it
+		return w, err
 	}
-	var failed error
-	if m.open == nil || m.pause.over() && m.replaced() {
-		// What is open stays so until its successor is.
-		if failed = f.load(m); failed != nil && m.open == nil {
-			return transport.Weight{}, failed
+	failed := m.justFailed()
+	if failed == nil && m.stale() {
+		// What is open stays so, and is found in, until its successor is.
+		failed = f.load(m)
+		if w, ok, err := m.find(hash); ok {
+			return w, err
 		}
 	}
-	if m.open.has(hash) {
-		return m.give(hash)
+	if failed != nil && !m.isOpen() {
+		return transport.Weight{}, failed
 	}
 	err = fmt.Errorf("%w: model %s has no content with hash %v", transport.ErrMissingWeight, m, hash)
 	if failed != nil {
@@ -215,48 +206,58 @@ func (f *Folder) model(p place) (*model, error) {
 	return m, nil
 }
 
-// load opens a model whose lock is held. Every file of it is reached through a
-// root, which refuses a link that leads out of it, also one that takes the place
-// of another meanwhile. What cannot be opened is said once, and not looked at
-// again at once.
+// load opens a model, by one goroutine at a time. Every file of it is reached
+// through a root, which refuses a link that leads out of it, also one that takes
+// the place of another meanwhile. What cannot be opened is said once, and not
+// looked at again at once.
 func (f *Folder) load(m *model) error {
 	begun := time.Now()
-	err := f.open(m)
+	o, err := f.open(m.place)
 	if err == nil {
-		m.failed = nil
-		return nil
+		return f.put(m, o)
 	}
-	m.pause.rest(time.Since(begun))
-	if f.ctx.Err() == nil && (m.failed == nil || m.failed.Error() != err.Error()) {
+	said := m.fail(err, time.Since(begun))
+	if !said && f.ctx.Err() == nil {
 		f.log.Warn("model in the model folder is not used", "model", m.String(), "error", err)
 	}
-	m.failed = err
-	if m.open == nil && !m.is(f) {
+	if !m.isOpen() && !m.is(f) {
 		f.forget(m) // its directory has gone
 	}
 	return err
 }
 
-func (f *Folder) open(m *model) error {
-	root, err := f.rootOf(m.place)
+// open opens and hashes the model of a place.
+func (f *Folder) open(p place) (*opened, error) {
+	root, err := f.rootOf(p)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	files, err := checkpoint.OpenIn(root, m.dir, f.opts)
+	files, err := checkpoint.OpenIn(root, p.dir, f.opts)
 	if err != nil {
-		return errors.Join(err, f.closeRoot(root))
+		return nil, errors.Join(err, f.closeRoot(root))
 	}
 	o := &opened{files: files, users: 1, close: func() error { return errors.Join(files.Close(), f.closeRoot(root)) }}
 	if o.names, err = index(f.ctx, files); err != nil {
-		return errors.Join(err, o.close())
+		return nil, errors.Join(err, o.close())
 	}
+	return o, nil
+}
+
+// put makes o what is open of a model.
+func (f *Folder) put(m *model, o *opened) error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
+	closed := f.closed
+	var old *opened
+	if !closed {
+		old = m.swap(o)
+	}
+	f.mu.Unlock()
+	if closed {
 		return errors.Join(fmt.Errorf("%w: model folder %s", transport.ErrClosed, f.dir), o.close())
 	}
-	m.shut()
-	m.open = o
+	if old != nil {
+		old.done(func() {})
+	}
 	return nil
 }
 
@@ -326,12 +327,9 @@ func (f *Folder) Close() error {
 	f.mu.Unlock()
 	var err error
 	for _, m := range all {
-		m.mu.Lock()
-		if m.open != nil {
-			err = errors.Join(err, m.open.end())
-			m.open = nil
+		if o := m.swap(nil); o != nil {
+			err = errors.Join(err, o.end())
 		}
-		m.mu.Unlock()
 	}
 	return errors.Join(err, f.root.Close())
 }

@@ -11,15 +11,18 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// model is one checkpoint of a folder. Its lock is held while it is opened and
-// while it is looked whether its files are others by now.
+// model is one checkpoint of a folder.
 type model struct {
 	place
 
-	mu     sync.Mutex
-	open   *opened // nil until it is open, and when it cannot be
-	failed error   // why it could not be opened the last time
-	pause  pause
+	// loading is held while files are looked at, opened and hashed. What is open
+	// is found in meanwhile.
+	loading sync.Mutex
+
+	mu     sync.Mutex // guards what follows
+	open   *opened    // nil until it is open, and when it cannot be
+	failed error      // why it could not be opened the last time
+	pause  pause      // until files are looked at again
 }
 
 // String is where the model is, for the texts.
@@ -31,49 +34,96 @@ func (m *model) is(f *Folder) bool {
 	return err == nil && info.IsDir()
 }
 
-// replaced reports whether the model's files are others than those that are
-// open. It is asked for each weight that a model does not have, of which there
-// may be many.
-func (m *model) replaced() bool {
+func (m *model) isOpen() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.open != nil
+}
+
+// swap replaces what is open.
+func (m *model) swap(o *opened) (old *opened) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old, m.open, m.failed = m.open, o, nil
+	return old
+}
+
+// fail notes why the model could not be opened, and reports whether that was so
+// the last time.
+func (m *model) fail(err error, took time.Duration) (again bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	again = m.failed != nil && m.failed.Error() == err.Error()
+	m.failed = err
+	m.pause.rest(took)
+	return again
+}
+
+// justFailed is why the model could not be opened a moment ago; nil when it is
+// time to try.
+func (m *model) justFailed() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.pause.over() {
+		return nil
+	}
+	return m.failed
+}
+
+// stale reports whether the model is to be opened: it is not open, or its files
+// are others by now. That is asked for each weight that a model does not have,
+// of which there may be many, so that it is looked at only now and then.
+func (m *model) stale() bool {
+	m.mu.Lock()
+	o := m.open
+	if o == nil || !m.pause.over() {
+		m.mu.Unlock()
+		return o == nil
+	}
+	o.use()
+	m.mu.Unlock()
 	begun := time.Now()
-	yes := m.open.files.Replaced()
+	yes := o.files.Replaced()
+	o.done(func() {})
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.pause.rest(time.Since(begun))
 	return yes
 }
 
-// shut lets go of the files that are open: they are unmapped when the last of
-// the weights that were given out is taken.
-func (m *model) shut() {
-	if m.open != nil {
-		m.open.done(func() {})
-		m.open = nil
+// find gives a weight that the model has; ok is false for one that it does not
+// have.
+func (m *model) find(hash plan.Hash) (w transport.Weight, ok bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.open == nil {
+		return w, false, nil
 	}
+	tensor, ok := m.open.names[hash]
+	if !ok {
+		return w, false, nil
+	}
+	w, err = m.open.weight(tensor, hash)
+	if err == nil {
+		o := m.open
+		w.Distrust = func() { m.distrust(o) }
+	}
+	return w, true, err
 }
 
-// give is a weight that the model has.
-func (m *model) give(hash plan.Hash) (transport.Weight, error) {
-	o := m.open
-	tensor := o.names[hash]
-	t, err := o.files.Tensor(tensor)
-	if err != nil {
-		return transport.Weight{}, err
+// distrust closes files whose content is not what their hashes say, and drops
+// what is stored of them, so that they are opened and hashed anew.
+func (m *model) distrust(o *opened) {
+	m.mu.Lock()
+	mine := m.open == o
+	if mine {
+		m.open = nil
 	}
-	shape := make([]int, len(t.Shape))
-	for i, n := range t.Shape {
-		shape[i] = int(n)
+	m.mu.Unlock()
+	if mine {
+		o.files.Distrust()
+		o.done(func() {})
 	}
-	o.use()
-	w := weight(tensor, hash, shape, t)
-	w.Release = sync.OnceFunc(func() { o.done(t.Release) })
-	w.Distrust = func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if m.open == o {
-			o.files.Distrust()
-			m.shut()
-		}
-	}
-	return w, nil
 }
 
 // opened is the open files of a model, closed when nobody uses them: the model
@@ -87,9 +137,20 @@ type opened struct {
 	users int
 }
 
-func (o *opened) has(hash plan.Hash) bool {
-	_, ok := o.names[hash]
-	return ok
+// weight is a tensor of the files, which stay until its Release.
+func (o *opened) weight(tensor string, hash plan.Hash) (transport.Weight, error) {
+	t, err := o.files.Tensor(tensor)
+	if err != nil {
+		return transport.Weight{}, err
+	}
+	shape := make([]int, len(t.Shape))
+	for i, n := range t.Shape {
+		shape[i] = int(n)
+	}
+	o.use()
+	w := weight(tensor, hash, shape, t)
+	w.Release = sync.OnceFunc(func() { o.done(t.Release) })
+	return w, nil
 }
 
 func (o *opened) use() {
