@@ -68,7 +68,7 @@ func TestLinkedFiles(t *testing.T) {
 	}
 	f := open(t, dir)
 	for _, name := range []string{"absolute-config.json", "relative-config.json", "absolute-model.safetensors", "relative-model.safetensors"} {
-		_, err := f.Find(name, secret)
+		_, err := f.Find(t.Context(), name, secret)
 		require.ErrorContains(t, err, "leaves", name)
 	}
 
@@ -80,7 +80,7 @@ func TestLinkedFiles(t *testing.T) {
 	beside, err := models.Open(t.Context(), dir, checkpoint.Options{Hashes: checkpoint.HashesBeside, Now: later})
 	require.NoError(t, err)
 	defer beside.Close()
-	_, err = beside.Find("hashes", contentOf(t, "../../testdata/gpt2/basic", ""))
+	_, err = beside.Find(t.Context(), "hashes", contentOf(t, "../../testdata/gpt2/basic", ""))
 	require.NoError(t, err)
 	text, err := os.ReadFile(stored)
 	require.NoError(t, err)
@@ -93,7 +93,7 @@ func TestLinkedFiles(t *testing.T) {
 		require.NoError(t, os.Symlink("../../blobs/"+file, filepath.Join(dir, "hub", "rev", file)))
 	}
 	require.NoError(t, os.Symlink("hub/rev", filepath.Join(dir, "cached")))
-	_, err = f.Find("cached", contentOf(t, "../../testdata/gpt2/fp16", ""))
+	_, err = f.Find(t.Context(), "cached", contentOf(t, "../../testdata/gpt2/fp16", ""))
 	require.NoError(t, err)
 }
 
@@ -132,7 +132,7 @@ func TestSwappedLink(t *testing.T) {
 	})
 	for range 300 {
 		f := open(t, dir) // one that has opened nothing yet
-		w, err := f.Find("model", secret)
+		w, err := f.Find(t.Context(), "model", secret)
 		require.Error(t, err)
 		require.Nil(t, w.Data)
 		require.NoError(t, f.Close())
@@ -142,11 +142,11 @@ func TestSwappedLink(t *testing.T) {
 	// A model that is open stays what it was, wherever its link leads now.
 	point("inside")
 	f := open(t, dir)
-	_, err := f.Find("model", known)
+	_, err := f.Find(t.Context(), "model", known)
 	require.NoError(t, err)
 	point("../outside")
-	_, err = f.Find("model", known)
+	_, err = f.Find(t.Context(), "model", known)
 	require.NoError(t, err)
-	_, err = f.Find("model", secret)
+	_, err = f.Find(t.Context(), "model", secret)
 	require.ErrorIs(t, err, transport.ErrMissingWeight)
 }

@@ -4,7 +4,7 @@
 //	f, err := models.Open(ctx, "/srv/models")
 //	if err != nil { ... }
 //	defer f.Close()
-//	w, err := f.Find("gpt2", hash)
+//	w, err := f.Find(ctx, "gpt2", hash)
 //
 // A folder holds one directory for each model, in the layout of Hugging Face, or
 // is a download cache of Hugging Face: the folder of all repositories, one of
@@ -49,7 +49,9 @@ type Folder struct {
 	opts   checkpoint.Options
 	log    *slog.Logger
 
-	ctx context.Context // ends hashing that is under way
+	ctx    context.Context // ends hashing that is under way
+	cancel context.CancelFunc
+	work   sync.WaitGroup // what brings models up to date
 
 	mu     sync.Mutex
 	closed bool
@@ -68,7 +70,8 @@ func Open(ctx context.Context, dir string, opts checkpoint.Options) (*Folder, er
 	if err != nil {
 		return nil, fmt.Errorf("model folder: %w", err)
 	}
-	f := &Folder{dir: dir, root: root, prefix: prefix, opts: opts, log: opts.Logger, ctx: ctx, models: map[place]*model{}}
+	f := &Folder{dir: dir, root: root, prefix: prefix, opts: opts, log: opts.Logger, models: map[place]*model{}}
+	f.ctx, f.cancel = context.WithCancel(ctx)
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}
@@ -82,10 +85,13 @@ func Open(ctx context.Context, dir string, opts checkpoint.Options) (*Folder, er
 // one, and the boundary of links is the repository. The weight's Release has to
 // be called when its data has been taken.
 //
+// A model that is being hashed is waited for until ctx ends; the hashing goes on
+// for the next one who asks.
+//
 // Errors wrap [transport.ErrMissingWeight] when there is no such model or no
 // such content in it, [ErrName], [transport.ErrClosed], or are those of a
 // checkpoint that cannot be used.
-func (f *Folder) Find(name string, hash plan.Hash) (transport.Weight, error) {
+func (f *Folder) Find(ctx context.Context, name string, hash plan.Hash) (transport.Weight, error) {
 	if !validName(name) {
 		return transport.Weight{}, fmt.Errorf("%w: %.80q", ErrName, name)
 	}
@@ -102,7 +108,7 @@ func (f *Folder) Find(name string, hash plan.Hash) (transport.Weight, error) {
 	}
 	var failed error
 	for _, p := range places {
-		w, err := f.findIn(p, hash)
+		w, err := f.findIn(ctx, p, hash)
 		if err == nil {
 			return w, nil
 		}
@@ -160,7 +166,7 @@ func (f *Folder) opened(p place) bool {
 }
 
 // findIn looks for content in one model.
-func (f *Folder) findIn(p place, hash plan.Hash) (transport.Weight, error) {
+func (f *Folder) findIn(ctx context.Context, p place, hash plan.Hash) (transport.Weight, error) {
 	m, err := f.model(p)
 	if err != nil {
 		return transport.Weight{}, err
@@ -168,18 +174,13 @@ func (f *Folder) findIn(p place, hash plan.Hash) (transport.Weight, error) {
 	if w, ok, err := m.find(hash); ok {
 		return w, err
 	}
-	m.loading.Lock()
-	defer m.loading.Unlock()
-	if w, ok, err := m.find(hash); ok { // somebody else has opened it
-		return w, err
+	// What is open stays so, and is found in, until its successor is.
+	failed, err := f.renew(ctx, m)
+	if err != nil {
+		return transport.Weight{}, err
 	}
-	failed := m.justFailed()
-	if failed == nil && m.stale() {
-		// What is open stays so, and is found in, until its successor is.
-		failed = f.load(m)
-		if w, ok, err := m.find(hash); ok {
-			return w, err
-		}
+	if w, ok, err := m.find(hash); ok {
+		return w, err
 	}
 	if failed != nil && !m.isOpen() {
 		return transport.Weight{}, failed
@@ -189,6 +190,51 @@ func (f *Folder) findIn(p place, hash plan.Hash) (transport.Weight, error) {
 		err = fmt.Errorf("%w, and its new files cannot be used: %w", err, failed)
 	}
 	return transport.Weight{}, err
+}
+
+// renew opens a model that is not open or whose files are others by now, unless
+// that was tried a moment ago. Who asks meanwhile waits for the same attempt;
+// failed is what came of it.
+func (f *Folder) renew(ctx context.Context, m *model) (failed, err error) {
+	m.mu.Lock()
+	if m.busy == nil {
+		if !m.pause.over() {
+			defer m.mu.Unlock()
+			return m.failed, nil
+		}
+		if !f.begin() {
+			m.mu.Unlock()
+			return nil, fmt.Errorf("%w: model folder %s", transport.ErrClosed, f.dir)
+		}
+		m.busy = make(chan struct{})
+		go func() {
+			defer f.work.Done()
+			defer m.rested()
+			if m.stale() {
+				f.load(m)
+			}
+		}()
+	}
+	busy := m.busy
+	m.mu.Unlock()
+	select {
+	case <-busy:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("model %s: %w", m, context.Cause(ctx))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.failed, nil
+}
+
+// begin counts a piece of work that Close waits for; false when it is too late.
+func (f *Folder) begin() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.closed {
+		f.work.Add(1)
+	}
+	return !f.closed
 }
 
 // model finds the entry of a place, or makes one that is not open yet.
@@ -210,20 +256,21 @@ func (f *Folder) model(p place) (*model, error) {
 // through a root, which refuses a link that leads out of it, also one that takes
 // the place of another meanwhile. What cannot be opened is said once, and not
 // looked at again at once.
-func (f *Folder) load(m *model) error {
+func (f *Folder) load(m *model) {
 	begun := time.Now()
 	o, err := f.open(m.place)
 	if err == nil {
-		return f.put(m, o)
+		if old := m.swap(o); old != nil {
+			old.done(func() {})
+		}
+		return
 	}
-	said := m.fail(err, time.Since(begun))
-	if !said && f.ctx.Err() == nil {
+	if said := m.fail(err, time.Since(begun)); !said && f.ctx.Err() == nil {
 		f.log.Warn("model in the model folder is not used", "model", m.String(), "error", err)
 	}
 	if !m.isOpen() && !m.is(f) {
 		f.forget(m) // its directory has gone
 	}
-	return err
 }
 
 // open opens and hashes the model of a place.
@@ -241,24 +288,6 @@ func (f *Folder) open(p place) (*opened, error) {
 		return nil, errors.Join(err, o.close())
 	}
 	return o, nil
-}
-
-// put makes o what is open of a model.
-func (f *Folder) put(m *model, o *opened) error {
-	f.mu.Lock()
-	closed := f.closed
-	var old *opened
-	if !closed {
-		old = m.swap(o)
-	}
-	f.mu.Unlock()
-	if closed {
-		return errors.Join(fmt.Errorf("%w: model folder %s", transport.ErrClosed, f.dir), o.close())
-	}
-	if old != nil {
-		old.done(func() {})
-	}
-	return nil
 }
 
 // rootOf is the root of a place: the folder's, or one of its own.
@@ -314,7 +343,7 @@ func index(ctx context.Context, files *checkpoint.Model) (map[plan.Hash]string, 
 	return names, nil
 }
 
-// Close unmaps all models, whoever uses them.
+// Close ends hashing that is under way and unmaps all models, whoever uses them.
 func (f *Folder) Close() error {
 	f.mu.Lock()
 	if f.closed {
@@ -325,6 +354,8 @@ func (f *Folder) Close() error {
 	all := f.models
 	f.models = nil
 	f.mu.Unlock()
+	f.cancel()
+	f.work.Wait()
 	var err error
 	for _, m := range all {
 		if o := m.swap(nil); o != nil {

@@ -15,14 +15,11 @@ import (
 type model struct {
 	place
 
-	// loading is held while files are looked at, opened and hashed. What is open
-	// is found in meanwhile.
-	loading sync.Mutex
-
-	mu     sync.Mutex // guards what follows
-	open   *opened    // nil until it is open, and when it cannot be
-	failed error      // why it could not be opened the last time
-	pause  pause      // until files are looked at again
+	mu     sync.Mutex    // guards what follows
+	busy   chan struct{} // closed when files have been looked at, opened and hashed; nil when nobody does
+	open   *opened       // nil until it is open, and when it cannot be
+	failed error         // why it could not be opened the last time
+	pause  pause         // until files are looked at again
 }
 
 // String is where the model is, for the texts.
@@ -59,26 +56,27 @@ func (m *model) fail(err error, took time.Duration) (again bool) {
 	return again
 }
 
-// justFailed is why the model could not be opened a moment ago; nil when it is
-// time to try.
-func (m *model) justFailed() error {
+// rested is the end of work on the files. A panic, which only a mistake in
+// reading them makes, is why they are not used.
+func (m *model) rested() {
+	if r := recover(); r != nil {
+		m.fail(fmt.Errorf("%w: model %s: %v", transport.ErrInternal, m, r), 0)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.pause.over() {
-		return nil
-	}
-	return m.failed
+	close(m.busy)
+	m.busy = nil
 }
 
 // stale reports whether the model is to be opened: it is not open, or its files
-// are others by now. That is asked for each weight that a model does not have,
-// of which there may be many, so that it is looked at only now and then.
+// are others by now. It is asked for weights that a model does not have, of which
+// there may be many: a pause follows.
 func (m *model) stale() bool {
 	m.mu.Lock()
 	o := m.open
-	if o == nil || !m.pause.over() {
+	if o == nil {
 		m.mu.Unlock()
-		return o == nil
+		return true
 	}
 	o.use()
 	m.mu.Unlock()

@@ -24,7 +24,7 @@ func finds(t *testing.T, f *models.Folder, name string, hash plan.Hash) transpor
 	var w transport.Weight
 	require.Eventually(t, func() bool {
 		var err error
-		w, err = f.Find(name, hash)
+		w, err = f.Find(t.Context(), name, hash)
 		return err == nil
 	}, 10*time.Second, 2*time.Millisecond)
 	return w
@@ -51,15 +51,15 @@ func TestReplacedByRename(t *testing.T) {
 	path, err := filepath.EvalSymlinks(filepath.Join(dir, "m", "model.safetensors"))
 	require.NoError(t, err)
 	f := open(t, dir)
-	held, err := f.Find("m", old)
+	held, err := f.Find(t.Context(), "m", old)
 	require.NoError(t, err)
-	_, err = f.Find("m", renewed)
+	_, err = f.Find(t.Context(), "m", renewed)
 	require.ErrorIs(t, err, transport.ErrMissingWeight)
 	require.NoError(t, os.Rename(filepath.Join(dir, "next", "model.safetensors"), path))
-	_, err = f.Find("m", old)
+	_, err = f.Find(t.Context(), "m", old)
 	require.NoError(t, err, "what is open has it")
 	finds(t, f, "m", renewed).Release()
-	_, err = f.Find("m", old)
+	_, err = f.Find(t.Context(), "m", old)
 	require.ErrorIs(t, err, transport.ErrMissingWeight)
 	require.Equal(t, held.Hash, transport.HashWeight(held.Storage, held.Shape, held.Data), "what was given out stays")
 	held.Release()
@@ -73,7 +73,7 @@ func TestReplacedFilesAreUnmapped(t *testing.T) {
 	old, renewed := contentOf(t, filepath.Join(dir, "m"), filepath.Join(dir, "next")), contentOf(t, filepath.Join(dir, "next"), filepath.Join(dir, "m"))
 	path := filepath.Join(dir, "m", "model.safetensors")
 	f := open(t, dir)
-	held, err := f.Find("m", old)
+	held, err := f.Find(t.Context(), "m", old)
 	require.NoError(t, err)
 	require.NoError(t, os.Rename(filepath.Join(dir, "next", "model.safetensors"), path))
 	if runtime.GOOS == "linux" {
@@ -94,7 +94,7 @@ func TestReplacedInPlace(t *testing.T) {
 	copyModel(t, "basic", filepath.Join(dir, "m"))
 	old, renewed := contentOf(t, filepath.Join(dir, "m"), "../../testdata/gpt2/bf16"), contentOf(t, "../../testdata/gpt2/bf16", filepath.Join(dir, "m"))
 	f := open(t, dir)
-	w, err := f.Find("m", old)
+	w, err := f.Find(t.Context(), "m", old)
 	require.NoError(t, err)
 	w.Release()
 	path := filepath.Join(dir, "m", "model.safetensors")
@@ -102,7 +102,7 @@ func TestReplacedInPlace(t *testing.T) {
 	require.NoError(t, err)
 	for _, part := range []int{0, 100, len(text) / 2} {
 		require.NoError(t, os.WriteFile(path, text[:part], 0o600))
-		_, err = f.Find("m", renewed)
+		_, err = f.Find(t.Context(), "m", renewed)
 		require.ErrorIs(t, err, transport.ErrMissingWeight)
 	}
 	require.NoError(t, os.WriteFile(path, text, 0o600))
@@ -117,20 +117,20 @@ func TestCutShort(t *testing.T) {
 		copyModel(t, "basic", filepath.Join(dir, "m"))
 		hash := contentOf(t, filepath.Join(dir, "m"), "")
 		f := open(t, dir)
-		_, err := f.Find("m", hash)
+		_, err := f.Find(t.Context(), "m", hash)
 		require.NoError(t, err)
 		path := filepath.Join(dir, "m", "model.safetensors")
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
 		require.NoError(t, os.Truncate(path, left))
-		w, err := f.Find("m", hash)
+		w, err := f.Find(t.Context(), "m", hash)
 		require.NoError(t, err)
 		_, err = w.CopyTo(make([]byte, len(w.Data)), 0)
 		require.ErrorIs(t, err, transport.ErrCorrupt)
 		require.ErrorContains(t, err, path)
 		w.Distrust()
 		w.Release()
-		_, err = f.Find("m", hash)
+		_, err = f.Find(t.Context(), "m", hash)
 		require.ErrorIs(t, err, checkpoint.ErrCorrupt)
 		require.NoError(t, os.WriteFile(path, text, 0o600))
 		w = finds(t, f, "m", hash)
@@ -178,23 +178,23 @@ func TestDownloadCache(t *testing.T) {
 		require.NoError(t, err)
 		for name, hashes := range want {
 			for _, h := range hashes {
-				w, err := f.Find(name, h)
+				w, err := f.Find(t.Context(), name, h)
 				require.NoError(t, err, "%s in %s", name, dir)
 				w.Release()
 			}
 		}
 		require.Empty(t, said.String(), "all of it is used")
-		_, err = f.Find("nothing", basic)
+		_, err = f.Find(t.Context(), "nothing", basic)
 		require.ErrorIs(t, err, transport.ErrMissingWeight)
 		require.NoError(t, f.Close())
 		require.NoError(t, f.Close())
-		_, err = f.Find("abc123", basic)
+		_, err = f.Find(t.Context(), "abc123", basic)
 		require.ErrorIs(t, err, transport.ErrClosed)
 	}
 
 	// A revision that comes later is found as well.
 	f := open(t, hub)
-	_, err := f.Find("later", fp16)
+	_, err := f.Find(t.Context(), "later", fp16)
 	require.ErrorIs(t, err, transport.ErrMissingWeight)
 	cached(t, "fp16", filepath.Join(hub, "models--new"), "later")
 	finds(t, f, "later", fp16).Release()
@@ -219,7 +219,7 @@ func TestRepositoryIsTheBoundary(t *testing.T) {
 		require.NoError(t, os.Symlink(to, link))
 		for _, dir := range []string{hub, filepath.Join(hub, "models--x"), filepath.Join(hub, "models--x", "snapshots")} {
 			f := open(t, dir)
-			w, err := f.Find("rev", secret)
+			w, err := f.Find(t.Context(), "rev", secret)
 			require.ErrorIs(t, err, checkpoint.ErrOutside, "%s from %s", to, dir)
 			require.Nil(t, w.Data)
 		}
@@ -227,7 +227,7 @@ func TestRepositoryIsTheBoundary(t *testing.T) {
 	// A repository that is itself a link is followed within the folder only.
 	require.NoError(t, os.Symlink(filepath.Join(top, "models--outside"), filepath.Join(hub, "models--linked")))
 	require.NoError(t, os.RemoveAll(filepath.Join(hub, "models--secret")))
-	_, err := open(t, hub).Find("other", secret)
+	_, err := open(t, hub).Find(t.Context(), "other", secret)
 	require.ErrorIs(t, err, transport.ErrMissingWeight)
 }
 
@@ -270,7 +270,7 @@ func TestSaidAtWarn(t *testing.T) {
 	}
 	said.Reset()
 	for range 5 {
-		_, err := f.Find("half", plan.Hash{1})
+		_, err := f.Find(t.Context(), "half", plan.Hash{1})
 		require.ErrorIs(t, err, checkpoint.ErrCorrupt)
 	}
 	require.Equal(t, 1, strings.Count(said.String(), "\n"), said.String())

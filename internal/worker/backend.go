@@ -67,8 +67,8 @@ type WeightWriter interface {
 // WeightFinder finds weights in a model folder of the worker's own.
 type WeightFinder interface {
 	// Find returns the content named by hash from the model, or an error.
-	// model is a single path element.
-	Find(model string, hash plan.Hash) (transport.Weight, error)
+	// model is a single path element. It waits no longer than ctx.
+	Find(ctx context.Context, model string, hash plan.Hash) (transport.Weight, error)
 }
 
 // ForEngine adapts package engine.

@@ -207,7 +207,7 @@ type finder struct {
 	spoil   bool
 }
 
-func (f finder) Find(model string, h plan.Hash) (transport.Weight, error) {
+func (f finder) Find(_ context.Context, model string, h plan.Hash) (transport.Weight, error) {
 	if model != "mine" {
 		return transport.Weight{}, fmt.Errorf("%w: model %q", transport.ErrMissingWeight, model)
 	}

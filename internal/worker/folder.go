@@ -18,7 +18,10 @@ const viewBuffer = 128 << 10
 func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (found bool, err error) {
 	log := r.st.logger().With("model", r.model, "weight", v.Name)
 	for range 2 {
-		w, err := r.s.srv.opts.Weights.Find(r.model, v.Hash)
+		w, err := r.s.srv.opts.Weights.Find(ctx, r.model, v.Hash)
+		if ctx.Err() != nil {
+			return false, stopped(ctx, w)
+		}
 		if err != nil {
 			log.Debug("weight not in the model folder", "error", err)
 			return false, nil
@@ -34,6 +37,15 @@ func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (f
 		w.Distrust()
 	}
 	return false, nil
+}
+
+// stopped is the error of a request that ended while a weight was looked for; if
+// it was found, it is not taken.
+func stopped(ctx context.Context, w transport.Weight) error {
+	if w.Release != nil {
+		w.Release()
+	}
+	return fmt.Errorf("genie: stopped: %w", context.Cause(ctx))
 }
 
 // take brings a weight of the model folder to the engine. What is in a mapped
