@@ -61,8 +61,9 @@ var layers = []layer{
 	{"internal/engine", []string{"internal/budget", "internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
 	{"transport/local", []string{"internal/engine", "transport", "transport/plan"}},
 	{"internal/admission", nil},
+	{"internal/connlimit", []string{"transport"}},
 	{"internal/worker", []string{
-		"internal/admission", "internal/budget", "internal/checkpoint", "internal/engine", "internal/memory", "internal/safetensors",
+		"internal/admission", "internal/budget", "internal/checkpoint", "internal/connlimit", "internal/engine", "internal/memory", "internal/safetensors",
 		"internal/weightcache", "internal/worker/meter",
 		"transport", "transport/plan", "transport/wire/...",
 	}},
@@ -74,7 +75,7 @@ var layers = []layer{
 		"internal/checkpoint", "internal/engine", "internal/safetensors", "internal/worker/...",
 		"transport", "transport/credentials", "transport/plan", "transport/wire/...",
 	}},
-	{"internal/access", []string{"transport"}},
+	{"internal/access", []string{"internal/connlimit", "transport"}},
 
 	// What a program is and what it means.
 	{"lazy", []string{"internal/op", "transport", "transport/plan"}},

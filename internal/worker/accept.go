@@ -1,14 +1,14 @@
 package worker
 
 import (
+	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
-	"sync"
 	"syscall"
 	"time"
 
-	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/internal/connlimit"
+	"github.com/genie-sdk/go/internal/worker/meter"
 )
 
 // acceptPause is how long accepting rests when descriptors run out.
@@ -32,60 +32,75 @@ func (s *Server) pause() bool {
 	}
 }
 
-// limited is a listener that closes connections beyond a number at once: gRPC
-// would take any number of them.
-type limited struct {
-	net.Listener
-	free    chan struct{}
-	refused func(peer net.Addr) // is told of each
+// newDoor makes the table of a server's connections.
+func newDoor(opts Options, ended <-chan struct{}, m *meter.Meter) *connlimit.Table {
+	return connlimit.New(connlimit.Options{
+		Max: opts.MaxConns, Time: opts.handshake, Ended: ended,
+		Named: opts.Auth != nil || opts.TLS != nil && opts.TLS.ClientAuth >= tls.RequireAnyClientCert,
+		Counted: func(strangers, evicted int) {
+			m.Strangers.Add(int64(strangers))
+			m.StrangersEvicted.Add(int64(evicted))
+		},
+		Crowded: func(n int) {
+			opts.Log.Warn("connections whose peers did not say hello had to go for others", "connections", n)
+		},
+	})
 }
 
-func newLimited(l net.Listener, n int, refused func(peer net.Addr)) net.Listener {
-	return &limited{Listener: l, free: make(chan struct{}, n), refused: refused}
-}
-
-// refused counts a connection that gRPC does not see.
-func (s *Server) refused(peer net.Addr) {
+// refused counts a connection that there is no room for.
+func (s *Server) refused(peer string, err error) {
 	s.meter.ConnectionsRefused.Add(1)
-	s.opts.Log.Warn("connection refused", "peer", peer.String(), "error", tooMany(s.opts.MaxConns))
+	s.opts.Log.Warn("connection refused", "peer", peer, "error", err)
 }
 
-func tooMany(n int) error { return fmt.Errorf("%w: %d connections", transport.ErrLimit, n) }
+// guestListener lets connections in before gRPC sees them, which would take any
+// number of them and give each any time.
+type guestListener struct {
+	net.Listener
+	s *Server
+}
 
 // Accept takes the next connection that there is room for.
-func (l *limited) Accept() (net.Conn, error) {
+func (l *guestListener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		select {
-		case l.free <- struct{}{}:
-			return &limitedConn{Conn: c, done: func() { <-l.free }}, nil
-		default:
-			l.refused(c.RemoteAddr())
-			_ = c.Close()
+		g, err := l.s.door.Enter(c.RemoteAddr().String(), func() { _ = c.Close() }, true)
+		if err == nil {
+			return &guestConn{Conn: c, guest: g}, nil
 		}
+		l.s.refused(c.RemoteAddr().String(), err)
+		_ = c.Close()
 	}
 }
 
-type limitedConn struct {
+type guestConn struct {
 	net.Conn
-	once sync.Once
-	done func()
+	guest *connlimit.Guest
 }
 
 // Close closes the connection and makes room for another.
-func (c *limitedConn) Close() error {
+func (c *guestConn) Close() error {
 	err := c.Conn.Close()
-	c.once.Do(c.done)
+	c.guest.Gone()
 	return err
 }
 
 // CloseWrite ends what this side sends.
-func (c *limitedConn) CloseWrite() error {
+func (c *guestConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return nil
+}
+
+// RemoteAddr is an address that knows the connection's guest: an address is all
+// that a handler of a gRPC server gets to see of a connection.
+func (c *guestConn) RemoteAddr() net.Addr { return guestAddr{c.Conn.RemoteAddr(), c.guest} }
+
+type guestAddr struct {
+	net.Addr
+	guest *connlimit.Guest
 }

@@ -1,6 +1,10 @@
 package worker
 
-import "github.com/genie-sdk/go/internal/engine"
+import (
+	"time"
+
+	"github.com/genie-sdk/go/internal/engine"
+)
 
 // The limits that tests go to.
 const (
@@ -11,6 +15,12 @@ const (
 
 // Defaults are the options of a server that is given none.
 var Defaults = Options{}.withDefaults()
+
+// SetHandshake shortens the time to say who one is.
+func (o *Options) SetHandshake(d time.Duration) { o.handshake = d }
+
+// Strangers is the number of connections that have not said who they are.
+func (s *Server) Strangers() int { return int(s.meter.Strangers.Load()) }
 
 // Lapse lets the time of every session that waits for its client be over now.
 func (s *Server) Lapse() {

@@ -60,5 +60,10 @@ func (c *conn) identify(token []byte) error {
 	}
 	c.tenant = c.s.tenants.join(identity)
 	c.log = c.log.With("identity", identity)
+	if err := c.guest.Admit(identity, c.tenant.connections); err != nil {
+		c.s.meter.Refused(err)
+		return err
+	}
+	c.known = true
 	return nil
 }
