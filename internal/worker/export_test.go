@@ -11,6 +11,7 @@ const (
 	QueueLen       = queueLen
 	MaxHeaderList  = maxHeaderList
 	MaxGRPCStreams = maxGRPCStreams
+	MaxDetached    = maxDetached
 )
 
 // Defaults are the options of a server that is given none.
