@@ -108,8 +108,8 @@ func (g *Guest) Leave(identity string) {
 	if g.known > 0 || g.gone {
 		return
 	}
-	if t.strangers.Len() >= t.share {
-		t.evict(t.strangers.Front().Value.(*Guest))
+	if old, _ := t.inTheWay(g.from); old != nil {
+		t.evict(old)
 	}
 	t.add(g)
 }

@@ -37,6 +37,8 @@ const reportEvery = 10 * time.Second
 type Options struct {
 	// Max bounds the connections.
 	Max int
+	// Share is how many strangers there may be; their part of Max when 0.
+	Share int
 	// Named says that clients have identities, so that one of them does not get
 	// all connections.
 	Named bool
@@ -45,10 +47,10 @@ type Options struct {
 	// Ended is closed when nobody is let in any more.
 	Ended <-chan struct{}
 	// Counted is called with changes of the number of strangers, and with
-	// strangers that had to go for others.
+	// strangers that had to go for others; it may be nil.
 	Counted func(strangers, evicted int)
 	// Crowded is told, now and then, how many strangers had to go for others since
-	// the last time.
+	// the last time; it may be nil.
 	Crowded func(n int)
 }
 
@@ -70,7 +72,16 @@ type Table struct {
 
 // New makes a table.
 func New(o Options) *Table {
-	share := min(max(o.Max/StrangerPart, MinStrangers), o.Max)
+	share := o.Share
+	if share == 0 {
+		share = min(max(o.Max/StrangerPart, MinStrangers), o.Max)
+	}
+	if o.Counted == nil {
+		o.Counted = func(int, int) {}
+	}
+	if o.Crowded == nil {
+		o.Crowded = func(int) {}
+	}
 	return &Table{
 		o: o, share: share, each: max(share/AddressPart, min(share, MinStrangers/AddressPart)),
 		strangers: list.New(), from: map[netip.Addr]int{}, by: map[string]int{},

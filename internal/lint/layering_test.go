@@ -70,7 +70,7 @@ var layers = []layer{
 	{"internal/weightcache", []string{"transport", "transport/plan"}},
 	{"internal/worker/meter", []string{"transport", "transport/wire"}},
 	{"internal/worker/metrics", []string{"internal/worker/meter", "transport", "transport/plan", "transport/wire"}},
-	{"internal/worker/admin", nil},
+	{"internal/worker/admin", []string{"internal/connlimit"}},
 	{"internal/worker/...", []string{
 		"internal/checkpoint", "internal/engine", "internal/safetensors", "internal/worker/...",
 		"transport", "transport/credentials", "transport/plan", "transport/wire/...",

@@ -3,7 +3,6 @@ package worker
 import (
 	"crypto/tls"
 	"errors"
-	"net"
 	"syscall"
 	"time"
 
@@ -51,56 +50,4 @@ func newDoor(opts Options, ended <-chan struct{}, m *meter.Meter) *connlimit.Tab
 func (s *Server) refused(peer string, err error) {
 	s.meter.ConnectionsRefused.Add(1)
 	s.opts.Log.Warn("connection refused", "peer", peer, "error", err)
-}
-
-// guestListener lets connections in before gRPC sees them, which would take any
-// number of them and give each any time.
-type guestListener struct {
-	net.Listener
-	s *Server
-}
-
-// Accept takes the next connection that there is room for.
-func (l *guestListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		g, err := l.s.door.Enter(c.RemoteAddr().String(), func() { _ = c.Close() }, true)
-		if err == nil {
-			return &guestConn{Conn: c, guest: g}, nil
-		}
-		l.s.refused(c.RemoteAddr().String(), err)
-		_ = c.Close()
-	}
-}
-
-type guestConn struct {
-	net.Conn
-	guest *connlimit.Guest
-}
-
-// Close closes the connection and makes room for another.
-func (c *guestConn) Close() error {
-	err := c.Conn.Close()
-	c.guest.Gone()
-	return err
-}
-
-// CloseWrite ends what this side sends.
-func (c *guestConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
-}
-
-// RemoteAddr is an address that knows the connection's guest: an address is all
-// that a handler of a gRPC server gets to see of a connection.
-func (c *guestConn) RemoteAddr() net.Addr { return guestAddr{c.Conn.RemoteAddr(), c.guest} }
-
-type guestAddr struct {
-	net.Addr
-	guest *connlimit.Guest
 }

@@ -48,7 +48,8 @@ func (s *Server) ServeGRPC(l net.Listener) error {
 	}
 	s.grpc[g] = struct{}{}
 	s.mu.Unlock()
-	err := g.Serve(&guestListener{grpcwire.WatchListener(s.counted(l)), s})
+	// gRPC would take any number of connections and give each any time.
+	err := g.Serve(s.door.Listener(grpcwire.WatchListener(s.counted(l)), true, s.refused))
 	s.mu.Lock()
 	delete(s.grpc, g)
 	s.mu.Unlock()
@@ -80,10 +81,9 @@ func (s *Server) connect(stream grpc.ServerStream) error {
 		if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
 			who = subjectOf(info.State)
 		}
-		if a, ok := p.Addr.(guestAddr); ok {
-			guest = a.guest
-			pipe = grpcwire.Watched(pipe, grpcwire.LifeOf(a.Addr))
-		}
+		var own net.Addr
+		guest, own = connlimit.GuestOf(p.Addr)
+		pipe = grpcwire.Watched(pipe, grpcwire.LifeOf(own))
 	}
 	alone := guest == nil // of a listener that is not the server's: only the stream is known
 	if alone {
