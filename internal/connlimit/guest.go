@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/genie-sdk/go/transport"
@@ -16,6 +17,8 @@ type Guest struct {
 	from  netip.Addr
 	end   func()
 	timed bool
+
+	stranger atomic.Bool // as at says, for those who have not the lock
 
 	// Under the lock of the table.
 	since    time.Time

@@ -1,6 +1,11 @@
 package connlimit
 
-import "net"
+import (
+	"fmt"
+	"net"
+
+	"github.com/genie-sdk/go/transport"
+)
 
 // Listener lets the connections of l in, see [Table.Enter], and closes those that
 // there is no room for, which refused is told of.
@@ -35,6 +40,26 @@ func (l *listener) Accept() (net.Conn, error) {
 type guestConn struct {
 	net.Conn
 	guest *Guest
+	sent  int // by the peer, as a stranger
+}
+
+// Read reads, from a stranger no more than it needs to say who it is: what is
+// above would hold whatever comes.
+func (c *guestConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	limit := c.guest.t.o.Bytes
+	if limit == 0 {
+		return n, err //nolint:wrapcheck // the connection's own
+	}
+	if !c.guest.stranger.Load() {
+		c.sent = 0
+		return n, err //nolint:wrapcheck // the connection's own
+	}
+	if c.sent += n; c.sent > limit {
+		_ = c.Close()
+		return 0, fmt.Errorf("%w: %d bytes before hello", transport.ErrLimit, c.sent)
+	}
+	return n, err //nolint:wrapcheck // the connection's own
 }
 
 // Close closes the connection and makes room for another.

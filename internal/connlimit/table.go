@@ -18,16 +18,15 @@ const (
 	// MinStrangers is how many strangers there may be however few connections
 	// there are, as long as there are as many.
 	MinStrangers = 16
-	// AddressPart is the part of the strangers' connections that one address has:
-	// one in so many.
-	AddressPart = 2
+	// AddressPercent is the part of the strangers' connections that one address has.
+	AddressPercent = 75
 	// IdentityPart is the part of the connections that other identities leave that
 	// one identity has: one in so many.
 	IdentityPart = 2
 	// Grace is how long a stranger stays, however crowded it is: enough for the
 	// round trips of a handshake. Where there is no room, connections are taken no
 	// faster than that lets strangers go; the others wait in the listener's queue.
-	Grace = 100 * time.Millisecond
+	Grace = 200 * time.Millisecond
 )
 
 // reportEvery is how often it is said that strangers had to go.
@@ -44,6 +43,9 @@ type Options struct {
 	Named bool
 	// Time is how long a stranger may be there that [Table.Enter] gives a time.
 	Time time.Duration
+	// Bytes bounds what a connection of [Table.Listener] sends as a stranger's; 0 for
+	// no bound.
+	Bytes int
 	// Ended is closed when nobody is let in any more.
 	Ended <-chan struct{}
 	// Counted is called with changes of the number of strangers, and with
@@ -83,7 +85,7 @@ func New(o Options) *Table {
 		o.Crowded = func(int) {}
 	}
 	return &Table{
-		o: o, share: share, each: max(share/AddressPart, min(share, MinStrangers/AddressPart)),
+		o: o, share: share, each: max(share*AddressPercent/100, min(share, MinStrangers/2)),
 		strangers: list.New(), from: map[netip.Addr]int{}, by: map[string]int{},
 	}
 }
@@ -165,6 +167,7 @@ func (t *Table) waitFor(d time.Duration) error {
 // add makes g the youngest stranger.
 func (t *Table) add(g *Guest) {
 	g.since = time.Now()
+	g.stranger.Store(true)
 	g.at = t.strangers.PushBack(g)
 	t.from[g.from]++
 	t.o.Counted(1, 0)
@@ -181,6 +184,7 @@ func (t *Table) remove(g *Guest) {
 	}
 	t.strangers.Remove(g.at)
 	g.at = nil
+	g.stranger.Store(false)
 	if t.from[g.from]--; t.from[g.from] == 0 {
 		delete(t.from, g.from)
 	}

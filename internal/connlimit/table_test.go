@@ -67,7 +67,7 @@ func admitted(t *testing.T, g *Guest, who string) {
 
 func TestParts(t *testing.T) {
 	for _, tt := range []struct{ max, share, each int }{
-		{1, 1, 1}, {2, 2, 2}, {8, 8, 8}, {16, 16, 8}, {100, 16, 8}, {1024, 128, 64}, {4096, 512, 256},
+		{1, 1, 1}, {2, 2, 2}, {8, 8, 8}, {16, 16, 12}, {100, 16, 12}, {1024, 128, 96}, {4096, 512, 384},
 	} {
 		x := New(Options{Max: tt.max})
 		require.Equal(t, []int{tt.share, tt.each}, []int{x.share, x.each}, "of %d connections", tt.max)

@@ -13,6 +13,11 @@ import (
 // acceptPause is how long accepting rests when descriptors run out.
 const acceptPause = 50 * time.Millisecond
 
+// maxUngreeted bounds what a gRPC connection may send before one of its streams
+// has said hello: TLS with certificates, headers and a hello. gRPC would hold a
+// window of each stream.
+const maxUngreeted = 256 << 10
+
 // temporary reports whether accepting can go on after err.
 func temporary(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
@@ -34,7 +39,7 @@ func (s *Server) pause() bool {
 // newDoor makes the table of a server's connections.
 func newDoor(opts Options, ended <-chan struct{}, m *meter.Meter) *connlimit.Table {
 	return connlimit.New(connlimit.Options{
-		Max: opts.MaxConns, Time: opts.handshake, Ended: ended,
+		Max: opts.MaxConns, Time: opts.handshake, Bytes: maxUngreeted, Ended: ended,
 		Named: opts.Auth != nil || opts.TLS != nil && opts.TLS.ClientAuth >= tls.RequireAnyClientCert,
 		Counted: func(strangers, evicted int) {
 			m.Strangers.Add(int64(strangers))

@@ -12,6 +12,7 @@ const (
 	MaxHeaderList  = maxHeaderList
 	MaxGRPCStreams = maxGRPCStreams
 	MaxDetached    = maxDetached
+	MaxUngreeted   = maxUngreeted
 )
 
 // Defaults are the options of a server that is given none.
