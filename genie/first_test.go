@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -145,6 +146,21 @@ func TestFirstConnectionEnds(t *testing.T) {
 			require.Less(t, took, 10*time.Second, "the caller's time is over")
 		})
 	}
+}
+
+// TestManyExecutors lists as many executors as one client has, and one more.
+func TestManyExecutors(t *testing.T) {
+	w := workertest.Start(t, quick)
+	list := make([]string, 65)
+	for i := range list {
+		list[i] = "tcp://" + w.TCP
+	}
+	c, err := genie.Open(t.Context(), strings.Join(list[:64], ","))
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	_, err = genie.Open(t.Context(), strings.Join(list, ","))
+	require.ErrorIs(t, err, genie.ErrURL)
+	require.ErrorContains(t, err, "at most 64")
 }
 
 // nobody knows no token.

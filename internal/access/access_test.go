@@ -92,6 +92,7 @@ func TestTokensRefuses(t *testing.T) {
 		"like a subject":    {[]string{"CN=a" + line[1:]}, "identity"},
 		"identity too long": {[]string{strings.Repeat("a", MaxIdentity+1) + line[1:]}, "identity"},
 		"one token more":    {many, "more than 10000"},
+		"file too large":    {[]string{line, "# " + strings.Repeat("x", maxTokensBytes)}, "is larger than 4194304 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "tokens")

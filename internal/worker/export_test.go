@@ -13,6 +13,8 @@ const (
 	MaxGRPCStreams = maxGRPCStreams
 	MaxDetached    = maxDetached
 	MaxUngreeted   = maxUngreeted
+	MaxPartials    = maxPartials
+	MaxRemembered  = maxRemembered
 )
 
 // Defaults are the options of a server that is given none.
@@ -33,6 +35,13 @@ func (s *Server) Lapse() {
 			l.lapse.Reset(0)
 		}
 	}
+}
+
+// Parts is how many weights there are whose upload was cut short.
+func (s *Server) Parts() int {
+	s.partials.mu.Lock()
+	defer s.partials.mu.Unlock()
+	return len(s.partials.held)
 }
 
 // Part is how many bytes there are of a weight whose upload was cut short.

@@ -10,6 +10,7 @@ import (
 	"github.com/genie-sdk/go/internal/worker"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
@@ -33,6 +34,41 @@ func leaves(t *testing.T, w *workertest.Worker, token string, owner byte, from, 
 	require.Eventually(t, func() bool {
 		return w.Server.Meter().Connections.Load()-w.Server.Meter().ConnectionsOpen.Load() > gone
 	}, 20*time.Second, time.Millisecond)
+}
+
+// TestRememberedLimit asks for an answer again after its connection was lost: the
+// largest that is remembered, and one that is larger.
+func TestRememberedLimit(t *testing.T) {
+	w := workertest.Start(t, nil)
+	pl := growing(1, false, plan.Download)
+	encoded, err := pl.Encode()
+	require.NoError(t, err)
+	h := pl.Hash()
+	for extra, want := range map[uint64]error{0: nil, 4: transport.ErrSessionLost} {
+		size := worker.MaxRemembered + extra
+		key := keyOf('k', uint32(extra))
+		run := func(p *peer) error {
+			p.last++
+			p.send(&wire.Message{
+				Type: wire.TypeRun, Stream: p.last, Control: &wirepb.Run{Session: 1, Plan: 1, Seq: 1, Bindings: []uint64{0, size / 4}, Bytes: size},
+				Payload: []wire.Segment{{Data: make([]byte, size)}},
+			})
+			return p.answer(p.last, wire.TypeRun, nil)
+		}
+		p := greeted(t, w)
+		require.NoError(t, p.join(key, false))
+		require.NoError(t, p.ask(wire.TypePrepare, &wirepb.Prepare{Session: 1, Plan: 1, Hash: h[:], PlanBytes: uint64(len(encoded))}, encoded, nil))
+		require.NoError(t, run(p))
+		require.NoError(t, p.wc.Close())
+		p = greeted(t, w)
+		require.NoError(t, p.join(key, true))
+		err := run(p)
+		if want == nil {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorIs(t, err, want)
+	}
 }
 
 // TestHeldByIdentity has one identity leave more sessions than the worker holds:

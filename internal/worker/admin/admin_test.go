@@ -191,6 +191,64 @@ func TestManyPeers(t *testing.T) {
 	peers.Wait()
 }
 
+// TestTimes holds the times of connections and requests, and the deadline that a
+// path sets for its answer.
+func TestTimes(t *testing.T) {
+	s := admin.New(admin.Options{Ready: func() error { return nil }, Gatherer: prometheus.NewRegistry(), Pprof: true, Listen: here})
+	require.Equal(t, admin.HeaderTime, s.ReadHeaderTimeout)
+	require.Equal(t, admin.RequestTime, s.ReadTimeout)
+	require.Equal(t, admin.IdleTime, s.IdleTimeout)
+	require.Equal(t, admin.ProfileTime+admin.RequestTime, s.WriteTimeout)
+	for path, limit := range map[string]time.Duration{
+		"/healthz": admin.RequestTime, "/readyz": admin.RequestTime, "/metrics": admin.RequestTime, "/debug/pprof/": admin.ProfileTime,
+	} {
+		q := httptest.NewRequest(http.MethodGet, path, http.NoBody)
+		q.RemoteAddr, q.Host = "127.0.0.1:5", "localhost:9090"
+		w := &deadlined{ResponseRecorder: httptest.NewRecorder()}
+		s.Handler.ServeHTTP(w, q)
+		require.Equal(t, http.StatusOK, w.Code, path)
+		require.InDelta(t, limit.Seconds(), time.Until(w.until).Seconds(), 5, path)
+	}
+}
+
+// deadlined notes the deadline of an answer.
+type deadlined struct {
+	*httptest.ResponseRecorder
+	until time.Time
+}
+
+func (d *deadlined) SetWriteDeadline(t time.Time) error {
+	d.until = t
+	return nil
+}
+
+// TestScrapes lets as many scrapes wait as may, and one more.
+func TestScrapes(t *testing.T) {
+	began, hold := make(chan struct{}, admin.Scrapes+1), make(chan struct{})
+	r := prometheus.NewRegistry()
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "slow", Help: "Slow."}, func() float64 {
+		began <- struct{}{}
+		<-hold
+		return 1
+	}))
+	s := admin.New(admin.Options{Gatherer: r})
+	scrape := func() int {
+		w := httptest.NewRecorder()
+		s.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+		return w.Code
+	}
+	codes := make(chan int, admin.Scrapes)
+	for range admin.Scrapes {
+		go func() { codes <- scrape() }()
+		<-began
+	}
+	require.Equal(t, http.StatusServiceUnavailable, scrape())
+	close(hold)
+	for range admin.Scrapes {
+		require.Equal(t, http.StatusOK, <-codes)
+	}
+}
+
 // TestSlowPeer connects and says half a request: the connection is closed after
 // the time for a header, and others are served meanwhile.
 func TestSlowPeer(t *testing.T) {

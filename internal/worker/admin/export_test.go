@@ -1,4 +1,11 @@
 package admin
 
-// MaxConns is the limit that a test goes to.
-const MaxConns = maxConns
+// The limits that tests go to.
+const (
+	MaxConns    = maxConns
+	Scrapes     = scrapes
+	HeaderTime  = headerTime
+	RequestTime = requestTime
+	ProfileTime = profileTime
+	IdleTime    = idleTime
+)
