@@ -99,38 +99,38 @@ func TestFirstConnectionEnds(t *testing.T) {
 		if scheme == "grpc" {
 			target, other = w.GRPC, w.TCP
 		}
-		open := func(ctx context.Context, addr string, opts ...genie.Option) (error, time.Duration) {
+		open := func(ctx context.Context, addr string, opts ...genie.Option) (time.Duration, error) {
 			begin := time.Now()
 			c, err := genie.Open(ctx, scheme+"://"+addr, opts...)
 			if err == nil {
 				_ = c.Close()
 			}
-			return err, time.Since(begin)
+			return time.Since(begin), err
 		}
 		t.Run(scheme, func(t *testing.T) {
 			p, conns := cutFirst(t, target, 0, 0, true, fault.Pass)
-			err, _ := open(t.Context(), p.Addr(), genie.WithToken("guess"))
+			_, err := open(t.Context(), p.Addr(), genie.WithToken("guess"))
 			require.ErrorIs(t, err, genie.ErrUnauthenticated)
 			require.EqualValues(t, 1, conns.Load(), "a token that is wrong stays so")
 
-			err, _ = open(t.Context(), p.Addr(), genie.WithTokenFile("/nowhere/token"))
+			_, err = open(t.Context(), p.Addr(), genie.WithTokenFile("/nowhere/token"))
 			require.Error(t, err)
 
 			p, conns = cutFirst(t, other, 0, 0, true, fault.Pass)
-			err, _ = open(t.Context(), p.Addr())
+			_, err = open(t.Context(), p.Addr())
 			require.ErrorIs(t, err, genie.ErrProtocol)
 			require.EqualValues(t, 1, conns.Load(), "and so does another protocol")
 
-			err, took := open(t.Context(), refused.Addr().String())
+			took, err := open(t.Context(), refused.Addr().String())
 			require.ErrorIs(t, err, genie.ErrUnreachable)
 			require.Less(t, took, 5*time.Second, "nobody is there")
 
 			p, conns = cutFirst(t, target, always, 0, true, fault.Cut)
-			err, _ = open(t.Context(), p.Addr(), genie.WithRecovery(false))
+			_, err = open(t.Context(), p.Addr(), genie.WithRecovery(false))
 			require.ErrorIs(t, err, genie.ErrUnreachable)
 			require.EqualValues(t, 1, conns.Load(), "recovery is off")
 
-			err, took = open(t.Context(), p.Addr(), genie.WithReconnect(500*time.Millisecond))
+			took, err = open(t.Context(), p.Addr(), genie.WithReconnect(500*time.Millisecond))
 			require.ErrorIs(t, err, genie.ErrUnreachable)
 			require.ErrorContains(t, err, p.Addr())
 			require.ErrorContains(t, err, "tried for")
@@ -140,7 +140,7 @@ func TestFirstConnectionEnds(t *testing.T) {
 
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
-			err, took = open(ctx, p.Addr(), genie.WithReconnect(time.Hour))
+			took, err = open(ctx, p.Addr(), genie.WithReconnect(time.Hour))
 			require.ErrorIs(t, err, genie.ErrUnreachable)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.Less(t, took, 10*time.Second, "the caller's time is over")

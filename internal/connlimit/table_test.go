@@ -3,6 +3,7 @@ package connlimit
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -113,7 +114,7 @@ func TestKnownStay(t *testing.T) {
 			admitted(t, g, "anonymous")
 			known = append(known, g)
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		r.enter("10.0.0.1:1", "stranger")
 		last := r.enter("10.0.0.2:1", "last")
 		require.Equal(t, []string{"stranger"}, r.gone(), "whoever is known stays")
@@ -139,7 +140,7 @@ func TestRoomWhileWaiting(t *testing.T) {
 				r := newRoom(t, 1024, false)
 				var first *Guest
 				for i := range r.each {
-					if g := r.enter("[2001:db8::1]:1", fmt.Sprint(i)); first == nil {
+					if g := r.enter("[2001:db8::1]:1", strconv.Itoa(i)); first == nil {
 						first = g
 					}
 				}
@@ -177,7 +178,7 @@ func TestFlood(t *testing.T) {
 				if name == "good" {
 					go func() {
 						begin := time.Now()
-						time.Sleep(Grace / 2) // two round trips
+						<-time.After(Grace / 2) // two round trips
 						err := g.Greet()
 						if err == nil {
 							err = g.Admit("alice", 0)
@@ -253,14 +254,14 @@ func TestStreams(t *testing.T) {
 		require.Zero(t, r.strangers.Load())
 		require.NoError(t, g.Greet())
 		require.ErrorIs(t, g.Admit("a", 0), transport.ErrLimit)
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		for i := range 4 {
 			require.Zero(t, r.strangers.Load(), i)
 			g.Leave("a")
 		}
 		require.EqualValues(t, 1, r.strangers.Load())
 		require.Empty(t, r.by)
-		time.Sleep(time.Minute + time.Second)
+		<-time.After(time.Minute + time.Second)
 		synctest.Wait()
 		require.True(t, ended, "it has the time of a stranger again")
 		require.True(t, g.Evicted())

@@ -21,7 +21,7 @@ const (
 var Defaults = Options{}.withDefaults()
 
 // SetHandshake shortens the time to say who one is.
-func (o *Options) SetHandshake(d time.Duration) { o.handshake = d }
+func SetHandshake(o *Options, d time.Duration) { o.handshake = d }
 
 // Strangers is the number of connections that have not said who they are.
 func (s *Server) Strangers() int { return int(s.meter.Strangers.Load()) }

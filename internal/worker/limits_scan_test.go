@@ -191,14 +191,12 @@ func (m *module) eval(n number, e ast.Expr) (constant.Value, bool) {
 }
 
 func operate(op token.Token, x, y constant.Value) constant.Value {
-	switch op {
-	case token.SHL, token.SHR:
+	if op == token.SHL || op == token.SHR {
 		s, _ := constant.Uint64Val(y)
 		return constant.Shift(x, op, uint(s))
-	case token.QUO:
-		if x.Kind() == constant.Int && y.Kind() == constant.Int {
-			op = token.QUO_ASSIGN // of integers
-		}
+	}
+	if op == token.QUO && x.Kind() == constant.Int && y.Kind() == constant.Int {
+		op = token.QUO_ASSIGN // of integers
 	}
 	return constant.BinaryOp(x, op, y)
 }

@@ -215,7 +215,7 @@ func probe(t *testing.T, w *workertest.Worker) {
 // say who it is, whatever else it does there, and that one that has said it stays.
 func TestStrangersTime(t *testing.T) {
 	const limit = 200 * time.Millisecond
-	w := workertest.Start(t, func(o *worker.Options) { o.SetHandshake(limit) })
+	w := workertest.Start(t, func(o *worker.Options) { worker.SetHandshake(o, limit) })
 	known, err := channel(w)
 	require.NoError(t, err)
 	defer func() { _ = known.Close() }()
