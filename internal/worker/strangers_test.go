@@ -184,18 +184,18 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// patience is less than a stranger has who is not sent away: waiting until they go
+// hurry is less than a stranger has who is not sent away: waiting until they go
 // by themselves is not getting in.
-const patience = wire.HandshakeTimeout * 3 / 4
+const hurry = wire.HandshakeTimeout * 3 / 4
 
 // patiently dials as a client does that recovers: on a machine that is busy with
 // much else a handshake may take longer than a stranger has in a crowd.
 var patiently = map[string]func(ctx context.Context, w *workertest.Worker, c credentials.Client) (transport.Executor, error){
 	"tcp": func(ctx context.Context, w *workertest.Worker, c credentials.Client) (transport.Executor, error) {
-		return tcp.Dial(ctx, w.TCP, tcp.WithCredentials(c), tcp.WithReconnect(patience))
+		return tcp.Dial(ctx, w.TCP, tcp.WithCredentials(c), tcp.WithReconnect(hurry))
 	},
 	"grpc": func(ctx context.Context, w *workertest.Worker, c credentials.Client) (transport.Executor, error) {
-		return rpc.Dial(ctx, w.GRPC, rpc.WithCredentials(c), rpc.WithReconnect(patience))
+		return rpc.Dial(ctx, w.GRPC, rpc.WithCredentials(c), rpc.WithReconnect(hurry))
 	},
 }
 
