@@ -29,7 +29,9 @@ type Client struct {
 
 // Open connects to an executor: "local:" is this process, "tcp://host:port"
 // and "grpc://host:port" are workers. ctx bounds the connecting only. An
-// unreachable worker is [ErrUnreachable], with the address and the reason. The
+// unreachable worker is [ErrUnreachable], with the address and the reason: at once
+// where nobody listens, after the time of [WithReconnect] where the connection is
+// cut each time before the worker has said hello. The
 // scheme says how frames travel; encryption is an option, [WithTLS] or
 // [WithTLSFiles], and is never silently left out.
 //

@@ -62,20 +62,21 @@ var layers = []layer{
 	{"internal/engine", []string{"internal/budget", "internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
 	{"transport/local", []string{"internal/engine", "internal/memory", "transport", "transport/plan"}},
 	{"internal/admission", nil},
+	{"internal/connlimit", []string{"transport"}},
 	{"internal/worker", []string{
-		"internal/admission", "internal/budget", "internal/checkpoint", "internal/engine", "internal/memory", "internal/safetensors",
+		"internal/admission", "internal/budget", "internal/checkpoint", "internal/connlimit", "internal/engine", "internal/memory", "internal/safetensors",
 		"internal/weightcache", "internal/worker/meter",
 		"transport", "transport/plan", "transport/wire/...",
 	}},
 	{"internal/weightcache", []string{"transport", "transport/plan"}},
 	{"internal/worker/meter", []string{"transport", "transport/wire"}},
 	{"internal/worker/metrics", []string{"internal/worker/meter", "transport", "transport/plan", "transport/wire"}},
-	{"internal/worker/admin", nil},
+	{"internal/worker/admin", []string{"internal/connlimit"}},
 	{"internal/worker/...", []string{
 		"internal/checkpoint", "internal/engine", "internal/safetensors", "internal/worker/...",
 		"transport", "transport/credentials", "transport/plan", "transport/wire/...",
 	}},
-	{"internal/access", []string{"transport"}},
+	{"internal/access", []string{"internal/connlimit", "transport"}},
 
 	// What a program is and what it means.
 	{"lazy", []string{"internal/op", "transport", "transport/plan"}},

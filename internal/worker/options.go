@@ -58,6 +58,8 @@ type Options struct {
 	// MaxRunning bounds the runs that go at once; GOMAXPROCS when 0. It is best
 	// as many as the engine has threads.
 	MaxRunning int
+
+	handshake time.Duration // time to say who one is; [wire.HandshakeTimeout] when 0
 }
 
 func (o Options) withDefaults() Options {
@@ -81,6 +83,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Silence == 0 {
 		o.Silence = wire.Silence
+	}
+	if o.handshake == 0 {
+		o.handshake = wire.HandshakeTimeout
 	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 1024

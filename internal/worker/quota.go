@@ -14,12 +14,17 @@ type Quota struct {
 	Plans    int64 // prepared, in all sessions together
 	Calls    int64 // runs and loops that wait or go on
 	Bytes    int64 // of carried state, kept values, and memory to receive into
+	// Connections bounds the connections, where the half of what others leave is
+	// not to.
+	Connections int64
 }
 
 // tenant is what an identity has.
 type tenant struct {
 	identity string
 	conns    int // under the lock of tenants
+
+	connections int64 // that it may have; 0: the part of one identity
 
 	sessions, plans, calls, bytes gauge
 }
@@ -72,6 +77,7 @@ func (t *tenants) join(identity string) *tenant {
 			q = t.quota(identity)
 		}
 		x = &tenant{identity: identity}
+		x.connections = q.Connections
 		x.sessions.what, x.sessions.limit = "sessions", q.Sessions
 		x.plans.what, x.plans.limit = "plans", q.Plans
 		x.calls.what, x.calls.limit = "calls", q.Calls

@@ -161,10 +161,11 @@ func (e *NotGenieError) Error() string {
 // Unwrap is [transport.ErrProtocol].
 func (e *NotGenieError) Unwrap() error { return transport.ErrProtocol }
 
-// HTTP reports whether the first bytes begin an HTTP/1 request or answer.
+// HTTP reports whether the first bytes begin an HTTP/1 request or answer, or a
+// connection of HTTP/2.
 func (e *NotGenieError) HTTP() bool {
 	switch e.Start {
-	case "GET ", "POST", "HEAD", "PUT ", "OPTI", "PATC", "DELE", "CONN", "TRAC", "HTTP":
+	case "GET ", "POST", "HEAD", "PUT ", "OPTI", "PATC", "DELE", "CONN", "TRAC", "HTTP", "PRI ":
 		return true
 	}
 	return false

@@ -24,6 +24,8 @@ func clients(version string) []metric {
 		gauge("connections", "Connections that are open.", func(s *sample) int64 { return s.ConnectionsOpen.Load() }),
 		counter("connections_total", "Connections that were taken.", func(s *sample) int64 { return s.Connections.Load() }),
 		counter("connections_refused_total", "Connections that were refused: too many, or the worker shuts down.", func(s *sample) int64 { return s.ConnectionsRefused.Load() }),
+		gauge("strangers", "Connections that are open and whose peers have not said who they are.", func(s *sample) int64 { return s.Strangers.Load() }),
+		counter("strangers_evicted_total", "Connections whose peers had not said who they are and that had to go for others.", func(s *sample) int64 { return s.StrangersEvicted.Load() }),
 		gauge("sessions", "Sessions that are open.", func(s *sample) int64 { return s.stats.Sessions }),
 		gauge("sessions_detached", "Sessions that are held for a client whose connection was lost.", func(s *sample) int64 { return int64(s.detached) }),
 		counter("sessions_total", "Sessions that were opened.", func(s *sample) int64 { return s.SessionsOpened.Load() }),
