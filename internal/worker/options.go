@@ -58,6 +58,8 @@ type Options struct {
 	// MaxRunning bounds the runs that go at once; GOMAXPROCS when 0. It is best
 	// as many as the engine has threads.
 	MaxRunning int
+
+	claimIdle time.Duration // see claims; for tests
 }
 
 func (o Options) withDefaults() Options {
@@ -84,6 +86,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 1024
+	}
+	if o.claimIdle == 0 {
+		o.claimIdle = claimIdle
 	}
 	if o.MaxQueue <= 0 {
 		o.MaxQueue = DefaultMaxQueue

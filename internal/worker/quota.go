@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/transport"
 )
 
@@ -22,6 +23,9 @@ type tenant struct {
 	conns    int // under the lock of tenants
 
 	sessions, plans, calls, bytes gauge
+
+	mu    sync.Mutex
+	known known
 }
 
 // gauge counts one thing that an identity has, up to a limit.
@@ -54,7 +58,8 @@ func (g *gauge) Give(n int64) { g.give(n) }
 
 // tenants are the identities that have something here.
 type tenants struct {
-	quota func(identity string) Quota
+	quota  func(identity string) Quota
+	memory *budget.Account
 
 	mu sync.Mutex
 	by map[string]*tenant
@@ -98,6 +103,7 @@ func (t *tenants) forget() {
 	for name, x := range t.by {
 		if x.conns == 0 && x.sessions.used.Load()+x.plans.used.Load()+x.calls.used.Load()+x.bytes.used.Load() == 0 {
 			delete(t.by, name)
+			x.forgets(t.memory)
 		}
 	}
 }
