@@ -72,6 +72,9 @@ func (c *claims) take(s *session, hashes []plan.Hash) (wait <-chan struct{}, idl
 	mine := &claim{session: s, left: make(map[plan.Hash]struct{}, len(hashes)), progress: now, gone: make(chan struct{})}
 	for _, h := range hashes {
 		k := claimKey{s.tenant, h}
+		if c.by[k] == mine { // content that is missing in two forms
+			continue
+		}
 		c.end(k)
 		if len(c.by) < maxClaims {
 			c.by[k] = mine
