@@ -111,13 +111,18 @@ type WeightHasher struct{ h *blake3.Hasher }
 // NewWeightHasher starts the hash of a weight.
 func NewWeightHasher(storage plan.DType, shape []int) WeightHasher {
 	h := blake3.New()
+	_, _ = h.Write(weightHead(storage, shape))
+	return WeightHasher{h}
+}
+
+// weightHead is what a hash of a weight has before the bytes.
+func weightHead(storage plan.DType, shape []int) []byte {
 	head := append([]byte(strings.ToUpper(storage.String())), 0)
 	head = binary.LittleEndian.AppendUint64(head, uint64(len(shape)))
 	for _, d := range shape {
 		head = binary.LittleEndian.AppendUint64(head, uint64(d))
 	}
-	_, _ = h.Write(head)
-	return WeightHasher{h}
+	return head
 }
 
 // Write adds bytes; it never fails.

@@ -55,6 +55,11 @@ type generateReport struct {
 	Wire         wireReport         `json:"wire"`
 	RemoteOps    int64              `json:"remote_ops"`
 	WorkerPID    int                `json:"worker_pid,omitempty"`
+	// Interrupted says that a signal ended it: Tokens and Text are what there
+	// was by then.
+	Interrupted bool `json:"interrupted,omitempty"`
+	// Error is why it ended early.
+	Error *errorReport `json:"error,omitempty"`
 }
 
 // wireReport is bytes by direction and cause.
@@ -139,10 +144,12 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 		request.OnLogits = logits.add
 	}
 	report, err := r.run(ctx, request)
-	if err != nil {
-		return err
+	if report != nil {
+		report.Policy, report.Executor = policy.Name(), o.executor
 	}
-	report.Policy, report.Executor = policy.Name(), o.executor
+	if err != nil {
+		return a.cutShort(ctx, o, report, err)
+	}
 	if logits != nil {
 		if err := logits.write(ctx, o.logitsOut); err != nil {
 			return err
@@ -153,6 +160,25 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	}
 	a.summary(report)
 	return nil
+}
+
+// cutShort reports what there was of a text that was not finished.
+func (a *app) cutShort(ctx context.Context, o generateOptions, report *generateReport, err error) error {
+	if report == nil || !o.json {
+		return err
+	}
+	code := exitFailure
+	if signalled, ok := errors.AsType[*signalError](context.Cause(ctx)); ok {
+		report.Interrupted, report.Finish = true, "interrupted"
+		code, err = signalled.exitCode(), errors.Join(signalled, err)
+	} else {
+		report.Finish = "failed"
+	}
+	report.Error = newErrorReport(err, code)
+	if report.Interrupted {
+		report.Error.Message = "interrupted"
+	}
+	return &reportedError{errors.Join(err, a.printJSON(report))}
 }
 
 // summary says on a terminal what it took.
@@ -172,7 +198,8 @@ type generationRun struct {
 	remote bool
 }
 
-// run generates, and asks a worker before and after what it has done: other
+// run generates; the report of a text that was cut short comes with the error. It
+// asks a worker before and after what it has done: other
 // clients' work in between counts too.
 func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) (*generateReport, error) {
 	session, err := r.client.NewSession(ctx)
@@ -201,8 +228,16 @@ func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) 
 	if e := w.end(); err == nil {
 		err = e
 	}
-	if err != nil {
+	if err != nil && w.count == 0 {
 		return nil, err
+	}
+	if err != nil {
+		report := &generateReport{Tokens: w.ids, Text: w.all, PromptTokens: len(request.Prompts[0])}
+		if out != nil {
+			report.TTFT, report.Rate = float64(out.TTFT.Microseconds())/1e3, out.TokensPerSecond()
+			report.RoundTrips, report.Wire = out.Wire.RoundTrips, newWireReport(out.Wire)
+		}
+		return report, err
 	}
 	after, err := r.client.Stats(ctx)
 	if err != nil {
@@ -226,11 +261,13 @@ type textWriter struct {
 	skip      int // the end token, which is no text
 	stream    *tokenizer.Stream
 	all       string
+	ids       []int
 	count     int
 }
 
 func (w *textWriter) token(id int) error {
 	w.count++
+	w.ids = append(w.ids, id)
 	if w.tokenizer == nil {
 		sep := " "
 		if w.count == 1 {

@@ -72,6 +72,8 @@ type Engine struct {
 
 	stateMem memory.Slabs
 
+	possession atomic.Pointer[transport.PossessionKey] // see KeepTags
+
 	mu       sync.Mutex
 	closed   bool
 	programs map[plan.Hash]*Program

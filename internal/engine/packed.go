@@ -9,6 +9,7 @@ import (
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -45,6 +46,8 @@ type weight struct {
 	packing sync.Mutex // filters are packed when they are first used, see [store.pack]
 	packed  bool
 	bias    []float32 // filters: what is added after them
+
+	tag *transport.PossessionTag // nil where nobody asks for it
 
 	idle *list.Element // under the store's lock: in the list of weights that nobody uses
 }

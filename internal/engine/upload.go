@@ -18,6 +18,7 @@ type WeightWriter struct {
 	key     WeightKey
 	val     plan.Value
 	hash    transport.WeightHasher
+	tag     *transport.PossessionHasher // nil where nobody asks for it
 	w       *weight
 	size    weightSize
 	got     int64
@@ -60,6 +61,10 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 		e: e, key: WeightKey{v.Hash, p.layout[id]}, val: v, w: w, size: size, width: size.width,
 		hash: transport.NewWeightHasher(v.Storage, shape),
 	}
+	if nonce := e.possession.Load(); nonce != nil {
+		tag := transport.NewPossessionHasher(*nonce, v.Storage, shape)
+		ww.tag = &tag
+	}
 	if err := e.account.ReserveAll(ww.amounts(), "a weight"); err != nil {
 		return nil, err
 	}
@@ -101,6 +106,15 @@ func (e *Engine) WeightForm(p *Program, v plan.Value) (WeightKey, error) {
 // [transport.HashWeight] would have it.
 func (w *WeightWriter) Got() (n int64, prefix plan.Hash) { return w.got, w.hash.Sum() }
 
+// Tag is the tag of what has been written; nil where none is kept.
+func (w *WeightWriter) Tag() *transport.PossessionTag {
+	if w.tag == nil {
+		return nil
+	}
+	t := w.tag.Sum()
+	return &t
+}
+
 // Held is the memory that the writer holds, in bytes.
 func (w *WeightWriter) Held() int64 { return w.amounts().Total() }
 
@@ -133,6 +147,9 @@ func (w *WeightWriter) Write(b []byte) (int, error) {
 		return 0, fmt.Errorf("%w: weight %q has %d bytes, got more", transport.ErrCorrupt, w.val.Name, w.size.want)
 	}
 	_, _ = w.hash.Write(b)
+	if w.tag != nil {
+		_, _ = w.tag.Write(b)
+	}
 	if w.direct() {
 		copy(w.w.data[w.got-int64(n):], b)
 		return n, nil
@@ -233,6 +250,7 @@ func (w *WeightWriter) Commit() error {
 	}
 	w.aborted = true
 	w.unreserve()
+	w.w.tag = w.Tag()
 	w.e.store.add(w.key, w.w)
 	return nil
 }

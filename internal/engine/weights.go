@@ -6,6 +6,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/memory"
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -156,11 +157,12 @@ func (e *Engine) Missing(p *Program) []plan.Value {
 }
 
 // Fits reports whether there is room for the weights of p that the engine does
-// not hold; the error is a [transport.MemoryError].
-func (e *Engine) Fits(p *Program) error {
+// not hold, and for those of which absent is true; the error is a
+// [transport.MemoryError].
+func (e *Engine) Fits(p *Program, absent func(plan.Hash) bool) error {
 	need := int64(0)
 	for i, k := range p.keys {
-		if e.store.get(k) == nil {
+		if e.store.get(k) == nil || absent != nil && absent(k.hash) {
 			size, err := e.weightSize(p, p.keyOf[i])
 			if err != nil {
 				return err
@@ -169,4 +171,22 @@ func (e *Engine) Fits(p *Program) error {
 		}
 	}
 	return e.account.Check(need, "the weights of the plan")
+}
+
+// KeepTags makes the engine keep, beside each weight that comes from now on, the
+// tag that follows from nonce and its content.
+func (e *Engine) KeepTags(nonce transport.PossessionKey) { e.possession.Store(&nonce) }
+
+// PossessionTag is the tag of weight id of a program; nil when the engine does
+// not hold the weight in the form that the program needs, or keeps no tags.
+func (e *Engine) PossessionTag(p *Program, id int) *transport.PossessionTag {
+	layout, ok := p.layout[id]
+	if !ok {
+		return nil
+	}
+	w := e.store.get(WeightKey{p.plan.Values[id].Hash, layout})
+	if w == nil {
+		return nil
+	}
+	return w.tag
 }

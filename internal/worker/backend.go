@@ -18,9 +18,14 @@ type Engine interface {
 	Program(h plan.Hash) (Program, bool)
 	Compile(p *plan.Plan) (Program, error)
 	Missing(p Program) []plan.Value
-	Fits(p Program) error
+	Fits(p Program, absent func(plan.Hash) bool) error
 	PutWeight(p Program, v plan.Value) (WeightWriter, error)
 	WeightForm(p Program, v plan.Value) (engine.WeightKey, error)
+	// KeepTags makes the engine keep a tag of each weight, see
+	// [transport.PossessionTag]; PossessionTag is that of value id, nil when the
+	// weight is not here.
+	KeepTags(nonce transport.PossessionKey)
+	PossessionTag(p Program, id int) *transport.PossessionTag
 	Memory() *budget.Account
 	NewSession() Session
 }
@@ -60,6 +65,8 @@ type WeightWriter interface {
 	io.Writer
 	Got() (n int64, prefix plan.Hash)
 	Held() int64
+	// Tag is the tag of what was written; nil where none is kept.
+	Tag() *transport.PossessionTag
 	Commit() error
 	Abort()
 }
@@ -101,7 +108,13 @@ func (b engineBackend) PutWeight(p Program, v plan.Value) (WeightWriter, error) 
 	return w, nil
 }
 
-func (b engineBackend) Fits(p Program) error { return b.Engine.Fits(p.(*engine.Program)) }
+func (b engineBackend) PossessionTag(p Program, id int) *transport.PossessionTag {
+	return b.Engine.PossessionTag(p.(*engine.Program), id)
+}
+
+func (b engineBackend) Fits(p Program, absent func(plan.Hash) bool) error {
+	return b.Engine.Fits(p.(*engine.Program), absent)
+}
 
 func (b engineBackend) WeightForm(p Program, v plan.Value) (engine.WeightKey, error) {
 	return b.Engine.WeightForm(p.(*engine.Program), v)

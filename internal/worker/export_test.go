@@ -46,6 +46,22 @@ func (s *Server) Parts() int {
 
 // Part is how many bytes there are of a weight whose upload was cut short.
 func (s *Server) Part(key engine.WeightKey) int64 {
-	got, _ := s.partials.look(key)
-	return got
+	s.partials.mu.Lock()
+	defer s.partials.mu.Unlock()
+	for k, x := range s.partials.held {
+		if k.weight == key {
+			return x.got
+		}
+	}
+	return 0
+}
+
+// SetClaimIdle sets how long a client that was told to send weights may send none.
+func SetClaimIdle(o *Options, d time.Duration) { o.claimIdle = d }
+
+// Claims is the number of weights that clients have been told to send.
+func (s *Server) Claims() int {
+	s.claims.mu.Lock()
+	defer s.claims.mu.Unlock()
+	return len(s.claims.by)
 }

@@ -26,9 +26,20 @@ func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (f
 			log.Debug("weight not in the model folder", "error", err)
 			return false, nil
 		}
+		// What the operator's folder has under the name that the client gives is
+		// for everybody.
+		if _, ok := r.absent[v.Hash]; !ok && r.absent != nil {
+			if w.Release != nil {
+				w.Release()
+			}
+			return true, r.s.brought(v.Hash)
+		}
 		unusable, err := r.take(ctx, p, v, w)
-		if err != nil || unusable == nil {
-			return err == nil, err
+		if err != nil {
+			return false, err
+		}
+		if unusable == nil {
+			return true, r.s.brought(v.Hash)
 		}
 		log.Warn("weight in the model folder is unusable", "error", unusable)
 		if !errors.Is(unusable, transport.ErrCorrupt) || w.Distrust == nil {

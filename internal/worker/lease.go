@@ -136,6 +136,7 @@ func (c *conn) join(l *lease, num uint32) error {
 // are held, the others are freed. None of their requests is under way any more.
 func (s *Server) leave(sessions map[uint32]*session, hold time.Duration) {
 	for _, ses := range sessions {
+		s.claims.leave(ses)
 		if ses.lease == nil {
 			ses.end()
 			continue

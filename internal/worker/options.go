@@ -60,6 +60,7 @@ type Options struct {
 	MaxRunning int
 
 	handshake time.Duration // time to say who one is; [wire.HandshakeTimeout] when 0
+	claimIdle time.Duration // see claims; for tests
 }
 
 func (o Options) withDefaults() Options {
@@ -89,6 +90,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 1024
+	}
+	if o.claimIdle == 0 {
+		o.claimIdle = claimIdle
 	}
 	if o.MaxQueue <= 0 {
 		o.MaxQueue = DefaultMaxQueue

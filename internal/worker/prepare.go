@@ -57,12 +57,16 @@ type preparation struct {
 	st      *stream
 	s       *session
 	num     uint32
+	p       Program // once it is known
 	hash    plan.Hash
 	model   string
 	encoded []byte
 	memory  []byte
 	cached  int    // weights that the cache had
 	buffer  []byte // for what comes from mapped files
+
+	proved bool                   // the client has shown what it has
+	absent map[plan.Hash]struct{} // that the engine does not hold; nil where all that is listed is
 }
 
 func (r *preparation) free() { r.s.unstage(r.memory) }
@@ -81,28 +85,47 @@ func (r *preparation) do(ctx context.Context) (answer, error) {
 	if err := r.s.es.Use(p); err != nil {
 		return answer{}, err
 	}
-	engine := r.s.srv.opts.Engine
-	if err := engine.Fits(p); err != nil {
-		r.s.dropPlan(r.num, p)
-		return answer{}, err
+	r.p = p
+	m, err := r.missing(ctx)
+	if err == nil {
+		err = r.challenge(m)
 	}
-	missing := engine.Missing(p)
-	lookup := r.s.srv.weightLookup(p.Plan(), missing)
-	if len(missing) > 0 {
-		for _, v := range missing {
-			if err := r.find(ctx, p, v); err != nil {
-				return answer{}, err
-			}
+	return answer{control: m}, err
+}
+
+// missing lists the weights of the plan that the client has to send or prove,
+// after a look at what others send and at what is in the folder and the cache.
+func (r *preparation) missing(ctx context.Context) (*wirepb.Prepared, error) {
+	p := r.p
+	claimed, err := r.claim(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.fits(); err != nil {
+		r.unclaim(claimed, nil)
+		r.s.dropPlan(r.num, p)
+		return nil, err
+	}
+	lookup := r.s.srv.weightLookup(p.Plan(), claimed)
+	r.absent = r.s.absent(p)
+	missing := claimed
+	for _, v := range claimed {
+		if err := r.find(ctx, p, v); err != nil {
+			r.unclaim(claimed, nil)
+			return nil, err
 		}
-		missing = engine.Missing(p)
+	}
+	if len(claimed) > 0 {
+		missing = r.s.wanted(p)
+		r.unclaim(claimed, missing)
 	}
 	lookup.end(missing, r.cached)
 	ids, err := valueIDs(p.Plan(), missing)
 	m := &wirepb.Prepared{Missing: ids}
-	for _, part := range r.s.srv.partsOf(p, ids) {
+	for _, part := range r.s.srv.partsOf(r.s.tenant, p, ids) {
 		m.Partial = append(m.Partial, &wirepb.Partial{Value: part.value, Bytes: part.bytes, Hash: part.prefix[:]})
 	}
-	return answer{control: m}, err
+	return m, err
 }
 
 // program is the plan as the engine holds it; false when it must be sent.
@@ -110,6 +133,7 @@ func (r *preparation) program() (Program, bool, error) {
 	engine := r.s.srv.opts.Engine
 	if r.encoded == nil {
 		p, ok := engine.Program(r.hash)
+		ok = ok && r.s.mayUse(r.hash) // who may not is told what who names nothing is told
 		r.s.srv.planLookup(ok)
 		return p, ok, nil
 	}
@@ -125,7 +149,7 @@ func (r *preparation) program() (Program, bool, error) {
 		return nil, false, err
 	}
 	r.s.srv.plans.Add(1)
-	return p, true, nil
+	return p, true, r.s.brought(r.hash)
 }
 
 // find takes a weight from the model folder or the cache. What neither has is
@@ -136,7 +160,7 @@ func (r *preparation) find(ctx context.Context, p Program, v plan.Value) error {
 			return err
 		}
 	}
-	if r.s.srv.opts.Cache == nil {
+	if r.s.srv.opts.Cache == nil || !r.s.mayUse(v.Hash) {
 		return nil
 	}
 	found, err := r.s.srv.load(ctx, p, v)

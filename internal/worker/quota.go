@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/transport"
 )
 
@@ -27,6 +28,9 @@ type tenant struct {
 	connections int64 // that it may have; 0: the part of one identity
 
 	sessions, plans, calls, bytes gauge
+
+	mu    sync.Mutex
+	known known
 }
 
 // gauge counts one thing that an identity has, up to a limit.
@@ -59,7 +63,8 @@ func (g *gauge) Give(n int64) { g.give(n) }
 
 // tenants are the identities that have something here.
 type tenants struct {
-	quota func(identity string) Quota
+	quota  func(identity string) Quota
+	memory *budget.Account
 
 	mu sync.Mutex
 	by map[string]*tenant
@@ -104,6 +109,7 @@ func (t *tenants) forget() {
 	for name, x := range t.by {
 		if x.conns == 0 && x.sessions.used.Load()+x.plans.used.Load()+x.calls.used.Load()+x.bytes.used.Load() == 0 {
 			delete(t.by, name)
+			x.forgets(t.memory)
 		}
 	}
 }

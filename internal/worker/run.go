@@ -52,6 +52,9 @@ func (st *stream) callOf(m *wirepb.Run) (*call, []uint64, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := s.opened(p); err != nil {
+		return nil, nil, err
+	}
 	r := &call{s: s, p: p, bindings: make([]int, len(m.GetBindings()))}
 	for i, b := range m.GetBindings() {
 		if b > plan.MaxDimSize {

@@ -33,9 +33,11 @@ type Server struct {
 
 	lastConn atomic.Uint64
 
-	partials *partials
-	resumed  atomic.Int64 // uploads that went on where another was cut short
-	forget   []func()     // takes the server's holders from the account
+	partials   *partials
+	claims     *claims
+	possession *transport.PossessionKey // nil when nothing is to be proved
+	resumed    atomic.Int64             // uploads that went on where another was cut short
+	forget     []func()                 // takes the server's holders from the account
 
 	ctx    context.Context // ends when the server closes
 	cancel context.CancelFunc
@@ -55,9 +57,10 @@ func New(opts Options) *Server {
 	memory, m := opts.Engine.Memory(), &meter.Meter{}
 	s := &Server{
 		opts: opts, ctx: ctx, cancel: cancel, staging: staging{limit: int64(opts.MaxStaging), account: memory}, partials: newPartials(opts),
+		claims: newClaims(opts.claimIdle), possession: newPossession(opts),
 		admit:   newAdmitter(opts),
 		leases:  leases{meter: m, byKey: map[[sha256.Size]byte]*lease{}},
-		tenants: tenants{quota: opts.Quota, by: map[string]*tenant{}},
+		tenants: tenants{quota: opts.Quota, memory: memory, by: map[string]*tenant{}},
 		door:    newDoor(opts, ctx.Done(), m),
 		meter:   m, health: newHealth(),
 		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},

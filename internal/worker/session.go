@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -32,6 +33,8 @@ type session struct {
 	spare []byte // memory of the last call's inputs, for the next
 	done  bool
 	kept  map[uint64]*keptValue
+
+	claims []*claim // under the lock of the server's claims
 }
 
 // prepared is a plan under its number.
@@ -40,6 +43,9 @@ type prepared struct {
 	layout  *wire.Layout
 	causes  *inputCauses
 	keeps   int // outputs that stay here
+
+	open      atomic.Bool             // the session's identity may use all of it
+	challenge transport.PossessionKey // the session goroutine's; zero until it is asked for
 }
 
 // openSession is OpenSession.
@@ -143,6 +149,7 @@ func (s *session) finish() {
 	plans := len(s.plans)
 	s.mu.Unlock()
 	if first {
+		s.srv.claims.leave(s)
 		s.es.Close()
 		s.last.drop(s.srv.opts.Engine.Memory())
 		s.unstage(spare)
@@ -218,7 +225,11 @@ func (s *session) setPlan(num uint32, p Program) error {
 			keeps++
 		}
 	}
-	s.plans[num] = &prepared{p, wire.NewLayout(p.Plan()), causes, keeps}
+	next := &prepared{program: p, layout: wire.NewLayout(p.Plan()), causes: causes, keeps: keeps}
+	if old := s.plans[num]; old != nil {
+		next.challenge = old.challenge
+	}
+	s.plans[num] = next
 	return nil
 }
 

@@ -40,7 +40,7 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		return nil, err
 	}
 	missing := e.Missing(program)
-	if err := e.Fits(program); err != nil {
+	if err := e.Fits(program, nil); err != nil {
 		s.es.Leave(program)
 		return nil, err
 	}

@@ -36,12 +36,13 @@ const (
 	TypeLoop   // answered by a message that stays open: a frame for each run
 	TypeCredit // for the loop of its stream
 	TypePing   // says that its sender lives; on stream 0, either way, no answer
+	TypeProve  // that the client has the content of weights
 	endOfTypes
 )
 
 var typeNames = [...]string{
 	"", "Hello", "Error", "Data", "Cancel", "OpenSession", "CloseSession", "Prepare", "PutWeight",
-	"Run", "Read", "Release", "Reset", "Stats", "Loop", "Credit", "Ping",
+	"Run", "Read", "Release", "Reset", "Stats", "Loop", "Credit", "Ping", "Prove",
 }
 
 // String is the name of the type.

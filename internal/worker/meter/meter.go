@@ -45,6 +45,7 @@ type Meter struct {
 	WeightFolderHits   atomic.Int64 // those it found in its model folder
 	WeightCacheHits    atomic.Int64 // those it found in its cache on disk
 	WeightMisses       atomic.Int64 // those the client was asked for
+	UploadsShared      atomic.Int64 // times that a client waited for weights that another one was sending
 	RequestsHandedBack atomic.Int64 // ended by a shutdown, for the client to make elsewhere
 	QueueWait          Histogram    // from the end of a message to its turn
 	Run                Histogram    // the engine's time of a Run

@@ -76,6 +76,7 @@ func work() []metric {
 			value(float64(s.WeightMisses.Load()), "miss")
 		}),
 		counter("weight_evictions_total", "Weights that went from memory to make room.", func(s *sample) int64 { return s.stats.WeightEvictions }),
+		counter("uploads_shared_total", "Waits for weights that another client of the identity was sending.", func(s *sample) int64 { return s.UploadsShared.Load() }),
 		counter("uploads_resumed_total", "Weights whose upload went on where a connection was cut.", func(s *sample) int64 { return s.stats.UploadsResumed }),
 		counters("cache_lookups_total", "Weights that were looked for in the cache on disk.", []string{"result"}, func(s *sample, value func(float64, ...string)) {
 			value(float64(s.stats.CacheHits), "hit")

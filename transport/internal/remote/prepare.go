@@ -52,16 +52,20 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	if weights != nil {
 		model = weights.Model()
 	}
+	patience := s.x.retry.patience()
 	for done := false; !done; {
 		before := s.uploadsDone()
 		ready, err := s.sendPlan(ctx, ref, model)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			ready, err = s.prove(ctx, ref, ready, weights)
 		}
-		if len(ready.GetMissing()) == 0 {
+		if err == nil && len(ready.GetMissing()) == 0 {
 			break
 		}
-		if done, err = s.upload(ctx, ref, ready, before, weights, progress); err != nil {
+		if err == nil {
+			done, err = s.upload(ctx, ref, ready, before, weights, progress)
+		}
+		if err != nil && !patience.again(ctx, err) {
 			return nil, err
 		}
 		// A content that is missing in two forms goes once for each, one after
