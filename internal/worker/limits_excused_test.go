@@ -52,6 +52,7 @@ var excused = map[string]string{
 	"remote.keyLen":             form,
 	"remote.longestGap":         pace,
 	"remote.longestPause":       pace,
+	"remote.longestPatience":    pace,
 	"remote.maxAttempts":        pace,
 	"remote.maxHashes":          "of this side's own plans",
 	"remote.maxReleased":        "of this side's own releases",
