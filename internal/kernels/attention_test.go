@@ -191,7 +191,9 @@ func TestAttentionPanics(t *testing.T) {
 		"q":      func() { Attention(f(10), 5, f(7), 4, f(12), 4, f(15), 5, s, f(99), nil) },
 		"k":      func() { Attention(f(10), 5, f(8), 4, f(11), 4, f(15), 5, s, f(99), nil) },
 		"v":      func() { Attention(f(10), 5, f(8), 4, f(12), 4, f(14), 5, s, f(99), nil) },
-		"size":   func() { Attention(f(10), 5, f(8), 4, f(12), 4, f(14), 5, AttentionSpec{Rows: 1, ValueDim: -1}, f(99), nil) },
+		"size": func() {
+			Attention(f(10), 5, f(8), 4, f(12), 4, f(14), 5, AttentionSpec{Rows: 1, ValueDim: -1}, f(99), nil)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() { require.Contains(t, fmt.Sprint(recover()), "kernels: ") }()
