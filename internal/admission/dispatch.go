@@ -20,7 +20,7 @@ func (s *Scheduler) dispatch() {
 		if len(s.ready) > 0 {
 			t = s.ready[0].waiting[0]
 		}
-		p := s.firstPaused()
+		p := s.firstPaused(nil)
 		switch {
 		case t != nil && s.shared(t.key) != nil:
 			s.let(t)
@@ -34,9 +34,13 @@ func (s *Scheduler) dispatch() {
 	}
 }
 
-// firstPaused is the run, of those that have given way, whose owner has had least.
-func (s *Scheduler) firstPaused() (first *Ticket) {
+// firstPaused is the run, of those that have given way and are not one owner's,
+// whose owner has had least.
+func (s *Scheduler) firstPaused(but *owner) (first *Ticket) {
 	for _, t := range s.paused {
+		if t.f.owner == but {
+			continue
+		}
 		if first == nil || t.f.owner.served < first.f.owner.served {
 			first = t
 		}

@@ -78,7 +78,7 @@ func (t *Ticket) givesWay(now time.Time) *Ticket {
 // fifths of it at least when it lends it again.
 func (t *Ticket) shorter(gone time.Duration) (short *Ticket) {
 	s := t.f.s
-	if len(s.paused) >= s.most || gone < leastTurn {
+	if gone < leastTurn {
 		return nil
 	}
 	for _, o := range s.ready {
@@ -102,7 +102,7 @@ func (t *Ticket) poorer(had time.Duration) (other *Ticket) {
 			other, least = o.waiting[0], begin
 		}
 	}
-	if p := s.firstPaused(); p != nil && p.f.owner != t.f.owner && p.f.owner.served+slice < least {
+	if p := s.firstPaused(t.f.owner); p != nil && p.f.owner.served+slice < least {
 		other = p
 	}
 	return other
