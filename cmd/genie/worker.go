@@ -29,6 +29,7 @@ type workerOptions struct {
 	queue     int
 	running   int
 	int8      bool
+	stepFLOPs float64
 	stopOnEOF bool
 	lease     time.Duration
 	json      bool
@@ -70,6 +71,7 @@ exits with 0, or with 3 if there were any to end. A second signal ends it at onc
 	f.IntVar(&o.queue, "max-queue", worker.DefaultMaxQueue, "runs that may wait for their turn, of all sessions; more are refused as overload")
 	f.IntVar(&o.running, "max-running", 0, "runs that go at once; 0 is one for each computing thread")
 	f.BoolVar(&o.int8, "int8-weights", false, "hold weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
+	f.Float64Var(&o.stepFLOPs, "max-step-flops", 0, "floating-point operations that one step of a run may take, such as 1e12; runs with a longer one are refused before they begin; 0 for no limit")
 	o.memory.flags(f)
 	f.DurationVar(&o.lease, "lease", 30*time.Second, "how long a session is held for a client whose connection was lost, counted from when it was last heard")
 	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "stop, too, when standard input ends: with the program that holds its other end")
@@ -92,6 +94,8 @@ func (o *workerOptions) check() error {
 		return usagef("--lease is %v", o.lease)
 	case o.queue < 1 || o.running < 0:
 		return usagef("--max-queue is %d, --max-running is %d", o.queue, o.running)
+	case !(o.stepFLOPs >= 0):
+		return usagef("--max-step-flops is %v", o.stepFLOPs)
 	case o.drain < 0:
 		return usagef("--drain-timeout is %v", o.drain)
 	}
@@ -151,7 +155,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	threads, restore := o.spareProcessor()
 	defer restore()
 	opts.MaxRunning = o.running
-	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch}
+	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch, MaxStepFLOPs: o.stepFLOPs}
 	o.memory.engine(&limits)
 	e, err := engine.New(limits)
 	if err != nil {

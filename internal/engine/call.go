@@ -61,6 +61,7 @@ type binding struct {
 	moved   bool   // a state's memory was replaced
 	placed  []byte // arena that the values point into, nil when they must all be placed
 	steps   []step // by group
+	work    []stepWork
 	weights []*weight
 	states  []*state
 	// stateMem is the memory of each state that the values point at.
@@ -144,9 +145,6 @@ func (s *Session) binding(p *Program) (*binding, error) {
 }
 
 func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
-	if err := b.findWeights(ctx, s.e); err != nil {
-		return err
-	}
 	changed := b.setSizes(bindings)
 	ok := false
 	defer func() {
@@ -155,6 +153,14 @@ func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 		}
 	}()
 	if err := b.evalClasses(changed); err != nil {
+		return err
+	}
+	if changed != 0 {
+		if err := b.checkWork(s.e.opts.MaxStepFLOPs); err != nil {
+			return err
+		}
+	}
+	if err := b.findWeights(ctx, s.e); err != nil {
 		return err
 	}
 	grown, err := b.fitStates(s)
