@@ -113,11 +113,16 @@ func (a *Array) BroadcastStrides(shape []int) []int {
 	return s
 }
 
-// positionWork is the work at a position of [Walk] beside what is computed there.
-const positionWork = 4
-
-// innerWork elements of an inner loop are gone through without a question.
-const innerWork = 1 << 12
+const (
+	// elementWork is the work of one element, as [halt.Counter] counts it: with
+	// large strides each misses the caches, and its page may have to be mapped.
+	elementWork = 16
+	// positionWork is that of a position of [walk] beside what is computed there,
+	// in elements.
+	positionWork = 4
+	// innerWork elements of an inner loop are gone through without a question.
+	innerWork = 1 << 10
+)
 
 // walk calls f with the element offsets of every position of shape, in
 // row-major order, for each of the stride lists. work is what f computes, in
@@ -127,7 +132,7 @@ func walk(shape []int, ask *halt.Counter, work int, f func(off []int), strides .
 	if n == 0 {
 		return nil
 	}
-	work = positionWork + min(work, halt.Every)
+	work = elementWork * (positionWork + min(work, halt.Every))
 	idx := make([]int, len(shape))
 	off := make([]int, len(strides))
 	for range n {

@@ -98,7 +98,7 @@ func (o Conv2D) Eval(out *Array, in []*Array, h halt.Func) error {
 			wc := oc*w.Strides[0] + c*w.Strides[1]
 			for i := range kh {
 				ih := oh*o.Stride[0] - o.Pad[0] + i*o.Dilation[0]
-				if ask.Stop(kw) {
+				if ask.Stop(elementWork * kw) {
 					return
 				}
 				if ih < 0 || ih >= x.Shape[2] {
@@ -180,7 +180,7 @@ func (o MaxPool2D) Eval(out *Array, in []*Array, h halt.Func) error {
 		at++
 		hi := math.Inf(-1)
 		for i := range o.Kernel[0] {
-			if ask.Stop(o.Kernel[1]) {
+			if ask.Stop(elementWork * o.Kernel[1]) {
 				return
 			}
 			ih := oh*o.Stride[0] - o.Pad[0] + i

@@ -94,7 +94,7 @@ func (o Reduce) Eval(out *Array, in []*Array, h halt.Func) error {
 	acc := make([]float64, out.Len())
 	if o.Kind == "max" {
 		for i := range acc {
-			if ask.Stop(1) {
+			if ask.Stop(elementWork) {
 				return ErrHalted
 			}
 			acc[i] = math.Inf(-1)
@@ -112,7 +112,7 @@ func (o Reduce) Eval(out *Array, in []*Array, h halt.Func) error {
 	}
 	y := out.F32()
 	for i, v := range acc {
-		if ask.Stop(1) {
+		if ask.Stop(elementWork) {
 			return ErrHalted
 		}
 		if o.Kind == "mean" {
@@ -169,7 +169,7 @@ func (o ArgMax) Eval(out *Array, in []*Array, h halt.Func) error {
 	return rows(in[0].Shape, axis, &ask, func(p []int) {
 		best, hi := 0, math.Inf(-1)
 		for i := range n {
-			if i%innerWork == innerWork-1 && ask.Stop(innerWork) {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork * innerWork) {
 				return
 			}
 			if v := float64(x[p[0]+i*st]); v > hi {
@@ -238,7 +238,7 @@ func (o TopK) Eval(out *Array, in []*Array, h halt.Func) error {
 		best = best[:0]
 		for i := range n {
 			switch {
-			case i%innerWork == innerWork-1 && ask.Stop(innerWork):
+			case i%innerWork == innerWork-1 && ask.Stop(elementWork * innerWork):
 				return
 			case len(best) < o.K:
 				best = append(best, i)
@@ -251,7 +251,7 @@ func (o TopK) Eval(out *Array, in []*Array, h halt.Func) error {
 			}
 		}
 		for last := len(best) - 1; last > 0; last-- {
-			if ask.Stop(positionWork) {
+			if ask.Stop(elementWork * positionWork) {
 				return
 			}
 			best[0], best[last] = best[last], best[0]

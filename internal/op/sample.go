@@ -63,7 +63,7 @@ func (Sample) Eval(out *Array, in []*Array, h halt.Func) error {
 	row := make([]float32, v)
 	for i := range b {
 		for j := range row {
-			if ask.Stop(1) {
+			if ask.Stop(elementWork) {
 				return ErrHalted
 			}
 			row[j] = x[i*in[0].Strides[0]+j*in[0].Strides[1]]
@@ -103,7 +103,7 @@ func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch, h ha
 	hi := math.Inf(-1)
 	ask := h.Counter()
 	for i, v := range logits {
-		if ask.Stop(1) {
+		if ask.Stop(elementWork) {
 			return 0
 		}
 		if f := float64(v); f > hi {
@@ -115,7 +115,7 @@ func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch, h ha
 	}
 	cand := scratch.cand[:0]
 	for i, v := range logits {
-		if ask.Stop(1) {
+		if ask.Stop(elementWork) {
 			return 0
 		}
 		if f := float64(v); f >= -math.MaxFloat32 { // neither NaN nor -Inf
@@ -128,7 +128,7 @@ func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch, h ha
 	}
 	var sum float64
 	for i := range cand {
-		if ask.Stop(positionWork) {
+		if ask.Stop(elementWork * positionWork) {
 			return 0
 		}
 		cand[i].weight = expDet((float64(cand[i].logit) - hi) / float64(p.Temperature))
@@ -145,7 +145,7 @@ func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch, h ha
 	u := Uniform(uint64(p.Seed), uint64(p.Counter)) * sum
 	var cum float64
 	for _, c := range cand {
-		if ask.Stop(1) {
+		if ask.Stop(elementWork) {
 			return 0
 		}
 		cum += c.weight
@@ -158,7 +158,7 @@ func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch, h ha
 
 // heapWork is the work of taking the first of a heap: a large one misses the
 // caches.
-const heapWork = 64
+const heapWork = 8
 
 type candidate struct {
 	index  int
@@ -178,13 +178,13 @@ type candidates []candidate
 // says stop it returns those it has.
 func (c candidates) largest(ask *halt.Counter, enough func(n int, weight float64) bool) candidates {
 	for i := len(c)/2 - 1; i >= 0; i-- {
-		if ask.Stop(positionWork) {
+		if ask.Stop(elementWork * positionWork) {
 			return nil
 		}
 		c.down(i)
 	}
 	heap := c
-	for len(heap) > 0 && !ask.Stop(heapWork) {
+	for len(heap) > 0 && !ask.Stop(elementWork * heapWork) {
 		last := len(heap) - 1
 		heap[0], heap[last] = heap[last], heap[0]
 		heap = heap[:last]
