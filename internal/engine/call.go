@@ -62,8 +62,11 @@ type binding struct {
 	placed  []byte // arena that the values point into, nil when they must all be placed
 	steps   []step // by group
 	work    []stepWork
-	weights []*weight
-	states  []*state
+	// What [binding.apart] found, and at which sizes.
+	apartWork float64
+	apartAt   []int64
+	weights   []*weight
+	states    []*state
 	// stateMem is the memory of each state that the values point at.
 	stateMem []*byte
 	growing  []growth // states that the call makes larger

@@ -130,7 +130,7 @@ func (c *Call) compute(ctx context.Context) error {
 // Gathers reports whether the call waits, when it runs, for calls of the same
 // program in other sessions that run, to be run together with those that wait
 // like it: whether its products have rows, and few enough that there is room for
-// as many again.
+// as many again, and it does little beside them.
 func (c *Call) Gathers() bool {
 	t, rows := c.b.prog.together, 0
 	if t == nil {
@@ -141,7 +141,7 @@ func (c *Call) Gathers() bool {
 		rows = max(rows, c.b.elems[class]/max(dims[len(dims)-1], 1))
 	}
 	c.b.member.rows = rows
-	return rows > 0 && 2*rows <= t.rounds.limit
+	return rows > 0 && 2*rows <= t.rounds.limit && c.b.apart() <= jointApart
 }
 
 // run runs a round on the goroutine of the first of its members, who leads. A call

@@ -54,7 +54,7 @@ func (Embedding) Eval(out *Array, in []*Array, h halt.Func) error {
 			return
 		}
 		for i := range w {
-			if i%innerWork == innerWork-1 && ask.Stop(elementWork * innerWork) {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
 				return
 			}
 			y[p[1]+i*out.Strides[last]] = x[r*t.Strides[0]+i*t.Strides[1]]

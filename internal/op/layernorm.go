@@ -45,14 +45,14 @@ func (o LayerNorm) Eval(out *Array, in []*Array, h halt.Func) error {
 	return rows(out.Shape, axis, &ask, func(p []int) {
 		var mean, va float64
 		for i := range n {
-			if i%innerWork == innerWork-1 && ask.Stop(elementWork * innerWork) {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
 				return
 			}
 			mean += float64(x[p[1]+i*sx])
 		}
 		mean /= float64(n)
 		for i := range n {
-			if i%innerWork == innerWork-1 && ask.Stop(elementWork * innerWork) {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
 				return
 			}
 			d := float64(x[p[1]+i*sx]) - mean
@@ -60,7 +60,7 @@ func (o LayerNorm) Eval(out *Array, in []*Array, h halt.Func) error {
 		}
 		inv := 1 / math.Sqrt(va/float64(n)+o.Eps)
 		for i := range n {
-			if i%innerWork == innerWork-1 && ask.Stop(elementWork * innerWork) {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
 				return
 			}
 			y[p[0]+i*sy] = float32((float64(x[p[1]+i*sx])-mean)*inv*float64(g[i*sg]) + float64(b[i*sb]))

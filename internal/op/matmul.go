@@ -79,7 +79,7 @@ func (o MatMul) Eval(out *Array, in []*Array, h halt.Func) error {
 	return walk(out.Shape, &ask, k, func(p []int) {
 		var sum float64
 		for i := range k {
-			if i%innerWork == innerWork-1 && ask.Stop(elementWork * innerWork) {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
 				return
 			}
 			sum += float64(fa[p[1]+i*ak]) * float64(fb[p[2]+i*bk])

@@ -169,7 +169,7 @@ func (o ArgMax) Eval(out *Array, in []*Array, h halt.Func) error {
 	return rows(in[0].Shape, axis, &ask, func(p []int) {
 		best, hi := 0, math.Inf(-1)
 		for i := range n {
-			if i%innerWork == innerWork-1 && ask.Stop(elementWork * innerWork) {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
 				return
 			}
 			if v := float64(x[p[0]+i*st]); v > hi {
@@ -238,7 +238,7 @@ func (o TopK) Eval(out *Array, in []*Array, h halt.Func) error {
 		best = best[:0]
 		for i := range n {
 			switch {
-			case i%innerWork == innerWork-1 && ask.Stop(elementWork * innerWork):
+			case i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork):
 				return
 			case len(best) < o.K:
 				best = append(best, i)

@@ -184,7 +184,7 @@ func (c candidates) largest(ask *halt.Counter, enough func(n int, weight float64
 		c.down(i)
 	}
 	heap := c
-	for len(heap) > 0 && !ask.Stop(elementWork * heapWork) {
+	for len(heap) > 0 && !ask.Stop(elementWork*heapWork) {
 		last := len(heap) - 1
 		heap[0], heap[last] = heap[last], heap[0]
 		heap = heap[:last]

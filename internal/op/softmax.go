@@ -42,20 +42,20 @@ func (o Softmax) Eval(out *Array, in []*Array, h halt.Func) error {
 	return rows(out.Shape, axis, &ask, func(p []int) {
 		hi := math.Inf(-1)
 		for i := range n {
-			if i%innerWork == innerWork-1 && ask.Stop(elementWork * innerWork) {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
 				return
 			}
 			hi = math.Max(hi, float64(x[p[1]+i*sx]))
 		}
 		var sum float64
 		for i := range n {
-			if i%innerWork == innerWork-1 && ask.Stop(elementWork * innerWork) {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
 				return
 			}
 			sum += math.Exp(float64(x[p[1]+i*sx]) - hi)
 		}
 		for i := range n {
-			if i%innerWork == innerWork-1 && ask.Stop(elementWork * innerWork) {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
 				return
 			}
 			y[p[0]+i*sy] = float32(math.Exp(float64(x[p[1]+i*sx])-hi) / sum)
