@@ -124,6 +124,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer endAnyway(ctx, o.drain+lastResort, a.giveUp)() // whatever the rest waits for
 	if o.stopOnEOF {
 		go func() {
 			_, _ = io.Copy(io.Discard, a.stdin)

@@ -100,13 +100,16 @@ func (p *pace) cause(ctx context.Context) error {
 	return stopped(ctx)
 }
 
-// haltOn stops what ctx ends; nil where it never does.
+// haltOn stops what ctx ends; nil where it never does. It is for work that waits
+// for no turn, of which there may be as much as there are sessions: goroutines that
+// are ready go first.
 func haltOn(ctx context.Context) halt.Func {
 	done := ctx.Done()
 	if done == nil {
 		return nil
 	}
 	return func() bool {
+		runtime.Gosched()
 		select {
 		case <-done:
 			return true
