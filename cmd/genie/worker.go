@@ -156,9 +156,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	threads, restore := o.spareProcessor()
 	defer restore()
 	opts.MaxRunning = o.running
-	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch, MaxStepFLOPs: o.stepFLOPs}
-	o.memory.engine(&limits)
-	e, err := engine.New(limits)
+	e, err := o.engine(threads)
 	if err != nil {
 		return err
 	}
@@ -174,6 +172,13 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 		return err
 	}
 	return serve(ctx, s, listeners, o.drain)
+}
+
+// engine is the worker's, with its bounds.
+func (o *workerOptions) engine(threads int) (*engine.Engine, error) {
+	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch, MaxStepFLOPs: o.stepFLOPs}
+	o.memory.engine(&limits)
+	return engine.New(limits)
 }
 
 // admitted says who may connect, and what is to be said about each listener.

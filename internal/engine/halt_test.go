@@ -133,9 +133,9 @@ var haltCases = map[string]func(s *steps){
 	"matmul/batch":     func(s *steps) { s.op(op.MatMul{}, s.f32(1<<20, 16, 16), s.f32(1<<20, 16, 16)) },
 	"matmul/large":     func(s *steps) { s.op(op.MatMul{}, s.f32(4, 4096, 4096), s.f32(4, 4096, 4096)) },
 	"matmul/gathered":  gathered,
-	"matmul/weights":   func(s *steps) { project(s, plan.F32, 1<<17) },
-	"matmul/f16":       func(s *steps) { project(s, plan.F16, 1<<17) },
-	"matmul/bf16":      func(s *steps) { project(s, plan.BF16, 1<<17) },
+	"matmul/weights":   func(s *steps) { project(s, plan.F32) },
+	"matmul/f16":       func(s *steps) { project(s, plan.F16) },
+	"matmul/bf16":      func(s *steps) { project(s, plan.BF16) },
 	"matmul/fused":     fusedProduct,
 	"attention":        func(s *steps) { attend8(s, large, 64, 64) },
 	"attention/long":   func(s *steps) { attend8(s, 4, many/64, 64) },
@@ -185,12 +185,12 @@ func fusedConv(s *steps) {
 	s.op(op.ReLU{}, s.op(op.Add(), batchNorm(s, y), s.f32(8, 64, 510, 510)))
 }
 
-func project(s *steps, storage plan.DType, rows int) int {
-	return s.op(op.MatMul{}, s.f32(rows, 2048), s.weight(storage, 2048, 2048))
+func project(s *steps, storage plan.DType) int {
+	return s.op(op.MatMul{}, s.f32(1<<17, 2048), s.weight(storage, 2048, 2048))
 }
 
 func fusedProduct(s *steps) {
-	y := s.op(op.Bias{}, project(s, plan.F32, 1<<17), s.f32(2048))
+	y := s.op(op.Bias{}, project(s, plan.F32), s.f32(2048))
 	s.op(op.Add(), s.op(op.GELU{}, y), s.f32(1<<17, 2048))
 }
 
@@ -205,8 +205,8 @@ func attend8(s *steps, rows, keys, dim int) {
 	s.op(op.MatMul{}, weights, s.f32(1, 8, keys, dim))
 }
 
-func maxPool(s *steps, window int) int {
-	return s.op(op.MaxPool2D{Kernel: [2]int{window, window}, Stride: square}, s.f32(1, 1, 4096, 4096))
+func maxPool(s *steps, window int) {
+	s.op(op.MaxPool2D{Kernel: [2]int{window, window}, Stride: square}, s.f32(1, 1, 4096, 4096))
 }
 
 // pooledLast pools what a convolution leaves with its channels last.

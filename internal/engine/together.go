@@ -51,7 +51,7 @@ type together struct {
 	job     *job
 	halt    halt.Func // stopped
 	step    step      // of the chunks
-	// The groups from to to are under way: one product, or groups that run for each
+	// The groups between from and to are under way: one product, or groups that run for each
 	// call. done is how many of the product's chunks, or of the members, are.
 	from, to, done int
 	apart          bool // the product is computed by each call

@@ -115,7 +115,7 @@ func (s engineSession) Use(p Program) error { return s.Session.Use(p.(*engine.Pr
 func (s engineSession) Leave(p Program)     { s.Session.Leave(p.(*engine.Program)) }
 
 func (s engineSession) NewCall(ctx context.Context, p Program, bindings []int) (Call, error) {
-	c, err := s.Session.NewCallContext(ctx, p.(*engine.Program), bindings)
+	c, err := s.NewCallContext(ctx, p.(*engine.Program), bindings)
 	if err != nil {
 		return nil, err
 	}

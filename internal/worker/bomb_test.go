@@ -45,8 +45,8 @@ type bomb struct{ p *plan.Plan }
 
 func bombPlan(kind string) *plan.Plan {
 	b := &bomb{&plan.Plan{Version: plan.Version, Name: kind}}
-	one := plan.Value{Kind: plan.KindConst, Spec: b.spec(plan.F32), Const: floats(1), Buffer: plan.NoBuffer}
-	scores := plan.Value{Kind: plan.KindInput, Name: "scores", Spec: b.spec(plan.F32, 1, 3), Buffer: plan.NoBuffer}
+	one := plan.Value{Kind: plan.KindConst, Spec: b.spec(), Const: floats(1), Buffer: plan.NoBuffer}
+	scores := plan.Value{Kind: plan.KindInput, Name: "scores", Spec: b.spec(1, 3), Buffer: plan.NoBuffer}
 	b.p.Values = append(b.p.Values, one, scores)
 	b.p.Inputs = []plan.Port{{Name: "scores", Value: 1}}
 	y := bombs[kind](b)
@@ -61,8 +61,8 @@ func bombPlan(kind string) *plan.Plan {
 	return b.p
 }
 
-func (b *bomb) spec(dt plan.DType, shape ...int) plan.Spec {
-	s := plan.Spec{DType: dt}
+func (b *bomb) spec(shape ...int) plan.Spec {
+	s := plan.Spec{DType: plan.F32}
 	for _, n := range shape {
 		s.Shape = append(s.Shape, plan.C(n))
 	}
@@ -70,14 +70,14 @@ func (b *bomb) spec(dt plan.DType, shape ...int) plan.Spec {
 }
 
 func (b *bomb) step(name string, attrs plan.Attrs, shape []int, in ...int) int {
-	b.p.Values = append(b.p.Values, plan.Value{Kind: plan.KindTemp, Spec: b.spec(plan.F32, shape...), Buffer: b.p.Buffers})
+	b.p.Values = append(b.p.Values, plan.Value{Kind: plan.KindTemp, Spec: b.spec(shape...), Buffer: b.p.Buffers})
 	b.p.Buffers++
 	b.p.Steps = append(b.p.Steps, plan.Step{Op: name, Attrs: attrs, In: in, Out: len(b.p.Values) - 1})
 	return len(b.p.Values) - 1
 }
 
 func (b *bomb) ones(shape ...int) int {
-	return b.step("expand", plan.Attrs{plan.Dims("shape", b.spec(plan.F32, shape...).Shape...)}, shape, 0)
+	return b.step("expand", plan.Attrs{plan.Dims("shape", b.spec(shape...).Shape...)}, shape, 0)
 }
 
 // armed is a session with a bomb in it.
