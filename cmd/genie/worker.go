@@ -30,6 +30,7 @@ type workerOptions struct {
 	queue     int
 	running   int
 	int8      bool
+	stepFLOPs float64
 	stopOnEOF bool
 	lease     time.Duration
 	json      bool
@@ -72,6 +73,7 @@ exits with 0, or with 3 if there were any to end. A second signal ends it at onc
 	f.IntVar(&o.queue, "max-queue", worker.DefaultMaxQueue, "runs that may wait for their turn, of all sessions; more are refused as overload")
 	f.IntVar(&o.running, "max-running", 0, "runs that go at once; 0 is one for each computing thread")
 	f.BoolVar(&o.int8, "int8-weights", false, "hold weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
+	f.Float64Var(&o.stepFLOPs, "max-step-flops", 0, "floating-point operations that one step of a run may take, such as 1e12; runs with a longer one are refused before they begin; 0 for no limit")
 	o.memory.flags(f)
 	f.DurationVar(&o.lease, "lease", 30*time.Second, "how long a session is held for a client whose connection was lost, counted from when it was last heard")
 	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "stop, too, when standard input ends: with the program that holds its other end")
@@ -94,6 +96,8 @@ func (o *workerOptions) check() error {
 		return usagef("--lease is %v", o.lease)
 	case o.queue < 1 || o.running < 0:
 		return usagef("--max-queue is %d, --max-running is %d", o.queue, o.running)
+	case !(o.stepFLOPs >= 0):
+		return usagef("--max-step-flops is %v", o.stepFLOPs)
 	case o.drain < 0:
 		return usagef("--drain-timeout is %v", o.drain)
 	}
@@ -122,6 +126,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer endAnyway(ctx, o.drain+lastResort, a.giveUp)() // whatever the rest waits for
 	if o.stopOnEOF {
 		go func() {
 			_, _ = io.Copy(io.Discard, a.stdin)
@@ -153,9 +158,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	threads, restore := o.spareProcessor()
 	defer restore()
 	opts.MaxRunning = o.running
-	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch}
-	o.memory.engine(&limits)
-	e, err := engine.New(limits)
+	e, err := o.engine(threads)
 	if err != nil {
 		return err
 	}
@@ -171,6 +174,13 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 		return err
 	}
 	return serve(ctx, s, listeners, o.drain)
+}
+
+// engine is the worker's, with its bounds.
+func (o *workerOptions) engine(threads int) (*engine.Engine, error) {
+	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch, MaxStepFLOPs: o.stepFLOPs}
+	o.memory.engine(&limits)
+	return engine.New(limits)
 }
 
 // admitted says who may connect, and what is to be said about each listener.

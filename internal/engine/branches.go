@@ -221,10 +221,7 @@ func sideChunk(s *step, lo, hi int) {
 // lane runs the groups of a branch in order.
 func (s *sideBySide) lane(i int) error {
 	for end := s.call.b.prog.lanes[i].to; s.at[i] < end; s.at[i]++ {
-		if s.ctx.Err() != nil {
-			return stopped(s.ctx)
-		}
-		if err := s.call.group(s.at[i]); err != nil {
+		if err := s.call.group(s.ctx, s.at[i]); err != nil {
 			return err
 		}
 	}

@@ -52,7 +52,7 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &weight{form: p.layout[id].form, shape: shape}
+	w := &weight{form: p.layout[id].form, shape: shape, packing: make(chan struct{}, 1)}
 	w.k, w.n = w.form.matrix(shape)
 	if w.form == panels || w.form == columns {
 		w.elem = e.opts.element(&v, w.k, w.n)

@@ -54,12 +54,13 @@ var layers = []layer{
 
 	// What computes. The engine speaks the contract's vocabulary (handles,
 	// errors, statistics), hence package transport.
-	{"internal/kernels", nil},
+	{"internal/halt", nil},
+	{"internal/kernels", []string{"internal/halt"}},
 	{"internal/memory", nil},
 	{"internal/fault", []string{"transport/wire"}},
-	{"internal/op", []string{"transport", "transport/plan"}},
+	{"internal/op", []string{"internal/halt", "transport", "transport/plan"}},
 	{"internal/budget", []string{"transport"}},
-	{"internal/engine", []string{"internal/budget", "internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
+	{"internal/engine", []string{"internal/budget", "internal/halt", "internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
 	{"transport/local", []string{"internal/engine", "internal/memory", "transport", "transport/plan"}},
 	{"internal/admission", nil},
 	{"internal/connlimit", []string{"transport"}},

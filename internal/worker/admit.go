@@ -101,31 +101,15 @@ func (r *call) turn(ctx context.Context, ec Call) error {
 	defer t.Leave()
 	r.place.Begin()
 	if p, ok := ec.(pauser); ok && key == nil {
-		p.OnStep(giveWay(t))
+		p.OnStep(t.Yield)
 	}
 	return ec.Run(ctx)
 }
 
-// pauser is a call that others can go before while it runs.
+// pauser is a call that others can go before while it runs, in the middle of a step
+// too.
 type pauser interface {
 	OnStep(pause func(ctx context.Context) (time.Duration, error))
-}
-
-// schedulerTurn is how long a run computes before it lets the goroutines of this
-// process that are ready go first: those that receive and send would otherwise
-// wait for the runtime to interrupt it, which takes 10 ms.
-const schedulerTurn = time.Millisecond
-
-// giveWay is called between the steps of a run.
-func giveWay(t *admission.Ticket) func(ctx context.Context) (time.Duration, error) {
-	last := time.Now()
-	return func(ctx context.Context) (time.Duration, error) {
-		if now := time.Now(); now.Sub(last) >= schedulerTurn {
-			runtime.Gosched()
-			last = now
-		}
-		return t.Yield(ctx)
-	}
 }
 
 // bound ends a request when what is left of its caller's time is over: before it

@@ -43,7 +43,7 @@ type Session interface {
 	// Charge makes the session take its memory from an account. It is called
 	// before the first call.
 	Charge(a engine.Account)
-	NewCall(p Program, bindings []int) (Call, error)
+	NewCall(ctx context.Context, p Program, bindings []int) (Call, error)
 	Read(h transport.Handle) (transport.Tensor, error)
 	Release(h ...transport.Handle)
 	Reset()
@@ -127,8 +127,8 @@ type engineSession struct{ *engine.Session }
 func (s engineSession) Use(p Program) error { return s.Session.Use(p.(*engine.Program)) }
 func (s engineSession) Leave(p Program)     { s.Session.Leave(p.(*engine.Program)) }
 
-func (s engineSession) NewCall(p Program, bindings []int) (Call, error) {
-	c, err := s.Session.NewCall(p.(*engine.Program), bindings)
+func (s engineSession) NewCall(ctx context.Context, p Program, bindings []int) (Call, error) {
+	c, err := s.NewCallContext(ctx, p.(*engine.Program), bindings)
 	if err != nil {
 		return nil, err
 	}

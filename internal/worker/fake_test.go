@@ -36,8 +36,8 @@ type hookedSession struct {
 	h *hooked
 }
 
-func (s hookedSession) NewCall(p worker.Program, bindings []int) (worker.Call, error) {
-	c, err := s.Session.NewCall(p, bindings)
+func (s hookedSession) NewCall(ctx context.Context, p worker.Program, bindings []int) (worker.Call, error) {
+	c, err := s.Session.NewCall(ctx, p, bindings)
 	if err != nil {
 		return nil, err
 	}

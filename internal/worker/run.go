@@ -160,7 +160,7 @@ func (r *call) do(ctx context.Context) (answer, error) {
 	if err := r.s.mayKeep(r.p.keeps); err != nil {
 		return answer{}, err
 	}
-	ec, err := r.s.es.NewCall(r.p.program, r.bindings)
+	ec, err := r.s.es.NewCall(ctx, r.p.program, r.bindings)
 	if err != nil {
 		return answer{}, err
 	}

@@ -163,8 +163,11 @@ func (s *session) start(ctx context.Context, ref *planRef, call transport.Call) 
 	if len(call.Inputs) != len(p.Inputs) {
 		return nil, fmt.Errorf("%w: %d inputs, the plan has %d", transport.ErrUnknownInput, len(call.Inputs), len(p.Inputs))
 	}
-	c, err := s.es.NewCall(ref.program, call.Bindings)
+	c, err := s.es.NewCallContext(ctx, ref.program, call.Bindings)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%w: %w", err, ctxError(ctx))
+		}
 		return nil, err
 	}
 	if err := s.feedAndRun(ctx, c, call.Inputs); err != nil {
