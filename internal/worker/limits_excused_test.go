@@ -12,6 +12,7 @@ const (
 // excused are numbers that docs/limits.md need not have, and why.
 var excused = map[string]string{
 	"admission.giveWay":         pace,
+	"admission.slice":           pace,
 	"admission.leastCost":       pace,
 	"admission.leastTurn":       pace,
 	"admission.shortestHint":    pace,
@@ -39,6 +40,9 @@ var excused = map[string]string{
 	"remote.batch":              piece,
 	"remote.most":               pace,
 	"worker.most":               form,
+	"worker.knownBlock":         "of worker.maxKnown",
+	"worker.knownBytes":         "of worker.maxKnown",
+	"worker.viewBuffer":         piece,
 	"plan.NoBuffer":             form,
 	"plan.Version":              form,
 	"remote.attemptTimeout":     pace,
@@ -66,6 +70,7 @@ var excused = map[string]string{
 	"transport.TraceparentLen":  form,
 	"weightcache.abandoned":     "how old the remains of a dead worker are; the cache's size is the operator's to bound",
 	"weightcache.unfinishedLen": form,
+	"wire.stagesAhead":          piece,
 	"wire.ChunkSize":            piece,
 	"wire.HeaderLen":            form,
 	"wire.LoopCredit":           "what this client gives; a worker takes up to transport.MaxLoopRuns",
@@ -89,7 +94,6 @@ var excused = map[string]string{
 	"worker.grpcBuffer":         piece,
 	"worker.handBackTime":       pace,
 	"worker.page":               piece,
-	"worker.schedulerTurn":      pace,
 	"worker.stagingAlign":       piece,
 	"worker.uploadBuffers":      piece,
 
