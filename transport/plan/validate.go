@@ -145,32 +145,6 @@ func (p *Plan) checkValue(i int) error {
 	return nil
 }
 
-// checkSymbols bounds the symbols, which [Plan.Symbols] compares with each other.
-func (p *Plan) checkSymbols() error {
-	var seen []string
-	add := func(dims []Dim) bool {
-		for _, d := range dims {
-			if seen = d.Symbols(seen); len(seen) > MaxSymbols {
-				return false
-			}
-		}
-		return true
-	}
-	ok := true
-	for i := range p.Values {
-		ok = ok && add(p.Values[i].Spec.Shape)
-	}
-	for i := range p.Steps {
-		for _, a := range p.Steps[i].Attrs {
-			ok = ok && add(a.Dims)
-		}
-	}
-	if !ok {
-		return fmt.Errorf("%w: more than %d symbols", ErrInvalid, MaxSymbols)
-	}
-	return nil
-}
-
 func staticBytes(v *Value) (int64, bool) {
 	n := int64(v.Spec.DType.Size())
 	for _, d := range v.Spec.Shape {
