@@ -66,6 +66,9 @@ func program(code []byte) []sized {
 		default:
 			x.d, x.v = x.d.Mul(y.d), new(big.Int).Mul(x.v, y.v)
 		}
+		if last := &stack[len(stack)-1]; last.d.Err() != nil {
+			last.v = new(big.Int) // of no interest, and it would grow without bounds
+		}
 	}
 	return stack
 }
