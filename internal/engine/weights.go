@@ -161,9 +161,18 @@ func (s *store) close() {
 // form that the program needs.
 func (e *Engine) Missing(p *Program) []plan.Value {
 	var out []plan.Value
+	for _, id := range e.MissingIDs(p) {
+		out = append(out, p.plan.Values[id])
+	}
+	return out
+}
+
+// MissingIDs is the ids of the values that [Engine.Missing] lists.
+func (e *Engine) MissingIDs(p *Program) []int {
+	var out []int
 	for i, k := range p.keys {
 		if e.store.get(k) == nil {
-			out = append(out, p.plan.Values[p.keyOf[i]])
+			out = append(out, p.keyOf[i])
 		}
 	}
 	return out

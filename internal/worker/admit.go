@@ -48,8 +48,9 @@ func (s *Server) Load() Load {
 
 // tenancy is a session's part in the worker's time and queue.
 type tenancy struct {
-	flow *admission.Flow
-	line *admission.Line
+	flow     *admission.Flow // of runs
+	prepares *admission.Flow // of the same owner: what a Prepare costs says nothing of a run
+	line     *admission.Line
 }
 
 // tenancy begins the part of a session. Sessions of one identity share; those of
@@ -58,25 +59,26 @@ func (a *admitter) tenancy(identity string) tenancy {
 	if identity == Anonymous {
 		identity = ""
 	}
-	return tenancy{flow: a.runs.Flow(identity), line: a.queue.Line(identity)}
+	flow := a.runs.Flow(identity)
+	return tenancy{flow: flow, prepares: flow.Beside(), line: a.queue.Line(identity)}
 }
 
 func (t tenancy) leave() {
 	t.flow.Close()
+	t.prepares.Close()
 	t.line.Close()
 }
 
-// place takes a place in the queue for a run.
-func (s *session) place(r *call) error {
+// place takes a place in the queue for a run or a Prepare.
+func (s *session) place() (*admission.Place, error) {
 	p, retry := s.line.Join()
 	if p == nil {
-		return &transport.OverloadError{
+		return nil, &transport.OverloadError{
 			RetryAfter: retry,
 			Err:        fmt.Errorf("%w: %d runs wait on this worker", transport.ErrOverloaded, s.srv.admit.queue.Waiting()),
 		}
 	}
-	r.place = p
-	return nil
+	return p, nil
 }
 
 // full is the error of a session that has too many requests waiting.
@@ -104,6 +106,25 @@ func (r *call) turn(ctx context.Context, ec Call) error {
 		p.OnStep(giveWay(t))
 	}
 	return ec.Run(ctx)
+}
+
+// turn waits until it is the session's turn to prepare a plan. pause is to be
+// called now and then until leave: it lets shorter work go first, and its error
+// says that there is no point in going on.
+func (r *preparation) turn(ctx context.Context) (pause func(ctx context.Context) error, leave func(), err error) {
+	t, err := r.s.prepares.Enter(ctx, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.place.Begin()
+	yield := giveWay(t)
+	return func(ctx context.Context) error {
+		if ctx.Err() != nil {
+			return fmt.Errorf("genie: stopped while a plan was prepared: %w", context.Cause(ctx))
+		}
+		_, err := yield(ctx)
+		return err
+	}, t.Leave, nil
 }
 
 // pauser is a call that others can go before while it runs.

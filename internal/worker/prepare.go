@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/genie-sdk/go/internal/admission"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
@@ -43,7 +44,7 @@ func (st *stream) prepare(h wire.Header, control []byte) (*task, []wire.Segment,
 		}
 		r.encoded = r.memory[:n]
 	}
-	return &task{session: s, do: r.do, free: r.free, seq: m.GetSeq()}, []wire.Segment{{Data: r.encoded, Cause: plan.CausePlan}}, nil
+	return &task{session: s, prepare: r, do: r.do, free: r.free, seq: m.GetSeq()}, []wire.Segment{{Data: r.encoded, Cause: plan.CausePlan}}, nil
 }
 
 // validModel reports whether a model name is a single path element, or empty.
@@ -61,13 +62,29 @@ type preparation struct {
 	model   string
 	encoded []byte
 	memory  []byte
-	cached  int // weights that the cache had
+	cached  int              // weights that the cache had
+	place   *admission.Place // in the worker's queue, once it is there in full
+	pause   func(ctx context.Context) error
 }
 
-func (r *preparation) free() { r.s.unstage(r.memory) }
+func (r *preparation) free() {
+	r.s.unstage(r.memory)
+	r.place.End()
+}
 
-func (r *preparation) do(ctx context.Context) (answer, error) {
-	p, ok, err := r.program()
+// do prepares when it is the session's turn.
+func (r *preparation) do(ctx context.Context) (a answer, err error) {
+	pause, leave, err := r.turn(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	defer leave()
+	r.pause = pause
+	return r.answer(ctx)
+}
+
+func (r *preparation) answer(ctx context.Context) (answer, error) {
+	p, ok, err := r.program(ctx)
 	if err != nil {
 		return answer{}, err
 	}
@@ -80,32 +97,55 @@ func (r *preparation) do(ctx context.Context) (answer, error) {
 	if err := r.s.es.Use(p); err != nil {
 		return answer{}, err
 	}
-	engine := r.s.srv.opts.Engine
-	if err := engine.Fits(p); err != nil {
+	if err := r.pause(ctx); err != nil {
+		return answer{}, err
+	}
+	if err := r.s.srv.opts.Engine.Fits(p); err != nil {
 		r.s.dropPlan(r.num, p)
 		return answer{}, err
 	}
+	missing, err := r.missing(ctx, p)
+	if err != nil {
+		return answer{}, err
+	}
+	m := &wirepb.Prepared{Missing: make([]uint32, len(missing))}
+	for i, id := range missing {
+		m.Missing[i] = uint32(id)
+	}
+	for _, part := range r.s.srv.partsOf(p, missing) {
+		m.Partial = append(m.Partial, &wirepb.Partial{Value: part.value, Bytes: part.bytes, Hash: part.prefix[:]})
+	}
+	return answer{control: m}, nil
+}
+
+// missing takes what weights there are from the model folder and the cache, and
+// lists the ids of the others.
+func (r *preparation) missing(ctx context.Context, p Program) ([]int, error) {
+	engine := r.s.srv.opts.Engine
 	missing := engine.Missing(p)
 	lookup := r.s.srv.weightLookup(p.Plan(), missing)
-	if len(missing) > 0 {
-		for _, v := range missing {
-			if err := r.find(ctx, p, v); err != nil {
-				return answer{}, err
+	if len(missing) > 0 && r.looks() {
+		for _, id := range missing {
+			if err := r.pause(ctx); err != nil {
+				return nil, err
+			}
+			if err := r.find(ctx, p, p.Plan().Values[id]); err != nil {
+				return nil, err
 			}
 		}
 		missing = engine.Missing(p)
 	}
 	lookup.end(missing, r.cached)
-	ids, err := valueIDs(p.Plan(), missing)
-	m := &wirepb.Prepared{Missing: ids}
-	for _, part := range r.s.srv.partsOf(p, ids) {
-		m.Partial = append(m.Partial, &wirepb.Partial{Value: part.value, Bytes: part.bytes, Hash: part.prefix[:]})
-	}
-	return answer{control: m}, err
+	return missing, r.pause(ctx)
+}
+
+// looks reports whether there is anywhere to look for weights.
+func (r *preparation) looks() bool {
+	return r.model != "" && r.s.srv.opts.Weights != nil || r.s.srv.opts.Cache != nil
 }
 
 // program is the plan as the engine holds it; false when it must be sent.
-func (r *preparation) program() (Program, bool, error) {
+func (r *preparation) program(ctx context.Context) (Program, bool, error) {
 	engine := r.s.srv.opts.Engine
 	if r.encoded == nil {
 		p, ok := engine.Program(r.hash)
@@ -115,11 +155,11 @@ func (r *preparation) program() (Program, bool, error) {
 	if plan.HashEncoded(r.encoded) != r.hash {
 		return nil, false, fmt.Errorf("%w: the plan does not have the hash %v", transport.ErrCorrupt, r.hash)
 	}
-	decoded, err := plan.Decode(r.encoded)
+	decoded, err := plan.DecodeContext(ctx, r.encoded)
 	if err != nil {
 		return nil, false, err
 	}
-	p, err := engine.Compile(decoded)
+	p, err := engine.Compile(ctx, decoded, r.hash, r.pause)
 	if err != nil {
 		return nil, false, err
 	}
@@ -160,8 +200,8 @@ func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (b
 	}
 	defer out.Abort()
 	for data := w.Data; len(data) > 0; {
-		if ctx.Err() != nil {
-			return false, fmt.Errorf("genie: stopped: %w", context.Cause(ctx))
+		if err := r.pause(ctx); err != nil {
+			return false, err
 		}
 		n := min(len(data), wire.MaxFramePayload)
 		if _, err := out.Write(data[:n]); err != nil {
@@ -178,27 +218,4 @@ func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (b
 		return false, nil
 	}
 	return true, nil
-}
-
-// valueIDs finds the ids of values of a plan.
-func valueIDs(p *plan.Plan, values []plan.Value) ([]uint32, error) {
-	type key struct {
-		hash plan.Hash
-		name string
-	}
-	ids := make(map[key]uint32, len(p.Values))
-	for i := range p.Values {
-		if v := &p.Values[i]; v.Kind == plan.KindWeight {
-			ids[key{v.Hash, v.Name}] = uint32(i)
-		}
-	}
-	out := make([]uint32, len(values))
-	for i, v := range values {
-		id, ok := ids[key{v.Hash, v.Name}]
-		if !ok {
-			return nil, fmt.Errorf("%w: missing weight %q is not the plan's", transport.ErrInternal, v.Name)
-		}
-		out[i] = id
-	}
-	return out, nil
 }

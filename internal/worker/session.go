@@ -200,6 +200,9 @@ func (s *session) setPlan(num uint32, p Program) error {
 	if old := s.plans[num]; old != nil && old.program.Hash() != p.Hash() {
 		return fmt.Errorf("%w: plan number %d is taken", transport.ErrProtocol, num)
 	}
+	if s.plans[num] != nil && s.plans[num].program == p {
+		return nil
+	}
 	if s.plans[num] == nil && len(s.plans) >= wire.MaxPlans {
 		return fmt.Errorf("%w: %d plans in this session", transport.ErrLimit, len(s.plans))
 	}
@@ -218,7 +221,7 @@ func (s *session) setPlan(num uint32, p Program) error {
 			keeps++
 		}
 	}
-	s.plans[num] = &prepared{p, wire.NewLayout(p.Plan()), causes, keeps}
+	s.plans[num] = &prepared{p, &wire.Layout{Plan: p.Plan(), Symbols: p.Symbols()}, causes, keeps}
 	return nil
 }
 

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/big"
@@ -220,4 +222,73 @@ func TestProductTerms(t *testing.T) {
 	}
 	require.NoError(t, p.Elements().Err())
 	require.Less(t, time.Since(begin), 5*time.Second)
+}
+
+// TestDimText holds that what is counted of a text without writing it is what it
+// has.
+func TestDimText(t *testing.T) {
+	for seed := range uint64(400) {
+		rng := rand.New(rand.NewPCG(seed, 12))
+		code := make([]byte, 1+rng.IntN(40))
+		for i := range code {
+			code[i] = byte(rng.Uint32())
+		}
+		for _, x := range append(program(code), sized{d: C(0)}, sized{d: C(-10)}, sized{d: Sym("a").Scale(-1)}) {
+			if x.d.Err() == nil {
+				text := x.d.String()
+				require.Equal(t, len(text), x.d.textLen(), text)
+				require.Equal(t, textFactors([]byte(text)), x.d.factors(), text)
+			}
+		}
+	}
+}
+
+// TestPlanFactors holds that the dimensions of a plan are bounded together, when
+// it is written and before anything is made of what is read.
+func TestPlanFactors(t *testing.T) {
+	d, err := ParseDim(strings.Repeat("a*b*c*d*e*f+", 15) + "a*b*c*d*e*g")
+	require.NoError(t, err)
+	require.Equal(t, 13, d.factors(), "terms that are alike come together")
+	long := C(1)
+	for k := range 15 {
+		long = long.Add(Sym("a").Mul(Sym("b")).Mul(Sym("c")).Mul(Sym("d")).Mul(Sym("e")).Mul(Sym(fmt.Sprint("f", k))))
+	}
+	require.Equal(t, 91, long.factors())
+	p := inputPlan()
+	p.Inputs, p.Values = nil, nil
+	for i := range MaxPlanFactors/91/MaxRank + 1 {
+		s := Shape{}
+		for range MaxRank {
+			s = append(s, long)
+		}
+		p.Values = append(p.Values, Value{Kind: KindInput, Spec: Spec{DType: F32, Shape: s}, Buffer: NoBuffer})
+		p.Inputs = append(p.Inputs, Port{Name: fmt.Sprint(i), Value: i})
+	}
+	require.ErrorIs(t, p.Validate(), ErrInvalid)
+	encoded, err := p.marshal() // what a client that does not keep to it would send
+	require.NoError(t, err)
+	_, err = Decode(encoded)
+	require.ErrorIs(t, err, ErrInvalid)
+	require.ErrorContains(t, err, "numbers and symbols")
+	require.ErrorIs(t, scanPlan(encoded), ErrInvalid)
+	last := &p.Values[len(p.Values)-1].Spec.Shape
+	*last = (*last)[:0]
+	encoded, err = p.Encode()
+	require.NoError(t, err)
+	_, err = Decode(encoded)
+	require.NoError(t, err)
+}
+
+// TestDecodeContext holds that a plan is not read for a caller who has gone.
+func TestDecodeContext(t *testing.T) {
+	encoded, err := inputPlan().Encode()
+	require.NoError(t, err)
+	_, err = DecodeContext(t.Context(), encoded)
+	require.NoError(t, err)
+	gone := errors.New("gone")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(gone)
+	_, err = DecodeContext(ctx, encoded)
+	require.ErrorIs(t, err, gone)
+	require.NotErrorIs(t, err, ErrInvalid)
 }

@@ -91,9 +91,9 @@ func ParseDim(s string) (Dim, error) {
 // writable reports whether [ParseDim] reads d back from its text form. What
 // arithmetic on dimensions gives may be beyond its limits.
 func (d Dim) writable() bool {
-	n, text := len(d.terms), 0
+	n := len(d.terms)
 	if d.c != 0 {
-		n, text = n+1, 1+len("1099511627776")
+		n++
 	}
 	if n > maxDimTerms+1 || abs(d.c) > MaxDimSize || d.beyond {
 		return false
@@ -102,15 +102,67 @@ func (d Dim) writable() bool {
 		if t.coeff == 0 || abs(t.coeff) > MaxDimSize || len(t.syms) > maxDimDeg {
 			return false
 		}
-		text += 1 + len("1099511627776")
 		for _, s := range t.syms {
 			if !ValidSymbol(s) {
 				return false
 			}
-			text += 1 + len(s)
 		}
 	}
-	return text <= maxDimText || len(d.String()) <= maxDimText
+	return d.textLen() <= maxDimText
+}
+
+// textLen is the length of the text form.
+func (d Dim) textLen() int {
+	digits := func(k uint64) (n int) {
+		for n = 1; k > 9; n++ {
+			k /= 10
+		}
+		return n
+	}
+	n := 0
+	for i, t := range d.terms {
+		n += len(t.syms) - 1 // asterisks
+		if t.coeff < 0 || i > 0 {
+			n++
+		}
+		if k := abs(t.coeff); k != 1 {
+			n += digits(k) + 1
+		}
+		for _, s := range t.syms {
+			n += len(s)
+		}
+	}
+	if d.c != 0 || n == 0 {
+		n += digits(abs(d.c))
+		if d.c < 0 || len(d.terms) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// factors is the number of numbers and symbols in the text form.
+func (d Dim) factors() (n int) {
+	for _, t := range d.terms {
+		if n += len(t.syms); abs(t.coeff) != 1 {
+			n++
+		}
+	}
+	if d.c != 0 || n == 0 {
+		n++
+	}
+	return n
+}
+
+// textFactors is [Dim.factors] of the dimension that text is the form of.
+func textFactors(text []byte) int {
+	n := 1
+	for i, c := range text {
+		if c == '*' || i > 0 && (c == '+' || c == '-') {
+			n++
+		}
+	}
+	return n
 }
 
 func parseTerm(s string, sign int64) (term, bool) {

@@ -65,12 +65,16 @@ func (p *Plan) Validate() error {
 // long.
 func (p *Plan) checkSize() error {
 	const fields = 128 // bytes of an entry's numbers, hash and lengths, at most
+	factors := 0
 	entries := len(p.Values) + len(p.Steps) + len(p.Inputs) + len(p.Outputs) + len(p.States)
 	most := fields + len(p.Name) + len(p.Phase) + len(p.Policy) + (fields+MaxNameLen)*entries
 	for i := range p.Values {
 		v := &p.Values[i]
 		entries += len(v.Spec.Shape)
 		most += len(v.Const) + (maxDimText+8)*len(v.Spec.Shape)
+		for _, d := range v.Spec.Shape {
+			factors += d.factors()
+		}
 	}
 	for i := range p.Steps {
 		s := &p.Steps[i]
@@ -80,10 +84,16 @@ func (p *Plan) checkSize() error {
 			a := &s.Attrs[j]
 			entries += len(a.Ints) + len(a.Dims)
 			most += 10*len(a.Ints) + (maxDimText+8)*len(a.Dims)
+			for _, d := range a.Dims {
+				factors += d.factors()
+			}
 		}
 	}
 	if entries > MaxPlanElements {
 		return fmt.Errorf("%w: %d entries of all lists together, the limit is %d", ErrInvalid, entries, MaxPlanElements)
+	}
+	if factors > MaxPlanFactors {
+		return fmt.Errorf("%w: dimensions of %d numbers and symbols, the limit is %d", ErrInvalid, factors, MaxPlanFactors)
 	}
 	if most > MaxPlanBytes {
 		if n := proto.Size(p.message()); n > MaxPlanBytes {
