@@ -110,16 +110,6 @@ func (s *Scheduler) Flow(name string) *Flow {
 	return &Flow{s: s, owner: o, served: o.virtual}
 }
 
-// Beside begins another flow of f's owner, who shares with nobody else even where
-// it has no name.
-func (f *Flow) Beside() *Flow {
-	f.s.mu.Lock()
-	defer f.s.mu.Unlock()
-	f.owner.flows++
-	f.s.flows++
-	return &Flow{s: f.s, owner: f.owner, served: f.owner.virtual}
-}
-
 // Close ends a flow, which has no ticket any more.
 func (f *Flow) Close() {
 	f.s.mu.Lock()

@@ -21,12 +21,20 @@ type gatherer interface{ Gathers() bool }
 type admitter struct {
 	runs  *admission.Scheduler
 	queue *admission.Queue
+	// Prepares have places of their own: a run may wait for what another client
+	// does, a plan to be prepared may not wait for that, and what one costs says
+	// nothing of the other.
+	prepares *admission.Scheduler
+	waiting  *admission.Queue
 }
 
 func newAdmitter(o Options) admitter {
 	return admitter{
 		runs:  admission.New(admission.Options{MaxRunning: o.MaxRunning}),
 		queue: admission.NewQueue(o.MaxQueue, nil),
+		// Half of the processors at most, and one at least: the others are for runs.
+		prepares: admission.New(admission.Options{MaxRunning: o.MaxRunning / 2}),
+		waiting:  admission.NewQueue(o.MaxQueue, nil),
 	}
 }
 
@@ -49,8 +57,9 @@ func (s *Server) Load() Load {
 // tenancy is a session's part in the worker's time and queue.
 type tenancy struct {
 	flow     *admission.Flow // of runs
-	prepares *admission.Flow // of the same owner: what a Prepare costs says nothing of a run
 	line     *admission.Line
+	prepares *admission.Flow
+	waiting  *admission.Line // of Prepares
 }
 
 // tenancy begins the part of a session. Sessions of one identity share; those of
@@ -59,23 +68,32 @@ func (a *admitter) tenancy(identity string) tenancy {
 	if identity == Anonymous {
 		identity = ""
 	}
-	flow := a.runs.Flow(identity)
-	return tenancy{flow: flow, prepares: flow.Beside(), line: a.queue.Line(identity)}
+	return tenancy{
+		flow: a.runs.Flow(identity), line: a.queue.Line(identity),
+		prepares: a.prepares.Flow(identity), waiting: a.waiting.Line(identity),
+	}
 }
 
 func (t tenancy) leave() {
 	t.flow.Close()
-	t.prepares.Close()
 	t.line.Close()
+	t.prepares.Close()
+	t.waiting.Close()
 }
 
-// place takes a place in the queue for a run or a Prepare.
-func (s *session) place() (*admission.Place, error) {
-	p, retry := s.line.Join()
+// place takes a place in the queue for a run.
+func (s *session) place(r *call) (err error) {
+	r.place, err = join(s.line, s.srv.admit.queue, "runs")
+	return err
+}
+
+// join takes a place in q.
+func join(l *admission.Line, q *admission.Queue, of string) (*admission.Place, error) {
+	p, retry := l.Join()
 	if p == nil {
 		return nil, &transport.OverloadError{
 			RetryAfter: retry,
-			Err:        fmt.Errorf("%w: %d runs wait on this worker", transport.ErrOverloaded, s.srv.admit.queue.Waiting()),
+			Err:        fmt.Errorf("%w: %d %s wait on this worker", transport.ErrOverloaded, q.Waiting(), of),
 		}
 	}
 	return p, nil
@@ -106,25 +124,6 @@ func (r *call) turn(ctx context.Context, ec Call) error {
 		p.OnStep(giveWay(t))
 	}
 	return ec.Run(ctx)
-}
-
-// turn waits until it is the session's turn to prepare a plan. pause is to be
-// called now and then until leave: it lets shorter work go first, and its error
-// says that there is no point in going on.
-func (r *preparation) turn(ctx context.Context) (pause func(ctx context.Context) error, leave func(), err error) {
-	t, err := r.s.prepares.Enter(ctx, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	r.place.Begin()
-	yield := giveWay(t)
-	return func(ctx context.Context) error {
-		if ctx.Err() != nil {
-			return fmt.Errorf("genie: stopped while a plan was prepared: %w", context.Cause(ctx))
-		}
-		_, err := yield(ctx)
-		return err
-	}, t.Leave, nil
 }
 
 // pauser is a call that others can go before while it runs.

@@ -64,7 +64,7 @@ type preparation struct {
 	memory  []byte
 	cached  int              // weights that the cache had
 	place   *admission.Place // in the worker's queue, once it is there in full
-	pause   func(ctx context.Context) error
+	turns   preparing
 }
 
 func (r *preparation) free() {
@@ -73,13 +73,11 @@ func (r *preparation) free() {
 }
 
 // do prepares when it is the session's turn.
-func (r *preparation) do(ctx context.Context) (a answer, err error) {
-	pause, leave, err := r.turn(ctx)
-	if err != nil {
+func (r *preparation) do(ctx context.Context) (answer, error) {
+	if err := r.turn(ctx); err != nil {
 		return answer{}, err
 	}
-	defer leave()
-	r.pause = pause
+	defer r.turns.leave()
 	return r.answer(ctx)
 }
 
@@ -97,7 +95,7 @@ func (r *preparation) answer(ctx context.Context) (answer, error) {
 	if err := r.s.es.Use(p); err != nil {
 		return answer{}, err
 	}
-	if err := r.pause(ctx); err != nil {
+	if err := r.turns.goOn(ctx); err != nil {
 		return answer{}, err
 	}
 	if err := r.s.srv.opts.Engine.Fits(p); err != nil {
@@ -126,7 +124,7 @@ func (r *preparation) missing(ctx context.Context, p Program) ([]int, error) {
 	lookup := r.s.srv.weightLookup(p.Plan(), missing)
 	if len(missing) > 0 && r.looks() {
 		for _, id := range missing {
-			if err := r.pause(ctx); err != nil {
+			if err := r.turns.share(ctx); err != nil {
 				return nil, err
 			}
 			if err := r.find(ctx, p, p.Plan().Values[id]); err != nil {
@@ -136,7 +134,7 @@ func (r *preparation) missing(ctx context.Context, p Program) ([]int, error) {
 		missing = engine.Missing(p)
 	}
 	lookup.end(missing, r.cached)
-	return missing, r.pause(ctx)
+	return missing, r.turns.goOn(ctx)
 }
 
 // looks reports whether there is anywhere to look for weights.
@@ -159,7 +157,7 @@ func (r *preparation) program(ctx context.Context) (Program, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	p, err := engine.Compile(ctx, decoded, r.hash, r.pause)
+	p, err := engine.Compile(ctx, decoded, r.hash, r.turns.goOn)
 	if err != nil {
 		return nil, false, err
 	}
@@ -200,7 +198,7 @@ func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (b
 	}
 	defer out.Abort()
 	for data := w.Data; len(data) > 0; {
-		if err := r.pause(ctx); err != nil {
+		if err := r.turns.share(ctx); err != nil {
 			return false, err
 		}
 		n := min(len(data), wire.MaxFramePayload)

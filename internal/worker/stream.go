@@ -147,9 +147,9 @@ func (st *stream) enqueue() {
 func (t *task) wait() (err error) {
 	switch {
 	case t.call != nil:
-		t.call.place, err = t.session.place()
+		err = t.session.place(t.call)
 	case t.prepare != nil:
-		t.prepare.place, err = t.session.place()
+		err = t.session.placeOf(t.prepare)
 	}
 	if err != nil {
 		return err
