@@ -85,12 +85,12 @@ type poly struct {
 	c     int64
 	coeff int64 // of the symbol sym; 0 for none
 	terms []monomial
-	sym   uint8
+	sym   uint16
 }
 
 type monomial struct {
 	coeff int64
-	syms  []uint8
+	syms  []uint16
 }
 
 const maxSymbols = 64
@@ -107,12 +107,12 @@ func compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {
 		all = append(all, op.CapSymbol(i))
 	}
 	// The capacities share one bit of the mask.
-	if len(prog.symbols) > maxSymbols-1 || len(all) > 255 {
-		return nil, fmt.Errorf("%w: %d symbols and %d states", plan.ErrInvalid, len(prog.symbols), len(p.States))
+	if len(prog.symbols) > maxSymbols-1 {
+		return nil, fmt.Errorf("%w: %d symbols, the limit of an executor is %d", plan.ErrInvalid, len(prog.symbols), maxSymbols-1)
 	}
-	index := make(map[string]uint8, len(all))
+	index := make(map[string]uint16, len(all))
 	for i, s := range all {
-		index[s] = uint8(i)
+		index[s] = uint16(i)
 	}
 	for _, st := range p.States {
 		prog.stateTypes = append(prog.stateTypes, p.Values[st.In].Spec.DType)
@@ -234,7 +234,7 @@ func (p *Program) stored(v int) bool {
 }
 
 // classify finds the distinct shapes, strides and offsets.
-func (p *Program) classify(index map[string]uint8) {
+func (p *Program) classify(index map[string]uint16) {
 	known := map[string]int32{}
 	var key []byte
 	class := func(dims plan.Shape) int32 {
@@ -267,12 +267,12 @@ func (p *Program) classify(index map[string]uint8) {
 }
 
 // appendDim appends what no other dimension has: it is shorter than the text.
-func appendDim(b []byte, d plan.Dim, index map[string]uint8) []byte {
+func appendDim(b []byte, d plan.Dim, index map[string]uint16) []byte {
 	b = binary.AppendUvarint(b, uint64(d.NumTerms()))
 	d.Terms(func(coeff int64, syms []string) {
 		b = append(binary.AppendVarint(b, coeff), byte(len(syms)))
 		for _, s := range syms {
-			b = append(b, index[s])
+			b = binary.AppendUvarint(b, uint64(index[s]))
 		}
 	})
 	return b
@@ -322,7 +322,7 @@ func (p *Program) note(lists [][]int, mask uint64, v int) {
 	}
 }
 
-func (p *Program) poly(d plan.Dim, index map[string]uint8, mask *uint64) poly {
+func (p *Program) poly(d plan.Dim, index map[string]uint16, mask *uint64) poly {
 	var r poly
 	d.Terms(func(coeff int64, syms []string) {
 		if len(syms) == 0 {
