@@ -94,7 +94,7 @@ func (r *Resolved) lay(v int, l Layout) error {
 		return err
 	}
 	r.Layouts[v], r.cost[v] = l, l.work(r.Plan.Values[v].Spec.Shape)
-	return r.work.Spend(r.cost[v])
+	return r.work.Spend(r.cost[v] + l.held())
 }
 
 func appendLayout(shape plan.Shape, axis, state int) Layout {

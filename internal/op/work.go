@@ -9,9 +9,13 @@ import (
 
 // MaxPlanWork bounds what it takes to check and lay out one plan: about the
 // products of two terms that its shapes and strides are multiplied from, counted
-// at each step that reads or writes them. A plan with as many entries as a plan
-// may have, in shapes of the largest rank, comes to a third of it.
-const MaxPlanWork = 1 << 25
+// at each step that reads or writes them, and heldWork for each symbol and number
+// of the strides, which are held. A plan with as many entries as a plan may have,
+// in shapes like those of attention, comes to half of it.
+const (
+	MaxPlanWork = 1 << 26
+	heldWork    = 8
+)
 
 // workTurn is the work between two looks at whether to go on.
 const workTurn = 1 << 11
@@ -64,4 +68,13 @@ func (l Layout) work(shape plan.Shape) int {
 		n += d.NumTerms() * l.Strides[i].NumTerms()
 	}
 	return n + l.Offset.NumTerms()
+}
+
+// held is the work that goes with the memory of a layout.
+func (l Layout) held() int {
+	n := l.Offset.Factors()
+	for _, d := range l.Strides {
+		n += d.Factors()
+	}
+	return heldWork * n
 }

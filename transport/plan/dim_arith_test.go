@@ -237,7 +237,7 @@ func TestDimText(t *testing.T) {
 			if x.d.Err() == nil {
 				text := x.d.String()
 				require.Equal(t, len(text), x.d.textLen(), text)
-				require.Equal(t, textFactors([]byte(text)), x.d.factors(), text)
+				require.Equal(t, textFactors([]byte(text)), x.d.Factors(), text)
 			}
 		}
 	}
@@ -248,12 +248,12 @@ func TestDimText(t *testing.T) {
 func TestPlanFactors(t *testing.T) {
 	d, err := ParseDim(strings.Repeat("a*b*c*d*e*f+", 15) + "a*b*c*d*e*g")
 	require.NoError(t, err)
-	require.Equal(t, 13, d.factors(), "terms that are alike come together")
+	require.Equal(t, 13, d.Factors(), "terms that are alike come together")
 	long := C(1)
 	for k := range 15 {
 		long = long.Add(Sym("a").Mul(Sym("b")).Mul(Sym("c")).Mul(Sym("d")).Mul(Sym("e")).Mul(Sym(fmt.Sprint("f", k))))
 	}
-	require.Equal(t, 91, long.factors())
+	require.Equal(t, 91, long.Factors())
 	p := inputPlan()
 	p.Inputs, p.Values = nil, nil
 	for i := range MaxPlanFactors/91/MaxRank + 1 {

@@ -141,8 +141,8 @@ func (d Dim) textLen() int {
 	return n
 }
 
-// factors is the number of numbers and symbols in the text form.
-func (d Dim) factors() (n int) {
+// Factors is the number of numbers and symbols in the text form.
+func (d Dim) Factors() (n int) {
 	for _, t := range d.terms {
 		if n += len(t.syms); abs(t.coeff) != 1 {
 			n++
@@ -154,7 +154,7 @@ func (d Dim) factors() (n int) {
 	return n
 }
 
-// textFactors is [Dim.factors] of the dimension that text is the form of.
+// textFactors is [Dim.Factors] of the dimension that text is the form of.
 func textFactors(text []byte) int {
 	n := 1
 	for i, c := range text {

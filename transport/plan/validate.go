@@ -73,7 +73,7 @@ func (p *Plan) checkSize() error {
 		entries += len(v.Spec.Shape)
 		most += len(v.Const) + (maxDimText+8)*len(v.Spec.Shape)
 		for _, d := range v.Spec.Shape {
-			factors += d.factors()
+			factors += d.Factors()
 		}
 	}
 	for i := range p.Steps {
@@ -85,7 +85,7 @@ func (p *Plan) checkSize() error {
 			entries += len(a.Ints) + len(a.Dims)
 			most += 10*len(a.Ints) + (maxDimText+8)*len(a.Dims)
 			for _, d := range a.Dims {
-				factors += d.factors()
+				factors += d.Factors()
 			}
 		}
 	}
