@@ -195,7 +195,7 @@ func TestCompileStops(t *testing.T) {
 	for name, shape := range shapes {
 		t.Run(name, func(t *testing.T) {
 			b := newScaled(t)
-			shape(b, 8000)
+			shape(b, 2*scaledValues)
 			p := b.finish()
 			looks, last, longest := 0, time.Now(), time.Duration(0)
 			_, err := e.CompileContext(t.Context(), p, func(context.Context) error {
@@ -205,11 +205,11 @@ func TestCompileStops(t *testing.T) {
 				return nil
 			})
 			require.NoError(t, err)
-			require.Greater(t, looks, 8)
+			require.Greater(t, looks, 1)
 			require.Less(t, longest, time.Second) // some milliseconds where nothing else runs
 
 			b = newScaled(t)
-			shape(b, 8000)
+			shape(b, 2*scaledValues)
 			p = b.finish()
 			p.Name = "stopped"
 			ctx, cancel := context.WithCancelCause(t.Context())

@@ -271,7 +271,7 @@ func prepared(t *testing.T, e *engine.Engine, encoded []byte) time.Duration {
 // looked at everything for everything would take sixteen. A machine that is busy
 // with something else gets more attempts.
 func TestCompileIsLinear(t *testing.T) {
-	const n, attempts = 4000, 6
+	const n, attempts = scaledValues, 6
 	for name, shape := range shapes {
 		for _, branches := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/branches=%v", name, branches), func(t *testing.T) {

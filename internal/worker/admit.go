@@ -46,12 +46,18 @@ type Load struct {
 	Queued  int // that have not begun
 	Turns   int // that wait for their turn, first among those of their session
 	Running int // places taken by those that go
+	// Plans that are being prepared, and that wait for it.
+	Preparing, Unprepared int
 }
 
 // Load counts.
 func (s *Server) Load() Load {
 	l := s.admit.runs.Load()
-	return Load{Queued: s.admit.queue.Waiting(), Turns: l.Waiting, Running: l.Running}
+	p := s.admit.prepares.Load()
+	return Load{
+		Queued: s.admit.queue.Waiting(), Turns: l.Waiting, Running: l.Running,
+		Preparing: p.Running, Unprepared: s.admit.waiting.Waiting(),
+	}
 }
 
 // tenancy is a session's part in the worker's time and queue.
