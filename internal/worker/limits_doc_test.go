@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/genie-sdk/go/internal/access"
+	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/worker"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/credentials"
@@ -37,6 +38,8 @@ func limits() map[string]any {
 		"grpcwire.MaxMessage": grpcwire.MaxMessage, "transport.MaxLoopRuns": transport.MaxLoopRuns,
 		"transport.MaxLoopStop": transport.MaxLoopStop,
 		"plan.MaxDimSize":       plan.MaxDimSize, "plan.MaxPlanBytes": plan.MaxPlanBytes, "plan.MaxPlanElements": plan.MaxPlanElements,
+		"plan.MaxPlanFactors": plan.MaxPlanFactors, "plan.MaxProductTerms": plan.MaxProductTerms, "plan.MaxProductDegree": plan.MaxProductDegree,
+		"op.MaxPlanWork": op.MaxPlanWork,
 		"plan.MaxValues": plan.MaxValues, "plan.MaxSteps": plan.MaxSteps, "plan.MaxStates": plan.MaxStates, "plan.MaxSymbols": plan.MaxSymbols,
 		"plan.MaxRank": plan.MaxRank, "plan.MaxOpInputs": plan.MaxOpInputs, "plan.MaxAttrs": plan.MaxAttrs, "plan.MaxAttrList": plan.MaxAttrList,
 		"plan.MaxConstBytes": plan.MaxConstBytes, "plan.MaxNameLen": plan.MaxNameLen, "credentials.MaxToken": credentials.MaxToken,
@@ -48,7 +51,7 @@ func limits() map[string]any {
 // folders are the packages of limits, below the module's root.
 var folders = map[string]string{
 	"transport": "transport", "wire": "transport/wire", "grpcwire": "transport/wire/grpcwire", "plan": "transport/plan",
-	"credentials": "transport/credentials", "access": "internal/access",
+	"credentials": "transport/credentials", "access": "internal/access", "op": "internal/op",
 }
 
 func TestLimitsDocument(t *testing.T) {
@@ -88,7 +91,7 @@ func TestLimitsDocument(t *testing.T) {
 func tested(t *testing.T, root string) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
-	for _, folder := range []string{"internal/worker", "internal/access", "transport/plan", "transport/wire", "transport/internal/secure"} {
+	for _, folder := range []string{"internal/worker", "internal/access", "internal/engine", "transport/plan", "transport/wire", "transport/internal/secure"} {
 		for _, f := range parsed(t, filepath.Join(root, folder), true) {
 			for _, d := range f.Decls {
 				if fn, ok := d.(*ast.FuncDecl); ok && strings.HasPrefix(fn.Name.Name, "Test") {
