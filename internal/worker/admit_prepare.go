@@ -66,7 +66,12 @@ func (p *preparing) share(ctx context.Context) error {
 	if err := p.goOn(ctx); err != nil || time.Since(p.since) < prepareTurn {
 		return err
 	}
-	p.ticket.Leave()
+	p.leave()
+	return p.again(ctx)
+}
+
+// again waits for another turn after the last one was left.
+func (p *preparing) again(ctx context.Context) error {
 	t, err := p.flow.Enter(ctx, nil)
 	if p.ticket = t; err != nil {
 		return err

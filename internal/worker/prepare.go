@@ -123,6 +123,9 @@ func (r *preparation) missing(ctx context.Context, p Program) ([]int, error) {
 	missing := engine.Missing(p)
 	lookup := r.s.srv.weightLookup(p.Plan(), missing)
 	if len(missing) > 0 && r.looks() {
+		if err := r.openModel(ctx, p.Plan().Values[missing[0]].Hash); err != nil {
+			return nil, err
+		}
 		for _, id := range missing {
 			if err := r.turns.share(ctx); err != nil {
 				return nil, err
@@ -135,6 +138,24 @@ func (r *preparation) missing(ctx context.Context, p Program) ([]int, error) {
 	}
 	lookup.end(missing, r.cached)
 	return missing, r.turns.goOn(ctx)
+}
+
+// openModel has the model opened while others have their turn. One that cannot be
+// opened is not asked for any weight.
+func (r *preparation) openModel(ctx context.Context, content plan.Hash) error {
+	if r.model == "" || r.s.srv.opts.Weights == nil {
+		return nil
+	}
+	r.turns.leave()
+	err := r.s.srv.models.open(ctx, r.s.srv.opts.Weights, r.model, content)
+	if err := r.turns.again(ctx); err != nil {
+		return err
+	}
+	if err != nil {
+		r.st.logger().Debug("model not in the folder, or unusable", "model", r.model, "error", err)
+		r.model = ""
+	}
+	return nil
 }
 
 // looks reports whether there is anywhere to look for weights.

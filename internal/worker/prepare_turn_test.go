@@ -16,6 +16,7 @@ import (
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/tcp"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
@@ -281,4 +282,50 @@ func TestShapeBombOverTheWire(t *testing.T) {
 		require.False(t, errors.Is(err, transport.ErrInternal))
 		watch.check()
 	}
+}
+
+// slowFinder is a model folder whose model takes until it is let go to open.
+type slowFinder struct {
+	finder
+	asked chan string
+	open  chan struct{}
+}
+
+func (f *slowFinder) Find(model string, h plan.Hash) (transport.Weight, error) {
+	f.asked <- model
+	<-f.open
+	return f.finder.Find(model, h)
+}
+
+// TestOpeningModel has a model that takes long to open: who asks for it waits no
+// longer than it wants, and others prepare their plans.
+func TestOpeningModel(t *testing.T) {
+	p, weights := counter()
+	f := &slowFinder{finder: finder{weights: weights}, asked: make(chan string, 64), open: make(chan struct{})}
+	w := workertest.Start(t, func(o *worker.Options) { o.Weights, o.MaxRunning = f, 1 })
+	ex, err := tcp.Dial(t.Context(), w.TCP)
+	require.NoError(t, err)
+	defer func() { _ = ex.Close() }()
+	for range 3 {
+		s, err := ex.NewSession(t.Context())
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+		_, err = s.Prepare(ctx, p, named{nil, "mine"}, nil)
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	}
+	require.Equal(t, "mine", <-f.asked)
+	require.Empty(t, f.asked, "it is opened once, however many ask")
+	s, err := ex.NewSession(t.Context())
+	require.NoError(t, err)
+	waits := make(chan error, 1)
+	go func() {
+		_, err := s.Prepare(t.Context(), p, named{nil, "mine"}, nil)
+		waits <- err
+	}()
+	other := newBystander(t, w) // which brings the weight itself
+	other.check()
+	close(f.open)
+	require.NoError(t, <-waits)
+	other.check()
 }

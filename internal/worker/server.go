@@ -32,6 +32,7 @@ type Server struct {
 	lastConn atomic.Uint64
 
 	partials *partials
+	models   modelOpening
 	resumed  atomic.Int64 // uploads that went on where another was cut short
 	forget   []func()     // takes the server's holders from the account
 
