@@ -2,6 +2,7 @@ package semantic_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ var programs = map[string]func(g *lazy.Graph, n int){
 	"weights": func(g *lazy.Graph, n int) {
 		x := g.Input("x", lazy.F32, 1, 1)
 		for i := range n / 2 {
-			x = lazy.Add(x, g.AddWeight(transport.Weight{Name: fmt.Sprint("w", i), Storage: plan.F32, Shape: []int{1, 1}, Data: make([]byte, 4), Hash: plan.HashEncoded([]byte(fmt.Sprint(i)))}))
+			x = lazy.Add(x, g.AddWeight(transport.Weight{Name: fmt.Sprint("w", i), Storage: plan.F32, Shape: []int{1, 1}, Data: make([]byte, 4), Hash: plan.HashEncoded([]byte(strconv.Itoa(i)))}))
 		}
 		g.Output("y", x)
 	},

@@ -109,7 +109,7 @@ var bombs = map[string]func(b *scaled){
 		s := sums(8, 16)
 		old, row := b.state(f32s(s...)), b.input(f32s(s...))
 		out := append(plan.Shape{s[0].Scale(2)}, s[1:]...)
-		b.carry(plan.StateAppend, old, b.says(op.Append{}, f32s(out...), old, row), 0)
+		b.carry(plan.StateAppend, old, b.says(op.Append{}, f32s(out...), old, row))
 	},
 	"channels last": func(b *scaled) {
 		s := sums(2, 16)

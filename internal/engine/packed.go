@@ -102,6 +102,11 @@ func (p *Program) packings() {
 	for _, o := range p.plan.Outputs {
 		want(o.Value, packing{})
 	}
+	p.takeForms(wants)
+}
+
+// takeForms gives weights the forms that their readers want.
+func (p *Program) takeForms(wants map[int]packing) {
 	forms := map[plan.Hash][]packing{}
 	for v := range p.plan.Values {
 		if p.plan.Values[v].Kind != plan.KindWeight {

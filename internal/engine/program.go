@@ -28,8 +28,8 @@ type Program struct {
 	// By content of weights: the keys, few, see maxForms.
 	keysOf    map[plan.Hash][]int
 	filtersIn map[int]int // by value: the first convolution that has it for filters
-	retains bool            // outputs may need memory of their own
-	padded  []int           // groups whose kernels may need a pad, see [Program.pads]
+	retains   bool        // outputs may need memory of their own
+	padded    []int       // groups whose kernels may need a pad, see [Program.pads]
 
 	// Equal lists of dimensions, be they shapes, strides or offsets, are one
 	// class: what is computed when a size changes is a handful of classes,

@@ -48,8 +48,8 @@ func (b *scaled) state(s plan.Spec) int {
 	return b.value(plan.Value{Kind: plan.KindState, Spec: s, Buffer: plan.NoBuffer})
 }
 
-func (b *scaled) carry(mode plan.StateMode, in, out, axis int) {
-	b.p.States = append(b.p.States, plan.State{Name: fmt.Sprint("s", in), Mode: mode, In: in, Out: out, Axis: axis})
+func (b *scaled) carry(mode plan.StateMode, in, out int) {
+	b.p.States = append(b.p.States, plan.State{Name: fmt.Sprint("s", in), Mode: mode, In: in, Out: out})
 }
 
 func (b *scaled) step(o op.Op, in ...int) int {
@@ -181,7 +181,7 @@ var shapes = map[string]func(b *scaled, n int){
 		for range n / 2 {
 			products = append(products, b.step(op.MatMul{}, old, w))
 		}
-		b.carry(plan.StateWrite, old, b.step(op.WriteRows{}, old, b.input(ints(1, 2)), b.position()), 0)
+		b.carry(plan.StateWrite, old, b.step(op.WriteRows{}, old, b.input(ints(1, 2)), b.position()))
 		x := products[0]
 		for _, p := range products[1:] {
 			x = b.step(op.Add(), x, p)
@@ -197,7 +197,7 @@ var shapes = map[string]func(b *scaled, n int){
 		for range n / 6 { // of nobody's rows
 			b.step(op.WriteRows{}, x, x, b.position())
 		}
-		b.carry(plan.StateWrite, old, b.step(op.WriteRows{}, old, b.input(ints(1, 2)), b.position()), 0)
+		b.carry(plan.StateWrite, old, b.step(op.WriteRows{}, old, b.input(ints(1, 2)), b.position()))
 		for _, p := range products {
 			b.output(b.step(op.ReLU{}, p))
 		}
@@ -214,7 +214,7 @@ var shapes = map[string]func(b *scaled, n int){
 			}
 		}
 		for _, s := range old {
-			b.carry(plan.StateWrite, s, b.step(op.WriteRows{}, s, row, at), 0)
+			b.carry(plan.StateWrite, s, b.step(op.WriteRows{}, s, row, at))
 		}
 	},
 	"filters": func(b *scaled, n int) {
