@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/halt"
@@ -104,16 +105,35 @@ func (p *Program) packings() {
 	for _, o := range p.plan.Outputs {
 		want(o.Value, packing{})
 	}
+	p.takeForms(wants)
+}
+
+// takeForms gives weights the forms that their readers want.
+func (p *Program) takeForms(wants map[int]packing) {
+	forms := map[plan.Hash][]packing{}
 	for v := range p.plan.Values {
 		if p.plan.Values[v].Kind != plan.KindWeight {
 			continue
 		}
 		p.layout[v] = packing{}
-		if l := wants[v]; l.form != anyForm {
-			p.layout[v] = l
+		h, l := p.plan.Values[v].Hash, wants[v]
+		if l.form == anyForm || l == (packing{}) {
+			continue
 		}
+		if !slices.Contains(forms[h], l) {
+			if len(forms[h]) == maxForms {
+				continue
+			}
+			forms[h] = append(forms[h], l)
+		}
+		p.layout[v] = l
 	}
 }
+
+// maxForms bounds the forms in which a program has one content: beyond it,
+// readers take the content as it is. Each form is a copy, and is looked for
+// among the others.
+const maxForms = 16
 
 // filters is how the filters of a convolution are held.
 func (p *Program) filters(g *group) packing {

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -83,6 +82,7 @@ func newTogether(p *Program, opts Options) *together {
 		return nil
 	}
 	t := &together{joint: make([]bool, len(p.groups)), job: newJob()}
+	seen := map[int32]bool{}
 	for i := range p.groups {
 		g := &p.groups[i]
 		if g.kind == convolve {
@@ -100,7 +100,8 @@ func newTogether(p *Program, opts Options) *together {
 			continue
 		}
 		t.joint[i], t.k, t.n = true, max(t.k, k), max(t.n, n)
-		if out := p.places[g.out].shape; !slices.Contains(t.outs, out) {
+		if out := p.places[g.out].shape; !seen[out] {
+			seen[out] = true
 			t.outs = append(t.outs, out)
 		}
 	}

@@ -80,11 +80,9 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 // in the form that p needs, or another of that content when it holds all.
 func (e *Engine) weightID(p *Program, h plan.Hash) (int, error) {
 	id := -1
-	for i := range p.plan.Values {
-		if w := &p.plan.Values[i]; w.Kind == plan.KindWeight && w.Hash == h {
-			if k := (WeightKey{w.Hash, p.layout[i]}); e.store.get(k) == nil || id < 0 {
-				id = i
-			}
+	for _, k := range p.keysOf[h] {
+		if e.store.get(p.keys[k]) == nil || id < 0 {
+			id = p.keyOf[k]
 		}
 	}
 	if id < 0 {

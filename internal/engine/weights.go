@@ -2,6 +2,7 @@ package engine
 
 import (
 	"container/list"
+	"slices"
 	"sync"
 
 	"github.com/genie-sdk/go/internal/budget"
@@ -48,9 +49,19 @@ func (s *store) get(k WeightKey) *weight {
 // use says that a session uses the weights of p, of which none goes until as
 // many calls of leave.
 func (s *store) use(p *Program) {
+	for keys := range slices.Chunk(p.keys, keysAtOnce) {
+		s.useKeys(keys)
+	}
+}
+
+// keysAtOnce is how many weights are looked at under one lock: sessions that run
+// take it too.
+const keysAtOnce = 1 << 10
+
+func (s *store) useKeys(keys []WeightKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, k := range p.keys {
+	for _, k := range keys {
 		s.uses[k]++
 		if w := s.held[k]; w != nil && w.idle != nil {
 			s.idle.Remove(w.idle)
@@ -61,9 +72,15 @@ func (s *store) use(p *Program) {
 
 // leave says that a session uses the weights of p no more.
 func (s *store) leave(p *Program) {
+	for keys := range slices.Chunk(p.keys, keysAtOnce) {
+		s.leaveKeys(keys)
+	}
+}
+
+func (s *store) leaveKeys(keys []WeightKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, k := range p.keys {
+	for _, k := range keys {
 		if s.uses[k]--; s.uses[k] > 0 {
 			continue
 		}
@@ -145,12 +162,18 @@ func (s *store) close() {
 // form that the program needs.
 func (e *Engine) Missing(p *Program) []plan.Value {
 	var out []plan.Value
-	seen := map[WeightKey]bool{}
-	for v, l := range p.layout {
-		k := WeightKey{p.plan.Values[v].Hash, l}
-		if !seen[k] && e.store.get(k) == nil {
-			seen[k] = true
-			out = append(out, p.plan.Values[v])
+	for _, id := range e.MissingIDs(p) {
+		out = append(out, p.plan.Values[id])
+	}
+	return out
+}
+
+// MissingIDs is the ids of the values that [Engine.Missing] lists.
+func (e *Engine) MissingIDs(p *Program) []int {
+	var out []int
+	for i, k := range p.keys {
+		if e.store.get(k) == nil {
+			out = append(out, p.keyOf[i])
 		}
 	}
 	return out

@@ -16,8 +16,13 @@ type Engine interface {
 	Epoch() uint64
 	Stats() transport.Stats
 	Program(h plan.Hash) (Program, bool)
-	Compile(p *plan.Plan) (Program, error)
-	Missing(p Program) []plan.Value
+	// Compile makes a program of a decoded plan with the hash h; see
+	// [engine.Engine.CompileHashed].
+	Compile(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (Program, error)
+	// Missing lists the ids of the weights that are not there, one of each form.
+	Missing(p Program) []int
+	// Fits reports whether there is room for what is missing, and for the content
+	// of which absent is true.
 	Fits(p Program, absent func(plan.Hash) bool) error
 	PutWeight(p Program, v plan.Value) (WeightWriter, error)
 	WeightForm(p Program, v plan.Value) (engine.WeightKey, error)
@@ -34,6 +39,7 @@ type Engine interface {
 type Program interface {
 	Plan() *plan.Plan
 	Hash() plan.Hash
+	Symbols() []string
 }
 
 // Session is one tenant's state in an engine.
@@ -88,17 +94,15 @@ func (b engineBackend) Program(h plan.Hash) (Program, bool) {
 	return p, ok
 }
 
-func (b engineBackend) Compile(p *plan.Plan) (Program, error) {
-	c, err := b.Engine.Compile(p)
+func (b engineBackend) Compile(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (Program, error) {
+	c, err := b.CompileHashed(ctx, p, h, pause)
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func (b engineBackend) Missing(p Program) []plan.Value {
-	return b.Engine.Missing(p.(*engine.Program))
-}
+func (b engineBackend) Missing(p Program) []int { return b.MissingIDs(p.(*engine.Program)) }
 
 func (b engineBackend) PutWeight(p Program, v plan.Value) (WeightWriter, error) {
 	w, err := b.Engine.PutWeight(p.(*engine.Program), v)

@@ -13,8 +13,10 @@ import (
 // weight to one session, which is told to send it; a Prepare of another session
 // of the same identity waits until that is done, and then misses nothing. A
 // claim ends when its weight is there, when its session ends or loses its
-// connection, and when nothing has come from that session for claimIdle: then
-// the next one that waits is told to send, from where the first one got to.
+// connection, and when nothing has come from that session for claimIdle, or for
+// claimStart since it was told: then the next one that waits is told to send, from
+// where the first one got to. Who has waited for one that sent nothing waits for
+// no other.
 // Sessions of different identities do not wait for each other, since the wait
 // would tell one what another uploads.
 
@@ -25,6 +27,8 @@ const (
 	// claimIdle is how long a session that was told to send weights may send
 	// nothing of them before another one is told to.
 	claimIdle = 10 * time.Second
+	// claimStart is how long it may take to begin.
+	claimStart = 3 * time.Second
 )
 
 // claims is who sends what. The zero value is not ready; see newClaims.
@@ -46,6 +50,7 @@ type claim struct {
 	session  *session
 	left     map[plan.Hash]struct{}
 	progress time.Time     // when something of it came last
+	began    bool          // something has come
 	gone     chan struct{} // closed when nothing is left
 }
 
@@ -55,24 +60,29 @@ func newClaims(idle time.Duration) *claims {
 
 // take gives s those of hashes that nobody else sends. If another session of its
 // identity sends one of them it gives none, and wait says when to ask again: when
-// it is closed, or after at most idle.
-func (c *claims) take(s *session, hashes []plan.Hash) (wait <-chan struct{}, idle time.Duration) {
+// it is closed, or after at most idle. With force it waits for nobody, and claims
+// what nobody else sends.
+func (c *claims) take(s *session, hashes []plan.Hash, force bool) (wait <-chan struct{}, idle time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
 	for _, h := range hashes {
 		x := c.by[claimKey{s.tenant, h}]
-		if x == nil || x.session == s {
+		if x == nil || x.session == s || force {
 			continue
 		}
-		if left := c.idle - now.Sub(x.progress); left > 0 {
+		if left := c.left(x, now); left > 0 {
 			return x.gone, left
 		}
 	}
 	mine := &claim{session: s, left: make(map[plan.Hash]struct{}, len(hashes)), progress: now, gone: make(chan struct{})}
 	for _, h := range hashes {
 		k := claimKey{s.tenant, h}
-		if c.by[k] == mine { // content that is missing in two forms
+		x := c.by[k]
+		if x == mine { // content that is missing in two forms
+			continue
+		}
+		if x != nil && x.session != s && c.left(x, now) > 0 {
 			continue
 		}
 		c.end(k)
@@ -85,6 +95,15 @@ func (c *claims) take(s *session, hashes []plan.Hash) (wait <-chan struct{}, idl
 		s.claims = append(s.claims, mine)
 	}
 	return nil, 0
+}
+
+// left is how long x holds if nothing of it comes.
+func (c *claims) left(x *claim, now time.Time) time.Duration {
+	idle := c.idle
+	if !x.began {
+		idle = min(idle, claimStart)
+	}
+	return idle - now.Sub(x.progress)
 }
 
 // end takes a weight out of the claim that it is in. The lock is held.
@@ -129,7 +148,7 @@ func (c *claims) came(s *session) {
 	}
 	now := time.Now()
 	for _, x := range s.claims {
-		x.progress = now
+		x.progress, x.began = now, true
 	}
 }
 
@@ -145,52 +164,64 @@ func (c *claims) leave(s *session) {
 	}
 }
 
-// claim waits until no other session of the identity sends a weight that p
-// misses, and claims what is missing then.
-func (r *preparation) claim(ctx context.Context, p Program) ([]plan.Value, error) {
-	for {
-		missing := r.s.wanted(p)
+// claim waits until no other session of the identity sends a weight that the plan
+// misses, and claims what is missing then. Others have their turn meanwhile.
+func (r *preparation) claim(ctx context.Context) ([]int, error) {
+	for force := false; ; {
+		missing := r.s.wanted(r.p)
 		if len(missing) == 0 {
 			return nil, nil
 		}
-		hashes := make([]plan.Hash, len(missing))
-		for i := range missing {
-			hashes[i] = missing[i].Hash
-		}
-		gone, idle := r.s.srv.claims.take(r.s, hashes)
+		gone, idle := r.s.srv.claims.take(r.s, r.hashes(missing), force)
 		if gone == nil {
 			return missing, nil
 		}
 		r.s.srv.meter.UploadsShared.Add(1)
-		if err := waitFor(ctx, gone, idle); err != nil {
+		r.turns.leave()
+		late, err := waitFor(ctx, gone, idle)
+		if err != nil {
+			return nil, err
+		}
+		force = force || late
+		if err := r.turns.again(ctx); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// waitFor waits for done to be closed, for at most d.
-func waitFor(ctx context.Context, done <-chan struct{}, d time.Duration) error {
+// hashes are the contents of values of the plan.
+func (r *preparation) hashes(ids []int) []plan.Hash {
+	out := make([]plan.Hash, len(ids))
+	for i, id := range ids {
+		out[i] = r.p.Plan().Values[id].Hash
+	}
+	return out
+}
+
+// waitFor waits for done to be closed, for at most d; late is that it was not.
+func waitFor(ctx context.Context, done <-chan struct{}, d time.Duration) (late bool, err error) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-done:
 	case <-t.C:
+		late = true
 	case <-ctx.Done():
-		return fmt.Errorf("genie: stopped while another client sends the weights: %w", context.Cause(ctx))
+		return false, fmt.Errorf("genie: stopped while another client sends the weights: %w", context.Cause(ctx))
 	}
-	return nil
+	return late, nil
 }
 
 // unclaim ends the claims on weights that were found here after all.
-func (r *preparation) unclaim(claimed, missing []plan.Value) {
+func (r *preparation) unclaim(claimed, missing []int) {
 	left := make(map[plan.Hash]struct{}, len(missing))
-	for i := range missing {
-		left[missing[i].Hash] = struct{}{}
+	for _, h := range r.hashes(missing) {
+		left[h] = struct{}{}
 	}
 	var found []plan.Hash
-	for i := range claimed {
-		if _, ok := left[claimed[i].Hash]; !ok {
-			found = append(found, claimed[i].Hash)
+	for _, h := range r.hashes(claimed) {
+		if _, ok := left[h]; !ok {
+			found = append(found, h)
 		}
 	}
 	r.s.srv.claims.done(r.s.tenant, found...)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -237,8 +238,17 @@ func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
 		return st, nil
 	}
 	st.begin(h, control)
+	if time.Since(st.seen.begun) >= receiverTurn {
+		runtime.Gosched()
+	}
 	return st, nil
 }
+
+// receiverTurn is how long a request of a connection may take to be read before
+// the other goroutines that are ready go first. One whose requests come in time
+// for it would go on until the runtime interrupts it, which takes 10 ms: with
+// many such connections the others would wait for all of them.
+const receiverTurn = 100 * time.Microsecond
 
 // admit registers a stream.
 func (c *conn) admit(st *stream) error {

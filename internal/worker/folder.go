@@ -76,8 +76,8 @@ func (r *preparation) take(ctx context.Context, p Program, v plan.Value, w trans
 		r.buffer = make([]byte, viewBuffer)
 	}
 	for at := 0; at < len(w.Data); {
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("genie: stopped: %w", context.Cause(ctx))
+		if err := r.turns.share(ctx); err != nil {
+			return nil, err
 		}
 		n, err := w.CopyTo(r.buffer, at)
 		if err != nil {

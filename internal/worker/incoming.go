@@ -123,16 +123,18 @@ func copyWeight(ctx context.Context, out io.Writer, r io.Reader) error {
 }
 
 // partsOf lists what there is of missing weights since uploads were cut short.
-func (s *Server) partsOf(t *tenant, p Program, ids []uint32) []part {
+func (s *Server) partsOf(t *tenant, p Program, ids []int) []part {
 	var out []part
+	if s.partials.none() {
+		return nil
+	}
 	for _, id := range ids {
-		v := p.Plan().Values[id]
-		key, err := s.partialKey(t, p, v)
+		key, err := s.partialKey(t, p, p.Plan().Values[id])
 		if err != nil {
 			continue // the upload will say so
 		}
 		if got, prefix := s.partials.look(key); got > 0 {
-			out = append(out, part{id, uint64(got), prefix})
+			out = append(out, part{uint32(id), uint64(got), prefix})
 		}
 	}
 	return out

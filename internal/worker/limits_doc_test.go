@@ -72,7 +72,7 @@ func TestLimitsAreFound(t *testing.T) {
 	found := code.limits()
 	for _, name := range []string{
 		"wire.MaxControl", "wire.HandshakeTimeout", "worker.queueLen", "worker.maxDetached", "worker.maxPartials", "remote.uploads",
-		"admin.scrapes", "plan.maxDimTerms", "access.FailedBurst", "connlimit.Grace", "genie.maxReplays", "op.maxTerms", "grpcwire.MaxMessage",
+		"admin.scrapes", "plan.maxDimTerms", "access.FailedBurst", "connlimit.Grace", "genie.maxReplays", "op.MaxPlanWork", "grpcwire.MaxMessage",
 	} {
 		require.Contains(t, found, name)
 	}

@@ -11,6 +11,10 @@ const (
 
 // excused are numbers that docs/limits.md need not have, and why.
 var excused = map[string]string{
+	"plan.maxPairs":             inner,
+	"worker.prepareTurn":        pace,
+	"worker.receiverTurn":       pace,
+	"worker.schedulerTurn":      pace,
 	"admission.giveWay":         pace,
 	"admission.slice":           pace,
 	"admission.leastCost":       pace,
@@ -20,6 +24,8 @@ var excused = map[string]string{
 	"budget.rounds":             pace,
 	"connlimit.reportEvery":     "of the log",
 	"credentials.maxPEM":        "a file that this side reads itself",
+	"engine.maxForms":           inner,
+	"engine.maxStages":          inner,
 	"engine.maxFreeArenas":      inner,
 	"engine.maxSymbols":         inner,
 	"genie.defaultReconnect":    pace,
@@ -35,7 +41,6 @@ var excused = map[string]string{
 	"models.maxRepos":           "the operator's own folder",
 	"models.maxSaid":            "the operator's own folder",
 	"models.maxPlaces":          "the operator's own folder",
-	"op.maxTerms":               inner,
 	"plan.fields":               form,
 	"remote.batch":              piece,
 	"remote.most":               pace,

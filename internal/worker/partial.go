@@ -105,6 +105,13 @@ func (p *partials) expire(x *partial) {
 	}
 }
 
+// none reports whether nothing is held.
+func (p *partials) none() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.held) == 0
+}
+
 // look tells what there is of a weight: how many bytes, and their hash.
 func (p *partials) look(key partialKey) (got int64, prefix plan.Hash) {
 	p.mu.Lock()

@@ -119,25 +119,26 @@ func (s *session) brought(h plan.Hash) error {
 	return s.tenant.learns(s.srv.opts.Engine.Memory(), h)
 }
 
-// wanted lists the weights of p that the session's client has to send or prove:
-// those that are not here, and those that it may not use.
-func (s *session) wanted(p Program) []plan.Value {
+// wanted lists the ids of the weights of p that the session's client has to send
+// or prove: those that are not here, and those that it may not use.
+func (s *session) wanted(p Program) []int {
 	missing := s.srv.opts.Engine.Missing(p)
 	if s.srv.possession == nil {
 		return missing
 	}
+	values := p.Plan().Values
 	listed := make(map[plan.Hash]struct{}, len(missing))
-	for i := range missing {
-		listed[missing[i].Hash] = struct{}{}
+	for _, id := range missing {
+		listed[values[id].Hash] = struct{}{}
 	}
-	for i := range p.Plan().Values {
-		v := &p.Plan().Values[i]
+	for id := range values {
+		v := &values[id]
 		if v.Kind != plan.KindWeight || s.tenant.knows(v.Hash) {
 			continue
 		}
 		if _, ok := listed[v.Hash]; !ok {
 			listed[v.Hash] = struct{}{}
-			missing = append(missing, *v)
+			missing = append(missing, id)
 		}
 	}
 	return missing
@@ -151,8 +152,8 @@ func (s *session) absent(p Program) map[plan.Hash]struct{} {
 	}
 	missing := s.srv.opts.Engine.Missing(p)
 	out := make(map[plan.Hash]struct{}, len(missing))
-	for i := range missing {
-		out[missing[i].Hash] = struct{}{}
+	for _, id := range missing {
+		out[p.Plan().Values[id].Hash] = struct{}{}
 	}
 	return out
 }
@@ -244,7 +245,7 @@ func (st *stream) prove(h wire.Header, control []byte) (*task, []wire.Segment, e
 			return nil, nil, err
 		}
 	}
-	return &task{session: s, do: r.do, free: r.free}, []wire.Segment{{Data: r.memory[:n], Cause: plan.CauseControl}}, nil
+	return &task{session: s, prepare: &r.preparation, do: r.do, free: r.free}, []wire.Segment{{Data: r.memory[:n], Cause: plan.CauseControl}}, nil
 }
 
 // proving is one Prove.
@@ -254,7 +255,12 @@ type proving struct {
 	values   []uint32
 }
 
+// do looks at the proofs when it is the session's turn.
 func (r *proving) do(ctx context.Context) (answer, error) {
+	if err := r.turn(ctx); err != nil {
+		return answer{}, err
+	}
+	defer r.turns.leave()
 	challenge := r.prepared.challenged()
 	for i, id := range r.values {
 		tag := r.s.srv.tag(r.p, int(id))

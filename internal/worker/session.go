@@ -207,6 +207,9 @@ func (s *session) setPlan(num uint32, p Program) error {
 	if old := s.plans[num]; old != nil && old.program.Hash() != p.Hash() {
 		return fmt.Errorf("%w: plan number %d is taken", transport.ErrProtocol, num)
 	}
+	if s.plans[num] != nil && s.plans[num].program == p {
+		return nil
+	}
 	if s.plans[num] == nil && len(s.plans) >= wire.MaxPlans {
 		return fmt.Errorf("%w: %d plans in this session", transport.ErrLimit, len(s.plans))
 	}
@@ -225,7 +228,7 @@ func (s *session) setPlan(num uint32, p Program) error {
 			keeps++
 		}
 	}
-	next := &prepared{program: p, layout: wire.NewLayout(p.Plan()), causes: causes, keeps: keeps}
+	next := &prepared{program: p, layout: &wire.Layout{Plan: p.Plan(), Symbols: p.Symbols()}, causes: causes, keeps: keeps}
 	if old := s.plans[num]; old != nil {
 		next.challenge = old.challenge
 	}

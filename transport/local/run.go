@@ -29,7 +29,7 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	program, ok := e.Program(p.Hash())
 	if !ok {
 		var err error
-		if program, err = e.Compile(p); err != nil {
+		if program, err = e.CompileContext(ctx, p, nil); err != nil {
 			return nil, err
 		}
 		s.x.mu.Lock()

@@ -154,12 +154,13 @@ type upload struct {
 func (s *session) sendWeights(ctx context.Context, ref *planRef, missing []uint32, parts []*wirepb.Partial, weights transport.WeightSource, progress transport.Progress) error {
 	list := make([]upload, 0, len(missing))
 	total := int64(0)
+	have := byValue(parts)
 	for _, id := range missing {
 		u, err := findWeight(ref.layout.Plan, id, weights)
 		if err != nil {
 			return err
 		}
-		if u.offset, err = resumeAt(&ref.layout.Plan.Values[id], u.weight, partOf(parts, id)); err != nil {
+		if u.offset, err = resumeAt(&ref.layout.Plan.Values[id], u.weight, have[id]); err != nil {
 			return err
 		}
 		list = append(list, u)

@@ -82,13 +82,15 @@ func (s *session) put(ctx context.Context, ref *planRef, u upload, sent func(int
 	})
 }
 
-// partOf finds what the worker has of a value; nil if it has nothing.
-func partOf(parts []*wirepb.Partial, id uint32) *wirepb.Partial {
-	i := slices.IndexFunc(parts, func(p *wirepb.Partial) bool { return p.GetValue() == id })
-	if i < 0 {
-		return nil
+// byValue is what the worker has of each value that it has a part of.
+func byValue(parts []*wirepb.Partial) map[uint32]*wirepb.Partial {
+	of := make(map[uint32]*wirepb.Partial, len(parts))
+	for _, p := range parts {
+		if of[p.GetValue()] == nil {
+			of[p.GetValue()] = p
+		}
 	}
-	return parts[i]
+	return of
 }
 
 // resumeAt is how much of a weight need not be sent: what the worker has, if it
