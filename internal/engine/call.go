@@ -10,6 +10,7 @@ import (
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -92,6 +93,7 @@ type Call struct {
 	spare   int64 // reserved for copies of outputs
 	keeping int64 // reserved for outputs that will be kept
 	outputs []output
+	copies  [][]byte // memory of outputs that lie elsewhere than in the arena
 	elapsed time.Duration
 	kernel  time.Duration
 	times   []time.Duration // by group, when the engine profiles
@@ -360,6 +362,11 @@ func (c *Call) Release() {
 	} else {
 		c.s.e.arenas.put(c.arena)
 	}
+	for _, m := range c.copies {
+		memory.Unmap(m)
+	}
+	clear(c.copies)
+	c.copies = c.copies[:0]
 	for _, m := range c.staged {
 		c.s.e.arenas.put(m)
 	}

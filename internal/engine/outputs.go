@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -32,7 +33,11 @@ func (c *Call) finish(ctx context.Context) error {
 		if a.Contiguous() && o.Place == plan.Download {
 			t.Data = a.Data[:n]
 		} else {
-			full := op.Array{DType: a.DType, Shape: a.Shape, Strides: op.ContiguousStrides(a.Shape), Data: make([]byte, n)}
+			mem, err := c.copyMemory(n, o.Place)
+			if err != nil {
+				return err
+			}
+			full := op.Array{DType: a.DType, Shape: a.Shape, Strides: op.ContiguousStrides(a.Shape), Data: mem}
 			copyStrided(&full, a, c.pace.halt)
 			t.Data = full.Data
 		}
@@ -53,6 +58,24 @@ func (c *Call) finish(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// mapFrom is the size from which the copy of an output is not the collector's: what
+// that gives it may have to fill with zeros first, which nothing stops.
+const mapFrom = 64 << 10
+
+// copyMemory is memory for the copy of an output: until Release, or for as long as
+// the session keeps it.
+func (c *Call) copyMemory(n int, place plan.Place) ([]byte, error) {
+	if place == plan.Keep || n < mapFrom {
+		return make([]byte, n), nil
+	}
+	mem, err := memory.Map(n)
+	if err != nil {
+		return nil, noMemory(n, err)
+	}
+	c.copies = append(c.copies, mem)
+	return mem, nil
 }
 
 // commitStates gives the states their new values. Those that are copied are lost

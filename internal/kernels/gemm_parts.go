@@ -11,6 +11,9 @@ const (
 	partMACsGeneric = 4 << 20
 	// partElements of B are read in a part: with few rows that is what takes time.
 	partElements = 4 << 20
+	// partMostRows rows are in a part at most: each may be in memory that has to be
+	// mapped when C is first written.
+	partMostRows = 96
 	// A part has this many columns at least, and whole tiles of rows.
 	partColumns = 4 * PanelWidth
 	partRows    = 12
@@ -30,7 +33,7 @@ func gemmParts(m, n0, n1, k int, h halt.Func, part func(i0, i1, j0, j1 int)) {
 	if active == pathGeneric {
 		work, least, columns = partMACsGeneric, 1, PanelWidth
 	}
-	rows := min(m, max(work/(k*columns)/least*least, least))
+	rows := min(m, partMostRows, max(work/(k*columns)/least*least, least))
 	columns = max(min(work/(k*rows), partElements/k)/columns*columns, columns)
 	for i := 0; i < m; i += rows {
 		for j := n0; j < n1; j += columns {
