@@ -6,13 +6,11 @@ import (
 	"image"
 	"image/color"
 	"image/gif"
-	"image/jpeg"
 	"image/png"
 	"io"
 	"os"
 
 	"golang.org/x/image/bmp"
-	"golang.org/x/image/webp"
 )
 
 // Limits bound what a picture may take. The zero value is a default that suits
@@ -83,7 +81,7 @@ func Decode(r io.Reader, limits Limits) (*Image, error) {
 	if !ok {
 		return nil, ErrFormat
 	}
-	config, err := f.config(bytes.NewReader(content))
+	config, err := f.config(content)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, f.name, err)
 	}
@@ -107,23 +105,28 @@ func Decode(r io.Reader, limits Limits) (*Image, error) {
 // format is a kind of file.
 type format struct {
 	name   string
-	config func(io.Reader) (image.Config, error)
+	config func(content []byte) (image.Config, error)
 	decode func(content []byte, config image.Config) (*Image, error)
+}
+
+// configBy reads a picture's size with another package's decoder.
+func configBy(read func(io.Reader) (image.Config, error)) func([]byte) (image.Config, error) {
+	return func(content []byte) (image.Config, error) { return read(bytes.NewReader(content)) }
 }
 
 // sniff finds the format by a file's first bytes, whatever its name says.
 func sniff(content []byte) (format, bool) {
 	switch begins := func(magic string) bool { return bytes.HasPrefix(content, []byte(magic)) }; {
 	case begins("\xff\xd8"):
-		return format{"JPEG", jpeg.DecodeConfig, decodeJPEG}, true
+		return format{"JPEG", jpegConfig, decodeJPEG}, true
 	case begins("\x89PNG\r\n\x1a\n"):
-		return format{"PNG", png.DecodeConfig, decodePNG}, true
+		return format{"PNG", configBy(png.DecodeConfig), decodePNG}, true
 	case begins("GIF87a"), begins("GIF89a"):
-		return format{"GIF", gif.DecodeConfig, decodeGIF}, true
+		return format{"GIF", configBy(gif.DecodeConfig), decodeGIF}, true
 	case begins("BM"):
-		return format{"BMP", bmp.DecodeConfig, decodeBMP}, true
+		return format{"BMP", configBy(bmp.DecodeConfig), decodeBMP}, true
 	case begins("RIFF") && len(content) >= 12 && string(content[8:12]) == "WEBP":
-		return format{"WebP", webp.DecodeConfig, decodeWebP}, true
+		return format{"WebP", webpConfig, decodeWebP}, true
 	}
 	return format{}, false
 }
