@@ -20,6 +20,9 @@ const maxScans = 1000
 // errJPEG is the cause of what jpegErrorf returns; Decode adds ErrCorrupt.
 var errJPEG = errors.New("invalid")
 
+// errUnread is of a file that is as valid as it is rare.
+var errUnread = errors.New("is not read")
+
 func jpegErrorf(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{errJPEG}, args...)...)
 }
@@ -137,7 +140,7 @@ func (d *jpegDecoder) segment(marker uint8, s []byte) error {
 		return d.huffmanTables(s)
 	case marker == markDAC: // conditions of a coder that is not used
 	case marker >= markSOF0 && marker <= markSOF15, marker == markDHP:
-		return jpegErrorf("%s", unreadCoding(marker))
+		return fmt.Errorf("%s %w", coding(marker), errUnread)
 	case marker == markDQT:
 		return d.quantTables(s)
 	case marker == markDRI:
@@ -161,19 +164,19 @@ func (d *jpegDecoder) segment(marker uint8, s []byte) error {
 // libjpeg takes it for none.
 const jfifHeader = 14
 
-// unreadCoding names what a marker says of a file that is not read.
-func unreadCoding(marker uint8) string {
+// coding names what a marker says of a file that is not read.
+func coding(marker uint8) string {
 	switch {
 	case marker == markSOF9, marker == markSOF9+1:
-		return "arithmetic coding is not read"
+		return "arithmetic coding"
 	case marker == markSOF3:
-		return "lossless coding is not read"
+		return "lossless coding"
 	case marker == markSOF11:
-		return "lossless arithmetic coding is not read"
+		return "lossless arithmetic coding"
 	case marker >= markSOF5 && marker <= markSOF7, marker >= markSOF13 && marker <= markSOF15, marker == markDHP:
-		return "hierarchical coding is not read"
+		return "hierarchical coding"
 	}
-	return "extensions (JPG) are not read"
+	return "an extended file (JPG)"
 }
 
 // frame reads the picture's size and channels.
@@ -188,13 +191,13 @@ func (d *jpegDecoder) frame(s []byte, progressive bool) error {
 	n := int(s[5])
 	switch {
 	case s[0] != 8:
-		return jpegErrorf("%d bits a value are not read", s[0])
+		return fmt.Errorf("a precision of %d bits %w", s[0], errUnread)
 	case d.height == 0 && d.width > 0:
-		return jpegErrorf("a height that comes after the picture (DNL) is not read")
+		return fmt.Errorf("a height that comes after the picture (DNL) %w", errUnread)
 	case d.width == 0:
 		return jpegErrorf("no pixels")
 	case n != 1 && n != 3 && n != 4:
-		return jpegErrorf("%d channels are not read", n)
+		return fmt.Errorf("a picture of %d channels %w", n, errUnread)
 	}
 	for ; len(d.channels) < n; s = s[3:] {
 		c := jpegChannel{id: s[6], h: int(s[7] >> 4), v: int(s[7] & 15), table: s[8]}
@@ -211,7 +214,7 @@ func (d *jpegDecoder) frame(s []byte, progressive bool) error {
 	for i := range d.channels {
 		c := &d.channels[i]
 		if d.hMax%c.h != 0 || d.vMax%c.v != 0 {
-			return jpegErrorf("channel %d is sampled by a fraction", c.id)
+			return fmt.Errorf("channel %d, sampled by a fraction, %w", c.id, errUnread)
 		}
 		c.wide, c.high = across*c.h, down*c.v
 		c.across, c.own = ceil(ceil(d.width*c.h, d.hMax), 8), ceil(ceil(d.height*c.v, d.vMax), 8)

@@ -3,7 +3,7 @@ package imaging
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"image"
 
 	"golang.org/x/image/webp"
@@ -55,7 +55,7 @@ func webpConfig(content []byte) (image.Config, error) {
 }
 
 // errAnimated is of a WebP file with frames.
-var errAnimated = errors.New("an animated picture is not read")
+var errAnimated = fmt.Errorf("an animated picture %w", errUnread)
 
 // decodeWebP decodes with golang.org/x/image/webp, but converts lossy pictures
 // itself: Go takes their colours to have JPEG's range, and repeats those that
