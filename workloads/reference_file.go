@@ -79,9 +79,9 @@ func WriteReference(c *Checkpoint, versions map[string]string, parts map[string]
 	if err != nil {
 		return "", err
 	}
-	text, err := json.MarshalIndent(Reference{
+	text, err := json.Marshal(Reference{
 		Form: referenceForm, Family: c.Family, Hash: c.Hash, Name: c.Name, Versions: versions, Parts: parts,
-	}, "", " ")
+	})
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrReference, err)
 	}
