@@ -18,6 +18,7 @@ import (
 	"github.com/genie-sdk/go/baselines/peer"
 	"github.com/genie-sdk/go/baselines/results"
 	"github.com/genie-sdk/go/workloads"
+	"github.com/genie-sdk/go/workloads/llm"
 )
 
 // kept are the checkpoints whose references are in testdata/references: two
@@ -213,6 +214,15 @@ func TestCheckpointResultsDoNotMix(t *testing.T) {
 	require.NotEqual(t, key(w), key(other))
 	require.NotEqual(t, w.Label(), other.Label())
 	require.Equal(t, "llm-decode", key(w).Workload)
+}
+
+// TestLargeCheckpoints are run as the full scale is: one sequence at a time.
+func TestLargeCheckpoints(t *testing.T) {
+	small, large := &workloads.Checkpoint{Bytes: 2 << 30}, &workloads.Checkpoint{Bytes: 2<<30 + 1}
+	require.Equal(t, workloads.Small, small.Scale())
+	require.Equal(t, workloads.Full, large.Scale())
+	require.Equal(t, map[string]int{"decode": 1, "decode4": 4, "prefill": 1}, llm.Parts(small))
+	require.Equal(t, map[string]int{"decode": 1, "prefill": 1}, llm.Parts(large))
 }
 
 // TestSavePretrained lets transformers write checkpoints and compute their
