@@ -20,11 +20,13 @@ import (
 	"github.com/genie-sdk/go/baselines/matrix"
 	"github.com/genie-sdk/go/baselines/results"
 	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
+	"github.com/genie-sdk/go/workloads"
 )
 
 type benchRunOptions struct {
 	selection
 
+	checkpoints  []string // FAMILY=DIR
 	match        string
 	count, alive int
 	out          string
@@ -43,13 +45,21 @@ checks its output before it is measured. A cell that cannot run here is recorded
 with the reason; one that fails is too, and makes the command exit with 1 at the
 end.
 
+--checkpoint measures directories of Hugging Face in place of the scale's models,
+against what transformers computes of them; see genie bench reference. Their
+names and hashes are in the results.
+
 After Ctrl-C the file has everything that was measured, and --resume goes on
 from there, on the same commit, machine and scale.`,
 		Example: `  genie bench run --scale small --net loopback,lan-1g-500us --count 10 --out new.txt
   genie bench run --workload llm-decode --baseline full,capture-only --count 6
-  genie bench run --workload micro --match 'workload=micro-(conv|echo)'`,
+  genie bench run --workload micro --match 'workload=micro-(conv|echo)'
+  genie bench run --checkpoint gpt2=./gpt2-xl,resnet=./resnet-50 --out xl.txt`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(o.checkpoints) > 0 && cmd.Flags().Changed("scale") {
+				return usagef("--checkpoint takes the place of --scale: give one of them")
+			}
 			if err := o.check(); err != nil {
 				return err
 			}
@@ -61,6 +71,7 @@ from there, on the same commit, machine and scale.`,
 	f.StringSliceVar(&o.Nets, "net", []string{"loopback"}, "links, separated by commas: loopback, dc-10g-100us, lan-1g-500us, wan-100m-20ms")
 	f.StringSliceVar(&o.Workloads, "workload", nil, "workloads, separated by commas (default all: "+strings.Join(baselines.WorkloadNames(), ", ")+")")
 	f.StringSliceVar(&o.Baselines, "baseline", nil, "baselines, separated by commas (default all: "+strings.Join(knownBaselines(), ", ")+")")
+	f.StringSliceVar(&o.checkpoints, "checkpoint", nil, "checkpoints in place of a scale's models, FAMILY=DIR separated by commas; families: "+strings.Join(workloads.Families(), ", "))
 	f.StringVar(&o.match, "match", "", "regular expression for the names of the cells to measure, among the chosen ones")
 	f.StringVar(&o.Testdata, "testdata", "", "folder with inputs and references (default testdata of the checkout around)")
 	f.IntVar(&o.count, "count", 10, "samples of each cell")
@@ -122,6 +133,12 @@ type benchRunReport struct {
 
 // benchRun measures the cells that choose gives.
 func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(context.Context, selection) ([][]matrix.Cell, error)) error {
+	header := benchHeader(ctx, o.Scale)
+	if len(o.checkpoints) > 0 {
+		if err := a.benchCheckpoints(ctx, &o, &header); err != nil {
+			return err
+		}
+	}
 	groups, err := choose(ctx, o.selection)
 	if err != nil {
 		return err
@@ -129,7 +146,7 @@ func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(conte
 	if groups, err = o.matching(groups); err != nil {
 		return err
 	}
-	options := matrix.Options{Count: o.count, Alive: o.alive, Header: benchHeader(ctx, o.Scale), Available: availableMemory}
+	options := matrix.Options{Count: o.count, Alive: o.alive, Header: header, Available: availableMemory}
 	out, done, err := a.benchOutput(ctx, o, &options.Header)
 	if err != nil {
 		return err

@@ -29,9 +29,9 @@ func (a *app) classifyCommand() *cobra.Command {
 		Short: "Say what is in a picture",
 		Long: `classify finds the likeliest labels of pictures with a ResNet checkpoint in the
 layout of Hugging Face, in this process or on a worker. The pictures are
-prepared as preprocessor_config.json of the checkpoint says; a camera's
-orientation tag is ignored. Several pictures run as one batch, and give the same
-numbers as each alone.`,
+turned as the camera's orientation tag says and prepared as
+preprocessor_config.json of the checkpoint says. Several pictures run as one
+batch, and give the same numbers as each alone.`,
 		Example: `  genie classify --model ./resnet-50 --image cat.jpg --top 3
   genie classify --model ./resnet-50 --image a.png --image b.png --executor tcp://127.0.0.1:7070 --json`,
 		Args: noArgs,

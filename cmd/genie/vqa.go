@@ -38,9 +38,9 @@ func (a *app) vqaCommand() *cobra.Command {
 		Long: `vqa ranks possible answers to a question about pictures with a CLIP checkpoint
 in the layout of Hugging Face, in this process or on a worker: each answer
 becomes a text by the prompt template, and the likeliest text is the answer.
-Probabilities are among the given answers. The pictures are prepared as
-preprocessor_config.json of the checkpoint says; a camera's orientation tag is
-ignored.`,
+Probabilities are among the given answers. The pictures are turned as the
+camera's orientation tag says and prepared as preprocessor_config.json of the
+checkpoint says.`,
 		Example: `  genie vqa --model ./clip-vit-base-patch32 --image cat.jpg --question "what animal is this?" --answers cat,dog,bird
   genie vqa --model ./clip --image a.png --prompt-template "a photo of a {answer}" --answers cat,dog --json`,
 		Args: noArgs,

@@ -25,6 +25,10 @@ type Size struct{ Height, Width, ShortestEdge, LongestEdge int }
 type Config struct {
 	Kind Kind
 
+	// ConvertRGB lays pictures that have a transparent colour, but no alpha, on
+	// white.
+	ConvertRGB bool
+
 	DoResize bool
 	Size     Size
 	Resample Filter
@@ -47,6 +51,7 @@ const maxEdge = 1 << 16
 type configFile struct {
 	ImageProcessorType   string          `json:"image_processor_type"`
 	FeatureExtractorType string          `json:"feature_extractor_type"` // its name in old files
+	ConvertRGB           *bool           `json:"do_convert_rgb"`
 	DoResize             *bool           `json:"do_resize"`
 	Size                 json.RawMessage `json:"size"`
 	Resample             *Filter         `json:"resample"`
@@ -67,6 +72,7 @@ func defaults(kind Kind) Config {
 	c := Config{Kind: kind, DoResize: true, DoRescale: true, Factor: 1.0 / 255, DoNormalize: true}
 	switch kind {
 	case CLIP:
+		c.ConvertRGB = true
 		c.Size, c.Resample = Size{ShortestEdge: 224}, Bicubic
 		c.DoCenterCrop, c.CropSize = true, Size{Height: 224, Width: 224}
 		c.Mean = [3]float32{0.48145466, 0.4578275, 0.40821073}
@@ -93,6 +99,7 @@ func ParseConfig(text []byte, otherwise Kind) (Config, error) {
 		return Config{}, err
 	}
 	c := defaults(kind)
+	set(&c.ConvertRGB, f.ConvertRGB)
 	set(&c.DoResize, f.DoResize)
 	set(&c.Resample, f.Resample)
 	set(&c.CropPct, f.CropPct)

@@ -127,10 +127,13 @@ func (p *Processor) tables() (out [3][256]float32) {
 	return out
 }
 
-// fit resizes and crops.
+// fit makes a picture opaque, resizes and crops it.
 func (p *Processor) fit(m *Image) (*Image, error) {
 	var err error
 	c := p.Config
+	if c.ConvertRGB {
+		m = m.onWhite()
+	}
 	switch {
 	case !c.DoResize:
 	case c.Kind == ConvNext:
