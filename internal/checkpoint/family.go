@@ -54,6 +54,22 @@ func checkType(config pyjson.Object, types []string) error {
 	return nil
 }
 
+// TypeOf is which of types a config.json that [CheckType] takes is of: the one
+// that it names, or else the one of its architectures, or else the first.
+func TypeOf(config pyjson.Object, types ...string) string {
+	var name string
+	if config.Given("model_type") && json.Unmarshal(config["model_type"], &name) == nil {
+		return name
+	}
+	var architectures []string
+	if config.Given("architectures") && json.Unmarshal(config["architectures"], &architectures) == nil && len(architectures) > 0 {
+		if i := slices.IndexFunc(types, func(t string) bool { return isArchitecture(architectures[0], t) }); i >= 0 {
+			return types[i]
+		}
+	}
+	return types[0]
+}
+
 // isArchitecture reports whether a class of transformers is of a type of model:
 // its name begins with the type's, and then with Model, For or the like.
 func isArchitecture(class, modelType string) bool {

@@ -87,6 +87,7 @@ var layers = []layer{
 	{"internal/safetensors", []string{"internal/memory", "internal/safetensors/atomicfile"}},
 	{"internal/pyjson", nil},
 	{"internal/checkpoint", []string{"internal/pyjson", "internal/safetensors/..."}},
+	{"internal/checkpoint/checkpointtest", []string{"internal/pyjson", "internal/safetensors"}},
 	{"internal/seeded", []string{"internal/safetensors/...", "transport"}},
 	{"internal/tokenizer", []string{"internal/pyjson"}},
 	{"internal/imaging", []string{"internal/pyjson"}},
@@ -170,7 +171,7 @@ var neverLinks = []struct {
 // testLibraries may be linked by tests and by packages made for tests.
 var testLibraries = []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak"}
 
-var forTests = []string{"transport/conformance", "internal/worker/workertest", "internal/workloadtest"}
+var forTests = []string{"transport/conformance", "internal/worker/workertest", "internal/workloadtest", "internal/checkpoint/checkpointtest"}
 
 func TestLayers(t *testing.T) {
 	for _, p := range ours(t) {
