@@ -165,8 +165,44 @@ def variants():
         yield f"{shape[0]}x{shape[1]}", r, dict(shape=shape)
         yield f"bottleneck {shape[0]}x{shape[1]}", "resnet/bottleneck", dict(shape=shape)
 
+    yield from clips()
+
     # The end of a text. Greedy without any is ... 8 tokens.
     yield from ends(g)
+
+
+def clips():
+    """Masks with holes, and configurations. The end token is 96."""
+    c = "clip/quick"
+    tokens = [[3, 8, 13, 18, 23, 96, 5, 6], [16, 21, 96, 96, 96, 96, 96, 96]]
+    ones = [[1] * 8] * 2
+    masks = {
+        "a hole": [[1, 1, 0, 1, 1, 1, 1, 1], ones[0]], "two holes": [[1, 0, 1, 0, 1, 1, 1, 1], [1, 0, 1, 0, 0, 0, 0, 0]],
+        "hole and padding before": [[0, 1, 0, 1, 1, 1, 0, 0], [0, 1, 1, 0, 0, 0, 0, 0]], "end hidden": [[1, 1, 1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0]],
+        "only the end": [[0, 0, 0, 0, 0, 1, 0, 0], [0, 0, 1, 0, 0, 0, 0, 0]], "all hidden": [[0] * 8, [0] * 8],
+        "after the end": [[0, 0, 0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1, 1, 1]], "other numbers": [[2, -1, 0, 1, 7, 1, 1, 1], ones[0]], "all": ones,
+    }
+    for name, mask in masks.items():
+        yield f"mask: {name}", c, dict(texts=tokens, mask=mask)
+    plain = dict(texts=tokens, mask=masks["a hole"])
+
+    def towers(**both):
+        with open("CLIP") as f:
+            config = json.load(f)
+        return {"text_config": config["text_config"] | both, "vision_config": config["vision_config"] | both}
+    for name in ACTIVATIONS:
+        yield f"hidden_act {name}", c, plain | dict(set=towers(hidden_act=name))
+    yield "hidden_act unknown", c, plain | dict(set=towers(hidden_act="xielu2"))
+    yield "clip. before each", c, plain | dict(tensors=[rename(r"(.*)", r"clip.\1")])
+    yield "clip. before some", c, plain | dict(tensors=[rename(r"(text_model\..*)", r"clip.\1")])
+    yield "keys of no use", c, plain | dict(set=towers(bos_token_id=4, foo=NAN, model_type="siglip_text_model", dropout=0.7) | {"n_head": 9})
+    yield "layer_norm_eps 0.5", c, plain | dict(set=towers(layer_norm_eps=0.5))
+    yield "eos 2", c, plain | dict(set={"text_config": towers()["text_config"] | {"eos_token_id": 2}})
+    yield "eos outside", c, plain | dict(set={"text_config": towers()["text_config"] | {"eos_token_id": 49407}})
+    yield "layer too many", c, plain | dict(tensors=[copy(r"text_model\.encoder\.layers\.1\.(.*)", r"text_model.encoder.layers.2.\1", 2)])
+    old = towers()
+    yield "old dicts", c, plain | dict(set={"text_config_dict": old["text_config"], "vision_config_dict": old["vision_config"],
+                                            "text_config": {"hidden_size": 8}, "vision_config": None})
 
 
 def ends(g):
@@ -210,7 +246,7 @@ def pixels(shape):
 
 def run(folder, family, what, ids):
     """What transformers computes, and the keys that the checkpoint lacks."""
-    cls = {"gpt2": AutoModelForCausalLM, "bert": AutoModel, "resnet": AutoModelForImageClassification}[family]
+    cls = {"gpt2": AutoModelForCausalLM, "bert": AutoModel, "clip": AutoModel, "resnet": AutoModelForImageClassification}[family]
     args = {} if family == "resnet" else {"attn_implementation": "eager"}
     model, info = cls.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **args)
     model.eval()
@@ -222,6 +258,9 @@ def run(folder, family, what, ids):
             more = {} if what.get("generate") else {"eos_token_id": None, "do_sample": False}
             out = model.generate(torch.tensor([ids]), max_new_tokens=8, **more)
             return {"tokens": out[0, len(ids):].tolist(), "logits": rounded(model(torch.tensor([ids])).logits[0, -1])}
+        if family == "clip":
+            out = model(pixel_values=pixels([20, 20]), input_ids=torch.tensor(what["texts"]), attention_mask=torch.tensor(what["mask"]))
+            return {"rows": rounded(out.text_embeds.flatten()), "logits": rounded(out.logits_per_image[0])}
         if family == "bert":
             return {"rows": rounded(model(torch.tensor([ids])).last_hidden_state.flatten())}
         return {"logits": rounded(model(pixels(what.get("shape", [40, 40]))).logits[0]),
@@ -278,6 +317,7 @@ def main(testdata):
         write(testdata, folder, "gpt2/basic", {})
         with open("GREEDY", "w") as f:
             json.dump(run(folder, "gpt2", {}, [1, 5, 9])["tokens"][:3], f)
+        shutil.copy(os.path.join(testdata, "clip", "quick", "config.json"), "CLIP")
         for name, base, what in variants():
             family = base.split("/")[0]
             folder = os.path.join(top, "variant")
@@ -291,7 +331,7 @@ def main(testdata):
                 got = {"raises": f"{type(e).__name__}: {e}".split("\n")[0][:120]}
             # NaN is not JSON: what is set goes as the text of an object.
             entry = {"name": name, "base": base, "set": json.dumps(what.get("set", {})), "ids": ids}
-            entry |= {k: what[k] for k in ("drop", "tensors", "files", "shape", "generate") if k in what} | {"want": got}
+            entry |= {k: what[k] for k in ("drop", "tensors", "files", "shape", "generate", "texts", "mask") if k in what} | {"want": got}
             out.append(entry)
             print(base, name, list(got), got.get("tokens", got.get("raises", got.get("missing", ""))))
     os.makedirs(os.path.join(testdata, "variants"), exist_ok=True)

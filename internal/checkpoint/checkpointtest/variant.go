@@ -31,6 +31,8 @@ type Variant struct {
 	Files      map[string]*string
 	IDs        []int
 	Shape      []int
+	Texts      [][]int
+	Mask       [][]int
 	Generate   bool // as the checkpoint's settings say
 	Want       struct {
 		Tokens  []int
