@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,16 @@ this process or on a worker. The same seed gives the same tokens everywhere,
 under every policy.
 
 Without a sampling flag the likeliest token is taken. A directory without
-tokenizer.json works with --tokens, and token ids are printed.`,
+tokenizer.json works with --tokens, and token ids are printed.
+
+What the flags leave open is done as generation_config.json of the checkpoint
+says, or config.json where there is no such file: end tokens, do_sample with its
+temperature, top_k and top_p, max_new_tokens, stop_strings. A setting that would
+choose other tokens and is not supported, such as repetition_penalty, is an
+error; --ignore-generation-config goes on without.
+
+The text ends before a --stop, however many tokens it is spread over; the tokens
+are those up to the one that completed it.`,
 		Example: `  genie generate --model ./gpt2 --prompt "It is a truth" --max-new 40
   genie generate --model ./gpt2 --tokens 464,3290 --executor tcp://127.0.0.1:7070 --json`,
 		Args: noArgs,
@@ -117,7 +127,7 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	}
 	defer client.Close()
 	hashing := a.progress("hashing weights")
-	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: hashing.report})
+	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: hashing.report, Logger: a.warnings()})
 	hashing.stop()
 	if err != nil {
 		return err
@@ -127,13 +137,21 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := o.follow(m.Generation, len(prompt)); err != nil {
+		return err
+	}
+	texts, ids, err := o.stops(m)
+	if err != nil {
+		return err
+	}
 	out := io.Discard
 	if !o.json {
 		out = a.stdout
 	}
-	r := &generationRun{client: client, model: m, out: out, remote: o.remote()}
+	r := &generationRun{client: client, model: m, out: out, remote: o.remote(), stops: texts}
 	var logits *logitsFile
 	request := o.request(prompt)
+	request.Stop = ids
 	if o.logitsOut != "" {
 		logits = &logitsFile{vocab: m.Config.Vocab}
 		request.OnLogits = logits.add
@@ -170,6 +188,7 @@ type generationRun struct {
 	model  *gpt2.Model
 	out    io.Writer // text as it comes
 	remote bool
+	stops  []string // texts that end it
 }
 
 // run generates, and asks a worker before and after what it has done: other
@@ -184,9 +203,9 @@ func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) 
 	if err != nil {
 		return nil, err
 	}
-	w := &textWriter{out: r.out, tokenizer: r.model.Tokenizer, skip: -1}
+	w := &textWriter{out: r.out, tokenizer: r.model.Tokenizer, stop: stopper{texts: r.stops}}
 	if !request.IgnoreEOS {
-		w.skip = r.model.LM.EOS
+		w.skip = r.model.Generation.EOS
 	}
 	watch := request.OnToken
 	request.OnToken = func(sequence, token int) error {
@@ -223,7 +242,8 @@ func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) 
 type textWriter struct {
 	out       io.Writer
 	tokenizer *tokenizer.Tokenizer
-	skip      int // the end token, which is no text
+	skip      []int // the end tokens, which are no text
+	stop      stopper
 	stream    *tokenizer.Stream
 	all       string
 	count     int
@@ -238,7 +258,7 @@ func (w *textWriter) token(id int) error {
 		}
 		return w.write(sep + strconv.Itoa(id))
 	}
-	if id == w.skip {
+	if slices.Contains(w.skip, id) {
 		return nil
 	}
 	if w.stream == nil {
@@ -252,8 +272,12 @@ func (w *textWriter) token(id int) error {
 	if err != nil {
 		return err
 	}
+	text, stopped := w.stop.next(text)
 	w.all += text
-	return w.write(text)
+	if err := w.write(text); err != nil {
+		return err
+	}
+	return stopped
 }
 
 // end ends the line, after an error too.
@@ -263,7 +287,8 @@ func (w *textWriter) end() error {
 	}
 	rest := ""
 	if w.stream != nil {
-		rest = w.stream.Flush()
+		rest, _ = w.stop.next(w.stream.Flush())
+		rest += w.stop.rest()
 		w.all += rest
 	}
 	return w.write(rest + "\n")
