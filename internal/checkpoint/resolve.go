@@ -145,26 +145,19 @@ func (r *Resolver) WarnUnused(layer func(name string) bool, harmless ...string) 
 }
 
 // compareKeys orders names as transformers does (dot_natural_key): part by part
-// between dots, numbers by their value and before words.
+// between dots, numbers by their value and before words, words that end in a
+// number by it.
 func compareKeys(a, b string) int {
-	x, y := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range min(len(x), len(y)) {
-		m, isNumber := strconv.Atoi(x[i])
-		n, isNumberToo := strconv.Atoi(y[i])
-		var c int
-		switch {
-		case isNumber == nil && isNumberToo == nil:
-			c = cmp.Compare(m, n)
-		case isNumber == nil:
-			c = -1
-		case isNumberToo == nil:
-			c = 1
-		default:
-			c = strings.Compare(x[i], y[i])
-		}
-		if c != 0 {
-			return c
-		}
+	return slices.CompareFunc(strings.Split(a, "."), strings.Split(b, "."), comparePart)
+}
+
+func comparePart(a, b string) int {
+	const decimals = "0123456789"
+	word, other := strings.TrimRight(a, decimals), strings.TrimRight(b, decimals)
+	if (word == "") != (other == "") {
+		return strings.Compare(word, other)
 	}
-	return cmp.Compare(len(x), len(y))
+	m, _ := strconv.ParseUint(a[len(word):], 10, 64)
+	n, _ := strconv.ParseUint(b[len(other):], 10, 64)
+	return cmp.Or(strings.Compare(word, other), cmp.Compare(len(a)-len(word), 0)-cmp.Compare(len(b)-len(other), 0), cmp.Compare(m, n))
 }
