@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,15 +46,16 @@ type Options struct {
 // Model is an open checkpoint. All methods are safe for concurrent use, but
 // the views it gave out must not be used after Close.
 type Model struct {
-	dir    string
-	inside *root // where the folder is the caller's; nil otherwise
-	config []byte
-	files  []*safetensors.File
-	names  []string          // shard by shard, by offset
-	where  map[string]int    // tensor -> index in files
-	placed map[string]string // tensor -> file, as the index says; nil without one
-	opts   Options
-	log    *slog.Logger
+	dir       string
+	inside    *root // where the folder is the caller's; nil otherwise
+	config    []byte
+	files     []*safetensors.File
+	names     []string          // shard by shard, by offset
+	where     map[string]int    // tensor -> index in files
+	placed    map[string]string // tensor -> file, as the index says; nil without one
+	indexFile string            // that was used; "" without one
+	opts      Options
+	log       *slog.Logger
 
 	mu     sync.Mutex // guards what follows
 	closed bool
@@ -66,7 +68,8 @@ type Model struct {
 // every weights file, but no weights.
 //
 // model.safetensors is used when it is there, else the shards that
-// model.safetensors.index.json names. A shard has to be a file of dir or of a
+// model.safetensors.index.json names, unless config.json names another file as
+// transformers_weights. A shard has to be a file of dir or of a
 // folder in it: an absolute name, or a link that leads out of dir, is refused with [ErrCorrupt] (the links of Hugging Face's download cache lead
 // to the same cached repository and are followed). An absent file gives
 // [ErrMissingFile] and is named; a broken file gives [ErrCorrupt]. That the
@@ -111,22 +114,53 @@ func open(r *root, opts Options) (*Model, error) {
 }
 
 func (m *Model) openWeights(r *root) error {
-	err := m.openFile(r, singleFile)
-	if err == nil {
-		m.add(0, m.files[0].Names())
-		return nil
-	}
-	if !errors.Is(err, ErrMissingFile) {
+	single, index, err := m.weightsFiles(r)
+	if err != nil {
 		return err
 	}
-	index, indexErr := r.read(indexFile, maxIndexBytes)
+	if single != "" {
+		err := m.openFile(r, single)
+		if err == nil {
+			m.add(0, m.files[0].Names())
+			return nil
+		}
+		if index == "" || !errors.Is(err, ErrMissingFile) {
+			return err
+		}
+	}
+	text, indexErr := r.read(index, maxIndexBytes)
 	if indexErr != nil {
-		if errors.Is(indexErr, ErrMissingFile) {
-			return &Error{File: r.path(singleFile), Reason: "there is no " + indexFile + " either", Err: ErrMissingFile}
+		if single != "" && errors.Is(indexErr, ErrMissingFile) {
+			return &Error{File: r.path(single), Reason: "there is no " + index + " either", Err: ErrMissingFile}
 		}
 		return indexErr
 	}
-	return m.openShards(r, index)
+	m.indexFile = index
+	return m.openShards(r, text)
+}
+
+// weightsFiles are the file that has the weights and the index to look for where
+// it is absent: the usual names, or what transformers_weights of config.json
+// names in their place, which is one of the two.
+func (m *Model) weightsFiles(r *root) (single, index string, err error) {
+	config, err := pyjson.Parse(m.config)
+	if err != nil || !config.Given("transformers_weights") {
+		return singleFile, indexFile, nil //nolint:nilerr // what is no object names no file
+	}
+	name, reader := "", config.Reader()
+	if reader.String("transformers_weights", &name); reader.Err() != nil {
+		return "", "", &Error{File: r.path(configFile), Err: ErrCorrupt, Cause: reader.Err()}
+	}
+	plain, ok := plainName(name)
+	switch {
+	case !ok:
+		return "", "", &Error{File: r.path(configFile), Reason: "transformers_weights is " + quote(name) + ", not a file of the model directory", Err: ErrCorrupt}
+	case strings.HasSuffix(plain, ".safetensors.index.json"):
+		return "", plain, nil
+	case strings.HasSuffix(plain, ".safetensors"):
+		return plain, "", nil
+	}
+	return "", "", &Error{File: r.path(configFile), Reason: "transformers_weights is " + quote(name) + ", which is no safetensors file", Err: ErrCorrupt}
 }
 
 func (m *Model) openFile(r *root, name string) error {
@@ -147,7 +181,7 @@ func (m *Model) openFile(r *root, name string) error {
 // decides nothing, as in transformers: every tensor of these files is the
 // model's, of several with one name that of the last file.
 func (m *Model) openShards(r *root, text []byte) error {
-	file := r.path(indexFile)
+	file := r.path(m.indexFile)
 	text, err := pyjson.Clean(text)
 	if err != nil {
 		return &Error{File: file, Reason: "not a valid index", Err: ErrCorrupt, Cause: err}
@@ -310,10 +344,10 @@ func describe(dtypes []safetensors.DType, shape []int64) string {
 
 // weightsName is the file that an error about an absent tensor names.
 func (m *Model) weightsName() string {
-	if len(m.files) == 1 {
+	if m.indexFile == "" && len(m.files) == 1 {
 		return m.files[0].Path()
 	}
-	return filepath.Join(m.dir, indexFile)
+	return filepath.Join(m.dir, cmp.Or(m.indexFile, indexFile))
 }
 
 // Close unmaps every file. It waits for hashing under way to stop, which it

@@ -91,7 +91,7 @@ func (r *Resolver) Need(name string, dtypes []safetensors.DType, shape []int64) 
 	t, err := r.m.Need(found, dtypes, shape)
 	if typed, ok := errors.AsType[*Error](err); ok && errors.Is(err, ErrMissingTensor) {
 		if file, ok := r.m.placed[found]; ok {
-			typed.Reason += "; " + indexFile + " places it in " + quote(file)
+			typed.Reason += "; " + r.m.indexFile + " places it in " + quote(file)
 		}
 	}
 	return found, t, err

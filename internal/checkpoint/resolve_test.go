@@ -144,3 +144,26 @@ func TestConfigOfPython(t *testing.T) {
 		require.NoError(t, m.Close())
 	}
 }
+
+// TestOtherWeightsFile reads the file that transformers_weights of config.json
+// names, as transformers does, and refuses one that is not the model's.
+func TestOtherWeightsFile(t *testing.T) {
+	for name, want := range map[string]string{
+		"other.safetensors": "other", "./s.safetensors.index.json": "s1", "absent.safetensors": "absent.safetensors",
+		"../other.safetensors": "transformers_weights", "weights.bin": "transformers_weights", "": "transformers_weights",
+	} {
+		dir := newModel(t, weights{{"plain", "1"}})
+		writeText(t, filepath.Join(dir, "config.json"), `{"transformers_weights": "`+name+`"}`)
+		writeWeights(t, filepath.Join(dir, "other.safetensors"), weights{{"other", "1"}})
+		writeWeights(t, filepath.Join(dir, "s1.safetensors"), weights{{"s1", "1"}})
+		writeText(t, filepath.Join(dir, "s.safetensors.index.json"), `{"weight_map": {"s1": "s1.safetensors"}}`)
+		m, err := checkpoint.Open(dir, checkpoint.Options{CacheDir: t.TempDir()})
+		if err != nil {
+			require.ErrorContains(t, err, want)
+			require.NotContains(t, []string{"other", "s1"}, want)
+			continue
+		}
+		require.Equal(t, []string{want}, m.Names())
+		require.NoError(t, m.Close())
+	}
+}
