@@ -183,7 +183,7 @@ func TestWhatIsNotUsed(t *testing.T) {
 			want := compute(filepath.Join(testdata, f.base))
 			require.NotEmpty(t, want)
 			for seed := range uint64(12) {
-				r := &chance{rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // a test
+				r := &chance{rand.New(rand.NewPCG(seed, 1))}
 				dir := t.TempDir()
 				r.checkpoint(t, f, dir)
 				got := compute(dir)

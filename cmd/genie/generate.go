@@ -133,14 +133,7 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 		return err
 	}
 	defer m.Close()
-	prompt, err := o.promptTokens(m)
-	if err != nil {
-		return err
-	}
-	if err := o.follow(m.Generation, len(prompt)); err != nil {
-		return err
-	}
-	texts, ids, err := o.stops(m)
+	request, texts, err := o.fit(m)
 	if err != nil {
 		return err
 	}
@@ -150,8 +143,6 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	}
 	r := &generationRun{client: client, model: m, out: out, remote: o.remote(), stops: texts}
 	var logits *logitsFile
-	request := o.request(prompt)
-	request.Stop = ids
 	if o.logitsOut != "" {
 		logits = &logitsFile{vocab: m.Config.Vocab}
 		request.OnLogits = logits.add

@@ -42,7 +42,8 @@ func TestStop(t *testing.T) {
 	for _, executor := range append([]string{"local:"}, w.urls...) {
 		for _, at := range []int{1, 7, len(whole.Text) / 2, len(whole.Text) - 3} {
 			stop := whole.Text[at : at+3]
-			want := whole.Text[:strings.Index(whole.Text, stop)]
+			want, _, found := strings.Cut(whole.Text, stop)
+			require.True(t, found)
 			r := decode[generateReport](t, args(executor, "--stop", "no such text", "--stop", stop, "--json")...)
 			require.Equal(t, want, r.Text)
 			require.Equal(t, "stop", string(r.Finish))
@@ -57,7 +58,7 @@ func TestStop(t *testing.T) {
 	}
 
 	// Without a tokenizer the text is ids, and so is a stop.
-	prompt, greedy := golden(t, basic)
+	prompt, greedy := golden(t)
 	r := decode[generateReport](t, "generate", "--model", basic, "--tokens", prompt, "--ignore-eos", "--stop", "9999", "--stop", strconv.Itoa(greedy[4]), "--json")
 	require.Equal(t, greedy[:slices.Index(greedy, greedy[4])+1], r.Tokens)
 	require.Equal(t, "stop", string(r.Finish))
@@ -70,7 +71,7 @@ func TestStop(t *testing.T) {
 // TestSettingsOfCheckpoint follows generation_config.json where the flags leave
 // it open, and refuses by name what it cannot follow.
 func TestSettingsOfCheckpoint(t *testing.T) {
-	prompt, greedy := golden(t, basic)
+	prompt, greedy := golden(t)
 	n := strings.Count(prompt, ",") + 1
 	generate := func(settings string, more ...string) result {
 		dir := withFiles(t, basic, map[string]string{"generation_config.json": settings})
@@ -130,14 +131,16 @@ func TestStopStringsOfCheckpoint(t *testing.T) {
 	for _, form := range []string{`[` + strconv.Quote(stop) + `, "~~"]`, strconv.Quote(stop)} {
 		dir := withFiles(t, austen, map[string]string{"generation_config.json": `{"stop_strings": ` + form + `}`})
 		r := decode[generateReport](t, "generate", "--model", dir, "--prompt", "It is a truth", "--max-new", "30", "--json")
-		require.Equal(t, whole.Text[:strings.Index(whole.Text, stop)], r.Text)
+		want, _, found := strings.Cut(whole.Text, stop)
+		require.True(t, found)
+		require.Equal(t, want, r.Text)
 	}
 }
 
 // TestTokenizerIsNotNeeded runs ids with a tokenizer.json that is not supported,
 // and says why --prompt cannot.
 func TestTokenizerIsNotNeeded(t *testing.T) {
-	prompt, greedy := golden(t, basic)
+	prompt, greedy := golden(t)
 	dir := withFiles(t, basic, map[string]string{"tokenizer.json": `{"model": {"type": "Unigram", "vocab": [["a", -1.5]]}}`})
 	r := cli(t, "generate", "--model", dir, "--tokens", prompt, "--max-new", "3", "--ignore-eos")
 	require.Zero(t, r.code, r.stderr)

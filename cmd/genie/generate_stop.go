@@ -25,6 +25,25 @@ func (a *app) warnings() *slog.Logger {
 	}))
 }
 
+// fit makes the request of the flags and of what the checkpoint says where they
+// leave it open, with the texts that end its text.
+func (o *generateOptions) fit(m *gpt2.Model) (r genie.GenerateRequest, stops []string, err error) {
+	prompt, err := o.promptTokens(m)
+	if err != nil {
+		return r, nil, err
+	}
+	if err := o.follow(m.Generation, len(prompt)); err != nil {
+		return r, nil, err
+	}
+	texts, ids, err := o.stops(m)
+	if err != nil {
+		return r, nil, err
+	}
+	r = o.request(prompt)
+	r.Stop = ids
+	return r, texts, nil
+}
+
 // follow takes what the flags leave open from the checkpoint's own settings, as
 // transformers' generate does: whether and how to sample, and how long to go on.
 func (o *generateOptions) follow(g *gpt2.Generation, prompt int) error {

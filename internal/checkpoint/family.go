@@ -43,8 +43,8 @@ func checkType(config pyjson.Object, types []string) error {
 		return nil
 	}
 	var architectures []string
-	if !config.Given("architectures") || json.Unmarshal(config["architectures"], &architectures) != nil {
-		return nil
+	if config.Given("architectures") {
+		_ = json.Unmarshal(config["architectures"], &architectures) // anything else names none
 	}
 	for _, name := range architectures {
 		if !slices.ContainsFunc(types, func(t string) bool { return isArchitecture(name, t) }) {

@@ -88,14 +88,14 @@ func ParseConfig(text []byte, otherwise Kind) (Config, error) {
 			*s.to = f.Truthy(s.field)
 		}
 	}
-	if err := c.read(f); err != nil {
+	if err := readSteps(f, &c); err != nil {
 		return Config{}, err
 	}
 	return c, c.check()
 }
 
-// read takes what belongs to the steps that are done.
-func (c *Config) read(f pyjson.Object) error {
+// readSteps takes what belongs to the steps that are done.
+func readSteps(f pyjson.Object, c *Config) error {
 	r, resample := f.Reader(), int(c.Resample)
 	if c.DoResize {
 		// Only ViT takes a lone number as both edges.

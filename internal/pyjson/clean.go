@@ -75,8 +75,8 @@ func stringLength(text []byte) int {
 
 // where says at which byte text stops being JSON.
 func where(text []byte) string {
-	var any json.RawMessage
-	if syntax, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(text, &any)); ok {
+	var all json.RawMessage
+	if syntax, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(text, &all)); ok {
 		return fmt.Sprintf(": %v, at byte %d", syntax, syntax.Offset)
 	}
 	return ""

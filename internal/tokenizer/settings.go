@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -64,9 +65,7 @@ func readSettings(dir string) (*settings, error) {
 		}
 	}
 	special := map[string]json.RawMessage{}
-	for key, value := range config {
-		special[key] = value
-	}
+	maps.Copy(special, config)
 	listed, has := config["added_tokens_decoder"]
 	if has {
 		if err := s.listed(listed); err != nil {

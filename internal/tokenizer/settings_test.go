@@ -3,6 +3,7 @@ package tokenizer_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -68,9 +69,7 @@ func edited(t *testing.T, edit map[string]json.RawMessage, files map[string]stri
 	require.NoError(t, err)
 	var plain map[string]json.RawMessage
 	require.NoError(t, json.Unmarshal(content, &plain))
-	for key, value := range edit {
-		plain[key] = value
-	}
+	maps.Copy(plain, edit)
 	content, err = json.Marshal(plain)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "tokenizer.json"), content, 0o600))

@@ -113,7 +113,7 @@ func ParseConfig(text []byte) (Config, error) {
 		}
 		towers[i] = r.Object(key)
 	}
-	for _, err := range []error{r.Err(), c.Text.read(towers[0]), c.Vision.read(towers[1])} {
+	for _, err := range []error{r.Err(), readText(towers[0], &c.Text), readVision(towers[1], &c.Vision)} {
 		if err != nil {
 			return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 		}
@@ -121,7 +121,7 @@ func ParseConfig(text []byte) (Config, error) {
 	return c, c.check()
 }
 
-func (t *Tower) read(r *pyjson.Reader) {
+func readTower(r *pyjson.Reader, t *Tower) {
 	r.Int("hidden_size", &t.Hidden)
 	r.Int("intermediate_size", &t.Inner)
 	r.Int("num_hidden_layers", &t.Layers)
@@ -130,9 +130,9 @@ func (t *Tower) read(r *pyjson.Reader) {
 	r.Float("layer_norm_eps", &t.Epsilon)
 }
 
-func (c *TextConfig) read(o pyjson.Object) error {
+func readText(o pyjson.Object, c *TextConfig) error {
 	r := o.Reader().Within("text_config.")
-	c.Tower.read(r)
+	readTower(r, &c.Tower)
 	r.Int("vocab_size", &c.Vocab)
 	r.Int("max_position_embeddings", &c.Positions)
 	if err := r.Err(); err != nil {
@@ -155,9 +155,9 @@ func (c *TextConfig) read(o pyjson.Object) error {
 	return nil
 }
 
-func (c *VisionConfig) read(o pyjson.Object) error {
+func readVision(o pyjson.Object, c *VisionConfig) error {
 	r := o.Reader().Within("vision_config.")
-	c.Tower.read(r)
+	readTower(r, &c.Tower)
 	r.Int("num_channels", &c.Channels)
 	r.Int("image_size", &c.Image)
 	r.Int("patch_size", &c.Patch)

@@ -2,7 +2,6 @@ package resnet_test
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"strconv"
 	"testing"
@@ -87,6 +86,6 @@ func TestConfigRefuses(t *testing.T) {
 	} {
 		c, err := resnet.ParseConfig([]byte(text))
 		require.NoError(t, err, text)
-		require.Equal(t, classes, c.Classes(), fmt.Sprint(text))
+		require.Equal(t, classes, c.Classes(), text)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -24,24 +25,25 @@ import (
 // Variant is one of testdata/variants/variants.json, which
 // testdata/scripts/make_variant_goldens.py writes and describes.
 type Variant struct {
-	Name, Base string
-	Set        string // an object, as Python writes it
-	Drop       []string
-	Tensors    [][]any // changes
-	Files      map[string]*string
-	IDs        []int
-	Shape      []int
-	Texts      [][]int
-	Mask       [][]int
-	Generate   bool // as the checkpoint's settings say
-	Want       struct {
-		Tokens  []int
-		Logits  []float32
-		Rows    []float32
-		Labels  []string
-		Missing []string // weights that the checkpoint lacks
-		Raises  string
-	}
+	Name     string             `json:"name"`
+	Base     string             `json:"base"`
+	Set      string             `json:"set"` // an object, as Python writes it
+	Drop     []string           `json:"drop"`
+	Tensors  [][]any            `json:"tensors"` // changes
+	Files    map[string]*string `json:"files"`
+	IDs      []int              `json:"ids"`
+	Shape    []int              `json:"shape"`
+	Texts    [][]int            `json:"texts"`
+	Mask     [][]int            `json:"mask"`
+	Generate bool               `json:"generate"` // as the checkpoint's settings say
+	Want     struct {
+		Tokens  []int     `json:"tokens"`
+		Logits  []float32 `json:"logits"`
+		Rows    []float32 `json:"rows"`
+		Labels  []string  `json:"labels"`
+		Missing []string  `json:"missing"` // weights that the checkpoint lacks
+		Raises  string    `json:"raises"`
+	} `json:"want"`
 }
 
 // Variants are those whose base is of a family.
@@ -49,7 +51,9 @@ func Variants(t *testing.T, testdata, family string) []Variant {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(testdata, "variants", "variants.json"))
 	require.NoError(t, err)
-	var file struct{ Variants []Variant }
+	var file struct {
+		Variants []Variant `json:"variants"`
+	}
 	require.NoError(t, json.Unmarshal(text, &file))
 	out := slices.DeleteFunc(file.Variants, func(v Variant) bool { return !strings.HasPrefix(v.Base, family+"/") })
 	require.NotEmpty(t, out)
@@ -66,9 +70,7 @@ func (v Variant) Dir(t *testing.T, testdata string) string {
 	}
 	set, err := pyjson.Parse([]byte(v.Set))
 	require.NoError(t, err)
-	for key, value := range set {
-		config[key] = value
-	}
+	maps.Copy(config, set)
 	WriteObject(t, filepath.Join(dir, "config.json"), config)
 	if text, err := os.ReadFile(filepath.Join(base, "generation_config.json")); err == nil {
 		write(t, filepath.Join(dir, "generation_config.json"), text)
