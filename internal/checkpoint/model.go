@@ -121,7 +121,10 @@ func (m *Model) openWeights(r *root) error {
 	if single != "" {
 		err := m.openFile(r, single)
 		if err == nil {
-			m.add(0, m.files[0].Names())
+			for _, name := range m.files[0].Names() {
+				m.where[name] = 0
+			}
+			m.names = m.files[0].Names()
 			return nil
 		}
 		if index == "" || !errors.Is(err, ErrMissingFile) {
@@ -215,25 +218,18 @@ func (m *Model) openShards(r *root, text []byte) error {
 		if err := m.openFile(r, shard); err != nil {
 			return err
 		}
-		m.add(i, m.files[i].Names())
+		for _, name := range m.files[i].Names() {
+			m.where[name] = i
+		}
+	}
+	for i, f := range m.files {
+		for _, name := range f.Names() {
+			if m.where[name] == i {
+				m.names = append(m.names, name)
+			}
+		}
 	}
 	return nil
-}
-
-// add registers the tensors of a file, in place of those of files before it
-// that have their names.
-func (m *Model) add(file int, names []string) {
-	replaced := false
-	for _, name := range names {
-		if _, ok := m.where[name]; ok {
-			replaced = true
-		}
-		m.where[name] = file
-	}
-	if replaced {
-		m.names = slices.DeleteFunc(m.names, func(name string) bool { return m.where[name] == file })
-	}
-	m.names = append(m.names, names...)
 }
 
 // plainName is the file that an index means by name, and false for what is no

@@ -56,9 +56,10 @@ func parse(content []byte, s *settings) (t *Tokenizer, err error) {
 	if err := json.Unmarshal(content, &more); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadTokenizer, err)
 	}
-	if s.rebuilt && file.Model.Type == "BPE" {
+	if m := &file.Model; s.rebuilt && (m.Type == "BPE" || m.Type == "" && len(m.Merges) > 0) {
 		file.Normalizer, file.PreTokenizer, more.PreTokenizer = nil, &hftokenizer.PreTokenizer{Type: byteLevel}, preTokenizer{}
 		file.Decoder = &hftokenizer.Decoder{Type: byteLevel}
+		file.Model, more.Model.IgnoreMerges = hftokenizer.Model{Type: "BPE", Vocab: m.Vocab, Merges: m.Merges}, false
 	}
 	t = &Tokenizer{eos: absent, pad: absent, suffix: file.Model.EndOfWordSuffix}
 	if err := t.checkSupported(&file, &more); err != nil {

@@ -47,6 +47,10 @@ def variants(plain):
                  {"post_processor": {"type": "BertProcessing", "sep": ["a", plain["model"]["vocab"]["a"]], "cls": ["b", plain["model"]["vocab"]["b"]]}}):
         yield edit, {}
         yield edit, gpt2
+    small = {"vocab": {"a": 0, "b": 1, "\u0120": 2, "the": 3, "t": 4, "h": 5, "e": 6, "th": 7}, "merges": [["t", "h"]]}
+    for model in ({"unk_token": "b", "fuse_unk": True}, {"unk_token": "b"}, {"ignore_merges": True}, {"dropout": None}):
+        yield {"model": {"type": "BPE"} | small | model, "added_tokens": []}, {}
+        yield {"model": {"type": "BPE"} | small | model, "added_tokens": []}, gpt2
     yield {"added_tokens": []}, gpt2
     yield {"added_tokens": []}, {}
     more = plain["added_tokens"] + [x]

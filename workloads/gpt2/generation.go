@@ -44,7 +44,7 @@ type Generation struct {
 }
 
 // loadGeneration reads the settings of the checkpoint in dir, whose config.json
-// is config.
+// is config, and the end tokens that a vocabulary of that size does not have.
 func loadGeneration(dir string, config []byte, vocab int) (*Generation, []int, error) {
 	path := filepath.Join(dir, generationFile)
 	o, err := pyjson.ReadFile(path, maxGenerationBytes)
@@ -55,7 +55,14 @@ func loadGeneration(dir string, config []byte, vocab int) (*Generation, []int, e
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrGeneration, err)
 	}
-	g := &Generation{Temperature: 1, TopK: 50, TopP: 1, file: path, values: o}
+	g, never := newGeneration(path, o, vocab)
+	return g, never, nil
+}
+
+// newGeneration takes the settings of a file, and the end tokens that a
+// vocabulary of that size does not have.
+func newGeneration(path string, o pyjson.Object, vocab int) (g *Generation, never []int) {
+	g = &Generation{Temperature: 1, TopK: 50, TopP: 1, file: path, values: o}
 	r := o.Reader()
 	r.Bool("do_sample", &g.Sample)
 	temperature, topP := 1.0, 1.0
@@ -75,7 +82,6 @@ func loadGeneration(dir string, config []byte, vocab int) (*Generation, []int, e
 	if err != nil {
 		g.bad = fmt.Errorf("%w: %s: eos_token_id: %w", ErrGeneration, path, err)
 	}
-	var never []int
 	for _, id := range all {
 		if id >= 0 && id < vocab {
 			g.EOS = append(g.EOS, id)
@@ -83,7 +89,7 @@ func loadGeneration(dir string, config []byte, vocab int) (*Generation, []int, e
 			never = append(never, id)
 		}
 	}
-	return g, never, nil
+	return g, never
 }
 
 // tokenIDs reads a token id, several in a list, or null for none.
