@@ -12,7 +12,7 @@ import (
 	"github.com/genie-sdk/go/workloads"
 )
 
-const resnet = "../testdata/resnet/bottleneck"
+const bottleneck = "../testdata/resnet/bottleneck"
 
 // copied is a checkpoint that a test may change.
 func copied(t *testing.T, parts ...string) string {
@@ -20,7 +20,7 @@ func copied(t *testing.T, parts ...string) string {
 	dir := filepath.Join(append([]string{t.TempDir()}, parts...)...)
 	require.NoError(t, os.MkdirAll(dir, 0o750))
 	for _, name := range []string{"config.json", "model.safetensors"} {
-		b, err := os.ReadFile(filepath.Join(resnet, name))
+		b, err := os.ReadFile(filepath.Join(bottleneck, name))
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), b, 0o600))
 	}
@@ -37,7 +37,7 @@ func open(t *testing.T, dir string) *workloads.Checkpoint {
 // TestOpenCheckpoint: a checkpoint is named after its content; where it is, and
 // what is beside it, does not matter.
 func TestOpenCheckpoint(t *testing.T) {
-	there := open(t, resnet)
+	there := open(t, bottleneck)
 	require.Equal(t, "bottleneck@"+there.Hash[:12], there.Label())
 	require.Len(t, there.Hash, 64)
 	require.Equal(t, workloads.Small, there.Scale())
@@ -63,8 +63,8 @@ func TestOpenCheckpoint(t *testing.T) {
 
 func TestOpenCheckpointRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ family, dir, text string }{
-		"family":      {"llama", resnet, "llama"},
-		"other model": {workloads.GPT2, resnet, `of model_type "resnet", not "gpt2"`},
+		"family":      {"llama", bottleneck, "llama"},
+		"other model": {workloads.GPT2, bottleneck, `of model_type "resnet", not "gpt2"`},
 		"no folder":   {workloads.ResNet, filepath.Join(t.TempDir(), "nowhere"), "nowhere"},
 	} {
 		_, err := workloads.OpenCheckpoint(t.Context(), c.family, c.dir, nil)
@@ -76,7 +76,7 @@ func TestOpenCheckpointRefuses(t *testing.T) {
 // TestReference: a reference is one checkpoint's, whole, and of this version.
 func TestReference(t *testing.T) {
 	t.Setenv(workloads.EnvReferences, filepath.Join(t.TempDir(), "kept"))
-	c := open(t, resnet)
+	c := open(t, bottleneck)
 	_, err := workloads.ReadReference(c)
 	require.ErrorIs(t, err, workloads.ErrNoReference)
 

@@ -80,7 +80,7 @@ func (a *app) classify(ctx context.Context, o classifyOptions) error {
 	}
 	var names map[string]string
 	out, run, err := a.look(ctx, &o.visionOptions, func(p transport.Progress) (*visionModel, error) {
-		m, err := resnet.Load(ctx, o.model, resnet.LoadOptions{Size: pixels.Height, Progress: p, Hashes: o.hashes})
+		m, err := resnet.Load(ctx, o.model, resnet.LoadOptions{Height: pixels.Height, Width: pixels.Width, Progress: p, Hashes: o.hashes, Logger: a.warnings()})
 		if err != nil {
 			return nil, err
 		}

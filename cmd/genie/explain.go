@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,7 @@ import (
 type explainOptions struct {
 	model, phase, format, policy string
 	hashes                       string
+	log                          *slog.Logger
 	batch, texts, seq, past      int
 	json                         bool
 }
@@ -114,7 +116,7 @@ func (a *app) explainable(cmd *cobra.Command, o *explainOptions) (*explainable, 
 		return nil, err
 	}
 	load := map[string]func(context.Context, *explainOptions, func(done, total int64)) (*explainable, error){
-		"": explainGPT2, "gpt2": explainGPT2, "bert": explainBERT, "roberta": explainBERT, "xlm-roberta": explainBERT,
+		"": explainGPT2, "gpt2": explainGPT2, "bert": explainBERT, "roberta": explainBERT, "xlm-roberta": explainBERT, "camembert": explainBERT,
 		"resnet": explainResNet, "clip": explainCLIP,
 	}[kind]
 	if load == nil {
@@ -123,7 +125,7 @@ func (a *app) explainable(cmd *cobra.Command, o *explainOptions) (*explainable, 
 	text := []string{"phase", "past", "texts"}
 	refused := map[string][]string{
 		"resnet": {"phase", "texts", "seq", "past"}, "clip": {"phase", "past"},
-		"bert": text, "roberta": text, "xlm-roberta": text,
+		"bert": text, "roberta": text, "xlm-roberta": text, "camembert": text,
 	}[kind]
 	if kind == "" || kind == "gpt2" {
 		refused = []string{"texts"}
@@ -138,6 +140,7 @@ func (a *app) explainable(cmd *cobra.Command, o *explainOptions) (*explainable, 
 	}
 	hashing := a.progress("hashing weights")
 	defer hashing.stop()
+	o.log = a.warnings()
 	return load(cmd.Context(), o, hashing.report)
 }
 

@@ -20,7 +20,7 @@ type explainable struct {
 }
 
 func explainGPT2(ctx context.Context, o *explainOptions, progress func(done, total int64)) (*explainable, error) {
-	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: progress, Hashes: o.hashes})
+	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: progress, Hashes: o.hashes, Logger: o.log})
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func explainGPT2(ctx context.Context, o *explainOptions, progress func(done, tot
 }
 
 func explainResNet(ctx context.Context, o *explainOptions, progress func(done, total int64)) (*explainable, error) {
-	m, err := resnet.Load(ctx, o.model, resnet.LoadOptions{Progress: progress, Hashes: o.hashes})
+	m, err := resnet.Load(ctx, o.model, resnet.LoadOptions{Progress: progress, Hashes: o.hashes, Logger: o.log})
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func explainResNet(ctx context.Context, o *explainOptions, progress func(done, t
 }
 
 func explainCLIP(ctx context.Context, o *explainOptions, progress func(done, total int64)) (*explainable, error) {
-	m, err := clip.Load(ctx, o.model, clip.LoadOptions{Progress: progress, Hashes: o.hashes})
+	m, err := clip.Load(ctx, o.model, clip.LoadOptions{Progress: progress, Hashes: o.hashes, Logger: o.log})
 	if err != nil {
 		return nil, err
 	}
@@ -59,11 +59,11 @@ func explainCLIP(ctx context.Context, o *explainOptions, progress func(done, tot
 }
 
 func explainBERT(ctx context.Context, o *explainOptions, progress func(done, total int64)) (*explainable, error) {
-	m, err := bert.Load(ctx, o.model, bert.LoadOptions{Progress: progress})
+	m, err := bert.Load(ctx, o.model, bert.LoadOptions{Progress: progress, Hashes: o.hashes, Logger: o.log})
 	if err != nil {
 		return nil, err
 	}
-	if most := m.Config.Positions; o.seq > most {
+	if most := m.Config.Longest(); o.seq > most {
 		_ = m.Close()
 		return nil, usagef("--seq is %d, the model takes texts of %d tokens", o.seq, most)
 	} else if o.seq == 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,16 @@ this process or on a worker. The same seed gives the same tokens everywhere,
 under every policy.
 
 Without a sampling flag the likeliest token is taken. A directory without
-tokenizer.json works with --tokens, and token ids are printed.`,
+tokenizer.json works with --tokens, and token ids are printed.
+
+What the flags leave open is done as generation_config.json of the checkpoint
+says, or config.json where there is no such file: end tokens, do_sample with its
+temperature, top_k and top_p, max_new_tokens, stop_strings. A setting that would
+choose other tokens and is not supported, such as repetition_penalty, is an
+error; --ignore-generation-config goes on without.
+
+The text ends before a --stop, however many tokens it is spread over; the tokens
+are those up to the one that completed it.`,
 		Example: `  genie generate --model ./gpt2 --prompt "It is a truth" --max-new 40
   genie generate --model ./gpt2 --tokens 464,3290 --executor tcp://127.0.0.1:7070 --json`,
 		Args: noArgs,
@@ -122,13 +132,13 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	}
 	defer client.Close()
 	hashing := a.progress("hashing weights")
-	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: hashing.report, Hashes: o.hashes})
+	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: hashing.report, Hashes: o.hashes, Logger: a.warnings()})
 	hashing.stop()
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	prompt, err := o.promptTokens(m)
+	request, texts, err := o.fit(m)
 	if err != nil {
 		return err
 	}
@@ -136,9 +146,8 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	if !o.json {
 		out = a.stdout
 	}
-	r := &generationRun{client: client, model: m, out: out, remote: o.remote()}
+	r := &generationRun{client: client, model: m, out: out, remote: o.remote(), stops: texts}
 	var logits *logitsFile
-	request := o.request(prompt)
 	if o.logitsOut != "" {
 		logits = &logitsFile{vocab: m.Config.Vocab}
 		request.OnLogits = logits.add
@@ -196,6 +205,7 @@ type generationRun struct {
 	model  *gpt2.Model
 	out    io.Writer // text as it comes
 	remote bool
+	stops  []string // texts that end it
 }
 
 // run generates; the report of a text that was cut short comes with the error. It
@@ -211,9 +221,9 @@ func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) 
 	if err != nil {
 		return nil, err
 	}
-	w := &textWriter{out: r.out, tokenizer: r.model.Tokenizer, skip: -1}
+	w := &textWriter{out: r.out, tokenizer: r.model.Tokenizer, stop: stopper{texts: r.stops}}
 	if !request.IgnoreEOS {
-		w.skip = r.model.LM.EOS
+		w.skip = r.model.Generation.EOS
 	}
 	watch := request.OnToken
 	request.OnToken = func(sequence, token int) error {
@@ -258,7 +268,8 @@ func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) 
 type textWriter struct {
 	out       io.Writer
 	tokenizer *tokenizer.Tokenizer
-	skip      int // the end token, which is no text
+	skip      []int // the end tokens, which are no text
+	stop      stopper
 	stream    *tokenizer.Stream
 	all       string
 	ids       []int
@@ -275,7 +286,7 @@ func (w *textWriter) token(id int) error {
 		}
 		return w.write(sep + strconv.Itoa(id))
 	}
-	if id == w.skip {
+	if slices.Contains(w.skip, id) {
 		return nil
 	}
 	if w.stream == nil {
@@ -289,8 +300,12 @@ func (w *textWriter) token(id int) error {
 	if err != nil {
 		return err
 	}
+	text, stopped := w.stop.next(text)
 	w.all += text
-	return w.write(text)
+	if err := w.write(text); err != nil {
+		return err
+	}
+	return stopped
 }
 
 // end ends the line, after an error too.
@@ -300,7 +315,8 @@ func (w *textWriter) end() error {
 	}
 	rest := ""
 	if w.stream != nil {
-		rest = w.stream.Flush()
+		rest, _ = w.stop.next(w.stream.Flush())
+		rest += w.stop.rest()
 		w.all += rest
 	}
 	return w.write(rest + "\n")

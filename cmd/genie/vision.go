@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -15,6 +12,7 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/imaging"
+	"github.com/genie-sdk/go/internal/pyjson"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
@@ -70,26 +68,19 @@ func (o *visionOptions) checkType(command, want string) error {
 func modelType(model string) (string, error) {
 	const most = 16 << 20
 	path := filepath.Join(model, "config.json")
-	f, err := os.Open(path)
+	config, err := pyjson.ReadFile(path, most)
 	if err != nil {
-		return "", err //nolint:wrapcheck // names the path
+		return "", err
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, most))
-	if err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
+	name, r := "", config.Reader()
+	if r.String("model_type", &name); r.Err() != nil {
+		return "", fmt.Errorf("%s: %w", path, r.Err())
 	}
-	var config struct {
-		Type string `json:"model_type"`
-	}
-	if err := json.Unmarshal(text, &config); err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	return config.Type, nil
+	return name, nil
 }
 
 // pixels reads and preprocesses the pictures as the checkpoint's
-// preprocessor_config.json says, and as square as the models are.
+// preprocessor_config.json says.
 func (o *visionOptions) pixels(ctx context.Context, kind imaging.Kind) (imaging.Pixels, error) {
 	p, err := imaging.LoadProcessor(o.model, kind)
 	if err != nil {
@@ -104,14 +95,7 @@ func (o *visionOptions) pixels(ctx context.Context, kind imaging.Kind) (imaging.
 			return imaging.Pixels{}, err
 		}
 	}
-	out, err := p.Process(pictures...)
-	if err != nil {
-		return imaging.Pixels{}, err
-	}
-	if out.Height != out.Width {
-		return imaging.Pixels{}, fmt.Errorf("%s: the pictures become %dx%d, the model takes squares", o.model, out.Width, out.Height)
-	}
-	return out, nil
+	return p.Process(pictures...)
 }
 
 // tensor is the pictures as a program's input.

@@ -121,7 +121,7 @@ func (a *app) vqa(ctx context.Context, o vqaOptions) error {
 		return err
 	}
 	out, run, err := a.look(ctx, &o.visionOptions, func(p transport.Progress) (*visionModel, error) {
-		m, err := clip.Load(ctx, o.model, clip.LoadOptions{Progress: p, Hashes: o.hashes})
+		m, err := clip.Load(ctx, o.model, clip.LoadOptions{Progress: p, Hashes: o.hashes, Logger: a.warnings()})
 		if err != nil {
 			return nil, err
 		}
@@ -157,7 +157,7 @@ func (a *app) vqa(ctx context.Context, o vqaOptions) error {
 
 // feed is the model's inputs.
 func (o *vqaOptions) feed(c clip.Config, words *tokenizer.Tokenizer, pixels imaging.Pixels) (genie.Feed, error) {
-	if pixels.Height != c.Vision.Image {
+	if pixels.Height != c.Vision.Image || pixels.Width != c.Vision.Image {
 		return nil, fmt.Errorf("%s: the pictures become %dx%d, the model takes %dx%d",
 			o.model, pixels.Width, pixels.Height, c.Vision.Image, c.Vision.Image)
 	}

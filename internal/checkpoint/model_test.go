@@ -130,16 +130,33 @@ func TestNeed(t *testing.T) {
 	}
 }
 
+// TestShards holds how transformers 5.24.0 reads an index: for the names of the
+// files alone. Every tensor of theirs is the model's, whichever file the index
+// places it in, and of two with one name that of the last file.
 func TestShards(t *testing.T) {
-	m := open(t, newShards(t, map[string]string{"a": "s1.safetensors", "c": "s2.safetensors"}))
-	assert.Equal(t, []string{"a", "c"}, m.Names(), "what the index does not name is left out")
+	m := open(t, newShards(t, map[string]string{"a": "./s1.safetensors", "c": "s2.safetensors", "head": "s1.safetensors"}))
+	assert.Equal(t, []string{"b", "c", "a"}, m.Names())
 	a, err := m.Tensor("a")
 	require.NoError(t, err)
-	assert.Equal(t, "aa", string(a.Data), "the index decides which shard's tensor it is")
+	assert.Equal(t, "other", string(a.Data))
 	assert.Len(t, m.Files(), 2)
-	_, err = m.Tensor("b")
+	_, err = m.Tensor("d")
 	require.ErrorIs(t, err, checkpoint.ErrMissingTensor)
 	require.ErrorContains(t, err, "index.json")
+	_, _, err = m.Resolve("").Need("head", nil, []int64{1})
+	require.ErrorIs(t, err, checkpoint.ErrMissingTensor)
+	require.ErrorContains(t, err, `model.safetensors.index.json places it in "s1.safetensors"`)
+}
+
+// TestShardInFolder reads a shard from a folder below the model's, as
+// transformers does.
+func TestShardInFolder(t *testing.T) {
+	dir := newShards(t, map[string]string{"a": "sub//./s.safetensors", "c": "s2.safetensors"})
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "sub"), 0o700))
+	writeWeights(t, filepath.Join(dir, "sub", "s.safetensors"), weights{{"d", "dd"}})
+	m := open(t, dir)
+	require.ElementsMatch(t, []string{"a", "c", "d"}, m.Names())
+	require.NoError(t, m.HashAll(t.Context()))
 }
 
 func TestBadShards(t *testing.T) {
@@ -151,11 +168,11 @@ func TestBadShards(t *testing.T) {
 		text        string
 	}{
 		{"absent shard", "s3.safetensors", checkpoint.ErrMissingFile, "s3.safetensors"},
-		{"tensor not in its shard", "s2b.safetensors", checkpoint.ErrMissingTensor, `s2b.safetensors: tensor "a"`},
 		{"parent", "../s.safetensors", checkpoint.ErrCorrupt, "not a file of the model directory"},
 		{"dots alone", "..", checkpoint.ErrCorrupt, "not a file of the model directory"},
 		{"absolute", filepath.Join(outside, "s.safetensors"), checkpoint.ErrCorrupt, "not a file of the model directory"},
-		{"folder", "sub/s.safetensors", checkpoint.ErrCorrupt, "not a file of the model directory"},
+		{"parent of a folder", "sub/../../s.safetensors", checkpoint.ErrCorrupt, "not a file of the model directory"},
+		{"absent folder", "sub/s.safetensors", checkpoint.ErrMissingFile, "sub/s.safetensors"},
 		{"backslash", `..\s.safetensors`, checkpoint.ErrCorrupt, "not a file of the model directory"},
 		{"drive", `C:s.safetensors`, checkpoint.ErrCorrupt, "not a file of the model directory"},
 		{"no name", "", checkpoint.ErrCorrupt, "not a file of the model directory"},
@@ -166,7 +183,6 @@ func TestBadShards(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			dir := newShards(t, map[string]string{"a": c.shard})
-			writeWeights(t, filepath.Join(dir, "s2b.safetensors"), weights{{"z", "z"}})
 			writeText(t, filepath.Join(dir, "broken.safetensors"), "no such thing")
 			require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o700))
 			require.NoError(t, os.Symlink(filepath.Join(outside, "s.safetensors"), filepath.Join(dir, "link.safetensors")))

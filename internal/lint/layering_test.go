@@ -88,13 +88,17 @@ var layers = []layer{
 	// Models and their files.
 	{"internal/safetensors/atomicfile", nil},
 	{"internal/safetensors", []string{"internal/memory", "internal/safetensors/atomicfile"}},
-	{"internal/checkpoint", []string{"internal/safetensors/..."}},
+	{"internal/pyjson", nil},
+	{"internal/checkpoint", []string{"internal/pyjson", "internal/safetensors/..."}},
+	{"internal/checkpoint/checkpointtest", []string{"internal/pyjson", "internal/safetensors"}},
 	{"internal/seeded", []string{"internal/safetensors/...", "transport"}},
-	{"internal/tokenizer", nil},
-	{"internal/imaging", nil},
+	{"internal/tokenizer", []string{"internal/pyjson"}},
+	{"internal/imaging", []string{"internal/pyjson"}},
+	{"internal/activation", []string{"lazy"}},
 	{"internal/models", []string{"internal/checkpoint", "internal/safetensors/...", "transport", "transport/plan"}},
 	{"workloads/...", []string{
-		"genie", "internal/checkpoint", "internal/imaging", "internal/models", "internal/safetensors/...", "internal/seeded", "internal/tokenizer",
+		"genie", "internal/activation", "internal/checkpoint", "internal/imaging", "internal/models", "internal/pyjson",
+		"internal/safetensors/...", "internal/seeded", "internal/tokenizer",
 		"lazy", "semantic",
 		"transport", "transport/plan", "workloads/...",
 	}},
@@ -170,7 +174,7 @@ var neverLinks = []struct {
 // testLibraries may be linked by tests and by packages made for tests.
 var testLibraries = []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak"}
 
-var forTests = []string{"transport/conformance", "internal/worker/workertest", "internal/workloadtest"}
+var forTests = []string{"transport/conformance", "internal/worker/workertest", "internal/workloadtest", "internal/checkpoint/checkpointtest"}
 
 func TestLayers(t *testing.T) {
 	for _, p := range ours(t) {

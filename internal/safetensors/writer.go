@@ -200,6 +200,8 @@ func checkEntry(e Entry, seen map[string]struct{}, offset int64) (int64, *Error)
 	}
 	_, dup := seen[e.Name]
 	switch {
+	case e.DType.Size() == 0:
+		return 0, fault(e.Name, ErrUnsupported, "dtype %q", string(e.DType))
 	case e.Name == "" || e.Name == metadataKey || !utf8.ValidString(e.Name):
 		return 0, fault(e.Name, ErrCorrupt, "name is empty, reserved or not UTF-8")
 	case dup:

@@ -73,7 +73,7 @@ func (m *Model) load() error {
 	m.vocab = newVocabulary(m.Config.Vocab)
 	m.Graph = lazy.NewGraph("easy-vqa")
 	m.Graph.SetModel(filepath.Base(m.files.Dir()))
-	b := &builder{c: m.Config, files: m.files, g: m.Graph}
+	b := &builder{c: m.Config, files: m.files, names: m.files.Resolve(""), g: m.Graph}
 	m.Pixels = m.Graph.Input("pixels", lazy.F32, "images", colours, m.Config.Size, m.Config.Size)
 	m.Image = m.Graph.Input("image", lazy.I32, "questions")
 	m.Words = m.Graph.Input("words", lazy.I32, "questions", "words")
@@ -92,6 +92,7 @@ func (m *Model) load() error {
 type builder struct {
 	c     Config
 	files *checkpoint.Model
+	names *checkpoint.Resolver
 	g     *lazy.Graph
 	err   error
 }
@@ -102,7 +103,7 @@ func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
 	if b.err != nil {
 		return nil
 	}
-	w, err := models.Weight(b.files, name, name, shape)
+	w, err := models.Weight(b.files, b.names, name, name, shape)
 	if err != nil {
 		b.err = err
 		return nil
