@@ -38,7 +38,7 @@ func copyEnvironment(ctx context.Context, from, to string) error {
 			return fmt.Errorf("%s is no file", path)
 		case namesItsFolder(rel):
 			return copyText(path, target, from, to)
-		case os.Link(path, target) == nil:
+		case os.Link(path, target) == nil: //nolint:gosec // both folders are the user's own
 			return nil
 		}
 		return copyFile(path, target)

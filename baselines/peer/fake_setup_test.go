@@ -90,11 +90,10 @@ func waitFake() {
 	fmt.Print("[7/9] Building \x1b[31mggml\x1b[0m\x07.o\t\u202e" + strings.Repeat("o", 1<<21) + "\n")
 	_ = os.WriteFile(path+".new", strconv.AppendInt(nil, int64(os.Getpid()), 10), 0o600)
 	_ = os.Rename(path+".new", path)
-	for {
+	for range time.Tick(time.Millisecond) {
 		if _, err := os.Stat(path + ".go"); err == nil {
 			return
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -150,7 +149,7 @@ func fakeInstalls(t *testing.T) []string {
 	var packages []string
 	for l := range strings.Lines(string(text)) {
 		if strings.HasPrefix(l, "-m pip install ") {
-			for _, word := range strings.Fields(l) {
+			for word := range strings.FieldsSeq(l) {
 				if name, _, ok := strings.Cut(word, "=="); ok {
 					packages = append(packages, name)
 				}

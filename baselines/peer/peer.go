@@ -135,7 +135,7 @@ func (p *Peer) start(ctx context.Context, exe string, o Options) error {
 	p.in, p.out = pipes[0][1], pipes[1][0]
 	p.from = bufio.NewReaderSize(p.out, 1<<16)
 	// Not CommandContext: that would kill the interpreter and not what it started.
-	p.cmd = exec.Command(exe, "-u", "-B", filepath.Join(p.dir, p.program+".py")) //nolint:noctx // running it is the purpose
+	p.cmd = exec.Command(exe, "-u", "-B", filepath.Join(p.dir, p.program+".py")) //nolint:noctx,gosec // running it is the purpose
 	p.cmd.Env = append(environment(o), envMark+"="+p.mark)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = stdin, stdout, stderr
 	detach(p.cmd)

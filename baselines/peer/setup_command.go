@@ -60,7 +60,7 @@ type setupCommand struct {
 }
 
 // run runs it to its end, or ends it and what it started with ctx. Of its output
-// out gets each line; the last ones come back.
+// out gets each line; what says why it failed comes back.
 func (c setupCommand) run(ctx context.Context, out func(string)) (said string, err error) {
 	cmd := exec.Command(c.exe, c.args...) //nolint:noctx // running it is the purpose; its group is ended below
 	cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1", "PIP_NO_COLOR=1", "PYTHONNOUSERSITE=1", envMark+"="+c.mark,
@@ -91,12 +91,36 @@ func (c setupCommand) run(ctx context.Context, out func(string)) (said string, e
 		_ = r.SetReadDeadline(time.Now().Add(grace))
 		ended <- err
 	}()
-	var kept tail
+	var kept outcome
 	readLines(r, func(l string) {
-		_, _ = kept.Write([]byte(l + "\n"))
+		kept.add(l)
 		out(l)
 	})
-	return kept.lines(6), <-ended
+	return kept.text(), <-ended
+}
+
+// outcome is what of a command's output says why it failed.
+type outcome struct {
+	errors []string // the first lines that call themselves so
+	last   tail     // for want of those
+}
+
+// isError finds what compilers, CMake, Python and pip call an error.
+var isError = regexp.MustCompile(`(?i)error(:| at )`)
+
+func (o *outcome) add(line string) {
+	const lines, runes = 4, 300
+	_, _ = o.last.Write([]byte(line + "\n"))
+	if len(o.errors) < lines && isError.MatchString(line) && !strings.HasSuffix(line, "error: subprocess-exited-with-error") {
+		o.errors = append(o.errors, beginning(strings.TrimSpace(line), runes))
+	}
+}
+
+func (o *outcome) text() string {
+	if len(o.errors) > 0 {
+		return strings.Join(o.errors, "\n\t")
+	}
+	return o.last.lines(6)
 }
 
 // readLines calls line with each line of r, up to a carriage return or a

@@ -53,8 +53,8 @@ func TestSetupProgress(t *testing.T) {
 		p.step(peer.SetupStep{Name: "llama"})
 		require.Equal(t, "\r  llama: 0s so far: [1/9] Building ggml.o\r  llama: 0s so far"+strings.Repeat(" ", 23), status.String())
 	})
-	t.Run("json", func(t *testing.T) {
-		minute(&setupProgress{}) // neither
+	t.Run("json", func(*testing.T) {
+		minute(&setupProgress{}) // it has nowhere to write
 	})
 	t.Run("closed", func(t *testing.T) {
 		p := &setupProgress{lines: closedOutput{}}
