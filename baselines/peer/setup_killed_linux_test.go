@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,6 +35,11 @@ func TestSetupKilled(t *testing.T) {
 			pip, err := strconv.Atoi(string(text))
 			require.NoError(t, err)
 			require.Positive(t, parentOf(pip), "it is left running")
+			t.Cleanup(func() {
+				if parentOf(pip) != 0 { // the test failed
+					_ = syscall.Kill(pip, syscall.SIGKILL)
+				}
+			})
 			if there {
 				require.NoError(t, Available(LlamaCPP))
 			}
