@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -72,13 +73,12 @@ func (k *keys) watch() {
 			return
 		default:
 		}
+		at := []unix.PollFd{{Fd: int32(k.fd), Events: unix.POLLIN}}
 		if !k.taken.Load() {
-			time.Sleep(keyWait)
-			continue
+			at = nil // it only waits
 		}
-		at := []unix.PollFd{{Fd: int32(k.fd), Events: unix.POLLIN}} //nolint:gosec // a descriptor
 		if n, err := unix.Poll(at, int(keyWait/time.Millisecond)); err != nil || n == 0 {
-			if err != nil && err != unix.EINTR { //nolint:errorlint // as the system gives it
+			if err != nil && !errors.Is(err, unix.EINTR) {
 				return
 			}
 			continue

@@ -19,6 +19,7 @@ type Guest struct {
 	timed bool
 
 	stranger atomic.Bool // as at says, for those who have not the lock
+	welcomed atomic.Bool // one of its streams has said who it is
 
 	// Under the lock of the table.
 	since    time.Time
@@ -67,6 +68,7 @@ func (g *Guest) Admit(identity string, most int64) error {
 		t.remove(g)
 	}
 	g.greeting = false
+	g.welcomed.Store(true)
 	g.known++
 	t.known++
 	t.by[identity]++

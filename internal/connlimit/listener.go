@@ -48,7 +48,10 @@ type guestConn struct {
 func (c *guestConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	limit := c.guest.t.o.Bytes
-	if limit == 0 {
+	if c.guest.welcomed.Load() {
+		limit += c.guest.t.o.Rest
+	}
+	if c.guest.t.o.Bytes == 0 {
 		return n, err //nolint:wrapcheck // the connection's own
 	}
 	if !c.guest.stranger.Load() {

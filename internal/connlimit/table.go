@@ -46,6 +46,9 @@ type Options struct {
 	// Bytes bounds what a connection of [Table.Listener] sends as a stranger's; 0 for
 	// no bound.
 	Bytes int
+	// Rest is what may come on top of that when its streams have ended: what was
+	// on its way.
+	Rest int
 	// Ended is closed when nobody is let in any more.
 	Ended <-chan struct{}
 	// Counted is called with changes of the number of strangers, and with

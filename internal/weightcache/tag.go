@@ -2,6 +2,7 @@ package weightcache
 
 import (
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,7 @@ func (c *Cache) Nonce() ([32]byte, error) {
 	}
 	var n [32]byte
 	_, _ = rand.Read(n[:]) // never fails
-	temp := nonceName + "-" + fmt.Sprintf("%x", n[:8])
+	temp := nonceName + "-" + hex.EncodeToString(n[:8])
 	f, err := c.files.Create(temp)
 	if err != nil {
 		return n, fmt.Errorf("weight cache: %w", err)

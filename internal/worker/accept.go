@@ -8,6 +8,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/connlimit"
 	"github.com/genie-sdk/go/internal/worker/meter"
+	"github.com/genie-sdk/go/transport/wire/grpcwire"
 )
 
 // acceptPause is how long accepting rests when descriptors run out.
@@ -39,7 +40,7 @@ func (s *Server) pause() bool {
 // newDoor makes the table of a server's connections.
 func newDoor(opts Options, ended <-chan struct{}, m *meter.Meter) *connlimit.Table {
 	return connlimit.New(connlimit.Options{
-		Max: opts.MaxConns, Time: opts.handshake, Bytes: maxUngreeted, Ended: ended,
+		Max: opts.MaxConns, Time: opts.handshake, Bytes: maxUngreeted, Rest: grpcwire.Window, Ended: ended,
 		Named: opts.Auth != nil || opts.TLS != nil && opts.TLS.ClientAuth >= tls.RequireAnyClientCert,
 		Counted: func(strangers, evicted int) {
 			m.Strangers.Add(int64(strangers))

@@ -13,6 +13,7 @@ import (
 
 // Engine runs plans; [ForEngine] makes one of package engine's.
 type Engine interface {
+	WeightTags
 	Epoch() uint64
 	Stats() transport.Stats
 	Program(h plan.Hash) (Program, bool)
@@ -26,13 +27,17 @@ type Engine interface {
 	Fits(p Program, absent func(plan.Hash) bool) error
 	PutWeight(p Program, v plan.Value) (WeightWriter, error)
 	WeightForm(p Program, v plan.Value) (engine.WeightKey, error)
-	// KeepTags makes the engine keep a tag of each weight, see
-	// [transport.PossessionTag]; PossessionTag is that of value id, nil when the
-	// weight is not here.
-	KeepTags(nonce transport.PossessionKey)
-	PossessionTag(p Program, id int) *transport.PossessionTag
 	Memory() *budget.Account
 	NewSession() Session
+}
+
+// WeightTags are the tags by which clients prove that they have weights.
+type WeightTags interface {
+	// KeepTags makes the engine keep a tag of each weight that comes, see
+	// [transport.PossessionTag].
+	KeepTags(nonce transport.PossessionKey)
+	// PossessionTag is that of value id, nil when the weight is not here.
+	PossessionTag(p Program, id int) *transport.PossessionTag
 }
 
 // Program is a plan that an engine holds.
