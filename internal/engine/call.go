@@ -66,8 +66,10 @@ type binding struct {
 	growing  []growth // states that the call makes larger
 	pads     []*pad   // by branch
 	padNeed  []int
-	ready    bool // weights are found
-	resets   int  // of the session, when states was filled
+	ready    bool   // weights are found
+	resets   int    // of the session, when states was filled
+	last     uint64 // call, by the engine's clock
+	heap     int64  // that kernels take, see takeHeap
 	bufNeed  []int
 	job      *job
 	call     Call        // the session's one call of this program
@@ -120,29 +122,16 @@ func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 	return c, nil
 }
 
-func (s *Session) binding(p *Program) (*binding, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.use(p); err != nil {
-		return nil, err
-	}
-	b := s.bound[p]
-	if b == nil {
-		b = newBinding(p, s.e)
-		s.bound[p] = b
-	}
-	return b, nil
-}
-
 func (b *binding) bind(s *Session, bindings []int) error {
 	if err := b.findWeights(s.e); err != nil {
 		return err
 	}
 	changed := b.setSizes(bindings)
-	ok := false
+	ok, more := false, int64(0)
 	defer func() {
 		if b.valid = ok; !ok {
 			b.placed = nil
+			b.giveHeap(s, more)
 		}
 	}()
 	if err := b.evalClasses(changed); err != nil {
@@ -155,12 +144,15 @@ func (b *binding) bind(s *Session, bindings []int) error {
 	if err := b.fitBuffers(changed, s.e.opts.MaxScratch); err != nil {
 		return err
 	}
-	if err := b.takeMemory(s); err != nil && b.valid {
+	if more, err = b.takeHeap(s); err != nil {
+		return err
+	}
+	if err := b.takeAll(s); err != nil && b.valid {
 		b.valid = false // without room to grow in the buffers, too
 		if err := b.fitBuffers(changed, s.e.opts.MaxScratch); err != nil {
 			return err
 		}
-		if err := b.takeMemory(s); err != nil {
+		if err := b.takeAll(s); err != nil {
 			return err
 		}
 	} else if err != nil {
@@ -336,7 +328,7 @@ func (c *Call) Release() {
 	for _, m := range c.staged {
 		c.s.e.arenas.put(m)
 	}
-	c.s.e.account.Release(budget.Scratch, c.spare)
+	c.s.e.account.Release(budget.Buffers, c.spare)
 	c.s.e.account.Release(budget.Kept, c.keeping)
 	c.s.account.Give(c.keeping)
 	c.arena, c.spare, c.keeping = nil, 0, 0

@@ -13,6 +13,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"runtime"
 	"sync"
@@ -34,8 +35,12 @@ type Options struct {
 	// bytes; 16 GiB when 0.
 	MaxScratch int64
 	// MaxPlans bounds the number of compiled plans held that no open session
-	// uses; 1024 when 0. The one that was used longest ago goes first.
+	// uses; [MaxIdlePlans] when 0. The one that was used longest ago goes first,
+	// also when its memory is wanted.
 	MaxPlans int
+	// MaxPlanBytes bounds the memory of the same plans; when 0 it is
+	// [MaxIdlePlanBytes], or a quarter of MemLimit where that is less.
+	MaxPlanBytes int64
 	// MemLimit bounds all big memory together, in bytes: weights, state, kept
 	// values, scratch, and what a worker receives into. 0 for no limit.
 	MemLimit int64
@@ -79,6 +84,9 @@ type Engine struct {
 	sessions map[*Session]struct{}
 	nextID   uint64
 
+	unusedBytes int64         // of the programs that no session uses
+	calls       atomic.Uint64 // begun: the clock by which bindings are old
+
 	profile map[string]time.Duration // by label of a group
 
 	runs, ops, plansSeen, kernelNS, rounds, joined atomic.Int64
@@ -99,7 +107,13 @@ func New(opts Options) (*Engine, error) {
 		opts.MaxScratch = 16 << 30
 	}
 	if opts.MaxPlans <= 0 {
-		opts.MaxPlans = 1024
+		opts.MaxPlans = MaxIdlePlans
+	}
+	if opts.MaxPlanBytes <= 0 {
+		opts.MaxPlanBytes = MaxIdlePlanBytes
+		if opts.MemLimit > 0 {
+			opts.MaxPlanBytes = min(opts.MaxPlanBytes, opts.MemLimit/4)
+		}
 	}
 	var seed [8]byte
 	if _, err := rand.Read(seed[:]); err != nil {
@@ -113,6 +127,8 @@ func New(opts Options) (*Engine, error) {
 	}
 	e.stateMem.Trim = opts.MemLimit > 0
 	account.Register(budget.Spare, &e.arenas)
+	account.Register(budget.Derived, idleBindings{e})
+	account.Register(budget.Derived, unusedPrograms{e})
 	account.Register(budget.Unused, e.store)
 	return e, nil
 }
@@ -144,6 +160,7 @@ func (e *Engine) Close() error {
 	e.store.close()
 	e.arenas.close()
 	e.stateMem.Close()
+	unusedPrograms{e}.Reclaim(math.MaxInt64)
 	return nil
 }
 
@@ -164,6 +181,7 @@ func (e *Engine) Stats() transport.Stats {
 	st.WeightBytes, st.PackedBytes = held[budget.Weights]+held[budget.Packed], held[budget.Packed]
 	st.StateBytes, st.KeptBytes = held[budget.State], held[budget.Kept]
 	st.ScratchBytes, st.StagingBytes = held[budget.Scratch], held[budget.Staging]
+	st.PlanBytes, st.BufferBytes = held[budget.Plans], held[budget.Buffers]
 	st.MemoryUsed, st.MemoryLimit = e.account.Used(), e.account.Limit()
 	st.PeakRSS = memory.PeakRSS()
 	return st

@@ -45,7 +45,11 @@ type Program struct {
 	stateTypes []plan.DType // element types of the states
 
 	together *together     // how calls run together, nil where they do not; it alone changes
+	size     int64         // bytes, see [Program.measure]
+	bound    int64         // bytes of a binding
+	drawn    []int         // groups that draw from rows of logits
 	users    int           // under the engine's lock: sessions that use it
+	counted  bool          // under the engine's lock: it is in the account
 	idle     *list.Element // under the engine's lock: in the list of programs that nobody uses
 }
 

@@ -102,7 +102,7 @@ func (b *binding) takeMemory(s *Session) error {
 	spare, keeping := b.outputBytes()
 	var err error
 	for room := range 2 {
-		amounts = budget.Amounts{budget.Kept: keeping, budget.Scratch: spare}
+		amounts = budget.Amounts{budget.Kept: keeping, budget.Buffers: spare}
 		arena := 0
 		if c.arena == nil {
 			arena = arenaSizes(max(b.total, 1))[room]

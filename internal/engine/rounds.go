@@ -220,7 +220,8 @@ func (r *rounds) end(m *member, rest []*member, took time.Duration) {
 			o.wake <- struct{}{}
 		}
 	}
-	r.pass() // whoever leads next uses what rest lies in
+	clear(r.batch) // which rest lies in: a member is its session's to drop
+	r.pass()
 }
 
 // stopped is the error of a call whose context has ended.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/op"
@@ -17,6 +18,7 @@ type Session struct {
 	e       *Engine
 	id      uint64
 	account sessionAccount
+	last    atomic.Uint64 // call, by the engine's clock
 
 	run    sync.Mutex // held by the running call, by Reset and by Close
 	mu     sync.Mutex // guards what follows
@@ -101,6 +103,9 @@ func (s *Session) Close() {
 		for p := range s.used {
 			s.e.leave(p)
 		}
+		for _, b := range s.bound {
+			s.uncharge(b.counted())
+		}
 		s.kept, s.used, s.bound = nil, nil, nil
 	}
 	s.mu.Unlock()
@@ -148,9 +153,18 @@ func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
 	return k.t, nil
 }
 
-func (s *Session) find(h transport.Handle) (*kept, error) {
+// usable is why the session takes no calls, if it does not. The caller holds the
+// lock.
+func (s *Session) usable() error {
 	if s.closed {
-		return nil, fmt.Errorf("%w: session", transport.ErrClosed)
+		return fmt.Errorf("%w: session", transport.ErrClosed)
+	}
+	return nil
+}
+
+func (s *Session) find(h transport.Handle) (*kept, error) {
+	if err := s.usable(); err != nil {
+		return nil, err
 	}
 	k := s.kept[h.ID]
 	if k == nil || h.Session != s.id || h.Epoch != s.e.epoch || h.Generation != k.gen {

@@ -100,6 +100,9 @@ func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch) int 
 	if !(p.Temperature > 0) || math.IsInf(hi, 0) {
 		return best
 	}
+	if cap(scratch.cand) < len(logits) {
+		scratch.cand = make(candidates, 0, len(logits))
+	}
 	cand := scratch.cand[:0]
 	for i, v := range logits {
 		if f := float64(v); f >= -math.MaxFloat32 { // neither NaN nor -Inf

@@ -116,7 +116,7 @@ func TestMemoryRefused(t *testing.T) {
 			st, err := ex.Stats(t.Context())
 			require.NoError(t, err)
 			require.EqualValues(t, 16*mib, st.MemoryLimit)
-			require.Equal(t, st.MemoryUsed, st.WeightBytes+st.StateBytes+st.KeptBytes+st.ScratchBytes+st.StagingBytes)
+			require.Equal(t, st.MemoryUsed, st.WeightBytes+st.StateBytes+st.KeptBytes+st.ScratchBytes+st.StagingBytes+st.PlanBytes+st.BufferBytes)
 		})
 	}
 }

@@ -134,7 +134,7 @@ func (c *conn) stats() answer {
 		WeightsReceived: st.WeightsSent, StateBytes: st.StateBytes, ScratchBytes: st.ScratchBytes,
 		Rounds: st.Rounds, JoinedRuns: st.JoinedRuns,
 		PeakRssBytes: st.PeakRSS, MemoryUsedBytes: st.MemoryUsed, MemoryLimitBytes: st.MemoryLimit, PackedBytes: st.PackedBytes,
-		KeptBytes: st.KeptBytes, StagingBytes: st.StagingBytes, WeightEvictions: st.WeightEvictions,
+		KeptBytes: st.KeptBytes, StagingBytes: st.StagingBytes, PlanBytes: st.PlanBytes, BufferBytes: st.BufferBytes, WeightEvictions: st.WeightEvictions,
 		CacheHits: st.CacheHits, CacheMisses: st.CacheMisses, CacheBytes: st.CacheBytes,
 		CacheEntries: st.CacheEntries, CacheEvictions: st.CacheEvictions, UploadsResumed: st.UploadsResumed,
 	}}

@@ -136,6 +136,7 @@ func statsOf(m *wirepb.Stats) transport.Stats {
 		Rounds: m.GetRounds(), JoinedRuns: m.GetJoinedRuns(),
 		PeakRSS: m.GetPeakRssBytes(), MemoryUsed: m.GetMemoryUsedBytes(), MemoryLimit: m.GetMemoryLimitBytes(),
 		PackedBytes: m.GetPackedBytes(), KeptBytes: m.GetKeptBytes(), StagingBytes: m.GetStagingBytes(),
+		PlanBytes: m.GetPlanBytes(), BufferBytes: m.GetBufferBytes(),
 		WeightEvictions: m.GetWeightEvictions(), CacheHits: m.GetCacheHits(), CacheMisses: m.GetCacheMisses(),
 		CacheBytes: m.GetCacheBytes(), CacheEntries: m.GetCacheEntries(), CacheEvictions: m.GetCacheEvictions(),
 		UploadsResumed: m.GetUploadsResumed(),
