@@ -67,6 +67,9 @@ func (p *Program) Plan() *plan.Plan { return p.plan }
 // Hash is the content hash of the plan.
 func (p *Program) Hash() plan.Hash { return p.hash }
 
+// Size is the memory of the program on the Go heap, in bytes.
+func (p *Program) Size() int64 { return p.size }
+
 // Symbols lists the symbols in the order of a call's bindings.
 func (p *Program) Symbols() []string { return p.symbols }
 

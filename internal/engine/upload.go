@@ -107,8 +107,18 @@ func (w *WeightWriter) Held() int64 { return w.amounts().Total() }
 // amounts is the memory of a writer.
 func (w *WeightWriter) amounts() (a budget.Amounts) {
 	a[w.w.kind()] = w.size.first + w.size.rounded
-	a[budget.Staging] = w.size.stage + w.size.wide
+	a[budget.Buffers] = w.size.stage + w.size.wide
 	return a
+}
+
+// WeightMemory is what [Engine.PutWeight] takes for v.
+func (e *Engine) WeightMemory(p *Program, v plan.Value) (int64, error) {
+	id, err := e.weightID(p, v.Hash)
+	if err != nil {
+		return 0, err
+	}
+	s, err := e.weightSize(p, id)
+	return s.first + s.rounded + s.stage + s.wide, err
 }
 
 // unreserve takes what is reserved from the account, but for the weight's own

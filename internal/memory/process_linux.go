@@ -11,6 +11,22 @@ import (
 
 // adviseHuge asks for large pages, which spares most TLB misses of a pass over
 // the weights and most faults while a payload is received.
+// Grow makes what Map gave n bytes long, which is more; it may move, and pages
+// move without being copied. When it fails b is as it was.
+func Grow(b []byte, n int) ([]byte, error) {
+	if b == nil {
+		return Map(n)
+	}
+	grown, err := unix.Mremap(b, n, unix.MREMAP_MAYMOVE)
+	if err != nil {
+		return b, err
+	}
+	if n >= hugeFrom {
+		adviseHuge(grown)
+	}
+	return grown, nil
+}
+
 func adviseHuge(b []byte) { _ = unix.Madvise(b, unix.MADV_HUGEPAGE) }
 
 // ResetPeak makes the peak of resident memory start anew. It reports whether

@@ -20,6 +20,8 @@ type Engine interface {
 	Missing(p Program) []plan.Value
 	Fits(p Program) error
 	PutWeight(p Program, v plan.Value) (WeightWriter, error)
+	// WeightMemory is what PutWeight would take.
+	WeightMemory(p Program, v plan.Value) (int64, error)
 	WeightForm(p Program, v plan.Value) (engine.WeightKey, error)
 	Memory() *budget.Account
 	NewSession() Session
@@ -29,6 +31,8 @@ type Engine interface {
 type Program interface {
 	Plan() *plan.Plan
 	Hash() plan.Hash
+	// Size is its memory, in bytes.
+	Size() int64
 }
 
 // Session is one tenant's state in an engine.
@@ -105,6 +109,10 @@ func (b engineBackend) Fits(p Program) error { return b.Engine.Fits(p.(*engine.P
 
 func (b engineBackend) WeightForm(p Program, v plan.Value) (engine.WeightKey, error) {
 	return b.Engine.WeightForm(p.(*engine.Program), v)
+}
+
+func (b engineBackend) WeightMemory(p Program, v plan.Value) (int64, error) {
+	return b.Engine.WeightMemory(p.(*engine.Program), v)
 }
 
 func (b engineBackend) NewSession() Session { return engineSession{b.Engine.NewSession()} }

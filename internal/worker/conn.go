@@ -44,15 +44,19 @@ type conn struct {
 	draining bool
 	streams  map[uint64]*stream
 	sessions map[uint32]*session
-	idle     chan struct{}  // closed and set anew by drain when streams is empty
-	wg       sync.WaitGroup // requests that wait or run in sessions, and uploads
-	silent   atomic.Int64   // how long the client had not been heard when it was given up
+	inParts  map[*stream]struct{} // the receiving goroutine's: messages that come in parts
+	idle     chan struct{}        // closed and set anew by drain when streams is empty
+	wg       sync.WaitGroup       // requests that wait or run in sessions, and uploads
+	cost     int64                // bytes of its buffers
+	paid     bool                 // by the worker's memory
+	slots    int64                // requests that its tenant has paid for; the receiving goroutine's
+	silent   atomic.Int64         // how long the client had not been heard when it was given up
 }
 
 func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
 	c := &conn{
 		s: s, pipe: pipe, peer: peer, wc: wire.NewConn(pipe, &s.meter.Ledger), id: s.lastConn.Add(1),
-		streams: map[uint64]*stream{}, sessions: map[uint32]*session{},
+		streams: map[uint64]*stream{}, sessions: map[uint32]*session{}, inParts: map[*stream]struct{}{}, cost: connBytes,
 	}
 	c.log = s.opts.Log.With("connection", c.id, "peer", peer)
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
@@ -62,6 +66,7 @@ func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
 // serve receives until the connection ends and then frees all it held.
 func (c *conn) serve() {
 	defer c.s.dropConn(c)
+	defer c.unpay()
 	every, err := c.handshake()
 	if err == nil {
 		wait := c.beat(every)
@@ -98,6 +103,9 @@ func (c *conn) close() {
 func (c *conn) handshake() (every time.Duration, err error) {
 	late := time.AfterFunc(wire.HandshakeTimeout, c.close)
 	defer late.Stop()
+	if err := c.pay(); err != nil {
+		return 0, err
+	}
 	if c.begin != nil {
 		if c.subject, err = c.begin(c.ctx); err != nil {
 			return 0, err
@@ -159,7 +167,7 @@ const httpAnswer = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Typ
 	"Content-Length: 54\r\n\r\nThis port speaks the genie wire protocol, not HTTP/1.\r\n"
 
 func tellsPeer(err error) bool {
-	for _, cause := range []error{transport.ErrProtocol, transport.ErrVersion, transport.ErrLimit, transport.ErrCorrupt, transport.ErrUnauthenticated} {
+	for _, cause := range []error{transport.ErrProtocol, transport.ErrVersion, transport.ErrLimit, transport.ErrCorrupt, transport.ErrUnauthenticated, transport.ErrMemory, transport.ErrQuota} {
 		if errors.Is(err, cause) {
 			return true
 		}
@@ -181,6 +189,7 @@ func (c *conn) receive() error {
 		if err != nil {
 			return err
 		}
+		c.impatient()
 		st, err := c.frame(h, control)
 		if err != nil {
 			return err
@@ -236,10 +245,14 @@ func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
 
 // admit registers a stream.
 func (c *conn) admit(st *stream) error {
+	paid := c.paySlot()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := len(c.streams)
 	c.streams[st.id] = st
+	if paid != nil {
+		return paid
+	}
 	if c.draining {
 		return errDraining
 	}

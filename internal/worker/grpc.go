@@ -12,13 +12,38 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/grpcwire"
 )
 
-// grpcBuffer is the size of gRPC's read and write buffers on a connection.
-const grpcBuffer = 256 << 10
+// grpcBuffer is the size of gRPC's read and write buffers on a connection, where
+// memory is not limited.
+const (
+	grpcBuffer      = 256 << 10
+	leastGRPCBuffer = 32 << 10
+	leastGRPCWindow = 64 << 10 // gRPC takes no smaller one
+)
+
+// grpcSizes are the flow control window and the buffers of a gRPC connection:
+// with a limit of memory, small enough for many connections.
+func (s *Server) grpcSizes() (window, buffer int) {
+	limit := int(s.opts.Engine.Memory().Limit())
+	if limit == 0 {
+		return grpcwire.Window, grpcBuffer
+	}
+	return min(max(limit/2048, leastGRPCWindow), grpcwire.Window), min(max(limit/8192, leastGRPCBuffer), grpcBuffer)
+}
+
+// holdPartial takes memory for gRPC messages of which not all has come.
+func (s *Server) holdPartial(more int64) error {
+	if more < 0 {
+		s.opts.Engine.Memory().Release(budget.Buffers, -more)
+		return nil
+	}
+	return s.opts.Engine.Memory().Reserve(budget.Buffers, more, "messages that are under way")
+}
 
 // The limits of what gRPC takes before this package sees it.
 const (
@@ -29,13 +54,14 @@ const (
 // ServeGRPC takes gRPC connections from l until the server is shut down, which
 // it reports as nil. It closes l.
 func (s *Server) ServeGRPC(l net.Listener) error {
+	window, buffer := s.grpcSizes()
 	g := grpc.NewServer(append([]grpc.ServerOption{
 		grpc.Creds(s.creds()), grpc.MaxHeaderListSize(maxHeaderList),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: wire.HandshakeTimeout}),
 		grpc.ForceServerCodecV2(grpcwire.Codec()),
 		grpc.MaxRecvMsgSize(grpcwire.MaxMessage), grpc.MaxSendMsgSize(grpcwire.MaxMessage),
-		grpc.StaticStreamWindowSize(grpcwire.Window), grpc.StaticConnWindowSize(grpcwire.Window),
-		grpc.WriteBufferSize(grpcBuffer), grpc.ReadBufferSize(grpcBuffer),
+		grpc.StaticStreamWindowSize(int32(window)), grpc.StaticConnWindowSize(int32(window)),
+		grpc.WriteBufferSize(buffer), grpc.ReadBufferSize(buffer),
 		grpc.ConnectionTimeout(wire.HandshakeTimeout), grpc.MaxConcurrentStreams(maxGRPCStreams),
 	}, s.tracingOptions()...)...)
 	s.Register(g)
@@ -88,6 +114,8 @@ func (s *Server) connect(stream grpc.ServerStream) error {
 		return status.Error(codes.Unavailable, err.Error())
 	}
 	c.subject = who
+	window, buffer := s.grpcSizes()
+	c.cost += int64(window + 2*buffer + wire.ChunkSize + wire.MaxControl)
 	go c.serve()
 	<-ended
 	return nil

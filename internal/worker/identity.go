@@ -58,7 +58,12 @@ func (c *conn) identify(token []byte) error {
 	if identity == "" {
 		identity = Anonymous
 	}
-	c.tenant = c.s.tenants.join(identity)
+	t := c.s.tenants.join(identity)
+	if err := t.bytes.take(c.cost); err != nil {
+		c.s.tenants.leave(t)
+		return err
+	}
+	c.tenant = t
 	c.log = c.log.With("identity", identity)
 	return nil
 }

@@ -209,7 +209,7 @@ func TestClientsInLittleMemory(t *testing.T) {
 					if used := w.Engine.Memory().Used(); used > limit {
 						t.Errorf("%d bytes used", used)
 					}
-					if rng.IntN(3) > 0 {
+					if s != nil && rng.IntN(3) > 0 {
 						_ = s.Close()
 					}
 				}

@@ -93,6 +93,25 @@ func (p *partials) expire(x *partial) {
 	}
 }
 
+// dropOf gives up what an identity pays for, as much as n bytes if there is as
+// much.
+func (p *partials) dropOf(t *tenant, n int64) {
+	var drop []*incoming
+	p.mu.Lock()
+	for e := p.order.Front(); e != nil && n > 0; {
+		x := e.Value.(*partial)
+		e = e.Next()
+		if x.in.payer == t {
+			n -= x.in.paid
+			drop = append(drop, p.remove(x))
+		}
+	}
+	p.mu.Unlock()
+	for _, in := range drop {
+		in.Abort()
+	}
+}
+
 // look tells what there is of a weight: how many bytes, and their hash.
 func (p *partials) look(key engine.WeightKey) (got int64, prefix plan.Hash) {
 	p.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
@@ -13,37 +14,37 @@ import (
 )
 
 // prepare is Prepare, with or without the encoded plan.
-func (st *stream) prepare(h wire.Header, control []byte) (*task, []wire.Segment, error) {
+func (st *stream) prepare(h wire.Header, control []byte) (*task, error) {
 	var m wirepb.Prepare
 	if err := decode(control, &m); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	st.bound(m.GetDeadlineMs())
 	s, err := st.c.session(m.GetSession())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	r := &preparation{st: st, s: s, num: m.GetPlan(), model: m.GetModel()}
 	if copy(r.hash[:], m.GetHash()) != len(r.hash) || len(m.GetHash()) != len(r.hash) {
-		return nil, nil, fmt.Errorf("%w: plan hash of %d bytes", transport.ErrProtocol, len(m.GetHash()))
+		return nil, fmt.Errorf("%w: plan hash of %d bytes", transport.ErrProtocol, len(m.GetHash()))
 	}
 	if !validModel(r.model) {
-		return nil, nil, fmt.Errorf("%w: %.80q is no model name", transport.ErrProtocol, r.model)
+		return nil, fmt.Errorf("%w: %.80q is no model name", transport.ErrProtocol, r.model)
 	}
 	n := m.GetPlanBytes()
 	if n > plan.MaxPlanBytes {
-		return nil, nil, fmt.Errorf("%w: plan of %d bytes, the limit is %d", transport.ErrLimit, n, plan.MaxPlanBytes)
+		return nil, fmt.Errorf("%w: plan of %d bytes, the limit is %d", transport.ErrLimit, n, plan.MaxPlanBytes)
 	}
 	if err := st.total(h, n, n); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if n > 0 {
-		if r.memory, err = s.stage(n); err != nil {
-			return nil, nil, err
-		}
-		r.encoded = r.memory[:n]
+	r.arrival = &arrival{s: s}
+	r.arrival.add(n, plan.CausePlan)
+	if err := r.arrival.fits(); err != nil {
+		return nil, err
 	}
-	return &task{session: s, do: r.do, free: r.free, seq: m.GetSeq()}, []wire.Segment{{Data: r.encoded, Cause: plan.CausePlan}}, nil
+	st.arrival, st.complete = r.arrival, func(mem []byte) { r.encoded = mem[:n] }
+	return &task{session: s, do: r.do, free: r.free, seq: m.GetSeq()}, nil
 }
 
 // validModel reports whether a model name is a single path element, or empty.
@@ -60,11 +61,14 @@ type preparation struct {
 	hash    plan.Hash
 	model   string
 	encoded []byte
-	memory  []byte
+	arrival *arrival
 	cached  int // weights that the cache had
 }
 
-func (r *preparation) free() { r.s.unstage(r.memory) }
+func (r *preparation) free() {
+	r.s.unstage(r.arrival.mem) // a plan is larger than what comes next
+	r.arrival.mem = nil
+}
 
 func (r *preparation) do(ctx context.Context) (answer, error) {
 	p, ok, err := r.program()
@@ -106,20 +110,25 @@ func (r *preparation) do(ctx context.Context) (answer, error) {
 
 // program is the plan as the engine holds it; false when it must be sent.
 func (r *preparation) program() (Program, bool, error) {
-	engine := r.s.srv.opts.Engine
-	if r.encoded == nil {
-		p, ok := engine.Program(r.hash)
+	backend := r.s.srv.opts.Engine
+	if len(r.encoded) == 0 {
+		p, ok := backend.Program(r.hash)
 		r.s.srv.planLookup(ok)
 		return p, ok, nil
 	}
 	if plan.HashEncoded(r.encoded) != r.hash {
 		return nil, false, fmt.Errorf("%w: the plan does not have the hash %v", transport.ErrCorrupt, r.hash)
 	}
+	work := engine.PlanWork(r.encoded)
+	if err := r.s.srv.charge(r.s.tenant, work, "reading a plan"); err != nil {
+		return nil, false, err
+	}
+	defer r.s.srv.uncharge(r.s.tenant, work)
 	decoded, err := plan.Decode(r.encoded)
 	if err != nil {
 		return nil, false, err
 	}
-	p, err := engine.Compile(decoded)
+	p, err := backend.Compile(decoded)
 	if err != nil {
 		return nil, false, err
 	}

@@ -13,13 +13,16 @@ type Quota struct {
 	Sessions int64 // open
 	Plans    int64 // prepared, in all sessions together
 	Calls    int64 // runs and loops that wait or go on
-	Bytes    int64 // of carried state, kept values, and memory to receive into
+	Bytes    int64 // of memory: all that is not shared, and the plans that it uses
 }
 
 // tenant is what an identity has.
 type tenant struct {
 	identity string
 	conns    int // under the lock of tenants
+
+	mu       sync.Mutex
+	programs map[Program]int // that its sessions use, with how often
 
 	sessions, plans, calls, bytes gauge
 }
@@ -29,10 +32,30 @@ type gauge struct {
 	what  string
 	limit int64 // 0: none
 	used  atomic.Int64
+	// reclaim gives up what the identity has and does not need, as much as n if
+	// there is as much; nil when there is nothing of the kind.
+	reclaim func(n int64)
+}
+
+// check reports whether n more would not be too many.
+func (g *gauge) check(n int64) error {
+	if used := g.used.Load(); g.limit > 0 && n > g.limit-used {
+		return &transport.QuotaError{What: g.what, Limit: g.limit, Used: used, Want: n}
+	}
+	return nil
 }
 
 // take adds n, or says that it would be too many.
 func (g *gauge) take(n int64) error {
+	err := g.tryTake(n)
+	if err == nil || g.reclaim == nil {
+		return err
+	}
+	g.reclaim(n)
+	return g.tryTake(n)
+}
+
+func (g *gauge) tryTake(n int64) error {
 	for {
 		used := g.used.Load()
 		if g.limit > 0 && n > g.limit-used {
@@ -54,7 +77,8 @@ func (g *gauge) Give(n int64) { g.give(n) }
 
 // tenants are the identities that have something here.
 type tenants struct {
-	quota func(identity string) Quota
+	quota   func(identity string) Quota
+	reclaim func(x *tenant, n int64) // gives up what an identity does not need
 
 	mu sync.Mutex
 	by map[string]*tenant
@@ -71,11 +95,12 @@ func (t *tenants) join(identity string) *tenant {
 		if t.quota != nil {
 			q = t.quota(identity)
 		}
-		x = &tenant{identity: identity}
+		x = &tenant{identity: identity, programs: map[Program]int{}}
 		x.sessions.what, x.sessions.limit = "sessions", q.Sessions
 		x.plans.what, x.plans.limit = "plans", q.Plans
 		x.calls.what, x.calls.limit = "calls", q.Calls
 		x.bytes.what, x.bytes.limit = "bytes", q.Bytes
+		x.bytes.reclaim = func(n int64) { t.reclaim(x, n) }
 		t.by[identity] = x
 	}
 	x.conns++
@@ -99,26 +124,5 @@ func (t *tenants) forget() {
 		if x.conns == 0 && x.sessions.used.Load()+x.plans.used.Load()+x.calls.used.Load()+x.bytes.used.Load() == 0 {
 			delete(t.by, name)
 		}
-	}
-}
-
-// stage is memory to receive into, which the session's tenant pays for.
-func (s *session) stage(n uint64) ([]byte, error) {
-	n = pages(n)
-	if err := s.tenant.bytes.take(int64(n)); err != nil {
-		return nil, err
-	}
-	b, err := s.srv.staging.get(n)
-	if err != nil {
-		s.tenant.bytes.give(int64(n))
-	}
-	return b, err
-}
-
-// unstage gives back what stage gave.
-func (s *session) unstage(b []byte) {
-	if b != nil {
-		s.tenant.bytes.give(int64(len(b)))
-		s.srv.staging.put(b)
 	}
 }

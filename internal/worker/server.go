@@ -59,6 +59,7 @@ func New(opts Options) *Server {
 		meter:   m, health: newHealth(),
 		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},
 	}
+	s.tenants.reclaim = s.partials.dropOf
 	s.forget = []func(){memory.Register(budget.Spare, spares{s}), memory.Register(budget.Unused, s.partials)}
 	return s
 }

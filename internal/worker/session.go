@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
@@ -39,7 +38,8 @@ type prepared struct {
 	program Program
 	layout  *wire.Layout
 	causes  *inputCauses
-	keeps   int // outputs that stay here
+	keeps   int   // outputs that stay here
+	held    int64 // bytes that the tenant has paid for this
 }
 
 // openSession is OpenSession.
@@ -76,6 +76,10 @@ func (c *conn) room(num uint32) error {
 // newSession opens a session, which its tenant pays for.
 func (c *conn) newSession(num uint32) (*session, error) {
 	if err := c.tenant.sessions.take(1); err != nil {
+		return nil, err
+	}
+	if err := c.s.charge(c.tenant, sessionBytes, "a session"); err != nil {
+		c.tenant.sessions.give(1)
 		return nil, err
 	}
 	s := &session{
@@ -140,13 +144,13 @@ func (s *session) finish() {
 	s.done = true
 	spare := s.spare
 	s.spare = nil
-	plans := len(s.plans)
 	s.mu.Unlock()
 	if first {
 		s.es.Close()
-		s.last.drop(s.srv.opts.Engine.Memory())
+		s.last.drop(s)
 		s.unstage(spare)
-		s.tenant.plans.give(int64(plans))
+		s.leavePlans()
+		s.srv.uncharge(s.tenant, sessionBytes)
 		s.tenant.sessions.give(1)
 	}
 }
@@ -193,49 +197,13 @@ func (s *session) plan(num uint32) (*prepared, error) {
 	return nil, fmt.Errorf("%w: no plan %d in this session", transport.ErrUnknownPlan, num)
 }
 
-// setPlan gives a plan its number.
-func (s *session) setPlan(num uint32, p Program) error {
+// takeSpare is the memory that the session kept of its last call, if it is there.
+func (s *session) takeSpare() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old := s.plans[num]; old != nil && old.program.Hash() != p.Hash() {
-		return fmt.Errorf("%w: plan number %d is taken", transport.ErrProtocol, num)
-	}
-	if s.plans[num] == nil && len(s.plans) >= wire.MaxPlans {
-		return fmt.Errorf("%w: %d plans in this session", transport.ErrLimit, len(s.plans))
-	}
-	if s.plans[num] == nil {
-		if err := s.tenant.plans.take(1); err != nil {
-			return err
-		}
-	}
-	causes := &inputCauses{}
-	if old := s.plans[num]; old != nil {
-		causes = old.causes
-	}
-	keeps := 0
-	for _, o := range p.Plan().Outputs {
-		if o.Place == plan.Keep {
-			keeps++
-		}
-	}
-	s.plans[num] = &prepared{p, wire.NewLayout(p.Plan()), causes, keeps}
-	return nil
-}
-
-// dropPlan takes a plan's number back.
-func (s *session) dropPlan(num uint32, p Program) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.plans[num] != nil {
-		s.tenant.plans.give(1)
-	}
-	delete(s.plans, num)
-	for _, other := range s.plans {
-		if other.program == p {
-			return
-		}
-	}
-	s.es.Leave(p)
+	b := s.spare
+	s.spare = nil
+	return b
 }
 
 // memory gives n bytes for the inputs of a call.
@@ -243,10 +211,7 @@ func (s *session) memory(n uint64) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	s.mu.Lock()
-	b := s.spare
-	s.spare = nil
-	s.mu.Unlock()
+	b := s.takeSpare()
 	plenty := s.srv.staging.plenty(n) // not under the lock, which spares take
 	if have := uint64(len(b)); have >= n && (plenty || have <= n+n/4) {
 		return b, nil

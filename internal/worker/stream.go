@@ -23,9 +23,11 @@ type stream struct {
 	cancel context.CancelCauseFunc
 
 	// The receiving goroutine's:
-	receiving bool // the message goes on
-	sink      *wire.Sink
-	upload    *upload // a weight takes its payload piece by piece
+	receiving bool             // the message goes on
+	arrival   *arrival         // takes the payload
+	complete  func(mem []byte) // is called when all of it is there
+	upload    *upload          // a weight takes its payload piece by piece
+	progress  *progress        // of a message in parts
 	task      *task
 
 	repeat *repetition // of a loop; nil for other requests
@@ -71,16 +73,13 @@ func (st *stream) begin(h wire.Header, control []byte) {
 			st.fail(st.panicked(r))
 		}
 	}()
-	t, segs, err := st.request(h, control)
+	t, err := st.request(h, control)
 	if err != nil {
 		st.fail(err)
 		return
 	}
 	t.st = st
 	st.task = t
-	if st.upload == nil {
-		st.sink = wire.NewSink(segs)
-	}
 }
 
 // into is where the payload of the next frame goes; nil to discard it.
@@ -88,10 +87,14 @@ func (st *stream) into(h wire.Header) *wire.Sink {
 	if st.task == nil || h.Payload == 0 {
 		return nil
 	}
-	if st.upload == nil {
-		return st.sink
+	var sink *wire.Sink
+	var err error
+	switch {
+	case st.upload != nil:
+		sink, err = st.upload.into(h.Payload)
+	case st.arrival != nil:
+		sink, err = st.arrival.into(h.Payload)
 	}
-	sink, err := st.upload.into(h.Payload)
 	if err != nil {
 		st.fail(err)
 	}
@@ -106,6 +109,7 @@ func (st *stream) received(h wire.Header, bad error) {
 	if st.upload != nil && st.task != nil && h.Payload > 0 {
 		st.upload.received()
 	}
+	st.c.brought(st, h.Payload, h.More())
 	if h.More() {
 		return
 	}
@@ -114,10 +118,13 @@ func (st *stream) received(h wire.Header, bad error) {
 		st.c.forget(st)
 		return
 	}
-	if st.sink != nil && st.sink.Left() > 0 {
-		st.fail(fmt.Errorf("%w: %v ends %d bytes early", transport.ErrProtocol, st.typ, st.sink.Left()))
-		st.c.forget(st)
-		return
+	if a := st.arrival; a != nil {
+		if left := a.want - a.got; left > 0 {
+			st.fail(fmt.Errorf("%w: %v ends %d bytes early", transport.ErrProtocol, st.typ, left))
+			st.c.forget(st)
+			return
+		}
+		st.complete(a.mem)
 	}
 	st.enqueue()
 }
@@ -155,7 +162,8 @@ func (t *task) wait() error {
 // fail answers with err, once, and discards what is still to come.
 func (st *stream) fail(err error) {
 	if t := st.task; t != nil {
-		st.task, st.sink = nil, nil
+		st.task, st.arrival, st.complete = nil, nil, nil
+		delete(st.c.inParts, st)
 		if st.upload != nil {
 			st.upload.abort()
 			st.upload = nil
