@@ -158,6 +158,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 		return err
 	}
 	defer e.Close()
+	defer e.Memory().Govern()()
 	opts.Engine = worker.ForEngine(e)
 	for i, l := range listeners {
 		if err := a.announce(l, warnings[i], o.json); err != nil {

@@ -49,6 +49,7 @@ type conn struct {
 	wg       sync.WaitGroup       // requests that wait or run in sessions, and uploads
 	cost     int64                // bytes of its buffers
 	paid     bool                 // by the worker's memory
+	readers  readers              // whether the client takes what it is sent
 	slots    int64                // requests that its tenant has paid for; the receiving goroutine's
 	silent   atomic.Int64         // how long the client had not been heard when it was given up
 }
@@ -178,6 +179,8 @@ func tellsPeer(err error) bool {
 // send sends a message of the worker's; it is given up when the connection
 // ends.
 func (c *conn) send(m *wire.Message) error {
+	c.readers.begins(c)
+	defer c.readers.ends()
 	_, err := c.wc.Send(c.ctx, m)
 	return err
 }

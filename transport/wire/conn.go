@@ -150,6 +150,9 @@ func (c *Conn) Send(ctx context.Context, m *Message) (started bool, err error) {
 	}
 }
 
+// FramesSent is how many frames have been written, the one under way among them.
+func (c *Conn) FramesSent() uint32 { return c.sent.Load() }
+
 func (c *Conn) acquire(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
