@@ -108,6 +108,17 @@ func (b *binding) takeAll(s *Session) error {
 	return err
 }
 
+// DropBindings gives up the idle bindings of sessions that an account pays for, as
+// much as n bytes if there is as much.
+func (e *Engine) DropBindings(a Account, n int64) {
+	for _, s := range (idleBindings{e}).sessions() {
+		if n > 0 && s.account.payer == a && s.run.TryLock() {
+			n -= s.dropBindings(0, nil)
+			s.run.Unlock()
+		}
+	}
+}
+
 // idleBindings are those of sessions in which no call runs.
 type idleBindings struct{ e *Engine }
 

@@ -37,7 +37,7 @@ func (c *Call) finish() error {
 		if o.Place == plan.Keep {
 			t.Shape = slices.Clone(t.Shape)
 			c.outputs[i] = output{t: transport.Tensor{DType: t.DType, Shape: t.Shape}, h: c.s.keep(t)}
-			c.keeping -= int64(n)
+			c.keeping -= int64(n) + keptHead
 		}
 	}
 	return c.commitStates()

@@ -156,7 +156,7 @@ func (b *binding) outputBytes() (spare, keeping int64) {
 		p := &b.prog.places[o.Value]
 		switch n := int64(b.elems[p.shape]) * int64(p.size); {
 		case o.Place == plan.Keep:
-			keeping += n
+			keeping += n + keptHead
 		case b.prog.places[p.base].state >= 0 || !b.arrays[o.Value].Contiguous():
 			spare += n
 		}

@@ -187,7 +187,7 @@ func (s *Session) Release(hs ...transport.Handle) {
 
 // forget takes a kept value, which the collector frees, from the accounts.
 func (s *Session) forget(k *kept) {
-	n := int64(len(k.t.Data))
+	n := int64(len(k.t.Data)) + keptHead
 	s.account.Give(n)
 	s.e.account.Release(budget.Kept, n)
 }

@@ -39,9 +39,12 @@ const (
 	boundPinBytes    = 16
 	boundClassBytes  = 40
 	boundBufferBytes = 32
-	boundStateBytes  = 72
+	boundStateBytes  = 480 // with the state itself, which the session has
 	boundInputBytes  = 64
 	boundBytes       = 6 << 10 // whatever the plan
+
+	weightHead = 512 // of a weight that is held, beside its content
+	keptHead   = 512 // of a value that is kept, the same
 )
 
 // measure counts what the program takes on the heap, and each of its bindings.

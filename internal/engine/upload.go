@@ -64,7 +64,7 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 		return nil, err
 	}
 	if w.data, err = e.store.memory.Alloc(int(size.first)); err != nil {
-		ww.unreserve()
+		e.account.ReleaseAll(ww.amounts())
 		return nil, noMemory(int(size.first), err)
 	}
 	ww.stage = make([]byte, size.stage)
@@ -108,6 +108,7 @@ func (w *WeightWriter) Held() int64 { return w.amounts().Total() }
 func (w *WeightWriter) amounts() (a budget.Amounts) {
 	a[w.w.kind()] = w.size.first + w.size.rounded
 	a[budget.Buffers] = w.size.stage + w.size.wide
+	a[budget.Plans] = weightHead
 	return a
 }
 
@@ -118,14 +119,14 @@ func (e *Engine) WeightMemory(p *Program, v plan.Value) (int64, error) {
 		return 0, err
 	}
 	s, err := e.weightSize(p, id)
-	return s.first + s.rounded + s.stage + s.wide, err
+	return s.first + s.rounded + s.stage + s.wide + weightHead, err
 }
 
-// unreserve takes what is reserved from the account, but for the weight's own
-// memory.
+// unreserve takes what is reserved from the account, but for what the weight keeps.
 func (w *WeightWriter) unreserve() {
 	a := w.amounts()
 	a[w.w.kind()] -= int64(len(w.w.data))
+	a[budget.Plans] -= weightHead
 	w.e.account.ReleaseAll(a)
 }
 

@@ -24,6 +24,9 @@ type Engine interface {
 	WeightMemory(p Program, v plan.Value) (int64, error)
 	WeightForm(p Program, v plan.Value) (engine.WeightKey, error)
 	Memory() *budget.Account
+	// DropBindings gives up what sessions of an account could bind anew, as much
+	// as n bytes if there is as much.
+	DropBindings(a engine.Account, n int64)
 	NewSession() Session
 }
 

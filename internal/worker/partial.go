@@ -94,15 +94,15 @@ func (p *partials) expire(x *partial) {
 }
 
 // dropOf gives up what an identity pays for, as much as n bytes if there is as
-// much.
-func (p *partials) dropOf(t *tenant, n int64) {
+// much, and says how much it was.
+func (p *partials) dropOf(t *tenant, n int64) (dropped int64) {
 	var drop []*incoming
 	p.mu.Lock()
-	for e := p.order.Front(); e != nil && n > 0; {
+	for e := p.order.Front(); e != nil && dropped < n; {
 		x := e.Value.(*partial)
 		e = e.Next()
 		if x.in.payer == t {
-			n -= x.in.paid
+			dropped += x.in.paid
 			drop = append(drop, p.remove(x))
 		}
 	}
@@ -110,6 +110,7 @@ func (p *partials) dropOf(t *tenant, n int64) {
 	for _, in := range drop {
 		in.Abort()
 	}
+	return dropped
 }
 
 // look tells what there is of a weight: how many bytes, and their hash.

@@ -59,9 +59,18 @@ func New(opts Options) *Server {
 		meter:   m, health: newHealth(),
 		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},
 	}
-	s.tenants.reclaim = s.partials.dropOf
+	s.tenants.reclaim = s.reclaim
 	s.forget = []func(){memory.Register(budget.Spare, spares{s}), memory.Register(budget.Unused, s.partials)}
 	return s
+}
+
+// reclaim gives up what an identity pays for and does not need.
+func (s *Server) reclaim(t *tenant, n int64) {
+	n -= s.partials.dropOf(t, n)
+	n -= spares{s}.dropOf(t, n)
+	if n > 0 {
+		s.opts.Engine.DropBindings(&t.bytes, n)
+	}
 }
 
 // Serve takes TCP connections from l until the server is shut down, which it

@@ -200,6 +200,9 @@ func (c *Conn) writeFrame(ctx context.Context, h Header, control proto.Message, 
 	n, err := c.pipe.WriteBuffers(c.bufs, hold)
 	stop()
 	clear(c.bufs)
+	if cap(c.control) > keepControl {
+		c.control, c.head = nil, nil
+	}
 	c.account(n, headLen, pieces)
 	if err != nil {
 		_ = c.Close()
@@ -268,6 +271,9 @@ func (c *Conn) LimitControl(n uint64) { c.inLimit = min(n, MaxControl) }
 // read with ReadPayload before that. An error means that framing is lost or
 // the connection is; io.EOF is an end between frames.
 func (c *Conn) Next() (Header, []byte, error) {
+	if cap(c.inControl) > keepControl { // a peer may be silent for long
+		c.inControl = nil
+	}
 	if _, err := io.ReadFull(c.pipe, c.in[:4]); err != nil {
 		return Header{}, nil, err
 	}
@@ -286,8 +292,7 @@ func (c *Conn) Next() (Header, []byte, error) {
 	if h.Control > c.inLimit {
 		return Header{}, nil, fmt.Errorf("%w: control message of %d bytes, the limit is %d here", transport.ErrLimit, h.Control, c.inLimit)
 	}
-	c.inControl = slices.Grow(c.inControl[:0], int(h.Control))[:h.Control]
-	if _, err := io.ReadFull(c.pipe, c.inControl); err != nil {
+	if err := c.readControl(int(h.Control)); err != nil {
 		return Header{}, nil, noEOF(err)
 	}
 	if err := checkHeader(c.received.Load(), c.in[:], c.inControl); err != nil {
@@ -296,6 +301,20 @@ func (c *Conn) Next() (Header, []byte, error) {
 	c.received.Add(1)
 	c.count.AddReceived(plan.CauseControl, HeaderLen+len(c.inControl))
 	return h, c.inControl, nil
+}
+
+// readControl reads a control message of n bytes, for which memory is taken as
+// they come.
+func (c *Conn) readControl(n int) error {
+	c.inControl = c.inControl[:0]
+	for have := 0; have < n; have = len(c.inControl) {
+		k := min(n-have, keepControl)
+		c.inControl = slices.Grow(c.inControl, k)[:have+k]
+		if _, err := io.ReadFull(c.pipe, c.inControl[have:]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ReadPayload reads the payload of the frame that Next announced into sink, or
