@@ -7,6 +7,8 @@ const (
 	QueueLen       = queueLen
 	MaxHeaderList  = maxHeaderList
 	MaxGRPCStreams = maxGRPCStreams
+	MaxPartials    = maxPartials
+	MaxRemembered  = maxRemembered
 )
 
 // Defaults are the options of a server that is given none.

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/genie-sdk/go/internal/access"
+	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/worker"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/credentials"
@@ -33,6 +34,8 @@ func limits() map[string]any {
 		"wire.MaxSessions": wire.MaxSessions, "wire.MaxPlans": wire.MaxPlans, "wire.MaxKept": wire.MaxKept, "wire.HandshakeTimeout": wire.HandshakeTimeout,
 		"wire.StallTimeout": wire.StallTimeout, "protowire.DefaultRecursionLimit": protowire.DefaultRecursionLimit,
 		"worker.Options.MaxStaging": worker.Defaults.MaxStaging, "worker.Options.MaxConns": worker.Defaults.MaxConns,
+		"worker.MaxPartials": worker.MaxPartials, "worker.MaxRemembered": worker.MaxRemembered, "worker.Options.Patience": worker.Defaults.Patience,
+		"engine.MaxIdlePlans": engine.MaxIdlePlans, "engine.MaxIdlePlanBytes": engine.MaxIdlePlanBytes, "engine.MaxBindingBytes": engine.MaxBindingBytes,
 		"worker.QueueLen": worker.QueueLen, "worker.MaxGRPCStreams": worker.MaxGRPCStreams, "worker.MaxHeaderList": worker.MaxHeaderList,
 		"grpcwire.MaxMessage": grpcwire.MaxMessage, "transport.MaxLoopRuns": transport.MaxLoopRuns,
 		"transport.MaxLoopStop": transport.MaxLoopStop,
@@ -48,7 +51,7 @@ func limits() map[string]any {
 // folders are the packages of limits, below the module's root.
 var folders = map[string]string{
 	"transport": "transport", "wire": "transport/wire", "grpcwire": "transport/wire/grpcwire", "plan": "transport/plan",
-	"credentials": "transport/credentials", "access": "internal/access",
+	"credentials": "transport/credentials", "access": "internal/access", "engine": "internal/engine",
 }
 
 func TestLimitsDocument(t *testing.T) {
@@ -88,7 +91,7 @@ func TestLimitsDocument(t *testing.T) {
 func tested(t *testing.T, root string) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
-	for _, folder := range []string{"internal/worker", "internal/access", "transport/plan", "transport/wire", "transport/internal/secure"} {
+	for _, folder := range []string{"internal/worker", "internal/engine", "internal/access", "transport/plan", "transport/wire", "transport/internal/secure"} {
 		for _, f := range parsed(t, filepath.Join(root, folder), true) {
 			for _, d := range f.Decls {
 				if fn, ok := d.(*ast.FuncDecl); ok && strings.HasPrefix(fn.Name.Name, "Test") {
