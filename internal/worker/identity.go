@@ -59,7 +59,7 @@ func (c *conn) identify(token []byte) error {
 		identity = Anonymous
 	}
 	t := c.s.tenants.join(identity)
-	if err := t.bytes.take(c.cost); err != nil {
+	if err := t.bytes.take(c.toll()); err != nil {
 		c.s.tenants.leave(t)
 		return err
 	}

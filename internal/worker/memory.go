@@ -45,13 +45,17 @@ func (c *conn) pay() error {
 	return err
 }
 
+// toll is the tenant's part: the window of a connection over gRPC is for its links,
+// not its own choice.
+func (c *conn) toll() int64 { return min(c.cost, 1<<20) }
+
 // unpay gives back what the connection has taken for itself.
 func (c *conn) unpay() {
 	if c.paid {
 		c.s.opts.Engine.Memory().Release(budget.Buffers, c.cost)
 	}
 	if c.tenant != nil {
-		c.tenant.bytes.give(c.cost)
+		c.tenant.bytes.give(c.toll())
 		c.s.uncharge(c.tenant, c.slots*streamBytes)
 	}
 }
