@@ -24,7 +24,7 @@ type Client struct {
 	mu     sync.Mutex
 	side   transport.Executor // runs what a policy leaves to the client
 	graphs map[*lazy.Graph]*program
-	uses   uint64 // of graphs: the clock by which they are old
+	uses   uint64               // of graphs: the clock by which they are old
 	wide   map[plan.Hash][]byte // weights in half precision, widened
 }
 

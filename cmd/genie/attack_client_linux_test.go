@@ -183,8 +183,12 @@ func halfMessage(addr string, n int) (net.Conn, error) {
 	}
 	var headers []byte
 	for _, h := range [][2]string{
-		{":method", "POST"}, {":scheme", "http"}, {":path", "/genie.v1.Genie/Connect"}, {":authority", "x"},
-		{"content-type", "application/grpc"}, {"te", "trailers"},
+		{":method", "POST"},
+		{":scheme", "http"},
+		{":path", "/genie.v1.Genie/Connect"},
+		{":authority", "x"},
+		{"content-type", "application/grpc"},
+		{"te", "trailers"},
 	} {
 		headers = append(headers, 0, byte(len(h[0]))) // a literal without index, not compressed
 		headers = append(append(append(headers, h[0]...), byte(len(h[1]))), h[1]...)
@@ -192,15 +196,54 @@ func halfMessage(addr string, n int) (net.Conn, error) {
 	out := []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 	out = append(out, frame(4, 0, 0, nil)...)
 	out = append(out, frame(1, 4, 1, headers)...)
+	if _, err := nc.Write(out); err != nil {
+		return nc, err
+	}
 	body := binary.BigEndian.AppendUint32([]byte{0}, uint32(n+1))
 	body = append(body, make([]byte, n)...)
-	for len(body) > 0 {
-		k := min(len(body), 16<<10)
-		out = append(out, frame(0, 0, 1, body[:k])...)
-		body = body[k:]
+	_ = nc.SetDeadline(time.Now().Add(time.Second))
+	for conn, stream := 65535, 65535; len(body) > 0; {
+		for conn > 0 && stream > 0 && len(body) > 0 {
+			k := min(len(body), conn, stream, 16<<10)
+			if _, err := nc.Write(frame(0, 0, 1, body[:k])); err != nil {
+				return nc, err
+			}
+			conn, stream, body = conn-k, stream-k, body[k:]
+		}
+		more, of, err := windowUpdate(nc)
+		switch {
+		case err != nil:
+			return nc, err
+		case of == 0:
+			conn += more
+		default:
+			stream += more
+		}
 	}
-	go func() { _, _ = io.Copy(io.Discard, nc) }() // window updates
-	_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
-	_, err = nc.Write(out)
-	return nc, err
+	return nc, nil
+}
+
+// windowUpdate reads one frame, and says how much more may be sent on the
+// connection, stream 0, or on a stream; 0 when the frame says nothing of it.
+func windowUpdate(r io.Reader) (more int, stream uint32, err error) {
+	const initialWindow = 4 // of SETTINGS
+	var head [9]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return 0, 0, err
+	}
+	body := make([]byte, int(head[0])<<16|int(head[1])<<8|int(head[2]))
+	if _, err := io.ReadFull(r, body); err != nil {
+		return 0, 0, err
+	}
+	switch head[3] {
+	case 8:
+		return int(binary.BigEndian.Uint32(body)), binary.BigEndian.Uint32(head[5:]), nil
+	case 4:
+		for ; len(body) >= 6; body = body[6:] {
+			if binary.BigEndian.Uint16(body) == initialWindow {
+				return int(binary.BigEndian.Uint32(body[2:])) - 65535, 1, nil
+			}
+		}
+	}
+	return 0, 0, nil
 }

@@ -153,12 +153,11 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	opts.MaxRunning = o.running
 	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch}
 	o.memory.engine(&limits)
-	e, err := engine.New(limits)
+	e, stopEngine, err := governed(limits)
 	if err != nil {
 		return err
 	}
-	defer e.Close()
-	defer e.Memory().Govern()()
+	defer stopEngine()
 	opts.Engine = worker.ForEngine(e)
 	for i, l := range listeners {
 		if err := a.announce(l, warnings[i], o.json); err != nil {
@@ -170,6 +169,15 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 		return err
 	}
 	return serve(ctx, s, listeners, o.drain)
+}
+
+// governed starts an engine whose account the process's heap keeps to.
+func governed(limits engine.Options) (e *engine.Engine, stop func(), err error) {
+	if e, err = engine.New(limits); err != nil {
+		return nil, nil, err
+	}
+	free := e.Memory().Govern()
+	return e, func() { free(); _ = e.Close() }, nil
 }
 
 // admitted says who may connect, and what is to be said about each listener.

@@ -73,7 +73,7 @@ func TestAccount(t *testing.T) {
 	_, err = runOnce(t, s, p, []int{2, 100}, make([]byte, 800))
 	require.ErrorIs(t, err, errPurse, "the state has to grow")
 	s.Reset()
-	require.EqualValues(t, row+8+bound, b.used)
+	require.Equal(t, row+8+bound, b.used)
 	s.Close()
 	s.Close()
 	require.Zero(t, b.used)

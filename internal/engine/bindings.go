@@ -71,7 +71,7 @@ func (s *Session) called(b *binding) {
 func (b *binding) counted() int64 { return b.prog.bound + b.heap }
 
 // dropBindings drops the bindings that were used longest ago, but for keep, until
-// the others have at most most bytes, and says how much that was. The caller has
+// the others have so many bytes at most, and says how much that was. The caller has
 // the session's turn.
 func (s *Session) dropBindings(most int64, keep *binding) (dropped int64) {
 	s.mu.Lock()

@@ -70,13 +70,13 @@ func many(weights int) *plan.Plan {
 	return p
 }
 
-// grown is how much the heap is larger for what make returns.
-func grown(t *testing.T, make func() any) int64 {
+// grown is how much the heap is larger for what build returns.
+func grown(t *testing.T, build func() any) int64 {
 	t.Helper()
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	held := make()
+	held := build()
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	runtime.KeepAlive(held)

@@ -9,8 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adviseHuge asks for large pages, which spares most TLB misses of a pass over
-// the weights and most faults while a payload is received.
 // Grow makes what Map gave n bytes long, which is more; it may move, and pages
 // move without being copied. When it fails b is as it was.
 func Grow(b []byte, n int) ([]byte, error) {
@@ -27,6 +25,8 @@ func Grow(b []byte, n int) ([]byte, error) {
 	return grown, nil
 }
 
+// adviseHuge asks for large pages, which spares most TLB misses of a pass over
+// the weights and most faults while a payload is received.
 func adviseHuge(b []byte) { _ = unix.Madvise(b, unix.MADV_HUGEPAGE) }
 
 // ResetPeak makes the peak of resident memory start anew. It reports whether

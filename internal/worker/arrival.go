@@ -75,11 +75,11 @@ func (a *arrival) into(n uint64) (*wire.Sink, error) {
 // end is where in memory the next n bytes end.
 func (a *arrival) end(n uint64) uint64 {
 	for i, in := a.next, a.in; ; i, in = i+1, 0 {
-		if p := a.parts[i]; n <= p.n-in {
+		p := a.parts[i]
+		if n <= p.n-in {
 			return p.at + in + n
-		} else {
-			n -= p.n - in
 		}
+		n -= p.n - in
 	}
 }
 

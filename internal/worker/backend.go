@@ -11,18 +11,23 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Engine runs plans; [ForEngine] makes one of package engine's.
-type Engine interface {
-	Epoch() uint64
-	Stats() transport.Stats
-	Program(h plan.Hash) (Program, bool)
-	Compile(p *plan.Plan) (Program, error)
+// WeightStore takes the weights of programs.
+type WeightStore interface {
 	Missing(p Program) []plan.Value
 	Fits(p Program) error
 	PutWeight(p Program, v plan.Value) (WeightWriter, error)
 	// WeightMemory is what PutWeight would take.
 	WeightMemory(p Program, v plan.Value) (int64, error)
 	WeightForm(p Program, v plan.Value) (engine.WeightKey, error)
+}
+
+// Engine runs plans; [ForEngine] makes one of package engine's.
+type Engine interface {
+	WeightStore
+	Epoch() uint64
+	Stats() transport.Stats
+	Program(h plan.Hash) (Program, bool)
+	Compile(p *plan.Plan) (Program, error)
 	Memory() *budget.Account
 	// DropBindings gives up what sessions of an account could bind anew, as much
 	// as n bytes if there is as much.
