@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +12,19 @@ import (
 // processes, and wait to be killed.
 const envDriver = "GENIE_PEER_DRIVER"
 
+// driveSetup is the program that makes an environment, with the fake interpreter
+// that envDriver with "_FAKE" tells of.
+const driveSetup = "setup"
+
 func drive(program string) error {
+	if program == driveSetup {
+		exe, err := os.Executable()
+		if err = errors.Join(err, os.Setenv(envFake, os.Getenv(envDriver+"_FAKE"))); err != nil {
+			return err
+		}
+		_, _, err = Setup(context.Background(), SetupOptions{Python: exe, Rebuild: true})
+		return err
+	}
 	o := ModelOptions{Options: Options{Threads: 1}, Workload: "llm-decode", Dir: filepath.Join("..", "..", "testdata", "gpt2", "basic")}
 	o.Dir, _ = filepath.Abs(o.Dir)
 	if os.Getenv(envDriver+"_LINKED") != "" {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 )
 
 // Group is a part of the requirements that is installed together.
@@ -54,6 +55,9 @@ func modules(group string) string {
 // stampName is the file that makes an environment valid. It is written last.
 const stampName = "genie-peers.json"
 
+// inUseName is the file that a program's owner locks while the program runs.
+const inUseName = "genie-in-use"
+
 // Environment is a virtual environment that [Setup] made.
 type Environment struct {
 	Dir    string `json:"-"`
@@ -81,18 +85,26 @@ func environmentHash(python string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// EnvironmentDir is the folder of the environment: venv below GENIE_PEER_CACHE,
-// or below genie/peers in the user's cache folder.
+// EnvironmentDir is the place of the environment: venv below GENIE_PEER_CACHE,
+// or below genie/peers in the user's cache folder. It is a link to the folder
+// that [Environment.Dir] is.
 func EnvironmentDir() (string, error) {
 	root, err := cacheDir()
-	return filepath.Join(root, "venv"), err
+	return filepath.Join(root, linkName), err
 }
 
 // Find is the environment that [Setup] made. One that is not there, is not
 // whole, or was made of other requirements than those that are built in is
 // [ErrUnavailable].
 func Find() (*Environment, error) {
-	dir, err := EnvironmentDir()
+	root, err := cacheDir()
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	dir, err := currentFolder(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, unavailable(fmt.Errorf("there is no %s", filepath.Join(root, linkName)))
+	}
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -124,37 +136,89 @@ func readStamp(dir string) (*Environment, error) {
 	if err := json.Unmarshal(text, e); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if e.Missing == nil {
+		e.Missing = map[string]string{}
+	}
 	return e, nil
+}
+
+// writeStamp makes an environment valid, or changes what a valid one is said to be.
+func (e *Environment) writeStamp() error {
+	text, err := json.MarshalIndent(e, "", "  ")
+	if err != nil {
+		return err
+	}
+	partial := filepath.Join(e.Dir, stampName+".partial")
+	if err := os.WriteFile(partial, append(text, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(partial, filepath.Join(e.Dir, stampName))
+}
+
+// folderBytes is what the files of a folder take, as their sizes say.
+func folderBytes(dir string) int64 {
+	var n int64
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if info, err := d.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		return nil
+	})
+	return n
 }
 
 // Available is nil if a program could be started with what [Options] without an
 // interpreter mean, and otherwise the [ErrUnavailable] that says why not. It
 // starts nothing.
 func Available(program string) error {
-	_, err := interpreter(program, "")
+	_, _, err := interpreter(program, "")
 	return err
 }
 
-// interpreter is the executable that is to run a program.
-func interpreter(program, python string) (string, error) {
+// interpreter is the executable that is to run a program, and the environment
+// that it is of, if it is of one.
+func interpreter(program, python string) (string, *Environment, error) {
 	if python == "" {
 		python = os.Getenv(EnvPython)
 	}
 	if python == "" {
 		e, err := Find()
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
 		for _, g := range []string{groupTorch, groupOf(program)} {
 			if why, missing := e.Missing[g]; missing {
-				return "", fmt.Errorf("%w: %s: 'genie bench setup' has no %s: %s", ErrUnavailable, program, g, why)
+				return "", nil, fmt.Errorf("%w: %s: 'genie bench setup' has no %s: %s", ErrUnavailable, program, g, why)
 			}
 		}
-		return e.Interpreter(), nil
+		return e.Interpreter(), e, nil
 	}
 	exe, err := exec.LookPath(python)
 	if err != nil {
-		return "", unavailable(err)
+		return "", nil, unavailable(err)
 	}
-	return exe, nil
+	return exe, nil, nil
+}
+
+// holdInterpreter is the executable that is to run a program. Until it is
+// released no setup removes the environment that it is of.
+func holdInterpreter(program, python string) (exe string, release func(), err error) {
+	for range 10 { // each one that failed found an environment that another one replaced
+		exe, e, err := interpreter(program, python)
+		if err != nil || e == nil {
+			return exe, func() {}, err
+		}
+		release, err := lockFile(filepath.Join(e.Dir, inUseName), true)
+		switch {
+		case err == nil:
+			return exe, release, nil
+		case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS): // who may not lock it may not remove it
+			return exe, func() {}, nil
+		case !errors.Is(err, errLocked) && !errors.Is(err, fs.ErrNotExist):
+			return "", nil, unavailable(err)
+		}
+	}
+	return "", nil, unavailable(errors.New("the environment is replaced over and over"))
 }

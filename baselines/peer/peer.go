@@ -55,6 +55,7 @@ type Peer struct {
 	from     *bufio.Reader
 	said     *tail
 	release  func() bool // of the context
+	free     func()      // of the environment that it runs in
 	ended    chan struct{}
 
 	mu     sync.Mutex // of the pipe
@@ -65,23 +66,28 @@ type Peer struct {
 // Start runs a program and waits until it is ready. It ends with ctx, with
 // [Peer.Close], or with this process.
 func Start(ctx context.Context, program string, o Options) (*Peer, error) {
-	exe, err := interpreter(program, o.Python)
-	if err != nil {
-		return nil, err
-	}
 	if o.Cache == "" {
-		if o.Cache, err = cacheDir(); err != nil {
+		dir, err := cacheDir()
+		if err != nil {
 			return nil, err
 		}
+		o.Cache = dir
 	}
 	if o.Threads <= 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
 	p := &Peer{program: program, said: &tail{}, ended: make(chan struct{}), mark: rand.Text()}
+	exe, free, err := holdInterpreter(program, o.Python)
+	if err != nil {
+		return nil, err
+	}
+	p.free = free
 	if p.dir, err = unpack(program); err != nil {
+		p.free()
 		return nil, err
 	}
 	if err := p.start(ctx, exe, o); err != nil {
+		p.free()
 		return nil, errors.Join(unavailable(err), os.RemoveAll(p.dir))
 	}
 	if err := p.greet(); err != nil {
@@ -129,7 +135,7 @@ func (p *Peer) start(ctx context.Context, exe string, o Options) error {
 	p.in, p.out = pipes[0][1], pipes[1][0]
 	p.from = bufio.NewReaderSize(p.out, 1<<16)
 	// Not CommandContext: that would kill the interpreter and not what it started.
-	p.cmd = exec.Command(exe, "-u", "-B", filepath.Join(p.dir, p.program+".py")) //nolint:noctx // running it is the purpose
+	p.cmd = exec.Command(exe, "-u", "-B", filepath.Join(p.dir, p.program+".py")) //nolint:noctx,gosec // running it is the purpose
 	p.cmd.Env = append(environment(o), envMark+"="+p.mark)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = stdin, stdout, stderr
 	detach(p.cmd)
@@ -168,6 +174,7 @@ func (p *Peer) wait(errs *os.File) {
 	killMarked(envMark + "=" + p.mark)
 	<-drained
 	_ = errs.Close()
+	p.free()
 	close(p.ended)
 }
 

@@ -2,10 +2,7 @@
 
 package peer
 
-import (
-	"os"
-	"os/exec"
-)
+import "os/exec"
 
 func detach(*exec.Cmd) {}
 
@@ -16,12 +13,3 @@ func killMarked(string) {}
 
 // signalAll is not known here: processes go on.
 func signalAll(*exec.Cmd, bool) {}
-
-// processAlive reports whether a process is there.
-func processAlive(pid int) bool {
-	p, err := os.FindProcess(pid)
-	if err == nil {
-		_ = p.Release()
-	}
-	return err == nil
-}

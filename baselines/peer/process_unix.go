@@ -30,6 +30,3 @@ func signalAll(cmd *exec.Cmd, stop bool) {
 		_ = syscall.Kill(pid, signal)
 	}
 }
-
-// processAlive reports whether a process is there.
-func processAlive(pid int) bool { return pid > 0 && syscall.Kill(pid, 0) == nil }

@@ -1,17 +1,11 @@
 package peer
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -26,12 +20,33 @@ type SetupOptions struct {
 	Index string
 	// Said, if not nil, is told of progress, a line at a time.
 	Said func(line string)
+	// Step, if not nil, is told once a second what is under way. It and Said are
+	// called by the goroutine of Setup.
+	Step func(SetupStep)
+
+	interval time.Duration // between two calls of Step
 }
 
-// Setup makes the environment of the peers and reports whether it had to: one
-// that was made of the same requirements, with the same groups, is left as it
-// is. A group that does not install is [Environment.Missing], but for the first
-// one. Cancelling ctx leaves no environment rather than a part of one.
+// SetupStep is a part of a setup that is under way.
+type SetupStep struct {
+	Name    string // "environment" or a group
+	Elapsed time.Duration
+	// Last is the last line of what the step printed: printable, not longer than
+	// 200 characters, "" if it printed nothing.
+	Last string
+}
+
+// Setup makes the environment of the peers and reports whether it changed it.
+//
+// An environment that was made of the same requirements by the same version of
+// Python is left as it is if it has what is asked for. If groups are missing that
+// are, because they failed or were left out, only these are installed; if it has
+// a group that is to be left out, it is made anew. A group that does not install
+// is [Environment.Missing], but for the first one.
+//
+// Whatever is made is made beside the environment that is there, which works
+// until the new one is whole and takes its place. An error, ctx that ends, or the
+// end of the process leave it as it was.
 func Setup(ctx context.Context, o SetupOptions) (e *Environment, made bool, err error) {
 	for _, g := range o.Skip {
 		if i := slices.IndexFunc(Groups(), func(x Group) bool { return x.Name == g }); i < 1 {
@@ -41,186 +56,132 @@ func Setup(ctx context.Context, o SetupOptions) (e *Environment, made bool, err 
 	if o.Said == nil {
 		o.Said = func(string) {}
 	}
-	dir, err := EnvironmentDir()
+	if o.Step == nil {
+		o.Step = func(SetupStep) {}
+	}
+	if o.interval == 0 {
+		o.interval = time.Second
+	}
+	root, err := cacheDir()
 	if err != nil {
 		return nil, false, err
 	}
-	if e, err := Find(); err == nil && !o.Rebuild && sameChoice(e, o.Skip) && o.Python == "" {
-		if version, err := pythonVersion(ctx, e.Interpreter()); err == nil && version == e.Python {
-			return e, false, nil
-		}
+	w, err := chooseWork(ctx, o)
+	if err != nil || w.none() && len(leftovers(root)) == 0 {
+		return w.present, false, err
 	}
-	exe, version, err := findInterpreter(ctx, o.Python)
-	if err != nil {
+	if err := os.MkdirAll(root, 0o750); err != nil {
 		return nil, false, err
 	}
-	if e, err := Find(); err == nil && !o.Rebuild && sameChoice(e, o.Skip) && e.Python == version {
-		return e, false, nil
+	unlock, err := lockSetup(filepath.Join(root, linkName+".lock"))
+	if err != nil && w.none() { // what the other setup leaves is not this one's
+		return w.present, false, nil
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o750); err != nil {
-		return nil, false, err
-	}
-	unlock, err := lockSetup(dir + ".lock")
 	if err != nil {
 		return nil, false, err
 	}
 	defer unlock()
-	e = &Environment{Dir: dir, Python: version, Hash: environmentHash(version), Missing: map[string]string{}}
-	if err := e.build(ctx, exe, o); err != nil {
-		return nil, false, errors.Join(err, os.RemoveAll(dir))
+	if err := recoverLink(root); err != nil {
+		return nil, false, err
 	}
-	return e, true, nil
+	sweep(root)
+	if w, err = chooseWork(ctx, o); err != nil { // another one may have ended since
+		return nil, false, err
+	}
+	return w.do(ctx, root, o)
 }
 
 // leftOut is why a group is missing that was not asked for.
 const leftOut = "left out by --skip"
 
-// sameChoice reports whether the groups left out are those that were then.
-func sameChoice(e *Environment, skip []string) bool {
+// work is what a setup has to do.
+type work struct {
+	present *Environment // that works, nil if there is none or it does not matter
+	add     []Group      // that it lacks
+	leave   []string     // that it lacks, and from now on by choice
+	exe     string       // to make an environment with; "" if that is not wanted
+	version string       // of exe
+}
+
+func (w work) none() bool { return w.exe == "" && len(w.add) == 0 && len(w.leave) == 0 }
+
+// chooseWork compares what is there with what is asked for.
+func chooseWork(ctx context.Context, o SetupOptions) (work, error) {
+	var w work
+	if e, err := Find(); err == nil && !o.Rebuild {
+		// The Python that it was made with may have been removed or replaced.
+		if version, err := pythonVersion(ctx, e.Interpreter()); err == nil && version == e.Python {
+			w.present = e
+		}
+	}
+	if w.present == nil || o.Python != "" {
+		exe, version, err := findInterpreter(ctx, o.Python)
+		if err != nil {
+			return work{}, err
+		}
+		if w.present == nil || w.present.Python != version {
+			return work{exe: exe, version: version}, nil
+		}
+	}
 	for _, g := range Groups() {
-		if (e.Missing[g.Name] == leftOut) != slices.Contains(skip, g.Name) {
-			return false
+		why, missing := w.present.Missing[g.Name]
+		switch skip := slices.Contains(o.Skip, g.Name); {
+		case skip && !missing:
+			exe, version, err := findInterpreter(ctx, o.Python)
+			return work{exe: exe, version: version}, err
+		case skip && why != leftOut:
+			w.leave = append(w.leave, g.Name)
+		case !skip && missing:
+			w.add = append(w.add, g)
 		}
 	}
-	return true
+	return w, nil
 }
 
-// lockSetup keeps a second setup out. The file of one that was killed is taken
-// over once its process has ended.
-func lockSetup(path string) (unlock func(), err error) {
-	for range 2 {
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err == nil {
-			_, err = fmt.Fprintf(f, "%d", os.Getpid())
-			return func() { _ = os.Remove(path) }, errors.Join(err, f.Close())
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return nil, err
-		}
-		var pid int
-		if text, err := os.ReadFile(path); err == nil {
-			if _, err := fmt.Sscan(string(text), &pid); err == nil && processAlive(pid) {
-				return nil, fmt.Errorf("genie: process %d is setting the environment up", pid)
-			}
-		}
-		_ = os.Remove(path)
+// do does it, under the lock.
+func (w work) do(ctx context.Context, root string, o SetupOptions) (*Environment, bool, error) {
+	if w.none() {
+		return w.present, false, nil
 	}
-	return nil, fmt.Errorf("genie: %s: cannot be taken", path)
-}
-
-// build makes the environment. It is valid only with its stamp, which goes first
-// and is written last.
-func (e *Environment) build(ctx context.Context, exe string, o SetupOptions) error {
-	if err := errors.Join(os.Remove(filepath.Join(e.Dir, stampName)), os.RemoveAll(e.Dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if w.exe == "" && len(w.add) == 0 {
+		return w.present, false, w.present.relabel(w.leave, nil)
 	}
-	o.Said(fmt.Sprintf("Python %s (%s) in %s", e.Python, exe, e.Dir))
-	if _, err := runSetup(ctx, nil, exe, "-m", "venv", e.Dir); err != nil {
-		return fmt.Errorf("make the environment: %w", err)
-	}
-	for i, g := range Groups() {
-		if slices.Contains(o.Skip, g.Name) {
-			e.Missing[g.Name] = leftOut
-			continue
-		}
-		began := time.Now()
-		err := e.install(ctx, g, o)
-		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case err != nil && i == 0:
-			return fmt.Errorf("group %s: %w", g.Name, err)
-		case err != nil:
-			e.Missing[g.Name] = err.Error()
-			o.Said(fmt.Sprintf("group %s: does not install; its cells will be unavailable", g.Name))
-		default:
-			o.Said(fmt.Sprintf("group %s: ready after %s", g.Name, time.Since(began).Round(time.Second)))
-		}
-	}
-	e.Bytes = folderBytes(e.Dir)
-	text, err := json.MarshalIndent(e, "", "  ")
+	dir, err := newFolder(root)
 	if err != nil {
-		return err
+		return nil, false, err
 	}
-	partial := filepath.Join(e.Dir, stampName+".partial")
-	if err := os.WriteFile(partial, append(text, '\n'), 0o600); err != nil {
-		return err
+	e, changed, err := w.make(ctx, dir, o)
+	if err == nil && changed {
+		err = takePlace(root, dir)
 	}
-	return os.Rename(partial, filepath.Join(e.Dir, stampName))
+	if err != nil || !changed {
+		discard(dir)
+		return e, false, err
+	}
+	sweep(root) // the one before
+	return e, true, nil
 }
 
-// install installs a group and imports it.
-func (e *Environment) install(ctx context.Context, g Group, o SetupOptions) error {
-	args := []string{"-m", "pip", "install", "--progress-bar", "off", "--no-input", "--disable-pip-version-check"}
-	// A group may not exchange what another one has pinned.
-	pins := filepath.Join(e.Dir, "requirements.txt")
-	if err := os.WriteFile(pins, []byte(requirements), 0o600); err != nil {
-		return err
+// make makes what is wanted in a new folder. If that is no more than there is,
+// what is returned is what there is.
+func (w work) make(ctx context.Context, dir string, o SetupOptions) (e *Environment, changed bool, err error) {
+	if w.exe != "" {
+		e = &Environment{Dir: dir, Python: w.version, Hash: environmentHash(w.version), Missing: map[string]string{}}
+		changed, err = true, e.build(ctx, w.exe, o)
+	} else {
+		e, changed, err = w.present.extend(ctx, dir, w.add, o)
 	}
-	args = append(args, "--constraint", pins)
-	if o.Index != "" {
-		args = append(args, "--extra-index-url", o.Index)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case !changed:
+		return w.present, false, w.present.relabel(w.leave, e.Missing)
 	}
-	if g.Name == "llama" {
-		// pip's cache does not tell builds with other CMAKE_ARGS apart.
-		args = append(args, "--no-binary", "llama-cpp-python", "--no-cache-dir")
+	for _, g := range w.leave {
+		e.Missing[g] = leftOut
 	}
-	c := condenser{said: o.Said}
-	if said, err := runSetup(ctx, c.line, e.Interpreter(), append(args, g.Packages...)...); err != nil {
-		return fmt.Errorf("%w: %s", err, said)
+	if err := e.stamp(ctx); err != nil {
+		return nil, false, err
 	}
-	if said, err := runSetup(ctx, nil, e.Interpreter(), "-c", "import "+modules(g.Name)); err != nil {
-		return fmt.Errorf("import %s: %w: %s", modules(g.Name), err, said)
-	}
-	return nil
-}
-
-// runSetup runs a command to its end, or ends it and what it started with ctx.
-// Of its output line gets each line; the last ones come back.
-func runSetup(ctx context.Context, line func(string), exe string, args ...string) (said string, err error) {
-	cmd := exec.Command(exe, args...) //nolint:noctx // running it is the purpose; its group is ended below
-	cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1", "PIP_NO_COLOR=1", "PYTHONNOUSERSITE=1",
-		"CMAKE_ARGS="+strings.TrimSpace("-DGGML_NATIVE=ON -DGGML_RPC=ON "+os.Getenv("CMAKE_ARGS")))
-	detach(cmd)
-	r, w, err := os.Pipe()
-	if err != nil {
-		return "", err
-	}
-	defer r.Close()
-	cmd.Stdout, cmd.Stderr = w, w
-	err = cmd.Start()
-	_ = w.Close()
-	if err != nil {
-		return "", err
-	}
-	release := context.AfterFunc(ctx, func() { killAll(cmd) })
-	defer release()
-	var kept tail
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		_, _ = kept.Write(append(lines.Bytes(), '\n'))
-		if line != nil {
-			line(lines.Text())
-		}
-	}
-	err = errors.Join(lines.Err(), cmd.Wait())
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	return kept.lines(6), err
-}
-
-// folderBytes is what the files of a folder take, as their sizes say.
-func folderBytes(dir string) int64 {
-	var n int64
-	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			if info, err := d.Info(); err == nil {
-				n += info.Size()
-			}
-		}
-		return nil
-	})
-	return n
+	return e, true, nil
 }

@@ -37,7 +37,7 @@ func (t *tail) lines(n int) string {
 			l = l[i+1:]
 		}
 		if l = bytes.TrimSpace(l); len(l) > 0 {
-			s = append(s, string(l))
+			s = append(s, plain(string(l)))
 		}
 	}
 	return strings.Join(s, "\n\t")

@@ -14,7 +14,7 @@ import (
 type benchSetupReport struct {
 	Dir     string            `json:"dir"`
 	Python  string            `json:"python"`
-	Made    bool              `json:"made"`
+	Made    bool              `json:"made"` // or changed
 	Bytes   int64             `json:"bytes"`
 	Missing map[string]string `json:"missing"`
 }
@@ -34,10 +34,18 @@ index that pip is configured for.
 On Linux the torch of the usual index is a CUDA build: with its libraries the
 environment takes about 7 GB. --index names a further index that has CPU builds.
 
-A package that does not install is noted, and only what needs it will be
-unavailable. Called again, it does nothing unless something has changed.`,
-		Example: "  genie bench setup --skip llama",
-		Args:    noArgs,
+A group of packages that does not install is noted, and only what needs it will
+be unavailable.
+
+Called again, it does nothing if all is there. Groups that failed are tried
+again, and groups that were left out are added unless --skip names them again;
+the others are not installed anew. Everything is made anew if the requirements or
+the version of Python are others, if --skip names a group that is there, or with
+--rebuild. What is made is made beside the environment that works, and takes its
+place when it is whole; if that fails or is interrupted, nothing has changed.`,
+		Example: `  genie bench setup
+  genie bench setup --skip llama   # without a C++ compiler`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, s := range o.Skip {
 				if s == peer.Groups()[0].Name || !slices.Contains(peerGroups(), s) {
@@ -66,24 +74,17 @@ func peerGroups() []string {
 }
 
 func (a *app) benchSetup(cmd *cobra.Command, o peer.SetupOptions, asJSON bool) error {
-	var printed error
-	o.Said = func(line string) {
-		if !asJSON {
-			printed = errors.Join(printed, a.printf("%s\n", line))
-		}
-	}
+	p := a.setupProgress(asJSON)
+	o.Said, o.Step = p.said, p.step
 	e, made, err := peer.Setup(cmd.Context(), o)
-	if err = errors.Join(err, printed); err != nil {
+	p.stop()
+	if err = errors.Join(err, p.err); err != nil {
 		return err
 	}
 	if asJSON {
 		return a.printJSON(benchSetupReport{e.Dir, e.Python, made, e.Bytes, e.Missing})
 	}
-	state := "up to date"
-	if made {
-		state = "ready"
-	}
-	if err := a.printf("%s: Python %s, %s: %s\n", e.Dir, e.Python, formatBytes(float64(e.Bytes)), state); err != nil {
+	if err := a.printf("%s: Python %s, %s: %s\n", e.Dir, e.Python, formatBytes(float64(e.Bytes)), setupState(e, made, o.Skip)); err != nil {
 		return err
 	}
 	for _, name := range peerGroups() {
@@ -95,4 +96,17 @@ func (a *app) benchSetup(cmd *cobra.Command, o peer.SetupOptions, asJSON bool) e
 		}
 	}
 	return nil
+}
+
+// setupState is what came of a setup that did not fail.
+func setupState(e *peer.Environment, made bool, skip []string) string {
+	if made {
+		return "ready"
+	}
+	for name := range e.Missing {
+		if !slices.Contains(skip, name) {
+			return "as before" // what was tried failed again
+		}
+	}
+	return "up to date"
 }

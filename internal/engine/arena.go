@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"sync"
 
@@ -18,8 +19,17 @@ func noMemory(n int, err error) error {
 
 // allocState is memory for carried state, which has been reserved. It begins as
 // zeros, whatever session had it before.
-func (e *Engine) allocState(n int) ([]byte, error) {
-	b, err := e.stateMem.AllocZero(n)
+func (e *Engine) allocState(ctx context.Context, n int) ([]byte, error) {
+	b, used, err := e.stateMem.AllocUsed(n)
+	h := haltOn(ctx)
+	for i := 0; i < used; i += copyPiece {
+		if i > 0 && h.Now() {
+			e.stateMem.Free(b)
+			e.account.Release(budget.State, int64(n))
+			return nil, stopped(ctx)
+		}
+		clear(b[i:min(i+copyPiece, used)])
+	}
 	if err != nil {
 		e.account.Release(budget.State, int64(n))
 		return nil, noMemory(n, err)
@@ -32,10 +42,11 @@ func align(n int) int { return (n + arenaAlign - 1) &^ (arenaAlign - 1) }
 // arenas hands out scratch memory, one region per run, and takes it back. The
 // contents are what the last run left: runs write before they read.
 type arenas struct {
-	account *budget.Account
-	mu      sync.Mutex
-	free    [][]byte
-	closed  bool
+	account  *budget.Account
+	mu       sync.Mutex
+	free     [][]byte
+	closed   bool
+	discards sync.WaitGroup
 }
 
 const maxFreeArenas = DefaultMaxBatch + 2 // a round has one for each call and one of its own
@@ -112,6 +123,28 @@ func (a *arenas) put(b []byte) {
 	a.drop(b)
 }
 
+// discardFrom is the size from which a region is worth being given back when the
+// run that had it was stopped.
+const discardFrom = 1 << 20
+
+// discard gives a region back to the system, which takes its time, without making
+// the caller wait for it.
+func (a *arenas) discard(b []byte) {
+	if len(b) < discardFrom {
+		a.put(b)
+		return
+	}
+	a.mu.Lock()
+	closed := a.closed
+	if !closed {
+		a.discards.Go(func() { a.drop(b) })
+	}
+	a.mu.Unlock()
+	if closed { // nobody waits for more of them
+		a.drop(b)
+	}
+}
+
 func (a *arenas) drop(b []byte) {
 	a.account.Release(budget.Scratch, int64(len(b)))
 	memory.Unmap(b)
@@ -143,5 +176,6 @@ func (a *arenas) close() {
 	a.mu.Lock()
 	a.closed = true
 	a.mu.Unlock()
+	a.discards.Wait()
 	a.Reclaim(0)
 }

@@ -26,7 +26,7 @@ func runChain(t *testing.T, s *Session, p *Program) error {
 // bindings of it: all run, since those of sessions that do not run go.
 func TestBindingsAreEvicted(t *testing.T) {
 	e := open(t, Options{Threads: 1, MemLimit: 24 << 20})
-	p, err := e.Compile(chain("chain", 5000, 0))
+	p, err := e.Compile(chainPlan("chain", 5000, 0))
 	require.NoError(t, err)
 	purses := make([]*purse, 12)
 	sessions := make([]*Session, len(purses))
@@ -56,18 +56,18 @@ func TestBindingsOfASession(t *testing.T) {
 	b := &purse{limit: 1 << 40}
 	s.Charge(b)
 	for i := range 12 {
-		p, err := e.Compile(chain(fmt.Sprint("chain", i), 10000, 0))
+		p, err := e.Compile(chainPlan(fmt.Sprint("chain", i), 10000, 0))
 		require.NoError(t, err)
 		require.NoError(t, runChain(t, s, p))
 		require.LessOrEqual(t, b.used, int64(MaxBindingBytes))
 		require.GreaterOrEqual(t, b.used, p.bound)
 	}
 	b.limit = b.used // no more: others of the session's go
-	p, err := e.Compile(chain("one more", 12000, 0))
+	p, err := e.Compile(chainPlan("one more", 12000, 0))
 	require.NoError(t, err)
 	require.NoError(t, runChain(t, s, p))
 	b.limit = 100
-	p, err = e.Compile(chain("and one", 1000, 0))
+	p, err = e.Compile(chainPlan("and one", 1000, 0))
 	require.NoError(t, err)
 	require.ErrorIs(t, runChain(t, s, p), errPurse)
 	require.Zero(t, b.used)
@@ -80,11 +80,11 @@ func TestIdlePlansAreBounded(t *testing.T) {
 	e := open(t, Options{Threads: 1, MemLimit: limit})
 	s := e.NewSession()
 	defer s.Close()
-	used, err := e.Compile(chain("used", 2, 1<<20))
+	used, err := e.Compile(chainPlan("used", 2, 1<<20))
 	require.NoError(t, err)
 	require.NoError(t, s.Use(used))
 	for i := range 40 {
-		p, err := e.Compile(chain(fmt.Sprint("idle", i), 2, 4<<20))
+		p, err := e.Compile(chainPlan(fmt.Sprint("idle", i), 2, 4<<20))
 		require.NoError(t, err)
 		require.LessOrEqual(t, e.unusedBytes, int64(limit/4))
 		require.Equal(t, e.unusedBytes+used.size, e.Memory().Held()[budget.Plans])
@@ -93,7 +93,7 @@ func TestIdlePlansAreBounded(t *testing.T) {
 	}
 	require.NoError(t, e.Memory().Reserve(budget.Staging, limit-used.size, "all of it"))
 	require.Equal(t, used.size, e.Memory().Held()[budget.Plans], "but for what a session uses")
-	_, err = e.Compile(chain("no room", 2, 4<<20))
+	_, err = e.Compile(chainPlan("no room", 2, 4<<20))
 	require.ErrorIs(t, err, transport.ErrMemory)
 	e.Memory().Release(budget.Staging, limit-used.size)
 	require.NoError(t, runChain(t, s, used))

@@ -8,7 +8,9 @@ import (
 	"unsafe"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -28,6 +30,7 @@ type step struct {
 	pool    *pool
 	pad     *pad
 	scratch *sampler
+	halt    halt.Func // whether to stop; nil for a step that is no kernel
 
 	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention
 
@@ -59,8 +62,12 @@ type binding struct {
 	moved   bool   // a state's memory was replaced
 	placed  []byte // arena that the values point into, nil when they must all be placed
 	steps   []step // by group
-	weights []*weight
-	states  []*state
+	work    []stepWork
+	// What [binding.apart] found, and at which sizes.
+	apartWork float64
+	apartAt   []int64
+	weights   []*weight
+	states    []*state
 	// stateMem is the memory of each state that the values point at.
 	stateMem []*byte
 	growing  []growth // states that the call makes larger
@@ -88,12 +95,13 @@ type Call struct {
 	spare   int64 // reserved for copies of outputs
 	keeping int64 // reserved for outputs that will be kept
 	outputs []output
+	copies  [][]byte // memory of outputs that lie elsewhere than in the arena
 	elapsed time.Duration
 	kernel  time.Duration
 	times   []time.Duration // by group, when the engine profiles
 	locked  bool
-	pause   func(ctx context.Context) (time.Duration, error) // between two steps; may be nil
-	paused  time.Duration
+	pace    pace
+	broken  bool // it was stopped: its memory goes back to the system
 }
 
 // NewCall binds a program to sizes. It waits for the session's running call,
@@ -102,6 +110,13 @@ type Call struct {
 // sizes, [transport.ErrState], [transport.ErrLimit], [transport.MemoryError],
 // [transport.ErrMissingWeight].
 func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
+	return s.NewCallContext(context.Background(), p, bindings)
+}
+
+// NewCallContext is NewCall, but stops when ctx ends: states that grow are copied,
+// and filters packed, which takes its time where they are large. The error wraps
+// the cause of ctx then.
+func (s *Session) NewCallContext(ctx context.Context, p *Program, bindings []int) (*Call, error) {
 	if len(bindings) != len(p.symbols) {
 		return nil, fmt.Errorf("%w: %d bindings for the symbols %v", transport.ErrShape, len(bindings), p.symbols)
 	}
@@ -113,8 +128,8 @@ func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 	}
 	c := &b.call
 	c.s, c.b, c.locked, c.elapsed, c.kernel = s, b, true, 0, 0
-	c.pause, c.paused = nil, 0
-	if err := b.bind(s, bindings); err != nil {
+	c.pace.pause, c.pace.paused, c.broken = nil, 0, false
+	if err := b.bind(ctx, s, bindings); err != nil {
 		c.Release()
 		return nil, err
 	}
@@ -122,10 +137,7 @@ func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 	return c, nil
 }
 
-func (b *binding) bind(s *Session, bindings []int) error {
-	if err := b.findWeights(s.e); err != nil {
-		return err
-	}
+func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 	changed := b.setSizes(bindings)
 	ok, more := false, int64(0)
 	defer func() {
@@ -135,6 +147,14 @@ func (b *binding) bind(s *Session, bindings []int) error {
 		}
 	}()
 	if err := b.evalClasses(changed); err != nil {
+		return err
+	}
+	if changed != 0 {
+		if err := b.checkWork(s.e.opts.MaxStepFLOPs); err != nil {
+			return err
+		}
+	}
+	if err := b.findWeights(ctx, s.e); err != nil {
 		return err
 	}
 	grown, err := b.fitStates(s)
@@ -159,7 +179,7 @@ func (b *binding) bind(s *Session, bindings []int) error {
 		return err
 	}
 	if len(b.growing) > 0 {
-		if err := b.growStates(s); err != nil {
+		if err := b.growStates(ctx, s); err != nil {
 			return err
 		}
 		grown = true
@@ -233,11 +253,17 @@ func (c *Call) SetHandle(i int, h transport.Handle) error {
 
 // Run runs the program, together with those of other sessions that call it at
 // the same time where it has products of few rows, see [Options.MaxBatch]. When
-// ctx is done it stops before the next step, state keeps its value, and the
-// error wraps the cause of ctx.
+// ctx is done it stops within milliseconds, in the middle of a step if need be, and
+// the error wraps the cause of ctx. State keeps its value, but for what is written
+// in place: the step that was cut short may have spoiled it, so that it is lost.
 func (c *Call) Run(ctx context.Context) (err error) {
 	start := time.Now()
-	defer func() { c.elapsed = time.Since(start) - c.paused }()
+	c.pace.begin(ctx)
+	defer func() {
+		c.elapsed = time.Since(start) - c.pace.paused
+		c.broken = err != nil
+		c.pace.end()
+	}()
 	b, p := c.b, c.b.prog
 	for i, in := range p.plan.Inputs {
 		if c.inputs[i] == nil && c.InputSize(i) > 0 {
@@ -249,7 +275,7 @@ func (c *Call) Run(ctx context.Context) (err error) {
 		return err
 	}
 	c.s.e.runs.Add(1)
-	if err := c.finish(); err != nil {
+	if err := c.finish(ctx); err != nil {
 		c.lose(len(p.groups)) // what was written in place is there
 		return err
 	}
@@ -267,36 +293,35 @@ func (c *Call) steps(ctx context.Context) (err error) {
 		}
 		err = c.settle(ctx, n, err)
 	}()
-	done := ctx.Done()
 	if b.side != nil {
 		if n, err = b.side.run(ctx, c); err != nil {
 			return err
 		}
 	}
 	for ; n < len(p.groups); n++ {
-		select {
-		case <-done:
-			return stopped(ctx)
-		default:
-		}
-		if err := c.letOthers(ctx); err != nil {
-			return err
-		}
-		if err := c.group(n); err != nil {
+		if err := c.group(ctx, n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// group runs group i.
-func (c *Call) group(i int) error {
-	if !c.s.e.opts.Profile {
-		return c.b.prog.kernels[i](&c.b.steps[i])
+// group runs group i, unless the call is stopped before or in the middle of it.
+func (c *Call) group(ctx context.Context, i int) error {
+	if c.pace.halt() {
+		return c.pace.cause(ctx)
 	}
-	start := time.Now()
+	var start time.Time
+	if c.s.e.opts.Profile {
+		start = time.Now()
+	}
 	err := c.b.prog.kernels[i](&c.b.steps[i])
-	c.times[i] = time.Since(start)
+	if c.s.e.opts.Profile {
+		c.times[i] = time.Since(start)
+	}
+	if c.pace.stopped.Load() { // the kernel may not have come to its end
+		return c.pace.cause(ctx)
+	}
 	return err
 }
 
@@ -324,11 +349,20 @@ func (c *Call) Release() {
 		return
 	}
 	c.locked = false
-	c.s.e.arenas.put(c.arena)
+	if c.broken {
+		c.s.e.arenas.discard(c.arena)
+	} else {
+		c.s.e.arenas.put(c.arena)
+	}
+	for _, m := range c.copies {
+		memory.Unmap(m)
+	}
+	clear(c.copies)
+	c.copies = c.copies[:0]
 	for _, m := range c.staged {
 		c.s.e.arenas.put(m)
 	}
-	c.s.e.account.Release(budget.Buffers, c.spare)
+	c.s.e.account.Release(budget.Scratch, c.spare)
 	c.s.e.account.Release(budget.Kept, c.keeping)
 	c.s.account.Give(c.keeping)
 	c.arena, c.spare, c.keeping = nil, 0, 0

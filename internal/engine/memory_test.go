@@ -47,7 +47,7 @@ func sums(t testing.TB, e *Engine, s *Session, fill float32, n int) (*Program, e
 	if err := s.Use(prog); err != nil {
 		return nil, err
 	}
-	if err := e.Fits(prog); err != nil {
+	if err := e.Fits(prog, nil); err != nil {
 		s.Leave(prog)
 		return nil, err
 	}

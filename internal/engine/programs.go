@@ -1,7 +1,11 @@
 package engine
 
 import (
+	"context"
+	"fmt"
+
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -16,19 +20,39 @@ func (e *Engine) Program(h plan.Hash) (*Program, bool) {
 	return p, ok
 }
 
-// Compile validates p, checks its operators and prepares it to run. Plans are
-// held by content hash. Errors wrap [transport.ErrInvalidPlan], or are a
-// [transport.MemoryError].
+// Compile is [Engine.CompileContext] that nothing stops.
 func (e *Engine) Compile(p *plan.Plan) (*Program, error) {
+	return e.CompileContext(context.Background(), p, nil)
+}
+
+// CompileContext validates p, checks its operators and prepares it to run. Plans
+// are held by content hash. Errors wrap [transport.ErrInvalidPlan], or
+// [transport.ErrLimit] when the plan takes more than [op.MaxPlanWork], or the
+// cause of ctx, or are a [transport.MemoryError]. Now and then it calls pause, which may be nil, to let others go
+// first; an error of it ends the work.
+func (e *Engine) CompileContext(ctx context.Context, p *plan.Plan, pause func(ctx context.Context) error) (*Program, error) {
 	encoded, err := p.Encode()
 	if err != nil {
 		return nil, err
 	}
-	h := plan.HashEncoded(encoded)
+	return e.CompileHashed(ctx, p, plan.HashEncoded(encoded), pause)
+}
+
+// CompileHashed is [Engine.CompileContext] of a plan that is known to be valid
+// and to have the hash h, such as one that has been decoded.
+func (e *Engine) CompileHashed(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (*Program, error) {
 	if prog, ok := e.Program(h); ok {
 		return prog, nil
 	}
-	prog, err := compile(p, e.opts)
+	prog, err := compile(p, e.opts, op.NewWork(func() error {
+		if ctx.Err() != nil {
+			return fmt.Errorf("genie: stopped while a plan was prepared: %w", context.Cause(ctx))
+		}
+		if pause == nil {
+			return nil
+		}
+		return pause(ctx)
+	}))
 	if err != nil {
 		return nil, err
 	}

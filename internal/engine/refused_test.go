@@ -82,7 +82,7 @@ func TestPrepareTakesNothing(t *testing.T) {
 		sessions[i] = e.NewSession()
 		defer sessions[i].Close()
 		require.NoError(t, sessions[i].Use(p))
-		require.NoError(t, e.Fits(p))
+		require.NoError(t, e.Fits(p, nil))
 	}
 	require.Equal(t, p.size, e.Memory().Used(), "nothing but the plan is reserved by preparing")
 	kept := func(s *Session) (*Call, error) {

@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"math"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -102,7 +104,7 @@ func (b *binding) takeMemory(s *Session) error {
 	spare, keeping := b.outputBytes()
 	var err error
 	for room := range 2 {
-		amounts = budget.Amounts{budget.Kept: keeping, budget.Buffers: spare}
+		amounts = budget.Amounts{budget.Kept: keeping, budget.Scratch: spare}
 		arena := 0
 		if c.arena == nil {
 			arena = arenaSizes(max(b.total, 1))[room]
@@ -164,12 +166,21 @@ func (b *binding) outputBytes() (spare, keeping int64) {
 	return spare, keeping
 }
 
-// growStates gives the states their memory, which has been reserved.
-func (b *binding) growStates(s *Session) error {
+// growStates gives the states their memory, which has been reserved. When ctx ends
+// the states that have not got it stay as they were.
+func (b *binding) growStates(ctx context.Context, s *Session) error {
+	h := haltOn(ctx)
 	for i := range b.growing {
 		g := &b.growing[i]
 		st := g.st
-		mem, err := s.e.allocState(g.size)
+		mem, err := s.e.allocState(ctx, g.size)
+		if err == nil {
+			if st.copyTo(mem, g.capacity, h); ctx.Err() != nil {
+				err = stopped(ctx)
+				s.e.stateMem.Free(mem)
+				s.e.account.Release(budget.State, int64(len(mem)))
+			}
+		}
 		if err != nil {
 			for _, rest := range b.growing[i+1:] {
 				s.e.account.Release(budget.State, int64(rest.size))
@@ -178,16 +189,24 @@ func (b *binding) growStates(s *Session) error {
 			s.account.Give(int64(g.size - len(st.mem)))
 			return err
 		}
-		if st.axis >= 0 && st.shape[st.axis] > 0 {
-			from, to := st.view(st.mem, st.capacity), st.view(mem, g.capacity)
-			copyStrided(&to, &from)
-		} else {
-			copy(mem, st.mem)
-		}
 		st.capacity = g.capacity
 		s.resize(st, mem)
 		s.states[st.name] = st
 		b.sees(g.index, st)
 	}
 	return nil
+}
+
+// copyTo copies a state's value to memory with room for capacity positions, or a
+// part of it when h says stop.
+func (st *state) copyTo(mem []byte, capacity int, h halt.Func) {
+	if st.axis >= 0 && st.shape[st.axis] > 0 {
+		from, to := st.view(st.mem, st.capacity), st.view(mem, capacity)
+		copyStrided(&to, &from, h)
+		return
+	}
+	n := len(st.mem)
+	for i := 0; i < n && (i == 0 || !h.Now()); i += copyPiece {
+		copy(mem[i:], st.mem[i:min(i+copyPiece, n)])
+	}
 }

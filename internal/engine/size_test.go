@@ -11,9 +11,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// chain is steps exp operations one after the other, with so many bytes of a
+// chainPlan is steps exp operations one after the other, with so many bytes of a
 // constant beside them.
-func chain(name string, steps, content int) *plan.Plan {
+func chainPlan(name string, steps, content int) *plan.Plan {
 	one := plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.C(1)}}
 	p := &plan.Plan{Version: plan.Version, Name: name, Buffers: 2}
 	p.Values = append(p.Values, plan.Value{Kind: plan.KindInput, Name: "x", Spec: one, Buffer: plan.NoBuffer})
@@ -52,8 +52,8 @@ func wide(steps int) *plan.Plan {
 	return p
 }
 
-// many is a plan of many weights, added up.
-func many(weights int) *plan.Plan {
+// manyWeights is a plan of many weights, added up.
+func manyWeights(weights int) *plan.Plan {
 	one := plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.C(1)}}
 	p := &plan.Plan{Version: plan.Version, Name: "many", Buffers: 2}
 	p.Values = append(p.Values, plan.Value{Kind: plan.KindInput, Name: "x", Spec: one, Buffer: plan.NoBuffer})
@@ -90,7 +90,7 @@ func TestSizes(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.Close()) })
 	for name, p := range map[string]*plan.Plan{
-		"steps": chain("steps", 20000, 0), "content": chain("content", 2, 5<<20+1234*4), "wide": wide(4000), "weights": many(10000),
+		"steps": chainPlan("steps", 20000, 0), "content": chainPlan("content", 2, 5<<20+1234*4), "wide": wide(4000), "weights": manyWeights(10000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, func() error { _, err := op.Resolve(p); return err }())
@@ -100,7 +100,7 @@ func TestSizes(t *testing.T) {
 			took := grown(t, func() any {
 				decoded, err := plan.Decode(encoded)
 				require.NoError(t, err)
-				prog, err = compile(decoded, e.opts)
+				prog, err = compile(decoded, e.opts, op.NewWork(nil))
 				require.NoError(t, err)
 				return prog
 			})

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -21,6 +22,7 @@ type partWriter struct {
 func (w *partWriter) Write(b []byte) (int, error)    { return len(b), nil }
 func (w *partWriter) Got() (n int64, hash plan.Hash) { return w.got, plan.Hash{} }
 func (w *partWriter) Held() int64                    { return 100 }
+func (w *partWriter) Tag() *transport.PossessionTag  { return nil }
 func (w *partWriter) Commit() error                  { return nil }
 func (w *partWriter) Abort()                         { w.aborted = true }
 
@@ -62,7 +64,7 @@ func TestPartialsAreBounded(t *testing.T) {
 		w := &partWriter{got: 1}
 		payer.bytes.used.Add(100)
 		parked = append(parked, w)
-		p.park(all[i], &incoming{out: w, log: slog.New(slog.DiscardHandler), payer: payer, paid: 100})
+		p.park(partialKey{payer, all[i]}, &incoming{out: w, log: slog.New(slog.DiscardHandler), payer: payer, paid: 100})
 	}
 	for i := range maxPartials {
 		park(i, []*tenant{alice, bob}[i%2])

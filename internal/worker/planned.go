@@ -92,7 +92,11 @@ func (s *session) number(num uint32, p Program, held int64) (first bool, err err
 			keeps++
 		}
 	}
-	s.plans[num] = &prepared{p, wire.NewLayout(p.Plan()), causes, keeps, held}
+	next := &prepared{program: p, layout: &wire.Layout{Plan: p.Plan(), Symbols: p.Symbols()}, causes: causes, keeps: keeps, held: held}
+	if old != nil {
+		next.challenge = old.challenge
+	}
+	s.plans[num] = next
 	return true, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/transport"
 )
 
@@ -14,6 +15,9 @@ type Quota struct {
 	Plans    int64 // prepared, in all sessions together
 	Calls    int64 // runs and loops that wait or go on
 	Bytes    int64 // of memory: all that is not shared, and the plans that it uses
+	// Connections bounds the connections, where the half of what others leave is
+	// not to.
+	Connections int64
 }
 
 // tenant is what an identity has.
@@ -21,10 +25,13 @@ type tenant struct {
 	identity string
 	conns    int // under the lock of tenants
 
-	mu       sync.Mutex
-	programs map[Program]int // that its sessions use, with how often
+	connections int64 // that it may have; 0: the part of one identity
 
 	sessions, plans, calls, bytes gauge
+
+	mu       sync.Mutex
+	programs map[Program]int // that its sessions use, with how often
+	known    known
 }
 
 // gauge counts one thing that an identity has, up to a limit.
@@ -79,6 +86,7 @@ func (g *gauge) Give(n int64) { g.give(n) }
 type tenants struct {
 	quota   func(identity string) Quota
 	reclaim func(x *tenant, n int64) // gives up what an identity does not need
+	memory  *budget.Account
 
 	mu sync.Mutex
 	by map[string]*tenant
@@ -96,6 +104,7 @@ func (t *tenants) join(identity string) *tenant {
 			q = t.quota(identity)
 		}
 		x = &tenant{identity: identity, programs: map[Program]int{}}
+		x.connections = q.Connections
 		x.sessions.what, x.sessions.limit = "sessions", q.Sessions
 		x.plans.what, x.plans.limit = "plans", q.Plans
 		x.calls.what, x.calls.limit = "calls", q.Calls
@@ -121,8 +130,9 @@ func (t *tenants) leave(x *tenant) {
 // forget drops the identities that have nothing.
 func (t *tenants) forget() {
 	for name, x := range t.by {
-		if x.conns == 0 && x.sessions.used.Load()+x.plans.used.Load()+x.calls.used.Load()+x.bytes.used.Load() == 0 {
+		if x.conns == 0 && x.sessions.used.Load()+x.plans.used.Load()+x.calls.used.Load() == 0 && x.bytes.used.Load() == x.remembers() {
 			delete(t.by, name)
+			x.forgets(t.memory)
 		}
 	}
 }

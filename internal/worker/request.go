@@ -23,6 +23,8 @@ func (st *stream) request(h wire.Header, control []byte) (*task, error) {
 		return st.loop(h, control)
 	case wire.TypePrepare:
 		return st.prepare(h, control)
+	case wire.TypeProve:
+		return st.prove(h, control)
 	case wire.TypePutWeight:
 		return st.putWeight(h, control)
 	default:

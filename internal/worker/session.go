@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
@@ -31,6 +32,8 @@ type session struct {
 	spare []byte // memory of the last call's inputs, for the next
 	done  bool
 	kept  map[uint64]*keptValue
+
+	claims []*claim // under the lock of the server's claims
 }
 
 // prepared is a plan under its number.
@@ -40,6 +43,9 @@ type prepared struct {
 	causes  *inputCauses
 	keeps   int   // outputs that stay here
 	held    int64 // bytes that the tenant has paid for this
+
+	open      atomic.Bool             // the session's identity may use all of it
+	challenge transport.PossessionKey // the session goroutine's; zero until it is asked for
 }
 
 // openSession is OpenSession.
@@ -146,6 +152,7 @@ func (s *session) finish() {
 	s.spare = nil
 	s.mu.Unlock()
 	if first {
+		s.srv.claims.leave(s)
 		s.es.Close()
 		s.last.drop(s)
 		s.unstage(spare)

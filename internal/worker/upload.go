@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
@@ -24,8 +23,9 @@ const uploadBuffers = 3
 // that grows as it comes.
 type upload struct {
 	c       *conn
+	s       *session
 	st      *stream
-	key     engine.WeightKey
+	key     partialKey
 	program Program
 	value   plan.Value
 	want    uint64    // bytes of the weight
@@ -73,7 +73,7 @@ func (st *stream) putWeight(h wire.Header, control []byte) (*task, error) {
 	if err := st.total(h, m.GetBytes(), want-offset); err != nil {
 		return nil, err
 	}
-	u, err := st.newUpload(p.program, values[id], want, offset)
+	u, err := st.newUpload(s, p.program, values[id], want, offset)
 	if err != nil {
 		return nil, err
 	}
@@ -85,8 +85,8 @@ func (st *stream) putWeight(h wire.Header, control []byte) (*task, error) {
 
 // newUpload begins to take a weight of want bytes from offset on. Whether there
 // is room for all of it is found out here, and nothing of that taken.
-func (st *stream) newUpload(p Program, v plan.Value, want, offset uint64) (*upload, error) {
-	u := &upload{c: st.c, st: st, program: p, value: v, want: want, left: want - offset}
+func (st *stream) newUpload(s *session, p Program, v plan.Value, want, offset uint64) (*upload, error) {
+	u := &upload{c: st.c, s: s, st: st, program: p, value: v, want: want, left: want - offset}
 	if err := u.reserve(uploadBytes); err != nil {
 		return nil, err
 	}
@@ -105,13 +105,13 @@ func (st *stream) newUpload(p Program, v plan.Value, want, offset uint64) (*uplo
 // of it.
 func (u *upload) find(offset uint64) (err error) {
 	s := u.c.s
-	if u.key, err = s.opts.Engine.WeightForm(u.program, u.value); err != nil {
+	if u.key, err = s.partialKey(u.c.tenant, u.program, u.value); err != nil {
 		return err
 	}
 	if offset == 0 {
 		return u.fits()
 	}
-	u.in, err = s.resume(u.key, u.value.Name, offset, u.c.tenant)
+	u.in, err = s.resume(u.key, u.value.Name, offset)
 	return err
 }
 
@@ -163,6 +163,7 @@ func (s *Server) buffer(n uint64) []byte {
 // received hands the piece over.
 func (u *upload) received() {
 	if u.buf != nil {
+		u.c.s.claims.came(u.s)
 		u.full <- u.buf
 		u.buf = nil
 	}
@@ -203,6 +204,7 @@ func (u *upload) pack() {
 		return
 	}
 	committed := false
+	defer u.c.s.claims.done(u.c.tenant, u.value.Hash)
 	t.do = func(context.Context) (answer, error) {
 		if err == nil && u.left != 0 {
 			err = fmt.Errorf("%w: weight ends %d bytes early", transport.ErrProtocol, u.left)
@@ -213,9 +215,11 @@ func (u *upload) pack() {
 		if err != nil {
 			return answer{}, err
 		}
-		err := u.in.Commit()
-		committed = err == nil
-		return answer{}, err
+		if err := u.in.Commit(); err != nil {
+			return answer{}, err
+		}
+		committed = true
+		return answer{}, u.s.brought(u.value.Hash)
 	}
 	t.run()
 	if committed {
