@@ -25,7 +25,7 @@ const (
 	// forgotten is proved again.
 	maxKnown = 1 << 17
 	// knownBlock is how many of them memory is taken for at a time, of knownBytes each.
-	knownBlock = 1 << 10
+	knownBlock = 1 << 7
 	knownBytes = 128
 	// proofLen is the length of a proof, in bytes.
 	proofLen = len(transport.PossessionProof{})
@@ -73,8 +73,7 @@ func (s *Server) learns(t *tenant, h plan.Hash) error {
 	if t.notes(h, false) {
 		return nil
 	}
-	const block = knownBlock * knownBytes
-	if err := s.charge(t, block, "what an identity has proved"); err != nil {
+	if err := s.charge(t, knownBlock*knownBytes, "what an identity has proved"); err != nil {
 		return err
 	}
 	t.notes(h, true)
