@@ -84,6 +84,8 @@ type Call struct {
 	staged  [][]byte // input memory owned by the call
 	arena   []byte
 	spare   int64 // reserved for copies of outputs
+	growing int64 // reserved for states that are larger after it, until they are
+	grown   int64 // taken from the session's account for the same
 	keeping int64 // reserved for outputs that will be kept
 	outputs []output
 	elapsed time.Duration
@@ -104,17 +106,34 @@ func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 		return nil, fmt.Errorf("%w: %d bindings for the symbols %v", transport.ErrShape, len(bindings), p.symbols)
 	}
 	s.run.Lock()
-	b, err := s.binding(p)
+	c, err := s.newCall(p, bindings)
 	if err != nil {
 		s.run.Unlock()
 		return nil, err
 	}
-	c := &b.call
-	c.s, c.b, c.locked, c.elapsed, c.kernel = s, b, true, 0, 0
+	c.locked = true
+	return c, nil
+}
+
+// newCall is NewCall with the session's turn, which it leaves to its caller; a
+// panic is an error, so that the turn is given on.
+func (s *Session) newCall(p *Program, bindings []int) (c *Call, err error) {
+	defer func() {
+		if err != nil && c != nil {
+			c.giveBack()
+			c = nil
+		}
+	}()
+	defer s.guard(&err)
+	b, err := s.binding(p)
+	if err != nil {
+		return nil, err
+	}
+	c = &b.call
+	c.s, c.b, c.elapsed, c.kernel = s, b, 0, 0
 	c.pause, c.paused = nil, 0
 	if err := b.bind(s, bindings); err != nil {
-		c.Release()
-		return nil, err
+		return c, err
 	}
 	clear(c.inputs)
 	return c, nil
@@ -135,6 +154,7 @@ func (s *Session) binding(p *Program) (*binding, error) {
 }
 
 func (b *binding) bind(s *Session, bindings []int) error {
+	s.e.fault("bind")
 	if err := b.findWeights(s.e); err != nil {
 		return err
 	}
@@ -224,9 +244,7 @@ func (c *Call) SetInput(i int, data []byte) error {
 
 // SetHandle uses a kept value for input i.
 func (c *Call) SetHandle(i int, h transport.Handle) error {
-	c.s.mu.Lock()
-	k, err := c.s.find(h)
-	c.s.mu.Unlock()
+	k, err := c.s.lookup(h)
 	if err != nil {
 		return err
 	}
@@ -245,18 +263,26 @@ func (c *Call) SetHandle(i int, h transport.Handle) error {
 // error wraps the cause of ctx.
 func (c *Call) Run(ctx context.Context) (err error) {
 	start := time.Now()
-	defer func() { c.elapsed = time.Since(start) - c.paused }()
+	defer func() {
+		c.elapsed = time.Since(start) - c.paused
+		if err != nil {
+			c.b.placed = nil // what a kernel had of its pad when it panicked is free again
+		}
+	}()
+	defer c.s.guard(&err)
 	b, p := c.b, c.b.prog
 	for i, in := range p.plan.Inputs {
 		if c.inputs[i] == nil && c.InputSize(i) > 0 {
 			return fmt.Errorf("%w: input %q has no value", transport.ErrUnknownInput, in.Name)
 		}
 	}
+	c.s.e.fault("place")
 	b.place(c.arena, c.inputs)
 	if err = c.compute(ctx); err != nil {
 		return err
 	}
 	c.s.e.runs.Add(1)
+	c.s.e.fault("finish")
 	if err := c.finish(); err != nil {
 		c.lose(len(p.groups)) // what was written in place is there
 		return err
@@ -332,14 +358,21 @@ func (c *Call) Release() {
 		return
 	}
 	c.locked = false
+	defer c.s.run.Unlock()
+	c.giveBack()
+}
+
+// giveBack frees the memory of the call, and what is left of what was taken for
+// its effects.
+func (c *Call) giveBack() {
 	c.s.e.arenas.put(c.arena)
 	for _, m := range c.staged {
 		c.s.e.arenas.put(m)
 	}
 	c.s.e.account.Release(budget.Scratch, c.spare)
 	c.s.e.account.Release(budget.Kept, c.keeping)
-	c.s.account.Give(c.keeping)
-	c.arena, c.spare, c.keeping = nil, 0, 0
+	c.s.e.account.Release(budget.State, c.growing)
+	c.s.account.Give(c.keeping + c.grown)
+	c.arena, c.spare, c.keeping, c.growing, c.grown = nil, 0, 0, 0, 0
 	clear(c.staged)
-	c.s.run.Unlock()
 }

@@ -93,9 +93,17 @@ func (s *store) pack(w *weight, c *convolution, f folding) error {
 		s.account.Release(budget.Packed, int64(n))
 		return noMemory(n, err)
 	}
+	done := false
+	defer func() { // a panic keeps nothing
+		if !done {
+			s.memory.Free(packed)
+			s.account.Release(budget.Packed, int64(n))
+		}
+	}()
 	values := w.f32()
 	w.bias = f.fold(values, w.shape[0])
 	kernels.PackConvFilters((&op.Array{Data: packed}).F32(), values, shape)
+	done = true
 	s.memory.Free(w.data)
 	s.account.Release(budget.Weights, int64(len(w.data)))
 	s.mu.Lock()
@@ -115,6 +123,12 @@ func (s *step) packNow() (*weight, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.packedNow = nil
+	defer func() {
+		if s.packedNow == nil { // a panic keeps nothing
+			s.pad.put(mem)
+		}
+	}()
 	f := (&op.Array{Data: mem}).F32()
 	copy(f[:n], value(c.filters))
 	w := &weight{data: mem, form: filters, shape: from.Shape}
@@ -157,11 +171,11 @@ func runConv(s *step) error {
 	}
 	s.conv = convShape(s.group.conv.geometry, s.packed.shape, x.Shape)
 	s.in[0] = image
+	defer func() { s.in[0] = x }() // of the next run, too, should a kernel panic
 	units := s.conv.Units()
 	per := s.out.Len() / units * s.packed.shape[1] * s.conv.KH * s.conv.KW
 	each := max(1, grainConv/max(per, 1), units/(8*s.pool.threads))
 	s.pool.run(s.job, s, units, each, convChunk)
-	s.in[0] = x
 	return nil
 }
 
@@ -216,8 +230,11 @@ func runMaxPool(s *step) error {
 		N: x.Shape[0], C: x.Shape[1], H: x.Shape[2], W: x.Shape[3],
 		KH: o.Kernel[0], KW: o.Kernel[1], StrideH: o.Stride[0], StrideW: o.Stride[1], PadH: o.Pad[0], PadW: o.Pad[1],
 	}
+	if !s.poolShape.Valid() {
+		return runReference(s)
+	}
 	units := s.poolShape.Units()
-	s.pool.run(s.job, s, units, max(1, grainElems/(s.out.Len()/units*o.Kernel[0]*o.Kernel[1])), maxPoolChunk)
+	s.pool.run(s.job, s, units, max(1, grainElems/max(s.out.Len()/units*o.Kernel[0]*o.Kernel[1], 1)), maxPoolChunk)
 	return nil
 }
 
@@ -234,6 +251,9 @@ func runReduce(s *step) error {
 	s.poolShape = kernels.PoolShape{
 		N: x.Shape[0], C: x.Shape[1], H: x.Shape[2], W: x.Shape[3],
 		KH: x.Shape[2], KW: x.Shape[3], StrideH: 1, StrideW: 1,
+	}
+	if !s.poolShape.Valid() { // nothing, of which the mean is NaN, or a side too long
+		return runReference(s)
 	}
 	s.pool.run(s.job, s, s.poolShape.Units(), max(1, grainElems/(x.Len()/x.Shape[0])), meanChunk)
 	return nil

@@ -55,6 +55,7 @@ type class struct {
 	mask uint64     // symbols that they depend on
 	size bool       // it is the shape of some value, so its product must be in range
 	text plan.Shape // for error texts
+	why  string     // of dimensions that are conditions: what does not hold where one is negative
 }
 
 // Plan is the plan as it was compiled.
@@ -137,6 +138,7 @@ func compile(p *plan.Plan, opts Options) (*Program, error) {
 		prog.labels = append(prog.labels, prog.groups[i].label(p, res))
 	}
 	prog.classify(index)
+	prog.conditions(index)
 	prog.share()
 	prog.dependencies()
 	prog.packings()

@@ -1,11 +1,6 @@
 package engine
 
-import (
-	"fmt"
-
-	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/plan"
-)
+import "github.com/genie-sdk/go/transport/plan"
 
 // Program finds a compiled plan by content hash.
 func (e *Engine) Program(h plan.Hash) (*Program, bool) {
@@ -65,15 +60,22 @@ func (s *Session) Use(p *Program) error {
 }
 
 func (s *Session) use(p *Program) error {
-	if s.closed {
-		return fmt.Errorf("%w: session", transport.ErrClosed)
+	if err := s.usable(); err != nil {
+		return err
 	}
 	if _, ok := s.used[p]; ok {
 		return nil
 	}
 	s.used[p] = struct{}{}
-	e := s.e
+	s.e.enter(p)
+	s.e.store.use(p)
+	return nil
+}
+
+// enter says that one session more uses p.
+func (e *Engine) enter(p *Program) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	p.users++
 	if p.idle != nil {
 		e.unused.Remove(p.idle)
@@ -82,9 +84,6 @@ func (s *Session) use(p *Program) error {
 	if e.programs[p.hash] == nil { // it had gone before the session came
 		e.programs[p.hash] = p
 	}
-	e.mu.Unlock()
-	e.store.use(p)
-	return nil
 }
 
 // Leave takes a Use back, unless the session has called the program.

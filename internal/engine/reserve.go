@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/transport"
@@ -58,10 +57,10 @@ func (st *state) bytes(capacity int, limit int64) (int, error) {
 		if i == st.axis {
 			n = capacity
 		}
-		if n > math.MaxInt32 && size > math.MaxInt32 || size*int64(n) > limit {
+		var ok bool
+		if size, ok = plan.MulChecked(size, int64(n)); !ok || size > limit {
 			return 0, fmt.Errorf("%w: state %q of %v%v is more than %d bytes", transport.ErrLimit, st.name, st.dtype, st.shape, limit)
 		}
-		size *= int64(n)
 	}
 	return int(size), nil
 }
@@ -98,7 +97,7 @@ func (b *binding) takeMemory(s *Session) error {
 		return nil
 	}
 	var amounts budget.Amounts
-	c.spare, c.keeping = 0, 0
+	c.spare, c.keeping, c.growing, c.grown = 0, 0, 0, 0
 	spare, keeping := b.outputBytes()
 	var err error
 	for room := range 2 {
@@ -130,7 +129,7 @@ func (b *binding) takeMemory(s *Session) error {
 				return err
 			}
 		}
-		c.spare, c.keeping = spare, keeping
+		c.spare, c.keeping, c.growing, c.grown = spare, keeping, amounts[budget.State], grown
 		return nil
 	}
 	e.arenas.put(c.arena)
@@ -167,27 +166,40 @@ func (b *binding) outputBytes() (spare, keeping int64) {
 // growStates gives the states their memory, which has been reserved.
 func (b *binding) growStates(s *Session) error {
 	for i := range b.growing {
-		g := &b.growing[i]
-		st := g.st
-		mem, err := s.e.allocState(g.size)
-		if err != nil {
-			for _, rest := range b.growing[i+1:] {
-				s.e.account.Release(budget.State, int64(rest.size))
-				s.account.Give(int64(rest.size - len(rest.st.mem)))
-			}
-			s.account.Give(int64(g.size - len(st.mem)))
+		if err := b.grow(s, &b.growing[i]); err != nil {
 			return err
 		}
-		if st.axis >= 0 && st.shape[st.axis] > 0 {
-			from, to := st.view(st.mem, st.capacity), st.view(mem, g.capacity)
-			copyStrided(&to, &from)
-		} else {
-			copy(mem, st.mem)
-		}
-		st.capacity = g.capacity
-		s.resize(st, mem)
-		s.states[st.name] = st
-		b.sees(g.index, st)
 	}
+	return nil
+}
+
+// grow moves a state to larger memory. What was reserved for it is then the
+// state's, and the call's until then.
+func (b *binding) grow(s *Session, g *growth) error {
+	st := g.st
+	mem, err := s.e.stateMem.AllocZero(g.size) // whatever session had it before
+	if err != nil {
+		return noMemory(g.size, err)
+	}
+	moved := false
+	defer func() {
+		if !moved {
+			s.e.stateMem.Free(mem)
+		}
+	}()
+	s.e.fault("grow")
+	if st.axis >= 0 && st.shape[st.axis] > 0 {
+		from, to := st.view(st.mem, st.capacity), st.view(mem, g.capacity)
+		copyStrided(&to, &from)
+	} else {
+		copy(mem, st.mem)
+	}
+	moved = true
+	b.call.growing -= int64(g.size)
+	b.call.grown -= int64(g.size - len(st.mem))
+	st.capacity = g.capacity
+	s.resize(st, mem)
+	s.states[st.name] = st
+	b.sees(g.index, st)
 	return nil
 }

@@ -87,8 +87,9 @@ func (r *rounds) do(m *member) {
 		return
 	}
 	start := time.Now()
-	rest := r.run(r.batch)
-	r.end(m, rest, time.Since(start))
+	var rest []*member
+	defer func() { r.end(m, rest, time.Since(start)) }() // or nobody runs any more
+	rest = r.run(r.batch)
 }
 
 // join makes m wait, or lead when nobody does.
@@ -177,18 +178,17 @@ func (r *rounds) await(m *member, d time.Duration) bool {
 		r.timer.Reset(d)
 	}
 	r.gathering = true
+	defer func() { r.gathering = false }()
 	r.mu.Unlock()
-	going := true
+	defer r.mu.Lock() // which the caller gives back, whatever happens here
+	defer r.timer.Stop()
 	select {
 	case <-r.look:
 	case <-r.timer.C:
 	case <-m.ctx.Done():
-		going = false
+		return false
 	}
-	r.timer.Stop()
-	r.mu.Lock()
-	r.gathering = false
-	return going
+	return true
 }
 
 // pass lets the first that waits lead, if any does.

@@ -2,14 +2,12 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
-	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -28,9 +26,6 @@ func (f *failure) take() error {
 	}
 	return nil
 }
-
-// internal is the error of a panic.
-func internal(r any) error { return fmt.Errorf("%w: %v", transport.ErrInternal, r) }
 
 // together runs calls of one program side by side: each group that multiplies
 // with a matrix in panels is one product of all their rows, so that the matrix
@@ -81,6 +76,9 @@ func newTogether(p *Program, opts Options) *together {
 			return nil // no weight of a plan that has passed its checks
 		}
 		k, n := p.layout[g.in[1]].form.matrix(shape)
+		if k == 0 || n == 0 {
+			continue // nothing to read once for all
+		}
 		t.joint[i], t.k, t.n = true, max(t.k, k), max(t.n, n)
 		if out := p.places[g.out].shape; !slices.Contains(t.outs, out) {
 			t.outs = append(t.outs, out)
@@ -135,7 +133,7 @@ func (t *together) run(members []*member) (stay []*member) {
 		t.e.pool.end()
 		if r := recover(); r != nil { // nobody waits for ever
 			for _, m := range t.members {
-				m.err = internal(r)
+				m.settle(internal(r))
 			}
 			stay = t.members
 		}
@@ -157,9 +155,19 @@ func (t *together) run(members []*member) (stay []*member) {
 	t.e.joined.Add(int64(len(members)))
 	t.groups(mem)
 	for _, m := range t.members {
-		m.err = m.call.settle(m.ctx, m.at, nil)
+		m.settle(nil)
 	}
 	return t.members
+}
+
+// settle is the call's, a panic of which is an error of that call alone.
+func (m *member) settle(err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.err = m.call.s.breaks(r)
+		}
+	}()
+	m.err = m.call.settle(m.ctx, m.at, err)
 }
 
 // scratch is the memory of a round's products, in bytes.
@@ -202,7 +210,7 @@ func (t *together) part() {
 			stay = append(stay, m)
 			continue
 		}
-		m.err = m.call.settle(m.ctx, m.at, m.err)
+		m.settle(m.err)
 		if !m.lead {
 			m.wake <- struct{}{}
 		}
