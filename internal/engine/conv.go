@@ -100,6 +100,7 @@ func (s *store) pack(w *weight, c *convolution, f folding) error {
 			s.account.Release(budget.Packed, int64(n))
 		}
 	}()
+	s.fault("pack")
 	values := w.f32()
 	w.bias = f.fold(values, w.shape[0])
 	kernels.PackConvFilters((&op.Array{Data: packed}).F32(), values, shape)

@@ -112,6 +112,7 @@ func New(opts Options) (*Engine, error) {
 		pool: newPool(opts.Threads), account: account, store: newStore(account), arenas: arenas{account: account},
 		programs: map[plan.Hash]*Program{}, sessions: map[*Session]struct{}{},
 	}
+	e.store.fault = e.fault
 	e.stateMem.Trim = opts.MemLimit > 0
 	account.Register(budget.Spare, &e.arenas)
 	account.Register(budget.Unused, e.store)

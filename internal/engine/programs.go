@@ -15,7 +15,13 @@ func (e *Engine) Program(h plan.Hash) (*Program, bool) {
 
 // Compile validates p, checks its operators and prepares it to run. Plans are
 // held by content hash. Errors wrap [transport.ErrInvalidPlan].
-func (e *Engine) Compile(p *plan.Plan) (*Program, error) {
+func (e *Engine) Compile(p *plan.Plan) (_ *Program, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = internal(r)
+		}
+	}()
+	e.fault("compile")
 	encoded, err := p.Encode()
 	if err != nil {
 		return nil, err

@@ -181,6 +181,7 @@ func (t *together) scratch() int {
 
 // groups runs the groups in order.
 func (t *together) groups(mem []byte) {
+	t.e.fault("round")
 	for _, m := range t.members {
 		m.call.measure()
 	}

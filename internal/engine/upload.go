@@ -127,8 +127,10 @@ func (w *WeightWriter) direct() bool { return w.size.stage == 0 }
 
 // Write takes the next bytes. More than the content has is
 // [transport.ErrCorrupt].
-func (w *WeightWriter) Write(b []byte) (int, error) {
-	n := len(b)
+func (w *WeightWriter) Write(b []byte) (n int, err error) {
+	defer w.guard(&err)
+	w.e.fault("write")
+	n = len(b)
 	if w.got += int64(n); w.got > w.size.want || w.aborted {
 		return 0, fmt.Errorf("%w: weight %q has %d bytes, got more", transport.ErrCorrupt, w.val.Name, w.size.want)
 	}
@@ -145,6 +147,14 @@ func (w *WeightWriter) Write(b []byte) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// guard makes a panic an error, after which nothing is left of the weight.
+func (w *WeightWriter) guard(err *error) {
+	if r := recover(); r != nil {
+		*err = internal(r)
+		w.Abort()
+	}
 }
 
 // place puts the staged rows where they belong.
@@ -183,11 +193,17 @@ func (w *WeightWriter) round() error {
 	wide := m.f32()
 	old := m.data
 	m.data = data
+	done := false
+	defer func() {
+		if !done {
+			m.data = old
+			w.e.store.memory.Free(data)
+		}
+	}()
 	if err := kernels.QuantizeColumns(m.i8(), m.scales, wide, m.k, m.n, 0, kernels.Panels(m.n)); err != nil {
-		m.data = old
-		w.e.store.memory.Free(data)
 		return fmt.Errorf("%w: weight %q in 8 bits: %w", transport.ErrDType, w.val.Name, err)
 	}
+	done = true
 	w.e.store.memory.Free(old)
 	return nil
 }
@@ -212,7 +228,9 @@ func (w *WeightWriter) floats(n int) []float32 {
 // Commit checks length and hash and makes the weight available. A mismatch is
 // [transport.ErrCorrupt], a value that is not finite where weights are rounded
 // to 8 bits [transport.ErrDType]; either leaves nothing behind.
-func (w *WeightWriter) Commit() error {
+func (w *WeightWriter) Commit() (err error) {
+	defer w.guard(&err)
+	w.e.fault("commit")
 	if w.aborted {
 		return fmt.Errorf("%w: weight %q was given up", transport.ErrCorrupt, w.val.Name)
 	}
