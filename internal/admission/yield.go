@@ -25,12 +25,28 @@ func (t *Ticket) Yield(ctx context.Context) (waited time.Duration, err error) {
 	if s.waiters.Load() == 0 {
 		return 0, nil
 	}
-	s.mu.Lock()
 	now := s.now()
+	again := t.steps(now)
+	if again == nil {
+		return 0, nil
+	}
+	select {
+	case <-again:
+		return s.now().Sub(now), nil
+	case <-ctx.Done():
+		return s.now().Sub(now), fmt.Errorf("genie: stopped while it let a shorter run go first: %w", context.Cause(ctx))
+	}
+}
+
+// steps aside for a shorter run, if one waits: what it returns is closed when the
+// ticket goes on, and nil when it need not stop.
+func (t *Ticket) steps(now time.Time) <-chan struct{} {
+	s := t.f.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	short := t.givesWay(now.Sub(t.since))
 	if short == nil {
-		s.mu.Unlock()
-		return 0, nil
+		return nil
 	}
 	t.settle()
 	s.running--
@@ -39,14 +55,7 @@ func (t *Ticket) Yield(ctx context.Context) (waited time.Duration, err error) {
 	s.waits(1)
 	s.let(short)
 	s.dispatch()
-	again := t.admitted
-	s.mu.Unlock()
-	select {
-	case <-again:
-		return s.now().Sub(now), nil
-	case <-ctx.Done():
-		return s.now().Sub(now), fmt.Errorf("genie: stopped while it let a shorter run go first: %w", context.Cause(ctx))
-	}
+	return t.admitted
 }
 
 // givesWay finds the run to lend the place to: the next of those that are known to

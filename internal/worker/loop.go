@@ -30,9 +30,13 @@ func (st *stream) loop(h wire.Header, control []byte) (*task, []wire.Segment, er
 	if err != nil {
 		return nil, nil, err
 	}
-	r := rep.call
+	r, right := rep.call, false
+	defer func() {
+		if !right {
+			r.free()
+		}
+	}()
 	if err := l.Check(r.p.layout.Plan, r.bindings); err != nil {
-		r.free()
 		return nil, nil, err
 	}
 	t := &task{session: r.s, call: r, free: r.free, seq: m.GetRun().GetSeq(), begun: func() bool { return rep.ran }}
@@ -41,7 +45,7 @@ func (st *stream) loop(h wire.Header, control []byte) (*task, []wire.Segment, er
 		t.answered = err == nil
 		return answer{}, err
 	}
-	st.repeat = rep
+	st.repeat, right = rep, true
 	return t, segs, nil
 }
 

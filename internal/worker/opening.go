@@ -48,8 +48,15 @@ func (r *repetition) calls(st *stream, h wire.Header, m *wirepb.Loop) (segs []wi
 	if err := c.receive(firstRoom + room); err != nil {
 		return nil, err
 	}
+	made := false
+	defer func() {
+		if !made {
+			c.free()
+		}
+	}()
 	segs = first.segments(c.memory, firstSizes)
 	segs = append(segs, c.segments(c.memory[firstRoom:], sizes)...)
+	made = true
 	r.call, r.opening = c, &opening{call: first, reset: o.GetFresh(), token: check.Token}
 	return segs, nil
 }

@@ -39,7 +39,15 @@ func (st *stream) newCall(h wire.Header, m *wirepb.Run) (*call, []wire.Segment, 
 	if err := r.receive(room); err != nil {
 		return nil, nil, err
 	}
-	return r, r.segments(r.memory, sizes), nil
+	made := false
+	defer func() {
+		if !made {
+			r.free()
+		}
+	}()
+	segs := r.segments(r.memory, sizes)
+	made = true
+	return r, segs, nil
 }
 
 // callOf reads what is to be run, and the sizes of its inputs in bytes.
@@ -125,9 +133,9 @@ func (r *call) segments(memory []byte, sizes []uint64) []wire.Segment {
 }
 
 func (r *call) free() {
+	defer r.ended()
+	defer r.place.End()
 	r.s.giveBack(r.memory)
-	r.place.End()
-	r.ended()
 }
 
 // receive takes the memory for inputs of n bytes, and counts the call.

@@ -82,16 +82,22 @@ func (st *stream) newUpload(p Program, v plan.Value, want, offset, piece uint64)
 	if err := u.reserve(u.buffers * u.room); err != nil {
 		return nil, err
 	}
-	var err error
-	if u.key, err = c.s.opts.Engine.WeightForm(p, v); err == nil {
-		if offset > 0 {
-			u.in, err = c.s.resume(u.key, v.Name, offset)
-		} else {
-			u.in, err = c.s.newIncoming(p, v, want)
+	defer func() {
+		if u.in == nil {
+			u.unreserve(u.buffers * u.room)
 		}
+	}()
+	var err error
+	if u.key, err = c.s.opts.Engine.WeightForm(p, v); err != nil {
+		return nil, err
+	}
+	if offset > 0 {
+		u.in, err = c.s.resume(u.key, v.Name, offset)
+	} else {
+		u.in, err = c.s.newIncoming(p, v, want)
 	}
 	if err != nil {
-		u.unreserve(u.buffers * u.room)
+		u.in = nil
 		return nil, err
 	}
 	u.free, u.full, u.last = make(chan []byte, uploadBuffers), make(chan []byte, uploadBuffers), make(chan *task, 1)
@@ -153,6 +159,7 @@ func (u *upload) abort() {
 // pack writes pieces into the engine, and commits after the last.
 func (u *upload) pack() {
 	defer u.c.wg.Done()
+	defer u.c.s.guard(u.c.log)
 	defer u.giveBack()
 	err := error(nil)
 	for b := range u.full {
