@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/planmaker"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -34,7 +35,7 @@ func FuzzPlan(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, weights, rest := makePlan(data)
+		p, weights, rest := planmaker.Make(data)
 		encoded, err := p.Encode()
 		if err != nil {
 			require.ErrorIs(t, err, transport.ErrInvalidPlan)
@@ -54,7 +55,7 @@ func FuzzEncodedPlan(f *testing.F) {
 		for i := range b {
 			b[i] = byte(r.Uint32())
 		}
-		p, _, _ := makePlan(b)
+		p, _, _ := planmaker.Make(b)
 		if encoded, err := p.Encode(); err == nil && len(encoded) < 3000 {
 			f.Add(encoded, []byte{1, 2, 3})
 			seeds++
@@ -71,13 +72,13 @@ func FuzzEncodedPlan(f *testing.F) {
 				return
 			}
 		}
-		d := draws(sizes)
+		d := planmaker.Draws(sizes)
 		compareRuns(t, p, nil, &d)
 	})
 }
 
 // compareRuns compiles and runs a plan twice over, fused and step by step.
-func compareRuns(t *testing.T, p *plan.Plan, weights transport.Weights, d *draws) {
+func compareRuns(t *testing.T, p *plan.Plan, weights transport.Weights, d *planmaker.Draws) {
 	fused, err := engine.New(fuzzOptions())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, fused.Close()) }()
@@ -162,11 +163,11 @@ type fuzzCall struct {
 
 // makeCall binds the plan's symbols: states to what they have, the others to
 // small numbers and now and then to a hostile one.
-func makeCall(p *plan.Plan, d *draws, past map[string]int) fuzzCall {
-	c := fuzzCall{p: p, sizes: plan.Bindings{}, seed: d.byte()}
+func makeCall(p *plan.Plan, d *planmaker.Draws, past map[string]int) fuzzCall {
+	c := fuzzCall{p: p, sizes: plan.Bindings{}, seed: d.Byte()}
 	for _, s := range p.Symbols() {
 		n, grown := past[s]
-		if b := d.byte(); !grown && len(s) <= 2 {
+		if b := d.Byte(); !grown && len(s) <= 2 {
 			if n = 1 + b%5; b >= 250 {
 				n = []int{0, -1, 1 << 20, 1 << 40, math.MaxInt, 1 << 33}[b-250]
 			}
@@ -201,9 +202,8 @@ func (f *fuzzed) run(t *testing.T, call fuzzCall) ([]transport.Tensor, error) {
 			if n > 1<<20 { // the caller's memory, which the engine does not bound
 				return nil, errTooLarge
 			}
-			m := planMaker{draws: draws{byte(call.seed + i)}}
 			dt := call.p.Values[in.Value].Spec.DType
-			if err = c.SetInput(i, m.elements(dt, n/dt.Size())); err != nil {
+			if err = c.SetInput(i, planmaker.Elements(dt, n/dt.Size(), call.seed+i)); err != nil {
 				break
 			}
 		}

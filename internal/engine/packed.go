@@ -21,6 +21,25 @@ type packing struct {
 	conv      op.Conv2D
 	algorithm kernels.ConvAlgorithm
 	fold      plan.Hash
+	// spec is what the plan says that the content is. A hash is one of type and
+	// shape, too: a plan that says otherwise of content that is here does not get
+	// it, and nobody can bring what it asks for.
+	spec weightSpec
+}
+
+// weightSpec is the type and the shape of a weight.
+type weightSpec struct {
+	dtype, storage plan.DType
+	rank           int
+	dims           [plan.MaxRank]int
+}
+
+func specOf(v *plan.Value) weightSpec {
+	s := weightSpec{dtype: v.Spec.DType, storage: v.Storage, rank: len(v.Spec.Shape)}
+	for i, d := range v.Spec.Shape {
+		s.dims[i], _ = d.Const() // all are, in a plan that has passed its checks
+	}
+	return s
 }
 
 type form uint8
@@ -105,10 +124,12 @@ func (p *Program) packings() {
 		if p.plan.Values[v].Kind != plan.KindWeight {
 			continue
 		}
-		p.layout[v] = packing{}
-		if l := wants[v]; l.form != anyForm {
-			p.layout[v] = l
+		l := wants[v]
+		if l.form == anyForm {
+			l = packing{}
 		}
+		l.spec = specOf(&p.plan.Values[v])
+		p.layout[v] = l
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/planmaker"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -26,16 +27,10 @@ type sizedStep struct {
 
 // sizedPlan makes a plan of inputs, by name, and steps, or says why there is none.
 func sizedPlan(inputs []sizedInput, steps []sizedStep) (*plan.Plan, error) {
-	m := &planMaker{weights: transport.Weights{}}
-	m.p = plan.Plan{
-		Version: plan.Version, Name: "sizes", Values: []plan.Value{}, Steps: []plan.Step{},
-		Inputs: []plan.Port{}, Outputs: []plan.Output{}, States: []plan.State{},
-	}
+	m := planmaker.New(nil)
 	values := map[string]int{}
 	for _, in := range inputs {
-		v := m.leaf(plan.Value{Kind: plan.KindInput, Spec: in.spec})
-		m.p.Inputs = append(m.p.Inputs, plan.Port{Name: in.name, Value: v})
-		values[in.name] = v
+		values[in.name] = m.Input(in.spec)
 	}
 	last := 0
 	for _, s := range steps {
@@ -43,15 +38,16 @@ func sizedPlan(inputs []sizedInput, steps []sizedStep) (*plan.Plan, error) {
 		for _, name := range s.in {
 			in = append(in, values[name])
 		}
-		v, ok := m.apply(s.op, s.attrs, in...)
+		v, ok := m.Apply(s.op, s.attrs, in...)
 		if !ok {
 			return nil, fmt.Errorf("%w: %s does not take it", transport.ErrShape, s.op)
 		}
 		values[s.out], last = v, v
 	}
-	m.p.Outputs = append(m.p.Outputs, plan.Output{Name: "o", Value: last, Place: plan.Download, Cause: plan.CauseActivation})
-	m.assign()
-	encoded, err := m.p.Encode()
+	p := m.Plan()
+	p.Outputs = append(p.Outputs, plan.Output{Name: "o", Value: last, Place: plan.Download, Cause: plan.CauseActivation})
+	m.Assign()
+	encoded, err := p.Encode()
 	if err != nil {
 		return nil, err
 	}
@@ -348,4 +344,46 @@ func TestSizesAtBind(t *testing.T) {
 			require.Zero(t, f.close(t))
 		})
 	}
+}
+
+// TestWeightOfAnotherShape has a plan say of a weight that is there, by its hash,
+// that it is larger, or of another type, than it is: it is missing, and nobody
+// reads beyond it.
+func TestWeightOfAnotherShape(t *testing.T) {
+	e, err := engine.New(fuzzOptions())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, e.Close()) }()
+	data := make([]byte, 16)
+	h := transport.HashWeight(plan.F32, []int{4}, data)
+	weights := transport.Weights{h: {Hash: h, Storage: plan.F32, Shape: []int{4}, Data: data}}
+	make := func(storage plan.DType, shape ...int) *plan.Plan {
+		v := plan.Value{Kind: plan.KindWeight, Name: "w", Hash: h, Storage: storage, Buffer: plan.NoBuffer, Spec: plan.Spec{DType: plan.F32}}
+		for _, n := range shape {
+			v.Spec.Shape = append(v.Spec.Shape, plan.C(n))
+		}
+		p := planmaker.New(nil).Plan()
+		p.Values = append(p.Values, v)
+		p.Outputs = append(p.Outputs, plan.Output{Name: "o", Place: plan.Download, Cause: plan.CauseWeights})
+		return p
+	}
+	right, ok := prepareFuzzed(t, e, make(plan.F32, 4), weights)
+	require.True(t, ok)
+	out, err := right.run(t, fuzzCall{p: make(plan.F32, 4), sizes: plan.Bindings{}})
+	require.NoError(t, err)
+	require.Equal(t, data, out[0].Data)
+	for _, wrong := range []*plan.Plan{make(plan.F32, 5), make(plan.F32, 4, 1<<20), make(plan.F32), make(plan.BF16, 4)} {
+		p, err := e.Compile(wrong)
+		require.NoError(t, err)
+		require.Len(t, e.Missing(p), 1)
+		s := e.NewSession()
+		_, err = s.NewCall(p, nil)
+		require.ErrorIs(t, err, transport.ErrMissingWeight)
+		s.Close()
+		w, err := e.PutWeight(p, e.Missing(p)[0])
+		require.NoError(t, err)
+		_, err = w.Write(data[:min(len(data), int(w.Want()))])
+		require.NoError(t, err)
+		require.ErrorIs(t, w.Commit(), transport.ErrCorrupt)
+	}
+	require.Zero(t, right.close(t))
 }
