@@ -19,6 +19,7 @@ import (
 	"github.com/genie-sdk/go/baselines"
 	"github.com/genie-sdk/go/baselines/matrix"
 	"github.com/genie-sdk/go/baselines/results"
+	"github.com/genie-sdk/go/transport/wire"
 )
 
 type benchRunOptions struct {
@@ -182,7 +183,7 @@ func (a *app) benchSummary(o benchRunOptions, outcome *matrix.Outcome) error {
 		if x.Failed {
 			how = "FAILED"
 		}
-		_, _ = fmt.Fprintf(a.stderr, "%s %s: %s\n", how, x.Key, x.Reason)
+		_, _ = fmt.Fprintf(a.stderr, "%s %s: %s\n", how, x.Key, wire.Printable(x.Reason))
 	}
 	_, _ = fmt.Fprintf(a.stderr, "%d results recorded\n", outcome.Samples)
 	return nil

@@ -237,11 +237,7 @@ func (c *Client) remoteError(control []byte) error {
 	if err := proto.Unmarshal(control, &m); err != nil {
 		return fmt.Errorf("%w: %w", transport.ErrProtocol, err)
 	}
-	text := m.GetMessage()
-	if len(text) > wire.MaxErrorText {
-		text = text[:wire.MaxErrorText]
-	}
-	err := &transport.RemoteError{Code: m.GetCode(), Message: text, Addr: c.cfg.Addr, Detail: detail(&m)}
+	err := &transport.RemoteError{Code: m.GetCode(), Message: wire.Words(m.GetMessage()), Addr: c.cfg.Addr, Detail: detail(&m)}
 	if !errors.Is(err, transport.ErrOverloaded) {
 		return err
 	}

@@ -52,7 +52,7 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	if weights != nil {
 		model = weights.Model()
 	}
-	for done := false; !done; {
+	for done, left := false, sendings(p); !done; {
 		before := s.uploadsDone()
 		ready, err := s.sendPlan(ctx, ref, model)
 		if err != nil {
@@ -61,8 +61,15 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		if len(ready.GetMissing()) == 0 {
 			break
 		}
-		if done, err = s.upload(ctx, ref, ready, before, weights, progress); err != nil {
+		if left == 0 {
+			return nil, fmt.Errorf("%w: %s misses weights that it was sent", transport.ErrProtocol, s.x.cfg.Addr)
+		}
+		var sent bool
+		if done, sent, err = s.upload(ctx, ref, ready, before, weights, progress); err != nil {
 			return nil, err
+		}
+		if sent {
+			left--
 		}
 		// A content that is missing in two forms goes once for each, one after
 		// the other; ask what is left.
@@ -73,6 +80,22 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	return ref, nil
 }
 
+// sendings is how often a worker may say that weights of a plan are missing. A
+// content goes once for each form in which the worker holds it, of which there are
+// as many as values that have it; then there are those that it had to give up in
+// between.
+func sendings(p *plan.Plan) int {
+	const more = 8
+	most, count := 0, map[plan.Hash]int{}
+	for i := range p.Values {
+		if v := &p.Values[i]; v.Kind == plan.KindWeight {
+			count[v.Hash]++
+			most = max(most, count[v.Hash])
+		}
+	}
+	return most + more
+}
+
 func (s *session) uploadsDone() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,25 +104,25 @@ func (s *session) uploadsDone() int {
 
 // upload sends what the worker misses. Plans that are prepared side by side have
 // weights in common: one of them sends at a time, and another asks again what is
-// missing after that. It is true when nothing is left to ask.
-func (s *session) upload(ctx context.Context, ref *planRef, ready *wirepb.Prepared, before int, weights transport.WeightSource, progress transport.Progress) (done bool, err error) {
+// missing after that. done is true when nothing is left to ask.
+func (s *session) upload(ctx context.Context, ref *planRef, ready *wirepb.Prepared, before int, weights transport.WeightSource, progress transport.Progress) (done, sent bool, err error) {
 	select {
 	case s.uploading <- struct{}{}:
 	case <-ctx.Done():
-		return false, fmt.Errorf("weights for %s: %w", s.x.cfg.Addr, ctxError(ctx))
+		return false, false, fmt.Errorf("weights for %s: %w", s.x.cfg.Addr, ctxError(ctx))
 	}
 	defer func() { <-s.uploading }()
 	if s.uploadsDone() != before {
-		return false, nil
+		return false, false, nil
 	}
 	once := distinct(ref.layout.Plan, ready.GetMissing())
 	if err := s.sendWeights(ctx, ref, once, ready.GetPartial(), weights, progress); err != nil {
-		return false, err
+		return false, false, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.uploaded++
-	return len(once) == len(ready.GetMissing()), nil
+	return len(once) == len(ready.GetMissing()), true, nil
 }
 
 // distinct leaves out ids of content that comes before.
@@ -151,12 +174,16 @@ type upload struct {
 func (s *session) sendWeights(ctx context.Context, ref *planRef, missing []uint32, parts []*wirepb.Partial, weights transport.WeightSource, progress transport.Progress) error {
 	list := make([]upload, 0, len(missing))
 	total := int64(0)
+	has := make(map[uint32]*wirepb.Partial, len(parts))
+	for _, part := range parts {
+		has[part.GetValue()] = part
+	}
 	for _, id := range missing {
 		u, err := findWeight(ref.layout.Plan, id, weights)
 		if err != nil {
 			return err
 		}
-		if u.offset, err = resumeAt(&ref.layout.Plan.Values[id], u.data, partOf(parts, id)); err != nil {
+		if u.offset, err = resumeAt(&ref.layout.Plan.Values[id], u.data, has[id]); err != nil {
 			return err
 		}
 		list = append(list, u)

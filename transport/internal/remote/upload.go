@@ -47,15 +47,6 @@ func (s *session) put(ctx context.Context, ref *planRef, u upload, sent func(int
 	})
 }
 
-// partOf finds what the worker has of a value; nil if it has nothing.
-func partOf(parts []*wirepb.Partial, id uint32) *wirepb.Partial {
-	i := slices.IndexFunc(parts, func(p *wirepb.Partial) bool { return p.GetValue() == id })
-	if i < 0 {
-		return nil
-	}
-	return parts[i]
-}
-
 // resumeAt is how much of a weight need not be sent: what the worker has, if it
 // is the beginning of data.
 func resumeAt(v *plan.Value, data []byte, p *wirepb.Partial) (int, error) {
