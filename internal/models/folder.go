@@ -188,17 +188,25 @@ func index(ctx context.Context, files *checkpoint.Model) (map[plan.Hash]string, 
 	return names, nil
 }
 
-// Close unmaps all models.
-func (f *Folder) Close() error {
+// ends lets no model be found any more, and gives those that are open.
+func (f *Folder) ends() (opened []*checkpoint.Model, first bool) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.closed {
-		f.mu.Unlock()
-		return nil
+		return nil, false
 	}
 	f.closed = true
-	opened := f.opened
+	opened = f.opened
 	f.models, f.opened = nil, nil
-	f.mu.Unlock()
+	return opened, true
+}
+
+// Close unmaps all models.
+func (f *Folder) Close() error {
+	opened, first := f.ends()
+	if !first {
+		return nil
+	}
 	err := f.root.Close()
 	for _, m := range opened {
 		err = errors.Join(err, m.Close())

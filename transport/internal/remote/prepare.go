@@ -39,15 +39,10 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		_, err := p.Encode()
 		return nil, err
 	}
-	s.mu.Lock()
-	ref := s.plans[hash]
-	if ref != nil {
-		s.mu.Unlock()
+	ref, ready := s.numbered(p, hash)
+	if ready {
 		return ref, nil
 	}
-	s.lastPlan++
-	ref = &planRef{session: s, num: s.lastPlan, hash: hash, layout: wire.NewLayout(p)}
-	s.mu.Unlock()
 	model := ""
 	if weights != nil {
 		model = weights.Model()
@@ -78,6 +73,18 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	defer s.mu.Unlock()
 	s.plans[hash] = ref
 	return ref, nil
+}
+
+// numbered is the plan under its number in the session, which is a new one unless
+// the plan is ready.
+func (s *session) numbered(p *plan.Plan, hash plan.Hash) (ref *planRef, ready bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ref = s.plans[hash]; ref != nil {
+		return ref, true
+	}
+	s.lastPlan++
+	return &planRef{session: s, num: s.lastPlan, hash: hash, layout: wire.NewLayout(p)}, false
 }
 
 // sendings is how often a worker may say that weights of a plan are missing. A

@@ -143,16 +143,7 @@ func (s *session) Release(ctx context.Context, hs ...transport.Handle) error {
 	for len(hs) > 0 {
 		part := hs[:min(batch, len(hs))]
 		hs = hs[len(part):]
-		m := &wirepb.Release{Session: s.num, Handles: make([]*wirepb.Handle, len(part))}
-		s.mu.Lock()
-		for i, h := range part {
-			m.Handles[i] = wire.HandleMessage(h)
-			delete(s.values, h)
-		}
-		if s.key != nil && len(s.released) < maxReleased {
-			s.released = append(s.released, m.GetHandles()...)
-		}
-		s.mu.Unlock()
+		m := &wirepb.Release{Session: s.num, Handles: s.forgets(part)}
 		err := s.call(ctx, &request{typ: wire.TypeRelease, order: s.order, control: m, oneWay: true})
 		if errors.Is(err, transport.ErrSessionLost) {
 			return nil // with all its values
@@ -162,6 +153,21 @@ func (s *session) Release(ctx context.Context, hs ...transport.Handle) error {
 		}
 	}
 	return nil
+}
+
+// forgets drops what is known of values, and gives their names on the wire.
+func (s *session) forgets(hs []transport.Handle) []*wirepb.Handle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := make([]*wirepb.Handle, len(hs))
+	for i, h := range hs {
+		names[i] = wire.HandleMessage(h)
+		delete(s.values, h)
+	}
+	if s.key != nil && len(s.released) < maxReleased {
+		s.released = append(s.released, names...)
+	}
+	return names
 }
 
 // Reset implements [transport.Session].
