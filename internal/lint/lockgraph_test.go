@@ -29,6 +29,8 @@ type lockGraph struct {
 	funcs  map[*types.Func]*lockUse
 	ifaces map[*types.Func][]*types.Func // methods of interfaces, and what implements them
 	named  []*types.Named
+	all    map[*types.Func]map[string]bool // locks taken by a function and what it calls
+	bare   map[string]string               // by function: what is wrong with a critical section without a deferred Unlock; empty for nothing
 }
 
 // lockUse is what a function does with locks.
@@ -36,7 +38,6 @@ type lockUse struct {
 	takes map[string]token.Pos // by itself
 	calls map[*types.Func]bool
 	held  []heldCall
-	all   map[string]bool // taken by it and what it calls; nil until known
 }
 
 // heldCall is a call, or the taking of a lock, while others are held.
@@ -74,7 +75,7 @@ func newLockGraph(t *testing.T) *lockGraph {
 			mine = append(mine, p)
 		}
 	}
-	g := &lockGraph{fset: token.NewFileSet(), names: map[*types.Var]string{}, funcs: map[*types.Func]*lockUse{}, ifaces: map[*types.Func][]*types.Func{}}
+	g := &lockGraph{fset: token.NewFileSet(), names: map[*types.Var]string{}, funcs: map[*types.Func]*lockUse{}, ifaces: map[*types.Func][]*types.Func{}, bare: map[string]string{}}
 	known := map[string]*types.Package{}
 	gc := importer.ForCompiler(g.fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 	im := importing(func(path string) (*types.Package, error) {
@@ -90,7 +91,7 @@ func newLockGraph(t *testing.T) *lockGraph {
 	var all []checked
 	for _, p := range mine { // dependencies come first
 		c := checked{info: &types.Info{
-			Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{},
+			Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{},
 		}}
 		for _, name := range p.GoFiles {
 			f, err := parser.ParseFile(g.fset, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
@@ -161,4 +162,21 @@ func (g *lockGraph) declare(pkg *types.Package, files []*ast.File, info *types.I
 			}
 		}
 	}
+}
+
+// hasChan reports whether package.Type.field is a channel.
+func (g *lockGraph) hasChan(name string) bool {
+	for _, n := range g.named {
+		pkg, _ := below(n.Obj().Pkg().Path())
+		s, ok := n.Underlying().(*types.Struct)
+		if !ok {
+			continue
+		}
+		for v := range s.Fields() {
+			if _, ok := v.Type().Underlying().(*types.Chan); ok && pkg+"."+n.Obj().Name()+"."+v.Name() == name {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -73,10 +74,11 @@ func (c *Client) once(ctx context.Context, r *request) error {
 			return c.failure()
 		}
 	}
+	release := sync.OnceFunc(r.release)
+	defer release()
 	tellDeadline(ctx, r.control)
 	p, stream, err := c.register(r)
 	if err != nil {
-		r.release()
 		return err
 	}
 	sendCtx := ctx
@@ -93,7 +95,7 @@ func (c *Client) once(ctx context.Context, r *request) error {
 		c.cfg.Ledger.AddRoundTrips(1)
 	}
 	started, err := c.conn.Send(sendCtx, &m)
-	r.release()
+	release()
 	switch {
 	case err == nil && r.oneWay:
 		c.forget(stream)
