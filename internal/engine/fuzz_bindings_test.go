@@ -37,10 +37,14 @@ func FuzzBindings(f *testing.F) {
 			}
 			bindings = binary.LittleEndian.AppendUint64(bindings, n)
 		}
-		f.Add(random(30+r.IntN(150)), bindings, random(64))
+		f.Add(random(30+r.IntN(150)), bindings, random(64+i%2))
 	}
 	f.Fuzz(func(t *testing.T, data, bindings, payload []byte) {
-		made, weights, _ := planmaker.Make(data)
+		maker := planmaker.Make
+		if len(payload)%2 == 1 {
+			maker = planmaker.MakeFitting
+		}
+		made, weights, _ := maker(data)
 		encoded, err := made.Encode()
 		if err != nil {
 			return
@@ -120,4 +124,27 @@ func (f *fuzzed) wild(t *testing.T, p *plan.Plan, bindings *[]byte, d *planmaker
 		}
 	}
 	return out
+}
+
+// TestFittingPlans runs plans of groups that an engine runs as one, fused and step
+// by step: convolutions with what follows them, attention, products, draws.
+func TestFittingPlans(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	ran := 0
+	for range 300 {
+		data := make([]byte, 400)
+		for i := range data {
+			data[i] = byte(r.Uint32())
+		}
+		made, weights, rest := planmaker.MakeFitting(data)
+		encoded, err := made.Encode()
+		if err != nil {
+			continue
+		}
+		p, err := plan.Decode(encoded)
+		require.NoError(t, err)
+		compareRuns(t, p, weights, rest)
+		ran++
+	}
+	require.Greater(t, ran, 150)
 }

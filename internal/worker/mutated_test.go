@@ -42,7 +42,7 @@ func TestMutatedPlans(t *testing.T) {
 		o.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	})
 	b := newBystander(t, w)
-	m := &mutator{t: t, w: w, r: rand.New(rand.NewPCG(uint64(seed), 2)), counts: map[string]int{}}
+	m := &mutator{t: t, w: w, r: rand.New(rand.NewPCG(uint64(seed), 2)), counts: map[string]int{}, ops: map[string]int{}}
 	for i := range plans {
 		if i%200 == 0 {
 			b.check()
@@ -52,7 +52,7 @@ func TestMutatedPlans(t *testing.T) {
 		m.plan(uint32(i%200) + 1)
 	}
 	b.check()
-	t.Logf("%d plans: %v", plans, m.counts)
+	t.Logf("%d plans: %v; steps that ran: %v", plans, m.counts, m.ops)
 	require.Zero(t, w.Server.Meter().Panics.Load())
 	require.Positive(t, m.counts["run: answered"])
 	require.Positive(t, m.counts["loop: answered"])
@@ -79,6 +79,7 @@ type mutator struct {
 	r       *rand.Rand
 	p       *rawPeer
 	counts  map[string]int
+	ops     map[string]int // by operator: steps of runs that were answered
 	kept    []*wirepb.Handle
 	looping *plan.Plan
 	encoded []byte // the plan
@@ -138,7 +139,11 @@ func (m *mutator) plan(num uint32) {
 	for i := range data {
 		data[i] = byte(m.r.Uint32())
 	}
-	made, weights, _ := planmaker.Make(data)
+	maker := planmaker.Make
+	if m.r.IntN(2) == 0 {
+		maker = planmaker.MakeFitting
+	}
+	made, weights, _ := maker(data)
 	encoded, err := made.Encode()
 	if err != nil {
 		return
@@ -257,6 +262,9 @@ func (m *mutator) run(num uint32, p *plan.Plan) {
 		var ran wirepb.Ran
 		if m.ask("run", wire.TypeRun, r, payload, &ran) {
 			m.kept = append(m.kept, ran.GetKept()...)
+			for _, s := range p.Steps {
+				m.ops[s.Op]++
+			}
 		}
 		return
 	}
