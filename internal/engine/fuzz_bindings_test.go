@@ -101,11 +101,11 @@ func (f *fuzzed) wild(t *testing.T, p *plan.Plan, bindings *[]byte, d *planmaker
 		case d.Below(2) == 1:
 			err = c.SetInput(i, planmaker.Elements(dt, n/dt.Size(), d.Byte()))
 		default: // any bits
-			any := make([]byte, n)
-			for k := range any {
-				any[k] = byte(d.Byte())
+			bits := make([]byte, n)
+			for k := range bits {
+				bits[k] = byte(d.Byte())
 			}
-			err = c.SetInput(i, any)
+			err = c.SetInput(i, bits)
 		}
 		if err != nil {
 			require.NotErrorIs(t, err, transport.ErrInternal)
@@ -147,4 +147,46 @@ func TestFittingPlans(t *testing.T) {
 		ran++
 	}
 	require.Greater(t, ran, 150)
+}
+
+// TestWeightOfAnotherShape has a plan say of a weight that is there, by its hash,
+// that it is larger, or of another type, than it is: it is missing, and nobody
+// reads beyond it.
+func TestWeightOfAnotherShape(t *testing.T) {
+	e, err := engine.New(fuzzOptions())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, e.Close()) }()
+	data := make([]byte, 16)
+	h := transport.HashWeight(plan.F32, []int{4}, data)
+	weights := transport.Weights{h: {Hash: h, Storage: plan.F32, Shape: []int{4}, Data: data}}
+	of := func(storage plan.DType, shape ...int) *plan.Plan {
+		v := plan.Value{Kind: plan.KindWeight, Name: "w", Hash: h, Storage: storage, Buffer: plan.NoBuffer, Spec: plan.Spec{DType: plan.F32}}
+		for _, n := range shape {
+			v.Spec.Shape = append(v.Spec.Shape, plan.C(n))
+		}
+		p := planmaker.New(nil).Plan()
+		p.Values = append(p.Values, v)
+		p.Outputs = append(p.Outputs, plan.Output{Name: "o", Place: plan.Download, Cause: plan.CauseWeights})
+		return p
+	}
+	right, ok := prepareFuzzed(t, e, of(plan.F32, 4), weights)
+	require.True(t, ok)
+	out, err := right.run(t, fuzzCall{p: of(plan.F32, 4), sizes: plan.Bindings{}})
+	require.NoError(t, err)
+	require.Equal(t, data, out[0].Data)
+	for _, wrong := range []*plan.Plan{of(plan.F32, 5), of(plan.F32, 4, 1<<20), of(plan.F32), of(plan.BF16, 4)} {
+		p, err := e.Compile(wrong)
+		require.NoError(t, err)
+		require.Len(t, e.Missing(p), 1)
+		s := e.NewSession()
+		_, err = s.NewCall(p, nil)
+		require.ErrorIs(t, err, transport.ErrMissingWeight)
+		s.Close()
+		w, err := e.PutWeight(p, e.Missing(p)[0])
+		require.NoError(t, err)
+		_, err = w.Write(data[:min(len(data), int(w.Want()))])
+		require.NoError(t, err)
+		require.ErrorIs(t, w.Commit(), transport.ErrCorrupt)
+	}
+	require.Zero(t, right.close(t))
 }

@@ -138,8 +138,10 @@ func everySize() map[string]struct {
 			{"matmul", product, []string{"x", "w"}, "y"}, {"bias", nil, []string{"y", "g"}, "z"}, {"relu", nil, []string{"z"}, "r"},
 		}},
 		"attention": {[]sizedInput{input("q", "a", "b", "d"), input("k", "a", "c", "d"), input("v", "a", "c", "e")}, []sizedStep{
-			{"matmul", transposed, []string{"q", "k"}, "s"}, {"causal_mask", plan.Attrs{plan.Int("window", 0)}, []string{"s"}, "m"},
-			{"softmax", last, []string{"m"}, "p"}, {"matmul", product, []string{"p", "v"}, "y"},
+			{"matmul", transposed, []string{"q", "k"}, "s"},
+			{"causal_mask", plan.Attrs{plan.Int("window", 0)}, []string{"s"}, "m"},
+			{"softmax", last, []string{"m"}, "p"},
+			{"matmul", product, []string{"p", "v"}, "y"},
 		}},
 	}
 	for _, name := range []string{"relu", "tanh", "exp", "sqrt", "quick_gelu", "identity", "contiguous"} {
@@ -340,53 +342,11 @@ func TestSizesAtBind(t *testing.T) {
 			}
 			_, err = f.s.NewCall(f.prog, bad)
 			require.ErrorIs(t, err, transport.ErrShape)
-			require.False(t, errors.Is(err, transport.ErrInternal))
+			require.NotErrorIs(t, err, transport.ErrInternal)
 			call, err := f.s.NewCall(f.prog, good)
 			require.NoError(t, err)
 			call.Release()
 			require.Zero(t, f.close(t))
 		})
 	}
-}
-
-// TestWeightOfAnotherShape has a plan say of a weight that is there, by its hash,
-// that it is larger, or of another type, than it is: it is missing, and nobody
-// reads beyond it.
-func TestWeightOfAnotherShape(t *testing.T) {
-	e, err := engine.New(fuzzOptions())
-	require.NoError(t, err)
-	defer func() { require.NoError(t, e.Close()) }()
-	data := make([]byte, 16)
-	h := transport.HashWeight(plan.F32, []int{4}, data)
-	weights := transport.Weights{h: {Hash: h, Storage: plan.F32, Shape: []int{4}, Data: data}}
-	make := func(storage plan.DType, shape ...int) *plan.Plan {
-		v := plan.Value{Kind: plan.KindWeight, Name: "w", Hash: h, Storage: storage, Buffer: plan.NoBuffer, Spec: plan.Spec{DType: plan.F32}}
-		for _, n := range shape {
-			v.Spec.Shape = append(v.Spec.Shape, plan.C(n))
-		}
-		p := planmaker.New(nil).Plan()
-		p.Values = append(p.Values, v)
-		p.Outputs = append(p.Outputs, plan.Output{Name: "o", Place: plan.Download, Cause: plan.CauseWeights})
-		return p
-	}
-	right, ok := prepareFuzzed(t, e, make(plan.F32, 4), weights)
-	require.True(t, ok)
-	out, err := right.run(t, fuzzCall{p: make(plan.F32, 4), sizes: plan.Bindings{}})
-	require.NoError(t, err)
-	require.Equal(t, data, out[0].Data)
-	for _, wrong := range []*plan.Plan{make(plan.F32, 5), make(plan.F32, 4, 1<<20), make(plan.F32), make(plan.BF16, 4)} {
-		p, err := e.Compile(wrong)
-		require.NoError(t, err)
-		require.Len(t, e.Missing(p), 1)
-		s := e.NewSession()
-		_, err = s.NewCall(p, nil)
-		require.ErrorIs(t, err, transport.ErrMissingWeight)
-		s.Close()
-		w, err := e.PutWeight(p, e.Missing(p)[0])
-		require.NoError(t, err)
-		_, err = w.Write(data[:min(len(data), int(w.Want()))])
-		require.NoError(t, err)
-		require.ErrorIs(t, w.Commit(), transport.ErrCorrupt)
-	}
-	require.Zero(t, right.close(t))
 }

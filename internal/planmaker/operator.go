@@ -4,7 +4,7 @@ import "github.com/genie-sdk/go/transport/plan"
 
 // operator picks an operator, its attributes and its number of inputs; steps that
 // depend on their input fill in their attributes themselves.
-func (m *Maker) operator() (string, plan.Attrs, int) {
+func (m *Maker) operator() (string, plan.Attrs, int) { //nolint:funlen // a table
 	axis := m.Below(6) - 2
 	pair := func(key string, least int) plan.Attr {
 		return plan.Ints(key, []int{least + m.Below(3), least + m.Below(3)})
