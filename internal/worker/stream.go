@@ -131,14 +131,27 @@ func (st *stream) enqueue() {
 		t.run()
 	default:
 		st.waits()
-		st.c.wg.Add(1)
-		if err := t.wait(); err != nil {
+		st.hand(t)
+	}
+}
+
+// hand queues the task in its session, which then answers; where that is not
+// possible the request fails here.
+func (st *stream) hand(t *task) {
+	st.c.wg.Add(1)
+	var err error
+	defer func() {
+		if r := recover(); r != nil {
+			err = st.panicked(r)
+		}
+		if err != nil {
 			st.c.wg.Done()
 			st.leaves()
 			st.fail(err)
 			st.c.forget(st)
 		}
-	}
+	}()
+	err = t.wait()
 }
 
 // wait queues the task, or says why it may not wait.
