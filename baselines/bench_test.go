@@ -67,9 +67,12 @@ func cells(b *testing.B, name string, bases ...baselines.Baseline) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	all, err := baselines.Workloads(testdata, name, scale)
+	all, err := baselines.WorkloadsFromEnv(context.Background(), testdata, name, scale)
 	if err != nil {
 		b.Fatal(err)
+	}
+	if len(all) == 0 {
+		b.Skipf("%s: no checkpoint is for %s", baselines.EnvCheckpoints, name)
 	}
 	for _, w := range all {
 		for _, base := range bases {

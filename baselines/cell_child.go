@@ -24,6 +24,8 @@ type Name struct {
 	Scale    workloads.Scale `json:"scale"`
 	Baseline string          `json:"baseline"`
 	Net      string          `json:"net"`
+	// Checkpoint stands in for the scale's model, nil without one.
+	Checkpoint *workloads.Checkpoint `json:"checkpoint,omitempty"`
 }
 
 // Spec finds what n names.
@@ -32,16 +34,32 @@ func (n Name) Spec() (Spec, error) {
 	if err != nil {
 		return Spec{}, err
 	}
-	all, err := Workloads(n.Testdata, n.Workload, n.Scale)
+	all, err := n.workloads()
 	if err != nil {
 		return Spec{}, err
 	}
 	for _, w := range all {
-		if w.ID().Label() == n.Label {
+		if w.ID().Name == n.Workload && w.ID().Label() == n.Label {
 			return Spec{Workload: w, Baseline: base, Net: n.Net}, nil
 		}
 	}
 	return Spec{}, fmt.Errorf("%w: %s at scale %s has no %q", ErrUnknown, n.Workload, n.Scale, n.Label)
+}
+
+// workloads are those that n may mean. A checkpoint has to be as it was when the
+// cell was named.
+func (n Name) workloads() ([]workloads.Workload, error) {
+	if n.Checkpoint == nil {
+		return Workloads(n.Testdata, n.Workload, n.Scale)
+	}
+	c, err := workloads.OpenCheckpoint(context.Background(), n.Checkpoint.Family, n.Checkpoint.Dir, nil)
+	if err != nil {
+		return nil, err
+	}
+	if c.Hash != n.Checkpoint.Hash {
+		return nil, fmt.Errorf("%w: %s changed: it is %s, and was %s", workloads.ErrCheckpoint, c.Dir, c.Hash, n.Checkpoint.Hash)
+	}
+	return CheckpointWorkloads(c)
 }
 
 // order is what the parent asks of a cell's process: to run for so long, at

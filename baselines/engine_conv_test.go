@@ -40,12 +40,12 @@ func newEngineConv(l convLayer, v peer.Conv, batch, threads int) *engineConv {
 	e.outH, e.outW = e.shape.OutH(), e.shape.OutW()
 	turn := func(src []float32, c, pixels int) []float32 {
 		dst := make([]float32, len(src))
-		kernels.ChannelsLast(dst, src, batch, c, pixels, 0, kernels.LayoutUnits(batch, pixels))
+		kernels.ChannelsLast(dst, src, batch, c, pixels, 0, kernels.LayoutUnits(batch, pixels), nil)
 		return dst
 	}
 	e.x = turn(v.X.Float32s(), l.c, l.size*l.size)
 	e.w = make([]float32, e.shape.PackedLen())
-	kernels.PackConvFilters(e.w, v.W.Float32s(), e.shape)
+	kernels.PackConvFilters(e.w, v.W.Float32s(), e.shape, nil, nil)
 	e.y = make([]float32, batch*e.outH*e.outW*l.oc)
 	e.epilogue = kernels.ConvEpilogue{Bias: v.B.Float32s(), ReLU: l.relu}
 	if v.Residual != nil {
@@ -65,7 +65,7 @@ func (e *engineConv) run() {
 			if lo >= units {
 				return
 			}
-			kernels.Conv2D(e.y, e.x, e.w, e.shape, e.epilogue, lo, min(hi, units))
+			kernels.Conv2D(e.y, e.x, e.w, e.shape, e.epilogue, lo, min(hi, units), nil)
 		}
 	}
 	var wg sync.WaitGroup
@@ -80,7 +80,7 @@ func (e *engineConv) run() {
 func (e *engineConv) result(batch int) peer.Tensor {
 	out := make([]float32, len(e.y))
 	pixels := e.outH * e.outW
-	kernels.ChannelsFirst(out, e.y, batch, e.shape.OutC, pixels, 0, kernels.LayoutUnits(batch, pixels))
+	kernels.ChannelsFirst(out, e.y, batch, e.shape.OutC, pixels, 0, kernels.LayoutUnits(batch, pixels), nil)
 	return peer.F32(out, batch, e.shape.OutC, e.outH, e.outW)
 }
 

@@ -51,7 +51,10 @@ func weightsIn(dir string) (map[string]peer.Tensor, error) {
 		if t.DType != safetensors.F32 {
 			return nil, fmt.Errorf("%w: weight %s is %v", errCell, name, t.DType)
 		}
-		w := peer.Tensor{DType: "f32", Data: slices.Clone(t.Data)}
+		w := peer.Tensor{DType: "f32"}
+		if err := t.Read(func(data []byte) { w.Data = slices.Clone(data) }); err != nil {
+			return nil, err
+		}
 		for _, d := range t.Shape {
 			w.Shape = append(w.Shape, int(d))
 		}

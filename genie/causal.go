@@ -2,6 +2,7 @@ package genie
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
@@ -23,6 +24,18 @@ type CausalLM struct {
 
 	Context int // longest sequence the model takes, 0 for no limit
 	EOS     int // token that ends a text, negative for none
+	// MoreEOS are further tokens that end a text.
+	MoreEOS []int
+	// Check, if not nil, is asked before a text is written, unless
+	// [GenerateRequest.IgnoreSettings] is set: it refuses a request that the
+	// model's own settings, which [Generate] does not follow, would give another
+	// answer to.
+	Check func(r *GenerateRequest) error
+}
+
+// ends reports whether a token ends a text.
+func (lm *CausalLM) ends(token int) bool {
+	return token >= 0 && (token == lm.EOS || slices.Contains(lm.MoreEOS, token))
 }
 
 // Names of the inputs that [NewCausalLM] adds: parameters of the choice, each

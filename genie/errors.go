@@ -40,6 +40,9 @@ var (
 	// ErrContextLength is the cause of errors about a prompt that leaves no
 	// room for a token in the model's context.
 	ErrContextLength = errors.New("genie: context length exceeded")
+	// ErrStop is what [GenerateRequest.OnToken] returns to end a sequence; it is
+	// the error of nothing else.
+	ErrStop = errors.New("genie: stop here")
 )
 
 // MemoryError is the error of a request that needs memory which an executor may

@@ -95,9 +95,9 @@ func (s *Session) input(ctx context.Context, l *loop, src semantic.Source, feed 
 	switch src.Kind {
 	case semantic.FromWeight:
 		hash, _ := src.Tensor.WeightRef()
-		data, err := s.c.weightBytes(src.Tensor.Graph(), hash)
-		in.Data = data
-		return in, err
+		w, err := s.c.weightInput(src.Tensor.Graph(), hash)
+		w.Cause = src.Cause
+		return w, err
 	case semantic.FromOutput:
 		in.Data = res[src.Output].Tensor.Data
 		return in, nil

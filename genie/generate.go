@@ -3,6 +3,7 @@ package genie
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -30,11 +31,18 @@ type GenerateRequest struct {
 	Seed  int64
 	Seeds []int64
 	// Stop lists tokens that end a sequence and are its last; the model's own
-	// end token does so too unless IgnoreEOS is set.
+	// end tokens do so too unless IgnoreEOS is set.
 	Stop      []int
 	IgnoreEOS bool
-	// OnToken, if not nil, is called for each new token as it comes. An error
-	// ends the generation and is returned. It must not use the session.
+	// IgnoreSettings writes the text as if the model had no settings of its own
+	// for it; otherwise [CausalLM.Check] may refuse the request.
+	IgnoreSettings bool
+	// OwnStops says that OnToken looks for the texts that the model's settings
+	// say end a text.
+	OwnStops bool
+	// OnToken, if not nil, is called for each new token as it comes. [ErrStop]
+	// ends that sequence with this token, any other error the generation, which
+	// returns it. It must not use the session.
 	OnToken func(sequence, token int) error
 	// OnLogits, if not nil, gets the logits of each run, f32 [batch, seq,
 	// vocab]: the prompt's, then those of each step.
@@ -92,6 +100,7 @@ type generation struct {
 	pads   []int // padding before each sequence
 	length int   // rows so far, padding included
 	done   []bool
+	early  bool // the caller ended a sequence, which an executor knows nothing of
 	inputs Feed // of the step under way
 	begin  time.Time
 	out    *Generation
@@ -114,7 +123,7 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 		return nil, err
 	}
 	if done, err := g.pipelined(ctx); done || err != nil {
-		err = g.goOn(ctx, err)
+		err = enough(g.goOn(ctx, err))
 		if len(g.out.Executor) == 0 {
 			return nil, err
 		}
@@ -129,9 +138,20 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 		return nil, err
 	}
 	g.out.TTFT = time.Since(g.begin)
-	err = g.goOn(ctx, g.decode(ctx, next))
+	err = enough(g.goOn(ctx, g.decode(ctx, next)))
 	g.out.Wire = s.c.Ledger().Sub(before)
 	return g.out, err
+}
+
+// errEnough ends a loop on an executor whose sequences the caller has ended.
+var errEnough = errors.New("genie: every text has ended")
+
+// enough is err, and nil when it only ended a loop.
+func enough(err error) error {
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
 }
 
 // decode writes the rest of the text in the session at hand; next are the tokens
@@ -170,6 +190,13 @@ func (g *generation) prepare(ctx context.Context) error {
 }
 
 func (g *generation) check() error {
+	if err := g.checkShapes(); err != nil || g.lm.Check == nil || g.r.IgnoreSettings {
+		return err
+	}
+	return g.lm.Check(g.r)
+}
+
+func (g *generation) checkShapes() error {
 	r, longest := g.r, 0
 	if g.batch == 0 || r.MaxNew < 1 {
 		return fmt.Errorf("%w: %d prompts, %d new tokens", ErrShape, g.batch, r.MaxNew)
@@ -326,11 +353,16 @@ func (g *generation) accept(next []int32) error {
 		tok := int(t)
 		g.out.Tokens[i] = append(g.out.Tokens[i], tok)
 		if g.r.OnToken != nil {
-			if err := g.r.OnToken(i, tok); err != nil {
+			err := g.r.OnToken(i, tok)
+			if errors.Is(err, ErrStop) {
+				g.done[i], g.out.Reasons[i], g.early = true, FinishStop, true
+				continue
+			}
+			if err != nil {
 				return err
 			}
 		}
-		eos := tok == g.lm.EOS && g.lm.EOS >= 0 && !g.r.IgnoreEOS
+		eos := g.lm.ends(tok) && !g.r.IgnoreEOS
 		switch {
 		case eos || slices.Contains(g.r.Stop, tok):
 			g.done[i], g.out.Reasons[i] = true, FinishStop
@@ -339,6 +371,18 @@ func (g *generation) accept(next []int32) error {
 		case g.lm.Context > 0 && len(g.r.Prompts[i])+len(g.out.Tokens[i]) > g.lm.Context:
 			g.done[i], g.out.Reasons[i] = true, FinishContext
 		}
+	}
+	return nil
+}
+
+// taken is accept of what a loop on the executor gives: errEnough stops one that
+// the caller has had enough of.
+func (g *generation) taken(next []int32) error {
+	if err := g.accept(next); err != nil {
+		return err
+	}
+	if g.early && g.finished() {
+		return errEnough
 	}
 	return nil
 }

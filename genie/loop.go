@@ -44,7 +44,7 @@ func (g *generation) loop(ctx context.Context, next []int32) (bool, error) {
 		g.out.Executor = append(g.out.Executor, elapsed)
 		last, runs = now, runs+1
 		g.length++
-		return g.accept(int32s(tokens))
+		return g.taken(int32s(tokens))
 	})
 	span.Set(slog.Int("genie.runs", runs))
 	span.End(err)
@@ -59,7 +59,7 @@ func (g *generation) loop(ctx context.Context, next []int32) (bool, error) {
 
 // loops reports whether the request can be a loop.
 func (g *generation) loops() bool {
-	return g.r.OnLogits == nil && g.r.MaxNew >= 2 && len(g.r.Stop) < transport.MaxLoopStop && g.r.MaxNew <= transport.MaxLoopRuns
+	return g.r.OnLogits == nil && g.r.MaxNew >= 2 && len(g.r.Stop)+1+len(g.lm.MoreEOS) <= transport.MaxLoopStop && g.r.MaxNew <= transport.MaxLoopRuns
 }
 
 // limits are the runs that each sequence still wants; a sequence that has ended
@@ -86,8 +86,13 @@ func (g *generation) stops() []int32 {
 			out = append(out, int32(t))
 		}
 	}
-	if g.lm.EOS >= 0 && !g.r.IgnoreEOS {
-		out = append(out, int32(g.lm.EOS))
+	if g.r.IgnoreEOS {
+		return out
+	}
+	for _, t := range append([]int{g.lm.EOS}, g.lm.MoreEOS...) {
+		if t >= 0 && t <= math.MaxInt32 && !slices.Contains(out, int32(t)) {
+			out = append(out, int32(t))
+		}
 	}
 	return out
 }

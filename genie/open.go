@@ -3,7 +3,10 @@ package genie
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/url"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/genie-sdk/go/lazy"
@@ -29,7 +32,9 @@ type Client struct {
 
 // Open connects to an executor: "local:" is this process, "tcp://host:port"
 // and "grpc://host:port" are workers. ctx bounds the connecting only. An
-// unreachable worker is [ErrUnreachable], with the address and the reason. The
+// unreachable worker is [ErrUnreachable], with the address and the reason: at once
+// where nobody listens, after the time of [WithReconnect] where the connection is
+// cut each time before the worker has said hello. The
 // scheme says how frames travel; encryption is an option, [WithTLS] or
 // [WithTLSFiles], and is never silently left out.
 //
@@ -60,7 +65,10 @@ func newClient(w *workers, o options) *Client {
 // checkURL finds what is wrong with the URL of an executor.
 func checkURL(executor string) error {
 	u, err := url.Parse(executor)
+	host, port, bare := hostPort(executor)
 	switch {
+	case bare:
+		return fmt.Errorf("%w: %q has no scheme; did you mean tcp://%s or grpc://%s?", ErrURL, executor, net.JoinHostPort(host, port), net.JoinHostPort(host, port))
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrURL, err)
 	case u.Scheme == "local" && u.Host == "" && u.Opaque == "" && u.Path == "":
@@ -71,6 +79,16 @@ func checkURL(executor string) error {
 		return fmt.Errorf("%w: %q, want %s://host:port", ErrURL, executor, u.Scheme)
 	}
 	return nil
+}
+
+// hostPort reports whether text is an address without a scheme.
+func hostPort(text string) (host, port string, ok bool) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || strings.Contains(host, "/") {
+		return "", "", false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return host, port, err == nil
 }
 
 func dial(ctx context.Context, executor string, o options) (transport.Executor, error) {

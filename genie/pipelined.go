@@ -54,7 +54,7 @@ func (g *generation) pipelined(ctx context.Context) (bool, error) {
 		}
 		g.out.Executor = append(g.out.Executor, elapsed)
 		last, runs = now, runs+1
-		return g.accept(int32s(tokens))
+		return g.taken(int32s(tokens))
 	})
 	span.Set(slog.Int("genie.runs", runs))
 	span.End(err)

@@ -15,11 +15,11 @@ import (
 const maxReplays = 8
 
 // WithRecovery chooses what happens when a worker or the way to it is lost. On,
-// the default, connections are made again, requests whose answer was lost are
-// made again and done once, and a session that is gone is rebuilt by the
-// cheapest inputs: plans and weights by hash, and in [Generate] the cache by one
-// prefill over the tokens so far, whose continuation is what an unbroken run
-// gives. Off, the calls of a lost connection fail with [ErrUnreachable].
+// the default, connections are made again, the first one too where it is cut in
+// its handshake, requests whose answer was lost are made again and done once, and
+// a session that is gone is rebuilt by the cheapest inputs: plans and weights by
+// hash, and in [Generate] the cache by one prefill over the tokens so far, whose
+// continuation is what an unbroken run gives. Off, the calls of a lost connection fail with [ErrUnreachable].
 func WithRecovery(on bool) Option { return optionFunc(func(o *options) { o.recovery = on }) }
 
 // WithReconnect bounds how long a lost worker, or all of several together, is

@@ -49,6 +49,7 @@ type Graph struct {
 	inputs  []*Tensor
 	outputs []Named
 	carries []Carried
+	carried map[*Tensor]bool // inputs of carries
 	weights transport.Weights
 	model   string
 	sizes   map[string]int // placeholder of each symbol in Gorgonia's shapes
@@ -74,7 +75,7 @@ type Carried struct{ In, Out *Tensor }
 func NewGraph(name string) *Graph {
 	return &Graph{
 		name: name, expr: gorgonia.NewGraph(gorgonia.WithGraphName(name)),
-		names: map[string]bool{}, weights: transport.Weights{}, sizes: map[string]int{},
+		names: map[string]bool{}, weights: transport.Weights{}, sizes: map[string]int{}, carried: map[*Tensor]bool{},
 	}
 }
 
@@ -205,10 +206,8 @@ func (g *Graph) constant(dt plan.DType, b []byte, shape []int) *Tensor {
 func (g *Graph) Output(name string, t *Tensor) *Tensor {
 	err := check(g, t)
 	if err == nil {
-		for _, o := range g.outputs {
-			if o.Name == name {
-				err = fmt.Errorf("%w: output %q is declared twice", ErrCapture, name)
-			}
+		if g.names["output"+name] {
+			err = fmt.Errorf("%w: output %q is declared twice", ErrCapture, name)
 		}
 		if name == "" || len(name) > plan.MaxNameLen {
 			err = fmt.Errorf("%w: output name %.80q is empty or too long", ErrCapture, name)
@@ -217,6 +216,7 @@ func (g *Graph) Output(name string, t *Tensor) *Tensor {
 	if err != nil {
 		return g.fail("output", []*Tensor{t}, err)
 	}
+	g.names["output"+name] = true
 	g.outputs = append(g.outputs, Named{name, t})
 	return t
 }
@@ -243,15 +243,14 @@ func (g *Graph) Carry(in, out *Tensor) {
 			}
 		}
 	}
-	for _, c := range g.carries {
-		if err == nil && c.In == in {
-			err = fmt.Errorf("%w: input %q is carried twice", ErrCapture, in.name)
-		}
+	if err == nil && g.carried[in] {
+		err = fmt.Errorf("%w: input %q is carried twice", ErrCapture, in.name)
 	}
 	if err != nil {
 		g.fail("carry", []*Tensor{in, out}, err)
 		return
 	}
+	g.carried[in] = true
 	g.carries = append(g.carries, Carried{in, out})
 }
 
@@ -347,6 +346,9 @@ func parseShape(dims []any) (plan.Shape, error) {
 			s[i] = plan.Sym(d)
 		default:
 			return nil, fmt.Errorf("%w: dimension %d is a %T, want int, string or Dim", ErrShape, i, d)
+		}
+		if err := s[i].Err(); err != nil {
+			return nil, fmt.Errorf("%w: dimension %d: %w", ErrShape, i, err)
 		}
 		for _, sym := range s[i].Symbols(nil) {
 			if !plan.ValidSymbol(sym) {

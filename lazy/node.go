@@ -83,7 +83,7 @@ func (n *nodeOp) Do(vals ...gorgonia.Value) (gorgonia.Value, error) {
 		in[i] = a
 	}
 	out := op.NewArray(n.out.DType, n.shape...)
-	if err := n.op.Eval(out, in); err != nil {
+	if err := n.op.Eval(out, in, nil); err != nil {
 		return nil, fmt.Errorf("%s: %w", n.op.Name(), err)
 	}
 	return valueOf(out)

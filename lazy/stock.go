@@ -235,7 +235,8 @@ func (p *StockProgram) Value(t *Tensor) (transport.Tensor, error) {
 // Close frees the machine.
 func (p *StockProgram) Close() error { return p.machine.Close() }
 
-// widened holds the weights of a graph as float32, for all its stock programs.
+// widened holds the weights of a graph as float32, copied from their files, for
+// all its stock programs.
 type widened struct {
 	mu sync.Mutex
 	by map[plan.Hash][]float32
@@ -246,9 +247,11 @@ func (g *Graph) weightF32s(h plan.Hash) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	if w.Storage == plan.F32 {
+	if w.Storage == plan.F32 && w.File == "" {
 		return float32s(w.Data), nil
 	}
+	// Gorgonia's machines read in goroutines of their own, where a mapped file
+	// that is cut short would end the process.
 	g.wide.mu.Lock()
 	defer g.wide.mu.Unlock()
 	if v, ok := g.wide.by[h]; ok {

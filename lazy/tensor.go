@@ -176,6 +176,11 @@ func Apply(o op.Op, in ...*Tensor) *Tensor {
 	if err == nil && len(spec.Shape) > plan.MaxRank {
 		err = fmt.Errorf("%w: rank %d, the limit is %d", ErrShape, len(spec.Shape), plan.MaxRank)
 	}
+	for _, d := range spec.Shape {
+		if err == nil && d.Err() != nil {
+			err = fmt.Errorf("%w: %w", ErrShape, d.Err())
+		}
+	}
 	if err != nil {
 		return g.fail(o.Name(), in, err)
 	}

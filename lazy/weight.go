@@ -26,8 +26,14 @@ func weightArray(w transport.Weight) (*op.Array, error) {
 		dt = plan.F32
 	}
 	a := op.NewArray(dt, w.Shape...)
-	if data := w.Widened(); len(data) != len(a.Data) || copy(a.Data, data) != len(data) {
+	if len(w.Data) != a.Len()*w.Storage.Size() {
 		return nil, fmt.Errorf("%w: weight %q has %d bytes for %v%v", ErrShape, w.Name, len(w.Data), w.Storage, w.Shape)
 	}
-	return a, nil
+	if w.Storage == dt {
+		_, err := w.CopyTo(a.Data, 0)
+		return a, err
+	}
+	wide, err := w.Widened()
+	copy(a.Data, wide)
+	return a, err
 }

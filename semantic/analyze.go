@@ -51,7 +51,7 @@ func Analyze(g *lazy.Graph, hints ...Hint) (*SRG, error) {
 	if err := g.Err(); err != nil {
 		return nil, err
 	}
-	a := &analysis{SRG: &SRG{Graph: g, Nodes: make([]Node, len(g.Tensors()))}, tensors: g.Tensors()}
+	a := &analysis{SRG: &SRG{Graph: g, Nodes: make([]Node, len(g.Tensors())), stored: storages(g.Tensors())}, tensors: g.Tensors()}
 	if err := a.addHints(hints); err != nil {
 		return nil, err
 	}

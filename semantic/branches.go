@@ -30,7 +30,7 @@ func (branches) Name() string { return "branches" }
 func (branches) Recognise(a *analysis) error {
 	w := newBranchWalk(a)
 	for id := range slices.Backward(a.tensors) {
-		if !a.Nodes[id].Dead && a.Nodes[id].Branch == 0 {
+		if !a.Nodes[id].Dead && a.Nodes[id].Branch == 0 && w.left > 0 {
 			w.join(id)
 		}
 	}
@@ -54,7 +54,13 @@ type branchWalk struct {
 	queue  idHeap
 	fork   bool
 	closed int // entries of the queue that are shared
+	left   int // steps that the search may still take, see stepsPerTensor
 }
+
+// stepsPerTensor bounds the search. Joins of joins make it look at a tensor again
+// and again; a program that takes more has the branches that were found until
+// then.
+const stepsPerTensor = 512
 
 type branchSide struct {
 	top          *lazy.Tensor
@@ -80,7 +86,7 @@ func newBranchWalk(a *analysis) *branchWalk {
 	n := len(a.tensors)
 	w := &branchWalk{
 		analysis: a, param: make([]bool, n), work: make([]bool, n), bent: make([]bool, n),
-		mask: make([]uint64, n), stamp: make([]int, n), plain: true,
+		mask: make([]uint64, n), stamp: make([]int, n), plain: true, left: stepsPerTensor * n,
 	}
 	for id, t := range a.tensors {
 		fixed := func(i int) bool { return a.fixed[t.In()[i].ID()] }
@@ -106,7 +112,10 @@ func newBranchWalk(a *analysis) *branchWalk {
 // join looks for branches that end in tensor id.
 func (w *branchWalk) join(id int) {
 	t := w.tensors[id]
-	tops := w.tops(nil, t)
+	if !w.work[id] {
+		return // and so has none of its sides
+	}
+	tops := w.tops(nil, t, new(int))
 	working := 0
 	for _, top := range tops {
 		if w.work[top.ID()] {
@@ -149,14 +158,16 @@ func (w *branchWalk) join(id int) {
 
 // tops lists the values that t joins. A sum of sums and a concat of concats
 // join all their terms, unless others read the partial result.
-func (w *branchWalk) tops(out []*lazy.Tensor, t *lazy.Tensor) []*lazy.Tensor {
+func (w *branchWalk) tops(out []*lazy.Tensor, t *lazy.Tensor, depth *int) []*lazy.Tensor {
 	for _, in := range t.In() {
-		if w.fixed[in.ID()] || slices.Contains(out, in) {
+		if len(out) > maxSides || w.fixed[in.ID()] || slices.Contains(out, in) {
 			continue
 		}
 		same := (is(t, "add") || is(t, "concat")) && in.Op() != nil && in.Op().Name() == t.Op().Name()
-		if same && len(w.readers[in.ID()]) == 1 && len(out) < maxSides {
-			out = w.tops(out, in)
+		if same && len(w.readers[in.ID()]) == 1 && len(out) < maxSides && *depth < 4*maxSides {
+			*depth++
+			w.left--
+			out = w.tops(out, in, depth)
 			continue
 		}
 		out = append(out, in)
@@ -168,7 +179,7 @@ func (w *branchWalk) tops(out []*lazy.Tensor, t *lazy.Tensor) []*lazy.Tensor {
 // work behind them are queued; the few others are passed at once.
 func (w *branchWalk) reach(t *lazy.Tensor, mask uint64) {
 	id := t.ID()
-	if w.fixed[id] {
+	if w.left--; w.fixed[id] || w.left < 0 {
 		return
 	}
 	fresh := w.stamp[id] != w.now
@@ -210,6 +221,9 @@ func (w *branchWalk) reach(t *lazy.Tensor, mask uint64) {
 // known. It reports false as soon as fewer than two sides can be substantial.
 func (w *branchWalk) walk() bool {
 	for w.closed < len(w.queue) {
+		if w.left -= len(w.sides); w.left < 0 {
+			return false
+		}
 		alive := 0
 		for i := range w.sides {
 			if w.sides[i].open > 0 || w.plausible(i) {
@@ -234,7 +248,7 @@ func (w *branchWalk) walk() bool {
 			w.reach(in, mask)
 		}
 	}
-	return true
+	return w.left >= 0
 }
 
 // plausible reports whether side i, as far as it is known, is more than a

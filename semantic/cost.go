@@ -93,21 +93,21 @@ func (s *SRG) costs(sizes [][]int) []Cost {
 			continue
 		}
 		in = in[:0]
-		c := Cost{BytesWritten: storedBytes(t, sizes[id])}
+		c := Cost{BytesWritten: s.storedBytes(t, sizes[id])}
 		for i, x := range t.In() {
 			in = append(in, sizes[x.ID()])
 			if _, ok := t.Op().(op.Embedding); ok && i == 0 {
-				c.BytesRead += elements(sizes[id]) * float64(storage(x).Size())
+				c.BytesRead += elements(sizes[id]) * float64(s.storage(x).Size())
 				continue
 			}
-			c.BytesRead += storedBytes(x, sizes[x.ID()])
+			c.BytesRead += s.storedBytes(x, sizes[x.ID()])
 		}
 		c.FLOPs = t.Op().FLOPs(in, sizes[id])
 		out[id] = c
 	}
 	for i := range s.Caches {
 		rows := s.Caches[i].Rows
-		n := storedBytes(rows, sizes[rows.ID()])
+		n := s.storedBytes(rows, sizes[rows.ID()])
 		out[s.Caches[i].Update.ID()] = Cost{BytesRead: n, BytesWritten: n}
 	}
 	return out
@@ -115,19 +115,26 @@ func (s *SRG) costs(sizes [][]int) []Cost {
 
 // storage is the element type that t is kept in: a weight's storage type may
 // be narrower than its compute type. Views of a weight are kept as it is.
-func storage(t *lazy.Tensor) plan.DType {
-	for t.Op() != nil && isView(t) {
-		t = t.In()[0]
+func (s *SRG) storage(t *lazy.Tensor) plan.DType { return s.stored[t.ID()] }
+
+// storages finds the storage of every tensor of a program.
+func storages(tensors []*lazy.Tensor) []plan.DType {
+	out := make([]plan.DType, len(tensors))
+	for id, t := range tensors {
+		switch {
+		case t.Op() != nil && isView(t):
+			out[id] = out[t.In()[0].ID()]
+		case t.Kind() == lazy.KindWeight:
+			_, out[id] = t.WeightRef()
+		default:
+			out[id] = t.DType()
+		}
 	}
-	if t.Kind() == lazy.KindWeight {
-		_, d := t.WeightRef()
-		return d
-	}
-	return t.DType()
+	return out
 }
 
-func storedBytes(t *lazy.Tensor, shape []int) float64 {
-	return elements(shape) * float64(storage(t).Size())
+func (s *SRG) storedBytes(t *lazy.Tensor, shape []int) float64 {
+	return elements(shape) * float64(s.storage(t).Size())
 }
 
 func elements(shape []int) float64 {

@@ -68,9 +68,9 @@ func (s *SRG) EdgesOn(d Device, b plan.Bindings) ([]Edge, error) {
 		}
 		for i, in := range s.Nodes[id].Tensor.In() {
 			from := in.ID()
-			e := Edge{From: from, To: id, Bytes: storedBytes(in, sizes[from])}
+			e := Edge{From: from, To: id, Bytes: s.storedBytes(in, sizes[from])}
 			if is(s.Nodes[id].Tensor, "embedding") && i == 0 {
-				e.Bytes = elements(sizes[id]) * float64(storage(in).Size())
+				e.Bytes = elements(sizes[id]) * float64(s.storage(in).Size())
 			}
 			e.Rate, e.Demand = rate(e.Bytes, made[from], d), rate(e.Bytes, own[id], d)
 			e.Critical = total > 0 && finish[from]+own[id]+tail[id] >= total*(1-1e-12)

@@ -205,7 +205,7 @@ func (s *SRG) explainNode(id int, p Profile, b plan.Bindings, c Cost) (Explained
 	t := n.Tensor
 	op, attrs := t.Operator()
 	x := ExplainedNode{
-		ID: id, Name: t.Name(), Kind: kindText(t.Kind()), Op: op, Call: callText(op, attrs), DType: t.DType(), Storage: storage(t),
+		ID: id, Name: t.Name(), Kind: kindText(t.Kind()), Op: op, Call: callText(op, attrs), DType: t.DType(), Storage: s.storage(t),
 		Shape: t.Shape(), Phase: s.PhaseOf(t, p), Residency: n.Residency, Modality: n.Modality, Branch: n.Branch,
 		Attention: n.Attention, Sampling: n.Sampling, Dead: n.Dead, Cost: explainCost(c),
 	}

@@ -143,10 +143,10 @@ func (f *fusion) traffic(g int, sizes [][]int, costs []Cost) {
 				source = source.In()[0]
 			}
 			if f.group[source.ID()] != g {
-				k.Cost.BytesRead += storedBytes(in, sizes[in.ID()])
+				k.Cost.BytesRead += f.s.storedBytes(in, sizes[in.ID()])
 			}
 		}
 	}
 	last := k.Nodes[len(k.Nodes)-1]
-	k.Cost.BytesWritten = storedBytes(f.s.Nodes[last].Tensor, sizes[last])
+	k.Cost.BytesWritten = f.s.storedBytes(f.s.Nodes[last].Tensor, sizes[last])
 }

@@ -21,6 +21,10 @@ type lowering struct {
 	out     *Schedule
 
 	mainOuts []mainOut
+	outAt    map[*lazy.Tensor]int // index in mainOuts
+	// Tensors that a token is chosen from, through views, and that are inputs of
+	// the choice.
+	logits, chosen map[*lazy.Tensor]bool
 	// states is what becomes of each carried pair that stays.
 	states []carryState
 }
@@ -42,7 +46,9 @@ func newLowering(f Features, s *SRG, r Request) *lowering {
 	l := &lowering{
 		f: f, s: s, r: r, main: newIR(), client: newIR(), onSide: map[int]bool{},
 		carried: map[int]int{}, out: &Schedule{},
+		outAt: map[*lazy.Tensor]int{}, logits: map[*lazy.Tensor]bool{}, chosen: map[*lazy.Tensor]bool{},
 	}
+	l.findSampling()
 	for i, c := range s.Graph.Carries() {
 		l.carried[c.In.ID()] = i
 	}
@@ -56,9 +62,13 @@ func newLowering(f Features, s *SRG, r Request) *lowering {
 // graphs.
 func (l *lowering) targets() error {
 	downloads := slices.Clone(l.r.Outputs)
+	requested := make(map[lazy.Named]bool, len(downloads))
+	for _, o := range downloads {
+		requested[o] = true
+	}
 	if !l.f.Prune {
 		for _, o := range l.s.Graph.Outputs() {
-			if !slices.Contains(downloads, o) {
+			if !requested[o] {
 				downloads = append(downloads, o)
 			}
 		}
@@ -73,7 +83,7 @@ func (l *lowering) targets() error {
 	}
 	for _, o := range downloads {
 		if !l.onSide[o.Tensor.ID()] {
-			l.download(o.Name, o.Tensor, !slices.Contains(l.r.Outputs, o))
+			l.download(o.Name, o.Tensor, !requested[o])
 		}
 	}
 	leaf := func(t *lazy.Tensor) bool { return !l.onSide[t.ID()] }
@@ -142,12 +152,11 @@ func (l *lowering) keepHere(t *lazy.Tensor) {
 // download adds t to the executor's outputs, once however many want it, and
 // gives its index. byValue says that this side needs the bytes.
 func (l *lowering) download(name string, t *lazy.Tensor, byValue bool) int {
-	for i := range l.mainOuts {
-		if l.mainOuts[i].src == t {
-			l.mainOuts[i].byValue = l.mainOuts[i].byValue || byValue
-			return i
-		}
+	if i, ok := l.outAt[t]; ok {
+		l.mainOuts[i].byValue = l.mainOuts[i].byValue || byValue
+		return i
 	}
+	l.outAt[t] = len(l.mainOuts)
 	l.main.target(l.main.add(t, func(*lazy.Tensor) bool { return false }))
 	l.mainOuts = append(l.mainOuts, mainOut{name, t, l.outputCause(t), byValue})
 	return len(l.mainOuts) - 1
@@ -161,30 +170,28 @@ func (l *lowering) outputCause(t *lazy.Tensor) plan.Cause {
 		return plan.CauseKV
 	case n.Sampling:
 		return plan.CauseToken
-	case l.feedsSampling(t):
+	case l.logits[t]:
 		return plan.CauseLogits
 	}
 	return plan.CauseActivation
 }
 
-// feedsSampling reports whether a token is chosen from t, through views.
-func (l *lowering) feedsSampling(t *lazy.Tensor) bool {
-	for _, n := range l.s.Nodes {
+// findSampling fills logits and chosen.
+func (l *lowering) findSampling() {
+	for i := range l.s.Nodes {
+		n := &l.s.Nodes[i]
 		if !n.Sampling || n.Tensor.Kind() != lazy.KindOp {
 			continue
 		}
-		in := n.Tensor.In()[0]
-		for {
-			if in == t {
-				return true
-			}
-			if !isView(in) {
+		for _, in := range n.Tensor.In() {
+			l.chosen[in] = true
+		}
+		for in := n.Tensor.In()[0]; !l.logits[in]; in = in.In()[0] {
+			if l.logits[in] = true; !isView(in) {
 				break
 			}
-			in = in.In()[0]
 		}
 	}
-	return false
 }
 
 func (l *lowering) inputCause(t *lazy.Tensor) plan.Cause {
@@ -197,10 +204,8 @@ func (l *lowering) inputCause(t *lazy.Tensor) plan.Cause {
 	if t.DType().IsInt() {
 		return plan.CauseToken
 	}
-	for _, n := range l.s.Nodes {
-		if n.Sampling && n.Tensor.Kind() == lazy.KindOp && slices.Contains(n.Tensor.In(), t) {
-			return plan.CauseToken
-		}
+	if l.chosen[t] {
+		return plan.CauseToken
 	}
 	return plan.CauseActivation
 }
@@ -256,21 +261,27 @@ func (l *lowering) inPlace(c Cache, st *carryState) {
 		if axis < 0 {
 			axis += len(u.spec.Shape)
 		}
-		u.op, u.in = op.Append{Axis: axis}, []*irNode{st.in, u.in[1]}
+		u.op = op.Append{Axis: axis}
+		l.main.reads(u, []*irNode{st.in, u.in[1]})
 		st.mode, st.axis, st.out = plan.StateAppend, axis, u
 	case op.WriteRows:
 		before := l.main.after[u]
+		back := false // against the order of capture, which is one as long as nothing else is
 		for _, n := range l.main.readers(st.in) {
 			if n != u {
 				l.main.after[u] = append(l.main.after[u], n)
+				back = back || n.key > u.key
 			}
 		}
 		l.main.target(u)
-		if _, ok := l.main.order(); !ok {
-			l.main.after[u] = before
-			return
+		if back || l.main.back {
+			if _, ok := l.main.order(); !ok {
+				l.main.after[u] = before
+				return
+			}
+			l.main.back = true
 		}
-		u.in = append([]*irNode{st.in}, u.in[1:]...)
+		l.main.reads(u, append([]*irNode{st.in}, u.in[1:]...))
 		st.mode, st.out = plan.StateWrite, u
 	}
 }
@@ -285,18 +296,30 @@ func throughIdentity(n *irNode) *irNode {
 // readers lists the nodes that read n's memory, through views.
 func (g *irGraph) readers(n *irNode) []*irNode {
 	var out []*irNode
-	mem := map[*irNode]bool{n: true}
-	for _, m := range g.all() {
-		for _, in := range m.in {
-			if mem[in] && !slices.Contains(out, m) {
-				out = append(out, m)
-				if _, ok := m.op.(op.Viewer); ok {
-					mem[m] = true
-				}
+	seen := map[*irNode]bool{}
+	for mem := []*irNode{n}; len(mem) > 0; {
+		x := mem[len(mem)-1]
+		mem = mem[:len(mem)-1]
+		for _, m := range g.users[x] {
+			if seen[m] || !slices.Contains(m.in, x) { // it read x once
+				continue
+			}
+			seen[m] = true
+			out = append(out, m)
+			if _, ok := m.op.(op.Viewer); ok {
+				mem = append(mem, m)
 			}
 		}
 	}
 	return out
+}
+
+// reads makes n read in.
+func (g *irGraph) reads(n *irNode, in []*irNode) {
+	n.in = in
+	for _, x := range in {
+		g.users[x] = append(g.users[x], n)
+	}
 }
 
 // all lists the nodes in order of capture.

@@ -2,7 +2,6 @@ package semantic
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
@@ -78,8 +77,7 @@ func (l *lowering) locate() {
 			atClient++
 			continue
 		}
-		at := slices.IndexFunc(l.mainOuts, func(m mainOut) bool { return m.src == o.Tensor })
-		l.out.Results = append(l.out.Results, Result{Output: at})
+		l.out.Results = append(l.out.Results, Result{Output: l.outAt[o.Tensor]})
 	}
 }
 
@@ -144,11 +142,7 @@ func (l *lowering) leaf(p *plan.Plan, g *irGraph, n *irNode, v *plan.Value, id i
 		}
 	case lazy.KindOp: // computed by the executor, read by the client
 		src.Kind, src.Cause, name = FromOutput, l.outputCause(t), fmt.Sprintf("cut:%d", t.ID())
-		for i, o := range l.mainOuts {
-			if o.src == t {
-				src.Output = i
-			}
-		}
+		src.Output = l.outAt[t]
 	}
 	v.Kind = plan.KindInput
 	p.Inputs = append(p.Inputs, plan.Port{Name: clip(name), Value: id})

@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
@@ -23,18 +22,25 @@ type irNode struct {
 	spec plan.Spec
 	key  int // order of preference: position in the captured program
 	seq  int
+	ids  []int // captured tensors whose value it has in [irGraph.nodes]
+	gone bool  // nothing reads it any more
 }
 
 // irGraph is the part of a program that one plan computes.
 type irGraph struct {
 	nodes   map[int]*irNode // by captured tensor id
 	targets []*irNode
+	wanted  map[*irNode][]int // where in targets a node is
 	seq     int
 	// after orders side effects: the node comes after all of these.
 	after map[*irNode][]*irNode
+	back  bool                  // some of after goes against the order of capture
+	users map[*irNode][]*irNode // of captured tensors, those that have read them among them
 }
 
-func newIR() *irGraph { return &irGraph{nodes: map[int]*irNode{}, after: map[*irNode][]*irNode{}} }
+func newIR() *irGraph {
+	return &irGraph{nodes: map[int]*irNode{}, wanted: map[*irNode][]int{}, after: map[*irNode][]*irNode{}, users: map[*irNode][]*irNode{}}
+}
 
 // add brings t and everything it needs into the graph. leaf says which tensors
 // are inputs of this part although operators compute them.
@@ -59,11 +65,13 @@ func (g *irGraph) add(t *lazy.Tensor, leaf func(*lazy.Tensor) bool) *irNode {
 		n.src, n.kind, n.spec = f.t, f.t.Kind(), f.t.Spec()
 		if n.kind == lazy.KindOp && !leaf(f.t) {
 			n.op = f.t.Op()
-			for _, in := range f.t.In() {
-				n.in = append(n.in, g.nodes[in.ID()])
+			in := make([]*irNode, len(f.t.In()))
+			for i, x := range f.t.In() {
+				in[i] = g.nodes[x.ID()]
 			}
+			g.reads(n, in)
 		}
-		g.nodes[f.t.ID()] = n
+		g.nodes[f.t.ID()], n.ids = n, []int{f.t.ID()}
 		stack = stack[:len(stack)-1]
 	}
 	return g.nodes[t.ID()]
@@ -76,10 +84,10 @@ func (g *irGraph) node(key int) *irNode {
 
 // target adds n to what the plan has to compute.
 func (g *irGraph) target(n *irNode) {
-	if slices.Contains(g.targets, n) {
-		return
+	if len(g.wanted[n]) == 0 {
+		g.wanted[n] = []int{len(g.targets)}
+		g.targets = append(g.targets, n)
 	}
-	g.targets = append(g.targets, n)
 }
 
 // order is a topological order of what the targets need, close to the order of

@@ -75,11 +75,11 @@ func (s *SRG) Predict(d Device, b plan.Bindings) (Prediction, error) {
 	}
 	for _, t := range s.Graph.Inputs() {
 		if !s.Nodes[t.ID()].Dead && !stays[t.ID()] {
-			p.Up += storedBytes(t, sizes[t.ID()])
+			p.Up += s.storedBytes(t, sizes[t.ID()])
 		}
 	}
 	for _, o := range s.Graph.Outputs() {
-		p.Down += storedBytes(o.Tensor, sizes[o.Tensor.ID()])
+		p.Down += s.storedBytes(o.Tensor, sizes[o.Tensor.ID()])
 	}
 	p.Transfer = d.TransferSeconds(p.Up, p.Down)
 	return p, nil

@@ -25,7 +25,11 @@ func (g *irGraph) pruneRows() {
 		}
 	}
 	for _, x := range slices.Backward(order) {
-		if x.op == nil || slices.Contains(g.targets, x) || len(users[x]) == 0 {
+		if x.op == nil || len(g.wanted[x]) > 0 {
+			continue
+		}
+		users[x] = slices.DeleteFunc(users[x], func(u *irNode) bool { return u.gone })
+		if len(users[x]) == 0 {
 			continue
 		}
 		sl, ok := users[x][0].op.(op.Slice)
@@ -82,9 +86,9 @@ func (g *irGraph) push(x *irNode, sl op.Slice, users map[*irNode][]*irNode) {
 	}
 	n := g.node(x.key)
 	n.kind, n.op, n.in, n.spec = lazy.KindOp, o, in, spec
+	x.gone = true
 	for i, y := range x.in {
-		users[y] = slices.DeleteFunc(users[y], func(u *irNode) bool { return u == x })
-		if !slices.Contains(users[y], in[i]) && in[i] != y {
+		if in[i] != y {
 			users[y] = append(users[y], in[i])
 		}
 	}
@@ -105,21 +109,20 @@ func (g *irGraph) replace(old, n *irNode, users map[*irNode][]*irNode) {
 				u.in[i] = n
 			}
 		}
-		if !slices.Contains(users[n], u) {
-			users[n] = append(users[n], u)
-		}
+		users[n] = append(users[n], u)
 	}
 	delete(users, old)
-	for i, t := range g.targets {
-		if t == old {
-			g.targets[i] = n
-		}
+	for _, i := range g.wanted[old] {
+		g.targets[i] = n
 	}
-	for id, m := range g.nodes {
-		if m == old {
-			g.nodes[id] = n
-		}
+	if at := g.wanted[old]; len(at) > 0 {
+		g.wanted[n] = append(g.wanted[n], at...)
+		delete(g.wanted, old)
 	}
+	for _, id := range old.ids {
+		g.nodes[id] = n
+	}
+	n.ids, old.ids = append(n.ids, old.ids...), nil
 }
 
 // rowAxes gives, for each input of x, the axis to slice, or -1 to leave the

@@ -116,9 +116,10 @@ type SRG struct {
 	// Branches[i] is the branch with id i+1.
 	Branches []Branch
 
-	static Phase       // of a run, when there are no caches
-	rows   []cacheRows // distinct sizes of the caches
-	own    []nodePhase // by tensor id
+	static Phase        // of a run, when there are no caches
+	rows   []cacheRows  // distinct sizes of the caches
+	own    []nodePhase  // by tensor id
+	stored []plan.DType // by tensor id, see [SRG.storage]
 
 	outputs, carries int // of the program as it was analysed
 }

@@ -44,6 +44,14 @@ type Weight struct {
 	Storage plan.DType // element type of Data
 	Shape   []int
 	Data    []byte // valid until the source is closed
+	// File is the file that Data is a mapped view of; empty where Data is
+	// memory of this process. A file that is cut short while it is mapped makes
+	// a read of Data fault, which ends the process: read it with [Weight.Read]
+	// or [Weight.CopyTo].
+	File string
+	// Distrust, if not nil, is told that Data does not have the hash, so that
+	// its source looks again at what it has stored about the file.
+	Distrust func()
 	// Release, if not nil, says that Data has been taken and may leave memory
 	// until it is read again.
 	Release func()
@@ -125,6 +133,7 @@ type Call struct {
 // Input is the bytes of an input or the handle of a kept value.
 type Input struct {
 	Data   []byte // little-endian elements; the shape follows from the bindings
+	File   string // of which Data is a mapped view, as in [Weight]; empty otherwise
 	Handle Handle // used when not zero
 	Cause  plan.Cause
 }

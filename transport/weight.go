@@ -9,6 +9,7 @@ import (
 
 	"github.com/zeebo/blake3"
 
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -21,12 +22,62 @@ func HashWeight(storage plan.DType, shape []int, data []byte) plan.Hash {
 	return h.Sum()
 }
 
-// Widened is the content with f16 and bf16 elements as f32; content of other
-// types is returned as it is.
-func (w Weight) Widened() []byte {
-	if w.Storage != plan.F16 && w.Storage != plan.BF16 {
-		return w.Data
+// Read calls f with the content, in its own goroutine and without a lock. A
+// mapped file that was cut short in place is [ErrCorrupt]; f has then been left
+// where it was.
+func (w Weight) Read(f func(data []byte)) error { return w.read(w.Data, f) }
+
+// CopyTo copies the content from offset on, as much as fits into dst, and
+// returns how much that is. Its error is that of [Weight.Read].
+func (w Weight) CopyTo(dst []byte, offset int) (n int, err error) {
+	part := w.Data[offset:min(offset+len(dst), len(w.Data))]
+	err = w.read(part, func(data []byte) { n = copy(dst, data) })
+	return n, err
+}
+
+func (w Weight) read(data []byte, f func([]byte)) error {
+	if w.File == "" {
+		f(data)
+		return nil
 	}
+	if err := memory.Guard(data, func() { f(data) }); err != nil {
+		return fmt.Errorf("%w: weight %q of %s: %w", ErrCorrupt, w.Name, w.File, err)
+	}
+	return nil
+}
+
+// ContentError says that a weight does not have the hash that its source gave
+// it: what the source has stored about the file is out of date. The weight was
+// distrusted, see [Weight], so that the model is right once it is loaded again.
+// It wraps [ErrCorrupt].
+type ContentError struct {
+	Name, File string // of the weight; File is empty where it is no mapped file
+	Err        error
+}
+
+// Error names the weight and its file.
+func (e *ContentError) Error() string {
+	text := fmt.Sprintf("%v: weight %q", ErrCorrupt, e.Name)
+	if e.File != "" {
+		text += " of " + e.File
+	}
+	return text + " is not what its stored hash says: " + e.Err.Error()
+}
+
+// Unwrap gives the sentinel and what was found.
+func (e *ContentError) Unwrap() []error { return []error{ErrCorrupt, e.Err} }
+
+// Widened is the content with f16 and bf16 elements as f32; content of other
+// types is returned as it is, where it is. Its error is that of [Weight.Read].
+func (w Weight) Widened() (out []byte, err error) {
+	if w.Storage != plan.F16 && w.Storage != plan.BF16 {
+		return w.Data, nil
+	}
+	err = w.Read(func([]byte) { out = w.widened() })
+	return out, err
+}
+
+func (w Weight) widened() []byte {
 	out := make([]byte, 0, 2*len(w.Data))
 	for i := 0; i+1 < len(w.Data); i += 2 {
 		h := binary.LittleEndian.Uint16(w.Data[i:])
@@ -60,13 +111,18 @@ type WeightHasher struct{ h *blake3.Hasher }
 // NewWeightHasher starts the hash of a weight.
 func NewWeightHasher(storage plan.DType, shape []int) WeightHasher {
 	h := blake3.New()
+	_, _ = h.Write(weightHead(storage, shape))
+	return WeightHasher{h}
+}
+
+// weightHead is what a hash of a weight has before the bytes.
+func weightHead(storage plan.DType, shape []int) []byte {
 	head := append([]byte(strings.ToUpper(storage.String())), 0)
 	head = binary.LittleEndian.AppendUint64(head, uint64(len(shape)))
 	for _, d := range shape {
 		head = binary.LittleEndian.AppendUint64(head, uint64(d))
 	}
-	_, _ = h.Write(head)
-	return WeightHasher{h}
+	return head
 }
 
 // Write adds bytes; it never fails.

@@ -18,6 +18,9 @@ type Logits struct {
 	Rows, Columns int
 	Values        []float32
 	Size          int // height and width of the images
+	// CloseCalls lets a row have its largest element elsewhere where the two are
+	// closer than the tolerance, as they may be in somebody's checkpoint.
+	CloseCalls bool
 }
 
 // ReadLogits reads what testdata/scripts/make_workload_references.py wrote.
@@ -27,14 +30,22 @@ func ReadLogits(file string) (Logits, error) {
 	if err != nil {
 		return Logits{}, fmt.Errorf("%w: %w", ErrReference, err)
 	}
-	var f struct {
-		Shape  [2]int `json:"shape"`
-		Size   int    `json:"size"`
-		Logits string `json:"logits"`
-	}
-	if err := json.Unmarshal(text, &f); err != nil {
+	var l StoredLogits
+	if err := json.Unmarshal(text, &l); err != nil {
 		return Logits{}, fmt.Errorf("%w: %s: %w", ErrReference, file, err)
 	}
+	return l.Read(file)
+}
+
+// StoredLogits are logits as files have them.
+type StoredLogits struct {
+	Shape  [2]int `json:"shape"`
+	Size   int    `json:"size"`
+	Logits string `json:"logits"` // base64 of float32, little endian
+}
+
+// Read decodes the logits of a file. Errors wrap [ErrReference].
+func (f StoredLogits) Read(file string) (Logits, error) {
 	data, err := base64.StdEncoding.DecodeString(f.Logits)
 	if err != nil {
 		return Logits{}, fmt.Errorf("%w: %s: %w", ErrReference, file, err)
@@ -88,7 +99,9 @@ func (l Logits) Verify(what string, got []float32) (float64, error) {
 	}
 	for r := range l.Rows {
 		lo, hi := r*l.Columns, (r+1)*l.Columns
-		if g, w := largest(got[lo:hi]), largest(l.Values[lo:hi]); g != w {
+		g, w := largest(got[lo:hi]), largest(l.Values[lo:hi])
+		closeCall := l.CloseCalls && float64(l.Values[lo+w]-l.Values[lo+g]) <= 2*Tolerance*top
+		if g != w && !closeCall {
 			return worst, fmt.Errorf("%w: row %d of %s has its largest element at %d, want %d", ErrMismatch, r, what, g, w)
 		}
 	}

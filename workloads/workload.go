@@ -23,14 +23,21 @@ type ID struct {
 	Model   string // gpt2, resnet-50, clip-vit-base-patch32, …
 	Scale   Scale
 	Batch   int
+	// Checkpoint is the [Checkpoint.Label] of a directory that stands in for the
+	// scale's model, "" without one.
+	Checkpoint string
 }
 
 // Label is the name with what tells it apart at its scale: llm-decode,
-// llm-decode-b4, micro-matmul. No two workloads of a scale share one.
+// llm-decode-b4, micro-matmul, llm-decode-austen@1b2c3d4e5f60. No two workloads
+// of a scale or of checkpoints share one.
 func (id ID) Label() string {
 	s := id.Name
 	if id.Variant != "" {
 		s += "-" + id.Variant
+	}
+	if id.Checkpoint != "" {
+		s += "-" + id.Checkpoint
 	}
 	if id.Batch > 1 {
 		s += fmt.Sprintf("-b%d", id.Batch)

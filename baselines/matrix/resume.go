@@ -18,7 +18,12 @@ var ErrOtherRun = errors.New("genie: recorded by another run")
 // each cell that it has. An unfinished last line, left by a process that was
 // killed, is taken off. A file that is not there or is empty is begun anew: done
 // is nil.
+//
+// What is no ordinary file, a pipe for example, cannot be continued.
 func Resume(path string, h *Header) (file *os.File, done map[results.Key]int, err error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("%w: %s: it is no ordinary file, it is of type %v", ErrOtherRun, path, info.Mode().Type())
+	}
 	file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, nil, err //nolint:wrapcheck // names the path

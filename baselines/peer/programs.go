@@ -10,7 +10,7 @@ import (
 
 // The programs. [PyTorch], [ONNXRuntime] and [LlamaCPP] have the operations of
 // [LLM], [ResNet] those of [Convolutions]; [PyTorch], [ONNXRuntime] and those
-// with a worker process have those of [Model].
+// with a worker process have those of [Model]. [Reference] has its own.
 const (
 	PyTorch     = "pytorch"
 	PyTorchRPC  = "pytorch_rpc" // torch.distributed.rpc, the model in a worker
@@ -19,6 +19,7 @@ const (
 	LlamaCPP    = "llamacpp"
 	LlamaCPPRPC = "llamacpp_rpc" // llama.cpp's RPC backend
 	ResNet      = "resnet_layers"
+	Reference   = "reference" // transformers, for what the others are compared with
 )
 
 // groupOf is the group of requirements that a program needs besides [groupTorch].

@@ -100,11 +100,14 @@ func keyOf(parts []string) Key {
 
 // normal takes out of workload and baseline what a name repeats in them for
 // tables that have nothing but these two: "llm-decode-b4/…/batch=4" is
-// llm-decode, "micro-matmul/…/variant=matmul" is micro, and
+// llm-decode, "llm-decode-NAME@HASH/model=NAME@HASH" too, "micro-matmul/…/variant=matmul" is micro, and
 // "full:weights/ablation=weights" is full.
 func (k Key) normal() Key {
 	if b := k.Part("batch"); b != "" {
 		k.Workload = strings.TrimSuffix(k.Workload, "-b"+b)
+	}
+	if m := k.Part("model"); strings.Contains(m, "@") { // a checkpoint
+		k.Workload = strings.TrimSuffix(k.Workload, "-"+m)
 	}
 	if v := k.Part("variant"); v != "" {
 		k.Workload = strings.TrimSuffix(k.Workload, "-"+v)

@@ -49,21 +49,21 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitOK
 	}
-	if ended, ok := errors.AsType[*worker.DrainError](err); ok {
-		_, _ = fmt.Fprintln(stderr, "genie:", line(ended))
-		return exitDrain
-	}
+	code, text, cause := exitFailure, line(err), err
 	if signalled, ok := errors.AsType[*signalError](context.Cause(ctx)); ok {
-		_, _ = fmt.Fprintln(stderr, "genie:", signalled)
-		return signalled.exitCode()
+		code, text, cause = signalled.exitCode(), signalled.Error(), signalled
+	} else if isA[*usageError](err) {
+		code = exitUsage
+		text += fmt.Sprintf(" (see '%s --help')", cmd.CommandPath())
 	}
-	text := line(err)
-	if _, ok := errors.AsType[*usageError](err); ok {
-		_, _ = fmt.Fprintf(stderr, "genie: %s (see '%s --help')\n", text, cmd.CommandPath())
-		return exitUsage
+	if ended, ok := errors.AsType[*worker.DrainError](err); ok {
+		code, text, cause = exitDrain, line(ended), ended
+	}
+	if wantsJSON(args) && !isA[*reportedError](err) {
+		_ = a.printJSON(failureReport{isA[*signalError](cause), newErrorReport(cause, code)})
 	}
 	_, _ = fmt.Fprintln(stderr, "genie:", text)
-	return exitFailure
+	return code
 }
 
 // line is an error as one line, which may have words of a peer or a file in it. The

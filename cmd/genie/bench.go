@@ -21,6 +21,6 @@ The files are in the Go benchmark format; benchstat reads them too.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(a.benchSetupCommand(), a.benchRunCommand(), a.benchReportCommand(), a.benchGateCommand())
+	cmd.AddCommand(a.benchSetupCommand(), a.benchReferenceCommand(), a.benchRunCommand(), a.benchReportCommand(), a.benchGateCommand())
 	return cmd
 }

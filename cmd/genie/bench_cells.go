@@ -32,18 +32,13 @@ type selection struct {
 	Workloads []string
 	Baselines []string
 	Testdata  string
+	// Checkpoints stand in for the models of a scale.
+	Checkpoints []*workloads.Checkpoint
 }
 
 // cells are the cells of a selection: one group for each workload, in each of
 // its variants, and each link.
 func cells(_ context.Context, s selection) ([][]matrix.Cell, error) {
-	scale, err := workloads.ParseScale(s.Scale)
-	if err != nil {
-		return nil, &usageError{err}
-	}
-	if s.Testdata, err = testdataDir(s.Testdata); err != nil {
-		return nil, err
-	}
 	bases, err := s.baselines()
 	if err != nil {
 		return nil, err
@@ -52,23 +47,18 @@ func cells(_ context.Context, s selection) ([][]matrix.Cell, error) {
 	if len(names) == 0 {
 		names = baselines.WorkloadNames()
 	}
+	choices, err := s.choices(names)
+	if err != nil {
+		return nil, err
+	}
 	var groups [][]matrix.Cell
 	for _, net := range s.Nets {
 		if _, err := link.Parse(net); err != nil {
 			return nil, &usageError{err}
 		}
-		for _, name := range names {
-			all, err := baselines.Workloads(s.Testdata, name, scale)
-			if errors.Is(err, baselines.ErrUnknown) {
-				return nil, &usageError{err}
-			}
-			if err != nil {
-				return nil, err
-			}
-			for _, w := range all {
-				if g := s.group(w, bases, net); len(g) > 0 {
-					groups = append(groups, g)
-				}
+		for _, c := range choices {
+			if g := s.group(c, bases, net); len(g) > 0 {
+				groups = append(groups, g)
 			}
 		}
 	}
@@ -76,6 +66,61 @@ func cells(_ context.Context, s selection) ([][]matrix.Cell, error) {
 		return nil, errNoCells
 	}
 	return groups, nil
+}
+
+// choice is a workload with what a cell's process needs to find it.
+type choice struct {
+	workloads.Workload
+
+	testdata   string
+	checkpoint *workloads.Checkpoint
+}
+
+// choices are the workloads of some names, of the scale or of the checkpoints.
+func (s selection) choices(names []string) (out []choice, err error) {
+	for _, name := range names {
+		if !slices.Contains(baselines.WorkloadNames(), name) {
+			return nil, usagef("--workload is %q, not one of %s", name, strings.Join(baselines.WorkloadNames(), ", "))
+		}
+	}
+	if len(s.Checkpoints) > 0 {
+		return checkpointChoices(s.Checkpoints, names)
+	}
+	scale, err := workloads.ParseScale(s.Scale)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	if s.Testdata, err = testdataDir(s.Testdata); err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		all, err := baselines.Workloads(s.Testdata, name, scale)
+		if err != nil {
+			return nil, err //nolint:wrapcheck // names the file
+		}
+		for _, w := range all {
+			out = append(out, choice{Workload: w, testdata: s.Testdata})
+		}
+	}
+	return out, nil
+}
+
+// checkpointChoices are the workloads of checkpoints, in the order of names.
+func checkpointChoices(checkpoints []*workloads.Checkpoint, names []string) (out []choice, err error) {
+	for _, name := range names {
+		for _, c := range checkpoints {
+			all, err := baselines.CheckpointWorkloads(c)
+			if err != nil {
+				return nil, err //nolint:wrapcheck // names the file
+			}
+			for _, w := range all {
+				if w.ID().Name == name {
+					out = append(out, choice{Workload: w, checkpoint: c})
+				}
+			}
+		}
+	}
+	return out, nil
 }
 
 func (s selection) baselines() ([]baselines.Baseline, error) {
@@ -99,16 +144,17 @@ func (s selection) baselines() ([]baselines.Baseline, error) {
 
 // group is a workload on a link with each baseline that says something about
 // it.
-func (s selection) group(w workloads.Workload, bases []baselines.Baseline, net string) []matrix.Cell {
+func (s selection) group(w choice, bases []baselines.Baseline, net string) []matrix.Cell {
 	var g []matrix.Cell
 	for _, b := range bases {
-		spec := baselines.Spec{Workload: w, Baseline: b, Net: net}
+		spec := baselines.Spec{Workload: w.Workload, Baseline: b, Net: net}
 		if !spec.Meaningful() {
 			continue
 		}
 		id := w.ID()
 		g = append(g, &processCell{title: spec.Benchmark(), samples: spec.Samples(), name: baselines.Name{
-			Testdata: s.Testdata, Workload: id.Name, Label: id.Label(), Scale: id.Scale, Baseline: b.Name, Net: net,
+			Testdata: w.testdata, Workload: id.Name, Label: id.Label(), Scale: id.Scale, Baseline: b.Name, Net: net,
+			Checkpoint: w.checkpoint,
 		}})
 	}
 	return g

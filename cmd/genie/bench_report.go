@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -37,7 +38,7 @@ since the first.
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return a.benchReport(args, o) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.benchReport(cmd.Context(), args, o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.out, "out", "", "write an HTML page to this file")
@@ -46,7 +47,7 @@ since the first.
 	return cmd
 }
 
-func (a *app) benchReport(args []string, o benchReportOptions) error {
+func (a *app) benchReport(ctx context.Context, args []string, o benchReportOptions) error {
 	files, err := openResults(args)
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func (a *app) benchReport(args []string, o benchReportOptions) error {
 		r = report.New(nil, files[0])
 	}
 	if o.out != "" {
-		if err := writePage(o.out, r); err != nil {
+		if err := writePage(ctx, o.out, r); err != nil {
 			return err
 		}
 	}
@@ -87,9 +88,10 @@ func openResults(paths []string) (files []*results.File, err error) {
 	return files, nil
 }
 
-// writePage writes the whole page or nothing.
-func writePage(path string, r *report.Report) error {
-	f, err := atomicfile.Create(path)
+// writePage writes the whole page or nothing, and to what is no ordinary file
+// as it is.
+func writePage(ctx context.Context, path string, r *report.Report) error {
+	f, err := atomicfile.CreateContext(ctx, path)
 	if err != nil {
 		return err //nolint:wrapcheck // names the path
 	}

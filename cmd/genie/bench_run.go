@@ -19,12 +19,15 @@ import (
 	"github.com/genie-sdk/go/baselines"
 	"github.com/genie-sdk/go/baselines/matrix"
 	"github.com/genie-sdk/go/baselines/results"
+	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
 	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/workloads"
 )
 
 type benchRunOptions struct {
 	selection
 
+	checkpoints  []string // FAMILY=DIR
 	match        string
 	count, alive int
 	out          string
@@ -43,13 +46,21 @@ checks its output before it is measured. A cell that cannot run here is recorded
 with the reason; one that fails is too, and makes the command exit with 1 at the
 end.
 
+--checkpoint measures directories of Hugging Face in place of the scale's models,
+against what transformers computes of them; see genie bench reference. Their
+names and hashes are in the results.
+
 After Ctrl-C the file has everything that was measured, and --resume goes on
 from there, on the same commit, machine and scale.`,
 		Example: `  genie bench run --scale small --net loopback,lan-1g-500us --count 10 --out new.txt
   genie bench run --workload llm-decode --baseline full,capture-only --count 6
-  genie bench run --workload micro --match 'workload=micro-(conv|echo)'`,
+  genie bench run --workload micro --match 'workload=micro-(conv|echo)'
+  genie bench run --checkpoint gpt2=./gpt2-xl,resnet=./resnet-50 --out xl.txt`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(o.checkpoints) > 0 && cmd.Flags().Changed("scale") {
+				return usagef("--checkpoint takes the place of --scale: give one of them")
+			}
 			if err := o.check(); err != nil {
 				return err
 			}
@@ -61,6 +72,7 @@ from there, on the same commit, machine and scale.`,
 	f.StringSliceVar(&o.Nets, "net", []string{"loopback"}, "links, separated by commas: loopback, dc-10g-100us, lan-1g-500us, wan-100m-20ms")
 	f.StringSliceVar(&o.Workloads, "workload", nil, "workloads, separated by commas (default all: "+strings.Join(baselines.WorkloadNames(), ", ")+")")
 	f.StringSliceVar(&o.Baselines, "baseline", nil, "baselines, separated by commas (default all: "+strings.Join(knownBaselines(), ", ")+")")
+	f.StringSliceVar(&o.checkpoints, "checkpoint", nil, "checkpoints in place of a scale's models, FAMILY=DIR separated by commas; families: "+strings.Join(workloads.Families(), ", "))
 	f.StringVar(&o.match, "match", "", "regular expression for the names of the cells to measure, among the chosen ones")
 	f.StringVar(&o.Testdata, "testdata", "", "folder with inputs and references (default testdata of the checkout around)")
 	f.IntVar(&o.count, "count", 10, "samples of each cell")
@@ -122,6 +134,12 @@ type benchRunReport struct {
 
 // benchRun measures the cells that choose gives.
 func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(context.Context, selection) ([][]matrix.Cell, error)) error {
+	header := benchHeader(ctx, o.Scale)
+	if len(o.checkpoints) > 0 {
+		if err := a.benchCheckpoints(ctx, &o, &header); err != nil {
+			return err
+		}
+	}
 	groups, err := choose(ctx, o.selection)
 	if err != nil {
 		return err
@@ -129,8 +147,8 @@ func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(conte
 	if groups, err = o.matching(groups); err != nil {
 		return err
 	}
-	options := matrix.Options{Count: o.count, Alive: o.alive, Header: benchHeader(ctx, o.Scale), Available: availableMemory}
-	out, done, err := a.benchOutput(o, &options.Header)
+	options := matrix.Options{Count: o.count, Alive: o.alive, Header: header, Available: availableMemory}
+	out, done, err := a.benchOutput(ctx, o, &options.Header)
 	if err != nil {
 		return err
 	}
@@ -140,9 +158,7 @@ func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(conte
 	outcome, err := matrix.Run(ctx, out, groups, options)
 	bar.stop()
 	if out != a.stdout {
-		if f, ok := out.(*os.File); ok {
-			err = errors.Join(err, f.Close())
-		}
+		err = errors.Join(err, closeOutput(out))
 	}
 	if outcome == nil {
 		return err
@@ -157,19 +173,38 @@ func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(conte
 }
 
 // benchOutput opens what results are written to. A file that is there is
-// continued or refused, never overwritten.
-func (a *app) benchOutput(o benchRunOptions, h *matrix.Header) (out io.Writer, done map[results.Key]int, err error) {
+// continued or refused, never overwritten; a pipe or a device is written to.
+func (a *app) benchOutput(ctx context.Context, o benchRunOptions, h *matrix.Header) (out io.Writer, done map[results.Key]int, err error) {
 	switch {
 	case o.out == "":
 		return a.stdout, nil, nil
 	case o.resume:
 		return matrix.Resume(o.out, h)
 	}
-	f, err := os.OpenFile(o.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	path, through, err := atomicfile.Resolve(o.out)
+	if err != nil {
+		return nil, nil, err //nolint:wrapcheck // names the path
+	}
+	if through {
+		out, err = atomicfile.CreateContext(ctx, o.out)
+		return out, nil, err //nolint:wrapcheck // names the path
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, os.ErrExist) {
 		return nil, nil, fmt.Errorf("%s is there already; --resume goes on with it", o.out)
 	}
 	return f, nil, err //nolint:wrapcheck // names the path
+}
+
+// closeOutput closes what benchOutput opened.
+func closeOutput(out io.Writer) error {
+	switch f := out.(type) {
+	case *os.File:
+		return f.Close() //nolint:wrapcheck // names the path
+	case *atomicfile.File:
+		return f.Commit() //nolint:wrapcheck // names the path
+	}
+	return nil
 }
 
 // benchSummary says on standard error, or as JSON, how the run went.

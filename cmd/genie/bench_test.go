@@ -84,6 +84,13 @@ func TestBenchMistakes(t *testing.T) {
 		{2, []string{"run", "--resume"}},
 		{2, []string{"run", "--json"}},
 		{2, []string{"run", "all"}},
+		{2, []string{"run", "--checkpoint", "austen"}},
+		{2, []string{"run", "--checkpoint", "llama=" + austen}},
+		{2, []string{"run", "--checkpoint", "gpt2=" + austen, "--scale", "tiny"}},
+		{1, []string{"run", "--checkpoint", "resnet=" + austen}},
+		{2, []string{"reference"}},
+		{2, []string{"reference", "--checkpoint", "gpt2"}},
+		{1, []string{"reference", "--checkpoint", "gpt2=" + filepath.Join(t.TempDir(), "nowhere")}},
 		{2, []string{"rnu"}},
 	} {
 		r := cli(t, append([]string{"bench"}, tt.args...)...)
@@ -213,6 +220,40 @@ func TestBenchRunMatch(t *testing.T) {
 	require.Len(t, f.Cells, 2)
 	require.Nil(t, f.Find(results.ParseName(cs[0].name)))
 	require.Equal(t, 2, f.Find(results.ParseName(cs[2].name)).Runs)
+}
+
+// TestBenchCheckpoint measures a checkpoint whose reference is kept; without one
+// the command that computes it is named.
+func TestBenchCheckpoint(t *testing.T) {
+	t.Setenv("GENIE_PYTHON", "")
+	t.Setenv("GENIE_PEER_CACHE", t.TempDir())
+	t.Setenv("GENIE_REFERENCES", "../../testdata/references")
+	named := "gpt2=" + austen + ",easy-vqa=../../testdata/models/easy-vqa"
+	kept := decode[struct{ References []keptReference }](t, "bench", "reference", "--checkpoint", named, "--json")
+	require.Len(t, kept.References, 2)
+	require.Equal(t, "5.23.0", kept.References[0].Versions["transformers"])
+
+	out := filepath.Join(t.TempDir(), "out.txt")
+	r := cli(t, "bench", "run", "--checkpoint", named, "--baseline", "capture-only", "--workload", "llm-prefill,multimodal-vqa", "--count", "1", "--out", out)
+	require.Zero(t, r.code, r.stderr)
+	f, err := results.Open(out)
+	require.NoError(t, err)
+	require.Len(t, f.Cells, 2)
+	require.Equal(t, "checkpoint", f.Setting("scale"))
+	for i, c := range f.Cells {
+		k := kept.References[i]
+		require.Equal(t, k.Label(), c.Part("model"))
+		require.Equal(t, k.Family+" sha256:"+k.Hash, f.Setting("checkpoint/"+k.Label()))
+	}
+	require.Equal(t, "llm-prefill", f.Cells[0].Workload)
+
+	t.Setenv("GENIE_REFERENCES", t.TempDir())
+	for _, command := range []string{"run", "reference"} {
+		r := cli(t, "bench", command, "--checkpoint", "gpt2="+austen)
+		require.Equal(t, 1, r.code)
+		require.Contains(t, r.stderr, "genie bench setup")
+		require.Contains(t, r.stderr, "genie bench reference --checkpoint gpt2=")
+	}
 }
 
 func TestBenchRunWithoutCells(t *testing.T) {

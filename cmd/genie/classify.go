@@ -29,9 +29,9 @@ func (a *app) classifyCommand() *cobra.Command {
 		Short: "Say what is in a picture",
 		Long: `classify finds the likeliest labels of pictures with a ResNet checkpoint in the
 layout of Hugging Face, in this process or on a worker. The pictures are
-prepared as preprocessor_config.json of the checkpoint says; a camera's
-orientation tag is ignored. Several pictures run as one batch, and give the same
-numbers as each alone.`,
+turned as the camera's orientation tag says and prepared as
+preprocessor_config.json of the checkpoint says. Several pictures run as one
+batch, and give the same numbers as each alone.`,
 		Example: `  genie classify --model ./resnet-50 --image cat.jpg --top 3
   genie classify --model ./resnet-50 --image a.png --image b.png --executor tcp://127.0.0.1:7070 --json`,
 		Args: noArgs,
@@ -42,7 +42,7 @@ numbers as each alone.`,
 			if o.top < 1 {
 				return usagef("--top is %d, not at least 1", o.top)
 			}
-			return a.classify(cmd.Context(), o)
+			return hashedAnew(func() error { return a.classify(cmd.Context(), o) })
 		},
 	}
 	o.flags(cmd.Flags())
@@ -80,7 +80,7 @@ func (a *app) classify(ctx context.Context, o classifyOptions) error {
 	}
 	var names map[string]string
 	out, run, err := a.look(ctx, &o.visionOptions, func(p transport.Progress) (*visionModel, error) {
-		m, err := resnet.Load(ctx, o.model, resnet.LoadOptions{Size: pixels.Height, Progress: p})
+		m, err := resnet.Load(ctx, o.model, resnet.LoadOptions{Height: pixels.Height, Width: pixels.Width, Progress: p, Hashes: o.hashes, Logger: a.warnings()})
 		if err != nil {
 			return nil, err
 		}

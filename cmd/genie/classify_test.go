@@ -73,7 +73,7 @@ func TestClassify(t *testing.T) {
 
 func requireLabels(t *testing.T, want classified, got pictureLabels) {
 	t.Helper()
-	require.Equal(t, want.Image, filepath.Base(got.File))
+	require.Equal(t, picture(want.Image), got.File)
 	require.Len(t, got.Labels, len(want.Logits))
 	for i, l := range got.Labels {
 		require.Equal(t, want.Labels[i], l.Label, want.Image)

@@ -186,7 +186,7 @@ func (d *demoRunner) run(ctx context.Context, name, executor string, policy sema
 	count := 0
 	r := &generationRun{client: client, model: d.model, out: out, remote: executor != "local:"}
 	report, err := r.run(ctx, genie.GenerateRequest{
-		Prompts: [][]int{d.prompt}, MaxNew: d.o.maxNew, IgnoreEOS: true,
+		Prompts: [][]int{d.prompt}, MaxNew: d.o.maxNew, IgnoreEOS: true, IgnoreSettings: true,
 		Temperature: 0.8, TopK: 40, Seed: d.o.seed,
 		OnToken: func(int, int) error {
 			ledgers.last = client.Ledger()

@@ -12,6 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/rpc"
+	"github.com/genie-sdk/go/transport/tcp"
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
@@ -131,4 +135,60 @@ func TestSecondSignal(t *testing.T) {
 	require.Equal(t, syscall.SIGTERM, status.Signal())
 	close(r.read)
 	require.ErrorIs(t, <-r.done, genie.ErrUnreachable)
+}
+
+// TestDrainEndsWhateverRuns tells a worker to stop while a step of it would take an
+// hour: it ends when the time to drain is over.
+func TestDrainEndsWhateverRuns(t *testing.T) {
+	for i, scheme := range []string{"tcp", "grpc"} {
+		t.Run(scheme, func(t *testing.T) {
+			const patience = 300 * time.Millisecond
+			w := startWatched(t, "--drain-timeout", patience.String())
+			dial := map[string]func(string) (transport.Executor, error){
+				"tcp":  func(addr string) (transport.Executor, error) { return tcp.Dial(t.Context(), addr) },
+				"grpc": func(addr string) (transport.Executor, error) { return rpc.Dial(t.Context(), addr) },
+			}
+			ex, err := dial[scheme](strings.TrimPrefix(w.urls[i], scheme+"://"))
+			require.NoError(t, err)
+			defer ex.Close()
+			s, err := ex.NewSession(t.Context())
+			require.NoError(t, err)
+			ref, err := s.Prepare(t.Context(), hours(), nil, nil)
+			require.NoError(t, err)
+			failed := make(chan error, 1)
+			go func() {
+				_, err := s.Run(context.WithoutCancel(t.Context()), transport.Call{Plan: ref})
+				failed <- err
+			}()
+			require.Eventually(t, func() bool {
+				_, body := w.get(t, "/metrics")
+				return strings.Contains(body, "\ngenie_worker_requests_running 1\n")
+			}, 10*time.Second, 5*time.Millisecond)
+			begin := time.Now()
+			code, _ := w.signal(t, syscall.SIGTERM)
+			require.Equal(t, exitDrain, code)
+			require.Less(t, time.Since(begin), patience+lastResort)
+			require.ErrorIs(t, <-failed, transport.ErrClosed)
+		})
+	}
+}
+
+// hours is a plan of one step that takes an hour: the product of a transposed
+// matrix with itself.
+func hours() *plan.Plan {
+	n := plan.C(8192)
+	square := plan.Spec{DType: plan.F32, Shape: plan.Shape{n, n}}
+	return &plan.Plan{
+		Version: plan.Version, Name: "hours", Buffers: 2,
+		Values: []plan.Value{
+			{Kind: plan.KindConst, Spec: plan.Spec{DType: plan.F32}, Const: make([]byte, 4), Buffer: plan.NoBuffer},
+			{Kind: plan.KindTemp, Spec: square, Buffer: 0},
+			{Kind: plan.KindTemp, Spec: square, Buffer: 1},
+		},
+		Steps: []plan.Step{
+			{Op: "expand", Attrs: plan.Attrs{plan.Dims("shape", n, n)}, In: []int{0}, Out: 1},
+			{Op: "matmul", Attrs: plan.Attrs{plan.BoolAttr("trans_a", true), plan.BoolAttr("trans_b", false)}, In: []int{1, 1}, Out: 2},
+		},
+		Outputs: []plan.Output{{Name: "y", Value: 2, Place: plan.Download}},
+	}
 }

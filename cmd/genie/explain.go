@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +13,8 @@ import (
 
 type explainOptions struct {
 	model, phase, format, policy string
+	hashes                       string
+	log                          *slog.Logger
 	batch, texts, seq, past      int
 	json                         bool
 }
@@ -29,10 +33,12 @@ and whether it is on the critical path, the parallel branches, what each phase
 costs, and the plan that a policy makes of it. Nothing is run.
 
 It takes checkpoints of GPT-2, whose plan is the one for choosing the next token
-in a phase (--phase, --seq, --past), of ResNet (--batch pictures), and of CLIP
-(--batch pictures against --texts texts of --seq tokens).`,
+in a phase (--phase, --seq, --past), of BERT (--batch texts of --seq tokens), of
+ResNet (--batch pictures), and of CLIP (--batch pictures against --texts texts of
+--seq tokens).`,
 		Example: `  genie explain --model ./gpt2 --phase decode --format text
   genie explain --model ./gpt2 --phase prefill --seq 512 --format dot | dot -Tsvg > prefill.svg
+  genie explain --model ./bert-base-uncased --seq 128
   genie explain --model ./resnet-50 --batch 8 --json
   genie explain --model ./clip-vit-base-patch32 --texts 10`,
 		Args: noArgs,
@@ -47,8 +53,9 @@ in a phase (--phase, --seq, --past), of ResNet (--batch pictures), and of CLIP
 	f.StringVar(&o.policy, "policy", "semantic", "policy of the plan: blind, resident or semantic")
 	f.IntVar(&o.batch, "batch", 1, "sequences or pictures at once")
 	f.IntVar(&o.texts, "texts", 1, "CLIP: texts at once")
-	f.IntVar(&o.seq, "seq", 0, "new rows of a sequence: 72 for prefill, 1 for decode; CLIP: tokens of a text, as many as it takes when 0")
+	f.IntVar(&o.seq, "seq", 0, "new rows of a sequence: 72 for prefill, 1 for decode; BERT and CLIP: tokens of a text, as many as it takes when 0")
 	f.IntVar(&o.past, "past", 0, "rows in the cache: 0 for prefill, 72 for decode")
+	hashesFlag(f, &o.hashes)
 	f.BoolVar(&o.json, "json", false, "the same as --format json")
 	return cmd
 }
@@ -109,12 +116,17 @@ func (a *app) explainable(cmd *cobra.Command, o *explainOptions) (*explainable, 
 		return nil, err
 	}
 	load := map[string]func(context.Context, *explainOptions, func(done, total int64)) (*explainable, error){
-		"": explainGPT2, "gpt2": explainGPT2, "resnet": explainResNet, "clip": explainCLIP,
+		"": explainGPT2, "gpt2": explainGPT2, "bert": explainBERT, "roberta": explainBERT, "xlm-roberta": explainBERT, "camembert": explainBERT,
+		"resnet": explainResNet, "clip": explainCLIP,
 	}[kind]
 	if load == nil {
-		return nil, usagef("%s is a checkpoint of model_type %q; explain takes gpt2, resnet and clip", o.model, kind)
+		return nil, fmt.Errorf("%s is a checkpoint of model_type %q; explain takes gpt2, bert, resnet and clip", o.model, kind)
 	}
-	refused := map[string][]string{"resnet": {"phase", "texts", "seq", "past"}, "clip": {"phase", "past"}}[kind]
+	text := []string{"phase", "past", "texts"}
+	refused := map[string][]string{
+		"resnet": {"phase", "texts", "seq", "past"}, "clip": {"phase", "past"},
+		"bert": text, "roberta": text, "xlm-roberta": text, "camembert": text,
+	}[kind]
 	if kind == "" || kind == "gpt2" {
 		refused = []string{"texts"}
 		if err := o.checkPhase(cmd); err != nil {
@@ -128,6 +140,7 @@ func (a *app) explainable(cmd *cobra.Command, o *explainOptions) (*explainable, 
 	}
 	hashing := a.progress("hashing weights")
 	defer hashing.stop()
+	o.log = a.warnings()
 	return load(cmd.Context(), o, hashing.report)
 }
 

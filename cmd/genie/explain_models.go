@@ -5,6 +5,7 @@ import (
 
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/workloads/bert"
 	"github.com/genie-sdk/go/workloads/clip"
 	"github.com/genie-sdk/go/workloads/gpt2"
 	"github.com/genie-sdk/go/workloads/resnet"
@@ -19,7 +20,7 @@ type explainable struct {
 }
 
 func explainGPT2(ctx context.Context, o *explainOptions, progress func(done, total int64)) (*explainable, error) {
-	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: progress})
+	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: progress, Hashes: o.hashes, Logger: o.log})
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +37,7 @@ func explainGPT2(ctx context.Context, o *explainOptions, progress func(done, tot
 }
 
 func explainResNet(ctx context.Context, o *explainOptions, progress func(done, total int64)) (*explainable, error) {
-	m, err := resnet.Load(ctx, o.model, resnet.LoadOptions{Progress: progress})
+	m, err := resnet.Load(ctx, o.model, resnet.LoadOptions{Progress: progress, Hashes: o.hashes, Logger: o.log})
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +45,7 @@ func explainResNet(ctx context.Context, o *explainOptions, progress func(done, t
 }
 
 func explainCLIP(ctx context.Context, o *explainOptions, progress func(done, total int64)) (*explainable, error) {
-	m, err := clip.Load(ctx, o.model, clip.LoadOptions{Progress: progress})
+	m, err := clip.Load(ctx, o.model, clip.LoadOptions{Progress: progress, Hashes: o.hashes, Logger: o.log})
 	if err != nil {
 		return nil, err
 	}
@@ -55,4 +56,18 @@ func explainCLIP(ctx context.Context, o *explainOptions, progress func(done, tot
 		o.seq = most
 	}
 	return &explainable{m.Graph, nil, plan.Bindings{"images": o.batch, "texts": o.texts, "seq": o.seq}, m.Close}, nil
+}
+
+func explainBERT(ctx context.Context, o *explainOptions, progress func(done, total int64)) (*explainable, error) {
+	m, err := bert.Load(ctx, o.model, bert.LoadOptions{Progress: progress, Hashes: o.hashes, Logger: o.log})
+	if err != nil {
+		return nil, err
+	}
+	if most := m.Config.Longest(); o.seq > most {
+		_ = m.Close()
+		return nil, usagef("--seq is %d, the model takes texts of %d tokens", o.seq, most)
+	} else if o.seq == 0 {
+		o.seq = most
+	}
+	return &explainable{m.Graph, nil, plan.Bindings{"batch": o.batch, "seq": o.seq}, m.Close}, nil
 }

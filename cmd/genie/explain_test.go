@@ -104,7 +104,6 @@ func TestExplainFlags(t *testing.T) {
 		{"--model", dir("clip", "plain"), "--texts", "0"},
 		{"--model", basic, "--phase", "decode", "--texts", "2"},
 		{"--model", basic, "--phase", "prefill", "--seq", "0"},
-		{"--model", dir("models", "easy-vqa")},
 	} {
 		r := cli(t, append([]string{"explain"}, args...)...)
 		require.Equal(t, 2, r.code, "%v: %s", args, r.stderr)
@@ -112,4 +111,7 @@ func TestExplainFlags(t *testing.T) {
 	r := cli(t, "explain", "--model", t.TempDir())
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.stderr, "config.json")
+	r = cli(t, "explain", "--model", dir("models", "easy-vqa"))
+	require.Equal(t, 1, r.code, "what is wrong with the checkpoint is wrong with every command that takes one")
+	require.Contains(t, r.stderr, "explain takes gpt2, bert, resnet and clip")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,16 @@ this process or on a worker. The same seed gives the same tokens everywhere,
 under every policy.
 
 Without a sampling flag the likeliest token is taken. A directory without
-tokenizer.json works with --tokens, and token ids are printed.`,
+tokenizer.json works with --tokens, and token ids are printed.
+
+What the flags leave open is done as generation_config.json of the checkpoint
+says, or config.json where there is no such file: end tokens, do_sample with its
+temperature, top_k and top_p, max_new_tokens, stop_strings. A setting that would
+choose other tokens and is not supported, such as repetition_penalty, is an
+error; --ignore-generation-config goes on without.
+
+The text ends before a --stop, however many tokens it is spread over; the tokens
+are those up to the one that completed it.`,
 		Example: `  genie generate --model ./gpt2 --prompt "It is a truth" --max-new 40
   genie generate --model ./gpt2 --tokens 464,3290 --executor tcp://127.0.0.1:7070 --json`,
 		Args: noArgs,
@@ -34,7 +44,7 @@ tokenizer.json works with --tokens, and token ids are printed.`,
 			if err := o.check(cmd.Flags()); err != nil {
 				return err
 			}
-			return a.generate(cmd.Context(), o)
+			return hashedAnew(func() error { return a.generate(cmd.Context(), o) })
 		},
 	}
 	o.flags(cmd.Flags())
@@ -55,6 +65,11 @@ type generateReport struct {
 	Wire         wireReport         `json:"wire"`
 	RemoteOps    int64              `json:"remote_ops"`
 	WorkerPID    int                `json:"worker_pid,omitempty"`
+	// Interrupted says that a signal ended it: Tokens and Text are what there
+	// was by then.
+	Interrupted bool `json:"interrupted,omitempty"`
+	// Error is why it ended early.
+	Error *errorReport `json:"error,omitempty"`
 }
 
 // wireReport is bytes by direction and cause.
@@ -117,13 +132,13 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	}
 	defer client.Close()
 	hashing := a.progress("hashing weights")
-	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: hashing.report})
+	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: hashing.report, Hashes: o.hashes, Logger: a.warnings()})
 	hashing.stop()
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	prompt, err := o.promptTokens(m)
+	request, texts, err := o.fit(m)
 	if err != nil {
 		return err
 	}
@@ -131,20 +146,21 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	if !o.json {
 		out = a.text()
 	}
-	r := &generationRun{client: client, model: m, out: out, remote: o.remote()}
+	r := &generationRun{client: client, model: m, out: out, remote: o.remote(), stops: texts}
 	var logits *logitsFile
-	request := o.request(prompt)
 	if o.logitsOut != "" {
 		logits = &logitsFile{vocab: m.Config.Vocab}
 		request.OnLogits = logits.add
 	}
 	report, err := r.run(ctx, request)
-	if err != nil {
-		return err
+	if report != nil {
+		report.Policy, report.Executor = policy.Name(), o.executor
 	}
-	report.Policy, report.Executor = policy.Name(), o.executor
+	if err != nil {
+		return a.cutShort(ctx, o, report, err)
+	}
 	if logits != nil {
-		if err := logits.write(o.logitsOut); err != nil {
+		if err := logits.write(ctx, o.logitsOut); err != nil {
 			return err
 		}
 	}
@@ -153,6 +169,25 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	}
 	a.summary(report)
 	return nil
+}
+
+// cutShort reports what there was of a text that was not finished.
+func (a *app) cutShort(ctx context.Context, o generateOptions, report *generateReport, err error) error {
+	if report == nil || !o.json {
+		return err
+	}
+	code := exitFailure
+	if signalled, ok := errors.AsType[*signalError](context.Cause(ctx)); ok {
+		report.Interrupted, report.Finish = true, "interrupted"
+		code, err = signalled.exitCode(), errors.Join(signalled, err)
+	} else {
+		report.Finish = "failed"
+	}
+	report.Error = newErrorReport(err, code)
+	if report.Interrupted {
+		report.Error.Message = "interrupted"
+	}
+	return &reportedError{errors.Join(err, a.printJSON(report))}
 }
 
 // summary says on a terminal what it took.
@@ -170,9 +205,11 @@ type generationRun struct {
 	model  *gpt2.Model
 	out    io.Writer // text as it comes
 	remote bool
+	stops  []string // texts that end it
 }
 
-// run generates, and asks a worker before and after what it has done: other
+// run generates; the report of a text that was cut short comes with the error. It
+// asks a worker before and after what it has done: other
 // clients' work in between counts too.
 func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) (*generateReport, error) {
 	session, err := r.client.NewSession(ctx)
@@ -184,9 +221,9 @@ func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) 
 	if err != nil {
 		return nil, err
 	}
-	w := &textWriter{out: r.out, tokenizer: r.model.Tokenizer, skip: -1}
+	w := &textWriter{out: r.out, tokenizer: r.model.Tokenizer, stop: stopper{texts: r.stops}}
 	if !request.IgnoreEOS {
-		w.skip = r.model.LM.EOS
+		w.skip = r.model.Generation.EOS
 	}
 	watch := request.OnToken
 	request.OnToken = func(sequence, token int) error {
@@ -201,8 +238,16 @@ func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) 
 	if e := w.end(); err == nil {
 		err = e
 	}
-	if err != nil {
+	if err != nil && w.count == 0 {
 		return nil, err
+	}
+	if err != nil {
+		report := &generateReport{Tokens: w.ids, Text: w.all, PromptTokens: len(request.Prompts[0])}
+		if out != nil {
+			report.TTFT, report.Rate = float64(out.TTFT.Microseconds())/1e3, out.TokensPerSecond()
+			report.RoundTrips, report.Wire = out.Wire.RoundTrips, newWireReport(out.Wire)
+		}
+		return report, err
 	}
 	after, err := r.client.Stats(ctx)
 	if err != nil {
@@ -223,14 +268,17 @@ func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) 
 type textWriter struct {
 	out       io.Writer
 	tokenizer *tokenizer.Tokenizer
-	skip      int // the end token, which is no text
+	skip      []int // the end tokens, which are no text
+	stop      stopper
 	stream    *tokenizer.Stream
 	all       string
+	ids       []int
 	count     int
 }
 
 func (w *textWriter) token(id int) error {
 	w.count++
+	w.ids = append(w.ids, id)
 	if w.tokenizer == nil {
 		sep := " "
 		if w.count == 1 {
@@ -238,7 +286,7 @@ func (w *textWriter) token(id int) error {
 		}
 		return w.write(sep + strconv.Itoa(id))
 	}
-	if id == w.skip {
+	if slices.Contains(w.skip, id) {
 		return nil
 	}
 	if w.stream == nil {
@@ -252,8 +300,12 @@ func (w *textWriter) token(id int) error {
 	if err != nil {
 		return err
 	}
+	text, stopped := w.stop.next(text)
 	w.all += text
-	return w.write(text)
+	if err := w.write(text); err != nil {
+		return err
+	}
+	return stopped
 }
 
 // end ends the line, after an error too.
@@ -263,7 +315,8 @@ func (w *textWriter) end() error {
 	}
 	rest := ""
 	if w.stream != nil {
-		rest = w.stream.Flush()
+		rest, _ = w.stop.next(w.stream.Flush())
+		rest += w.stop.rest()
 		w.all += rest
 	}
 	return w.write(rest + "\n")

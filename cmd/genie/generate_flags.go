@@ -1,21 +1,24 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
+	"github.com/genie-sdk/go/internal/tokenizer"
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
 // generateOptions are the flags of generate.
 type generateOptions struct {
 	model, executor, policy string
+	hashes                  string
 	secure                  secureFlags
 
 	prompt, tokens string
@@ -30,6 +33,10 @@ type generateOptions struct {
 	ignoreEOS   bool
 	noRecovery  bool
 
+	stop           []string
+	ignoreSettings bool
+	given          map[string]bool // flags on the command line
+
 	logitsOut string
 	threads   int
 	json      bool
@@ -41,15 +48,18 @@ func (o *generateOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.executor, "executor", "local:", "where it runs: local:, tcp://host:port or grpc://host:port; of several workers, separated by commas, the first that answers")
 	o.secure.flags(f, "--executor")
 	f.StringVar(&o.policy, "policy", "semantic", "what stays on the executor: blind, resident or semantic")
+	hashesFlag(f, &o.hashes)
 	f.StringVar(&o.prompt, "prompt", "", "text to continue")
 	f.StringVar(&o.tokens, "tokens", "", "token ids to continue, such as 1,2,3")
-	f.IntVar(&o.maxNew, "max-new", 50, "largest number of new tokens")
-	f.BoolVar(&o.greedy, "greedy", false, "take the likeliest token; the default without a sampling flag")
+	f.IntVar(&o.maxNew, "max-new", 50, "largest number of new tokens, unless the checkpoint has one")
+	f.BoolVar(&o.greedy, "greedy", false, "take the likeliest token; the default without a sampling flag, unless the checkpoint says do_sample")
 	f.Float32Var(&o.temperature, "temperature", 0, "sample at this temperature; 1 when only --top-k or --top-p is given")
 	f.IntVar(&o.topK, "top-k", 0, "sample among the K likeliest tokens; 0 is all")
 	f.Float32Var(&o.topP, "top-p", 1, "sample among the likeliest tokens that have this probability together")
 	f.Int64Var(&o.seed, "seed", 0, "seed of the sampling")
 	f.BoolVar(&o.ignoreEOS, "ignore-eos", false, "go on after the model's end token")
+	f.StringArrayVar(&o.stop, "stop", nil, "text that ends the text, which is cut before it; a token id where there is no tokenizer; may be repeated")
+	f.BoolVar(&o.ignoreSettings, "ignore-generation-config", false, "take only the end tokens from generation_config.json, nothing else")
 	f.BoolVar(&o.noRecovery, "no-recovery", false, "fail when the worker is lost, in place of going on with it or another one")
 	f.StringVar(&o.logitsOut, "logits-out", "", "write the logits to this safetensors file: prefill [prompt, vocab] and step [new-1, vocab]")
 	f.IntVar(&o.threads, "threads", 0, "computing threads of local:; 0 is one for each CPU")
@@ -62,8 +72,10 @@ func (o *generateOptions) check(f *pflag.FlagSet) error {
 	if o.model == "" {
 		return usagef("--model is missing: the directory of a checkpoint")
 	}
-	o.byTokens = f.Changed("tokens")
+	o.byTokens, o.given = f.Changed("tokens"), givenFlags(f)
 	switch {
+	case slices.Contains(o.stop, ""):
+		return usagef("--stop is empty")
 	case o.byTokens && f.Changed("prompt"):
 		return usagef("--prompt and --tokens exclude each other")
 	case !o.byTokens && !f.Changed("prompt"):
@@ -112,13 +124,8 @@ func (o *generateOptions) checkFolder() error {
 	if o.logitsOut == "" {
 		return nil
 	}
-	dir := filepath.Dir(o.logitsOut)
-	info, err := os.Stat(dir)
-	if err != nil {
+	if err := atomicfile.Check(o.logitsOut); err != nil {
 		return fmt.Errorf("--logits-out: %w", err)
-	}
-	if !info.IsDir() {
-		return fmt.Errorf("--logits-out: %s is not a directory", dir)
 	}
 	return nil
 }
@@ -129,6 +136,9 @@ func (o *generateOptions) remote() bool { return !strings.HasPrefix(o.executor, 
 func (o *generateOptions) promptTokens(m *gpt2.Model) ([]int, error) {
 	if o.byTokens {
 		return parseTokens(o.tokens)
+	}
+	if m.Tokenizer == nil && !errors.Is(m.TokenizerErr, tokenizer.ErrNoTokenizer) {
+		return nil, fmt.Errorf("--prompt needs a tokenizer; give --tokens: %w", m.TokenizerErr)
 	}
 	if m.Tokenizer == nil {
 		return nil, fmt.Errorf("%s has no tokenizer.json, which --prompt needs; give --tokens", o.model)
@@ -146,7 +156,7 @@ func (o *generateOptions) promptTokens(m *gpt2.Model) ([]int, error) {
 func (o *generateOptions) request(prompt []int) genie.GenerateRequest {
 	return genie.GenerateRequest{
 		Prompts: [][]int{prompt}, MaxNew: o.maxNew, Temperature: o.temperature, TopK: o.topK, TopP: o.topP,
-		Seed: o.seed, IgnoreEOS: o.ignoreEOS,
+		Seed: o.seed, IgnoreEOS: o.ignoreEOS, IgnoreSettings: o.ignoreSettings, OwnStops: true,
 	}
 }
 

@@ -15,11 +15,11 @@ import (
 	"github.com/genie-sdk/go/internal/safetensors"
 )
 
-// golden is the first prompt of a checkpoint in testdata with its greedy
+// golden is the first prompt of the checkpoint basic with its greedy
 // continuation.
-func golden(t *testing.T, dir string) (prompt string, greedy []int) {
+func golden(t *testing.T) (prompt string, greedy []int) {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dir, "golden.json"))
+	b, err := os.ReadFile(filepath.Join(basic, "golden.json"))
 	require.NoError(t, err)
 	var g struct {
 		Prompts [][]int `json:"prompts"`
@@ -31,7 +31,7 @@ func golden(t *testing.T, dir string) (prompt string, greedy []int) {
 
 func TestGenerateIsTheSameEverywhere(t *testing.T) {
 	w := startChild(t, both())
-	prompt, greedy := golden(t, basic)
+	prompt, greedy := golden(t)
 	n := len(greedy)
 	var first []byte
 	for _, executor := range append([]string{"local:"}, w.urls...) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -29,8 +30,9 @@ func (l *logitsFile) add(step int, t transport.Tensor) error {
 	return nil
 }
 
-// write publishes the file whole or not at all.
-func (l *logitsFile) write(path string) (err error) {
+// write publishes the file whole or not at all, and writes to what is no
+// ordinary file as it is.
+func (l *logitsFile) write(ctx context.Context, path string) (err error) {
 	parts := []struct {
 		name string
 		data []byte
@@ -40,7 +42,7 @@ func (l *logitsFile) write(path string) (err error) {
 		rows := int64(len(p.data) / 4 / l.vocab)
 		entries[i] = safetensors.Entry{Name: p.name, DType: safetensors.F32, Shape: []int64{rows, int64(l.vocab)}}
 	}
-	w, err := safetensors.Create(path, entries, nil)
+	w, err := safetensors.CreateContext(ctx, path, entries, nil)
 	if err != nil {
 		return fmt.Errorf("--logits-out: %w", err)
 	}

@@ -71,7 +71,7 @@ func checkProducts(ctx context.Context) check {
 		packed, c := make([]float32, kernels.PackedLen(k, n)), make([]float32, m*n)
 		kernels.Pack(packed, b, n, 1, k, n)
 		d := fastest(ctx, threads, func(i int) {
-			kernels.GemmPacked(c, n, a, k, packed, m, n, k, i*panels/threads, (i+1)*panels/threads)
+			kernels.GemmPacked(c, n, a, k, packed, m, n, k, i*panels/threads, (i+1)*panels/threads, nil)
 		})
 		return 2 * m * n * k / d.Seconds()
 	}

@@ -31,7 +31,7 @@ func (a *app) topCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top URL",
 		Short: "Watch a worker: sessions, rates, memory, bytes by cause",
-		Long: `top shows what a worker does, from its metrics, until Ctrl-C. URL is the address
+		Long: `top shows what a worker does, from its metrics, until q or Ctrl-C. URL is the address
 of the worker's --metrics, https:// with --metrics-tls. Rates are those between
 two looks. On a terminal a worker that goes away is waited for.`,
 		Example: "  genie top http://127.0.0.1:9090\n  genie top http://127.0.0.1:9090 --once --json\n" +
@@ -88,6 +88,8 @@ type viewer interface {
 	// events are signals that are the viewer's to handle; nil for none.
 	events() <-chan os.Signal
 	handle(s os.Signal) error
+	// left is closed when whoever looks wants to leave; nil for never.
+	left() <-chan struct{}
 	close()
 }
 
@@ -99,7 +101,8 @@ func (a *app) viewer(at string, o topOptions) viewer {
 	case o.json:
 		return stream{func(r *topReport) error { return a.printJSON(r) }}
 	case ok && !o.once && term.IsTerminal(int(f.Fd())):
-		return newScreen(f, at)
+		in, _ := a.stdin.(*os.File)
+		return newScreen(in, f, at)
 	}
 	return stream{func(r *topReport) error { return a.printf("%s\n", r.table(at)) }}
 }
@@ -118,6 +121,8 @@ func (stream) events() <-chan os.Signal { return nil }
 
 func (stream) handle(os.Signal) error { return nil }
 
+func (stream) left() <-chan struct{} { return nil }
+
 func (stream) close() {}
 
 // top looks every interval and shows what happened in it. The end of ctx is not
@@ -134,6 +139,8 @@ func (a *app) top(ctx context.Context, from *scraper, o topOptions) error {
 	for {
 		select {
 		case <-ctx.Done():
+			return nil
+		case <-v.left():
 			return nil
 		case s := <-v.events():
 			if err := v.handle(s); err != nil {

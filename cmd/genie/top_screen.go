@@ -28,10 +28,12 @@ type screen struct {
 	gone    time.Time // when looks began to fail; zero while they do not
 	why     error     // that the last one failed
 	signals chan os.Signal
+	keys    *keys
 }
 
-func newScreen(out *os.File, at string) *screen {
-	s := &screen{out: out, at: at, signals: make(chan os.Signal, 1)}
+// newScreen draws on out; in, which may be nil, is where keys come from.
+func newScreen(in, out *os.File, at string) *screen {
+	s := &screen{out: out, at: at, signals: make(chan os.Signal, 1), keys: newKeys(in)}
 	if len(screenSignals) > 0 { // none would be all
 		signal.Notify(s.signals, screenSignals...)
 	}
@@ -41,8 +43,11 @@ func newScreen(out *os.File, at string) *screen {
 
 func (s *screen) close() {
 	signal.Stop(s.signals)
+	s.keys.close()
 	_, _ = s.out.WriteString(screenClose)
 }
+
+func (s *screen) left() <-chan struct{} { return s.keys.quit }
 
 func (s *screen) show(r *topReport) error {
 	s.last, s.gone, s.why = r, time.Time{}, nil
@@ -68,9 +73,11 @@ func (s *screen) events() <-chan os.Signal { return s.signals }
 func (s *screen) handle(sig os.Signal) error {
 	if isSuspend(sig) {
 		_, _ = s.out.WriteString(screenClose)
+		s.keys.restore()
 		if err := suspend(); err != nil {
 			return err
 		}
+		s.keys.take()
 		_, _ = s.out.WriteString(screenOpen)
 	}
 	return s.draw()

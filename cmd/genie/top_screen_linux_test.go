@@ -145,6 +145,33 @@ func TestTopOnATerminal(t *testing.T) {
 	require.Equal(t, strings.Count(p.text(), screenOpen), strings.Count(p.text(), screenClose))
 }
 
+// TestTopEndsWithQ leaves on a key, and gives the terminal back in its mode.
+func TestTopEndsWithQ(t *testing.T) {
+	w := startChild(t, anyTCP(), "--metrics", "127.0.0.1:0")
+	said, err := w.lines.ReadString('\n')
+	require.NoError(t, err)
+	at := regexp.MustCompile(`http://[^/\s]+`).FindString(said)
+	p := newPTY(t, 80, 24)
+	mode := func() *unix.Termios {
+		m, err := unix.IoctlGetTermios(int(p.user.Fd()), unix.TCGETS)
+		require.NoError(t, err)
+		return m
+	}
+	before := mode()
+	cmd := command(t, "top", at, "--interval", "20ms")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.user, p.user, p.user
+	require.NoError(t, cmd.Start())
+	defer func() { _ = cmd.Process.Kill() }()
+	p.shows("ready")
+	require.Zero(t, mode().Lflag&unix.ICANON, "keys come one by one")
+	require.NotZero(t, mode().Lflag&unix.ISIG, "Ctrl-C still makes a signal")
+	_, err = p.master.WriteString("xq")
+	require.NoError(t, err)
+	require.NoError(t, cmd.Wait())
+	require.Eventually(t, func() bool { return strings.HasSuffix(p.text(), screenClose) }, 30*time.Second, time.Millisecond)
+	require.Equal(t, before, mode())
+}
+
 // stopped reports whether a process waits to be told to go on.
 func stopped(t *testing.T, pid int) bool {
 	t.Helper()

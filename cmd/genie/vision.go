@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -15,6 +12,7 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/imaging"
+	"github.com/genie-sdk/go/internal/pyjson"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
@@ -23,6 +21,7 @@ import (
 // visionOptions are the flags of the commands that look at pictures.
 type visionOptions struct {
 	model, executor, policy string
+	hashes                  string
 	secure                  secureFlags
 
 	images  []string
@@ -36,6 +35,7 @@ func (o *visionOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.executor, "executor", "local:", "where it runs: local:, tcp://host:port or grpc://host:port")
 	o.secure.flags(f, "--executor")
 	f.StringVar(&o.policy, "policy", "semantic", "what stays on the executor: blind, resident or semantic")
+	hashesFlag(f, &o.hashes)
 	f.IntVar(&o.threads, "threads", 0, "computing threads of local:; 0 is one for each CPU")
 	f.BoolVar(&o.json, "json", false, "print one JSON object in place of the text")
 }
@@ -68,26 +68,19 @@ func (o *visionOptions) checkType(command, want string) error {
 func modelType(model string) (string, error) {
 	const most = 16 << 20
 	path := filepath.Join(model, "config.json")
-	f, err := os.Open(path)
+	config, err := pyjson.ReadFile(path, most)
 	if err != nil {
-		return "", err //nolint:wrapcheck // names the path
+		return "", err
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, most))
-	if err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
+	name, r := "", config.Reader()
+	if r.String("model_type", &name); r.Err() != nil {
+		return "", fmt.Errorf("%s: %w", path, r.Err())
 	}
-	var config struct {
-		Type string `json:"model_type"`
-	}
-	if err := json.Unmarshal(text, &config); err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	return config.Type, nil
+	return name, nil
 }
 
 // pixels reads and preprocesses the pictures as the checkpoint's
-// preprocessor_config.json says, and as square as the models are.
+// preprocessor_config.json says.
 func (o *visionOptions) pixels(ctx context.Context, kind imaging.Kind) (imaging.Pixels, error) {
 	p, err := imaging.LoadProcessor(o.model, kind)
 	if err != nil {
@@ -102,14 +95,7 @@ func (o *visionOptions) pixels(ctx context.Context, kind imaging.Kind) (imaging.
 			return imaging.Pixels{}, err
 		}
 	}
-	out, err := p.Process(pictures...)
-	if err != nil {
-		return imaging.Pixels{}, err
-	}
-	if out.Height != out.Width {
-		return imaging.Pixels{}, fmt.Errorf("%s: the pictures become %dx%d, the model takes squares", o.model, out.Width, out.Height)
-	}
-	return out, nil
+	return p.Process(pictures...)
 }
 
 // tensor is the pictures as a program's input.

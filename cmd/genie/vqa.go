@@ -38,9 +38,9 @@ func (a *app) vqaCommand() *cobra.Command {
 		Long: `vqa ranks possible answers to a question about pictures with a CLIP checkpoint
 in the layout of Hugging Face, in this process or on a worker: each answer
 becomes a text by the prompt template, and the likeliest text is the answer.
-Probabilities are among the given answers. The pictures are prepared as
-preprocessor_config.json of the checkpoint says; a camera's orientation tag is
-ignored.`,
+Probabilities are among the given answers. The pictures are turned as the
+camera's orientation tag says and prepared as preprocessor_config.json of the
+checkpoint says.`,
 		Example: `  genie vqa --model ./clip-vit-base-patch32 --image cat.jpg --question "what animal is this?" --answers cat,dog,bird
   genie vqa --model ./clip --image a.png --prompt-template "a photo of a {answer}" --answers cat,dog --json`,
 		Args: noArgs,
@@ -48,7 +48,7 @@ ignored.`,
 			if err := o.check(); err != nil {
 				return err
 			}
-			return a.vqa(cmd.Context(), o)
+			return hashedAnew(func() error { return a.vqa(cmd.Context(), o) })
 		},
 	}
 	o.flags(cmd.Flags())
@@ -121,7 +121,7 @@ func (a *app) vqa(ctx context.Context, o vqaOptions) error {
 		return err
 	}
 	out, run, err := a.look(ctx, &o.visionOptions, func(p transport.Progress) (*visionModel, error) {
-		m, err := clip.Load(ctx, o.model, clip.LoadOptions{Progress: p})
+		m, err := clip.Load(ctx, o.model, clip.LoadOptions{Progress: p, Hashes: o.hashes, Logger: a.warnings()})
 		if err != nil {
 			return nil, err
 		}
@@ -157,7 +157,7 @@ func (a *app) vqa(ctx context.Context, o vqaOptions) error {
 
 // feed is the model's inputs.
 func (o *vqaOptions) feed(c clip.Config, words *tokenizer.Tokenizer, pixels imaging.Pixels) (genie.Feed, error) {
-	if pixels.Height != c.Vision.Image {
+	if pixels.Height != c.Vision.Image || pixels.Width != c.Vision.Image {
 		return nil, fmt.Errorf("%s: the pictures become %dx%d, the model takes %dx%d",
 			o.model, pixels.Width, pixels.Height, c.Vision.Image, c.Vision.Image)
 	}

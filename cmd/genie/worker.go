@@ -24,11 +24,13 @@ import (
 type workerOptions struct {
 	listen    []string
 	models    string
+	hashes    string
 	threads   int
 	maxBatch  int
 	queue     int
 	running   int
 	int8      bool
+	stepFLOPs float64
 	stopOnEOF bool
 	lease     time.Duration
 	json      bool
@@ -65,11 +67,13 @@ exits with 0, or with 3 if there were any to end. A second signal ends it at onc
 	f := cmd.Flags()
 	f.StringArrayVar(&o.listen, "listen", []string{"tcp://127.0.0.1:7070"}, "address to serve, tcp://host:port or grpc://host:port; may be repeated")
 	f.StringVar(&o.models, "models", "", "folder of checkpoints: weights found there by name and content are not sent")
+	hashesFlag(f, &o.hashes)
 	f.IntVar(&o.threads, "threads", 0, "computing threads; 0 is one for each CPU, or as many as GOMAXPROCS says")
 	f.IntVar(&o.maxBatch, "max-batch", engine.DefaultMaxBatch, "sequences of different sessions that decode together, reading the weights once; 1 for none")
-	f.IntVar(&o.queue, "max-queue", worker.DefaultMaxQueue, "runs that may wait for their turn, of all sessions; more are refused as overload")
-	f.IntVar(&o.running, "max-running", 0, "runs that go at once; 0 is one for each computing thread")
+	f.IntVar(&o.queue, "max-queue", worker.DefaultMaxQueue, "runs, and plans to prepare, that may wait for their turn, of all sessions; more are refused as overload")
+	f.IntVar(&o.running, "max-running", 0, "runs that go at once, and half as many plans that are prepared; 0 is one for each computing thread")
 	f.BoolVar(&o.int8, "int8-weights", false, "hold weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
+	f.Float64Var(&o.stepFLOPs, "max-step-flops", 0, "floating-point operations that one step of a run may take, such as 1e12; runs with a longer one are refused before they begin; 0 for no limit")
 	o.memory.flags(f)
 	f.DurationVar(&o.lease, "lease", 30*time.Second, "how long a session is held for a client whose connection was lost, counted from when it was last heard")
 	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "stop, too, when standard input ends: with the program that holds its other end")
@@ -92,6 +96,8 @@ func (o *workerOptions) check() error {
 		return usagef("--lease is %v", o.lease)
 	case o.queue < 1 || o.running < 0:
 		return usagef("--max-queue is %d, --max-running is %d", o.queue, o.running)
+	case !(o.stepFLOPs >= 0):
+		return usagef("--max-step-flops is %v", o.stepFLOPs)
 	case o.drain < 0:
 		return usagef("--drain-timeout is %v", o.drain)
 	}
@@ -120,6 +126,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer endAnyway(ctx, o.drain+lastResort, a.giveUp)() // whatever the rest waits for
 	if o.stopOnEOF {
 		go func() {
 			_, _ = io.Copy(io.Discard, a.stdin)
@@ -151,9 +158,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	threads, restore := o.spareProcessor()
 	defer restore()
 	opts.MaxRunning = o.running
-	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch}
-	o.memory.engine(&limits)
-	e, err := engine.New(limits)
+	e, err := o.engine(threads)
 	if err != nil {
 		return err
 	}
@@ -169,6 +174,13 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 		return err
 	}
 	return serve(ctx, s, listeners, o.drain)
+}
+
+// engine is the worker's, with its bounds.
+func (o *workerOptions) engine(threads int) (*engine.Engine, error) {
+	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch, MaxStepFLOPs: o.stepFLOPs}
+	o.memory.engine(&limits)
+	return engine.New(limits)
 }
 
 // admitted says who may connect, and what is to be said about each listener.
@@ -194,7 +206,7 @@ func (o *workerOptions) openStores(ctx context.Context, opts *worker.Options) (c
 		}
 	}
 	if o.models != "" {
-		folder, err := models.Open(ctx, o.models, checkpoint.Options{Logger: opts.Log})
+		folder, err := models.Open(ctx, o.models, checkpoint.Options{Logger: opts.Log, Hashes: o.hashes})
 		if err != nil {
 			return closeAll, err
 		}

@@ -30,7 +30,7 @@ func (o *accessFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.files.Key, "tls-key", "", "PEM file of the certificate's key")
 	f.StringVar(&o.files.CA, "tls-client-ca", "", "PEM file of authorities: clients have to show a certificate of theirs")
 	f.StringVar(&o.tokens, "tokens", "", "file of the tokens that clients have to show, made by 'genie token'; read again when it changes")
-	f.StringArrayVar(&o.quotas, "quota", nil, "what an identity may have, [IDENTITY:]sessions=N,plans=N,calls=N,bytes=SIZE; without IDENTITY every other one; may be repeated")
+	f.StringArrayVar(&o.quotas, "quota", nil, "what an identity may have, [IDENTITY:]sessions=N,plans=N,calls=N,connections=N,bytes=SIZE; without IDENTITY every other one; may be repeated")
 	f.BoolVar(&o.insecure, "insecure", false, "listen on addresses that other machines reach without TLS or without authentication")
 }
 
@@ -142,12 +142,12 @@ func parseQuotas(values []string) (quotas, error) {
 
 func parseQuota(list string) (worker.Quota, error) {
 	var q worker.Quota
-	fields := map[string]*int64{"sessions": &q.Sessions, "plans": &q.Plans, "calls": &q.Calls, "bytes": &q.Bytes}
+	fields := map[string]*int64{"sessions": &q.Sessions, "plans": &q.Plans, "calls": &q.Calls, "bytes": &q.Bytes, "connections": &q.Connections}
 	for part := range strings.SplitSeq(list, ",") {
 		name, text, ok := strings.Cut(part, "=")
 		into := fields[name]
 		if !ok || into == nil {
-			return q, fmt.Errorf("%q is none of sessions=N, plans=N, calls=N and bytes=SIZE", part)
+			return q, fmt.Errorf("%q is none of sessions=N, plans=N, calls=N, connections=N and bytes=SIZE", part)
 		}
 		n, err := parseSize(text)
 		if err != nil || n < 1 {

@@ -117,7 +117,7 @@ func (o *watchOptions) startWatch(ctx context.Context, log *slog.Logger, config 
 	w.warning = metricsExposure(w.url, l.Addr(), config)
 	// It outlives ctx: the drain is to be watched too.
 	ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	s := admin.New(admin.Options{Ready: w.ready, Gatherer: w.registry, Pprof: o.pprof, Log: log})
+	s := admin.New(admin.Options{Ready: w.ready, Gatherer: w.registry, Pprof: o.pprof, Listen: l.Addr(), Host: host, Log: log})
 	go func() { w.done <- admin.Serve(ctx, s, l, config) }()
 	return w, nil
 }

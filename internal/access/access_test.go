@@ -2,6 +2,7 @@ package access
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -91,6 +92,7 @@ func TestTokensRefuses(t *testing.T) {
 		"like a subject":    {[]string{"CN=a" + line[1:]}, "identity"},
 		"identity too long": {[]string{strings.Repeat("a", MaxIdentity+1) + line[1:]}, "identity"},
 		"one token more":    {many, "more than 10000"},
+		"file too large":    {[]string{line, "# " + strings.Repeat("x", maxTokensBytes)}, "is larger than 4194304 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "tokens")
@@ -107,7 +109,8 @@ func TestTokensRefuses(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestFailedAttempts limits one address and not another, and forgives with time.
+// TestFailedAttempts slows the failures of one address and not another's, forgives
+// with time, and never slows a token that is known.
 func TestFailedAttempts(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	path := filepath.Join(t.TempDir(), "tokens")
@@ -115,19 +118,42 @@ func TestFailedAttempts(t *testing.T) {
 	write(t, path, line)
 	tokens, err := Open(path, slog.New(slog.DiscardHandler), NewLimiter(func() time.Time { return now }))
 	require.NoError(t, err)
-	try := func(from, token string) error {
+	good := func(from string) {
+		t.Helper()
+		got, err := tokens.Authenticate(from, []byte(token))
+		require.NoError(t, err)
+		require.Equal(t, "alice", got)
+	}
+	wrong := func(from, token string) (delay time.Duration, says string) {
+		t.Helper()
 		_, err := tokens.Authenticate(from, []byte(token))
-		return err
+		require.ErrorIs(t, err, transport.ErrUnauthenticated)
+		refused, ok := errors.AsType[*RefusedError](err)
+		require.True(t, ok)
+		return refused.Delay(), err.Error()
 	}
-	for i := range FailedBurst {
-		require.NoError(t, try("[2001:db8::1]:5", token), "attempt %d", i)
-		require.ErrorContains(t, try(fmt.Sprintf("[2001:db8::%x]:5", i), "wrong"), "does not know")
+	for _, guess := range []string{"wrong", ""} {
+		first := ""
+		for i := range FailedBurst {
+			delay, says := wrong(fmt.Sprintf("[2001:db8::%x]:5", i), guess)
+			require.Zero(t, delay)
+			first = says
+		}
+		for i := range 3 * FailedBurst {
+			delay, says := wrong(fmt.Sprintf("[2001:db8::%x]:5", i), guess)
+			require.Equal(t, FailedDelay, delay)
+			require.Equal(t, first, says, "nothing more is told")
+			good(fmt.Sprintf("[2001:db8::%x]:5", i))
+		}
+		delay, _ := wrong("[2001:db8:0:1::1]:5", guess)
+		require.Zero(t, delay, "another network")
+		now = now.Add(FailedInterval)
+		delay, _ = wrong("[2001:db8::1]:5", guess)
+		require.Zero(t, delay, "one more after a while")
+		delay, _ = wrong("[2001:db8::1]:5", guess)
+		require.Equal(t, FailedDelay, delay)
+		now = now.Add(time.Hour)
 	}
-	require.ErrorContains(t, try("[2001:db8::ffff]:9", token), "too many failed attempts")
-	require.NoError(t, try("[2001:db8:0:1::1]:5", token), "another network")
-	require.NoError(t, try("10.0.0.1:5", token))
-	now = now.Add(FailedInterval)
-	require.NoError(t, try("[2001:db8::1]:5", token))
 }
 
 // TestManyAddresses has more of them than are remembered: those that are new
@@ -137,17 +163,16 @@ func TestManyAddresses(t *testing.T) {
 	l := NewLimiter(func() time.Time { return now })
 	addr := func(i int) string { return fmt.Sprintf("10.%d.%d.1:1", i>>8, i&255) }
 	for i := range MaxAddresses {
-		l.failed(addr(i))
+		require.False(t, l.failed(addr(i)))
 	}
 	for i := range FailedBurst {
-		require.True(t, l.allowed(addr(MaxAddresses+i)))
-		l.failed(addr(MaxAddresses + i))
+		require.False(t, l.failed(addr(MaxAddresses+i)))
 	}
-	require.False(t, l.allowed(addr(MaxAddresses+FailedBurst)))
-	require.True(t, l.allowed(addr(0)), "who is remembered has an allowance of its own")
+	require.True(t, l.failed(addr(MaxAddresses+FailedBurst)))
+	require.False(t, l.failed(addr(0)), "who is remembered has an allowance of its own")
 	require.Len(t, l.by, MaxAddresses)
 	now = now.Add(time.Hour)
-	l.failed(addr(MaxAddresses))
+	require.False(t, l.failed(addr(MaxAddresses)))
 	require.Len(t, l.by, 1)
 }
 

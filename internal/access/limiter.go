@@ -1,23 +1,25 @@
 package access
 
 import (
-	"net"
 	"net/netip"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/genie-sdk/go/internal/connlimit"
 )
 
 // The limits of failed attempts to authenticate.
 const (
 	FailedBurst    = 10               // from one address at once
 	FailedInterval = 10 * time.Second // between one more and the next
+	FailedDelay    = time.Second      // before one of too many is answered
 	MaxAddresses   = 4096             // remembered
 )
 
-// Limiter bounds failed attempts by address. The addresses of an IPv6 network of
-// 64 bits count as one, since a single client has them all. It is safe for
+// Limiter slows failed attempts by address, see [connlimit.Network]. Those that
+// succeed are nothing to it: others' failures shut nobody out. It is safe for
 // concurrent use.
 type Limiter struct {
 	now func() time.Time
@@ -37,25 +39,12 @@ func NewLimiter(now func() time.Time) *Limiter {
 
 func newRate() *rate.Limiter { return rate.NewLimiter(rate.Every(FailedInterval), FailedBurst) }
 
-// allowed reports whether the address may try.
-func (l *Limiter) allowed(from string) bool {
+// failed counts an attempt that failed, and reports whether it was one of too
+// many.
+func (l *Limiter) failed(from string) (tooMany bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.by[network(from)]
-	if r == nil {
-		if len(l.by) < MaxAddresses {
-			return true
-		}
-		r = l.crowd
-	}
-	return r.TokensAt(l.now()) >= 1
-}
-
-// failed counts an attempt that failed.
-func (l *Limiter) failed(from string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now, key := l.now(), network(from)
+	now, key := l.now(), connlimit.Network(from)
 	r := l.by[key]
 	if r == nil && len(l.by) >= MaxAddresses {
 		l.forget(now)
@@ -67,7 +56,7 @@ func (l *Limiter) failed(from string) {
 	if r == nil {
 		r = l.crowd
 	}
-	r.AllowN(now, 1)
+	return !r.AllowN(now, 1)
 }
 
 // forget drops the addresses that have not failed for long.
@@ -77,24 +66,4 @@ func (l *Limiter) forget(now time.Time) {
 			delete(l.by, key)
 		}
 	}
-}
-
-// network is the address, or network, that an attempt from a peer counts for.
-// Peers without an address of the network, such as those of a Unix socket, are
-// one.
-func network(from string) netip.Addr {
-	host, _, err := net.SplitHostPort(from)
-	if err != nil {
-		host = from
-	}
-	a, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}
-	}
-	if a = a.Unmap().WithZone(""); a.Is6() {
-		if p, err := a.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return a
 }

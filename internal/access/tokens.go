@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/genie-sdk/go/transport"
 )
@@ -63,15 +64,10 @@ func Open(path string, log *slog.Logger, limit *Limiter) (*Tokens, error) {
 }
 
 // Authenticate is the identity whose token this is. from is the address that it
-// came from. Errors wrap [transport.ErrUnauthenticated] and hold no part of the
-// token.
+// came from. Errors are [*RefusedError] and hold no part of the token.
 func (t *Tokens) Authenticate(from string, token []byte) (string, error) {
-	if !t.limit.allowed(from) {
-		return "", fmt.Errorf("%w: too many failed attempts from this address, try again later", transport.ErrUnauthenticated)
-	}
 	if len(token) == 0 {
-		t.limit.failed(from)
-		return "", fmt.Errorf("%w: this worker wants a token", transport.ErrUnauthenticated)
+		return "", t.refused(from, "this worker wants a token")
 	}
 	hash := sha256.Sum256(token)
 	list, found := t.current(), -1
@@ -79,11 +75,35 @@ func (t *Tokens) Authenticate(from string, token []byte) (string, error) {
 		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(e.hash[:], hash[:]), i, found)
 	}
 	if found < 0 {
-		t.limit.failed(from)
-		return "", fmt.Errorf("%w: this worker does not know the token", transport.ErrUnauthenticated)
+		return "", t.refused(from, "this worker does not know the token")
 	}
 	return list[found].identity, nil
 }
+
+// refused counts a failure. One of too many is told the same as one of the first,
+// but later.
+func (t *Tokens) refused(from, why string) error {
+	e := &RefusedError{why: why}
+	if t.limit.failed(from) {
+		e.delay = FailedDelay
+	}
+	return e
+}
+
+// RefusedError says that a peer has not shown a token that is known.
+type RefusedError struct {
+	why   string
+	delay time.Duration
+}
+
+// Error says what was wrong.
+func (e *RefusedError) Error() string { return transport.ErrUnauthenticated.Error() + ": " + e.why }
+
+// Unwrap is the cause.
+func (e *RefusedError) Unwrap() error { return transport.ErrUnauthenticated }
+
+// Delay is how long to wait before the peer is told.
+func (e *RefusedError) Delay() time.Duration { return e.delay }
 
 // current is the list as the file has it now.
 func (t *Tokens) current() []entry {

@@ -12,25 +12,40 @@ import (
 const leastCost = time.Microsecond
 
 // dispatch lets in whoever can go: the next in turn while there is a place, or
-// while it may share one.
+// while it may share one. Runs that have given way take their turn among those that
+// have not begun.
 func (s *Scheduler) dispatch() {
 	for {
-		if len(s.paused) > 0 {
-			if s.running >= s.most {
-				return
-			}
-			s.resume(s.paused[0], &slot{})
+		var t *Ticket
+		if len(s.ready) > 0 {
+			t = s.ready[0].waiting[0]
+		}
+		p := s.firstPaused(nil)
+		switch {
+		case t != nil && s.shared(t.key) != nil:
+			s.let(t)
+		case s.running >= s.most, t == nil && p == nil:
+			return
+		case p != nil && (t == nil || p.f.owner.served <= t.f.owner.begin()):
+			s.resume(p, &slot{})
+		default:
+			s.let(t)
+		}
+	}
+}
+
+// firstPaused is the run, of those that have given way and are not one owner's,
+// whose owner has had least.
+func (s *Scheduler) firstPaused(but *owner) (first *Ticket) {
+	for _, t := range s.paused {
+		if t.f.owner == but {
 			continue
 		}
-		if len(s.ready) == 0 {
-			return
+		if first == nil || t.f.owner.served < first.f.owner.served {
+			first = t
 		}
-		t := s.ready[0].waiting[0]
-		if s.shared(t.key) == nil && s.running >= s.most {
-			return
-		}
-		s.let(t)
 	}
+	return first
 }
 
 // let lets a ticket in that is its owner's next, into the place that it may share
@@ -78,6 +93,7 @@ func (s *Scheduler) shared(key any) *slot {
 func (s *Scheduler) admit(t *Ticket, place *slot) {
 	s.unqueue(t)
 	t.slot, t.since = place, s.now()
+	s.going = append(s.going, t)
 	place.members++
 	place.most = max(place.most, place.members)
 	if t.f.mean > 0 {
@@ -147,6 +163,15 @@ func learn(mean, cost time.Duration) time.Duration {
 // finish is the virtual time at which the run ends if it costs what the flow's
 // runs do as a rule; a flow's first run is taken to cost nothing.
 func (t *Ticket) finish() time.Duration { return t.start + t.estimate }
+
+// begin is when the owner's next run would have had its first slice.
+func (o *owner) begin() time.Duration { return o.served + min(o.waiting[0].estimate, slice) }
+
+// had is the virtual time up to which the owner of a run has been served, with what
+// the run has taken so far.
+func (t *Ticket) had(now time.Time) time.Duration {
+	return t.f.owner.served - t.charged + now.Sub(t.since)/time.Duration(t.slot.most)
+}
 
 // finish is the same among owners, of the owner's next run.
 func (o *owner) finish() time.Duration { return o.served + o.waiting[0].estimate }

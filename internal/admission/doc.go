@@ -8,9 +8,9 @@
 // IEEE/ACM Transactions on Networking 5(5), 1997): who was idle has saved up
 // nothing. Next is the run that ends first virtually, if it takes what its flow's
 // runs took lately, so that short runs go before long ones of others who have had
-// as much. A free place never stays empty while somebody waits. A run is not
-// interrupted, but a long one gives way to a much shorter one where it asks whether
-// it should ([Ticket.Yield]).
+// as much. A free place never stays empty while somebody waits. A run gives
+// way where it asks whether it should ([Ticket.Yield]): to a much shorter one, and,
+// once it has gone for a slice, to one of an owner who has had less.
 //
 // A [Queue] bounds those who wait, in all, and leaves room for owners who have
 // few waiting whatever the others do.

@@ -28,6 +28,7 @@ type Scheduler struct {
 	ready   owners // those with tickets that wait
 	virtual time.Duration
 	running int
+	going   []*Ticket // that have a place
 	paused  []*Ticket // that have given way, few
 	waiting int
 	seq     uint64
@@ -192,6 +193,7 @@ func (t *Ticket) Leave() {
 		return
 	}
 	t.pay()
+	s.stop(t)
 	if t.slot.members--; t.slot.members == 0 {
 		s.running--
 		if t.key != nil {

@@ -9,17 +9,20 @@ import (
 )
 
 // A run gives way to one that is expected to take at most a fourth of the time
-// that it has gone itself, and not before leastTurn.
+// that it has gone itself, and not before leastTurn. One that has gone for a slice
+// gives way to whoever has had less than its owner, whatever that takes: no run,
+// however long, keeps another owner's waiting for longer.
 const (
 	giveWay   = 4
 	leastTurn = 2 * time.Millisecond
+	slice     = 10 * time.Millisecond
 )
 
-// Yield lets a much shorter run that waits go first, in the middle of this one. It
-// is for long runs to call now and then: a call with nobody waiting costs a few
-// nanoseconds. Who has given way goes on in the next place that is free; no more
-// give way at once than there are places, as what a run holds it holds on to. waited is how long that took. The error wraps the cause of ctx;
-// the ticket must be left then too.
+// Yield lets a run that waits go first, in the middle of this one. It is for runs to
+// call now and then: a call with nobody waiting costs a few nanoseconds. Who has
+// given way goes on when its owner's turn comes. What a run holds it holds on to, as
+// do those that wait to begin. waited is how long that took. The error wraps the
+// cause of ctx; the ticket must be left then too.
 func (t *Ticket) Yield(ctx context.Context) (waited time.Duration, err error) {
 	s := t.f.s
 	if s.waiters.Load() == 0 {
@@ -34,37 +37,57 @@ func (t *Ticket) Yield(ctx context.Context) (waited time.Duration, err error) {
 	case <-again:
 		return s.now().Sub(now), nil
 	case <-ctx.Done():
-		return s.now().Sub(now), fmt.Errorf("genie: stopped while it let a shorter run go first: %w", context.Cause(ctx))
+		return s.now().Sub(now), fmt.Errorf("genie: stopped while it let another run go first: %w", context.Cause(ctx))
 	}
 }
 
-// steps aside for a shorter run, if one waits: what it returns is closed when the
-// ticket goes on, and nil when it need not stop.
+// steps aside for another run, if one is to go first: what it returns is closed when
+// the ticket goes on, and nil when it need not stop.
 func (t *Ticket) steps(now time.Time) <-chan struct{} {
 	s := t.f.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	short := t.givesWay(now.Sub(t.since))
-	if short == nil {
+	other := t.givesWay(now)
+	if other == nil {
 		return nil
 	}
 	t.settle()
 	s.running--
+	s.stop(t)
 	t.slot, t.charged, t.admitted = nil, 0, make(chan struct{})
+	if other.spent > 0 {
+		s.resume(other, &slot{})
+	} else {
+		s.let(other)
+	}
 	s.paused = append(s.paused, t)
 	s.waits(1)
-	s.let(short)
 	s.dispatch()
 	return t.admitted
 }
 
-// givesWay finds the run to lend the place to: the next of those that are known to
-// be much shorter. It is nil for none. Long runs that wait lose little by it: the
-// place would not be theirs, and its owner has had four fifths of it at least when
-// it lends it again.
-func (t *Ticket) givesWay(gone time.Duration) (short *Ticket) {
+// givesWay finds the run to lend the place to, nil for none: a much shorter one, or
+// one of an owner who has had less.
+func (t *Ticket) givesWay(now time.Time) *Ticket {
+	if t.slot == nil || t.key != nil {
+		return nil
+	}
+	gone := now.Sub(t.since)
+	if short := t.shorter(gone); short != nil {
+		return short
+	}
+	if gone < slice {
+		return nil
+	}
+	return t.poorer(t.had(now))
+}
+
+// shorter is the next of those that are known to be much shorter. Long runs that
+// wait lose little by it: the place would not be theirs, and its owner has had four
+// fifths of it at least when it lends it again.
+func (t *Ticket) shorter(gone time.Duration) (short *Ticket) {
 	s := t.f.s
-	if t.slot == nil || t.key != nil || len(s.paused) >= s.most || gone < leastTurn {
+	if gone < leastTurn {
 		return nil
 	}
 	for _, o := range s.ready {
@@ -79,9 +102,25 @@ func (t *Ticket) givesWay(gone time.Duration) (short *Ticket) {
 	return short
 }
 
+// poorer is the next run of another owner who will have had less than this one's has
+// had, begun or not, when it has gone for a slice.
+func (t *Ticket) poorer(had time.Duration) (other *Ticket) {
+	s, least := t.f.s, had
+	for _, o := range s.ready {
+		if begin := o.begin(); o != t.f.owner && begin < least {
+			other, least = o.waiting[0], begin
+		}
+	}
+	if p := s.firstPaused(t.f.owner); p != nil && p.f.owner.served+slice < least {
+		other = p
+	}
+	return other
+}
+
 // enqueue lets a ticket wait.
 func (s *Scheduler) enqueue(t *Ticket) {
 	f, o := t.f, t.f.owner
+	s.advance()
 	if len(o.waiting) == 0 {
 		o.served = max(o.served, s.virtual)
 	}
@@ -100,6 +139,25 @@ func (s *Scheduler) enqueue(t *Ticket) {
 	}
 }
 
+// advance moves the virtual time on to that of the run that has had least: who was
+// idle while others ran has saved up nothing.
+func (s *Scheduler) advance() {
+	if len(s.going) == 0 {
+		return
+	}
+	now := s.now()
+	least := s.going[0].had(now)
+	for _, t := range s.going[1:] {
+		least = min(least, t.had(now))
+	}
+	s.virtual = max(s.virtual, least)
+}
+
+// stop takes a run out of those that go.
+func (s *Scheduler) stop(t *Ticket) {
+	s.going = slices.DeleteFunc(s.going, func(o *Ticket) bool { return o == t })
+}
+
 // waits counts those that wait.
 func (s *Scheduler) waits(n int) {
 	s.waiting += n
@@ -116,5 +174,6 @@ func (s *Scheduler) resume(t *Ticket, place *slot) {
 	s.running++
 	place.members, place.most = 1, 1
 	t.slot, t.since = place, s.now()
+	s.going = append(s.going, t)
 	close(t.admitted)
 }

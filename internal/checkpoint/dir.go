@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
 )
 
 // root opens files of the model directory and nothing outside it, whatever
@@ -14,8 +16,8 @@ import (
 //
 // Hugging Face's download cache is the one layout in which a model's files are
 // links that leave their folder: snapshots/REVISION/model.safetensors points
-// to ../../blobs/HASH. There the boundary is the cached repository, which
-// holds both.
+// to ../../blobs/HASH, and one in a folder of a revision to ../../../blobs/HASH.
+// There the boundary is the cached repository, which holds both.
 type root struct {
 	dir    string // absolute, links resolved; for the texts alone where the root is the caller's
 	files  *os.Root
@@ -23,27 +25,63 @@ type root struct {
 	theirs bool   // files is the caller's
 }
 
-func openRoot(dir string) (*root, error) {
+// Boundary is the folder out of which no link of the model in dir may lead, and
+// where dir is in it. That is dir itself, with links resolved, or the cached
+// repository of which dir is a revision, a folder of one, or the folder of all.
+func Boundary(dir string) (boundary, prefix string, err error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return nil, fmt.Errorf("resolve %s: %w", dir, err)
+		return "", "", fmt.Errorf("resolve %s: %w", dir, err)
 	}
 	resolved, err := filepath.EvalSymlinks(abs)
 	if err != nil {
-		return nil, fileError(dir, err)
+		return "", "", fileError(dir, err)
 	}
-	boundary, prefix := resolved, ""
-	if snapshots := filepath.Dir(resolved); filepath.Base(snapshots) == "snapshots" {
-		repo := filepath.Dir(snapshots)
-		if info, err := os.Stat(filepath.Join(repo, "blobs")); err == nil && info.IsDir() {
-			boundary, prefix = repo, filepath.Join("snapshots", filepath.Base(resolved))
+	for at := resolved; filepath.Dir(at) != at; at = filepath.Dir(at) {
+		if filepath.Base(at) != "snapshots" {
+			continue
 		}
+		repo := filepath.Dir(at)
+		if info, err := os.Stat(filepath.Join(repo, "blobs")); err == nil && info.IsDir() {
+			prefix, err := filepath.Rel(repo, resolved)
+			return repo, prefix, err //nolint:wrapcheck // both are absolute, so there is none
+		}
+	}
+	return resolved, "", nil
+}
+
+func openRoot(dir string) (*root, error) {
+	boundary, prefix, err := Boundary(dir)
+	if err != nil {
+		return nil, err
 	}
 	files, err := os.OpenRoot(boundary)
 	if err != nil {
 		return nil, fileError(dir, err)
 	}
-	return &root{dir: resolved, files: files, prefix: prefix}, nil
+	return &root{dir: filepath.Join(boundary, prefix), files: files, prefix: prefix}, nil
+}
+
+// CheckIn looks whether there is a model in the directory name inside folder,
+// without reading it. Its errors are those of [OpenIn].
+func CheckIn(folder *os.Root, name string) error {
+	r := &root{dir: filepath.Join(folder.Name(), name), files: folder, prefix: name, theirs: true}
+	if err := r.check(configFile); err != nil {
+		return err
+	}
+	err := r.check(singleFile)
+	if errors.Is(err, ErrMissingFile) && r.check(indexFile) == nil {
+		return nil
+	}
+	return err
+}
+
+func (r *root) check(name string) error {
+	f, err := r.open(name)
+	if err != nil {
+		return err
+	}
+	return f.Close() //nolint:wrapcheck // nothing was read
 }
 
 // open opens the named file of the model directory, which has to be a regular
@@ -81,6 +119,11 @@ func (r *root) read(name string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
+// write replaces a small file of the model directory, and nothing outside it.
+func (r *root) write(name string, data []byte) error {
+	return atomicfile.WriteIn(r.files, filepath.Join(r.prefix, name), data) //nolint:wrapcheck // names the path
+}
+
 func (r *root) path(name string) string { return filepath.Join(r.dir, name) }
 
 func (r *root) close() error {
@@ -100,7 +143,7 @@ func fileError(file string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return &Error{File: file, Err: ErrMissingFile, Cause: err}
 	case escapes(err):
-		return &Error{File: file, Reason: "leaves the model directory", Err: ErrCorrupt, Cause: err}
+		return &Error{File: file, Reason: "it is a link that leaves the model's folder or is absolute, which is not followed", Err: ErrOutside}
 	default:
 		return fmt.Errorf("open %s: %w", file, err)
 	}

@@ -19,9 +19,11 @@
 //	each dimension, unsigned 64 bit, little endian
 //	the tensor's bytes as stored
 //
-// It is computed once and kept in genie-hashes.json beside the checkpoint, or,
-// when that folder cannot be written, below the user's cache folder. A file
-// that changed its size, its time of change or its header is hashed again.
-// The stored hashes are as trustworthy as the checkpoint beside them: whoever
-// takes weights from somebody else has to hash what arrives with [HashTensor].
+// It is computed once and stored where [Options] says: in the user's cache
+// folder unless it says otherwise. It counts for the file that was hashed, as
+// the system knows it and as a sample of its content shows; a file of another
+// inode, time of change, size, header or sample is hashed again, and so is one
+// that was written a moment before it was hashed.
+// The stored hashes are as trustworthy as the folder they are in: whoever takes
+// weights from somebody else has to hash what arrives with [HashTensor].
 package checkpoint

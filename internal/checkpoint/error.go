@@ -20,6 +20,10 @@ var (
 	ErrCorrupt = errors.New("genie: corrupt checkpoint")
 	// ErrMissingFile marks a file that has to be there and is not.
 	ErrMissingFile = errors.New("genie: missing checkpoint file")
+	// ErrOutside marks a file that is a link out of the model's folder, or out of
+	// the cached repository that it is in. Nothing is wrong with its content, of
+	// which nothing is known: copy it, or open the folder that holds it.
+	ErrOutside = errors.New("genie: file outside the model's folder")
 	// ErrChanged marks a file that changed while it was read.
 	ErrChanged = errors.New("genie: checkpoint changed while in use")
 	// ErrClosed marks a use after Close.

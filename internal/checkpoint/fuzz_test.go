@@ -29,7 +29,7 @@ func FuzzOpen(f *testing.F) {
 		} {
 			require.NoError(t, os.WriteFile(path, content, 0o600))
 		}
-		m, err := Open(dir, Options{CacheDir: outer})
+		m, err := Open(dir, Options{Hashes: outer})
 		if err != nil {
 			known := false
 			for _, cause := range []error{ErrMissingTensor, ErrShape, ErrCorrupt, ErrMissingFile} {

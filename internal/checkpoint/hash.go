@@ -4,8 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -62,11 +66,12 @@ func (m *Model) Hash(name string) (Digest, error) {
 	return m.hashes[name], nil
 }
 
-// HashAll makes the hashes of all tensors available: from the file beside the
-// checkpoint when that is current, else computed and then stored there. It
-// returns the context's error when it is cancelled, [ErrClosed] when the model
-// is closed meanwhile, and [ErrChanged] when a weights file was changed in
-// place. That the hashes cannot be stored is no error; the logger hears of it.
+// HashAll makes the hashes of all tensors available: those that are stored when
+// they are current, else computed and then stored, see [Options]. It returns
+// the context's error when it is cancelled, [ErrClosed] when the model is closed
+// meanwhile, [ErrChanged] when a weights file was changed in place, and
+// [ErrCorrupt] when one was cut short. That the hashes cannot be stored is no
+// error; the logger hears of it.
 func (m *Model) HashAll(ctx context.Context) error {
 	m.hashing.Lock()
 	defer m.hashing.Unlock()
@@ -76,19 +81,76 @@ func (m *Model) HashAll(ctx context.Context) error {
 	if m.hashes != nil {
 		return nil
 	}
-	state := m.describeFiles()
-	hashes, missing := m.loadHashes(state)
+	ids := make([]identity, len(m.files))
+	for i, f := range m.files {
+		var err error
+		if ids[i], err = m.identify(f); err != nil {
+			return err
+		}
+	}
+	on := m.shelf()
+	hashes, missing := m.loadHashes(on, ids)
 	if len(missing) > 0 {
-		if err := m.compute(ctx, missing, hashes); err != nil {
+		lasting, err := m.computeAll(ctx, ids, missing, hashes)
+		if err != nil {
 			return err
 		}
-		if err := m.checkUnchanged(); err != nil {
-			return err
+		if lasting && on != nil {
+			m.storeHashes(on, ids, hashes)
 		}
-		m.storeHashes(state, hashes)
 	}
 	m.hashes = hashes
 	return nil
+}
+
+// touchedAttempts bounds how often files are hashed whose time of change alone
+// changes meanwhile.
+const touchedAttempts = 3
+
+// computeAll hashes the named tensors. It reports whether the hashes last as
+// long as the files are as ids says: they do not when a file is so young that
+// writing it again would not show.
+func (m *Model) computeAll(ctx context.Context, ids []identity, names []string, hashes map[string]Digest) (lasting bool, err error) {
+	for range touchedAttempts {
+		begun := m.opts.Now()
+		if err := m.compute(ctx, names, hashes); err != nil {
+			return false, err
+		}
+		became, err := m.look(ids)
+		if err != nil {
+			return false, err
+		}
+		if became == touched { // a new name, other rights, or other content with the old times: all once more
+			names = m.names
+			continue
+		}
+		settled := !slices.ContainsFunc(ids, func(id identity) bool { return !id.settled(begun) })
+		return became == unchanged && settled, nil
+	}
+	return false, &Error{File: m.dir, Reason: "its files change all the time", Err: ErrChanged}
+}
+
+// Distrust says that content does not have the hash that it was said to have:
+// what is stored of this model is dropped, and its hashes are computed anew when
+// they are asked for.
+func (m *Model) Distrust() {
+	m.hashing.Lock()
+	defer m.hashing.Unlock()
+	m.distrusted, m.hashes = true, nil
+	on := m.shelf()
+	if on == nil {
+		return
+	}
+	files := make(map[string]identity, len(m.files))
+	for _, f := range m.files {
+		id := fileIdentity(f.Info())
+		head := blake3.Sum256(f.Header())
+		id.HeaderHash = hex.EncodeToString(head[:])
+		files[filepath.Base(f.Path())] = id
+	}
+	if err := on.drop(files); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		m.log.Warn("stored tensor hashes that are wrong cannot be removed", "dir", m.dir, "error", err)
+	}
 }
 
 // compute hashes the named tensors into hashes, the largest first so that the
@@ -134,33 +196,58 @@ func (m *Model) compute(ctx context.Context, names []string, hashes map[string]D
 // hashChunks is HashTensor with cancellation and progress.
 func (m *Model) hashChunks(ctx context.Context, t safetensors.Tensor, meter *meter) (Digest, error) {
 	h := newTensorHash(t)
-	for chunk := range slices.Chunk(t.Data, hashChunkBytes) {
+	for at := 0; at < len(t.Data); {
 		if err := ctx.Err(); err != nil {
 			return Digest{}, fmt.Errorf("hash %s: %w", m.dir, err)
 		}
 		if m.isClosed() {
 			return Digest{}, &Error{File: m.dir, Err: ErrClosed}
 		}
-		_, _ = h.Write(chunk)
-		meter.add(int64(len(chunk)))
+		end := min(at+hashChunkBytes, len(t.Data))
+		if err := t.ReadPart(at, end, func(b []byte) { _, _ = h.Write(b) }); err != nil {
+			return Digest{}, &Error{File: t.File, Reason: "changed while its tensors were hashed", Err: ErrCorrupt, Cause: err}
+		}
+		meter.add(int64(end - at))
+		at = end
 	}
 	t.Release()
 	return sum(h), nil
 }
 
-// checkUnchanged looks whether a file was changed under the mapping. A file
-// that was replaced or removed is no change: the mapping holds the old one.
-func (m *Model) checkUnchanged() error {
-	for _, f := range m.files {
-		info, err := os.Stat(f.Path())
+// fate is what became of the weights files while they were hashed.
+type fate uint8
+
+const (
+	unchanged fate = iota
+	replaced       // a path leads to another file, or to none
+	touched        // their time of change alone is another one
+)
+
+// look finds out whether a file was changed under the mapping since ids was
+// taken, which is an error, or brings ids up to date where only its time of
+// change says so. A file that was replaced or removed is no change: the mapping
+// holds the old one.
+func (m *Model) look(ids []identity) (became fate, err error) {
+	for i, f := range m.files {
+		info, err := m.stat(filepath.Base(f.Path()))
 		if err != nil || !os.SameFile(info, f.Info()) {
+			became = max(became, replaced)
 			continue
 		}
 		if info.Size() != f.Info().Size() || !info.ModTime().Equal(f.Info().ModTime()) {
-			return &Error{File: f.Path(), Reason: "changed while its tensors were hashed", Err: ErrChanged}
+			return 0, &Error{File: f.Path(), Reason: "changed while its tensors were hashed", Err: ErrChanged}
 		}
+		now := fileIdentity(info).ChangeTimeNs
+		if now == ids[i].ChangeTimeNs {
+			continue
+		}
+		if ids[i], err = m.identify(f); err != nil {
+			return 0, err
+		}
+		ids[i].ChangeTimeNs = now
+		became = touched
 	}
-	return nil
+	return became, nil
 }
 
 // meter adds up progress and reports it, one call at a time.

@@ -49,11 +49,14 @@ func TestHashTensorSeparates(t *testing.T) {
 	}
 }
 
+// later is a time at which a file that was just written is old.
+func later() time.Time { return time.Now().Add(time.Hour) }
+
 // openCounting opens dir and counts the bytes that get hashed.
 func openCounting(t *testing.T, dir, cache string) (*checkpoint.Model, *int64) {
 	t.Helper()
 	hashed := new(int64)
-	m, err := checkpoint.Open(dir, checkpoint.Options{CacheDir: cache, Progress: func(done, total int64) {
+	m, err := checkpoint.Open(dir, checkpoint.Options{Hashes: cache, Now: later, Progress: func(done, total int64) {
 		assert.Greater(t, done, *hashed)
 		assert.LessOrEqual(t, done, total)
 		*hashed = done
@@ -75,60 +78,48 @@ func checkHashes(t *testing.T, m *checkpoint.Model) {
 }
 
 func TestHashIsStoredAndReused(t *testing.T) {
-	dir := newModel(t, weights{{"w", strings.Repeat("w", 5<<20)}, {"b", "3"}, {"e", ""}})
-	m, hashed := openCounting(t, dir, t.TempDir())
-	_, err := m.Hash("nothing")
-	require.ErrorIs(t, err, checkpoint.ErrMissingTensor)
-	assert.Zero(t, *hashed)
-	checkHashes(t, m)
-	assert.Equal(t, int64(5<<20+1), *hashed)
-	assert.FileExists(t, filepath.Join(dir, sidecarName))
+	for _, where := range []string{filepath.Join(t.TempDir(), "made", "here"), checkpoint.HashesBeside} {
+		dir := newModel(t, weights{{"w", strings.Repeat("w", 5<<20)}, {"b", "3"}, {"e", ""}})
+		m, hashed := openCounting(t, dir, where)
+		_, err := m.Hash("nothing")
+		require.ErrorIs(t, err, checkpoint.ErrMissingTensor)
+		assert.Zero(t, *hashed)
+		checkHashes(t, m)
+		assert.Equal(t, int64(5<<20+1), *hashed)
 
-	again, hashed := openCounting(t, dir, t.TempDir())
-	checkHashes(t, again)
-	assert.Zero(t, *hashed, "the stored hashes are used")
-	left, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	assert.Len(t, left, 3, "config, weights, hashes and no temporary file")
+		again, hashed := openCounting(t, dir, where)
+		checkHashes(t, again)
+		assert.Zero(t, *hashed, "the stored hashes are used")
+		left, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		if where == checkpoint.HashesBeside {
+			assert.FileExists(t, filepath.Join(dir, sidecarName))
+			assert.Len(t, left, 3, "config, weights, hashes and no temporary file")
+		} else {
+			assert.Len(t, left, 2, "config and weights: nothing is written beside a model unasked")
+		}
+		nowhere, hashed := openCounting(t, dir, checkpoint.HashesNowhere)
+		checkHashes(t, nowhere)
+		assert.NotZero(t, *hashed)
+	}
 }
 
-func TestHashNoticesChanges(t *testing.T) {
-	cases := []struct {
-		name   string
-		change func(t *testing.T, path string, info os.FileInfo)
-	}{
-		{"content, later", func(t *testing.T, path string, info os.FileInfo) {
-			writeWeights(t, path, weights{{"w", "34"}})
-			require.NoError(t, os.Chtimes(path, time.Time{}, info.ModTime().Add(time.Second)))
-		}},
-		{"size, same time", func(t *testing.T, path string, info os.FileInfo) {
-			writeWeights(t, path, weights{{"w", "345"}})
-			require.NoError(t, os.Chtimes(path, time.Time{}, info.ModTime()))
-		}},
-		{"header, same size and time", func(t *testing.T, path string, info os.FileInfo) {
-			writeWeights(t, path, weights{{"v", "12"}})
-			require.NoError(t, os.Chtimes(path, time.Time{}, info.ModTime()))
-		}},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			dir := newModel(t, weights{{"w", "12"}})
-			checkHashes(t, open(t, dir))
-			path := filepath.Join(dir, "model.safetensors")
-			info, err := os.Stat(path)
-			require.NoError(t, err)
-			c.change(t, path, info)
-			m, hashed := openCounting(t, dir, t.TempDir())
-			checkHashes(t, m)
-			assert.NotZero(t, *hashed)
-		})
-	}
+// TestHashesBesideAreNotRead unless they are asked for.
+func TestHashesBesideAreNotRead(t *testing.T) {
+	dir, cache := newModel(t, weights{{"w", "12"}}), t.TempDir()
+	beside, hashed := openCounting(t, dir, checkpoint.HashesBeside)
+	checkHashes(t, beside)
+	assert.NotZero(t, *hashed)
+	m, hashed := openCounting(t, dir, cache)
+	checkHashes(t, m)
+	assert.NotZero(t, *hashed)
 }
 
 func TestHashIgnoresBadSidecars(t *testing.T) {
 	good := func(t *testing.T, dir string) map[string]any {
 		t.Helper()
-		checkHashes(t, open(t, dir))
+		m, _ := openCounting(t, dir, checkpoint.HashesBeside)
+		checkHashes(t, m)
 		text, err := os.ReadFile(filepath.Join(dir, sidecarName))
 		require.NoError(t, err)
 		var s map[string]any
@@ -142,7 +133,8 @@ func TestHashIgnoresBadSidecars(t *testing.T) {
 		name string
 		edit func(s map[string]any)
 	}{
-		{"other version", func(s map[string]any) { s["version"] = 2 }},
+		{"other version", func(s map[string]any) { s["version"] = 1 }},
+		{"another hash", func(s map[string]any) { tensors(s)["w"] = strings.Repeat("00", 32) }},
 		{"other algorithm", func(s map[string]any) { s["algorithm"] = "md5" }},
 		{"tensor absent", func(s map[string]any) { delete(tensors(s), "w") }},
 		{"hash too short", func(s map[string]any) { tensors(s)["w"] = "00" }},
@@ -157,41 +149,37 @@ func TestHashIgnoresBadSidecars(t *testing.T) {
 			text, err := json.Marshal(s)
 			require.NoError(t, err)
 			writeText(t, filepath.Join(dir, sidecarName), string(text))
-			m, hashed := openCounting(t, dir, t.TempDir())
+			m, hashed := openCounting(t, dir, checkpoint.HashesBeside)
 			checkHashes(t, m)
 			assert.NotZero(t, *hashed)
-			checked, hashed := openCounting(t, dir, t.TempDir())
+			checked, hashed := openCounting(t, dir, checkpoint.HashesBeside)
 			checkHashes(t, checked)
 			assert.Zero(t, *hashed, "the bad file was replaced")
 		})
 	}
 }
 
-// A folder in the place of the file stands for a directory that cannot be
-// written; permissions would not stop a test that runs as root.
-func TestHashFallsBackToCache(t *testing.T) {
-	dir, cache := newModel(t, weights{{"w", "12"}}), filepath.Join(t.TempDir(), "genie", "hashes")
+// TestHashWithoutAPlace: hashes that cannot be stored are computed. A folder in
+// the place of the file stands for a directory that cannot be written;
+// permissions would not stop a test that runs as root.
+func TestHashWithoutAPlace(t *testing.T) {
+	dir := newModel(t, weights{{"w", "12"}})
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, sidecarName, "x"), 0o700))
-	m, hashed := openCounting(t, dir, cache)
-	checkHashes(t, m)
-	assert.NotZero(t, *hashed)
-	files, err := os.ReadDir(cache)
-	require.NoError(t, err)
-	require.Len(t, files, 1)
-	again, hashed := openCounting(t, dir, cache)
-	checkHashes(t, again)
-	assert.Zero(t, *hashed)
-
 	blocked := filepath.Join(t.TempDir(), "file")
 	writeText(t, blocked, "")
-	nowhere, _ := openCounting(t, dir, blocked)
-	checkHashes(t, nowhere)
+	for _, where := range []string{checkpoint.HashesBeside, blocked} {
+		m, hashed := openCounting(t, dir, where)
+		checkHashes(t, m)
+		assert.NotZero(t, *hashed)
+	}
 }
 
 func TestHashShards(t *testing.T) {
-	dir := newShards(t, map[string]string{"a": "s1.safetensors", "c": "s2.safetensors"})
-	checkHashes(t, open(t, dir))
-	m, hashed := openCounting(t, dir, t.TempDir())
+	dir, cache := newShards(t, map[string]string{"a": "s1.safetensors", "c": "s2.safetensors"}), t.TempDir()
+	first, hashed := openCounting(t, dir, cache)
+	checkHashes(t, first)
+	assert.NotZero(t, *hashed)
+	m, hashed := openCounting(t, dir, cache)
 	checkHashes(t, m)
 	assert.Zero(t, *hashed)
 }
@@ -199,7 +187,7 @@ func TestHashShards(t *testing.T) {
 func TestHashStops(t *testing.T) {
 	dir := newModel(t, weights{{"w", strings.Repeat("w", 20<<20)}})
 	ctx, cancel := context.WithCancel(t.Context())
-	m, err := checkpoint.Open(dir, checkpoint.Options{Workers: 1, Progress: func(done, total int64) {
+	m, err := checkpoint.Open(dir, checkpoint.Options{Hashes: checkpoint.HashesBeside, Now: later, Workers: 1, Progress: func(done, total int64) {
 		cancel()
 		assert.Less(t, done, total, "no progress after the cancellation")
 	}})
@@ -211,7 +199,7 @@ func TestHashStops(t *testing.T) {
 	var closing *checkpoint.Model
 	closed := make(chan error, 1)
 	started := false
-	closing, err = checkpoint.Open(dir, checkpoint.Options{Workers: 1, Progress: func(int64, int64) {
+	closing, err = checkpoint.Open(dir, checkpoint.Options{Hashes: checkpoint.HashesBeside, Now: later, Workers: 1, Progress: func(int64, int64) {
 		if !started {
 			started = true
 			ready := make(chan struct{})
@@ -229,7 +217,7 @@ func TestHashStops(t *testing.T) {
 func TestHashNoticesChangeInPlace(t *testing.T) {
 	dir := newModel(t, weights{{"w", "12"}})
 	path := filepath.Join(dir, "model.safetensors")
-	m, err := checkpoint.Open(dir, checkpoint.Options{Progress: func(int64, int64) {
+	m, err := checkpoint.Open(dir, checkpoint.Options{Hashes: checkpoint.HashesBeside, Now: later, Progress: func(int64, int64) {
 		require.NoError(t, os.Chtimes(path, time.Time{}, time.Unix(1, 0)))
 	}})
 	require.NoError(t, err)
@@ -237,4 +225,23 @@ func TestHashNoticesChangeInPlace(t *testing.T) {
 	_, err = m.Hash("w")
 	require.ErrorIs(t, err, checkpoint.ErrChanged)
 	assert.NoFileExists(t, filepath.Join(dir, sidecarName))
+}
+
+// TestHashOfACutFile: a file that is cut short while it is hashed is an error
+// that names it, and another model is not concerned.
+func TestHashOfACutFile(t *testing.T) {
+	for _, left := range []int64{0, 4097, 9 << 20} {
+		dir := newModel(t, weights{{"w", strings.Repeat("w", 20<<20)}})
+		path := filepath.Join(dir, "model.safetensors")
+		m, err := checkpoint.Open(dir, checkpoint.Options{Hashes: checkpoint.HashesNowhere, Workers: 1, Progress: func(int64, int64) {
+			require.NoError(t, os.Truncate(path, left))
+		}})
+		require.NoError(t, err)
+		_, err = m.Hash("w")
+		require.ErrorIs(t, err, checkpoint.ErrCorrupt)
+		require.ErrorIs(t, err, safetensors.ErrCorrupt)
+		require.ErrorContains(t, err, path)
+		require.NoError(t, m.Close())
+	}
+	checkHashes(t, open(t, newModel(t, weights{{"w", "12"}})))
 }

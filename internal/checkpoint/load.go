@@ -3,8 +3,12 @@ package checkpoint
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 )
+
+// adapterFile is what peft writes beside weights that change those of a model.
+const adapterFile = "adapter_config.json"
 
 // Load opens the model in dir for a program: parse reads its configuration, its
 // weights are hashed, which happens once for each checkpoint, and capture makes
@@ -32,6 +36,9 @@ func load[C, P any](ctx context.Context, m *Model, dir string, parse func([]byte
 	}
 	if err := m.HashAll(ctx); err != nil {
 		return none, err
+	}
+	if _, err := os.Stat(filepath.Join(m.dir, adapterFile)); err == nil {
+		m.log.Warn("an adapter beside the weights is not applied", "file", filepath.Join(m.dir, adapterFile))
 	}
 	return capture(m, c)
 }

@@ -1,16 +1,21 @@
 package checkpoint
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/genie-sdk/go/internal/pyjson"
 	"github.com/genie-sdk/go/internal/safetensors"
 )
 
@@ -31,43 +36,52 @@ type Options struct {
 	Progress func(done, total int64)
 	// Workers is the number of goroutines that hash; 2 when it is 0.
 	Workers int
-	// CacheDir is where hashes go when the model directory cannot be written;
-	// "genie/hashes" below os.UserCacheDir when it is empty.
-	CacheDir string
+	// Hashes says where the hashes are stored: in a folder, which is made if it
+	// is not there, or at [HashesInCache], which is also the meaning of nothing,
+	// [HashesBeside] or [HashesNowhere].
+	Hashes string
+	// Now is the clock; nil for the system's.
+	Now func() time.Time
 	// Logger hears when stored hashes cannot be read or written, which costs
-	// time and nothing else. Discarded when nil.
+	// time and nothing else, and what a model is warned of. Discarded when nil.
 	Logger *slog.Logger
 }
 
 // Model is an open checkpoint. All methods are safe for concurrent use, but
 // the views it gave out must not be used after Close.
 type Model struct {
-	dir    string
-	inside *root // where the folder is the caller's; nil otherwise
-	config []byte
-	files  []*safetensors.File
-	names  []string       // shard by shard, by offset
-	where  map[string]int // tensor -> index in files
-	opts   Options
-	log    *slog.Logger
+	dir       string
+	inside    *root // where the folder is the caller's; nil otherwise
+	config    []byte
+	files     []*safetensors.File
+	names     []string          // shard by shard, by offset
+	where     map[string]int    // tensor -> index in files
+	placed    map[string]string // tensor -> file, as the index says; nil without one
+	indexFile string            // that was used; "" without one
+	opts      Options
+	log       *slog.Logger
+	stamps    []stamp // of the files that were read
 
 	mu     sync.Mutex // guards what follows
 	closed bool
 
 	hashing sync.Mutex // one computation at a time
 	hashes  map[string]Digest
+	// distrusted says that stored hashes were found wrong, and are not used again.
+	distrusted bool
 }
 
 // Open opens the model in dir. It reads config.json and checks the header of
 // every weights file, but no weights.
 //
 // model.safetensors is used when it is there, else the shards that
-// model.safetensors.index.json names. A shard has to be a file of dir: a name
-// with a folder in it, an absolute one, or a link that leads out of dir is
-// refused with [ErrCorrupt] (the links of Hugging Face's download cache lead
-// to the same cached repository and are followed). An absent file gives
-// [ErrMissingFile] and is named; a tensor that its shard does not hold gives
-// [ErrMissingTensor]; a broken file gives [ErrCorrupt].
+// model.safetensors.index.json names, unless config.json names another file as
+// transformers_weights. A shard has to be a file of dir or of a folder in it: an
+// absolute name is refused with [ErrCorrupt], a link that leads out of dir with
+// [ErrOutside] (the links of Hugging Face's download cache lead to the same
+// cached repository and are followed). An absent file gives [ErrMissingFile] and
+// is named; a broken file gives [ErrCorrupt]. That the index names a tensor which
+// no shard holds, as it may of a tied head, matters to who needs it.
 func Open(dir string, opts Options) (*Model, error) {
 	r, err := openRoot(dir)
 	if err != nil {
@@ -93,12 +107,15 @@ func open(r *root, opts Options) (*Model, error) {
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
+	if m.opts.Now == nil {
+		m.opts.Now = time.Now
+	}
 	var err error
 	if m.config, err = r.read(configFile, maxConfigBytes); err != nil {
 		return nil, err
 	}
-	if !json.Valid(m.config) {
-		return nil, &Error{File: r.path(configFile), Reason: "not valid JSON", Err: ErrCorrupt}
+	if m.config, err = pyjson.Clean(m.config); err != nil {
+		return nil, &Error{File: r.path(configFile), Err: ErrCorrupt, Cause: err}
 	}
 	if err := m.openWeights(r); err != nil {
 		return nil, errors.Join(err, m.Close())
@@ -107,22 +124,56 @@ func open(r *root, opts Options) (*Model, error) {
 }
 
 func (m *Model) openWeights(r *root) error {
-	err := m.openFile(r, singleFile)
-	if err == nil {
-		m.add(0, m.files[0].Names())
-		return nil
-	}
-	if !errors.Is(err, ErrMissingFile) {
+	single, index, err := m.weightsFiles(r)
+	if err != nil {
 		return err
 	}
-	index, indexErr := r.read(indexFile, maxIndexBytes)
+	if single != "" {
+		err := m.openFile(r, single)
+		if err == nil {
+			for _, name := range m.files[0].Names() {
+				m.where[name] = 0
+			}
+			m.names = m.files[0].Names()
+			return nil
+		}
+		if index == "" || !errors.Is(err, ErrMissingFile) {
+			return err
+		}
+	}
+	text, indexErr := r.read(index, maxIndexBytes)
 	if indexErr != nil {
-		if errors.Is(indexErr, ErrMissingFile) {
-			return &Error{File: r.path(singleFile), Reason: "there is no " + indexFile + " either", Err: ErrMissingFile}
+		if single != "" && errors.Is(indexErr, ErrMissingFile) {
+			return &Error{File: r.path(single), Reason: "there is no " + index + " either", Err: ErrMissingFile}
 		}
 		return indexErr
 	}
-	return m.openShards(r, index)
+	m.indexFile = index
+	return m.openShards(r, text)
+}
+
+// weightsFiles are the file that has the weights and the index to look for where
+// it is absent: the usual names, or what transformers_weights of config.json
+// names in their place, which is one of the two.
+func (m *Model) weightsFiles(r *root) (single, index string, err error) {
+	config, err := pyjson.Parse(m.config)
+	if err != nil || !config.Given("transformers_weights") {
+		return singleFile, indexFile, nil //nolint:nilerr // what is no object names no file
+	}
+	name, reader := "", config.Reader()
+	if reader.String("transformers_weights", &name); reader.Err() != nil {
+		return "", "", &Error{File: r.path(configFile), Err: ErrCorrupt, Cause: reader.Err()}
+	}
+	plain, ok := plainName(name)
+	switch {
+	case !ok:
+		return "", "", &Error{File: r.path(configFile), Reason: "transformers_weights is " + quote(name) + ", not a file of the model directory", Err: ErrCorrupt}
+	case strings.HasSuffix(plain, ".safetensors.index.json"):
+		return "", plain, nil
+	case strings.HasSuffix(plain, ".safetensors"):
+		return plain, "", nil
+	}
+	return "", "", &Error{File: r.path(configFile), Reason: "transformers_weights is " + quote(name) + ", which is no safetensors file", Err: ErrCorrupt}
 }
 
 func (m *Model) openFile(r *root, name string) error {
@@ -136,82 +187,85 @@ func (m *Model) openFile(r *root, name string) error {
 		return openError(r.path(name), err)
 	}
 	m.files = append(m.files, weights)
+	m.stamps = append(m.stamps, stamp{name, fileIdentity(weights.Info())})
 	return nil
 }
 
-// openShards opens what the index names. Tensors that a shard holds and the
-// index does not name are left out, as transformers does.
-func (m *Model) openShards(r *root, index []byte) error {
+// openShards opens the files that the index names. Which tensor it places where
+// decides nothing, as in transformers: every tensor of these files is the
+// model's, of several with one name that of the last file.
+func (m *Model) openShards(r *root, text []byte) error {
+	file := r.path(m.indexFile)
+	text, err := pyjson.Clean(text)
+	if err != nil {
+		return &Error{File: file, Reason: "not a valid index", Err: ErrCorrupt, Cause: err}
+	}
 	var parsed struct {
 		WeightMap map[string]string `json:"weight_map"`
 	}
-	file := r.path(indexFile)
-	if err := json.Unmarshal(index, &parsed); err != nil {
+	if err := json.Unmarshal(text, &parsed); err != nil {
 		return &Error{File: file, Reason: "not a valid index", Err: ErrCorrupt, Cause: err}
 	}
 	if len(parsed.WeightMap) == 0 {
 		return &Error{File: file, Reason: "weight_map is absent or empty", Err: ErrCorrupt}
 	}
-	shards := make(map[string][]string)
+	named := make(map[string]bool)
 	for tensor, shard := range parsed.WeightMap {
-		if !isPlainName(shard) {
+		plain, ok := plainName(shard)
+		if !ok {
 			return &Error{File: file, Tensor: tensor, Reason: "shard " + quote(shard) + " is not a file of the model directory", Err: ErrCorrupt}
 		}
-		shards[shard] = append(shards[shard], tensor)
+		named[plain] = true
+		parsed.WeightMap[tensor] = plain
 	}
-	if len(shards) > maxShards {
-		return &Error{File: file, Reason: fmt.Sprintf("%d shards, over the limit of %d", len(shards), maxShards), Err: ErrCorrupt}
+	if len(named) > maxShards {
+		return &Error{File: file, Reason: fmt.Sprintf("%d shards, over the limit of %d", len(named), maxShards), Err: ErrCorrupt}
 	}
-	names := make([]string, 0, len(shards))
-	for shard := range shards {
-		names = append(names, shard)
+	if a, b, ok := sameBase(named); ok {
+		return &Error{File: file, Reason: "shards " + quote(a) + " and " + quote(b) + " have one name", Err: ErrCorrupt}
 	}
-	slices.Sort(names)
-	for i, shard := range names {
+	m.placed = parsed.WeightMap
+	for i, shard := range slices.Sorted(maps.Keys(named)) {
 		if err := m.openFile(r, shard); err != nil {
 			return err
 		}
-		if err := m.addShard(i, shards[shard]); err != nil {
-			return err
+		for _, name := range m.files[i].Names() {
+			m.where[name] = i
+		}
+	}
+	for i, f := range m.files {
+		for _, name := range f.Names() {
+			if m.where[name] == i {
+				m.names = append(m.names, name)
+			}
 		}
 	}
 	return nil
 }
 
-// addShard registers the tensors that the index places in files[i].
-func (m *Model) addShard(i int, wanted []string) error {
-	claimed := make(map[string]bool, len(wanted))
-	for _, name := range wanted {
-		claimed[name] = false
+// plainName is the file that an index means by name, and false for what is no
+// file of the model's own folder on any system: a drive, a parent, an absolute
+// one. "./" before it changes nothing.
+func plainName(name string) (string, bool) {
+	if name == "" || strings.ContainsAny(name, `\:`+"\x00") || slices.Contains(strings.Split(name, "/"), "..") {
+		return "", false
 	}
-	var found []string
-	for _, name := range m.files[i].Names() {
-		if _, ok := claimed[name]; ok {
-			claimed[name] = true
-			found = append(found, name)
-		}
-	}
-	slices.Sort(wanted)
-	for _, name := range wanted {
-		if !claimed[name] {
-			return &Error{File: m.files[i].Path(), Tensor: name, Reason: indexFile + " places it here", Err: ErrMissingTensor}
-		}
-	}
-	m.add(i, found)
-	return nil
+	name = path.Clean(name)
+	return name, name != "." && filepath.IsLocal(name)
 }
 
-func (m *Model) add(file int, names []string) {
-	m.names = append(m.names, names...)
-	for _, name := range names {
-		m.where[name] = file
+// sameBase returns two files of different folders that have one name, which the
+// stored hashes could not tell apart.
+func sameBase(files map[string]bool) (a, b string, ok bool) {
+	seen := make(map[string]string, len(files))
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		base := path.Base(file)
+		if first, dup := seen[base]; dup {
+			return first, file, true
+		}
+		seen[base] = file
 	}
-}
-
-// isPlainName reports whether name is a file name and nothing else, on any
-// system: no folder, no drive, no parent.
-func isPlainName(name string) bool {
-	return name != "" && name != "." && name != ".." && filepath.IsLocal(name) && !strings.ContainsAny(name, `/\:`+"\x00")
+	return "", "", false
 }
 
 // Dir returns the model directory, absolute and with links resolved.
@@ -226,7 +280,8 @@ func (m *Model) Files() []string {
 	return paths
 }
 
-// ConfigJSON returns a copy of config.json as it is on disk.
+// ConfigJSON returns a copy of config.json, with NaN and the infinities, which
+// JSON lacks, as [pyjson.Clean] spells them.
 func (m *Model) ConfigJSON() []byte { return slices.Clone(m.config) }
 
 // Config decodes config.json into the value that into points to. The error
@@ -237,6 +292,9 @@ func (m *Model) Config(into any) error {
 	}
 	return nil
 }
+
+// Log is the logger of the options, or one that discards.
+func (m *Model) Log() *slog.Logger { return m.log }
 
 // Names returns the tensors' names, file by file and by their place in it.
 func (m *Model) Names() []string { return slices.Clone(m.names) }
@@ -293,10 +351,10 @@ func describe(dtypes []safetensors.DType, shape []int64) string {
 
 // weightsName is the file that an error about an absent tensor names.
 func (m *Model) weightsName() string {
-	if len(m.files) == 1 {
+	if m.indexFile == "" && len(m.files) == 1 {
 		return m.files[0].Path()
 	}
-	return filepath.Join(m.dir, indexFile)
+	return filepath.Join(m.dir, cmp.Or(m.indexFile, indexFile))
 }
 
 // Close unmaps every file. It waits for hashing under way to stop, which it

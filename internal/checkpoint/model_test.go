@@ -67,7 +67,7 @@ func newShards(t *testing.T, index map[string]string) string {
 
 func open(t *testing.T, dir string) *checkpoint.Model {
 	t.Helper()
-	m, err := checkpoint.Open(dir, checkpoint.Options{CacheDir: filepath.Join(t.TempDir(), "cache")})
+	m, err := checkpoint.Open(dir, checkpoint.Options{Hashes: filepath.Join(t.TempDir(), "cache")})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.Close()) })
 	return m
@@ -130,16 +130,33 @@ func TestNeed(t *testing.T) {
 	}
 }
 
+// TestShards holds how transformers 5.24.0 reads an index: for the names of the
+// files alone. Every tensor of theirs is the model's, whichever file the index
+// places it in, and of two with one name that of the last file.
 func TestShards(t *testing.T) {
-	m := open(t, newShards(t, map[string]string{"a": "s1.safetensors", "c": "s2.safetensors"}))
-	assert.Equal(t, []string{"a", "c"}, m.Names(), "what the index does not name is left out")
+	m := open(t, newShards(t, map[string]string{"a": "./s1.safetensors", "c": "s2.safetensors", "head": "s1.safetensors"}))
+	assert.Equal(t, []string{"b", "c", "a"}, m.Names())
 	a, err := m.Tensor("a")
 	require.NoError(t, err)
-	assert.Equal(t, "aa", string(a.Data), "the index decides which shard's tensor it is")
+	assert.Equal(t, "other", string(a.Data))
 	assert.Len(t, m.Files(), 2)
-	_, err = m.Tensor("b")
+	_, err = m.Tensor("d")
 	require.ErrorIs(t, err, checkpoint.ErrMissingTensor)
 	require.ErrorContains(t, err, "index.json")
+	_, _, err = m.Resolve("").Need("head", nil, []int64{1})
+	require.ErrorIs(t, err, checkpoint.ErrMissingTensor)
+	require.ErrorContains(t, err, `model.safetensors.index.json places it in "s1.safetensors"`)
+}
+
+// TestShardInFolder reads a shard from a folder below the model's, as
+// transformers does.
+func TestShardInFolder(t *testing.T) {
+	dir := newShards(t, map[string]string{"a": "sub//./s.safetensors", "c": "s2.safetensors"})
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "sub"), 0o700))
+	writeWeights(t, filepath.Join(dir, "sub", "s.safetensors"), weights{{"d", "dd"}})
+	m := open(t, dir)
+	require.ElementsMatch(t, []string{"a", "c", "d"}, m.Names())
+	require.NoError(t, m.HashAll(t.Context()))
 }
 
 func TestBadShards(t *testing.T) {
@@ -151,22 +168,21 @@ func TestBadShards(t *testing.T) {
 		text        string
 	}{
 		{"absent shard", "s3.safetensors", checkpoint.ErrMissingFile, "s3.safetensors"},
-		{"tensor not in its shard", "s2b.safetensors", checkpoint.ErrMissingTensor, `s2b.safetensors: tensor "a"`},
 		{"parent", "../s.safetensors", checkpoint.ErrCorrupt, "not a file of the model directory"},
 		{"dots alone", "..", checkpoint.ErrCorrupt, "not a file of the model directory"},
 		{"absolute", filepath.Join(outside, "s.safetensors"), checkpoint.ErrCorrupt, "not a file of the model directory"},
-		{"folder", "sub/s.safetensors", checkpoint.ErrCorrupt, "not a file of the model directory"},
+		{"parent of a folder", "sub/../../s.safetensors", checkpoint.ErrCorrupt, "not a file of the model directory"},
+		{"absent folder", "sub/s.safetensors", checkpoint.ErrMissingFile, "sub/s.safetensors"},
 		{"backslash", `..\s.safetensors`, checkpoint.ErrCorrupt, "not a file of the model directory"},
 		{"drive", `C:s.safetensors`, checkpoint.ErrCorrupt, "not a file of the model directory"},
 		{"no name", "", checkpoint.ErrCorrupt, "not a file of the model directory"},
-		{"link that leads out", "link.safetensors", checkpoint.ErrCorrupt, "leaves the model directory"},
+		{"link that leads out", "link.safetensors", checkpoint.ErrOutside, "leaves the model's folder"},
 		{"a folder", "folder", checkpoint.ErrCorrupt, "not a regular file"},
 		{"broken file", "broken.safetensors", safetensors.ErrCorrupt, "broken.safetensors"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			dir := newShards(t, map[string]string{"a": c.shard})
-			writeWeights(t, filepath.Join(dir, "s2b.safetensors"), weights{{"z", "z"}})
 			writeText(t, filepath.Join(dir, "broken.safetensors"), "no such thing")
 			require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o700))
 			require.NoError(t, os.Symlink(filepath.Join(outside, "s.safetensors"), filepath.Join(dir, "link.safetensors")))
@@ -210,28 +226,46 @@ func TestBadDirectories(t *testing.T) {
 	require.ErrorIs(t, err, checkpoint.ErrMissingFile)
 }
 
-// Hugging Face's download cache keeps files under their hash and links to them.
+// Hugging Face's download cache keeps files under their hash and links to them,
+// from a revision and from the folders of one, as diffusion pipelines have them.
 func TestDownloadCacheLayout(t *testing.T) {
 	repo := t.TempDir()
 	blobs, revision := filepath.Join(repo, "blobs"), filepath.Join(repo, "snapshots", "0123abcd")
 	require.NoError(t, os.MkdirAll(blobs, 0o700))
-	require.NoError(t, os.MkdirAll(revision, 0o700))
 	writeText(t, filepath.Join(blobs, "c"), "{}")
 	writeWeights(t, filepath.Join(blobs, "w"), weights{{"a", "aa"}})
-	require.NoError(t, os.Symlink("../../blobs/c", filepath.Join(revision, "config.json")))
-	link := filepath.Join(revision, "model.safetensors")
-	require.NoError(t, os.Symlink("../../blobs/w", link))
-	m := open(t, revision)
-	a, err := m.Tensor("a")
-	require.NoError(t, err)
-	assert.Equal(t, "aa", string(a.Data))
-
 	outside := filepath.Join(t.TempDir(), "w")
 	writeWeights(t, outside, weights{{"a", "secret"}})
-	require.NoError(t, os.Remove(link))
-	require.NoError(t, os.Symlink(outside, link))
-	_, err = checkpoint.Open(revision, checkpoint.Options{})
-	require.ErrorIs(t, err, checkpoint.ErrCorrupt, "a link out of the cached repository is refused")
+	for sub, up := range map[string]string{"": "../..", "text_encoder": "../../..", "a/b": "../../../.."} {
+		dir := filepath.Join(revision, sub)
+		require.NoError(t, os.MkdirAll(dir, 0o700))
+		require.NoError(t, os.Symlink(up+"/blobs/c", filepath.Join(dir, "config.json")))
+		link := filepath.Join(dir, "model.safetensors")
+		require.NoError(t, os.Symlink(up+"/blobs/w", link))
+		m := open(t, dir)
+		a, err := m.Tensor("a")
+		require.NoError(t, err)
+		assert.Equal(t, "aa", string(a.Data))
+		assert.Equal(t, filepath.Base(dir), filepath.Base(m.Dir()))
+
+		for _, to := range []string{outside, up + "/../w"} {
+			require.NoError(t, os.Remove(link))
+			require.NoError(t, os.Symlink(to, link))
+			_, err = checkpoint.Open(dir, checkpoint.Options{})
+			require.ErrorIs(t, err, checkpoint.ErrOutside, "a link out of the cached repository is not followed")
+			require.NotErrorIs(t, err, checkpoint.ErrCorrupt)
+			require.ErrorContains(t, err, "leaves the model's folder")
+		}
+	}
+
+	// Folders of these names that are no cached repository widen nothing.
+	plain := filepath.Join(t.TempDir(), "snapshots", "rev", "sub")
+	require.NoError(t, os.MkdirAll(plain, 0o700))
+	writeText(t, filepath.Join(plain, "config.json"), "{}")
+	writeWeights(t, filepath.Join(plain, "..", "w"), weights{{"a", "aa"}})
+	require.NoError(t, os.Symlink("../w", filepath.Join(plain, "model.safetensors")))
+	_, err := checkpoint.Open(plain, checkpoint.Options{})
+	require.ErrorIs(t, err, checkpoint.ErrOutside)
 }
 
 func TestOpenHuggingFaceGoldens(t *testing.T) {

@@ -11,145 +11,197 @@ import (
 	"path/filepath"
 
 	"github.com/zeebo/blake3"
-
-	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
 )
 
 const (
 	hashesFile      = "genie-hashes.json"
-	hashesVersion   = 1
+	hashesVersion   = 2
 	hashesAlgorithm = "blake3-256"
-	maxHashesBytes  = 200 << 20
+	maxHashesBytes  = 64 << 20
 )
 
-// sidecar is the content of genie-hashes.json.
+// Where stored hashes are, other than in a folder that is named.
+const (
+	// HashesInCache is genie/hashes below os.UserCacheDir, for [Options].Hashes.
+	HashesInCache = "cache"
+	// HashesBeside is genie-hashes.json beside the model.
+	HashesBeside = "model"
+	// HashesNowhere stores none, and uses none that are stored.
+	HashesNowhere = "off"
+)
+
+// sidecar is what is stored: hashes of one weights file in a cache folder, of
+// all beside a model.
 type sidecar struct {
 	Version   int                    `json:"version"`
 	Algorithm string                 `json:"algorithm"`
 	Files     map[string]sidecarFile `json:"files"` // by file name
+	Check     string                 `json:"check"` // BLAKE3 of the rest
 }
 
 // sidecarFile identifies one weights file and holds its tensors' hashes.
 type sidecarFile struct {
-	fileState
+	identity
 	Tensors map[string]string `json:"tensors"` // name -> hex
 }
 
-// fileState says which content the hashes belong to. A time of change alone
-// would miss a file that was swapped for one of the same age; the header is
-// hashed because it is small and names every tensor, shape and offset.
-type fileState struct {
-	Bytes      int64  `json:"bytes"`
-	ModTimeNs  int64  `json:"mtime_ns"`
-	HeaderHash string `json:"header_blake3"`
+// shelf is where hashes are stored.
+type shelf interface {
+	// read gives what is stored for a weights file, [fs.ErrNotExist] for nothing.
+	read(name string, id identity) (sidecarFile, error)
+	// write replaces what is stored for the model.
+	write(files map[string]sidecarFile) error
+	// drop removes it.
+	drop(files map[string]identity) error
 }
 
-func (m *Model) describeFiles() []fileState {
-	states := make([]fileState, len(m.files))
-	for i, f := range m.files {
-		head := blake3.Sum256(f.Header())
-		states[i] = fileState{Bytes: f.Info().Size(), ModTimeNs: f.Info().ModTime().UnixNano(), HeaderHash: hex.EncodeToString(head[:])}
-	}
-	return states
-}
-
-// sidecarPaths lists where hashes may be stored, the first choice first.
-func (m *Model) sidecarPaths() []string {
-	paths := []string{filepath.Join(m.dir, hashesFile)}
-	cache := m.opts.CacheDir
-	if cache == "" {
+// shelf is where this model's hashes are stored; nil for nowhere.
+func (m *Model) shelf() shelf {
+	switch dir := m.opts.Hashes; dir {
+	case HashesNowhere:
+		return nil
+	case HashesBeside:
+		return beside{m}
+	case "", HashesInCache:
 		user, err := os.UserCacheDir()
 		if err != nil {
 			m.log.Debug("no cache folder for tensor hashes", "error", err)
-			return paths
+			return nil
 		}
-		cache = filepath.Join(user, "genie", "hashes")
+		return cacheFolder{filepath.Join(user, "genie", "hashes")}
+	default:
+		return cacheFolder{dir}
 	}
-	name := blake3.Sum256([]byte(m.dir))
-	return append(paths, filepath.Join(cache, hex.EncodeToString(name[:16])+".json"))
 }
 
 // loadHashes returns the hashes that are stored and current, and the names of
 // the tensors that still need one. What is stored badly counts as not stored.
-func (m *Model) loadHashes(states []fileState) (map[string]Digest, []string) {
+func (m *Model) loadHashes(on shelf, ids []identity) (map[string]Digest, []string) {
 	hashes := make(map[string]Digest, len(m.names))
-	for i, path := range m.sidecarPaths() {
-		stored, err := m.readStored(i, path)
-		if err != nil {
-			if !errors.Is(err, fs.ErrNotExist) {
-				m.log.Warn("stored tensor hashes are not usable", "file", path, "error", err)
-			}
-			continue
+	stored := make([]sidecarFile, len(m.files))
+	for i, f := range m.files {
+		if on == nil || m.distrusted {
+			break
 		}
-		for _, name := range m.names {
-			i := m.where[name]
-			file := stored.Files[filepath.Base(m.files[i].Path())]
-			if file.fileState != states[i] {
-				continue
-			}
-			if digest, ok := parseDigest(file.Tensors[name]); ok {
-				hashes[name] = digest
-			}
+		file, err := on.read(filepath.Base(f.Path()), ids[i])
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			m.log.Warn("stored tensor hashes are not usable", "file", f.Path(), "error", err)
+		}
+		if err == nil && file.identity == ids[i] {
+			stored[i] = file
 		}
 	}
 	var missing []string
 	for _, name := range m.names {
-		if _, ok := hashes[name]; !ok {
+		if digest, ok := parseDigest(stored[m.where[name]].Tensors[name]); ok {
+			hashes[name] = digest
+		} else {
 			missing = append(missing, name)
 		}
 	}
 	return hashes, missing
 }
 
-// storeHashes writes the hashes to the first place that takes them.
-func (m *Model) storeHashes(states []fileState, hashes map[string]Digest) {
-	out := sidecar{Version: hashesVersion, Algorithm: hashesAlgorithm, Files: make(map[string]sidecarFile, len(m.files))}
+// storeHashes stores hashes that were computed.
+func (m *Model) storeHashes(on shelf, ids []identity, hashes map[string]Digest) {
+	files := make(map[string]sidecarFile, len(m.files))
 	for i, f := range m.files {
-		out.Files[filepath.Base(f.Path())] = sidecarFile{fileState: states[i], Tensors: make(map[string]string)}
+		files[filepath.Base(f.Path())] = sidecarFile{identity: ids[i], Tensors: make(map[string]string)}
 	}
 	for _, name := range m.names {
 		digest := hashes[name]
-		out.Files[filepath.Base(m.files[m.where[name]].Path())].Tensors[name] = hex.EncodeToString(digest[:])
+		files[filepath.Base(m.files[m.where[name]].Path())].Tensors[name] = hex.EncodeToString(digest[:])
 	}
-	data, err := json.MarshalIndent(out, "", " ")
-	if err != nil {
-		m.log.Warn("tensor hashes are not stored", "error", err)
-		return
+	if err := on.write(files); err != nil {
+		m.log.Warn("tensor hashes are not stored and will be computed again", "dir", m.dir, "error", err)
 	}
-	for i, path := range m.sidecarPaths() {
-		if i > 0 {
-			if err = os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-				continue
-			}
-		}
-		if i == 0 && m.inside != nil {
-			err = atomicfile.WriteIn(m.inside.files, filepath.Join(m.inside.prefix, hashesFile), append(data, '\n'))
-		} else {
-			err = atomicfile.WriteFile(path, append(data, '\n'))
-		}
-		if err == nil {
-			return
-		}
-	}
-	m.log.Warn("tensor hashes are not stored and will be computed again", "dir", m.dir, "error", err)
 }
 
-// readStored reads the hashes at the path of choice i; the first is beside the
-// checkpoint.
-func (m *Model) readStored(i int, path string) (*sidecar, error) {
-	if i > 0 || m.inside == nil {
-		return readSidecar(path)
+// beside stores hashes beside the model.
+type beside struct{ m *Model }
+
+// folder is the model's own folder, out of which nothing leads.
+func (b beside) folder() (r *root, done func(), err error) {
+	if b.m.inside != nil {
+		return b.m.inside, func() {}, nil
 	}
-	data, err := m.inside.read(hashesFile, maxHashesBytes)
+	files, err := os.OpenRoot(b.m.dir)
+	if err != nil {
+		return nil, nil, err //nolint:wrapcheck // *fs.PathError names the path
+	}
+	return &root{dir: b.m.dir, files: files}, func() { _ = files.Close() }, nil
+}
+
+func (b beside) read(name string, _ identity) (sidecarFile, error) {
+	r, done, err := b.folder()
+	if err != nil {
+		return sidecarFile{}, err
+	}
+	defer done()
+	data, err := r.read(hashesFile, maxHashesBytes)
 	if errors.Is(err, ErrMissingFile) {
-		return nil, fs.ErrNotExist
+		return sidecarFile{}, fs.ErrNotExist
 	}
+	if err != nil {
+		return sidecarFile{}, err
+	}
+	s, err := parseSidecar(data)
+	if err != nil {
+		return sidecarFile{}, err
+	}
+	return s.Files[name], nil
+}
+
+func (b beside) write(files map[string]sidecarFile) error {
+	data, err := encodeSidecar(files)
+	if err != nil {
+		return err
+	}
+	r, done, err := b.folder()
+	if err != nil {
+		return err
+	}
+	defer done()
+	return r.write(hashesFile, data)
+}
+
+func (b beside) drop(map[string]identity) error {
+	r, done, err := b.folder()
+	if err != nil {
+		return err
+	}
+	defer done()
+	return r.files.Remove(filepath.Join(r.prefix, hashesFile)) //nolint:wrapcheck // *fs.PathError names the path
+}
+
+// encodeSidecar is the text of stored hashes.
+func encodeSidecar(files map[string]sidecarFile) ([]byte, error) {
+	s := sidecar{Version: hashesVersion, Algorithm: hashesAlgorithm, Files: files}
+	check, err := s.check()
 	if err != nil {
 		return nil, err
 	}
-	return parseSidecar(data)
+	s.Check = check
+	data, err := json.MarshalIndent(s, "", " ")
+	if err == nil && len(data) > maxHashesBytes {
+		err = fmt.Errorf("they take %d bytes, over the limit of %d", len(data), maxHashesBytes)
+	}
+	return append(data, '\n'), err
 }
 
+// check is the hash of everything else: a file that a disk or a hand has changed
+// is not believed.
+func (s sidecar) check() (string, error) {
+	s.Check = ""
+	text, err := json.Marshal(s) // keys sorted
+	if err != nil {
+		return "", fmt.Errorf("stored hashes: %w", err)
+	}
+	d := blake3.Sum256(text)
+	return hex.EncodeToString(d[:]), nil
+}
+
+// readSidecar reads stored hashes, which are a regular file.
 func readSidecar(path string) (*sidecar, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -180,6 +232,13 @@ func parseSidecar(data []byte) (*sidecar, error) {
 	}
 	if s.Version != hashesVersion || s.Algorithm != hashesAlgorithm {
 		return nil, fmt.Errorf("stored hashes have version %d and algorithm %q", s.Version, s.Algorithm)
+	}
+	check, err := s.check()
+	if err != nil {
+		return nil, err
+	}
+	if s.Check != check {
+		return nil, errors.New("stored hashes were changed: they do not have the check that they say")
 	}
 	return &s, nil
 }

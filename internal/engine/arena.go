@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"sync"
 
@@ -16,15 +17,34 @@ func noMemory(n int, err error) error {
 	return fmt.Errorf("%w: the system gives no %d bytes: %w", transport.ErrMemory, n, err)
 }
 
+// allocState is memory for carried state, which has been reserved. It begins as
+// zeros, whatever session had it before.
+func (e *Engine) allocState(ctx context.Context, n int) ([]byte, error) {
+	b, used, err := e.stateMem.AllocUsed(n)
+	if err != nil {
+		return nil, noMemory(n, err)
+	}
+	h := haltOn(ctx)
+	for i := 0; i < used; i += copyPiece {
+		if i > 0 && h.Now() {
+			e.stateMem.Free(b)
+			return nil, stopped(ctx)
+		}
+		clear(b[i:min(i+copyPiece, used)])
+	}
+	return b, nil
+}
+
 func align(n int) int { return (n + arenaAlign - 1) &^ (arenaAlign - 1) }
 
 // arenas hands out scratch memory, one region per run, and takes it back. The
 // contents are what the last run left: runs write before they read.
 type arenas struct {
-	account *budget.Account
-	mu      sync.Mutex
-	free    [][]byte
-	closed  bool
+	account  *budget.Account
+	mu       sync.Mutex
+	free     [][]byte
+	closed   bool
+	discards sync.WaitGroup
 }
 
 const maxFreeArenas = DefaultMaxBatch + 2 // a round has one for each call and one of its own
@@ -108,6 +128,34 @@ func (a *arenas) keep(b []byte) bool {
 	return true
 }
 
+// discardFrom is the size from which a region is worth being given back when the
+// run that had it was stopped.
+const discardFrom = 1 << 20
+
+// discard gives a region back to the system, which takes its time, without making
+// the caller wait for it.
+func (a *arenas) discard(b []byte) {
+	if len(b) < discardFrom {
+		a.put(b)
+		return
+	}
+	if !a.dropLater(b) {
+		a.drop(b)
+	}
+}
+
+// dropLater drops a region on a goroutine that close waits for. It is false when
+// that has begun to.
+func (a *arenas) dropLater(b []byte) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return false
+	}
+	a.discards.Go(func() { a.drop(b) })
+	return true
+}
+
 func (a *arenas) drop(b []byte) {
 	a.account.Release(budget.Scratch, int64(len(b)))
 	memory.Unmap(b)
@@ -142,7 +190,9 @@ func (a *arenas) empty(last bool) [][]byte {
 }
 
 func (a *arenas) close() {
-	for _, b := range a.empty(true) {
+	free := a.empty(true)
+	a.discards.Wait()
+	for _, b := range free {
 		a.drop(b)
 	}
 }

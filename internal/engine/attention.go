@@ -63,7 +63,11 @@ func (s *step) heads() heads {
 // head.
 func attentionChunk(s *step, lo, hi int) {
 	h := s.heads()
+	ask := s.halt.Counter()
 	for u := lo; u < hi; u++ {
+		if ask.Stop(h.rows / s.rowBlocks * h.keys) {
+			return
+		}
 		r0, r1 := share(h.rows, s.rowBlocks, u%s.rowBlocks)
 		s.attendRows(h, u/s.rowBlocks, r0, r1)
 	}
@@ -99,5 +103,5 @@ func (s *step) attendRows(h heads, head, r0, r1 int) {
 		tail(q, batchOffset(q, q, head)+r0*ldq), ldq,
 		tail(k, batchOffset(k, q, head)), k.Strides[last-1],
 		tail(v, batchOffset(v, q, head)), v.Strides[last-1],
-		spec, (&op.Array{Data: work}).F32())
+		spec, (&op.Array{Data: work}).F32(), s.halt)
 }

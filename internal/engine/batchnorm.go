@@ -43,10 +43,13 @@ func batchNormPlanes(s *step, lo, hi int) {
 	channels := s.out.Shape[1]
 	n := s.out.Len() / s.out.Shape[0] / channels
 	for p := lo; p < hi; p++ {
-		c, dst := p%channels, y[p*n:p*n+n]
-		kernels.SubScalar(dst, x[p*n:p*n+n], mean[c])
-		kernels.MulScalar(dst, dst, batchNormScale(s, c))
-		kernels.AddScalar(dst, dst, beta[c])
+		c, scale := p%channels, batchNormScale(s, p%channels)
+		s.pieces(n, func(i, j int) {
+			dst := y[p*n+i : p*n+j]
+			kernels.SubScalar(dst, x[p*n+i:p*n+j], mean[c])
+			kernels.MulScalar(dst, dst, scale)
+			kernels.AddScalar(dst, dst, beta[c])
+		})
 	}
 }
 
@@ -55,7 +58,11 @@ func batchNormRows(s *step, lo, hi int) {
 	y, x, beta, mean := s.out.F32(), s.in[0].F32(), s.in[2].F32(), s.in[3].F32()
 	channels := s.out.Shape[1]
 	var scales [256]float32
+	ask := s.halt.Counter()
 	for from := 0; from < channels; from += len(scales) {
+		if ask.Stop((hi - lo) * len(scales)) {
+			return
+		}
 		to := min(from+len(scales), channels)
 		scale := scales[:to-from]
 		for i := range scale {

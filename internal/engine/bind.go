@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"unsafe"
 
@@ -40,12 +41,12 @@ func newBinding(p *Program, e *Engine) *binding {
 	b.padNeed = make([]int, len(b.pads))
 	b.call.inputs = make([][]byte, len(p.plan.Inputs))
 	b.call.staged = make([][]byte, len(p.plan.Inputs))
-	scratch := &sampler{}
+	scratch, halt := &sampler{}, b.call.pace.halt
 	var second *job
 	var secondScratch *sampler
 	for i := range p.groups {
 		g := &p.groups[i]
-		s := step{op: p.res.Ops[g.steps[0]], group: g, out: &b.arrays[g.out], job: b.job, pool: e.pool, scratch: scratch, pad: b.pads[p.padOf(i)]}
+		s := step{op: p.res.Ops[g.steps[0]], group: g, out: &b.arrays[g.out], job: b.job, pool: e.pool, halt: halt, scratch: scratch, pad: b.pads[p.padOf(i)]}
 		for _, v := range g.in {
 			s.in = append(s.in, &b.arrays[v])
 		}
@@ -81,7 +82,7 @@ func newBinding(p *Program, e *Engine) *binding {
 }
 
 // findWeights resolves the program's weights once.
-func (b *binding) findWeights(e *Engine) error {
+func (b *binding) findWeights(ctx context.Context, e *Engine) error {
 	p := b.prog
 	if b.ready {
 		return nil
@@ -110,7 +111,7 @@ func (b *binding) findWeights(e *Engine) error {
 			st.packed = b.weights[in[j]]
 		}
 	}
-	if err := b.findFilters(e); err != nil {
+	if err := b.findFilters(ctx, e); err != nil {
 		return err
 	}
 	b.ready = true

@@ -79,6 +79,7 @@ func (p *Program) parts() []int {
 	products := make([]int, len(p.groups))
 	find := func(i int) int {
 		for root[i] != i {
+			root[i] = root[root[i]] // so that the next one finds it sooner
 			i = root[i]
 		}
 		return i
@@ -221,10 +222,7 @@ func sideChunk(s *step, lo, hi int) {
 // lane runs the groups of a branch in order.
 func (s *sideBySide) lane(i int) error {
 	for end := s.call.b.prog.lanes[i].to; s.at[i] < end; s.at[i]++ {
-		if s.ctx.Err() != nil {
-			return stopped(s.ctx)
-		}
-		if err := s.call.group(s.at[i]); err != nil {
+		if err := s.call.group(s.ctx, s.at[i]); err != nil {
 			return err
 		}
 	}

@@ -8,7 +8,9 @@ import (
 	"unsafe"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -28,6 +30,7 @@ type step struct {
 	pool    *pool
 	pad     *pad
 	scratch *sampler
+	halt    halt.Func // whether to stop; nil for a step that is no kernel
 
 	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention
 
@@ -59,8 +62,12 @@ type binding struct {
 	moved   bool   // a state's memory was replaced
 	placed  []byte // arena that the values point into, nil when they must all be placed
 	steps   []step // by group
-	weights []*weight
-	states  []*state
+	work    []stepWork
+	// What [binding.apart] found, and at which sizes.
+	apartWork float64
+	apartAt   []int64
+	weights   []*weight
+	states    []*state
 	// stateMem is the memory of each state that the values point at.
 	stateMem []*byte
 	growing  []growth // states that the call makes larger
@@ -88,12 +95,13 @@ type Call struct {
 	grown   int64 // taken from the session's account for the same
 	keeping int64 // reserved for outputs that will be kept
 	outputs []output
+	copies  [][]byte // memory of outputs that lie elsewhere than in the arena
 	elapsed time.Duration
 	kernel  time.Duration
 	times   []time.Duration // by group, when the engine profiles
 	locked  bool
-	pause   func(ctx context.Context) (time.Duration, error) // between two steps; may be nil
-	paused  time.Duration
+	pace    pace
+	broken  bool // it was stopped: its memory goes back to the system
 }
 
 // NewCall binds a program to sizes. It waits for the session's running call,
@@ -102,11 +110,18 @@ type Call struct {
 // sizes, [transport.ErrState], [transport.ErrLimit], [transport.MemoryError],
 // [transport.ErrMissingWeight].
 func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
+	return s.NewCallContext(context.Background(), p, bindings)
+}
+
+// NewCallContext is NewCall, but stops when ctx ends: states that grow are copied,
+// and filters packed, which takes its time where they are large. The error wraps
+// the cause of ctx then.
+func (s *Session) NewCallContext(ctx context.Context, p *Program, bindings []int) (*Call, error) {
 	if len(bindings) != len(p.symbols) {
 		return nil, fmt.Errorf("%w: %d bindings for the symbols %v", transport.ErrShape, len(bindings), p.symbols)
 	}
 	s.run.Lock()
-	c, err := s.newCall(p, bindings)
+	c, err := s.newCall(ctx, p, bindings)
 	if err != nil {
 		s.run.Unlock()
 		return nil, err
@@ -117,7 +132,7 @@ func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 
 // newCall is NewCall with the session's turn, which it leaves to its caller; a
 // panic is an error, so that the turn is given on.
-func (s *Session) newCall(p *Program, bindings []int) (c *Call, err error) {
+func (s *Session) newCall(ctx context.Context, p *Program, bindings []int) (c *Call, err error) {
 	defer func() {
 		if err != nil && c != nil {
 			c.giveBack()
@@ -131,8 +146,8 @@ func (s *Session) newCall(p *Program, bindings []int) (c *Call, err error) {
 	}
 	c = &b.call
 	c.s, c.b, c.elapsed, c.kernel = s, b, 0, 0
-	c.pause, c.paused = nil, 0
-	if err := b.bind(s, bindings); err != nil {
+	c.pace.pause, c.pace.paused, c.broken = nil, 0, false
+	if err := b.bind(ctx, s, bindings); err != nil {
 		return c, err
 	}
 	clear(c.inputs)
@@ -153,11 +168,8 @@ func (s *Session) binding(p *Program) (*binding, error) {
 	return b, nil
 }
 
-func (b *binding) bind(s *Session, bindings []int) error {
+func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 	s.e.fault("bind")
-	if err := b.findWeights(s.e); err != nil {
-		return err
-	}
 	changed := b.setSizes(bindings)
 	ok := false
 	defer func() {
@@ -166,6 +178,14 @@ func (b *binding) bind(s *Session, bindings []int) error {
 		}
 	}()
 	if err := b.evalClasses(changed); err != nil {
+		return err
+	}
+	if changed != 0 {
+		if err := b.checkWork(s.e.opts.MaxStepFLOPs); err != nil {
+			return err
+		}
+	}
+	if err := b.findWeights(ctx, s.e); err != nil {
 		return err
 	}
 	grown, err := b.fitStates(s)
@@ -187,7 +207,7 @@ func (b *binding) bind(s *Session, bindings []int) error {
 		return err
 	}
 	if len(b.growing) > 0 {
-		if err := b.growStates(s); err != nil {
+		if err := b.growStates(ctx, s); err != nil {
 			return err
 		}
 		grown = true
@@ -259,15 +279,18 @@ func (c *Call) SetHandle(i int, h transport.Handle) error {
 
 // Run runs the program, together with those of other sessions that call it at
 // the same time where it has products of few rows, see [Options.MaxBatch]. When
-// ctx is done it stops before the next step, state keeps its value, and the
-// error wraps the cause of ctx.
+// ctx is done it stops within milliseconds, in the middle of a step if need be, and
+// the error wraps the cause of ctx. State keeps its value, but for what is written
+// in place: the step that was cut short may have spoiled it, so that it is lost.
 func (c *Call) Run(ctx context.Context) (err error) {
 	start := time.Now()
+	c.pace.begin(ctx)
 	defer func() {
-		c.elapsed = time.Since(start) - c.paused
-		if err != nil {
+		c.elapsed = time.Since(start) - c.pace.paused
+		if c.broken = err != nil; c.broken {
 			c.b.placed = nil // what a kernel had of its pad when it panicked is free again
 		}
+		c.pace.end()
 	}()
 	defer c.s.guard(&err)
 	b, p := c.b, c.b.prog
@@ -283,7 +306,7 @@ func (c *Call) Run(ctx context.Context) (err error) {
 	}
 	c.s.e.runs.Add(1)
 	c.s.e.fault("finish")
-	if err := c.finish(); err != nil {
+	if err := c.finish(ctx); err != nil {
 		c.lose(len(p.groups)) // what was written in place is there
 		return err
 	}
@@ -301,36 +324,35 @@ func (c *Call) steps(ctx context.Context) (err error) {
 		}
 		err = c.settle(ctx, n, err)
 	}()
-	done := ctx.Done()
 	if b.side != nil {
 		if n, err = b.side.run(ctx, c); err != nil {
 			return err
 		}
 	}
 	for ; n < len(p.groups); n++ {
-		select {
-		case <-done:
-			return stopped(ctx)
-		default:
-		}
-		if err := c.letOthers(ctx); err != nil {
-			return err
-		}
-		if err := c.group(n); err != nil {
+		if err := c.group(ctx, n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// group runs group i.
-func (c *Call) group(i int) error {
-	if !c.s.e.opts.Profile {
-		return c.b.prog.kernels[i](&c.b.steps[i])
+// group runs group i, unless the call is stopped before or in the middle of it.
+func (c *Call) group(ctx context.Context, i int) error {
+	if c.pace.halt() {
+		return c.pace.cause(ctx)
 	}
-	start := time.Now()
+	var start time.Time
+	if c.s.e.opts.Profile {
+		start = time.Now()
+	}
 	err := c.b.prog.kernels[i](&c.b.steps[i])
-	c.times[i] = time.Since(start)
+	if c.s.e.opts.Profile {
+		c.times[i] = time.Since(start)
+	}
+	if c.pace.stopped.Load() { // the kernel may not have come to its end
+		return c.pace.cause(ctx)
+	}
 	return err
 }
 
@@ -365,7 +387,16 @@ func (c *Call) Release() {
 // giveBack frees the memory of the call, and what is left of what was taken for
 // its effects.
 func (c *Call) giveBack() {
-	c.s.e.arenas.put(c.arena)
+	if c.broken {
+		c.s.e.arenas.discard(c.arena)
+	} else {
+		c.s.e.arenas.put(c.arena)
+	}
+	for _, m := range c.copies {
+		memory.Unmap(m)
+	}
+	clear(c.copies)
+	c.copies = c.copies[:0]
 	for _, m := range c.staged {
 		c.s.e.arenas.put(m)
 	}

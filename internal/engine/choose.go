@@ -13,7 +13,11 @@ func runSample(s *step) error {
 	if !ok {
 		return runReference(s)
 	}
+	ask := s.halt.Counter()
 	for i := range rows {
+		if ask.Stop(v) {
+			return nil
+		}
 		p := op.SampleParams{
 			Temperature: s.in[1].F32()[i*s.in[1].Strides[0]],
 			TopP:        s.in[2].F32()[i*s.in[2].Strides[0]],
@@ -23,9 +27,9 @@ func runSample(s *step) error {
 		}
 		row := logits.F32()[i*st : i*st+v]
 		if p.Temperature > 0 {
-			s.out.I32()[i] = int32(s.scratch.draw(p, row))
+			s.out.I32()[i] = int32(s.scratch.draw(p, row, s.halt))
 		} else {
-			s.out.I32()[i] = int32(max(kernels.ArgMax(row), 0))
+			s.out.I32()[i] = int32(max(kernels.ArgMax(row, s.halt), 0))
 		}
 	}
 	return nil
@@ -36,8 +40,12 @@ func runArgMax(s *step) error {
 	if a := s.op.(op.ArgMax).Axis; !ok || n == 0 || a != -1 && a != len(s.in[0].Shape)-1 {
 		return runReference(s)
 	}
+	ask := s.halt.Counter()
 	for r := range rows {
-		s.out.I32()[r] = int32(kernels.ArgMax(s.in[0].F32()[r*st : r*st+n]))
+		if ask.Stop(n) {
+			return nil
+		}
+		s.out.I32()[r] = int32(kernels.ArgMax(s.in[0].F32()[r*st:r*st+n], s.halt))
 	}
 	return nil
 }
@@ -55,13 +63,17 @@ func runTopK(s *step) error {
 	}
 	defer s.pad.put(mem)
 	values, indices := (&op.Array{Data: mem}).F32(), (&op.Array{Data: mem}).I32()
+	ask := s.halt.Counter()
 	for r := range rows {
+		if ask.Stop(n) {
+			return nil
+		}
 		if o.Indices {
 			indices = s.out.I32()[r*o.K : (r+1)*o.K]
 		} else {
 			values = s.out.F32()[r*o.K : (r+1)*o.K]
 		}
-		kernels.TopK(values, indices, s.in[0].F32()[r*st:r*st+n], o.K)
+		kernels.TopK(values, indices, s.in[0].F32()[r*st:r*st+n], o.K, s.halt)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 // conditions compiles what operators want of sizes that are only known when they
 // are bound, such as a slice within its axis, as classes of dimensions that must
 // not be negative.
-func (p *Program) conditions(index map[string]uint8) {
+func (p *Program) conditions(index map[string]uint16) {
 	for i, o := range p.res.Ops {
 		c, ok := o.(op.Conditional)
 		if !ok {

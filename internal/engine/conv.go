@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"context"
+
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 )
@@ -18,7 +21,7 @@ func convShape(o op.Conv2D, filters, image []int) kernels.ConvShape {
 
 // findFilters packs the filters of convolutions that are used for the first
 // time, together with what is folded into them.
-func (b *binding) findFilters(e *Engine) error {
+func (b *binding) findFilters(ctx context.Context, e *Engine) error {
 	p := b.prog
 	for i := range p.groups {
 		g := &p.groups[i]
@@ -28,7 +31,7 @@ func (b *binding) findFilters(e *Engine) error {
 		w := b.weights[g.conv.filters]
 		b.steps[i].packed = w
 		fold := newFolding(p, g, func(v int) []float32 { return b.weights[v].f32() })
-		if err := e.store.pack(w, &g.conv, fold); err != nil {
+		if err := e.store.pack(ctx, w, &g.conv, fold); err != nil {
 			return err
 		}
 	}
@@ -56,17 +59,19 @@ func newFolding(p *Program, g *group, value func(v int) []float32) (f folding) {
 	return f
 }
 
-// fold changes filters and gives the bias that goes with them, nil for none.
-func (f folding) fold(filters []float32, out int) (bias []float32) {
+// fold gives what filters are to be multiplied by and the bias that goes with
+// them, nil for none.
+func (f folding) fold(out int, h halt.Func) (scales []float64, bias []float32) {
 	if f.bias == nil && f.norm[0] == nil {
-		return nil
+		return nil, nil
 	}
 	bias = make([]float32, out)
 	copy(bias, f.bias)
 	if f.norm[0] != nil {
-		kernels.FoldBatchNorm(filters, bias, f.norm[0][:out], f.norm[1][:out], f.norm[2][:out], f.norm[3][:out], f.eps)
+		scales = make([]float64, out)
+		kernels.FoldBatchNorm(scales, bias, f.norm[0][:out], f.norm[1][:out], f.norm[2][:out], f.norm[3][:out], f.eps, h)
 	}
-	return bias
+	return scales, bias
 }
 
 // filterShape is the geometry by which filters are packed, whatever the number
@@ -76,10 +81,14 @@ func (c *convolution) filterShape(filters []int) kernels.ConvShape {
 }
 
 // pack replaces filters as they were stored by packed ones, unless that has been
-// done. When there is no room they stay as they are.
-func (s *store) pack(w *weight, c *convolution, f folding) error {
-	w.packing.Lock()
-	defer w.packing.Unlock()
+// done. When there is no room, or ctx ends, they stay as they are.
+func (s *store) pack(ctx context.Context, w *weight, c *convolution, f folding) error {
+	select {
+	case w.packing <- struct{}{}:
+		defer func() { <-w.packing }()
+	case <-ctx.Done():
+		return stopped(ctx)
+	}
 	if w.packed {
 		return nil
 	}
@@ -94,22 +103,25 @@ func (s *store) pack(w *weight, c *convolution, f folding) error {
 		return noMemory(n, err)
 	}
 	done := false
-	defer func() { // a panic keeps nothing
+	defer func() { // a panic keeps nothing, nor does what is cut short
 		if !done {
 			s.memory.Free(packed)
 			s.account.Release(budget.Packed, int64(n))
 		}
 	}()
 	s.fault("pack")
-	values := w.f32()
-	w.bias = f.fold(values, w.shape[0])
-	kernels.PackConvFilters((&op.Array{Data: packed}).F32(), values, shape)
+	h := haltOn(ctx)
+	scales, bias := f.fold(w.shape[0], h)
+	kernels.PackConvFilters((&op.Array{Data: packed}).F32(), w.f32(), shape, scales, h)
+	if ctx.Err() != nil {
+		return stopped(ctx)
+	}
 	done = true
 	s.memory.Free(w.data)
 	s.account.Release(budget.Weights, int64(len(w.data)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w.data, w.packed = packed, true
+	w.data, w.packed, w.bias = packed, true, bias
 	return nil
 }
 
@@ -118,9 +130,8 @@ func (s *step) packNow() (*weight, error) {
 	c := &s.group.conv
 	value := func(v int) []float32 { return s.arrays[v].F32() }
 	from := &s.arrays[c.filters]
-	n := from.Len()
 	shape := c.filterShape(from.Shape)
-	mem, err := s.pad.get(4 * (n + shape.PackedLen()))
+	mem, err := s.pad.get(4 * shape.PackedLen())
 	if err != nil {
 		return nil, err
 	}
@@ -130,12 +141,10 @@ func (s *step) packNow() (*weight, error) {
 			s.pad.put(mem)
 		}
 	}()
-	f := (&op.Array{Data: mem}).F32()
-	copy(f[:n], value(c.filters))
 	w := &weight{data: mem, form: filters, shape: from.Shape}
-	w.bias = newFolding(s.prog, s.group, value).fold(f[:n], from.Shape[0])
-	kernels.PackConvFilters(f[n:], f[:n], shape)
-	w.data = mem[4*n:]
+	var scales []float64
+	scales, w.bias = newFolding(s.prog, s.group, value).fold(from.Shape[0], s.halt)
+	kernels.PackConvFilters(w.f32(), value(c.filters), shape, scales, s.halt)
 	s.packedNow = mem
 	return w, nil
 }
@@ -185,7 +194,7 @@ func convChunk(s *step, lo, hi int) {
 	if s.residual != nil {
 		e.Residual = s.residual.F32()
 	}
-	kernels.Conv2D(s.out.F32(), s.in[0].F32(), s.packed.f32(), s.conv, e, lo, hi)
+	kernels.Conv2D(s.out.F32(), s.in[0].F32(), s.packed.f32(), s.conv, e, lo, hi, s.halt)
 }
 
 // lastChannels reports whether an image lies as [n, h, w, c] without gaps.
@@ -206,7 +215,7 @@ func (s *step) turn(x *op.Array, mem []byte) *op.Array {
 	s.turned = op.Array{DType: x.DType, Shape: x.Shape, Strides: s.turnedStrides[:], Data: mem}
 	s.turnedStrides = [4]int{c * h * w, 1, c * w, c}
 	if !x.Contiguous() {
-		copyStrided(&s.turned, x)
+		copyStrided(&s.turned, x, s.halt)
 		return &s.turned
 	}
 	s.pool.run(s.job, s, kernels.LayoutUnits(n, h*w), 1, turnChunk)
@@ -215,7 +224,7 @@ func (s *step) turn(x *op.Array, mem []byte) *op.Array {
 
 func turnChunk(s *step, lo, hi int) {
 	x := s.in[0]
-	kernels.ChannelsLast(s.turned.F32(), x.F32(), x.Shape[0], x.Shape[1], x.Shape[2]*x.Shape[3], lo, hi)
+	kernels.ChannelsLast(s.turned.F32(), x.F32(), x.Shape[0], x.Shape[1], x.Shape[2]*x.Shape[3], lo, hi, s.halt)
 }
 
 // runMaxPool computes a pooling of an image with its channels last.
@@ -240,7 +249,7 @@ func runMaxPool(s *step) error {
 }
 
 func maxPoolChunk(s *step, lo, hi int) {
-	kernels.MaxPool2D(s.out.F32(), s.in[0].F32(), s.poolShape, lo, hi)
+	kernels.MaxPool2D(s.out.F32(), s.in[0].F32(), s.poolShape, lo, hi, s.halt)
 }
 
 // runReduce has a kernel for the mean over an image with its channels last.
@@ -261,7 +270,7 @@ func runReduce(s *step) error {
 }
 
 func meanChunk(s *step, lo, hi int) {
-	kernels.AvgPool2D(s.out.F32(), s.in[0].F32(), s.poolShape, false, lo, hi)
+	kernels.AvgPool2D(s.out.F32(), s.in[0].F32(), s.poolShape, false, lo, hi, s.halt)
 }
 
 // overImage reports whether the axes are height and width.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
@@ -39,10 +40,14 @@ func (o *odometer) next(shape []int, off *int, st []int, off2 *int, st2 []int) b
 	return false
 }
 
-// copyStrided copies in to out, which have one shape and element type.
-func copyStrided(out, in *op.Array) {
+// copyPiece bytes are copied without a question.
+const copyPiece = 256 << 10
+
+// copyStrided copies in to out, which have one shape and element type, or a part
+// of it when h says stop.
+func copyStrided(out, in *op.Array, h halt.Func) {
 	size := in.DType.Size()
-	if copyImage(out, in, size) {
+	if copyImage(out, in, size, h) {
 		return
 	}
 	// The longest tail that is dense on both sides is copied at once.
@@ -57,17 +62,27 @@ func copyStrided(out, in *op.Array) {
 	}
 	var a, b int
 	run *= size
+	ask := h.Counter()
 	for {
-		copy(out.Data[a*size:a*size+run], in.Data[b*size:b*size+run])
+		to, from := out.Data[a*size:a*size+run], in.Data[b*size:b*size+run]
+		for i := 0; i < run; i += copyPiece {
+			n := copy(to[i:min(i+copyPiece, run)], from[i:])
+			if ask.Stop(n + copyStep) {
+				return
+			}
+		}
 		if !od.next(in.Shape[:outer], &a, out.Strides, &b, in.Strides) {
 			return
 		}
 	}
 }
 
+// copyStep is the work of finding a run, as [halt.Counter] counts it.
+const copyStep = 64
+
 // copyImage is copyStrided for images of 4-byte elements whose channels go to the
 // front or to the back: a transposition by blocks.
-func copyImage(out, in *op.Array, size int) bool {
+func copyImage(out, in *op.Array, size int, h halt.Func) bool {
 	if size != 4 || len(in.Shape) != 4 || in.Len() == 0 {
 		return false
 	}
@@ -82,12 +97,12 @@ func copyImage(out, in *op.Array, size int) bool {
 	default:
 		return false
 	}
-	move(out.F32()[:in.Len()], in.F32()[:in.Len()], n, c, pixels, 0, kernels.LayoutUnits(n, pixels))
+	move(out.F32()[:in.Len()], in.F32()[:in.Len()], n, c, pixels, 0, kernels.LayoutUnits(n, pixels), h)
 	return true
 }
 
 // copyDense copies a to mem without gaps.
-func copyDense(mem []byte, a *op.Array) {
+func copyDense(mem []byte, a *op.Array, h halt.Func) {
 	var strides [plan.MaxRank]int
 	n := 1
 	for d := len(a.Shape) - 1; d >= 0; d-- {
@@ -95,7 +110,7 @@ func copyDense(mem []byte, a *op.Array) {
 		n *= a.Shape[d]
 	}
 	dense := op.Array{DType: a.DType, Shape: a.Shape, Strides: strides[:len(a.Shape)], Data: mem}
-	copyStrided(&dense, a)
+	copyStrided(&dense, a, h)
 }
 
 // rowRun describes an array as rows of n elements, the last axis, that lie

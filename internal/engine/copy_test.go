@@ -26,7 +26,7 @@ func TestCopyImage(t *testing.T) {
 		}
 		out := op.Array{DType: plan.I32, Shape: shape, Strides: layouts[1-from], Data: make([]byte, 4*n+4)}
 		out.I32()[n] = 42
-		copyStrided(&out, &in)
+		copyStrided(&out, &in, nil)
 		for i := range n {
 			p := [4]int{i / (c * h * w), i / (h * w) % c, i / w % h, i % w}
 			a, b := 0, 0

@@ -3,6 +3,7 @@ package engine
 import (
 	"math"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 )
@@ -13,6 +14,7 @@ type sampler struct {
 	values    []float32
 	indices   []int32
 	reference op.SampleScratch
+	halt      halt.Func // of the draw
 }
 
 // drawRows is how many of the largest logits are looked at for top_p at first.
@@ -23,16 +25,17 @@ const drawRows = 256
 // draw picks an index of logits as [op.Sample] describes, with the same result
 // as [op.SampleParams.Draw]: weights have the same bits, and they are added in
 // the same order.
-func (s *sampler) draw(p op.SampleParams, logits []float32) int {
-	best := max(kernels.ArgMax(logits), 0)
+func (s *sampler) draw(p op.SampleParams, logits []float32, h halt.Func) int {
+	s.halt = h
+	best := max(kernels.ArgMax(logits, s.halt), 0)
 	top := logits[best]
 	if !(p.Temperature > 0) || math.IsInf(float64(top), 0) || top != top {
-		return p.DrawScratch(logits, &s.reference) // the greatest, or nothing to choose from
+		return p.DrawScratch(logits, &s.reference, s.halt) // the greatest, or nothing to choose from
 	}
 	n := len(logits)
 	if p.TopK > 0 && p.TopK < n {
 		if !s.largest(logits, p.TopK) {
-			return p.DrawScratch(logits, &s.reference)
+			return p.DrawScratch(logits, &s.reference, s.halt)
 		}
 		s.weigh(s.values, top, p.Temperature)
 		return s.choose(p, s.keep(p.TopP, s.sum()), s.indices, best)
@@ -58,10 +61,10 @@ func (s *sampler) nucleus(p op.SampleParams, logits []float32, top float32, sum 
 		case have >= limit:
 			return s.choose(p, s.keep(p.TopP, sum), s.indices, best)
 		case have < limit/2:
-			return p.DrawScratch(logits, &s.reference)
+			return p.DrawScratch(logits, &s.reference, s.halt)
 		}
 	}
-	return p.DrawScratch(logits, &s.reference)
+	return p.DrawScratch(logits, &s.reference, s.halt)
 }
 
 // largest finds the k largest logits. It reports whether all of them can be
@@ -71,7 +74,7 @@ func (s *sampler) largest(logits []float32, k int) bool {
 		s.values, s.indices = make([]float32, k), make([]int32, k)
 	}
 	s.values, s.indices = s.values[:k], s.indices[:k]
-	kernels.TopK(s.values, s.indices, logits, k)
+	kernels.TopK(s.values, s.indices, logits, k, s.halt)
 	last := s.values[k-1]
 	return last >= -math.MaxFloat32
 }
@@ -82,12 +85,15 @@ func (s *sampler) weigh(logits []float32, top, temperature float32) {
 		s.weights = make([]float64, len(logits))
 	}
 	s.weights = s.weights[:len(logits)]
-	kernels.DrawWeights(s.weights, logits, top, temperature)
+	kernels.DrawWeights(s.weights, logits, top, temperature, s.halt)
 }
 
 func (s *sampler) sum() (sum float64) {
+	ask := s.halt.Counter()
 	for _, w := range s.weights {
-		sum += w
+		if sum += w; ask.Stop(1) {
+			break
+		}
 	}
 	return sum
 }
@@ -100,8 +106,9 @@ func (s *sampler) keep(topP float32, sum float64) float64 {
 	}
 	limit := float64(topP) * sum
 	sum = 0
+	ask := s.halt.Counter()
 	for i, w := range s.weights {
-		if sum += w; sum >= limit {
+		if sum += w; sum >= limit || ask.Stop(1) {
 			s.weights = s.weights[:i+1]
 			break
 		}
@@ -114,8 +121,12 @@ func (s *sampler) keep(topP float32, sum float64) float64 {
 func (s *sampler) choose(p op.SampleParams, sum float64, indices []int32, best int) int {
 	u := op.Uniform(uint64(p.Seed), uint64(p.Counter)) * sum
 	var cum float64
+	ask := s.halt.Counter()
 	for i, w := range s.weights {
 		cum += w
+		if ask.Stop(1) {
+			return best
+		}
 		if u < cum {
 			if indices != nil {
 				return int(indices[i])

@@ -38,7 +38,7 @@ func TestDraw(t *testing.T) {
 			TopK:        []int{0, 1, 5, 40, 299, 5000}[rng.IntN(6)],
 			Seed:        rng.Int64(), Counter: rng.Int64N(1000),
 		}
-		got := s.draw(p, logits)
+		got := s.draw(p, logits, nil)
 		require.Equal(t, p.Draw(logits), got, "%+v of %d logits", p, n)
 		chosen[got] = true
 	}
@@ -61,14 +61,14 @@ func BenchmarkDraw(b *testing.B) {
 			var s sampler
 			for b.Loop() {
 				p.Counter++
-				s.draw(p, logits)
+				s.draw(p, logits, nil)
 			}
 		})
 		b.Run("of="+name+"/by=operator", func(b *testing.B) {
 			var s op.SampleScratch
 			for b.Loop() {
 				p.Counter++
-				p.DrawScratch(logits, &s)
+				p.DrawScratch(logits, &s, nil)
 			}
 		})
 	}

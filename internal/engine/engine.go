@@ -42,6 +42,10 @@ type Options struct {
 	// SessionMemory bounds the state and the kept values of each session, in
 	// bytes. 0 for no limit.
 	SessionMemory int64
+	// MaxStepFLOPs bounds the arithmetic of each step of a run, in floating-point
+	// operations, elements for a step that only moves them: sizes at which a step
+	// takes more are refused with [transport.ErrLimit]. 0 for no limit.
+	MaxStepFLOPs float64
 	// Profile measures the time inside kernels, see [Call.KernelTime].
 	Profile bool
 	// Int8Weights rounds the matrices that products read to 8 bits, with a
@@ -72,6 +76,8 @@ type Engine struct {
 	arenas  arenas
 
 	stateMem memory.Slabs
+
+	possession atomic.Pointer[transport.PossessionKey] // see KeepTags
 
 	mu       sync.Mutex
 	closed   bool

@@ -52,8 +52,9 @@ const (
 type fuser struct {
 	p      *plan.Plan
 	res    *op.Resolved
-	reader []int  // by value: the only step that reads it, -1 where that is not all
-	taken  []bool // by step
+	reader []int         // by value: the only step that reads it, -1 where that is not all
+	taken  []bool        // by step
+	writes map[int][]int // by root value: the steps that overwrite rows of it, in order
 	opts   Options
 }
 
@@ -62,6 +63,7 @@ type fuser struct {
 func fuse(p *plan.Plan, res *op.Resolved, opts Options) []group {
 	f := &fuser{p: p, res: res, reader: make([]int, len(p.Values)), taken: make([]bool, len(p.Steps)), opts: opts}
 	f.findReaders()
+	f.findWrites()
 	var groups []group
 	for i := range p.Steps {
 		if f.taken[i] || res.View[i] {
@@ -140,20 +142,26 @@ func (f *fuser) next(v int) (int, bool) {
 // movable reports whether all of g may run where its last step stands: nothing
 // overwrites what the earlier ones read.
 func (f *fuser) movable(g group) bool {
-	for i := g.steps[0]; i < g.place(); i++ {
-		if _, ok := f.res.Ops[i].(op.WriteRows); !ok {
-			continue
-		}
-		written := f.res.Base[f.p.Steps[i].Out]
-		for _, k := range g.steps {
-			for _, v := range f.p.Steps[k].In {
-				if f.res.Base[v] == written {
-					return false
-				}
+	for _, k := range g.steps {
+		for _, v := range f.p.Steps[k].In {
+			writes := f.writes[f.res.Base[v]]
+			if i, _ := slices.BinarySearch(writes, g.steps[0]); i < len(writes) && writes[i] < g.place() {
+				return false
 			}
 		}
 	}
 	return true
+}
+
+// findWrites fills writes.
+func (f *fuser) findWrites() {
+	f.writes = map[int][]int{}
+	for i, o := range f.res.Ops {
+		if _, ok := o.(op.WriteRows); ok {
+			base := f.res.Base[f.p.Steps[i].Out]
+			f.writes[base] = append(f.writes[base], i)
+		}
+	}
 }
 
 // flatMatMul reports whether step i multiplies with one matrix on the right.
@@ -171,12 +179,16 @@ func (f *fuser) linear(i int) (group, bool) {
 	g := group{steps: []int{i}, kind: linear, in: s.In, out: s.Out}
 	for {
 		next, st, ok := f.stage(g.out, f.denseRows)
-		if !ok {
+		if !ok || len(g.stages) == maxStages {
 			return g, true
 		}
 		g.steps, g.stages, g.out = append(g.steps, next), append(g.stages, st), f.p.Steps[next].Out
 	}
 }
+
+// maxStages bounds what a product takes along. Products that cannot move to where
+// their last stage is look along the same stages, one after the other.
+const maxStages = 64
 
 // stage is the elementwise step that alone reads v, if it can be applied to v
 // in place. A second operand of v's shape has to please accept.

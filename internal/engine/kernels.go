@@ -89,7 +89,7 @@ func runReference(s *step) error {
 	if s.out.Len() == 0 {
 		return nil
 	}
-	return s.op.Eval(s.out, s.in)
+	return s.op.Eval(s.out, s.in, s.halt)
 }
 
 // grainElems is the work below which asking for help costs more than it gives.
@@ -113,6 +113,19 @@ func expChunk(s *step, lo, hi int)  { kernels.Exp(s.out.F32()[lo:hi], s.in[0].F3
 func reluChunk(s *step, lo, hi int) { kernels.Relu(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
 func tanhChunk(s *step, lo, hi int) { kernels.Tanh(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
 
+// pieceElems elements of a row are computed without a question.
+const pieceElems = 64 << 10
+
+// pieces calls f for the pieces of a row of n elements until the step is halted.
+func (s *step) pieces(n int, f func(i, j int)) {
+	for i := 0; i < n; i += pieceElems {
+		if i > 0 && s.halt.Now() {
+			return
+		}
+		f(i, min(i+pieceElems, n))
+	}
+}
+
 // rowsPerChunk gives chunks of about grainElems elements.
 func rowsPerChunk(n int) int { return max(1, grainElems/max(n, 1)) }
 
@@ -128,7 +141,7 @@ func runArith(s *step) error {
 	case s.out.Contiguous() && flat(s.out, a) && b.Contiguous() && trailing(s.out.Shape, b.Shape):
 		s.pool.run(s.job, s, n/b.Len(), rowsPerChunk(b.Len()), arithRowChunk)
 	default:
-		return s.op.Eval(s.out, s.in)
+		return s.op.Eval(s.out, s.in, s.halt)
 	}
 	return nil
 }
@@ -148,7 +161,7 @@ func arithChunk(s *step, lo, hi int) {
 func arithRowChunk(s *step, lo, hi int) {
 	y, a, b, n := s.out.F32(), s.in[0].F32(), s.in[1].F32(), s.in[1].Len()
 	for r := lo; r < hi; r++ {
-		s.arith(y[r*n:r*n+n], a[r*n:r*n+n], b[:n])
+		s.pieces(n, func(i, j int) { s.arith(y[r*n+i:r*n+j], a[r*n+i:r*n+j], b[i:j]) })
 	}
 }
 
@@ -192,7 +205,7 @@ func biasChunk(s *step, lo, hi int) {
 	_, n, st, _ := rowRun(s.in[0])
 	y, x, b := s.out.F32(), s.in[0].F32(), s.in[1].F32()
 	for r := lo; r < hi; r++ {
-		kernels.Add(y[r*n:r*n+n], x[r*st:r*st+n], b[:n])
+		s.pieces(n, func(i, j int) { kernels.Add(y[r*n+i:r*n+j], x[r*st+i:r*st+j], b[i:j]) })
 	}
 }
 
@@ -210,7 +223,7 @@ func softmaxChunk(s *step, lo, hi int) {
 	_, n, st, _ := rowRun(s.in[0])
 	y, x := s.out.F32(), s.in[0].F32()
 	for r := lo; r < hi && n > 0; r++ {
-		kernels.Softmax(y[r*n:r*n+n], x[r*st:r*st+n])
+		kernels.Softmax(y[r*n:r*n+n], x[r*st:r*st+n], s.halt)
 	}
 }
 
@@ -228,7 +241,7 @@ func layerNormChunk(s *step, lo, hi int) {
 	y, x, g, b := s.out.F32(), s.in[0].F32(), s.in[1].F32(), s.in[2].F32()
 	eps := float32(s.op.(op.LayerNorm).Eps)
 	for r := lo; r < hi; r++ {
-		kernels.LayerNorm(y[r*n:r*n+n], x[r*st:r*st+n], g[:n], b[:n], eps)
+		kernels.LayerNorm(y[r*n:r*n+n], x[r*st:r*st+n], g[:n], b[:n], eps, s.halt)
 	}
 }
 
@@ -239,7 +252,11 @@ func runEmbedding(s *step) error {
 		return runReference(s)
 	}
 	rows, w := t.Shape[0], t.Shape[1]
+	ask := s.halt.Counter()
 	for i := range idx.Len() {
+		if ask.Stop(1) {
+			return nil
+		}
 		if r := idx.Int(i); r < 0 || r >= rows {
 			return op.IndexError(r, rows)
 		}
@@ -255,9 +272,9 @@ func embeddingChunk(s *step, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		r, row := idx.Int(i), y[i*w:i*w+w]
 		if s.packed != nil {
-			s.packed.row(row, r)
+			s.packed.row(row, r, s.halt)
 		} else {
-			copy(row, t.F32()[r*w:r*w+w])
+			s.pieces(w, func(i, j int) { copy(row[i:j], t.F32()[r*w+i:r*w+j]) })
 		}
 	}
 }
@@ -287,9 +304,12 @@ func causalMaskChunk(s *step, lo, hi int) {
 		from, to = min(from, k), max(min(to, k), 0)
 		from = min(from, to)
 		dst := y[row*k : row*k+k]
-		fill(dst[:from])
-		copy(dst[from:to], x[row*st+from:row*st+to])
-		fill(dst[to:])
+		s.pieces(k, func(i, j int) {
+			piece, lo, hi := dst[i:j], min(max(from, i), j), min(max(to, i), j)
+			fill(piece[:lo-i])
+			copy(piece[lo-i:], x[row*st+lo:row*st+hi])
+			fill(piece[hi-i:])
+		})
 	}
 }
 
@@ -302,9 +322,9 @@ func fill(v []float32) {
 func runCopy(s *step) error {
 	in := *s.in[0]
 	if o, ok := s.op.(op.Transpose); ok {
-		return o.Eval(s.out, s.in)
+		return o.Eval(s.out, s.in, s.halt)
 	}
-	copyStrided(s.out, &in)
+	copyStrided(s.out, &in, s.halt)
 	return nil
 }
 
@@ -318,67 +338,6 @@ func runReshape(s *step) error {
 		n *= in.Shape[i]
 	}
 	out := op.Array{DType: in.DType, Shape: in.Shape, Strides: strides[:len(in.Shape)], Data: s.out.Data}
-	copyStrided(&out, in)
+	copyStrided(&out, in, s.halt)
 	return nil
-}
-
-func runConcat(s *step) error {
-	axis := s.op.(op.Concat).Axis
-	if axis < 0 {
-		axis += len(s.out.Shape)
-	}
-	at := 0
-	for _, in := range s.in {
-		part(s.out, in, axis, at)
-		at += in.Shape[axis]
-	}
-	return nil
-}
-
-// part copies in to out from position at along axis.
-func part(out, in *op.Array, axis, at int) {
-	if in.Len() == 0 {
-		return
-	}
-	dst := op.Array{DType: out.DType, Shape: in.Shape, Strides: out.Strides, Data: out.Data[at*out.Strides[axis]*out.DType.Size():]}
-	copyStrided(&dst, in)
-}
-
-// runAppend writes the new rows behind the valid ones, in the state's memory.
-func runAppend(s *step) error {
-	rows := s.in[1]
-	outer := 1
-	for _, n := range rows.Shape[:s.appendAxis()] {
-		outer *= n
-	}
-	if n := rows.Len(); n > 0 {
-		s.pool.run(s.job, s, outer, max(1, grainElems/(n/outer)), appendChunk)
-	}
-	return nil
-}
-
-func (s *step) appendAxis() int {
-	axis := s.op.(op.Append).Axis
-	if axis < 0 {
-		axis += len(s.out.Shape)
-	}
-	return axis
-}
-
-// appendChunk appends positions lo to hi of the axes before the one that
-// grows.
-func appendChunk(s *step, lo, hi int) {
-	axis := s.appendAxis()
-	rows, size := s.in[1], s.out.DType.Size()
-	for i := lo; i < hi; i++ {
-		from, to, at := 0, s.in[0].Shape[axis]*s.out.Strides[axis], i
-		for d := axis - 1; d >= 0; d-- {
-			from += at % rows.Shape[d] * rows.Strides[d]
-			to += at % rows.Shape[d] * s.out.Strides[d]
-			at /= rows.Shape[d]
-		}
-		in := op.Array{DType: rows.DType, Shape: rows.Shape[axis:], Strides: rows.Strides[axis:], Data: rows.Data[from*size:]}
-		out := op.Array{DType: rows.DType, Shape: in.Shape, Strides: s.out.Strides[axis:], Data: s.out.Data[to*size:]}
-		copyStrided(&out, &in)
-	}
 }

@@ -33,7 +33,7 @@ func runLinear(s *step) error {
 		return runGathered(s)
 	}
 	if s.packed == nil && !unitRows(b) {
-		if err := s.op.Eval(out, s.in); err != nil {
+		if err := s.op.Eval(out, s.in, s.halt); err != nil {
 			return err
 		}
 		s.finish(0, rows, 0, n)
@@ -69,11 +69,11 @@ func linearChunk(s *step, lo, hi int) {
 		c, x := s.out.F32()[r0*n:], tail(a, r0*lda)
 		switch {
 		case s.packed != nil:
-			s.packed.product(c, n, x, lda, r1-r0, n, k, p0, p1)
+			s.packed.product(c, n, x, lda, r1-r0, n, k, p0, p1, s.halt)
 		case s.op.(op.MatMul).TransB:
-			kernels.GemmNT(c, n, x, lda, b.F32(), b.Strides[0], r1-r0, n0, n1, k)
+			kernels.GemmNT(c, n, x, lda, b.F32(), b.Strides[0], r1-r0, n0, n1, k, s.halt)
 		default:
-			kernels.GemmNN(c, n, x, lda, b.F32(), b.Strides[0], r1-r0, n0, n1, k)
+			kernels.GemmNN(c, n, x, lda, b.F32(), b.Strides[0], r1-r0, n0, n1, k, s.halt)
 		}
 		s.finish(r0, r1, n0, n1)
 	}
@@ -105,7 +105,7 @@ func runGathered(s *step) error {
 	}
 	defer s.pad.put(mem)
 	dense := op.Array{DType: a.DType, Shape: a.Shape, Strides: strides[:len(a.Shape)], Data: mem[:4*n]}
-	copyStrided(&dense, a)
+	copyStrided(&dense, a, s.halt)
 	s.in[0] = &dense
 	defer func() { s.in[0] = a }()
 	return runLinear(s)
@@ -119,29 +119,40 @@ func (s *step) finish(r0, r1, n0, n1 int) {
 	}
 	n := s.out.Shape[len(s.out.Shape)-1]
 	c := s.out.F32()
+	ask := s.halt.Counter()
 	for r := r0; r < r1; r++ {
-		y := c[r*n+n0 : r*n+n1]
-		for i, st := range s.group.stages {
-			switch st.kind {
-			case stageBias:
-				kernels.Add(y, y, s.with[i].F32()[n0:n1])
-			case stageAdd:
-				at := rowOffset(s.with[i], r)
-				kernels.Add(y, y, s.with[i].F32()[at+n0:at+n1])
-			case stageMul:
-				at := rowOffset(s.with[i], r)
-				kernels.Mul(y, y, s.with[i].F32()[at+n0:at+n1])
-			case stageReLU:
-				kernels.Relu(y, y)
-			case stageTanh:
-				kernels.Tanh(y, y)
-			case stageGELUTanh:
-				kernels.GeluTanh(y, y)
-			case stageGELUErf:
-				kernels.GeluErf(y, y)
-			case stageQuickGELU:
-				kernels.QuickGelu(y, y)
+		for j := n0; j < n1; j += pieceElems {
+			if ask.Stop(min(pieceElems, n1-j)) {
+				return
 			}
+			s.finishPiece(c, n, r, j, min(j+pieceElems, n1))
+		}
+	}
+}
+
+// finishPiece applies the stages to columns n0 to n1 of row r.
+func (s *step) finishPiece(c []float32, n, r, n0, n1 int) {
+	y := c[r*n+n0 : r*n+n1]
+	for i, st := range s.group.stages {
+		switch st.kind {
+		case stageBias:
+			kernels.Add(y, y, s.with[i].F32()[n0:n1])
+		case stageAdd:
+			at := rowOffset(s.with[i], r)
+			kernels.Add(y, y, s.with[i].F32()[at+n0:at+n1])
+		case stageMul:
+			at := rowOffset(s.with[i], r)
+			kernels.Mul(y, y, s.with[i].F32()[at+n0:at+n1])
+		case stageReLU:
+			kernels.Relu(y, y)
+		case stageTanh:
+			kernels.Tanh(y, y)
+		case stageGELUTanh:
+			kernels.GeluTanh(y, y)
+		case stageGELUErf:
+			kernels.GeluErf(y, y)
+		case stageQuickGELU:
+			kernels.QuickGelu(y, y)
 		}
 	}
 }

@@ -26,13 +26,17 @@ func matMulChunk(s *step, lo, hi int) {
 	ro := len(out.Shape)
 	m, n, k := out.Shape[ro-2], out.Shape[ro-1], a.Shape[len(a.Shape)-1]
 	lda, ldb := a.Strides[len(a.Shape)-2], b.Strides[len(b.Shape)-2]
+	ask := s.halt.Counter()
 	for i := lo; i < hi; i++ {
+		if ask.Stop(m * n * k) {
+			return
+		}
 		x, y := tail(a, batchOffset(a, out, i)), tail(b, batchOffset(b, out, i))
 		c := out.F32()[i*m*n : (i+1)*m*n]
 		if s.op.(op.MatMul).TransB {
-			kernels.GemmNT(c, n, x, lda, y, ldb, m, 0, n, k)
+			kernels.GemmNT(c, n, x, lda, y, ldb, m, 0, n, k, s.halt)
 		} else {
-			kernels.GemmNN(c, n, x, lda, y, ldb, m, 0, n, k)
+			kernels.GemmNN(c, n, x, lda, y, ldb, m, 0, n, k, s.halt)
 		}
 	}
 }

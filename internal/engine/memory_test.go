@@ -43,7 +43,7 @@ func sums(t testing.TB, e *Engine, s *Session, fill float32, n int) (*Program, e
 	prog, err := e.Compile(p)
 	require.NoError(t, err)
 	require.NoError(t, s.Use(prog))
-	if err := e.Fits(prog); err != nil {
+	if err := e.Fits(prog, nil); err != nil {
 		s.Leave(prog)
 		return nil, err
 	}

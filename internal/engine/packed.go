@@ -4,11 +4,13 @@ import (
 	"container/list"
 	"encoding/binary"
 	"math"
-	"sync"
+	"slices"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -61,9 +63,11 @@ type weight struct {
 	k, n   int       // of the matrix in panels
 	scales []float32 // of its columns, elements of 8 bits
 
-	packing sync.Mutex // filters are packed when they are first used, see [store.pack]
+	packing chan struct{} // held by a token: filters are packed when they are first used, see [store.pack]
 	packed  bool
 	bias    []float32 // filters: what is added after them
+
+	tag *transport.PossessionTag // nil where nobody asks for it
 
 	idle *list.Element // under the store's lock: in the list of weights that nobody uses
 }
@@ -120,18 +124,37 @@ func (p *Program) packings() {
 	for _, o := range p.plan.Outputs {
 		want(o.Value, packing{})
 	}
+	p.takeForms(wants)
+}
+
+// takeForms gives weights the forms that their readers want.
+func (p *Program) takeForms(wants map[int]packing) {
+	forms := map[plan.Hash][]packing{}
 	for v := range p.plan.Values {
 		if p.plan.Values[v].Kind != plan.KindWeight {
 			continue
 		}
-		l := wants[v]
-		if l.form == anyForm {
-			l = packing{}
-		}
+		h, l := p.plan.Values[v].Hash, wants[v]
 		l.spec = specOf(&p.plan.Values[v])
+		asIs := packing{spec: l.spec}
+		p.layout[v] = asIs
+		if l.form == anyForm || l == asIs {
+			continue
+		}
+		if !slices.Contains(forms[h], l) {
+			if len(forms[h]) == maxForms {
+				continue
+			}
+			forms[h] = append(forms[h], l)
+		}
 		p.layout[v] = l
 	}
 }
+
+// maxForms bounds the forms in which a program has one content: beyond it,
+// readers take the content as it is. Each form is a copy, and is looked for
+// among the others.
+const maxForms = 16
 
 // filters is how the filters of a convolution are held.
 func (p *Program) filters(g *group) packing {
@@ -208,38 +231,38 @@ func (w *weight) u16() []uint16 { return (&op.Array{Data: w.data}).U16() }
 func (w *weight) i8() []int8    { return (&op.Array{Data: w.data}).I8() }
 
 // product computes panels p0 to p1 of C [m, n] = A [m, k] x the matrix.
-func (w *weight) product(c []float32, ldc int, a []float32, lda, m, n, k, p0, p1 int) {
+func (w *weight) product(c []float32, ldc int, a []float32, lda, m, n, k, p0, p1 int, h halt.Func) {
 	switch w.elem {
 	case elemF32:
-		kernels.GemmPacked(c, ldc, a, lda, w.f32(), m, n, k, p0, p1)
+		kernels.GemmPacked(c, ldc, a, lda, w.f32(), m, n, k, p0, p1, h)
 	case elemF16:
-		kernels.GemmPackedF16(c, ldc, a, lda, w.u16(), m, n, k, p0, p1)
+		kernels.GemmPackedF16(c, ldc, a, lda, w.u16(), m, n, k, p0, p1, h)
 	case elemBF16:
-		kernels.GemmPackedBF16(c, ldc, a, lda, w.u16(), m, n, k, p0, p1)
+		kernels.GemmPackedBF16(c, ldc, a, lda, w.u16(), m, n, k, p0, p1, h)
 	case elemI8:
-		kernels.GemmPackedI8(c, ldc, a, lda, w.i8(), w.scales, m, n, k, p0, p1)
+		kernels.GemmPackedI8(c, ldc, a, lda, w.i8(), w.scales, m, n, k, p0, p1, h)
 	}
 }
 
-// row writes row r of the content to dst.
-func (w *weight) row(dst []float32, r int) {
+// row writes row r of the content to dst, unless h stops it.
+func (w *weight) row(dst []float32, r int, h halt.Func) {
 	transposed := w.form == columns
 	switch {
 	case w.elem == elemF32 && transposed:
-		kernels.GatherColumnF32(dst, w.f32(), r, w.k, w.n)
+		kernels.GatherColumnF32(dst, w.f32(), r, w.k, w.n, h)
 	case w.elem == elemF32:
-		kernels.GatherPackedF32(dst, w.f32(), r, w.k, w.n)
+		kernels.GatherPackedF32(dst, w.f32(), r, w.k, w.n, h)
 	case w.elem == elemF16 && transposed:
-		kernels.GatherColumnF16(dst, w.u16(), r, w.k, w.n)
+		kernels.GatherColumnF16(dst, w.u16(), r, w.k, w.n, h)
 	case w.elem == elemF16:
-		kernels.GatherPackedF16(dst, w.u16(), r, w.k, w.n)
+		kernels.GatherPackedF16(dst, w.u16(), r, w.k, w.n, h)
 	case w.elem == elemBF16 && transposed:
-		kernels.GatherColumnBF16(dst, w.u16(), r, w.k, w.n)
+		kernels.GatherColumnBF16(dst, w.u16(), r, w.k, w.n, h)
 	case w.elem == elemBF16:
-		kernels.GatherPackedBF16(dst, w.u16(), r, w.k, w.n)
+		kernels.GatherPackedBF16(dst, w.u16(), r, w.k, w.n, h)
 	case transposed:
-		kernels.GatherColumnI8(dst, w.i8(), w.scales, r, w.k, w.n)
+		kernels.GatherColumnI8(dst, w.i8(), w.scales, r, w.k, w.n, h)
 	default:
-		kernels.GatherPackedI8(dst, w.i8(), w.scales, r, w.k, w.n)
+		kernels.GatherPackedI8(dst, w.i8(), w.scales, r, w.k, w.n, h)
 	}
 }

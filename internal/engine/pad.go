@@ -133,7 +133,7 @@ func (s *step) padNeed() int {
 		n, x := 0, s.in[0]
 		if s.packed == nil {
 			f := &s.arrays[s.group.conv.filters]
-			n += align(4 * (f.Len() + s.group.conv.filterShape(f.Shape).PackedLen()))
+			n += align(4 * s.group.conv.filterShape(f.Shape).PackedLen())
 		}
 		if !lastChannels(x) {
 			n += align(4 * x.Len())

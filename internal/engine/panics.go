@@ -31,6 +31,13 @@ func caught(r any) *PanicError {
 	return &PanicError{r, debug.Stack()}
 }
 
+// recovered makes a panic an error where no session is concerned.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = internal(r)
+	}
+}
+
 // fault is for tests: it lets them panic at a named place.
 func (e *Engine) fault(at string) {
 	if e.opts.fault != nil {

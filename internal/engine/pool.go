@@ -138,7 +138,9 @@ func (j *job) work() {
 		if lo >= j.n {
 			return
 		}
-		j.fn(j.step, lo, min(hi, j.n))
+		if j.fn(j.step, lo, min(hi, j.n)); j.step.halt.Now() {
+			return
+		}
 	}
 }
 
@@ -162,20 +164,30 @@ func (j *job) wait() {
 }
 
 // run calls fn for all positions 0..n in chunks of size, on this goroutine and
-// on helpers, and returns when all are done. A panic of fn is raised again
-// here. fn must be a plain function: closures would allocate.
+// on helpers, and returns when all are done or the step is halted. A panic of fn is
+// raised again here. fn must be a plain function: closures would allocate.
 func (p *pool) run(j *job, s *step, n, size int, fn func(s *step, lo, hi int)) {
+	p.runFrom(j, s, 0, n, size, fn)
+}
+
+// runFrom is run for the positions from..n. It returns how far it came: all
+// positions before were computed, none from there on. It does one chunk at least.
+func (p *pool) runFrom(j *job, s *step, from, n, size int, fn func(s *step, lo, hi int)) (to int) {
 	size = max(size, 1)
-	chunks := (n + size - 1) / size
+	chunks := (n - from + size - 1) / size
 	want := min(len(p.helpers), chunks-1, p.threads-int(p.running.Load()))
 	if want <= 0 {
-		if n > 0 {
-			fn(s, 0, n)
+		for from < n {
+			to := from + min(size, n-from)
+			fn(s, from, to)
+			if from = to; from < n && s.halt.Now() {
+				break
+			}
 		}
-		return
+		return from
 	}
 	j.fn, j.step, j.n, j.size = fn, s, n, size
-	j.next.Store(0)
+	j.next.Store(int64(from))
 	for _, h := range p.helpers {
 		if want == 0 {
 			break
@@ -200,4 +212,5 @@ func (p *pool) run(j *job, s *step, n, size int, fn func(s *step, lo, hi int)) {
 	if f := j.failed.Swap(nil); f != nil {
 		panic(*f)
 	}
+	return int(min(j.next.Load(), int64(n)))
 }

@@ -2,8 +2,8 @@ package engine
 
 import (
 	"container/list"
+	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
@@ -25,8 +25,11 @@ type Program struct {
 	layout  map[int]packing // by weight value
 	keys    []WeightKey     // of the weights, each once
 	keyOf   []int           // by key: a value that has it
-	retains bool            // outputs may need memory of their own
-	padded  []int           // groups whose kernels may need a pad, see [Program.pads]
+	// By content of weights: the keys, few, see maxForms.
+	keysOf    map[plan.Hash][]int
+	filtersIn map[int]int // by value: the first convolution that has it for filters
+	retains   bool        // outputs may need memory of their own
+	padded    []int       // groups whose kernels may need a pad, see [Program.pads]
 
 	// Equal lists of dimensions, be they shapes, strides or offsets, are one
 	// class: what is computed when a size changes is a handful of classes,
@@ -83,31 +86,21 @@ type poly struct {
 	c     int64
 	coeff int64 // of the symbol sym; 0 for none
 	terms []monomial
-	sym   uint8
+	sym   uint16
 }
 
 type monomial struct {
 	coeff int64
-	syms  []uint8
+	syms  []uint16
 }
 
 const maxSymbols = 64
 
-func compile(p *plan.Plan, opts Options) (*Program, error) {
-	if err := p.Validate(); err != nil {
-		return nil, err
-	}
-	res, err := op.Resolve(p)
+// compile makes a program of a valid plan.
+func compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {
+	res, err := resolve(p, opts, w)
 	if err != nil {
 		return nil, err
-	}
-	if err := res.CheckBuffers(); err != nil {
-		return nil, err
-	}
-	if !opts.plain {
-		if res, err = op.ResolveLayouts(p, chooseLayout); err != nil {
-			return nil, err
-		}
 	}
 	prog := &Program{plan: p, res: res, symbols: p.Symbols(), layout: map[int]packing{}}
 	all := append([]string(nil), prog.symbols...)
@@ -115,50 +108,85 @@ func compile(p *plan.Plan, opts Options) (*Program, error) {
 		all = append(all, op.CapSymbol(i))
 	}
 	// The capacities share one bit of the mask.
-	if len(prog.symbols) > maxSymbols-1 || len(all) > 255 {
-		return nil, fmt.Errorf("%w: %d symbols and %d states", plan.ErrInvalid, len(prog.symbols), len(p.States))
+	if len(prog.symbols) > maxSymbols-1 {
+		return nil, fmt.Errorf("%w: %d symbols, the limit of an executor is %d", plan.ErrInvalid, len(prog.symbols), maxSymbols-1)
 	}
-	index := make(map[string]uint8, len(all))
+	index := make(map[string]uint16, len(all))
 	for i, s := range all {
-		index[s] = uint8(i)
+		index[s] = uint16(i)
 	}
 	for _, st := range p.States {
 		prog.stateTypes = append(prog.stateTypes, p.Values[st.In].Spec.DType)
 	}
-	prog.groups = fuse(p, res, opts)
-	if opts.Branches {
-		prog.branches()
+	passes := []func(){
+		func() { prog.groups = fuse(p, res, opts) },
+		func() {
+			if opts.Branches {
+				prog.branches()
+			}
+		},
+		func() { prog.findKernels(opts) },
+		func() { prog.classify(index) },
+		func() { prog.conditions(index) },
+		prog.share, prog.dependencies, prog.packings,
+		func() { prog.together = newTogether(prog, opts) },
+		prog.listKeys, prog.pads,
 	}
-	for i := range prog.groups {
-		k := kernelFor(&prog.groups[i], res.Ops)
-		if opts.plain {
-			k = runReference
+	for _, pass := range passes { // each is linear in the plan
+		if err := w.Spend(len(p.Values) + len(p.Steps)); err != nil {
+			return nil, err
 		}
-		prog.kernels = append(prog.kernels, k)
-		prog.labels = append(prog.labels, prog.groups[i].label(p, res))
+		pass()
 	}
-	prog.classify(index)
-	prog.conditions(index)
-	prog.share()
-	prog.dependencies()
-	prog.packings()
-	prog.together = newTogether(prog, opts)
-	prog.listKeys()
 	for _, o := range p.Outputs {
 		copied := res.Base[o.Value] != o.Value || !res.Layouts[o.Value].Dense
 		prog.retains = prog.retains || copied || o.Place == plan.Keep
 	}
-	prog.pads()
 	return prog, nil
+}
+
+// resolve checks operators, shapes and buffers, and lays out the values.
+func resolve(p *plan.Plan, opts Options, w *op.Work) (*op.Resolved, error) {
+	res, err := op.ResolveLayouts(p, w, op.RowMajor)
+	if err != nil {
+		return nil, err
+	}
+	if err := res.CheckBuffers(); err != nil || opts.plain {
+		return res, err
+	}
+	return op.ResolveLayouts(p, w, chooseLayout)
+}
+
+// findKernels chooses what computes each group.
+func (p *Program) findKernels(opts Options) {
+	p.filtersIn = map[int]int{}
+	for i := range p.groups {
+		g := &p.groups[i]
+		k := kernelFor(g, p.res.Ops)
+		if opts.plain {
+			k = runReference
+		}
+		p.kernels = append(p.kernels, k)
+		p.labels = append(p.labels, g.label(p.plan, p.res))
+		if _, ok := p.filtersIn[g.conv.filters]; g.kind == convolve && !ok {
+			p.filtersIn[g.conv.filters] = i
+		}
+	}
 }
 
 // listKeys lists the weights.
 func (p *Program) listKeys() {
+	seen := make(map[WeightKey]bool, len(p.layout))
+	p.keysOf = make(map[plan.Hash][]int, len(p.layout))
 	for v := range p.plan.Values {
-		if l, ok := p.layout[v]; ok {
-			if k := (WeightKey{p.plan.Values[v].Hash, l}); !slices.Contains(p.keys, k) {
-				p.keys, p.keyOf = append(p.keys, k), append(p.keyOf, v)
-			}
+		l, ok := p.layout[v]
+		if !ok {
+			continue
+		}
+		if k := (WeightKey{p.plan.Values[v].Hash, l}); !seen[k] {
+			seen[k] = true
+			p.keysOf[k.hash] = append(p.keysOf[k.hash], len(p.keys))
+			p.keys, p.keyOf = append(p.keys, k), append(p.keyOf, v)
 		}
 	}
 }
@@ -208,14 +236,18 @@ func (p *Program) stored(v int) bool {
 }
 
 // classify finds the distinct shapes, strides and offsets.
-func (p *Program) classify(index map[string]uint8) {
+func (p *Program) classify(index map[string]uint16) {
 	known := map[string]int32{}
+	var key []byte
 	class := func(dims plan.Shape) int32 {
-		key := dims.String()
-		c, ok := known[key]
+		key = key[:0]
+		for _, d := range dims {
+			key = appendDim(key, d, index)
+		}
+		c, ok := known[string(key)]
 		if !ok {
 			c = int32(len(p.classes))
-			known[key] = c
+			known[string(key)] = c
 			k := class{text: dims}
 			for _, d := range dims {
 				k.dims = append(k.dims, p.poly(d, index, &k.mask))
@@ -234,6 +266,18 @@ func (p *Program) classify(index map[string]uint8) {
 		}
 		p.classes[p.places[v].shape].size = true
 	}
+}
+
+// appendDim appends what no other dimension has: it is shorter than the text.
+func appendDim(b []byte, d plan.Dim, index map[string]uint16) []byte {
+	b = binary.AppendUvarint(b, uint64(d.NumTerms()))
+	d.Terms(func(coeff int64, syms []string) {
+		b = append(binary.AppendVarint(b, coeff), byte(len(syms)))
+		for _, s := range syms {
+			b = binary.AppendUvarint(b, uint64(index[s]))
+		}
+	})
+	return b
 }
 
 // mask is the symbols that a value's place depends on.
@@ -280,7 +324,7 @@ func (p *Program) note(lists [][]int, mask uint64, v int) {
 	}
 }
 
-func (p *Program) poly(d plan.Dim, index map[string]uint8, mask *uint64) poly {
+func (p *Program) poly(d plan.Dim, index map[string]uint16, mask *uint64) poly {
 	var r poly
 	d.Terms(func(coeff int64, syms []string) {
 		if len(syms) == 0 {

@@ -1,6 +1,12 @@
 package engine
 
-import "github.com/genie-sdk/go/transport/plan"
+import (
+	"context"
+	"fmt"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
 
 // Program finds a compiled plan by content hash.
 func (e *Engine) Program(h plan.Hash) (*Program, bool) {
@@ -13,24 +19,42 @@ func (e *Engine) Program(h plan.Hash) (*Program, bool) {
 	return p, ok
 }
 
-// Compile validates p, checks its operators and prepares it to run. Plans are
-// held by content hash. Errors wrap [transport.ErrInvalidPlan].
-func (e *Engine) Compile(p *plan.Plan) (_ *Program, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = internal(r)
-		}
-	}()
-	e.fault("compile")
+// Compile is [Engine.CompileContext] that nothing stops.
+func (e *Engine) Compile(p *plan.Plan) (*Program, error) {
+	return e.CompileContext(context.Background(), p, nil)
+}
+
+// CompileContext validates p, checks its operators and prepares it to run. Plans
+// are held by content hash. Errors wrap [transport.ErrInvalidPlan], or
+// [transport.ErrLimit] when the plan takes more than [op.MaxPlanWork], or the
+// cause of ctx, or [transport.ErrInternal] after a panic. Now and then it calls
+// pause, which may be nil, to let others go first; an error of it ends the work.
+func (e *Engine) CompileContext(ctx context.Context, p *plan.Plan, pause func(ctx context.Context) error) (_ *Program, err error) {
+	defer recovered(&err)
 	encoded, err := p.Encode()
 	if err != nil {
 		return nil, err
 	}
-	h := plan.HashEncoded(encoded)
+	return e.CompileHashed(ctx, p, plan.HashEncoded(encoded), pause)
+}
+
+// CompileHashed is [Engine.CompileContext] of a plan that is known to be valid
+// and to have the hash h, such as one that has been decoded.
+func (e *Engine) CompileHashed(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (_ *Program, err error) {
+	defer recovered(&err)
+	e.fault("compile")
 	if prog, ok := e.Program(h); ok {
 		return prog, nil
 	}
-	prog, err := compile(p, e.opts)
+	prog, err := compile(p, e.opts, op.NewWork(func() error {
+		if ctx.Err() != nil {
+			return fmt.Errorf("genie: stopped while a plan was prepared: %w", context.Cause(ctx))
+		}
+		if pause == nil {
+			return nil
+		}
+		return pause(ctx)
+	}))
 	if err != nil {
 		return nil, err
 	}

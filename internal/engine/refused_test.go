@@ -81,7 +81,7 @@ func TestPrepareTakesNothing(t *testing.T) {
 		sessions[i] = e.NewSession()
 		defer sessions[i].Close()
 		require.NoError(t, sessions[i].Use(p))
-		require.NoError(t, e.Fits(p))
+		require.NoError(t, e.Fits(p, nil))
 	}
 	require.Zero(t, e.Memory().Used(), "nothing is reserved by preparing")
 	kept := func(s *Session) (*Call, error) {

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -163,10 +165,12 @@ func (b *binding) outputBytes() (spare, keeping int64) {
 	return spare, keeping
 }
 
-// growStates gives the states their memory, which has been reserved.
-func (b *binding) growStates(s *Session) error {
+// growStates gives the states their memory, which has been reserved. When ctx ends
+// the states that have not got it stay as they were.
+func (b *binding) growStates(ctx context.Context, s *Session) error {
+	h := haltOn(ctx)
 	for i := range b.growing {
-		if err := b.grow(s, &b.growing[i]); err != nil {
+		if err := b.grow(ctx, s, &b.growing[i], h); err != nil {
 			return err
 		}
 	}
@@ -175,11 +179,11 @@ func (b *binding) growStates(s *Session) error {
 
 // grow moves a state to larger memory. What was reserved for it is then the
 // state's, and the call's until then.
-func (b *binding) grow(s *Session, g *growth) error {
+func (b *binding) grow(ctx context.Context, s *Session, g *growth, h halt.Func) error {
 	st := g.st
-	mem, err := s.e.stateMem.AllocZero(g.size) // whatever session had it before
+	mem, err := s.e.allocState(ctx, g.size)
 	if err != nil {
-		return noMemory(g.size, err)
+		return err
 	}
 	moved := false
 	defer func() {
@@ -188,11 +192,8 @@ func (b *binding) grow(s *Session, g *growth) error {
 		}
 	}()
 	s.e.fault("grow")
-	if st.axis >= 0 && st.shape[st.axis] > 0 {
-		from, to := st.view(st.mem, st.capacity), st.view(mem, g.capacity)
-		copyStrided(&to, &from)
-	} else {
-		copy(mem, st.mem)
+	if st.copyTo(mem, g.capacity, h); ctx.Err() != nil {
+		return stopped(ctx)
 	}
 	moved = true
 	b.call.growing -= int64(g.size)
@@ -202,4 +203,18 @@ func (b *binding) grow(s *Session, g *growth) error {
 	s.states[st.name] = st
 	b.sees(g.index, st)
 	return nil
+}
+
+// copyTo copies a state's value to memory with room for capacity positions, or a
+// part of it when h says stop.
+func (st *state) copyTo(mem []byte, capacity int, h halt.Func) {
+	if st.axis >= 0 && st.shape[st.axis] > 0 {
+		from, to := st.view(st.mem, st.capacity), st.view(mem, capacity)
+		copyStrided(&to, &from, h)
+		return
+	}
+	n := len(st.mem)
+	for i := 0; i < n && (i == 0 || !h.Now()); i += copyPiece {
+		copy(mem[i:], st.mem[i:min(i+copyPiece, n)])
+	}
 }

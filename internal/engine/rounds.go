@@ -28,8 +28,10 @@ const (
 type rounds struct {
 	limit int // rows of a round
 	// run runs the calls of a round and returns those that stayed to its end;
-	// it lets the others go before.
-	run func(members []*member) []*member
+	// it lets the others go before. When it is not over the first of them has left,
+	// and goOn runs the rest.
+	run  func(members []*member) (stay []*member, over bool)
+	goOn func() (stay []*member, over bool)
 
 	mu      sync.Mutex
 	busy    bool      // a round is gathered or runs
@@ -67,8 +69,8 @@ type member struct {
 	away  time.Duration // how long it was the last time; 0 when that is not known
 }
 
-func newRounds(limit int, run func(members []*member) []*member) *rounds {
-	return &rounds{limit: limit, run: run, look: make(chan struct{}, 1)}
+func newRounds(limit int, run func(members []*member) ([]*member, bool), goOn func() ([]*member, bool)) *rounds {
+	return &rounds{limit: limit, run: run, goOn: goOn, look: make(chan struct{}, 1)}
 }
 
 // do runs m's call in a round. Its error is m.err.
@@ -88,8 +90,23 @@ func (r *rounds) do(m *member) {
 	}
 	start := time.Now()
 	var rest []*member
-	defer func() { r.end(m, rest, time.Since(start)) }() // or nobody runs any more
-	rest = r.run(r.batch)
+	over := true
+	defer func() {
+		m.lead = false // nobody else looks: a member that runs is in no list
+		if over {
+			r.end(m, rest, time.Since(start)) // or nobody runs any more
+		}
+	}()
+	if rest, over = r.run(r.batch); !over {
+		go r.runRest(start) // m was cancelled and does not wait for the others
+	}
+}
+
+// runRest is what is left of a round whose leader has gone.
+func (r *rounds) runRest(start time.Time) {
+	var rest []*member
+	defer func() { r.end(nil, rest, time.Since(start)) }()
+	rest, _ = r.goOn()
 }
 
 // join makes m wait, or lead when nobody does.
@@ -199,12 +216,12 @@ func (r *rounds) pass() {
 	}
 }
 
-// end lets go who stayed in a round that m led, and passes on.
+// end lets go who stayed in a round that m led, nil when that has left, and passes
+// on.
 func (r *rounds) end(m *member, rest []*member, took time.Duration) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m.lead = false
 	r.ended++
 	r.due, r.until = 0, now
 	for _, o := range rest {

@@ -25,15 +25,15 @@ type theatre struct {
 
 func newTheatre(limit int, took time.Duration) *theatre {
 	s := &theatre{begin: time.Now(), took: took}
-	s.r = newRounds(limit, func(members []*member) []*member {
+	s.r = newRounds(limit, func(members []*member) ([]*member, bool) {
 		var names []string
 		for _, m := range members {
 			names = append(names, strconv.Itoa(m.first))
 		}
 		s.log = append(s.log, fmt.Sprintf("%v %s", time.Since(s.begin), strings.Join(names, "+")))
 		<-time.After(s.took)
-		return members
-	})
+		return members, true
+	}, nil)
 	return s
 }
 
@@ -186,7 +186,7 @@ func TestRoundsCancelled(t *testing.T) {
 func TestRoundsAtRandom(t *testing.T) {
 	const actors, turns, limit = 9, 200, 5
 	running, ran := 0, 0
-	r := newRounds(limit, func(members []*member) []*member {
+	r := newRounds(limit, func(members []*member) ([]*member, bool) {
 		if running++; running != 1 {
 			t.Error("two rounds at one time")
 		}
@@ -200,8 +200,8 @@ func TestRoundsAtRandom(t *testing.T) {
 			t.Errorf("a round of %d rows", rows)
 		}
 		running--
-		return members
-	})
+		return members, true
+	}, nil)
 	errs := make(chan []error, actors)
 	for i := range actors {
 		m := actor(i, 1+i%2)

@@ -2,10 +2,10 @@ package engine
 
 import (
 	"context"
-	"slices"
 	"sync/atomic"
 	"time"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
@@ -39,12 +39,19 @@ type together struct {
 	k, n   int     // rows and columns of their matrices, at most
 
 	// Of the round that runs.
-	e        *Engine
-	members  []*member
-	job      *job
-	step     step // of the chunks
-	from, to int  // groups that run for each call
-	now      jointProduct
+	e       *Engine
+	members []*member
+	mem     []byte // of its products, nil where there is none
+	job     *job
+	halt    halt.Func // stopped
+	step    step      // of the chunks
+	// The groups between from and to are under way: one product, or groups that run for each
+	// call. done is how many of the product's chunks, or of the members, are.
+	from, to, done int
+	apart          bool // the product is computed by each call
+	begun          bool // it has what memory it gets
+	orphaned       bool // the member that leads has left
+	now            jointProduct
 }
 
 // jointProduct is C = A x B with the rows of several calls: A [rows, k], B [k,
@@ -56,6 +63,14 @@ type jointProduct struct {
 	rows, k, n int
 }
 
+// The chunks of a joint product are short, since a member that is cancelled waits
+// for those that run: so many elements of the matrix, about, of which no column has
+// more than jointDepth.
+const (
+	jointElems = 1 << 20
+	jointDepth = 1 << 16
+)
+
 // newTogether is how calls of a program run together; nil where no matrix is
 // worth being read for several of them.
 func newTogether(p *Program, opts Options) *together {
@@ -63,6 +78,7 @@ func newTogether(p *Program, opts Options) *together {
 		return nil
 	}
 	t := &together{joint: make([]bool, len(p.groups)), job: newJob()}
+	seen := map[int32]bool{}
 	for i := range p.groups {
 		g := &p.groups[i]
 		if g.kind == convolve {
@@ -76,18 +92,20 @@ func newTogether(p *Program, opts Options) *together {
 			return nil // no weight of a plan that has passed its checks
 		}
 		k, n := p.layout[g.in[1]].form.matrix(shape)
-		if k == 0 || n == 0 {
-			continue // nothing to read once for all
+		if k == 0 || n == 0 || k > jointDepth {
+			continue // nothing to read once for all, or chunks that are too long
 		}
 		t.joint[i], t.k, t.n = true, max(t.k, k), max(t.n, n)
-		if out := p.places[g.out].shape; !slices.Contains(t.outs, out) {
+		if out := p.places[g.out].shape; !seen[out] {
+			seen[out] = true
 			t.outs = append(t.outs, out)
 		}
 	}
 	if len(t.outs) == 0 {
 		return nil
 	}
-	t.rounds = newRounds(opts.MaxBatch, t.run)
+	t.halt = t.stopped
+	t.rounds = newRounds(opts.MaxBatch, t.run, t.goOn)
 	return t
 }
 
@@ -109,7 +127,7 @@ func (c *Call) compute(ctx context.Context) error {
 // Gathers reports whether the call waits, when it runs, for calls of the same
 // program in other sessions that run, to be run together with those that wait
 // like it: whether its products have rows, and few enough that there is room for
-// as many again.
+// as many again, and it does little beside them.
 func (c *Call) Gathers() bool {
 	t, rows := c.b.prog.together, 0
 	if t == nil {
@@ -120,44 +138,82 @@ func (c *Call) Gathers() bool {
 		rows = max(rows, c.b.elems[class]/max(dims[len(dims)-1], 1))
 	}
 	c.b.member.rows = rows
-	return rows > 0 && 2*rows <= t.rounds.limit
+	return rows > 0 && 2*rows <= t.rounds.limit && c.b.apart() <= jointApart
 }
 
-// run runs a round. A call that fails or is cancelled leaves it at once, and
-// the others go on.
-func (t *together) run(members []*member) (stay []*member) {
+// run runs a round on the goroutine of the first of its members, who leads. A call
+// that fails or is cancelled leaves it at once, and the others go on. When the
+// leader leaves run returns early, and somebody else has to call goOn.
+func (t *together) run(members []*member) (stay []*member, over bool) {
 	t.e, t.members = members[0].call.s.e, members
 	t.step = step{pool: t.e.pool, together: t}
+	t.from, t.to, t.done, t.orphaned, t.mem = 0, 0, 0, false, nil
 	t.e.pool.begin()
+	if t.begun = len(members) == 1; !t.begun {
+		t.step.halt = t.halt
+	}
+	return t.goOn()
+}
+
+// begin takes the memory of the products. Without it each call computes its own,
+// for which it has what it needs.
+func (t *together) begin() {
+	for _, m := range t.members {
+		m.call.measure()
+	}
+	var err error
+	if t.mem, err = t.e.arenas.get(t.scratch()); err != nil {
+		t.mem = nil
+		return
+	}
+	t.e.rounds.Add(1)
+	t.e.joined.Add(int64(len(t.members)))
+}
+
+// goOn runs what is left of a round.
+func (t *together) goOn() (stay []*member, over bool) {
 	defer func() {
-		t.e.pool.end()
 		if r := recover(); r != nil { // nobody waits for ever
 			for _, m := range t.members {
 				m.settle(internal(r))
 			}
-			stay = t.members
+			stay, over = t.members, true
+		}
+		if over {
+			t.e.pool.end()
+			t.e.arenas.put(t.mem)
+			t.mem = nil
 		}
 	}()
-	if len(members) == 1 {
-		m := members[0]
+	if t.step.halt == nil {
+		m := t.members[0]
 		m.err = m.call.steps(m.ctx)
-		return members
+		return t.members, true
 	}
-	mem, err := t.e.arenas.get(t.scratch())
-	if err != nil { // what each needs by itself it has
-		for _, m := range members {
-			m.err = m.call.steps(m.ctx)
-		}
-		return members
+	if !t.begun {
+		t.begun = true
+		t.begin()
 	}
-	defer t.e.arenas.put(mem)
-	t.e.rounds.Add(1)
-	t.e.joined.Add(int64(len(members)))
-	t.groups(mem)
+	t.orphaned = false
+	t.groups()
+	if t.orphaned && len(t.members) > 0 {
+		return nil, false
+	}
 	for _, m := range t.members {
 		m.settle(nil)
 	}
-	return t.members
+	return t.members, true
+}
+
+// stopped reports whether a member is cancelled: those that are wait for a chunk of
+// a product, or a part of another member's run, and no longer.
+func (t *together) stopped() bool {
+	for _, m := range t.members {
+		if m.ctx.Err() != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // settle is the call's, a panic of which is an error of that call alone.
@@ -179,31 +235,32 @@ func (t *together) scratch() int {
 	return align(4*rows*t.k) + 4*rows*t.n
 }
 
-// groups runs the groups in order.
-func (t *together) groups(mem []byte) {
+// groups runs the groups in order, until all members or the leader have left.
+func (t *together) groups() {
 	t.e.fault("round")
-	for _, m := range t.members {
-		m.call.measure()
-	}
-	for i := 0; i < len(t.joint) && len(t.members) > 0; {
-		if t.joint[i] {
-			t.product(i, mem)
-			i++
-		} else {
-			t.from = i
-			for i < len(t.joint) && !t.joint[i] {
-				i++
+	for len(t.members) > 0 && !t.orphaned {
+		if t.from == t.to {
+			if t.to == len(t.joint) {
+				return
 			}
-			t.each(t.from, i)
+			for t.to++; !t.joint[t.from] && t.to < len(t.joint) && !t.joint[t.to]; {
+				t.to++
+			}
+			t.done, t.apart = 0, false
 		}
-		t.part()
+		if t.joint[t.from] && t.mem != nil && !t.apart {
+			t.product()
+		} else {
+			t.each()
+		}
 	}
 }
 
-// part lets go the calls that have failed or are cancelled.
-func (t *together) part() {
+// part lets go the calls that have failed or are cancelled. It returns how many of
+// those were among the first few.
+func (t *together) part(first int) (gone int) {
 	stay := t.members[:0]
-	for _, m := range t.members {
+	for i, m := range t.members {
 		if m.err == nil && m.at < len(t.joint) && m.ctx.Err() != nil {
 			m.err = stopped(m.ctx)
 		}
@@ -211,18 +268,25 @@ func (t *together) part() {
 			stay = append(stay, m)
 			continue
 		}
-		m.settle(m.err)
-		if !m.lead {
+		if i < first {
+			gone++
+		}
+		if m.settle(m.err); m.lead {
+			t.orphaned = true
+		} else {
 			m.wake <- struct{}{}
 		}
 	}
 	t.members = stay
+	return gone
 }
 
 // each runs groups for each call by itself.
-func (t *together) each(from, to int) {
-	t.from, t.to = from, to
-	t.e.pool.run(t.job, &t.step, len(t.members), 1, eachChunk)
+func (t *together) each() {
+	t.done = t.e.pool.runFrom(t.job, &t.step, t.done, len(t.members), 1, eachChunk)
+	if t.done -= t.part(t.done); t.done == len(t.members) {
+		t.from = t.to
+	}
 }
 
 func eachChunk(s *step, lo, hi int) {
@@ -238,61 +302,71 @@ func (m *member) groups(from, to int) {
 			m.err = internal(r)
 		}
 	}()
-	done := m.ctx.Done()
 	for m.at = from; m.at < to; m.at++ {
-		select {
-		case <-done:
-			m.err = stopped(m.ctx)
-			return
-		default:
-		}
-		if m.err = m.call.group(m.at); m.err != nil {
+		if m.err = m.call.group(m.ctx, m.at); m.err != nil {
 			return
 		}
 	}
 }
 
-// product runs a group that is a product, for all calls as one.
-func (t *together) product(i int, mem []byte) {
+// product runs a group that is a product, for all calls as one, or goes on with
+// it.
+func (t *together) product() {
 	start := time.Now()
-	if !t.multiply(i, mem) {
-		t.each(i, i+1) // by itself, each finds out whether the fault is its own
+	begins := t.done == 0
+	if !t.multiply() {
+		t.apart, t.done = true, 0 // by itself, each finds out whether the fault is its own
 		return
 	}
 	each := time.Since(start) / time.Duration(len(t.members))
+	whole := t.done == t.step.rowBlocks*t.step.colBlocks
 	for _, m := range t.members {
-		if m.err = m.broken.take(); m.err == nil {
-			m.at = i + 1
+		if m.err = m.broken.take(); m.err == nil && whole {
+			m.at = t.to
 		}
-		if t.e.opts.Profile {
-			m.call.times[i] = each
+		if t.e.opts.Profile && begins {
+			m.call.times[t.from] = each
+		} else if t.e.opts.Profile {
+			m.call.times[t.from] += each
 		}
+	}
+	if t.part(0); whole {
+		t.from = t.to
 	}
 }
 
 // multiply reports whether the product itself was possible.
-func (t *together) multiply(i int, mem []byte) (ok bool) {
+func (t *together) multiply() (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			ok = false
 		}
 	}()
-	first := &t.members[0].call.b.steps[i]
+	if t.done == 0 {
+		t.gather()
+	}
+	t.done = t.e.pool.runFrom(t.job, &t.step, t.done, t.step.rowBlocks*t.step.colBlocks, 1, jointChunk)
+	return true
+}
+
+// gather puts the rows of all calls together and cuts their product into chunks.
+func (t *together) gather() {
+	i, first := t.from, &t.members[0].call.b.steps[t.from]
 	p := jointProduct{group: i, packed: first.packed}
 	p.k, p.n = first.in[0].Shape[len(first.in[0].Shape)-1], first.out.Shape[len(first.out.Shape)-1]
 	for _, m := range t.members {
 		a := m.call.b.steps[i].in[0]
 		m.broken.first.Store(nil)
 		m.at, m.first, m.count = i, p.rows, a.Len()/p.k
-		copyDense(mem[4*p.rows*p.k:][:4*a.Len()], a)
+		copyDense(t.mem[4*p.rows*p.k:][:4*a.Len()], a, nil) // few rows
 		p.rows += m.count
 	}
-	memory := op.Array{Data: mem}
+	memory := op.Array{Data: t.mem}
 	p.a, p.c = memory.F32()[:p.rows*p.k], memory.F32()[align(4*p.rows*p.k)/4:][:p.rows*p.n]
 	t.now = p
 	t.step.cutLinear(p.rows, p.n, p.k)
-	t.e.pool.run(t.job, &t.step, t.step.rowBlocks*t.step.colBlocks, 1, jointChunk)
-	return true
+	most := max(grainPanels, jointElems/(p.k*kernels.PanelWidth))
+	t.step.colBlocks = max(t.step.colBlocks, (kernels.Panels(p.n)+most-1)/most)
 }
 
 // jointChunk computes one block of rows and columns of a product, and what
@@ -301,7 +375,7 @@ func jointChunk(s *step, lo, hi int) {
 	t, p := s.together, &s.together.now
 	for i := lo; i < hi; i++ {
 		r0, r1, p0, p1 := s.block(i, p.rows, p.n)
-		p.packed.product(p.c[r0*p.n:], p.n, p.a[r0*p.k:], p.k, r1-r0, p.n, p.k, p0, p1)
+		p.packed.product(p.c[r0*p.n:], p.n, p.a[r0*p.k:], p.k, r1-r0, p.n, p.k, p0, p1, nil)
 		n0, n1 := p0*kernels.PanelWidth, min(p1*kernels.PanelWidth, p.n)
 		for _, m := range t.members {
 			m.store(p, max(r0, m.first), min(r1, m.first+m.count), n0, n1)

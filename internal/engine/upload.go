@@ -18,6 +18,7 @@ type WeightWriter struct {
 	key     WeightKey
 	val     plan.Value
 	hash    transport.WeightHasher
+	tag     *transport.PossessionHasher // nil where nobody asks for it
 	w       *weight
 	size    weightSize
 	got     int64
@@ -51,7 +52,7 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &weight{form: p.layout[id].form, shape: shape}
+	w := &weight{form: p.layout[id].form, shape: shape, packing: make(chan struct{}, 1)}
 	w.k, w.n = w.form.matrix(shape)
 	if w.form == panels || w.form == columns {
 		w.elem = e.opts.element(&v, w.k, w.n)
@@ -59,6 +60,10 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 	ww := &WeightWriter{
 		e: e, key: WeightKey{v.Hash, p.layout[id]}, val: v, w: w, size: size, width: size.width,
 		hash: transport.NewWeightHasher(v.Storage, shape),
+	}
+	if nonce := e.possession.Load(); nonce != nil {
+		tag := transport.NewPossessionHasher(*nonce, v.Storage, shape)
+		ww.tag = &tag
 	}
 	if err := e.account.ReserveAll(ww.amounts(), "a weight"); err != nil {
 		return nil, err
@@ -75,11 +80,12 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 // in the form that p needs, or another of that content when it holds all.
 func (e *Engine) weightID(p *Program, h plan.Hash) (int, error) {
 	id := -1
-	for i := range p.plan.Values {
-		if w := &p.plan.Values[i]; w.Kind == plan.KindWeight && w.Hash == h {
-			if k := (WeightKey{w.Hash, p.layout[i]}); e.store.get(k) == nil || id < 0 {
-				id = i
-			}
+	for _, k := range p.keysOf[h] {
+		if e.store.get(p.keys[k]) == nil {
+			return p.keyOf[k], nil // no more are looked at than are held, whatever the plan lists
+		}
+		if id < 0 {
+			id = p.keyOf[k]
 		}
 	}
 	if id < 0 {
@@ -100,6 +106,15 @@ func (e *Engine) WeightForm(p *Program, v plan.Value) (WeightKey, error) {
 // Got is the number of bytes that have been written, and the hash of them as
 // [transport.HashWeight] would have it.
 func (w *WeightWriter) Got() (n int64, prefix plan.Hash) { return w.got, w.hash.Sum() }
+
+// Tag is the tag of what has been written; nil where none is kept.
+func (w *WeightWriter) Tag() *transport.PossessionTag {
+	if w.tag == nil {
+		return nil
+	}
+	t := w.tag.Sum()
+	return &t
+}
 
 // Held is the memory that the writer holds, in bytes.
 func (w *WeightWriter) Held() int64 { return w.amounts().Total() }
@@ -135,6 +150,9 @@ func (w *WeightWriter) Write(b []byte) (n int, err error) {
 		return 0, fmt.Errorf("%w: weight %q has %d bytes, got more", transport.ErrCorrupt, w.val.Name, w.size.want)
 	}
 	_, _ = w.hash.Write(b)
+	if w.tag != nil {
+		_, _ = w.tag.Write(b)
+	}
 	if w.direct() {
 		copy(w.w.data[w.got-int64(n):], b)
 		return n, nil
@@ -251,6 +269,7 @@ func (w *WeightWriter) Commit() (err error) {
 	}
 	w.aborted = true
 	w.unreserve()
+	w.w.tag = w.Tag()
 	w.e.store.add(w.key, w.w)
 	return nil
 }

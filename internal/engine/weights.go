@@ -2,10 +2,12 @@ package engine
 
 import (
 	"container/list"
+	"slices"
 	"sync"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/memory"
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -48,9 +50,19 @@ func (s *store) get(k WeightKey) *weight {
 // use says that a session uses the weights of p, of which none goes until as
 // many calls of leave.
 func (s *store) use(p *Program) {
+	for keys := range slices.Chunk(p.keys, keysAtOnce) {
+		s.useKeys(keys)
+	}
+}
+
+// keysAtOnce is how many weights are looked at under one lock: sessions that run
+// take it too.
+const keysAtOnce = 1 << 10
+
+func (s *store) useKeys(keys []WeightKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, k := range p.keys {
+	for _, k := range keys {
 		s.uses[k]++
 		if w := s.held[k]; w != nil && w.idle != nil {
 			s.idle.Remove(w.idle)
@@ -61,9 +73,15 @@ func (s *store) use(p *Program) {
 
 // leave says that a session uses the weights of p no more.
 func (s *store) leave(p *Program) {
+	for keys := range slices.Chunk(p.keys, keysAtOnce) {
+		s.leaveKeys(keys)
+	}
+}
+
+func (s *store) leaveKeys(keys []WeightKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, k := range p.keys {
+	for _, k := range keys {
 		if s.uses[k]--; s.uses[k] > 0 {
 			continue
 		}
@@ -145,23 +163,30 @@ func (s *store) close() {
 // form that the program needs.
 func (e *Engine) Missing(p *Program) []plan.Value {
 	var out []plan.Value
-	seen := map[WeightKey]bool{}
-	for v, l := range p.layout {
-		k := WeightKey{p.plan.Values[v].Hash, l}
-		if !seen[k] && e.store.get(k) == nil {
-			seen[k] = true
-			out = append(out, p.plan.Values[v])
+	for _, id := range e.MissingIDs(p) {
+		out = append(out, p.plan.Values[id])
+	}
+	return out
+}
+
+// MissingIDs is the ids of the values that [Engine.Missing] lists.
+func (e *Engine) MissingIDs(p *Program) []int {
+	var out []int
+	for i, k := range p.keys {
+		if e.store.get(k) == nil {
+			out = append(out, p.keyOf[i])
 		}
 	}
 	return out
 }
 
 // Fits reports whether there is room for the weights of p that the engine does
-// not hold; the error is a [transport.MemoryError].
-func (e *Engine) Fits(p *Program) error {
+// not hold, and for those of which absent is true; the error is a
+// [transport.MemoryError].
+func (e *Engine) Fits(p *Program, absent func(plan.Hash) bool) error {
 	need := int64(0)
 	for i, k := range p.keys {
-		if e.store.get(k) == nil {
+		if e.store.get(k) == nil || absent != nil && absent(k.hash) {
 			size, err := e.weightSize(p, p.keyOf[i])
 			if err != nil {
 				return err
@@ -170,4 +195,22 @@ func (e *Engine) Fits(p *Program) error {
 		}
 	}
 	return e.account.Check(need, "the weights of the plan")
+}
+
+// KeepTags makes the engine keep, beside each weight that comes from now on, the
+// tag that follows from nonce and its content.
+func (e *Engine) KeepTags(nonce transport.PossessionKey) { e.possession.Store(&nonce) }
+
+// PossessionTag is the tag of weight id of a program; nil when the engine does
+// not hold the weight in the form that the program needs, or keeps no tags.
+func (e *Engine) PossessionTag(p *Program, id int) *transport.PossessionTag {
+	layout, ok := p.layout[id]
+	if !ok {
+		return nil
+	}
+	w := e.store.get(WeightKey{p.plan.Values[id].Hash, layout})
+	if w == nil {
+		return nil
+	}
+	return w.tag
 }

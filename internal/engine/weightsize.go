@@ -70,10 +70,8 @@ func (e *Engine) weightSize(p *Program, id int) (weightSize, error) {
 
 // filtersOf is the convolution whose filters are value id, nil if there is none.
 func (p *Program) filtersOf(id int) *group {
-	for i := range p.groups {
-		if g := &p.groups[i]; g.kind == convolve && g.conv.filters == id {
-			return g
-		}
+	if i, ok := p.filtersIn[id]; ok {
+		return &p.groups[i]
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/genie-sdk/go/internal/pyjson"
 )
 
 // Kind is a family of image processors of transformers.
@@ -25,6 +27,10 @@ type Size struct{ Height, Width, ShortestEdge, LongestEdge int }
 type Config struct {
 	Kind Kind
 
+	// ConvertRGB lays pictures that have a transparent colour, but no alpha, on
+	// white.
+	ConvertRGB bool
+
 	DoResize bool
 	Size     Size
 	Resample Filter
@@ -43,30 +49,12 @@ type Config struct {
 // maxEdge bounds a size in a config, far above what models take.
 const maxEdge = 1 << 16
 
-// configFile is preprocessor_config.json. What is null is as if it were absent.
-type configFile struct {
-	ImageProcessorType   string          `json:"image_processor_type"`
-	FeatureExtractorType string          `json:"feature_extractor_type"` // its name in old files
-	DoResize             *bool           `json:"do_resize"`
-	Size                 json.RawMessage `json:"size"`
-	Resample             *Filter         `json:"resample"`
-	CropPct              *float64        `json:"crop_pct"`
-	DoCenterCrop         *bool           `json:"do_center_crop"`
-	CropSize             json.RawMessage `json:"crop_size"`
-	DoRescale            *bool           `json:"do_rescale"`
-	Factor               *float64        `json:"rescale_factor"`
-	DoNormalize          *bool           `json:"do_normalize"`
-	Mean                 json.RawMessage `json:"image_mean"`
-	Std                  json.RawMessage `json:"image_std"`
-	DoPad                *bool           `json:"do_pad"`
-	SquareSize           *bool           `json:"use_square_size"`
-}
-
 // defaults are what transformers' classes have where the file is silent.
 func defaults(kind Kind) Config {
 	c := Config{Kind: kind, DoResize: true, DoRescale: true, Factor: 1.0 / 255, DoNormalize: true}
 	switch kind {
 	case CLIP:
+		c.ConvertRGB = true
 		c.Size, c.Resample = Size{ShortestEdge: 224}, Bicubic
 		c.DoCenterCrop, c.CropSize = true, Size{Height: 224, Width: 224}
 		c.Mean = [3]float32{0.48145466, 0.4578275, 0.40821073}
@@ -82,56 +70,101 @@ func defaults(kind Kind) Config {
 }
 
 // ParseConfig reads preprocessor_config.json. A file that does not name its
-// processor is of kind otherwise. Errors wrap [ErrConfig] and name the field.
+// processor is of kind otherwise. A step whose switch is null is left out, as in
+// transformers, and what belongs to a step that is left out may be anything.
+// Errors wrap [ErrConfig] and name the field.
 func ParseConfig(text []byte, otherwise Kind) (Config, error) {
-	var f configFile
-	if err := json.Unmarshal(text, &f); err != nil {
+	f, err := pyjson.Parse(text)
+	if err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	kind, err := f.kind(otherwise)
+	kind, err := kindOf(f, otherwise)
 	if err != nil {
 		return Config{}, err
 	}
 	c := defaults(kind)
-	set(&c.DoResize, f.DoResize)
-	set(&c.Resample, f.Resample)
-	set(&c.CropPct, f.CropPct)
-	set(&c.DoCenterCrop, f.DoCenterCrop)
-	set(&c.DoRescale, f.DoRescale)
-	set(&c.Factor, f.Factor)
-	set(&c.DoNormalize, f.DoNormalize)
-	// Only ViT takes a lone number as both edges.
-	if err := parseSize("size", f.Size, kind == ViT, &c.Size); err != nil {
-		return Config{}, err
-	}
-	if err := parseSize("crop_size", f.CropSize, true, &c.CropSize); err != nil {
-		return Config{}, err
-	}
-	if err := parseChannels("image_mean", f.Mean, &c.Mean); err != nil {
-		return Config{}, err
-	}
-	if err := parseChannels("image_std", f.Std, &c.Std); err != nil {
-		return Config{}, err
-	}
-	for name, on := range map[string]*bool{"do_pad": f.DoPad, "use_square_size": f.SquareSize} {
-		if on != nil && *on {
-			return Config{}, fmt.Errorf("%w: %s is not supported", ErrConfig, name)
+	for _, s := range []struct {
+		field string
+		to    *bool
+	}{
+		{"do_convert_rgb", &c.ConvertRGB}, {"do_resize", &c.DoResize}, {"do_center_crop", &c.DoCenterCrop}, {"do_rescale", &c.DoRescale}, {"do_normalize", &c.DoNormalize},
+	} {
+		if _, there := f[s.field]; there {
+			*s.to = f.Truthy(s.field)
 		}
+	}
+	if err := readSteps(f, &c); err != nil {
+		return Config{}, err
 	}
 	return c, c.check()
 }
 
-func set[T any](to, from *T) {
-	if from != nil {
-		*to = *from
+// readSteps takes what belongs to the steps that are done.
+func readSteps(f pyjson.Object, c *Config) error {
+	r, resample := f.Reader(), int(c.Resample)
+	if c.DoResize {
+		// Only ViT takes a lone number as both edges.
+		if err := parseSize("size", f, c.Kind == ViT, &c.Size); err != nil {
+			return err
+		}
+		r.Int("resample", &resample)
+		c.Resample = Filter(resample)
+		if c.Kind == ConvNext {
+			r.Float("crop_pct", &c.CropPct)
+		}
 	}
+	if c.DoCenterCrop {
+		if err := parseSize("crop_size", f, true, &c.CropSize); err != nil {
+			return err
+		}
+	}
+	if c.DoRescale {
+		r.Float("rescale_factor", &c.Factor)
+	}
+	if c.DoNormalize {
+		for field, to := range map[string]*[3]float32{"image_mean": &c.Mean, "image_std": &c.Std} {
+			if err := parseChannels(field, f, to); err != nil {
+				return err
+			}
+		}
+	}
+	for field, used := range map[string]bool{
+		"resample": c.DoResize, "crop_pct": c.DoResize && c.Kind == ConvNext, "rescale_factor": c.DoRescale,
+	} {
+		if used && isNull(f, field) {
+			return fmt.Errorf("%w: %s is null", ErrConfig, field)
+		}
+	}
+	switch {
+	case r.Err() != nil:
+		return fmt.Errorf("%w: %w", ErrConfig, r.Err())
+	case c.Kind == ConvNext: // which does neither of these
+		return nil
+	case f.Truthy("do_pad") && f.Given("pad_size"):
+		return fmt.Errorf("%w: do_pad with pad_size is not supported", ErrConfig)
+	case f.Truthy("use_square_size"):
+		return fmt.Errorf("%w: use_square_size is not supported", ErrConfig)
+	}
+	return nil
 }
 
-// kind reads the class's name, with what transformers has appended over time.
-func (f *configFile) kind(otherwise Kind) (Kind, error) {
-	name := f.ImageProcessorType
-	if name == "" {
-		name = f.FeatureExtractorType
+func isNull(f pyjson.Object, field string) bool {
+	_, there := f[field]
+	return there && !f.Given(field)
+}
+
+// kindOf reads the class's name, with what transformers has appended over time.
+func kindOf(f pyjson.Object, otherwise Kind) (Kind, error) {
+	name := ""
+	for _, field := range []string{"image_processor_type", "feature_extractor_type"} { // its name in old files
+		if !f.Given(field) {
+			continue
+		}
+		r := f.Reader()
+		if r.String(field, &name); r.Err() != nil {
+			return "", fmt.Errorf("%w: %w", ErrConfig, r.Err())
+		}
+		break
 	}
 	if name == "" {
 		return otherwise, nil
@@ -146,21 +179,22 @@ func (f *configFile) kind(otherwise Kind) (Kind, error) {
 }
 
 // parseSize reads a size: a number, [height, width], or an object.
-func parseSize(field string, text json.RawMessage, square bool, to *Size) error {
-	if len(text) == 0 || string(text) == "null" {
+func parseSize(field string, f pyjson.Object, square bool, to *Size) error {
+	text, there := f[field]
+	if !there {
 		return nil
 	}
-	var n int
 	var pair []int
 	var object map[string]*int
+	n, number := pyjson.Integer(text)
 	switch {
-	case json.Unmarshal(text, &n) == nil && square:
+	case number && square:
 		*to = Size{Height: n, Width: n}
-	case json.Unmarshal(text, &n) == nil:
+	case number:
 		*to = Size{ShortestEdge: n}
 	case json.Unmarshal(text, &pair) == nil && len(pair) == 2:
 		*to = Size{Height: pair[0], Width: pair[1]}
-	case json.Unmarshal(text, &object) == nil:
+	case json.Unmarshal(text, &object) == nil && object != nil:
 		s := Size{}
 		edges := map[string]*int{
 			"height": &s.Height, "width": &s.Width, "shortest_edge": &s.ShortestEdge, "longest_edge": &s.LongestEdge,
@@ -184,15 +218,16 @@ func parseSize(field string, text json.RawMessage, square bool, to *Size) error 
 }
 
 // parseChannels reads a number for all channels or one for each.
-func parseChannels(field string, text json.RawMessage, to *[3]float32) error {
-	if len(text) == 0 || string(text) == "null" {
+func parseChannels(field string, f pyjson.Object, to *[3]float32) error {
+	text, there := f[field]
+	if !there {
 		return nil
 	}
-	var one float32
 	var each []float32
+	one, number := pyjson.Number(text)
 	switch {
-	case json.Unmarshal(text, &one) == nil:
-		*to = [3]float32{one, one, one}
+	case number:
+		*to = [3]float32{float32(one), float32(one), float32(one)}
 	case json.Unmarshal(text, &each) == nil && len(each) == 3:
 		*to = [3]float32(each)
 	default:
@@ -217,9 +252,9 @@ func (c Config) check() error {
 		return fmt.Errorf("%w: size needs height and width, or shortest_edge", ErrConfig)
 	case c.DoResize && c.Kind == ConvNext && !c.Size.shortest():
 		return fmt.Errorf("%w: size needs shortest_edge", ErrConfig)
-	case c.Resample != Nearest && !convolves:
+	case c.DoResize && c.Resample != Nearest && !convolves:
 		return fmt.Errorf("%w: resample is %d, not 0 to 5", ErrConfig, c.Resample)
-	case c.Kind == ConvNext && !(c.CropPct > 0.01 && c.CropPct <= 1):
+	case c.DoResize && c.Kind == ConvNext && !(c.CropPct > 0.01 && c.CropPct <= 1):
 		return fmt.Errorf("%w: crop_pct is %g, not above 0.01 and up to 1", ErrConfig, c.CropPct)
 	case c.DoCenterCrop && !c.CropSize.exact():
 		return fmt.Errorf("%w: crop_size needs height and width", ErrConfig)

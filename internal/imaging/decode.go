@@ -6,13 +6,11 @@ import (
 	"image"
 	"image/color"
 	"image/gif"
-	"image/jpeg"
 	"image/png"
 	"io"
 	"os"
 
 	"golang.org/x/image/bmp"
-	"golang.org/x/image/webp"
 )
 
 // Limits bound what a picture may take. The zero value is a default that suits
@@ -67,7 +65,7 @@ func Open(path string, limits Limits) (*Image, error) {
 	return m, nil
 }
 
-// Decode reads a picture and makes it RGB. Its size is taken from the file's
+// Decode reads a picture, turns it as it was taken, and makes it RGB. Its size is taken from the file's
 // header and checked before anything of that size is allocated. The error
 // wraps [ErrFormat], [ErrCorrupt] or [ErrTooLarge], or is the reader's.
 func Decode(r io.Reader, limits Limits) (*Image, error) {
@@ -83,7 +81,7 @@ func Decode(r io.Reader, limits Limits) (*Image, error) {
 	if !ok {
 		return nil, ErrFormat
 	}
-	config, err := f.config(bytes.NewReader(content))
+	config, err := f.config(content)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, f.name, err)
 	}
@@ -101,29 +99,44 @@ func Decode(r io.Reader, limits Limits) (*Image, error) {
 		return nil, fmt.Errorf("%w: %s: the header says %dx%d, the picture is %dx%d",
 			ErrCorrupt, f.name, config.Width, config.Height, m.Width, m.Height)
 	}
-	return m, nil
+	if f.orientation == nil {
+		return m, nil
+	}
+	turn, err := f.orientation(content)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, f.name, err)
+	}
+	return m.turned(turn), nil
 }
 
 // format is a kind of file.
 type format struct {
 	name   string
-	config func(io.Reader) (image.Config, error)
+	config func(content []byte) (image.Config, error)
 	decode func(content []byte, config image.Config) (*Image, error)
+	// orientation reads how a picture that could be decoded was taken; nil is a
+	// format that does not say it.
+	orientation func(content []byte) (int, error)
+}
+
+// configBy reads a picture's size with another package's decoder.
+func configBy(read func(io.Reader) (image.Config, error)) func([]byte) (image.Config, error) {
+	return func(content []byte) (image.Config, error) { return read(bytes.NewReader(content)) }
 }
 
 // sniff finds the format by a file's first bytes, whatever its name says.
 func sniff(content []byte) (format, bool) {
 	switch begins := func(magic string) bool { return bytes.HasPrefix(content, []byte(magic)) }; {
 	case begins("\xff\xd8"):
-		return format{"JPEG", jpeg.DecodeConfig, decodeJPEG}, true
+		return format{"JPEG", jpegConfig, decodeJPEG, jpegOrientation}, true
 	case begins("\x89PNG\r\n\x1a\n"):
-		return format{"PNG", png.DecodeConfig, decodePNG}, true
+		return format{"PNG", configBy(png.DecodeConfig), decodePNG, pngOrientation}, true
 	case begins("GIF87a"), begins("GIF89a"):
-		return format{"GIF", gif.DecodeConfig, decodeGIF}, true
+		return format{"GIF", configBy(gif.DecodeConfig), decodeGIF, nil}, true
 	case begins("BM"):
-		return format{"BMP", bmp.DecodeConfig, decodeBMP}, true
+		return format{"BMP", configBy(bmp.DecodeConfig), decodeBMP, nil}, true
 	case begins("RIFF") && len(content) >= 12 && string(content[8:12]) == "WEBP":
-		return format{"WebP", webp.DecodeConfig, decodeWebP}, true
+		return format{"WebP", webpConfig, decodeWebP, webpOrientation}, true
 	}
 	return format{}, false
 }
@@ -133,10 +146,13 @@ func decodePNG(content []byte, config image.Config) (*Image, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // Decode adds the format
 	}
+	out := toRGB
 	if config.ColorModel == color.Gray16Model {
-		return clipGray16(m), nil
+		out = clipGray16
 	}
-	return toRGB(m), nil
+	picture := out(m)
+	picture.transparent = pngTransparent(content)
+	return picture, nil
 }
 
 func decodeBMP(content []byte, _ image.Config) (*Image, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"image"
 	"image/color"
 	"image/gif"
@@ -49,6 +50,11 @@ func smallPictures(t testing.TB) map[string][]byte {
 		"JPEG CMYK":          smallJPEG{components: []byte{0x11, 0x11, 0x11, 0x11}, adobe: true}.bytes(),
 		"JPEG progressive":   smallJPEG{components: []byte{0x11}, progressive: true}.bytes(),
 		"JPEG progressive 3": smallJPEG{components: []byte{0x22, 0x11, 0x11}, progressive: true}.bytes(),
+		"JPEG 3x1":           smallJPEG{components: []byte{0x31, 0x11, 0x11}}.bytes(),
+		"JPEG mixed":         smallJPEG{components: []byte{0x22, 0x21, 0x12}}.bytes(),
+		"JPEG means":         smallJPEG{components: []byte{0x12}, progressive: true, means: true}.bytes(),
+		"JPEG means 3":       smallJPEG{components: []byte{0x22, 0x11, 0x11}, progressive: true, means: true}.bytes(),
+		"JPEG turned":        withSegment(smallJPEG{components: []byte{0x11}}.bytes(), append([]byte("Exif\x00\x00"), exif6()...)),
 	}
 	// One pixel each: Google's pictures for finding out what a browser can do.
 	for name, text := range map[string]string{
@@ -82,6 +88,10 @@ func smallPictures(t testing.TB) map[string][]byte {
 		require.NoError(t, png.Encode(&b, m))
 		all[name] = b.Bytes()
 	}
+	all["PNG turned"] = withChunk(all["PNG grey"], "eXIf", exif6())
+	all["PNG profile"] = withChunk(all["PNG grey"], "zTXt", append([]byte("Raw profile type exif\x00\x00"),
+		deflated(t, fmt.Appendf(nil, "\nexif\n 26\n%x\n", exif6()))...))
+	all["WebP turned"] = turnedWebP(all["WebP lossless"])
 	var b bytes.Buffer
 	require.NoError(t, bmp.Encode(&b, opaque))
 	all["BMP"] = b.Bytes()
@@ -95,6 +105,16 @@ func smallPictures(t testing.TB) map[string][]byte {
 		all[name] = b.Bytes()
 	}
 	return all
+}
+
+// turnedWebP is a WebP picture of one pixel with Exif data.
+func turnedWebP(simple []byte) []byte {
+	le := binary.LittleEndian
+	chunk := func(kind string, data []byte) []byte {
+		return append(le.AppendUint32([]byte(kind), uint32(len(data))), data...)
+	}
+	body := slices.Concat([]byte("WEBP"), chunk("VP8X", []byte{webpExif, 9: 0}), simple[webpHeader:], chunk("EXIF", exif6()))
+	return append(le.AppendUint32([]byte("RIFF"), uint32(len(body))), body...)
 }
 
 // smallBMP is 2 x 2 pixels of a palette of two.
@@ -116,6 +136,7 @@ func smallBMP() []byte {
 type smallJPEG struct {
 	components  []byte // how often each is sampled, the width first
 	progressive bool
+	means       bool // and nothing else
 	restart     bool
 	adobe       bool
 }
@@ -155,6 +176,8 @@ func (j smallJPEG) bytes() []byte {
 	}
 	data := []byte{0x5a, 0x26, 0, 0, 0, 0, 0, 0}
 	switch {
+	case j.means:
+		scan(all, 0, 0, 0x01, data...)
 	case j.progressive:
 		scan(all, 0, 0, 0x01, data...)
 		scan(all, 0, 0, 0x10, 0x50, 0)

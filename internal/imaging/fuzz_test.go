@@ -44,8 +44,8 @@ func FuzzJPEG(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, theirs.Bounds(), image.Rect(0, 0, ours.Width, ours.Height))
 		d := &jpegDecoder{bits: jpegBits{data: b.Bytes(), at: 2}}
-		require.NoError(t, d.segments())
-		luma := d.plane(&d.channels[0])
+		require.NoError(t, d.segments(false))
+		luma := d.plane(&d.channels[0], false)
 		for y := range high {
 			for x, v := range luma.row(y) {
 				var want uint8

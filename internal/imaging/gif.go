@@ -11,15 +11,24 @@ import (
 // is the transparent colour or, without one, colour 0, as in PIL. The decoder
 // forgets the colour behind the transparent index, so it is not told of it.
 func decodeGIF(content []byte, config image.Config) (*Image, error) {
-	content, transparent := withoutTransparency(content)
+	content, transparent, keyed := withoutTransparency(content)
 	m, err := gif.Decode(bytes.NewReader(content))
 	if err != nil {
 		return nil, err //nolint:wrapcheck // Decode adds the format
 	}
 	frame, ok := m.(*image.Paletted)
 	screen := image.Rect(0, 0, config.Width, config.Height)
-	if !ok || frame.Bounds() == screen {
+	if !ok {
 		return toRGB(m), nil
+	}
+	var key *[3]uint8
+	if keyed {
+		key = paletteColour(frame.Palette, int(transparent))
+	}
+	if frame.Bounds() == screen {
+		out := toRGB(m)
+		out.transparent = key
+		return out, nil
 	}
 	canvas := image.NewPaletted(screen, frame.Palette)
 	for i := range canvas.Pix {
@@ -29,7 +38,9 @@ func decodeGIF(content []byte, config image.Config) (*Image, error) {
 	for y := b.Min.Y; y < b.Max.Y; y++ {
 		copy(canvas.Pix[canvas.PixOffset(b.Min.X, y):], frame.Pix[frame.PixOffset(b.Min.X, y):][:b.Dx()])
 	}
-	return toRGB(canvas), nil
+	out := toRGB(canvas)
+	out.transparent = key
+	return out, nil
 }
 
 // The parts of a GIF file (CompuServe, Graphics Interchange Format 89a).
@@ -43,11 +54,11 @@ const (
 )
 
 // withoutTransparency returns the file with the first frame's transparency
-// switched off, and the index that it had, 0 without one. What is broken is
-// left to the decoder.
-func withoutTransparency(content []byte) (_ []byte, index uint8) {
+// switched off, the index that it had, and whether it had one. What is broken
+// is left to the decoder.
+func withoutTransparency(content []byte) (_ []byte, index uint8, keyed bool) {
 	if len(content) < gifHeader {
-		return content, 0
+		return content, 0, false
 	}
 	at := gifHeader
 	if flags := content[gifFlags]; flags&hasColorTable != 0 {
@@ -56,7 +67,7 @@ func withoutTransparency(content []byte) (_ []byte, index uint8) {
 	for at+7 < len(content) && content[at] == gifExtension {
 		// Extension, label, 4 bytes of data: flags, delay (2), index.
 		if content[at+1] == gifControl && content[at+2] == 4 && content[at+3]&isTransparent != 0 {
-			index = content[at+6]
+			index, keyed = content[at+6], true
 			content = slices.Clone(content)
 			content[at+3] &^= isTransparent
 		}
@@ -66,5 +77,5 @@ func withoutTransparency(content []byte) (_ []byte, index uint8) {
 		}
 		at++
 	}
-	return content, index
+	return content, index, keyed
 }

@@ -7,11 +7,13 @@ import "fmt"
 type Image struct {
 	Width, Height int
 	Pix           []uint8
+
+	transparent *[3]uint8 // a colour that its file calls so
 }
 
 // NewImage returns a black picture.
 func NewImage(width, height int) *Image {
-	return &Image{width, height, make([]uint8, 3*width*height)}
+	return &Image{Width: width, Height: height, Pix: make([]uint8, 3*width*height)}
 }
 
 // row is row y's bytes.

@@ -115,7 +115,12 @@ func TestParseConfigRefuses(t *testing.T) {
 		`{"resample": 6}`:                                    "resample",
 		`{"image_mean": [1, 2]}`:                             "image_mean",
 		`{"image_std": [1, 2, 0]}`:                           "image_std",
-		`{"do_pad": true}`:                                   "do_pad",
+		`{"do_pad": true, "pad_size": {"height": 3}}`:        "do_pad",
+		`{"resample": null}`:                                 "resample",
+		`{"size": null}`:                                     "size",
+		`{"rescale_factor": null}`:                           "rescale_factor",
+		`{"image_std": null}`:                                "image_std",
+		`{"crop_size": null}`:                                "crop_size",
 		`{"use_square_size": true}`:                          "use_square_size",
 		`{"image_processor_type": "ConvNextImageProcessor", "crop_pct": 0}`:                     "crop_pct",
 		`{"image_processor_type": "ConvNextImageProcessor", "size": {"height": 3, "width": 3}}`: "shortest_edge",
@@ -128,8 +133,19 @@ func TestParseConfigRefuses(t *testing.T) {
 	require.ErrorIs(t, err, imaging.ErrConfig, "no kind")
 }
 
+// TestStepsLeftOut holds that a switch which is null, or 0, leaves its step out,
+// as in transformers 5.24.0, and that what belongs to such a step is not read.
+func TestStepsLeftOut(t *testing.T) {
+	c, err := imaging.ParseConfig([]byte(`{"do_resize": null, "do_center_crop": 0, "do_rescale": null, "do_normalize": false, "do_pad": true,
+		"size": "x", "crop_size": {"a": 1}, "resample": "y", "rescale_factor": NaN, "image_mean": "z", "image_std": [0], "feature_extractor_type": 3,
+		"image_processor_type": "CLIPImageProcessorFast"}`), imaging.ViT)
+	require.NoError(t, err)
+	require.Equal(t, imaging.CLIP, c.Kind)
+	require.False(t, c.DoResize || c.DoCenterCrop || c.DoRescale || c.DoNormalize)
+}
+
 func TestParseConfigDefaults(t *testing.T) {
-	c, err := imaging.ParseConfig([]byte(`{"resample": null, "do_rescale": null}`), imaging.ViT)
+	c, err := imaging.ParseConfig([]byte(`{"Do_Resize": false, "crop_size": null, "foo": NaN}`), imaging.ViT)
 	require.NoError(t, err)
 	require.Equal(t, imaging.Config{
 		Kind: imaging.ViT, DoResize: true, Size: imaging.Size{Height: 224, Width: 224}, Resample: imaging.Bilinear,

@@ -20,6 +20,9 @@ const maxScans = 1000
 // errJPEG is the cause of what jpegErrorf returns; Decode adds ErrCorrupt.
 var errJPEG = errors.New("invalid")
 
+// errUnread is of a file that is as valid as it is rare.
+var errUnread = errors.New("is not read")
+
 func jpegErrorf(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{errJPEG}, args...)...)
 }
@@ -29,9 +32,15 @@ const (
 	markSOF0  = 0xc0 // baseline
 	markSOF1  = 0xc1 // sequential
 	markSOF2  = 0xc2 // progressive
+	markSOF3  = 0xc3 // lossless
 	markDHT   = 0xc4
-	markSOF15 = 0xcf
+	markSOF5  = 0xc5 // SOF5 to SOF7: differential
+	markSOF7  = 0xc7
 	markJPG   = 0xc8
+	markSOF9  = 0xc9 // SOF9 to SOF15: arithmetic
+	markSOF11 = 0xcb
+	markSOF13 = 0xcd // SOF13 to SOF15: differential
+	markSOF15 = 0xcf
 	markDAC   = 0xcc
 	markRST0  = 0xd0
 	markRST7  = 0xd7
@@ -40,6 +49,7 @@ const (
 	markSOS   = 0xda
 	markDQT   = 0xdb
 	markDRI   = 0xdd
+	markDHP   = 0xde
 	markAPP0  = 0xe0
 	markAPP14 = 0xee
 	markTEM   = 0x01
@@ -50,11 +60,13 @@ type jpegChannel struct {
 	id          uint8
 	h, v        int // sampling factors
 	table       uint8
-	wide, high  int     // blocks, with those that fill up MCUs
-	blocks      []int16 // coefficients, 64 a block, in natural order
-	predicted   int     // DC of the last block
-	dc, ac      uint8   // Huffman tables of the scan
-	across, own int     // blocks a row and rows of them in a scan of this channel alone
+	wide, high  int            // blocks, with those that fill up MCUs
+	blocks      []int16        // coefficients, 64 a block, in natural order
+	quant       *[64]uint16    // as it was at the first scan of the channel; nil without one
+	predicted   int            // DC of the last block
+	dc, ac      uint8          // Huffman tables of the scan
+	across, own int            // blocks a row and rows of them in a scan of this channel alone
+	unread      [smoothed]int8 // low bits that no scan brought of the first coefficients, in the file's order; -1 for all
 }
 
 // jpegDecoder reads a file into coefficients.
@@ -76,7 +88,7 @@ type jpegDecoder struct {
 
 func decodeJPEG(content []byte, _ image.Config) (*Image, error) {
 	d := &jpegDecoder{bits: jpegBits{data: content, at: 2}}
-	if err := d.segments(); err != nil {
+	if err := d.segments(false); err != nil {
 		return nil, err
 	}
 	if d.scans == 0 {
@@ -85,9 +97,17 @@ func decodeJPEG(content []byte, _ image.Config) (*Image, error) {
 	return d.image()
 }
 
-// segments reads markers and what belongs to them up to the end of the picture.
-func (d *jpegDecoder) segments() error {
-	for {
+// jpegConfig is the size of a picture. Nothing of that size is allocated.
+func jpegConfig(content []byte) (image.Config, error) {
+	d := &jpegDecoder{bits: jpegBits{data: content, at: 2}}
+	err := d.segments(true)
+	return image.Config{Width: d.width, Height: d.height}, err
+}
+
+// segments reads markers and what belongs to them up to the end of the picture,
+// or up to its frame header.
+func (d *jpegDecoder) segments(header bool) error {
+	for !header || len(d.channels) == 0 {
 		marker, err := d.bits.marker()
 		if err != nil && d.scans > 0 && !d.progressive {
 			return nil // the end is missing, and nothing else
@@ -109,6 +129,7 @@ func (d *jpegDecoder) segments() error {
 			return err
 		}
 	}
+	return nil
 }
 
 func (d *jpegDecoder) segment(marker uint8, s []byte) error {
@@ -117,8 +138,9 @@ func (d *jpegDecoder) segment(marker uint8, s []byte) error {
 		return d.frame(s, marker == markSOF2)
 	case marker == markDHT:
 		return d.huffmanTables(s)
-	case marker > markSOF2 && marker <= markSOF15 && marker != markJPG && marker != markDAC:
-		return jpegErrorf("lossless, hierarchical or arithmetic coding is not read")
+	case marker == markDAC: // conditions of a coder that is not used
+	case marker >= markSOF0 && marker <= markSOF15, marker == markDHP:
+		return fmt.Errorf("%s %w", coding(marker), errUnread)
 	case marker == markDQT:
 		return d.quantTables(s)
 	case marker == markDRI:
@@ -129,13 +151,32 @@ func (d *jpegDecoder) segment(marker uint8, s []byte) error {
 	case marker == markSOS:
 		return d.scan(s)
 	case marker == markAPP0:
-		d.jfif = d.jfif || len(s) >= 5 && string(s[:5]) == "JFIF\x00"
+		d.jfif = d.jfif || len(s) >= jfifHeader && string(s[:5]) == "JFIF\x00"
 	case marker == markAPP14:
 		if len(s) >= 12 && string(s[:5]) == "Adobe" {
 			d.adobe, d.transform = true, s[11]
 		}
 	}
 	return nil
+}
+
+// jfifHeader is the length of JFIF's segment without a thumbnail, below which
+// libjpeg takes it for none.
+const jfifHeader = 14
+
+// coding names what a marker says of a file that is not read.
+func coding(marker uint8) string {
+	switch {
+	case marker == markSOF9, marker == markSOF9+1:
+		return "arithmetic coding"
+	case marker == markSOF3:
+		return "lossless coding"
+	case marker == markSOF11:
+		return "lossless arithmetic coding"
+	case marker >= markSOF5 && marker <= markSOF7, marker >= markSOF13 && marker <= markSOF15, marker == markDHP:
+		return "hierarchical coding"
+	}
+	return "an extended file (JPG)"
 }
 
 // frame reads the picture's size and channels.
@@ -150,19 +191,21 @@ func (d *jpegDecoder) frame(s []byte, progressive bool) error {
 	n := int(s[5])
 	switch {
 	case s[0] != 8:
-		return jpegErrorf("%d bits a value are not read", s[0])
-	case d.width == 0 || d.height == 0:
+		return fmt.Errorf("a precision of %d bits %w", s[0], errUnread)
+	case d.height == 0 && d.width > 0:
+		return fmt.Errorf("a height that comes after the picture (DNL) %w", errUnread)
+	case d.width == 0:
 		return jpegErrorf("no pixels")
 	case n != 1 && n != 3 && n != 4:
-		return jpegErrorf("%d channels are not read", n)
+		return fmt.Errorf("a picture of %d channels %w", n, errUnread)
 	}
 	for ; len(d.channels) < n; s = s[3:] {
 		c := jpegChannel{id: s[6], h: int(s[7] >> 4), v: int(s[7] & 15), table: s[8]}
 		if c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4 || c.table > 3 {
 			return jpegErrorf("channel %d has sampling %dx%d and table %d", c.id, c.h, c.v, c.table)
 		}
-		if n == 1 {
-			c.h, c.v = 1, 1 // there is nothing that it could be sampled by
+		for k := range c.unread {
+			c.unread[k] = -1
 		}
 		d.hMax, d.vMax = max(d.hMax, c.h), max(d.vMax, c.v)
 		d.channels = append(d.channels, c)
@@ -171,11 +214,10 @@ func (d *jpegDecoder) frame(s []byte, progressive bool) error {
 	for i := range d.channels {
 		c := &d.channels[i]
 		if d.hMax%c.h != 0 || d.vMax%c.v != 0 {
-			return jpegErrorf("channel %d is sampled by a fraction", c.id)
+			return fmt.Errorf("channel %d, sampled by a fraction, %w", c.id, errUnread)
 		}
 		c.wide, c.high = across*c.h, down*c.v
 		c.across, c.own = ceil(ceil(d.width*c.h, d.hMax), 8), ceil(ceil(d.height*c.v, d.vMax), 8)
-		c.blocks = make([]int16, 64*c.wide*c.high)
 	}
 	return nil
 }

@@ -5,12 +5,10 @@ func (d *jpegDecoder) image() (*Image, error) {
 	planes := make([]plane, len(d.channels))
 	widen := make([]upsampler, len(d.channels))
 	rows := make([][]uint8, len(d.channels))
+	smooth := d.smooths()
 	for i := range d.channels {
 		c := &d.channels[i]
-		if d.quant[c.table] == nil {
-			return nil, jpegErrorf("channel %d without its quantisation table", c.id)
-		}
-		planes[i] = d.plane(c)
+		planes[i] = d.plane(c, smooth)
 		widen[i] = jpegUpsampler(planes[i], d.hMax/c.h, d.vMax/c.v)
 		rows[i] = make([]uint8, d.width)
 	}
@@ -25,17 +23,31 @@ func (d *jpegDecoder) image() (*Image, error) {
 	return out, nil
 }
 
-// plane transforms a channel's blocks, and lets go of them.
-func (d *jpegDecoder) plane(c *jpegChannel) plane {
+// plane transforms a channel's blocks, and lets go of them. A channel that no
+// scan brought is even grey.
+func (d *jpegDecoder) plane(c *jpegChannel, smooth bool) plane {
 	p := plane{
 		pix: make([]uint8, 64*c.wide*c.high), stride: 8 * c.wide,
 		width: ceil(d.width*c.h, d.hMax), height: ceil(d.height*c.v, d.vMax),
 	}
-	quant := d.quant[c.table]
+	if c.quant == nil {
+		for i := range p.pix {
+			p.pix[i] = 128
+		}
+		return p
+	}
+	var estimates *smoother
+	if smooth {
+		estimates = newSmoother(c)
+	}
 	for y := range c.high {
 		for x := range c.wide {
 			at := 64 * (y*c.wide + x)
-			inverseDCT(c.blocks[at:at+64], quant, p.pix[8*(y*p.stride+x):], p.stride)
+			block := c.blocks[at : at+64]
+			if smooth && y < c.own && x < c.across {
+				block = estimates.block(x, y)
+			}
+			inverseDCT(block, c.quant, p.pix[8*(y*p.stride+x):], p.stride)
 		}
 	}
 	c.blocks = nil

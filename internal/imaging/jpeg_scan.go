@@ -16,6 +16,9 @@ func (d *jpegDecoder) scan(s []byte) error {
 	if d.scans++; d.scans > maxScans {
 		return jpegErrorf("more than %d scans", maxScans)
 	}
+	if err := d.begin(scan); err != nil {
+		return err
+	}
 	d.reset()
 	across, down := ceil(d.width, 8*d.hMax), ceil(d.height, 8*d.vMax)
 	if len(scan.channels) == 1 {
@@ -52,7 +55,8 @@ func (d *jpegDecoder) scanHeader(s []byte) (*jpegScan, error) {
 	for i := range n {
 		id, tables := s[1+2*i], s[2+2*i]
 		for j := range d.channels {
-			if c := &d.channels[j]; c.id == id {
+			// Of channels that share an id each is taken once, as libjpeg does.
+			if c := &d.channels[j]; c.id == id && j >= len(scan.channels) {
 				c.dc, c.ac = tables>>4, tables&15
 				scan.channels = append(scan.channels, c)
 				break
@@ -63,6 +67,24 @@ func (d *jpegDecoder) scanHeader(s []byte) (*jpegScan, error) {
 		}
 	}
 	return scan, d.checkTables(scan)
+}
+
+// begin allocates the channels of a scan that are new, keeps their quantisation
+// tables, which a file may define anew between scans, and notes what the scan
+// brings.
+func (d *jpegDecoder) begin(scan *jpegScan) error {
+	for _, c := range scan.channels {
+		if c.quant == nil {
+			if c.quant = d.quant[c.table]; c.quant == nil {
+				return jpegErrorf("channel %d without its quantisation table", c.id)
+			}
+			c.blocks = make([]int16, 64*c.wide*c.high)
+		}
+		for k := scan.from; k <= min(scan.to, smoothed-1); k++ {
+			c.unread[k] = int8(scan.precision)
+		}
+	}
+	return nil
 }
 
 // checkTables finds out before the data whether its tables are there.

@@ -34,8 +34,8 @@ func TestJPEGAgreesWithGo(t *testing.T) {
 			want, err := jpeg.Decode(bytes.NewReader(b.Bytes()))
 			require.NoError(t, err)
 			d := &jpegDecoder{bits: jpegBits{data: b.Bytes(), at: 2}}
-			require.NoError(t, d.segments())
-			luma := d.plane(&d.channels[0])
+			require.NoError(t, d.segments(false))
+			luma := d.plane(&d.channels[0], false)
 			reference := want.(*image.YCbCr)
 			for y := range size.Y {
 				for x, v := range luma.row(y) {

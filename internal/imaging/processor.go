@@ -1,7 +1,6 @@
 package imaging
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +8,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+
+	"github.com/genie-sdk/go/internal/pyjson"
 )
 
 // Processor makes a model's input of a picture. It does not change and is safe
@@ -35,15 +36,13 @@ func LoadProcessor(dir string, otherwise Kind) (*Processor, error) {
 	text, err := readConfig(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		whole := filepath.Join(dir, "processor_config.json")
-		var file struct {
-			ImageProcessor json.RawMessage `json:"image_processor"`
-		}
 		text, err = readConfig(whole)
 		if err == nil {
-			if err := json.Unmarshal(text, &file); err != nil {
+			file, err := pyjson.Parse(text)
+			if err != nil {
 				return nil, fmt.Errorf("%s: %w: %w", whole, ErrConfig, err)
 			}
-			text = file.ImageProcessor
+			text = file["image_processor"]
 		}
 		if errors.Is(err, fs.ErrNotExist) || err == nil && text == nil {
 			return nil, fmt.Errorf("%w: %s", ErrNoConfig, path)
@@ -127,10 +126,13 @@ func (p *Processor) tables() (out [3][256]float32) {
 	return out
 }
 
-// fit resizes and crops.
+// fit makes a picture opaque, resizes and crops it.
 func (p *Processor) fit(m *Image) (*Image, error) {
 	var err error
 	c := p.Config
+	if c.ConvertRGB {
+		m = m.onWhite()
+	}
 	switch {
 	case !c.DoResize:
 	case c.Kind == ConvNext:

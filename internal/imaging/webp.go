@@ -2,10 +2,60 @@ package imaging
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
 	"image"
 
 	"golang.org/x/image/webp"
 )
+
+// The parts of a WebP file (its container specification).
+const (
+	webpHeader   = 12 // RIFF, size, WEBP
+	webpExif     = 1 << 3
+	webpXMP      = 1 << 2
+	webpAnimated = 1 << 1
+)
+
+// webpChunks calls see with each chunk of a file, up to one that is cut short
+// or until see says that it is enough. flags are those of the
+// extended header, 0 without one.
+func webpChunks(content []byte, see func(kind string, data []byte, flags byte) (more bool)) {
+	var flags byte
+	if len(content) < webpHeader {
+		return
+	}
+	at, end := webpHeader, min(len(content), 8+int(binary.LittleEndian.Uint32(content[4:])))
+	for at+8 <= end {
+		kind, size := string(content[at:at+4]), int(binary.LittleEndian.Uint32(content[at+4:]))
+		if at += 8; size > end-at {
+			return
+		}
+		data := content[at : at+size]
+		if kind == "VP8X" && at == webpHeader+8 && size > 0 {
+			flags = data[0]
+		}
+		if !see(kind, data, flags) {
+			return
+		}
+		at += size + size%2
+	}
+}
+
+func webpConfig(content []byte) (image.Config, error) {
+	animated := false
+	webpChunks(content, func(kind string, _ []byte, flags byte) bool {
+		animated = flags&webpAnimated != 0 || kind == "ANIM" || kind == "ANMF"
+		return !animated && kind != "VP8 " && kind != "VP8L"
+	})
+	if animated {
+		return image.Config{}, errAnimated
+	}
+	return webp.DecodeConfig(bytes.NewReader(content)) //nolint:wrapcheck // Decode adds the format
+}
+
+// errAnimated is of a WebP file with frames.
+var errAnimated = fmt.Errorf("an animated picture %w", errUnread)
 
 // decodeWebP decodes with golang.org/x/image/webp, but converts lossy pictures
 // itself: Go takes their colours to have JPEG's range, and repeats those that

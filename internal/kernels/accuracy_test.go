@@ -157,7 +157,7 @@ func TestSoftmaxAccuracy(t *testing.T) {
 				sum += math.Exp(float64(x) - top)
 			}
 			got := make([]float32, len(row))
-			Softmax(got, row)
+			Softmax(got, row, nil)
 			for i, x := range row {
 				want := math.Exp(float64(x)-top) / sum
 				require.InDelta(t, want, got[i], 3*ulp(want)+0x1p-24*math.Abs(float64(x)-top)*want+2e-38, "%v of %d below %v", x, len(row), top)
@@ -194,7 +194,7 @@ func TestLayerNormAccuracy(t *testing.T) {
 					variance += (float64(x) - mean) * (float64(x) - mean) / n
 				}
 				const eps = 1e-20
-				LayerNorm(got, src, nil, nil, eps)
+				LayerNorm(got, src, nil, nil, eps, nil)
 				for i, x := range src {
 					want := (float64(x) - mean) / math.Sqrt(variance+float64(float32(eps)))
 					tolerance := 1e-5 * (math.Abs(want) + math.Abs(mean)/math.Sqrt(variance))
@@ -210,15 +210,15 @@ func TestLayerNormOfNotFinite(t *testing.T) {
 		for _, special := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 			row := filled(40, 1)
 			row[17] = float32(special)
-			LayerNorm(row, row, nil, nil, 1e-5)
+			LayerNorm(row, row, nil, nil, 1e-5, nil)
 			requireBits(t, filled(40, float32(math.NaN())), row, "%v", special)
 		}
 		row := filled(40, 3e-40)
-		LayerNorm(row, row, nil, nil, 1e-5)
+		LayerNorm(row, row, nil, nil, 1e-5, nil)
 		require.Less(t, Max(row), float32(1e-30), "subnormal")
 		large := filled(40, -1e30)
 		large[0] = 1e30
-		LayerNorm(large, large, nil, nil, 1e-5)
+		LayerNorm(large, large, nil, nil, 1e-5, nil)
 		require.Equal(t, make([]float32, 40), large, "a variance that overflows")
 	})
 }

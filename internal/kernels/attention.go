@@ -3,6 +3,8 @@ package kernels
 import (
 	"fmt"
 	"math"
+
+	"github.com/genie-sdk/go/internal/halt"
 )
 
 // AttentionSpec says what [Attention] computes for one head: Rows queries of Dim
@@ -44,6 +46,8 @@ const (
 	// keyBlock rows of a panel of values stay in the first cache while the
 	// groups of a block go by.
 	keyBlock = 256
+	// dimPart elements of a query, a key or a value are gone through at once.
+	dimPart = 1 << 14
 	// scorePad keeps rows of scores out of step with the sets of the cache.
 	scorePad = 16
 )
@@ -74,8 +78,9 @@ func (s AttentionSpec) scoreStride() int { return Panels(s.Keys)*PanelWidth + sc
 // zeros: keys and values that no row sees are not read, except for such a row.
 // With an infinity or NaN among the values that a row does not see, the separate
 // steps give NaN, while here the row may be unharmed; and an output that
-// underflows to zero may have the other sign.
-func Attention(out []float32, ldo int, q []float32, ldq int, k []float32, ldk int, v []float32, ldv int, s AttentionSpec, work []float32) {
+// underflows to zero may have the other sign. When h stops it the output is
+// undefined.
+func Attention(out []float32, ldo int, q []float32, ldq int, k []float32, ldk int, v []float32, ldv int, s AttentionSpec, work []float32, h halt.Func) {
 	if need := s.Work(); len(work) < need {
 		panic(fmt.Sprintf("kernels: Attention: work memory of %d floats, wants %d", len(work), need))
 	}
@@ -83,7 +88,7 @@ func Attention(out []float32, ldo int, q []float32, ldq int, k []float32, ldk in
 	needMatrix("Attention", "Q", len(q), s.Rows, s.Dim, ldq)
 	needMatrix("Attention", "K", len(k), s.Keys, s.Dim, ldk)
 	needMatrix("Attention", "V", len(v), s.Keys, s.ValueDim, ldv)
-	switch h := (head{s, out, ldo, q, ldq, k, ldk, v, ldv}); {
+	switch h := (head{s, out, ldo, q, ldq, k, ldk, v, ldv, h, h.Counter()}); {
 	case s.Rows == 0 || s.ValueDim == 0:
 	case s.Keys == 0:
 		clearColumns(out, ldo, s.Rows, 0, s.ValueDim)
@@ -105,6 +110,9 @@ type head struct {
 	ldk int
 	v   []float32
 	ldv int
+
+	halt halt.Func
+	ask  halt.Counter
 }
 
 // fewRows goes once through the keys and once through the values.
@@ -115,13 +123,13 @@ func (h *head) fewRows(work []float32) {
 	if n := hi - lo; n == 0 {
 		odd = 1<<h.Rows - 1
 	} else {
-		GemmNT(work, n, h.q, h.ldq, h.k[lo*h.ldk:], h.ldk, h.Rows, 0, n, h.Dim)
+		GemmNT(work, n, h.q, h.ldq, h.k[lo*h.ldk:], h.ldk, h.Rows, 0, n, h.Dim, h.halt)
 		for r := range h.Rows {
 			if !h.weigh(work[r*n:][:n], r, lo) {
 				odd |= 1 << r
 			}
 		}
-		GemmNN(h.out, h.ldo, work, n, h.v[lo*h.ldv:], h.ldv, h.Rows, 0, h.ValueDim, n)
+		GemmNN(h.out, h.ldo, work, n, h.v[lo*h.ldv:], h.ldv, h.Rows, 0, h.ValueDim, n, h.halt)
 	}
 	h.oddRows(0, odd, work)
 }
@@ -139,16 +147,37 @@ func (h *head) manyRows(work []float32) {
 		b.lo, _ = h.Range(r0)
 		_, b.hi = h.Range(b.r1 - 1)
 		for ; ready*PanelWidth < b.hi; ready++ {
-			k0, k1 := ready*PanelWidth, min((ready+1)*PanelWidth, h.Keys)
-			turnPanel(keys[k0*h.Dim:], h.k[k0*h.ldk:], h.ldk, k1-k0, h.Dim)
-			packRows(values, h.v[k0*h.ldv:], h.ldv, k0, k1, h.Keys, h.ValueDim)
+			if !h.pack(keys, values, ready*PanelWidth, min((ready+1)*PanelWidth, h.Keys)) {
+				return
+			}
 		}
 		b.lo -= b.lo % PanelWidth
 		b.score(keys)
 		odd := b.weighAll()
 		b.mix(values)
-		h.oddRows(r0, odd, work)
+		if h.oddRows(r0, odd, work); h.ask.Stop(1) {
+			return
+		}
 	}
+}
+
+// pack makes panels of the keys k0 to k1, one panel, and their values.
+func (h *head) pack(keys, values []float32, k0, k1 int) bool {
+	for d := 0; d < h.Dim; d += dimPart {
+		n := min(dimPart, h.Dim-d)
+		if h.ask.Stop(n * PanelWidth) {
+			return false
+		}
+		turnPanel(keys[k0*h.Dim+d*PanelWidth:], h.k[k0*h.ldk+d:], h.ldk, k1-k0, n)
+	}
+	for j := 0; j < h.ValueDim; j += dimPart {
+		n := min(dimPart, h.ValueDim-j)
+		if h.ask.Stop(n * PanelWidth) {
+			return false
+		}
+		packRows(values[j*h.Keys:], h.v[k0*h.ldv+j:], h.ldv, k0, k1, h.Keys, n)
+	}
+	return true
 }
 
 // rowBlock is the rows r0 to r1, which see keys from lo to hi. Column j of its
@@ -172,8 +201,12 @@ func (b *rowBlock) score(keys []float32) {
 		if b.Window > 0 {
 			last = min(last, k0+width+b.Window-b.End)
 		}
-		if first < last {
-			gemmBlock(b.scores[(first-b.r0)*b.ld+k0-b.lo:], b.ld, b.q[first*b.ldq:], b.ldq, keys[k0*b.Dim:], b.Dim*PanelWidth, last-first, width, b.Dim, false)
+		for d := 0; first < last && (d < b.Dim || d == 0); d += dimPart {
+			n := min(dimPart, b.Dim-d)
+			if b.ask.Stop((last - first) * width * n) {
+				return
+			}
+			gemmBlock(b.scores[(first-b.r0)*b.ld+k0-b.lo:], b.ld, b.q[first*b.ldq+d:], b.ldq, keys[k0*b.Dim+d*PanelWidth:], b.Dim*PanelWidth, last-first, width, n, d > 0)
 		}
 		k0 += width
 	}
@@ -208,6 +241,9 @@ func (b *rowBlock) mix(values []float32) {
 				_, hi := b.Range(g1 - 1)
 				from, to := max(k0, lo), min(k0+keyBlock, hi)
 				if from < to {
+					if b.ask.Stop((g1 - g0) * width * (to - from)) {
+						return
+					}
 					gemmBlock(b.out[g0*b.ldo+j:], b.ldo, b.scores[(g0-b.r0)*b.ld+from-b.lo:], b.ld, panels[from*PanelWidth:], b.Keys*PanelWidth,
 						g1-g0, min(width, b.ValueDim-j), to-from, from > lo)
 				}
@@ -224,13 +260,13 @@ func (h *head) weigh(row []float32, r, lo int) bool {
 	seen := row[from-lo : to-lo]
 	clear(row[:from-lo])
 	clear(row[to-lo:])
-	h.scale(seen)
-	top := Max(seen)
+	rowParts(len(seen), h.halt, func(i, j int) { h.scale(seen[i:j]) })
+	top := rowMax(seen, h.halt)
 	if !(top > -math.MaxFloat32) && len(seen) < h.Keys {
 		clear(seen)
 		return false
 	}
-	softmax(seen, seen, top)
+	softmax(seen, seen, top, h.halt)
 	return true
 }
 
@@ -255,11 +291,11 @@ func (h *head) oddRows(r0 int, odd uint64, work []float32) {
 			row[j] = -math.MaxFloat32
 		}
 		if from < to {
-			GemmNT(row[from:], 0, h.q[r*h.ldq:], h.ldq, h.k[from*h.ldk:], h.ldk, 1, 0, to-from, h.Dim)
+			GemmNT(row[from:], 0, h.q[r*h.ldq:], h.ldq, h.k[from*h.ldk:], h.ldk, 1, 0, to-from, h.Dim, h.halt)
 			h.scale(row[from:to])
 		}
-		Softmax(row, row)
-		GemmNN(h.out[r*h.ldo:], h.ldo, row, 0, h.v, h.ldv, 1, 0, h.ValueDim, h.Keys)
+		Softmax(row, row, h.halt)
+		GemmNN(h.out[r*h.ldo:], h.ldo, row, 0, h.v, h.ldv, 1, 0, h.ValueDim, h.Keys, h.halt)
 	}
 }
 

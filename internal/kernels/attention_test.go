@@ -64,7 +64,7 @@ func randomAttention(rng *rand.Rand) AttentionSpec {
 // separate computes the attention step by step.
 func (c *attentionCase) separate() []float32 {
 	scores := make([]float32, c.Rows*c.Keys)
-	GemmNT(scores, c.Keys, c.q, c.ldq, c.k, c.ldk, c.Rows, 0, c.Keys, c.Dim)
+	GemmNT(scores, c.Keys, c.q, c.ldq, c.k, c.ldk, c.Rows, 0, c.Keys, c.Dim, nil)
 	if c.Divide {
 		DivScalar(scores, scores, c.Scale)
 	} else {
@@ -78,10 +78,10 @@ func (c *attentionCase) separate() []float32 {
 				row[j] = -math.MaxFloat32
 			}
 		}
-		Softmax(row, row)
+		Softmax(row, row, nil)
 	}
 	out := filled(c.Rows*c.ldo, guard)
-	GemmNN(out, c.ldo, scores, c.Keys, c.v, c.ldv, c.Rows, 0, c.ValueDim, c.Keys)
+	GemmNN(out, c.ldo, scores, c.Keys, c.v, c.ldv, c.Rows, 0, c.ValueDim, c.Keys, nil)
 	return out
 }
 
@@ -90,7 +90,7 @@ func (c *attentionCase) fused(from, to int) []float32 {
 	s.Rows, s.End = to-from, c.End+from
 	out := filled(c.Rows*c.ldo, guard)
 	work := filled(s.Work(), float32(math.NaN()))
-	Attention(out[from*c.ldo:], c.ldo, c.q[from*c.ldq:], c.ldq, c.k, c.ldk, c.v, c.ldv, s, work)
+	Attention(out[from*c.ldo:], c.ldo, c.q[from*c.ldq:], c.ldq, c.k, c.ldk, c.v, c.ldv, s, work, nil)
 	return out
 }
 
@@ -139,14 +139,14 @@ func TestAttentionOfExtremeScores(t *testing.T) {
 }
 
 func TestAttentionOfNothing(t *testing.T) {
-	Attention(nil, 0, nil, 0, nil, 0, nil, 0, AttentionSpec{}, nil)
-	Attention(nil, 0, []float32{1}, 1, []float32{1}, 1, nil, 0, AttentionSpec{Rows: 1, Keys: 1, Dim: 1, End: 1}, make([]float32, 1))
+	Attention(nil, 0, nil, 0, nil, 0, nil, 0, AttentionSpec{}, nil, nil)
+	Attention(nil, 0, []float32{1}, 1, []float32{1}, 1, nil, 0, AttentionSpec{Rows: 1, Keys: 1, Dim: 1, End: 1}, make([]float32, 1), nil)
 	for _, rows := range []int{2, 20} {
 		out := filled(rows*3, 7)
-		Attention(out, 3, filled(rows, 1), 1, nil, 1, nil, 3, AttentionSpec{Rows: rows, Dim: 1, ValueDim: 3, Scale: 1}, make([]float32, 4096))
+		Attention(out, 3, filled(rows, 1), 1, nil, 1, nil, 3, AttentionSpec{Rows: rows, Dim: 1, ValueDim: 3, Scale: 1}, make([]float32, 4096), nil)
 		require.Equal(t, make([]float32, rows*3), out, "no keys")
 		s := AttentionSpec{Rows: rows, Keys: 2, ValueDim: 1, Scale: 1, End: 2}
-		Attention(out, 1, nil, 0, nil, 0, []float32{1, 2}, 1, s, make([]float32, s.Work()))
+		Attention(out, 1, nil, 0, nil, 0, []float32{1, 2}, 1, s, make([]float32, s.Work()), nil)
 		require.Equal(t, filled(rows, 1.5), out[:rows], "scores of no elements")
 	}
 }
@@ -183,15 +183,17 @@ func TestAttentionAccuracy(t *testing.T) {
 func TestAttentionPanics(t *testing.T) {
 	s := AttentionSpec{Rows: 2, Keys: 3, Dim: 4, ValueDim: 5, Scale: 1, End: 2}
 	f := func(n int) []float32 { return make([]float32, n) }
-	Attention(f(10), 5, f(8), 4, f(12), 4, f(15), 5, s, f(s.Work()))
+	Attention(f(10), 5, f(8), 4, f(12), 4, f(15), 5, s, f(s.Work()), nil)
 	for name, call := range map[string]func(){
-		"work":   func() { Attention(f(10), 5, f(8), 4, f(12), 4, f(15), 5, s, f(s.Work()-1)) },
-		"output": func() { Attention(f(9), 5, f(8), 4, f(12), 4, f(15), 5, s, f(99)) },
-		"rows":   func() { Attention(f(10), 4, f(8), 4, f(12), 4, f(15), 5, s, f(99)) },
-		"q":      func() { Attention(f(10), 5, f(7), 4, f(12), 4, f(15), 5, s, f(99)) },
-		"k":      func() { Attention(f(10), 5, f(8), 4, f(11), 4, f(15), 5, s, f(99)) },
-		"v":      func() { Attention(f(10), 5, f(8), 4, f(12), 4, f(14), 5, s, f(99)) },
-		"size":   func() { Attention(f(10), 5, f(8), 4, f(12), 4, f(14), 5, AttentionSpec{Rows: 1, ValueDim: -1}, f(99)) },
+		"work":   func() { Attention(f(10), 5, f(8), 4, f(12), 4, f(15), 5, s, f(s.Work()-1), nil) },
+		"output": func() { Attention(f(9), 5, f(8), 4, f(12), 4, f(15), 5, s, f(99), nil) },
+		"rows":   func() { Attention(f(10), 4, f(8), 4, f(12), 4, f(15), 5, s, f(99), nil) },
+		"q":      func() { Attention(f(10), 5, f(7), 4, f(12), 4, f(15), 5, s, f(99), nil) },
+		"k":      func() { Attention(f(10), 5, f(8), 4, f(11), 4, f(15), 5, s, f(99), nil) },
+		"v":      func() { Attention(f(10), 5, f(8), 4, f(12), 4, f(14), 5, s, f(99), nil) },
+		"size": func() {
+			Attention(f(10), 5, f(8), 4, f(12), 4, f(14), 5, AttentionSpec{Rows: 1, ValueDim: -1}, f(99), nil)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() { require.Contains(t, fmt.Sprint(recover()), "kernels: ") }()
@@ -207,7 +209,7 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 			c := newAttention(rng, AttentionSpec{Rows: rows, Keys: 40, Dim: 16, ValueDim: 16, Scale: 1, End: 41 - rows})
 			out, work := make([]float32, rows*c.ldo), make([]float32, c.Work())
 			require.Zero(t, testing.AllocsPerRun(20, func() {
-				Attention(out, c.ldo, c.q, c.ldq, c.k, c.ldk, c.v, c.ldv, c.AttentionSpec, work)
+				Attention(out, c.ldo, c.q, c.ldq, c.k, c.ldk, c.v, c.ldv, c.AttentionSpec, work, nil)
 			}))
 		}
 	})

@@ -108,7 +108,7 @@ func benchmarkGemm(b *testing.B, sizes [][3]int, threads int, call func(c, a, w 
 }
 
 func BenchmarkGemmPacked(b *testing.B) {
-	benchmarkGemm(b, append(benchSizes, benchSmallSizes...), 1, func(c, a, w []float32, m, n, k int) { GemmPacked(c, n, a, k, w, m, n, k, 0, Panels(n)) })
+	benchmarkGemm(b, append(benchSizes, benchSmallSizes...), 1, func(c, a, w []float32, m, n, k int) { GemmPacked(c, n, a, k, w, m, n, k, 0, Panels(n), nil) })
 }
 
 // As the engine does it: many rows are split between two goroutines, else the
@@ -118,9 +118,9 @@ func BenchmarkGemmPackedTwoThreads(b *testing.B) {
 		part := func(i int) {
 			if m >= 128 {
 				lo, hi := i*m/2, (i+1)*m/2
-				GemmPacked(c[lo*n:], n, a[lo*k:], k, w, hi-lo, n, k, 0, Panels(n))
+				GemmPacked(c[lo*n:], n, a[lo*k:], k, w, hi-lo, n, k, 0, Panels(n), nil)
 			} else {
-				GemmPacked(c, n, a, k, w, m, n, k, i*Panels(n)/2, (i+1)*Panels(n)/2)
+				GemmPacked(c, n, a, k, w, m, n, k, i*Panels(n)/2, (i+1)*Panels(n)/2, nil)
 			}
 		}
 		var wg sync.WaitGroup
@@ -131,11 +131,11 @@ func BenchmarkGemmPackedTwoThreads(b *testing.B) {
 }
 
 func BenchmarkGemmNN(b *testing.B) {
-	benchmarkGemm(b, append(benchSizes, benchSmallSizes...), 1, func(c, a, w []float32, m, n, k int) { GemmNN(c, n, a, k, w, n, m, 0, n, k) })
+	benchmarkGemm(b, append(benchSizes, benchSmallSizes...), 1, func(c, a, w []float32, m, n, k int) { GemmNN(c, n, a, k, w, n, m, 0, n, k, nil) })
 }
 
 func BenchmarkGemmNT(b *testing.B) {
-	benchmarkGemm(b, append(benchSizes, benchSmallSizes...), 1, func(c, a, w []float32, m, n, k int) { GemmNT(c, n, a, k, w, k, m, 0, n, k) })
+	benchmarkGemm(b, append(benchSizes, benchSmallSizes...), 1, func(c, a, w []float32, m, n, k int) { GemmNT(c, n, a, k, w, k, m, 0, n, k, nil) })
 }
 
 func BenchmarkRows(b *testing.B) {
@@ -154,11 +154,11 @@ func BenchmarkRows(b *testing.B) {
 			{"relu", func() { Relu(dst, x) }},
 			{"gelutanh", func() { GeluTanh(dst, x) }},
 			{"geluerf", func() { GeluErf(dst, x) }},
-			{"softmax", func() { Softmax(dst, x) }},
-			{"layernorm", func() { LayerNorm(dst, x, y, y, 1e-5) }},
+			{"softmax", func() { Softmax(dst, x, nil) }},
+			{"layernorm", func() { LayerNorm(dst, x, y, y, 1e-5, nil) }},
 			{"sum", func() { Sum(x) }},
 			{"max", func() { Max(x) }},
-			{"argmax", func() { ArgMax(x) }},
+			{"argmax", func() { ArgMax(x, nil) }},
 			{"f16tof32", func() { F16ToF32(dst, half) }},
 			{"f32tof16", func() { F32ToF16(half, x) }},
 			{"bf16tof32", func() { BF16ToF32(dst, half) }},

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+
+	"github.com/genie-sdk/go/internal/halt"
 )
 
 // ConvShape is the geometry of a convolution (cross-correlation) of
@@ -55,6 +57,8 @@ const (
 	// stay in a cache or an image has enough blocks that use them.
 	winogradFilterFloats = 1 << 20
 	winogradImageTiles   = 12
+	// With more channels the transform of a few blocks fits into no cache.
+	winogradMostChannels = 1 << 16
 )
 
 // Algorithm is the algorithm that [Conv2D] uses. It depends neither on N nor on
@@ -63,7 +67,8 @@ func (s ConvShape) Algorithm() ConvAlgorithm {
 	switch {
 	case s.Groups > 1 && s.Groups == s.C && s.Groups == s.OutC:
 		return ConvDepthwise
-	case s.KH == 3 && s.KW == 3 && max(s.StrideH, s.StrideW, s.DilH, s.DilW, s.Groups) == 1 && min(s.C, s.OutC) >= winogradChannels &&
+	case s.KH == 3 && s.KW == 3 && max(s.StrideH, s.StrideW, s.DilH, s.DilW, s.Groups) == 1 &&
+		min(s.C, s.OutC) >= winogradChannels && s.C <= winogradMostChannels &&
 		(s.C*s.OutC <= winogradFilterFloats/winogradPositions || winogradTiles(s.OutH())*winogradTiles(s.OutW()) >= winogradImageTiles):
 		return ConvWinograd
 	}
@@ -81,13 +86,14 @@ type ConvEpilogue struct {
 // Conv2D computes the units lo to hi, of [ConvShape.Units], of the convolution
 // of x [N, H, W, C] with filters packed by [PackConvFilters] into
 // out [N, OutH, OutW, OutC]. Calls on disjoint ranges may run at the same time.
-// On one code path an output has the same bits whatever the range and N.
+// On one code path an output has the same bits whatever the range and N. When h
+// stops it the outputs of the range are undefined.
 //
 // In ConvDirect and ConvDepthwise NaN and infinities propagate as in IEEE
 // arithmetic, the zeros of the padding included (zero times an infinite weight
 // is NaN). In ConvWinograd one of them in an input makes NaN or infinite the
 // outputs of all the 4 x 4 blocks whose 6 x 6 input it stands in.
-func Conv2D(out, x, packed []float32, s ConvShape, e ConvEpilogue, lo, hi int) {
+func Conv2D(out, x, packed []float32, s ConvShape, e ConvEpilogue, lo, hi int, h halt.Func) {
 	s.check("Conv2D")
 	needRange("Conv2D", lo, hi, s.Units())
 	need("Conv2D", "x", len(x), s.N, s.H, s.W, s.C)
@@ -104,7 +110,7 @@ func Conv2D(out, x, packed []float32, s ConvShape, e ConvEpilogue, lo, hi int) {
 	}
 	scratch := convScratches.Get().(*convScratch)
 	defer convScratches.Put(scratch)
-	c := convCall{convGeometry: s.geometry(), convScratch: scratch, out: out, x: x, packed: packed, e: e}
+	c := convCall{convGeometry: s.geometry(), convScratch: scratch, out: out, x: x, packed: packed, e: e, ask: h.Counter()}
 	c.units(lo, hi)
 }
 
@@ -188,6 +194,14 @@ type convCall struct {
 	*convScratch
 	out, x, packed []float32
 	e              ConvEpilogue
+	ask            halt.Counter
+	halted         bool
+}
+
+// stop counts work and reports whether the call is to stop.
+func (c *convCall) stop(work int) bool {
+	c.halted = c.halted || c.ask.Stop(work)
+	return c.halted
 }
 
 // units computes a range of units: up to three rectangles of blocks and strips.
@@ -196,7 +210,7 @@ func (c *convCall) units(lo, hi int) {
 	if c.panelsOutside {
 		inner = c.blocks
 	}
-	for lo < hi {
+	for lo < hi && !c.halted {
 		o, i := lo/inner, lo%inner
 		if i == 0 && hi-lo >= inner {
 			n := (hi - lo) / inner
@@ -217,9 +231,13 @@ func (c *convCall) rectangle(o0, o1, i0, i1 int) {
 	row0, row1 := c.blockStart(o0), c.blockStart(o1)
 	panel0, panel1 := c.stripStart(i0), c.stripStart(i1)
 	if c.algorithm == ConvWinograd {
-		for o := o0; o < o1; o++ {
+		for o := o0; o < o1 && !c.halted; o++ {
 			c.winograd(c.blockStart(o), c.blockStart(o+1), panel0, panel1)
 		}
+		return
+	}
+	if c.segments*c.length > longWindow {
+		c.longWindows(row0, row1, panel0, panel1)
 		return
 	}
 	c.direct(row0, row1, panel0, panel1)

@@ -65,13 +65,13 @@ func BenchmarkConv2D(b *testing.B) {
 			for _, c := range resnet50 {
 				s := c.shape(batch)
 				x, packed := randoms(rng, s.N*s.H*s.W*s.C), make([]float32, s.PackedLen())
-				PackConvFilters(packed, randoms(rng, s.OutC*s.C*s.KH*s.KW), s)
+				PackConvFilters(packed, randoms(rng, s.OutC*s.C*s.KH*s.KW), s, nil, nil)
 				out, e := make([]float32, s.N*s.OutH()*s.OutW()*s.OutC), ConvEpilogue{Bias: randoms(rng, s.OutC), ReLU: true}
 				for _, threads := range []int{1, 2} {
 					b.Run(fmt.Sprintf("%s/batch=%d/size=%d/in=%d/out=%d/kernel=%d/stride=%d/threads=%d", prefix, batch, c.size, c.c, c.out, c.kernel, c.stride, threads), func(b *testing.B) {
 						b.ReportAllocs()
 						for b.Loop() {
-							inGoroutines(threads, s.Units(), func(lo, hi int) { Conv2D(out, x, packed, s, e, lo, hi) })
+							inGoroutines(threads, s.Units(), func(lo, hi int) { Conv2D(out, x, packed, s, e, lo, hi, nil) })
 						}
 						report(b, directFLOPs(s), 0)
 					})
@@ -96,7 +96,7 @@ func BenchmarkResNet50Convolutions(b *testing.B) {
 			for _, c := range resnet50 {
 				s := c.shape(batch)
 				packed := make([]float32, s.PackedLen())
-				PackConvFilters(packed, randoms(rng, s.OutC*s.C*s.KH*s.KW), s)
+				PackConvFilters(packed, randoms(rng, s.OutC*s.C*s.KH*s.KW), s, nil, nil)
 				for range c.count {
 					layers = append(layers, layer{s, slices.Clone(packed)})
 					flops += directFLOPs(s)
@@ -109,7 +109,7 @@ func BenchmarkResNet50Convolutions(b *testing.B) {
 					for b.Loop() {
 						for _, l := range layers {
 							inGoroutines(threads, l.Units(), func(lo, hi int) {
-								Conv2D(y, x, l.packed, l.ConvShape, ConvEpilogue{Bias: bias[:l.OutC], ReLU: true}, lo, hi)
+								Conv2D(y, x, l.packed, l.ConvShape, ConvEpilogue{Bias: bias[:l.OutC], ReLU: true}, lo, hi, nil)
 							})
 						}
 					}

@@ -1,6 +1,10 @@
 package kernels
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/genie-sdk/go/internal/halt"
+)
 
 const (
 	// depthwiseRows is the height of the tallest tiles of ConvDepthwise.
@@ -50,6 +54,9 @@ func (c *convCall) direct(p0, p1, panel0, panel1 int) {
 		q0, q1 := p0+n*(p1-p0)/chunks, p0+(n+1)*(p1-p0)/chunks
 		c.makeTable(q0, q1)
 		for panel := panel0; panel < panel1; {
+			if c.stop((q1 - q0) * c.segments * c.length) {
+				return
+			}
 			panel += c.panelsFrom(q0, q1, panel, panel1)
 		}
 	}
@@ -188,7 +195,7 @@ func (c *convCall) panelsFrom(p0, p1, panel, last int) int {
 		out: c.out[p0*c.OutC+first:], ldc: c.OutC, cols: min(panels*PanelWidth, c.groupOut-column),
 		table: c.table, tiling: newTiling(p1-p0, c.tileRows()), rows: p1 - p0,
 		x: c.x, edge: c.edge, panel: c.packed[panel*c.panelLen:][:panels*c.panelLen], panelLen: c.panelLen,
-		segments: c.segments, length: c.length, relu: c.e.ReLU,
+		segments: c.segments, length: c.length, relu: c.e.ReLU, ask: &c.ask,
 	}
 	if c.e.Bias != nil {
 		r.bias = c.e.Bias[first:][:r.cols]
@@ -239,6 +246,7 @@ type convRun struct {
 	segments, length int
 	bias, residual   []float32
 	relu             bool
+	ask              *halt.Counter // of the portable code, whose tiles take longer
 }
 
 // segment is what an entry of the table stands for, from its first element.

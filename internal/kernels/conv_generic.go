@@ -6,6 +6,9 @@ func (r *convRun) product() {
 		return
 	}
 	for row := range r.rows {
+		if r.ask.Stop(r.segments * r.length) {
+			return
+		}
 		var sums [PanelWidth]float32
 		at, height := r.entry(row, r.segments)
 		panel := r.panel
@@ -29,6 +32,9 @@ func (r *convRun) depthwise() {
 		return
 	}
 	for row := range r.rows {
+		if r.ask.Stop(r.segments) {
+			return
+		}
 		r.depthwiseRow(row, done)
 	}
 }

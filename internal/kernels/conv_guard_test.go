@@ -26,11 +26,11 @@ func TestConv2DStaysInBounds(t *testing.T) {
 			mem.reset()
 			outputs := s.N * s.OutH() * s.OutW() * s.OutC
 			packed, out := guarded[float32](mem, s.PackedLen()), guarded[float32](mem, outputs)
-			PackConvFilters(packed, mem.copyOf(randoms(rng, s.OutC*s.C/s.Groups*s.KH*s.KW)), s)
+			PackConvFilters(packed, mem.copyOf(randoms(rng, s.OutC*s.C/s.Groups*s.KH*s.KW)), s, nil, nil)
 			e := ConvEpilogue{Bias: mem.copyOf(randoms(rng, s.OutC)), Residual: mem.copyOf(randoms(rng, outputs)), ReLU: true}
 			x := mem.copyOf(randoms(rng, s.N*s.H*s.W*s.C))
-			Conv2D(out, x, packed, s, e, 0, s.Units())
-			Conv2D(out, x, packed, s, ConvEpilogue{}, 0, s.Units()/2)
+			Conv2D(out, x, packed, s, e, 0, s.Units(), nil)
+			Conv2D(out, x, packed, s, ConvEpilogue{}, 0, s.Units()/2, nil)
 		}
 	})
 }
@@ -41,15 +41,15 @@ func TestPoolingStaysInBounds(t *testing.T) {
 		for _, s := range poolShapes {
 			mem.reset()
 			x, out := mem.copyOf(randoms(rng, s.N*s.H*s.W*s.C)), guarded[float32](mem, s.N*s.OutH()*s.OutW()*s.C)
-			MaxPool2D(out, x, s, 0, s.Units())
-			AvgPool2D(out, x, s, true, 0, s.Units())
+			MaxPool2D(out, x, s, 0, s.Units(), nil)
+			AvgPool2D(out, x, s, true, 0, s.Units(), nil)
 		}
 		for channels := 1; channels < 20; channels++ {
 			for _, pixels := range []int{1, 2, 7, 8, 9, 63, 64, 65, 80} {
 				mem.reset()
 				x, out := mem.copyOf(randoms(rng, 2*channels*pixels)), guarded[float32](mem, 2*channels*pixels)
-				ChannelsLast(out, x, 2, channels, pixels, 0, LayoutUnits(2, pixels))
-				ChannelsFirst(out, x, 2, channels, pixels, 0, LayoutUnits(2, pixels))
+				ChannelsLast(out, x, 2, channels, pixels, 0, LayoutUnits(2, pixels), nil)
+				ChannelsFirst(out, x, 2, channels, pixels, 0, LayoutUnits(2, pixels), nil)
 			}
 		}
 	})

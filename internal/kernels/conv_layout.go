@@ -1,5 +1,7 @@
 package kernels
 
+import "github.com/genie-sdk/go/internal/halt"
+
 // layoutBlock is the number of pixels in a unit of [ChannelsLast] and
 // [ChannelsFirst].
 const layoutBlock = 64
@@ -13,23 +15,28 @@ func LayoutUnits(images, pixels int) int {
 
 // ChannelsLast writes the units lo to hi, of [LayoutUnits], of
 // src [images, channels, pixels] to dst [images, pixels, channels].
-func ChannelsLast(dst, src []float32, images, channels, pixels, lo, hi int) {
-	eachLayoutBlock("ChannelsLast", dst, src, images, channels, pixels, lo, hi, func(image, p0, p1 int) {
-		transpose(dst[image+p0*channels:image+p1*channels], channels, src[image+p0:image+channels*pixels], pixels, channels, p1-p0)
+// When h stops it they are undefined.
+func ChannelsLast(dst, src []float32, images, channels, pixels, lo, hi int, h halt.Func) {
+	eachLayoutBlock("ChannelsLast", dst, src, images, channels, pixels, lo, hi, h, func(image, c0, c1, p0, p1 int) {
+		transpose(dst[image+p0*channels+c0:image+(p1-1)*channels+c1], channels, src[image+c0*pixels+p0:image+channels*pixels], pixels, c1-c0, p1-p0)
 	})
 }
 
 // ChannelsFirst writes the units lo to hi, of [LayoutUnits], of
 // src [images, pixels, channels] to dst [images, channels, pixels].
-func ChannelsFirst(dst, src []float32, images, channels, pixels, lo, hi int) {
-	eachLayoutBlock("ChannelsFirst", dst, src, images, channels, pixels, lo, hi, func(image, p0, p1 int) {
-		transpose(dst[image+p0:image+channels*pixels], pixels, src[image+p0*channels:image+p1*channels], channels, p1-p0, channels)
+// When h stops it they are undefined.
+func ChannelsFirst(dst, src []float32, images, channels, pixels, lo, hi int, h halt.Func) {
+	eachLayoutBlock("ChannelsFirst", dst, src, images, channels, pixels, lo, hi, h, func(image, c0, c1, p0, p1 int) {
+		transpose(dst[image+c0*pixels+p0:image+(c1-1)*pixels+pixels], pixels, src[image+p0*channels+c0:image+p1*channels], channels, p1-p0, c1-c0)
 	})
 }
 
-// eachLayoutBlock calls f with the first element of an image and a range of its
-// pixels.
-func eachLayoutBlock(op string, dst, src []float32, images, channels, pixels, lo, hi int, f func(image, p0, p1 int)) {
+// layoutChannels of a block of pixels are moved at once.
+const layoutChannels = 1 << 14
+
+// eachLayoutBlock calls f with the first element of an image and ranges of its
+// channels and pixels.
+func eachLayoutBlock(op string, dst, src []float32, images, channels, pixels, lo, hi int, h halt.Func, f func(image, c0, c1, p0, p1 int)) {
 	needDims(op, images, channels, pixels)
 	need(op, "dst", len(dst), images, channels, pixels)
 	need(op, "src", len(src), images, channels, pixels)
@@ -37,10 +44,17 @@ func eachLayoutBlock(op string, dst, src []float32, images, channels, pixels, lo
 	if channels == 0 {
 		return
 	}
+	ask := h.Counter()
 	blocks := (pixels + layoutBlock - 1) / layoutBlock
 	for unit := lo; unit < hi; unit++ {
 		p0 := unit % blocks * layoutBlock
-		f(unit/blocks*channels*pixels, p0, min(p0+layoutBlock, pixels))
+		for c0 := 0; c0 < channels; c0 += layoutChannels {
+			c1, p1 := min(c0+layoutChannels, channels), min(p0+layoutBlock, pixels)
+			if ask.Stop((c1 - c0) * (p1 - p0)) {
+				return
+			}
+			f(unit/blocks*channels*pixels, c0, c1, p0, p1)
+		}
 	}
 }
 

@@ -1,8 +1,9 @@
 package kernels
 
 import (
-	"fmt"
 	"math"
+
+	"github.com/genie-sdk/go/internal/halt"
 )
 
 // PackedLen is the number of floats that packed filters take.
@@ -14,49 +15,62 @@ func (s ConvShape) PackedLen() int {
 
 // PackConvFilters writes filters [OutC, C/Groups, KH, KW] into dst, of at least
 // [ConvShape.PackedLen] floats, as the shape's algorithm wants them. The layout
-// does not depend on N.
-func PackConvFilters(dst, filters []float32, s ConvShape) {
+// does not depend on N. With scales, one for each filter, a weight is multiplied by
+// its filter's first and rounded. When h stops it dst is undefined.
+func PackConvFilters(dst, filters []float32, s ConvShape, scales []float64, h halt.Func) {
 	s.check("PackConvFilters")
 	g := s.geometry()
 	need("PackConvFilters", "dst", len(dst), g.panels, g.panelLen)
 	need("PackConvFilters", "filters", len(filters), s.OutC, s.C/s.Groups, s.KH*s.KW)
-	clear(dst[:g.panels*g.panelLen])
+	if scales != nil {
+		needSame("PackConvFilters", s.OutC, len(scales))
+	}
+	if rowParts(g.panels*g.panelLen, h, func(i, j int) { clear(dst[i:j]) }); h.Now() {
+		return
+	}
+	ask := h.Counter()
 	for oc := range s.OutC {
 		panel := oc/g.groupOut*g.groupPanels + oc%g.groupOut/PanelWidth
 		column := dst[panel*g.panelLen+oc%g.groupOut%PanelWidth:]
 		channels := s.C / s.Groups
 		filter := filters[oc*channels*s.KH*s.KW:][:channels*s.KH*s.KW]
+		scale := 1.0 // which changes no weight
+		if scales != nil {
+			scale = scales[oc]
+		}
 		if g.algorithm == ConvWinograd {
-			winogradFilter(column, filter, channels)
+			if !winogradFilter(column, filter, scale, channels, &ask) {
+				return
+			}
 			continue
 		}
 		for ic := range channels {
 			for tap, w := range filter[ic*s.KH*s.KW:][:s.KH*s.KW] {
-				column[(tap*channels+ic)*PanelWidth] = w
+				if tap%packPart == 0 && ask.Stop(min(packPart, s.KH*s.KW-tap)) {
+					return
+				}
+				column[(tap*channels+ic)*PanelWidth] = float32(float64(w) * scale)
 			}
 		}
 	}
 }
 
+// packPart weights are packed without a question.
+const packPart = 1024
+
 // FoldBatchNorm folds an inference-time batch normalisation that follows a
-// convolution into its filters [len(gamma), ...] and bias [len(gamma)], in
-// place: filters *= gamma/sqrt(variance+eps), bias = (bias-mean)*gamma/
-// sqrt(variance+eps) + beta. Each result is rounded once.
-func FoldBatchNorm(filters, bias, gamma, beta, mean, variance []float32, eps float64) {
-	out := len(gamma)
+// convolution into its bias, in place, and gives what its filters are to be
+// multiplied by: scale = gamma/sqrt(variance+eps), bias = (bias-mean)*scale + beta.
+// A bias is rounded once. When h stops it neither is of use.
+func FoldBatchNorm(scales []float64, bias, gamma, beta, mean, variance []float32, eps float64, h halt.Func) {
 	for _, p := range [][]float32{bias, beta, mean, variance} {
-		needSame("FoldBatchNorm", out, len(p))
+		needSame("FoldBatchNorm", len(gamma), len(p))
 	}
-	if out == 0 || len(filters)%out != 0 {
-		panic(fmt.Sprintf("kernels: FoldBatchNorm: %d weights for %d filters", len(filters), out))
-	}
-	size := len(filters) / out
-	for oc := range out {
-		scale := float64(gamma[oc]) / math.Sqrt(float64(variance[oc])+eps)
-		filter := filters[oc*size:][:size]
-		for i, w := range filter {
-			filter[i] = float32(float64(w) * scale)
+	needSame("FoldBatchNorm", len(gamma), len(scales))
+	rowParts(len(gamma), h, func(i, j int) {
+		for oc := i; oc < j; oc++ {
+			scales[oc] = float64(gamma[oc]) / math.Sqrt(float64(variance[oc])+eps)
+			bias[oc] = float32((float64(bias[oc])-float64(mean[oc]))*scales[oc] + float64(beta[oc]))
 		}
-		bias[oc] = float32((float64(bias[oc])-float64(mean[oc]))*scale + float64(beta[oc]))
-	}
+	})
 }

@@ -31,7 +31,7 @@ func newConv(rng *rand.Rand, s ConvShape, bias, residual, relu bool) *convCase {
 		c.e.Residual = randoms(rng, out)
 	}
 	c.packed = filled(s.PackedLen(), float32(math.NaN()))
-	PackConvFilters(c.packed, c.filters, s)
+	PackConvFilters(c.packed, c.filters, s, nil, nil)
 	c.want, c.scale = make([]float64, out), make([]float64, out)
 	for i := range out {
 		c.reference(i)
@@ -90,7 +90,7 @@ func (c *convCase) reference(i int) {
 // run computes units lo to hi over a copy of before.
 func (c *convCase) run(before []float32, lo, hi int) []float32 {
 	out := append([]float32(nil), before...)
-	Conv2D(out, c.x, c.packed, c.ConvShape, c.e, lo, hi)
+	Conv2D(out, c.x, c.packed, c.ConvShape, c.e, lo, hi, nil)
 	return out
 }
 

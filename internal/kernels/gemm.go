@@ -1,6 +1,10 @@
 package kernels
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/genie-sdk/go/internal/halt"
+)
 
 // GemmPacked computes columns of C = A x B, C of shape [m, n], A [m, k], B [k, n]
 // in the layout of [Pack]. It writes the columns of panels p0 to p1 (16 columns
@@ -11,8 +15,8 @@ import "fmt"
 // With k = 0 the outputs are zero.
 //
 // ldc and lda are the distances between rows; ldc is at least n where m > 1.
-// C must not overlap A or B.
-func GemmPacked(c []float32, ldc int, a []float32, lda int, packed []float32, m, n, k, p0, p1 int) {
+// C must not overlap A or B. A product that h stops leaves the columns undefined.
+func GemmPacked(c []float32, ldc int, a []float32, lda int, packed []float32, m, n, k, p0, p1 int, h halt.Func) {
 	needDims("GemmPacked", m, n, k)
 	needRange("GemmPacked", p0, p1, Panels(n))
 	if m == 0 || p0 == p1 {
@@ -27,15 +31,24 @@ func GemmPacked(c []float32, ldc int, a []float32, lda int, packed []float32, m,
 		clearColumns(c, ldc, m, p0*PanelWidth, min(n, p1*PanelWidth))
 		return
 	}
-	if !gemmPackedArch(c, ldc, a, lda, packed, m, n, k, p0, p1) {
-		gemmPackedGeneric(c, ldc, a, lda, packed, m, n, k, p0, p1)
+	if k > longDepth {
+		gemmLong(c, ldc, a, lda, m, p0*PanelWidth, min(n, p1*PanelWidth), k, h, func(_ []float32, j, k0, k1 int) []float32 {
+			return packed[j*k+k0*PanelWidth : j*k+k1*PanelWidth]
+		})
+		return
 	}
+	gemmParts(m, p0*PanelWidth, min(n, p1*PanelWidth), k, h, func(i0, i1, j0, j1 int) {
+		p0, p1, c, a := j0/PanelWidth, Panels(j1), c[i0*ldc:], a[i0*lda:]
+		if !gemmPackedArch(c, ldc, a, lda, packed, i1-i0, n, k, p0, p1) {
+			gemmPackedGeneric(c, ldc, a, lda, packed, i1-i0, n, k, p0, p1)
+		}
+	})
 }
 
 // GemmNN computes columns n0 to n1 of C = A x B with B [k, n] row major and not
 // packed, rows ldb apart; n does not appear, since only columns up to n1 are
 // read. Every output has the bits that [GemmPacked] gives it.
-func GemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) {
+func GemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int, h halt.Func) {
 	needDims("GemmNN", m, n1, k)
 	needRange("GemmNN", n0, n1, n1)
 	if m == 0 || n0 == n1 {
@@ -48,9 +61,19 @@ func GemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 		clearColumns(c, ldc, m, n0, n1)
 		return
 	}
-	if !gemmNNArch(c, ldc, a, lda, b, ldb, m, n0, n1, k) {
-		gemmNNGeneric(c, ldc, a, lda, b, ldb, m, n0, n1, k)
+	if k > longDepth {
+		gemmLong(c, ldc, a, lda, m, n0, n1, k, h, func(panel []float32, j, k0, k1 int) []float32 {
+			packPanel(panel, b[k0*ldb+j:], ldb, 1, k1-k0, min(PanelWidth, n1-j))
+			return panel
+		})
+		return
 	}
+	gemmParts(m, n0, n1, k, h, func(i0, i1, j0, j1 int) {
+		c, a := c[i0*ldc:], a[i0*lda:]
+		if !gemmNNArch(c, ldc, a, lda, b, ldb, i1-i0, j0, j1, k) {
+			gemmNNGeneric(c, ldc, a, lda, b, ldb, i1-i0, j0, j1, k)
+		}
+	})
 }
 
 // GemmNT computes columns n0 to n1 of C = A x B^T, C of shape [m, n], A [m, k],
@@ -58,7 +81,7 @@ func GemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 // of B.
 //
 // Every output has the bits that [GemmPacked] gives it with B^T.
-func GemmNT(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) {
+func GemmNT(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int, h halt.Func) {
 	needDims("GemmNT", m, n1, k)
 	needRange("GemmNT", n0, n1, n1)
 	if m == 0 || n0 == n1 {
@@ -71,9 +94,19 @@ func GemmNT(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 		clearColumns(c, ldc, m, n0, n1)
 		return
 	}
-	if !gemmNTArch(c, ldc, a, lda, b, ldb, m, n0, n1, k) {
-		gemmNTGeneric(c, ldc, a, lda, b, ldb, m, n0, n1, k)
+	if k > longDepth {
+		gemmLong(c, ldc, a, lda, m, n0, n1, k, h, func(panel []float32, j, k0, k1 int) []float32 {
+			packPanel(panel, b[j*ldb+k0:], 1, ldb, k1-k0, min(PanelWidth, n1-j))
+			return panel
+		})
+		return
 	}
+	gemmParts(m, n0, n1, k, h, func(i0, i1, j0, j1 int) {
+		c, a := c[i0*ldc:], a[i0*lda:]
+		if !gemmNTArch(c, ldc, a, lda, b, ldb, i1-i0, j0, j1, k) {
+			gemmNTGeneric(c, ldc, a, lda, b, ldb, i1-i0, j0, j1, k)
+		}
+	})
 }
 
 // gemmBlock computes C = A x B, or with accumulate C += A x B, for some panels

@@ -3,19 +3,21 @@ package kernels
 import (
 	"fmt"
 	"sync"
+
+	"github.com/genie-sdk/go/internal/halt"
 )
 
 // GemmPackedBF16 is [GemmPacked] with bfloat16 weights: packed is the layout of
 // [Pack] with elements of 16 bits. Each is widened exactly and all sums are
 // float32, so every output has the bits that [GemmPacked] gives it with the
 // widened matrix.
-func GemmPackedBF16(c []float32, ldc int, a []float32, lda int, packed []uint16, m, n, k, p0, p1 int) {
-	gemmNarrow("GemmPackedBF16", bf16Weights, BF16ToF32, c, ldc, a, lda, packed, m, n, k, p0, p1)
+func GemmPackedBF16(c []float32, ldc int, a []float32, lda int, packed []uint16, m, n, k, p0, p1 int, h halt.Func) {
+	gemmNarrow("GemmPackedBF16", bf16Weights, BF16ToF32, c, ldc, a, lda, packed, m, n, k, p0, p1, h)
 }
 
 // GemmPackedF16 is [GemmPackedBF16] with IEEE 754 binary16 weights.
-func GemmPackedF16(c []float32, ldc int, a []float32, lda int, packed []uint16, m, n, k, p0, p1 int) {
-	gemmNarrow("GemmPackedF16", f16Weights, F16ToF32, c, ldc, a, lda, packed, m, n, k, p0, p1)
+func GemmPackedF16(c []float32, ldc int, a []float32, lda int, packed []uint16, m, n, k, p0, p1 int, h halt.Func) {
+	gemmNarrow("GemmPackedF16", f16Weights, F16ToF32, c, ldc, a, lda, packed, m, n, k, p0, p1, h)
 }
 
 // narrowType is a type of weights that is narrower than a float32.
@@ -28,7 +30,7 @@ const (
 )
 
 // gemmNarrow is [GemmPacked] with weights that widen converts exactly.
-func gemmNarrow[E uint16 | int8](op string, of narrowType, widen func([]float32, []E), c []float32, ldc int, a []float32, lda int, packed []E, m, n, k, p0, p1 int) {
+func gemmNarrow[E uint16 | int8](op string, of narrowType, widen func([]float32, []E), c []float32, ldc int, a []float32, lda int, packed []E, m, n, k, p0, p1 int, h halt.Func) {
 	needDims(op, m, n, k)
 	needRange(op, p0, p1, Panels(n))
 	if m == 0 || p0 == p1 {
@@ -41,9 +43,20 @@ func gemmNarrow[E uint16 | int8](op string, of narrowType, widen func([]float32,
 		clearColumns(c, ldc, m, p0*PanelWidth, min(n, p1*PanelWidth))
 		return
 	}
-	if !gemmNarrowArch(of, c, ldc, a, lda, elementsAt(packed), m, n, k, p0, p1) {
-		gemmWidened(widen, c, ldc, a, lda, packed, m, n, k, p0, p1)
+	widened := func(panel []float32, j, k0, k1 int) []float32 {
+		widen(panel, packed[j*k+k0*PanelWidth:j*k+k1*PanelWidth])
+		return panel
 	}
+	if k > longDepth {
+		gemmLong(c, ldc, a, lda, m, p0*PanelWidth, min(n, p1*PanelWidth), k, h, widened)
+		return
+	}
+	gemmParts(m, p0*PanelWidth, min(n, p1*PanelWidth), k, h, func(i0, i1, j0, j1 int) {
+		c, a := c[i0*ldc:], a[i0*lda:]
+		if !gemmNarrowArch(of, c, ldc, a, lda, elementsAt(packed), i1-i0, n, k, j0/PanelWidth, Panels(j1)) {
+			gemmLong(c, ldc, a, lda, i1-i0, j0, j1, k, h, widened)
+		}
+	})
 }
 
 func needPacked(op string, length, k, n int) {
@@ -59,18 +72,3 @@ const widenBlock = 256
 type widenScratch [widenBlock * PanelWidth]float32
 
 var widenScratches = sync.Pool{New: func() any { return new(widenScratch) }}
-
-// gemmWidened widens each block of a panel once for all rows.
-func gemmWidened[E uint16 | int8](widen func([]float32, []E), c []float32, ldc int, a []float32, lda int, packed []E, m, n, k, p0, p1 int) {
-	s := widenScratches.Get().(*widenScratch)
-	defer widenScratches.Put(s)
-	for k0 := 0; k0 < k; k0 += widenBlock {
-		k1 := min(k0+widenBlock, k)
-		for p := p0; p < p1; p++ {
-			block := packed[(p*k+k0)*PanelWidth : (p*k+k1)*PanelWidth]
-			panel := s[:len(block)]
-			widen(panel, block)
-			gemmBlock(c[p*PanelWidth:], ldc, a[k0:], lda, panel, 0, m, min(PanelWidth, n-p*PanelWidth), k1-k0, k0 > 0)
-		}
-	}
-}

@@ -25,10 +25,10 @@ func narrowBenches(k, n int) []narrowBench {
 		i8[i] = int8(x * 31)
 	}
 	return []narrowBench{
-		{"f32", 4, func(c, a []float32, m, n, k, p0, p1 int) { GemmPacked(c, n, a, k, w, m, n, k, p0, p1) }},
-		{"bf16", 2, func(c, a []float32, m, n, k, p0, p1 int) { GemmPackedBF16(c, n, a, k, bf16, m, n, k, p0, p1) }},
-		{"f16", 2, func(c, a []float32, m, n, k, p0, p1 int) { GemmPackedF16(c, n, a, k, f16, m, n, k, p0, p1) }},
-		{"i8", 1, func(c, a []float32, m, n, k, p0, p1 int) { GemmPackedI8(c, n, a, k, i8, scales, m, n, k, p0, p1) }},
+		{"f32", 4, func(c, a []float32, m, n, k, p0, p1 int) { GemmPacked(c, n, a, k, w, m, n, k, p0, p1, nil) }},
+		{"bf16", 2, func(c, a []float32, m, n, k, p0, p1 int) { GemmPackedBF16(c, n, a, k, bf16, m, n, k, p0, p1, nil) }},
+		{"f16", 2, func(c, a []float32, m, n, k, p0, p1 int) { GemmPackedF16(c, n, a, k, f16, m, n, k, p0, p1, nil) }},
+		{"i8", 1, func(c, a []float32, m, n, k, p0, p1 int) { GemmPackedI8(c, n, a, k, i8, scales, m, n, k, p0, p1, nil) }},
 	}
 }
 

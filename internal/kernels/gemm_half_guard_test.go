@@ -24,18 +24,18 @@ func TestNarrowStaysInBounds(t *testing.T) {
 					if err := QuantizeColumns(packed8, scales, packed, k, n, 0, Panels(n)); err != nil {
 						t.Fatal(err)
 					}
-					GemmPackedBF16(c, n, a, k, packed16, m, n, k, 0, Panels(n))
-					GemmPackedF16(c, n, a, k, packed16, m, n, k, 0, Panels(n))
-					GemmPackedI8(c, n, a, k, packed8, scales, m, n, k, 0, Panels(n))
+					GemmPackedBF16(c, n, a, k, packed16, m, n, k, 0, Panels(n), nil)
+					GemmPackedF16(c, n, a, k, packed16, m, n, k, 0, Panels(n), nil)
+					GemmPackedI8(c, n, a, k, packed8, scales, m, n, k, 0, Panels(n), nil)
 					row := c[:n]
 					for l := range k {
-						GatherPackedF16(row, packed16, l, k, n)
-						GatherPackedBF16(row, packed16, l, k, n)
-						GatherPackedI8(row, packed8, scales, l, k, n)
+						GatherPackedF16(row, packed16, l, k, n, nil)
+						GatherPackedBF16(row, packed16, l, k, n, nil)
+						GatherPackedI8(row, packed8, scales, l, k, n, nil)
 					}
 					for j := range n {
-						GatherColumnF16(a[:k], packed16, j, k, n)
-						GatherColumnI8(a[:k], packed8, scales, j, k, n)
+						GatherColumnF16(a[:k], packed16, j, k, n, nil)
+						GatherColumnI8(a[:k], packed8, scales, j, k, n, nil)
 					}
 				}
 			}
@@ -49,10 +49,10 @@ func TestNarrowProductsDoNotAllocate(t *testing.T) {
 		a, c, scales := make([]float32, m*k), make([]float32, m*n), make([]float32, n)
 		half, bytes := make([]uint16, PackedLen(k, n)), make([]int8, PackedLen(k, n))
 		if allocs := testing.AllocsPerRun(20, func() {
-			GemmPackedBF16(c, n, a, k, half, m, n, k, 0, Panels(n))
-			GemmPackedI8(c, n, a, k, bytes, scales, m, n, k, 0, Panels(n))
-			GatherPackedBF16(c[:n], half, 3, k, n)
-			GatherColumnI8(a[:k], bytes, scales, 3, k, n)
+			GemmPackedBF16(c, n, a, k, half, m, n, k, 0, Panels(n), nil)
+			GemmPackedI8(c, n, a, k, bytes, scales, m, n, k, 0, Panels(n), nil)
+			GatherPackedBF16(c[:n], half, 3, k, n, nil)
+			GatherColumnI8(a[:k], bytes, scales, 3, k, n, nil)
 		}); allocs > 2*pooledAllocs { // the two products take scratch
 			t.Fatalf("%v allocations", allocs)
 		}

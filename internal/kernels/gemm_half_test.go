@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/genie-sdk/go/internal/halt"
 )
 
 // halfType is a type of weights of 16 bits with what widens it.
@@ -11,7 +13,7 @@ type halfType struct {
 	name   string
 	narrow func([]uint16, []float32)
 	widen  func([]float32, []uint16)
-	gemm   func(c []float32, ldc int, a []float32, lda int, packed []uint16, m, n, k, p0, p1 int)
+	gemm   func(c []float32, ldc int, a []float32, lda int, packed []uint16, m, n, k, p0, p1 int, h halt.Func)
 }
 
 var halfTypes = []halfType{
@@ -39,8 +41,8 @@ func TestGemmHalf(t *testing.T) {
 								p0, p1 = 0, Panels(n)
 							}
 							lo, hi := min(p0*PanelWidth, n), min(p1*PanelWidth, n)
-							want := g.run(t, lo, hi, func(c []float32) { GemmPacked(c, g.ldc, g.a, g.lda, g.packed, m, n, k, p0, p1) })
-							got := g.run(t, lo, hi, func(c []float32) { of.gemm(c, g.ldc, g.a, g.lda, half, m, n, k, p0, p1) })
+							want := g.run(t, lo, hi, func(c []float32) { GemmPacked(c, g.ldc, g.a, g.lda, g.packed, m, n, k, p0, p1, nil) })
+							got := g.run(t, lo, hi, func(c []float32) { of.gemm(c, g.ldc, g.a, g.lda, half, m, n, k, p0, p1, nil) })
 							requireBits(t, want, got, "%s m %d n %d k %d panels %d..%d", of.name, m, n, k, p0, p1)
 						}
 					}
@@ -62,15 +64,15 @@ func TestGemmHalfWidensAll(t *testing.T) {
 			for _, m := range []int{1, 2, 3, 6, 7, 13} {
 				a := randoms(rand.New(rand.NewPCG(33, 34)), m*k)
 				want, got := filled(m*n, guard), filled(m*n, guard)
-				GemmPacked(want, n, a, k, wide, m, n, k, 0, Panels(n))
-				of.gemm(got, n, a, k, all, m, n, k, 0, Panels(n))
+				GemmPacked(want, n, a, k, wide, m, n, k, 0, Panels(n), nil)
+				of.gemm(got, n, a, k, all, m, n, k, 0, Panels(n), nil)
 				requireBits(t, want, got, "%s m %d", of.name, m)
 				// One weight at a time, so that NaN does not hide the others.
 				clear(a)
 				for l := range k {
 					a[l] = 1
-					GemmPacked(want, n, a[l:l+1], k, wide[l*n:][:n], 1, n, 1, 0, Panels(n))
-					of.gemm(got, n, a[l:l+1], k, all[l*n:][:n], 1, n, 1, 0, Panels(n))
+					GemmPacked(want, n, a[l:l+1], k, wide[l*n:][:n], 1, n, 1, 0, Panels(n), nil)
+					of.gemm(got, n, a[l:l+1], k, all[l*n:][:n], 1, n, 1, 0, Panels(n), nil)
 					requireBits(t, want, got, "%s weights from %d", of.name, l*n)
 					for j, w := range wide[l*n:][:n] {
 						if w == w && w != 0 && math.Float32bits(w) != math.Float32bits(got[j]) {

@@ -22,16 +22,16 @@ func TestGemmI8(t *testing.T) {
 					p0 := rng.IntN(Panels(n))
 					lo := p0 * PanelWidth
 					want := g.run(t, lo, n, func(c []float32) {
-						GemmPacked(c, g.ldc, g.a, g.lda, wide, m, n, k, p0, Panels(n))
+						GemmPacked(c, g.ldc, g.a, g.lda, wide, m, n, k, p0, Panels(n), nil)
 						for i := range m {
 							for j := lo; j < n; j++ {
 								c[i*g.ldc+j] *= scales[j]
 							}
 						}
 					})
-					got := g.run(t, lo, n, func(c []float32) { GemmPackedI8(c, g.ldc, g.a, g.lda, q, scales, m, n, k, p0, Panels(n)) })
+					got := g.run(t, lo, n, func(c []float32) { GemmPackedI8(c, g.ldc, g.a, g.lda, q, scales, m, n, k, p0, Panels(n), nil) })
 					requireBits(t, want, got, "m %d n %d k %d from panel %d", m, n, k, p0)
-					whole := g.run(t, 0, n, func(c []float32) { GemmPackedI8(c, g.ldc, g.a, g.lda, q, scales, m, n, k, 0, Panels(n)) })
+					whole := g.run(t, 0, n, func(c []float32) { GemmPackedI8(c, g.ldc, g.a, g.lda, q, scales, m, n, k, 0, Panels(n), nil) })
 					requireBits(t, got, crop(whole, n, 0, m, lo, n), "m %d n %d k %d: all and from panel %d", m, n, k, p0)
 					requireQuantized(t, g, scales, whole)
 				}

@@ -129,12 +129,12 @@ func TestGemmAgainstFloat64(t *testing.T) {
 				for _, k := range gemmK {
 					g := newGemm(rng, m, n, k)
 					packed := g.run(t, 0, n, func(c []float32) {
-						GemmPacked(c, g.ldc, g.a, g.lda, g.packed, m, n, k, 0, Panels(n))
+						GemmPacked(c, g.ldc, g.a, g.lda, g.packed, m, n, k, 0, Panels(n), nil)
 					})
 					g.check(t, "GemmPacked", packed)
-					nn := g.run(t, 0, n, func(c []float32) { GemmNN(c, g.ldc, g.a, g.lda, g.b, g.ldb, m, 0, n, k) })
+					nn := g.run(t, 0, n, func(c []float32) { GemmNN(c, g.ldc, g.a, g.lda, g.b, g.ldb, m, 0, n, k, nil) })
 					requireBits(t, packed, nn, "GemmNN and GemmPacked, m %d n %d k %d", m, n, k)
-					nt := g.run(t, 0, n, func(c []float32) { GemmNT(c, g.ldc, g.a, g.lda, g.bt, g.lda, m, 0, n, k) })
+					nt := g.run(t, 0, n, func(c []float32) { GemmNT(c, g.ldc, g.a, g.lda, g.bt, g.lda, m, 0, n, k, nil) })
 					requireBits(t, packed, nt, "GemmNT and GemmPacked, m %d n %d k %d", m, n, k)
 				}
 			}
@@ -150,7 +150,7 @@ func TestGemmBitsDoNotDependOnCompany(t *testing.T) {
 			m, n, k := size[0], size[1], size[2]
 			g := newGemm(rng, m, n, k)
 			all := g.run(t, 0, n, func(c []float32) {
-				GemmPacked(c, g.ldc, g.a, g.lda, g.packed, m, n, k, 0, Panels(n))
+				GemmPacked(c, g.ldc, g.a, g.lda, g.packed, m, n, k, 0, Panels(n), nil)
 			})
 			g.check(t, "GemmPacked", all)
 			for range 20 {
@@ -162,12 +162,12 @@ func TestGemmBitsDoNotDependOnCompany(t *testing.T) {
 				rows := &gemmCase{m: i1 - i0, n: n, k: k, ldc: g.ldc}
 				a := g.a[i0*g.lda:]
 				got := rows.run(t, p0*PanelWidth, min(n, p1*PanelWidth), func(c []float32) {
-					GemmPacked(c, g.ldc, a, g.lda, g.packed, rows.m, n, k, p0, p1)
+					GemmPacked(c, g.ldc, a, g.lda, g.packed, rows.m, n, k, p0, p1, nil)
 				})
 				requireBits(t, crop(all, n, i0, i1, p0*PanelWidth, min(n, p1*PanelWidth)), got, "GemmPacked rows %d..%d panels %d..%d", i0, i1, p0, p1)
-				got = rows.run(t, n0, n1, func(c []float32) { GemmNN(c, g.ldc, a, g.lda, g.b, g.ldb, rows.m, n0, n1, k) })
+				got = rows.run(t, n0, n1, func(c []float32) { GemmNN(c, g.ldc, a, g.lda, g.b, g.ldb, rows.m, n0, n1, k, nil) })
 				requireBits(t, crop(all, n, i0, i1, n0, n1), got, "GemmNN rows %d..%d columns %d..%d of %v", i0, i1, n0, n1, size)
-				got = rows.run(t, n0, n1, func(c []float32) { GemmNT(c, g.ldc, a, g.lda, g.bt, g.lda, rows.m, n0, n1, k) })
+				got = rows.run(t, n0, n1, func(c []float32) { GemmNT(c, g.ldc, a, g.lda, g.bt, g.lda, rows.m, n0, n1, k, nil) })
 				requireBits(t, crop(all, n, i0, i1, n0, n1), got, "GemmNT rows %d..%d columns %d..%d of %v", i0, i1, n0, n1, size)
 			}
 		}
@@ -183,7 +183,7 @@ func TestGemmBlock(t *testing.T) {
 				const k = 37
 				g := newGemm(rng, m, n, k)
 				want := g.run(t, 0, n, func(c []float32) {
-					GemmPacked(c, g.ldc, g.a, g.lda, g.packed, m, n, k, 0, Panels(n))
+					GemmPacked(c, g.ldc, g.a, g.lda, g.packed, m, n, k, 0, Panels(n), nil)
 				})
 				for split := 0; split <= k; split += 9 {
 					got := g.run(t, 0, n, func(c []float32) {
@@ -272,19 +272,19 @@ func TestShortSlicesPanic(t *testing.T) {
 	f := func(n int) []float32 { return make([]float32, n) }
 	const huge = math.MaxInt/2 + 1
 	for name, call := range map[string]func(){
-		"packed C":       func() { GemmPacked(f(5), 3, f(6), 3, f(48), 2, 3, 3, 0, 1) },
-		"packed A":       func() { GemmPacked(f(6), 3, f(5), 3, f(48), 2, 3, 3, 0, 1) },
-		"packed B":       func() { GemmPacked(f(6), 3, f(6), 3, f(47), 2, 3, 3, 0, 1) },
-		"panels":         func() { GemmPacked(f(6), 3, f(6), 3, f(48), 2, 3, 3, 0, 2) },
-		"panels swapped": func() { GemmPacked(f(6), 3, f(6), 3, f(48), 2, 3, 3, 1, 0) },
-		"negative":       func() { GemmPacked(f(6), 3, f(6), 3, f(48), -2, 3, 3, 0, 1) },
-		"overlap":        func() { GemmPacked(f(6), 2, f(6), 3, f(48), 2, 3, 3, 0, 1) },
-		"overflow":       func() { GemmPacked(f(6), huge, f(6), 3, f(48), 3, 3, 3, 0, 1) },
-		"overflow A":     func() { GemmPacked(f(9), 3, f(6), huge, f(48), 3, 3, 3, 0, 1) },
-		"overflow k":     func() { GemmPacked(f(6), 3, f(6), 0, f(48), 2, 3, huge, 0, 1) },
-		"NN B":           func() { GemmNN(f(6), 3, f(6), 3, f(8), 3, 2, 0, 3, 3) },
-		"NN range":       func() { GemmNN(f(6), 3, f(6), 3, f(9), 3, 2, 4, 3, 3) },
-		"NT B":           func() { GemmNT(f(6), 3, f(6), 3, f(8), 3, 2, 0, 3, 3) },
+		"packed C":       func() { GemmPacked(f(5), 3, f(6), 3, f(48), 2, 3, 3, 0, 1, nil) },
+		"packed A":       func() { GemmPacked(f(6), 3, f(5), 3, f(48), 2, 3, 3, 0, 1, nil) },
+		"packed B":       func() { GemmPacked(f(6), 3, f(6), 3, f(47), 2, 3, 3, 0, 1, nil) },
+		"panels":         func() { GemmPacked(f(6), 3, f(6), 3, f(48), 2, 3, 3, 0, 2, nil) },
+		"panels swapped": func() { GemmPacked(f(6), 3, f(6), 3, f(48), 2, 3, 3, 1, 0, nil) },
+		"negative":       func() { GemmPacked(f(6), 3, f(6), 3, f(48), -2, 3, 3, 0, 1, nil) },
+		"overlap":        func() { GemmPacked(f(6), 2, f(6), 3, f(48), 2, 3, 3, 0, 1, nil) },
+		"overflow":       func() { GemmPacked(f(6), huge, f(6), 3, f(48), 3, 3, 3, 0, 1, nil) },
+		"overflow A":     func() { GemmPacked(f(9), 3, f(6), huge, f(48), 3, 3, 3, 0, 1, nil) },
+		"overflow k":     func() { GemmPacked(f(6), 3, f(6), 0, f(48), 2, 3, huge, 0, 1, nil) },
+		"NN B":           func() { GemmNN(f(6), 3, f(6), 3, f(8), 3, 2, 0, 3, 3, nil) },
+		"NN range":       func() { GemmNN(f(6), 3, f(6), 3, f(9), 3, 2, 4, 3, 3, nil) },
+		"NT B":           func() { GemmNT(f(6), 3, f(6), 3, f(8), 3, 2, 0, 3, 3, nil) },
 		"bias":           func() { AddBias(f(6), 3, f(2), 2, 0, 3) },
 		"bias C":         func() { AddBias(f(5), 3, f(3), 2, 0, 3) },
 		"pack dst":       func() { Pack(f(47), f(9), 3, 1, 3, 3) },
@@ -296,7 +296,7 @@ func TestShortSlicesPanic(t *testing.T) {
 		"rows":           func() { PackRows(f(48), f(9), 1, 4, 3, 3) },
 		"add":            func() { Add(f(3), f(3), f(2)) },
 		"exp":            func() { Exp(f(3), f(4)) },
-		"layernorm":      func() { LayerNorm(f(3), f(3), f(2), nil, 0) },
+		"layernorm":      func() { LayerNorm(f(3), f(3), f(2), nil, 0, nil) },
 		"packed len":     func() { PackedLen(huge, huge) },
 	} {
 		t.Run("call="+name, func(t *testing.T) {

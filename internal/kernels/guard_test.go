@@ -79,9 +79,9 @@ func TestGemmStaysInBounds(t *testing.T) {
 					Pack(packed, b, 1, k, k, n)
 					PackRows(packed, b, 0, k, k, n)
 					PackColumns(packed, b, 0, n, k, n)
-					GemmPacked(c, n, a, k, packed, m, n, k, 0, Panels(n))
-					GemmNN(c, n, a, k, b, n, m, 0, n, k)
-					GemmNT(c, n, a, k, b, k, m, 0, n, k)
+					GemmPacked(c, n, a, k, packed, m, n, k, 0, Panels(n), nil)
+					GemmNN(c, n, a, k, b, n, m, 0, n, k, nil)
+					GemmNT(c, n, a, k, b, k, m, 0, n, k, nil)
 				}
 			}
 		}
@@ -104,17 +104,17 @@ func TestSlicesStayInBounds(t *testing.T) {
 			for _, f := range accuracies {
 				f.apply(dst, x)
 			}
-			Softmax(dst, x)
-			LayerNorm(dst, x, nil, nil, 1e-5)
-			LayerNorm(dst, x, y, y, 1e-5)
-			_, _, _ = Sum(x), Max(x), ArgMax(x)
+			Softmax(dst, x, nil)
+			LayerNorm(dst, x, nil, nil, 1e-5, nil)
+			LayerNorm(dst, x, y, y, 1e-5, nil)
+			_, _, _ = Sum(x), Max(x), ArgMax(x, nil)
 			F32ToF16(half, x)
 			F16ToF32(dst, half)
 			F32ToBF16(half, x)
 			BF16ToF32(dst, half)
 			AddBias(dst, n, y, 1, 0, n)
-			TopK(dst, make([]int32, n), x, n/2)
-			DrawWeights(guarded[float64](mem, n), x, 1, 1)
+			TopK(dst, make([]int32, n), x, n/2, nil)
+			DrawWeights(guarded[float64](mem, n), x, 1, 1, nil)
 		}
 	})
 }

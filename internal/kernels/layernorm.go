@@ -1,6 +1,10 @@
 package kernels
 
-import "math"
+import (
+	"math"
+
+	"github.com/genie-sdk/go/internal/halt"
+)
 
 // LayerNorm normalises one row: (x-mean)/sqrt(var+eps)*gamma + beta, with the
 // biased variance in two passes, as PyTorch's layer_norm documents it. gamma
@@ -11,8 +15,8 @@ import "math"
 // an infinity gives NaN. Where the variance overflows the results are 0.
 //
 // Both sums have 16 partial sums by index modulo 16, added in the tree of
-// [Sum].
-func LayerNorm(dst, src, gamma, beta []float32, eps float32) {
+// [Sum]. A row that h stops is undefined.
+func LayerNorm(dst, src, gamma, beta []float32, eps float32, h halt.Func) {
 	needSame("LayerNorm", len(dst), len(src))
 	if gamma != nil {
 		needSame("LayerNorm", len(gamma), len(src))
@@ -24,9 +28,26 @@ func LayerNorm(dst, src, gamma, beta []float32, eps float32) {
 		return
 	}
 	n := float32(len(src))
-	mean := Sum(src) / n
-	variance := sumSquaredDistance(src, mean) / n
+	mean := rowSum(src, h) / n
+	variance := rowSquaredDistance(src, mean, h) / n
 	scale := float32(1 / math.Sqrt(float64(variance)+float64(eps)))
+	if len(src) <= rowPart {
+		affine(dst, src, gamma, beta, mean, scale)
+		return
+	}
+	rowParts(len(src), h, func(i, j int) { affine(dst[i:j], src[i:j], part(gamma, i, j), part(beta, i, j), mean, scale) })
+}
+
+// part is the elements i to j, nil of nil.
+func part(s []float32, i, j int) []float32 {
+	if s == nil {
+		return nil
+	}
+	return s[i:j]
+}
+
+// affine writes (x-mean)*scale*gamma + beta.
+func affine(dst, src, gamma, beta []float32, mean, scale float32) {
 	if gamma != nil && beta != nil && normaliseAffineArch(dst, src, gamma, beta, mean, scale) {
 		return
 	}

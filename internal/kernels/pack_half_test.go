@@ -62,23 +62,23 @@ func TestGather(t *testing.T) {
 				wide        func(at, column int) float32
 			}{
 				"f32": {
-					func(dst []float32, i int) { GatherPackedF32(dst, w, i, k, n) },
-					func(dst []float32, i int) { GatherColumnF32(dst, w, i, k, n) },
+					func(dst []float32, i int) { GatherPackedF32(dst, w, i, k, n, nil) },
+					func(dst []float32, i int) { GatherColumnF32(dst, w, i, k, n, nil) },
 					func(at, _ int) float32 { return w[at] },
 				},
 				"bf16": {
-					func(dst []float32, i int) { GatherPackedBF16(dst, bf16, i, k, n) },
-					func(dst []float32, i int) { GatherColumnBF16(dst, bf16, i, k, n) },
+					func(dst []float32, i int) { GatherPackedBF16(dst, bf16, i, k, n, nil) },
+					func(dst []float32, i int) { GatherColumnBF16(dst, bf16, i, k, n, nil) },
 					func(at, _ int) float32 { return math.Float32frombits(uint32(bf16[at]) << 16) },
 				},
 				"f16": {
-					func(dst []float32, i int) { GatherPackedF16(dst, f16, i, k, n) },
-					func(dst []float32, i int) { GatherColumnF16(dst, f16, i, k, n) },
+					func(dst []float32, i int) { GatherPackedF16(dst, f16, i, k, n, nil) },
+					func(dst []float32, i int) { GatherColumnF16(dst, f16, i, k, n, nil) },
 					func(at, _ int) float32 { return float32(f16Value(f16[at])) },
 				},
 				"i8": {
-					func(dst []float32, i int) { GatherPackedI8(dst, i8, scales, i, k, n) },
-					func(dst []float32, i int) { GatherColumnI8(dst, i8, scales, i, k, n) },
+					func(dst []float32, i int) { GatherPackedI8(dst, i8, scales, i, k, n, nil) },
+					func(dst []float32, i int) { GatherColumnI8(dst, i8, scales, i, k, n, nil) },
 					func(at, column int) float32 { return scales[column] * float32(i8[at]) },
 				},
 			} {
@@ -103,12 +103,12 @@ func TestGather(t *testing.T) {
 func TestShortNarrowSlicesPanic(t *testing.T) {
 	f, h, q := func(n int) []float32 { return make([]float32, n) }, func(n int) []uint16 { return make([]uint16, n) }, make([]int8, 48)
 	for name, call := range map[string]func(){
-		"C":                   func() { GemmPackedBF16(f(5), 3, f(6), 3, h(48), 2, 3, 3, 0, 1) },
-		"A":                   func() { GemmPackedF16(f(6), 3, f(5), 3, h(48), 2, 3, 3, 0, 1) },
-		"B":                   func() { GemmPackedBF16(f(6), 3, f(6), 3, h(47), 2, 3, 3, 0, 1) },
-		"panels":              func() { GemmPackedBF16(f(6), 3, f(6), 3, h(48), 2, 3, 3, 0, 2) },
-		"B of 8 bits":         func() { GemmPackedI8(f(6), 3, f(6), 3, q[:47], f(3), 2, 3, 3, 0, 1) },
-		"scales":              func() { GemmPackedI8(f(6), 3, f(6), 3, q, f(2), 2, 3, 3, 0, 1) },
+		"C":                   func() { GemmPackedBF16(f(5), 3, f(6), 3, h(48), 2, 3, 3, 0, 1, nil) },
+		"A":                   func() { GemmPackedF16(f(6), 3, f(5), 3, h(48), 2, 3, 3, 0, 1, nil) },
+		"B":                   func() { GemmPackedBF16(f(6), 3, f(6), 3, h(47), 2, 3, 3, 0, 1, nil) },
+		"panels":              func() { GemmPackedBF16(f(6), 3, f(6), 3, h(48), 2, 3, 3, 0, 2, nil) },
+		"B of 8 bits":         func() { GemmPackedI8(f(6), 3, f(6), 3, q[:47], f(3), 2, 3, 3, 0, 1, nil) },
+		"scales":              func() { GemmPackedI8(f(6), 3, f(6), 3, q, f(2), 2, 3, 3, 0, 1, nil) },
 		"quantized":           func() { _ = QuantizeColumns(q[:47], f(3), f(48), 3, 3, 0, 1) },
 		"quantized from":      func() { _ = QuantizeColumns(q, f(3), f(47), 3, 3, 0, 1) },
 		"quantized scales":    func() { _ = QuantizeColumns(q, f(2), f(48), 3, 3, 0, 1) },
@@ -117,14 +117,14 @@ func TestShortNarrowSlicesPanic(t *testing.T) {
 		"rows dst":            func() { PackRows16(h(47), h(9), 0, 3, 3, 3) },
 		"columns":             func() { PackColumns16(h(48), h(8), 0, 3, 3, 3) },
 		"columns dst":         func() { PackColumns16(h(47), h(9), 0, 3, 3, 3) },
-		"gathered row":        func() { GatherPackedBF16(f(3), h(48), 3, 3, 3) },
-		"gathered column":     func() { GatherColumnBF16(f(3), h(48), -1, 3, 3) },
-		"gathered dst":        func() { GatherColumnF16(f(4), h(48), 0, 3, 3) },
-		"gathered from":       func() { GatherPackedF32(f(3), f(47), 0, 3, 3) },
-		"gathered scales":     func() { GatherPackedI8(f(3), q, f(2), 0, 3, 3) },
-		"gathered scale":      func() { GatherColumnI8(f(3), q, f(2), 2, 3, 3) },
-		"gathered float row":  func() { GatherPackedF16(f(2), h(48), 0, 3, 3) },
-		"gathered float col.": func() { GatherColumnF32(f(3), f(48), 3, 3, 3) },
+		"gathered row":        func() { GatherPackedBF16(f(3), h(48), 3, 3, 3, nil) },
+		"gathered column":     func() { GatherColumnBF16(f(3), h(48), -1, 3, 3, nil) },
+		"gathered dst":        func() { GatherColumnF16(f(4), h(48), 0, 3, 3, nil) },
+		"gathered from":       func() { GatherPackedF32(f(3), f(47), 0, 3, 3, nil) },
+		"gathered scales":     func() { GatherPackedI8(f(3), q, f(2), 0, 3, 3, nil) },
+		"gathered scale":      func() { GatherColumnI8(f(3), q, f(2), 2, 3, 3, nil) },
+		"gathered float row":  func() { GatherPackedF16(f(2), h(48), 0, 3, 3, nil) },
+		"gathered float col.": func() { GatherColumnF32(f(3), f(48), 3, 3, 3, nil) },
 	} {
 		t.Run("call="+name, func(t *testing.T) {
 			defer func() {

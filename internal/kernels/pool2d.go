@@ -1,6 +1,10 @@
 package kernels
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/genie-sdk/go/internal/halt"
+)
 
 // PoolShape is the geometry of a pooling of x [N, H, W, C] over windows of
 // KH x KW. The padding, less than the window, holds no elements.
@@ -44,9 +48,14 @@ func (s PoolShape) check(op string) {
 
 // MaxPool2D writes the units lo to hi, of [PoolShape.Units], of the largest
 // elements of the windows of x [N, H, W, C] to out [N, OutH, OutW, C]. A window
-// with a NaN gives NaN. Of zeros of both signs either may be the largest.
-func MaxPool2D(out, x []float32, s PoolShape, lo, hi int) {
-	s.each("MaxPool2D", out, x, lo, hi, func(dst, first []float32, rows, cols int) {
+// with a NaN gives NaN. Of zeros of both signs either may be the largest. When h
+// stops it the units are undefined.
+func MaxPool2D(out, x []float32, s PoolShape, lo, hi int, h halt.Func) {
+	s.each("MaxPool2D", out, x, lo, hi, h, func(dst, first []float32, rows, cols int, ask *halt.Counter) {
+		if rows*cols*s.C > longPool {
+			longMaxWindow(dst, first, s.W*s.C, rows, cols, ask)
+			return
+		}
 		maxWindow(dst, first, s.W*s.C, rows, cols)
 	})
 }
@@ -56,12 +65,17 @@ func MaxPool2D(out, x []float32, s PoolShape, lo, hi int) {
 // the window has in the image. A mean over the whole image is a window of H x W.
 //
 // The elements of a row of the window are added from left to right, then the
-// sums of the rows from top to bottom, then they are divided.
-func AvgPool2D(out, x []float32, s PoolShape, countPad bool, lo, hi int) {
-	s.each("AvgPool2D", out, x, lo, hi, func(dst, first []float32, rows, cols int) {
+// sums of the rows from top to bottom, then they are divided. When h stops it the
+// units are undefined.
+func AvgPool2D(out, x []float32, s PoolShape, countPad bool, lo, hi int, h halt.Func) {
+	s.each("AvgPool2D", out, x, lo, hi, h, func(dst, first []float32, rows, cols int, ask *halt.Counter) {
 		count := rows * cols
 		if countPad {
 			count = s.KH * s.KW
+		}
+		if rows*cols*s.C > longPool {
+			longMeanWindow(dst, first, s.W*s.C, rows, cols, float32(count), ask)
+			return
 		}
 		meanWindow(dst, first, s.W*s.C, rows, cols, float32(count))
 	})
@@ -69,17 +83,21 @@ func AvgPool2D(out, x []float32, s PoolShape, countPad bool, lo, hi int) {
 
 // each calls f for each window of the rows: with its place in out and the part
 // of it that is in the image, from the first element on.
-func (s PoolShape) each(op string, out, x []float32, lo, hi int, f func(dst, first []float32, rows, cols int)) {
+func (s PoolShape) each(op string, out, x []float32, lo, hi int, h halt.Func, f func(dst, first []float32, rows, cols int, ask *halt.Counter)) {
 	s.check(op)
 	oh, ow := s.OutH(), s.OutW()
 	needRange(op, lo, hi, s.N*oh)
 	need(op, "x", len(x), s.N, s.H, s.W, s.C)
 	need(op, "the output", len(out), s.N, oh, ow, s.C)
+	ask := h.Counter()
 	for row := lo; row < hi; row++ {
 		ih0, ih1 := window(row%oh, s.H, s.KH, s.StrideH, s.PadH)
 		for col := range ow {
 			iw0, iw1 := window(col, s.W, s.KW, s.StrideW, s.PadW)
-			f(out[(row*ow+col)*s.C:][:s.C], x[((row/oh*s.H+ih0)*s.W+iw0)*s.C:], ih1-ih0, iw1-iw0)
+			if ask.Stop((ih1 - ih0) * (iw1 - iw0) * s.C) {
+				return
+			}
+			f(out[(row*ow+col)*s.C:][:s.C], x[((row/oh*s.H+ih0)*s.W+iw0)*s.C:], ih1-ih0, iw1-iw0, &ask)
 		}
 	}
 }

@@ -55,13 +55,13 @@ func TestPool2DAgainstFloat64(t *testing.T) {
 				for _, countPad := range []bool{false, true} {
 					top, mean := filled(n, guard), filled(n, guard)
 					cut := rng.IntN(s.Units() + 1)
-					MaxPool2D(top, x, s, 0, cut)
-					AvgPool2D(mean, x, s, countPad, 0, cut)
+					MaxPool2D(top, x, s, 0, cut, nil)
+					AvgPool2D(mean, x, s, countPad, 0, cut, nil)
 					for i := cut * s.OutW() * s.C; i < n; i++ {
 						require.Equal(t, [2]float32{guard, guard}, [2]float32{top[i], mean[i]}, "element %d is in no row before %d", i, cut)
 					}
-					MaxPool2D(top, x, s, cut, s.Units())
-					AvgPool2D(mean, x, s, countPad, cut, s.Units())
+					MaxPool2D(top, x, s, cut, s.Units(), nil)
+					AvgPool2D(mean, x, s, countPad, cut, s.Units(), nil)
 					for i := range n {
 						a, b := s.reference(x, i, countPad)
 						requireBits(t, []float32{float32(a)}, top[i:i+1], "maximum %d", i)
@@ -84,13 +84,13 @@ func TestLayoutsOfImages(t *testing.T) {
 			last, first := filled(len(src), guard), filled(len(src), guard)
 			units := LayoutUnits(images, pixels)
 			for _, unit := range rng.Perm(units) {
-				ChannelsLast(last, src, images, channels, pixels, unit, unit+1)
+				ChannelsLast(last, src, images, channels, pixels, unit, unit+1, nil)
 			}
 			for i, v := range src {
 				require.Equal(t, v, last[(i/channels/pixels*pixels+i%pixels)*channels+i/pixels%channels], "%v: element %d", size, i)
 			}
 			for _, unit := range rng.Perm(units) {
-				ChannelsFirst(first, last, images, channels, pixels, unit, unit+1)
+				ChannelsFirst(first, last, images, channels, pixels, unit, unit+1, nil)
 			}
 			requireBits(t, src, first, "%v there and back", size)
 		}
@@ -105,11 +105,11 @@ func TestFoldBatchNorm(t *testing.T) {
 	for i, v := range variance {
 		variance[i] = v * v
 	}
-	filters, bias := append([]float32(nil), plain.filters...), append([]float32(nil), plain.e.Bias...)
-	FoldBatchNorm(filters, bias, gamma, beta, mean, variance, 1e-5)
+	scales, bias := make([]float64, 6), append([]float32(nil), plain.e.Bias...)
+	FoldBatchNorm(scales, bias, gamma, beta, mean, variance, 1e-5, nil)
 	folded := *plain
 	folded.e.Bias, folded.packed = bias, make([]float32, s.PackedLen())
-	PackConvFilters(folded.packed, filters, s)
+	PackConvFilters(folded.packed, plain.filters, s, scales, nil)
 	for i, v := range folded.all() {
 		oc := i % 6
 		want := (plain.want[i]-float64(mean[oc]))/math.Sqrt(float64(variance[oc])+1e-5)*float64(gamma[oc]) + float64(beta[oc])

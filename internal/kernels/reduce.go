@@ -1,6 +1,10 @@
 package kernels
 
-import "math"
+import (
+	"math"
+
+	"github.com/genie-sdk/go/internal/halt"
+)
 
 // Sum adds the elements in 16 partial sums by index modulo 16, lanes then added
 // in a tree: l and l+8, l and l+4, l and l+2, l and l+1. The sum of nothing is 0. All paths give the same
@@ -50,15 +54,20 @@ func Max(src []float32) float32 {
 }
 
 // ArgMax returns the index of the first greatest element, -1 for an empty
-// slice. NaN is never the greatest; without anything above -Inf the index is 0.
-func ArgMax(src []float32) int {
+// slice. NaN is never the greatest; without anything above -Inf the index is 0. When
+// h stops it the index is any.
+func ArgMax(src []float32, h halt.Func) int {
 	if len(src) == 0 {
 		return -1
 	}
 	// The block that holds it first, by maxima, then its place there.
 	const block = 1024
 	best, at := float32(math.Inf(-1)), -1
+	ask := h.Counter()
 	for i := 0; i < len(src); i += block {
+		if ask.Stop(block) {
+			return 0
+		}
 		if top := topNumber(src[i:min(i+block, len(src))]); top > best {
 			best, at = top, i
 		}

@@ -16,7 +16,7 @@ func TestSoftmax(t *testing.T) {
 			src := randoms(rng, n)
 			MulScalar(src, src, 5)
 			got := filled(n+16, guard)
-			Softmax(got[:n], src)
+			Softmax(got[:n], src, nil)
 			requireBits(t, filled(16, guard), got[n:], "n %d: wrote beyond its slice", n)
 			top, sum := float64(Max(src)), 0.0
 			for _, x := range src {
@@ -25,11 +25,11 @@ func TestSoftmax(t *testing.T) {
 			for i, x := range src {
 				require.InEpsilon(t, math.Exp(float64(x)-top)/sum, got[i], 3e-6, "n %d", n)
 			}
-			Softmax(src, src)
+			Softmax(src, src, nil)
 			requireBits(t, got[:n], src, "in place, n %d", n)
 		}
 		got := make([]float32, 1)
-		Softmax(got, []float32{-7})
+		Softmax(got, []float32{-7}, nil)
 		require.Equal(t, float32(1), got[0])
 	})
 }
@@ -44,12 +44,12 @@ func TestSoftmaxMaskAndOrder(t *testing.T) {
 			row := randoms(rng, n)
 			MulScalar(row, row, float32(rng.ExpFloat64()*10))
 			want := make([]float32, n)
-			Softmax(want, row)
+			Softmax(want, row, nil)
 
 			masked := []float32{-3.4e38, float32(math.Inf(-1)), -math.MaxFloat32}[rng.IntN(3)]
 			before, after := rng.IntN(40), rng.IntN(40)
 			padded := slices.Concat(filled(before, masked), row, filled(after, masked))
-			Softmax(padded, padded)
+			Softmax(padded, padded, nil)
 			requireBits(t, want, padded[before:before+n], "n %d, %d masked before and %d after", n, before, after)
 			requireBits(t, make([]float32, before+after), append(padded[:before:before], padded[before+n:]...), "masked")
 
@@ -58,7 +58,7 @@ func TestSoftmaxMaskAndOrder(t *testing.T) {
 			for i, j := range order {
 				shuffled[i] = row[j]
 			}
-			Softmax(shuffled, shuffled)
+			Softmax(shuffled, shuffled, nil)
 			for i, j := range order {
 				require.Equal(t, want[j], shuffled[i], "shuffled")
 			}
@@ -76,7 +76,7 @@ func TestSoftmaxOfNotFinite(t *testing.T) {
 					row = filled(n, -inf)
 				}
 				copy(row[n/2:], special)
-				Softmax(row, row)
+				Softmax(row, row, nil)
 				for _, y := range row {
 					if name != "inf" {
 						require.True(t, math.IsNaN(float64(y)), name)
@@ -86,7 +86,7 @@ func TestSoftmaxOfNotFinite(t *testing.T) {
 			}
 		}
 		uniform := filled(21, -math.MaxFloat32)
-		Softmax(uniform, uniform)
+		Softmax(uniform, uniform, nil)
 		require.Equal(t, float32(1)/21, uniform[20])
 	})
 }
@@ -106,7 +106,7 @@ func TestLayerNorm(t *testing.T) {
 			}
 			for _, with := range [][2][]float32{{nil, nil}, {gamma, nil}, {nil, beta}, {gamma, beta}} {
 				got := filled(n+16, guard)
-				LayerNorm(got[:n], src, with[0], with[1], 1e-5)
+				LayerNorm(got[:n], src, with[0], with[1], 1e-5, nil)
 				requireBits(t, filled(16, guard), got[n:], "n %d: wrote beyond its slice", n)
 				for i, x := range src {
 					want := (float64(x) - mean) / math.Sqrt(variance+1e-5)
@@ -123,7 +123,7 @@ func TestLayerNorm(t *testing.T) {
 					require.InDelta(t, want, got[i], tolerance, "n %d", n)
 				}
 				row := slices.Clone(src)
-				LayerNorm(row, row, with[0], with[1], 1e-5)
+				LayerNorm(row, row, with[0], with[1], 1e-5, nil)
 				requireBits(t, got[:n], row, "in place, n %d", n)
 			}
 		}
@@ -173,14 +173,14 @@ func TestNothingIsAllocated(t *testing.T) {
 		row := randoms(rng, 100)
 		const pooled = 4 // calls with scratch
 		require.LessOrEqual(t, testing.AllocsPerRun(20, func() {
-			GemmPacked(c, g.ldc, g.a, g.lda, g.packed, g.m, g.n, g.k, 0, 3)
-			GemmNN(c, g.ldc, g.a, g.lda, g.b, g.ldb, 5, 0, g.n, g.k)
-			GemmNN(c, g.ldc, g.a, g.lda, g.b, g.ldb, g.m, 0, g.n, g.k)
-			GemmNT(c, g.ldc, g.a, g.lda, g.bt, g.lda, g.m, 0, g.n, g.k)
-			Softmax(row, row)
-			LayerNorm(row, row, row, row, 1e-5)
+			GemmPacked(c, g.ldc, g.a, g.lda, g.packed, g.m, g.n, g.k, 0, 3, nil)
+			GemmNN(c, g.ldc, g.a, g.lda, g.b, g.ldb, 5, 0, g.n, g.k, nil)
+			GemmNN(c, g.ldc, g.a, g.lda, g.b, g.ldb, g.m, 0, g.n, g.k, nil)
+			GemmNT(c, g.ldc, g.a, g.lda, g.bt, g.lda, g.m, 0, g.n, g.k, nil)
+			Softmax(row, row, nil)
+			LayerNorm(row, row, row, row, 1e-5, nil)
 			GeluTanh(row, row)
-			ArgMax(row)
+			ArgMax(row, nil)
 		}), float64(pooled*pooledAllocs))
 	})
 }

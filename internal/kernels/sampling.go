@@ -3,6 +3,8 @@ package kernels
 import (
 	"fmt"
 	"math"
+
+	"github.com/genie-sdk/go/internal/halt"
 )
 
 // DrawWeights writes the weights with which elements are drawn,
@@ -10,9 +12,14 @@ import (
 // temperature greater than 0. A logit of NaN or -Inf has no weight.
 //
 // Every operation is rounded to float64, so all paths and all machines give the
-// same bits; the relative error of the exponential is below 1e-14.
-func DrawWeights(dst []float64, logits []float32, top, temperature float32) {
+// same bits; the relative error of the exponential is below 1e-14. When h stops it
+// the weights are undefined.
+func DrawWeights(dst []float64, logits []float32, top, temperature float32, h halt.Func) {
 	needSame("DrawWeights", len(dst), len(logits))
+	rowParts(len(logits), h, func(i, j int) { drawWeights(dst[i:j], logits[i:j], top, temperature) })
+}
+
+func drawWeights(dst []float64, logits []float32, top, temperature float32) {
 	done := drawWeightsArch(dst, logits, float64(top), float64(temperature))
 	for i, x := range logits[done:] {
 		dst[done+i] = drawWeight((float64(x) - float64(top)) / float64(temperature))
@@ -41,26 +48,40 @@ func drawWeight(x float64) float64 {
 // TopK finds the k largest elements, largest first and equal ones by index, and
 // writes them to values and their indices to indices. NaN comes after
 // everything else. k is at most len(src); the outputs have k elements or more,
-// and do not overlap src.
-func TopK(values []float32, indices []int32, src []float32, k int) {
+// and do not overlap src. When h stops it they are undefined.
+func TopK(values []float32, indices []int32, src []float32, k int, h halt.Func) {
 	if k < 0 || k > len(src) || k > len(values) || k > len(indices) {
 		panic(fmt.Sprintf("kernels: TopK: %d of %d elements to %d values and %d indices", k, len(src), len(values), len(indices)))
 	}
 	// What is known best so far, as a heap with the least good at its root.
 	best, at := ranking{values[:0], indices[:0]}, 0
+	ask := h.Counter()
 	for ; len(best.values) < k && at < len(src); at++ {
+		if ask.Stop(1) {
+			return
+		}
 		if x := src[at]; x == x {
 			best = ranking{append(best.values, x), append(best.indices, int32(at))}
 		}
 	}
 	n := len(best.values)
 	for i := n/2 - 1; i >= 0; i-- {
+		if ask.Stop(heapStep) {
+			return
+		}
 		best.down(i, n)
 	}
-	for n > 0 && n == k {
+	for n > 0 && n == k && at < len(src) {
 		// An equal element further on is no better.
-		at = firstAtLeast(src, at, math.Nextafter32(best.values[0], float32(math.Inf(1))))
-		if at == len(src) || !(src[at] > best.values[0]) {
+		from, to := at, min(at+rowPart, len(src))
+		at = firstAtLeast(src[:to], at, math.Nextafter32(best.values[0], float32(math.Inf(1))))
+		if ask.Stop(at - from + heapStep) {
+			return
+		}
+		if at == to {
+			continue
+		}
+		if !(src[at] > best.values[0]) {
 			break
 		}
 		best.values[0], best.indices[0] = src[at], int32(at)
@@ -68,10 +89,16 @@ func TopK(values []float32, indices []int32, src []float32, k int) {
 		at++
 	}
 	for last := n - 1; last > 0; last-- {
+		if ask.Stop(heapStep) {
+			return
+		}
 		best.swap(0, last)
 		best.down(0, last)
 	}
 	for i := 0; n < k; i++ {
+		if ask.Stop(1) {
+			return
+		}
 		if x := src[i]; x != x {
 			values[n], indices[n] = x, int32(i)
 			n++
@@ -98,6 +125,10 @@ func firstAtLeast(src []float32, at int, least float32) int {
 // skipGroup is the greatest number of elements that skipBelowArch looks at
 // together.
 const skipGroup = 64
+
+// heapStep is the work of restoring a heap, as [halt.Counter] counts it: a large
+// one misses the caches.
+const heapStep = 64
 
 type ranking struct {
 	values  []float32

@@ -52,7 +52,7 @@ func TestTopK(t *testing.T) {
 			k := rng.IntN(min(n, 120) + 1)
 			want := sortedIndices(src)[:k]
 			values, indices := filled(k+1, guard), make([]int32, k+1)
-			TopK(values, indices, src, k)
+			TopK(values, indices, src, k, nil)
 			require.Equal(t, want, indices[:k], "%d of %d", k, n)
 			for i, j := range want {
 				require.Equal(t, math.Float32bits(src[j]), math.Float32bits(values[i]))
@@ -66,7 +66,7 @@ func TestTopKPanics(t *testing.T) {
 	for _, c := range [][4]int{{3, 3, 2, 3}, {1, 2, 2, 2}, {2, 1, 2, 2}, {2, 2, 2, -1}} {
 		func() {
 			defer func() { require.Contains(t, fmt.Sprint(recover()), "kernels: TopK: ") }()
-			TopK(make([]float32, c[0]), make([]int32, c[1]), make([]float32, c[2]), c[3])
+			TopK(make([]float32, c[0]), make([]int32, c[1]), make([]float32, c[2]), c[3], nil)
 		}()
 	}
 }
@@ -74,7 +74,7 @@ func TestTopKPanics(t *testing.T) {
 // ArgMax is the operator of that name: NaN is never the greatest.
 func TestArgMax(t *testing.T) {
 	eachPath(t, func(t *testing.T) {
-		require.Equal(t, -1, ArgMax(nil))
+		require.Equal(t, -1, ArgMax(nil, nil))
 		rng := rand.New(rand.NewPCG(43, 44))
 		for range 3000 {
 			src := rankedRow(rng, 1+rng.IntN(200))
@@ -89,7 +89,7 @@ func TestArgMax(t *testing.T) {
 					best, top = i, x
 				}
 			}
-			require.Equal(t, best, ArgMax(src), "%v", src)
+			require.Equal(t, best, ArgMax(src, nil), "%v", src)
 			if m := Max(src); nan {
 				require.True(t, math.IsNaN(float64(m)))
 			} else {
@@ -116,11 +116,11 @@ func TestDrawWeights(t *testing.T) {
 			}
 			top := float32(0)
 			if n > 0 {
-				top = max(logits[ArgMax(logits)], -math.MaxFloat32)
+				top = max(logits[ArgMax(logits, nil)], -math.MaxFloat32)
 			}
 			active = pathGeneric
 			want := make([]float64, n)
-			DrawWeights(want, logits, top, temperature)
+			DrawWeights(want, logits, top, temperature, nil)
 			for i, x := range logits {
 				exact := math.Exp((float64(x) - float64(top)) / float64(temperature))
 				if x != x || exact < 1e-323 {
@@ -130,7 +130,7 @@ func TestDrawWeights(t *testing.T) {
 			}
 			eachPath(t, func(t *testing.T) {
 				got := make([]float64, n+8)
-				DrawWeights(got[:n], logits, top, temperature)
+				DrawWeights(got[:n], logits, top, temperature, nil)
 				for i := range want {
 					require.Equal(t, math.Float64bits(want[i]), math.Float64bits(got[i]), "%v at %v", logits[i], temperature)
 				}
@@ -150,11 +150,11 @@ func BenchmarkSampling(b *testing.B) {
 			name string
 			call func()
 		}{
-			{"argmax", func() { ArgMax(logits) }},
-			{"top10", func() { TopK(values, indices, logits, 10) }},
-			{"top50", func() { TopK(values, indices, logits, 50) }},
-			{"top100", func() { TopK(values, indices, logits, 100) }},
-			{"weights", func() { DrawWeights(weights, logits, 5, 0.8) }},
+			{"argmax", func() { ArgMax(logits, nil) }},
+			{"top10", func() { TopK(values, indices, logits, 10, nil) }},
+			{"top50", func() { TopK(values, indices, logits, 50, nil) }},
+			{"top100", func() { TopK(values, indices, logits, 100, nil) }},
+			{"weights", func() { DrawWeights(weights, logits, 5, 0.8, nil) }},
 		} {
 			b.Run(prefix+"/op="+f.name+"/n=50257", func(b *testing.B) {
 				for b.Loop() {

@@ -1,6 +1,10 @@
 package kernels
 
-import "math"
+import (
+	"math"
+
+	"github.com/genie-sdk/go/internal/halt"
+)
 
 // sumRounder is 1.5*2^16. Adding it to x in float64 and taking it away again
 // rounds x, 0 <= x < 2^15, to a multiple of 2^-36.
@@ -18,25 +22,39 @@ const sumRounder = 1.5 * (1 << 16)
 // The error of a result y is at most 3 units in the last place and
 // 2^-24*(max-x)*y, since x-max is rounded; results below 2e-38 may be zero.
 //
-// A row that holds NaN or +Inf, or nothing but -Inf, gives NaN.
-func Softmax(dst, src []float32) {
+// A row that holds NaN or +Inf, or nothing but -Inf, gives NaN. One that h stops
+// is undefined.
+func Softmax(dst, src []float32, h halt.Func) {
 	needSame("Softmax", len(dst), len(src))
 	if len(src) == 0 {
 		return
 	}
-	softmax(dst, src, Max(src))
+	softmax(dst, src, rowMax(src, h), h)
 }
 
 // softmax is Softmax with the greatest element given.
-func softmax(dst, src []float32, top float32) {
-	sum, ok := expSumArch(dst, src, top)
-	if !ok {
-		for i, x := range src {
-			e := float32(math.Exp(float64(x - top)))
-			dst[i] = e
-			// The conversions keep the two steps from being merged.
-			sum += float64(float64(float64(e)+sumRounder) - sumRounder)
-		}
+func softmax(dst, src []float32, top float32, h halt.Func) {
+	if len(src) <= rowPart {
+		MulScalar(dst, dst, float32(1/expSum(dst, src, top)))
+		return
 	}
-	MulScalar(dst, dst, float32(1/sum))
+	var sum float64 // in any order: the terms add exactly
+	rowParts(len(src), h, func(i, j int) { sum += expSum(dst[i:j], src[i:j], top) })
+	scale := float32(1 / sum)
+	rowParts(len(src), h, func(i, j int) { MulScalar(dst[i:j], dst[i:j], scale) })
+}
+
+// expSum writes exp(x-top) to dst and returns the sum of them.
+func expSum(dst, src []float32, top float32) float64 {
+	sum, ok := expSumArch(dst, src, top)
+	if ok {
+		return sum
+	}
+	for i, x := range src {
+		e := float32(math.Exp(float64(x - top)))
+		dst[i] = e
+		// The conversions keep the two steps from being merged.
+		sum += float64(float64(float64(e)+sumRounder) - sumRounder)
+	}
+	return sum
 }

@@ -1,5 +1,7 @@
 package kernels
 
+import "github.com/genie-sdk/go/internal/halt"
+
 // Winograd convolution F(4x4, 3x3), Lavin and Gray, arXiv:1509.09308: a block of
 // 4 x 4 outputs is 36 products instead of 144, of transformed 6 x 6 blocks of
 // the input with transformed filters, summed over the channels as 36 matrix
@@ -39,8 +41,9 @@ func winogradTiles(n int) int { return (n + winogradSize - 1) / winogradSize }
 func winogradBlock(channels int) int { return min(max(winogradFloats()/channels, 8), 48) }
 
 // winogradFilter writes the transform of a filter [channels, 3, 3] to dst:
-// G g G^T of channel ic to dst[(position*channels+ic)*PanelWidth].
-func winogradFilter(dst, filter []float32, channels int) {
+// G g G^T of channel ic to dst[(position*channels+ic)*PanelWidth], the filter being
+// multiplied by scale and rounded first. It is false when ask says stop.
+func winogradFilter(dst, filter []float32, scale float64, channels int, ask *halt.Counter) bool {
 	const a2, b2 = winogradA * winogradA, winogradB * winogradB
 	row := func(p, n float64) [3]float64 { return [3]float64{1 / n, p / n, p * p / n} }
 	g := [winogradInputSize][3]float64{
@@ -50,7 +53,13 @@ func winogradFilter(dst, filter []float32, channels int) {
 		{2: 1},
 	}
 	for ic := range channels {
-		w := filter[ic*9:][:9]
+		if ask.Stop(winogradPositions * len(g) / 2) {
+			return false
+		}
+		var w [9]float32
+		for k, x := range filter[ic*9:][:9] {
+			w[k] = float32(float64(x) * scale)
+		}
 		for i, gi := range g {
 			for j, gj := range g {
 				var sum float64
@@ -61,6 +70,7 @@ func winogradFilter(dst, filter []float32, channels int) {
 			}
 		}
 	}
+	return true
 }
 
 // winograd computes the panels of the tiles t0 to t1. Tiles are counted through
@@ -74,6 +84,9 @@ func (c *convCall) winograd(t0, t1, panel0, panel1 int) {
 	v, m := grow(&c.v, winogradPositions*vStride), grow(&c.m, winogradPositions*mStride)
 	table := grow(&c.table, tiles)
 	for t := range tiles {
+		if c.stop(winogradPositions * depth) {
+			return
+		}
 		table[t] = t * depth * elementBytes
 		x, row, pixel := c.winogradPatch(t0+t, depth)
 		winogradInput(v[t*depth:], vStride, x, row, pixel, depth)
@@ -84,11 +97,14 @@ func (c *convCall) winograd(t0, t1, panel0, panel1 int) {
 		width := panels * PanelWidth
 		filters := c.packed[panel*c.panelLen:][:panels*c.panelLen]
 		for p := range winogradPositions {
+			if c.stop(tiles * c.C * panels) {
+				return
+			}
 			r := convRun{
 				out: m[p*mStride:], ldc: width, cols: width,
 				table: table, tiling: newTiling(tiles, convRows()), rows: tiles,
 				x: v[p*vStride:], edge: edge, panel: filters[p*c.C*PanelWidth:], panelLen: c.panelLen,
-				segments: 1, length: c.C,
+				segments: 1, length: c.C, ask: &c.ask,
 			}
 			r.product()
 		}

@@ -31,8 +31,8 @@ func (c *convCase) direct() []float32 {
 		copy(x[((n*s.H+2*i)*s.W+2*j)*s.C:], c.x[p*s.C:][:s.C])
 	}
 	packed, out := make([]float32, s.PackedLen()), make([]float32, len(c.want))
-	PackConvFilters(packed, c.filters, s)
-	Conv2D(out, x, packed, s, c.e, 0, s.Units())
+	PackConvFilters(packed, c.filters, s, nil, nil)
+	Conv2D(out, x, packed, s, c.e, 0, s.Units(), nil)
 	return out
 }
 

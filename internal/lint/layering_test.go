@@ -30,18 +30,19 @@ type layer struct {
 // that a new package states its place.
 var layers = []layer{
 	// The contract. It is what a third party builds an executor on, so plan
-	// depends on nothing of ours and transport on plan alone.
+	// depends on nothing of ours and transport on plan alone, and on the guard of
+	// reads of mapped files.
 	{"transport/plan", []string{"transport/plan/internal/..."}},
 	{"transport/plan/internal/...", nil},
-	{"transport", []string{"transport/plan"}},
+	{"transport", []string{"internal/memory", "transport/plan"}},
 	{"transport/conformance", []string{"transport", "transport/plan"}},
 
 	// The wire, and the client's half of it.
 	{"transport/wire/wirepb", nil},
-	{"transport/wire", []string{"transport", "transport/plan", "transport/wire/wirepb"}},
+	{"transport/wire", []string{"internal/memory", "transport", "transport/plan", "transport/wire/wirepb"}},
 	{"transport/wire/grpcwire", []string{"transport", "transport/plan", "transport/wire"}},
 	{"transport/wire/tlswire", []string{"transport/plan", "transport/wire"}},
-	{"transport/internal/remote", []string{"transport", "transport/plan", "transport/wire", "transport/wire/wirepb"}},
+	{"transport/internal/remote", []string{"internal/memory", "transport", "transport/plan", "transport/wire", "transport/wire/wirepb"}},
 	{"transport/credentials", nil},
 	{"transport/internal/secure", []string{"transport", "transport/credentials", "transport/wire/tlswire"}},
 	{"transport/tcp", []string{"transport", "transport/credentials", "transport/internal/remote", "transport/internal/secure", "transport/wire"}},
@@ -53,29 +54,31 @@ var layers = []layer{
 
 	// What computes. The engine speaks the contract's vocabulary (handles,
 	// errors, statistics), hence package transport.
-	{"internal/kernels", nil},
+	{"internal/halt", nil},
+	{"internal/kernels", []string{"internal/halt"}},
 	{"internal/memory", nil},
 	{"internal/fault", []string{"transport/wire"}},
-	{"internal/op", []string{"transport", "transport/plan"}},
+	{"internal/op", []string{"internal/halt", "transport", "transport/plan"}},
 	{"internal/planmaker", []string{"internal/op", "transport", "transport/plan"}},
 	{"internal/budget", []string{"transport"}},
-	{"internal/engine", []string{"internal/budget", "internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
-	{"transport/local", []string{"internal/engine", "transport", "transport/plan"}},
+	{"internal/engine", []string{"internal/budget", "internal/halt", "internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
+	{"transport/local", []string{"internal/engine", "internal/memory", "transport", "transport/plan"}},
 	{"internal/admission", nil},
+	{"internal/connlimit", []string{"transport"}},
 	{"internal/worker", []string{
-		"internal/admission", "internal/budget", "internal/checkpoint", "internal/engine", "internal/memory", "internal/safetensors",
+		"internal/admission", "internal/budget", "internal/checkpoint", "internal/connlimit", "internal/engine", "internal/memory", "internal/safetensors",
 		"internal/weightcache", "internal/worker/meter",
 		"transport", "transport/plan", "transport/wire/...",
 	}},
 	{"internal/weightcache", []string{"transport", "transport/plan"}},
 	{"internal/worker/meter", []string{"transport", "transport/wire"}},
 	{"internal/worker/metrics", []string{"internal/worker/meter", "transport", "transport/plan", "transport/wire"}},
-	{"internal/worker/admin", nil},
+	{"internal/worker/admin", []string{"internal/connlimit"}},
 	{"internal/worker/...", []string{
 		"internal/checkpoint", "internal/engine", "internal/safetensors", "internal/worker/...",
 		"transport", "transport/credentials", "transport/plan", "transport/wire/...",
 	}},
-	{"internal/access", []string{"transport"}},
+	{"internal/access", []string{"internal/connlimit", "transport"}},
 
 	// What a program is and what it means.
 	{"lazy", []string{"internal/op", "transport", "transport/plan"}},
@@ -86,13 +89,17 @@ var layers = []layer{
 	// Models and their files.
 	{"internal/safetensors/atomicfile", nil},
 	{"internal/safetensors", []string{"internal/memory", "internal/safetensors/atomicfile"}},
-	{"internal/checkpoint", []string{"internal/safetensors/..."}},
+	{"internal/pyjson", nil},
+	{"internal/checkpoint", []string{"internal/pyjson", "internal/safetensors/..."}},
+	{"internal/checkpoint/checkpointtest", []string{"internal/pyjson", "internal/safetensors"}},
 	{"internal/seeded", []string{"internal/safetensors/...", "transport"}},
-	{"internal/tokenizer", nil},
-	{"internal/imaging", nil},
+	{"internal/tokenizer", []string{"internal/pyjson"}},
+	{"internal/imaging", []string{"internal/pyjson"}},
+	{"internal/activation", []string{"lazy"}},
 	{"internal/models", []string{"internal/checkpoint", "internal/safetensors/...", "transport", "transport/plan"}},
 	{"workloads/...", []string{
-		"genie", "internal/checkpoint", "internal/imaging", "internal/models", "internal/safetensors/...", "internal/seeded", "internal/tokenizer",
+		"genie", "internal/activation", "internal/checkpoint", "internal/imaging", "internal/models", "internal/pyjson",
+		"internal/safetensors/...", "internal/seeded", "internal/tokenizer",
 		"lazy", "semantic",
 		"transport", "transport/plan", "workloads/...",
 	}},
@@ -168,7 +175,7 @@ var neverLinks = []struct {
 // testLibraries may be linked by tests and by packages made for tests.
 var testLibraries = []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak"}
 
-var forTests = []string{"transport/conformance", "internal/worker/workertest", "internal/workloadtest"}
+var forTests = []string{"transport/conformance", "internal/worker/workertest", "internal/workloadtest", "internal/checkpoint/checkpointtest"}
 
 func TestLayers(t *testing.T) {
 	for _, p := range ours(t) {

@@ -44,9 +44,16 @@ func (s *Slabs) Alloc(n int) ([]byte, error) {
 
 // AllocZero gives n bytes of zeros.
 func (s *Slabs) AllocZero(n int) ([]byte, error) {
-	b, used, err := s.alloc(n)
-	clear(b[:min(used, n)])
+	b, used, err := s.AllocUsed(n)
+	clear(b[:used])
 	return b, err
+}
+
+// AllocUsed gives n bytes, all zeros but for the first ones, of which it says how
+// many may not be.
+func (s *Slabs) AllocUsed(n int) (b []byte, used int, err error) {
+	b, used, err = s.alloc(n)
+	return b, min(used, n), err
 }
 
 // alloc also tells how many of the bytes, from the first on, may not be zero.

@@ -5,24 +5,29 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/checkpoint"
+	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
+
+// later is a time at which files that were just written are old.
+func later() time.Time { return time.Now().Add(time.Hour) }
 
 // contentOf is the hash of a tensor that the checkpoint in dir has and the one
 // in but has not.
 func contentOf(t *testing.T, dir, but string) plan.Hash {
 	t.Helper()
-	m, err := checkpoint.Open(dir, checkpoint.Options{CacheDir: t.TempDir()})
+	m, err := checkpoint.Open(dir, checkpoint.Options{Hashes: t.TempDir()})
 	require.NoError(t, err)
 	defer func() { _ = m.Close() }()
 	var have map[plan.Hash]bool
 	if but != "" {
-		o, err := checkpoint.Open(but, checkpoint.Options{CacheDir: t.TempDir()})
+		o, err := checkpoint.Open(but, checkpoint.Options{Hashes: t.TempDir()})
 		require.NoError(t, err)
 		defer func() { _ = o.Close() }()
 		have = map[plan.Hash]bool{}
@@ -50,7 +55,6 @@ func TestLinkedFiles(t *testing.T) {
 	dir, outside := filepath.Join(top, "models"), filepath.Join(top, "outside")
 	copyModel(t, "bf16", outside)
 	secret := contentOf(t, outside, "")
-	require.NoError(t, os.Remove(filepath.Join(outside, "genie-hashes.json")))
 	link := func(name, file, to string) {
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, name), 0o700))
 		_ = os.Remove(filepath.Join(dir, name, file))
@@ -64,7 +68,7 @@ func TestLinkedFiles(t *testing.T) {
 	}
 	f := open(t, dir)
 	for _, name := range []string{"absolute-config.json", "relative-config.json", "absolute-model.safetensors", "relative-model.safetensors"} {
-		_, err := f.Find(name, secret)
+		_, err := f.Find(t.Context(), name, secret)
 		require.ErrorContains(t, err, "leaves", name)
 	}
 
@@ -73,7 +77,10 @@ func TestLinkedFiles(t *testing.T) {
 	stored := filepath.Join(outside, "stored.json")
 	require.NoError(t, os.WriteFile(stored, []byte("before"), 0o600))
 	link("hashes", "genie-hashes.json", "../../outside/stored.json")
-	_, err := f.Find("hashes", contentOf(t, "../../testdata/gpt2/basic", ""))
+	beside, err := models.Open(t.Context(), dir, checkpoint.Options{Hashes: checkpoint.HashesBeside, Now: later})
+	require.NoError(t, err)
+	defer beside.Close()
+	_, err = beside.Find(t.Context(), "hashes", contentOf(t, "../../testdata/gpt2/basic", ""))
 	require.NoError(t, err)
 	text, err := os.ReadFile(stored)
 	require.NoError(t, err)
@@ -86,7 +93,7 @@ func TestLinkedFiles(t *testing.T) {
 		require.NoError(t, os.Symlink("../../blobs/"+file, filepath.Join(dir, "hub", "rev", file)))
 	}
 	require.NoError(t, os.Symlink("hub/rev", filepath.Join(dir, "cached")))
-	_, err = f.Find("cached", contentOf(t, "../../testdata/gpt2/fp16", ""))
+	_, err = f.Find(t.Context(), "cached", contentOf(t, "../../testdata/gpt2/fp16", ""))
 	require.NoError(t, err)
 }
 
@@ -125,7 +132,7 @@ func TestSwappedLink(t *testing.T) {
 	})
 	for range 300 {
 		f := open(t, dir) // one that has opened nothing yet
-		w, err := f.Find("model", secret)
+		w, err := f.Find(t.Context(), "model", secret)
 		require.Error(t, err)
 		require.Nil(t, w.Data)
 		require.NoError(t, f.Close())
@@ -135,11 +142,11 @@ func TestSwappedLink(t *testing.T) {
 	// A model that is open stays what it was, wherever its link leads now.
 	point("inside")
 	f := open(t, dir)
-	_, err := f.Find("model", known)
+	_, err := f.Find(t.Context(), "model", known)
 	require.NoError(t, err)
 	point("../outside")
-	_, err = f.Find("model", known)
+	_, err = f.Find(t.Context(), "model", known)
 	require.NoError(t, err)
-	_, err = f.Find("model", secret)
+	_, err = f.Find(t.Context(), "model", secret)
 	require.ErrorIs(t, err, transport.ErrMissingWeight)
 }

@@ -4,11 +4,14 @@
 //	f, err := models.Open(ctx, "/srv/models")
 //	if err != nil { ... }
 //	defer f.Close()
-//	w, err := f.Find("gpt2", hash)
+//	w, err := f.Find(ctx, "gpt2", hash)
 //
-// A folder holds one directory for each model, in the layout of Hugging Face.
-// A model is opened, and hashed unless its hashes are stored beside it, when a
-// weight of it is asked for first; it stays open until Close.
+// A folder holds one directory for each model, in the layout of Hugging Face, or
+// is a download cache of Hugging Face: the folder of all repositories, one of
+// them, or its folder of revisions. A model is opened, and hashed unless its
+// hashes are stored, when a weight of it is asked for first. It stays open until
+// Close, or until content is asked for that it does not have and its files have
+// been replaced.
 package models
 
 import (
@@ -16,10 +19,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/safetensors"
@@ -38,68 +43,80 @@ var storages = map[safetensors.DType]plan.DType{
 // Folder is an open folder of models. It is safe for concurrent use. The bytes
 // that it gave out must not be used after Close.
 type Folder struct {
-	dir  string
-	root *os.Root
-	opts checkpoint.Options
+	dir    string
+	root   *os.Root // out of which nothing leads
+	prefix string   // of the folder, below root
+	opts   checkpoint.Options
+	log    *slog.Logger
 
-	ctx context.Context // ends hashing that is under way
+	ctx    context.Context // ends hashing that is under way
+	cancel context.CancelFunc
+	work   sync.WaitGroup // what brings models up to date
 
 	mu     sync.Mutex
 	closed bool
-	models map[string]*model
-	opened []*checkpoint.Model
+	models map[place]*model // those that are open, or could not be opened
+	cached catalog
 }
 
-// model is one checkpoint; its lock is held while it is opened.
-type model struct {
-	mu    sync.Mutex
-	files *checkpoint.Model // nil until it is open
-	names map[plan.Hash]string
-}
-
-// Open opens the folder dir. Hashing stops when ctx ends.
+// Open opens the folder dir, and says at warn level what in it will not be used
+// and why. Hashing stops when ctx ends.
 func Open(ctx context.Context, dir string, opts checkpoint.Options) (*Folder, error) {
-	root, err := os.OpenRoot(dir)
+	boundary, prefix, err := checkpoint.Boundary(dir)
 	if err != nil {
 		return nil, fmt.Errorf("model folder: %w", err)
 	}
-	return &Folder{dir: dir, root: root, opts: opts, ctx: ctx, models: map[string]*model{}}, nil
+	root, err := os.OpenRoot(boundary)
+	if err != nil {
+		return nil, fmt.Errorf("model folder: %w", err)
+	}
+	f := &Folder{dir: dir, root: root, prefix: prefix, opts: opts, log: opts.Logger, models: map[place]*model{}}
+	f.ctx, f.cancel = context.WithCancel(ctx)
+	if f.log == nil {
+		f.log = slog.New(slog.DiscardHandler)
+	}
+	f.survey()
+	return f, nil
 }
 
 // Find returns the weight of a model that has the given content. name is the
 // name of a directory in the folder; a link is followed unless it leads out of
-// the folder. Errors wrap [transport.ErrMissingWeight] when there is no such
-// model or no such content in it, [ErrName], [transport.ErrClosed], or are
-// those of a checkpoint that cannot be used.
-func (f *Folder) Find(name string, hash plan.Hash) (transport.Weight, error) {
+// the folder. In a download cache it is that of a revision, or of a folder in
+// one, and the boundary of links is the repository. The weight's Release has to
+// be called when its data has been taken.
+//
+// A model that is being hashed is waited for until ctx ends; the hashing goes on
+// for the next one who asks.
+//
+// Errors wrap [transport.ErrMissingWeight] when there is no such model or no
+// such content in it, [ErrName], [transport.ErrClosed], or are those of a
+// checkpoint that cannot be used.
+func (f *Folder) Find(ctx context.Context, name string, hash plan.Hash) (transport.Weight, error) {
 	if !validName(name) {
 		return transport.Weight{}, fmt.Errorf("%w: %.80q", ErrName, name)
 	}
-	m, err := f.model(name)
+	named := place{dir: filepath.Join(f.prefix, name)}
+	if w, ok := f.held(named, hash); ok {
+		return w, nil
+	}
+	places, err := f.places(named, name)
 	if err != nil {
 		return transport.Weight{}, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.files == nil {
-		if err := f.load(name, m); err != nil {
-			f.forget(name, m)
-			return transport.Weight{}, err
+	if len(places) == 0 {
+		return transport.Weight{}, fmt.Errorf("%w: no model %q in %s", transport.ErrMissingWeight, name, f.dir)
+	}
+	var failed error
+	for _, p := range places {
+		w, err := f.findIn(ctx, p, hash)
+		if err == nil {
+			return w, nil
+		}
+		if failed == nil || errors.Is(failed, transport.ErrMissingWeight) {
+			failed = err
 		}
 	}
-	tensor, ok := m.names[hash]
-	if !ok {
-		return transport.Weight{}, fmt.Errorf("%w: model %q has no content with hash %v", transport.ErrMissingWeight, name, hash)
-	}
-	t, err := m.files.Tensor(tensor)
-	if err != nil {
-		return transport.Weight{}, err
-	}
-	shape := make([]int, len(t.Shape))
-	for i, n := range t.Shape {
-		shape[i] = int(n)
-	}
-	return weight(tensor, hash, shape, t), nil
+	return transport.Weight{}, failed
 }
 
 // validName reports whether name is one element of a path and no more.
@@ -107,61 +124,199 @@ func validName(name string) bool {
 	return filepath.IsLocal(name) && name != "." && !strings.ContainsAny(name, "/\\\x00")
 }
 
-// model finds the entry of a model, or makes one that is not open yet.
-func (f *Folder) model(name string) (*model, error) {
+// place is where a model is: a directory below the folder's root, or below that
+// of a cached repository in it, which is then the boundary of links.
+type place struct{ repo, dir string }
+
+// places are where models of a name may be.
+func (f *Folder) places(named place, name string) ([]place, error) {
+	switch info, err := f.root.Stat(named.dir); {
+	case err == nil && info.IsDir():
+		return []place{named}, nil
+	case err == nil:
+		return nil, fmt.Errorf("%w: %q in %s is not a directory", transport.ErrMissingWeight, name, f.dir)
+	case errors.Is(err, os.ErrClosed):
+		return nil, fmt.Errorf("%w: model folder %s", transport.ErrClosed, f.dir)
+	case !errors.Is(err, fs.ErrNotExist) && f.opened(named):
+		return []place{named}, nil // what is open stays what it was
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("model %q in %s: %w", name, f.dir, err)
+	}
+	return f.cached.find(f, name), nil
+}
+
+// held finds content in a model that is open.
+func (f *Folder) held(p place, hash plan.Hash) (transport.Weight, bool) {
+	f.mu.Lock()
+	m := f.models[p]
+	f.mu.Unlock()
+	if m == nil {
+		return transport.Weight{}, false
+	}
+	w, ok, err := m.find(hash)
+	return w, ok && err == nil
+}
+
+// opened reports whether a model is open.
+func (f *Folder) opened(p place) bool {
+	f.mu.Lock()
+	m := f.models[p]
+	f.mu.Unlock()
+	return m != nil && m.isOpen()
+}
+
+// findIn looks for content in one model.
+func (f *Folder) findIn(ctx context.Context, p place, hash plan.Hash) (transport.Weight, error) {
+	m, err := f.model(p)
+	if err != nil {
+		return transport.Weight{}, err
+	}
+	if w, ok, err := m.find(hash); ok {
+		return w, err
+	}
+	// What is open stays so, and is found in, until its successor is.
+	failed, err := f.renew(ctx, m)
+	if err != nil {
+		return transport.Weight{}, err
+	}
+	if w, ok, err := m.find(hash); ok {
+		return w, err
+	}
+	if failed != nil && !m.isOpen() {
+		return transport.Weight{}, failed
+	}
+	err = fmt.Errorf("%w: model %s has no content with hash %v", transport.ErrMissingWeight, m, hash)
+	if failed != nil {
+		err = fmt.Errorf("%w, and its new files cannot be used: %w", err, failed)
+	}
+	return transport.Weight{}, err
+}
+
+// renew opens a model that is not open or whose files are others by now, unless
+// that was tried a moment ago. Who asks meanwhile waits for the same attempt;
+// failed is what came of it.
+func (f *Folder) renew(ctx context.Context, m *model) (failed, err error) {
+	m.mu.Lock()
+	if m.busy == nil {
+		if !m.pause.over() {
+			defer m.mu.Unlock()
+			return m.failed, nil
+		}
+		if !f.begin() {
+			m.mu.Unlock()
+			return nil, fmt.Errorf("%w: model folder %s", transport.ErrClosed, f.dir)
+		}
+		m.busy = make(chan struct{})
+		go func() {
+			defer f.work.Done()
+			defer m.rested()
+			if m.stale() {
+				f.load(m)
+			}
+		}()
+	}
+	busy := m.busy
+	m.mu.Unlock()
+	select {
+	case <-busy:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("model %s: %w", m, context.Cause(ctx))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.failed, nil
+}
+
+// begin counts a piece of work that Close waits for; false when it is too late.
+func (f *Folder) begin() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.closed {
+		f.work.Add(1)
+	}
+	return !f.closed
+}
+
+// model finds the entry of a place, or makes one that is not open yet.
+func (f *Folder) model(p place) (*model, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
 		return nil, fmt.Errorf("%w: model folder %s", transport.ErrClosed, f.dir)
 	}
-	m := f.models[name]
+	m := f.models[p]
 	if m == nil {
-		m = &model{}
-		f.models[name] = m
+		m = &model{place: p}
+		f.models[p] = m
 	}
 	return m, nil
 }
 
-// forget drops an entry that could not be opened, so that a later call tries
-// again and names of nothing take no memory.
-func (f *Folder) forget(name string, m *model) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.models[name] == m {
-		delete(f.models, name)
+// load opens a model, by one goroutine at a time. Every file of it is reached
+// through a root, which refuses a link that leads out of it, also one that takes
+// the place of another meanwhile. What cannot be opened is said once, and not
+// looked at again at once.
+func (f *Folder) load(m *model) {
+	begun := time.Now()
+	o, err := f.open(m.place)
+	if err == nil {
+		if old := m.swap(o); old != nil {
+			old.done(func() {})
+		}
+		return
+	}
+	if said := m.fail(err, time.Since(begun)); !said && f.ctx.Err() == nil {
+		f.log.Warn("model in the model folder is not used", "model", m.String(), "error", err)
+	}
+	if !m.isOpen() && !m.is(f) {
+		f.forget(m) // its directory has gone
 	}
 }
 
-// load opens a model whose lock is held. Every file of it is reached through the
-// root, which refuses a link that leads out of the folder, also one that takes
-// the place of another meanwhile.
-func (f *Folder) load(name string, m *model) error {
-	info, err := f.root.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: no model %q in %s", transport.ErrMissingWeight, name, f.dir)
-	}
+// open opens and hashes the model of a place.
+func (f *Folder) open(p place) (*opened, error) {
+	root, err := f.rootOf(p)
 	if err != nil {
-		return fmt.Errorf("model %q in %s: %w", name, f.dir, err)
+		return nil, err
 	}
-	if !info.IsDir() {
-		return fmt.Errorf("%w: %q in %s is not a directory", transport.ErrMissingWeight, name, f.dir)
-	}
-	files, err := checkpoint.OpenIn(f.root, name, f.opts)
+	files, err := checkpoint.OpenIn(root, p.dir, f.opts)
 	if err != nil {
-		return err
+		return nil, errors.Join(err, f.closeRoot(root))
 	}
-	names, err := index(f.ctx, files)
+	o := &opened{files: files, users: 1, close: func() error { return errors.Join(files.Close(), f.closeRoot(root)) }}
+	if o.names, err = index(f.ctx, files); err != nil {
+		return nil, errors.Join(err, o.close())
+	}
+	return o, nil
+}
+
+// rootOf is the root of a place: the folder's, or one of its own.
+func (f *Folder) rootOf(p place) (*os.Root, error) {
+	if p.repo == "" {
+		return f.root, nil
+	}
+	root, err := f.root.OpenRoot(p.repo)
 	if err != nil {
-		return errors.Join(err, files.Close())
+		return nil, fmt.Errorf("model folder: %w", err)
 	}
+	return root, nil
+}
+
+func (f *Folder) closeRoot(root *os.Root) error {
+	if root == f.root {
+		return nil
+	}
+	return root.Close() //nolint:wrapcheck // nothing to add
+}
+
+// forget drops the entry of a directory that has gone, so that names of nothing
+// take no memory.
+func (f *Folder) forget(m *model) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed {
-		return errors.Join(fmt.Errorf("%w: model folder %s", transport.ErrClosed, f.dir), files.Close())
+	if f.models[m.place] == m {
+		delete(f.models, m.place)
 	}
-	f.opened = append(f.opened, files)
-	m.files, m.names = files, names
-	return nil
 }
 
 // index maps the content of a model to the names of its tensors. Tensors of a
@@ -188,28 +343,32 @@ func index(ctx context.Context, files *checkpoint.Model) (map[plan.Hash]string, 
 	return names, nil
 }
 
-// ends lets no model be found any more, and gives those that are open.
-func (f *Folder) ends() (opened []*checkpoint.Model, first bool) {
+// ends lets no model be found any more, and gives those that are there.
+func (f *Folder) ends() (all map[place]*model, first bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
 		return nil, false
 	}
 	f.closed = true
-	opened = f.opened
-	f.models, f.opened = nil, nil
-	return opened, true
+	all = f.models
+	f.models = nil
+	return all, true
 }
 
-// Close unmaps all models.
+// Close ends hashing that is under way and unmaps all models, whoever uses them.
 func (f *Folder) Close() error {
-	opened, first := f.ends()
+	all, first := f.ends()
 	if !first {
 		return nil
 	}
-	err := f.root.Close()
-	for _, m := range opened {
-		err = errors.Join(err, m.Close())
+	f.cancel()
+	f.work.Wait()
+	var err error
+	for _, m := range all {
+		if o := m.swap(nil); o != nil {
+			err = errors.Join(err, o.end())
+		}
 	}
-	return err
+	return errors.Join(err, f.root.Close())
 }

@@ -2,6 +2,7 @@ package models_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -31,7 +32,7 @@ func copyModel(t *testing.T, from, to string) {
 
 func open(t *testing.T, dir string) *models.Folder {
 	t.Helper()
-	f, err := models.Open(context.Background(), dir, checkpoint.Options{CacheDir: t.TempDir()})
+	f, err := models.Open(context.Background(), dir, checkpoint.Options{Hashes: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.Close() })
 	return f
@@ -51,7 +52,7 @@ func TestFindsByContent(t *testing.T) {
 			h, err := m.Hash(tensor)
 			require.NoError(t, err)
 			wg.Go(func() {
-				w, err := f.Find(name, h)
+				w, err := f.Find(t.Context(), name, h)
 				if err != nil || w.Storage != storage || transport.HashWeight(w.Storage, w.Shape, w.Data) != h {
 					t.Errorf("%s %s: %v, content %v of %v", name, tensor, err, w.Name, w.Storage)
 				}
@@ -60,11 +61,11 @@ func TestFindsByContent(t *testing.T) {
 		wg.Wait()
 		require.NoError(t, m.Close())
 	}
-	_, err := f.Find("basic", plan.Hash{1})
+	_, err := f.Find(t.Context(), "basic", plan.Hash{1})
 	require.ErrorIs(t, err, transport.ErrMissingWeight)
 	require.NoError(t, f.Close())
 	require.NoError(t, f.Close())
-	_, err = f.Find("basic", plan.Hash{1})
+	_, err = f.Find(t.Context(), "basic", plan.Hash{1})
 	require.ErrorIs(t, err, transport.ErrClosed)
 }
 
@@ -85,31 +86,72 @@ func TestNames(t *testing.T) {
 	require.NoError(t, err)
 	f := open(t, dir)
 	for _, name := range []string{"inside", "alias"} {
-		_, err := f.Find(name, h)
+		_, err := f.Find(t.Context(), name, h)
 		require.NoError(t, err, name)
 	}
 	for _, name := range []string{"", ".", "..", "../outside", "inside/", "./inside", "a/../inside", "/etc", `a\b`, "a\x00b"} {
-		_, err := f.Find(name, h)
+		_, err := f.Find(t.Context(), name, h)
 		require.ErrorIs(t, err, models.ErrName, name)
 	}
 	for _, name := range []string{"escape", "climb"} {
-		_, err := f.Find(name, h)
+		_, err := f.Find(t.Context(), name, h)
 		require.ErrorContains(t, err, "escapes", name)
 	}
 	for _, name := range []string{"nothing", "file"} {
-		_, err := f.Find(name, h)
+		_, err := f.Find(t.Context(), name, h)
 		require.ErrorIs(t, err, transport.ErrMissingWeight, name)
 	}
-	_, err = f.Find("empty", h)
+	_, err = f.Find(t.Context(), "empty", h)
 	require.ErrorIs(t, err, checkpoint.ErrMissingFile)
 
 	// What could not be opened is tried again.
 	copyModel(t, "basic", filepath.Join(dir, "nothing"))
-	_, err = f.Find("nothing", h)
+	_, err = f.Find(t.Context(), "nothing", h)
 	require.NoError(t, err)
 }
 
 func TestOpenNothing(t *testing.T) {
 	_, err := models.Open(context.Background(), filepath.Join(t.TempDir(), "absent"), checkpoint.Options{})
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// TestFindWaitsNoLongerThanItsContext: a model that is hashed goes on being
+// hashed for the next one who asks, once, and Close does not wait for all of it.
+func TestFindWaitsNoLongerThanItsContext(t *testing.T) {
+	dir := t.TempDir()
+	copyModel(t, "basic", filepath.Join(dir, "m"))
+	hash := contentOf(t, filepath.Join(dir, "m"), "")
+	gate, hashing := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	last, anew := int64(0), 0
+	f, err := models.Open(t.Context(), dir, checkpoint.Options{Hashes: checkpoint.HashesNowhere, Workers: 1, Progress: func(done, _ int64) {
+		once.Do(func() { close(hashing) })
+		<-gate
+		if done <= last {
+			anew++
+		}
+		last = done
+	}})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	gone := errors.New("gone")
+	go func() {
+		<-hashing
+		cancel(gone)
+	}()
+	_, err = f.Find(ctx, "m", hash)
+	require.ErrorIs(t, err, gone)
+	found := make(chan error)
+	for range 3 {
+		go func() {
+			_, err := f.Find(t.Context(), "m", hash)
+			found <- err
+		}()
+	}
+	close(gate)
+	for range 3 {
+		require.NoError(t, <-found)
+	}
+	require.NoError(t, f.Close())
+	require.Zero(t, anew, "it was hashed once")
 }

@@ -10,25 +10,27 @@ import (
 // floats are the storage types that models compute with.
 var floats = []safetensors.DType{safetensors.F32, safetensors.F16, safetensors.BF16}
 
-// Weight is a tensor of a checkpoint whose hashes are known, under the name
-// that a program is to give it. A tensor that is missing, is not of floats, or
-// has another shape is an error that names it.
-func Weight(files *checkpoint.Model, tensor, name string, shape []int) (transport.Weight, error) {
+// Weight is the tensor of a checkpoint that its family calls tensor, under the
+// name that a program gives it. The hashes are known. A tensor that is missing, is not of floats, or has
+// another shape is an error that names it.
+func Weight(files *checkpoint.Model, names *checkpoint.Resolver, tensor, name string, shape []int) (transport.Weight, error) {
 	want := make([]int64, len(shape))
 	for i, n := range shape {
 		want[i] = int64(n)
 	}
-	t, err := files.Need(tensor, floats, want)
+	found, t, err := names.Need(tensor, floats, want)
 	if err != nil {
 		return transport.Weight{}, err
 	}
-	h, err := files.Hash(tensor)
+	h, err := files.Hash(found)
 	if err != nil {
 		return transport.Weight{}, err
 	}
-	return weight(name, plan.Hash(h), shape, t), nil
+	w := weight(name, plan.Hash(h), shape, t)
+	w.Distrust = files.Distrust
+	return w, nil
 }
 
 func weight(name string, hash plan.Hash, shape []int, t safetensors.Tensor) transport.Weight {
-	return transport.Weight{Name: name, Hash: hash, Storage: storages[t.DType], Shape: shape, Data: t.Data, Release: t.Release}
+	return transport.Weight{Name: name, Hash: hash, Storage: storages[t.DType], Shape: shape, Data: t.Data, File: t.File, Release: t.Release}
 }

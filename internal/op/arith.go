@@ -1,6 +1,9 @@
 package op
 
-import "github.com/genie-sdk/go/transport/plan"
+import (
+	"github.com/genie-sdk/go/internal/halt"
+	"github.com/genie-sdk/go/transport/plan"
+)
 
 // Arith is an elementwise binary operator with NumPy broadcasting over f32
 // inputs: add, sub, mul or div.
@@ -46,9 +49,9 @@ func (Arith) Infer(in []plan.Spec) (plan.Spec, error) {
 func (Arith) FLOPs(_ [][]int, out []int) float64 { return fproduct(out) }
 
 // Eval is the reference kernel.
-func (o Arith) Eval(out *Array, in []*Array) error {
+func (o Arith) Eval(out *Array, in []*Array, h halt.Func) error {
 	y, a, b := out.F32(), in[0].F32(), in[1].F32()
-	Walk(out.Shape, func(p []int) { y[p[0]] = o.f(a[p[1]], b[p[2]]) },
+	ask := h.Counter()
+	return walk(out.Shape, &ask, 1, func(p []int) { y[p[0]] = o.f(a[p[1]], b[p[2]]) },
 		out.Strides, in[0].BroadcastStrides(out.Shape), in[1].BroadcastStrides(out.Shape))
-	return nil
 }

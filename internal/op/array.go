@@ -4,6 +4,7 @@ import (
 	"slices"
 	"unsafe"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -112,17 +113,32 @@ func (a *Array) BroadcastStrides(shape []int) []int {
 	return s
 }
 
-// Walk calls f with the element offsets of every position of shape, in
-// row-major order, for each of the stride lists.
-func Walk(shape []int, f func(off []int), strides ...[]int) {
+const (
+	// elementWork is the work of one element, as [halt.Counter] counts it: with
+	// large strides each misses the caches, and its page may have to be mapped.
+	elementWork = 16
+	// positionWork is that of a position of [walk] beside what is computed there,
+	// in elements.
+	positionWork = 4
+	// innerWork elements of an inner loop are gone through without a question.
+	innerWork = 1 << 10
+)
+
+// walk calls f with the element offsets of every position of shape, in
+// row-major order, for each of the stride lists. work is what f computes, in
+// elements. When ask says stop, in f or here, it is [ErrHalted].
+func walk(shape []int, ask *halt.Counter, work int, f func(off []int), strides ...[]int) error {
 	n := product(shape)
 	if n == 0 {
-		return
+		return nil
 	}
+	work = elementWork * (positionWork + min(work, halt.Every))
 	idx := make([]int, len(shape))
 	off := make([]int, len(strides))
 	for range n {
-		f(off)
+		if f(off); ask.Stop(work) {
+			return ErrHalted
+		}
 		for d := len(shape) - 1; d >= 0; d-- {
 			idx[d]++
 			for i, s := range strides {
@@ -137,22 +153,24 @@ func Walk(shape []int, f func(off []int), strides ...[]int) {
 			idx[d] = 0
 		}
 	}
+	return nil
 }
 
 // rows walks all axes but one: f gets the offset of the first element along
 // axis in each array.
-func rows(shape []int, axis int, f func(off []int), strides ...[]int) {
+func rows(shape []int, axis int, ask *halt.Counter, f func(off []int), strides ...[]int) error {
 	outer := append([]int(nil), shape...)
 	outer[axis] = 1
 	if shape[axis] == 0 {
-		return
+		return nil
 	}
-	Walk(outer, f, strides...)
+	return walk(outer, ask, shape[axis], f, strides...)
 }
 
-func copyArray(out, in *Array) {
+func copyArray(out, in *Array, h halt.Func) error {
 	size := in.DType.Size()
-	Walk(in.Shape, func(o []int) {
+	ask := h.Counter()
+	return walk(in.Shape, &ask, 1, func(o []int) {
 		copy(out.Data[o[0]*size:o[0]*size+size], in.Data[o[1]*size:o[1]*size+size])
 	}, out.Strides, in.Strides)
 }

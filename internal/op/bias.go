@@ -1,6 +1,9 @@
 package op
 
-import "github.com/genie-sdk/go/transport/plan"
+import (
+	"github.com/genie-sdk/go/internal/halt"
+	"github.com/genie-sdk/go/transport/plan"
+)
 
 // Bias adds a vector [n] to the last axis of x [..., n].
 type Bias struct{}
@@ -27,4 +30,4 @@ func (Bias) Infer(in []plan.Spec) (plan.Spec, error) {
 func (Bias) FLOPs(_ [][]int, out []int) float64 { return fproduct(out) }
 
 // Eval is the reference kernel.
-func (Bias) Eval(out *Array, in []*Array) error { return Add().Eval(out, in) }
+func (Bias) Eval(out *Array, in []*Array, h halt.Func) error { return Add().Eval(out, in, h) }

@@ -3,6 +3,7 @@ package op
 import (
 	"slices"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -49,7 +50,7 @@ func (o Concat) Infer(in []plan.Spec) (plan.Spec, error) {
 func (Concat) FLOPs([][]int, []int) float64 { return 0 }
 
 // Eval copies the inputs one after the other.
-func (o Concat) Eval(out *Array, in []*Array) error {
+func (o Concat) Eval(out *Array, in []*Array, h halt.Func) error {
 	axis, err := normAxis(o.Axis, len(out.Shape))
 	if err != nil {
 		return err
@@ -60,7 +61,9 @@ func (o Concat) Eval(out *Array, in []*Array) error {
 		part.Shape = a.Shape
 		if off := at * out.Strides[axis] * out.DType.Size(); off < len(out.Data) {
 			part.Data = out.Data[off:]
-			copyArray(&part, a)
+			if err := copyArray(&part, a, h); err != nil {
+				return err
+			}
 		}
 		at += a.Shape[axis]
 	}
@@ -92,7 +95,7 @@ func (o Append) Infer(in []plan.Spec) (plan.Spec, error) {
 func (Append) FLOPs([][]int, []int) float64 { return 0 }
 
 // Eval is concat's.
-func (o Append) Eval(out *Array, in []*Array) error { return Concat(o).Eval(out, in) }
+func (o Append) Eval(out *Array, in []*Array, h halt.Func) error { return Concat(o).Eval(out, in, h) }
 
 // WriteRows is a cache [..., capacity, ...] with rows [..., n, ...] written
 // over it from position pos (i32 or i64, one element) along Axis. Rows that
@@ -134,7 +137,7 @@ func (o WriteRows) Infer(in []plan.Spec) (plan.Spec, error) {
 func (WriteRows) FLOPs([][]int, []int) float64 { return 0 }
 
 // Eval copies the cache and overwrites the rows; out may be the cache itself.
-func (o WriteRows) Eval(out *Array, in []*Array) error {
+func (o WriteRows) Eval(out *Array, in []*Array, h halt.Func) error {
 	axis, err := normAxis(o.Axis, len(out.Shape))
 	if err != nil {
 		return err
@@ -144,13 +147,15 @@ func (o WriteRows) Eval(out *Array, in []*Array) error {
 		return shapeErr("%d rows from %d of a cache of %d", n, pos, out.Shape[axis])
 	}
 	if len(out.Data) > 0 && &out.Data[0] != &in[0].Data[0] {
-		copyArray(out, in[0])
+		if err := copyArray(out, in[0], h); err != nil {
+			return err
+		}
 	}
 	part := *out
 	part.Shape = in[1].Shape
 	if off := pos * out.Strides[axis] * out.DType.Size(); off < len(out.Data) {
 		part.Data = out.Data[off:]
-		copyArray(&part, in[1])
+		return copyArray(&part, in[1], h)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package op
 import (
 	"math"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -81,13 +82,14 @@ func (o Conv2D) FLOPs(in [][]int, out []int) float64 {
 }
 
 // Eval is the reference kernel.
-func (o Conv2D) Eval(out *Array, in []*Array) error {
+func (o Conv2D) Eval(out *Array, in []*Array, h halt.Func) error {
 	x, w := in[0], in[1]
 	fx, fw, y := x.F32(), w.F32(), out.F32()
 	cg, kh, kw := w.Shape[1], w.Shape[2], w.Shape[3]
 	perGroup := out.Shape[1] / o.Groups
 	at := 0
-	Walk(out.Shape, func(p []int) {
+	ask := h.Counter()
+	return walk(out.Shape, &ask, 1, func(p []int) {
 		n, oc, oh, ow := unravel4(at, out.Shape)
 		at++
 		var sum float64
@@ -96,6 +98,9 @@ func (o Conv2D) Eval(out *Array, in []*Array) error {
 			wc := oc*w.Strides[0] + c*w.Strides[1]
 			for i := range kh {
 				ih := oh*o.Stride[0] - o.Pad[0] + i*o.Dilation[0]
+				if ask.Stop(elementWork * kw) {
+					return
+				}
 				if ih < 0 || ih >= x.Shape[2] {
 					continue
 				}
@@ -112,7 +117,6 @@ func (o Conv2D) Eval(out *Array, in []*Array) error {
 		}
 		y[p[0]] = float32(sum)
 	}, out.Strides)
-	return nil
 }
 
 func unravel4(at int, s []int) (a, b, c, d int) {
@@ -169,15 +173,19 @@ func (o MaxPool2D) FLOPs(_ [][]int, out []int) float64 {
 }
 
 // Eval is the reference kernel.
-func (o MaxPool2D) Eval(out *Array, in []*Array) error {
+func (o MaxPool2D) Eval(out *Array, in []*Array, h halt.Func) error {
 	x := in[0]
 	fx, y := x.F32(), out.F32()
 	at := 0
-	Walk(out.Shape, func(p []int) {
+	ask := h.Counter()
+	return walk(out.Shape, &ask, 1, func(p []int) {
 		n, c, oh, ow := unravel4(at, out.Shape)
 		at++
 		hi := math.Inf(-1)
 		for i := range o.Kernel[0] {
+			if ask.Stop(elementWork * o.Kernel[1]) {
+				return
+			}
 			ih := oh*o.Stride[0] - o.Pad[0] + i
 			for j := range o.Kernel[1] {
 				iw := ow*o.Stride[1] - o.Pad[1] + j
@@ -188,7 +196,6 @@ func (o MaxPool2D) Eval(out *Array, in []*Array) error {
 		}
 		y[p[0]] = float32(hi)
 	}, out.Strides)
-	return nil
 }
 
 // BatchNorm is inference-time batch normalisation of x [n, c, ...] with
@@ -222,16 +229,16 @@ func (BatchNorm) Infer(in []plan.Spec) (plan.Spec, error) {
 func (BatchNorm) FLOPs(_ [][]int, out []int) float64 { return 2 * fproduct(out) }
 
 // Eval is the reference kernel.
-func (o BatchNorm) Eval(out *Array, in []*Array) error {
+func (o BatchNorm) Eval(out *Array, in []*Array, h halt.Func) error {
 	y, x := out.F32(), in[0].F32()
 	inner := product(out.Shape[2:])
 	at := 0
-	Walk(out.Shape, func(p []int) {
+	ask := h.Counter()
+	return walk(out.Shape, &ask, 1, func(p []int) {
 		c := at / max(inner, 1) % out.Shape[1]
 		at++
 		g, b := in[1].F32()[c*in[1].Strides[0]], in[2].F32()[c*in[2].Strides[0]]
 		m, v := in[3].F32()[c*in[3].Strides[0]], in[4].F32()[c*in[4].Strides[0]]
 		y[p[0]] = float32((float64(x[p[1]])-float64(m))/math.Sqrt(float64(v)+o.Eps)*float64(g) + float64(b))
 	}, out.Strides, in[0].Strides)
-	return nil
 }

@@ -3,6 +3,7 @@ package op
 import (
 	"fmt"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -36,13 +37,14 @@ func (Embedding) Infer(in []plan.Spec) (plan.Spec, error) {
 func (Embedding) FLOPs([][]int, []int) float64 { return 0 }
 
 // Eval is the reference kernel.
-func (Embedding) Eval(out *Array, in []*Array) error {
+func (Embedding) Eval(out *Array, in []*Array, h halt.Func) error {
 	t, idx := in[0], in[1]
 	y, x := out.F32(), t.F32()
 	n, w := t.Shape[0], t.Shape[1]
 	last := len(out.Shape) - 1
 	var err error
-	Walk(idx.Shape, func(p []int) {
+	ask := h.Counter()
+	if halted := walk(idx.Shape, &ask, w, func(p []int) {
 		r := idx.Int(p[0])
 		if err != nil {
 			return
@@ -52,9 +54,14 @@ func (Embedding) Eval(out *Array, in []*Array) error {
 			return
 		}
 		for i := range w {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
+				return
+			}
 			y[p[1]+i*out.Strides[last]] = x[r*t.Strides[0]+i*t.Strides[1]]
 		}
-	}, idx.Strides, out.Strides[:last])
+	}, idx.Strides, out.Strides[:last]); halted != nil {
+		return halted
+	}
 	return err
 }
 

@@ -1,6 +1,9 @@
 package op
 
-import "github.com/genie-sdk/go/transport/plan"
+import (
+	"github.com/genie-sdk/go/internal/halt"
+	"github.com/genie-sdk/go/transport/plan"
+)
 
 // Equal is whether elements are the same number: bool, of two inputs of one
 // type, f32, i32 or i64, that broadcast. NaN is equal to nothing.
@@ -28,18 +31,18 @@ func (Equal) Infer(in []plan.Spec) (plan.Spec, error) {
 func (Equal) FLOPs([][]int, []int) float64 { return 0 }
 
 // Eval is the reference kernel.
-func (Equal) Eval(out *Array, in []*Array) error {
+func (Equal) Eval(out *Array, in []*Array, h halt.Func) error {
 	a, b := in[0], in[1]
 	same := func(i, j int) bool { return a.Int(i) == b.Int(j) }
 	if a.DType == plan.F32 {
 		x, y := a.F32(), b.F32()
 		same = func(i, j int) bool { return x[i] == y[j] }
 	}
-	Walk(out.Shape, func(p []int) {
+	ask := h.Counter()
+	return walk(out.Shape, &ask, 1, func(p []int) {
 		out.Data[p[0]] = 0
 		if same(p[1], p[2]) {
 			out.Data[p[0]] = 1
 		}
 	}, out.Strides, a.BroadcastStrides(out.Shape), b.BroadcastStrides(out.Shape))
-	return nil
 }

@@ -1,6 +1,10 @@
 package op
 
-import "github.com/genie-sdk/go/transport"
+import (
+	"errors"
+
+	"github.com/genie-sdk/go/transport"
+)
 
 // Causes of capture and run-time errors, those of the public contract.
 var (
@@ -8,3 +12,7 @@ var (
 	ErrDType = transport.ErrDType
 	ErrIndex = transport.ErrIndexRange
 )
+
+// ErrHalted is the error of an evaluation that was told to stop. Who told it says
+// why.
+var ErrHalted = errors.New("genie: the evaluation was stopped")

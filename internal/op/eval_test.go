@@ -22,25 +22,25 @@ func ints(dt plan.DType, v ...int) *op.Array {
 func TestEvalErrors(t *testing.T) {
 	table := op.FromF32([]float32{1, 2, 3, 4}, 2, 2)
 	for _, i := range []int{-1, 2, math.MaxInt32} {
-		err := op.Embedding{}.Eval(op.NewArray(plan.F32, 1, 2), []*op.Array{table, ints(plan.I32, i)})
+		err := op.Embedding{}.Eval(op.NewArray(plan.F32, 1, 2), []*op.Array{table, ints(plan.I32, i)}, nil)
 		require.ErrorIs(t, err, op.ErrIndex)
 	}
 	for _, pos := range []int{-1, 2, math.MaxInt64, math.MinInt64} {
-		err := op.WriteRows{}.Eval(op.NewArray(plan.F32, 2, 2), []*op.Array{table, op.FromF32([]float32{9, 9}, 1, 2), ints(plan.I64, pos)})
+		err := op.WriteRows{}.Eval(op.NewArray(plan.F32, 2, 2), []*op.Array{table, op.FromF32([]float32{9, 9}, 1, 2), ints(plan.I64, pos)}, nil)
 		require.ErrorIs(t, err, op.ErrShape, "position %d", pos)
 	}
-	err := op.Slice{Start: plan.C(1)}.Eval(op.NewArray(plan.F32, 2, 2), []*op.Array{table})
+	err := op.Slice{Start: plan.C(1)}.Eval(op.NewArray(plan.F32, 2, 2), []*op.Array{table}, nil)
 	require.ErrorIs(t, err, op.ErrShape)
-	err = op.Slice{Start: plan.Sym("s")}.Eval(op.NewArray(plan.F32, 2, 2), []*op.Array{table})
+	err = op.Slice{Start: plan.Sym("s")}.Eval(op.NewArray(plan.F32, 2, 2), []*op.Array{table}, nil)
 	require.ErrorIs(t, err, op.ErrShape)
-	err = op.ArgMax{Axis: 1}.Eval(op.NewArray(plan.I32, 2), []*op.Array{op.NewArray(plan.F32, 2, 0)})
+	err = op.ArgMax{Axis: 1}.Eval(op.NewArray(plan.I32, 2), []*op.Array{op.NewArray(plan.F32, 2, 0)}, nil)
 	require.ErrorIs(t, err, op.ErrShape)
 }
 
 // TestWriteRowsInPlace writes into the cache's own memory.
 func TestWriteRowsInPlace(t *testing.T) {
 	cache := op.FromF32([]float32{0, 1, 2, 3, 4, 5}, 3, 2)
-	require.NoError(t, op.WriteRows{}.Eval(cache, []*op.Array{cache, op.FromF32([]float32{9, 8}, 1, 2), ints(plan.I32, 1)}))
+	require.NoError(t, op.WriteRows{}.Eval(cache, []*op.Array{cache, op.FromF32([]float32{9, 8}, 1, 2), ints(plan.I32, 1)}, nil))
 	require.Equal(t, []float32{0, 1, 9, 8, 4, 5}, cache.F32())
 }
 
@@ -48,17 +48,17 @@ func TestCastNumbers(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	in := op.FromF32([]float32{float32(nan), float32(inf), float32(-inf), 1e20, -1e20, 2147483648, -0.9}, 7)
 	i32 := op.NewArray(plan.I32, 7)
-	require.NoError(t, op.Cast{To: plan.I32}.Eval(i32, []*op.Array{in}))
+	require.NoError(t, op.Cast{To: plan.I32}.Eval(i32, []*op.Array{in}, nil))
 	require.Equal(t, []int32{0, math.MaxInt32, math.MinInt32, math.MaxInt32, math.MinInt32, math.MaxInt32, 0}, i32.I32())
 	i64 := op.NewArray(plan.I64, 7)
-	require.NoError(t, op.Cast{To: plan.I64}.Eval(i64, []*op.Array{in}))
+	require.NoError(t, op.Cast{To: plan.I64}.Eval(i64, []*op.Array{in}, nil))
 	require.Equal(t, []int64{0, math.MaxInt64, math.MinInt64, math.MaxInt64, math.MinInt64, 2147483648, 0}, i64.I64())
 	b := op.NewArray(plan.Bool, 7)
-	require.NoError(t, op.Cast{To: plan.Bool}.Eval(b, []*op.Array{in}))
+	require.NoError(t, op.Cast{To: plan.Bool}.Eval(b, []*op.Array{in}, nil))
 	require.Equal(t, []byte{1, 1, 1, 1, 1, 1, 1}, b.Data)
 	odd := &op.Array{DType: plan.Bool, Shape: []int{1}, Strides: []int{1}, Data: []byte{7}} // a peer's true
 	one := op.NewArray(plan.I32, 1)
-	require.NoError(t, op.Cast{To: plan.I32}.Eval(one, []*op.Array{odd}))
+	require.NoError(t, op.Cast{To: plan.I32}.Eval(one, []*op.Array{odd}, nil))
 	require.Equal(t, []int32{1}, one.I32())
 }
 
@@ -102,7 +102,7 @@ func TestZeroSizes(t *testing.T) {
 		}
 		dims, err := out.Shape.Eval(nil)
 		require.NoError(t, err)
-		require.NoError(t, c.op.Eval(op.NewArray(out.DType, dims...), in), c.op.Name())
+		require.NoError(t, c.op.Eval(op.NewArray(out.DType, dims...), in, nil), c.op.Name())
 	}
 }
 
@@ -141,16 +141,16 @@ func TestEvalKeepsNaN(t *testing.T) {
 	nan := float32(math.NaN())
 	x := op.FromF32([]float32{1, nan, 3}, 1, 3)
 	out := op.NewArray(plan.F32, 1, 3)
-	require.NoError(t, op.ReLU{}.Eval(out, []*op.Array{x}))
+	require.NoError(t, op.ReLU{}.Eval(out, []*op.Array{x}, nil))
 	require.True(t, math.IsNaN(float64(out.F32()[1])))
 	m := op.NewArray(plan.F32, 1)
-	require.NoError(t, op.Reduce{Kind: "max", Axes: []int{1}}.Eval(m, []*op.Array{x}))
+	require.NoError(t, op.Reduce{Kind: "max", Axes: []int{1}}.Eval(m, []*op.Array{x}, nil))
 	require.True(t, math.IsNaN(float64(m.F32()[0])))
 	i := op.NewArray(plan.I32, 1)
-	require.NoError(t, op.ArgMax{Axis: 1}.Eval(i, []*op.Array{x}))
+	require.NoError(t, op.ArgMax{Axis: 1}.Eval(i, []*op.Array{x}, nil))
 	require.EqualValues(t, 2, i.I32()[0])
 	k := op.NewArray(plan.I32, 1, 3)
-	require.NoError(t, op.TopK{K: 3, Indices: true}.Eval(k, []*op.Array{x}))
+	require.NoError(t, op.TopK{K: 3, Indices: true}.Eval(k, []*op.Array{x}, nil))
 	require.Equal(t, []int32{2, 0, 1}, k.I32())
 	require.Equal(t, binary.LittleEndian.Uint32(x.Data[4:]), math.Float32bits(x.F32()[1]), "inputs stay")
 }

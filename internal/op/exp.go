@@ -3,6 +3,7 @@ package op
 import (
 	"math"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -22,7 +23,7 @@ func (Exp) Infer(in []plan.Spec) (plan.Spec, error) { return inferSame(in) }
 func (Exp) FLOPs(_ [][]int, out []int) float64 { return fproduct(out) }
 
 // Eval is the reference kernel.
-func (Exp) Eval(out *Array, in []*Array) error { return evalUnary(out, in, math.Exp) }
+func (Exp) Eval(out *Array, in []*Array, h halt.Func) error { return evalUnary(out, in, h, math.Exp) }
 
 // Sqrt is the square root, NaN for negative numbers.
 type Sqrt struct{}
@@ -40,4 +41,4 @@ func (Sqrt) Infer(in []plan.Spec) (plan.Spec, error) { return inferSame(in) }
 func (Sqrt) FLOPs(_ [][]int, out []int) float64 { return fproduct(out) }
 
 // Eval is the reference kernel.
-func (Sqrt) Eval(out *Array, in []*Array) error { return evalUnary(out, in, math.Sqrt) }
+func (Sqrt) Eval(out *Array, in []*Array, h halt.Func) error { return evalUnary(out, in, h, math.Sqrt) }

@@ -3,6 +3,7 @@ package op
 import (
 	"slices"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -40,9 +41,8 @@ func (o Expand) Infer(in []plan.Spec) (plan.Spec, error) {
 func (Expand) FLOPs([][]int, []int) float64 { return 0 }
 
 // Eval copies.
-func (Expand) Eval(out *Array, in []*Array) error {
+func (Expand) Eval(out *Array, in []*Array, h halt.Func) error {
 	v := *in[0]
 	v.Shape, v.Strides = out.Shape, in[0].BroadcastStrides(out.Shape)
-	copyArray(out, &v)
-	return nil
+	return copyArray(out, &v, h)
 }

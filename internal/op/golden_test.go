@@ -149,7 +149,7 @@ func TestGoldens(t *testing.T) {
 			require.GreaterOrEqual(t, o.FLOPs(shapes, c.Out.Shape), 0.0)
 			for _, in := range [][]*op.Array{dense, scattered} {
 				got := garbage(c.Out)
-				require.NoError(t, o.Eval(got, in))
+				require.NoError(t, o.Eval(got, in, nil))
 				requireClose(t, c.Out, got)
 			}
 			for i := range dense {
@@ -168,7 +168,7 @@ func TestGoldenBroadcastStrides(t *testing.T) {
 	x := op.FromF32([]float32{1, 2, 3}, 3)
 	v := &op.Array{DType: plan.F32, Shape: []int{4, 3}, Strides: []int{0, 1}, Data: x.Data}
 	out := op.NewArray(plan.F32, 4, 3)
-	require.NoError(t, op.Softmax{Axis: 1}.Eval(out, []*op.Array{v}))
+	require.NoError(t, op.Softmax{Axis: 1}.Eval(out, []*op.Array{v}, nil))
 	for i := range 4 {
 		require.Equal(t, out.F32()[:3], out.F32()[3*i:3*i+3], "row %d", i)
 	}

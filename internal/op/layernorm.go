@@ -3,6 +3,7 @@ package op
 import (
 	"math"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -36,24 +37,33 @@ func (LayerNorm) Infer(in []plan.Spec) (plan.Spec, error) {
 func (LayerNorm) FLOPs(_ [][]int, out []int) float64 { return 8 * fproduct(out) }
 
 // Eval is the reference kernel.
-func (o LayerNorm) Eval(out *Array, in []*Array) error {
+func (o LayerNorm) Eval(out *Array, in []*Array, h halt.Func) error {
 	axis := len(out.Shape) - 1
 	y, x, g, b := out.F32(), in[0].F32(), in[1].F32(), in[2].F32()
 	n, sy, sx, sg, sb := out.Shape[axis], out.Strides[axis], in[0].Strides[axis], in[1].Strides[0], in[2].Strides[0]
-	rows(out.Shape, axis, func(p []int) {
+	ask := h.Counter()
+	return rows(out.Shape, axis, &ask, func(p []int) {
 		var mean, va float64
 		for i := range n {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
+				return
+			}
 			mean += float64(x[p[1]+i*sx])
 		}
 		mean /= float64(n)
 		for i := range n {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
+				return
+			}
 			d := float64(x[p[1]+i*sx]) - mean
 			va += d * d
 		}
 		inv := 1 / math.Sqrt(va/float64(n)+o.Eps)
 		for i := range n {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
+				return
+			}
 			y[p[0]+i*sy] = float32((float64(x[p[1]+i*sx])-mean)*inv*float64(g[i*sg]) + float64(b[i*sb]))
 		}
 	}, out.Strides, in[0].Strides)
-	return nil
 }

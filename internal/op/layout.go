@@ -1,7 +1,7 @@
 package op
 
 import (
-	"strings"
+	"fmt"
 
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -17,12 +17,27 @@ type Layout struct {
 // DenseLayout is the row-major layout of shape.
 func DenseLayout(shape plan.Shape) Layout {
 	l := Layout{Strides: make([]plan.Dim, len(shape)), Dense: true}
-	n := plan.C(1)
 	for i := len(shape) - 1; i >= 0; i-- {
-		l.Strides[i] = n
-		n = n.Mul(shape[i])
+		if l.Strides[i] = plan.C(1); i+1 < len(shape) {
+			l.Strides[i] = l.Strides[i+1].Mul(shape[i+1])
+		}
 	}
 	return l
+}
+
+// Err is an error wrapping [ErrShape] when strides or offset are beyond what
+// arithmetic on dimensions may give.
+func (l Layout) Err() error {
+	err := l.Offset.Err()
+	for i := range l.Strides {
+		if err == nil {
+			err = l.Strides[i].Err()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%w: strides or offset: %w", ErrShape, err)
+	}
+	return nil
 }
 
 // ChannelsLast is the layout of an image batch [n, c, h, w] whose channels lie
@@ -96,27 +111,13 @@ func reshapeLayout(from plan.Shape, l Layout, to plan.Shape) (Layout, bool) {
 	return out, true
 }
 
-// maxTerms bounds the terms of a product of dimensions, which grow with the
-// power of the rank; a peer's plan must not take hours to check.
-const maxTerms = 1 << 12
-
 // elements is the product of the dimensions.
 func elements(s plan.Shape) (plan.Dim, error) {
-	terms := 1
-	for _, d := range s {
-		if _, ok := d.Const(); ok {
-			continue
-		}
-		if _, ok := d.Symbol(); ok {
-			continue
-		}
-		text := d.String()
-		terms *= 1 + strings.Count(text, "+") + strings.Count(text, "-")
-		if terms > maxTerms {
-			return plan.Dim{}, shapeErr("the number of elements of %v has too many terms", s)
-		}
+	n := s.Elements()
+	if err := n.Err(); err != nil {
+		return plan.Dim{}, shapeErr("the number of elements of %v: %w", s, err)
 	}
-	return s.Elements(), nil
+	return n, nil
 }
 
 // broadcast is the NumPy broadcast of two shapes.

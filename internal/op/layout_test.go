@@ -36,7 +36,7 @@ func (v viewed) apply(t *testing.T, o op.Op) (viewed, bool) {
 	shape, err := out.Shape.Eval(nil)
 	require.NoError(t, err)
 	a := op.NewArray(out.DType, shape...)
-	require.NoError(t, o.Eval(a, []*op.Array{v.array}))
+	require.NoError(t, o.Eval(a, []*op.Array{v.array}, nil))
 	l, ok := o.(op.Viewer).View(v.spec, v.layout, out)
 	return viewed{out, l, a}, ok
 }

@@ -3,6 +3,7 @@ package op
 import (
 	"math"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -58,13 +59,14 @@ func (o CausalMask) Range(i, q, k, start int) (lo, hi int) {
 }
 
 // Eval is the reference kernel.
-func (o CausalMask) Eval(out *Array, in []*Array) error {
+func (o CausalMask) Eval(out *Array, in []*Array, h halt.Func) error {
 	r := len(out.Shape)
 	q, k := out.Shape[r-2], out.Shape[r-1]
 	y, x := out.F32(), in[0].F32()
 	idx := make([]int, r)
 	pos := 0
-	Walk(out.Shape, func(p []int) {
+	ask := h.Counter()
+	return walk(out.Shape, &ask, r, func(p []int) {
 		rem := pos
 		for d := r - 1; d >= 0; d-- {
 			idx[d] = rem % out.Shape[d]
@@ -81,7 +83,6 @@ func (o CausalMask) Eval(out *Array, in []*Array) error {
 			y[p[0]] = x[p[1]]
 		}
 	}, out.Strides, in[0].Strides)
-	return nil
 }
 
 // Where takes a where cond (bool) is true and b elsewhere; the three
@@ -113,14 +114,14 @@ func (Where) Infer(in []plan.Spec) (plan.Spec, error) {
 func (Where) FLOPs([][]int, []int) float64 { return 0 }
 
 // Eval is the reference kernel.
-func (Where) Eval(out *Array, in []*Array) error {
+func (Where) Eval(out *Array, in []*Array, h halt.Func) error {
 	n := out.DType.Size()
-	Walk(out.Shape, func(p []int) {
+	ask := h.Counter()
+	return walk(out.Shape, &ask, 1, func(p []int) {
 		src, off := in[2], p[3]
 		if in[0].Data[p[1]] != 0 {
 			src, off = in[1], p[2]
 		}
 		copy(out.Data[p[0]*n:p[0]*n+n], src.Data[off*n:off*n+n])
 	}, out.Strides, in[0].BroadcastStrides(out.Shape), in[1].BroadcastStrides(out.Shape), in[2].BroadcastStrides(out.Shape))
-	return nil
 }

@@ -1,6 +1,9 @@
 package op
 
-import "github.com/genie-sdk/go/transport/plan"
+import (
+	"github.com/genie-sdk/go/internal/halt"
+	"github.com/genie-sdk/go/transport/plan"
+)
 
 // MatMul is the matrix product of the last two axes, op(A) [..., m, k] times
 // op(B) [..., k, n], each transposed first if so flagged. Leading axes
@@ -57,7 +60,7 @@ func (o MatMul) FLOPs(in [][]int, out []int) float64 {
 }
 
 // Eval is the reference kernel; it accumulates in float64.
-func (o MatMul) Eval(out *Array, in []*Array) error {
+func (o MatMul) Eval(out *Array, in []*Array, h halt.Func) error {
 	a, b := in[0], in[1]
 	ra, rb, ro := len(a.Shape), len(b.Shape), len(out.Shape)
 	am, ak := a.Strides[ra-2], a.Strides[ra-1]
@@ -72,12 +75,15 @@ func (o MatMul) Eval(out *Array, in []*Array) error {
 	sa := append((&Array{Shape: a.Shape[:ra-2], Strides: a.Strides[:ra-2]}).BroadcastStrides(out.Shape[:ro-2]), am, 0)
 	sb := append((&Array{Shape: b.Shape[:rb-2], Strides: b.Strides[:rb-2]}).BroadcastStrides(out.Shape[:ro-2]), 0, bn)
 	fa, fb, fo := a.F32(), b.F32(), out.F32()
-	Walk(out.Shape, func(p []int) {
+	ask := h.Counter()
+	return walk(out.Shape, &ask, k, func(p []int) {
 		var sum float64
 		for i := range k {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
+				return
+			}
 			sum += float64(fa[p[1]+i*ak]) * float64(fb[p[2]+i*bk])
 		}
 		fo[p[0]] = float32(sum)
 	}, out.Strides, sa, sb)
-	return nil
 }

@@ -6,6 +6,7 @@ package op
 import (
 	"fmt"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -24,7 +25,8 @@ type Op interface {
 	FLOPs(in [][]int, out []int) float64
 	// Eval is the reference kernel. It accepts any strides and writes every
 	// element of out, which is contiguous. Inputs have been checked by Infer.
-	Eval(out *Array, in []*Array) error
+	// When h says stop it is [ErrHalted] and out is undefined.
+	Eval(out *Array, in []*Array, h halt.Func) error
 }
 
 // Viewer is implemented by operators that only give their first input another

@@ -1,6 +1,9 @@
 package op
 
-import "github.com/genie-sdk/go/transport/plan"
+import (
+	"github.com/genie-sdk/go/internal/halt"
+	"github.com/genie-sdk/go/transport/plan"
+)
 
 // Pick takes one position of each sequence: of x [batch, n, ...], f32, and
 // index [batch], i32 or i64, it is x[b, index[b], ...], [batch, ...]. An index
@@ -33,8 +36,9 @@ func (Pick) Infer(in []plan.Spec) (plan.Spec, error) {
 func (Pick) FLOPs([][]int, []int) float64 { return 0 }
 
 // Eval is the reference kernel.
-func (Pick) Eval(out *Array, in []*Array) error {
+func (Pick) Eval(out *Array, in []*Array, h halt.Func) error {
 	x, idx := in[0], in[1]
+	ask := h.Counter()
 	y, v, n := out.F32(), x.F32(), x.Shape[1]
 	for b := range x.Shape[0] {
 		i := idx.Int(b * idx.Strides[0])
@@ -42,7 +46,9 @@ func (Pick) Eval(out *Array, in []*Array) error {
 			return IndexError(i, n)
 		}
 		from, to := b*x.Strides[0]+i*x.Strides[1], b*out.Strides[0]
-		Walk(x.Shape[2:], func(p []int) { y[to+p[0]] = v[from+p[1]] }, out.Strides[1:], x.Strides[2:])
+		if err := walk(x.Shape[2:], &ask, 1, func(p []int) { y[to+p[0]] = v[from+p[1]] }, out.Strides[1:], x.Strides[2:]); err != nil {
+			return err
+		}
 	}
 	return nil
 }

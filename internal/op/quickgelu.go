@@ -3,6 +3,7 @@ package op
 import (
 	"math"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -26,6 +27,6 @@ func (QuickGELU) Infer(in []plan.Spec) (plan.Spec, error) { return inferSame(in)
 func (QuickGELU) FLOPs(_ [][]int, out []int) float64 { return 4 * fproduct(out) }
 
 // Eval is the reference kernel.
-func (QuickGELU) Eval(out *Array, in []*Array) error {
-	return evalUnary(out, in, func(x float64) float64 { return x / (1 + math.Exp(-QuickGELUScale*x)) })
+func (QuickGELU) Eval(out *Array, in []*Array, h halt.Func) error {
+	return evalUnary(out, in, h, func(x float64) float64 { return x / (1 + math.Exp(-QuickGELUScale*x)) })
 }

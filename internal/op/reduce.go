@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -90,7 +91,7 @@ func (o Reduce) Conditions(in plan.Shape) (plan.Shape, string) {
 func (Reduce) FLOPs(in [][]int, _ []int) float64 { return fproduct(in[0]) }
 
 // Eval is the reference kernel.
-func (o Reduce) Eval(out *Array, in []*Array) error {
+func (o Reduce) Eval(out *Array, in []*Array, h halt.Func) error {
 	red, err := o.reduced(len(in[0].Shape))
 	if err != nil {
 		return err
@@ -111,22 +112,31 @@ func (o Reduce) Eval(out *Array, in []*Array) error {
 	if n == 0 && o.Kind == "max" && out.Len() > 0 {
 		return shapeErr("the maximum over axes %v of %v", o.Axes, in[0].Shape)
 	}
+	ask := h.Counter()
 	acc := make([]float64, out.Len())
 	if o.Kind == "max" {
 		for i := range acc {
+			if ask.Stop(elementWork) {
+				return ErrHalted
+			}
 			acc[i] = math.Inf(-1)
 		}
 	}
 	x := in[0].F32()
-	Walk(in[0].Shape, func(p []int) {
+	if err := walk(in[0].Shape, &ask, 1, func(p []int) {
 		if o.Kind == "max" {
 			acc[p[0]] = math.Max(acc[p[0]], float64(x[p[1]]))
 		} else {
 			acc[p[0]] += float64(x[p[1]])
 		}
-	}, strides, in[0].Strides)
+	}, strides, in[0].Strides); err != nil {
+		return err
+	}
 	y := out.F32()
 	for i, v := range acc {
+		if ask.Stop(elementWork) {
+			return ErrHalted
+		}
 		if o.Kind == "mean" {
 			v /= float64(n)
 		}
@@ -176,7 +186,7 @@ func (o ArgMax) Conditions(in plan.Shape) (plan.Shape, string) {
 func (ArgMax) FLOPs(in [][]int, _ []int) float64 { return fproduct(in[0]) }
 
 // Eval is the reference kernel.
-func (o ArgMax) Eval(out *Array, in []*Array) error {
+func (o ArgMax) Eval(out *Array, in []*Array, h halt.Func) error {
 	axis, err := normAxis(o.Axis, len(in[0].Shape))
 	if err != nil {
 		return err
@@ -186,9 +196,13 @@ func (o ArgMax) Eval(out *Array, in []*Array) error {
 		return shapeErr("argmax over axis %d of %v", axis, in[0].Shape)
 	}
 	at := 0
-	rows(in[0].Shape, axis, func(p []int) {
+	ask := h.Counter()
+	return rows(in[0].Shape, axis, &ask, func(p []int) {
 		best, hi := 0, math.Inf(-1)
 		for i := range n {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
+				return
+			}
 			if v := float64(x[p[0]+i*st]); v > hi {
 				best, hi = i, v
 			}
@@ -196,7 +210,6 @@ func (o ArgMax) Eval(out *Array, in []*Array) error {
 		out.I32()[at] = int32(best)
 		at++
 	}, in[0].Strides)
-	return nil
 }
 
 // TopK is the K largest elements of the last axis, largest first, ties by
@@ -241,26 +254,68 @@ func (o TopK) Infer(in []plan.Spec) (plan.Spec, error) {
 func (TopK) FLOPs(in [][]int, _ []int) float64 { return fproduct(in[0]) }
 
 // Eval is the reference kernel.
-func (o TopK) Eval(out *Array, in []*Array) error {
+func (o TopK) Eval(out *Array, in []*Array, h halt.Func) error {
 	axis := len(in[0].Shape) - 1
-	x, st := in[0].F32(), in[0].Strides[axis]
-	order := make([]int, in[0].Shape[axis])
+	x, st, n := in[0].F32(), in[0].Strides[axis], in[0].Shape[axis]
+	best := make([]int, 0, o.K) // a heap, the last of them at its root
 	at := 0
-	rows(in[0].Shape, axis, func(p []int) {
-		for i := range order {
-			order[i] = i
+	ask := h.Counter()
+	return rows(in[0].Shape, axis, &ask, func(p []int) {
+		row := x[p[0]:]
+		before := func(a, b int) bool {
+			d := descending(row[a*st], row[b*st])
+			return d < 0 || d == 0 && a < b
 		}
-		slices.SortStableFunc(order, func(a, b int) int { return descending(x[p[0]+a*st], x[p[0]+b*st]) })
-		for _, i := range order[:o.K] {
+		best = best[:0]
+		for i := range n {
+			switch {
+			case i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork):
+				return
+			case len(best) < o.K:
+				best = append(best, i)
+				for c := i; c > 0 && before(best[(c-1)/2], best[c]); c = (c - 1) / 2 {
+					best[c], best[(c-1)/2] = best[(c-1)/2], best[c]
+				}
+			case before(i, best[0]):
+				best[0] = i
+				siftDown(best, before)
+			}
+		}
+		for last := len(best) - 1; last > 0; last-- {
+			if ask.Stop(elementWork * positionWork) {
+				return
+			}
+			best[0], best[last] = best[last], best[0]
+			siftDown(best[:last], before)
+		}
+		for _, i := range best {
 			if o.Indices {
 				out.I32()[at] = int32(i)
 			} else {
-				out.F32()[at] = x[p[0]+i*st]
+				out.F32()[at] = row[i*st]
 			}
 			at++
 		}
 	}, in[0].Strides)
-	return nil
+}
+
+// siftDown restores a heap whose root has changed; nothing in it is before what
+// is above it.
+func siftDown(heap []int, before func(a, b int) bool) {
+	for i := 0; ; {
+		c := 2*i + 1
+		if c >= len(heap) {
+			return
+		}
+		if c+1 < len(heap) && before(heap[c], heap[c+1]) {
+			c++
+		}
+		if !before(heap[i], heap[c]) {
+			return
+		}
+		heap[i], heap[c] = heap[c], heap[i]
+		i = c
+	}
 }
 
 // descending orders larger first and NaN last.

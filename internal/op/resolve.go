@@ -25,6 +25,8 @@ type Resolved struct {
 	Def     []int    // by root value: step that writes it, -1 for leaves
 
 	stateOut map[int]int // state by its Out value
+	work     *Work
+	cost     []int // by value: see [Layout.work]
 }
 
 // Choose picks the layout in which step i writes its output, of operator o,
@@ -33,36 +35,66 @@ type Choose func(r *Resolved, i int, o Op) (Layout, bool)
 
 // Resolve makes and checks the operators of a valid plan and lays out its
 // values, row-major unless they are views. Errors wrap [plan.ErrInvalid].
+//
+// Shapes and strides that take more than [MaxPlanWork] to check are
+// [transport.ErrLimit].
 func Resolve(p *plan.Plan) (*Resolved, error) {
-	return ResolveLayouts(p, func(*Resolved, int, Op) (Layout, bool) { return Layout{}, false })
+	return ResolveLayouts(p, NewWork(nil), RowMajor)
 }
 
-// ResolveLayouts is [Resolve] with layouts of the caller's choice.
-func ResolveLayouts(p *plan.Plan, choose Choose) (*Resolved, error) {
+// RowMajor is the [Choose] of [Resolve].
+func RowMajor(*Resolved, int, Op) (Layout, bool) { return Layout{}, false }
+
+// ResolveLayouts is [Resolve] with layouts of the caller's choice, and within
+// what w still allows.
+func ResolveLayouts(p *plan.Plan, w *Work, choose Choose) (*Resolved, error) {
 	n := len(p.Values)
 	r := &Resolved{
 		Plan: p, Ops: make([]Op, len(p.Steps)), View: make([]bool, len(p.Steps)),
 		Layouts: make([]Layout, n), Base: make([]int, n), State: make([]int, n), Last: make([]int, n), Def: make([]int, n),
+		work: w, cost: make([]int, n),
 	}
 	for v := range n {
 		r.Base[v], r.State[v], r.Last[v], r.Def[v] = v, -1, -1, -1
 		if p.Values[v].Kind != plan.KindTemp {
-			r.Layouts[v] = DenseLayout(p.Values[v].Spec.Shape)
+			if err := r.lay(v, DenseLayout(p.Values[v].Spec.Shape)); err != nil {
+				return nil, r.wrong(err, "value %d", v)
+			}
 		}
 	}
 	r.stateOut = make(map[int]int, len(p.States))
 	for i, s := range p.States {
 		r.State[s.In], r.stateOut[s.Out] = i, i
 		if s.Mode == plan.StateAppend {
-			r.Layouts[s.In] = appendLayout(p.Values[s.In].Spec.Shape, s.Axis, i)
+			if err := r.lay(s.In, appendLayout(p.Values[s.In].Spec.Shape, s.Axis, i)); err != nil {
+				return nil, r.wrong(err, "state %q", s.Name)
+			}
 		}
 	}
 	for i := range p.Steps {
 		if err := r.step(i, choose); err != nil {
-			return nil, fmt.Errorf("%w: step %d (%q): %w", plan.ErrInvalid, i, p.Steps[i].Op, err)
+			return nil, r.wrong(err, "step %d (%q)", i, p.Steps[i].Op)
 		}
 	}
 	return r, r.lifetimes()
+}
+
+// wrong says where the plan is wrong, unless the work was stopped, which is not
+// the plan's fault.
+func (r *Resolved) wrong(err error, format string, args ...any) error {
+	if stopped := r.work.stopped(); stopped != nil {
+		return stopped
+	}
+	return fmt.Errorf("%w: "+format+": %w", append(append([]any{plan.ErrInvalid}, args...), err)...)
+}
+
+// lay gives a value its layout, unless that is beyond the limits.
+func (r *Resolved) lay(v int, l Layout) error {
+	if err := l.Err(); err != nil {
+		return err
+	}
+	r.Layouts[v], r.cost[v] = l, l.work(r.Plan.Values[v].Spec.Shape)
+	return r.work.Spend(r.cost[v] + l.held())
 }
 
 func appendLayout(shape plan.Shape, axis, state int) Layout {
@@ -80,9 +112,13 @@ func (r *Resolved) step(i int, choose Choose) error {
 		return err
 	}
 	r.Ops[i] = o
-	in := make([]plan.Spec, len(s.In))
+	in, cost := make([]plan.Spec, len(s.In)), 1
 	for j, v := range s.In {
 		in[j] = p.Values[v].Spec
+		cost += r.cost[v]
+	}
+	if err := r.work.Spend(cost); err != nil {
+		return err
 	}
 	out, err := o.Infer(in)
 	if err != nil {
@@ -96,23 +132,23 @@ func (r *Resolved) step(i int, choose Choose) error {
 	switch o := o.(type) {
 	case Append, WriteRows:
 		if st := r.updates(s); st >= 0 {
-			r.Base[s.Out], r.Layouts[s.Out] = r.Base[s.In[0]], r.Layouts[s.In[0]]
-			return nil
+			r.Base[s.Out] = r.Base[s.In[0]]
+			return r.lay(s.Out, r.Layouts[s.In[0]])
 		}
 		if _, ok := o.(Append); ok {
 			return errors.New("appends to something that is no state")
 		}
 	case Viewer:
 		if l, ok := o.View(in[0], r.Layouts[s.In[0]], out); ok {
-			r.View[i], r.Layouts[s.Out], r.Base[s.Out] = true, l, r.Base[s.In[0]]
-			return nil
+			r.View[i], r.Base[s.Out] = true, r.Base[s.In[0]]
+			return r.lay(s.Out, l)
 		}
 	}
-	r.Layouts[s.Out] = DenseLayout(want.Shape)
-	if l, ok := choose(r, i, o); ok {
-		r.Layouts[s.Out] = l
+	l, ok := choose(r, i, o)
+	if !ok {
+		l = DenseLayout(want.Shape)
 	}
-	return nil
+	return r.lay(s.Out, l)
 }
 
 // updates finds the state that step s updates in place, or -1.
@@ -140,7 +176,8 @@ func (r *Resolved) updates(s *plan.Step) int {
 func (r *Resolved) lifetimes() error {
 	p := r.Plan
 	for i := range p.Steps {
-		for _, v := range append([]int{p.Steps[i].Out}, p.Steps[i].In...) {
+		r.Last[r.Base[p.Steps[i].Out]] = i
+		for _, v := range p.Steps[i].In {
 			r.Last[r.Base[v]] = i
 		}
 	}
@@ -155,31 +192,33 @@ func (r *Resolved) lifetimes() error {
 		if r.Base[s.Out] != s.In || s.Out == s.In || r.Def[s.Out] < 0 || r.updates(&p.Steps[r.Def[s.Out]]) != i {
 			return fmt.Errorf("%w: state %q is not updated in place by its own step", plan.ErrInvalid, s.Name)
 		}
-		if s.Mode == plan.StateWrite {
-			if err := r.readBefore(s); err != nil {
-				return err
-			}
-		}
 	}
-	return nil
+	return r.readBefore()
 }
 
 // readBefore checks that nothing reads a written state's old value after the
 // write.
-func (r *Resolved) readBefore(s plan.State) error {
-	old := map[int]bool{s.In: true}
-	for i, st := range r.Plan.Steps {
+func (r *Resolved) readBefore() error {
+	old := make([]*plan.State, len(r.Plan.Values)) // the state that a value is an old view of
+	for i := range r.Plan.States {
+		if s := &r.Plan.States[i]; s.Mode == plan.StateWrite {
+			old[s.In] = s
+		}
+	}
+	for i := range r.Plan.Steps {
+		st := &r.Plan.Steps[i]
 		for _, v := range st.In {
-			if old[v] && i > r.Def[s.Out] {
+			s := old[v]
+			if s != nil && i > r.Def[s.Out] {
 				return fmt.Errorf("%w: step %d reads state %q after it was overwritten", plan.ErrInvalid, i, s.Name)
 			}
-			if old[v] && r.View[i] {
-				old[st.Out] = true
+			if s != nil && r.View[i] {
+				old[st.Out] = s
 			}
 		}
 	}
 	for _, o := range r.Plan.Outputs {
-		if old[o.Value] {
+		if s := old[o.Value]; s != nil {
 			return fmt.Errorf("%w: output %q reads state %q after it was overwritten", plan.ErrInvalid, o.Name, s.Name)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -60,15 +61,19 @@ func (Sample) Conditions(in plan.Shape) (plan.Shape, string) {
 func (Sample) FLOPs(in [][]int, _ []int) float64 { return 5 * fproduct(in[0]) }
 
 // Eval draws.
-func (Sample) Eval(out *Array, in []*Array) error {
+func (Sample) Eval(out *Array, in []*Array, h halt.Func) error {
 	b, v := in[0].Shape[0], in[0].Shape[1]
 	if v == 0 && b > 0 {
 		return shapeErr("sample from %v", in[0].Shape)
 	}
 	x := in[0].F32()
+	ask := h.Counter()
+	row := make([]float32, v)
 	for i := range b {
-		row := make([]float32, v)
 		for j := range row {
+			if ask.Stop(elementWork) {
+				return ErrHalted
+			}
 			row[j] = x[i*in[0].Strides[0]+j*in[0].Strides[1]]
 		}
 		p := SampleParams{
@@ -78,7 +83,10 @@ func (Sample) Eval(out *Array, in []*Array) error {
 			Seed:        in[4].I64()[i*in[4].Strides[0]],
 			Counter:     int64(in[5].Int(i * in[5].Strides[0])),
 		}
-		out.I32()[i] = int32(p.Draw(row))
+		out.I32()[i] = int32(p.DrawScratch(row, &SampleScratch{}, h))
+		if h.Now() {
+			return ErrHalted
+		}
 	}
 	return nil
 }
@@ -94,13 +102,18 @@ type SampleParams struct {
 type SampleScratch struct{ cand candidates }
 
 // Draw picks an index of logits as [Sample] describes.
-func (p SampleParams) Draw(logits []float32) int { return p.DrawScratch(logits, &SampleScratch{}) }
+func (p SampleParams) Draw(logits []float32) int { return p.DrawScratch(logits, &SampleScratch{}, nil) }
 
-// DrawScratch is Draw with memory to reuse; a greedy draw needs none.
-func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch) int {
+// DrawScratch is Draw with memory to reuse; a greedy draw needs none. When h stops
+// it the index is any.
+func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch, h halt.Func) int {
 	best := 0
 	hi := math.Inf(-1)
+	ask := h.Counter()
 	for i, v := range logits {
+		if ask.Stop(elementWork) {
+			return 0
+		}
 		if f := float64(v); f > hi {
 			best, hi = i, f
 		}
@@ -110,23 +123,29 @@ func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch) int 
 	}
 	cand := scratch.cand[:0]
 	for i, v := range logits {
+		if ask.Stop(elementWork) {
+			return 0
+		}
 		if f := float64(v); f >= -math.MaxFloat32 { // neither NaN nor -Inf
 			cand = append(cand, candidate{i, v, 0})
 		}
 	}
 	scratch.cand = cand
 	if p.TopK > 0 && p.TopK < len(cand) {
-		cand = cand.largest(func(n int, _ float64) bool { return n == p.TopK })
+		cand = cand.largest(&ask, func(n int, _ float64) bool { return n == p.TopK })
 	}
 	var sum float64
 	for i := range cand {
+		if ask.Stop(elementWork * positionWork) {
+			return 0
+		}
 		cand[i].weight = expDet((float64(cand[i].logit) - hi) / float64(p.Temperature))
 		sum += cand[i].weight
 	}
 	if p.TopP < 1 {
 		limit := float64(p.TopP) * sum
 		sum = 0
-		cand = cand.largest(func(_ int, w float64) bool {
+		cand = cand.largest(&ask, func(_ int, w float64) bool {
 			sum += w
 			return sum >= limit
 		})
@@ -134,6 +153,9 @@ func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch) int 
 	u := Uniform(uint64(p.Seed), uint64(p.Counter)) * sum
 	var cum float64
 	for _, c := range cand {
+		if ask.Stop(elementWork) {
+			return 0
+		}
 		cum += c.weight
 		if u < cum {
 			return c.index
@@ -141,6 +163,10 @@ func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch) int 
 	}
 	return best
 }
+
+// heapWork is the work of taking the first of a heap: a large one misses the
+// caches.
+const heapWork = 8
 
 type candidate struct {
 	index  int
@@ -156,13 +182,17 @@ type candidates []candidate
 
 // largest takes candidates, largest logit first and ties by lower index, until
 // enough says so of their number and the last one's weight. It works in place
-// with a heap: a vocabulary need not be sorted for the few that are kept.
-func (c candidates) largest(enough func(n int, weight float64) bool) candidates {
+// with a heap: a vocabulary need not be sorted for the few that are kept. When ask
+// says stop it returns those it has.
+func (c candidates) largest(ask *halt.Counter, enough func(n int, weight float64) bool) candidates {
 	for i := len(c)/2 - 1; i >= 0; i-- {
+		if ask.Stop(elementWork * positionWork) {
+			return nil
+		}
 		c.down(i)
 	}
 	heap := c
-	for len(heap) > 0 {
+	for len(heap) > 0 && !ask.Stop(elementWork*heapWork) {
 		last := len(heap) - 1
 		heap[0], heap[last] = heap[last], heap[0]
 		heap = heap[:last]

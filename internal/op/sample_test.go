@@ -105,7 +105,7 @@ func TestSampleDeterministic(t *testing.T) {
 		in[3].I32()[i], in[4].I64()[i], in[5].I64()[i] = int32(7*i), int64(-i), int64(i*i)
 	}
 	out := NewArray(plan.I32, b)
-	require.NoError(t, Sample{}.Eval(out, in))
+	require.NoError(t, Sample{}.Eval(out, in, nil))
 	for i := range b {
 		one := make([]*Array, len(in))
 		for j, a := range in {
@@ -113,7 +113,7 @@ func TestSampleDeterministic(t *testing.T) {
 			one[j].Shape[0] = 1
 		}
 		alone := NewArray(plan.I32, 1)
-		require.NoError(t, Sample{}.Eval(alone, one))
+		require.NoError(t, Sample{}.Eval(alone, one, nil))
 		require.Equal(t, out.I32()[i], alone.I32()[0], "row %d differs alone", i)
 	}
 	// The same draws for ever: a change here changes users' texts.
@@ -216,7 +216,7 @@ func BenchmarkDraw(b *testing.B) {
 			var s SampleScratch
 			for b.Loop() {
 				p.Counter++
-				p.DrawScratch(logits, &s)
+				p.DrawScratch(logits, &s, nil)
 			}
 		})
 	}

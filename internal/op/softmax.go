@@ -3,6 +3,7 @@ package op
 import (
 	"math"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -30,25 +31,34 @@ func (o Softmax) Infer(in []plan.Spec) (plan.Spec, error) {
 func (Softmax) FLOPs(_ [][]int, out []int) float64 { return 5 * fproduct(out) }
 
 // Eval is the reference kernel.
-func (o Softmax) Eval(out *Array, in []*Array) error {
+func (o Softmax) Eval(out *Array, in []*Array, h halt.Func) error {
 	axis, err := normAxis(o.Axis, len(out.Shape))
 	if err != nil {
 		return err
 	}
 	y, x := out.F32(), in[0].F32()
 	n, sy, sx := out.Shape[axis], out.Strides[axis], in[0].Strides[axis]
-	rows(out.Shape, axis, func(p []int) {
+	ask := h.Counter()
+	return rows(out.Shape, axis, &ask, func(p []int) {
 		hi := math.Inf(-1)
 		for i := range n {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
+				return
+			}
 			hi = math.Max(hi, float64(x[p[1]+i*sx]))
 		}
 		var sum float64
 		for i := range n {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
+				return
+			}
 			sum += math.Exp(float64(x[p[1]+i*sx]) - hi)
 		}
 		for i := range n {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
+				return
+			}
 			y[p[0]+i*sy] = float32(math.Exp(float64(x[p[1]+i*sx])-hi) / sum)
 		}
 	}, out.Strides, in[0].Strides)
-	return nil
 }

@@ -3,6 +3,7 @@ package op
 import (
 	"math"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -13,10 +14,10 @@ func inferSame(in []plan.Spec) (plan.Spec, error) {
 	return in[0], wantF32(in...)
 }
 
-func evalUnary(out *Array, in []*Array, f func(float64) float64) error {
+func evalUnary(out *Array, in []*Array, h halt.Func, f func(float64) float64) error {
 	y, x := out.F32(), in[0].F32()
-	Walk(out.Shape, func(p []int) { y[p[0]] = float32(f(float64(x[p[1]]))) }, out.Strides, in[0].Strides)
-	return nil
+	ask := h.Counter()
+	return walk(out.Shape, &ask, 1, func(p []int) { y[p[0]] = float32(f(float64(x[p[1]]))) }, out.Strides, in[0].Strides)
 }
 
 // ReLU is max(x, 0); NaN stays NaN.
@@ -35,8 +36,8 @@ func (ReLU) Infer(in []plan.Spec) (plan.Spec, error) { return inferSame(in) }
 func (ReLU) FLOPs(_ [][]int, out []int) float64 { return fproduct(out) }
 
 // Eval is the reference kernel.
-func (ReLU) Eval(out *Array, in []*Array) error {
-	return evalUnary(out, in, func(x float64) float64 { return math.Max(x, 0) })
+func (ReLU) Eval(out *Array, in []*Array, h halt.Func) error {
+	return evalUnary(out, in, h, func(x float64) float64 { return math.Max(x, 0) })
 }
 
 // Tanh is the hyperbolic tangent.
@@ -55,7 +56,7 @@ func (Tanh) Infer(in []plan.Spec) (plan.Spec, error) { return inferSame(in) }
 func (Tanh) FLOPs(_ [][]int, out []int) float64 { return fproduct(out) }
 
 // Eval is the reference kernel.
-func (Tanh) Eval(out *Array, in []*Array) error { return evalUnary(out, in, math.Tanh) }
+func (Tanh) Eval(out *Array, in []*Array, h halt.Func) error { return evalUnary(out, in, h, math.Tanh) }
 
 // GELU is the Gaussian error linear unit (Hendrycks and Gimpel, 2016): exact,
 // x*Phi(x), or with the tanh approximation that GPT-2 uses ("gelu_new").
@@ -76,8 +77,8 @@ func (GELU) Infer(in []plan.Spec) (plan.Spec, error) { return inferSame(in) }
 func (GELU) FLOPs(_ [][]int, out []int) float64 { return 8 * fproduct(out) }
 
 // Eval is the reference kernel.
-func (o GELU) Eval(out *Array, in []*Array) error {
-	return evalUnary(out, in, func(x float64) float64 {
+func (o GELU) Eval(out *Array, in []*Array, h halt.Func) error {
+	return evalUnary(out, in, h, func(x float64) float64 {
 		if o.Tanh {
 			return 0.5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
 		}
@@ -114,10 +115,11 @@ func (o Cast) Infer(in []plan.Spec) (plan.Spec, error) {
 func (Cast) FLOPs(_ [][]int, out []int) float64 { return fproduct(out) }
 
 // Eval is the reference kernel.
-func (o Cast) Eval(out *Array, in []*Array) error {
+func (o Cast) Eval(out *Array, in []*Array, h halt.Func) error {
 	store := o.store(out)
 	x := in[0]
-	Walk(out.Shape, func(p []int) {
+	ask := h.Counter()
+	return walk(out.Shape, &ask, 1, func(p []int) {
 		switch x.DType {
 		case plan.F32:
 			v := float64(x.F32()[p[1]])
@@ -133,7 +135,6 @@ func (o Cast) Eval(out *Array, in []*Array) error {
 			store(p[0], float64(v), v != 0, func() int { return v })
 		}
 	}, out.Strides, x.Strides)
-	return nil
 }
 
 func (o Cast) store(out *Array) func(at int, f float64, t bool, n func() int) {
@@ -192,7 +193,6 @@ func (Contiguous) Infer(in []plan.Spec) (plan.Spec, error) {
 func (Contiguous) FLOPs([][]int, []int) float64 { return 0 }
 
 // Eval copies.
-func (Contiguous) Eval(out *Array, in []*Array) error {
-	copyArray(out, in[0])
-	return nil
+func (Contiguous) Eval(out *Array, in []*Array, h halt.Func) error {
+	return copyArray(out, in[0], h)
 }

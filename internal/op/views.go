@@ -3,6 +3,7 @@ package op
 import (
 	"slices"
 
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -25,9 +26,8 @@ func (Identity) FLOPs([][]int, []int) float64 { return 0 }
 func (Identity) View(_ plan.Spec, l Layout, _ plan.Spec) (Layout, bool) { return l, true }
 
 // Eval copies.
-func (Identity) Eval(out *Array, in []*Array) error {
-	copyArray(out, in[0])
-	return nil
+func (Identity) Eval(out *Array, in []*Array, h halt.Func) error {
+	return copyArray(out, in[0], h)
 }
 
 // Reshape gives the elements another shape, in row-major order.
@@ -73,11 +73,10 @@ func (o Reshape) View(in plan.Spec, l Layout, out plan.Spec) (Layout, bool) {
 }
 
 // Eval copies in row-major order.
-func (Reshape) Eval(out *Array, in []*Array) error {
+func (Reshape) Eval(out *Array, in []*Array, h halt.Func) error {
 	flat := *out
 	flat.Shape, flat.Strides = in[0].Shape, ContiguousStrides(in[0].Shape)
-	copyArray(&flat, in[0])
-	return nil
+	return copyArray(&flat, in[0], h)
 }
 
 // Transpose permutes the axes: output axis i is input axis Perm[i].
@@ -125,14 +124,13 @@ func (o Transpose) View(_ plan.Spec, l Layout, _ plan.Spec) (Layout, bool) {
 }
 
 // Eval copies.
-func (o Transpose) Eval(out *Array, in []*Array) error {
+func (o Transpose) Eval(out *Array, in []*Array, h halt.Func) error {
 	v := *in[0]
 	v.Shape, v.Strides = out.Shape, make([]int, len(o.Perm))
 	for i, p := range o.Perm {
 		v.Strides[i] = in[0].Strides[p]
 	}
-	copyArray(out, &v)
-	return nil
+	return copyArray(out, &v, h)
 }
 
 // Slice keeps positions Start to Stop (exclusive) along Axis.
@@ -203,7 +201,7 @@ func (o Slice) View(in plan.Spec, l Layout, out plan.Spec) (Layout, bool) {
 }
 
 // Eval copies. Start must be bound to a constant, as [Bind] does.
-func (o Slice) Eval(out *Array, in []*Array) error {
+func (o Slice) Eval(out *Array, in []*Array, h halt.Func) error {
 	axis, err := normAxis(o.Axis, len(out.Shape))
 	if err != nil {
 		return err
@@ -215,8 +213,7 @@ func (o Slice) Eval(out *Array, in []*Array) error {
 	v := *in[0]
 	v.Shape = out.Shape
 	v.Data = in[0].Data[min(start*in[0].Strides[axis]*v.DType.Size(), len(in[0].Data)):]
-	copyArray(out, &v)
-	return nil
+	return copyArray(out, &v, h)
 }
 
 // Bind replaces the symbols in an operator's attributes by their sizes.

@@ -14,7 +14,7 @@
 //	f, err := safetensors.Open("model.safetensors")
 //	if err != nil { ... }
 //	defer f.Close()
-//	t, ok := f.Tensor("transformer.wte.weight") // t.Data is a view into the mapping
+//	t, ok := f.Tensor("transformer.wte.weight") // t.Data is a view into the mapping, see Tensor.Read
 //
 // The writer streams: nothing larger than the header is held in memory, and
 // the file appears under its name only when every byte is there.

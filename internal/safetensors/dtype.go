@@ -9,8 +9,8 @@ import (
 type DType string
 
 // The element types that this package reads and writes. The format knows
-// smaller floats too (F8_E4M3 and others); a file that holds one is refused
-// with [ErrUnsupported].
+// others too, F8_E4M3 among them; a file may hold tensors of any, whose bytes
+// can be had and mean nothing to this package.
 const (
 	F64  DType = "F64"
 	F32  DType = "F32"
@@ -44,15 +44,31 @@ func (d DType) Size() int64 {
 	}
 }
 
-// byteSize returns the bytes of a tensor, or an error when a dimension is
-// negative, the dtype is unknown, or the product does not fit 63 bits. As in
-// the reference implementation the product is taken from the left, so a later
-// zero does not excuse an earlier overflow.
-func byteSize(d DType, shape []int64) (int64, error) {
-	unit := d.Size()
-	if unit == 0 {
-		return 0, fmt.Errorf("%w: dtype %q", ErrUnsupported, string(d))
+// bits returns the bits of one element, or 0 for a type that nobody here has
+// heard of (safetensors 0.8, tensor.rs, Dtype).
+func (d DType) bits() int64 {
+	switch d {
+	case "F4":
+		return 4
+	case "F6_E2M3", "F6_E3M2":
+		return 6
+	case "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ":
+		return 8
+	case "C64":
+		return 64
+	default:
+		return 8 * d.Size()
 	}
+}
+
+// unknownSize stands for the bytes of a tensor whose type is unknown.
+const unknownSize = -1
+
+// byteSize returns the bytes of a tensor, or an error when a dimension is
+// negative, the product does not fit 63 bits, or the last byte is not full. As
+// in the reference implementation the product is taken from the left, so a
+// later zero does not excuse an earlier overflow.
+func byteSize(d DType, shape []int64) (int64, error) {
 	elements := int64(1)
 	for i, n := range shape {
 		if n < 0 {
@@ -63,8 +79,16 @@ func byteSize(d DType, shape []int64) (int64, error) {
 		}
 		elements *= n
 	}
-	if elements > math.MaxInt64/unit {
+	unit := d.bits()
+	switch {
+	case unit == 0:
+		return unknownSize, nil
+	case unit%8 == 0 && elements > math.MaxInt64/(unit/8), unit%8 != 0 && elements > math.MaxInt64/unit:
 		return 0, fmt.Errorf("%w: shape %v of %s has more bytes than fit 64 bits", ErrCorrupt, shape, d)
+	case unit%8 == 0:
+		return elements * (unit / 8), nil
+	case elements*unit%8 != 0:
+		return 0, fmt.Errorf("%w: shape %v of %s does not end at a whole byte", ErrCorrupt, shape, d)
 	}
-	return elements * unit, nil
+	return elements * unit / 8, nil
 }

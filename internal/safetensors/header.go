@@ -35,7 +35,7 @@ type header struct {
 	raw      []byte // the JSON text, padding included
 	metadata map[string]string
 	spans    []span // by offset
-	data     []byte
+	size     int64  // bytes of all tensors
 }
 
 // fault is a finding before the file's name is known.
@@ -43,20 +43,23 @@ func fault(tensor string, sentinel error, format string, args ...any) *Error {
 	return &Error{Tensor: tensor, Reason: fmt.Sprintf(format, args...), Err: sentinel}
 }
 
-// parse checks a whole file image. Every error is an *Error without File.
-func parse(image []byte) (*header, *Error) {
-	if len(image) < lengthBytes {
-		return nil, fault("", ErrCorrupt, "file has %d bytes, the header length alone takes %d", len(image), lengthBytes)
-	}
-	n := binary.LittleEndian.Uint64(image)
-	rest := image[lengthBytes:]
+// headerLength is the length of the JSON text of a file of size bytes, by its
+// first bytes.
+func headerLength(first []byte, size int64) (int64, *Error) {
+	n := binary.LittleEndian.Uint64(first)
 	if n > maxHeaderBytes {
-		return nil, fault("", ErrCorrupt, "header length %d is over the limit of %d bytes", n, maxHeaderBytes)
+		return 0, fault("", ErrCorrupt, "header length %d is over the limit of %d bytes", n, maxHeaderBytes)
 	}
-	if n > uint64(len(rest)) {
-		return nil, fault("", ErrCorrupt, "header length %d, but only %d bytes follow it", n, len(rest))
+	if rest := uint64(size - lengthBytes); n > rest {
+		return 0, fault("", ErrCorrupt, "header length %d, but only %d bytes follow it", n, rest)
 	}
-	h := &header{raw: rest[:n:n], data: rest[n:]}
+	return int64(n), nil
+}
+
+// parse checks the JSON text of a file in which size bytes follow it. Every
+// error is an *Error without File.
+func parse(raw []byte, size int64) (*header, *Error) {
+	h := &header{raw: raw, size: size}
 	if err := h.parseJSON(); err != nil {
 		return nil, err
 	}
@@ -67,9 +70,10 @@ func parse(image []byte) (*header, *Error) {
 }
 
 // parseJSON reads the header by tokens: decoding into a struct would accept
-// duplicate keys (the last wins) and keys in another case.
+// keys in another case. Of a tensor that is named twice the last counts, as in
+// the reference implementation.
 func (h *header) parseJSON() *Error {
-	if len(h.raw) == 0 || h.raw[0] != '{' {
+	if text := bytes.TrimLeft(h.raw, " \t\r\n"); len(text) == 0 || text[0] != '{' {
 		return fault("", ErrCorrupt, "header does not start with '{'")
 	}
 	if !utf8.Valid(h.raw) {
@@ -77,19 +81,26 @@ func (h *header) parseJSON() *Error {
 	}
 	dec := json.NewDecoder(bytes.NewReader(h.raw))
 	dec.UseNumber()
-	seen := make(map[string]struct{})
+	seen := make(map[string]int) // into spans
 	err := object(dec, func(name string) *Error {
-		if _, dup := seen[name]; dup {
-			return fault(name, ErrCorrupt, "key appears twice in the header")
+		at, dup := seen[name]
+		if !dup {
+			seen[name] = len(h.spans)
 		}
-		seen[name] = struct{}{}
 		if name == metadataKey {
+			if dup {
+				return fault(name, ErrCorrupt, "key appears twice in the header")
+			}
 			return h.parseMetadata(dec)
 		}
 		s, err := parseSpan(dec, name)
 		if err != nil {
 			err.Tensor = name
 			return err
+		}
+		if dup {
+			h.spans[at] = s
+			return nil
 		}
 		h.spans = append(h.spans, s)
 		return nil
@@ -105,10 +116,7 @@ func (h *header) parseJSON() *Error {
 
 func (h *header) parseMetadata(dec *json.Decoder) *Error {
 	h.metadata = make(map[string]string)
-	return object(dec, func(key string) *Error {
-		if _, dup := h.metadata[key]; dup {
-			return fault("", ErrCorrupt, "%s has the key %s twice", metadataKey, quote(key))
-		}
+	return objectOrNull(dec, func(key string) *Error {
 		tok, err := dec.Token()
 		if err != nil {
 			return badJSON("", err)
@@ -123,14 +131,18 @@ func (h *header) parseMetadata(dec *json.Decoder) *Error {
 }
 
 // parseSpan reads {"dtype": string, "shape": [int...], "data_offsets": [begin, end]}.
+// What else is in it the reference implementation skips.
 func parseSpan(dec *json.Decoder, name string) (span, *Error) {
 	s := span{name: name}
 	seen := make(map[string]struct{}, 3)
 	err := object(dec, func(key string) *Error {
-		if _, dup := seen[key]; dup {
-			return fault(name, ErrCorrupt, "key %s appears twice", quote(key))
+		switch key {
+		case "dtype", "shape", "data_offsets":
+			if _, dup := seen[key]; dup {
+				return fault(name, ErrCorrupt, "key %s appears twice", quote(key))
+			}
+			seen[key] = struct{}{}
 		}
-		seen[key] = struct{}{}
 		switch key {
 		case "dtype":
 			tok, err := dec.Token()
@@ -156,7 +168,7 @@ func parseSpan(dec *json.Decoder, name string) (span, *Error) {
 			}
 			s.begin, s.end = offsets[0], offsets[1]
 		default:
-			return fault(name, ErrUnsupported, "unknown key %s", quote(key))
+			return skipValue(dec, name)
 		}
 		return nil
 	})
@@ -174,7 +186,7 @@ func parseSpan(dec *json.Decoder, name string) (span, *Error) {
 // checkLayout checks every span against its shape and against the data, sorts
 // them by offset, and refuses overlaps, holes and trailing bytes.
 func (h *header) checkLayout() *Error {
-	size := int64(len(h.data))
+	size := h.size
 	for _, s := range h.spans {
 		want, err := byteSize(s.dtype, s.shape)
 		if err != nil {
@@ -185,7 +197,7 @@ func (h *header) checkLayout() *Error {
 			return fault(s.name, ErrCorrupt, "data_offsets [%d, %d] end before they begin", s.begin, s.end)
 		case s.end > size:
 			return fault(s.name, ErrCorrupt, "data_offsets [%d, %d] leave the file's %d data bytes", s.begin, s.end, size)
-		case s.end-s.begin != want:
+		case want != unknownSize && s.end-s.begin != want:
 			return fault(s.name, ErrCorrupt, "data_offsets [%d, %d] span %d bytes, but %s%v takes %d",
 				s.begin, s.end, s.end-s.begin, s.dtype, s.shape, want)
 		}
@@ -209,6 +221,18 @@ func (h *header) checkLayout() *Error {
 	return nil
 }
 
+// objectOrNull is object of something that may be null, which has no keys.
+func objectOrNull(dec *json.Decoder, value func(key string) *Error) *Error {
+	tok, err := dec.Token()
+	if err != nil {
+		return badJSON("", err)
+	}
+	if tok == nil {
+		return nil
+	}
+	return objectFrom(tok, dec, value)
+}
+
 // object reads one JSON object and calls value for each key, with the decoder
 // standing before the key's value.
 func object(dec *json.Decoder, value func(key string) *Error) *Error {
@@ -216,6 +240,11 @@ func object(dec *json.Decoder, value func(key string) *Error) *Error {
 	if err != nil {
 		return badJSON("", err)
 	}
+	return objectFrom(tok, dec, value)
+}
+
+// objectFrom is object of which the first token has been read.
+func objectFrom(tok json.Token, dec *json.Decoder, value func(key string) *Error) *Error {
 	if tok != json.Delim('{') {
 		return fault("", ErrCorrupt, "header has %v where an object belongs", tok)
 	}
@@ -236,6 +265,25 @@ func object(dec *json.Decoder, value func(key string) *Error) *Error {
 		return badJSON("", err)
 	}
 	return nil
+}
+
+// skipValue reads past one JSON value.
+func skipValue(dec *json.Decoder, name string) *Error {
+	for depth := 0; ; {
+		tok, err := dec.Token()
+		if err != nil {
+			return badJSON(name, err)
+		}
+		switch tok {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+		if depth == 0 {
+			return nil
+		}
+	}
 }
 
 // integers reads a JSON array of integers from 0 to 2^63-1.

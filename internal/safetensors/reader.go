@@ -2,6 +2,7 @@ package safetensors
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -18,13 +19,38 @@ type Tensor struct {
 	// the mapped file: read only, and valid until the file is closed. Files
 	// that Hugging Face or this package wrote align it to the element's size;
 	// the format does not promise that.
-	Data   []byte
-	mapped bool
+	//
+	// A mapped file that is cut short makes a read of Data fault, which ends the
+	// process: where File is not empty, read it with [Tensor.Read].
+	Data []byte
+	// File is the file that Data is a view of; empty where Data is memory of
+	// this process.
+	File string
+	name string
+}
+
+// Read calls f with the data, of which it may read any part, in its own
+// goroutine and without a lock. A file that was cut short in place, or that its
+// disk does not give, is an *[Error] that wraps [ErrCorrupt]; f has then been
+// left where it was.
+func (t Tensor) Read(f func(data []byte)) error { return t.ReadPart(0, len(t.Data), f) }
+
+// ReadPart is Read of the bytes from one offset up to another.
+func (t Tensor) ReadPart(from, to int, f func(data []byte)) error {
+	data := t.Data[from:to:to]
+	if t.File == "" {
+		f(data)
+		return nil
+	}
+	if err := memory.Guard(data, func() { f(data) }); err != nil {
+		return &Error{File: t.File, Tensor: t.name, Reason: err.Error(), Err: ErrCorrupt}
+	}
+	return nil
 }
 
 // Release lets the content leave memory until it is read again.
 func (t Tensor) Release() {
-	if t.mapped {
+	if t.File != "" {
 		memory.Forget(t.Data)
 	}
 }
@@ -33,11 +59,13 @@ func (t Tensor) Release() {
 // but a view must not be used after Close.
 //
 // The mapping shows the file as it is on disk: whoever truncates it in place
-// makes a later read of a view fault. Replace checkpoints by rename.
+// makes a later read of a view fault, see [Tensor.Read]. Replace checkpoints by
+// rename.
 type File struct {
 	path   string
 	info   os.FileInfo
 	header *header
+	data   []byte         // the tensors' bytes, nil once closed
 	index  map[string]int // into header.spans
 
 	mu      sync.Mutex
@@ -65,29 +93,47 @@ func OpenFile(f *os.File, path string) (*File, error) {
 	if !info.Mode().IsRegular() {
 		return nil, &Error{File: path, Reason: "not a regular file", Err: ErrCorrupt}
 	}
-	if info.Size() < lengthBytes {
-		return nil, &Error{
-			File: path, Err: ErrCorrupt,
-			Reason: fmt.Sprintf("file has %d bytes, the header length alone takes %d", info.Size(), lengthBytes),
-		}
+	raw, bad := readHeader(f, info.Size())
+	var h *header
+	if bad == nil {
+		h, bad = parse(raw, info.Size()-lengthBytes-int64(len(raw)))
+	}
+	if bad != nil {
+		bad.File = path
+		return nil, bad
 	}
 	image, release, err := mapFile(f, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("map %s: %w", path, err)
-	}
-	h, bad := parse(image)
-	if bad != nil {
-		_ = release()
-		bad.File = path
-		return nil, bad
 	}
 	index := make(map[string]int, len(h.spans))
 	for i, s := range h.spans {
 		index[s.name] = i
 	}
 	return &File{
-		path: path, info: info, header: h, index: index, release: release,
+		path: path, info: info, header: h, data: image[lengthBytes+len(raw):], index: index, release: release,
 	}, nil
+}
+
+// readHeader reads the JSON text, which is small, into memory of its own: what
+// becomes of the file later does not change it.
+func readHeader(f io.ReaderAt, size int64) ([]byte, *Error) {
+	if size < lengthBytes {
+		return nil, fault("", ErrCorrupt, "file has %d bytes, the header length alone takes %d", size, lengthBytes)
+	}
+	var first [lengthBytes]byte
+	if _, err := f.ReadAt(first[:], 0); err != nil {
+		return nil, fault("", ErrCorrupt, "read the header length: %v", err)
+	}
+	n, bad := headerLength(first[:], size)
+	if bad != nil {
+		return nil, bad
+	}
+	raw := make([]byte, n)
+	if got, err := f.ReadAt(raw, lengthBytes); int64(got) < n {
+		return nil, fault("", ErrCorrupt, "read %d bytes of a header of %d: %v", got, n, err)
+	}
+	return raw, nil
 }
 
 // Path returns the path that the file was opened under.
@@ -120,7 +166,11 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 		return Tensor{}, false
 	}
 	s := f.header.spans[i]
-	return Tensor{DType: s.dtype, Shape: slices.Clone(s.shape), Data: f.header.data[s.begin:s.end:s.end], mapped: filesAreMapped}, true
+	t := Tensor{DType: s.dtype, Shape: slices.Clone(s.shape), Data: f.data[s.begin:s.end:s.end], name: name}
+	if filesAreMapped {
+		t.File = f.path
+	}
+	return t, true
 }
 
 // Header returns a copy of the header's JSON text, padding included, which
@@ -144,7 +194,7 @@ func (f *File) Close() error {
 	}
 	release := f.release
 	f.release = nil
-	f.header.raw, f.header.data = nil, nil
+	f.header.raw, f.data = nil, nil
 	if err := release(); err != nil {
 		return fmt.Errorf("unmap %s: %w", f.path, err)
 	}

@@ -45,28 +45,27 @@ var badFiles = []struct {
 	{"length over the limit", append(binary.LittleEndian.AppendUint64(nil, 100_000_001), "{}"...), ErrCorrupt, "", "over the limit"},
 	{"length of 2^64-1", append(binary.LittleEndian.AppendUint64(nil, ^uint64(0)), "{}"...), ErrCorrupt, "", "over the limit"},
 	{"length zero", image("", 0), ErrCorrupt, "", "does not start with '{'"},
-	{"leading space", image(" {}", 0), ErrCorrupt, "", "does not start with '{'"},
 	{"array", image("[]", 0), ErrCorrupt, "", "does not start with '{'"},
 	{"cut JSON", image(`{"a":{"dtype":"U8"`, 0), ErrCorrupt, "a", "not valid JSON"},
 	{"no JSON", image("{nonsense}", 0), ErrCorrupt, "", "not valid JSON"},
 	{"second object", image(`{}{}`, 0), ErrCorrupt, "", "after its closing brace"},
 	{"zero padding", image("{}\x00\x00", 0), ErrCorrupt, "", "after its closing brace"},
 	{"invalid UTF-8", image("{\"\xff\":"+u8at+"}", 2), ErrCorrupt, "", "UTF-8"},
-	{"tensor twice", image(`{"a":`+u8at+`,"a":`+u8b+`}`, 4), ErrCorrupt, "a", "twice"},
-	{"tensor twice by escape", image(`{"a":`+u8at+`,"\u0061":`+u8b+`}`, 4), ErrCorrupt, "a", "twice"},
+	{"tensor twice", image(`{"a":`+u8at+`,"a":`+u8b+`}`, 4), ErrCorrupt, "a", "belong to no tensor"},
+	{"tensor twice by escape", image(`{"a":`+u8at+`,"\u0061":`+u8b+`}`, 4), ErrCorrupt, "a", "belong to no tensor"},
 	{"metadata twice", image(`{"__metadata__":{},"__metadata__":{}}`, 0), ErrCorrupt, "__metadata__", "twice"},
 	{"tensor is a number", image(`{"a":1}`, 0), ErrCorrupt, "a", "where an object belongs"},
 	{"metadata is a list", image(`{"__metadata__":[]}`, 0), ErrCorrupt, "", "where an object belongs"},
 	{"metadata number", image(`{"__metadata__":{"k":1}}`, 0), ErrCorrupt, "", "not a string"},
 	{"metadata nested", image(`{"__metadata__":{"k":{}}}`, 0), ErrCorrupt, "", "not a string"},
-	{"metadata key twice", image(`{"__metadata__":{"k":"1","k":"2"}}`, 0), ErrCorrupt, "", "twice"},
 	{"dtype missing", image(`{"a":{"shape":[0],"data_offsets":[0,0]}}`, 0), ErrCorrupt, "a", `"dtype" is missing`},
 	{"shape missing", image(`{"a":{"dtype":"U8","data_offsets":[0,1]}}`, 1), ErrCorrupt, "a", `"shape" is missing`},
 	{"offsets missing", image(`{"a":{"dtype":"U8","shape":[0]}}`, 0), ErrCorrupt, "a", `"data_offsets" is missing`},
-	{"key in another case", image(`{"a":{"DType":"U8","shape":[2],"data_offsets":[0,2]}}`, 2), ErrUnsupported, "a", "unknown key"},
+	{"key in another case", image(`{"a":{"DType":"U8","shape":[2],"data_offsets":[0,2]}}`, 2), ErrCorrupt, "a", `"dtype" is missing`},
+	{"half a byte", oneTensor(`"F4"`, "[3]", "[0,1]", 1), ErrCorrupt, "a", "whole byte"},
+	{"nested and cut", image(`{"a":{"dtype":"U8","x":[[{`, 0), ErrCorrupt, "a", "not valid JSON"},
+	{"size of F8 too small", oneTensor(`"F8_E4M3"`, "[2]", "[0,1]", 1), ErrCorrupt, "a", "takes 2"},
 	{"shape twice", image(`{"a":{"dtype":"U8","shape":[2],"shape":[4],"data_offsets":[0,2]}}`, 4), ErrCorrupt, "a", "twice"},
-	{"unknown dtype", oneTensor(`"F8_E4M3"`, "[2]", "[0,2]", 2), ErrUnsupported, "a", "F8_E4M3"},
-	{"lower-case dtype", oneTensor(`"f32"`, "[2]", "[0,8]", 8), ErrUnsupported, "a", "f32"},
 	{"dtype number", oneTensor("5", "[2]", "[0,2]", 2), ErrCorrupt, "a", "dtype is not a string"},
 	{"shape negative", oneTensor(`"U8"`, "[-2]", "[0,2]", 2), ErrCorrupt, "a", "-2"},
 	{"shape float", oneTensor(`"U8"`, "[2.0]", "[0,2]", 2), ErrCorrupt, "a", "2.0"},
@@ -158,7 +157,11 @@ func TestViewsAndClose(t *testing.T) {
 	assert.Equal(t, map[string]string{"format": "pt"}, f.Metadata())
 	b, ok := f.Tensor("b")
 	require.True(t, ok)
-	assert.Equal(t, Tensor{DType: U8, Shape: []int64{2}, Data: []byte{2, 3}, mapped: filesAreMapped}, b)
+	want := Tensor{DType: U8, Shape: []int64{2}, Data: []byte{2, 3}, name: "b"}
+	if filesAreMapped {
+		want.File = path
+	}
+	assert.Equal(t, want, b)
 	assert.Equal(t, 2, cap(b.Data), "append must not reach the next tensor")
 	b.Shape[0] = 99
 	again, _ := f.Tensor("b")

@@ -1,6 +1,7 @@
 package safetensors
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -49,11 +50,17 @@ var errWriterClosed = errors.New("writer is closed")
 // size (put the wider types first): the format allows no padding between
 // tensors. The error is an *[Error], or the system's.
 func Create(path string, entries []Entry, metadata map[string]string) (*Writer, error) {
+	return CreateContext(context.Background(), path, entries, metadata)
+}
+
+// CreateContext is [Create] for a path that may be a pipe: the end of ctx ends
+// the wait for its reader.
+func CreateContext(ctx context.Context, path string, entries []Entry, metadata map[string]string) (*Writer, error) {
 	head, sizes, err := buildHeader(path, entries, metadata)
 	if err != nil {
 		return nil, err
 	}
-	file, err := atomicfile.Create(path)
+	file, err := atomicfile.CreateContext(ctx, path)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // names the path
 	}
@@ -193,6 +200,8 @@ func checkEntry(e Entry, seen map[string]struct{}, offset int64) (int64, *Error)
 	}
 	_, dup := seen[e.Name]
 	switch {
+	case e.DType.Size() == 0:
+		return 0, fault(e.Name, ErrUnsupported, "dtype %q", string(e.DType))
 	case e.Name == "" || e.Name == metadataKey || !utf8.ValidString(e.Name):
 		return 0, fault(e.Name, ErrCorrupt, "name is empty, reserved or not UTF-8")
 	case dup:

@@ -12,8 +12,11 @@
 // # What is supported
 //
 // Byte-level BPE as GPT-2 uses it, with everything that is part of it in the
-// format: GPT-2's split, add_prefix_space, added tokens with their options,
-// template post-processing, Unicode normalisation. And CLIP's form of it: lower
+// format: GPT-2's split or none, after that of digits or not, add_prefix_space,
+// added tokens with their options, template post-processing, Unicode
+// normalisation. Of the files beside tokenizer.json, what transformers'
+// AutoTokenizer takes from them: tokens that they add or name, and the class of
+// the tokenizer, of which GPT-2's makes its split anew. And CLIP's form of it: lower
 // case, CLIP's split, the suffix </w> of a word's last token, a start and an
 // end token around the text, a fixed length ([Tokenizer.EncodeFixed]). A file
 // that asks for anything else is refused with [ErrUnsupported]: other ids than

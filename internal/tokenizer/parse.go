@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -20,8 +19,10 @@ type extra struct {
 }
 
 type preTokenizer struct {
-	UseRegex      *bool          `json:"use_regex"`
-	PreTokenizers []preTokenizer `json:"pretokenizers"`
+	UseRegex *bool `json:"use_regex"`
+	// IndividualDigits is of Digits.
+	IndividualDigits *bool          `json:"individual_digits"`
+	PreTokenizers    []preTokenizer `json:"pretokenizers"`
 }
 
 type postProcessor struct {
@@ -34,15 +35,18 @@ type postProcessor struct {
 }
 
 // namedID is a token as ["text", id].
-type namedID struct{ id int }
-
-func (n *namedID) UnmarshalJSON(text []byte) error {
-	var name string
-	return json.Unmarshal(text, &[]any{&name, &n.id}) //nolint:wrapcheck // parse wraps it
+type namedID struct {
+	id   int
+	name string
 }
 
-// parse builds a Tokenizer from the content of tokenizer.json.
-func parse(content []byte) (t *Tokenizer, err error) {
+func (n *namedID) UnmarshalJSON(text []byte) error {
+	return json.Unmarshal(text, &[]any{&n.name, &n.id}) //nolint:wrapcheck // parse wraps it
+}
+
+// parse builds a Tokenizer from the content of tokenizer.json and what the files
+// beside it say.
+func parse(content []byte, s *settings) (t *Tokenizer, err error) {
 	defer guard(&err)
 	var file hftokenizer.TokenizerJSON
 	var more extra
@@ -52,15 +56,22 @@ func parse(content []byte) (t *Tokenizer, err error) {
 	if err := json.Unmarshal(content, &more); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadTokenizer, err)
 	}
-	if err := checkSupported(&file, &more); err != nil {
+	if m := &file.Model; s.rebuilt && (m.Type == "BPE" || m.Type == "" && len(m.Merges) > 0) {
+		file.Normalizer, file.PreTokenizer, more.PreTokenizer = nil, &hftokenizer.PreTokenizer{Type: byteLevel}, preTokenizer{}
+		file.Decoder = &hftokenizer.Decoder{Type: byteLevel}
+		file.Model, more.Model.IgnoreMerges = hftokenizer.Model{Type: "BPE", Vocab: m.Vocab, Merges: m.Merges}, false
+	}
+	t = &Tokenizer{eos: absent, pad: absent, suffix: file.Model.EndOfWordSuffix}
+	if err := t.checkSupported(&file, &more); err != nil {
 		return nil, err
 	}
-	t = &Tokenizer{
-		eos: absent, pad: absent, clip: file.PreTokenizer.Type != byteLevel,
-		prefixSpace: file.PreTokenizer.AddPrefixSpace, normalizes: file.Normalizer != nil,
+	if s.prefixSpace != nil && !t.clip {
+		t.prefixSpace = *s.prefixSpace
 	}
-	if t.lib, err = hftokenizer.NewFromContent(nil, content); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBadTokenizer, err)
+	if file.Normalizer != nil {
+		if t.lib, err = hftokenizer.NewFromContent(nil, content); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrBadTokenizer, err)
+		}
 	}
 	if t.model, err = newBPE(&file.Model, more.Model.IgnoreMerges); err != nil {
 		return nil, err
@@ -68,7 +79,7 @@ func parse(content []byte) (t *Tokenizer, err error) {
 	if t.before, t.after, err = template(more.PostProcessor); err != nil {
 		return nil, err
 	}
-	if err := t.fillText(&file); err != nil {
+	if err := t.fillText(&file, s); err != nil {
 		return nil, err
 	}
 	for _, id := range slices.Concat(t.before, t.after) {
@@ -84,7 +95,7 @@ func unsupported(format string, args ...any) error {
 }
 
 // checkSupported refuses whatever would be done differently here.
-func checkSupported(file *hftokenizer.TokenizerJSON, more *extra) error {
+func (t *Tokenizer) checkSupported(file *hftokenizer.TokenizerJSON, more *extra) (err error) {
 	m := &file.Model
 	switch {
 	case m.Type != "BPE" && (m.Type != "" || len(m.Merges) == 0):
@@ -95,17 +106,34 @@ func checkSupported(file *hftokenizer.TokenizerJSON, more *extra) error {
 		return unsupported("BPE with a subword prefix")
 	case m.ByteFallback:
 		return unsupported("byte_fallback")
-	case file.Decoder == nil || file.Decoder.Type != byteLevel:
+	case !decodesBytes(file.Decoder):
 		return unsupported("a decoder other than ByteLevel")
 	}
-	clip, err := checkSplit(file.PreTokenizer, &more.PreTokenizer)
-	if err != nil {
+	if t.split, t.clip, t.prefixSpace, err = readSplit(file.PreTokenizer, &more.PreTokenizer); err != nil {
 		return err
 	}
-	if m.EndOfWordSuffix != "" && (!clip || more.Model.IgnoreMerges) {
+	if m.EndOfWordSuffix != "" && (!t.clip || more.Model.IgnoreMerges) {
 		return unsupported("BPE with a word suffix but for CLIP's split")
 	}
-	return checkNormalizer(file.Normalizer, clip)
+	return checkNormalizer(file.Normalizer, t.clip)
+}
+
+// decodesBytes reports whether a decoder is ByteLevel, alone or in a sequence
+// with what only joins tokens.
+func decodesBytes(d *hftokenizer.Decoder) bool {
+	if d == nil || d.Type != "Sequence" {
+		return d != nil && d.Type == byteLevel
+	}
+	n := 0
+	for _, inner := range d.Decoders {
+		switch {
+		case decodesBytes(inner):
+			n++
+		case inner == nil || inner.Type != "Fuse":
+			return false
+		}
+	}
+	return n == 1
 }
 
 const byteLevel = "ByteLevel"
@@ -116,24 +144,62 @@ const (
 	clipPatternOld = `'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+`
 )
 
-// checkSplit tells GPT-2's split, which is that of ByteLevel, from CLIP's,
-// which comes before it.
-func checkSplit(p *hftokenizer.PreTokenizer, more *preTokenizer) (clip bool, err error) {
-	if p != nil && p.Type == "Sequence" && len(p.PreTokenizers) == 2 && len(more.PreTokenizers) == 2 {
-		s := &p.PreTokenizers[0]
-		if s.Type != "Split" || s.Pattern == nil || s.Pattern.Regex != clipPattern && s.Pattern.Regex != clipPatternOld ||
-			s.Behavior != "Removed" || !s.Invert || p.PreTokenizers[1].AddPrefixSpace {
-			return false, unsupported("a pre_tokenizer other than ByteLevel, alone or after CLIP's split")
-		}
-		clip, p, more = true, &p.PreTokenizers[1], &more.PreTokenizers[1]
+// split is how text is cut before ByteLevel's own split, and whether that is
+// done.
+type split struct {
+	digits digits
+	whole  bool // ByteLevel does not cut
+}
+
+type digits uint8
+
+const (
+	noDigits  digits = iota // digits are like other characters there
+	eachDigit               // each is a piece
+	allDigits               // those that stand together are a piece
+)
+
+// layers are the pre-tokenizers of a file in a row, sequences taken apart.
+func layers(p *hftokenizer.PreTokenizer, more *preTokenizer) (out []*hftokenizer.PreTokenizer, mores []*preTokenizer) {
+	if p == nil || p.Type != "Sequence" || len(p.PreTokenizers) != len(more.PreTokenizers) {
+		return []*hftokenizer.PreTokenizer{p}, []*preTokenizer{more}
 	}
+	for i := range p.PreTokenizers {
+		inner, innerMore := layers(&p.PreTokenizers[i], &more.PreTokenizers[i])
+		out, mores = append(out, inner...), append(mores, innerMore...)
+	}
+	return out, mores
+}
+
+// readSplit tells GPT-2's split, which is that of ByteLevel, from CLIP's and
+// that of digits, which come before it.
+func readSplit(p *hftokenizer.PreTokenizer, more *preTokenizer) (s split, clip, prefixSpace bool, err error) {
+	row, mores := layers(p, more)
+	refuse := unsupported("a pre_tokenizer other than ByteLevel, alone or after CLIP's split or that of digits")
+	last := len(row) - 1
+	if last < 0 || last > 1 || row[last] == nil || row[last].Type != byteLevel {
+		return s, false, false, refuse
+	}
+	use := mores[last].UseRegex
+	s.whole, prefixSpace = use != nil && !*use, row[last].AddPrefixSpace
+	if last == 0 {
+		return s, false, prefixSpace, nil
+	}
+	first := row[0]
 	switch {
-	case p == nil || p.Type != byteLevel:
-		return false, unsupported("a pre_tokenizer other than ByteLevel, alone or after CLIP's split")
-	case more.UseRegex != nil && !*more.UseRegex:
-		return false, unsupported("ByteLevel without its own split")
+	case first == nil:
+		return s, false, false, refuse
+	case first.Type == "Digits":
+		s.digits = allDigits
+		if each := mores[0].IndividualDigits; each != nil && *each {
+			s.digits = eachDigit
+		}
+		return s, false, prefixSpace, nil
+	case first.Type != "Split" || first.Pattern == nil || first.Pattern.Regex != clipPattern && first.Pattern.Regex != clipPatternOld ||
+		first.Behavior != "Removed" || !first.Invert || prefixSpace || s.whole:
+		return s, false, false, refuse
 	}
-	return clip, nil
+	return s, true, false, nil
 }
 
 func checkNormalizer(n *hftokenizer.Normalizer, clip bool) error {
@@ -178,7 +244,10 @@ func template(p *postProcessor) (before, after []int, err error) {
 			before, after = append(b, before...), append(after, a...)
 		}
 		return before, after, nil
-	case "RobertaProcessing":
+	case "RobertaProcessing", "BertProcessing":
+		if p.Cls.name == "" || p.Sep.name == "" {
+			return nil, nil, fmt.Errorf("%w: %s without cls or sep", ErrBadTokenizer, p.Type)
+		}
 		return []int{p.Cls.id}, []int{p.Sep.id}, nil
 	case "TemplateProcessing":
 		sequences := 0
@@ -202,48 +271,38 @@ func template(p *postProcessor) (before, after []int, err error) {
 }
 
 // fillText fills in what each id decodes to, and the added tokens.
-func (t *Tokenizer) fillText(file *hftokenizer.TokenizerJSON) error {
+func (t *Tokenizer) fillText(file *hftokenizer.TokenizerJSON, s *settings) error {
 	bytesOf := letterBytes()
 	t.text = make(map[int][]byte, len(file.Model.Vocab)+len(file.AddedTokens))
-	put := func(token string, id int) error {
-		if id < 0 || id >= maxTokenID {
-			return fmt.Errorf("%w: token %.40q has the id %d", ErrBadTokenizer, token, id)
-		}
-		word, ends := strings.CutSuffix(token, file.Model.EndOfWordSuffix)
-		t.text[id] = fromLetters(word, bytesOf)
-		if ends && file.Model.EndOfWordSuffix != "" {
-			t.text[id] = append(t.text[id], ' ')
-		}
-		return nil
-	}
 	for token, id := range file.Model.Vocab {
 		if _, taken := t.text[id]; taken {
 			return fmt.Errorf("%w: id %d belongs to two tokens", ErrBadTokenizer, id)
 		}
-		if err := put(token, id); err != nil {
+		if err := t.put(token, id, bytesOf); err != nil {
 			return err
 		}
 	}
+	var tokens []addedToken
 	for _, a := range file.AddedTokens {
-		if err := put(a.Content, a.ID); err != nil {
-			return err
-		}
-		if a.Content != "" {
-			added := addedToken{
-				content: a.Content, id: a.ID, special: a.Special,
+		if !s.replace {
+			tokens = append(tokens, addedToken{
+				content: a.Content, id: a.ID, special: a.Special, normalized: a.Normalized,
 				alone: a.SingleWord, stripLeft: a.Lstrip, stripRight: a.Rstrip,
-			}
-			if t.clip && a.Normalized {
-				added.content = t.normalize(added.content)
-				t.addedAfter = append(t.addedAfter, added)
-			} else {
-				t.added = append(t.added, added)
-			}
+			})
 		}
 	}
-	// The longest match at a place wins.
-	longest := func(a, b addedToken) int { return cmp.Compare(len(b.content), len(a.content)) }
-	slices.SortStableFunc(t.added, longest)
-	slices.SortStableFunc(t.addedAfter, longest)
+	return t.addTokens(tokens, s.tokens, bytesOf)
+}
+
+// put says what an id decodes to.
+func (t *Tokenizer) put(token string, id int, bytesOf map[rune]byte) error {
+	if id < 0 || id >= maxTokenID {
+		return fmt.Errorf("%w: token %.40q has the id %d", ErrBadTokenizer, token, id)
+	}
+	word, ends := strings.CutSuffix(token, t.suffix)
+	t.text[id] = fromLetters(word, bytesOf)
+	if ends && t.suffix != "" {
+		t.text[id] = append(t.text[id], ' ')
+	}
 	return nil
 }

@@ -56,7 +56,7 @@ func TestParse(t *testing.T) {
 		{"byte fallback", edit("model", "byte_fallback", true), ErrUnsupported, "byte_fallback"},
 		{"no pre_tokenizer", edit("pre_tokenizer", nil), ErrUnsupported, "pre_tokenizer"},
 		{"Whitespace", edit("pre_tokenizer", "type", "Whitespace"), ErrUnsupported, "pre_tokenizer"},
-		{"other split", edit("pre_tokenizer", "use_regex", false), ErrUnsupported, "split"},
+		{"other split", edit("pre_tokenizer", object("type", "Whitespace")), ErrUnsupported, "split"},
 		{"lower case without CLIP's split", edit("normalizer", object("type", "Lowercase")), ErrUnsupported, "Lowercase"},
 		{"a split before ByteLevel", edit("pre_tokenizer", object("type", "Sequence", "pretokenizers", []any{
 			object("type", "Split", "pattern", object("Regex", `\s+`), "behavior", "Removed", "invert", true), object("type", "ByteLevel"),
@@ -64,12 +64,13 @@ func TestParse(t *testing.T) {
 		{"CLIP's split the other way round", edit("pre_tokenizer", object("type", "Sequence", "pretokenizers", []any{
 			object("type", "Split", "pattern", object("Regex", clipPattern), "behavior", "Removed"), object("type", "ByteLevel"),
 		})), ErrUnsupported, "CLIP's split"},
+		{"BertProcessing without tokens", edit("post_processor", object("type", "BertProcessing")), ErrBadTokenizer, "BertProcessing"},
 		{"RobertaProcessing of a broken token", edit("post_processor", object("type", "RobertaProcessing", "sep", []any{1, 2})), ErrBadTokenizer, ""},
 		{"RobertaProcessing of an unknown token", edit("post_processor", object("type", "RobertaProcessing",
 			"sep", []any{"b", 1}, "cls", []any{"x", 77})), ErrBadTokenizer, "77"},
 		{"no decoder", edit("decoder", nil), ErrUnsupported, "decoder"},
 		{"normalizer", edit("normalizer", object("type", "Sequence", "normalizers", []any{object("type", "Prepend")})), ErrUnsupported, "Prepend"},
-		{"post_processor", edit("post_processor", object("type", "BertProcessing")), ErrUnsupported, "BertProcessing"},
+		{"post_processor", edit("post_processor", object("type", "SomeProcessing")), ErrUnsupported, "SomeProcessing"},
 		{"template without text", edit("post_processor", object("type", "TemplateProcessing")), ErrUnsupported, "0 sequences"},
 		{"template with an unknown id", edit("post_processor", object("type", "TemplateProcessing",
 			"single", []any{object("SpecialToken", object("id", "x")), object("Sequence", object("id", "A"))},
@@ -90,7 +91,7 @@ func TestParse(t *testing.T) {
 			c.edit(file)
 			content, err := json.Marshal(file)
 			require.NoError(t, err)
-			tok, err := parse(content)
+			tok, err := parse(content, &settings{})
 			if c.sentinel == nil {
 				require.NoError(t, err)
 				ids, err := tok.Encode("aba<|endoftext|>zb")
@@ -115,7 +116,7 @@ func TestUnknownToken(t *testing.T) {
 		edit("model", "merges", []any{})(file)
 		content, err := json.Marshal(file)
 		require.NoError(t, err)
-		tok, err := parse(content)
+		tok, err := parse(content, &settings{})
 		require.NoError(t, err)
 		ids, err := tok.Encode("azza")
 		require.NoError(t, err)
@@ -134,7 +135,7 @@ func TestEOS(t *testing.T) {
 		{"named", map[string]string{"tokenizer_config.json": `{"eos_token":"b"}`}, 1, false},
 		{"named by an object", map[string]string{"tokenizer_config.json": `{"eos_token":{"content":"ab"}}`}, 2, false},
 		{"named by the other file", map[string]string{"tokenizer_config.json": `{"eos_token":null}`, "special_tokens_map.json": `{"eos_token":"a"}`}, 0, false},
-		{"named and absent", map[string]string{"tokenizer_config.json": `{"eos_token":"q"}`}, 0, true},
+		{"named and new", map[string]string{"tokenizer_config.json": `{"eos_token":"q"}`}, 4, false},
 		{"broken file", map[string]string{"tokenizer_config.json": `{`}, 0, true},
 	}
 	for _, c := range cases {
@@ -155,14 +156,14 @@ func TestEOS(t *testing.T) {
 			id, ok := tok.EOS()
 			assert.True(t, ok)
 			assert.Equal(t, c.want, id)
-			assert.Equal(t, 4, tok.Size())
+			assert.Equal(t, max(4, c.want+1), tok.Size())
 		})
 	}
 	file := smallFile()
 	file["added_tokens"] = nil
 	content, err := json.Marshal(file)
 	require.NoError(t, err)
-	tok, err := parse(content)
+	tok, err := parse(content, &settings{})
 	require.NoError(t, err)
 	_, ok := tok.EOS()
 	assert.False(t, ok)
@@ -190,12 +191,12 @@ func FuzzLoad(f *testing.F) {
 		pre + `"model":{"type":"BPE","vocab":{"a":0},"merges":[],"unk_token":"a","fuse_unk":true,"ignore_merges":true}}`,
 		split + `"normalizer":{"type":"Lowercase"},"model":{"type":"BPE","end_of_word_suffix":"</w>","vocab":{"a":0,"b</w>":1,"ab</w>":2},"merges":["a b</w>"]}}`,
 	} {
-		_, err := parse([]byte(text))
+		_, err := parse([]byte(text), &settings{})
 		require.NoError(f, err, text)
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		tok, err := parse(content)
+		tok, err := parse(content, &settings{})
 		if err != nil {
 			if !errors.Is(err, ErrBadTokenizer) && !errors.Is(err, ErrUnsupported) {
 				t.Fatalf("an error without a cause: %v", err)

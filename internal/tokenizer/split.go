@@ -72,6 +72,27 @@ func kindOf(r rune) kind {
 	}
 }
 
+// digitPieces calls f with the pieces of text between its digits and the digits,
+// each alone or as many as stand together, as the pre-tokenizer Digits cuts it.
+func digitPieces(text string, each bool, f func(piece string)) {
+	for text != "" {
+		r, size := utf8.DecodeRuneInString(text)
+		n := size
+		switch {
+		case !unicode.IsNumber(r):
+			if n = strings.IndexFunc(text, unicode.IsNumber); n < 0 {
+				n = len(text)
+			}
+		case !each:
+			if n = strings.IndexFunc(text, func(r rune) bool { return !unicode.IsNumber(r) }); n < 0 {
+				n = len(text)
+			}
+		}
+		f(text[:n])
+		text = text[n:]
+	}
+}
+
 // run returns the bytes of text up to the first character of another kind.
 func run(text string, k kind) int {
 	for i, r := range text {
@@ -90,6 +111,8 @@ type addedToken struct {
 	alone      bool // only where no letter or digit touches it
 	stripLeft  bool // takes the white space before it
 	stripRight bool // and after it
+	normalized bool // it is looked for in normalised text
+	unless     bool // it is added unless a token of that content was, whatever its options
 }
 
 // findAdded returns the place of the first added token in text, white space

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,10 +29,6 @@ var (
 )
 
 const (
-	tokenizerFile = "tokenizer.json"
-	configFile    = "tokenizer_config.json"
-	specialFile   = "special_tokens_map.json"
-
 	maxFileBytes = 256 << 20
 	maxTokenID   = 1 << 24
 )
@@ -41,8 +36,8 @@ const (
 // Tokenizer is a loaded tokenizer.json. It does not change and is safe for
 // concurrent use.
 type Tokenizer struct {
-	lib         *hftokenizer.Tokenizer
-	normalizes  bool
+	lib         *hftokenizer.Tokenizer // nil where nothing is normalised
+	split       split
 	clip        bool // CLIP's split before GPT-2's
 	prefixSpace bool // add_prefix_space: every piece of text begins with one
 	added       []addedToken
@@ -51,13 +46,14 @@ type Tokenizer struct {
 	before      []int          // ids that post-processing puts first
 	after       []int          // and last
 	text        map[int][]byte // what each id decodes to
+	suffix      string         // that ends a word's last token
 	eos, pad    int            // absent when there is none
 }
 
-// Load reads tokenizer.json in dir, and tokenizer_config.json or
-// special_tokens_map.json for the end-of-sequence token when they are there.
-// The error wraps [ErrNoTokenizer], [ErrBadTokenizer] or [ErrUnsupported], or
-// is the system's.
+// Load reads tokenizer.json in dir with the files beside it that say more of it:
+// tokenizer_config.json, special_tokens_map.json, added_tokens.json, and the
+// type of the model in config.json. The error wraps [ErrNoTokenizer],
+// [ErrBadTokenizer] or [ErrUnsupported], or is the system's.
 func Load(dir string) (*Tokenizer, error) {
 	path := filepath.Join(dir, tokenizerFile)
 	content, err := readFile(path)
@@ -67,16 +63,15 @@ func Load(dir string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := parse(content)
+	s, err := readSettings(dir)
+	if err != nil {
+		return nil, err
+	}
+	t, err := parse(content, s)
 	if err != nil {
 		return nil, fmt.Errorf("%w (%s)", err, path)
 	}
-	if t.eos, err = t.findEOS(dir); err != nil {
-		return nil, err
-	}
-	if t.pad, err = t.findNamed(dir, "pad_token"); err != nil {
-		t.pad = absent // a language model may name one that nothing needs
-	}
+	t.eos, t.pad = t.findEOS(s), t.find(s.named["pad_token"])
 	return t, nil
 }
 
@@ -145,7 +140,7 @@ func encodeBetween(ids []int, text string, added []addedToken, plain func(ids []
 
 // normalize is what the file's normalizer makes of text.
 func (t *Tokenizer) normalize(text string) string {
-	if !t.normalizes {
+	if t.lib == nil {
 		return text
 	}
 	if t.clip {
@@ -160,11 +155,23 @@ func (t *Tokenizer) encodePlain(ids []int, text string) []int {
 	if t.clip {
 		return t.encodeCLIP(ids, text)
 	}
+	if t.split.digits == noDigits {
+		return t.encodeWords(ids, text)
+	}
+	digitPieces(text, t.split.digits == eachDigit, func(piece string) { ids = t.encodeWords(ids, piece) })
+	return ids
+}
+
+// encodeWords is what ByteLevel makes of a piece of text.
+func (t *Tokenizer) encodeWords(ids []int, text string) []int {
 	if text == "" {
 		return ids
 	}
 	if t.prefixSpace && !strings.HasPrefix(text, " ") {
 		text = " " + text
+	}
+	if t.split.whole {
+		return t.model.encode(ids, text)
 	}
 	for text != "" {
 		n := nextWord(text)
@@ -211,59 +218,18 @@ func (t *Tokenizer) Pad() (int, bool) {
 	return t.EOS()
 }
 
-// findEOS looks for the token that the files beside tokenizer.json name, and
-// falls back to the usual names among the special tokens.
-func (t *Tokenizer) findEOS(dir string) (int, error) {
-	if id, err := t.findNamed(dir, "eos_token"); err != nil || id != absent {
-		return id, err
+// findEOS is the token that the settings name, or else one of the usual names
+// among the special tokens.
+func (t *Tokenizer) findEOS(s *settings) int {
+	if id := t.find(s.named["eos_token"]); id != absent {
+		return id
 	}
 	for _, token := range []string{"<|endoftext|>", "</s>", "<|eot_id|>", "<|im_end|>"} {
 		for _, a := range slices.Concat(t.added, t.addedAfter) {
 			if a.special && a.content == token {
-				return a.id, nil
+				return a.id
 			}
 		}
 	}
-	return absent, nil
-}
-
-// findNamed looks for a token that the files beside tokenizer.json name.
-func (t *Tokenizer) findNamed(dir, field string) (int, error) {
-	for _, name := range []string{configFile, specialFile} {
-		content, err := readFile(filepath.Join(dir, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return absent, err
-		}
-		var file map[string]json.RawMessage
-		if err := json.Unmarshal(content, &file); err != nil {
-			return absent, fmt.Errorf("%w: %s: %w", ErrBadTokenizer, filepath.Join(dir, name), err)
-		}
-		token := tokenText(file[field])
-		if token == "" {
-			continue
-		}
-		id, ok := t.lib.TokenToID(token)
-		if !ok {
-			return absent, fmt.Errorf("%w: %s: %s %q is not in the vocabulary", ErrBadTokenizer, filepath.Join(dir, name), field, token)
-		}
-		return id, nil
-	}
-	return absent, nil
-}
-
-// tokenText reads a token as these files write it: a string, or an object
-// with the string in "content".
-func tokenText(raw json.RawMessage) string {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return text
-	}
-	var object struct {
-		Content string `json:"content"`
-	}
-	_ = json.Unmarshal(raw, &object) // anything else is no token
-	return object.Content
+	return absent
 }

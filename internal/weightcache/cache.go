@@ -128,10 +128,10 @@ func (c *Cache) read(name string, size int64, take func(io.Reader) error) error 
 	if err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() || info.Size() != size {
+	if !info.Mode().IsRegular() || !sizeOf(info.Size(), size) {
 		return fmt.Errorf("%w: cached weight of %d bytes, it must have %d", transport.ErrCorrupt, info.Size(), size)
 	}
-	return take(f)
+	return take(io.LimitReader(f, size))
 }
 
 // entry is a file of the folder.

@@ -27,6 +27,7 @@ type Files interface {
 // File is an open file.
 type File interface {
 	io.ReadWriteCloser
+	io.ReaderAt
 	Sync() error
 	Stat() (fs.FileInfo, error)
 }

@@ -19,6 +19,7 @@ type Writer struct {
 	final string
 	name  string
 	size  int64
+	tag   *Tag
 	got   int64
 	f     File // nil when all is decided
 }
@@ -60,7 +61,7 @@ func (c *Cache) has(name string, size int64) bool {
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
-	return err == nil && info.Size() == size && c.files.Touch(name, c.opts.Now()) == nil
+	return err == nil && sizeOf(info.Size(), size) && c.files.Touch(name, c.opts.Now()) == nil
 }
 
 // Write adds bytes. After an error nothing is left of the file.
@@ -92,7 +93,7 @@ func (w *Writer) Commit() error {
 	if w.got != w.size {
 		err = fmt.Errorf("genie: %d bytes for a cached weight of %d", w.got, w.size)
 	} else {
-		err = w.f.Sync()
+		err = w.finish()
 	}
 	if err != nil {
 		return errors.Join(err, w.Abort())

@@ -1,18 +1,22 @@
 package worker
 
 import (
+	"crypto/tls"
 	"errors"
-	"fmt"
-	"net"
-	"sync"
 	"syscall"
 	"time"
 
-	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/internal/connlimit"
+	"github.com/genie-sdk/go/internal/worker/meter"
 )
 
 // acceptPause is how long accepting rests when descriptors run out.
 const acceptPause = 50 * time.Millisecond
+
+// maxUngreeted bounds what a gRPC connection may send before one of its streams
+// has said hello: TLS with certificates, headers and a hello. gRPC would hold a
+// window of each stream.
+const maxUngreeted = 256 << 10
 
 // temporary reports whether accepting can go on after err.
 func temporary(err error) bool {
@@ -32,60 +36,23 @@ func (s *Server) pause() bool {
 	}
 }
 
-// limited is a listener that closes connections beyond a number at once: gRPC
-// would take any number of them.
-type limited struct {
-	net.Listener
-	free    chan struct{}
-	refused func(peer net.Addr) // is told of each
+// newDoor makes the table of a server's connections.
+func newDoor(opts Options, ended <-chan struct{}, m *meter.Meter) *connlimit.Table {
+	return connlimit.New(connlimit.Options{
+		Max: opts.MaxConns, Time: opts.handshake, Bytes: maxUngreeted, Ended: ended,
+		Named: opts.Auth != nil || opts.TLS != nil && opts.TLS.ClientAuth >= tls.RequireAnyClientCert,
+		Counted: func(strangers, evicted int) {
+			m.Strangers.Add(int64(strangers))
+			m.StrangersEvicted.Add(int64(evicted))
+		},
+		Crowded: func(n int) {
+			opts.Log.Warn("connections whose peers did not say hello had to go for others", "connections", n)
+		},
+	})
 }
 
-func newLimited(l net.Listener, n int, refused func(peer net.Addr)) net.Listener {
-	return &limited{Listener: l, free: make(chan struct{}, n), refused: refused}
-}
-
-// refused counts a connection that gRPC does not see.
-func (s *Server) refused(peer net.Addr) {
+// refused counts a connection that there is no room for.
+func (s *Server) refused(peer string, err error) {
 	s.meter.ConnectionsRefused.Add(1)
-	s.opts.Log.Warn("connection refused", "peer", peer.String(), "error", tooMany(s.opts.MaxConns))
-}
-
-func tooMany(n int) error { return fmt.Errorf("%w: %d connections", transport.ErrLimit, n) }
-
-// Accept takes the next connection that there is room for.
-func (l *limited) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case l.free <- struct{}{}:
-			return &limitedConn{Conn: c, done: func() { <-l.free }}, nil
-		default:
-			l.refused(c.RemoteAddr())
-			_ = c.Close()
-		}
-	}
-}
-
-type limitedConn struct {
-	net.Conn
-	once sync.Once
-	done func()
-}
-
-// Close closes the connection and makes room for another.
-func (c *limitedConn) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(c.done)
-	return err
-}
-
-// CloseWrite ends what this side sends.
-func (c *limitedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
+	s.opts.Log.Warn("connection refused", "peer", peer, "error", err)
 }

@@ -21,12 +21,20 @@ type gatherer interface{ Gathers() bool }
 type admitter struct {
 	runs  *admission.Scheduler
 	queue *admission.Queue
+	// Prepares have places of their own: a run may wait for what another client
+	// does, a plan to be prepared may not wait for that, and what one costs says
+	// nothing of the other.
+	prepares *admission.Scheduler
+	waiting  *admission.Queue
 }
 
 func newAdmitter(o Options) admitter {
 	return admitter{
 		runs:  admission.New(admission.Options{MaxRunning: o.MaxRunning}),
 		queue: admission.NewQueue(o.MaxQueue, nil),
+		// Half of the processors at most, and one at least: the others are for runs.
+		prepares: admission.New(admission.Options{MaxRunning: o.MaxRunning / 2}),
+		waiting:  admission.NewQueue(o.MaxQueue, nil),
 	}
 }
 
@@ -38,18 +46,26 @@ type Load struct {
 	Queued  int // that have not begun
 	Turns   int // that wait for their turn, first among those of their session
 	Running int // places taken by those that go
+	// Plans that are being prepared, and that wait for it.
+	Preparing, Unprepared int
 }
 
 // Load counts.
 func (s *Server) Load() Load {
 	l := s.admit.runs.Load()
-	return Load{Queued: s.admit.queue.Waiting(), Turns: l.Waiting, Running: l.Running}
+	p := s.admit.prepares.Load()
+	return Load{
+		Queued: s.admit.queue.Waiting(), Turns: l.Waiting, Running: l.Running,
+		Preparing: p.Running, Unprepared: s.admit.waiting.Waiting(),
+	}
 }
 
 // tenancy is a session's part in the worker's time and queue.
 type tenancy struct {
-	flow *admission.Flow
-	line *admission.Line
+	flow     *admission.Flow // of runs
+	line     *admission.Line
+	prepares *admission.Flow
+	waiting  *admission.Line // of Prepares
 }
 
 // tenancy begins the part of a session. Sessions of one identity share; those of
@@ -58,25 +74,35 @@ func (a *admitter) tenancy(identity string) tenancy {
 	if identity == Anonymous {
 		identity = ""
 	}
-	return tenancy{flow: a.runs.Flow(identity), line: a.queue.Line(identity)}
+	return tenancy{
+		flow: a.runs.Flow(identity), line: a.queue.Line(identity),
+		prepares: a.prepares.Flow(identity), waiting: a.waiting.Line(identity),
+	}
 }
 
 func (t tenancy) leave() {
 	t.flow.Close()
 	t.line.Close()
+	t.prepares.Close()
+	t.waiting.Close()
 }
 
 // place takes a place in the queue for a run.
-func (s *session) place(r *call) error {
-	p, retry := s.line.Join()
+func (s *session) place(r *call) (err error) {
+	r.place, err = join(s.line, s.srv.admit.queue, "runs")
+	return err
+}
+
+// join takes a place in q.
+func join(l *admission.Line, q *admission.Queue, of string) (*admission.Place, error) {
+	p, retry := l.Join()
 	if p == nil {
-		return &transport.OverloadError{
+		return nil, &transport.OverloadError{
 			RetryAfter: retry,
-			Err:        fmt.Errorf("%w: %d runs wait on this worker", transport.ErrOverloaded, s.srv.admit.queue.Waiting()),
+			Err:        fmt.Errorf("%w: %d %s wait on this worker", transport.ErrOverloaded, q.Waiting(), of),
 		}
 	}
-	r.place = p
-	return nil
+	return p, nil
 }
 
 // full is the error of a session that has too many requests waiting.
@@ -101,31 +127,15 @@ func (r *call) turn(ctx context.Context, ec Call) error {
 	defer t.Leave()
 	r.place.Begin()
 	if p, ok := ec.(pauser); ok && key == nil {
-		p.OnStep(giveWay(t))
+		p.OnStep(t.Yield)
 	}
 	return ec.Run(ctx)
 }
 
-// pauser is a call that others can go before while it runs.
+// pauser is a call that others can go before while it runs, in the middle of a step
+// too.
 type pauser interface {
 	OnStep(pause func(ctx context.Context) (time.Duration, error))
-}
-
-// schedulerTurn is how long a run computes before it lets the goroutines of this
-// process that are ready go first: those that receive and send would otherwise
-// wait for the runtime to interrupt it, which takes 10 ms.
-const schedulerTurn = time.Millisecond
-
-// giveWay is called between the steps of a run.
-func giveWay(t *admission.Ticket) func(ctx context.Context) (time.Duration, error) {
-	last := time.Now()
-	return func(ctx context.Context) (time.Duration, error) {
-		if now := time.Now(); now.Sub(last) >= schedulerTurn {
-			runtime.Gosched()
-			last = now
-		}
-		return t.Yield(ctx)
-	}
 }
 
 // bound ends a request when what is left of its caller's time is over: before it

@@ -16,11 +16,21 @@ type Engine interface {
 	Epoch() uint64
 	Stats() transport.Stats
 	Program(h plan.Hash) (Program, bool)
-	Compile(p *plan.Plan) (Program, error)
-	Missing(p Program) []plan.Value
-	Fits(p Program) error
+	// Compile makes a program of a decoded plan with the hash h; see
+	// [engine.Engine.CompileHashed].
+	Compile(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (Program, error)
+	// Missing lists the ids of the weights that are not there, one of each form.
+	Missing(p Program) []int
+	// Fits reports whether there is room for what is missing, and for the content
+	// of which absent is true.
+	Fits(p Program, absent func(plan.Hash) bool) error
 	PutWeight(p Program, v plan.Value) (WeightWriter, error)
 	WeightForm(p Program, v plan.Value) (engine.WeightKey, error)
+	// KeepTags makes the engine keep a tag of each weight, see
+	// [transport.PossessionTag]; PossessionTag is that of value id, nil when the
+	// weight is not here.
+	KeepTags(nonce transport.PossessionKey)
+	PossessionTag(p Program, id int) *transport.PossessionTag
 	Memory() *budget.Account
 	NewSession() Session
 }
@@ -29,6 +39,7 @@ type Engine interface {
 type Program interface {
 	Plan() *plan.Plan
 	Hash() plan.Hash
+	Symbols() []string
 }
 
 // Session is one tenant's state in an engine.
@@ -38,7 +49,7 @@ type Session interface {
 	// Charge makes the session take its memory from an account. It is called
 	// before the first call.
 	Charge(a engine.Account)
-	NewCall(p Program, bindings []int) (Call, error)
+	NewCall(ctx context.Context, p Program, bindings []int) (Call, error)
 	Read(h transport.Handle) (transport.Tensor, error)
 	Release(h ...transport.Handle)
 	Reset()
@@ -60,6 +71,8 @@ type WeightWriter interface {
 	io.Writer
 	Got() (n int64, prefix plan.Hash)
 	Held() int64
+	// Tag is the tag of what was written; nil where none is kept.
+	Tag() *transport.PossessionTag
 	Commit() error
 	Abort()
 }
@@ -67,8 +80,8 @@ type WeightWriter interface {
 // WeightFinder finds weights in a model folder of the worker's own.
 type WeightFinder interface {
 	// Find returns the content named by hash from the model, or an error.
-	// model is a single path element.
-	Find(model string, hash plan.Hash) (transport.Weight, error)
+	// model is a single path element. It waits no longer than ctx.
+	Find(ctx context.Context, model string, hash plan.Hash) (transport.Weight, error)
 }
 
 // ForEngine adapts package engine.
@@ -81,17 +94,15 @@ func (b engineBackend) Program(h plan.Hash) (Program, bool) {
 	return p, ok
 }
 
-func (b engineBackend) Compile(p *plan.Plan) (Program, error) {
-	c, err := b.Engine.Compile(p)
+func (b engineBackend) Compile(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (Program, error) {
+	c, err := b.CompileHashed(ctx, p, h, pause)
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func (b engineBackend) Missing(p Program) []plan.Value {
-	return b.Engine.Missing(p.(*engine.Program))
-}
+func (b engineBackend) Missing(p Program) []int { return b.MissingIDs(p.(*engine.Program)) }
 
 func (b engineBackend) PutWeight(p Program, v plan.Value) (WeightWriter, error) {
 	w, err := b.Engine.PutWeight(p.(*engine.Program), v)
@@ -101,7 +112,13 @@ func (b engineBackend) PutWeight(p Program, v plan.Value) (WeightWriter, error) 
 	return w, nil
 }
 
-func (b engineBackend) Fits(p Program) error { return b.Engine.Fits(p.(*engine.Program)) }
+func (b engineBackend) PossessionTag(p Program, id int) *transport.PossessionTag {
+	return b.Engine.PossessionTag(p.(*engine.Program), id)
+}
+
+func (b engineBackend) Fits(p Program, absent func(plan.Hash) bool) error {
+	return b.Engine.Fits(p.(*engine.Program), absent)
+}
 
 func (b engineBackend) WeightForm(p Program, v plan.Value) (engine.WeightKey, error) {
 	return b.Engine.WeightForm(p.(*engine.Program), v)
@@ -114,8 +131,8 @@ type engineSession struct{ *engine.Session }
 func (s engineSession) Use(p Program) error { return s.Session.Use(p.(*engine.Program)) }
 func (s engineSession) Leave(p Program)     { s.Session.Leave(p.(*engine.Program)) }
 
-func (s engineSession) NewCall(p Program, bindings []int) (Call, error) {
-	c, err := s.Session.NewCall(p.(*engine.Program), bindings)
+func (s engineSession) NewCall(ctx context.Context, p Program, bindings []int) (Call, error) {
+	c, err := s.NewCallContext(ctx, p.(*engine.Program), bindings)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/genie-sdk/go/internal/connlimit"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
@@ -32,7 +34,10 @@ type conn struct {
 	log  *slog.Logger
 	pipe wire.Pipe
 
-	peer    string                                 // address
+	peer    string // address
+	guest   *connlimit.Guest
+	alone   bool                                   // the guest has no other stream
+	known   bool                                   // the guest was admitted for it
 	begin   func(context.Context) (subject, error) // TLS; nil when that is done
 	subject subject
 	tenant  *tenant // who it is; nil before the handshake
@@ -72,7 +77,7 @@ func (c *conn) serve() {
 		err = c.receive()
 	}
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, transport.ErrClosed), c.ctx.Err() != nil, status.Code(err) == codes.Canceled:
+	case errors.Is(err, io.EOF), errors.Is(err, transport.ErrClosed), c.ctx.Err() != nil, status.Code(err) == codes.Canceled, c.guest.Evicted():
 		c.log.Debug("connection ended", "error", err)
 	default:
 		c.log.Warn("connection ended", "error", err)
@@ -111,7 +116,7 @@ func (c *conn) close() {
 // handshake exchanges hellos; every is how often the client wants to hear
 // something.
 func (c *conn) handshake() (every time.Duration, err error) {
-	late := time.AfterFunc(wire.HandshakeTimeout, c.close)
+	late := time.AfterFunc(c.s.opts.handshake, c.close)
 	defer late.Stop()
 	if c.begin != nil {
 		if c.subject, err = c.begin(c.ctx); err != nil {
@@ -174,7 +179,9 @@ const httpAnswer = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Typ
 	"Content-Length: 54\r\n\r\nThis port speaks the genie wire protocol, not HTTP/1.\r\n"
 
 func tellsPeer(err error) bool {
-	for _, cause := range []error{transport.ErrProtocol, transport.ErrVersion, transport.ErrLimit, transport.ErrCorrupt, transport.ErrUnauthenticated} {
+	for _, cause := range []error{
+		transport.ErrProtocol, transport.ErrVersion, transport.ErrLimit, transport.ErrCorrupt, transport.ErrUnauthenticated, transport.ErrQuota,
+	} {
 		if errors.Is(err, cause) {
 			return true
 		}
@@ -246,8 +253,17 @@ func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
 		return st, nil
 	}
 	st.begin(h, control)
+	if time.Since(st.seen.begun) >= receiverTurn {
+		runtime.Gosched()
+	}
 	return st, nil
 }
+
+// receiverTurn is how long a request of a connection may take to be read before
+// the other goroutines that are ready go first. One whose requests come in time
+// for it would go on until the runtime interrupts it, which takes 10 ms: with
+// many such connections the others would wait for all of them.
+const receiverTurn = 100 * time.Microsecond
 
 // admit registers a stream.
 func (c *conn) admit(st *stream) error {

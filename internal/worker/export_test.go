@@ -1,16 +1,30 @@
 package worker
 
-import "github.com/genie-sdk/go/internal/engine"
+import (
+	"time"
+
+	"github.com/genie-sdk/go/internal/engine"
+)
 
 // The limits that tests go to.
 const (
 	QueueLen       = queueLen
 	MaxHeaderList  = maxHeaderList
 	MaxGRPCStreams = maxGRPCStreams
+	MaxDetached    = maxDetached
+	MaxUngreeted   = maxUngreeted
+	MaxPartials    = maxPartials
+	MaxRemembered  = maxRemembered
 )
 
 // Defaults are the options of a server that is given none.
 var Defaults = Options{}.withDefaults()
+
+// SetHandshake shortens the time to say who one is.
+func SetHandshake(o *Options, d time.Duration) { o.handshake = d }
+
+// Strangers is the number of connections that have not said who they are.
+func (s *Server) Strangers() int { return int(s.meter.Strangers.Load()) }
 
 // Lapse lets the time of every session that waits for its client be over now.
 func (s *Server) Lapse() {
@@ -23,8 +37,31 @@ func (s *Server) Lapse() {
 	}
 }
 
+// Parts is how many weights there are whose upload was cut short.
+func (s *Server) Parts() int {
+	s.partials.mu.Lock()
+	defer s.partials.mu.Unlock()
+	return len(s.partials.held)
+}
+
 // Part is how many bytes there are of a weight whose upload was cut short.
 func (s *Server) Part(key engine.WeightKey) int64 {
-	got, _ := s.partials.look(key)
-	return got
+	s.partials.mu.Lock()
+	defer s.partials.mu.Unlock()
+	for k, x := range s.partials.held {
+		if k.weight == key {
+			return x.got
+		}
+	}
+	return 0
+}
+
+// SetClaimIdle sets how long a client that was told to send weights may send none.
+func SetClaimIdle(o *Options, d time.Duration) { o.claimIdle = d }
+
+// Claims is the number of weights that clients have been told to send.
+func (s *Server) Claims() int {
+	s.claims.mu.Lock()
+	defer s.claims.mu.Unlock()
+	return len(s.claims.by)
 }

@@ -36,8 +36,8 @@ type hookedSession struct {
 	h *hooked
 }
 
-func (s hookedSession) NewCall(p worker.Program, bindings []int) (worker.Call, error) {
-	c, err := s.Session.NewCall(p, bindings)
+func (s hookedSession) NewCall(ctx context.Context, p worker.Program, bindings []int) (worker.Call, error) {
+	c, err := s.Session.NewCall(ctx, p, bindings)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +207,7 @@ type finder struct {
 	spoil   bool
 }
 
-func (f finder) Find(model string, h plan.Hash) (transport.Weight, error) {
+func (f finder) Find(_ context.Context, model string, h plan.Hash) (transport.Weight, error) {
 	if model != "mine" {
 		return transport.Weight{}, fmt.Errorf("%w: model %q", transport.ErrMissingWeight, model)
 	}

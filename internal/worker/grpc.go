@@ -12,8 +12,8 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/genie-sdk/go/internal/connlimit"
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/grpcwire"
 )
 
@@ -31,12 +31,12 @@ const (
 func (s *Server) ServeGRPC(l net.Listener) error {
 	g := grpc.NewServer(append([]grpc.ServerOption{
 		grpc.Creds(s.creds()), grpc.MaxHeaderListSize(maxHeaderList),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: wire.HandshakeTimeout}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: s.opts.handshake}),
 		grpc.ForceServerCodecV2(grpcwire.Codec()),
 		grpc.MaxRecvMsgSize(grpcwire.MaxMessage), grpc.MaxSendMsgSize(grpcwire.MaxMessage),
 		grpc.StaticStreamWindowSize(grpcwire.Window), grpc.StaticConnWindowSize(grpcwire.Window),
 		grpc.WriteBufferSize(grpcBuffer), grpc.ReadBufferSize(grpcBuffer),
-		grpc.ConnectionTimeout(wire.HandshakeTimeout), grpc.MaxConcurrentStreams(maxGRPCStreams),
+		grpc.ConnectionTimeout(s.opts.handshake), grpc.MaxConcurrentStreams(maxGRPCStreams),
 	}, s.tracingOptions()...)...)
 	s.Register(g)
 	healthpb.RegisterHealthServer(g, s.health)
@@ -44,7 +44,8 @@ func (s *Server) ServeGRPC(l net.Listener) error {
 		_ = l.Close()
 		return err
 	}
-	err := g.Serve(grpcwire.WatchListener(s.counted(newLimited(l, s.opts.MaxConns, s.refused))))
+	// gRPC would take any number of connections and give each any time.
+	err := g.Serve(s.door.Listener(grpcwire.WatchListener(s.counted(l)), true, s.refused))
 	s.mu.Lock()
 	delete(s.grpc, g)
 	s.mu.Unlock()
@@ -79,22 +80,35 @@ func (s *Server) Register(g grpc.ServiceRegistrar) {
 // what makes the connection's receiving goroutine end.
 func (s *Server) connect(stream grpc.ServerStream) error {
 	addr, who := "unknown", subject{}
+	var guest *connlimit.Guest
+	ended := make(chan struct{})
+	pipe := grpcwire.New(stream, func() error { close(ended); return nil })
 	if p, ok := peer.FromContext(stream.Context()); ok {
 		addr = p.Addr.String()
 		if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
 			who = subjectOf(info.State)
 		}
+		var own net.Addr
+		guest, own = connlimit.GuestOf(p.Addr)
+		pipe = grpcwire.Watched(pipe, grpcwire.LifeOf(own))
 	}
-	ended := make(chan struct{})
-	pipe := grpcwire.New(stream, func() error { close(ended); return nil })
-	if p, ok := peer.FromContext(stream.Context()); ok {
-		pipe = grpcwire.Watched(pipe, grpcwire.LifeOf(p.Addr))
+	alone := guest == nil // of a listener that is not the server's: only the stream is known
+	if alone {
+		var err error
+		if guest, err = s.door.Enter(addr, func() { _ = pipe.Close() }, false); err != nil {
+			s.refused(addr, err)
+			return status.Error(codes.Unavailable, err.Error())
+		}
 	}
-	c, err := s.newConn(pipe, addr)
+	c, err := s.newConn(pipe, addr, guest)
 	if err != nil {
+		s.refused(addr, err)
+		if alone {
+			guest.Gone()
+		}
 		return status.Error(codes.Unavailable, err.Error())
 	}
-	c.subject = who
+	c.subject, c.alone = who, alone
 	go c.serve()
 	<-ended
 	return nil

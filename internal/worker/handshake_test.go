@@ -37,9 +37,11 @@ func TestHandshakeTime(t *testing.T) {
 				}
 				near, far := net.Pipe()
 				pipe, begin := s.secured(near)
-				c, err := s.newConn(pipe, "peer")
+				g, err := s.door.Enter("peer", func() { _ = near.Close() }, false)
 				require.NoError(t, err)
-				c.begin = begin
+				c, err := s.newConn(pipe, "peer", g)
+				require.NoError(t, err)
+				c.begin, c.alone = begin, true
 				start := time.Now()
 				go c.serve()
 				var sending sync.WaitGroup

@@ -52,8 +52,8 @@ func TestWrongDoors(t *testing.T) {
 		{"tcp to the gRPC port", "tcp", w.GRPC, transport.ErrProtocol},
 		{"tcp to a silent server", "tcp", site, transport.ErrUnreachable},
 		{"tcp to nobody", "tcp", nobody, transport.ErrUnreachable},
-		{"gRPC to the TCP port", "grpc", w.TCP, transport.ErrUnreachable},
-		{"gRPC to a web server", "grpc", site, transport.ErrUnreachable},
+		{"gRPC to the TCP port", "grpc", w.TCP, transport.ErrProtocol},
+		{"gRPC to a web server", "grpc", site, transport.ErrProtocol},
 		{"gRPC to nobody", "grpc", nobody, transport.ErrUnreachable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

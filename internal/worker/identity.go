@@ -2,7 +2,9 @@ package worker
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/genie-sdk/go/transport"
 )
@@ -14,7 +16,8 @@ const Anonymous = "anonymous"
 type Authenticator interface {
 	// Authenticate is the identity that a token belongs to. from is the address
 	// that it came from. Errors wrap [transport.ErrUnauthenticated]; the client
-	// reads their words.
+	// reads their words, after the time that a method Delay of the error gives, if
+	// it has one.
 	Authenticate(from string, token []byte) (identity string, err error)
 }
 
@@ -48,6 +51,7 @@ func (c *conn) identify(token []byte) error {
 	if auth := c.s.opts.Auth; auth != nil {
 		name, err := auth.Authenticate(c.peer, token)
 		if err != nil {
+			c.delay(err)
 			return err
 		}
 		identity = name
@@ -60,5 +64,25 @@ func (c *conn) identify(token []byte) error {
 	}
 	c.tenant = c.s.tenants.join(identity)
 	c.log = c.log.With("identity", identity)
+	if err := c.guest.Admit(identity, c.tenant.connections); err != nil {
+		c.s.meter.Refused(err)
+		return err
+	}
+	c.known = true
 	return nil
+}
+
+// delay waits before a peer is refused, as long as err says and the connection is
+// there.
+func (c *conn) delay(err error) {
+	var later interface{ Delay() time.Duration }
+	if !errors.As(err, &later) || later.Delay() <= 0 {
+		return
+	}
+	t := time.NewTimer(later.Delay())
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.ctx.Done():
+	}
 }

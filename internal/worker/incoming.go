@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 
-	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/weightcache"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -59,6 +58,7 @@ func (in *incoming) save() {
 	if in.file == nil {
 		return
 	}
+	tagged(in.file, in.out.Tag())
 	if err := in.file.Commit(); err != nil {
 		in.log.Warn("weight is not cached", "error", err)
 	}
@@ -123,16 +123,18 @@ func copyWeight(ctx context.Context, out io.Writer, r io.Reader) error {
 }
 
 // partsOf lists what there is of missing weights since uploads were cut short.
-func (s *Server) partsOf(p Program, ids []uint32) []part {
+func (s *Server) partsOf(t *tenant, p Program, ids []int) []part {
 	var out []part
+	if s.partials.none() {
+		return nil
+	}
 	for _, id := range ids {
-		v := p.Plan().Values[id]
-		key, err := s.opts.Engine.WeightForm(p, v)
+		key, err := s.partialKey(t, p, p.Plan().Values[id])
 		if err != nil {
 			continue // the upload will say so
 		}
 		if got, prefix := s.partials.look(key); got > 0 {
-			out = append(out, part{id, uint64(got), prefix})
+			out = append(out, part{uint32(id), uint64(got), prefix})
 		}
 	}
 	return out
@@ -146,7 +148,7 @@ type part struct {
 }
 
 // resume goes on with an upload that was cut short at offset.
-func (s *Server) resume(key engine.WeightKey, name string, offset uint64) (*incoming, error) {
+func (s *Server) resume(key partialKey, name string, offset uint64) (*incoming, error) {
 	in := s.partials.take(key, int64(offset))
 	if in == nil {
 		return nil, fmt.Errorf("%w: the first %d bytes of %.80q are not here", transport.ErrMissingWeight, offset, name)

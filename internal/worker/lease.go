@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"container/list"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -19,19 +20,15 @@ const (
 	maxKey = 64
 )
 
-// maxDetached bounds the sessions that wait for their client, of the whole
-// worker. One more is not held.
-const maxDetached = 1024
-
 // leases are the sessions that outlive their connection: each is found by its
 // key, on a connection or waiting for its client to come back.
 type leases struct {
 	meter *meter.Meter
 
-	mu       sync.Mutex
-	closed   bool
-	detached int
-	byKey    map[[sha256.Size]byte]*lease // by a hash of the key, so that finding one tells nothing of it
+	mu     sync.Mutex
+	closed bool
+	held   heldSessions                 // those that wait for their client
+	byKey  map[[sha256.Size]byte]*lease // by a hash of the key, so that finding one tells nothing of it
 }
 
 // lease is the hold of one session. Its fields are under the lock of leases,
@@ -45,6 +42,7 @@ type lease struct {
 	on    *conn         // nil while it waits for its client
 	left  chan struct{} // closed when it leaves on
 	lapse *time.Timer   // while it waits
+	at    *list.Element // among those of its owner that wait
 }
 
 // openKeyed is OpenSession with a key: the session of that key, wherever it is,
@@ -98,7 +96,7 @@ func (ls *leases) take(c *conn, num uint32, key []byte, resume bool) (l *lease, 
 	default:
 		l.lapse.Stop()
 		l.lapse = nil
-		ls.detached--
+		ls.held.remove(l)
 	}
 	l.on, l.left = c, make(chan struct{})
 	return l, nil, nil, nil
@@ -144,6 +142,7 @@ func (c *conn) puts(num uint32, s *session) error {
 // are held, the others are freed. None of their requests is under way any more.
 func (s *Server) leave(sessions map[uint32]*session, hold time.Duration) {
 	for _, ses := range sessions {
+		s.claims.leave(ses)
 		if ses.lease == nil {
 			ses.end()
 			continue
@@ -159,19 +158,15 @@ func (ls *leases) detach(l *lease, hold time.Duration) {
 	defer ls.mu.Unlock()
 	l.on = nil
 	close(l.left)
-	if ls.closed || hold <= 0 || ls.detached >= maxDetached {
-		switch {
-		case ls.closed:
-		case hold <= 0:
+	if ls.closed || hold <= 0 {
+		if !ls.closed {
 			ls.meter.SessionsLapsed.Add(1)
-		default:
-			ls.meter.SessionsNotHeld.Add(1)
 		}
 		delete(ls.byKey, l.id)
 		l.s.end()
 		return
 	}
-	ls.detached++
+	ls.held.add(l)
 	var lapse *time.Timer
 	lapse = time.AfterFunc(hold, func() {
 		ls.mu.Lock()
@@ -182,13 +177,17 @@ func (ls *leases) detach(l *lease, hold time.Duration) {
 		}
 	})
 	l.lapse = lapse
+	if over := ls.held.over(l.owner); over != nil {
+		ls.meter.SessionsNotHeld.Add(1)
+		ls.drop(over)
+	}
 }
 
 // drop frees a session that waits. It is called with the lock.
 func (ls *leases) drop(l *lease) {
 	l.lapse.Stop()
 	l.lapse = nil
-	ls.detached--
+	ls.held.remove(l)
 	delete(ls.byKey, l.id)
 	l.s.end()
 }
@@ -224,7 +223,7 @@ func (ls *leases) close() {
 func (s *Server) Detached() int {
 	s.leases.mu.Lock()
 	defer s.leases.mu.Unlock()
-	return s.leases.detached
+	return s.leases.held.n
 }
 
 // beat watches that the client lives, and says that the worker does. What it

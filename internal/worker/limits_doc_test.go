@@ -2,12 +2,12 @@ package worker_test
 
 import (
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
+	"go/constant"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,125 +16,120 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/genie-sdk/go/internal/access"
 	"github.com/genie-sdk/go/internal/worker"
-	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/credentials"
-	"github.com/genie-sdk/go/transport/plan"
-	"github.com/genie-sdk/go/transport/wire"
-	"github.com/genie-sdk/go/transport/wire/grpcwire"
 )
 
-// limits are the constants that docs/limits.md names.
-func limits() map[string]any {
-	return map[string]any{
-		"wire.MaxControl": wire.MaxControl, "wire.MaxHello": wire.MaxHello, "wire.MaxFramePayload": wire.MaxFramePayload,
-		"wire.MaxMessagePayload": wire.MaxMessagePayload, "wire.MaxErrorText": wire.MaxErrorText, "wire.MaxStreams": wire.MaxStreams,
-		"wire.MaxSessions": wire.MaxSessions, "wire.MaxPlans": wire.MaxPlans, "wire.MaxKept": wire.MaxKept, "wire.HandshakeTimeout": wire.HandshakeTimeout,
-		"wire.StallTimeout": wire.StallTimeout, "protowire.DefaultRecursionLimit": protowire.DefaultRecursionLimit,
-		"worker.Options.MaxStaging": worker.Defaults.MaxStaging, "worker.Options.MaxConns": worker.Defaults.MaxConns,
-		"worker.QueueLen": worker.QueueLen, "worker.MaxGRPCStreams": worker.MaxGRPCStreams, "worker.MaxHeaderList": worker.MaxHeaderList,
-		"grpcwire.MaxMessage": grpcwire.MaxMessage, "transport.MaxLoopRuns": transport.MaxLoopRuns,
-		"transport.MaxLoopStop": transport.MaxLoopStop,
-		"plan.MaxDimSize":       plan.MaxDimSize, "plan.MaxPlanBytes": plan.MaxPlanBytes, "plan.MaxPlanElements": plan.MaxPlanElements,
-		"plan.MaxValues": plan.MaxValues, "plan.MaxSteps": plan.MaxSteps, "plan.MaxStates": plan.MaxStates, "plan.MaxSymbols": plan.MaxSymbols,
-		"plan.MaxRank": plan.MaxRank, "plan.MaxOpInputs": plan.MaxOpInputs, "plan.MaxAttrs": plan.MaxAttrs, "plan.MaxAttrList": plan.MaxAttrList,
-		"plan.MaxConstBytes": plan.MaxConstBytes, "plan.MaxNameLen": plan.MaxNameLen, "credentials.MaxToken": credentials.MaxToken,
-		"access.MaxTokens": access.MaxTokens, "access.MaxIdentity": access.MaxIdentity, "access.FailedBurst": access.FailedBurst,
-		"access.FailedInterval": access.FailedInterval, "access.MaxAddresses": access.MaxAddresses,
-	}
-}
+// row is a row of docs/limits.md: its constant, value, unit and tests.
+var row = regexp.MustCompile("(?m)^\\| [^|]+ \\| `([A-Za-z0-9.]+)`[^|]* \\| ([0-9]+)( B| s| ms|) \\| [^|]+ \\| ([^|]+) \\|$")
 
-// folders are the packages of limits, below the module's root.
-var folders = map[string]string{
-	"transport": "transport", "wire": "transport/wire", "grpcwire": "transport/wire/grpcwire", "plan": "transport/plan",
-	"credentials": "transport/credentials", "access": "internal/access",
-}
-
+// TestLimitsDocument holds the page against the code, both ways: each number of
+// the code that is a limit is there with its value, and each row's limit and tests
+// are in the code.
 func TestLimitsDocument(t *testing.T) {
 	root := filepath.Join("..", "..")
 	text, err := os.ReadFile(filepath.Join(root, "docs", "limits.md"))
 	require.NoError(t, err)
-	row := regexp.MustCompile("(?m)^\\| [^|]+ \\| `([A-Za-z.]+)`[^|]* \\| ([0-9]+)( B| s|) \\| [^|]+ \\| ([^|]+) \\|$")
-	want, tests := limits(), tested(t, root)
+	code := load(t, root)
+	rows := row.FindAllStringSubmatch(string(text), -1)
+	require.Len(t, rows, strings.Count(string(text), "\n| ")-1, "a row is not in the form of the others")
 	seen := map[string]bool{}
-	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
-		name, value, unit := m[1], m[2], m[3]
+	for _, m := range rows {
+		name := m[1]
 		require.False(t, seen[name], "%s stands there twice", name)
 		seen[name] = true
-		require.Contains(t, want, name)
-		got := fmt.Sprint(want[name])
-		if d, ok := want[name].(time.Duration); ok {
-			require.Equal(t, " s", unit, name)
-			got = strconv.Itoa(int(d / time.Second))
+		want, ok := options()[name]
+		if !ok {
+			want, ok = code.value(spelled(code, name))
 		}
-		require.Equal(t, got, value, name)
+		require.True(t, ok, "%s is nowhere in the code", name)
+		require.Equal(t, want.ExactString(), inUnits(t, m[2], m[3]), name)
 		for test := range strings.SplitSeq(m[4], ", ") {
-			require.True(t, tests[strings.Trim(test, "`")], "%s: there is no test %s", name, test)
+			require.True(t, code.tests[strings.Trim(test, "`")], "%s: there is no test %s", name, test)
 		}
 	}
-	require.Len(t, seen, strings.Count(string(text), "\n| ")-1, "a row is not in the form of the others")
-	for name := range want {
-		require.True(t, seen[name], "%s is not in docs/limits.md", name)
+	there := func(name string) bool {
+		return slices.ContainsFunc([]string{name, exported(name)}, func(n string) bool { return seen[n] })
 	}
-	for pkg, folder := range folders {
-		for _, name := range limitsIn(t, filepath.Join(root, folder)) {
-			require.True(t, seen[pkg+"."+name], "%s.%s is not in docs/limits.md", pkg, name)
-		}
+	for _, name := range code.limits() {
+		_, ok := excused[name]
+		require.True(t, there(name) || ok, "%s is a limit, or not: it wants a row in docs/limits.md or a reason in excused", name)
+		require.False(t, there(name) && ok, "%s is in docs/limits.md and excused", name)
+	}
+	for name := range options() {
+		_, ok := excused[name]
+		require.True(t, there(name) || ok, "the option %s wants a row in docs/limits.md or a reason in excused", name)
+	}
+	for name, why := range excused {
+		_, option := options()[name]
+		require.True(t, option || slices.Contains(code.limits(), name), "%s is excused and not there", name)
+		require.NotEmpty(t, why)
 	}
 }
 
-// tested are the names of the tests of the packages that hold limits.
-func tested(t *testing.T, root string) map[string]bool {
-	t.Helper()
-	names := map[string]bool{}
-	for _, folder := range []string{"internal/worker", "internal/access", "transport/plan", "transport/wire", "transport/internal/secure"} {
-		for _, f := range parsed(t, filepath.Join(root, folder), true) {
-			for _, d := range f.Decls {
-				if fn, ok := d.(*ast.FuncDecl); ok && strings.HasPrefix(fn.Name.Name, "Test") {
-					names[fn.Name.Name] = true
-				}
-			}
-		}
+// TestLimitsAreFound holds that the scan finds limits of every form.
+func TestLimitsAreFound(t *testing.T) {
+	code := load(t, filepath.Join("..", ".."))
+	found := code.limits()
+	for _, name := range []string{
+		"wire.MaxControl", "wire.HandshakeTimeout", "worker.queueLen", "worker.maxDetached", "worker.maxPartials", "remote.uploads",
+		"admin.scrapes", "plan.maxDimTerms", "access.FailedBurst", "connlimit.Grace", "genie.maxReplays", "op.MaxPlanWork", "grpcwire.MaxMessage",
+	} {
+		require.Contains(t, found, name)
 	}
-	return names
-}
-
-// limitsIn are the exported constants of a package whose names say that they are
-// limits.
-func limitsIn(t *testing.T, folder string) (names []string) {
-	t.Helper()
-	limit := regexp.MustCompile(`^Max[A-Z]|Timeout$|^Failed`)
-	for _, f := range parsed(t, folder, false) {
-		for _, d := range f.Decls {
-			g, ok := d.(*ast.GenDecl)
-			if !ok || g.Tok != token.CONST {
-				continue
-			}
-			for _, s := range g.Specs {
-				for _, n := range s.(*ast.ValueSpec).Names {
-					if n.IsExported() && limit.MatchString(n.Name) {
-						names = append(names, n.Name)
-					}
-				}
-			}
-		}
+	for name, want := range map[string]string{"grpcwire.MaxMessage": "4456488", "worker.gatherRuns": "16", "remote.cancelWait": "500000000", "plan.MaxDimSize": "1099511627776"} {
+		v, ok := code.value(name)
+		require.True(t, ok, name)
+		require.Equal(t, want, v.ExactString(), name)
 	}
-	return names
-}
-
-func parsed(t *testing.T, folder string, tests bool) (files []*ast.File) {
-	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(folder, "*.go"))
-	require.NoError(t, err)
-	require.NotEmpty(t, paths)
-	for _, path := range paths {
-		if strings.HasSuffix(path, "_test.go") != tests {
-			continue
-		}
-		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+	for _, folder := range append(slices.Clone(between), apart...) {
+		_, err := os.Stat(filepath.Join("..", "..", folder))
 		require.NoError(t, err)
-		files = append(files, f)
 	}
-	return files
+}
+
+// inUnits is a row's value as the code has it.
+func inUnits(t *testing.T, value, unit string) string {
+	t.Helper()
+	n, err := strconv.ParseInt(value, 10, 64)
+	require.NoError(t, err)
+	switch unit {
+	case " s":
+		n *= int64(time.Second)
+	case " ms":
+		n *= int64(time.Millisecond)
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// options are the numbers of a worker's options, as they are when none are given,
+// and limits of other modules.
+func options() map[string]constant.Value {
+	out := map[string]constant.Value{"protowire.DefaultRecursionLimit": constant.MakeInt64(protowire.DefaultRecursionLimit)}
+	v := reflect.ValueOf(worker.Defaults)
+	for i := range v.NumField() {
+		f, name := v.Type().Field(i), "worker.Options."+v.Type().Field(i).Name
+		switch {
+		case !f.IsExported():
+		case v.Field(i).CanInt():
+			out[name] = constant.MakeInt64(v.Field(i).Int())
+		case v.Field(i).CanUint():
+			out[name] = constant.MakeUint64(v.Field(i).Uint())
+		}
+	}
+	return out
+}
+
+// exported is a name as export_test.go would have it.
+func exported(name string) string {
+	pkg, short, _ := strings.Cut(name, ".")
+	return pkg + "." + strings.ToUpper(short[:1]) + short[1:]
+}
+
+// spelled is a row's name as the code has it.
+func spelled(code *module, name string) string {
+	pkg, short, _ := strings.Cut(name, ".")
+	if _, ok := code.by[name]; !ok && short != "" {
+		return fmt.Sprintf("%s.%s%s", pkg, strings.ToLower(short[:1]), short[1:])
+	}
+	return name
 }

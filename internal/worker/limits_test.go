@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"hash/crc32"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -285,27 +284,6 @@ func TestConnectionLimit(t *testing.T) {
 				return err == nil
 			}, 5*time.Second, 5*time.Millisecond)
 		})
-	}
-}
-
-// TestSilentConnections opens connections to the gRPC port that say nothing:
-// they count, too.
-func TestSilentConnections(t *testing.T) {
-	w := workertest.Start(t, func(o *worker.Options) { o.MaxConns = 2 })
-	var held []net.Conn
-	for range 2 {
-		c, err := net.Dial("tcp", w.GRPC)
-		require.NoError(t, err)
-		held = append(held, c)
-		_, err = c.Read(make([]byte, 1)) // gRPC's settings: it has been taken
-		require.NoError(t, err)
-	}
-	c, err := net.Dial("tcp", w.GRPC)
-	require.NoError(t, err)
-	_, err = c.Read(make([]byte, 1))
-	require.Error(t, err)
-	for _, c := range append(held, c) {
-		require.NoError(t, c.Close())
 	}
 }
 

@@ -36,7 +36,7 @@ type weightLookup struct {
 	missing int // from the worker's memory
 }
 
-func (s *Server) weightLookup(p *plan.Plan, missing []plan.Value) weightLookup {
+func (s *Server) weightLookup(p *plan.Plan, missing []int) weightLookup {
 	weights := 0
 	for i := range p.Values {
 		if p.Values[i].Kind == plan.KindWeight {
@@ -49,7 +49,7 @@ func (s *Server) weightLookup(p *plan.Plan, missing []plan.Value) weightLookup {
 
 // end takes those that neither the model folder nor the cache had, and the
 // number of those that the cache had.
-func (l weightLookup) end(missing []plan.Value, cached int) {
+func (l weightLookup) end(missing []int, cached int) {
 	l.m.WeightFolderHits.Add(int64(max(l.missing-len(missing)-cached, 0)))
 	l.m.WeightCacheHits.Add(int64(cached))
 	l.m.WeightMisses.Add(int64(len(missing)))

@@ -178,7 +178,7 @@ func (r *call) once(ctx context.Context, token int) ([]byte, time.Duration, erro
 	if _, err := r.p.layout.Bind(r.bindings); err != nil {
 		return nil, 0, err
 	}
-	ec, err := r.s.es.NewCall(r.p.program, r.bindings)
+	ec, err := r.s.es.NewCall(ctx, r.p.program, r.bindings)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -33,7 +33,7 @@ import (
 // nothing panics, and a bystander goes on. GENIE_PLANS is how many plans (2000),
 // GENIE_PLANS_SEED makes others.
 func TestMutatedPlans(t *testing.T) {
-	plans, seed := number(t, "GENIE_PLANS", 2000), number(t, "GENIE_PLANS_SEED", 1)
+	plans, seed := numberOf(t, "GENIE_PLANS", 2000), numberOf(t, "GENIE_PLANS_SEED", 1)
 	if testing.Short() {
 		plans = min(plans, 200)
 	}
@@ -61,7 +61,7 @@ func TestMutatedPlans(t *testing.T) {
 	require.Zero(t, w.Server.Load())
 }
 
-func number(t *testing.T, name string, otherwise int) int {
+func numberOf(t *testing.T, name string, otherwise int) int {
 	t.Helper()
 	text := os.Getenv(name)
 	if text == "" {

@@ -58,6 +58,9 @@ type Options struct {
 	// MaxRunning bounds the runs that go at once; GOMAXPROCS when 0. It is best
 	// as many as the engine has threads.
 	MaxRunning int
+
+	handshake time.Duration // time to say who one is; [wire.HandshakeTimeout] when 0
+	claimIdle time.Duration // see claims; for tests
 }
 
 func (o Options) withDefaults() Options {
@@ -82,8 +85,14 @@ func (o Options) withDefaults() Options {
 	if o.Silence == 0 {
 		o.Silence = wire.Silence
 	}
+	if o.handshake == 0 {
+		o.handshake = wire.HandshakeTimeout
+	}
 	if o.MaxConns == 0 {
 		o.MaxConns = 1024
+	}
+	if o.claimIdle == 0 {
+		o.claimIdle = claimIdle
 	}
 	if o.MaxQueue <= 0 {
 		o.MaxQueue = DefaultMaxQueue

@@ -33,19 +33,19 @@ func (p *planted) Program(h plan.Hash) (worker.Program, bool) {
 	return p.Engine.Program(h)
 }
 
-func (p *planted) Compile(x *plan.Plan) (worker.Program, error) {
+func (p *planted) Compile(ctx context.Context, x *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (worker.Program, error) {
 	p.here("Compile")
-	return p.Engine.Compile(x)
+	return p.Engine.Compile(ctx, x, h, pause)
 }
 
-func (p *planted) Missing(x worker.Program) []plan.Value {
+func (p *planted) Missing(x worker.Program) []int {
 	p.here("Missing")
 	return p.Engine.Missing(x)
 }
 
-func (p *planted) Fits(x worker.Program) error {
+func (p *planted) Fits(x worker.Program, absent func(plan.Hash) bool) error {
 	p.here("Fits")
-	return p.Engine.Fits(x)
+	return p.Engine.Fits(x, absent)
 }
 
 func (p *planted) WeightForm(x worker.Program, v plan.Value) (engine.WeightKey, error) {
@@ -89,9 +89,9 @@ func (s plantedSession) Use(x worker.Program) error {
 	return s.Session.Use(x)
 }
 
-func (s plantedSession) NewCall(x worker.Program, bindings []int) (worker.Call, error) {
+func (s plantedSession) NewCall(ctx context.Context, x worker.Program, bindings []int) (worker.Call, error) {
 	s.p.here("NewCall")
-	c, err := s.Session.NewCall(x, bindings)
+	c, err := s.Session.NewCall(ctx, x, bindings)
 	return plantedCall{c, s.p}, err
 }
 

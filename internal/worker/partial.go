@@ -19,15 +19,27 @@ type partials struct {
 
 	mu     sync.Mutex
 	closed bool
-	held   map[engine.WeightKey]*partial
+	held   map[partialKey]*partial
 	order  list.List // of *partial, the oldest first
 	bytes  int64
 	gone   sync.WaitGroup // timers that have fired
 }
 
+// partialKey is whose first bytes of what they are. One identity does not hear of
+// another's.
+type partialKey struct {
+	tenant *tenant
+	weight engine.WeightKey
+}
+
+func (s *Server) partialKey(t *tenant, p Program, v plan.Value) (partialKey, error) {
+	k, err := s.opts.Engine.WeightForm(p, v)
+	return partialKey{t, k}, err
+}
+
 // partial is the first bytes of a weight.
 type partial struct {
-	key    engine.WeightKey
+	key    partialKey
 	in     *incoming
 	got    int64
 	prefix plan.Hash
@@ -37,14 +49,14 @@ type partial struct {
 }
 
 func newPartials(o Options) *partials {
-	return &partials{keep: o.PartialTime, maxBytes: o.PartialBytes, maxCount: maxPartials, held: map[engine.WeightKey]*partial{}}
+	return &partials{keep: o.PartialTime, maxBytes: o.PartialBytes, maxCount: maxPartials, held: map[partialKey]*partial{}}
 }
 
 // maxPartials bounds the number of weights that are there in part.
 const maxPartials = 256
 
 // park keeps in, of which one more is kept for a key only if it has more bytes.
-func (p *partials) park(key engine.WeightKey, in *incoming) {
+func (p *partials) park(key partialKey, in *incoming) {
 	got, prefix := in.out.Got()
 	x := &partial{key: key, in: in, got: got, prefix: prefix, bytes: in.out.Held()}
 	for _, in := range p.add(x) {
@@ -102,8 +114,15 @@ func (p *partials) drop(x *partial) bool {
 	return true
 }
 
+// none reports whether nothing is held.
+func (p *partials) none() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.held) == 0
+}
+
 // look tells what there is of a weight: how many bytes, and their hash.
-func (p *partials) look(key engine.WeightKey) (got int64, prefix plan.Hash) {
+func (p *partials) look(key partialKey) (got int64, prefix plan.Hash) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if x := p.held[key]; x != nil {
@@ -114,7 +133,7 @@ func (p *partials) look(key engine.WeightKey) (got int64, prefix plan.Hash) {
 
 // take gives what there is of a weight to an upload that goes on at offset; nil
 // if that is not where it ends.
-func (p *partials) take(key engine.WeightKey, offset int64) *incoming {
+func (p *partials) take(key partialKey, offset int64) *incoming {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if x := p.held[key]; x != nil && x.got == offset {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/genie-sdk/go/internal/admission"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
@@ -43,7 +44,7 @@ func (st *stream) prepare(h wire.Header, control []byte) (*task, []wire.Segment,
 		}
 		r.encoded = r.memory[:n]
 	}
-	return &task{session: s, do: r.do, free: r.free, seq: m.GetSeq()}, []wire.Segment{{Data: r.encoded, Cause: plan.CausePlan}}, nil
+	return &task{session: s, prepare: r, do: r.do, free: r.free, seq: m.GetSeq()}, []wire.Segment{{Data: r.encoded, Cause: plan.CausePlan}}, nil
 }
 
 // validModel reports whether a model name is a single path element, or empty.
@@ -57,17 +58,36 @@ type preparation struct {
 	st      *stream
 	s       *session
 	num     uint32
+	p       Program // once it is known
 	hash    plan.Hash
 	model   string
 	encoded []byte
 	memory  []byte
-	cached  int // weights that the cache had
+	cached  int              // weights that the cache had
+	buffer  []byte           // for what comes from mapped files
+	place   *admission.Place // in the worker's queue, once it is there in full
+	turns   preparing
+
+	proved bool                   // the client has shown what it has
+	absent map[plan.Hash]struct{} // that the engine does not hold; nil where all that is listed is
 }
 
-func (r *preparation) free() { r.s.unstage(r.memory) }
+func (r *preparation) free() {
+	r.s.unstage(r.memory)
+	r.place.End()
+}
 
+// do prepares when it is the session's turn.
 func (r *preparation) do(ctx context.Context) (answer, error) {
-	p, ok, err := r.program()
+	if err := r.turn(ctx); err != nil {
+		return answer{}, err
+	}
+	defer r.turns.leave()
+	return r.answer(ctx)
+}
+
+func (r *preparation) answer(ctx context.Context) (answer, error) {
+	p, ok, err := r.program(ctx)
 	if err != nil {
 		return answer{}, err
 	}
@@ -80,51 +100,110 @@ func (r *preparation) do(ctx context.Context) (answer, error) {
 	if err := r.s.es.Use(p); err != nil {
 		return answer{}, err
 	}
-	engine := r.s.srv.opts.Engine
-	if err := engine.Fits(p); err != nil {
-		r.s.dropPlan(r.num, p)
+	if err := r.turns.goOn(ctx); err != nil {
 		return answer{}, err
 	}
-	missing := engine.Missing(p)
-	lookup := r.s.srv.weightLookup(p.Plan(), missing)
-	if len(missing) > 0 {
-		for _, v := range missing {
-			if err := r.find(ctx, p, v); err != nil {
-				return answer{}, err
-			}
-		}
-		missing = engine.Missing(p)
-	}
-	lookup.end(missing, r.cached)
-	ids, err := valueIDs(p.Plan(), missing)
-	m := &wirepb.Prepared{Missing: ids}
-	for _, part := range r.s.srv.partsOf(p, ids) {
-		m.Partial = append(m.Partial, &wirepb.Partial{Value: part.value, Bytes: part.bytes, Hash: part.prefix[:]})
+	r.p = p
+	m, err := r.missing(ctx)
+	if err == nil {
+		err = r.challenge(m)
 	}
 	return answer{control: m}, err
 }
 
+// missing lists the weights of the plan that the client has to send or prove,
+// after a look at what others send and at what is in the folder and the cache.
+func (r *preparation) missing(ctx context.Context) (*wirepb.Prepared, error) {
+	claimed, err := r.claim(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.fits(); err != nil {
+		r.unclaim(claimed, nil)
+		r.s.dropPlan(r.num, r.p)
+		return nil, err
+	}
+	missing, err := r.search(ctx, claimed)
+	if err != nil {
+		r.unclaim(claimed, nil)
+		return nil, err
+	}
+	m := &wirepb.Prepared{Missing: make([]uint32, len(missing))}
+	for i, id := range missing {
+		m.Missing[i] = uint32(id)
+	}
+	for _, part := range r.s.srv.partsOf(r.s.tenant, r.p, missing) {
+		m.Partial = append(m.Partial, &wirepb.Partial{Value: part.value, Bytes: part.bytes, Hash: part.prefix[:]})
+	}
+	return m, nil
+}
+
+// search takes what weights there are from the model folder and the cache, and
+// lists the ids of the others.
+func (r *preparation) search(ctx context.Context, claimed []int) (missing []int, err error) {
+	missing = claimed
+	lookup := r.s.srv.weightLookup(r.p.Plan(), claimed)
+	if len(claimed) > 0 && r.looks() {
+		if err := r.openModel(ctx, r.p.Plan().Values[claimed[0]].Hash); err != nil {
+			return nil, err
+		}
+		r.absent = r.s.absent(r.p)
+		for _, id := range claimed {
+			if err := r.turns.share(ctx); err != nil {
+				return nil, err
+			}
+			if err := r.find(ctx, r.p, r.p.Plan().Values[id]); err != nil {
+				return nil, err
+			}
+			r.s.srv.claims.came(r.s)
+		}
+		missing = r.s.wanted(r.p)
+		r.unclaim(claimed, missing)
+	}
+	lookup.end(missing, r.cached)
+	return missing, r.turns.goOn(ctx)
+}
+
+// openModel has the model opened while others have their turn.
+func (r *preparation) openModel(ctx context.Context, content plan.Hash) error {
+	if r.model == "" || r.s.srv.opts.Weights == nil {
+		return nil
+	}
+	r.turns.leave()
+	w, err := r.s.srv.opts.Weights.Find(ctx, r.model, content)
+	if err == nil && w.Release != nil {
+		w.Release()
+	}
+	return r.turns.again(ctx)
+}
+
+// looks reports whether there is anywhere to look for weights.
+func (r *preparation) looks() bool {
+	return r.model != "" && r.s.srv.opts.Weights != nil || r.s.srv.opts.Cache != nil
+}
+
 // program is the plan as the engine holds it; false when it must be sent.
-func (r *preparation) program() (Program, bool, error) {
+func (r *preparation) program(ctx context.Context) (Program, bool, error) {
 	engine := r.s.srv.opts.Engine
 	if r.encoded == nil {
 		p, ok := engine.Program(r.hash)
+		ok = ok && r.s.mayUse(r.hash) // who may not is told what who names nothing is told
 		r.s.srv.planLookup(ok)
 		return p, ok, nil
 	}
 	if plan.HashEncoded(r.encoded) != r.hash {
 		return nil, false, fmt.Errorf("%w: the plan does not have the hash %v", transport.ErrCorrupt, r.hash)
 	}
-	decoded, err := plan.Decode(r.encoded)
+	decoded, err := plan.DecodeContext(ctx, r.encoded)
 	if err != nil {
 		return nil, false, err
 	}
-	p, err := engine.Compile(decoded)
+	p, err := engine.Compile(ctx, decoded, r.hash, r.turns.goOn)
 	if err != nil {
 		return nil, false, err
 	}
 	r.s.srv.plans.Add(1)
-	return p, true, nil
+	return p, true, r.s.brought(r.hash)
 }
 
 // find takes a weight from the model folder or the cache. What neither has is
@@ -135,7 +214,7 @@ func (r *preparation) find(ctx context.Context, p Program, v plan.Value) error {
 			return err
 		}
 	}
-	if r.s.srv.opts.Cache == nil {
+	if r.s.srv.opts.Cache == nil || !r.s.mayUse(v.Hash) {
 		return nil
 	}
 	found, err := r.s.srv.load(ctx, p, v)
@@ -143,62 +222,4 @@ func (r *preparation) find(ctx context.Context, p Program, v plan.Value) error {
 		r.cached++
 	}
 	return err
-}
-
-// findModel takes a weight from the model folder and reports whether it was
-// there.
-func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (bool, error) {
-	log := r.st.logger().With("model", r.model, "weight", v.Name)
-	w, err := r.s.srv.opts.Weights.Find(r.model, v.Hash)
-	if err != nil {
-		log.Debug("weight not in the model folder", "error", err)
-		return false, nil
-	}
-	out, err := r.s.srv.opts.Engine.PutWeight(p, v)
-	if err != nil {
-		return false, err
-	}
-	defer out.Abort()
-	for data := w.Data; len(data) > 0; {
-		if ctx.Err() != nil {
-			return false, fmt.Errorf("genie: stopped: %w", context.Cause(ctx))
-		}
-		n := min(len(data), wire.MaxFramePayload)
-		if _, err := out.Write(data[:n]); err != nil {
-			log.Warn("weight in the model folder is unusable", "error", err)
-			return false, nil
-		}
-		data = data[n:]
-	}
-	if w.Release != nil {
-		defer w.Release()
-	}
-	if err := out.Commit(); err != nil {
-		log.Warn("weight in the model folder is unusable", "error", err)
-		return false, nil
-	}
-	return true, nil
-}
-
-// valueIDs finds the ids of values of a plan.
-func valueIDs(p *plan.Plan, values []plan.Value) ([]uint32, error) {
-	type key struct {
-		hash plan.Hash
-		name string
-	}
-	ids := make(map[key]uint32, len(p.Values))
-	for i := range p.Values {
-		if v := &p.Values[i]; v.Kind == plan.KindWeight {
-			ids[key{v.Hash, v.Name}] = uint32(i)
-		}
-	}
-	out := make([]uint32, len(values))
-	for i, v := range values {
-		id, ok := ids[key{v.Hash, v.Name}]
-		if !ok {
-			return nil, fmt.Errorf("%w: missing weight %q is not the plan's", transport.ErrInternal, v.Name)
-		}
-		out[i] = id
-	}
-	return out, nil
 }

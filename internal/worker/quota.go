@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/transport"
 )
 
@@ -14,6 +15,9 @@ type Quota struct {
 	Plans    int64 // prepared, in all sessions together
 	Calls    int64 // runs and loops that wait or go on
 	Bytes    int64 // of carried state, kept values, and memory to receive into
+	// Connections bounds the connections, where the half of what others leave is
+	// not to.
+	Connections int64
 }
 
 // tenant is what an identity has.
@@ -21,7 +25,12 @@ type tenant struct {
 	identity string
 	conns    int // under the lock of tenants
 
+	connections int64 // that it may have; 0: the part of one identity
+
 	sessions, plans, calls, bytes gauge
+
+	mu    sync.Mutex
+	known known
 }
 
 // gauge counts one thing that an identity has, up to a limit.
@@ -54,7 +63,8 @@ func (g *gauge) Give(n int64) { g.give(n) }
 
 // tenants are the identities that have something here.
 type tenants struct {
-	quota func(identity string) Quota
+	quota  func(identity string) Quota
+	memory *budget.Account
 
 	mu sync.Mutex
 	by map[string]*tenant
@@ -72,6 +82,7 @@ func (t *tenants) join(identity string) *tenant {
 			q = t.quota(identity)
 		}
 		x = &tenant{identity: identity}
+		x.connections = q.Connections
 		x.sessions.what, x.sessions.limit = "sessions", q.Sessions
 		x.plans.what, x.plans.limit = "plans", q.Plans
 		x.calls.what, x.calls.limit = "calls", q.Calls
@@ -98,6 +109,7 @@ func (t *tenants) forget() {
 	for name, x := range t.by {
 		if x.conns == 0 && x.sessions.used.Load()+x.plans.used.Load()+x.calls.used.Load()+x.bytes.used.Load() == 0 {
 			delete(t.by, name)
+			x.forgets(t.memory)
 		}
 	}
 }

@@ -22,6 +22,8 @@ func (st *stream) request(h wire.Header, control []byte) (*task, []wire.Segment,
 		return st.loop(h, control)
 	case wire.TypePrepare:
 		return st.prepare(h, control)
+	case wire.TypeProve:
+		return st.prove(h, control)
 	case wire.TypePutWeight:
 		t, err := st.putWeight(h, control)
 		return t, nil, err

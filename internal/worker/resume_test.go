@@ -93,6 +93,13 @@ func TestPartsAreLimited(t *testing.T) {
 			require.EqualValues(t, min(fill+1, 2)*size, used(w))
 		}
 	})
+	t.Run("number", func(t *testing.T) {
+		w := workertest.Start(t, nil)
+		for fill := range worker.MaxPartials + 2 {
+			cutUpload(t, w, "tcp", float32(fill), mib, mib*3/4)
+		}
+		require.Equal(t, worker.MaxPartials, w.Server.Parts())
+	})
 	t.Run("need", func(t *testing.T) {
 		w := workertest.StartEngine(t, engine.Options{Threads: 2, MemLimit: 30 * mib}, nil)
 		cutUpload(t, w, "tcp", 1, 12*mib, 2*mib)

@@ -60,6 +60,9 @@ func (st *stream) callOf(m *wirepb.Run) (*call, []uint64, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := s.opened(p); err != nil {
+		return nil, nil, err
+	}
 	r := &call{s: s, p: p, bindings: make([]int, len(m.GetBindings()))}
 	for i, b := range m.GetBindings() {
 		if b > plan.MaxDimSize {
@@ -165,7 +168,7 @@ func (r *call) do(ctx context.Context) (answer, error) {
 	if err := r.s.mayKeep(r.p.keeps); err != nil {
 		return answer{}, err
 	}
-	ec, err := r.s.es.NewCall(r.p.program, r.bindings)
+	ec, err := r.s.es.NewCall(ctx, r.p.program, r.bindings)
 	if err != nil {
 		return answer{}, err
 	}

@@ -56,7 +56,7 @@ func private(t *testing.T, fail func() error) (w *workertest.Worker, token strin
 		}
 	}
 	require.NoError(t, os.Symlink(dir, filepath.Join(folder, "escape")))
-	found, err := models.Open(context.Background(), folder, checkpoint.Options{CacheDir: filepath.Join(dir, "cache")})
+	found, err := models.Open(context.Background(), folder, checkpoint.Options{Hashes: filepath.Join(dir, "cache")})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = found.Close() })
 	token, line, err := access.NewToken("alice")
@@ -79,11 +79,11 @@ func private(t *testing.T, fail func() error) (w *workertest.Worker, token strin
 // loud has names that fail in ways of their own.
 type loud struct{ worker.WeightFinder }
 
-func (l loud) Find(model string, h plan.Hash) (transport.Weight, error) {
+func (l loud) Find(ctx context.Context, model string, h plan.Hash) (transport.Weight, error) {
 	if model == "panic" {
 		panic("in " + marker)
 	}
-	return l.WeightFinder.Find(model, h)
+	return l.WeightFinder.Find(ctx, model, h)
 }
 
 // TestErrorsNameNothingOfTheWorker provokes failures of every kind and looks for

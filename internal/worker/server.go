@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/health"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/connlimit"
 	"github.com/genie-sdk/go/internal/worker/meter"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
@@ -25,15 +26,18 @@ type Server struct {
 	buffers sync.Pool    // *[]byte of wire.ChunkSize, for pieces of weights
 	plans   atomic.Int64 // received
 	tenants tenants
+	door    *connlimit.Table
 	admit   admitter
 	meter   *meter.Meter
 	health  *health.Server
 
 	lastConn atomic.Uint64
 
-	partials *partials
-	resumed  atomic.Int64 // uploads that went on where another was cut short
-	forget   []func()     // takes the server's holders from the account
+	partials   *partials
+	claims     *claims
+	possession *transport.PossessionKey // nil when nothing is to be proved
+	resumed    atomic.Int64             // uploads that went on where another was cut short
+	forget     []func()                 // takes the server's holders from the account
 
 	ctx    context.Context // ends when the server closes
 	cancel context.CancelFunc
@@ -53,9 +57,11 @@ func New(opts Options) *Server {
 	memory, m := opts.Engine.Memory(), &meter.Meter{}
 	s := &Server{
 		opts: opts, ctx: ctx, cancel: cancel, staging: staging{limit: int64(opts.MaxStaging), account: memory}, partials: newPartials(opts),
+		claims: newClaims(opts.claimIdle), possession: newPossession(opts),
 		admit:   newAdmitter(opts),
 		leases:  leases{meter: m, byKey: map[[sha256.Size]byte]*lease{}},
-		tenants: tenants{quota: opts.Quota, by: map[string]*tenant{}},
+		tenants: tenants{quota: opts.Quota, memory: memory, by: map[string]*tenant{}},
+		door:    newDoor(opts, ctx.Done(), m),
 		meter:   m, health: newHealth(),
 		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},
 	}
@@ -90,15 +96,7 @@ func (s *Server) Serve(l net.Listener) error {
 			}
 			return err
 		}
-		pipe, begin := s.secured(nc)
-		c, err := s.newConn(pipe, nc.RemoteAddr().String())
-		if err != nil {
-			s.opts.Log.Warn("connection refused", "peer", nc.RemoteAddr().String(), "error", err)
-			_ = nc.Close()
-			continue
-		}
-		c.begin = begin
-		go c.serve()
+		s.enter(nc)
 	}
 }
 
@@ -113,25 +111,46 @@ func (s *Server) listens(l net.Listener) error {
 	return nil
 }
 
+// enter lets a TCP connection in.
+func (s *Server) enter(nc net.Conn) {
+	peer := nc.RemoteAddr().String()
+	g, err := s.door.Enter(peer, func() { _ = nc.Close() }, false) // its handshake has a time of its own
+	if err != nil {
+		s.refused(peer, err)
+		_ = nc.Close()
+		return
+	}
+	pipe, begin := s.secured(nc)
+	c, err := s.newConn(pipe, peer, g)
+	if err != nil {
+		s.refused(peer, err)
+		_ = nc.Close()
+		g.Gone()
+		return
+	}
+	c.begin, c.alone = begin, true
+	go c.serve()
+}
+
 func (s *Server) isClosing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closing
 }
 
-// newConn registers a connection; its serve must be called.
-func (s *Server) newConn(pipe wire.Pipe, peer string) (*conn, error) {
+// newConn registers a connection, or a stream of one; its serve must be called.
+func (s *Server) newConn(pipe wire.Pipe, peer string, g *connlimit.Guest) (*conn, error) {
+	if err := g.Greet(); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
-		s.meter.ConnectionsRefused.Add(1)
+		g.Refuse()
 		return nil, errDraining
 	}
-	if len(s.conns) >= s.opts.MaxConns {
-		s.meter.ConnectionsRefused.Add(1)
-		return nil, tooMany(len(s.conns))
-	}
 	c := newConn(s, pipe, peer)
+	c.guest = g
 	s.conns[c] = struct{}{}
 	s.wg.Add(1)
 	s.meter.Connections.Add(1)
@@ -143,6 +162,14 @@ func (s *Server) dropConn(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
+	if c.alone {
+		c.guest.Gone()
+	}
+	if c.known {
+		c.guest.Leave(c.tenant.identity)
+	} else {
+		c.guest.Refuse()
+	}
 	s.tenants.leave(c.tenant)
 	s.meter.ConnectionsOpen.Add(-1)
 	s.wg.Done()

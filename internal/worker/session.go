@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -32,6 +33,8 @@ type session struct {
 	spare []byte // memory of the last call's inputs, for the next
 	done  bool
 	kept  map[uint64]*keptValue
+
+	claims []*claim // under the lock of the server's claims
 }
 
 // prepared is a plan under its number.
@@ -40,6 +43,9 @@ type prepared struct {
 	layout  *wire.Layout
 	causes  *inputCauses
 	keeps   int // outputs that stay here
+
+	open      atomic.Bool             // the session's identity may use all of it
+	challenge transport.PossessionKey // the session goroutine's; zero until it is asked for
 }
 
 // openSession is OpenSession.
@@ -166,6 +172,7 @@ func (s *session) finish() {
 		defer s.tenant.plans.give(int64(plans))
 		defer s.unstage(spare)
 		defer s.last.drop(s.srv.opts.Engine.Memory())
+		s.srv.claims.leave(s)
 		s.es.Close()
 	}
 }
@@ -224,6 +231,9 @@ func (s *session) setPlan(num uint32, p Program) error {
 	if old := s.plans[num]; old != nil && old.program.Hash() != p.Hash() {
 		return fmt.Errorf("%w: plan number %d is taken", transport.ErrProtocol, num)
 	}
+	if s.plans[num] != nil && s.plans[num].program == p {
+		return nil
+	}
 	if s.plans[num] == nil && len(s.plans) >= wire.MaxPlans {
 		return fmt.Errorf("%w: %d plans in this session", transport.ErrLimit, len(s.plans))
 	}
@@ -237,13 +247,13 @@ func (s *session) setPlan(num uint32, p Program) error {
 			keeps++
 		}
 	}
-	made := &prepared{p, wire.NewLayout(p.Plan()), causes, keeps}
-	if s.plans[num] == nil {
-		if err := s.tenant.plans.take(1); err != nil {
-			return err
-		}
+	next := &prepared{program: p, layout: &wire.Layout{Plan: p.Plan(), Symbols: p.Symbols()}, causes: causes, keeps: keeps}
+	if old := s.plans[num]; old != nil {
+		next.challenge = old.challenge
+	} else if err := s.tenant.plans.take(1); err != nil {
+		return err
 	}
-	s.plans[num] = made
+	s.plans[num] = next
 	return nil
 }
 

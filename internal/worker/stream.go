@@ -41,10 +41,11 @@ type task struct {
 	do func(ctx context.Context) (answer, error)
 	// free gives back what the request holds; it is called once.
 	free     func()
-	session  *session    // whose turn it takes; nil to be done at once
-	call     *call       // what is to run, if anything; it takes a place in the worker's queue
-	seq      uint64      // its number in the session; 0 for none
-	begun    func() bool // of a request that can be done in part; whether it was
+	session  *session     // whose turn it takes; nil to be done at once
+	call     *call        // what is to run, if anything; it takes a place in the worker's queue
+	prepare  *preparation // what is to be prepared, likewise
+	seq      uint64       // its number in the session; 0 for none
+	begun    func() bool  // of a request that can be done in part; whether it was
 	noAnswer bool
 	answered bool // what it answers has been sent, but for an error
 }
@@ -155,11 +156,15 @@ func (st *stream) hand(t *task) {
 }
 
 // wait queues the task, or says why it may not wait.
-func (t *task) wait() error {
-	if t.call != nil {
-		if err := t.session.place(t.call); err != nil {
-			return err
-		}
+func (t *task) wait() (err error) {
+	switch {
+	case t.call != nil:
+		err = t.session.place(t.call)
+	case t.prepare != nil:
+		err = t.session.placeOf(t.prepare)
+	}
+	if err != nil {
+		return err
 	}
 	return t.session.enqueue(t)
 }

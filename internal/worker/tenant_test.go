@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,12 +62,32 @@ func TestTokens(t *testing.T) {
 		}
 		require.NotContains(t, log.String(), alice)
 		require.NotContains(t, log.String(), bob)
-		for range access.FailedBurst {
+		var first string
+		for range access.FailedBurst - 2 { // two have failed above
 			_, err := dial(w, credentials.Client{Token: "guess"})
 			require.ErrorIs(t, err, transport.ErrUnauthenticated)
+			first, _, _ = strings.Cut(err.Error(), "127.0.0.1")
 		}
-		_, err := dial(w, credentials.Client{Token: "guess"})
-		require.ErrorContains(t, err, "too many failed attempts")
+		// More of them wait, and shut nobody else out.
+		begin := time.Now()
+		late := make(chan error, 3)
+		for range cap(late) {
+			go func() {
+				_, err := dial(w, credentials.Client{Token: "guess"})
+				late <- err
+			}()
+		}
+		for range 10 {
+			ex, err := dial(w, credentials.Client{Token: alice})
+			require.NoError(t, err, "the same address")
+			require.NoError(t, ex.Close())
+		}
+		for range cap(late) {
+			err := <-late
+			require.ErrorIs(t, err, transport.ErrUnauthenticated)
+			require.ErrorContains(t, err, first, "nothing more is told")
+		}
+		require.GreaterOrEqual(t, time.Since(begin), access.FailedDelay)
 	})
 }
 

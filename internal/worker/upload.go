@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
@@ -19,8 +18,10 @@ const uploadBuffers = 3
 // goroutine of its own hashes and packs them.
 type upload struct {
 	c    *conn
+	s    *session
 	st   *stream
-	key  engine.WeightKey
+	hash plan.Hash
+	key  partialKey
 	in   *incoming
 	free chan []byte // buffers to fill
 	full chan []byte // buffers to pack, in order
@@ -61,7 +62,7 @@ func (st *stream) putWeight(h wire.Header, control []byte) (*task, error) {
 	if err := st.total(h, m.GetBytes(), want-offset); err != nil {
 		return nil, err
 	}
-	u, err := st.newUpload(p.program, values[id], want, offset, h.Payload)
+	u, err := st.newUpload(s, p.program, values[id], want, offset, h.Payload)
 	if err != nil {
 		return nil, err
 	}
@@ -73,9 +74,9 @@ func (st *stream) putWeight(h wire.Header, control []byte) (*task, error) {
 
 // newUpload takes all memory for a weight of want bytes that arrives from
 // offset on in pieces of about the size of the first.
-func (st *stream) newUpload(p Program, v plan.Value, want, offset, piece uint64) (*upload, error) {
+func (st *stream) newUpload(s *session, p Program, v plan.Value, want, offset, piece uint64) (*upload, error) {
 	c, left := st.c, want-offset
-	u := &upload{c: c, st: st, left: left, room: min(left, max(wire.ChunkSize, piece)), buffers: 1}
+	u := &upload{c: c, s: s, st: st, hash: v.Hash, left: left, room: min(left, max(wire.ChunkSize, piece)), buffers: 1}
 	if left > 0 {
 		u.buffers = min(uploadBuffers, (left+u.room-1)/u.room)
 	}
@@ -88,7 +89,7 @@ func (st *stream) newUpload(p Program, v plan.Value, want, offset, piece uint64)
 		}
 	}()
 	var err error
-	if u.key, err = c.s.opts.Engine.WeightForm(p, v); err != nil {
+	if u.key, err = c.s.partialKey(c.tenant, p, v); err != nil {
 		return nil, err
 	}
 	if offset > 0 {
@@ -140,6 +141,7 @@ func (s *Server) buffer(n uint64) []byte {
 
 // received hands the piece over.
 func (u *upload) received() {
+	u.c.s.claims.came(u.s)
 	u.full <- u.buf
 	u.buf = nil
 }
@@ -178,6 +180,7 @@ func (u *upload) pack() {
 		return
 	}
 	committed := false
+	defer u.c.s.claims.done(u.c.tenant, u.hash)
 	t.do = func(context.Context) (answer, error) {
 		if err != nil {
 			return answer{}, err
@@ -185,9 +188,11 @@ func (u *upload) pack() {
 		if u.left != 0 {
 			return answer{}, fmt.Errorf("%w: weight ends %d bytes early", transport.ErrProtocol, u.left)
 		}
-		err := u.in.Commit()
-		committed = err == nil
-		return answer{}, err
+		if err := u.in.Commit(); err != nil {
+			return answer{}, err
+		}
+		committed = true
+		return answer{}, u.s.brought(u.hash)
 	}
 	t.run()
 	if committed {

@@ -12,11 +12,14 @@ import sys
 import PIL
 import torch
 import transformers
-from PIL import Image
+from PIL import Image, ImageOps
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
 
-IMAGES = ["rgb.png", "tall.png", "grey.png", "palette.gif", "lossy.webp", "420.jpg", "rgba.png"]
+IMAGES = [
+    "rgb.png", "tall.png", "grey.png", "palette.gif", "lossy.webp", "420.jpg", "rgba.png", "turned.jpg", "key.gif",
+    "rare/turned-8.webp", "rare/scans-1.jpg", "rare/sampling-3x1.jpg",
+]
 
 # As the files of published checkpoints are: ResNets have ConvNeXt's processor.
 PROCESSORS = {
@@ -33,9 +36,7 @@ CLASSES = {"ConvNextFeatureExtractor": ConvNextImageProcessorPil, "CLIPImageProc
 
 
 def picture(path):
-    image = Image.open(path).convert("RGB")
-    image.info.clear()
-    return image
+    return ImageOps.exif_transpose(Image.open(path)).convert("RGB")
 
 
 def main(root):

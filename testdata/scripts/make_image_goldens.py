@@ -3,8 +3,9 @@ the image processors of transformers (the PIL ones) make of them.
 
     python testdata/scripts/make_image_goldens.py testdata/images
 
-A picture is opened with PIL and made RGB with convert("RGB"), so a camera's
-orientation tag is ignored and alpha, or a transparent colour, is dropped.
+A picture is read as transformers' load_image does: it is turned as the camera's
+orientation tag says and made RGB with convert("RGB"), so alpha is dropped. PIL
+remembers a transparent colour, for which CLIP's processor puts white.
 golden.json has the preprocessor_config.json of each case, the shape, and the
 sha256 of the uint8 pixels [3, height, width] just before rescaling and of the
 float32 output (little endian).
@@ -19,7 +20,7 @@ import sys
 import numpy as np
 import PIL
 import transformers
-from PIL import Image
+from PIL import Image, ImageOps
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
@@ -104,6 +105,8 @@ def pictures():
         "palette.png": encoded(paletted, "PNG"),
         "palette-alpha.png": encoded(paletted, "PNG", transparency=bytes(range(0, 230, 10))),
         "rgb-key.png": encoded(rgb, "PNG", transparency=tuple(int(c) for c in s[3, 5])),
+        "grey-key.png": encoded(grey, "PNG", transparency=int(np.asarray(grey)[3, 5])),
+        "palette-key.png": encoded(paletted, "PNG", transparency=3),
         "444.jpg": encoded(rgb, "JPEG", quality=90, subsampling=0),
         "422.jpg": encoded(rgb, "JPEG", quality=90, subsampling=1),
         "420.jpg": encoded(rgb, "JPEG", quality=90, subsampling=2),
@@ -197,8 +200,7 @@ def main(out):
             f.write(content)
     rows = []
     for picture, config in cases(files, forms):
-        image = Image.open(io.BytesIO(files[picture])).convert("RGB")
-        image.info.clear()  # a transparent colour would be blended with white by CLIP's processor
+        image = ImageOps.exif_transpose(Image.open(io.BytesIO(files[picture]))).convert("RGB")
         p = processor(forms[config])
         u8 = p(image, do_rescale=False, do_normalize=False)["pixel_values"][0]
         assert u8.dtype == np.uint8 and u8.shape[0] == 3, (u8.dtype, u8.shape)

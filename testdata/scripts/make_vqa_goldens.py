@@ -12,11 +12,11 @@ import sys
 import PIL
 import torch
 import transformers
-from PIL import Image
+from PIL import Image, ImageOps
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 TEMPLATE = "question: {question} answer: {answer}"
-IMAGES = ["rgb.png", "tall.png", "lossy.webp", "420.jpg", "palette.gif"]
+IMAGES = ["rgb.png", "tall.png", "lossy.webp", "420.jpg", "palette.gif", "turned.jpg", "key.gif"]
 QUESTIONS = [
     (TEMPLATE, "What color is the circle?", ["red", "green", "blue", "a bit of black"]),
     (TEMPLATE, "is there a BIRD in the  picture?", ["yes", "no"]),
@@ -25,9 +25,7 @@ QUESTIONS = [
 
 
 def picture(path):
-    image = Image.open(path).convert("RGB")
-    image.info.clear()
-    return image
+    return ImageOps.exif_transpose(Image.open(path)).convert("RGB")
 
 
 def main(tokenizer, images, out):

@@ -21,6 +21,9 @@ type Options struct {
 	// FrameOverhead is the bytes that encryption adds to a small frame, which
 	// the bounds on such frames leave aside: 22 for TLS 1.3.
 	FrameOverhead int
+	// Proofs says that the other end tells identities apart: before weights are
+	// sent, one more round trip shows whether it has them from another client.
+	Proofs bool
 	// Held, if not nil, tells what the other end of a closed executor still
 	// holds for its sessions, by name: memory that inputs wait in, carried
 	// state, kept values. After each test all of it must come to zero.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 )
 
@@ -40,8 +41,11 @@ func (s *session) loop(ctx context.Context, open *transport.Opening, call transp
 	call.Inputs = slices.Clone(call.Inputs)
 	inputs := make([][]byte, len(call.Inputs))
 	for i, in := range call.Inputs {
-		inputs[i] = slices.Clone(in.Data) // the loop writes to them
-		call.Inputs[i].Data = inputs[i]
+		inputs[i] = make([]byte, len(in.Data)) // the loop writes to them
+		if _, err := memory.CopyView(inputs[i], in.Data); err != nil {
+			return viewError(in, err)
+		}
+		call.Inputs[i].Data, call.Inputs[i].File = inputs[i], ""
 	}
 	call.Bindings = slices.Clone(call.Bindings)
 	state := loop.Start(call.Bindings, inputs)

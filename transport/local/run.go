@@ -2,16 +2,22 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// piece is how much of a weight is packed between two looks at the context.
-const piece = 4 << 20
+// piece is how much of a weight is packed between two looks at the context, and
+// own how much of a mapped file is copied at once for that.
+const (
+	piece = 4 << 20
+	own   = 512 << 10
+)
 
 // Prepare implements [transport.Session].
 func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.WeightSource, progress transport.Progress) (transport.PlanRef, error) {
@@ -23,7 +29,7 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	program, ok := e.Program(p.Hash())
 	if !ok {
 		var err error
-		if program, err = e.Compile(p); err != nil {
+		if program, err = e.CompileContext(ctx, p, nil); err != nil {
 			return nil, err
 		}
 		s.x.mu.Lock()
@@ -34,7 +40,7 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		return nil, err
 	}
 	missing := e.Missing(program)
-	if err := e.Fits(program); err != nil {
+	if err := e.Fits(program, nil); err != nil {
 		s.es.Leave(program)
 		return nil, err
 	}
@@ -55,11 +61,17 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		total += int64(len(w.Data))
 	}
 	for i, v := range missing {
-		err := s.put(ctx, program, v, list[i].Data, func(n int) {
+		err := s.put(ctx, program, v, list[i], func(n int) {
 			if done += int64(n); progress != nil {
 				progress(done, total)
 			}
 		})
+		if errors.Is(err, transport.ErrCorrupt) && list[i].Distrust != nil {
+			list[i].Distrust()
+			if !errors.Is(err, memory.ErrFault) {
+				err = &transport.ContentError{Name: v.Name, File: list[i].File, Err: err}
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -70,25 +82,40 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	return &planRef{s, program}, nil
 }
 
-func (s *session) put(ctx context.Context, p *engine.Program, v plan.Value, data []byte, did func(int)) error {
+// put packs a weight. What is in a mapped file is copied first: then what is
+// hashed is what is packed, whatever becomes of the file meanwhile, and the
+// engine reads no memory that may not be there.
+func (s *session) put(ctx context.Context, p *engine.Program, v plan.Value, from transport.Weight, did func(int)) error {
 	w, err := s.x.engine.PutWeight(p, v)
 	if err != nil {
 		return err
 	}
 	defer w.Abort()
-	if int64(len(data)) != w.Want() {
-		return fmt.Errorf("%w: weight %q has %d bytes, the plan says %d", transport.ErrShape, v.Name, len(data), w.Want())
+	size := len(from.Data)
+	if int64(size) != w.Want() {
+		return fmt.Errorf("%w: weight %q has %d bytes, the plan says %d", transport.ErrShape, v.Name, size, w.Want())
 	}
-	for len(data) > 0 {
+	var buffer []byte
+	if from.File != "" {
+		buffer = make([]byte, min(own, size))
+	}
+	for at := 0; at < size; {
 		if ctx.Err() != nil {
 			return fmt.Errorf("weight %q: %w", v.Name, ctxError(ctx))
 		}
-		n := min(len(data), piece)
-		if _, err := w.Write(data[:n]); err != nil {
+		part := from.Data[at:min(at+piece, size)]
+		if buffer != nil {
+			n, err := from.CopyTo(buffer, at)
+			if err != nil {
+				return err
+			}
+			part = buffer[:n]
+		}
+		if _, err := w.Write(part); err != nil {
 			return err
 		}
-		data = data[n:]
-		did(n)
+		at += len(part)
+		did(len(part))
 	}
 	return w.Commit()
 }
@@ -136,8 +163,11 @@ func (s *session) start(ctx context.Context, ref *planRef, call transport.Call) 
 	if len(call.Inputs) != len(p.Inputs) {
 		return nil, fmt.Errorf("%w: %d inputs, the plan has %d", transport.ErrUnknownInput, len(call.Inputs), len(p.Inputs))
 	}
-	c, err := s.es.NewCall(ref.program, call.Bindings)
+	c, err := s.es.NewCallContext(ctx, ref.program, call.Bindings)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%w: %w", err, ctxError(ctx))
+		}
 		return nil, err
 	}
 	if err := s.feedAndRun(ctx, c, call.Inputs); err != nil {
@@ -150,10 +180,13 @@ func (s *session) start(ctx context.Context, ref *planRef, call transport.Call) 
 func (s *session) feedAndRun(ctx context.Context, c *engine.Call, inputs []transport.Input) error {
 	for i, in := range inputs {
 		var err error
-		if in.Handle.IsZero() {
-			err = c.SetInput(i, in.Data)
-		} else {
+		switch {
+		case !in.Handle.IsZero():
 			err = c.SetHandle(i, in.Handle)
+		case in.File != "":
+			err = copyInput(c, i, in)
+		default:
+			err = c.SetInput(i, in.Data)
 		}
 		if err != nil {
 			return err
@@ -166,4 +199,25 @@ func (s *session) feedAndRun(ctx context.Context, c *engine.Call, inputs []trans
 		return err
 	}
 	return nil
+}
+
+// copyInput takes an input from a mapped file, which the threads of the engine
+// cannot read: a file that is cut short would end the process.
+func copyInput(c *engine.Call, i int, in transport.Input) error {
+	if len(in.Data) != c.InputSize(i) {
+		return c.SetInput(i, in.Data) // says what is wrong
+	}
+	b, err := c.AllocInput(i)
+	if err != nil {
+		return err
+	}
+	return viewError(in, memory.Guard(in.Data, func() { copy(b, in.Data) }))
+}
+
+// viewError says which file could not be read.
+func viewError(in transport.Input, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: an input from %s: %w", transport.ErrCorrupt, in.File, err)
 }

@@ -4,6 +4,8 @@ package plan
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/zeebo/blake3"
@@ -16,6 +18,7 @@ import (
 const (
 	MaxPlanBytes    = 64 << 20
 	MaxPlanElements = 1 << 19 // entries of all lists together
+	MaxPlanFactors  = 1 << 20 // numbers and symbols of all dimensions together
 )
 
 // Encode writes the plan as protobuf. Equal plans have equal encodings, and
@@ -24,6 +27,11 @@ func (p *Plan) Encode() ([]byte, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
+	return p.marshal()
+}
+
+// marshal encodes a valid plan.
+func (p *Plan) marshal() ([]byte, error) {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(p.message())
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -49,24 +57,33 @@ func HashEncoded(encoded []byte) Hash { return blake3.Sum256(encoded) }
 // not the one that Encode gives for the same plan is refused, so that a plan
 // has one hash. Counts are checked before anything is allocated for them.
 // Errors wrap [ErrInvalid].
-func Decode(encoded []byte) (*Plan, error) {
+func Decode(encoded []byte) (*Plan, error) { return DecodeContext(context.Background(), encoded) }
+
+// DecodeContext is [Decode] that ends with an error wrapping the cause of ctx
+// when ctx ends. It looks at ctx between its passes over the encoding.
+func DecodeContext(ctx context.Context, encoded []byte) (*Plan, error) {
 	if len(encoded) > MaxPlanBytes {
 		return nil, fmt.Errorf("%w: encoding of %d bytes, the limit is %d", ErrInvalid, len(encoded), MaxPlanBytes)
 	}
-	if err := scanPlan(encoded); err != nil {
-		return nil, err
-	}
 	var m planpb.Plan
-	if err := proto.Unmarshal(encoded, &m); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	var p *Plan
+	var again []byte
+	passes := []func() error{
+		func() error { return scanPlan(encoded) },
+		func() error { return proto.Unmarshal(encoded, &m) },
+		func() (err error) { p, err = fromMessage(&m); return err },
+		func() error { return p.Validate() },
+		func() (err error) { again, err = p.marshal(); return err },
 	}
-	p, err := fromMessage(&m)
-	if err != nil {
-		return nil, err
-	}
-	again, err := p.Encode()
-	if err != nil {
-		return nil, err
+	for _, pass := range passes {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("genie: stopped while a plan was read: %w", context.Cause(ctx))
+		}
+		if err := pass(); err != nil && !errors.Is(err, ErrInvalid) {
+			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		} else if err != nil {
+			return nil, err
+		}
 	}
 	if !bytes.Equal(again, encoded) {
 		return nil, fmt.Errorf("%w: the encoding is not canonical", ErrInvalid)

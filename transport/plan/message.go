@@ -80,7 +80,7 @@ func dimTexts(s []Dim) []string {
 // fromMessage builds the plan; what does not fit its fields is an error, the
 // rest is [Plan.Validate]'s.
 func fromMessage(m *planpb.Plan) (*Plan, error) {
-	var r reader
+	r := reader{read: map[string]Dim{}}
 	p := &Plan{
 		Version: m.GetVersion(), Name: m.GetName(), Phase: m.GetPhase(), Policy: m.GetPolicy(),
 		Buffers: r.index(m.GetBuffers()),
@@ -115,7 +115,10 @@ func fromMessage(m *planpb.Plan) (*Plan, error) {
 }
 
 // reader converts fields and remembers the first thing wrong.
-type reader struct{ err error }
+type reader struct {
+	err  error
+	read map[string]Dim // most dimensions of a plan are alike
+}
 
 func (r *reader) failf(format string, args ...any) {
 	if r.err == nil {
@@ -144,9 +147,13 @@ func (r *reader) dims(texts []string) []Dim {
 	}
 	dims := make([]Dim, len(texts))
 	for i, t := range texts {
-		d, err := ParseDim(t)
-		if err != nil && r.err == nil {
-			r.err = err
+		d, ok := r.read[t]
+		if !ok {
+			var err error
+			if d, err = ParseDim(t); err != nil && r.err == nil {
+				r.err = err
+			}
+			r.read[t] = d
 		}
 		dims[i] = d
 	}

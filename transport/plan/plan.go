@@ -211,22 +211,3 @@ type State struct {
 	Out  int       `json:"out"`  // the value that becomes the next run's In
 	Axis int       `json:"axis"` // StateAppend: the axis that grows
 }
-
-// Symbols lists the symbols of p's values and attributes in order of first
-// use: the order of a call's bindings.
-func (p *Plan) Symbols() []string {
-	var s []string
-	for i := range p.Values {
-		for _, d := range p.Values[i].Spec.Shape {
-			s = d.Symbols(s)
-		}
-	}
-	for i := range p.Steps {
-		for _, a := range p.Steps[i].Attrs {
-			for _, d := range a.Dims {
-				s = d.Symbols(s)
-			}
-		}
-	}
-	return s
-}

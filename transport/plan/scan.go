@@ -27,11 +27,14 @@ var listLimits = map[protoreflect.FullName]int{
 // within their limits. It bounds what the decoder will allocate, which the
 // length of the encoding alone does not: two bytes can be an empty message.
 func scanPlan(b []byte) error {
-	s := scanner{left: MaxPlanElements}
+	s := scanner{left: MaxPlanElements, factors: MaxPlanFactors}
 	return s.message(b, (*planpb.Plan)(nil).ProtoReflect().Descriptor())
 }
 
-type scanner struct{ left int }
+// dimFields are the lists of dimensions.
+var dimFields = map[protoreflect.FullName]bool{"genie.plan.v1.Value.shape": true, "genie.plan.v1.Attr.dims": true}
+
+type scanner struct{ left, factors int }
 
 func (s *scanner) message(b []byte, md protoreflect.MessageDescriptor) error {
 	fields := md.Fields()
@@ -57,6 +60,13 @@ func (s *scanner) message(b []byte, md protoreflect.MessageDescriptor) error {
 				elements = varints(b[:n])
 			}
 			s.left -= elements
+		}
+		if typ == protowire.BytesType && dimFields[fd.FullName()] {
+			text, _ := protowire.ConsumeBytes(b)
+			s.factors -= textFactors(text)
+		}
+		if s.factors < 0 {
+			return fmt.Errorf("%w: dimensions of more than %d numbers and symbols", ErrInvalid, MaxPlanFactors)
 		}
 		if counts[fd.Index()] += elements; counts[fd.Index()] > limit || s.left < 0 {
 			return fmt.Errorf("%w: too many %s.%s", ErrInvalid, md.Name(), fd.Name())

@@ -65,12 +65,16 @@ func (p *Plan) Validate() error {
 // long.
 func (p *Plan) checkSize() error {
 	const fields = 128 // bytes of an entry's numbers, hash and lengths, at most
+	factors := 0
 	entries := len(p.Values) + len(p.Steps) + len(p.Inputs) + len(p.Outputs) + len(p.States)
 	most := fields + len(p.Name) + len(p.Phase) + len(p.Policy) + (fields+MaxNameLen)*entries
 	for i := range p.Values {
 		v := &p.Values[i]
 		entries += len(v.Spec.Shape)
 		most += len(v.Const) + (maxDimText+8)*len(v.Spec.Shape)
+		for _, d := range v.Spec.Shape {
+			factors += d.Factors()
+		}
 	}
 	for i := range p.Steps {
 		s := &p.Steps[i]
@@ -80,10 +84,16 @@ func (p *Plan) checkSize() error {
 			a := &s.Attrs[j]
 			entries += len(a.Ints) + len(a.Dims)
 			most += 10*len(a.Ints) + (maxDimText+8)*len(a.Dims)
+			for _, d := range a.Dims {
+				factors += d.Factors()
+			}
 		}
 	}
 	if entries > MaxPlanElements {
 		return fmt.Errorf("%w: %d entries of all lists together, the limit is %d", ErrInvalid, entries, MaxPlanElements)
+	}
+	if factors > MaxPlanFactors {
+		return fmt.Errorf("%w: dimensions of %d numbers and symbols, the limit is %d", ErrInvalid, factors, MaxPlanFactors)
 	}
 	if most > MaxPlanBytes {
 		if n := proto.Size(p.message()); n > MaxPlanBytes {
@@ -141,32 +151,6 @@ func (p *Plan) checkValue(i int) error {
 			return p.valueErr(i, "a weight of %v cannot be stored as %v", v.Spec.DType, v.Storage)
 		}
 	case KindTemp, KindInput, KindState:
-	}
-	return nil
-}
-
-// checkSymbols bounds the symbols, which [Plan.Symbols] compares with each other.
-func (p *Plan) checkSymbols() error {
-	var seen []string
-	add := func(dims []Dim) bool {
-		for _, d := range dims {
-			if seen = d.Symbols(seen); len(seen) > MaxSymbols {
-				return false
-			}
-		}
-		return true
-	}
-	ok := true
-	for i := range p.Values {
-		ok = ok && add(p.Values[i].Spec.Shape)
-	}
-	for i := range p.Steps {
-		for _, a := range p.Steps[i].Attrs {
-			ok = ok && add(a.Dims)
-		}
-	}
-	if !ok {
-		return fmt.Errorf("%w: more than %d symbols", ErrInvalid, MaxSymbols)
 	}
 	return nil
 }

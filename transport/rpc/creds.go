@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/internal/remote"
 	"github.com/genie-sdk/go/transport/internal/secure"
 	"github.com/genie-sdk/go/transport/wire/grpcwire"
 )
@@ -42,7 +44,7 @@ func (c *creds) ClientHandshake(ctx context.Context, _ string, conn net.Conn) (n
 	token, err := c.guard.Token(conn.RemoteAddr())
 	if err != nil {
 		_ = conn.Close()
-		return nil, nil, c.failed(err)
+		return nil, nil, c.failed(&remote.FinalError{Err: err})
 	}
 	c.mu.Lock()
 	c.token = token
@@ -112,13 +114,18 @@ type underTLS struct{ *transport.Ledger }
 
 func (underTLS) AddSocket(int, int) {}
 
-// firstBytes is a connection without TLS that notices a peer that wants it.
+// firstBytes is a connection without TLS that notices a peer that wants it, or
+// that does not speak HTTP/2 at all.
 type firstBytes struct {
 	net.Conn
 	mu   sync.Mutex
-	seen [2]byte
+	seen [4]byte
 	n    int
 }
+
+// settings is the type of the frame that a server of HTTP/2 begins with; it is the
+// fourth byte of it (RFC 9113, 3.4 and 4.1).
+const settings = 4
 
 // Read reads.
 func (f *firstBytes) Read(b []byte) (int, error) {
@@ -131,12 +138,15 @@ func (f *firstBytes) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Refused says that the peer wants TLS; nil otherwise.
+// Refused says that the peer wants TLS, or speaks another protocol; nil otherwise.
 func (f *firstBytes) Refused() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if secure.AlertStart(f.seen[:f.n]) {
+	switch {
+	case secure.AlertStart(f.seen[:f.n]):
 		return secure.ErrWantsTLS()
+	case f.n == len(f.seen) && f.seen[3] != settings:
+		return fmt.Errorf("%w: what answers there does not speak gRPC (%q...)", transport.ErrProtocol, f.seen[:])
 	}
 	return nil
 }

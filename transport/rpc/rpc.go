@@ -59,7 +59,8 @@ func WithHeartbeat(silence time.Duration) Option {
 	return optionFunc(func(o *options) { o.silence = silence })
 }
 
-// WithReconnect makes a lost connection again, trying for up to limit. A session
+// WithReconnect makes a lost connection again, trying for up to limit, and the
+// first one, too, when it is lost in its handshake. A session
 // goes on where it was, as long as the worker holds it (`genie worker --lease`),
 // and each of its requests is done once; otherwise its calls fail with
 // [transport.ErrSessionLost]. Without it, or with 0, the calls of a lost
@@ -155,7 +156,7 @@ func connect(ctx context.Context, addr string, o *options, creds *creds) (wire.P
 		}
 		conn, err := o.dial(ctx, addr)
 		if err != nil {
-			return nil, err
+			return nil, creds.failed(remote.NotDialled(err))
 		}
 		return grpcwire.WatchConn(conn, life), nil
 	}

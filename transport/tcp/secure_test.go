@@ -31,6 +31,7 @@ func TestSecureConformance(t *testing.T) {
 		}
 	}
 	conformance.Run(t, func(t *testing.T) transport.Executor { return start(t)() }, conformance.Options{
+		Proofs: true,
 		Remote: true, FrameOverhead: 22,
 		Pair: func(t *testing.T) (a, b transport.Executor) {
 			dial := start(t)

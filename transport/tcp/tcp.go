@@ -52,7 +52,8 @@ func WithHeartbeat(silence time.Duration) Option {
 	return optionFunc(func(o *options) { o.silence = silence })
 }
 
-// WithReconnect makes a lost connection again, trying for up to limit. A session
+// WithReconnect makes a lost connection again, trying for up to limit, and the
+// first one, too, when it is lost in its handshake. A session
 // goes on where it was, as long as the worker holds it (`genie worker --lease`),
 // and each of its requests is done once; otherwise its calls fail with
 // [transport.ErrSessionLost]. Without it, or with 0, the calls of a lost
@@ -104,7 +105,7 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	x, err := remote.Dial(ctx, cfg, o.retry, func(ctx context.Context) (*remote.Client, error) {
 		conn, err := o.dial(ctx, addr)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", transport.ErrUnreachable, url, err)
+			return nil, fmt.Errorf("%w: %s: %w", transport.ErrUnreachable, url, remote.NotDialled(err))
 		}
 		pipe, token, err := secured(ctx, conn, addr, guard, cfg.Ledger)
 		if err != nil {
@@ -126,7 +127,7 @@ func secured(ctx context.Context, conn net.Conn, addr string, guard *secure.Clie
 	token, err := guard.Token(conn.RemoteAddr())
 	if err != nil {
 		_ = conn.Close()
-		return nil, "", err
+		return nil, "", &remote.FinalError{Err: err}
 	}
 	if !guard.TLS() {
 		return wire.NewTCP(conn, ledger), token, nil

@@ -39,6 +39,15 @@ func startChecksums(segs []Segment, n uint64) *checksums {
 	return s
 }
 
+// of is the checksum of the next frame, which has these pieces; without a
+// goroutine that is ahead it is computed here.
+func (s *checksums) of(pieces []Segment) uint32 {
+	if s == nil {
+		return checksum(pieces)
+	}
+	return <-s.next
+}
+
 // end waits until the payload is no longer read.
 func (s *checksums) end() {
 	close(s.stop)

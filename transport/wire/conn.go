@@ -60,6 +60,7 @@ type Conn struct {
 	sent    atomic.Uint32 // frames written; changed with the token
 	head    []byte        // header and small payloads; with the token
 	control []byte        // with the token
+	spare   chan []byte   // memory for frames of mapped files
 	bufs    [][]byte      // with the token
 
 	closed    chan struct{}
@@ -77,7 +78,7 @@ func NewConn(pipe Pipe, count Counter) *Conn {
 	if count == nil {
 		count = noCounter{}
 	}
-	c := &Conn{pipe: pipe, count: count, lock: make(chan struct{}, 1), closed: make(chan struct{}), inLimit: MaxControl}
+	c := &Conn{pipe: pipe, count: count, lock: make(chan struct{}, 1), closed: make(chan struct{}), inLimit: MaxControl, spare: make(chan []byte, stagesAhead+1)}
 	c.lock <- struct{}{}
 	return c
 }
@@ -106,7 +107,11 @@ func (c *Conn) Send(ctx context.Context, m *Message) (started bool, err error) {
 	left := Len(m.Payload)
 	cur := cursor{segs: m.Payload}
 	var hold *Hold
-	if left > copyLimit {
+	var views *stages
+	if left > 0 && viewed(m.Payload) {
+		views = startStages(m.Payload, left, c.closed, c.spare)
+		defer views.end()
+	} else if left > copyLimit {
 		hold = newHold()
 		defer hold.wait(c.closed)
 	}
@@ -115,27 +120,32 @@ func (c *Conn) Send(ctx context.Context, m *Message) (started bool, err error) {
 	h := Header{Type: m.Type, Flags: m.Flags, Stream: m.Stream}
 	control := m.Control
 	var sums *checksums
-	if left > sumsAhead*ChunkSize {
+	if views == nil && left > sumsAhead*ChunkSize {
 		sums = startChecksums(m.Payload, left)
 		defer sums.end()
 	}
 	for {
 		n := min(left, ChunkSize)
 		left -= n
-		pieces = cur.take(pieces[:0], int(n))
-		h.Payload = n
-		if h.payloadCRC = 0; sums != nil {
-			h.payloadCRC = <-sums.next
-		} else {
-			h.payloadCRC = checksum(pieces)
+		switch {
+		case views != nil:
+			f, err := views.take(ctx)
+			if err != nil {
+				return started, err
+			}
+			pieces, h.payloadCRC, hold = f.pieces, f.crc, f.hold
+		default:
+			pieces = cur.take(pieces[:0], int(n))
+			h.payloadCRC = sums.of(pieces)
 		}
+		h.Payload = n
 		if h.Flags &^= FlagMore; left > 0 || m.Open {
 			h.Flags |= FlagMore
 		}
-		if err := c.acquire(ctx); err != nil {
-			return started, err
+		wrote, err := c.sendFrame(ctx, h, control, pieces, hold)
+		if views != nil {
+			hold.Done()
 		}
-		wrote, err := c.writeFrame(ctx, h, control, pieces, hold)
 		started = started || wrote
 		if err != nil {
 			return started, err
@@ -168,6 +178,14 @@ func (c *Conn) acquire(ctx context.Context) error {
 	default:
 		return nil
 	}
+}
+
+// sendFrame writes one frame when it is its turn.
+func (c *Conn) sendFrame(ctx context.Context, h Header, control proto.Message, pieces []Segment, hold *Hold) (wrote bool, err error) {
+	if err := c.acquire(ctx); err != nil {
+		return false, err
+	}
+	return c.writeFrame(ctx, h, control, pieces, hold)
 }
 
 // writeFrame writes one frame and gives the token back. An error after

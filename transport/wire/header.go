@@ -36,12 +36,13 @@ const (
 	TypeLoop   // answered by a message that stays open: a frame for each run
 	TypeCredit // for the loop of its stream
 	TypePing   // says that its sender lives; on stream 0, either way, no answer
+	TypeProve  // that the client has the content of weights
 	endOfTypes
 )
 
 var typeNames = [...]string{
 	"", "Hello", "Error", "Data", "Cancel", "OpenSession", "CloseSession", "Prepare", "PutWeight",
-	"Run", "Read", "Release", "Reset", "Stats", "Loop", "Credit", "Ping",
+	"Run", "Read", "Release", "Reset", "Stats", "Loop", "Credit", "Ping", "Prove",
 }
 
 // String is the name of the type.
@@ -161,10 +162,11 @@ func (e *NotGenieError) Error() string {
 // Unwrap is [transport.ErrProtocol].
 func (e *NotGenieError) Unwrap() error { return transport.ErrProtocol }
 
-// HTTP reports whether the first bytes begin an HTTP/1 request or answer.
+// HTTP reports whether the first bytes begin an HTTP/1 request or answer, or a
+// connection of HTTP/2.
 func (e *NotGenieError) HTTP() bool {
 	switch e.Start {
-	case "GET ", "POST", "HEAD", "PUT ", "OPTI", "PATC", "DELE", "CONN", "TRAC", "HTTP":
+	case "GET ", "POST", "HEAD", "PUT ", "OPTI", "PATC", "DELE", "CONN", "TRAC", "HTTP", "PRI ":
 		return true
 	}
 	return false

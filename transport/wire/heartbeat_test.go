@@ -212,3 +212,10 @@ func TestFrameNumbers(t *testing.T) {
 		})
 	}
 }
+
+// TestLeastBeat asks for more heartbeats than a peer gives.
+func TestLeastBeat(t *testing.T) {
+	require.Zero(t, EveryMillis(0))
+	require.Equal(t, minBeat, EveryMillis(1))
+	require.Equal(t, minBeat+time.Millisecond, EveryMillis(uint32(minBeat.Milliseconds())+1))
+}

@@ -33,19 +33,28 @@ func (h *Hold) Done() {
 // than a moment.
 func (h *Hold) wait(closed <-chan struct{}) {
 	h.Done()
+	h.await(closed)
+}
+
+// await is wait of one whose Done has been said, and reports whether nobody
+// reads the buffers.
+func (h *Hold) await(closed <-chan struct{}) bool {
 	select {
 	case <-h.free:
-		return
+		return true
 	default:
 	}
 	select {
 	case <-h.free:
+		return true
 	case <-closed:
 		t := time.NewTimer(StallTimeout / 4)
 		defer t.Stop()
 		select {
 		case <-h.free:
+			return true
 		case <-t.C:
+			return false
 		}
 	}
 }

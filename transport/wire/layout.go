@@ -40,11 +40,8 @@ func (l *Layout) Bind(bindings []int) (Sizes, error) {
 	p := l.Plan
 	s := Sizes{Inputs: make([]uint64, len(p.Inputs)), Outputs: make([][]int, len(p.Outputs))}
 	for i, in := range p.Inputs {
-		spec := &p.Values[in.Value].Spec
-		shape, err := spec.Shape.Eval(b)
-		if err == nil {
-			s.Inputs[i], err = Bytes(spec.DType, shape)
-		}
+		var err error
+		s.Inputs[i], err = bound(&p.Values[in.Value].Spec, b)
 		if errors.Is(err, transport.ErrLimit) {
 			return Sizes{}, fmt.Errorf("%w (input %q)", err, in.Name)
 		}
@@ -60,6 +57,27 @@ func (l *Layout) Bind(bindings []int) (Sizes, error) {
 		s.Outputs[i] = shape
 	}
 	return s, nil
+}
+
+// bound is the size of a tensor of a plan. It takes no memory: a plan may have
+// many inputs, and a small message asks for the sizes of all.
+func bound(spec *plan.Spec, b plan.Bindings) (uint64, error) {
+	n := int64(spec.DType.Size())
+	for _, d := range spec.Shape {
+		k, err := d.Eval(b)
+		if err != nil {
+			return 0, err
+		}
+		var ok bool
+		if n, ok = plan.MulChecked(n, int64(k)); !ok {
+			shape, err := spec.Shape.Eval(b)
+			if err != nil {
+				return 0, err
+			}
+			return Bytes(spec.DType, shape)
+		}
+	}
+	return uint64(n), nil
 }
 
 // Bytes is the size of a tensor. One too large to count is

@@ -6,6 +6,9 @@ import "github.com/genie-sdk/go/transport/plan"
 type Segment struct {
 	Data  []byte
 	Cause plan.Cause
+	// View says what of which mapped file Data is a view of; empty where it is
+	// memory of this process. It is sent from a copy, see [stages].
+	View string
 }
 
 // Len is the number of bytes of all segments.
@@ -53,7 +56,7 @@ func (c *cursor) take(dst []Segment, n int) []Segment {
 		s := c.segs[0]
 		k := min(n, len(s.Data)-c.off)
 		if k > 0 {
-			dst = append(dst, Segment{s.Data[c.off : c.off+k], s.Cause})
+			dst = append(dst, Segment{s.Data[c.off : c.off+k], s.Cause, s.View})
 			n -= k
 			c.off += k
 		}

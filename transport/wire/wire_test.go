@@ -100,7 +100,7 @@ func TestMessages(t *testing.T) {
 func split(r *rand.Rand, b []byte, c plan.Cause) (segs []Segment) {
 	for len(b) > 0 {
 		n := min(len(b), r.IntN(2*len(b)/3+2))
-		segs = append(segs, Segment{b[:n], c})
+		segs = append(segs, Segment{Data: b[:n], Cause: c})
 		b = b[n:]
 	}
 	return segs

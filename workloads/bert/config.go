@@ -1,9 +1,12 @@
 package bert
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/genie-sdk/go/internal/activation"
+	"github.com/genie-sdk/go/internal/checkpoint"
+	"github.com/genie-sdk/go/internal/pyjson"
 )
 
 // ErrConfig marks a config.json that is broken or asks for something this
@@ -13,38 +16,117 @@ var ErrConfig = errors.New("genie: unusable BERT config")
 // maxSize bounds every number of a config, far above any BERT.
 const maxSize = 1 << 20
 
-// Config is the architecture of a BERT, as config.json of a Hugging Face
-// checkpoint gives it (transformers, models/bert/configuration_bert.py).
-type Config struct {
-	Vocab     int     `json:"vocab_size"`
-	Hidden    int     `json:"hidden_size"`
-	Layers    int     `json:"num_hidden_layers"`
-	Heads     int     `json:"num_attention_heads"`
-	Inner     int     `json:"intermediate_size"` // width of the feed-forward part
-	Positions int     `json:"max_position_embeddings"`
-	Types     int     `json:"type_vocab_size"` // kinds of segments
-	Epsilon   float64 `json:"layer_norm_eps"`
+// The types of models that this package computes, as config.json names them.
+// The latter three are one network: BERT's, but for where positions begin.
+const (
+	bertType       = "bert"
+	robertaType    = "roberta"
+	xlmRobertaType = "xlm-roberta"
+	camembertType  = "camembert"
+)
 
-	Activation        string `json:"hidden_act"`
-	PositionEmbedding string `json:"position_embedding_type"`
-	Decoder           bool   `json:"is_decoder"`
-	CrossAttention    bool   `json:"add_cross_attention"`
+// Config is the architecture of a BERT or a RoBERTa, as config.json of a Hugging
+// Face checkpoint gives it (transformers, models/bert/configuration_bert.py,
+// models/roberta/configuration_roberta.py).
+type Config struct {
+	Type      string // model_type
+	Vocab     int    // vocab_size
+	Hidden    int    // hidden_size
+	Layers    int    // num_hidden_layers
+	Heads     int    // num_attention_heads
+	Inner     int    // intermediate_size, the width of the feed-forward part
+	Positions int    // max_position_embeddings
+	Types     int    // type_vocab_size, kinds of segments
+	Epsilon   float64
+	// Activation is hidden_act, one of package activation.
+	Activation string
+	// Padding is pad_token_id: in a RoBERTa the token that has no place of its
+	// own, the places of the others beginning behind it.
+	Padding int
 }
 
 // HeadDim is the width of an attention head.
 func (c Config) HeadDim() int { return c.Hidden / c.Heads }
 
-// ParseConfig reads config.json. Errors wrap [ErrConfig] and name the field.
-func ParseConfig(text []byte) (Config, error) {
-	// What transformers assumes where config.json is silent.
-	c := Config{
-		Vocab: 30522, Hidden: 768, Layers: 12, Heads: 12, Inner: 3072, Positions: 512, Types: 2, Epsilon: 1e-12,
-		Activation: "gelu", PositionEmbedding: "absolute",
+// roberta reports whether positions begin behind that of padding.
+func (c Config) roberta() bool { return c.Type != bertType }
+
+// Longest is the largest number of tokens in a text: that of positions, of which
+// a RoBERTa has some that no token gets.
+func (c Config) Longest() int {
+	if c.roberta() {
+		return c.Positions - c.Padding - 1
 	}
-	if err := json.Unmarshal(text, &c); err != nil {
+	return c.Positions
+}
+
+// prefix is what names of tensors begin with in the files of models around the
+// encoder.
+func (c Config) prefix() string {
+	if c.roberta() {
+		return "roberta."
+	}
+	return "bert."
+}
+
+// ParseConfig reads config.json of a BERT, a RoBERTa, an XLM-RoBERTa or a
+// CamemBERT. What the computation does not use may be anything. Errors wrap
+// [ErrConfig] and name the field.
+func ParseConfig(text []byte) (Config, error) {
+	file, err := pyjson.Parse(text)
+	if err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
+	if err := checkpoint.CheckType(file, bertType, robertaType, xlmRobertaType, camembertType); err != nil {
+		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	c := defaultConfig(checkpoint.TypeOf(file, bertType, robertaType, xlmRobertaType, camembertType))
+	r := file.Reader()
+	places, decoder, cross := "absolute", false, false
+	r.Int("vocab_size", &c.Vocab)
+	r.Int("hidden_size", &c.Hidden)
+	r.Int("num_hidden_layers", &c.Layers)
+	r.Int("num_attention_heads", &c.Heads)
+	r.Int("intermediate_size", &c.Inner)
+	r.Int("max_position_embeddings", &c.Positions)
+	r.Int("type_vocab_size", &c.Types)
+	r.Float("layer_norm_eps", &c.Epsilon)
+	r.String("hidden_act", &c.Activation)
+	r.String("position_embedding_type", &places)
+	r.Bool("is_decoder", &decoder)
+	r.Bool("add_cross_attention", &cross)
+	if c.roberta() {
+		if _, there := file["pad_token_id"]; there && !file.Given("pad_token_id") {
+			return Config{}, fmt.Errorf("%w: pad_token_id is null, and positions begin behind it", ErrConfig)
+		}
+		r.Int("pad_token_id", &c.Padding)
+	}
+	switch {
+	case r.Err() != nil:
+		return Config{}, fmt.Errorf("%w: %w", ErrConfig, r.Err())
+	case places != "absolute":
+		return Config{}, fmt.Errorf("%w: position_embedding_type is %.40q, not absolute", ErrConfig, places)
+	case decoder:
+		return Config{}, fmt.Errorf("%w: is_decoder is true, this is an encoder", ErrConfig)
+	case cross:
+		return Config{}, fmt.Errorf("%w: add_cross_attention is true, this is an encoder", ErrConfig)
+	}
 	return c, c.check()
+}
+
+// defaultConfig has what transformers assumes where config.json is silent.
+func defaultConfig(modelType string) Config {
+	c := Config{
+		Type: modelType, Vocab: 30522, Hidden: 768, Layers: 12, Heads: 12, Inner: 3072, Positions: 512, Types: 2, Epsilon: 1e-12,
+		Activation: "gelu",
+	}
+	switch modelType {
+	case robertaType:
+		c.Vocab, c.Padding = 50265, 1
+	case xlmRobertaType, camembertType:
+		c.Padding = 1
+	}
+	return c
 }
 
 func (c Config) check() error {
@@ -67,14 +149,13 @@ func (c Config) check() error {
 	switch {
 	case c.Hidden%c.Heads != 0:
 		return fmt.Errorf("%w: hidden_size %d for %d heads", ErrConfig, c.Hidden, c.Heads)
-	case !(c.Epsilon > 0 && c.Epsilon < 1):
+	case !(c.Epsilon >= 0 && c.Epsilon < 1):
 		return fmt.Errorf("%w: layer_norm_eps is %g", ErrConfig, c.Epsilon)
-	case c.Activation != "gelu":
-		return fmt.Errorf("%w: hidden_act is %.40q, not gelu", ErrConfig, c.Activation)
-	case c.PositionEmbedding != "absolute":
-		return fmt.Errorf("%w: position_embedding_type is %.40q, not absolute", ErrConfig, c.PositionEmbedding)
-	case c.Decoder || c.CrossAttention:
-		return fmt.Errorf("%w: is_decoder or add_cross_attention, this is an encoder", ErrConfig)
+	case c.roberta() && (c.Padding < -1 || c.Padding >= c.Vocab || c.Longest() < 1):
+		return fmt.Errorf("%w: pad_token_id is %d, with %d tokens and %d positions", ErrConfig, c.Padding, c.Vocab, c.Positions)
+	}
+	if _, err := activation.Named(c.Activation); err != nil {
+		return fmt.Errorf("%w: hidden_act: %w", ErrConfig, err)
 	}
 	return nil
 }

@@ -9,13 +9,14 @@ import (
 )
 
 // Feed makes the inputs of a run from sentences of one segment, filled up to
-// the longest. Errors: a sentence that is empty or an id that the model lacks,
+// the longest. In a RoBERTa the padding token within a sentence is a token that
+// others see, at the place that padding has, as in transformers. Errors: a sentence that is empty or an id that the model lacks,
 // [genie.ErrIndexRange]; one that is too long, [genie.ErrContextLength].
 func (m *Model) Feed(sentences [][]int) (genie.Feed, error) {
 	longest := 0
 	for i, s := range sentences {
-		if len(s) > m.Config.Positions {
-			return nil, fmt.Errorf("%w: sentence %d has %d tokens, the model reads %d", genie.ErrContextLength, i, len(s), m.Config.Positions)
+		if n := m.Config.placed(s); n > m.Config.Longest() {
+			return nil, fmt.Errorf("%w: sentence %d has %d tokens, the model reads %d", genie.ErrContextLength, i, n, m.Config.Longest())
 		}
 		if len(s) == 0 {
 			return nil, fmt.Errorf("%w: sentence %d has no tokens", genie.ErrIndexRange, i)
@@ -31,21 +32,55 @@ func (m *Model) Feed(sentences [][]int) (genie.Feed, error) {
 		return nil, fmt.Errorf("%w: no sentences", genie.ErrShape)
 	}
 	n := len(sentences)
-	tokens, mask, positions := make([]int32, n*longest), make([]int32, n*longest), make([]int32, longest)
+	tokens, mask := make([]int32, n*longest), make([]int32, n*longest)
 	for i, s := range sentences {
 		for j, id := range s {
 			tokens[i*longest+j], mask[i*longest+j] = int32(id), 1
 		}
 	}
-	for j := range positions {
-		positions[j] = int32(j)
-	}
 	return genie.Feed{
 		"tokens":    genie.Int32s(tokens, n, longest),
 		"types":     genie.Int32s(make([]int32, n*longest), n, longest),
 		"mask":      genie.Int32s(mask, n, longest),
-		"positions": genie.Int32s(positions, 1, longest),
+		"positions": m.Config.positions(sentences, longest),
 	}, nil
+}
+
+// placed is how many tokens of a sentence have a place of their own.
+func (c Config) placed(sentence []int) int {
+	n := len(sentence)
+	for _, id := range sentence {
+		if c.roberta() && id == c.Padding {
+			n--
+		}
+	}
+	return n
+}
+
+// positions are the places of the tokens of sentences filled up to longest.
+func (c Config) positions(sentences [][]int, longest int) *genie.Value {
+	if !c.roberta() {
+		places := make([]int32, longest)
+		for j := range places {
+			places[j] = int32(j)
+		}
+		return genie.Int32s(places, 1, longest)
+	}
+	// What fills a sentence up is looked at by nobody; it gets padding's place.
+	places := make([]int32, len(sentences)*longest)
+	for i := range places {
+		places[i] = int32(max(c.Padding, 0))
+	}
+	for i, s := range sentences {
+		next := c.Padding
+		for j, id := range s {
+			if id != c.Padding {
+				next++
+				places[i*longest+j] = int32(next)
+			}
+		}
+	}
+	return genie.Int32s(places, len(sentences), longest)
 }
 
 // Embed makes a vector of length 1 [hidden] for each sentence. Errors are those

@@ -183,13 +183,17 @@ func TestPhase(t *testing.T) {
 func TestBad(t *testing.T) {
 	for text, field := range map[string]string{
 		`{`: "", `[]`: "",
-		`{"hidden_size": 0}`:                      "hidden_size",
-		`{"hidden_size": 10}`:                     "heads",
-		`{"layer_norm_eps": 0}`:                   "layer_norm_eps",
-		`{"hidden_act": "relu"}`:                  "hidden_act",
-		`{"position_embedding_type": "relative"}`: "position_embedding_type",
-		`{"is_decoder": true}`:                    "is_decoder",
-		`{"num_hidden_layers": 99999999}`:         "num_hidden_layers",
+		`{"hidden_size": 0}`:                                "hidden_size",
+		`{"hidden_size": 10}`:                               "heads",
+		`{"layer_norm_eps": -1}`:                            "layer_norm_eps",
+		`{"layer_norm_eps": "x"}`:                           "layer_norm_eps",
+		`{"hidden_act": "xielu"}`:                           "hidden_act",
+		`{"model_type": "roberta", "pad_token_id": null}`:   "pad_token_id",
+		`{"model_type": "roberta", "pad_token_id": 600000}`: "pad_token_id",
+		`{"model_type": "roberta", "pad_token_id": 511}`:    "pad_token_id",
+		`{"position_embedding_type": "relative"}`:           "position_embedding_type",
+		`{"is_decoder": true}`:                              "is_decoder",
+		`{"num_hidden_layers": 99999999}`:                   "num_hidden_layers",
 	} {
 		_, err := bert.ParseConfig([]byte(text))
 		require.ErrorIs(t, err, bert.ErrConfig, text)

@@ -3,9 +3,12 @@ package bert
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math"
 	"path/filepath"
+	"strings"
 
+	"github.com/genie-sdk/go/internal/activation"
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/lazy"
@@ -23,7 +26,8 @@ type Model struct {
 	// Mask is an input, i32 [batch, seq]: 1 for a token, 0 for padding, which
 	// nobody sees.
 	Mask *lazy.Tensor
-	// Positions is an input, i32 [1, seq].
+	// Positions is an input, i32: [1, seq] in a BERT, and in a RoBERTa, where they
+	// depend on what is padding, [batch, seq].
 	Positions *lazy.Tensor
 	// Rows is an output, f32 [batch, seq, hidden]: the last layer. What it has
 	// for padding means nothing.
@@ -39,19 +43,27 @@ type LoadOptions struct {
 	// Progress is told how many bytes of weights have been hashed, which
 	// happens once for each checkpoint.
 	Progress transport.Progress
+	// Hashes says where the hashes of the weights are stored: a folder, "cache"
+	// for genie/hashes in the user's cache folder, which is also the meaning of
+	// nothing, "model" for genie-hashes.json beside the model, "off" for nowhere.
+	Hashes string
+	// Logger hears of tensors that nothing uses, at warn. Nil discards it.
+	Logger *slog.Logger
 }
 
-// Load opens a directory as Hugging Face writes it for BertModel, or for a
-// model around it, whose tensors' names begin with "bert.": config.json and
-// model.safetensors or shards with an index. Weights stay memory-mapped. A
-// tensor that is missing or has another shape than config.json says is an error
-// that names it.
+// Load opens a directory as Hugging Face writes it for BertModel, RobertaModel,
+// XLMRobertaModel or CamembertModel, or for a model around one, whose tensors'
+// names begin with "bert." or "roberta.": config.json and model.safetensors or
+// shards with an index. Layer norms may have the names of the first BERTs, gamma
+// and beta. Weights stay memory-mapped. A checkpoint of another type of model is
+// an error that wraps [ErrConfig]. A tensor that is missing or has another shape
+// than config.json says is an error that names it.
 func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 	capture := func(files *checkpoint.Model, c Config) (*Model, error) {
 		m := &Model{Config: c, files: files}
 		return m, m.load()
 	}
-	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress}, ParseConfig, capture)
+	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress, Hashes: opts.Hashes, Logger: opts.Logger}, ParseConfig, capture)
 }
 
 // Close unmaps the weights. The program cannot bring weights to an executor
@@ -65,12 +77,21 @@ func (m *Model) load() error {
 	m.Tokens = g.Input("tokens", lazy.I32, "batch", "seq")
 	m.Types = g.Input("types", lazy.I32, "batch", "seq")
 	m.Mask = g.Input("mask", lazy.I32, "batch", "seq")
-	m.Positions = g.Input("positions", lazy.I32, 1, "seq")
-	b := &builder{c: m.Config, files: m.files, g: g}
+	if m.Config.roberta() {
+		m.Positions = g.Input("positions", lazy.I32, "batch", "seq")
+	} else {
+		m.Positions = g.Input("positions", lazy.I32, 1, "seq")
+	}
+	activate, err := activation.Named(m.Config.Activation)
+	if err != nil {
+		return err
+	}
+	b := &builder{c: m.Config, files: m.files, names: m.files.Resolve(m.Config.prefix()), g: g, activate: activate}
 	rows := b.encode(m)
 	if b.err != nil {
 		return b.err
 	}
+	b.names.WarnUnused(func(name string) bool { return strings.HasPrefix(name, "encoder.layer.") }, "position_ids")
 	m.Rows = g.Output("rows", rows)
 	m.Mean = g.Output("mean", mean(rows, m.Mask))
 	return g.Err()
@@ -85,11 +106,12 @@ func mean(rows, mask *lazy.Tensor) *lazy.Tensor {
 
 // builder captures the program; the first error sticks.
 type builder struct {
-	c      Config
-	files  *checkpoint.Model
-	g      *lazy.Graph
-	prefix string
-	err    error
+	c        Config
+	files    *checkpoint.Model
+	names    *checkpoint.Resolver
+	g        *lazy.Graph
+	activate activation.Func
+	err      error
 }
 
 // weight adds a tensor of the checkpoint.
@@ -97,7 +119,7 @@ func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
 	if b.err != nil {
 		return nil
 	}
-	w, err := models.Weight(b.files, b.prefix+name, name, shape)
+	w, err := models.Weight(b.files, b.names, b.c.prefix()+name, name, shape)
 	if err != nil {
 		b.err = err
 		return nil
@@ -124,9 +146,6 @@ func (b *builder) norm(name string, x *lazy.Tensor) *lazy.Tensor {
 
 // encode is the embeddings and the layers.
 func (b *builder) encode(m *Model) *lazy.Tensor {
-	if _, err := b.files.Tensor("bert.embeddings.word_embeddings.weight"); err == nil {
-		b.prefix = "bert."
-	}
 	words := b.weight("embeddings.word_embeddings.weight", b.c.Vocab, b.c.Hidden)
 	types := b.weight("embeddings.token_type_embeddings.weight", b.c.Types, b.c.Hidden)
 	places := b.weight("embeddings.position_embeddings.weight", b.c.Positions, b.c.Hidden)
@@ -169,7 +188,7 @@ func (b *builder) layer(name string, h, hide *lazy.Tensor) *lazy.Tensor {
 	if b.err != nil {
 		return nil
 	}
-	return b.residual(name+"output", lazy.GELU(x), h, c.Inner)
+	return b.residual(name+"output", b.activate(x), h, c.Inner)
 }
 
 // residual is a linear layer of x [..., in], with h added, normalised.

@@ -1,10 +1,13 @@
 package clip
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/genie-sdk/go/internal/activation"
+	"github.com/genie-sdk/go/internal/checkpoint"
+	"github.com/genie-sdk/go/internal/pyjson"
 )
 
 // ErrConfig marks a config.json that is broken or asks for something this
@@ -19,7 +22,8 @@ const (
 	maxImage  = 1 << 14
 )
 
-// The activations, as config.json names them.
+// Activations of CLIP checkpoints, as config.json names them; there are those of
+// package activation.
 const (
 	QuickGELU = "quick_gelu"
 	GELU      = "gelu"
@@ -39,28 +43,28 @@ type Config struct {
 
 // Tower is a transformer encoder.
 type Tower struct {
-	Hidden     int     `json:"hidden_size"`
-	Inner      int     `json:"intermediate_size"`
-	Layers     int     `json:"num_hidden_layers"`
-	Heads      int     `json:"num_attention_heads"`
-	Activation string  `json:"hidden_act"` // QuickGELU or GELU
-	Epsilon    float64 `json:"layer_norm_eps"`
+	Hidden     int    // hidden_size
+	Inner      int    // intermediate_size
+	Layers     int    // num_hidden_layers
+	Heads      int    // num_attention_heads
+	Activation string // hidden_act
+	Epsilon    float64
 }
 
 // TextConfig is the text tower.
 type TextConfig struct {
 	Tower
-	Vocab     int     `json:"vocab_size"`
-	Positions int     `json:"max_position_embeddings"`
-	EOS       TokenID `json:"eos_token_id"`
+	Vocab     int     // vocab_size
+	Positions int     // max_position_embeddings
+	EOS       TokenID // eos_token_id
 }
 
 // VisionConfig is the image tower.
 type VisionConfig struct {
 	Tower
-	Channels int `json:"num_channels"`
-	Image    int `json:"image_size"` // height and width
-	Patch    int `json:"patch_size"` // height and width
+	Channels int // num_channels
+	Image    int // image_size, height and width
+	Patch    int // patch_size, height and width
 }
 
 // Positions is the number of patches and one for the class.
@@ -69,23 +73,8 @@ func (c VisionConfig) Positions() int {
 	return side*side + 1
 }
 
-// TokenID is a token id, which some configurations give as a list of one.
+// TokenID is a token id.
 type TokenID int
-
-// UnmarshalJSON reads a number or a list of one.
-func (t *TokenID) UnmarshalJSON(text []byte) error {
-	var list []int
-	if err := json.Unmarshal(text, &list); err == nil && len(list) == 1 {
-		*t = TokenID(list[0])
-		return nil
-	}
-	var id int
-	if err := json.Unmarshal(text, &id); err != nil || string(text) == "null" {
-		return fmt.Errorf("%.40s is not a token id", text)
-	}
-	*t = TokenID(id)
-	return nil
-}
 
 // What transformers assumes where config.json is silent.
 func defaultText() TextConfig {
@@ -102,44 +91,78 @@ func defaultVision() VisionConfig {
 	}
 }
 
-// ParseConfig reads config.json. Errors wrap [ErrConfig] and name the field.
+// ParseConfig reads config.json. What the computation does not use may be
+// anything. Errors wrap [ErrConfig] and name the field.
 func ParseConfig(text []byte) (Config, error) {
-	var file struct {
-		Text       json.RawMessage `json:"text_config"`
-		TextDict   json.RawMessage `json:"text_config_dict"`
-		Vision     json.RawMessage `json:"vision_config"`
-		VisionDict json.RawMessage `json:"vision_config_dict"`
-		Projection *int            `json:"projection_dim"`
+	file, err := pyjson.Parse(text)
+	if err != nil {
+		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if err := json.Unmarshal(text, &file); err != nil {
+	if err := checkpoint.CheckType(file, "clip"); err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	c := Config{Text: defaultText(), Vision: defaultVision(), Projection: 512}
+	r := file.Reader()
+	r.Int("projection_dim", &c.Projection)
 	// Where there is an old ..._dict, transformers takes it with its defaults
 	// over the other.
-	if given(file.TextDict) {
-		file.Text = file.TextDict
-	}
-	if given(file.VisionDict) {
-		file.Vision = file.VisionDict
-	}
-	if given(file.Text) {
-		if err := json.Unmarshal(file.Text, &c.Text); err != nil {
-			return Config{}, fmt.Errorf("%w: text_config: %w", ErrConfig, err)
+	towers := [2]pyjson.Object{}
+	for i, key := range [2]string{"text_config", "vision_config"} {
+		if file.Given(key + "_dict") {
+			key += "_dict"
 		}
+		towers[i] = r.Object(key)
 	}
-	if given(file.Vision) {
-		if err := json.Unmarshal(file.Vision, &c.Vision); err != nil {
-			return Config{}, fmt.Errorf("%w: vision_config: %w", ErrConfig, err)
+	for _, err := range []error{r.Err(), readText(towers[0], &c.Text), readVision(towers[1], &c.Vision)} {
+		if err != nil {
+			return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 		}
-	}
-	if file.Projection != nil {
-		c.Projection = *file.Projection
 	}
 	return c, c.check()
 }
 
-func given(raw json.RawMessage) bool { return raw != nil && !bytes.Equal(raw, []byte("null")) }
+func readTower(r *pyjson.Reader, t *Tower) {
+	r.Int("hidden_size", &t.Hidden)
+	r.Int("intermediate_size", &t.Inner)
+	r.Int("num_hidden_layers", &t.Layers)
+	r.Int("num_attention_heads", &t.Heads)
+	r.String("hidden_act", &t.Activation)
+	r.Float("layer_norm_eps", &t.Epsilon)
+}
+
+func readText(o pyjson.Object, c *TextConfig) error {
+	r := o.Reader().Within("text_config.")
+	readTower(r, &c.Tower)
+	r.Int("vocab_size", &c.Vocab)
+	r.Int("max_position_embeddings", &c.Positions)
+	if err := r.Err(); err != nil {
+		return err
+	}
+	// Some configurations give the end token as a list of one.
+	raw, there := o["eos_token_id"]
+	if !there {
+		return nil
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) == nil && len(list) == 1 {
+		raw = list[0]
+	}
+	id, ok := pyjson.Integer(raw)
+	if !ok {
+		return fmt.Errorf("text_config.eos_token_id: %.40s is not a token id", raw)
+	}
+	c.EOS = TokenID(id)
+	return nil
+}
+
+func readVision(o pyjson.Object, c *VisionConfig) error {
+	r := o.Reader().Within("vision_config.")
+	readTower(r, &c.Tower)
+	r.Int("num_channels", &c.Channels)
+	r.Int("image_size", &c.Image)
+	r.Int("patch_size", &c.Patch)
+	return r.Err()
+}
 
 func (c Config) check() error {
 	t, v := c.Text, c.Vision
@@ -186,10 +209,11 @@ func (t Tower) check(where string) error {
 		return err
 	case t.Hidden%t.Heads != 0:
 		return fmt.Errorf("%w: %shidden_size %d is not a multiple of num_attention_heads %d", ErrConfig, where, t.Hidden, t.Heads)
-	case t.Activation != QuickGELU && t.Activation != GELU:
-		return fmt.Errorf("%w: %shidden_act is %.40q, not quick_gelu or gelu", ErrConfig, where, t.Activation)
-	case !(t.Epsilon > 0) || t.Epsilon > 1:
-		return fmt.Errorf("%w: %slayer_norm_eps is %v, not above 0 and up to 1", ErrConfig, where, t.Epsilon)
+	case !(t.Epsilon >= 0) || t.Epsilon > 1:
+		return fmt.Errorf("%w: %slayer_norm_eps is %v, not 0 to 1", ErrConfig, where, t.Epsilon)
+	}
+	if _, err := activation.Named(t.Activation); err != nil {
+		return fmt.Errorf("%w: %shidden_act: %w", ErrConfig, where, err)
 	}
 	return nil
 }

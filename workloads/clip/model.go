@@ -2,7 +2,9 @@ package clip
 
 import (
 	"context"
+	"log/slog"
 	"path/filepath"
+	"strings"
 
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/models"
@@ -22,8 +24,8 @@ type Model struct {
 	// Tokens is an input, i32 [texts, seq]: texts as token ids, each with an end
 	// token.
 	Tokens *lazy.Tensor
-	// Mask is an input, i32 [texts, seq]: 1 for a token and 0 for padding,
-	// which stands before or after a text, not within it.
+	// Mask is an input, i32 [texts, seq]: 0 for what no token may see, wherever
+	// it stands, such as padding.
 	Mask *lazy.Tensor
 
 	// ImageEmbeds and TextEmbeds are outputs, f32 [images, projection] and
@@ -40,10 +42,17 @@ type LoadOptions struct {
 	// Progress is told how many bytes of weights have been hashed, which
 	// happens once for each checkpoint.
 	Progress transport.Progress
+	// Hashes says where the hashes of the weights are stored: a folder, "cache"
+	// for genie/hashes in the user's cache folder, which is also the meaning of
+	// nothing, "model" for genie-hashes.json beside the model, "off" for nowhere.
+	Hashes string
+	// Logger hears of tensors that nothing uses, at warn. Nil discards it.
+	Logger *slog.Logger
 }
 
 // Load opens a directory as Hugging Face writes it for CLIPModel: config.json
 // and model.safetensors or shards with an index. Weights stay memory-mapped. A
+// checkpoint of another type of model is an error that wraps [ErrConfig]. A
 // tensor that is missing or has another shape than config.json says is an error
 // that names it.
 func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
@@ -51,7 +60,7 @@ func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 		m := &Model{Config: c, files: files}
 		return m, m.load()
 	}
-	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress}, ParseConfig, capture)
+	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress, Hashes: opts.Hashes, Logger: opts.Logger}, ParseConfig, capture)
 }
 
 // Close unmaps the weights. The program cannot bring weights to an executor
@@ -61,11 +70,14 @@ func (m *Model) Close() error { return m.files.Close() }
 func (m *Model) load() error {
 	m.Graph = lazy.NewGraph("clip")
 	m.Graph.SetModel(filepath.Base(m.files.Dir()))
-	b := &builder{files: m.files, g: m.Graph}
+	b := &builder{files: m.files, names: m.files.Resolve("clip."), g: m.Graph}
 	m.capture(b)
 	if b.err != nil {
 		return b.err
 	}
+	b.names.WarnUnused(func(name string) bool {
+		return strings.HasPrefix(name, "text_model.") || strings.HasPrefix(name, "vision_model.")
+	}, "position_ids")
 	return m.Graph.Err()
 }
 
@@ -91,6 +103,7 @@ func (m *Model) capture(b *builder) {
 // only carry it, and nothing is declared.
 type builder struct {
 	files *checkpoint.Model
+	names *checkpoint.Resolver
 	g     *lazy.Graph
 	err   error
 }
@@ -100,7 +113,7 @@ func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
 	if b.err != nil {
 		return nil
 	}
-	w, err := models.Weight(b.files, name, name, shape)
+	w, err := models.Weight(b.files, b.names, name, name, shape)
 	if err != nil {
 		b.err = err
 		return nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/genie-sdk/go/internal/activation"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -33,9 +34,6 @@ func (b *builder) vision(c VisionConfig, pixels *lazy.Tensor) *lazy.Tensor {
 
 // text is the text tower: causal, of which the row of the end token is taken
 // at the end. It gives [texts, hidden].
-//
-// What follows a text cannot be seen from it, so of the mask only the padding
-// before a text counts: as many keys as come before the first 1.
 func (b *builder) text(c TextConfig, tokens, mask *lazy.Tensor) *lazy.Tensor {
 	const p = "text_model."
 	e := p + "embeddings."
@@ -44,13 +42,25 @@ func (b *builder) text(c TextConfig, tokens, mask *lazy.Tensor) *lazy.Tensor {
 	if b.err != nil {
 		return nil
 	}
-	start := lazy.ArgMax(lazy.Cast(mask, lazy.F32), 1)
+	hide := hidden(mask)
 	h := lazy.Add(lazy.Embedding(table, tokens), lazy.Slice(positions, 0, plan.C(0), lazy.Dim("seq")))
-	h = b.encoder(p, c.Tower, h, func(scores *lazy.Tensor) *lazy.Tensor { return lazy.CausalMask(scores, start) })
+	h = b.encoder(p, c.Tower, h, func(scores *lazy.Tensor) *lazy.Tensor { return lazy.Add(scores, hide) })
 	if b.err != nil {
 		return nil
 	}
 	return b.norm(p+"final_layer_norm", lazy.Pick(h, c.end(tokens)), c.Tower)
+}
+
+// hidden [texts, 1, seq, seq] is what is added to the scores of each query and
+// key: 0 where the mask has the key and it does not come after the query, and
+// otherwise the least float32, as transformers adds it. A score is nothing
+// beside that, so a query that sees no key attends to all alike, as there.
+func hidden(mask *lazy.Tensor) *lazy.Tensor {
+	g := mask.Graph()
+	zeros := lazy.Expand(g.Const([]float32{0}, 1, 1, 1, 1), "texts", 1, "seq", "seq")
+	before := lazy.Exp(lazy.CausalMask(zeros, nil))
+	keys := lazy.Reshape(lazy.Cast(lazy.Cast(mask, plan.Bool), lazy.F32), "texts", 1, 1, "seq")
+	return lazy.Scale(lazy.Sub(g.Const([]float32{1}, 1), lazy.Mul(before, keys)), -math.MaxFloat32)
 }
 
 // end is the position of the end token of each text, i32 [texts]: the first of
@@ -69,15 +79,14 @@ func (b *builder) encoder(prefix string, t Tower, h *lazy.Tensor, mask func(scor
 		p := fmt.Sprintf("%sencoder.layers.%d.", prefix, i)
 		h = lazy.Add(h, b.attention(p+"self_attn.", t, b.norm(p+"layer_norm1", h, t), mask))
 		f := b.linear(p+"mlp.fc1", b.norm(p+"layer_norm2", h, t), t.Hidden, t.Inner)
-		if t.Activation == GELU {
-			f = lazy.GELU(f)
-		} else {
-			f = lazy.QuickGELU(f)
+		activate, err := activation.Named(t.Activation)
+		if b.err == nil {
+			b.err = err
 		}
-		h = lazy.Add(h, b.linear(p+"mlp.fc2", f, t.Inner, t.Hidden))
 		if b.err != nil {
 			return nil
 		}
+		h = lazy.Add(h, b.linear(p+"mlp.fc2", activate(f), t.Inner, t.Hidden))
 	}
 	return h
 }

@@ -1,9 +1,10 @@
 package easyvqa
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/genie-sdk/go/internal/pyjson"
 )
 
 // ErrConfig marks a config.json that is broken or asks for something this
@@ -21,21 +22,34 @@ const (
 // Config is the architecture and the words of a network, as config.json gives
 // them.
 type Config struct {
-	ModelType string `json:"model_type"`
-	Size      int    `json:"image_size"` // height and width of an image
-	Channels  []int  `json:"channels"`   // of each convolution, which halves the image
-	Embedding int    `json:"embedding"`  // width of a word
-	Features  int    `json:"features"`   // width of either branch where they meet
+	ModelType string // model_type
+	Size      int    // image_size, height and width of an image
+	Channels  []int  // channels of each convolution, which halves the image
+	Embedding int    // embedding, width of a word
+	Features  int    // features, width of either branch where they meet
 	// Vocab is the words of questions by id. The first is the empty word, which
 	// fills short questions.
-	Vocab   []string `json:"vocab"`
-	Answers []string `json:"answers"` // by class
+	Vocab   []string
+	Answers []string // by class
 }
 
-// ParseConfig reads config.json. Errors wrap [ErrConfig] and name the field.
+// ParseConfig reads config.json. Other fields may be anything. Errors wrap
+// [ErrConfig] and name the field.
 func ParseConfig(text []byte) (Config, error) {
+	file, err := pyjson.Parse(text)
+	if err != nil {
+		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
 	var c Config
-	if err := json.Unmarshal(text, &c); err != nil {
+	r := file.Reader()
+	r.String("model_type", &c.ModelType)
+	r.Int("image_size", &c.Size)
+	r.Ints("channels", &c.Channels)
+	r.Int("embedding", &c.Embedding)
+	r.Int("features", &c.Features)
+	r.Strings("vocab", &c.Vocab)
+	r.Strings("answers", &c.Answers)
+	if err := r.Err(); err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	return c, c.check()

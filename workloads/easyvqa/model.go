@@ -47,6 +47,10 @@ type LoadOptions struct {
 	// Progress is told how many bytes of weights have been hashed, which
 	// happens once for each checkpoint.
 	Progress transport.Progress
+	// Hashes says where the hashes of the weights are stored: a folder, "cache"
+	// for genie/hashes in the user's cache folder, which is also the meaning of
+	// nothing, "model" for genie-hashes.json beside the model, "off" for nowhere.
+	Hashes string
 }
 
 // Load opens a directory with config.json and model.safetensors, as
@@ -58,7 +62,7 @@ func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 		m := &Model{Config: c, files: files}
 		return m, m.load()
 	}
-	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress}, ParseConfig, capture)
+	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress, Hashes: opts.Hashes}, ParseConfig, capture)
 }
 
 // Close unmaps the weights. The program cannot bring weights to an executor
@@ -69,7 +73,7 @@ func (m *Model) load() error {
 	m.vocab = newVocabulary(m.Config.Vocab)
 	m.Graph = lazy.NewGraph("easy-vqa")
 	m.Graph.SetModel(filepath.Base(m.files.Dir()))
-	b := &builder{c: m.Config, files: m.files, g: m.Graph}
+	b := &builder{c: m.Config, files: m.files, names: m.files.Resolve(""), g: m.Graph}
 	m.Pixels = m.Graph.Input("pixels", lazy.F32, "images", colours, m.Config.Size, m.Config.Size)
 	m.Image = m.Graph.Input("image", lazy.I32, "questions")
 	m.Words = m.Graph.Input("words", lazy.I32, "questions", "words")
@@ -88,6 +92,7 @@ func (m *Model) load() error {
 type builder struct {
 	c     Config
 	files *checkpoint.Model
+	names *checkpoint.Resolver
 	g     *lazy.Graph
 	err   error
 }
@@ -98,7 +103,7 @@ func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
 	if b.err != nil {
 		return nil
 	}
-	w, err := models.Weight(b.files, name, name, shape)
+	w, err := models.Weight(b.files, b.names, name, name, shape)
 	if err != nil {
 		b.err = err
 		return nil

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/genie-sdk/go/internal/activation"
+	"github.com/genie-sdk/go/internal/checkpoint"
+	"github.com/genie-sdk/go/internal/pyjson"
 	"github.com/genie-sdk/go/internal/safetensors"
 )
 
@@ -14,10 +17,10 @@ import (
 var ErrConfig = errors.New("genie: unusable GPT-2 config")
 
 // Activation is the function between the two layers of the feed-forward part,
-// by its name in transformers.
+// by its name in transformers; there are those of package activation.
 type Activation string
 
-// The activations of GPT-2 checkpoints. GELUNew and GELUPyTorchTanh are the
+// Activations of GPT-2 checkpoints. GELUNew and GELUPyTorchTanh are the
 // same function, 0.5x(1+tanh(sqrt(2/pi)(x+0.044715x^3))); GELU is the exact
 // one, 0.5x(1+erf(x/sqrt(2))).
 const (
@@ -54,8 +57,9 @@ type Config struct {
 	LayerNormEpsilon float64
 	Activation       Activation
 
-	// TieWordEmbeddings says that the head is the token embedding; such a
-	// checkpoint has no lm_head.weight.
+	// TieWordEmbeddings says that the head is the token embedding. A checkpoint
+	// has one of them, under either name, or both; two that differ are used as
+	// they are.
 	TieWordEmbeddings bool
 	// ScaleAttention divides attention scores by sqrt(Hidden/Heads).
 	ScaleAttention bool
@@ -66,10 +70,13 @@ type Config struct {
 	// applied before the product. In a float32 model it changes rounding only.
 	ReorderAndUpcastAttention bool
 
-	BOS, EOS int // token ids, or NoToken
+	// BOS and EOS are the token ids that config.json names, or NoToken. They may
+	// lie outside the vocabulary; what ends a text is in [Generation].
+	BOS, EOS int
 
 	// DType is the dtype that the config names ("dtype", "torch_dtype" in older
-	// files), or "" when it names none. The weights file decides.
+	// files), or "" when it names none that checkpoints have here. The weights
+	// file decides.
 	DType safetensors.DType
 }
 
@@ -127,130 +134,73 @@ func defaultConfig() Config {
 	}
 }
 
-// configFile has the fields of config.json; nil is absent or null.
-type configFile struct {
-	ModelType         *string         `json:"model_type"`
-	Layers            *int            `json:"n_layer"`
-	Heads             *int            `json:"n_head"`
-	Hidden            *int            `json:"n_embd"`
-	Inner             *int            `json:"n_inner"`
-	Vocab             *int            `json:"vocab_size"`
-	Positions         *int            `json:"n_positions"`
-	Context           *int            `json:"n_ctx"`
-	Epsilon           *float64        `json:"layer_norm_epsilon"`
-	Activation        *string         `json:"activation_function"`
-	Tie               *bool           `json:"tie_word_embeddings"`
-	Scale             *bool           `json:"scale_attn_weights"`
-	ScaleByLayer      *bool           `json:"scale_attn_by_inverse_layer_idx"`
-	ReorderAndUpcast  *bool           `json:"reorder_and_upcast_attn"`
-	AddCrossAttention *bool           `json:"add_cross_attention"`
-	BOS               json.RawMessage `json:"bos_token_id"`
-	EOS               json.RawMessage `json:"eos_token_id"`
-	DType             *string         `json:"dtype"`
-	TorchDType        *string         `json:"torch_dtype"`
-}
-
 // ParseConfig reads config.json. Absent fields have the values that
-// transformers gives them. Every error wraps [ErrConfig].
+// transformers gives them; a field by its other name of GPT2Config.attribute_map
+// counts before that by its own, as there. What the computation does not use may
+// be anything. Every error wraps [ErrConfig].
 func ParseConfig(text []byte) (Config, error) {
-	var f configFile
-	if err := json.Unmarshal(text, &f); err != nil {
+	file, err := pyjson.Parse(text)
+	if err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if f.ModelType != nil && *f.ModelType != "gpt2" {
-		return Config{}, fmt.Errorf("%w: model_type is %q, not \"gpt2\"", ErrConfig, *f.ModelType)
+	if err := checkpoint.CheckType(file, "gpt2"); err != nil {
+		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if f.AddCrossAttention != nil && *f.AddCrossAttention {
-		return Config{}, fmt.Errorf("%w: add_cross_attention is not supported", ErrConfig)
+	c, r := defaultConfig(), file.Reader()
+	if !file.Given("n_positions") && !file.Given("max_position_embeddings") {
+		r.Int("n_ctx", &c.Positions)
 	}
-	c := defaultConfig()
-	set(&c.Layers, f.Layers)
-	set(&c.Heads, f.Heads)
-	set(&c.Hidden, f.Hidden)
-	set(&c.Vocab, f.Vocab)
-	set(&c.Positions, f.Context)
-	set(&c.Positions, f.Positions)
-	set(&c.LayerNormEpsilon, f.Epsilon)
-	set(&c.TieWordEmbeddings, f.Tie)
-	set(&c.ScaleAttention, f.Scale)
-	set(&c.ScaleAttentionByLayer, f.ScaleByLayer)
-	set(&c.ReorderAndUpcastAttention, f.ReorderAndUpcast)
-	if f.Activation != nil {
-		c.Activation = Activation(*f.Activation)
+	for _, f := range []struct {
+		to         *int
+		own, other string
+	}{
+		{&c.Layers, "n_layer", "num_hidden_layers"},
+		{&c.Heads, "n_head", "num_attention_heads"},
+		{&c.Hidden, "n_embd", "hidden_size"},
+		{&c.Positions, "n_positions", "max_position_embeddings"},
+	} {
+		if file.Given(f.other) {
+			f.own = f.other
+		}
+		r.Int(f.own, f.to)
 	}
-	if f.Inner != nil {
-		c.Inner = *f.Inner
-	} else if c.Hidden > 0 && c.Hidden <= maxHidden {
+	if c.Hidden > 0 && c.Hidden <= maxHidden {
 		c.Inner = 4 * c.Hidden
 	}
-	var err error
-	if c.DType, err = parseDType(f.DType, f.TorchDType); err != nil {
-		return Config{}, err
+	r.Int("n_inner", &c.Inner)
+	r.Int("vocab_size", &c.Vocab)
+	r.Float("layer_norm_epsilon", &c.LayerNormEpsilon)
+	r.String("activation_function", (*string)(&c.Activation))
+	r.Bool("tie_word_embeddings", &c.TieWordEmbeddings)
+	r.Bool("scale_attn_weights", &c.ScaleAttention)
+	r.Bool("scale_attn_by_inverse_layer_idx", &c.ScaleAttentionByLayer)
+	r.Bool("reorder_and_upcast_attn", &c.ReorderAndUpcastAttention)
+	if err := r.Err(); err != nil {
+		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if c.BOS, err = parseToken("bos_token_id", f.BOS, c.BOS); err != nil {
-		return Config{}, err
-	}
-	if c.EOS, err = parseToken("eos_token_id", f.EOS, c.EOS); err != nil {
-		return Config{}, err
-	}
-	// A default that the vocabulary does not hold is no token.
-	if f.BOS == nil && c.BOS >= c.Vocab {
-		c.BOS = NoToken
-	}
-	if f.EOS == nil && c.EOS >= c.Vocab {
-		c.EOS = NoToken
-	}
-	if err := c.Validate(); err != nil {
-		return Config{}, err
-	}
-	return c, nil
+	c.DType = parseDType(file)
+	c.BOS, c.EOS = firstToken(file["bos_token_id"]), firstToken(file["eos_token_id"])
+	return c, c.Validate()
 }
 
-func set[T any](field *T, value *T) {
-	if value != nil {
-		*field = *value
-	}
-}
-
-func parseDType(names ...*string) (safetensors.DType, error) {
-	for _, name := range names {
-		if name == nil {
-			continue
-		}
-		switch *name {
-		case "float32":
-			return safetensors.F32, nil
-		case "float16":
-			return safetensors.F16, nil
-		case "bfloat16":
-			return safetensors.BF16, nil
-		default:
-			return "", fmt.Errorf("%w: dtype %q is not supported", ErrConfig, *name)
+// parseDType is the dtype that a config names, or "".
+func parseDType(file pyjson.Object) safetensors.DType {
+	names := map[string]safetensors.DType{"float32": safetensors.F32, "float16": safetensors.F16, "bfloat16": safetensors.BF16}
+	for _, key := range []string{"dtype", "torch_dtype"} {
+		var name string
+		if file.Given(key) && json.Unmarshal(file[key], &name) == nil {
+			return names[name]
 		}
 	}
-	return "", nil
+	return ""
 }
 
-// parseToken reads a token id: an integer, or null for none. Some models list
-// several; a list of one is that one.
-func parseToken(field string, raw json.RawMessage, absent int) (int, error) {
-	if raw == nil {
-		return absent, nil
+// firstToken is a token id, or the first of several; NoToken for anything else.
+func firstToken(raw json.RawMessage) int {
+	if ids, err := tokenIDs(raw); err == nil && len(ids) > 0 && ids[0] >= 0 {
+		return ids[0]
 	}
-	if string(raw) == "null" {
-		return NoToken, nil
-	}
-	var id int
-	var list []int
-	if err := json.Unmarshal(raw, &list); err == nil && len(list) == 1 {
-		id = list[0]
-	} else if err := json.Unmarshal(raw, &id); err != nil {
-		return 0, fmt.Errorf("%w: %s is %.40s, not a token id", ErrConfig, field, raw)
-	}
-	if id < 0 {
-		return 0, fmt.Errorf("%w: %s is %d", ErrConfig, field, id)
-	}
-	return id, nil
+	return NoToken
 }
 
 // Validate checks that the sizes are positive, fit together and stay within
@@ -276,19 +226,13 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%w: n_embd %d is not a multiple of n_head %d", ErrConfig, c.Hidden, c.Heads)
 	case c.Parameters() > maxParameters:
 		return fmt.Errorf("%w: %d parameters, over the limit of %d", ErrConfig, c.Parameters(), int64(maxParameters))
-	case !(c.LayerNormEpsilon > 0) || c.LayerNormEpsilon > 1 || math.IsNaN(c.LayerNormEpsilon):
-		return fmt.Errorf("%w: layer_norm_epsilon is %v, not above 0 and up to 1", ErrConfig, c.LayerNormEpsilon)
-	case c.BOS != NoToken && (c.BOS < 0 || c.BOS >= c.Vocab):
-		return fmt.Errorf("%w: bos_token_id %d is outside the vocabulary of %d", ErrConfig, c.BOS, c.Vocab)
-	case c.EOS != NoToken && (c.EOS < 0 || c.EOS >= c.Vocab):
-		return fmt.Errorf("%w: eos_token_id %d is outside the vocabulary of %d", ErrConfig, c.EOS, c.Vocab)
+	case !(c.LayerNormEpsilon >= 0) || c.LayerNormEpsilon > 1:
+		return fmt.Errorf("%w: layer_norm_epsilon is %v, not 0 to 1", ErrConfig, c.LayerNormEpsilon)
 	}
-	switch c.Activation {
-	case GELUNew, GELUPyTorchTanh, GELU, ReLU:
-		return nil
-	default:
-		return fmt.Errorf("%w: activation_function %q is not supported", ErrConfig, string(c.Activation))
+	if _, err := activation.Named(string(c.Activation)); err != nil {
+		return fmt.Errorf("%w: activation_function: %w", ErrConfig, err)
 	}
+	return nil
 }
 
 // json returns the config as a config.json that transformers reads.

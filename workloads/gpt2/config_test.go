@@ -15,7 +15,7 @@ import (
 func TestParseConfigDefaults(t *testing.T) {
 	want, ok := Preset("gpt2")
 	require.True(t, ok)
-	want.DType = ""
+	want.DType, want.BOS, want.EOS = "", NoToken, NoToken
 	got, err := ParseConfig([]byte(`{}`))
 	require.NoError(t, err)
 	assert.Equal(t, want, got, "an empty config is GPT-2 small, as in transformers")
@@ -43,7 +43,17 @@ func TestParseConfigFields(t *testing.T) {
 		{"eos", `{"eos_token_id":5}`, func(c Config) any { return c.EOS }, 5},
 		{"eos null", `{"eos_token_id":null}`, func(c Config) any { return c.EOS }, NoToken},
 		{"eos list of one", `{"eos_token_id":[5]}`, func(c Config) any { return c.EOS }, 5},
-		{"default eos outside the vocabulary", `{"vocab_size":100}`, func(c Config) any { return c.EOS }, NoToken},
+		{"eos list", `{"eos_token_id":[5,6]}`, func(c Config) any { return c.EOS }, 5},
+		{"eos outside the vocabulary", `{"vocab_size":100,"eos_token_id":50256,"bos_token_id":50256}`, func(c Config) any { return c.EOS }, 50256},
+		{"eos of no use", `{"eos_token_id":{"a":NaN},"bos_token_id":-1}`, func(c Config) any { return [2]int{c.EOS, c.BOS} }, [2]int{NoToken, NoToken}},
+		{"a dtype of no use", `{"dtype":"float64"}`, func(c Config) any { return c.DType }, safetensors.DType("")},
+		{"other name", `{"num_attention_heads":6}`, func(c Config) any { return c.Heads }, 6},
+		{"both names", `{"num_attention_heads":6,"n_head":4}`, func(c Config) any { return c.Heads }, 6},
+		{"a name in another case", `{"N_Head":6}`, func(c Config) any { return c.Heads }, 12},
+		{"integers as floats", `{"vocab_size":5e2,"n_layer":2.0}`, func(c Config) any { return c.Vocab + c.Layers }, 502},
+		{"epsilon zero", `{"layer_norm_epsilon":0}`, func(c Config) any { return c.LayerNormEpsilon }, 0.0},
+		{"cross attention, which needs an encoder", `{"add_cross_attention":true}`, func(c Config) any { return c.Layers }, 12},
+		{"architectures of old files", `{"architectures":["GPT2LMHeadModel"]}`, func(c Config) any { return c.Layers }, 12},
 		{"torch_dtype", `{"torch_dtype":"float16"}`, func(c Config) any { return c.DType }, safetensors.F16},
 		{"dtype", `{"dtype":"bfloat16"}`, func(c Config) any { return c.DType }, safetensors.BF16},
 		{"unknown fields", `{"use_cache":true,"summary_type":"cls_index"}`, func(c Config) any { return c.Layers }, 12},
@@ -60,13 +70,12 @@ func TestParseConfigFields(t *testing.T) {
 func TestParseConfigRefuses(t *testing.T) {
 	cases := []struct{ name, text, reason string }{
 		{"no JSON", `{`, "JSON"},
-		{"another type", `[]`, "array"},
+		{"another type", `[]`, "no object"},
 		{"another model", `{"model_type":"llama"}`, "llama"},
-		{"cross attention", `{"add_cross_attention":true}`, "add_cross_attention"},
 		{"no layers", `{"n_layer":0}`, "n_layer is 0"},
 		{"negative", `{"n_embd":-768}`, "n_embd is -768"},
 		{"fraction", `{"n_layer":1.5}`, "1.5"},
-		{"text", `{"n_layer":"12"}`, "string"},
+		{"text", `{"n_layer":"12"}`, `n_layer is "12"`},
 		{"not divisible", `{"n_head":7}`, "not a multiple of n_head 7"},
 		{"no heads", `{"n_head":0}`, "n_head is 0"},
 		{"too many layers", `{"n_layer":1000000}`, "n_layer"},
@@ -76,14 +85,13 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"vocabulary too large", `{"vocab_size":2000000000}`, "vocab_size"},
 		{"positions too large", `{"n_positions":2000000000}`, "n_positions"},
 		{"sum too large", `{"n_layer":4096,"n_embd":65536,"n_head":64}`, "parameters"},
-		{"epsilon zero", `{"layer_norm_epsilon":0}`, "layer_norm_epsilon"},
 		{"epsilon large", `{"layer_norm_epsilon":2}`, "layer_norm_epsilon"},
-		{"activation", `{"activation_function":"swish"}`, "swish"},
-		{"dtype", `{"dtype":"float64"}`, "float64"},
-		{"eos outside", `{"eos_token_id":50257}`, "eos_token_id 50257"},
-		{"eos negative", `{"eos_token_id":-1}`, "eos_token_id is -1"},
-		{"bos outside", `{"bos_token_id":60000}`, "bos_token_id 60000"},
-		{"eos several", `{"eos_token_id":[1,2]}`, "not a token id"},
+		{"activation", `{"activation_function":"xielu"}`, "xielu"},
+		{"epsilon NaN", `{"layer_norm_epsilon":NaN}`, "layer_norm_epsilon is NaN"},
+		{"quantised", `{"quantization_config":{"quant_method":"gptq"}}`, "quantization_config"},
+		{"layers of their own", `{"per_layer_config":{"0":{"n_head":2}}}`, "per_layer_config"},
+		{"another architecture", `{"architectures":["GPTNeoForCausalLM"]}`, "GPTNeoForCausalLM"},
+		{"type is a number", `{"model_type":3}`, "model_type is 3"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

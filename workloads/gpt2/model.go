@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
+	"strings"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/activation"
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/internal/tokenizer"
@@ -20,9 +23,15 @@ type Model struct {
 	Config Config
 	// LM is the captured program, for genie.Generate.
 	LM *genie.CausalLM
-	// Tokenizer is nil for a directory without tokenizer.json.
-	Tokenizer *tokenizer.Tokenizer
-	files     *checkpoint.Model
+	// Generation is how the checkpoint wants its texts written. genie.Generate
+	// follows its end tokens, and refuses what would choose other tokens than it
+	// does; how to sample and how long is up to the request.
+	Generation *Generation
+	// Tokenizer is nil for a directory without a tokenizer.json that can be used;
+	// TokenizerErr then says why. Ids need none.
+	Tokenizer    *tokenizer.Tokenizer
+	TokenizerErr error
+	files        *checkpoint.Model
 }
 
 // LoadOptions configure [Load]. The zero value is ready to use.
@@ -30,19 +39,29 @@ type LoadOptions struct {
 	// Progress is told how many bytes of weights have been hashed, which
 	// happens once for each checkpoint.
 	Progress transport.Progress
+	// Hashes says where the hashes of the weights are stored: a folder, "cache"
+	// for genie/hashes in the user's cache folder, which is also the meaning of
+	// nothing, "model" for genie-hashes.json beside the model, "off" for nowhere.
+	Hashes string
+	// Logger hears what the checkpoint should not be like, though it can be used,
+	// at warn: tensors that nothing uses, an end token that cannot come. Nil
+	// discards it.
+	Logger *slog.Logger
 }
 
 // Load opens a GPT-2-family directory as Hugging Face writes it: config.json,
-// model.safetensors or shards with an index, tensor names with or without the
-// prefix "transformer.", a tied or a separate head, float32, float16 or
-// bfloat16. Weights stay memory-mapped. A tensor that is missing or has
-// another shape than config.json says is an error that names it.
+// generation_config.json, model.safetensors or shards with an index, tensor
+// names with or without the prefix "transformer.", a tied or a separate head,
+// float32, float16 or bfloat16. Weights stay memory-mapped. A checkpoint of
+// another type of model is an error that wraps [ErrConfig]. A tensor that is
+// missing or has another shape than config.json says is an error that names it;
+// what the computation does not use is no error, whatever it is.
 func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 	capture := func(files *checkpoint.Model, c Config) (*Model, error) {
 		m := &Model{Config: c, files: files}
 		return m, m.load(dir)
 	}
-	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress}, ParseConfig, capture)
+	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress, Hashes: opts.Hashes, Logger: opts.Logger}, ParseConfig, capture)
 }
 
 // Close unmaps the weights. The program cannot bring weights to an executor
@@ -50,37 +69,59 @@ func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 func (m *Model) Close() error { return m.files.Close() }
 
 func (m *Model) load(dir string) error {
+	log := m.files.Log()
+	if m.Tokenizer, m.TokenizerErr = tokenizer.Load(dir); m.TokenizerErr != nil {
+		m.Tokenizer = nil
+		if !errors.Is(m.TokenizerErr, tokenizer.ErrNoTokenizer) {
+			log.Warn("the tokenizer cannot be used; token ids need none", "model", m.files.Dir(), "error", m.TokenizerErr)
+		}
+	}
+	var never []int
 	var err error
-	m.Tokenizer, err = tokenizer.Load(dir)
-	if err != nil && !errors.Is(err, tokenizer.ErrNoTokenizer) {
+	if m.Generation, never, err = loadGeneration(dir, m.files.ConfigJSON(), m.Config.Vocab); err != nil {
 		return err
 	}
-	b := &builder{c: m.Config, files: m.files, g: lazy.NewGraph("gpt2")}
+	if len(never) > 0 {
+		log.Warn("an end token is outside the vocabulary and never comes", "model", m.files.Dir(), "tokens", never, "vocabulary", m.Config.Vocab)
+	}
+	b := &builder{c: m.Config, files: m.files, names: m.files.Resolve(inner), g: lazy.NewGraph("gpt2")}
 	b.g.SetModel(filepath.Base(m.files.Dir()))
 	lm, err := b.capture()
 	if err != nil {
 		return err
 	}
-	lm.Context, lm.EOS = m.Config.Positions, m.Config.EOS
+	b.names.WarnUnused(func(name string) bool { return strings.HasPrefix(name, "h.") }, ".attn.bias", ".attn.masked_bias")
+	lm.Context, lm.Check = m.Config.Positions, m.Generation.check
+	if ends := m.Generation.EOS; len(ends) > 0 {
+		lm.EOS, lm.MoreEOS = ends[0], ends[1:]
+	}
 	m.LM = lm
 	return nil
 }
 
+// inner is what names of tensors begin with in the files of GPT2LMHeadModel.
+const inner = "transformer."
+
 // builder captures the program; the first error sticks.
 type builder struct {
-	c      Config
-	files  *checkpoint.Model
-	g      *lazy.Graph
-	prefix string
-	err    error
+	c     Config
+	files *checkpoint.Model
+	names *checkpoint.Resolver
+	g     *lazy.Graph
+	err   error
 }
 
-// weight adds a tensor of the checkpoint.
+// weight adds a tensor of the inner model.
 func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
+	return b.tensor(inner+name, name, shape...)
+}
+
+// tensor adds a tensor of the checkpoint under a name of the program.
+func (b *builder) tensor(tensor, name string, shape ...int) *lazy.Tensor {
 	if b.err != nil {
 		return nil
 	}
-	w, err := models.Weight(b.files, b.prefix+name, name, shape)
+	w, err := models.Weight(b.files, b.names, tensor, name, shape)
 	if err != nil {
 		b.err = err
 		return nil
@@ -88,17 +129,52 @@ func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
 	return b.g.AddWeight(w)
 }
 
+// tables are the embedding and the head [vocab, hidden], which are one where
+// the config ties them. A checkpoint then has it under either name, or
+// twice; where the two differ transformers 5 unties them and warns.
+func (b *builder) tables() (embedding, head *lazy.Tensor) {
+	const wte, lm = "wte.weight", "lm_head.weight"
+	vocab, hidden := b.c.Vocab, b.c.Hidden
+	if !b.c.TieWordEmbeddings {
+		return b.weight(wte, vocab, hidden), b.tensor(lm, lm, vocab, hidden)
+	}
+	asEmbedding, hasEmbedding := b.names.Find(inner + wte)
+	asHead, hasHead := b.names.Find(lm)
+	switch {
+	case hasHead && !hasEmbedding:
+		table := b.tensor(lm, wte, vocab, hidden)
+		return table, table
+	case hasHead && b.differ(asEmbedding, asHead):
+		b.files.Log().Warn("config.json ties the head to the embedding of tokens, but the checkpoint has another head, which is used",
+			"model", b.files.Dir(), "head", asHead, "embedding", asEmbedding)
+		return b.weight(wte, vocab, hidden), b.tensor(lm, lm, vocab, hidden)
+	}
+	table := b.weight(wte, vocab, hidden)
+	return table, table
+}
+
+// differ reports whether two tensors of the checkpoint have other content.
+func (b *builder) differ(one, other string) bool {
+	x, err := b.files.Hash(one)
+	if err != nil {
+		b.err = err
+		return false
+	}
+	y, err := b.files.Hash(other)
+	if err != nil {
+		b.err = err
+	}
+	return x != y
+}
+
 // capture writes the textbook program: the KV cache is concatenated, every row
 // has logits. What is kept, grown in place or left out is the planner's affair.
 func (b *builder) capture() (*genie.CausalLM, error) {
-	if _, err := b.files.Tensor("transformer.wte.weight"); err == nil {
-		b.prefix = "transformer."
-	}
 	c, g := b.c, b.g
 	tokens := g.Input("tokens", lazy.I32, "batch", "seq")
 	positions := g.Input("positions", lazy.I32, "batch", "seq")
 	start := g.Input("start", lazy.I32, "batch")
-	wte := b.weight("wte.weight", c.Vocab, c.Hidden)
+	wte, head := b.tables()
 	wpe := b.weight("wpe.weight", c.Positions, c.Hidden)
 	if b.err != nil {
 		return nil, b.err
@@ -111,13 +187,6 @@ func (b *builder) capture() (*genie.CausalLM, error) {
 		}
 	}
 	h = b.norm("ln_f", h)
-	head := wte
-	if !c.TieWordEmbeddings {
-		prefix := b.prefix
-		b.prefix = ""
-		head = b.weight("lm_head.weight", c.Vocab, c.Hidden)
-		b.prefix = prefix
-	}
 	if b.err != nil {
 		return nil, b.err
 	}
@@ -139,15 +208,14 @@ func (b *builder) block(i int, h, start *lazy.Tensor) *lazy.Tensor {
 	c, p := b.c, fmt.Sprintf("h.%d.", i)
 	h = lazy.Add(h, b.attention(i, b.norm(p+"ln_1", h), start))
 	f := b.linear(p+"mlp.c_fc", b.norm(p+"ln_2", h), c.Hidden, c.Inner)
-	switch c.Activation {
-	case ReLU:
-		f = lazy.ReLU(f)
-	case GELU:
-		f = lazy.GELU(f)
-	default:
-		f = lazy.GELUTanh(f)
+	activate, err := activation.Named(string(c.Activation))
+	if b.err == nil {
+		b.err = err
 	}
-	return lazy.Add(h, b.linear(p+"mlp.c_proj", f, c.Inner, c.Hidden))
+	if b.err != nil {
+		return nil
+	}
+	return lazy.Add(h, b.linear(p+"mlp.c_proj", activate(f), c.Inner, c.Hidden))
 }
 
 // attention is causal self-attention over the carried keys and values

@@ -61,7 +61,7 @@ func (r *runner) Close() error { return r.s.Close() }
 // steps. With Check, logits come along.
 func (r *runner) Run(ctx context.Context, o workloads.RunOptions) (*workloads.Run, error) {
 	w := r.p.work
-	req := genie.GenerateRequest{Prompts: w.Prompts, MaxNew: w.New(), IgnoreEOS: true}
+	req := genie.GenerateRequest{Prompts: w.Prompts, MaxNew: w.New(), IgnoreEOS: true, IgnoreSettings: true}
 	if o.MaxTokens > 0 {
 		req.MaxNew = min(req.MaxNew, o.MaxTokens)
 	}

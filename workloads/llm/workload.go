@@ -31,6 +31,7 @@ const tolerance = 1e-4
 type Workload struct {
 	id       workloads.ID
 	testdata string
+	dir      string // of the checkpoint, if it is not its scale's
 	// Prompts are token ids, [batch][length].
 	Prompts [][]int
 	// Want is transformers' greedy continuation, [batch][new].
@@ -110,14 +111,27 @@ func load(testdata string, f form, scale workloads.Scale) (*Workload, error) {
 	if err != nil {
 		return nil, err
 	}
-	var g struct {
-		Prompts [][]int `json:"prompts"`
-		Greedy  [][]int `json:"greedy"`
-		Top     [][]Top `json:"top"`
-	}
+	var g golden
 	if err := json.Unmarshal(b, &g); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
+	w, err := g.workload(file, f)
+	if err != nil {
+		return nil, err
+	}
+	w.id.Model, w.id.Scale, w.testdata = ModelName(scale), scale, testdata
+	return w, nil
+}
+
+// golden is a file of prompts and what transformers makes of them.
+type golden struct {
+	Prompts [][]int `json:"prompts"`
+	Greedy  [][]int `json:"greedy"`
+	Top     [][]Top `json:"top"`
+}
+
+// workload is the beginning of a golden that a form asks for.
+func (g *golden) workload(file string, f form) (*Workload, error) {
 	n := len(g.Prompts)
 	if f.batch == 0 {
 		f.batch = n
@@ -126,10 +140,8 @@ func load(testdata string, f form, scale workloads.Scale) (*Workload, error) {
 		return nil, fmt.Errorf("%s: %d prompts, %d continuations, %d with logits, want %d of each", file, n, len(g.Greedy), len(g.Top), f.batch)
 	}
 	return &Workload{
-		id: workloads.ID{
-			Name: f.name, Variant: f.variant, Model: ModelName(scale), Scale: scale, Batch: f.batch,
-		},
-		testdata: testdata, Prompts: g.Prompts[:f.batch], Want: g.Greedy[:f.batch], Top: g.Top[:f.batch],
+		id:      workloads.ID{Name: f.name, Variant: f.variant, Batch: f.batch},
+		Prompts: g.Prompts[:f.batch], Want: g.Greedy[:f.batch], Top: g.Top[:f.batch],
 	}, nil
 }
 
@@ -138,6 +150,9 @@ func (w *Workload) ID() workloads.ID { return w.id }
 
 // Dir implements [workloads.Workload].
 func (w *Workload) Dir(ctx context.Context, progress transport.Progress) (string, error) {
+	if w.dir != "" {
+		return w.dir, nil
+	}
 	return ModelDir(ctx, w.testdata, w.id.Scale, progress)
 }
 

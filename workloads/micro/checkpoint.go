@@ -105,8 +105,9 @@ func (p *program) load(ctx context.Context, dir string) error {
 	if err := p.files.HashAll(ctx); err != nil {
 		return err
 	}
+	names := p.files.Resolve("")
 	return p.c.capture(p.graph, func(l leaf) (*lazy.Tensor, error) {
-		w, err := models.Weight(p.files, l.name, l.name, l.shape)
+		w, err := models.Weight(p.files, names, l.name, l.name, l.shape)
 		if err != nil {
 			return nil, err
 		}

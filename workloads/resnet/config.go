@@ -4,6 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/genie-sdk/go/internal/activation"
+	"github.com/genie-sdk/go/internal/checkpoint"
+	"github.com/genie-sdk/go/internal/pyjson"
 )
 
 // ErrConfig marks a config.json that is broken or asks for something this
@@ -15,6 +21,7 @@ const (
 	maxStages   = 16
 	maxDepth    = 1 << 10
 	maxChannels = 1 << 16
+	maxClasses  = 1 << 22
 )
 
 // The kinds of layers, as config.json names them.
@@ -26,19 +33,21 @@ const (
 // Config is the architecture of a ResNet, as config.json of a Hugging Face
 // checkpoint gives it (transformers, models/resnet/configuration_resnet.py).
 type Config struct {
-	Channels    int    `json:"num_channels"`
-	Embedding   int    `json:"embedding_size"` // channels after the stem
-	HiddenSizes []int  `json:"hidden_sizes"`   // output channels by stage
-	Depths      []int  `json:"depths"`         // layers by stage
-	LayerType   string `json:"layer_type"`     // Basic or Bottleneck
-	Activation  string `json:"hidden_act"`
+	Channels    int    // num_channels
+	Embedding   int    // embedding_size, channels after the stem
+	HiddenSizes []int  // hidden_sizes, output channels by stage
+	Depths      []int  // depths, layers by stage
+	LayerType   string // layer_type, Basic or Bottleneck
+	Activation  string // hidden_act, one of package activation
 	// DownsampleInFirstStage halves the image in the first stage too.
-	DownsampleInFirstStage bool `json:"downsample_in_first_stage"`
+	DownsampleInFirstStage bool
 	// DownsampleInBottleneck halves it in the 1x1 convolution of a bottleneck,
 	// not in the 3x3 one.
-	DownsampleInBottleneck bool `json:"downsample_in_bottleneck"`
+	DownsampleInBottleneck bool
 
-	Labels map[string]string `json:"id2label"`
+	// Labels are id2label, as many as there are classes, or LABEL_0 and so on
+	// where it is absent or num_labels says another number.
+	Labels map[string]string
 }
 
 // Classes is the number of classes.
@@ -53,20 +62,75 @@ func (c Config) Layers() int {
 	return n
 }
 
-// ParseConfig reads config.json. Errors wrap [ErrConfig] and name the field.
+// ParseConfig reads config.json. What the computation does not use may be
+// anything. Errors wrap [ErrConfig] and name the field.
 func ParseConfig(text []byte) (Config, error) {
+	file, err := pyjson.Parse(text)
+	if err != nil {
+		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if err := checkpoint.CheckType(file, "resnet"); err != nil {
+		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
 	// What transformers assumes where config.json is silent.
 	c := Config{
 		Channels: 3, Embedding: 64, HiddenSizes: []int{256, 512, 1024, 2048}, Depths: []int{3, 4, 6, 3},
 		LayerType: Bottleneck, Activation: "relu",
 	}
-	if err := json.Unmarshal(text, &c); err != nil {
+	r := file.Reader()
+	r.Int("num_channels", &c.Channels)
+	r.Int("embedding_size", &c.Embedding)
+	r.Ints("hidden_sizes", &c.HiddenSizes)
+	r.Ints("depths", &c.Depths)
+	r.String("layer_type", &c.LayerType)
+	r.String("hidden_act", &c.Activation)
+	r.Bool("downsample_in_first_stage", &c.DownsampleInFirstStage)
+	r.Bool("downsample_in_bottleneck", &c.DownsampleInBottleneck)
+	names := r.Object("id2label")
+	classes := 2
+	if file.Given("id2label") {
+		classes = len(names)
+	}
+	r.Int("num_labels", &classes)
+	if err := r.Err(); err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if c.Labels == nil {
-		c.Labels = map[string]string{"0": "LABEL_0", "1": "LABEL_1"}
+	if classes < 1 || classes > maxClasses {
+		return Config{}, fmt.Errorf("%w: num_labels is %d", ErrConfig, classes)
+	}
+	if c.Labels, err = labels(names, classes); err != nil {
+		return Config{}, err
 	}
 	return c, c.check()
+}
+
+// labels are the classes by their ids, as Python reads those: "3", "03" or " 3".
+// A map of another number than there are classes is not used, as in
+// transformers.
+func labels(names pyjson.Object, classes int) (map[string]string, error) {
+	out := make(map[string]string, classes)
+	if len(names) != classes {
+		for i := range classes {
+			id := strconv.Itoa(i)
+			out[id] = "LABEL_" + id
+		}
+		return out, nil
+	}
+	for key, raw := range names {
+		id, err := strconv.Atoi(strings.TrimSpace(key))
+		if err != nil {
+			return nil, fmt.Errorf("%w: id2label has the key %.40q, which is no integer", ErrConfig, key)
+		}
+		var name string
+		if json.Unmarshal(raw, &name) != nil {
+			name = string(raw)
+		}
+		out[strconv.Itoa(id)] = name
+	}
+	if len(out) != classes {
+		return nil, fmt.Errorf("%w: id2label has one id twice", ErrConfig)
+	}
+	return out, nil
 }
 
 func (c Config) check() error {
@@ -79,8 +143,9 @@ func (c Config) check() error {
 		return fmt.Errorf("%w: depths for %d stages, hidden_sizes for %d", ErrConfig, len(c.Depths), len(c.HiddenSizes))
 	case c.LayerType != Basic && c.LayerType != Bottleneck:
 		return fmt.Errorf("%w: layer_type is %.40q, not basic or bottleneck", ErrConfig, c.LayerType)
-	case c.Activation != "relu":
-		return fmt.Errorf("%w: hidden_act is %.40q, not relu", ErrConfig, c.Activation)
+	}
+	if _, err := activation.Named(c.Activation); err != nil {
+		return fmt.Errorf("%w: hidden_act: %w", ErrConfig, err)
 	}
 	for i, n := range c.HiddenSizes {
 		if n < 1 || n > maxChannels || c.LayerType == Bottleneck && n < 4 {

@@ -97,7 +97,7 @@ func TestBadConfig(t *testing.T) {
 		`{"depths": [1], "hidden_sizes": [3]}`:    "hidden_sizes[0]",
 		`{"depths": [0], "hidden_sizes": [8]}`:    "depths[0]",
 		`{"layer_type": "wide"}`:                  "layer_type",
-		`{"hidden_act": "gelu"}`:                  "hidden_act",
+		`{"hidden_act": "prelu"}`:                 "hidden_act",
 		`{"depths": [99999], "hidden_sizes":[8]}`: "depths[0]",
 	} {
 		_, err := resnet.ParseConfig([]byte(text))

@@ -1,10 +1,14 @@
 package resnet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
+	"strings"
 
+	"github.com/genie-sdk/go/internal/activation"
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/lazy"
@@ -20,7 +24,7 @@ const normEpsilon = 1e-5
 type Model struct {
 	Config Config
 	Graph  *lazy.Graph
-	// Pixels is the input, f32 [batch, channels, size, size]: preprocessed
+	// Pixels is the input, f32 [batch, channels, height, width]: preprocessed
 	// images.
 	Pixels *lazy.Tensor
 	// Logits is the output, f32 [batch, classes].
@@ -32,48 +36,65 @@ type Model struct {
 type LoadOptions struct {
 	// Size is the height and width of the images, 224 if it is 0.
 	Size int
+	// Height and Width, if not 0, are those of images that are not square.
+	Height, Width int
 	// Progress is told how many bytes of weights have been hashed, which
 	// happens once for each checkpoint.
 	Progress transport.Progress
+	// Hashes says where the hashes of the weights are stored: a folder, "cache"
+	// for genie/hashes in the user's cache folder, which is also the meaning of
+	// nothing, "model" for genie-hashes.json beside the model, "off" for nowhere.
+	Hashes string
+	// Logger hears of tensors that nothing uses, at warn. Nil discards it.
+	Logger *slog.Logger
 }
 
 // Load opens a directory as Hugging Face writes it for
 // ResNetForImageClassification: config.json and model.safetensors or shards
-// with an index. Weights stay memory-mapped. A tensor that is missing or has
+// with an index. Weights stay memory-mapped. A checkpoint of another type of
+// model is an error that wraps [ErrConfig]. A tensor that is missing or has
 // another shape than config.json says is an error that names it.
 func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 	capture := func(files *checkpoint.Model, c Config) (*Model, error) {
 		m := &Model{Config: c, files: files}
-		return m, m.load(opts.Size)
+		return m, m.load(cmp.Or(opts.Height, opts.Size, 224), cmp.Or(opts.Width, opts.Size, 224))
 	}
-	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress}, ParseConfig, capture)
+	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress, Hashes: opts.Hashes, Logger: opts.Logger}, ParseConfig, capture)
 }
 
 // Close unmaps the weights. The program cannot bring weights to an executor
 // afterwards.
 func (m *Model) Close() error { return m.files.Close() }
 
-func (m *Model) load(size int) error {
-	if size == 0 {
-		size = 224
-	}
+func (m *Model) load(height, width int) error {
 	m.Graph = lazy.NewGraph("resnet")
 	m.Graph.SetModel(filepath.Base(m.files.Dir()))
-	b := &builder{c: m.Config, files: m.files, g: m.Graph}
-	m.Pixels = m.Graph.Input("pixels", lazy.F32, "batch", m.Config.Channels, size, size)
+	activate, err := activation.Named(m.Config.Activation)
+	if err != nil {
+		return err
+	}
+	b := &builder{c: m.Config, files: m.files, names: m.files.Resolve(inner), g: m.Graph, activation: activate}
+	m.Pixels = m.Graph.Input("pixels", lazy.F32, "batch", m.Config.Channels, height, width)
 	m.Logits = m.Graph.Output("logits", b.classify(b.encode(m.Pixels)))
 	if b.err != nil {
 		return b.err
 	}
+	b.names.WarnUnused(func(name string) bool { return strings.HasPrefix(name, "encoder.stages.") }, ".num_batches_tracked")
 	return m.Graph.Err()
 }
 
+// inner is what names of tensors begin with in the files of
+// ResNetForImageClassification.
+const inner = "resnet."
+
 // builder captures the program; the first error sticks.
 type builder struct {
-	c     Config
-	files *checkpoint.Model
-	g     *lazy.Graph
-	err   error
+	c          Config
+	files      *checkpoint.Model
+	names      *checkpoint.Resolver
+	g          *lazy.Graph
+	activation activation.Func
+	err        error
 }
 
 // weight adds a tensor of the checkpoint.
@@ -81,7 +102,7 @@ func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
 	if b.err != nil {
 		return nil
 	}
-	w, err := models.Weight(b.files, name, name, shape)
+	w, err := models.Weight(b.files, b.names, name, name, shape)
 	if err != nil {
 		b.err = err
 		return nil
@@ -107,11 +128,11 @@ func (b *builder) conv(name string, x *lazy.Tensor, in, out, kernel, stride int)
 
 // encode is the stem and the stages.
 func (b *builder) encode(x *lazy.Tensor) *lazy.Tensor {
-	h := b.relu(b.conv("resnet.embedder.embedder", x, b.c.Channels, b.c.Embedding, 7, 2))
+	h := b.conv("resnet.embedder.embedder", x, b.c.Channels, b.c.Embedding, 7, 2)
 	if b.err != nil {
 		return nil
 	}
-	h = lazy.MaxPool2D(h, [2]int{3, 3}, [2]int{2, 2}, [2]int{1, 1})
+	h = lazy.MaxPool2D(b.activation(h), [2]int{3, 3}, [2]int{2, 2}, [2]int{1, 1})
 	in := b.c.Embedding
 	for i, out := range b.c.HiddenSizes {
 		stride := 2
@@ -148,9 +169,11 @@ func (b *builder) layer(name string, x *lazy.Tensor, in, out, stride int) *lazy.
 	if b.err != nil {
 		return nil
 	}
-	return lazy.ReLU(lazy.Add(h, short))
+	return b.activation(lazy.Add(h, short))
 }
 
+// relu is the activation within a residual layer, which is ReLU whatever the
+// config says of the others.
 func (b *builder) relu(x *lazy.Tensor) *lazy.Tensor {
 	if b.err != nil {
 		return nil

@@ -23,7 +23,7 @@ const Logits = "logits"
 // Workload is vision-cnn at one scale and batch size.
 type Workload struct {
 	id     workloads.ID
-	tiny   string // the checkpoint of the tiny scale
+	dir    string // the checkpoint, "" for the one of the scale's seed
 	want   workloads.Logits
 	pixels transport.Tensor
 }
@@ -65,21 +65,65 @@ func Load(testdata string, scale workloads.Scale, batch int) (*Workload, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%s at scale %s: %w", Name, scale, err)
 	}
-	return &Workload{
-		id:     workloads.ID{Name: Name, Model: model(scale), Scale: scale, Batch: batch},
-		tiny:   filepath.Join(testdata, "resnet", "bottleneck"),
-		want:   want,
-		pixels: workloads.TensorF32(workloads.Pixels(batch, want.Size), batch, 3, want.Size, want.Size),
-	}, nil
+	w := newWorkload(want, workloads.ID{Name: Name, Model: model(scale), Scale: scale, Batch: batch})
+	if scale == workloads.Tiny {
+		w.dir = filepath.Join(testdata, "resnet", "bottleneck")
+	}
+	return w, nil
 }
+
+func newWorkload(want workloads.Logits, id workloads.ID) *Workload {
+	return &Workload{
+		id: id, want: want,
+		pixels: workloads.TensorF32(workloads.Pixels(id.Batch, want.Size), id.Batch, 3, want.Size, want.Size),
+	}
+}
+
+// Part is the part of a checkpoint's reference that the workload needs: logits of
+// [CheckpointImages] images.
+const (
+	Part             = "vision"
+	CheckpointImages = 8
+)
+
+// OfCheckpoint are the workloads on a checkpoint with its reference, for one
+// image and for all of the reference.
+func OfCheckpoint(c *workloads.Checkpoint, r *workloads.Reference) ([]*Workload, error) {
+	var stored workloads.StoredLogits
+	if err := r.Part(Part, &stored); err != nil {
+		return nil, err
+	}
+	want, err := stored.Read(c.Label())
+	if err != nil {
+		return nil, err
+	}
+	if want.Size < 1 || want.Size > maxSize {
+		return nil, fmt.Errorf("%w: %s: images of %d pixels", workloads.ErrReference, c.Label(), want.Size)
+	}
+	var all []*Workload
+	for _, batch := range []int{1, CheckpointImages} {
+		some, err := want.First(batch)
+		if err != nil {
+			return nil, err
+		}
+		some.CloseCalls = true
+		w := newWorkload(some, workloads.ID{Name: Name, Model: c.Label(), Checkpoint: c.Label(), Scale: c.Scale(), Batch: batch})
+		w.dir = c.Dir
+		all = append(all, w)
+	}
+	return all, nil
+}
+
+// maxSize bounds the images of a reference.
+const maxSize = 2048
 
 // ID implements [workloads.Workload].
 func (w *Workload) ID() workloads.ID { return w.id }
 
 // Dir implements [workloads.Workload].
 func (w *Workload) Dir(ctx context.Context, progress transport.Progress) (string, error) {
-	if w.id.Scale == workloads.Tiny {
-		return w.tiny, nil
+	if w.dir != "" {
+		return w.dir, nil
 	}
 	return workloads.SeededDir(ctx, w.id.Model, resnet.NewCheckpoint, progress)
 }

@@ -29,7 +29,7 @@ func (p *program) Open(ctx context.Context, client *genie.Client) (workloads.Run
 	if err != nil {
 		return nil, err
 	}
-	profile, err := srg.ProfileOf(plan.Bindings{"images": p.w.id.Batch, "texts": Candidates, "seq": Tokens})
+	profile, err := srg.ProfileOf(plan.Bindings{"images": p.w.id.Batch, "texts": p.w.want.Columns, "seq": p.w.inputs["tokens"].Shape[1]})
 	if err != nil {
 		return nil, err
 	}
@@ -44,22 +44,27 @@ func (p *program) Open(ctx context.Context, client *genie.Client) (workloads.Run
 	for name, t := range p.w.inputs {
 		feed[name] = genie.FromTensor(t)
 	}
-	return &runner{p: p, session: s, feed: feed}, nil
+	return &ranker{
+		session: s, feed: feed, output: p.model.LogitsPerImage, name: LogitsPerImage, items: p.w.id.Batch,
+	}, nil
 }
 
-type runner struct {
-	p       *program
+// ranker runs a program that scores answers in one call.
+type ranker struct {
 	session *genie.Session
 	feed    genie.Feed
+	output  *lazy.Tensor
+	name    string // of the output
+	items   int    // images of a run
 }
 
 // Close implements [workloads.Runner].
-func (r *runner) Close() error { return r.session.Close() }
+func (r *ranker) Close() error { return r.session.Close() }
 
-// Run implements [workloads.Runner]: it ranks the answers for all images.
-func (r *runner) Run(ctx context.Context, o workloads.RunOptions) (*workloads.Run, error) {
+// Run implements [workloads.Runner]: it scores the answers for all images.
+func (r *ranker) Run(ctx context.Context, o workloads.RunOptions) (*workloads.Run, error) {
 	start := time.Now()
-	out, err := r.session.Run(ctx, r.feed, r.p.model.LogitsPerImage)
+	out, err := r.session.Run(ctx, r.feed, r.output)
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +77,8 @@ func (r *runner) Run(ctx context.Context, o workloads.RunOptions) (*workloads.Ru
 		o.OnFirst()
 	}
 	return &workloads.Run{
-		Output:   workloads.Output{Tensors: map[string][]float32{LogitsPerImage: logits}},
-		Items:    r.p.w.id.Batch,
+		Output:   workloads.Output{Tensors: map[string][]float32{r.name: logits}},
+		Items:    r.items,
 		First:    first,
 		Executor: []time.Duration{r.session.ExecutorTime()},
 	}, nil

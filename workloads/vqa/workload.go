@@ -29,7 +29,7 @@ const (
 // Workload is multimodal-vqa at one scale and number of images.
 type Workload struct {
 	id     workloads.ID
-	tiny   string // the checkpoint of the tiny scale
+	dir    string // the checkpoint, "" for the one of the scale's seed
 	want   workloads.Logits
 	inputs map[string]transport.Tensor
 }
@@ -69,16 +69,24 @@ func Load(testdata string, scale workloads.Scale, batch int) (*Workload, error) 
 	}
 	name, vocab := architecture(scale)
 	tokens, mask := Texts(vocab)
+	w := newWorkload(want, workloads.ID{Name: Name, Model: name, Scale: scale, Batch: batch}, tokens, mask)
+	if scale == workloads.Tiny {
+		w.dir = filepath.Join(testdata, "clip", "quick")
+	}
+	return w, nil
+}
+
+// newWorkload ranks texts, i32 [want.Columns, seq] with their mask.
+func newWorkload(want workloads.Logits, id workloads.ID, tokens, mask []int32) *Workload {
+	texts, seq := want.Columns, len(tokens)/want.Columns
 	return &Workload{
-		id:   workloads.ID{Name: Name, Model: name, Scale: scale, Batch: batch},
-		tiny: filepath.Join(testdata, "clip", "quick"),
-		want: want,
+		id: id, want: want,
 		inputs: map[string]transport.Tensor{
-			"pixels": workloads.TensorF32(workloads.Pixels(batch, want.Size), batch, 3, want.Size, want.Size),
-			"tokens": workloads.TensorI32(tokens, Candidates, Tokens),
-			"mask":   workloads.TensorI32(mask, Candidates, Tokens),
+			"pixels": workloads.TensorF32(workloads.Pixels(id.Batch, want.Size), id.Batch, 3, want.Size, want.Size),
+			"tokens": workloads.TensorI32(tokens, texts, seq),
+			"mask":   workloads.TensorI32(mask, texts, seq),
 		},
-	}, nil
+	}
 }
 
 // Texts are the candidate answers as token ids of a vocabulary, i32
@@ -112,8 +120,8 @@ func (w *Workload) ID() workloads.ID { return w.id }
 
 // Dir implements [workloads.Workload].
 func (w *Workload) Dir(ctx context.Context, progress transport.Progress) (string, error) {
-	if w.id.Scale == workloads.Tiny {
-		return w.tiny, nil
+	if w.dir != "" {
+		return w.dir, nil
 	}
 	return workloads.SeededDir(ctx, w.id.Model, clip.NewCheckpoint, progress)
 }

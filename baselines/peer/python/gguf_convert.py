@@ -1,5 +1,6 @@
 """A GPT-2 checkpoint of Hugging Face's layout as a GGUF file."""
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -47,6 +48,15 @@ def names(layers):
             yield f"h.{i}.{theirs}.bias", (f"blk.{i}.{ours}.bias", False)
 
 
+def shards(dir):
+    """The files with the weights."""
+    one = os.path.join(dir, "model.safetensors")
+    if os.path.exists(one):
+        return [one]
+    with open(f"{one}.index.json") as f:
+        return [os.path.join(dir, name) for name in sorted(set(json.load(f)["weight_map"].values()))]
+
+
 def convert(dir, dtype):
     """Converts the checkpoint once; returns the path of the file. Matrices get
     the type, vectors and positions stay float32, as in llama.cpp's own converter."""
@@ -69,11 +79,14 @@ def convert(dir, dtype):
     # No text: token ids in, token ids out.
     w.add_tokenizer_model("no_vocab")
     w.add_vocab_size(c["vocab_size"])
-    with safe_open(os.path.join(dir, "model.safetensors"), "np") as st:
-        have = set(st.keys())
+    with contextlib.ExitStack() as stack:
+        have = {}
+        for shard in shards(dir):
+            st = stack.enter_context(safe_open(shard, "np"))
+            have.update(dict.fromkeys(st.keys(), st))
         for theirs, (ours, transposed) in names(c["n_layer"]):
             stored = theirs if theirs in have else f"transformer.{theirs}"
-            a = st.get_tensor(stored).astype(np.float32)
+            a = have[stored].get_tensor(stored).astype(np.float32)
             if transposed:
                 a = np.ascontiguousarray(a.T)
             as_type = kind if a.ndim == 2 and ours != "position_embd.weight" else Q.F32

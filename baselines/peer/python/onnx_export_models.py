@@ -15,7 +15,12 @@ def export(workload, dir):
         return path
     import torch
 
-    module, inputs, shapes, output = {"vision-cnn": _resnet, "multimodal-vqa": _clip}[workload](torch, dir)
+    import easy_vqa
+
+    make = {"vision-cnn": _resnet, "multimodal-vqa": _clip}[workload]
+    if easy_vqa.config_of(dir).get("model_type") == easy_vqa.MODEL_TYPE:
+        make = _easy_vqa
+    module, inputs, shapes, output = make(torch, dir)
     with torch.inference_mode():
         program = torch.onnx.export(
             module.eval(), tuple(inputs.values()), dynamo=True, dynamic_shapes=shapes,
@@ -66,3 +71,23 @@ def _clip(torch, dir):
         "tokens": torch.ones(3, seq, dtype=torch.int32), "mask": torch.ones(3, seq, dtype=torch.int32),
     }
     return module, inputs, ({0: auto}, {0: auto, 1: auto}, {0: auto, 1: auto}), "logits_per_image"
+
+
+def _easy_vqa(torch, dir):
+    import easy_vqa
+
+    class Answers(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = easy_vqa.load(dir)
+
+        def forward(self, pixels, image, words):
+            return self.model(pixels, image.long(), words.long())
+
+    module = Answers()
+    auto, size = torch.export.Dim.DYNAMIC, module.model.config["image_size"]
+    inputs = {
+        "pixels": torch.zeros(2, 3, size, size), "image": torch.zeros(5, dtype=torch.int32),
+        "words": torch.zeros(5, 7, dtype=torch.int32),
+    }
+    return module, inputs, ({0: auto}, {0: auto}, {0: auto, 1: auto}), "logits"

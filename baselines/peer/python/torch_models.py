@@ -8,6 +8,7 @@ import torch
 import transformers
 from transformers import DynamicCache, GPT2LMHeadModel, StaticCache
 
+import easy_vqa
 import torch_micro
 import wire
 
@@ -114,12 +115,29 @@ class VQA:
         return {"logits_per_image": out.logits_per_image.float().numpy()}
 
 
+class EasyVQA:
+    """An easy-VQA network: pixels [images, 3, size, size], image [questions],
+    words [questions, longest] to logits [questions, answers]."""
+
+    def __init__(self, dir, dtype="f32", form="contiguous"):
+        self.dtype, self.format = dtype_of(dtype), format_of(form or "contiguous")
+        self.model = easy_vqa.load(dir).to(self.dtype, memory_format=self.format)
+
+    @torch.inference_mode()
+    def run(self, op, attrs, arrays):
+        x = torch.from_numpy(arrays["pixels"]).to(self.dtype, memory_format=self.format)
+        which, words = (torch.from_numpy(arrays[k]).long() for k in ("image", "words"))
+        return {"logits": self.model(x, which, words).float().numpy()}
+
+
 def load(workload, dir, dtype="f32", form=""):
     """The model of a workload."""
     if workload.startswith("llm-"):
         return LLM(dir, dtype)
     if workload == "vision-cnn":
         return Vision(dir, dtype, form)
+    if workload == "multimodal-vqa" and easy_vqa.config_of(dir).get("model_type") == easy_vqa.MODEL_TYPE:
+        return EasyVQA(dir, dtype, form)
     if workload == "multimodal-vqa":
         return VQA(dir, dtype, form)
     if workload == "micro":

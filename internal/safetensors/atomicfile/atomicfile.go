@@ -1,9 +1,17 @@
 // Package atomicfile writes a file so that its final name holds either what
 // was there before or the whole new content, never a part of it: the bytes go
 // to a temporary file in the same folder, which is synced and then renamed.
+//
+// A rename replaces whatever has the name, so only an ordinary file is written
+// like that, or one that is not there yet. A link is followed and stays; what
+// it leads to is written, and made if it is not there. A pipe, a character
+// device or a descriptor of this process (/dev/stdout) is written through, as
+// a shell's redirection does. A folder, a socket or a disk is refused with
+// [ErrTarget].
 package atomicfile
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -13,61 +21,128 @@ import (
 	"path/filepath"
 )
 
+// ErrTarget marks a path that is no file and cannot be written like one.
+var ErrTarget = errors.New("genie: not a file to write to")
+
 // File is a file under way to its final name. It is not safe for concurrent
 // use. Exactly one of Commit and Abort decides its fate; later calls of either
 // do nothing.
 type File struct {
-	path string
-	tmp  *os.File
-	done bool
+	path    string // what the caller named
+	final   string // where the content goes, links resolved
+	out     *os.File
+	through bool        // there is no temporary file: out is the target
+	stop    func() bool // ends the watch of the context
+	done    bool
 }
 
-// Create starts a file that will appear at path on Commit. The folder has to
-// exist; the temporary file lies beside path, with the permissions that the
-// process's umask gives a new file.
-func Create(path string) (*File, error) {
-	tmp, err := os.OpenFile(path+".tmp-"+rand.Text(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+// Create is [CreateContext] without a context.
+func Create(path string) (*File, error) { return CreateContext(context.Background(), path) }
+
+// CreateContext starts a file that will appear at path on Commit. The folder
+// has to exist; the temporary file lies beside the file, with the permissions
+// of the one that it will replace, or those that the process's umask gives a
+// new one.
+//
+// A pipe is waited for until somebody reads it, for [PipeWait] at most; the end
+// of ctx ends that wait, and a write that the reader holds up.
+func CreateContext(ctx context.Context, path string) (*File, error) {
+	t, err := find(path)
+	if err != nil {
+		return nil, err
+	}
+	if t.how != replaced {
+		return createThrough(ctx, path, t)
+	}
+	tmp, err := os.OpenFile(temporary(t.path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("create temporary file for %s: %w", path, err)
 	}
-	return &File{path: path, tmp: tmp}, nil
+	f := &File{path: path, final: t.path, out: tmp}
+	if t.info != nil {
+		if err := likeBefore(tmp, t.info); err != nil {
+			return nil, errors.Join(fmt.Errorf("permissions of %s: %w", path, err), f.Abort())
+		}
+	}
+	return f, nil
 }
 
-// Write appends p to the temporary file.
+// temporary is a name beside path that nobody has. It is no longer than a name
+// may be, however long that of the file is.
+func temporary(path string) string {
+	const most = 200
+	dir, name := filepath.Split(path)
+	return filepath.Join(dir, name[:min(len(name), most)]+".tmp-"+rand.Text())
+}
+
+// Check finds a path that [Create] would refuse, before there is anything to
+// write.
+func Check(path string) error {
+	_, err := find(path)
+	return err
+}
+
+// Resolve is where writing to path ends up, links followed, and whether that is
+// something to write through, which neither a rename nor an exclusive creation
+// can do. Its errors are those of [Create].
+func Resolve(path string) (final string, through bool, err error) {
+	t, err := find(path)
+	return t.path, t.how != replaced, err
+}
+
+// Write appends p to the content.
 func (f *File) Write(p []byte) (int, error) {
 	if f.done {
 		return 0, fs.ErrClosed
 	}
-	return f.tmp.Write(p) //nolint:wrapcheck // an io.Writer passes its errors on
+	return f.out.Write(p) //nolint:wrapcheck // an io.Writer passes its errors on
 }
 
 // Commit syncs the content and gives it its final name. When it fails the
-// temporary file is gone and path is as it was before.
+// temporary file is gone and path is as it was before. What is written through
+// has been written by then.
 func (f *File) Commit() error {
 	if f.done {
 		return nil
 	}
-	if err := f.tmp.Sync(); err != nil {
+	if f.through {
+		return f.close()
+	}
+	if err := f.out.Sync(); err != nil {
 		return errors.Join(fmt.Errorf("sync %s: %w", f.path, err), f.Abort())
 	}
 	f.done = true
-	err := f.tmp.Close()
+	err := f.out.Close()
 	if err == nil {
-		err = os.Rename(f.tmp.Name(), f.path)
+		err = os.Rename(f.out.Name(), f.final)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("commit %s: %w", f.path, err), os.Remove(f.tmp.Name()))
+		return errors.Join(fmt.Errorf("commit %s: %w", f.path, err), os.Remove(f.out.Name()))
 	}
-	return syncDir(filepath.Dir(f.path))
+	return syncDir(filepath.Dir(f.final))
 }
 
-// Abort drops the content and removes the temporary file.
+// Abort drops the content and removes the temporary file. What was written
+// through cannot be taken back.
 func (f *File) Abort() error {
-	if f.done {
+	switch {
+	case f.done:
 		return nil
+	case f.through:
+		return f.close()
 	}
 	f.done = true
-	return errors.Join(f.tmp.Close(), os.Remove(f.tmp.Name()))
+	return errors.Join(f.out.Close(), os.Remove(f.out.Name()))
+}
+
+// close ends a file that is written through.
+func (f *File) close() error {
+	f.done = true
+	f.stop()
+	if err := f.out.Close(); err != nil {
+		return fmt.Errorf("close %s: %w", f.path, err)
+	}
+	return nil
 }
 
 // WriteFile writes data to path atomically.

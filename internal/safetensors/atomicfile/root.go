@@ -1,16 +1,24 @@
 package atomicfile
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 )
 
 // WriteIn is [WriteFile] of the file name inside root, and never outside it,
-// whatever the links on the way.
+// whatever the links on the way. What is there and no ordinary file, a link
+// among them, is [ErrTarget].
 func WriteIn(root *os.Root, name string, data []byte) error {
-	tmp := name + ".tmp-" + rand.Text()
+	switch info, err := root.Lstat(name); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("write %s: %w", name, err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%w: %s is of type %v", ErrTarget, name, info.Mode().Type())
+	}
+	tmp := temporary(name)
 	f, err := root.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
 		return fmt.Errorf("create temporary file for %s: %w", name, err)

@@ -15,6 +15,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/genie-sdk/go/internal/connlimit"
 )
 
 // Options configure [New].
@@ -23,8 +25,14 @@ type Options struct {
 	Ready func() error
 	// Gatherer gives the metrics.
 	Gatherer prometheus.Gatherer
-	// Pprof serves /debug/pprof/, to peers on this machine only.
+	// Pprof serves /debug/pprof/, to peers on this machine only that ask for it by a
+	// name of this machine or by Host, and by the port of Listen.
 	Pprof bool
+	// Listen is the address that is listened on. Where it is one of this machine
+	// only, requests that name another host than this machine and Host are refused.
+	Listen net.Addr
+	// Host is the host of the address as it was configured; empty for none.
+	Host string
 	// Log is told of scrapes that fail. It is discarded when nil.
 	Log *slog.Logger
 }
@@ -36,7 +44,8 @@ const (
 	requestTime = 10 * time.Second
 	profileTime = 2 * time.Minute
 	idleTime    = 2 * time.Minute
-	scrapes     = 4 // at one time
+	scrapes     = 4  // at one time
+	maxConns    = 64 // of all who ask
 )
 
 // New makes a server; Serve and Shutdown are its caller's to call.
@@ -44,7 +53,7 @@ func New(o Options) *http.Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	mux := http.NewServeMux()
+	mux, at := http.NewServeMux(), newDoors(o.Listen, o.Host)
 	mux.Handle("GET /healthz", within(requestTime, answer(func() error { return nil })))
 	mux.Handle("GET /readyz", within(requestTime, answer(o.Ready)))
 	mux.Handle("GET /metrics", within(requestTime, promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
@@ -57,10 +66,10 @@ func New(o Options) *http.Server {
 		profiles.HandleFunc("/debug/pprof/profile", pprof.Profile)
 		profiles.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		profiles.HandleFunc("/debug/pprof/trace", pprof.Trace)
-		mux.Handle("/debug/pprof/", within(profileTime, local(profiles)))
+		mux.Handle("/debug/pprof/", within(profileTime, local(at.exact(profiles))))
 	}
 	return &http.Server{
-		Handler: mux, ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: profileTime + requestTime,
+		Handler: at.known(mux), ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: profileTime + requestTime,
 		IdleTimeout: idleTime, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
@@ -104,8 +113,9 @@ func local(h http.Handler) http.Handler {
 const Protocol = "http/1.1"
 
 // Serve serves until ctx ends, which is no error, and closes l. Connections are
-// encrypted unless config is nil.
+// encrypted unless config is nil. Of more than there may be, the oldest goes.
 func Serve(ctx context.Context, s *http.Server, l net.Listener, config *tls.Config) error {
+	l = connlimit.New(connlimit.Options{Max: maxConns, Share: maxConns, Ended: ctx.Done()}).Listener(l, false, func(string, error) {})
 	if config != nil {
 		l = tls.NewListener(l, config)
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,90 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	anywhere = &net.TCPAddr{IP: net.IPv4zero, Port: 9090}
+	here     = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9090}
+)
+
+// TestHosts asks by other names than those of this machine, as a page does whose
+// name resolves to it.
+func TestHosts(t *testing.T) {
+	const refused = http.StatusMisdirectedRequest
+	for _, tt := range []struct {
+		host              string
+		metrics, profiles int // of a server that listens for this machine
+	}{
+		{"localhost:9090", 200, 200},
+		{"LocalHost.:9090", 200, 200},
+		{"127.0.0.1:9090", 200, 200},
+		{"127.9.9.9:9090", 200, 200},
+		{"[::1]:9090", 200, 200},
+		{"[::ffff:127.0.0.1]:9090", 200, 200},
+		{"Worker.Internal:9090", 200, 200}, // as configured
+		{"localhost:8080", 200, refused},   // a tunnel, or another server's page
+		{"localhost", 200, refused},        // port 80
+		{"127.0.0.1", 200, refused},
+		{"evil.example:9090", refused, refused},
+		{"evil.example", refused, refused},
+		{"localhost.evil.example:9090", refused, refused},
+		{"127.0.0.1.evil.example:9090", refused, refused},
+		{"127.0.0.1@evil.example:9090", refused, refused},
+		{"2130706433:9090", refused, refused},
+		{"0.0.0.0:9090", refused, refused},
+		{"[::]:9090", refused, refused},
+		{"192.0.2.1:9090", refused, refused},
+		{"", refused, refused},
+		{":9090", refused, refused},
+	} {
+		for name, listen := range map[string]net.Addr{"here": here, "anywhere": anywhere} {
+			s := admin.New(admin.Options{
+				Ready: func() error { return nil }, Gatherer: prometheus.NewRegistry(), Pprof: true, Listen: listen, Host: "worker.internal",
+			})
+			for path, want := range map[string]int{
+				"/metrics": tt.metrics, "/healthz": tt.metrics, "/readyz": tt.metrics,
+				"/debug/pprof/": tt.profiles, "/debug/pprof/cmdline": tt.profiles, "/debug/pprof/heap": tt.profiles,
+			} {
+				if listen == anywhere && path[1] != 'd' {
+					want = 200 // whoever reaches it reaches it by any name
+				}
+				q := httptest.NewRequest(http.MethodGet, path, http.NoBody)
+				q.RemoteAddr, q.Host = "127.0.0.1:5", tt.host
+				w := httptest.NewRecorder()
+				s.Handler.ServeHTTP(w, q)
+				require.Equal(t, want, w.Code, "%s of %q, listening %s", path, tt.host, name)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		host string
+		port int
+		code int
+	}{{"0.0.0.0", 9090, refused}, {"", 9090, refused}, {"", 80, 200}} {
+		s := admin.New(admin.Options{Gatherer: prometheus.NewRegistry(), Pprof: true, Host: tt.host, Listen: &net.TCPAddr{IP: net.IPv4zero, Port: tt.port}})
+		q := httptest.NewRequest(http.MethodGet, "/debug/pprof/", http.NoBody)
+		q.RemoteAddr, q.Host = "127.0.0.1:5", "0.0.0.0:9090"
+		if tt.port == 80 {
+			q.Host = "localhost"
+		}
+		w := httptest.NewRecorder()
+		s.Handler.ServeHTTP(w, q)
+		require.Equal(t, tt.code, w.Code, "%+v", tt)
+	}
+}
+
+// TestOtherSites asks for profiles as a browser does for the pages of other sites.
+func TestOtherSites(t *testing.T) {
+	s := admin.New(admin.Options{Gatherer: prometheus.NewRegistry(), Pprof: true, Listen: here})
+	for site, code := range map[string]int{"": 200, "none": 200, "same-origin": 200, "same-site": 403, "cross-site": 403} {
+		q := httptest.NewRequest(http.MethodGet, "/debug/pprof/", http.NoBody)
+		q.RemoteAddr, q.Host = "127.0.0.1:5", "localhost:9090"
+		q.Header.Set("Sec-Fetch-Site", site)
+		w := httptest.NewRecorder()
+		s.Handler.ServeHTTP(w, q)
+		require.Equal(t, code, w.Code, site)
+	}
+}
 
 func TestPaths(t *testing.T) {
 	r := prometheus.NewRegistry()
@@ -47,7 +132,7 @@ func TestPaths(t *testing.T) {
 		{name: "metrics from elsewhere", path: "/metrics", from: "192.0.2.1:5", code: 200},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := admin.New(admin.Options{Ready: func() error { return tt.ready }, Gatherer: r, Pprof: tt.pprof})
+			s := admin.New(admin.Options{Ready: func() error { return tt.ready }, Gatherer: r, Pprof: tt.pprof, Listen: anywhere})
 			if tt.method == "" {
 				tt.method = http.MethodGet
 			}
@@ -55,12 +140,112 @@ func TestPaths(t *testing.T) {
 				tt.from = "127.0.0.1:5"
 			}
 			q := httptest.NewRequest(tt.method, tt.path, http.NoBody)
-			q.RemoteAddr = tt.from
+			q.RemoteAddr, q.Host = tt.from, "localhost:9090"
 			w := httptest.NewRecorder()
 			s.Handler.ServeHTTP(w, q)
 			require.Equal(t, tt.code, w.Code)
 			require.Contains(t, w.Body.String(), tt.says)
 		})
+	}
+}
+
+// TestManyPeers has more peers connect than there may be, who say nothing and come
+// again: others are served.
+func TestManyPeers(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := admin.New(admin.Options{Ready: func() error { return nil }, Gatherer: prometheus.NewRegistry(), Listen: l.Addr()})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- admin.Serve(ctx, s, l, nil) }()
+	sent := make(chan struct{}, 1<<16)
+	var peers sync.WaitGroup
+	for range admin.MaxConns + 16 {
+		peers.Go(func() {
+			for ctx.Err() == nil {
+				c, err := net.Dial("tcp", l.Addr().String())
+				if err != nil {
+					return
+				}
+				stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+				_, _ = c.Read(make([]byte, 1)) // until it is sent away, long before the time for a header
+				stop()
+				_ = c.Close()
+				select {
+				case sent <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}
+	<-sent
+	transport := &http.Transport{DisableKeepAlives: true}
+	for range 3 {
+		r, err := (&http.Client{Transport: transport, Timeout: 30 * time.Second}).Get("http://" + l.Addr().String() + "/healthz")
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, r.StatusCode)
+		require.NoError(t, r.Body.Close())
+	}
+	cancel()
+	require.NoError(t, <-done)
+	peers.Wait()
+}
+
+// TestTimes holds the times of connections and requests, and the deadline that a
+// path sets for its answer.
+func TestTimes(t *testing.T) {
+	s := admin.New(admin.Options{Ready: func() error { return nil }, Gatherer: prometheus.NewRegistry(), Pprof: true, Listen: here})
+	require.Equal(t, admin.HeaderTime, s.ReadHeaderTimeout)
+	require.Equal(t, admin.RequestTime, s.ReadTimeout)
+	require.Equal(t, admin.IdleTime, s.IdleTimeout)
+	require.Equal(t, admin.ProfileTime+admin.RequestTime, s.WriteTimeout)
+	for path, limit := range map[string]time.Duration{
+		"/healthz": admin.RequestTime, "/readyz": admin.RequestTime, "/metrics": admin.RequestTime, "/debug/pprof/": admin.ProfileTime,
+	} {
+		q := httptest.NewRequest(http.MethodGet, path, http.NoBody)
+		q.RemoteAddr, q.Host = "127.0.0.1:5", "localhost:9090"
+		w := &deadlined{ResponseRecorder: httptest.NewRecorder()}
+		s.Handler.ServeHTTP(w, q)
+		require.Equal(t, http.StatusOK, w.Code, path)
+		require.InDelta(t, limit.Seconds(), time.Until(w.until).Seconds(), 5, path)
+	}
+}
+
+// deadlined notes the deadline of an answer.
+type deadlined struct {
+	*httptest.ResponseRecorder
+	until time.Time
+}
+
+func (d *deadlined) SetWriteDeadline(t time.Time) error {
+	d.until = t
+	return nil
+}
+
+// TestScrapes lets as many scrapes wait as may, and one more.
+func TestScrapes(t *testing.T) {
+	began, hold := make(chan struct{}, admin.Scrapes+1), make(chan struct{})
+	r := prometheus.NewRegistry()
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "slow", Help: "Slow."}, func() float64 {
+		began <- struct{}{}
+		<-hold
+		return 1
+	}))
+	s := admin.New(admin.Options{Gatherer: r})
+	scrape := func() int {
+		w := httptest.NewRecorder()
+		s.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+		return w.Code
+	}
+	codes := make(chan int, admin.Scrapes)
+	for range admin.Scrapes {
+		go func() { codes <- scrape() }()
+		<-began
+	}
+	require.Equal(t, http.StatusServiceUnavailable, scrape())
+	close(hold)
+	for range admin.Scrapes {
+		require.Equal(t, http.StatusOK, <-codes)
 	}
 }
 

@@ -28,6 +28,8 @@ type Meter struct {
 	ConnectionsOpen    atomic.Int64
 	Connections        atomic.Int64
 	ConnectionsRefused atomic.Int64
+	Strangers          atomic.Int64 // connections that are open and have not said who they are
+	StrangersEvicted   atomic.Int64 // those that had to go for others
 	SessionsOpened     atomic.Int64
 	SessionsResumed    atomic.Int64 // joined by their clients over another connection
 	SessionsLapsed     atomic.Int64 // freed because their clients did not come back in time
@@ -43,6 +45,7 @@ type Meter struct {
 	WeightFolderHits   atomic.Int64 // those it found in its model folder
 	WeightCacheHits    atomic.Int64 // those it found in its cache on disk
 	WeightMisses       atomic.Int64 // those the client was asked for
+	UploadsShared      atomic.Int64 // times that a client waited for weights that another one was sending
 	RequestsHandedBack atomic.Int64 // ended by a shutdown, for the client to make elsewhere
 	QueueWait          Histogram    // from the end of a message to its turn
 	Run                Histogram    // the engine's time of a Run
@@ -54,7 +57,7 @@ type Meter struct {
 }
 
 // quotaKinds are what quotas are about, see [transport.QuotaError].
-var quotaKinds = [...]string{"sessions", "plans", "calls", "bytes"}
+var quotaKinds = [...]string{"sessions", "plans", "calls", "bytes", "connections"}
 
 // Request counts a request that has ended, d after its first frame came. A nil
 // err is a success.
@@ -64,10 +67,15 @@ func (m *Meter) Request(t wire.Type, d time.Duration, err error) {
 	m.requestTime[i].Observe(d)
 	if err != nil {
 		m.errors[i][min(int(transport.Code(err)), numCodes-1)].Add(1)
-		if q, ok := errors.AsType[*transport.QuotaError](err); ok {
-			if kind := slices.Index(quotaKinds[:], q.What); kind >= 0 {
-				m.quotas[kind].Add(1)
-			}
+		m.Refused(err)
+	}
+}
+
+// Refused counts what was refused for a quota, if that is what err is about.
+func (m *Meter) Refused(err error) {
+	if q, ok := errors.AsType[*transport.QuotaError](err); ok {
+		if kind := slices.Index(quotaKinds[:], q.What); kind >= 0 {
+			m.quotas[kind].Add(1)
 		}
 	}
 }

@@ -24,6 +24,8 @@ func clients(version string) []metric {
 		gauge("connections", "Connections that are open.", func(s *sample) int64 { return s.ConnectionsOpen.Load() }),
 		counter("connections_total", "Connections that were taken.", func(s *sample) int64 { return s.Connections.Load() }),
 		counter("connections_refused_total", "Connections that were refused: too many, or the worker shuts down.", func(s *sample) int64 { return s.ConnectionsRefused.Load() }),
+		gauge("strangers", "Connections that are open and whose peers have not said who they are.", func(s *sample) int64 { return s.Strangers.Load() }),
+		counter("strangers_evicted_total", "Connections whose peers had not said who they are and that had to go for others.", func(s *sample) int64 { return s.StrangersEvicted.Load() }),
 		gauge("sessions", "Sessions that are open.", func(s *sample) int64 { return s.stats.Sessions }),
 		gauge("sessions_detached", "Sessions that are held for a client whose connection was lost.", func(s *sample) int64 { return int64(s.detached) }),
 		counter("sessions_total", "Sessions that were opened.", func(s *sample) int64 { return s.SessionsOpened.Load() }),
@@ -74,6 +76,7 @@ func work() []metric {
 			value(float64(s.WeightMisses.Load()), "miss")
 		}),
 		counter("weight_evictions_total", "Weights that went from memory to make room.", func(s *sample) int64 { return s.stats.WeightEvictions }),
+		counter("uploads_shared_total", "Waits for weights that another client of the identity was sending.", func(s *sample) int64 { return s.UploadsShared.Load() }),
 		counter("uploads_resumed_total", "Weights whose upload went on where a connection was cut.", func(s *sample) int64 { return s.stats.UploadsResumed }),
 		counters("cache_lookups_total", "Weights that were looked for in the cache on disk.", []string{"result"}, func(s *sample, value func(float64, ...string)) {
 			value(float64(s.stats.CacheHits), "hit")

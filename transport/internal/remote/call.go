@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
@@ -97,6 +98,8 @@ func (c *Client) once(ctx context.Context, r *request) error {
 	started, err := c.conn.Send(sendCtx, &m)
 	release()
 	switch {
+	case errors.Is(err, memory.ErrFault):
+		return c.withdraw(ctx, p, stream, started, err)
 	case err == nil && r.oneWay:
 		c.forget(stream)
 		return nil
@@ -120,6 +123,19 @@ func (c *Client) once(ctx context.Context, r *request) error {
 		return c.sendFailure(ctx, r, err)
 	}
 	return c.abandon(ctx, p, stream)
+}
+
+// withdraw ends a call whose payload could not be read. The connection is good.
+func (c *Client) withdraw(ctx context.Context, p *pending, stream uint64, started bool, err error) error {
+	if started {
+		_ = c.abandon(ctx, p, stream)
+		return err
+	}
+	if !p.oneWay {
+		c.cfg.Ledger.AddRoundTrips(-1)
+	}
+	c.forget(stream)
+	return err
 }
 
 func (r *request) release() {

@@ -34,14 +34,17 @@ type Executor struct {
 }
 
 // Dial makes an executor by its first connection. dial makes a connection; it is
-// called again, by one goroutine at a time, if retry says so.
+// called again, by one goroutine at a time, if retry says so. What it returns may
+// be a [FinalError].
 func Dial(ctx context.Context, cfg Config, retry Retry, dial func(ctx context.Context) (*Client, error)) (*Executor, error) {
-	c, err := dial(ctx)
+	x := &Executor{cfg: cfg.withDefaults(), retry: retry, dial: dial, sessions: map[*session]struct{}{}}
+	x.ctx, x.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	c, err := x.first(ctx)
 	if err != nil {
+		x.cancel()
 		return nil, err
 	}
-	x := &Executor{cfg: cfg.withDefaults(), retry: retry, dial: dial, cur: c, sessions: map[*session]struct{}{}}
-	x.ctx, x.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	x.cur = c
 	x.watch(c)
 	return x, nil
 }

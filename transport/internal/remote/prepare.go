@@ -47,20 +47,24 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	if weights != nil {
 		model = weights.Model()
 	}
+	patience := s.x.retry.patience()
 	for done, left := false, sendings(p); !done; {
 		before := s.uploadsDone()
 		ready, err := s.sendPlan(ctx, ref, model)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			ready, err = s.prove(ctx, ref, ready, weights)
 		}
-		if len(ready.GetMissing()) == 0 {
+		if err == nil && len(ready.GetMissing()) == 0 {
 			break
 		}
-		if left == 0 {
+		var sent bool
+		if err == nil && left == 0 {
 			return nil, fmt.Errorf("%w: %s misses weights that it was sent", transport.ErrProtocol, s.x.cfg.Addr)
 		}
-		var sent bool
-		if done, sent, err = s.upload(ctx, ref, ready, before, weights, progress); err != nil {
+		if err == nil {
+			done, sent, err = s.upload(ctx, ref, ready, before, weights, progress)
+		}
+		if err != nil && !patience.again(ctx, err) {
 			return nil, err
 		}
 		if sent {
@@ -172,29 +176,25 @@ func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) (*wi
 
 // upload is one weight to send.
 type upload struct {
-	value   uint32
-	data    []byte
-	offset  int    // bytes that the worker has
-	release func() // may be nil
+	value  uint32
+	weight transport.Weight
+	offset int // bytes that the worker has
 }
 
 func (s *session) sendWeights(ctx context.Context, ref *planRef, missing []uint32, parts []*wirepb.Partial, weights transport.WeightSource, progress transport.Progress) error {
 	list := make([]upload, 0, len(missing))
 	total := int64(0)
-	has := make(map[uint32]*wirepb.Partial, len(parts))
-	for _, part := range parts {
-		has[part.GetValue()] = part
-	}
+	have := byValue(parts)
 	for _, id := range missing {
 		u, err := findWeight(ref.layout.Plan, id, weights)
 		if err != nil {
 			return err
 		}
-		if u.offset, err = resumeAt(&ref.layout.Plan.Values[id], u.data, has[id]); err != nil {
+		if u.offset, err = resumeAt(&ref.layout.Plan.Values[id], u.weight, have[id]); err != nil {
 			return err
 		}
 		list = append(list, u)
-		total += int64(len(u.data))
+		total += int64(len(u.weight.Data))
 	}
 	var mu sync.Mutex
 	done := int64(0)
@@ -243,7 +243,7 @@ func findWeight(p *plan.Plan, id uint32, weights transport.WeightSource) (upload
 		return upload{}, fmt.Errorf("%w: weight %q is %v in %d bytes, the plan says %v in %d",
 			transport.ErrShape, v.Name, w.Storage, len(w.Data), v.Storage, want)
 	}
-	return upload{value: id, data: w.Data, release: w.Release}, nil
+	return upload{value: id, weight: w}, nil
 }
 
 // sendEncoded is Prepare with the plan itself.

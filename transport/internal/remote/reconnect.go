@@ -13,7 +13,8 @@ import (
 
 // Retry says how a lost connection is made again. The zero Retry does not.
 type Retry struct {
-	// Max bounds how long is tried, from when the loss is noticed.
+	// Max bounds how long is tried, from when the loss is noticed; of the first
+	// connection, from its beginning.
 	Max time.Duration
 	// Sleep waits between two attempts; nil for the clock of the system.
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -113,7 +114,7 @@ func (x *Executor) currently() (*Client, *dialling, error) {
 // redial connects until it succeeds, its time is over or the executor closes.
 func (x *Executor) redial(d *dialling, old *Client) {
 	old.close() // it is lost; this waits for its goroutines
-	d.c, d.err = x.connect()
+	d.c, d.err = x.connect(x.ctx, x.retry.Max)
 	x.mu.Lock()
 	x.dialling = nil
 	if d.err == nil {
@@ -132,8 +133,10 @@ func (x *Executor) redial(d *dialling, old *Client) {
 	close(d.done)
 }
 
-func (x *Executor) connect() (*Client, error) {
-	ctx, cancel := context.WithTimeout(x.ctx, x.retry.Max)
+// connect tries to connect for up to limit, or until parent ends: the caller's, or
+// the executor's own.
+func (x *Executor) connect(parent context.Context, limit time.Duration) (*Client, error) {
+	ctx, cancel := context.WithTimeout(parent, limit)
 	defer cancel()
 	wait := waits()
 	for {
@@ -143,18 +146,26 @@ func (x *Executor) connect() (*Client, error) {
 		switch {
 		case err == nil:
 			return c, nil
-		case x.ctx.Err() != nil:
-			return nil, x.closedError()
+		case parent.Err() != nil:
+			return nil, x.stopped(parent)
 		case permanent(err):
 			return nil, err
 		}
 		if x.retry.sleep(ctx, wait.NextBackOff()) != nil {
-			if x.ctx.Err() != nil {
-				return nil, x.closedError()
+			if parent.Err() != nil {
+				return nil, x.stopped(parent)
 			}
 			return nil, unreachable(x.cfg.Addr, x.retry.Max, err)
 		}
 	}
+}
+
+// stopped is the error of connecting when parent has ended.
+func (x *Executor) stopped(parent context.Context) error {
+	if x.ctx.Err() != nil {
+		return x.closedError()
+	}
+	return Describe("connecting", x.cfg.Addr, ctxError(parent))
 }
 
 // unreachable is the error after the last attempt.

@@ -46,7 +46,7 @@ func TestConnectEnds(t *testing.T) {
 			n := 0
 			x := executor(Retry{Max: 10 * time.Second}, func(context.Context) (*Client, error) { n++; return nil, refused })
 			begin := time.Now()
-			_, err := x.connect()
+			_, err := x.connect(x.ctx, x.retry.Max)
 			require.ErrorIs(t, err, transport.ErrUnreachable)
 			require.ErrorIs(t, err, refused)
 			require.ErrorContains(t, err, "tcp://w")
@@ -61,7 +61,7 @@ func TestConnectEnds(t *testing.T) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			})
-			_, err := x.connect()
+			_, err := x.connect(x.ctx, x.retry.Max)
 			require.ErrorIs(t, err, transport.ErrUnreachable)
 		})
 	})
@@ -74,21 +74,21 @@ func TestConnectEnds(t *testing.T) {
 			}
 			return nil
 		}}, func(context.Context) (*Client, error) { return nil, refused })
-		_, err := x.connect()
+		_, err := x.connect(x.ctx, x.retry.Max)
 		require.ErrorIs(t, err, transport.ErrUnreachable)
 		require.Greater(t, slept, time.Minute)
 	})
 	t.Run("version", func(t *testing.T) {
 		n := 0
 		x := executor(Retry{Max: time.Hour}, func(context.Context) (*Client, error) { n++; return nil, transport.ErrVersion })
-		_, err := x.connect()
+		_, err := x.connect(x.ctx, x.retry.Max)
 		require.ErrorIs(t, err, transport.ErrVersion)
 		require.Equal(t, 1, n)
 	})
 	t.Run("closed", func(t *testing.T) {
 		x := executor(Retry{Max: time.Hour}, func(context.Context) (*Client, error) { return nil, refused })
 		x.cancel()
-		_, err := x.connect()
+		_, err := x.connect(x.ctx, x.retry.Max)
 		require.ErrorIs(t, err, transport.ErrClosed)
 	})
 }

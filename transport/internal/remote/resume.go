@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
@@ -181,6 +182,9 @@ func (s *session) settle() {
 func (s *session) again(ctx context.Context, c *Client, r *request, err error, attempt int) bool {
 	if r.loop != nil && r.loop.began() {
 		return false
+	}
+	if errors.Is(err, memory.ErrFault) {
+		return false // by a file here, which is not better the next time
 	}
 	if errors.Is(err, transport.ErrCorrupt) && c.lives() && attempt < corruptAttempts && ctx.Err() == nil {
 		return true

@@ -71,6 +71,8 @@ func tellDeadline(ctx context.Context, m proto.Message) {
 		m.Run.DeadlineMs = left
 	case *wirepb.Prepare:
 		m.DeadlineMs = left
+	case *wirepb.Prove:
+		m.DeadlineMs = left
 	case *wirepb.Read:
 		m.DeadlineMs = left
 	case *wirepb.Reset:

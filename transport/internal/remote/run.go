@@ -104,7 +104,11 @@ func bindInputs(p *plan.Plan, inputs []transport.Input, sizes []uint64, control 
 		if int(in.Cause) >= plan.NumCauses {
 			return nil, fmt.Errorf("%w: input %q has cause %d", transport.ErrUnknownInput, p.Inputs[i].Name, in.Cause)
 		}
-		segs = append(segs, wire.Segment{Data: in.Data, Cause: in.Cause})
+		seg := wire.Segment{Data: in.Data, Cause: in.Cause}
+		if in.File != "" {
+			seg.View = fmt.Sprintf("input %q of %s", p.Inputs[i].Name, in.File)
+		}
+		segs = append(segs, seg)
 	}
 	control.Bytes = claim(segs)
 	return segs, nil

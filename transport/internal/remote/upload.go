@@ -3,8 +3,10 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
+	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
@@ -21,22 +23,55 @@ func (s *session) sendWeight(ctx context.Context, ref *planRef, u upload, sent f
 		u.offset = 0
 		err = s.put(ctx, ref, u, sent)
 	}
-	if err == nil && u.release != nil {
-		u.release()
+	if err == nil && u.weight.Release != nil {
+		u.weight.Release()
+	}
+	if errors.Is(err, transport.ErrCorrupt) {
+		err = u.examine(ref, err)
+	}
+	return err
+}
+
+// examine finds out whether a weight that came damaged was so before it was
+// sent: then what its source knows of its file is wrong.
+func (u upload) examine(ref *planRef, err error) error {
+	v := &ref.layout.Plan.Values[u.value]
+	if !errors.Is(err, memory.ErrFault) {
+		shape, bad := v.Spec.Shape.Eval(nil)
+		if bad != nil {
+			return err
+		}
+		var have plan.Hash
+		bad = u.weight.Read(func(data []byte) { have = transport.HashWeight(v.Storage, shape, data) })
+		switch {
+		case bad != nil:
+			err = bad
+		case have == v.Hash:
+			return err
+		default:
+			err = &transport.ContentError{Name: v.Name, File: u.weight.File, Err: fmt.Errorf("it has %v, not %v", have, v.Hash)}
+		}
+	}
+	if u.weight.Distrust != nil {
+		u.weight.Distrust()
 	}
 	return err
 }
 
 // put is PutWeight.
 func (s *session) put(ctx context.Context, ref *planRef, u upload, sent func(int)) error {
-	data := u.data[u.offset:]
+	data := u.weight.Data[u.offset:]
+	payload := wire.Segment{Data: data, Cause: plan.CauseWeights}
+	if u.weight.File != "" {
+		payload.View = fmt.Sprintf("weight %q of %s", u.weight.Name, u.weight.File)
+	}
 	at, told := 0, 0 // of the bytes: sent by this attempt, told of
 	return s.call(ctx, &request{
 		typ: wire.TypePutWeight,
 		control: &wirepb.PutWeight{
 			Session: s.num, Plan: ref.num, Value: u.value, Bytes: uint64(len(data)), Offset: uint64(u.offset),
 		},
-		payload: []wire.Segment{{Data: data, Cause: plan.CauseWeights}},
+		payload: []wire.Segment{payload},
 		sent: func(n int) {
 			if at += n; at > told {
 				sent(at - told)
@@ -47,10 +82,21 @@ func (s *session) put(ctx context.Context, ref *planRef, u upload, sent func(int
 	})
 }
 
+// byValue is what the worker has of each value that it has a part of.
+func byValue(parts []*wirepb.Partial) map[uint32]*wirepb.Partial {
+	of := make(map[uint32]*wirepb.Partial, len(parts))
+	for _, p := range parts {
+		if of[p.GetValue()] == nil {
+			of[p.GetValue()] = p
+		}
+	}
+	return of
+}
+
 // resumeAt is how much of a weight need not be sent: what the worker has, if it
-// is the beginning of data.
-func resumeAt(v *plan.Value, data []byte, p *wirepb.Partial) (int, error) {
-	if p == nil || p.GetBytes() > uint64(len(data)) {
+// is the beginning of its content.
+func resumeAt(v *plan.Value, w transport.Weight, p *wirepb.Partial) (int, error) {
+	if p == nil || p.GetBytes() > uint64(len(w.Data)) {
 		return 0, nil
 	}
 	shape, err := v.Spec.Shape.Eval(nil)
@@ -58,7 +104,10 @@ func resumeAt(v *plan.Value, data []byte, p *wirepb.Partial) (int, error) {
 		return 0, err
 	}
 	n := int(p.GetBytes())
-	have := transport.HashWeight(v.Storage, shape, data[:n])
+	var have plan.Hash
+	if err := w.Read(func(data []byte) { have = transport.HashWeight(v.Storage, shape, data[:n]) }); err != nil {
+		return 0, err
+	}
 	if !slices.Equal(have[:], p.GetHash()) {
 		return 0, nil
 	}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// lastResort is how long a shutdown may take beyond the time that requests have to
+// finish: ending the others takes a second, and saying goodbye half of one.
+const lastResort = 3 * time.Second
+
+// endAnyway calls end when done has not been called so long after ctx ended.
+func endAnyway(ctx context.Context, after time.Duration, end func()) (done func()) {
+	finished := make(chan struct{})
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-finished:
+			return
+		}
+		late := time.NewTimer(after)
+		defer late.Stop()
+		select {
+		case <-late.C:
+			end()
+		case <-finished:
+		}
+	}()
+	return sync.OnceFunc(func() { close(finished) })
+}
+
+// giveUp ends a worker whose shutdown does not come to its end.
+func (a *app) giveUp() {
+	_, _ = fmt.Fprintln(a.stderr, "genie: the shutdown hangs: the process is ended")
+	os.Exit(exitDrain)
+}

@@ -1,0 +1,26 @@
+package connlimit
+
+import (
+	"net"
+	"net/netip"
+)
+
+// Network is the address, or network, that a peer counts for. The addresses of an
+// IPv6 network of 64 bits count as one, since a single client has them all. Peers
+// without an address of the network, such as those of a Unix socket, are one.
+func Network(from string) netip.Addr {
+	host, _, err := net.SplitHostPort(from)
+	if err != nil {
+		host = from
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	if a = a.Unmap().WithZone(""); a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return a
+}

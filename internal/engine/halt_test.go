@@ -1,0 +1,272 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/memory"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// soon is how long a run may go on once it is cancelled. The best of some tries
+// counts: the machine may be busy.
+func soon() time.Duration {
+	if raceEnabled {
+		return 500 * time.Millisecond
+	}
+	return 50 * time.Millisecond
+}
+
+// zeros is address space for inputs, all of whose pages are one page of zeros.
+type zeros []byte
+
+func newZeros(t testing.TB) zeros {
+	z, err := memory.Map(16 << 30)
+	require.NoError(t, err)
+	t.Cleanup(func() { memory.Unmap(z) })
+	return z
+}
+
+// call is a call with inputs of zeros.
+func (z zeros) call(t testing.TB, s *Session, p *Program) *Call {
+	c, err := s.NewCall(p, make([]int, len(p.Symbols())))
+	require.NoError(t, err)
+	for i := range p.Plan().Inputs {
+		require.NoError(t, c.SetInput(i, z[:c.InputSize(i)]))
+	}
+	return c
+}
+
+// stopsSoon cancels a run a moment after it began, some times.
+func (z zeros) stopsSoon(t *testing.T, e *Engine, p *plan.Plan) {
+	prog := prepare(t, e, p)
+	best := time.Hour
+	for try := 0; try < 5 && best > soon(); try++ {
+		s := e.NewSession()
+		c := z.call(t, s, prog)
+		ctx, cancel := context.WithCancel(t.Context())
+		var at time.Time
+		timer := time.AfterFunc(5*time.Millisecond, func() { at = time.Now(); cancel() })
+		err := c.Run(ctx)
+		ended := time.Now()
+		timer.Stop()
+		require.ErrorIs(t, err, context.Canceled, "it should take far longer")
+		best = min(best, ended.Sub(at))
+		c.Release()
+		s.Close()
+		cancel()
+		// Its memory goes back to the system.
+		require.Eventually(t, func() bool { return e.account.Held()[budget.Scratch] < 16<<20 }, 5*time.Second, time.Millisecond)
+	}
+	require.LessOrEqual(t, best, soon())
+}
+
+const (
+	many  = 1 << 28 // elements
+	large = 1 << 14
+)
+
+var square = [2]int{1, 1}
+
+func conv(groups int) op.Conv2D { return op.Conv2D{Stride: square, Dilation: square, Groups: groups} }
+
+// haltCases has steps for every operator, and for every kernel that has some way
+// of its own to compute it, that take seconds at least.
+var haltCases = map[string]func(s *steps){
+	"add":              func(s *steps) { s.op(op.Add(), s.f32(many), s.f32(many)) },
+	"add/scalar":       func(s *steps) { s.op(op.Add(), s.f32(many), s.f32(1)) },
+	"add/long rows":    func(s *steps) { s.op(op.Add(), s.f32(3, many), s.f32(many)) },
+	"add/short rows":   func(s *steps) { s.op(op.Add(), s.f32(many/8, 8), s.f32(8)) },
+	"add/columns":      func(s *steps) { s.op(op.Add(), s.f32(large, large), s.f32(large, 1)) },
+	"sub":              func(s *steps) { s.op(op.Sub(), s.f32(many), s.f32(many)) },
+	"mul":              func(s *steps) { s.op(op.Mul(), s.f32(many), s.f32(many)) },
+	"div":              func(s *steps) { s.op(op.Div(), s.f32(many), s.f32(many)) },
+	"argmax":           func(s *steps) { s.op(op.ArgMax{Axis: -1}, s.f32(1, 15*many)) },
+	"argmax/rows":      func(s *steps) { s.op(op.ArgMax{Axis: -1}, s.f32(many, 2)) },
+	"argmax/first":     func(s *steps) { s.op(op.ArgMax{}, s.f32(large, large)) },
+	"batch_norm":       func(s *steps) { batchNorm(s, s.f32(1, 4, large, large)) },
+	"batch_norm/wide":  func(s *steps) { batchNorm(s, s.f32(2, many)) },
+	"bias":             func(s *steps) { s.op(op.Bias{}, s.f32(4, many), s.f32(many)) },
+	"bias/short":       func(s *steps) { s.op(op.Bias{}, s.f32(many/4, 4), s.f32(4)) },
+	"cast":             func(s *steps) { s.op(op.Cast{To: plan.I64}, s.f32(many)) },
+	"causal_mask":      func(s *steps) { s.op(op.CausalMask{}, s.f32(1, 4, large, large)) },
+	"causal_mask/long": func(s *steps) { s.op(op.CausalMask{}, s.f32(1, 2, 2, many)) },
+	"concat":           func(s *steps) { s.op(op.Concat{Axis: 1}, s.f32(large, large), s.f32(large, large)) },
+	"concat/long":      func(s *steps) { s.op(op.Concat{}, s.f32(many), s.f32(many)) },
+	"contiguous":       func(s *steps) { s.op(op.Contiguous{}, s.op(op.Transpose{Perm: []int{1, 0}}, s.f32(large, large))) },
+	"contiguous/image": func(s *steps) {
+		s.op(op.Contiguous{}, s.op(op.Transpose{Perm: []int{0, 3, 1, 2}}, s.f32(1, 2, 2, many/4)))
+	},
+	"conv2d":           func(s *steps) { s.op(conv(1), s.f32(8, 64, 512, 512), s.f32(64, 64, 5, 5)) },
+	"conv2d/winograd":  func(s *steps) { s.op(conv(1), s.f32(8, 64, 512, 512), s.f32(64, 64, 3, 3)) },
+	"conv2d/window":    func(s *steps) { s.op(conv(1), s.f32(1, 1, 4096, 4096), s.f32(1, 1, 2048, 2048)) },
+	"conv2d/dilated":   func(s *steps) { s.op(dilated(), s.f32(1, 1, 4096, 4096), s.f32(1, 1, 1024, 1024)) },
+	"conv2d/depthwise": func(s *steps) { s.op(conv(64), s.f32(8, 64, 1024, 1024), s.f32(64, 1, 16, 16)) },
+	"conv2d/wide":      func(s *steps) { s.op(conv(2), s.f32(1, 2, 4096, 4096), s.f32(2, 1, 1024, 1024)) },
+	"conv2d/channels":  func(s *steps) { s.op(conv(1), s.f32(1, 1<<18, 16, 16), s.f32(256, 1<<18, 2, 2)) },
+	"conv2d/deep":      func(s *steps) { s.op(conv(1), s.f32(1, 1<<16, 12, 12), s.f32(64, 1<<16, 3, 3)) },
+	"conv2d/weights":   func(s *steps) { s.op(conv(1), s.f32(32, 64, 512, 512), s.weight(plan.F32, 64, 64, 5, 5)) },
+	"conv2d/fused":     fusedConv,
+	"embedding":        func(s *steps) { s.op(op.Embedding{}, s.f32(4, 4), s.input(plan.I32, many/2)) },
+	"embedding/long":   func(s *steps) { s.op(op.Embedding{}, s.f32(1, many), s.input(plan.I32, 4)) },
+	"equal":            func(s *steps) { s.op(op.Equal{}, s.f32(many), s.f32(many)) },
+	"exp":              func(s *steps) { s.op(op.Exp{}, s.f32(many)) },
+	"expand":           func(s *steps) { s.op(op.Expand{Shape: op.Static([]int{large, large})}, s.f32(large, 1)) },
+	"gelu":             func(s *steps) { s.op(op.GELU{}, s.f32(many)) },
+	"gelu/tanh":        func(s *steps) { s.op(op.GELU{Tanh: true}, s.f32(many)) },
+	"identity":         func(s *steps) { s.op(op.Exp{}, s.op(op.Identity{}, s.f32(many))) },
+	"layer_norm":       func(s *steps) { s.op(op.LayerNorm{Eps: 1e-5}, s.f32(1, many), s.f32(many), s.f32(many)) },
+	"layer_norm/rows":  func(s *steps) { s.op(op.LayerNorm{Eps: 1e-5}, s.f32(many/8, 8), s.f32(8), s.f32(8)) },
+	"matmul":           func(s *steps) { s.op(op.MatMul{}, s.f32(large, large), s.f32(large, large)) },
+	"matmul/nt":        func(s *steps) { s.op(op.MatMul{TransB: true}, s.f32(large, large), s.f32(large, large)) },
+	"matmul/tn":        func(s *steps) { s.op(op.MatMul{TransA: true}, s.f32(4096, 4096), s.f32(4096, 4096)) },
+	"matmul/dot":       func(s *steps) { s.op(op.MatMul{}, s.f32(8, many), s.f32(many, 8)) },
+	"matmul/dots":      func(s *steps) { s.op(op.MatMul{TransB: true}, s.f32(8, many), s.f32(8, many)) },
+	"matmul/outer":     func(s *steps) { s.op(op.MatMul{}, s.f32(1<<15, 1), s.f32(1, 1<<15)) },
+	"matmul/batch":     func(s *steps) { s.op(op.MatMul{}, s.f32(1<<20, 16, 16), s.f32(1<<20, 16, 16)) },
+	"matmul/large":     func(s *steps) { s.op(op.MatMul{}, s.f32(4, 4096, 4096), s.f32(4, 4096, 4096)) },
+	"matmul/gathered":  gathered,
+	"matmul/weights":   func(s *steps) { project(s, plan.F32) },
+	"matmul/f16":       func(s *steps) { project(s, plan.F16) },
+	"matmul/bf16":      func(s *steps) { project(s, plan.BF16) },
+	"matmul/fused":     fusedProduct,
+	"attention":        func(s *steps) { attend8(s, large, 64, 64) },
+	"attention/long":   func(s *steps) { attend8(s, 4, many/64, 64) },
+	"attention/deep":   func(s *steps) { attend8(s, 64, 64, many/64) },
+	"max_pool2d":       func(s *steps) { maxPool(s, 2048) },
+	"max_pool2d/small": func(s *steps) { maxPool(s, 32) },
+	"max_pool2d/last":  pooledLast,
+	"pick":             func(s *steps) { s.op(op.Pick{}, s.f32(1, 2, many), s.input(plan.I32, 1)) },
+	"pick/rows":        func(s *steps) { s.op(op.Pick{}, s.f32(many, 2), s.input(plan.I32, many)) },
+	"quick_gelu":       func(s *steps) { s.op(op.QuickGELU{}, s.f32(many)) },
+	"reduce":           func(s *steps) { s.op(op.Reduce{Kind: "sum", Axes: []int{0, 1}}, s.f32(large, large)) },
+	"reduce/mean":      meanOfImage,
+	"relu":             func(s *steps) { s.op(op.ReLU{}, s.f32(many)) },
+	"reshape": func(s *steps) {
+		s.op(op.Reshape{Shape: op.Static([]int{many})}, s.op(op.Transpose{Perm: []int{1, 0}}, s.f32(large, large)))
+	},
+	"sample":        func(s *steps) { draw(s, 4, many/4) },
+	"sample/rows":   func(s *steps) { draw(s, many/8, 8) },
+	"slice":         func(s *steps) { s.op(op.Slice{Axis: 1, Start: plan.C(1), Stop: plan.C(large)}, s.f32(large, large)) },
+	"softmax":       func(s *steps) { s.op(op.Softmax{Axis: -1}, s.f32(1, many)) },
+	"softmax/rows":  func(s *steps) { s.op(op.Softmax{Axis: -1}, s.f32(many/8, 8)) },
+	"softmax/first": func(s *steps) { s.op(op.Softmax{}, s.f32(large, large)) },
+	"sqrt":          func(s *steps) { s.op(op.Sqrt{}, s.f32(many)) },
+	"tanh":          func(s *steps) { s.op(op.Tanh{}, s.f32(many)) },
+	"topk":          func(s *steps) { s.op(op.TopK{K: many / 16}, s.f32(1, many)) },
+	"topk/rows":     func(s *steps) { s.op(op.TopK{K: 1, Indices: true}, s.f32(many/2, 2)) },
+	"transpose":     func(s *steps) { s.op(op.Transpose{Perm: []int{1, 0}}, s.f32(large, large)) },
+	"where":         func(s *steps) { s.op(op.Where{}, s.input(plan.Bool, many), s.f32(many), s.f32(many)) },
+	"write_rows":    func(s *steps) { s.op(op.WriteRows{}, s.f32(many), s.f32(many/2), s.input(plan.I32, 1)) },
+	"append": func(s *steps) {
+		in := s.value(plan.Value{Kind: plan.KindState, Name: "state", Spec: plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.Sym("n"), plan.C(2)}}, Buffer: plan.NoBuffer})
+		s.state(plan.StateAppend, in, s.op(op.Append{}, in, s.f32(many/2, 2)))
+	},
+}
+
+func batchNorm(s *steps, x int) int {
+	n, _ := s.p.Values[x].Spec.Shape[1].Const()
+	return s.op(op.BatchNorm{Eps: 1}, x, s.f32(n), s.f32(n), s.f32(n), s.f32(n))
+}
+
+func dilated() op.Conv2D {
+	return op.Conv2D{Stride: square, Dilation: [2]int{2, 2}, Groups: 1}
+}
+
+func fusedConv(s *steps) {
+	y := s.op(conv(1), s.f32(8, 64, 512, 512), s.f32(64, 64, 3, 3), s.f32(64))
+	s.op(op.ReLU{}, s.op(op.Add(), batchNorm(s, y), s.f32(8, 64, 510, 510)))
+}
+
+func project(s *steps, storage plan.DType) int {
+	return s.op(op.MatMul{}, s.f32(1<<17, 2048), s.weight(storage, 2048, 2048))
+}
+
+func fusedProduct(s *steps) {
+	y := s.op(op.Bias{}, project(s, plan.F32), s.f32(2048))
+	s.op(op.Add(), s.op(op.GELU{}, y), s.f32(1<<17, 2048))
+}
+
+func gathered(s *steps) {
+	x := s.op(op.Transpose{Perm: []int{1, 0, 2}}, s.f32(1<<14, 1<<13, 2))
+	s.op(op.MatMul{}, x, s.f32(2, 2))
+}
+
+func attend8(s *steps, rows, keys, dim int) {
+	scores := s.op(op.MatMul{TransB: true}, s.f32(1, 8, rows, dim), s.f32(1, 8, keys, dim))
+	weights := s.op(op.Softmax{Axis: -1}, s.op(op.Mul(), scores, s.scalar(0.5)))
+	s.op(op.MatMul{}, weights, s.f32(1, 8, keys, dim))
+}
+
+func maxPool(s *steps, window int) {
+	s.op(op.MaxPool2D{Kernel: [2]int{window, window}, Stride: square}, s.f32(1, 1, 4096, 4096))
+}
+
+// pooledLast pools what a convolution leaves with its channels last.
+func pooledLast(s *steps) {
+	y := s.op(conv(1), s.f32(1, 1, 2048, 2048), s.f32(2, 1, 1, 1))
+	s.op(op.MaxPool2D{Kernel: [2]int{1024, 1024}, Stride: square}, y)
+}
+
+func meanOfImage(s *steps) {
+	y := s.op(conv(1), s.f32(4, 1, 8192, 8192), s.f32(2, 1, 1, 1))
+	s.op(op.Reduce{Kind: "mean", Axes: []int{2, 3}}, y)
+}
+
+func draw(s *steps, rows, v int) {
+	s.op(op.Sample{}, s.f32(rows, v), s.f32(rows), s.f32(rows), s.input(plan.I32, rows), s.input(plan.I64, rows), s.input(plan.I32, rows))
+}
+
+// TestRunStops cancels a run of each operator by each way there is to compute it,
+// in the middle of a step that would take seconds, minutes or hours. An operator
+// without a case fails.
+func TestRunStops(t *testing.T) {
+	z := newZeros(t)
+	covered := map[string]bool{}
+	for name, c := range haltCases {
+		s := newSteps(t)
+		c(s)
+		for _, st := range s.p.Steps {
+			covered[st.Op] = true
+		}
+		p := s.plan()
+		for how, open := range map[string]func(Options) (*Engine, error){
+			"fused": New, "reference": func(o Options) (*Engine, error) { return NewReference(o, true) },
+		} {
+			t.Run(fmt.Sprintf("%s/%s", name, how), func(t *testing.T) {
+				e, err := open(Options{Threads: 2, MaxScratch: 1 << 36})
+				require.NoError(t, err)
+				defer e.Close()
+				z.stopsSoon(t, e, p)
+			})
+		}
+	}
+	for _, name := range op.Names() {
+		require.True(t, covered[name], "no case of %q", name)
+	}
+}
+
+// TestRunStopsAnywhere is the same with one thread, and with weights of 8 bits.
+func TestRunStopsAnywhere(t *testing.T) {
+	z := newZeros(t)
+	for _, o := range []Options{{Threads: 1}, {Threads: 2, Int8Weights: true}} {
+		for _, name := range slices.Sorted(slices.Values([]string{"matmul", "matmul/weights", "conv2d", "attention", "exp"})) {
+			t.Run(fmt.Sprintf("%s/threads=%d", name, o.Threads), func(t *testing.T) {
+				o.MaxScratch = 1 << 36
+				e, err := New(o)
+				require.NoError(t, err)
+				defer e.Close()
+				s := newSteps(t)
+				haltCases[name](s)
+				z.stopsSoon(t, e, s.plan())
+			})
+		}
+	}
+}

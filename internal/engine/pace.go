@@ -1,0 +1,120 @@
+package engine
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/genie-sdk/go/internal/halt"
+)
+
+// askAgain is how long the kernels of a call compute before they ask whether
+// others should go first, and let goroutines of this process that are ready do
+// so: those that receive and send would otherwise wait for the runtime to
+// interrupt a kernel, which takes 10 ms and more.
+const askAgain = time.Millisecond
+
+// pace is what the kernels of a call ask while they run: whether the call has
+// been cancelled, and, now and then, whether it should wait for others. They ask
+// on all threads that work for the call; while it waits, all of them do.
+type pace struct {
+	ctx   context.Context //nolint:containedctx // of the call, while it runs
+	done  <-chan struct{}
+	pause func(ctx context.Context) (time.Duration, error) // may be nil
+	begun time.Time
+
+	next    atomic.Int64 // when to ask others, counted from begun
+	waits   atomic.Bool  // somebody asks, or waits
+	stopped atomic.Bool  // a kernel has been told to stop
+
+	mu     sync.Mutex // of who asks others
+	paused time.Duration
+	err    error // why the call does not go on, if it is not ctx
+}
+
+// begin is called before a call's kernels run, end when none does any more.
+func (p *pace) begin(ctx context.Context) {
+	p.ctx, p.done, p.begun = ctx, ctx.Done(), time.Now()
+	p.paused, p.err = 0, nil
+	p.next.Store(int64(askAgain))
+	p.stopped.Store(false)
+}
+
+func (p *pace) end() { p.ctx, p.done, p.pause = nil, nil, nil }
+
+// halt implements [halt.Func].
+func (p *pace) halt() bool {
+	if p.over() {
+		return true
+	}
+	if now := int64(time.Since(p.begun)); now < p.next.Load() && !p.waits.Load() {
+		return false
+	}
+	p.letOthers()
+	return p.over()
+}
+
+// over reports whether the call is to stop.
+func (p *pace) over() bool {
+	select {
+	case <-p.done:
+		p.stopped.Store(true)
+		return true
+	default:
+		return p.stopped.Load()
+	}
+}
+
+// letOthers asks the call's owner whether others go first, and waits until they
+// have. The thread that comes first asks, the others wait for it.
+func (p *pace) letOthers() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Since(p.begun)
+	if int64(now) < p.next.Load() {
+		return
+	}
+	p.waits.Store(true)
+	defer p.waits.Store(false)
+	runtime.Gosched()
+	if p.pause != nil && !p.stopped.Load() {
+		waited, err := p.pause(p.ctx)
+		p.paused += waited
+		if err != nil {
+			p.err = err
+			p.stopped.Store(true)
+		}
+	}
+	p.next.Store(int64(time.Since(p.begun) + askAgain))
+}
+
+// cause is the error of a call that was stopped.
+func (p *pace) cause(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return p.err
+	}
+	return stopped(ctx)
+}
+
+// haltOn stops what ctx ends; nil where it never does. It is for work that waits
+// for no turn, of which there may be as much as there are sessions: goroutines that
+// are ready go first.
+func haltOn(ctx context.Context) halt.Func {
+	done := ctx.Done()
+	if done == nil {
+		return nil
+	}
+	return func() bool {
+		runtime.Gosched()
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	}
+}

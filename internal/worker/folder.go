@@ -1,0 +1,92 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// viewBuffer is how much of a mapped file is copied at once.
+const viewBuffer = 128 << 10
+
+// findModel takes a weight from the model folder and reports whether it was
+// there. Content that is not what its model's hashes say is looked for once
+// more: the folder hashes the model again.
+func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (found bool, err error) {
+	log := r.st.logger().With("model", r.model, "weight", v.Name)
+	for range 2 {
+		w, err := r.s.srv.opts.Weights.Find(ctx, r.model, v.Hash)
+		if ctx.Err() != nil {
+			return false, stopped(ctx, w)
+		}
+		if err != nil {
+			log.Debug("weight not in the model folder", "error", err)
+			return false, nil
+		}
+		// What the operator's folder has under the name that the client gives is
+		// for everybody.
+		if _, ok := r.absent[v.Hash]; !ok && r.absent != nil {
+			if w.Release != nil {
+				w.Release()
+			}
+			return true, r.s.brought(v.Hash)
+		}
+		unusable, err := r.take(ctx, p, v, w)
+		if err != nil {
+			return false, err
+		}
+		if unusable == nil {
+			return true, r.s.brought(v.Hash)
+		}
+		log.Warn("weight in the model folder is unusable", "error", unusable)
+		if !errors.Is(unusable, transport.ErrCorrupt) || w.Distrust == nil {
+			return false, nil
+		}
+		w.Distrust()
+	}
+	return false, nil
+}
+
+// stopped is the error of a request that ended while a weight was looked for; if
+// it was found, it is not taken.
+func stopped(ctx context.Context, w transport.Weight) error {
+	if w.Release != nil {
+		w.Release()
+	}
+	return fmt.Errorf("genie: stopped: %w", context.Cause(ctx))
+}
+
+// take brings a weight of the model folder to the engine. What is in a mapped
+// file is copied first: then what is hashed is what is packed, whatever becomes
+// of the file meanwhile, and a file that was cut short is an error of this
+// weight alone. unusable is what is wrong with the weight.
+func (r *preparation) take(ctx context.Context, p Program, v plan.Value, w transport.Weight) (unusable, err error) {
+	if w.Release != nil {
+		defer w.Release()
+	}
+	out, err := r.s.srv.opts.Engine.PutWeight(p, v)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Abort()
+	if r.buffer == nil {
+		r.buffer = make([]byte, viewBuffer)
+	}
+	for at := 0; at < len(w.Data); {
+		if err := r.turns.share(ctx); err != nil {
+			return nil, err
+		}
+		n, err := w.CopyTo(r.buffer, at)
+		if err != nil {
+			return err, nil // no error of the request
+		}
+		if _, err := out.Write(r.buffer[:n]); err != nil {
+			return err, nil
+		}
+		at += n
+	}
+	return out.Commit(), nil
+}

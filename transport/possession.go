@@ -1,0 +1,67 @@
+package transport
+
+import (
+	"crypto/subtle"
+
+	"github.com/zeebo/blake3"
+
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// A worker that serves several identities lets one of them use content that
+// another one brought only after it has shown that it has the bytes too: the
+// hash of a weight names it and is no secret. The worker keeps, beside each
+// weight, a tag: BLAKE3 keyed with the worker's nonce over the same bytes as
+// [HashWeight]. Who has the content computes the tag from the nonce and shows
+// it without sending it: the proof is BLAKE3 keyed with the tag over a challenge
+// that is new for each plan of a session.
+
+// PossessionKey is a nonce of a worker, or a challenge of it, of 32 bytes.
+type PossessionKey [32]byte
+
+// PossessionTag is what follows from a worker's nonce and the content of a
+// weight. It is a secret of those who have the content, and of the worker.
+type PossessionTag [32]byte
+
+// PossessionProof answers a challenge.
+type PossessionProof [32]byte
+
+// PossessionHasher computes a [PossessionTag] over bytes that arrive in pieces.
+type PossessionHasher struct{ h *blake3.Hasher }
+
+// NewPossessionHasher starts the tag of a weight.
+func NewPossessionHasher(key PossessionKey, storage plan.DType, shape []int) PossessionHasher {
+	h, err := blake3.NewKeyed(key[:])
+	if err != nil {
+		panic(err) // of a key of another length than 32 bytes
+	}
+	_, _ = h.Write(weightHead(storage, shape))
+	return PossessionHasher{h}
+}
+
+// Write adds bytes; it never fails.
+func (p PossessionHasher) Write(b []byte) (int, error) { return p.h.Write(b) }
+
+// Sum is the tag of what was written.
+func (p PossessionHasher) Sum() (t PossessionTag) {
+	copy(t[:], p.h.Sum(nil))
+	return t
+}
+
+// Prove answers a challenge.
+func (t PossessionTag) Prove(challenge PossessionKey) (p PossessionProof) {
+	h, err := blake3.NewKeyed(t[:])
+	if err != nil {
+		panic(err) // of a key of another length than 32 bytes
+	}
+	_, _ = h.Write(challenge[:])
+	copy(p[:], h.Sum(nil))
+	return p
+}
+
+// Proves reports, in a time that does not depend on the two, whether p is the
+// answer to a challenge by who knows t.
+func (t PossessionTag) Proves(challenge PossessionKey, p []byte) bool {
+	want := t.Prove(challenge)
+	return subtle.ConstantTimeCompare(want[:], p) == 1
+}
