@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/genie-sdk/go/transport"
 )
@@ -29,6 +30,22 @@ func caught(r any) *PanicError {
 		return e
 	}
 	return &PanicError{r, debug.Stack()}
+}
+
+// failure is the first panic of several goroutines.
+type failure struct{ first atomic.Pointer[error] }
+
+func (f *failure) set(r any) {
+	err := internal(r)
+	f.first.CompareAndSwap(nil, &err)
+}
+
+// take returns the error, once.
+func (f *failure) take() error {
+	if err := f.first.Swap(nil); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // recovered makes a panic an error where no session is concerned.

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/genie-sdk/go/internal/halt"
@@ -10,22 +9,6 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
-
-// failure is the first panic of several goroutines.
-type failure struct{ first atomic.Pointer[error] }
-
-func (f *failure) set(r any) {
-	err := internal(r)
-	f.first.CompareAndSwap(nil, &err)
-}
-
-// take returns the error, once.
-func (f *failure) take() error {
-	if err := f.first.Swap(nil); err != nil {
-		return *err
-	}
-	return nil
-}
 
 // together runs calls of one program side by side: each group that multiplies
 // with a matrix in panels is one product of all their rows, so that the matrix
