@@ -267,9 +267,9 @@ func (w *WeightWriter) Commit() (err error) {
 			return err
 		}
 	}
+	w.w.tag = w.Tag()
 	w.aborted = true
 	w.unreserve()
-	w.w.tag = w.Tag()
 	w.e.store.add(w.key, w.w)
 	return nil
 }

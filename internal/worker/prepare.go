@@ -118,14 +118,18 @@ func (r *preparation) missing(ctx context.Context) (*wirepb.Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
+	told := false
+	defer func() {
+		if !told { // others need not wait for what nobody is told to send
+			r.unclaim(claimed, nil)
+		}
+	}()
 	if err := r.fits(); err != nil {
-		r.unclaim(claimed, nil)
 		r.s.dropPlan(r.num, r.p)
 		return nil, err
 	}
 	missing, err := r.search(ctx, claimed)
 	if err != nil {
-		r.unclaim(claimed, nil)
 		return nil, err
 	}
 	m := &wirepb.Prepared{Missing: make([]uint32, len(missing))}
@@ -135,6 +139,7 @@ func (r *preparation) missing(ctx context.Context) (*wirepb.Prepared, error) {
 	for _, part := range r.s.srv.partsOf(r.s.tenant, r.p, missing) {
 		m.Partial = append(m.Partial, &wirepb.Partial{Value: part.value, Bytes: part.bytes, Hash: part.prefix[:]})
 	}
+	told = true
 	return m, nil
 }
 

@@ -181,6 +181,7 @@ func (u *upload) pack() {
 	}
 	committed := false
 	defer u.c.s.claims.done(u.c.tenant, u.hash)
+	defer u.in.Abort() // what is neither committed nor saved
 	t.do = func(context.Context) (answer, error) {
 		if err != nil {
 			return answer{}, err
@@ -198,7 +199,6 @@ func (u *upload) pack() {
 	if committed {
 		u.in.save()
 	}
-	u.in.Abort()
 }
 
 // reserve counts memory for buffers, which the tenant pays for.

@@ -91,12 +91,14 @@ func (s *session) numbered(p *plan.Plan, hash plan.Hash) (ref *planRef, ready bo
 	return &planRef{session: s, num: s.lastPlan, hash: hash, layout: wire.NewLayout(p)}, false
 }
 
+// moreSendings is how often weights that were sent may be missing again.
+const moreSendings = 8
+
 // sendings is how often a worker may say that weights of a plan are missing. A
 // content goes once for each form in which the worker holds it, of which there are
 // as many as values that have it; then there are those that it had to give up in
 // between.
 func sendings(p *plan.Plan) int {
-	const more = 8
 	most, count := 0, map[plan.Hash]int{}
 	for i := range p.Values {
 		if v := &p.Values[i]; v.Kind == plan.KindWeight {
@@ -104,7 +106,7 @@ func sendings(p *plan.Plan) int {
 			most = max(most, count[v.Hash])
 		}
 	}
-	return most + more
+	return most + moreSendings
 }
 
 func (s *session) uploadsDone() int {
