@@ -49,16 +49,20 @@ func (h *heap) watch() {
 // collected is called after a collection. It has freed what was dropped before it
 // began, and so at least what was dropped when the last one ended.
 func (h *heap) collected() {
-	h.mu.Lock()
-	gone := h.older
-	h.garbage.Add(-gone)
-	h.older = h.garbage.Load()
-	again := h.older > 0
-	h.mu.Unlock()
+	again := h.aged()
 	h.watched.Store(again)
 	if again {
 		h.watch()
 	}
+}
+
+// aged takes off what the collection has freed, and says whether there is more.
+func (h *heap) aged() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.garbage.Add(-h.older)
+	h.older = h.garbage.Load()
+	return h.older > 0
 }
 
 // collect frees what has been dropped so far and gives its pages to the system.

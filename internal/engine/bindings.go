@@ -26,12 +26,18 @@ func (s *Session) binding(p *Program) (*binding, error) {
 	if err != nil {
 		return nil, err
 	}
+	bound := false
+	defer func() {
+		if !bound {
+			s.uncharge(p.bound)
+		}
+	}()
 	b := newBinding(p, s.e)
 	s.called(b)
 	if err := s.bind(p, b); err != nil {
-		s.uncharge(p.bound)
 		return nil, err
 	}
+	bound = true
 	return b, nil
 }
 
@@ -112,11 +118,34 @@ func (b *binding) takeAll(s *Session) error {
 // much as n bytes if there is as much.
 func (e *Engine) DropBindings(a Account, n int64) {
 	for _, s := range (idleBindings{e}).sessions() {
-		if n > 0 && s.account.payer == a && s.run.TryLock() {
-			n -= s.dropBindings(0, nil)
-			s.run.Unlock()
+		if n > 0 && s.account.payer == a {
+			n -= s.dropIdle()
 		}
 	}
+}
+
+// dropIdle drops the session's bindings unless a call runs, and says how much that
+// was. It waits for nobody, and may be called by who makes room in the account.
+func (s *Session) dropIdle() int64 {
+	if !s.run.TryLock() {
+		return 0
+	}
+	defer s.run.Unlock()
+	return s.dropBindings(0, nil)
+}
+
+// idle is what dropIdle would give up.
+func (s *Session) idle() (n int64) {
+	if !s.run.TryLock() {
+		return 0
+	}
+	defer s.run.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.bound {
+		n += b.counted()
+	}
+	return n
 }
 
 // idleBindings are those of sessions in which no call runs.
@@ -125,15 +154,7 @@ type idleBindings struct{ e *Engine }
 // Idle implements [budget.Holder].
 func (x idleBindings) Idle() (n int64) {
 	for _, s := range x.sessions() {
-		if !s.run.TryLock() {
-			continue
-		}
-		s.mu.Lock()
-		for _, b := range s.bound {
-			n += b.counted()
-		}
-		s.mu.Unlock()
-		s.run.Unlock()
+		n += s.idle()
 	}
 	return n
 }
@@ -144,25 +165,27 @@ func (x idleBindings) Reclaim(n int64) {
 		if n <= 0 {
 			return
 		}
-		if s.run.TryLock() {
-			n -= s.dropBindings(0, nil)
-			s.run.Unlock()
-		}
+		n -= s.dropIdle()
 	}
 }
 
 // sessions lists the sessions, those that have called longest ago first.
 func (x idleBindings) sessions() []*Session {
-	x.e.mu.Lock()
-	list := make([]*Session, 0, len(x.e.sessions))
-	for s := range x.e.sessions {
-		list = append(list, s)
-	}
-	x.e.mu.Unlock()
+	list := x.e.openSessions()
 	last := make(map[*Session]uint64, len(list))
 	for _, s := range list {
 		last[s] = s.last.Load()
 	}
 	slices.SortFunc(list, func(a, b *Session) int { return cmp.Compare(last[a], last[b]) })
+	return list
+}
+
+func (e *Engine) openSessions() []*Session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := make([]*Session, 0, len(e.sessions))
+	for s := range e.sessions {
+		list = append(list, s)
+	}
 	return list
 }

@@ -67,6 +67,7 @@ type Options struct {
 
 	// For tests: steps run by themselves, and by their references.
 	separate, plain bool
+	fault           func(at string) // see [Engine.fault]
 }
 
 // Engine holds compiled plans, weights and threads. It is safe for concurrent
@@ -131,6 +132,7 @@ func New(opts Options) (*Engine, error) {
 		pool: newPool(opts.Threads), account: account, store: newStore(account), arenas: arenas{account: account},
 		programs: map[plan.Hash]*Program{}, sessions: map[*Session]struct{}{},
 	}
+	e.store.fault = e.fault
 	e.stateMem.Trim = opts.MemLimit > 0
 	account.Register(budget.Spare, &e.arenas)
 	account.Register(budget.Derived, idleBindings{e})
@@ -148,17 +150,10 @@ func (e *Engine) Epoch() uint64 { return e.epoch }
 
 // Close closes all sessions, waits for their runs and frees everything.
 func (e *Engine) Close() error {
-	e.mu.Lock()
-	if e.closed {
-		e.mu.Unlock()
+	open, first := e.end()
+	if !first {
 		return nil
 	}
-	e.closed = true
-	var open []*Session
-	for s := range e.sessions {
-		open = append(open, s)
-	}
-	e.mu.Unlock()
 	for _, s := range open {
 		s.Close()
 	}
@@ -170,17 +165,34 @@ func (e *Engine) Close() error {
 	return nil
 }
 
+// end lets no session be opened any more and gives those that are open; first is
+// false when it has done so before.
+func (e *Engine) end() (open []*Session, first bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, false
+	}
+	e.closed = true
+	for s := range e.sessions {
+		open = append(open, s)
+	}
+	return open, true
+}
+
+// counted is the part of Stats that is under the engine's lock.
+func (e *Engine) counted() transport.Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return transport.Stats{Sessions: int64(len(e.sessions)), Plans: int64(len(e.programs)), Kernels: maps.Clone(e.profile)}
+}
+
 // Stats is what the engine has done and holds.
 func (e *Engine) Stats() transport.Stats {
-	e.mu.Lock()
-	st := transport.Stats{Sessions: int64(len(e.sessions)), Plans: int64(len(e.programs))}
-	e.mu.Unlock()
+	st := e.counted()
 	st.PID, st.CPU = os.Getpid(), kernels.Path()
 	st.Runs, st.Ops, st.PlansSent = e.runs.Load(), e.ops.Load(), e.plansSeen.Load()
 	st.Rounds, st.JoinedRuns = e.rounds.Load(), e.joined.Load()
-	e.mu.Lock()
-	st.Kernels = maps.Clone(e.profile)
-	e.mu.Unlock()
 	st.KernelTime = time.Duration(e.kernelNS.Load())
 	weights, held := e.store.stats(), e.account.Held()
 	st.Weights, st.WeightsSent, st.WeightEvictions = weights.held, weights.received, weights.evicted

@@ -62,6 +62,7 @@ type class struct {
 	mask uint64     // symbols that they depend on
 	size bool       // it is the shape of some value, so its product must be in range
 	text plan.Shape // for error texts
+	why  string     // of dimensions that are conditions: what does not hold where one is negative
 }
 
 // Plan is the plan as it was compiled.
@@ -133,6 +134,7 @@ func compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {
 		},
 		func() { prog.findKernels(opts) },
 		func() { prog.classify(index) },
+		func() { prog.conditions(index) },
 		prog.share, prog.dependencies, prog.packings,
 		func() { prog.together = newTogether(prog, opts) },
 		prog.listKeys, prog.pads,

@@ -28,9 +28,11 @@ func (e *Engine) Compile(p *plan.Plan) (*Program, error) {
 // CompileContext validates p, checks its operators and prepares it to run. Plans
 // are held by content hash. Errors wrap [transport.ErrInvalidPlan], or
 // [transport.ErrLimit] when the plan takes more than [op.MaxPlanWork], or the
-// cause of ctx, or are a [transport.MemoryError]. Now and then it calls pause, which may be nil, to let others go
-// first; an error of it ends the work.
-func (e *Engine) CompileContext(ctx context.Context, p *plan.Plan, pause func(ctx context.Context) error) (*Program, error) {
+// cause of ctx, or are a [transport.MemoryError], or [transport.ErrInternal] after
+// a panic. Now and then it calls pause, which may be nil, to let others go first; an
+// error of it ends the work.
+func (e *Engine) CompileContext(ctx context.Context, p *plan.Plan, pause func(ctx context.Context) error) (_ *Program, err error) {
+	defer recovered(&err)
 	encoded, err := p.Encode()
 	if err != nil {
 		return nil, err
@@ -40,7 +42,9 @@ func (e *Engine) CompileContext(ctx context.Context, p *plan.Plan, pause func(ct
 
 // CompileHashed is [Engine.CompileContext] of a plan that is known to be valid
 // and to have the hash h, such as one that has been decoded.
-func (e *Engine) CompileHashed(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (*Program, error) {
+func (e *Engine) CompileHashed(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (_ *Program, err error) {
+	defer recovered(&err)
+	e.fault("compile")
 	if prog, ok := e.Program(h); ok {
 		return prog, nil
 	}
@@ -146,11 +150,15 @@ func (s *Session) Use(p *Program) error {
 	if err := s.e.enter(p); err != nil {
 		return err
 	}
+	first := false
+	defer func() {
+		if !first {
+			s.e.leave(p)
+		}
+	}()
 	s.e.store.use(p)
-	first, err := s.using(p)
-	if !first {
-		s.e.leave(p)
-	}
+	var err error
+	first, err = s.using(p)
 	return err
 }
 

@@ -23,6 +23,7 @@ type Session struct {
 	run    sync.Mutex // held by the running call, by Reset and by Close
 	mu     sync.Mutex // guards what follows
 	closed bool
+	broken error // a call panicked outside of the kernels
 	states map[string]*state
 	kept   map[uint64]*kept
 	used   map[*Program]struct{} // programs whose weights stay while the session is open
@@ -93,25 +94,36 @@ func (s *Session) ID() uint64 { return s.id }
 func (s *Session) Close() {
 	s.run.Lock()
 	defer s.run.Unlock()
+	defer s.e.endSession(s)
+	s.drop()
+}
+
+// drop frees what the session holds, once.
+func (s *Session) drop() {
 	s.mu.Lock()
-	if !s.closed {
-		s.closed = true
-		s.dropStates()
-		for _, k := range s.kept {
-			s.forget(k)
-		}
-		for p := range s.used {
-			s.e.leave(p)
-		}
-		for _, b := range s.bound {
-			s.uncharge(b.counted())
-		}
-		s.kept, s.used, s.bound = nil, nil, nil
+	defer s.mu.Unlock()
+	if s.closed {
+		return
 	}
-	s.mu.Unlock()
-	s.e.mu.Lock()
-	delete(s.e.sessions, s)
-	s.e.mu.Unlock()
+	s.closed = true
+	s.dropStates()
+	for _, k := range s.kept {
+		s.forget(k)
+	}
+	for p := range s.used {
+		s.e.leave(p)
+	}
+	for _, b := range s.bound {
+		s.uncharge(b.counted())
+	}
+	s.kept, s.used, s.bound = nil, nil, nil
+}
+
+// endSession takes a session that is closed from the engine's.
+func (e *Engine) endSession(s *Session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.sessions, s)
 }
 
 // Reset forgets carried state; kept values stay.
@@ -144,22 +156,18 @@ func (s *Session) resize(st *state, mem []byte) {
 
 // Read gives a kept value. Its bytes are the session's and must not be changed.
 func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k, err := s.find(h)
+	k, err := s.lookup(h)
 	if err != nil {
 		return transport.Tensor{}, err
 	}
 	return k.t, nil
 }
 
-// usable is why the session takes no calls, if it does not. The caller holds the
-// lock.
-func (s *Session) usable() error {
-	if s.closed {
-		return fmt.Errorf("%w: session", transport.ErrClosed)
-	}
-	return nil
+// lookup is find with the lock.
+func (s *Session) lookup(h transport.Handle) (*kept, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.find(h)
 }
 
 func (s *Session) find(h transport.Handle) (*kept, error) {

@@ -24,6 +24,7 @@ type WeightKey struct {
 type store struct {
 	account *budget.Account
 	memory  memory.Slabs
+	fault   func(at string) // see [Engine.fault]
 
 	mu   sync.Mutex
 	held map[WeightKey]*weight // nil when closed

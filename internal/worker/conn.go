@@ -73,10 +73,13 @@ func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
 func (c *conn) serve() {
 	defer c.s.dropConn(c)
 	defer c.unpay()
+	wait := func() {}
+	defer func() { wait() }()
+	defer c.free()
+	defer c.s.guard(c.log)
 	every, err := c.handshake()
 	if err == nil {
-		wait := c.beat(every)
-		defer wait()
+		wait = c.beat(every)
 		err = c.receive()
 	}
 	switch {
@@ -86,16 +89,28 @@ func (c *conn) serve() {
 		c.log.Warn("connection ended", "error", err)
 	}
 	c.refuse(err)
+}
+
+// free gives back what a connection held that has ended.
+func (c *conn) free() {
 	c.close()
-	c.mu.Lock()
-	for _, st := range c.streams {
+	streams, sessions := c.leftOver()
+	for _, st := range streams {
 		st.drop()
 	}
-	sessions := c.sessions
-	c.sessions = map[uint32]*session{}
-	c.mu.Unlock()
 	c.wg.Wait()
 	c.s.leave(sessions, c.hold())
+}
+
+// leftOver takes what a connection has when it ends.
+func (c *conn) leftOver() (streams []*stream, sessions map[uint32]*session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, st := range c.streams {
+		streams = append(streams, st)
+	}
+	sessions, c.sessions = c.sessions, map[uint32]*session{}
+	return streams, sessions
 }
 
 // close ends the connection; serve then frees what it held.

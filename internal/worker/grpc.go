@@ -67,20 +67,27 @@ func (s *Server) ServeGRPC(l net.Listener) error {
 	}, s.tracingOptions()...)...)
 	s.Register(g)
 	healthpb.RegisterHealthServer(g, s.health)
-	s.mu.Lock()
-	if s.closing {
-		s.mu.Unlock()
+	if err := s.servesGRPC(g); err != nil {
 		_ = l.Close()
-		return fmt.Errorf("%w: worker", transport.ErrClosed)
+		return err
 	}
-	s.grpc[g] = struct{}{}
-	s.mu.Unlock()
 	// gRPC would take any number of connections and give each any time.
 	err := g.Serve(s.door.Listener(grpcwire.WatchListener(s.counted(l)), true, s.refused))
 	s.mu.Lock()
 	delete(s.grpc, g)
 	s.mu.Unlock()
 	return err
+}
+
+// servesGRPC notes a server, which a shutdown stops.
+func (s *Server) servesGRPC(g *grpc.Server) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return fmt.Errorf("%w: worker", transport.ErrClosed)
+	}
+	s.grpc[g] = struct{}{}
+	return nil
 }
 
 // Register adds the service to a gRPC server that was made with

@@ -63,9 +63,8 @@ func (in *incoming) Write(b []byte) (int, error) {
 
 // Commit makes the weight available; save keeps it in the cache after that.
 func (in *incoming) Commit() error {
-	err := in.out.Commit()
-	in.settle()
-	return err
+	defer in.settle()
+	return in.out.Commit()
 }
 
 // save makes the file in the cache last. It takes as long as the disk does.
@@ -82,8 +81,8 @@ func (in *incoming) save() {
 
 // Abort gives up what has not been committed or saved.
 func (in *incoming) Abort() {
+	defer in.settle()
 	in.out.Abort()
-	in.settle()
 	if in.file != nil {
 		if err := in.file.Abort(); err != nil {
 			in.log.Warn("remains of a weight in the cache", "error", err)

@@ -29,9 +29,13 @@ func (st *stream) loop(h wire.Header, control []byte) (*task, error) {
 	if err := rep.calls(st, h, &m, len(control)); err != nil {
 		return nil, err
 	}
-	r := rep.call
+	r, right := rep.call, false
+	defer func() {
+		if !right {
+			r.free()
+		}
+	}()
 	if err := l.Check(r.p.layout.Plan, r.bindings); err != nil {
-		r.free()
 		return nil, err
 	}
 	t := &task{session: r.s, call: r, free: r.free, seq: m.GetRun().GetSeq(), begun: func() bool { return rep.ran }}
@@ -40,7 +44,7 @@ func (st *stream) loop(h wire.Header, control []byte) (*task, error) {
 		t.answered = err == nil
 		return answer{}, err
 	}
-	st.repeat = rep
+	st.repeat, right = rep, true
 	return t, nil
 }
 

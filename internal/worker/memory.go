@@ -22,10 +22,16 @@ func (s *Server) charge(t *tenant, n int64, purpose string) error {
 	if err := t.bytes.take(n); err != nil {
 		return err
 	}
+	taken := false
+	defer func() {
+		if !taken {
+			t.bytes.give(n)
+		}
+	}()
 	if err := s.opts.Engine.Memory().Reserve(budget.Buffers, n, purpose); err != nil {
-		t.bytes.give(n)
 		return err
 	}
+	taken = true
 	return nil
 }
 
@@ -67,10 +73,7 @@ const slotsAtOnce = 8
 // paySlot takes memory for one request more than there are, unless there was one
 // more before.
 func (c *conn) paySlot() error {
-	c.mu.Lock()
-	n := int64(len(c.streams)) + 1
-	c.mu.Unlock()
-	if n <= c.slots {
+	if c.requests() < c.slots {
 		return nil
 	}
 	if err := c.s.charge(c.tenant, slotsAtOnce*streamBytes, "a request"); err != nil {
@@ -78,6 +81,13 @@ func (c *conn) paySlot() error {
 	}
 	c.slots += slotsAtOnce
 	return nil
+}
+
+// requests is how many there are.
+func (c *conn) requests() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int64(len(c.streams))
 }
 
 // stage is memory to receive into, which the session's tenant pays for.

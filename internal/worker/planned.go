@@ -52,15 +52,22 @@ func (s *session) setPlan(num uint32, p Program) error {
 	if err := s.srv.charge(s.tenant, held, "a plan of a session"); err != nil {
 		return err
 	}
+	first := false
+	defer func() {
+		if !first {
+			s.srv.uncharge(s.tenant, held)
+		}
+	}()
 	if err := s.tenant.takePlan(p); err != nil {
-		s.srv.uncharge(s.tenant, held)
 		return err
 	}
-	first, err := s.number(num, p, held)
-	if !first {
-		s.tenant.givePlan(p)
-		s.srv.uncharge(s.tenant, held)
-	}
+	defer func() {
+		if !first {
+			s.tenant.givePlan(p)
+		}
+	}()
+	var err error
+	first, err = s.number(num, p, held)
 	return err
 }
 
@@ -78,23 +85,19 @@ func (s *session) number(num uint32, p Program, held int64) (first bool, err err
 	case old == nil && len(s.plans) >= wire.MaxPlans:
 		return false, fmt.Errorf("%w: %d plans in this session", transport.ErrLimit, len(s.plans))
 	}
-	causes := &inputCauses{}
-	if old != nil { // another program of the same plan
-		causes = old.causes
-		s.tenant.givePlan(old.program)
-		s.srv.uncharge(s.tenant, old.held)
-	} else if err := s.tenant.plans.take(1); err != nil {
-		return false, err
-	}
 	keeps := 0
 	for _, o := range p.Plan().Outputs {
 		if o.Place == plan.Keep {
 			keeps++
 		}
 	}
-	next := &prepared{program: p, layout: &wire.Layout{Plan: p.Plan(), Symbols: p.Symbols()}, causes: causes, keeps: keeps, held: held}
-	if old != nil {
-		next.challenge = old.challenge
+	next := &prepared{program: p, layout: &wire.Layout{Plan: p.Plan(), Symbols: p.Symbols()}, causes: &inputCauses{}, keeps: keeps, held: held}
+	if old != nil { // another program of the same plan
+		next.causes, next.challenge = old.causes, old.challenge
+		s.tenant.givePlan(old.program)
+		s.srv.uncharge(s.tenant, old.held)
+	} else if err := s.tenant.plans.take(1); err != nil {
+		return false, err
 	}
 	s.plans[num] = next
 	return true, nil

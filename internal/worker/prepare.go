@@ -75,11 +75,13 @@ type preparation struct {
 }
 
 func (r *preparation) free() {
+	defer r.place.End()
+	defer func() {
+		r.s.srv.uncharge(r.s.tenant, r.held)
+		r.held = 0
+	}()
 	r.s.unstage(r.arrival.mem) // a plan is larger than what comes next
 	r.arrival.mem = nil
-	r.s.srv.uncharge(r.s.tenant, r.held)
-	r.held = 0
-	r.place.End()
 }
 
 // do prepares when it is the session's turn.
@@ -123,14 +125,18 @@ func (r *preparation) missing(ctx context.Context) (*wirepb.Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
+	told := false
+	defer func() {
+		if !told { // others need not wait for what nobody is told to send
+			r.unclaim(claimed, nil)
+		}
+	}()
 	if err := r.fits(); err != nil {
-		r.unclaim(claimed, nil)
 		r.s.dropPlan(r.num, r.p)
 		return nil, err
 	}
 	missing, err := r.search(ctx, claimed)
 	if err != nil {
-		r.unclaim(claimed, nil)
 		return nil, err
 	}
 	m := &wirepb.Prepared{Missing: make([]uint32, len(missing))}
@@ -140,6 +146,7 @@ func (r *preparation) missing(ctx context.Context) (*wirepb.Prepared, error) {
 	for _, part := range r.s.srv.partsOf(r.s.tenant, r.p, missing) {
 		m.Partial = append(m.Partial, &wirepb.Partial{Value: part.value, Bytes: part.bytes, Hash: part.prefix[:]})
 	}
+	told = true
 	return m, nil
 }
 

@@ -37,7 +37,14 @@ func (t *task) once(ctx context.Context) (answer, error) {
 	case t.seq < m.seq:
 		return answer{}, fmt.Errorf("%w: request %d comes after request %d", transport.ErrSessionLost, t.seq, m.seq)
 	}
+	known := false
+	defer func() {
+		if !known { // a panic: nobody knows how far it came
+			m.forget(t.seq)
+		}
+	}()
 	a, err := t.do(ctx)
+	known = true
 	switch {
 	case t.begun != nil && t.begun():
 		m.forget(t.seq)

@@ -128,11 +128,13 @@ func (r *call) arrived(mem []byte) {
 }
 
 func (r *call) free() {
+	defer func() {
+		r.s.srv.uncharge(r.s.tenant, r.held)
+		r.held = 0
+	}()
+	defer r.ended()
+	defer r.place.End()
 	r.arrival.free()
-	r.place.End()
-	r.ended()
-	r.s.srv.uncharge(r.s.tenant, r.held)
-	r.held = 0
 }
 
 // receive counts the call, of so many inputs and bytes of control message, when
@@ -144,12 +146,17 @@ func (r *call) receive(inputs, control int) (err error) {
 	if err := r.s.tenant.calls.take(1); err != nil {
 		return err
 	}
+	r.counted = true
+	defer func() {
+		if r.held == 0 {
+			r.ended()
+		}
+	}()
 	n := int64(inputs)*inputBytes + int64(control)*controlFactor
 	if err := r.s.srv.charge(r.s.tenant, n, "a call"); err != nil {
-		r.s.tenant.calls.give(1)
 		return err
 	}
-	r.counted, r.held = true, n
+	r.held = n
 	return nil
 }
 

@@ -83,13 +83,9 @@ func (s *Server) reclaim(t *tenant, n int64) {
 // reports as nil. It closes l.
 func (s *Server) Serve(l net.Listener) error {
 	defer func() { _ = l.Close() }()
-	s.mu.Lock()
-	if s.closing {
-		s.mu.Unlock()
-		return fmt.Errorf("%w: worker", transport.ErrClosed)
+	if err := s.listens(l); err != nil {
+		return err
 	}
-	s.listeners[l] = struct{}{}
-	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -112,6 +108,17 @@ func (s *Server) Serve(l net.Listener) error {
 		}
 		s.enter(nc)
 	}
+}
+
+// listens notes a listener, which a shutdown closes.
+func (s *Server) listens(l net.Listener) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return fmt.Errorf("%w: worker", transport.ErrClosed)
+	}
+	s.listeners[l] = struct{}{}
+	return nil
 }
 
 // enter lets a TCP connection in.

@@ -58,13 +58,18 @@ func (c *conn) openSession(ctx context.Context, m *wirepb.OpenSession) (answer, 
 
 // open is OpenSession of a session that ends with its connection.
 func (c *conn) open(num uint32) (answer, error) {
-	c.mu.Lock()
-	err := c.room(num)
-	c.mu.Unlock()
+	err := c.mayOpen(num)
 	if err == nil {
 		_, err = c.newSession(num)
 	}
 	return answer{}, err
+}
+
+// mayOpen is room with the lock.
+func (c *conn) mayOpen(num uint32) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.room(num)
 }
 
 // room reports whether the connection takes a session of that number. It is
@@ -84,10 +89,17 @@ func (c *conn) newSession(num uint32) (*session, error) {
 	if err := c.tenant.sessions.take(1); err != nil {
 		return nil, err
 	}
+	opened, held := false, int64(0)
+	defer func() {
+		if !opened {
+			c.s.uncharge(c.tenant, held)
+			c.tenant.sessions.give(1)
+		}
+	}()
 	if err := c.s.charge(c.tenant, sessionBytes, "a session"); err != nil {
-		c.tenant.sessions.give(1)
 		return nil, err
 	}
+	held = sessionBytes
 	s := &session{
 		srv: c.s, tenant: c.tenant, es: c.s.opts.Engine.NewSession(), ended: make(chan struct{}),
 		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{}, tenancy: c.s.admit.tenancy(c.tenant.identity),
@@ -98,6 +110,7 @@ func (c *conn) newSession(num uint32) (*session, error) {
 	c.sessions[num] = s
 	c.mu.Unlock()
 	c.s.meter.SessionsOpened.Add(1)
+	opened = true // what it counts is given back when it ends
 	c.s.wg.Add(1)
 	go s.work()
 	return s, nil
@@ -117,14 +130,21 @@ func (c *conn) session(num uint32) (*session, error) {
 func (s *session) work() {
 	defer s.srv.wg.Done()
 	defer close(s.ended)
+	defer s.srv.guard(s.srv.opts.Log)
+	defer s.leave()
+	defer s.finish()
 	for t := range s.queue {
-		c := t.st.c
-		t.run()
-		s.served()
-		c.wg.Done()
+		s.serve(t)
 	}
-	s.finish()
-	s.leave()
+}
+
+// serve does one request.
+func (s *session) serve(t *task) {
+	c := t.st.c
+	defer c.wg.Done()
+	defer s.srv.guard(c.log)
+	defer s.served()
+	t.run()
 }
 
 // enqueue lets a request wait, or says why it may not.
@@ -152,13 +172,13 @@ func (s *session) finish() {
 	s.spare = nil
 	s.mu.Unlock()
 	if first {
+		defer s.tenant.sessions.give(1)
+		defer s.srv.uncharge(s.tenant, sessionBytes)
+		defer s.leavePlans()
+		defer s.unstage(spare)
+		defer s.last.drop(s)
 		s.srv.claims.leave(s)
 		s.es.Close()
-		s.last.drop(s)
-		s.unstage(spare)
-		s.leavePlans()
-		s.srv.uncharge(s.tenant, sessionBytes)
-		s.tenant.sessions.give(1)
 	}
 }
 
@@ -174,8 +194,17 @@ func (c *conn) closeSession(num uint32) (*task, error) {
 		s.finish()
 		return answer{}, nil
 	}
-	var partial []*stream
+	for _, st := range c.forgetSession(num, s) {
+		st.fail(fmt.Errorf("%w: session %d", transport.ErrClosed, num))
+	}
+	return t, nil
+}
+
+// forgetSession takes a session from the connection and cancels its requests; it
+// gives those that are not there in full.
+func (c *conn) forgetSession(num uint32, s *session) (partial []*stream) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	delete(c.sessions, num)
 	c.s.leases.forget(s.lease)
 	for _, st := range c.streams {
@@ -187,11 +216,7 @@ func (c *conn) closeSession(num uint32) (*task, error) {
 			st.cancel(fmt.Errorf("%w: session closed", context.Canceled))
 		}
 	}
-	c.mu.Unlock()
-	for _, st := range partial {
-		st.fail(fmt.Errorf("%w: session %d", transport.ErrClosed, num))
-	}
-	return t, nil
+	return partial
 }
 
 // plan finds a prepared plan.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -140,14 +139,27 @@ func (st *stream) enqueue() {
 		t.run()
 	default:
 		st.waits()
-		st.c.wg.Add(1)
-		if err := t.wait(); err != nil {
+		st.hand(t)
+	}
+}
+
+// hand queues the task in its session, which then answers; where that is not
+// possible the request fails here.
+func (st *stream) hand(t *task) {
+	st.c.wg.Add(1)
+	var err error
+	defer func() {
+		if r := recover(); r != nil {
+			err = st.panicked(r)
+		}
+		if err != nil {
 			st.c.wg.Done()
 			st.leaves()
 			st.fail(err)
 			st.c.forget(st)
 		}
-	}
+	}()
+	err = t.wait()
 }
 
 // wait queues the task, or says why it may not wait.
@@ -207,6 +219,7 @@ func (st *stream) cancelled() {
 
 // drop frees a request that is not there in full when the connection ends.
 func (st *stream) drop() {
+	defer st.c.s.guard(st.c.log)
 	if !st.receiving || st.task == nil {
 		return
 	}
@@ -223,24 +236,33 @@ func (st *stream) drop() {
 // run does the task and answers.
 func (t *task) run() {
 	st := t.st
-	st.starts()
-	a, err := t.attempt()
-	st.sends(err)
+	var a answer
+	var err error
+	defer st.c.forget(st) // each of these, should another panic
+	defer st.cancel(nil)
+	defer t.free()
 	defer func() {
-		st.ends(err)
 		if a.done != nil {
 			a.done()
 		}
-		t.free()
-		st.cancel(nil)
-		st.c.forget(st)
 	}()
+	defer func() { st.ends(err) }()
+	defer func() {
+		if r := recover(); r != nil {
+			err = st.panicked(r)
+			if st.settle() && !t.noAnswer {
+				st.c.answerError(st.id, err)
+			}
+		}
+	}()
+	st.starts()
+	if a, err = t.attempt(); err != nil {
+		err = st.failed(err)
+	}
+	st.sends(err)
 	switch {
 	case !st.settle():
 	case err != nil:
-		if transport.Code(err) == transport.Code(transport.ErrInternal) {
-			st.logger().Error("request failed", "error", err)
-		}
 		if !t.noAnswer {
 			st.c.answerError(st.id, err)
 		}
@@ -271,10 +293,4 @@ func (t *task) attempt() (a answer, err error) {
 		return t.once(t.st.ctx)
 	}
 	return t.do(t.st.ctx)
-}
-
-func (st *stream) panicked(r any) error {
-	st.c.s.meter.Panics.Add(1)
-	st.logger().Error("panic", "value", r, "stack", string(debug.Stack()))
-	return transport.ErrInternal
 }

@@ -90,10 +90,16 @@ func (st *stream) newUpload(s *session, p Program, v plan.Value, want, offset ui
 	if err := u.reserve(uploadBytes); err != nil {
 		return nil, err
 	}
+	found := false
+	defer func() {
+		if !found {
+			u.unreserve()
+		}
+	}()
 	if err := u.find(offset); err != nil {
-		u.unreserve()
 		return nil, err
 	}
+	found = true
 	u.free, u.full, u.last = make(chan []byte, uploadBuffers), make(chan []byte, uploadBuffers), make(chan *task, 1)
 	for range uploadBuffers {
 		u.free <- nil
@@ -184,6 +190,7 @@ func (u *upload) abort() {
 // pack writes pieces into the engine, and commits after the last.
 func (u *upload) pack() {
 	defer u.c.wg.Done()
+	defer u.c.s.guard(u.c.log)
 	defer u.giveBack()
 	err := error(nil)
 	for b := range u.full {
@@ -205,6 +212,7 @@ func (u *upload) pack() {
 	}
 	committed := false
 	defer u.c.s.claims.done(u.c.tenant, u.value.Hash)
+	defer u.drop() // what is neither committed nor saved
 	t.do = func(context.Context) (answer, error) {
 		if err == nil && u.left != 0 {
 			err = fmt.Errorf("%w: weight ends %d bytes early", transport.ErrProtocol, u.left)
@@ -225,7 +233,6 @@ func (u *upload) pack() {
 	if committed {
 		u.in.save()
 	}
-	u.drop()
 }
 
 // drop gives up what has not been committed.
@@ -331,9 +338,13 @@ func (u *upload) open() (err error) {
 	if err := u.c.tenant.bytes.take(n); err != nil {
 		return err
 	}
+	defer func() {
+		if u.in == nil {
+			u.c.tenant.bytes.give(n)
+		}
+	}()
 	in, err := s.newIncoming(u.program, u.value, u.want)
 	if err != nil {
-		u.c.tenant.bytes.give(n)
 		return err
 	}
 	in.payer, in.paid = u.c.tenant, n

@@ -194,7 +194,13 @@ func (c *Conn) sendFrame(ctx context.Context, h Header, control proto.Message, p
 // writeFrame writes one frame and gives the token back. An error after
 // something was written means that the connection is closed.
 func (c *Conn) writeFrame(ctx context.Context, h Header, control proto.Message, pieces []Segment, hold *Hold) (wrote bool, err error) {
-	defer func() { c.lock <- struct{}{} }()
+	defer func() {
+		if r := recover(); r != nil {
+			_ = c.Close() // a frame may be there in part
+			defer panic(r)
+		}
+		c.lock <- struct{}{}
+	}()
 	if err := c.marshal(control); err != nil {
 		return false, err
 	}
