@@ -235,6 +235,8 @@ func TestClientsInLittleMemory(t *testing.T) {
 	require.Positive(t, ran)
 	require.Positive(t, refused)
 	require.Eventually(t, func() bool { return w.Engine.Stats().Sessions == 0 && w.Server.Staged() == 0 }, 10*time.Second, time.Millisecond)
-	w.Engine.Memory().Reclaim()
-	require.Zero(t, w.Engine.Memory().Used(), "%v", w.Engine.Memory().Held())
+	require.Eventually(t, func() bool { // connections give back what they took after their sessions
+		w.Engine.Memory().Reclaim()
+		return w.Engine.Memory().Used() == 0
+	}, 10*time.Second, time.Millisecond, "%v", w.Engine.Memory().Held())
 }

@@ -53,6 +53,11 @@ func (p *planted) WeightForm(x worker.Program, v plan.Value) (engine.WeightKey, 
 	return p.Engine.WeightForm(x, v)
 }
 
+func (p *planted) WeightMemory(x worker.Program, v plan.Value) (int64, error) {
+	p.here("WeightMemory")
+	return p.Engine.WeightMemory(x, v)
+}
+
 func (p *planted) PutWeight(x worker.Program, v plan.Value) (worker.WeightWriter, error) {
 	p.here("PutWeight")
 	w, err := p.Engine.PutWeight(x, v)
@@ -147,7 +152,7 @@ func (c plantedCall) Release() {
 
 // plantedAt are the places, and what a client does that comes there.
 var plantedAt = []string{
-	"NewSession", "Program", "Compile", "Use", "Fits", "Missing", "WeightForm", "PutWeight", "Write", "Commit",
+	"NewSession", "Program", "Compile", "Use", "Fits", "Missing", "WeightForm", "WeightMemory", "PutWeight", "Write", "Commit",
 	"NewCall", "SetInput", "Run", "Output", "Elapsed", "Release", "Read", "Reset", "Release of values", "Close",
 }
 
@@ -162,7 +167,7 @@ func TestPlantedPanics(t *testing.T) {
 				p := &planted{at: at}
 				w := workertest.StartEngine(t, engine.Options{Threads: 1, MemLimit: 1 << 30}, func(o *worker.Options) {
 					p.Engine, o.Engine, o.Lease = o.Engine, p, time.Minute
-					o.Quota = func(string) worker.Quota { return worker.Quota{Sessions: 2, Plans: 3, Calls: 2, Bytes: 1 << 20} }
+					o.Quota = func(string) worker.Quota { return worker.Quota{Sessions: 2, Plans: 3, Calls: 2, Bytes: 3 << 20} }
 				})
 				b := newBystander(t, w)
 				b.check()
@@ -189,6 +194,7 @@ func TestPlantedPanics(t *testing.T) {
 				require.Zero(t, w.Engine.Stats().StateBytes)
 				require.Zero(t, w.Engine.Stats().KeptBytes)
 				require.Zero(t, w.Engine.Stats().StagingBytes)
+				require.Zero(t, w.Engine.Stats().BufferBytes)
 			})
 		}
 	}
