@@ -18,6 +18,7 @@ func (s *Session) prepare(ctx context.Context, p *plan.Plan, g *lazy.Graph) (tra
 	if err != nil {
 		return nil, err
 	}
+	s.forgetPlans()
 	s.prepared[p] = ref
 	return ref, nil
 }

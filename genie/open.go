@@ -27,6 +27,7 @@ type Client struct {
 	mu     sync.Mutex
 	side   transport.Executor // runs what a policy leaves to the client
 	graphs map[*lazy.Graph]*program
+	uses   uint64               // of graphs: the clock by which they are old
 	wide   map[plan.Hash][]byte // weights in half precision, widened
 }
 
@@ -175,7 +176,9 @@ func (c *Client) Analyze(g *lazy.Graph) (*semantic.SRG, error) {
 func (c *Client) program(g *lazy.Graph) (*program, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.uses++
 	if p, ok := c.graphs[g]; ok && !p.srg.Outdated() {
+		p.used = c.uses
 		return p, nil
 	}
 	srg, err := semantic.Analyze(g, c.opts.hints...)
@@ -183,7 +186,9 @@ func (c *Client) program(g *lazy.Graph) (*program, error) {
 		return nil, err
 	}
 	p := newProgram(g, srg)
+	p.used = c.uses
 	c.graphs[g] = p
+	c.forgetPrograms()
 	return p, nil
 }
 

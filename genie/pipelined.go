@@ -161,6 +161,7 @@ func (s *Session) prepareHere(ctx context.Context, l *loop, profiles []semantic.
 	err := group.Wait()
 	for i, p := range plans {
 		if refs[i] != nil {
+			s.forgetPlans()
 			s.prepared[p] = refs[i]
 		}
 	}

@@ -21,6 +21,8 @@ type program struct {
 	carries []*inputInfo // the carried inputs, by carry
 	next    []carriedSize
 
+	used uint64 // under the client's lock: when, by its clock
+
 	mu    sync.Mutex
 	plans map[planKey]*scheduled
 }
@@ -118,6 +120,9 @@ func (p *program) schedule(policy semantic.Policy, profile semantic.Profile, kee
 		if s.clientSymbols, err = p.places(sch.Client.Symbols()); err != nil {
 			return nil, err
 		}
+	}
+	if len(p.plans) >= maxPlans {
+		clear(p.plans)
 	}
 	p.plans[key] = s
 	return s, nil

@@ -168,6 +168,7 @@ func (s *Session) loop(g *lazy.Graph) (*loop, error) {
 		l.takeOver(old)
 	}
 	s.loops[g] = l
+	s.forgetLoops(l)
 	return l, nil
 }
 

@@ -128,9 +128,7 @@ func overTime(total time.Duration, failed []error) error {
 // sessionHere opens a session on the executor in use, which is dialled if need
 // be.
 func (w *workers) sessionHere(ctx context.Context) (transport.Session, error) {
-	w.mu.Lock()
-	at, exec := w.at, w.execs[w.at]
-	w.mu.Unlock()
+	at, exec := w.inUse()
 	if exec == nil {
 		var err error
 		if exec, err = dial(ctx, w.urls[at], w.opts); err != nil {
@@ -141,6 +139,13 @@ func (w *workers) sessionHere(ctx context.Context) (transport.Session, error) {
 		}
 	}
 	return exec.NewSession(ctx)
+}
+
+// inUse is the worker in use and its executor, nil where that is to be dialled.
+func (w *workers) inUse() (at int, exec transport.Executor) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.at, w.execs[w.at]
 }
 
 // keep remembers an executor, unless another caller was faster.

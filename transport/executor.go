@@ -173,14 +173,16 @@ type Stats struct {
 	Rounds     int64 `json:"rounds"`
 	JoinedRuns int64 `json:"joined_runs"`
 
-	// MemoryUsed is the sum of weights, state, kept values, scratch and
-	// staging; a request that would take it beyond MemoryLimit, unless that is
+	// MemoryUsed is the sum of weights, state, kept values, scratch, staging,
+	// plans and buffers; a request that would take it beyond MemoryLimit, unless that is
 	// 0, is a [MemoryError].
 	MemoryUsed      int64 `json:"memory_used_bytes"`
 	MemoryLimit     int64 `json:"memory_limit_bytes"`
 	PackedBytes     int64 `json:"packed_bytes"`     // of the weights, in the form that kernels read
 	KeptBytes       int64 `json:"kept_bytes"`       // outputs kept by sessions
 	StagingBytes    int64 `json:"staging_bytes"`    // where payloads arrive and wait
+	PlanBytes       int64 `json:"plan_bytes"`       // plans, and what sessions have bound of them
+	BufferBytes     int64 `json:"buffer_bytes"`     // of connections, sessions and uploads
 	WeightEvictions int64 `json:"weight_evictions"` // weights that went to make room
 	CacheHits       int64 `json:"cache_hits"`       // weights found in the cache on disk
 	CacheMisses     int64 `json:"cache_misses"`     // weights looked for there in vain

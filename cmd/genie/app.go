@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/genie-sdk/go/internal/worker"
+	"github.com/genie-sdk/go/transport/wire"
 )
 
 // The exit codes; a signal's are 128 and its number.
@@ -65,10 +66,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return code
 }
 
-// line is an error as one line. The sentinels' prefix is said once, by run.
+// line is an error as one line, which may have words of a peer or a file in it. The
+// sentinels' prefix is said once, by run.
 func line(err error) string {
 	text := strings.ReplaceAll(err.Error(), "genie: ", "")
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return wire.Printable(strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
 }
 
 func (a *app) root() *cobra.Command {
@@ -120,7 +122,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 
 // printJSON writes v to standard output.
 func (a *app) printJSON(v any) error {
-	e := json.NewEncoder(a.stdout)
+	e := json.NewEncoder(plainJSON{a.stdout})
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/genie-sdk/go/baselines/matrix"
 	"github.com/genie-sdk/go/baselines/results"
 	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
+	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/workloads"
 )
 
@@ -217,7 +218,7 @@ func (a *app) benchSummary(o benchRunOptions, outcome *matrix.Outcome) error {
 		if x.Failed {
 			how = "FAILED"
 		}
-		_, _ = fmt.Fprintf(a.stderr, "%s %s: %s\n", how, x.Key, x.Reason)
+		_, _ = fmt.Fprintf(a.stderr, "%s %s: %s\n", how, x.Key, wire.Printable(x.Reason))
 	}
 	_, _ = fmt.Fprintf(a.stderr, "%d results recorded\n", outcome.Samples)
 	return nil

@@ -144,7 +144,7 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	}
 	out := io.Discard
 	if !o.json {
-		out = a.stdout
+		out = a.text()
 	}
 	r := &generationRun{client: client, model: m, out: out, remote: o.remote(), stops: texts}
 	var logits *logitsFile

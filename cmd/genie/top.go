@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/genie-sdk/go/transport/wire"
 )
 
 type topOptions struct {
@@ -220,7 +222,7 @@ func (from *scraper) scrape(ctx context.Context) (*scraped, error) {
 			labels := map[string]string{}
 			names := make([]string, 0, len(m.GetLabel()))
 			for _, l := range m.GetLabel() {
-				labels[l.GetName()] = l.GetValue()
+				labels[l.GetName()] = wire.Printable(l.GetValue()) // the worker's words
 				names = append(names, l.GetName())
 			}
 			slices.Sort(names)

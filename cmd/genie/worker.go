@@ -158,11 +158,11 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	threads, restore := o.spareProcessor()
 	defer restore()
 	opts.MaxRunning = o.running
-	e, err := o.engine(threads)
+	e, stopEngine, err := o.engine(threads)
 	if err != nil {
 		return err
 	}
-	defer e.Close()
+	defer stopEngine()
 	opts.Engine = worker.ForEngine(e)
 	for i, l := range listeners {
 		if err := a.announce(l, warnings[i], o.json); err != nil {
@@ -176,11 +176,16 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	return serve(ctx, s, listeners, o.drain)
 }
 
-// engine is the worker's, with its bounds.
-func (o *workerOptions) engine(threads int) (*engine.Engine, error) {
+// engine is the worker's, with its bounds, whose account the process's heap keeps
+// to until stop, which closes it.
+func (o *workerOptions) engine(threads int) (e *engine.Engine, stop func(), err error) {
 	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch, MaxStepFLOPs: o.stepFLOPs}
 	o.memory.engine(&limits)
-	return engine.New(limits)
+	if e, err = engine.New(limits); err != nil {
+		return nil, nil, err
+	}
+	free := e.Memory().Govern()
+	return e, func() { free(); _ = e.Close() }, nil
 }
 
 // admitted says who may connect, and what is to be said about each listener.

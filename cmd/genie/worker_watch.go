@@ -66,7 +66,7 @@ func (o *watchOptions) logger(a *app) *slog.Logger {
 		opts.Level = slog.LevelDebug
 	}
 	if o.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(a.stderr, opts))
+		return slog.New(slog.NewJSONHandler(plainJSON{a.stderr}, opts))
 	}
 	return slog.New(slog.NewTextHandler(a.stderr, opts))
 }

@@ -28,12 +28,28 @@ func (t *Ticket) Yield(ctx context.Context) (waited time.Duration, err error) {
 	if s.waiters.Load() == 0 {
 		return 0, nil
 	}
-	s.mu.Lock()
 	now := s.now()
+	again := t.steps(now)
+	if again == nil {
+		return 0, nil
+	}
+	select {
+	case <-again:
+		return s.now().Sub(now), nil
+	case <-ctx.Done():
+		return s.now().Sub(now), fmt.Errorf("genie: stopped while it let another run go first: %w", context.Cause(ctx))
+	}
+}
+
+// steps aside for another run, if one is to go first: what it returns is closed when
+// the ticket goes on, and nil when it need not stop.
+func (t *Ticket) steps(now time.Time) <-chan struct{} {
+	s := t.f.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	other := t.givesWay(now)
 	if other == nil {
-		s.mu.Unlock()
-		return 0, nil
+		return nil
 	}
 	t.settle()
 	s.running--
@@ -47,14 +63,7 @@ func (t *Ticket) Yield(ctx context.Context) (waited time.Duration, err error) {
 	s.paused = append(s.paused, t)
 	s.waits(1)
 	s.dispatch()
-	again := t.admitted
-	s.mu.Unlock()
-	select {
-	case <-again:
-		return s.now().Sub(now), nil
-	case <-ctx.Done():
-		return s.now().Sub(now), fmt.Errorf("genie: stopped while it let another run go first: %w", context.Cause(ctx))
-	}
+	return t.admitted
 }
 
 // givesWay finds the run to lend the place to, nil for none: a much shorter one, or

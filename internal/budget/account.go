@@ -29,8 +29,14 @@ const (
 	Kept                // outputs that sessions keep
 	Scratch             // of runs
 	Staging             // in which payloads arrive and wait
+	Plans               // compiled, their constants, and what sessions have bound of them
+	Buffers             // of connections and sessions, and what is under way between them
 	NumKinds
 )
+
+// onHeap reports whether memory of a kind is the collector's: it is there until
+// that has run, however long nobody holds it. All other memory is mapped.
+func (k Kind) onHeap() bool { return k == Kept || k == Plans || k == Buffers }
 
 // Amounts is bytes by kind.
 type Amounts [NumKinds]int64
@@ -54,8 +60,9 @@ type Holder interface {
 
 // The order in which holders are asked to give up memory.
 const (
-	Spare  = iota // is mapped anew when it is missed
-	Unused        // has to be read or sent again when it is missed
+	Spare   = iota // is mapped anew when it is missed
+	Derived        // is computed anew, or sent again in one small message
+	Unused         // has to be read or sent again when it is missed
 )
 
 // Account counts memory against a limit. It is safe for concurrent use.
@@ -63,6 +70,7 @@ type Account struct {
 	limit int64 // bytes; 0 for none
 	used  atomic.Int64
 	kinds [NumKinds]atomic.Int64
+	heap  heap
 
 	mu      sync.Mutex // held by who makes room
 	holders []holder   // in order
@@ -115,8 +123,16 @@ func (a *Account) Reserve(k Kind, n int64, purpose string) error {
 			return err
 		}
 	}
-	a.kinds[k].Add(n)
+	a.count(k, n)
 	return nil
+}
+
+// count is the half of a reservation, or of a release, that says of what kind it is.
+func (a *Account) count(k Kind, n int64) {
+	a.kinds[k].Add(n)
+	if !k.onHeap() {
+		a.heap.mapped(n)
+	}
 }
 
 // ReserveAll takes all amounts or none.
@@ -131,17 +147,23 @@ func (a *Account) ReserveAll(amounts Amounts, purpose string) error {
 		}
 	}
 	for k, v := range amounts {
-		a.kinds[k].Add(v)
+		if v != 0 {
+			a.count(Kind(k), v)
+		}
 	}
 	return nil
 }
 
 // Release gives n bytes back.
 func (a *Account) Release(k Kind, n int64) {
-	if n != 0 {
-		a.kinds[k].Add(-n)
-		a.used.Add(-n)
+	if n == 0 {
+		return
 	}
+	if a.limit > 0 && k.onHeap() { // before it is free
+		a.heap.dropped(n)
+	}
+	a.count(k, -n)
+	a.used.Add(-n)
 }
 
 // ReleaseAll gives all amounts back.
@@ -159,7 +181,7 @@ func (a *Account) add(n int64) bool {
 	}
 	for {
 		used := a.used.Load()
-		if n > a.limit-used {
+		if n > a.limit-used-a.heap.owed() {
 			return false
 		}
 		if a.used.CompareAndSwap(used, used+n) {
@@ -182,16 +204,25 @@ func (a *Account) makeRoom(n int64, purpose string) error {
 		if n > free+idle || round == rounds {
 			return &transport.MemoryError{Need: n, Free: free + idle, Limit: a.limit, For: purpose}
 		}
+		if owed := a.heap.owed(); owed > 0 && owed >= n-a.free() {
+			a.heap.collect()
+		}
 		for _, h := range a.holders {
 			if short := n - (a.limit - a.used.Load()); short > 0 {
 				h.Reclaim(short)
 			}
 		}
+		if n > a.free() && a.heap.owed() > 0 {
+			a.heap.collect() // what holders gave up among it
+		}
 	}
 	return nil
 }
 
-// freeLocked is what is free, and what holders could give up.
+// free is what may be taken at once.
+func (a *Account) free() int64 { return a.limit - a.used.Load() - a.heap.owed() }
+
+// freeLocked is what is free, and what holders and the collector could give up.
 func (a *Account) freeLocked() (free, idle int64) {
 	free = a.limit - a.used.Load()
 	for _, h := range a.holders {
@@ -203,7 +234,7 @@ func (a *Account) freeLocked() (free, idle int64) {
 // Check reports, as Reserve does, whether n bytes could be taken now, and takes
 // none.
 func (a *Account) Check(n int64, purpose string) error {
-	if a.limit == 0 || n <= a.limit-a.used.Load() {
+	if a.limit == 0 || n <= a.free() {
 		return nil
 	}
 	a.mu.Lock()

@@ -139,15 +139,20 @@ func (g *Guest) Evicted() bool {
 
 // overdue ends a stranger whose time is over.
 func (g *Guest) overdue() {
-	t := g.t
-	t.mu.Lock()
-	late := g.at != nil && time.Since(g.since) >= t.o.Time // and not known in between
-	if late {
-		t.remove(g)
-		g.gone = true
-	}
-	t.mu.Unlock()
-	if late {
+	if g.expired() {
 		g.end()
 	}
+}
+
+// expired makes a stranger whose time is over go, unless it has become known.
+func (g *Guest) expired() bool {
+	t := g.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if g.at == nil || time.Since(g.since) < t.o.Time { // known in between
+		return false
+	}
+	t.remove(g)
+	g.gone = true
+	return true
 }

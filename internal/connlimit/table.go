@@ -101,19 +101,17 @@ func New(o Options) *Table {
 func (t *Table) Enter(from string, end func(), timed bool) (*Guest, error) {
 	g := &Guest{t: t, from: Network(from), end: end, timed: timed}
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	for {
 		old, full := t.inTheWay(g.from)
 		if !full {
 			break
 		}
 		if old == nil {
-			n := t.known
-			t.mu.Unlock()
-			return nil, fmt.Errorf("%w: %d connections", transport.ErrLimit, n)
+			return nil, fmt.Errorf("%w: %d connections", transport.ErrLimit, t.known)
 		}
 		if left := Grace - time.Since(old.since); left > 0 {
 			if err := t.waitFor(left); err != nil {
-				t.mu.Unlock()
 				return nil, err
 			}
 			continue
@@ -121,7 +119,6 @@ func (t *Table) Enter(from string, end func(), timed bool) (*Guest, error) {
 		t.evict(old)
 	}
 	t.add(g)
-	t.mu.Unlock()
 	return g, nil
 }
 

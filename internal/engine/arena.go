@@ -21,18 +21,16 @@ func noMemory(n int, err error) error {
 // zeros, whatever session had it before.
 func (e *Engine) allocState(ctx context.Context, n int) ([]byte, error) {
 	b, used, err := e.stateMem.AllocUsed(n)
+	if err != nil {
+		return nil, noMemory(n, err)
+	}
 	h := haltOn(ctx)
 	for i := 0; i < used; i += copyPiece {
 		if i > 0 && h.Now() {
 			e.stateMem.Free(b)
-			e.account.Release(budget.State, int64(n))
 			return nil, stopped(ctx)
 		}
 		clear(b[i:min(i+copyPiece, used)])
-	}
-	if err != nil {
-		e.account.Release(budget.State, int64(n))
-		return nil, noMemory(n, err)
 	}
 	return b, nil
 }
@@ -62,7 +60,15 @@ func arenaSizes(n int) [2]int {
 // enough. When none is, it returns nil and gives the largest one back rather
 // than keep that and a new one.
 func (a *arenas) take(n int) []byte {
+	b, drop := a.pick(n)
+	a.drop(drop)
+	return b
+}
+
+// pick takes the region of take, or the one to give back, from the list.
+func (a *arenas) pick(n int) (b, drop []byte) {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	best := -1
 	for i, f := range a.free {
 		if len(f) >= n && (best < 0 || len(f) < len(a.free[best])) {
@@ -70,20 +76,15 @@ func (a *arenas) take(n int) []byte {
 		}
 	}
 	last := len(a.free) - 1
-	if best >= 0 {
-		b := a.free[best]
+	switch {
+	case best >= 0:
+		b = a.free[best]
 		a.free[best] = a.free[last]
 		a.free = a.free[:last]
-		a.mu.Unlock()
-		return b
-	}
-	var drop []byte
-	if last >= 0 {
+	case last >= 0:
 		drop, a.free = a.free[last], a.free[:last]
 	}
-	a.mu.Unlock()
-	a.drop(drop)
-	return nil
+	return b, drop
 }
 
 // get returns a region of at least n bytes.
@@ -111,16 +112,20 @@ func (a *arenas) mapped(size int) ([]byte, error) {
 }
 
 func (a *arenas) put(b []byte) {
-	if b == nil {
-		return
+	if b != nil && !a.keep(b) {
+		a.drop(b)
 	}
+}
+
+// keep keeps a region for the next run if there is room for one more.
+func (a *arenas) keep(b []byte) bool {
 	a.mu.Lock()
-	if !a.closed && len(a.free) < maxFreeArenas {
-		a.free = append(a.free, b)
-		b = nil
+	defer a.mu.Unlock()
+	if a.closed || len(a.free) >= maxFreeArenas {
+		return false
 	}
-	a.mu.Unlock()
-	a.drop(b)
+	a.free = append(a.free, b)
+	return true
 }
 
 // discardFrom is the size from which a region is worth being given back when the
@@ -134,15 +139,21 @@ func (a *arenas) discard(b []byte) {
 		a.put(b)
 		return
 	}
-	a.mu.Lock()
-	closed := a.closed
-	if !closed {
-		a.discards.Go(func() { a.drop(b) })
-	}
-	a.mu.Unlock()
-	if closed { // nobody waits for more of them
+	if !a.dropLater(b) {
 		a.drop(b)
 	}
+}
+
+// dropLater drops a region on a goroutine that close waits for. It is false when
+// that has begun to.
+func (a *arenas) dropLater(b []byte) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return false
+	}
+	a.discards.Go(func() { a.drop(b) })
+	return true
 }
 
 func (a *arenas) drop(b []byte) {
@@ -163,19 +174,25 @@ func (a *arenas) Idle() (n int64) {
 // Reclaim implements [budget.Holder]. It gives back all free regions: they are
 // mapped anew at the cost of a few page faults.
 func (a *arenas) Reclaim(int64) {
-	a.mu.Lock()
-	free := a.free
-	a.free = nil
-	a.mu.Unlock()
-	for _, b := range free {
+	for _, b := range a.empty(false) {
 		a.drop(b)
 	}
 }
 
-func (a *arenas) close() {
+// empty takes all regions from the list, to which none comes any more if that is
+// the last time.
+func (a *arenas) empty(last bool) [][]byte {
 	a.mu.Lock()
-	a.closed = true
-	a.mu.Unlock()
+	defer a.mu.Unlock()
+	free := a.free
+	a.free, a.closed = nil, a.closed || last
+	return free
+}
+
+func (a *arenas) close() {
+	free := a.empty(true)
 	a.discards.Wait()
-	a.Reclaim(0)
+	for _, b := range free {
+		a.drop(b)
+	}
 }

@@ -98,10 +98,10 @@ func (s *step) attendRows(h heads, head, r0, r1 int) {
 	if err != nil {
 		panic(err)
 	}
+	defer s.pad.put(work)
 	kernels.Attention(s.out.F32()[out:], ldo,
 		tail(q, batchOffset(q, q, head)+r0*ldq), ldq,
 		tail(k, batchOffset(k, q, head)), k.Strides[last-1],
 		tail(v, batchOffset(v, q, head)), v.Strides[last-1],
 		spec, (&op.Array{Data: work}).F32(), s.halt)
-	s.pad.put(work)
 }

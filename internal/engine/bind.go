@@ -147,6 +147,9 @@ func (b *binding) evalClasses(changed uint64) error {
 			if b.dims[c][i] = d; dok && ok {
 				n, ok = plan.MulChecked(n, int64(max(d, 1)))
 			}
+			if !dok && k.why != "" {
+				return fmt.Errorf("%w: %s at %v=%v", transport.ErrShape, k.why, b.prog.symbols, b.sizes[:len(b.prog.symbols)])
+			}
 			if !dok || !ok && k.size {
 				return fmt.Errorf("%w: dimension %v is out of range at %v=%v", transport.ErrShape, k.text[i], b.prog.symbols, b.sizes[:len(b.prog.symbols)])
 			}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-	"unsafe"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/halt"
@@ -73,8 +72,10 @@ type binding struct {
 	growing  []growth // states that the call makes larger
 	pads     []*pad   // by branch
 	padNeed  []int
-	ready    bool // weights are found
-	resets   int  // of the session, when states was filled
+	ready    bool   // weights are found
+	resets   int    // of the session, when states was filled
+	last     uint64 // call, by the engine's clock
+	heap     int64  // that kernels take, see takeHeap
 	bufNeed  []int
 	job      *job
 	call     Call        // the session's one call of this program
@@ -91,6 +92,8 @@ type Call struct {
 	staged  [][]byte // input memory owned by the call
 	arena   []byte
 	spare   int64 // reserved for copies of outputs
+	growing int64 // reserved for states that are larger after it, until they are
+	grown   int64 // taken from the session's account for the same
 	keeping int64 // reserved for outputs that will be kept
 	outputs []output
 	copies  [][]byte // memory of outputs that lie elsewhere than in the arena
@@ -119,42 +122,47 @@ func (s *Session) NewCallContext(ctx context.Context, p *Program, bindings []int
 		return nil, fmt.Errorf("%w: %d bindings for the symbols %v", transport.ErrShape, len(bindings), p.symbols)
 	}
 	s.run.Lock()
-	b, err := s.binding(p)
+	c, err := s.newCall(ctx, p, bindings)
 	if err != nil {
 		s.run.Unlock()
 		return nil, err
 	}
-	c := &b.call
-	c.s, c.b, c.locked, c.elapsed, c.kernel = s, b, true, 0, 0
+	c.locked = true
+	return c, nil
+}
+
+// newCall is NewCall with the session's turn, which it leaves to its caller; a
+// panic is an error, so that the turn is given on.
+func (s *Session) newCall(ctx context.Context, p *Program, bindings []int) (c *Call, err error) {
+	defer func() {
+		if err != nil && c != nil {
+			c.giveBack()
+			c = nil
+		}
+	}()
+	defer s.guard(&err)
+	b, err := s.binding(p)
+	if err != nil {
+		return nil, err
+	}
+	c = &b.call
+	c.s, c.b, c.elapsed, c.kernel = s, b, 0, 0
 	c.pace.pause, c.pace.paused, c.broken = nil, 0, false
 	if err := b.bind(ctx, s, bindings); err != nil {
-		c.Release()
-		return nil, err
+		return c, err
 	}
 	clear(c.inputs)
 	return c, nil
 }
 
-func (s *Session) binding(p *Program) (*binding, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.use(p); err != nil {
-		return nil, err
-	}
-	b := s.bound[p]
-	if b == nil {
-		b = newBinding(p, s.e)
-		s.bound[p] = b
-	}
-	return b, nil
-}
-
 func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
+	s.e.fault("bind")
 	changed := b.setSizes(bindings)
-	ok := false
+	ok, more := false, int64(0)
 	defer func() {
 		if b.valid = ok; !ok {
 			b.placed = nil
+			b.giveHeap(s, more)
 		}
 	}()
 	if err := b.evalClasses(changed); err != nil {
@@ -175,12 +183,15 @@ func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 	if err := b.fitBuffers(changed, s.e.opts.MaxScratch); err != nil {
 		return err
 	}
-	if err := b.takeMemory(s); err != nil && b.valid {
+	if more, err = b.takeHeap(s); err != nil {
+		return err
+	}
+	if err := b.takeAll(s); err != nil && b.valid {
 		b.valid = false // without room to grow in the buffers, too
 		if err := b.fitBuffers(changed, s.e.opts.MaxScratch); err != nil {
 			return err
 		}
-		if err := b.takeMemory(s); err != nil {
+		if err := b.takeAll(s); err != nil {
 			return err
 		}
 	} else if err != nil {
@@ -207,58 +218,6 @@ func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 	return nil
 }
 
-// InputSize is the size of input i in bytes.
-func (c *Call) InputSize(i int) int {
-	a := &c.b.arrays[c.b.prog.plan.Inputs[i].Value]
-	return a.Len() * a.DType.Size()
-}
-
-// AllocInput gives memory for input i, owned by the call.
-func (c *Call) AllocInput(i int) ([]byte, error) {
-	n := c.InputSize(i)
-	if c.staged[i] == nil {
-		m, err := c.s.e.arenas.get(max(n, 1))
-		if err != nil {
-			return nil, err
-		}
-		c.staged[i] = m
-	}
-	c.inputs[i] = c.staged[i][:n]
-	return c.inputs[i], nil
-}
-
-// SetInput uses data for input i; it must stay as it is until Release.
-func (c *Call) SetInput(i int, data []byte) error {
-	if n := c.InputSize(i); len(data) != n {
-		in := c.b.prog.plan.Inputs[i]
-		a := &c.b.arrays[in.Value]
-		return fmt.Errorf("%w: input %q wants %d bytes for %v%v, got %d", transport.ErrShape, in.Name, n, a.DType, a.Shape, len(data))
-	} else if n > 0 && uintptr(unsafe.Pointer(&data[0]))%8 != 0 {
-		b, err := c.AllocInput(i)
-		copy(b, data)
-		return err
-	}
-	c.inputs[i] = data
-	return nil
-}
-
-// SetHandle uses a kept value for input i.
-func (c *Call) SetHandle(i int, h transport.Handle) error {
-	c.s.mu.Lock()
-	k, err := c.s.find(h)
-	c.s.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	in := c.b.prog.plan.Inputs[i]
-	a := &c.b.arrays[in.Value]
-	if k.t.DType != a.DType || !slices.Equal(k.t.Shape, a.Shape) {
-		return fmt.Errorf("%w: input %q wants %v%v, the handle is %v%v", transport.ErrShape, in.Name, a.DType, a.Shape, k.t.DType, k.t.Shape)
-	}
-	c.inputs[i] = k.t.Data
-	return nil
-}
-
 // Run runs the program, together with those of other sessions that call it at
 // the same time where it has products of few rows, see [Options.MaxBatch]. When
 // ctx is done it stops within milliseconds, in the middle of a step if need be, and
@@ -269,20 +228,25 @@ func (c *Call) Run(ctx context.Context) (err error) {
 	c.pace.begin(ctx)
 	defer func() {
 		c.elapsed = time.Since(start) - c.pace.paused
-		c.broken = err != nil
+		if c.broken = err != nil; c.broken {
+			c.b.placed = nil // what a kernel had of its pad when it panicked is free again
+		}
 		c.pace.end()
 	}()
+	defer c.s.guard(&err)
 	b, p := c.b, c.b.prog
 	for i, in := range p.plan.Inputs {
 		if c.inputs[i] == nil && c.InputSize(i) > 0 {
 			return fmt.Errorf("%w: input %q has no value", transport.ErrUnknownInput, in.Name)
 		}
 	}
+	c.s.e.fault("place")
 	b.place(c.arena, c.inputs)
 	if err = c.compute(ctx); err != nil {
 		return err
 	}
 	c.s.e.runs.Add(1)
+	c.s.e.fault("finish")
 	if err := c.finish(ctx); err != nil {
 		c.lose(len(p.groups)) // what was written in place is there
 		return err
@@ -357,6 +321,13 @@ func (c *Call) Release() {
 		return
 	}
 	c.locked = false
+	defer c.s.run.Unlock()
+	c.giveBack()
+}
+
+// giveBack frees the memory of the call, and what is left of what was taken for
+// its effects.
+func (c *Call) giveBack() {
 	if c.broken {
 		c.s.e.arenas.discard(c.arena)
 	} else {
@@ -372,8 +343,8 @@ func (c *Call) Release() {
 	}
 	c.s.e.account.Release(budget.Scratch, c.spare)
 	c.s.e.account.Release(budget.Kept, c.keeping)
-	c.s.account.Give(c.keeping)
-	c.arena, c.spare, c.keeping = nil, 0, 0
+	c.s.e.account.Release(budget.State, c.growing)
+	c.s.account.Give(c.keeping + c.grown)
+	c.arena, c.spare, c.keeping, c.growing, c.grown = nil, 0, 0, 0, 0
 	clear(c.staged)
-	c.s.run.Unlock()
 }

@@ -102,14 +102,21 @@ func (s *store) pack(ctx context.Context, w *weight, c *convolution, f folding) 
 		s.account.Release(budget.Packed, int64(n))
 		return noMemory(n, err)
 	}
+	done := false
+	defer func() { // a panic keeps nothing, nor does what is cut short
+		if !done {
+			s.memory.Free(packed)
+			s.account.Release(budget.Packed, int64(n))
+		}
+	}()
+	s.fault("pack")
 	h := haltOn(ctx)
 	scales, bias := f.fold(w.shape[0], h)
 	kernels.PackConvFilters((&op.Array{Data: packed}).F32(), w.f32(), shape, scales, h)
 	if ctx.Err() != nil {
-		s.memory.Free(packed)
-		s.account.Release(budget.Packed, int64(n))
 		return stopped(ctx)
 	}
+	done = true
 	s.memory.Free(w.data)
 	s.account.Release(budget.Weights, int64(len(w.data)))
 	s.mu.Lock()
@@ -128,6 +135,12 @@ func (s *step) packNow() (*weight, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.packedNow = nil
+	defer func() {
+		if s.packedNow == nil { // a panic keeps nothing
+			s.pad.put(mem)
+		}
+	}()
 	w := &weight{data: mem, form: filters, shape: from.Shape}
 	var scales []float64
 	scales, w.bias = newFolding(s.prog, s.group, value).fold(from.Shape[0], s.halt)
@@ -168,11 +181,11 @@ func runConv(s *step) error {
 	}
 	s.conv = convShape(s.group.conv.geometry, s.packed.shape, x.Shape)
 	s.in[0] = image
+	defer func() { s.in[0] = x }() // of the next run, too, should a kernel panic
 	units := s.conv.Units()
 	per := s.out.Len() / units * s.packed.shape[1] * s.conv.KH * s.conv.KW
 	each := max(1, grainConv/max(per, 1), units/(8*s.pool.threads))
 	s.pool.run(s.job, s, units, each, convChunk)
-	s.in[0] = x
 	return nil
 }
 
@@ -227,8 +240,11 @@ func runMaxPool(s *step) error {
 		N: x.Shape[0], C: x.Shape[1], H: x.Shape[2], W: x.Shape[3],
 		KH: o.Kernel[0], KW: o.Kernel[1], StrideH: o.Stride[0], StrideW: o.Stride[1], PadH: o.Pad[0], PadW: o.Pad[1],
 	}
+	if !s.poolShape.Valid() {
+		return runReference(s)
+	}
 	units := s.poolShape.Units()
-	s.pool.run(s.job, s, units, max(1, grainElems/(s.out.Len()/units*o.Kernel[0]*o.Kernel[1])), maxPoolChunk)
+	s.pool.run(s.job, s, units, max(1, grainElems/max(s.out.Len()/units*o.Kernel[0]*o.Kernel[1], 1)), maxPoolChunk)
 	return nil
 }
 
@@ -245,6 +261,9 @@ func runReduce(s *step) error {
 	s.poolShape = kernels.PoolShape{
 		N: x.Shape[0], C: x.Shape[1], H: x.Shape[2], W: x.Shape[3],
 		KH: x.Shape[2], KW: x.Shape[3], StrideH: 1, StrideW: 1,
+	}
+	if !s.poolShape.Valid() { // nothing, of which the mean is NaN, or a side too long
+		return runReference(s)
 	}
 	s.pool.run(s.job, s, s.poolShape.Units(), max(1, grainElems/(x.Len()/x.Shape[0])), meanChunk)
 	return nil

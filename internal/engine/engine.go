@@ -13,6 +13,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"runtime"
 	"sync"
@@ -34,8 +35,12 @@ type Options struct {
 	// bytes; 16 GiB when 0.
 	MaxScratch int64
 	// MaxPlans bounds the number of compiled plans held that no open session
-	// uses; 1024 when 0. The one that was used longest ago goes first.
+	// uses; [MaxIdlePlans] when 0. The one that was used longest ago goes first,
+	// also when its memory is wanted.
 	MaxPlans int
+	// MaxPlanBytes bounds the memory of the same plans; when 0 it is
+	// [MaxIdlePlanBytes], or a quarter of MemLimit where that is less.
+	MaxPlanBytes int64
 	// MemLimit bounds all big memory together, in bytes: weights, state, kept
 	// values, scratch, and what a worker receives into. 0 for no limit.
 	MemLimit int64
@@ -62,6 +67,7 @@ type Options struct {
 
 	// For tests: steps run by themselves, and by their references.
 	separate, plain bool
+	fault           func(at string) // see [Engine.fault]
 }
 
 // Engine holds compiled plans, weights and threads. It is safe for concurrent
@@ -85,6 +91,9 @@ type Engine struct {
 	sessions map[*Session]struct{}
 	nextID   uint64
 
+	unusedBytes int64         // of the programs that no session uses
+	calls       atomic.Uint64 // begun: the clock by which bindings are old
+
 	profile map[string]time.Duration // by label of a group
 
 	runs, ops, plansSeen, kernelNS, rounds, joined atomic.Int64
@@ -105,7 +114,13 @@ func New(opts Options) (*Engine, error) {
 		opts.MaxScratch = 16 << 30
 	}
 	if opts.MaxPlans <= 0 {
-		opts.MaxPlans = 1024
+		opts.MaxPlans = MaxIdlePlans
+	}
+	if opts.MaxPlanBytes <= 0 {
+		opts.MaxPlanBytes = MaxIdlePlanBytes
+		if opts.MemLimit > 0 {
+			opts.MaxPlanBytes = min(opts.MaxPlanBytes, opts.MemLimit/4)
+		}
 	}
 	var seed [8]byte
 	if _, err := rand.Read(seed[:]); err != nil {
@@ -117,8 +132,11 @@ func New(opts Options) (*Engine, error) {
 		pool: newPool(opts.Threads), account: account, store: newStore(account), arenas: arenas{account: account},
 		programs: map[plan.Hash]*Program{}, sessions: map[*Session]struct{}{},
 	}
+	e.store.fault = e.fault
 	e.stateMem.Trim = opts.MemLimit > 0
 	account.Register(budget.Spare, &e.arenas)
+	account.Register(budget.Derived, idleBindings{e})
+	account.Register(budget.Derived, unusedPrograms{e})
 	account.Register(budget.Unused, e.store)
 	return e, nil
 }
@@ -132,17 +150,10 @@ func (e *Engine) Epoch() uint64 { return e.epoch }
 
 // Close closes all sessions, waits for their runs and frees everything.
 func (e *Engine) Close() error {
-	e.mu.Lock()
-	if e.closed {
-		e.mu.Unlock()
+	open, first := e.end()
+	if !first {
 		return nil
 	}
-	e.closed = true
-	var open []*Session
-	for s := range e.sessions {
-		open = append(open, s)
-	}
-	e.mu.Unlock()
 	for _, s := range open {
 		s.Close()
 	}
@@ -150,26 +161,45 @@ func (e *Engine) Close() error {
 	e.store.close()
 	e.arenas.close()
 	e.stateMem.Close()
+	unusedPrograms{e}.Reclaim(math.MaxInt64)
 	return nil
+}
+
+// end lets no session be opened any more and gives those that are open; first is
+// false when it has done so before.
+func (e *Engine) end() (open []*Session, first bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, false
+	}
+	e.closed = true
+	for s := range e.sessions {
+		open = append(open, s)
+	}
+	return open, true
+}
+
+// counted is the part of Stats that is under the engine's lock.
+func (e *Engine) counted() transport.Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return transport.Stats{Sessions: int64(len(e.sessions)), Plans: int64(len(e.programs)), Kernels: maps.Clone(e.profile)}
 }
 
 // Stats is what the engine has done and holds.
 func (e *Engine) Stats() transport.Stats {
-	e.mu.Lock()
-	st := transport.Stats{Sessions: int64(len(e.sessions)), Plans: int64(len(e.programs))}
-	e.mu.Unlock()
+	st := e.counted()
 	st.PID, st.CPU = os.Getpid(), kernels.Path()
 	st.Runs, st.Ops, st.PlansSent = e.runs.Load(), e.ops.Load(), e.plansSeen.Load()
 	st.Rounds, st.JoinedRuns = e.rounds.Load(), e.joined.Load()
-	e.mu.Lock()
-	st.Kernels = maps.Clone(e.profile)
-	e.mu.Unlock()
 	st.KernelTime = time.Duration(e.kernelNS.Load())
 	weights, held := e.store.stats(), e.account.Held()
 	st.Weights, st.WeightsSent, st.WeightEvictions = weights.held, weights.received, weights.evicted
 	st.WeightBytes, st.PackedBytes = held[budget.Weights]+held[budget.Packed], held[budget.Packed]
 	st.StateBytes, st.KeptBytes = held[budget.State], held[budget.Kept]
 	st.ScratchBytes, st.StagingBytes = held[budget.Scratch], held[budget.Staging]
+	st.PlanBytes, st.BufferBytes = held[budget.Plans], held[budget.Buffers]
 	st.MemoryUsed, st.MemoryLimit = e.account.Used(), e.account.Limit()
 	st.PeakRSS = memory.PeakRSS()
 	return st

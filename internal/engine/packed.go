@@ -23,6 +23,25 @@ type packing struct {
 	conv      op.Conv2D
 	algorithm kernels.ConvAlgorithm
 	fold      plan.Hash
+	// spec is what the plan says that the content is. A hash is one of type and
+	// shape, too: a plan that says otherwise of content that is here does not get
+	// it, and nobody can bring what it asks for.
+	spec weightSpec
+}
+
+// weightSpec is the type and the shape of a weight.
+type weightSpec struct {
+	dtype, storage plan.DType
+	rank           int
+	dims           [plan.MaxRank]int
+}
+
+func specOf(v *plan.Value) weightSpec {
+	s := weightSpec{dtype: v.Spec.DType, storage: v.Storage, rank: len(v.Spec.Shape)}
+	for i, d := range v.Spec.Shape {
+		s.dims[i], _ = d.Const() // all are, in a plan that has passed its checks
+	}
+	return s
 }
 
 type form uint8
@@ -115,9 +134,11 @@ func (p *Program) takeForms(wants map[int]packing) {
 		if p.plan.Values[v].Kind != plan.KindWeight {
 			continue
 		}
-		p.layout[v] = packing{}
 		h, l := p.plan.Values[v].Hash, wants[v]
-		if l.form == anyForm || l == (packing{}) {
+		l.spec = specOf(&p.plan.Values[v])
+		asIs := packing{spec: l.spec}
+		p.layout[v] = asIs
+		if l.form == anyForm || l == asIs {
 			continue
 		}
 		if !slices.Contains(forms[h], l) {

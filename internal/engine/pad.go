@@ -27,43 +27,53 @@ type pad struct {
 
 // get returns at least n bytes, whose contents are undefined.
 func (p *pad) get(n int) ([]byte, error) {
+	if b := p.piece(n); b != nil {
+		return b, nil
+	}
+	return p.more.get(n)
+}
+
+// piece is get from the pad's own memory, nil when that has no room.
+func (p *pad) piece(n int) []byte {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	for i, b := range p.free {
 		if len(b) >= n {
 			p.free[i] = p.free[len(p.free)-1]
 			p.free = p.free[:len(p.free)-1]
 			p.taken++
-			p.mu.Unlock()
-			return b, nil
+			return b
 		}
 	}
-	if end := p.top + align(n); end <= len(p.mem) {
-		b := p.mem[p.top:end:end]
-		p.top = end
-		p.taken++
-		p.mu.Unlock()
-		return b, nil
+	end := p.top + align(n)
+	if end > len(p.mem) {
+		return nil
 	}
-	p.mu.Unlock()
-	return p.more.get(n)
+	b := p.mem[p.top:end:end]
+	p.top = end
+	p.taken++
+	return b
 }
 
 // put takes back what get gave.
 func (p *pad) put(b []byte) {
-	if b == nil {
-		return
-	}
-	p.mu.Lock()
-	if !p.owns(b) {
-		p.mu.Unlock()
+	if b != nil && !p.takeBack(b) {
 		p.more.put(b)
-		return
+	}
+}
+
+// takeBack reports whether b is a piece of the pad, which is free then.
+func (p *pad) takeBack(b []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.owns(b) {
+		return false
 	}
 	p.free = append(p.free, b)
 	if p.taken--; p.taken == 0 {
 		p.top, p.free = 0, p.free[:0]
 	}
-	p.mu.Unlock()
+	return true
 }
 
 func (p *pad) owns(b []byte) bool {

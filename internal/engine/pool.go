@@ -127,7 +127,7 @@ func (h *helper) signal() {
 func (j *job) work() {
 	defer func() {
 		if r := recover(); r != nil {
-			first := r
+			first := any(caught(r))
 			j.failed.CompareAndSwap(nil, &first)
 			j.next.Store(int64(j.n))
 		}

@@ -48,7 +48,11 @@ type Program struct {
 	stateTypes []plan.DType // element types of the states
 
 	together *together     // how calls run together, nil where they do not; it alone changes
+	size     int64         // bytes, see [Program.measure]
+	bound    int64         // bytes of a binding
+	drawn    []int         // groups that draw from rows of logits
 	users    int           // under the engine's lock: sessions that use it
+	counted  bool          // under the engine's lock: it is in the account
 	idle     *list.Element // under the engine's lock: in the list of programs that nobody uses
 }
 
@@ -58,6 +62,7 @@ type class struct {
 	mask uint64     // symbols that they depend on
 	size bool       // it is the shape of some value, so its product must be in range
 	text plan.Shape // for error texts
+	why  string     // of dimensions that are conditions: what does not hold where one is negative
 }
 
 // Plan is the plan as it was compiled.
@@ -65,6 +70,9 @@ func (p *Program) Plan() *plan.Plan { return p.plan }
 
 // Hash is the content hash of the plan.
 func (p *Program) Hash() plan.Hash { return p.hash }
+
+// Size is the memory of the program on the Go heap, in bytes.
+func (p *Program) Size() int64 { return p.size }
 
 // Symbols lists the symbols in the order of a call's bindings.
 func (p *Program) Symbols() []string { return p.symbols }
@@ -126,6 +134,7 @@ func compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {
 		},
 		func() { prog.findKernels(opts) },
 		func() { prog.classify(index) },
+		func() { prog.conditions(index) },
 		prog.share, prog.dependencies, prog.packings,
 		func() { prog.together = newTogether(prog, opts) },
 		prog.listKeys, prog.pads,

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/op"
-	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -28,9 +28,11 @@ func (e *Engine) Compile(p *plan.Plan) (*Program, error) {
 // CompileContext validates p, checks its operators and prepares it to run. Plans
 // are held by content hash. Errors wrap [transport.ErrInvalidPlan], or
 // [transport.ErrLimit] when the plan takes more than [op.MaxPlanWork], or the
-// cause of ctx. Now and then it calls pause, which may be nil, to let others go
-// first; an error of it ends the work.
-func (e *Engine) CompileContext(ctx context.Context, p *plan.Plan, pause func(ctx context.Context) error) (*Program, error) {
+// cause of ctx, or are a [transport.MemoryError], or [transport.ErrInternal] after
+// a panic. Now and then it calls pause, which may be nil, to let others go first; an
+// error of it ends the work.
+func (e *Engine) CompileContext(ctx context.Context, p *plan.Plan, pause func(ctx context.Context) error) (_ *Program, err error) {
+	defer recovered(&err)
 	encoded, err := p.Encode()
 	if err != nil {
 		return nil, err
@@ -40,7 +42,9 @@ func (e *Engine) CompileContext(ctx context.Context, p *plan.Plan, pause func(ct
 
 // CompileHashed is [Engine.CompileContext] of a plan that is known to be valid
 // and to have the hash h, such as one that has been decoded.
-func (e *Engine) CompileHashed(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (*Program, error) {
+func (e *Engine) CompileHashed(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (_ *Program, err error) {
+	defer recovered(&err)
+	e.fault("compile")
 	if prog, ok := e.Program(h); ok {
 		return prog, nil
 	}
@@ -58,12 +62,23 @@ func (e *Engine) CompileHashed(ctx context.Context, p *plan.Plan, h plan.Hash, p
 	}
 	prog.hash = h
 	e.plansSeen.Add(1)
+	return e.hold(prog)
+}
+
+// hold keeps a new program among those that nobody uses.
+func (e *Engine) hold(prog *Program) (*Program, error) {
+	prog.measure()
+	if err := e.account.Reserve(budget.Plans, prog.size, "a compiled plan"); err != nil {
+		return nil, err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if other, ok := e.programs[h]; ok {
+	if other, ok := e.programs[prog.hash]; ok {
+		e.account.Release(budget.Plans, prog.size)
 		return other, nil
 	}
-	e.programs[h] = prog
+	prog.counted = true
+	e.programs[prog.hash] = prog
 	e.rest(prog)
 	return prog, nil
 }
@@ -72,42 +87,137 @@ func (e *Engine) CompileHashed(ctx context.Context, p *plan.Plan, h plan.Hash, p
 // goes when there are too many. The caller holds the engine's lock.
 func (e *Engine) rest(p *Program) {
 	p.idle = e.unused.PushBack(p)
-	if e.unused.Len() > e.opts.MaxPlans {
-		old := e.unused.Remove(e.unused.Front()).(*Program)
-		old.idle = nil
-		delete(e.programs, old.hash)
+	e.unusedBytes += p.size
+	for e.unused.Len() > e.opts.MaxPlans || e.unusedBytes > e.opts.MaxPlanBytes && e.unused.Len() > 1 {
+		e.forgetOldest()
+	}
+}
+
+// forgetOldest drops the program that nobody has used for longest, and says how
+// large it was. The caller holds the engine's lock.
+func (e *Engine) forgetOldest() int64 {
+	old := e.unused.Front().Value.(*Program)
+	e.wakes(old)
+	delete(e.programs, old.hash)
+	e.uncount(old)
+	return old.size
+}
+
+// wakes takes a program from those that nobody uses. The caller holds the
+// engine's lock.
+func (e *Engine) wakes(p *Program) {
+	if p.idle != nil {
+		e.unused.Remove(p.idle)
+		p.idle = nil
+		e.unusedBytes -= p.size
+	}
+}
+
+// uncount gives back what a program counts as. The caller holds the engine's
+// lock.
+func (e *Engine) uncount(p *Program) {
+	if p.counted {
+		p.counted = false
+		e.account.Release(budget.Plans, p.size)
+	}
+}
+
+// unusedPrograms are the programs that no session uses.
+type unusedPrograms struct{ e *Engine }
+
+// Idle implements [budget.Holder].
+func (u unusedPrograms) Idle() int64 {
+	u.e.mu.Lock()
+	defer u.e.mu.Unlock()
+	return u.e.unusedBytes
+}
+
+// Reclaim implements [budget.Holder]: those that were used longest ago go.
+func (u unusedPrograms) Reclaim(n int64) {
+	u.e.mu.Lock()
+	defer u.e.mu.Unlock()
+	for n > 0 && u.e.unused.Len() > 0 {
+		n -= u.e.forgetOldest()
 	}
 }
 
 // Use says that the session uses p: until it closes, p and those of its weights
 // that are there or come stay. A call says so by itself.
 func (s *Session) Use(p *Program) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.use(p)
+	if used, err := s.uses(p); used || err != nil {
+		return err
+	}
+	if err := s.e.enter(p); err != nil {
+		return err
+	}
+	first := false
+	defer func() {
+		if !first {
+			s.e.leave(p)
+		}
+	}()
+	s.e.store.use(p)
+	var err error
+	first, err = s.using(p)
+	return err
 }
 
-func (s *Session) use(p *Program) error {
-	if s.closed {
-		return fmt.Errorf("%w: session", transport.ErrClosed)
+// uses reports whether the session uses p already.
+func (s *Session) uses(p *Program) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(); err != nil {
+		return false, err
+	}
+	_, ok := s.used[p]
+	return ok, nil
+}
+
+// using notes that the session uses p; first is false when it did so before, or
+// cannot.
+func (s *Session) using(p *Program) (first bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(); err != nil {
+		return false, err
 	}
 	if _, ok := s.used[p]; ok {
-		return nil
+		return false, nil
 	}
 	s.used[p] = struct{}{}
-	e := s.e
-	e.mu.Lock()
-	p.users++
-	if p.idle != nil {
-		e.unused.Remove(p.idle)
-		p.idle = nil
+	return true, nil
+}
+
+// enter says that one session more uses p. No lock is held: room may have to be
+// made for a program that had gone before the session came.
+func (e *Engine) enter(p *Program) error {
+	if e.join(p, false) {
+		return nil
 	}
-	if e.programs[p.hash] == nil { // it had gone before the session came
+	if err := e.account.Reserve(budget.Plans, p.size, "a compiled plan"); err != nil {
+		return err
+	}
+	e.join(p, true)
+	return nil
+}
+
+// join counts a user of p if p is counted, or has just been reserved.
+func (e *Engine) join(p *Program, reserved bool) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case p.counted && reserved:
+		e.account.Release(budget.Plans, p.size)
+	case !p.counted && !reserved:
+		return false
+	}
+	p.counted = true
+	p.users++
+	e.wakes(p)
+	if e.programs[p.hash] == nil {
 		e.programs[p.hash] = p
 	}
-	e.mu.Unlock()
-	e.store.use(p)
-	return nil
+	return true
 }
 
 // Leave takes a Use back, unless the session has called the program.
@@ -125,7 +235,12 @@ func (e *Engine) leave(p *Program) {
 	e.store.leave(p)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if p.users--; p.users == 0 && e.programs[p.hash] == p {
+	if p.users--; p.users > 0 {
+		return
+	}
+	if e.programs[p.hash] == p {
 		e.rest(p)
+	} else {
+		e.uncount(p)
 	}
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/halt"
@@ -60,10 +59,10 @@ func (st *state) bytes(capacity int, limit int64) (int, error) {
 		if i == st.axis {
 			n = capacity
 		}
-		if n > math.MaxInt32 && size > math.MaxInt32 || size*int64(n) > limit {
+		var ok bool
+		if size, ok = plan.MulChecked(size, int64(n)); !ok || size > limit {
 			return 0, fmt.Errorf("%w: state %q of %v%v is more than %d bytes", transport.ErrLimit, st.name, st.dtype, st.shape, limit)
 		}
-		size *= int64(n)
 	}
 	return int(size), nil
 }
@@ -100,7 +99,7 @@ func (b *binding) takeMemory(s *Session) error {
 		return nil
 	}
 	var amounts budget.Amounts
-	c.spare, c.keeping = 0, 0
+	c.spare, c.keeping, c.growing, c.grown = 0, 0, 0, 0
 	spare, keeping := b.outputBytes()
 	var err error
 	for room := range 2 {
@@ -132,7 +131,7 @@ func (b *binding) takeMemory(s *Session) error {
 				return err
 			}
 		}
-		c.spare, c.keeping = spare, keeping
+		c.spare, c.keeping, c.growing, c.grown = spare, keeping, amounts[budget.State], grown
 		return nil
 	}
 	e.arenas.put(c.arena)
@@ -158,7 +157,7 @@ func (b *binding) outputBytes() (spare, keeping int64) {
 		p := &b.prog.places[o.Value]
 		switch n := int64(b.elems[p.shape]) * int64(p.size); {
 		case o.Place == plan.Keep:
-			keeping += n
+			keeping += n + keptHead
 		case b.prog.places[p.base].state >= 0 || !b.arrays[o.Value].Contiguous():
 			spare += n
 		}
@@ -171,29 +170,38 @@ func (b *binding) outputBytes() (spare, keeping int64) {
 func (b *binding) growStates(ctx context.Context, s *Session) error {
 	h := haltOn(ctx)
 	for i := range b.growing {
-		g := &b.growing[i]
-		st := g.st
-		mem, err := s.e.allocState(ctx, g.size)
-		if err == nil {
-			if st.copyTo(mem, g.capacity, h); ctx.Err() != nil {
-				err = stopped(ctx)
-				s.e.stateMem.Free(mem)
-				s.e.account.Release(budget.State, int64(len(mem)))
-			}
-		}
-		if err != nil {
-			for _, rest := range b.growing[i+1:] {
-				s.e.account.Release(budget.State, int64(rest.size))
-				s.account.Give(int64(rest.size - len(rest.st.mem)))
-			}
-			s.account.Give(int64(g.size - len(st.mem)))
+		if err := b.grow(ctx, s, &b.growing[i], h); err != nil {
 			return err
 		}
-		st.capacity = g.capacity
-		s.resize(st, mem)
-		s.states[st.name] = st
-		b.sees(g.index, st)
 	}
+	return nil
+}
+
+// grow moves a state to larger memory. What was reserved for it is then the
+// state's, and the call's until then.
+func (b *binding) grow(ctx context.Context, s *Session, g *growth, h halt.Func) error {
+	st := g.st
+	mem, err := s.e.allocState(ctx, g.size)
+	if err != nil {
+		return err
+	}
+	moved := false
+	defer func() {
+		if !moved {
+			s.e.stateMem.Free(mem)
+		}
+	}()
+	s.e.fault("grow")
+	if st.copyTo(mem, g.capacity, h); ctx.Err() != nil {
+		return stopped(ctx)
+	}
+	moved = true
+	b.call.growing -= int64(g.size)
+	b.call.grown -= int64(g.size - len(st.mem))
+	st.capacity = g.capacity
+	s.resize(st, mem)
+	s.states[st.name] = st
+	b.sees(g.index, st)
 	return nil
 }
 

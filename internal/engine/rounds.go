@@ -89,17 +89,24 @@ func (r *rounds) do(m *member) {
 		return
 	}
 	start := time.Now()
-	rest, over := r.run(r.batch)
-	m.lead = false // nobody else looks: a member that runs is in no list
-	if over {
-		r.end(m, rest, time.Since(start))
-		return
-	}
-	// m was cancelled and does not wait for the others.
-	go func() {
-		rest, _ := r.goOn()
-		r.end(nil, rest, time.Since(start))
+	var rest []*member
+	over := true
+	defer func() {
+		m.lead = false // nobody else looks: a member that runs is in no list
+		if over {
+			r.end(m, rest, time.Since(start)) // or nobody runs any more
+		}
 	}()
+	if rest, over = r.run(r.batch); !over {
+		go r.runRest(start) // m was cancelled and does not wait for the others
+	}
+}
+
+// runRest is what is left of a round whose leader has gone.
+func (r *rounds) runRest(start time.Time) {
+	var rest []*member
+	defer func() { r.end(nil, rest, time.Since(start)) }()
+	rest, _ = r.goOn()
 }
 
 // join makes m wait, or lead when nobody does.
@@ -188,18 +195,17 @@ func (r *rounds) await(m *member, d time.Duration) bool {
 		r.timer.Reset(d)
 	}
 	r.gathering = true
+	defer func() { r.gathering = false }()
 	r.mu.Unlock()
-	going := true
+	defer r.mu.Lock() // which the caller gives back, whatever happens here
+	defer r.timer.Stop()
 	select {
 	case <-r.look:
 	case <-r.timer.C:
 	case <-m.ctx.Done():
-		going = false
+		return false
 	}
-	r.timer.Stop()
-	r.mu.Lock()
-	r.gathering = false
-	return going
+	return true
 }
 
 // pass lets the first that waits lead, if any does.
@@ -231,7 +237,8 @@ func (r *rounds) end(m *member, rest []*member, took time.Duration) {
 			o.wake <- struct{}{}
 		}
 	}
-	r.pass() // whoever leads next uses what rest lies in
+	clear(r.batch) // which rest lies in: a member is its session's to drop
+	r.pass()
 }
 
 // stopped is the error of a call whose context has ended.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/op"
@@ -17,10 +18,12 @@ type Session struct {
 	e       *Engine
 	id      uint64
 	account sessionAccount
+	last    atomic.Uint64 // call, by the engine's clock
 
 	run    sync.Mutex // held by the running call, by Reset and by Close
 	mu     sync.Mutex // guards what follows
 	closed bool
+	broken error // a call panicked outside of the kernels
 	states map[string]*state
 	kept   map[uint64]*kept
 	used   map[*Program]struct{} // programs whose weights stay while the session is open
@@ -91,22 +94,36 @@ func (s *Session) ID() uint64 { return s.id }
 func (s *Session) Close() {
 	s.run.Lock()
 	defer s.run.Unlock()
+	defer s.e.endSession(s)
+	s.drop()
+}
+
+// drop frees what the session holds, once.
+func (s *Session) drop() {
 	s.mu.Lock()
-	if !s.closed {
-		s.closed = true
-		s.dropStates()
-		for _, k := range s.kept {
-			s.forget(k)
-		}
-		for p := range s.used {
-			s.e.leave(p)
-		}
-		s.kept, s.used, s.bound = nil, nil, nil
+	defer s.mu.Unlock()
+	if s.closed {
+		return
 	}
-	s.mu.Unlock()
-	s.e.mu.Lock()
-	delete(s.e.sessions, s)
-	s.e.mu.Unlock()
+	s.closed = true
+	s.dropStates()
+	for _, k := range s.kept {
+		s.forget(k)
+	}
+	for p := range s.used {
+		s.e.leave(p)
+	}
+	for _, b := range s.bound {
+		s.uncharge(b.counted())
+	}
+	s.kept, s.used, s.bound = nil, nil, nil
+}
+
+// endSession takes a session that is closed from the engine's.
+func (e *Engine) endSession(s *Session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.sessions, s)
 }
 
 // Reset forgets carried state; kept values stay.
@@ -139,18 +156,23 @@ func (s *Session) resize(st *state, mem []byte) {
 
 // Read gives a kept value. Its bytes are the session's and must not be changed.
 func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k, err := s.find(h)
+	k, err := s.lookup(h)
 	if err != nil {
 		return transport.Tensor{}, err
 	}
 	return k.t, nil
 }
 
+// lookup is find with the lock.
+func (s *Session) lookup(h transport.Handle) (*kept, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.find(h)
+}
+
 func (s *Session) find(h transport.Handle) (*kept, error) {
-	if s.closed {
-		return nil, fmt.Errorf("%w: session", transport.ErrClosed)
+	if err := s.usable(); err != nil {
+		return nil, err
 	}
 	k := s.kept[h.ID]
 	if k == nil || h.Session != s.id || h.Epoch != s.e.epoch || h.Generation != k.gen {
@@ -173,7 +195,7 @@ func (s *Session) Release(hs ...transport.Handle) {
 
 // forget takes a kept value, which the collector frees, from the accounts.
 func (s *Session) forget(k *kept) {
-	n := int64(len(k.t.Data))
+	n := int64(len(k.t.Data)) + keptHead
 	s.account.Give(n)
 	s.e.account.Release(budget.Kept, n)
 }

@@ -17,6 +17,7 @@ func (c *Call) measure() {
 // occurred and marks the states that are lost by it.
 func (c *Call) settle(ctx context.Context, n int, err error) error {
 	p := c.b.prog
+	c.s.e.fault("settle")
 	if err != nil && n < len(p.groups) {
 		g := &p.groups[n]
 		if ctx.Err() == nil {

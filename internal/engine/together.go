@@ -2,35 +2,13 @@ package engine
 
 import (
 	"context"
-	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
-	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
-
-// failure is the first panic of several goroutines.
-type failure struct{ first atomic.Pointer[error] }
-
-func (f *failure) set(r any) {
-	err := internal(r)
-	f.first.CompareAndSwap(nil, &err)
-}
-
-// take returns the error, once.
-func (f *failure) take() error {
-	if err := f.first.Swap(nil); err != nil {
-		return *err
-	}
-	return nil
-}
-
-// internal is the error of a panic.
-func internal(r any) error { return fmt.Errorf("%w: %v", transport.ErrInternal, r) }
 
 // together runs calls of one program side by side: each group that multiplies
 // with a matrix in panels is one product of all their rows, so that the matrix
@@ -54,6 +32,7 @@ type together struct {
 	// call. done is how many of the product's chunks, or of the members, are.
 	from, to, done int
 	apart          bool // the product is computed by each call
+	begun          bool // it has what memory it gets
 	orphaned       bool // the member that leads has left
 	now            jointProduct
 }
@@ -96,8 +75,8 @@ func newTogether(p *Program, opts Options) *together {
 			return nil // no weight of a plan that has passed its checks
 		}
 		k, n := p.layout[g.in[1]].form.matrix(shape)
-		if k > jointDepth {
-			continue
+		if k == 0 || n == 0 || k > jointDepth {
+			continue // nothing to read once for all, or chunks that are too long
 		}
 		t.joint[i], t.k, t.n = true, max(t.k, k), max(t.n, n)
 		if out := p.places[g.out].shape; !seen[out] {
@@ -153,9 +132,8 @@ func (t *together) run(members []*member) (stay []*member, over bool) {
 	t.step = step{pool: t.e.pool, together: t}
 	t.from, t.to, t.done, t.orphaned, t.mem = 0, 0, 0, false, nil
 	t.e.pool.begin()
-	if len(members) > 1 {
+	if t.begun = len(members) == 1; !t.begun {
 		t.step.halt = t.halt
-		t.begin()
 	}
 	return t.goOn()
 }
@@ -180,7 +158,7 @@ func (t *together) goOn() (stay []*member, over bool) {
 	defer func() {
 		if r := recover(); r != nil { // nobody waits for ever
 			for _, m := range t.members {
-				m.err = internal(r)
+				m.settle(internal(r))
 			}
 			stay, over = t.members, true
 		}
@@ -195,13 +173,17 @@ func (t *together) goOn() (stay []*member, over bool) {
 		m.err = m.call.steps(m.ctx)
 		return t.members, true
 	}
+	if !t.begun {
+		t.begun = true
+		t.begin()
+	}
 	t.orphaned = false
 	t.groups()
 	if t.orphaned && len(t.members) > 0 {
 		return nil, false
 	}
 	for _, m := range t.members {
-		m.err = m.call.settle(m.ctx, m.at, nil)
+		m.settle(nil)
 	}
 	return t.members, true
 }
@@ -217,6 +199,16 @@ func (t *together) stopped() bool {
 	return false
 }
 
+// settle is the call's, a panic of which is an error of that call alone.
+func (m *member) settle(err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.err = m.call.s.breaks(r)
+		}
+	}()
+	m.err = m.call.settle(m.ctx, m.at, err)
+}
+
 // scratch is the memory of a round's products, in bytes.
 func (t *together) scratch() int {
 	rows := 0
@@ -228,6 +220,7 @@ func (t *together) scratch() int {
 
 // groups runs the groups in order, until all members or the leader have left.
 func (t *together) groups() {
+	t.e.fault("round")
 	for len(t.members) > 0 && !t.orphaned {
 		if t.from == t.to {
 			if t.to == len(t.joint) {
@@ -261,7 +254,7 @@ func (t *together) part(first int) (gone int) {
 		if i < first {
 			gone++
 		}
-		if m.err = m.call.settle(m.ctx, m.at, m.err); m.lead {
+		if m.settle(m.err); m.lead {
 			t.orphaned = true
 		} else {
 			m.wake <- struct{}{}

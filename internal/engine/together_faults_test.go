@@ -189,3 +189,24 @@ func TestTogetherFails(t *testing.T) {
 	}
 	require.Less(t, whole, len(joint))
 }
+
+// TestTogetherPanics plants a panic in what a round does for all: its calls fail
+// with it, whoever leads, and later rounds run.
+func TestTogetherPanics(t *testing.T) {
+	for _, at := range []string{"round", "settle"} {
+		p, voices, _ := trio(t)
+		engine.PlantPanic(p.e, at)
+		failed := 0
+		for _, err := range chorus(p, voices, background) {
+			if err != nil {
+				require.ErrorIs(t, err, transport.ErrInternal)
+				failed++
+			}
+		}
+		require.Positive(t, failed)
+		fresh := []*voice{p.newVoice(0, 1), p.newVoice(1, 1), p.newVoice(2, 1)}
+		for range 3 {
+			require.Equal(t, make([]error, 3), chorus(p, fresh, background))
+		}
+	}
+}

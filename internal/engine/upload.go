@@ -69,7 +69,7 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 		return nil, err
 	}
 	if w.data, err = e.store.memory.Alloc(int(size.first)); err != nil {
-		ww.unreserve()
+		e.account.ReleaseAll(ww.amounts())
 		return nil, noMemory(int(size.first), err)
 	}
 	ww.stage = make([]byte, size.stage)
@@ -81,7 +81,10 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 func (e *Engine) weightID(p *Program, h plan.Hash) (int, error) {
 	id := -1
 	for _, k := range p.keysOf[h] {
-		if e.store.get(p.keys[k]) == nil || id < 0 {
+		if e.store.get(p.keys[k]) == nil {
+			return p.keyOf[k], nil // no more are looked at than are held, whatever the plan lists
+		}
+		if id < 0 {
 			id = p.keyOf[k]
 		}
 	}
@@ -119,15 +122,26 @@ func (w *WeightWriter) Held() int64 { return w.amounts().Total() }
 // amounts is the memory of a writer.
 func (w *WeightWriter) amounts() (a budget.Amounts) {
 	a[w.w.kind()] = w.size.first + w.size.rounded
-	a[budget.Staging] = w.size.stage + w.size.wide
+	a[budget.Buffers] = w.size.stage + w.size.wide
+	a[budget.Plans] = weightHead
 	return a
 }
 
-// unreserve takes what is reserved from the account, but for the weight's own
-// memory.
+// WeightMemory is what [Engine.PutWeight] takes for v.
+func (e *Engine) WeightMemory(p *Program, v plan.Value) (int64, error) {
+	id, err := e.weightID(p, v.Hash)
+	if err != nil {
+		return 0, err
+	}
+	s, err := e.weightSize(p, id)
+	return s.first + s.rounded + s.stage + s.wide + weightHead, err
+}
+
+// unreserve takes what is reserved from the account, but for what the weight keeps.
 func (w *WeightWriter) unreserve() {
 	a := w.amounts()
 	a[w.w.kind()] -= int64(len(w.w.data))
+	a[budget.Plans] -= weightHead
 	w.e.account.ReleaseAll(a)
 }
 
@@ -139,8 +153,10 @@ func (w *WeightWriter) direct() bool { return w.size.stage == 0 }
 
 // Write takes the next bytes. More than the content has is
 // [transport.ErrCorrupt].
-func (w *WeightWriter) Write(b []byte) (int, error) {
-	n := len(b)
+func (w *WeightWriter) Write(b []byte) (n int, err error) {
+	defer w.guard(&err)
+	w.e.fault("write")
+	n = len(b)
 	if w.got += int64(n); w.got > w.size.want || w.aborted {
 		return 0, fmt.Errorf("%w: weight %q has %d bytes, got more", transport.ErrCorrupt, w.val.Name, w.size.want)
 	}
@@ -160,6 +176,14 @@ func (w *WeightWriter) Write(b []byte) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// guard makes a panic an error, after which nothing is left of the weight.
+func (w *WeightWriter) guard(err *error) {
+	if r := recover(); r != nil {
+		*err = internal(r)
+		w.Abort()
+	}
 }
 
 // place puts the staged rows where they belong.
@@ -198,11 +222,17 @@ func (w *WeightWriter) round() error {
 	wide := m.f32()
 	old := m.data
 	m.data = data
+	done := false
+	defer func() {
+		if !done {
+			m.data = old
+			w.e.store.memory.Free(data)
+		}
+	}()
 	if err := kernels.QuantizeColumns(m.i8(), m.scales, wide, m.k, m.n, 0, kernels.Panels(m.n)); err != nil {
-		m.data = old
-		w.e.store.memory.Free(data)
 		return fmt.Errorf("%w: weight %q in 8 bits: %w", transport.ErrDType, w.val.Name, err)
 	}
+	done = true
 	w.e.store.memory.Free(old)
 	return nil
 }
@@ -227,7 +257,9 @@ func (w *WeightWriter) floats(n int) []float32 {
 // Commit checks length and hash and makes the weight available. A mismatch is
 // [transport.ErrCorrupt], a value that is not finite where weights are rounded
 // to 8 bits [transport.ErrDType]; either leaves nothing behind.
-func (w *WeightWriter) Commit() error {
+func (w *WeightWriter) Commit() (err error) {
+	defer w.guard(&err)
+	w.e.fault("commit")
 	if w.aborted {
 		return fmt.Errorf("%w: weight %q was given up", transport.ErrCorrupt, w.val.Name)
 	}
@@ -246,9 +278,9 @@ func (w *WeightWriter) Commit() error {
 			return err
 		}
 	}
+	w.w.tag = w.Tag()
 	w.aborted = true
 	w.unreserve()
-	w.w.tag = w.Tag()
 	w.e.store.add(w.key, w.w)
 	return nil
 }

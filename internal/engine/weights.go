@@ -24,6 +24,7 @@ type WeightKey struct {
 type store struct {
 	account *budget.Account
 	memory  memory.Slabs
+	fault   func(at string) // see [Engine.fault]
 
 	mu   sync.Mutex
 	held map[WeightKey]*weight // nil when closed
@@ -120,6 +121,7 @@ func (s *store) add(k WeightKey, w *weight) {
 func (s *store) release(w *weight) {
 	s.memory.Free(w.data)
 	s.account.Release(w.kind(), int64(len(w.data)))
+	s.account.Release(budget.Plans, weightHead)
 	w.data = nil
 }
 
@@ -128,7 +130,7 @@ func (s *store) Idle() (n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for e := s.idle.Front(); e != nil; e = e.Next() {
-		n += int64(len(s.held[e.Value.(WeightKey)].data))
+		n += int64(len(s.held[e.Value.(WeightKey)].data)) + weightHead
 	}
 	return n
 }
@@ -141,7 +143,7 @@ func (s *store) Reclaim(n int64) {
 		k := s.idle.Remove(s.idle.Front()).(WeightKey)
 		w := s.held[k]
 		delete(s.held, k)
-		n -= int64(len(w.data))
+		n -= int64(len(w.data)) + weightHead
 		s.release(w)
 		s.evicted++
 	}
@@ -152,6 +154,7 @@ func (s *store) close() {
 	defer s.mu.Unlock()
 	for _, w := range s.held {
 		s.account.Release(w.kind(), int64(len(w.data)))
+		s.account.Release(budget.Plans, weightHead)
 	}
 	s.memory.Close()
 	s.held = nil
@@ -190,7 +193,7 @@ func (e *Engine) Fits(p *Program, absent func(plan.Hash) bool) error {
 			if err != nil {
 				return err
 			}
-			need += size.held
+			need += size.held + weightHead
 		}
 	}
 	return e.account.Check(need, "the weights of the plan")

@@ -258,35 +258,64 @@ func (c *convCall) stripStart(strip int) int {
 // an int.
 const maxSide = 1 << 28
 
-// check panics unless the convolution exists and its sizes are ints.
+// Valid reports whether there are kernels for the convolution: it has images,
+// filters and windows that stand in them, of sizes whose products are ints. The
+// other methods and functions panic where it is false.
+func (s ConvShape) Valid() bool { return s.fault() == "" }
+
+// check panics unless the convolution is valid.
 func (s ConvShape) check(op string) {
-	if s.N < 0 || min(s.H, s.W, s.C, s.OutC, s.KH, s.KW) < 1 || min(s.StrideH, s.StrideW, s.DilH, s.DilW, s.Groups) < 1 ||
-		min(s.PadH, s.PadW) < 0 || s.C%s.Groups != 0 || s.OutC%s.Groups != 0 {
-		panic(fmt.Sprintf("kernels: %s: there is no convolution %+v", op, s))
+	if f := s.fault(); f != "" {
+		panic(fmt.Sprintf("kernels: %s: %+v: %s", op, s, f))
 	}
-	if max(s.H, s.W, s.KH, s.KW, s.StrideH, s.StrideW, s.PadH, s.PadW, s.DilH, s.DilW) > maxSide {
-		panic(fmt.Sprintf("kernels: %s: %+v is too large", op, s))
+}
+
+// fault is what is wrong with a convolution, nothing for none.
+func (s ConvShape) fault() string {
+	switch {
+	case s.N < 0 || min(s.H, s.W, s.C, s.OutC, s.KH, s.KW) < 1 || min(s.StrideH, s.StrideW, s.DilH, s.DilW, s.Groups) < 1 ||
+		min(s.PadH, s.PadW) < 0 || s.C%s.Groups != 0 || s.OutC%s.Groups != 0:
+		return "there is no such convolution"
+	case max(s.H, s.W, s.KH, s.KW, s.StrideH, s.StrideW, s.PadH, s.PadW, s.DilH, s.DilW) > maxSide:
+		return "it is too large"
+	case s.H+2*s.PadH <= s.DilH*(s.KH-1) || s.W+2*s.PadW <= s.DilW*(s.KW-1):
+		return "the window is larger than the image"
 	}
-	if s.H+2*s.PadH <= s.DilH*(s.KH-1) || s.W+2*s.PadW <= s.DilW*(s.KW-1) {
-		panic(fmt.Sprintf("kernels: %s: the window of %+v is larger than the image", op, s))
+	_, image := product(s.N, s.H, s.W, s.C)
+	_, out := product(s.N, s.OutH(), s.OutW(), s.OutC)
+	_, outs := product(s.OutC, 1) // before it is added to
+	_, groups := product(s.Groups, PanelWidth)
+	if !image || !out || !outs || !groups {
+		return "its arrays are too large"
 	}
-	sizeOf(op, s.N, s.H, s.W, s.C)
-	sizeOf(op, s.N, s.OutH(), s.OutW(), s.OutC)
-	sizeOf(op, s.OutC+PanelWidth*s.Groups, max(s.KH*s.KW, winogradPositions), s.C)
+	if _, ok := product(s.OutC+PanelWidth*s.Groups, max(s.KH*s.KW, winogradPositions), s.C); !ok {
+		return "its filters are too large"
+	}
+	return ""
+}
+
+// product is the product of sizes, and whether that many floats can be
+// addressed.
+func product(sizes ...int) (int, bool) {
+	n := uint64(1)
+	for _, size := range sizes {
+		hi, lo := bits.Mul64(n, uint64(size))
+		if hi != 0 || lo > 1<<60 {
+			return 0, false
+		}
+		n = lo
+	}
+	return int(n), true
 }
 
 // sizeOf is the product of sizes; it panics unless that many floats can be
 // addressed.
 func sizeOf(op string, sizes ...int) int {
-	n := uint64(1)
-	for _, size := range sizes {
-		hi, lo := bits.Mul64(n, uint64(size))
-		if hi != 0 || lo > 1<<60 {
-			panic(fmt.Sprintf("kernels: %s: an array of %v is too large", op, slices.Clone(sizes)))
-		}
-		n = lo
+	n, ok := product(sizes...)
+	if !ok {
+		panic(fmt.Sprintf("kernels: %s: an array of %v is too large", op, slices.Clone(sizes)))
 	}
-	return int(n)
+	return n
 }
 
 func need(op, operand string, length int, sizes ...int) {

@@ -28,9 +28,20 @@ func (s PoolShape) Units() int {
 	return s.N * s.OutH()
 }
 
-func (s PoolShape) check(op string) {
+// Valid reports whether there are kernels for the pooling; the other methods and
+// functions panic where it is false.
+func (s PoolShape) Valid() bool {
 	if s.N < 0 || min(s.H, s.W, s.C, s.KH, s.KW, s.StrideH, s.StrideW) < 1 || min(s.PadH, s.PadW) < 0 ||
 		s.PadH >= s.KH || s.PadW >= s.KW || max(s.H, s.W, s.KH, s.KW) > maxSide || s.H+2*s.PadH < s.KH || s.W+2*s.PadW < s.KW {
+		return false
+	}
+	_, in := product(s.N, s.H, s.W, s.C)
+	_, out := product(s.N, s.OutH(), s.OutW(), s.C)
+	return in && out
+}
+
+func (s PoolShape) check(op string) {
+	if !s.Valid() {
 		panic(fmt.Sprintf("kernels: %s: there is no pooling %+v", op, s))
 	}
 }

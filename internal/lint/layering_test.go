@@ -59,6 +59,7 @@ var layers = []layer{
 	{"internal/memory", nil},
 	{"internal/fault", []string{"transport/wire"}},
 	{"internal/op", []string{"internal/halt", "transport", "transport/plan"}},
+	{"internal/planmaker", []string{"internal/op", "transport", "transport/plan"}},
 	{"internal/budget", []string{"transport"}},
 	{"internal/engine", []string{"internal/budget", "internal/halt", "internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
 	{"transport/local", []string{"internal/engine", "internal/memory", "transport", "transport/plan"}},

@@ -23,3 +23,19 @@ func TestMap(t *testing.T) {
 		memory.Unmap(b)
 	}
 }
+
+func TestGrow(t *testing.T) {
+	var b []byte
+	for i, n := range []int{4096, 12288, 1 << 20, 6 << 20, 64 << 20} {
+		grown, err := memory.Grow(b, n)
+		require.NoError(t, err)
+		require.Len(t, grown, n)
+		for k := range i {
+			require.Equal(t, byte(k+1), grown[k], "what was there")
+		}
+		require.Zero(t, grown[n-1])
+		grown[i] = byte(i + 1)
+		b = grown
+	}
+	memory.Unmap(b)
+}

@@ -9,6 +9,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Grow makes what Map gave n bytes long, which is more; it may move, and pages
+// move without being copied. When it fails b is as it was.
+func Grow(b []byte, n int) ([]byte, error) {
+	if b == nil {
+		return Map(n)
+	}
+	grown, err := unix.Mremap(b, n, unix.MREMAP_MAYMOVE)
+	if err != nil {
+		return b, err
+	}
+	if n >= hugeFrom {
+		adviseHuge(grown)
+	}
+	return grown, nil
+}
+
 // adviseHuge asks for large pages, which spares most TLB misses of a pass over
 // the weights and most faults while a payload is received.
 func adviseHuge(b []byte) { _ = unix.Madvise(b, unix.MADV_HUGEPAGE) }

@@ -147,9 +147,7 @@ func (f *Folder) places(named place, name string) ([]place, error) {
 
 // held finds content in a model that is open.
 func (f *Folder) held(p place, hash plan.Hash) (transport.Weight, bool) {
-	f.mu.Lock()
-	m := f.models[p]
-	f.mu.Unlock()
+	m := f.entry(p)
 	if m == nil {
 		return transport.Weight{}, false
 	}
@@ -159,10 +157,15 @@ func (f *Folder) held(p place, hash plan.Hash) (transport.Weight, bool) {
 
 // opened reports whether a model is open.
 func (f *Folder) opened(p place) bool {
-	f.mu.Lock()
-	m := f.models[p]
-	f.mu.Unlock()
+	m := f.entry(p)
 	return m != nil && m.isOpen()
+}
+
+// entry is the entry of a place; nil for none.
+func (f *Folder) entry(p place) *model {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.models[p]
 }
 
 // findIn looks for content in one model.
@@ -196,35 +199,41 @@ func (f *Folder) findIn(ctx context.Context, p place, hash plan.Hash) (transport
 // that was tried a moment ago. Who asks meanwhile waits for the same attempt;
 // failed is what came of it.
 func (f *Folder) renew(ctx context.Context, m *model) (failed, err error) {
-	m.mu.Lock()
-	if m.busy == nil {
-		if !m.pause.over() {
-			defer m.mu.Unlock()
-			return m.failed, nil
-		}
-		if !f.begin() {
-			m.mu.Unlock()
-			return nil, fmt.Errorf("%w: model folder %s", transport.ErrClosed, f.dir)
-		}
-		m.busy = make(chan struct{})
-		go func() {
-			defer f.work.Done()
-			defer m.rested()
-			if m.stale() {
-				f.load(m)
-			}
-		}()
+	busy, failed, err := f.renewing(m)
+	if busy == nil {
+		return failed, err
 	}
-	busy := m.busy
-	m.mu.Unlock()
 	select {
 	case <-busy:
 	case <-ctx.Done():
 		return nil, fmt.Errorf("model %s: %w", m, context.Cause(ctx))
 	}
+	return m.failure(), nil
+}
+
+// renewing is closed when the attempt of renew that is under way has ended; it
+// begins one if there is none. It is nil where that is not to be tried.
+func (f *Folder) renewing(m *model) (busy <-chan struct{}, failed, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.failed, nil
+	if m.busy != nil {
+		return m.busy, nil, nil
+	}
+	if !m.pause.over() {
+		return nil, m.failed, nil
+	}
+	if !f.begin() {
+		return nil, nil, fmt.Errorf("%w: model folder %s", transport.ErrClosed, f.dir)
+	}
+	m.busy = make(chan struct{})
+	go func() {
+		defer f.work.Done()
+		defer m.rested()
+		if m.stale() {
+			f.load(m)
+		}
+	}()
+	return m.busy, nil, nil
 }
 
 // begin counts a piece of work that Close waits for; false when it is too late.
@@ -343,17 +352,25 @@ func index(ctx context.Context, files *checkpoint.Model) (map[plan.Hash]string, 
 	return names, nil
 }
 
-// Close ends hashing that is under way and unmaps all models, whoever uses them.
-func (f *Folder) Close() error {
+// ends lets no model be found any more, and gives those that are there.
+func (f *Folder) ends() (all map[place]*model, first bool) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.closed {
-		f.mu.Unlock()
-		return nil
+		return nil, false
 	}
 	f.closed = true
-	all := f.models
+	all = f.models
 	f.models = nil
-	f.mu.Unlock()
+	return all, true
+}
+
+// Close ends hashing that is under way and unmaps all models, whoever uses them.
+func (f *Folder) Close() error {
+	all, first := f.ends()
+	if !first {
+		return nil
+	}
 	f.cancel()
 	f.work.Wait()
 	var err error

@@ -37,6 +37,13 @@ func (m *model) isOpen() bool {
 	return m.open != nil
 }
 
+// failure is why it could not be opened the last time.
+func (m *model) failure() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.failed
+}
+
 // swap replaces what is open.
 func (m *model) swap(o *opened) (old *opened) {
 	m.mu.Lock()
@@ -72,56 +79,75 @@ func (m *model) rested() {
 // are others by now. It is asked for weights that a model does not have, of which
 // there may be many: a pause follows.
 func (m *model) stale() bool {
-	m.mu.Lock()
-	o := m.open
+	o := m.used()
 	if o == nil {
-		m.mu.Unlock()
 		return true
 	}
-	o.use()
-	m.mu.Unlock()
+	defer o.done(func() {})
 	begun := time.Now()
 	yes := o.files.Replaced()
-	o.done(func() {})
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.pause.rest(time.Since(begun))
 	return yes
 }
 
+// used is what is open, with one use more; nil for nothing.
+func (m *model) used() *opened {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.open != nil {
+		m.open.use()
+	}
+	return m.open
+}
+
 // find gives a weight that the model has; ok is false for one that it does not
 // have.
 func (m *model) find(hash plan.Hash) (w transport.Weight, ok bool, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.open == nil {
+	w, o, err := m.lookup(hash)
+	if o == nil {
 		return w, false, nil
 	}
-	tensor, ok := m.open.names[hash]
-	if !ok {
-		return w, false, nil
-	}
-	w, err = m.open.weight(tensor, hash)
 	if err == nil {
-		o := m.open
 		w.Distrust = func() { m.distrust(o) }
 	}
 	return w, true, err
 }
 
+// lookup is find, and what is open; nil where that has not the content.
+func (m *model) lookup(hash plan.Hash) (transport.Weight, *opened, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.open == nil {
+		return transport.Weight{}, nil, nil
+	}
+	tensor, ok := m.open.names[hash]
+	if !ok {
+		return transport.Weight{}, nil, nil
+	}
+	w, err := m.open.weight(tensor, hash)
+	return w, m.open, err
+}
+
 // distrust closes files whose content is not what their hashes say, and drops
 // what is stored of them, so that they are opened and hashed anew.
 func (m *model) distrust(o *opened) {
-	m.mu.Lock()
-	mine := m.open == o
-	if mine {
-		m.open = nil
-	}
-	m.mu.Unlock()
-	if mine {
+	if m.drops(o) {
+		defer o.done(func() {})
 		o.files.Distrust()
-		o.done(func() {})
 	}
+}
+
+// drops lets nothing be found in o any more; false when that has been done.
+func (m *model) drops(o *opened) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.open != o {
+		return false
+	}
+	m.open = nil
+	return true
 }
 
 // opened is the open files of a model, closed when nobody uses them: the model
@@ -159,28 +185,38 @@ func (o *opened) use() {
 
 // done is the end of a use, after a last one that needs the files.
 func (o *opened) done(use func()) {
-	o.mu.Lock()
-	if o.users > 0 {
-		use()
-	}
-	o.users--
-	last := o.users == 0
-	o.mu.Unlock()
-	if last {
+	if o.left(use) {
 		_ = o.close() // what is mapped no more cannot fail anybody
 	}
 }
 
+// left counts a use less, and reports whether that was the last.
+func (o *opened) left(use func()) (last bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	open := o.users > 0
+	o.users--
+	if open {
+		use()
+	}
+	return o.users == 0
+}
+
 // end closes the files now, whoever uses them.
 func (o *opened) end() error {
-	o.mu.Lock()
-	gone := o.users <= 0
-	o.users = -1 << 30 // so that no later use is the last
-	o.mu.Unlock()
-	if gone {
+	if o.ended() {
 		return nil
 	}
 	return o.close()
+}
+
+// ended lets no later use be the last, and reports whether that has been.
+func (o *opened) ended() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	gone := o.users <= 0
+	o.users = -1 << 30
+	return gone
 }
 
 // pause keeps looking at files to a small part of the time.

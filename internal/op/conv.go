@@ -53,7 +53,7 @@ func (o Conv2D) Infer(in []plan.Spec) (plan.Spec, error) {
 		return plan.Spec{}, err
 	}
 	x, w := in[0].Shape, in[1].Shape
-	if len(x) != 4 || len(w) != 4 || o.Groups < 1 {
+	if len(x) != 4 || len(w) != 4 || o.Groups < 1 || o.Groups > plan.MaxDimSize {
 		return plan.Spec{}, shapeErr("convolution of %v with %v in %d groups", x, w, o.Groups)
 	}
 	outs, ok1 := w[0].Const()
@@ -156,6 +156,9 @@ func (o MaxPool2D) Infer(in []plan.Spec) (plan.Spec, error) {
 	for i := range 2 {
 		if o.Pad[i] >= o.Kernel[i] { // some windows would hold padding alone
 			return s, shapeErr("max pool with kernel %v and padding %v", o.Kernel, o.Pad)
+		}
+		if s.Shape[2+i].Is(0) {
+			return s, shapeErr("max pool of %v, which has no pixels", s.Shape)
 		}
 		if out[2+i], err = pooled(s.Shape[2+i], o.Kernel[i], o.Stride[i], o.Pad[i], 1); err != nil {
 			return s, err

@@ -116,6 +116,9 @@ func TestInferErrors(t *testing.T) {
 		in   []plan.Spec
 		want error
 	}{
+		{"maximum of nothing", op.Reduce{Kind: "max", Axes: []int{1}}, []plan.Spec{f32(2, 0)}, op.ErrShape},
+		{"pooling of nothing", op.MaxPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{1, 1}, Pad: [2]int{1, 1}}, []plan.Spec{f32(1, 1, 0, 3)}, op.ErrShape},
+		{"groups beyond any size", op.Conv2D{Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Groups: 1 << 62}, []plan.Spec{f32(1, 0, 3, 3), f32(0, 4, 1, 1)}, op.ErrShape},
 		{"one operand", op.Add(), []plan.Spec{f32()}, plan.ErrInvalid},
 		{"broadcast", op.Add(), []plan.Spec{f32(2), f32(3)}, op.ErrShape},
 		{"broadcast symbols", op.Div(), []plan.Spec{f32("a"), f32("b")}, op.ErrShape},

@@ -37,6 +37,17 @@ type Viewer interface {
 	View(in plan.Spec, l Layout, out plan.Spec) (Layout, bool)
 }
 
+// Conditional is implemented by operators that want more of sizes than that they
+// are sizes.
+type Conditional interface {
+	// Conditions are dimensions that must not be negative once the symbols of
+	// the first input's shape are bound, and what does not hold where one is.
+	Conditions(in plan.Shape) (dims plan.Shape, what string)
+}
+
+// some is the condition that an axis has elements.
+func some(d plan.Dim) plan.Dim { return d.Sub(plan.C(1)) }
+
 func arity(in []plan.Spec, lo, hi int) error {
 	if len(in) < lo || len(in) > hi {
 		if lo == hi {

@@ -64,8 +64,27 @@ func (o Reduce) Infer(in []plan.Spec) (plan.Spec, error) {
 		case o.Keep:
 			out = append(out, plan.C(1))
 		}
+		if red[i] && o.Kind == "max" && d.Is(0) {
+			return s, shapeErr("the maximum over axis %d of %v", i, s.Shape)
+		}
 	}
 	return plan.Spec{DType: plan.F32, Shape: out}, nil
+}
+
+// Conditions are that a maximum is one of something. A sum of nothing is 0 and a
+// mean of nothing NaN, as PyTorch and NumPy have it; a maximum both refuse.
+func (o Reduce) Conditions(in plan.Shape) (plan.Shape, string) {
+	red, err := o.reduced(len(in))
+	if err != nil || o.Kind != "max" {
+		return nil, ""
+	}
+	var dims plan.Shape
+	for i, r := range red {
+		if r {
+			dims = append(dims, some(in[i]))
+		}
+	}
+	return dims, "the maximum over an empty axis"
 }
 
 // FLOPs is one per input element.
@@ -89,6 +108,9 @@ func (o Reduce) Eval(out *Array, in []*Array, h halt.Func) error {
 		}
 		strides[i] = out.Strides[j]
 		j++
+	}
+	if n == 0 && o.Kind == "max" && out.Len() > 0 {
+		return shapeErr("the maximum over axes %v of %v", o.Axes, in[0].Shape)
 	}
 	ask := h.Counter()
 	acc := make([]float64, out.Len())
@@ -149,6 +171,15 @@ func (o ArgMax) Infer(in []plan.Spec) (plan.Spec, error) {
 		return s, shapeErr("argmax over axis %d of %v", axis, s.Shape)
 	}
 	return plan.Spec{DType: plan.I32, Shape: slices.Delete(slices.Clone(s.Shape), axis, axis+1)}, nil
+}
+
+// Conditions are that there is an element.
+func (o ArgMax) Conditions(in plan.Shape) (plan.Shape, string) {
+	axis, err := normAxis(o.Axis, len(in))
+	if err != nil {
+		return nil, ""
+	}
+	return plan.Shape{some(in[axis])}, "the largest over an empty axis"
 }
 
 // FLOPs is one per input element.

@@ -52,12 +52,20 @@ func (Sample) Infer(in []plan.Spec) (plan.Spec, error) {
 	return plan.Spec{DType: plan.I32, Shape: s[:1]}, nil
 }
 
+// Conditions are that there are tokens to draw from.
+func (Sample) Conditions(in plan.Shape) (plan.Shape, string) {
+	return plan.Shape{some(in[1])}, "a token of an empty vocabulary"
+}
+
 // FLOPs counts one pass over the logits.
 func (Sample) FLOPs(in [][]int, _ []int) float64 { return 5 * fproduct(in[0]) }
 
 // Eval draws.
 func (Sample) Eval(out *Array, in []*Array, h halt.Func) error {
 	b, v := in[0].Shape[0], in[0].Shape[1]
+	if v == 0 && b > 0 {
+		return shapeErr("sample from %v", in[0].Shape)
+	}
 	x := in[0].F32()
 	ask := h.Counter()
 	row := make([]float32, v)
@@ -112,6 +120,9 @@ func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch, h ha
 	}
 	if !(p.Temperature > 0) || math.IsInf(hi, 0) {
 		return best
+	}
+	if cap(scratch.cand) < len(logits) {
+		scratch.cand = make(candidates, 0, len(logits))
 	}
 	cand := scratch.cand[:0]
 	for i, v := range logits {

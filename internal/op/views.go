@@ -172,6 +172,15 @@ func (o Slice) Infer(in []plan.Spec) (plan.Spec, error) {
 	return plan.Spec{DType: in[0].DType, Shape: s}, nil
 }
 
+// Conditions are that the bounds are within the axis.
+func (o Slice) Conditions(in plan.Shape) (plan.Shape, string) {
+	axis, err := normAxis(o.Axis, len(in))
+	if err != nil {
+		return nil, ""
+	}
+	return plan.Shape{o.Start, o.Stop.Sub(o.Start), in[axis].Sub(o.Stop)}, "slice outside of an axis"
+}
+
 // FLOPs is none.
 func (Slice) FLOPs([][]int, []int) float64 { return 0 }
 

@@ -11,28 +11,17 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Engine runs plans; [ForEngine] makes one of package engine's.
-type Engine interface {
-	WeightTags
-	Epoch() uint64
-	Stats() transport.Stats
-	Program(h plan.Hash) (Program, bool)
-	// Compile makes a program of a decoded plan with the hash h; see
-	// [engine.Engine.CompileHashed].
-	Compile(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (Program, error)
+// WeightStore takes the weights of programs.
+type WeightStore interface {
 	// Missing lists the ids of the weights that are not there, one of each form.
 	Missing(p Program) []int
 	// Fits reports whether there is room for what is missing, and for the content
 	// of which absent is true.
 	Fits(p Program, absent func(plan.Hash) bool) error
 	PutWeight(p Program, v plan.Value) (WeightWriter, error)
+	// WeightMemory is what PutWeight would take.
+	WeightMemory(p Program, v plan.Value) (int64, error)
 	WeightForm(p Program, v plan.Value) (engine.WeightKey, error)
-	Memory() *budget.Account
-	NewSession() Session
-}
-
-// WeightTags are the tags by which clients prove that they have weights.
-type WeightTags interface {
 	// KeepTags makes the engine keep a tag of each weight that comes, see
 	// [transport.PossessionTag].
 	KeepTags(nonce transport.PossessionKey)
@@ -40,10 +29,28 @@ type WeightTags interface {
 	PossessionTag(p Program, id int) *transport.PossessionTag
 }
 
+// Engine runs plans; [ForEngine] makes one of package engine's.
+type Engine interface {
+	WeightStore
+	Epoch() uint64
+	Stats() transport.Stats
+	Program(h plan.Hash) (Program, bool)
+	// Compile makes a program of a decoded plan with the hash h; see
+	// [engine.Engine.CompileHashed].
+	Compile(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (Program, error)
+	Memory() *budget.Account
+	// DropBindings gives up what sessions of an account could bind anew, as much
+	// as n bytes if there is as much.
+	DropBindings(a engine.Account, n int64)
+	NewSession() Session
+}
+
 // Program is a plan that an engine holds.
 type Program interface {
 	Plan() *plan.Plan
 	Hash() plan.Hash
+	// Size is its memory, in bytes.
+	Size() int64
 	Symbols() []string
 }
 
@@ -127,6 +134,10 @@ func (b engineBackend) Fits(p Program, absent func(plan.Hash) bool) error {
 
 func (b engineBackend) WeightForm(p Program, v plan.Value) (engine.WeightKey, error) {
 	return b.Engine.WeightForm(p.(*engine.Program), v)
+}
+
+func (b engineBackend) WeightMemory(p Program, v plan.Value) (int64, error) {
+	return b.Engine.WeightMemory(p.(*engine.Program), v)
 }
 
 func (b engineBackend) NewSession() Session { return engineSession{b.Engine.NewSession()} }

@@ -49,15 +49,20 @@ type conn struct {
 	draining bool
 	streams  map[uint64]*stream
 	sessions map[uint32]*session
-	idle     chan struct{}  // closed and set anew by drain when streams is empty
-	wg       sync.WaitGroup // requests that wait or run in sessions, and uploads
-	silent   atomic.Int64   // how long the client had not been heard when it was given up
+	inParts  map[*stream]struct{} // the receiving goroutine's: messages that come in parts
+	idle     chan struct{}        // closed and set anew by drain when streams is empty
+	wg       sync.WaitGroup       // requests that wait or run in sessions, and uploads
+	cost     int64                // bytes of its buffers
+	paid     bool                 // by the worker's memory
+	readers  readers              // whether the client takes what it is sent
+	slots    int64                // requests that its tenant has paid for; the receiving goroutine's
+	silent   atomic.Int64         // how long the client had not been heard when it was given up
 }
 
 func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
 	c := &conn{
 		s: s, pipe: pipe, peer: peer, wc: wire.NewConn(pipe, &s.meter.Ledger), id: s.lastConn.Add(1),
-		streams: map[uint64]*stream{}, sessions: map[uint32]*session{},
+		streams: map[uint64]*stream{}, sessions: map[uint32]*session{}, inParts: map[*stream]struct{}{}, cost: connBytes,
 	}
 	c.log = s.opts.Log.With("connection", c.id, "peer", peer)
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
@@ -67,10 +72,14 @@ func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
 // serve receives until the connection ends and then frees all it held.
 func (c *conn) serve() {
 	defer c.s.dropConn(c)
+	defer c.unpay()
+	wait := func() {}
+	defer func() { wait() }()
+	defer c.free()
+	defer c.s.guard(c.log)
 	every, err := c.handshake()
 	if err == nil {
-		wait := c.beat(every)
-		defer wait()
+		wait = c.beat(every)
 		err = c.receive()
 	}
 	switch {
@@ -80,16 +89,28 @@ func (c *conn) serve() {
 		c.log.Warn("connection ended", "error", err)
 	}
 	c.refuse(err)
+}
+
+// free gives back what a connection held that has ended.
+func (c *conn) free() {
 	c.close()
-	c.mu.Lock()
-	for _, st := range c.streams {
+	streams, sessions := c.leftOver()
+	for _, st := range streams {
 		st.drop()
 	}
-	sessions := c.sessions
-	c.sessions = map[uint32]*session{}
-	c.mu.Unlock()
 	c.wg.Wait()
 	c.s.leave(sessions, c.hold())
+}
+
+// leftOver takes what a connection has when it ends.
+func (c *conn) leftOver() (streams []*stream, sessions map[uint32]*session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, st := range c.streams {
+		streams = append(streams, st)
+	}
+	sessions, c.sessions = c.sessions, map[uint32]*session{}
+	return streams, sessions
 }
 
 // close ends the connection; serve then frees what it held.
@@ -103,6 +124,9 @@ func (c *conn) close() {
 func (c *conn) handshake() (every time.Duration, err error) {
 	late := time.AfterFunc(c.s.opts.handshake, c.close)
 	defer late.Stop()
+	if err := c.pay(); err != nil {
+		return 0, err
+	}
 	if c.begin != nil {
 		if c.subject, err = c.begin(c.ctx); err != nil {
 			return 0, err
@@ -165,7 +189,8 @@ const httpAnswer = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Typ
 
 func tellsPeer(err error) bool {
 	for _, cause := range []error{
-		transport.ErrProtocol, transport.ErrVersion, transport.ErrLimit, transport.ErrCorrupt, transport.ErrUnauthenticated, transport.ErrQuota,
+		transport.ErrProtocol, transport.ErrVersion, transport.ErrLimit, transport.ErrCorrupt, transport.ErrUnauthenticated,
+		transport.ErrMemory, transport.ErrQuota,
 	} {
 		if errors.Is(err, cause) {
 			return true
@@ -177,6 +202,8 @@ func tellsPeer(err error) bool {
 // send sends a message of the worker's; it is given up when the connection
 // ends.
 func (c *conn) send(m *wire.Message) error {
+	c.readers.begins(c)
+	defer c.readers.ends()
 	_, err := c.wc.Send(c.ctx, m)
 	return err
 }
@@ -188,6 +215,7 @@ func (c *conn) receive() error {
 		if err != nil {
 			return err
 		}
+		c.impatient()
 		st, err := c.frame(h, control)
 		if err != nil {
 			return err
@@ -252,10 +280,14 @@ const receiverTurn = 100 * time.Microsecond
 
 // admit registers a stream.
 func (c *conn) admit(st *stream) error {
+	paid := c.paySlot()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := len(c.streams)
 	c.streams[st.id] = st
+	if paid != nil {
+		return paid
+	}
 	if c.draining {
 		return errDraining
 	}

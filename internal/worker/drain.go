@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -64,20 +66,22 @@ func (s *Server) Close() error {
 // that there are.
 func (s *Server) refuseMore() []*conn {
 	s.health.Shutdown()
-	s.mu.Lock()
-	s.closing = true
-	for l := range s.listeners {
-		_ = l.Close()
-	}
-	conns := make([]*conn, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
-	}
-	s.mu.Unlock()
+	conns := s.closesDoors()
 	for _, c := range conns {
 		c.refuseMore()
 	}
 	return conns
+}
+
+// closesDoors ends listening and lists the connections that there are.
+func (s *Server) closesDoors() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing = true
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	return slices.Collect(maps.Keys(s.conns))
 }
 
 // drain waits until no connection has a request under way.
@@ -135,13 +139,7 @@ func (s *Server) close(conns []*conn) {
 		c.close()
 	}
 	s.leases.close()
-	s.mu.Lock()
-	servers := make([]*grpc.Server, 0, len(s.grpc))
-	for g := range s.grpc {
-		servers = append(servers, g)
-	}
-	s.mu.Unlock()
-	for _, g := range servers {
+	for _, g := range s.grpcServers() {
 		stop(g)
 	}
 	s.wg.Wait()
@@ -149,6 +147,12 @@ func (s *Server) close(conns []*conn) {
 	for _, forget := range s.forget {
 		forget()
 	}
+}
+
+func (s *Server) grpcServers() []*grpc.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.grpc))
 }
 
 // stop lets a gRPC server write what is in its buffers before it drops its
@@ -161,16 +165,10 @@ func stop(g *grpc.Server) {
 
 // drain waits for the requests under way.
 func (c *conn) drain(ctx context.Context) error {
-	c.mu.Lock()
-	if len(c.streams) == 0 {
-		c.mu.Unlock()
+	idle := c.untilIdle()
+	if idle == nil {
 		return nil
 	}
-	if c.idle == nil {
-		c.idle = make(chan struct{})
-	}
-	idle := c.idle
-	c.mu.Unlock()
 	select {
 	case <-idle:
 		return nil
@@ -179,4 +177,18 @@ func (c *conn) drain(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// untilIdle is closed when the requests under way have ended; nil when there are
+// none.
+func (c *conn) untilIdle() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.streams) == 0 {
+		return nil
+	}
+	if c.idle == nil {
+		c.idle = make(chan struct{})
+	}
+	return c.idle
 }

@@ -67,14 +67,18 @@ func (r *preparation) take(ctx context.Context, p Program, v plan.Value, w trans
 	if w.Release != nil {
 		defer w.Release()
 	}
+	if r.buffer == nil {
+		if err := r.s.srv.charge(r.s.tenant, viewBuffer, "reading a weight"); err != nil {
+			return nil, err
+		}
+		r.held += viewBuffer
+		r.buffer = make([]byte, viewBuffer)
+	}
 	out, err := r.s.srv.opts.Engine.PutWeight(p, v)
 	if err != nil {
 		return nil, err
 	}
 	defer out.Abort()
-	if r.buffer == nil {
-		r.buffer = make([]byte, viewBuffer)
-	}
 	for at := 0; at < len(w.Data); {
 		if err := r.turns.share(ctx); err != nil {
 			return nil, err

@@ -12,13 +12,39 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/connlimit"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/grpcwire"
 )
 
-// grpcBuffer is the size of gRPC's read and write buffers on a connection.
-const grpcBuffer = 256 << 10
+// grpcBuffer is the size of gRPC's read and write buffers on a connection, where
+// memory is not limited.
+const (
+	grpcBuffer      = 256 << 10
+	leastGRPCBuffer = 32 << 10
+	leastGRPCWindow = 64 << 10 // gRPC takes no smaller one
+)
+
+// grpcSizes are the flow control window and the buffers of a gRPC connection:
+// with a limit of memory, small enough for many connections.
+func (s *Server) grpcSizes() (window, buffer int) {
+	limit := int(s.opts.Engine.Memory().Limit())
+	if limit == 0 {
+		return grpcwire.Window, grpcBuffer
+	}
+	return min(max(limit/2048, leastGRPCWindow), grpcwire.Window), min(max(limit/8192, leastGRPCBuffer), grpcBuffer)
+}
+
+// holdPartial takes memory for gRPC messages of which not all has come.
+func (s *Server) holdPartial(more int64) error {
+	if more < 0 {
+		s.opts.Engine.Memory().Release(budget.Buffers, -more)
+		return nil
+	}
+	return s.opts.Engine.Memory().Reserve(budget.Buffers, more, "messages that are under way")
+}
 
 // The limits of what gRPC takes before this package sees it.
 const (
@@ -29,31 +55,39 @@ const (
 // ServeGRPC takes gRPC connections from l until the server is shut down, which
 // it reports as nil. It closes l.
 func (s *Server) ServeGRPC(l net.Listener) error {
+	window, buffer := s.grpcSizes()
 	g := grpc.NewServer(append([]grpc.ServerOption{
 		grpc.Creds(s.creds()), grpc.MaxHeaderListSize(maxHeaderList),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: s.opts.handshake}),
 		grpc.ForceServerCodecV2(grpcwire.Codec()),
 		grpc.MaxRecvMsgSize(grpcwire.MaxMessage), grpc.MaxSendMsgSize(grpcwire.MaxMessage),
-		grpc.StaticStreamWindowSize(grpcwire.Window), grpc.StaticConnWindowSize(grpcwire.Window),
-		grpc.WriteBufferSize(grpcBuffer), grpc.ReadBufferSize(grpcBuffer),
+		grpc.StaticStreamWindowSize(int32(window)), grpc.StaticConnWindowSize(int32(window)),
+		grpc.WriteBufferSize(buffer), grpc.ReadBufferSize(buffer),
 		grpc.ConnectionTimeout(s.opts.handshake), grpc.MaxConcurrentStreams(maxGRPCStreams),
 	}, s.tracingOptions()...)...)
 	s.Register(g)
 	healthpb.RegisterHealthServer(g, s.health)
-	s.mu.Lock()
-	if s.closing {
-		s.mu.Unlock()
+	if err := s.servesGRPC(g); err != nil {
 		_ = l.Close()
-		return fmt.Errorf("%w: worker", transport.ErrClosed)
+		return err
 	}
-	s.grpc[g] = struct{}{}
-	s.mu.Unlock()
 	// gRPC would take any number of connections and give each any time.
 	err := g.Serve(s.door.Listener(grpcwire.WatchListener(s.counted(l)), true, s.refused))
 	s.mu.Lock()
 	delete(s.grpc, g)
 	s.mu.Unlock()
 	return err
+}
+
+// servesGRPC notes a server, which a shutdown stops.
+func (s *Server) servesGRPC(g *grpc.Server) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return fmt.Errorf("%w: worker", transport.ErrClosed)
+	}
+	s.grpc[g] = struct{}{}
+	return nil
 }
 
 // Register adds the service to a gRPC server that was made with
@@ -102,6 +136,8 @@ func (s *Server) connect(stream grpc.ServerStream) error {
 		return status.Error(codes.Unavailable, err.Error())
 	}
 	c.subject, c.alone = who, alone
+	window, buffer := s.grpcSizes()
+	c.cost += int64(window + 2*buffer + wire.ChunkSize + wire.MaxControl)
 	go c.serve()
 	<-ended
 	return nil

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding/gzip"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -81,4 +83,17 @@ func TestGRPCLimits(t *testing.T) {
 		require.NoError(t, send(grpcwire.MaxMessage), "the frame at its beginning is answered")
 		require.Equal(t, codes.ResourceExhausted, status.Code(send(grpcwire.MaxMessage+1)))
 	})
+}
+
+// TestCompressedMessages ends a connection that sends a compressed message, whose
+// memory nobody knows before, and no other.
+func TestCompressedMessages(t *testing.T) {
+	w := workertest.Start(t, nil)
+	watch := newBystander(t, w)
+	cc, err := grpc.NewClient("passthrough:///"+w.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(), grpc.WithDefaultCallOptions(grpc.UseCompressor(gzip.Name)))
+	require.NoError(t, err)
+	defer func() { _ = cc.Close() }()
+	_, err = healthpb.NewHealthClient(cc).Check(t.Context(), &healthpb.HealthCheckRequest{Service: strings.Repeat("x", 10000)})
+	require.Equal(t, codes.Unavailable, status.Code(err), "%v", err)
+	watch.check()
 }

@@ -39,13 +39,14 @@ func (s *Server) counted(l net.Listener) net.Listener {
 	if s.opts.TLS != nil {
 		return l
 	}
-	return countedListener{l, &s.meter.Ledger}
+	return countedListener{l, &s.meter.Ledger, s.holdPartial}
 }
 
 // countedListener counts the bytes of the gRPC connections that it gives.
 type countedListener struct {
 	net.Listener
 	ledger grpcwire.Ledger
+	hold   func(more int64) error
 }
 
 // Accept implements [net.Listener].
@@ -54,5 +55,5 @@ func (l countedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return grpcwire.CountServerConn(c, l.ledger), nil
+	return grpcwire.CountServerConn(c, l.ledger, l.hold), nil
 }

@@ -62,7 +62,12 @@ func (c *conn) identify(token []byte) error {
 	if identity == "" {
 		identity = Anonymous
 	}
-	c.tenant = c.s.tenants.join(identity)
+	t := c.s.tenants.join(identity)
+	if err := t.bytes.take(c.toll()); err != nil {
+		c.s.tenants.leave(t)
+		return err
+	}
+	c.tenant = t
 	c.log = c.log.With("identity", identity)
 	if err := c.guest.Admit(identity, c.tenant.connections); err != nil {
 		c.s.meter.Refused(err)

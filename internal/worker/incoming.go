@@ -20,6 +20,17 @@ type incoming struct {
 	out  WeightWriter
 	file *weightcache.Writer // nil without a cache, or after an error
 	log  *slog.Logger
+
+	payer *tenant // of its memory until it is committed or given up; nil for none
+	paid  int64
+}
+
+// settle ends what its payer pays.
+func (in *incoming) settle() {
+	if in.payer != nil {
+		in.payer.bytes.give(in.paid)
+		in.payer = nil
+	}
 }
 
 // newIncoming starts to take v, one of a program's weights, of size bytes.
@@ -51,7 +62,10 @@ func (in *incoming) Write(b []byte) (int, error) {
 }
 
 // Commit makes the weight available; save keeps it in the cache after that.
-func (in *incoming) Commit() error { return in.out.Commit() }
+func (in *incoming) Commit() error {
+	defer in.settle()
+	return in.out.Commit()
+}
 
 // save makes the file in the cache last. It takes as long as the disk does.
 func (in *incoming) save() {
@@ -67,6 +81,7 @@ func (in *incoming) save() {
 
 // Abort gives up what has not been committed or saved.
 func (in *incoming) Abort() {
+	defer in.settle()
 	in.out.Abort()
 	if in.file != nil {
 		if err := in.file.Abort(); err != nil {
@@ -147,11 +162,20 @@ type part struct {
 	prefix plan.Hash
 }
 
-// resume goes on with an upload that was cut short at offset.
+// resume goes on with an upload that was cut short at offset. Who goes on with it
+// pays for it.
 func (s *Server) resume(key partialKey, name string, offset uint64) (*incoming, error) {
 	in := s.partials.take(key, int64(offset))
 	if in == nil {
 		return nil, fmt.Errorf("%w: the first %d bytes of %.80q are not here", transport.ErrMissingWeight, offset, name)
+	}
+	if t := key.tenant; in.payer != t {
+		if err := t.bytes.take(in.paid); err != nil {
+			s.partials.park(key, in)
+			return nil, err
+		}
+		in.settle()
+		in.payer = t
 	}
 	s.resumed.Add(1)
 	return in, nil

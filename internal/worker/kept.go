@@ -52,7 +52,14 @@ func (s *session) causeOf(id uint64) plan.Cause {
 // It has no answer, so nobody would make it again: it takes no place in the
 // queue, which may be full, and only values that are kept are remembered.
 func (s *session) release(handles []*wirepb.Handle) {
+	s.marks(handles)
+	s.letGo()
+}
+
+// marks notes which values are to go, and after which request.
+func (s *session) marks(handles []*wirepb.Handle) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, m := range handles {
 		h := wire.HandleFrom(m)
 		if v := s.kept[h.ID]; v != nil && v.h == h && !v.released {
@@ -60,8 +67,6 @@ func (s *session) release(handles []*wirepb.Handle) {
 			s.leaving = append(s.leaving, leaving{h, s.queued})
 		}
 	}
-	s.mu.Unlock()
-	s.letGo()
 }
 
 // served counts a request that is done.

@@ -108,12 +108,7 @@ func (c *conn) owner() string { return c.tenant.identity }
 
 // join puts the session of a lease on this connection.
 func (c *conn) join(l *lease, num uint32) error {
-	c.mu.Lock()
-	err := c.room(num)
-	if err == nil && l.s != nil {
-		c.sessions[num] = l.s
-	}
-	c.mu.Unlock()
+	err := c.puts(num, l.s)
 	switch {
 	case err != nil && l.s == nil:
 		c.s.leases.forget(l)
@@ -128,6 +123,17 @@ func (c *conn) join(l *lease, num uint32) error {
 	default:
 		c.s.meter.SessionsResumed.Add(1)
 		c.log.Debug("session resumed", "session", num)
+	}
+	return err
+}
+
+// puts gives a session a number, if there is one and there is room.
+func (c *conn) puts(num uint32, s *session) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.room(num)
+	if err == nil && s != nil {
+		c.sessions[num] = s
 	}
 	return err
 }

@@ -2,11 +2,13 @@ package worker_test
 
 // Why a number is not in docs/limits.md.
 const (
-	form  = "the form of what is sent; nothing is counted or waited for"
-	pace  = "this side's own pace or patience, which no peer can change"
-	piece = "a buffer or piece of fixed size, one a connection or a request that is counted"
-	other = "the limit is there under another name"
-	inner = "of what has been bounded already, by the limits of plans and of memory"
+	form   = "the form of what is sent; nothing is counted or waited for"
+	pace   = "this side's own pace or patience, which no peer can change"
+	piece  = "a buffer or piece of fixed size, one a connection or a request that is counted"
+	other  = "the limit is there under another name"
+	heap   = "when this side collects its garbage"
+	weighs = "what one of its kind counts as in the account of memory, which is bounded"
+	inner  = "of what has been bounded already, by the limits of plans and of memory"
 )
 
 // excused are numbers that docs/limits.md need not have, and why.
@@ -101,6 +103,30 @@ var excused = map[string]string{
 	"worker.page":               piece,
 	"worker.stagingAlign":       piece,
 	"worker.uploadBuffers":      piece,
+
+	"budget.freeGarbage":     heap,
+	"budget.governStep":      heap,
+	"budget.heapExtra":       heap,
+	"budget.heapLeast":       heap,
+	"budget.heapShare":       heap,
+	"budget.idleGarbage":     heap,
+	"budget.settleTime":      heap,
+	"genie.maxPlans":         "of this side's own programs",
+	"genie.maxPrograms":      "of this side's own programs",
+	"grpcwire.heldFree":      piece,
+	"grpcwire.heldStep":      piece,
+	"plan.fieldContent":      form,
+	"wire.keepControl":       piece,
+	"worker.connBytes":       weighs,
+	"worker.controlFactor":   weighs,
+	"worker.inputBytes":      weighs,
+	"worker.preparedBytes":   weighs,
+	"worker.sessionBytes":    weighs,
+	"worker.streamBytes":     weighs,
+	"worker.uploadBytes":     weighs,
+	"worker.slotsAtOnce":     weighs,
+	"worker.leastGRPCBuffer": piece,
+	"worker.leastGRPCWindow": piece,
 
 	"worker.Options.MaxMessage": other,
 	"worker.Options.MaxRunning": "as many as the machine has processors",

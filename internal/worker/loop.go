@@ -12,28 +12,31 @@ import (
 )
 
 // loop is Loop: a run that the worker repeats.
-func (st *stream) loop(h wire.Header, control []byte) (*task, []wire.Segment, error) {
+func (st *stream) loop(h wire.Header, control []byte) (*task, error) {
 	var m wirepb.Loop
 	if err := decode(control, &m); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if m.GetRun() == nil || m.GetCredit() == 0 || m.GetCredit() > transport.MaxLoopRuns {
-		return nil, nil, fmt.Errorf("%w: a loop without a run, or with a credit of %d", transport.ErrProtocol, m.GetCredit())
+		return nil, fmt.Errorf("%w: a loop without a run, or with a credit of %d", transport.ErrProtocol, m.GetCredit())
 	}
 	l, err := loopOf(&m)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	rep := &repetition{loop: l, credit: make(chan int, 1)}
 	rep.credit <- int(m.GetCredit())
-	segs, err := rep.calls(st, h, &m)
-	if err != nil {
-		return nil, nil, err
+	if err := rep.calls(st, h, &m, len(control)); err != nil {
+		return nil, err
 	}
-	r := rep.call
+	r, right := rep.call, false
+	defer func() {
+		if !right {
+			r.free()
+		}
+	}()
 	if err := l.Check(r.p.layout.Plan, r.bindings); err != nil {
-		r.free()
-		return nil, nil, err
+		return nil, err
 	}
 	t := &task{session: r.s, call: r, free: r.free, seq: m.GetRun().GetSeq(), begun: func() bool { return rep.ran }}
 	t.do = func(ctx context.Context) (answer, error) {
@@ -41,8 +44,8 @@ func (st *stream) loop(h wire.Header, control []byte) (*task, []wire.Segment, er
 		t.answered = err == nil
 		return answer{}, err
 	}
-	st.repeat = rep
-	return t, segs, nil
+	st.repeat, right = rep, true
+	return t, nil
 }
 
 func loopOf(m *wirepb.Loop) (*transport.Loop, error) {

@@ -81,6 +81,16 @@ func (l *lab) sing(t testing.TB) {
 	require.NoError(t, l.canary.Release(context.Background(), res.Outputs[1].Handle))
 }
 
+// remember notes which plans the worker has, of which those that nobody uses go
+// when memory is reclaimed.
+func (l *lab) remember() {
+	for _, kind := range l.plans {
+		for _, k := range kind {
+			_, l.sent[k.hash] = l.engine.Program(k.hash)
+		}
+	}
+}
+
 // settled waits until the worker holds no more than it did before.
 func (l *lab) settled(t testing.TB) {
 	deadline := time.Now().Add(patience)
@@ -90,6 +100,7 @@ func (l *lab) settled(t testing.TB) {
 		}
 		if l.engine.Stats().WeightBytes != l.stats.WeightBytes { // what was uploaded, whole or in part, and is not in use
 			l.engine.Memory().Reclaim()
+			l.remember()
 		}
 		// That gives back the canary's page, too.
 		st, staged, n := l.engine.Stats(), l.server.Staged(), runtime.NumGoroutine()

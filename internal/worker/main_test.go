@@ -55,9 +55,12 @@ func floats(v ...float32) []byte {
 
 // counter is a plan with a weight and carried state: sum += w + x. Its output
 // "kept" stays on the worker.
-func counter() (*plan.Plan, transport.Weights) {
+func counter() (*plan.Plan, transport.Weights) { return counterOf(100, 200) }
+
+// counterOf is counter with a weight of other content.
+func counterOf(first, second float32) (*plan.Plan, transport.Weights) {
 	spec := plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.C(2)}}
-	w := floats(100, 200)
+	w := floats(first, second)
 	h := transport.HashWeight(plan.F32, []int{2}, w)
 	p := &plan.Plan{
 		Version: plan.Version, Name: "counter", Buffers: 2,

@@ -94,7 +94,7 @@ func TestMemoryRefused(t *testing.T) {
 			defer func() { _ = ex.Close() }()
 			_, err = useBulk(t.Context(), t, ex, 1, 40*mib)
 			m := memoryError(t, err)
-			require.EqualValues(t, 40*mib, m.Need)
+			require.InDelta(t, 40*mib, m.Need, 1024, "with what is kept beside a weight")
 			require.EqualValues(t, 16*mib, m.Limit)
 			require.Equal(t, "the weights of the plan", m.For)
 			require.Zero(t, ex.Ledger().Snapshot().Sent[plan.CauseWeights])
@@ -116,7 +116,7 @@ func TestMemoryRefused(t *testing.T) {
 			st, err := ex.Stats(t.Context())
 			require.NoError(t, err)
 			require.EqualValues(t, 16*mib, st.MemoryLimit)
-			require.Equal(t, st.MemoryUsed, st.WeightBytes+st.StateBytes+st.KeptBytes+st.ScratchBytes+st.StagingBytes)
+			require.Equal(t, st.MemoryUsed, st.WeightBytes+st.StateBytes+st.KeptBytes+st.ScratchBytes+st.StagingBytes+st.PlanBytes+st.BufferBytes)
 		})
 	}
 }
@@ -124,7 +124,7 @@ func TestMemoryRefused(t *testing.T) {
 // TestInputsRefused refuses the payload of a call that is too large to be
 // received.
 func TestInputsRefused(t *testing.T) {
-	w := workertest.StartEngine(t, engine.Options{Threads: 2, MemLimit: 8 * mib}, nil)
+	w := workertest.StartEngine(t, engine.Options{Threads: 2, MemLimit: 9 * mib}, nil)
 	spec := plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.Sym("n")}}
 	p := &plan.Plan{
 		Version: plan.Version, Name: "double", Buffers: 1,
@@ -172,7 +172,7 @@ func TestSessionMemoryOnTheWire(t *testing.T) {
 	_, err = useBulk(t.Context(), t, ex, 1, 2*mib)
 	m := memoryError(t, err)
 	require.EqualValues(t, 3*mib, m.Limit)
-	require.EqualValues(t, 4*mib, m.Need, "state and kept output")
+	require.InDelta(t, 4*mib, m.Need, 1024, "state and kept output")
 }
 
 // TestClientsInLittleMemory opens, runs, is refused, leaves in the middle and
@@ -190,6 +190,12 @@ func TestClientsInLittleMemory(t *testing.T) {
 			name := []string{"tcp", "grpc"}[g%2]
 			for range 8 {
 				ex, err := dialers[name](t.Context(), w, nil)
+				if errors.Is(err, transport.ErrMemory) { // which a connection takes, too
+					mu.Lock()
+					refused++
+					mu.Unlock()
+					continue
+				}
 				if err != nil {
 					t.Error(err)
 					return
@@ -209,7 +215,7 @@ func TestClientsInLittleMemory(t *testing.T) {
 					if used := w.Engine.Memory().Used(); used > limit {
 						t.Errorf("%d bytes used", used)
 					}
-					if rng.IntN(3) > 0 {
+					if s != nil && rng.IntN(3) > 0 {
 						_ = s.Close()
 					}
 				}
@@ -229,6 +235,8 @@ func TestClientsInLittleMemory(t *testing.T) {
 	require.Positive(t, ran)
 	require.Positive(t, refused)
 	require.Eventually(t, func() bool { return w.Engine.Stats().Sessions == 0 && w.Server.Staged() == 0 }, 10*time.Second, time.Millisecond)
-	w.Engine.Memory().Reclaim()
-	require.Zero(t, w.Engine.Memory().Used(), "%v", w.Engine.Memory().Held())
+	require.Eventually(t, func() bool { // connections give back what they took after their sessions
+		w.Engine.Memory().Reclaim()
+		return w.Engine.Memory().Used() == 0
+	}, 10*time.Second, time.Millisecond, "%v", w.Engine.Memory().Held())
 }

@@ -18,40 +18,43 @@ type opening struct {
 
 // calls makes the calls of a loop. The payload is the inputs of the opening, if
 // there is one, and of the loop's first run; the memory for both is the loop's.
-func (r *repetition) calls(st *stream, h wire.Header, m *wirepb.Loop) (segs []wire.Segment, err error) {
+func (r *repetition) calls(st *stream, h wire.Header, m *wirepb.Loop, control int) (err error) {
 	o := m.GetOpening()
 	if o == nil {
-		r.call, segs, err = st.newCall(h, m.GetRun())
-		return segs, err
+		r.call, err = st.newCall(h, m.GetRun(), control)
+		return err
 	}
 	st.bound(m.GetRun().GetDeadlineMs())
 	first, firstSizes, err := st.callOf(o.GetRun())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c, sizes, err := st.callOf(m.GetRun())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if c.s != first.s {
-		return nil, fmt.Errorf("%w: a loop of two sessions", transport.ErrProtocol)
+		return fmt.Errorf("%w: a loop of two sessions", transport.ErrProtocol)
 	}
 	check := transport.Opening{Token: int(o.GetToken())}
 	if err := check.Check(first.p.layout.Plan); err != nil {
-		return nil, err
+		return err
 	}
-	firstWant, firstRoom := first.payload(firstSizes)
-	want, room := c.payload(sizes)
-	if err := st.total(h, m.GetRun().GetBytes(), firstWant+want); err != nil {
-		return nil, err
+	c.arrival = &arrival{s: c.s}
+	first.lies(c.arrival, firstSizes)
+	c.lies(c.arrival, sizes)
+	if err := st.total(h, m.GetRun().GetBytes(), c.arrival.want); err != nil {
+		return err
 	}
-	if err := c.receive(firstRoom + room); err != nil {
-		return nil, err
+	if err := c.receive(len(firstSizes)+len(sizes), control); err != nil {
+		return err
 	}
-	segs = first.segments(c.memory, firstSizes)
-	segs = append(segs, c.segments(c.memory[firstRoom:], sizes)...)
+	st.arrival, st.complete = c.arrival, func(mem []byte) {
+		first.arrived(mem)
+		c.arrived(mem)
+	}
 	r.call, r.opening = c, &opening{call: first, reset: o.GetFresh(), token: check.Token}
-	return segs, nil
+	return nil
 }
 
 // open makes the opening's run, which is answered as those of the loop are.

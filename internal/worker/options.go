@@ -41,6 +41,9 @@ type Options struct {
 	// Silence is how long a client may be silent before its connection is given
 	// up; [wire.Silence] when 0.
 	Silence time.Duration
+	// Patience is how long a message that comes in several frames may bring less
+	// than 64 KiB; 30 s when 0.
+	Patience time.Duration
 	// MaxConns bounds the connections; 1024 when 0.
 	MaxConns int
 	// TLS encrypts connections; nil for none. One that asks for certificates
@@ -84,6 +87,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Silence == 0 {
 		o.Silence = wire.Silence
+	}
+	if o.Patience == 0 {
+		o.Patience = 30 * time.Second
 	}
 	if o.handshake == 0 {
 		o.handshake = wire.HandshakeTimeout

@@ -59,26 +59,30 @@ const maxPartials = 256
 func (p *partials) park(key partialKey, in *incoming) {
 	got, prefix := in.out.Got()
 	x := &partial{key: key, in: in, got: got, prefix: prefix, bytes: in.out.Held()}
-	p.mu.Lock()
-	drop := []*incoming{}
-	if old := p.held[key]; got == 0 || p.closed || x.bytes > p.maxBytes || old != nil && old.got >= got {
-		drop = append(drop, in)
-	} else {
-		if old != nil {
-			drop = append(drop, p.remove(old))
-		}
-		p.held[key], x.at = x, p.order.PushBack(x)
-		p.bytes += x.bytes
-		for p.bytes > p.maxBytes || p.order.Len() > p.maxCount {
-			drop = append(drop, p.remove(p.order.Front().Value.(*partial)))
-		}
-		p.gone.Add(1)
-		x.timer = time.AfterFunc(p.keep, func() { p.expire(x) })
-	}
-	p.mu.Unlock()
-	for _, in := range drop {
+	for _, in := range p.add(x) {
 		in.Abort()
 	}
+}
+
+// add keeps x, or gives it back with what goes for it.
+func (p *partials) add(x *partial) (drop []*incoming) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.held[x.key]
+	if x.got == 0 || p.closed || x.bytes > p.maxBytes || old != nil && old.got >= x.got {
+		return []*incoming{x.in}
+	}
+	if old != nil {
+		drop = append(drop, p.remove(old))
+	}
+	p.held[x.key], x.at = x, p.order.PushBack(x)
+	p.bytes += x.bytes
+	p.gone.Add(1)
+	x.timer = time.AfterFunc(p.keep, func() { p.expire(x) })
+	for p.bytes > p.maxBytes || p.order.Len() > p.maxCount {
+		drop = append(drop, p.remove(p.order.Front().Value.(*partial)))
+	}
+	return drop
 }
 
 // remove forgets x, whose incoming the caller aborts or uses. The lock is held.
@@ -94,15 +98,46 @@ func (p *partials) remove(x *partial) *incoming {
 
 func (p *partials) expire(x *partial) {
 	defer p.gone.Done()
-	p.mu.Lock()
-	mine := p.held[x.key] == x
-	if mine {
-		p.remove(x)
-	}
-	p.mu.Unlock()
-	if mine {
+	if p.drop(x) {
 		x.in.Abort()
 	}
+}
+
+// dropOf gives up what an identity pays for, as much as n bytes if there is as
+// much, and says how much it was.
+func (p *partials) dropOf(t *tenant, n int64) (dropped int64) {
+	drop := p.of(t, n)
+	for _, in := range drop {
+		dropped += in.paid
+		defer in.Abort()
+	}
+	return dropped
+}
+
+// of takes what dropOf gives up.
+func (p *partials) of(t *tenant, n int64) (drop []*incoming) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for e := p.order.Front(); e != nil && n > 0; {
+		x := e.Value.(*partial)
+		e = e.Next()
+		if x.in.payer == t {
+			n -= x.in.paid
+			drop = append(drop, p.remove(x))
+		}
+	}
+	return drop
+}
+
+// drop forgets x, unless that has been done.
+func (p *partials) drop(x *partial) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held[x.key] != x {
+		return false
+	}
+	p.remove(x)
+	return true
 }
 
 // none reports whether nothing is held.
@@ -143,26 +178,38 @@ func (p *partials) Idle() int64 {
 // Reclaim implements [budget.Holder]: the oldest go.
 func (p *partials) Reclaim(n int64) {
 	for n > 0 {
-		p.mu.Lock()
-		front := p.order.Front()
-		if front == nil {
-			p.mu.Unlock()
+		x := p.oldest()
+		if x == nil {
 			return
 		}
-		x := front.Value.(*partial)
-		p.remove(x)
-		p.mu.Unlock()
 		x.in.Abort()
 		n -= x.bytes
 	}
 }
 
+// oldest takes the one that came first; nil for none.
+func (p *partials) oldest() *partial {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	front := p.order.Front()
+	if front == nil {
+		return nil
+	}
+	x := front.Value.(*partial)
+	p.remove(x)
+	return x
+}
+
 // close drops all, and whatever comes later.
 func (p *partials) close() {
-	p.mu.Lock()
-	p.closed = true
-	n := p.bytes
-	p.mu.Unlock()
-	p.Reclaim(n)
+	p.Reclaim(p.refuse())
 	p.gone.Wait()
+}
+
+// refuse lets no more be kept and says how much is.
+func (p *partials) refuse() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	return p.bytes
 }

@@ -25,7 +25,7 @@ const (
 	// forgotten is proved again.
 	maxKnown = 1 << 17
 	// knownBlock is how many of them memory is taken for at a time, of knownBytes each.
-	knownBlock = 1 << 10
+	knownBlock = 1 << 7
 	knownBytes = 128
 	// proofLen is the length of a proof, in bytes.
 	proofLen = len(transport.PossessionProof{})
@@ -69,12 +69,28 @@ func (t *tenant) knows(h plan.Hash) bool {
 }
 
 // learns says that the identity may use content from now on.
-func (t *tenant) learns(account *budget.Account, h plan.Hash) error {
+func (s *Server) learns(t *tenant, h plan.Hash) error {
+	if t.notes(h, false) {
+		return nil
+	}
+	if err := s.charge(t, knownBlock*knownBytes, "what an identity has proved"); err != nil {
+		return err
+	}
+	t.notes(h, true)
+	return nil
+}
+
+// notes remembers content that the identity may use, if there is memory for it or
+// a block more has been taken.
+func (t *tenant) notes(h plan.Hash, block bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	k := &t.known
+	if block {
+		k.taken++
+	}
 	if _, ok := k.of[h]; ok {
-		return nil
+		return true
 	}
 	if k.of == nil {
 		k.of = map[plan.Hash]struct{}{}
@@ -84,24 +100,29 @@ func (t *tenant) learns(account *budget.Account, h plan.Hash) error {
 		delete(k.of, k.order[k.next])
 		k.order[k.next] = h
 		k.next = (k.next + 1) % maxKnown
+	case len(k.order) == k.taken*knownBlock:
+		return false
 	default:
-		if len(k.order) == k.taken*knownBlock {
-			if err := account.Reserve(budget.Staging, knownBlock*knownBytes, "what an identity has proved"); err != nil {
-				return err
-			}
-			k.taken++
-		}
 		k.order = append(k.order, h)
 	}
 	k.of[h] = struct{}{}
-	return nil
+	return true
+}
+
+// remembers is what is taken for it, in bytes.
+func (t *tenant) remembers() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return int64(t.known.taken) * knownBlock * knownBytes
 }
 
 // forgets drops what is remembered of the identity.
 func (t *tenant) forgets(account *budget.Account) {
+	n := t.remembers()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	account.Release(budget.Staging, int64(t.known.taken)*knownBlock*knownBytes)
+	account.Release(budget.Buffers, n)
+	t.bytes.give(n)
 	t.known = known{}
 }
 
@@ -116,7 +137,7 @@ func (s *session) brought(h plan.Hash) error {
 	if s.srv.possession == nil {
 		return nil
 	}
-	return s.tenant.learns(s.srv.opts.Engine.Memory(), h)
+	return s.srv.learns(s.tenant, h)
 }
 
 // wanted lists the ids of the weights of p that the session's client has to send
@@ -212,40 +233,46 @@ func (s *session) opened(p *prepared) error {
 }
 
 // prove is Prove.
-func (st *stream) prove(h wire.Header, control []byte) (*task, []wire.Segment, error) {
+func (st *stream) prove(h wire.Header, control []byte) (*task, error) {
 	var m wirepb.Prove
 	if err := decode(control, &m); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	st.bound(m.GetDeadlineMs())
 	s, err := st.c.session(m.GetSession())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	p, err := s.plan(m.GetPlan())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	values := p.layout.Plan.Values
 	if len(m.GetValues()) > len(values) {
-		return nil, nil, fmt.Errorf("%w: %d proofs for a plan of %d values", transport.ErrProtocol, len(m.GetValues()), len(values))
+		return nil, fmt.Errorf("%w: %d proofs for a plan of %d values", transport.ErrProtocol, len(m.GetValues()), len(values))
 	}
 	for _, id := range m.GetValues() {
 		if uint64(id) >= uint64(len(values)) || values[id].Kind != plan.KindWeight {
-			return nil, nil, fmt.Errorf("%w: value %d is no weight", transport.ErrMissingWeight, id)
+			return nil, fmt.Errorf("%w: value %d is no weight", transport.ErrMissingWeight, id)
 		}
 	}
 	n := uint64(len(m.GetValues()) * proofLen)
 	if err := st.total(h, m.GetBytes(), n); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	r := &proving{preparation: preparation{st: st, s: s, num: m.GetPlan(), p: p.program}, prepared: p, values: m.GetValues()}
-	if n > 0 {
-		if r.memory, err = s.stage(n); err != nil {
-			return nil, nil, err
-		}
+	r.arrival = &arrival{s: s}
+	r.arrival.add(n, plan.CauseControl)
+	if err := r.arrival.fits(); err != nil {
+		return nil, err
 	}
-	return &task{session: s, prepare: &r.preparation, do: r.do, free: r.free}, []wire.Segment{{Data: r.memory[:n], Cause: plan.CauseControl}}, nil
+	held := int64(len(control)) * controlFactor
+	if err := s.srv.charge(s.tenant, held, "a list of proofs"); err != nil {
+		return nil, err
+	}
+	r.held = held
+	st.arrival, st.complete = r.arrival, func(mem []byte) { r.proofs = mem[:n] }
+	return &task{session: s, prepare: &r.preparation, do: r.do, free: r.free}, nil
 }
 
 // proving is one Prove.
@@ -253,6 +280,7 @@ type proving struct {
 	preparation
 	prepared *prepared
 	values   []uint32
+	proofs   []byte
 }
 
 // do looks at the proofs when it is the session's turn.
@@ -264,7 +292,7 @@ func (r *proving) do(ctx context.Context) (answer, error) {
 	challenge := r.prepared.challenged()
 	for i, id := range r.values {
 		tag := r.s.srv.tag(r.p, int(id))
-		if !tag.Proves(challenge, r.memory[i*proofLen:(i+1)*proofLen]) {
+		if !tag.Proves(challenge, r.proofs[i*proofLen:(i+1)*proofLen]) {
 			continue
 		}
 		if err := r.s.brought(r.p.Plan().Values[id].Hash); err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/genie-sdk/go/internal/admission"
+	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
@@ -14,37 +15,37 @@ import (
 )
 
 // prepare is Prepare, with or without the encoded plan.
-func (st *stream) prepare(h wire.Header, control []byte) (*task, []wire.Segment, error) {
+func (st *stream) prepare(h wire.Header, control []byte) (*task, error) {
 	var m wirepb.Prepare
 	if err := decode(control, &m); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	st.bound(m.GetDeadlineMs())
 	s, err := st.c.session(m.GetSession())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	r := &preparation{st: st, s: s, num: m.GetPlan(), model: m.GetModel()}
 	if copy(r.hash[:], m.GetHash()) != len(r.hash) || len(m.GetHash()) != len(r.hash) {
-		return nil, nil, fmt.Errorf("%w: plan hash of %d bytes", transport.ErrProtocol, len(m.GetHash()))
+		return nil, fmt.Errorf("%w: plan hash of %d bytes", transport.ErrProtocol, len(m.GetHash()))
 	}
 	if !validModel(r.model) {
-		return nil, nil, fmt.Errorf("%w: %.80q is no model name", transport.ErrProtocol, r.model)
+		return nil, fmt.Errorf("%w: %.80q is no model name", transport.ErrProtocol, r.model)
 	}
 	n := m.GetPlanBytes()
 	if n > plan.MaxPlanBytes {
-		return nil, nil, fmt.Errorf("%w: plan of %d bytes, the limit is %d", transport.ErrLimit, n, plan.MaxPlanBytes)
+		return nil, fmt.Errorf("%w: plan of %d bytes, the limit is %d", transport.ErrLimit, n, plan.MaxPlanBytes)
 	}
 	if err := st.total(h, n, n); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if n > 0 {
-		if r.memory, err = s.stage(n); err != nil {
-			return nil, nil, err
-		}
-		r.encoded = r.memory[:n]
+	r.arrival = &arrival{s: s}
+	r.arrival.add(n, plan.CausePlan)
+	if err := r.arrival.fits(); err != nil {
+		return nil, err
 	}
-	return &task{session: s, prepare: r, do: r.do, free: r.free, seq: m.GetSeq()}, []wire.Segment{{Data: r.encoded, Cause: plan.CausePlan}}, nil
+	st.arrival, st.complete = r.arrival, func(mem []byte) { r.encoded = mem[:n] }
+	return &task{session: s, prepare: r, do: r.do, free: r.free, seq: m.GetSeq()}, nil
 }
 
 // validModel reports whether a model name is a single path element, or empty.
@@ -62,7 +63,8 @@ type preparation struct {
 	hash    plan.Hash
 	model   string
 	encoded []byte
-	memory  []byte
+	arrival *arrival
+	held    int64            // bytes that the tenant has paid for the request
 	cached  int              // weights that the cache had
 	buffer  []byte           // for what comes from mapped files
 	place   *admission.Place // in the worker's queue, once it is there in full
@@ -73,8 +75,13 @@ type preparation struct {
 }
 
 func (r *preparation) free() {
-	r.s.unstage(r.memory)
-	r.place.End()
+	defer r.place.End()
+	defer func() {
+		r.s.srv.uncharge(r.s.tenant, r.held)
+		r.held = 0
+	}()
+	r.s.unstage(r.arrival.mem) // a plan is larger than what comes next
+	r.arrival.mem = nil
 }
 
 // do prepares when it is the session's turn.
@@ -118,14 +125,18 @@ func (r *preparation) missing(ctx context.Context) (*wirepb.Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
+	told := false
+	defer func() {
+		if !told { // others need not wait for what nobody is told to send
+			r.unclaim(claimed, nil)
+		}
+	}()
 	if err := r.fits(); err != nil {
-		r.unclaim(claimed, nil)
 		r.s.dropPlan(r.num, r.p)
 		return nil, err
 	}
 	missing, err := r.search(ctx, claimed)
 	if err != nil {
-		r.unclaim(claimed, nil)
 		return nil, err
 	}
 	m := &wirepb.Prepared{Missing: make([]uint32, len(missing))}
@@ -135,6 +146,7 @@ func (r *preparation) missing(ctx context.Context) (*wirepb.Prepared, error) {
 	for _, part := range r.s.srv.partsOf(r.s.tenant, r.p, missing) {
 		m.Partial = append(m.Partial, &wirepb.Partial{Value: part.value, Bytes: part.bytes, Hash: part.prefix[:]})
 	}
+	told = true
 	return m, nil
 }
 
@@ -184,9 +196,9 @@ func (r *preparation) looks() bool {
 
 // program is the plan as the engine holds it; false when it must be sent.
 func (r *preparation) program(ctx context.Context) (Program, bool, error) {
-	engine := r.s.srv.opts.Engine
-	if r.encoded == nil {
-		p, ok := engine.Program(r.hash)
+	backend := r.s.srv.opts.Engine
+	if len(r.encoded) == 0 {
+		p, ok := backend.Program(r.hash)
 		ok = ok && r.s.mayUse(r.hash) // who may not is told what who names nothing is told
 		r.s.srv.planLookup(ok)
 		return p, ok, nil
@@ -194,11 +206,16 @@ func (r *preparation) program(ctx context.Context) (Program, bool, error) {
 	if plan.HashEncoded(r.encoded) != r.hash {
 		return nil, false, fmt.Errorf("%w: the plan does not have the hash %v", transport.ErrCorrupt, r.hash)
 	}
+	work := engine.PlanWork(r.encoded)
+	if err := r.s.srv.charge(r.s.tenant, work, "reading a plan"); err != nil {
+		return nil, false, err
+	}
+	defer r.s.srv.uncharge(r.s.tenant, work)
 	decoded, err := plan.DecodeContext(ctx, r.encoded)
 	if err != nil {
 		return nil, false, err
 	}
-	p, err := engine.Compile(ctx, decoded, r.hash, r.turns.goOn)
+	p, err := backend.Compile(ctx, decoded, r.hash, r.turns.goOn)
 	if err != nil {
 		return nil, false, err
 	}

@@ -14,7 +14,7 @@ type Quota struct {
 	Sessions int64 // open
 	Plans    int64 // prepared, in all sessions together
 	Calls    int64 // runs and loops that wait or go on
-	Bytes    int64 // of carried state, kept values, and memory to receive into
+	Bytes    int64 // of memory: all that is not shared, and the plans that it uses
 	// Connections bounds the connections, where the half of what others leave is
 	// not to.
 	Connections int64
@@ -29,8 +29,9 @@ type tenant struct {
 
 	sessions, plans, calls, bytes gauge
 
-	mu    sync.Mutex
-	known known
+	mu       sync.Mutex
+	programs map[Program]int // that its sessions use, with how often
+	known    known
 }
 
 // gauge counts one thing that an identity has, up to a limit.
@@ -38,10 +39,30 @@ type gauge struct {
 	what  string
 	limit int64 // 0: none
 	used  atomic.Int64
+	// reclaim gives up what the identity has and does not need, as much as n if
+	// there is as much; nil when there is nothing of the kind.
+	reclaim func(n int64)
+}
+
+// check reports whether n more would not be too many.
+func (g *gauge) check(n int64) error {
+	if used := g.used.Load(); g.limit > 0 && n > g.limit-used {
+		return &transport.QuotaError{What: g.what, Limit: g.limit, Used: used, Want: n}
+	}
+	return nil
 }
 
 // take adds n, or says that it would be too many.
 func (g *gauge) take(n int64) error {
+	err := g.tryTake(n)
+	if err == nil || g.reclaim == nil {
+		return err
+	}
+	g.reclaim(n)
+	return g.tryTake(n)
+}
+
+func (g *gauge) tryTake(n int64) error {
 	for {
 		used := g.used.Load()
 		if g.limit > 0 && n > g.limit-used {
@@ -63,8 +84,9 @@ func (g *gauge) Give(n int64) { g.give(n) }
 
 // tenants are the identities that have something here.
 type tenants struct {
-	quota  func(identity string) Quota
-	memory *budget.Account
+	quota   func(identity string) Quota
+	reclaim func(x *tenant, n int64) // gives up what an identity does not need
+	memory  *budget.Account
 
 	mu sync.Mutex
 	by map[string]*tenant
@@ -81,12 +103,13 @@ func (t *tenants) join(identity string) *tenant {
 		if t.quota != nil {
 			q = t.quota(identity)
 		}
-		x = &tenant{identity: identity}
+		x = &tenant{identity: identity, programs: map[Program]int{}}
 		x.connections = q.Connections
 		x.sessions.what, x.sessions.limit = "sessions", q.Sessions
 		x.plans.what, x.plans.limit = "plans", q.Plans
 		x.calls.what, x.calls.limit = "calls", q.Calls
 		x.bytes.what, x.bytes.limit = "bytes", q.Bytes
+		x.bytes.reclaim = func(n int64) { t.reclaim(x, n) }
 		t.by[identity] = x
 	}
 	x.conns++
@@ -107,30 +130,9 @@ func (t *tenants) leave(x *tenant) {
 // forget drops the identities that have nothing.
 func (t *tenants) forget() {
 	for name, x := range t.by {
-		if x.conns == 0 && x.sessions.used.Load()+x.plans.used.Load()+x.calls.used.Load()+x.bytes.used.Load() == 0 {
+		if x.conns == 0 && x.sessions.used.Load()+x.plans.used.Load()+x.calls.used.Load() == 0 && x.bytes.used.Load() == x.remembers() {
 			delete(t.by, name)
 			x.forgets(t.memory)
 		}
-	}
-}
-
-// stage is memory to receive into, which the session's tenant pays for.
-func (s *session) stage(n uint64) ([]byte, error) {
-	n = pages(n)
-	if err := s.tenant.bytes.take(int64(n)); err != nil {
-		return nil, err
-	}
-	b, err := s.srv.staging.get(n)
-	if err != nil {
-		s.tenant.bytes.give(int64(n))
-	}
-	return b, err
-}
-
-// unstage gives back what stage gave.
-func (s *session) unstage(b []byte) {
-	if b != nil {
-		s.tenant.bytes.give(int64(len(b)))
-		s.srv.staging.put(b)
 	}
 }

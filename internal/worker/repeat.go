@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
 )
@@ -23,6 +22,7 @@ type remembered struct {
 	payload []byte
 	parts   []wire.Segment // of payload, with what they count as
 	gone    bool           // it was done, and its answer is not here
+	held    int64          // bytes that the tenant has paid for
 }
 
 // once does a numbered request unless it was done, in which case it is answered
@@ -37,20 +37,31 @@ func (t *task) once(ctx context.Context) (answer, error) {
 	case t.seq < m.seq:
 		return answer{}, fmt.Errorf("%w: request %d comes after request %d", transport.ErrSessionLost, t.seq, m.seq)
 	}
+	known := false
+	defer func() {
+		if !known { // a panic: nobody knows how far it came
+			m.forget(t.seq)
+		}
+	}()
 	a, err := t.do(ctx)
+	known = true
 	switch {
 	case t.begun != nil && t.begun():
 		m.forget(t.seq)
 	case err == nil:
-		m.set(t.session.srv.opts.Engine.Memory(), t.seq, a)
+		m.set(t.session, t.seq, a)
 	}
 	return a, err
 }
 
 // set remembers an answer, if it is small enough and there is memory for it.
-func (m *remembered) set(account *budget.Account, seq uint64, a answer) {
-	n := wire.Len(a.payload)
-	if n > maxRemembered || !m.makeRoom(account, int(n)) {
+func (m *remembered) set(s *session, seq uint64, a answer) {
+	n := int(wire.Len(a.payload))
+	control := 0
+	if a.control != nil {
+		control = proto.Size(a.control) * controlFactor
+	}
+	if n > maxRemembered || control > maxRemembered || !m.makeRoom(s, n, control) {
 		m.forget(seq)
 		return
 	}
@@ -64,26 +75,28 @@ func (m *remembered) set(account *budget.Account, seq uint64, a answer) {
 	}
 }
 
-// makeRoom makes the payload's memory large enough, which is in the account.
-func (m *remembered) makeRoom(account *budget.Account, n int) bool {
-	more := n - cap(m.payload)
-	if more <= 0 {
-		return true
+// makeRoom makes the memory large enough, which the tenant pays for.
+func (m *remembered) makeRoom(s *session, payload, control int) bool {
+	need := int64(max(payload, cap(m.payload)) + control)
+	if more := need - m.held; more > 0 {
+		if s.srv.charge(s.tenant, more, "an answer to remember") != nil {
+			return false
+		}
+		m.held = need
 	}
-	if account.Reserve(budget.Staging, int64(more), "an answer to remember") != nil {
-		return false
+	if payload > cap(m.payload) {
+		m.payload = make([]byte, 0, payload)
 	}
-	m.payload = make([]byte, 0, n)
 	return true
 }
 
 // drop gives the memory back.
-func (m *remembered) drop(account *budget.Account) {
-	account.Release(budget.Staging, int64(cap(m.payload)))
+func (m *remembered) drop(s *session) {
+	s.srv.uncharge(s.tenant, m.held)
 	*m = remembered{seq: m.seq, gone: true}
 }
 
 // forget remembers that a request was done, without its answer.
 func (m *remembered) forget(seq uint64) {
-	*m = remembered{seq: seq, payload: m.payload[:0], gone: true}
+	*m = remembered{seq: seq, payload: m.payload[:0], gone: true, held: m.held}
 }

@@ -13,8 +13,9 @@ import (
 )
 
 // request reads a control message, checks it against the payload that is
-// announced, and says where the payload goes and what is to be done.
-func (st *stream) request(h wire.Header, control []byte) (*task, []wire.Segment, error) {
+// announced, and says what is to be done. Where the payload goes is the stream's
+// arrival or upload.
+func (st *stream) request(h wire.Header, control []byte) (*task, error) {
 	switch h.Type {
 	case wire.TypeRun:
 		return st.run(h, control)
@@ -25,14 +26,12 @@ func (st *stream) request(h wire.Header, control []byte) (*task, []wire.Segment,
 	case wire.TypeProve:
 		return st.prove(h, control)
 	case wire.TypePutWeight:
-		t, err := st.putWeight(h, control)
-		return t, nil, err
+		return st.putWeight(h, control)
 	default:
 		if h.Payload != 0 || h.More() {
-			return nil, nil, fmt.Errorf("%w: %v with a payload", transport.ErrProtocol, h.Type)
+			return nil, fmt.Errorf("%w: %v with a payload", transport.ErrProtocol, h.Type)
 		}
-		t, err := st.simple(h, control)
-		return t, nil, err
+		return st.simple(h, control)
 	}
 }
 
@@ -136,7 +135,7 @@ func (c *conn) stats() answer {
 		WeightsReceived: st.WeightsSent, StateBytes: st.StateBytes, ScratchBytes: st.ScratchBytes,
 		Rounds: st.Rounds, JoinedRuns: st.JoinedRuns,
 		PeakRssBytes: st.PeakRSS, MemoryUsedBytes: st.MemoryUsed, MemoryLimitBytes: st.MemoryLimit, PackedBytes: st.PackedBytes,
-		KeptBytes: st.KeptBytes, StagingBytes: st.StagingBytes, WeightEvictions: st.WeightEvictions,
+		KeptBytes: st.KeptBytes, StagingBytes: st.StagingBytes, PlanBytes: st.PlanBytes, BufferBytes: st.BufferBytes, WeightEvictions: st.WeightEvictions,
 		CacheHits: st.CacheHits, CacheMisses: st.CacheMisses, CacheBytes: st.CacheBytes,
 		CacheEntries: st.CacheEntries, CacheEvictions: st.CacheEvictions, UploadsResumed: st.UploadsResumed,
 	}}

@@ -13,33 +13,36 @@ import (
 
 // run is Run: the payload is received into memory of the session, input by
 // input, while earlier calls of the session may still be running.
-func (st *stream) run(h wire.Header, control []byte) (*task, []wire.Segment, error) {
+func (st *stream) run(h wire.Header, control []byte) (*task, error) {
 	var m wirepb.Run
 	if err := decode(control, &m); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	r, segs, err := st.newCall(h, &m)
+	r, err := st.newCall(h, &m, len(control))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return &task{session: r.s, call: r, do: r.do, free: r.free, seq: m.GetSeq()}, segs, nil
+	return &task{session: r.s, call: r, do: r.do, free: r.free, seq: m.GetSeq()}, nil
 }
 
-// newCall makes a call and says where its inputs go.
-func (st *stream) newCall(h wire.Header, m *wirepb.Run) (*call, []wire.Segment, error) {
+// newCall makes a call, of a control message of so many bytes, whose inputs are to
+// come.
+func (st *stream) newCall(h wire.Header, m *wirepb.Run, control int) (*call, error) {
 	st.bound(m.GetDeadlineMs())
 	r, sizes, err := st.callOf(m)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	want, room := r.payload(sizes)
-	if err := st.total(h, m.GetBytes(), want); err != nil {
-		return nil, nil, err
+	r.arrival = &arrival{s: r.s}
+	r.lies(r.arrival, sizes)
+	if err := st.total(h, m.GetBytes(), r.arrival.want); err != nil {
+		return nil, err
 	}
-	if err := r.receive(room); err != nil {
-		return nil, nil, err
+	if err := r.receive(len(sizes), control); err != nil {
+		return nil, err
 	}
-	return r, r.segments(r.memory, sizes), nil
+	st.arrival, st.complete = r.arrival, r.arrived
+	return r, nil
 }
 
 // callOf reads what is to be run, and the sizes of its inputs in bytes.
@@ -79,8 +82,11 @@ type call struct {
 	bindings []int
 	handles  []transport.Handle // zero where the input is bytes
 	inputs   [][]byte
-	memory   []byte
+	lie      []uint64         // where in memory each input is
+	sizes    []uint64         // of inputs, in bytes
+	arrival  *arrival         // of the payload; of a loop with an opening, the loop's
 	counted  bool             // among its tenant's calls
+	held     int64            // bytes, of the lists of the call
 	place    *admission.Place // in the worker's queue, once it is there in full
 }
 
@@ -100,49 +106,58 @@ func (r *call) takeHandles(list []*wirepb.InputHandle, inputs int) error {
 	return nil
 }
 
-// payload is the length of the payload and of the memory for it.
-func (r *call) payload(sizes []uint64) (want, room uint64) {
+// lies lays the inputs that are bytes out in what arrives.
+func (r *call) lies(a *arrival, sizes []uint64) {
+	r.sizes, r.lie = sizes, make([]uint64, len(sizes))
 	for i, n := range sizes {
 		if r.handles[i].IsZero() {
-			want += n
-			room += align(n)
+			r.lie[i] = a.add(n, r.p.causes.of(i))
 		}
 	}
-	return want, room
 }
 
-// segments lays the inputs out in memory.
-func (r *call) segments(memory []byte, sizes []uint64) []wire.Segment {
-	r.inputs = make([][]byte, len(sizes))
-	segs := make([]wire.Segment, 0, len(sizes))
-	at := uint64(0)
-	for i, n := range sizes {
-		if !r.handles[i].IsZero() {
-			continue
+// arrived finds the inputs in memory when all of them are there.
+func (r *call) arrived(mem []byte) {
+	r.inputs = make([][]byte, len(r.sizes))
+	for i, n := range r.sizes {
+		if r.handles[i].IsZero() {
+			at := r.lie[i]
+			r.inputs[i] = mem[at : at+n : at+n]
 		}
-		r.inputs[i] = memory[at : at+n : at+n]
-		segs = append(segs, wire.Segment{Data: r.inputs[i], Cause: r.p.causes.of(i)})
-		at += align(n)
 	}
-	return segs
 }
 
 func (r *call) free() {
-	r.s.giveBack(r.memory)
-	r.place.End()
-	r.ended()
+	defer func() {
+		r.s.srv.uncharge(r.s.tenant, r.held)
+		r.held = 0
+	}()
+	defer r.ended()
+	defer r.place.End()
+	r.arrival.free()
 }
 
-// receive takes the memory for inputs of n bytes, and counts the call.
-func (r *call) receive(n uint64) (err error) {
+// receive counts the call, of so many inputs and bytes of control message, when
+// its payload could come.
+func (r *call) receive(inputs, control int) (err error) {
+	if err := r.arrival.fits(); err != nil {
+		return err
+	}
 	if err := r.s.tenant.calls.take(1); err != nil {
 		return err
 	}
 	r.counted = true
-	if r.memory, err = r.s.memory(n); err != nil {
-		r.ended()
+	defer func() {
+		if r.held == 0 {
+			r.ended()
+		}
+	}()
+	n := int64(inputs)*inputBytes + int64(control)*controlFactor
+	if err := r.s.srv.charge(r.s.tenant, n, "a call"); err != nil {
+		return err
 	}
-	return err
+	r.held = n
+	return nil
 }
 
 // ended takes the call out of its tenant's count. It is called before the last

@@ -124,13 +124,14 @@ func (s *Server) creds() credentials.TransportCredentials {
 	if s.opts.TLS == nil {
 		return insecure.NewCredentials()
 	}
-	return grpcCreds{credentials.NewTLS(s.opts.TLS), ServerTLS(s.opts.TLS, "h2"), &s.meter.Ledger}
+	return grpcCreds{credentials.NewTLS(s.opts.TLS), ServerTLS(s.opts.TLS, "h2"), &s.meter.Ledger, s.holdPartial}
 }
 
 type grpcCreds struct {
 	credentials.TransportCredentials
 	config *tls.Config
 	ledger *transport.Ledger
+	hold   func(more int64) error
 }
 
 // underTLS counts what HTTP/2 adds; the socket is counted below TLS.
@@ -148,7 +149,7 @@ func (g grpcCreds) ServerHandshake(nc net.Conn) (net.Conn, credentials.AuthInfo,
 		return nil, nil, fmt.Errorf("TLS: %w", err)
 	}
 	tc.counted.Handshaken()
-	return grpcwire.CountServerConn(tc, underTLS{g.ledger}), credentials.TLSInfo{
+	return grpcwire.CountServerConn(tc, underTLS{g.ledger}, g.hold), credentials.TLSInfo{
 		State:          tc.ConnectionState(),
 		CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
 	}, nil

@@ -65,21 +65,27 @@ func New(opts Options) *Server {
 		meter:   m, health: newHealth(),
 		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},
 	}
+	s.tenants.reclaim = s.reclaim
 	s.forget = []func(){memory.Register(budget.Spare, spares{s}), memory.Register(budget.Unused, s.partials)}
 	return s
+}
+
+// reclaim gives up what an identity pays for and does not need.
+func (s *Server) reclaim(t *tenant, n int64) {
+	n -= s.partials.dropOf(t, n)
+	n -= spares{s}.dropOf(t, n)
+	if n > 0 {
+		s.opts.Engine.DropBindings(&t.bytes, n)
+	}
 }
 
 // Serve takes TCP connections from l until the server is shut down, which it
 // reports as nil. It closes l.
 func (s *Server) Serve(l net.Listener) error {
 	defer func() { _ = l.Close() }()
-	s.mu.Lock()
-	if s.closing {
-		s.mu.Unlock()
-		return fmt.Errorf("%w: worker", transport.ErrClosed)
+	if err := s.listens(l); err != nil {
+		return err
 	}
-	s.listeners[l] = struct{}{}
-	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -102,6 +108,17 @@ func (s *Server) Serve(l net.Listener) error {
 		}
 		s.enter(nc)
 	}
+}
+
+// listens notes a listener, which a shutdown closes.
+func (s *Server) listens(l net.Listener) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return fmt.Errorf("%w: worker", transport.ErrClosed)
+	}
+	s.listeners[l] = struct{}{}
+	return nil
 }
 
 // enter lets a TCP connection in.

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
@@ -42,7 +41,8 @@ type prepared struct {
 	program Program
 	layout  *wire.Layout
 	causes  *inputCauses
-	keeps   int // outputs that stay here
+	keeps   int   // outputs that stay here
+	held    int64 // bytes that the tenant has paid for this
 
 	open      atomic.Bool             // the session's identity may use all of it
 	challenge transport.PossessionKey // the session goroutine's; zero until it is asked for
@@ -58,13 +58,18 @@ func (c *conn) openSession(ctx context.Context, m *wirepb.OpenSession) (answer, 
 
 // open is OpenSession of a session that ends with its connection.
 func (c *conn) open(num uint32) (answer, error) {
-	c.mu.Lock()
-	err := c.room(num)
-	c.mu.Unlock()
+	err := c.mayOpen(num)
 	if err == nil {
 		_, err = c.newSession(num)
 	}
 	return answer{}, err
+}
+
+// mayOpen is room with the lock.
+func (c *conn) mayOpen(num uint32) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.room(num)
 }
 
 // room reports whether the connection takes a session of that number. It is
@@ -84,6 +89,17 @@ func (c *conn) newSession(num uint32) (*session, error) {
 	if err := c.tenant.sessions.take(1); err != nil {
 		return nil, err
 	}
+	opened, held := false, int64(0)
+	defer func() {
+		if !opened {
+			c.s.uncharge(c.tenant, held)
+			c.tenant.sessions.give(1)
+		}
+	}()
+	if err := c.s.charge(c.tenant, sessionBytes, "a session"); err != nil {
+		return nil, err
+	}
+	held = sessionBytes
 	s := &session{
 		srv: c.s, tenant: c.tenant, es: c.s.opts.Engine.NewSession(), ended: make(chan struct{}),
 		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{}, tenancy: c.s.admit.tenancy(c.tenant.identity),
@@ -94,6 +110,7 @@ func (c *conn) newSession(num uint32) (*session, error) {
 	c.sessions[num] = s
 	c.mu.Unlock()
 	c.s.meter.SessionsOpened.Add(1)
+	opened = true // what it counts is given back when it ends
 	c.s.wg.Add(1)
 	go s.work()
 	return s, nil
@@ -113,14 +130,21 @@ func (c *conn) session(num uint32) (*session, error) {
 func (s *session) work() {
 	defer s.srv.wg.Done()
 	defer close(s.ended)
+	defer s.srv.guard(s.srv.opts.Log)
+	defer s.leave()
+	defer s.finish()
 	for t := range s.queue {
-		c := t.st.c
-		t.run()
-		s.served()
-		c.wg.Done()
+		s.serve(t)
 	}
-	s.finish()
-	s.leave()
+}
+
+// serve does one request.
+func (s *session) serve(t *task) {
+	c := t.st.c
+	defer c.wg.Done()
+	defer s.srv.guard(c.log)
+	defer s.served()
+	t.run()
 }
 
 // enqueue lets a request wait, or says why it may not.
@@ -146,15 +170,15 @@ func (s *session) finish() {
 	s.done = true
 	spare := s.spare
 	s.spare = nil
-	plans := len(s.plans)
 	s.mu.Unlock()
 	if first {
+		defer s.tenant.sessions.give(1)
+		defer s.srv.uncharge(s.tenant, sessionBytes)
+		defer s.leavePlans()
+		defer s.unstage(spare)
+		defer s.last.drop(s)
 		s.srv.claims.leave(s)
 		s.es.Close()
-		s.last.drop(s.srv.opts.Engine.Memory())
-		s.unstage(spare)
-		s.tenant.plans.give(int64(plans))
-		s.tenant.sessions.give(1)
 	}
 }
 
@@ -170,8 +194,17 @@ func (c *conn) closeSession(num uint32) (*task, error) {
 		s.finish()
 		return answer{}, nil
 	}
-	var partial []*stream
+	for _, st := range c.forgetSession(num, s) {
+		st.fail(fmt.Errorf("%w: session %d", transport.ErrClosed, num))
+	}
+	return t, nil
+}
+
+// forgetSession takes a session from the connection and cancels its requests; it
+// gives those that are not there in full.
+func (c *conn) forgetSession(num uint32, s *session) (partial []*stream) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	delete(c.sessions, num)
 	c.s.leases.forget(s.lease)
 	for _, st := range c.streams {
@@ -183,11 +216,7 @@ func (c *conn) closeSession(num uint32) (*task, error) {
 			st.cancel(fmt.Errorf("%w: session closed", context.Canceled))
 		}
 	}
-	c.mu.Unlock()
-	for _, st := range partial {
-		st.fail(fmt.Errorf("%w: session %d", transport.ErrClosed, num))
-	}
-	return t, nil
+	return partial
 }
 
 // plan finds a prepared plan.
@@ -200,56 +229,13 @@ func (s *session) plan(num uint32) (*prepared, error) {
 	return nil, fmt.Errorf("%w: no plan %d in this session", transport.ErrUnknownPlan, num)
 }
 
-// setPlan gives a plan its number.
-func (s *session) setPlan(num uint32, p Program) error {
+// takeSpare is the memory that the session kept of its last call, if it is there.
+func (s *session) takeSpare() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old := s.plans[num]; old != nil && old.program.Hash() != p.Hash() {
-		return fmt.Errorf("%w: plan number %d is taken", transport.ErrProtocol, num)
-	}
-	if s.plans[num] != nil && s.plans[num].program == p {
-		return nil
-	}
-	if s.plans[num] == nil && len(s.plans) >= wire.MaxPlans {
-		return fmt.Errorf("%w: %d plans in this session", transport.ErrLimit, len(s.plans))
-	}
-	if s.plans[num] == nil {
-		if err := s.tenant.plans.take(1); err != nil {
-			return err
-		}
-	}
-	causes := &inputCauses{}
-	if old := s.plans[num]; old != nil {
-		causes = old.causes
-	}
-	keeps := 0
-	for _, o := range p.Plan().Outputs {
-		if o.Place == plan.Keep {
-			keeps++
-		}
-	}
-	next := &prepared{program: p, layout: &wire.Layout{Plan: p.Plan(), Symbols: p.Symbols()}, causes: causes, keeps: keeps}
-	if old := s.plans[num]; old != nil {
-		next.challenge = old.challenge
-	}
-	s.plans[num] = next
-	return nil
-}
-
-// dropPlan takes a plan's number back.
-func (s *session) dropPlan(num uint32, p Program) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.plans[num] != nil {
-		s.tenant.plans.give(1)
-	}
-	delete(s.plans, num)
-	for _, other := range s.plans {
-		if other.program == p {
-			return
-		}
-	}
-	s.es.Leave(p)
+	b := s.spare
+	s.spare = nil
+	return b
 }
 
 // memory gives n bytes for the inputs of a call.
@@ -257,10 +243,7 @@ func (s *session) memory(n uint64) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	s.mu.Lock()
-	b := s.spare
-	s.spare = nil
-	s.mu.Unlock()
+	b := s.takeSpare()
 	plenty := s.srv.staging.plenty(n) // not under the lock, which spares take
 	if have := uint64(len(b)); have >= n && (plenty || have <= n+n/4) {
 		return b, nil

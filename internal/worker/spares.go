@@ -23,6 +23,20 @@ func (x spares) Reclaim(n int64) {
 	}
 }
 
+// dropOf gives up what the idle sessions of an identity keep, as much as n bytes if
+// there is as much, and says how much it was.
+func (x spares) dropOf(t *tenant, n int64) (dropped int64) {
+	for _, s := range x.sessions() {
+		if dropped >= n {
+			break
+		}
+		if s.tenant == t {
+			dropped += s.dropSpare()
+		}
+	}
+	return dropped
+}
+
 // dropSpare gives the memory for the session's next call back, and says how much
 // it was.
 func (s *session) dropSpare() int64 {

@@ -53,12 +53,39 @@ func (s *staging) put(b []byte) {
 // inputs may take more than it needs.
 func (s *staging) plenty(n uint64) bool { return s.account.Check(int64(4*n), "") == nil }
 
+// grow maps b, which get gave, anew with at least n bytes. When it fails b is as
+// it was.
+func (s *staging) grow(b []byte, n uint64) ([]byte, error) {
+	n = pages(n)
+	more := n - uint64(len(b))
+	if err := s.reserve(more); err != nil {
+		return b, err
+	}
+	grown, err := memory.Grow(b, int(n))
+	if err != nil {
+		s.unreserve(more)
+		return b, fmt.Errorf("%w: the system gives no %d bytes: %w", transport.ErrMemory, n, err)
+	}
+	return grown, nil
+}
+
+// check reports whether n bytes could be taken now, and takes none.
+func (s *staging) check(n uint64) error {
+	if used := s.used.Load(); n > uint64(max(s.limit-used, 0)) {
+		return s.tooMuch(n, used)
+	}
+	return s.account.Check(int64(n), "data to receive")
+}
+
+func (s *staging) tooMuch(n uint64, used int64) error {
+	return fmt.Errorf("%w: %d bytes wanted to receive into, %d of %d are free", transport.ErrLimit, n, max(s.limit-used, 0), s.limit)
+}
+
 // reserve counts memory that is taken.
 func (s *staging) reserve(n uint64) error {
 	if used := s.used.Add(int64(n)); used > s.limit {
 		s.used.Add(-int64(n))
-		return fmt.Errorf("%w: %d bytes wanted to receive into, %d of %d are free",
-			transport.ErrLimit, n, s.limit-used+int64(n), s.limit)
+		return s.tooMuch(n, used-int64(n))
 	}
 	if err := s.account.Reserve(budget.Staging, int64(n), "data to receive"); err != nil {
 		s.used.Add(-int64(n))

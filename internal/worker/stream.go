@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -23,9 +22,11 @@ type stream struct {
 	cancel context.CancelCauseFunc
 
 	// The receiving goroutine's:
-	receiving bool // the message goes on
-	sink      *wire.Sink
-	upload    *upload // a weight takes its payload piece by piece
+	receiving bool             // the message goes on
+	arrival   *arrival         // takes the payload
+	complete  func(mem []byte) // is called when all of it is there
+	upload    *upload          // a weight takes its payload piece by piece
+	progress  *progress        // of a message in parts
 	task      *task
 
 	repeat *repetition // of a loop; nil for other requests
@@ -72,16 +73,13 @@ func (st *stream) begin(h wire.Header, control []byte) {
 			st.fail(st.panicked(r))
 		}
 	}()
-	t, segs, err := st.request(h, control)
+	t, err := st.request(h, control)
 	if err != nil {
 		st.fail(err)
 		return
 	}
 	t.st = st
 	st.task = t
-	if st.upload == nil {
-		st.sink = wire.NewSink(segs)
-	}
 }
 
 // into is where the payload of the next frame goes; nil to discard it.
@@ -89,10 +87,14 @@ func (st *stream) into(h wire.Header) *wire.Sink {
 	if st.task == nil || h.Payload == 0 {
 		return nil
 	}
-	if st.upload == nil {
-		return st.sink
+	var sink *wire.Sink
+	var err error
+	switch {
+	case st.upload != nil:
+		sink, err = st.upload.into(h.Payload)
+	case st.arrival != nil:
+		sink, err = st.arrival.into(h.Payload)
 	}
-	sink, err := st.upload.into(h.Payload)
 	if err != nil {
 		st.fail(err)
 	}
@@ -107,6 +109,7 @@ func (st *stream) received(h wire.Header, bad error) {
 	if st.upload != nil && st.task != nil && h.Payload > 0 {
 		st.upload.received()
 	}
+	st.c.brought(st, h.Payload, h.More())
 	if h.More() {
 		return
 	}
@@ -115,10 +118,13 @@ func (st *stream) received(h wire.Header, bad error) {
 		st.c.forget(st)
 		return
 	}
-	if st.sink != nil && st.sink.Left() > 0 {
-		st.fail(fmt.Errorf("%w: %v ends %d bytes early", transport.ErrProtocol, st.typ, st.sink.Left()))
-		st.c.forget(st)
-		return
+	if a := st.arrival; a != nil {
+		if left := a.want - a.got; left > 0 {
+			st.fail(fmt.Errorf("%w: %v ends %d bytes early", transport.ErrProtocol, st.typ, left))
+			st.c.forget(st)
+			return
+		}
+		st.complete(a.mem)
 	}
 	st.enqueue()
 }
@@ -133,14 +139,27 @@ func (st *stream) enqueue() {
 		t.run()
 	default:
 		st.waits()
-		st.c.wg.Add(1)
-		if err := t.wait(); err != nil {
+		st.hand(t)
+	}
+}
+
+// hand queues the task in its session, which then answers; where that is not
+// possible the request fails here.
+func (st *stream) hand(t *task) {
+	st.c.wg.Add(1)
+	var err error
+	defer func() {
+		if r := recover(); r != nil {
+			err = st.panicked(r)
+		}
+		if err != nil {
 			st.c.wg.Done()
 			st.leaves()
 			st.fail(err)
 			st.c.forget(st)
 		}
-	}
+	}()
+	err = t.wait()
 }
 
 // wait queues the task, or says why it may not wait.
@@ -160,7 +179,8 @@ func (t *task) wait() (err error) {
 // fail answers with err, once, and discards what is still to come.
 func (st *stream) fail(err error) {
 	if t := st.task; t != nil {
-		st.task, st.sink = nil, nil
+		st.task, st.arrival, st.complete = nil, nil, nil
+		delete(st.c.inParts, st)
 		if st.upload != nil {
 			st.upload.abort()
 			st.upload = nil
@@ -199,6 +219,7 @@ func (st *stream) cancelled() {
 
 // drop frees a request that is not there in full when the connection ends.
 func (st *stream) drop() {
+	defer st.c.s.guard(st.c.log)
 	if !st.receiving || st.task == nil {
 		return
 	}
@@ -215,24 +236,33 @@ func (st *stream) drop() {
 // run does the task and answers.
 func (t *task) run() {
 	st := t.st
-	st.starts()
-	a, err := t.attempt()
-	st.sends(err)
+	var a answer
+	var err error
+	defer st.c.forget(st) // each of these, should another panic
+	defer st.cancel(nil)
+	defer t.free()
 	defer func() {
-		st.ends(err)
 		if a.done != nil {
 			a.done()
 		}
-		t.free()
-		st.cancel(nil)
-		st.c.forget(st)
 	}()
+	defer func() { st.ends(err) }()
+	defer func() {
+		if r := recover(); r != nil {
+			err = st.panicked(r)
+			if st.settle() && !t.noAnswer {
+				st.c.answerError(st.id, err)
+			}
+		}
+	}()
+	st.starts()
+	if a, err = t.attempt(); err != nil {
+		err = st.failed(err)
+	}
+	st.sends(err)
 	switch {
 	case !st.settle():
 	case err != nil:
-		if transport.Code(err) == transport.Code(transport.ErrInternal) {
-			st.logger().Error("request failed", "error", err)
-		}
 		if !t.noAnswer {
 			st.c.answerError(st.id, err)
 		}
@@ -263,10 +293,4 @@ func (t *task) attempt() (a answer, err error) {
 		return t.once(t.st.ctx)
 	}
 	return t.do(t.st.ctx)
-}
-
-func (st *stream) panicked(r any) error {
-	st.c.s.meter.Panics.Add(1)
-	st.logger().Error("panic", "value", r, "stack", string(debug.Stack()))
-	return transport.ErrInternal
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -16,20 +17,30 @@ const uploadBuffers = 3
 
 // upload is a weight that arrives. The receiving goroutine fills buffers, a
 // goroutine of its own hashes and packs them.
+//
+// A weight takes its memory at once, since its first rows may lie all over it;
+// so it does not before an earnest part of it is there, which waits in memory
+// that grows as it comes.
 type upload struct {
-	c    *conn
-	s    *session
-	st   *stream
-	hash plan.Hash
-	key  partialKey
-	in   *incoming
-	free chan []byte // buffers to fill
-	full chan []byte // buffers to pack, in order
-	last chan *task  // the task once all is there; closed without it on abort
+	c       *conn
+	s       *session
+	st      *stream
+	key     partialKey
+	program Program
+	value   plan.Value
+	want    uint64    // bytes of the weight
+	early   []byte    // the bytes before in is made
+	got     uint64    // of them
+	in      *incoming // nil until it is worth its memory
 
-	buffers, room uint64 // how many there are, and the bytes that are reserved for each
-	buf           []byte // being filled
-	left          uint64 // still to come
+	free   chan []byte           // buffers to fill
+	full   chan []byte           // buffers to pack, in order
+	last   chan *task            // the task once all is there; closed without it on abort
+	failed atomic.Pointer[error] // why no more is wanted
+
+	held int64  // bytes that are taken for buffers
+	buf  []byte // being filled
+	left uint64 // still to come
 }
 
 // putWeight is PutWeight.
@@ -62,7 +73,7 @@ func (st *stream) putWeight(h wire.Header, control []byte) (*task, error) {
 	if err := st.total(h, m.GetBytes(), want-offset); err != nil {
 		return nil, err
 	}
-	u, err := st.newUpload(s, p.program, values[id], want, offset, h.Payload)
+	u, err := st.newUpload(s, p.program, values[id], want, offset)
 	if err != nil {
 		return nil, err
 	}
@@ -72,52 +83,74 @@ func (st *stream) putWeight(h wire.Header, control []byte) (*task, error) {
 	return &task{free: nothing}, nil
 }
 
-// newUpload takes all memory for a weight of want bytes that arrives from
-// offset on in pieces of about the size of the first.
-func (st *stream) newUpload(s *session, p Program, v plan.Value, want, offset, piece uint64) (*upload, error) {
-	c, left := st.c, want-offset
-	u := &upload{c: c, s: s, st: st, hash: v.Hash, left: left, room: min(left, max(wire.ChunkSize, piece)), buffers: 1}
-	if left > 0 {
-		u.buffers = min(uploadBuffers, (left+u.room-1)/u.room)
-	}
-	if err := u.reserve(u.buffers * u.room); err != nil {
+// newUpload begins to take a weight of want bytes from offset on. Whether there
+// is room for all of it is found out here, and nothing of that taken.
+func (st *stream) newUpload(s *session, p Program, v plan.Value, want, offset uint64) (*upload, error) {
+	u := &upload{c: st.c, s: s, st: st, program: p, value: v, want: want, left: want - offset}
+	if err := u.reserve(uploadBytes); err != nil {
 		return nil, err
 	}
-	var err error
-	if u.key, err = c.s.partialKey(c.tenant, p, v); err == nil {
-		if offset > 0 {
-			u.in, err = c.s.resume(u.key, v.Name, offset)
-		} else {
-			u.in, err = c.s.newIncoming(p, v, want)
+	found := false
+	defer func() {
+		if !found {
+			u.unreserve()
 		}
-	}
-	if err != nil {
-		u.unreserve(u.buffers * u.room)
+	}()
+	if err := u.find(offset); err != nil {
 		return nil, err
 	}
+	found = true
 	u.free, u.full, u.last = make(chan []byte, uploadBuffers), make(chan []byte, uploadBuffers), make(chan *task, 1)
-	for range u.buffers {
+	for range uploadBuffers {
 		u.free <- nil
 	}
 	return u, nil
 }
 
+// find takes over what there is up to offset, or sees that there is room for all
+// of it.
+func (u *upload) find(offset uint64) (err error) {
+	s := u.c.s
+	if u.key, err = s.partialKey(u.c.tenant, u.program, u.value); err != nil {
+		return err
+	}
+	if offset == 0 {
+		return u.fits()
+	}
+	u.in, err = s.resume(u.key, u.value.Name, offset)
+	return err
+}
+
+// fits reports whether there is memory for the weight.
+func (u *upload) fits() error {
+	n, err := u.c.s.opts.Engine.WeightMemory(u.program, u.value)
+	if err != nil {
+		return err
+	}
+	if err := u.c.tenant.bytes.check(n); err != nil {
+		return err
+	}
+	return u.c.s.opts.Engine.Memory().Check(n, "a weight")
+}
+
 // into gives memory for the next n bytes, waiting for the engine to catch up.
 func (u *upload) into(n uint64) (*wire.Sink, error) {
+	if err := u.failed.Load(); err != nil {
+		return nil, *err
+	}
 	if n > u.left {
 		return nil, fmt.Errorf("%w: %d bytes of weight too many", transport.ErrProtocol, n-u.left)
 	}
-	if n > u.room { // a peer whose pieces get larger
-		if err := u.reserve(u.buffers * (n - u.room)); err != nil {
-			return nil, err
-		}
-		u.room = n
-	}
-	u.left -= n
 	b := <-u.free
 	if uint64(cap(b)) < n {
-		b = u.c.s.buffer(u.room)
+		size := pages(n)
+		if err := u.reserve(int64(size) - int64(cap(b))); err != nil {
+			u.free <- b
+			return nil, err
+		}
+		b = u.c.s.buffer(size)
 	}
+	u.left -= n
 	u.buf = b[:n]
 	return wire.NewSink([]wire.Segment{{Data: u.buf, Cause: plan.CauseWeights}}), nil
 }
@@ -135,9 +168,11 @@ func (s *Server) buffer(n uint64) []byte {
 
 // received hands the piece over.
 func (u *upload) received() {
-	u.c.s.claims.came(u.s)
-	u.full <- u.buf
-	u.buf = nil
+	if u.buf != nil {
+		u.c.s.claims.came(u.s)
+		u.full <- u.buf
+		u.buf = nil
+	}
 }
 
 // end says that the message is complete; t answers.
@@ -155,65 +190,76 @@ func (u *upload) abort() {
 // pack writes pieces into the engine, and commits after the last.
 func (u *upload) pack() {
 	defer u.c.wg.Done()
+	defer u.c.s.guard(u.c.log)
 	defer u.giveBack()
 	err := error(nil)
 	for b := range u.full {
 		if err == nil {
-			err = u.write(b)
+			if err = u.write(b); err != nil {
+				u.failed.Store(&err)
+			}
 		}
 		u.free <- b
 	}
 	t, ok := <-u.last
 	switch {
-	case !ok && err == nil:
+	case !ok && err == nil && u.in != nil:
 		u.c.s.partials.park(u.key, u.in)
 		return
 	case !ok:
-		u.in.Abort()
+		u.drop()
 		return
 	}
 	committed := false
-	defer u.c.s.claims.done(u.c.tenant, u.hash)
+	defer u.c.s.claims.done(u.c.tenant, u.value.Hash)
+	defer u.drop() // what is neither committed nor saved
 	t.do = func(context.Context) (answer, error) {
+		if err == nil && u.left != 0 {
+			err = fmt.Errorf("%w: weight ends %d bytes early", transport.ErrProtocol, u.left)
+		}
+		if err == nil {
+			err = u.open()
+		}
 		if err != nil {
 			return answer{}, err
-		}
-		if u.left != 0 {
-			return answer{}, fmt.Errorf("%w: weight ends %d bytes early", transport.ErrProtocol, u.left)
 		}
 		if err := u.in.Commit(); err != nil {
 			return answer{}, err
 		}
 		committed = true
-		return answer{}, u.s.brought(u.hash)
+		return answer{}, u.s.brought(u.value.Hash)
 	}
 	t.run()
 	if committed {
 		u.in.save()
 	}
-	u.in.Abort()
 }
 
-// reserve counts memory for buffers, which the tenant pays for.
-func (u *upload) reserve(n uint64) error {
-	if err := u.c.tenant.bytes.take(int64(n)); err != nil {
-		return err
+// drop gives up what has not been committed.
+func (u *upload) drop() {
+	if u.in != nil {
+		u.in.Abort()
 	}
-	err := u.c.s.staging.reserve(n)
-	if err != nil {
-		u.c.tenant.bytes.give(int64(n))
+}
+
+// reserve takes memory for what is under way, which the tenant pays for.
+func (u *upload) reserve(n int64) error {
+	err := u.c.s.charge(u.c.tenant, n, "a weight under way")
+	if err == nil {
+		u.held += n
 	}
 	return err
 }
 
-func (u *upload) unreserve(n uint64) {
-	u.c.s.staging.unreserve(n)
-	u.c.tenant.bytes.give(int64(n))
+func (u *upload) unreserve() {
+	u.c.s.uncharge(u.c.tenant, u.held)
+	u.held = 0
 }
 
 // giveBack keeps buffers of the usual size for other uploads.
 func (u *upload) giveBack() {
-	u.unreserve(u.buffers * u.room)
+	u.unreserve()
+	u.release()
 	for {
 		select {
 		case b := <-u.free:
@@ -233,6 +279,88 @@ func (u *upload) write(b []byte) (err error) {
 			err = u.st.panicked(r)
 		}
 	}()
+	if u.in == nil && u.got+uint64(len(b)) < u.earnest() {
+		return u.wait(b)
+	}
+	if err := u.open(); err != nil {
+		return err
+	}
 	_, err = u.in.Write(b)
 	return err
+}
+
+// The part of a weight that has to be there before it takes its memory: all of
+// it is at most eight times as much. A small one takes it at once.
+const (
+	earnestPart  = 8
+	earnestBytes = 256 << 10
+)
+
+func (u *upload) earnest() uint64 {
+	if u.want <= earnestBytes {
+		return 0
+	}
+	return u.want / earnestPart
+}
+
+// wait keeps the next bytes.
+func (u *upload) wait(b []byte) error {
+	end := u.got + uint64(len(b))
+	if have := uint64(len(u.early)); end > have {
+		size := pages(min(max(end, 2*have), u.earnest()))
+		more := int64(size - have)
+		if err := u.c.tenant.bytes.take(more); err != nil {
+			return err
+		}
+		grown, err := u.c.s.staging.grow(u.early, size)
+		u.early = grown
+		if err != nil {
+			u.c.tenant.bytes.give(more)
+			return err
+		}
+	}
+	copy(u.early[u.got:], b)
+	u.got = end
+	return nil
+}
+
+// open takes the weight's memory, if that has not been done, and moves what is
+// there into it.
+func (u *upload) open() (err error) {
+	if u.in != nil {
+		return nil
+	}
+	s := u.c.s
+	n, err := s.opts.Engine.WeightMemory(u.program, u.value)
+	if err != nil {
+		return err
+	}
+	if err := u.c.tenant.bytes.take(n); err != nil {
+		return err
+	}
+	defer func() {
+		if u.in == nil {
+			u.c.tenant.bytes.give(n)
+		}
+	}()
+	in, err := s.newIncoming(u.program, u.value, u.want)
+	if err != nil {
+		return err
+	}
+	in.payer, in.paid = u.c.tenant, n
+	u.in = in
+	if u.got > 0 {
+		_, err = in.Write(u.early[:u.got])
+	}
+	u.release()
+	return err
+}
+
+// release gives back the memory of the first bytes.
+func (u *upload) release() {
+	if u.early != nil {
+		u.c.tenant.bytes.give(int64(len(u.early)))
+		u.c.s.staging.put(u.early)
+		u.early = nil
+	}
 }

@@ -339,27 +339,11 @@ func (c *conn) end(e ending) {
 // Close ends reading at once and the connection after what was written. It
 // returns the error that ended delivery if no writer has seen it.
 func (c *conn) Close() error {
-	c.d.mu.Lock()
-	if c.ended == connEnds {
-		c.d.mu.Unlock()
+	first, seen, failed := c.closes()
+	if !first {
 		return c.opError("close", net.ErrClosed)
 	}
-	if c.deadline != nil {
-		c.deadline.Stop()
-	}
-	failed := c.err
-	if failed == nil {
-		c.end(connEnds)
-	} else {
-		c.ended = connEnds
-	}
-	seen := c.reported
-	c.d.mu.Unlock()
-
-	c.reading.Lock()
-	c.readClosed.Store(true)
-	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
-	c.reading.Unlock()
+	c.endReading()
 	if failed == nil {
 		_ = c.Conn.SetWriteDeadline(time.Now().Add(linger))
 		return nil
@@ -368,4 +352,30 @@ func (c *conn) Close() error {
 		return err
 	}
 	return failed
+}
+
+// closes ends the connection after what was written, unless it has ended: failed is
+// what ended delivery, and seen whether a writer knows it.
+func (c *conn) closes() (first, seen bool, failed error) {
+	c.d.mu.Lock()
+	defer c.d.mu.Unlock()
+	if c.ended == connEnds {
+		return false, false, nil
+	}
+	if c.deadline != nil {
+		c.deadline.Stop()
+	}
+	if c.err == nil {
+		c.end(connEnds)
+	} else {
+		c.ended = connEnds
+	}
+	return true, c.reported, c.err
+}
+
+func (c *conn) endReading() {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	c.readClosed.Store(true)
+	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
 }

@@ -104,7 +104,15 @@ func (c *conn) delivered(n int) {
 // stop ends delivery, because of err or after the last byte, and closes the
 // connection if its owner has closed it.
 func (c *conn) stop(err error) {
+	if c.stops(err) {
+		_ = c.Conn.Close()
+	}
+}
+
+// stops is stop without the closing, which it asks for.
+func (c *conn) stops(err error) (closed bool) {
 	c.d.mu.Lock()
+	defer c.d.mu.Unlock()
 	if c.err == nil {
 		c.err = err
 	}
@@ -112,23 +120,21 @@ func (c *conn) stop(err error) {
 	c.pending, c.flight = fifo[mark]{}, fifo[mark]{}
 	c.queue.free()
 	c.deliveryEnded = true
-	closed := c.ended == connEnds
 	c.room.Broadcast()
-	c.d.mu.Unlock()
-	if closed {
-		_ = c.Conn.Close()
-	}
+	return c.ended == connEnds
 }
 
 // abort ends the connection without delivering what is under way.
 func (c *conn) abort() {
-	c.d.mu.Lock()
-	if c.err == nil {
-		c.err = c.opError("write", net.ErrClosed)
-	}
-	c.ended = connEnds
-	c.room.Broadcast()
-	c.d.mu.Unlock()
+	func() {
+		c.d.mu.Lock()
+		defer c.d.mu.Unlock()
+		if c.err == nil {
+			c.err = c.opError("write", net.ErrClosed)
+		}
+		c.ended = connEnds
+		c.room.Broadcast()
+	}()
 	c.readClosed.Store(true)
 	_ = c.Conn.Close()
 	c.wake()

@@ -160,6 +160,9 @@ func (c *Conn) Send(ctx context.Context, m *Message) (started bool, err error) {
 	}
 }
 
+// FramesSent is how many frames have been written, the one under way among them.
+func (c *Conn) FramesSent() uint32 { return c.sent.Load() }
+
 func (c *Conn) acquire(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
@@ -191,7 +194,13 @@ func (c *Conn) sendFrame(ctx context.Context, h Header, control proto.Message, p
 // writeFrame writes one frame and gives the token back. An error after
 // something was written means that the connection is closed.
 func (c *Conn) writeFrame(ctx context.Context, h Header, control proto.Message, pieces []Segment, hold *Hold) (wrote bool, err error) {
-	defer func() { c.lock <- struct{}{} }()
+	defer func() {
+		if r := recover(); r != nil {
+			_ = c.Close() // a frame may be there in part
+			defer panic(r)
+		}
+		c.lock <- struct{}{}
+	}()
 	if err := c.marshal(control); err != nil {
 		return false, err
 	}
@@ -215,6 +224,9 @@ func (c *Conn) writeFrame(ctx context.Context, h Header, control proto.Message, 
 	n, err := c.pipe.WriteBuffers(c.bufs, hold)
 	stop()
 	clear(c.bufs)
+	if cap(c.control) > keepControl {
+		c.control, c.head = nil, nil
+	}
 	c.account(n, headLen, pieces)
 	if err != nil {
 		_ = c.Close()
@@ -283,6 +295,9 @@ func (c *Conn) LimitControl(n uint64) { c.inLimit = min(n, MaxControl) }
 // read with ReadPayload before that. An error means that framing is lost or
 // the connection is; io.EOF is an end between frames.
 func (c *Conn) Next() (Header, []byte, error) {
+	if cap(c.inControl) > keepControl { // a peer may be silent for long
+		c.inControl = nil
+	}
 	if _, err := io.ReadFull(c.pipe, c.in[:4]); err != nil {
 		return Header{}, nil, err
 	}
@@ -301,8 +316,7 @@ func (c *Conn) Next() (Header, []byte, error) {
 	if h.Control > c.inLimit {
 		return Header{}, nil, fmt.Errorf("%w: control message of %d bytes, the limit is %d here", transport.ErrLimit, h.Control, c.inLimit)
 	}
-	c.inControl = slices.Grow(c.inControl[:0], int(h.Control))[:h.Control]
-	if _, err := io.ReadFull(c.pipe, c.inControl); err != nil {
+	if err := c.readControl(int(h.Control)); err != nil {
 		return Header{}, nil, noEOF(err)
 	}
 	if err := checkHeader(c.received.Load(), c.in[:], c.inControl); err != nil {
@@ -311,6 +325,20 @@ func (c *Conn) Next() (Header, []byte, error) {
 	c.received.Add(1)
 	c.count.AddReceived(plan.CauseControl, HeaderLen+len(c.inControl))
 	return h, c.inControl, nil
+}
+
+// readControl reads a control message of n bytes, for which memory is taken as
+// they come.
+func (c *Conn) readControl(n int) error {
+	c.inControl = c.inControl[:0]
+	for have := 0; have < n; have = len(c.inControl) {
+		k := min(n-have, keepControl)
+		c.inControl = slices.Grow(c.inControl, k)[:have+k]
+		if _, err := io.ReadFull(c.pipe, c.inControl[have:]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ReadPayload reads the payload of the frame that Next announced into sink, or

@@ -45,9 +45,12 @@ const (
 const ALPN = "genie/1"
 
 const (
-	copyLimit  = 2 << 10   // payloads up to here are copied beside the header: one write
-	readStep   = 256 << 10 // payload read between two checksum steps
-	readBuffer = 8 << 10   // of a socket; what is larger is read past it
-	dropBuffer = 64 << 10  // payload that is discarded
-	sumsAhead  = 4         // frames whose checksum is computed ahead of the writer
+	copyLimit = 2 << 10   // payloads up to here are copied beside the header: one write
+	readStep  = 256 << 10 // payload read between two checksum steps
+	// keepControl is the memory for control messages that a connection keeps from
+	// one to the next.
+	keepControl = 16 << 10
+	readBuffer  = 8 << 10  // of a socket; what is larger is read past it
+	dropBuffer  = 64 << 10 // payload that is discarded
+	sumsAhead   = 4        // frames whose checksum is computed ahead of the writer
 )

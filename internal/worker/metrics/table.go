@@ -91,12 +91,14 @@ func work() []metric {
 // resources are the metrics of memory and of bytes.
 func resources() []metric {
 	return []metric{
-		gauges("memory_bytes", "Memory outside the Go heap, by kind; kept is outputs that sessions keep, staging what received inputs wait in.", []string{"kind"}, func(s *sample, value func(float64, ...string)) {
+		gauges("memory_bytes", "Memory in the account, by kind; kept is outputs that sessions keep, staging what received inputs wait in, plans what is compiled and bound, buffers what connections and sessions take.", []string{"kind"}, func(s *sample, value func(float64, ...string)) {
 			value(float64(s.stats.WeightBytes), "weights")
 			value(float64(s.stats.StateBytes), "state")
 			value(float64(s.stats.KeptBytes), "kept")
 			value(float64(s.stats.ScratchBytes), "scratch")
 			value(float64(s.staged), "staging")
+			value(float64(s.stats.PlanBytes), "plans")
+			value(float64(s.stats.BufferBytes), "buffers")
 		}),
 		gauge("weights_packed_bytes", "Of the weights' memory, that in the form that kernels read.", func(s *sample) int64 { return s.stats.PackedBytes }),
 		gauge("memory_used_bytes", "Memory that counts against the limit.", func(s *sample) int64 { return s.stats.MemoryUsed }),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -74,10 +75,11 @@ func (c *Client) once(ctx context.Context, r *request) error {
 			return c.failure()
 		}
 	}
+	release := sync.OnceFunc(r.release)
+	defer release()
 	tellDeadline(ctx, r.control)
 	p, stream, err := c.register(r)
 	if err != nil {
-		r.release()
 		return err
 	}
 	sendCtx := ctx
@@ -94,7 +96,7 @@ func (c *Client) once(ctx context.Context, r *request) error {
 		c.cfg.Ledger.AddRoundTrips(1)
 	}
 	started, err := c.conn.Send(sendCtx, &m)
-	r.release()
+	release()
 	switch {
 	case errors.Is(err, memory.ErrFault):
 		return c.withdraw(ctx, p, stream, started, err)
@@ -253,11 +255,7 @@ func (c *Client) remoteError(control []byte) error {
 	if err := proto.Unmarshal(control, &m); err != nil {
 		return fmt.Errorf("%w: %w", transport.ErrProtocol, err)
 	}
-	text := m.GetMessage()
-	if len(text) > wire.MaxErrorText {
-		text = text[:wire.MaxErrorText]
-	}
-	err := &transport.RemoteError{Code: m.GetCode(), Message: text, Addr: c.cfg.Addr, Detail: detail(&m)}
+	err := &transport.RemoteError{Code: m.GetCode(), Message: wire.Words(m.GetMessage()), Addr: c.cfg.Addr, Detail: detail(&m)}
 	if !errors.Is(err, transport.ErrOverloaded) {
 		return err
 	}

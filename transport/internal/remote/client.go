@@ -79,7 +79,7 @@ func Open(ctx context.Context, pipe wire.Pipe, cfg Config) (*Client, error) {
 		}
 		return nil, c.describe("handshake", err)
 	}
-	cfg.Log.Debug("connected", "addr", cfg.Addr, "worker_pid", c.hello.GetPid(), "cpu", c.hello.GetCpu())
+	cfg.Log.Debug("connected", "addr", cfg.Addr, "worker_pid", c.hello.GetPid(), "cpu", wire.Words(c.hello.GetCpu()))
 	c.done.Go(c.receive)
 	c.done.Go(c.beat)
 	return c, nil
@@ -130,12 +130,13 @@ func (c *Client) handshake(ctx context.Context) error {
 // statsOf reads an answer to Stats.
 func statsOf(m *wirepb.Stats) transport.Stats {
 	return transport.Stats{
-		PID: int(m.GetPid()), CPU: m.GetCpu(), Runs: m.GetRuns(), Ops: m.GetOps(), Sessions: m.GetSessions(),
+		PID: int(m.GetPid()), CPU: wire.Words(m.GetCpu()), Runs: m.GetRuns(), Ops: m.GetOps(), Sessions: m.GetSessions(),
 		Plans: m.GetPlans(), PlansSent: m.GetPlansReceived(), Weights: m.GetWeights(), WeightBytes: m.GetWeightBytes(),
 		WeightsSent: m.GetWeightsReceived(), StateBytes: m.GetStateBytes(), ScratchBytes: m.GetScratchBytes(),
 		Rounds: m.GetRounds(), JoinedRuns: m.GetJoinedRuns(),
 		PeakRSS: m.GetPeakRssBytes(), MemoryUsed: m.GetMemoryUsedBytes(), MemoryLimit: m.GetMemoryLimitBytes(),
 		PackedBytes: m.GetPackedBytes(), KeptBytes: m.GetKeptBytes(), StagingBytes: m.GetStagingBytes(),
+		PlanBytes: m.GetPlanBytes(), BufferBytes: m.GetBufferBytes(),
 		WeightEvictions: m.GetWeightEvictions(), CacheHits: m.GetCacheHits(), CacheMisses: m.GetCacheMisses(),
 		CacheBytes: m.GetCacheBytes(), CacheEntries: m.GetCacheEntries(), CacheEvictions: m.GetCacheEvictions(),
 		UploadsResumed: m.GetUploadsResumed(),
@@ -188,6 +189,7 @@ func (c *Client) describe(doing string, err error) error { return Describe(doing
 // the client's failure says so, and otherwise it broke while another call was
 // writing.
 func Describe(doing, addr string, err error) error {
+	err = legible(err)
 	if _, ok := errors.AsType[*transport.RemoteError](err); ok {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
@@ -204,3 +206,22 @@ func Describe(doing, addr string, err error) error {
 	}
 	return fmt.Errorf("%w: %s with %s: %w", transport.ErrUnreachable, doing, addr, err)
 }
+
+// legible makes what an error says of a peer printable: gRPC passes a server's
+// words on in a status, and certificates have names.
+func legible(err error) error {
+	text := err.Error()
+	if shown := wire.Printable(text); shown != text {
+		return &legibleError{shown, err}
+	}
+	return err
+}
+
+type legibleError struct {
+	text string
+	err  error
+}
+
+func (e *legibleError) Error() string { return e.text }
+
+func (e *legibleError) Unwrap() error { return e.err }

@@ -14,16 +14,14 @@ func detail(m *wirepb.Error) error {
 	case m.GetCode() == transport.Code(transport.ErrMemory):
 		return &transport.MemoryError{
 			Need: number(m.GetNeedBytes()), Free: number(m.GetFreeBytes()), Limit: number(m.GetLimitBytes()),
-			For: words(m.GetPurpose()),
+			For: wire.Words(m.GetPurpose()),
 		}
 	case m.GetCode() == transport.Code(transport.ErrQuota) && q != nil:
 		return &transport.QuotaError{
-			What: words(q.GetWhat()), Limit: number(q.GetLimit()), Used: number(q.GetUsed()), Want: number(q.GetWant()),
+			What: wire.Words(q.GetWhat()), Limit: number(q.GetLimit()), Used: number(q.GetUsed()), Want: number(q.GetWant()),
 		}
 	}
 	return nil
 }
-
-func words(s string) string { return s[:min(len(s), wire.MaxErrorText)] }
 
 func number(n uint64) int64 { return int64(min(n, math.MaxInt64)) }

@@ -72,10 +72,7 @@ func (x *Executor) Stats(ctx context.Context) (transport.Stats, error) {
 
 // NewSession implements [transport.Executor].
 func (x *Executor) NewSession(ctx context.Context) (transport.Session, error) {
-	x.mu.Lock()
-	x.lastSess++
-	s := newSession(x, x.lastSess)
-	x.mu.Unlock()
+	s := newSession(x, x.number())
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
@@ -98,18 +95,7 @@ const goodbye = time.Second
 // Close implements [transport.Executor]: sessions are closed, and the connection
 // is dropped.
 func (x *Executor) Close() error {
-	x.mu.Lock()
-	x.closed = true
-	x.cancel()
-	c := x.cur
-	open := make([]*session, 0, len(x.sessions))
-	for s := range x.sessions {
-		if s.key != nil {
-			open = append(open, s)
-		}
-	}
-	clear(x.sessions)
-	x.mu.Unlock()
+	c, open := x.ends()
 	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -138,4 +124,28 @@ func (x *Executor) again(ctx context.Context, c *Client, attempt int) bool {
 // closedError is the error of calls after Close.
 func (x *Executor) closedError() error {
 	return fmt.Errorf("%w: executor %s", transport.ErrClosed, x.cfg.Addr)
+}
+
+// number is that of the next session.
+func (x *Executor) number() uint32 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.lastSess++
+	return x.lastSess
+}
+
+// ends closes the executor for calls; it gives the connection in use, and the
+// sessions that would outlive it.
+func (x *Executor) ends() (c *Client, open []*session) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.closed = true
+	x.cancel()
+	for s := range x.sessions {
+		if s.key != nil {
+			open = append(open, s)
+		}
+	}
+	clear(x.sessions)
+	return x.cur, open
 }

@@ -44,17 +44,21 @@ func (l *runs) sink(n uint64) ([]byte, error) {
 }
 
 func (l *runs) add(b []byte) {
+	l.append(b)
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+}
+
+func (l *runs) append(b []byte) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.some = true
 	for ; len(b) > 0; b = b[l.size+4:] {
 		micros := binary.LittleEndian.Uint32(b[l.size:])
 		l.list = append(l.list, loopRun{b[:l.size:l.size], time.Duration(micros) * time.Microsecond})
 		l.left--
-	}
-	l.mu.Unlock()
-	select {
-	case l.more <- struct{}{}:
-	default:
 	}
 }
 

@@ -39,21 +39,16 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		_, err := p.Encode()
 		return nil, err
 	}
-	s.mu.Lock()
-	ref := s.plans[hash]
-	if ref != nil {
-		s.mu.Unlock()
+	ref, ready := s.numbered(p, hash)
+	if ready {
 		return ref, nil
 	}
-	s.lastPlan++
-	ref = &planRef{session: s, num: s.lastPlan, hash: hash, layout: wire.NewLayout(p)}
-	s.mu.Unlock()
 	model := ""
 	if weights != nil {
 		model = weights.Model()
 	}
 	patience := s.x.retry.patience()
-	for done := false; !done; {
+	for done, left := false, sendings(p); !done; {
 		before := s.uploadsDone()
 		ready, err := s.sendPlan(ctx, ref, model)
 		if err == nil {
@@ -62,11 +57,18 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		if err == nil && len(ready.GetMissing()) == 0 {
 			break
 		}
+		var sent bool
+		if err == nil && left == 0 {
+			return nil, fmt.Errorf("%w: %s misses weights that it was sent", transport.ErrProtocol, s.x.cfg.Addr)
+		}
 		if err == nil {
-			done, err = s.upload(ctx, ref, ready, before, weights, progress)
+			done, sent, err = s.upload(ctx, ref, ready, before, weights, progress)
 		}
 		if err != nil && !patience.again(ctx, err) {
 			return nil, err
+		}
+		if sent {
+			left--
 		}
 		// A content that is missing in two forms goes once for each, one after
 		// the other; ask what is left.
@@ -77,6 +79,36 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	return ref, nil
 }
 
+// numbered is the plan under its number in the session, which is a new one unless
+// the plan is ready.
+func (s *session) numbered(p *plan.Plan, hash plan.Hash) (ref *planRef, ready bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ref = s.plans[hash]; ref != nil {
+		return ref, true
+	}
+	s.lastPlan++
+	return &planRef{session: s, num: s.lastPlan, hash: hash, layout: wire.NewLayout(p)}, false
+}
+
+// moreSendings is how often weights that were sent may be missing again.
+const moreSendings = 8
+
+// sendings is how often a worker may say that weights of a plan are missing. A
+// content goes once for each form in which the worker holds it, of which there are
+// as many as values that have it; then there are those that it had to give up in
+// between.
+func sendings(p *plan.Plan) int {
+	most, count := 0, map[plan.Hash]int{}
+	for i := range p.Values {
+		if v := &p.Values[i]; v.Kind == plan.KindWeight {
+			count[v.Hash]++
+			most = max(most, count[v.Hash])
+		}
+	}
+	return most + moreSendings
+}
+
 func (s *session) uploadsDone() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,25 +117,25 @@ func (s *session) uploadsDone() int {
 
 // upload sends what the worker misses. Plans that are prepared side by side have
 // weights in common: one of them sends at a time, and another asks again what is
-// missing after that. It is true when nothing is left to ask.
-func (s *session) upload(ctx context.Context, ref *planRef, ready *wirepb.Prepared, before int, weights transport.WeightSource, progress transport.Progress) (done bool, err error) {
+// missing after that. done is true when nothing is left to ask.
+func (s *session) upload(ctx context.Context, ref *planRef, ready *wirepb.Prepared, before int, weights transport.WeightSource, progress transport.Progress) (done, sent bool, err error) {
 	select {
 	case s.uploading <- struct{}{}:
 	case <-ctx.Done():
-		return false, fmt.Errorf("weights for %s: %w", s.x.cfg.Addr, ctxError(ctx))
+		return false, false, fmt.Errorf("weights for %s: %w", s.x.cfg.Addr, ctxError(ctx))
 	}
 	defer func() { <-s.uploading }()
 	if s.uploadsDone() != before {
-		return false, nil
+		return false, false, nil
 	}
 	once := distinct(ref.layout.Plan, ready.GetMissing())
 	if err := s.sendWeights(ctx, ref, once, ready.GetPartial(), weights, progress); err != nil {
-		return false, err
+		return false, false, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.uploaded++
-	return len(once) == len(ready.GetMissing()), nil
+	return len(once) == len(ready.GetMissing()), true, nil
 }
 
 // distinct leaves out ids of content that comes before.

@@ -102,15 +102,20 @@ func (c *Client) finish(stream uint64, p *pending) {
 	if err == nil && p.sink != nil && p.sink.Left() > 0 {
 		err = fmt.Errorf("%w: answer to %v ends %d bytes early", transport.ErrProtocol, p.typ, p.sink.Left())
 	}
-	c.mu.Lock()
-	delete(c.streams, stream)
-	gone := p.gone
-	p.done <- err
-	c.mu.Unlock()
+	gone := c.ended(stream, p, err)
 	if p.early != nil {
 		p.early(errAnswered)
 	}
 	if gone && p.late != nil {
 		p.late(err)
 	}
+}
+
+// ended tells who waits for an answer of its end, and whether nobody does.
+func (c *Client) ended(stream uint64, p *pending, err error) (gone bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.streams, stream)
+	p.done <- err // it has room for one
+	return p.gone
 }

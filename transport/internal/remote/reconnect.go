@@ -80,29 +80,35 @@ type dialling struct {
 // connection is the connection, made again if need be, for which all callers
 // wait together.
 func (x *Executor) connection(ctx context.Context) (*Client, error) {
-	x.mu.Lock()
-	if x.closed {
-		x.mu.Unlock()
-		return nil, x.closedError()
-	}
-	c := x.cur
-	if c.lives() || !x.retry.on() {
-		x.mu.Unlock()
-		return c, nil
-	}
-	d := x.dialling
+	c, d, err := x.currently()
 	if d == nil {
-		d = &dialling{done: make(chan struct{})}
-		x.dialling = d
-		x.wg.Go(func() { x.redial(d, c) })
+		return c, err
 	}
-	x.mu.Unlock()
 	select {
 	case <-d.done:
 		return d.c, d.err
 	case <-ctx.Done():
 		return nil, fmt.Errorf("connecting to %s: %w", x.cfg.Addr, ctxError(ctx))
 	}
+}
+
+// currently is the connection, or the one that is being made.
+func (x *Executor) currently() (*Client, *dialling, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closed {
+		return nil, nil, x.closedError()
+	}
+	c := x.cur
+	if c.lives() || !x.retry.on() {
+		return c, nil, nil
+	}
+	if x.dialling == nil {
+		d := &dialling{done: make(chan struct{})}
+		x.dialling = d
+		x.wg.Go(func() { x.redial(d, c) })
+	}
+	return nil, x.dialling, nil
 }
 
 // redial connects until it succeeds, its time is over or the executor closes.

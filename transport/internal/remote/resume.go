@@ -33,9 +33,7 @@ func (s *session) open(ctx context.Context) error {
 		m.Key = s.key
 	}
 	begin, wait := time.Now(), waits()
-	s.x.mu.Lock()
-	lost := s.x.lostTo(s.x.cur)
-	s.x.mu.Unlock()
+	lost := s.x.lostNow()
 	for attempt := 1; ; attempt++ {
 		joining, joined := s.x.reconnecting(ctx, s.num, lost)
 		c, err := s.x.connection(joining)
@@ -114,9 +112,7 @@ func (s *session) join(ctx context.Context, c, old *Client) error {
 	err := c.call(ctx, &request{
 		typ: wire.TypeOpenSession, control: &wirepb.OpenSession{Session: s.num, Key: s.key, Resume: true},
 	})
-	s.mu.Lock()
-	again := slices.Clone(s.released)
-	s.mu.Unlock()
+	again := s.toRelease()
 	if err != nil || len(again) == 0 {
 		return err
 	}
@@ -150,9 +146,7 @@ func (s *session) call(ctx context.Context, r *request) error {
 		s.seq++
 		r.number(s.seq)
 	}
-	s.mu.Lock()
-	lost := s.x.lostTo(s.c)
-	s.mu.Unlock()
+	lost := s.lostNow()
 	for attempt := 1; ; attempt++ {
 		joining, joined := s.x.reconnecting(ctx, s.num, lost)
 		c, err := s.connection(joining)
@@ -211,4 +205,26 @@ func (s *session) verdict(r *request, c *Client, err error, attempt int) error {
 		return fmt.Errorf("%w: a loop was cut off: %w", transport.ErrSessionLost, err)
 	}
 	return err
+}
+
+// lostNow is why the connection in use is lost; nil while it lives.
+func (x *Executor) lostNow() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.lostTo(x.cur)
+}
+
+// lostNow is why the session's connection is lost; nil while it lives.
+func (s *session) lostNow() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.x.lostTo(s.c)
+}
+
+// toRelease are the values of which nobody knows whether the worker knows that
+// they are released.
+func (s *session) toRelease() []*wirepb.Handle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.released)
 }

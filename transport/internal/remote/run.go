@@ -127,7 +127,7 @@ func claim(payload []wire.Segment) uint64 {
 func (s *session) result(p *plan.Plan, shapes [][]int, m *wirepb.Ran) (transport.Result, []wire.Segment, error) {
 	res := transport.Result{
 		Outputs: make([]transport.OutputValue, len(p.Outputs)),
-		Elapsed: time.Duration(m.GetElapsedNs()),
+		Elapsed: time.Duration(number(m.GetElapsedNs())),
 	}
 	kept := m.GetKept()
 	segs := make([]wire.Segment, 0, len(p.Outputs))
@@ -140,7 +140,7 @@ func (s *session) result(p *plan.Plan, shapes [][]int, m *wirepb.Ran) (transport
 				return res, nil, fmt.Errorf("%w: no handle for output %q", transport.ErrProtocol, o.Name)
 			}
 			res.Outputs[i].Handle = wire.HandleFrom(kept[0])
-			s.keep(res.Outputs[i].Handle, o.Cause)
+			s.keep(res.Outputs[i].Handle, keptValue{o.Cause, t.DType, t.Shape})
 			kept = kept[1:]
 			continue
 		}
@@ -161,10 +161,10 @@ func (s *session) result(p *plan.Plan, shapes [][]int, m *wirepb.Ran) (transport
 	return res, segs, nil
 }
 
-func (s *session) keep(h transport.Handle, c plan.Cause) {
+func (s *session) keep(h transport.Handle, k keptValue) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.causes[h.ID] = c
+	s.values[h] = k
 }
 
 // noteLate remembers that a run which was given up has changed the state.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,14 +43,14 @@ type session struct {
 	advanced bool // a call that was given up had succeeded
 	plans    map[plan.Hash]*planRef
 	lastPlan uint32
-	uploaded int                   // times that weights were sent
-	causes   map[uint64]plan.Cause // what kept values count as when they are read
+	uploaded int // times that weights were sent
+	values   map[transport.Handle]keptValue
 }
 
 func newSession(x *Executor, num uint32) *session {
 	s := &session{
 		x: x, num: num, order: make(chan struct{}, 1), joined: make(chan struct{}, 1), uploading: make(chan struct{}, 1),
-		plans: map[plan.Hash]*planRef{}, causes: map[uint64]plan.Cause{},
+		plans: map[plan.Hash]*planRef{}, values: map[transport.Handle]keptValue{},
 	}
 	s.order <- struct{}{}
 	s.joined <- struct{}{}
@@ -70,15 +71,23 @@ func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tenso
 	if err := s.check(); err != nil {
 		return transport.Tensor{}, fmt.Errorf("%w: %w", transport.ErrStaleHandle, err)
 	}
+	known, ours := s.valueOf(h)
+	cause := plan.CauseActivation
+	if ours {
+		cause = known.cause
+	}
 	var m wirepb.Value
 	var t transport.Tensor
 	r := &request{
-		typ: wire.TypeRead, order: s.order, named: true, answer: &m, cause: s.causeOf(h),
+		typ: wire.TypeRead, order: s.order, named: true, answer: &m, cause: cause,
 		control: &wirepb.Read{Session: s.num, Handle: wire.HandleMessage(h)},
 	}
 	r.payloadOf = func() ([]wire.Segment, error) {
+		if !ours {
+			return nil, fmt.Errorf("%w: a value that no run of this session gave", transport.ErrProtocol)
+		}
 		var err error
-		if t, err = readTensor(&m, s.x.cfg.MaxMessage); err != nil {
+		if t, err = known.tensor(&m, s.x.cfg.MaxMessage); err != nil {
 			return nil, err
 		}
 		return []wire.Segment{{Data: t.Data, Cause: r.cause}}, nil
@@ -89,37 +98,40 @@ func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tenso
 	return t, nil
 }
 
-// readTensor takes memory for a value that a worker describes.
-func readTensor(m *wirepb.Value, limit uint64) (transport.Tensor, error) {
-	t := transport.Tensor{DType: plan.DType(m.GetDtype())}
-	if m.GetDtype() > 255 || !t.DType.Valid() || len(m.GetShape()) > plan.MaxRank {
-		return t, fmt.Errorf("%w: a value of dtype %d and rank %d", transport.ErrProtocol, m.GetDtype(), len(m.GetShape()))
-	}
-	t.Shape = make([]int, len(m.GetShape()))
-	for i, d := range m.GetShape() {
-		if d > plan.MaxDimSize {
-			return t, fmt.Errorf("%w: dimension %d", transport.ErrLimit, d)
-		}
-		t.Shape[i] = int(d)
-	}
-	n, err := wire.Bytes(t.DType, t.Shape)
-	if err != nil {
-		return t, err
-	}
-	if n > limit {
-		return t, fmt.Errorf("%w: value of %d bytes, the limit is %d", transport.ErrLimit, n, limit)
-	}
-	t.Data = make([]byte, n)
-	return t, nil
+// keptValue is what is known of a value that stays on the worker: it follows from
+// the plan and the sizes of the run that gave it.
+type keptValue struct {
+	cause plan.Cause
+	dtype plan.DType
+	shape []int
 }
 
-func (s *session) causeOf(h transport.Handle) plan.Cause {
+// tensor takes memory for the value, which a worker describes as it must be.
+func (k keptValue) tensor(m *wirepb.Value, limit uint64) (transport.Tensor, error) {
+	same := m.GetDtype() == uint32(k.dtype) && len(m.GetShape()) == len(k.shape)
+	for i := 0; same && i < len(k.shape); i++ {
+		same = m.GetShape()[i] == uint64(k.shape[i])
+	}
+	if !same {
+		return transport.Tensor{}, fmt.Errorf("%w: a value of type %d and %d dimensions, it must be %v%v",
+			transport.ErrProtocol, m.GetDtype(), len(m.GetShape()), k.dtype, k.shape)
+	}
+	n, err := wire.Bytes(k.dtype, k.shape)
+	if err != nil {
+		return transport.Tensor{}, err
+	}
+	if n > limit {
+		return transport.Tensor{}, fmt.Errorf("%w: value of %d bytes, the limit is %d", transport.ErrLimit, n, limit)
+	}
+	return transport.Tensor{DType: k.dtype, Shape: slices.Clone(k.shape), Data: make([]byte, n)}, nil
+}
+
+// valueOf is what is known of a kept value.
+func (s *session) valueOf(h transport.Handle) (keptValue, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c, ok := s.causes[h.ID]; ok {
-		return c
-	}
-	return plan.CauseActivation
+	k, ok := s.values[h]
+	return k, ok
 }
 
 // Release implements [transport.Session]. It does not wait for the worker.
@@ -131,16 +143,7 @@ func (s *session) Release(ctx context.Context, hs ...transport.Handle) error {
 	for len(hs) > 0 {
 		part := hs[:min(batch, len(hs))]
 		hs = hs[len(part):]
-		m := &wirepb.Release{Session: s.num, Handles: make([]*wirepb.Handle, len(part))}
-		s.mu.Lock()
-		for i, h := range part {
-			m.Handles[i] = wire.HandleMessage(h)
-			delete(s.causes, h.ID)
-		}
-		if s.key != nil && len(s.released) < maxReleased {
-			s.released = append(s.released, m.GetHandles()...)
-		}
-		s.mu.Unlock()
+		m := &wirepb.Release{Session: s.num, Handles: s.forgets(part)}
 		err := s.call(ctx, &request{typ: wire.TypeRelease, order: s.order, control: m, oneWay: true})
 		if errors.Is(err, transport.ErrSessionLost) {
 			return nil // with all its values
@@ -150,6 +153,21 @@ func (s *session) Release(ctx context.Context, hs ...transport.Handle) error {
 		}
 	}
 	return nil
+}
+
+// forgets drops what is known of values, and gives their names on the wire.
+func (s *session) forgets(hs []transport.Handle) []*wirepb.Handle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := make([]*wirepb.Handle, len(hs))
+	for i, h := range hs {
+		names[i] = wire.HandleMessage(h)
+		delete(s.values, h)
+	}
+	if s.key != nil && len(s.released) < maxReleased {
+		s.released = append(s.released, names...)
+	}
+	return names
 }
 
 // Reset implements [transport.Session].

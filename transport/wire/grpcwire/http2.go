@@ -2,9 +2,12 @@ package grpcwire
 
 import (
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"net"
+	"sync"
 
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
 )
@@ -26,8 +29,13 @@ func CountConn(c net.Conn, l Ledger) net.Conn {
 
 // CountServerConn is [CountConn] for the server's end of a connection. Messages
 // of other services on it, such as health checks, count at the socket only.
-func CountServerConn(c net.Conn, l Ledger) net.Conn {
-	return &countedConn{Conn: wire.CountSocket(c, l), ledger: l, in: h2Parser{preface: len(clientPreface)}}
+//
+// hold, which may be nil, is asked for the memory of messages of which not all
+// has come, in steps, and given it back with a negative number; gRPC bounds each
+// of them and not all together. When it refuses the connection ends, and so it
+// does with a message that is compressed, whose memory is not known before.
+func CountServerConn(c net.Conn, l Ledger, hold func(more int64) error) net.Conn {
+	return &countedConn{Conn: wire.CountSocket(c, l), ledger: l, in: h2Parser{preface: len(clientPreface)}, hold: hold}
 }
 
 const clientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -39,12 +47,60 @@ type countedConn struct {
 	net.Conn
 	ledger  wire.Counter
 	out, in h2Parser
+
+	hold   func(more int64) error
+	mu     sync.Mutex // of what follows
+	held   int64
+	closed bool
+}
+
+// heldFree is what messages that are there in part take without asking: one frame
+// as this module sends it. Whoever gives hold has room for it.
+const heldFree = wire.ChunkSize + wire.MaxControl
+
+// heldStep is how much of messages that are there in part is taken at a time.
+const heldStep = 64 << 10
+
+// holds keeps as much memory as messages of which not all has come take.
+func (c *countedConn) holds() error {
+	if c.hold == nil {
+		return nil
+	}
+	if c.in.compressed {
+		return fmt.Errorf("%w: a compressed message", transport.ErrProtocol)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	more := (max(c.in.partial-heldFree, 0)+heldStep-1)/heldStep*heldStep - c.held
+	if more == 0 || c.closed {
+		return nil
+	}
+	if err := c.hold(more); err != nil {
+		return err
+	}
+	c.held += more
+	return nil
+}
+
+// Close closes the connection and gives back what it held.
+func (c *countedConn) Close() error {
+	err := c.Conn.Close()
+	if c.hold != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		_ = c.hold(-c.held)
+		c.held, c.closed = 0, true
+	}
+	return err
 }
 
 func (c *countedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		c.ledger.AddReceived(plan.CauseControl, c.in.overhead(b[:n]))
+		if held := c.holds(); held != nil {
+			return 0, held
+		}
 	}
 	return n, err
 }
@@ -78,13 +134,17 @@ type h2Parser struct {
 	data    bool // the frame is DATA
 	streams map[uint32]*messageParser
 	stream  *messageParser
+
+	partial    int64 // bytes of messages that have begun and not ended
+	compressed bool  // a message was
 }
 
 // messageParser follows the gRPC messages of one stream.
 type messageParser struct {
 	prefix    [prefixLen]byte
 	prefixLen int
-	left      int // bytes of message still to come
+	left      int   // bytes of message still to come
+	come      int64 // those of it that have
 }
 
 // overhead is the number of bytes in b that are not part of a message.
@@ -122,6 +182,14 @@ func (p *h2Parser) step(b []byte) (taken, overhead int) {
 	}
 	k, overhead := p.stream.step(b[:min(p.body-p.padding, len(b))])
 	p.body -= k
+	if overhead == 0 {
+		p.partial += int64(k)
+		if p.stream.come += int64(k); p.stream.left == 0 {
+			p.partial -= p.stream.come
+			p.stream.come = 0
+		}
+	}
+	p.compressed = p.compressed || p.stream.prefix[0] != 0
 	return k, overhead
 }
 
@@ -134,6 +202,9 @@ func (p *h2Parser) begin() {
 	id := binary.BigEndian.Uint32(p.head[5:]) &^ (1 << 31)
 	if !p.data {
 		if p.head[3] == h2RstStream {
+			if m := p.streams[id]; m != nil {
+				p.partial -= m.come
+			}
 			delete(p.streams, id)
 		}
 		return

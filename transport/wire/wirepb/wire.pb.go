@@ -1727,6 +1727,8 @@ type Stats struct {
 	CacheEntries     int64                  `protobuf:"varint,23,opt,name=cache_entries,json=cacheEntries,proto3" json:"cache_entries,omitempty"`
 	CacheEvictions   int64                  `protobuf:"varint,24,opt,name=cache_evictions,json=cacheEvictions,proto3" json:"cache_evictions,omitempty"`
 	UploadsResumed   int64                  `protobuf:"varint,25,opt,name=uploads_resumed,json=uploadsResumed,proto3" json:"uploads_resumed,omitempty"`
+	PlanBytes        int64                  `protobuf:"varint,26,opt,name=plan_bytes,json=planBytes,proto3" json:"plan_bytes,omitempty"`
+	BufferBytes      int64                  `protobuf:"varint,27,opt,name=buffer_bytes,json=bufferBytes,proto3" json:"buffer_bytes,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1950,6 +1952,20 @@ func (x *Stats) GetUploadsResumed() int64 {
 	return 0
 }
 
+func (x *Stats) GetPlanBytes() int64 {
+	if x != nil {
+		return x.PlanBytes
+	}
+	return 0
+}
+
+func (x *Stats) GetBufferBytes() int64 {
+	if x != nil {
+		return x.BufferBytes
+	}
+	return 0
+}
+
 var File_wire_wirepb_wire_proto protoreflect.FileDescriptor
 
 const file_wire_wirepb_wire_proto_rawDesc = "" +
@@ -2086,7 +2102,7 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12\x1f\n" +
 	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
 	"deadlineMs\x12 \n" +
-	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\xfd\x06\n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\xbf\a\n" +
 	"\x05Stats\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x10\n" +
 	"\x03cpu\x18\x02 \x01(\tR\x03cpu\x12\x12\n" +
@@ -2120,7 +2136,10 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"cacheBytes\x12#\n" +
 	"\rcache_entries\x18\x17 \x01(\x03R\fcacheEntries\x12'\n" +
 	"\x0fcache_evictions\x18\x18 \x01(\x03R\x0ecacheEvictions\x12'\n" +
-	"\x0fuploads_resumed\x18\x19 \x01(\x03R\x0euploadsResumedB/Z-github.com/genie-sdk/go/transport/wire/wirepbb\x06proto3"
+	"\x0fuploads_resumed\x18\x19 \x01(\x03R\x0euploadsResumed\x12\x1d\n" +
+	"\n" +
+	"plan_bytes\x18\x1a \x01(\x03R\tplanBytes\x12!\n" +
+	"\fbuffer_bytes\x18\x1b \x01(\x03R\vbufferBytesB/Z-github.com/genie-sdk/go/transport/wire/wirepbb\x06proto3"
 
 var (
 	file_wire_wirepb_wire_proto_rawDescOnce sync.Once

@@ -1,23 +1,23 @@
-package engine_test
+package planmaker
 
 import "github.com/genie-sdk/go/transport/plan"
 
 // operator picks an operator, its attributes and its number of inputs; steps that
 // depend on their input fill in their attributes themselves.
-func (m *planMaker) operator() (string, plan.Attrs, int) {
-	axis := m.below(6) - 2
+func (m *Maker) operator() (string, plan.Attrs, int) { //nolint:funlen // a table
+	axis := m.Below(6) - 2
 	pair := func(key string, least int) plan.Attr {
-		return plan.Ints(key, []int{least + m.below(3), least + m.below(3)})
+		return plan.Ints(key, []int{least + m.Below(3), least + m.Below(3)})
 	}
-	switch k := m.below(37); k {
+	switch k := m.Below(37); k {
 	case 0, 1, 2, 3:
 		return []string{"add", "sub", "mul", "div"}[k], nil, 2
 	case 4, 5, 6, 7, 8, 9, 10, 11:
 		return []string{"relu", "tanh", "exp", "sqrt", "quick_gelu", "identity", "contiguous", "relu"}[k-4], nil, 1
 	case 12:
-		return "gelu", plan.Attrs{plan.BoolAttr("tanh", m.below(2) == 1)}, 1
+		return "gelu", plan.Attrs{plan.BoolAttr("tanh", m.Below(2) == 1)}, 1
 	case 13, 14, 15:
-		return "matmul", plan.Attrs{plan.BoolAttr("trans_a", m.below(4) == 3), plan.BoolAttr("trans_b", m.below(2) == 1)}, 2
+		return "matmul", plan.Attrs{plan.BoolAttr("trans_a", m.Below(4) == 3), plan.BoolAttr("trans_b", m.Below(2) == 1)}, 2
 	case 16:
 		return "bias", nil, 2
 	case 17:
@@ -25,9 +25,9 @@ func (m *planMaker) operator() (string, plan.Attrs, int) {
 	case 18:
 		return "layer_norm", plan.Attrs{plan.Float("eps", 1e-5)}, 3
 	case 19:
-		return "causal_mask", plan.Attrs{plan.Int("window", m.below(5))}, 1 + m.below(2)
+		return "causal_mask", plan.Attrs{plan.Int("window", m.Below(5))}, 1 + m.Below(2)
 	case 20:
-		return "concat", plan.Attrs{plan.Int("axis", axis)}, 1 + m.below(4)
+		return "concat", plan.Attrs{plan.Int("axis", axis)}, 1 + m.Below(4)
 	case 21:
 		return "embedding", nil, 2
 	case 22:
@@ -37,14 +37,14 @@ func (m *planMaker) operator() (string, plan.Attrs, int) {
 	case 24:
 		return "pick", nil, 2
 	case 25, 26:
-		axes := []int{axis, m.below(4)}[:1+m.below(2)]
-		return "reduce", plan.Attrs{plan.Ints("axes", axes), plan.BoolAttr("keep", m.below(2) == 1), plan.Str("kind", []string{"sum", "mean", "max"}[m.below(3)])}, 1
+		axes := []int{axis, m.Below(4)}[:1+m.Below(2)]
+		return "reduce", plan.Attrs{plan.Ints("axes", axes), plan.BoolAttr("keep", m.Below(2) == 1), plan.Str("kind", []string{"sum", "mean", "max"}[m.Below(3)])}, 1
 	case 27:
 		return "argmax", plan.Attrs{plan.Int("axis", axis)}, 1
 	case 28:
-		return "topk", plan.Attrs{plan.BoolAttr("indices", m.below(2) == 1), plan.Int("k", m.below(5))}, 1
+		return "topk", plan.Attrs{plan.BoolAttr("indices", m.Below(2) == 1), plan.Int("k", m.Below(5))}, 1
 	case 29:
-		return "slice", plan.Attrs{plan.Int("axis", axis), plan.Dims("start", m.dim(m.below(2) == 0)), plan.Dims("stop", m.dim(m.below(2) == 0))}, 1
+		return "slice", plan.Attrs{plan.Int("axis", axis), plan.Dims("start", m.dim(m.Below(2) == 0)), plan.Dims("stop", m.dim(m.Below(2) == 0))}, 1
 	case 30:
 		return "transpose", nil, 1
 	case 31:
@@ -54,7 +54,7 @@ func (m *planMaker) operator() (string, plan.Attrs, int) {
 	case 33:
 		return "cast", plan.Attrs{plan.Int("to", int(m.dtype()))}, 1
 	case 34:
-		return "conv2d", plan.Attrs{pair("dilation", 1), plan.Int("groups", 1+m.below(2)), pair("pad", 0), pair("stride", 1)}, 2 + m.below(2)
+		return "conv2d", plan.Attrs{pair("dilation", 1), plan.Int("groups", 1+m.Below(2)), pair("pad", 0), pair("stride", 1)}, 2 + m.Below(2)
 	case 35:
 		return "max_pool2d", plan.Attrs{pair("kernel", 1), pair("pad", 0), pair("stride", 1)}, 1
 	default:

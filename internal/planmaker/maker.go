@@ -1,4 +1,9 @@
-package engine_test
+// Package planmaker makes up plans from bytes, and spoils them: for fuzz tests of
+// whatever takes plans of others. Most of them are right, with the shapes, buffers
+// and states that their steps want.
+//
+//	p, weights, rest := planmaker.Make(data)
+package planmaker
 
 import (
 	"encoding/binary"
@@ -11,10 +16,11 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// draws hands out a fuzzer's bytes; when they are used up it gives zeros.
-type draws []byte
+// Draws hands out a fuzzer's bytes; when they are used up it gives zeros.
+type Draws []byte
 
-func (d *draws) byte() int {
+// Byte is the next byte.
+func (d *Draws) Byte() int {
 	if len(*d) == 0 {
 		return 0
 	}
@@ -23,58 +29,75 @@ func (d *draws) byte() int {
 	return int(b)
 }
 
-func (d *draws) below(n int) int { return d.byte() % n }
+// Below is a number below n, which is at most 256.
+func (d *Draws) Below(n int) int { return d.Byte() % n }
 
-// planMaker builds a plan that is mostly right from a fuzzer's bytes: shapes are
+// Maker builds a plan that is mostly right from a fuzzer's bytes: shapes are
 // inferred, buffers belong to their values, states grow as they say. What it
 // spoils at the end is for the checks to find.
-type planMaker struct {
-	draws
+type Maker struct {
+	Draws
 	p       plan.Plan
 	weights transport.Weights
 }
 
-// makePlan is the plan of data.
-func makePlan(data []byte) (*plan.Plan, transport.Weights, *draws) {
-	m := &planMaker{draws: data, weights: transport.Weights{}}
+// Make is the plan of data, with its weights and what is left of data. The plan may
+// be invalid: then it does not encode.
+func Make(data []byte) (*plan.Plan, transport.Weights, *Draws) {
+	m := New(data)
+	for range 1 + m.Below(3) {
+		m.Input(plan.Spec{DType: m.dtype(), Shape: m.shape(false)})
+	}
+	for range m.Below(3) {
+		m.weight()
+	}
+	for range m.Below(3) {
+		m.constant()
+	}
+	for range m.Below(3) {
+		m.state()
+	}
+	for range 1 + m.Below(14) {
+		m.step()
+	}
+	m.outputs()
+	m.Assign()
+	m.spoil()
+	return &m.p, m.weights, &m.Draws
+}
+
+// New makes a maker without a value yet, which draws from data.
+func New(data []byte) *Maker {
+	m := &Maker{Draws: data, weights: transport.Weights{}}
 	m.p = plan.Plan{
 		Version: plan.Version, Name: "fuzz", Values: []plan.Value{}, Steps: []plan.Step{},
 		Inputs: []plan.Port{}, Outputs: []plan.Output{}, States: []plan.State{},
 	}
-	for range 1 + m.below(3) {
-		v := m.leaf(plan.Value{Kind: plan.KindInput, Spec: plan.Spec{DType: m.dtype(), Shape: m.shape(false)}})
-		m.p.Inputs = append(m.p.Inputs, plan.Port{Name: m.p.Values[v].Name, Value: v})
-	}
-	for range m.below(3) {
-		m.weight()
-	}
-	for range m.below(3) {
-		m.constant()
-	}
-	for range m.below(3) {
-		m.state()
-	}
-	for range 1 + m.below(14) {
-		m.step()
-	}
-	m.outputs()
-	m.assign()
-	m.spoil()
-	return &m.p, m.weights, &m.draws
+	return m
 }
 
-func (m *planMaker) leaf(v plan.Value) int {
+// Plan is the plan so far.
+func (m *Maker) Plan() *plan.Plan { return &m.p }
+
+// Input adds an input.
+func (m *Maker) Input(spec plan.Spec) int {
+	v := m.leaf(plan.Value{Kind: plan.KindInput, Spec: spec})
+	m.p.Inputs = append(m.p.Inputs, plan.Port{Name: m.p.Values[v].Name, Value: v})
+	return v
+}
+
+func (m *Maker) leaf(v plan.Value) int {
 	v.Buffer, v.Name = plan.NoBuffer, fmt.Sprintf("v%d", len(m.p.Values))
 	m.p.Values = append(m.p.Values, v)
 	return len(m.p.Values) - 1
 }
 
-func (m *planMaker) dtype() plan.DType {
-	return []plan.DType{plan.F32, plan.F32, plan.F32, plan.I32, plan.I64, plan.Bool}[m.below(6)]
+func (m *Maker) dtype() plan.DType {
+	return []plan.DType{plan.F32, plan.F32, plan.F32, plan.I32, plan.I64, plan.Bool}[m.Below(6)]
 }
 
-func (m *planMaker) dim(fixed bool) plan.Dim {
-	b := m.byte()
+func (m *Maker) dim(fixed bool) plan.Dim {
+	b := m.Byte()
 	if fixed || b < 160 {
 		return plan.C([]int{1, 2, 3, 4, 5, 6, 8, 16, 17, 0}[b%10])
 	}
@@ -83,9 +106,9 @@ func (m *planMaker) dim(fixed bool) plan.Dim {
 	}[b%6]
 }
 
-func (m *planMaker) shape(fixed bool) plan.Shape {
+func (m *Maker) shape(fixed bool) plan.Shape {
 	var s plan.Shape
-	for range m.below(5) {
+	for range m.Below(5) {
 		s = append(s, m.dim(fixed))
 	}
 	return s
@@ -97,22 +120,22 @@ func elements(s plan.Shape) int {
 }
 
 // content is n small numbers.
-func (m *planMaker) content(n int) []float32 {
-	b, out := m.byte(), make([]float32, n)
+func content(n, seed int) []float32 {
+	out := make([]float32, n)
 	for i := range out {
-		out[i] = float32((b+i*7)%11-5) / 4
+		out[i] = float32((seed+i*7)%11-5) / 4
 	}
 	return out
 }
 
-func (m *planMaker) weight() {
+func (m *Maker) weight() {
 	spec := plan.Spec{DType: plan.F32, Shape: m.shape(true)}
 	if elements(spec.Shape) > 4096 {
 		return
 	}
-	storage := []plan.DType{plan.F32, plan.BF16, plan.F16}[m.below(3)]
+	storage := []plan.DType{plan.F32, plan.BF16, plan.F16}[m.Below(3)]
 	var data []byte
-	for _, x := range m.content(elements(spec.Shape)) {
+	for _, x := range content(elements(spec.Shape), m.Byte()) {
 		switch bits := math.Float32bits(x); storage {
 		case plan.F32:
 			data = binary.LittleEndian.AppendUint32(data, bits)
@@ -128,18 +151,18 @@ func (m *planMaker) weight() {
 	m.leaf(plan.Value{Kind: plan.KindWeight, Spec: spec, Hash: h, Storage: storage})
 }
 
-func (m *planMaker) constant() {
+func (m *Maker) constant() {
 	spec := plan.Spec{DType: m.dtype(), Shape: m.shape(true)}
 	if elements(spec.Shape) > 4096 {
 		return
 	}
-	m.leaf(plan.Value{Kind: plan.KindConst, Spec: spec, Const: m.elements(spec.DType, elements(spec.Shape))})
+	m.leaf(plan.Value{Kind: plan.KindConst, Spec: spec, Const: Elements(spec.DType, elements(spec.Shape), m.Byte())})
 }
 
-// elements is n elements of a type, indices mostly in range of small tables.
-func (m *planMaker) elements(t plan.DType, n int) []byte {
+// Elements is n elements of a type, indices mostly in range of small tables.
+func Elements(t plan.DType, n, seed int) []byte {
 	out := make([]byte, 0, n*t.Size())
-	for i, x := range m.content(n) {
+	for i, x := range content(n, seed) {
 		switch t {
 		case plan.F32:
 			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(x))
@@ -156,24 +179,23 @@ func (m *planMaker) elements(t plan.DType, n int) []byte {
 
 // state is carried state with the step that updates it, if it is updated in
 // place.
-func (m *planMaker) state() {
+func (m *Maker) state() {
 	name := fmt.Sprintf("s%d", len(m.p.States))
 	shape := m.shape(true)
-	mode := plan.StateMode(1 + m.below(3))
+	mode := plan.StateMode(1 + m.Below(3))
 	if mode == plan.StateReplace || len(shape) == 0 {
 		st := m.leaf(plan.Value{Kind: plan.KindState, Spec: plan.Spec{DType: plan.F32, Shape: shape}})
 		m.p.States = append(m.p.States, plan.State{Name: name, Mode: plan.StateReplace, In: st, Out: st})
 		return
 	}
-	axis := m.below(len(shape))
+	axis := m.Below(len(shape))
 	if mode == plan.StateAppend {
 		rows := slices.Clone(shape)
 		rows[axis] = m.dim(false)
-		in := m.leaf(plan.Value{Kind: plan.KindInput, Spec: plan.Spec{DType: plan.F32, Shape: rows}})
-		m.p.Inputs = append(m.p.Inputs, plan.Port{Name: m.p.Values[in].Name, Value: in})
+		in := m.Input(plan.Spec{DType: plan.F32, Shape: rows})
 		shape[axis] = plan.Sym("past" + name)
 		st := m.leaf(plan.Value{Kind: plan.KindState, Spec: plan.Spec{DType: plan.F32, Shape: shape}})
-		if out, ok := m.apply("append", plan.Attrs{plan.Int("axis", axis)}, st, in); ok {
+		if out, ok := m.Apply("append", plan.Attrs{plan.Int("axis", axis)}, st, in); ok {
 			m.p.States = append(m.p.States, plan.State{Name: name, Mode: mode, In: st, Out: out, Axis: axis})
 		}
 		return
@@ -181,7 +203,7 @@ func (m *planMaker) state() {
 	st := m.leaf(plan.Value{Kind: plan.KindState, Spec: plan.Spec{DType: plan.F32, Shape: shape}})
 	s := plan.State{Name: name, Mode: plan.StateReplace, In: st, Out: st}
 	for range 3 { // rows and positions among what there is
-		if out, ok := m.apply("write_rows", plan.Attrs{plan.Int("axis", axis)}, st, m.value(), m.value()); ok {
+		if out, ok := m.Apply("write_rows", plan.Attrs{plan.Int("axis", axis)}, st, m.value(), m.value()); ok {
 			s.Mode, s.Out = mode, out
 			break
 		}
@@ -190,15 +212,15 @@ func (m *planMaker) state() {
 }
 
 // value is a value that exists, mostly a late one.
-func (m *planMaker) value() int {
-	n, b := len(m.p.Values), m.byte()
+func (m *Maker) value() int {
+	n, b := len(m.p.Values), m.Byte()
 	if b < 128 {
 		return n - 1 - b%min(n, 4)
 	}
 	return b % n
 }
 
-func (m *planMaker) step() {
+func (m *Maker) step() {
 	name, attrs, inputs := m.operator()
 	in := make([]int, inputs)
 	for i := range in {
@@ -212,28 +234,28 @@ func (m *planMaker) step() {
 			perm[i] = i
 		}
 		for i := range perm {
-			j := m.below(len(perm))
+			j := m.Below(len(perm))
 			perm[i], perm[j] = perm[j], perm[i]
 		}
 		attrs = plan.Attrs{plan.Ints("perm", perm)}
 	case "reshape":
 		attrs = plan.Attrs{plan.Dims("shape", m.reshaped(shape)...)}
 	}
-	m.apply(name, attrs, in...)
+	m.Apply(name, attrs, in...)
 }
 
 // reshaped joins or splits dimensions.
-func (m *planMaker) reshaped(s plan.Shape) plan.Shape {
-	if len(s) == 0 || m.below(4) == 3 {
+func (m *Maker) reshaped(s plan.Shape) plan.Shape {
+	if len(s) == 0 || m.Below(4) == 3 {
 		return plan.Shape{s.Elements()}
 	}
-	i := m.below(len(s))
+	i := m.Below(len(s))
 	out := slices.Clone(s)
-	if i+1 < len(s) && m.below(2) == 0 {
+	if i+1 < len(s) && m.Below(2) == 0 {
 		out[i] = out[i].Mul(out[i+1])
 		return slices.Delete(out, i+1, i+2)
 	}
-	by := plan.C(1 + m.below(4))
+	by := plan.C(1 + m.Below(4))
 	if d, ok := out[i].Div(by); ok {
 		out[i] = d
 		return slices.Insert(out, i, by)
@@ -241,8 +263,8 @@ func (m *planMaker) reshaped(s plan.Shape) plan.Shape {
 	return append(out, plan.C(1))
 }
 
-// apply adds a step if the operator takes the inputs.
-func (m *planMaker) apply(name string, attrs plan.Attrs, in ...int) (int, bool) {
+// Apply adds a step if the operator takes the inputs.
+func (m *Maker) Apply(name string, attrs plan.Attrs, in ...int) (int, bool) {
 	o, err := op.New(name, attrs)
 	if err != nil {
 		return 0, false
@@ -256,14 +278,14 @@ func (m *planMaker) apply(name string, attrs plan.Attrs, in ...int) (int, bool) 
 		return 0, false
 	}
 	out := m.leaf(plan.Value{Kind: plan.KindTemp, Spec: spec})
-	m.p.Steps = append(m.p.Steps, plan.Step{Op: name, Attrs: o.Attrs(), In: in, Out: out, Branch: m.below(3)})
+	m.p.Steps = append(m.p.Steps, plan.Step{Op: name, Attrs: o.Attrs(), In: in, Out: out, Branch: m.Below(3)})
 	return out, true
 }
 
-func (m *planMaker) outputs() {
-	for i := range 1 + m.below(3) {
+func (m *Maker) outputs() {
+	for i := range 1 + m.Below(3) {
 		m.p.Outputs = append(m.p.Outputs, plan.Output{
-			Name: fmt.Sprint("o", i), Value: m.value(), Place: plan.Place(1 + m.below(8)/7), Cause: plan.CauseActivation,
+			Name: fmt.Sprint("o", i), Value: m.value(), Place: plan.Place(1 + m.Below(8)/7), Cause: plan.CauseActivation,
 		})
 	}
 	for i := range m.p.States { // a value that is like the state becomes the next one
@@ -274,8 +296,8 @@ func (m *planMaker) outputs() {
 	}
 }
 
-// assign gives each root a buffer of its own, or one by liveness.
-func (m *planMaker) assign() {
+// Assign gives each root a buffer of its own, or one by liveness.
+func (m *Maker) Assign() {
 	r, err := op.Resolve(&m.p)
 	if err != nil {
 		return
@@ -299,24 +321,24 @@ func (m *planMaker) assign() {
 }
 
 // spoil makes one thing wrong, or nothing.
-func (m *planMaker) spoil() {
-	if m.below(3) != 2 {
+func (m *Maker) spoil() {
+	if m.Below(3) != 2 {
 		return
 	}
 	v := &m.p.Values[m.value()]
-	at, other := m.byte(), m.value()
+	at, other := m.Byte(), m.value()
 	steps, states := max(len(m.p.Steps), 1), max(len(m.p.States), 1)
-	switch kind := m.below(12); {
+	switch kind := m.Below(12); {
 	case kind == 0:
-		v.Buffer = m.below(6) - 2
+		v.Buffer = m.Below(6) - 2
 	case kind == 1:
 		v.Spec.Shape = m.shape(false)
 	case kind == 2:
-		v.Spec.DType = plan.DType(m.below(8))
+		v.Spec.DType = plan.DType(m.Below(8))
 	case kind == 3:
-		v.Kind = plan.Kind(m.below(7))
+		v.Kind = plan.Kind(m.Below(7))
 	case kind == 4:
-		m.p.Buffers = m.below(70)
+		m.p.Buffers = m.Below(70)
 	case kind == 5:
 		m.p.Outputs[at%len(m.p.Outputs)].Value = at
 	case kind == 6 && len(m.p.Inputs) > 0:
@@ -329,15 +351,15 @@ func (m *planMaker) spoil() {
 		case 8:
 			s.In = append(s.In, other)
 		default:
-			s.In[m.below(max(len(s.In), 1))] = m.byte() % (len(m.p.Values) + 2)
+			s.In[m.Below(max(len(s.In), 1))] = m.Byte() % (len(m.p.Values) + 2)
 		}
 	case len(m.p.States) > 0:
 		s := &m.p.States[at%states]
-		switch m.below(4) {
+		switch m.Below(4) {
 		case 0:
-			s.Axis = m.below(10)
+			s.Axis = m.Below(10)
 		case 1:
-			s.Mode = plan.StateMode(m.below(5))
+			s.Mode = plan.StateMode(m.Below(5))
 		case 2:
 			s.Out = other
 		default:

@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"math/bits"
+	"unsafe"
+
+	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// The bounds of what nobody uses, see [Options].
+const (
+	MaxIdlePlans     = 1024
+	MaxIdlePlanBytes = 256 << 20
+)
+
+// MaxBindingBytes bounds the bindings that a session keeps for its next calls,
+// but for the one of the call that runs: the others that were used longest ago
+// go.
+const MaxBindingBytes = 64 << 20
+
+// Memory on the Go heap is counted by what makes it up. The numbers are those of
+// a 64-bit machine, allocator's classes and maps among them; a test holds them
+// against the heap.
+const (
+	valueBytes  = 240 // a value with its place, layout and lists, but for its dimensions
+	stepBytes   = 470 // a step with its operator and group
+	attrBytes   = 160
+	stateBytes  = 400
+	portBytes   = 160
+	weightBytes = 420 // in maps by value and by content
+	dimBytes    = 64
+	termBytes   = 96
+	inBytes     = 32
+
+	boundValueBytes  = 120 // op.Array and its weight
+	boundGroupBytes  = 512 // step
+	boundPinBytes    = 16
+	boundClassBytes  = 40
+	boundBufferBytes = 32
+	boundStateBytes  = 480 // with the state itself, which the session has
+	boundInputBytes  = 64
+	boundBytes       = 6 << 10 // whatever the plan
+
+	weightHead = 512 // of a weight that is held, beside its content
+	keptHead   = 512 // of a value that is kept, the same
+)
+
+// measure counts what the program takes on the heap, and each of its bindings.
+func (p *Program) measure() {
+	n := int64(4 << 10)
+	for i := range p.plan.Values {
+		v := &p.plan.Values[i]
+		n += valueBytes + heapBlock(len(v.Const)) + int64(len(v.Name)) + dimsBytes(v.Spec.Shape) + dimsBytes(p.res.Layouts[i].Strides)
+		if v.Kind == plan.KindWeight {
+			n += weightBytes
+		}
+	}
+	for i := range p.plan.Steps {
+		s := &p.plan.Steps[i]
+		n += stepBytes + int64(len(s.In))*inBytes + int64(len(s.Attrs))*attrBytes
+		for k := range s.Attrs {
+			a := &s.Attrs[k]
+			n += int64(len(a.Key)+len(a.Str)) + 8*int64(len(a.Ints)) + dimsBytes(a.Dims)
+		}
+	}
+	n += int64(len(p.plan.States))*stateBytes + int64(len(p.plan.Inputs)+len(p.plan.Outputs))*portBytes
+	for c := range p.classes {
+		n += int64(unsafe.Sizeof(class{})) + dimsBytes(p.classes[c].text)
+	}
+	p.size = n
+	p.measureBinding()
+}
+
+// measureBinding counts what newBinding makes.
+func (p *Program) measureBinding() {
+	n := int64(boundBytes) + int64(len(p.places))*boundValueBytes + int64(len(p.groups))*boundGroupBytes +
+		int64(len(p.classes))*boundClassBytes + int64(p.buffers)*boundBufferBytes +
+		int64(len(p.plan.States))*boundStateBytes + int64(len(p.plan.Inputs)+len(p.plan.Outputs))*boundInputBytes
+	for c := range p.classes {
+		n += 8 * int64(len(p.classes[c].dims))
+	}
+	for i := range p.groups {
+		g := &p.groups[i]
+		n += int64(len(g.in)+len(g.stages)) * boundPinBytes
+		switch p.res.Ops[g.steps[0]].(type) {
+		case op.Sample, op.Reduce:
+			p.drawn = append(p.drawn, i)
+		}
+	}
+	p.bound = n
+}
+
+func dimsBytes(dims []plan.Dim) (n int64) {
+	for _, d := range dims {
+		n += dimBytes
+		d.Terms(func(_ int64, syms []string) { n += termBytes + 16*int64(len(syms)) })
+	}
+	return n
+}
+
+// heapBlock is the memory of n bytes on the heap: whole pages, or a class that is
+// at most an eighth larger.
+func heapBlock(n int) int64 {
+	const page = 8 << 10
+	if n >= 4*page {
+		return int64(n+page-1) &^ (page - 1)
+	}
+	return int64(n + n/8 + bits.Len(uint(n)))
+}
+
+// PlanWork is the most memory that is taken while an encoded plan is read and
+// compiled, and by what comes of it: a bound that is known before.
+func PlanWork(encoded []byte) int64 {
+	content, parts := plan.Weigh(encoded)
+	return 64<<10 + 3*content + 24*(int64(len(encoded))-content) + int64(parts)<<10
+}
+
+// drawBytes is what drawing from a row takes, by element: its copy, the weights,
+// the largest, and candidates of the reference.
+const drawBytes = 4 + 8 + 8 + 24
+
+// heapNeed is what kernels of the program take on the heap at the sizes that are
+// bound now.
+func (b *binding) heapNeed() (n int64) {
+	for _, i := range b.prog.drawn {
+		s := &b.steps[i]
+		switch s.op.(type) {
+		case op.Sample:
+			n = max(n, drawBytes*int64(s.in[0].Shape[len(s.in[0].Shape)-1]))
+		case op.Reduce:
+			n = max(n, 8*int64(s.out.Len()))
+		}
+	}
+	return n
+}
+
+// takeHeap counts what kernels take on the heap, which stays with the binding,
+// and says by how much it is more.
+func (b *binding) takeHeap(s *Session) (more int64, err error) {
+	if len(b.prog.drawn) == 0 {
+		return 0, nil
+	}
+	if more = b.heapNeed() - b.heap; more <= 0 {
+		return 0, nil
+	}
+	if err := s.charge(more, "what kernels of the run work in"); err != nil {
+		return 0, err
+	}
+	b.heap += more
+	return more, nil
+}
+
+// giveHeap takes that back, of a call that does not run.
+func (b *binding) giveHeap(s *Session, more int64) {
+	b.heap -= more
+	s.uncharge(more)
+}
+
+// charge takes n bytes for a binding of the session.
+func (s *Session) charge(n int64, purpose string) error {
+	if err := s.account.payer.Take(n); err != nil {
+		return err
+	}
+	err := s.e.account.Reserve(budget.Plans, n, purpose)
+	if err != nil {
+		s.account.payer.Give(n)
+	}
+	return err
+}
+
+func (s *Session) uncharge(n int64) {
+	if n == 0 {
+		return
+	}
+	s.e.account.Release(budget.Plans, n)
+	s.account.payer.Give(n)
+}
