@@ -13,6 +13,8 @@ import (
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/transport/wire"
+	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
 // planted is a real engine that panics in one of its methods, once.
@@ -62,6 +64,11 @@ func (p *planted) PutWeight(x worker.Program, v plan.Value) (worker.WeightWriter
 	p.here("PutWeight")
 	w, err := p.Engine.PutWeight(x, v)
 	return plantedWriter{w, p}, err
+}
+
+func (p *planted) PossessionTag(x worker.Program, id int) *transport.PossessionTag {
+	p.here("PossessionTag")
+	return p.Engine.PossessionTag(x, id)
 }
 
 func (p *planted) NewSession() worker.Session {
@@ -232,4 +239,43 @@ func bitOfEverything(t *testing.T, w *workertest.Worker, how string, x float32) 
 		return err
 	}
 	return s.Reset(ctx)
+}
+
+// TestPanicLeavesNoClaim holds that a Prepare that panics when it has claimed what
+// is missing lets others send that at once, and that its session goes on.
+func TestPanicLeavesNoClaim(t *testing.T) {
+	p := &planted{at: "Fits"}
+	w := workertest.Start(t, func(o *worker.Options) { p.Engine, o.Engine = o.Engine, p })
+	c := identified(t, w, "")
+	pl, _ := counter()
+	h := pl.Hash()
+	encoded, err := pl.Encode()
+	require.NoError(t, err)
+	p.armed.Store(true)
+	m := &wirepb.Prepare{Session: 1, Plan: 1, Hash: h[:], PlanBytes: uint64(len(encoded))}
+	require.ErrorIs(t, c.ask(wire.TypePrepare, m, encoded, nil), transport.ErrInternal)
+	require.Zero(t, w.Server.Claims())
+	require.Equal(t, []uint32{1}, c.prepare(pl, true, "").GetMissing())
+	require.Equal(t, 1, w.Server.Claims())
+}
+
+// TestPanicInAProof holds that a proof that panics opens nothing, and that the next
+// one of the session does.
+func TestPanicInAProof(t *testing.T) {
+	p := &planted{at: "PossessionTag"}
+	w, alice, bob := guarded(t, func(o *worker.Options) { p.Engine, o.Engine = o.Engine, p })
+	owner := identified(t, w, alice)
+	owner.plan()
+	owner.works()
+	other := identified(t, w, bob)
+	pl, weights := counter()
+	ready := other.prepare(pl, true, "")
+	require.Equal(t, []uint32{1}, ready.GetMissing())
+	p.armed.Store(true)
+	proof := make([]byte, len(transport.PossessionProof{}))
+	m := &wirepb.Prove{Session: 1, Plan: 1, Values: []uint32{1}, Bytes: uint64(len(proof))}
+	require.ErrorIs(t, other.ask(wire.TypeProve, m, proof, nil), transport.ErrInternal)
+	require.Equal(t, []uint32{1}, other.prepare(pl, false, "").GetMissing())
+	require.Empty(t, other.prove(ready, weights[pl.Values[1].Hash].Data).GetMissing())
+	other.works()
 }
