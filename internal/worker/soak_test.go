@@ -57,7 +57,7 @@ func TestSoak(t *testing.T) {
 	s.watch(duration)
 	s.finish()
 	after := s.quiet(base)
-	_, descriptors := w.resident()
+	descriptors := s.closed()
 	t.Log(s.table(duration, base, after, descriptors))
 	s.judge(duration, base, after, descriptors)
 	_ = w.in.Close()
@@ -218,6 +218,18 @@ func (s *soak) total() soakFigures {
 		all.add(&f)
 	}
 	return all
+}
+
+// closed is the number of the worker's descriptors when the last connections have
+// been closed: a socket goes a moment after the goroutines that served it.
+func (s *soak) closed() (descriptors int64) {
+	for end := time.Now().Add(20 * time.Second); ; {
+		_, descriptors = s.worker.resident()
+		if descriptors <= s.descriptors || time.Now().After(end) {
+			return descriptors
+		}
+		<-time.After(10 * time.Millisecond)
+	}
 }
 
 // slope is by how much the worker's memory grows in an hour, in bytes, by least
