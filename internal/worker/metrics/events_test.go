@@ -128,7 +128,7 @@ func TestQuotaRefusalsAreCounted(t *testing.T) {
 			require.NoError(t, double(t.Context(), s, "a", 1))
 			return double(t.Context(), s, "b", 1)
 		}},
-		"bytes": {worker.Quota{Bytes: 64 << 10}, func(t *testing.T, _ *genie.Client, s *genie.Session) error {
+		"bytes": {worker.Quota{Bytes: 1 << 20}, func(t *testing.T, _ *genie.Client, s *genie.Session) error {
 			require.NoError(t, double(t.Context(), s, "a", 1))
 			return double(t.Context(), s, "a", 1<<20)
 		}},
