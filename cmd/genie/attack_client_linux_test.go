@@ -153,8 +153,10 @@ func (b *builder) constant(n int) int {
 	return b.value(plan.Value{Kind: plan.KindConst, Spec: floatsOf(n), Buffer: plan.NoBuffer, Const: make([]byte, 4*n)})
 }
 
+// weight is one of the content that the plan alone has: who misses what another client
+// sends waits for that.
 func (b *builder) weight(n int) int {
-	return b.value(plan.Value{Kind: plan.KindWeight, Name: "w", Spec: floatsOf(n), Buffer: plan.NoBuffer, Hash: plan.Hash{1}, Storage: plan.F32})
+	return b.value(plan.Value{Kind: plan.KindWeight, Name: "w", Spec: floatsOf(n), Buffer: plan.NoBuffer, Hash: plan.HashEncoded([]byte(b.p.Name)), Storage: plan.F32})
 }
 
 func (b *builder) step(name string, attrs plan.Attrs, spec plan.Spec, in ...int) int {
