@@ -26,6 +26,11 @@ type attacker struct {
 	last uint64
 }
 
+// hello is how a client begins, who promises heartbeats.
+var hello = &wire.Message{Type: wire.TypeHello, Control: &wirepb.Hello{
+	Version: wire.Version, MaxFramePayload: wire.MaxFramePayload, MaxMessagePayload: wire.MaxMessagePayload, HeartbeatMs: 1000,
+}}
+
 // attack connects, and pings until the test ends or the worker has had enough.
 func attack(t testing.TB, url string) *attacker {
 	nc, err := net.Dial("tcp", strings.TrimPrefix(url, "tcp://"))
@@ -33,9 +38,7 @@ func attack(t testing.TB, url string) *attacker {
 		return nil
 	}
 	a := &attacker{t: t, nc: nc, wc: wire.NewConn(wire.NewTCP(nc, nil), nil)}
-	if !a.send(&wire.Message{Type: wire.TypeHello, Control: &wirepb.Hello{
-		Version: wire.Version, MaxFramePayload: wire.MaxFramePayload, MaxMessagePayload: wire.MaxMessagePayload, HeartbeatMs: 1000,
-	}}) {
+	if !a.send(hello) {
 		return nil
 	}
 	if h, _, err := a.wc.Next(); err != nil || h.Type != wire.TypeHello {
@@ -150,8 +153,10 @@ func (b *builder) constant(n int) int {
 	return b.value(plan.Value{Kind: plan.KindConst, Spec: floatsOf(n), Buffer: plan.NoBuffer, Const: make([]byte, 4*n)})
 }
 
+// weight is one of the content that the plan alone has: who misses what another client
+// sends waits for that.
 func (b *builder) weight(n int) int {
-	return b.value(plan.Value{Kind: plan.KindWeight, Name: "w", Spec: floatsOf(n), Buffer: plan.NoBuffer, Hash: plan.Hash{1}, Storage: plan.F32})
+	return b.value(plan.Value{Kind: plan.KindWeight, Name: "w", Spec: floatsOf(n), Buffer: plan.NoBuffer, Hash: plan.HashEncoded([]byte(b.p.Name)), Storage: plan.F32})
 }
 
 func (b *builder) step(name string, attrs plan.Attrs, spec plan.Spec, in ...int) int {
@@ -170,7 +175,18 @@ func (b *builder) gives(v int, place plan.Place) *plan.Plan {
 	return b.p
 }
 
-// halfMessage is an HTTP/2 connection with a stream of the service, and a message
+// helloFrame is what a client begins with.
+func helloFrame() ([]byte, error) {
+	from, to := net.Pipe()
+	go func() {
+		defer func() { _ = from.Close() }()
+		_, _ = wire.NewConn(wire.NewTCP(from, nil), nil).Send(context.Background(), hello)
+	}()
+	return io.ReadAll(to)
+}
+
+// halfMessage is an HTTP/2 connection with a stream of the service that has said
+// hello, and a message
 // on it that has so many bytes and never ends.
 func halfMessage(addr string, n int) (net.Conn, error) {
 	nc, err := net.Dial("tcp", addr)
@@ -199,7 +215,13 @@ func halfMessage(addr string, n int) (net.Conn, error) {
 	if _, err := nc.Write(out); err != nil {
 		return nc, err
 	}
-	body := binary.BigEndian.AppendUint32([]byte{0}, uint32(n+1))
+	hello, err := helloFrame()
+	if err != nil {
+		return nc, err
+	}
+	body := binary.BigEndian.AppendUint32([]byte{0}, uint32(len(hello)))
+	body = append(body, hello...)
+	body = binary.BigEndian.AppendUint32(append(body, 0), uint32(n+1))
 	body = append(body, make([]byte, n)...)
 	_ = nc.SetDeadline(time.Now().Add(time.Second))
 	for conn, stream := 65535, 65535; len(body) > 0; {
