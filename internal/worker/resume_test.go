@@ -43,7 +43,13 @@ func TestUploadGoesOn(t *testing.T) {
 	for name, dial := range dialers {
 		t.Run(name, func(t *testing.T) {
 			w := workertest.Start(t, nil)
-			first := cutUpload(t, w, name, 1, size, 9*mib)
+			first := int64(0)
+			for range 20 { // a reset may leave less than the part that is kept
+				if first = cutUpload(t, w, name, 1, size, 9*mib); w.Server.Parts() > 0 {
+					break
+				}
+			}
+			require.Equal(t, 1, w.Server.Parts())
 			require.InDelta(t, 9*mib, first, mib)
 			// A second cut in what is left.
 			second := cutUpload(t, w, name, 1, size, 4*mib)
