@@ -313,13 +313,13 @@ func TestQuotaOfBytes(t *testing.T) {
 			require.NoError(t, s.Close())
 			require.NoError(t, big.Close())
 
-			// All of it is free again: inputs and state of a third each fit, with room
+			// All of it is free again: inputs and state of a quarter each fit, with room
 			// to grow, beside what connection, sessions and plan take.
 			again, err := ex.NewSession(t.Context())
 			require.NoError(t, err)
 			ref, err = again.Prepare(t.Context(), growing(1, false, plan.Download), nil, nil)
 			require.NoError(t, err)
-			const rows = quota / 4 / 3
+			const rows = quota / 4 / 4
 			_, err = again.Run(t.Context(), transport.Call{
 				Plan: ref, Bindings: []int{0, rows}, Inputs: []transport.Input{{Data: make([]byte, 4*rows)}},
 			})
