@@ -72,7 +72,7 @@ func cells(b *testing.B, name string, bases ...baselines.Baseline) {
 		b.Fatal(err)
 	}
 	if len(all) == 0 {
-		b.Skipf("%s: no checkpoint is for %s", baselines.EnvCheckpoints, name)
+		b.Skipf("no checkpoint of %s is for %s: name one, %s=gpt2=DIR,resnet=DIR,clip=DIR", baselines.EnvCheckpoints, name, baselines.EnvCheckpoints)
 	}
 	for _, w := range all {
 		for _, base := range bases {

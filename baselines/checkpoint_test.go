@@ -237,7 +237,7 @@ func TestLargeCheckpoints(t *testing.T) {
 // references, and opens every cell there is: GENIE_PEERS=1.
 func TestSavePretrained(t *testing.T) {
 	if os.Getenv("GENIE_PEERS") == "" {
-		t.Skip("GENIE_PEERS is not set: it needs Python")
+		t.Skip("it needs Python: genie bench setup, then GENIE_PEERS=1 go test -run TestSavePretrained -timeout 30m ./baselines")
 	}
 	python := os.Getenv(peer.EnvPython)
 	if e, err := peer.Find(); python == "" && err == nil {

@@ -31,12 +31,15 @@ type PossessionHasher struct{ h *blake3.Hasher }
 
 // NewPossessionHasher starts the tag of a weight.
 func NewPossessionHasher(key PossessionKey, storage plan.DType, shape []int) PossessionHasher {
-	h, err := blake3.NewKeyed(key[:])
-	if err != nil {
-		panic(err) // of a key of another length than 32 bytes
-	}
+	h := keyed(key)
 	_, _ = h.Write(weightHead(storage, shape))
 	return PossessionHasher{h}
+}
+
+// keyed starts a hash with a key.
+func keyed(key [32]byte) *blake3.Hasher {
+	h, _ := blake3.NewKeyed(key[:]) // fails for keys of other lengths alone
+	return h
 }
 
 // Write adds bytes; it never fails.
@@ -50,10 +53,7 @@ func (p PossessionHasher) Sum() (t PossessionTag) {
 
 // Prove answers a challenge.
 func (t PossessionTag) Prove(challenge PossessionKey) (p PossessionProof) {
-	h, err := blake3.NewKeyed(t[:])
-	if err != nil {
-		panic(err) // of a key of another length than 32 bytes
-	}
+	h := keyed(t)
 	_, _ = h.Write(challenge[:])
 	copy(p[:], h.Sum(nil))
 	return p

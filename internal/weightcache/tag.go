@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // Tag is 32 bytes that belong to content and are not computed from what the
@@ -76,8 +78,8 @@ func (w *Writer) finish() error {
 
 // Tag is the tag of content of size bytes; false when the cache does not have
 // it. It takes about as long either way.
-func (c *Cache) Tag(name string, size int64) (t Tag, ok bool) {
-	f, err := c.files.Open(name)
+func (c *Cache) Tag(h plan.Hash, size int64) (t Tag, ok bool) {
+	f, err := c.files.Open(h.String())
 	if err != nil {
 		return t, false
 	}

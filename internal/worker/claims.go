@@ -15,9 +15,8 @@ import (
 // claim ends when its weight is there, when its session ends or loses its
 // connection, and when nothing has come from that session for claimIdle, or for
 // claimStart since it was told: then the next one that waits is told to send, from
-// where the first one got to. Who has waited for one that sent nothing waits for
-// no other.
-// Sessions of different identities do not wait for each other, since the wait
+// where the first one got to. A Prepare that has waited for a session that sent
+// nothing waits for no other. Sessions of different identities do not wait for each other, since the wait
 // would tell one what another uploads.
 
 const (

@@ -113,14 +113,17 @@ func (t *tenant) notes(h plan.Hash, block bool) bool {
 func (t *tenant) remembers() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return int64(t.known.taken) * knownBlock * knownBytes
+	return t.known.bytes()
 }
+
+// bytes is what is taken for k.
+func (k *known) bytes() int64 { return int64(k.taken) * knownBlock * knownBytes }
 
 // forgets drops what is remembered of the identity.
 func (t *tenant) forgets(account *budget.Account) {
-	n := t.remembers()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	n := t.known.bytes()
 	account.Release(budget.Buffers, n)
 	t.bytes.give(n)
 	t.known = known{}
@@ -318,7 +321,7 @@ func (s *Server) tag(p Program, id int) transport.PossessionTag {
 	v := &p.Plan().Values[id]
 	if s.opts.Cache != nil {
 		if size, err := wire.WeightBytes(v); err == nil {
-			if t, ok := s.opts.Cache.Tag(v.Hash.String(), int64(size)); ok {
+			if t, ok := s.opts.Cache.Tag(v.Hash, int64(size)); ok {
 				return transport.PossessionTag(t)
 			}
 		}

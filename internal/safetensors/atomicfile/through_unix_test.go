@@ -99,10 +99,10 @@ func TestDevices(t *testing.T) {
 	for name, number := range map[string]uint32{"null": 3, "full": 7} {
 		path := filepath.Join(dir, name)
 		if err := unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(1, number))); err != nil {
-			t.Skipf("making a device needs more rights than this test has: %v", err)
+			t.Skipf("no device can be made: %v; run as root: sudo go test -run TestDevices ./internal/safetensors/atomicfile", err)
 		}
 		if f, err := os.OpenFile(path, os.O_WRONLY, 0); err != nil {
-			t.Skipf("a device in the temporary folder cannot be opened: %v", err)
+			t.Skipf("a device in %s cannot be opened: %v; name a folder of a file system without nodev: TMPDIR=DIR go test -run TestDevices ./internal/safetensors/atomicfile", dir, err)
 		} else {
 			require.NoError(t, f.Close())
 		}
