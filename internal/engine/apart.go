@@ -19,10 +19,10 @@ func (b *binding) apart() float64 {
 	if b.work == nil {
 		b.work = b.worked()
 	}
-	b.apartAt = append(b.apartAt[:0], b.sizes[:len(b.prog.symbols)]...)
-	steps := make([]float64, len(b.prog.plan.Steps))
+	b.apartAt = append(b.apartAt[:0], b.sizes[:len(b.prog.Symbols())]...)
+	steps := make([]float64, len(b.prog.Plan().Steps))
 	for _, w := range b.work {
-		o := b.prog.res.Ops[w.index]
+		o := b.prog.Res.Ops[w.index]
 		steps[w.index] = work(o, w.in, w.out)
 		if m, ok := o.(op.MatMul); ok && m.TransA {
 			steps[w.index] *= plainProduct
@@ -30,12 +30,12 @@ func (b *binding) apart() float64 {
 	}
 	b.apartWork = 0
 	phase := 0.0
-	for i := range b.prog.groups {
+	for i := range b.prog.Groups {
 		if b.prog.together.joint[i] {
 			phase = 0
 			continue
 		}
-		for _, s := range b.prog.groups[i].steps {
+		for _, s := range b.prog.Groups[i].Steps {
 			phase += steps[s]
 		}
 		b.apartWork = max(b.apartWork, phase)

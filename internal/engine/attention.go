@@ -79,17 +79,17 @@ func (s *step) attendRows(h heads, head, r0, r1 int) {
 	last := len(q.Shape) - 1
 	ldq, ldo := q.Strides[last-1], h.width
 	out := (head*h.rows + r0) * h.width
-	a := &s.group.attend
-	if a.merge {
+	a := &s.group.Attend
+	if a.Merge {
 		ldo = h.perBatch * h.width
 		out = (head/h.perBatch*h.rows+r0)*ldo + head%h.perBatch*h.width
 	}
 	spec := kernels.AttentionSpec{
 		Rows: r1 - r0, Keys: h.keys, Dim: h.dim, ValueDim: h.width,
-		Scale: s.scale, Divide: a.divide, End: h.keys,
+		Scale: s.scale, Divide: a.Divide, End: h.keys,
 	}
-	if a.masked {
-		spec.End, spec.Window = h.keys-h.rows+r0+1, a.mask.Window
+	if a.Masked {
+		spec.End, spec.Window = h.keys-h.rows+r0+1, a.Mask.Window
 		if s.start != nil {
 			spec.Start = s.start.Int(head / h.perBatch * s.start.Strides[0])
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -18,7 +19,7 @@ import (
 // step is a step bound to memory for one session and program.
 type step struct {
 	op      op.Op // of the group's first step
-	group   *group
+	group   *program.Group
 	in      []*op.Array
 	out     *op.Array
 	with    []*op.Array // by stage of the group: the second operand, if any
@@ -118,8 +119,8 @@ func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 // and filters packed, which takes its time where they are large. The error wraps
 // the cause of ctx then.
 func (s *Session) NewCallContext(ctx context.Context, p *Program, bindings []int) (*Call, error) {
-	if len(bindings) != len(p.symbols) {
-		return nil, fmt.Errorf("%w: %d bindings for the symbols %v", transport.ErrShape, len(bindings), p.symbols)
+	if len(bindings) != len(p.Symbols()) {
+		return nil, fmt.Errorf("%w: %d bindings for the symbols %v", transport.ErrShape, len(bindings), p.Symbols())
 	}
 	s.run.Lock()
 	c, err := s.newCall(ctx, p, bindings)
@@ -204,7 +205,7 @@ func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 		grown = true
 	}
 	if grown {
-		capacities := uint64(1) << len(b.prog.symbols)
+		capacities := uint64(1) << len(b.prog.Symbols())
 		changed |= capacities
 		if err := b.evalClasses(capacities); err != nil {
 			return err
@@ -235,7 +236,7 @@ func (c *Call) Run(ctx context.Context) (err error) {
 	}()
 	defer c.s.guard(&err)
 	b, p := c.b, c.b.prog
-	for i, in := range p.plan.Inputs {
+	for i, in := range p.Plan().Inputs {
 		if c.inputs[i] == nil && c.InputSize(i) > 0 {
 			return fmt.Errorf("%w: input %q has no value", transport.ErrUnknownInput, in.Name)
 		}
@@ -248,7 +249,7 @@ func (c *Call) Run(ctx context.Context) (err error) {
 	c.s.e.runs.Add(1)
 	c.s.e.fault("finish")
 	if err := c.finish(ctx); err != nil {
-		c.lose(len(p.groups)) // what was written in place is there
+		c.lose(len(p.Groups)) // what was written in place is there
 		return err
 	}
 	return nil
@@ -270,7 +271,7 @@ func (c *Call) steps(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	for ; n < len(p.groups); n++ {
+	for ; n < len(p.Groups); n++ {
 		if err := c.group(ctx, n); err != nil {
 			return err
 		}
@@ -300,8 +301,8 @@ func (c *Call) group(ctx context.Context, i int) error {
 // lose marks states that one of the first n groups overwrote.
 func (c *Call) lose(n int) {
 	p := c.b.prog
-	for i, d := range p.plan.States {
-		if d.Mode == plan.StateWrite && slices.ContainsFunc(p.groups[:n], func(g group) bool { return g.place() == p.res.Def[d.Out] }) {
+	for i, d := range p.Plan().States {
+		if d.Mode == plan.StateWrite && slices.ContainsFunc(p.Groups[:n], func(g program.Group) bool { return g.Place() == p.Res.Def[d.Out] }) {
 			c.b.states[i].lost = true
 		}
 	}

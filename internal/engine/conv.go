@@ -7,6 +7,8 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // convShape is the geometry for filters of this shape over images [n, c, h, w].
@@ -19,19 +21,26 @@ func convShape(o op.Conv2D, filters, image []int) kernels.ConvShape {
 	}
 }
 
+// hasConvolution reports whether there are kernels for a convolution with filters
+// of this shape, whatever the number of images.
+func hasConvolution(c *program.Convolution, filters []int) bool {
+	channels, ok := plan.MulChecked(int64(filters[1]), int64(c.Geometry.Groups))
+	return ok && channels > 0 && filterShape(c, filters).Valid()
+}
+
 // findFilters packs the filters of convolutions that are used for the first
 // time, together with what is folded into them.
 func (b *binding) findFilters(ctx context.Context, e *Engine) error {
 	p := b.prog
-	for i := range p.groups {
-		g := &p.groups[i]
-		if g.kind != convolve || p.layout[g.conv.filters].form != filters {
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		if g.Kind != program.Convolve || p.layout[g.Conv.Filters].form != filters {
 			continue
 		}
-		w := b.weights[g.conv.filters]
+		w := b.weights[g.Conv.Filters]
 		b.steps[i].packed = w
 		fold := newFolding(p, g, func(v int) []float32 { return b.weights[v].f32() })
-		if err := e.store.pack(ctx, w, &g.conv, fold); err != nil {
+		if err := e.store.pack(ctx, w, &g.Conv, fold); err != nil {
 			return err
 		}
 	}
@@ -46,13 +55,13 @@ type folding struct {
 	eps  float64
 }
 
-func newFolding(p *Program, g *group, value func(v int) []float32) (f folding) {
-	if v := g.conv.bias; v >= 0 {
+func newFolding(p *Program, g *program.Group, value func(v int) []float32) (f folding) {
+	if v := g.Conv.Bias; v >= 0 {
 		f.bias = value(v)
 	}
-	if n := g.conv.norm; n >= 0 {
-		f.eps = p.res.Ops[n].(op.BatchNorm).Eps
-		for i, v := range p.plan.Steps[n].In[1:] {
+	if n := g.Conv.Norm; n >= 0 {
+		f.eps = p.Res.Ops[n].(op.BatchNorm).Eps
+		for i, v := range p.Plan().Steps[n].In[1:] {
 			f.norm[i] = value(v)
 		}
 	}
@@ -76,13 +85,13 @@ func (f folding) fold(out int, h halt.Func) (scales []float64, bias []float32) {
 
 // filterShape is the geometry by which filters are packed, whatever the number
 // of images.
-func (c *convolution) filterShape(filters []int) kernels.ConvShape {
-	return convShape(c.geometry, filters, []int{1, filters[1] * c.geometry.Groups, c.image[0], c.image[1]})
+func filterShape(c *program.Convolution, filters []int) kernels.ConvShape {
+	return convShape(c.Geometry, filters, []int{1, filters[1] * c.Geometry.Groups, c.Image[0], c.Image[1]})
 }
 
 // pack replaces filters as they were stored by packed ones, unless that has been
 // done. When there is no room, or ctx ends, they stay as they are.
-func (s *store) pack(ctx context.Context, w *weight, c *convolution, f folding) error {
+func (s *store) pack(ctx context.Context, w *weight, c *program.Convolution, f folding) error {
 	select {
 	case w.packing <- struct{}{}:
 		defer func() { <-w.packing }()
@@ -92,7 +101,7 @@ func (s *store) pack(ctx context.Context, w *weight, c *convolution, f folding) 
 	if w.packed {
 		return nil
 	}
-	shape := c.filterShape(w.shape)
+	shape := filterShape(c, w.shape)
 	n := 4 * shape.PackedLen()
 	if err := s.account.Reserve(budget.Packed, int64(n), "packed filters"); err != nil {
 		return err
@@ -127,10 +136,10 @@ func (s *store) pack(ctx context.Context, w *weight, c *convolution, f folding) 
 
 // packNow packs filters that are no weights, for one run.
 func (s *step) packNow() (*weight, error) {
-	c := &s.group.conv
+	c := &s.group.Conv
 	value := func(v int) []float32 { return s.arrays[v].F32() }
-	from := &s.arrays[c.filters]
-	shape := c.filterShape(from.Shape)
+	from := &s.arrays[c.Filters]
+	shape := filterShape(c, from.Shape)
 	mem, err := s.pad.get(4 * shape.PackedLen())
 	if err != nil {
 		return nil, err
@@ -144,7 +153,7 @@ func (s *step) packNow() (*weight, error) {
 	w := &weight{data: mem, form: filters, shape: from.Shape}
 	var scales []float64
 	scales, w.bias = newFolding(s.prog, s.group, value).fold(from.Shape[0], s.halt)
-	kernels.PackConvFilters(w.f32(), value(c.filters), shape, scales, s.halt)
+	kernels.PackConvFilters(w.f32(), value(c.Filters), shape, scales, s.halt)
 	s.packedNow = mem
 	return w, nil
 }
@@ -179,7 +188,7 @@ func runConv(s *step) error {
 		defer s.pad.put(mem)
 		image = s.turn(x, mem)
 	}
-	s.conv = convShape(s.group.conv.geometry, s.packed.shape, x.Shape)
+	s.conv = convShape(s.group.Conv.Geometry, s.packed.shape, x.Shape)
 	s.in[0] = image
 	defer func() { s.in[0] = x }() // of the next run, too, should a kernel panic
 	units := s.conv.Units()
@@ -190,7 +199,7 @@ func runConv(s *step) error {
 }
 
 func convChunk(s *step, lo, hi int) {
-	e := kernels.ConvEpilogue{Bias: s.packed.bias, ReLU: s.group.conv.relu}
+	e := kernels.ConvEpilogue{Bias: s.packed.bias, ReLU: s.group.Conv.ReLU}
 	if s.residual != nil {
 		e.Residual = s.residual.F32()
 	}

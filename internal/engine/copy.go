@@ -139,3 +139,29 @@ func rowRun(a *op.Array) (rows, n, stride int, ok bool) {
 	}
 	return rows, n, stride, true
 }
+
+// flat reports whether all arrays have the elements of one shape in one order
+// without gaps, so that elementwise work need not know it.
+func flat(out *op.Array, in ...*op.Array) bool {
+	reach := 1
+	for d, n := range out.Shape {
+		if n == 0 {
+			return false
+		}
+		reach += (n - 1) * out.Strides[d]
+	}
+	if reach != out.Len() {
+		return false
+	}
+	for _, a := range in {
+		if len(a.Shape) != len(out.Shape) {
+			return false
+		}
+		for d, n := range out.Shape {
+			if a.Shape[d] != n || n > 1 && a.Strides[d] != out.Strides[d] {
+				return false
+			}
+		}
+	}
+	return true
+}

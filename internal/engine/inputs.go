@@ -10,7 +10,7 @@ import (
 
 // InputSize is the size of input i in bytes.
 func (c *Call) InputSize(i int) int {
-	a := &c.b.arrays[c.b.prog.plan.Inputs[i].Value]
+	a := &c.b.arrays[c.b.prog.Plan().Inputs[i].Value]
 	return a.Len() * a.DType.Size()
 }
 
@@ -31,7 +31,7 @@ func (c *Call) AllocInput(i int) ([]byte, error) {
 // SetInput uses data for input i; it must stay as it is until Release.
 func (c *Call) SetInput(i int, data []byte) error {
 	if n := c.InputSize(i); len(data) != n {
-		in := c.b.prog.plan.Inputs[i]
+		in := c.b.prog.Plan().Inputs[i]
 		a := &c.b.arrays[in.Value]
 		return fmt.Errorf("%w: input %q wants %d bytes for %v%v, got %d", transport.ErrShape, in.Name, n, a.DType, a.Shape, len(data))
 	} else if n > 0 && uintptr(unsafe.Pointer(&data[0]))%8 != 0 {
@@ -49,7 +49,7 @@ func (c *Call) SetHandle(i int, h transport.Handle) error {
 	if err != nil {
 		return err
 	}
-	in := c.b.prog.plan.Inputs[i]
+	in := c.b.prog.Plan().Inputs[i]
 	a := &c.b.arrays[in.Value]
 	if k.t.DType != a.DType || !slices.Equal(k.t.Shape, a.Shape) {
 		return fmt.Errorf("%w: input %q wants %v%v, the handle is %v%v", transport.ErrShape, in.Name, a.DType, a.Shape, k.t.DType, k.t.Shape)

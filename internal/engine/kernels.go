@@ -5,6 +5,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -12,17 +13,17 @@ import (
 // operator without a kernel of its own runs its reference.
 type kernel func(s *step) error
 
-func kernelFor(g *group, ops []op.Op) kernel {
-	switch g.kind {
-	case linear:
+func kernelFor(g *program.Group, ops []op.Op) kernel {
+	switch g.Kind {
+	case program.Linear:
 		return runLinear
-	case attend:
+	case program.Attend:
 		return runAttention
-	case convolve:
+	case program.Convolve:
 		return runConv
-	case single:
+	case program.Single:
 	}
-	switch o := ops[g.steps[0]].(type) {
+	switch o := ops[g.Steps[0]].(type) {
 	case op.MatMul:
 		if !o.TransA {
 			return runMatMul
@@ -65,7 +66,7 @@ func kernelFor(g *group, ops []op.Op) kernel {
 	case op.WriteRows:
 		return runReference
 	}
-	return reducingKernel(ops[g.steps[0]])
+	return reducingKernel(ops[g.Steps[0]])
 }
 
 // reducingKernel is the kernel of an operator that keeps less than it reads.

@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -114,7 +115,7 @@ func runGathered(s *step) error {
 // finish applies the stages to rows r0 to r1 and columns n0 to n1 of the
 // output.
 func (s *step) finish(r0, r1, n0, n1 int) {
-	if len(s.group.stages) == 0 {
+	if len(s.group.Stages) == 0 {
 		return
 	}
 	n := s.out.Shape[len(s.out.Shape)-1]
@@ -133,25 +134,25 @@ func (s *step) finish(r0, r1, n0, n1 int) {
 // finishPiece applies the stages to columns n0 to n1 of row r.
 func (s *step) finishPiece(c []float32, n, r, n0, n1 int) {
 	y := c[r*n+n0 : r*n+n1]
-	for i, st := range s.group.stages {
-		switch st.kind {
-		case stageBias:
+	for i, st := range s.group.Stages {
+		switch st.Kind {
+		case program.StageBias:
 			kernels.Add(y, y, s.with[i].F32()[n0:n1])
-		case stageAdd:
+		case program.StageAdd:
 			at := rowOffset(s.with[i], r)
 			kernels.Add(y, y, s.with[i].F32()[at+n0:at+n1])
-		case stageMul:
+		case program.StageMul:
 			at := rowOffset(s.with[i], r)
 			kernels.Mul(y, y, s.with[i].F32()[at+n0:at+n1])
-		case stageReLU:
+		case program.StageReLU:
 			kernels.Relu(y, y)
-		case stageTanh:
+		case program.StageTanh:
 			kernels.Tanh(y, y)
-		case stageGELUTanh:
+		case program.StageGELUTanh:
 			kernels.GeluTanh(y, y)
-		case stageGELUErf:
+		case program.StageGELUErf:
 			kernels.GeluErf(y, y)
-		case stageQuickGELU:
+		case program.StageQuickGELU:
 			kernels.QuickGelu(y, y)
 		}
 	}

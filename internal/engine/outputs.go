@@ -21,7 +21,7 @@ type output struct {
 // ctx ends while it copies them there are none, but for the states that
 // [Call.commitStates] has begun to write.
 func (c *Call) finish(ctx context.Context) error {
-	b, p := c.b, c.b.prog.plan
+	b, p := c.b, c.b.prog.Plan()
 	if cap(c.outputs) < len(p.Outputs) {
 		c.outputs = make([]output, len(p.Outputs))
 	}
@@ -81,7 +81,7 @@ func (c *Call) copyMemory(n int, place plan.Place) ([]byte, error) {
 // commitStates gives the states their new values. Those that are copied are lost
 // when ctx ends in between.
 func (c *Call) commitStates(ctx context.Context) error {
-	b, p := c.b, c.b.prog.plan
+	b, p := c.b, c.b.prog.Plan()
 	for i := range p.States {
 		d := &p.States[i]
 		st := b.states[i]
@@ -100,7 +100,7 @@ func (c *Call) commitStates(ctx context.Context) error {
 	}
 	for i := range p.States {
 		d, st := &p.States[i], b.states[i]
-		copy(st.shape, b.dims[b.prog.places[d.Out].shape])
+		copy(st.shape, b.dims[b.prog.Places[d.Out].Shape])
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func (c *Call) commitStates(ctx context.Context) error {
 // lost where they have new values: the run did not succeed.
 func (c *Call) loseReplaced(last int) {
 	for i := range last + 1 {
-		if c.b.prog.plan.States[i].Mode == plan.StateReplace {
+		if c.b.prog.Plan().States[i].Mode == plan.StateReplace {
 			c.b.states[i].lost = true
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -86,30 +87,30 @@ func (w *weight) kind() budget.Kind {
 func (p *Program) packings() {
 	wants := map[int]packing{}
 	want := func(v int, l packing) {
-		base := p.res.Base[v]
+		base := p.Res.Base[v]
 		had, seen := wants[base]
 		switch {
-		case p.plan.Values[base].Kind != plan.KindWeight:
+		case p.Plan().Values[base].Kind != plan.KindWeight:
 		case base != v, seen && had != l && had.form != anyForm && l.form != anyForm:
 			wants[base] = packing{}
 		case !seen || had.form == anyForm:
 			wants[v] = l
 		}
 	}
-	for i := range p.groups {
-		g := &p.groups[i]
-		for k, step := range g.steps {
-			for j, v := range p.plan.Steps[step].In {
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		for k, step := range g.Steps {
+			for j, v := range p.Plan().Steps[step].In {
 				l := packing{}
-				switch o := p.res.Ops[step].(type) {
+				switch o := p.Res.Ops[step].(type) {
 				case op.MatMul:
-					if g.kind == linear && j == 1 && !o.TransB {
+					if g.Kind == program.Linear && j == 1 && !o.TransB {
 						l.form = panels
-					} else if g.kind == linear && j == 1 {
+					} else if g.Kind == program.Linear && j == 1 {
 						l.form = columns
 					}
 				case op.Conv2D:
-					if g.kind == convolve && k == 0 && j == 1 {
+					if g.Kind == program.Convolve && k == 0 && j == 1 {
 						l = p.filters(g)
 					}
 				case op.Embedding:
@@ -121,7 +122,7 @@ func (p *Program) packings() {
 			}
 		}
 	}
-	for _, o := range p.plan.Outputs {
+	for _, o := range p.Plan().Outputs {
 		want(o.Value, packing{})
 	}
 	p.takeForms(wants)
@@ -130,12 +131,12 @@ func (p *Program) packings() {
 // takeForms gives weights the forms that their readers want.
 func (p *Program) takeForms(wants map[int]packing) {
 	forms := map[plan.Hash][]packing{}
-	for v := range p.plan.Values {
-		if p.plan.Values[v].Kind != plan.KindWeight {
+	for v := range p.Plan().Values {
+		if p.Plan().Values[v].Kind != plan.KindWeight {
 			continue
 		}
-		h, l := p.plan.Values[v].Hash, wants[v]
-		l.spec = specOf(&p.plan.Values[v])
+		h, l := p.Plan().Values[v].Hash, wants[v]
+		l.spec = specOf(&p.Plan().Values[v])
 		asIs := packing{spec: l.spec}
 		p.layout[v] = asIs
 		if l.form == anyForm || l == asIs {
@@ -157,23 +158,23 @@ func (p *Program) takeForms(wants map[int]packing) {
 const maxForms = 16
 
 // filters is how the filters of a convolution are held.
-func (p *Program) filters(g *group) packing {
-	if !g.conv.packedOnce(p.plan) {
+func (p *Program) filters(g *program.Group) packing {
+	if !g.Conv.PackedOnce(p.Plan()) {
 		return packing{}
 	}
-	l := packing{form: filters, conv: g.conv.geometry}
-	shape, err := p.plan.Values[g.conv.filters].Spec.Shape.Eval(nil)
+	l := packing{form: filters, conv: g.Conv.Geometry}
+	shape, err := p.Plan().Values[g.Conv.Filters].Spec.Shape.Eval(nil)
 	if err != nil {
 		return packing{} // no weight of a plan that has passed its checks
 	}
-	l.algorithm = g.conv.filterShape(shape).Algorithm()
+	l.algorithm = filterShape(&g.Conv, shape).Algorithm()
 	l.conv.Pad = [2]int{}
 	var all []byte
-	for _, v := range g.conv.folded(p.plan) {
-		all = append(all, p.plan.Values[v].Hash[:]...)
+	for _, v := range g.Conv.Folded(p.Plan()) {
+		all = append(all, p.Plan().Values[v].Hash[:]...)
 	}
-	if n := g.conv.norm; n >= 0 {
-		all = binary.LittleEndian.AppendUint64(all, math.Float64bits(p.res.Ops[n].(op.BatchNorm).Eps))
+	if n := g.Conv.Norm; n >= 0 {
+		all = binary.LittleEndian.AppendUint64(all, math.Float64bits(p.Res.Ops[n].(op.BatchNorm).Eps))
 	}
 	if len(all) > 0 {
 		l.fold = plan.HashEncoded(all)

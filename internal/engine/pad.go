@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
 )
 
 // pad is the memory that kernels of one branch of a run work in, beside the
@@ -92,29 +93,29 @@ func (p *pad) place(arena []byte) {
 // all sizes.
 func (p *Program) pads() {
 	seen := map[string]bool{}
-	for i := range p.groups {
-		g := &p.groups[i]
-		key := fmt.Sprint(g.kind, p.laneOf(i))
-		switch g.kind {
-		case convolve:
-			w := p.plan.Values[g.conv.filters]
-			key += fmt.Sprint(w.Kind, w.Spec.Shape, g.conv.geometry, g.conv.image)
-		case linear:
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		key := fmt.Sprint(g.Kind, p.LaneOf(i))
+		switch g.Kind {
+		case program.Convolve:
+			w := p.Plan().Values[g.Conv.Filters]
+			key += fmt.Sprint(w.Kind, w.Spec.Shape, g.Conv.Geometry, g.Conv.Image)
+		case program.Linear:
 			// A value with memory of its own has equally distant rows.
-			if v := g.in[0]; p.res.Base[v] == v && p.res.Layouts[v].Dense {
+			if v := g.In[0]; p.Res.Base[v] == v && p.Res.Layouts[v].Dense {
 				continue
 			}
-		case attend:
-		case single:
-			o, ok := p.res.Ops[g.steps[0]].(op.TopK)
+		case program.Attend:
+		case program.Single:
+			o, ok := p.Res.Ops[g.Steps[0]].(op.TopK)
 			if !ok {
 				continue
 			}
 			key += strconv.Itoa(o.K)
 		}
 		var of strings.Builder
-		for _, v := range g.in {
-			fmt.Fprint(&of, ";", p.places[v].shape, p.places[v].strides)
+		for _, v := range g.In {
+			fmt.Fprint(&of, ";", p.Places[v].Shape, p.Places[v].Strides)
 		}
 		if key += of.String(); !seen[key] {
 			seen[key] = true
@@ -126,24 +127,24 @@ func (p *Program) pads() {
 // padNeed is the memory of the group's pad at the sizes that its values have
 // now, in bytes.
 func (s *step) padNeed() int {
-	switch s.group.kind {
-	case attend:
+	switch s.group.Kind {
+	case program.Attend:
 		return s.attentionPad()
-	case convolve:
+	case program.Convolve:
 		n, x := 0, s.in[0]
 		if s.packed == nil {
-			f := &s.arrays[s.group.conv.filters]
-			n += align(4 * s.group.conv.filterShape(f.Shape).PackedLen())
+			f := &s.arrays[s.group.Conv.Filters]
+			n += align(4 * filterShape(&s.group.Conv, f.Shape).PackedLen())
 		}
 		if !lastChannels(x) {
 			n += align(4 * x.Len())
 		}
 		return n
-	case linear:
+	case program.Linear:
 		if _, _, _, ok := rowRun(s.in[0]); !ok {
 			return align(4 * s.in[0].Len())
 		}
-	case single:
+	case program.Single:
 		if o, ok := s.op.(op.TopK); ok {
 			return align(4 * o.K)
 		}
@@ -171,7 +172,7 @@ func (b *binding) fitPads(changed uint64) bool {
 
 // padOf is the pad of group i: branches run at one time and share none.
 func (p *Program) padOf(i int) int {
-	if p.laneOf(i) == 1 {
+	if p.LaneOf(i) == 1 {
 		return 1
 	}
 	return 0

@@ -39,10 +39,10 @@ func (b *binding) outgrows(s *Session, i int, st *state, rows int) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	d := &b.prog.plan.States[i]
+	d := &b.prog.Plan().States[i]
 	if d.Mode == plan.StateReplace {
-		out := b.prog.places[d.Out]
-		n = max(n, b.elems[out.shape]*int(out.size))
+		out := b.prog.Places[d.Out]
+		n = max(n, b.elems[out.Shape]*int(out.Size))
 	}
 	if st.axis < 0 && n <= len(st.mem) {
 		return false, nil
@@ -95,7 +95,7 @@ func (g *growth) choose(room bool, limit int64) {
 func (b *binding) takeMemory(s *Session) error {
 	c, e := &b.call, s.e
 	c.arena = e.arenas.take(max(b.total, 1))
-	if c.arena != nil && len(b.growing) == 0 && !b.prog.retains {
+	if c.arena != nil && len(b.growing) == 0 && !b.prog.Retains {
 		return nil
 	}
 	var amounts budget.Amounts
@@ -153,12 +153,12 @@ func (b *binding) purpose(a *budget.Amounts) string {
 // outputBytes is the memory of outputs outside the arena: of copies that are
 // made for the answer, and of values that are kept.
 func (b *binding) outputBytes() (spare, keeping int64) {
-	for _, o := range b.prog.plan.Outputs {
-		p := &b.prog.places[o.Value]
-		switch n := int64(b.elems[p.shape]) * int64(p.size); {
+	for _, o := range b.prog.Plan().Outputs {
+		p := &b.prog.Places[o.Value]
+		switch n := int64(b.elems[p.Shape]) * int64(p.Size); {
 		case o.Place == plan.Keep:
 			keeping += n + keptHead
-		case b.prog.places[p.base].state >= 0 || !b.arrays[o.Value].Contiguous():
+		case b.prog.Places[p.Base].State >= 0 || !b.arrays[o.Value].Contiguous():
 			spare += n
 		}
 	}

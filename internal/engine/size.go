@@ -6,6 +6,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -50,24 +51,24 @@ const (
 // measure counts what the program takes on the heap, and each of its bindings.
 func (p *Program) measure() {
 	n := int64(4 << 10)
-	for i := range p.plan.Values {
-		v := &p.plan.Values[i]
-		n += valueBytes + heapBlock(len(v.Const)) + int64(len(v.Name)) + dimsBytes(v.Spec.Shape) + dimsBytes(p.res.Layouts[i].Strides)
+	for i := range p.Plan().Values {
+		v := &p.Plan().Values[i]
+		n += valueBytes + heapBlock(len(v.Const)) + int64(len(v.Name)) + dimsBytes(v.Spec.Shape) + dimsBytes(p.Res.Layouts[i].Strides)
 		if v.Kind == plan.KindWeight {
 			n += weightBytes
 		}
 	}
-	for i := range p.plan.Steps {
-		s := &p.plan.Steps[i]
+	for i := range p.Plan().Steps {
+		s := &p.Plan().Steps[i]
 		n += stepBytes + int64(len(s.In))*inBytes + int64(len(s.Attrs))*attrBytes
 		for k := range s.Attrs {
 			a := &s.Attrs[k]
 			n += int64(len(a.Key)+len(a.Str)) + 8*int64(len(a.Ints)) + dimsBytes(a.Dims)
 		}
 	}
-	n += int64(len(p.plan.States))*stateBytes + int64(len(p.plan.Inputs)+len(p.plan.Outputs))*portBytes
-	for c := range p.classes {
-		n += int64(unsafe.Sizeof(class{})) + dimsBytes(p.classes[c].text)
+	n += int64(len(p.Plan().States))*stateBytes + int64(len(p.Plan().Inputs)+len(p.Plan().Outputs))*portBytes
+	for c := range p.Classes {
+		n += int64(unsafe.Sizeof(program.Class{})) + dimsBytes(p.Classes[c].Text)
 	}
 	p.size = n
 	p.measureBinding()
@@ -75,16 +76,16 @@ func (p *Program) measure() {
 
 // measureBinding counts what newBinding makes.
 func (p *Program) measureBinding() {
-	n := int64(boundBytes) + int64(len(p.places))*boundValueBytes + int64(len(p.groups))*boundGroupBytes +
-		int64(len(p.classes))*boundClassBytes + int64(p.buffers)*boundBufferBytes +
-		int64(len(p.plan.States))*boundStateBytes + int64(len(p.plan.Inputs)+len(p.plan.Outputs))*boundInputBytes
-	for c := range p.classes {
-		n += 8 * int64(len(p.classes[c].dims))
+	n := int64(boundBytes) + int64(len(p.Places))*boundValueBytes + int64(len(p.Groups))*boundGroupBytes +
+		int64(len(p.Classes))*boundClassBytes + int64(p.Buffers)*boundBufferBytes +
+		int64(len(p.Plan().States))*boundStateBytes + int64(len(p.Plan().Inputs)+len(p.Plan().Outputs))*boundInputBytes
+	for c := range p.Classes {
+		n += 8 * int64(len(p.Classes[c].Dims))
 	}
-	for i := range p.groups {
-		g := &p.groups[i]
-		n += int64(len(g.in)+len(g.stages)) * boundPinBytes
-		switch p.res.Ops[g.steps[0]].(type) {
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		n += int64(len(g.In)+len(g.Stages)) * boundPinBytes
+		switch p.Res.Ops[g.Steps[0]].(type) {
 		case op.Sample, op.Reduce:
 			p.drawn = append(p.drawn, i)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -57,29 +58,29 @@ const (
 // newTogether is how calls of a program run together; nil where no matrix is
 // worth being read for several of them.
 func newTogether(p *Program, opts Options) *together {
-	if opts.MaxBatch < 2 || opts.plain || len(p.lanes) > 0 {
+	if opts.MaxBatch < 2 || opts.plain || len(p.Lanes) > 0 {
 		return nil
 	}
-	t := &together{joint: make([]bool, len(p.groups)), job: newJob()}
+	t := &together{joint: make([]bool, len(p.Groups)), job: newJob()}
 	seen := map[int32]bool{}
-	for i := range p.groups {
-		g := &p.groups[i]
-		if g.kind == convolve {
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		if g.Kind == program.Convolve {
 			return nil // it uses its filters many times in each call
 		}
-		if g.kind != linear || p.plan.Values[g.in[1]].Kind != plan.KindWeight || p.layout[g.in[1]].form == dense {
+		if g.Kind != program.Linear || p.Plan().Values[g.In[1]].Kind != plan.KindWeight || p.layout[g.In[1]].form == dense {
 			continue
 		}
-		shape, err := p.plan.Values[g.in[1]].Spec.Shape.Eval(nil)
+		shape, err := p.Plan().Values[g.In[1]].Spec.Shape.Eval(nil)
 		if err != nil {
 			return nil // no weight of a plan that has passed its checks
 		}
-		k, n := p.layout[g.in[1]].form.matrix(shape)
+		k, n := p.layout[g.In[1]].form.matrix(shape)
 		if k == 0 || n == 0 || k > jointDepth {
 			continue // nothing to read once for all, or chunks that are too long
 		}
 		t.joint[i], t.k, t.n = true, max(t.k, k), max(t.n, n)
-		if out := p.places[g.out].shape; !seen[out] {
+		if out := p.Places[g.Out].Shape; !seen[out] {
 			seen[out] = true
 			t.outs = append(t.outs, out)
 		}

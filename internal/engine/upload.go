@@ -43,7 +43,7 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	v = p.plan.Values[id]
+	v = p.Plan().Values[id]
 	shape, err := v.Spec.Shape.Eval(nil)
 	if err != nil {
 		return nil, err

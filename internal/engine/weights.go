@@ -166,7 +166,7 @@ func (s *store) close() {
 func (e *Engine) Missing(p *Program) []plan.Value {
 	var out []plan.Value
 	for _, id := range e.MissingIDs(p) {
-		out = append(out, p.plan.Values[id])
+		out = append(out, p.Plan().Values[id])
 	}
 	return out
 }
@@ -210,7 +210,7 @@ func (e *Engine) PossessionTag(p *Program, id int) *transport.PossessionTag {
 	if !ok {
 		return nil
 	}
-	w := e.store.get(WeightKey{p.plan.Values[id].Hash, layout})
+	w := e.store.get(WeightKey{p.Plan().Values[id].Hash, layout})
 	if w == nil {
 		return nil
 	}

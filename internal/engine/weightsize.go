@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -23,7 +24,7 @@ type weightSize struct {
 
 // weightSize computes the sizes of weight id of a plan.
 func (e *Engine) weightSize(p *Program, id int) (weightSize, error) {
-	v := &p.plan.Values[id]
+	v := &p.Plan().Values[id]
 	shape, err := v.Spec.Shape.Eval(nil)
 	if err != nil {
 		return weightSize{}, err
@@ -59,7 +60,7 @@ func (e *Engine) weightSize(p *Program, id int) (weightSize, error) {
 		s.held = s.rounded
 	}
 	if g := p.filtersOf(id); form == filters && g != nil {
-		s.held = max(s.held, int64(4*g.conv.filterShape(shape).PackedLen()))
+		s.held = max(s.held, int64(4*filterShape(&g.Conv, shape).PackedLen()))
 	}
 	s.stage = staged * storage
 	if v.Storage != plan.F32 {
@@ -69,9 +70,9 @@ func (e *Engine) weightSize(p *Program, id int) (weightSize, error) {
 }
 
 // filtersOf is the convolution whose filters are value id, nil if there is none.
-func (p *Program) filtersOf(id int) *group {
+func (p *Program) filtersOf(id int) *program.Group {
 	if i, ok := p.filtersIn[id]; ok {
-		return &p.groups[i]
+		return &p.Groups[i]
 	}
 	return nil
 }

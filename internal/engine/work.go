@@ -19,14 +19,14 @@ type stepWork struct {
 func (b *binding) worked() []stepWork {
 	p := b.prog
 	var out []stepWork
-	for i := range p.plan.Steps {
-		if p.res.View[i] {
+	for i := range p.Plan().Steps {
+		if p.Res.View[i] {
 			continue
 		}
-		s := &p.plan.Steps[i]
-		w := stepWork{index: i, out: b.dims[p.places[s.Out].shape]}
+		s := &p.Plan().Steps[i]
+		w := stepWork{index: i, out: b.dims[p.Places[s.Out].Shape]}
 		for _, v := range s.In {
-			w.in = append(w.in, b.dims[p.places[v].shape])
+			w.in = append(w.in, b.dims[p.Places[v].Shape])
 		}
 		out = append(out, w)
 	}
@@ -43,7 +43,7 @@ func (b *binding) checkWork(limit float64) error {
 		b.work = b.worked()
 	}
 	for _, w := range b.work {
-		o := b.prog.res.Ops[w.index]
+		o := b.prog.Res.Ops[w.index]
 		if n := work(o, w.in, w.out); !(n <= limit) {
 			return fmt.Errorf("%w: step %d (%s) takes %.4g floating-point operations, a step may take %.4g", transport.ErrLimit, w.index, o.Name(), n, limit)
 		}

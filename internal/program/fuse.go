@@ -1,4 +1,4 @@
-package engine
+package program
 
 import (
 	"slices"
@@ -7,45 +7,45 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// group is what one kernel computes: one step of the plan, or several whose
+// Group is what one kernel computes: one step of the plan, or several whose
 // intermediate values are never stored. A fused group gives the bits that its
 // steps give one by one.
-type group struct {
-	steps  []int // in order; the last one is the group's place among the others
-	kind   groupKind
-	in     []int // values that the kernel reads, stages' apart
-	out    int
-	stages []stage     // what follows a product, element by element
-	attend attention   // kind attend
-	conv   convolution // kind convolve
+type Group struct {
+	Steps  []int // in order; the last one is the group's place among the others
+	Kind   Kind
+	In     []int // values that the kernel reads, stages' apart
+	Out    int
+	Stages []Stage     // what follows a product, element by element
+	Attend Attention   // kind attend
+	Conv   Convolution // kind convolve
 }
 
-type groupKind uint8
+type Kind uint8
 
 const (
-	single groupKind = iota
-	linear
-	attend
-	convolve
+	Single Kind = iota
+	Linear
+	Attend
+	Convolve
 )
 
-// stage is one elementwise operation on the result of a product.
-type stage struct {
-	kind  stageKind
-	value int // second operand, -1 for none
+// Stage is one elementwise operation on the result of a product.
+type Stage struct {
+	Kind  StageKind
+	Value int // second operand, -1 for none
 }
 
-type stageKind uint8
+type StageKind uint8
 
 const (
-	stageBias stageKind = iota
-	stageAdd
-	stageMul
-	stageReLU
-	stageTanh
-	stageGELUTanh
-	stageGELUErf
-	stageQuickGELU
+	StageBias StageKind = iota
+	StageAdd
+	StageMul
+	StageReLU
+	StageTanh
+	StageGELUTanh
+	StageGELUErf
+	StageQuickGELU
 )
 
 // fuser groups the steps of a plan.
@@ -60,11 +60,11 @@ type fuser struct {
 
 // fuse groups the steps that do something, in the order in which the groups
 // run.
-func fuse(p *plan.Plan, res *op.Resolved, opts Options) []group {
+func fuse(p *plan.Plan, res *op.Resolved, opts Options) []Group {
 	f := &fuser{p: p, res: res, reader: make([]int, len(p.Values)), taken: make([]bool, len(p.Steps)), opts: opts}
 	f.findReaders()
 	f.findWrites()
-	var groups []group
+	var groups []Group
 	for i := range p.Steps {
 		if f.taken[i] || res.View[i] {
 			continue
@@ -76,32 +76,32 @@ func fuse(p *plan.Plan, res *op.Resolved, opts Options) []group {
 		if !ok {
 			g, ok = f.convolution(i)
 		}
-		if opts.plain {
+		if opts.Plain {
 			s := &p.Steps[i]
-			g = group{steps: []int{i}, in: s.In, out: s.Out}
+			g = Group{Steps: []int{i}, In: s.In, Out: s.Out}
 		} else if !ok || !f.movable(g) {
 			g = f.alone(i)
 		}
-		for _, k := range g.steps {
+		for _, k := range g.Steps {
 			f.taken[k] = true
 		}
 		groups = append(groups, g)
 	}
-	slices.SortFunc(groups, func(a, b group) int { return a.place() - b.place() })
+	slices.SortFunc(groups, func(a, b Group) int { return a.Place() - b.Place() })
 	return groups
 }
 
 // alone is the group of step i and no other.
-func (f *fuser) alone(i int) group {
+func (f *fuser) alone(i int) Group {
 	s := &f.p.Steps[i]
-	g := group{steps: []int{i}, in: s.In, out: s.Out}
+	g := Group{Steps: []int{i}, In: s.In, Out: s.Out}
 	if f.flatMatMul(i) {
-		g.kind = linear
+		g.Kind = Linear
 	}
 	return g
 }
 
-func (g *group) place() int { return g.steps[len(g.steps)-1] }
+func (g *Group) Place() int { return g.Steps[len(g.Steps)-1] }
 
 // findReaders fills reader. Outputs and carried values are read by more than
 // steps.
@@ -133,7 +133,7 @@ func (f *fuser) findReaders() {
 // next is the only reader of v, a step that has v as its first input.
 func (f *fuser) next(v int) (int, bool) {
 	i := f.reader[v]
-	if i < 0 || f.taken[i] || f.opts.separate {
+	if i < 0 || f.taken[i] || f.opts.Separate {
 		return 0, false
 	}
 	return i, f.p.Steps[i].In[0] == v
@@ -141,11 +141,11 @@ func (f *fuser) next(v int) (int, bool) {
 
 // movable reports whether all of g may run where its last step stands: nothing
 // overwrites what the earlier ones read.
-func (f *fuser) movable(g group) bool {
-	for _, k := range g.steps {
+func (f *fuser) movable(g Group) bool {
+	for _, k := range g.Steps {
 		for _, v := range f.p.Steps[k].In {
 			writes := f.writes[f.res.Base[v]]
-			if i, _ := slices.BinarySearch(writes, g.steps[0]); i < len(writes) && writes[i] < g.place() {
+			if i, _ := slices.BinarySearch(writes, g.Steps[0]); i < len(writes) && writes[i] < g.Place() {
 				return false
 			}
 		}
@@ -171,18 +171,18 @@ func (f *fuser) flatMatMul(i int) bool {
 }
 
 // linear is a product with one matrix and the elementwise steps after it.
-func (f *fuser) linear(i int) (group, bool) {
+func (f *fuser) linear(i int) (Group, bool) {
 	if !f.flatMatMul(i) {
-		return group{}, false
+		return Group{}, false
 	}
 	s := &f.p.Steps[i]
-	g := group{steps: []int{i}, kind: linear, in: s.In, out: s.Out}
+	g := Group{Steps: []int{i}, Kind: Linear, In: s.In, Out: s.Out}
 	for {
-		next, st, ok := f.stage(g.out, f.denseRows)
-		if !ok || len(g.stages) == maxStages {
+		next, st, ok := f.stage(g.Out, f.denseRows)
+		if !ok || len(g.Stages) == maxStages {
 			return g, true
 		}
-		g.steps, g.stages, g.out = append(g.steps, next), append(g.stages, st), f.p.Steps[next].Out
+		g.Steps, g.Stages, g.Out = append(g.Steps, next), append(g.Stages, st), f.p.Steps[next].Out
 	}
 }
 
@@ -192,42 +192,42 @@ const maxStages = 64
 
 // stage is the elementwise step that alone reads v, if it can be applied to v
 // in place. A second operand of v's shape has to please accept.
-func (f *fuser) stage(v int, accept func(v int) bool) (int, stage, bool) {
+func (f *fuser) stage(v int, accept func(v int) bool) (int, Stage, bool) {
 	i := f.reader[v]
-	if i < 0 || f.taken[i] || f.res.View[i] || f.opts.separate {
-		return 0, stage{}, false
+	if i < 0 || f.taken[i] || f.res.View[i] || f.opts.Separate {
+		return 0, Stage{}, false
 	}
 	in := f.p.Steps[i].In
-	st := stage{value: -1}
+	st := Stage{Value: -1}
 	switch o := f.res.Ops[i].(type) {
 	case op.Bias:
-		st = stage{stageBias, in[1]}
+		st = Stage{StageBias, in[1]}
 		return i, st, in[0] == v && f.res.Layouts[in[1]].Dense
 	case op.ReLU:
-		st.kind = stageReLU
+		st.Kind = StageReLU
 	case op.Tanh:
-		st.kind = stageTanh
+		st.Kind = StageTanh
 	case op.QuickGELU:
-		st.kind = stageQuickGELU
+		st.Kind = StageQuickGELU
 	case op.GELU:
-		st.kind = stageGELUErf
+		st.Kind = StageGELUErf
 		if o.Tanh {
-			st.kind = stageGELUTanh
+			st.Kind = StageGELUTanh
 		}
 	case op.Arith:
 		if !o.Commutative() {
 			return 0, st, false
 		}
-		st.kind = stageAdd
+		st.Kind = StageAdd
 		if o.Name() == "mul" {
-			st.kind = stageMul
+			st.Kind = StageMul
 		}
-		st.value = in[0]
+		st.Value = in[0]
 		if in[0] == v {
-			st.value = in[1]
+			st.Value = in[1]
 		}
 		shape := f.p.Values[v].Spec.Shape
-		return i, st, len(shape) > 0 && f.p.Values[st.value].Spec.Shape.Equal(shape) && accept(st.value)
+		return i, st, len(shape) > 0 && f.p.Values[st.Value].Spec.Shape.Equal(shape) && accept(st.Value)
 	default:
 		return 0, st, false
 	}
@@ -240,48 +240,48 @@ func (f *fuser) denseRows(v int) bool {
 	return len(st) > 0 && st[len(st)-1].Is(1)
 }
 
-// attention is softmax(scale * Q x K^T, masked) x V of many heads, with the
+// Attention is softmax(scale * Q x K^T, masked) x V of many heads, with the
 // step that puts the heads side by side.
-type attention struct {
-	mask   op.CausalMask
-	masked bool
-	start  int // value with the padding before each sequence, -1 for none
-	scale  int // constant that the scores are multiplied with or divided by, -1 for none
-	divide bool
-	merge  bool // heads are put side by side: [b, h, q, d] to [b, q, h*d]
+type Attention struct {
+	Mask   op.CausalMask
+	Masked bool
+	Start  int // value with the padding before each sequence, -1 for none
+	Scale  int // constant that the scores are multiplied with or divided by, -1 for none
+	Divide bool
+	Merge  bool // heads are put side by side: [b, h, q, d] to [b, q, h*d]
 }
 
-func (f *fuser) attention(i int) (group, bool) {
+func (f *fuser) attention(i int) (Group, bool) {
 	qk, ok := f.res.Ops[i].(op.MatMul)
 	s := &f.p.Steps[i]
 	if !ok || qk.TransA || !qk.TransB || len(f.p.Values[s.In[1]].Spec.Shape) < 3 {
-		return group{}, false
+		return Group{}, false
 	}
-	g := group{kind: attend, steps: []int{i}, attend: attention{start: -1, scale: -1}}
+	g := Group{Kind: Attend, Steps: []int{i}, Attend: Attention{Start: -1, Scale: -1}}
 	cur := s.Out
 	step := func(accept func(o op.Op, in []int) bool) bool {
 		n, ok := f.next(cur)
 		if !ok || !accept(f.res.Ops[n], f.p.Steps[n].In) {
 			return false
 		}
-		g.steps, cur = append(g.steps, n), f.p.Steps[n].Out
+		g.Steps, cur = append(g.Steps, n), f.p.Steps[n].Out
 		return true
 	}
-	a := &g.attend
+	a := &g.Attend
 	step(func(o op.Op, in []int) bool {
 		ar, ok := o.(op.Arith)
 		if !ok || ar.Name() != "mul" && ar.Name() != "div" || !f.scalar(in[1]) {
 			return false
 		}
-		a.scale, a.divide = in[1], ar.Name() == "div"
+		a.Scale, a.Divide = in[1], ar.Name() == "div"
 		return true
 	})
 	step(func(o op.Op, in []int) bool {
 		m, ok := o.(op.CausalMask)
 		if ok {
-			a.masked, a.mask = true, m
+			a.Masked, a.Mask = true, m
 			if len(in) == 2 {
-				a.start = in[1]
+				a.Start = in[1]
 			}
 		}
 		return ok
@@ -291,7 +291,7 @@ func (f *fuser) attention(i int) (group, bool) {
 		sm, ok := o.(op.Softmax)
 		return ok && (sm.Axis == -1 || sm.Axis == rank-1)
 	}) {
-		return group{}, false
+		return Group{}, false
 	}
 	var v int
 	if !step(func(o op.Op, in []int) bool {
@@ -301,17 +301,17 @@ func (f *fuser) attention(i int) (group, bool) {
 		}
 		return ok && !m.TransA && !m.TransB && len(f.p.Values[v].Spec.Shape) == rank
 	}) {
-		return group{}, false
+		return Group{}, false
 	}
-	g.in = []int{s.In[0], s.In[1], v}
+	g.In = []int{s.In[0], s.In[1], v}
 	queries := f.p.Values[s.In[0]].Spec.Shape
-	for _, x := range g.in {
+	for _, x := range g.In {
 		shape := f.p.Values[x].Spec.Shape
 		if !f.denseRows(x) || len(shape) != rank || !shape[:rank-2].Equal(queries[:rank-2]) {
-			return group{}, false
+			return Group{}, false
 		}
 	}
-	g.out = cur
+	g.Out = cur
 	if rank == 4 {
 		f.mergeHeads(&g)
 	}
@@ -325,8 +325,8 @@ func (f *fuser) scalar(v int) bool {
 
 // mergeHeads adds the steps that put the heads side by side, so that they are
 // written there at once.
-func (f *fuser) mergeHeads(g *group) {
-	t, ok := f.next(g.out)
+func (f *fuser) mergeHeads(g *Group) {
+	t, ok := f.next(g.Out)
 	if !ok {
 		return
 	}
@@ -342,5 +342,5 @@ func (f *fuser) mergeHeads(g *group) {
 	if _, ok := f.res.Ops[r].(op.Reshape); !ok || len(to) != 3 || !to[0].Equal(from[0]) || !to[1].Equal(from[1]) {
 		return
 	}
-	g.steps, g.out, g.attend.merge = append(g.steps, t, r), f.p.Steps[r].Out, true
+	g.Steps, g.Out, g.Attend.Merge = append(g.Steps, t, r), f.p.Steps[r].Out, true
 }

@@ -1,4 +1,4 @@
-package engine
+package program
 
 import (
 	"fmt"
@@ -10,21 +10,21 @@ import (
 // are bound, such as a slice within its axis, as classes of dimensions that must
 // not be negative.
 func (p *Program) conditions(index map[string]uint16) {
-	for i, o := range p.res.Ops {
+	for i, o := range p.Res.Ops {
 		c, ok := o.(op.Conditional)
 		if !ok {
 			continue
 		}
 		x := p.plan.Values[p.plan.Steps[i].In[0]].Spec.Shape
 		dims, what := c.Conditions(x)
-		k := class{text: dims, why: fmt.Sprintf("step %d (%s): %s of %v", i, o.Name(), what, x)}
+		k := Class{Text: dims, Why: fmt.Sprintf("step %d (%s): %s of %v", i, o.Name(), what, x)}
 		for _, d := range dims {
 			if _, fixed := d.Const(); !fixed { // what is fixed has been checked
-				k.dims = append(k.dims, p.poly(d, index, &k.mask))
+				k.Dims = append(k.Dims, p.poly(d, index, &k.Mask))
 			}
 		}
-		if len(k.dims) > 0 {
-			p.classes = append(p.classes, k)
+		if len(k.Dims) > 0 {
+			p.Classes = append(p.Classes, k)
 		}
 	}
 }
