@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
@@ -72,7 +73,7 @@ func TestBranches(t *testing.T) {
 			n := &network{g: lazy.NewGraph(name), rng: rand.New(rand.NewPCG(3, 4))}
 			c.build(n)
 			p := n.plan(t)
-			e, err := engine.New(engine.Options{Threads: 2, Branches: true})
+			e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 2, Branches: true})
 			require.NoError(t, err)
 			defer e.Close()
 			prog, err := e.Compile(p)
@@ -102,7 +103,7 @@ func TestBranchesFail(t *testing.T) {
 	}
 	n.g.Output("sum", lazy.Add(lazy.Mean(rows, 1), lazy.Mean(n.tower("a", 24, 3), 1)))
 	p := n.plan(t)
-	e, err := engine.New(engine.Options{Threads: 2, Branches: true})
+	e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 2, Branches: true})
 	require.NoError(t, err)
 	defer e.Close()
 	prog, err := e.Compile(p)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -17,7 +18,7 @@ import (
 // TestGrowthStops cancels a call while it makes a state larger: the state is as it
 // was, and so are the accounts.
 func TestGrowthStops(t *testing.T) {
-	e, err := New(Options{Threads: 2})
+	e, err := New(Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
 	defer e.Close()
 	p, err := e.Compile(appendPlan())
@@ -55,7 +56,7 @@ func TestGrowthStops(t *testing.T) {
 // TestPackingStops cancels the call that packs filters: they stay as they are, and
 // the next call packs them.
 func TestPackingStops(t *testing.T) {
-	e, err := New(Options{Threads: 2})
+	e, err := New(Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
 	defer e.Close()
 	s := newSteps(t)
@@ -99,7 +100,7 @@ func TestStateAfterHalt(t *testing.T) {
 		"copying":   {plan.StateReplace, func(s *steps, _ int) int { return s.f32(many) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, err := New(Options{Threads: 2, MaxScratch: 1 << 36})
+			e, err := New(Options{Device: cpu.Open, Threads: 2, MaxScratch: 1 << 36})
 			require.NoError(t, err)
 			defer e.Close()
 			s := newSteps(t)
@@ -134,7 +135,7 @@ func TestMaxStepFLOPs(t *testing.T) {
 	s.p.Values[x].Spec.Shape = plan.Shape{n, m}
 	s.op(op.MatMul{TransB: true}, s.op(op.Exp{}, x), x)
 	p := s.plan()
-	e, err := New(Options{Threads: 2, MaxStepFLOPs: 1e9})
+	e, err := New(Options{Device: cpu.Open, Threads: 2, MaxStepFLOPs: 1e9})
 	require.NoError(t, err)
 	defer e.Close()
 	prog := prepare(t, e, p)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -73,7 +74,7 @@ func TestPanicLeavesNoLock(t *testing.T) {
 	} {
 		t.Run(c.at, func(t *testing.T) {
 			planted := &panicking{}
-			e, err := New(Options{Threads: 2, MemLimit: 1 << 30, fault: planted.fault})
+			e, err := New(Options{Device: cpu.Open, Threads: 2, MemLimit: 1 << 30, fault: planted.fault})
 			require.NoError(t, err)
 			p, err := e.Compile(appendPlan())
 			require.NoError(t, err)
@@ -124,7 +125,7 @@ func TestPanicLeavesNoLock(t *testing.T) {
 
 // TestPanicInAChunk lets chunks of the pool panic, on any of its goroutines.
 func TestPanicInAChunk(t *testing.T) {
-	e, err := New(Options{Threads: 4})
+	e, err := New(Options{Device: cpu.Open, Threads: 4})
 	require.NoError(t, err)
 	p, err := e.Compile(appendPlan())
 	require.NoError(t, err)
@@ -153,7 +154,7 @@ func TestPanicInAChunk(t *testing.T) {
 // TestPanicInCompile plants one where plans are compiled.
 func TestPanicInCompile(t *testing.T) {
 	planted := &panicking{at: "compile"}
-	e, err := New(Options{Threads: 1, fault: planted.fault})
+	e, err := New(Options{Device: cpu.Open, Threads: 1, fault: planted.fault})
 	require.NoError(t, err)
 	_, err = e.Compile(appendPlan())
 	require.ErrorIs(t, err, transport.ErrInternal)
@@ -189,7 +190,7 @@ func TestPanicInWeights(t *testing.T) {
 	for _, at := range []string{"write", "commit", "pack"} {
 		t.Run(at, func(t *testing.T) {
 			planted := &panicking{at: at}
-			e, err := New(Options{Threads: 1, MemLimit: 1 << 30, fault: planted.fault})
+			e, err := New(Options{Device: cpu.Open, Threads: 1, MemLimit: 1 << 30, fault: planted.fault})
 			require.NoError(t, err)
 			p, err := e.Compile(convPlan(h))
 			require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
@@ -95,7 +96,7 @@ func TestInt8RefusesInfinities(t *testing.T) {
 	require.NoError(t, err)
 	sch, err := semantic.Full().Schedule(srg, semantic.Request{Profile: semantic.Profile{}, Outputs: n.g.Outputs()})
 	require.NoError(t, err)
-	e, err := engine.New(engine.Options{Int8Weights: true})
+	e, err := engine.New(engine.Options{Device: cpu.Open, Int8Weights: true})
 	require.NoError(t, err)
 	defer e.Close()
 	prog, err := e.Compile(sch.Plan)
