@@ -81,9 +81,9 @@ func TestBranches(t *testing.T) {
 			require.Equal(t, c.want, engine.Branches(prog))
 			var first [][]float32
 			for _, o := range []engine.Options{
-				{Threads: 1}, {Threads: 1, Branches: true}, {Threads: 2, Branches: true}, {Threads: 4, Branches: true, Profile: true},
+				{Device: cpu.Open, Threads: 1}, {Threads: 1, Branches: true}, {Threads: 2, Branches: true}, {Threads: 4, Branches: true, Profile: true},
 			} {
-				got := n.run(t, p, 3, func() (*engine.Engine, error) { return engine.New(o) })
+				got := n.run(t, p, 3, func() (*engine.Engine, error) { o.Device = cpu.Open; return engine.New(o) })
 				if first == nil {
 					first = got
 				}

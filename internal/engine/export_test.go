@@ -53,5 +53,11 @@ func Joint(p *Program) (joint []int, groups int) {
 	return joint, len(p.Groups)
 }
 
+// BreakGroup makes a group of a session's program panic when it runs, until
+// mend.
+func BreakGroup(s *Session, p *Program, group int) (mend func()) {
+	return s.bound[p].run.(interface{ Break(i int) func() }).Break(group)
+}
+
 // PlantPanic makes an engine panic at a place, once.
 func PlantPanic(e *Engine, at string) { e.opts.fault = (&panicking{at: at}).fault }

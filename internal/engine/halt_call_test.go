@@ -11,6 +11,7 @@ import (
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -161,9 +162,9 @@ func TestWorkSaturates(t *testing.T) {
 	huge := []int{math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt}
 	all := append(append([]int(nil), huge...), huge...)
 	all = append(all, huge...)
-	n := work(op.Add(), [][]int{all, all}, all)
+	n := program.Work(op.Add(), [][]int{all, all}, all)
 	require.True(t, math.IsInf(n, 1) || n > 1e300)
-	require.InEpsilon(t, 1e6, work(op.Concat{}, [][]int{{500, 1000}, {500, 1000}}, []int{1000, 1000}), 1e-9)
-	require.Greater(t, work(op.MaxPool2D{Kernel: [2]int{1 << 16, 1 << 16}}, [][]int{{1, 1, 1, 1}}, []int{1, 1, 1, 1}), 4e9)
-	require.InEpsilon(t, 1.0, work(op.Exp{}, nil, nil), 1e-9, "a scalar")
+	require.InEpsilon(t, 1e6, program.Work(op.Concat{}, [][]int{{500, 1000}, {500, 1000}}, []int{1000, 1000}), 1e-9)
+	require.Greater(t, program.Work(op.MaxPool2D{Kernel: [2]int{1 << 16, 1 << 16}}, [][]int{{1, 1, 1, 1}}, []int{1, 1, 1, 1}), 4e9)
+	require.InEpsilon(t, 1.0, program.Work(op.Exp{}, nil, nil), 1e-9, "a scalar")
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -78,12 +77,6 @@ func TestPanicLeavesNoLock(t *testing.T) {
 			require.NoError(t, err)
 			p, err := e.Compile(appendPlan())
 			require.NoError(t, err)
-			last := len(p.kernels) - 1
-			kernel := p.kernels[last]
-			p.kernels[last] = func(s *step) error {
-				planted.fault("kernel")
-				return kernel(s)
-			}
 			account := &purse{limit: 1 << 30}
 			s := e.NewSession()
 			s.Charge(account)
@@ -121,34 +114,6 @@ func TestPanicLeavesNoLock(t *testing.T) {
 			require.NoError(t, err)
 		})
 	}
-}
-
-// TestPanicInAChunk lets chunks of the pool panic, on any of its goroutines.
-func TestPanicInAChunk(t *testing.T) {
-	e, err := New(Options{Device: cpu.Open, Threads: 4})
-	require.NoError(t, err)
-	p, err := e.Compile(appendPlan())
-	require.NoError(t, err)
-	s := e.NewSession()
-	last := len(p.kernels) - 1
-	kernel := p.kernels[last]
-	p.kernels[last] = func(s *step) error {
-		s.pool.run(s.job, s, 64, 1, func(_ *step, lo, _ int) {
-			if lo%7 == 3 {
-				panic(fmt.Sprint("chunk ", lo))
-			}
-		})
-		return nil
-	}
-	for range 20 {
-		within(t, "the call", func() { err = appendCall(s, p, 0, 3) })
-		require.ErrorIs(t, err, transport.ErrInternal)
-	}
-	p.kernels[last] = kernel
-	within(t, "a call", func() { err = appendCall(s, p, 0, 3) })
-	require.NoError(t, err)
-	within(t, "Close", func() { err = e.Close() })
-	require.NoError(t, err)
 }
 
 // TestPanicInCompile plants one where plans are compiled.

@@ -64,14 +64,14 @@ func TestWeightTypes(t *testing.T) {
 		bytes = n.stats.WeightBytes
 		return out, bytes
 	}
-	want, size := run(plan.F32, engine.Options{})
+	want, size := run(plan.F32, engine.Options{Device: cpu.Open})
 	for _, storage := range []plan.DType{plan.F16, plan.BF16} {
-		got, bytes := run(storage, engine.Options{})
+		got, bytes := run(storage, engine.Options{Device: cpu.Open})
 		require.Equal(t, want, got, "%v", storage)
 		require.Equal(t, size/2, bytes, "%v", storage)
 	}
 	for _, storage := range []plan.DType{plan.F32, plan.F16, plan.BF16} {
-		got, bytes := run(storage, engine.Options{Int8Weights: true})
+		got, bytes := run(storage, engine.Options{Device: cpu.Open, Int8Weights: true})
 		require.Equal(t, size/4, bytes, "%v", storage)
 		require.NotEqual(t, want, got)
 		// Magnitudes of tanh are at most 1; each of 67 weights is off by at

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"sync"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/device"
@@ -23,7 +22,6 @@ type Device struct {
 	pool    *pool
 	weights memory.Slabs
 	states  memory.Slabs
-	packing sync.Mutex // of weights that are replaced by packed ones, see [weight]
 }
 
 // Open implements [device.Open]. An unusable GENIE_CPU is an error.

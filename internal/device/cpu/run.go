@@ -242,6 +242,7 @@ func (r *run) group(i int, times []time.Duration) error {
 	if r.halt.Now() {
 		return op.ErrHalted
 	}
+	r.d.fault("kernel")
 	var start time.Time
 	if times != nil {
 		start = time.Now()
@@ -278,3 +279,16 @@ func (r *run) Read(v int, dst []byte) error {
 
 // Copy implements [device.Run].
 func (r *run) Copy(v int, dst device.Buffer) error { return r.Read(v, bytes(dst)) }
+
+// Break makes group i panic when it runs until mend, also behind a joint product; for
+// tests.
+func (r *run) Break(i int) (mend func()) {
+	st := &r.steps[i]
+	out, with := st.out, st.with
+	if r.code.joint != nil && r.code.joint[i] {
+		st.with = nil // what follows the product
+	} else {
+		st.out = nil
+	}
+	return func() { st.out, st.with = out, with }
+}
