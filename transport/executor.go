@@ -168,10 +168,10 @@ type Stats struct {
 	StateBytes   int64  `json:"state_bytes"`   // held now, by sessions
 	ScratchBytes int64  `json:"scratch_bytes"` // held now
 	PeakRSS      int64  `json:"peak_rss_bytes"`
-	// JoinedRuns is how many of Runs ran together with runs of other sessions,
-	// and Rounds how often: JoinedRuns/Rounds is the mean of a batch.
-	Rounds     int64 `json:"rounds"`
-	JoinedRuns int64 `json:"joined_runs"`
+	// BatchedRuns is how many of Runs ran together with runs of other sessions,
+	// and Rounds how often: BatchedRuns/Rounds is the mean of a batch.
+	Batches     int64 `json:"batches"`
+	BatchedRuns int64 `json:"batched_runs"`
 
 	// MemoryUsed is the sum of weights, state, kept values, scratch, staging,
 	// plans and buffers; a request that would take it beyond MemoryLimit, unless that is
@@ -179,7 +179,7 @@ type Stats struct {
 	MemoryUsed      int64 `json:"memory_used_bytes"`
 	MemoryLimit     int64 `json:"memory_limit_bytes"`
 	PackedBytes     int64 `json:"packed_bytes"`     // of the weights, in the form that kernels read
-	KeptBytes       int64 `json:"kept_bytes"`       // outputs kept by sessions
+	RetainedBytes   int64 `json:"retained_bytes"`   // outputs kept by sessions
 	StagingBytes    int64 `json:"staging_bytes"`    // where payloads arrive and wait
 	PlanBytes       int64 `json:"plan_bytes"`       // plans, and what sessions have bound of them
 	BufferBytes     int64 `json:"buffer_bytes"`     // of connections, sessions and uploads

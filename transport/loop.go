@@ -77,7 +77,7 @@ func (l *Loop) Check(p *plan.Plan, bindings []int) error {
 	}
 	for _, o := range p.Outputs {
 		if o.Place != plan.Download {
-			return fmt.Errorf("%w: a loop cannot keep output %q", ErrUnknownInput, o.Name)
+			return fmt.Errorf("%w: a loop cannot retain output %q", ErrUnknownInput, o.Name)
 		}
 	}
 	for i, n := range l.Grow {
@@ -88,7 +88,7 @@ func (l *Loop) Check(p *plan.Plan, bindings []int) error {
 	for i, in := range l.Inputs {
 		v := p.Values[p.Inputs[i].Value]
 		if in.Kind >= endOfLoopKinds || in.Kind != LoopSame && v.Spec.DType != plan.I32 {
-			return fmt.Errorf("%w: input %q (%v) cannot go on in way %d", ErrDType, p.Inputs[i].Name, v.Spec.DType, in.Kind)
+			return fmt.Errorf("%w: input %q (%v) has no way %d to get its next value", ErrDType, p.Inputs[i].Name, v.Spec.DType, in.Kind)
 		}
 	}
 	if d := p.Values[p.Outputs[l.Token].Value].Spec.DType; d != plan.I32 {

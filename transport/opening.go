@@ -43,7 +43,7 @@ func (o *Opening) Check(p *plan.Plan) error {
 	}
 	for _, out := range p.Outputs {
 		if out.Place != plan.Download {
-			return fmt.Errorf("%w: the opening of a loop cannot keep output %q", ErrUnknownInput, out.Name)
+			return fmt.Errorf("%w: the opening of a loop cannot retain output %q", ErrUnknownInput, out.Name)
 		}
 	}
 	if d := p.Values[p.Outputs[o.Token].Value].Spec.DType; d != plan.I32 {

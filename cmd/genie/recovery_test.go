@@ -228,7 +228,7 @@ func TestRestartedWorker(t *testing.T) {
 			g := lazy.NewGraph("double")
 			x := g.Input("x", lazy.F32, 2)
 			double := lazy.Add(x, x)
-			kept, err := s.RunKeep(ctx, one, double)
+			kept, err := s.RunRetain(ctx, one, double)
 			require.NoError(t, err)
 			require.True(t, kept[0].Remote())
 

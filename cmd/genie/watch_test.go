@@ -239,6 +239,19 @@ func TestTopAfterARestart(t *testing.T) {
 	require.InDelta(t, 500, r.QueueWait, 0)
 }
 
+// TestTopOfAnOldWorker reads the memory of a worker of version 0.1, which calls
+// retained outputs kept.
+func TestTopOfAnOldWorker(t *testing.T) {
+	const metric = "genie_worker_memory_bytes"
+	l := map[string]string{"kind": "kept"}
+	look := &scraped{
+		at:     time.Unix(1, 0),
+		values: map[string]float64{key(metric, l, "kind"): 4096},
+		labels: map[string][]map[string]string{metric: {l}},
+	}
+	require.Equal(t, map[string]float64{"retained": 4096}, newTopReport(look, look).Memory)
+}
+
 func TestTopIsNoWorker(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -40,7 +40,7 @@ func align(n int) int { return (n + arenaAlign - 1) &^ (arenaAlign - 1) }
 // arenas hands out scratch memory, one region per run, and takes it back. The
 // contents are what the last run left: runs write before they read.
 type arenas struct {
-	account  *budget.Account
+	account  *budget.Budget
 	mu       sync.Mutex
 	free     [][]byte
 	closed   bool

@@ -50,7 +50,7 @@ func (c *Call) finish(ctx context.Context) error {
 		return err
 	}
 	for i, o := range p.Outputs {
-		if o.Place == plan.Keep {
+		if o.Place == plan.Retain {
 			t := c.outputs[i].t
 			t.Shape = slices.Clone(t.Shape)
 			c.outputs[i] = output{t: transport.Tensor{DType: t.DType, Shape: t.Shape}, h: c.s.keep(t)}
@@ -67,7 +67,7 @@ const mapFrom = 64 << 10
 // copyMemory is memory for the copy of an output: until Release, or for as long as
 // the session keeps it.
 func (c *Call) copyMemory(n int, place plan.Place) ([]byte, error) {
-	if place == plan.Keep || n < mapFrom {
+	if place == plan.Retain || n < mapFrom {
 		return make([]byte, n), nil
 	}
 	mem, err := memory.Map(n)

@@ -147,7 +147,7 @@ func compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {
 	}
 	for _, o := range p.Outputs {
 		copied := res.Base[o.Value] != o.Value || !res.Layouts[o.Value].Dense
-		prog.retains = prog.retains || copied || o.Place == plan.Keep
+		prog.retains = prog.retains || copied || o.Place == plan.Retain
 	}
 	return prog, nil
 }

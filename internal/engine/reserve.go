@@ -103,7 +103,7 @@ func (b *binding) takeMemory(s *Session) error {
 	spare, keeping := b.outputBytes()
 	var err error
 	for room := range 2 {
-		amounts = budget.Amounts{budget.Kept: keeping, budget.Scratch: spare}
+		amounts = budget.Amounts{budget.Retained: keeping, budget.Scratch: spare}
 		arena := 0
 		if c.arena == nil {
 			arena = arenaSizes(max(b.total, 1))[room]
@@ -142,9 +142,9 @@ func (b *binding) takeMemory(s *Session) error {
 // purpose says what most of the memory is for.
 func (b *binding) purpose(a *budget.Amounts) string {
 	switch {
-	case a[budget.State] >= a[budget.Scratch] && a[budget.State] >= a[budget.Kept]:
+	case a[budget.State] >= a[budget.Scratch] && a[budget.State] >= a[budget.Retained]:
 		return "the state of the session"
-	case a[budget.Kept] > a[budget.Scratch]:
+	case a[budget.Retained] > a[budget.Scratch]:
 		return "outputs that stay with the session"
 	}
 	return "scratch of the run"
@@ -156,7 +156,7 @@ func (b *binding) outputBytes() (spare, keeping int64) {
 	for _, o := range b.prog.plan.Outputs {
 		p := &b.prog.places[o.Value]
 		switch n := int64(b.elems[p.shape]) * int64(p.size); {
-		case o.Place == plan.Keep:
+		case o.Place == plan.Retain:
 			keeping += n + keptHead
 		case b.prog.places[p.base].state >= 0 || !b.arrays[o.Value].Contiguous():
 			spare += n

@@ -197,7 +197,7 @@ func (s *Session) Release(hs ...transport.Handle) {
 func (s *Session) forget(k *kept) {
 	n := int64(len(k.t.Data)) + keptHead
 	s.account.Give(n)
-	s.e.account.Release(budget.Kept, n)
+	s.e.account.Release(budget.Retained, n)
 }
 
 // keep keeps a value whose memory is reserved.

@@ -22,7 +22,7 @@ type WeightKey struct {
 // one of its plans stays; the others go, the one that was used longest ago
 // first, when their memory is needed.
 type store struct {
-	account *budget.Account
+	account *budget.Budget
 	memory  memory.Slabs
 	fault   func(at string) // see [Engine.fault]
 
@@ -35,7 +35,7 @@ type store struct {
 	received, evicted int64
 }
 
-func newStore(account *budget.Account) *store {
+func newStore(account *budget.Budget) *store {
 	s := &store{account: account, held: map[WeightKey]*weight{}, uses: map[WeightKey]int{}}
 	s.memory.Trim = account.Limit() > 0
 	return s

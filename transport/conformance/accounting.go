@@ -52,7 +52,7 @@ func testLedger(f *fixture) {
 	x, y := b.input("x", f32(n)), b.input("y", f32(n))
 	w := b.weight("w", plan.F32, floats(1, 2, 3, 4), 4)
 	b.output("a", b.step("add", f32(n), nil, x, w), plan.Download, plan.CauseLogits)
-	b.output("b", b.step("add", f32(n), nil, y, w), plan.Keep, plan.CauseKV)
+	b.output("b", b.step("add", f32(n), nil, y, w), plan.Retain, plan.CauseKV)
 	ref := f.prepare(s, b)
 	call := []transport.Input{data(plan.CauseToken, floats(1, 1, 1, 1)), data(plan.CauseActivation, floats(2, 2, 2, 2))}
 	res := f.run(s, ref, nil, call...)

@@ -108,7 +108,7 @@ func testKept(f *fixture) {
 	keep := newBuilder("keep")
 	n := plan.Sym("n")
 	x := keep.input("x", f32(n))
-	keep.output("twice", keep.step("add", f32(n), nil, x, x), plan.Keep, plan.CauseActivation)
+	keep.output("twice", keep.step("add", f32(n), nil, x, x), plan.Retain, plan.CauseActivation)
 	keep.output("square", keep.step("mul", f32(n), nil, x, x), plan.Download, plan.CauseActivation)
 	s := f.session()
 	ref := f.prepare(s, keep)
@@ -137,7 +137,7 @@ func testKept(f *fixture) {
 func testStaleHandles(f *fixture) {
 	b := newBuilder("keep")
 	x := b.input("x", f32(plan.C(2)))
-	b.output("y", b.step("add", f32(plan.C(2)), nil, x, x), plan.Keep, plan.CauseActivation)
+	b.output("y", b.step("add", f32(plan.C(2)), nil, x, x), plan.Retain, plan.CauseActivation)
 	s := f.session()
 	ref := f.prepare(s, b)
 	in := data(plan.CauseActivation, floats(1, 2))

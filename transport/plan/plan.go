@@ -103,16 +103,16 @@ type Place uint8
 // The places of an output.
 const (
 	Download Place = iota + 1 // bytes come back with the run
-	Keep                      // stays where it is, named by a handle
+	Retain                    // stays where it is, named by a handle
 )
 
-// String is "download" or "keep".
+// String is "download" or "retain".
 func (p Place) String() string {
 	switch p {
 	case Download:
 		return "download"
-	case Keep:
-		return "keep"
+	case Retain:
+		return "retain"
 	}
 	return fmt.Sprintf("place(%d)", uint8(p))
 }

@@ -265,7 +265,7 @@ func (p *Plan) checkPorts() error {
 		if err := port("output", out.Name, out.Value); err != nil {
 			return err
 		}
-		if out.Place != Download && out.Place != Keep || int(out.Cause) >= NumCauses {
+		if out.Place != Download && out.Place != Retain || int(out.Cause) >= NumCauses {
 			return p.valueErr(out.Value, "output %q has an unknown place or cause", out.Name)
 		}
 	}

@@ -28,8 +28,8 @@ const (
 	MaxSessions = 1024
 	// MaxPlans bounds the prepared plans of one session.
 	MaxPlans = 4096
-	// MaxKept bounds the values that one session keeps on a worker.
-	MaxKept = 65536
+	// MaxRetained bounds the values that one session keeps on a worker.
+	MaxRetained = 65536
 	// LoopCredit is how many runs of a loop a client lets the worker be ahead of
 	// it; it gives more when half of them are used.
 	LoopCredit = 64

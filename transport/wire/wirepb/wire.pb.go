@@ -1116,7 +1116,7 @@ type Ran struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	ElapsedNs uint64                 `protobuf:"varint,1,opt,name=elapsed_ns,json=elapsedNs,proto3" json:"elapsed_ns,omitempty"`
 	// Handles of the outputs that the plan keeps, in their order.
-	Kept          []*Handle `protobuf:"bytes,2,rep,name=kept,proto3" json:"kept,omitempty"`
+	Retained      []*Handle `protobuf:"bytes,2,rep,name=retained,proto3" json:"retained,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1158,9 +1158,9 @@ func (x *Ran) GetElapsedNs() uint64 {
 	return 0
 }
 
-func (x *Ran) GetKept() []*Handle {
+func (x *Ran) GetRetained() []*Handle {
 	if x != nil {
-		return x.Kept
+		return x.Retained
 	}
 	return nil
 }
@@ -1713,12 +1713,12 @@ type Stats struct {
 	StateBytes       int64                  `protobuf:"varint,11,opt,name=state_bytes,json=stateBytes,proto3" json:"state_bytes,omitempty"`
 	ScratchBytes     int64                  `protobuf:"varint,12,opt,name=scratch_bytes,json=scratchBytes,proto3" json:"scratch_bytes,omitempty"`
 	PeakRssBytes     int64                  `protobuf:"varint,13,opt,name=peak_rss_bytes,json=peakRssBytes,proto3" json:"peak_rss_bytes,omitempty"`
-	Rounds           int64                  `protobuf:"varint,40,opt,name=rounds,proto3" json:"rounds,omitempty"`                           // of runs of several sessions together
-	JoinedRuns       int64                  `protobuf:"varint,41,opt,name=joined_runs,json=joinedRuns,proto3" json:"joined_runs,omitempty"` // runs that took part in them
+	Batches          int64                  `protobuf:"varint,40,opt,name=batches,proto3" json:"batches,omitempty"`                            // dynamic batches, of runs of several sessions
+	BatchedRuns      int64                  `protobuf:"varint,41,opt,name=batched_runs,json=batchedRuns,proto3" json:"batched_runs,omitempty"` // runs in them
 	MemoryUsedBytes  int64                  `protobuf:"varint,14,opt,name=memory_used_bytes,json=memoryUsedBytes,proto3" json:"memory_used_bytes,omitempty"`
 	MemoryLimitBytes int64                  `protobuf:"varint,15,opt,name=memory_limit_bytes,json=memoryLimitBytes,proto3" json:"memory_limit_bytes,omitempty"`
 	PackedBytes      int64                  `protobuf:"varint,16,opt,name=packed_bytes,json=packedBytes,proto3" json:"packed_bytes,omitempty"`
-	KeptBytes        int64                  `protobuf:"varint,17,opt,name=kept_bytes,json=keptBytes,proto3" json:"kept_bytes,omitempty"`
+	RetainedBytes    int64                  `protobuf:"varint,17,opt,name=retained_bytes,json=retainedBytes,proto3" json:"retained_bytes,omitempty"`
 	StagingBytes     int64                  `protobuf:"varint,18,opt,name=staging_bytes,json=stagingBytes,proto3" json:"staging_bytes,omitempty"`
 	WeightEvictions  int64                  `protobuf:"varint,19,opt,name=weight_evictions,json=weightEvictions,proto3" json:"weight_evictions,omitempty"`
 	CacheHits        int64                  `protobuf:"varint,20,opt,name=cache_hits,json=cacheHits,proto3" json:"cache_hits,omitempty"`
@@ -1854,16 +1854,16 @@ func (x *Stats) GetPeakRssBytes() int64 {
 	return 0
 }
 
-func (x *Stats) GetRounds() int64 {
+func (x *Stats) GetBatches() int64 {
 	if x != nil {
-		return x.Rounds
+		return x.Batches
 	}
 	return 0
 }
 
-func (x *Stats) GetJoinedRuns() int64 {
+func (x *Stats) GetBatchedRuns() int64 {
 	if x != nil {
-		return x.JoinedRuns
+		return x.BatchedRuns
 	}
 	return 0
 }
@@ -1889,9 +1889,9 @@ func (x *Stats) GetPackedBytes() int64 {
 	return 0
 }
 
-func (x *Stats) GetKeptBytes() int64 {
+func (x *Stats) GetRetainedBytes() int64 {
 	if x != nil {
-		return x.KeptBytes
+		return x.RetainedBytes
 	}
 	return 0
 }
@@ -2061,11 +2061,11 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"M\n" +
 	"\vInputHandle\x12\x14\n" +
 	"\x05input\x18\x01 \x01(\rR\x05input\x12(\n" +
-	"\x06handle\x18\x02 \x01(\v2\x10.genie.v1.HandleR\x06handle\"J\n" +
+	"\x06handle\x18\x02 \x01(\v2\x10.genie.v1.HandleR\x06handle\"R\n" +
 	"\x03Ran\x12\x1d\n" +
 	"\n" +
-	"elapsed_ns\x18\x01 \x01(\x04R\telapsedNs\x12$\n" +
-	"\x04kept\x18\x02 \x03(\v2\x10.genie.v1.HandleR\x04kept\"\x91\x02\n" +
+	"elapsed_ns\x18\x01 \x01(\x04R\telapsedNs\x12,\n" +
+	"\bretained\x18\x02 \x03(\v2\x10.genie.v1.HandleR\bretained\"\x91\x02\n" +
 	"\x04Loop\x12\x1f\n" +
 	"\x03run\x18\x01 \x01(\v2\r.genie.v1.RunR\x03run\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\rR\x05token\x12+\n" +
@@ -2102,7 +2102,7 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12\x1f\n" +
 	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
 	"deadlineMs\x12 \n" +
-	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\xbf\a\n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\xcb\a\n" +
 	"\x05Stats\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x10\n" +
 	"\x03cpu\x18\x02 \x01(\tR\x03cpu\x12\x12\n" +
@@ -2118,15 +2118,13 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\vstate_bytes\x18\v \x01(\x03R\n" +
 	"stateBytes\x12#\n" +
 	"\rscratch_bytes\x18\f \x01(\x03R\fscratchBytes\x12$\n" +
-	"\x0epeak_rss_bytes\x18\r \x01(\x03R\fpeakRssBytes\x12\x16\n" +
-	"\x06rounds\x18( \x01(\x03R\x06rounds\x12\x1f\n" +
-	"\vjoined_runs\x18) \x01(\x03R\n" +
-	"joinedRuns\x12*\n" +
+	"\x0epeak_rss_bytes\x18\r \x01(\x03R\fpeakRssBytes\x12\x18\n" +
+	"\abatches\x18( \x01(\x03R\abatches\x12!\n" +
+	"\fbatched_runs\x18) \x01(\x03R\vbatchedRuns\x12*\n" +
 	"\x11memory_used_bytes\x18\x0e \x01(\x03R\x0fmemoryUsedBytes\x12,\n" +
 	"\x12memory_limit_bytes\x18\x0f \x01(\x03R\x10memoryLimitBytes\x12!\n" +
-	"\fpacked_bytes\x18\x10 \x01(\x03R\vpackedBytes\x12\x1d\n" +
-	"\n" +
-	"kept_bytes\x18\x11 \x01(\x03R\tkeptBytes\x12#\n" +
+	"\fpacked_bytes\x18\x10 \x01(\x03R\vpackedBytes\x12%\n" +
+	"\x0eretained_bytes\x18\x11 \x01(\x03R\rretainedBytes\x12#\n" +
 	"\rstaging_bytes\x18\x12 \x01(\x03R\fstagingBytes\x12)\n" +
 	"\x10weight_evictions\x18\x13 \x01(\x03R\x0fweightEvictions\x12\x1d\n" +
 	"\n" +
@@ -2184,7 +2182,7 @@ var file_wire_wirepb_wire_proto_depIdxs = []int32{
 	9,  // 1: genie.v1.Prepared.partial:type_name -> genie.v1.Partial
 	12, // 2: genie.v1.Run.handles:type_name -> genie.v1.InputHandle
 	3,  // 3: genie.v1.InputHandle.handle:type_name -> genie.v1.Handle
-	3,  // 4: genie.v1.Ran.kept:type_name -> genie.v1.Handle
+	3,  // 4: genie.v1.Ran.retained:type_name -> genie.v1.Handle
 	11, // 5: genie.v1.Loop.run:type_name -> genie.v1.Run
 	16, // 6: genie.v1.Loop.inputs:type_name -> genie.v1.LoopInput
 	15, // 7: genie.v1.Loop.opening:type_name -> genie.v1.Opening
