@@ -172,12 +172,15 @@ func TestWrittenCache(t *testing.T) {
 }
 
 func TestPolicyNamed(t *testing.T) {
-	for _, name := range []string{"blind", "resident", "semantic"} {
+	for _, name := range []string{"blind", "resident", "full"} {
 		p, err := semantic.PolicyNamed(name)
 		require.NoError(t, err)
 		require.Equal(t, name, p.Name())
 	}
-	_, err := semantic.PolicyNamed("fast")
+	old, err := semantic.PolicyNamed("semantic")
+	require.NoError(t, err)
+	require.Equal(t, semantic.Full(), old, "its name in version 0.1")
+	_, err = semantic.PolicyNamed("fast")
 	require.ErrorIs(t, err, semantic.ErrPolicy)
 	require.ErrorContains(t, err, `"fast"`)
 }

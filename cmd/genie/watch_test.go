@@ -105,7 +105,7 @@ func TestWatchFlags(t *testing.T) {
 		{"health of nobody", []string{"health", "tcp://127.0.0.1:1"}, 1, "127.0.0.1:1"},
 		{"health in TLS of a URL without", []string{"health", "http://127.0.0.1:1", "--tls-ca", "x"}, 2, "https://127.0.0.1:1"},
 		{"health with a token nobody asks for", []string{"health", "grpc://127.0.0.1:1", "--token-file", "x"}, 2, "takes no token"},
-		{"health with half a certificate", []string{"health", "https://127.0.0.1:1", "--tls-cert", "x"}, 2, "go together"},
+		{"health with half a certificate", []string{"health", "https://127.0.0.1:1", "--tls-cert", "x"}, 2, "must be given together"},
 		{"health without its file", []string{"health", "grpc://127.0.0.1:1", "--tls-ca", "/nowhere/ca.pem"}, 1, "/nowhere/ca.pem"},
 		{"top in TLS of a URL without", []string{"top", "http://127.0.0.1:1", "--tls"}, 2, "https://127.0.0.1:1"},
 		{"top without its file", []string{"top", "127.0.0.1:1", "--tls-ca", "/nowhere/ca.pem"}, 1, "/nowhere/ca.pem"},
