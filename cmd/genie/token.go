@@ -41,7 +41,7 @@ func (a *app) token(identity, file string) error {
 		return &usageError{err}
 	}
 	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("--tokens: %s is no ordinary file, it is of type %v", file, info.Mode().Type())
+		return fmt.Errorf("--tokens: %s is not a regular file, it is of type %v", file, info.Mode().Type())
 	}
 	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -132,7 +132,7 @@ func (w *watched) use(text [3][]byte) error {
 	}
 	if len(m.certs) > 0 {
 		if leaf := m.certs[0].Leaf; leaf != nil && time.Now().After(leaf.NotAfter) {
-			w.log.Warn("this side's certificate has expired", "cert", w.files.Cert, "expired", leaf.NotAfter)
+			w.log.Warn("the certificate of this process has expired", "cert", w.files.Cert, "expired", leaf.NotAfter)
 		}
 	}
 	w.good = w.config(m)

@@ -30,7 +30,7 @@ const (
 // gives it back. Errors wrap [ErrInvalid].
 func (p *Plan) Validate() error {
 	if p.Version != Version {
-		return fmt.Errorf("%w: version %d, this side has %d", ErrInvalid, p.Version, Version)
+		return fmt.Errorf("%w: version %d, this build reads version %d", ErrInvalid, p.Version, Version)
 	}
 	if len(p.Values) > MaxValues || len(p.Steps) > MaxSteps {
 		return fmt.Errorf("%w: %d values and %d steps, the limits are %d and %d", ErrInvalid, len(p.Values), len(p.Steps), MaxValues, MaxSteps)
@@ -90,7 +90,7 @@ func (p *Plan) checkSize() error {
 		}
 	}
 	if entries > MaxPlanElements {
-		return fmt.Errorf("%w: %d entries of all lists together, the limit is %d", ErrInvalid, entries, MaxPlanElements)
+		return fmt.Errorf("%w: %d entries in all lists, the limit is %d", ErrInvalid, entries, MaxPlanElements)
 	}
 	if factors > MaxPlanFactors {
 		return fmt.Errorf("%w: dimensions of %d numbers and symbols, the limit is %d", ErrInvalid, factors, MaxPlanFactors)

@@ -104,7 +104,7 @@ func parseHeader(b []byte) (Header, error) {
 		return Header{}, &NotGenieError{Start: string(b[:4])}
 	}
 	if b[4] != Version {
-		return Header{}, fmt.Errorf("%w: the peer speaks version %d, this side %d", transport.ErrVersion, b[4], Version)
+		return Header{}, fmt.Errorf("%w: the peer speaks version %d, this process version %d", transport.ErrVersion, b[4], Version)
 	}
 	h := Header{
 		Type:       Type(b[5]),
@@ -154,7 +154,7 @@ func (e *NotGenieError) Error() string {
 		return fmt.Sprintf("%v: the peer speaks HTTP (%q...)", transport.ErrProtocol, e.Start)
 	}
 	if e.TLS() {
-		return fmt.Sprintf("%v: the peer speaks TLS and this side was not told to", transport.ErrProtocol)
+		return fmt.Sprintf("%v: the peer speaks TLS, which this process was not told to use", transport.ErrProtocol)
 	}
 	return fmt.Sprintf("%v: the peer does not speak the genie protocol (%q...)", transport.ErrProtocol, e.Start)
 }

@@ -122,7 +122,7 @@ func (c *Client) handshake(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", transport.ErrProtocol, err)
 	}
 	if v := c.hello.GetVersion(); v != wire.Version {
-		return fmt.Errorf("%w: the worker speaks version %d, this side %d", transport.ErrVersion, v, wire.Version)
+		return fmt.Errorf("%w: the worker speaks version %d, this client version %d", transport.ErrVersion, v, wire.Version)
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func AlertStart(b []byte) bool { return len(b) >= 2 && b[0] == 0x15 && b[1] == 0
 
 // ErrWantsTLS is what a client without TLS says when it sees one.
 func ErrWantsTLS() error {
-	return fmt.Errorf("%w: the worker speaks TLS and this client was not told to", transport.ErrProtocol)
+	return fmt.Errorf("%w: the worker speaks TLS, which this client was not told to use", transport.ErrProtocol)
 }
 
 // errorBox holds the first error put into it.
