@@ -8,7 +8,8 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Causes of errors, found with errors.Is whichever side found the fault.
+// Causes of errors. errors.Is finds them, whether the client or the worker
+// detected the fault.
 var (
 	ErrCapture       = lazy.ErrCapture
 	ErrPolicy        = semantic.ErrPolicy
@@ -40,11 +41,11 @@ var (
 	// ErrContextLength is the cause of errors about a prompt that leaves no
 	// room for a token in the model's context.
 	ErrContextLength = errors.New("genie: context length exceeded")
-	// ErrStop is what [GenerateRequest.OnToken] returns to end a sequence; it is
-	// the error of nothing else.
+	// ErrStop is what [GenerateRequest.OnToken] returns to end a sequence. No
+	// function returns it.
 	ErrStop = errors.New("genie: stop here")
 )
 
-// MemoryError is the error of a request that needs memory which an executor may
-// not take, with the numbers; see [transport.MemoryError].
+// MemoryError is the error of a request that needs more memory than an executor
+// may take, with the numbers; see [transport.MemoryError].
 type MemoryError = transport.MemoryError
