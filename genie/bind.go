@@ -9,22 +9,22 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// loop is what a session remembers of one program between its runs.
+// loop is what a session knows of one program between its runs.
 type loop struct {
 	p     *program
 	ran   bool
-	next  []int    // sizes that carried values give the next run, see program.next
-	data  [][]byte // by carry: the value, if it moves with each run
-	shape [][]int  // by carry: its shape, if data is set
+	next  []int    // sizes that carried values give the next run, as program.next
+	data  [][]byte // by carry: the value, when it comes and goes with the run
+	shape [][]int  // by carry: its shape, with data
 	gone  error    // why the carried values are gone
 
-	byValue  bool // some carried value moves with each run
+	byValue  bool // some carried value comes and goes with the runs
 	fedCarry bool // the feed of this run has a carried input
 
 	sizes sizes
-	names plan.Bindings // sizes by name, for dimensions that are expressions
+	names plan.Bindings // the same by name, for dimensions that are expressions
 
-	// The schedule of the last run, which the next run most likely uses again.
+	// The schedule of the last run, which the next one most likely wants too.
 	last struct {
 		sch     *scheduled
 		profile semantic.Profile
@@ -38,8 +38,8 @@ func newLoop(p *program) *loop {
 	return &loop{p: p, next: make([]int, len(p.next)), data: make([][]byte, n), shape: make([][]int, n), sizes: make(sizes, len(p.symbols)), names: plan.Bindings{}}
 }
 
-// takeOver continues from old, whose program has grown into this one: its
-// entries come first in every list.
+// takeOver goes on where old was, whose program has grown into this one: what
+// it had comes first in every list.
 func (l *loop) takeOver(old *loop) {
 	if !old.ran || len(old.p.carries) == 0 {
 		return
@@ -53,14 +53,14 @@ func (l *loop) takeOver(old *loop) {
 	}
 }
 
-// reset clears the carried values.
+// reset forgets the carried values.
 func (l *loop) reset() {
 	l.ran, l.byValue, l.gone = false, false, nil
 	clear(l.data)
 	clear(l.shape)
 }
 
-// bind determines the sizes of all symbols from fed and carried values.
+// bind finds the sizes of all symbols from what is fed and carried.
 func (l *loop) bind(feed Feed) error {
 	for i := range l.sizes {
 		l.sizes[i] = unbound
@@ -119,7 +119,7 @@ func (l *loop) bindInput(in *inputInfo, dt plan.DType, shape []int) error {
 	return nil
 }
 
-// bindCarried adds the sizes of the carried values that are not fed.
+// bindCarried adds what the carried values that are not fed say.
 func (l *loop) bindCarried(feed Feed) error {
 	if len(l.p.carries) == 0 {
 		return nil
@@ -131,8 +131,8 @@ func (l *loop) bindCarried(feed Feed) error {
 			}
 		}
 	}
-	// Shared sizes hold for the pairs that stay where they are. A fed value may
-	// start another loop, and has its own sizes.
+	// Shared sizes hold for the pairs that stay where they are; a fed value
+	// may start another loop, and says its own.
 	if l.ran && !l.fedCarry {
 		for i, n := range l.p.next {
 			if err := l.sizes.set(l.p, n.symbol, l.next[i], "a carried value"); err != nil {
@@ -151,7 +151,7 @@ func (l *loop) bindCarried(feed Feed) error {
 	return nil
 }
 
-// schedule finds the plan for a run with the sizes from bind.
+// schedule finds the plan for a run with the sizes that bind found.
 func (l *loop) schedule(policy semantic.Policy, feed Feed, keep bool, outputs []*lazy.Tensor) (*scheduled, error) {
 	profile, err := l.p.srg.ProfileOf(l.names)
 	if err != nil {
@@ -168,8 +168,8 @@ func (l *loop) schedule(policy semantic.Policy, feed Feed, keep bool, outputs []
 	return sch, err
 }
 
-// fed lists the carried pairs whose value the client has: from the feed, or
-// from a run that began with the feed.
+// fed lists the carried pairs whose value comes from this side: from the feed,
+// or from a run before which the feed started.
 func (l *loop) fed(feed Feed) []int {
 	if !l.byValue && !l.fedCarry {
 		return nil

@@ -8,8 +8,7 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Causes of errors. errors.Is finds them, whether the client or the worker
-// detected the fault.
+// Causes of errors, found with errors.Is whichever side found the fault.
 var (
 	ErrCapture       = lazy.ErrCapture
 	ErrPolicy        = semantic.ErrPolicy
@@ -41,11 +40,11 @@ var (
 	// ErrContextLength is the cause of errors about a prompt that leaves no
 	// room for a token in the model's context.
 	ErrContextLength = errors.New("genie: context length exceeded")
-	// ErrStop is what [GenerateRequest.OnToken] returns to end a sequence. No
-	// function returns it.
+	// ErrStop is what [GenerateRequest.OnToken] returns to end a sequence; it is
+	// the error of nothing else.
 	ErrStop = errors.New("genie: stop here")
 )
 
-// MemoryError is the error of a request that needs more memory than an executor
-// may take, with the numbers; see [transport.MemoryError].
+// MemoryError is the error of a request that needs memory which an executor may
+// not take, with the numbers; see [transport.MemoryError].
 type MemoryError = transport.MemoryError

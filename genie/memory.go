@@ -2,15 +2,15 @@ package genie
 
 import "github.com/genie-sdk/go/lazy"
 
-// Limits of what a client and its sessions remember, so that the next run of a
-// program need not be analysed, scheduled and prepared again. A service that
-// captures a program for each request runs each program once.
+// What a client and its sessions remember, so that the next run of a program need
+// not analyse it, schedule it and prepare its plans anew. A service that captures a
+// program for each of its requests runs each once.
 const (
-	maxPrograms = 256  // of a client, and of a session those without carried state
+	maxPrograms = 256  // of a client, and of a session those that carry nothing
 	maxPlans    = 4096 // of a session, and of one program
 )
 
-// forgetPrograms drops the least recently used programs. The caller holds the
+// forgetPrograms drops programs that were used longest ago. The caller holds the
 // client's lock.
 func (c *Client) forgetPrograms() {
 	for len(c.graphs) > maxPrograms {
@@ -24,9 +24,8 @@ func (c *Client) forgetPrograms() {
 	}
 }
 
-// forgetLoops drops what the session remembers of programs without carried
-// state, when there are too many, except l. The caller holds the session's
-// lock.
+// forgetLoops drops what the session knows of programs that carry nothing, when
+// there are too many, but for l. The caller holds the session's lock.
 func (s *Session) forgetLoops(l *loop) {
 	if len(s.loops) <= maxPrograms {
 		return
@@ -38,8 +37,8 @@ func (s *Session) forgetLoops(l *loop) {
 	}
 }
 
-// forgetPlans forgets which plans are prepared, when there are too many:
-// preparing one again takes at most one short round trip.
+// forgetPlans forgets which plans are prepared, when there are too many: to prepare
+// one again takes one short round trip at most.
 func (s *Session) forgetPlans() {
 	if len(s.prepared) >= maxPlans {
 		clear(s.prepared)

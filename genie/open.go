@@ -25,19 +25,19 @@ type Client struct {
 	owned   bool // the executors are closed with the client
 
 	mu     sync.Mutex
-	side   transport.Executor // runs the client partition of plans
+	side   transport.Executor // runs what a policy leaves to the client
 	graphs map[*lazy.Graph]*program
-	uses   uint64               // of graphs: a logical clock for the least recently used
+	uses   uint64               // of graphs: the clock by which they are old
 	wide   map[plan.Hash][]byte // weights in half precision, widened
 }
 
-// Open connects to an executor: "local:" is this process, "tcp://host:port" and
-// "grpc://host:port" are workers. ctx bounds only the connecting. An
-// unreachable worker is [ErrUnreachable], with the address and the reason: at
-// once if no server listens there, after the time of [WithReconnect] if each
-// connection breaks before the worker's Hello. The scheme selects how frames
-// travel. Encryption is an option, [WithTLS] or [WithTLSFiles], and is never
-// silently omitted.
+// Open connects to an executor: "local:" is this process, "tcp://host:port"
+// and "grpc://host:port" are workers. ctx bounds the connecting only. An
+// unreachable worker is [ErrUnreachable], with the address and the reason: at once
+// where nobody listens, after the time of [WithReconnect] where the connection is
+// cut each time before the worker has said hello. The
+// scheme says how frames travel; encryption is an option, [WithTLS] or
+// [WithTLSFiles], and is never silently left out.
 //
 // Of several workers, separated by commas, the first that can be reached is
 // used, and another one when it is lost (see [WithRecovery]).
@@ -52,8 +52,8 @@ func Open(ctx context.Context, executor string, opts ...Option) (*Client, error)
 	return c, nil
 }
 
-// NewClient makes a client of an executor that the caller made, for example one
-// of a third party. The caller owns the executor and closes it.
+// NewClient makes a client of an executor that the caller made, owns and
+// closes: one of a third party, say.
 func NewClient(exec transport.Executor, opts ...Option) *Client {
 	o := defaults(opts)
 	return newClient(&workers{opts: o, execs: []transport.Executor{exec}}, o)
@@ -63,7 +63,7 @@ func newClient(w *workers, o options) *Client {
 	return &Client{workers: w, opts: o, graphs: map[*lazy.Graph]*program{}}
 }
 
-// checkURL finds the error in an executor's URL.
+// checkURL finds what is wrong with the URL of an executor.
 func checkURL(executor string) error {
 	u, err := url.Parse(executor)
 	host, port, bare := hostPort(executor)
@@ -152,19 +152,19 @@ func (c *Client) Close() error {
 	return err
 }
 
-// Executor is the executor that the client currently uses.
+// Executor is the executor that the client uses now.
 func (c *Client) Executor() transport.Executor { return c.workers.current() }
 
 // Ledger is the bytes moved so far, by cause and direction.
 func (c *Client) Ledger() transport.Snapshot { return c.workers.ledger() }
 
-// Stats is the activity of the executor so far.
+// Stats asks the executor what it has done.
 func (c *Client) Stats(ctx context.Context) (transport.Stats, error) {
 	return c.workers.current().Stats(ctx)
 }
 
-// Analyze returns the semantically rich graph of a program. It is computed
-// once, and again after the program has grown.
+// Analyze gives the semantically rich graph of a program, computed once, and
+// anew when the program has grown.
 func (c *Client) Analyze(g *lazy.Graph) (*semantic.SRG, error) {
 	p, err := c.program(g)
 	if err != nil {
@@ -192,8 +192,8 @@ func (c *Client) program(g *lazy.Graph) (*program, error) {
 	return p, nil
 }
 
-// sideExecutor is an engine in this process for the client partition of plans,
-// such as sampling under the blind policy.
+// sideExecutor is an engine in this process for what a policy leaves to the
+// client, such as sampling under the blind policy.
 func (c *Client) sideExecutor() (transport.Executor, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

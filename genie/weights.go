@@ -6,8 +6,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// weightInput is a weight as an input, for policies that send weights with
-// every run. Half precision is widened once and cached.
+// weightInput is a weight as an input, for policies that send weights with every
+// run. Half precision is widened once and kept.
 func (c *Client) weightInput(g *lazy.Graph, h plan.Hash) (transport.Input, error) {
 	w, err := g.Weight(h)
 	if err != nil || w.Storage != plan.F16 && w.Storage != plan.BF16 {

@@ -115,7 +115,7 @@ type Features struct {
 	// sampling are there too.
 	Loop bool
 	// ResendPlan sends the plan with every run, though the executor has it: the
-	// lowest rung of a comparison of features.
+	// first step of the ablations.
 	ResendPlan bool
 }
 
@@ -130,13 +130,10 @@ func Full() Policy {
 	return Features{Label: "full", Weights: true, State: true, Sampling: true, Prune: true, Loop: true}
 }
 
-// fullAlias is the name of the policy full up to version 0.1.
-const fullAlias = "semantic"
-
-// PolicyNamed finds a built-in policy: blind, resident or full. The old name
-// semantic stands for full.
+// PolicyNamed finds a built-in policy: blind, resident or full. The former name
+// of full, semantic, still counts.
 func PolicyNamed(name string) (Policy, error) {
-	if name == fullAlias {
+	if name == "semantic" {
 		return Full(), nil
 	}
 	for _, p := range []Policy{Blind(), Resident(), Full()} {
