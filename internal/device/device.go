@@ -32,7 +32,7 @@ type Options struct {
 	Int8Weights bool
 	// Budget counts what the device takes by itself: memory for weights that are
 	// laid out anew when they are first used, and workspace that was not foreseen.
-	Budget *budget.Account
+	Budget *budget.Budget
 	// Reference computes every step by its operator's reference, for tests.
 	Reference bool
 	// Fault, which may be nil, is called at named places, for tests to panic there.

@@ -99,7 +99,7 @@ func replacePlan() *plan.Plan {
 		},
 		Inputs: []plan.Port{{Name: "x", Value: 1}},
 		Outputs: []plan.Output{
-			{Name: "twice", Value: 2, Place: plan.Download}, {Name: "kept", Value: 2, Place: plan.Keep},
+			{Name: "twice", Value: 2, Place: plan.Download}, {Name: "kept", Value: 2, Place: plan.Retain},
 		},
 		States: []plan.State{{Name: "a", Mode: plan.StateReplace, In: 0, Out: 2}, {Name: "b", Mode: plan.StateReplace, In: 3, Out: 4}},
 	}

@@ -15,7 +15,7 @@ import (
 // are what the last run left: runs write before they read. There is one of scratch
 // memory of the device, and one of memory of this process for inputs.
 type arenas[T any] struct {
-	account *budget.Account
+	account *budget.Budget
 	alloc   func(n int) (T, error)
 	release func(T)
 	size    func(T) int
@@ -27,7 +27,7 @@ type arenas[T any] struct {
 }
 
 // scratchArenas are regions of a device's scratch memory.
-func scratchArenas(account *budget.Account, d device.Device) *arenas[device.Buffer] {
+func scratchArenas(account *budget.Budget, d device.Device) *arenas[device.Buffer] {
 	return &arenas[device.Buffer]{
 		account: account,
 		alloc: func(n int) (device.Buffer, error) {
@@ -39,7 +39,7 @@ func scratchArenas(account *budget.Account, d device.Device) *arenas[device.Buff
 }
 
 // hostArenas are regions of this process's memory, which inputs are received into.
-func hostArenas(account *budget.Account) *arenas[[]byte] {
+func hostArenas(account *budget.Budget) *arenas[[]byte] {
 	return &arenas[[]byte]{
 		account: account,
 		alloc: func(n int) ([]byte, error) {

@@ -254,7 +254,7 @@ func (c *Call) giveBack() {
 		}
 	}
 	c.s.e.account.Release(budget.Scratch, c.spare)
-	c.s.e.account.Release(budget.Kept, c.keeping)
+	c.s.e.account.Release(budget.Retained, c.keeping)
 	c.s.e.account.Release(budget.State, c.growing)
 	c.s.account.Give(c.keeping + c.grown)
 	c.arena, c.spare, c.keeping, c.growing, c.grown = nil, 0, 0, 0, 0

@@ -79,7 +79,7 @@ type Engine struct {
 	opts    Options
 	epoch   uint64
 	device  device.Device
-	account *budget.Account
+	account *budget.Budget
 	store   *store
 	arenas  *arenas[device.Buffer]
 	host    *arenas[[]byte] // for inputs that the engine is asked to receive
@@ -151,7 +151,7 @@ func New(opts Options) (*Engine, error) {
 
 // Memory is the account of the engine's memory. What else a worker takes is
 // counted there, too.
-func (e *Engine) Memory() *budget.Account { return e.account }
+func (e *Engine) Memory() *budget.Budget { return e.account }
 
 // Epoch is the random number of this incarnation of the engine's memory.
 func (e *Engine) Epoch() uint64 { return e.epoch }
@@ -200,12 +200,12 @@ func (e *Engine) Stats() transport.Stats {
 	st := e.counted()
 	st.PID, st.CPU = os.Getpid(), e.device.Info().Path
 	st.Runs, st.Ops, st.PlansSent = e.runs.Load(), e.ops.Load(), e.plansSeen.Load()
-	st.Rounds, st.JoinedRuns = e.rounds.Load(), e.joined.Load()
+	st.Batches, st.BatchedRuns = e.rounds.Load(), e.joined.Load()
 	st.KernelTime = time.Duration(e.kernelNS.Load())
 	weights, held := e.store.stats(), e.account.Held()
 	st.Weights, st.WeightsSent, st.WeightEvictions = weights.held, weights.received, weights.evicted
 	st.WeightBytes, st.PackedBytes = held[budget.Weights]+held[budget.Packed], held[budget.Packed]
-	st.StateBytes, st.KeptBytes = held[budget.State], held[budget.Kept]
+	st.StateBytes, st.RetainedBytes = held[budget.State], held[budget.Retained]
 	st.ScratchBytes, st.StagingBytes = held[budget.Scratch], held[budget.Staging]
 	st.PlanBytes, st.BufferBytes = held[budget.Plans], held[budget.Buffers]
 	st.MemoryUsed, st.MemoryLimit = e.account.Used(), e.account.Limit()

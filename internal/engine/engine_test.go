@@ -33,7 +33,7 @@ func appendPlan() *plan.Plan {
 			{Op: "reduce", Attrs: op.Reduce{Kind: "sum", Axes: []int{1}}.Attrs(), In: []int{2}, Out: 3},
 		},
 		Inputs:  []plan.Port{{Name: "x", Value: 1}},
-		Outputs: []plan.Output{{Name: "sum", Value: 3, Place: plan.Download}, {Name: "all", Value: 2, Place: plan.Keep}},
+		Outputs: []plan.Output{{Name: "sum", Value: 3, Place: plan.Download}, {Name: "all", Value: 2, Place: plan.Retain}},
 		States:  []plan.State{{Name: "rows", Mode: plan.StateAppend, In: 0, Out: 2, Axis: 1}},
 		Buffers: 1,
 	}

@@ -63,7 +63,7 @@ func FuzzBindings(f *testing.F) {
 			}
 			b.s.Reset()
 			require.Zero(t, b.close(t))
-			require.Zero(t, e.Stats().KeptBytes)
+			require.Zero(t, e.Stats().RetainedBytes)
 		}
 		e.Memory().Reclaim()
 		require.Zero(t, e.Memory().Used())

@@ -229,7 +229,7 @@ func (f *fuzzed) run(t *testing.T, call fuzzCall) ([]transport.Tensor, error) {
 	var out []transport.Tensor
 	for i, o := range call.p.Outputs {
 		x, h := c.Output(i)
-		if o.Place == plan.Keep {
+		if o.Place == plan.Retain {
 			if x, err = f.s.Read(h); err != nil {
 				return nil, errors.Join(errors.New("a value that was just kept"), err)
 			}

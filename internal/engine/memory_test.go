@@ -214,7 +214,7 @@ func TestStateGrowsWithinTheLimit(t *testing.T) {
 				require.Equal(t, limit, m.Limit)
 				after := e.Memory().Held()
 				require.Equal(t, before[budget.State], after[budget.State])
-				require.Equal(t, before[budget.Kept], after[budget.Kept])
+				require.Equal(t, before[budget.Retained], after[budget.Retained])
 				require.LessOrEqual(t, after[budget.Scratch], before[budget.Scratch])
 				if rows == 1 {
 					break
@@ -274,15 +274,15 @@ func TestKeptValuesCount(t *testing.T) {
 		c.Release()
 		handles = append(handles, h)
 		want += int64(8*(past+10)) + keptHead
-		require.Equal(t, want, e.Stats().KeptBytes)
+		require.Equal(t, want, e.Stats().RetainedBytes)
 	}
 	s.Release(handles[:2]...)
 	s.Release(handles[:2]...)
-	require.Equal(t, int64(8*(30+40)+2*keptHead), e.Stats().KeptBytes)
+	require.Equal(t, int64(8*(30+40)+2*keptHead), e.Stats().RetainedBytes)
 	st := e.Stats()
-	require.Equal(t, st.MemoryUsed, st.WeightBytes+st.StateBytes+st.KeptBytes+st.ScratchBytes+st.StagingBytes+st.PlanBytes)
+	require.Equal(t, st.MemoryUsed, st.WeightBytes+st.StateBytes+st.RetainedBytes+st.ScratchBytes+st.StagingBytes+st.PlanBytes)
 	s.Close()
-	require.Zero(t, e.Stats().KeptBytes)
+	require.Zero(t, e.Stats().RetainedBytes)
 	require.Zero(t, e.Stats().StateBytes)
 }
 
@@ -372,7 +372,7 @@ func TestSessionsComeAndGo(t *testing.T) {
 	require.Positive(t, refused)
 	st := e.Stats()
 	require.Zero(t, st.StateBytes)
-	require.Zero(t, st.KeptBytes)
+	require.Zero(t, st.RetainedBytes)
 	require.Positive(t, st.WeightEvictions)
 	e.Memory().Reclaim()
 	require.Zero(t, e.Memory().Used(), fmt.Sprint(e.Memory().Held()))

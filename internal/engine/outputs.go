@@ -31,7 +31,7 @@ func (c *Call) finish(ctx context.Context) error {
 	for i, o := range p.Outputs {
 		t := transport.Tensor{DType: p.Values[o.Value].Spec.DType, Shape: b.bound.Shape(o.Value)}
 		n := b.bound.Bytes(o.Value)
-		if o.Place == plan.Keep {
+		if o.Place == plan.Retain {
 			mem, err := c.s.e.device.Alloc(ctx, device.UseRetained, n)
 			if err != nil {
 				return err
@@ -61,7 +61,7 @@ func (c *Call) finish(ctx context.Context) error {
 		return err
 	}
 	for i, o := range p.Outputs {
-		if o.Place == plan.Keep {
+		if o.Place == plan.Retain {
 			x := &c.outputs[i]
 			x.t.Shape = slices.Clone(x.t.Shape)
 			x.h = c.s.keep(x.t, x.mem, x.n)

@@ -107,7 +107,7 @@ func TestPanicLeavesNoLock(t *testing.T) {
 			require.Zero(t, account.used)
 			held := e.Memory().Held()
 			require.Zero(t, held[budget.State])
-			require.Zero(t, held[budget.Kept])
+			require.Zero(t, held[budget.Retained])
 			e.Memory().Reclaim()
 			require.Zero(t, e.Memory().Used())
 			within(t, "Close", func() { err = e.Close() })

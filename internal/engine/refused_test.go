@@ -27,7 +27,7 @@ func squarePlan(times int) *plan.Plan {
 			{Kind: plan.KindTemp, Spec: f(n), Buffer: times},
 		},
 		Inputs:  []plan.Port{{Name: "x", Value: 0}, {Name: "z", Value: 1}},
-		Outputs: []plan.Output{{Name: "y", Value: 2, Place: plan.Keep}},
+		Outputs: []plan.Output{{Name: "y", Value: 2, Place: plan.Retain}},
 	}
 	for i := range times {
 		p.Values = append(p.Values, plan.Value{Kind: plan.KindTemp, Spec: f(n, n), Buffer: i})
@@ -98,7 +98,7 @@ func TestPrepareTakesNothing(t *testing.T) {
 	a, b := sessions[0], sessions[1]
 	c, err := kept(a)
 	require.NoError(t, err)
-	require.EqualValues(t, 8*rows+keptHead, e.Stats().KeptBytes, "on the Go heap, and in the account")
+	require.EqualValues(t, 8*rows+keptHead, e.Stats().RetainedBytes, "on the Go heap, and in the account")
 	held := e.Memory().Held()
 	_, err = kept(b)
 	held[budget.Plans] += p.bound // which b keeps for its next call
@@ -113,7 +113,7 @@ func TestPrepareTakesNothing(t *testing.T) {
 	_, h = c.Output(1)
 	a.Release(h)
 	a.Reset()
-	require.Zero(t, e.Stats().KeptBytes)
+	require.Zero(t, e.Stats().RetainedBytes)
 	c, err = kept(b)
 	require.NoError(t, err)
 	c.Release()

@@ -103,7 +103,7 @@ func (b *binding) takeMemory(s *Session) error {
 	spare, keeping := b.outputBytes(e)
 	var err error
 	for room := range 2 {
-		amounts = budget.Amounts{budget.Kept: keeping, budget.Scratch: spare}
+		amounts = budget.Amounts{budget.Retained: keeping, budget.Scratch: spare}
 		arena := 0
 		if c.arena == nil {
 			arena = arenaSizes(max(b.bound.Total, 1))[room]
@@ -144,9 +144,9 @@ func (b *binding) takeMemory(s *Session) error {
 // purpose says what most of the memory is for.
 func (b *binding) purpose(a *budget.Amounts) string {
 	switch {
-	case a[budget.State] >= a[budget.Scratch] && a[budget.State] >= a[budget.Kept]:
+	case a[budget.State] >= a[budget.Scratch] && a[budget.State] >= a[budget.Retained]:
 		return "the state of the session"
-	case a[budget.Kept] > a[budget.Scratch]:
+	case a[budget.Retained] > a[budget.Scratch]:
 		return "outputs that stay with the session"
 	}
 	return "scratch of the run"
@@ -158,7 +158,7 @@ func (b *binding) outputBytes(e *Engine) (spare, keeping int64) {
 	for _, o := range b.prog.Plan().Outputs {
 		p := &b.prog.Places[o.Value]
 		switch n := int64(b.bound.Bytes(o.Value)); {
-		case o.Place == plan.Keep:
+		case o.Place == plan.Retain:
 			keeping += n + keptHead
 		case !e.device.Info().HostAddressable || b.prog.Places[p.Base].State >= 0 || !b.bound.Contiguous(o.Value):
 			spare += n

@@ -214,7 +214,7 @@ func (s *Session) forget(k *kept) {
 	n := int64(k.n) + keptHead
 	s.e.device.Free(device.UseRetained, k.mem)
 	s.account.Give(n)
-	s.e.account.Release(budget.Kept, n)
+	s.e.account.Release(budget.Retained, n)
 }
 
 // keep keeps a value whose memory is reserved.

@@ -187,8 +187,8 @@ func TestTogetherSameBits(t *testing.T) {
 					before := p.e.Stats()
 					require.Equal(t, make([]error, len(now)), chorus(p, now, background))
 					if after := p.e.Stats(); len(now) > 1 {
-						require.Equal(t, int64(1), after.Rounds-before.Rounds)
-						require.Equal(t, int64(len(now)), after.JoinedRuns-before.JoinedRuns)
+						require.Equal(t, int64(1), after.Batches-before.Batches)
+						require.Equal(t, int64(len(now)), after.BatchedRuns-before.BatchedRuns)
 					}
 				}
 				for i := range voices {
@@ -198,7 +198,7 @@ func TestTogetherSameBits(t *testing.T) {
 					soloists[i].s.Close()
 				}
 			}
-			require.Zero(t, solo.e.Stats().JoinedRuns)
+			require.Zero(t, solo.e.Stats().BatchedRuns)
 			require.Equal(t, solo.e.Stats().Ops, p.e.Stats().Ops)
 			require.Zero(t, p.e.Stats().StateBytes)
 		})

@@ -37,7 +37,7 @@ func kind(packed bool) budget.Kind {
 // one of its plans stays; the others go, the one that was used longest ago
 // first, when their memory is needed.
 type store struct {
-	account *budget.Account
+	account *budget.Budget
 
 	mu   sync.Mutex
 	held map[WeightKey]*weight // nil when closed
@@ -48,7 +48,7 @@ type store struct {
 	received, evicted int64
 }
 
-func newStore(account *budget.Account) *store {
+func newStore(account *budget.Budget) *store {
 	return &store{account: account, held: map[WeightKey]*weight{}, uses: map[WeightKey]int{}}
 }
 

@@ -13,10 +13,10 @@ import (
 type batch struct {
 	code *code
 	job  *job
-	step step    // of the chunks
-	runs []portion  // those that take part in the product
-	done int     // of its chunks
-	now  product // what is under way
+	step step      // of the chunks
+	runs []portion // those that take part in the product
+	done int       // of its chunks
+	now  product   // what is under way
 	err  error
 }
 
