@@ -47,7 +47,7 @@ func newBinding(p *Program, e *Engine) *binding {
 	var secondScratch *sampler
 	for i := range p.Groups {
 		g := &p.Groups[i]
-		s := step{op: p.Res.Ops[g.Steps[0]], group: g, out: &b.arrays[g.Out], job: b.job, pool: e.pool, halt: halt, scratch: scratch, pad: b.pads[p.padOf(i)]}
+		s := step{op: p.Res.Ops[g.Steps[0]], group: g, out: &b.arrays[g.Out], job: b.job, pool: e.pool, halt: halt, scratch: scratch, pad: b.pads[p.padOf(i)], elements: p.elements[i]}
 		for _, v := range g.In {
 			s.in = append(s.in, &b.arrays[v])
 		}

@@ -15,10 +15,12 @@ type Program struct {
 	*program.Program
 
 	hash    plan.Hash
-	kernels []kernel        // by group
-	layout  map[int]packing // by weight value
-	keys    []WeightKey     // of the weights, each once
-	keyOf   []int           // by key: a value that has it
+	kernels []kernel // by group
+	// By group: the kernels of its pointwise operators.
+	elements [][]elementwise
+	layout   map[int]packing // by weight value
+	keys     []WeightKey     // of the weights, each once
+	keyOf    []int           // by key: a value that has it
 	// By content of weights: the keys, few, see maxForms.
 	keysOf    map[plan.Hash][]int
 	filtersIn map[int]int // by value: the first convolution that has it for filters
@@ -43,7 +45,7 @@ func (p *Program) Size() int64 { return p.size }
 func compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {
 	c, err := program.Compile(p, program.Options{
 		Separate: opts.separate, Plain: opts.plain, Branches: opts.Branches,
-		Convolution: hasConvolution,
+		Convolution: hasConvolution, Pointwise: hasPointwise,
 	}, w)
 	if err != nil {
 		return nil, err
@@ -74,6 +76,7 @@ func (p *Program) findKernels(opts Options) {
 			k = runReference
 		}
 		p.kernels = append(p.kernels, k)
+		p.elements = append(p.elements, elementsOf(g, p.Res.Ops))
 		if _, ok := p.filtersIn[g.Conv.Filters]; g.Kind == program.Convolve && !ok {
 			p.filtersIn[g.Conv.Filters] = i
 		}

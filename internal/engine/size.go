@@ -5,7 +5,6 @@ import (
 	"unsafe"
 
 	"github.com/genie-sdk/go/internal/budget"
-	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -26,7 +25,7 @@ const MaxBindingBytes = 64 << 20
 // against the heap.
 const (
 	valueBytes  = 240 // a value with its place, layout and lists, but for its dimensions
-	stepBytes   = 470 // a step with its operator and group
+	stepBytes   = 510 // a step with its operator and group
 	attrBytes   = 160
 	stateBytes  = 400
 	portBytes   = 160
@@ -85,8 +84,7 @@ func (p *Program) measureBinding() {
 	for i := range p.Groups {
 		g := &p.Groups[i]
 		n += int64(len(g.In)+len(g.Stages)) * boundPinBytes
-		switch p.Res.Ops[g.Steps[0]].(type) {
-		case op.Sample, op.Reduce:
+		if heapNeeds[p.Res.Ops[g.Steps[0]].Name()] != nil {
 			p.drawn = append(p.drawn, i)
 		}
 	}
@@ -122,17 +120,18 @@ func PlanWork(encoded []byte) int64 {
 // the largest, and candidates of the reference.
 const drawBytes = 4 + 8 + 8 + 24
 
+// heapNeeds are what kernels take on the heap, by operator, where it is anything.
+var heapNeeds = map[string]func(s *step) int64{
+	"sample": func(s *step) int64 { return drawBytes * int64(s.in[0].Shape[len(s.in[0].Shape)-1]) },
+	"reduce": func(s *step) int64 { return 8 * int64(s.out.Len()) },
+}
+
 // heapNeed is what kernels of the program take on the heap at the sizes that are
 // bound now.
 func (b *binding) heapNeed() (n int64) {
 	for _, i := range b.prog.drawn {
 		s := &b.steps[i]
-		switch s.op.(type) {
-		case op.Sample:
-			n = max(n, drawBytes*int64(s.in[0].Shape[len(s.in[0].Shape)-1]))
-		case op.Reduce:
-			n = max(n, 8*int64(s.out.Len()))
-		}
+		n = max(n, heapNeeds[s.op.Name()](s))
 	}
 	return n
 }
