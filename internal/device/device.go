@@ -72,6 +72,9 @@ type Capabilities struct {
 	// Convolution reports whether there is a kernel for a convolution with filters of
 	// this shape, whatever the number of images.
 	Convolution func(c *program.Convolution, filters []int) bool
+	// Pointwise reports whether there is a kernel for a pointwise operator, so that it
+	// can be applied to a product's result.
+	Pointwise func(o op.Op) bool
 	// Lacks reports whether the device has nothing that computes an operator; nil
 	// where it has something for all. Such a step is given to the CPU, or its plan
 	// refused.

@@ -40,7 +40,7 @@ func (p *Program) Size() int64 { return p.size }
 func (e *Engine) compile(p *plan.Plan, w *op.Work) (*Program, error) {
 	can := e.device.Capabilities()
 	c, err := program.Compile(p, program.Options{
-		Separate: e.opts.separate, Plain: e.opts.plain, Branches: e.opts.Branches, Convolution: can.Convolution,
+		Separate: e.opts.separate, Plain: e.opts.plain, Branches: e.opts.Branches, Convolution: can.Convolution, Pointwise: can.Pointwise,
 	}, w)
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ const MaxBindingBytes = 64 << 20
 // against the heap.
 const (
 	valueBytes  = 240 // a value with its place, layout and lists, but for its dimensions
-	stepBytes   = 470 // a step with its operator and group
+	stepBytes   = 510 // a step with its operator and group
 	attrBytes   = 160
 	stateBytes  = 400
 	portBytes   = 160

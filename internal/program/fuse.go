@@ -29,23 +29,22 @@ const (
 	Convolve
 )
 
-// Stage is one elementwise operation on the result of a product.
+// Stage is one pointwise operator on the result of a product, applied while that
+// is at hand.
 type Stage struct {
 	Kind  StageKind
+	Op    op.Op
 	Value int // second operand, -1 for none
 }
 
+// StageKind is where a stage's second operand comes from.
 type StageKind uint8
 
+// The kinds of stages.
 const (
-	StageBias StageKind = iota
-	StageAdd
-	StageMul
-	StageReLU
-	StageTanh
-	StageGELUTanh
-	StageGELUErf
-	StageQuickGELU
+	StageUnary StageKind = iota // there is none
+	StageRow                    // one vector for all rows
+	StageRows                   // a value of the product's shape
 )
 
 // fuser groups the steps of a plan.
@@ -157,7 +156,7 @@ func (f *fuser) movable(g Group) bool {
 func (f *fuser) findWrites() {
 	f.writes = map[int][]int{}
 	for i, o := range f.res.Ops {
-		if _, ok := o.(op.WriteRows); ok {
+		if o.Traits().Overwrites {
 			base := f.res.Base[f.p.Steps[i].Out]
 			f.writes[base] = append(f.writes[base], i)
 		}
@@ -190,48 +189,51 @@ func (f *fuser) linear(i int) (Group, bool) {
 // their last stage is look along the same stages, one after the other.
 const maxStages = 64
 
-// stage is the elementwise step that alone reads v, if it can be applied to v
-// in place. A second operand of v's shape has to please accept.
+// stage is the pointwise step that alone reads v, if it can be applied to v in
+// place and the device has it. A second operand of v's shape has to please accept.
 func (f *fuser) stage(v int, accept func(v int) bool) (int, Stage, bool) {
 	i := f.reader[v]
 	if i < 0 || f.taken[i] || f.res.View[i] || f.opts.Separate {
 		return 0, Stage{}, false
 	}
-	in := f.p.Steps[i].In
-	st := Stage{Value: -1}
-	switch o := f.res.Ops[i].(type) {
-	case op.Bias:
-		st = Stage{StageBias, in[1]}
-		return i, st, in[0] == v && f.res.Layouts[in[1]].Dense
-	case op.ReLU:
-		st.Kind = StageReLU
-	case op.Tanh:
-		st.Kind = StageTanh
-	case op.QuickGELU:
-		st.Kind = StageQuickGELU
-	case op.GELU:
-		st.Kind = StageGELUErf
-		if o.Tanh {
-			st.Kind = StageGELUTanh
-		}
-	case op.Arith:
-		if !o.Commutative() {
-			return 0, st, false
-		}
-		st.Kind = StageAdd
-		if o.Name() == "mul" {
-			st.Kind = StageMul
-		}
-		st.Value = in[0]
-		if in[0] == v {
-			st.Value = in[1]
-		}
-		shape := f.p.Values[v].Spec.Shape
-		return i, st, len(shape) > 0 && f.p.Values[st.Value].Spec.Shape.Equal(shape) && accept(st.Value)
-	default:
-		return 0, st, false
+	s, o := &f.p.Steps[i], f.res.Ops[i]
+	traits := o.Traits()
+	if !traits.Pointwise || !f.sameFloats(v, s.Out) || !f.opts.pointwise(o) {
+		return 0, Stage{}, false
 	}
-	return i, st, true
+	st := Stage{Op: o, Value: -1}
+	switch len(s.In) {
+	case 1:
+		return i, st, true
+	case 2:
+		st.Value = s.In[1]
+		if s.In[0] != v {
+			st.Value = s.In[0]
+		}
+		if s.In[0] != v && !traits.Commutative {
+			return 0, Stage{}, false
+		}
+	default:
+		return 0, Stage{}, false
+	}
+	shape, other := f.p.Values[v].Spec.Shape, f.p.Values[st.Value].Spec.Shape
+	switch {
+	case f.p.Values[st.Value].Spec.DType != plan.F32 || len(shape) == 0:
+		return 0, Stage{}, false
+	case other.Equal(shape):
+		st.Kind = StageRows
+		return i, st, accept(st.Value)
+	case len(other) == 1 && other[0].Equal(shape[len(shape)-1]):
+		st.Kind = StageRow
+		return i, st, f.res.Layouts[st.Value].Dense
+	}
+	return 0, Stage{}, false
+}
+
+// sameFloats reports whether two values are f32 and of one shape.
+func (f *fuser) sameFloats(a, b int) bool {
+	x, y := &f.p.Values[a].Spec, &f.p.Values[b].Spec
+	return x.DType == plan.F32 && y.DType == plan.F32 && x.Shape.Equal(y.Shape)
 }
 
 // denseRows reports whether the last axis of v has no gaps.

@@ -49,11 +49,11 @@ func (f *fuser) convolution(i int) (Group, bool) {
 		add(next)
 	}
 	last := func(v int) bool { return f.res.Layouts[v].IsChannelsLast(f.p.Values[v].Spec.Shape) }
-	if next, st, ok := f.stage(g.Out, last); ok && st.Kind == StageAdd {
+	if next, st, ok := f.stage(g.Out, last); ok && st.Kind == StageRows && st.Op.Name() == "add" {
 		c.Residual = st.Value
 		add(next)
 	}
-	if next, st, ok := f.stage(g.Out, last); ok && st.Kind == StageReLU {
+	if next, st, ok := f.stage(g.Out, last); ok && st.Op.Name() == "relu" {
 		c.ReLU = true
 		add(next)
 	}

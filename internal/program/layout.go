@@ -15,19 +15,21 @@ func chooseLayout(r *op.Resolved, i int, o op.Op) (op.Layout, bool) {
 		return op.Layout{}, false
 	}
 	last := func(v int) bool { return r.Layouts[v].IsChannelsLast(r.Plan.Values[v].Spec.Shape) }
-	ok := false
-	switch o.(type) {
-	case op.Conv2D:
-		ok = denseFilters(r, s)
-	case op.MaxPool2D, op.BatchNorm, op.ReLU, op.Tanh, op.GELU, op.QuickGELU:
-		ok = last(s.In[0])
-	case op.Arith:
-		ok = true
-		for _, v := range s.In {
-			ok = ok && last(v) && r.Plan.Values[v].Spec.Shape.Equal(shape)
+	traits := o.Traits()
+	switch {
+	case traits.Images && traits.Layer:
+		return op.ChannelsLast(shape), denseFilters(r, s)
+	case traits.Images:
+		return op.ChannelsLast(shape), last(s.In[0])
+	case !traits.Pointwise:
+		return op.Layout{}, false
+	}
+	for _, v := range s.In {
+		if !last(v) || !r.Plan.Values[v].Spec.Shape.Equal(shape) {
+			return op.Layout{}, false
 		}
 	}
-	return op.ChannelsLast(shape), ok
+	return op.ChannelsLast(shape), true
 }
 
 // denseFilters reports whether a convolution's filters, and its bias if it has

@@ -59,7 +59,12 @@ type Options struct {
 	// filters of this shape, whatever the number of images; nil where it has one
 	// for all.
 	Convolution func(c *Convolution, filters []int) bool
+	// Pointwise reports whether a device has a kernel for a pointwise operator, so
+	// that it can be applied to a product's result; nil where it has one for each.
+	Pointwise func(o op.Op) bool
 }
+
+func (o *Options) pointwise(x op.Op) bool { return o.Pointwise == nil || o.Pointwise(x) }
 
 // Compile makes a program of a valid plan.
 func Compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {

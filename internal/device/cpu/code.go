@@ -15,14 +15,15 @@ import (
 type code struct {
 	d         *Device
 	prog      *program.Program
-	kernels   []kernel       // by group
-	layout    map[int]layout // by weight value
-	filtersIn map[int]int    // by value: the first convolution that has it for filters
-	worked    []int          // groups whose kernels may need workspace, see [code.findWorkspaces]
-	drawn     []int          // groups whose kernels take memory of the Go heap
-	joint     []bool         // by group; nil where no group is joint
-	jointK    int            // rows of the matrices of joint groups, at most
-	jointN    int            // and columns
+	elements  [][]elementwise // by group: the kernels of its pointwise operators
+	kernels   []kernel        // by group
+	layout    map[int]layout  // by weight value
+	filtersIn map[int]int     // by value: the first convolution that has it for filters
+	worked    []int           // groups whose kernels may need workspace, see [code.findWorkspaces]
+	drawn     []int           // groups whose kernels take memory of the Go heap
+	joint     []bool          // by group; nil where no group is joint
+	jointK    int             // rows of the matrices of joint groups, at most
+	jointN    int             // and columns
 }
 
 // Compile implements [device.Device].
@@ -46,11 +47,11 @@ func (c *code) findKernels() {
 			k = runReference
 		}
 		c.kernels = append(c.kernels, k)
+		c.elements = append(c.elements, elementsOf(g, c.prog.Res.Ops))
 		if _, ok := c.filtersIn[g.Conv.Filters]; g.Kind == program.Convolve && !ok {
 			c.filtersIn[g.Conv.Filters] = i
 		}
-		switch c.prog.Res.Ops[g.Steps[0]].(type) {
-		case op.Sample, op.Reduce:
+		if heapNeeds[c.prog.Res.Ops[g.Steps[0]].Name()] != nil {
 			c.drawn = append(c.drawn, i)
 		}
 	}
@@ -140,7 +141,7 @@ func (c *code) findWorkspaces() {
 const (
 	runBytes      = 3 << 10 // whatever the plan
 	runValueBytes = 120     // op.Array and its weight
-	runGroupBytes = 512     // step
+	runGroupBytes = 552     // step
 	runPinBytes   = 16
 )
 

@@ -48,7 +48,7 @@ func (*Device) Info() device.Info {
 
 // Capabilities implements [device.Device].
 func (*Device) Capabilities() device.Capabilities {
-	return device.Capabilities{Convolution: hasConvolution}
+	return device.Capabilities{Convolution: hasConvolution, Pointwise: hasPointwise}
 }
 
 // Begin implements [device.Device].

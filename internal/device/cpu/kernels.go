@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"slices"
-
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
@@ -13,75 +11,45 @@ import (
 // operator without a kernel of its own runs its reference.
 type kernel func(s *step) error
 
-func kernelFor(g *program.Group, ops []op.Op) kernel {
-	switch g.Kind {
-	case program.Linear:
-		return runLinear
-	case program.Attend:
-		return runAttention
-	case program.Convolve:
-		return runConv
-	case program.Single:
-	}
-	switch o := ops[g.Steps[0]].(type) {
-	case op.MatMul:
-		if !o.TransA {
-			return runMatMul
-		}
-	case op.Arith:
-		return runArith
-	case op.Bias:
-		return runBias
-	case op.GELU:
-		if o.Tanh {
-			return func(s *step) error { return runUnary(s, geluTanhChunk) }
-		}
-		return func(s *step) error { return runUnary(s, geluErfChunk) }
-	case op.QuickGELU:
-		return func(s *step) error { return runUnary(s, quickGELUChunk) }
-	case op.Exp:
-		return func(s *step) error { return runUnary(s, expChunk) }
-	case op.ReLU:
-		return func(s *step) error { return runUnary(s, reluChunk) }
-	case op.Tanh:
-		return func(s *step) error { return runUnary(s, tanhChunk) }
-	case op.Softmax:
-		return runSoftmax
-	case op.LayerNorm:
-		return runLayerNorm
-	case op.BatchNorm:
-		return runBatchNorm
-	case op.Embedding:
-		return runEmbedding
-	case op.CausalMask:
-		return runCausalMask
-	case op.Contiguous, op.Transpose, op.Identity:
-		return runCopy
-	case op.Reshape:
-		return runReshape
-	case op.Concat:
-		return runConcat
-	case op.Append:
-		return runAppend
-	case op.WriteRows:
-		return runReference
-	}
-	return reducingKernel(ops[g.Steps[0]])
+// operators are the kernels of operators that are not pointwise, by name: one line
+// each. An operator without a line, here or in [pointwise], runs its reference.
+var operators = map[string]kernel{
+	"append":      runAppend,
+	"argmax":      runArgMax,
+	"batch_norm":  runBatchNorm,
+	"causal_mask": runCausalMask,
+	"concat":      runConcat,
+	"contiguous":  runCopy,
+	"embedding":   runEmbedding,
+	"identity":    runCopy,
+	"layer_norm":  runLayerNorm,
+	"matmul":      runMatMul,
+	"max_pool2d":  runMaxPool,
+	"reduce":      runReduce,
+	"reshape":     runReshape,
+	"sample":      runSample,
+	"softmax":     runSoftmax,
+	"topk":        runTopK,
+	"transpose":   runCopy,
 }
 
-// reducingKernel is the kernel of an operator that keeps less than it reads.
-func reducingKernel(o op.Op) kernel {
-	switch o.(type) {
-	case op.Sample:
-		return runSample
-	case op.ArgMax:
-		return runArgMax
-	case op.TopK:
-		return runTopK
-	case op.MaxPool2D:
-		return runMaxPool
-	case op.Reduce:
-		return runReduce
+// groupKernels are the kernels of groups of several steps.
+var groupKernels = map[program.Kind]kernel{
+	program.Linear:   runLinear,
+	program.Attend:   runAttention,
+	program.Convolve: runConv,
+}
+
+func kernelFor(g *program.Group, ops []op.Op) kernel {
+	if k := groupKernels[g.Kind]; k != nil {
+		return k
+	}
+	o := ops[g.Steps[0]]
+	if hasPointwise(o) {
+		return runPointwise
+	}
+	if k := operators[o.Name()]; k != nil {
+		return k
 	}
 	return runReference
 }
@@ -95,24 +63,6 @@ func runReference(s *step) error {
 
 // grainElems is the work below which asking for help costs more than it gives.
 const grainElems = 16 << 10
-
-func runUnary(s *step, chunk func(s *step, lo, hi int)) error {
-	if !flat(s.out, s.in[0]) {
-		return runReference(s)
-	}
-	s.pool.run(s.job, s, s.out.Len(), grainElems, chunk)
-	return nil
-}
-
-func geluTanhChunk(s *step, lo, hi int) { kernels.GeluTanh(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
-
-func geluErfChunk(s *step, lo, hi int) { kernels.GeluErf(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
-func quickGELUChunk(s *step, lo, hi int) {
-	kernels.QuickGelu(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi])
-}
-func expChunk(s *step, lo, hi int)  { kernels.Exp(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
-func reluChunk(s *step, lo, hi int) { kernels.Relu(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
-func tanhChunk(s *step, lo, hi int) { kernels.Tanh(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi]) }
 
 // pieceElems elements of a row are computed without a question.
 const pieceElems = 64 << 10
@@ -129,86 +79,6 @@ func (s *step) pieces(n int, f func(i, j int)) {
 
 // rowsPerChunk gives chunks of about grainElems elements.
 func rowsPerChunk(n int) int { return max(1, grainElems/max(n, 1)) }
-
-func runArith(s *step) error {
-	a, b, n := s.in[0], s.in[1], s.out.Len()
-	switch {
-	case n == 0:
-		return nil
-	case flat(s.out, a, b):
-		s.pool.run(s.job, s, n, grainElems, arithChunk)
-	case b.Len() == 1 && flat(s.out, a):
-		s.pool.run(s.job, s, n, grainElems, arithScalarChunk)
-	case s.out.Contiguous() && flat(s.out, a) && b.Contiguous() && trailing(s.out.Shape, b.Shape):
-		s.pool.run(s.job, s, n/b.Len(), rowsPerChunk(b.Len()), arithRowChunk)
-	default:
-		return s.op.Eval(s.out, s.in, s.halt)
-	}
-	return nil
-}
-
-// trailing reports whether the axes of part are the last ones of shape, so that
-// it is repeated whole.
-func trailing(shape, part []int) bool {
-	skip := len(shape) - len(part)
-	return skip >= 0 && slices.Equal(shape[skip:], part)
-}
-
-func arithChunk(s *step, lo, hi int) {
-	s.arith(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi], s.in[1].F32()[lo:hi])
-}
-
-// arithRowChunk has a second operand that is repeated.
-func arithRowChunk(s *step, lo, hi int) {
-	y, a, b, n := s.out.F32(), s.in[0].F32(), s.in[1].F32(), s.in[1].Len()
-	for r := lo; r < hi; r++ {
-		s.pieces(n, func(i, j int) { s.arith(y[r*n+i:r*n+j], a[r*n+i:r*n+j], b[i:j]) })
-	}
-}
-
-func (s *step) arith(y, a, b []float32) {
-	switch s.op.Name() {
-	case "add":
-		kernels.Add(y, a, b)
-	case "sub":
-		kernels.Sub(y, a, b)
-	case "mul":
-		kernels.Mul(y, a, b)
-	default:
-		kernels.Div(y, a, b)
-	}
-}
-
-func arithScalarChunk(s *step, lo, hi int) {
-	y, a, b := s.out.F32()[lo:hi], s.in[0].F32()[lo:hi], s.in[1].F32()[0]
-	switch s.op.Name() {
-	case "add":
-		kernels.AddScalar(y, a, b)
-	case "sub":
-		kernels.SubScalar(y, a, b)
-	case "mul":
-		kernels.MulScalar(y, a, b)
-	default:
-		kernels.DivScalar(y, a, b)
-	}
-}
-
-func runBias(s *step) error {
-	rows, n, _, ok := rowRun(s.in[0])
-	if !ok || n == 0 || !s.in[1].Contiguous() { // there may be any number of empty rows
-		return runReference(s)
-	}
-	s.pool.run(s.job, s, rows, rowsPerChunk(n), biasChunk)
-	return nil
-}
-
-func biasChunk(s *step, lo, hi int) {
-	_, n, st, _ := rowRun(s.in[0])
-	y, x, b := s.out.F32(), s.in[0].F32(), s.in[1].F32()
-	for r := lo; r < hi; r++ {
-		s.pieces(n, func(i, j int) { kernels.Add(y[r*n+i:r*n+j], x[r*st+i:r*st+j], b[i:j]) })
-	}
-}
 
 func runSoftmax(s *step) error {
 	o := s.op.(op.Softmax)

@@ -135,25 +135,14 @@ func (s *step) finish(r0, r1, n0, n1 int) {
 func (s *step) finishPiece(c []float32, n, r, n0, n1 int) {
 	y := c[r*n+n0 : r*n+n1]
 	for i, st := range s.group.Stages {
-		switch st.Kind {
-		case program.StageBias:
-			kernels.Add(y, y, s.with[i].F32()[n0:n1])
-		case program.StageAdd:
+		switch f := &s.elements[i]; st.Kind {
+		case program.StageUnary:
+			f.unary(y, y)
+		case program.StageRow:
+			f.binary(y, y, s.with[i].F32()[n0:n1])
+		case program.StageRows:
 			at := rowOffset(s.with[i], r)
-			kernels.Add(y, y, s.with[i].F32()[at+n0:at+n1])
-		case program.StageMul:
-			at := rowOffset(s.with[i], r)
-			kernels.Mul(y, y, s.with[i].F32()[at+n0:at+n1])
-		case program.StageReLU:
-			kernels.Relu(y, y)
-		case program.StageTanh:
-			kernels.Tanh(y, y)
-		case program.StageGELUTanh:
-			kernels.GeluTanh(y, y)
-		case program.StageGELUErf:
-			kernels.GeluErf(y, y)
-		case program.StageQuickGELU:
-			kernels.QuickGelu(y, y)
+			f.binary(y, y, s.with[i].F32()[at+n0:at+n1])
 		}
 	}
 }

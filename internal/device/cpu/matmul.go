@@ -7,6 +7,9 @@ import (
 
 // runMatMul multiplies batches of matrices.
 func runMatMul(s *step) error {
+	if s.op.(op.MatMul).TransA {
+		return runReference(s)
+	}
 	a, b, out := s.in[0], s.in[1], s.out
 	ro := len(out.Shape)
 	m, n, k := out.Shape[ro-2], out.Shape[ro-1], a.Shape[len(a.Shape)-1]

@@ -69,7 +69,7 @@ func (r *run) newStep(i int, scratch *sampler) step {
 	g := &p.Groups[i]
 	s := step{
 		op: p.Res.Ops[g.Steps[0]], group: g, out: &r.arrays[g.Out], job: r.job, pool: r.d.pool,
-		halt: r.halt, scratch: scratch, work: r.work[r.code.laneOf(i)],
+		halt: r.halt, scratch: scratch, work: r.work[r.code.laneOf(i)], elements: r.code.elements[i],
 	}
 	for _, v := range g.In {
 		s.in = append(s.in, &r.arrays[v])
@@ -140,16 +140,17 @@ func (r *run) Workspaces(need []int) {
 // the largest, and candidates of the reference.
 const drawBytes = 4 + 8 + 8 + 24
 
+// heapNeeds are what kernels take on the heap, by operator, where it is anything.
+var heapNeeds = map[string]func(s *step) int64{
+	"sample": func(s *step) int64 { return drawBytes * int64(s.in[0].Shape[len(s.in[0].Shape)-1]) },
+	"reduce": func(s *step) int64 { return 8 * int64(s.out.Len()) },
+}
+
 // Heap implements [device.Run].
 func (r *run) Heap() (n int64) {
 	for _, i := range r.code.drawn {
 		s := &r.steps[i]
-		switch s.op.(type) {
-		case op.Sample:
-			n = max(n, drawBytes*int64(s.in[0].Shape[len(s.in[0].Shape)-1]))
-		case op.Reduce:
-			n = max(n, 8*int64(s.out.Len()))
-		}
+		n = max(n, heapNeeds[s.op.Name()](s))
 	}
 	return n
 }

@@ -9,19 +9,22 @@ import (
 
 // step is a group bound to memory for one session and program.
 type step struct {
-	op      op.Op // of the group's first step
-	group   *program.Group
-	in      []*op.Array
-	out     *op.Array
-	with    []*op.Array // by stage of the group: the second operand, if any
-	start   *op.Array   // attention: padding of each sequence, if any
-	scale   float32     // attention: see [program.Attention]
-	packed  *weight     // in[0] (embedding) or in[1] (matmul) where it is held in panels
-	job     *job
-	pool    *pool
-	work    *workspace
-	scratch *sampler
-	halt    halt.Func // whether to stop; nil for a step that is no kernel
+	op    op.Op // of the group's first step
+	group *program.Group
+	in    []*op.Array
+	out   *op.Array
+	with  []*op.Array // by stage of the group: the second operand, if any
+	// elements are the kernels of the group's stages, or of the one pointwise
+	// operator that it is.
+	elements []elementwise
+	start    *op.Array // attention: padding of each sequence, if any
+	scale    float32   // attention: see [program.Attention]
+	packed   *weight   // in[0] (embedding) or in[1] (matmul) where it is held in panels
+	job      *job
+	pool     *pool
+	work     *workspace
+	scratch  *sampler
+	halt     halt.Func // whether to stop; nil for a step that is no kernel
 
 	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention
 
@@ -35,5 +38,5 @@ type step struct {
 	prog          *program.Program
 	lanes         *lanes      // the lanes of a run
 	batch         *batch      // of a joint product
-	each          func(i int) // see [Device.Parallel]
+	each          func(i int) // see [batch.Each]
 }
