@@ -3,6 +3,7 @@ package cpu
 import (
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 func runConcat(s *step) error {
@@ -52,7 +53,7 @@ func (s *step) appendAxis() int {
 // grows.
 func appendChunk(s *step, lo, hi int) {
 	axis := s.appendAxis()
-	rows, size := s.in[1], s.out.DType.Size()
+	rows := s.in[1]
 	for i := lo; i < hi; i++ {
 		from, to, at := 0, s.in[0].Shape[axis]*s.out.Strides[axis], i
 		for d := axis - 1; d >= 0; d-- {
@@ -60,8 +61,33 @@ func appendChunk(s *step, lo, hi int) {
 			to += at % rows.Shape[d] * s.out.Strides[d]
 			at /= rows.Shape[d]
 		}
-		in := op.Array{DType: rows.DType, Shape: rows.Shape[axis:], Strides: rows.Strides[axis:], Data: rows.Data[from*size:]}
-		out := op.Array{DType: rows.DType, Shape: in.Shape, Strides: s.out.Strides[axis:], Data: s.out.Data[to*size:]}
+		s.appendRows(axis, from, to)
+	}
+}
+
+// appendRows appends the rows that begin at element from to memory from element to
+// on, or to the pages that they belong to.
+func (s *step) appendRows(axis, from, to int) {
+	rows, size := s.in[1], s.out.DType.Size()
+	in := op.Array{DType: rows.DType, Shape: rows.Shape[axis:], Strides: rows.Strides[axis:], Data: rows.Data[from*size:]}
+	out := op.Array{DType: rows.DType, Shape: in.Shape, Strides: s.out.Strides[axis:]}
+	if !s.values.paged() {
+		out.Data = s.out.Data[to*size:]
 		copyStrided(&out, &in, s.halt)
+		return
+	}
+	// to is where the rows would begin if the first page went on for ever.
+	var shape [plan.MaxRank]int
+	part := shape[:copy(shape[:], in.Shape)]
+	at, n := s.in[0].Shape[axis], rows.Shape[axis]
+	to -= at * s.out.Strides[axis]
+	in.Shape, out.Shape = part, part
+	for done := 0; done < n; {
+		page, first := (at+done)/s.values.rows, (at+done)%s.values.rows
+		part[0] = min(n-done, s.values.rows-first)
+		in.Data = rows.Data[(from+done*rows.Strides[axis])*size:]
+		out.Data = s.values.mem[page][(to+first*s.out.Strides[axis])*size:]
+		copyStrided(&out, &in, s.halt)
+		done += part[0]
 	}
 }
