@@ -3,7 +3,6 @@ package cpu
 import (
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/op"
-	"github.com/genie-sdk/go/transport/plan"
 )
 
 func runConcat(s *step) error {
@@ -77,17 +76,15 @@ func (s *step) appendRows(axis, from, to int) {
 		return
 	}
 	// to is where the rows would begin if the first page went on for ever.
-	var shape [plan.MaxRank]int
-	part := shape[:copy(shape[:], in.Shape)]
-	at, n := s.in[0].Shape[axis], rows.Shape[axis]
-	to -= at * s.out.Strides[axis]
-	in.Shape, out.Shape = part, part
-	for done := 0; done < n; {
-		page, first := (at+done)/s.values.rows, (at+done)%s.values.rows
-		part[0] = min(n-done, s.values.rows-first)
-		in.Data = rows.Data[(from+done*rows.Strides[axis])*size:]
-		out.Data = s.values.mem[page][(to+first*s.out.Strides[axis])*size:]
-		copyStrided(&out, &in, s.halt)
-		done += part[0]
+	to -= s.in[0].Shape[axis] * s.out.Strides[axis]
+	in.Shape, in.Strides, out.Shape, out.Strides = in.Shape[1:], in.Strides[1:], in.Shape[1:], out.Strides[1:]
+	ask := s.halt.Counter()
+	for r := range rows.Shape[axis] {
+		at := s.in[0].Shape[axis] + r
+		in.Data = rows.Data[(from+r*rows.Strides[axis])*size:]
+		out.Data = s.values.mem[at/s.values.rows][(to+at%s.values.rows*s.out.Strides[axis])*size:]
+		if copyStrided(&out, &in, s.halt); ask.Stop(copyStep) {
+			return
+		}
 	}
 }
