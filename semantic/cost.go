@@ -3,6 +3,7 @@ package semantic
 import (
 	"fmt"
 
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
@@ -102,7 +103,7 @@ func (s *SRG) costs(sizes [][]int) []Cost {
 			}
 			c.BytesRead += s.storedBytes(x, sizes[x.ID()])
 		}
-		c.FLOPs = t.Op().FLOPs(in, sizes[id])
+		c.FLOPs = lazygraph.Op(t).FLOPs(in, sizes[id])
 		out[id] = c
 	}
 	for i := range s.Caches {

@@ -81,8 +81,10 @@ var layers = []layer{
 	{"internal/access", []string{"internal/connlimit", "transport"}},
 
 	// What a program is and what it means.
-	{"lazy", []string{"internal/op", "transport", "transport/plan"}},
-	{"semantic", []string{"internal/op", "lazy", "transport/plan"}},
+	{"internal/lazygraph", []string{"internal/op", "transport/plan"}},
+	{"lazy", []string{"internal/lazygraph", "internal/op", "transport", "transport/plan"}},
+	{"lazy/gorgonia", []string{"internal/lazygraph", "internal/op", "lazy", "transport", "transport/plan"}},
+	{"semantic", []string{"internal/lazygraph", "internal/op", "lazy", "transport/plan"}},
 	{"genie", []string{"lazy", "semantic", "transport/..."}},
 	{"genie/otelgenie", []string{"transport"}},
 
