@@ -28,10 +28,6 @@ var (
 	// ErrCorruptSafetensors marks a file that breaks the rules of safetensors. In a
 	// checkpoint it is an [ErrCorruptCheckpoint] as well.
 	ErrCorruptSafetensors = safetensors.ErrCorrupt
-	// ErrUnsupportedSafetensors marks a safetensors file with something that is not
-	// read here, such as another element type. In a checkpoint it is an
-	// [ErrCorruptCheckpoint] as well.
-	ErrUnsupportedSafetensors = safetensors.ErrUnsupported
 	// ErrOutsideFolder marks a file that is a link out of the model's folder, or out
 	// of the cached repository that it is in. Nothing is known of its content: copy
 	// it, or open the folder that holds it.
