@@ -77,7 +77,8 @@ func (v *Value) Shape() []int { return v.t.Shape }
 // Remote reports whether the numbers are on an executor.
 func (v *Value) Remote() bool { return v.s != nil }
 
-// Tensor reads the value; one on an executor is fetched, once.
+// Tensor reads the value; one on an executor is fetched, once. Its memory is the
+// value's: of one made here, what it was made of.
 func (v *Value) Tensor(ctx context.Context) (transport.Tensor, error) {
 	if v.s != nil && v.t.Data == nil {
 		t, err := v.s.remote.Read(ctx, v.h)

@@ -14,7 +14,9 @@ import (
 // Seed is the seed of the checkpoints that references were computed from.
 const Seed = 1
 
-// NewCheckpoint writes a checkpoint of a named architecture.
+// NewCheckpoint writes a checkpoint of a named architecture. Its errors wrap
+// [ErrUnknownArchitecture], [ErrWeightType], [ErrNoSpace] or [ErrTarget], or are the
+// system's or those of ctx.
 type NewCheckpoint func(ctx context.Context, preset string, seed uint64, dir string, opts CheckpointOptions) error
 
 // SeededDir is the directory of the float32 checkpoint of an architecture below

@@ -35,8 +35,8 @@ func Preset(name string) (Config, bool) {
 // NewCheckpoint writes a checkpoint with random weights to dir, made if absent:
 // config.json, preprocessor_config.json and model.safetensors, with the names
 // and layouts of transformers' CLIPModel, loadable by it. preset is a name that
-// [Preset] knows. See [seeded.Write] for what is the same on every machine, and
-// [specs] for the size of the weights.
+// [Preset] knows. The seed and the type fix every byte on every machine.
+// Cancelling ctx removes what is under way.
 //
 // There is no tokenizer: a vocabulary is learnt from text, so a seed gives none.
 // Texts are token ids below [TextConfig.Vocab].

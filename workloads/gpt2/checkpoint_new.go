@@ -19,11 +19,10 @@ type CheckpointOptions = workloads.CheckpointOptions
 // NewCheckpoint writes a checkpoint with random weights to outDir, made if
 // absent: config.json and model.safetensors, with the names and layouts of
 // transformers' GPT2LMHeadModel, loadable by it. preset is a name that
-// [Preset] knows. See [seeded.Write] for what is the same on every machine and
-// what happens when it is cancelled.
+// [Preset] knows. The seed and the type fix every byte on every machine.
+// Cancelling ctx removes what is under way.
 //
-// The model is no language model, but greedy decoding does not get stuck: see
-// [initial].
+// The model is no language model, but greedy decoding does not get stuck.
 func NewCheckpoint(ctx context.Context, preset string, seed uint64, outDir string, opts CheckpointOptions) error {
 	c, ok := Preset(preset)
 	if !ok {

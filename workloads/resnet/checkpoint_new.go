@@ -42,8 +42,8 @@ func Preset(name string) (Config, bool) {
 // NewCheckpoint writes a checkpoint with random weights to dir, made if absent:
 // config.json, preprocessor_config.json and model.safetensors, with the names
 // and layouts of transformers' ResNetForImageClassification, loadable by it.
-// preset is a name that [Preset] knows. The seed and
-// the type fix every byte, on every machine. Cancelling ctx removes what is under way.
+// preset is a name that [Preset] knows. The seed and the type fix every byte on
+// every machine. Cancelling ctx removes what is under way.
 func NewCheckpoint(ctx context.Context, preset string, seed uint64, dir string, opts workloads.CheckpointOptions) error {
 	c, ok := Preset(preset)
 	if !ok {
