@@ -20,7 +20,7 @@ type Operator interface {
 
 // Apply adds an operator. The typed functions of this package call it; it is
 // exported for programs that have operators as data, such as those of another
-// graph's [Tensor.Operator] or of a plan. An operator that this module does not have
+// graph's [Tensor.Op] or of a plan. An operator that this module does not have
 // is an error, as are attributes and inputs that it does not take.
 func Apply(o Operator, in ...*Tensor) *Tensor {
 	if o == nil {

@@ -80,16 +80,6 @@ func (t *Tensor) Dim(i int) plan.Dim {
 	return t.spec.Shape[i]
 }
 
-// Operator names the operator that computes t and gives its attributes;
-// a leaf has the empty name.
-func (t *Tensor) Operator() (string, plan.Attrs) {
-	o := lazygraph.Op(t.orZero())
-	if o == nil {
-		return "", nil
-	}
-	return o.Name(), o.Attrs()
-}
-
 // Op is the operator that computes t, nil for a leaf.
 func (t *Tensor) Op() Operator { return lazygraph.Op(t.orZero()) }
 
@@ -113,8 +103,8 @@ func (t *Tensor) String() string {
 	case t.err != nil:
 		return "<" + t.err.Error() + ">"
 	}
-	if name, _ := t.Operator(); name != "" {
-		return fmt.Sprintf("%%%d %s %v", t.id, name, t.spec)
+	if o := t.Op(); o != nil {
+		return fmt.Sprintf("%%%d %s %v", t.id, o.Name(), t.spec)
 	}
 	return fmt.Sprintf("%%%d %q %v", t.id, t.name, t.spec)
 }

@@ -70,9 +70,9 @@ func (b *stockBuilder) node(t *lazy.Tensor, shape ...int) (*gorgonia.Node, error
 }
 
 func noStock(t *lazy.Tensor, format string, args ...any) error {
-	name, _ := t.Operator()
-	if name == "" {
-		name = t.Name()
+	name := t.Name()
+	if o := t.Op(); o != nil {
+		name = o.Name()
 	}
 	return fmt.Errorf("%w: operator %q: %s", ErrNoStock, name, fmt.Sprintf(format, args...))
 }
