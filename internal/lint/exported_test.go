@@ -45,9 +45,9 @@ func TestExportedTypes(t *testing.T) {
 
 // foreignTypes are the packages whose signatures name types of other modules.
 var foreignTypes = []string{
-	"genie/otelgenie", // OpenTelemetry's
-	"lazy/gorgonia",   // Gorgonia's
-	"transport/rpc",   // a handler of gRPC's, for tracers
+	"genie/otelgenie",                                                    // OpenTelemetry's
+	"lazy/gorgonia",                                                      // Gorgonia's
+	"transport/rpc",                                                      // a handler of gRPC's, for tracers
 	"transport/wire", "transport/wire/grpcwire", "transport/wire/wirepb", // messages of protobuf, streams of gRPC
 }
 
