@@ -24,7 +24,7 @@ var (
 )
 
 // TestValueTypes feeds every element type that an input can have, and reads it back
-// from the run that downloads it and from the executor that keeps it.
+// from the run that downloads it and from the executor that retains it.
 func TestValueTypes(t *testing.T) {
 	executors(t, func(t *testing.T, c *genie.Client) {
 		g := lazy.NewGraph("types")
@@ -39,13 +39,13 @@ func TestValueTypes(t *testing.T) {
 		}
 		ctx := context.Background()
 		s := session(t, c)
-		kept := 0
-		for _, run := range []func(context.Context, genie.Feed, ...*lazy.Tensor) ([]*genie.Value, error){s.Run, s.RunKeep} {
+		retained := 0
+		for _, run := range []func(context.Context, genie.Feed, ...*lazy.Tensor) ([]*genie.Value, error){s.Run, s.RunRetain} {
 			got, err := run(ctx, feed, outs...)
 			require.NoError(t, err)
 			for i, v := range got {
 				if v.Remote() {
-					kept++
+					retained++
 				}
 				require.Equal(t, []int{3, 2}, v.Shape())
 				readsAs(ctx, t, v, outs[i].DType())
@@ -57,7 +57,7 @@ func TestValueTypes(t *testing.T) {
 			}
 		}
 		if strings.HasSuffix(t.Name(), "/"+semantic.Full().Name()) {
-			require.Equal(t, len(outs), kept)
+			require.Equal(t, len(outs), retained)
 		}
 	})
 }

@@ -25,7 +25,7 @@ var unnamedErrors = map[string]string{
 	"semantic.ErrCalibration":              "of calibrations, which callers of package semantic alone make",
 	"transport/internal/remote.FinalError": "a mark between the packages of the client, which unwraps to the cause",
 	"internal/op.ErrHalted":                "the engine gives the context's error in its place",
-	"internal/engine.PanicError":           "an ErrInternal; its stack is for the log",
+	"internal/device.PanicError":           "an ErrInternal; its stack is for the log",
 	"internal/memory.ErrFault":             "an ErrCorrupt of the weight whose file it is",
 	"internal/checkpoint.Error":            "it wraps a sentinel that has a name; what it knows is in its text",
 	"internal/safetensors.Error":           "it wraps a sentinel that has a name; what it knows is in its text",
