@@ -79,66 +79,77 @@ func (e *Engine) dropPage(p *page) {
 
 // ShareState gives s the carried state of another session of the engine, which keeps
 // it. They share its memory: pages that are full stay shared, and one that a later run
-// of either writes to is copied before. The other must have no call that runs, s must
-// have no state; the error is [transport.ErrState], [transport.ErrClosed] or a
-// [transport.MemoryError] of the account of s.
+// of either writes to is copied before. It waits for the running calls of both; s must
+// have no state. The error is [transport.ErrState], [transport.ErrClosed] or that of
+// the account of s.
 func (s *Session) ShareState(from *Session) error {
-	first, second := s, from
-	if s.id > from.id {
-		first, second = from, s
-	}
-	if first == second {
-		return fmt.Errorf("%w: a session shares its state with itself", transport.ErrState)
-	}
-	first.run.Lock()
-	defer first.run.Unlock()
-	second.run.Lock() //nolint:gocritic // in the order of their numbers
-	defer second.run.Unlock()
-	list, err := from.sharedStates()
+	list, err := from.shareStates()
 	if err != nil {
 		return err
 	}
-	size := 0
-	for _, st := range list {
-		size += st.size()
-	}
+	taken := false
+	defer func() {
+		if !taken {
+			for _, st := range list {
+				for _, p := range st.pages {
+					s.e.dropPage(p)
+				}
+			}
+		}
+	}()
+	s.run.Lock()
+	defer s.run.Unlock()
+	taken, err = s.adopt(list)
+	return err
+}
+
+// shareStates are copies of a session's states over the same pages.
+func (s *Session) shareStates() ([]*state, error) {
+	s.run.Lock()
+	defer s.run.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usable(); err != nil {
-		return err
+		return nil, err
 	}
-	if len(s.states) > 0 {
-		return fmt.Errorf("%w: the session has carried state", transport.ErrState)
+	for _, st := range s.states {
+		if st.lost {
+			return nil, fmt.Errorf("%w: %q was lost when a run was cut short", transport.ErrState, st.name)
+		}
 	}
-	if err := s.account.Take(int64(size)); err != nil {
-		return err
-	}
-	for _, st := range list {
+	list := make([]*state, 0, len(s.states))
+	for _, st := range s.states {
 		own := &state{name: st.name, mode: st.mode, dtype: st.dtype, axis: st.axis, capacity: st.capacity}
 		own.shape = append(own.dims[:0], st.shape...)
 		for _, p := range st.pages {
 			p.refs.Add(1)
 			own.pages = append(own.pages, p)
 		}
-		s.states[own.name] = own
+		list = append(list, own)
 	}
-	s.resets++ // bindings look for the states anew
-	return nil
+	return list, nil
 }
 
-// sharedStates are the states of a session that others may have.
-func (s *Session) sharedStates() ([]*state, error) {
+// adopt takes states over. The caller has the session's turn.
+func (s *Session) adopt(list []*state) (taken bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usable(); err != nil {
-		return nil, err
+		return false, err
 	}
-	list := make([]*state, 0, len(s.states))
-	for _, st := range s.states {
-		if st.lost {
-			return nil, fmt.Errorf("%w: %q was lost when a run was cut short", transport.ErrState, st.name)
-		}
-		list = append(list, st)
+	if len(s.states) > 0 {
+		return false, fmt.Errorf("%w: the session has carried state", transport.ErrState)
 	}
-	return list, nil
+	size := 0
+	for _, st := range list {
+		size += st.size()
+	}
+	if err := s.account.Take(int64(size)); err != nil {
+		return false, err
+	}
+	for _, st := range list {
+		s.states[st.name] = st
+	}
+	s.resets++ // bindings look for the states anew
+	return true, nil
 }
