@@ -96,10 +96,10 @@ func Start(target string, opts Options) (*Proxy, error) {
 // Addr is where clients connect.
 func (p *Proxy) Addr() string { return p.l.Addr().String() }
 
-// Faults is how many pieces did not simply pass.
+// Faults is the number of pieces that did not simply pass.
 func (p *Proxy) Faults() int { return int(p.faults.Load()) }
 
-// Retarget sends the connections that come from now on to another worker.
+// Retarget sends future connections to another worker.
 func (p *Proxy) Retarget(target string) { p.target.Store(&target) }
 
 // CutAll ends all connections that are open.
@@ -111,7 +111,7 @@ func (p *Proxy) CutAll() {
 	}
 }
 
-// Close ends the proxy and waits until nothing of it is left.
+// Close ends the proxy and waits until all its resources are free.
 func (p *Proxy) Close() error {
 	p.cancel()
 	err := p.l.Close()
@@ -130,7 +130,7 @@ func (p *Proxy) accept() {
 	}
 }
 
-// track remembers a connection, which is closed at once when the proxy is.
+// track registers a connection. It closes it at once if the proxy is closed.
 func (p *Proxy) track(c net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -178,7 +178,7 @@ func (p *Proxy) serve(n int, client net.Conn) {
 	wg.Wait()
 }
 
-// pump moves pieces in one direction until it ends or is to be ended.
+// pump moves pieces in one direction until it ends.
 func (p *Proxy) pump(n int, toWorker bool, from, to net.Conn) {
 	var held []byte
 	for number := 0; ; number++ {
@@ -234,7 +234,7 @@ func (p *Proxy) wait(d time.Duration) bool {
 	}
 }
 
-// piece reads a frame, or what there is.
+// piece reads a frame, or the available bytes.
 func (p *Proxy) piece(from net.Conn) (wire.Type, []byte, error) {
 	if !p.opts.Frames {
 		b := make([]byte, 16<<10)
