@@ -17,6 +17,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/internal/worker"
 )
@@ -181,7 +182,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 func (o *workerOptions) engine(threads int) (e *engine.Engine, stop func(), err error) {
 	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch, MaxStepFLOPs: o.stepFLOPs}
 	o.memory.engine(&limits)
-	if e, err = engine.New(limits); err != nil {
+	if e, err = host.Open(limits); err != nil {
 		return nil, nil, err
 	}
 	free := e.Memory().Govern()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -44,7 +45,7 @@ func runOnce(t *testing.T, s *Session, p *Program, bindings []int, x []byte) (tr
 // TestAccount takes everything that a session holds from its account, refuses
 // what goes beyond it, and gives all back.
 func TestAccount(t *testing.T) {
-	e, err := New(Options{Threads: 1})
+	e, err := New(Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)
 	defer e.Close()
 	p, err := e.Compile(appendPlan())
@@ -107,7 +108,7 @@ func replacePlan() *plan.Plan {
 // TestAccountAllOrNothing refuses the second of two states that get larger: the
 // first keeps its value, and what was taken for it is given back.
 func TestAccountAllOrNothing(t *testing.T) {
-	e, err := New(Options{Threads: 1})
+	e, err := New(Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)
 	defer e.Close()
 	p, err := e.Compile(replacePlan())

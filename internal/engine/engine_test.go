@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -39,7 +40,7 @@ func appendPlan() *plan.Plan {
 }
 
 func TestAppendGrows(t *testing.T) {
-	e, err := New(Options{Threads: 2})
+	e, err := New(Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
 	defer e.Close()
 	p, err := e.Compile(appendPlan())
