@@ -7,13 +7,13 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 )
 
-// AttentionSpec says what [Attention] computes for one head: Rows queries of Dim
-// elements look at Keys keys of Dim elements, whose values have ValueDim.
+// AttentionSpec says what [Attention] computes for one head: Rows queries of
+// Dim elements attend to Keys keys of Dim elements, whose values have ValueDim.
 //
-// Row r sees the keys from max(Start, End+r-Window) up to End+r, exclusive, as
-// far as they exist; Window 0 is no window. This is the causal mask of a block of
-// queries whose first one sees End keys. With End = Keys and Start = 0 every row
-// sees every key.
+// Row r attends to the keys from max(Start, End+r-Window) up to End+r,
+// exclusive, as far as they exist; Window 0 means no window. This is the causal
+// mask of a block of queries whose first one attends to End keys. With End =
+// Keys and Start = 0 every row attends to every key.
 type AttentionSpec struct {
 	Rows, Keys, Dim, ValueDim int
 
@@ -24,7 +24,7 @@ type AttentionSpec struct {
 	Start, End, Window int
 }
 
-// Range is the keys that row r sees, from to to, exclusive.
+// Range is the keys that row r attends to, from to to, exclusive.
 func (s AttentionSpec) Range(r int) (from, to int) {
 	to = max(s.End+r, 0)
 	from = max(s.Start, 0)
@@ -36,19 +36,19 @@ func (s AttentionSpec) Range(r int) (from, to int) {
 }
 
 const (
-	// Below blockRowsFrom rows the keys and values are used as they are. From
+	// Below blockRowsFrom rows the keys and values are read in place. From
 	// there on they are copied into panels once for all rows of the call.
 	blockRowsFrom = 9
 	// scoreRows rows of scores exist at a time.
 	scoreRows = 48
-	// Rows of one group share the range of keys that is multiplied with values.
+	// Rows of one group share the range of keys whose values are multiplied.
 	groupRows = 12
-	// keyBlock rows of a panel of values stay in the first cache while the
-	// groups of a block go by.
+	// keyBlock rows of a panel of values stay in the first-level cache while
+	// the groups of a block use them.
 	keyBlock = 256
-	// dimPart elements of a query, a key or a value are gone through at once.
+	// dimPart elements of a query, a key or a value are processed at once.
 	dimPart = 1 << 14
-	// scorePad keeps rows of scores out of step with the sets of the cache.
+	// scorePad keeps rows of scores from falling into the same cache sets.
 	scorePad = 16
 )
 
@@ -110,22 +110,21 @@ func (m *Rows) need(name string, rows, cols int) {
 	}
 }
 
-// Attention computes softmax(scale * Q x K^T) x V for one head, each row over the
-// keys it sees: Q [Rows, Dim], K [Keys, Dim], V [Keys, ValueDim], the output
-// [Rows, ValueDim], all row major with the distance of rows given, K and V perhaps in
-// pages, which changes no bits. work holds at
-// least s.Work() floats, whose contents do not matter. The output must not
-// overlap anything else.
+// Attention computes softmax(scale * Q x K^T) x V for one head, each row over
+// the keys that it attends to: Q [Rows, Dim], K [Keys, Dim], V [Keys,
+// ValueDim], the output [Rows, ValueDim], all row major with the distance of
+// rows given. K and V may be stored in pages, which changes no bits. work holds
+// at least s.Work() floats with any content. The output must not overlap
+// anything else.
 //
-// A row has the bits that the separate steps give it: [GemmNT] of Q and K,
-// [MulScalar] or [DivScalar], the scores of keys that it does not see replaced by
-// -MaxFloat32, [Softmax] over all Keys, and [GemmNN] with V. A row that sees no
-// key therefore weighs all of them alike. What is left out is only work on exact
-// zeros: keys and values that no row sees are not read, except for such a row.
-// With an infinity or NaN among the values that a row does not see, the separate
-// steps give NaN, while here the row may be unharmed; and an output that
-// underflows to zero may have the other sign. When h stops it the output is
-// undefined.
+// A row has the bits of the separate steps: [GemmNT] of Q and K, [MulScalar] or
+// [DivScalar], the scores of masked keys replaced by -MaxFloat32, [Softmax]
+// over all Keys, and [GemmNN] with V. A row without visible keys therefore
+// weights all of them equally. Only work on exact zeros is skipped: keys and
+// values that no row attends to are not read, except for such a row. If a
+// masked value is an infinity or NaN, the separate steps give NaN, while here
+// the row may be unaffected; and an output that underflows to zero may have the
+// other sign. When h stops it the output is undefined.
 func Attention(out []float32, ldo int, q []float32, ldq int, k, v Rows, s AttentionSpec, work []float32, h halt.Func) {
 	if need := s.Work(); len(work) < need {
 		panic(fmt.Sprintf("kernels: Attention: work memory of %d floats, wants %d", len(work), need))
@@ -159,7 +158,7 @@ type head struct {
 	ask  halt.Counter
 }
 
-// fewRows goes once through the keys and once through the values.
+// fewRows passes once over the keys and once over the values.
 func (h *head) fewRows(work []float32) {
 	lo, _ := h.Range(0)
 	_, hi := h.Range(h.Rows - 1)
@@ -245,8 +244,8 @@ func (h *head) pack(keys, values []float32, k0, k1 int) bool {
 	return true
 }
 
-// rowBlock is the rows r0 to r1, which see keys from lo to hi. Column j of its
-// scores is key lo+j.
+// rowBlock is the rows r0 to r1, which attend to keys from lo to hi. Column j
+// of its scores is key lo+j.
 type rowBlock struct {
 	*head
 	r0, r1, lo, hi int
@@ -254,8 +253,8 @@ type rowBlock struct {
 	ld             int
 }
 
-// score multiplies with the panels of keys, one or two, for the rows that see one
-// of their keys.
+// score multiplies with the panels of keys, one or two, for the rows that
+// attend to one of their keys.
 func (b *rowBlock) score(keys []float32) {
 	for k0 := b.lo; k0 < b.hi; {
 		width := PanelWidth
@@ -277,9 +276,9 @@ func (b *rowBlock) score(keys []float32) {
 	}
 }
 
-// weighAll makes weights of scores, zeros where another row of the group sees a
-// key that the row does not see. It returns a bit for each row that has to be
-// done apart.
+// weighAll turns scores into weights, with zeros where only another row of the
+// group attends to a key. It returns a bit for each row that has to be computed
+// separately.
 func (b *rowBlock) weighAll() (odd uint64) {
 	for g0 := b.r0; g0 < b.r1; g0 += groupRows {
 		g1 := min(g0+groupRows, b.r1)
@@ -317,9 +316,9 @@ func (b *rowBlock) mix(values []float32) {
 	}
 }
 
-// weigh makes weights of the scores of row r; the first one is that of key lo.
-// It returns false if masked keys have a part in the softmax, the row then has
-// weights of no use.
+// weigh turns the scores of row r into weights; the first one is that of key
+// lo. It returns false if masked keys contribute to the softmax; the weights of
+// the row are then of no use.
 func (h *head) weigh(row []float32, r, lo int) bool {
 	from, to := h.Range(r)
 	seen := row[from-lo : to-lo]
@@ -343,8 +342,9 @@ func (h *head) scale(scores []float32) {
 	}
 }
 
-// oddRows computes the rows from r0 on whose bits are set step by step: those
-// that see no key, or only keys whose scores are as low as those of masked ones.
+// oddRows computes the rows from r0 on whose bits are set, step by step: those
+// without visible keys, or whose visible keys all have scores as low as those
+// of masked ones.
 func (h *head) oddRows(r0 int, odd uint64, work []float32) {
 	for r := r0; odd != 0; r, odd = r+1, odd>>1 {
 		if odd&1 == 0 {
@@ -364,8 +364,8 @@ func (h *head) oddRows(r0 int, odd uint64, work []float32) {
 	}
 }
 
-// turnPanel copies rows of k as the columns of a panel. The columns that are
-// missing keep old values.
+// turnPanel copies rows of k as the columns of a panel. Missing columns keep
+// old values.
 func turnPanel(panel, k []float32, ldk, rows, dim int) {
 	if dim > 0 && !turnPanelArch(panel, k, ldk, rows, dim) {
 		packPanel(panel[:dim*PanelWidth], k, 1, ldk, dim, rows)

@@ -88,7 +88,7 @@ func gemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 // B [n, k], both row major: C[i][j] is the dot product of row i of A and row j
 // of B.
 //
-// Every output has the bits that [GemmPacked] gives it with B^T.
+// Every output has the bits of [GemmPacked] with B^T.
 func GemmNT(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int, h halt.Func) {
 	needDims("GemmNT", m, n1, k)
 	needRange("GemmNT", n0, n1, n1)
@@ -117,10 +117,10 @@ func GemmNT(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 	})
 }
 
-// gemmBlock computes C = A x B, or with accumulate C += A x B, for some panels
-// that a cache holds: A is [m, k], C [m, cols], panels [k][16], their beginnings
-// panelLen elements apart. The order is that of [GemmPacked], starting from what C
-// holds with accumulate. The sizes are the caller's to check.
+// gemmBlock computes C = A x B, or with accumulate C += A x B, for panels that
+// fit a cache: A is [m, k], C [m, cols], panels [k][16], their beginnings
+// panelLen elements apart. The order is that of [GemmPacked], starting from the
+// content of C with accumulate. The caller checks the sizes.
 func gemmBlock(c []float32, ldc int, a []float32, lda int, panels []float32, panelLen, m, cols, k int, accumulate bool) {
 	if m == 0 || cols == 0 {
 		return

@@ -1,8 +1,8 @@
 package kernels
 
 // The float32 conversions around products keep compilers from fusing them with
-// the addition, which the language allows and arm64 does: a product is rounded
-// here, always.
+// the addition, which the language allows and arm64 does: a product is always
+// rounded here.
 
 func gemmPackedGeneric(c []float32, ldc int, a []float32, lda int, packed []float32, m, n, k, p0, p1 int) {
 	for p := p0; p < p1; p++ {

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// addTokens adds the tokens of tokenizer.json, which say their ids, and then
-// those of the files beside it: one that is there already gets the new options,
-// one of the vocabulary keeps its id, and a new one gets the next, whatever id
-// its file says (tokenizers, added_vocabulary.rs, add_tokens).
+// addTokens adds the tokens of tokenizer.json, which have ids, and then those
+// of the files beside it. As in the reference, an existing token gets the new
+// options, one of the vocabulary keeps its id, and a new one gets the next id,
+// whatever its file says (tokenizers, added_vocabulary.rs, add_tokens).
 func (t *Tokenizer) addTokens(own, more []addedToken, bytesOf map[rune]byte) error {
 	all := make([]addedToken, 0, len(own)+len(more))
 	at := map[string]int{} // into all

@@ -12,12 +12,12 @@ import (
 type bpe struct {
 	vocab   map[string]int    // tokens as written in the file: a letter a byte
 	letters [256]rune         // byte -> its letter
-	single  [256]int          // byte -> its token, absent when the vocabulary lacks it
-	last    [256]int          // the same of a word's last byte, which may have a suffix
+	single  [256]int          // byte -> its token, absent if the vocabulary lacks it
+	last    [256]int          // the same for a word's last byte, which may have a suffix
 	merges  map[[2]int]merged // by the ids of the two halves
 	whole   bool              // ignore_merges: a word that is a token is that token
 	unknown int               // id for a byte without a token, absent when there is none
-	fuse    bool              // several such bytes in a row are one unknown
+	fuse    bool              // consecutive bytes without tokens are one unknown token
 }
 
 // absent stands for an id that does not exist.
@@ -73,8 +73,8 @@ type symbol struct {
 type candidate struct {
 	merged
 	at    int // index of the left half
-	right int // id of the right half then
-	left  int // id of the left half then
+	right int // id of the right half when found
+	left  int // id of the left half when found
 }
 
 // queue holds candidates, lowest rank first, leftmost first among equals.
@@ -136,8 +136,8 @@ func (b *bpe) encode(ids []int, word string) []int {
 	return ids
 }
 
-// symbols returns one symbol a byte. A byte that the vocabulary lacks is the
-// unknown token, or left out when there is none, as in the reference.
+// symbols returns one symbol per byte. As in the reference, a byte that the
+// vocabulary lacks is the unknown token, or is dropped if there is none.
 func (b *bpe) symbols(word string) []symbol {
 	symbols := make([]symbol, 0, len(word))
 	fusing := false
@@ -199,7 +199,8 @@ func letterBytes() map[rune]byte {
 }
 
 // fromLetters returns the bytes that a token stands for. A token with a
-// character that is no byte's letter, as an added token may be, is its text.
+// character that is no byte's letter, for example an added token, stands for
+// its text.
 func fromLetters(token string, bytesOf map[rune]byte) []byte {
 	out := make([]byte, 0, len(token))
 	for _, r := range token {

@@ -6,13 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// encodeCLIP appends the ids of words as CLIP's pattern cuts them (openai/CLIP,
-// simple_tokenizer.py), each cut again by ByteLevel's:
+// encodeCLIP appends the ids of words as split by CLIP's pattern (openai/CLIP,
+// simple_tokenizer.py), each split again by ByteLevel's:
 //
 //	<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+
 //
-// What is between them, white space, is dropped. The alternatives for special
-// tokens change nothing but where a word begins: ByteLevel takes them apart.
+// White space between words is dropped. The alternatives for special tokens
+// affect only where a word begins: ByteLevel splits them.
 func (t *Tokenizer) encodeCLIP(ids []int, text string) []int {
 	for text != "" {
 		n, word := nextCLIPWord(text)
@@ -54,12 +54,12 @@ func nextCLIPWord(text string) (n int, word string) {
 // characters (Unicode's SpecialCasing.txt) where simple case mapping has one.
 var dottedI = strings.NewReplacer("\u0130", "i\u0307", "I\u0307", "i\u0307")
 
-// EncodeFixed returns exactly length ids of text, as models of fixed length
-// such as CLIP take them: what is too long is cut, between the tokens that
-// post-processing adds, and what is too short is filled up at its end with
-// [Tokenizer.Pad]. mask is 1 for each token of the text and 0 for what fills.
-// The error wraps [ErrInvalidText], or [ErrUnsupported] when the tokenizer has
-// no token to fill with or length has no room for the added ones.
+// EncodeFixed returns exactly length ids of text, for models with a constant
+// length such as CLIP. A longer text is truncated, inside the tokens that
+// post-processing adds, and a shorter one is padded at its end with
+// [Tokenizer.Pad]. mask is 1 for each token of the text and 0 for padding. The
+// error wraps [ErrInvalidText], or [ErrUnsupported] when the tokenizer has no
+// padding token or length has no room for the added ones.
 func (t *Tokenizer) EncodeFixed(text string, length int) (ids, mask []int, err error) {
 	pad, ok := t.Pad()
 	switch {

@@ -44,8 +44,8 @@ func (n *namedID) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, &[]any{&n.name, &n.id}) //nolint:wrapcheck // parse wraps it
 }
 
-// parse builds a Tokenizer from the content of tokenizer.json and what the files
-// beside it say.
+// parse builds a Tokenizer from the content of tokenizer.json and the settings
+// of the files beside it.
 func parse(content []byte, s *settings) (t *Tokenizer, err error) {
 	defer guard(&err)
 	var file hftokenizer.TokenizerJSON
@@ -94,7 +94,7 @@ func unsupported(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrUnsupported}, args...)...)
 }
 
-// checkSupported refuses whatever would be done differently here.
+// checkSupported refuses everything that would be done differently here.
 func (t *Tokenizer) checkSupported(file *hftokenizer.TokenizerJSON, more *extra) (err error) {
 	m := &file.Model
 	switch {
@@ -119,7 +119,7 @@ func (t *Tokenizer) checkSupported(file *hftokenizer.TokenizerJSON, more *extra)
 }
 
 // decodesBytes reports whether a decoder is ByteLevel, alone or in a sequence
-// with what only joins tokens.
+// with decoders that only join tokens.
 func decodesBytes(d *hftokenizer.Decoder) bool {
 	if d == nil || d.Type != "Sequence" {
 		return d != nil && d.Type == byteLevel
@@ -138,28 +138,28 @@ func decodesBytes(d *hftokenizer.Decoder) bool {
 
 const byteLevel = "ByteLevel"
 
-// CLIP's split, as transformers writes it, and before version 5.
+// CLIP's split in transformers, and that before version 5.
 const (
 	clipPattern    = `<\|startoftext\|>|<\|endoftext\|>|` + clipPatternOld
 	clipPatternOld = `'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+`
 )
 
-// split is how text is cut before ByteLevel's own split, and whether that is
-// done.
+// split says how text is split before ByteLevel's own split, and whether that
+// is done.
 type split struct {
 	digits digits
-	whole  bool // ByteLevel does not cut
+	whole  bool // ByteLevel does not split
 }
 
 type digits uint8
 
 const (
-	noDigits  digits = iota // digits are like other characters there
+	noDigits  digits = iota // digits are like other characters
 	eachDigit               // each is a piece
-	allDigits               // those that stand together are a piece
+	allDigits               // consecutive digits are one piece
 )
 
-// layers are the pre-tokenizers of a file in a row, sequences taken apart.
+// layers are the pre-tokenizers of a file in order, with sequences flattened.
 func layers(p *hftokenizer.PreTokenizer, more *preTokenizer) (out []*hftokenizer.PreTokenizer, mores []*preTokenizer) {
 	if p == nil || p.Type != "Sequence" || len(p.PreTokenizers) != len(more.PreTokenizers) {
 		return []*hftokenizer.PreTokenizer{p}, []*preTokenizer{more}
@@ -171,8 +171,8 @@ func layers(p *hftokenizer.PreTokenizer, more *preTokenizer) (out []*hftokenizer
 	return out, mores
 }
 
-// readSplit tells GPT-2's split, which is that of ByteLevel, from CLIP's and
-// that of digits, which come before it.
+// readSplit distinguishes GPT-2's split, which is that of ByteLevel, from
+// CLIP's and that of digits, which come before it.
 func readSplit(p *hftokenizer.PreTokenizer, more *preTokenizer) (s split, clip, prefixSpace bool, err error) {
 	row, mores := layers(p, more)
 	refuse := unsupported("a pre_tokenizer other than ByteLevel, alone or after CLIP's split or that of digits")
@@ -214,7 +214,7 @@ func checkNormalizer(n *hftokenizer.Normalizer, clip bool) error {
 			return nil
 		}
 	case "Replace":
-		// Other white space for white space: CLIP's split drops either.
+		// Other white space in place of white space: CLIP's split drops both.
 		if clip && n.Pattern != nil && n.Pattern.Regex == `\s+` && n.Content == " " {
 			return nil
 		}
@@ -270,7 +270,7 @@ func template(p *postProcessor) (before, after []int, err error) {
 	}
 }
 
-// fillText fills in what each id decodes to, and the added tokens.
+// fillText sets the text of each id, and the added tokens.
 func (t *Tokenizer) fillText(file *hftokenizer.TokenizerJSON, s *settings) error {
 	bytesOf := letterBytes()
 	t.text = make(map[int][]byte, len(file.Model.Vocab)+len(file.AddedTokens))
@@ -294,7 +294,7 @@ func (t *Tokenizer) fillText(file *hftokenizer.TokenizerJSON, s *settings) error
 	return t.addTokens(tokens, s.tokens, bytesOf)
 }
 
-// put says what an id decodes to.
+// put sets the text of an id.
 func (t *Tokenizer) put(token string, id int, bytesOf map[rune]byte) error {
 	if id < 0 || id >= maxTokenID {
 		return fmt.Errorf("%w: token %.40q has the id %d", ErrBadTokenizer, token, id)

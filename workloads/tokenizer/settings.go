@@ -24,23 +24,23 @@ const (
 	modelFile     = "config.json"
 )
 
-// namedTokens are the special tokens that have a name, in the order in which
-// transformers adds those that the vocabulary lacks.
+// namedTokens are the named special tokens, in the order in which transformers
+// adds those that the vocabulary lacks.
 var namedTokens = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
 
-// settings are what the files beside tokenizer.json say, as transformers' class
-// for the tokenizer reads them (tokenization_utils_base.py, _from_pretrained,
-// and tokenization_utils_tokenizers.py of 5.24).
+// settings are those of the files beside tokenizer.json, as transformers'
+// tokenizer class reads them (tokenization_utils_base.py, _from_pretrained, and
+// tokenization_utils_tokenizers.py of 5.24).
 type settings struct {
-	// rebuilt says that the class is GPT-2's, which takes vocabulary, merges and
-	// post-processor from tokenizer.json and makes the rest itself.
+	// rebuilt says that the class is GPT-2's, which takes vocabulary, merges
+	// and post-processor from tokenizer.json and builds the rest itself.
 	rebuilt bool
-	// prefixSpace is add_prefix_space, nil where the class leaves it to the file.
+	// prefixSpace is add_prefix_space, nil if the class leaves it to the file.
 	prefixSpace *bool
-	// replace says that the added tokens of tokenizer.json are not taken, since
+	// replace says that the added tokens of tokenizer.json are ignored, since
 	// tokenizer_config.json lists them all.
 	replace bool
-	// tokens are to be added, those that are there already aside.
+	// tokens are to be added, except those that exist already.
 	tokens []addedToken
 	named  map[string]string // by field
 }
@@ -79,8 +79,7 @@ func readSettings(dir string) (*settings, error) {
 	return s, nil
 }
 
-// readObject reads a JSON file with its keys in their order; there are none
-// where there is no file.
+// readObject reads a JSON file and its keys in order; a missing file has none.
 func readObject(path string) (pyjson.Object, []string, error) {
 	content, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -96,7 +95,7 @@ func readObject(path string) (pyjson.Object, []string, error) {
 	return o, keysOf(content), nil
 }
 
-// keysOf are the keys of an object in the order of the text, which is valid.
+// keysOf are the keys of an object in text order; the text is valid.
 func keysOf(content []byte) []string {
 	content, err := pyjson.Clean(content)
 	if err != nil {
@@ -122,8 +121,8 @@ func keysOf(content []byte) []string {
 	return keys
 }
 
-// className is transformers' class for the tokenizer: what the file says, or
-// that of the model's type; "" for the one that takes all of tokenizer.json.
+// className is transformers' class for the tokenizer: the one in the file, or
+// that of the model's type; "" for the class that uses all of tokenizer.json.
 func className(dir string, config pyjson.Object) (string, error) {
 	r, class := config.Reader(), ""
 	if r.String("tokenizer_class", &class); r.Err() != nil {
@@ -133,7 +132,7 @@ func className(dir string, config pyjson.Object) (string, error) {
 		return strings.TrimSuffix(class, "Fast"), nil
 	}
 	model, err := pyjson.ReadFile(filepath.Join(dir, modelFile), maxFileBytes)
-	if err != nil { // whoever needs it will say what is wrong with it
+	if err != nil { // code that needs it will report the fault
 		return "", nil //nolint:nilerr // as it says
 	}
 	var modelType string
@@ -141,7 +140,7 @@ func className(dir string, config pyjson.Object) (string, error) {
 	return map[string]string{"gpt2": "GPT2Tokenizer", "roberta": "RobertaTokenizer"}[modelType], nil
 }
 
-// listed takes added_tokens_decoder: tokens by their ids, which only give their
+// listed takes added_tokens_decoder: tokens by id, which only determines their
 // order.
 func (s *settings) listed(raw json.RawMessage) error {
 	var byID map[string]json.RawMessage
@@ -162,7 +161,7 @@ func (s *settings) listed(raw json.RawMessage) error {
 }
 
 // legacy takes special_tokens_map.json into special, and added_tokens.json,
-// which count where there is no added_tokens_decoder.
+// which count if there is no added_tokens_decoder.
 func (s *settings) legacy(dir string, special map[string]json.RawMessage) error {
 	more, _, err := readObject(filepath.Join(dir, specialFile))
 	if err != nil {
@@ -196,13 +195,13 @@ func (s *settings) legacy(dir string, special map[string]json.RawMessage) error 
 	return nil
 }
 
-// joined is two lists after each other.
+// joined is the concatenation of two lists.
 func joined(a, b json.RawMessage) json.RawMessage {
 	var x, y []json.RawMessage
 	if json.Unmarshal(b, &y) != nil {
 		return b
 	}
-	_ = json.Unmarshal(a, &x) // anything else is no list
+	_ = json.Unmarshal(a, &x) // any other value is not a list
 	both, err := json.Marshal(append(x, y...))
 	if err != nil {
 		return b
@@ -210,8 +209,8 @@ func joined(a, b json.RawMessage) json.RawMessage {
 	return both
 }
 
-// addNamed takes the special tokens: those with a name, those with another
-// name that ends in _token, and lists of more.
+// addNamed takes the special tokens: the named ones, those with another name
+// that ends in _token, and lists of more.
 func (s *settings) addNamed(special map[string]json.RawMessage, keys []string) {
 	for _, key := range namedTokens {
 		raw, there := special[key]
@@ -269,7 +268,7 @@ func parseTokens(raw json.RawMessage) []addedToken {
 
 // parseToken reads a token as these files write it: a string, or an object with
 // the string in "content" and options. It is false for anything else, and for
-// an empty one.
+// an empty token.
 func parseToken(raw json.RawMessage, special bool) (addedToken, bool) {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {

@@ -7,11 +7,11 @@ import (
 )
 
 // nextWord returns the length in bytes of the first word of text, which is not
-// empty, as GPT-2's pattern cuts it (openai/gpt-2, encoder.py):
+// empty, as split by GPT-2's pattern (openai/gpt-2, encoder.py):
 //
 //	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //
-// Go's regexp has no lookahead, hence by hand.
+// Go's regexp has no lookahead, hence this function.
 func nextWord(text string) int {
 	if n := contraction(text); n > 0 {
 		return n
@@ -28,8 +28,8 @@ func nextWord(text string) int {
 	if end == len(text) {
 		return end
 	}
-	// \s+(?!\S) gives its last character back, which then may lead the next
-	// word; a single one is taken by \s+.
+	// \s+(?!\S) returns its last character, which then may begin the next word;
+	// \s+ takes a single one.
 	_, last := utf8.DecodeLastRuneInString(text[:end])
 	if last == end {
 		return end
@@ -72,8 +72,8 @@ func kindOf(r rune) kind {
 	}
 }
 
-// digitPieces calls f with the pieces of text between its digits and the digits,
-// each alone or as many as stand together, as the pre-tokenizer Digits cuts it.
+// digitPieces calls f with the pieces of text between its digits and the
+// digits, each alone or in runs, as the pre-tokenizer Digits splits it.
 func digitPieces(text string, each bool, f func(piece string)) {
 	for text != "" {
 		r, size := utf8.DecodeRuneInString(text)
@@ -103,20 +103,20 @@ func run(text string, k kind) int {
 	return len(text)
 }
 
-// addedToken is a token that is looked for in the text before anything else.
+// addedToken is a token that is searched for in the text before anything else.
 type addedToken struct {
 	content    string
 	id         int
 	special    bool
-	alone      bool // only where no letter or digit touches it
+	alone      bool // only if no letter or digit is adjacent
 	stripLeft  bool // takes the white space before it
-	stripRight bool // and after it
-	normalized bool // it is looked for in normalised text
-	unless     bool // it is added unless a token of that content was, whatever its options
+	stripRight bool // takes the white space after it
+	normalized bool // searched for in normalised text
+	unless     bool // added unless a token of that content was, whatever its options
 }
 
-// findAdded returns the place of the first added token in text, white space
-// that it takes included, or len(text) twice. tokens are longest first.
+// findAdded returns the place of the first added token in text, including the
+// white space that it takes, or len(text) twice. tokens are longest first.
 func findAdded(tokens []addedToken, text string) (start, end, id int) {
 	if len(tokens) == 0 {
 		return len(text), len(text), 0

@@ -6,19 +6,19 @@ import (
 	"unicode/utf8"
 )
 
-// Stream decodes token by token. A character whose bytes are spread over
-// several tokens comes out when its last byte is there, so that every string
-// is valid UTF-8; together they are what [Tokenizer.Decode] gives for all ids.
-// It is not safe for concurrent use.
+// Stream decodes token by token. A character whose bytes span several tokens is
+// returned with its last byte, so every string is valid UTF-8; their
+// concatenation is what [Tokenizer.Decode] returns for all ids. It is not safe
+// for concurrent use.
 type Stream struct {
 	t    *Tokenizer
-	held []byte // the beginning of a character: 3 bytes at most
+	held []byte // the beginning of a character: at most 3 bytes
 }
 
 // Stream returns a new decoder.
 func (t *Tokenizer) Stream() *Stream { return &Stream{t: t} }
 
-// Next takes one id and returns the text that is complete now, which may be
+// Next takes one id and returns the text that is now complete, which may be
 // empty. The error wraps [ErrUnknownToken]; the stream stays usable.
 func (s *Stream) Next(id int) (string, error) {
 	b, ok := s.t.text[id]
@@ -30,18 +30,18 @@ func (s *Stream) Next(id int) (string, error) {
 	return text, nil
 }
 
-// Flush ends the text: half a character that is still held back becomes
-// U+FFFD. The stream can be used for another text afterwards.
+// Flush ends the text: a pending partial character becomes U+FFFD. The stream
+// can be used for another text afterwards.
 func (s *Stream) Flush() string {
 	text, _ := wholeCharacters(s.held, true)
 	s.held = nil
 	return text
 }
 
-// wholeCharacters returns raw as text, with U+FFFD for what is no UTF-8, one
-// for each maximal part of a character, as the Unicode standard recommends
-// (chapter 3, U+FFFD substitution) and the reference does. Unless it is the
-// end, the beginning of a character at the end of raw is returned in rest.
+// wholeCharacters returns raw as text, with U+FFFD for bytes that are not
+// UTF-8, one for each maximal part of a character, as the Unicode standard
+// recommends (chapter 3, U+FFFD substitution) and the reference does. Unless it
+// is the end, a partial character at the end of raw is returned in rest.
 func wholeCharacters(raw []byte, end bool) (text string, rest []byte) {
 	var out strings.Builder
 	for len(raw) > 0 {
@@ -58,8 +58,8 @@ func wholeCharacters(raw []byte, end bool) (text string, rest []byte) {
 	return out.String(), nil
 }
 
-// partLength returns how many bytes at the beginning of raw, which begins with
-// no whole character, could begin one; 1 when the first cannot.
+// partLength returns how many bytes at the beginning of raw, which does not
+// begin with a whole character, could begin one; 1 if the first cannot.
 func partLength(raw []byte) int {
 	n := 1
 	for n < len(raw) && n < utf8.UTFMax && !utf8.FullRune(raw[:n]) && canFollow(raw[:n], raw[n]) {

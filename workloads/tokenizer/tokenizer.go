@@ -19,8 +19,8 @@ var (
 	ErrNoTokenizer = errors.New("genie: no tokenizer.json")
 	// ErrBadTokenizer marks a tokenizer.json that is broken or contradicts itself.
 	ErrBadTokenizer = errors.New("genie: bad tokenizer.json")
-	// ErrUnsupported marks a tokenizer.json that asks for something this
-	// package does not do exactly as the reference does.
+	// ErrUnsupported marks a tokenizer.json with a setting that this package
+	// does not implement exactly as the reference does.
 	ErrUnsupported = errors.New("genie: unsupported tokenizer")
 	// ErrUnknownToken marks an id that the vocabulary does not have.
 	ErrUnknownToken = errors.New("genie: unknown token id")
@@ -33,26 +33,26 @@ const (
 	maxTokenID   = 1 << 24
 )
 
-// Tokenizer is a loaded tokenizer.json. It does not change and is safe for
-// concurrent use.
+// Tokenizer is a loaded tokenizer.json. It is immutable and safe for concurrent
+// use.
 type Tokenizer struct {
-	lib         *hftokenizer.Tokenizer // nil where nothing is normalised
+	lib         *hftokenizer.Tokenizer // nil without normalisation
 	split       split
 	clip        bool // CLIP's split before GPT-2's
-	prefixSpace bool // add_prefix_space: every piece of text begins with one
+	prefixSpace bool // add_prefix_space: every piece of text begins with a space
 	added       []addedToken
-	addedAfter  []addedToken // those that are looked for in normalised text
+	addedAfter  []addedToken // those that are searched for in normalised text
 	model       bpe
-	before      []int          // ids that post-processing puts first
-	after       []int          // and last
-	text        map[int][]byte // what each id decodes to
-	suffix      string         // that ends a word's last token
+	before      []int          // ids that post-processing puts before the text
+	after       []int          // ids that it puts after the text
+	text        map[int][]byte // text of each id
+	suffix      string         // suffix of a word's last token
 	eos, pad    int            // absent when there is none
 }
 
-// Load reads tokenizer.json in dir with the files beside it that say more of it:
+// Load reads tokenizer.json in dir and the files beside it that complete it:
 // tokenizer_config.json, special_tokens_map.json, added_tokens.json, and the
-// type of the model in config.json. The error wraps [ErrNoTokenizer],
+// model type in config.json. The error wraps [ErrNoTokenizer],
 // [ErrBadTokenizer] or [ErrUnsupported], or is the system's.
 func Load(dir string) (*Tokenizer, error) {
 	path := filepath.Join(dir, tokenizerFile)
@@ -105,9 +105,9 @@ func guard(err *error) {
 	}
 }
 
-// Encode returns the ids of text. Added tokens such as "<|endoftext|>" are
-// recognised in it, as the reference does. It does not truncate or pad,
-// whatever tokenizer.json says about that. The error wraps [ErrInvalidText].
+// Encode returns the ids of text. Like the reference it recognises added tokens
+// such as "<|endoftext|>" in the text. It does not truncate or pad, whatever
+// tokenizer.json says about that. The error wraps [ErrInvalidText].
 func (t *Tokenizer) Encode(text string) (ids []int, err error) {
 	defer guard(&err)
 	if !utf8.ValidString(text) {
@@ -117,15 +117,15 @@ func (t *Tokenizer) Encode(text string) (ids []int, err error) {
 	return append(t.encodeText(ids, text), t.after...), nil
 }
 
-// encodeText appends the ids of text without what post-processing adds.
+// encodeText appends the ids of text without those that post-processing adds.
 func (t *Tokenizer) encodeText(ids []int, text string) []int {
 	return encodeBetween(ids, text, t.added, func(ids []int, text string) []int {
 		return encodeBetween(ids, t.normalize(text), t.addedAfter, t.encodePlain)
 	})
 }
 
-// encodeBetween appends the ids of added tokens in text, and of what plain
-// makes of the text between them.
+// encodeBetween appends the ids of added tokens in text, and plain's result for
+// the text between them.
 func encodeBetween(ids []int, text string, added []addedToken, plain func(ids []int, text string) []int) []int {
 	for text != "" {
 		start, end, id := findAdded(added, text)
@@ -138,19 +138,19 @@ func encodeBetween(ids []int, text string, added []addedToken, plain func(ids []
 	return ids
 }
 
-// normalize is what the file's normalizer makes of text.
+// normalize applies the file's normalizer to text.
 func (t *Tokenizer) normalize(text string) string {
 	if t.lib == nil {
 		return text
 	}
 	if t.clip {
-		// The one letter whose lower case is two characters, which Go's is not.
+		// The only letter whose lower case has two characters; Go's has one.
 		text = dottedI.Replace(text)
 	}
 	return t.lib.Normalize(text)
 }
 
-// encodePlain appends the ids of normalised text that holds no added token.
+// encodePlain appends the ids of normalised text without added tokens.
 func (t *Tokenizer) encodePlain(ids []int, text string) []int {
 	if t.clip {
 		return t.encodeCLIP(ids, text)
@@ -162,7 +162,7 @@ func (t *Tokenizer) encodePlain(ids []int, text string) []int {
 	return ids
 }
 
-// encodeWords is what ByteLevel makes of a piece of text.
+// encodeWords applies ByteLevel to a piece of text.
 func (t *Tokenizer) encodeWords(ids []int, text string) []int {
 	if text == "" {
 		return ids
@@ -181,10 +181,10 @@ func (t *Tokenizer) encodeWords(ids []int, text string) []int {
 	return ids
 }
 
-// Decode returns the text of ids, special tokens included. Bytes that are no
-// UTF-8, as half a character is, become U+FFFD as in the reference. CLIP's
-// tokens know where words end but not what white space was there: it becomes
-// one space, and none at the ends. The error wraps [ErrUnknownToken].
+// Decode returns the text of ids, special tokens included. As in the reference,
+// bytes that are not UTF-8, for example half a character, become U+FFFD. CLIP's
+// tokens mark where words end but not which white space follows: it becomes one
+// space, and none at the ends. The error wraps [ErrUnknownToken].
 func (t *Tokenizer) Decode(ids []int) (string, error) {
 	var raw []byte
 	for _, id := range ids {
@@ -201,16 +201,16 @@ func (t *Tokenizer) Decode(ids []int) (string, error) {
 	return text, nil
 }
 
-// EOS returns the id of the end-of-sequence token, and false when the
-// tokenizer has none.
+// EOS returns the id of the end-of-sequence token, and false if the tokenizer
+// has none.
 func (t *Tokenizer) EOS() (int, bool) { return max(t.eos, 0), t.eos >= 0 }
 
-// Size returns the number of ids that decode to something. Ids need not be
-// consecutive, and a model may have more.
+// Size returns the number of ids with a text. Ids need not be consecutive, and
+// a model may have more.
 func (t *Tokenizer) Size() int { return len(t.text) }
 
-// Pad returns the id of the token that fills up sequences, the end-of-sequence
-// token when the tokenizer has no other, and false when it has neither.
+// Pad returns the id of the padding token, the end-of-sequence token if the
+// tokenizer has no other, and false if it has neither.
 func (t *Tokenizer) Pad() (int, bool) {
 	if t.pad >= 0 {
 		return t.pad, true
