@@ -61,8 +61,8 @@ func workload(b *testing.B, name string) *llm.Workload {
 	return w
 }
 
-// cells times a workload, in all its variants, with some baselines.
-func cells(b *testing.B, name string, bases ...baselines.Baseline) {
+// cases times a workload, in all its variants, with some baselines.
+func cases(b *testing.B, name string, bases ...baselines.Baseline) {
 	scale, err := workloads.ScaleFromEnv()
 	if err != nil {
 		b.Fatal(err)
@@ -77,15 +77,15 @@ func cells(b *testing.B, name string, bases ...baselines.Baseline) {
 	for _, w := range all {
 		for _, base := range bases {
 			s := baselines.Spec{Workload: w, Baseline: base, Net: os.Getenv(link.EnvNet)}
-			b.Run(s.Label(), func(b *testing.B) { cell(b, s) })
+			b.Run(s.Label(), func(b *testing.B) { benchCase(b, s) })
 		}
 	}
 }
 
-// cell opens and verifies a cell, then times it.
-func cell(b *testing.B, s baselines.Spec) {
+// benchCase opens and verifies a case, then times it.
+func benchCase(b *testing.B, s baselines.Spec) {
 	ctx := context.Background()
-	debug.FreeOSMemory() // what the cell before left
+	debug.FreeOSMemory() // what the case before left
 	memory.ResetPeak()
 	c, err := baselines.Open(ctx, s)
 	if errors.Is(err, baselines.ErrUnavailable) {
@@ -118,7 +118,7 @@ func cell(b *testing.B, s baselines.Spec) {
 	}
 }
 
-func ops(b *testing.B, c baselines.Cell) int64 {
+func ops(b *testing.B, c baselines.Case) int64 {
 	b.Helper()
 	n, err := c.Ops(context.Background())
 	if err != nil {

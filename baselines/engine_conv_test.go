@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/genie-sdk/go/baselines/peer"
+	"github.com/genie-sdk/go/baselines/systems"
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/transport/local"
@@ -29,7 +29,7 @@ type engineConv struct {
 	unitsAtOnce int
 }
 
-func newEngineConv(l convLayer, v peer.Conv, batch, threads int) *engineConv {
+func newEngineConv(l convLayer, v systems.Conv, batch, threads int) *engineConv {
 	e := &engineConv{
 		shape: kernels.ConvShape{
 			N: batch, C: l.c, H: l.size, W: l.size, OutC: l.oc, KH: l.k, KW: l.k,
@@ -76,15 +76,15 @@ func (e *engineConv) run() {
 	wg.Wait()
 }
 
-// result is the output as the peer gives it.
-func (e *engineConv) result(batch int) peer.Tensor {
+// result is the output as the reference system gives it.
+func (e *engineConv) result(batch int) systems.Tensor {
 	out := make([]float32, len(e.y))
 	pixels := e.outH * e.outW
 	kernels.ChannelsFirst(out, e.y, batch, e.shape.OutC, pixels, 0, kernels.LayoutUnits(batch, pixels), nil)
-	return peer.F32(out, batch, e.shape.OutC, e.outH, e.outW)
+	return systems.F32(out, batch, e.shape.OutC, e.outH, e.outW)
 }
 
-// BenchmarkResNet50_Engine times the whole network of [BenchmarkResNet50_Peers],
+// BenchmarkResNet50_Engine times the whole network of [BenchmarkResNet50_ReferenceSystems],
 // from its checkpoint, on the same images; the logits have to agree.
 func BenchmarkResNet50_Engine(b *testing.B) {
 	c := startConvolutions(b, 0)
@@ -131,13 +131,13 @@ func BenchmarkResNet50_Engine(b *testing.B) {
 						all = append(all, time.Since(began))
 					}
 				}
-				b.ReportMetric(float64(batch)/reportPeer(b, all).Seconds(), "images/s")
+				b.ReportMetric(float64(batch)/reportSystem(b, all).Seconds(), "images/s")
 			})
 		}
 	}
 }
 
-// BenchmarkConv_Engine times every layer of ResNet-50 as [BenchmarkConv_Peers]
+// BenchmarkConv_Engine times every layer of ResNet-50 as [BenchmarkConv_ReferenceSystems]
 // does.
 func BenchmarkConv_Engine(b *testing.B) {
 	for _, threads := range threadCounts {
@@ -165,7 +165,7 @@ func BenchmarkConv_Engine(b *testing.B) {
 								began = now
 							}
 						}
-						b.ReportMetric(l.flops(batch)/float64(reportPeer(b, all)), "GF/s")
+						b.ReportMetric(l.flops(batch)/float64(reportSystem(b, all)), "GF/s")
 					})
 				}
 			}

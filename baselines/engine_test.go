@@ -13,12 +13,12 @@ import (
 	"github.com/genie-sdk/go/workloads/llm"
 )
 
-func BenchmarkRivalDecode_Engine(b *testing.B)      { engines(b, llm.Decode) }
-func BenchmarkRivalDecodeBatch_Engine(b *testing.B) { engines(b, decodeBatch) }
-func BenchmarkRivalPrefill_Engine(b *testing.B)     { engines(b, llm.Prefill) }
+func BenchmarkReferenceDecode_Engine(b *testing.B)      { engines(b, llm.Decode) }
+func BenchmarkReferenceDecodeBatch_Engine(b *testing.B) { engines(b, decodeBatch) }
+func BenchmarkReferencePrefill_Engine(b *testing.B)     { engines(b, llm.Prefill) }
 
 // weightTypes are the types of weights that the engine holds, with the errors
-// that are allowed to rivals with the same.
+// that are allowed to reference systems with the same.
 var weightTypes = []struct {
 	within
 	storage safetensors.DType
@@ -30,7 +30,7 @@ var weightTypes = []struct {
 	{within: within{"int8", 1e-1}, storage: safetensors.F32, opts: []local.Option{local.WithInt8Weights()}},
 }
 
-// engines times the engine in this process as [peers] times rivals: the same
+// engines times the engine in this process as [referenceSystems] times others: the same
 // checkpoint in several types, the same prompts, each verified first.
 func engines(b *testing.B, name string) {
 	scale, err := workloads.ScaleFromEnv()
@@ -42,8 +42,8 @@ func engines(b *testing.B, name string) {
 		if scale == workloads.Tiny && weights.storage != safetensors.F32 {
 			continue // no checkpoint
 		}
-		cell := fmt.Sprintf("workload=%s/baseline=genie/model=%s/net=none/dtype=%s/threads=all", name, llm.ModelName(scale), weights.dtype)
-		b.Run(cell, func(b *testing.B) {
+		benchCase := fmt.Sprintf("workload=%s/baseline=genie/model=%s/net=none/dtype=%s/threads=all", name, llm.ModelName(scale), weights.dtype)
+		b.Run(benchCase, func(b *testing.B) {
 			ctx := context.Background()
 			dir, err := llm.ModelDirAs(ctx, testdata, scale, weights.storage, nil)
 			if err != nil {
@@ -54,12 +54,12 @@ func engines(b *testing.B, name string) {
 				b.Fatal(err)
 			}
 			b.Cleanup(func() { _ = m.Close() })
-			engineCell(b, opened(b, weights.opts...), m, w, weights.error)
+			engineCase(b, opened(b, weights.opts...), m, w, weights.error)
 		})
 	}
 }
 
-func engineCell(b *testing.B, client *genie.Client, m *gpt2.Model, w *llm.Workload, tolerance float64) {
+func engineCase(b *testing.B, client *genie.Client, m *gpt2.Model, w *llm.Workload, tolerance float64) {
 	var t timings
 	run := func() *genie.Generation {
 		ctx := context.Background()

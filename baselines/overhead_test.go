@@ -18,7 +18,7 @@ import (
 // measures it.
 func BenchmarkDecodeOverhead(b *testing.B) {
 	w := workload(b, llm.Decode)
-	// Not named like a cell, so that tables of cells leave it out.
+	// Not named like a case, so that tables of cases leave it out.
 	b.Run("step=decode/model="+llm.ModelName(w.ID().Scale), func(b *testing.B) {
 		ctx := context.Background()
 		m, client := loaded(b, w.ID().Scale), opened(b, local.WithProfile())

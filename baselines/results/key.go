@@ -8,7 +8,7 @@ import (
 	"golang.org/x/perf/benchfmt"
 )
 
-// Key names a cell: what was run, how, and over which link. Two results with
+// Key names a case: what was run, how, and over which link. Two results with
 // one key are samples of the same thing.
 type Key struct {
 	Workload string `json:"workload"`
@@ -17,7 +17,7 @@ type Key struct {
 	// "op=upload/bytes=1048576".
 	Variant  string `json:"variant"`
 	Baseline string `json:"baseline"`
-	// Ablation is the set of features of a step of the ablation ladder,
+	// Ablation is the set of features of one of the ablations,
 	// "weights+plan", and empty elsewhere.
 	Ablation string `json:"ablation,omitempty"`
 }
@@ -56,7 +56,7 @@ func (k Key) Part(name string) string {
 	return ""
 }
 
-// With is the key of another baseline's cell of the same section and variant.
+// With is the key of another baseline's case of the same section and variant.
 func (k Key) With(baseline string) Key {
 	k.Baseline, k.Ablation = baseline, ""
 	return k
@@ -124,7 +124,7 @@ const (
 	CaptureOnly  = "capture-only"
 )
 
-// NoSemantics is the baseline at the foot of the ablation ladder.
+// NoSemantics is the baseline that the ablations begin with.
 const NoSemantics = "no-semantics"
 
 // rank orders baselines for reading: what runs in one process, then what is
@@ -143,8 +143,8 @@ func rank(baseline string) int {
 // CompareBaselines orders baselines for reading; unknown ones are equal.
 func CompareBaselines(a, b string) int { return cmp.Compare(rank(a), rank(b)) }
 
-// compareRows orders two cells of a section and variant; the ladder of
-// ablations goes up and ends in front of the full set of features.
+// compareRows orders two cases of a section and variant; the ablations go
+// up and end in front of the full set of features.
 func compareRows(a, b Key) int {
 	if c := CompareBaselines(a.Baseline, b.Baseline); c != 0 {
 		return c

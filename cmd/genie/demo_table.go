@@ -10,12 +10,12 @@ import (
 // demoTable shows the runs side by side.
 func (a *app) demoTable(r *demoReport) error {
 	var b strings.Builder
-	row := func(label string, cell func(run *demoRun) string) {
-		cells := make([]string, len(r.Runs))
+	row := func(label string, benchCase func(run *demoRun) string) {
+		cases := make([]string, len(r.Runs))
 		for i := range r.Runs {
-			cells[i] = fmt.Sprintf("%12s", cell(&r.Runs[i]))
+			cases[i] = fmt.Sprintf("%12s", benchCase(&r.Runs[i]))
 		}
-		line := fmt.Sprintf("%-30s", label) + strings.Join(cells, "")
+		line := fmt.Sprintf("%-30s", label) + strings.Join(cases, "")
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	rule := strings.Repeat("-", 30+12*len(r.Runs)) + "\n"
@@ -39,7 +39,7 @@ func (a *app) demoTable(r *demoReport) error {
 	b.WriteString(rule)
 	b.WriteString(`blind     sends every input, weights included, and fetches every output at each call
 resident  leaves the weights on the worker: uploaded once, up to the first token
-semantic  leaves the KV cache and the choice of the token there too; it found the
+full      leaves the KV cache and the choice of the token there too; it found the
           weights by their content, so nothing was uploaded again
 `)
 	return a.printf("%s", b.String())

@@ -50,7 +50,7 @@ ResNet (--batch pictures), and of CLIP (--batch pictures against --texts texts o
 	f.StringVar(&o.model, "model", "", "directory of the checkpoint (required)")
 	f.StringVar(&o.phase, "phase", "", "prefill or decode: of a language model, which has to have it")
 	f.StringVar(&o.format, "format", "text", "text, json or dot")
-	f.StringVar(&o.policy, "policy", "semantic", "policy of the plan: blind, resident or semantic")
+	f.StringVar(&o.policy, "policy", "full", "policy of the plan: blind, resident or full")
 	f.IntVar(&o.batch, "batch", 1, "sequences or pictures at once")
 	f.IntVar(&o.texts, "texts", 1, "CLIP: texts at once")
 	f.IntVar(&o.seq, "seq", 0, "new rows of a sequence: 72 for prefill, 1 for decode; BERT and CLIP: tokens of a text, as many as it takes when 0")

@@ -47,7 +47,7 @@ func (o *generateOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.model, "model", "", "directory of the checkpoint (required)")
 	f.StringVar(&o.executor, "executor", "local:", "where it runs: local:, tcp://host:port or grpc://host:port; of several workers, separated by commas, the first that answers")
 	o.secure.flags(f, "--executor")
-	f.StringVar(&o.policy, "policy", "semantic", "what stays on the executor: blind, resident or semantic")
+	f.StringVar(&o.policy, "policy", "full", "what stays on the executor: blind, resident or full")
 	hashesFlag(f, &o.hashes)
 	f.StringVar(&o.prompt, "prompt", "", "text to continue")
 	f.StringVar(&o.tokens, "tokens", "", "token ids to continue, such as 1,2,3")

@@ -84,7 +84,7 @@ func TestKilledWorker(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 5))
 	for i := range kills {
 		scheme := []string{"tcp", "grpc"}[i%2]
-		policy := []string{"semantic", "resident", "blind"}[i%3]
+		policy := []string{"full", "resident", "blind"}[i%3]
 		w := startChild(t, []string{scheme + "://127.0.0.1:0"})
 		url := w.urls[0]
 		// At a token, and a moment after it: between two tokens, within a step,

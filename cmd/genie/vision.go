@@ -34,7 +34,7 @@ func (o *visionOptions) flags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.images, "image", nil, "JPEG, PNG, GIF, WebP or BMP file (required); once for each picture of a batch")
 	f.StringVar(&o.executor, "executor", "local:", "where it runs: local:, tcp://host:port or grpc://host:port")
 	o.secure.flags(f, "--executor")
-	f.StringVar(&o.policy, "policy", "semantic", "what stays on the executor: blind, resident or semantic")
+	f.StringVar(&o.policy, "policy", "full", "what stays on the executor: blind, resident or full")
 	hashesFlag(f, &o.hashes)
 	f.IntVar(&o.threads, "threads", 0, "computing threads of local:; 0 is one for each CPU")
 	f.BoolVar(&o.json, "json", false, "print one JSON object in place of the text")

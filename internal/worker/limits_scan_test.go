@@ -31,7 +31,7 @@ var between = []string{
 // reads, which are refused with the limit's value in the error; what only
 // measures, shapes links or tests; the command's.
 var apart = []string{
-	"baselines", "cmd", "internal/checkpoint", "internal/imaging", "internal/lint", "internal/safetensors", "internal/seeded",
+	"baselines", "cmd", "internal/checkpoint", "internal/imaging", "internal/lint", "internal/safetensors", "internal/randomweights",
 	"internal/tokenizer", "lazy", "semantic", "tools", "transport/conformance", "transport/link", "workloads",
 }
 

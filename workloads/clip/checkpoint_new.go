@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/genie-sdk/go/internal/randomweights"
 	"github.com/genie-sdk/go/internal/safetensors"
-	"github.com/genie-sdk/go/internal/seeded"
 )
 
 // Presets are the architectures that [Preset] knows, smallest first.
@@ -34,21 +34,21 @@ func Preset(name string) (Config, bool) {
 // NewCheckpoint writes a checkpoint with random weights to dir, made if absent:
 // config.json, preprocessor_config.json and model.safetensors, with the names
 // and layouts of transformers' CLIPModel, loadable by it. preset is a name that
-// [Preset] knows. See [seeded.Write] for what is the same on every machine, and
+// [Preset] knows. See [randomweights.Write] for what is the same on every machine, and
 // [specs] for the size of the weights.
 //
 // There is no tokenizer: a vocabulary is learnt from text, so a seed gives none.
 // Texts are token ids below [TextConfig.Vocab].
-func NewCheckpoint(ctx context.Context, preset string, seed uint64, dir string, opts seeded.Options) error {
+func NewCheckpoint(ctx context.Context, preset string, seed uint64, dir string, opts randomweights.Options) error {
 	c, ok := Preset(preset)
 	if !ok {
-		return fmt.Errorf("%w: %q", seeded.ErrUnknown, preset)
+		return fmt.Errorf("%w: %q", randomweights.ErrUnknown, preset)
 	}
 	return NewCheckpointOf(ctx, c, seed, dir, opts)
 }
 
 // NewCheckpointOf is [NewCheckpoint] for any architecture.
-func NewCheckpointOf(ctx context.Context, c Config, seed uint64, dir string, opts seeded.Options) error {
+func NewCheckpointOf(ctx context.Context, c Config, seed uint64, dir string, opts randomweights.Options) error {
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -61,20 +61,20 @@ func NewCheckpointOf(ctx context.Context, c Config, seed uint64, dir string, opt
 		return err
 	}
 	// The statistics of the images that CLIP was trained with.
-	pre, err := seeded.Preprocessing{
+	pre, err := randomweights.Preprocessing{
 		Resize: c.Vision.Image, Crop: c.Vision.Image,
 		Mean: [3]float64{0.48145466, 0.4578275, 0.40821073}, Std: [3]float64{0.26862954, 0.26130258, 0.27577711},
 	}.JSON()
 	if err != nil {
 		return err
 	}
-	return seeded.Write(ctx, dir, seeded.Checkpoint{
-		Specs: specs(c), Config: config, Files: map[string][]byte{seeded.PreprocessorFile: pre},
+	return randomweights.Write(ctx, dir, randomweights.Checkpoint{
+		Specs: specs(c), Config: config, Files: map[string][]byte{randomweights.PreprocessorFile: pre},
 	}, seed, opts)
 }
 
 // Parameters is the number of weights.
-func (c Config) Parameters() int64 { return seeded.Parameters(specs(c)) }
+func (c Config) Parameters() int64 { return randomweights.Parameters(specs(c)) }
 
 // json is a config.json that transformers reads.
 func (c Config) json(dtype safetensors.DType) ([]byte, error) {
@@ -132,7 +132,7 @@ const (
 // images, differ: attention and feed-forward parts outweigh what all inputs
 // have in common, and what they add does not grow with depth. Scores stay of
 // order 1, since an attention close to a hard choice amplifies rounding.
-func specs(c Config) []seeded.Spec {
+func specs(c Config) []randomweights.Spec {
 	t, v := c.Text, c.Vision
 	patch := int64(v.Patch)
 	fan := int64(v.Channels) * patch * patch
@@ -153,14 +153,14 @@ func specs(c Config) []seeded.Spec {
 	return s.specs
 }
 
-type specList struct{ specs []seeded.Spec }
+type specList struct{ specs []randomweights.Spec }
 
 func (s *specList) add(name string, mean, std float64, shape ...int) {
 	dims := make([]int64, len(shape))
 	for i, n := range shape {
 		dims[i] = int64(n)
 	}
-	s.specs = append(s.specs, seeded.Spec{Name: name, Shape: dims, Mean: mean, Std: std})
+	s.specs = append(s.specs, randomweights.Spec{Name: name, Shape: dims, Mean: mean, Std: std})
 }
 
 // matrix is [out, in].

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/zeebo/blake3"
 
+	"github.com/genie-sdk/go/internal/randomweights"
 	"github.com/genie-sdk/go/internal/safetensors"
-	"github.com/genie-sdk/go/internal/seeded"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/workloads/clip"
@@ -39,7 +39,7 @@ func small(act string) clip.Config {
 }
 
 // TestNewCheckpoint loads and runs what it wrote, and holds its bytes:
-// references of seeded checkpoints depend on them.
+// references of checkpoints with random weights depend on them.
 func TestNewCheckpoint(t *testing.T) {
 	for _, c := range []struct {
 		act, want string
@@ -51,7 +51,7 @@ func TestNewCheckpoint(t *testing.T) {
 		t.Run(string(c.dtype), func(t *testing.T) {
 			dir := t.TempDir()
 			want := small(c.act)
-			require.NoError(t, clip.NewCheckpointOf(t.Context(), want, 1, dir, seeded.Options{DType: c.dtype}))
+			require.NoError(t, clip.NewCheckpointOf(t.Context(), want, 1, dir, randomweights.Options{DType: c.dtype}))
 			content, err := os.ReadFile(filepath.Join(dir, "model.safetensors"))
 			require.NoError(t, err)
 			sum := blake3.Sum256(content)
@@ -69,7 +69,7 @@ func TestNewCheckpoint(t *testing.T) {
 				require.Less(t, max(v, -v), float32(100.1), "a cosine is at most 1")
 			}
 			var pre map[string]any
-			text, err := os.ReadFile(filepath.Join(dir, seeded.PreprocessorFile))
+			text, err := os.ReadFile(filepath.Join(dir, randomweights.PreprocessorFile))
 			require.NoError(t, err)
 			require.NoError(t, json.Unmarshal(text, &pre))
 			require.Equal(t, map[string]any{"height": 20.0, "width": 20.0}, pre["crop_size"])
@@ -79,9 +79,9 @@ func TestNewCheckpoint(t *testing.T) {
 
 func TestNewCheckpointRefuses(t *testing.T) {
 	dir := t.TempDir()
-	require.ErrorIs(t, clip.NewCheckpoint(t.Context(), "clip", 1, dir, seeded.Options{}), seeded.ErrUnknown)
-	require.ErrorIs(t, clip.NewCheckpointOf(t.Context(), clip.Config{}, 1, dir, seeded.Options{}), clip.ErrConfig)
-	require.ErrorIs(t, clip.NewCheckpointOf(t.Context(), small(clip.GELU), 1, dir, seeded.Options{DType: safetensors.I8}), clip.ErrConfig)
+	require.ErrorIs(t, clip.NewCheckpoint(t.Context(), "clip", 1, dir, randomweights.Options{}), randomweights.ErrUnknown)
+	require.ErrorIs(t, clip.NewCheckpointOf(t.Context(), clip.Config{}, 1, dir, randomweights.Options{}), clip.ErrConfig)
+	require.ErrorIs(t, clip.NewCheckpointOf(t.Context(), small(clip.GELU), 1, dir, randomweights.Options{DType: safetensors.I8}), clip.ErrConfig)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)

@@ -12,8 +12,8 @@ import (
 	"github.com/zeebo/blake3"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/randomweights"
 	"github.com/genie-sdk/go/internal/safetensors"
-	"github.com/genie-sdk/go/internal/seeded"
 	"github.com/genie-sdk/go/workloads/resnet"
 )
 
@@ -40,7 +40,7 @@ func TestPresets(t *testing.T) {
 }
 
 // TestNewCheckpoint loads what it wrote, and holds its bytes: references of
-// seeded checkpoints depend on them.
+// checkpoints with random weights depend on them.
 func TestNewCheckpoint(t *testing.T) {
 	for _, c := range []struct {
 		kind, want string
@@ -53,7 +53,7 @@ func TestNewCheckpoint(t *testing.T) {
 		t.Run(c.kind+"/"+string(c.dtype), func(t *testing.T) {
 			dir := t.TempDir()
 			want := small(c.kind)
-			require.NoError(t, resnet.NewCheckpointOf(t.Context(), want, 1, dir, seeded.Options{DType: c.dtype}))
+			require.NoError(t, resnet.NewCheckpointOf(t.Context(), want, 1, dir, randomweights.Options{DType: c.dtype}))
 			content, err := os.ReadFile(filepath.Join(dir, "model.safetensors"))
 			require.NoError(t, err)
 			sum := blake3.Sum256(content)
@@ -65,7 +65,7 @@ func TestNewCheckpoint(t *testing.T) {
 			require.Equal(t, want, m.Config)
 			requireOrderOne(t, m)
 			var pre map[string]any
-			text, err := os.ReadFile(filepath.Join(dir, seeded.PreprocessorFile))
+			text, err := os.ReadFile(filepath.Join(dir, randomweights.PreprocessorFile))
 			require.NoError(t, err)
 			require.NoError(t, json.Unmarshal(text, &pre))
 			require.Equal(t, []any{0.485, 0.456, 0.406}, pre["image_mean"])
@@ -97,9 +97,9 @@ func requireOrderOne(t *testing.T, m *resnet.Model) {
 
 func TestNewCheckpointRefuses(t *testing.T) {
 	dir := t.TempDir()
-	require.ErrorIs(t, resnet.NewCheckpoint(t.Context(), "resnet-19", 1, dir, seeded.Options{}), seeded.ErrUnknown)
-	require.ErrorIs(t, resnet.NewCheckpointOf(t.Context(), resnet.Config{}, 1, dir, seeded.Options{}), resnet.ErrConfig)
-	require.ErrorIs(t, resnet.NewCheckpointOf(t.Context(), small(resnet.Basic), 1, dir, seeded.Options{DType: safetensors.I8}), resnet.ErrConfig)
+	require.ErrorIs(t, resnet.NewCheckpoint(t.Context(), "resnet-19", 1, dir, randomweights.Options{}), randomweights.ErrUnknown)
+	require.ErrorIs(t, resnet.NewCheckpointOf(t.Context(), resnet.Config{}, 1, dir, randomweights.Options{}), resnet.ErrConfig)
+	require.ErrorIs(t, resnet.NewCheckpointOf(t.Context(), small(resnet.Basic), 1, dir, randomweights.Options{DType: safetensors.I8}), resnet.ErrConfig)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)

@@ -15,7 +15,7 @@ import (
 var pageFiles embed.FS
 
 // WriteHTML writes the report as one page that needs nothing else: no script,
-// no font, no picture from elsewhere.
+// no font, no image from elsewhere.
 func WriteHTML(w io.Writer, r *Report) error {
 	css, err := pageFiles.ReadFile("page.css")
 	if err != nil {
@@ -103,7 +103,7 @@ func newPart(s *Section, id string) part {
 		t := &s.Tables[i]
 		if t.kind == results.Throughput || t.kind == results.WireTotal {
 			for _, v := range t.variants() {
-				add(ladderChart(s, t, v, figureID()))
+				add(ablationChart(s, t, v, figureID()))
 			}
 		}
 	}

@@ -13,7 +13,7 @@ const (
 	rowHeight   = 26.0
 )
 
-// rowChart shows a unit with a row a cell: bars from 0 where the values are
+// rowChart shows a unit with a row a case: bars from 0 where the values are
 // near each other, points on a logarithmic axis where they are not, with
 // intervals, and the median and its change written beside.
 func rowChart(s *Section, t *Table, id string) *figure {
@@ -149,7 +149,7 @@ func describe(s *Section, t *Table, rows []Row) string {
 	return fmt.Sprintf("%s of %s over %s: %s.", capital(unitTitle(t.Unit)), s.Workload, netText(s.Net), strings.Join(parts, "; "))
 }
 
-// manyVariants is when a chart of a row a cell becomes too long, and a row a
+// manyVariants is when a chart of a row a case becomes too long, and a row a
 // variant with all its baselines takes its place.
 const manyVariants = 4
 
@@ -216,15 +216,15 @@ func series(baseline string) (class, marker string) {
 	return "s6", "triangle"
 }
 
-// ladderChart shows what each feature adds: the blind baseline, the steps of
-// the ladder, and all features.
-func ladderChart(s *Section, t *Table, variant, id string) *figure {
+// ablationChart shows what each feature adds: the blind baseline, the
+// ablations, and all features.
+func ablationChart(s *Section, t *Table, variant, id string) *figure {
 	var rows []Row
-	rungs := 0
+	ablations := 0
 	for _, r := range t.of(variant) {
 		switch {
 		case r.Ablation != "":
-			rungs++
+			ablations++
 		case r.Baseline != "full" && r.Baseline != results.NoSemantics:
 			continue
 		}
@@ -232,16 +232,16 @@ func ladderChart(s *Section, t *Table, variant, id string) *figure {
 			rows = append(rows, r)
 		}
 	}
-	if rungs == 0 || len(rows) < 2 {
+	if ablations == 0 || len(rows) < 2 {
 		return nil
 	}
-	slices.SortStableFunc(rows, func(a, b Row) int { return rung(a) - rung(b) })
-	f := &figure{ID: id, Title: "Ablation ladder: " + unitTitle(t.Unit), Width: figureWidth}
+	slices.SortStableFunc(rows, func(a, b Row) int { return ablationRank(a) - ablationRank(b) })
+	f := &figure{ID: id, Title: "Ablation: " + unitTitle(t.Unit), Width: figureWidth}
 	left, right := 20.0, 60.0
 	var values []float64
 	for i, r := range rows {
-		left = max(left, 30+textWidth(rungText(r)))
-		right = max(right, 20+textWidth(ladderBeside(rows, i, t)))
+		left = max(left, 30+textWidth(ablationText(r)))
+		right = max(right, 20+textWidth(ablationBeside(rows, i, t)))
 		values = append(values, r.Summary.Low(), r.Summary.High())
 	}
 	a := newAxis(values, left+4, figureWidth-right-6)
@@ -253,8 +253,8 @@ func ladderChart(s *Section, t *Table, variant, id string) *figure {
 	var marks []shape
 	y := 6.0
 	for i, r := range rows {
-		f.text(left-10, y+17, "end", "label", rungText(r))
-		f.text(figureWidth-right+10, y+17, "start", "value", ladderBeside(rows, i, t))
+		f.text(left-10, y+17, "end", "label", ablationText(r))
+		f.text(figureWidth-right+10, y+17, "start", "value", ablationBeside(rows, i, t))
 		marks = append(marks, rowMarks(a, withoutChange(r), t.Unit, y+13)...)
 		fmt.Fprintf(&path, "%s%.1f %.1f", map[bool]string{true: "M", false: "L"}[i == 0], a.at(r.Summary.Median), y+13)
 		y += rowHeight + 2
@@ -274,8 +274,8 @@ func withoutChange(r Row) Row {
 	return r
 }
 
-// rung orders the ladder from nothing to everything.
-func rung(r Row) int {
+// ablationRank orders the ablations from nothing to everything.
+func ablationRank(r Row) int {
 	switch {
 	case r.Ablation != "":
 		return 1 + strings.Count(r.Ablation, "+")
@@ -285,7 +285,7 @@ func rung(r Row) int {
 	return 1000
 }
 
-func rungText(r Row) string {
+func ablationText(r Row) string {
 	switch i := strings.LastIndexByte(r.Ablation, '+'); {
 	case r.Ablation == "":
 		return r.Baseline
@@ -295,8 +295,8 @@ func rungText(r Row) string {
 	return r.Ablation
 }
 
-// ladderBeside is a value with how many times as good as the step before it is.
-func ladderBeside(rows []Row, i int, t *Table) string {
+// ablationBeside is a value with how many times as good as the step before it is.
+func ablationBeside(rows []Row, i int, t *Table) string {
 	text := fullText(rows[i].Summary.Median, t.Unit)
 	if i == 0 {
 		return text
