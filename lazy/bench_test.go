@@ -1,15 +1,22 @@
 package lazy
 
 import (
+	"os"
 	"strconv"
 	"sync"
 	"testing"
 
 	"gorgonia.org/gorgonia"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
+
+func TestMain(m *testing.M) {
+	benchname.Declare(os.Stdout, "ns/node better=lower", "nodes/op assume=exact")
+	os.Exit(m.Run())
+}
 
 type captureBench struct {
 	name string
@@ -70,14 +77,14 @@ func BenchmarkCapture(b *testing.B) {
 		b.Fatal(err)
 	}
 	for _, c := range []captureBench{
-		{"api=lazy", func(b *testing.B) {
+		{"lazy", func(b *testing.B) {
 			for b.Loop() {
 				if benchGraph().Err() != nil {
 					b.Fatal("capture failed")
 				}
 			}
 		}},
-		{"api=applyop", func(b *testing.B) {
+		{"applyop", func(b *testing.B) {
 			for b.Loop() {
 				if err := rebuild(ref); err != nil {
 					b.Fatal(err)
@@ -85,7 +92,7 @@ func BenchmarkCapture(b *testing.B) {
 			}
 		}},
 	} {
-		b.Run(c.name, func(b *testing.B) {
+		b.Run(benchname.Of("capture", c.name, "model=gpt2"), func(b *testing.B) {
 			b.ReportAllocs()
 			c.run(b)
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(ref.tensors)), "ns/node")
@@ -104,7 +111,7 @@ func BenchmarkStock(b *testing.B) {
 		{"step=decode", plan.Bindings{"batch": 1, "seq": 1, "past": 72}},
 		{"step=prefill", plan.Bindings{"batch": 1, "seq": 72, "past": 0}},
 	} {
-		b.Run("phase=build/"+c.name, func(b *testing.B) {
+		b.Run(benchname.Of("lower", "local-gorgonia", "phase=build", c.name, "model=gpt2"), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := g.LowerStock(c.sizes); err != nil {
@@ -112,7 +119,7 @@ func BenchmarkStock(b *testing.B) {
 				}
 			}
 		})
-		b.Run("phase=run/"+c.name, func(b *testing.B) {
+		b.Run(benchname.Of("lower", "local-gorgonia", "phase=run", c.name, "model=gpt2"), func(b *testing.B) {
 			p, err := g.LowerStock(c.sizes)
 			if err != nil {
 				b.Fatal(err)
@@ -133,7 +140,7 @@ func BenchmarkStock(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			b.ReportMetric(float64(len(p.AllNodes())), "nodes")
+			b.ReportMetric(float64(len(p.AllNodes())), "nodes/op")
 		})
 	}
 }

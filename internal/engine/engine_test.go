@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"github.com/genie-sdk/go/internal/benchname"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,7 +13,10 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	benchname.Declare(os.Stdout, "overhead-ns/op better=lower", "steps/op assume=exact")
+	goleak.VerifyTestMain(m)
+}
 
 func f32(v ...float32) []byte { return op.FromF32(v, len(v)).Data }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/safetensors"
 )
 
@@ -36,9 +37,11 @@ func TestHalfPrecisionRounding(t *testing.T) {
 func BenchmarkNoise(b *testing.B) {
 	n := newNoise(1, Spec{Name: "transformer.wte.weight", Std: 0.02})
 	buf := make([]byte, 0, 4*chunkElements)
-	b.SetBytes(4 * chunkElements)
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = n.fill(buf[:0], safetensors.F32, 0, chunkElements)
-	}
+	b.Run(benchname.Of("random-weights", "genie"), func(b *testing.B) {
+		b.SetBytes(4 * chunkElements)
+		b.ReportAllocs()
+		for b.Loop() {
+			buf = n.fill(buf[:0], safetensors.F32, 0, chunkElements)
+		}
+	})
 }

@@ -3,8 +3,10 @@ package worker_test
 import (
 	"context"
 	"encoding/binary"
+	"github.com/genie-sdk/go/internal/benchname"
 	"math"
 	"net"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,6 +26,8 @@ func TestMain(m *testing.M) {
 	if playRole() {
 		return
 	}
+	benchname.Declare(os.Stdout, "p50-ns better=lower", "p99-ns better=lower",
+		"greedy-run-ns/op better=lower", "run-ns/op better=lower", "wait-ns/op better=lower")
 	goleak.VerifyTestMain(m)
 }
 

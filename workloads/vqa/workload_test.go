@@ -1,6 +1,8 @@
 package vqa_test
 
 import (
+	"github.com/genie-sdk/go/internal/benchname"
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -10,7 +12,10 @@ import (
 	"github.com/genie-sdk/go/workloads/vqa"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	benchname.Declare(os.Stdout, "executor-ns/op better=lower")
+	goleak.VerifyTestMain(m)
+}
 
 func suite() workloadtest.Suite {
 	return workloadtest.Suite{
