@@ -2,13 +2,13 @@ package engine
 
 import (
 	"context"
-	"github.com/genie-sdk/go/internal/benchname"
 	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )

@@ -3,7 +3,6 @@ package worker_test
 import (
 	"context"
 	"encoding/binary"
-	"github.com/genie-sdk/go/internal/benchname"
 	"math"
 	"net"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"

@@ -2,11 +2,11 @@ package vision_test
 
 import (
 	"fmt"
-	"github.com/genie-sdk/go/internal/benchname"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/internal/workloadtest"
 	"github.com/genie-sdk/go/semantic"

@@ -1,13 +1,13 @@
 package vqa_test
 
 import (
-	"github.com/genie-sdk/go/internal/benchname"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/workloadtest"
 	"github.com/genie-sdk/go/transport/local"
 	"github.com/genie-sdk/go/workloads"

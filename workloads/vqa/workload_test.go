@@ -1,12 +1,12 @@
 package vqa_test
 
 import (
-	"github.com/genie-sdk/go/internal/benchname"
 	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/workloadtest"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/vqa"

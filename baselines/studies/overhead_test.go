@@ -1,4 +1,4 @@
-package baselines_test
+package studies_test
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/transport/local"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/gpt2"
@@ -18,8 +19,7 @@ import (
 // measures it.
 func BenchmarkDecodeOverhead(b *testing.B) {
 	w := workload(b, llm.Decode)
-	// Not named like a case, so that tables of cases leave it out.
-	b.Run("step=decode/model="+llm.ModelName(w.ID().Scale), func(b *testing.B) {
+	b.Run(benchname.Of("decode-overhead", "genie", "model="+llm.ModelName(w.ID().Scale)), func(b *testing.B) {
 		ctx := context.Background()
 		m, client := loaded(b, w.ID().Scale), opened(b, local.WithProfile())
 		var kernels, steps time.Duration
@@ -38,7 +38,7 @@ func BenchmarkDecodeOverhead(b *testing.B) {
 // time, and their sum.
 func BenchmarkProfile(b *testing.B) {
 	for _, w := range []*llm.Workload{workload(b, llm.Decode), workload(b, llm.Prefill)} {
-		b.Run("of="+w.ID().Name+"/model="+llm.ModelName(w.ID().Scale), func(b *testing.B) {
+		b.Run(benchname.Of("profile", "genie", "of="+w.ID().Name, "model="+llm.ModelName(w.ID().Scale)), func(b *testing.B) {
 			m, client := loaded(b, w.ID().Scale), opened(b, local.WithProfile())
 			ctx := context.Background()
 			for b.Loop() {

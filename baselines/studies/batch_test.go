@@ -1,4 +1,4 @@
-package baselines_test
+package studies_test
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/transport/local"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/gpt2"
@@ -19,7 +20,7 @@ func BenchmarkDecodeBatch(b *testing.B) {
 	w := workload(b, llm.Decode)
 	m := loaded(b, w.ID().Scale)
 	for _, batch := range []int{1, 2, 4, 8} {
-		b.Run(fmt.Sprintf("batch=%d/model=%s", batch, llm.ModelName(w.ID().Scale)), func(b *testing.B) {
+		b.Run(benchname.Of("decode-batch", "genie", fmt.Sprintf("batch=%d", batch), "model="+llm.ModelName(w.ID().Scale)), func(b *testing.B) {
 			client := opened(b)
 			var steps time.Duration
 			n := 0
@@ -63,18 +64,17 @@ func batchRun(b *testing.B, client *genie.Client, m *gpt2.Model, w *llm.Workload
 	return d, len(out.Steps)
 }
 
-// BenchmarkTwoSessions decodes in two sessions, in turn and together, in steps
-// of both.
+// BenchmarkTwoSessions decodes in two sessions, one after the other and at once,
+// in steps of both. An operation is the generations of the two.
 func BenchmarkTwoSessions(b *testing.B) {
 	w := workload(b, llm.Decode)
 	m := loaded(b, w.ID().Scale)
-	for _, together := range []bool{false, true} {
-		b.Run(fmt.Sprintf("together=%v/model=%s", together, llm.ModelName(w.ID().Scale)), func(b *testing.B) {
+	for _, order := range []string{"in-turn", "at-once"} {
+		b.Run(benchname.Of("two-sessions", order, "model="+llm.ModelName(w.ID().Scale)), func(b *testing.B) {
 			client := opened(b)
 			batchRun(b, client, m, w, 1)
-			start := time.Now()
 			for b.Loop() {
-				if !together {
+				if order == "in-turn" {
 					batchRun(b, client, m, w, 1)
 					batchRun(b, client, m, w, 1)
 					continue
@@ -87,7 +87,7 @@ func BenchmarkTwoSessions(b *testing.B) {
 				batchRun(b, client, m, w, 1)
 				<-done
 			}
-			b.ReportMetric(float64(2*w.New()*b.N)/time.Since(start).Seconds(), "tok/s")
+			b.ReportMetric(float64(2*w.New()*b.N)/b.Elapsed().Seconds(), "tok/s")
 		})
 	}
 }

@@ -1,4 +1,4 @@
-package baselines_test
+package studies_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/baselines/systems"
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/llm"
 )
@@ -129,12 +130,18 @@ func referenceSystems(b *testing.B, name string, v referenceSystem) {
 	w := golden(b, name, scale)
 	for _, form := range v.within {
 		for _, threads := range threadCounts {
-			benchCase := fmt.Sprintf("workload=%s/baseline=%s/model=%s/net=none/dtype=%s/threads=%s", name, v.name, llm.ModelName(scale), form.dtype, threads.name)
-			b.Run(benchCase, func(b *testing.B) { systemCase(b, w, v, form, threads.n) })
+			b.Run(llmName(name, v.name, scale, form.dtype, threads.name), func(b *testing.B) { systemCase(b, w, v, form, threads.n) })
 		}
 	}
 }
 
+// llmName is the name of a language model's benchmark with one type of weights.
+func llmName(name, baseline string, scale workloads.Scale, dtype, threads string) string {
+	return benchname.Of(name, baseline, "model="+llm.ModelName(scale), "net=none", "dtype="+dtype, "threads="+threads)
+}
+
+// systemCase times generations, an operation each, by the clock of this process;
+// ttft and steps are by the system's own.
 func systemCase(b *testing.B, w *llm.Workload, v referenceSystem, form within, threads int) {
 	ctx := context.Background()
 	m, err := openSystem(ctx, w, v, form, threads)

@@ -1,8 +1,7 @@
-package baselines_test
+package studies_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 
 	"github.com/genie-sdk/go/genie"
@@ -42,8 +41,7 @@ func engines(b *testing.B, name string) {
 		if scale == workloads.Tiny && weights.storage != safetensors.F32 {
 			continue // no checkpoint
 		}
-		benchCase := fmt.Sprintf("workload=%s/baseline=genie/model=%s/net=none/dtype=%s/threads=all", name, llm.ModelName(scale), weights.dtype)
-		b.Run(benchCase, func(b *testing.B) {
+		b.Run(llmName(name, "genie", scale, weights.dtype, "all"), func(b *testing.B) {
 			ctx := context.Background()
 			dir, err := llm.ModelDirAs(ctx, testdata, scale, weights.storage, nil)
 			if err != nil {

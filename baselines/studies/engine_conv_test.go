@@ -1,13 +1,11 @@
-package baselines_test
+package studies_test
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -84,8 +82,8 @@ func (e *engineConv) result(batch int) systems.Tensor {
 	return systems.F32(out, batch, e.shape.OutC, e.outH, e.outW)
 }
 
-// BenchmarkResNet50_Engine times the whole network of [BenchmarkResNet50_ReferenceSystems],
-// from its checkpoint, on the same images; the logits have to agree.
+// BenchmarkResNet50_Engine times the whole network of [BenchmarkResNet50_ReferenceSystems], from
+// its checkpoint, on the same images; the logits have to agree.
 func BenchmarkResNet50_Engine(b *testing.B) {
 	c := startConvolutions(b, 0)
 	ctx := context.Background()
@@ -103,72 +101,58 @@ func BenchmarkResNet50_Engine(b *testing.B) {
 	x, want := images.Float32s(), logits.Float32s()
 	for _, threads := range threadCounts {
 		for _, batch := range []int{1, most} {
-			b.Run(fmt.Sprintf("workload=resnet50/net=none/threads=%s/batch=%d/baseline=genie", threads.name, batch), func(b *testing.B) {
+			b.Run(resnet50Name("genie", threads.name, batch), func(b *testing.B) {
 				s, err := opened(b, local.WithThreads(threads.n)).NewSession(ctx)
 				if err != nil {
 					b.Fatal(err)
 				}
 				b.Cleanup(func() { _ = s.Close() })
 				feed := genie.Feed{"pixels": genie.Float32s(x[:len(x)/most*batch], batch, 3, 224, 224)}
+				var got []float32
 				run := func() {
 					out, err := s.Run(ctx, feed, m.Logits)
+					if err == nil {
+						got, err = out[0].Float32s(ctx)
+					}
 					if err != nil {
 						b.Fatal(err)
 					}
-					got, err := out[0].Float32s(ctx)
-					if err != nil {
-						b.Fatal(err)
-					}
-					require.InDeltaSlice(b, want[:len(want)/most*batch], got, 1e-4)
 				}
 				run()
-				run()
-				var all []time.Duration
+				require.InDeltaSlice(b, want[:len(want)/most*batch], got, 1e-4)
 				for b.Loop() {
-					for until := time.Now().Add(2 * time.Second); len(all) < 20 && time.Now().Before(until); {
-						began := time.Now()
-						run()
-						all = append(all, time.Since(began))
-					}
+					run()
 				}
-				b.ReportMetric(float64(batch)/reportSystem(b, all).Seconds(), "images/s")
+				require.InDeltaSlice(b, want[:len(want)/most*batch], got, 1e-4)
+				b.ReportMetric(float64(batch*b.N)/b.Elapsed().Seconds(), "images/s")
 			})
 		}
 	}
 }
 
-// BenchmarkConv_Engine times every layer of ResNet-50 as [BenchmarkConv_ReferenceSystems]
-// does.
+// BenchmarkConv_Engine times every layer of ResNet-50 as
+// [BenchmarkConv_ReferenceSystems] does.
 func BenchmarkConv_Engine(b *testing.B) {
 	for _, threads := range threadCounts {
 		n := threads.n
 		if n == 0 {
 			n = runtime.GOMAXPROCS(0)
 		}
-		b.Run("workload=conv/threads="+threads.name, func(b *testing.B) {
-			for _, batch := range []int{1, 8} {
-				for _, l := range resnet50Layers() {
-					b.Run(fmt.Sprintf("batch=%d/layer=%v/baseline=genie", batch, l), func(b *testing.B) {
-						v := l.input(batch)
-						e := newEngineConv(l, v, batch, n)
+		for _, batch := range []int{1, 8} {
+			for _, l := range resnet50Layers() {
+				b.Run(convName("genie", threads.name, batch, l), func(b *testing.B) {
+					v := l.input(batch)
+					e := newEngineConv(l, v, batch, n)
+					e.run()
+					if err := l.check(v, batch, e.result(batch)); err != nil {
+						b.Fatal(err)
+					}
+					for b.Loop() {
 						e.run()
-						if err := l.check(v, batch, e.result(batch)); err != nil {
-							b.Fatal(err)
-						}
-						var all []time.Duration
-						for b.Loop() {
-							began := time.Now()
-							for until := began.Add(150 * time.Millisecond); len(all) < 100 && began.Before(until); {
-								e.run()
-								now := time.Now()
-								all = append(all, now.Sub(began))
-								began = now
-							}
-						}
-						b.ReportMetric(l.flops(batch)/float64(reportSystem(b, all)), "GF/s")
-					})
-				}
+					}
+					b.ReportMetric(l.flops(batch)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GF/s")
+				})
 			}
-		})
+		}
 	}
 }

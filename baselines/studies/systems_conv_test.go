@@ -1,4 +1,4 @@
-package baselines_test
+package studies_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/baselines/systems"
+	"github.com/genie-sdk/go/internal/benchname"
 )
 
 // convLibraries are the libraries of the convolutions; the first is the
@@ -155,77 +156,91 @@ func startConvolutions(b *testing.B, threads int) *systems.Convolutions {
 	return c
 }
 
-// reportSystem reports the median and the least of times that the reference system took by
-// its own clock; ns/op includes the exchange.
-func reportSystem(b *testing.B, times []time.Duration) (median time.Duration) {
-	b.Helper()
-	slices.Sort(times)
-	median = times[len(times)/2]
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(float64(median), "peer-ns")
-	b.ReportMetric(float64(times[0]), "peer-min-ns")
-	return median
+// convName is the name of one layer's benchmark.
+func convName(baseline, threads string, batch int, l convLayer) string {
+	return benchname.Of("conv", baseline, "threads="+threads, fmt.Sprintf("batch=%d", batch), fmt.Sprintf("layer=%v", l))
 }
 
-// BenchmarkConv_ReferenceSystems times every layer of ResNet-50 with every library. The
-// reference system repeats a layer by itself, so that no tensor moves in between.
+// resnet50Name is the name of the whole network's benchmark.
+func resnet50Name(baseline, threads string, batch int) string {
+	return benchname.Of("resnet50", baseline, "net=none", "threads="+threads, fmt.Sprintf("batch=%d", batch))
+}
+
+// reportOwn reports the times of b.N operations that a reference system repeated
+// by itself and took by its own clock, so that no tensor moves in between: their
+// mean as ns/op, and the least.
+func reportOwn(b *testing.B, times []time.Duration) (mean time.Duration) {
+	b.Helper()
+	if len(times) != b.N {
+		b.Fatalf("%d operations were timed, not %d", len(times), b.N)
+	}
+	for _, d := range times {
+		mean += d
+	}
+	mean /= time.Duration(len(times))
+	b.ReportMetric(float64(mean), "ns/op")
+	b.ReportMetric(float64(slices.Min(times)), "min-ns")
+	return mean
+}
+
+// repeat asks a reference system for b.N operations, however long they take.
+func repeat(b *testing.B) systems.Timing {
+	b.Helper()
+	return systems.Timing{Repeat: b.N, For: time.Hour}
+}
+
+// BenchmarkConv_ReferenceSystems times every layer of ResNet-50 with every
+// library.
 func BenchmarkConv_ReferenceSystems(b *testing.B) {
 	for _, threads := range threadCounts {
-		b.Run("workload=conv/threads="+threads.name, func(b *testing.B) {
-			c := startConvolutions(b, threads.n)
-			for _, batch := range []int{1, 8} {
-				for _, l := range resnet50Layers() {
-					v := l.input(batch)
-					for _, library := range convLibraries {
-						b.Run(fmt.Sprintf("batch=%d/layer=%v/baseline=%s", batch, l, library), func(b *testing.B) {
-							var all []time.Duration
-							for b.Loop() {
-								times, y, err := c.Layer(context.Background(), library, v, systems.Timing{Repeat: 100, For: 150 * time.Millisecond})
-								if err == nil {
-									err = l.check(v, batch, y)
-								}
-								if err != nil {
-									b.Fatal(err)
-								}
-								all = append(all, times...)
-							}
-							b.ReportMetric(l.flops(batch)/float64(reportSystem(b, all)), "GF/s")
-						})
-					}
-				}
-			}
-		})
-	}
-}
-
-// BenchmarkResNet50_ReferenceSystems times the whole network with every library, whose
-// logits have to agree.
-func BenchmarkResNet50_ReferenceSystems(b *testing.B) {
-	for _, threads := range threadCounts {
-		b.Run("workload=resnet50/net=none/threads="+threads.name, func(b *testing.B) {
-			c := startConvolutions(b, threads.n)
-			for _, batch := range []int{1, 8} {
-				var want []float32
+		c := startConvolutions(b, threads.n)
+		for _, batch := range []int{1, 8} {
+			for _, l := range resnet50Layers() {
+				v := l.input(batch)
 				for _, library := range convLibraries {
-					b.Run(fmt.Sprintf("batch=%d/baseline=%s", batch, library), func(b *testing.B) {
-						var all []time.Duration
-						for b.Loop() {
-							times, y, err := c.ResNet50(context.Background(), library, batch, systems.Timing{Repeat: 20, For: 2 * time.Second})
-							if err != nil {
-								b.Fatal(err)
-							}
-							got := y.Float32s()
-							if want == nil {
-								want = got
-							}
-							require.InDeltaSlice(b, want, got, 1e-4)
-							all = append(all, times...)
+					b.Run(convName(library, threads.name, batch, l), func(b *testing.B) {
+						times, y, err := c.Layer(context.Background(), library, v, repeat(b))
+						if err == nil {
+							err = l.check(v, batch, y)
 						}
-						b.ReportMetric(float64(batch)/reportSystem(b, all).Seconds(), "images/s")
+						if err != nil {
+							b.Fatal(err)
+						}
+						b.ReportMetric(l.flops(batch)/float64(reportOwn(b, times)), "GF/s")
 					})
 				}
 			}
-		})
+		}
+	}
+}
+
+// BenchmarkResNet50_ReferenceSystems times the whole network with every library,
+// whose logits have to agree.
+func BenchmarkResNet50_ReferenceSystems(b *testing.B) {
+	for _, threads := range threadCounts {
+		c := startConvolutions(b, threads.n)
+		for _, batch := range []int{1, 8} {
+			var want []float32
+			for _, library := range convLibraries {
+				b.Run(resnet50Name(library, threads.name, batch), func(b *testing.B) {
+					// The first call makes the network, which takes long.
+					if _, _, err := c.ResNet50(context.Background(), library, batch, systems.Timing{Repeat: 1}); err != nil {
+						b.Fatal(err)
+					}
+					b.ResetTimer()
+					times, y, err := c.ResNet50(context.Background(), library, batch, repeat(b))
+					if err != nil {
+						b.Fatal(err)
+					}
+					got := y.Float32s()
+					if want == nil {
+						want = got
+					}
+					require.InDeltaSlice(b, want, got, 1e-4)
+					b.ReportMetric(float64(batch)/reportOwn(b, times).Seconds(), "images/s")
+				})
+			}
+		}
 	}
 }
 

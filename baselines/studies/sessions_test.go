@@ -1,4 +1,4 @@
-package baselines_test
+package studies_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/genie-sdk/go/baselines"
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport/local"
 	"github.com/genie-sdk/go/workloads"
@@ -28,7 +29,7 @@ func BenchmarkDecodeSessions(b *testing.B) {
 	for _, limit := range []int{16, 1} {
 		client := opened(b, local.WithMaxBatch(limit))
 		for _, n := range []int{1, 2, 4, 8} {
-			b.Run(fmt.Sprintf("via=local/max-batch=%d/sessions=%d/model=%s", limit, n, name), func(b *testing.B) {
+			b.Run(sessionsName("local", limit, n, name), func(b *testing.B) {
 				sessions(b, []*genie.Client{client}, m, w, n)
 			})
 		}
@@ -54,11 +55,15 @@ func BenchmarkDecodeSessions(b *testing.B) {
 			clients = append(clients, c)
 		}
 		for _, n := range []int{1, 2, 4, 8} {
-			b.Run(fmt.Sprintf("via=%s/max-batch=16/sessions=%d/model=%s", remote.via, n, name), func(b *testing.B) {
+			b.Run(sessionsName(remote.via, 16, n, name), func(b *testing.B) {
 				sessions(b, clients, m, w, n)
 			})
 		}
 	}
+}
+
+func sessionsName(via string, maxBatch, sessions int, model string) string {
+	return benchname.Of("decode-sessions", via, fmt.Sprintf("max-batch=%d", maxBatch), fmt.Sprintf("sessions=%d", sessions), "model="+model)
 }
 
 // sessions decodes in n sessions, spread over the clients.
