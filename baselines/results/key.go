@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/perf/benchfmt"
+
+	"github.com/genie-sdk/go/internal/benchname"
 )
 
 // Key names a case: what was run, how, and over which link. Two results with
@@ -65,7 +67,7 @@ func (k Key) With(baseline string) Key {
 // ParseName takes the name of a result apart, with or without "Benchmark" in
 // front and GOMAXPROCS at the end.
 func ParseName(name string) Key {
-	_, parts := benchfmt.Name(strings.TrimPrefix(name, "Benchmark")).Parts()
+	_, parts := currentName(benchfmt.Name(strings.TrimPrefix(name, "Benchmark"))).Parts()
 	var texts []string
 	for _, p := range parts {
 		if p[0] == '/' {
@@ -101,7 +103,7 @@ func keyOf(parts []string) Key {
 // normal takes out of workload and baseline what a name repeats in them for
 // tables that have nothing but these two: "llm-decode-b4/…/batch=4" is
 // llm-decode, "llm-decode-NAME@HASH/model=NAME@HASH" too, "micro-matmul/…/variant=matmul" is micro, and
-// "full:weights/ablation=weights" is full.
+// "full:weights/ablation=weights" is full. [benchname.Of] repeats parts so.
 func (k Key) normal() Key {
 	if b := k.Part("batch"); b != "" {
 		k.Workload = strings.TrimSuffix(k.Workload, "-b"+b)
@@ -111,6 +113,12 @@ func (k Key) normal() Key {
 	}
 	if v := k.Part("variant"); v != "" {
 		k.Workload = strings.TrimSuffix(k.Workload, "-"+v)
+	}
+	parts := strings.Split(k.Variant, "/")
+	for _, p := range slices.Backward(parts) {
+		if name, value, ok := strings.Cut(p, "="); ok && value != "" {
+			k.Workload = strings.TrimSuffix(k.Workload, "-"+benchname.Suffix(name, value))
+		}
 	}
 	if k.Ablation != "" {
 		k.Baseline = strings.TrimSuffix(k.Baseline, ":"+k.Ablation)

@@ -255,6 +255,7 @@ func (f *File) readResults(text []byte) error {
 		case *benchfmt.SyntaxError:
 			f.Warnings = append(f.Warnings, rec.Error())
 		case *benchfmt.Result:
+			rec.Name = currentName(rec.Name)
 			f.add(p.key(rec), rec)
 		}
 	}
@@ -278,6 +279,7 @@ func (f *File) add(k Key, r *benchfmt.Result) {
 	for _, v := range r.Values {
 		// The reader leaves the unit of a zero as it is.
 		_, unit := benchunit.Tidy(1, v.Unit)
+		unit = currentUnit(unit)
 		if math.IsNaN(v.Value) || math.IsInf(v.Value, 0) {
 			f.Warnings = append(f.Warnings, fmt.Sprintf("%s:%d: %s is %g", f.Path, c.line, unit, v.Value))
 			continue

@@ -45,7 +45,11 @@ func TestParseName(t *testing.T) {
 			Key{Workload: "micro", Net: "wan-100m-20ms", Variant: "op=upload/bytes=1048576", Baseline: "full"},
 			"full",
 		},
-		{"other benchmark", "BenchmarkProbe/of=fma/threads=1-2", Key{Variant: "of=fma/threads=1"}, ""},
+		{"other benchmark", "BenchmarkOther/of=fma/threads=1-2", Key{Variant: "of=fma/threads=1"}, ""},
+		{
+			"parts in the workload", "BenchmarkGemmPacked/workload=gemm-packed-threads2-m8/baseline=avx512/threads=2/m=8-2",
+			Key{Workload: "gemm-packed", Variant: "threads=2/m=8", Baseline: "avx512"}, "avx512",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
