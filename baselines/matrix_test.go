@@ -28,7 +28,8 @@ func BenchmarkLLMDecode_ONNXRuntime(b *testing.B) { cases(b, llm.Decode, baselin
 func BenchmarkLLMDecode_LlamaCppRPC(b *testing.B) { cases(b, llm.Decode, baselines.LlamaCppRPC()) }
 
 func BenchmarkLLMDecode_LocalGorgonia(b *testing.B) { cases(b, llm.Decode, baselines.LocalGorgonia()) }
-func BenchmarkLLMDecode_Ablation(b *testing.B)      { cases(b, llm.Decode, baselines.Ablations()...) }
+
+func BenchmarkLLMDecode_Ablation(b *testing.B) { cases(b, llm.Decode, baselines.Ablations()...) }
 
 func BenchmarkLLMPrefill_LocalPyTorch(b *testing.B) { cases(b, llm.Prefill, baselines.LocalPyTorch()) }
 

@@ -48,7 +48,8 @@ func TestParseName(t *testing.T) {
 		{"other benchmark", "BenchmarkOther/of=fma/threads=1-2", Key{Variant: "of=fma/threads=1"}, ""},
 		{
 			"parts in the workload", "BenchmarkGemmPacked/workload=gemm-packed-threads2-m8/baseline=avx512/threads=2/m=8-2",
-			Key{Workload: "gemm-packed", Variant: "threads=2/m=8", Baseline: "avx512"}, "avx512",
+			Key{Workload: "gemm-packed", Variant: "threads=2/m=8", Baseline: "avx512"},
+			"avx512",
 		},
 	}
 	for _, tt := range tests {

@@ -26,20 +26,29 @@ func BenchmarkReferenceDecode_PyTorch(b *testing.B) { referenceSystems(b, llm.De
 func BenchmarkReferenceDecode_PyTorchCompile(b *testing.B) {
 	referenceSystems(b, llm.Decode, pytorchCompile)
 }
-func BenchmarkReferenceDecode_ONNXRuntime(b *testing.B)  { referenceSystems(b, llm.Decode, onnxRuntime) }
-func BenchmarkReferenceDecode_LlamaCPP(b *testing.B)     { referenceSystems(b, llm.Decode, llamaCPP) }
+
+func BenchmarkReferenceDecode_ONNXRuntime(b *testing.B) { referenceSystems(b, llm.Decode, onnxRuntime) }
+
+func BenchmarkReferenceDecode_LlamaCPP(b *testing.B) { referenceSystems(b, llm.Decode, llamaCPP) }
+
 func BenchmarkReferenceDecodeBatch_PyTorch(b *testing.B) { referenceSystems(b, decodeBatch, pytorch) }
+
 func BenchmarkReferenceDecodeBatch_PyTorchCompile(b *testing.B) {
 	referenceSystems(b, decodeBatch, pytorchCompile)
 }
+
 func BenchmarkReferenceDecodeBatch_ONNXRuntime(b *testing.B) {
 	referenceSystems(b, decodeBatch, onnxRuntime)
 }
+
 func BenchmarkReferenceDecodeBatch_LlamaCPP(b *testing.B) { referenceSystems(b, decodeBatch, llamaCPP) }
-func BenchmarkReferencePrefill_PyTorch(b *testing.B)      { referenceSystems(b, llm.Prefill, pytorch) }
+
+func BenchmarkReferencePrefill_PyTorch(b *testing.B) { referenceSystems(b, llm.Prefill, pytorch) }
+
 func BenchmarkReferencePrefill_PyTorchCompile(b *testing.B) {
 	referenceSystems(b, llm.Prefill, pytorchCompile)
 }
+
 func BenchmarkReferencePrefill_ONNXRuntime(b *testing.B) {
 	referenceSystems(b, llm.Prefill, onnxRuntime)
 }

@@ -22,7 +22,7 @@ import (
 // it, and the parts that tell its variants apart, each "key=value". Parts model
 // and net are not repeated in the workload.
 func Of(workload, baseline string, parts ...string) string {
-	rest := ""
+	var rest strings.Builder
 	for _, p := range parts {
 		key, value, ok := strings.Cut(p, "=")
 		if !ok {
@@ -31,9 +31,9 @@ func Of(workload, baseline string, parts ...string) string {
 		if key != "model" && key != "net" {
 			workload += "-" + Suffix(key, value)
 		}
-		rest += "/" + p
+		rest.WriteString("/" + p)
 	}
-	return "workload=" + workload + "/baseline=" + baseline + rest
+	return "workload=" + workload + "/baseline=" + baseline + rest.String()
 }
 
 // Suffix is what a part adds to the name of the workload: its value, and its key

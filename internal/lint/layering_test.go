@@ -57,7 +57,7 @@ var layers = []layer{
 	{"internal/halt", nil},
 	{"internal/kernels", []string{"internal/halt"}},
 	{"internal/memory", nil},
-	{"internal/benchname/...", nil},
+	{"internal/benchname/...", []string{"internal/benchname/..."}},
 	{"internal/fault", []string{"transport/wire"}},
 	{"internal/op", []string{"internal/halt", "transport", "transport/plan"}},
 	{"internal/planmaker", []string{"internal/op", "transport", "transport/plan"}},

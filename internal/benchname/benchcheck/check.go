@@ -47,12 +47,12 @@ func Check(r io.Reader) (benchmarks int, err error) {
 	declared := reader.Units()
 	for _, unit := range slices.Sorted(maps.Keys(units)) {
 		if !slices.Contains(known, unit) && !isShare(unit) && declared.Get(unit, "better") == nil && declared.Get(unit, "assume") == nil {
-			c.fault("%s: unit %s is not declared", units[unit], unit)
+			c.faultf("%s: unit %s is not declared", units[unit], unit)
 		}
 	}
 	c.mixed()
 	if len(c.cells) == 0 {
-		c.fault("there are none")
+		c.faultf("there are none")
 	}
 	if len(c.faults) > 0 {
 		return len(c.cells), fmt.Errorf("%w:\n\t%s", ErrFaults, strings.Join(c.faults, "\n\t"))
@@ -93,7 +93,7 @@ func newChecker() (*checker, error) {
 	return c, nil
 }
 
-func (c *checker) fault(format string, args ...any) {
+func (c *checker) faultf(format string, args ...any) {
 	if f := fmt.Sprintf(format, args...); !slices.Contains(c.faults, f) {
 		c.faults = append(c.faults, f)
 	}
@@ -103,7 +103,7 @@ func (c *checker) result(r *benchfmt.Result) {
 	_, parts := r.Name.Parts()
 	for _, p := range parts {
 		if key, value, ok := strings.Cut(string(p), "="); p[0] == '/' && (!ok || key == "/" || value == "") {
-			c.fault("%s: %q is not key=value", r.Name, p[1:])
+			c.faultf("%s: %q is not key=value", r.Name, p[1:])
 		}
 	}
 	at := cell{c.table.Project(r), c.row.Project(r), c.col.Project(r)}
@@ -112,11 +112,11 @@ func (c *checker) result(r *benchfmt.Result) {
 		key  benchproc.Key
 	}{{"workload", at.row}, {"baseline", at.col}} {
 		if k.key.StringValues() == "" {
-			c.fault("%s: no %s", r.Name, k.name)
+			c.faultf("%s: no %s", r.Name, k.name)
 		}
 	}
 	if v, ok := r.Value("sec/op"); !ok || v <= 0 {
-		c.fault("%s: no time of an operation", r.Name)
+		c.faultf("%s: no time of an operation", r.Name)
 	}
 	if rest := c.rest.Project(r); !slices.Contains(c.cells[at], rest) {
 		c.cells[at] = append(c.cells[at], rest)
@@ -133,6 +133,6 @@ func (c *checker) mixed() {
 	}
 	slices.Sort(found)
 	for _, f := range found {
-		c.fault("%s", f)
+		c.faultf("%s", f)
 	}
 }

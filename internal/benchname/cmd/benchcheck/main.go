@@ -1,4 +1,4 @@
-// Benchcheck fails where the output of go test -bench, on its standard input, is
+// Command benchcheck fails where the output of go test -bench, on its standard input, is
 // not what package benchcheck says:
 //
 //	go test -run '^$' -bench . ./... | go run ./internal/benchname/cmd/benchcheck
@@ -17,5 +17,5 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Printf("%d benchmarks, each with a row, a column and a time\n", n)
+	_, _ = fmt.Fprintf(os.Stdout, "%d benchmarks, each with a row, a column and a time\n", n)
 }
