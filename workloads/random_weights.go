@@ -18,10 +18,10 @@ const Seed = 1
 // NewCheckpoint writes a checkpoint of a named architecture.
 type NewCheckpoint func(ctx context.Context, preset string, seed uint64, dir string, opts randomweights.Options) error
 
-// SeededDir is the directory of the float32 checkpoint of an architecture below
+// RandomWeightsDir is the directory of the float32 checkpoint of an architecture below
 // [ModelsRoot], made at first use: what genie models new PRESET writes. progress
 // may be nil.
-func SeededDir(ctx context.Context, preset string, write NewCheckpoint, progress transport.Progress) (string, error) {
+func RandomWeightsDir(ctx context.Context, preset string, write NewCheckpoint, progress transport.Progress) (string, error) {
 	root, err := ModelsRoot()
 	if err != nil {
 		return "", err
