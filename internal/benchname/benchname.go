@@ -22,18 +22,17 @@ import (
 // it, and the parts that tell its variants apart, each "key=value". Parts model
 // and net are not repeated in the workload.
 func Of(workload, baseline string, parts ...string) string {
-	var rest strings.Builder
+	whole := []string{workload}
 	for _, p := range parts {
 		key, value, ok := strings.Cut(p, "=")
 		if !ok {
 			panic("benchname: " + p + " is not key=value")
 		}
 		if key != "model" && key != "net" {
-			workload += "-" + Suffix(key, value)
+			whole = append(whole, Suffix(key, value))
 		}
-		rest.WriteString("/" + p)
 	}
-	return "workload=" + workload + "/baseline=" + baseline + rest.String()
+	return strings.Join(append([]string{"workload=" + strings.Join(whole, "-"), "baseline=" + baseline}, parts...), "/")
 }
 
 // Suffix is what a part adds to the name of the workload: its value, and its key
