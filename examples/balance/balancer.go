@@ -120,14 +120,20 @@ func (b *Balancer) Counts() []Counts {
 	return all
 }
 
-// Ledger is the sum of the backends' ledgers at the time of the call.
+// Ledger is the sum of the backends' ledgers at the time of the call. Backends
+// are asked without the lock: what they do is not known here.
 func (b *Balancer) Ledger() *transport.Ledger {
+	now := make([]transport.Snapshot, len(b.backends))
+	for i, x := range b.backends {
+		now[i] = x.exec.Ledger().Snapshot()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for i, x := range b.backends {
-		now := x.exec.Ledger().Snapshot()
-		more := now.Sub(b.counted[i])
-		b.counted[i] = now
+	for i := range now {
+		// Of two calls at the same time the older may come last: it takes back what
+		// the other one added, and the next call adds it again.
+		more := now[i].Sub(b.counted[i])
+		b.counted[i] = now[i]
 		for cause := range more.Sent {
 			b.ledger.AddSent(plan.Cause(cause), int(more.Sent[cause]))
 			b.ledger.AddReceived(plan.Cause(cause), int(more.Received[cause]))

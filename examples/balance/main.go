@@ -79,7 +79,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// balance runs a program in many sessions and prints who did what.
+// balance runs a program in many sessions and shows what each executor did.
 func balance(ctx context.Context, urls []string, sessions, runs int, stdout io.Writer) (err error) {
 	b, err := open(ctx, urls)
 	if err != nil {
@@ -89,21 +89,20 @@ func balance(ctx context.Context, urls []string, sessions, runs int, stdout io.W
 	client := genie.NewClient(b)
 	defer client.Close()
 
-	var all sync.WaitGroup
-	results, errs := make([][]float32, sessions), make([]error, sessions)
-	// All sessions are open before the first one runs, so that each worker gets
-	// its part.
-	y := program()
-	for i := range sessions {
-		session, err := client.NewSession(ctx)
-		if err != nil {
-			all.Wait()
+	// All sessions are open before the first one runs and closes, so that each
+	// worker gets its part.
+	opened := make([]*genie.Session, sessions)
+	for i := range opened {
+		if opened[i], err = client.NewSession(ctx); err != nil {
 			return err
 		}
-		all.Go(func() {
-			defer session.Close()
-			results[i], errs[i] = accumulate(ctx, session, y, runs)
-		})
+		defer opened[i].Close()
+	}
+	y := program()
+	results, errs := make([][]float32, sessions), make([]error, sessions)
+	var all sync.WaitGroup
+	for i, session := range opened {
+		all.Go(func() { results[i], errs[i] = accumulate(ctx, session, y, runs) })
 	}
 	all.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -114,7 +113,7 @@ func balance(ctx context.Context, urls []string, sessions, runs int, stdout io.W
 			return fmt.Errorf("session %d gave %v, session 0 %v", i, r, results[0])
 		}
 	}
-	return print(stdout, urls, b)
+	return show(stdout, urls, b)
 }
 
 // open connects to each executor.
@@ -173,7 +172,8 @@ func accumulate(ctx context.Context, s *genie.Session, y *lazy.Tensor, runs int)
 	return last, nil
 }
 
-func print(stdout io.Writer, urls []string, b *Balancer) error {
+// show writes a line for each executor.
+func show(stdout io.Writer, urls []string, b *Balancer) error {
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "executor\tsessions\tprepared\truns\tloops\tfailed\ttime in runs")
 	for i, c := range b.Counts() {

@@ -99,7 +99,7 @@ func (w *weights) write(path string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(text, '\n'), 0o644)
+	return os.WriteFile(path, append(text, '\n'), 0o600)
 }
 
 // model is the captured network.

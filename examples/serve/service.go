@@ -106,8 +106,19 @@ func (s *service) generate(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, status(r.Context(), err), err)
 		return
 	}
+	s.reply(w, http.StatusOK, a)
+}
+
+// reply sends a JSON object.
+func (s *service) reply(w http.ResponseWriter, status int, v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		s.log.Error("an answer that is no JSON", "error", err)
+		status, text = http.StatusInternalServerError, []byte(`{"error": "internal"}`)
+	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(a) // an error says that the client is gone
+	w.WriteHeader(status)
+	_, _ = w.Write(append(text, '\n')) // an error says that the client is gone
 }
 
 // write continues a text in a session of its own.
@@ -160,7 +171,5 @@ func (s *service) refuse(w http.ResponseWriter, status int, err error) {
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", strconv.Itoa(1))
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
+	s.reply(w, status, map[string]string{"error": err.Error()})
 }
