@@ -21,7 +21,7 @@ import (
 const (
 	model    = "../../testdata/models/easy-vqa"
 	question = "what color is the shape?"
-	images   = 40
+	images   = 20
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -85,7 +85,7 @@ func TestAnswers(t *testing.T) {
 	for i, executor := range []string{"local:", "tcp://" + w.TCP, "grpc://" + w.GRPC} {
 		out := filepath.Join(t.TempDir(), "answers.jsonl")
 		log := call(t, exitOK, "-in", dir, "-out", out, "-executor", executor, "-size", []string{"7", "64", "1"}[i])
-		require.Contains(t, log, "40 of 40, 0 bad")
+		require.Contains(t, log, "20 of 20, 0 bad")
 		require.Equal(t, want, answered(t, out))
 	}
 }
@@ -109,7 +109,7 @@ func TestBadFiles(t *testing.T) {
 	require.Equal(t, want, answered(t, out))
 
 	log = call(t, exitBadFiles, "-in", dir, "-out", out)
-	require.Contains(t, log, "44 images, 40 of them answered before")
+	require.Contains(t, log, "24 images, 20 of them answered before")
 	for _, name := range []string{"empty.png", "text.jpg", "large.png", "cut.png"} {
 		require.NoError(t, os.Remove(filepath.Join(dir, name)))
 	}
@@ -139,7 +139,7 @@ func TestResume(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "answers.jsonl")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	log := &interrupting{text: "10 of 40", cancel: cancel}
+	log := &interrupting{text: "10 of 20", cancel: cancel}
 	args := []string{"-model", model, "-in", dir, "-out", out, "-size", "5"}
 	require.Equal(t, exitFailure, run(ctx, args, log), log.String())
 	require.Contains(t, log.String(), "canceled")
@@ -151,9 +151,9 @@ func TestResume(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(out, text[:len(text)-9], 0o600))
 	again := call(t, exitOK, "-in", dir, "-out", out)
-	require.Contains(t, again, fmt.Sprintf("40 images, %d of them answered before", before-1))
+	require.Contains(t, again, fmt.Sprintf("20 images, %d of them answered before", before-1))
 	require.Equal(t, want, answered(t, out))
-	require.Contains(t, call(t, exitOK, "-in", dir, "-out", out), "40 of them answered before")
+	require.Contains(t, call(t, exitOK, "-in", dir, "-out", out), "20 of them answered before")
 	require.Equal(t, want, answered(t, out))
 }
 
