@@ -118,6 +118,12 @@ var layers = []layer{
 
 	{"testdata/models", nil}, // the model that is built into the command
 
+	// What others write: examples use what they can import.
+	{"examples/...", []string{
+		"genie", "lazy", "semantic", "transport", "transport/local", "transport/plan", "transport/rpc", "transport/tcp",
+		"workloads/easyvqa", "workloads/gpt2",
+	}},
+
 	// What is at the top may use everything.
 	{"baselines/results/...", []string{"baselines/results/...", "internal/benchname"}},
 	{"baselines/matrix", []string{"baselines/results"}},
@@ -146,6 +152,10 @@ var neverLinks = []struct {
 	},
 	{
 		"genie", "a client does not link the server",
+		[]string{"internal/worker/..."},
+	},
+	{
+		"examples/...", "a client does not link the server",
 		[]string{"internal/worker/..."},
 	},
 	{
