@@ -23,6 +23,7 @@ const testdata = "../testdata"
 const units = `Unit link-frac better=higher
 Unit link-B/s better=higher
 Unit raw-B/s better=higher
+Unit round-trips/op better=lower
 Unit overhead-ns/tok better=lower
 Unit kernels-ns/tok better=lower
 Unit peer-ns better=lower
@@ -30,6 +31,13 @@ Unit peer-min-ns better=lower
 `
 
 func TestMain(m *testing.M) {
+	if os.Getenv(envEcho) != "" {
+		if err := runEcho(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if baselines.Child() {
 		if err := baselines.RunChild(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -1,0 +1,159 @@
+package baselines_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/baselines"
+	"github.com/genie-sdk/go/workloads"
+	"github.com/genie-sdk/go/workloads/micro"
+)
+
+// envEcho marks a process that answers raw round trips.
+const envEcho = "GENIE_BASELINES_ECHO"
+
+// The bytes of a remote run of micro-upload-1KiB, there and back, with control
+// messages: as a raw round trip moves them.
+const (
+	rawRequest = 1100
+	rawAnswer  = 128
+)
+
+// BenchmarkRoundTrip measures a remote run that moves 1 KiB beside a raw round
+// trip of a TCP connection that moves as much, both to a process of their own on
+// loopback. round-trips/op is the one in terms of the other, which is measured
+// in turns with it.
+func BenchmarkRoundTrip(b *testing.B) {
+	raw := startEcho(b)
+	b.Run("of=raw", func(b *testing.B) {
+		for b.Loop() {
+			raw.roundTrip(b)
+		}
+	})
+	for _, base := range []baselines.Baseline{baselines.Full(), baselines.FullRPC()} {
+		b.Run("of=run/baseline="+base.Name, func(b *testing.B) { runBesideRaw(b, base, raw) })
+	}
+}
+
+// runBesideRaw times runs, and after each hundred of them a hundred raw round
+// trips, which are no part of ns/op.
+func runBesideRaw(b *testing.B, base baselines.Baseline, raw *echo) {
+	const turn = 100
+	ctx := context.Background()
+	c, err := baselines.Open(ctx, baselines.Spec{Workload: upload(b), Baseline: base})
+	require.NoError(b, err)
+	defer func() { require.NoError(b, c.Close()) }()
+	var runs, raws time.Duration
+	n, m := 0, 0
+	for b.Loop() {
+		begin := time.Now()
+		_, err := c.Run(ctx)
+		runs += time.Since(begin)
+		require.NoError(b, err)
+		if n++; n%turn == 0 {
+			begin := time.Now()
+			for range turn {
+				raw.roundTrip(b)
+			}
+			raws += time.Since(begin)
+			m += turn
+		}
+	}
+	run := float64(runs.Nanoseconds()) / float64(n)
+	b.ReportMetric(run, "ns/op") // without the raw round trips
+	if m > 0 {
+		b.ReportMetric(run*float64(m)/float64(raws.Nanoseconds()), "round-trips/op")
+	}
+}
+
+// upload is the workload that sends 1 KiB and gets hardly anything back.
+func upload(b *testing.B) workloads.Workload {
+	b.Helper()
+	scale, err := workloads.ScaleFromEnv()
+	require.NoError(b, err)
+	all, err := baselines.Workloads(testdata, micro.Name, scale)
+	require.NoError(b, err)
+	for _, w := range all {
+		if w.ID().Variant == "upload-1KiB" {
+			return w
+		}
+	}
+	b.Fatal("micro has no upload of 1 KiB")
+	return nil
+}
+
+// echo is a connection to a process that answers raw round trips.
+type echo struct {
+	conn net.Conn
+	buf  [rawRequest]byte
+}
+
+func startEcho(b *testing.B) *echo {
+	b.Helper()
+	exe, err := os.Executable()
+	require.NoError(b, err)
+	cmd := exec.CommandContext(b.Context(), exe)
+	cmd.Env = append(os.Environ(), envEcho+"=1")
+	stdin, err := cmd.StdinPipe() // its end ends the process
+	require.NoError(b, err)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(b, err)
+	require.NoError(b, cmd.Start())
+	b.Cleanup(func() {
+		_ = stdin.Close()
+		require.NoError(b, cmd.Wait())
+	})
+	addr, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(b, err)
+	conn, err := (&net.Dialer{}).DialContext(b.Context(), "tcp", strings.TrimSpace(addr))
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = conn.Close() })
+	return &echo{conn: conn}
+}
+
+func (e *echo) roundTrip(b *testing.B) {
+	if _, err := e.conn.Write(e.buf[:]); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := io.ReadFull(e.conn, e.buf[:rawAnswer]); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// runEcho is the main function of the process that answers.
+func runEcho() error {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	fmt.Println(l.Addr())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	conn, err := l.Accept()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var buf [rawRequest]byte
+	for {
+		if _, err := io.ReadFull(conn, buf[:]); err != nil {
+			return nil //nolint:nilerr // the other side has ended
+		}
+		if _, err := conn.Write(buf[:rawAnswer]); err != nil {
+			return err
+		}
+	}
+}
