@@ -32,14 +32,20 @@ const (
 // BenchmarkRoundTrip measures a remote run that moves 1 KiB beside a raw round
 // trip of a TCP connection that moves as much, both to a process of their own on
 // loopback. round-trips/op is the one in terms of the other, which is measured
-// in turns with it.
+// in turns with it. The raw round trip is also there between two goroutines of
+// one process, which need not wake another processor.
 func BenchmarkRoundTrip(b *testing.B) {
 	raw := startEcho(b)
-	b.Run("of=raw", func(b *testing.B) {
-		for b.Loop() {
-			raw.roundTrip(b)
-		}
-	})
+	for _, e := range []struct {
+		peer string
+		*echo
+	}{{"process", raw}, {"goroutine", startEchoHere(b)}} {
+		b.Run("of=raw/peer="+e.peer, func(b *testing.B) {
+			for b.Loop() {
+				e.roundTrip(b)
+			}
+		})
+	}
 	for _, base := range []baselines.Baseline{baselines.Full(), baselines.FullRPC()} {
 		b.Run("of=run/baseline="+base.Name, func(b *testing.B) { runBesideRaw(b, base, raw) })
 	}
@@ -115,7 +121,23 @@ func startEcho(b *testing.B) *echo {
 	})
 	addr, err := bufio.NewReader(stdout).ReadString('\n')
 	require.NoError(b, err)
-	conn, err := (&net.Dialer{}).DialContext(b.Context(), "tcp", strings.TrimSpace(addr))
+	return dialEcho(b, strings.TrimSpace(addr))
+}
+
+// startEchoHere answers in this process.
+func startEchoHere(b *testing.B) *echo {
+	b.Helper()
+	l, err := (&net.ListenConfig{}).Listen(b.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(b, err)
+	ended := make(chan error, 1)
+	go func() { ended <- answer(l) }()
+	b.Cleanup(func() { require.NoError(b, <-ended) }) // after the connection is closed
+	return dialEcho(b, l.Addr().String())
+}
+
+func dialEcho(b *testing.B, addr string) *echo {
+	b.Helper()
+	conn, err := (&net.Dialer{}).DialContext(b.Context(), "tcp", addr)
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = conn.Close() })
 	return &echo{conn: conn}
@@ -136,12 +158,17 @@ func runEcho() error {
 	if err != nil {
 		return err
 	}
-	defer l.Close()
 	fmt.Println(l.Addr())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
+	return answer(l)
+}
+
+// answer answers raw round trips of one connection.
+func answer(l net.Listener) error {
+	defer l.Close()
 	conn, err := l.Accept()
 	if err != nil {
 		return err
