@@ -16,6 +16,7 @@ var excused = map[string]string{
 	"plan.maxPairs":             inner,
 	"worker.prepareTurn":        pace,
 	"worker.receiverTurn":       pace,
+	"worker.briefAnswer":        pace,
 	"worker.schedulerTurn":      pace,
 	"admission.giveWay":         pace,
 	"admission.slice":           pace,
