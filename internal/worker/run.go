@@ -194,7 +194,7 @@ func (r *call) do(ctx context.Context) (answer, error) {
 	}
 	a.done, done = ec.Release, true
 	if g, ok := ec.(gatherer); !ok || !g.Gathers() {
-		r.p.expected.learn(r.bindings, time.Since(begun), a)
+		r.p.expected.learn(r.bindings, time.Since(begun) <= r.s.srv.opts.brief, a)
 	}
 	return a, nil
 }
