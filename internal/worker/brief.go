@@ -83,7 +83,7 @@ type receiver struct {
 // receives.
 func (c *conn) does(t *task) (receives bool) {
 	r, begun := &c.receiver, t.st.seen.begun
-	if begun.Sub(r.until) > receiverTurn/10 { // it has waited, and others could run
+	if begun.Sub(r.until) > receiverTurn/50 { // it has waited, and others could run
 		r.spent = 0
 	}
 	n := r.n.Add(1)
