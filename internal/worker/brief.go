@@ -42,9 +42,14 @@ func (r *call) brief() bool {
 }
 
 // takes reports whether the goroutine that has received t in full is to do it,
-// which is then its turn in the session. Nothing of the session waits or runs then.
+// which is then its turn in the session. Nothing of the session waits or runs then,
+// and no other session's request came since its last: several that are at work run
+// beside each other, each in its own goroutine.
 func (s *session) takes(t *task) bool {
-	if t.call == nil || t.st.repeat != nil {
+	r, num := &t.st.c.receiver, t.st.seen.session
+	alone := r.last == num
+	r.last = num
+	if !alone || t.call == nil || t.st.repeat != nil {
 		return false
 	}
 	select {
@@ -75,6 +80,7 @@ type receiver struct {
 	watched atomic.Bool
 
 	// The receiving goroutine's:
+	last  uint32        // session of the last request that could wait in one
 	until time.Time     // when its last run ended
 	spent time.Duration // on runs that followed each other at once
 }

@@ -183,6 +183,30 @@ func hanging(t *testing.T, ex transport.Executor, here *atomic.Bool) (s transpor
 	return s, call, n
 }
 
+// TestBriefRunsBesideEachOther holds that sessions of one connection which take
+// turns keep their own goroutines, in which their runs can go at one time.
+func TestBriefRunsBesideEachOther(t *testing.T) {
+	var here atomic.Bool
+	w := brief(t, &hooked{run: func(context.Context) error { here.Store(received()); return nil }}, nil)
+	ex, err := tcp.Dial(t.Context(), w.TCP)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, ex.Close()) }()
+	_, one := counting(t, ex)
+	_, other := counting(t, ex)
+	n := 1
+	for ; n < 10; n++ {
+		one(n)
+		require.False(t, here.Load())
+		other(n)
+		require.False(t, here.Load())
+	}
+	require.Eventually(t, func() bool { // alone
+		other(n)
+		n++
+		return here.Load()
+	}, 5*time.Second, time.Millisecond)
+}
+
 // TestBriefRunPanics holds that a run which panics on the goroutine that receives is
 // an error of that run alone, and is not taken for brief again.
 func TestBriefRunPanics(t *testing.T) {
