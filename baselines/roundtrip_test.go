@@ -48,7 +48,8 @@ func BenchmarkRoundTrip(b *testing.B) {
 		})
 	}
 	for _, base := range []baselines.Baseline{baselines.Full(), baselines.FullRPC()} {
-		b.Run("of=run/baseline="+base.Name, func(b *testing.B) { runBesideRaw(b, base, raw) })
+		// Not named like a cell, so that tables of cells leave it out.
+		b.Run("of=run/scheme="+base.Scheme, func(b *testing.B) { runBesideRaw(b, base, raw) })
 	}
 }
 
@@ -184,7 +185,7 @@ func answer(l net.Listener) error {
 	var buf [rawRequest]byte
 	for {
 		if _, err := io.ReadFull(conn, buf[:]); err != nil {
-			return nil //nolint:nilerr // the other side has ended
+			return nil // the other side has ended
 		}
 		if _, err := conn.Write(buf[:rawAnswer]); err != nil {
 			return err

@@ -9,19 +9,19 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// A run that is expected to take no longer than briefRun, with an answer of at
-// most briefAnswer bytes, is done by the goroutine that received it: to wake the
-// session's takes longer than such a run. Nothing else of its connection is
-// received meanwhile, so that what takes longer than expected does not keep
-// receiving: another goroutine takes that over after briefWatch, or twice as long.
+// A run that is expected to take at most briefRun, with an answer of at most
+// briefAnswer bytes, is done by the goroutine that received it: waking the session's
+// goroutine takes longer than such a run. Meanwhile nothing else of the connection
+// is received. Where the run takes longer than expected, another goroutine takes
+// receiving over, after briefWatch to twice that.
 const (
 	briefRun    = 100 * time.Microsecond
 	briefAnswer = 16 << 10
 	briefWatch  = 5 * time.Millisecond
 )
 
-// expectation is what is known of the runs of a plan: how the last one went. Who
-// does the session's requests has it.
+// expectation is what is known of the runs of a plan: how the last one went. It
+// belongs to the goroutine that has the session's turn.
 type expectation struct {
 	bindings []int
 	brief    bool
@@ -33,18 +33,18 @@ func (e *expectation) learn(bindings []int, brief bool, a answer) {
 	e.brief = brief && wire.Len(a.payload) <= briefAnswer
 }
 
-// brief reports whether the run is expected to take no time. Sizes that were not
-// seen last are not known. Runs that are gathered wait for those of other
+// brief reports whether the run is expected to be brief: the last one of its plan
+// had the same sizes and was. Batched calls are never: they wait for calls of other
 // sessions, which may be on the same connection.
 func (r *call) brief() bool {
 	e := &r.p.expected
 	return e.brief && slices.Equal(e.bindings, r.bindings)
 }
 
-// takes reports whether the goroutine that has received t in full is to do it,
-// which is then its turn in the session. Nothing of the session waits or runs then,
-// and no other session's request came since its last: several that are at work run
-// beside each other, each in its own goroutine.
+// takes reports whether the goroutine that has received t in full is to do it; it
+// has the session's turn then. That is so when nothing of the session waits or runs
+// and the connection's last request was of the same session: sessions that work at
+// the same time run beside each other, each in its own goroutine.
 func (s *session) takes(t *task) bool {
 	r, num := &t.st.c.receiver, t.st.seen.session
 	alone := r.last == num
@@ -64,32 +64,31 @@ func (s *session) takes(t *task) bool {
 	return false
 }
 
-// idle counts a request more if there are none that wait or run.
+// idle reports whether no request of the session waits or runs.
 func (s *session) idle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.queued == s.finished
 }
 
-// receiver says which goroutine of a connection receives: the one that does a
-// brief run lets another take it over when the run is not as brief.
+// receiver decides which goroutine of a connection receives.
 type receiver struct {
-	// n is odd while the receiving goroutine does a run. Who makes it even
-	// receives: that goroutine afterwards, or the one that watches it.
+	// n is odd while the receiving goroutine does a run. The goroutine that makes
+	// it even receives: the same one after the run, or the one that watches it.
 	n       atomic.Uint64
 	watched atomic.Bool
 
 	// The receiving goroutine's:
 	last  uint32        // session of the last request that could wait in one
 	until time.Time     // when its last run ended
-	spent time.Duration // on runs that followed each other at once
+	spent time.Duration // on runs that followed each other without a pause
 }
 
-// does does a run on the receiving goroutine, and reports whether that still
-// receives.
-func (c *conn) does(t *task) (receives bool) {
+// runHere does a run on the receiving goroutine, and reports whether that goroutine
+// still receives.
+func (c *conn) runHere(t *task) (receives bool) {
 	r, begun := &c.receiver, t.st.seen.begun
-	if begun.Sub(r.until) > receiverTurn/50 { // it has waited, and others could run
+	if begun.Sub(r.until) > receiverTurn/50 { // it has waited, and other goroutines could run
 		r.spent = 0
 	}
 	n := r.n.Add(1)
@@ -108,8 +107,8 @@ func (c *conn) does(t *task) (receives bool) {
 	return true
 }
 
-// watch takes receiving over from a run that has taken too long. It looks for as
-// long as there are runs to look at.
+// watch takes receiving over from a run that has taken too long. It looks as long
+// as there are such runs.
 func (c *conn) watch() {
 	r := &c.receiver
 	seen := r.n.Load()

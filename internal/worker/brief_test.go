@@ -18,7 +18,7 @@ import (
 )
 
 // received reports whether it is called by a goroutine that receives.
-func received() bool { return strings.Contains(string(debug.Stack()), ".(*conn).does(") }
+func received() bool { return strings.Contains(string(debug.Stack()), ".(*conn).runHere(") }
 
 // brief starts a worker that takes any run for a brief one that is like the last.
 func brief(t *testing.T, h *hooked, change func(*worker.Options)) *workertest.Worker {
@@ -52,8 +52,8 @@ func counting(t *testing.T, ex transport.Executor) (s transport.Session, run fun
 	}
 }
 
-// TestBriefRuns holds which runs the goroutine that receives does: those that are
-// like one that was brief, and never those that are gathered, which wait for others.
+// TestBriefRuns holds which runs the receiving goroutine does: those that are like
+// one that was brief, and never batched calls, which wait for others.
 func TestBriefRuns(t *testing.T) {
 	dials := map[string]func(w *workertest.Worker) (transport.Executor, error){
 		"tcp":  func(w *workertest.Worker) (transport.Executor, error) { return tcp.Dial(t.Context(), w.TCP) },
@@ -67,7 +67,7 @@ func TestBriefRuns(t *testing.T) {
 	}{
 		{"brief", time.Hour, false, true},
 		{"not brief", 1, false, false},
-		{"gathered", time.Hour, true, false},
+		{"batched", time.Hour, true, false},
 	} {
 		for name, dial := range dials {
 			t.Run(tt.name+"/"+name, func(t *testing.T) {
@@ -95,9 +95,9 @@ func TestBriefRuns(t *testing.T) {
 	}
 }
 
-// TestBriefRunThatIsNot does a run on the goroutine that receives which then hangs:
-// another one receives, for the other sessions of the connection, for what the
-// session is to do next, and for what ends the run.
+// TestBriefRunThatIsNot hangs a run on the receiving goroutine: another one
+// receives, for the other sessions of the connection, for what the session is to do
+// next, and for what ends the run.
 func TestBriefRunThatIsNot(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -143,7 +143,7 @@ func TestBriefRunThatIsNot(t *testing.T) {
 			}()
 			<-began
 			require.True(t, here.Load())
-			other, run := counting(t, ex) // the connection goes on
+			other, run := counting(t, ex) // the connection works
 			run(1)
 			run(2)
 			require.NoError(t, other.Close())
@@ -164,8 +164,8 @@ func TestBriefRunThatIsNot(t *testing.T) {
 	}
 }
 
-// hanging is a session whose next run will be done by the goroutine that receives,
-// which here tells of the last one, after n runs.
+// hanging is a session whose next run will be done by the receiving goroutine, as
+// here says of the last one, after n runs.
 func hanging(t *testing.T, ex transport.Executor, here *atomic.Bool) (s transport.Session, call transport.Call, n int) {
 	t.Helper()
 	s, err := ex.NewSession(t.Context())

@@ -109,7 +109,7 @@ func (c *conn) attend(receive func() error) {
 	c.refuse(err)
 }
 
-// errTakenOver is said by a goroutine that no longer receives.
+// errTakenOver ends a goroutine that no longer receives.
 var errTakenOver = errors.New("genie: another goroutine receives")
 
 // end frees what a connection held and takes it from the server's.
@@ -261,7 +261,7 @@ func (c *conn) receive() error {
 		if st == nil {
 			continue
 		}
-		if t := st.received(h, bad); t != nil && !c.does(t) {
+		if t := st.received(h, bad); t != nil && !c.runHere(t) {
 			return errTakenOver
 		}
 	}

@@ -21,7 +21,7 @@ type Peeker interface {
 	Resume()
 }
 
-// ErrInterrupted is said by [Conn.Await] when it was interrupted.
+// ErrInterrupted is the error of an [Conn.Await] that was interrupted.
 var ErrInterrupted = errors.New("genie: interrupted")
 
 // Awaits reports whether [Conn.Await] can be used.
@@ -33,7 +33,7 @@ func (c *Conn) Awaits() bool {
 // Await waits until all of the next frame is there, so that Next and ReadPayload
 // do not wait. whole is false for a frame that is too large for that, or that Next
 // will refuse. It is called as Next is, and takes nothing: after [ErrInterrupted]
-// somebody else may go on reading. Any other error is the connection's.
+// another goroutine may continue to read. Any other error is the connection's.
 func (c *Conn) Await() (whole bool, err error) {
 	p := c.pipe.(Peeker)
 	head, err := p.Peek(len(magic))

@@ -9,20 +9,20 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// brisk is how soon after an answer the next call comes of a caller who reads the
-// answer itself: to be woken by the receiving goroutine takes longer than many a
-// call. When no call has come for so long, or twice as long, the receiving
-// goroutine reads again.
+// brisk is how soon calls follow each other for their callers to read the answers
+// themselves: being woken by the receiving goroutine takes longer than many a call.
+// When no call has come for so long, to twice as long, the receiving goroutine reads
+// again.
 const brisk = 5 * time.Millisecond
 
-// reading says who reads the connection: the receiving goroutine, or one who waits
-// for an answer and reads whatever comes until then. When neither does, nothing is
-// expected, and soon the receiving goroutine does.
+// reading decides which goroutine reads the connection: the receiving one, or a
+// caller's, which takes whatever comes until its own answer has. When neither does,
+// no answer is expected, and soon the receiving goroutine does.
 type reading struct {
 	may   bool          // the connection can be left to another reader; never changes
 	taken atomic.Bool   // somebody reads
 	want  chan struct{} // holds a token when the receiving goroutine should
-	calls atomic.Uint64 // answers that their callers have read
+	calls atomic.Uint64 // that have read for themselves
 	watch atomic.Bool   // the receiving goroutine will read when no call comes
 
 	last time.Time // that the receiving goroutine ended a call; the reader's
@@ -110,8 +110,8 @@ func (c *Client) rests() bool {
 	}
 }
 
-// read reads what comes until p has its answer, ctx ends, or a frame comes that
-// takes longer to read; unless somebody else reads.
+// read reads what comes until p has its answer, ctx ends, or a frame comes that is
+// too large to be awaited; it does nothing where another goroutine reads.
 func (c *Client) read(ctx context.Context, p *pending) {
 	r := c.reading
 	if !r.may || !r.take() {

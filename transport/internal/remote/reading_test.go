@@ -136,10 +136,6 @@ func brisker(t *testing.T, c *Client, s *scripted) {
 	}, 10*time.Second, 10*time.Microsecond)
 }
 
-// readBy waits until a caller reads, and reports whether one does: the receiving
-// goroutine may have been quicker.
-func readBy(c *Client, before uint64) bool { return c.reading.calls.Load() > before }
-
 // inCall makes a call that is read by its caller, and gives its stream.
 func inCall(ctx context.Context, t *testing.T, c *Client, s *scripted) (outcome chan error, stream uint64) {
 	t.Helper()
@@ -149,7 +145,7 @@ func inCall(ctx context.Context, t *testing.T, c *Client, s *scripted) (outcome 
 		outcome = asks(ctx, c)
 		_, stream = s.next()
 		require.Eventually(t, func() bool { return c.reading.taken.Load() }, 10*time.Second, 10*time.Microsecond)
-		if readBy(c, before) {
+		if c.reading.calls.Load() > before { // the receiving goroutine was not quicker
 			return outcome, stream
 		}
 		s.write(s.answer(stream))
@@ -158,7 +154,7 @@ func inCall(ctx context.Context, t *testing.T, c *Client, s *scripted) (outcome 
 }
 
 // TestReaderIsCancelled ends a call that reads for itself, in the middle of a frame,
-// which is taken whole by who reads after it.
+// which the next reader takes whole.
 func TestReaderIsCancelled(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -202,8 +198,8 @@ func TestReaderIsAbandoned(t *testing.T) {
 	brisker(t, c, s)
 }
 
-// TestReadersAnswerOthers holds that who reads hands over what others wait for, and
-// that others are read for when it has gone.
+// TestReadersAnswerOthers holds that a caller who reads hands over what others wait
+// for, and that they get their answers when it has left.
 func TestReadersAnswerOthers(t *testing.T) {
 	c, s := script(t)
 	for _, first := range []bool{true, false} {
@@ -251,8 +247,8 @@ func TestReaderLeavesLargeFrames(t *testing.T) {
 	}
 }
 
-// TestIdleConnectionIsRead holds that somebody reads when no call waits: the end of
-// the connection is noticed.
+// TestIdleConnectionIsRead holds that the connection is read when no call waits: its
+// end is noticed.
 func TestIdleConnectionIsRead(t *testing.T) {
 	c, s := script(t)
 	brisker(t, c, s)

@@ -27,7 +27,7 @@ func (c *Client) receive() {
 }
 
 // receiveFrame takes one frame, and reports whether it was the last of an answer;
-// an error is the connection's. It is called by who reads.
+// an error is the connection's. It is called by the goroutine that reads.
 func (c *Client) receiveFrame() (ended bool, err error) {
 	h, control, err := c.conn.Next()
 	if err != nil {
