@@ -9,8 +9,8 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// brisk is how soon calls follow each other for their callers to read the answers
-// themselves: being woken by the receiving goroutine takes longer than many a call.
+// brisk is how soon runs follow each other for their callers to read the answers
+// themselves: being woken by the receiving goroutine takes longer than many a run.
 // When no call has come for so long, to twice as long, the receiving goroutine reads
 // again.
 const brisk = 5 * time.Millisecond
@@ -25,7 +25,7 @@ type reading struct {
 	calls atomic.Uint64 // that have read for themselves
 	watch atomic.Bool   // the receiving goroutine will read when no call comes
 
-	last time.Time // that the receiving goroutine ended a call; the reader's
+	last time.Time // that the receiving goroutine ended a run; its own
 }
 
 func newReading(may bool) *reading {
@@ -86,7 +86,7 @@ func (c *Client) waiting() int {
 	return len(c.streams)
 }
 
-// rests lets others read, if calls come one soon after the other and none waits, and
+// rests lets callers read, if runs come one soon after the other and none waits, and
 // waits until the receiving goroutine is to read again. It reports whether it is;
 // otherwise the connection has ended.
 func (c *Client) rests() bool {

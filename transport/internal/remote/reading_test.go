@@ -88,7 +88,7 @@ func (s *scripted) frame(typ wire.Type, stream uint64, m proto.Message, payload 
 
 // answer is the bytes of an answer to a call, which says its stream.
 func (s *scripted) answer(stream uint64) []byte {
-	return s.frame(wire.TypeStats, stream, &wirepb.Stats{Runs: int64(stream)}, nil)
+	return s.frame(wire.TypeRun, stream, &wirepb.Ran{ElapsedNs: stream}, nil)
 }
 
 // next is the type and the stream of the client's next frame but for heartbeats.
@@ -109,10 +109,10 @@ func (s *scripted) write(b []byte) {
 
 // ask makes a call, whose answer must be that to this call.
 func ask(ctx context.Context, c *Client) error {
-	var m wirepb.Stats
-	r := &request{typ: wire.TypeStats, answer: &m}
+	var m wirepb.Ran
+	r := &request{typ: wire.TypeRun, control: &wirepb.Run{}, answer: &m}
 	err := c.call(ctx, r)
-	if err == nil && uint64(m.GetRuns()) != r.stream.Load() {
+	if err == nil && m.GetElapsedNs() != r.stream.Load() {
 		return transport.ErrCorrupt
 	}
 	return err
@@ -302,7 +302,7 @@ func TestReadersTogether(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if h.Type != wire.TypeStats {
+			if h.Type != wire.TypeRun {
 				continue
 			}
 			b := s.answer(h.Stream)

@@ -15,20 +15,20 @@ import (
 // always go on.
 func (c *Client) receive() {
 	for {
-		ended, err := c.receiveFrame()
+		ran, err := c.receiveFrame()
 		if err != nil {
 			c.fail(c.describe("connection", err))
 			return
 		}
-		if ended && !c.rests() {
+		if ran && !c.rests() {
 			return
 		}
 	}
 }
 
-// receiveFrame takes one frame, and reports whether it was the last of an answer;
+// receiveFrame takes one frame, and reports whether it was the last of a run's;
 // an error is the connection's. It is called by the goroutine that reads.
-func (c *Client) receiveFrame() (ended bool, err error) {
+func (c *Client) receiveFrame() (ran bool, err error) {
 	h, control, err := c.conn.Next()
 	if err != nil {
 		return false, err
@@ -80,7 +80,7 @@ func (c *Client) receiveFrame() (ended bool, err error) {
 	if !h.More() {
 		c.finish(h.Stream, p)
 	}
-	return !h.More(), nil
+	return p.typ == wire.TypeRun && !h.More(), nil
 }
 
 // begin reads the control message of an answer and takes memory for the
