@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/genie-sdk/go/internal/admission"
 	"github.com/genie-sdk/go/transport"
@@ -172,6 +173,8 @@ func (r *call) ended() {
 // do runs the program.
 func (r *call) do(ctx context.Context) (answer, error) {
 	defer r.ended()
+	begun := time.Now()
+	r.p.expected.brief = false // until it has gone well
 	if err := r.s.mayKeep(r.p.keeps); err != nil {
 		return answer{}, err
 	}
@@ -190,6 +193,9 @@ func (r *call) do(ctx context.Context) (answer, error) {
 		return answer{}, err
 	}
 	a.done, done = ec.Release, true
+	if g, ok := ec.(gatherer); !ok || !g.Gathers() {
+		r.p.expected.learn(r.bindings, time.Since(begun) <= r.s.srv.opts.brief, a)
+	}
 	return a, nil
 }
 

@@ -90,6 +90,9 @@ func (c *Client) once(ctx context.Context, r *request) error {
 	c.mu.Lock()
 	c.streams[stream] = p
 	c.mu.Unlock()
+	if p.early != nil || r.loop != nil { // an answer may come before the caller can read it
+		c.reading.ask()
+	}
 	c.carry(ctx, r.control)
 	m := wire.Message{Type: r.typ, Stream: stream, Control: r.control, Payload: r.payload, Sent: r.sent}
 	if !r.oneWay { // before there can be an answer, whose taker may look at the ledger
@@ -178,6 +181,9 @@ func (c *Client) sendFailure(ctx context.Context, r *request, err error) error {
 
 // wait takes the outcome.
 func (c *Client) wait(ctx context.Context, p *pending, stream uint64) error {
+	if p.loop == nil {
+		c.read(ctx, p)
+	}
 	select {
 	case err := <-p.done:
 		return err

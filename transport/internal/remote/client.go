@@ -52,6 +52,8 @@ type Client struct {
 	dead chan struct{}  // closed when the connection has failed or is closed
 	done sync.WaitGroup // its goroutines
 
+	reading *reading
+
 	mu       sync.Mutex
 	err      error // why it is dead
 	streams  map[uint64]*pending
@@ -80,6 +82,7 @@ func Open(ctx context.Context, pipe wire.Pipe, cfg Config) (*Client, error) {
 		return nil, c.describe("handshake", err)
 	}
 	cfg.Log.Debug("connected", "addr", cfg.Addr, "worker_pid", c.hello.GetPid(), "cpu", wire.Words(c.hello.GetCpu()))
+	c.reading = newReading(c.conn.Awaits())
 	c.done.Go(c.receive)
 	c.done.Go(c.beat)
 	return c, nil
