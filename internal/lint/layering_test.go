@@ -83,7 +83,7 @@ var layers = []layer{
 
 	// What a program is and what it means.
 	{"lazy", []string{"internal/op", "transport", "transport/plan"}},
-	{"semantic", []string{"internal/op", "lazy", "transport/plan"}},
+	{"semantic", []string{"internal/op", "internal/program", "lazy", "transport/plan"}},
 	{"genie", []string{"lazy", "semantic", "transport/..."}},
 	{"genie/otelgenie", []string{"transport"}},
 
