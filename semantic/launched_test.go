@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/planmaker"
@@ -91,7 +92,7 @@ func CheckLaunches(t testing.TB, s *SRG, weights func(h plan.Hash) transport.Wei
 
 // tracedEngine is an engine of one thread that tells of each kernel.
 func tracedEngine(trace func(kernel string)) (*engine.Engine, error) {
-	return engine.New(engine.Options{Threads: 1, Profile: true, Trace: trace})
+	return engine.New(engine.Options{Threads: 1, Profile: true, Trace: trace, Device: cpu.Open})
 }
 
 func runPlan(t testing.TB, e *engine.Engine, session *engine.Session, p *plan.Plan, weights func(h plan.Hash) transport.Weight, b plan.Bindings) error {

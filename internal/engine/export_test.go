@@ -56,14 +56,7 @@ func Joint(p *Program) (joint []int, groups int) {
 // BreakGroup makes a group of a session's program panic when it runs, until
 // mend.
 func BreakGroup(s *Session, p *Program, group int) (mend func()) {
-	st := &s.bound[p].steps[group]
-	out, with := st.out, st.with
-	if p.together.joint[group] {
-		st.with = nil // what follows the product
-	} else {
-		st.out = nil
-	}
-	return func() { st.out, st.with = out, with }
+	return s.bound[p].run.(interface{ Break(i int) func() }).Break(group)
 }
 
 // PlantPanic makes an engine panic at a place, once.

@@ -3,6 +3,7 @@ package engine
 import (
 	"container/list"
 
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
@@ -14,22 +15,16 @@ import (
 type Program struct {
 	*program.Program
 
-	hash    plan.Hash
-	kernels []kernel // by group
-	// By group: the kernels of its pointwise operators.
-	elements [][]elementwise
-	layout   map[int]packing // by weight value
-	keys     []WeightKey     // of the weights, each once
-	keyOf    []int           // by key: a value that has it
-	// By content of weights: the keys, few, see maxForms.
-	keysOf    map[plan.Hash][]int
-	filtersIn map[int]int // by value: the first convolution that has it for filters
-	padded    []int       // groups whose kernels may need a pad, see [Program.pads]
+	hash   plan.Hash
+	code   device.Code
+	layout map[int]device.WeightLayout // by weight value
+	keys   []WeightKey                 // of the weights, each once
+	keyOf  []int                       // by key: a value that has it
+	keysOf map[plan.Hash][]int         // by content of weights: the keys, few
 
 	together *together     // how calls run together, nil where they do not; it alone changes
 	size     int64         // bytes, see [Program.measure]
 	bound    int64         // bytes of a binding
-	drawn    []int         // groups that draw from rows of logits
 	users    int           // under the engine's lock: sessions that use it
 	counted  bool          // under the engine's lock: it is in the account
 	idle     *list.Element // under the engine's lock: in the list of programs that nobody uses
@@ -42,45 +37,25 @@ func (p *Program) Hash() plan.Hash { return p.hash }
 func (p *Program) Size() int64 { return p.size }
 
 // compile makes a program of a valid plan.
-func compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {
+func (e *Engine) compile(p *plan.Plan, w *op.Work) (*Program, error) {
+	can := e.device.Capabilities()
 	c, err := program.Compile(p, program.Options{
-		Separate: opts.separate, Plain: opts.plain, Branches: opts.Branches,
-		Convolution: hasConvolution, Pointwise: hasPointwise,
+		Separate: e.opts.separate, Plain: e.opts.plain, Branches: e.opts.Branches, Convolution: can.Convolution, Pointwise: can.Pointwise,
 	}, w)
 	if err != nil {
 		return nil, err
 	}
-	prog := &Program{Program: c, layout: map[int]packing{}}
-	passes := []func(){
-		func() { prog.findKernels(opts) },
-		prog.packings,
-		func() { prog.together = newTogether(prog, opts) },
-		prog.listKeys, prog.pads,
+	code, err := e.device.Compile(c, w)
+	if err != nil {
+		return nil, err
 	}
-	for _, pass := range passes { // each is linear in the plan
-		if err := w.Spend(len(p.Values) + len(p.Steps)); err != nil {
-			return nil, err
-		}
-		pass()
+	prog := &Program{Program: c, code: code, layout: code.Layouts()}
+	if err := w.Spend(len(p.Values) + len(p.Steps)); err != nil {
+		return nil, err
 	}
+	prog.listKeys()
+	prog.together = newTogether(prog, e.opts)
 	return prog, nil
-}
-
-// findKernels chooses what computes each group.
-func (p *Program) findKernels(opts Options) {
-	p.filtersIn = map[int]int{}
-	for i := range p.Groups {
-		g := &p.Groups[i]
-		k := kernelFor(g, p.Res.Ops)
-		if opts.plain {
-			k = runReference
-		}
-		p.kernels = append(p.kernels, k)
-		p.elements = append(p.elements, elementsOf(g, p.Res.Ops))
-		if _, ok := p.filtersIn[g.Conv.Filters]; g.Kind == program.Convolve && !ok {
-			p.filtersIn[g.Conv.Filters] = i
-		}
-	}
 }
 
 // listKeys lists the weights.

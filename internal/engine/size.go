@@ -34,14 +34,11 @@ const (
 	termBytes   = 96
 	inBytes     = 32
 
-	boundValueBytes  = 120 // op.Array and its weight
-	boundGroupBytes  = 512 // step
-	boundPinBytes    = 16
 	boundClassBytes  = 40
 	boundBufferBytes = 32
 	boundStateBytes  = 480 // with the state itself, which the session has
 	boundInputBytes  = 64
-	boundBytes       = 6 << 10 // whatever the plan
+	boundBytes       = 3 << 10 // whatever the plan
 
 	weightHead = 512 // of a weight that is held, beside its content
 	keptHead   = 512 // of a value that is kept, the same
@@ -75,18 +72,11 @@ func (p *Program) measure() {
 
 // measureBinding counts what newBinding makes.
 func (p *Program) measureBinding() {
-	n := int64(boundBytes) + int64(len(p.Places))*boundValueBytes + int64(len(p.Groups))*boundGroupBytes +
+	n := int64(boundBytes) + p.code.RunHeap() +
 		int64(len(p.Classes))*boundClassBytes + int64(p.Buffers)*boundBufferBytes +
 		int64(len(p.Plan().States))*boundStateBytes + int64(len(p.Plan().Inputs)+len(p.Plan().Outputs))*boundInputBytes
 	for c := range p.Classes {
 		n += 8 * int64(len(p.Classes[c].Dims))
-	}
-	for i := range p.Groups {
-		g := &p.Groups[i]
-		n += int64(len(g.In)+len(g.Stages)) * boundPinBytes
-		if heapNeeds[p.Res.Ops[g.Steps[0]].Name()] != nil {
-			p.drawn = append(p.drawn, i)
-		}
 	}
 	p.bound = n
 }
@@ -116,33 +106,13 @@ func PlanWork(encoded []byte) int64 {
 	return 64<<10 + 3*content + 24*(int64(len(encoded))-content) + int64(parts)<<10
 }
 
-// drawBytes is what drawing from a row takes, by element: its copy, the weights,
-// the largest, and candidates of the reference.
-const drawBytes = 4 + 8 + 8 + 24
-
-// heapNeeds are what kernels take on the heap, by operator, where it is anything.
-var heapNeeds = map[string]func(s *step) int64{
-	"sample": func(s *step) int64 { return drawBytes * int64(s.in[0].Shape[len(s.in[0].Shape)-1]) },
-	"reduce": func(s *step) int64 { return 8 * int64(s.out.Len()) },
-}
-
-// heapNeed is what kernels of the program take on the heap at the sizes that are
-// bound now.
-func (b *binding) heapNeed() (n int64) {
-	for _, i := range b.prog.drawn {
-		s := &b.steps[i]
-		n = max(n, heapNeeds[s.op.Name()](s))
-	}
-	return n
-}
-
 // takeHeap counts what kernels take on the heap, which stays with the binding,
 // and says by how much it is more.
-func (b *binding) takeHeap(s *Session) (more int64, err error) {
-	if len(b.prog.drawn) == 0 {
+func (b *binding) takeHeap(s *Session, changed uint64) (more int64, err error) {
+	if changed == 0 {
 		return 0, nil
 	}
-	if more = b.heapNeed() - b.heap; more <= 0 {
+	if more = b.run.Heap() - b.heap; more <= 0 {
 		return 0, nil
 	}
 	if err := s.charge(more, "what kernels of the run work in"); err != nil {

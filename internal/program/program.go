@@ -108,7 +108,7 @@ func Compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {
 	}
 	for _, o := range p.Outputs {
 		copied := res.Base[o.Value] != o.Value || !res.Layouts[o.Value].Dense
-		prog.Retains = prog.Retains || copied || o.Place == plan.Keep
+		prog.Retains = prog.Retains || copied || o.Place == plan.Retain
 	}
 	return prog, nil
 }

@@ -1,10 +1,11 @@
-package engine
+package cpu
 
 import (
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/kernels"
 )
 
@@ -127,7 +128,7 @@ func (h *helper) signal() {
 func (j *job) work() {
 	defer func() {
 		if r := recover(); r != nil {
-			first := any(caught(r))
+			first := any(device.Caught(r))
 			j.failed.CompareAndSwap(nil, &first)
 			j.next.Store(int64(j.n))
 		}

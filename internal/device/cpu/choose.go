@@ -1,4 +1,4 @@
-package engine
+package cpu
 
 import (
 	"github.com/genie-sdk/go/internal/kernels"
@@ -57,11 +57,11 @@ func runTopK(s *step) error {
 	if !ok || !s.out.Contiguous() {
 		return runReference(s)
 	}
-	mem, err := s.pad.get(4 * o.K)
+	mem, err := s.work.get(4 * o.K)
 	if err != nil {
 		return err
 	}
-	defer s.pad.put(mem)
+	defer s.work.put(mem)
 	values, indices := (&op.Array{Data: mem}).F32(), (&op.Array{Data: mem}).I32()
 	ask := s.halt.Counter()
 	for r := range rows {

@@ -23,20 +23,20 @@ type Kind uint8
 
 // The kinds of memory.
 const (
-	Weights Kind = iota // as they came
-	Packed              // weights in the form that kernels read
-	State               // carried by sessions
-	Kept                // outputs that sessions keep
-	Scratch             // of runs
-	Staging             // in which payloads arrive and wait
-	Plans               // compiled, their constants, and what sessions have bound of them
-	Buffers             // of connections and sessions, and what is under way between them
+	Weights  Kind = iota // as they came
+	Packed               // weights in the form that kernels read
+	State                // carried by sessions
+	Retained             // outputs that sessions keep
+	Scratch              // of runs
+	Staging              // in which payloads arrive and wait
+	Plans                // compiled, their constants, and what sessions have bound of them
+	Buffers              // of connections and sessions, and what is under way between them
 	NumKinds
 )
 
 // onHeap reports whether memory of a kind is the collector's: it is there until
 // that has run, however long nobody holds it. All other memory is mapped.
-func (k Kind) onHeap() bool { return k == Kept || k == Plans || k == Buffers }
+func (k Kind) onHeap() bool { return k == Retained || k == Plans || k == Buffers }
 
 // Amounts is bytes by kind.
 type Amounts [NumKinds]int64
@@ -66,7 +66,7 @@ const (
 )
 
 // Account counts memory against a limit. It is safe for concurrent use.
-type Account struct {
+type Budget struct {
 	limit int64 // bytes; 0 for none
 	used  atomic.Int64
 	kinds [NumKinds]atomic.Int64
@@ -82,17 +82,17 @@ type holder struct {
 }
 
 // New makes an account; a limit of 0 is none.
-func New(limit int64) *Account { return &Account{limit: limit} }
+func New(limit int64) *Budget { return &Budget{limit: limit} }
 
 // Limit is the most bytes that may be held, 0 for any number.
-func (a *Account) Limit() int64 { return a.limit }
+func (a *Budget) Limit() int64 { return a.limit }
 
 // Used is the number of bytes held.
-func (a *Account) Used() int64 { return a.used.Load() }
+func (a *Budget) Used() int64 { return a.used.Load() }
 
 // Held is the same by kind. It adds up to Used when nobody reserves or
 // releases.
-func (a *Account) Held() (held Amounts) {
+func (a *Budget) Held() (held Amounts) {
 	for k := range held {
 		held[k] = a.kinds[k].Load()
 	}
@@ -100,7 +100,7 @@ func (a *Account) Held() (held Amounts) {
 }
 
 // Register adds a holder; remove takes it away.
-func (a *Account) Register(order int, h Holder) (remove func()) {
+func (a *Budget) Register(order int, h Holder) (remove func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.holders = append(a.holders, holder{order, h})
@@ -114,7 +114,7 @@ func (a *Account) Register(order int, h Holder) (remove func()) {
 
 // Reserve takes n bytes; purpose says for what in the error, which is a
 // [transport.MemoryError]. The caller holds no lock that a [Holder] takes.
-func (a *Account) Reserve(k Kind, n int64, purpose string) error {
+func (a *Budget) Reserve(k Kind, n int64, purpose string) error {
 	if n <= 0 {
 		return nil
 	}
@@ -128,7 +128,7 @@ func (a *Account) Reserve(k Kind, n int64, purpose string) error {
 }
 
 // count is the half of a reservation, or of a release, that says of what kind it is.
-func (a *Account) count(k Kind, n int64) {
+func (a *Budget) count(k Kind, n int64) {
 	a.kinds[k].Add(n)
 	if !k.onHeap() {
 		a.heap.mapped(n)
@@ -136,7 +136,7 @@ func (a *Account) count(k Kind, n int64) {
 }
 
 // ReserveAll takes all amounts or none.
-func (a *Account) ReserveAll(amounts Amounts, purpose string) error {
+func (a *Budget) ReserveAll(amounts Amounts, purpose string) error {
 	n := amounts.Total()
 	if n == 0 {
 		return nil
@@ -155,7 +155,7 @@ func (a *Account) ReserveAll(amounts Amounts, purpose string) error {
 }
 
 // Release gives n bytes back.
-func (a *Account) Release(k Kind, n int64) {
+func (a *Budget) Release(k Kind, n int64) {
 	if n == 0 {
 		return
 	}
@@ -167,14 +167,14 @@ func (a *Account) Release(k Kind, n int64) {
 }
 
 // ReleaseAll gives all amounts back.
-func (a *Account) ReleaseAll(amounts Amounts) {
+func (a *Budget) ReleaseAll(amounts Amounts) {
 	for k, n := range amounts {
 		a.Release(Kind(k), n)
 	}
 }
 
 // add counts n bytes more if they are within the limit.
-func (a *Account) add(n int64) bool {
+func (a *Budget) add(n int64) bool {
 	if a.limit == 0 {
 		a.used.Add(n)
 		return true
@@ -196,7 +196,7 @@ const rounds = 8
 
 // makeRoom asks holders to give up what n bytes need, if that is enough, and
 // takes them.
-func (a *Account) makeRoom(n int64, purpose string) error {
+func (a *Budget) makeRoom(n int64, purpose string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for round := 0; !a.add(n); round++ {
@@ -220,10 +220,10 @@ func (a *Account) makeRoom(n int64, purpose string) error {
 }
 
 // free is what may be taken at once.
-func (a *Account) free() int64 { return a.limit - a.used.Load() - a.heap.owed() }
+func (a *Budget) free() int64 { return a.limit - a.used.Load() - a.heap.owed() }
 
 // freeLocked is what is free, and what holders and the collector could give up.
-func (a *Account) freeLocked() (free, idle int64) {
+func (a *Budget) freeLocked() (free, idle int64) {
 	free = a.limit - a.used.Load()
 	for _, h := range a.holders {
 		idle += h.Idle()
@@ -233,7 +233,7 @@ func (a *Account) freeLocked() (free, idle int64) {
 
 // Check reports, as Reserve does, whether n bytes could be taken now, and takes
 // none.
-func (a *Account) Check(n int64, purpose string) error {
+func (a *Budget) Check(n int64, purpose string) error {
 	if a.limit == 0 || n <= a.free() {
 		return nil
 	}
@@ -246,7 +246,7 @@ func (a *Account) Check(n int64, purpose string) error {
 }
 
 // Reclaim asks all holders to give up what they can.
-func (a *Account) Reclaim() {
+func (a *Budget) Reclaim() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, h := range a.holders {

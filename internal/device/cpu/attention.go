@@ -1,8 +1,9 @@
-package engine
+package cpu
 
 import (
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
 )
 
 const (
@@ -31,15 +32,15 @@ func (s *step) cutRows(h heads) int {
 	return max(1, min(3*s.pool.threads/max(h.heads, 1), h.rows/queryBlock))
 }
 
-// attentionPad is the memory that the blocks which are computed at one time
+// attentionWorkspace is the memory that the blocks which are computed at one time
 // work in.
-func (s *step) attentionPad() int {
+func (s *step) attentionWorkspace() int {
 	h := s.heads()
 	blocks := s.cutRows(h)
 	work := 0
 	for _, rows := range [...]int{h.rows / blocks, (h.rows + blocks - 1) / blocks} {
 		spec := kernels.AttentionSpec{Rows: rows, Keys: h.keys, Dim: h.dim, ValueDim: h.width}
-		work = max(work, align(4*spec.Work()))
+		work = max(work, program.Align(4*spec.Work()))
 	}
 	return min(s.pool.threads, h.heads*blocks) * work
 }
@@ -94,11 +95,11 @@ func (s *step) attendRows(h heads, head, r0, r1 int) {
 			spec.Start = s.start.Int(head / h.perBatch * s.start.Strides[0])
 		}
 	}
-	work, err := s.pad.get(4 * spec.Work())
+	work, err := s.work.get(4 * spec.Work())
 	if err != nil {
 		panic(err)
 	}
-	defer s.pad.put(work)
+	defer s.work.put(work)
 	kernels.Attention(s.out.F32()[out:], ldo,
 		tail(q, batchOffset(q, q, head)+r0*ldq), ldq,
 		tail(k, batchOffset(k, q, head)), k.Strides[last-1],

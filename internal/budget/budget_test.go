@@ -12,7 +12,7 @@ import (
 
 // spare is memory that can be given up.
 type spare struct {
-	account *budget.Account
+	account *budget.Budget
 	mu      sync.Mutex
 	n       int64
 }
@@ -55,8 +55,8 @@ func TestAccount(t *testing.T) {
 	require.Equal(t, budget.Amounts{budget.State: 60, budget.Scratch: 40}, a.Held())
 
 	for _, err := range []error{
-		a.Reserve(budget.Kept, 41, "outputs"), a.Check(41, "outputs"),
-		a.ReserveAll(budget.Amounts{budget.Kept: 40, budget.Staging: 1}, "outputs"),
+		a.Reserve(budget.Retained, 41, "outputs"), a.Check(41, "outputs"),
+		a.ReserveAll(budget.Amounts{budget.Retained: 40, budget.Staging: 1}, "outputs"),
 	} {
 		require.Equal(t, &transport.MemoryError{Need: 41, Free: 40, Limit: 100, For: "outputs"}, err)
 		require.ErrorIs(t, err, transport.ErrMemory)
@@ -64,16 +64,16 @@ func TestAccount(t *testing.T) {
 	}
 	require.EqualValues(t, 100, a.Used(), "nothing has been given up for it")
 	require.NoError(t, a.Check(40, "outputs"))
-	require.NoError(t, a.Reserve(budget.Kept, 15, "outputs"))
+	require.NoError(t, a.Reserve(budget.Retained, 15, "outputs"))
 	require.EqualValues(t, 5, cache.Idle(), "spare memory goes first")
 	require.EqualValues(t, 20, weights.Idle())
-	require.NoError(t, a.ReserveAll(budget.Amounts{budget.Kept: 7, budget.Staging: 3}, "outputs"))
+	require.NoError(t, a.ReserveAll(budget.Amounts{budget.Retained: 7, budget.Staging: 3}, "outputs"))
 	require.Zero(t, cache.Idle())
 	require.EqualValues(t, 15, weights.Idle())
 	forget()
 	a.Reclaim()
 	a.Release(budget.State, 60)
-	a.Release(budget.Kept, 22)
+	a.Release(budget.Retained, 22)
 	a.Release(budget.Staging, 3)
 	require.Zero(t, a.Used())
 	require.Equal(t, budget.Amounts{}, a.Held())

@@ -1,4 +1,4 @@
-package engine
+package cpu
 
 import (
 	"github.com/genie-sdk/go/internal/halt"

@@ -1,9 +1,10 @@
-package engine
+package cpu
 
 import (
 	"context"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
@@ -30,17 +31,17 @@ func hasConvolution(c *program.Convolution, filters []int) bool {
 
 // findFilters packs the filters of convolutions that are used for the first
 // time, together with what is folded into them.
-func (b *binding) findFilters(ctx context.Context, e *Engine) error {
-	p := b.prog
+func (r *run) findFilters(ctx context.Context) error {
+	p := r.prog
 	for i := range p.Groups {
 		g := &p.Groups[i]
-		if g.Kind != program.Convolve || p.layout[g.Conv.Filters].form != filters {
+		if g.Kind != program.Convolve || r.code.layout[g.Conv.Filters].kind != filters {
 			continue
 		}
-		w := b.weights[g.Conv.Filters]
-		b.steps[i].packed = w
-		fold := newFolding(p, g, func(v int) []float32 { return b.weights[v].f32() })
-		if err := e.store.pack(ctx, w, &g.Conv, fold); err != nil {
+		w := r.weights[g.Conv.Filters]
+		r.steps[i].packed = w
+		fold := newFolding(p, g, func(v int) []float32 { return r.weights[v].f32() })
+		if err := r.d.pack(ctx, w, &g.Conv, fold); err != nil {
 			return err
 		}
 	}
@@ -55,7 +56,7 @@ type folding struct {
 	eps  float64
 }
 
-func newFolding(p *Program, g *program.Group, value func(v int) []float32) (f folding) {
+func newFolding(p *program.Program, g *program.Group, value func(v int) []float32) (f folding) {
 	if v := g.Conv.Bias; v >= 0 {
 		f.bias = value(v)
 	}
@@ -91,45 +92,45 @@ func filterShape(c *program.Convolution, filters []int) kernels.ConvShape {
 
 // pack replaces filters as they were stored by packed ones, unless that has been
 // done. When there is no room, or ctx ends, they stay as they are.
-func (s *store) pack(ctx context.Context, w *weight, c *program.Convolution, f folding) error {
+func (d *Device) pack(ctx context.Context, w *weight, c *program.Convolution, f folding) error {
 	select {
 	case w.packing <- struct{}{}:
 		defer func() { <-w.packing }()
 	case <-ctx.Done():
-		return stopped(ctx)
+		return device.Stopped(ctx)
 	}
 	if w.packed {
 		return nil
 	}
 	shape := filterShape(c, w.shape)
 	n := 4 * shape.PackedLen()
-	if err := s.account.Reserve(budget.Packed, int64(n), "packed filters"); err != nil {
+	if err := d.opts.Budget.Reserve(budget.Packed, int64(n), "packed filters"); err != nil {
 		return err
 	}
-	packed, err := s.memory.Alloc(n)
+	packed, err := d.weights.Alloc(n)
 	if err != nil {
-		s.account.Release(budget.Packed, int64(n))
+		d.opts.Budget.Release(budget.Packed, int64(n))
 		return noMemory(n, err)
 	}
 	done := false
 	defer func() { // a panic keeps nothing, nor does what is cut short
 		if !done {
-			s.memory.Free(packed)
-			s.account.Release(budget.Packed, int64(n))
+			d.weights.Free(packed)
+			d.opts.Budget.Release(budget.Packed, int64(n))
 		}
 	}()
-	s.fault("pack")
-	h := haltOn(ctx)
+	d.fault("pack")
+	h := device.HaltOn(ctx)
 	scales, bias := f.fold(w.shape[0], h)
 	kernels.PackConvFilters((&op.Array{Data: packed}).F32(), w.f32(), shape, scales, h)
 	if ctx.Err() != nil {
-		return stopped(ctx)
+		return device.Stopped(ctx)
 	}
 	done = true
-	s.memory.Free(w.data)
-	s.account.Release(budget.Weights, int64(len(w.data)))
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	d.weights.Free(w.data)
+	d.opts.Budget.Release(budget.Weights, int64(len(w.data)))
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.data, w.packed, w.bias = packed, true, bias
 	return nil
 }
@@ -140,17 +141,17 @@ func (s *step) packNow() (*weight, error) {
 	value := func(v int) []float32 { return s.arrays[v].F32() }
 	from := &s.arrays[c.Filters]
 	shape := filterShape(c, from.Shape)
-	mem, err := s.pad.get(4 * shape.PackedLen())
+	mem, err := s.work.get(4 * shape.PackedLen())
 	if err != nil {
 		return nil, err
 	}
 	s.packedNow = nil
 	defer func() {
 		if s.packedNow == nil { // a panic keeps nothing
-			s.pad.put(mem)
+			s.work.put(mem)
 		}
 	}()
-	w := &weight{data: mem, form: filters, shape: from.Shape}
+	w := &weight{d: s.work.d, data: mem, layout: filters, shape: from.Shape}
 	var scales []float64
 	scales, w.bias = newFolding(s.prog, s.group, value).fold(from.Shape[0], s.halt)
 	kernels.PackConvFilters(w.f32(), value(c.Filters), shape, scales, s.halt)
@@ -176,16 +177,16 @@ func runConv(s *step) error {
 		}
 		s.packed = w
 		defer func() {
-			s.pad.put(s.packedNow)
+			s.work.put(s.packedNow)
 			s.packed = nil
 		}()
 	}
 	if !lastChannels(x) {
-		mem, err := s.pad.get(4 * x.Len())
+		mem, err := s.work.get(4 * x.Len())
 		if err != nil {
 			return err
 		}
-		defer s.pad.put(mem)
+		defer s.work.put(mem)
 		image = s.turn(x, mem)
 	}
 	s.conv = convShape(s.group.Conv.Geometry, s.packed.shape, x.Shape)

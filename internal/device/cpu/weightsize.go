@@ -1,11 +1,11 @@
-package engine
+package cpu
 
 import (
 	"fmt"
 	"math"
 
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/kernels"
-	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -23,7 +23,8 @@ type weightSize struct {
 }
 
 // weightSize computes the sizes of weight id of a plan.
-func (e *Engine) weightSize(p *Program, id int) (weightSize, error) {
+func (c *code) weightSize(id int) (weightSize, error) {
+	p := c.prog
 	v := &p.Plan().Values[id]
 	shape, err := v.Spec.Shape.Eval(nil)
 	if err != nil {
@@ -36,13 +37,13 @@ func (e *Engine) weightSize(p *Program, id int) (weightSize, error) {
 			return weightSize{}, fmt.Errorf("%w: weight %q of %v", transport.ErrLimit, v.Name, shape)
 		}
 	}
-	form, storage := p.layout[id].form, int64(v.Storage.Size())
+	kind, storage := c.layout[id].kind, int64(v.Storage.Size())
 	s := weightSize{want: n * storage, first: n * int64(v.Spec.DType.Size()), width: 1}
 	staged := min(n, stageElems)
-	switch form {
+	switch kind {
 	case panels, columns:
-		k, cols := form.matrix(shape)
-		elem := e.opts.element(v, k, cols)
+		k, cols := kind.matrix(shape)
+		elem := c.d.element(v, k, cols)
 		size := int64(elem.size())
 		if elem == elemI8 {
 			size = int64(elemF32.size()) // until all of it is there
@@ -50,7 +51,7 @@ func (e *Engine) weightSize(p *Program, id int) (weightSize, error) {
 		}
 		s.first = int64(kernels.PackedLen(k, cols)) * size
 		s.width, staged = shape[1], min(n, int64(stageRows)*int64(shape[1]))
-	case dense, filters, anyForm:
+	case dense, filters, anyLayout:
 		if storage == int64(v.Spec.DType.Size()) {
 			staged = 0
 		}
@@ -59,7 +60,7 @@ func (e *Engine) weightSize(p *Program, id int) (weightSize, error) {
 	if s.rounded > 0 {
 		s.held = s.rounded
 	}
-	if g := p.filtersOf(id); form == filters && g != nil {
+	if g := c.filtersOf(id); kind == filters && g != nil {
 		s.held = max(s.held, int64(4*filterShape(&g.Conv, shape).PackedLen()))
 	}
 	s.stage = staged * storage
@@ -69,10 +70,12 @@ func (e *Engine) weightSize(p *Program, id int) (weightSize, error) {
 	return s, nil
 }
 
-// filtersOf is the convolution whose filters are value id, nil if there is none.
-func (p *Program) filtersOf(id int) *program.Group {
-	if i, ok := p.filtersIn[id]; ok {
-		return &p.Groups[i]
-	}
-	return nil
+// WeightSizes implements [device.Code].
+func (c *code) WeightSizes(id int) (device.WeightSizes, error) {
+	s, err := c.weightSize(id)
+	kind := c.layout[id].kind
+	return device.WeightSizes{
+		Content: s.want, Packed: kind == panels || kind == columns,
+		Peak: s.first + s.rounded, Held: s.held, Staging: s.stage + s.wide,
+	}, err
 }

@@ -1,4 +1,4 @@
-package engine
+package cpu
 
 import (
 	"runtime"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/op"
 )
 
@@ -89,7 +90,7 @@ func TestPoolSleeps(t *testing.T) {
 func panicOf(f func()) (value any) {
 	defer func() {
 		if r := recover(); r != nil {
-			value = caught(r).Value
+			value = device.Caught(r).Value
 		}
 	}()
 	f()

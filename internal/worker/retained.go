@@ -26,8 +26,8 @@ type leaving struct {
 func (s *session) mayKeep(n int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n > 0 && len(s.kept)+n > wire.MaxKept {
-		return fmt.Errorf("%w: the session keeps %d values, the run %d more, the limit is %d", transport.ErrLimit, len(s.kept), n, wire.MaxKept)
+	if n > 0 && len(s.kept)+n > wire.MaxRetained {
+		return fmt.Errorf("%w: the session retains %d values, the run %d more, the limit is %d", transport.ErrLimit, len(s.kept), n, wire.MaxRetained)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package engine
+package cpu
 
 import (
 	"github.com/genie-sdk/go/internal/kernels"
@@ -100,11 +100,11 @@ func runGathered(s *step) error {
 		strides[d] = n
 		n *= a.Shape[d]
 	}
-	mem, err := s.pad.get(max(4*n, 1))
+	mem, err := s.work.get(max(4*n, 1))
 	if err != nil {
 		return err
 	}
-	defer s.pad.put(mem)
+	defer s.work.put(mem)
 	dense := op.Array{DType: a.DType, Shape: a.Shape, Strides: strides[:len(a.Shape)], Data: mem[:4*n]}
 	copyStrided(&dense, a, s.halt)
 	s.in[0] = &dense
