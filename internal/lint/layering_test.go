@@ -121,6 +121,7 @@ var layers = []layer{
 	{"baselines/...", []string{"..."}},
 	{"cmd/...", []string{"..."}},
 	{"internal/lint", nil},
+	{"internal/operatortest", nil},
 }
 
 // neverLinks lists what must not be in a binary because of a package, directly
