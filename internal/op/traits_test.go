@@ -14,12 +14,26 @@ import (
 // traitExamples are operators whose attributes suit small inputs.
 func traitExamples() []op.Op {
 	out := []op.Op{
-		op.Append{}, op.ArgMax{Axis: -1}, op.Concat{Axis: -1}, op.Softmax{Axis: 0}, op.Softmax{Axis: -1}, op.CausalMask{},
+		op.Append{},
+		op.ArgMax{Axis: -1},
+		op.Concat{Axis: -1},
+		op.Softmax{Axis: 0},
+		op.Softmax{Axis: -1},
+		op.CausalMask{},
 		op.Conv2D{Stride: [2]int{1, 1}, Pad: [2]int{1, 0}, Dilation: [2]int{1, 1}, Groups: 1},
 		op.MaxPool2D{Kernel: [2]int{2, 1}, Stride: [2]int{1, 1}},
-		op.LayerNorm{Eps: 1e-5}, op.MatMul{}, op.MatMul{TransA: true}, op.MatMul{TransB: true}, op.Reduce{Kind: "sum", Axes: []int{0}},
-		op.Slice{Axis: 0, Start: plan.C(1), Stop: plan.C(2)}, op.TopK{K: 1}, op.Transpose{Perm: []int{1, 0}}, op.Transpose{Perm: []int{2, 0, 1}},
-		op.Expand{Shape: plan.Shape{plan.C(2), plan.C(3)}}, op.Reshape{Shape: plan.Shape{plan.C(2), plan.C(3), plan.C(2)}}, op.WriteRows{Axis: 0},
+		op.LayerNorm{Eps: 1e-5},
+		op.MatMul{},
+		op.MatMul{TransA: true},
+		op.MatMul{TransB: true},
+		op.Reduce{Kind: "sum", Axes: []int{0}},
+		op.Slice{Axis: 0, Start: plan.C(1), Stop: plan.C(2)},
+		op.TopK{K: 1},
+		op.Transpose{Perm: []int{1, 0}},
+		op.Transpose{Perm: []int{2, 0, 1}},
+		op.Expand{Shape: plan.Shape{plan.C(2), plan.C(3)}},
+		op.Reshape{Shape: plan.Shape{plan.C(2), plan.C(3), plan.C(2)}},
+		op.WriteRows{Axis: 0},
 	}
 	has := map[string]bool{}
 	for _, o := range out {
@@ -66,8 +80,12 @@ func evaluations(t *testing.T, o op.Op, n int) (out []evaluation) {
 		if o.Name() == "sample" { // six inputs that fit are not found by chance
 			b := plan.C(dims[0])
 			e.specs = []plan.Spec{
-				{DType: plan.F32, Shape: plan.Shape{b, plan.C(dims[1])}}, {DType: plan.F32, Shape: plan.Shape{b}}, {DType: plan.F32, Shape: plan.Shape{b}},
-				{DType: plan.I32, Shape: plan.Shape{b}}, {DType: plan.I64, Shape: plan.Shape{b}}, {DType: plan.I32, Shape: plan.Shape{b}},
+				{DType: plan.F32, Shape: plan.Shape{b, plan.C(dims[1])}},
+				{DType: plan.F32, Shape: plan.Shape{b}},
+				{DType: plan.F32, Shape: plan.Shape{b}},
+				{DType: plan.I32, Shape: plan.Shape{b}},
+				{DType: plan.I64, Shape: plan.Shape{b}},
+				{DType: plan.I32, Shape: plan.Shape{b}},
 			}
 		}
 		if spec, err := o.Infer(e.specs); err == nil && e.fill(rng, spec) {

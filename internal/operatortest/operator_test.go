@@ -1,7 +1,6 @@
 package operatortest
 
 import (
-	"fmt"
 	"math"
 	"os"
 	"strings"
@@ -34,9 +33,9 @@ var kernels map[string]func(o op.Op) elementwise
 
 // elementwise is the CPU's type of that name.
 type elementwise struct {
-	unary  func(dst, src []float32)
-	binary func(dst, a, b []float32)
-	scalar func(dst, a []float32, b float32)
+	unary func(dst, src []float32)
+	_     func(dst, a, b []float32)
+	_     func(dst, a []float32, b float32)
 }
 
 // kernelCalls counts the calls of the new kernel.
@@ -258,7 +257,7 @@ func TestExplained(t *testing.T) {
 		}
 		require.Equal(t, 3, nodes)
 		for form, text := range map[string]string{"text": e.Text(), "dot": e.Dot()} {
-			require.GreaterOrEqual(t, strings.Count(text, tt.name), 2*3, fmt.Sprintf("%s: in the graph and in the plan", form))
+			require.GreaterOrEqual(t, strings.Count(text, tt.name), 2*3, form+": in the graph and in the plan")
 		}
 	}
 }
