@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/op"
@@ -331,4 +332,22 @@ func TestCompareNotices(t *testing.T) {
 	moved.Kernels = slices.Clone(l.Kernels)
 	slices.Reverse(moved.Kernels)
 	require.Error(t, moved.Compare(s, ReferenceDevice()))
+}
+
+// TestReferenceDeviceLacks holds that the device which the cost model assumes lacks
+// the kernels that the CPU lacks, and no others.
+func TestReferenceDeviceLacks(t *testing.T) {
+	d, err := cpu.Open(device.Options{Threads: 1})
+	require.NoError(t, err)
+	defer d.Close()
+	var lacks []string
+	for _, name := range op.Names() {
+		for _, attrs := range []plan.Attrs{nil, {plan.BoolAttr("tanh", true)}, {plan.Int("to", int(plan.F32))}} {
+			o, err := op.New(name, attrs)
+			if err == nil && o.Traits().Pointwise && !d.Capabilities().Pointwise(o) {
+				lacks = append(lacks, name)
+			}
+		}
+	}
+	require.ElementsMatch(t, ReferenceDevice().Lacks, lacks)
 }
