@@ -92,7 +92,7 @@ var layers = []layer{
 	{"internal/lazygraph", []string{"internal/op", "transport/plan"}},
 	{"lazy", []string{"internal/lazygraph", "internal/op", "transport", "transport/plan"}},
 	{"lazy/gorgonia", []string{"internal/lazygraph", "internal/op", "lazy", "transport", "transport/plan"}},
-	{"semantic", []string{"internal/lazygraph", "internal/op", "lazy", "transport/plan"}},
+	{"semantic", []string{"internal/lazygraph", "internal/op", "internal/program", "lazy", "transport/plan"}},
 	{"genie", []string{"lazy", "semantic", "transport/..."}},
 	{"genie/otelgenie", []string{"transport"}},
 
@@ -130,6 +130,7 @@ var layers = []layer{
 	{"baselines/...", []string{"..."}},
 	{"cmd/...", []string{"..."}},
 	{"internal/lint", nil},
+	{"internal/operatortest", nil},
 }
 
 // neverLinks lists what must not be in a binary because of a package, directly
