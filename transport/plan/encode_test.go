@@ -18,7 +18,7 @@ func randomPlan(r *rand.Rand) *Plan {
 	dims := []Dim{C(r.IntN(9) + 1), Sym("batch"), Sym("seq"), Sym("past").Add(Sym("seq")), Sym("seq").Scale(3).Sub(C(1))}
 	dim := func() Dim { return dims[r.IntN(len(dims))] }
 	p := &Plan{
-		Version: Version, Name: "rand", Phase: "llm_decode", Policy: "semantic", Buffers: r.IntN(2),
+		Version: Version, Name: "rand", Phase: "llm_decode", Policy: "full", Buffers: r.IntN(2),
 		Values: []Value{}, Steps: []Step{}, Inputs: []Port{}, Outputs: []Output{}, States: []State{},
 	}
 	add := func(v Value) int {
