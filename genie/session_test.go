@@ -110,7 +110,7 @@ func TestKeptValues(t *testing.T) {
 		s := session(t, c)
 		v := genie.Float32s([]float32{1, 2, 3}, 3)
 		for range 4 {
-			out, err := s.RunKeep(ctx, genie.Feed{"x": v}, y)
+			out, err := s.RunRetain(ctx, genie.Feed{"x": v}, y)
 			require.NoError(t, err)
 			v = out[0]
 		}
@@ -192,7 +192,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// TestCanceled stops a run; the session goes on.
+// TestCanceled stops a run; the session stays usable.
 func TestCanceled(t *testing.T) {
 	executors(t, func(t *testing.T, c *genie.Client) {
 		g := lazy.NewGraph("slow")

@@ -3,6 +3,7 @@ package semantic
 import (
 	"slices"
 
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
@@ -271,15 +272,11 @@ func wrapAxis(axis int, t *lazy.Tensor) int {
 // rowwise reports whether element i of t comes from element i of the input,
 // whatever is done to it with the other inputs.
 func rowwise(t *lazy.Tensor, operand int) bool {
-	switch t.Op().(type) {
-	case op.Identity, op.Contiguous, op.Cast, op.Arith, op.Tanh:
-		return true
-	case op.Bias, op.CausalMask, op.LayerNorm:
-		return operand == 0
-	case op.Where:
-		return operand > 0
+	if t.Op() == nil {
+		return false
 	}
-	return false
+	traits := lazygraph.Op(t).Traits()
+	return traits.Pointwise || traits.Aligned && operand == 0
 }
 
 // isView reports whether t only shows its first input's memory.

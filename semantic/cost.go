@@ -3,7 +3,7 @@ package semantic
 import (
 	"fmt"
 
-	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -46,7 +46,7 @@ func (c Cost) Seconds(d Device) float64 {
 // Costs gives the cost of every tensor, by id, when the symbols are bound to
 // b. Bytes are those of the storage type, so a bf16 weight counts two an
 // element; batch and sequence are in the sizes. Leaves, views and dead tensors
-// cost nothing. An embedding reads the rows it gathers and not the table, and
+// cost nothing. A gather reads the rows it gathers and not the table, and
 // a KV cache's update reads and writes the new rows alone, since it is done in
 // place.
 func (s *SRG) Costs(b plan.Bindings) ([]Cost, error) {
@@ -96,13 +96,13 @@ func (s *SRG) costs(sizes [][]int) []Cost {
 		c := Cost{BytesWritten: s.storedBytes(t, sizes[id])}
 		for i, x := range t.In() {
 			in = append(in, sizes[x.ID()])
-			if _, ok := t.Op().(op.Embedding); ok && i == 0 {
+			if i == 0 && lazygraph.Op(t).Traits().Gathers {
 				c.BytesRead += elements(sizes[id]) * float64(s.storage(x).Size())
 				continue
 			}
 			c.BytesRead += s.storedBytes(x, sizes[x.ID()])
 		}
-		c.FLOPs = t.Op().FLOPs(in, sizes[id])
+		c.FLOPs = lazygraph.Op(t).FLOPs(in, sizes[id])
 		out[id] = c
 	}
 	for i := range s.Caches {

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/genie-sdk/go/genie"
-	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/transport/local"
+	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/gpt2"
 	"github.com/genie-sdk/go/workloads/llm"
@@ -20,13 +20,13 @@ func BenchmarkReferencePrefill_Engine(b *testing.B)     { engines(b, llm.Prefill
 // that are allowed to reference systems with the same.
 var weightTypes = []struct {
 	within
-	storage safetensors.DType
+	storage plan.DType
 	opts    []local.Option
 }{
-	{within: within{"f32", 2e-5}, storage: safetensors.F32},
-	{within: within{"bf16", 5e-2}, storage: safetensors.BF16},
-	{within: within{"f16", 5e-3}, storage: safetensors.F16},
-	{within: within{"int8", 1e-1}, storage: safetensors.F32, opts: []local.Option{local.WithInt8Weights()}},
+	{within: within{"f32", 2e-5}, storage: plan.F32},
+	{within: within{"bf16", 5e-2}, storage: plan.BF16},
+	{within: within{"f16", 5e-3}, storage: plan.F16},
+	{within: within{"int8", 1e-1}, storage: plan.F32, opts: []local.Option{local.WithInt8Weights()}},
 }
 
 // engines times the engine in this process as [referenceSystems] times others: the same
@@ -38,7 +38,7 @@ func engines(b *testing.B, name string) {
 	}
 	w := golden(b, name, scale)
 	for _, weights := range weightTypes {
-		if scale == workloads.Tiny && weights.storage != safetensors.F32 {
+		if scale == workloads.Tiny && weights.storage != plan.F32 {
 			continue // no checkpoint
 		}
 		b.Run(llmName(name, "genie", scale, weights.dtype, "all"), func(b *testing.B) {

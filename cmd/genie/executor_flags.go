@@ -10,26 +10,28 @@ import (
 	"github.com/genie-sdk/go/transport/credentials"
 )
 
-// The environment says where a token is: the arguments of a process are there
-// for everybody on the machine to read.
+// The token comes from the environment, because all users of the machine can
+// read the arguments of a process.
 const (
 	tokenEnv     = "GENIE_TOKEN"
 	tokenFileEnv = "GENIE_TOKEN_FILE"
 )
 
-// tlsFlags are what a client demands of a worker's certificate, and its own.
+// tlsFlags are the client's requirements for a worker's certificate, and the
+// client's own.
 type tlsFlags struct {
 	tls   bool
 	files credentials.Files
 }
 
-// flags adds the flags; target is what the worker's address is called.
+// flags adds the flags; target is the name of the worker's address in help
+// texts.
 func (o *tlsFlags) flags(f *pflag.FlagSet, target string) {
-	f.BoolVar(&o.tls, "tls", false, "encrypt the connection to the worker; the default with another --tls flag")
-	f.StringVar(&o.files.CA, "tls-ca", "", "PEM file of the authorities that the worker's certificate has to come from; the system's without it")
-	f.StringVar(&o.files.Cert, "tls-cert", "", "PEM file of this client's certificate, for a worker that asks for one")
+	f.BoolVar(&o.tls, "tls", false, "encrypt the connection to the worker; implied by the other --tls flags")
+	f.StringVar(&o.files.CA, "tls-ca", "", "PEM file of the authorities that may issue the worker's certificate (default: the system's)")
+	f.StringVar(&o.files.Cert, "tls-cert", "", "PEM file of this client's certificate, for a worker that requires one")
 	f.StringVar(&o.files.Key, "tls-key", "", "PEM file of the certificate's key")
-	f.StringVar(&o.files.ServerName, "tls-server-name", "", "name in the worker's certificate, where it is not the host of "+target)
+	f.StringVar(&o.files.ServerName, "tls-server-name", "", "name in the worker's certificate, if it is not the host of "+target)
 }
 
 // given reports whether the flags ask for TLS.
@@ -37,13 +39,13 @@ func (o *tlsFlags) given() bool { return o.tls || o.files != (credentials.Files{
 
 func (o *tlsFlags) check() error {
 	if (o.files.Cert == "") != (o.files.Key == "") {
-		return usagef("--tls-cert and --tls-key go together")
+		return usagef("--tls-cert and --tls-key must be given together")
 	}
 	return nil
 }
 
-// config loads the files and gives a function that returns the configuration for
-// the next connection.
+// config loads the files and returns a function that returns the configuration
+// for the next connection.
 func (o *tlsFlags) config() (func() *tls.Config, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -51,7 +53,7 @@ func (o *tlsFlags) config() (func() *tls.Config, error) {
 	return o.files.Client()
 }
 
-// secureFlags are what a client demands of a worker and shows to it.
+// secureFlags are what a client requires from a worker and presents to it.
 type secureFlags struct {
 	tlsFlags
 	tokenFile string
@@ -60,11 +62,11 @@ type secureFlags struct {
 
 func (o *secureFlags) flags(f *pflag.FlagSet, target string) {
 	o.tlsFlags.flags(f, target)
-	f.StringVar(&o.tokenFile, "token-file", "", "file of the token that says who this client is; or "+tokenFileEnv+", or the token in "+tokenEnv)
+	f.StringVar(&o.tokenFile, "token-file", "", "file of this client's token (default: the file that "+tokenFileEnv+" names, or the token in "+tokenEnv+")")
 	f.BoolVar(&o.insecure, "insecure", false, "send the token over the network without TLS")
 }
 
-// credentials are the same for an executor.
+// credentials are the flags as credentials of an executor.
 func (o *secureFlags) credentials() (credentials.Client, error) {
 	if err := o.check(); err != nil {
 		return credentials.Client{}, err
@@ -83,7 +85,7 @@ func (o *secureFlags) credentials() (credentials.Client, error) {
 	return c, nil
 }
 
-// options are the same as options of a client.
+// options are the flags as options of a client.
 func (o *secureFlags) options() ([]genie.Option, error) {
 	c, err := o.credentials()
 	if err != nil {

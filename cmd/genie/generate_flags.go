@@ -11,8 +11,8 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
-	"github.com/genie-sdk/go/internal/tokenizer"
 	"github.com/genie-sdk/go/workloads/gpt2"
+	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
 // generateOptions are the flags of generate.
@@ -45,29 +45,29 @@ type generateOptions struct {
 
 func (o *generateOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.model, "model", "", "directory of the checkpoint (required)")
-	f.StringVar(&o.executor, "executor", "local:", "where it runs: local:, tcp://host:port or grpc://host:port; of several workers, separated by commas, the first that answers")
+	f.StringVar(&o.executor, "executor", "local:", "where to run: local:, tcp://host:port or grpc://host:port; of several workers, separated by commas, the first that answers")
 	o.secure.flags(f, "--executor")
-	f.StringVar(&o.policy, "policy", "full", "what stays on the executor: blind, resident or full")
+	f.StringVar(&o.policy, "policy", "full", "what stays on the executor between calls: blind, resident or full")
 	hashesFlag(f, &o.hashes)
 	f.StringVar(&o.prompt, "prompt", "", "text to continue")
 	f.StringVar(&o.tokens, "tokens", "", "token ids to continue, such as 1,2,3")
-	f.IntVar(&o.maxNew, "max-new", 50, "largest number of new tokens, unless the checkpoint has one")
-	f.BoolVar(&o.greedy, "greedy", false, "take the likeliest token; the default without a sampling flag, unless the checkpoint says do_sample")
+	f.IntVar(&o.maxNew, "max-new", 50, "maximum number of new tokens; the checkpoint's own, if it has one, is the default")
+	f.BoolVar(&o.greedy, "greedy", false, "take the likeliest token at each step; the default without a sampling flag, unless the checkpoint sets do_sample")
 	f.Float32Var(&o.temperature, "temperature", 0, "sample at this temperature; 1 when only --top-k or --top-p is given")
-	f.IntVar(&o.topK, "top-k", 0, "sample among the K likeliest tokens; 0 is all")
-	f.Float32Var(&o.topP, "top-p", 1, "sample among the likeliest tokens that have this probability together")
-	f.Int64Var(&o.seed, "seed", 0, "seed of the sampling")
-	f.BoolVar(&o.ignoreEOS, "ignore-eos", false, "go on after the model's end token")
-	f.StringArrayVar(&o.stop, "stop", nil, "text that ends the text, which is cut before it; a token id where there is no tokenizer; may be repeated")
-	f.BoolVar(&o.ignoreSettings, "ignore-generation-config", false, "take only the end tokens from generation_config.json, nothing else")
-	f.BoolVar(&o.noRecovery, "no-recovery", false, "fail when the worker is lost, in place of going on with it or another one")
+	f.IntVar(&o.topK, "top-k", 0, "sample among the K likeliest tokens; 0 means all")
+	f.Float32Var(&o.topP, "top-p", 1, "sample among the likeliest tokens whose probabilities sum to this value")
+	f.Int64Var(&o.seed, "seed", 0, "sampling seed")
+	f.BoolVar(&o.ignoreEOS, "ignore-eos", false, "continue after the model's end token")
+	f.StringArrayVar(&o.stop, "stop", nil, "string that ends the generation and is cut off; a token id if there is no tokenizer; may be repeated")
+	f.BoolVar(&o.ignoreSettings, "ignore-generation-config", false, "use only the end tokens of generation_config.json")
+	f.BoolVar(&o.noRecovery, "no-recovery", false, "fail when the worker is lost instead of resuming on it or on another one")
 	f.StringVar(&o.logitsOut, "logits-out", "", "write the logits to this safetensors file: prefill [prompt, vocab] and step [new-1, vocab]")
-	f.IntVar(&o.threads, "threads", 0, "computing threads of local:; 0 is one for each CPU")
-	f.BoolVar(&o.json, "json", false, "print one JSON object in place of the text")
-	f.StringVar(&o.otlp, "otlp-endpoint", "", "send traces there by OTLP over gRPC, http://host:port or, with TLS, https://host:port")
+	f.IntVar(&o.threads, "threads", 0, "compute threads of local:; 0 means one per CPU")
+	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
+	f.StringVar(&o.otlp, "otlp-endpoint", "", "send traces to this OTLP gRPC endpoint: http://host:port or, with TLS, https://host:port")
 }
 
-// check finds what is missing, conflicting or out of range.
+// check finds missing, conflicting and out-of-range flags.
 func (o *generateOptions) check(f *pflag.FlagSet) error {
 	if o.model == "" {
 		return usagef("--model is missing: the directory of a checkpoint")
@@ -104,7 +104,7 @@ func (o *generateOptions) checkSampling(f *pflag.FlagSet) error {
 			return usagef("--greedy and --%s exclude each other", name)
 		}
 	}
-	// Written so that a NaN fails.
+	// The comparisons are written so that a NaN fails.
 	switch {
 	case !(o.temperature >= 0 && o.temperature <= 1e6):
 		return usagef("--temperature is %g, not 0 or more", o.temperature)
@@ -119,7 +119,7 @@ func (o *generateOptions) checkSampling(f *pflag.FlagSet) error {
 	return nil
 }
 
-// checkFolder finds out before the work that its result could not be written.
+// checkFolder checks before the work that its result can be written.
 func (o *generateOptions) checkFolder() error {
 	if o.logitsOut == "" {
 		return nil

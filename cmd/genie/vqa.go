@@ -11,10 +11,10 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/imaging"
-	"github.com/genie-sdk/go/internal/tokenizer"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/workloads/clip"
+	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
 type vqaOptions struct {
@@ -24,7 +24,7 @@ type vqaOptions struct {
 	answers            []string
 }
 
-// What stands for the question and for an answer in a template.
+// Placeholders for the question and an answer in a template.
 const (
 	questionMark = "{question}"
 	answerMark   = "{answer}"
@@ -34,13 +34,14 @@ func (a *app) vqaCommand() *cobra.Command {
 	var o vqaOptions
 	cmd := &cobra.Command{
 		Use:   "vqa --model DIR --image FILE --question TEXT --answers A,B,C",
-		Short: "Answer a question about a picture",
-		Long: `vqa ranks possible answers to a question about pictures with a CLIP checkpoint
-in the layout of Hugging Face, in this process or on a worker: each answer
-becomes a text by the prompt template, and the likeliest text is the answer.
-Probabilities are among the given answers. The pictures are turned as the
-camera's orientation tag says and prepared as preprocessor_config.json of the
-checkpoint says.`,
+		Short: "Answer a question about an image",
+		Long: `vqa ranks possible answers to a question about images. It takes a CLIP checkpoint
+in the Hugging Face layout and runs in this process or on a worker.
+
+The prompt template turns each answer into a text; the likeliest text wins.
+Probabilities are relative to the given answers. Images are rotated by their
+orientation tag and preprocessed as the checkpoint's preprocessor_config.json
+says.`,
 		Example: `  genie vqa --model ./clip-vit-base-patch32 --image cat.jpg --question "what animal is this?" --answers cat,dog,bird
   genie vqa --model ./clip --image a.png --prompt-template "a photo of a {answer}" --answers cat,dog --json`,
 		Args: noArgs,
@@ -53,13 +54,13 @@ checkpoint says.`,
 	}
 	o.flags(cmd.Flags())
 	f := cmd.Flags()
-	f.StringVar(&o.question, "question", "", "what to answer (required if the template has {question})")
-	f.StringSliceVar(&o.answers, "answers", nil, `possible answers, such as a,b,c; one with a comma is "quoted" (required)`)
+	f.StringVar(&o.question, "question", "", "question to answer (required if the template has {question})")
+	f.StringSliceVar(&o.answers, "answers", nil, `possible answers, such as a,b,c; put one that has a comma in "quotes" (required)`)
 	f.StringVar(&o.template, "prompt-template", "question: {question} answer: {answer}", "text for each answer, with {question} and {answer}")
 	return cmd
 }
 
-// check finds what is missing or makes no sense.
+// check finds missing and inconsistent flags.
 func (o *vqaOptions) check() error {
 	if err := o.visionOptions.check(); err != nil {
 		return err
@@ -90,13 +91,13 @@ func (o *vqaOptions) check() error {
 
 // vqaReport is what vqa --json prints.
 type vqaReport struct {
-	Question string           `json:"question"`
-	Images   []pictureAnswers `json:"images"`
+	Question string         `json:"question"`
+	Images   []imageAnswers `json:"images"`
 	runReport
 }
 
-// pictureAnswers are the answers for a picture, likeliest first.
-type pictureAnswers struct {
+// imageAnswers are the answers for an image, likeliest first.
+type imageAnswers struct {
 	File    string   `json:"file"`
 	Answers []answer `json:"answers"`
 }
@@ -137,14 +138,14 @@ func (a *app) vqa(ctx context.Context, o vqaOptions) error {
 	}
 	report := vqaReport{Question: o.question, runReport: *run}
 	for i, row := range slices.Collect(slices.Chunk(out[0], len(o.answers))) {
-		report.Images = append(report.Images, pictureAnswers{o.images[i], rankAnswers(row, o.answers)})
+		report.Images = append(report.Images, imageAnswers{o.images[i], rankAnswers(row, o.answers)})
 	}
 	if o.json {
 		return a.printJSON(report)
 	}
-	for i, picture := range report.Images {
-		shown := pictureLabels{File: picture.File}
-		for _, best := range picture.Answers {
+	for i, image := range report.Images {
+		shown := imageLabels{File: image.File}
+		for _, best := range image.Answers {
 			shown.Labels = append(shown.Labels, label{Label: best.Answer, Probability: best.Probability})
 		}
 		if err := a.printLabels(shown, i, len(report.Images)); err != nil {
@@ -158,7 +159,7 @@ func (a *app) vqa(ctx context.Context, o vqaOptions) error {
 // feed is the model's inputs.
 func (o *vqaOptions) feed(c clip.Config, words *tokenizer.Tokenizer, pixels imaging.Pixels) (genie.Feed, error) {
 	if pixels.Height != c.Vision.Image || pixels.Width != c.Vision.Image {
-		return nil, fmt.Errorf("%s: the pictures become %dx%d, the model takes %dx%d",
+		return nil, fmt.Errorf("%s: the images become %dx%d, the model takes %dx%d",
 			o.model, pixels.Width, pixels.Height, c.Vision.Image, c.Vision.Image)
 	}
 	tokens, mask, seq, err := o.texts(c.Text, words)
@@ -172,9 +173,9 @@ func (o *vqaOptions) feed(c clip.Config, words *tokenizer.Tokenizer, pixels imag
 // legacyEOS is the end token of a CLIP config that means the highest id.
 const legacyEOS = 2
 
-// texts are the prompts as tokens [answers, seq], as long as the longest. A
-// prompt that the model could not read whole is refused: it would be ranked
-// without its answer.
+// texts are the prompts as tokens [answers, seq], padded to the longest. A
+// prompt longer than the model's maximum is refused: truncation would cut off
+// its answer.
 func (o *vqaOptions) texts(c clip.TextConfig, words *tokenizer.Tokenizer) (tokens, mask []int32, seq int, err error) {
 	if eos, ok := words.EOS(); !ok || int(c.EOS) != legacyEOS && eos != int(c.EOS) {
 		return nil, nil, 0, fmt.Errorf("%s: config.json ends texts with token %d, tokenizer.json with %d", o.model, c.EOS, eos)
@@ -206,7 +207,7 @@ func (o *vqaOptions) texts(c clip.TextConfig, words *tokenizer.Tokenizer) (token
 	return tokens, mask, seq, nil
 }
 
-// rankAnswers sorts answers by likelihood; of equal ones the first comes first.
+// rankAnswers sorts answers by likelihood; ties keep their order.
 func rankAnswers(logits []float32, answers []string) []answer {
 	probability := softmax(logits)
 	all := make([]answer, len(logits))

@@ -76,7 +76,7 @@ func TestVQA(t *testing.T) {
 	}
 }
 
-func requireAnswers(t *testing.T, q asked, image int, got pictureAnswers) {
+func requireAnswers(t *testing.T, q asked, image int, got imageAnswers) {
 	t.Helper()
 	require.Equal(t, q.Images[image], filepath.Base(got.File))
 	require.Len(t, got.Answers, len(q.Answers))

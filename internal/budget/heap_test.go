@@ -11,13 +11,13 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// TestGarbageIsNotFree holds that memory of the heap is free when the collector
-// has run, which it does when somebody wants the memory.
+// TestGarbageIsNotFree verifies that heap memory is free after the collector
+// has run, which it does when the memory is needed.
 func TestGarbageIsNotFree(t *testing.T) {
 	const limit = 100 << 20
 	a := New(limit)
-	require.NoError(t, a.Reserve(Kept, 60<<20, "kept"))
-	a.Release(Kept, 60<<20)
+	require.NoError(t, a.Reserve(Retained, 60<<20, "kept"))
+	a.Release(Retained, 60<<20)
 	require.Zero(t, a.Used())
 	require.False(t, a.add(60<<20), "not free yet")
 	require.NoError(t, a.Reserve(State, 60<<20, "state"))
@@ -46,11 +46,11 @@ func TestGovern(t *testing.T) {
 	require.Equal(t, int64(256<<20+16<<20+heapExtra), most)
 	require.NoError(t, a.Reserve(Weights, 100<<20, "weights"))
 	require.Equal(t, most-100<<20, debug.SetMemoryLimit(-1))
-	require.NoError(t, a.Reserve(Kept, 100<<20, "kept"))
+	require.NoError(t, a.Reserve(Retained, 100<<20, "kept"))
 	require.Equal(t, most-100<<20, debug.SetMemoryLimit(-1), "kept values are in the heap")
 	a.Release(Weights, 100<<20)
 	require.Equal(t, most, debug.SetMemoryLimit(-1))
-	a.Release(Kept, 100<<20)
+	a.Release(Retained, 100<<20)
 	require.Eventually(t, func() bool { return a.heap.garbage.Load() == 0 }, 10*time.Second, time.Millisecond, "nothing else wakes the collector")
 	stop()
 	require.Equal(t, before, debug.SetMemoryLimit(-1))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -14,37 +15,44 @@ import (
 // states grow by, its arena, its outputs. First it asks for room to grow, too,
 // and where that is refused for what it needs now.
 
-// growth is a state that a call makes larger.
+// growth is a state that a call makes larger, or whose pages it may not write to.
 type growth struct {
 	index    int // of the plan's states
 	st       *state
-	rows     int // positions along the appended axis
-	least    int // bytes without room to grow
-	capacity int // positions
-	size     int // bytes
+	rows     int  // positions along the appended axis
+	least    int  // bytes in one page without room to grow
+	paged    bool // it may have several pages
+	keep     int  // pages that stay as they are
+	pages    int  // that are added
+	capacity int  // positions of each
+	size     int  // bytes of each
 }
+
+// added is the memory that is added, and dropped what the session gives up for it.
+func (g *growth) added() int   { return g.pages * g.size }
+func (g *growth) dropped() int { return pagesSize(g.st.pages[g.keep:]) }
 
 // firstRoom is how many positions a state has room for beyond those of the run
 // that begins it.
 const firstRoom = 64
 
 // outgrows reports whether a state must grow for rows positions, or for a new
-// value of another size, and lists it if so.
+// value of another size, or has pages that the call may not write to, and lists it if
+// so.
 func (b *binding) outgrows(s *Session, i int, st *state, rows int) (bool, error) {
-	g := growth{index: i, st: st, rows: rows}
-	if st.axis >= 0 && st.capacity > 0 && rows <= st.capacity {
+	g := growth{index: i, st: st, rows: rows, paged: b.prog.Paged[i] && s.e.pageRows > 0}
+	if st.axis >= 0 && st.capacity > 0 && rows <= st.room() && (g.paged || len(st.pages) == 1) && !st.sharedFrom(st.written()) {
 		return false, nil
 	}
 	n, err := st.bytes(rows, s.e.opts.MaxScratch)
 	if err != nil {
 		return false, err
 	}
-	d := &b.prog.plan.States[i]
+	d := &b.prog.Plan().States[i]
 	if d.Mode == plan.StateReplace {
-		out := b.prog.places[d.Out]
-		n = max(n, b.elems[out.shape]*int(out.size))
+		n = max(n, b.bound.Bytes(d.Out))
 	}
-	if st.axis < 0 && n <= len(st.mem) {
+	if st.axis < 0 && n <= st.size() && len(st.pages) == 1 && !st.sharedFrom(0) {
 		return false, nil
 	}
 	g.least = n
@@ -67,12 +75,23 @@ func (st *state) bytes(capacity int, limit int64) (int, error) {
 	return int(size), nil
 }
 
-// choose sets capacity and size: with room to grow, so that a sequence of
-// appends copies each row a constant number of times, or without.
-func (g *growth) choose(room bool, limit int64) {
+// choose says which pages are added. A state begins in one page that grows, so that a
+// sequence of appends copies each row a constant number of times; from pageRows
+// positions on it has pages of as many, where its plan allows several, and no row is
+// copied any more. room is for positions that are to come.
+func (g *growth) choose(room bool, pageRows int, limit int64) {
 	st := g.st
-	g.capacity, g.size = 1, g.least
+	g.keep, g.pages, g.capacity, g.size = 0, 1, 1, g.least
 	switch {
+	case st.axis >= 0 && g.paged && g.rows > pageRows:
+		if st.capacity == pageRows {
+			for g.keep = min(st.written(), len(st.pages)); g.keep < len(st.pages) && st.pages[g.keep].refs.Load() == 1; {
+				g.keep++
+			}
+		}
+		g.capacity = pageRows
+		g.pages = (g.rows+pageRows-1)/pageRows - g.keep
+		g.size, _ = st.bytes(pageRows, limit) // less than for all rows
 	case st.axis >= 0:
 		g.capacity = g.rows
 		if !room {
@@ -82,10 +101,13 @@ func (g *growth) choose(room bool, limit int64) {
 		if st.capacity == 0 {
 			more = g.rows + firstRoom
 		}
+		if g.paged {
+			more = min(more, pageRows)
+		}
 		if n, err := st.bytes(more, limit); err == nil {
 			g.capacity, g.size = more, n
 		}
-	case room && len(st.mem) > 0:
+	case room && st.size() > 0:
 		g.size += g.size / 4
 	}
 }
@@ -94,27 +116,27 @@ func (g *growth) choose(room bool, limit int64) {
 // nothing has changed.
 func (b *binding) takeMemory(s *Session) error {
 	c, e := &b.call, s.e
-	c.arena = e.arenas.take(max(b.total, 1))
-	if c.arena != nil && len(b.growing) == 0 && !b.prog.retains {
+	c.arena, _ = e.arenas.take(max(b.bound.Total, 1))
+	if c.arena != nil && len(b.growing) == 0 && !b.prog.Retains {
 		return nil
 	}
 	var amounts budget.Amounts
 	c.spare, c.keeping, c.growing, c.grown = 0, 0, 0, 0
-	spare, keeping := b.outputBytes()
+	spare, keeping := b.outputBytes(e)
 	var err error
 	for room := range 2 {
-		amounts = budget.Amounts{budget.Kept: keeping, budget.Scratch: spare}
+		amounts = budget.Amounts{budget.Retained: keeping, budget.Scratch: spare}
 		arena := 0
 		if c.arena == nil {
-			arena = arenaSizes(max(b.total, 1))[room]
+			arena = arenaSizes(max(b.bound.Total, 1))[room]
 			amounts[budget.Scratch] += int64(arena)
 		}
 		grown := int64(0)
 		for i := range b.growing {
 			g := &b.growing[i]
-			g.choose(room == 0, e.opts.MaxScratch)
-			amounts[budget.State] += int64(g.size)
-			grown += int64(g.size - len(g.st.mem))
+			g.choose(room == 0, e.pageRows, e.opts.MaxScratch)
+			amounts[budget.State] += int64(g.added())
+			grown += int64(g.added() - g.dropped())
 		}
 		if err = s.account.Take(grown + keeping); err != nil {
 			continue
@@ -134,17 +156,19 @@ func (b *binding) takeMemory(s *Session) error {
 		c.spare, c.keeping, c.growing, c.grown = spare, keeping, amounts[budget.State], grown
 		return nil
 	}
-	e.arenas.put(c.arena)
-	c.arena = nil
+	if c.arena != nil {
+		e.arenas.put(c.arena)
+		c.arena = nil
+	}
 	return err
 }
 
 // purpose says what most of the memory is for.
 func (b *binding) purpose(a *budget.Amounts) string {
 	switch {
-	case a[budget.State] >= a[budget.Scratch] && a[budget.State] >= a[budget.Kept]:
+	case a[budget.State] >= a[budget.Scratch] && a[budget.State] >= a[budget.Retained]:
 		return "the state of the session"
-	case a[budget.Kept] > a[budget.Scratch]:
+	case a[budget.Retained] > a[budget.Scratch]:
 		return "outputs that stay with the session"
 	}
 	return "scratch of the run"
@@ -152,13 +176,13 @@ func (b *binding) purpose(a *budget.Amounts) string {
 
 // outputBytes is the memory of outputs outside the arena: of copies that are
 // made for the answer, and of values that are kept.
-func (b *binding) outputBytes() (spare, keeping int64) {
-	for _, o := range b.prog.plan.Outputs {
-		p := &b.prog.places[o.Value]
-		switch n := int64(b.elems[p.shape]) * int64(p.size); {
-		case o.Place == plan.Keep:
+func (b *binding) outputBytes(e *Engine) (spare, keeping int64) {
+	for _, o := range b.prog.Plan().Outputs {
+		p := &b.prog.Places[o.Value]
+		switch n := int64(b.bound.Bytes(o.Value)); {
+		case o.Place == plan.Retain:
 			keeping += n + keptHead
-		case b.prog.places[p.base].state >= 0 || !b.arrays[o.Value].Contiguous():
+		case !e.device.Info().HostAddressable || b.prog.Places[p.Base].State >= 0 || !b.bound.Contiguous(o.Value):
 			spare += n
 		}
 	}
@@ -168,7 +192,7 @@ func (b *binding) outputBytes() (spare, keeping int64) {
 // growStates gives the states their memory, which has been reserved. When ctx ends
 // the states that have not got it stay as they were.
 func (b *binding) growStates(ctx context.Context, s *Session) error {
-	h := haltOn(ctx)
+	h := device.HaltOn(ctx)
 	for i := range b.growing {
 		if err := b.grow(ctx, s, &b.growing[i], h); err != nil {
 			return err
@@ -177,44 +201,64 @@ func (b *binding) growStates(ctx context.Context, s *Session) error {
 	return nil
 }
 
-// grow moves a state to larger memory. What was reserved for it is then the
-// state's, and the call's until then.
+// grow adds pages to a state, and moves what was in pages that it gives up. What was
+// reserved for them is then the state's, and the call's until then.
 func (b *binding) grow(ctx context.Context, s *Session, g *growth, h halt.Func) error {
 	st := g.st
-	mem, err := s.e.allocState(ctx, g.size)
-	if err != nil {
-		return err
-	}
+	more := make([]*page, 0, g.pages)
 	moved := false
 	defer func() {
 		if !moved {
-			s.e.stateMem.Free(mem)
+			for _, p := range more {
+				s.e.device.Free(device.UseState, p.mem)
+			}
 		}
 	}()
+	for range g.pages {
+		mem, err := s.e.device.Alloc(ctx, device.UseState, g.size)
+		if err != nil {
+			return err
+		}
+		p := &page{mem: mem}
+		p.refs.Store(1)
+		more = append(more, p)
+	}
 	s.e.fault("grow")
-	if st.copyTo(mem, g.capacity, h); ctx.Err() != nil {
-		return stopped(ctx)
+	if err := g.move(s.e, more, h); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return device.Stopped(ctx)
 	}
 	moved = true
-	b.call.growing -= int64(g.size)
-	b.call.grown -= int64(g.size - len(st.mem))
+	b.call.growing -= int64(g.added())
+	b.call.grown -= int64(g.added() - g.dropped())
 	st.capacity = g.capacity
-	s.resize(st, mem)
+	s.replacePages(st, g.keep, more)
 	s.states[st.name] = st
 	b.sees(g.index, st)
 	return nil
 }
 
-// copyTo copies a state's value to memory with room for capacity positions, or a
-// part of it when h says stop.
-func (st *state) copyTo(mem []byte, capacity int, h halt.Func) {
-	if st.axis >= 0 && st.shape[st.axis] > 0 {
-		from, to := st.view(st.mem, st.capacity), st.view(mem, capacity)
-		copyStrided(&to, &from, h)
-		return
+// move copies what is in the pages that are given up to those that are added.
+func (g *growth) move(e *Engine, more []*page, h halt.Func) error {
+	st := g.st
+	spec := device.State{DType: st.dtype, Shape: st.shape, Axis: st.axis}
+	if len(st.pages) == g.keep || len(more) == 0 {
+		return nil
 	}
-	n := len(st.mem)
-	for i := 0; i < n && (i == 0 || !h.Now()); i += copyPiece {
-		copy(mem[i:], st.mem[i:min(i+copyPiece, n)])
+	if st.axis < 0 {
+		return e.device.CopyRows(device.Piece{Buffer: more[0].mem}, 0, st.piece(0), 0, 1, spec, h)
 	}
+	valid := st.shape[st.axis]
+	for at := g.keep * st.capacity; at < valid; {
+		from, to := at%st.capacity, (at-g.keep*g.capacity)%g.capacity
+		n := min(valid-at, st.capacity-from, g.capacity-to)
+		dst := device.Piece{Buffer: more[(at-g.keep*g.capacity)/g.capacity].mem, Positions: g.capacity}
+		if err := e.device.CopyRows(dst, to, st.piece(at/st.capacity), from, n, spec, h); err != nil || h.Now() {
+			return err
+		}
+		at += n
+	}
+	return nil
 }

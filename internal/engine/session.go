@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/genie-sdk/go/internal/budget"
-	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -34,8 +34,9 @@ type Session struct {
 	resets int // how often states was cleared
 }
 
-// state is a carried value. Its rows lie at capacity strides: axis has room
-// for capacity positions of which shape[axis] are valid.
+// state is a carried value, in one page of memory or in several of as many positions
+// each: axis has room for capacity positions in each page, and shape[axis] in all are
+// valid.
 type state struct {
 	name     string
 	mode     plan.StateMode
@@ -44,8 +45,9 @@ type state struct {
 	shape    []int // in dims
 	dims     [plan.MaxRank]int
 	capacity int
-	mem      []byte
-	lost     bool // an in-place write was cut short
+	pages    []*page
+	version  uint64 // counts changes of pages
+	lost     bool   // an in-place write was cut short
 }
 
 // newState takes a state from a block of them: a step passes over all states
@@ -67,9 +69,13 @@ func (s *Session) newState(d *plan.State, dt plan.DType, in []int) *state {
 	return st
 }
 
+// kept is a value that stays with the session.
 type kept struct {
-	t   transport.Tensor
-	gen uint64
+	dtype plan.DType
+	shape []int
+	mem   device.Buffer
+	n     int // bytes
+	gen   uint64
 }
 
 // NewSession opens a session.
@@ -137,21 +143,10 @@ func (s *Session) Reset() {
 
 func (s *Session) dropStates() {
 	for _, st := range s.states {
-		s.resize(st, nil)
+		s.replacePages(st, 0, nil)
 	}
 	clear(s.states)
 	s.resets++
-}
-
-// resize gives a state other memory, which the accounts have.
-func (s *Session) resize(st *state, mem []byte) {
-	more := int64(len(mem)) - int64(len(st.mem))
-	if more < 0 { // what is more has been taken
-		s.account.Give(-more)
-	}
-	s.e.stateMem.Free(st.mem)
-	s.e.account.Release(budget.State, int64(len(st.mem)))
-	st.mem = mem
 }
 
 // Read gives a kept value. Its bytes are the session's and must not be changed.
@@ -160,7 +155,8 @@ func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
 	if err != nil {
 		return transport.Tensor{}, err
 	}
-	return k.t, nil
+	data, err := s.e.device.Bytes(k.mem, k.n)
+	return transport.Tensor{DType: k.dtype, Shape: k.shape, Data: data}, err
 }
 
 // lookup is find with the lock.
@@ -193,20 +189,21 @@ func (s *Session) Release(hs ...transport.Handle) {
 	}
 }
 
-// forget takes a kept value, which the collector frees, from the accounts.
+// forget frees a kept value.
 func (s *Session) forget(k *kept) {
-	n := int64(len(k.t.Data)) + keptHead
+	n := int64(k.n) + keptHead
+	s.e.device.Free(device.UseRetained, k.mem)
 	s.account.Give(n)
-	s.e.account.Release(budget.Kept, n)
+	s.e.account.Release(budget.Retained, n)
 }
 
 // keep keeps a value whose memory is reserved.
-func (s *Session) keep(t transport.Tensor) transport.Handle {
+func (s *Session) keep(t transport.Tensor, mem device.Buffer, n int) transport.Handle {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nextID++
 	s.gen++
-	s.kept[s.nextID] = &kept{t, s.gen}
+	s.kept[s.nextID] = &kept{dtype: t.DType, shape: t.Shape, mem: mem, n: n, gen: s.gen}
 	return transport.Handle{Session: s.id, ID: s.nextID, Epoch: s.e.epoch, Generation: s.gen}
 }
 
@@ -229,12 +226,4 @@ func (s *Session) fit(known *state, d *plan.State, dt plan.DType, in []int) (*st
 		return nil, fmt.Errorf("%w: %q is %v%v (%v), the call wants %v%v (%v)", transport.ErrState, d.Name, st.dtype, st.shape, st.mode, dt, in, d.Mode)
 	}
 	return st, nil
-}
-
-func (st *state) view(mem []byte, capacity int) op.Array {
-	full := slices.Clone(st.shape)
-	if st.axis >= 0 {
-		full[st.axis] = capacity
-	}
-	return op.Array{DType: st.dtype, Shape: st.shape, Strides: op.ContiguousStrides(full), Data: mem}
 }

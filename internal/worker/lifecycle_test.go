@@ -17,8 +17,9 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// TestDetachedGivesBack holds a session whose connection is lost: the memory for
-// its next inputs, which nobody could take back meanwhile, is not held with it.
+// TestDetachedGivesBack holds a session whose connection is lost: the memory
+// for its next inputs, which could not be reclaimed meanwhile, is not held with
+// it.
 func TestDetachedGivesBack(t *testing.T) {
 	w := workertest.Start(t, nil)
 	p := greeted(t, w)
@@ -32,8 +33,8 @@ func TestDetachedGivesBack(t *testing.T) {
 	require.Equal(t, floats(202, 402), q.sum(2))
 }
 
-// TestRememberedAnswersCount holds that the answer which a session remembers is
-// in the account of memory, and goes with the session.
+// TestRememberedAnswersCount verifies that the answer which a session remembers
+// counts against the memory budget, and is freed with the session.
 func TestRememberedAnswersCount(t *testing.T) {
 	w := workertest.Start(t, nil)
 	before := int64(0) // of connection and session
@@ -60,19 +61,19 @@ func TestRememberedAnswersCount(t *testing.T) {
 	require.NoError(t, run(2000, 1))
 	remembers(8004)
 	require.NoError(t, run(2001, 1<<18))
-	remembers(8004) // an answer above 1 MiB is not kept
+	remembers(8004) // an answer above 1 MiB is not retained
 	require.NoError(t, s.Close())
 	require.Eventually(t, func() bool { return remembered() < 0 }, 5*time.Second, time.Millisecond, "with the session")
 }
 
-// TestKeptLimit keeps as many values as a session may, and one run more.
-func TestKeptLimit(t *testing.T) {
+// TestRetainedLimit retains as many values as a session may, and one run more.
+func TestRetainedLimit(t *testing.T) {
 	const each = 4096
 	p, _ := counter()
 	p.Values[1] = plan.Value{Kind: plan.KindConst, Name: "w", Spec: p.Values[1].Spec, Buffer: plan.NoBuffer, Const: floats(100, 200)}
 	p.Outputs = nil
 	for i := range each {
-		p.Outputs = append(p.Outputs, plan.Output{Name: string(rune('a'+i%26)) + time.Duration(i).String(), Value: 3, Place: plan.Keep, Cause: plan.CauseActivation})
+		p.Outputs = append(p.Outputs, plan.Output{Name: string(rune('a'+i%26)) + time.Duration(i).String(), Value: 3, Place: plan.Retain, Cause: plan.CauseActivation})
 	}
 	w := workertest.Start(t, nil)
 	ex, err := tcp.Dial(t.Context(), w.TCP)
@@ -90,7 +91,7 @@ func TestKeptLimit(t *testing.T) {
 		}
 		return err
 	}
-	for range wire.MaxKept / each {
+	for range wire.MaxRetained / each {
 		require.NoError(t, run(), "up to the limit")
 	}
 	require.ErrorIs(t, run(), transport.ErrLimit)
@@ -160,15 +161,15 @@ func TestSlowCloseHoldsNobody(t *testing.T) {
 	case err := <-opened:
 		require.NoError(t, err)
 	case <-time.After(5 * time.Second):
-		require.Fail(t, "nobody opens a session while a connection closes")
+		require.Fail(t, "no session can be opened while a connection closes")
 	}
 	let()
 	require.NoError(t, <-joined)
 	require.Equal(t, floats(202, 402), q.sum(2))
 }
 
-// TestReleasesAreNotLost gives values back while the session's queue is full:
-// nobody answers these requests, so nobody would make them again.
+// TestReleasesAreNotLost releases values while the session's queue is full:
+// these requests have no answers, so they would never be retried.
 func TestReleasesAreNotLost(t *testing.T) {
 	const values = 2000
 	hold, began := make(chan struct{}), make(chan struct{})
@@ -203,7 +204,7 @@ func TestReleasesAreNotLost(t *testing.T) {
 		}
 	}
 	require.Len(t, handles, values)
-	require.Positive(t, w.Engine.Stats().KeptBytes)
+	require.Positive(t, w.Engine.Stats().RetainedBytes)
 	block = true
 	running := make(chan transport.Result, 1)
 	go func() {
@@ -221,5 +222,5 @@ func TestReleasesAreNotLost(t *testing.T) {
 			require.NoError(t, s.Release(t.Context(), o.Handle))
 		}
 	}
-	require.Eventually(t, func() bool { return w.Engine.Stats().KeptBytes == 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return w.Engine.Stats().RetainedBytes == 0 }, 5*time.Second, time.Millisecond)
 }

@@ -49,7 +49,7 @@ func randomPlan(r *rand.Rand) *Plan {
 		s.Out = add(Value{Kind: KindTemp, Buffer: r.IntN(p.Buffers+1) - 1, Spec: Spec{F32, Shape{dim(), C(3)}}})
 		p.Steps = append(p.Steps, s)
 		if i == 0 {
-			p.Outputs = append(p.Outputs, Output{"out", s.Out, Keep, CauseLogits})
+			p.Outputs = append(p.Outputs, Output{"out", s.Out, Retain, CauseLogits})
 			p.States = append(p.States, State{"kv", StateAppend, st, s.Out, 1})
 		}
 	}

@@ -65,15 +65,15 @@ func (l *liar) right(typ wire.Type) proto.Message {
 	case wire.TypePrepare:
 		return &wirepb.Prepared{}
 	case wire.TypeRun:
-		return &wirepb.Ran{ElapsedNs: math.MaxUint64, Kept: []*wirepb.Handle{{Session: 1, Id: 1, Epoch: 7, Generation: 1}}}
+		return &wirepb.Ran{ElapsedNs: math.MaxUint64, Retained: []*wirepb.Handle{{Session: 1, Id: 1, Epoch: 7, Generation: 1}}}
 	case wire.TypeOpenSession, wire.TypeReset, wire.TypeCloseSession, wire.TypePutWeight:
 		return &wirepb.Ran{}
 	}
 	return nil
 }
 
-// lied opens a session at a worker that lies, with a plan that keeps exp(x), x f32
-// [4], and has a weight.
+// lied opens a session at a worker that lies, with a plan that retains exp(x),
+// x f32 [4], and has a weight.
 func lied(t *testing.T, answers map[wire.Type]*wire.Message) (*liar, transport.Executor, transport.Session) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -111,7 +111,7 @@ func keepingPlan() (*plan.Plan, transport.Weights) {
 		},
 		Steps:   []plan.Step{{Op: "add", In: []int{0, 1}, Out: 2}},
 		Inputs:  []plan.Port{{Name: "x", Value: 0}},
-		Outputs: []plan.Output{{Name: "y", Value: 2, Place: plan.Keep, Cause: plan.CauseActivation}},
+		Outputs: []plan.Output{{Name: "y", Value: 2, Place: plan.Retain, Cause: plan.CauseActivation}},
 	}, transport.Weights{h: {Name: "w", Hash: h, Storage: plan.F32, Shape: []int{4}, Data: data}}
 }
 
@@ -143,7 +143,7 @@ func TestReadIsWhatWasKept(t *testing.T) {
 			stranger := res.Outputs[0].Handle
 			stranger.ID++
 			_, err = s.Read(t.Context(), stranger)
-			require.ErrorIs(t, err, transport.ErrProtocol, "of a value that nobody kept")
+			require.ErrorIs(t, err, transport.ErrProtocol, "of a value that was not retained")
 		})
 	}
 }
