@@ -15,8 +15,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// GenerateRequest says what to generate. The zero values of the sampling fields
-// mean greedy decoding.
+// GenerateRequest says what to write. The zero values of the sampling fields
+// are greedy decoding.
 type GenerateRequest struct {
 	// Prompts are token ids, one list for each sequence of the batch; lengths
 	// may differ. None may be empty.
@@ -26,23 +26,23 @@ type GenerateRequest struct {
 	// Temperature 0 is greedy; TopK 0 and TopP 0 or 1 keep every token.
 	Temperature, TopP float32
 	TopK              int
-	// Seed makes sampling repeatable. Each sequence draws as it would alone;
-	// Seeds, if not nil, gives each sequence its own seed.
+	// Seed makes a sampled text repeatable. Each sequence draws as it would
+	// alone; Seeds, if not nil, gives each its own.
 	Seed  int64
 	Seeds []int64
-	// Stop lists tokens that end a sequence and are its last; so do the model's
-	// end tokens unless IgnoreEOS is set.
+	// Stop lists tokens that end a sequence and are its last; the model's own
+	// end tokens do so too unless IgnoreEOS is set.
 	Stop      []int
 	IgnoreEOS bool
-	// IgnoreSettings ignores the model's own generation settings; otherwise
-	// [CausalLM.Check] may refuse the request.
+	// IgnoreSettings writes the text as if the model had no settings of its own
+	// for it; otherwise [CausalLM.Check] may refuse the request.
 	IgnoreSettings bool
-	// OwnStops says that OnToken looks for the stop strings of the model's
-	// settings.
+	// OwnStops says that OnToken looks for the texts that the model's settings
+	// say end a text.
 	OwnStops bool
-	// OnToken, if not nil, is called for each new token as it arrives.
-	// [ErrStop] ends that sequence with this token; any other error ends the
-	// generation, which returns it. OnToken must not use the session.
+	// OnToken, if not nil, is called for each new token as it comes. [ErrStop]
+	// ends that sequence with this token, any other error the generation, which
+	// returns it. It must not use the session.
 	OnToken func(sequence, token int) error
 	// OnLogits, if not nil, gets the logits of each run, f32 [batch, seq,
 	// vocab]: the prompt's, then those of each step.
@@ -59,23 +59,23 @@ const (
 	FinishContext FinishReason = "context" // the model's context is full
 )
 
-// Generation is the result of [Generate].
+// Generation is what was written.
 type Generation struct {
 	Tokens  [][]int         // new tokens of each sequence
 	Reasons []FinishReason  // by sequence
 	TTFT    time.Duration   // from the call to the first token, preparation included
 	Steps   []time.Duration // from one token to the next, after the first
-	// Executor is the time that the executor spent on each run, the prefill
-	// first; the rest of a step is transfers and the client's work.
+	// Executor is the time that the executor itself spent on each run, the
+	// prefill first; the rest of a step is transfers and this side's work.
 	Executor []time.Duration
-	// Rebuilt is how often the session was lost and rebuilt in the process.
+	// Rebuilt is how often the session was lost and rebuilt on the way.
 	Rebuilt int
-	// Wire is the bytes sent and received for it.
+	// Wire is what was sent and received for it.
 	Wire transport.Snapshot
 }
 
-// TokensPerSecond is the decoding rate: tokens of all sequences after the first
-// token, divided by their time. It is 0 if there was only one token.
+// TokensPerSecond is the rate of decoding: tokens of all sequences after the
+// first by the time they took. It is 0 when there was one token only.
 func (g *Generation) TokensPerSecond() float64 {
 	var d time.Duration
 	for _, s := range g.Steps {
@@ -100,15 +100,15 @@ type generation struct {
 	pads   []int // padding before each sequence
 	length int   // rows so far, padding included
 	done   []bool
-	early  bool // the caller ended a sequence, which an executor does not know
-	inputs Feed // of the current step
+	early  bool // the caller ended a sequence, which an executor knows nothing of
+	inputs Feed // of the step under way
 	begin  time.Time
 	out    *Generation
 }
 
-// Generate generates tokens with a causal model: a prefill over the prompts,
-// then a run for each token. The result is the same under every policy and on
-// every executor. It first resets the session's carried state. Errors:
+// Generate writes text with a causal model: a prefill over the prompts, then a
+// run for each token, the same under every policy and on every executor.
+// Carried state that the session has is forgotten first. Errors:
 // [ErrContextLength] for a prompt that leaves no room, [ErrIndexRange] for a
 // token outside the vocabulary, and those of [Session.Run].
 func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) (out *Generation, err error) {
@@ -143,8 +143,7 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 	return g.out, err
 }
 
-// errEnough ends a loop on an executor after the caller has ended all
-// sequences.
+// errEnough ends a loop on an executor whose sequences the caller has ended.
 var errEnough = errors.New("genie: every text has ended")
 
 // enough is err, and nil when it only ended a loop.
@@ -155,8 +154,8 @@ func enough(err error) error {
 	return err
 }
 
-// decode generates the rest in the current session; next are the first tokens
-// to add.
+// decode writes the rest of the text in the session at hand; next are the tokens
+// to come first.
 func (g *generation) decode(ctx context.Context, next []int32) error {
 	if looped, err := g.loop(ctx, next); looped || err != nil {
 		return err
@@ -174,7 +173,7 @@ func (g *generation) decode(ctx context.Context, next []int32) error {
 	}
 }
 
-// prepare prepares the plans of prefill and decode before either is run.
+// prepare makes the plans of prefill and decode ready before either is run.
 func (g *generation) prepare(ctx context.Context) error {
 	phases := []semantic.Phase{semantic.PhasePrefill, semantic.PhaseDecode}
 	switch {
@@ -250,7 +249,7 @@ func (g *generation) row(next []int32) [][]int {
 	return rows
 }
 
-// step runs the model over new rows and returns the token after each sequence.
+// step runs the model over new rows and gives the token after each sequence.
 func (g *generation) step(ctx context.Context, n int, rows [][]int) ([]int32, error) {
 	feed := g.feed(rows)
 	g.length += len(rows[0])
@@ -282,7 +281,7 @@ func (g *generation) feed(rows [][]int) Feed {
 	for i, row := range rows {
 		for j, t := range row {
 			tokens = append(tokens, int32(t))
-			// A finished sequence only keeps its place in the batch.
+			// A sequence that has ended only keeps its place in the batch.
 			at := max(0, g.length+j-g.pads[i])
 			if g.lm.Context > 0 {
 				at = min(at, g.lm.Context-1)
@@ -345,7 +344,7 @@ func (g *generation) seeds() *Value {
 	return FromTensor(transport.Tensor{DType: plan.I64, Shape: []int{g.batch}, Data: b})
 }
 
-// accept adds a token to each unfinished sequence.
+// accept adds a token to each sequence that has not ended.
 func (g *generation) accept(next []int32) error {
 	for i, t := range next {
 		if g.done[i] {
@@ -376,8 +375,8 @@ func (g *generation) accept(next []int32) error {
 	return nil
 }
 
-// taken is accept for the tokens of a loop on the executor: errEnough stops a
-// loop that the caller has ended.
+// taken is accept of what a loop on the executor gives: errEnough stops one that
+// the caller has had enough of.
 func (g *generation) taken(next []int32) error {
 	if err := g.accept(next); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 )
 
 // Feed gives a run its inputs by name. A carried input that is not fed has the
-// value that the last run left, initially zeros.
+// value that the last run left, zeros at first.
 type Feed map[string]*Value
 
 // Session carries state between runs of one program. Calls of one session run
@@ -29,7 +29,7 @@ type Session struct {
 	loops    map[*lazy.Graph]*loop
 	elapsed  time.Duration // executor's time of the last run
 	fresh    bool          // remote is a new one after a loss, and nothing was run there
-	stale    bool          // the executor has state that the client has forgotten
+	stale    bool          // the executor has state that this side has forgotten
 }
 
 // NewSession opens a session on the executor.
@@ -41,8 +41,7 @@ func (c *Client) NewSession(ctx context.Context) (*Session, error) {
 	return &Session{c: c, remote: r, prepared: map[*plan.Plan]transport.PlanRef{}, loops: map[*lazy.Graph]*loop{}}, nil
 }
 
-// Close frees the resources of the session, in this process and on the
-// executor.
+// Close frees what the session holds, here and on the executor.
 func (s *Session) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,16 +55,15 @@ func (s *Session) Close() error {
 	return s.remote.Close()
 }
 
-// ExecutorTime is the time that the executor spent on the last run, without
-// transfers.
+// ExecutorTime is the time that the executor itself spent on the last run,
+// transfers apart.
 func (s *Session) ExecutorTime() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.elapsed
 }
 
-// Reset clears all carried state, so that the next run starts from the
-// beginning.
+// Reset forgets all carried state, so that the next run starts anew.
 func (s *Session) Reset(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +73,7 @@ func (s *Session) Reset(ctx context.Context) error {
 	return s.resetRemote(ctx)
 }
 
-// resetRemote clears the carried state on the executor.
+// resetRemote forgets the carried state on the executor.
 func (s *Session) resetRemote(ctx context.Context) error {
 	err := s.remote.Reset(ctx)
 	if s.c.recovers(ctx, err) {
@@ -89,8 +87,8 @@ func (s *Session) resetRemote(ctx context.Context) error {
 	return err
 }
 
-// forget clears the carried state in this process, and reports whether the
-// executor has some.
+// forget forgets the carried state on this side, and reports whether the executor
+// has some.
 func (s *Session) forget() bool {
 	ran := s.stale
 	s.stale = false
@@ -101,17 +99,17 @@ func (s *Session) forget() bool {
 	return ran && !s.fresh
 }
 
-// Run computes tensors of one program and downloads them. It also returns
-// errors of capture. Between runs the program may grow, in its own goroutine
-// and while no other session uses it: it is then analysed and planned again,
-// and carried state stays. Only a pair declared after the session's state began
-// is refused with [ErrState] until a Reset.
+// Run computes tensors of one program and brings them here. Errors of capture
+// come back from here too. Between runs the program may grow, by its own
+// goroutine and while no other session uses it: it is then analysed and planned
+// anew, and carried state stays. Only a pair that is carried since later than
+// the session's state is refused with [ErrState] until a Reset.
 func (s *Session) Run(ctx context.Context, feed Feed, outputs ...*lazy.Tensor) ([]*Value, error) {
 	return s.run(ctx, feed, false, outputs)
 }
 
-// RunRetain is [Session.Run], but retains the results on the executor, if the
-// policy supports that, until they are read or fed to another run.
+// RunRetain is [Session.Run] that leaves the results where they were computed,
+// if the policy keeps values there, until they are read or fed to another run.
 func (s *Session) RunRetain(ctx context.Context, feed Feed, outputs ...*lazy.Tensor) ([]*Value, error) {
 	return s.run(ctx, feed, true, outputs)
 }
@@ -141,7 +139,7 @@ func (s *Session) run(ctx context.Context, feed Feed, keep bool, outputs []*lazy
 	}
 }
 
-// runHere is a run on the current executor.
+// runHere is a run on the executor at hand.
 func (s *Session) runHere(ctx context.Context, l *loop, feed Feed, keep bool, outputs []*lazy.Tensor) ([]*Value, error) {
 	if l.gone != nil {
 		return nil, l.gone
@@ -174,8 +172,8 @@ func (s *Session) loop(g *lazy.Graph) (*loop, error) {
 	return l, nil
 }
 
-// Prepare prepares for runs of a profile, as the first such run would: it makes
-// and sends plans, and brings the weights to the executor.
+// Prepare makes ready for runs of a profile, as the first such run would:
+// plans are made and sent, weights are brought to the executor.
 func (s *Session) Prepare(ctx context.Context, p semantic.Profile, outputs ...*lazy.Tensor) error {
 	g, err := graphOf(outputs)
 	if err != nil {

@@ -65,11 +65,57 @@ func (s AttentionSpec) Work() int {
 // scoreStride is the distance of rows of scores: whole panels of keys.
 func (s AttentionSpec) scoreStride() int { return Panels(s.Keys)*PanelWidth + scorePad }
 
+// KeyBlock keys are a block of [Attention]: the rows of a page are a multiple.
+const KeyBlock = keyBlock
+
+// Rows is a matrix whose rows lie Stride elements apart, in one piece of memory or in
+// pages of PageRows rows, each from element Offset of its page on.
+type Rows struct {
+	Data     []float32   // from the first row on, where there are no pages
+	Pages    [][]float32 // nil for none
+	Offset   int
+	Stride   int
+	PageRows int // a multiple of [KeyBlock], but for a single page
+}
+
+// InOnePiece is a matrix without pages.
+func InOnePiece(data []float32, stride int) Rows { return Rows{Data: data, Stride: stride} }
+
+// part is the memory from row r on, and where the rows of that piece end, at most at
+// row end.
+func (m *Rows) part(r, end int) (data []float32, to int) {
+	if m.Pages == nil {
+		return m.Data[r*m.Stride:], end
+	}
+	page := m.Pages[r/m.PageRows]
+	return page[m.Offset+r%m.PageRows*m.Stride:], min(end, (r/m.PageRows+1)*m.PageRows)
+}
+
+// need panics unless all rows have so many elements.
+func (m *Rows) need(name string, rows, cols int) {
+	if m.Pages == nil {
+		needMatrix("Attention", name, len(m.Data), rows, cols, m.Stride)
+		return
+	}
+	if rows > 0 && (m.PageRows < 1 || len(m.Pages) > 1 && m.PageRows%KeyBlock != 0 || m.Offset < 0) {
+		panic(fmt.Sprintf("kernels: Attention: %s in pages of %d rows, from element %d on", name, m.PageRows, m.Offset))
+	}
+	for i := 0; rows > 0; i++ {
+		n := min(rows, m.PageRows)
+		if i == len(m.Pages) {
+			panic(fmt.Sprintf("kernels: Attention: %s: %d rows too few in %d pages of %d", name, rows, i, m.PageRows))
+		}
+		needMatrix("Attention", name, len(m.Pages[i])-m.Offset, n, cols, m.Stride)
+		rows -= n
+	}
+}
+
 // Attention computes softmax(scale * Q x K^T) x V for one head, each row over
 // the keys that it attends to: Q [Rows, Dim], K [Keys, Dim], V [Keys,
 // ValueDim], the output [Rows, ValueDim], all row major with the distance of
-// rows given. work holds at least s.Work() floats with any content. The output
-// must not overlap anything else.
+// rows given. K and V may be stored in pages, which changes no bits. work holds
+// at least s.Work() floats with any content. The output must not overlap
+// anything else.
 //
 // A row has the bits of the separate steps: [GemmNT] of Q and K, [MulScalar] or
 // [DivScalar], the scores of masked keys replaced by -MaxFloat32, [Softmax]
@@ -79,15 +125,15 @@ func (s AttentionSpec) scoreStride() int { return Panels(s.Keys)*PanelWidth + sc
 // masked value is an infinity or NaN, the separate steps give NaN, while here
 // the row may be unaffected; and an output that underflows to zero may have the
 // other sign. When h stops it the output is undefined.
-func Attention(out []float32, ldo int, q []float32, ldq int, k []float32, ldk int, v []float32, ldv int, s AttentionSpec, work []float32, h halt.Func) {
+func Attention(out []float32, ldo int, q []float32, ldq int, k, v Rows, s AttentionSpec, work []float32, h halt.Func) {
 	if need := s.Work(); len(work) < need {
 		panic(fmt.Sprintf("kernels: Attention: work memory of %d floats, wants %d", len(work), need))
 	}
 	needOutput("Attention", len(out), s.Rows, s.ValueDim, ldo)
 	needMatrix("Attention", "Q", len(q), s.Rows, s.Dim, ldq)
-	needMatrix("Attention", "K", len(k), s.Keys, s.Dim, ldk)
-	needMatrix("Attention", "V", len(v), s.Keys, s.ValueDim, ldv)
-	switch h := (head{s, out, ldo, q, ldq, k, ldk, v, ldv, h, h.Counter()}); {
+	k.need("K", s.Keys, s.Dim)
+	v.need("V", s.Keys, s.ValueDim)
+	switch h := (head{s, out, ldo, q, ldq, k, v, h, h.Counter()}); {
 	case s.Rows == 0 || s.ValueDim == 0:
 	case s.Keys == 0:
 		clearColumns(out, ldo, s.Rows, 0, s.ValueDim)
@@ -105,10 +151,8 @@ type head struct {
 	ldo int
 	q   []float32
 	ldq int
-	k   []float32
-	ldk int
-	v   []float32
-	ldv int
+	k   Rows
+	v   Rows
 
 	halt halt.Func
 	ask  halt.Counter
@@ -122,19 +166,38 @@ func (h *head) fewRows(work []float32) {
 	if n := hi - lo; n == 0 {
 		odd = 1<<h.Rows - 1
 	} else {
-		GemmNT(work, n, h.q, h.ldq, h.k[lo*h.ldk:], h.ldk, h.Rows, 0, n, h.Dim, h.halt)
+		h.products(work, n, h.q, h.Rows, lo, hi)
 		for r := range h.Rows {
 			if !h.weigh(work[r*n:][:n], r, lo) {
 				odd |= 1 << r
 			}
 		}
-		GemmNN(h.out, h.ldo, work, n, h.v[lo*h.ldv:], h.ldv, h.Rows, 0, h.ValueDim, n, h.halt)
+		h.weighted(h.out, work, n, h.Rows, lo, hi)
 	}
 	h.oddRows(0, odd, work)
 }
 
-// manyRows processes one block of rows after another. Panels of keys and values
-// are made when the first block needs them.
+// products multiplies rows of queries with the keys from lo to hi, whose scores lie
+// side by side.
+func (h *head) products(scores []float32, ld int, q []float32, rows, lo, hi int) {
+	for r := lo; r < hi; {
+		k, to := h.k.part(r, hi)
+		GemmNT(scores[r-lo:], ld, q, h.ldq, k, h.k.Stride, rows, 0, to-r, h.Dim, h.halt)
+		r = to
+	}
+}
+
+// weighted multiplies the weights of the keys from lo to hi with their values.
+func (h *head) weighted(out, weights []float32, ld, rows, lo, hi int) {
+	for r := lo; r < hi; {
+		v, to := h.v.part(r, hi)
+		gemmNN(out, h.ldo, weights[r-lo:], ld, v, h.v.Stride, rows, 0, h.ValueDim, to-r, r > lo, h.halt)
+		r = to
+	}
+}
+
+// manyRows takes a block of rows after another. Panels of keys and values are
+// made when the first block needs them.
 func (h *head) manyRows(work []float32) {
 	ld := h.scoreStride()
 	scores, rest := work[:min(h.Rows, scoreRows)*ld], work[min(h.Rows, scoreRows)*ld:]
@@ -162,19 +225,21 @@ func (h *head) manyRows(work []float32) {
 
 // pack makes panels of the keys k0 to k1, one panel, and their values.
 func (h *head) pack(keys, values []float32, k0, k1 int) bool {
+	k, _ := h.k.part(k0, k1)
+	v, _ := h.v.part(k0, k1)
 	for d := 0; d < h.Dim; d += dimPart {
 		n := min(dimPart, h.Dim-d)
 		if h.ask.Stop(n * PanelWidth) {
 			return false
 		}
-		turnPanel(keys[k0*h.Dim+d*PanelWidth:], h.k[k0*h.ldk+d:], h.ldk, k1-k0, n)
+		turnPanel(keys[k0*h.Dim+d*PanelWidth:], k[d:], h.k.Stride, k1-k0, n)
 	}
 	for j := 0; j < h.ValueDim; j += dimPart {
 		n := min(dimPart, h.ValueDim-j)
 		if h.ask.Stop(n * PanelWidth) {
 			return false
 		}
-		packRows(values[j*h.Keys:], h.v[k0*h.ldv+j:], h.ldv, k0, k1, h.Keys, n)
+		packRows(values[j*h.Keys:], v[j:], h.v.Stride, k0, k1, h.Keys, n)
 	}
 	return true
 }
@@ -291,11 +356,11 @@ func (h *head) oddRows(r0 int, odd uint64, work []float32) {
 			row[j] = -math.MaxFloat32
 		}
 		if from < to {
-			GemmNT(row[from:], 0, h.q[r*h.ldq:], h.ldq, h.k[from*h.ldk:], h.ldk, 1, 0, to-from, h.Dim, h.halt)
+			h.products(row[from:], to-from, h.q[r*h.ldq:], 1, from, to)
 			h.scale(row[from:to])
 		}
 		Softmax(row, row, h.halt)
-		GemmNN(h.out[r*h.ldo:], h.ldo, row, 0, h.v, h.ldv, 1, 0, h.ValueDim, h.Keys, h.halt)
+		h.weighted(h.out[r*h.ldo:], row, h.Keys, 1, 0, h.Keys)
 	}
 }
 

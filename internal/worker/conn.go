@@ -23,7 +23,7 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// goodbye is how long a refused connection may take to read the reason.
+// goodbye is how long a connection that is refused may take to read why.
 const goodbye = 500 * time.Millisecond
 
 // conn is one connection.
@@ -37,10 +37,10 @@ type conn struct {
 	peer    string // address
 	guest   *connlimit.Guest
 	alone   bool                                   // the guest has no other stream
-	known   bool                                   // the guest was admitted for this connection
+	known   bool                                   // the guest was admitted for it
 	begin   func(context.Context) (subject, error) // TLS; nil when that is done
 	subject subject
-	tenant  *tenant // the client; nil before the handshake
+	tenant  *tenant // who it is; nil before the handshake
 
 	ctx    context.Context // ends with the connection
 	cancel context.CancelCauseFunc
@@ -49,14 +49,14 @@ type conn struct {
 	draining bool
 	streams  map[uint64]*stream
 	sessions map[uint32]*session
-	inParts  map[*stream]struct{} // messages in parts; the receiving goroutine owns it
+	inParts  map[*stream]struct{} // the receiving goroutine's: messages that come in parts
 	idle     chan struct{}        // closed and set anew by drain when streams is empty
 	wg       sync.WaitGroup       // requests that wait or run in sessions, and uploads
 	cost     int64                // bytes of its buffers
-	paid     bool                 // from the worker's memory budget
-	readers  readers              // whether the client reads its answers
-	slots    int64                // requests that its tenant has paid for; the receiving goroutine owns it
-	silent   atomic.Int64         // how long the client had been silent when it was given up
+	paid     bool                 // by the worker's memory
+	readers  readers              // whether the client takes what it is sent
+	slots    int64                // requests that its tenant has paid for; the receiving goroutine's
+	silent   atomic.Int64         // how long the client had not been heard when it was given up
 }
 
 func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
@@ -69,7 +69,7 @@ func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
 	return c
 }
 
-// serve receives until the connection ends and then frees its resources.
+// serve receives until the connection ends and then frees all it held.
 func (c *conn) serve() {
 	defer c.s.dropConn(c)
 	defer c.unpay()
@@ -91,7 +91,7 @@ func (c *conn) serve() {
 	c.refuse(err)
 }
 
-// free frees the resources of an ended connection.
+// free gives back what a connection held that has ended.
 func (c *conn) free() {
 	c.close()
 	streams, sessions := c.leftOver()
@@ -102,7 +102,7 @@ func (c *conn) free() {
 	c.s.leave(sessions, c.hold())
 }
 
-// leftOver takes the resources of a connection at its end.
+// leftOver takes what a connection has when it ends.
 func (c *conn) leftOver() (streams []*stream, sessions map[uint32]*session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,13 +113,13 @@ func (c *conn) leftOver() (streams []*stream, sessions map[uint32]*session) {
 	return streams, sessions
 }
 
-// close ends the connection; serve then frees its resources.
+// close ends the connection; serve then frees what it held.
 func (c *conn) close() {
 	c.cancel(fmt.Errorf("%w: connection", context.Canceled))
 	_ = c.wc.Close()
 }
 
-// handshake exchanges Hellos; every is how often the client wants to hear
+// handshake exchanges hellos; every is how often the client wants to hear
 // something.
 func (c *conn) handshake() (every time.Duration, err error) {
 	late := time.AfterFunc(c.s.opts.handshake, c.close)
@@ -159,8 +159,8 @@ func (c *conn) handshake() (every time.Duration, err error) {
 	}})
 }
 
-// refuse tells a peer why the connection ends, if it still reads, and reads on
-// a little so that the answer is not lost to a reset.
+// refuse tells a peer why the connection ends, as far as it is there to read
+// it, and reads on a little so that the answer is not lost to a reset.
 func (c *conn) refuse(err error) {
 	if !tellsPeer(err) || c.ctx.Err() != nil {
 		return
@@ -199,7 +199,8 @@ func tellsPeer(err error) bool {
 	return false
 }
 
-// send sends a message of the worker, until the connection ends.
+// send sends a message of the worker's; it is given up when the connection
+// ends.
 func (c *conn) send(m *wire.Message) error {
 	c.readers.begins(c)
 	defer c.readers.ends()
@@ -207,7 +208,7 @@ func (c *conn) send(m *wire.Message) error {
 	return err
 }
 
-// receive takes frames until the framing or the connection is lost.
+// receive takes frames until framing is lost or the connection is.
 func (c *conn) receive() error {
 	for {
 		h, control, err := c.wc.Next()
@@ -233,7 +234,7 @@ func (c *conn) receive() error {
 	}
 }
 
-// frame finds or begins the stream of a frame. The payload for a nil stream is
+// frame finds or begins the stream of a frame. A nil stream has its payload
 // discarded. An error is the connection's.
 func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
 	c.mu.Lock()
@@ -271,10 +272,10 @@ func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
 	return st, nil
 }
 
-// receiverTurn is how long a connection's requests may be read before other
-// ready goroutines go first. A connection whose requests arrive fast enough
-// would otherwise continue until the runtime preempts it, which takes 10 ms:
-// with many such connections the others would wait for all of them.
+// receiverTurn is how long a request of a connection may take to be read before
+// the other goroutines that are ready go first. One whose requests come in time
+// for it would go on until the runtime interrupts it, which takes 10 ms: with
+// many such connections the others would wait for all of them.
 const receiverTurn = 100 * time.Microsecond
 
 // admit registers a stream.
@@ -296,7 +297,7 @@ func (c *conn) admit(st *stream) error {
 	return nil
 }
 
-// forget removes a stream that is answered and completely received.
+// forget removes a stream that is answered and received in full.
 func (c *conn) forget(st *stream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

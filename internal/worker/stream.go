@@ -21,11 +21,11 @@ type stream struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	// Owned by the receiving goroutine:
-	receiving bool             // the message is unfinished
+	// The receiving goroutine's:
+	receiving bool             // the message goes on
 	arrival   *arrival         // takes the payload
-	complete  func(mem []byte) // called when everything has arrived
-	upload    *upload          // takes the payload of a weight piece by piece
+	complete  func(mem []byte) // is called when all of it is there
+	upload    *upload          // a weight takes its payload piece by piece
 	progress  *progress        // of a message in parts
 	task      *task
 
@@ -33,23 +33,23 @@ type stream struct {
 	seen   observed
 
 	mu      sync.Mutex
-	settled bool // answered, or passed to a session that will answer
+	settled bool // answered, or handed to a session that will
 }
 
-// task is the work of a request, done when the whole message has arrived.
+// task is what a request asks for, done when all of the message is there.
 type task struct {
 	st *stream
-	// do answers. The payload is sent before done is called.
+	// do answers; the payload is sent before done is called.
 	do func(ctx context.Context) (answer, error)
-	// free frees the resources of the request; it is called once.
+	// free gives back what the request holds; it is called once.
 	free     func()
-	session  *session     // session whose turn it needs; nil to be done at once
-	call     *call        // what to run, if anything; it takes a place in the worker's queue
-	prepare  *preparation // what to prepare, likewise
+	session  *session     // whose turn it takes; nil to be done at once
+	call     *call        // what is to run, if anything; it takes a place in the worker's queue
+	prepare  *preparation // what is to be prepared, likewise
 	seq      uint64       // its number in the session; 0 for none
-	begun    func() bool  // for a request that can be partly done; whether it was
+	begun    func() bool  // of a request that can be done in part; whether it was
 	noAnswer bool
-	answered bool // its answer has been sent, except for an error
+	answered bool // what it answers has been sent, but for an error
 }
 
 // answer is a control message and a payload that is valid until done.
@@ -82,7 +82,7 @@ func (st *stream) begin(h wire.Header, control []byte) {
 	st.task = t
 }
 
-// into is the memory for the payload of the next frame; nil to discard it.
+// into is where the payload of the next frame goes; nil to discard it.
 func (st *stream) into(h wire.Header) *wire.Sink {
 	if st.task == nil || h.Payload == 0 {
 		return nil
@@ -101,7 +101,7 @@ func (st *stream) into(h wire.Header) *wire.Sink {
 	return sink
 }
 
-// received continues after the payload of a frame.
+// received goes on after the payload of a frame.
 func (st *stream) received(h wire.Header, bad error) {
 	if st.task != nil && bad != nil {
 		st.fail(bad)
@@ -129,7 +129,7 @@ func (st *stream) received(h wire.Header, bad error) {
 	st.enqueue()
 }
 
-// enqueue passes the request, which has arrived completely, to its session.
+// enqueue hands the request, which is there in full, to its session.
 func (st *stream) enqueue() {
 	t := st.task
 	switch {
@@ -143,7 +143,7 @@ func (st *stream) enqueue() {
 	}
 }
 
-// hand queues the task in its session, which then answers; if that is not
+// hand queues the task in its session, which then answers; where that is not
 // possible the request fails here.
 func (st *stream) hand(t *task) {
 	st.c.wg.Add(1)
@@ -176,7 +176,7 @@ func (t *task) wait() (err error) {
 	return t.session.enqueue(t)
 }
 
-// fail answers with err, once, and discards the rest.
+// fail answers with err, once, and discards what is still to come.
 func (st *stream) fail(err error) {
 	if t := st.task; t != nil {
 		st.task, st.arrival, st.complete = nil, nil, nil
@@ -205,7 +205,7 @@ func (st *stream) settle() bool {
 	return first
 }
 
-// cancelled stops the request, whatever its state.
+// cancelled stops the request, whatever it has come to.
 func (st *stream) cancelled() {
 	err := fmt.Errorf("genie: stopped by the client: %w", context.Canceled)
 	if st.receiving {
@@ -217,8 +217,7 @@ func (st *stream) cancelled() {
 	st.cancel(err)
 }
 
-// drop frees a request that has not arrived completely when the connection
-// ends.
+// drop frees a request that is not there in full when the connection ends.
 func (st *stream) drop() {
 	defer st.c.s.guard(st.c.log)
 	if !st.receiving || st.task == nil {
@@ -239,7 +238,7 @@ func (t *task) run() {
 	st := t.st
 	var a answer
 	var err error
-	defer st.c.forget(st) // each of these, even if another panics
+	defer st.c.forget(st) // each of these, should another panic
 	defer st.cancel(nil)
 	defer t.free()
 	defer func() {

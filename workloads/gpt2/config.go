@@ -9,7 +9,7 @@ import (
 	"github.com/genie-sdk/go/internal/activation"
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/pyjson"
-	"github.com/genie-sdk/go/internal/safetensors"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // ErrConfig marks a config.json that is broken, that contradicts itself, or
@@ -75,9 +75,9 @@ type Config struct {
 	BOS, EOS int
 
 	// DType is the dtype that the config names ("dtype", "torch_dtype" in older
-	// files), or "" when it names none that checkpoints have here. The weights
-	// file decides.
-	DType safetensors.DType
+	// files), or Invalid if it names none that is supported. The weights file
+	// decides.
+	DType plan.DType
 }
 
 // HeadDim returns the size of one attention head.
@@ -120,7 +120,7 @@ func Preset(name string) (Config, bool) {
 		return Config{}, false
 	}
 	c.Inner = 4 * c.Hidden
-	c.DType = safetensors.F32
+	c.DType = plan.F32
 	return c, true
 }
 
@@ -183,16 +183,16 @@ func ParseConfig(text []byte) (Config, error) {
 	return c, c.Validate()
 }
 
-// parseDType is the dtype that a config names, or "".
-func parseDType(file pyjson.Object) safetensors.DType {
-	names := map[string]safetensors.DType{"float32": safetensors.F32, "float16": safetensors.F16, "bfloat16": safetensors.BF16}
+// parseDType is the dtype that a config names, or Invalid.
+func parseDType(file pyjson.Object) plan.DType {
+	names := map[string]plan.DType{"float32": plan.F32, "float16": plan.F16, "bfloat16": plan.BF16}
 	for _, key := range []string{"dtype", "torch_dtype"} {
 		var name string
 		if file.Given(key) && json.Unmarshal(file[key], &name) == nil {
 			return names[name]
 		}
 	}
-	return ""
+	return plan.Invalid
 }
 
 // firstToken is a token id, or the first of several; NoToken for anything else.
@@ -243,7 +243,7 @@ func (c Config) json() ([]byte, error) {
 		}
 		return id
 	}
-	dtypes := map[safetensors.DType]string{safetensors.F32: "float32", safetensors.F16: "float16", safetensors.BF16: "bfloat16"}
+	dtypes := map[plan.DType]string{plan.F32: "float32", plan.F16: "float16", plan.BF16: "bfloat16"}
 	text, err := json.MarshalIndent(map[string]any{
 		"architectures":                   []string{"GPT2LMHeadModel"},
 		"model_type":                      "gpt2",

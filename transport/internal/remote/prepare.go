@@ -13,15 +13,14 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// uploads is the number of concurrent uploads: while one weight is hashed and
-// packed the next one is sent.
+// uploads is the number of weights that are under way at once: while one is
+// hashed and packed the next one travels.
 const uploads = 4
 
-// planRef implements [transport.PlanRef]. It is immutable except for its
-// causes.
+// planRef implements [transport.PlanRef]. It is immutable but for what was said.
 type planRef struct {
 	session *session
-	num     uint32 // its number in the session
+	num     uint32 // its name in the session
 	hash    plan.Hash
 	layout  *wire.Layout
 	said    saidCauses
@@ -71,8 +70,8 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		if sent {
 			left--
 		}
-		// A content that is missing in two layouts is sent once for each, one
-		// after the other; ask what is left.
+		// A content that is missing in two forms goes once for each, one after
+		// the other; ask what is left.
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,8 +79,8 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	return ref, nil
 }
 
-// numbered is the plan under its number in the session, a new one unless the
-// plan is ready.
+// numbered is the plan under its number in the session, which is a new one unless
+// the plan is ready.
 func (s *session) numbered(p *plan.Plan, hash plan.Hash) (ref *planRef, ready bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,13 +91,13 @@ func (s *session) numbered(p *plan.Plan, hash plan.Hash) (ref *planRef, ready bo
 	return &planRef{session: s, num: s.lastPlan, hash: hash, layout: wire.NewLayout(p)}, false
 }
 
-// moreSendings is how often sent weights may be missing again.
+// moreSendings is how often weights that were sent may be missing again.
 const moreSendings = 8
 
-// sendings is how often a worker may report missing weights of a plan. A
-// content is sent once for each layout in which the worker stores it, of which
-// there are at most as many as values that have it; in addition, weights may be
-// evicted in between.
+// sendings is how often a worker may say that weights of a plan are missing. A
+// content goes once for each form in which the worker holds it, of which there are
+// as many as values that have it; then there are those that it had to give up in
+// between.
 func sendings(p *plan.Plan) int {
 	most, count := 0, map[plan.Hash]int{}
 	for i := range p.Values {
@@ -116,9 +115,9 @@ func (s *session) uploadsDone() int {
 	return s.uploaded
 }
 
-// upload sends what the worker misses. Plans that are prepared concurrently
-// share weights: one of them sends at a time, and the others ask again
-// afterwards. done is true when nothing is left to ask.
+// upload sends what the worker misses. Plans that are prepared side by side have
+// weights in common: one of them sends at a time, and another asks again what is
+// missing after that. done is true when nothing is left to ask.
 func (s *session) upload(ctx context.Context, ref *planRef, ready *wirepb.Prepared, before int, weights transport.WeightSource, progress transport.Progress) (done, sent bool, err error) {
 	select {
 	case s.uploading <- struct{}{}:
@@ -139,7 +138,7 @@ func (s *session) upload(ctx context.Context, ref *planRef, ready *wirepb.Prepar
 	return len(once) == len(ready.GetMissing()), true, nil
 }
 
-// distinct drops ids whose content has occurred before.
+// distinct leaves out ids of content that comes before.
 func distinct(p *plan.Plan, ids []uint32) []uint32 {
 	seen := make(map[plan.Hash]bool, len(ids))
 	out := make([]uint32, 0, len(ids))
@@ -155,8 +154,8 @@ func distinct(p *plan.Plan, ids []uint32) []uint32 {
 	return out
 }
 
-// sendPlan names the plan, sends it if the worker does not have it, and returns
-// its weights that the worker does not have.
+// sendPlan names the plan, sends it when the worker lacks it, and returns what
+// the worker lacks of its weights.
 func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) (*wirepb.Prepared, error) {
 	var answer wirepb.Prepared
 	control := &wirepb.Prepare{Session: s.num, Plan: ref.num, Hash: ref.hash[:], Model: model}
@@ -225,8 +224,7 @@ func (s *session) sendWeights(ctx context.Context, ref *planRef, missing []uint3
 	return g.Wait()
 }
 
-// findWeight gets the content of a value of the plan and checks its type and
-// shape.
+// findWeight gets the content of a value of the plan and checks its form.
 func findWeight(p *plan.Plan, id uint32, weights transport.WeightSource) (upload, error) {
 	if int64(id) >= int64(len(p.Values)) || p.Values[id].Kind != plan.KindWeight {
 		return upload{}, fmt.Errorf("%w: the worker misses value %d, which is no weight", transport.ErrProtocol, id)
@@ -250,7 +248,7 @@ func findWeight(p *plan.Plan, id uint32, weights transport.WeightSource) (upload
 	return upload{value: id, weight: w}, nil
 }
 
-// sendEncoded sends Prepare with the plan itself.
+// sendEncoded is Prepare with the plan itself.
 func (s *session) sendEncoded(ctx context.Context, ref *planRef, control *wirepb.Prepare) (*wirepb.Prepared, error) {
 	encoded, err := ref.layout.Plan.Encode()
 	if err != nil {

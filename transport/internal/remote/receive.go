@@ -10,8 +10,8 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// receive takes frames until the connection ends. It never sends, so a worker
-// that waits until the client reads can always continue.
+// receive takes frames until the connection ends. It never sends, so that a
+// worker that waits for it to read can always go on.
 func (c *Client) receive() {
 	for {
 		if err := c.receiveFrame(); err != nil {
@@ -38,7 +38,7 @@ func (c *Client) receiveFrame() error {
 	p := c.streams[h.Stream]
 	c.mu.Unlock()
 	if p == nil {
-		// The answer to a call that was given up before it was sent completely.
+		// The answer to a call that was given up before it was sent in full.
 		c.cfg.Log.Debug("answer to no call", "addr", c.cfg.Addr, "stream", h.Stream, "type", h.Type.String())
 		_, err := c.conn.ReadPayload(h, nil, plan.CauseControl)
 		return err
@@ -96,7 +96,7 @@ func (p *pending) begin(control []byte) {
 	p.sink = wire.NewSink(segs)
 }
 
-// finish delivers the result.
+// finish hands the outcome over.
 func (c *Client) finish(stream uint64, p *pending) {
 	err := p.bad
 	if err == nil && p.sink != nil && p.sink.Left() > 0 {
@@ -111,8 +111,7 @@ func (c *Client) finish(stream uint64, p *pending) {
 	}
 }
 
-// ended tells the caller that waits for an answer of its end, and reports
-// whether no caller waits.
+// ended tells who waits for an answer of its end, and whether nobody does.
 func (c *Client) ended(stream uint64, p *pending, err error) (gone bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
