@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/genie-sdk/go/genie"
-	"github.com/genie-sdk/go/internal/tokenizer"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/workloads/gpt2"
+	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
 func (a *app) generateCommand() *cobra.Command {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
-	"github.com/genie-sdk/go/internal/tokenizer"
 	"github.com/genie-sdk/go/workloads/gpt2"
+	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
 // generateOptions are the flags of generate.

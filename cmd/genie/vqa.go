@@ -11,10 +11,10 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/imaging"
-	"github.com/genie-sdk/go/internal/tokenizer"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/workloads/clip"
+	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
 type vqaOptions struct {

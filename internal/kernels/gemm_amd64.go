@@ -141,13 +141,13 @@ func evenly(n, limit int) int {
 	return (n + parts - 1) / parts
 }
 
-func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) bool {
+func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int, accumulate bool) bool {
 	if active == pathGeneric {
 		return false
 	}
 	cm, am, bm := newMatrix(c, ldc), newMatrix(a, lda), newMatrix(b, ldb)
 	if m >= packRowsFrom {
-		gemmCopied(cm, am, m, n0, n1, k, func(s *gemmScratch, j, cols, k0, k1 int) {
+		gemmCopied(cm, am, m, n0, n1, k, accumulate, func(s *gemmScratch, j, cols, k0, k1 int) {
 			s.loadPanels(bm.from(k0, j), k1-k0, cols)
 		})
 		return true
@@ -160,7 +160,7 @@ func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 	for k0 := 0; k0 < k; k0 += strip {
 		for j := n0; j < n1; j += width {
 			b := columns{matrix: bm.from(k0, j), next: panelBytes, ahead: ahead, aheadStep: bm.ld}
-			gemmColumns(cm.from(0, j), plainRows(am.from(0, k0)), b, m, min(width, n1-j), min(strip, k-k0), k0 > 0)
+			gemmColumns(cm.from(0, j), plainRows(am.from(0, k0)), b, m, min(width, n1-j), min(strip, k-k0), accumulate || k0 > 0)
 		}
 	}
 	return true
@@ -181,7 +181,7 @@ func stripOf(m int) (rows int, ahead uintptr) {
 
 // gemmCopied computes columns n0 to n1 of C; load copies columns j to j+cols of
 // the rows k0 to k1 of B into the scratch.
-func gemmCopied(c, a matrix, m, n0, n1, k int, load func(s *gemmScratch, j, cols, k0, k1 int)) {
+func gemmCopied(c, a matrix, m, n0, n1, k int, accumulate bool, load func(s *gemmScratch, j, cols, k0, k1 int)) {
 	s := scratch.Get().(*gemmScratch)
 	defer scratch.Put(s)
 	eachBlock(m, k, func(i0, i1, k0, k1 int) {
@@ -197,7 +197,7 @@ func gemmCopied(c, a matrix, m, n0, n1, k int, load func(s *gemmScratch, j, cols
 			b := packedColumns(s.panels[:], k1-k0).inCache()
 			for p := 0; p < Panels(cols); p += blocks {
 				at := p * PanelWidth
-				gemmColumns(c.from(i0, j+at), rows, b.skip(p), i1-i0, min(blocks*PanelWidth, cols-at), k1-k0, k0 > 0)
+				gemmColumns(c.from(i0, j+at), rows, b.skip(p), i1-i0, min(blocks*PanelWidth, cols-at), k1-k0, accumulate || k0 > 0)
 			}
 		}
 	})
@@ -217,7 +217,7 @@ func gemmNTArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 	}
 	cm, am, bm := newMatrix(c, ldc), newMatrix(a, lda), newMatrix(b, ldb)
 	if m >= turnRowsFrom {
-		gemmCopied(cm, am, m, n0, n1, k, func(s *gemmScratch, j, cols, k0, k1 int) {
+		gemmCopied(cm, am, m, n0, n1, k, false, func(s *gemmScratch, j, cols, k0, k1 int) {
 			s.loadTransposed(bm.from(j, k0), k1-k0, cols)
 		})
 		return true

@@ -16,11 +16,13 @@ func gemmPackedGeneric(c []float32, ldc int, a []float32, lda int, packed []floa
 	}
 }
 
-func gemmNNGeneric(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) {
+func gemmNNGeneric(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int, accumulate bool) {
 	for j := n0; j < n1; j += PanelWidth {
 		for i := range m {
 			row := c[i*ldc+j : i*ldc+min(j+PanelWidth, n1)]
-			clear(row)
+			if !accumulate {
+				clear(row)
+			}
 			gemmRowGeneric(row, a[i*lda:][:k], b[j:], ldb)
 		}
 	}

@@ -48,13 +48,13 @@ func gemmNarrow[E uint16 | int8](op string, of narrowType, widen func([]float32,
 		return panel
 	}
 	if k > longDepth {
-		gemmLong(c, ldc, a, lda, m, p0*PanelWidth, min(n, p1*PanelWidth), k, h, widened)
+		gemmLong(c, ldc, a, lda, m, p0*PanelWidth, min(n, p1*PanelWidth), k, false, h, widened)
 		return
 	}
 	gemmParts(m, p0*PanelWidth, min(n, p1*PanelWidth), k, h, func(i0, i1, j0, j1 int) {
 		c, a := c[i0*ldc:], a[i0*lda:]
 		if !gemmNarrowArch(of, c, ldc, a, lda, elementsAt(packed), i1-i0, n, k, j0/PanelWidth, Panels(j1)) {
-			gemmLong(c, ldc, a, lda, i1-i0, j0, j1, k, h, widened)
+			gemmLong(c, ldc, a, lda, i1-i0, j0, j1, k, false, h, widened)
 		}
 	})
 }

@@ -15,7 +15,7 @@ func gemmBlockArch([]float32, int, []float32, int, []float32, int, int, int, int
 	return false
 }
 
-func gemmNNArch([]float32, int, []float32, int, []float32, int, int, int, int, int) bool {
+func gemmNNArch([]float32, int, []float32, int, []float32, int, int, int, int, int, bool) bool {
 	return false
 }
 

@@ -32,7 +32,7 @@ var between = []string{
 // that only measures, shapes links or tests; the command's.
 var apart = []string{
 	"baselines", "cmd", "internal/checkpoint", "internal/imaging", "internal/lint", "internal/safetensors", "internal/seeded",
-	"internal/tokenizer", "lazy", "semantic", "tools", "transport/conformance", "transport/link", "workloads",
+	"workloads/tokenizer", "lazy", "semantic", "tools", "transport/conformance", "transport/link", "workloads",
 }
 
 // limitName is the name of a limit, whatever its case.

@@ -1,4 +1,4 @@
-package lazy_test
+package gorgonia_test
 
 import (
 	"encoding/binary"
@@ -11,6 +11,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/genie-sdk/go/lazy"
+	lazygorgonia "github.com/genie-sdk/go/lazy/gorgonia"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -28,7 +29,7 @@ func ramp(shape ...int) transport.Tensor {
 	return f32s(v, shape...)
 }
 
-func value(t *testing.T, inst *lazy.Instance, x *lazy.Tensor) []float32 {
+func value(t *testing.T, inst *lazygorgonia.Instance, x *lazy.Tensor) []float32 {
 	t.Helper()
 	v, err := inst.Value(x)
 	require.NoError(t, err)
@@ -42,7 +43,7 @@ func TestSlicesStayApart(t *testing.T) {
 	x := g.Input("x", lazy.F32, "t", 2304)
 	cut := lazy.Split(x, 3, 1)
 	g.Output("y", lazy.Add(lazy.Add(cut[0], cut[1]), cut[2]))
-	require.Len(t, g.ExprGraph().AllNodes(), len(g.Tensors()))
+	require.Len(t, lazygorgonia.Captured(g).AllNodes(), len(g.Tensors()))
 	inst := instance(t, g, plan.Bindings{"t": 2}, map[*lazy.Tensor]transport.Tensor{x: ramp(2, 2304)})
 	for i, c := range cut {
 		require.EqualValues(t, 768*i, value(t, inst, c)[0])
@@ -62,7 +63,7 @@ func TestEqualOperatorsStayApart(t *testing.T) {
 	large := lazy.BatchNorm(x, ones, ones, ones, ones, 3)
 	other := lazy.BatchNorm(x, twos, ones, ones, ones, 0)
 	require.NoError(t, g.Err())
-	require.Len(t, g.ExprGraph().AllNodes(), len(g.Tensors()))
+	require.Len(t, lazygorgonia.Captured(g).AllNodes(), len(g.Tensors()))
 	inst := instance(t, g, nil, map[*lazy.Tensor]transport.Tensor{x: ramp(2, 3)})
 	require.InDelta(t, math.Exp(2)/(1+math.E+math.Exp(2)), value(t, inst, rows)[2], 1e-6)
 	require.InDelta(t, 1/(1+math.Exp(3)), value(t, inst, cols)[2], 1e-6)
@@ -132,9 +133,9 @@ func TestPlaceholders(t *testing.T) {
 	g := lazy.NewGraph("dims")
 	x := g.Input("x", lazy.F32, "a", "b")
 	y := lazy.Transpose(x, 1, 0)
-	require.NotEqual(t, x.Node().Shape()[0], x.Node().Shape()[1])
-	require.Equal(t, x.Node().Shape()[0], y.Node().Shape()[1])
-	require.NotEmpty(t, g.ExprGraph().ToDot())
+	require.NotEqual(t, lazygorgonia.Node(x).Shape()[0], lazygorgonia.Node(x).Shape()[1])
+	require.Equal(t, lazygorgonia.Node(x).Shape()[0], lazygorgonia.Node(y).Shape()[1])
+	require.NotEmpty(t, lazygorgonia.Captured(g).ToDot())
 }
 
 // TestValueTypes runs every element type and rank 0 through Gorgonia.
@@ -209,9 +210,9 @@ func TestHalfWeights(t *testing.T) {
 
 func TestInstanceErrors(t *testing.T) {
 	p := newProgram(t, tiny)
-	_, err := p.Instantiate(plan.Bindings{"batch": 1, "seq": 1})
+	_, err := lazygorgonia.Instantiate(p.Graph, plan.Bindings{"batch": 1, "seq": 1})
 	require.ErrorIs(t, err, plan.ErrInvalid, "past has no size")
-	inst, err := p.Instantiate(plan.Bindings{"batch": 1, "seq": 1, "past": 1})
+	inst, err := lazygorgonia.Instantiate(p.Graph, plan.Bindings{"batch": 1, "seq": 1, "past": 1})
 	require.NoError(t, err)
 	require.ErrorIs(t, inst.Feed(p.ids, i32s([]int32{1, 2}, 1, 2)), lazy.ErrShape)
 	require.ErrorIs(t, inst.Feed(p.ids, f32s([]float32{1}, 1, 1)), lazy.ErrDType)
@@ -223,6 +224,6 @@ func TestInstanceErrors(t *testing.T) {
 	g := lazy.NewGraph("slice")
 	lazy.Slice(g.Input("x", lazy.F32, "n"), 0, plan.C(0), plan.C(4))
 	require.NoError(t, g.Err())
-	_, err = g.Instantiate(plan.Bindings{"n": 3})
+	_, err = lazygorgonia.Instantiate(g, plan.Bindings{"n": 3})
 	require.ErrorIs(t, err, lazy.ErrShape, "the slice ends beyond the tensor")
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/genie-sdk/go/internal/tokenizer"
+	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
 // golden is one row of tokenizer_golden.json, made by Hugging Face's

@@ -1,11 +1,13 @@
-package lazy
+package gorgonia
 
 import (
 	"fmt"
 
 	"gorgonia.org/gorgonia"
 
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -16,7 +18,7 @@ func weightValue(w transport.Weight) (gorgonia.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return valueOf(a)
+	return lazygraph.ValueOf(a)
 }
 
 // weightArray copies a weight and widens it to its compute type.
@@ -27,7 +29,7 @@ func weightArray(w transport.Weight) (*op.Array, error) {
 	}
 	a := op.NewArray(dt, w.Shape...)
 	if len(w.Data) != a.Len()*w.Storage.Size() {
-		return nil, fmt.Errorf("%w: weight %q has %d bytes for %v%v", ErrShape, w.Name, len(w.Data), w.Storage, w.Shape)
+		return nil, fmt.Errorf("%w: weight %q has %d bytes for %v%v", lazy.ErrShape, w.Name, len(w.Data), w.Storage, w.Shape)
 	}
 	if w.Storage == dt {
 		_, err := w.CopyTo(a.Data, 0)

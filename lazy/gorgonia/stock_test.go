@@ -1,4 +1,4 @@
-package lazy_test
+package gorgonia_test
 
 import (
 	"encoding/binary"
@@ -11,12 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/lazy"
+	lazygorgonia "github.com/genie-sdk/go/lazy/gorgonia"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
 // requireStock fails when a node of the program runs an operator of ours.
-func requireStock(tb testing.TB, p *lazy.StockProgram) {
+func requireStock(tb testing.TB, p *lazygorgonia.StockProgram) {
 	tb.Helper()
 	for _, n := range p.AllNodes() {
 		if n.Op() == nil {
@@ -27,9 +28,9 @@ func requireStock(tb testing.TB, p *lazy.StockProgram) {
 }
 
 // runStock lowers, feeds and runs.
-func runStock(tb testing.TB, g *lazy.Graph, sizes plan.Bindings, feeds map[*lazy.Tensor]transport.Tensor, outs ...*lazy.Tensor) *lazy.StockProgram {
+func runStock(tb testing.TB, g *lazy.Graph, sizes plan.Bindings, feeds map[*lazy.Tensor]transport.Tensor, outs ...*lazy.Tensor) *lazygorgonia.StockProgram {
 	tb.Helper()
-	p, err := g.LowerStock(sizes, outs...)
+	p, err := lazygorgonia.LowerStock(g, sizes, outs...)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, p.Close()) })
 	requireStock(tb, p)
@@ -244,8 +245,8 @@ func TestStockRefuses(t *testing.T) {
 			g := lazy.NewGraph(name)
 			y := f(g, g.Input("x", lazy.F32, 2, 3))
 			require.NoError(t, g.Err())
-			_, err := g.LowerStock(nil, y)
-			require.ErrorIs(t, err, lazy.ErrNoStock)
+			_, err := lazygorgonia.LowerStock(g, nil, y)
+			require.ErrorIs(t, err, lazygorgonia.ErrNoStock)
 			require.ErrorContains(t, err, name)
 		})
 	}
@@ -254,13 +255,13 @@ func TestStockRefuses(t *testing.T) {
 func TestStockErrors(t *testing.T) {
 	p := newProgram(t, tiny)
 	sizes, feeds := tiny.step(p, 1, 2, 0, rand.New(rand.NewPCG(8, 4)))
-	_, err := p.LowerStock(plan.Bindings{"batch": 1})
+	_, err := lazygorgonia.LowerStock(p.Graph, plan.Bindings{"batch": 1})
 	require.ErrorIs(t, err, plan.ErrInvalid, "sizes are missing")
-	_, err = p.LowerStock(sizes, nil)
+	_, err = lazygorgonia.LowerStock(p.Graph, sizes, nil)
 	require.ErrorIs(t, err, lazy.ErrCapture)
-	_, err = lazy.NewGraph("empty").LowerStock(nil)
+	_, err = lazygorgonia.LowerStock(lazy.NewGraph("empty"), nil)
 	require.ErrorIs(t, err, lazy.ErrCapture)
-	s, err := p.LowerStock(sizes)
+	s, err := lazygorgonia.LowerStock(p.Graph, sizes)
 	require.NoError(t, err)
 	require.ErrorIs(t, s.Run(), transport.ErrUnknownInput, "nothing is fed")
 	_, err = s.Value(p.logits)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/genie-sdk/go/internal/tokenizer"
+	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
 // TestSettings compares with what transformers' AutoTokenizer makes of files

@@ -1,4 +1,4 @@
-package lazy_test
+package gorgonia_test
 
 import (
 	"math/rand/v2"

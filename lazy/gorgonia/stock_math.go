@@ -1,4 +1,4 @@
-package lazy
+package gorgonia
 
 import (
 	"math"
@@ -7,11 +7,12 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-func (b *stockBuilder) elementwise(t *Tensor, f func(*gorgonia.Node) (*gorgonia.Node, error), shape tensor.Shape) (*gorgonia.Node, error) {
-	x, err := b.node(t.in[0], shape...)
+func (b *stockBuilder) elementwise(t *lazy.Tensor, f func(*gorgonia.Node) (*gorgonia.Node, error), shape tensor.Shape) (*gorgonia.Node, error) {
+	x, err := b.node(t.In()[0], shape...)
 	if err != nil {
 		return nil, err
 	}
@@ -20,21 +21,21 @@ func (b *stockBuilder) elementwise(t *Tensor, f func(*gorgonia.Node) (*gorgonia.
 
 // arith merges axes that broadcast alike, so that a bias is a row over a
 // matrix, and repeats the rest.
-func (b *stockBuilder) arith(t *Tensor, o op.Arith, shape tensor.Shape) (*gorgonia.Node, error) {
-	if v, ok := scalarConst(t.in[1]); ok && o.Name() != "div" {
-		if x, err := b.shape(t.in[0]); err != nil || x.TotalSize() == shape.TotalSize() {
+func (b *stockBuilder) arith(t *lazy.Tensor, o op.Arith, shape tensor.Shape) (*gorgonia.Node, error) {
+	if v, ok := scalarConst(t.In()[1]); ok && o.Name() != "div" {
+		if x, err := b.shape(t.In()[0]); err != nil || x.TotalSize() == shape.TotalSize() {
 			return b.arithScalar(t, o, shape, v)
 		}
 	}
-	xs, ys, err := b.mergeAxes(t.in[0], t.in[1], shape)
+	xs, ys, err := b.mergeAxes(t.In()[0], t.In()[1], shape)
 	if err != nil {
 		return nil, err
 	}
-	x, err := b.node(t.in[0], xs...)
+	x, err := b.node(t.In()[0], xs...)
 	if err != nil {
 		return nil, err
 	}
-	y, err := b.node(t.in[1], ys...)
+	y, err := b.node(t.In()[1], ys...)
 	if err != nil {
 		return nil, err
 	}
@@ -44,8 +45,8 @@ func (b *stockBuilder) arith(t *Tensor, o op.Arith, shape tensor.Shape) (*gorgon
 	return b.binary(o.Name(), x, y)
 }
 
-func (b *stockBuilder) arithScalar(t *Tensor, o op.Arith, shape tensor.Shape, v float32) (*gorgonia.Node, error) {
-	x, err := b.node(t.in[0], shape...)
+func (b *stockBuilder) arithScalar(t *lazy.Tensor, o op.Arith, shape tensor.Shape, v float32) (*gorgonia.Node, error) {
+	x, err := b.node(t.In()[0], shape...)
 	if err != nil {
 		return nil, err
 	}
@@ -58,16 +59,16 @@ func (b *stockBuilder) arithScalar(t *Tensor, o op.Arith, shape tensor.Shape, v 
 	return b.shifted(x, v)
 }
 
-func scalarConst(t *Tensor) (float32, bool) {
-	if t.kind != KindConst || t.spec.DType != plan.F32 || len(t.data) != 4 {
+func scalarConst(t *lazy.Tensor) (float32, bool) {
+	if t.Kind() != lazy.KindConst || t.DType() != plan.F32 || len(t.ConstData()) != 4 {
 		return 0, false
 	}
-	return float32s(t.data)[0], true
+	return float32s(t.ConstData())[0], true
 }
 
 // mergeAxes gives shapes of equal rank for two operands: neighbouring axes
 // that are repeated by the same side, or by neither, become one.
-func (b *stockBuilder) mergeAxes(x, y *Tensor, out tensor.Shape) (xs, ys []int, err error) {
+func (b *stockBuilder) mergeAxes(x, y *lazy.Tensor, out tensor.Shape) (xs, ys []int, err error) {
 	a, err := b.shape(x)
 	if err != nil {
 		return nil, nil, err
@@ -113,11 +114,11 @@ func at(s tensor.Shape, i int) int {
 }
 
 // gelu composes the tanh form; there is no error function for the exact one.
-func (b *stockBuilder) gelu(t *Tensor, o op.GELU, shape tensor.Shape) (*gorgonia.Node, error) {
+func (b *stockBuilder) gelu(t *lazy.Tensor, o op.GELU, shape tensor.Shape) (*gorgonia.Node, error) {
 	if !o.Tanh {
 		return nil, noStock(t, "Gorgonia has no error function")
 	}
-	x, err := b.node(t.in[0], shape...)
+	x, err := b.node(t.In()[0], shape...)
 	if err != nil {
 		return nil, err
 	}
@@ -153,16 +154,16 @@ func (b *stockBuilder) gelu(t *Tensor, o op.GELU, shape tensor.Shape) (*gorgonia
 // operator takes the largest element of a row from all but its first and from
 // the first of the whole tensor, so rows apart from that one overflow or
 // vanish.
-func (b *stockBuilder) softmax(t *Tensor, o op.Softmax, shape tensor.Shape) (*gorgonia.Node, error) {
+func (b *stockBuilder) softmax(t *lazy.Tensor, o op.Softmax, shape tensor.Shape) (*gorgonia.Node, error) {
 	axis := o.Axis
 	if axis < 0 {
 		axis += len(shape)
 	}
 	if axis != len(shape)-1 {
-		return nil, noStock(t, "axis %d of %v", o.Axis, t.spec.Shape)
+		return nil, noStock(t, "axis %d of %v", o.Axis, t.Shape())
 	}
 	m := rowsOf(shape)
-	x, err := b.node(t.in[0], m...)
+	x, err := b.node(t.In()[0], m...)
 	if err != nil {
 		return nil, err
 	}
@@ -200,9 +201,9 @@ func rowsOf(shape tensor.Shape) tensor.Shape {
 }
 
 // layerNorm takes the row sums as products with a column.
-func (b *stockBuilder) layerNorm(t *Tensor, o op.LayerNorm, shape tensor.Shape) (*gorgonia.Node, error) {
+func (b *stockBuilder) layerNorm(t *lazy.Tensor, o op.LayerNorm, shape tensor.Shape) (*gorgonia.Node, error) {
 	m := rowsOf(shape)
-	x, err := b.node(t.in[0], m...)
+	x, err := b.node(t.In()[0], m...)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +234,7 @@ func (b *stockBuilder) layerNorm(t *Tensor, o op.LayerNorm, shape tensor.Shape) 
 		return nil, err
 	}
 	for i, name := range []string{"mul", "add"} {
-		p, err := b.node(t.in[1+i], 1, m[1])
+		p, err := b.node(t.In()[1+i], 1, m[1])
 		if err != nil {
 			return nil, err
 		}
@@ -254,8 +255,8 @@ func (b *stockBuilder) rowOp(name string, x, y *gorgonia.Node) (*gorgonia.Node, 
 }
 
 // reduce is a product with a column, over trailing axes.
-func (b *stockBuilder) reduce(t *Tensor, o op.Reduce) (*gorgonia.Node, error) {
-	s, err := b.shape(t.in[0])
+func (b *stockBuilder) reduce(t *lazy.Tensor, o op.Reduce) (*gorgonia.Node, error) {
+	s, err := b.shape(t.In()[0])
 	if err != nil {
 		return nil, err
 	}
@@ -265,11 +266,11 @@ func (b *stockBuilder) reduce(t *Tensor, o op.Reduce) (*gorgonia.Node, error) {
 			a += len(s)
 		}
 		if a < len(s)-len(o.Axes) {
-			return nil, noStock(t, "axes %v of %v", o.Axes, t.in[0].spec.Shape)
+			return nil, noStock(t, "axes %v of %v", o.Axes, t.In()[0].Shape())
 		}
 		n *= s[a]
 	}
-	x, err := b.node(t.in[0], s.TotalSize()/n, n)
+	x, err := b.node(t.In()[0], s.TotalSize()/n, n)
 	if err != nil {
 		return nil, err
 	}

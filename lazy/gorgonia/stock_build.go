@@ -1,4 +1,4 @@
-package lazy
+package gorgonia
 
 import (
 	"fmt"
@@ -7,17 +7,19 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/genie-sdk/go/internal/lazygraph"
+	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
 // stockBuilder makes the nodes of one stock program.
 type stockBuilder struct {
 	g      *gorgonia.ExprGraph
-	graph  *Graph
+	graph  *lazy.Graph
 	sizes  plan.Bindings
 	salt   int
-	uses   map[*Tensor]int // readers that are part of the program
-	nodes  map[*Tensor]*gorgonia.Node
+	uses   map[*lazy.Tensor]int // readers that are part of the program
+	nodes  map[*lazy.Tensor]*gorgonia.Node
 	leaves []*stockLeaf
 	byName map[string]*stockLeaf
 	// shared are the nodes whose memory something else may read later, which
@@ -26,18 +28,18 @@ type stockBuilder struct {
 	cuts   map[cut]int // where each slice made so far starts
 }
 
-func newStockBuilder(g *Graph, sizes plan.Bindings, outputs []*Tensor, salt int) *stockBuilder {
+func newStockBuilder(g *lazy.Graph, sizes plan.Bindings, outputs []*lazy.Tensor, salt int) *stockBuilder {
 	b := &stockBuilder{
-		g: gorgonia.NewGraph(gorgonia.WithGraphName(g.name)), graph: g, sizes: sizes, salt: salt,
-		uses: map[*Tensor]int{}, nodes: map[*Tensor]*gorgonia.Node{},
+		g: gorgonia.NewGraph(gorgonia.WithGraphName(g.Name())), graph: g, sizes: sizes, salt: salt,
+		uses: map[*lazy.Tensor]int{}, nodes: map[*lazy.Tensor]*gorgonia.Node{},
 		byName: map[string]*stockLeaf{}, shared: map[*gorgonia.Node]bool{}, cuts: map[cut]int{},
 	}
 	for _, t := range outputs {
 		b.uses[t] += 2 // an output is read after the run as well
 	}
-	for _, t := range slices.Backward(g.tensors) {
+	for _, t := range slices.Backward(g.Tensors()) {
 		if b.uses[t] > 0 {
-			for _, x := range t.in {
+			for _, x := range t.In() {
 				b.uses[x]++
 			}
 		}
@@ -46,18 +48,18 @@ func newStockBuilder(g *Graph, sizes plan.Bindings, outputs []*Tensor, salt int)
 }
 
 // shape is the concrete shape of a captured tensor.
-func (b *stockBuilder) shape(t *Tensor) (tensor.Shape, error) {
-	s, err := t.spec.Shape.Eval(b.sizes)
+func (b *stockBuilder) shape(t *lazy.Tensor) (tensor.Shape, error) {
+	s, err := t.Shape().Eval(b.sizes)
 	return tensor.Shape(s), err
 }
 
 // node is t at the given shape, which has as many elements; owned says that
 // its memory may be overwritten.
-func (b *stockBuilder) node(t *Tensor, shape ...int) (*gorgonia.Node, error) {
-	if t.spec.DType != plan.F32 {
-		return nil, noStock(t, "a value of %v", t.spec.DType)
+func (b *stockBuilder) node(t *lazy.Tensor, shape ...int) (*gorgonia.Node, error) {
+	if t.DType() != plan.F32 {
+		return nil, noStock(t, "a value of %v", t.DType())
 	}
-	if t.op == nil {
+	if lazygraph.Op(t) == nil {
 		return b.leaf(t, shape)
 	}
 	n := b.nodes[t]
@@ -67,25 +69,25 @@ func (b *stockBuilder) node(t *Tensor, shape ...int) (*gorgonia.Node, error) {
 	return b.reshape(n, shape...)
 }
 
-func noStock(t *Tensor, format string, args ...any) error {
-	name, _ := t.Operator()
-	if name == "" {
-		name = t.name
+func noStock(t *lazy.Tensor, format string, args ...any) error {
+	name := t.Name()
+	if o := t.Op(); o != nil {
+		name = o.Name()
 	}
 	return fmt.Errorf("%w: operator %q: %s", ErrNoStock, name, fmt.Sprintf(format, args...))
 }
 
 // leaf is the input node of a captured leaf at a shape.
-func (b *stockBuilder) leaf(t *Tensor, shape tensor.Shape) (*gorgonia.Node, error) {
+func (b *stockBuilder) leaf(t *lazy.Tensor, shape tensor.Shape) (*gorgonia.Node, error) {
 	l, isNew := b.input(t, fmt.Sprintf("%s%v", leafName(t, b.salt), []int(shape)), tensor.Float32, shape)
 	if isNew {
 		var err error
-		switch t.kind {
-		case KindWeight:
-			l.data, err = b.graph.weightF32s(t.hash)
-		case KindConst:
-			l.data = float32s(t.data)
-		case KindOp, KindInput:
+		switch t.Kind() {
+		case lazy.KindWeight:
+			l.data, err = weightF32s(b.graph, weightHash(t))
+		case lazy.KindConst:
+			l.data = float32s(t.ConstData())
+		case lazy.KindOp, lazy.KindInput:
 		}
 		if err != nil {
 			return nil, err
@@ -105,7 +107,7 @@ func (b *stockBuilder) constant(name string, shape tensor.Shape, fill func([]flo
 	return l.node
 }
 
-func (b *stockBuilder) input(t *Tensor, name string, dt tensor.Dtype, shape tensor.Shape) (*stockLeaf, bool) {
+func (b *stockBuilder) input(t *lazy.Tensor, name string, dt tensor.Dtype, shape tensor.Shape) (*stockLeaf, bool) {
 	if l, ok := b.byName[name]; ok {
 		return l, false
 	}

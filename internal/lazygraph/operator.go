@@ -1,4 +1,4 @@
-package lazy
+package lazygraph
 
 import (
 	"encoding/binary"
@@ -29,16 +29,9 @@ type nodeOp struct {
 
 var _ gorgonia.Op = (*nodeOp)(nil)
 
-func (g *Graph) applyNode(o op.Op, in []*Tensor, inSpecs []plan.Spec, spec plan.Spec) (*gorgonia.Node, error) {
-	n := newNodeOp(o, uint32(len(g.tensors)), inSpecs, spec, g.placeholder(spec.Shape))
-	kids := make([]*gorgonia.Node, len(in))
-	for i, t := range in {
-		kids[i] = t.node
-	}
-	return gorgonia.ApplyOp(n, kids...)
-}
-
-func newNodeOp(o op.Op, serial uint32, in []plan.Spec, out plan.Spec, shape tensor.Shape) *nodeOp {
+// NewOp makes a Gorgonia operator of o, with the types of its inputs, and the type
+// and the shape of its output. Operators of one graph differ in serial.
+func NewOp(o op.Op, serial uint32, in []plan.Spec, out plan.Spec, shape tensor.Shape) gorgonia.Op {
 	n := &nodeOp{op: o, serial: serial, out: out, shape: shape, types: make([]hm.Type, len(in)+1)}
 	for i, s := range in {
 		n.types[i] = hmType(s.DType, len(s.Shape))
@@ -76,7 +69,7 @@ func (n *nodeOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) { return
 func (n *nodeOp) Do(vals ...gorgonia.Value) (gorgonia.Value, error) {
 	in := make([]*op.Array, len(vals))
 	for i, v := range vals {
-		a, err := arrayOf(v)
+		a, err := ArrayOf(v)
 		if err != nil {
 			return nil, fmt.Errorf("%s: input %d: %w", n.op.Name(), i, err)
 		}
@@ -86,7 +79,7 @@ func (n *nodeOp) Do(vals ...gorgonia.Value) (gorgonia.Value, error) {
 	if err := n.op.Eval(out, in, nil); err != nil {
 		return nil, fmt.Errorf("%s: %w", n.op.Name(), err)
 	}
-	return valueOf(out)
+	return ValueOf(out)
 }
 
 // ReturnsPtr implements gorgonia.Op: results are new memory.
@@ -125,15 +118,16 @@ func bytesOf[T any](v []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), len(v)*int(unsafe.Sizeof(v[0])))
 }
 
-func arrayOf(v gorgonia.Value) (*op.Array, error) {
+// ArrayOf reads a Gorgonia value without a copy where it can.
+func ArrayOf(v gorgonia.Value) (*op.Array, error) {
 	a := &op.Array{Shape: v.Shape()}
 	if t, ok := v.(tensor.Tensor); ok && !t.DataOrder().IsContiguous() {
-		return nil, fmt.Errorf("%w: value is not contiguous", ErrShape)
+		return nil, fmt.Errorf("%w: value is not contiguous", op.ErrShape)
 	}
 	if v.Shape().TotalSize() == 0 { // Data of an empty tensor panics
 		a.DType, a.Strides = planDType(v.Dtype()), op.ContiguousStrides(a.Shape)
 		if !a.DType.Valid() {
-			return nil, fmt.Errorf("%w: value holds %v", ErrDType, v.Dtype())
+			return nil, fmt.Errorf("%w: value holds %v", op.ErrDType, v.Dtype())
 		}
 		return a, nil
 	}
@@ -155,7 +149,7 @@ func arrayOf(v gorgonia.Value) (*op.Array, error) {
 	case int64:
 		a.DType, a.Data = plan.I64, bytesOf([]int64{d})
 	default:
-		return nil, fmt.Errorf("%w: value holds %T", ErrDType, d)
+		return nil, fmt.Errorf("%w: value holds %T", op.ErrDType, d)
 	}
 	a.Strides = op.ContiguousStrides(a.Shape)
 	return a, nil
@@ -175,7 +169,8 @@ func planDType(d tensor.Dtype) plan.DType {
 	return plan.Invalid
 }
 
-func valueOf(a *op.Array) (gorgonia.Value, error) {
+// ValueOf makes a Gorgonia value over the array's memory; booleans are copied.
+func ValueOf(a *op.Array) (gorgonia.Value, error) {
 	var backing any
 	switch a.DType {
 	case plan.F32:
@@ -210,11 +205,24 @@ func scalarOf(a *op.Array) gorgonia.Value {
 	}
 }
 
-// newLeaf adds an input node. Gorgonia wants a scalar node, not a tensor of
+// NewLeaf adds an input node. Gorgonia wants a scalar node, not a tensor of
 // rank 0.
-func newLeaf(g *gorgonia.ExprGraph, dt plan.DType, name string, shape tensor.Shape) *gorgonia.Node {
+func NewLeaf(g *gorgonia.ExprGraph, dt plan.DType, name string, shape tensor.Shape) *gorgonia.Node {
 	if len(shape) == 0 {
 		return gorgonia.NewScalar(g, dtypeOf(dt), gorgonia.WithName(name))
 	}
 	return gorgonia.NewTensor(g, dtypeOf(dt), len(shape), gorgonia.WithName(name), gorgonia.WithShape(shape...))
+}
+
+func dtypeOf(d plan.DType) tensor.Dtype {
+	switch d {
+	case plan.I32:
+		return tensor.Int32
+	case plan.I64:
+		return tensor.Int64
+	case plan.Bool:
+		return tensor.Bool
+	default:
+		return tensor.Float32
+	}
 }

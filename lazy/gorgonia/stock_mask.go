@@ -1,4 +1,4 @@
-package lazy
+package gorgonia
 
 import (
 	"fmt"
@@ -8,20 +8,21 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/lazy"
 )
 
 // causalMask adds the lowest float to what is masked, or, where the padding of
 // each sequence is known only when the program runs, selects by multiplying.
-func (b *stockBuilder) causalMask(t *Tensor, o op.CausalMask, shape tensor.Shape) (*gorgonia.Node, error) {
+func (b *stockBuilder) causalMask(t *lazy.Tensor, o op.CausalMask, shape tensor.Shape) (*gorgonia.Node, error) {
 	r := len(shape)
 	q, k := shape[r-2], shape[r-1]
-	if len(t.in) == 2 {
+	if len(t.In()) == 2 {
 		return b.paddedMask(t, o, shape)
 	}
 	if lo, hi := o.Range(0, q, k, 0); q == 1 && lo == 0 && hi == k {
-		return b.node(t.in[0], shape...)
+		return b.node(t.In()[0], shape...)
 	}
-	x, err := b.node(t.in[0], shape.TotalSize()/(q*k), q*k)
+	x, err := b.node(t.In()[0], shape.TotalSize()/(q*k), q*k)
 	if err != nil {
 		return nil, err
 	}
@@ -37,14 +38,14 @@ func (b *stockBuilder) causalMask(t *Tensor, o op.CausalMask, shape tensor.Shape
 
 // paddedMask compares each sequence's start with the key's position, which is
 // -1 where causality forbids the key.
-func (b *stockBuilder) paddedMask(t *Tensor, o op.CausalMask, shape tensor.Shape) (*gorgonia.Node, error) {
+func (b *stockBuilder) paddedMask(t *lazy.Tensor, o op.CausalMask, shape tensor.Shape) (*gorgonia.Node, error) {
 	r := len(shape)
 	q, k, batch := shape[r-2], shape[r-1], shape[0]
 	n := shape.TotalSize() / batch
-	if t.in[1].kind != KindInput {
+	if t.In()[1].Kind() != lazy.KindInput {
 		return nil, noStock(t, "a start that is no input")
 	}
-	l, _ := b.input(t.in[1], leafName(t.in[1], b.salt)+" start", tensor.Float32, tensor.Shape{batch, 1})
+	l, _ := b.input(t.In()[1], leafName(t.In()[1], b.salt)+" start", tensor.Float32, tensor.Shape{batch, 1})
 	l.clamp = true
 	keys := b.constant(fmt.Sprintf("keys %d %d %d", q, k, o.Window), tensor.Shape{1, n}, func(m []float32) {
 		for i := range m {
@@ -66,7 +67,7 @@ func (b *stockBuilder) paddedMask(t *Tensor, o op.CausalMask, shape tensor.Shape
 		return nil, err
 	}
 	b.shared[keep] = true // read twice
-	x, err := b.node(t.in[0], batch, n)
+	x, err := b.node(t.In()[0], batch, n)
 	if err != nil {
 		return nil, err
 	}

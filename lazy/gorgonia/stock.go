@@ -1,16 +1,17 @@
-package lazy
+package gorgonia
 
 import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"unsafe"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -53,11 +54,11 @@ type StockProgram struct {
 	*gorgonia.ExprGraph
 
 	machine gorgonia.VM
-	graph   *Graph
+	graph   *lazy.Graph
 	sizes   plan.Bindings
-	nodes   map[*Tensor]*gorgonia.Node
+	nodes   map[*lazy.Tensor]*gorgonia.Node
 	leaves  []*stockLeaf
-	outputs []*Tensor
+	outputs []*lazy.Tensor
 	ran     bool
 }
 
@@ -65,7 +66,7 @@ type StockProgram struct {
 // of the lowering.
 type stockLeaf struct {
 	node  *gorgonia.Node
-	of    *Tensor // nil for a constant of the lowering
+	of    *lazy.Tensor // nil for a constant of the lowering
 	shape tensor.Shape
 	data  any // []float32 or []int
 	rows  int // of the table that []int indexes, 0 if none
@@ -77,17 +78,17 @@ type stockLeaf struct {
 // are not copied; those stored as f16 or bf16 are widened once for all
 // programs of the graph. An operator without a stock form is an error that
 // wraps [ErrNoStock] and names it.
-func (g *Graph) LowerStock(sizes plan.Bindings, outputs ...*Tensor) (*StockProgram, error) {
-	if g.err != nil {
-		return nil, g.err
+func LowerStock(g *lazy.Graph, sizes plan.Bindings, outputs ...*lazy.Tensor) (*StockProgram, error) {
+	if g.Err() != nil {
+		return nil, g.Err()
 	}
 	if len(outputs) == 0 {
-		for _, o := range g.outputs {
+		for _, o := range g.Outputs() {
 			outputs = append(outputs, o.Tensor)
 		}
 	}
 	if len(outputs) == 0 {
-		return nil, fmt.Errorf("%w: no outputs", ErrCapture)
+		return nil, fmt.Errorf("%w: no outputs", lazy.ErrCapture)
 	}
 	for _, t := range outputs {
 		if err := check(g, t); err != nil {
@@ -95,7 +96,7 @@ func (g *Graph) LowerStock(sizes plan.Bindings, outputs ...*Tensor) (*StockProgr
 		}
 	}
 	for salt := range maxSalts {
-		p, err := g.lowerStock(sizes, outputs, salt)
+		p, err := lowerStock(g, sizes, outputs, salt)
 		if !errors.Is(err, errHashes) {
 			return p, err
 		}
@@ -103,7 +104,7 @@ func (g *Graph) LowerStock(sizes plan.Bindings, outputs ...*Tensor) (*StockProgr
 	return nil, errHashes
 }
 
-func (g *Graph) lowerStock(sizes plan.Bindings, outputs []*Tensor, salt int) (p *StockProgram, err error) {
+func lowerStock(g *lazy.Graph, sizes plan.Bindings, outputs []*lazy.Tensor, salt int) (p *StockProgram, err error) {
 	b := newStockBuilder(g, sizes, outputs, salt)
 	at := "program"
 	defer func() {
@@ -111,8 +112,8 @@ func (g *Graph) lowerStock(sizes plan.Bindings, outputs []*Tensor, salt int) (p 
 			p, err = nil, fmt.Errorf("%w: %s: %v", ErrNoStock, at, r)
 		}
 	}()
-	for _, t := range g.tensors {
-		if b.uses[t] == 0 || t.op == nil {
+	for _, t := range g.Tensors() {
+		if b.uses[t] == 0 || lazygraph.Op(t) == nil {
 			continue
 		}
 		at = t.String()
@@ -137,29 +138,29 @@ func (g *Graph) lowerStock(sizes plan.Bindings, outputs []*Tensor, salt int) (p 
 
 // Feed gives an input its value. The data is not copied and must stay as it is
 // until the last run that uses it.
-func (p *StockProgram) Feed(t *Tensor, x transport.Tensor) error {
+func (p *StockProgram) Feed(t *lazy.Tensor, x transport.Tensor) error {
 	if err := check(p.graph, t); err != nil {
 		return err
 	}
-	if t.kind != KindInput {
-		return fmt.Errorf("%w: feed of something that is no input", ErrCapture)
+	if t.Kind() != lazy.KindInput {
+		return fmt.Errorf("%w: feed of something that is no input", lazy.ErrCapture)
 	}
-	want, err := t.spec.Shape.Eval(p.sizes)
+	want, err := t.Shape().Eval(p.sizes)
 	if err != nil {
 		return err
 	}
-	if x.DType != t.spec.DType {
-		return fmt.Errorf("%w: input %q is %v, got %v", ErrDType, t.name, t.spec.DType, x.DType)
+	if x.DType != t.DType() {
+		return fmt.Errorf("%w: input %q is %v, got %v", lazy.ErrDType, t.Name(), t.DType(), x.DType)
 	}
 	if !slices.Equal(want, x.Shape) || len(x.Data) != x.Elements()*x.DType.Size() {
-		return fmt.Errorf("%w: input %q is %v, got %v and %d bytes", ErrShape, t.name, want, x.Shape, len(x.Data))
+		return fmt.Errorf("%w: input %q is %v, got %v and %d bytes", lazy.ErrShape, t.Name(), want, x.Shape, len(x.Data))
 	}
 	for _, l := range p.leaves {
 		if l.of != t {
 			continue
 		}
 		if err := l.set(x); err != nil {
-			return fmt.Errorf("input %q: %w", t.name, err)
+			return fmt.Errorf("input %q: %w", t.Name(), err)
 		}
 	}
 	return nil
@@ -195,7 +196,7 @@ func (l *stockLeaf) set(x transport.Tensor) error {
 func (p *StockProgram) Run() error {
 	for _, l := range p.leaves {
 		if l.data == nil {
-			return fmt.Errorf("%w: input %q has no value", transport.ErrUnknownInput, l.of.name)
+			return fmt.Errorf("%w: input %q has no value", transport.ErrUnknownInput, l.of.Name())
 		}
 		v := tensor.New(tensor.WithShape(l.shape...), tensor.WithBacking(l.data))
 		if err := gorgonia.Let(l.node, v); err != nil {
@@ -213,19 +214,19 @@ func (p *StockProgram) Run() error {
 
 // Value reads an output of the last run. Its memory is the program's and good
 // until the next run.
-func (p *StockProgram) Value(t *Tensor) (transport.Tensor, error) {
+func (p *StockProgram) Value(t *lazy.Tensor) (transport.Tensor, error) {
 	if !slices.Contains(p.outputs, t) {
-		return transport.Tensor{}, fmt.Errorf("%w: %v is no output of the stock program", ErrCapture, t)
+		return transport.Tensor{}, fmt.Errorf("%w: %v is no output of the stock program", lazy.ErrCapture, t)
 	}
 	n := p.nodes[t]
 	if !p.ran || n == nil || n.Value() == nil {
-		return transport.Tensor{}, fmt.Errorf("%w: %v has no value", ErrCapture, t)
+		return transport.Tensor{}, fmt.Errorf("%w: %v has no value", lazy.ErrCapture, t)
 	}
-	shape, err := t.spec.Shape.Eval(p.sizes)
+	shape, err := t.Shape().Eval(p.sizes)
 	if err != nil {
 		return transport.Tensor{}, err
 	}
-	a, err := arrayOf(n.Value())
+	a, err := lazygraph.ArrayOf(n.Value())
 	if err != nil {
 		return transport.Tensor{}, err
 	}
@@ -235,14 +236,9 @@ func (p *StockProgram) Value(t *Tensor) (transport.Tensor, error) {
 // Close frees the machine.
 func (p *StockProgram) Close() error { return p.machine.Close() }
 
-// widened holds the weights of a graph as float32, copied from their files, for
-// all its stock programs.
-type widened struct {
-	mu sync.Mutex
-	by map[plan.Hash][]float32
-}
-
-func (g *Graph) weightF32s(h plan.Hash) ([]float32, error) {
+// weightF32s is a weight as float32, copied from its file, once for all stock
+// programs of the graph.
+func weightF32s(g *lazy.Graph, h plan.Hash) ([]float32, error) {
 	w, err := g.Weight(h)
 	if err != nil {
 		return nil, err
@@ -252,23 +248,16 @@ func (g *Graph) weightF32s(h plan.Hash) ([]float32, error) {
 	}
 	// Gorgonia's machines read in goroutines of their own, where a mapped file
 	// that is cut short would end the process.
-	g.wide.mu.Lock()
-	defer g.wide.mu.Unlock()
-	if v, ok := g.wide.by[h]; ok {
-		return v, nil
-	}
-	a, err := weightArray(w)
-	if err != nil {
-		return nil, err
-	}
-	if a.DType != plan.F32 {
-		return nil, fmt.Errorf("%w: a weight of %v", ErrNoStock, w.Storage)
-	}
-	if g.wide.by == nil {
-		g.wide.by = map[plan.Hash][]float32{}
-	}
-	g.wide.by[h] = a.F32()
-	return a.F32(), nil
+	return lazygraph.Widened(g, h, func() ([]float32, error) {
+		a, err := weightArray(w)
+		if err != nil {
+			return nil, err
+		}
+		if a.DType != plan.F32 {
+			return nil, fmt.Errorf("%w: a weight of %v", ErrNoStock, w.Storage)
+		}
+		return a.F32(), nil
+	})
 }
 
 // float32s is b seen as float32, copied only when it is not aligned.

@@ -1,4 +1,4 @@
-package lazy_test
+package gorgonia_test
 
 import (
 	"encoding/binary"
@@ -10,8 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorgonia.org/gorgonia"
 
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
+	lazygorgonia "github.com/genie-sdk/go/lazy/gorgonia"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -158,7 +160,7 @@ func eval(tb testing.TB, g *lazy.Graph, sizes plan.Bindings, feeds map[*lazy.Ten
 		case lazy.KindConst:
 			out[x] = transport.Tensor{DType: x.DType(), Shape: dims, Data: x.ConstData()}
 		case lazy.KindOp:
-			o, err := op.Bind(x.Op(), sizes)
+			o, err := op.Bind(lazygraph.Op(x), sizes)
 			require.NoError(tb, err)
 			var in []*op.Array
 			for _, y := range x.In() {
@@ -174,9 +176,9 @@ func eval(tb testing.TB, g *lazy.Graph, sizes plan.Bindings, feeds map[*lazy.Ten
 }
 
 // instance runs the instantiated graph on Gorgonia's TapeMachine.
-func instance(tb testing.TB, g *lazy.Graph, sizes plan.Bindings, feeds map[*lazy.Tensor]transport.Tensor) *lazy.Instance {
+func instance(tb testing.TB, g *lazy.Graph, sizes plan.Bindings, feeds map[*lazy.Tensor]transport.Tensor) *lazygorgonia.Instance {
 	tb.Helper()
-	inst, err := g.Instantiate(sizes)
+	inst, err := lazygorgonia.Instantiate(g, sizes)
 	require.NoError(tb, err)
 	for x, v := range feeds {
 		require.NoError(tb, inst.Feed(x, v))

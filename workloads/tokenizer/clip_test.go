@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/genie-sdk/go/internal/tokenizer"
+	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
 // clipGolden is what testdata/scripts/make_clip_tokenizer.py wrote.

@@ -1,4 +1,4 @@
-package lazy
+package gorgonia
 
 import (
 	"fmt"
@@ -7,19 +7,21 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
 // lower makes the nodes of one operator; the result has t's shape.
-func (b *stockBuilder) lower(t *Tensor) (*gorgonia.Node, error) {
+func (b *stockBuilder) lower(t *lazy.Tensor) (*gorgonia.Node, error) {
 	shape, err := b.shape(t)
 	if err != nil {
 		return nil, err
 	}
-	if t.spec.DType != plan.F32 {
-		return nil, noStock(t, "a result of %v", t.spec.DType)
+	if t.DType() != plan.F32 {
+		return nil, noStock(t, "a result of %v", t.DType())
 	}
 	if shape.TotalSize() == 0 || len(shape) == 0 {
 		return nil, noStock(t, "a result of shape %v", []int(shape))
@@ -31,10 +33,10 @@ func (b *stockBuilder) lower(t *Tensor) (*gorgonia.Node, error) {
 	return b.reshape(n, shape...)
 }
 
-func (b *stockBuilder) lowerOp(t *Tensor, shape tensor.Shape) (*gorgonia.Node, error) {
-	switch o := t.op.(type) {
+func (b *stockBuilder) lowerOp(t *lazy.Tensor, shape tensor.Shape) (*gorgonia.Node, error) {
+	switch o := lazygraph.Op(t).(type) {
 	case op.Identity, op.Contiguous, op.Reshape:
-		return b.node(t.in[0], shape...)
+		return b.node(t.In()[0], shape...)
 	case op.Arith:
 		return b.arith(t, o, shape)
 	case op.Bias:
@@ -54,7 +56,7 @@ func (b *stockBuilder) lowerOp(t *Tensor, shape tensor.Shape) (*gorgonia.Node, e
 	case op.MatMul:
 		return b.matmul(t, o)
 	case op.Transpose:
-		return b.transposed(t.in[0], o.Perm)
+		return b.transposed(t.In()[0], o.Perm)
 	case op.Slice:
 		return b.sliced(t, o)
 	case op.Concat:
@@ -67,8 +69,8 @@ func (b *stockBuilder) lowerOp(t *Tensor, shape tensor.Shape) (*gorgonia.Node, e
 	return nil, noStock(t, "Gorgonia has no such operator")
 }
 
-func (b *stockBuilder) embedding(t *Tensor) (*gorgonia.Node, error) {
-	table, idx := t.in[0], t.in[1]
+func (b *stockBuilder) embedding(t *lazy.Tensor) (*gorgonia.Node, error) {
+	table, idx := t.In()[0], t.In()[1]
 	ts, err := b.shape(table)
 	if err != nil {
 		return nil, err
@@ -77,7 +79,7 @@ func (b *stockBuilder) embedding(t *Tensor) (*gorgonia.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if idx.kind != KindInput && idx.kind != KindConst {
+	if idx.Kind() != lazy.KindInput && idx.Kind() != lazy.KindConst {
 		return nil, noStock(t, "indices that are neither input nor constant")
 	}
 	x, err := b.node(table, ts...)
@@ -87,8 +89,8 @@ func (b *stockBuilder) embedding(t *Tensor) (*gorgonia.Node, error) {
 	n := is.TotalSize()
 	l, _ := b.input(idx, fmt.Sprintf("%s rows %d", leafName(idx, b.salt), ts[0]), tensor.Int, tensor.Shape{n})
 	l.rows = ts[0]
-	if idx.kind == KindConst {
-		if err := l.set(transport.Tensor{DType: idx.spec.DType, Shape: is, Data: idx.data}); err != nil {
+	if idx.Kind() == lazy.KindConst {
+		if err := l.set(transport.Tensor{DType: idx.DType(), Shape: is, Data: idx.ConstData()}); err != nil {
 			return nil, err
 		}
 	}
@@ -96,12 +98,12 @@ func (b *stockBuilder) embedding(t *Tensor) (*gorgonia.Node, error) {
 	return b.made(y, err, x, l.node)
 }
 
-func (b *stockBuilder) matmul(t *Tensor, o op.MatMul) (*gorgonia.Node, error) {
-	as, err := b.shape(t.in[0])
+func (b *stockBuilder) matmul(t *lazy.Tensor, o op.MatMul) (*gorgonia.Node, error) {
+	as, err := b.shape(t.In()[0])
 	if err != nil {
 		return nil, err
 	}
-	bs, err := b.shape(t.in[1])
+	bs, err := b.shape(t.In()[1])
 	if err != nil {
 		return nil, err
 	}
@@ -122,11 +124,11 @@ func (b *stockBuilder) matmul(t *Tensor, o op.MatMul) (*gorgonia.Node, error) {
 	if a3[0] == 1 && !o.TransA && !o.TransB {
 		a3, b3 = a3[1:], b3[1:]
 	}
-	x, err := b.node(t.in[0], a3...)
+	x, err := b.node(t.In()[0], a3...)
 	if err != nil {
 		return nil, err
 	}
-	y, err := b.node(t.in[1], b3...)
+	y, err := b.node(t.In()[1], b3...)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +140,7 @@ func (b *stockBuilder) matmul(t *Tensor, o op.MatMul) (*gorgonia.Node, error) {
 }
 
 // transposed is a reshape where only axes of size one move.
-func (b *stockBuilder) transposed(x *Tensor, perm []int) (*gorgonia.Node, error) {
+func (b *stockBuilder) transposed(x *lazy.Tensor, perm []int) (*gorgonia.Node, error) {
 	s, err := b.shape(x)
 	if err != nil {
 		return nil, err
@@ -188,7 +190,7 @@ func around(s tensor.Shape, axis int) (before, n, after int) {
 	return before, s[axis], after
 }
 
-func (b *stockBuilder) sliced(t *Tensor, o op.Slice) (*gorgonia.Node, error) {
+func (b *stockBuilder) sliced(t *lazy.Tensor, o op.Slice) (*gorgonia.Node, error) {
 	start, err := o.Start.Eval(b.sizes)
 	if err != nil {
 		return nil, err
@@ -197,7 +199,7 @@ func (b *stockBuilder) sliced(t *Tensor, o op.Slice) (*gorgonia.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := b.shape(t.in[0])
+	s, err := b.shape(t.In()[0])
 	if err != nil {
 		return nil, err
 	}
@@ -206,10 +208,10 @@ func (b *stockBuilder) sliced(t *Tensor, o op.Slice) (*gorgonia.Node, error) {
 		axis += len(s)
 	}
 	if start > stop || stop > s[axis] {
-		return nil, fmt.Errorf("%w: slice %d:%d of %v", ErrShape, start, stop, []int(s))
+		return nil, fmt.Errorf("%w: slice %d:%d of %v", lazy.ErrShape, start, stop, []int(s))
 	}
 	if start == 0 && stop == s[axis] {
-		return b.node(t.in[0], s...)
+		return b.node(t.In()[0], s...)
 	}
 	before, n, after := around(s, axis)
 	m, along := []int{n, after}, 0
@@ -217,7 +219,7 @@ func (b *stockBuilder) sliced(t *Tensor, o op.Slice) (*gorgonia.Node, error) {
 		m, along = []int{before, n * after}, 1
 		start, stop = start*after, stop*after
 	}
-	x, err := b.node(t.in[0], m...)
+	x, err := b.node(t.In()[0], m...)
 	if err != nil {
 		return nil, err
 	}
@@ -225,13 +227,13 @@ func (b *stockBuilder) sliced(t *Tensor, o op.Slice) (*gorgonia.Node, error) {
 }
 
 // concat leaves out what is empty.
-func (b *stockBuilder) concat(t *Tensor, o op.Concat, shape tensor.Shape) (*gorgonia.Node, error) {
+func (b *stockBuilder) concat(t *lazy.Tensor, o op.Concat, shape tensor.Shape) (*gorgonia.Node, error) {
 	axis := o.Axis
 	if axis < 0 {
 		axis += len(shape)
 	}
 	var parts []*gorgonia.Node
-	for _, x := range t.in {
+	for _, x := range t.In() {
 		s, err := b.shape(x)
 		if err != nil {
 			return nil, err
