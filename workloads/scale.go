@@ -45,12 +45,12 @@ func ScaleFromEnv() (Scale, error) {
 	return s, nil
 }
 
-// EnvModels names the environment variable with the folder in which seeded
-// checkpoints are made and found; without it, it is genie/models below the
+// EnvModels names the environment variable with the folder in which
+// checkpoints with random weights are made and found; without it, it is genie/models below the
 // user's cache folder.
 const EnvModels = "GENIE_MODELS"
 
-// ModelsRoot is the folder of seeded checkpoints. It need not exist.
+// ModelsRoot is the folder of checkpoints with random weights. It need not exist.
 func ModelsRoot() (string, error) {
 	if root := os.Getenv(EnvModels); root != "" {
 		return root, nil

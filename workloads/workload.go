@@ -50,7 +50,7 @@ func (id ID) Label() string {
 type Workload interface {
 	ID() ID
 	// Dir is the directory of the checkpoint in the Hugging Face layout. A
-	// seeded one is made at first use. progress may be nil.
+	// one with random weights is made at first use. progress may be nil.
 	Dir(ctx context.Context, progress transport.Progress) (string, error)
 	// Load captures the model of such a directory as a program.
 	Load(ctx context.Context, dir string) (Program, error)

@@ -57,6 +57,7 @@ var layers = []layer{
 	{"internal/halt", nil},
 	{"internal/kernels", []string{"internal/halt"}},
 	{"internal/memory", nil},
+	{"internal/benchname/...", []string{"internal/benchname/..."}},
 	{"internal/fault", []string{"transport/wire"}},
 	{"internal/op", []string{"internal/halt", "transport", "transport/plan"}},
 	{"internal/program", []string{"internal/op", "transport", "transport/plan"}},
@@ -101,14 +102,14 @@ var layers = []layer{
 	{"internal/pyjson", nil},
 	{"internal/checkpoint", []string{"internal/pyjson", "internal/safetensors/..."}},
 	{"internal/checkpoint/checkpointtest", []string{"internal/pyjson", "internal/safetensors"}},
-	{"internal/seeded", []string{"internal/safetensors/...", "transport", "transport/plan"}},
+	{"internal/randomweights", []string{"internal/safetensors/...", "transport", "transport/plan"}},
 	{"workloads/tokenizer", []string{"internal/pyjson"}},
 	{"internal/imaging", []string{"internal/pyjson"}},
 	{"internal/activation", []string{"lazy"}},
 	{"internal/models", []string{"internal/checkpoint", "internal/safetensors/...", "transport", "transport/plan"}},
 	{"workloads/...", []string{
 		"genie", "internal/activation", "internal/checkpoint", "internal/imaging", "internal/models", "internal/pyjson",
-		"internal/safetensors/...", "internal/seeded",
+		"internal/safetensors/...", "internal/randomweights",
 		"lazy", "semantic",
 		"transport", "transport/plan", "workloads/...",
 	}},
@@ -118,7 +119,7 @@ var layers = []layer{
 	{"testdata/models", nil}, // the model that is built into the command
 
 	// What is at the top may use everything.
-	{"baselines/results/...", []string{"baselines/results/..."}},
+	{"baselines/results/...", []string{"baselines/results/...", "internal/benchname"}},
 	{"baselines/matrix", []string{"baselines/results"}},
 	{"baselines/...", []string{"..."}},
 	{"cmd/...", []string{"..."}},

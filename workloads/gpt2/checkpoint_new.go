@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/genie-sdk/go/internal/seeded"
+	"github.com/genie-sdk/go/internal/randomweights"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/workloads"
 )
@@ -34,7 +34,7 @@ func NewCheckpoint(ctx context.Context, preset string, seed uint64, outDir strin
 // NewCheckpointOf is [NewCheckpoint] for any architecture. The dtype of opts
 // counts, not that of c.
 func NewCheckpointOf(ctx context.Context, c Config, seed uint64, outDir string, opts CheckpointOptions) error {
-	if _, err := seeded.Options(opts).Storage(); err != nil {
+	if _, err := randomweights.Options(opts).Storage(); err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	c.DType = opts.DType
@@ -48,7 +48,7 @@ func NewCheckpointOf(ctx context.Context, c Config, seed uint64, outDir string, 
 	if err != nil {
 		return err
 	}
-	return seeded.Write(ctx, outDir, seeded.Checkpoint{Specs: weightSpecs(c), Config: config}, seed, seeded.Options(opts))
+	return randomweights.Write(ctx, outDir, randomweights.Checkpoint{Specs: weightSpecs(c), Config: config}, seed, randomweights.Options(opts))
 }
 
 // The scales of the random weights, for a hidden size of 768; see [initial].
@@ -85,22 +85,22 @@ func initial(base float64, c Config) float64 {
 
 // weightSpecs lists the tensors in the order of the model. Matrices of the
 // blocks are Conv1D weights, [in, out].
-func weightSpecs(c Config) []seeded.Spec {
+func weightSpecs(c Config) []randomweights.Spec {
 	hidden, inner := int64(c.Hidden), int64(c.Inner)
 	depth := math.Sqrt(2 * float64(c.Layers))
-	specs := []seeded.Spec{
+	specs := []randomweights.Spec{
 		{Name: "transformer.wte.weight", Shape: []int64{int64(c.Vocab), hidden}, Std: stdTokenEmbedding},
 		{Name: "transformer.wpe.weight", Shape: []int64{int64(c.Positions), hidden}, Std: stdPositionEmbedding},
 	}
 	norm := func(name string) {
 		specs = append(specs,
-			seeded.Spec{Name: name + ".weight", Shape: []int64{hidden}, Mean: 1, Std: stdNormGain},
-			seeded.Spec{Name: name + ".bias", Shape: []int64{hidden}, Std: stdBias})
+			randomweights.Spec{Name: name + ".weight", Shape: []int64{hidden}, Mean: 1, Std: stdNormGain},
+			randomweights.Spec{Name: name + ".bias", Shape: []int64{hidden}, Std: stdBias})
 	}
 	linear := func(name string, in, out int64, std float64) {
 		specs = append(specs,
-			seeded.Spec{Name: name + ".weight", Shape: []int64{in, out}, Std: std},
-			seeded.Spec{Name: name + ".bias", Shape: []int64{out}, Std: stdBias})
+			randomweights.Spec{Name: name + ".weight", Shape: []int64{in, out}, Std: std},
+			randomweights.Spec{Name: name + ".bias", Shape: []int64{out}, Std: stdBias})
 	}
 	for i := range c.Layers {
 		block := fmt.Sprintf("transformer.h.%d.", i)
@@ -113,7 +113,7 @@ func weightSpecs(c Config) []seeded.Spec {
 	}
 	norm("transformer.ln_f")
 	if !c.TieWordEmbeddings {
-		specs = append(specs, seeded.Spec{Name: "lm_head.weight", Shape: []int64{int64(c.Vocab), hidden}, Std: stdTokenEmbedding})
+		specs = append(specs, randomweights.Spec{Name: "lm_head.weight", Shape: []int64{int64(c.Vocab), hidden}, Std: stdTokenEmbedding})
 	}
 	return specs
 }
