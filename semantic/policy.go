@@ -7,11 +7,6 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Cluster describes where a plan may run.
-type Cluster struct {
-	Devices []Device
-}
-
 // Device is one executor's speed, for the cost model.
 type Device struct {
 	FLOPS     float64 // float32 operations a second
@@ -26,7 +21,6 @@ type Device struct {
 // read. No outputs means all that the graph declares.
 type Request struct {
 	Profile Profile
-	Cluster Cluster
 	Outputs []lazy.Named
 	// Keep leaves the outputs on the executor where the policy can.
 	Keep bool

@@ -28,7 +28,10 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	e := s.x.engine
 	program, ok := e.Program(p.Hash())
 	if !ok {
-		var err error
+		err := p.OneDevice()
+		if err != nil {
+			return nil, err
+		}
 		if program, err = e.CompileContext(ctx, p, nil); err != nil {
 			return nil, err
 		}

@@ -43,6 +43,9 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	if ready {
 		return ref, nil
 	}
+	if err := p.OneDevice(); err != nil {
+		return nil, err
+	}
 	model := ""
 	if weights != nil {
 		model = weights.Model()
