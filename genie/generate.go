@@ -118,6 +118,11 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 	if err := g.check(); err != nil {
 		return nil, err
 	}
+	ctx, err = s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	before := s.c.Ledger()
 	if err := g.prepare(ctx); err != nil {
 		return nil, err
@@ -130,7 +135,7 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 		g.out.Wire = s.c.Ledger().Sub(before)
 		return g.out, err
 	}
-	if err := s.Reset(ctx); err != nil {
+	if err := s.reset(ctx); err != nil {
 		return nil, err
 	}
 	next, err := g.step(ctx, 0, g.prompt())
@@ -257,11 +262,11 @@ func (g *generation) step(ctx context.Context, n int, rows [][]int) ([]int32, er
 	if g.r.OnLogits != nil {
 		outputs = append(outputs, g.lm.Logits)
 	}
-	out, err := g.s.Run(ctx, feed, outputs...)
+	out, err := g.s.runNow(ctx, feed, false, outputs)
 	if err != nil {
 		return nil, err
 	}
-	g.out.Executor = append(g.out.Executor, g.s.elapsed)
+	g.out.Executor = append(g.out.Executor, g.s.ExecutorTime())
 	if g.r.OnLogits != nil {
 		logits := out[1].t
 		if n > 0 && len(rows[0]) > 1 { // a replay

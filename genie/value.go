@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"sync/atomic"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -14,9 +15,38 @@ import (
 // show until it is read. A value on an executor belongs to its session and is
 // gone when that closes.
 type Value struct {
-	t transport.Tensor
-	h transport.Handle
-	s *Session // of a value on an executor
+	t    transport.Tensor
+	kept *kept // of a value on an executor; nil for one that is here
+}
+
+// kept is a value on an executor.
+type kept struct {
+	s    *Session
+	from transport.Session // the session's half that has it
+	h    transport.Handle
+	turn chan struct{} // one token: who has it fetches
+	here atomic.Pointer[[]byte]
+}
+
+// fetch brings the value here, once for all callers, who wait for each other no
+// longer than their contexts.
+func (k *kept) fetch(ctx context.Context) ([]byte, error) {
+	if b := k.here.Load(); b != nil {
+		return *b, nil
+	}
+	if err := take(ctx, k.turn, "a value"); err != nil {
+		return nil, err
+	}
+	defer func() { k.turn <- struct{}{} }()
+	if b := k.here.Load(); b != nil {
+		return *b, nil
+	}
+	t, err := k.from.Read(ctx, k.h)
+	if err != nil {
+		return nil, err
+	}
+	k.here.Store(&t.Data)
+	return t.Data, nil
 }
 
 // FromTensor makes a value of host memory, which is not copied.
@@ -56,18 +86,18 @@ func (v *Value) DType() plan.DType { return v.t.DType }
 func (v *Value) Shape() []int { return v.t.Shape }
 
 // Remote reports whether the numbers are on an executor.
-func (v *Value) Remote() bool { return v.s != nil }
+func (v *Value) Remote() bool { return v.kept != nil }
 
 // Tensor reads the value; one on an executor is fetched, once.
 func (v *Value) Tensor(ctx context.Context) (transport.Tensor, error) {
-	if v.s != nil && v.t.Data == nil {
-		t, err := v.s.remote.Read(ctx, v.h)
-		if err != nil {
+	t := v.t
+	if v.kept != nil {
+		var err error
+		if t.Data, err = v.kept.fetch(ctx); err != nil {
 			return transport.Tensor{}, err
 		}
-		v.t.Data = t.Data
 	}
-	return v.t, nil
+	return t, nil
 }
 
 // Float32s reads the elements of an f32 value.
@@ -106,8 +136,8 @@ func (v *Value) read(ctx context.Context, want plan.DType) (transport.Tensor, er
 // Release gives a value on an executor back before its session closes. It
 // does nothing for a value that is here.
 func (v *Value) Release(ctx context.Context) error {
-	if v.s == nil {
+	if v.kept == nil {
 		return nil
 	}
-	return v.s.remote.Release(ctx, v.h)
+	return v.kept.from.Release(ctx, v.kept.h)
 }

@@ -52,11 +52,13 @@ type Graph struct {
 	carried map[*Tensor]bool // inputs of carries
 	weights transport.Weights
 	model   string
+	state   string         // name of what is carried, if it is shared
 	sizes   map[string]int // placeholder of each symbol in Gorgonia's shapes
 	specs   []plan.Spec    // memory that Apply reuses
 	err     error          // first capture error
 
 	wide   widened // for stock programs
+	memo   sync.Map
 	fpOnce sync.Once
 	fp     string
 }

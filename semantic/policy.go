@@ -24,6 +24,10 @@ type Request struct {
 	Outputs []lazy.Named
 	// Keep leaves the outputs on the executor where the policy can.
 	Keep bool
+	// State begins the names of the states that the plan leaves on the executor:
+	// another one for each graph whose values a session carries apart. Empty is
+	// the graph's own, which every graph of its structure has.
+	State string
 	// Fed lists carried pairs, by index, whose value the caller gives: these
 	// come and go with the run.
 	Fed []int
