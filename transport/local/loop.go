@@ -34,7 +34,7 @@ func (s *session) loop(ctx context.Context, open *transport.Opening, call transp
 	if err := loop.Check(ref.program.Plan(), call.Bindings); err != nil {
 		return err
 	}
-	if err := s.enter(ctx); err != nil {
+	if ctx, err = s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.leave()
