@@ -95,7 +95,7 @@ const goodbye = time.Second
 // Close implements [transport.Executor]: sessions are closed, and the connection
 // is dropped.
 func (x *Executor) Close() error {
-	c, open := x.ends()
+	c, open := x.ends() // no call waits for the goodbye
 	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -142,6 +142,7 @@ func (x *Executor) ends() (c *Client, open []*session) {
 	x.closed = true
 	x.cancel()
 	for s := range x.sessions {
+		s.end(x.closedError())
 		if s.key != nil {
 			open = append(open, s)
 		}

@@ -34,6 +34,8 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	if err := s.check(); err != nil {
 		return nil, err
 	}
+	ctx, done := s.during(ctx)
+	defer done()
 	hash := s.x.hashes.hash(p)
 	if hash == (plan.Hash{}) {
 		_, err := p.Encode()
@@ -51,7 +53,7 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		model = weights.Model()
 	}
 	patience := s.x.retry.patience()
-	for done, left := false, sendings(p); !done; {
+	for all, left := false, sendings(p); !all; {
 		before := s.uploadsDone()
 		ready, err := s.sendPlan(ctx, ref, model)
 		if err == nil {
@@ -65,7 +67,7 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 			return nil, fmt.Errorf("%w: %s misses weights that it was sent", transport.ErrProtocol, s.x.cfg.Addr)
 		}
 		if err == nil {
-			done, sent, err = s.upload(ctx, ref, ready, before, weights, progress)
+			all, sent, err = s.upload(ctx, ref, ready, before, weights, progress)
 		}
 		if err != nil && !patience.again(ctx, err) {
 			return nil, err

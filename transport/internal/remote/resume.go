@@ -121,9 +121,23 @@ func (s *session) join(ctx context.Context, c, old *Client) error {
 	})
 }
 
-// call makes a request of the session. One whose connection is lost is made
-// again under its number, so that it is done once.
+// call makes a request of the session, which ends with the session.
 func (s *session) call(ctx context.Context, r *request) error {
+	ctx, done := s.during(ctx)
+	defer done()
+	if ctx.Err() != nil {
+		return fmt.Errorf("%v on %s: %w", r.typ, s.x.cfg.Addr, ctxError(ctx))
+	}
+	err := s.request(ctx, r)
+	if err != nil && s.life.Err() != nil && !errors.Is(err, transport.ErrClosed) { // the worker was faster to say so
+		err = fmt.Errorf("%w: %w", context.Cause(s.life), err)
+	}
+	return err
+}
+
+// request makes a request. One whose connection is lost is made again under its
+// number, so that it is done once.
+func (s *session) request(ctx context.Context, r *request) error {
 	if s.key == nil {
 		c, err := s.connection(ctx)
 		if err != nil {
