@@ -9,7 +9,7 @@ import (
 
 // carried is what a program carries from run to run, as far as this side knows.
 type carried struct {
-	pairs   []string // the carried pairs, as text: what programs that share it agree in
+	pairs   []string // the carried inputs, as text: what programs that share it agree in
 	ran     bool
 	next    []int    // sizes that carried values give the next run, as program.next
 	data    [][]byte // by carry: the value, when it comes and goes with the run
@@ -24,11 +24,14 @@ func newCarried(p *program) *carried {
 	return c
 }
 
-// pairs describes the carried pairs.
+// pairs describes the carried inputs, and of which symbols they say the size.
 func (p *program) pairs() []string {
-	out := make([]string, len(p.carries))
-	for i, in := range p.carries {
-		out[i] = fmt.Sprintf("%s: %v, then %v", in.t.Name(), in.t.Spec(), p.graph.Carries()[i].Out.Spec())
+	var out []string
+	for _, in := range p.carries {
+		out = append(out, fmt.Sprintf("%s %v", in.t.Name(), in.t.Spec()))
+	}
+	for _, n := range p.next {
+		out = append(out, p.symbols[n.symbol])
 	}
 	return out
 }
