@@ -31,16 +31,10 @@ func heap() int64 {
 
 // TestManyGraphs captures a program of 16 KiB for each of 10,000 runs, as a service
 // may that does so for each request: client and session remember none that the
-// caller has dropped.
+// caller has dropped. Half of them carry something.
 func TestManyGraphs(t *testing.T) {
 	const graphs, elements = 10_000, 4096
-	ctx := t.Context()
-	c, err := Open(ctx, "local:")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, c.Close()) }()
-	s, err := c.NewSession(ctx)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
+	c, s := localSession(t)
 	weight := make([]float32, elements)
 	run := func(i int) {
 		g := lazy.NewGraph("request")
@@ -51,13 +45,9 @@ func TestManyGraphs(t *testing.T) {
 			sum = lazy.Add(sum, total)
 			g.Carry(total, sum)
 		}
-		out, err := s.Run(ctx, Feed{"x": Float32s([]float32{float32(i)}, 1)}, sum)
-		require.NoError(t, err)
-		got, err := out[0].Float32s(ctx)
-		require.NoError(t, err)
-		require.Equal(t, []float32{float32(i)}, got, "it begins with zeros")
+		require.Equal(t, float32(i), runOne(t, s, float32(i), sum), "it begins with zeros")
 		if i%2 == 0 {
-			require.NoError(t, s.Reset(ctx))
+			require.NoError(t, s.Reset(t.Context()))
 		}
 	}
 	for i := range 100 {
@@ -70,6 +60,51 @@ func TestManyGraphs(t *testing.T) {
 	require.Less(t, heap()-before, int64(graphs*elements*4/20), "a twentieth of what was captured")
 	require.Less(t, len(s.loops.graphs), graphs, "weak pointers to graphs that are gone are looked for")
 	require.Less(t, len(c.programs.graphs), graphs)
+}
+
+// TestManyStructures captures a program of another structure for each run: what the
+// executor in this process compiles goes with it, but for what any engine keeps for
+// the next session that wants it.
+func TestManyStructures(t *testing.T) {
+	const graphs, idle = 4000, 1024
+	c, s := localSession(t)
+	run := func(i int) {
+		g := lazy.NewGraph("request")
+		x := g.Input("x", lazy.F32, 1)
+		sum := lazy.Add(x, g.Const([]float32{float32(i)}, 1))
+		require.Equal(t, 2*float32(i), runOne(t, s, float32(i), sum))
+	}
+	for i := range graphs {
+		run(i)
+	}
+	require.Eventually(t, func() bool {
+		runtime.GC()
+		run(0) // the session's next call ends the use of plans that nobody has
+		stats, err := c.Stats(t.Context())
+		return err == nil && stats.Plans <= idle+8
+	}, patience, tick)
+}
+
+func localSession(t *testing.T) (*Client, *Session) {
+	t.Helper()
+	c, err := Open(t.Context(), "local:")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	s, err := c.NewSession(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return c, s
+}
+
+// runOne runs a program of one number.
+func runOne(t *testing.T, s *Session, x float32, y *lazy.Tensor) float32 {
+	t.Helper()
+	out, err := s.Run(t.Context(), Feed{"x": Float32s([]float32{x}, 1)}, y)
+	require.NoError(t, err)
+	got, err := out[0].Float32s(t.Context())
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	return got[0]
 }
 
 // TestManySessions opens sessions and clients for one graph, which outlives them:

@@ -107,7 +107,7 @@ func (s *Session) restart(ctx context.Context, cause error) error {
 			return err
 		}
 	}
-	for l := range s.loops.all() {
+	for l := range s.states.all() {
 		l.reset()
 	}
 	return nil

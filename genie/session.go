@@ -87,7 +87,7 @@ func (s *Session) resetRemote(ctx context.Context) error {
 	err := s.remote.Reset(ctx)
 	if s.c.recovers(ctx, err) {
 		if err = s.rebuild(ctx, err); err == nil {
-			for l := range s.loops.all() {
+			for l := range s.states.all() {
 				l.reset()
 			}
 		}
@@ -102,9 +102,6 @@ func (s *Session) forget() bool {
 	ran := s.stale || s.states.ran
 	s.stale = false
 	s.states.forget()
-	for l := range s.loops.all() {
-		l.forget()
-	}
 	return ran && !s.fresh
 }
 

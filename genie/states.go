@@ -2,7 +2,9 @@ package genie
 
 import (
 	"fmt"
+	"iter"
 	"slices"
+	"weak"
 
 	"github.com/genie-sdk/go/semantic"
 )
@@ -58,6 +60,27 @@ type states struct {
 	of     map[string]int      // graphs that were given a name, by that of the first
 	shared map[string]*carried // by name given by the caller
 	count  int
+	loops  []weak.Pointer[loop] // those with names
+}
+
+// all are the loops that carry something and whose graphs are still there.
+func (t *states) all() iter.Seq[*loop] {
+	return func(yield func(*loop) bool) {
+		for _, w := range t.loops {
+			if l := w.Value(); l != nil && !yield(l) {
+				return
+			}
+		}
+	}
+}
+
+// named notes that a loop has got its names.
+func (t *states) named(l *loop, state string) {
+	l.state = state
+	if len(t.loops) >= 2*maxStates { // of programs captured anew that share a state
+		t.loops = slices.DeleteFunc(t.loops, func(w weak.Pointer[loop]) bool { return w.Value() == nil })
+	}
+	t.loops = append(t.loops, weak.Make(l))
 }
 
 // claim gives a loop the names of its states, and what it carries where that is
@@ -72,7 +95,8 @@ func (t *states) claim(l *loop) error {
 			return fmt.Errorf("%w: %q shares the state %q, but carries other values: %q, the state has %q",
 				ErrCapture, l.p.graph.Name(), l.p.graph.SharedState(), l.p.pairs(), have.pairs)
 		}
-		l.carried, l.state = have, name
+		l.carried = have
+		t.named(l, name)
 		return nil
 	}
 	if t.count >= maxStates {
@@ -83,21 +107,26 @@ func (t *states) claim(l *loop) error {
 		if t.shared == nil {
 			t.shared = map[string]*carried{}
 		}
-		t.shared[name], l.state = l.carried, name
+		t.shared[name] = l.carried
+		t.named(l, name)
 		return nil
 	}
 	if t.of == nil {
 		t.of = map[string]int{}
 	}
 	t.of[name]++
-	if l.state = name; t.of[name] > 1 {
-		l.state = fmt.Sprintf("%s.%d", name, t.of[name])
+	if n := t.of[name]; n > 1 {
+		name = fmt.Sprintf("%s.%d", name, n)
 	}
+	t.named(l, name)
 	return nil
 }
 
 // replaced says that a program has grown: l goes where old was.
 func (t *states) replaced(old, l *loop) {
+	if l.state != "" {
+		t.named(l, l.state)
+	}
 	if have := t.shared[old.state]; have == nil || have == l.carried {
 		return
 	}
@@ -108,7 +137,12 @@ func (t *states) replaced(old, l *loop) {
 }
 
 // forget begins anew.
-func (t *states) forget() { *t = states{} }
+func (t *states) forget() {
+	for l := range t.all() {
+		l.forget()
+	}
+	*t = states{}
+}
 
 // runs notes that a run is about to be made, whatever becomes of it.
 func (s *Session) runs(l *loop) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"weak"
 
 	"golang.org/x/sync/errgroup"
 
@@ -41,9 +42,9 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		_, err := p.Encode()
 		return nil, err
 	}
-	ref, ready := s.numbered(p, hash)
-	if ready {
-		return ref, nil
+	ref, ready, err := s.numbered(p, hash)
+	if ready || err != nil {
+		return ref, err
 	}
 	if err := p.OneDevice(); err != nil {
 		return nil, err
@@ -78,22 +79,41 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		// A content that is missing in two forms goes once for each, one after
 		// the other; ask what is left.
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.plans[hash] = ref
+	s.isReady(ref)
 	return ref, nil
 }
 
 // numbered is the plan under its number in the session, which is a new one unless
-// the plan is ready.
-func (s *session) numbered(p *plan.Plan, hash plan.Hash) (ref *planRef, ready bool) {
+// the plan is ready: the worker has it for as long as the session lives, of which
+// nothing but the number is remembered here when the caller has dropped it.
+func (s *session) numbered(p *plan.Plan, hash plan.Hash) (ref *planRef, ready bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ref = s.plans[hash]; ref != nil {
-		return ref, true
+	if have, ok := s.plans[hash]; ok {
+		if ref = have.ref.Value(); ref == nil {
+			ref = &planRef{session: s, num: have.num, hash: hash, layout: wire.NewLayout(p)}
+			s.plans[hash] = numberedPlan{have.num, weak.Make(ref)}
+		}
+		return ref, true, nil
+	}
+	if len(s.plans) >= wire.MaxPlans {
+		return nil, false, fmt.Errorf("%w: the session on %s has %d plans", transport.ErrLimit, s.x.cfg.Addr, len(s.plans))
 	}
 	s.lastPlan++
-	return &planRef{session: s, num: s.lastPlan, hash: hash, layout: wire.NewLayout(p)}, false
+	return &planRef{session: s, num: s.lastPlan, hash: hash, layout: wire.NewLayout(p)}, false, nil
+}
+
+// isReady remembers the number of a plan that the worker has with all its weights.
+func (s *session) isReady(ref *planRef) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.plans[ref.hash] = numberedPlan{ref.num, weak.Make(ref)}
+}
+
+// numberedPlan is a plan that the worker has.
+type numberedPlan struct {
+	num uint32
+	ref weak.Pointer[planRef]
 }
 
 // moreSendings is how often weights that were sent may be missing again.

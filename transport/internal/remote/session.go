@@ -44,7 +44,7 @@ type session struct {
 	released []*wirepb.Handle // and nobody knows whether the worker knows
 	closed   bool
 	advanced bool // a call that was given up had succeeded
-	plans    map[plan.Hash]*planRef
+	plans    map[plan.Hash]numberedPlan
 	lastPlan uint32
 	uploaded int // times that weights were sent
 	values   map[transport.Handle]keptValue
@@ -53,7 +53,7 @@ type session struct {
 func newSession(x *Executor, num uint32) *session {
 	s := &session{
 		x: x, num: num, order: make(chan struct{}, 1), joined: make(chan struct{}, 1), uploading: make(chan struct{}, 1),
-		plans: map[plan.Hash]*planRef{}, values: map[transport.Handle]keptValue{},
+		plans: map[plan.Hash]numberedPlan{}, values: map[transport.Handle]keptValue{},
 	}
 	s.life, s.end = context.WithCancelCause(context.Background())
 	s.order <- struct{}{}
