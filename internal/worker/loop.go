@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
@@ -174,8 +175,10 @@ func (r *call) once(ctx context.Context, token int) ([]byte, time.Duration, erro
 	if err := ctx.Err(); err != nil {
 		return nil, 0, fmt.Errorf("genie: stopped between two runs: %w", context.Cause(ctx))
 	}
-	if _, err := r.p.layout.Bind(r.bindings); err != nil {
-		return nil, 0, err
+	for i, n := range r.bindings { // grown since the first run, which alone was bound to sizes when it came
+		if n > plan.MaxDimSize {
+			return nil, 0, fmt.Errorf("%w: %s has grown to %d", transport.ErrShape, r.p.layout.Symbols[i], n)
+		}
 	}
 	ec, err := r.s.es.NewCall(ctx, r.p.program, r.bindings)
 	if err != nil {

@@ -91,7 +91,7 @@ func (s *session) numbered(p *plan.Plan, hash plan.Hash) (ref *planRef, ready bo
 	defer s.mu.Unlock()
 	if have, ok := s.plans[hash]; ok {
 		if ref = have.ref.Value(); ref == nil {
-			ref = &planRef{session: s, num: have.num, hash: hash, layout: wire.NewLayout(p)}
+			ref = &planRef{session: s, num: have.num, hash: hash, layout: s.x.layout(p)}
 			s.plans[hash] = numberedPlan{have.num, weak.Make(ref)}
 		}
 		return ref, true, nil
@@ -100,7 +100,7 @@ func (s *session) numbered(p *plan.Plan, hash plan.Hash) (ref *planRef, ready bo
 		return nil, false, fmt.Errorf("%w: the session on %s has %d plans", transport.ErrLimit, s.x.cfg.Addr, len(s.plans))
 	}
 	s.lastPlan++
-	return &planRef{session: s, num: s.lastPlan, hash: hash, layout: wire.NewLayout(p)}, false, nil
+	return &planRef{session: s, num: s.lastPlan, hash: hash, layout: s.x.layout(p)}, false, nil
 }
 
 // isReady remembers the number of a plan that the worker has with all its weights.
