@@ -6,7 +6,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/internal/worker/workertest"
+	"github.com/genie-sdk/go/semantic"
 )
 
 // TestSizesAreBoundOnce counts how often sizes are computed of what travels: once
@@ -15,7 +17,7 @@ func TestSizesAreBoundOnce(t *testing.T) {
 	m, w := tiny(t), workertest.Start(t, nil)
 	for _, url := range []string{"tcp://" + w.TCP, "grpc://" + w.GRPC} {
 		for _, pipelined := range []bool{true, false} {
-			c, err := genie.Open(t.Context(), url, genie.WithPipelining(pipelined))
+			c, err := genie.Open(t.Context(), url, genie.WithPolicy(&measure.Policy{Policy: semantic.Full(), InTurn: !pipelined}))
 			require.NoError(t, err)
 			executor := c.Executor().(interface{ Bound() int64 })
 			s := session(t, c)

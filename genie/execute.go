@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
@@ -36,7 +37,7 @@ func (s *Session) newCall(ctx context.Context, l *loop, sch *scheduled, feed Fee
 	if err != nil {
 		return transport.Call{}, err
 	}
-	if r, ok := s.remote.(transport.Resender); ok && sch.Resend {
+	if r, ok := s.remote.(measure.Resender); ok && s.c.opts.resends() {
 		if err := r.Resend(ctx, ref); err != nil {
 			return transport.Call{}, err
 		}

@@ -148,7 +148,7 @@ func (s *Session) staying(ctx context.Context, feed Feed, out *lazy.Tensor) (*lo
 	if err != nil {
 		return nil, nil, err
 	}
-	if !sch.Loop || sch.Resend || sch.Client != nil || !sch.allStay || l.fed(feed) != nil ||
+	if !sch.Loop || s.c.opts.resends() || sch.Client != nil || !sch.allStay || l.fed(feed) != nil ||
 		len(sch.Results) != 1 || sch.Results[0].Client || sch.Plan.Outputs[sch.Results[0].Output].Place != plan.Download {
 		return nil, nil, nil
 	}

@@ -186,22 +186,9 @@ func (c *Client) sideExecutor() (transport.Executor, error) {
 			return nil, err
 		}
 		c.side = e
+		if m := c.opts.measured; m != nil {
+			m.UseSide(e)
+		}
 	}
 	return c.side, nil
-}
-
-// SideOps is the number of operators that this process executed because the
-// policy left them to the client: none under semantic.Full.
-func (c *Client) SideOps() int64 {
-	c.mu.Lock()
-	side := c.side
-	c.mu.Unlock()
-	if side == nil {
-		return 0
-	}
-	st, err := side.Stats(context.Background())
-	if err != nil {
-		return 0
-	}
-	return st.Ops
 }

@@ -20,7 +20,7 @@ import (
 // It is false when nothing was done.
 func (g *generation) pipelined(ctx context.Context) (bool, error) {
 	opener, ok := g.s.remote.(transport.LoopOpener)
-	if !ok || g.s.c.opts.oneByOne || !g.loops() {
+	if !ok || g.s.c.opts.inTurn() || !g.loops() {
 		return false, nil
 	}
 	ran := g.s.forget()
@@ -145,7 +145,7 @@ func (s *Session) prepareHere(ctx context.Context, l *loop, profiles []semantic.
 	}
 	refs := make([]transport.PlanRef, len(plans))
 	group, all := errgroup.WithContext(ctx)
-	if s.c.opts.oneByOne {
+	if s.c.opts.inTurn() {
 		group.SetLimit(1)
 	}
 	for i, p := range plans {

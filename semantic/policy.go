@@ -46,8 +46,6 @@ type Schedule struct {
 	Results []Result
 	// Carries tells how each of the graph's carried pairs gets from run to run.
 	Carries []CarryPlace
-	// Resend sends Plan again with every run.
-	Resend bool
 	// Loop lets the executor repeat a run by itself.
 	Loop bool
 }
@@ -112,9 +110,6 @@ type Features struct {
 	// Loop leaves the loop over tokens to the executor, where state and
 	// sampling are there too.
 	Loop bool
-	// ResendPlan sends the plan with every run, though the executor has it: the
-	// lowest rung of a comparison of features.
-	ResendPlan bool
 }
 
 // Blind treats every tensor alike.
@@ -159,6 +154,6 @@ func (f Features) Schedule(s *SRG, r Request) (*Schedule, error) {
 	if err := l.emit(); err != nil {
 		return nil, err
 	}
-	l.out.Resend, l.out.Loop = f.ResendPlan, f.Loop
+	l.out.Loop = f.Loop
 	return l.out, nil
 }

@@ -113,13 +113,6 @@ type Session interface {
 	Close() error
 }
 
-// Resender is a session that can send a prepared plan again, which costs what
-// it costs and changes nothing. It exists for comparisons with executors that
-// remember no plans. Sessions of an executor without a wire have no such method.
-type Resender interface {
-	Resend(ctx context.Context, ref PlanRef) error
-}
-
 // Call is one run of a prepared plan.
 type Call struct {
 	Plan PlanRef

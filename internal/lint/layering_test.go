@@ -35,6 +35,7 @@ var layers = []layer{
 	{"transport/plan", []string{"transport/plan/internal/..."}},
 	{"transport/plan/internal/...", nil},
 	{"transport", []string{"internal/memory", "transport/plan"}},
+	{"transport/loops", []string{"transport"}},
 	{"transport/conformance", []string{"transport", "transport/plan"}},
 
 	// The wire, and the client's half of it.
@@ -62,13 +63,13 @@ var layers = []layer{
 	{"internal/planmaker", []string{"internal/op", "transport", "transport/plan"}},
 	{"internal/budget", []string{"transport"}},
 	{"internal/engine", []string{"internal/budget", "internal/halt", "internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
-	{"transport/local", []string{"internal/engine", "internal/memory", "transport", "transport/plan"}},
+	{"transport/local", []string{"internal/engine", "internal/memory", "transport", "transport/loops", "transport/plan"}},
 	{"internal/admission", nil},
 	{"internal/connlimit", []string{"transport"}},
 	{"internal/worker", []string{
 		"internal/admission", "internal/budget", "internal/checkpoint", "internal/connlimit", "internal/engine", "internal/memory", "internal/safetensors",
 		"internal/weightcache", "internal/worker/meter",
-		"transport", "transport/plan", "transport/wire/...",
+		"transport", "transport/loops", "transport/plan", "transport/wire/...",
 	}},
 	{"internal/weightcache", []string{"transport", "transport/plan"}},
 	{"internal/worker/meter", []string{"transport", "transport/wire"}},
@@ -83,7 +84,8 @@ var layers = []layer{
 	// What a program is and what it means.
 	{"lazy", []string{"internal/op", "transport", "transport/plan"}},
 	{"semantic", []string{"internal/op", "lazy", "transport/plan"}},
-	{"genie", []string{"lazy", "semantic", "transport/..."}},
+	{"internal/measure", []string{"semantic", "transport"}},
+	{"genie", []string{"internal/measure", "lazy", "semantic", "transport/..."}},
 	{"genie/otelgenie", []string{"transport"}},
 
 	// Models and their files.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/loops"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
@@ -138,7 +139,7 @@ func (r *repetition) spend(ctx context.Context) error {
 // that a client that does not read holds its own loop only.
 func (r *repetition) do(ctx context.Context, st *stream) error {
 	defer r.call.ended()
-	state := r.loop.Start(r.call.bindings, r.call.inputs)
+	state := loops.Start(r.loop, r.call.bindings, r.call.inputs)
 	out := newRunFrames(st, r.call.p.layout.Plan.Outputs[r.loop.Token].Cause)
 	more := true
 	if r.opening != nil {

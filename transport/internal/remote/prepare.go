@@ -289,7 +289,8 @@ func (s *session) sendEncoded(ctx context.Context, ref *planRef, control *wirepb
 	return &answer, s.call(ctx, r)
 }
 
-// Resend implements [transport.Resender].
+// Resend sends a prepared plan again, which changes nothing: a measurement of
+// executors that remember no plans asks for it.
 func (s *session) Resend(ctx context.Context, ref transport.PlanRef) error {
 	r, ok := ref.(*planRef)
 	if !ok || r.session != s {
