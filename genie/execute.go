@@ -3,6 +3,7 @@ package genie
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/lazy"
@@ -83,6 +84,9 @@ func (s *Session) execute(ctx context.Context, l *loop, sch *scheduled, feed Fee
 			from = side
 		}
 		o := from.Outputs[r.Output]
+		if sch.copied[i] {
+			o.Tensor.Shape, o.Tensor.Data = slices.Clone(o.Tensor.Shape), slices.Clone(o.Tensor.Data)
+		}
 		out[i] = &Value{t: o.Tensor}
 		if !o.Handle.IsZero() {
 			out[i].kept = &kept{s: s, from: s.remote, h: o.Handle, turn: oneToken()}

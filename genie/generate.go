@@ -40,12 +40,14 @@ type GenerateRequest struct {
 	// OwnStops says that OnToken looks for the texts that the model's settings
 	// say end a text.
 	OwnStops bool
-	// OnToken, if not nil, is called for each new token as it comes. [ErrStop]
-	// ends that sequence with this token, any other error the generation, which
-	// returns it. It must not use the session.
+	// OnToken, if not nil, is called for each new token as it comes, by the
+	// goroutine that called Generate. [ErrStop] ends that sequence with this token,
+	// any other error the generation, which returns it. Of the session it may call
+	// Close and ExecutorTime alone.
 	OnToken func(sequence, token int) error
 	// OnLogits, if not nil, gets the logits of each run, f32 [batch, seq,
-	// vocab]: the prompt's, then those of each step.
+	// vocab]: the prompt's, then those of each step. What holds for OnToken holds
+	// for it; the memory is the callback's.
 	OnLogits func(step int, logits transport.Tensor) error
 }
 
@@ -108,7 +110,8 @@ type generation struct {
 
 // Generate writes text with a causal model: a prefill over the prompts, then a
 // run for each token, the same under every policy and on every executor.
-// Carried state that the session has is forgotten first. Errors:
+// Carried state that the session has is forgotten first, and other calls of the
+// session wait until it has ended. Errors:
 // [ErrContextLength] for a prompt that leaves no room, [ErrIndexRange] for a
 // token outside the vocabulary, and those of [Session.Run].
 func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) (out *Generation, err error) {

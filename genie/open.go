@@ -18,7 +18,8 @@ import (
 	"github.com/genie-sdk/go/transport/tcp"
 )
 
-// Client runs programs on an executor. It is safe for concurrent use.
+// Client runs programs on an executor. It is safe for concurrent use. What it knows
+// of a graph lives with the graph.
 type Client struct {
 	workers *workers
 	opts    options
@@ -135,7 +136,9 @@ func dial(ctx context.Context, executor string, o options) (transport.Executor, 
 	}
 }
 
-// Close closes all sessions and the connection.
+// Close closes all sessions and the connection; calls that are under way are
+// cancelled and return [ErrClosed]. An executor that was given to [NewClient] stays
+// open, with its sessions: it is the caller's to close.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	side := c.side

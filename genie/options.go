@@ -84,13 +84,15 @@ func WithHints(h ...semantic.Hint) Option {
 }
 
 // WithProgress is told how many bytes of weights are in place whenever a run
-// has to bring weights to the executor first. The default tells nobody.
+// has to bring weights to the executor first: by goroutines of the client's, one at
+// a time for each session. It must not block. The default tells nobody.
 func WithProgress(p transport.Progress) Option {
 	return optionFunc(func(o *options) { o.progress = p })
 }
 
 // WithDialer makes the connection to a worker, over TCP and gRPC alike, with
-// dial, which gets a host and a port: a shaped link (transport/link), a tunnel.
+// dial, which gets a host and a port: a shaped link (transport/link), a tunnel. Any
+// goroutine may call it.
 // The default is a [net.Dialer]. It does nothing for a local executor.
 func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
 	return optionFunc(func(o *options) { o.dial = dial })

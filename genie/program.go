@@ -95,7 +95,25 @@ type planKey struct {
 type scheduled struct {
 	*semantic.Schedule
 	symbols, clientSymbols []int
-	allStay                bool // every carried pair stays on the executor
+	allStay                bool   // every carried pair stays on the executor
+	copied                 []bool // by result: its memory is another's, too
+}
+
+// shared says which results have memory that a carried value or a result before
+// them has, too: the caller may do with each what it likes.
+func shared(sch *semantic.Schedule) []bool {
+	taken := map[semantic.Result]bool{}
+	for _, c := range sch.Carries {
+		if c.State == "" {
+			taken[semantic.Result{Output: c.Output}] = true
+		}
+	}
+	out := make([]bool, len(sch.Results))
+	for i, r := range sch.Results {
+		out[i] = taken[r]
+		taken[r] = true
+	}
+	return out
 }
 
 // wanted is what a run wants of a plan.
@@ -137,7 +155,7 @@ func (p *program) schedule(ctx context.Context, policy semantic.Policy, w wanted
 	if err != nil {
 		return nil, err
 	}
-	s := &scheduled{Schedule: sch}
+	s := &scheduled{Schedule: sch, copied: shared(sch)}
 	s.allStay = !slices.ContainsFunc(sch.Carries, func(c semantic.CarryPlace) bool { return c.State == "" })
 	if s.symbols, err = p.places(sch.Plan.Symbols()); err != nil {
 		return nil, err

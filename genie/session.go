@@ -13,8 +13,10 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Feed gives a run its inputs by name. A carried input that is not fed has the
-// value that the last run left, zeros at first.
+// Feed gives a run its inputs by name, and with their shapes the sizes of symbolic
+// dimensions. Inputs that the outputs do not need may be left out. A carried input
+// that is not fed has the value that the last run left, zeros at first. The run does
+// not hold on to the map or the values.
 type Feed map[string]*Value
 
 // Session carries state between runs of one program or several. It is safe for
@@ -105,8 +107,10 @@ func (s *Session) forget() bool {
 	return ran && !s.fresh
 }
 
-// Run computes tensors of one program and brings them here. Errors of capture
-// come back from here too. Between runs the program may grow, by its own
+// Run computes tensors of one program and brings them here: a value for each
+// output, with memory of its own. Errors of capture come back from here too. A run
+// that fails leaves carried state as it was, or lost where it was stopped while it
+// wrote in place: runs then say [ErrState] until a Reset. Between runs the program may grow, by its own
 // goroutine and while no other session uses it: it is then analysed and planned
 // anew, and carried state stays. Only a pair that is carried since later than
 // the session's state is refused with [ErrState] until a Reset.
@@ -205,7 +209,10 @@ func (s *Session) loop(ctx context.Context, g *lazy.Graph) (*loop, error) {
 }
 
 // Prepare makes ready for runs of a profile, as the first such run would:
-// plans are made and sent, weights are brought to the executor.
+// plans are made and sent, weights are brought to the executor. The profile says
+// of which kind the runs are, not of which size: semantic.PhasePrefill and
+// semantic.PhaseDecode for a program with a KV cache; one without has a single
+// profile.
 func (s *Session) Prepare(ctx context.Context, p semantic.Profile, outputs ...*lazy.Tensor) error {
 	if _, err := graphOf(outputs); err != nil {
 		return err

@@ -12,8 +12,9 @@ import (
 )
 
 // Value is a tensor with numbers, here or on an executor; where it is does not
-// show until it is read. A value on an executor belongs to its session and is
-// gone when that closes.
+// show until it is read. It is safe for concurrent use and may be fed to any
+// session of any client. A value on an executor belongs to its session and is gone
+// when that closes, unless it was read before.
 type Value struct {
 	t    transport.Tensor
 	kept *kept // of a value on an executor; nil for one that is here
@@ -49,10 +50,11 @@ func (k *kept) fetch(ctx context.Context) ([]byte, error) {
 	return t.Data, nil
 }
 
-// FromTensor makes a value of host memory, which is not copied.
+// FromTensor makes a value of host memory, which is not copied: it must not change
+// while a run is fed with it.
 func FromTensor(t transport.Tensor) *Value { return &Value{t: t} }
 
-// Float32s makes a value from float32 elements, row-major.
+// Float32s makes a value from float32 elements, row-major, which are copied.
 func Float32s(data []float32, shape ...int) *Value {
 	b := make([]byte, 0, len(data)*4)
 	for _, v := range data {
@@ -61,7 +63,7 @@ func Float32s(data []float32, shape ...int) *Value {
 	return FromTensor(transport.Tensor{DType: plan.F32, Shape: shape, Data: b})
 }
 
-// Int32s makes a value from int32 elements, row-major.
+// Int32s makes a value from int32 elements, row-major, which are copied.
 func Int32s(data []int32, shape ...int) *Value {
 	b := make([]byte, 0, len(data)*4)
 	for _, v := range data {
@@ -70,7 +72,7 @@ func Int32s(data []int32, shape ...int) *Value {
 	return FromTensor(transport.Tensor{DType: plan.I32, Shape: shape, Data: b})
 }
 
-// Int64s makes a value from int64 elements, row-major.
+// Int64s makes a value from int64 elements, row-major, which are copied.
 func Int64s(data []int64, shape ...int) *Value {
 	b := make([]byte, 0, len(data)*8)
 	for _, v := range data {
@@ -82,13 +84,14 @@ func Int64s(data []int64, shape ...int) *Value {
 // DType is the element type.
 func (v *Value) DType() plan.DType { return v.t.DType }
 
-// Shape is the shape.
+// Shape is the shape, which must not be changed.
 func (v *Value) Shape() []int { return v.t.Shape }
 
 // Remote reports whether the numbers are on an executor.
 func (v *Value) Remote() bool { return v.kept != nil }
 
-// Tensor reads the value; one on an executor is fetched, once.
+// Tensor reads the value; one on an executor is fetched, once for all readers, who
+// wait for each other no longer than their contexts. The memory is the value's own.
 func (v *Value) Tensor(ctx context.Context) (transport.Tensor, error) {
 	t := v.t
 	if v.kept != nil {
@@ -100,7 +103,7 @@ func (v *Value) Tensor(ctx context.Context) (transport.Tensor, error) {
 	return t, nil
 }
 
-// Float32s reads the elements of an f32 value.
+// Float32s copies the elements of an f32 value.
 func (v *Value) Float32s(ctx context.Context) ([]float32, error) {
 	t, err := v.read(ctx, plan.F32)
 	if err != nil {
@@ -113,7 +116,7 @@ func (v *Value) Float32s(ctx context.Context) ([]float32, error) {
 	return out, nil
 }
 
-// Int32s reads the elements of an i32 value.
+// Int32s copies the elements of an i32 value.
 func (v *Value) Int32s(ctx context.Context) ([]int32, error) {
 	t, err := v.read(ctx, plan.I32)
 	if err != nil {

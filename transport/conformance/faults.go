@@ -95,6 +95,8 @@ func testClosed(f *fixture) {
 	_, err := s.Prepare(f.ctx, &b.p, b.weights, nil)
 	require.ErrorIs(f, err, transport.ErrClosed)
 	require.ErrorIs(f, s.Reset(f.ctx), transport.ErrClosed)
+	_, err = s.Read(f.ctx, transport.Handle{Session: 1, ID: 1})
+	require.ErrorIs(f, err, transport.ErrStaleHandle)
 	f.run(other, otherRef, []int{1}, in)
 
 	f.checkLedger(f.ex)

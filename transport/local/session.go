@@ -152,6 +152,9 @@ func ctxError(ctx context.Context) error {
 // Read implements [transport.Session].
 func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tensor, error) {
 	if _, err := s.enter(ctx); err != nil {
+		if errors.Is(err, transport.ErrClosed) { // with all its values
+			err = fmt.Errorf("%w: %w", transport.ErrStaleHandle, err)
+		}
 		return transport.Tensor{}, err
 	}
 	defer s.leave()
