@@ -1,8 +1,8 @@
 package genie
 
 import (
-	"fmt"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -163,7 +163,7 @@ func TestPlansAreForgotten(t *testing.T) {
 
 	p := &program{plans: map[planKey]*scheduled{}}
 	for i := range maxPlans {
-		p.remember(planKey{outputs: fmt.Sprint(i)}, nil)
+		p.remember(planKey{outputs: strconv.Itoa(i)}, nil)
 	}
 	require.Len(t, p.plans, maxPlans)
 	p.remember(planKey{}, nil)

@@ -2,7 +2,7 @@ package genie_test
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -209,7 +209,7 @@ func TestStatesAfterALoss(t *testing.T) {
 	again.Graph().ShareState("shared")
 	for i, y := range []*lazy.Tensor{a, b, shared, again} {
 		_, err := p.s.Run(t.Context(), genie.Feed{"x": genie.Float32s([]float32{1, 2}, 1, 2)}, y)
-		require.ErrorIs(t, err, genie.ErrSessionLost, fmt.Sprint(i))
+		require.ErrorIs(t, err, genie.ErrSessionLost, strconv.Itoa(i))
 	}
 	require.NoError(t, p.s.Reset(t.Context()))
 	h = [3][2]float32{}
