@@ -12,7 +12,7 @@ import (
 
 // prompt is how long a call whose context has ended, or whose session closes, may
 // take to return, on a machine that does much else.
-const prompt = 3 * time.Second
+const prompt = 2 * time.Second
 
 // busy is a session with a loop under way, whose reader is held until release is
 // called: the session has its turn for as long.

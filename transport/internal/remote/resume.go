@@ -166,6 +166,9 @@ func (s *session) request(ctx context.Context, r *request) error {
 		c, err := s.connection(joining)
 		joined(err)
 		if err == nil {
+			if attempt > 1 {
+				r.renew()
+			}
 			r.on.Store(c)
 			err = c.call(ctx, r)
 		}
@@ -175,13 +178,19 @@ func (s *session) request(ctx context.Context, r *request) error {
 		if err == nil || c == nil || !s.again(ctx, c, r, err, attempt) {
 			return s.verdict(r, c, err, attempt)
 		}
-		if r.again != nil {
-			r.again()
-		}
-		if r.answer != nil {
-			proto.Reset(r.answer)
-		}
 		lost = s.x.lostTo(c)
+	}
+}
+
+// renew makes a request as it was before its last attempt. It is called when there
+// is a connection for the next one: the goroutine that received on the one before
+// has ended by then, and writes to the answer no more.
+func (r *request) renew() {
+	if r.again != nil {
+		r.again()
+	}
+	if r.answer != nil {
+		proto.Reset(r.answer)
 	}
 }
 
