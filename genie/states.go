@@ -38,7 +38,7 @@ func (p *program) pairs() []string {
 	return out
 }
 
-// reset forgets the carried values.
+// reset clears the carried values.
 func (c *carried) reset() {
 	c.ran, c.byValue, c.gone = false, false, nil
 	clear(c.data)

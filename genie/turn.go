@@ -28,7 +28,7 @@ func take(ctx context.Context, token <-chan struct{}, what string) error {
 	return fmt.Errorf("genie: waiting for %s: %w", what, ctxError(ctx))
 }
 
-// ctxError is both what ended ctx and why.
+// ctxError gives both the end of ctx and its cause.
 func ctxError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {

@@ -24,8 +24,8 @@ type stream struct {
 	// Owned by the receiving goroutine:
 	receiving bool             // the message is unfinished
 	arrival   *arrival         // takes the payload
-	complete  func(mem []byte) // is called when all of it is there
-	upload    *upload          // a weight takes its payload piece by piece
+	complete  func(mem []byte) // called when everything has arrived
+	upload    *upload          // takes the payload of a weight piece by piece
 	progress  *progress        // of a message in parts
 	task      *task
 
@@ -33,14 +33,14 @@ type stream struct {
 	seen   observed
 
 	mu      sync.Mutex
-	settled bool // answered, or handed to a session that will
+	settled bool // answered, or passed to a session that will answer
 	began   bool // its session does it
 }
 
 // task is the work of a request, done when the whole message has arrived.
 type task struct {
 	st *stream
-	// do answers; the payload is sent before done is called.
+	// do answers. The payload is sent before done is called.
 	do func(ctx context.Context) (answer, error)
 	// free frees the resources of the request; it is called once.
 	free     func()
@@ -48,7 +48,7 @@ type task struct {
 	call     *call        // what to run, if anything; it takes a place in the worker's queue
 	prepare  *preparation // what to prepare, likewise
 	seq      uint64       // its number in the session; 0 for none
-	begun    func() bool  // of a request that can be done in part; whether it was
+	begun    func() bool  // for a request that can be partly done; whether it was
 	noAnswer bool
 	answered bool // its answer has been sent, except for an error
 }
@@ -83,7 +83,7 @@ func (st *stream) begin(h wire.Header, control []byte) {
 	st.task = t
 }
 
-// into is where the payload of the next frame goes; nil to discard it.
+// into is the memory for the payload of the next frame; nil to discard it.
 func (st *stream) into(h wire.Header) *wire.Sink {
 	if st.task == nil || h.Payload == 0 {
 		return nil
@@ -212,7 +212,7 @@ func (st *stream) settle() bool {
 	return first
 }
 
-// cancelled stops the request, whatever it has come to.
+// cancelled stops the request, whatever its state.
 func (st *stream) cancelled() {
 	err := fmt.Errorf("genie: stopped by the client: %w", context.Canceled)
 	if st.receiving {
@@ -245,7 +245,8 @@ func (st *stream) begins() {
 	st.began = true
 }
 
-// drop frees a request that is not there in full when the connection ends.
+// drop frees a request that has not arrived completely when the connection
+// ends.
 func (st *stream) drop() {
 	defer st.c.s.guard(st.c.log)
 	if !st.receiving || st.task == nil {
@@ -266,7 +267,7 @@ func (t *task) run() {
 	st := t.st
 	var a answer
 	var err error
-	defer st.c.forget(st) // each of these, should another panic
+	defer st.c.forget(st) // each of these, even if another panics
 	defer st.cancel(nil)
 	defer t.free()
 	defer func() {

@@ -140,7 +140,7 @@ func (s *session) leave() {
 
 func closedError() error { return fmt.Errorf("%w: local session", transport.ErrClosed) }
 
-// ctxError is both what ended ctx and why.
+// ctxError gives both the end of ctx and its cause.
 func ctxError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {
