@@ -39,7 +39,7 @@ func (g *generation) loop(ctx context.Context, next []int32) (bool, error) {
 	g.s.runs(r.l)
 	ctx, span := g.s.c.span(ctx, "genie.Loop", r.sch.Plan)
 	err = looper.RunLoop(ctx, r.call, r.loop, func(tokens []byte, elapsed time.Duration) error {
-		if ctx.Err() != nil { // these have come, but nobody wants them any more
+		if ctx.Err() != nil { // these have arrived, but are not wanted any more
 			return ctxError(ctx)
 		}
 		now := time.Now()

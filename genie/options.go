@@ -85,7 +85,7 @@ func WithHints(h ...semantic.Hint) Option {
 
 // WithProgress is told how many bytes of weights are in place whenever a run
 // has to bring weights to the executor first: by goroutines of the client's, one at
-// a time for each session. It must not block. The default tells nobody.
+// a time for each session. It must not block. The default reports nothing.
 func WithProgress(p transport.Progress) Option {
 	return optionFunc(func(o *options) { o.progress = p })
 }

@@ -39,7 +39,7 @@ func (g *generation) pipelined(ctx context.Context) (bool, error) {
 	last, runs := g.begin, 0
 	ctx, span := g.s.c.span(ctx, "genie.Loop", r.sch.Plan)
 	err = opener.OpenLoop(ctx, *open, r.call, r.loop, func(tokens []byte, elapsed time.Duration) error {
-		if ctx.Err() != nil { // these have come, but nobody wants them any more
+		if ctx.Err() != nil { // these have arrived, but are not wanted any more
 			return ctxError(ctx)
 		}
 		now := time.Now()

@@ -22,7 +22,7 @@ type program struct {
 	carries []*inputInfo // the carried inputs, by carry
 	next    []carriedSize
 
-	making chan struct{} // one token: who has it makes a plan or widens a weight
+	making chan struct{} // one token: its holder makes a plan or widens a weight
 
 	mu    sync.Mutex
 	plans map[planKey]*scheduled

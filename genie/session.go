@@ -26,7 +26,7 @@ type Feed map[string]*Value
 // which programs carry what.
 type Session struct {
 	c       *Client
-	turn    chan struct{} // one token: who has it makes a call
+	turn    chan struct{} // one token: its holder makes a call
 	ended   chan struct{} // closed by Close
 	elapsed atomic.Int64  // executor's time of the last run, in nanoseconds
 	loops   *perGraph[loop]

@@ -39,7 +39,7 @@ func ctxError(ctx context.Context) error {
 
 // enter waits for the session's turn, for as long as ctx lasts and the session is
 // open. The context of the call, which it returns, ends when the session closes,
-// too. Who has entered leaves.
+// too. Every enter needs a leave.
 func (s *Session) enter(ctx context.Context) (context.Context, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("genie: waiting for the session: %w", ctxError(ctx))
