@@ -33,6 +33,19 @@ func TestReadmeProgram(t *testing.T) {
 	}
 }
 
+// TestReadmeGeneration holds that the README's lines that generate are those of the
+// example of package gpt2, which is compiled and run.
+func TestReadmeGeneration(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(root(), "README.md"))
+	require.NoError(t, err)
+	block := regexp.MustCompile("(?s)```go\n(model := .*?)```").FindSubmatch(readme)
+	require.NotNil(t, block, "no lines that generate in README.md")
+	tested, err := os.ReadFile(filepath.Join(root(), "workloads", "gpt2", "example_test.go"))
+	require.NoError(t, err)
+	lines := strings.ReplaceAll(body(t, tested, "Example"), "\n\t", "\n") // without the function's indent
+	require.Contains(t, strings.ReplaceAll(lines, "../../", ""), string(block[1]))
+}
+
 // body is the text between the braces of a function, but for the comment with
 // an example's output.
 func body(t *testing.T, text []byte, name string) string {
