@@ -114,8 +114,8 @@ func sessions(b *testing.B, clients []*genie.Client, m *gpt2.Model, w *llm.Workl
 		b.Fatal(err)
 	}
 	batch := 1.0
-	if rounds := after.Rounds - before.Rounds; rounds > 0 {
-		batch = float64(after.JoinedRuns-before.JoinedRuns) / float64(rounds)
+	if rounds := after.Batches - before.Batches; rounds > 0 {
+		batch = float64(after.BatchedRuns-before.BatchedRuns) / float64(rounds)
 	}
 	b.ReportMetric(float64(n*(w.New()-1)*b.N)/decoding.Seconds(), "tok/s")
 	b.ReportMetric(batch, "batch")

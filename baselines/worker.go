@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/internal/worker"
 	"github.com/genie-sdk/go/transport/link"
 )
@@ -93,7 +94,7 @@ func runWorker() error {
 		return err
 	}
 	shaped := link.New(profile, workerSeed)
-	e, err := engine.New(engine.Options{})
+	e, err := host.Open(engine.Options{})
 	if err != nil {
 		return err
 	}

@@ -8,37 +8,37 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// CausalLM is a captured causal language model with the choice of the next
-// token behind it: what [Generate] needs to know of a model.
+// CausalLM is a captured causal language model that ends in sampling the next
+// token. It is what [Generate] needs to know of a model.
 type CausalLM struct {
 	Graph *lazy.Graph
 	// Tokens and Positions are inputs i32 [batch, seq]. Start, nil for a model
 	// without one, is an input i32 [batch]: the number of padding rows before
-	// each sequence, which attention must not see; such a model takes
+	// each sequence, which attention must ignore. A model with Start takes
 	// sequences of different lengths, padded on the left.
 	Tokens, Positions, Start *lazy.Tensor
 	// Logits is f32 [batch, seq, vocab].
 	Logits *lazy.Tensor
-	// Next is i32 [batch], the token chosen from the last row of logits.
+	// Next is i32 [batch], the token sampled from the last row of logits.
 	Next *lazy.Tensor
 
 	Context int // longest sequence the model takes, 0 for no limit
-	EOS     int // token that ends a text, negative for none
-	// MoreEOS are further tokens that end a text.
+	EOS     int // token that ends a sequence, negative for none
+	// MoreEOS are further tokens that end a sequence.
 	MoreEOS []int
-	// Check, if not nil, is asked before a text is written, unless
-	// [GenerateRequest.IgnoreSettings] is set: it refuses a request that the
-	// model's own settings, which [Generate] does not follow, would give another
-	// answer to.
+	// Check, if not nil, is called before a generation unless
+	// [GenerateRequest.IgnoreSettings] is set. It refuses a request for which
+	// the model's own settings, which [Generate] does not apply, would give
+	// another answer.
 	Check func(r *GenerateRequest) error
 }
 
-// ends reports whether a token ends a text.
+// ends reports whether a token ends a sequence.
 func (lm *CausalLM) ends(token int) bool {
 	return token >= 0 && (token == lm.EOS || slices.Contains(lm.MoreEOS, token))
 }
 
-// Names of the inputs that [NewCausalLM] adds: parameters of the choice, each
+// Names of the inputs that [NewCausalLM] adds: the sampling parameters, each
 // [batch].
 const (
 	inputTemperature = "sampling.temperature" // f32
@@ -47,11 +47,10 @@ const (
 	inputSeed        = "sampling.seed"        // i64
 )
 
-// NewCausalLM completes a captured model: a token is sampled from the last row
-// of logits [batch, seq, vocab], with the position of that row as the counter
-// of the random numbers, so that a draw depends on the seed and the place in
-// its own sequence alone. start may be nil. Context and EOS are the caller's
-// to set.
+// NewCausalLM completes a captured model: it samples a token from the last row
+// of logits [batch, seq, vocab]. The position of that row is the counter of the
+// random numbers, so a draw depends only on the seed and the place in its own
+// sequence. start may be nil. The caller sets Context and EOS.
 func NewCausalLM(tokens, positions, start, logits *lazy.Tensor) (*CausalLM, error) {
 	if err := logits.Err(); err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ func (s *Session) prepare(ctx context.Context, p *plan.Plan, g *lazy.Graph) (tra
 	return ref, nil
 }
 
-// prepareRemote asks the executor for a plan.
+// prepareRemote prepares a plan on the executor.
 func (s *Session) prepareRemote(ctx context.Context, p *plan.Plan, g *lazy.Graph) (transport.PlanRef, error) {
 	ctx, span := s.c.span(ctx, "genie.Prepare", p)
 	ref, err := s.remote.Prepare(ctx, p, g, s.c.opts.progress)
@@ -31,7 +31,7 @@ func (s *Session) prepareRemote(ctx context.Context, p *plan.Plan, g *lazy.Graph
 	return ref, err
 }
 
-// newCall prepares the plan and finds what the run gets.
+// newCall prepares the plan and collects the inputs of the run.
 func (s *Session) newCall(ctx context.Context, l *loop, sch *scheduled, feed Feed) (transport.Call, error) {
 	ref, err := s.prepare(ctx, sch.Plan, l.p.graph)
 	if err != nil {
@@ -90,7 +90,7 @@ func (s *Session) execute(ctx context.Context, l *loop, sch *scheduled, feed Fee
 	return out, nil
 }
 
-// input finds the bytes or the handle of one input.
+// input is the bytes or the handle of one input.
 func (s *Session) input(ctx context.Context, l *loop, src semantic.Source, feed Feed, res []transport.OutputValue) (transport.Input, error) {
 	in := transport.Input{Cause: src.Cause}
 	switch src.Kind {
@@ -133,7 +133,7 @@ func (s *Session) input(ctx context.Context, l *loop, src semantic.Source, feed 
 	return in, err
 }
 
-// runSide runs what the policy left to the client.
+// runSide runs the client partition of a plan.
 func (s *Session) runSide(ctx context.Context, l *loop, sch *scheduled, feed Feed, res transport.Result) (transport.Result, error) {
 	if s.side == nil {
 		e, err := s.c.sideExecutor()

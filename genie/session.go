@@ -108,9 +108,9 @@ func (s *Session) Run(ctx context.Context, feed Feed, outputs ...*lazy.Tensor) (
 	return s.run(ctx, feed, false, outputs)
 }
 
-// RunKeep is [Session.Run] that leaves the results where they were computed,
+// RunRetain is [Session.Run] that leaves the results where they were computed,
 // if the policy keeps values there, until they are read or fed to another run.
-func (s *Session) RunKeep(ctx context.Context, feed Feed, outputs ...*lazy.Tensor) ([]*Value, error) {
+func (s *Session) RunRetain(ctx context.Context, feed Feed, outputs ...*lazy.Tensor) ([]*Value, error) {
 	return s.run(ctx, feed, true, outputs)
 }
 

@@ -110,7 +110,7 @@ func TestKeptValues(t *testing.T) {
 		s := session(t, c)
 		v := genie.Float32s([]float32{1, 2, 3}, 3)
 		for range 4 {
-			out, err := s.RunKeep(ctx, genie.Feed{"x": v}, y)
+			out, err := s.RunRetain(ctx, genie.Feed{"x": v}, y)
 			require.NoError(t, err)
 			v = out[0]
 		}

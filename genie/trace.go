@@ -8,12 +8,13 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// WithTracer makes spans of Generate, Prepare, Run and Loop, and sends their
-// context to the worker, whose spans are their children. Package
-// genie/otelgenie has one for OpenTelemetry. The default makes none.
+// WithTracer creates spans of Generate, Prepare, Run and Loop, and sends their
+// context to the worker, whose spans become their children. Package
+// genie/otelgenie provides a tracer for OpenTelemetry. The default creates
+// none.
 func WithTracer(t transport.Tracer) Option { return optionFunc(func(o *options) { o.tracer = t }) }
 
-// span begins a span of the client's; p is the plan that it is about, or nil.
+// span begins a span of the client; p is the plan that it is about, or nil.
 func (c *Client) span(ctx context.Context, name string, p *plan.Plan) (context.Context, transport.Span) {
 	t := c.opts.tracer
 	if t == nil {

@@ -18,7 +18,7 @@ var (
 	ErrCapture = errors.New("genie: wrong program")
 )
 
-// CaptureError is what is wrong with one operator of a program.
+// CaptureError is the fault of one operator of a program.
 type CaptureError struct {
 	Op   string      // operator, or "input", "weight", "constant", "output", "carry"
 	In   []plan.Spec // the inputs' types and shapes

@@ -7,11 +7,11 @@ import (
 	"github.com/zeebo/blake3"
 )
 
-// Fingerprint identifies the program's structure: operators, attributes,
-// edges, leaves by kind, name, type, shape and weight content, outputs and
-// carried pairs. Equal programs of different processes have equal
-// fingerprints. It is taken once: a program that grows afterwards keeps it, and
-// with it the state that executors hold under its name.
+// Fingerprint identifies the program's structure: operators, attributes, edges,
+// leaves by kind, name, type, shape and weight content, outputs and carried
+// pairs. Equal programs of different processes have equal fingerprints. It is
+// computed once: a program that grows later keeps it, and with it the state
+// that executors hold under its name.
 func (g *Graph) Fingerprint() string {
 	g.fpOnce.Do(func() {
 		h := blake3.New()

@@ -89,8 +89,8 @@ func LayerNorm(x, gamma, beta *Tensor, eps float64) *Tensor {
 // [..., width].
 func Embedding(table, index *Tensor) *Tensor { return Apply(op.Embedding{}, table, index) }
 
-// Reshape gives x another shape with as many elements. Dimensions are ints,
-// plan.Dim values or strings; one may be -1 and is computed.
+// Reshape changes the shape of x, with the same number of elements. Dimensions
+// are ints, plan.Dim values or strings; one may be -1 and is computed.
 func Reshape(x *Tensor, dims ...any) *Tensor {
 	free := -1
 	dims = slices.Clone(dims)
@@ -177,12 +177,12 @@ func Concat(axis int, xs ...*Tensor) *Tensor {
 }
 
 // CausalMask masks attention scores [batch, ..., q, k]: query i stands at key
-// k-q+i and sees no later key. start, if not nil, is i32 or i64 [batch]: the
-// number of padding keys before each sequence, which nobody sees.
+// k-q+i and attends to no later key. start, if not nil, is i32 or i64 [batch]:
+// the number of padding keys before each sequence, which no query attends to.
 func CausalMask(scores, start *Tensor) *Tensor { return WindowMask(scores, start, 0) }
 
-// WindowMask is [CausalMask] where a query sees only the last window keys;
-// 0 means all.
+// WindowMask is [CausalMask] where a query attends only to the last window
+// keys; 0 means all.
 func WindowMask(scores, start *Tensor, window int) *Tensor {
 	if start == nil {
 		return Apply(op.CausalMask{Window: window}, scores)
@@ -190,8 +190,8 @@ func WindowMask(scores, start *Tensor, window int) *Tensor {
 	return Apply(op.CausalMask{Window: window}, scores, start)
 }
 
-// Equal is whether elements of two tensors of one type, f32, i32 or i64, are
-// the same number, with NumPy broadcasting: bool.
+// Equal compares elements of two tensors of one type, f32, i32 or i64, with
+// NumPy broadcasting. The result is bool.
 func Equal(a, b *Tensor) *Tensor { return Apply(op.Equal{}, a, b) }
 
 // Where is a where cond (bool) holds and b elsewhere, all three broadcast.
@@ -212,8 +212,8 @@ func TopK(x *Tensor, k int) (values, indices *Tensor) {
 type Sampling struct{ Temperature, TopP, TopK, Seed, Counter *Tensor }
 
 // Sample draws a token (i32 [batch]) from logits [batch, vocab]: temperature 0
-// is greedy, top-k 0 and top-p 1 keep everything. The draw depends on seed and
-// counter alone.
+// is greedy, top-k 0 and top-p 1 keep all tokens. The draw depends only on seed
+// and counter.
 func Sample(logits *Tensor, p Sampling) *Tensor {
 	return Apply(op.Sample{}, logits, p.Temperature, p.TopP, p.TopK, p.Seed, p.Counter)
 }
@@ -253,8 +253,8 @@ func Pick(x, index *Tensor) *Tensor { return Apply(op.Pick{}, x, index) }
 // Identity is x.
 func Identity(x *Tensor) *Tensor { return Apply(op.Identity{}, x) }
 
-// WriteRows is cache with rows written over it from position pos (one i32 or
-// i64) along an axis.
+// WriteRows overwrites rows of cache from position pos (one i32 or i64) along
+// an axis.
 func WriteRows(cache, rows, pos *Tensor, axis int) *Tensor {
 	return Apply(op.WriteRows{Axis: axis}, cache, rows, pos)
 }

@@ -271,15 +271,11 @@ func wrapAxis(axis int, t *lazy.Tensor) int {
 // rowwise reports whether element i of t comes from element i of the input,
 // whatever is done to it with the other inputs.
 func rowwise(t *lazy.Tensor, operand int) bool {
-	switch t.Op().(type) {
-	case op.Identity, op.Contiguous, op.Cast, op.Arith, op.Tanh:
-		return true
-	case op.Bias, op.CausalMask, op.LayerNorm:
-		return operand == 0
-	case op.Where:
-		return operand > 0
+	if t.Op() == nil {
+		return false
 	}
-	return false
+	traits := t.Op().Traits()
+	return traits.Pointwise || traits.Aligned && operand == 0
 }
 
 // isView reports whether t only shows its first input's memory.

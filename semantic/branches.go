@@ -6,7 +6,6 @@ import (
 	"math/bits"
 	"slices"
 
-	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 )
 
@@ -43,18 +42,19 @@ const maxSides = 64 // a join of more values is not looked at
 
 type branchWalk struct {
 	*analysis
-	param  []bool // a parameterised layer
-	work   []bool // computed by at least one
-	bent   []bool // a nonlinearity
-	plain  bool   // no input has a modality: any may be a fork
-	mask   []uint64
-	stamp  []int
-	now    int
-	sides  []branchSide
-	queue  idHeap
-	fork   bool
-	closed int // entries of the queue that are shared
-	left   int // steps that the search may still take, see stepsPerTensor
+	param []bool // a parameterised layer
+	work  []bool // computed by at least one
+	// nonLinear is by tensor: an activation.
+	nonLinear []bool
+	plain     bool // no input has a modality: any may be a fork
+	mask      []uint64
+	stamp     []int
+	now       int
+	sides     []branchSide
+	queue     idHeap
+	fork      bool
+	closed    int // entries of the queue that are shared
+	left      int // steps that the search may still take, see stepsPerTensor
 }
 
 // stepsPerTensor bounds the search. Joins of joins make it look at a tensor again
@@ -63,10 +63,10 @@ type branchWalk struct {
 const stepsPerTensor = 512
 
 type branchSide struct {
-	top          *lazy.Tensor
-	nodes        []int
-	open         int // exclusive entries of the queue
-	params, bent bool
+	top               *lazy.Tensor
+	nodes             []int
+	open              int // exclusive entries of the queue
+	params, nonLinear bool
 }
 
 type idHeap []int
@@ -85,18 +85,15 @@ func (h *idHeap) Pop() any {
 func newBranchWalk(a *analysis) *branchWalk {
 	n := len(a.tensors)
 	w := &branchWalk{
-		analysis: a, param: make([]bool, n), work: make([]bool, n), bent: make([]bool, n),
+		analysis: a, param: make([]bool, n), work: make([]bool, n), nonLinear: make([]bool, n),
 		mask: make([]uint64, n), stamp: make([]int, n), plain: true, left: stepsPerTensor * n,
 	}
 	for id, t := range a.tensors {
 		fixed := func(i int) bool { return a.fixed[t.In()[i].ID()] }
-		switch t.Op().(type) {
-		case op.MatMul, op.Embedding:
-			w.param[id] = fixed(0) != fixed(1)
-		case op.Conv2D:
-			w.param[id] = !fixed(0) && fixed(1)
-		case op.GELU, op.QuickGELU, op.ReLU, op.Tanh, op.Softmax, op.MaxPool2D:
-			w.bent[id] = true
+		if o := t.Op(); o != nil {
+			traits := o.Traits()
+			w.param[id] = traits.Layer && fixed(0) != fixed(1)
+			w.nonLinear[id] = traits.NonLinear
 		}
 		w.work[id] = w.param[id]
 		for _, in := range t.In() {
@@ -240,7 +237,7 @@ func (w *branchWalk) walk() bool {
 			s.nodes = append(s.nodes, id)
 			s.open--
 			s.params = s.params || w.param[id]
-			s.bent = s.bent || w.bent[id]
+			s.nonLinear = s.nonLinear || w.nonLinear[id]
 		} else {
 			w.closed--
 		}
@@ -255,7 +252,7 @@ func (w *branchWalk) walk() bool {
 // projection.
 func (w *branchWalk) plausible(i int) bool {
 	s := &w.sides[i]
-	return s.params && (s.bent || !w.fork && w.otherModality(i))
+	return s.params && (s.nonLinear || !w.fork && w.otherModality(i))
 }
 
 // substantial applies the rule of [branches] to side i.
@@ -284,7 +281,7 @@ func (w *branchWalk) layered(s *branchSide) bool {
 		for _, in := range w.tensors[id].In() {
 			at = max(at, level[in.ID()])
 		}
-		if w.param[id] && at%2 == 0 || w.bent[id] && at == 1 {
+		if w.param[id] && at%2 == 0 || w.nonLinear[id] && at == 1 {
 			at++
 		}
 		if at == 3 {

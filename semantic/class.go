@@ -86,14 +86,17 @@ func classOf(t *lazy.Tensor, sizes [][]int) Class {
 			return ClassConv3x3
 		}
 		return ClassConv
-	case op.BatchNorm, op.LayerNorm, op.Softmax:
-		return ClassNorm
-	case op.Embedding:
-		return ClassGather
-	case op.Reduce, op.ArgMax, op.TopK, op.Sample, op.MaxPool2D:
-		return ClassReduce
-	case op.Arith, op.Bias, op.GELU, op.ReLU, op.Tanh, op.Where, op.CausalMask:
-		return ClassElementwise
 	}
-	return ClassCopy
+	return classes[t.Op().Traits().Class]
+}
+
+// classes are the classes of operators whose sizes do not matter to it.
+var classes = map[op.Class]Class{
+	op.ClassElementwise: ClassElementwise,
+	op.ClassProduct:     ClassProduct,
+	op.ClassConv:        ClassConv,
+	op.ClassNorm:        ClassNorm,
+	op.ClassGather:      ClassGather,
+	op.ClassCopy:        ClassCopy,
+	op.ClassReduce:      ClassReduce,
 }

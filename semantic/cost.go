@@ -3,7 +3,6 @@ package semantic
 import (
 	"fmt"
 
-	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -46,7 +45,7 @@ func (c Cost) Seconds(d Device) float64 {
 // Costs gives the cost of every tensor, by id, when the symbols are bound to
 // b. Bytes are those of the storage type, so a bf16 weight counts two an
 // element; batch and sequence are in the sizes. Leaves, views and dead tensors
-// cost nothing. An embedding reads the rows it gathers and not the table, and
+// cost nothing. A gather reads the rows it gathers and not the table, and
 // a KV cache's update reads and writes the new rows alone, since it is done in
 // place.
 func (s *SRG) Costs(b plan.Bindings) ([]Cost, error) {
@@ -96,7 +95,7 @@ func (s *SRG) costs(sizes [][]int) []Cost {
 		c := Cost{BytesWritten: s.storedBytes(t, sizes[id])}
 		for i, x := range t.In() {
 			in = append(in, sizes[x.ID()])
-			if _, ok := t.Op().(op.Embedding); ok && i == 0 {
+			if i == 0 && t.Op().Traits().Gathers {
 				c.BytesRead += elements(sizes[id]) * float64(s.storage(x).Size())
 				continue
 			}

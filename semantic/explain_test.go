@@ -128,7 +128,7 @@ func TestExplainText(t *testing.T) {
 	e := explain(t, semantic.Full(), plan.Bindings{"batch": 1, "seq": 1, "past": 3})
 	text := e.Text()
 	for _, want := range []string{
-		"phase llm_decode, policy semantic", "sizes batch=1 past=3 seq=1", "nothing reads it",
+		"phase llm_decode, policy full", "sizes batch=1 past=3 seq=1", "nothing reads it",
 		"stateful_kv_cache", "2 KV caches", "plan for the executor", "states 2", "append(axis=1)",
 	} {
 		require.Contains(t, text, want)

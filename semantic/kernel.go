@@ -123,7 +123,7 @@ func (f *fusion) follows(t *lazy.Tensor, i int, c Class, sizes [][]int) bool {
 	case op.Arith:
 		other := sizes[t.In()[1-i].ID()]
 		same := elements(other) == elements(sizes[t.ID()])
-		return o.Commutative() && same && (!conv || o.Name() == "add")
+		return o.Traits().Commutative && same && (!conv || o.Name() == "add")
 	}
 	return false
 }

@@ -16,7 +16,7 @@ func (l *lowering) emit() error {
 	for _, o := range l.mainOuts {
 		place := plan.Download
 		if l.r.Keep && l.f.State && !o.byValue {
-			place = plan.Keep
+			place = plan.Retain
 		}
 		p.Outputs = append(p.Outputs, plan.Output{Name: o.name, Value: ids[l.main.current(o.src)], Place: place, Cause: o.cause})
 	}

@@ -37,7 +37,7 @@ func count(p *plan.Plan, op string) (n int) {
 	return n
 }
 
-// TestFullPlan holds what the semantic policy does to GPT-2: weights by hash,
+// TestFullPlan holds what the policy full does to GPT-2: weights by hash,
 // caches appended in place, one token out, the head on one row.
 func TestFullPlan(t *testing.T) {
 	for _, phase := range []semantic.Phase{semantic.PhasePrefill, semantic.PhaseDecode} {
@@ -172,12 +172,15 @@ func TestWrittenCache(t *testing.T) {
 }
 
 func TestPolicyNamed(t *testing.T) {
-	for _, name := range []string{"blind", "resident", "semantic"} {
+	for _, name := range []string{"blind", "resident", "full"} {
 		p, err := semantic.PolicyNamed(name)
 		require.NoError(t, err)
 		require.Equal(t, name, p.Name())
 	}
-	_, err := semantic.PolicyNamed("fast")
+	former, err := semantic.PolicyNamed("semantic")
+	require.NoError(t, err)
+	require.Equal(t, semantic.Full(), former, "the former name still counts")
+	_, err = semantic.PolicyNamed("fast")
 	require.ErrorIs(t, err, semantic.ErrPolicy)
 	require.ErrorContains(t, err, `"fast"`)
 }

@@ -72,8 +72,7 @@ func convModality(t *lazy.Tensor) Modality {
 func (a *analysis) seedSource(seed []Modality, t *lazy.Tensor, rank int, m Modality) {
 	for t.Op() != nil {
 		data := -1
-		switch t.Op().(type) {
-		case op.Identity, op.Contiguous, op.Reshape, op.Transpose, op.Cast, op.Slice, op.Concat, op.Arith, op.Bias, op.BatchNorm, op.MaxPool2D:
+		if prepares(t.Op().Traits()) {
 			for i, in := range t.In() {
 				if a.fixed[in.ID()] {
 					continue
@@ -92,6 +91,12 @@ func (a *analysis) seedSource(seed []Modality, t *lazy.Tensor, rank int, m Modal
 	if t.Kind() == lazy.KindInput && !a.carriedIn(t) && len(t.Shape()) >= max(rank, 3) {
 		seed[t.ID()] = m
 	}
+}
+
+// prepares reports whether an operator only shows its input in another form, or
+// scales it, or takes an image smaller.
+func prepares(o op.Traits) bool {
+	return o.Moves || o.Pointwise && !o.NonLinear || o.Images && !o.Layer
 }
 
 // seedIndices makes text of the integer inputs that an embedding's indices
@@ -118,8 +123,7 @@ func (a *analysis) sideInput(id int) bool {
 			side = side && a.sideInput(r.id)
 			continue
 		}
-		_, arith := t.Op().(op.Arith)
-		if !arith {
+		if traits := t.Op().Traits(); !traits.Pointwise || len(t.In()) != 2 {
 			return false
 		}
 		m := a.Nodes[t.In()[1-r.operand].ID()].Modality

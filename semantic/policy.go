@@ -92,7 +92,7 @@ type CarryPlace struct {
 // rewrites of the graph, placement, and hints to the run time; each is a field
 // of the options that the built-in policies are made of.
 type Policy interface {
-	// Name is how the policy is selected: blind, resident, semantic.
+	// Name is how the policy is selected: blind, resident, full.
 	Name() string
 	// Schedule is a pure function of its arguments.
 	Schedule(s *SRG, r Request) (*Schedule, error)
@@ -115,7 +115,7 @@ type Features struct {
 	// sampling are there too.
 	Loop bool
 	// ResendPlan sends the plan with every run, though the executor has it: the
-	// lowest rung of a comparison of features.
+	// first step of the ablations.
 	ResendPlan bool
 }
 
@@ -127,17 +127,21 @@ func Resident() Policy { return Features{Label: "resident", Weights: true} }
 
 // Full uses everything that the semantic pass finds out.
 func Full() Policy {
-	return Features{Label: "semantic", Weights: true, State: true, Sampling: true, Prune: true, Loop: true}
+	return Features{Label: "full", Weights: true, State: true, Sampling: true, Prune: true, Loop: true}
 }
 
-// PolicyNamed finds a built-in policy.
+// PolicyNamed finds a built-in policy: blind, resident or full. The former name
+// of full, semantic, still counts.
 func PolicyNamed(name string) (Policy, error) {
+	if name == "semantic" {
+		return Full(), nil
+	}
 	for _, p := range []Policy{Blind(), Resident(), Full()} {
 		if p.Name() == name {
 			return p, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: no policy %q; there are blind, resident and semantic", ErrPolicy, name)
+	return nil, fmt.Errorf("%w: no policy %q; there are blind, resident and full", ErrPolicy, name)
 }
 
 // Name implements [Policy].

@@ -61,12 +61,15 @@ func sameSlice(a, b op.Slice) bool {
 
 // push replaces the slices of x by x's operator on slices of its inputs.
 func (g *irGraph) push(x *irNode, sl op.Slice, users map[*irNode][]*irNode) {
-	axes, o, ok := rowAxes(x, sl)
+	in := slices.Clone(x.in)
+	specs := make([]plan.Spec, len(in))
+	for i, y := range x.in {
+		specs[i] = y.spec
+	}
+	axes, o, ok := op.Rows(x.op, specs, x.spec, sl)
 	if !ok {
 		return
 	}
-	in := slices.Clone(x.in)
-	specs := make([]plan.Spec, len(in))
 	for i, y := range x.in {
 		if axes[i] >= 0 {
 			s := g.node(x.key)
@@ -123,59 +126,4 @@ func (g *irGraph) replace(old, n *irNode, users map[*irNode][]*irNode) {
 		g.nodes[id] = n
 	}
 	n.ids, old.ids = append(n.ids, old.ids...), nil
-}
-
-// rowAxes gives, for each input of x, the axis to slice, or -1 to leave the
-// input whole, so that x's operator on these computes sl of x's value.
-func rowAxes(x *irNode, sl op.Slice) (axes []int, o op.Op, ok bool) {
-	rank := len(x.spec.Shape)
-	axes = make([]int, len(x.in))
-	for i := range axes {
-		axes[i] = -1
-	}
-	axes[0] = sl.Axis
-	switch o := x.op.(type) {
-	case op.GELU, op.QuickGELU, op.Exp, op.Sqrt, op.ReLU, op.Tanh, op.Cast, op.Identity, op.Contiguous:
-		return axes, o, true
-	case op.Bias, op.LayerNorm:
-		return axes, o, sl.Axis < rank-1
-	case op.Softmax:
-		a := o.Axis
-		if a < 0 {
-			a += rank
-		}
-		return axes, o, sl.Axis != a
-	case op.Arith:
-		for i, y := range x.in {
-			axes[i] = sl.Axis - rank + len(y.spec.Shape)
-			if axes[i] < 0 || y.spec.Shape[axes[i]].Is(1) && !x.spec.Shape[sl.Axis].Is(1) {
-				axes[i] = -1
-			}
-		}
-		return axes, o, true
-	case op.MatMul:
-		// Rows of A, with one B for all of them.
-		a, b := x.in[0].spec.Shape, x.in[1].spec.Shape
-		rows := sl.Axis == rank-2 || sl.Axis < rank-2 && len(b) == 2
-		return axes, o, rows && !o.TransA && len(a) == rank
-	case op.CausalMask:
-		// Query positions are counted from the end, so a tail of the queries
-		// is masked alike.
-		return axes, o, sl.Axis == rank-2 && sl.Stop.Equal(x.spec.Shape[rank-2])
-	case op.Embedding:
-		axes[0], axes[1] = -1, sl.Axis
-		return axes, o, sl.Axis < rank-1
-	case op.Transpose:
-		axes[0] = o.Perm[sl.Axis]
-		return axes, o, true
-	case op.Reshape:
-		from := x.in[0].spec.Shape
-		if len(from) <= sl.Axis || !from[:sl.Axis+1].Equal(o.Shape[:sl.Axis+1]) {
-			return nil, nil, false
-		}
-		s := slices.Clone(o.Shape)
-		s[sl.Axis] = sl.Stop.Sub(sl.Start)
-		return axes, op.Reshape{Shape: s}, true
-	}
-	return nil, nil, false
 }

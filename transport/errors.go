@@ -8,7 +8,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// The causes of errors. errors.Is finds them whichever side found the fault.
+// The causes of errors. errors.Is finds them, whether the client or the worker
+// detected the fault.
 var (
 	ErrInvalidPlan   = plan.ErrInvalid
 	ErrShape         = errors.New("genie: shape mismatch")
@@ -27,18 +28,18 @@ var (
 	ErrClosed        = errors.New("genie: closed")
 	ErrInternal      = errors.New("genie: internal error")
 	ErrMemory        = errors.New("genie: not enough memory") // see [MemoryError]
-	// ErrSessionLost says that a session, or the state in it, is gone: its
-	// worker was restarted, its lease lapsed, or nobody knows how far a run that
-	// was cut off came.
+	// ErrSessionLost says that a session or its state is gone: its worker
+	// restarted, its lease expired, or the progress of an interrupted run is
+	// unknown.
 	ErrSessionLost = errors.New("genie: session lost")
 
-	// ErrUnauthenticated says that one side could not prove to the other who it
-	// is: a certificate that is not accepted, a token that is missing or wrong.
+	// ErrUnauthenticated says that authentication failed: a certificate was not
+	// accepted, or a token is missing or wrong.
 	ErrUnauthenticated = errors.New("genie: not authenticated")
-	// ErrPermission says that a client asked for what is another's.
+	// ErrPermission says that a client asked for something that belongs to
+	// another.
 	ErrPermission = errors.New("genie: not permitted")
-	// ErrQuota says that an identity has used what it is allowed to; see
-	// [QuotaError].
+	// ErrQuota says that an identity has used up a quota; see [QuotaError].
 	ErrQuota = errors.New("genie: quota exceeded")
 )
 
@@ -73,8 +74,8 @@ var codes = []struct {
 	{24, ErrSessionLost},
 }
 
-// Code is the number of err's cause on the wire; causes without a number are
-// ErrInternal's.
+// Code is the number of err's cause on the wire. A cause without a number has
+// that of ErrInternal.
 func Code(err error) uint32 {
 	for _, c := range codes {
 		if errors.Is(err, c.err) {
@@ -87,14 +88,14 @@ func Code(err error) uint32 {
 // RemoteError is an error that a worker reported.
 type RemoteError struct {
 	Code    uint32 // see [Code]
-	Message string // the worker's words
-	Addr    string // address that this side dialled
+	Message string // the worker's message
+	Addr    string // address that the client dialled
 	// Detail is the error with its numbers, a [MemoryError] or a [QuotaError];
 	// nil for causes that have none.
 	Detail error
 }
 
-// Error gives the worker's words and the address dialled.
+// Error gives the worker's message and the address dialled.
 func (e *RemoteError) Error() string {
 	if e.Addr == "" {
 		return e.Message

@@ -6,10 +6,10 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Ledger counts the bytes of an executor's connections by direction and
-// cause. Totals are counted at the socket, causes frame by frame, so that
-// their agreement is a check and not a definition. The zero Ledger is ready to
-// use; all methods are safe for concurrent use.
+// Ledger counts the bytes of an executor's connections by direction and cause.
+// Totals are counted at the socket and causes frame by frame, so their
+// agreement is a check. The zero Ledger is ready to use. All methods are safe
+// for concurrent use.
 type Ledger struct {
 	sent, received             [plan.NumCauses]atomic.Int64
 	socketSent, socketReceived atomic.Int64
@@ -32,8 +32,8 @@ func (l *Ledger) AddSocket(sent, received int) {
 	}
 }
 
-// AddRoundTrips counts requests that wait for their answers; a negative n takes
-// back those that were not sent after all.
+// AddRoundTrips counts requests that wait for their answers. A negative n takes
+// back requests that were not sent in the end.
 func (l *Ledger) AddRoundTrips(n int64) { l.roundTrips.Add(n) }
 
 // Snapshot is the state of a ledger at one moment.

@@ -10,26 +10,27 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Looper is a session that can repeat a run by itself, each run fed with what
-// the one before gave, so that a caller far away waits once and not once a run.
+// Looper is a session that can repeat a run by itself and feed each run with
+// the outputs of the run before. A distant caller then waits once, not once per
+// run.
 type Looper interface {
-	// RunLoop repeats a run as loop says and calls each after every run, with
+	// RunLoop repeats a run as loop says. After every run it calls each with
 	// the value of the output loop.Token, which is valid during the call, and
-	// the executor's own time. An error of each ends the loop and comes back.
-	// A loop that ends early, for this or another reason, leaves carried state
-	// that nobody knows: the session wants a Reset ([ErrState]).
+	// the executor's own time. An error of each ends the loop and is returned.
+	// After a loop that ends early, for this or another reason, the carried
+	// state is undefined: the session needs a Reset ([ErrState]).
 	//
-	// Results are those of the same runs made one by one.
+	// The results equal those of the same runs made one by one.
 	RunLoop(ctx context.Context, call Call, loop Loop, each func(tokens []byte, elapsed time.Duration) error) error
 }
 
-// Loop says how a run makes the next one.
+// Loop says how one run produces the next.
 type Loop struct {
 	// Token is the index of an output i32 [batch] that the plan downloads.
 	Token int
 	// Inputs has an entry for each of the plan's inputs.
 	Inputs []LoopInput
-	// Grow is added to the bindings after each run, one by one.
+	// Grow is added to the bindings after each run, element by element.
 	Grow []int
 	// Limits are the numbers of runs for each sequence of the batch, 1 or more.
 	Limits []int
@@ -37,31 +38,31 @@ type Loop struct {
 	Stop []int32
 }
 
-// LoopInput says what the next run gets for an input.
+// LoopInput says what an input gets in the next run.
 type LoopInput struct {
 	Kind LoopKind
-	Max  int64 // of LoopCount
+	Max  int64 // for LoopCount
 }
 
-// LoopKind is how an input goes on.
+// LoopKind says how an input changes from run to run.
 type LoopKind uint8
 
 // The kinds.
 const (
-	LoopSame  LoopKind = iota // the same again
-	LoopToken                 // the tokens; i32 with as many elements
-	LoopCount                 // every element one more, up to Max; i32
+	LoopSame  LoopKind = iota // the same value again
+	LoopToken                 // the tokens; an i32 input with as many elements
+	LoopCount                 // each element plus one, at most Max; an i32 input
 	endOfLoopKinds
 )
 
 // MaxLoopRuns bounds the runs of a loop.
 const MaxLoopRuns = 1 << 20
 
-// MaxLoopStop bounds the list of tokens that end a sequence.
+// MaxLoopStop bounds the number of tokens that end a sequence.
 const MaxLoopStop = 1 << 10
 
-// Check holds a loop against a plan and the bindings of its first run. Errors
-// wrap [ErrShape], [ErrLimit] or [ErrUnknownInput].
+// Check validates a loop against a plan and the bindings of its first run.
+// Errors wrap [ErrShape], [ErrLimit] or [ErrUnknownInput].
 func (l *Loop) Check(p *plan.Plan, bindings []int) error {
 	switch {
 	case len(l.Inputs) != len(p.Inputs):
@@ -77,7 +78,7 @@ func (l *Loop) Check(p *plan.Plan, bindings []int) error {
 	}
 	for _, o := range p.Outputs {
 		if o.Place != plan.Download {
-			return fmt.Errorf("%w: a loop cannot keep output %q", ErrUnknownInput, o.Name)
+			return fmt.Errorf("%w: a loop cannot retain output %q", ErrUnknownInput, o.Name)
 		}
 	}
 	for i, n := range l.Grow {
@@ -88,7 +89,7 @@ func (l *Loop) Check(p *plan.Plan, bindings []int) error {
 	for i, in := range l.Inputs {
 		v := p.Values[p.Inputs[i].Value]
 		if in.Kind >= endOfLoopKinds || in.Kind != LoopSame && v.Spec.DType != plan.I32 {
-			return fmt.Errorf("%w: input %q (%v) cannot go on in way %d", ErrDType, p.Inputs[i].Name, v.Spec.DType, in.Kind)
+			return fmt.Errorf("%w: input %q (%v) has no way %d to get its next value", ErrDType, p.Inputs[i].Name, v.Spec.DType, in.Kind)
 		}
 	}
 	if d := p.Values[p.Outputs[l.Token].Value].Spec.DType; d != plan.I32 {
@@ -97,7 +98,7 @@ func (l *Loop) Check(p *plan.Plan, bindings []int) error {
 	return nil
 }
 
-// LoopState goes through a loop. Executors use it; it does no I/O.
+// LoopState is the progress of a loop. Executors use it; it does no I/O.
 type LoopState struct {
 	loop     *Loop
 	Bindings []int    // of the next run
@@ -106,8 +107,8 @@ type LoopState struct {
 	runs     int
 }
 
-// Start begins a loop with what its first run gets. Bindings and inputs are the
-// state's from then on.
+// Start begins a loop with the inputs of its first run. The state takes over
+// bindings and inputs.
 func (l *Loop) Start(bindings []int, inputs [][]byte) *LoopState {
 	return &LoopState{loop: l, Bindings: bindings, Inputs: inputs, done: make([]bool, len(l.Limits))}
 }
@@ -122,8 +123,8 @@ func (s *LoopState) Going() (n int) {
 	return n
 }
 
-// Next takes the tokens of a run and makes the next one ready. It is false when
-// every sequence has ended.
+// Next takes the tokens of a run and prepares the next one. It returns false
+// when every sequence has ended.
 func (s *LoopState) Next(tokens []byte) (more bool, err error) {
 	l := s.loop
 	if len(tokens) != 4*len(s.done) {

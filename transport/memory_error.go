@@ -2,15 +2,14 @@ package transport
 
 import "fmt"
 
-// MemoryError says that a request needs memory that an executor may not take.
-// Nothing has been allocated for the request, and what the session had before
-// it still has. It wraps [ErrMemory]; errors.As finds it on both sides of the
-// wire.
+// MemoryError says that a request needs more memory than the executor may take.
+// Nothing was allocated for the request, and the session is unchanged. It wraps
+// [ErrMemory]; errors.As finds it on both sides of the wire.
 type MemoryError struct {
-	Need  int64  // bytes that the request needs beyond what is held for it
-	Free  int64  // bytes that were free, what could be given up for it included
-	Limit int64  // bytes that may be held in all
-	For   string // what the memory was for
+	Need  int64  // bytes that the request needs in addition to those already held for it
+	Free  int64  // bytes that were free, including those that could be reclaimed
+	Limit int64  // bytes that may be held in total
+	For   string // purpose of the memory
 }
 
 // Error gives the numbers.

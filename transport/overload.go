@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// ErrOverloaded is the cause of errors of an executor that has too much to do to
-// take another request. Nothing of the request was done. See [OverloadError].
+// ErrOverloaded is the cause of errors of an executor that has no capacity for
+// another request. Nothing of the request was done. See [OverloadError].
 var ErrOverloaded = errors.New("genie: overloaded")
 
 // OverloadError is an [ErrOverloaded] with a hint.
 type OverloadError struct {
-	// RetryAfter is when the executor thinks to have room again, from the time
-	// that requests have taken it lately.
+	// RetryAfter is the executor's estimate of when it will have capacity, from
+	// the recent durations of requests.
 	RetryAfter time.Duration
 	Err        error // what was full; wraps ErrOverloaded
 }

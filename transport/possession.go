@@ -9,18 +9,18 @@ import (
 )
 
 // A worker that serves several identities lets one of them use content that
-// another one brought only after it has shown that it has the bytes too: the
-// hash of a weight names it and is no secret. The worker keeps, beside each
-// weight, a tag: BLAKE3 keyed with the worker's nonce over the same bytes as
-// [HashWeight]. Who has the content computes the tag from the nonce and shows
-// it without sending it: the proof is BLAKE3 keyed with the tag over a challenge
-// that is new for each plan of a session.
+// another one uploaded only after it has proved that it has the bytes too: the
+// hash of a weight names it and is no secret. For each weight, the worker
+// stores a tag: BLAKE3, keyed with the worker's nonce, over the same bytes as
+// [HashWeight]. A client that has the content computes the tag from the nonce
+// and proves this without sending it: the proof is BLAKE3, keyed with the tag,
+// over a challenge that is new for each plan of a session.
 
-// PossessionKey is a nonce of a worker, or a challenge of it, of 32 bytes.
+// PossessionKey is a worker's nonce or challenge, of 32 bytes.
 type PossessionKey [32]byte
 
-// PossessionTag is what follows from a worker's nonce and the content of a
-// weight. It is a secret of those who have the content, and of the worker.
+// PossessionTag is derived from a worker's nonce and the content of a weight.
+// Only the worker and those who have the content know it.
 type PossessionTag [32]byte
 
 // PossessionProof answers a challenge.
@@ -38,7 +38,7 @@ func NewPossessionHasher(key PossessionKey, storage plan.DType, shape []int) Pos
 
 // keyed starts a hash with a key.
 func keyed(key [32]byte) *blake3.Hasher {
-	h, _ := blake3.NewKeyed(key[:]) // fails for keys of other lengths alone
+	h, _ := blake3.NewKeyed(key[:]) // fails only for keys of other lengths
 	return h
 }
 
@@ -59,8 +59,8 @@ func (t PossessionTag) Prove(challenge PossessionKey) (p PossessionProof) {
 	return p
 }
 
-// Proves reports, in a time that does not depend on the two, whether p is the
-// answer to a challenge by who knows t.
+// Proves reports whether p answers the challenge with the tag t. It takes
+// constant time.
 func (t PossessionTag) Proves(challenge PossessionKey, p []byte) bool {
 	want := t.Prove(challenge)
 	return subtle.ConstantTimeCompare(want[:], p) == 1

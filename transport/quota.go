@@ -6,8 +6,8 @@ import "fmt"
 // [ErrQuota], on both sides of the wire.
 type QuotaError struct {
 	What  string // sessions, bytes, plans or calls
-	Limit int64  // what the identity may have at one time
-	Used  int64  // what it has
+	Limit int64  // maximum at one time
+	Used  int64  // current use
 	Want  int64  // what the request would add
 }
 

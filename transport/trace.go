@@ -5,8 +5,8 @@ import (
 	"log/slog"
 )
 
-// Tracer makes the spans of a distributed trace. The executors and the worker
-// know this interface only; package genie/otelgenie implements it with
+// Tracer creates the spans of a distributed trace. Executors and workers use
+// only this interface; package genie/otelgenie implements it with
 // OpenTelemetry. Implementations are safe for concurrent use.
 type Tracer interface {
 	// Start begins a span as a child of the one in ctx and returns a context
@@ -16,12 +16,12 @@ type Tracer interface {
 	// (https://www.w3.org/TR/trace-context/#traceparent-header), empty when
 	// ctx has none. It travels in the control messages.
 	Traceparent(ctx context.Context) string
-	// Continue returns a context whose span is that of a peer. Text that is no
-	// traceparent leaves ctx as it is.
+	// Continue returns a context whose span is that of a peer. An invalid
+	// traceparent leaves ctx unchanged.
 	Continue(ctx context.Context, traceparent string) context.Context
 }
 
-// Span is one piece of work in a trace.
+// Span is one operation in a trace.
 type Span interface {
 	// Set adds attributes.
 	Set(attrs ...slog.Attr)
@@ -29,16 +29,16 @@ type Span interface {
 	End(err error)
 }
 
-// SpanKind is the side of a call that a span is about.
+// SpanKind says whether a span is of a client or of a server.
 type SpanKind uint8
 
 // The kinds.
 const (
 	SpanInternal SpanKind = iota
-	SpanClient            // asks and waits
-	SpanServer            // answers
+	SpanClient            // sends a request and waits
+	SpanServer            // answers one
 )
 
 // TraceparentLen is the length of a traceparent in version 00 of its format;
-// longer ones are not taken.
+// longer ones are ignored.
 const TraceparentLen = 55

@@ -22,13 +22,13 @@ func HashWeight(storage plan.DType, shape []int, data []byte) plan.Hash {
 	return h.Sum()
 }
 
-// Read calls f with the content, in its own goroutine and without a lock. A
-// mapped file that was cut short in place is [ErrCorrupt]; f has then been left
-// where it was.
+// Read calls f with the content, in its own goroutine and without a lock. If
+// the content is a mapped file that was truncated, Read returns [ErrCorrupt]
+// and f has stopped where it was.
 func (w Weight) Read(f func(data []byte)) error { return w.read(w.Data, f) }
 
 // CopyTo copies the content from offset on, as much as fits into dst, and
-// returns how much that is. Its error is that of [Weight.Read].
+// returns the number of bytes. Its error is that of [Weight.Read].
 func (w Weight) CopyTo(dst []byte, offset int) (n int, err error) {
 	part := w.Data[offset:min(offset+len(dst), len(w.Data))]
 	err = w.read(part, func(data []byte) { n = copy(dst, data) })
@@ -48,10 +48,10 @@ func (w Weight) read(data []byte, f func([]byte)) error {
 
 // ContentError says that a weight does not have the hash that its source gave
 // it: what the source has stored about the file is out of date. The weight was
-// distrusted, see [Weight], so that the model is right once it is loaded again.
-// It wraps [ErrCorrupt].
+// reported with Distrust (see [Weight]), so loading the model again gives the
+// right hash. It wraps [ErrCorrupt].
 type ContentError struct {
-	Name, File string // of the weight; File is empty where it is no mapped file
+	Name, File string // of the weight; File is empty where it is not a mapped file
 	Err        error
 }
 
@@ -67,8 +67,9 @@ func (e *ContentError) Error() string {
 // Unwrap gives the sentinel and what was found.
 func (e *ContentError) Unwrap() []error { return []error{ErrCorrupt, e.Err} }
 
-// Widened is the content with f16 and bf16 elements as f32; content of other
-// types is returned as it is, where it is. Its error is that of [Weight.Read].
+// Widened is the content with f16 and bf16 elements converted to f32. Content
+// of other types is returned as it is, without a copy. Its error is that of
+// [Weight.Read].
 func (w Weight) Widened() (out []byte, err error) {
 	if w.Storage != plan.F16 && w.Storage != plan.BF16 {
 		return w.Data, nil
@@ -115,7 +116,7 @@ func NewWeightHasher(storage plan.DType, shape []int) WeightHasher {
 	return WeightHasher{h}
 }
 
-// weightHead is what a hash of a weight has before the bytes.
+// weightHead is the part of a weight's hash input that precedes the bytes.
 func weightHead(storage plan.DType, shape []int) []byte {
 	head := append([]byte(strings.ToUpper(storage.String())), 0)
 	head = binary.LittleEndian.AppendUint64(head, uint64(len(shape)))
@@ -145,7 +146,7 @@ func (w Weights) Weight(h plan.Hash) (Weight, error) {
 	return Weight{}, fmt.Errorf("%w: no content with hash %v", ErrMissingWeight, h)
 }
 
-// Model implements [WeightSource]; weights in memory belong to no model.
+// Model implements [WeightSource]. Weights in memory belong to no model.
 func (Weights) Model() string { return "" }
 
 func marshalMap(m map[string]int64) ([]byte, error) { return json.Marshal(m) }

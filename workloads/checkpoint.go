@@ -15,8 +15,8 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// ErrCheckpoint is the cause of an error about a directory that is to be
-// measured.
+// ErrCheckpoint is the cause of an error about a checkpoint directory to
+// measure.
 var ErrCheckpoint = errors.New("genie: unusable checkpoint")
 
 // The families of checkpoints that workloads can run on, by their names in
@@ -28,11 +28,11 @@ const (
 	EasyVQA = "easy-vqa" // multimodal-vqa, with the network of testdata/models/easy-vqa
 )
 
-// Families are all of them, in the order of tables.
+// Families lists all families, in the order of tables.
 func Families() []string { return []string{GPT2, ResNet, CLIP, EasyVQA} }
 
-// Checkpoint is a directory in the Hugging Face layout that a family's workloads
-// run on in place of a scale's model. Results carry its name and its hash.
+// Checkpoint is a directory in the Hugging Face layout that replaces a scale's
+// model for the workloads of its family. Results carry its name and its hash.
 type Checkpoint struct {
 	Family string `json:"family"`
 	Dir    string `json:"dir"` // absolute
@@ -41,11 +41,11 @@ type Checkpoint struct {
 	Bytes  int64  `json:"bytes"` // of its tensors
 }
 
-// largeBytes is the size from which a checkpoint is run as the full scale is:
-// one sequence at a time, without tries.
+// largeBytes is the size from which a checkpoint is run like the full scale:
+// one sequence at a time, without trial runs.
 const largeBytes = 2 << 30
 
-// Scale is how a checkpoint of its size is run: [Small] or [Full].
+// Scale says how a checkpoint of this size is run: [Small] or [Full].
 func (c *Checkpoint) Scale() Scale {
 	if c.Bytes > largeBytes {
 		return Full
@@ -53,8 +53,8 @@ func (c *Checkpoint) Scale() Scale {
 	return Small
 }
 
-// Label names the checkpoint in results: its name and what tells it from all
-// others of that name.
+// Label names the checkpoint in results: its name and the start of its hash,
+// which distinguishes it from others of that name.
 func (c *Checkpoint) Label() string {
 	const digits = 12
 	return c.Name + "@" + c.Hash[:min(digits, len(c.Hash))]
@@ -88,7 +88,7 @@ func OpenCheckpoint(ctx context.Context, family, dir string, progress transport.
 	return c, nil
 }
 
-// hash takes in all that decides what the model computes.
+// hash covers everything that decides what the model computes.
 func (c *Checkpoint) hash(ctx context.Context, m *checkpoint.Model) error {
 	if err := m.HashAll(ctx); err != nil {
 		return err
@@ -113,9 +113,9 @@ func (c *Checkpoint) hash(ctx context.Context, m *checkpoint.Model) error {
 	return nil
 }
 
-// checkpointName is the folder's name, or in Hugging Face's cache
-// (models--ORG--NAME/snapshots/COMMIT) the model's, as far as it can be part of
-// a result's name.
+// checkpointName is the folder's name, or the model's name in the cache of
+// Hugging Face (models--ORG--NAME/snapshots/COMMIT), reduced to what a result's
+// name may contain.
 func checkpointName(dir string) string {
 	name := filepath.Base(dir)
 	if up := filepath.Dir(dir); filepath.Base(up) == "snapshots" {

@@ -1,5 +1,5 @@
-// Package workloads is what the workloads of the evaluation have in common: a
-// model, fixed inputs, and the output that another implementation computed from
-// them. The workloads themselves are the packages below this one; package
+// Package workloads defines what the workloads of the evaluation have in
+// common: a model, constant inputs, and the output that another implementation
+// computed from them. The packages below this one are the workloads; package
 // baselines runs each in every configuration.
 package workloads

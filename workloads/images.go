@@ -1,9 +1,10 @@
 package workloads
 
-// Pixels are fixed images, f32 [images, 3, size, size]: waves of triangles,
-// brightness and noise, different in each channel, of the size of normalised
-// photographs. All are sums of few binary fractions, so they are the same bits
-// in every implementation; see testdata/scripts/make_workload_references.py.
+// Pixels are constant images, f32 [images, 3, size, size]: waves of triangles,
+// brightness and noise, different in each channel, of the magnitude of
+// normalised photographs. All are sums of a few binary fractions, so they have
+// the same bits in every implementation; see
+// testdata/scripts/make_workload_references.py.
 func Pixels(images, size int) []float32 {
 	out := make([]float32, 0, images*3*size*size)
 	for k := range 3 * images {

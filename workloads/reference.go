@@ -18,12 +18,12 @@ type Logits struct {
 	Rows, Columns int
 	Values        []float32
 	Size          int // height and width of the images
-	// CloseCalls lets a row have its largest element elsewhere where the two are
-	// closer than the tolerance, as they may be in somebody's checkpoint.
+	// CloseCalls lets the largest element of a row be another one where the two
+	// are closer than the tolerance, which happens in arbitrary checkpoints.
 	CloseCalls bool
 }
 
-// ReadLogits reads what testdata/scripts/make_workload_references.py wrote.
+// ReadLogits reads the output of testdata/scripts/make_workload_references.py.
 // Errors wrap [ErrReference].
 func ReadLogits(file string) (Logits, error) {
 	text, err := os.ReadFile(file)
@@ -37,7 +37,7 @@ func ReadLogits(file string) (Logits, error) {
 	return l.Read(file)
 }
 
-// StoredLogits are logits as files have them.
+// StoredLogits is the stored form of logits.
 type StoredLogits struct {
 	Shape  [2]int `json:"shape"`
 	Size   int    `json:"size"`
@@ -69,15 +69,15 @@ func (l Logits) First(rows int) (Logits, error) {
 	return l, nil
 }
 
-// Tolerance is the error that [Logits.Verify] allows, over the largest logit:
-// what float32 makes of a deep network in another order of summation, and a
-// margin.
+// Tolerance is the error that [Logits.Verify] allows, relative to the largest
+// logit: the effect of another order of float32 summation in a deep network,
+// and a margin.
 const Tolerance = 1e-4
 
-// Verify compares got, row-major, with l: no element may be off by more than
-// [Tolerance] times the largest logit, and the largest element of each row has
-// to be the same one. It returns the largest absolute difference; errors wrap
-// [ErrMismatch].
+// Verify compares got, row-major, with l: no element may differ by more than
+// [Tolerance] times the largest logit, and each row must have its largest
+// element at the same place. It returns the largest absolute difference. Errors
+// wrap [ErrMismatch].
 func (l Logits) Verify(what string, got []float32) (float64, error) {
 	if len(got) != len(l.Values) {
 		return 0, fmt.Errorf("%w: %s has %d elements, want %d", ErrMismatch, what, len(got), len(l.Values))

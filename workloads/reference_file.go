@@ -11,8 +11,8 @@ import (
 	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
 )
 
-// Reference is what another implementation computes of a checkpoint, in a file
-// that is named after the checkpoint's hash.
+// Reference is what another implementation computes from a checkpoint, in a
+// file named after the checkpoint's hash.
 type Reference struct {
 	Form     int               `json:"form"`
 	Family   string            `json:"family"`
@@ -23,12 +23,12 @@ type Reference struct {
 	Parts map[string]json.RawMessage `json:"parts"`
 }
 
-// referenceForm is the form of the files. Those of another form are computed
-// anew.
+// referenceForm is the format version of the files. Files of another version
+// are computed again.
 const referenceForm = 1
 
-// EnvReferences names the environment variable with the folder of references;
-// without it, it is genie/references below the user's cache folder.
+// EnvReferences names the environment variable with the folder of references.
+// The default is genie/references below the user's cache folder.
 const EnvReferences = "GENIE_REFERENCES"
 
 // ErrNoReference says that a checkpoint's reference has not been computed yet.
@@ -47,8 +47,8 @@ func ReferenceFile(c *Checkpoint) (string, error) {
 	return filepath.Join(root, c.Family+"-"+c.Hash+".json"), nil
 }
 
-// ReadReference reads a checkpoint's reference. One that is not there, or is of
-// another form, is [ErrNoReference]; one that is broken is [ErrReference].
+// ReadReference reads a checkpoint's reference. A missing file, or one of
+// another format version, is [ErrNoReference]; a broken one is [ErrReference].
 func ReadReference(c *Checkpoint) (*Reference, error) {
 	file, err := ReferenceFile(c)
 	if err != nil {
@@ -73,7 +73,7 @@ func ReadReference(c *Checkpoint) (*Reference, error) {
 	return r, nil
 }
 
-// WriteReference keeps a checkpoint's reference and returns its path.
+// WriteReference stores a checkpoint's reference and returns its path.
 func WriteReference(c *Checkpoint, versions map[string]string, parts map[string]json.RawMessage) (string, error) {
 	file, err := ReferenceFile(c)
 	if err != nil {
@@ -91,7 +91,7 @@ func WriteReference(c *Checkpoint, versions map[string]string, parts map[string]
 	return file, atomicfile.WriteFile(file, append(text, '\n'))
 }
 
-// Part decodes a part of a reference. One that is not there, or is broken, is
+// Part decodes a part of a reference. A missing or broken part is
 // [ErrReference].
 func (r *Reference) Part(name string, into any) error {
 	text, ok := r.Parts[name]

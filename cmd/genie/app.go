@@ -76,11 +76,11 @@ func line(err error) string {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "genie",
-		Short: "Run models where the accelerator is, and see what travels",
+		Short: "Run models where the accelerator is, and see what moves",
 		Long: `genie runs tensor programs in this process or on a worker, over TCP or gRPC,
 and moves only what has to move.
 
-  genie demo                     the whole thing on this machine, with a small model
+  genie demo                     everything on this machine, with a small model
   genie worker                   serve on tcp://127.0.0.1:7070
   genie generate --model DIR --prompt TEXT --executor tcp://127.0.0.1:7070
   genie classify --model DIR --image FILE --executor tcp://127.0.0.1:7070`,

@@ -247,7 +247,7 @@ func halfMessages(t testing.TB, w *child, done <-chan struct{}) {
 func keptValues(t testing.TB, w *child, done <-chan struct{}) {
 	const n = 8 << 20
 	b := build("kept")
-	p := b.gives(b.step("exp", nil, floatsOf(n/4), b.input(n/4)), plan.Keep)
+	p := b.gives(b.step("exp", nil, floatsOf(n/4), b.input(n/4)), plan.Retain)
 	ctx := context.Background()
 	ex, err := tcp.Dial(ctx, strings.TrimPrefix(w.urls[0], "tcp://"))
 	if err != nil {
@@ -343,7 +343,7 @@ func left(t testing.TB, w *child) {
 	require.Eventually(t, func() bool {
 		st, err = ex.Stats(t.Context())
 		require.NoError(t, err)
-		return st.Sessions == 0 && st.StateBytes+st.KeptBytes+st.StagingBytes == 0 && st.BufferBytes < 1<<20 &&
+		return st.Sessions == 0 && st.StateBytes+st.RetainedBytes+st.StagingBytes == 0 && st.BufferBytes < 1<<20 &&
 			anonymous(w.cmd.Process.Pid) < st.MemoryUsed+attackLimit/2
 	}, 10*time.Second, 20*time.Millisecond, "%+v", &st)
 	// Plans that nobody uses, uploads that were cut short, spare scratch.

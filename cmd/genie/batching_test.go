@@ -126,7 +126,7 @@ func TestWorkerBatches(t *testing.T) {
 					joined := func() int64 {
 						st, err := clients[0].Stats(ctx)
 						require.NoError(t, err)
-						return st.JoinedRuns
+						return st.BatchedRuns
 					}
 					before := joined()
 					for try := 0; try == 0 || batch != "1" && joined() == before; try++ {

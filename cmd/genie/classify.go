@@ -26,12 +26,13 @@ func (a *app) classifyCommand() *cobra.Command {
 	var o classifyOptions
 	cmd := &cobra.Command{
 		Use:   "classify --model DIR --image FILE",
-		Short: "Say what is in a picture",
-		Long: `classify finds the likeliest labels of pictures with a ResNet checkpoint in the
-layout of Hugging Face, in this process or on a worker. The pictures are
-turned as the camera's orientation tag says and prepared as
-preprocessor_config.json of the checkpoint says. Several pictures run as one
-batch, and give the same numbers as each alone.`,
+		Short: "Classify images",
+		Long: `classify prints the likeliest labels of images. It takes a ResNet checkpoint in
+the Hugging Face layout and runs in this process or on a worker.
+
+Images are rotated by their orientation tag and preprocessed as the checkpoint's
+preprocessor_config.json says. Several images run as one batch, with the same
+numbers as each image alone.`,
 		Example: `  genie classify --model ./resnet-50 --image cat.jpg --top 3
   genie classify --model ./resnet-50 --image a.png --image b.png --executor tcp://127.0.0.1:7070 --json`,
 		Args: noArgs,
@@ -52,12 +53,12 @@ batch, and give the same numbers as each alone.`,
 
 // classifyReport is what classify --json prints.
 type classifyReport struct {
-	Images []pictureLabels `json:"images"`
+	Images []imageLabels `json:"images"`
 	runReport
 }
 
-// pictureLabels are the likeliest classes of a picture.
-type pictureLabels struct {
+// imageLabels are the likeliest classes of an image.
+type imageLabels struct {
 	File   string  `json:"file"`
 	Labels []label `json:"labels"`
 }
@@ -92,13 +93,13 @@ func (a *app) classify(ctx context.Context, o classifyOptions) error {
 	}
 	report := classifyReport{runReport: *run}
 	for i, row := range slices.Collect(slices.Chunk(out[0], len(names))) {
-		report.Images = append(report.Images, pictureLabels{o.images[i], topLabels(row, names, o.top)})
+		report.Images = append(report.Images, imageLabels{o.images[i], topLabels(row, names, o.top)})
 	}
 	if o.json {
 		return a.printJSON(report)
 	}
-	for i, picture := range report.Images {
-		if err := a.printLabels(picture, i, len(report.Images)); err != nil {
+	for i, image := range report.Images {
+		if err := a.printLabels(image, i, len(report.Images)); err != nil {
 			return err
 		}
 	}
@@ -106,9 +107,9 @@ func (a *app) classify(ctx context.Context, o classifyOptions) error {
 	return nil
 }
 
-// printLabels writes a picture's labels, below its name if there are several.
-func (a *app) printLabels(p pictureLabels, i, pictures int) error {
-	if pictures > 1 {
+// printLabels writes an image's labels, below its name if there are several.
+func (a *app) printLabels(p imageLabels, i, images int) error {
+	if images > 1 {
 		between := ""
 		if i > 0 {
 			between = "\n"

@@ -57,7 +57,7 @@ func TestClassify(t *testing.T) {
 		one := decode[classifyReport](t, "classify", "--model", filepath.Join(resnets, model), "--top", "2", "--json", "--image", picture(golden[1].Image))
 		require.Equal(t, first.Images[1].Labels[:2], one.Images[0].Labels)
 		for _, executor := range w.urls {
-			for _, policy := range []string{"blind", "resident", "semantic"} {
+			for _, policy := range []string{"blind", "resident", "full"} {
 				r := decode[classifyReport](t, append(args, "--executor", executor, "--policy", policy)...)
 				require.Equal(t, first.Images, r.Images, "%s %s", executor, policy)
 				require.Equal(t, policy, r.Policy)
@@ -71,7 +71,7 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-func requireLabels(t *testing.T, want classified, got pictureLabels) {
+func requireLabels(t *testing.T, want classified, got imageLabels) {
 	t.Helper()
 	require.Equal(t, picture(want.Image), got.File)
 	require.Len(t, got.Labels, len(want.Logits))
@@ -140,7 +140,7 @@ func TestClassifyRefuses(t *testing.T) {
 		{"argument", with("extra"), 2, `takes no argument "extra"`},
 		{"top", with("--top", "0"), 2, "--top is 0"},
 		{"threads", with("--threads", "-1"), 2, "--threads is -1"},
-		{"policy", with("--policy", "greedy"), 2, "there are blind, resident and semantic"},
+		{"policy", with("--policy", "greedy"), 2, "there are blind, resident and full"},
 		{"executor", with("--executor", "http://x:1"), 2, "http://x:1"},
 		{"no such model", append([]string{"--model", "/nowhere"}, image...), 1, "/nowhere/config.json"},
 		{"another model", append([]string{"--model", basic}, image...), 1, `model_type "gpt2"; classify takes "resnet"`},

@@ -18,7 +18,7 @@ func TestDemo(t *testing.T) {
 	require.Len(t, r.Tokens, 6)
 	require.NotEmpty(t, strings.TrimSpace(r.Text))
 	require.Len(t, r.Runs, 4)
-	for i, name := range []string{"local", "blind", "resident", "semantic"} {
+	for i, name := range []string{"local", "blind", "resident", "full"} {
 		run := r.Runs[i]
 		require.Equal(t, name, run.Name)
 		require.Equal(t, r.Tokens, run.Tokens)
@@ -29,7 +29,7 @@ func TestDemo(t *testing.T) {
 		require.Equal(t, r.WorkerPID, run.WorkerPID)
 		require.Positive(t, run.RemoteOps)
 		trips := 1.0
-		if name == "semantic" {
+		if name == "full" {
 			trips = 0 // the loop came with the prefill
 		}
 		require.InDelta(t, trips, run.PerToken.RoundTrips, 0)
@@ -54,7 +54,7 @@ func TestDemo(t *testing.T) {
 func TestDemoShowsATable(t *testing.T) {
 	r := cli(t, "demo", "--max-new", "3", "--prompt", "It is")
 	require.Zero(t, r.code, r.stderr)
-	for _, want := range []string{"It is", "blind", "resident", "semantic", "tokens a second", "round trips", "weights", "kv"} {
+	for _, want := range []string{"It is", "blind", "resident", "full", "tokens a second", "round trips", "weights", "kv"} {
 		require.Contains(t, r.stdout, want)
 	}
 	for _, args := range [][]string{{"--max-new", "1"}, {"--max-new", "9999"}, {"--prompt", ""}} {
@@ -64,7 +64,7 @@ func TestDemoShowsATable(t *testing.T) {
 
 func TestExplainFormats(t *testing.T) {
 	for _, phase := range []string{"prefill", "decode"} {
-		for _, policy := range []string{"blind", "semantic"} {
+		for _, policy := range []string{"blind", "full"} {
 			args := []string{"explain", "--model", basic, "--phase", phase, "--policy", policy}
 			e := decode[map[string]any](t, append(args, "--format", "json")...)
 			require.Equal(t, "llm_"+phase, e["phase"])

@@ -102,7 +102,7 @@ func TestWorkerSurvivesACutModel(t *testing.T) {
 func TestClientSurvivesACutModel(t *testing.T) {
 	w := startChild(t, both())
 	for _, url := range append([]string{"local:"}, w.urls...) {
-		for _, policy := range []string{"blind", "resident", "semantic"} {
+		for _, policy := range []string{"blind", "resident", "full"} {
 			t.Run(url[:4]+"/"+policy, func(t *testing.T) {
 				dir := copied(t, basic, t.TempDir(), "m")
 				path := filepath.Join(dir, "model.safetensors")

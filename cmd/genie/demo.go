@@ -30,19 +30,19 @@ func (a *app) demoCommand() *cobra.Command {
 	var o demoOptions
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Generate with a small model on a worker of its own, under each policy",
-		Long: `demo starts a worker process on a free loopback port and lets a small model,
-which is part of this program, write the same text four times: in this process,
-and on the worker under each policy. It checks that the text is the same, and
-shows what each cost side by side. The worker ends with the demo.`,
+		Short: "Generate with a small model on a temporary worker, under each policy",
+		Long: `demo starts a worker process on a free loopback port and generates from one
+prompt four times, with a small model that is part of this program: in this
+process, and on the worker under each policy. It checks that all generations
+are the same and prints their costs side by side. The worker ends with the demo.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), o) },
 	}
 	f := cmd.Flags()
 	f.IntVar(&o.maxNew, "max-new", 48, "number of new tokens, at least 2")
 	f.StringVar(&o.prompt, "prompt", "It is a truth universally acknowledged, that", "text to continue")
-	f.Int64Var(&o.seed, "seed", 7, "seed of the sampling")
-	f.BoolVar(&o.json, "json", false, "print one JSON object in place of the table")
+	f.Int64Var(&o.seed, "seed", 7, "sampling seed")
+	f.BoolVar(&o.json, "json", false, "print one JSON object instead of a table")
 	return cmd
 }
 
@@ -57,7 +57,7 @@ type demoReport struct {
 	Runs      []demoRun `json:"runs"`
 }
 
-// demoRun is one way to generate the text.
+// demoRun is one of the generations.
 type demoRun struct {
 	Name string `json:"name"` // local, or the policy on the worker
 	generateReport
@@ -76,7 +76,7 @@ type perToken struct {
 
 type demoLedgers struct{ first, last transport.Snapshot }
 
-// demo fails when a run fails or the texts differ.
+// demo fails when a run fails or the generations differ.
 func (a *app) demo(ctx context.Context, o demoOptions) error {
 	if o.maxNew < 2 {
 		return usagef("--max-new is %d, not at least 2", o.maxNew)
@@ -123,7 +123,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 		err = a.demoTable(report)
 	}
 	if err == nil && !report.Identical {
-		err = errors.New("the texts differ")
+		err = errors.New("the generations differ")
 	}
 	return err
 }
@@ -140,7 +140,7 @@ func unpack(files fs.FS, name, dir string) error {
 	return nil
 }
 
-// demoRunner generates the same text in several ways.
+// demoRunner generates from one prompt in several ways.
 type demoRunner struct {
 	a      *app
 	o      demoOptions

@@ -25,7 +25,7 @@ func (a *app) demoTable(r *demoReport) error {
 	})
 	row("", func(run *demoRun) string { return run.Name })
 	b.WriteString(rule)
-	row("same text", func(run *demoRun) string { return map[bool]string{true: "yes", false: "NO"}[run.Text == r.Text] })
+	row("same generation", func(run *demoRun) string { return map[bool]string{true: "yes", false: "NO"}[run.Text == r.Text] })
 	row("tokens a second", func(run *demoRun) string { return fmt.Sprintf("%.0f", run.Rate) })
 	row("first token after", func(run *demoRun) string { return fmt.Sprintf("%.1f ms", run.TTFT) })
 	row("operators run by the worker", func(run *demoRun) string { return count(float64(run.RemoteOps)) })
@@ -39,8 +39,8 @@ func (a *app) demoTable(r *demoReport) error {
 	b.WriteString(rule)
 	b.WriteString(`blind     sends every input, weights included, and fetches every output at each call
 resident  leaves the weights on the worker: uploaded once, up to the first token
-semantic  leaves the KV cache and the choice of the token there too; it found the
-          weights by their content, so nothing was uploaded again
+full      leaves the KV cache and the sampling there too; it found the weights by
+          their content, so nothing was uploaded again
 `)
 	return a.printf("%s", b.String())
 }

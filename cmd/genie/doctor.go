@@ -52,23 +52,23 @@ func (a *app) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check this machine, and a worker if one is named",
-		Long: `doctor looks at the CPU, the memory and the folders that genie uses, measures
-what the machine can do at best (memory reads, matrix products, loopback TCP),
-and asks a worker for a sign of life. It exits with 1 when a check failed.
+		Long: `doctor checks the CPU, the memory and the folders that genie uses, measures the
+peak rates of the machine (memory reads, matrix products, loopback TCP), and
+checks that a worker answers. It exits with 1 when a check fails.
 
-With --calibrate it measures operators and transfers on the executor, fits the
-cost model to them, and compares it with operators and transfers of other sizes.
-That takes a minute or two and about 1.5 GB in each process, and wants a machine
-that does nothing else.`,
+--calibrate measures operators and transfers on the executor, fits the cost model
+to them, and compares its predictions with operators and transfers of other
+sizes. This takes one to two minutes and about 1.5 GB of memory in each process,
+and needs an otherwise idle machine.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), executor, asJSON, model) },
 	}
-	cmd.Flags().StringVar(&executor, "executor", "", "worker to ask, tcp://host:port or grpc://host:port")
+	cmd.Flags().StringVar(&executor, "executor", "", "worker to check, tcp://host:port or grpc://host:port")
 	model.secure.flags(cmd.Flags(), "--executor")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
-	cmd.Flags().BoolVar(&model.on, "calibrate", false, "fit the cost model to the executor and judge it")
-	cmd.Flags().BoolVar(&model.fastest, "fastest", false, "with --calibrate: the fastest runs count, not the medians; for a busy machine")
-	cmd.Flags().IntVar(&model.rounds, "rounds", 0, "with --calibrate: how often to go through all cases; 0 is 7")
+	cmd.Flags().BoolVar(&model.on, "calibrate", false, "fit the cost model to the executor and evaluate it")
+	cmd.Flags().BoolVar(&model.fastest, "fastest", false, "with --calibrate: use the fastest runs instead of the medians, for a busy machine")
+	cmd.Flags().IntVar(&model.rounds, "rounds", 0, "with --calibrate: passes over all cases; 0 means 7")
 	cmd.Flags().StringVar(&model.scale, "scale", "small", "with --calibrate: tiny or small")
 	return cmd
 }

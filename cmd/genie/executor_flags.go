@@ -25,11 +25,11 @@ type tlsFlags struct {
 
 // flags adds the flags; target is what the worker's address is called.
 func (o *tlsFlags) flags(f *pflag.FlagSet, target string) {
-	f.BoolVar(&o.tls, "tls", false, "encrypt the connection to the worker; the default with another --tls flag")
-	f.StringVar(&o.files.CA, "tls-ca", "", "PEM file of the authorities that the worker's certificate has to come from; the system's without it")
-	f.StringVar(&o.files.Cert, "tls-cert", "", "PEM file of this client's certificate, for a worker that asks for one")
+	f.BoolVar(&o.tls, "tls", false, "encrypt the connection to the worker; implied by the other --tls flags")
+	f.StringVar(&o.files.CA, "tls-ca", "", "PEM file of the authorities that may issue the worker's certificate (default: the system's)")
+	f.StringVar(&o.files.Cert, "tls-cert", "", "PEM file of this client's certificate, for a worker that requires one")
 	f.StringVar(&o.files.Key, "tls-key", "", "PEM file of the certificate's key")
-	f.StringVar(&o.files.ServerName, "tls-server-name", "", "name in the worker's certificate, where it is not the host of "+target)
+	f.StringVar(&o.files.ServerName, "tls-server-name", "", "name in the worker's certificate, if it is not the host of "+target)
 }
 
 // given reports whether the flags ask for TLS.
@@ -37,7 +37,7 @@ func (o *tlsFlags) given() bool { return o.tls || o.files != (credentials.Files{
 
 func (o *tlsFlags) check() error {
 	if (o.files.Cert == "") != (o.files.Key == "") {
-		return usagef("--tls-cert and --tls-key go together")
+		return usagef("--tls-cert and --tls-key must be given together")
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ type secureFlags struct {
 
 func (o *secureFlags) flags(f *pflag.FlagSet, target string) {
 	o.tlsFlags.flags(f, target)
-	f.StringVar(&o.tokenFile, "token-file", "", "file of the token that says who this client is; or "+tokenFileEnv+", or the token in "+tokenEnv)
+	f.StringVar(&o.tokenFile, "token-file", "", "file of this client's token (default: the file that "+tokenFileEnv+" names, or the token in "+tokenEnv+")")
 	f.BoolVar(&o.insecure, "insecure", false, "send the token over the network without TLS")
 }
 

@@ -27,15 +27,16 @@ func (a *app) explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain --model DIR [--phase prefill|decode]",
 		Short: "Show what each tensor of a model means, and the plan",
-		Long: `explain writes out the semantically rich graph of a checkpoint: for every node
-its phase, residency, modality, branch and cost, for every edge its bytes, rates
-and whether it is on the critical path, the parallel branches, what each phase
-costs, and the plan that a policy makes of it. Nothing is run.
+		Long: `explain prints the semantically rich graph (SRG) of a checkpoint and the plan
+that a policy derives from it. It runs nothing.
 
-It takes checkpoints of GPT-2, whose plan is the one for choosing the next token
-in a phase (--phase, --seq, --past), of BERT (--batch texts of --seq tokens), of
-ResNet (--batch pictures), and of CLIP (--batch pictures against --texts texts of
---seq tokens).`,
+  nodes     phase, residency, modality, branch and cost
+  edges     bytes, rates, and whether they are on the critical path
+  graph     parallel branches, and the cost of each phase
+
+It takes checkpoints of GPT-2 (the plan samples the next token in the given
+--phase, with --seq and --past), BERT (--batch texts of --seq tokens), ResNet
+(--batch images) and CLIP (--batch images against --texts texts of --seq tokens).`,
 		Example: `  genie explain --model ./gpt2 --phase decode --format text
   genie explain --model ./gpt2 --phase prefill --seq 512 --format dot | dot -Tsvg > prefill.svg
   genie explain --model ./bert-base-uncased --seq 128
@@ -48,13 +49,13 @@ ResNet (--batch pictures), and of CLIP (--batch pictures against --texts texts o
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.model, "model", "", "directory of the checkpoint (required)")
-	f.StringVar(&o.phase, "phase", "", "prefill or decode: of a language model, which has to have it")
+	f.StringVar(&o.phase, "phase", "", "prefill or decode (required for a language model)")
 	f.StringVar(&o.format, "format", "text", "text, json or dot")
-	f.StringVar(&o.policy, "policy", "semantic", "policy of the plan: blind, resident or semantic")
-	f.IntVar(&o.batch, "batch", 1, "sequences or pictures at once")
-	f.IntVar(&o.texts, "texts", 1, "CLIP: texts at once")
-	f.IntVar(&o.seq, "seq", 0, "new rows of a sequence: 72 for prefill, 1 for decode; BERT and CLIP: tokens of a text, as many as it takes when 0")
-	f.IntVar(&o.past, "past", 0, "rows in the cache: 0 for prefill, 72 for decode")
+	f.StringVar(&o.policy, "policy", "full", "policy of the plan: blind, resident or full")
+	f.IntVar(&o.batch, "batch", 1, "sequences or images in a batch")
+	f.IntVar(&o.texts, "texts", 1, "texts in a batch (CLIP)")
+	f.IntVar(&o.seq, "seq", 0, "new rows of a sequence (default 72 for prefill, 1 for decode); BERT and CLIP: tokens of a text, 0 means the maximum")
+	f.IntVar(&o.past, "past", 0, "rows in the KV cache (default 0 for prefill, 72 for decode)")
 	hashesFlag(f, &o.hashes)
 	f.BoolVar(&o.json, "json", false, "the same as --format json")
 	return cmd

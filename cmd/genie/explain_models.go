@@ -26,7 +26,7 @@ func explainGPT2(ctx context.Context, o *explainOptions, progress func(done, tot
 	}
 	if rows := o.past + o.seq; rows > m.Config.Positions {
 		_ = m.Close()
-		return nil, usagef("--past and --seq are %d rows together, the model takes %d", rows, m.Config.Positions)
+		return nil, usagef("--past plus --seq is %d rows, the model takes %d", rows, m.Config.Positions)
 	}
 	return &explainable{
 		m.LM.Graph,

@@ -21,22 +21,22 @@ func (a *app) generateCommand() *cobra.Command {
 	var o generateOptions
 	cmd := &cobra.Command{
 		Use:   "generate --model DIR (--prompt TEXT | --tokens 1,2,3)",
-		Short: "Write text with a model",
-		Long: `generate writes text with a GPT-2 checkpoint in the layout of Hugging Face, in
-this process or on a worker. The same seed gives the same tokens everywhere,
-under every policy.
+		Short: "Generate text with a language model",
+		Long: `generate continues a prompt. It takes a GPT-2 checkpoint in the Hugging Face
+layout and runs in this process or on a worker. The same seed gives the same
+tokens on every executor and under every policy.
 
-Without a sampling flag the likeliest token is taken. A directory without
-tokenizer.json works with --tokens, and token ids are printed.
+Without a sampling flag it takes the likeliest token at each step. For a
+directory without tokenizer.json give --tokens; it then prints token ids.
 
-What the flags leave open is done as generation_config.json of the checkpoint
-says, or config.json where there is no such file: end tokens, do_sample with its
-temperature, top_k and top_p, max_new_tokens, stop_strings. A setting that would
-choose other tokens and is not supported, such as repetition_penalty, is an
-error; --ignore-generation-config goes on without.
+Settings that no flag gives come from the checkpoint's generation_config.json,
+or from config.json if there is no such file: end tokens, do_sample with its
+temperature, top_k and top_p, max_new_tokens, stop_strings. An unsupported
+setting that would change the tokens, such as repetition_penalty, is an error;
+--ignore-generation-config ignores it.
 
-The text ends before a --stop, however many tokens it is spread over; the tokens
-are those up to the one that completed it.`,
+A --stop string ends the generation and is cut off, even when it spans several
+tokens. The reported tokens include the one that completed it.`,
 		Example: `  genie generate --model ./gpt2 --prompt "It is a truth" --max-new 40
   genie generate --model ./gpt2 --tokens 464,3290 --executor tcp://127.0.0.1:7070 --json`,
 		Args: noArgs,

@@ -64,7 +64,7 @@ func TestStop(t *testing.T) {
 	require.Equal(t, "stop", string(r.Finish))
 	refused := cli(t, "generate", "--model", basic, "--tokens", prompt, "--stop", "the")
 	require.Equal(t, exitUsage, refused.code)
-	require.Contains(t, refused.stderr, "give a token id")
+	require.Contains(t, refused.stderr, "is not a token id")
 	require.Equal(t, exitUsage, cli(t, args("local:", "--stop", "")...).code)
 }
 

@@ -96,7 +96,7 @@ func (o *generateOptions) stops(m *gpt2.Model) (texts []string, ids []int, err e
 		for _, s := range o.stop {
 			id, err := strconv.Atoi(s)
 			if err != nil || id < 0 {
-				return nil, nil, usagef("--stop %q is a text, and %s has no tokenizer: give a token id", s, o.model)
+				return nil, nil, usagef("--stop %q is not a token id, and %s has no tokenizer for text", s, o.model)
 			}
 			ids = append(ids, id)
 		}

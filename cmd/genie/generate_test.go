@@ -35,7 +35,7 @@ func TestGenerateIsTheSameEverywhere(t *testing.T) {
 	n := len(greedy)
 	var first []byte
 	for _, executor := range append([]string{"local:"}, w.urls...) {
-		for _, policy := range []string{"blind", "resident", "semantic"} {
+		for _, policy := range []string{"blind", "resident", "full"} {
 			t.Run(executor[:4]+"/"+policy, func(t *testing.T) {
 				out := filepath.Join(t.TempDir(), "logits.safetensors")
 				r := decode[generateReport](t, "generate", "--model", basic, "--tokens", prompt, "--max-new", strconv.Itoa(n),
@@ -150,7 +150,7 @@ func TestGenerateRefuses(t *testing.T) {
 		{"not a temperature", with("--temperature", "NaN"), 2, "--temperature"},
 		{"top-p", with("--top-p", "0"), 2, "--top-p"},
 		{"top-k", with("--top-k", "-1"), 2, "--top-k"},
-		{"policy", with("--policy", "greedy"), 2, "there are blind, resident and semantic"},
+		{"policy", with("--policy", "greedy"), 2, "there are blind, resident and full"},
 		{"executor", with("--executor", "http://x:1"), 2, "http://x:1"},
 		{"argument", with("extra"), 2, `takes no argument "extra"`},
 		{"no such model", []string{"--model", "/nowhere", "--tokens", "1"}, 1, "/nowhere"},

@@ -15,7 +15,7 @@ const hashesEnv = "GENIE_HASHES"
 // hashesFlag adds --hashes.
 func hashesFlag(f *pflag.FlagSet, to *string) {
 	f.StringVar(to, "hashes", os.Getenv(hashesEnv),
-		"where hashes of weights are stored, so that a model is hashed once: a folder, cache (the user's cache folder, if it is not said), model (beside the model) or off; or "+hashesEnv)
+		"where to store weight hashes, so that a model is hashed once: a folder, cache (the user's cache folder, the default), model (beside the model) or off; also "+hashesEnv)
 }
 
 // hashedAnew runs what loads a model and uses it, once more where stored hashes

@@ -26,13 +26,14 @@ func (a *app) healthCommand() *cobra.Command {
 	var secure secureFlags
 	cmd := &cobra.Command{
 		Use:   "health URL",
-		Short: "Ask a worker whether it is ready",
-		Long: `health asks a worker whether it takes requests, and exits with 0 if it does and
-with 1 if it does not or cannot be reached. URL is the address of --metrics
-(http://host:port, https:// with --metrics-tls, asks /readyz; another path is
-asked as it is), or one that the worker serves: grpc://host:port asks the
-standard health service, and tcp://host:port says hello, for which a worker with
---tokens wants a token.`,
+		Short: "Check whether a worker is ready",
+		Long: `health checks whether a worker takes requests. It exits with 0 if it does, and
+with 1 if it does not or cannot be reached. URL is one of
+
+  http://host:port   the worker's --metrics address (https:// with --metrics-tls);
+                     checks /readyz, or the path that the URL has
+  grpc://host:port   the standard gRPC health service
+  tcp://host:port    the handshake; a worker with --tokens requires a token`,
 		Example: "  genie health http://127.0.0.1:9090\n  genie health grpc://127.0.0.1:7071\n" +
 			"  genie health tcp://worker.example:7070 --tls-ca ca.pem --token-file alice.token",
 		Args: oneArg("URL"),

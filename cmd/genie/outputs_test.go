@@ -117,6 +117,6 @@ func TestTokensAreNoPipe(t *testing.T) {
 	require.NoError(t, syscall.Mkfifo(p, 0o600))
 	r := cli(t, "token", "alice", "--tokens", p)
 	require.Equal(t, 1, r.code)
-	require.Contains(t, r.stderr, "is no ordinary file")
+	require.Contains(t, r.stderr, "is not a regular file")
 	require.Equal(t, 1, strings.Count(r.stderr, "\n"), r.stderr)
 }

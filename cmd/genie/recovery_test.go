@@ -84,7 +84,7 @@ func TestKilledWorker(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 5))
 	for i := range kills {
 		scheme := []string{"tcp", "grpc"}[i%2]
-		policy := []string{"semantic", "resident", "blind"}[i%3]
+		policy := []string{"full", "resident", "blind"}[i%3]
 		w := startChild(t, []string{scheme + "://127.0.0.1:0"})
 		url := w.urls[0]
 		// At a token, and a moment after it: between two tokens, within a step,
@@ -228,7 +228,7 @@ func TestRestartedWorker(t *testing.T) {
 			g := lazy.NewGraph("double")
 			x := g.Input("x", lazy.F32, 2)
 			double := lazy.Add(x, x)
-			kept, err := s.RunKeep(ctx, one, double)
+			kept, err := s.RunRetain(ctx, one, double)
 			require.NoError(t, err)
 			require.True(t, kept[0].Remote())
 

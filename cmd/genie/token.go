@@ -14,10 +14,10 @@ func (a *app) tokenCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "token IDENTITY",
-		Short: "Make a token for a client of a worker",
-		Long: `token makes a random token and prints it. The worker's file of tokens, to which
-a line is added, holds the identity and the token's hash; a worker that runs
-reads the file again. The client finds its token in --token-file, or in
+		Short: "Create a token for a client of a worker",
+		Long: `token creates a random token, prints it, and adds a line with the identity and
+the token's hash to the worker's token file. A running worker reads the changed
+file. A client reads its token from --token-file or from
 ` + tokenEnv + `.`,
 		Example: "  genie token alice --tokens tokens > alice.token",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -28,7 +28,7 @@ reads the file again. The client finds its token in --token-file, or in
 		},
 		RunE: func(_ *cobra.Command, args []string) error { return a.token(args[0], file) },
 	}
-	cmd.Flags().StringVar(&file, "tokens", "", "file of tokens that a worker reads (required); made if it is not there")
+	cmd.Flags().StringVar(&file, "tokens", "", "the worker's token file (required); created if it does not exist")
 	return cmd
 }
 
@@ -41,7 +41,7 @@ func (a *app) token(identity, file string) error {
 		return &usageError{err}
 	}
 	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("--tokens: %s is no ordinary file, it is of type %v", file, info.Mode().Type())
+		return fmt.Errorf("--tokens: %s is not a regular file, it is of type %v", file, info.Mode().Type())
 	}
 	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -31,9 +31,9 @@ func (a *app) topCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top URL",
 		Short: "Watch a worker: sessions, rates, memory, bytes by cause",
-		Long: `top shows what a worker does, from its metrics, until q or Ctrl-C. URL is the address
-of the worker's --metrics, https:// with --metrics-tls. Rates are those between
-two looks. On a terminal a worker that goes away is waited for.`,
+		Long: `top shows the activity of a worker, from its metrics, until q or Ctrl-C. URL is
+the worker's --metrics address, https:// with --metrics-tls. Rates are averages
+over one interval. On a terminal, top waits for a worker that becomes unreachable.`,
 		Example: "  genie top http://127.0.0.1:9090\n  genie top http://127.0.0.1:9090 --once --json\n" +
 			"  genie top https://worker.example:9090 --tls-ca ca.pem",
 		Args: oneArg("URL"),
@@ -53,9 +53,9 @@ two looks. On a terminal a worker that goes away is waited for.`,
 		},
 	}
 	f := cmd.Flags()
-	f.DurationVar(&o.interval, "interval", 2*time.Second, "time between two looks")
-	f.BoolVar(&o.once, "once", false, "show one table, of one interval, and end")
-	f.BoolVar(&o.json, "json", false, "print one JSON object a look in place of a table")
+	f.DurationVar(&o.interval, "interval", 2*time.Second, "time between two updates")
+	f.BoolVar(&o.once, "once", false, "show one table, for one interval, and exit")
+	f.BoolVar(&o.json, "json", false, "print one JSON object per interval instead of a table")
 	o.tls.flags(f, "URL")
 	return cmd
 }

@@ -73,7 +73,11 @@ func newTopReport(before, now *scraped) *topReport {
 		r.Version, r.CPU = l["version"], l["cpu"]
 	}
 	for _, l := range now.labels[p+"memory_bytes"] {
-		r.Memory[l["kind"]] = now.values[key(p+"memory_bytes", l, "kind")]
+		kind := l["kind"]
+		if kind == "kept" { // a worker of version 0.1
+			kind = "retained"
+		}
+		r.Memory[kind] = now.values[key(p+"memory_bytes", l, "kind")]
 	}
 	for _, l := range now.labels[p+"wire_bytes_total"] {
 		k := key(p+"wire_bytes_total", l, "cause", "direction")
@@ -138,7 +142,7 @@ func (r *topReport) body() string {
 
 // kinds are those of memory, the usual ones first.
 func kinds(memory map[string]float64) []string {
-	out := []string{"weights", "state", "kept", "scratch", "staging"}
+	out := []string{"weights", "state", "retained", "scratch", "staging"}
 	var more []string
 	for k := range memory {
 		if !slices.Contains(out, k) {

@@ -18,7 +18,7 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// visionOptions are the flags of the commands that look at pictures.
+// visionOptions are the flags of the commands that take images.
 type visionOptions struct {
 	model, executor, policy string
 	hashes                  string
@@ -31,13 +31,13 @@ type visionOptions struct {
 
 func (o *visionOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.model, "model", "", "directory of the checkpoint (required)")
-	f.StringArrayVar(&o.images, "image", nil, "JPEG, PNG, GIF, WebP or BMP file (required); once for each picture of a batch")
-	f.StringVar(&o.executor, "executor", "local:", "where it runs: local:, tcp://host:port or grpc://host:port")
+	f.StringArrayVar(&o.images, "image", nil, "JPEG, PNG, GIF, WebP or BMP file (required); repeat it for a batch")
+	f.StringVar(&o.executor, "executor", "local:", "where to run: local:, tcp://host:port or grpc://host:port")
 	o.secure.flags(f, "--executor")
-	f.StringVar(&o.policy, "policy", "semantic", "what stays on the executor: blind, resident or semantic")
+	f.StringVar(&o.policy, "policy", "full", "what stays on the executor between calls: blind, resident or full")
 	hashesFlag(f, &o.hashes)
-	f.IntVar(&o.threads, "threads", 0, "computing threads of local:; 0 is one for each CPU")
-	f.BoolVar(&o.json, "json", false, "print one JSON object in place of the text")
+	f.IntVar(&o.threads, "threads", 0, "compute threads of local:; 0 means one per CPU")
+	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 }
 
 func (o *visionOptions) check() error {
@@ -79,26 +79,26 @@ func modelType(model string) (string, error) {
 	return name, nil
 }
 
-// pixels reads and preprocesses the pictures as the checkpoint's
+// pixels reads and preprocesses the images as the checkpoint's
 // preprocessor_config.json says.
 func (o *visionOptions) pixels(ctx context.Context, kind imaging.Kind) (imaging.Pixels, error) {
 	p, err := imaging.LoadProcessor(o.model, kind)
 	if err != nil {
 		return imaging.Pixels{}, err
 	}
-	pictures := make([]*imaging.Image, len(o.images))
+	images := make([]*imaging.Image, len(o.images))
 	for i, path := range o.images {
 		if ctx.Err() != nil {
 			return imaging.Pixels{}, context.Cause(ctx)
 		}
-		if pictures[i], err = imaging.Open(path, imaging.Limits{}); err != nil {
+		if images[i], err = imaging.Open(path, imaging.Limits{}); err != nil {
 			return imaging.Pixels{}, err
 		}
 	}
-	return p.Process(pictures...)
+	return p.Process(images...)
 }
 
-// tensor is the pictures as a program's input.
+// tensor is the images as a program's input.
 func tensor(p imaging.Pixels) *genie.Value {
 	return genie.Float32s(p.Data, p.Batch, 3, p.Height, p.Width)
 }
@@ -210,10 +210,10 @@ func runVision(ctx context.Context, client *genie.Client, m *visionModel, report
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
 
 // ran says on a terminal what a run took.
-func (a *app) ran(r *runReport, pictures int) {
+func (a *app) ran(r *runReport, images int) {
 	if a.progress("").out == nil {
 		return
 	}
-	_, _ = fmt.Fprintf(a.stderr, "%d pictures in %.1f ms after %.1f ms of setup; %d round trips, %s sent, %s received\n",
-		pictures, r.Latency, r.Setup, r.RoundTrips, formatBytes(sum(r.Wire.Sent)), formatBytes(sum(r.Wire.Received)))
+	_, _ = fmt.Fprintf(a.stderr, "%d images in %.1f ms after %.1f ms of setup; %d round trips, %s sent, %s received\n",
+		images, r.Latency, r.Setup, r.RoundTrips, formatBytes(sum(r.Wire.Sent)), formatBytes(sum(r.Wire.Received)))
 }

@@ -34,13 +34,14 @@ func (a *app) vqaCommand() *cobra.Command {
 	var o vqaOptions
 	cmd := &cobra.Command{
 		Use:   "vqa --model DIR --image FILE --question TEXT --answers A,B,C",
-		Short: "Answer a question about a picture",
-		Long: `vqa ranks possible answers to a question about pictures with a CLIP checkpoint
-in the layout of Hugging Face, in this process or on a worker: each answer
-becomes a text by the prompt template, and the likeliest text is the answer.
-Probabilities are among the given answers. The pictures are turned as the
-camera's orientation tag says and prepared as preprocessor_config.json of the
-checkpoint says.`,
+		Short: "Answer a question about an image",
+		Long: `vqa ranks possible answers to a question about images. It takes a CLIP checkpoint
+in the Hugging Face layout and runs in this process or on a worker.
+
+The prompt template turns each answer into a text; the likeliest text wins.
+Probabilities are relative to the given answers. Images are rotated by their
+orientation tag and preprocessed as the checkpoint's preprocessor_config.json
+says.`,
 		Example: `  genie vqa --model ./clip-vit-base-patch32 --image cat.jpg --question "what animal is this?" --answers cat,dog,bird
   genie vqa --model ./clip --image a.png --prompt-template "a photo of a {answer}" --answers cat,dog --json`,
 		Args: noArgs,
@@ -53,8 +54,8 @@ checkpoint says.`,
 	}
 	o.flags(cmd.Flags())
 	f := cmd.Flags()
-	f.StringVar(&o.question, "question", "", "what to answer (required if the template has {question})")
-	f.StringSliceVar(&o.answers, "answers", nil, `possible answers, such as a,b,c; one with a comma is "quoted" (required)`)
+	f.StringVar(&o.question, "question", "", "question to answer (required if the template has {question})")
+	f.StringSliceVar(&o.answers, "answers", nil, `possible answers, such as a,b,c; put one that has a comma in "quotes" (required)`)
 	f.StringVar(&o.template, "prompt-template", "question: {question} answer: {answer}", "text for each answer, with {question} and {answer}")
 	return cmd
 }
@@ -91,12 +92,12 @@ func (o *vqaOptions) check() error {
 // vqaReport is what vqa --json prints.
 type vqaReport struct {
 	Question string           `json:"question"`
-	Images   []pictureAnswers `json:"images"`
+	Images   []imageAnswers `json:"images"`
 	runReport
 }
 
-// pictureAnswers are the answers for a picture, likeliest first.
-type pictureAnswers struct {
+// imageAnswers are the answers for an image, likeliest first.
+type imageAnswers struct {
 	File    string   `json:"file"`
 	Answers []answer `json:"answers"`
 }
@@ -137,14 +138,14 @@ func (a *app) vqa(ctx context.Context, o vqaOptions) error {
 	}
 	report := vqaReport{Question: o.question, runReport: *run}
 	for i, row := range slices.Collect(slices.Chunk(out[0], len(o.answers))) {
-		report.Images = append(report.Images, pictureAnswers{o.images[i], rankAnswers(row, o.answers)})
+		report.Images = append(report.Images, imageAnswers{o.images[i], rankAnswers(row, o.answers)})
 	}
 	if o.json {
 		return a.printJSON(report)
 	}
-	for i, picture := range report.Images {
-		shown := pictureLabels{File: picture.File}
-		for _, best := range picture.Answers {
+	for i, image := range report.Images {
+		shown := imageLabels{File: image.File}
+		for _, best := range image.Answers {
 			shown.Labels = append(shown.Labels, label{Label: best.Answer, Probability: best.Probability})
 		}
 		if err := a.printLabels(shown, i, len(report.Images)); err != nil {
@@ -158,7 +159,7 @@ func (a *app) vqa(ctx context.Context, o vqaOptions) error {
 // feed is the model's inputs.
 func (o *vqaOptions) feed(c clip.Config, words *tokenizer.Tokenizer, pixels imaging.Pixels) (genie.Feed, error) {
 	if pixels.Height != c.Vision.Image || pixels.Width != c.Vision.Image {
-		return nil, fmt.Errorf("%s: the pictures become %dx%d, the model takes %dx%d",
+		return nil, fmt.Errorf("%s: the images become %dx%d, the model takes %dx%d",
 			o.model, pixels.Width, pixels.Height, c.Vision.Image, c.Vision.Image)
 	}
 	tokens, mask, seq, err := o.texts(c.Text, words)

@@ -64,7 +64,7 @@ func TestVQA(t *testing.T) {
 			requireAnswers(t, q, i, got)
 		}
 		for _, executor := range w.urls {
-			for _, policy := range []string{"blind", "resident", "semantic"} {
+			for _, policy := range []string{"blind", "resident", "full"} {
 				r := decode[vqaReport](t, append(q.args(), "--executor", executor, "--policy", policy)...)
 				require.Equal(t, first.Images, r.Images, "%s %s", executor, policy)
 				require.Equal(t, policy, r.Policy)
@@ -76,7 +76,7 @@ func TestVQA(t *testing.T) {
 	}
 }
 
-func requireAnswers(t *testing.T, q asked, image int, got pictureAnswers) {
+func requireAnswers(t *testing.T, q asked, image int, got imageAnswers) {
 	t.Helper()
 	require.Equal(t, q.Images[image], filepath.Base(got.File))
 	require.Len(t, got.Answers, len(q.Answers))
@@ -114,7 +114,7 @@ func TestVQARefuses(t *testing.T) {
 		{"template without question", with("--prompt-template", "{answer}"), 2, "has no {question}"},
 		{"prompt too long", with("--answers", strings.Repeat("so many words ", 20)), 2, "the model reads 32"},
 		{"unknown flag", with("--nonsense"), 2, "unknown flag: --nonsense"},
-		{"policy", with("--policy", "greedy"), 2, "there are blind, resident and semantic"},
+		{"policy", with("--policy", "greedy"), 2, "there are blind, resident and full"},
 		{"executor", with("--executor", "http://x:1"), 2, "http://x:1"},
 		{"another model", slices.Concat([]string{"--model", filepath.Join(resnets, "basic")}, image, rest), 1, `model_type "resnet"; vqa takes "clip"`},
 		{"no tokenizer", slices.Concat([]string{"--model", "../../testdata/clip/plain"}, image, rest), 1, "no tokenizer.json"},

@@ -105,7 +105,7 @@ func TestWatchFlags(t *testing.T) {
 		{"health of nobody", []string{"health", "tcp://127.0.0.1:1"}, 1, "127.0.0.1:1"},
 		{"health in TLS of a URL without", []string{"health", "http://127.0.0.1:1", "--tls-ca", "x"}, 2, "https://127.0.0.1:1"},
 		{"health with a token nobody asks for", []string{"health", "grpc://127.0.0.1:1", "--token-file", "x"}, 2, "takes no token"},
-		{"health with half a certificate", []string{"health", "https://127.0.0.1:1", "--tls-cert", "x"}, 2, "go together"},
+		{"health with half a certificate", []string{"health", "https://127.0.0.1:1", "--tls-cert", "x"}, 2, "must be given together"},
 		{"health without its file", []string{"health", "grpc://127.0.0.1:1", "--tls-ca", "/nowhere/ca.pem"}, 1, "/nowhere/ca.pem"},
 		{"top in TLS of a URL without", []string{"top", "http://127.0.0.1:1", "--tls"}, 2, "https://127.0.0.1:1"},
 		{"top without its file", []string{"top", "127.0.0.1:1", "--tls-ca", "/nowhere/ca.pem"}, 1, "/nowhere/ca.pem"},
@@ -237,6 +237,19 @@ func TestTopAfterARestart(t *testing.T) {
 	r = newTopReport(look(10, 1, 100, 4, 2), look(20, 15, 50, 2, 1))
 	require.InDelta(t, 5, r.Tokens, 0)
 	require.InDelta(t, 500, r.QueueWait, 0)
+}
+
+// TestTopOfAnOldWorker reads the memory of a worker of version 0.1, which calls
+// retained outputs kept.
+func TestTopOfAnOldWorker(t *testing.T) {
+	const metric = "genie_worker_memory_bytes"
+	l := map[string]string{"kind": "kept"}
+	look := &scraped{
+		at:     time.Unix(1, 0),
+		values: map[string]float64{key(metric, l, "kind"): 4096},
+		labels: map[string][]map[string]string{metric: {l}},
+	}
+	require.Equal(t, map[string]float64{"retained": 4096}, newTopReport(look, look).Memory)
 }
 
 func TestTopIsNoWorker(t *testing.T) {

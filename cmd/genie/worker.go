@@ -17,6 +17,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/internal/worker"
 )
@@ -45,16 +46,17 @@ func (a *app) workerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Serve tensor programs over TCP and gRPC",
-		Long: `worker runs what clients send it until SIGTERM or Ctrl-C. It prints one line
+		Long: `worker serves clients until SIGTERM or Ctrl-C. It prints one line
 "listening URL" for each address; port 0 takes a free port.
 
-An address that other machines reach wants encryption (--tls-cert, --tls-key)
-and authentication (--tls-client-ca or --tokens); the worker refuses to listen
-on it without, unless --insecure is given.
+An address that other machines can reach needs encryption (--tls-cert, --tls-key)
+and authentication (--tls-client-ca or --tokens). Without both, the worker
+refuses to listen on it unless --insecure is given.
 
-On SIGTERM it stops taking requests, lets those that are under way finish for
---drain-timeout, ends the others with an error that their clients can act on, and
-exits with 0, or with 3 if there were any to end. A second signal ends it at once.`,
+On SIGTERM it stops taking requests and gives running requests --drain-timeout to
+finish. It ends the others with an error that tells their clients to retry
+elsewhere, and exits with 0, or with 3 if it had to end any. A second signal ends
+it at once.`,
 		Example: "  genie worker --listen tcp://127.0.0.1:7070 --listen grpc://127.0.0.1:7071 --models ./models",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -66,20 +68,20 @@ exits with 0, or with 3 if there were any to end. A second signal ends it at onc
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&o.listen, "listen", []string{"tcp://127.0.0.1:7070"}, "address to serve, tcp://host:port or grpc://host:port; may be repeated")
-	f.StringVar(&o.models, "models", "", "folder of checkpoints: weights found there by name and content are not sent")
+	f.StringVar(&o.models, "models", "", "folder of checkpoints; clients do not upload weights that are found there by name and content")
 	hashesFlag(f, &o.hashes)
-	f.IntVar(&o.threads, "threads", 0, "computing threads; 0 is one for each CPU, or as many as GOMAXPROCS says")
-	f.IntVar(&o.maxBatch, "max-batch", engine.DefaultMaxBatch, "sequences of different sessions that decode together, reading the weights once; 1 for none")
-	f.IntVar(&o.queue, "max-queue", worker.DefaultMaxQueue, "runs, and plans to prepare, that may wait for their turn, of all sessions; more are refused as overload")
-	f.IntVar(&o.running, "max-running", 0, "runs that go at once, and half as many plans that are prepared; 0 is one for each computing thread")
-	f.BoolVar(&o.int8, "int8-weights", false, "hold weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
-	f.Float64Var(&o.stepFLOPs, "max-step-flops", 0, "floating-point operations that one step of a run may take, such as 1e12; runs with a longer one are refused before they begin; 0 for no limit")
+	f.IntVar(&o.threads, "threads", 0, "compute threads; 0 means one per CPU, or GOMAXPROCS if it is set")
+	f.IntVar(&o.maxBatch, "max-batch", engine.DefaultMaxBatch, "maximum size of a dynamic batch: sequences of different sessions that share one pass over the weights; 1 disables batching")
+	f.IntVar(&o.queue, "max-queue", worker.DefaultMaxQueue, "maximum number of runs, and of plans to prepare, that wait in the queue, over all sessions; more are refused as overload")
+	f.IntVar(&o.running, "max-running", 0, "maximum number of concurrent runs; half as many plans are prepared at once; 0 means one run per compute thread")
+	f.BoolVar(&o.int8, "int8-weights", false, "store weight matrices in 8 bits: faster, but results differ by the rounding of the weights")
+	f.Float64Var(&o.stepFLOPs, "max-step-flops", 0, "maximum floating-point operations of one step of a run, such as 1e12; a run with a larger step is refused before it begins; 0 means no limit")
 	o.memory.flags(f)
-	f.DurationVar(&o.lease, "lease", 30*time.Second, "how long a session is held for a client whose connection was lost, counted from when it was last heard")
-	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "stop, too, when standard input ends: with the program that holds its other end")
+	f.DurationVar(&o.lease, "lease", 30*time.Second, "how long a session outlives a lost connection, counted from the last message of its client")
+	f.BoolVar(&o.stopOnEOF, "stop-on-eof", false, "also stop when standard input ends, that is, with the program that holds its other end")
 	o.access.flags(f)
 	f.BoolVar(&o.json, "json", false, `print {"listening": URL, "pid": N} lines`)
-	f.DurationVar(&o.drain, "drain-timeout", 30*time.Second, "how long requests may take to finish when the worker is told to stop")
+	f.DurationVar(&o.drain, "drain-timeout", 30*time.Second, "how long running requests may take to finish after a signal to stop")
 	o.watch.flags(f)
 	return cmd
 }
@@ -181,7 +183,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 func (o *workerOptions) engine(threads int) (e *engine.Engine, stop func(), err error) {
 	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch, MaxStepFLOPs: o.stepFLOPs}
 	o.memory.engine(&limits)
-	if e, err = engine.New(limits); err != nil {
+	if e, err = host.Open(limits); err != nil {
 		return nil, nil, err
 	}
 	free := e.Memory().Govern()
@@ -298,7 +300,7 @@ func listenAll(ctx context.Context, urls []string) ([]listener, error) {
 				_ = other.Close()
 			}
 			if errors.Is(err, syscall.EADDRINUSE) {
-				return nil, fmt.Errorf("%s: the port is in use by another program; choose another, or 0 for a free one", u)
+				return nil, fmt.Errorf("%s: the port is in use by another program; use another one, or 0 for a free one", u)
 			}
 			return nil, fmt.Errorf("%s: %w", u, err)
 		}

@@ -26,12 +26,12 @@ type accessFlags struct {
 }
 
 func (o *accessFlags) flags(f *pflag.FlagSet) {
-	f.StringVar(&o.files.Cert, "tls-cert", "", "PEM file of the worker's certificate: connections are encrypted; read again when it changes")
+	f.StringVar(&o.files.Cert, "tls-cert", "", "PEM file of the worker's certificate, which turns TLS on; reloaded when it changes")
 	f.StringVar(&o.files.Key, "tls-key", "", "PEM file of the certificate's key")
-	f.StringVar(&o.files.CA, "tls-client-ca", "", "PEM file of authorities: clients have to show a certificate of theirs")
-	f.StringVar(&o.tokens, "tokens", "", "file of the tokens that clients have to show, made by 'genie token'; read again when it changes")
-	f.StringArrayVar(&o.quotas, "quota", nil, "what an identity may have, [IDENTITY:]sessions=N,plans=N,calls=N,connections=N,bytes=SIZE; without IDENTITY every other one; may be repeated")
-	f.BoolVar(&o.insecure, "insecure", false, "listen on addresses that other machines reach without TLS or without authentication")
+	f.StringVar(&o.files.CA, "tls-client-ca", "", "PEM file of authorities; clients must present a certificate that one of them issued")
+	f.StringVar(&o.tokens, "tokens", "", "token file, made by 'genie token'; clients must present one of its tokens; reloaded when it changes")
+	f.StringArrayVar(&o.quotas, "quota", nil, "quota of an identity, [IDENTITY:]sessions=N,plans=N,calls=N,connections=N,bytes=SIZE; without IDENTITY, the quota of each other identity; may be repeated")
+	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS or without authentication on addresses that other machines can reach")
 }
 
 // authenticates reports whether clients have to say who they are.
@@ -40,7 +40,7 @@ func (o *accessFlags) authenticates() bool { return o.tokens != "" || o.files.CA
 // check finds what is missing or wrong before anything is bound.
 func (o *accessFlags) check() error {
 	if (o.files.Cert == "") != (o.files.Key == "") {
-		return usagef("--tls-cert and --tls-key go together")
+		return usagef("--tls-cert and --tls-key must be given together")
 	}
 	if o.files.CA != "" && o.files.Cert == "" {
 		return usagef("--tls-client-ca needs --tls-cert and --tls-key")
@@ -91,7 +91,7 @@ func (o *accessFlags) exposure(l listener, config *tls.Config) (warning string, 
 		return "", fmt.Errorf("%s is reachable from other machines and there is %s; add what is missing, listen on 127.0.0.1, or give --insecure",
 			l.url(), strings.Join(missing, " and "))
 	}
-	return fmt.Sprintf("%s is reachable from other machines, and whoever reaches it can use this worker or listen: there is %s",
+	return fmt.Sprintf("%s is reachable from other machines, which can use this worker or read its traffic: there is %s",
 		l.url(), strings.Join(missing, " and ")), nil
 }
 

@@ -25,7 +25,7 @@ func (b *byteSize) String() string {
 func (b *byteSize) Set(text string) error {
 	n, err := humanize.ParseBytes(text)
 	if err != nil || n > math.MaxInt64 {
-		return usagef("%q is no number of bytes such as 512MiB or 24GiB", text)
+		return usagef("%q is not a number of bytes such as 512MiB or 24GiB", text)
 	}
 	*b = byteSize(n)
 	return nil
@@ -43,12 +43,12 @@ type memoryOptions struct {
 }
 
 func (o *memoryOptions) flags(f *pflag.FlagSet) {
-	f.Var(&o.limit, "mem-limit", "memory for weights, caches and runs together, such as 24GiB: what does not fit is refused, not killed; 0 for no limit")
-	f.Var(&o.session, "session-mem", "memory for the caches and kept values of each session; 0 for no limit")
-	f.StringVar(&o.cache, "cache", "", "folder that keeps weights which were sent, so that they are not sent again")
+	f.Var(&o.limit, "mem-limit", "memory budget for weights, caches and runs, such as 24GiB; requests that do not fit are refused; 0 means no limit")
+	f.Var(&o.session, "session-mem", "memory budget for the caches and retained values of each session; 0 means no limit")
+	f.StringVar(&o.cache, "cache", "", "folder that stores uploaded weights, so that clients need not upload them again")
 	o.cacheBytes = 16 << 30
-	f.Var(&o.cacheBytes, "cache-bytes", "size of all files in the cache; what was used longest ago goes first")
-	f.IntVar(&o.cacheEntries, "cache-entries", 8192, "number of files in the cache")
+	f.Var(&o.cacheBytes, "cache-bytes", "maximum size of the cache; the least recently used files are evicted first")
+	f.IntVar(&o.cacheEntries, "cache-entries", 8192, "maximum number of files in the cache")
 }
 
 func (o *memoryOptions) check(f *pflag.FlagSet) error {

@@ -92,10 +92,10 @@ func TestWorkerFindsWeights(t *testing.T) {
 	}
 	const weights = "weights"
 	bare := startChild(t, anyTCP())
-	require.Positive(t, generate(bare.urls[0], "semantic").Wire.Sent[weights])
-	require.Zero(t, generate(bare.urls[0], "semantic").Wire.Sent[weights])
+	require.Positive(t, generate(bare.urls[0], "full").Wire.Sent[weights])
+	require.Zero(t, generate(bare.urls[0], "full").Wire.Sent[weights])
 	require.Zero(t, generate(bare.urls[0], "resident").Wire.Sent[weights])
 	require.Positive(t, generate(bare.urls[0], "blind").Wire.Sent[weights])
 	own := startChild(t, anyTCP(), "--models", "../../testdata/gpt2")
-	require.Zero(t, generate(own.urls[0], "semantic").Wire.Sent[weights])
+	require.Zero(t, generate(own.urls[0], "full").Wire.Sent[weights])
 }

@@ -32,13 +32,13 @@ type watchOptions struct {
 }
 
 func (o *watchOptions) flags(f *pflag.FlagSet) {
-	f.StringVar(&o.metrics, "metrics", "", "address of /healthz, /readyz and /metrics over HTTP, [host]:port; without a host the loopback interface; none when empty")
-	f.BoolVar(&o.encrypted, "metrics-tls", false, "serve --metrics over TLS, with --tls-cert and --tls-key; with --tls-client-ca to those alone who show a certificate")
-	f.BoolVar(&o.pprof, "pprof", false, "serve profiles at /debug/pprof/ of --metrics, to this machine only")
-	f.StringVar(&o.logFormat, "log-format", "text", "form of the log on standard error: text or json")
-	f.TextVar(&o.logLevel, "log-level", slog.LevelWarn, "least level that is logged: debug, info, warn or error")
+	f.StringVar(&o.metrics, "metrics", "", "HTTP address of /healthz, /readyz and /metrics, [host]:port; the default host is the loopback interface; empty means none")
+	f.BoolVar(&o.encrypted, "metrics-tls", false, "serve --metrics over TLS, with --tls-cert and --tls-key; with --tls-client-ca clients must present a certificate")
+	f.BoolVar(&o.pprof, "pprof", false, "serve profiles at /debug/pprof/ of the --metrics address, to this machine only")
+	f.StringVar(&o.logFormat, "log-format", "text", "log format on standard error: text or json")
+	f.TextVar(&o.logLevel, "log-level", slog.LevelWarn, "minimum log level: debug, info, warn or error")
 	f.BoolVar(&o.verbose, "verbose", false, "the same as --log-level debug")
-	f.StringVar(&o.otlp, "otlp-endpoint", "", "send traces there by OTLP over gRPC, http://host:port or, with TLS, https://host:port")
+	f.StringVar(&o.otlp, "otlp-endpoint", "", "send traces to this OTLP gRPC endpoint: http://host:port or, with TLS, https://host:port")
 }
 
 func (o *watchOptions) check() error {

@@ -2,11 +2,11 @@
 //
 //	client, err := genie.Open(ctx, url, genie.WithTracer(otelgenie.New()))
 //
-// A trace of one generation has the client's spans (genie.Generate, and below it
-// genie.Prepare, genie.Run and genie.Loop) and, below each of these, what the
-// worker did for it (genie.worker/Run, with the time in the queue, in the engine
-// and in sending). The context travels in the control messages, so that it is
-// the same over TCP and gRPC; see docs/operations.md.
+// A trace of one generation has the client's spans (genie.Generate, and below
+// it genie.Prepare, genie.Run and genie.Loop) and, below each of these, the
+// worker's spans for it (genie.worker/Run, with the time in the queue, in the
+// engine and in sending). The context travels in the control messages, so
+// traces are the same over TCP and gRPC; see docs/operations.md.
 package otelgenie
 
 import (
@@ -33,8 +33,9 @@ type optionFunc func(*Tracer)
 
 func (f optionFunc) apply(t *Tracer) { f(t) }
 
-// WithTracerProvider makes the spans with p. Without it, or with nil,
-// OpenTelemetry's global provider does, which makes none until one is set.
+// WithTracerProvider creates the spans with p. Without it, or with nil,
+// OpenTelemetry's global provider creates them; it creates none until one is
+// set.
 func WithTracerProvider(p trace.TracerProvider) Option {
 	return optionFunc(func(t *Tracer) {
 		if p != nil {
@@ -92,8 +93,8 @@ func (t *Tracer) Continue(ctx context.Context, text string) context.Context {
 	return t.context.Extract(ctx, propagation.MapCarrier{traceparent: text})
 }
 
-// ClientHandler and ServerHandler follow gRPC connections with otelgrpc: one
-// span for each connection's stream, and its messages.
+// ClientHandler traces gRPC connections with otelgrpc: one span for each
+// connection's stream, and its messages.
 func (t *Tracer) ClientHandler() stats.Handler { return otelgrpc.NewClientHandler(t.grpcOptions()...) }
 
 // ServerHandler is [Tracer.ClientHandler] for a worker.

@@ -1,6 +1,6 @@
-// Package activation has the activation functions of models by the names that
-// transformers gives them (activations.py, ACT2CLS), written in operators that
-// every executor has.
+// Package activation has the activation functions of models by their names in
+// transformers (activations.py, ACT2CLS), written in operators that every
+// executor has.
 package activation
 
 import (
@@ -13,14 +13,14 @@ import (
 	"github.com/genie-sdk/go/lazy"
 )
 
-// ErrUnknown marks a name that is no activation of this package.
+// ErrUnknown marks a name that is not an activation of this package.
 var ErrUnknown = errors.New("genie: unknown activation")
 
 // Func is an activation, element by element.
 type Func func(x *lazy.Tensor) *lazy.Tensor
 
-// functions are those that transformers 5.24 has, but for laplace, prelu,
-// sqrtsoftplus and xielu. Names for one function in the reals are one here.
+// functions are those of transformers 5.24 except laplace, prelu, sqrtsoftplus
+// and xielu. Names of mathematically equal functions share an entry.
 var functions = map[string]Func{
 	"gelu":              lazy.GELU,
 	"gelu_python":       lazy.GELU,
@@ -45,7 +45,7 @@ var functions = map[string]Func{
 }
 
 // Named returns the activation of that name. The error wraps [ErrUnknown] and
-// lists the names that there are.
+// lists the known names.
 func Named(name string) (Func, error) {
 	f, ok := functions[name]
 	if !ok {

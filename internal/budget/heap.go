@@ -113,7 +113,7 @@ type governor struct {
 // limit: the runtime's memory limit follows what is mapped, and pages of a heap
 // that was larger go back to the system. One account of a process may do so;
 // stop ends it. Without a limit it does nothing.
-func (a *Account) Govern() (stop func()) {
+func (a *Budget) Govern() (stop func()) {
 	if a.limit == 0 {
 		return func() {}
 	}

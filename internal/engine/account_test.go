@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -44,7 +45,7 @@ func runOnce(t *testing.T, s *Session, p *Program, bindings []int, x []byte) (tr
 // TestAccount takes everything that a session holds from its account, refuses
 // what goes beyond it, and gives all back.
 func TestAccount(t *testing.T) {
-	e, err := New(Options{Threads: 1})
+	e, err := New(Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)
 	defer e.Close()
 	p, err := e.Compile(appendPlan())
@@ -98,7 +99,7 @@ func replacePlan() *plan.Plan {
 		},
 		Inputs: []plan.Port{{Name: "x", Value: 1}},
 		Outputs: []plan.Output{
-			{Name: "twice", Value: 2, Place: plan.Download}, {Name: "kept", Value: 2, Place: plan.Keep},
+			{Name: "twice", Value: 2, Place: plan.Download}, {Name: "kept", Value: 2, Place: plan.Retain},
 		},
 		States: []plan.State{{Name: "a", Mode: plan.StateReplace, In: 0, Out: 2}, {Name: "b", Mode: plan.StateReplace, In: 3, Out: 4}},
 	}
@@ -107,7 +108,7 @@ func replacePlan() *plan.Plan {
 // TestAccountAllOrNothing refuses the second of two states that get larger: the
 // first keeps its value, and what was taken for it is given back.
 func TestAccountAllOrNothing(t *testing.T) {
-	e, err := New(Options{Threads: 1})
+	e, err := New(Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)
 	defer e.Close()
 	p, err := e.Compile(replacePlan())

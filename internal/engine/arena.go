@@ -6,48 +6,60 @@ import (
 	"sync"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 )
 
-const arenaAlign = 64
+// arenas hands out memory for runs, one region each, and takes it back. The contents
+// are what the last run left: runs write before they read. There is one of scratch
+// memory of the device, and one of memory of this process for inputs.
+type arenas[T any] struct {
+	account *budget.Budget
+	alloc   func(n int) (T, error)
+	release func(T)
+	size    func(T) int
+
+	mu       sync.Mutex
+	free     []T
+	closed   bool
+	discards sync.WaitGroup
+}
+
+// scratchArenas are regions of a device's scratch memory.
+func scratchArenas(account *budget.Budget, d device.Device) *arenas[device.Buffer] {
+	return &arenas[device.Buffer]{
+		account: account,
+		alloc: func(n int) (device.Buffer, error) {
+			return d.Alloc(context.Background(), device.UseScratch, n)
+		},
+		release: func(b device.Buffer) { d.Free(device.UseScratch, b) },
+		size:    device.Buffer.Len,
+	}
+}
+
+// hostArenas are regions of this process's memory, which inputs are received into.
+func hostArenas(account *budget.Budget) *arenas[[]byte] {
+	return &arenas[[]byte]{
+		account: account,
+		alloc: func(n int) ([]byte, error) {
+			b, err := memory.Map(n)
+			if err != nil {
+				return nil, noMemory(n, err)
+			}
+			return b, nil
+		},
+		release: memory.Unmap,
+		size:    func(b []byte) int { return len(b) },
+	}
+}
 
 // noMemory is the error for n bytes that the system does not give.
 func noMemory(n int, err error) error {
 	return fmt.Errorf("%w: the system gives no %d bytes: %w", transport.ErrMemory, n, err)
 }
 
-// allocState is memory for carried state, which has been reserved. It begins as
-// zeros, whatever session had it before.
-func (e *Engine) allocState(ctx context.Context, n int) ([]byte, error) {
-	b, used, err := e.stateMem.AllocUsed(n)
-	if err != nil {
-		return nil, noMemory(n, err)
-	}
-	h := haltOn(ctx)
-	for i := 0; i < used; i += copyPiece {
-		if i > 0 && h.Now() {
-			e.stateMem.Free(b)
-			return nil, stopped(ctx)
-		}
-		clear(b[i:min(i+copyPiece, used)])
-	}
-	return b, nil
-}
-
-func align(n int) int { return (n + arenaAlign - 1) &^ (arenaAlign - 1) }
-
-// arenas hands out scratch memory, one region per run, and takes it back. The
-// contents are what the last run left: runs write before they read.
-type arenas struct {
-	account  *budget.Account
-	mu       sync.Mutex
-	free     [][]byte
-	closed   bool
-	discards sync.WaitGroup
-}
-
-const maxFreeArenas = DefaultMaxBatch + 2 // a round has one for each call and one of its own
+const maxFreeArenas = DefaultMaxBatch + 2 // a batch has one for each call and one of its own
 
 // arenaSizes are the sizes of a new region of n bytes: with room to grow, so
 // that a sequence that gets longer does not map anew at every step, and without.
@@ -57,21 +69,25 @@ func arenaSizes(n int) [2]int {
 }
 
 // take returns a free region of at least n bytes, the smallest that is large
-// enough. When none is, it returns nil and gives the largest one back rather
-// than keep that and a new one.
-func (a *arenas) take(n int) []byte {
-	b, drop := a.pick(n)
-	a.drop(drop)
-	return b
+// enough. When none is, ok is false and the largest one is given back rather
+// than kept beside a new one.
+func (a *arenas[T]) take(n int) (b T, ok bool) {
+	b, found, drop := a.pick(n)
+	if drop {
+		a.drop(b)
+		var none T
+		return none, false
+	}
+	return b, found
 }
 
 // pick takes the region of take, or the one to give back, from the list.
-func (a *arenas) pick(n int) (b, drop []byte) {
+func (a *arenas[T]) pick(n int) (b T, found, drop bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	best := -1
 	for i, f := range a.free {
-		if len(f) >= n && (best < 0 || len(f) < len(a.free[best])) {
+		if a.size(f) >= n && (best < 0 || a.size(f) < a.size(a.free[best])) {
 			best = i
 		}
 	}
@@ -81,44 +97,45 @@ func (a *arenas) pick(n int) (b, drop []byte) {
 		b = a.free[best]
 		a.free[best] = a.free[last]
 		a.free = a.free[:last]
+		return b, true, false
 	case last >= 0:
-		drop, a.free = a.free[last], a.free[:last]
+		b, a.free = a.free[last], a.free[:last]
+		return b, false, true
 	}
-	return b, drop
+	return b, false, false
 }
 
 // get returns a region of at least n bytes.
-func (a *arenas) get(n int) ([]byte, error) {
-	if b := a.take(n); b != nil {
+func (a *arenas[T]) get(n int) (b T, err error) {
+	if b, ok := a.take(n); ok {
 		return b, nil
 	}
-	var err error
 	for _, size := range arenaSizes(n) {
 		if err = a.account.Reserve(budget.Scratch, int64(size), "scratch memory"); err == nil {
 			return a.mapped(size)
 		}
 	}
-	return nil, err
+	return b, err
 }
 
-// mapped maps a region of a size that has been reserved.
-func (a *arenas) mapped(size int) ([]byte, error) {
-	b, err := memory.Map(size)
+// mapped makes a region of a size that has been reserved.
+func (a *arenas[T]) mapped(size int) (T, error) {
+	b, err := a.alloc(size)
 	if err != nil {
 		a.account.Release(budget.Scratch, int64(size))
-		return nil, noMemory(size, err)
 	}
-	return b, nil
+	return b, err
 }
 
-func (a *arenas) put(b []byte) {
-	if b != nil && !a.keep(b) {
+// put takes back what get gave.
+func (a *arenas[T]) put(b T) {
+	if !a.keep(b) {
 		a.drop(b)
 	}
 }
 
 // keep keeps a region for the next run if there is room for one more.
-func (a *arenas) keep(b []byte) bool {
+func (a *arenas[T]) keep(b T) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed || len(a.free) >= maxFreeArenas {
@@ -134,8 +151,8 @@ const discardFrom = 1 << 20
 
 // discard gives a region back to the system, which takes its time, without making
 // the caller wait for it.
-func (a *arenas) discard(b []byte) {
-	if len(b) < discardFrom {
+func (a *arenas[T]) discard(b T) {
+	if a.size(b) < discardFrom {
 		a.put(b)
 		return
 	}
@@ -146,7 +163,7 @@ func (a *arenas) discard(b []byte) {
 
 // dropLater drops a region on a goroutine that close waits for. It is false when
 // that has begun to.
-func (a *arenas) dropLater(b []byte) bool {
+func (a *arenas[T]) dropLater(b T) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
@@ -156,24 +173,25 @@ func (a *arenas) dropLater(b []byte) bool {
 	return true
 }
 
-func (a *arenas) drop(b []byte) {
-	a.account.Release(budget.Scratch, int64(len(b)))
-	memory.Unmap(b)
+func (a *arenas[T]) drop(b T) {
+	n := a.size(b)
+	a.release(b)
+	a.account.Release(budget.Scratch, int64(n))
 }
 
 // Idle implements [budget.Holder].
-func (a *arenas) Idle() (n int64) {
+func (a *arenas[T]) Idle() (n int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, b := range a.free {
-		n += int64(len(b))
+		n += int64(a.size(b))
 	}
 	return n
 }
 
 // Reclaim implements [budget.Holder]. It gives back all free regions: they are
 // mapped anew at the cost of a few page faults.
-func (a *arenas) Reclaim(int64) {
+func (a *arenas[T]) Reclaim(int64) {
 	for _, b := range a.empty(false) {
 		a.drop(b)
 	}
@@ -181,7 +199,7 @@ func (a *arenas) Reclaim(int64) {
 
 // empty takes all regions from the list, to which none comes any more if that is
 // the last time.
-func (a *arenas) empty(last bool) [][]byte {
+func (a *arenas[T]) empty(last bool) []T {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	free := a.free
@@ -189,7 +207,7 @@ func (a *arenas) empty(last bool) [][]byte {
 	return free
 }
 
-func (a *arenas) close() {
+func (a *arenas[T]) close() {
 	free := a.empty(true)
 	a.discards.Wait()
 	for _, b := range free {

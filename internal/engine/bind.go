@@ -3,174 +3,70 @@ package engine
 import (
 	"context"
 	"fmt"
-	"unsafe"
 
-	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
+// binding is a program bound to sizes and memory. A session keeps one for each
+// of its programs, so that a step of a loop only computes what changed.
+type binding struct {
+	prog    *Program
+	bound   *program.Bound
+	run     device.Run
+	changed uint64 // symbols that changed since the last run
+	moved   bool   // a state's memory was replaced
+	states  []*state
+	growing []growth // states that the call makes larger
+	need    []int    // bytes of workspace, by lane
+	ready   bool     // weights are found
+	resets  int      // of the session, when states was filled
+	last    uint64   // call, by the engine's clock
+	heap    int64    // that kernels take, see takeHeap
+	place   device.Placement
+	call    Call   // the session's one call of this program
+	member  member // the same in dynamic batches
+}
+
 func newBinding(p *Program, e *Engine) *binding {
-	b := &binding{
-		prog: p, sizes: make([]int64, len(p.symbols)+len(p.plan.States)),
-		arrays: make([]op.Array, len(p.places)), dims: make([][]int, len(p.classes)), elems: make([]int, len(p.classes)),
-		bufSize: make([]int, p.buffers), bufOff: make([]int, p.buffers),
-		steps: make([]step, len(p.groups)), weights: make([]*weight, len(p.places)),
-		states: make([]*state, len(p.plan.States)), job: newJob(),
-	}
-	total := 0
-	for c := range p.classes {
-		total += len(p.classes[c].dims)
-	}
-	ints := make([]int, total)
-	for c := range p.classes {
-		n := len(p.classes[c].dims)
-		b.dims[c], ints = ints[:n:n], ints[n:]
-	}
-	for v, x := range p.places {
-		b.arrays[v] = op.Array{DType: p.plan.Values[v].Spec.DType, Shape: b.dims[x.shape], Strides: b.dims[x.strides]}
-	}
-	b.stateMem = make([]*byte, len(p.plan.States))
-	b.side = newSideBySide(p)
-	b.bufNeed = make([]int, p.buffers)
+	b := &binding{prog: p, bound: program.NewBound(p.Program), states: make([]*state, len(p.Plan().States))}
+	b.need = make([]int, len(b.bound.Workspaces))
+	b.run = p.code.NewRun(b.bound, &b.call.pace)
 	b.member.wake = make(chan struct{}, 1)
-	b.pads = []*pad{{more: &e.arenas}}
-	if len(p.lanes) > 0 {
-		b.pads = append(b.pads, &pad{more: &e.arenas})
-	}
-	b.padNeed = make([]int, len(b.pads))
-	b.call.inputs = make([][]byte, len(p.plan.Inputs))
-	b.call.staged = make([][]byte, len(p.plan.Inputs))
-	scratch, halt := &sampler{}, b.call.pace.halt
-	var second *job
-	var secondScratch *sampler
-	for i := range p.groups {
-		g := &p.groups[i]
-		s := step{op: p.res.Ops[g.steps[0]], group: g, out: &b.arrays[g.out], job: b.job, pool: e.pool, halt: halt, scratch: scratch, pad: b.pads[p.padOf(i)]}
-		for _, v := range g.in {
-			s.in = append(s.in, &b.arrays[v])
-		}
-		for _, st := range g.stages {
-			if st.value >= 0 {
-				s.with = append(s.with, &b.arrays[st.value])
-			} else {
-				s.with = append(s.with, nil)
-			}
-		}
-		if v := g.attend.start; g.kind == attend && v >= 0 {
-			s.start = &b.arrays[v]
-		}
-		s.scale = 1
-		if v := g.attend.scale; g.kind == attend && v >= 0 {
-			s.scale = (&op.Array{Data: p.plan.Values[v].Const}).F32()[0]
-		}
-		if g.kind == convolve {
-			s.arrays, s.prog = b.arrays, p
-			if v := g.conv.residual; v >= 0 {
-				s.residual = &b.arrays[v]
-			}
-		}
-		if p.laneOf(i) == 1 { // at one time with the first
-			if i == p.lanes[1].from {
-				second, secondScratch = newJob(), &sampler{}
-			}
-			s.job, s.scratch = second, secondScratch
-		}
-		b.steps[i] = s
-	}
+	b.member.call = &b.call
+	b.call.staged = make([][]byte, len(p.Plan().Inputs))
+	b.place.Inputs = make([]device.Input, len(p.Plan().Inputs))
+	b.place.States = make([]device.Buffer, len(p.Plan().States))
 	return b
 }
 
 // findWeights resolves the program's weights once.
 func (b *binding) findWeights(ctx context.Context, e *Engine) error {
-	p := b.prog
 	if b.ready {
 		return nil
 	}
+	p := b.prog
+	weights := make([]device.Weight, len(p.Plan().Values))
 	for v, l := range p.layout {
-		if b.weights[v] != nil {
-			continue
-		}
-		w := e.store.get(WeightKey{p.plan.Values[v].Hash, l})
+		w := e.store.get(WeightKey{p.Plan().Values[v].Hash, l})
 		if w == nil {
-			return fmt.Errorf("%w: %q (%v)", transport.ErrMissingWeight, p.plan.Values[v].Name, p.plan.Values[v].Hash)
+			return fmt.Errorf("%w: %q (%v)", transport.ErrMissingWeight, p.Plan().Values[v].Name, p.Plan().Values[v].Hash)
 		}
-		b.weights[v] = w
+		weights[v] = w.on
 	}
-	for i := range p.groups {
-		st, in := &b.steps[i], p.groups[i].in
-		j := 0
-		switch st.op.(type) {
-		case op.MatMul:
-			j = 1
-		case op.Embedding:
-		default:
-			continue
-		}
-		if p.plan.Values[in[j]].Kind == plan.KindWeight && p.layout[in[j]].form != dense {
-			st.packed = b.weights[in[j]]
-		}
-	}
-	if err := b.findFilters(ctx, e); err != nil {
+	if err := b.run.Prepare(ctx, weights); err != nil {
 		return err
 	}
 	b.ready = true
 	return nil
 }
 
-// setSizes stores the bindings and tells which symbols changed, as a mask; all
-// of them when nothing is valid.
-func (b *binding) setSizes(bindings []int) (changed uint64) {
-	for i, n := range bindings {
-		if b.sizes[i] != int64(n) {
-			b.sizes[i] = int64(n)
-			changed |= 1 << i
-		}
-	}
-	if !b.valid {
-		changed = ^uint64(0)
-	}
-	return changed
-}
-
-// evalClasses computes the dimensions that depend on changed symbols.
-func (b *binding) evalClasses(changed uint64) error {
-	for c := range b.prog.classes {
-		k := &b.prog.classes[c]
-		if b.valid && k.mask&changed == 0 {
-			continue
-		}
-		// Eight bytes is the largest element.
-		n, ok := int64(8), true
-		for i := range k.dims {
-			d, dok := k.dims[i].eval(b.sizes)
-			if b.dims[c][i] = d; dok && ok {
-				n, ok = plan.MulChecked(n, int64(max(d, 1)))
-			}
-			if !dok && k.why != "" {
-				return fmt.Errorf("%w: %s at %v=%v", transport.ErrShape, k.why, b.prog.symbols, b.sizes[:len(b.prog.symbols)])
-			}
-			if !dok || !ok && k.size {
-				return fmt.Errorf("%w: dimension %v is out of range at %v=%v", transport.ErrShape, k.text[i], b.prog.symbols, b.sizes[:len(b.prog.symbols)])
-			}
-		}
-		b.elems[c] = -1 // too many; no error for strides, whose product means nothing
-		if ok {
-			b.elems[c] = int(n / 8)
-			for _, d := range b.dims[c] {
-				if d == 0 {
-					b.elems[c] = 0
-				}
-			}
-		}
-	}
-	return nil
-}
-
 // fitStates finds the session's state for each of the plan's, and lists those
 // that must grow.
 func (b *binding) fitStates(s *Session) (grown bool, err error) {
-	p := b.prog.plan
+	p := b.prog.Plan()
 	b.growing = b.growing[:0]
 	if b.resets != s.resets {
 		clear(b.states)
@@ -178,12 +74,12 @@ func (b *binding) fitStates(s *Session) (grown bool, err error) {
 	}
 	for i := range p.States {
 		d := &p.States[i]
-		in, rows := b.dims[b.prog.places[d.In].shape], 0
+		in, rows := b.bound.Shape(d.In), 0
 		if d.Mode == plan.StateAppend {
-			rows = b.dims[b.prog.places[d.Out].shape][d.Axis]
+			rows = b.bound.Shape(d.Out)[d.Axis]
 		}
 		old := b.states[i]
-		st, err := s.fit(old, d, b.prog.stateTypes[i], in)
+		st, err := s.fit(old, d, b.prog.StateTypes[i], in)
 		if err != nil {
 			return grown, err
 		}
@@ -203,172 +99,26 @@ func (b *binding) fitStates(s *Session) (grown bool, err error) {
 // sees takes over where state i lies, and reports whether its capacity is
 // another than before.
 func (b *binding) sees(i int, st *state) bool {
-	if b.states[i] != st || b.stateMem[i] != unsafe.SliceData(st.mem) {
+	if b.states[i] != st || b.place.States[i] != st.mem {
 		b.moved = true
 	}
-	b.states[i], b.stateMem[i] = st, unsafe.SliceData(st.mem)
-	c := &b.sizes[len(b.prog.symbols)+i]
-	changed := *c != int64(st.capacity)
-	*c = int64(st.capacity)
-	return changed
+	b.states[i], b.place.States[i] = st, st.mem
+	return b.bound.SetCapacity(i, st.capacity)
 }
 
-// fitBuffers makes the scratch buffers large enough. Room beyond the need,
-// once a buffer grows, keeps the layout as it is over many steps of a sequence
-// that gets longer.
+// fitBuffers makes the scratch buffers large enough.
 func (b *binding) fitBuffers(changed uint64, limit int64) error {
-	if fit := b.fitPads(changed); fit && b.valid && !b.outgrown(changed) {
-		return nil
+	if !b.bound.Valid() || changed != 0 {
+		b.run.Workspaces(b.need)
 	}
-	need := b.bufNeed
-	clear(need)
-	for _, v := range b.prog.roots {
-		k := b.prog.places[v].buffer
-		need[k] = max(need[k], b.bytes(v))
+	moved, err := b.bound.FitBuffers(changed, b.need, limit)
+	if moved {
+		b.run.Forget()
 	}
-	total := 0
-	for k, n := range need {
-		if b.valid && n > b.bufSize[k] && b.bufSize[k] > 0 {
-			n += n / 4
-		}
-		b.bufSize[k], b.bufOff[k] = n, total
-		if total += align(n); int64(total) > limit {
-			return fmt.Errorf("%w: the run needs more than %d bytes of scratch memory", transport.ErrLimit, limit)
-		}
-	}
-	for k, p := range b.pads {
-		n := b.padNeed[k]
-		if b.valid && n > p.size && p.size > 0 {
-			n += n / 4
-		}
-		p.off, p.size = total, align(n)
-		if total += p.size; int64(total) > limit {
-			return fmt.Errorf("%w: the run needs more than %d bytes of scratch memory", transport.ErrLimit, limit)
-		}
-	}
-	b.total, b.placed = total, nil
-	return nil
-}
-
-// bytes is the size of a scratch root.
-func (b *binding) bytes(v int) int {
-	p := &b.prog.places[v]
-	return b.elems[p.shape] * int(p.size)
-}
-
-// outgrown reports whether a root that changed needs a larger buffer, or
-// everything got so much smaller that less memory would do.
-func (b *binding) outgrown(changed uint64) bool {
-	for i, roots := range b.prog.rootsOf {
-		if changed>>i&1 == 0 {
-			continue
-		}
-		for _, v := range roots {
-			if n, size := b.bytes(v), b.bufSize[b.prog.places[v].buffer]; n > size {
-				return true
-			}
-		}
-		if changed&^(1<<i) != 0 {
-			return true // several sizes at once: another kind of run
-		}
-	}
-	return false
+	return err
 }
 
 // checkViews checks the views that changed against their bases.
 func (b *binding) checkViews(changed uint64) error {
-	if !b.valid {
-		return b.checkViewList(b.prog.views)
-	}
-	for i, views := range b.prog.viewsOf {
-		if changed>>i&1 != 0 {
-			if err := b.checkViewList(views); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (b *binding) checkViewList(views []int) error {
-	for _, v := range views {
-		if n, has := b.reach(v), b.extent(int(b.prog.places[v].base)); n < 0 || n > has {
-			return fmt.Errorf("%w: value %d reaches element %d of the %d of value %d", transport.ErrShape, v, n, has, b.prog.places[v].base)
-		}
-	}
-	return nil
-}
-
-// reach is the number of elements of its base that a value reaches over; 0
-// for an empty value, -1 for a number that is too large.
-func (b *binding) reach(v int) int {
-	p := &b.prog.places[v]
-	shape, strides := b.dims[p.shape], b.dims[p.strides]
-	n := int64(b.dims[p.offset][0])
-	for i, d := range shape {
-		if d == 0 {
-			return 0
-		}
-		r, ok := plan.MulChecked(int64(d-1), int64(strides[i]))
-		if n += r; !ok || n > plan.MaxDimSize {
-			return -1
-		}
-	}
-	return int(n) + 1
-}
-
-// extent is the number of elements of a base's memory.
-func (b *binding) extent(v int) int {
-	p := &b.prog.places[v]
-	if p.state >= 0 {
-		return len(b.states[p.state].mem) / int(p.size)
-	}
-	return b.elems[p.shape]
-}
-
-// place points the values at their memory: all of them when the arena is
-// another than at the last run, else only what changed.
-func (b *binding) place(arena []byte, inputs [][]byte) {
-	for i, in := range b.prog.plan.Inputs {
-		b.arrays[in.Value].Data = inputs[i]
-	}
-	if b.placed == nil || unsafe.SliceData(b.placed) != unsafe.SliceData(arena) {
-		b.placeAll(b.prog.order, arena)
-		for _, p := range b.pads {
-			p.place(arena)
-		}
-	} else {
-		b.placeAll(b.prog.ofInput, arena)
-		for i, views := range b.prog.viewsOf {
-			if b.changed>>i&1 != 0 {
-				b.placeAll(views, arena)
-			}
-		}
-		if b.moved {
-			b.placeAll(b.prog.ofState, arena)
-		}
-	}
-	b.placed, b.changed, b.moved = arena, 0, false
-}
-
-// placeAll gives each value the rest of its base's memory from its first
-// element on; checkViews has made sure that its last element is in there.
-func (b *binding) placeAll(values []int, arena []byte) {
-	for _, v := range values {
-		p, a := &b.prog.places[v], &b.arrays[v]
-		switch {
-		case int(p.base) != v:
-			from := b.arrays[p.base].Data
-			a.Data = from[min(b.dims[p.offset][0]*int(p.size), len(from)):]
-		case p.state >= 0:
-			a.Data = b.states[p.state].mem
-		case p.kind == plan.KindWeight:
-			a.Data = b.weights[v].data
-		case p.kind == plan.KindConst:
-			a.Data = b.prog.plan.Values[v].Const
-		case p.kind == plan.KindTemp:
-			off, n := b.bufOff[p.buffer], b.bufSize[p.buffer]
-			a.Data = arena[off : off+n : off+n]
-		}
-	}
+	return b.bound.CheckViews(changed, func(i int) int { return b.states[i].size() })
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/transport"
 )
 
@@ -25,7 +26,7 @@ func runChain(t *testing.T, s *Session, p *Program) error {
 // TestBindingsAreEvicted has many sessions run a large plan in memory for a few
 // bindings of it: all run, since those of sessions that do not run go.
 func TestBindingsAreEvicted(t *testing.T) {
-	e := open(t, Options{Threads: 1, MemLimit: 24 << 20})
+	e := open(t, Options{Device: cpu.Open, Threads: 1, MemLimit: 24 << 20})
 	p, err := e.Compile(chainPlan("chain", 5000, 0))
 	require.NoError(t, err)
 	purses := make([]*purse, 12)
@@ -50,7 +51,7 @@ func TestBindingsAreEvicted(t *testing.T) {
 
 // TestBindingsOfASession bounds those of one session, which calls many plans.
 func TestBindingsOfASession(t *testing.T) {
-	e := open(t, Options{Threads: 1})
+	e := open(t, Options{Device: cpu.Open, Threads: 1})
 	s := e.NewSession()
 	defer s.Close()
 	b := &purse{limit: 1 << 40}
@@ -77,7 +78,7 @@ func TestBindingsOfASession(t *testing.T) {
 // account, the oldest go beyond a bound, and all of them when memory is wanted.
 func TestIdlePlansAreBounded(t *testing.T) {
 	const limit = 64 << 20
-	e := open(t, Options{Threads: 1, MemLimit: limit})
+	e := open(t, Options{Device: cpu.Open, Threads: 1, MemLimit: limit})
 	s := e.NewSession()
 	defer s.Close()
 	used, err := e.Compile(chainPlan("used", 2, 1<<20))

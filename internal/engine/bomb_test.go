@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
@@ -138,7 +139,7 @@ func TestShapeBombs(t *testing.T) {
 			if len(b.p.Outputs) == 0 {
 				b.output(len(b.p.Values) - 1)
 			}
-			e, err := engine.New(engine.Options{Threads: 1})
+			e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 1})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, e.Close()) }()
 			var before, after runtime.MemStats
@@ -173,7 +174,7 @@ func heavy(t *testing.T) *plan.Plan {
 // TestCompileWork holds that a plan that takes too much to check is refused with
 // a cause of its own, which is not that it is wrong.
 func TestCompileWork(t *testing.T) {
-	e, err := engine.New(engine.Options{Threads: 1})
+	e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, e.Close()) }()
 	p := heavy(t)
@@ -188,7 +189,7 @@ func TestCompileWork(t *testing.T) {
 // TestCompileStops holds that compiling looks up often, whatever the plan is, and
 // ends when its caller has gone or when it is told to.
 func TestCompileStops(t *testing.T) {
-	e, err := engine.New(engine.Options{Threads: 1})
+	e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, e.Close()) }()
 	gone := errors.New("gone")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
@@ -72,7 +73,7 @@ func TestBranches(t *testing.T) {
 			n := &network{g: lazy.NewGraph(name), rng: rand.New(rand.NewPCG(3, 4))}
 			c.build(n)
 			p := n.plan(t)
-			e, err := engine.New(engine.Options{Threads: 2, Branches: true})
+			e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 2, Branches: true})
 			require.NoError(t, err)
 			defer e.Close()
 			prog, err := e.Compile(p)
@@ -80,9 +81,9 @@ func TestBranches(t *testing.T) {
 			require.Equal(t, c.want, engine.Branches(prog))
 			var first [][]float32
 			for _, o := range []engine.Options{
-				{Threads: 1}, {Threads: 1, Branches: true}, {Threads: 2, Branches: true}, {Threads: 4, Branches: true, Profile: true},
+				{Device: cpu.Open, Threads: 1}, {Threads: 1, Branches: true}, {Threads: 2, Branches: true}, {Threads: 4, Branches: true, Profile: true},
 			} {
-				got := n.run(t, p, 3, func() (*engine.Engine, error) { return engine.New(o) })
+				got := n.run(t, p, 3, func() (*engine.Engine, error) { o.Device = cpu.Open; return engine.New(o) })
 				if first == nil {
 					first = got
 				}
@@ -102,7 +103,7 @@ func TestBranchesFail(t *testing.T) {
 	}
 	n.g.Output("sum", lazy.Add(lazy.Mean(rows, 1), lazy.Mean(n.tower("a", 24, 3), 1)))
 	p := n.plan(t)
-	e, err := engine.New(engine.Options{Threads: 2, Branches: true})
+	e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 2, Branches: true})
 	require.NoError(t, err)
 	defer e.Close()
 	prog, err := e.Compile(p)

@@ -7,90 +7,20 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/internal/budget"
-	"github.com/genie-sdk/go/internal/halt"
-	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/memory"
-	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
-
-// step is a step bound to memory for one session and program.
-type step struct {
-	op      op.Op // of the group's first step
-	group   *group
-	in      []*op.Array
-	out     *op.Array
-	with    []*op.Array // by stage of the group: the second operand, if any
-	start   *op.Array   // attention: padding of each sequence, if any
-	scale   float32     // attention: see [attention]
-	packed  *weight     // in[0] (embedding) or in[1] (matmul) where it is held in panels
-	job     *job
-	pool    *pool
-	pad     *pad
-	scratch *sampler
-	halt    halt.Func // whether to stop; nil for a step that is no kernel
-
-	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention
-
-	conv          kernels.ConvShape
-	poolShape     kernels.PoolShape
-	residual      *op.Array // convolution: what is added, if anything
-	turned        op.Array  // convolution: the image with its channels last
-	turnedStrides [4]int
-	packedNow     []byte     // convolution: memory of filters that are no weights
-	arrays        []op.Array // convolution: all values of the plan
-	prog          *Program
-	side          *sideBySide // the branches of a run
-	together      *together   // the round of a joint product
-}
-
-// binding is a program bound to sizes and memory. A session keeps one for each
-// of its programs, so that a step of a loop only computes what changed.
-type binding struct {
-	prog    *Program
-	sizes   []int64 // symbols, then capacities
-	valid   bool
-	arrays  []op.Array
-	dims    [][]int // by class, shared by the arrays
-	elems   []int   // by class: the product of its dimensions, -1 when it is too large
-	bufSize []int   // room of each buffer; more than is needed now, so that it lasts
-	bufOff  []int
-	total   int
-	changed uint64 // symbols that changed since the last run
-	moved   bool   // a state's memory was replaced
-	placed  []byte // arena that the values point into, nil when they must all be placed
-	steps   []step // by group
-	work    []stepWork
-	// What [binding.apart] found, and at which sizes.
-	apartWork float64
-	apartAt   []int64
-	weights   []*weight
-	states    []*state
-	// stateMem is the memory of each state that the values point at.
-	stateMem []*byte
-	growing  []growth // states that the call makes larger
-	pads     []*pad   // by branch
-	padNeed  []int
-	ready    bool   // weights are found
-	resets   int    // of the session, when states was filled
-	last     uint64 // call, by the engine's clock
-	heap     int64  // that kernels take, see takeHeap
-	bufNeed  []int
-	job      *job
-	call     Call        // the session's one call of this program
-	member   member      // the same in rounds
-	side     *sideBySide // nil without branches
-}
 
 // Call is one run of a program in a session. Use it from one goroutine and
 // release it.
 type Call struct {
 	s       *Session
 	b       *binding
-	inputs  [][]byte
 	staged  [][]byte // input memory owned by the call
-	arena   []byte
+	arena   device.Buffer
 	spare   int64 // reserved for copies of outputs
 	growing int64 // reserved for states that are larger after it, until they are
 	grown   int64 // taken from the session's account for the same
@@ -118,8 +48,8 @@ func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 // and filters packed, which takes its time where they are large. The error wraps
 // the cause of ctx then.
 func (s *Session) NewCallContext(ctx context.Context, p *Program, bindings []int) (*Call, error) {
-	if len(bindings) != len(p.symbols) {
-		return nil, fmt.Errorf("%w: %d bindings for the symbols %v", transport.ErrShape, len(bindings), p.symbols)
+	if len(bindings) != len(p.Symbols()) {
+		return nil, fmt.Errorf("%w: %d bindings for the symbols %v", transport.ErrShape, len(bindings), p.Symbols())
 	}
 	s.run.Lock()
 	c, err := s.newCall(ctx, p, bindings)
@@ -151,25 +81,25 @@ func (s *Session) newCall(ctx context.Context, p *Program, bindings []int) (c *C
 	if err := b.bind(ctx, s, bindings); err != nil {
 		return c, err
 	}
-	clear(c.inputs)
+	clear(b.place.Inputs)
 	return c, nil
 }
 
 func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 	s.e.fault("bind")
-	changed := b.setSizes(bindings)
+	changed := b.bound.Set(bindings)
 	ok, more := false, int64(0)
 	defer func() {
-		if b.valid = ok; !ok {
-			b.placed = nil
+		if b.bound.SetValid(ok); !ok {
+			b.run.Forget()
 			b.giveHeap(s, more)
 		}
 	}()
-	if err := b.evalClasses(changed); err != nil {
+	if err := b.bound.Eval(changed); err != nil {
 		return err
 	}
 	if changed != 0 {
-		if err := b.checkWork(s.e.opts.MaxStepFLOPs); err != nil {
+		if err := b.bound.CheckWork(s.e.opts.MaxStepFLOPs); err != nil {
 			return err
 		}
 	}
@@ -183,11 +113,11 @@ func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 	if err := b.fitBuffers(changed, s.e.opts.MaxScratch); err != nil {
 		return err
 	}
-	if more, err = b.takeHeap(s); err != nil {
+	if more, err = b.takeHeap(s, changed); err != nil {
 		return err
 	}
-	if err := b.takeAll(s); err != nil && b.valid {
-		b.valid = false // without room to grow in the buffers, too
+	if err := b.takeAll(s); err != nil && b.bound.Valid() {
+		b.bound.SetValid(false) // without room to grow in the buffers, too
 		if err := b.fitBuffers(changed, s.e.opts.MaxScratch); err != nil {
 			return err
 		}
@@ -204,9 +134,8 @@ func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 		grown = true
 	}
 	if grown {
-		capacities := uint64(1) << len(b.prog.symbols)
-		changed |= capacities
-		if err := b.evalClasses(capacities); err != nil {
+		changed |= b.prog.Capacities()
+		if err := b.bound.Eval(b.prog.Capacities()); err != nil {
 			return err
 		}
 	}
@@ -229,79 +158,58 @@ func (c *Call) Run(ctx context.Context) (err error) {
 	defer func() {
 		c.elapsed = time.Since(start) - c.pace.paused
 		if c.broken = err != nil; c.broken {
-			c.b.placed = nil // what a kernel had of its pad when it panicked is free again
+			c.b.run.Forget() // what a kernel had of its workspace when it panicked is free again
 		}
 		c.pace.end()
 	}()
 	defer c.s.guard(&err)
 	b, p := c.b, c.b.prog
-	for i, in := range p.plan.Inputs {
-		if c.inputs[i] == nil && c.InputSize(i) > 0 {
+	for i, in := range p.Plan().Inputs {
+		if x := &b.place.Inputs[i]; x.Data == nil && x.Buffer == nil && c.InputSize(i) > 0 {
 			return fmt.Errorf("%w: input %q has no value", transport.ErrUnknownInput, in.Name)
 		}
 	}
 	c.s.e.fault("place")
-	b.place(c.arena, c.inputs)
+	b.place.Arena, b.place.Changed, b.place.Moved = c.arena, b.changed, b.moved
+	if err := b.run.Place(b.place); err != nil {
+		return err
+	}
+	b.changed, b.moved = 0, false
 	if err = c.compute(ctx); err != nil {
 		return err
 	}
 	c.s.e.runs.Add(1)
 	c.s.e.fault("finish")
 	if err := c.finish(ctx); err != nil {
-		c.lose(len(p.groups)) // what was written in place is there
+		c.lose(len(p.Groups)) // what was written in place is there
 		return err
 	}
 	return nil
 }
 
-// steps runs the kernels in order. A panic of a kernel is an error of the run.
+// steps runs all groups in order. A panic of a kernel is an error of the run.
 func (c *Call) steps(ctx context.Context) (err error) {
-	b, p := c.b, c.b.prog
-	n := 0
 	c.measure()
-	defer func() {
-		if r := recover(); r != nil {
-			err = internal(r)
-		}
-		err = c.settle(ctx, n, err)
-	}()
-	if b.side != nil {
-		if n, err = b.side.run(ctx, c); err != nil {
-			return err
-		}
-	}
-	for ; n < len(p.groups); n++ {
-		if err := c.group(ctx, n); err != nil {
-			return err
-		}
-	}
-	return nil
+	n := 0
+	defer func() { err = c.settle(ctx, n, err) }()
+	n, err = c.groups(ctx, 0, len(c.b.prog.Groups))
+	return err
 }
 
-// group runs group i, unless the call is stopped before or in the middle of it.
-func (c *Call) group(ctx context.Context, i int) error {
-	if c.pace.halt() {
-		return c.pace.cause(ctx)
+// groups runs groups from..to and returns the first that did not run.
+func (c *Call) groups(ctx context.Context, from, to int) (n int, err error) {
+	n, err = c.b.run.Groups(from, to, c.times)
+	if err != nil && c.pace.Halted() {
+		return n, c.pace.cause(ctx)
 	}
-	var start time.Time
-	if c.s.e.opts.Profile {
-		start = time.Now()
-	}
-	err := c.b.prog.kernels[i](&c.b.steps[i])
-	if c.s.e.opts.Profile {
-		c.times[i] = time.Since(start)
-	}
-	if c.pace.stopped.Load() { // the kernel may not have come to its end
-		return c.pace.cause(ctx)
-	}
-	return err
+	return n, err
 }
 
 // lose marks states that one of the first n groups overwrote.
 func (c *Call) lose(n int) {
 	p := c.b.prog
-	for i, d := range p.plan.States {
-		if d.Mode == plan.StateWrite && slices.ContainsFunc(p.groups[:n], func(g group) bool { return g.place() == p.res.Def[d.Out] }) {
+	for i, d := range p.Plan().States {
+		if d.Mode == plan.StateWrite && slices.ContainsFunc(p.Groups[:n], func(g program.Group) bool { return g.Place() == p.Res.Def[d.Out] }) {
 			c.b.states[i].lost = true
 		}
 	}
@@ -328,9 +236,11 @@ func (c *Call) Release() {
 // giveBack frees the memory of the call, and what is left of what was taken for
 // its effects.
 func (c *Call) giveBack() {
-	if c.broken {
+	switch {
+	case c.arena == nil:
+	case c.broken:
 		c.s.e.arenas.discard(c.arena)
-	} else {
+	default:
 		c.s.e.arenas.put(c.arena)
 	}
 	for _, m := range c.copies {
@@ -339,10 +249,12 @@ func (c *Call) giveBack() {
 	clear(c.copies)
 	c.copies = c.copies[:0]
 	for _, m := range c.staged {
-		c.s.e.arenas.put(m)
+		if m != nil {
+			c.s.e.host.put(m)
+		}
 	}
 	c.s.e.account.Release(budget.Scratch, c.spare)
-	c.s.e.account.Release(budget.Kept, c.keeping)
+	c.s.e.account.Release(budget.Retained, c.keeping)
 	c.s.e.account.Release(budget.State, c.growing)
 	c.s.account.Give(c.keeping + c.grown)
 	c.arena, c.spare, c.keeping, c.growing, c.grown = nil, 0, 0, 0, 0

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
@@ -106,7 +107,7 @@ func (d *decoder) step(ctx context.Context, s *engine.Session, inputs [][]byte, 
 // TestDecodeAllocatesNothing holds that a steady decode step allocates no
 // memory on the Go heap.
 func TestDecodeAllocatesNothing(t *testing.T) {
-	d := newDecoder(t, engine.Options{Threads: 2})
+	d := newDecoder(t, engine.Options{Device: cpu.Open, Threads: 2})
 	past, token := 0, 1
 	step := func() {
 		next, _, _, err := d.step(context.Background(), d.session, d.inputs, token, past)
@@ -126,7 +127,7 @@ func TestDecodeAllocatesNothing(t *testing.T) {
 // TestSessionsShareAPlan decodes in several sessions at once and compares with
 // one alone.
 func TestSessionsShareAPlan(t *testing.T) {
-	d := newDecoder(t, engine.Options{Threads: 3})
+	d := newDecoder(t, engine.Options{Device: cpu.Open, Threads: 3})
 	decode := func(first int) []int {
 		s := d.e.NewSession()
 		defer s.Close()
@@ -175,7 +176,7 @@ func equal(a, b []int) bool {
 
 // TestCancelKeepsState stops a run and goes on as if it had never been.
 func TestCancelKeepsState(t *testing.T) {
-	d := newDecoder(t, engine.Options{Threads: 2})
+	d := newDecoder(t, engine.Options{Device: cpu.Open, Threads: 2})
 	ctx, cancel := context.WithCancel(context.Background())
 	token := 5
 	var err error
@@ -204,7 +205,7 @@ func TestCancelKeepsState(t *testing.T) {
 // TestTokenOutOfRange is an error that names the index and leaves the session
 // as it was.
 func TestTokenOutOfRange(t *testing.T) {
-	d := newDecoder(t, engine.Options{Threads: 1})
+	d := newDecoder(t, engine.Options{Device: cpu.Open, Threads: 1})
 	_, _, _, err := d.step(context.Background(), d.session, d.inputs, 1<<20, 0)
 	require.ErrorIs(t, err, transport.ErrIndexRange)
 	require.ErrorContains(t, err, "1048576")
@@ -215,7 +216,7 @@ func TestTokenOutOfRange(t *testing.T) {
 // BenchmarkStepOverhead measures what a decode step costs above the sum of its
 // kernels.
 func BenchmarkStepOverhead(b *testing.B) {
-	d := newDecoder(b, engine.Options{Profile: true})
+	d := newDecoder(b, engine.Options{Device: cpu.Open, Profile: true})
 	var kernels, all time.Duration
 	past, token := 0, 1
 	for b.Loop() {

@@ -1,4 +1,4 @@
-// Package engine runs plans on this machine's CPU. The local executor and the
+// Package engine runs plans on a device. The local executor and the
 // worker are thin covers of it, so a plan gives the same bits in-process and
 // remotely.
 //
@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/internal/budget"
-	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -65,6 +65,9 @@ type Options struct {
 	// bits are the same either way.
 	MaxBatch int
 
+	// Device opens what computes; it must be given.
+	Device device.Open
+
 	// For tests: steps run by themselves, and by their references.
 	separate, plain bool
 	fault           func(at string) // see [Engine.fault]
@@ -75,12 +78,11 @@ type Options struct {
 type Engine struct {
 	opts    Options
 	epoch   uint64
-	pool    *pool
-	account *budget.Account
+	device  device.Device
+	account *budget.Budget
 	store   *store
-	arenas  arenas
-
-	stateMem memory.Slabs
+	arenas  *arenas[device.Buffer]
+	host    *arenas[[]byte] // for inputs that the engine is asked to receive
 
 	possession atomic.Pointer[transport.PossessionKey] // see KeepTags
 
@@ -99,10 +101,10 @@ type Engine struct {
 	runs, ops, plansSeen, kernelNS, rounds, joined atomic.Int64
 }
 
-// New starts an engine. An unusable GENIE_CPU is an error.
+// New starts an engine on a device that it opens.
 func New(opts Options) (*Engine, error) {
-	if err := kernels.PathErr(); err != nil {
-		return nil, err
+	if opts.Device == nil {
+		return nil, fmt.Errorf("%w: an engine without a device", transport.ErrInternal)
 	}
 	if opts.Threads <= 0 {
 		opts.Threads = runtime.GOMAXPROCS(0)
@@ -129,12 +131,18 @@ func New(opts Options) (*Engine, error) {
 	account := budget.New(opts.MemLimit)
 	e := &Engine{
 		opts: opts, epoch: binary.LittleEndian.Uint64(seed[:]) | 1,
-		pool: newPool(opts.Threads), account: account, store: newStore(account), arenas: arenas{account: account},
+		account: account, store: newStore(account),
 		programs: map[plan.Hash]*Program{}, sessions: map[*Session]struct{}{},
 	}
-	e.store.fault = e.fault
-	e.stateMem.Trim = opts.MemLimit > 0
-	account.Register(budget.Spare, &e.arenas)
+	d, err := opts.Device(device.Options{
+		Threads: opts.Threads, Int8Weights: opts.Int8Weights, Budget: account, Reference: opts.plain, Fault: e.fault,
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.device, e.arenas, e.host = d, scratchArenas(account, d), hostArenas(account)
+	account.Register(budget.Spare, e.arenas)
+	account.Register(budget.Spare, e.host)
 	account.Register(budget.Derived, idleBindings{e})
 	account.Register(budget.Derived, unusedPrograms{e})
 	account.Register(budget.Unused, e.store)
@@ -143,7 +151,7 @@ func New(opts Options) (*Engine, error) {
 
 // Memory is the account of the engine's memory. What else a worker takes is
 // counted there, too.
-func (e *Engine) Memory() *budget.Account { return e.account }
+func (e *Engine) Memory() *budget.Budget { return e.account }
 
 // Epoch is the random number of this incarnation of the engine's memory.
 func (e *Engine) Epoch() uint64 { return e.epoch }
@@ -157,10 +165,10 @@ func (e *Engine) Close() error {
 	for _, s := range open {
 		s.Close()
 	}
-	e.pool.close()
 	e.store.close()
 	e.arenas.close()
-	e.stateMem.Close()
+	e.host.close()
+	e.device.Close()
 	unusedPrograms{e}.Reclaim(math.MaxInt64)
 	return nil
 }
@@ -190,14 +198,14 @@ func (e *Engine) counted() transport.Stats {
 // Stats is what the engine has done and holds.
 func (e *Engine) Stats() transport.Stats {
 	st := e.counted()
-	st.PID, st.CPU = os.Getpid(), kernels.Path()
+	st.PID, st.CPU = os.Getpid(), e.device.Info().Path
 	st.Runs, st.Ops, st.PlansSent = e.runs.Load(), e.ops.Load(), e.plansSeen.Load()
-	st.Rounds, st.JoinedRuns = e.rounds.Load(), e.joined.Load()
+	st.Batches, st.BatchedRuns = e.rounds.Load(), e.joined.Load()
 	st.KernelTime = time.Duration(e.kernelNS.Load())
 	weights, held := e.store.stats(), e.account.Held()
 	st.Weights, st.WeightsSent, st.WeightEvictions = weights.held, weights.received, weights.evicted
 	st.WeightBytes, st.PackedBytes = held[budget.Weights]+held[budget.Packed], held[budget.Packed]
-	st.StateBytes, st.KeptBytes = held[budget.State], held[budget.Kept]
+	st.StateBytes, st.RetainedBytes = held[budget.State], held[budget.Retained]
 	st.ScratchBytes, st.StagingBytes = held[budget.Scratch], held[budget.Staging]
 	st.PlanBytes, st.BufferBytes = held[budget.Plans], held[budget.Buffers]
 	st.MemoryUsed, st.MemoryLimit = e.account.Used(), e.account.Limit()

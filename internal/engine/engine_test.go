@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -32,14 +33,14 @@ func appendPlan() *plan.Plan {
 			{Op: "reduce", Attrs: op.Reduce{Kind: "sum", Axes: []int{1}}.Attrs(), In: []int{2}, Out: 3},
 		},
 		Inputs:  []plan.Port{{Name: "x", Value: 1}},
-		Outputs: []plan.Output{{Name: "sum", Value: 3, Place: plan.Download}, {Name: "all", Value: 2, Place: plan.Keep}},
+		Outputs: []plan.Output{{Name: "sum", Value: 3, Place: plan.Download}, {Name: "all", Value: 2, Place: plan.Retain}},
 		States:  []plan.State{{Name: "rows", Mode: plan.StateAppend, In: 0, Out: 2, Axis: 1}},
 		Buffers: 1,
 	}
 }
 
 func TestAppendGrows(t *testing.T) {
-	e, err := New(Options{Threads: 2})
+	e, err := New(Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
 	defer e.Close()
 	p, err := e.Compile(appendPlan())

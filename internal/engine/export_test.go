@@ -2,14 +2,14 @@ package engine
 
 // Branches lists the sizes of a program's branches and of the rest, in groups.
 func Branches(p *Program) []int {
-	if len(p.lanes) == 0 {
+	if len(p.Lanes) == 0 {
 		return nil
 	}
 	out := []int{}
-	for _, l := range p.lanes {
-		out = append(out, l.to-l.from)
+	for _, l := range p.Lanes {
+		out = append(out, l.To-l.From)
 	}
-	return append(out, len(p.groups)-p.lanes[len(p.lanes)-1].to)
+	return append(out, len(p.Groups)-p.Lanes[len(p.Lanes)-1].To)
 }
 
 // NewReference makes an engine that runs every step of a plan by itself, with
@@ -50,20 +50,13 @@ func Joint(p *Program) (joint []int, groups int) {
 			joint = append(joint, i)
 		}
 	}
-	return joint, len(p.groups)
+	return joint, len(p.Groups)
 }
 
 // BreakGroup makes a group of a session's program panic when it runs, until
 // mend.
 func BreakGroup(s *Session, p *Program, group int) (mend func()) {
-	st := &s.bound[p].steps[group]
-	out, with := st.out, st.with
-	if p.together.joint[group] {
-		st.with = nil // what follows the product
-	} else {
-		st.out = nil
-	}
-	return func() { st.out, st.with = out, with }
+	return s.bound[p].run.(interface{ Break(i int) func() }).Break(group)
 }
 
 // PlantPanic makes an engine panic at a place, once.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
@@ -161,15 +162,17 @@ func TestFused(t *testing.T) {
 			sch, err := semantic.Full().Schedule(srg, semantic.Request{Profile: semantic.Profile{}, Outputs: n.g.Outputs()})
 			require.NoError(t, err)
 			for _, batch := range []int{1, 3} {
-				fused := n.run(t, sch.Plan, batch, func() (*engine.Engine, error) { return engine.New(engine.Options{Threads: 2, Profile: true}) })
+				fused := n.run(t, sch.Plan, batch, func() (*engine.Engine, error) {
+					return engine.New(engine.Options{Device: cpu.Open, Threads: 2, Profile: true})
+				})
 				for _, l := range labels[name] {
 					require.Contains(t, n.stats.Kernels, l)
 				}
 				alone := n.run(t, sch.Plan, batch, func() (*engine.Engine, error) {
-					return engine.NewReference(engine.Options{Threads: 1}, false)
+					return engine.NewReference(engine.Options{Device: cpu.Open, Threads: 1}, false)
 				})
 				plain := n.run(t, sch.Plan, batch, func() (*engine.Engine, error) {
-					return engine.NewReference(engine.Options{Threads: 1}, true)
+					return engine.NewReference(engine.Options{Device: cpu.Open, Threads: 1}, true)
 				})
 				for i, o := range sch.Plan.Outputs {
 					top := 0.0
@@ -267,6 +270,6 @@ func TestChoices(t *testing.T) {
 	require.NoError(t, err)
 	sch, err := semantic.Full().Schedule(srg, semantic.Request{Profile: semantic.Profile{}, Outputs: n.g.Outputs()})
 	require.NoError(t, err)
-	want := n.run(t, sch.Plan, 2, func() (*engine.Engine, error) { return engine.NewReference(engine.Options{}, true) })
-	require.Equal(t, want, n.run(t, sch.Plan, 2, func() (*engine.Engine, error) { return engine.New(engine.Options{}) }))
+	want := n.run(t, sch.Plan, 2, func() (*engine.Engine, error) { return engine.NewReference(engine.Options{Device: cpu.Open}, true) })
+	require.Equal(t, want, n.run(t, sch.Plan, 2, func() (*engine.Engine, error) { return engine.New(engine.Options{Device: cpu.Open}) }))
 }

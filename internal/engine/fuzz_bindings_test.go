@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/planmaker"
 	"github.com/genie-sdk/go/transport"
@@ -51,7 +52,7 @@ func FuzzBindings(f *testing.F) {
 		}
 		p, err := plan.Decode(encoded)
 		require.NoError(t, err)
-		e, err := engine.New(engine.Options{Threads: 2, MaxScratch: 4 << 20, MemLimit: 16 << 20})
+		e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 2, MaxScratch: 4 << 20, MemLimit: 16 << 20})
 		require.NoError(t, err)
 		b, ok := prepareFuzzed(t, e, p, weights)
 		if ok {
@@ -62,7 +63,7 @@ func FuzzBindings(f *testing.F) {
 			}
 			b.s.Reset()
 			require.Zero(t, b.close(t))
-			require.Zero(t, e.Stats().KeptBytes)
+			require.Zero(t, e.Stats().RetainedBytes)
 		}
 		e.Memory().Reclaim()
 		require.Zero(t, e.Memory().Used())

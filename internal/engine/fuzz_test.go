@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/planmaker"
 	"github.com/genie-sdk/go/transport"
@@ -20,7 +21,9 @@ import (
 
 // fuzzOptions keep a run that a fuzzer makes up small: what would take more is
 // refused with [transport.ErrLimit].
-func fuzzOptions() engine.Options { return engine.Options{Threads: 1, MaxScratch: 16 << 20} }
+func fuzzOptions() engine.Options {
+	return engine.Options{Device: cpu.Open, Threads: 1, MaxScratch: 16 << 20}
+}
 
 // FuzzPlan runs plans made up from bytes. What validates compiles or is
 // [transport.ErrInvalidPlan]; what compiles runs or fails with a cause; and
@@ -226,7 +229,7 @@ func (f *fuzzed) run(t *testing.T, call fuzzCall) ([]transport.Tensor, error) {
 	var out []transport.Tensor
 	for i, o := range call.p.Outputs {
 		x, h := c.Output(i)
-		if o.Place == plan.Keep {
+		if o.Place == plan.Retain {
 			if x, err = f.s.Read(h); err != nil {
 				return nil, errors.Join(errors.New("a value that was just kept"), err)
 			}

@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -17,7 +19,7 @@ import (
 // TestGrowthStops cancels a call while it makes a state larger: the state is as it
 // was, and so are the accounts.
 func TestGrowthStops(t *testing.T) {
-	e, err := New(Options{Threads: 2})
+	e, err := New(Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
 	defer e.Close()
 	p, err := e.Compile(appendPlan())
@@ -55,7 +57,7 @@ func TestGrowthStops(t *testing.T) {
 // TestPackingStops cancels the call that packs filters: they stay as they are, and
 // the next call packs them.
 func TestPackingStops(t *testing.T) {
-	e, err := New(Options{Threads: 2})
+	e, err := New(Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
 	defer e.Close()
 	s := newSteps(t)
@@ -99,7 +101,7 @@ func TestStateAfterHalt(t *testing.T) {
 		"copying":   {plan.StateReplace, func(s *steps, _ int) int { return s.f32(many) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, err := New(Options{Threads: 2, MaxScratch: 1 << 36})
+			e, err := New(Options{Device: cpu.Open, Threads: 2, MaxScratch: 1 << 36})
 			require.NoError(t, err)
 			defer e.Close()
 			s := newSteps(t)
@@ -134,7 +136,7 @@ func TestMaxStepFLOPs(t *testing.T) {
 	s.p.Values[x].Spec.Shape = plan.Shape{n, m}
 	s.op(op.MatMul{TransB: true}, s.op(op.Exp{}, x), x)
 	p := s.plan()
-	e, err := New(Options{Threads: 2, MaxStepFLOPs: 1e9})
+	e, err := New(Options{Device: cpu.Open, Threads: 2, MaxStepFLOPs: 1e9})
 	require.NoError(t, err)
 	defer e.Close()
 	prog := prepare(t, e, p)
@@ -160,9 +162,9 @@ func TestWorkSaturates(t *testing.T) {
 	huge := []int{math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt}
 	all := append(append([]int(nil), huge...), huge...)
 	all = append(all, huge...)
-	n := work(op.Add(), [][]int{all, all}, all)
+	n := program.Work(op.Add(), [][]int{all, all}, all)
 	require.True(t, math.IsInf(n, 1) || n > 1e300)
-	require.InEpsilon(t, 1e6, work(op.Concat{}, [][]int{{500, 1000}, {500, 1000}}, []int{1000, 1000}), 1e-9)
-	require.Greater(t, work(op.MaxPool2D{Kernel: [2]int{1 << 16, 1 << 16}}, [][]int{{1, 1, 1, 1}}, []int{1, 1, 1, 1}), 4e9)
-	require.InEpsilon(t, 1.0, work(op.Exp{}, nil, nil), 1e-9, "a scalar")
+	require.InEpsilon(t, 1e6, program.Work(op.Concat{}, [][]int{{500, 1000}, {500, 1000}}, []int{1000, 1000}), 1e-9)
+	require.Greater(t, program.Work(op.MaxPool2D{Kernel: [2]int{1 << 16, 1 << 16}}, [][]int{{1, 1, 1, 1}}, []int{1, 1, 1, 1}), 4e9)
+	require.InEpsilon(t, 1.0, program.Work(op.Exp{}, nil, nil), 1e-9, "a scalar")
 }

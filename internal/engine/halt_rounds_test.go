@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -29,7 +30,7 @@ func chain(t testing.TB) *plan.Plan {
 // gets its result.
 func TestCancelledLeavesRound(t *testing.T) {
 	z := newZeros(t)
-	e, err := New(Options{Threads: 2})
+	e, err := New(Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
 	defer e.Close()
 	p := prepare(t, e, chain(t))
@@ -82,7 +83,7 @@ func (z zeros) leaves(t *testing.T, p *Program, sessions []*Session, who int) (t
 // no round, where others would wait for it.
 func TestLongCallsRunApart(t *testing.T) {
 	z := newZeros(t)
-	e, err := New(Options{Threads: 2})
+	e, err := New(Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
 	defer e.Close()
 	n := plan.Sym("n")

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
@@ -241,7 +242,7 @@ func TestRunStops(t *testing.T) {
 			"fused": New, "reference": func(o Options) (*Engine, error) { return NewReference(o, true) },
 		} {
 			t.Run(fmt.Sprintf("%s/%s", name, how), func(t *testing.T) {
-				e, err := open(Options{Threads: 2, MaxScratch: 1 << 36})
+				e, err := open(Options{Device: cpu.Open, Threads: 2, MaxScratch: 1 << 36})
 				require.NoError(t, err)
 				defer e.Close()
 				z.stopsSoon(t, e, p)
@@ -256,7 +257,7 @@ func TestRunStops(t *testing.T) {
 // TestRunStopsAnywhere is the same with one thread, and with weights of 8 bits.
 func TestRunStopsAnywhere(t *testing.T) {
 	z := newZeros(t)
-	for _, o := range []Options{{Threads: 1}, {Threads: 2, Int8Weights: true}} {
+	for _, o := range []Options{{Device: cpu.Open, Threads: 1}, {Device: cpu.Open, Threads: 2, Int8Weights: true}} {
 		for _, name := range slices.Sorted(slices.Values([]string{"matmul", "matmul/weights", "conv2d", "attention", "exp"})) {
 			t.Run(fmt.Sprintf("%s/threads=%d", name, o.Threads), func(t *testing.T) {
 				o.MaxScratch = 1 << 36

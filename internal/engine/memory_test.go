@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -102,7 +103,7 @@ func memoryError(t testing.TB, err error) *transport.MemoryError {
 // session uses, and asks for what has gone again.
 func TestWeightsGoWhenUnused(t *testing.T) {
 	const n = 1 << 18 // a weight of 1 MiB
-	e := open(t, Options{Threads: 1, MemLimit: 6 << 20})
+	e := open(t, Options{Device: cpu.Open, Threads: 1, MemLimit: 6 << 20})
 	a, b := e.NewSession(), e.NewSession()
 	first, err := sums(t, e, a, 1, n)
 	require.NoError(t, err)
@@ -151,7 +152,7 @@ func TestWeightsGoWhenUnused(t *testing.T) {
 // TestWeightReserve holds that a weight that does not fit is refused before
 // memory is taken, and that one which is given up leaves nothing.
 func TestWeightReserve(t *testing.T) {
-	e := open(t, Options{Threads: 1, MemLimit: 3 << 20})
+	e := open(t, Options{Device: cpu.Open, Threads: 1, MemLimit: 3 << 20})
 	s := e.NewSession()
 	defer s.Close()
 	p, w := sumPlan(1, 1<<19)
@@ -198,7 +199,7 @@ func TestStateGrowsWithinTheLimit(t *testing.T) {
 	refused := 0
 	for range 200 {
 		limit := int64(40_000 + rng.IntN(200_000)) // the plan and its binding take half of the least
-		e := open(t, Options{Threads: 2, MemLimit: limit})
+		e := open(t, Options{Device: cpu.Open, Threads: 2, MemLimit: limit})
 		p, err := e.Compile(appendPlan())
 		require.NoError(t, err)
 		s := e.NewSession()
@@ -213,7 +214,7 @@ func TestStateGrowsWithinTheLimit(t *testing.T) {
 				require.Equal(t, limit, m.Limit)
 				after := e.Memory().Held()
 				require.Equal(t, before[budget.State], after[budget.State])
-				require.Equal(t, before[budget.Kept], after[budget.Kept])
+				require.Equal(t, before[budget.Retained], after[budget.Retained])
 				require.LessOrEqual(t, after[budget.Scratch], before[budget.Scratch])
 				if rows == 1 {
 					break
@@ -233,7 +234,7 @@ func TestStateGrowsWithinTheLimit(t *testing.T) {
 // TestSessionMemory bounds what one session holds; another has its own.
 func TestSessionMemory(t *testing.T) {
 	const quota = 40_000
-	e := open(t, Options{Threads: 1, SessionMemory: quota})
+	e := open(t, Options{Device: cpu.Open, Threads: 1, SessionMemory: quota})
 	p, err := e.Compile(appendPlan())
 	require.NoError(t, err)
 	for range 2 {
@@ -258,7 +259,7 @@ func TestSessionMemory(t *testing.T) {
 
 // TestKeptValuesCount counts outputs that stay until they are released.
 func TestKeptValuesCount(t *testing.T) {
-	e := open(t, Options{Threads: 1})
+	e := open(t, Options{Device: cpu.Open, Threads: 1})
 	p, err := e.Compile(appendPlan())
 	require.NoError(t, err)
 	s := e.NewSession()
@@ -273,22 +274,22 @@ func TestKeptValuesCount(t *testing.T) {
 		c.Release()
 		handles = append(handles, h)
 		want += int64(8*(past+10)) + keptHead
-		require.Equal(t, want, e.Stats().KeptBytes)
+		require.Equal(t, want, e.Stats().RetainedBytes)
 	}
 	s.Release(handles[:2]...)
 	s.Release(handles[:2]...)
-	require.Equal(t, int64(8*(30+40)+2*keptHead), e.Stats().KeptBytes)
+	require.Equal(t, int64(8*(30+40)+2*keptHead), e.Stats().RetainedBytes)
 	st := e.Stats()
-	require.Equal(t, st.MemoryUsed, st.WeightBytes+st.StateBytes+st.KeptBytes+st.ScratchBytes+st.StagingBytes+st.PlanBytes)
+	require.Equal(t, st.MemoryUsed, st.WeightBytes+st.StateBytes+st.RetainedBytes+st.ScratchBytes+st.StagingBytes+st.PlanBytes)
 	s.Close()
-	require.Zero(t, e.Stats().KeptBytes)
+	require.Zero(t, e.Stats().RetainedBytes)
 	require.Zero(t, e.Stats().StateBytes)
 }
 
 // TestProgramsGoWhenUnused bounds plans that no session uses and keeps the
 // others.
 func TestProgramsGoWhenUnused(t *testing.T) {
-	e := open(t, Options{Threads: 1, MaxPlans: 3})
+	e := open(t, Options{Device: cpu.Open, Threads: 1, MaxPlans: 3})
 	s := e.NewSession()
 	used, err := sums(t, e, s, 1, 4)
 	require.NoError(t, err)
@@ -318,7 +319,7 @@ func TestProgramsGoWhenUnused(t *testing.T) {
 // everything comes back.
 func TestSessionsComeAndGo(t *testing.T) {
 	const n, limit = 1 << 14, 900 << 10 // weights of 64 KiB
-	e := open(t, Options{Threads: 2, MemLimit: limit, SessionMemory: 100 << 10, MaxPlans: 4})
+	e := open(t, Options{Device: cpu.Open, Threads: 2, MemLimit: limit, SessionMemory: 100 << 10, MaxPlans: 4})
 	grows, err := e.Compile(appendPlan())
 	require.NoError(t, err)
 	var wg sync.WaitGroup
@@ -371,7 +372,7 @@ func TestSessionsComeAndGo(t *testing.T) {
 	require.Positive(t, refused)
 	st := e.Stats()
 	require.Zero(t, st.StateBytes)
-	require.Zero(t, st.KeptBytes)
+	require.Zero(t, st.RetainedBytes)
 	require.Positive(t, st.WeightEvictions)
 	e.Memory().Reclaim()
 	require.Zero(t, e.Memory().Used(), fmt.Sprint(e.Memory().Held()))

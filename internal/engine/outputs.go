@@ -5,56 +5,68 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/memory"
-	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
 // output is an output of a finished run.
 type output struct {
-	t transport.Tensor
-	h transport.Handle
+	t   transport.Tensor
+	h   transport.Handle
+	n   int           // bytes
+	mem device.Buffer // of a value to be retained, until the session has it
 }
 
 // finish makes the run's effects last: new state, kept and downloaded outputs. When
 // ctx ends while it copies them there are none, but for the states that
 // [Call.commitStates] has begun to write.
 func (c *Call) finish(ctx context.Context) error {
-	b, p := c.b, c.b.prog.plan
+	b, p := c.b, c.b.prog.Plan()
 	if cap(c.outputs) < len(p.Outputs) {
 		c.outputs = make([]output, len(p.Outputs))
 	}
 	c.outputs = c.outputs[:len(p.Outputs)]
 	for i, o := range p.Outputs {
-		a := &b.arrays[o.Value]
-		n := a.Len() * a.DType.Size()
-		t := transport.Tensor{DType: a.DType, Shape: a.Shape}
-		if a.Contiguous() && o.Place == plan.Download {
-			t.Data = a.Data[:n]
-		} else {
-			mem, err := c.copyMemory(n, o.Place)
+		t := transport.Tensor{DType: p.Values[o.Value].Spec.DType, Shape: b.bound.Shape(o.Value)}
+		n := b.bound.Bytes(o.Value)
+		if o.Place == plan.Retain {
+			mem, err := c.s.e.device.Alloc(ctx, device.UseRetained, n)
 			if err != nil {
 				return err
 			}
-			full := op.Array{DType: a.DType, Shape: a.Shape, Strides: op.ContiguousStrides(a.Shape), Data: mem}
-			copyStrided(&full, a, c.pace.halt)
-			t.Data = full.Data
+			if err := b.run.Copy(o.Value, mem); err != nil {
+				return err
+			}
+			c.outputs[i] = output{t: t, mem: mem, n: n}
+			continue
 		}
-		c.outputs[i] = output{t: t}
+		if t.Data = b.run.View(o.Value); t.Data == nil {
+			mem, err := c.copyMemory(n)
+			if err != nil {
+				return err
+			}
+			if err := b.run.Read(o.Value, mem); err != nil {
+				return err
+			}
+			t.Data = mem
+		}
+		c.outputs[i] = output{t: t, n: n}
 	}
-	if c.pace.stopped.Load() {
+	if c.pace.Halted() {
 		return c.pace.cause(ctx)
 	}
 	if err := c.commitStates(ctx); err != nil {
 		return err
 	}
 	for i, o := range p.Outputs {
-		if o.Place == plan.Keep {
-			t := c.outputs[i].t
-			t.Shape = slices.Clone(t.Shape)
-			c.outputs[i] = output{t: transport.Tensor{DType: t.DType, Shape: t.Shape}, h: c.s.keep(t)}
-			c.keeping -= int64(len(t.Data)) + keptHead
+		if o.Place == plan.Retain {
+			x := &c.outputs[i]
+			x.t.Shape = slices.Clone(x.t.Shape)
+			x.h = c.s.keep(x.t, x.mem, x.n)
+			x.mem = nil
+			c.keeping -= int64(x.n) + keptHead
 		}
 	}
 	return nil
@@ -64,10 +76,9 @@ func (c *Call) finish(ctx context.Context) error {
 // that gives it may have to fill with zeros first, which nothing stops.
 const mapFrom = 64 << 10
 
-// copyMemory is memory for the copy of an output: until Release, or for as long as
-// the session keeps it.
-func (c *Call) copyMemory(n int, place plan.Place) ([]byte, error) {
-	if place == plan.Keep || n < mapFrom {
+// copyMemory is memory for the copy of an output, until Release.
+func (c *Call) copyMemory(n int) ([]byte, error) {
+	if n < mapFrom {
 		return make([]byte, n), nil
 	}
 	mem, err := memory.Map(n)
@@ -81,18 +92,19 @@ func (c *Call) copyMemory(n int, place plan.Place) ([]byte, error) {
 // commitStates gives the states their new values. Those that are copied are lost
 // when ctx ends in between.
 func (c *Call) commitStates(ctx context.Context) error {
-	b, p := c.b, c.b.prog.plan
+	b, p := c.b, c.b.prog.Plan()
 	for i := range p.States {
 		d := &p.States[i]
 		st := b.states[i]
 		if d.Mode == plan.StateReplace {
-			a := &b.arrays[d.Out]
-			n := a.Len() * a.DType.Size()
-			if n > len(st.mem) {
-				return fmt.Errorf("%w: state %q has %d bytes, needs %d", transport.ErrInternal, d.Name, len(st.mem), n)
+			if n := b.bound.Bytes(d.Out); n > st.size() {
+				return fmt.Errorf("%w: state %q has %d bytes, needs %d", transport.ErrInternal, d.Name, st.size(), n)
 			}
-			full := op.Array{DType: a.DType, Shape: a.Shape, Strides: op.ContiguousStrides(a.Shape), Data: st.mem}
-			if copyStrided(&full, a, c.pace.halt); c.pace.stopped.Load() {
+			if err := b.run.Copy(d.Out, st.mem); err != nil {
+				c.loseReplaced(i)
+				return err
+			}
+			if c.pace.Halted() {
 				c.loseReplaced(i)
 				return c.pace.cause(ctx)
 			}
@@ -100,7 +112,7 @@ func (c *Call) commitStates(ctx context.Context) error {
 	}
 	for i := range p.States {
 		d, st := &p.States[i], b.states[i]
-		copy(st.shape, b.dims[b.prog.places[d.Out].shape])
+		copy(st.shape, b.bound.Shape(d.Out))
 	}
 	return nil
 }
@@ -109,7 +121,7 @@ func (c *Call) commitStates(ctx context.Context) error {
 // lost where they have new values: the run did not succeed.
 func (c *Call) loseReplaced(last int) {
 	for i := range last + 1 {
-		if c.b.prog.plan.States[i].Mode == plan.StateReplace {
+		if c.b.prog.Plan().States[i].Mode == plan.StateReplace {
 			c.b.states[i].lost = true
 		}
 	}

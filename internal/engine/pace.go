@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/genie-sdk/go/internal/halt"
+	"github.com/genie-sdk/go/internal/device"
 )
 
 // askAgain is how long the kernels of a call compute before they ask whether
@@ -44,8 +44,8 @@ func (p *pace) begin(ctx context.Context) {
 
 func (p *pace) end() { p.ctx, p.done, p.pause = nil, nil, nil }
 
-// halt implements [halt.Func].
-func (p *pace) halt() bool {
+// Halt implements [device.Control].
+func (p *pace) Halt() bool {
 	if p.over() {
 		return true
 	}
@@ -55,6 +55,9 @@ func (p *pace) halt() bool {
 	p.letOthers()
 	return p.over()
 }
+
+// Halted implements [device.Control].
+func (p *pace) Halted() bool { return p.stopped.Load() }
 
 // over reports whether the call is to stop.
 func (p *pace) over() bool {
@@ -97,24 +100,5 @@ func (p *pace) cause(ctx context.Context) error {
 	if p.err != nil {
 		return p.err
 	}
-	return stopped(ctx)
-}
-
-// haltOn stops what ctx ends; nil where it never does. It is for work that waits
-// for no turn, of which there may be as much as there are sessions: goroutines that
-// are ready go first.
-func haltOn(ctx context.Context) halt.Func {
-	done := ctx.Done()
-	if done == nil {
-		return nil
-	}
-	return func() bool {
-		runtime.Gosched()
-		select {
-		case <-done:
-			return true
-		default:
-			return false
-		}
-	}
+	return device.Stopped(ctx)
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -73,16 +73,10 @@ func TestPanicLeavesNoLock(t *testing.T) {
 	} {
 		t.Run(c.at, func(t *testing.T) {
 			planted := &panicking{}
-			e, err := New(Options{Threads: 2, MemLimit: 1 << 30, fault: planted.fault})
+			e, err := New(Options{Device: cpu.Open, Threads: 2, MemLimit: 1 << 30, fault: planted.fault})
 			require.NoError(t, err)
 			p, err := e.Compile(appendPlan())
 			require.NoError(t, err)
-			last := len(p.kernels) - 1
-			kernel := p.kernels[last]
-			p.kernels[last] = func(s *step) error {
-				planted.fault("kernel")
-				return kernel(s)
-			}
 			account := &purse{limit: 1 << 30}
 			s := e.NewSession()
 			s.Charge(account)
@@ -113,7 +107,7 @@ func TestPanicLeavesNoLock(t *testing.T) {
 			require.Zero(t, account.used)
 			held := e.Memory().Held()
 			require.Zero(t, held[budget.State])
-			require.Zero(t, held[budget.Kept])
+			require.Zero(t, held[budget.Retained])
 			e.Memory().Reclaim()
 			require.Zero(t, e.Memory().Used())
 			within(t, "Close", func() { err = e.Close() })
@@ -122,38 +116,10 @@ func TestPanicLeavesNoLock(t *testing.T) {
 	}
 }
 
-// TestPanicInAChunk lets chunks of the pool panic, on any of its goroutines.
-func TestPanicInAChunk(t *testing.T) {
-	e, err := New(Options{Threads: 4})
-	require.NoError(t, err)
-	p, err := e.Compile(appendPlan())
-	require.NoError(t, err)
-	s := e.NewSession()
-	last := len(p.kernels) - 1
-	kernel := p.kernels[last]
-	p.kernels[last] = func(s *step) error {
-		s.pool.run(s.job, s, 64, 1, func(_ *step, lo, _ int) {
-			if lo%7 == 3 {
-				panic(fmt.Sprint("chunk ", lo))
-			}
-		})
-		return nil
-	}
-	for range 20 {
-		within(t, "the call", func() { err = appendCall(s, p, 0, 3) })
-		require.ErrorIs(t, err, transport.ErrInternal)
-	}
-	p.kernels[last] = kernel
-	within(t, "a call", func() { err = appendCall(s, p, 0, 3) })
-	require.NoError(t, err)
-	within(t, "Close", func() { err = e.Close() })
-	require.NoError(t, err)
-}
-
 // TestPanicInCompile plants one where plans are compiled.
 func TestPanicInCompile(t *testing.T) {
 	planted := &panicking{at: "compile"}
-	e, err := New(Options{Threads: 1, fault: planted.fault})
+	e, err := New(Options{Device: cpu.Open, Threads: 1, fault: planted.fault})
 	require.NoError(t, err)
 	_, err = e.Compile(appendPlan())
 	require.ErrorIs(t, err, transport.ErrInternal)
@@ -189,7 +155,7 @@ func TestPanicInWeights(t *testing.T) {
 	for _, at := range []string{"write", "commit", "pack"} {
 		t.Run(at, func(t *testing.T) {
 			planted := &panicking{at: at}
-			e, err := New(Options{Threads: 1, MemLimit: 1 << 30, fault: planted.fault})
+			e, err := New(Options{Device: cpu.Open, Threads: 1, MemLimit: 1 << 30, fault: planted.fault})
 			require.NoError(t, err)
 			p, err := e.Compile(convPlan(h))
 			require.NoError(t, err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -32,7 +33,7 @@ func (e *Engine) Compile(p *plan.Plan) (*Program, error) {
 // a panic. Now and then it calls pause, which may be nil, to let others go first; an
 // error of it ends the work.
 func (e *Engine) CompileContext(ctx context.Context, p *plan.Plan, pause func(ctx context.Context) error) (_ *Program, err error) {
-	defer recovered(&err)
+	defer device.Recovered(&err)
 	encoded, err := p.Encode()
 	if err != nil {
 		return nil, err
@@ -43,12 +44,12 @@ func (e *Engine) CompileContext(ctx context.Context, p *plan.Plan, pause func(ct
 // CompileHashed is [Engine.CompileContext] of a plan that is known to be valid
 // and to have the hash h, such as one that has been decoded.
 func (e *Engine) CompileHashed(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (_ *Program, err error) {
-	defer recovered(&err)
+	defer device.Recovered(&err)
 	e.fault("compile")
 	if prog, ok := e.Program(h); ok {
 		return prog, nil
 	}
-	prog, err := compile(p, e.opts, op.NewWork(func() error {
+	prog, err := e.compile(p, op.NewWork(func() error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("genie: stopped while a plan was prepared: %w", context.Cause(ctx))
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -26,7 +27,7 @@ func squarePlan(times int) *plan.Plan {
 			{Kind: plan.KindTemp, Spec: f(n), Buffer: times},
 		},
 		Inputs:  []plan.Port{{Name: "x", Value: 0}, {Name: "z", Value: 1}},
-		Outputs: []plan.Output{{Name: "y", Value: 2, Place: plan.Keep}},
+		Outputs: []plan.Output{{Name: "y", Value: 2, Place: plan.Retain}},
 	}
 	for i := range times {
 		p.Values = append(p.Values, plan.Value{Kind: plan.KindTemp, Spec: f(n, n), Buffer: i})
@@ -39,7 +40,7 @@ func squarePlan(times int) *plan.Plan {
 // TestSystemRefuses calls for more than the system has, where no limit is set:
 // all that was taken for the call is given back, and the session goes on.
 func TestSystemRefuses(t *testing.T) {
-	e := open(t, Options{Threads: 1, MaxScratch: 1 << 50})
+	e := open(t, Options{Device: cpu.Open, Threads: 1, MaxScratch: 1 << 50})
 	p, err := e.Compile(squarePlan(1024))
 	require.NoError(t, err)
 	s := e.NewSession()
@@ -74,7 +75,7 @@ func TestSystemRefuses(t *testing.T) {
 // refused before it computes, and has its turn afterwards. Kept values count.
 func TestPrepareTakesNothing(t *testing.T) {
 	const rows = 2000 // 16 kB of state, as much that is kept
-	e := open(t, Options{Threads: 1, MemLimit: 130 << 10})
+	e := open(t, Options{Device: cpu.Open, Threads: 1, MemLimit: 130 << 10})
 	p, err := e.Compile(appendPlan())
 	require.NoError(t, err)
 	var sessions [2]*Session
@@ -97,7 +98,7 @@ func TestPrepareTakesNothing(t *testing.T) {
 	a, b := sessions[0], sessions[1]
 	c, err := kept(a)
 	require.NoError(t, err)
-	require.EqualValues(t, 8*rows+keptHead, e.Stats().KeptBytes, "on the Go heap, and in the account")
+	require.EqualValues(t, 8*rows+keptHead, e.Stats().RetainedBytes, "on the Go heap, and in the account")
 	held := e.Memory().Held()
 	_, err = kept(b)
 	held[budget.Plans] += p.bound // which b keeps for its next call
@@ -112,7 +113,7 @@ func TestPrepareTakesNothing(t *testing.T) {
 	_, h = c.Output(1)
 	a.Release(h)
 	a.Reset()
-	require.Zero(t, e.Stats().KeptBytes)
+	require.Zero(t, e.Stats().RetainedBytes)
 	c, err = kept(b)
 	require.NoError(t, err)
 	c.Release()
@@ -122,7 +123,7 @@ func TestPrepareTakesNothing(t *testing.T) {
 // run is done in full or refused in full, and the limit holds at every moment.
 func TestTogetherInLittleMemory(t *testing.T) {
 	const limit = 120 << 10
-	e := open(t, Options{Threads: 2, MemLimit: limit})
+	e := open(t, Options{Device: cpu.Open, Threads: 2, MemLimit: limit})
 	p, err := e.Compile(squarePlan(1))
 	require.NoError(t, err)
 	var mu sync.Mutex

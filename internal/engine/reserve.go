@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -39,12 +40,11 @@ func (b *binding) outgrows(s *Session, i int, st *state, rows int) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	d := &b.prog.plan.States[i]
+	d := &b.prog.Plan().States[i]
 	if d.Mode == plan.StateReplace {
-		out := b.prog.places[d.Out]
-		n = max(n, b.elems[out.shape]*int(out.size))
+		n = max(n, b.bound.Bytes(d.Out))
 	}
-	if st.axis < 0 && n <= len(st.mem) {
+	if st.axis < 0 && n <= st.size() {
 		return false, nil
 	}
 	g.least = n
@@ -85,7 +85,7 @@ func (g *growth) choose(room bool, limit int64) {
 		if n, err := st.bytes(more, limit); err == nil {
 			g.capacity, g.size = more, n
 		}
-	case room && len(st.mem) > 0:
+	case room && st.size() > 0:
 		g.size += g.size / 4
 	}
 }
@@ -94,19 +94,19 @@ func (g *growth) choose(room bool, limit int64) {
 // nothing has changed.
 func (b *binding) takeMemory(s *Session) error {
 	c, e := &b.call, s.e
-	c.arena = e.arenas.take(max(b.total, 1))
-	if c.arena != nil && len(b.growing) == 0 && !b.prog.retains {
+	c.arena, _ = e.arenas.take(max(b.bound.Total, 1))
+	if c.arena != nil && len(b.growing) == 0 && !b.prog.Retains {
 		return nil
 	}
 	var amounts budget.Amounts
 	c.spare, c.keeping, c.growing, c.grown = 0, 0, 0, 0
-	spare, keeping := b.outputBytes()
+	spare, keeping := b.outputBytes(e)
 	var err error
 	for room := range 2 {
-		amounts = budget.Amounts{budget.Kept: keeping, budget.Scratch: spare}
+		amounts = budget.Amounts{budget.Retained: keeping, budget.Scratch: spare}
 		arena := 0
 		if c.arena == nil {
-			arena = arenaSizes(max(b.total, 1))[room]
+			arena = arenaSizes(max(b.bound.Total, 1))[room]
 			amounts[budget.Scratch] += int64(arena)
 		}
 		grown := int64(0)
@@ -114,7 +114,7 @@ func (b *binding) takeMemory(s *Session) error {
 			g := &b.growing[i]
 			g.choose(room == 0, e.opts.MaxScratch)
 			amounts[budget.State] += int64(g.size)
-			grown += int64(g.size - len(g.st.mem))
+			grown += int64(g.size - g.st.size())
 		}
 		if err = s.account.Take(grown + keeping); err != nil {
 			continue
@@ -134,17 +134,19 @@ func (b *binding) takeMemory(s *Session) error {
 		c.spare, c.keeping, c.growing, c.grown = spare, keeping, amounts[budget.State], grown
 		return nil
 	}
-	e.arenas.put(c.arena)
-	c.arena = nil
+	if c.arena != nil {
+		e.arenas.put(c.arena)
+		c.arena = nil
+	}
 	return err
 }
 
 // purpose says what most of the memory is for.
 func (b *binding) purpose(a *budget.Amounts) string {
 	switch {
-	case a[budget.State] >= a[budget.Scratch] && a[budget.State] >= a[budget.Kept]:
+	case a[budget.State] >= a[budget.Scratch] && a[budget.State] >= a[budget.Retained]:
 		return "the state of the session"
-	case a[budget.Kept] > a[budget.Scratch]:
+	case a[budget.Retained] > a[budget.Scratch]:
 		return "outputs that stay with the session"
 	}
 	return "scratch of the run"
@@ -152,13 +154,13 @@ func (b *binding) purpose(a *budget.Amounts) string {
 
 // outputBytes is the memory of outputs outside the arena: of copies that are
 // made for the answer, and of values that are kept.
-func (b *binding) outputBytes() (spare, keeping int64) {
-	for _, o := range b.prog.plan.Outputs {
-		p := &b.prog.places[o.Value]
-		switch n := int64(b.elems[p.shape]) * int64(p.size); {
-		case o.Place == plan.Keep:
+func (b *binding) outputBytes(e *Engine) (spare, keeping int64) {
+	for _, o := range b.prog.Plan().Outputs {
+		p := &b.prog.Places[o.Value]
+		switch n := int64(b.bound.Bytes(o.Value)); {
+		case o.Place == plan.Retain:
 			keeping += n + keptHead
-		case b.prog.places[p.base].state >= 0 || !b.arrays[o.Value].Contiguous():
+		case !e.device.Info().HostAddressable || b.prog.Places[p.Base].State >= 0 || !b.bound.Contiguous(o.Value):
 			spare += n
 		}
 	}
@@ -168,7 +170,7 @@ func (b *binding) outputBytes() (spare, keeping int64) {
 // growStates gives the states their memory, which has been reserved. When ctx ends
 // the states that have not got it stay as they were.
 func (b *binding) growStates(ctx context.Context, s *Session) error {
-	h := haltOn(ctx)
+	h := device.HaltOn(ctx)
 	for i := range b.growing {
 		if err := b.grow(ctx, s, &b.growing[i], h); err != nil {
 			return err
@@ -181,40 +183,30 @@ func (b *binding) growStates(ctx context.Context, s *Session) error {
 // state's, and the call's until then.
 func (b *binding) grow(ctx context.Context, s *Session, g *growth, h halt.Func) error {
 	st := g.st
-	mem, err := s.e.allocState(ctx, g.size)
+	mem, err := s.e.device.Alloc(ctx, device.UseState, g.size)
 	if err != nil {
 		return err
 	}
 	moved := false
 	defer func() {
 		if !moved {
-			s.e.stateMem.Free(mem)
+			s.e.device.Free(device.UseState, mem)
 		}
 	}()
 	s.e.fault("grow")
-	if st.copyTo(mem, g.capacity, h); ctx.Err() != nil {
-		return stopped(ctx)
+	from := device.State{DType: st.dtype, Shape: st.shape, Axis: st.axis, Capacity: st.capacity}
+	if err := s.e.device.CopyState(mem, g.capacity, st.mem, from, h); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return device.Stopped(ctx)
 	}
 	moved = true
 	b.call.growing -= int64(g.size)
-	b.call.grown -= int64(g.size - len(st.mem))
+	b.call.grown -= int64(g.size - st.size())
 	st.capacity = g.capacity
 	s.resize(st, mem)
 	s.states[st.name] = st
 	b.sees(g.index, st)
 	return nil
-}
-
-// copyTo copies a state's value to memory with room for capacity positions, or a
-// part of it when h says stop.
-func (st *state) copyTo(mem []byte, capacity int, h halt.Func) {
-	if st.axis >= 0 && st.shape[st.axis] > 0 {
-		from, to := st.view(st.mem, st.capacity), st.view(mem, capacity)
-		copyStrided(&to, &from, h)
-		return
-	}
-	n := len(st.mem)
-	for i := 0; i < n && (i == 0 || !h.Now()); i += copyPiece {
-		copy(mem[i:], st.mem[i:min(i+copyPiece, n)])
-	}
 }

@@ -2,10 +2,11 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/genie-sdk/go/internal/device"
 )
 
 // DefaultMaxBatch is [Options.MaxBatch] where that is 0.
@@ -58,11 +59,7 @@ type member struct {
 	err  error
 
 	// In a round.
-	at     int // the group that runs, or that failed
-	first  int // its rows in a joint product
-	count  int
-	broken failure // a chunk of a joint product
-
+	at int // the group that runs, or that failed
 	// What follows is guarded by the mutex of the rounds.
 	dueIn int           // the round after which it is waited for
 	left  time.Time     // when that let it go, while it is away
@@ -152,7 +149,7 @@ func (r *rounds) withdraw(m *member) bool {
 	}
 	r.waiting = slices.Delete(r.waiting, i, i+1)
 	r.rows -= m.rows
-	m.err = stopped(m.ctx)
+	m.err = device.Stopped(m.ctx)
 	return true
 }
 
@@ -170,7 +167,7 @@ func (r *rounds) gather(m *member) bool {
 		if !r.await(m, d) {
 			r.waiting = slices.Delete(r.waiting, 0, 1)
 			r.rows -= m.rows
-			m.lead, m.err = false, stopped(m.ctx)
+			m.lead, m.err = false, device.Stopped(m.ctx)
 			r.pass()
 			return false
 		}
@@ -239,9 +236,4 @@ func (r *rounds) end(m *member, rest []*member, took time.Duration) {
 	}
 	clear(r.batch) // which rest lies in: a member is its session's to drop
 	r.pass()
-}
-
-// stopped is the error of a call whose context has ended.
-func stopped(ctx context.Context) error {
-	return fmt.Errorf("genie: run stopped: %w", context.Cause(ctx))
 }

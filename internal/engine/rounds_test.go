@@ -28,7 +28,7 @@ func newTheatre(limit int, took time.Duration) *theatre {
 	s.r = newRounds(limit, func(members []*member) ([]*member, bool) {
 		var names []string
 		for _, m := range members {
-			names = append(names, strconv.Itoa(m.first))
+			names = append(names, strconv.Itoa(m.at))
 		}
 		s.log = append(s.log, fmt.Sprintf("%v %s", time.Since(s.begin), strings.Join(names, "+")))
 		<-time.After(s.took)
@@ -39,7 +39,7 @@ func newTheatre(limit int, took time.Duration) *theatre {
 
 // actor is a member with a number.
 func actor(n, rows int) *member {
-	return &member{first: n, rows: rows, ctx: context.Background(), wake: make(chan struct{}, 1)}
+	return &member{at: n, rows: rows, ctx: context.Background(), wake: make(chan struct{}, 1)}
 }
 
 const ms = time.Millisecond

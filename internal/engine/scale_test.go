@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
@@ -286,7 +287,7 @@ func TestCompileIsLinear(t *testing.T) {
 				for attempt := range attempts {
 					var took [2]time.Duration
 					for i := range took {
-						e, err := engine.New(engine.Options{Threads: 1, Branches: branches})
+						e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 1, Branches: branches})
 						require.NoError(t, err)
 						took[i] = prepared(t, e, encoded[i])
 						require.NoError(t, e.Close())

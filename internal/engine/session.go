@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/genie-sdk/go/internal/budget"
-	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -44,7 +44,7 @@ type state struct {
 	shape    []int // in dims
 	dims     [plan.MaxRank]int
 	capacity int
-	mem      []byte
+	mem      device.Buffer
 	lost     bool // an in-place write was cut short
 }
 
@@ -67,9 +67,21 @@ func (s *Session) newState(d *plan.State, dt plan.DType, in []int) *state {
 	return st
 }
 
+// size is the memory of the state, in bytes.
+func (st *state) size() int {
+	if st.mem == nil {
+		return 0
+	}
+	return st.mem.Len()
+}
+
+// kept is a value that stays with the session.
 type kept struct {
-	t   transport.Tensor
-	gen uint64
+	dtype plan.DType
+	shape []int
+	mem   device.Buffer
+	n     int // bytes
+	gen   uint64
 }
 
 // NewSession opens a session.
@@ -144,13 +156,16 @@ func (s *Session) dropStates() {
 }
 
 // resize gives a state other memory, which the accounts have.
-func (s *Session) resize(st *state, mem []byte) {
-	more := int64(len(mem)) - int64(len(st.mem))
-	if more < 0 { // what is more has been taken
-		s.account.Give(-more)
+func (s *Session) resize(st *state, mem device.Buffer) {
+	size, had := int64(0), int64(st.size())
+	if mem != nil {
+		size = int64(mem.Len())
 	}
-	s.e.stateMem.Free(st.mem)
-	s.e.account.Release(budget.State, int64(len(st.mem)))
+	if size < had { // what is more has been taken
+		s.account.Give(had - size)
+	}
+	s.e.device.Free(device.UseState, st.mem)
+	s.e.account.Release(budget.State, had)
 	st.mem = mem
 }
 
@@ -160,7 +175,8 @@ func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
 	if err != nil {
 		return transport.Tensor{}, err
 	}
-	return k.t, nil
+	data, err := s.e.device.Bytes(k.mem, k.n)
+	return transport.Tensor{DType: k.dtype, Shape: k.shape, Data: data}, err
 }
 
 // lookup is find with the lock.
@@ -193,20 +209,21 @@ func (s *Session) Release(hs ...transport.Handle) {
 	}
 }
 
-// forget takes a kept value, which the collector frees, from the accounts.
+// forget frees a kept value.
 func (s *Session) forget(k *kept) {
-	n := int64(len(k.t.Data)) + keptHead
+	n := int64(k.n) + keptHead
+	s.e.device.Free(device.UseRetained, k.mem)
 	s.account.Give(n)
-	s.e.account.Release(budget.Kept, n)
+	s.e.account.Release(budget.Retained, n)
 }
 
 // keep keeps a value whose memory is reserved.
-func (s *Session) keep(t transport.Tensor) transport.Handle {
+func (s *Session) keep(t transport.Tensor, mem device.Buffer, n int) transport.Handle {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nextID++
 	s.gen++
-	s.kept[s.nextID] = &kept{t, s.gen}
+	s.kept[s.nextID] = &kept{dtype: t.DType, shape: t.Shape, mem: mem, n: n, gen: s.gen}
 	return transport.Handle{Session: s.id, ID: s.nextID, Epoch: s.e.epoch, Generation: s.gen}
 }
 
@@ -229,12 +246,4 @@ func (s *Session) fit(known *state, d *plan.State, dt plan.DType, in []int) (*st
 		return nil, fmt.Errorf("%w: %q is %v%v (%v), the call wants %v%v (%v)", transport.ErrState, d.Name, st.dtype, st.shape, st.mode, dt, in, d.Mode)
 	}
 	return st, nil
-}
-
-func (st *state) view(mem []byte, capacity int) op.Array {
-	full := slices.Clone(st.shape)
-	if st.axis >= 0 {
-		full[st.axis] = capacity
-	}
-	return op.Array{DType: st.dtype, Shape: st.shape, Strides: op.ContiguousStrides(full), Data: mem}
 }

@@ -9,7 +9,7 @@ import (
 // measure makes room for the times of the groups, when they are measured.
 func (c *Call) measure() {
 	if c.s.e.opts.Profile && c.times == nil {
-		c.times = make([]time.Duration, len(c.b.prog.groups))
+		c.times = make([]time.Duration, len(c.b.prog.Groups))
 	}
 }
 
@@ -18,16 +18,16 @@ func (c *Call) measure() {
 func (c *Call) settle(ctx context.Context, n int, err error) error {
 	p := c.b.prog
 	c.s.e.fault("settle")
-	if err != nil && n < len(p.groups) {
-		g := &p.groups[n]
+	if err != nil && n < len(p.Groups) {
+		g := &p.Groups[n]
 		if ctx.Err() == nil {
-			err = fmt.Errorf("step %d (%s): %w", g.place(), p.res.Ops[g.place()].Name(), err)
+			err = fmt.Errorf("step %d (%s): %w", g.Place(), p.Res.Ops[g.Place()].Name(), err)
 		}
 		c.lose(n + 1)
 	}
 	ops := 0
 	for i := range n {
-		ops += len(p.groups[i].steps)
+		ops += len(p.Groups[i].Steps)
 	}
 	c.s.e.ops.Add(int64(ops))
 	if c.s.e.opts.Profile {

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/genie-sdk/go/internal/budget"
-	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -25,7 +25,7 @@ const MaxBindingBytes = 64 << 20
 // against the heap.
 const (
 	valueBytes  = 240 // a value with its place, layout and lists, but for its dimensions
-	stepBytes   = 470 // a step with its operator and group
+	stepBytes   = 510 // a step with its operator and group
 	attrBytes   = 160
 	stateBytes  = 400
 	portBytes   = 160
@@ -34,14 +34,11 @@ const (
 	termBytes   = 96
 	inBytes     = 32
 
-	boundValueBytes  = 120 // op.Array and its weight
-	boundGroupBytes  = 512 // step
-	boundPinBytes    = 16
 	boundClassBytes  = 40
 	boundBufferBytes = 32
 	boundStateBytes  = 480 // with the state itself, which the session has
 	boundInputBytes  = 64
-	boundBytes       = 6 << 10 // whatever the plan
+	boundBytes       = 3 << 10 // whatever the plan
 
 	weightHead = 512 // of a weight that is held, beside its content
 	keptHead   = 512 // of a value that is kept, the same
@@ -50,24 +47,24 @@ const (
 // measure counts what the program takes on the heap, and each of its bindings.
 func (p *Program) measure() {
 	n := int64(4 << 10)
-	for i := range p.plan.Values {
-		v := &p.plan.Values[i]
-		n += valueBytes + heapBlock(len(v.Const)) + int64(len(v.Name)) + dimsBytes(v.Spec.Shape) + dimsBytes(p.res.Layouts[i].Strides)
+	for i := range p.Plan().Values {
+		v := &p.Plan().Values[i]
+		n += valueBytes + heapBlock(len(v.Const)) + int64(len(v.Name)) + dimsBytes(v.Spec.Shape) + dimsBytes(p.Res.Layouts[i].Strides)
 		if v.Kind == plan.KindWeight {
 			n += weightBytes
 		}
 	}
-	for i := range p.plan.Steps {
-		s := &p.plan.Steps[i]
+	for i := range p.Plan().Steps {
+		s := &p.Plan().Steps[i]
 		n += stepBytes + int64(len(s.In))*inBytes + int64(len(s.Attrs))*attrBytes
 		for k := range s.Attrs {
 			a := &s.Attrs[k]
 			n += int64(len(a.Key)+len(a.Str)) + 8*int64(len(a.Ints)) + dimsBytes(a.Dims)
 		}
 	}
-	n += int64(len(p.plan.States))*stateBytes + int64(len(p.plan.Inputs)+len(p.plan.Outputs))*portBytes
-	for c := range p.classes {
-		n += int64(unsafe.Sizeof(class{})) + dimsBytes(p.classes[c].text)
+	n += int64(len(p.Plan().States))*stateBytes + int64(len(p.Plan().Inputs)+len(p.Plan().Outputs))*portBytes
+	for c := range p.Classes {
+		n += int64(unsafe.Sizeof(program.Class{})) + dimsBytes(p.Classes[c].Text)
 	}
 	p.size = n
 	p.measureBinding()
@@ -75,19 +72,11 @@ func (p *Program) measure() {
 
 // measureBinding counts what newBinding makes.
 func (p *Program) measureBinding() {
-	n := int64(boundBytes) + int64(len(p.places))*boundValueBytes + int64(len(p.groups))*boundGroupBytes +
-		int64(len(p.classes))*boundClassBytes + int64(p.buffers)*boundBufferBytes +
-		int64(len(p.plan.States))*boundStateBytes + int64(len(p.plan.Inputs)+len(p.plan.Outputs))*boundInputBytes
-	for c := range p.classes {
-		n += 8 * int64(len(p.classes[c].dims))
-	}
-	for i := range p.groups {
-		g := &p.groups[i]
-		n += int64(len(g.in)+len(g.stages)) * boundPinBytes
-		switch p.res.Ops[g.steps[0]].(type) {
-		case op.Sample, op.Reduce:
-			p.drawn = append(p.drawn, i)
-		}
+	n := int64(boundBytes) + p.code.RunHeap() +
+		int64(len(p.Classes))*boundClassBytes + int64(p.Buffers)*boundBufferBytes +
+		int64(len(p.Plan().States))*boundStateBytes + int64(len(p.Plan().Inputs)+len(p.Plan().Outputs))*boundInputBytes
+	for c := range p.Classes {
+		n += 8 * int64(len(p.Classes[c].Dims))
 	}
 	p.bound = n
 }
@@ -117,32 +106,13 @@ func PlanWork(encoded []byte) int64 {
 	return 64<<10 + 3*content + 24*(int64(len(encoded))-content) + int64(parts)<<10
 }
 
-// drawBytes is what drawing from a row takes, by element: its copy, the weights,
-// the largest, and candidates of the reference.
-const drawBytes = 4 + 8 + 8 + 24
-
-// heapNeed is what kernels of the program take on the heap at the sizes that are
-// bound now.
-func (b *binding) heapNeed() (n int64) {
-	for _, i := range b.prog.drawn {
-		s := &b.steps[i]
-		switch s.op.(type) {
-		case op.Sample:
-			n = max(n, drawBytes*int64(s.in[0].Shape[len(s.in[0].Shape)-1]))
-		case op.Reduce:
-			n = max(n, 8*int64(s.out.Len()))
-		}
-	}
-	return n
-}
-
 // takeHeap counts what kernels take on the heap, which stays with the binding,
 // and says by how much it is more.
-func (b *binding) takeHeap(s *Session) (more int64, err error) {
-	if len(b.prog.drawn) == 0 {
+func (b *binding) takeHeap(s *Session, changed uint64) (more int64, err error) {
+	if changed == 0 {
 		return 0, nil
 	}
-	if more = b.heapNeed() - b.heap; more <= 0 {
+	if more = b.run.Heap() - b.heap; more <= 0 {
 		return 0, nil
 	}
 	if err := s.charge(more, "what kernels of the run work in"); err != nil {

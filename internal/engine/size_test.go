@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -86,7 +87,7 @@ func grown(t *testing.T, build func() any) int64 {
 // TestSizes holds what plans and bindings count as against the heap: never much
 // less than they take, and not several times as much.
 func TestSizes(t *testing.T) {
-	e, err := New(Options{Threads: 1})
+	e, err := New(Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.Close()) })
 	for name, p := range map[string]*plan.Plan{
@@ -100,7 +101,7 @@ func TestSizes(t *testing.T) {
 			took := grown(t, func() any {
 				decoded, err := plan.Decode(encoded)
 				require.NoError(t, err)
-				prog, err = compile(decoded, e.opts, op.NewWork(nil))
+				prog, err = e.compile(decoded, op.NewWork(nil))
 				require.NoError(t, err)
 				return prog
 			})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/transport"
 )
@@ -38,7 +39,7 @@ func (f *fading) Err() error {
 // trio is three voices that have said some and the same ones alone.
 func trio(t *testing.T) (p *speaking, voices, soloists []*voice) {
 	t.Helper()
-	p = newSpeaking(t, "basic", engine.Options{Threads: 2})
+	p = newSpeaking(t, "basic", engine.Options{Device: cpu.Open, Threads: 2})
 	for i := range 3 {
 		voices, soloists = append(voices, p.newVoice(i, 1)), append(soloists, p.newVoice(i, 1))
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
@@ -31,6 +32,7 @@ func newSpeaking(t testing.TB, folder string, opts engine.Options) *speaking {
 	m, err := gpt2.Load(context.Background(), "../../testdata/gpt2/"+folder, gpt2.LoadOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = m.Close() })
+	opts.Device = cpu.Open
 	e, err := engine.New(opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.Close()) })
@@ -154,15 +156,15 @@ func TestTogetherSameBits(t *testing.T) {
 		opts   engine.Options
 	}{
 		{folder: "basic"},
-		{folder: "basic", opts: engine.Options{Threads: 1}},
-		{folder: "basic", opts: engine.Options{Threads: 5}},
+		{folder: "basic", opts: engine.Options{Device: cpu.Open, Threads: 1}},
+		{folder: "basic", opts: engine.Options{Device: cpu.Open, Threads: 5}},
 		{folder: "odd"},
 		{folder: "gelu"},
 		{folder: "untied"},
 		{folder: "bf16"},
 		{folder: "fp16"},
-		{folder: "basic", opts: engine.Options{Int8Weights: true}},
-		{folder: "basic", opts: engine.Options{Profile: true}},
+		{folder: "basic", opts: engine.Options{Device: cpu.Open, Int8Weights: true}},
+		{folder: "basic", opts: engine.Options{Device: cpu.Open, Profile: true}},
 	} {
 		t.Run(fmt.Sprintf("%s/threads=%d/int8=%v/profile=%v", c.folder, c.opts.Threads, c.opts.Int8Weights, c.opts.Profile), func(t *testing.T) {
 			alone := c.opts
@@ -185,8 +187,8 @@ func TestTogetherSameBits(t *testing.T) {
 					before := p.e.Stats()
 					require.Equal(t, make([]error, len(now)), chorus(p, now, background))
 					if after := p.e.Stats(); len(now) > 1 {
-						require.Equal(t, int64(1), after.Rounds-before.Rounds)
-						require.Equal(t, int64(len(now)), after.JoinedRuns-before.JoinedRuns)
+						require.Equal(t, int64(1), after.Batches-before.Batches)
+						require.Equal(t, int64(len(now)), after.BatchedRuns-before.BatchedRuns)
 					}
 				}
 				for i := range voices {
@@ -196,7 +198,7 @@ func TestTogetherSameBits(t *testing.T) {
 					soloists[i].s.Close()
 				}
 			}
-			require.Zero(t, solo.e.Stats().JoinedRuns)
+			require.Zero(t, solo.e.Stats().BatchedRuns)
 			require.Equal(t, solo.e.Stats().Ops, p.e.Stats().Ops)
 			require.Zero(t, p.e.Stats().StateBytes)
 		})
@@ -206,7 +208,7 @@ func TestTogetherSameBits(t *testing.T) {
 // TestManyRowsRunApart holds that a call with many rows neither waits for
 // rounds nor is waited for.
 func TestManyRowsRunApart(t *testing.T) {
-	p := newSpeaking(t, "basic", engine.Options{MaxBatch: 6})
+	p := newSpeaking(t, "basic", engine.Options{Device: cpu.Open, MaxBatch: 6})
 	for _, c := range []struct {
 		sequences int
 		apart     bool

@@ -6,25 +6,38 @@ import (
 	"sync"
 
 	"github.com/genie-sdk/go/internal/budget"
-	"github.com/genie-sdk/go/internal/memory"
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// WeightKey names content in one of the forms in which an engine holds it. It
+// WeightKey names content in one of the layouts in which an engine holds it. It
 // is comparable.
 type WeightKey struct {
 	hash   plan.Hash
-	layout packing
+	layout device.WeightLayout
+}
+
+// weight is content on the device.
+type weight struct {
+	on   device.Weight
+	tag  *transport.PossessionTag // nil where nobody asks for it
+	idle *list.Element            // under the store's lock: in the list of weights that nobody uses
+}
+
+// kind is what a weight's memory counts as.
+func kind(packed bool) budget.Kind {
+	if packed {
+		return budget.Packed
+	}
+	return budget.Weights
 }
 
 // store holds weights by content and form. A weight that an open session has in
 // one of its plans stays; the others go, the one that was used longest ago
 // first, when their memory is needed.
 type store struct {
-	account *budget.Account
-	memory  memory.Slabs
-	fault   func(at string) // see [Engine.fault]
+	account *budget.Budget
 
 	mu   sync.Mutex
 	held map[WeightKey]*weight // nil when closed
@@ -35,10 +48,8 @@ type store struct {
 	received, evicted int64
 }
 
-func newStore(account *budget.Account) *store {
-	s := &store{account: account, held: map[WeightKey]*weight{}, uses: map[WeightKey]int{}}
-	s.memory.Trim = account.Limit() > 0
-	return s
+func newStore(account *budget.Budget) *store {
+	return &store{account: account, held: map[WeightKey]*weight{}, uses: map[WeightKey]int{}}
 }
 
 func (s *store) get(k WeightKey) *weight {
@@ -119,10 +130,10 @@ func (s *store) add(k WeightKey, w *weight) {
 
 // release gives the memory of w back.
 func (s *store) release(w *weight) {
-	s.memory.Free(w.data)
-	s.account.Release(w.kind(), int64(len(w.data)))
+	k, n := kind(w.on.Packed()), w.on.Bytes()
+	w.on.Free()
+	s.account.Release(k, n)
 	s.account.Release(budget.Plans, weightHead)
-	w.data = nil
 }
 
 // Idle implements [budget.Holder].
@@ -130,7 +141,7 @@ func (s *store) Idle() (n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for e := s.idle.Front(); e != nil; e = e.Next() {
-		n += int64(len(s.held[e.Value.(WeightKey)].data)) + weightHead
+		n += s.held[e.Value.(WeightKey)].on.Bytes() + weightHead
 	}
 	return n
 }
@@ -143,7 +154,7 @@ func (s *store) Reclaim(n int64) {
 		k := s.idle.Remove(s.idle.Front()).(WeightKey)
 		w := s.held[k]
 		delete(s.held, k)
-		n -= int64(len(w.data)) + weightHead
+		n -= w.on.Bytes() + weightHead
 		s.release(w)
 		s.evicted++
 	}
@@ -153,10 +164,8 @@ func (s *store) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range s.held {
-		s.account.Release(w.kind(), int64(len(w.data)))
-		s.account.Release(budget.Plans, weightHead)
+		s.release(w)
 	}
-	s.memory.Close()
 	s.held = nil
 	s.idle.Init()
 }
@@ -166,7 +175,7 @@ func (s *store) close() {
 func (e *Engine) Missing(p *Program) []plan.Value {
 	var out []plan.Value
 	for _, id := range e.MissingIDs(p) {
-		out = append(out, p.plan.Values[id])
+		out = append(out, p.Plan().Values[id])
 	}
 	return out
 }
@@ -189,11 +198,11 @@ func (e *Engine) Fits(p *Program, absent func(plan.Hash) bool) error {
 	need := int64(0)
 	for i, k := range p.keys {
 		if e.store.get(k) == nil || absent != nil && absent(k.hash) {
-			size, err := e.weightSize(p, p.keyOf[i])
+			size, err := p.code.WeightSizes(p.keyOf[i])
 			if err != nil {
 				return err
 			}
-			need += size.held + weightHead
+			need += size.Held + weightHead
 		}
 	}
 	return e.account.Check(need, "the weights of the plan")
@@ -210,7 +219,7 @@ func (e *Engine) PossessionTag(p *Program, id int) *transport.PossessionTag {
 	if !ok {
 		return nil
 	}
-	w := e.store.get(WeightKey{p.plan.Values[id].Hash, layout})
+	w := e.store.get(WeightKey{p.Plan().Values[id].Hash, layout})
 	if w == nil {
 		return nil
 	}

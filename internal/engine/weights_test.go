@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
@@ -63,14 +64,14 @@ func TestWeightTypes(t *testing.T) {
 		bytes = n.stats.WeightBytes
 		return out, bytes
 	}
-	want, size := run(plan.F32, engine.Options{})
+	want, size := run(plan.F32, engine.Options{Device: cpu.Open})
 	for _, storage := range []plan.DType{plan.F16, plan.BF16} {
-		got, bytes := run(storage, engine.Options{})
+		got, bytes := run(storage, engine.Options{Device: cpu.Open})
 		require.Equal(t, want, got, "%v", storage)
 		require.Equal(t, size/2, bytes, "%v", storage)
 	}
 	for _, storage := range []plan.DType{plan.F32, plan.F16, plan.BF16} {
-		got, bytes := run(storage, engine.Options{Int8Weights: true})
+		got, bytes := run(storage, engine.Options{Device: cpu.Open, Int8Weights: true})
 		require.Equal(t, size/4, bytes, "%v", storage)
 		require.NotEqual(t, want, got)
 		// Magnitudes of tanh are at most 1; each of 67 weights is off by at
@@ -95,7 +96,7 @@ func TestInt8RefusesInfinities(t *testing.T) {
 	require.NoError(t, err)
 	sch, err := semantic.Full().Schedule(srg, semantic.Request{Profile: semantic.Profile{}, Outputs: n.g.Outputs()})
 	require.NoError(t, err)
-	e, err := engine.New(engine.Options{Int8Weights: true})
+	e, err := engine.New(engine.Options{Device: cpu.Open, Int8Weights: true})
 	require.NoError(t, err)
 	defer e.Close()
 	prog, err := e.Compile(sch.Plan)

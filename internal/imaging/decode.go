@@ -96,7 +96,7 @@ func Decode(r io.Reader, limits Limits) (*Image, error) {
 		return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, f.name, err)
 	}
 	if m.Width != config.Width || m.Height != config.Height {
-		return nil, fmt.Errorf("%w: %s: the header says %dx%d, the picture is %dx%d",
+		return nil, fmt.Errorf("%w: %s: the header says %dx%d, the image is %dx%d",
 			ErrCorrupt, f.name, config.Width, config.Height, m.Width, m.Height)
 	}
 	if f.orientation == nil {

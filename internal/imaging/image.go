@@ -22,7 +22,7 @@ func (m *Image) row(y int) []uint8 { return m.Pix[3*y*m.Width : 3*(y+1)*m.Width]
 // check finds a picture that was put together wrongly.
 func (m *Image) check() error {
 	if m == nil || m.Width < 1 || m.Height < 1 || len(m.Pix) != 3*m.Width*m.Height {
-		return fmt.Errorf("%w: an empty or inconsistent picture", ErrCorrupt)
+		return fmt.Errorf("%w: an empty or inconsistent image", ErrCorrupt)
 	}
 	return nil
 }

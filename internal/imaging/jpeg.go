@@ -92,7 +92,7 @@ func decodeJPEG(content []byte, _ image.Config) (*Image, error) {
 		return nil, err
 	}
 	if d.scans == 0 {
-		return nil, jpegErrorf("no picture")
+		return nil, jpegErrorf("no image")
 	}
 	return d.image()
 }
@@ -193,11 +193,11 @@ func (d *jpegDecoder) frame(s []byte, progressive bool) error {
 	case s[0] != 8:
 		return fmt.Errorf("a precision of %d bits %w", s[0], errUnread)
 	case d.height == 0 && d.width > 0:
-		return fmt.Errorf("a height that comes after the picture (DNL) %w", errUnread)
+		return fmt.Errorf("a height that comes after the image (DNL) %w", errUnread)
 	case d.width == 0:
 		return jpegErrorf("no pixels")
 	case n != 1 && n != 3 && n != 4:
-		return fmt.Errorf("a picture of %d channels %w", n, errUnread)
+		return fmt.Errorf("an image of %d channels %w", n, errUnread)
 	}
 	for ; len(d.channels) < n; s = s[3:] {
 		c := jpegChannel{id: s[6], h: int(s[7] >> 4), v: int(s[7] & 15), table: s[8]}

@@ -64,7 +64,7 @@ func TestUnreadCodings(t *testing.T) {
 		{1, 0xcd, "hierarchical coding is not read"},
 		{1, 0xde, "hierarchical coding is not read"},
 		{4, 12, "a precision of 12 bits is not read"},
-		{6, 0, "a height that comes after the picture (DNL) is not read"},
+		{6, 0, "a height that comes after the image (DNL) is not read"},
 		{11, 0x31, "sampled by a fraction, is not read"},
 	} {
 		b := bytes.Clone(content)

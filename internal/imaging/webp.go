@@ -55,7 +55,7 @@ func webpConfig(content []byte) (image.Config, error) {
 }
 
 // errAnimated is of a WebP file with frames.
-var errAnimated = fmt.Errorf("an animated picture %w", errUnread)
+var errAnimated = fmt.Errorf("an animated image %w", errUnread)
 
 // decodeWebP decodes with golang.org/x/image/webp, but converts lossy pictures
 // itself: Go takes their colours to have JPEG's range, and repeats those that

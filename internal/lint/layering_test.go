@@ -59,10 +59,17 @@ var layers = []layer{
 	{"internal/memory", nil},
 	{"internal/fault", []string{"transport/wire"}},
 	{"internal/op", []string{"internal/halt", "transport", "transport/plan"}},
+	{"internal/program", []string{"internal/op", "transport", "transport/plan"}},
 	{"internal/planmaker", []string{"internal/op", "transport", "transport/plan"}},
 	{"internal/budget", []string{"transport"}},
-	{"internal/engine", []string{"internal/budget", "internal/halt", "internal/kernels", "internal/memory", "internal/op", "transport", "transport/plan"}},
-	{"transport/local", []string{"internal/engine", "internal/memory", "transport", "transport/plan"}},
+	{"internal/device", []string{"internal/budget", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan"}},
+	{"internal/device/cpu", []string{
+		"internal/budget", "internal/device", "internal/halt", "internal/kernels", "internal/memory", "internal/op", "internal/program",
+		"transport", "transport/plan",
+	}},
+	{"internal/engine", []string{"internal/budget", "internal/device", "internal/halt", "internal/memory", "internal/op", "internal/program", "transport", "transport/plan"}},
+	{"internal/host", []string{"internal/device/...", "internal/engine"}},
+	{"transport/local", []string{"internal/engine", "internal/host", "internal/memory", "transport", "transport/plan"}},
 	{"internal/admission", nil},
 	{"internal/connlimit", []string{"transport"}},
 	{"internal/worker", []string{
@@ -75,7 +82,7 @@ var layers = []layer{
 	{"internal/worker/metrics", []string{"internal/worker/meter", "transport", "transport/plan", "transport/wire"}},
 	{"internal/worker/admin", []string{"internal/connlimit"}},
 	{"internal/worker/...", []string{
-		"internal/checkpoint", "internal/engine", "internal/safetensors", "internal/worker/...",
+		"internal/checkpoint", "internal/engine", "internal/host", "internal/safetensors", "internal/worker/...",
 		"transport", "transport/credentials", "transport/plan", "transport/wire/...",
 	}},
 	{"internal/access", []string{"internal/connlimit", "transport"}},

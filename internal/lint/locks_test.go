@@ -77,7 +77,7 @@ func TestLocksPage(t *testing.T) {
 		edges := g.edges()
 		require.Greater(t, len(edges), 40, "it must find those that there are")
 		require.Contains(t, edges, lockEdge{"internal/worker.Server.mu", "internal/worker.conn.mu"})
-		require.Contains(t, edges, lockEdge{"internal/budget.Account.mu", "internal/engine.store.mu"}, "through an interface")
+		require.Contains(t, edges, lockEdge{"internal/budget.Budget.mu", "internal/engine.store.mu"}, "through an interface")
 		for e, at := range edges {
 			if slices.Index(page.order, e.held) >= slices.Index(page.order, e.taken) {
 				t.Errorf("%s is taken while %s is held, which stands below it: %s", e.taken, e.held, at)

@@ -27,8 +27,10 @@ func Div() Arith { return Arith{"div", func(a, b float32) float32 { return a / b
 // Name is add, sub, mul or div.
 func (o Arith) Name() string { return o.name }
 
-// Commutative reports whether the operands may be swapped.
-func (o Arith) Commutative() bool { return o.name == "add" || o.name == "mul" }
+// Traits are those of elementwise arithmetic.
+func (o Arith) Traits() Traits {
+	return Traits{Class: ClassElementwise, Pointwise: true, Commutative: o.name == "add" || o.name == "mul"}
+}
 
 // Attrs has none.
 func (Arith) Attrs() plan.Attrs { return nil }

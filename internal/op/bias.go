@@ -11,6 +11,9 @@ type Bias struct{}
 // Name is bias.
 func (Bias) Name() string { return "bias" }
 
+// Traits are those of elementwise arithmetic.
+func (Bias) Traits() Traits { return Traits{Class: ClassElementwise, Pointwise: true} }
+
 // Attrs has none.
 func (Bias) Attrs() plan.Attrs { return nil }
 
@@ -24,6 +27,11 @@ func (Bias) Infer(in []plan.Spec) (plan.Spec, error) {
 		return plan.Spec{}, shapeErr("bias %v for %v, wants one dimension, the last", b, x)
 	}
 	return in[0], wantF32(in...)
+}
+
+// Rows are those of x; the last axis has to stay whole for the vector.
+func (o Bias) Rows(in []plan.Spec, out plan.Spec, s Slice) ([]int, Op, bool) {
+	return firstRows(in, s), o, s.Axis < len(out.Shape)-1
 }
 
 // FLOPs is one per element.

@@ -13,6 +13,9 @@ type Concat struct{ Axis int }
 // Name is concat.
 func (Concat) Name() string { return "concat" }
 
+// Traits are those of a copy.
+func (Concat) Traits() Traits { return moves() }
+
 // Attrs is the axis.
 func (o Concat) Attrs() plan.Attrs { return plan.Attrs{plan.Int("axis", o.Axis)} }
 
@@ -78,6 +81,9 @@ type Append struct{ Axis int }
 // Name is append.
 func (Append) Name() string { return "append" }
 
+// Traits are those of a copy. What was there before stays as it was.
+func (Append) Traits() Traits { return moves() }
+
 // Attrs is the axis that grows.
 func (o Append) Attrs() plan.Attrs { return plan.Attrs{plan.Int("axis", o.Axis)} }
 
@@ -104,6 +110,11 @@ type WriteRows struct{ Axis int }
 
 // Name is write_rows.
 func (WriteRows) Name() string { return "write_rows" }
+
+// Traits are those of a copy over what was there before.
+func (WriteRows) Traits() Traits {
+	return Traits{Class: ClassCopy, Moves: true, Overwrites: true}
+}
 
 // Attrs is the axis.
 func (o WriteRows) Attrs() plan.Attrs { return plan.Attrs{plan.Int("axis", o.Axis)} }

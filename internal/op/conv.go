@@ -18,6 +18,11 @@ type Conv2D struct {
 // Name is conv2d.
 func (Conv2D) Name() string { return "conv2d" }
 
+// Traits are those of a layer that takes images in any layout.
+func (Conv2D) Traits() Traits {
+	return Traits{Class: ClassConv, Layer: true, Images: true}
+}
+
 // Attrs are the geometry.
 func (o Conv2D) Attrs() plan.Attrs {
 	return plan.Attrs{plan.Ints("dilation", o.Dilation[:]), plan.Int("groups", o.Groups), plan.Ints("pad", o.Pad[:]), plan.Ints("stride", o.Stride[:])}
@@ -134,6 +139,11 @@ type MaxPool2D struct{ Kernel, Stride, Pad [2]int }
 // Name is max_pool2d.
 func (MaxPool2D) Name() string { return "max_pool2d" }
 
+// Traits are those of a reduction of images.
+func (MaxPool2D) Traits() Traits {
+	return Traits{Class: ClassReduce, NonLinear: true, Reduces: true, Images: true}
+}
+
 // Attrs are the geometry.
 func (o MaxPool2D) Attrs() plan.Attrs {
 	return plan.Attrs{plan.Ints("kernel", o.Kernel[:]), plan.Ints("pad", o.Pad[:]), plan.Ints("stride", o.Stride[:])}
@@ -205,6 +215,9 @@ type BatchNorm struct{ Eps float64 }
 
 // Name is batch_norm.
 func (BatchNorm) Name() string { return "batch_norm" }
+
+// Traits are those of a normalisation, of images among others.
+func (BatchNorm) Traits() Traits { return Traits{Class: ClassNorm, Images: true} }
 
 // Attrs is epsilon, added to the variance.
 func (o BatchNorm) Attrs() plan.Attrs { return plan.Attrs{plan.Float("eps", o.Eps)} }

@@ -14,6 +14,11 @@ type Embedding struct{}
 // Name is embedding.
 func (Embedding) Name() string { return "embedding" }
 
+// Traits are those of a layer that gathers.
+func (Embedding) Traits() Traits {
+	return Traits{Class: ClassGather, Gathers: true, Layer: true}
+}
+
 // Attrs has none.
 func (Embedding) Attrs() plan.Attrs { return nil }
 
@@ -31,6 +36,11 @@ func (Embedding) Infer(in []plan.Spec) (plan.Spec, error) {
 	}
 	s := append(append(plan.Shape(nil), idx.Shape...), t.Shape[1])
 	return plan.Spec{DType: plan.F32, Shape: s}, wantF32(t)
+}
+
+// Rows are those of the indices.
+func (o Embedding) Rows(_ []plan.Spec, out plan.Spec, s Slice) ([]int, Op, bool) {
+	return []int{-1, s.Axis}, o, s.Axis < len(out.Shape)-1
 }
 
 // FLOPs is none.

@@ -12,6 +12,11 @@ type Equal struct{}
 // Name is equal.
 func (Equal) Name() string { return "equal" }
 
+// Traits are those of an elementwise comparison.
+func (Equal) Traits() Traits {
+	return Traits{Class: ClassElementwise, Pointwise: true, Commutative: true}
+}
+
 // Attrs has none.
 func (Equal) Attrs() plan.Attrs { return nil }
 

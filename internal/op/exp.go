@@ -13,6 +13,9 @@ type Exp struct{}
 // Name is exp.
 func (Exp) Name() string { return "exp" }
 
+// Traits are those of an activation.
+func (Exp) Traits() Traits { return activation() }
+
 // Attrs has none.
 func (Exp) Attrs() plan.Attrs { return nil }
 
@@ -30,6 +33,9 @@ type Sqrt struct{}
 
 // Name is sqrt.
 func (Sqrt) Name() string { return "sqrt" }
+
+// Traits are those of an activation.
+func (Sqrt) Traits() Traits { return activation() }
 
 // Attrs has none.
 func (Sqrt) Attrs() plan.Attrs { return nil }

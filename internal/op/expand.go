@@ -14,6 +14,9 @@ type Expand struct{ Shape plan.Shape }
 // Name is expand.
 func (Expand) Name() string { return "expand" }
 
+// Traits are those of a copy.
+func (Expand) Traits() Traits { return moves() }
+
 // Attrs is the new shape.
 func (o Expand) Attrs() plan.Attrs { return plan.Attrs{plan.Dims("shape", o.Shape...)} }
 

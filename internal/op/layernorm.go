@@ -14,6 +14,9 @@ type LayerNorm struct{ Eps float64 }
 // Name is layer_norm.
 func (LayerNorm) Name() string { return "layer_norm" }
 
+// Traits are those of a normalisation.
+func (LayerNorm) Traits() Traits { return Traits{Class: ClassNorm, Aligned: true} }
+
 // Attrs is epsilon, added to the variance.
 func (o LayerNorm) Attrs() plan.Attrs { return plan.Attrs{plan.Float("eps", o.Eps)} }
 
@@ -31,6 +34,11 @@ func (LayerNorm) Infer(in []plan.Spec) (plan.Spec, error) {
 		}
 	}
 	return in[0], wantF32(in...)
+}
+
+// Rows are those of the input: each row along the last axis is by itself.
+func (o LayerNorm) Rows(in []plan.Spec, out plan.Spec, s Slice) ([]int, Op, bool) {
+	return firstRows(in, s), o, s.Axis < len(out.Shape)-1
 }
 
 // FLOPs is eight per element.

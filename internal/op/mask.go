@@ -20,6 +20,9 @@ type CausalMask struct{ Window int }
 // Name is causal_mask.
 func (CausalMask) Name() string { return "causal_mask" }
 
+// Traits are those of elementwise work that knows where it is.
+func (CausalMask) Traits() Traits { return Traits{Class: ClassElementwise, Aligned: true} }
+
 // Attrs is the window, 0 for none.
 func (o CausalMask) Attrs() plan.Attrs { return plan.Attrs{plan.Int("window", o.Window)} }
 
@@ -43,6 +46,13 @@ func (o CausalMask) Infer(in []plan.Spec) (plan.Spec, error) {
 		}
 	}
 	return in[0], wantF32(in[0])
+}
+
+// Rows are the last ones of the queries: their positions are counted from the end,
+// so a tail of the queries is masked alike.
+func (o CausalMask) Rows(in []plan.Spec, out plan.Spec, s Slice) ([]int, Op, bool) {
+	queries := len(out.Shape) - 2
+	return firstRows(in, s), o, s.Axis == queries && s.Stop.Equal(out.Shape[queries])
 }
 
 // FLOPs is none: elements are only selected.
@@ -91,6 +101,9 @@ type Where struct{}
 
 // Name is where.
 func (Where) Name() string { return "where" }
+
+// Traits are those of an elementwise choice.
+func (Where) Traits() Traits { return Traits{Class: ClassElementwise, Pointwise: true} }
 
 // Attrs has none.
 func (Where) Attrs() plan.Attrs { return nil }

@@ -13,6 +13,9 @@ type MatMul struct{ TransA, TransB bool }
 // Name is matmul.
 func (MatMul) Name() string { return "matmul" }
 
+// Traits are those of a product.
+func (MatMul) Traits() Traits { return Traits{Class: ClassProduct, Layer: true} }
+
 // Attrs are the transpose flags.
 func (o MatMul) Attrs() plan.Attrs {
 	return plan.Attrs{plan.BoolAttr("trans_a", o.TransA), plan.BoolAttr("trans_b", o.TransB)}
@@ -47,6 +50,13 @@ func matDims(s plan.Shape, trans bool) (rows, cols plan.Dim) {
 		return c, r
 	}
 	return r, c
+}
+
+// Rows are those of A, with one B for all of them.
+func (o MatMul) Rows(in []plan.Spec, out plan.Spec, s Slice) ([]int, Op, bool) {
+	rank, a, b := len(out.Shape), in[0].Shape, in[1].Shape
+	rows := s.Axis == rank-2 || s.Axis < rank-2 && len(b) == 2
+	return firstRows(in, s), o, rows && !o.TransA && len(a) == rank
 }
 
 // FLOPs is 2*m*n*k for each matrix of the batch.

@@ -17,6 +17,8 @@ type Op interface {
 	// Attrs are the attributes; Name and Attrs together are the identity of
 	// an operator, without loss.
 	Attrs() plan.Attrs
+	// Traits are what others want to know of the operator.
+	Traits() Traits
 	// Infer checks the inputs and gives the output, symbolic dimensions
 	// included.
 	Infer(in []plan.Spec) (plan.Spec, error)

@@ -13,6 +13,9 @@ type Pick struct{}
 // Name is pick.
 func (Pick) Name() string { return "pick" }
 
+// Traits are those of a gather.
+func (Pick) Traits() Traits { return Traits{Class: ClassGather, Gathers: true} }
+
 // Attrs has none.
 func (Pick) Attrs() plan.Attrs { return nil }
 

@@ -17,6 +17,9 @@ const QuickGELUScale = 1.702
 // Name is quick_gelu.
 func (QuickGELU) Name() string { return "quick_gelu" }
 
+// Traits are those of an activation.
+func (QuickGELU) Traits() Traits { return activation() }
+
 // Attrs has none.
 func (QuickGELU) Attrs() plan.Attrs { return nil }
 

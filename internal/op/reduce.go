@@ -19,6 +19,9 @@ type Reduce struct {
 // Name is reduce.
 func (Reduce) Name() string { return "reduce" }
 
+// Traits are those of a reduction.
+func (Reduce) Traits() Traits { return Traits{Class: ClassReduce, Reduces: true} }
+
 // Attrs are the kind, the axes and whether they are kept.
 func (o Reduce) Attrs() plan.Attrs {
 	return plan.Attrs{plan.Ints("axes", o.Axes), plan.BoolAttr("keep", o.Keep), plan.Str("kind", o.Kind)}
@@ -152,6 +155,9 @@ type ArgMax struct{ Axis int }
 // Name is argmax.
 func (ArgMax) Name() string { return "argmax" }
 
+// Traits are those of a reduction.
+func (ArgMax) Traits() Traits { return Traits{Class: ClassReduce, Reduces: true} }
+
 // Attrs is the axis.
 func (o ArgMax) Attrs() plan.Attrs { return plan.Attrs{plan.Int("axis", o.Axis)} }
 
@@ -221,6 +227,9 @@ type TopK struct {
 
 // Name is topk.
 func (TopK) Name() string { return "topk" }
+
+// Traits are those of a reduction.
+func (TopK) Traits() Traits { return Traits{Class: ClassReduce, Reduces: true} }
 
 // Attrs are k and which of the two outputs.
 func (o TopK) Attrs() plan.Attrs {

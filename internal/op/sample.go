@@ -25,6 +25,9 @@ type Sample struct{}
 // Name is sample.
 func (Sample) Name() string { return "sample" }
 
+// Traits are those of a reduction.
+func (Sample) Traits() Traits { return Traits{Class: ClassReduce, Reduces: true} }
+
 // Attrs has none: the parameters are inputs, so that a plan serves every
 // request.
 func (Sample) Attrs() plan.Attrs { return nil }

@@ -13,6 +13,9 @@ type Softmax struct{ Axis int }
 // Name is softmax.
 func (Softmax) Name() string { return "softmax" }
 
+// Traits are those of a normalisation.
+func (Softmax) Traits() Traits { return Traits{Class: ClassNorm, NonLinear: true} }
+
 // Attrs is the axis; negative ones count from the last.
 func (o Softmax) Attrs() plan.Attrs { return plan.Attrs{plan.Int("axis", o.Axis)} }
 
@@ -25,6 +28,12 @@ func (o Softmax) Infer(in []plan.Spec) (plan.Spec, error) {
 		_, err = normAxis(o.Axis, len(s.Shape))
 	}
 	return s, err
+}
+
+// Rows are those of the input, along any axis but its own.
+func (o Softmax) Rows(in []plan.Spec, out plan.Spec, s Slice) ([]int, Op, bool) {
+	axis, err := normAxis(o.Axis, len(out.Shape))
+	return firstRows(in, s), o, err == nil && s.Axis != axis
 }
 
 // FLOPs is five per element.

@@ -26,6 +26,9 @@ type ReLU struct{}
 // Name is relu.
 func (ReLU) Name() string { return "relu" }
 
+// Traits are those of an activation.
+func (ReLU) Traits() Traits { return activation() }
+
 // Attrs has none.
 func (ReLU) Attrs() plan.Attrs { return nil }
 
@@ -46,6 +49,9 @@ type Tanh struct{}
 // Name is tanh.
 func (Tanh) Name() string { return "tanh" }
 
+// Traits are those of an activation.
+func (Tanh) Traits() Traits { return activation() }
+
 // Attrs has none.
 func (Tanh) Attrs() plan.Attrs { return nil }
 
@@ -64,6 +70,9 @@ type GELU struct{ Tanh bool }
 
 // Name is gelu.
 func (GELU) Name() string { return "gelu" }
+
+// Traits are those of an activation.
+func (GELU) Traits() Traits { return activation() }
 
 // Attrs says which form.
 func (o GELU) Attrs() plan.Attrs { return plan.Attrs{plan.BoolAttr("tanh", o.Tanh)} }
@@ -94,6 +103,9 @@ type Cast struct{ To plan.DType }
 
 // Name is cast.
 func (Cast) Name() string { return "cast" }
+
+// Traits are those of an elementwise conversion.
+func (Cast) Traits() Traits { return Traits{Class: ClassCopy, Pointwise: true} }
 
 // Attrs is the target type.
 func (o Cast) Attrs() plan.Attrs { return plan.Attrs{plan.Int("to", int(o.To))} }
@@ -178,6 +190,11 @@ type Contiguous struct{}
 // Name is contiguous.
 func (Contiguous) Name() string { return "contiguous" }
 
+// Traits are those of a copy.
+func (Contiguous) Traits() Traits {
+	return Traits{Class: ClassCopy, Moves: true, Aligned: true}
+}
+
 // Attrs has none.
 func (Contiguous) Attrs() plan.Attrs { return nil }
 
@@ -187,6 +204,11 @@ func (Contiguous) Infer(in []plan.Spec) (plan.Spec, error) {
 		return plan.Spec{}, err
 	}
 	return in[0], nil
+}
+
+// Rows are those of the input.
+func (o Contiguous) Rows(in []plan.Spec, _ plan.Spec, s Slice) ([]int, Op, bool) {
+	return firstRows(in, s), o, true
 }
 
 // FLOPs is none.

@@ -13,11 +13,21 @@ type Identity struct{}
 // Name is identity.
 func (Identity) Name() string { return "identity" }
 
+// Traits are those of a view.
+func (Identity) Traits() Traits {
+	return Traits{Class: ClassCopy, Moves: true, View: true, Aligned: true}
+}
+
 // Attrs has none.
 func (Identity) Attrs() plan.Attrs { return nil }
 
 // Infer keeps everything.
 func (Identity) Infer(in []plan.Spec) (plan.Spec, error) { return Contiguous{}.Infer(in) }
+
+// Rows are those of the input.
+func (o Identity) Rows(in []plan.Spec, _ plan.Spec, s Slice) ([]int, Op, bool) {
+	return firstRows(in, s), o, true
+}
 
 // FLOPs is none.
 func (Identity) FLOPs([][]int, []int) float64 { return 0 }
@@ -35,6 +45,9 @@ type Reshape struct{ Shape plan.Shape }
 
 // Name is reshape.
 func (Reshape) Name() string { return "reshape" }
+
+// Traits are those of a view.
+func (Reshape) Traits() Traits { return views() }
 
 // Attrs is the new shape.
 func (o Reshape) Attrs() plan.Attrs { return plan.Attrs{plan.Dims("shape", o.Shape...)} }
@@ -64,6 +77,17 @@ func (o Reshape) Infer(in []plan.Spec) (plan.Spec, error) {
 	return plan.Spec{DType: in[0].DType, Shape: o.Shape}, nil
 }
 
+// Rows are those of the input where the axes up to the output's are the same.
+func (o Reshape) Rows(in []plan.Spec, _ plan.Spec, s Slice) ([]int, Op, bool) {
+	from := in[0].Shape
+	if len(from) <= s.Axis || !from[:s.Axis+1].Equal(o.Shape[:s.Axis+1]) {
+		return nil, nil, false
+	}
+	shape := slices.Clone(o.Shape)
+	shape[s.Axis] = s.Stop.Sub(s.Start)
+	return []int{s.Axis}, Reshape{Shape: shape}, true
+}
+
 // FLOPs is none.
 func (Reshape) FLOPs([][]int, []int) float64 { return 0 }
 
@@ -84,6 +108,9 @@ type Transpose struct{ Perm []int }
 
 // Name is transpose.
 func (Transpose) Name() string { return "transpose" }
+
+// Traits are those of a view.
+func (Transpose) Traits() Traits { return views() }
 
 // Attrs is the permutation.
 func (o Transpose) Attrs() plan.Attrs { return plan.Attrs{plan.Ints("perm", o.Perm)} }
@@ -108,6 +135,11 @@ func (o Transpose) Infer(in []plan.Spec) (plan.Spec, error) {
 		out[i] = in[0].Shape[p]
 	}
 	return plan.Spec{DType: in[0].DType, Shape: out}, nil
+}
+
+// Rows are those along the axis that becomes the output's.
+func (o Transpose) Rows(_ []plan.Spec, _ plan.Spec, s Slice) ([]int, Op, bool) {
+	return []int{o.Perm[s.Axis]}, o, true
 }
 
 // FLOPs is none.
@@ -141,6 +173,9 @@ type Slice struct {
 
 // Name is slice.
 func (Slice) Name() string { return "slice" }
+
+// Traits are those of a view.
+func (Slice) Traits() Traits { return views() }
 
 // Attrs are the axis and the bounds.
 func (o Slice) Attrs() plan.Attrs {

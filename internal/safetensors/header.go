@@ -109,7 +109,7 @@ func (h *header) parseJSON() *Error {
 		return err
 	}
 	if tail := bytes.TrimRight(h.raw[dec.InputOffset():], " \t\r\n"); len(tail) != 0 {
-		return fault("", ErrCorrupt, "header goes on after its closing brace with %s", quote(string(tail[:min(len(tail), 32)])))
+		return fault("", ErrCorrupt, "header continues after its closing brace with %s", quote(string(tail[:min(len(tail), 32)])))
 	}
 	return nil
 }

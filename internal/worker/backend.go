@@ -38,7 +38,7 @@ type Engine interface {
 	// Compile makes a program of a decoded plan with the hash h; see
 	// [engine.Engine.CompileHashed].
 	Compile(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (Program, error)
-	Memory() *budget.Account
+	Memory() *budget.Budget
 	// DropBindings gives up what sessions of an account could bind anew, as much
 	// as n bytes if there is as much.
 	DropBindings(a engine.Account, n int64)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
 )
@@ -27,7 +28,7 @@ func TestHandshakeTime(t *testing.T) {
 		slow bool
 	}{{"silent", false, false}, {"slow", false, true}, {"silent in TLS", true, false}, {"slow in TLS", true, true}} {
 		t.Run(tt.name, func(t *testing.T) {
-			e, err := engine.New(engine.Options{Threads: 1})
+			e, err := host.Open(engine.Options{Threads: 1})
 			require.NoError(t, err)
 			defer e.Close()
 			synctest.Test(t, func(t *testing.T) {

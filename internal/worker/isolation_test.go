@@ -19,7 +19,7 @@ func TestNothingOfAnothers(t *testing.T) {
 	a.session()
 	var ran wirepb.Ran
 	require.NoError(t, a.ask(wire.TypeRun, &wirepb.Run{Session: 1, Plan: 1}, floats(1, 1), &ran))
-	handle := ran.GetKept()[0]
+	handle := ran.GetRetained()[0]
 	a.send(&wire.Message{
 		Type: wire.TypePutWeight, Stream: 90, Control: &wirepb.PutWeight{Session: 1, Plan: 1, Value: 1, Bytes: 8},
 		Payload: []wire.Segment{{Data: floats(1)}}, Open: true,

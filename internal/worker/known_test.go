@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -20,7 +21,7 @@ func numbered(i int) (h plan.Hash) {
 // in memory of the account.
 func TestManyProofs(t *testing.T) {
 	server := func(limit int64) *Server {
-		e, err := engine.New(engine.Options{Threads: 1, MemLimit: limit})
+		e, err := host.Open(engine.Options{Threads: 1, MemLimit: limit})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, e.Close()) })
 		return &Server{opts: Options{Engine: ForEngine(e)}}

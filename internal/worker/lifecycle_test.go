@@ -65,14 +65,14 @@ func TestRememberedAnswersCount(t *testing.T) {
 	require.Eventually(t, func() bool { return remembered() < 0 }, 5*time.Second, time.Millisecond, "with the session")
 }
 
-// TestKeptLimit keeps as many values as a session may, and one run more.
-func TestKeptLimit(t *testing.T) {
+// TestRetainedLimit retains as many values as a session may, and one run more.
+func TestRetainedLimit(t *testing.T) {
 	const each = 4096
 	p, _ := counter()
 	p.Values[1] = plan.Value{Kind: plan.KindConst, Name: "w", Spec: p.Values[1].Spec, Buffer: plan.NoBuffer, Const: floats(100, 200)}
 	p.Outputs = nil
 	for i := range each {
-		p.Outputs = append(p.Outputs, plan.Output{Name: string(rune('a'+i%26)) + time.Duration(i).String(), Value: 3, Place: plan.Keep, Cause: plan.CauseActivation})
+		p.Outputs = append(p.Outputs, plan.Output{Name: string(rune('a'+i%26)) + time.Duration(i).String(), Value: 3, Place: plan.Retain, Cause: plan.CauseActivation})
 	}
 	w := workertest.Start(t, nil)
 	ex, err := tcp.Dial(t.Context(), w.TCP)
@@ -90,7 +90,7 @@ func TestKeptLimit(t *testing.T) {
 		}
 		return err
 	}
-	for range wire.MaxKept / each {
+	for range wire.MaxRetained / each {
 		require.NoError(t, run(), "up to the limit")
 	}
 	require.ErrorIs(t, run(), transport.ErrLimit)
@@ -203,7 +203,7 @@ func TestReleasesAreNotLost(t *testing.T) {
 		}
 	}
 	require.Len(t, handles, values)
-	require.Positive(t, w.Engine.Stats().KeptBytes)
+	require.Positive(t, w.Engine.Stats().RetainedBytes)
 	block = true
 	running := make(chan transport.Result, 1)
 	go func() {
@@ -221,5 +221,5 @@ func TestReleasesAreNotLost(t *testing.T) {
 			require.NoError(t, s.Release(t.Context(), o.Handle))
 		}
 	}
-	require.Eventually(t, func() bool { return w.Engine.Stats().KeptBytes == 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return w.Engine.Stats().RetainedBytes == 0 }, 5*time.Second, time.Millisecond)
 }

@@ -67,7 +67,7 @@ func TestFramePayloadLimit(t *testing.T) {
 	w := workertest.Start(t, nil)
 	p := greeted(t, w)
 	require.NoError(t, p.ask(wire.TypeOpenSession, &wirepb.OpenSession{Session: 1}, nil, nil))
-	pl := growing(1, false, plan.Keep)
+	pl := growing(1, false, plan.Retain)
 	encoded, err := pl.Encode()
 	require.NoError(t, err)
 	h := pl.Hash()

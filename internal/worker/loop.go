@@ -59,7 +59,7 @@ func loopOf(m *wirepb.Loop) (*transport.Loop, error) {
 	l.Token = int(m.GetToken())
 	for i, in := range m.GetInputs() {
 		if in.GetKind() > math.MaxUint8 {
-			return nil, fmt.Errorf("%w: input %d goes on in way %d", transport.ErrProtocol, i, in.GetKind())
+			return nil, fmt.Errorf("%w: input %d has the unknown kind %d", transport.ErrProtocol, i, in.GetKind())
 		}
 		l.Inputs[i] = transport.LoopInput{Kind: transport.LoopKind(in.GetKind()), Max: in.GetMax()}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/internal/worker"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -37,7 +38,7 @@ type lab struct {
 
 // newLab starts the worker; the returned function ends it.
 func newLab(t testing.TB) (*lab, func()) {
-	e, err := engine.New(engine.Options{Threads: 1})
+	e, err := host.Open(engine.Options{Threads: 1})
 	require.NoError(t, err)
 	l := &lab{
 		t: t, engine: e, pipes: newPipes(), server: worker.New(worker.Options{

@@ -104,8 +104,8 @@ func (m *machine) runCounter(t *tenant, r *asked, req *wirepb.Run, w [2]float32)
 		if err := proto.Unmarshal(control, &ran); err != nil {
 			return err
 		}
-		if len(out) != 8 || len(ran.GetKept()) != 1 {
-			return fmt.Errorf("%d bytes and %d handles", len(out), len(ran.GetKept()))
+		if len(out) != 8 || len(ran.GetRetained()) != 1 {
+			return fmt.Errorf("%d bytes and %d handles", len(out), len(ran.GetRetained()))
 		}
 		in := pairOf(x)
 		kept := [2]float32{in[0] + w[0], in[1] + w[1]}
@@ -114,7 +114,7 @@ func (m *machine) runCounter(t *tenant, r *asked, req *wirepb.Run, w [2]float32)
 		if got := pairOf(out); got != t.sum {
 			return fmt.Errorf("the sum is %v, it must be %v", got, t.sum)
 		}
-		h := wire.HandleFrom(ran.GetKept()[0])
+		h := wire.HandleFrom(ran.GetRetained()[0])
 		if _, twice := t.kept[h]; twice || h.IsZero() || slices.Contains(t.gone, h) {
 			return fmt.Errorf("handle %v for the second time", h)
 		}

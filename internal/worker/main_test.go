@@ -75,7 +75,7 @@ func counterOf(first, second float32) (*plan.Plan, transport.Weights) {
 		Inputs: []plan.Port{{Name: "x", Value: 0}},
 		Outputs: []plan.Output{
 			{Name: "sum", Value: 4, Place: plan.Download, Cause: plan.CauseActivation},
-			{Name: "kept", Value: 3, Place: plan.Keep, Cause: plan.CauseActivation},
+			{Name: "kept", Value: 3, Place: plan.Retain, Cause: plan.CauseActivation},
 		},
 		States: []plan.State{{Name: "sum", Mode: plan.StateReplace, In: 2, Out: 4}},
 	}

@@ -38,7 +38,7 @@ func bulk(fill float32, size int) (*plan.Plan, transport.Weights) {
 		Inputs: []plan.Port{{Name: "x", Value: 0}},
 		Outputs: []plan.Output{
 			{Name: "y", Value: 3, Place: plan.Download, Cause: plan.CauseActivation},
-			{Name: "kept", Value: 3, Place: plan.Keep, Cause: plan.CauseActivation},
+			{Name: "kept", Value: 3, Place: plan.Retain, Cause: plan.CauseActivation},
 		},
 		States: []plan.State{{Name: "last", Mode: plan.StateReplace, In: 2, Out: 3}},
 	}
@@ -107,7 +107,7 @@ func TestMemoryRefused(t *testing.T) {
 			s, err = useBulk(t.Context(), t, ex, 2, 5*mib)
 			m = memoryError(t, err)
 			require.EqualValues(t, 16*mib, m.Limit)
-			require.Eventually(t, func() bool { st := w.Engine.Stats(); return st.KeptBytes < mib && st.StateBytes < mib }, 5*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { st := w.Engine.Stats(); return st.RetainedBytes < mib && st.StateBytes < mib }, 5*time.Second, time.Millisecond)
 			p, weights := bulk(3, mib/2)
 			ref, err := s.Prepare(t.Context(), p, weights, nil)
 			require.NoError(t, err)
@@ -116,7 +116,7 @@ func TestMemoryRefused(t *testing.T) {
 			st, err := ex.Stats(t.Context())
 			require.NoError(t, err)
 			require.EqualValues(t, 16*mib, st.MemoryLimit)
-			require.Equal(t, st.MemoryUsed, st.WeightBytes+st.StateBytes+st.KeptBytes+st.ScratchBytes+st.StagingBytes+st.PlanBytes+st.BufferBytes)
+			require.Equal(t, st.MemoryUsed, st.WeightBytes+st.StateBytes+st.RetainedBytes+st.ScratchBytes+st.StagingBytes+st.PlanBytes+st.BufferBytes)
 		})
 	}
 }

@@ -261,7 +261,7 @@ func (m *mutator) run(num uint32, p *plan.Plan) {
 	if !loop {
 		var ran wirepb.Ran
 		if m.ask("run", wire.TypeRun, r, payload, &ran) {
-			m.kept = append(m.kept, ran.GetKept()...)
+			m.kept = append(m.kept, ran.GetRetained()...)
 			for _, s := range p.Steps {
 				m.ops[s.Op]++
 			}

@@ -199,7 +199,7 @@ func TestPlantedPanics(t *testing.T) {
 				require.NoError(t, w.Close())
 				require.Zero(t, w.Server.Staged())
 				require.Zero(t, w.Engine.Stats().StateBytes)
-				require.Zero(t, w.Engine.Stats().KeptBytes)
+				require.Zero(t, w.Engine.Stats().RetainedBytes)
 				require.Zero(t, w.Engine.Stats().StagingBytes)
 				require.Zero(t, w.Engine.Stats().BufferBytes)
 			})

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -29,7 +30,7 @@ func (w *partWriter) Abort()                         { w.aborted = true }
 // keys makes distinct keys of weights.
 func keys(t *testing.T, n int) []engine.WeightKey {
 	t.Helper()
-	e, err := engine.New(engine.Options{Threads: 1})
+	e, err := host.Open(engine.Options{Threads: 1})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, e.Close()) }()
 	one := plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.C(1)}}

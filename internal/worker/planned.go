@@ -87,7 +87,7 @@ func (s *session) number(num uint32, p Program, held int64) (first bool, err err
 	}
 	keeps := 0
 	for _, o := range p.Plan().Outputs {
-		if o.Place == plan.Keep {
+		if o.Place == plan.Retain {
 			keeps++
 		}
 	}

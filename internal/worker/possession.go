@@ -120,7 +120,7 @@ func (t *tenant) remembers() int64 {
 func (k *known) bytes() int64 { return int64(k.taken) * knownBlock * knownBytes }
 
 // forgets drops what is remembered of the identity.
-func (t *tenant) forgets(account *budget.Account) {
+func (t *tenant) forgets(account *budget.Budget) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := t.known.bytes()

@@ -86,7 +86,7 @@ func (g *gauge) Give(n int64) { g.give(n) }
 type tenants struct {
 	quota   func(identity string) Quota
 	reclaim func(x *tenant, n int64) // gives up what an identity does not need
-	memory  *budget.Account
+	memory  *budget.Budget
 
 	mu sync.Mutex
 	by map[string]*tenant

@@ -33,7 +33,7 @@ func (t *task) once(ctx context.Context) (answer, error) {
 	case t.seq == m.seq && !m.gone:
 		return answer{control: m.control, payload: m.parts}, nil
 	case t.seq == m.seq:
-		return answer{}, fmt.Errorf("%w: request %d was begun before its connection was lost, and its answer is not kept", transport.ErrSessionLost, t.seq)
+		return answer{}, fmt.Errorf("%w: request %d was begun before its connection was lost, and its answer is not retained", transport.ErrSessionLost, t.seq)
 	case t.seq < m.seq:
 		return answer{}, fmt.Errorf("%w: request %d comes after request %d", transport.ErrSessionLost, t.seq, m.seq)
 	}

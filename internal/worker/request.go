@@ -133,9 +133,9 @@ func (c *conn) stats() answer {
 		Pid: uint32(os.Getpid()), Cpu: st.CPU, Runs: st.Runs, Ops: st.Ops, Sessions: st.Sessions, Plans: st.Plans,
 		PlansReceived: st.PlansSent, Weights: st.Weights, WeightBytes: st.WeightBytes,
 		WeightsReceived: st.WeightsSent, StateBytes: st.StateBytes, ScratchBytes: st.ScratchBytes,
-		Rounds: st.Rounds, JoinedRuns: st.JoinedRuns,
+		Batches: st.Batches, BatchedRuns: st.BatchedRuns,
 		PeakRssBytes: st.PeakRSS, MemoryUsedBytes: st.MemoryUsed, MemoryLimitBytes: st.MemoryLimit, PackedBytes: st.PackedBytes,
-		KeptBytes: st.KeptBytes, StagingBytes: st.StagingBytes, PlanBytes: st.PlanBytes, BufferBytes: st.BufferBytes, WeightEvictions: st.WeightEvictions,
+		RetainedBytes: st.RetainedBytes, StagingBytes: st.StagingBytes, PlanBytes: st.PlanBytes, BufferBytes: st.BufferBytes, WeightEvictions: st.WeightEvictions,
 		CacheHits: st.CacheHits, CacheMisses: st.CacheMisses, CacheBytes: st.CacheBytes,
 		CacheEntries: st.CacheEntries, CacheEvictions: st.CacheEvictions, UploadsResumed: st.UploadsResumed,
 	}}

@@ -219,8 +219,8 @@ func (r *call) execute(ctx context.Context, ec Call) (answer, error) {
 	segs := make([]wire.Segment, 0, len(outputs))
 	for i, o := range outputs {
 		t, h := ec.Output(i)
-		if o.Place == plan.Keep {
-			m.Kept = append(m.Kept, wire.HandleMessage(h))
+		if o.Place == plan.Retain {
+			m.Retained = append(m.Retained, wire.HandleMessage(h))
 			r.s.keeps(h, o.Cause)
 			continue
 		}

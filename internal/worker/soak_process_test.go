@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/internal/worker"
 )
 
@@ -57,7 +58,7 @@ type soakState struct {
 
 // soakWorker serves until in ends, and says how it is for every line of in.
 func soakWorker(in io.Reader, out io.Writer) error {
-	e, err := engine.New(engine.Options{})
+	e, err := host.Open(engine.Options{})
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 type staging struct {
 	used    atomic.Int64
 	limit   int64
-	account *budget.Account
+	account *budget.Budget
 }
 
 // stagingAlign keeps each input on its own cache lines.

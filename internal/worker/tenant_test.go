@@ -274,7 +274,7 @@ func TestQuotaOfBytes(t *testing.T) {
 		place plan.Place
 	}{
 		{"state", 8 << 10, plan.Download},
-		{"kept values", 8 << 10, plan.Keep},
+		{"kept values", 8 << 10, plan.Retain},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ex := open(t, w, "tcp", alice)

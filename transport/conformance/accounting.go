@@ -43,7 +43,7 @@ func testReuse(f *fixture) {
 	f.run(s, ref, []int{1}, data(plan.CauseActivation, floats(1, 1)))
 }
 
-// testLedger holds every cause against what was sent for it.
+// testLedger checks every cause against what was sent for it.
 func testLedger(f *fixture) {
 	start := f.ex.Ledger().Snapshot()
 	s := f.session()
@@ -52,7 +52,7 @@ func testLedger(f *fixture) {
 	x, y := b.input("x", f32(n)), b.input("y", f32(n))
 	w := b.weight("w", plan.F32, floats(1, 2, 3, 4), 4)
 	b.output("a", b.step("add", f32(n), nil, x, w), plan.Download, plan.CauseLogits)
-	b.output("b", b.step("add", f32(n), nil, y, w), plan.Keep, plan.CauseKV)
+	b.output("b", b.step("add", f32(n), nil, y, w), plan.Retain, plan.CauseKV)
 	ref := f.prepare(s, b)
 	call := []transport.Input{data(plan.CauseToken, floats(1, 1, 1, 1)), data(plan.CauseActivation, floats(2, 2, 2, 2))}
 	res := f.run(s, ref, nil, call...)
@@ -102,11 +102,12 @@ func testStats(f *fixture) {
 	require.Equal(f, before.Sessions, f.stats().Sessions)
 }
 
-// maxStepBytes bounds what a decode step may send, and receive, in all.
+// maxStepBytes bounds the bytes that a decode step may send and receive in
+// total.
 const maxStepBytes = 160
 
 // testStepBytes has the shape of a decode step: three bindings, seven small
-// inputs, a cache that grows, one token back.
+// inputs, a growing cache, one token back.
 func testStepBytes(f *fixture) {
 	b := newBuilder("step")
 	batch, past, seq := plan.Sym("batch"), plan.Sym("past"), plan.Sym("seq")

@@ -9,7 +9,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// builder puts plans together; every temporary value has a buffer of its own.
+// builder builds plans; every temporary value has its own buffer.
 type builder struct {
 	p       plan.Plan
 	weights transport.Weights
@@ -50,7 +50,7 @@ func (b *builder) weight(name string, storage plan.DType, data []byte, shape ...
 	return b.value(plan.Value{Kind: plan.KindWeight, Name: name, Spec: s, Hash: h, Storage: storage})
 }
 
-// step adds a step whose result has a buffer of its own.
+// step adds a step whose result has its own buffer.
 func (b *builder) step(op string, s plan.Spec, attrs plan.Attrs, in ...int) int {
 	v := b.value(plan.Value{Kind: plan.KindTemp, Name: fmt.Sprintf("%s%d", op, len(b.p.Values)), Spec: s, Buffer: b.p.Buffers})
 	b.p.Buffers++

@@ -1,7 +1,8 @@
 // Package conformance is the suite that every executor passes: values, shapes,
-// element types, errors by errors.Is, cancellation, sessions side by side,
-// growing carried state, kept values and stale handles, reuse of plans and
-// weights, and a ledger whose causes add up to what the socket counted.
+// element types, errors by errors.Is, cancellation, concurrent sessions,
+// growing carried state, retained values and stale handles, reuse of plans and
+// weights, and a ledger whose causes add up to the bytes that the socket
+// counted.
 //
 // A test of an executor is one call:
 //
@@ -11,6 +12,6 @@
 //		}, conformance.Options{Remote: true})
 //	}
 //
-// The suite uses packages transport and transport/plan alone, and builds its
+// The suite uses only packages transport and transport/plan, and builds its
 // plans by hand.
 package conformance

@@ -33,7 +33,7 @@ func testBadCalls(f *fixture) {
 	f.fails(transport.ErrIndexRange, s, lookup, nil, data(plan.CauseToken, ints(0, 3)))
 	f.fails(transport.ErrIndexRange, s, lookup, nil, data(plan.CauseToken, ints(-1, 0)))
 
-	// The session is none the worse for it.
+	// The session is unharmed.
 	res := f.run(s, ref, []int{1}, good)
 	require.Equal(f, []float32{15, 27, 39}, toFloats(res.Outputs[0].Tensor.Data))
 }
@@ -171,7 +171,7 @@ func testCancelledDuring(f *fixture) {
 	require.ErrorIs(f, err, cause)
 	require.Less(f, time.Since(start), 2*time.Second)
 
-	// It stopped where it ran, and the state is what it was before.
+	// The run stopped where it was, and the state has its value from before.
 	f.fails(transport.ErrState, s, ref, []int{1}, x)
 	require.Less(f, f.stats().Ops-before.Ops, int64(4000))
 }

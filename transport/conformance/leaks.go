@@ -11,13 +11,13 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// patience is how long what a test left may take to be given back.
+// patience is how long resources may take to be freed after a test.
 const patience = 10 * time.Second
 
-// leaks is what there was before a test.
+// leaks is the resources that were in use before a test.
 type leaks struct {
 	goroutines  goleak.Option
-	descriptors int // -1 where the system does not tell
+	descriptors int // -1 where the system does not report it
 }
 
 func countLeaks(t *testing.T) leaks {
@@ -25,8 +25,8 @@ func countLeaks(t *testing.T) leaks {
 	return leaks{goleak.IgnoreCurrent(), descriptors()}
 }
 
-// check holds that a test has left neither goroutines nor descriptors. It is
-// called when the test is over, what it had cleaned up included.
+// check verifies that a test has left neither goroutines nor descriptors. It is
+// called after the test, including its cleanup functions.
 func (l leaks) check(t *testing.T, name string) {
 	t.Helper()
 	require.NoError(t, goleak.Find(l.goroutines), "goroutines after %s", name)
@@ -45,8 +45,9 @@ func descriptors() int {
 	return len(list)
 }
 
-// checkHeld holds that nothing of the sessions of a closed executor is left: on
-// its own word, as far as it still gives one, and on its other end's.
+// checkHeld verifies that the sessions of a closed executor hold nothing any
+// more: by its own statistics, if it still gives any, and by those of its other
+// end.
 func (f *fixture) checkHeld(ex transport.Executor) {
 	f.Helper()
 	if st, err := ex.Stats(f.ctx); err == nil {

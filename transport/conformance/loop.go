@@ -14,16 +14,16 @@ import (
 )
 
 // loopVocab is the number of tokens of talking, and loopTurn the position that
-// its positions do not go beyond.
+// its positions do not exceed.
 const (
 	loopVocab = 16
 	loopTurn  = 100
 )
 
-// talking chooses a token from what it has chosen before: rows of two tables,
-// by token and by position, go to a cache; the newest row attends to all of
-// them, and the word that lies closest to what comes out is next. Words lie on a
-// circle and places on a larger one, so that the choice keeps turning.
+// talking samples a token from those sampled before. Rows of two tables, by
+// token and by position, go to a cache. The newest row attends to all of them,
+// and the nearest word to the result is the next token. Words form a circle and
+// positions a larger one, so that the token keeps changing.
 func talking() *builder {
 	b := newBuilder("talking")
 	past, one := plan.Sym("past"), plan.C(1)
@@ -61,7 +61,7 @@ func talkingLoop(runs int, stop ...int32) transport.Loop {
 	}
 }
 
-// talk runs one by one.
+// talk makes the runs one by one.
 func (f *fixture) talk(s transport.Session, ref transport.PlanRef, runs int) [][]byte {
 	f.Helper()
 	var said [][]byte
@@ -84,8 +84,8 @@ func (f *fixture) looper(s transport.Session) transport.Looper {
 	return l
 }
 
-// testLoop holds that a loop gives what the same runs give one by one, and that
-// runs go on after it. It is longer than the credit of a wire.
+// testLoop verifies that a loop gives the same results as its runs one by one,
+// and that runs continue after it. It is longer than the credit of a wire.
 func testLoop(f *fixture) {
 	const runs = 150
 	b := talking()
@@ -125,7 +125,7 @@ func testLoop(f *fixture) {
 	}
 }
 
-// testLoopEnds ends loops early, by their reader and by a context.
+// testLoopEnds ends loops early, from the reader and by a context.
 func testLoopEnds(f *fixture) {
 	s := f.session()
 	l, ref := f.looper(s), f.prepare(s, talking())
@@ -151,7 +151,7 @@ func testLoopEnds(f *fixture) {
 		})
 		require.ErrorIs(f, err, tt.want, name)
 		require.Less(f, time.Since(start), 5*time.Second, name)
-		// Nobody knows how far it came.
+		// The progress is unknown.
 		f.fails(transport.ErrState, s, ref, []int{n}, call.Inputs...)
 		require.NoError(f, s.Reset(f.ctx))
 		f.run(s, ref, []int{0}, call.Inputs...)
@@ -159,7 +159,7 @@ func testLoopEnds(f *fixture) {
 	}
 }
 
-// testBadLoops holds that a loop that cannot be is refused and spoils nothing.
+// testBadLoops verifies that an impossible loop is refused and harms nothing.
 func testBadLoops(f *fixture) {
 	s := f.session()
 	l, ref := f.looper(s), f.prepare(s, talking())

@@ -10,8 +10,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// beginning is the prompt's part of talking: it puts rows into the same cache and
-// chooses the first token by given scores.
+// beginning is the prompt's part of talking: it puts rows into the same cache
+// and samples the first token from given scores.
 func beginning() *builder {
 	b := newBuilder("beginning")
 	past, n, one := plan.Sym("past"), plan.Sym("n"), plan.C(1)
@@ -23,7 +23,7 @@ func beginning() *builder {
 	return b
 }
 
-// opened is a prompt of two rows after which token 2 is first.
+// opened is a prompt of two rows whose first token is 2.
 func opened(b *builder, ref transport.PlanRef, reset bool) transport.Opening {
 	return transport.Opening{Reset: reset, Call: transport.Call{
 		Plan: ref, Bindings: bind(b, 0, 2),
@@ -31,8 +31,8 @@ func opened(b *builder, ref transport.PlanRef, reset bool) transport.Opening {
 	}}
 }
 
-// testOpenLoop holds that a run and a loop in one request give what they give one
-// after the other, in one round trip.
+// testOpenLoop verifies that a run and a loop in one request give the same
+// results as in sequence, in one round trip.
 func testOpenLoop(f *fixture) {
 	const runs = 90
 	s := f.session()
@@ -74,14 +74,14 @@ func testOpenLoop(f *fixture) {
 			require.LessOrEqual(f, moved.Received.Total(), int64((64+f.opts.FrameOverhead)*(tt.n+1))+256, name)
 		}
 		require.EqualValues(f, tt.n, f.stats().Runs-stats.Runs, name)
-		// The session is where the runs leave it.
+		// The session is in the state after the runs.
 		res := f.run(s, ref, []int{1 + tt.n}, talkingInputs(int32(want[tt.n-1][0]), int32(min(1+tt.n, loopTurn)))...)
 		require.Equal(f, want[tt.n], res.Outputs[0].Tensor.Data, name)
 	}
 }
 
-// testBadOpenings holds that an opening that cannot be is refused, and that one
-// that fails ends the loop with it.
+// testBadOpenings verifies that an impossible opening is refused, and that a
+// failing one ends the loop with it.
 func testBadOpenings(f *fixture) {
 	s := f.session()
 	l, ok := s.(transport.LoopOpener)
@@ -114,7 +114,7 @@ func testBadOpenings(f *fixture) {
 			require.Equal(f, runs, f.stats().Runs, "%s: the loop ran without its opening", name)
 		}
 	}
-	// An opening that forgets what was there is all that the session wants.
+	// After that, the session only needs an opening that resets the state.
 	n := 0
 	call := transport.Call{Plan: ref, Bindings: []int{2}, Inputs: talkingInputs(0, 2)}
 	require.NoError(f, l.OpenLoop(f.ctx, opened(first, firstRef, true), call, talkingLoop(5), func([]byte, time.Duration) error {

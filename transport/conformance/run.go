@@ -11,27 +11,27 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Options say what an executor is.
+// Options describe an executor.
 type Options struct {
-	// Remote says that work is done elsewhere: the ledger counts it.
+	// Remote says that the executor works elsewhere: the ledger counts.
 	Remote bool
 	// Pair opens two executors that share their weights and plans, such as two
 	// clients of one worker. Without it two sessions of one executor are used.
 	Pair func(t *testing.T) (a, b transport.Executor)
 	// FrameOverhead is the bytes that encryption adds to a small frame, which
-	// the bounds on such frames leave aside: 22 for TLS 1.3.
+	// the limits on such frames exclude: 22 for TLS 1.3.
 	FrameOverhead int
-	// Proofs says that the other end tells identities apart: before weights are
-	// sent, one more round trip shows whether it has them from another client.
+	// Proofs says that the other end distinguishes identities: before weights
+	// are sent, one more round trip shows whether it has them from another
+	// client.
 	Proofs bool
-	// Held, if not nil, tells what the other end of a closed executor still
-	// holds for its sessions, by name: memory that inputs wait in, carried
-	// state, kept values. After each test all of it must come to zero.
+	// Held, if not nil, reports what the other end of a closed executor still
+	// holds for its sessions, by name: memory of waiting inputs, carried state,
+	// retained values. After each test all of it must drop to zero.
 	Held func(t *testing.T, ex transport.Executor) map[string]int64
 }
 
-// Run is the suite. open gives each test an executor of its own; Run closes
-// it.
+// Run runs the suite. open gives each test its own executor; Run closes it.
 func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options) {
 	tests := []struct {
 		name string
@@ -87,7 +87,7 @@ func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options)
 	}
 }
 
-// fixture is what one test works with.
+// fixture is the environment of one test.
 type fixture struct {
 	*testing.T
 	ctx  context.Context
@@ -125,9 +125,9 @@ func (f *fixture) fails(want error, s transport.Session, ref transport.PlanRef, 
 	require.Empty(f, res.Outputs)
 }
 
-// checkLedger holds causes against what the socket counted. It is called when
-// nothing is in flight: bytes that the peer's half of an exchange still
-// causes, such as window updates, are waited for.
+// checkLedger checks causes against the bytes that the socket counted. It is
+// called when nothing is in flight; it waits for bytes that the peer's end of
+// an exchange still causes, such as window updates.
 func (f *fixture) checkLedger(ex transport.Executor) {
 	f.Helper()
 	if !f.opts.Remote {

@@ -10,9 +10,9 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// testSlowReader has one session's loop wait for its reader while another session
-// of the same executor runs: only the loop is held. What it has run in the
-// meantime comes several runs to a frame.
+// testSlowReader lets one session's loop wait for its reader while another
+// session of the same executor runs: only the loop is delayed. The runs that it
+// made in the meantime arrive several to a frame.
 func testSlowReader(f *fixture) {
 	const runs, ahead = 400, 64 // ahead is the credit of a wire
 	slow, quick := f.session(), f.session()
@@ -49,7 +49,7 @@ func testSlowReader(f *fixture) {
 	}))
 	require.Equal(f, runs, n)
 	if f.opts.Remote {
-		// The held loop comes as far as its credit and no further.
+		// The delayed loop runs up to its credit and no further.
 		require.Eventually(f, func() bool { return f.heldRuns(2*runs+20+few) == ahead }, 10*time.Second, time.Millisecond)
 		require.EqualValues(f, ahead, f.heldRuns(2*runs+20+few))
 	}
@@ -58,7 +58,7 @@ func testSlowReader(f *fixture) {
 	require.NoError(f, <-done)
 	require.Equal(f, want, said)
 	if f.opts.Remote {
-		// The first half of a credit, at least, came in two frames.
+		// At least the first half of a credit came in two frames.
 		rest := float64(f.ex.Ledger().Snapshot().Sub(mark).Received.Total()) / (runs - ahead)
 		f.Logf("a run takes %.1f bytes, %.1f when its reader was late", single, rest)
 		require.Less(f, rest, .95*single)
@@ -69,7 +69,7 @@ func testSlowReader(f *fixture) {
 // few is fewer runs than a client lets a loop be ahead.
 const few = 20
 
-// bytesOfARun is what comes for each run when the reader is not late.
+// bytesOfARun is the bytes of each run when the reader is not late.
 func (f *fixture) bytesOfARun(s transport.Session, ref transport.PlanRef) float64 {
 	before := f.ex.Ledger().Snapshot()
 	call := transport.Call{Plan: ref, Bindings: []int{0}, Inputs: talkingInputs(3, 0)}
@@ -78,10 +78,10 @@ func (f *fixture) bytesOfARun(s transport.Session, ref transport.PlanRef) float6
 	return float64(f.ex.Ledger().Snapshot().Sub(before).Received.Total()-resetBytes) / few
 }
 
-// resetBytes is the answer to a Reset, without gRPC's part.
+// resetBytes is the size of the answer to a Reset, without gRPC's overhead.
 const resetBytes = 40
 
-// heldRuns is the runs of the executor but those that others have made.
+// heldRuns is the runs of the executor except those of others.
 func (f *fixture) heldRuns(others int) int64 { return f.stats().Runs - int64(others) }
 
 // testCancelWithinAStep cancels a loop and counts the runs that the executor
@@ -104,11 +104,11 @@ func testCancelWithinAStep(f *fixture) {
 	})
 	require.ErrorIs(f, err, enough)
 	after := f.stats().Runs - before
-	// The executor was ahead of its reader at the moment of the cancel by no more
-	// than the credit, most of which is counted in atCancel.
+	// At the cancel, the executor was ahead of its reader by no more than the
+	// credit, most of which is counted in atCancel.
 	require.LessOrEqual(f, after, int64(read+64+1))
 	require.GreaterOrEqual(f, after, atCancel)
-	// The call has returned, and with it the loop has ended: no run comes after.
+	// The call has returned, and with it the loop has ended: no run follows.
 	for range 5 {
 		require.Equal(f, after, f.stats().Runs-before)
 	}

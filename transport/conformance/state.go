@@ -82,7 +82,7 @@ func testReset(f *fixture) {
 	f.run(s, ref, bind(b, 0, 1), data(plan.CauseActivation, floats(1, 1)), q)
 }
 
-// testSessions runs sessions at the same time, each with a state of its own.
+// testSessions runs sessions concurrently, each with its own state.
 func testSessions(f *fixture) {
 	b := growing()
 	var wg sync.WaitGroup

@@ -19,7 +19,7 @@ func testValues(f *fixture) {
 	require.Equal(f, []float32{11, 22, 33, 15, 27, 39}, toFloats(out.Tensor.Data))
 	require.Positive(f, res.Elapsed)
 
-	// Results belong to the caller: another run leaves them alone.
+	// Results belong to the caller: another run leaves them unchanged.
 	f.run(s, ref, []int{2}, data(plan.CauseActivation, floats(0, 0, 0, 0)))
 	require.Equal(f, []float32{11, 22, 33, 15, 27, 39}, toFloats(out.Tensor.Data))
 }
@@ -55,8 +55,8 @@ func testStorage(f *fixture) {
 	require.Equal(f, []float32{15, 27, 39}, toFloats(res.Outputs[0].Tensor.Data))
 }
 
-// testLargeTensors moves tensors that no frame or message holds in one piece,
-// with sizes around those of frames.
+// testLargeTensors moves tensors that do not fit one frame or message, with
+// sizes around those of frames.
 func testLargeTensors(f *fixture) {
 	b := newBuilder("double")
 	n := plan.Sym("n")
@@ -99,7 +99,7 @@ func testProgress(f *fixture) {
 	res := f.run(s, ref, nil, data(plan.CauseActivation, make([]byte, 4*n)))
 	require.InDelta(f, 9, toFloats(res.Outputs[0].Tensor.Data)[1], 0)
 
-	// Preparing again finds everything there.
+	// A second Prepare finds everything in place.
 	_, err = s.Prepare(f.ctx, &b.p, nil, func(int64, int64) { require.Fail(f, "progress of nothing") })
 	require.NoError(f, err)
 }
@@ -108,7 +108,7 @@ func testKept(f *fixture) {
 	keep := newBuilder("keep")
 	n := plan.Sym("n")
 	x := keep.input("x", f32(n))
-	keep.output("twice", keep.step("add", f32(n), nil, x, x), plan.Keep, plan.CauseActivation)
+	keep.output("twice", keep.step("add", f32(n), nil, x, x), plan.Retain, plan.CauseActivation)
 	keep.output("square", keep.step("mul", f32(n), nil, x, x), plan.Download, plan.CauseActivation)
 	s := f.session()
 	ref := f.prepare(s, keep)
@@ -137,7 +137,7 @@ func testKept(f *fixture) {
 func testStaleHandles(f *fixture) {
 	b := newBuilder("keep")
 	x := b.input("x", f32(plan.C(2)))
-	b.output("y", b.step("add", f32(plan.C(2)), nil, x, x), plan.Keep, plan.CauseActivation)
+	b.output("y", b.step("add", f32(plan.C(2)), nil, x, x), plan.Retain, plan.CauseActivation)
 	s := f.session()
 	ref := f.prepare(s, b)
 	in := data(plan.CauseActivation, floats(1, 2))
@@ -175,8 +175,8 @@ func testStaleHandles(f *fixture) {
 	require.NotEqual(f, h, next, "a handle is never given out again")
 }
 
-// testTwoForms uses one weight in ways that an executor may want to hold it in
-// two forms for.
+// testTwoForms uses one weight in ways that an executor may store in two
+// layouts.
 func testTwoForms(f *fixture) {
 	b := newBuilder("tied")
 	x := b.input("x", f32(plan.C(1), plan.C(2)))

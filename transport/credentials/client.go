@@ -13,25 +13,26 @@ import (
 // MaxToken bounds a token, in bytes.
 const MaxToken = 4 << 10
 
-// Client is what a client demands of a worker and shows to it. The zero value
-// is a connection without TLS and without a token.
+// Client is what a client requires from a worker and presents to it. The zero
+// value is a connection without TLS and without a token.
 type Client struct {
-	// TLS is used as it is, but for the protocol that is agreed on and for
-	// versions before 1.3. The default server name is the host that is dialled.
+	// TLS is used as it is, except for the negotiated protocol and versions
+	// before 1.3. The default server name is the host that is dialled.
 	TLS *tls.Config
-	// Files are PEM files in place of TLS, read again for each connection.
+	// Files are PEM files that replace TLS. They are read again for each
+	// connection.
 	Files *Files
-	// Token says who the client is, to a worker that asks for tokens.
+	// Token identifies the client to a worker that requires tokens.
 	Token string
 	// TokenFile is a file that holds the token, read for each connection.
 	TokenFile string
-	// Insecure lets a token go over the network without TLS, where whoever
-	// listens can read it. Without it that is an error. The machine itself is
-	// no network.
+	// Insecure permits a token over the network without TLS, where an
+	// eavesdropper can read it. Without it that is an error. Connections within
+	// one machine do not count as a network.
 	Insecure bool
 }
 
-// Secret is the token as it is now, empty when there is none.
+// Secret is the current token, empty when there is none.
 func (c *Client) Secret() (string, error) {
 	if c.TokenFile == "" {
 		return c.Token, checkToken(c.Token)
@@ -42,7 +43,7 @@ func (c *Client) Secret() (string, error) {
 	return ReadToken(c.TokenFile)
 }
 
-// ReadToken reads the token in a file: its text without the space around it.
+// ReadToken reads the token in a file: its text without the surrounding space.
 func ReadToken(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {

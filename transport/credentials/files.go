@@ -13,26 +13,28 @@ import (
 	"time"
 )
 
-// Files names PEM files for TLS. They are looked at for each connection; when
-// their content has changed and is good, it is used from then on, and when it
-// is not, the old one is used further and the log says so.
+// Files names PEM files for TLS. They are checked for each connection. Changed
+// content is used from then on if it is valid; if not, the old content stays in
+// use and the log says so.
 type Files struct {
-	// Cert is this side's certificate, with those between it and the
-	// authority; Key is its private key. A client may have none.
+	// Cert is the certificate of this process, with the intermediate
+	// certificates up to the authority. Key is its private key. A client may
+	// have none.
 	Cert, Key string
-	// CA is the authorities that the other side's certificate has to come from.
-	// Without it a client takes the system's, and a server asks its clients for
-	// no certificate.
+	// CA is the authorities that must have issued the peer's certificate.
+	// Without it, a client uses those of the system, and a server requests no
+	// client certificate.
 	CA string
-	// ServerName is the name that a worker's certificate has to have, where it
-	// is not the host that is dialled. For clients.
+	// ServerName is the name that a worker's certificate must have if it is not
+	// the dialled host. For clients.
 	ServerName string
-	// Log is told of files that cannot be used. Discarded when nil.
+	// Log reports files that cannot be used. A nil Log discards.
 	Log *slog.Logger
 }
 
-// Server loads the files and gives a server's configuration, which follows
-// them. With CA, clients have to show a certificate of those authorities.
+// Server loads the files and returns a server's configuration, which follows
+// their changes. With CA, clients must present a certificate of one of these
+// authorities.
 func (f Files) Server() (*tls.Config, error) {
 	if f.Cert == "" || f.Key == "" {
 		return nil, errors.New("genie: a server needs a certificate and its key")
@@ -69,7 +71,7 @@ func (f Files) Client() (func() *tls.Config, error) {
 	return w.current, nil
 }
 
-// material is what the files hold.
+// material is the content of the files.
 type material struct {
 	certs []tls.Certificate
 	pool  *x509.CertPool // nil without CA
@@ -90,16 +92,16 @@ func (f Files) watch(config func(*material) *tls.Config) (*watched, error) {
 	return w, nil
 }
 
-// watched is the configuration that the files gave last.
+// watched is the configuration last made from the files.
 type watched struct {
 	files  Files
 	config func(*material) *tls.Config
 	log    *slog.Logger
 
 	mu   sync.Mutex
-	text [3][]byte // as looked at last, good or not
+	text [3][]byte // last content read, valid or not
 	good *tls.Config
-	why  string // what the log was told last
+	why  string // what was last logged
 }
 
 // current is the configuration for a new connection; the caller may change it.
@@ -123,7 +125,8 @@ func (w *watched) current() *tls.Config {
 	return w.good.Clone()
 }
 
-// use makes text the configuration if it is good, and remembers it either way.
+// use makes text the configuration if it is valid, and remembers it in any
+// case.
 func (w *watched) use(text [3][]byte) error {
 	w.text = text
 	m, err := w.files.parse(text)
@@ -132,7 +135,7 @@ func (w *watched) use(text [3][]byte) error {
 	}
 	if len(m.certs) > 0 {
 		if leaf := m.certs[0].Leaf; leaf != nil && time.Now().After(leaf.NotAfter) {
-			w.log.Warn("this side's certificate has expired", "cert", w.files.Cert, "expired", leaf.NotAfter)
+			w.log.Warn("the certificate of this process has expired", "cert", w.files.Cert, "expired", leaf.NotAfter)
 		}
 	}
 	w.good = w.config(m)

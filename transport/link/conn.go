@@ -13,14 +13,14 @@ import (
 )
 
 // smallWrites is the number of writes that a queue holds, however small they
-// are, beside what a full queue of segments needs.
+// are, in addition to those of a full queue of segments.
 const smallWrites = 4096
 
-// linger is how long a closed connection goes on with a peer that takes
-// nothing.
+// linger is how long a closed connection continues to deliver to a peer that
+// reads nothing.
 const linger = 5 * time.Second
 
-// ending is what follows the last byte.
+// ending is the event after the last byte.
 type ending uint8
 
 const (
@@ -36,18 +36,18 @@ type mark struct {
 	end ending
 }
 
-// conn is one end of a connection. What it reads passes; what it writes goes
-// through the queue to a goroutine that delivers it on schedule.
+// conn is one end of a connection. Reads pass through; writes go through the
+// queue to a goroutine that delivers them on schedule.
 type conn struct {
 	net.Conn
 	d        *direction
-	limit    int // bytes that the queue holds
-	lowWater int // bytes at which writers go on that found it full
-	marks    int // writes and segments that it holds
+	limit    int // capacity of the queue in bytes
+	lowWater int // bytes in the queue below which blocked writers resume
+	marks    int // writes and segments that the queue holds
 	work     chan struct{}
-	done     chan struct{} // closed when nothing is delivered any more
+	done     chan struct{} // closed when delivery has ended
 
-	writing sync.Mutex // held by the one who writes
+	writing sync.Mutex // held by the writer
 
 	reading    sync.Mutex // held when the deadline for reading is set
 	readClosed atomic.Bool
@@ -57,16 +57,16 @@ type conn struct {
 	queue    byteQueue
 	queued   int
 	pending  fifo[mark] // not yet let through
-	flight   fifo[mark] // on the way
+	flight   fifo[mark] // in flight
 	last     time.Duration
-	waiting  bool // among d.turns
+	waiting  bool // in d.turns
 	jitter   *rand.Rand
 	ended    ending
-	err      error // why nothing is delivered any more
-	reported bool  // a writer has seen err
+	err      error // why delivery ended
+	reported bool  // a writer has returned err
 
 	deadline      *time.Timer
-	deadlineOf    uint64 // number of the deadline that is set
+	deadlineOf    uint64 // number of the current deadline
 	deadlinePast  bool
 	deliveryEnded bool
 }
@@ -83,7 +83,7 @@ func newConn(inner net.Conn, d *direction, seed, number uint64, plain bool) *con
 	return c
 }
 
-// Write takes b over into the queue, waiting for room as long as the deadline
+// Write puts b into the queue and waits for room as long as the deadline
 // allows.
 func (c *conn) Write(b []byte) (int, error) {
 	c.writing.Lock()
@@ -112,7 +112,8 @@ func (c *conn) WriteBuffers(v *net.Buffers) (n int64, err error) {
 	return n, nil
 }
 
-// write takes b over as written at a moment, or later if it had to wait.
+// write puts b into the queue as written at the given moment, or later if it
+// had to wait.
 func (c *conn) write(b []byte, at time.Duration) (n int, last time.Duration, err error) {
 	for {
 		space, waited, err := c.space()
@@ -155,7 +156,7 @@ func (c *conn) ReadFrom(r io.Reader) (n int64, err error) {
 	}
 }
 
-// space waits for room and gives memory for it, which commit must follow.
+// space waits for room and returns memory for it. A call of commit must follow.
 func (c *conn) space() (b []byte, waited bool, err error) {
 	c.d.mu.Lock()
 	defer c.d.mu.Unlock()
@@ -183,7 +184,7 @@ func (c *conn) commit(n int, at time.Duration) error {
 		c.queue.free()
 		return err
 	case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
-		c.queue.tail -= n // nobody will see them
+		c.queue.tail -= n // they will not be read
 		return err
 	case n > 0:
 		c.queued += n
@@ -199,11 +200,11 @@ func (c *conn) push(m mark) {
 	c.d.enter(c)
 	c.d.grant(c.d.now())
 	if c.pending.len() > 0 {
-		c.wake() // so that the rest has its turn in time
+		c.wake() // so that the rest gets its turn in time
 	}
 }
 
-// advance lets the next bytes through, at most a segment.
+// advance lets the next bytes through, at most one segment.
 func (c *conn) advance() {
 	m := c.pending.front()
 	n := min(m.n, c.d.segment)
@@ -272,8 +273,8 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// SetWriteDeadline bounds the waiting for room in the queue. What the queue has
-// taken is delivered whatever the deadline.
+// SetWriteDeadline bounds the wait for room in the queue. Bytes in the queue
+// are delivered whatever the deadline.
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	c.d.mu.Lock()
 	defer c.d.mu.Unlock()
@@ -309,10 +310,10 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return c.SetWriteDeadline(t)
 }
 
-// closeWriter is a connection whose directions end one by one.
+// closeWriter is a connection whose directions end separately.
 type closeWriter interface{ CloseWrite() error }
 
-// CloseWrite ends writing after what was written.
+// CloseWrite ends writing after the bytes already written.
 func (c *conn) CloseWrite() error {
 	if _, ok := c.Conn.(closeWriter); !ok {
 		return c.opError("close", fmt.Errorf("half-close: %w", errors.ErrUnsupported))
@@ -336,8 +337,9 @@ func (c *conn) end(e ending) {
 	c.push(mark{at: c.d.now(), end: e})
 }
 
-// Close ends reading at once and the connection after what was written. It
-// returns the error that ended delivery if no writer has seen it.
+// Close ends reading at once, and the connection after the bytes already
+// written. It returns the error that ended delivery if no writer has returned
+// it.
 func (c *conn) Close() error {
 	first, seen, failed := c.closes()
 	if !first {
@@ -354,8 +356,9 @@ func (c *conn) Close() error {
 	return failed
 }
 
-// closes ends the connection after what was written, unless it has ended: failed is
-// what ended delivery, and seen whether a writer knows it.
+// closes ends the connection after the bytes already written, unless it has
+// ended: failed is the error that ended delivery, and seen whether a writer has
+// returned it.
 func (c *conn) closes() (first, seen bool, failed error) {
 	c.d.mu.Lock()
 	defer c.d.mu.Unlock()

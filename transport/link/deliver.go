@@ -8,7 +8,7 @@ import (
 // maxDelivery bounds the bytes of one write to the connection below.
 const maxDelivery = 1 << 20
 
-// deliver hands on what has arrived, until the end or an error.
+// deliver writes the bytes that have arrived, until the end or an error.
 func (c *conn) deliver(w *waiter) {
 	defer close(c.done)
 	defer w.close()
@@ -41,7 +41,7 @@ func (c *conn) deliver(w *waiter) {
 	}
 }
 
-// arrived is the number of bytes that have arrived by now and what follows
+// arrived is the number of bytes that have arrived by now and the event after
 // them, or else how long to wait.
 func (c *conn) arrived() (n int, end ending, wait time.Duration) {
 	c.d.mu.Lock()
@@ -89,7 +89,7 @@ func (c *conn) front(bufs [][]byte, n int) [][]byte {
 	return c.queue.front(bufs, n)
 }
 
-// delivered gives the room of n bytes back.
+// delivered frees the room of n bytes.
 func (c *conn) delivered(n int) {
 	c.d.mu.Lock()
 	defer c.d.mu.Unlock()
@@ -109,7 +109,7 @@ func (c *conn) stop(err error) {
 	}
 }
 
-// stops is stop without the closing, which it asks for.
+// stops is stop without closing: it returns whether the caller must close.
 func (c *conn) stops(err error) (closed bool) {
 	c.d.mu.Lock()
 	defer c.d.mu.Unlock()
@@ -124,7 +124,7 @@ func (c *conn) stops(err error) (closed bool) {
 	return c.ended == connEnds
 }
 
-// abort ends the connection without delivering what is under way.
+// abort ends the connection without delivering the bytes in flight.
 func (c *conn) abort() {
 	func() {
 		c.d.mu.Lock()

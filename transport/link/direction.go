@@ -6,30 +6,29 @@ import (
 	"time"
 )
 
-// ahead is how far into the future the bucket's output is given out. It is what
-// stands in the card's own queue on a real machine: a connection that is late to
-// ask does not leave the link idle, and one that comes new waits no longer for
-// its turn.
+// ahead is how far into the future the output of the bucket is granted. It
+// models the queue of a real network card: a connection that asks late does not
+// leave the link idle, and a new one does not wait longer for its turn.
 const ahead = 2 * time.Millisecond
 
-// direction is one way of a link: a token bucket and the connections that take
-// turns at it. Moments are durations since the link was made.
+// direction is one direction of a link: a token bucket and the connections that
+// take turns at it. Moments are durations since the link was made.
 type direction struct {
 	profile Profile
 	delay   time.Duration
-	burst   time.Duration // what the full bucket is worth
+	burst   time.Duration // the full bucket, as time
 	segment int
 	base    time.Time
 	blocks  sync.Pool // of *block
 
 	mu sync.Mutex
-	// The bucket was full at start and sent bytes have been let through since;
-	// all of them have left at free. Counting from the start of a busy period
-	// keeps rounding from adding up.
+	// The bucket was full at start; sent bytes have passed since, and the last
+	// of them left at free. Counting from the start of a busy period keeps
+	// rounding errors from accumulating.
 	start time.Duration
 	sent  uint64
 	free  time.Duration
-	turns []*conn // those with bytes to let through, in turn
+	turns []*conn // connections with bytes to let through, in order
 
 	count Counters
 	conns uint64 // made so far
@@ -37,8 +36,8 @@ type direction struct {
 
 func (d *direction) now() time.Duration { return time.Since(d.base) }
 
-// depart lets n bytes through that were there at a moment, and says when the
-// last of them has left.
+// depart lets n bytes through that were ready at the given moment, and returns
+// when the last of them has left.
 func (d *direction) depart(n int, at time.Duration) time.Duration {
 	if d.profile.Rate <= 0 {
 		return at
@@ -59,7 +58,7 @@ func (d *direction) enter(c *conn) {
 	}
 }
 
-// leave takes c's turn away.
+// leave removes c from the turns.
 func (d *direction) leave(c *conn) {
 	if c.waiting {
 		c.waiting = false
@@ -67,7 +66,7 @@ func (d *direction) leave(c *conn) {
 	}
 }
 
-// grant gives out what the bucket lets through until a little after now, a
+// grant distributes what the bucket lets through until a little after now, one
 // segment to each connection in turn.
 func (d *direction) grant(now time.Duration) {
 	for len(d.turns) > 0 && d.free <= now+ahead {

@@ -8,33 +8,34 @@
 //
 // # What is modelled
 //
-// Each end shapes what it writes, so a round trip is delayed by half of the
-// round-trip time at each end. A direction of a [Link] is one token bucket,
-// shared by all its connections, which take turns:
+// Each end shapes what it writes, so each end contributes half of the delay of
+// a round trip. A direction of a [Link] is one token bucket. All connections of
+// the link share it and take turns:
 //
-//   - A byte leaves when the bucket has let it through: at [Profile].Rate, after
-//     an idle moment [Profile].Burst bytes at once.
-//   - It arrives half of [Profile].RTT after it left, plus a jitter that is drawn
-//     from the seed. Jitter never changes the order of bytes.
-//   - The delay does not limit what is under way: a link of 1 Gbit/s and 20 ms
-//     carries 1 Gbit/s.
+//   - A byte leaves when the bucket lets it through: at [Profile].Rate, and
+//     after an idle period [Profile].Burst bytes at once.
+//   - It arrives half of [Profile].RTT after it left, plus a jitter drawn from
+//     the seed. Jitter never changes the order of bytes.
+//   - The delay does not limit the bytes in flight: a link of 1 Gbit/s and 20
+//     ms carries 1 Gbit/s.
 //   - A write returns when a queue has taken the bytes, as with a socket. The
-//     queue holds what is under way (rate times round-trip time), the burst, and
-//     a send buffer of 1 MiB or two milliseconds, whichever is more; then writes
-//     wait. Write deadlines bound that waiting, as they do with a socket.
-//   - A dialled connection is open one round trip after the dialling began.
-//   - Close returns at once; what was written is delivered on schedule first, and
-//     the peer sees the end after it.
+//     queue holds the bytes in flight (rate times round-trip time), the burst,
+//     and a send buffer of 1 MiB or two milliseconds, whichever is more; then
+//     writes block. Write deadlines bound that wait, as with a socket.
+//   - A dialled connection is open one round trip after dialling began.
+//   - Close returns at once. The bytes already written are first delivered on
+//     schedule; then the peer sees the end.
 //
 // The rate is that of the application's bytes. Headers, acknowledgements, slow
 // start and loss of a real network are not modelled.
 //
 // # Accuracy
 //
-// Arrivals are an absolute schedule, so lateness does not add up. On Linux the
-// last two milliseconds are waited for with a timerfd (Go's own timers are good
-// to a millisecond there) and the last 80 microseconds by yielding in a loop.
-// What remains is in [Counters].
+// Arrivals follow an absolute schedule, so lateness does not accumulate. On
+// Linux, the last two milliseconds of a wait use a timerfd (Go's own timers
+// have a resolution of a millisecond there) and the last 80 microseconds yield
+// in a loop. [Counters] reports the remaining error.
 //
-// For programs that are not ours there is [Link.Proxy], with the same code.
+// For programs that cannot use this package there is [Link.Proxy], with the
+// same code.
 package link

@@ -10,6 +10,7 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/internal/worker"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/conformance"
@@ -21,7 +22,7 @@ import (
 // start serves a worker at the far end of l until the test ends.
 func start(t *testing.T, l *link.Link) (tcpAddr, grpcAddr string) {
 	t.Helper()
-	e, err := engine.New(engine.Options{Threads: 2})
+	e, err := host.Open(engine.Options{Threads: 2})
 	require.NoError(t, err)
 	s := worker.New(worker.Options{Engine: worker.ForEngine(e)})
 	var serving sync.WaitGroup

@@ -7,14 +7,14 @@ import (
 )
 
 // Link joins two hosts: a client and a worker. Its connections share the
-// bandwidth of each direction. A process at one end uses one direction of its
-// Link, the process at the other end the other direction of its own. A Link
-// holds no resources; its connections do until they are closed.
+// bandwidth of each direction. The process at one end uses one direction of its
+// Link; the process at the other end uses the other direction of its own. A
+// Link holds no resources; its connections do until they are closed.
 type Link struct {
 	profile  Profile
 	up, down direction
 	seed     uint64
-	plain    bool // wait with Go's timers only, as virtual time needs
+	plain    bool // use only Go's timers, as virtual time requires
 }
 
 // New makes a link. seed decides the jitter.
@@ -32,24 +32,24 @@ func New(p Profile, seed uint64) *Link {
 	return l
 }
 
-// Profile is what the link is like.
+// Profile is the profile of the link.
 func (l *Link) Profile() Profile { return l.profile }
 
-// Counters is what one direction of a link has done.
+// Counters is the activity of one direction of a link.
 type Counters struct {
 	Conns     int64 // connections made
-	Written   int64 // bytes taken
-	Delivered int64 // bytes handed on; all of Written when nothing is under way
-	// Deliveries is how often bytes were handed on, Late how much later than
-	// the schedule in sum, MaxLate at most. A peer that does not read counts as
-	// late too.
+	Written   int64 // bytes accepted
+	Delivered int64 // bytes delivered; all of Written when nothing is in flight
+	// Deliveries is the number of deliveries, Late their total delay behind the
+	// schedule, MaxLate the largest delay. A peer that does not read also
+	// counts as late.
 	Deliveries int64
 	Late       time.Duration
 	MaxLate    time.Duration
 }
 
-// Counters are the two directions: up from the client's end to the worker's,
-// down the other way. Only the ends that are in this process count.
+// Counters are those of the two directions: up is from the client's end to the
+// worker's, down is the reverse. Only ends in this process count.
 func (l *Link) Counters() (up, down Counters) {
 	return l.up.counters(), l.down.counters()
 }
@@ -60,13 +60,12 @@ func (d *direction) counters() Counters {
 	return d.count
 }
 
-// Client is the client's end of a connection: what it writes goes up. The
-// connection is conn's owner from now on. Half-close (CloseWrite) works if it
-// does on conn.
+// Client is the client's end of a connection: its writes go up. It takes over
+// conn. Half-close (CloseWrite) works if conn supports it.
 func (l *Link) Client(conn net.Conn) net.Conn { return l.end(conn, &l.up) }
 
-// Worker is the worker's end of a connection: what it writes goes down. It is
-// otherwise as [Link.Client].
+// Worker is the worker's end of a connection: its writes go down. Otherwise it
+// is like [Link.Client].
 func (l *Link) Worker(conn net.Conn) net.Conn { return l.end(conn, &l.down) }
 
 func (l *Link) end(c net.Conn, d *direction) net.Conn {
@@ -81,15 +80,15 @@ func (l *Link) end(c net.Conn, d *direction) net.Conn {
 	return newConn(c, d, l.seed, n, l.plain)
 }
 
-// Wrap is one end of a connection over a link of its own.
+// Wrap is one end of a connection over a separate link.
 func Wrap(conn net.Conn, p Profile, seed uint64) net.Conn { return New(p, seed).Client(conn) }
 
 // DialFunc opens a connection to a host and a port.
 type DialFunc = func(ctx context.Context, addr string) (net.Conn, error)
 
-// Dialer opens connections over the link with dial, a plain TCP dialler if it
-// is nil. Opening takes a round trip more than dial does, which ctx may cut
-// short. It fits tcp.WithDialer, rpc.WithDialer and genie.WithDialer.
+// Dialer opens connections over the link with dial; a nil dial is plain TCP.
+// Opening takes one round trip more than dial, which ctx may cut short. The
+// result fits tcp.WithDialer, rpc.WithDialer and genie.WithDialer.
 func (l *Link) Dialer(dial DialFunc) DialFunc {
 	if dial == nil {
 		var d net.Dialer
@@ -129,7 +128,7 @@ func (l *Link) settle(ctx context.Context, open time.Time) error {
 	return nil
 }
 
-// Dialer is the client's end of a link of its own, over plain TCP.
+// Dialer is the client's end of a separate link, over plain TCP.
 func Dialer(p Profile, seed uint64) DialFunc { return New(p, seed).Dialer(nil) }
 
 // Listener is the worker's end: connections that inner accepts write over the

@@ -7,7 +7,8 @@ import (
 	"net"
 )
 
-// passed is an end of a connection over a link that does not shape: it counts.
+// passed is an end of a connection over a link that does not shape: it only
+// counts.
 type passed struct {
 	net.Conn
 	d *direction
@@ -27,14 +28,14 @@ func (c *passed) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// WriteBuffers writes all of v, in one call of the system where it can.
+// WriteBuffers writes all of v, in one system call where possible.
 func (c *passed) WriteBuffers(v *net.Buffers) (int64, error) {
 	n, err := v.WriteTo(c.Conn)
 	c.counted(n)
 	return n, err
 }
 
-// ReadFrom lets the connection below take from r what way it can.
+// ReadFrom lets the connection below copy from r in its own way.
 func (c *passed) ReadFrom(r io.Reader) (int64, error) {
 	n, err := io.Copy(c.Conn, r)
 	c.counted(n)

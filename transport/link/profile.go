@@ -13,21 +13,21 @@ import (
 // EnvNet is the environment variable that [FromEnv] reads.
 const EnvNet = "GENIE_NET"
 
-// DefaultBurst is the depth of the token bucket in bytes where a profile does
-// not say: about three Ethernet frames, which a message after an idle moment
-// does not wait for.
+// DefaultBurst is the depth of the token bucket in bytes for profiles without
+// one: about three Ethernet frames, which a message after an idle period does
+// not wait for.
 const DefaultBurst = 4 << 10
 
 // ErrProfile is the cause of errors about profiles that do not exist.
 var ErrProfile = errors.New("genie: unknown link profile")
 
-// ProfileError is a text that names no profile. It wraps [ErrProfile].
+// ProfileError says that a text is not a valid profile. It wraps [ErrProfile].
 type ProfileError struct {
 	Text   string
-	Reason string // empty when nothing about the text is right
+	Reason string // empty when no part of the text is valid
 }
 
-// Error lists what would have been right.
+// Error lists the valid forms.
 func (e *ProfileError) Error() string {
 	reason := ""
 	if e.Reason != "" {
@@ -40,23 +40,23 @@ func (e *ProfileError) Error() string {
 // Unwrap is [ErrProfile].
 func (e *ProfileError) Unwrap() error { return ErrProfile }
 
-// Profile is what a link is like, the same in both directions. The zero
+// Profile is the properties of a link, the same in both directions. The zero
 // Profile does not shape.
 type Profile struct {
 	Name string
-	// Rate is the bandwidth in bit/s, 0 for no bound.
+	// Rate is the bandwidth in bit/s, 0 for no limit.
 	Rate int64
-	// RTT is the round-trip time of an empty link. Each end delays what it
-	// writes by half of it.
+	// RTT is the round-trip time of an empty link. Each end delays its writes
+	// by half of it.
 	RTT time.Duration
-	// Jitter is added to each delay, uniform between 0 and Jitter.
+	// Jitter is the maximum of a uniform delay that is added to each delay.
 	Jitter time.Duration
 	// Burst is the depth of the token bucket in bytes, 0 for DefaultBurst.
 	Burst int
 }
 
-// profiles are those with a name. What a name says is what Parse would make of
-// it.
+// profiles are the named profiles. Parse would read the same values from each
+// name.
 var profiles = []Profile{
 	{Name: "loopback"},
 	{Name: "dc-10g-100us", Rate: 10e9, RTT: 100 * time.Microsecond},
@@ -90,10 +90,10 @@ func FromEnv() (Profile, error) {
 	return p, nil
 }
 
-// Parse reads the name of a profile or the form [label-]rate-rtt[-jJITTER]:
-// the rate in bit/s with a decimal k, m, g or t, the times as
-// [time.ParseDuration] reads them, for example 1g-500us, lab-2.5g-80us,
-// 50m-30ms-j2ms. Errors are [*ProfileError].
+// Parse reads the name of a profile or the form [label-]rate-rtt[-jJITTER]: the
+// rate in bit/s with a decimal k, m, g or t, the times as [time.ParseDuration]
+// reads them; for example 1g-500us, lab-2.5g-80us, 50m-30ms-j2ms. Errors are
+// [*ProfileError].
 func Parse(text string) (Profile, error) {
 	for _, p := range profiles {
 		if p.Name == text {
@@ -127,7 +127,7 @@ func Parse(text string) (Profile, error) {
 	return p, nil
 }
 
-// Bounds of what can be said in text.
+// Limits of the values in a text.
 const (
 	minRate = 1e3
 	maxRate = 1e12
@@ -203,7 +203,7 @@ func (p Profile) serialise(n uint64) time.Duration {
 	return time.Duration(min(q, uint64(maxWait)))
 }
 
-// maxWait stands for times beyond all that matter, far enough from overflow.
+// maxWait stands for times longer than any that matters, far from overflow.
 const maxWait = time.Duration(1) << 61
 
 const (
@@ -211,9 +211,9 @@ const (
 	maxQueue  = 1 << 30
 )
 
-// sendBuffer is what a connection holds that the link has no room for yet: as
-// much as a socket does, and two milliseconds' worth, so that a link is not idle
-// because a writer was late.
+// sendBuffer is how many bytes a connection holds that the link has no room for
+// yet: as much as a socket does, and at least two milliseconds' worth, so that
+// a late writer does not leave the link idle.
 func (p Profile) sendBuffer() int {
 	const socket = 1 << 20
 	return int(min(max(float64(p.Rate)/8*0.002, socket), unbounded))
@@ -229,7 +229,7 @@ func (p Profile) queue() int {
 }
 
 // segment is the number of bytes that leave and arrive as one: a quarter of a
-// millisecond, but no less than a packet.
+// millisecond, but at least a packet.
 func (p Profile) segment() int {
 	const packet = 1448
 	if p.Rate <= 0 {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Proxy carries TCP connections over a link, for programs that cannot be given
-// a dialler or a listener. It stands for both ends: what a program sends goes
+// Proxy carries TCP connections over a link, for programs that accept neither a
+// dialler nor a listener. It stands for both ends: what a program sends goes
 // up, what the target answers goes down.
 type Proxy struct {
 	link     *Link
@@ -25,8 +25,8 @@ type Proxy struct {
 }
 
 // Proxy listens on listen, such as "127.0.0.1:0", and carries every connection
-// to target, a host and a port, which is dialled anew for each. A target that
-// cannot be reached closes the connection. The proxy ends with ctx or Close.
+// to target, a host and a port, with one dial per connection. If the target
+// cannot be reached, the connection closes. The proxy ends with ctx or Close.
 func (l *Link) Proxy(ctx context.Context, listen, target string) (*Proxy, error) {
 	var lc net.ListenConfig
 	inner, err := lc.Listen(ctx, "tcp", listen)
@@ -46,7 +46,7 @@ func (l *Link) Proxy(ctx context.Context, listen, target string) (*Proxy, error)
 // Addr is where the proxy listens.
 func (p *Proxy) Addr() net.Addr { return p.listener.Addr() }
 
-// Close ends the proxy and all connections, dropping what is under way, and
+// Close ends the proxy and all connections, drops the bytes in flight, and
 // waits until that is done.
 func (p *Proxy) Close() error {
 	p.stop()
@@ -63,7 +63,7 @@ func (p *Proxy) end() {
 	}
 }
 
-// abort closes c without delivering what is under way.
+// abort closes c without delivering the bytes in flight.
 func abort(c net.Conn) {
 	if s, ok := c.(*conn); ok {
 		s.abort()
@@ -82,7 +82,7 @@ func (p *Proxy) accept() {
 			p.running.Go(func() { p.carry(c) })
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // descriptors have run out, or the client has gone again
+		default: // out of descriptors, or the client has gone
 			select {
 			case <-p.ctx.Done():
 				return
@@ -128,12 +128,12 @@ func (p *Proxy) carry(from net.Conn) {
 	_ = back.Close()
 	for _, c := range []net.Conn{to, back} {
 		if s, ok := c.(*conn); ok {
-			<-s.done // what was written is delivered
+			<-s.done // delivers the bytes already written
 		}
 	}
 }
 
-// join copies src to dst and ends dst's writing after it.
+// join copies src to dst and then ends dst's writing.
 func join(dst, src net.Conn, failed func()) {
 	_, err := io.Copy(dst, src)
 	if err == nil {
@@ -144,7 +144,7 @@ func join(dst, src net.Conn, failed func()) {
 	}
 }
 
-// keep notes c for the proxy's end; it reports whether that is still to come.
+// keep registers c for closing; it reports whether the proxy is still open.
 func (p *Proxy) keep(c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

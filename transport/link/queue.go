@@ -8,14 +8,14 @@ const blockSize = 64 << 10
 type block [blockSize]byte
 
 // byteQueue holds bytes in order, in blocks of a pool. Its methods are called
-// under the direction's lock; memory that space gave may be written, and memory
-// that front gave may be read, without it.
+// under the direction's lock. Memory from space may be written, and memory from
+// front may be read, without the lock.
 type byteQueue struct {
 	pool    *sync.Pool
 	blocks  []*block
 	head    int  // offset of the first byte in the first block
 	tail    int  // offset after the last byte in the last block
-	filling bool // somebody writes behind tail
+	filling bool // a writer fills memory behind tail
 }
 
 // space is memory behind the last byte.
@@ -49,7 +49,7 @@ func (q *byteQueue) front(bufs [][]byte, n int) [][]byte {
 	return bufs
 }
 
-// drop forgets the first n bytes.
+// drop removes the first n bytes.
 func (q *byteQueue) drop(n int) {
 	for q.head += n; q.head >= blockSize && len(q.blocks) > 1; q.head -= blockSize {
 		q.pool.Put(q.blocks[0])
@@ -61,7 +61,7 @@ func (q *byteQueue) drop(n int) {
 	}
 }
 
-// free gives all memory back, unless somebody still writes into it.
+// free returns all memory, unless a writer still fills some of it.
 func (q *byteQueue) free() {
 	for i, b := range q.blocks {
 		if q.filling && i == len(q.blocks)-1 {
@@ -88,7 +88,7 @@ func (f *fifo[T]) push(v T) {
 	f.items = append(f.items, v)
 }
 
-// front is the oldest item, good until the next push.
+// front is the oldest item, valid until the next push.
 func (f *fifo[T]) front() *T { return &f.items[f.first] }
 
 func (f *fifo[T]) pop() (v T) {

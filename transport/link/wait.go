@@ -5,8 +5,8 @@ import "time"
 const (
 	// fine is the part of a wait that Go's timers are too coarse for.
 	fine = 2 * time.Millisecond
-	// spin is the part of a wait that any timer is too coarse for: a processor
-	// that slept takes that long to go on.
+	// spin is the part of a wait that any timer is too coarse for: a sleeping
+	// processor takes that long to resume.
 	spin = 80 * time.Microsecond
 )
 
@@ -30,8 +30,8 @@ func newWaiter(plain bool) *waiter {
 	return w
 }
 
-// wait waits for d, or until wake can be received from. It may return early:
-// the caller looks at the clock and waits again.
+// wait waits for d, or until wake is readable. It may return early: the caller
+// checks the clock and waits again.
 func (w *waiter) wait(d time.Duration, wake <-chan struct{}) {
 	if w.precise == nil {
 		w.coarse(d, wake)

@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fdTimer is a timer of the system that wakes the poller of the runtime: no
-// thread waits, and it is not rounded to the poller's milliseconds.
+// fdTimer is a system timer that wakes the runtime's poller: no thread waits,
+// and it is not rounded to the poller's milliseconds.
 type fdTimer struct {
 	fd   int
 	file *os.File
 }
 
-// newPreciseTimer returns nil when descriptors have run out: times are coarser
-// then, and [Counters] says by how much.
+// newPreciseTimer returns nil when there are no descriptors left: times are
+// then coarser, and [Counters] reports by how much.
 func newPreciseTimer() preciseTimer {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {
@@ -38,7 +38,7 @@ func (t *fdTimer) sleep(d time.Duration) error {
 
 func (t *fdTimer) close() { _ = t.file.Close() }
 
-// yieldUntil lets other goroutines run until the moment has come.
+// yieldUntil lets other goroutines run until the given moment.
 func yieldUntil(until time.Time) {
 	for time.Until(until) > 0 {
 		runtime.Gosched()

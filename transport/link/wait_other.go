@@ -4,7 +4,7 @@ package link
 
 import "time"
 
-// newPreciseTimer: there is none beyond Go's own.
+// newPreciseTimer returns nil: there is none besides Go's own.
 func newPreciseTimer() preciseTimer { return nil }
 
 func yieldUntil(time.Time) {}

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -59,7 +60,7 @@ func Open(opts ...Option) (transport.Executor, error) {
 	for _, opt := range opts {
 		opt.apply(&o)
 	}
-	e, err := engine.New(o)
+	e, err := host.Open(o)
 	if err != nil {
 		return nil, err
 	}

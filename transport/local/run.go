@@ -12,8 +12,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// piece is how much of a weight is packed between two looks at the context, and
-// own how much of a mapped file is copied at once for that.
+// piece is how much of a weight is packed between two checks of the context;
+// own is how much of a mapped file is copied at once for that.
 const (
 	piece = 4 << 20
 	own   = 512 << 10
@@ -82,9 +82,9 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	return &planRef{s, program}, nil
 }
 
-// put packs a weight. What is in a mapped file is copied first: then what is
-// hashed is what is packed, whatever becomes of the file meanwhile, and the
-// engine reads no memory that may not be there.
+// put packs a weight. It copies the content of a mapped file first. So the
+// hashed bytes are the packed bytes, whatever happens to the file meanwhile,
+// and the engine never reads memory that may be unmapped.
 func (s *session) put(ctx context.Context, p *engine.Program, v plan.Value, from transport.Weight, did func(int)) error {
 	w, err := s.x.engine.PutWeight(p, v)
 	if err != nil {
@@ -201,8 +201,8 @@ func (s *session) feedAndRun(ctx context.Context, c *engine.Call, inputs []trans
 	return nil
 }
 
-// copyInput takes an input from a mapped file, which the threads of the engine
-// cannot read: a file that is cut short would end the process.
+// copyInput copies an input out of a mapped file. The threads of the engine
+// must not read the mapping: a truncated file would end the process.
 func copyInput(c *engine.Call, i int, in transport.Input) error {
 	if len(in.Data) != c.InputSize(i) {
 		return c.SetInput(i, in.Data) // says what is wrong

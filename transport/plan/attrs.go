@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Attr is one attribute of an operator: a name and exactly one value. Int
-// carries integers and booleans (0 or 1) too.
+// Attr is one attribute of an operator: a name and exactly one value. Int also
+// carries booleans, as 0 or 1.
 type Attr struct {
 	Key  string
 	Kind AttrKind
@@ -54,7 +54,7 @@ func (a Attr) Value() any {
 }
 
 // MarshalJSON writes an object with a member for each attribute, for people;
-// [Plan.Encode] is the form to read back.
+// [Plan.Encode] is the encoding to read back.
 func (a Attrs) MarshalJSON() ([]byte, error) {
 	m := make(map[string]any, len(a))
 	for _, x := range a {
@@ -92,8 +92,8 @@ func Ints(key string, v []int) Attr {
 // Dims makes an attribute that is a list of dimensions.
 func Dims(key string, v ...Dim) Attr { return Attr{Key: key, Kind: AttrDims, Dims: v} }
 
-// Key is a lossless text form: two attribute lists have the same key exactly
-// when they are equal, floats compared by their bits.
+// Key is a lossless text form. Two attribute lists have the same key exactly
+// when they are equal, with floats compared by their bits.
 func (a Attrs) Key() string {
 	var b strings.Builder
 	for _, x := range a {
@@ -118,8 +118,8 @@ func (a Attrs) Key() string {
 	return b.String()
 }
 
-// AttrReader takes attributes one by one and remembers the first thing wrong;
-// [AttrReader.Done] reports it, and any attribute that nobody asked for.
+// AttrReader takes attributes one by one and remembers the first error.
+// [AttrReader.Done] reports it, and any attribute that was not taken.
 type AttrReader struct {
 	op   string
 	rest Attrs

@@ -12,7 +12,7 @@ import (
 type Dim struct {
 	c      int64
 	terms  []term // sorted by monomial, no zero coefficients
-	beyond bool   // no dimension but the result of arithmetic beyond its limits, see [Dim.Err]
+	beyond bool   // not a dimension: the result of arithmetic beyond its limits, see [Dim.Err]
 }
 
 type term struct {
@@ -20,7 +20,7 @@ type term struct {
 	syms  []string // sorted, with repetition: a*a is [a a]
 }
 
-// Limits of what a Dim may hold; a peer's plan is refused beyond them.
+// Limits of a Dim. A peer's plan that exceeds them is refused.
 const (
 	MaxDimSize  = 1 << 40 // value of a bound dimension
 	maxDimTerms = 16
@@ -61,8 +61,8 @@ func (d Dim) Symbols(dst []string) []string {
 	return dst
 }
 
-// Equal reports whether d and o are the same polynomial. What [Dim.Err] calls no
-// dimension equals nothing.
+// Equal reports whether d and o are the same polynomial. An invalid dimension
+// (see [Dim.Err]) equals nothing.
 func (d Dim) Equal(o Dim) bool {
 	if d.c != o.c || len(d.terms) != len(o.terms) || d.beyond || o.beyond {
 		return false
@@ -114,7 +114,7 @@ func checkSize(n int64, d Dim) (int, error) {
 	return int(n), nil
 }
 
-// MulChecked is a*b, and false when the magnitude exceeds [MaxDimSize].
+// MulChecked is a*b; it is false when the magnitude exceeds [MaxDimSize].
 func MulChecked(a, b int64) (int64, bool) {
 	neg := (a < 0) != (b < 0)
 	hi, lo := bits.Mul64(abs(a), abs(b))

@@ -7,22 +7,22 @@ import (
 	"slices"
 )
 
-// Limits of what arithmetic on dimensions gives. A product of polynomials has as
-// many terms as the product of theirs, so a few short dimensions would make
-// strides that nobody has the memory for.
+// Limits of the results of arithmetic on dimensions. The terms of a product of
+// polynomials multiply, so without limits a few short dimensions would make
+// strides too large for any memory.
 const (
 	MaxProductTerms  = 256 // terms of a result
 	MaxProductDegree = 64  // symbols of a term of a result
 
-	// maxPairs bounds the products of two terms in one multiplication, of which
-	// those with the same symbols come together.
+	// maxPairs bounds the number of term products in one multiplication, before
+	// those with the same symbols are combined.
 	maxPairs = 1 << 13
 )
 
-// Err says why d is no dimension: nil, or an error wrapping [ErrInvalid] when
-// arithmetic had a result beyond [MaxProductTerms], [MaxProductDegree] or 64-bit
-// coefficients. Whatever is computed from such a Dim is beyond them too; it
-// equals nothing, has no value, and no plan holds it.
+// Err says why d is not a dimension: nil, or an error wrapping [ErrInvalid]
+// when arithmetic had a result beyond [MaxProductTerms], [MaxProductDegree] or
+// 64-bit coefficients. Everything computed from such a Dim is invalid too: it
+// equals nothing, has no value, and no valid plan contains it.
 func (d Dim) Err() error {
 	if !d.beyond {
 		return nil
@@ -30,8 +30,8 @@ func (d Dim) Err() error {
 	return fmt.Errorf("%w: a dimension has more than %d terms, more than %d symbols in a term, or a coefficient beyond 64 bits", ErrInvalid, MaxProductTerms, MaxProductDegree)
 }
 
-// NumTerms is the number of products that d is the sum of, the constant, even if
-// it is 0, among them.
+// NumTerms is the number of terms whose sum is d, including the constant even
+// if it is 0.
 func (d Dim) NumTerms() int { return 1 + len(d.terms) }
 
 // Add is d + o.
@@ -116,7 +116,7 @@ func (d Dim) Mul(o Dim) Dim {
 	return sumOf(c, ts)
 }
 
-// merged is the symbols of two terms, sorted as both are.
+// merged is the symbols of two terms, sorted like both inputs.
 func merged(a, b []string) []string {
 	switch {
 	case len(a) == 0:
@@ -178,7 +178,7 @@ func (d Dim) Div(o Dim) (Dim, bool) {
 			s = slices.Delete(s, i, i+1)
 		}
 		if len(s) == 0 {
-			c = k // nothing else is without symbols: d has no constant then
+			c = k // no other term is without symbols: d has no constant then
 			continue
 		}
 		ts = append(ts, term{k, s})
@@ -187,7 +187,8 @@ func (d Dim) Div(o Dim) (Dim, bool) {
 	return r, !r.beyond
 }
 
-// sumOf is the polynomial with the constant c and the terms ts, which it takes.
+// sumOf is the polynomial with the constant c and the terms ts, which it takes
+// over.
 func sumOf(c int64, ts []term) Dim {
 	slices.SortStableFunc(ts, func(a, b term) int { return slices.Compare(a.syms, b.syms) })
 	out := ts[:0]
@@ -209,7 +210,7 @@ func sumOf(c int64, ts []term) Dim {
 	case len(out) == 0:
 		return Dim{c: c}
 	case cap(out) > 2*len(out):
-		out = slices.Clip(slices.Clone(out)) // what came together is not held
+		out = slices.Clip(slices.Clone(out)) // frees the memory of combined terms
 	}
 	return Dim{c: c, terms: out}
 }
@@ -235,14 +236,14 @@ func (d Dim) Subst(by map[string]Dim) Dim {
 	return r
 }
 
-// addChecked is a+b, and false when 64 bits do not hold it.
+// addChecked is a+b; it is false when the sum does not fit 64 bits.
 func addChecked(a, b int64) (int64, bool) {
 	sum := a + b
 	return sum, (sum > a) == (b > 0)
 }
 
-// timesChecked is a*b, and false when 64 bits do not hold it, or would not hold
-// its negative.
+// timesChecked is a*b; it is false when the product or its negative does not
+// fit 64 bits.
 func timesChecked(a, b int64) (int64, bool) {
 	hi, lo := bits.Mul64(abs(a), abs(b))
 	if hi != 0 || lo > math.MaxInt64 {
@@ -254,7 +255,7 @@ func timesChecked(a, b int64) (int64, bool) {
 	return int64(lo), true
 }
 
-// divided is a/b, and false when that is no whole number.
+// divided is a/b; it is false when the quotient is not an integer.
 func divided(a, b int64) (int64, bool) {
 	if a == math.MinInt64 || a%b != 0 {
 		return 0, false

@@ -8,8 +8,8 @@ import (
 )
 
 // String writes the canonical text form, for example "past+seq" or
-// "12*batch*seq-1"; [ParseDim] reads it back. It is "?" where [Dim.Err] says that
-// d is no dimension.
+// "12*batch*seq-1"; [ParseDim] reads it back. It is "?" if [Dim.Err] says that
+// d is not a dimension.
 func (d Dim) String() string {
 	if d.beyond {
 		return "?"
@@ -82,14 +82,14 @@ func ParseDim(s string) (Dim, error) {
 		rest = rest[end:]
 	}
 	d := sumOf(c, ts)
-	if !d.writable() { // terms of one monomial have come together
+	if !d.writable() { // terms of one monomial were combined
 		return bad()
 	}
 	return d, nil
 }
 
-// writable reports whether [ParseDim] reads d back from its text form. What
-// arithmetic on dimensions gives may be beyond its limits.
+// writable reports whether [ParseDim] reads d back from its text form. The
+// result of arithmetic on dimensions may exceed its limits.
 func (d Dim) writable() bool {
 	n := len(d.terms)
 	if d.c != 0 {
@@ -154,7 +154,7 @@ func (d Dim) Factors() (n int) {
 	return n
 }
 
-// textFactors is [Dim.Factors] of the dimension that text is the form of.
+// textFactors is [Dim.Factors] of the dimension with the given text form.
 func textFactors(text []byte) int {
 	n := 1
 	for i, c := range text {

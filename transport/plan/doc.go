@@ -1,12 +1,12 @@
 // Package plan is the serialisable program that an executor runs: operators by
 // name with their attributes as data, values with their shapes, buffers,
-// carried state, and what happens to each output.
+// carried state, and the place of each output.
 //
-// A plan holds symbolic dimensions ([Dim]) that a run binds to sizes, so one
-// plan serves every batch size, sequence length and cache length of a profile.
-// It names no code: an executor looks operators up in its own table and refuses
-// what it does not know.
+// A plan has symbolic dimensions ([Dim]) that a run binds to sizes, so one plan
+// serves every batch size, sequence length and cache length of a profile. It
+// contains no code: an executor looks operators up in its own table and refuses
+// unknown ones.
 //
-// The package depends on nothing else in this module, so that an executor can
-// be written against it and package transport alone.
+// The package imports nothing else from this module, so an executor can be
+// written against it and package transport alone.
 package plan

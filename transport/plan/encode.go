@@ -14,15 +14,15 @@ import (
 	"github.com/genie-sdk/go/transport/plan/internal/planpb"
 )
 
-// Limits of an encoded plan, which [Plan.Validate] keeps to.
+// Limits of an encoded plan. [Plan.Validate] enforces them.
 const (
 	MaxPlanBytes    = 64 << 20
-	MaxPlanElements = 1 << 19 // entries of all lists together
-	MaxPlanFactors  = 1 << 20 // numbers and symbols of all dimensions together
+	MaxPlanElements = 1 << 19 // entries in all lists
+	MaxPlanFactors  = 1 << 20 // numbers and symbols in all dimensions
 )
 
 // Encode writes the plan as protobuf. Equal plans have equal encodings, and
-// [Decode] gives the plan back. Errors wrap [ErrInvalid].
+// [Decode] restores the plan. Errors wrap [ErrInvalid].
 func (p *Plan) Encode() ([]byte, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
@@ -39,9 +39,9 @@ func (p *Plan) marshal() ([]byte, error) {
 	return b, nil
 }
 
-// Hash is the BLAKE3-256 digest of the encoding: the plan's name everywhere.
-// A plan that cannot be encoded has the zero Hash. The digest is computed at
-// every call.
+// Hash is the BLAKE3-256 digest of the encoding. It identifies the plan
+// everywhere. A plan that cannot be encoded has the zero Hash. Every call
+// computes the digest.
 func (p *Plan) Hash() Hash {
 	b, err := p.Encode()
 	if err != nil {
@@ -50,17 +50,16 @@ func (p *Plan) Hash() Hash {
 	return HashEncoded(b)
 }
 
-// HashEncoded is [Plan.Hash] of the plan that encoded is the encoding of.
+// HashEncoded is [Plan.Hash] of the plan with the given encoding.
 func HashEncoded(encoded []byte) Hash { return blake3.Sum256(encoded) }
 
-// Decode reads what [Plan.Encode] wrote, and nothing else: an encoding that is
-// not the one that Encode gives for the same plan is refused, so that a plan
-// has one hash. Counts are checked before anything is allocated for them.
-// Errors wrap [ErrInvalid].
+// Decode reads the output of [Plan.Encode]. It refuses any other encoding of
+// the same plan, so that a plan has one hash. It checks counts before it
+// allocates anything for them. Errors wrap [ErrInvalid].
 func Decode(encoded []byte) (*Plan, error) { return DecodeContext(context.Background(), encoded) }
 
-// DecodeContext is [Decode] that ends with an error wrapping the cause of ctx
-// when ctx ends. It looks at ctx between its passes over the encoding.
+// DecodeContext is [Decode], but ends with an error wrapping the cause of ctx
+// when ctx ends. It checks ctx between its passes over the encoding.
 func DecodeContext(ctx context.Context, encoded []byte) (*Plan, error) {
 	if len(encoded) > MaxPlanBytes {
 		return nil, fmt.Errorf("%w: encoding of %d bytes, the limit is %d", ErrInvalid, len(encoded), MaxPlanBytes)

@@ -16,7 +16,7 @@ func randomPlan(r *rand.Rand) *Plan {
 	dims := []Dim{C(r.IntN(9) + 1), Sym("batch"), Sym("seq"), Sym("past").Add(Sym("seq")), Sym("seq").Scale(3).Sub(C(1))}
 	dim := func() Dim { return dims[r.IntN(len(dims))] }
 	p := &Plan{
-		Version: Version, Name: "rand", Phase: "llm_decode", Policy: "semantic", Buffers: r.IntN(2),
+		Version: Version, Name: "rand", Phase: "llm_decode", Policy: "full", Buffers: r.IntN(2),
 		Values: []Value{}, Steps: []Step{}, Inputs: []Port{}, Outputs: []Output{}, States: []State{},
 	}
 	add := func(v Value) int {
@@ -47,7 +47,7 @@ func randomPlan(r *rand.Rand) *Plan {
 		s.Out = add(Value{Kind: KindTemp, Buffer: r.IntN(p.Buffers+1) - 1, Spec: Spec{F32, Shape{dim(), C(3)}}})
 		p.Steps = append(p.Steps, s)
 		if i == 0 {
-			p.Outputs = append(p.Outputs, Output{"out", s.Out, Keep, CauseLogits})
+			p.Outputs = append(p.Outputs, Output{"out", s.Out, Retain, CauseLogits})
 			p.States = append(p.States, State{"kv", StateAppend, st, s.Out, 1})
 		}
 	}

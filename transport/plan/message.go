@@ -77,8 +77,8 @@ func dimTexts(s []Dim) []string {
 	return t
 }
 
-// fromMessage builds the plan; what does not fit its fields is an error, the
-// rest is [Plan.Validate]'s.
+// fromMessage builds the plan. It reports values that do not fit their fields;
+// [Plan.Validate] checks the rest.
 func fromMessage(m *planpb.Plan) (*Plan, error) {
 	r := reader{read: map[string]Dim{}}
 	p := &Plan{
@@ -114,10 +114,10 @@ func fromMessage(m *planpb.Plan) (*Plan, error) {
 	return p, r.err
 }
 
-// reader converts fields and remembers the first thing wrong.
+// reader converts fields and remembers the first error.
 type reader struct {
 	err  error
-	read map[string]Dim // most dimensions of a plan are alike
+	read map[string]Dim // most dimensions of a plan are the same
 }
 
 func (r *reader) failf(format string, args ...any) {

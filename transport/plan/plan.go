@@ -19,7 +19,7 @@ type Plan struct {
 	Version uint32   `json:"version"`
 	Name    string   `json:"name"`   // label of the captured graph, for people
 	Phase   string   `json:"phase"`  // phase the plan was specialised for, a run-time hint
-	Policy  string   `json:"policy"` // policy that made it, for people
+	Policy  string   `json:"policy"` // policy that made the plan, for people
 	Values  []Value  `json:"values"`
 	Steps   []Step   `json:"steps"` // in execution order
 	Inputs  []Port   `json:"inputs"`
@@ -62,19 +62,19 @@ func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 // MarshalText implements encoding.TextMarshaler.
 func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
-// NoBuffer is the Buffer of a value that has no scratch: inputs, weights,
-// constants, state, and values that live in a state's memory.
+// NoBuffer is the Buffer of a value without scratch: inputs, weights,
+// constants, state, and values in the memory of a state.
 const NoBuffer = -1
 
 // Value is one tensor of the plan. Its index in [Plan.Values] is its id.
 type Value struct {
 	Kind   Kind   `json:"kind"`
-	Name   string `json:"name,omitempty"` // for people and error texts
+	Name   string `json:"name,omitempty"` // for people and error messages
 	Spec   Spec   `json:"spec"`
-	Buffer int    `json:"buffer"` // scratch buffer; a view has the buffer of what it views
+	Buffer int    `json:"buffer"` // scratch buffer; a view has the buffer of the value that it views
 
-	// Weight only: content hash, and the element type the content is stored
-	// in, which Spec.DType is the compute type of.
+	// Weight only: content hash, and the element type in which the content is
+	// stored. Spec.DType is the compute type.
 	Hash    Hash  `json:"hash,omitzero"`
 	Storage DType `json:"storage,omitzero"`
 
@@ -97,22 +97,22 @@ type Port struct {
 	Value int    `json:"value"`
 }
 
-// Place says what happens to an output.
+// Place says where an output goes.
 type Place uint8
 
 // The places of an output.
 const (
 	Download Place = iota + 1 // bytes come back with the run
-	Keep                      // stays where it is, named by a handle
+	Retain                    // stays on the executor, named by a handle
 )
 
-// String is "download" or "keep".
+// String is "download" or "retain".
 func (p Place) String() string {
 	switch p {
 	case Download:
 		return "download"
-	case Keep:
-		return "keep"
+	case Retain:
+		return "retain"
 	}
 	return fmt.Sprintf("place(%d)", uint8(p))
 }
@@ -125,7 +125,7 @@ type Output struct {
 	Name  string `json:"name"`
 	Value int    `json:"value"`
 	Place Place  `json:"place"`
-	Cause Cause  `json:"cause"` // what its bytes count as in the ledger
+	Cause Cause  `json:"cause"` // the ledger's cause for its bytes
 }
 
 // Cause says why bytes travel; see the ledger in package transport.
@@ -138,7 +138,7 @@ const (
 	CauseKV                      // carried state
 	CauseActivation              // other inputs and outputs
 	CauseLogits                  // scores over a vocabulary or classes
-	CauseToken                   // token ids and what goes with one step of them
+	CauseToken                   // token ids and the other small data of one step
 	CausePlan                    // plans
 )
 

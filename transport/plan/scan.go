@@ -23,9 +23,10 @@ var listLimits = map[protoreflect.FullName]int{
 	"genie.plan.v1.Attr.dims":    MaxAttrList,
 }
 
-// scanPlan walks an encoded plan without building it: fields known, lists
-// within their limits. It bounds what the decoder will allocate, which the
-// length of the encoding alone does not: two bytes can be an empty message.
+// scanPlan walks an encoded plan without building it and checks that fields are
+// known and lists are within their limits. This bounds what the decoder will
+// allocate. The length of the encoding alone does not: two bytes can be an
+// empty message.
 func scanPlan(b []byte) error {
 	s := scanner{left: MaxPlanElements, factors: MaxPlanFactors}
 	return s.message(b, (*planpb.Plan)(nil).ProtoReflect().Descriptor())

@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Limits of a plan that comes from a peer. They bound memory before anything
-// is allocated for the plan's contents.
+// Limits of a plan from a peer. They bound memory before anything is allocated
+// for the plan's contents.
 const (
 	MaxValues     = 1 << 16
 	MaxSteps      = 1 << 16
@@ -21,16 +21,16 @@ const (
 	MaxAttrs      = 32
 	MaxAttrList   = 64
 	MaxStates     = 1 << 10
-	MaxSymbols    = 256 // distinct ones
+	MaxSymbols    = 256 // distinct symbols
 )
 
-// Validate checks everything about p that does not need an operator table:
-// ids in range, every value written once before it is read, ports, states and
-// buffers consistent, limits kept. A valid plan can be encoded, and [Decode]
-// gives it back. Errors wrap [ErrInvalid].
+// Validate checks everything about p that does not need an operator table: ids
+// in range, every value written once before it is read, ports, states and
+// buffers consistent, limits respected. A valid plan can be encoded, and
+// [Decode] restores it. Errors wrap [ErrInvalid].
 func (p *Plan) Validate() error {
 	if p.Version != Version {
-		return fmt.Errorf("%w: version %d, this side has %d", ErrInvalid, p.Version, Version)
+		return fmt.Errorf("%w: version %d, this build reads version %d", ErrInvalid, p.Version, Version)
 	}
 	if len(p.Values) > MaxValues || len(p.Steps) > MaxSteps {
 		return fmt.Errorf("%w: %d values and %d steps, the limits are %d and %d", ErrInvalid, len(p.Values), len(p.Steps), MaxValues, MaxSteps)
@@ -61,7 +61,7 @@ func (p *Plan) Validate() error {
 	return p.checkSize()
 }
 
-// checkSize bounds the encoding, which is measured only where it may be too
+// checkSize bounds the encoding. It measures only encodings that may be too
 // long.
 func (p *Plan) checkSize() error {
 	const fields = 128 // bytes of an entry's numbers, hash and lengths, at most
@@ -90,7 +90,7 @@ func (p *Plan) checkSize() error {
 		}
 	}
 	if entries > MaxPlanElements {
-		return fmt.Errorf("%w: %d entries of all lists together, the limit is %d", ErrInvalid, entries, MaxPlanElements)
+		return fmt.Errorf("%w: %d entries in all lists, the limit is %d", ErrInvalid, entries, MaxPlanElements)
 	}
 	if factors > MaxPlanFactors {
 		return fmt.Errorf("%w: dimensions of %d numbers and symbols, the limit is %d", ErrInvalid, factors, MaxPlanFactors)
@@ -209,7 +209,7 @@ func (p *Plan) checkSteps() error {
 	return nil
 }
 
-// check is what can be wrong with a step by itself.
+// check finds the faults that a step can have on its own.
 func (s *Step) check() error {
 	if !validText(s.Op) || s.Op == "" {
 		return fmt.Errorf("operator name is empty, longer than %d bytes or no UTF-8", MaxNameLen)
@@ -265,7 +265,7 @@ func (p *Plan) checkPorts() error {
 		if err := port("output", out.Name, out.Value); err != nil {
 			return err
 		}
-		if out.Place != Download && out.Place != Keep || int(out.Cause) >= NumCauses {
+		if out.Place != Download && out.Place != Retain || int(out.Cause) >= NumCauses {
 			return p.valueErr(out.Value, "output %q has an unknown place or cause", out.Name)
 		}
 	}

@@ -5,9 +5,9 @@ import "google.golang.org/protobuf/encoding/protowire"
 // fieldContent is the content of a constant in a Value.
 const fieldContent = 8
 
-// Weigh looks at an encoded plan without decoding it: the bytes of constants in
-// it, and the number of its values, steps and other parts. What is malformed
-// counts as far as it goes.
+// Weigh inspects an encoded plan without decoding it: the bytes of its
+// constants, and the number of its values, steps and other parts. A malformed
+// plan counts up to the fault.
 func Weigh(encoded []byte) (content int64, parts int) {
 	for len(encoded) > 0 {
 		_, typ, n := protowire.ConsumeTag(encoded)

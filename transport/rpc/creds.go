@@ -16,19 +16,19 @@ import (
 	"github.com/genie-sdk/go/transport/wire/grpcwire"
 )
 
-// alpn is what the two sides of a TLS connection agree on for gRPC.
+// alpn is the protocol that client and worker negotiate in TLS for gRPC.
 const alpn = "h2"
 
-// creds make the one connection of an executor count its bytes, put TLS over it
-// where that is wanted, and keep the reason when it fails: gRPC passes on the
-// text of an error only.
+// creds handles the one connection of an executor: it counts the bytes, sets up
+// TLS if wanted, and stores the reason of a failure, because gRPC passes on
+// only the text of an error.
 type creds struct {
 	credentials.TransportCredentials // without TLS
 
 	guard  *secure.Client
 	addr   string
 	ledger *transport.Ledger
-	token  string // set before the stream is there
+	token  string // set before the stream opens
 
 	mu   sync.Mutex
 	err  error
@@ -75,7 +75,8 @@ func (c *creds) Info() credentials.ProtocolInfo {
 	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
 }
 
-// Clone implements [credentials.TransportCredentials]; there is one connection.
+// Clone implements [credentials.TransportCredentials]. There is only one
+// connection.
 func (c *creds) Clone() credentials.TransportCredentials { return c }
 
 func (c *creds) failed(err error) error {
@@ -91,7 +92,7 @@ func (c *creds) watch(conn interface{ Refused() error }) {
 	c.conn = conn
 }
 
-// reason is why the connection failed, err if there is nothing better.
+// reason is why the connection failed; err if no better reason is known.
 func (c *creds) reason(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,13 +110,14 @@ func (c *creds) reason(err error) error {
 	return err
 }
 
-// underTLS counts what is no message; the socket is counted below it.
+// underTLS counts bytes that do not belong to a message; the socket below
+// counts all bytes.
 type underTLS struct{ *transport.Ledger }
 
 func (underTLS) AddSocket(int, int) {}
 
-// firstBytes is a connection without TLS that notices a peer that wants it, or
-// that does not speak HTTP/2 at all.
+// firstBytes is a connection without TLS that detects a peer that requires TLS
+// or does not speak HTTP/2.
 type firstBytes struct {
 	net.Conn
 	mu   sync.Mutex
@@ -123,11 +125,11 @@ type firstBytes struct {
 	n    int
 }
 
-// settings is the type of the frame that a server of HTTP/2 begins with; it is the
-// fourth byte of it (RFC 9113, 3.4 and 4.1).
+// settings is the type of the first frame of an HTTP/2 server; it is the fourth
+// byte of the frame (RFC 9113, 3.4 and 4.1).
 const settings = 4
 
-// Read reads.
+// Read reads and inspects the first bytes.
 func (f *firstBytes) Read(b []byte) (int, error) {
 	n, err := f.Conn.Read(b)
 	f.mu.Lock()
@@ -138,7 +140,8 @@ func (f *firstBytes) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Refused says that the peer wants TLS, or speaks another protocol; nil otherwise.
+// Refused says that the peer requires TLS or speaks another protocol; nil
+// otherwise.
 func (f *firstBytes) Refused() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -3,8 +3,8 @@
 //
 //	ex, err := rpc.Dial(ctx, "worker.example:7071")
 //
-// The package holds the client's half only; `genie worker` is the other. There
-// is no falling back to anything: a worker that cannot be reached is an error.
+// The package contains the client only; `genie worker` is the server. There is
+// no fallback: a worker that cannot be reached is an error.
 package rpc
 
 import (
@@ -33,7 +33,7 @@ type Option interface{ apply(*options) }
 type options struct {
 	log        *slog.Logger
 	maxMessage uint64
-	overload   bool // requests that an overloaded worker did not take are made again
+	overload   bool // retry requests that an overloaded worker refused
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
 	silence    time.Duration
 	retry      remote.Retry
@@ -48,51 +48,51 @@ func (f optionFunc) apply(o *options) { f(o) }
 // WithLogger sends the executor's log to l. Without it nothing is logged.
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(o *options) { o.log = l }) }
 
-// WithMaxMessage bounds the inputs of one call, and the outputs, to n bytes
-// each; [wire.MaxMessagePayload] without it. The worker has its own bound.
+// WithMaxMessage bounds the inputs and the outputs of one call to n bytes each;
+// the default is [wire.MaxMessagePayload]. The worker has its own limit.
 func WithMaxMessage(n uint64) Option { return optionFunc(func(o *options) { o.maxMessage = n }) }
 
-// WithHeartbeat takes a worker that was silent for so long for dead;
-// [wire.Silence] without it. Any byte is a sign of life, and a worker that
-// computes still gives one. A negative duration waits for ever.
+// WithHeartbeat declares a worker dead after the given silence; the default is
+// [wire.Silence]. Any received byte counts as a sign of life, and a busy worker
+// still sends heartbeats. A negative duration waits for ever.
 func WithHeartbeat(silence time.Duration) Option {
 	return optionFunc(func(o *options) { o.silence = silence })
 }
 
-// WithReconnect makes a lost connection again, trying for up to limit, and the
-// first one, too, when it is lost in its handshake. A session
-// goes on where it was, as long as the worker holds it (`genie worker --lease`),
-// and each of its requests is done once; otherwise its calls fail with
-// [transport.ErrSessionLost]. Without it, or with 0, the calls of a lost
-// connection fail with [transport.ErrUnreachable].
+// WithReconnect restores a lost connection, trying for up to limit. It also
+// repeats the first connection if that is lost in its handshake. A session
+// resumes as long as the worker holds it (`genie worker --lease`), and each of
+// its requests is done exactly once; otherwise its calls fail with
+// [transport.ErrSessionLost]. Without this option, or with 0, the calls of a
+// lost connection fail with [transport.ErrUnreachable].
 func WithReconnect(limit time.Duration) Option {
 	return optionFunc(func(o *options) { o.retry.Max = max(limit, 0) })
 }
 
-// WithRetryOverloaded makes a request again that the worker did not take because
-// it was overloaded, after the time that it hints at, until the request's context
+// WithRetryOverloaded retries requests that the worker refused because it was
+// overloaded, after the delay that it suggests, until the request's context
 // ends or would end before the next attempt. Without it the caller gets
 // [transport.ErrOverloaded].
 func WithRetryOverloaded() Option { return optionFunc(func(o *options) { o.overload = true }) }
 
-// WithDialer makes the connection with dial, which a shaped or recorded link
-// needs. Without it a [net.Dialer] does.
+// WithDialer opens the connection with dial, for example for a shaped or
+// recorded link. The default is a [net.Dialer].
 func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
 	return optionFunc(func(o *options) { o.dial = dial })
 }
 
-// WithTracer sends the span of a call's context along with the call, so that the
-// worker's spans are its children. Without it, or with nil, nothing is sent. A
-// tracer that is a [ConnTracer] follows the connection too.
+// WithTracer sends the span of a call's context with the call, so that the
+// worker's spans become its children. Without it, or with nil, no span is sent.
+// A tracer that is a [ConnTracer] also traces the connection.
 func WithTracer(t transport.Tracer) Option { return optionFunc(func(o *options) { o.tracer = t }) }
 
-// ConnTracer is a tracer that follows what gRPC itself does. All calls of a
+// ConnTracer is a tracer that also traces gRPC itself. All calls of a
 // connection are messages of one gRPC stream, which has one span.
 type ConnTracer interface {
 	ClientHandler() stats.Handler
 }
 
-// dialOptions are those that the tracer wants.
+// dialOptions are the options that the tracer needs.
 func (o *options) dialOptions() []grpc.DialOption {
 	if t, ok := o.tracer.(ConnTracer); ok {
 		return []grpc.DialOption{grpc.WithStatsHandler(t.ClientHandler())}
@@ -102,16 +102,17 @@ func (o *options) dialOptions() []grpc.DialOption {
 
 const grpcBuffer = 256 << 10
 
-// WithCredentials gives the connection TLS, and a token to say who the client
-// is. Without it there is neither.
+// WithCredentials sets TLS for the connection and the client's token. The
+// default is neither.
 func WithCredentials(c credentials.Client) Option {
 	return optionFunc(func(o *options) { o.given = c })
 }
 
 // Dial connects to the worker at addr, a host and a port. Errors wrap
-// [transport.ErrUnreachable], [transport.ErrUnauthenticated] when one side does
-// not accept the other, or [transport.ErrVersion] and [transport.ErrProtocol]
-// when something else answers there.
+// [transport.ErrUnreachable]; [transport.ErrUnauthenticated] if authentication
+// fails in either direction; or [transport.ErrVersion] and
+// [transport.ErrProtocol] if the server at addr is not a worker of this
+// version.
 func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor, error) {
 	var d net.Dialer
 	o := options{dial: func(ctx context.Context, addr string) (net.Conn, error) {
@@ -127,7 +128,7 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	}
 	cfg := remote.Config{Addr: url, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence, RetryOverloaded: o.overload, Tracer: o.tracer}
 	x, err := remote.Dial(ctx, cfg, o.retry, func(ctx context.Context) (*remote.Client, error) {
-		creds := newCreds(guard, addr, cfg.Ledger) // for this connection: files and token may have changed
+		creds := newCreds(guard, addr, cfg.Ledger) // anew for each connection: files and token may have changed
 		pipe, err := connect(ctx, addr, &o, creds)
 		if err != nil {
 			return nil, remote.Describe("connection", url, creds.reason(err))
@@ -142,8 +143,8 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	return x, nil
 }
 
-// errRedial ends gRPC's own attempts to connect again: a new connection begins
-// with a handshake, and its sessions have to be joined to it.
+// errRedial ends gRPC's own attempts to reconnect: a new connection begins with
+// a handshake and has to rejoin its sessions.
 var errRedial = errors.New("the connection is not made a second time")
 
 // connect dials and opens the stream.
@@ -174,7 +175,7 @@ func connect(ctx context.Context, addr string, o *options, creds *creds) (wire.P
 	if err != nil {
 		return nil, err
 	}
-	// The stream outlives ctx, which only bounds the dialling.
+	// The stream outlives ctx, which bounds only the dialling.
 	streamCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
 	stream, err := cc.NewStream(streamCtx, grpcwire.StreamDesc(), grpcwire.Method)

@@ -65,7 +65,7 @@ func (l *liar) right(typ wire.Type) proto.Message {
 	case wire.TypePrepare:
 		return &wirepb.Prepared{}
 	case wire.TypeRun:
-		return &wirepb.Ran{ElapsedNs: math.MaxUint64, Kept: []*wirepb.Handle{{Session: 1, Id: 1, Epoch: 7, Generation: 1}}}
+		return &wirepb.Ran{ElapsedNs: math.MaxUint64, Retained: []*wirepb.Handle{{Session: 1, Id: 1, Epoch: 7, Generation: 1}}}
 	case wire.TypeOpenSession, wire.TypeReset, wire.TypeCloseSession, wire.TypePutWeight:
 		return &wirepb.Ran{}
 	}
@@ -111,7 +111,7 @@ func keepingPlan() (*plan.Plan, transport.Weights) {
 		},
 		Steps:   []plan.Step{{Op: "add", In: []int{0, 1}, Out: 2}},
 		Inputs:  []plan.Port{{Name: "x", Value: 0}},
-		Outputs: []plan.Output{{Name: "y", Value: 2, Place: plan.Keep, Cause: plan.CauseActivation}},
+		Outputs: []plan.Output{{Name: "y", Value: 2, Place: plan.Retain, Cause: plan.CauseActivation}},
 	}, transport.Weights{h: {Name: "w", Hash: h, Storage: plan.F32, Shape: []int{4}, Data: data}}
 }
 

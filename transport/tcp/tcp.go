@@ -2,8 +2,8 @@
 //
 //	ex, err := tcp.Dial(ctx, "worker.example:7070")
 //
-// The package holds the client's half only; `genie worker` is the other. There
-// is no falling back to anything: a worker that cannot be reached is an error.
+// The package contains the client only; `genie worker` is the server. There is
+// no fallback: a worker that cannot be reached is an error.
 package tcp
 
 import (
@@ -26,7 +26,7 @@ type Option interface{ apply(*options) }
 type options struct {
 	log        *slog.Logger
 	maxMessage uint64
-	overload   bool // requests that an overloaded worker did not take are made again
+	overload   bool // retry requests that an overloaded worker refused
 	dial       func(ctx context.Context, addr string) (net.Conn, error)
 	silence    time.Duration
 	retry      remote.Retry
@@ -41,53 +41,54 @@ func (f optionFunc) apply(o *options) { f(o) }
 // WithLogger sends the executor's log to l. Without it nothing is logged.
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(o *options) { o.log = l }) }
 
-// WithMaxMessage bounds the inputs of one call, and the outputs, to n bytes
-// each; [wire.MaxMessagePayload] without it. The worker has its own bound.
+// WithMaxMessage bounds the inputs and the outputs of one call to n bytes each;
+// the default is [wire.MaxMessagePayload]. The worker has its own limit.
 func WithMaxMessage(n uint64) Option { return optionFunc(func(o *options) { o.maxMessage = n }) }
 
-// WithHeartbeat takes a worker that was silent for so long for dead;
-// [wire.Silence] without it. Any byte is a sign of life, and a worker that
-// computes still gives one. A negative duration waits for ever.
+// WithHeartbeat declares a worker dead after the given silence; the default is
+// [wire.Silence]. Any received byte counts as a sign of life, and a busy worker
+// still sends heartbeats. A negative duration waits for ever.
 func WithHeartbeat(silence time.Duration) Option {
 	return optionFunc(func(o *options) { o.silence = silence })
 }
 
-// WithReconnect makes a lost connection again, trying for up to limit, and the
-// first one, too, when it is lost in its handshake. A session
-// goes on where it was, as long as the worker holds it (`genie worker --lease`),
-// and each of its requests is done once; otherwise its calls fail with
-// [transport.ErrSessionLost]. Without it, or with 0, the calls of a lost
-// connection fail with [transport.ErrUnreachable].
+// WithReconnect restores a lost connection, trying for up to limit. It also
+// repeats the first connection if that is lost in its handshake. A session
+// resumes as long as the worker holds it (`genie worker --lease`), and each of
+// its requests is done exactly once; otherwise its calls fail with
+// [transport.ErrSessionLost]. Without this option, or with 0, the calls of a
+// lost connection fail with [transport.ErrUnreachable].
 func WithReconnect(limit time.Duration) Option {
 	return optionFunc(func(o *options) { o.retry.Max = max(limit, 0) })
 }
 
-// WithRetryOverloaded makes a request again that the worker did not take because
-// it was overloaded, after the time that it hints at, until the request's context
+// WithRetryOverloaded retries requests that the worker refused because it was
+// overloaded, after the delay that it suggests, until the request's context
 // ends or would end before the next attempt. Without it the caller gets
 // [transport.ErrOverloaded].
 func WithRetryOverloaded() Option { return optionFunc(func(o *options) { o.overload = true }) }
 
-// WithDialer makes the connection with dial, which a shaped or recorded link
-// needs. Without it a [net.Dialer] does.
+// WithDialer opens the connection with dial, for example for a shaped or
+// recorded link. The default is a [net.Dialer].
 func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
 	return optionFunc(func(o *options) { o.dial = dial })
 }
 
-// WithCredentials gives the connection TLS, and a token to say who the client
-// is. Without it there is neither.
+// WithCredentials sets TLS for the connection and the client's token. The
+// default is neither.
 func WithCredentials(c credentials.Client) Option {
 	return optionFunc(func(o *options) { o.given = c })
 }
 
-// WithTracer sends the span of a call's context along with the call, so that the
-// worker's spans are its children. Without it, or with nil, nothing is sent.
+// WithTracer sends the span of a call's context with the call, so that the
+// worker's spans become its children. Without it, or with nil, no span is sent.
 func WithTracer(t transport.Tracer) Option { return optionFunc(func(o *options) { o.tracer = t }) }
 
 // Dial connects to the worker at addr, a host and a port. Errors wrap
-// [transport.ErrUnreachable], [transport.ErrUnauthenticated] when one side does
-// not accept the other, or [transport.ErrVersion] and [transport.ErrProtocol]
-// when something else answers there.
+// [transport.ErrUnreachable]; [transport.ErrUnauthenticated] if authentication
+// fails in either direction; or [transport.ErrVersion] and
+// [transport.ErrProtocol] if the server at addr is not a worker of this
+// version.
 func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor, error) {
 	var d net.Dialer
 	o := options{dial: func(ctx context.Context, addr string) (net.Conn, error) {
@@ -121,8 +122,8 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	return x, nil
 }
 
-// secured puts TLS over the connection where it is wanted, and says which token
-// goes over it. It takes conn over, also when it fails.
+// secured sets up TLS on the connection if it is wanted and returns the token
+// to send. It takes over conn, also when it fails.
 func secured(ctx context.Context, conn net.Conn, addr string, guard *secure.Client, ledger *transport.Ledger) (wire.Pipe, string, error) {
 	token, err := guard.Token(conn.RemoteAddr())
 	if err != nil {

@@ -2,7 +2,7 @@ package wire
 
 import "hash/crc32"
 
-// checksum is the CRC32C of pieces in a row.
+// checksum is the CRC32C of consecutive pieces.
 func checksum(pieces []Segment) (crc uint32) {
 	for _, p := range pieces {
 		crc = crc32.Update(crc, castagnoli, p.Data)
@@ -11,8 +11,8 @@ func checksum(pieces []Segment) (crc uint32) {
 }
 
 // checksums computes the checksums of a long message's frames ahead of the
-// goroutine that writes them: reading the payload costs about as much as a
-// third of writing it, and would come on top.
+// goroutine that writes them. Reading the payload costs about a third of
+// writing it; doing it ahead hides that cost.
 type checksums struct {
 	next chan uint32
 	stop chan struct{}
@@ -39,8 +39,8 @@ func startChecksums(segs []Segment, n uint64) *checksums {
 	return s
 }
 
-// of is the checksum of the next frame, which has these pieces; without a
-// goroutine that is ahead it is computed here.
+// of is the checksum of the next frame, which has these pieces. Without a
+// goroutine ahead it is computed here.
 func (s *checksums) of(pieces []Segment) uint32 {
 	if s == nil {
 		return checksum(pieces)

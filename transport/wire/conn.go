@@ -21,9 +21,9 @@ import (
 // by one goroutine at a time, Close by any.
 type Pipe interface {
 	io.Reader
-	// WriteBuffers writes all of bufs, one frame. The first buffer is the
-	// caller's again when it returns; the others may be read until hold says
-	// that they are not. The outer slice may be overwritten.
+	// WriteBuffers writes all of bufs, which make one frame. On return the
+	// caller owns the first buffer again; the others may be read until hold is
+	// done. The outer slice may be overwritten.
 	WriteBuffers(bufs [][]byte, hold *Hold) (int, error)
 	// Close ends both directions and makes Read and WriteBuffers return.
 	Close() error
@@ -35,33 +35,33 @@ type Counter interface {
 	AddReceived(c plan.Cause, n int)
 }
 
-// Message is what a side sends: a control message and its payload.
+// Message is what a peer sends: a control message and its payload.
 type Message struct {
 	Type    Type
 	Flags   Flags
 	Stream  uint64
 	Control proto.Message // nil for none
 	Payload []Segment
-	// Open says that the message goes on in another call of Send, of type Data.
+	// Open says that another call of Send, of type Data, continues the message.
 	Open bool
-	// Sent is called after each frame with the bytes of payload in it; it may
-	// be nil.
+	// Sent is called after each frame with the number of payload bytes in it.
+	// It may be nil.
 	Sent func(n int)
 }
 
-// Conn is one side of a connection.
+// Conn is one end of a connection.
 type Conn struct {
 	pipe  Pipe
 	count Counter
 
-	lock    chan struct{} // holds one token; whoever has it writes
-	writing atomic.Uint64 // number of the frame that is being written, 0 for none
-	frames  uint64        // frames written while a context was watched; with the token
-	sent    atomic.Uint32 // frames written; changed with the token
-	head    []byte        // header and small payloads; with the token
-	control []byte        // with the token
+	lock    chan struct{} // holds one token; its holder writes
+	writing atomic.Uint64 // number of the frame being written, 0 for none
+	frames  uint64        // frames written while a context was watched; guarded by the token
+	sent    atomic.Uint32 // frames written; changed under the token
+	head    []byte        // header and small payloads; guarded by the token
+	control []byte        // guarded by the token
 	spare   chan []byte   // memory for frames of mapped files
-	bufs    [][]byte      // with the token
+	bufs    [][]byte      // guarded by the token
 
 	closed    chan struct{}
 	closeOnce sync.Once
@@ -99,10 +99,10 @@ func (c *Conn) Close() error {
 }
 
 // Send writes m in as many frames as it needs; frames of other messages may
-// come in between. It reports whether any part of m was sent: if so and there
-// is an error, the peer waits for the rest until it is told with a Cancel, or
-// the connection is broken. The memory of the payload is the caller's again
-// when Send returns.
+// come in between. It reports whether any part of m was sent. If so and there
+// is an error, either the peer waits for the rest until it gets a Cancel, or
+// the connection is broken. When Send returns, the caller owns the memory of
+// the payload again.
 func (c *Conn) Send(ctx context.Context, m *Message) (started bool, err error) {
 	left := Len(m.Payload)
 	cur := cursor{segs: m.Payload}
@@ -160,7 +160,7 @@ func (c *Conn) Send(ctx context.Context, m *Message) (started bool, err error) {
 	}
 }
 
-// FramesSent is how many frames have been written, the one under way among them.
+// FramesSent is the number of frames written, including the one being written.
 func (c *Conn) FramesSent() uint32 { return c.sent.Load() }
 
 func (c *Conn) acquire(ctx context.Context) error {
@@ -183,7 +183,7 @@ func (c *Conn) acquire(ctx context.Context) error {
 	}
 }
 
-// sendFrame writes one frame when it is its turn.
+// sendFrame waits for its turn and writes one frame.
 func (c *Conn) sendFrame(ctx context.Context, h Header, control proto.Message, pieces []Segment, hold *Hold) (wrote bool, err error) {
 	if err := c.acquire(ctx); err != nil {
 		return false, err
@@ -191,12 +191,12 @@ func (c *Conn) sendFrame(ctx context.Context, h Header, control proto.Message, p
 	return c.writeFrame(ctx, h, control, pieces, hold)
 }
 
-// writeFrame writes one frame and gives the token back. An error after
-// something was written means that the connection is closed.
+// writeFrame writes one frame and returns the token. An error after a partial
+// write means that the connection is closed.
 func (c *Conn) writeFrame(ctx context.Context, h Header, control proto.Message, pieces []Segment, hold *Hold) (wrote bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			_ = c.Close() // a frame may be there in part
+			_ = c.Close() // a frame may be written in part
 			defer panic(r)
 		}
 		c.lock <- struct{}{}
@@ -249,9 +249,9 @@ func (c *Conn) marshal(m proto.Message) (err error) {
 	return nil
 }
 
-// watchStall closes the connection when ctx ends and the frame that is being
-// written is still not out [StallTimeout] later: a peer that does not read
-// cannot hold a caller who has given up.
+// watchStall closes the connection when ctx ends and the current frame is still
+// not written [StallTimeout] later: a peer that does not read cannot block a
+// caller that has given up.
 func (c *Conn) watchStall(ctx context.Context) (stop func()) {
 	if ctx.Done() == nil {
 		return func() {}
@@ -272,7 +272,7 @@ func (c *Conn) watchStall(ctx context.Context) (stop func()) {
 	}
 }
 
-// account attributes the first n bytes of a frame.
+// account attributes the first n bytes of a frame to causes.
 func (c *Conn) account(n, headLen int, pieces []Segment) {
 	c.count.AddSent(plan.CauseControl, min(n, headLen))
 	n -= min(n, headLen)
@@ -287,13 +287,13 @@ func (c *Conn) account(n, headLen int, pieces []Segment) {
 }
 
 // LimitControl bounds the control messages that Next accepts, at most
-// [MaxControl]; whoever calls Next may call it.
+// [MaxControl]. Only the caller of Next may call it.
 func (c *Conn) LimitControl(n uint64) { c.inLimit = min(n, MaxControl) }
 
-// Next reads the header and the control message of the next frame; the bytes
-// of the control message are good until the next call. The payload must be
-// read with ReadPayload before that. An error means that framing is lost or
-// the connection is; io.EOF is an end between frames.
+// Next reads the header and the control message of the next frame. The bytes of
+// the control message are valid until the next call. The payload must be read
+// with ReadPayload before that. An error means that the framing or the
+// connection is lost; io.EOF is an end between frames.
 func (c *Conn) Next() (Header, []byte, error) {
 	if cap(c.inControl) > keepControl { // a peer may be silent for long
 		c.inControl = nil
@@ -307,7 +307,7 @@ func (c *Conn) Next() (Header, []byte, error) {
 		}
 	}
 	h, err := parseHeader(c.in[:])
-	if errors.Is(err, transport.ErrVersion) && c.received.Load() > 0 { // a peer does not change it: the byte was damaged
+	if errors.Is(err, transport.ErrVersion) && c.received.Load() > 0 { // a peer does not change its version: the byte was damaged
 		err = fmt.Errorf("%w: frame of version %d", transport.ErrCorrupt, c.in[4])
 	}
 	if err != nil {
@@ -327,8 +327,8 @@ func (c *Conn) Next() (Header, []byte, error) {
 	return h, c.inControl, nil
 }
 
-// readControl reads a control message of n bytes, for which memory is taken as
-// they come.
+// readControl reads a control message of n bytes. It takes memory as the bytes
+// arrive.
 func (c *Conn) readControl(n int) error {
 	c.inControl = c.inControl[:0]
 	for have := 0; have < n; have = len(c.inControl) {
@@ -341,10 +341,10 @@ func (c *Conn) readControl(n int) error {
 	return nil
 }
 
-// ReadPayload reads the payload of the frame that Next announced into sink, or
-// discards it when sink is nil or too small, its bytes then counting as cause.
-// bad is what is wrong with the payload, the connection being good for the
-// next frame; err means that the connection is lost.
+// ReadPayload reads the payload of the frame that Next announced into sink. If
+// sink is nil or too small, it discards the payload and counts its bytes as
+// cause. bad is a fault of the payload that leaves the connection usable; err
+// means that the connection is lost.
 func (c *Conn) ReadPayload(h Header, sink *Sink, cause plan.Cause) (bad, err error) {
 	if sink != nil && h.Payload > sink.Left() {
 		bad = fmt.Errorf("%w: payload of %d bytes where %d are left", transport.ErrProtocol, h.Payload, sink.Left())
@@ -375,7 +375,7 @@ func (c *Conn) ReadPayload(h Header, sink *Sink, cause plan.Cause) (bad, err err
 	return bad, nil
 }
 
-// noEOF makes an end inside a frame an unexpected one.
+// noEOF turns an end inside a frame into an unexpected one.
 func noEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

@@ -14,7 +14,7 @@ const HeaderLen = 40
 // magic begins every frame.
 const magic = "GNIE"
 
-// Type says what a frame is.
+// Type is the type of a frame.
 type Type uint8
 
 // The types. An answer has the type of its request and [FlagAnswer], or is an
@@ -33,10 +33,10 @@ const (
 	TypeRelease
 	TypeReset
 	TypeStats
-	TypeLoop   // answered by a message that stays open: a frame for each run
+	TypeLoop   // answered by an open message: one frame per run
 	TypeCredit // for the loop of its stream
-	TypePing   // says that its sender lives; on stream 0, either way, no answer
-	TypeProve  // that the client has the content of weights
+	TypePing   // heartbeat; on stream 0, in either direction, without an answer
+	TypeProve  // proof that the client has the content of weights
 	endOfTypes
 )
 
@@ -61,7 +61,7 @@ type Flags uint16
 
 // The flags; the others are zero.
 const (
-	FlagMore   Flags = 1 << iota // the message goes on in a Data frame
+	FlagMore   Flags = 1 << iota // a Data frame continues the message
 	FlagAnswer                   // from the worker, to the request of the stream
 	allFlags   = FlagMore | FlagAnswer
 )
@@ -70,14 +70,14 @@ const (
 type Header struct {
 	Type       Type
 	Flags      Flags
-	Stream     uint64 // request that the frame belongs to, chosen by the client, never reused
+	Stream     uint64 // request that the frame belongs to; the client assigns it and never reuses it
 	Control    uint64 // bytes of control message
 	Payload    uint64 // bytes of payload
 	payloadCRC uint32
-	number     uint32 // of the frame on its connection and in its direction; not sent, but in the checksum
+	number     uint32 // of the frame on its connection and in its direction; not sent, but covered by the checksum
 }
 
-// More reports whether the message goes on in another frame.
+// More reports whether another frame continues the message.
 func (h Header) More() bool { return h.Flags&FlagMore != 0 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -97,14 +97,14 @@ func (h Header) append(dst, control []byte) []byte {
 	return append(dst, control...)
 }
 
-// parseHeader reads a header; the checksum in it is verified by [headerCRC]
-// once the control message is there. Bounds hold before that.
+// parseHeader reads a header. [headerCRC] verifies its checksum once the
+// control message has arrived; the limits are checked before that.
 func parseHeader(b []byte) (Header, error) {
 	if string(b[:4]) != magic {
 		return Header{}, &NotGenieError{Start: string(b[:4])}
 	}
 	if b[4] != Version {
-		return Header{}, fmt.Errorf("%w: the peer speaks version %d, this side %d", transport.ErrVersion, b[4], Version)
+		return Header{}, fmt.Errorf("%w: the peer speaks version %d, this process version %d", transport.ErrVersion, b[4], Version)
 	}
 	h := Header{
 		Type:       Type(b[5]),
@@ -127,8 +127,8 @@ func parseHeader(b []byte) (Header, error) {
 }
 
 // headerCRC is the checksum over a header, without the checksum itself, and its
-// control message. It begins from the number of the frame: one that is missing,
-// doubled or out of its place is noticed at the next one.
+// control message. It starts from the number of the frame, so a missing,
+// duplicated or reordered frame is detected at the next one.
 func headerCRC(number uint32, head, control []byte) uint32 {
 	return crc32.Update(crc32.Update(number, castagnoli, head), castagnoli, control)
 }
@@ -145,16 +145,16 @@ func checkHeader(number uint32, head, control []byte) error {
 // NotGenieError says that a peer speaks some other protocol. It is a
 // [transport.ErrProtocol].
 type NotGenieError struct {
-	Start string // the first bytes that came
+	Start string // the first bytes received
 }
 
-// Error quotes the first bytes and names the protocol when they tell it.
+// Error quotes the first bytes and names the protocol if they identify it.
 func (e *NotGenieError) Error() string {
 	if e.HTTP() {
 		return fmt.Sprintf("%v: the peer speaks HTTP (%q...)", transport.ErrProtocol, e.Start)
 	}
 	if e.TLS() {
-		return fmt.Sprintf("%v: the peer speaks TLS and this side was not told to", transport.ErrProtocol)
+		return fmt.Sprintf("%v: the peer speaks TLS, which this process was not told to use", transport.ErrProtocol)
 	}
 	return fmt.Sprintf("%v: the peer does not speak the genie protocol (%q...)", transport.ErrProtocol, e.Start)
 }
@@ -162,8 +162,8 @@ func (e *NotGenieError) Error() string {
 // Unwrap is [transport.ErrProtocol].
 func (e *NotGenieError) Unwrap() error { return transport.ErrProtocol }
 
-// HTTP reports whether the first bytes begin an HTTP/1 request or answer, or a
-// connection of HTTP/2.
+// HTTP reports whether the first bytes begin an HTTP/1 request or response, or
+// an HTTP/2 connection.
 func (e *NotGenieError) HTTP() bool {
 	switch e.Start {
 	case "GET ", "POST", "HEAD", "PUT ", "OPTI", "PATC", "DELE", "CONN", "TRAC", "HTTP", "PRI ":

@@ -9,51 +9,52 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Silence is how long a peer may be silent before it is taken for dead.
+// Silence is how long a peer may be silent before it is declared dead.
 const Silence = 3 * time.Second
 
-// beatsInSilence is how many heartbeats a side asks for within the silence
-// after which it gives its peer up, and looksInSilence how often it looks.
+// beatsInSilence is how many heartbeats an endpoint requests within the silence
+// after which it gives up its peer. looksInSilence is how often it checks.
 const (
 	beatsInSilence = 3
 	looksInSilence = 8
 )
 
-// minBeat bounds how often a peer can make this side send.
+// minBeat bounds how often a peer can make this process send.
 const minBeat = 10 * time.Millisecond
 
-// minHeard is how many bytes of a frame that goes on are a sign of life. The
-// heartbeats of a peer in the time of its silence are fewer: when the length of
-// a frame was damaged on its way, they would be taken for the rest of it.
+// minHeard is how many bytes of an unfinished frame are a sign of life. The
+// heartbeats that a peer sends within the silence are fewer: if the length of a
+// frame was damaged in transit, they would be mistaken for the rest of it.
 const minHeard = 1 << 10
 
-// Activity counts the bytes that came. The zero Activity is ready to use.
+// Activity counts received bytes. The zero Activity is ready to use.
 type Activity struct{ n atomic.Uint64 }
 
-// Touch says that n bytes came.
+// Touch counts n received bytes.
 func (a *Activity) Touch(n int) {
 	if n > 0 {
 		a.n.Add(uint64(n))
 	}
 }
 
-// Count is how many bytes came.
+// Count is the number of received bytes.
 func (a *Activity) Count() uint64 { return a.n.Load() }
 
-// Lively is a [Pipe] that counts the bytes that come, also within a frame: a slow
-// link is no dead one.
+// Lively is a [Pipe] that counts bytes as they arrive, also within a frame: a
+// slow link is not a dead one.
 type Lively interface {
 	Activity() uint64
 }
 
-// Heart is how one side of a connection says that it lives, and finds out
-// whether its peer does. Whatever travels counts; a Ping goes only into silence.
+// Heart sends the heartbeats of one end of a connection and checks those of its
+// peer. Any traffic counts; a Ping is sent only into silence.
 type Heart struct {
-	Every   time.Duration // the peer wants to hear something so often; 0 when it does not ask
-	Silence time.Duration // the peer is dead when nothing came for so long; 0 for never
+	Every   time.Duration // the peer wants to hear something this often; 0 if it does not ask
+	Silence time.Duration // the peer is dead after this silence; 0 for never
 }
 
-// HeartbeatMillis is what a Hello asks of a peer that is given up after silence.
+// HeartbeatMillis is the heartbeat that a Hello requests from a peer that is
+// given up after silence.
 func HeartbeatMillis(silence time.Duration) uint32 {
 	if silence <= 0 {
 		return 0
@@ -61,7 +62,8 @@ func HeartbeatMillis(silence time.Duration) uint32 {
 	return uint32(max(silence/beatsInSilence, minBeat).Milliseconds())
 }
 
-// EveryMillis is the inverse of [HeartbeatMillis]: what a peer's Hello asks for.
+// EveryMillis is the inverse of [HeartbeatMillis]: the heartbeat that a peer's
+// Hello requests.
 func EveryMillis(ms uint32) time.Duration {
 	if ms == 0 {
 		return 0
@@ -69,14 +71,14 @@ func EveryMillis(ms uint32) time.Duration {
 	return max(time.Duration(ms)*time.Millisecond, minBeat)
 }
 
-// Beat keeps h until ctx ends or the peer is dead, which is reported, once, as
-// an error that wraps [transport.ErrUnreachable].
+// Beat runs h until ctx ends or the peer is dead. It then returns an error that
+// wraps [transport.ErrUnreachable].
 //
-// A peer lives that finishes frames, or from which at least minHeard bytes of one
-// come in the time.
+// A peer is alive if it finishes frames, or if at least minHeard bytes of one
+// arrive in the time.
 //
-// Silence is counted in looks and not read from a clock: a machine that was
-// suspended does not take all its peers for dead when it goes on.
+// Silence is counted in checks, not read from a clock: a machine that wakes
+// from suspension does not declare all its peers dead.
 func (c *Conn) Beat(ctx context.Context, h Heart) error {
 	look := h.Every / 2
 	if d := h.Silence / looksInSilence; d > 0 && (look == 0 || d < look) {
@@ -88,7 +90,7 @@ func (c *Conn) Beat(ctx context.Context, h Heart) error {
 	t := time.NewTicker(look)
 	defer t.Stop()
 	sent, frames, bytes := c.sent.Load(), c.received.Load(), c.heard()
-	var mute, deaf time.Duration // nothing sent, nothing heard for so many looks
+	var mute, deaf time.Duration // nothing sent, nothing received, for this many checks
 	for {
 		select {
 		case <-t.C:
@@ -110,7 +112,7 @@ func (c *Conn) Beat(ctx context.Context, h Heart) error {
 	}
 }
 
-// heard is how many bytes came, as far as the pipe knows.
+// heard is the number of received bytes, as far as the pipe knows.
 func (c *Conn) heard() uint64 {
 	if l, ok := c.pipe.(Lively); ok {
 		return l.Activity()
@@ -118,8 +120,8 @@ func (c *Conn) heard() uint64 {
 	return 0
 }
 
-// ping sends a Ping unless a frame is being written just now, which says the
-// same. A peer that does not take it in time is given up by the writer.
+// ping sends a Ping unless a frame is being written, which serves the same
+// purpose. The writer gives up a peer that does not accept it in time.
 func (c *Conn) ping(ctx context.Context, patience time.Duration) {
 	select {
 	case <-c.lock:

@@ -18,7 +18,7 @@ func newHold() *Hold {
 	return h
 }
 
-// Add says that a pipe goes on reading a buffer.
+// Add says that a pipe continues to read a buffer.
 func (h *Hold) Add() { h.n.Add(1) }
 
 // Done takes an Add back.
@@ -28,16 +28,16 @@ func (h *Hold) Done() {
 	}
 }
 
-// wait returns when nobody reads the buffers. After the connection is closed
-// whoever still has one stops at its next write, which is waited for no longer
-// than a moment.
+// wait returns when no reader of the buffers remains. After the connection is
+// closed, a remaining reader stops at its next write, which wait bounds by a
+// short time.
 func (h *Hold) wait(closed <-chan struct{}) {
 	h.Done()
 	h.await(closed)
 }
 
-// await is wait of one whose Done has been said, and reports whether nobody
-// reads the buffers.
+// await is wait for a Hold that is already Done. It reports whether no reader
+// of the buffers remains.
 func (h *Hold) await(closed <-chan struct{}) bool {
 	select {
 	case <-h.free:

@@ -9,7 +9,7 @@ import (
 )
 
 // Layout computes the sizes of a plan's inputs and outputs for given bindings.
-// Both sides do so for themselves: sizes do not travel, and what travels is
+// Client and worker each compute them: sizes are not sent, and what arrives is
 // checked against them before memory is taken for it.
 type Layout struct {
 	Plan    *plan.Plan
@@ -60,7 +60,7 @@ func (l *Layout) Bind(bindings []int) (Sizes, error) {
 }
 
 // bound is the size of a tensor of a plan. It takes no memory: a plan may have
-// many inputs, and a small message asks for the sizes of all.
+// many inputs, and a small message asks for the sizes of all of them.
 func bound(spec *plan.Spec, b plan.Bindings) (uint64, error) {
 	n := int64(spec.DType.Size())
 	for _, d := range spec.Shape {
@@ -80,7 +80,7 @@ func bound(spec *plan.Spec, b plan.Bindings) (uint64, error) {
 	return uint64(n), nil
 }
 
-// Bytes is the size of a tensor. One too large to count is
+// Bytes is the size of a tensor. A size that cannot be counted is
 // [transport.ErrLimit].
 func Bytes(t plan.DType, shape []int) (uint64, error) {
 	n := int64(t.Size())

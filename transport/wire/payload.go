@@ -2,12 +2,13 @@ package wire
 
 import "github.com/genie-sdk/go/transport/plan"
 
-// Segment is a part of a payload and what its bytes count as.
+// Segment is a part of a payload and the cause that its bytes count as.
 type Segment struct {
 	Data  []byte
 	Cause plan.Cause
-	// View says what of which mapped file Data is a view of; empty where it is
-	// memory of this process. It is sent from a copy, see [stages].
+	// View describes the mapped file that Data is a view of; empty where Data
+	// is memory of this process. A view is copied before it is sent, see
+	// [stages].
 	View string
 }
 
@@ -25,11 +26,11 @@ type Sink struct {
 	left uint64
 }
 
-// NewSink makes a sink over memory that is filled in order. The sink takes
-// over the slice of segments.
+// NewSink makes a sink over memory that is filled in order. The sink takes over
+// the slice of segments.
 func NewSink(segs []Segment) *Sink { return &Sink{segs: segs, left: Len(segs)} }
 
-// Left is the number of bytes that the sink still takes.
+// Left is the number of bytes that the sink can still take.
 func (s *Sink) Left() uint64 { return s.left }
 
 // next is the memory for the next bytes, at most n of them.

@@ -23,11 +23,10 @@ func viewed(segs []Segment) bool {
 const stagesAhead = 2
 
 // stages copies the frames of a payload out of mapped files, ahead of the
-// goroutine that writes them. Connections are written by goroutines of other
-// packages and by the system, neither of which survives, or says so well, when
-// a file is cut short; and what is copied has the checksum that was computed,
-// whatever becomes of the file. Its memory is bounded: a frame's is used again
-// when nobody reads it.
+// goroutine that writes them. Goroutines of other packages and the kernel write
+// connections; neither handles a truncated file well. A copy also has the
+// checksum that was computed, whatever happens to the file. The memory is
+// bounded: the buffer of a frame is reused when it is no longer read.
 type stages struct {
 	next   chan stage
 	stop   chan struct{}
@@ -40,8 +39,8 @@ type stages struct {
 type stage struct {
 	pieces []Segment
 	crc    uint32
-	hold   *Hold  // to be let go of when the frame is written
-	buffer []byte // what the hold holds
+	hold   *Hold  // to be released when the frame is written
+	buffer []byte // the buffer that the hold guards
 	err    error
 }
 
@@ -57,7 +56,7 @@ func startStages(segs []Segment, n uint64, closed <-chan struct{}, spare chan []
 func (s *stages) run(segs []Segment, n uint64) {
 	defer close(s.done)
 	cur := cursor{segs: segs}
-	var written []stage // frames whose buffers may still be read, the oldest first
+	var written []stage // frames whose buffers may still be read, oldest first
 	defer func() {
 		for _, f := range written {
 			s.free(f)
@@ -85,7 +84,7 @@ func (s *stages) run(segs []Segment, n uint64) {
 	}
 }
 
-// copy makes a frame in memory of this process.
+// copy copies a frame into memory of this process.
 func (s *stages) copy(pieces []Segment, n int) (f stage) {
 	f = stage{pieces: pieces, hold: newHold()}
 	select {
@@ -114,7 +113,7 @@ func (s *stages) copy(pieces []Segment, n int) (f stage) {
 	return f
 }
 
-// take is the next frame; whoever takes it lets go of its hold.
+// take is the next frame; its caller releases the hold.
 func (s *stages) take(ctx context.Context) (stage, error) {
 	select {
 	case f := <-s.next:
@@ -129,8 +128,8 @@ func (s *stages) take(ctx context.Context) (stage, error) {
 	}
 }
 
-// free waits until nobody reads a frame and keeps its buffer. After the end of
-// the connection somebody still may, so that its buffer is left to him.
+// free waits until a frame is no longer read and retains its buffer. After the
+// end of the connection a reader may remain, so the buffer is left to it.
 func (s *stages) free(f stage) {
 	if !f.hold.await(s.closed) {
 		return
@@ -141,8 +140,8 @@ func (s *stages) free(f stage) {
 	}
 }
 
-// end waits until the payload is no longer read. Frames that were not taken are
-// let go of.
+// end waits until the payload is no longer read. It releases frames that were
+// not taken.
 func (s *stages) end() {
 	close(s.stop)
 	for {

@@ -5,8 +5,8 @@ import (
 	"net"
 )
 
-// SocketCounter counts what a socket writes and reads; [transport.Ledger] is
-// one.
+// SocketCounter counts what a socket writes and reads; [transport.Ledger]
+// implements it.
 type SocketCounter interface {
 	AddSocket(sent, received int)
 }
@@ -14,7 +14,7 @@ type SocketCounter interface {
 // tcpPipe is a Pipe over a stream connection.
 type tcpPipe struct {
 	conn net.Conn
-	r    *bufio.Reader // reads larger than its buffer go past it
+	r    *bufio.Reader // reads larger than its buffer bypass it
 	vec  net.Buffers
 	life *Activity
 }
@@ -23,7 +23,7 @@ type tcpPipe struct {
 func (p *tcpPipe) Activity() uint64 { return p.life.Count() }
 
 // NewTCP makes a Pipe over a TCP connection, or over any other stream. count
-// may be nil; it is told of every byte that the socket took or gave,
+// may be nil; it counts every byte that the socket reads or writes,
 // independently of frames.
 func NewTCP(conn net.Conn, count SocketCounter) Pipe {
 	if t, ok := conn.(*net.TCPConn); ok {
@@ -54,7 +54,7 @@ func (p *tcpPipe) WriteBuffers(bufs [][]byte, _ *Hold) (int, error) {
 
 func (p *tcpPipe) Close() error { return p.conn.Close() }
 
-// CountSocket counts what a connection writes and reads, and nothing else.
+// CountSocket only counts what a connection writes and reads.
 func CountSocket(conn net.Conn, count SocketCounter) net.Conn { return newSocket(conn, count) }
 
 func newSocket(conn net.Conn, count SocketCounter) *socket { return &socket{Conn: conn, count: count} }
@@ -79,13 +79,13 @@ func (s *socket) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// buffersWriter is a connection that is no socket of the system and yet takes
-// several buffers as one write.
+// buffersWriter is a connection that is not a socket of the system but writes
+// several buffers at once.
 type buffersWriter interface {
 	WriteBuffers(v *net.Buffers) (int64, error)
 }
 
-// writeVec is one writev where the connection can.
+// writeVec uses one writev if the connection supports it.
 func (s *socket) writeVec(v *net.Buffers) (n int64, err error) {
 	if w, ok := s.Conn.(buffersWriter); ok {
 		n, err = w.WriteBuffers(v)

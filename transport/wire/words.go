@@ -7,20 +7,20 @@ import (
 	"unicode/utf8"
 )
 
-// Words are a peer's words as they may be shown to people and written to logs: one
-// line of at most [MaxErrorText] bytes before what follows, in which ends of lines
-// are semicolons and everything else that is not printed is [Printable].
+// Words makes a peer's text safe to show and to log: one line of at most
+// [MaxErrorText] bytes before escaping, with semicolons for line ends and
+// everything else escaped by [Printable].
 func Words(s string) string {
 	s = s[:min(len(s), MaxErrorText)]
 	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
 	return Printable(strings.Join(lines, "; "))
 }
 
-// Printable is s with each character that does more, or less, than to be printed
-// written as Go writes it in a string: control characters (C0, DEL, C1), of which
-// terminals make commands, characters that change the direction of text or join
-// others, which make it read as another (Boucher and Anderson, Trojan Source, 2021),
-// spaces but the usual one, and bytes that are no UTF-8.
+// Printable is s with each character that is not simply printed escaped as in a
+// Go string: control characters (C0, DEL, C1), which terminals interpret as
+// commands; characters that change the direction of text or join others, which
+// make it read differently (Boucher and Anderson, Trojan Source, 2021); spaces
+// except the usual one; and bytes that are not UTF-8.
 func Printable(s string) string {
 	if strings.IndexFunc(s, unprintable) < 0 {
 		return s
@@ -40,5 +40,5 @@ func Printable(s string) string {
 	return b.String()
 }
 
-// unprintable is true of what stands for a byte that is no UTF-8, too.
+// unprintable also reports the rune that stands for a byte that is not UTF-8.
 func unprintable(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }

@@ -9,15 +9,15 @@ import (
 	"github.com/genie-sdk/go/internal/pyjson"
 )
 
-// ErrConfig marks a config.json that is broken or asks for something this
-// package does not do.
+// ErrConfig marks a config.json that is broken or that this package does not
+// support.
 var ErrConfig = errors.New("genie: unusable BERT config")
 
 // maxSize bounds every number of a config, far above any BERT.
 const maxSize = 1 << 20
 
 // The types of models that this package computes, as config.json names them.
-// The latter three are one network: BERT's, but for where positions begin.
+// The last three are one network: BERT's, except for where positions begin.
 const (
 	bertType       = "bert"
 	robertaType    = "roberta"
@@ -40,19 +40,19 @@ type Config struct {
 	Epsilon   float64
 	// Activation is hidden_act, one of package activation.
 	Activation string
-	// Padding is pad_token_id: in a RoBERTa the token that has no place of its
-	// own, the places of the others beginning behind it.
+	// Padding is pad_token_id. In a RoBERTa the padding token has no position
+	// of its own; the positions of the others begin after it.
 	Padding int
 }
 
 // HeadDim is the width of an attention head.
 func (c Config) HeadDim() int { return c.Hidden / c.Heads }
 
-// roberta reports whether positions begin behind that of padding.
+// roberta reports whether positions begin after that of padding.
 func (c Config) roberta() bool { return c.Type != bertType }
 
-// Longest is the largest number of tokens in a text: that of positions, of which
-// a RoBERTa has some that no token gets.
+// Longest is the largest number of tokens in a text: the number of positions,
+// some of which a RoBERTa gives to no token.
 func (c Config) Longest() int {
 	if c.roberta() {
 		return c.Positions - c.Padding - 1
@@ -60,7 +60,7 @@ func (c Config) Longest() int {
 	return c.Positions
 }
 
-// prefix is what names of tensors begin with in the files of models around the
+// prefix is the start of tensor names in the files of models around the
 // encoder.
 func (c Config) prefix() string {
 	if c.roberta() {
@@ -70,7 +70,7 @@ func (c Config) prefix() string {
 }
 
 // ParseConfig reads config.json of a BERT, a RoBERTa, an XLM-RoBERTa or a
-// CamemBERT. What the computation does not use may be anything. Errors wrap
+// CamemBERT. Fields that the computation does not use are ignored. Errors wrap
 // [ErrConfig] and name the field.
 func ParseConfig(text []byte) (Config, error) {
 	file, err := pyjson.Parse(text)
@@ -114,7 +114,8 @@ func ParseConfig(text []byte) (Config, error) {
 	return c, c.check()
 }
 
-// defaultConfig has what transformers assumes where config.json is silent.
+// defaultConfig has the defaults of transformers for fields that config.json
+// lacks.
 func defaultConfig(modelType string) Config {
 	c := Config{
 		Type: modelType, Vocab: 30522, Hidden: 768, Layers: 12, Heads: 12, Inner: 3072, Positions: 512, Types: 2, Epsilon: 1e-12,

@@ -8,10 +8,11 @@ import (
 	"github.com/genie-sdk/go/genie"
 )
 
-// Feed makes the inputs of a run from sentences of one segment, filled up to
-// the longest. In a RoBERTa the padding token within a sentence is a token that
-// others see, at the place that padding has, as in transformers. Errors: a sentence that is empty or an id that the model lacks,
-// [genie.ErrIndexRange]; one that is too long, [genie.ErrContextLength].
+// Feed makes the inputs of a run from sentences of one segment, padded to the
+// longest. In a RoBERTa, a padding token within a sentence is a token that
+// others attend to, at the position of padding, as in transformers. Errors:
+// [genie.ErrIndexRange] for an empty sentence or an id that the model lacks,
+// [genie.ErrContextLength] for a sentence that is too long.
 func (m *Model) Feed(sentences [][]int) (genie.Feed, error) {
 	longest := 0
 	for i, s := range sentences {
@@ -46,7 +47,8 @@ func (m *Model) Feed(sentences [][]int) (genie.Feed, error) {
 	}, nil
 }
 
-// placed is how many tokens of a sentence have a place of their own.
+// placed is the number of tokens of a sentence that have a position of their
+// own.
 func (c Config) placed(sentence []int) int {
 	n := len(sentence)
 	for _, id := range sentence {
@@ -57,7 +59,7 @@ func (c Config) placed(sentence []int) int {
 	return n
 }
 
-// positions are the places of the tokens of sentences filled up to longest.
+// positions are the positions of the tokens of sentences padded to longest.
 func (c Config) positions(sentences [][]int, longest int) *genie.Value {
 	if !c.roberta() {
 		places := make([]int32, longest)
@@ -66,7 +68,7 @@ func (c Config) positions(sentences [][]int, longest int) *genie.Value {
 		}
 		return genie.Int32s(places, 1, longest)
 	}
-	// What fills a sentence up is looked at by nobody; it gets padding's place.
+	// No token attends to the padding at the end; it gets padding's position.
 	places := make([]int32, len(sentences)*longest)
 	for i := range places {
 		places[i] = int32(max(c.Padding, 0))
@@ -83,8 +85,8 @@ func (c Config) positions(sentences [][]int, longest int) *genie.Value {
 	return genie.Int32s(places, len(sentences), longest)
 }
 
-// Embed makes a vector of length 1 [hidden] for each sentence. Errors are those
-// of [Model.Feed] and of [genie.Session.Run].
+// Embed computes a vector of length 1 [hidden] for each sentence. Errors are
+// those of [Model.Feed] and of [genie.Session.Run].
 func (m *Model) Embed(ctx context.Context, s *genie.Session, sentences [][]int) ([][]float32, error) {
 	feed, err := m.Feed(sentences)
 	if err != nil {
@@ -113,8 +115,7 @@ func normalise(x []float32) {
 	}
 }
 
-// Dot is the product of two vectors: the cosine of those that [Model.Embed]
-// makes.
+// Dot is the product of two vectors: the cosine for those of [Model.Embed].
 func Dot(a, b []float32) float64 {
 	sum := 0.0
 	for i, v := range a {

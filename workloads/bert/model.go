@@ -24,13 +24,13 @@ type Model struct {
 	// each token belongs to.
 	Tokens, Types *lazy.Tensor
 	// Mask is an input, i32 [batch, seq]: 1 for a token, 0 for padding, which
-	// nobody sees.
+	// no token attends to.
 	Mask *lazy.Tensor
-	// Positions is an input, i32: [1, seq] in a BERT, and in a RoBERTa, where they
-	// depend on what is padding, [batch, seq].
+	// Positions is an input, i32: [1, seq] in a BERT; [batch, seq] in a
+	// RoBERTa, where positions depend on the padding.
 	Positions *lazy.Tensor
-	// Rows is an output, f32 [batch, seq, hidden]: the last layer. What it has
-	// for padding means nothing.
+	// Rows is an output, f32 [batch, seq, hidden]: the last layer. The rows of
+	// padding are meaningless.
 	Rows *lazy.Tensor
 	// Mean is an output, f32 [batch, hidden]: the mean of the rows of tokens.
 	Mean *lazy.Tensor
@@ -40,24 +40,24 @@ type Model struct {
 
 // LoadOptions configure [Load]. The zero value is ready to use.
 type LoadOptions struct {
-	// Progress is told how many bytes of weights have been hashed, which
+	// Progress reports the bytes of weights that have been hashed, which
 	// happens once for each checkpoint.
 	Progress transport.Progress
-	// Hashes says where the hashes of the weights are stored: a folder, "cache"
-	// for genie/hashes in the user's cache folder, which is also the meaning of
-	// nothing, "model" for genie-hashes.json beside the model, "off" for nowhere.
+	// Hashes says where to store the hashes of the weights: a folder; "cache",
+	// the default, for genie/hashes in the user's cache folder; "model" for
+	// genie-hashes.json beside the model; "off" for nowhere.
 	Hashes string
-	// Logger hears of tensors that nothing uses, at warn. Nil discards it.
+	// Logger reports unused tensors, at warn. Nil discards.
 	Logger *slog.Logger
 }
 
-// Load opens a directory as Hugging Face writes it for BertModel, RobertaModel,
-// XLMRobertaModel or CamembertModel, or for a model around one, whose tensors'
-// names begin with "bert." or "roberta.": config.json and model.safetensors or
-// shards with an index. Layer norms may have the names of the first BERTs, gamma
-// and beta. Weights stay memory-mapped. A checkpoint of another type of model is
-// an error that wraps [ErrConfig]. A tensor that is missing or has another shape
-// than config.json says is an error that names it.
+// Load opens a directory in the Hugging Face layout of BertModel, RobertaModel,
+// XLMRobertaModel or CamembertModel, or of a model around one, whose tensor
+// names begin with "bert." or "roberta.": config.json and model.safetensors, or
+// shards with an index. Layer norms may have the names of the first BERTs,
+// gamma and beta. Weights stay memory-mapped. A checkpoint of another type of
+// model is an error that wraps [ErrConfig]. A tensor that is missing, or whose
+// shape differs from config.json, is an error that names it.
 func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 	capture := func(files *checkpoint.Model, c Config) (*Model, error) {
 		m := &Model{Config: c, files: files}
@@ -66,8 +66,8 @@ func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress, Hashes: opts.Hashes, Logger: opts.Logger}, ParseConfig, capture)
 }
 
-// Close unmaps the weights. The program cannot bring weights to an executor
-// afterwards.
+// Close unmaps the weights. Afterwards the program cannot send weights to an
+// executor.
 func (m *Model) Close() error { return m.files.Close() }
 
 func (m *Model) load() error {

@@ -10,8 +10,8 @@ import (
 	"github.com/genie-sdk/go/internal/pyjson"
 )
 
-// ErrConfig marks a config.json that is broken or asks for something this
-// package does not do.
+// ErrConfig marks a config.json that is broken or that this package does not
+// support.
 var ErrConfig = errors.New("genie: unusable CLIP config")
 
 // Upper bounds of a config, far above any CLIP.
@@ -22,15 +22,15 @@ const (
 	maxImage  = 1 << 14
 )
 
-// Activations of CLIP checkpoints, as config.json names them; there are those of
-// package activation.
+// Activations of CLIP checkpoints, as config.json names them; all those of
+// package activation are supported.
 const (
 	QuickGELU = "quick_gelu"
 	GELU      = "gelu"
 )
 
-// legacyEOS is the end token of configurations that were written before it was
-// right. It means that a text ends at its highest token, whatever that is.
+// legacyEOS is the wrong end token of old configurations. It means that a text
+// ends at its highest token, whatever that is.
 const legacyEOS = 2
 
 // Config is the architecture of a CLIP model, as config.json of a Hugging Face
@@ -38,7 +38,7 @@ const legacyEOS = 2
 type Config struct {
 	Text       TextConfig
 	Vision     VisionConfig
-	Projection int // width of the embeddings that are compared
+	Projection int // width of the compared embeddings
 }
 
 // Tower is a transformer encoder.
@@ -76,7 +76,7 @@ func (c VisionConfig) Positions() int {
 // TokenID is a token id.
 type TokenID int
 
-// What transformers assumes where config.json is silent.
+// The defaults of transformers for fields that config.json lacks.
 func defaultText() TextConfig {
 	return TextConfig{
 		Tower: Tower{Hidden: 512, Inner: 2048, Layers: 12, Heads: 8, Activation: QuickGELU, Epsilon: 1e-5},
@@ -91,8 +91,8 @@ func defaultVision() VisionConfig {
 	}
 }
 
-// ParseConfig reads config.json. What the computation does not use may be
-// anything. Errors wrap [ErrConfig] and name the field.
+// ParseConfig reads config.json. Fields that the computation does not use are
+// ignored. Errors wrap [ErrConfig] and name the field.
 func ParseConfig(text []byte) (Config, error) {
 	file, err := pyjson.Parse(text)
 	if err != nil {
@@ -104,8 +104,8 @@ func ParseConfig(text []byte) (Config, error) {
 	c := Config{Text: defaultText(), Vision: defaultVision(), Projection: 512}
 	r := file.Reader()
 	r.Int("projection_dim", &c.Projection)
-	// Where there is an old ..._dict, transformers takes it with its defaults
-	// over the other.
+	// If there is an old ..._dict, transformers prefers it, with its defaults,
+	// to the other one.
 	towers := [2]pyjson.Object{}
 	for i, key := range [2]string{"text_config", "vision_config"} {
 		if file.Given(key + "_dict") {

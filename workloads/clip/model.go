@@ -24,8 +24,8 @@ type Model struct {
 	// Tokens is an input, i32 [texts, seq]: texts as token ids, each with an end
 	// token.
 	Tokens *lazy.Tensor
-	// Mask is an input, i32 [texts, seq]: 0 for what no token may see, wherever
-	// it stands, such as padding.
+	// Mask is an input, i32 [texts, seq]: 0 for positions that no token attends
+	// to, wherever they are, such as padding.
 	Mask *lazy.Tensor
 
 	// ImageEmbeds and TextEmbeds are outputs, f32 [images, projection] and
@@ -39,21 +39,21 @@ type Model struct {
 
 // LoadOptions configure [Load]. The zero value is ready to use.
 type LoadOptions struct {
-	// Progress is told how many bytes of weights have been hashed, which
+	// Progress reports the bytes of weights that have been hashed, which
 	// happens once for each checkpoint.
 	Progress transport.Progress
-	// Hashes says where the hashes of the weights are stored: a folder, "cache"
-	// for genie/hashes in the user's cache folder, which is also the meaning of
-	// nothing, "model" for genie-hashes.json beside the model, "off" for nowhere.
+	// Hashes says where to store the hashes of the weights: a folder; "cache",
+	// the default, for genie/hashes in the user's cache folder; "model" for
+	// genie-hashes.json beside the model; "off" for nowhere.
 	Hashes string
-	// Logger hears of tensors that nothing uses, at warn. Nil discards it.
+	// Logger reports unused tensors, at warn. Nil discards.
 	Logger *slog.Logger
 }
 
-// Load opens a directory as Hugging Face writes it for CLIPModel: config.json
-// and model.safetensors or shards with an index. Weights stay memory-mapped. A
+// Load opens a directory in the Hugging Face layout of CLIPModel: config.json
+// and model.safetensors, or shards with an index. Weights stay memory-mapped. A
 // checkpoint of another type of model is an error that wraps [ErrConfig]. A
-// tensor that is missing or has another shape than config.json says is an error
+// tensor that is missing, or whose shape differs from config.json, is an error
 // that names it.
 func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 	capture := func(files *checkpoint.Model, c Config) (*Model, error) {
@@ -63,8 +63,8 @@ func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress, Hashes: opts.Hashes, Logger: opts.Logger}, ParseConfig, capture)
 }
 
-// Close unmaps the weights. The program cannot bring weights to an executor
-// afterwards.
+// Close unmaps the weights. Afterwards the program cannot send weights to an
+// executor.
 func (m *Model) Close() error { return m.files.Close() }
 
 func (m *Model) load() error {
@@ -81,7 +81,7 @@ func (m *Model) load() error {
 	return m.Graph.Err()
 }
 
-// capture writes both towers and the comparison of what they give.
+// capture builds both towers and the comparison of their outputs.
 func (m *Model) capture(b *builder) {
 	c, g := m.Config, m.Graph
 	m.Pixels = g.Input("pixels", lazy.F32, "images", c.Vision.Channels, c.Vision.Image, c.Vision.Image)
@@ -100,7 +100,7 @@ func (m *Model) capture(b *builder) {
 }
 
 // builder captures the program. After the first error it makes tensors that
-// only carry it, and nothing is declared.
+// only carry the error, and declares nothing.
 type builder struct {
 	files *checkpoint.Model
 	names *checkpoint.Resolver
@@ -132,8 +132,8 @@ func (b *builder) norm(name string, x *lazy.Tensor, t Tower) *lazy.Tensor {
 	return lazy.LayerNorm(x, gain, bias, t.Epsilon)
 }
 
-// projected brings the pooled rows of a tower to the width that is compared and
-// to length one.
+// projected projects the pooled rows of a tower to the common width and
+// normalises them to length one.
 func (b *builder) projected(name string, x *lazy.Tensor, in, out int) *lazy.Tensor {
 	y := lazy.MatMul(x, b.weight(name+".weight", out, in), lazy.TransB)
 	if b.err != nil {

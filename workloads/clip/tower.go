@@ -10,8 +10,7 @@ import (
 )
 
 // vision is the image tower (Dosovitskiy et al., arXiv:2010.11929): patches and
-// a class, of which the class row is taken at the end. It gives [images,
-// hidden].
+// a class row, which is the result. It gives [images, hidden].
 func (b *builder) vision(c VisionConfig, pixels *lazy.Tensor) *lazy.Tensor {
 	const p = "vision_model."
 	e := p + "embeddings."
@@ -24,7 +23,7 @@ func (b *builder) vision(c VisionConfig, pixels *lazy.Tensor) *lazy.Tensor {
 	patches := lazy.Conv2D(pixels, filters, nil, lazy.Conv{Stride: [2]int{c.Patch, c.Patch}})
 	rows := lazy.Transpose(lazy.Reshape(patches, "images", c.Hidden, c.Positions()-1), 0, 2, 1)
 	h := lazy.Concat(1, lazy.Expand(class, "images", 1, c.Hidden), rows)
-	h = b.norm(p+"pre_layrnorm", lazy.Add(h, positions), c.Tower) // the name is spelt so
+	h = b.norm(p+"pre_layrnorm", lazy.Add(h, positions), c.Tower) // the original spelling
 	h = b.encoder(p, c.Tower, h, func(scores *lazy.Tensor) *lazy.Tensor { return scores })
 	if b.err != nil {
 		return nil
@@ -32,8 +31,8 @@ func (b *builder) vision(c VisionConfig, pixels *lazy.Tensor) *lazy.Tensor {
 	return b.norm(p+"post_layernorm", lazy.Reshape(lazy.SliceN(h, 1, 0, 1), "images", c.Hidden), c.Tower)
 }
 
-// text is the text tower: causal, of which the row of the end token is taken
-// at the end. It gives [texts, hidden].
+// text is the causal text tower. Its result is the row of the end token:
+// [texts, hidden].
 func (b *builder) text(c TextConfig, tokens, mask *lazy.Tensor) *lazy.Tensor {
 	const p = "text_model."
 	e := p + "embeddings."
@@ -51,10 +50,10 @@ func (b *builder) text(c TextConfig, tokens, mask *lazy.Tensor) *lazy.Tensor {
 	return b.norm(p+"final_layer_norm", lazy.Pick(h, c.end(tokens)), c.Tower)
 }
 
-// hidden [texts, 1, seq, seq] is what is added to the scores of each query and
-// key: 0 where the mask has the key and it does not come after the query, and
-// otherwise the least float32, as transformers adds it. A score is nothing
-// beside that, so a query that sees no key attends to all alike, as there.
+// hidden [texts, 1, seq, seq] is added to the scores of each query and key: 0
+// where the mask has the key and it does not come after the query, and
+// otherwise the lowest float32, as in transformers. Scores vanish beside that
+// value, so a query without visible keys attends to all keys equally, as there.
 func hidden(mask *lazy.Tensor) *lazy.Tensor {
 	g := mask.Graph()
 	zeros := lazy.Expand(g.Const([]float32{0}, 1, 1, 1, 1), "texts", 1, "seq", "seq")

@@ -11,13 +11,13 @@ import (
 
 // Question is a question about one of the images of a run.
 type Question struct {
-	Image int // its place among the images
+	Image int // its index among the images
 	Text  string
 }
 
 // Pixels are images as the network reads them, f32 [images, 3, size, size]:
-// red, green and blue planes, a byte v becoming v/255 - 1/2. What is transparent
-// lies on black. An image of another size is an error that wraps
+// red, green and blue planes, where a byte v becomes v/255 - 1/2. Transparent
+// pixels are drawn on black. An image of another size is an error that wraps
 // [genie.ErrShape].
 func (c Config) Pixels(images ...image.Image) ([]float32, error) {
 	plane := c.Size * c.Size
@@ -40,9 +40,9 @@ func (c Config) Pixels(images ...image.Image) ([]float32, error) {
 
 func normal(v uint8) float32 { return float32(v)/255 - 0.5 }
 
-// Feed makes the inputs of a run: pixels as [Config.Pixels] makes them and
-// questions about them. Errors wrap [ErrWord], [genie.ErrShape] or, for an
-// image that is not there, [genie.ErrIndexRange].
+// Feed makes the inputs of a run: pixels from [Config.Pixels] and questions
+// about them. Errors wrap [ErrWord], [genie.ErrShape] or, for an image that
+// does not exist, [genie.ErrIndexRange].
 func (m *Model) Feed(pixels []float32, questions []Question) (genie.Feed, error) {
 	one := colours * m.Config.Size * m.Config.Size
 	if len(pixels) == 0 || len(pixels)%one != 0 {
@@ -70,8 +70,8 @@ func (m *Model) Feed(pixels []float32, questions []Question) (genie.Feed, error)
 	}, nil
 }
 
-// Answer answers questions about images in one run. Only the answers come back,
-// if the client's policy lets them be computed where the network ran. Errors are
+// Answer answers questions about images in one run. Only the answers are
+// downloaded, if the client's policy lets the executor compute them. Errors are
 // those of [Model.Feed] and of [genie.Session.Run].
 func (m *Model) Answer(ctx context.Context, s *genie.Session, pixels []float32, questions []Question) ([]string, error) {
 	feed, err := m.Feed(pixels, questions)

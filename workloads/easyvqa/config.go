@@ -7,8 +7,8 @@ import (
 	"github.com/genie-sdk/go/internal/pyjson"
 )
 
-// ErrConfig marks a config.json that is broken or asks for something this
-// package does not do.
+// ErrConfig marks a config.json that is broken or that this package does not
+// support.
 var ErrConfig = errors.New("genie: unusable easy-VQA config")
 
 // Upper bounds of a config, far above any network of this kind.
@@ -26,14 +26,14 @@ type Config struct {
 	Size      int    // image_size, height and width of an image
 	Channels  []int  // channels of each convolution, which halves the image
 	Embedding int    // embedding, width of a word
-	Features  int    // features, width of either branch where they meet
+	Features  int    // features, width of each branch where they meet
 	// Vocab is the words of questions by id. The first is the empty word, which
 	// fills short questions.
 	Vocab   []string
 	Answers []string // by class
 }
 
-// ParseConfig reads config.json. Other fields may be anything. Errors wrap
+// ParseConfig reads config.json. Other fields are ignored. Errors wrap
 // [ErrConfig] and name the field.
 func ParseConfig(text []byte) (Config, error) {
 	file, err := pyjson.Parse(text)

@@ -44,18 +44,18 @@ type Model struct {
 
 // LoadOptions configure [Load]. The zero value is ready to use.
 type LoadOptions struct {
-	// Progress is told how many bytes of weights have been hashed, which
+	// Progress reports the bytes of weights that have been hashed, which
 	// happens once for each checkpoint.
 	Progress transport.Progress
-	// Hashes says where the hashes of the weights are stored: a folder, "cache"
-	// for genie/hashes in the user's cache folder, which is also the meaning of
-	// nothing, "model" for genie-hashes.json beside the model, "off" for nowhere.
+	// Hashes says where to store the hashes of the weights: a folder; "cache",
+	// the default, for genie/hashes in the user's cache folder; "model" for
+	// genie-hashes.json beside the model; "off" for nowhere.
 	Hashes string
 }
 
 // Load opens a directory with config.json and model.safetensors, as
 // testdata/scripts/train_easy_vqa.py writes it. Weights stay memory-mapped. A
-// tensor that is missing or has another shape than config.json says is an error
+// tensor that is missing, or whose shape differs from config.json, is an error
 // that names it.
 func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 	capture := func(files *checkpoint.Model, c Config) (*Model, error) {
@@ -65,8 +65,8 @@ func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress, Hashes: opts.Hashes}, ParseConfig, capture)
 }
 
-// Close unmaps the weights. The program cannot bring weights to an executor
-// afterwards.
+// Close unmaps the weights. Afterwards the program cannot send weights to an
+// executor.
 func (m *Model) Close() error { return m.files.Close() }
 
 func (m *Model) load() error {
@@ -97,8 +97,8 @@ type builder struct {
 	err   error
 }
 
-// weight adds a tensor of the checkpoint. After an error it is nil, which makes
-// an error of all that is computed from it.
+// weight adds a tensor of the checkpoint. After an error it returns nil, and
+// everything computed from that is an error.
 func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
 	if b.err != nil {
 		return nil
@@ -120,9 +120,9 @@ func (b *builder) linear(name string, x *lazy.Tensor, in, out int) *lazy.Tensor 
 	return lazy.Bias(lazy.MatMul(x, w, lazy.TransB), bias)
 }
 
-// look is the image's branch: convolutions of 3x3, each followed by batch
-// normalisation, ReLU and the maximum over 2x2; then the maximum over what is
-// left of the image, a linear layer and tanh: [images, features].
+// look is the image branch: 3x3 convolutions, each followed by batch
+// normalisation, ReLU and the maximum over 2x2; then the maximum over the
+// remaining image, a linear layer and tanh: [images, features].
 func (b *builder) look(x *lazy.Tensor) *lazy.Tensor {
 	in := colours
 	for i, out := range b.c.Channels {
@@ -141,7 +141,7 @@ func (b *builder) look(x *lazy.Tensor) *lazy.Tensor {
 	return b.tanh(b.linear("image", lazy.Max(x, 2, 3), in, b.c.Features))
 }
 
-// read is the question's branch: the sum of its words' embeddings, then linear
+// read is the question branch: the sum of its words' embeddings, then linear
 // layers and tanh: [questions, features].
 func (b *builder) read(words *lazy.Tensor) *lazy.Tensor {
 	table := b.weight("words.weight", len(b.c.Vocab), b.c.Embedding)

@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// ErrWord marks a question that the network cannot read: a word that it was
-// never shown, or no word at all.
+// ErrWord marks a question that the network cannot read: it has a word outside
+// the vocabulary, or no word at all.
 var ErrWord = errors.New("genie: question outside the vocabulary")
 
-// pad is the id of the empty word. Its embedding is zeros, so that it adds
-// nothing to a question.
+// pad is the id of the empty word. Its embedding is zeros, so it adds nothing
+// to a question.
 const pad = 0
 
 // Words are the words of a question: its runs of the letters a to z, in lower
-// case. Everything else parts words.
+// case. All other characters separate words.
 func Words(question string) []string {
 	return strings.FieldsFunc(lower(question), func(r rune) bool { return r < 'a' || r > 'z' })
 }
 
-// lower changes A to Z alone: what else Unicode knows as capitals (the Kelvin
-// sign, say) are no letters here.
+// lower changes only A to Z: other Unicode capitals, such as the Kelvin sign,
+// are not letters here.
 func lower(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' {
@@ -42,7 +42,7 @@ func newVocabulary(words []string) vocabulary {
 	return v
 }
 
-// encode gives the ids of a question's words. The error wraps [ErrWord].
+// encode is the ids of a question's words. The error wraps [ErrWord].
 func (v vocabulary) encode(question string) ([]int32, error) {
 	words := Words(question)
 	if len(words) == 0 {
@@ -59,8 +59,8 @@ func (v vocabulary) encode(question string) ([]int32, error) {
 	return ids, nil
 }
 
-// encodeAll gives the ids of several questions, [questions, longest], short
-// ones filled up with [pad] behind.
+// encodeAll is the ids of several questions, [questions, longest], with [pad]
+// after short ones.
 func (v vocabulary) encodeAll(questions []Question) (ids []int32, longest int, err error) {
 	rows := make([][]int32, len(questions))
 	for i, q := range questions {

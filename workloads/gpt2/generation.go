@@ -11,8 +11,8 @@ import (
 	"github.com/genie-sdk/go/internal/pyjson"
 )
 
-// ErrGeneration marks settings for generating text that a checkpoint comes with
-// and that nobody here can follow: they would choose other tokens.
+// ErrGeneration marks generation settings of a checkpoint that are not
+// supported here and that would change the tokens.
 var ErrGeneration = errors.New("genie: unsupported generation setting")
 
 const (
@@ -20,31 +20,32 @@ const (
 	maxGenerationBytes = 1 << 20
 )
 
-// Generation is how a checkpoint wants its texts written: what
-// generation_config.json says, or config.json where there is no such file, as in
+// Generation is the generation settings of a checkpoint: those of
+// generation_config.json, or of config.json if there is no such file, as in
 // transformers.
 type Generation struct {
-	// EOS are the tokens that end a text, those alone that can come.
+	// EOS are the tokens that end a sequence, restricted to those in the
+	// vocabulary.
 	EOS []int
-	// Sample says that tokens are drawn, with Temperature, TopK and TopP, which
-	// have transformers' defaults where the file is silent: 1, 50 and 1.
+	// Sample says that tokens are sampled, with Temperature, TopK and TopP.
+	// Their defaults are those of transformers: 1, 50 and 1.
 	Sample            bool
 	Temperature, TopP float32
 	TopK              int
-	// MaxNew is the largest number of new tokens, MaxLength that of all tokens
-	// with the prompt; 0 where the file is silent.
+	// MaxNew is the maximum number of new tokens, MaxLength that of all tokens
+	// including the prompt; 0 if the file has none.
 	MaxNew, MaxLength int
-	// StopStrings are texts that end a text when they come.
+	// StopStrings are strings that end a generation.
 	StopStrings []string
 
-	file   string // that says so
+	file   string // file with the settings
 	values pyjson.Object
-	err    error // what the file says is of the wrong type
-	bad    error // and so are its end tokens
+	err    error // a setting of the wrong type
+	bad    error // the same for end tokens
 }
 
 // loadGeneration reads the settings of the checkpoint in dir, whose config.json
-// is config, and the end tokens that a vocabulary of that size does not have.
+// is config, and the end tokens outside a vocabulary of that size.
 func loadGeneration(dir string, config []byte, vocab int) (*Generation, []int, error) {
 	path := filepath.Join(dir, generationFile)
 	o, err := pyjson.ReadFile(path, maxGenerationBytes)
@@ -59,8 +60,8 @@ func loadGeneration(dir string, config []byte, vocab int) (*Generation, []int, e
 	return g, never, nil
 }
 
-// newGeneration takes the settings of a file, and the end tokens that a
-// vocabulary of that size does not have.
+// newGeneration takes the settings of a file, and the end tokens outside a
+// vocabulary of that size.
 func newGeneration(path string, o pyjson.Object, vocab int) (g *Generation, never []int) {
 	g = &Generation{Temperature: 1, TopK: 50, TopP: 1, file: path, values: o}
 	r := o.Reader()
@@ -121,14 +122,14 @@ func tokenIDs(raw json.RawMessage) ([]int, error) {
 	return out, nil
 }
 
-// setting is one that changes which tokens are chosen.
+// setting is a setting that changes which tokens are sampled.
 type setting struct {
 	key string
-	// on reports whether the value does so in a request.
+	// on reports whether the value has this effect for a request.
 	on func(v value, r *genie.GenerateRequest, g *Generation) bool
 }
 
-// value is what a file says of a setting, which is not null.
+// value is the value of a setting, which is not null.
 type value struct{ raw json.RawMessage }
 
 // other reports whether the value is anything but a number.
@@ -150,7 +151,7 @@ func always(value, *genie.GenerateRequest, *Generation) bool { return true }
 
 func filled(v value, _ *genie.GenerateRequest, _ *Generation) bool { return v.filled() }
 
-// ends reports whether an end token is looked for.
+// ends reports whether the request looks for an end token.
 func (g *Generation) ends(r *genie.GenerateRequest) bool { return !r.IgnoreEOS && len(g.EOS) > 0 }
 
 func longestPrompt(r *genie.GenerateRequest) int {
@@ -162,9 +163,9 @@ func longestPrompt(r *genie.GenerateRequest) int {
 }
 
 // settings are those of transformers 5.24 (generation/utils.py,
-// _get_logits_processor and _get_stopping_criteria) that nobody here follows.
-// What changes the choice in other modes alone, as length_penalty does with
-// several beams, or in none, is not among them.
+// _get_logits_processor and _get_stopping_criteria) that are not supported
+// here. Settings that have an effect only in other modes, such as
+// length_penalty with several beams, or none at all, are not listed.
 var settings = []setting{
 	{"repetition_penalty", func(v value, _ *genie.GenerateRequest, _ *Generation) bool { return v.other(1) }},
 	{"encoder_repetition_penalty", func(v value, _ *genie.GenerateRequest, _ *Generation) bool { return v.other(1) }},
@@ -213,8 +214,9 @@ func samplingBetween(v value, r *genie.GenerateRequest, _ *Generation) bool {
 	return r.Temperature > 0 && (!ok || x > 0 && x < 1)
 }
 
-// check refuses a request that the checkpoint's settings would give another
-// answer to. The error wraps [ErrGeneration] and names the first of them.
+// check refuses a request for which the checkpoint's settings would give
+// another answer. The error wraps [ErrGeneration] and names the first such
+// setting.
 func (g *Generation) check(r *genie.GenerateRequest) error {
 	if g.bad != nil && !r.IgnoreEOS {
 		return g.bad
@@ -227,8 +229,8 @@ func (g *Generation) check(r *genie.GenerateRequest) error {
 	return nil
 }
 
-// Err says what is wrong with a setting for sampling or length, for who follows
-// them; it wraps [ErrGeneration].
+// Err is the error in a setting for sampling or length, for callers that apply
+// these settings; it wraps [ErrGeneration].
 func (g *Generation) Err() error {
 	switch {
 	case g.err != nil:

@@ -23,12 +23,12 @@ type Model struct {
 	Config Config
 	// LM is the captured program, for genie.Generate.
 	LM *genie.CausalLM
-	// Generation is how the checkpoint wants its texts written. genie.Generate
-	// follows its end tokens, and refuses what would choose other tokens than it
-	// does; how to sample and how long is up to the request.
+	// Generation is the checkpoint's generation settings. genie.Generate
+	// applies its end tokens and refuses settings that would change the tokens.
+	// The request decides how to sample and how many tokens to generate.
 	Generation *Generation
-	// Tokenizer is nil for a directory without a tokenizer.json that can be used;
-	// TokenizerErr then says why. Ids need none.
+	// Tokenizer is nil for a directory without a usable tokenizer.json;
+	// TokenizerErr then says why. Token ids need no tokenizer.
 	Tokenizer    *tokenizer.Tokenizer
 	TokenizerErr error
 	files        *checkpoint.Model
@@ -36,26 +36,26 @@ type Model struct {
 
 // LoadOptions configure [Load]. The zero value is ready to use.
 type LoadOptions struct {
-	// Progress is told how many bytes of weights have been hashed, which
+	// Progress reports the bytes of weights that have been hashed, which
 	// happens once for each checkpoint.
 	Progress transport.Progress
-	// Hashes says where the hashes of the weights are stored: a folder, "cache"
-	// for genie/hashes in the user's cache folder, which is also the meaning of
-	// nothing, "model" for genie-hashes.json beside the model, "off" for nowhere.
+	// Hashes says where to store the hashes of the weights: a folder; "cache",
+	// the default, for genie/hashes in the user's cache folder; "model" for
+	// genie-hashes.json beside the model; "off" for nowhere.
 	Hashes string
-	// Logger hears what the checkpoint should not be like, though it can be used,
-	// at warn: tensors that nothing uses, an end token that cannot come. Nil
-	// discards it.
+	// Logger reports, at warn, what is wrong with a checkpoint that is still
+	// usable: unused tensors, an end token outside the vocabulary. Nil
+	// discards.
 	Logger *slog.Logger
 }
 
-// Load opens a GPT-2-family directory as Hugging Face writes it: config.json,
+// Load opens a GPT-2-family directory in the Hugging Face layout: config.json,
 // generation_config.json, model.safetensors or shards with an index, tensor
 // names with or without the prefix "transformer.", a tied or a separate head,
 // float32, float16 or bfloat16. Weights stay memory-mapped. A checkpoint of
 // another type of model is an error that wraps [ErrConfig]. A tensor that is
-// missing or has another shape than config.json says is an error that names it;
-// what the computation does not use is no error, whatever it is.
+// missing, or whose shape differs from config.json, is an error that names it.
+// Anything that the computation does not use is ignored.
 func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 	capture := func(files *checkpoint.Model, c Config) (*Model, error) {
 		m := &Model{Config: c, files: files}
@@ -64,8 +64,8 @@ func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress, Hashes: opts.Hashes, Logger: opts.Logger}, ParseConfig, capture)
 }
 
-// Close unmaps the weights. The program cannot bring weights to an executor
-// afterwards.
+// Close unmaps the weights. Afterwards the program cannot send weights to an
+// executor.
 func (m *Model) Close() error { return m.files.Close() }
 
 func (m *Model) load(dir string) error {
@@ -99,7 +99,7 @@ func (m *Model) load(dir string) error {
 	return nil
 }
 
-// inner is what names of tensors begin with in the files of GPT2LMHeadModel.
+// inner is the start of tensor names in the files of GPT2LMHeadModel.
 const inner = "transformer."
 
 // builder captures the program; the first error sticks.
@@ -130,8 +130,8 @@ func (b *builder) tensor(tensor, name string, shape ...int) *lazy.Tensor {
 }
 
 // tables are the embedding and the head [vocab, hidden], which are one where
-// the config ties them. A checkpoint then has it under either name, or
-// twice; where the two differ transformers 5 unties them and warns.
+// the config ties them. Such a checkpoint has the tensor under either name, or
+// twice; where the two differ, transformers 5 unties them and warns.
 func (b *builder) tables() (embedding, head *lazy.Tensor) {
 	const wte, lm = "wte.weight", "lm_head.weight"
 	vocab, hidden := b.c.Vocab, b.c.Hidden
@@ -153,7 +153,7 @@ func (b *builder) tables() (embedding, head *lazy.Tensor) {
 	return table, table
 }
 
-// differ reports whether two tensors of the checkpoint have other content.
+// differ reports whether two tensors of the checkpoint have different content.
 func (b *builder) differ(one, other string) bool {
 	x, err := b.files.Hash(one)
 	if err != nil {
@@ -167,8 +167,9 @@ func (b *builder) differ(one, other string) bool {
 	return x != y
 }
 
-// capture writes the textbook program: the KV cache is concatenated, every row
-// has logits. What is kept, grown in place or left out is the planner's affair.
+// capture builds the textbook program: the KV cache is concatenated, and every
+// row has logits. The planner decides what is retained, grown in place or left
+// out.
 func (b *builder) capture() (*genie.CausalLM, error) {
 	c, g := b.c, b.g
 	tokens := g.Input("tokens", lazy.I32, "batch", "seq")
@@ -203,7 +204,7 @@ func (b *builder) linear(name string, x *lazy.Tensor, in, out int) *lazy.Tensor 
 }
 
 // block is one transformer block (Radford et al., 2019): attention and a
-// feed-forward part, each behind a layer norm and with a residual.
+// feed-forward part, each after a layer norm and with a residual.
 func (b *builder) block(i int, h, start *lazy.Tensor) *lazy.Tensor {
 	c, p := b.c, fmt.Sprintf("h.%d.", i)
 	h = lazy.Add(h, b.attention(i, b.norm(p+"ln_1", h), start))

@@ -12,8 +12,8 @@ import (
 	"github.com/genie-sdk/go/internal/pyjson"
 )
 
-// ErrConfig marks a config.json that is broken or asks for something this
-// package does not do.
+// ErrConfig marks a config.json that is broken or that this package does not
+// support.
 var ErrConfig = errors.New("genie: unusable ResNet config")
 
 // Upper bounds of a config, far above any ResNet.
@@ -39,14 +39,14 @@ type Config struct {
 	Depths      []int  // depths, layers by stage
 	LayerType   string // layer_type, Basic or Bottleneck
 	Activation  string // hidden_act, one of package activation
-	// DownsampleInFirstStage halves the image in the first stage too.
+	// DownsampleInFirstStage also halves the image in the first stage.
 	DownsampleInFirstStage bool
-	// DownsampleInBottleneck halves it in the 1x1 convolution of a bottleneck,
-	// not in the 3x3 one.
+	// DownsampleInBottleneck halves the image in the 1x1 convolution of a
+	// bottleneck, not in the 3x3 one.
 	DownsampleInBottleneck bool
 
-	// Labels are id2label, as many as there are classes, or LABEL_0 and so on
-	// where it is absent or num_labels says another number.
+	// Labels are id2label, one per class; or LABEL_0 and so on, if it is absent
+	// or num_labels is another number.
 	Labels map[string]string
 }
 
@@ -62,8 +62,8 @@ func (c Config) Layers() int {
 	return n
 }
 
-// ParseConfig reads config.json. What the computation does not use may be
-// anything. Errors wrap [ErrConfig] and name the field.
+// ParseConfig reads config.json. Fields that the computation does not use are
+// ignored. Errors wrap [ErrConfig] and name the field.
 func ParseConfig(text []byte) (Config, error) {
 	file, err := pyjson.Parse(text)
 	if err != nil {
@@ -72,7 +72,7 @@ func ParseConfig(text []byte) (Config, error) {
 	if err := checkpoint.CheckType(file, "resnet"); err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	// What transformers assumes where config.json is silent.
+	// The defaults of transformers for fields that config.json lacks.
 	c := Config{
 		Channels: 3, Embedding: 64, HiddenSizes: []int{256, 512, 1024, 2048}, Depths: []int{3, 4, 6, 3},
 		LayerType: Bottleneck, Activation: "relu",
@@ -104,9 +104,8 @@ func ParseConfig(text []byte) (Config, error) {
 	return c, c.check()
 }
 
-// labels are the classes by their ids, as Python reads those: "3", "03" or " 3".
-// A map of another number than there are classes is not used, as in
-// transformers.
+// labels are the classes by their ids, as Python reads ids: "3", "03" or " 3".
+// Like transformers, it ignores a map whose size is not the number of classes.
 func labels(names pyjson.Object, classes int) (map[string]string, error) {
 	out := make(map[string]string, classes)
 	if len(names) != classes {

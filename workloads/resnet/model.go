@@ -16,7 +16,7 @@ import (
 )
 
 // normEpsilon is added to variances: PyTorch's default, which transformers
-// keeps.
+// uses.
 const normEpsilon = 1e-5
 
 // Model is a ResNet checkpoint captured as a program. It is safe for concurrent

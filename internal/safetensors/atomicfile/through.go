@@ -36,7 +36,7 @@ func openThrough(ctx context.Context, t target) (*os.File, error) {
 		f, err := os.OpenFile(t.path, os.O_WRONLY|noTerminal, 0)
 		return same(f, err, t.info)
 	}
-	waited, cancel := context.WithTimeoutCause(ctx, PipeWait, fmt.Errorf("%w: nobody reads this pipe", ErrTarget))
+	waited, cancel := context.WithTimeoutCause(ctx, PipeWait, fmt.Errorf("%w: no process reads this pipe", ErrTarget))
 	defer cancel()
 	look := time.NewTicker(pipePoll)
 	defer look.Stop()

@@ -13,7 +13,7 @@ const (
 	noTerminal  = 0
 )
 
-var errNoReader = errors.New("genie: nobody reads this pipe")
+var errNoReader = errors.New("genie: no process reads this pipe")
 
 // descriptorOf finds none: no path stands for one on this system.
 func descriptorOf(string) (int, bool) { return 0, false }

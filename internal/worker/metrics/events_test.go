@@ -204,11 +204,11 @@ func TestOverloadsAreCounted(t *testing.T) {
 	}, 10*time.Second, time.Millisecond)
 }
 
-// TestRoundsAreCounted has several sessions write at one time.
-func TestRoundsAreCounted(t *testing.T) {
+// TestBatchesAreCounted has several sessions generate at one time.
+func TestBatchesAreCounted(t *testing.T) {
 	m := loadBasic(t)
 	w := start(t, nil)
-	for w.value("rounds_total") == 0 {
+	for w.value("batches_total") == 0 {
 		var clients sync.WaitGroup
 		for range 4 {
 			_, s := w.open("tcp://" + w.TCP)
@@ -222,9 +222,9 @@ func TestRoundsAreCounted(t *testing.T) {
 		clients.Wait()
 		require.NoError(t, t.Context().Err())
 	}
-	rounds, joined := w.value("rounds_total"), w.value("joined_runs_total")
-	require.GreaterOrEqual(t, joined, 2*rounds, "a round is of two at least")
-	require.LessOrEqual(t, joined, w.value("runs_total"))
+	batches, batched := w.value("batches_total"), w.value("batched_runs_total")
+	require.GreaterOrEqual(t, batched, 2*batches, "a batch has two runs at least")
+	require.LessOrEqual(t, batched, w.value("runs_total"))
 }
 
 // TestRefusedConnections opens more than the worker takes, at each of its ports.

@@ -55,8 +55,8 @@ func clients(version string) []metric {
 func work() []metric {
 	return []metric{
 		counter("runs_total", "Runs of plans.", func(s *sample) int64 { return s.stats.Runs }),
-		counter("rounds_total", "Times that runs of several sessions ran together.", func(s *sample) int64 { return s.stats.Rounds }),
-		counter("joined_runs_total", "Runs that ran together with runs of other sessions.", func(s *sample) int64 { return s.stats.JoinedRuns }),
+		counter("batches_total", "Dynamic batches: times that runs of several sessions were computed together.", func(s *sample) int64 { return s.stats.Batches }),
+		counter("batched_runs_total", "Runs that were computed in a dynamic batch with runs of other sessions.", func(s *sample) int64 { return s.stats.BatchedRuns }),
 		counter("ops_total", "Operators that were run.", func(s *sample) int64 { return s.stats.Ops }),
 		counter("loop_runs_total", "Runs that token loops made.", func(s *sample) int64 { return s.LoopRuns.Load() }),
 		counter("tokens_total", "Tokens that token loops made, of all sequences.", func(s *sample) int64 { return s.Tokens.Load() }),
@@ -91,16 +91,16 @@ func work() []metric {
 // resources are the metrics of memory and of bytes.
 func resources() []metric {
 	return []metric{
-		gauges("memory_bytes", "Memory in the account, by kind; kept is outputs that sessions keep, staging what received inputs wait in, plans what is compiled and bound, buffers what connections and sessions take.", []string{"kind"}, func(s *sample, value func(float64, ...string)) {
+		gauges("memory_bytes", "Memory that counts against the budget, by kind; retained is the outputs that sessions retain, staging holds received inputs, plans is compiled plans and their bindings, buffers is the memory of connections and sessions.", []string{"kind"}, func(s *sample, value func(float64, ...string)) {
 			value(float64(s.stats.WeightBytes), "weights")
 			value(float64(s.stats.StateBytes), "state")
-			value(float64(s.stats.KeptBytes), "kept")
+			value(float64(s.stats.RetainedBytes), "retained")
 			value(float64(s.stats.ScratchBytes), "scratch")
 			value(float64(s.staged), "staging")
 			value(float64(s.stats.PlanBytes), "plans")
 			value(float64(s.stats.BufferBytes), "buffers")
 		}),
-		gauge("weights_packed_bytes", "Of the weights' memory, that in the form that kernels read.", func(s *sample) int64 { return s.stats.PackedBytes }),
+		gauge("weights_packed_bytes", "The part of the weights' memory that is in the layout that kernels read.", func(s *sample) int64 { return s.stats.PackedBytes }),
 		gauge("memory_used_bytes", "Memory that counts against the limit.", func(s *sample) int64 { return s.stats.MemoryUsed }),
 		gauge("memory_limit_bytes", "Limit of that memory; 0 for none.", func(s *sample) int64 { return s.stats.MemoryLimit }),
 		gauge("peak_resident_memory_bytes", "Largest resident memory of the process so far.", func(s *sample) int64 { return s.stats.PeakRSS }),

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/internal/worker"
 )
 
@@ -49,7 +50,7 @@ func Start(t testing.TB, change func(*worker.Options)) *Worker {
 // StartEngine is Start with an engine of the caller's choice.
 func StartEngine(t testing.TB, o engine.Options, change func(*worker.Options)) *Worker {
 	t.Helper()
-	e, err := engine.New(o)
+	e, err := host.Open(o)
 	require.NoError(t, err)
 	opts := worker.Options{Engine: worker.ForEngine(e)}
 	if change != nil {

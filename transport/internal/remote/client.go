@@ -122,7 +122,7 @@ func (c *Client) handshake(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", transport.ErrProtocol, err)
 	}
 	if v := c.hello.GetVersion(); v != wire.Version {
-		return fmt.Errorf("%w: the worker speaks version %d, this side %d", transport.ErrVersion, v, wire.Version)
+		return fmt.Errorf("%w: the worker speaks version %d, this client version %d", transport.ErrVersion, v, wire.Version)
 	}
 	return nil
 }
@@ -133,9 +133,9 @@ func statsOf(m *wirepb.Stats) transport.Stats {
 		PID: int(m.GetPid()), CPU: wire.Words(m.GetCpu()), Runs: m.GetRuns(), Ops: m.GetOps(), Sessions: m.GetSessions(),
 		Plans: m.GetPlans(), PlansSent: m.GetPlansReceived(), Weights: m.GetWeights(), WeightBytes: m.GetWeightBytes(),
 		WeightsSent: m.GetWeightsReceived(), StateBytes: m.GetStateBytes(), ScratchBytes: m.GetScratchBytes(),
-		Rounds: m.GetRounds(), JoinedRuns: m.GetJoinedRuns(),
+		Batches: m.GetBatches(), BatchedRuns: m.GetBatchedRuns(),
 		PeakRSS: m.GetPeakRssBytes(), MemoryUsed: m.GetMemoryUsedBytes(), MemoryLimit: m.GetMemoryLimitBytes(),
-		PackedBytes: m.GetPackedBytes(), KeptBytes: m.GetKeptBytes(), StagingBytes: m.GetStagingBytes(),
+		PackedBytes: m.GetPackedBytes(), RetainedBytes: m.GetRetainedBytes(), StagingBytes: m.GetStagingBytes(),
 		PlanBytes: m.GetPlanBytes(), BufferBytes: m.GetBufferBytes(),
 		WeightEvictions: m.GetWeightEvictions(), CacheHits: m.GetCacheHits(), CacheMisses: m.GetCacheMisses(),
 		CacheBytes: m.GetCacheBytes(), CacheEntries: m.GetCacheEntries(), CacheEvictions: m.GetCacheEvictions(),

@@ -129,13 +129,13 @@ func (s *session) result(p *plan.Plan, shapes [][]int, m *wirepb.Ran) (transport
 		Outputs: make([]transport.OutputValue, len(p.Outputs)),
 		Elapsed: time.Duration(number(m.GetElapsedNs())),
 	}
-	kept := m.GetKept()
+	kept := m.GetRetained()
 	segs := make([]wire.Segment, 0, len(p.Outputs))
 	left := s.x.cfg.MaxMessage
 	for i, o := range p.Outputs {
 		t := &res.Outputs[i].Tensor
 		t.DType, t.Shape = p.Values[o.Value].Spec.DType, shapes[i]
-		if o.Place == plan.Keep {
+		if o.Place == plan.Retain {
 			if len(kept) == 0 {
 				return res, nil, fmt.Errorf("%w: no handle for output %q", transport.ErrProtocol, o.Name)
 			}

@@ -62,8 +62,8 @@ func (s *Client) Token(remote net.Addr) (string, error) {
 	return token, nil
 }
 
-// sameMachine reports whether what is sent to the address stays on this machine.
-// The address may be one that wraps another.
+// sameMachine reports whether data sent to the address stays on this machine.
+// The address may wrap another one.
 func sameMachine(a net.Addr) bool {
 	if a == nil {
 		return false
@@ -75,10 +75,10 @@ func sameMachine(a net.Addr) bool {
 	return err == nil && at.Addr().Unmap().IsLoopback()
 }
 
-// Handshake agrees on TLS and on protocol over conn, which was dialled to addr,
-// a host and a port. What the connection moves is counted by count: all bytes
-// as the socket's, and what TLS adds as control. An error wraps a cause of
-// package transport; conn is closed then.
+// Handshake negotiates TLS and the protocol over conn, which was dialled to
+// addr, a host and a port. count counts the bytes: all of them as the socket's,
+// and the overhead of TLS as control. An error wraps a cause of package
+// transport, and conn is then closed.
 func (s *Client) Handshake(ctx context.Context, conn net.Conn, addr, protocol string, count tlswire.Counter) (*Conn, error) {
 	config := s.tls()
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS13)
@@ -103,19 +103,19 @@ func (s *Client) Handshake(ctx context.Context, conn net.Conn, addr, protocol st
 	return &Conn{Conn: tc, raw: raw, shown: len(config.Certificates) > 0 || config.GetClientCertificate != nil}, nil
 }
 
-// Conn is a connection with TLS. An alert of the worker's, such as one about a
-// certificate, is an error of package transport.
+// Conn is a connection with TLS. It turns an alert of the worker, such as one
+// about a certificate, into an error of package transport.
 type Conn struct {
 	*tls.Conn
 	raw   *tlswire.Conn
-	shown bool // this side has a certificate
+	shown bool // this client has a certificate
 
-	read, written atomic.Int64 // data, without what TLS adds
+	read, written atomic.Int64 // data, without the overhead of TLS
 	reading       sync.Mutex
 	refused       errorBox
 }
 
-// Read reads, and translates an alert.
+// Read reads and translates alerts.
 func (c *Conn) Read(b []byte) (int, error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
@@ -139,8 +139,9 @@ func (c *Conn) readLocked(b []byte) (int, error) {
 // lastWords is how long a failed write waits for the reason.
 const lastWords = 500 * time.Millisecond
 
-// Write writes. TLS 1.3 lets a client write before the worker has looked at its
-// certificate; where writing fails, the worker's reason may be there to read.
+// Write writes. TLS 1.3 lets a client write before the worker has checked its
+// certificate; when a write fails, the worker's reason may be available to
+// read.
 func (c *Conn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	c.written.Add(int64(n))
@@ -166,5 +167,5 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Refused is why the worker refused the connection; nil if it has not.
+// Refused is why the worker refused the connection; nil if it did not.
 func (c *Conn) Refused() error { return c.refused.get() }

@@ -1,3 +1,4 @@
-// Package secure puts TLS over a client's connections, counts what that adds,
-// and says in the words of package transport why a handshake failed.
+// Package secure sets up TLS on a client's connections, counts its overhead,
+// and translates the reason of a failed handshake into an error of package
+// transport.
 package secure

@@ -25,8 +25,8 @@ func handshakeError(err error) error {
 	return err
 }
 
-// alertError translates an alert that the worker sent; nil if err is none.
-// shown says that this side has a certificate.
+// alertError translates an alert of the worker; nil if err is not an alert.
+// shown says that this client has a certificate.
 func alertError(err error, shown bool) error {
 	op, ok := errors.AsType[*net.OpError](err)
 	if !ok || op.Op != "remote error" {
@@ -43,13 +43,13 @@ func alertError(err error, shown bool) error {
 	}
 }
 
-// AlertStart reports whether b, the first bytes that a peer sent, begin a TLS
-// alert: it wants TLS, and this side does not speak it.
+// AlertStart reports whether b, the first bytes from a peer, begin a TLS alert:
+// the peer requires TLS and this client does not use it.
 func AlertStart(b []byte) bool { return len(b) >= 2 && b[0] == 0x15 && b[1] == 0x03 }
 
-// ErrWantsTLS is what a client without TLS says when it sees one.
+// ErrWantsTLS is the error of a client without TLS whose worker requires it.
 func ErrWantsTLS() error {
-	return fmt.Errorf("%w: the worker speaks TLS and this client was not told to", transport.ErrProtocol)
+	return fmt.Errorf("%w: the worker speaks TLS, which this client was not told to use", transport.ErrProtocol)
 }
 
 // errorBox holds the first error put into it.

@@ -6,8 +6,8 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// WatchConn tells life of the bytes that a connection reads. A gRPC message is
-// handed over when all of it is there, which may take long on a slow link.
+// WatchConn counts the bytes that a connection reads in life. gRPC hands over a
+// message when it is complete, which may take long on a slow link.
 func WatchConn(c net.Conn, life *wire.Activity) net.Conn { return &watchedConn{c, life} }
 
 type watchedConn struct {
@@ -21,8 +21,8 @@ func (c *watchedConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// RemoteAddr is an address that knows the connection's life: an address is all
-// that a handler of a gRPC server gets to see of a connection.
+// RemoteAddr is an address that carries the connection's life: a handler of a
+// gRPC server sees only the address of a connection.
 func (c *watchedConn) RemoteAddr() net.Addr { return watchedAddr{c.Conn.RemoteAddr(), c.life} }
 
 type watchedAddr struct {
@@ -43,7 +43,7 @@ func (l watchedListener) Accept() (net.Conn, error) {
 	return WatchConn(c, &wire.Activity{}), nil
 }
 
-// LifeOf is the life of the connection with an address, nil when it is not
+// LifeOf is the life of the connection with an address; nil when it is not
 // watched.
 func LifeOf(a net.Addr) *wire.Activity {
 	w, ok := a.(watchedAddr)
@@ -53,7 +53,7 @@ func LifeOf(a net.Addr) *wire.Activity {
 	return w.life
 }
 
-// Watched makes p one that knows when bytes come; life may be nil.
+// Watched makes p report when bytes arrive; life may be nil.
 func Watched(p wire.Pipe, life *wire.Activity) wire.Pipe {
 	if life == nil {
 		return p

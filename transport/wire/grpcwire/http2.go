@@ -12,17 +12,16 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// Ledger is what counts the bytes of a connection; [transport.Ledger] is one.
+// Ledger counts the bytes of a connection; [transport.Ledger] implements it.
 type Ledger interface {
 	wire.Counter
 	wire.SocketCounter
 }
 
-// CountConn counts the bytes of a client's HTTP/2 connection: each at the
-// socket, and those that HTTP/2 and gRPC add to the messages (preface, frame
-// headers, SETTINGS, HEADERS, WINDOW_UPDATE, PING, padding, message prefixes)
-// as control, by what they are. The messages themselves are counted by
-// [wire.Conn].
+// CountConn counts the bytes of a client's HTTP/2 connection: each byte at the
+// socket, and as control the overhead of HTTP/2 and gRPC (preface, frame
+// headers, SETTINGS, HEADERS, WINDOW_UPDATE, PING, padding, message prefixes).
+// [wire.Conn] counts the messages themselves.
 func CountConn(c net.Conn, l Ledger) net.Conn {
 	return &countedConn{Conn: wire.CountSocket(c, l), ledger: l, out: h2Parser{preface: len(clientPreface)}}
 }
@@ -30,38 +29,37 @@ func CountConn(c net.Conn, l Ledger) net.Conn {
 // CountServerConn is [CountConn] for the server's end of a connection. Messages
 // of other services on it, such as health checks, count at the socket only.
 //
-// hold, which may be nil, is asked for the memory of messages of which not all
-// has come, in steps, and given it back with a negative number; gRPC bounds each
-// of them and not all together. When it refuses the connection ends, and so it
-// does with a message that is compressed, whose memory is not known before.
+// hold, which may be nil, takes the memory of incomplete messages in steps, and
+// gives it back with a negative number: gRPC bounds each message but not their
+// sum. The connection ends when hold refuses, and also on a compressed message,
+// whose size in memory is not known in advance.
 func CountServerConn(c net.Conn, l Ledger, hold func(more int64) error) net.Conn {
 	return &countedConn{Conn: wire.CountSocket(c, l), ledger: l, in: h2Parser{preface: len(clientPreface)}, hold: hold}
 }
 
 const clientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// countedConn counts what is no message, over a socket that counts itself. It is
-// written by one goroutine at a time and read by one at a time,
-// as gRPC does.
+// countedConn counts bytes outside messages, over a socket that counts itself.
+// Like gRPC's connections it has one writer and one reader at a time.
 type countedConn struct {
 	net.Conn
 	ledger  wire.Counter
 	out, in h2Parser
 
 	hold   func(more int64) error
-	mu     sync.Mutex // of what follows
+	mu     sync.Mutex // guards the following
 	held   int64
 	closed bool
 }
 
-// heldFree is what messages that are there in part take without asking: one frame
-// as this module sends it. Whoever gives hold has room for it.
+// heldFree is what incomplete messages take without asking: one frame as this
+// module sends it. The provider of hold has room for it.
 const heldFree = wire.ChunkSize + wire.MaxControl
 
-// heldStep is how much of messages that are there in part is taken at a time.
+// heldStep is the step in which memory for incomplete messages is taken.
 const heldStep = 64 << 10
 
-// holds keeps as much memory as messages of which not all has come take.
+// holds takes as much memory as incomplete messages need.
 func (c *countedConn) holds() error {
 	if c.hold == nil {
 		return nil
@@ -118,33 +116,33 @@ const (
 	h2Data       = 0
 	h2RstStream  = 3
 	h2FlagPadded = 0x8
-	h2Streams    = 32 // streams that are followed before those between two messages are forgotten
+	h2Streams    = 32 // streams that are tracked before idle ones are forgotten
 	prefixLen    = 5  // gRPC: compressed flag, length of the message
 )
 
 // h2Parser follows one direction of an HTTP/2 connection through buffers that
 // break anywhere.
 type h2Parser struct {
-	preface int // bytes of the client's preface still to come
+	preface int // remaining bytes of the client's preface
 	head    [h2HeaderLen]byte
 	headLen int
-	body    int  // bytes of the frame's body still to come
-	padding int  // those at its end that are padding
-	padLen  bool // the next byte says how many
+	body    int  // remaining bytes of the frame's body
+	padding int  // padding at the end of the body
+	padLen  bool // the next byte is the padding length
 	data    bool // the frame is DATA
 	streams map[uint32]*messageParser
 	stream  *messageParser
 
-	partial    int64 // bytes of messages that have begun and not ended
-	compressed bool  // a message was
+	partial    int64 // bytes of incomplete messages
+	compressed bool  // a message was compressed
 }
 
 // messageParser follows the gRPC messages of one stream.
 type messageParser struct {
 	prefix    [prefixLen]byte
 	prefixLen int
-	left      int   // bytes of message still to come
-	come      int64 // those of it that have
+	left      int   // remaining bytes of the message
+	come      int64 // bytes of it received
 }
 
 // overhead is the number of bytes in b that are not part of a message.
@@ -157,7 +155,8 @@ func (p *h2Parser) overhead(b []byte) (n int) {
 	return n
 }
 
-// step takes the next bytes of one kind and says how many are overhead.
+// step takes the next bytes of one kind and returns how many of them are
+// overhead.
 func (p *h2Parser) step(b []byte) (taken, overhead int) {
 	switch {
 	case p.preface > 0:
@@ -213,8 +212,8 @@ func (p *h2Parser) begin() {
 		p.streams = map[uint32]*messageParser{}
 	}
 	if len(p.streams) >= h2Streams {
-		// A stream that is between two messages is as one that never was, and
-		// a connection may carry any number of them in its life.
+		// An idle stream needs no state, and a connection may carry any number
+		// of streams in its life.
 		maps.DeleteFunc(p.streams, func(_ uint32, m *messageParser) bool { return m.prefixLen == 0 && m.left == 0 })
 	}
 	if p.stream = p.streams[id]; p.stream == nil {

@@ -26,9 +26,9 @@ const (
 // MaxMessage bounds a gRPC message: the largest frame.
 const MaxMessage = wire.HeaderLen + wire.MaxControl + wire.MaxFramePayload
 
-// Window is the HTTP/2 flow control window of both sides. A static window also
+// Window is the HTTP/2 flow control window of both ends. A static window also
 // keeps gRPC from measuring the link with pings, which cost more bytes than a
-// decode step does.
+// decode step.
 const Window = 16 << 20
 
 // StreamDesc describes the method to a client.
@@ -36,8 +36,9 @@ func StreamDesc() *grpc.StreamDesc {
 	return &grpc.StreamDesc{StreamName: "Connect", ServerStreams: true, ClientStreams: true}
 }
 
-// Codec passes frames through, and protobuf messages as gRPC does: a server has
-// one codec for all its services, the standard health service among them.
+// Codec passes frames through and encodes protobuf messages as gRPC does: a
+// server has one codec for all its services, including the standard health
+// service.
 func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2(grpcproto.Name)} }
 
 type codec struct{ proto encoding.CodecV2 }
@@ -85,7 +86,7 @@ type pipe struct {
 	r      *mem.Reader
 }
 
-// Read reads on in the message at hand, or waits for the next.
+// Read continues in the current message or waits for the next one.
 func (p *pipe) Read(b []byte) (int, error) {
 	for p.r == nil || p.r.Remaining() == 0 {
 		if p.r != nil {
@@ -129,7 +130,7 @@ func (p *pipe) WriteBuffers(bufs [][]byte, hold *wire.Hold) (int, error) {
 	return n, nil
 }
 
-// reason is the status of a stream on which sending gives no more than EOF.
+// reason is the status of a stream on which sending returns only EOF.
 func (p *pipe) reason() error {
 	if err := p.stream.Context().Err(); err != nil {
 		return err
@@ -139,7 +140,7 @@ func (p *pipe) reason() error {
 
 func (p *pipe) Close() error { return p.close() }
 
-// held is the pool of one borrowed buffer: it gives it back to its owner.
+// held is a pool with one borrowed buffer, which it returns to the owner.
 type held struct{ hold *wire.Hold }
 
 func (held) Get(n int) *[]byte {

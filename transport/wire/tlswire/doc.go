@@ -1,2 +1,3 @@
-// Package tlswire counts what TLS adds to a connection, on either side of it.
+// Package tlswire counts the bytes that TLS adds to a connection, at either
+// end.
 package tlswire

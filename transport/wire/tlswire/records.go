@@ -17,9 +17,9 @@ type Counter interface {
 }
 
 // Conn is a socket under TLS. It counts what the socket moves, and counts as
-// control what is not the content of a record of data: the handshake, and the
-// header, type and tag of each record (RFC 8446, 5.2). It is written by one
-// goroutine at a time and read by one at a time, as crypto/tls does.
+// control everything outside the content of data records: the handshake, and
+// the header, type and tag of each record (RFC 8446, 5.2). Like crypto/tls it
+// has one writer and one reader at a time.
 type Conn struct {
 	net.Conn
 	count wire.Counter
@@ -30,12 +30,12 @@ type Conn struct {
 	readEnds, writeEnds sync.Once
 }
 
-// Count counts what goes over c, on which TLS begins.
+// Count counts the bytes of c, on which TLS begins.
 func Count(c net.Conn, count Counter) *Conn {
 	return &Conn{Conn: wire.CountSocket(c, count), count: count}
 }
 
-// Handshaken says that what comes from now on is data. It is called before any
+// Handshaken says that data follows from now on. It is called before any data
 // is sent.
 func (r *Conn) Handshaken() {
 	r.in.content.Store(0)
@@ -43,8 +43,8 @@ func (r *Conn) Handshaken() {
 	r.done.Store(true)
 }
 
-// Read reads. In the handshake it does not go beyond a record, so that where the
-// handshake ends, data that came with it has not been read.
+// Read reads. During the handshake it does not read beyond a record, so data
+// that follows the handshake stays unread.
 func (r *Conn) Read(b []byte) (int, error) {
 	if !r.done.Load() {
 		b = b[:min(len(b), r.in.left())]
@@ -64,9 +64,9 @@ func (r *Conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// ReadEnds counts the content that was read and was no data: plain is how much
-// was. It is known once the connection has ended in this direction, with the
-// notice that it does. Later calls do nothing.
+// ReadEnds counts the record content that was read but was not data: plain is
+// how much was data. This is known once the connection has ended in this
+// direction with a close notice. Later calls do nothing.
 func (r *Conn) ReadEnds(plain int64) {
 	r.ends(&r.readEnds, func() { r.count.AddReceived(plan.CauseControl, r.in.alerts(plain)) })
 }
@@ -76,14 +76,15 @@ func (r *Conn) WriteEnds(plain int64) {
 	r.ends(&r.writeEnds, func() { r.count.AddSent(plan.CauseControl, r.out.alerts(plain)) })
 }
 
-// ends counts once, and not what ends in the handshake: that is counted.
+// ends counts once, and excludes what ends in the handshake, which is already
+// counted.
 func (r *Conn) ends(once *sync.Once, count func()) {
 	if r.done.Load() {
 		once.Do(count)
 	}
 }
 
-// overhead is the bytes in b that are no data.
+// overhead is the number of bytes in b that are not data.
 func (r *Conn) overhead(p *recordParser, b []byte) int {
 	n := p.overhead(b)
 	if !r.done.Load() {
@@ -102,17 +103,17 @@ const (
 type recordParser struct {
 	head    [recordHeader]byte
 	headLen int
-	data    int          // bytes of the record's content still to come
-	tail    int          // bytes after them
+	data    int          // remaining bytes of the record's content
+	tail    int          // remaining bytes after the content
 	content atomic.Int64 // bytes of content so far
 }
 
-// alerts is the content that was no data of the connection's: plain is how much
-// was. It is known once the connection has ended in this direction, with the
-// notice that it does.
+// alerts is the record content that was not data of the connection: plain is
+// how much was data. It is known once the connection has ended in this
+// direction with a close notice.
 func (p *recordParser) alerts(plain int64) int { return int(max(p.content.Load()-plain, 0)) }
 
-// left is how many bytes there are to the end of the record, or of its header.
+// left is the number of bytes up to the end of the record, or of its header.
 func (p *recordParser) left() int {
 	if n := p.data + p.tail; n > 0 {
 		return n
@@ -120,7 +121,7 @@ func (p *recordParser) left() int {
 	return recordHeader - p.headLen
 }
 
-// overhead is the number of bytes in b that are no content.
+// overhead is the number of bytes in b that are not content.
 func (p *recordParser) overhead(b []byte) (n int) {
 	for len(b) > 0 {
 		switch {

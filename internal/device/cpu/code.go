@@ -1,0 +1,173 @@
+package cpu
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// code implements [device.Code].
+type code struct {
+	d         *Device
+	prog      *program.Program
+	elements  [][]elementwise // by group: the kernels of its pointwise operators
+	kernels   []kernel        // by group
+	layout    map[int]layout  // by weight value
+	filtersIn map[int]int     // by value: the first convolution that has it for filters
+	worked    []int           // groups whose kernels may need workspace, see [code.findWorkspaces]
+	drawn     []int           // groups whose kernels take memory of the Go heap
+	joint     []bool          // by group; nil where no group is joint
+	jointK    int             // rows of the matrices of joint groups, at most
+	jointN    int             // and columns
+}
+
+// Compile implements [device.Device].
+func (d *Device) Compile(p *program.Program, w *op.Work) (device.Code, error) {
+	c := &code{d: d, prog: p, layout: map[int]layout{}, filtersIn: map[int]int{}}
+	for _, pass := range []func(){c.findKernels, c.layouts, c.findJoint, c.findWorkspaces} { // each is linear in the plan
+		if err := w.Spend(len(p.Plan().Values) + len(p.Plan().Steps)); err != nil {
+			return nil, err
+		}
+		pass()
+	}
+	return c, nil
+}
+
+// findKernels chooses what computes each group.
+func (c *code) findKernels() {
+	for i := range c.prog.Groups {
+		g := &c.prog.Groups[i]
+		k := kernelFor(g, c.prog.Res.Ops)
+		if c.d.opts.Reference {
+			k = runReference
+		}
+		c.kernels = append(c.kernels, k)
+		c.elements = append(c.elements, elementsOf(g, c.prog.Res.Ops))
+		if _, ok := c.filtersIn[g.Conv.Filters]; g.Kind == program.Convolve && !ok {
+			c.filtersIn[g.Conv.Filters] = i
+		}
+		if heapNeeds[c.prog.Res.Ops[g.Steps[0]].Name()] != nil {
+			c.drawn = append(c.drawn, i)
+		}
+	}
+}
+
+// Layouts implements [device.Code].
+func (c *code) Layouts() map[int]device.WeightLayout {
+	out := make(map[int]device.WeightLayout, len(c.layout))
+	for v, l := range c.layout {
+		out[v] = l
+	}
+	return out
+}
+
+// Joint implements [device.Code].
+func (c *code) Joint() []bool { return c.joint }
+
+// findJoint finds the products whose matrix is worth being read once for several
+// runs.
+func (c *code) findJoint() {
+	p := c.prog
+	if c.d.opts.Reference || len(p.Lanes) > 0 {
+		return
+	}
+	joint, found := make([]bool, len(p.Groups)), false
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		if g.Kind == program.Convolve {
+			return // it uses its filters many times in each call
+		}
+		if g.Kind != program.Linear || p.Plan().Values[g.In[1]].Kind != plan.KindWeight || c.layout[g.In[1]].kind == dense {
+			continue
+		}
+		shape, err := p.Plan().Values[g.In[1]].Spec.Shape.Eval(nil)
+		if err != nil {
+			return // no weight of a plan that has passed its checks
+		}
+		k, n := c.layout[g.In[1]].kind.matrix(shape)
+		if k == 0 || n == 0 || k > jointDepth {
+			continue // nothing to read once for all, or chunks that are too long
+		}
+		joint[i], found = true, true
+		c.jointK, c.jointN = max(c.jointK, k), max(c.jointN, n)
+	}
+	if found {
+		c.joint = joint
+	}
+}
+
+// findWorkspaces lists the groups that need workspace: one of those that need
+// equally much at all sizes.
+func (c *code) findWorkspaces() {
+	p := c.prog
+	seen := map[string]bool{}
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		key := fmt.Sprint(g.Kind, p.LaneOf(i))
+		switch g.Kind {
+		case program.Convolve:
+			w := p.Plan().Values[g.Conv.Filters]
+			key += fmt.Sprint(w.Kind, w.Spec.Shape, g.Conv.Geometry, g.Conv.Image)
+		case program.Linear:
+			// A value with memory of its own has equally distant rows.
+			if v := g.In[0]; p.Res.Base[v] == v && p.Res.Layouts[v].Dense {
+				continue
+			}
+		case program.Attend:
+		case program.Single:
+			o, ok := p.Res.Ops[g.Steps[0]].(op.TopK)
+			if !ok {
+				continue
+			}
+			key += strconv.Itoa(o.K)
+		}
+		var of strings.Builder
+		for _, v := range g.In {
+			fmt.Fprint(&of, ";", p.Places[v].Shape, p.Places[v].Strides)
+		}
+		if key += of.String(); !seen[key] {
+			seen[key] = true
+			c.worked = append(c.worked, i)
+		}
+	}
+}
+
+// The memory on the Go heap of a run, counted by what makes it up.
+const (
+	runBytes      = 3 << 10 // whatever the plan
+	runValueBytes = 120     // op.Array and its weight
+	runGroupBytes = 552     // step
+	runPinBytes   = 16
+)
+
+// RunHeap implements [device.Code].
+func (c *code) RunHeap() int64 {
+	n := int64(runBytes) + int64(len(c.prog.Places))*runValueBytes + int64(len(c.prog.Groups))*runGroupBytes
+	for i := range c.prog.Groups {
+		g := &c.prog.Groups[i]
+		n += int64(len(g.In)+len(g.Stages)) * runPinBytes
+	}
+	return n
+}
+
+// filtersOf is the convolution whose filters are value id, nil if there is none.
+func (c *code) filtersOf(id int) *program.Group {
+	if i, ok := c.filtersIn[id]; ok {
+		return &c.prog.Groups[i]
+	}
+	return nil
+}
+
+// laneOf is the lane of group i whose workspace it uses: lanes run at one time and
+// share none.
+func (c *code) laneOf(i int) int {
+	if c.prog.LaneOf(i) == 1 {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,67 @@
+package cpu
+
+import (
+	"github.com/genie-sdk/go/internal/halt"
+	"github.com/genie-sdk/go/internal/op"
+)
+
+func runConcat(s *step) error {
+	axis := s.op.(op.Concat).Axis
+	if axis < 0 {
+		axis += len(s.out.Shape)
+	}
+	at := 0
+	for _, in := range s.in {
+		part(s.out, in, axis, at, s.halt)
+		at += in.Shape[axis]
+	}
+	return nil
+}
+
+// part copies in to out from position at along axis.
+func part(out, in *op.Array, axis, at int, h halt.Func) {
+	if in.Len() == 0 {
+		return
+	}
+	dst := op.Array{DType: out.DType, Shape: in.Shape, Strides: out.Strides, Data: out.Data[at*out.Strides[axis]*out.DType.Size():]}
+	copyStrided(&dst, in, h)
+}
+
+// runAppend writes the new rows behind the valid ones, in the state's memory.
+func runAppend(s *step) error {
+	rows := s.in[1]
+	outer := 1
+	for _, n := range rows.Shape[:s.appendAxis()] {
+		outer *= n
+	}
+	if n := rows.Len(); n > 0 {
+		s.pool.run(s.job, s, outer, max(1, grainElems/(n/outer)), appendChunk)
+	}
+	return nil
+}
+
+func (s *step) appendAxis() int {
+	axis := s.op.(op.Append).Axis
+	if axis < 0 {
+		axis += len(s.out.Shape)
+	}
+	return axis
+}
+
+// appendChunk appends positions lo to hi of the axes before the one that
+// grows.
+func appendChunk(s *step, lo, hi int) {
+	axis := s.appendAxis()
+	rows, size := s.in[1], s.out.DType.Size()
+	for i := lo; i < hi; i++ {
+		from, to, at := 0, s.in[0].Shape[axis]*s.out.Strides[axis], i
+		for d := axis - 1; d >= 0; d-- {
+			from += at % rows.Shape[d] * rows.Strides[d]
+			to += at % rows.Shape[d] * s.out.Strides[d]
+			at /= rows.Shape[d]
+		}
+		in := op.Array{DType: rows.DType, Shape: rows.Shape[axis:], Strides: rows.Strides[axis:], Data: rows.Data[from*size:]}
+		out := op.Array{DType: rows.DType, Shape: in.Shape, Strides: s.out.Strides[axis:], Data: s.out.Data[to*size:]}
+		copyStrided(&out, &in, s.halt)
+	}
+}

@@ -1,0 +1,293 @@
+package cpu
+
+import (
+	"context"
+
+	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/halt"
+	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// convShape is the geometry for filters of this shape over images [n, c, h, w].
+func convShape(o op.Conv2D, filters, image []int) kernels.ConvShape {
+	return kernels.ConvShape{
+		N: image[0], C: image[1], H: image[2], W: image[3],
+		OutC: filters[0], KH: filters[2], KW: filters[3],
+		StrideH: o.Stride[0], StrideW: o.Stride[1], PadH: o.Pad[0], PadW: o.Pad[1],
+		DilH: o.Dilation[0], DilW: o.Dilation[1], Groups: o.Groups,
+	}
+}
+
+// hasConvolution reports whether there are kernels for a convolution with filters
+// of this shape, whatever the number of images.
+func hasConvolution(c *program.Convolution, filters []int) bool {
+	channels, ok := plan.MulChecked(int64(filters[1]), int64(c.Geometry.Groups))
+	return ok && channels > 0 && filterShape(c, filters).Valid()
+}
+
+// findFilters packs the filters of convolutions that are used for the first
+// time, together with what is folded into them.
+func (r *run) findFilters(ctx context.Context) error {
+	p := r.prog
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		if g.Kind != program.Convolve || r.code.layout[g.Conv.Filters].kind != filters {
+			continue
+		}
+		w := r.weights[g.Conv.Filters]
+		r.steps[i].packed = w
+		fold := newFolding(p, g, func(v int) []float32 { return r.weights[v].f32() })
+		if err := r.d.pack(ctx, w, &g.Conv, fold); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// folding is what is folded into filters: a bias or none, and the parameters of
+// a batch normalisation or none.
+type folding struct {
+	bias []float32
+	norm [4][]float32 // gamma, beta, mean, variance; nil for none
+	eps  float64
+}
+
+func newFolding(p *program.Program, g *program.Group, value func(v int) []float32) (f folding) {
+	if v := g.Conv.Bias; v >= 0 {
+		f.bias = value(v)
+	}
+	if n := g.Conv.Norm; n >= 0 {
+		f.eps = p.Res.Ops[n].(op.BatchNorm).Eps
+		for i, v := range p.Plan().Steps[n].In[1:] {
+			f.norm[i] = value(v)
+		}
+	}
+	return f
+}
+
+// fold gives what filters are to be multiplied by and the bias that goes with
+// them, nil for none.
+func (f folding) fold(out int, h halt.Func) (scales []float64, bias []float32) {
+	if f.bias == nil && f.norm[0] == nil {
+		return nil, nil
+	}
+	bias = make([]float32, out)
+	copy(bias, f.bias)
+	if f.norm[0] != nil {
+		scales = make([]float64, out)
+		kernels.FoldBatchNorm(scales, bias, f.norm[0][:out], f.norm[1][:out], f.norm[2][:out], f.norm[3][:out], f.eps, h)
+	}
+	return scales, bias
+}
+
+// filterShape is the geometry by which filters are packed, whatever the number
+// of images.
+func filterShape(c *program.Convolution, filters []int) kernels.ConvShape {
+	return convShape(c.Geometry, filters, []int{1, filters[1] * c.Geometry.Groups, c.Image[0], c.Image[1]})
+}
+
+// pack replaces filters as they were stored by packed ones, unless that has been
+// done. When there is no room, or ctx ends, they stay as they are.
+func (d *Device) pack(ctx context.Context, w *weight, c *program.Convolution, f folding) error {
+	select {
+	case w.packing <- struct{}{}:
+		defer func() { <-w.packing }()
+	case <-ctx.Done():
+		return device.Stopped(ctx)
+	}
+	if w.packed {
+		return nil
+	}
+	shape := filterShape(c, w.shape)
+	n := 4 * shape.PackedLen()
+	if err := d.opts.Budget.Reserve(budget.Packed, int64(n), "packed filters"); err != nil {
+		return err
+	}
+	packed, err := d.weights.Alloc(n)
+	if err != nil {
+		d.opts.Budget.Release(budget.Packed, int64(n))
+		return noMemory(n, err)
+	}
+	done := false
+	defer func() { // a panic keeps nothing, nor does what is cut short
+		if !done {
+			d.weights.Free(packed)
+			d.opts.Budget.Release(budget.Packed, int64(n))
+		}
+	}()
+	d.fault("pack")
+	h := device.HaltOn(ctx)
+	scales, bias := f.fold(w.shape[0], h)
+	kernels.PackConvFilters((&op.Array{Data: packed}).F32(), w.f32(), shape, scales, h)
+	if ctx.Err() != nil {
+		return device.Stopped(ctx)
+	}
+	done = true
+	d.weights.Free(w.data)
+	d.opts.Budget.Release(budget.Weights, int64(len(w.data)))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.data, w.packed, w.bias = packed, true, bias
+	return nil
+}
+
+// packNow packs filters that are no weights, for one run.
+func (s *step) packNow() (*weight, error) {
+	c := &s.group.Conv
+	value := func(v int) []float32 { return s.arrays[v].F32() }
+	from := &s.arrays[c.Filters]
+	shape := filterShape(c, from.Shape)
+	mem, err := s.work.get(4 * shape.PackedLen())
+	if err != nil {
+		return nil, err
+	}
+	s.packedNow = nil
+	defer func() {
+		if s.packedNow == nil { // a panic keeps nothing
+			s.work.put(mem)
+		}
+	}()
+	w := &weight{d: s.work.d, data: mem, layout: filters, shape: from.Shape}
+	var scales []float64
+	scales, w.bias = newFolding(s.prog, s.group, value).fold(from.Shape[0], s.halt)
+	kernels.PackConvFilters(w.f32(), value(c.Filters), shape, scales, s.halt)
+	s.packedNow = mem
+	return w, nil
+}
+
+// grainConv is the work of a chunk, in products, at least.
+const grainConv = 1 << 17
+
+// runConv computes a convolution with what follows it, on an image with its
+// channels last.
+func runConv(s *step) error {
+	x := s.in[0]
+	if s.out.Len() == 0 {
+		return nil
+	}
+	image := x
+	if s.packed == nil {
+		w, err := s.packNow()
+		if err != nil {
+			return err
+		}
+		s.packed = w
+		defer func() {
+			s.work.put(s.packedNow)
+			s.packed = nil
+		}()
+	}
+	if !lastChannels(x) {
+		mem, err := s.work.get(4 * x.Len())
+		if err != nil {
+			return err
+		}
+		defer s.work.put(mem)
+		image = s.turn(x, mem)
+	}
+	s.conv = convShape(s.group.Conv.Geometry, s.packed.shape, x.Shape)
+	s.in[0] = image
+	defer func() { s.in[0] = x }() // of the next run, too, should a kernel panic
+	units := s.conv.Units()
+	per := s.out.Len() / units * s.packed.shape[1] * s.conv.KH * s.conv.KW
+	each := max(1, grainConv/max(per, 1), units/(8*s.pool.threads))
+	s.pool.run(s.job, s, units, each, convChunk)
+	return nil
+}
+
+func convChunk(s *step, lo, hi int) {
+	e := kernels.ConvEpilogue{Bias: s.packed.bias, ReLU: s.group.Conv.ReLU}
+	if s.residual != nil {
+		e.Residual = s.residual.F32()
+	}
+	kernels.Conv2D(s.out.F32(), s.in[0].F32(), s.packed.f32(), s.conv, e, lo, hi, s.halt)
+}
+
+// lastChannels reports whether an image lies as [n, h, w, c] without gaps.
+func lastChannels(a *op.Array) bool {
+	n := 1
+	for _, d := range [...]int{1, 3, 2, 0} {
+		if a.Shape[d] != 1 && a.Strides[d] != n {
+			return false
+		}
+		n *= a.Shape[d]
+	}
+	return true
+}
+
+// turn writes an image to mem with its channels last.
+func (s *step) turn(x *op.Array, mem []byte) *op.Array {
+	n, c, h, w := x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]
+	s.turned = op.Array{DType: x.DType, Shape: x.Shape, Strides: s.turnedStrides[:], Data: mem}
+	s.turnedStrides = [4]int{c * h * w, 1, c * w, c}
+	if !x.Contiguous() {
+		copyStrided(&s.turned, x, s.halt)
+		return &s.turned
+	}
+	s.pool.run(s.job, s, kernels.LayoutUnits(n, h*w), 1, turnChunk)
+	return &s.turned
+}
+
+func turnChunk(s *step, lo, hi int) {
+	x := s.in[0]
+	kernels.ChannelsLast(s.turned.F32(), x.F32(), x.Shape[0], x.Shape[1], x.Shape[2]*x.Shape[3], lo, hi, s.halt)
+}
+
+// runMaxPool computes a pooling of an image with its channels last.
+func runMaxPool(s *step) error {
+	o, x := s.op.(op.MaxPool2D), s.in[0]
+	if s.out.Len() == 0 {
+		return nil
+	}
+	if !lastChannels(x) || !lastChannels(s.out) || o.Pad[0] >= o.Kernel[0] || o.Pad[1] >= o.Kernel[1] {
+		return runReference(s)
+	}
+	s.poolShape = kernels.PoolShape{
+		N: x.Shape[0], C: x.Shape[1], H: x.Shape[2], W: x.Shape[3],
+		KH: o.Kernel[0], KW: o.Kernel[1], StrideH: o.Stride[0], StrideW: o.Stride[1], PadH: o.Pad[0], PadW: o.Pad[1],
+	}
+	if !s.poolShape.Valid() {
+		return runReference(s)
+	}
+	units := s.poolShape.Units()
+	s.pool.run(s.job, s, units, max(1, grainElems/max(s.out.Len()/units*o.Kernel[0]*o.Kernel[1], 1)), maxPoolChunk)
+	return nil
+}
+
+func maxPoolChunk(s *step, lo, hi int) {
+	kernels.MaxPool2D(s.out.F32(), s.in[0].F32(), s.poolShape, lo, hi, s.halt)
+}
+
+// runReduce has a kernel for the mean over an image with its channels last.
+func runReduce(s *step) error {
+	o, x := s.op.(op.Reduce), s.in[0]
+	if s.out.Len() == 0 || o.Kind != "mean" || len(x.Shape) != 4 || !lastChannels(x) || !s.out.Contiguous() || !overImage(o.Axes) {
+		return runReference(s)
+	}
+	s.poolShape = kernels.PoolShape{
+		N: x.Shape[0], C: x.Shape[1], H: x.Shape[2], W: x.Shape[3],
+		KH: x.Shape[2], KW: x.Shape[3], StrideH: 1, StrideW: 1,
+	}
+	if !s.poolShape.Valid() { // nothing, of which the mean is NaN, or a side too long
+		return runReference(s)
+	}
+	s.pool.run(s.job, s, s.poolShape.Units(), max(1, grainElems/(x.Len()/x.Shape[0])), meanChunk)
+	return nil
+}
+
+func meanChunk(s *step, lo, hi int) {
+	kernels.AvgPool2D(s.out.F32(), s.in[0].F32(), s.poolShape, false, lo, hi, s.halt)
+}
+
+// overImage reports whether the axes are height and width.
+func overImage(axes []int) bool {
+	seen := [4]bool{}
+	for _, a := range axes {
+		seen[(a+4)%4] = true
+	}
+	return seen == [4]bool{2: true, 3: true}
+}

@@ -1,0 +1,169 @@
+// Package cpu is the device of this process: kernels in Go and assembly on a pool
+// of goroutines, over memory that the host addresses.
+package cpu
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/halt"
+	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/memory"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport"
+)
+
+// Device implements [device.Device].
+type Device struct {
+	opts    device.Options
+	pool    *pool
+	weights memory.Slabs
+	states  memory.Slabs
+}
+
+// Open implements [device.Open]. An unusable GENIE_CPU is an error.
+func Open(o device.Options) (device.Device, error) {
+	if err := kernels.PathErr(); err != nil {
+		return nil, err
+	}
+	if o.Threads <= 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	if o.Budget == nil {
+		o.Budget = budget.New(0)
+	}
+	d := &Device{opts: o, pool: newPool(o.Threads)}
+	d.weights.Trim = o.Budget.Limit() > 0
+	d.states.Trim = d.weights.Trim
+	return d, nil
+}
+
+// Info implements [device.Device].
+func (*Device) Info() device.Info {
+	return device.Info{Kind: "cpu", Path: kernels.Path(), HostAddressable: true}
+}
+
+// Capabilities implements [device.Device].
+func (*Device) Capabilities() device.Capabilities {
+	return device.Capabilities{Convolution: hasConvolution, Pointwise: hasPointwise}
+}
+
+// Begin implements [device.Device].
+func (d *Device) Begin() { d.pool.begin() }
+
+// End implements [device.Device].
+func (d *Device) End() { d.pool.end() }
+
+// Close implements [device.Device].
+func (d *Device) Close() {
+	d.pool.close()
+	d.weights.Close()
+	d.states.Close()
+}
+
+// fault is for tests: it lets them panic at a named place.
+func (d *Device) fault(at string) {
+	if d.opts.Fault != nil {
+		d.opts.Fault(at)
+	}
+}
+
+// buffer is memory of the device.
+type buffer struct{ mem []byte }
+
+// Len implements [device.Buffer].
+func (b *buffer) Len() int { return len(b.mem) }
+
+// bytes is the memory of a buffer, which may be nil.
+func bytes(b device.Buffer) []byte {
+	if b == nil {
+		return nil
+	}
+	return b.(*buffer).mem
+}
+
+// noMemory is the error for n bytes that the system does not give.
+func noMemory(n int, err error) error {
+	return fmt.Errorf("%w: the system gives no %d bytes: %w", transport.ErrMemory, n, err)
+}
+
+// Alloc implements [device.Memory]. Scratch is mapped, state comes from large
+// mappings and begins as zeros whoever had it before, and retained values are on the
+// Go heap, so that a reader may have one that has been freed.
+func (d *Device) Alloc(ctx context.Context, use device.Use, n int) (device.Buffer, error) {
+	var mem []byte
+	var err error
+	switch use {
+	case device.UseScratch:
+		mem, err = memory.Map(n)
+	case device.UseState:
+		return d.allocState(ctx, n)
+	case device.UseRetained:
+		mem = make([]byte, n)
+	}
+	if err != nil {
+		return nil, noMemory(n, err)
+	}
+	return &buffer{mem}, nil
+}
+
+func (d *Device) allocState(ctx context.Context, n int) (device.Buffer, error) {
+	b, used, err := d.states.AllocUsed(n)
+	if err != nil {
+		return nil, noMemory(n, err)
+	}
+	h := device.HaltOn(ctx)
+	for i := 0; i < used; i += copyPiece {
+		if i > 0 && h.Now() {
+			d.states.Free(b)
+			return nil, device.Stopped(ctx)
+		}
+		clear(b[i:min(i+copyPiece, used)])
+	}
+	return &buffer{b}, nil
+}
+
+// Free implements [device.Memory].
+func (d *Device) Free(use device.Use, b device.Buffer) {
+	if b == nil {
+		return
+	}
+	switch use {
+	case device.UseScratch:
+		memory.Unmap(bytes(b))
+	case device.UseState:
+		d.states.Free(bytes(b))
+	case device.UseRetained: // the collector's
+	}
+}
+
+// Bytes implements [device.Memory].
+func (*Device) Bytes(b device.Buffer, n int) ([]byte, error) { return bytes(b)[:n], nil }
+
+// CopyState implements [device.Memory].
+func (*Device) CopyState(dst device.Buffer, capacity int, src device.Buffer, from device.State, h halt.Func) error {
+	to, mem := bytes(dst), bytes(src)
+	if from.Axis >= 0 && from.Shape[from.Axis] > 0 {
+		a, b := stateArray(from, mem), from
+		b.Capacity = capacity
+		out := stateArray(b, to)
+		copyStrided(&out, &a, h)
+		return nil
+	}
+	n := len(mem)
+	for i := 0; i < n && (i == 0 || !h.Now()); i += copyPiece {
+		copy(to[i:], mem[i:min(i+copyPiece, n)])
+	}
+	return nil
+}
+
+func stateArray(s device.State, mem []byte) op.Array {
+	full := append([]int(nil), s.Shape...)
+	if s.Axis >= 0 {
+		full[s.Axis] = s.Capacity
+	}
+	return op.Array{DType: s.DType, Shape: s.Shape, Strides: op.ContiguousStrides(full), Data: mem}
+}

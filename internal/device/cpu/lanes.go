@@ -1,0 +1,58 @@
+package cpu
+
+import "time"
+
+// lanes runs the lanes of a program at one time.
+type lanes struct {
+	of    *run
+	times []time.Duration
+	step  step
+	job   *job
+	at    []int // by lane: the group that runs, or its end
+	errs  []error
+}
+
+func newLanes(r *run) *lanes {
+	n := len(r.prog.Lanes)
+	if n == 0 {
+		return nil
+	}
+	l := &lanes{of: r, job: newJob(), at: make([]int, n), errs: make([]error, n)}
+	l.step.lanes = l
+	return l
+}
+
+// run runs the lanes, each on a thread of its own as long as there is one. While
+// both run neither finds a helper, and the one that is left finds the other's. It
+// returns the first group that did not run, which is the one that failed if there is
+// an error.
+func (l *lanes) run(times []time.Duration) (int, error) {
+	l.times = times
+	all := l.of.prog.Lanes
+	for i, x := range all {
+		l.at[i], l.errs[i] = x.From, nil
+	}
+	l.of.d.pool.run(l.job, &l.step, len(l.at), 1, laneChunk)
+	for i, err := range l.errs {
+		if err != nil {
+			return l.at[i], err
+		}
+	}
+	return all[len(l.at)-1].To, nil
+}
+
+func laneChunk(s *step, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		s.lanes.errs[i] = s.lanes.lane(i)
+	}
+}
+
+// lane runs the groups of a lane in order.
+func (l *lanes) lane(i int) error {
+	for end := l.of.prog.Lanes[i].To; l.at[i] < end; l.at[i]++ {
+		if err := l.of.group(l.at[i], l.times); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package cpu
+
+import (
+	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/op"
+)
+
+// runMatMul multiplies batches of matrices.
+func runMatMul(s *step) error {
+	if s.op.(op.MatMul).TransA {
+		return runReference(s)
+	}
+	a, b, out := s.in[0], s.in[1], s.out
+	ro := len(out.Shape)
+	m, n, k := out.Shape[ro-2], out.Shape[ro-1], a.Shape[len(a.Shape)-1]
+	if out.Len() == 0 {
+		return nil
+	}
+	if !unitRows(a) || !unitRows(b) {
+		return runReference(s)
+	}
+	s.pool.run(s.job, s, out.Len()/(m*n), max(1, grainMACs/max(m*n*k, 1)), matMulChunk)
+	return nil
+}
+
+// matMulChunk computes matrices lo to hi of a batch.
+func matMulChunk(s *step, lo, hi int) {
+	a, b, out := s.in[0], s.in[1], s.out
+	ro := len(out.Shape)
+	m, n, k := out.Shape[ro-2], out.Shape[ro-1], a.Shape[len(a.Shape)-1]
+	lda, ldb := a.Strides[len(a.Shape)-2], b.Strides[len(b.Shape)-2]
+	ask := s.halt.Counter()
+	for i := lo; i < hi; i++ {
+		if ask.Stop(m * n * k) {
+			return
+		}
+		x, y := tail(a, batchOffset(a, out, i)), tail(b, batchOffset(b, out, i))
+		c := out.F32()[i*m*n : (i+1)*m*n]
+		if s.op.(op.MatMul).TransB {
+			kernels.GemmNT(c, n, x, lda, y, ldb, m, 0, n, k, s.halt)
+		} else {
+			kernels.GemmNN(c, n, x, lda, y, ldb, m, 0, n, k, s.halt)
+		}
+	}
+}
+
+// batchOffset is the offset in elements of a's matrix for matrix i of out, a's
+// leading axes being broadcast to those of out.
+func batchOffset(a, out *op.Array, i int) int {
+	off := 0
+	for d := len(out.Shape) - 3; d >= 0; d-- {
+		if j := d - len(out.Shape) + len(a.Shape); j >= 0 && a.Shape[j] != 1 {
+			off += i % out.Shape[d] * a.Strides[j]
+		}
+		i /= out.Shape[d]
+	}
+	return off
+}

@@ -1,0 +1,139 @@
+package cpu
+
+import (
+	"slices"
+
+	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
+)
+
+// elementwise is a kernel of a pointwise operator. dst may be a source.
+type elementwise struct {
+	unary  func(dst, src []float32)
+	binary func(dst, a, b []float32)
+	scalar func(dst, a []float32, b float32) // binary with one element for all
+}
+
+// pointwise are the kernels of pointwise operators, by name: one line each. They
+// compute an operator alone and behind a product alike. An operator without a line
+// is computed by its reference, and alone.
+var pointwise = map[string]func(o op.Op) elementwise{
+	"add":        twoOperands(kernels.Add, kernels.AddScalar),
+	"bias":       twoOperands(kernels.Add, kernels.AddScalar),
+	"div":        twoOperands(kernels.Div, kernels.DivScalar),
+	"exp":        oneOperand(kernels.Exp),
+	"gelu":       gelu,
+	"mul":        twoOperands(kernels.Mul, kernels.MulScalar),
+	"quick_gelu": oneOperand(kernels.QuickGelu),
+	"relu":       oneOperand(kernels.Relu),
+	"sub":        twoOperands(kernels.Sub, kernels.SubScalar),
+	"tanh":       oneOperand(kernels.Tanh),
+}
+
+func oneOperand(f func(dst, src []float32)) func(op.Op) elementwise {
+	return func(op.Op) elementwise { return elementwise{unary: f} }
+}
+
+func twoOperands(f func(dst, a, b []float32), scalar func(dst, a []float32, b float32)) func(op.Op) elementwise {
+	return func(op.Op) elementwise { return elementwise{binary: f, scalar: scalar} }
+}
+
+// gelu is the one operator whose attributes choose the kernel.
+func gelu(o op.Op) elementwise {
+	if o.(op.GELU).Tanh {
+		return elementwise{unary: kernels.GeluTanh}
+	}
+	return elementwise{unary: kernels.GeluErf}
+}
+
+// hasPointwise reports whether there is a kernel for a pointwise operator.
+func hasPointwise(o op.Op) bool { return pointwise[o.Name()] != nil }
+
+// elementsOf are the kernels of a group's pointwise operators: of its stages, or of
+// the one that it is.
+func elementsOf(g *program.Group, ops []op.Op) (out []elementwise) {
+	if g.Kind == program.Single && hasPointwise(ops[g.Steps[0]]) {
+		return []elementwise{pointwise[ops[g.Steps[0]].Name()](ops[g.Steps[0]])}
+	}
+	for _, st := range g.Stages {
+		out = append(out, pointwise[st.Op.Name()](st.Op))
+	}
+	return out
+}
+
+// runPointwise computes one pointwise operator that has a kernel.
+func runPointwise(s *step) error {
+	if s.elements[0].unary != nil {
+		return runUnary(s)
+	}
+	return runBinary(s)
+}
+
+func runUnary(s *step) error {
+	if !flat(s.out, s.in[0]) {
+		return runReference(s)
+	}
+	s.pool.run(s.job, s, s.out.Len(), grainElems, unaryChunk)
+	return nil
+}
+
+func unaryChunk(s *step, lo, hi int) {
+	s.elements[0].unary(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi])
+}
+
+func runBinary(s *step) error {
+	a, b, n := s.in[0], s.in[1], s.out.Len()
+	switch {
+	case n == 0:
+		return nil
+	case flat(s.out, a, b):
+		s.pool.run(s.job, s, n, grainElems, binaryChunk)
+		return nil
+	case b.Len() == 1 && flat(s.out, a):
+		s.pool.run(s.job, s, n, grainElems, scalarChunk)
+		return nil
+	case !s.out.Contiguous() || !b.Contiguous() || !slices.Equal(s.out.Shape, a.Shape) || !trailing(s.out.Shape, b.Shape):
+		return runReference(s)
+	case flat(s.out, a):
+		s.pool.run(s.job, s, n/b.Len(), rowsPerChunk(b.Len()), repeatedChunk)
+		return nil
+	}
+	if rows, _, _, ok := rowRun(a); ok && len(b.Shape) == 1 {
+		s.pool.run(s.job, s, rows, rowsPerChunk(b.Len()), repeatedRowChunk)
+		return nil
+	}
+	return runReference(s)
+}
+
+// trailing reports whether the axes of part are the last ones of shape, so that
+// it is repeated whole.
+func trailing(shape, part []int) bool {
+	skip := len(shape) - len(part)
+	return skip >= 0 && slices.Equal(shape[skip:], part)
+}
+
+func binaryChunk(s *step, lo, hi int) {
+	s.elements[0].binary(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi], s.in[1].F32()[lo:hi])
+}
+
+func scalarChunk(s *step, lo, hi int) {
+	s.elements[0].scalar(s.out.F32()[lo:hi], s.in[0].F32()[lo:hi], s.in[1].F32()[0])
+}
+
+// repeatedChunk has a second operand that is repeated.
+func repeatedChunk(s *step, lo, hi int) { s.repeated(lo, hi, s.in[1].Len()) }
+
+// repeatedRowChunk has it repeated for each row of the first, which are apart.
+func repeatedRowChunk(s *step, lo, hi int) {
+	_, _, stride, _ := rowRun(s.in[0])
+	s.repeated(lo, hi, stride)
+}
+
+// repeated computes rows lo to hi, those of the first operand being stride apart.
+func (s *step) repeated(lo, hi, stride int) {
+	f, y, a, b, n := s.elements[0].binary, s.out.F32(), s.in[0].F32(), s.in[1].F32(), s.in[1].Len()
+	for r := lo; r < hi; r++ {
+		s.pieces(n, func(i, j int) { f(y[r*n+i:r*n+j], a[r*stride+i:r*stride+j], b[i:j]) })
+	}
+}

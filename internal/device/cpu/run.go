@@ -1,0 +1,295 @@
+package cpu
+
+import (
+	"context"
+	"fmt"
+	"time"
+	"unsafe"
+
+	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/halt"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// run implements [device.Run].
+type run struct {
+	d       *Device
+	code    *code
+	prog    *program.Program
+	bound   *program.Bound
+	ctl     device.Control
+	halt    halt.Func
+	arrays  []op.Array // by value
+	steps   []step     // by group
+	weights []*weight  // by value
+	states  [][]byte   // by state
+	work    []*workspace
+	lanes   *lanes // nil without lanes
+	job     *job
+	placed  []byte // arena that the values point into, nil when they must all be placed
+	ready   bool   // weights are there
+}
+
+// NewRun implements [device.Code].
+func (c *code) NewRun(b *program.Bound, ctl device.Control) device.Run {
+	p := c.prog
+	r := &run{
+		d: c.d, code: c, prog: p, bound: b, ctl: ctl, halt: ctl.Halt,
+		arrays: make([]op.Array, len(p.Places)), steps: make([]step, len(p.Groups)),
+		weights: make([]*weight, len(p.Places)), states: make([][]byte, len(p.Plan().States)), job: newJob(),
+	}
+	for v := range p.Places {
+		r.arrays[v] = op.Array{DType: p.Plan().Values[v].Spec.DType, Shape: b.Shape(v), Strides: b.Strides(v)}
+	}
+	for range b.Workspaces {
+		r.work = append(r.work, &workspace{d: c.d})
+	}
+	r.lanes = newLanes(r)
+	scratch := &sampler{}
+	var second *job
+	var secondScratch *sampler
+	for i := range p.Groups {
+		s := r.newStep(i, scratch)
+		if p.LaneOf(i) == 1 { // at one time with the first
+			if i == p.Lanes[1].From {
+				second, secondScratch = newJob(), &sampler{}
+			}
+			s.job, s.scratch = second, secondScratch
+		}
+		r.steps[i] = s
+	}
+	return r
+}
+
+func (r *run) newStep(i int, scratch *sampler) step {
+	p := r.prog
+	g := &p.Groups[i]
+	s := step{
+		op: p.Res.Ops[g.Steps[0]], group: g, out: &r.arrays[g.Out], job: r.job, pool: r.d.pool,
+		halt: r.halt, scratch: scratch, work: r.work[r.code.laneOf(i)], elements: r.code.elements[i],
+	}
+	for _, v := range g.In {
+		s.in = append(s.in, &r.arrays[v])
+	}
+	for _, st := range g.Stages {
+		if st.Value >= 0 {
+			s.with = append(s.with, &r.arrays[st.Value])
+		} else {
+			s.with = append(s.with, nil)
+		}
+	}
+	if v := g.Attend.Start; g.Kind == program.Attend && v >= 0 {
+		s.start = &r.arrays[v]
+	}
+	s.scale = 1
+	if v := g.Attend.Scale; g.Kind == program.Attend && v >= 0 {
+		s.scale = (&op.Array{Data: p.Plan().Values[v].Const}).F32()[0]
+	}
+	if g.Kind == program.Convolve {
+		s.arrays, s.prog = r.arrays, p
+		if v := g.Conv.Residual; v >= 0 {
+			s.residual = &r.arrays[v]
+		}
+	}
+	return s
+}
+
+// Prepare implements [device.Run].
+func (r *run) Prepare(ctx context.Context, weights []device.Weight) error {
+	if r.ready {
+		return nil
+	}
+	p := r.prog
+	for v := range r.code.layout {
+		r.weights[v] = weights[v].(*weight)
+	}
+	for i := range p.Groups {
+		st, in := &r.steps[i], p.Groups[i].In
+		j := 0
+		switch st.op.(type) {
+		case op.MatMul:
+			j = 1
+		case op.Embedding:
+		default:
+			continue
+		}
+		if p.Plan().Values[in[j]].Kind == plan.KindWeight && r.code.layout[in[j]].kind != dense {
+			st.packed = r.weights[in[j]]
+		}
+	}
+	if err := r.findFilters(ctx); err != nil {
+		return err
+	}
+	r.ready = true
+	return nil
+}
+
+// Workspaces implements [device.Run].
+func (r *run) Workspaces(need []int) {
+	clear(need)
+	for _, i := range r.code.worked {
+		k := r.code.laneOf(i)
+		need[k] = max(need[k], r.steps[i].workspace())
+	}
+}
+
+// drawBytes is what drawing from a row takes, by element: its copy, the weights,
+// the largest, and candidates of the reference.
+const drawBytes = 4 + 8 + 8 + 24
+
+// heapNeeds are what kernels take on the heap, by operator, where it is anything.
+var heapNeeds = map[string]func(s *step) int64{
+	"sample": func(s *step) int64 { return drawBytes * int64(s.in[0].Shape[len(s.in[0].Shape)-1]) },
+	"reduce": func(s *step) int64 { return 8 * int64(s.out.Len()) },
+}
+
+// Heap implements [device.Run].
+func (r *run) Heap() (n int64) {
+	for _, i := range r.code.drawn {
+		s := &r.steps[i]
+		n = max(n, heapNeeds[s.op.Name()](s))
+	}
+	return n
+}
+
+// Forget implements [device.Run].
+func (r *run) Forget() { r.placed = nil }
+
+// Place implements [device.Run]: all values when the arena is another than at the
+// last run, else only what changed.
+func (r *run) Place(p device.Placement) error {
+	for i, in := range r.prog.Plan().Inputs {
+		data := p.Inputs[i].Data
+		if b := p.Inputs[i].Buffer; b != nil {
+			data = bytes(b)
+		}
+		r.arrays[in.Value].Data = data
+	}
+	for i, s := range p.States {
+		r.states[i] = bytes(s)
+	}
+	arena := bytes(p.Arena)
+	if r.placed == nil || unsafe.SliceData(r.placed) != unsafe.SliceData(arena) {
+		r.placeAll(r.prog.Order, arena)
+		for k, w := range r.work {
+			x := r.bound.Workspaces[k]
+			w.place(arena[x.Off : x.Off+x.Size : x.Off+x.Size])
+		}
+	} else {
+		r.placeAll(r.prog.OfInput, arena)
+		for i, views := range r.prog.ViewsOf {
+			if p.Changed>>i&1 != 0 {
+				r.placeAll(views, arena)
+			}
+		}
+		if p.Moved {
+			r.placeAll(r.prog.OfState, arena)
+		}
+	}
+	r.placed = arena
+	return nil
+}
+
+// placeAll gives each value the rest of its base's memory from its first
+// element on; [program.Bound.CheckViews] has made sure that its last element is in
+// there.
+func (r *run) placeAll(values []int, arena []byte) {
+	b := r.bound
+	for _, v := range values {
+		p, a := &r.prog.Places[v], &r.arrays[v]
+		switch {
+		case int(p.Base) != v:
+			from := r.arrays[p.Base].Data
+			a.Data = from[min(b.Dims[p.Offset][0]*int(p.Size), len(from)):]
+		case p.State >= 0:
+			a.Data = r.states[p.State]
+		case p.Kind == plan.KindWeight:
+			a.Data = r.weights[v].data
+		case p.Kind == plan.KindConst:
+			a.Data = r.prog.Plan().Values[v].Const
+		case p.Kind == plan.KindTemp:
+			x := b.Buffers[p.Buffer]
+			a.Data = arena[x.Off : x.Off+x.Size : x.Off+x.Size]
+		}
+	}
+}
+
+// Groups implements [device.Run].
+func (r *run) Groups(from, to int, times []time.Duration) (n int, err error) {
+	n = from
+	defer func() {
+		if p := recover(); p != nil {
+			err = device.Caught(p)
+		}
+	}()
+	if r.lanes != nil && from == 0 && to == len(r.prog.Groups) {
+		if n, err = r.lanes.run(times); err != nil {
+			return n, err
+		}
+	}
+	for ; n < to; n++ {
+		if err := r.group(n, times); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// group runs group i, unless the run is stopped before or in the middle of it.
+func (r *run) group(i int, times []time.Duration) error {
+	if r.halt.Now() {
+		return op.ErrHalted
+	}
+	r.d.fault("kernel")
+	var start time.Time
+	if times != nil {
+		start = time.Now()
+	}
+	err := r.code.kernels[i](&r.steps[i])
+	if times != nil {
+		times[i] = time.Since(start)
+	}
+	if r.ctl.Halted() { // the kernel may not have come to its end
+		return op.ErrHalted
+	}
+	return err
+}
+
+// View implements [device.Run].
+func (r *run) View(v int) []byte {
+	a := &r.arrays[v]
+	if !a.Contiguous() {
+		return nil
+	}
+	return a.Data[:a.Len()*a.DType.Size()]
+}
+
+// Read implements [device.Run].
+func (r *run) Read(v int, dst []byte) error {
+	a := &r.arrays[v]
+	if n := a.Len() * a.DType.Size(); n > len(dst) {
+		return fmt.Errorf("%w: value %d has %d bytes, the memory for it %d", transport.ErrInternal, v, n, len(dst))
+	}
+	full := op.Array{DType: a.DType, Shape: a.Shape, Strides: op.ContiguousStrides(a.Shape), Data: dst}
+	copyStrided(&full, a, r.halt)
+	return nil
+}
+
+// Copy implements [device.Run].
+func (r *run) Copy(v int, dst device.Buffer) error { return r.Read(v, bytes(dst)) }
+
+// Break makes group i panic when it runs until mend, also behind a joint product; for
+// tests.
+func (r *run) Break(i int) (mend func()) {
+	st := &r.steps[i]
+	out, with := st.out, st.with
+	if r.code.joint != nil && r.code.joint[i] {
+		st.with = nil // what follows the product
+	} else {
+		st.out = nil
+	}
+	return func() { st.out, st.with = out, with }
+}

@@ -1,0 +1,42 @@
+package cpu
+
+import (
+	"github.com/genie-sdk/go/internal/halt"
+	"github.com/genie-sdk/go/internal/kernels"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
+)
+
+// step is a group bound to memory for one session and program.
+type step struct {
+	op    op.Op // of the group's first step
+	group *program.Group
+	in    []*op.Array
+	out   *op.Array
+	with  []*op.Array // by stage of the group: the second operand, if any
+	// elements are the kernels of the group's stages, or of the one pointwise
+	// operator that it is.
+	elements []elementwise
+	start    *op.Array // attention: padding of each sequence, if any
+	scale    float32   // attention: see [program.Attention]
+	packed   *weight   // in[0] (embedding) or in[1] (matmul) where it is held in panels
+	job      *job
+	pool     *pool
+	work     *workspace
+	scratch  *sampler
+	halt     halt.Func // whether to stop; nil for a step that is no kernel
+
+	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention
+
+	conv          kernels.ConvShape
+	poolShape     kernels.PoolShape
+	residual      *op.Array // convolution: what is added, if anything
+	turned        op.Array  // convolution: the image with its channels last
+	turnedStrides [4]int
+	packedNow     []byte     // convolution: memory of filters that are no weights
+	arrays        []op.Array // convolution: all values of the plan
+	prog          *program.Program
+	lanes         *lanes      // the lanes of a run
+	batch         *batch      // of a joint product
+	each          func(i int) // see [batch.Each]
+}

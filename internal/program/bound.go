@@ -1,0 +1,270 @@
+package program
+
+import (
+	"fmt"
+
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Bound is a program at given sizes: the dimensions of its values, and where its
+// scratch buffers lie in an arena. A step of a loop computes only what changed. It
+// is of one goroutine at a time.
+type Bound struct {
+	Dims  [][]int // by class
+	Elems []int   // by class: the product of its dimensions, -1 when it is too large
+	// Buffers are the scratch buffers, and Workspaces what kernels work in beside
+	// them, one for each lane of the program, or one.
+	Buffers, Workspaces []Extent
+	Total               int // bytes of the arena
+
+	prog      *Program
+	sizes     []int64 // symbols, then capacities
+	valid     bool
+	need      []int // by buffer
+	work      []stepWork
+	apart     float64 // see [Bound.Apart]
+	apartAt   []int64
+	apartSeen bool
+}
+
+// Extent is a part of an arena, in bytes.
+type Extent struct {
+	Off, Size int
+}
+
+// Align rounds n up to the alignment of what lies in an arena.
+func Align(n int) int { return (n + arenaAlign - 1) &^ (arenaAlign - 1) }
+
+const arenaAlign = 64
+
+// NewBound makes room for the sizes of a program.
+func NewBound(p *Program) *Bound {
+	b := &Bound{
+		prog: p, sizes: make([]int64, len(p.symbols)+len(p.plan.States)),
+		Dims: make([][]int, len(p.Classes)), Elems: make([]int, len(p.Classes)),
+		Buffers: make([]Extent, p.Buffers), need: make([]int, p.Buffers), Workspaces: make([]Extent, 1),
+	}
+	if len(p.Lanes) > 0 {
+		b.Workspaces = append(b.Workspaces, Extent{})
+	}
+	total := 0
+	for c := range p.Classes {
+		total += len(p.Classes[c].Dims)
+	}
+	ints := make([]int, total)
+	for c := range p.Classes {
+		n := len(p.Classes[c].Dims)
+		b.Dims[c], ints = ints[:n:n], ints[n:]
+	}
+	return b
+}
+
+// Valid reports whether the last sizes were taken as a whole.
+func (b *Bound) Valid() bool { return b.valid }
+
+// SetValid says whether they were: after false the next sizes are bound anew.
+func (b *Bound) SetValid(ok bool) { b.valid = ok }
+
+// Set stores the bindings of the symbols and tells which changed, as a mask; all of
+// them when nothing is valid.
+func (b *Bound) Set(bindings []int) (changed uint64) {
+	for i, n := range bindings {
+		if b.sizes[i] != int64(n) {
+			b.sizes[i] = int64(n)
+			changed |= 1 << i
+		}
+	}
+	if !b.valid {
+		changed = ^uint64(0)
+	}
+	return changed
+}
+
+// SetCapacity stores the capacity of state i, and reports whether it is another.
+func (b *Bound) SetCapacity(i, positions int) (changed bool) {
+	c := &b.sizes[len(b.prog.symbols)+i]
+	changed = *c != int64(positions)
+	*c = int64(positions)
+	return changed
+}
+
+// Capacities is the mask of all capacities.
+func (p *Program) Capacities() uint64 { return 1 << len(p.symbols) }
+
+// Eval computes the dimensions that depend on changed symbols. Errors wrap
+// [transport.ErrShape].
+func (b *Bound) Eval(changed uint64) error {
+	for c := range b.prog.Classes {
+		k := &b.prog.Classes[c]
+		if b.valid && k.Mask&changed == 0 {
+			continue
+		}
+		// Eight bytes is the largest element.
+		n, ok := int64(8), true
+		for i := range k.Dims {
+			d, dok := k.Dims[i].Eval(b.sizes)
+			if b.Dims[c][i] = d; dok && ok {
+				n, ok = plan.MulChecked(n, int64(max(d, 1)))
+			}
+			if !dok && k.Why != "" {
+				return fmt.Errorf("%w: %s at %v=%v", transport.ErrShape, k.Why, b.prog.symbols, b.sizes[:len(b.prog.symbols)])
+			}
+			if !dok || !ok && k.Size {
+				return fmt.Errorf("%w: dimension %v is out of range at %v=%v", transport.ErrShape, k.Text[i], b.prog.symbols, b.sizes[:len(b.prog.symbols)])
+			}
+		}
+		b.Elems[c] = -1 // too many; no error for strides, whose product means nothing
+		if ok {
+			b.Elems[c] = int(n / 8)
+			for _, d := range b.Dims[c] {
+				if d == 0 {
+					b.Elems[c] = 0
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Shape is the dimensions of a value.
+func (b *Bound) Shape(v int) []int { return b.Dims[b.prog.Places[v].Shape] }
+
+// Strides is the strides of a value, in elements.
+func (b *Bound) Strides(v int) []int { return b.Dims[b.prog.Places[v].Strides] }
+
+// Len is the number of elements of a value.
+func (b *Bound) Len(v int) int { return b.Elems[b.prog.Places[v].Shape] }
+
+// Bytes is the size of a value, its elements side by side.
+func (b *Bound) Bytes(v int) int {
+	p := &b.prog.Places[v]
+	return b.Elems[p.Shape] * int(p.Size)
+}
+
+// Contiguous reports whether a value's elements lie in row-major order without gaps.
+func (b *Bound) Contiguous(v int) bool {
+	n := 1
+	shape, strides := b.Shape(v), b.Strides(v)
+	for d := len(shape) - 1; d >= 0; d-- {
+		if shape[d] != 1 && strides[d] != n {
+			return false
+		}
+		n *= shape[d]
+	}
+	return true
+}
+
+// FitBuffers makes the buffers and workspaces large enough, the workspaces for
+// need bytes each, and reports whether any of them lies elsewhere now. Room beyond
+// the need, once one grows, keeps the layout as it is over many steps of a sequence
+// that gets longer. More than limit bytes is [transport.ErrLimit].
+func (b *Bound) FitBuffers(changed uint64, need []int, limit int64) (moved bool, err error) {
+	fit := true
+	for k := range b.Workspaces {
+		fit = fit && need[k] <= b.Workspaces[k].Size
+	}
+	if fit && b.valid && !b.outgrown(changed) {
+		return false, nil
+	}
+	clear(b.need)
+	for _, v := range b.prog.Roots {
+		k := b.prog.Places[v].Buffer
+		b.need[k] = max(b.need[k], b.Bytes(v))
+	}
+	total := 0
+	place := func(x *Extent, n, size int) error {
+		if b.valid && n > x.Size && x.Size > 0 {
+			size += n / 4
+		}
+		x.Off, x.Size = total, size
+		if total += Align(size); int64(total) > limit {
+			return fmt.Errorf("%w: the run needs more than %d bytes of scratch memory", transport.ErrLimit, limit)
+		}
+		return nil
+	}
+	for k, n := range b.need {
+		if err := place(&b.Buffers[k], n, n); err != nil {
+			return true, err
+		}
+	}
+	for k := range b.Workspaces {
+		if err := place(&b.Workspaces[k], need[k], need[k]); err != nil {
+			return true, err
+		}
+		b.Workspaces[k].Size = Align(b.Workspaces[k].Size)
+	}
+	b.Total = total
+	return true, nil
+}
+
+// outgrown reports whether a root that changed needs a larger buffer, or
+// everything got so much smaller that less memory would do.
+func (b *Bound) outgrown(changed uint64) bool {
+	for i, roots := range b.prog.RootsOf {
+		if changed>>i&1 == 0 {
+			continue
+		}
+		for _, v := range roots {
+			if b.Bytes(v) > b.Buffers[b.prog.Places[v].Buffer].Size {
+				return true
+			}
+		}
+		if changed&^(1<<i) != 0 {
+			return true // several sizes at once: another kind of run
+		}
+	}
+	return false
+}
+
+// CheckViews checks the views that changed against their bases, given how many
+// bytes the memory of each state has. Errors wrap [transport.ErrShape].
+func (b *Bound) CheckViews(changed uint64, state func(i int) int) error {
+	if !b.valid {
+		return b.checkViewList(b.prog.Views, state)
+	}
+	for i, views := range b.prog.ViewsOf {
+		if changed>>i&1 != 0 {
+			if err := b.checkViewList(views, state); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *Bound) checkViewList(views []int, state func(i int) int) error {
+	for _, v := range views {
+		if n, has := b.reach(v), b.extent(int(b.prog.Places[v].Base), state); n < 0 || n > has {
+			return fmt.Errorf("%w: value %d reaches element %d of the %d of value %d", transport.ErrShape, v, n, has, b.prog.Places[v].Base)
+		}
+	}
+	return nil
+}
+
+// reach is the number of elements of its base that a value reaches over; 0
+// for an empty value, -1 for a number that is too large.
+func (b *Bound) reach(v int) int {
+	p := &b.prog.Places[v]
+	shape, strides := b.Dims[p.Shape], b.Dims[p.Strides]
+	n := int64(b.Dims[p.Offset][0])
+	for i, d := range shape {
+		if d == 0 {
+			return 0
+		}
+		r, ok := plan.MulChecked(int64(d-1), int64(strides[i]))
+		if n += r; !ok || n > plan.MaxDimSize {
+			return -1
+		}
+	}
+	return int(n) + 1
+}
+
+// extent is the number of elements of a base's memory.
+func (b *Bound) extent(v int, state func(i int) int) int {
+	p := &b.prog.Places[v]
+	if p.State >= 0 {
+		return state(int(p.State)) / int(p.Size)
+	}
+	return b.Elems[p.Shape]
+}

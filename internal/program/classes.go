@@ -1,0 +1,178 @@
+package program
+
+import (
+	"encoding/binary"
+
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Class is a list of dimensions, compiled.
+type Class struct {
+	Dims []poly
+	Mask uint64     // symbols that they depend on
+	Size bool       // it is the shape of some value, so its product must be in range
+	Text plan.Shape // for error texts
+	Why  string     // of dimensions that are conditions: what does not hold where one is negative
+}
+
+// Place is where a value's memory comes from, small enough that a pass over
+// many values touches little memory.
+type Place struct {
+	Base                   int32 // the value whose memory it lies in, itself for a root
+	Shape, Strides, Offset int32 // classes
+	Buffer, State          int32
+	Kind                   plan.Kind
+	Size                   uint8 // of an element
+}
+
+// poly is a compiled plan.Dim. Its first term of one symbol is inline, since
+// most dimensions have no other.
+type poly struct {
+	c     int64
+	coeff int64 // of the symbol sym; 0 for none
+	terms []monomial
+	sym   uint16
+}
+
+type monomial struct {
+	coeff int64
+	syms  []uint16
+}
+
+const maxSymbols = 64
+
+// classify finds the distinct shapes, strides and offsets.
+func (p *Program) classify(index map[string]uint16) {
+	known := map[string]int32{}
+	var key []byte
+	class := func(dims plan.Shape) int32 {
+		key = key[:0]
+		for _, d := range dims {
+			key = appendDim(key, d, index)
+		}
+		c, ok := known[string(key)]
+		if !ok {
+			c = int32(len(p.Classes))
+			known[string(key)] = c
+			k := Class{Text: dims}
+			for _, d := range dims {
+				k.Dims = append(k.Dims, p.poly(d, index, &k.Mask))
+			}
+			p.Classes = append(p.Classes, k)
+		}
+		return c
+	}
+	p.Places = make([]Place, len(p.plan.Values))
+	for v, x := range p.plan.Values {
+		l := p.Res.Layouts[v]
+		p.Places[v] = Place{
+			Base: int32(p.Res.Base[v]), State: int32(p.Res.State[v]),
+			Shape: class(x.Spec.Shape), Strides: class(l.Strides), Offset: class(plan.Shape{l.Offset}),
+			Kind: x.Kind, Size: uint8(x.Spec.DType.Size()),
+		}
+		p.Classes[p.Places[v].Shape].Size = true
+	}
+}
+
+// appendDim appends what no other dimension has: it is shorter than the text.
+func appendDim(b []byte, d plan.Dim, index map[string]uint16) []byte {
+	b = binary.AppendUvarint(b, uint64(d.NumTerms()))
+	d.Terms(func(coeff int64, syms []string) {
+		b = append(binary.AppendVarint(b, coeff), byte(len(syms)))
+		for _, s := range syms {
+			b = binary.AppendUvarint(b, uint64(index[s]))
+		}
+	})
+	return b
+}
+
+// mask is the symbols that a value's place depends on.
+func (p *Program) mask(v int) uint64 {
+	x := &p.Places[v]
+	return p.Classes[x.Shape].Mask | p.Classes[x.Strides].Mask | p.Classes[x.Offset].Mask
+}
+
+// dependencies fills the lists of what changes with what.
+func (p *Program) dependencies() {
+	p.RootsOf = make([][]int, len(p.symbols)+1)
+	p.ViewsOf = make([][]int, len(p.symbols)+1)
+	for _, views := range []bool{false, true} {
+		for v := range p.Places {
+			base := int(p.Places[v].Base)
+			if (base != v) != views || !p.stored(v) {
+				continue
+			}
+			p.Order = append(p.Order, v)
+			if views {
+				p.Views = append(p.Views, v)
+				p.note(p.ViewsOf, p.mask(v)|p.mask(base), v)
+			}
+			if p.Places[base].Kind == plan.KindInput {
+				p.OfInput = append(p.OfInput, v)
+			}
+			if p.Places[base].State >= 0 {
+				p.OfState = append(p.OfState, v)
+			}
+			if p.Res.InScratch(v) {
+				p.Roots = append(p.Roots, v)
+				p.note(p.RootsOf, p.mask(v), v)
+			}
+		}
+	}
+}
+
+// note adds v to the list of every symbol in mask.
+func (p *Program) note(lists [][]int, mask uint64, v int) {
+	for i := range lists {
+		if mask>>i&1 != 0 {
+			lists[i] = append(lists[i], v)
+		}
+	}
+}
+
+func (p *Program) poly(d plan.Dim, index map[string]uint16, mask *uint64) poly {
+	var r poly
+	d.Terms(func(coeff int64, syms []string) {
+		if len(syms) == 0 {
+			r.c = coeff
+			return
+		}
+		m := monomial{coeff: coeff}
+		for _, s := range syms {
+			i := index[s]
+			m.syms = append(m.syms, i)
+			*mask |= 1 << min(int(i), len(p.symbols))
+		}
+		if len(m.syms) == 1 && r.coeff == 0 {
+			r.coeff, r.sym = coeff, m.syms[0]
+			return
+		}
+		r.terms = append(r.terms, m)
+	})
+	return r
+}
+
+// Eval is the value of d; false when it is negative or too large.
+func (d *poly) Eval(sizes []int64) (int, bool) {
+	sum := d.c
+	if d.coeff != 0 {
+		v, ok := plan.MulChecked(d.coeff, sizes[d.sym])
+		if sum += v; !ok || sum > plan.MaxDimSize || sum < -plan.MaxDimSize {
+			return 0, false
+		}
+	}
+	for i := range d.terms {
+		t := &d.terms[i]
+		v := t.coeff
+		for _, s := range t.syms {
+			var ok bool
+			if v, ok = plan.MulChecked(v, sizes[s]); !ok {
+				return 0, false
+			}
+		}
+		if sum += v; sum > plan.MaxDimSize || sum < -plan.MaxDimSize {
+			return 0, false
+		}
+	}
+	return int(sum), sum >= 0 && sum <= plan.MaxDimSize
+}

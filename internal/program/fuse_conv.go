@@ -1,0 +1,98 @@
+package program
+
+import (
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Convolution is relu(batch_norm(conv(x) + bias) + residual), each part but
+// the first if it is there.
+type Convolution struct {
+	Geometry op.Conv2D
+	Image    [2]int // height and width
+	Filters  int    // value
+	Bias     int    // value, -1 for none
+	Norm     int    // step of the batch normalisation, -1 for none
+	Residual int    // value, -1 for none
+	ReLU     bool
+}
+
+// convolution takes the steps after a convolution with it, in the order that
+// its kernel applies them.
+func (f *fuser) convolution(i int) (Group, bool) {
+	o, ok := f.res.Ops[i].(op.Conv2D)
+	s := &f.p.Steps[i]
+	if !ok || !denseFilters(f.res, s) {
+		return Group{}, false
+	}
+	g := Group{
+		Steps: []int{i}, Kind: Convolve, In: s.In[:1], Out: s.Out,
+		Conv: Convolution{Geometry: o, Filters: s.In[1], Bias: -1, Norm: -1, Residual: -1},
+	}
+	c := &g.Conv
+	for d := range c.Image {
+		n, ok := f.p.Values[s.In[0]].Spec.Shape[2+d].Const()
+		if !ok {
+			return Group{}, false // no plan that has passed its checks
+		}
+		c.Image[d] = n
+	}
+	if shape, err := f.p.Values[s.In[1]].Spec.Shape.Eval(nil); err != nil || f.opts.Convolution != nil && !f.opts.Convolution(c, shape) {
+		return Group{}, false // the reference takes any size, and numbers of channels that are not known before they are bound
+	}
+	if len(s.In) == 3 {
+		c.Bias = s.In[2]
+	}
+	add := func(next int) { g.Steps, g.Out = append(g.Steps, next), f.p.Steps[next].Out }
+	if next, ok := f.next(g.Out); ok && f.foldable(next, s.In[1]) {
+		c.Norm = next
+		add(next)
+	}
+	last := func(v int) bool { return f.res.Layouts[v].IsChannelsLast(f.p.Values[v].Spec.Shape) }
+	if next, st, ok := f.stage(g.Out, last); ok && st.Kind == StageRows && st.Op.Name() == "add" {
+		c.Residual = st.Value
+		add(next)
+	}
+	if next, st, ok := f.stage(g.Out, last); ok && st.Op.Name() == "relu" {
+		c.ReLU = true
+		add(next)
+	}
+	return g, true
+}
+
+// Folded is the values that are folded into the filters: the bias, if there is
+// one, and the parameters of the batch normalisation, if there is one.
+func (c *Convolution) Folded(p *plan.Plan) (values []int) {
+	if c.Bias >= 0 {
+		values = append(values, c.Bias)
+	}
+	if c.Norm >= 0 {
+		values = append(values, p.Steps[c.Norm].In[1:]...)
+	}
+	return values
+}
+
+// PackedOnce reports whether filters and all that is folded into them are
+// weights, so that they are packed once and not at each run.
+func (c *Convolution) PackedOnce(p *plan.Plan) bool {
+	for _, v := range append(c.Folded(p), c.Filters) {
+		if p.Values[v].Kind != plan.KindWeight {
+			return false
+		}
+	}
+	return true
+}
+
+// foldable reports whether a step is a batch normalisation that can be folded
+// into the filters: nobody else reads them, and its parameters lie row-major.
+func (f *fuser) foldable(step, filters int) bool {
+	if _, ok := f.res.Ops[step].(op.BatchNorm); !ok || f.reader[filters] < 0 {
+		return false
+	}
+	for _, v := range f.p.Steps[step].In[1:] {
+		if !f.res.Layouts[v].Dense {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,175 @@
+package program
+
+import (
+	"slices"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Span is a range of groups, the end not included.
+type span struct{ From, To int }
+
+// minBranch is the number of products and convolutions that make a branch worth
+// being run apart from another.
+const minBranch = 4
+
+// branches finds two parts of a program that read nothing of each other, such
+// as the towers of a model with two kinds of input, and puts their groups side
+// by side: first those of the larger branch, then those of the other, then what
+// needs both. Programs with carried state are left as they are, since an update
+// in place is ordered after its readers by nothing but the order of the steps.
+func (p *Program) branches() {
+	if len(p.plan.States) > 0 {
+		return
+	}
+	part := p.parts()
+	weight, products := map[int]int{}, map[int]int{}
+	for i, c := range part {
+		if g := &p.Groups[i]; c >= 0 && (g.Kind == Linear || g.Kind == Convolve) {
+			products[c]++
+			weight[c] += p.weightSize(g)
+		}
+	}
+	var large []int
+	for c, n := range products {
+		if n >= minBranch {
+			large = append(large, c)
+		}
+	}
+	if len(large) < 2 {
+		return
+	}
+	slices.SortFunc(large, func(a, b int) int {
+		if weight[a] != weight[b] {
+			return weight[b] - weight[a]
+		}
+		return a - b
+	})
+	// What belongs to neither of the two largest goes with the rest, behind
+	// them, unless one of them needs it, and then it would be part of it.
+	place := func(i int) int {
+		if k := slices.Index(large[:2], part[i]); k >= 0 {
+			return k
+		}
+		return 2
+	}
+	order := make([]int, len(p.Groups))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return place(a) - place(b) })
+	groups := make([]Group, 0, len(order))
+	var count [3]int
+	for _, i := range order {
+		groups = append(groups, p.Groups[i])
+		count[place(i)]++
+	}
+	p.Groups = groups
+	p.Lanes = []span{{0, count[0]}, {count[0], count[0] + count[1]}}
+}
+
+// parts numbers the groups by what they are connected with through the groups
+// before them. A group that joins two parts of some size, and all that needs
+// it, has -1.
+func (p *Program) parts() []int {
+	writer := map[int]int{} // by root value
+	root := make([]int, len(p.Groups))
+	products := make([]int, len(p.Groups))
+	find := func(i int) int {
+		for root[i] != i {
+			root[i] = root[root[i]] // so that the next one finds it sooner
+			i = root[i]
+		}
+		return i
+	}
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		root[i] = i
+		joins := []int{}
+		after := false
+		for _, k := range g.Steps {
+			for _, v := range p.plan.Steps[k].In {
+				w, ok := writer[p.Res.Base[v]]
+				if !ok {
+					continue
+				}
+				if root[w] < 0 {
+					after = true
+				} else if r := find(w); !slices.Contains(joins, r) {
+					joins = append(joins, r)
+				}
+			}
+		}
+		large := slices.DeleteFunc(slices.Clone(joins), func(r int) bool { return products[r] < minBranch })
+		if after || len(large) > 1 {
+			root[i] = -1
+		} else {
+			for _, r := range joins {
+				root[r] = i
+				products[i] += products[r]
+			}
+			if g.Kind == Linear || g.Kind == Convolve {
+				products[i]++
+			}
+		}
+		for _, k := range g.Steps {
+			writer[p.Res.Base[p.plan.Steps[k].Out]] = i
+		}
+	}
+	out := make([]int, len(root))
+	for i := range root {
+		out[i] = -1
+		if root[i] >= 0 {
+			out[i] = find(i)
+		}
+	}
+	return out
+}
+
+// weightSize is the number of elements of a group's weights.
+func (p *Program) weightSize(g *Group) int {
+	n := 0
+	for _, v := range g.In {
+		if x := &p.plan.Values[v]; x.Kind == plan.KindWeight {
+			if k, ok := x.Spec.Shape.Elements().Const(); ok {
+				n += k
+			}
+		}
+	}
+	return n
+}
+
+// LaneOf is the branch that a group is in, or the number of branches.
+func (p *Program) LaneOf(g int) int {
+	for i, l := range p.Lanes {
+		if g >= l.From && g < l.To {
+			return i
+		}
+	}
+	return len(p.Lanes)
+}
+
+// assign gives values scratch buffers. Branches run at one time, so they share
+// none.
+func (p *Program) assign(lives []op.Lifetime) (buffers []int, n int) {
+	if len(p.Lanes) == 0 {
+		return op.AssignBuffers(p.plan, lives)
+	}
+	buffers = make([]int, len(lives))
+	for lane := range len(p.Lanes) + 1 {
+		var own []op.Lifetime
+		var at []int
+		for i, l := range lives {
+			if p.LaneOf(l.Def) == lane {
+				own, at = append(own, l), append(at, i)
+			}
+		}
+		assigned, count := op.AssignBuffers(p.plan, own)
+		for i, b := range assigned {
+			buffers[at[i]] = n + b
+		}
+		n += count
+	}
+	return buffers, n
+}

@@ -1,0 +1,44 @@
+package program
+
+import (
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// chooseLayout keeps images with their channels last from the first
+// convolution on, as long as the operators after it do not care: then a
+// convolution is a matrix product that reads the image in place.
+func chooseLayout(r *op.Resolved, i int, o op.Op) (op.Layout, bool) {
+	s := &r.Plan.Steps[i]
+	shape := r.Plan.Values[s.Out].Spec.Shape
+	if len(shape) != 4 {
+		return op.Layout{}, false
+	}
+	last := func(v int) bool { return r.Layouts[v].IsChannelsLast(r.Plan.Values[v].Spec.Shape) }
+	traits := o.Traits()
+	switch {
+	case traits.Images && traits.Layer:
+		return op.ChannelsLast(shape), denseFilters(r, s)
+	case traits.Images:
+		return op.ChannelsLast(shape), last(s.In[0])
+	case !traits.Pointwise:
+		return op.Layout{}, false
+	}
+	for _, v := range s.In {
+		if !last(v) || !r.Plan.Values[v].Spec.Shape.Equal(shape) {
+			return op.Layout{}, false
+		}
+	}
+	return op.ChannelsLast(shape), true
+}
+
+// denseFilters reports whether a convolution's filters, and its bias if it has
+// one, lie row-major.
+func denseFilters(r *op.Resolved, s *plan.Step) bool {
+	for _, v := range s.In[1:] {
+		if !r.Layouts[v].Dense {
+			return false
+		}
+	}
+	return true
+}
