@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/genie-sdk/go/genie"
-	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/transport/local"
+	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/gpt2"
 	"github.com/genie-sdk/go/workloads/llm"
@@ -21,13 +21,13 @@ func BenchmarkRivalPrefill_Engine(b *testing.B)     { engines(b, llm.Prefill) }
 // that are allowed to rivals with the same.
 var weightTypes = []struct {
 	within
-	storage safetensors.DType
+	storage plan.DType
 	opts    []local.Option
 }{
-	{within: within{"f32", 2e-5}, storage: safetensors.F32},
-	{within: within{"bf16", 5e-2}, storage: safetensors.BF16},
-	{within: within{"f16", 5e-3}, storage: safetensors.F16},
-	{within: within{"int8", 1e-1}, storage: safetensors.F32, opts: []local.Option{local.WithInt8Weights()}},
+	{within: within{"f32", 2e-5}, storage: plan.F32},
+	{within: within{"bf16", 5e-2}, storage: plan.BF16},
+	{within: within{"f16", 5e-3}, storage: plan.F16},
+	{within: within{"int8", 1e-1}, storage: plan.F32, opts: []local.Option{local.WithInt8Weights()}},
 }
 
 // engines times the engine in this process as [peers] times rivals: the same
@@ -39,7 +39,7 @@ func engines(b *testing.B, name string) {
 	}
 	w := golden(b, name, scale)
 	for _, weights := range weightTypes {
-		if scale == workloads.Tiny && weights.storage != safetensors.F32 {
+		if scale == workloads.Tiny && weights.storage != plan.F32 {
 			continue // no checkpoint
 		}
 		cell := fmt.Sprintf("workload=%s/baseline=genie/model=%s/net=none/dtype=%s/threads=all", name, llm.ModelName(scale), weights.dtype)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/lazy/gorgonia"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/workloads"
@@ -97,7 +98,7 @@ func (c *gorgoniaCell) step(rows []int, past int, carried map[*lazy.Tensor]trans
 	for _, c := range lm.Graph.Carries() {
 		outputs = append(outputs, c.Out)
 	}
-	p, err := lm.Graph.LowerStock(plan.Bindings{"batch": 1, "seq": len(rows), "past": past}, outputs...)
+	p, err := gorgonia.LowerStock(lm.Graph, plan.Bindings{"batch": 1, "seq": len(rows), "past": past}, outputs...)
 	if err != nil {
 		return 0, err
 	}

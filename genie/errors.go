@@ -6,6 +6,7 @@ import (
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/wire"
 )
 
 // Causes of errors, found with errors.Is whichever side found the fault.
@@ -19,6 +20,7 @@ var (
 	ErrMissingWeight = transport.ErrMissingWeight
 	ErrCorrupt       = transport.ErrCorrupt
 	ErrStaleHandle   = transport.ErrStaleHandle
+	ErrUnknownPlan   = transport.ErrUnknownPlan
 	ErrUnknownInput  = transport.ErrUnknownInput
 	ErrState         = transport.ErrState
 	ErrLimit         = transport.ErrLimit
@@ -45,6 +47,24 @@ var (
 	ErrStop = errors.New("genie: stop here")
 )
 
-// MemoryError is the error of a request that needs memory which an executor may
-// not take, with the numbers; see [transport.MemoryError].
-type MemoryError = transport.MemoryError
+// Errors with what errors.As finds in them: which request, how much, how long.
+type (
+	// CaptureError is an [ErrCapture]: what is wrong with one operator of a program,
+	// and where it was captured.
+	CaptureError = lazy.CaptureError
+	// MemoryError is the [ErrMemory] of a request that needs memory which an executor
+	// may not take, with the numbers.
+	MemoryError = transport.MemoryError
+	// OverloadError is an [ErrOverloaded] that says when to ask again.
+	OverloadError = transport.OverloadError
+	// QuotaError is an [ErrQuota] that says which quota, its limit and its use.
+	QuotaError = transport.QuotaError
+	// RemoteError is an error that a worker reported: its words and its address. An
+	// error that this side found has none.
+	RemoteError = transport.RemoteError
+	// ContentError is an [ErrCorrupt]: a weight that does not have the hash that was
+	// stored of it.
+	ContentError = transport.ContentError
+	// NotGenieError is an [ErrProtocol]: what answered speaks another protocol.
+	NotGenieError = wire.NotGenieError
+)

@@ -123,7 +123,7 @@ func TestFirstConnectionEnds(t *testing.T) {
 
 			took, err := open(t.Context(), refused.Addr().String())
 			require.ErrorIs(t, err, genie.ErrUnreachable)
-			require.Less(t, took, 5*time.Second, "nobody is there")
+			require.Less(t, took, 5*time.Second, "no server is there")
 
 			p, conns = cutFirst(t, target, always, 0, true, fault.Cut)
 			_, err = open(t.Context(), p.Addr(), genie.WithRecovery(false))
@@ -163,7 +163,7 @@ func TestManyExecutors(t *testing.T) {
 	require.ErrorContains(t, err, "at most 64")
 }
 
-// nobody knows no token.
+// nobody accepts no token.
 type nobody struct{}
 
 func (nobody) Authenticate(string, []byte) (string, error) { return "", genie.ErrUnauthenticated }

@@ -13,8 +13,8 @@ import (
 )
 
 // TestProgramGrows adds to a program between the runs of a session: operators
-// on what was computed before, weights, inputs and outputs. What the session
-// carries goes on through that.
+// on earlier results, weights, inputs and outputs. The carried state survives
+// that.
 func TestProgramGrows(t *testing.T) {
 	executors(t, func(t *testing.T, c *genie.Client) {
 		ctx := context.Background()
@@ -62,7 +62,7 @@ func TestProgramGrows(t *testing.T) {
 }
 
 // TestCacheOutlivesGrowth adds an output to a model whose KV cache has rows
-// already: the cache stays, and grows on.
+// already: the cache survives, and continues to grow.
 func TestCacheOutlivesGrowth(t *testing.T) {
 	executors(t, func(t *testing.T, c *genie.Client) {
 		ctx := context.Background()
@@ -93,8 +93,8 @@ func TestCacheOutlivesGrowth(t *testing.T) {
 	})
 }
 
-// TestCarriedLater declares a carried pair when the session has state already:
-// there is no value that it could have now, so the session wants a Reset.
+// TestCarriedLater declares a carried pair when the session already has state:
+// there is no value that it could have now, so the session needs a Reset.
 func TestCarriedLater(t *testing.T) {
 	executors(t, func(t *testing.T, c *genie.Client) {
 		ctx := context.Background()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/lazy"
+	lazygorgonia "github.com/genie-sdk/go/lazy/gorgonia"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -170,7 +171,7 @@ func (r *randomProgram) check(t *testing.T, clients []*genie.Client, who string)
 		"x": genie.Float32s(r.data(a*b*6), a, b, 6), "y": genie.Float32s(r.data(a*b*6), a, b, 6), "idx": genie.Int32s(idx, a, b),
 	}
 	ctx := context.Background()
-	inst, err := r.g.Instantiate(plan.Bindings{"a": a, "b": b})
+	inst, err := lazygorgonia.Instantiate(r.g, plan.Bindings{"a": a, "b": b})
 	require.NoError(t, err, who)
 	for _, in := range r.g.Inputs() {
 		x, err := feed[in.Name()].Tensor(ctx)

@@ -73,8 +73,8 @@ func typed(t *testing.T, err error) {
 	require.Fail(t, "an error without a cause", "%v", err)
 }
 
-// policies are one that hands the loop over, one that goes step by step, and one
-// that keeps nothing on the worker.
+// policies are one that delegates the loop, one that goes step by step, and one
+// that leaves nothing on the worker.
 func policies() []semantic.Policy {
 	return []semantic.Policy{semantic.Full(), semantic.Resident(), semantic.Blind()}
 }
@@ -219,8 +219,8 @@ func TestEveryCut(t *testing.T) {
 	}
 }
 
-// TestWorkerShutsDown shuts a worker down in the middle of a loop: the text goes
-// on at another one, or at the one that takes its place.
+// TestWorkerShutsDown shuts a worker down in the middle of a loop: the
+// generation resumes on another one, or on its replacement.
 func TestWorkerShutsDown(t *testing.T) {
 	m := tiny(t)
 	want := unbroken(t, m, story())
@@ -312,8 +312,8 @@ func TestBlindStateSurvives(t *testing.T) {
 	}
 }
 
-// TestLogitsOfAReplay holds that who asks for logits gets one row a step, the
-// same as ever.
+// TestLogitsOfAReplay verifies that a caller who asks for logits gets one row
+// per step, the same as without a replay.
 func TestLogitsOfAReplay(t *testing.T) {
 	m := tiny(t)
 	logits := func(c *genie.Client) (out [][]byte) {

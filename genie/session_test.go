@@ -192,7 +192,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// TestCanceled stops a run; the session goes on.
+// TestCanceled stops a run; the session stays usable.
 func TestCanceled(t *testing.T) {
 	executors(t, func(t *testing.T, c *genie.Client) {
 		g := lazy.NewGraph("slow")

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -21,6 +22,13 @@ type Value struct {
 
 // FromTensor makes a value of host memory, which is not copied.
 func FromTensor(t transport.Tensor) *Value { return &Value{t: t} }
+
+// Bytes makes a value of any element type from its bytes, row-major and
+// little-endian, which are not copied: the constructor for f16 and bf16, which Go has
+// no types for.
+func Bytes(dt plan.DType, data []byte, shape ...int) *Value {
+	return FromTensor(transport.Tensor{DType: dt, Shape: shape, Data: data})
+}
 
 // Float32s makes a value from float32 elements, row-major.
 func Float32s(data []float32, shape ...int) *Value {
@@ -49,6 +57,17 @@ func Int64s(data []int64, shape ...int) *Value {
 	return FromTensor(transport.Tensor{DType: plan.I64, Shape: shape, Data: b})
 }
 
+// Bools makes a value from booleans, row-major.
+func Bools(data []bool, shape ...int) *Value {
+	b := make([]byte, len(data))
+	for i, v := range data {
+		if v {
+			b[i] = 1
+		}
+	}
+	return FromTensor(transport.Tensor{DType: plan.Bool, Shape: shape, Data: b})
+}
+
 // DType is the element type.
 func (v *Value) DType() plan.DType { return v.t.DType }
 
@@ -58,7 +77,8 @@ func (v *Value) Shape() []int { return v.t.Shape }
 // Remote reports whether the numbers are on an executor.
 func (v *Value) Remote() bool { return v.s != nil }
 
-// Tensor reads the value; one on an executor is fetched, once.
+// Tensor reads the value; one on an executor is fetched, once. Its memory is the
+// value's: of one made here, what it was made of.
 func (v *Value) Tensor(ctx context.Context) (transport.Tensor, error) {
 	if v.s != nil && v.t.Data == nil {
 		t, err := v.s.remote.Read(ctx, v.h)
@@ -70,15 +90,29 @@ func (v *Value) Tensor(ctx context.Context) (transport.Tensor, error) {
 	return v.t, nil
 }
 
-// Float32s reads the elements of an f32 value.
+// Bytes reads the elements of any type as they are: row-major, little-endian. The
+// memory is the value's, see [Value.Tensor].
+func (v *Value) Bytes(ctx context.Context) ([]byte, error) {
+	t, err := v.read(ctx, v.t.DType)
+	return t.Data, err
+}
+
+// Float32s reads the elements of an f32, f16 or bf16 value. Every number of the half
+// types is one of float32, so widening them is exact: zeros keep their sign,
+// subnormal numbers become normal ones, infinities stay what they are, and a NaN
+// keeps its payload. [Value.Bytes] gives the halves as they are.
 func (v *Value) Float32s(ctx context.Context) ([]float32, error) {
-	t, err := v.read(ctx, plan.F32)
+	t, err := v.read(ctx, plan.F32, plan.F16, plan.BF16)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]float32, len(t.Data)/4)
+	data, err := transport.Weight{Storage: t.DType, Data: t.Data}.Widened()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float32, len(data)/4)
 	for i := range out {
-		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.Data[4*i:]))
+		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
 	}
 	return out, nil
 }
@@ -96,11 +130,51 @@ func (v *Value) Int32s(ctx context.Context) ([]int32, error) {
 	return out, nil
 }
 
-func (v *Value) read(ctx context.Context, want plan.DType) (transport.Tensor, error) {
-	if v.t.DType != want {
-		return transport.Tensor{}, fmt.Errorf("%w: value is %v, read as %v", ErrDType, v.t.DType, want)
+// Int64s reads the elements of an i64 value, or of an i32 value widened.
+func (v *Value) Int64s(ctx context.Context) ([]int64, error) {
+	t, err := v.read(ctx, plan.I64, plan.I32)
+	if err != nil {
+		return nil, err
 	}
-	return v.Tensor(ctx)
+	size := t.DType.Size()
+	out := make([]int64, len(t.Data)/size)
+	for i := range out {
+		if size == 4 {
+			out[i] = int64(int32(binary.LittleEndian.Uint32(t.Data[4*i:])))
+			continue
+		}
+		out[i] = int64(binary.LittleEndian.Uint64(t.Data[8*i:]))
+	}
+	return out, nil
+}
+
+// Bools reads the elements of a bool value.
+func (v *Value) Bools(ctx context.Context) ([]bool, error) {
+	t, err := v.read(ctx, plan.Bool)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]bool, len(t.Data))
+	for i, b := range t.Data {
+		out[i] = b != 0
+	}
+	return out, nil
+}
+
+// read fetches a value of one of the wanted types, and holds that it has as many
+// bytes as its shape says.
+func (v *Value) read(ctx context.Context, want ...plan.DType) (transport.Tensor, error) {
+	if dt := v.t.DType; !dt.Valid() || !slices.Contains(want, dt) {
+		return transport.Tensor{}, fmt.Errorf("%w: value is %v, read as %v", ErrDType, dt, want[0])
+	}
+	t, err := v.Tensor(ctx)
+	if err != nil {
+		return transport.Tensor{}, err
+	}
+	if n := t.Elements() * t.DType.Size(); len(t.Data) != n {
+		return transport.Tensor{}, fmt.Errorf("%w: value is %v%v and has %d bytes", ErrShape, t.DType, t.Shape, len(t.Data))
+	}
+	return t, nil
 }
 
 // Release gives a value on an executor back before its session closes. It

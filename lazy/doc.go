@@ -1,6 +1,6 @@
 // Package lazy captures a program as lazy tensors on a Gorgonia graph.
 //
-// A [Tensor] is a handle on a *gorgonia.Node: element type and shape, no data.
+// A [Tensor] is a handle on a node of the graph: element type and shape, no data.
 // Calling an operator adds a node and infers type and shape, symbolic
 // dimensions included; nothing is computed before a value is asked for.
 //
@@ -19,11 +19,7 @@
 //
 // # Gorgonia
 //
-// [Graph.ExprGraph] and [Tensor.Node] give the captured graph. Shapes in
-// Gorgonia are numbers, so symbolic dimensions stand as placeholders there;
-// [Graph.Instantiate] gives a graph with concrete shapes for ToDot and
-// Gorgonia's machines; it runs the reference kernels, so it is an oracle.
-// Values of size zero (an empty cache) pass through those machines, but
-// Gorgonia's own Value.Data panics on them: read with [Instance.Value].
-// [Graph.LowerStock] expresses a program in Gorgonia's own operators instead.
+// Package lazy/gorgonia gives the Gorgonia graph below, graphs with concrete shapes
+// for ToDot and Gorgonia's machines, and programs in Gorgonia's own operators. No
+// type of Gorgonia is in the API of this package.
 package lazy

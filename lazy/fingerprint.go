@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/zeebo/blake3"
+
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // Fingerprint identifies the program's structure: operators, attributes, edges,
@@ -16,7 +18,10 @@ func (g *Graph) Fingerprint() string {
 	g.fpOnce.Do(func() {
 		h := blake3.New()
 		for _, t := range g.tensors {
-			name, attrs := t.Operator()
+			name, attrs := "", plan.Attrs(nil)
+			if o := t.Op(); o != nil {
+				name, attrs = o.Name(), o.Attrs()
+			}
 			_, _ = fmt.Fprintf(h, "%d %q %q %s %v %x %v", t.kind, t.name, name, attrs.Key(), t.spec, t.hash, t.storage)
 			_, _ = fmt.Fprintf(h, " %d:%s", len(t.data), t.data)
 			for _, in := range t.in {

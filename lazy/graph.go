@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"sync"
 
-	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -39,11 +39,19 @@ const (
 	KindConst
 )
 
+// What Gorgonia's graph below has of a program and of a tensor, which lazy/gorgonia
+// gives out.
+type (
+	below = lazygraph.Graph
+	node  = lazygraph.Tensor
+)
+
 // Graph is a captured program. Capture from one goroutine; a graph that is no
 // longer added to is safe to share.
 type Graph struct {
+	below
+
 	name    string
-	expr    *gorgonia.ExprGraph
 	tensors []*Tensor
 	names   map[string]bool
 	inputs  []*Tensor
@@ -56,7 +64,6 @@ type Graph struct {
 	specs   []plan.Spec    // memory that Apply reuses
 	err     error          // first capture error
 
-	wide   widened // for stock programs
 	fpOnce sync.Once
 	fp     string
 }
@@ -74,16 +81,13 @@ type Carried struct{ In, Out *Tensor }
 // NewGraph starts an empty program. The name is a label.
 func NewGraph(name string) *Graph {
 	return &Graph{
-		name: name, expr: gorgonia.NewGraph(gorgonia.WithGraphName(name)),
+		name: name, below: lazygraph.NewGraph(name),
 		names: map[string]bool{}, weights: transport.Weights{}, sizes: map[string]int{}, carried: map[*Tensor]bool{},
 	}
 }
 
 // Name is the label given to [NewGraph].
 func (g *Graph) Name() string { return g.name }
-
-// ExprGraph is the Gorgonia graph that the program is captured on.
-func (g *Graph) ExprGraph() *gorgonia.ExprGraph { return g.expr }
 
 // Tensors lists the program's tensors in order of capture, which is a
 // topological order.
@@ -270,9 +274,9 @@ func (g *Graph) leaf(kind Kind, what, name string, spec plan.Spec, err error) *T
 		return t
 	}
 	g.names[what+name] = true
-	t := &Tensor{g: g, id: len(g.tensors), kind: kind, name: name, spec: spec}
 	// Gorgonia merges inputs of one name: kind and name together are unique.
-	t.node = newLeaf(g.expr, spec.DType, what+":"+name, g.placeholder(spec.Shape))
+	n := lazygraph.NewLeaf(lazygraph.Expr(g), spec.DType, what+":"+name, g.placeholder(spec.Shape))
+	t := &Tensor{node: lazygraph.NewTensor(nil, n), g: g, id: len(g.tensors), kind: kind, name: name, spec: spec}
 	g.tensors = append(g.tensors, t)
 	return t
 }
@@ -314,19 +318,6 @@ func (g *Graph) placeholder(s plan.Shape) tensor.Shape {
 }
 
 var primes = [...]int{101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157}
-
-func dtypeOf(d plan.DType) tensor.Dtype {
-	switch d {
-	case plan.I32:
-		return tensor.Int32
-	case plan.I64:
-		return tensor.Int64
-	case plan.Bool:
-		return tensor.Bool
-	default:
-		return tensor.Float32
-	}
-}
 
 func parseShape(dims []any) (plan.Shape, error) {
 	s := make(plan.Shape, len(dims))

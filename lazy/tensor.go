@@ -1,25 +1,22 @@
 package lazy
 
 import (
-	"errors"
 	"fmt"
 
-	"gorgonia.org/gorgonia"
-
-	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
 // Tensor is a lazy tensor: a handle on a node of a captured program. The nil
 // tensor is an error, not a panic.
 type Tensor struct {
+	node
+
 	g       *Graph
 	id      int
 	kind    Kind
 	name    string // leaves
 	spec    plan.Spec
-	node    *gorgonia.Node
-	op      op.Op // KindOp
 	in      []*Tensor
 	hash    plan.Hash  // KindWeight
 	storage plan.DType // KindWeight
@@ -49,9 +46,6 @@ func (t *Tensor) Err() error {
 
 // Graph is the program that t belongs to.
 func (t *Tensor) Graph() *Graph { return t.orZero().g }
-
-// Node is t's node of [Graph.ExprGraph]; nil for a tensor with an error.
-func (t *Tensor) Node() *gorgonia.Node { return t.orZero().node }
 
 // ID is t's position in [Graph.Tensors]; -1 for a tensor with an error.
 func (t *Tensor) ID() int { return t.orZero().id }
@@ -86,17 +80,8 @@ func (t *Tensor) Dim(i int) plan.Dim {
 	return t.spec.Shape[i]
 }
 
-// Operator names the operator that computes t and gives its attributes;
-// a leaf has the empty name.
-func (t *Tensor) Operator() (string, plan.Attrs) {
-	if t == nil || t.op == nil {
-		return "", nil
-	}
-	return t.op.Name(), t.op.Attrs()
-}
-
 // Op is the operator that computes t, nil for a leaf.
-func (t *Tensor) Op() op.Op { return t.orZero().op }
+func (t *Tensor) Op() Operator { return lazygraph.Op(t.orZero()) }
 
 // In lists the operator's inputs.
 func (t *Tensor) In() []*Tensor { return t.orZero().in }
@@ -117,8 +102,9 @@ func (t *Tensor) String() string {
 		return "<nil tensor>"
 	case t.err != nil:
 		return "<" + t.err.Error() + ">"
-	case t.op != nil:
-		return fmt.Sprintf("%%%d %s %v", t.id, t.op.Name(), t.spec)
+	}
+	if o := t.Op(); o != nil {
+		return fmt.Sprintf("%%%d %s %v", t.id, o.Name(), t.spec)
 	}
 	return fmt.Sprintf("%%%d %q %v", t.id, t.name, t.spec)
 }
@@ -143,52 +129,4 @@ func check(g *Graph, t *Tensor) error {
 		return fmt.Errorf("%w: tensors of two graphs", ErrCapture)
 	}
 	return nil
-}
-
-// Apply adds an operator. The typed functions of this package call it; it is
-// exported for operators that are made elsewhere in this module.
-func Apply(o op.Op, in ...*Tensor) *Tensor {
-	var g *Graph
-	for _, t := range in {
-		if t != nil && t.g != nil {
-			g = t.g
-			break
-		}
-	}
-	if g == nil {
-		err := fmt.Errorf("%w: no input belongs to a graph", ErrCapture)
-		for _, t := range in {
-			err = errors.Join(err, t.Err())
-		}
-		return g.fail(o.Name(), in, err)
-	}
-	for _, t := range in {
-		if err := check(g, t); err != nil {
-			return g.fail(o.Name(), in, err)
-		}
-	}
-	ss := g.specs[:0]
-	for _, t := range in {
-		ss = append(ss, t.spec)
-	}
-	g.specs = ss
-	spec, err := o.Infer(ss)
-	if err == nil && len(spec.Shape) > plan.MaxRank {
-		err = fmt.Errorf("%w: rank %d, the limit is %d", ErrShape, len(spec.Shape), plan.MaxRank)
-	}
-	for _, d := range spec.Shape {
-		if err == nil && d.Err() != nil {
-			err = fmt.Errorf("%w: %w", ErrShape, d.Err())
-		}
-	}
-	if err != nil {
-		return g.fail(o.Name(), in, err)
-	}
-	node, err := g.applyNode(o, in, ss, spec)
-	if err != nil {
-		return g.fail(o.Name(), in, err)
-	}
-	t := &Tensor{g: g, id: len(g.tensors), op: o, in: in, spec: spec, node: node}
-	g.tensors = append(g.tensors, t)
-	return t
 }

@@ -3,6 +3,7 @@ package semantic
 import (
 	"slices"
 
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
@@ -274,7 +275,7 @@ func rowwise(t *lazy.Tensor, operand int) bool {
 	if t.Op() == nil {
 		return false
 	}
-	traits := t.Op().Traits()
+	traits := lazygraph.Op(t).Traits()
 	return traits.Pointwise || traits.Aligned && operand == 0
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/lazy"
 )
 
@@ -90,7 +91,7 @@ func newBranchWalk(a *analysis) *branchWalk {
 	}
 	for id, t := range a.tensors {
 		fixed := func(i int) bool { return a.fixed[t.In()[i].ID()] }
-		if o := t.Op(); o != nil {
+		if o := lazygraph.Op(t); o != nil {
 			traits := o.Traits()
 			w.param[id] = traits.Layer && fixed(0) != fixed(1)
 			w.nonLinear[id] = traits.NonLinear

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 )
@@ -87,7 +88,7 @@ func classOf(t *lazy.Tensor, sizes [][]int) Class {
 		}
 		return ClassConv
 	}
-	return classes[t.Op().Traits().Class]
+	return classes[lazygraph.Op(t).Traits().Class]
 }
 
 // classes are the classes of operators whose sizes do not matter to it.

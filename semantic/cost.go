@@ -3,6 +3,7 @@ package semantic
 import (
 	"fmt"
 
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -95,13 +96,13 @@ func (s *SRG) costs(sizes [][]int) []Cost {
 		c := Cost{BytesWritten: s.storedBytes(t, sizes[id])}
 		for i, x := range t.In() {
 			in = append(in, sizes[x.ID()])
-			if i == 0 && t.Op().Traits().Gathers {
+			if i == 0 && lazygraph.Op(t).Traits().Gathers {
 				c.BytesRead += elements(sizes[id]) * float64(s.storage(x).Size())
 				continue
 			}
 			c.BytesRead += s.storedBytes(x, sizes[x.ID()])
 		}
-		c.FLOPs = t.Op().FLOPs(in, sizes[id])
+		c.FLOPs = lazygraph.Op(t).FLOPs(in, sizes[id])
 		out[id] = c
 	}
 	for i := range s.Caches {

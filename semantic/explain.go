@@ -203,7 +203,10 @@ var cacheModes = [...]string{CacheAppend: "append", CacheWrite: "write"}
 func (s *SRG) explainNode(id int, p Profile, b plan.Bindings, c Cost) (ExplainedNode, error) {
 	n := &s.Nodes[id]
 	t := n.Tensor
-	op, attrs := t.Operator()
+	op, attrs := "", plan.Attrs(nil)
+	if o := t.Op(); o != nil {
+		op, attrs = o.Name(), o.Attrs()
+	}
 	x := ExplainedNode{
 		ID: id, Name: t.Name(), Kind: kindText(t.Kind()), Op: op, Call: callText(op, attrs), DType: t.DType(), Storage: s.storage(t),
 		Shape: t.Shape(), Phase: s.PhaseOf(t, p), Residency: n.Residency, Modality: n.Modality, Branch: n.Branch,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
@@ -64,7 +65,7 @@ func (g *irGraph) add(t *lazy.Tensor, leaf func(*lazy.Tensor) bool) *irNode {
 		n := g.node(f.t.ID())
 		n.src, n.kind, n.spec = f.t, f.t.Kind(), f.t.Spec()
 		if n.kind == lazy.KindOp && !leaf(f.t) {
-			n.op = f.t.Op()
+			n.op = lazygraph.Op(f.t)
 			in := make([]*irNode, len(f.t.In()))
 			for i, x := range f.t.In() {
 				in[i] = g.nodes[x.ID()]

@@ -1,6 +1,7 @@
 package semantic
 
 import (
+	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 )
@@ -72,7 +73,7 @@ func convModality(t *lazy.Tensor) Modality {
 func (a *analysis) seedSource(seed []Modality, t *lazy.Tensor, rank int, m Modality) {
 	for t.Op() != nil {
 		data := -1
-		if prepares(t.Op().Traits()) {
+		if prepares(lazygraph.Op(t).Traits()) {
 			for i, in := range t.In() {
 				if a.fixed[in.ID()] {
 					continue
@@ -123,7 +124,7 @@ func (a *analysis) sideInput(id int) bool {
 			side = side && a.sideInput(r.id)
 			continue
 		}
-		if traits := t.Op().Traits(); !traits.Pointwise || len(t.In()) != 2 {
+		if traits := lazygraph.Op(t).Traits(); !traits.Pointwise || len(t.In()) != 2 {
 			return false
 		}
 		m := a.Nodes[t.In()[1-r.operand].ID()].Modality

@@ -10,9 +10,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// FuzzLoop: a loop that a peer asks for is refused with a cause, or goes on
-// within what it said: its bindings grow no faster, its inputs keep their size,
-// and it ends when its runs are done.
+// FuzzLoop: a peer's loop is refused with a cause, or stays within its
+// declaration: its bindings grow no faster, its inputs keep their size, and it
+// ends when its runs are done.
 func FuzzLoop(f *testing.F) {
 	f.Add([]byte{0, 1, 5, 1, 2, 1, 9, 3, 0}, int64(7), []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})
 	f.Add([]byte{1, 0, 255, 200, 4, 1, 2, 9, 9, 9, 200}, int64(-1), []byte{255, 255, 255, 255})

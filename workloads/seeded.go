@@ -8,15 +8,16 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/genie-sdk/go/internal/seeded"
 	"github.com/genie-sdk/go/transport"
 )
 
 // Seed is the seed of the checkpoints that references were computed from.
 const Seed = 1
 
-// NewCheckpoint writes a checkpoint of a named architecture.
-type NewCheckpoint func(ctx context.Context, preset string, seed uint64, dir string, opts seeded.Options) error
+// NewCheckpoint writes a checkpoint of a named architecture. Its errors wrap
+// [ErrUnknownArchitecture], [ErrWeightType], [ErrNoSpace] or [ErrTarget], or are the
+// system's or those of ctx.
+type NewCheckpoint func(ctx context.Context, preset string, seed uint64, dir string, opts CheckpointOptions) error
 
 // SeededDir is the directory of the float32 checkpoint of an architecture below
 // [ModelsRoot], made at first use: what genie models new PRESET writes. progress
@@ -34,5 +35,5 @@ func SeededDir(ctx context.Context, preset string, write NewCheckpoint, progress
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("seeded checkpoint: %w", err)
 	}
-	return dir, write(ctx, preset, Seed, dir, seeded.Options{Progress: progress})
+	return dir, write(ctx, preset, Seed, dir, CheckpointOptions{Progress: progress})
 }

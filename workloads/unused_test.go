@@ -161,10 +161,10 @@ func ramp(n int) []float32 {
 	return x
 }
 
-// TestWhatIsNotUsed holds a rule: what the computation does not use cannot
-// refuse a model, and changes no bit of what it computes. It sets every key that
-// is not used, and some that nobody has heard of, to values at random, and adds
-// tensors of every type, known or not.
+// TestWhatIsNotUsed checks a rule: what the computation does not use cannot
+// refuse a model, and changes no bit of its results. It sets every unused key,
+// and some unknown ones, to random values, and adds tensors of every type,
+// known or not.
 func TestWhatIsNotUsed(t *testing.T) {
 	ctx := context.Background()
 	client, err := genie.Open(ctx, "local:")
@@ -193,8 +193,9 @@ func TestWhatIsNotUsed(t *testing.T) {
 	}
 }
 
-// TestWhatIsUsed holds that the lists of used keys are right from the other
-// side: each of them, set to what it cannot be, refuses the model by its name.
+// TestWhatIsUsed checks that the lists of used keys are right in the other
+// direction: each of them, set to an impossible value, refuses the model by its
+// name.
 func TestWhatIsUsed(t *testing.T) {
 	ctx := context.Background()
 	client, err := genie.Open(ctx, "local:")

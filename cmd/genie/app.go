@@ -14,15 +14,15 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// The exit codes; a signal's are 128 and its number.
+// The exit codes; for a signal it is 128 plus its number.
 const (
 	exitOK      = 0
 	exitFailure = 1
 	exitUsage   = 2
-	exitDrain   = 3 // a worker that was told to stop ended requests that were under way
+	exitDrain   = 3 // a stopping worker had to end running requests
 )
 
-// app is what every command writes to and reads from.
+// app has the streams of every command.
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -37,7 +37,7 @@ func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
-// run is the whole program but for the process around it.
+// run is the whole program without the process around it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := a.root()
@@ -66,8 +66,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return code
 }
 
-// line is an error as one line, which may have words of a peer or a file in it. The
-// sentinels' prefix is said once, by run.
+// line is an error as one line; it may contain text from a peer or a file. The
+// prefix of the sentinels is removed, since run prints it once.
 func line(err error) string {
 	text := strings.ReplaceAll(err.Error(), "genie: ", "")
 	return wire.Printable(strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
@@ -98,8 +98,8 @@ and moves only what has to move.
 	return root
 }
 
-// group is the command of a group of commands: it explains itself, and refuses
-// names that it does not have.
+// group is the command of a group of commands: it prints its help and refuses
+// unknown names.
 func group(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
@@ -112,7 +112,7 @@ func group(cmd *cobra.Command, args []string) error {
 	return err
 }
 
-// noArgs refuses arguments that are no flags.
+// noArgs refuses arguments other than flags.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usagef("%s takes no argument %q", cmd.CommandPath(), args[0])

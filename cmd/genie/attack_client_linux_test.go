@@ -18,7 +18,7 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// attacker is a connection of a client that keeps to framing and to nothing else.
+// attacker is a connection of a client that respects only the framing.
 type attacker struct {
 	t    testing.TB
 	nc   net.Conn
@@ -26,7 +26,7 @@ type attacker struct {
 	last uint64
 }
 
-// hello is how a client begins, who promises heartbeats.
+// hello is the Hello of a client that promises heartbeats.
 var hello = &wire.Message{Type: wire.TypeHello, Control: &wirepb.Hello{
 	Version: wire.Version, MaxFramePayload: wire.MaxFramePayload, MaxMessagePayload: wire.MaxMessagePayload, HeartbeatMs: 1000,
 }}
@@ -153,8 +153,8 @@ func (b *builder) constant(n int) int {
 	return b.value(plan.Value{Kind: plan.KindConst, Spec: floatsOf(n), Buffer: plan.NoBuffer, Const: make([]byte, 4*n)})
 }
 
-// weight is one of the content that the plan alone has: who misses what another client
-// sends waits for that.
+// weight has content that only this plan has: a client that misses what another
+// one sends would wait for it.
 func (b *builder) weight(n int) int {
 	return b.value(plan.Value{Kind: plan.KindWeight, Name: "w", Spec: floatsOf(n), Buffer: plan.NoBuffer, Hash: plan.HashEncoded([]byte(b.p.Name)), Storage: plan.F32})
 }

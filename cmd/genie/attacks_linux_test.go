@@ -64,7 +64,7 @@ func watchMemory(pid int) (stop func() int64) {
 	return func() int64 { close(end); return <-most }
 }
 
-// attacks are ways to make a worker hold memory. Each goes on until done.
+// attacks are ways to make a worker hold memory. Each continues until done.
 var attacks = map[string]func(t testing.TB, w *child, done <-chan struct{}){
 	"idle plans":         idlePlans,
 	"bindings":           manyBindings,
@@ -127,7 +127,7 @@ func manyBindings(t testing.TB, w *child, done <-chan struct{}) {
 	<-done
 }
 
-// stalledUploads begins weights of nearly all memory and goes on no further.
+// stalledUploads begins weights of nearly all memory and then stalls.
 func stalledUploads(t testing.TB, w *child, done <-chan struct{}) {
 	for k := range 4 {
 		a := attack(t, w.urls[0])
@@ -243,7 +243,7 @@ func halfMessages(t testing.TB, w *child, done <-chan struct{}) {
 	<-done
 }
 
-// keptValues keeps large values and gives them back, again and again.
+// keptValues retains large values and releases them, again and again.
 func keptValues(t testing.TB, w *child, done <-chan struct{}) {
 	const n = 8 << 20
 	b := build("kept")
@@ -333,8 +333,9 @@ func TestMemoryUnderAttack(t *testing.T) {
 	t.Run("all together", func(t *testing.T) { under(t, all...) })
 }
 
-// left holds that what is left after the attacks is nobody's and goes for others,
-// and that the process has what is counted, and garbage that it has room for.
+// left verifies that the memory left after the attacks belongs to no session
+// and is freed on demand, and that the process holds what is counted, and
+// garbage within its limit.
 func left(t testing.TB, w *child) {
 	ex, err := tcp.Dial(t.Context(), strings.TrimPrefix(w.urls[0], "tcp://"))
 	require.NoError(t, err)
@@ -346,7 +347,7 @@ func left(t testing.TB, w *child) {
 		return st.Sessions == 0 && st.StateBytes+st.RetainedBytes+st.StagingBytes == 0 && st.BufferBytes < 1<<20 &&
 			anonymous(w.cmd.Process.Pid) < st.MemoryUsed+attackLimit/2
 	}, 10*time.Second, 20*time.Millisecond, "%+v", &st)
-	// Plans that nobody uses, uploads that were cut short, spare scratch.
+	// Unused plans, interrupted uploads, spare scratch.
 	s, err := ex.NewSession(t.Context())
 	require.NoError(t, err)
 	const n = attackLimit / 3

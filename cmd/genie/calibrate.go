@@ -30,7 +30,7 @@ type calibrationReport struct {
 	OK        bool             `json:"ok"` // the targets are met
 }
 
-// calibrate fits the cost model to an executor and judges it.
+// calibrate fits the cost model to an executor and evaluates it.
 func calibrate(ctx context.Context, executor string, f calibrateFlags, progress transport.Progress) (*calibrationReport, error) {
 	scale, err := workloads.ParseScale(f.scale)
 	if err != nil {
@@ -79,7 +79,7 @@ func duration(seconds float64) time.Duration {
 	return time.Duration(seconds * float64(time.Second)).Round(100 * time.Nanosecond)
 }
 
-// check says how the cost model did.
+// check is the result for the cost model.
 func (r *calibrationReport) check() check {
 	j := r.Judgement
 	c := check{

@@ -126,7 +126,7 @@ func (a *app) printLabels(p imageLabels, i, images int) error {
 	return nil
 }
 
-// topLabels are the n likeliest classes; of equal ones the first comes first.
+// topLabels are the n likeliest classes; ties keep their order.
 func topLabels(logits []float32, names map[string]string, n int) []label {
 	probability := softmax(logits)
 	all := make([]label, len(logits))

@@ -17,7 +17,7 @@ const (
 	pictures = "../../testdata/images"
 )
 
-// classified is one picture of testdata/resnet/*/classify.json.
+// classified is one image of testdata/resnet/*/classify.json.
 type classified struct {
 	Image         string
 	Logits        []float32
@@ -35,11 +35,11 @@ func readClassified(t *testing.T, model string) []classified {
 	return golden.Pictures
 }
 
-// picture is a file that both commands are tested with.
+// picture is an image file that both commands are tested with.
 func picture(name string) string { return filepath.Join(pictures, name) }
 
 // TestClassify compares with transformers, from the file to the probabilities,
-// everywhere and under each policy; a batch has the bits of single pictures.
+// everywhere and under each policy; a batch has the bits of single images.
 func TestClassify(t *testing.T) {
 	w := startChild(t, both())
 	for _, model := range []string{"basic", "bottleneck"} {
@@ -95,7 +95,7 @@ func TestClassifyText(t *testing.T) {
 	require.Equal(t, 2*(1+5)+1, strings.Count(r.stdout, "\n"), "five labels by default")
 }
 
-// brokenPictures are files that are no pictures, or not whole ones.
+// brokenPictures are files that are not images, or not complete ones.
 func brokenPictures(t *testing.T) (text, truncated string) {
 	t.Helper()
 	dir := t.TempDir()

@@ -61,8 +61,8 @@ type demoReport struct {
 type demoRun struct {
 	Name string `json:"name"` // local, or the policy on the worker
 	generateReport
-	// Setup is what moved until the first token; PerToken what each further
-	// token moved.
+	// Setup is the bytes moved up to the first token, PerToken those for each
+	// further token.
 	Setup    wireReport `json:"setup"`
 	PerToken perToken   `json:"per_token"`
 }
@@ -159,7 +159,7 @@ func (d *demoRunner) runs(ctx context.Context) error {
 			return err
 		}
 	}
-	// The first run, in this process, shows the text as it comes.
+	// The first run, in this process, streams the text.
 	if err := d.run(ctx, "local", "local:", semantic.Full(), out); err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (d *demoRunner) run(ctx context.Context, name, executor string, policy sema
 	return nil
 }
 
-// newDemoRun splits what moved at the first token.
+// newDemoRun splits the moved bytes at the first token.
 func newDemoRun(name string, report *generateReport, l demoLedgers) demoRun {
 	decode := l.last.Sub(l.first)
 	wire := newWireReport(decode)

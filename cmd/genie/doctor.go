@@ -19,12 +19,12 @@ import (
 	"github.com/genie-sdk/go/workloads"
 )
 
-// checkStatus says how a check of doctor went.
+// checkStatus is the result of a check of doctor.
 type checkStatus string
 
 const (
 	statusOK   checkStatus = "ok"
-	statusWarn checkStatus = "warn" // works, worse than it could
+	statusWarn checkStatus = "warn" // works, but below its potential
 	statusFail checkStatus = "fail"
 )
 
@@ -41,7 +41,7 @@ type doctorReport struct {
 	OK      bool          `json:"ok"`
 	Version versionReport `json:"version"`
 	Checks  []check       `json:"checks"`
-	// Calibration is there with --calibrate.
+	// Calibration is set with --calibrate.
 	Calibration *calibrationReport `json:"calibration,omitempty"`
 }
 
@@ -191,8 +191,7 @@ func checkMemory(context.Context) check {
 	return c
 }
 
-// checkHashes looks at where hashes of weights go when the model's own folder
-// is read-only.
+// checkHashes checks the folder for hashes of weights.
 func checkHashes(context.Context) check {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -219,7 +218,7 @@ func writable(name, dir string) check {
 	return check{name, statusOK, dir + " can be written", map[string]any{"dir": dir}}
 }
 
-// executorPatience is how long a worker may take to say hello.
+// executorPatience is how long a worker may take to answer.
 const executorPatience = 5 * time.Second
 
 func checkExecutor(ctx context.Context, url string, opts []genie.Option) check {

@@ -19,18 +19,18 @@ import (
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
-// serveText is a server that says text to everybody.
+// serveText is a server that sends text to every client.
 func serveText(t *testing.T, text string) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }))
 	t.Cleanup(s.Close)
 	return s.URL
 }
 
-// slowReader is a generation whose reader does not go on until it may: the
-// worker runs out of credit, and its loop is under way until then.
+// slowReader is a generation whose reader blocks until it is released: the
+// worker runs out of credit, and its loop keeps running until then.
 type slowReader struct {
 	held   chan struct{} // closed with the first token of the loop
-	read   chan struct{} // closed to go on
+	read   chan struct{} // closed to resume
 	done   chan error
 	tokens int
 }
@@ -70,9 +70,9 @@ func startSlowReader(t *testing.T, w *watched, url string, opts ...genie.Option)
 	return r
 }
 
-// TestDrainFinishes tells a worker to stop in the middle of a generation: it is
-// no longer ready, it takes nothing new, the generation goes on to its end, and
-// then the worker ends well.
+// TestDrainFinishes stops a worker in the middle of a generation: it is no
+// longer ready, it takes no new requests, the generation finishes, and then the
+// worker exits with 0.
 func TestDrainFinishes(t *testing.T) {
 	for i, scheme := range []string{"tcp", "grpc"} {
 		t.Run(scheme, func(t *testing.T) {

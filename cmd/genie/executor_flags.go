@@ -10,20 +10,22 @@ import (
 	"github.com/genie-sdk/go/transport/credentials"
 )
 
-// The environment says where a token is: the arguments of a process are there
-// for everybody on the machine to read.
+// The token comes from the environment, because all users of the machine can
+// read the arguments of a process.
 const (
 	tokenEnv     = "GENIE_TOKEN"
 	tokenFileEnv = "GENIE_TOKEN_FILE"
 )
 
-// tlsFlags are what a client demands of a worker's certificate, and its own.
+// tlsFlags are the client's requirements for a worker's certificate, and the
+// client's own.
 type tlsFlags struct {
 	tls   bool
 	files credentials.Files
 }
 
-// flags adds the flags; target is what the worker's address is called.
+// flags adds the flags; target is the name of the worker's address in help
+// texts.
 func (o *tlsFlags) flags(f *pflag.FlagSet, target string) {
 	f.BoolVar(&o.tls, "tls", false, "encrypt the connection to the worker; implied by the other --tls flags")
 	f.StringVar(&o.files.CA, "tls-ca", "", "PEM file of the authorities that may issue the worker's certificate (default: the system's)")
@@ -42,8 +44,8 @@ func (o *tlsFlags) check() error {
 	return nil
 }
 
-// config loads the files and gives a function that returns the configuration for
-// the next connection.
+// config loads the files and returns a function that returns the configuration
+// for the next connection.
 func (o *tlsFlags) config() (func() *tls.Config, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -51,7 +53,7 @@ func (o *tlsFlags) config() (func() *tls.Config, error) {
 	return o.files.Client()
 }
 
-// secureFlags are what a client demands of a worker and shows to it.
+// secureFlags are what a client requires from a worker and presents to it.
 type secureFlags struct {
 	tlsFlags
 	tokenFile string
@@ -64,7 +66,7 @@ func (o *secureFlags) flags(f *pflag.FlagSet, target string) {
 	f.BoolVar(&o.insecure, "insecure", false, "send the token over the network without TLS")
 }
 
-// credentials are the same for an executor.
+// credentials are the flags as credentials of an executor.
 func (o *secureFlags) credentials() (credentials.Client, error) {
 	if err := o.check(); err != nil {
 		return credentials.Client{}, err
@@ -83,7 +85,7 @@ func (o *secureFlags) credentials() (credentials.Client, error) {
 	return c, nil
 }
 
-// options are the same as options of a client.
+// options are the flags as options of a client.
 func (o *secureFlags) options() ([]genie.Option, error) {
 	c, err := o.credentials()
 	if err != nil {

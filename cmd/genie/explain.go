@@ -61,7 +61,7 @@ It takes checkpoints of GPT-2 (the plan samples the next token in the given
 	return cmd
 }
 
-// check finds what does not fit, whatever the model.
+// check finds errors that do not depend on the model.
 func (o *explainOptions) check(cmd *cobra.Command) error {
 	if o.json {
 		if cmd.Flags().Changed("format") && o.format != "json" {
@@ -145,8 +145,7 @@ func (a *app) explainable(cmd *cobra.Command, o *explainOptions) (*explainable, 
 	return load(cmd.Context(), o, hashing.report)
 }
 
-// checkPhase completes the options of a language model and finds what does not
-// fit.
+// checkPhase completes the options of a language model and checks them.
 func (o *explainOptions) checkPhase(cmd *cobra.Command) error {
 	seq, past := explainPast, 0
 	switch o.phase {

@@ -16,10 +16,10 @@ type failureReport struct {
 	Error       *errorReport `json:"error"`
 }
 
-// errorReport is an error as data.
+// errorReport is an error as JSON.
 type errorReport struct {
-	// Code is one word: usage, interrupted, not_found, or that of the first cause
-	// below that the error has; failed for any other.
+	// Code is one word: usage, interrupted, not_found, or that of the first
+	// matching cause below; failed for any other.
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Exit    int    `json:"exit_code"`
@@ -27,7 +27,7 @@ type errorReport struct {
 	Worker string         `json:"worker,omitempty"`
 	Memory *memoryFailure `json:"memory,omitempty"`
 	Quota  *quotaFailure  `json:"quota,omitempty"`
-	// RetryAfter is when a worker that has too much to do thinks to have room.
+	// RetryAfter is when an overloaded worker expects to have capacity.
 	RetryAfter float64 `json:"retry_after_ms,omitempty"`
 }
 
@@ -47,8 +47,8 @@ type quotaFailure struct {
 	Want  int64  `json:"want"`
 }
 
-// failureCodes are the words for causes. The more telling ones come first: an
-// error may have several.
+// failureCodes are the words for causes. Specific ones come first: an error may
+// have several.
 var failureCodes = []struct {
 	cause error
 	code  string
@@ -83,7 +83,7 @@ var failureCodes = []struct {
 	{context.Canceled, "cancelled"},
 }
 
-// newErrorReport says as data what went wrong.
+// newErrorReport describes an error as JSON.
 func newErrorReport(err error, exit int) *errorReport {
 	f := &errorReport{Code: "failed", Message: line(err), Exit: exit}
 	switch {
@@ -119,15 +119,15 @@ func isA[E error](err error) bool {
 	return ok
 }
 
-// reportedError has been printed as JSON already.
+// reportedError has already been printed as JSON.
 type reportedError struct{ err error }
 
 func (e *reportedError) Error() string { return e.err.Error() }
 
 func (e *reportedError) Unwrap() error { return e.err }
 
-// wantsJSON reports whether a command line asks for JSON, also where it is wrong
-// otherwise.
+// wantsJSON reports whether a command line asks for JSON, even if it is
+// otherwise wrong.
 func wantsJSON(args []string) bool {
 	for i, arg := range args {
 		switch {

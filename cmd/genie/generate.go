@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/genie-sdk/go/genie"
-	"github.com/genie-sdk/go/internal/tokenizer"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/workloads/gpt2"
+	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
 func (a *app) generateCommand() *cobra.Command {
@@ -65,10 +65,10 @@ type generateReport struct {
 	Wire         wireReport         `json:"wire"`
 	RemoteOps    int64              `json:"remote_ops"`
 	WorkerPID    int                `json:"worker_pid,omitempty"`
-	// Interrupted says that a signal ended it: Tokens and Text are what there
-	// was by then.
+	// Interrupted says that a signal ended the generation: Tokens and Text are
+	// those up to then.
 	Interrupted bool `json:"interrupted,omitempty"`
-	// Error is why it ended early.
+	// Error is why the generation ended early.
 	Error *errorReport `json:"error,omitempty"`
 }
 
@@ -91,8 +91,8 @@ func sum(byCause map[string]int64) float64 {
 	return float64(n)
 }
 
-// openExecutor opens what --executor names; a URL that is none is a mistake in
-// the command line.
+// openExecutor opens the executor of --executor; an invalid URL is a usage
+// error.
 func openExecutor(ctx context.Context, url string, opts []genie.Option) (*genie.Client, error) {
 	client, err := genie.Open(ctx, url, opts...)
 	if errors.Is(err, genie.ErrURL) {
@@ -171,7 +171,7 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	return nil
 }
 
-// cutShort reports what there was of a text that was not finished.
+// cutShort reports what there is of an unfinished generation.
 func (a *app) cutShort(ctx context.Context, o generateOptions, report *generateReport, err error) error {
 	if report == nil || !o.json {
 		return err
@@ -190,7 +190,7 @@ func (a *app) cutShort(ctx context.Context, o generateOptions, report *generateR
 	return &reportedError{errors.Join(err, a.printJSON(report))}
 }
 
-// summary says on a terminal what it took.
+// summary prints the costs on a terminal.
 func (a *app) summary(r *generateReport) {
 	if a.progress("").out == nil {
 		return
@@ -203,14 +203,14 @@ func (a *app) summary(r *generateReport) {
 type generationRun struct {
 	client *genie.Client
 	model  *gpt2.Model
-	out    io.Writer // text as it comes
+	out    io.Writer // streamed text
 	remote bool
-	stops  []string // texts that end it
+	stops  []string // strings that end the generation
 }
 
-// run generates; the report of a text that was cut short comes with the error. It
-// asks a worker before and after what it has done: other
-// clients' work in between counts too.
+// run generates. After a failure the error comes with a report of the
+// unfinished generation. It reads the worker's counters before and after: work
+// of other clients in between is included.
 func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) (*generateReport, error) {
 	session, err := r.client.NewSession(ctx)
 	if err != nil {
@@ -264,11 +264,11 @@ func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) 
 	return report, nil
 }
 
-// textWriter writes tokens as text, or as ids when there is no tokenizer.
+// textWriter writes tokens as text, or as ids without a tokenizer.
 type textWriter struct {
 	out       io.Writer
 	tokenizer *tokenizer.Tokenizer
-	skip      []int // the end tokens, which are no text
+	skip      []int // the end tokens, which have no text
 	stop      stopper
 	stream    *tokenizer.Stream
 	all       string
@@ -308,7 +308,7 @@ func (w *textWriter) token(id int) error {
 	return stopped
 }
 
-// end ends the line, after an error too.
+// end ends the line, also after an error.
 func (w *textWriter) end() error {
 	if w.count == 0 {
 		return nil

@@ -11,8 +11,8 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
-	"github.com/genie-sdk/go/internal/tokenizer"
 	"github.com/genie-sdk/go/workloads/gpt2"
+	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
 // generateOptions are the flags of generate.
@@ -67,7 +67,7 @@ func (o *generateOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.otlp, "otlp-endpoint", "", "send traces to this OTLP gRPC endpoint: http://host:port or, with TLS, https://host:port")
 }
 
-// check finds what is missing, conflicting or out of range.
+// check finds missing, conflicting and out-of-range flags.
 func (o *generateOptions) check(f *pflag.FlagSet) error {
 	if o.model == "" {
 		return usagef("--model is missing: the directory of a checkpoint")
@@ -104,7 +104,7 @@ func (o *generateOptions) checkSampling(f *pflag.FlagSet) error {
 			return usagef("--greedy and --%s exclude each other", name)
 		}
 	}
-	// Written so that a NaN fails.
+	// The comparisons are written so that a NaN fails.
 	switch {
 	case !(o.temperature >= 0 && o.temperature <= 1e6):
 		return usagef("--temperature is %g, not 0 or more", o.temperature)
@@ -119,7 +119,7 @@ func (o *generateOptions) checkSampling(f *pflag.FlagSet) error {
 	return nil
 }
 
-// checkFolder finds out before the work that its result could not be written.
+// checkFolder checks before the work that its result can be written.
 func (o *generateOptions) checkFolder() error {
 	if o.logitsOut == "" {
 		return nil

@@ -31,7 +31,8 @@ func withFiles(t *testing.T, from string, files map[string]string) string {
 	return dir
 }
 
-// TestStop ends a text before a stop, wherever the tokens lie, on each executor.
+// TestStop ends a generation before a stop string, however it is divided into
+// tokens, on each executor.
 func TestStop(t *testing.T) {
 	w := startChild(t, both())
 	args := func(executor string, more ...string) []string {
@@ -159,8 +160,8 @@ func jsonOf(t *testing.T, v any) string {
 	return string(text)
 }
 
-// TestClassifyNotSquare classifies pictures that the preprocessor leaves as they
-// are.
+// TestClassifyNotSquare classifies images that the preprocessor does not
+// resize.
 func TestClassifyNotSquare(t *testing.T) {
 	dir := withFiles(t, filepath.Join("..", "..", "testdata", "resnet", "basic"), map[string]string{
 		"preprocessor_config.json": `{"image_processor_type": "ViTImageProcessor", "size": {"height": 33, "width": 47}}`,

@@ -12,7 +12,7 @@ import (
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
-// warnings is a logger of what a command uses though it should not be like that.
+// warnings is a logger of faults in inputs that are used in spite of them.
 func (a *app) warnings() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{
 		Level: slog.LevelWarn,
@@ -25,8 +25,8 @@ func (a *app) warnings() *slog.Logger {
 	}))
 }
 
-// fit makes the request of the flags and of what the checkpoint says where they
-// leave it open, with the texts that end its text.
+// fit makes the request from the flags and, where they are not given, the
+// checkpoint's settings. It also returns the strings that end the generation.
 func (o *generateOptions) fit(m *gpt2.Model) (r genie.GenerateRequest, stops []string, err error) {
 	prompt, err := o.promptTokens(m)
 	if err != nil {
@@ -44,8 +44,8 @@ func (o *generateOptions) fit(m *gpt2.Model) (r genie.GenerateRequest, stops []s
 	return r, texts, nil
 }
 
-// follow takes what the flags leave open from the checkpoint's own settings, as
-// transformers' generate does: whether and how to sample, and how long to go on.
+// follow takes settings without a flag from the checkpoint, as transformers'
+// generate does: whether and how to sample, and how many tokens to generate.
 func (o *generateOptions) follow(g *gpt2.Generation, prompt int) error {
 	if o.ignoreSettings {
 		return nil
@@ -79,7 +79,7 @@ func (o *generateOptions) follow(g *gpt2.Generation, prompt int) error {
 	return nil
 }
 
-// minTopP keeps the likeliest token alone, which is what a top_p of 0 does.
+// minTopP keeps only the likeliest token, which is the effect of a top_p of 0.
 const minTopP = 1e-9
 
 // givenFlags are the names of the flags on the command line.
@@ -89,8 +89,8 @@ func givenFlags(f *pflag.FlagSet) map[string]bool {
 	return given
 }
 
-// stops divides --stop and the checkpoint's own stop strings into texts and,
-// for a model without a tokenizer, whose text is ids, token ids.
+// stops divides --stop and the checkpoint's stop strings into strings and, for
+// a model without a tokenizer, token ids.
 func (o *generateOptions) stops(m *gpt2.Model) (texts []string, ids []int, err error) {
 	if m.Tokenizer == nil {
 		for _, s := range o.stop {
@@ -109,15 +109,15 @@ func (o *generateOptions) stops(m *gpt2.Model) (texts []string, ids []int, err e
 	return texts, nil, nil
 }
 
-// stopper holds text back for as long as it may be the beginning of a stop, and
-// ends it before one.
+// stopper holds back text that may be the beginning of a stop string, and ends
+// the text before one.
 type stopper struct {
 	texts []string
 	held  string
 }
 
-// next takes more text and returns what is to be written; the error is
-// [genie.ErrStop] when a stop has come.
+// next takes more text and returns the text to write; the error is
+// [genie.ErrStop] at a stop string.
 func (s *stopper) next(text string) (string, error) {
 	if len(s.texts) == 0 {
 		return text, nil
@@ -147,7 +147,7 @@ func (s *stopper) next(text string) (string, error) {
 	return out, nil
 }
 
-// rest is what is held back when no more text comes.
+// rest is the held-back text at the end.
 func (s *stopper) rest() string {
 	rest := s.held
 	s.held = ""

@@ -9,7 +9,7 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// hashesEnv says where hashes are stored, where no flag does.
+// hashesEnv is the environment variable for the default of --hashes.
 const hashesEnv = "GENIE_HASHES"
 
 // hashesFlag adds --hashes.
@@ -18,9 +18,9 @@ func hashesFlag(f *pflag.FlagSet, to *string) {
 		"where to store weight hashes, so that a model is hashed once: a folder, cache (the user's cache folder, the default), model (beside the model) or off; also "+hashesEnv)
 }
 
-// hashedAnew runs what loads a model and uses it, once more where stored hashes
-// of the model were found to be wrong: they have been dropped by then. Weights
-// go to an executor before there is anything to print.
+// hashedAnew runs run, and once more if stored hashes of the model were found
+// to be wrong and have been dropped. Weights go to an executor before anything
+// is printed.
 func hashedAnew(run func() error) error {
 	err := run()
 	if _, ok := errors.AsType[*transport.ContentError](err); ok {

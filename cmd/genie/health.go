@@ -60,7 +60,7 @@ with 1 if it does not or cannot be reached. URL is one of
 
 const healthURLs = "http://host:port, https://host:port, grpc://host:port or tcp://host:port"
 
-// oneArg takes one argument, which is called name.
+// oneArg takes one argument with the given name.
 func oneArg(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
@@ -128,8 +128,8 @@ func grpcHealth(ctx context.Context, addr string, secure *tlsFlags) error {
 	return nil
 }
 
-// httpClient asks for what is at u, by no proxy, as all connections to a worker
-// are made. Files are read again for each connection.
+// httpClient is a client for u without a proxy, like all connections to a
+// worker. TLS files are read again for each connection.
 func (o *tlsFlags) httpClient(u *url.URL) (*http.Client, error) {
 	t := &http.Transport{}
 	if u.Scheme != "https" {
@@ -155,7 +155,7 @@ func (o *tlsFlags) httpClient(u *url.URL) (*http.Client, error) {
 
 var errTooLong = errors.New("the answer is too long")
 
-// get reads what is at a URL, at most limit bytes.
+// get reads the content of a URL, at most limit bytes.
 func get(ctx context.Context, client *http.Client, url string, limit int64) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {

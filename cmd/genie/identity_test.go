@@ -19,9 +19,9 @@ import (
 	"github.com/zeebo/blake3"
 )
 
-// TestModelReplacedWithTheSameTimes puts another model of the same names, sizes
-// and times in the place of one whose hashes are stored, as archives with fixed
-// times do, and each next run is the new model's (NixOS/nixpkgs#54955).
+// TestModelReplacedWithTheSameTimes replaces a model whose hashes are stored by
+// another one with the same names, sizes and times, as archives with fixed
+// times do. Each next run uses the new model (NixOS/nixpkgs#54955).
 func TestModelReplacedWithTheSameTimes(t *testing.T) {
 	t.Parallel()
 	w := startChild(t, both(), "--hashes", "off")

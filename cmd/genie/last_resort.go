@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// lastResort is how long a shutdown may take beyond the time that requests have to
-// finish: ending the others takes a second, and saying goodbye half of one.
+// lastResort is how long a shutdown may take beyond the drain timeout: ending
+// the other requests takes a second, and the farewell half of one.
 const lastResort = 3 * time.Second
 
-// endAnyway calls end when done has not been called so long after ctx ended.
+// endAnyway calls end when done has not been called for the given time after
+// ctx ended.
 func endAnyway(ctx context.Context, after time.Duration, end func()) (done func()) {
 	finished := make(chan struct{})
 	go func() {
@@ -32,7 +33,7 @@ func endAnyway(ctx context.Context, after time.Duration, end func()) (done func(
 	return sync.OnceFunc(func() { close(finished) })
 }
 
-// giveUp ends a worker whose shutdown does not come to its end.
+// giveUp ends a worker whose shutdown hangs.
 func (a *app) giveUp() {
 	_, _ = fmt.Fprintln(a.stderr, "genie: the shutdown hangs: the process is ended")
 	os.Exit(exitDrain)

@@ -23,7 +23,8 @@ func TestLastResort(t *testing.T) {
 	})
 }
 
-// TestNoLastResort ends a shutdown in time, and a worker that nobody told to stop.
+// TestNoLastResort has a shutdown that ends in time, and a worker that is not
+// stopped.
 func TestNoLastResort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -30,8 +30,8 @@ func (l *logitsFile) add(step int, t transport.Tensor) error {
 	return nil
 }
 
-// write publishes the file whole or not at all, and writes to what is no
-// ordinary file as it is.
+// write publishes the complete file or nothing; it writes directly to a target
+// that is not a regular file.
 func (l *logitsFile) write(ctx context.Context, path string) (err error) {
 	parts := []struct {
 		name string

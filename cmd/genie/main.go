@@ -1,10 +1,9 @@
 // Command genie is the command line and the worker of the Genie SDK. Run it
 // without arguments for the list of commands.
 //
-// It exits with 0 when all went well, 1 when something failed, 2 when it was
-// called wrongly, and 128 and the signal's number when a signal ended it (130
-// after Ctrl-C). A worker that a signal stops has ended well: 0, or 3 if it
-// had to end requests that were under way.
+// It exits with 0 on success, 1 on failure, 2 on a usage error, and 128 plus
+// the signal's number when a signal ended it (130 after Ctrl-C). A worker that
+// a signal stops exits with 0, or with 3 if it had to end running requests.
 package main
 
 import (

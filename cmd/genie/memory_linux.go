@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// memory is what there is and what is available, a limit of the container's
-// included (cgroup v2).
+// memory is the total and the available memory, within the container's limit
+// (cgroup v2).
 func memory() (total, available int64, ok bool) {
 	text, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -38,7 +38,7 @@ func memory() (total, available int64, ok bool) {
 	return total, available, total > 0
 }
 
-// cgroup reads a number of the container's; "max" is none.
+// cgroup reads a number of the container's cgroup; "max" means none.
 func cgroup(name string) (int64, bool) {
 	text, err := os.ReadFile("/sys/fs/cgroup/" + name)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/genie-sdk/go/internal/safetensors"
-	"github.com/genie-sdk/go/internal/seeded"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/workloads"
 )
 
 func (a *app) modelsCommand() *cobra.Command {
@@ -97,9 +97,9 @@ machine. It writes no tokenizer, since no seed gives a vocabulary; generate with
 }
 
 func (a *app) modelsNew(ctx context.Context, o modelsNewOptions) error {
-	dtypes := map[string]safetensors.DType{
-		"f32": safetensors.F32, "float32": safetensors.F32, "f16": safetensors.F16, "float16": safetensors.F16,
-		"bf16": safetensors.BF16, "bfloat16": safetensors.BF16,
+	dtypes := map[string]plan.DType{
+		"f32": plan.F32, "float32": plan.F32, "f16": plan.F16, "float16": plan.F16,
+		"bf16": plan.BF16, "bfloat16": plan.BF16,
 	}
 	dtype, ok := dtypes[strings.ToLower(o.dtype)]
 	model, known := presetNamed(o.preset)
@@ -118,15 +118,15 @@ func (a *app) modelsNew(ctx context.Context, o modelsNewOptions) error {
 		return err //nolint:wrapcheck // names the path
 	}
 	p := a.progress("writing " + o.preset)
-	err := model.write(ctx, o.preset, o.seed, o.out, seeded.Options{DType: dtype, Progress: p.report})
+	err := model.write(ctx, o.preset, o.seed, o.out, workloads.CheckpointOptions{DType: dtype, Progress: p.report})
 	p.stop()
 	if err != nil {
 		return err
 	}
-	bytes := model.Parameters * dtype.Size()
+	bytes := model.Parameters * int64(dtype.Size())
 	if o.json {
 		return a.printJSON(map[string]any{
-			"preset": o.preset, "seed": o.seed, "dtype": strings.ToLower(string(dtype)), "dir": o.out,
+			"preset": o.preset, "seed": o.seed, "dtype": dtype.String(), "dir": o.out,
 			"parameters": model.Parameters, "bytes": bytes,
 		})
 	}

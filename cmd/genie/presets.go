@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/genie-sdk/go/internal/seeded"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/clip"
 	"github.com/genie-sdk/go/workloads/gpt2"
 	"github.com/genie-sdk/go/workloads/resnet"
@@ -26,7 +26,7 @@ type preset struct {
 	Image      int    `json:"image,omitempty"`   // height and width
 	Classes    int    `json:"classes,omitempty"`
 
-	write func(ctx context.Context, preset string, seed uint64, dir string, opts seeded.Options) error
+	write func(ctx context.Context, preset string, seed uint64, dir string, opts workloads.CheckpointOptions) error
 }
 
 // presets are the architectures, by family, smallest first.

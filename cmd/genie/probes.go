@@ -14,11 +14,11 @@ import (
 	"github.com/genie-sdk/go/internal/kernels"
 )
 
-// probeTime is how long a probe repeats itself; the fastest time counts.
+// probeTime is how long a probe repeats; the fastest time counts.
 const probeTime = 200 * time.Millisecond
 
-// fastest runs f on threads 0 to n-1 at once, again and again, and gives the
-// shortest time that all of them took.
+// fastest runs f on threads 0 to n-1 at once, repeatedly, and returns the
+// shortest time for all of them.
 func fastest(ctx context.Context, n int, f func(thread int)) time.Duration {
 	var best time.Duration
 	for begin := time.Now(); best == 0 || time.Since(begin) < probeTime && ctx.Err() == nil; {
@@ -35,7 +35,7 @@ func fastest(ctx context.Context, n int, f func(thread int)) time.Duration {
 	return best
 }
 
-// checkReads measures how fast memory is read: the bound of decoding.
+// checkReads measures the rate of memory reads, which limits decoding.
 func checkReads(ctx context.Context) check {
 	const bytes = 256 << 20 // more than caches hold
 	data := make([]float32, bytes/4)
@@ -55,8 +55,8 @@ func checkReads(ctx context.Context) check {
 	}
 }
 
-// checkProducts measures the rate of float32 matrix products whose operands
-// stay in a cache: the bound of prefill.
+// checkProducts measures the rate of float32 matrix products with operands in a
+// cache, which limits prefill.
 func checkProducts(ctx context.Context) check {
 	const m, n, k = 96, 1024, 512
 	rate := func(threads int) float64 {
@@ -82,8 +82,7 @@ func checkProducts(ctx context.Context) check {
 	}
 }
 
-// checkLoopback measures TCP within this machine: the best that a worker on it
-// can do.
+// checkLoopback measures TCP within this machine, the limit for a worker on it.
 func checkLoopback(ctx context.Context) check {
 	const name = "loopback TCP"
 	near, far, err := loopback(ctx)
@@ -108,7 +107,7 @@ func checkLoopback(ctx context.Context) check {
 	}
 }
 
-// loopback gives both ends of a connection.
+// loopback returns both ends of a connection.
 func loopback(ctx context.Context) (near, far net.Conn, err error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -151,7 +150,7 @@ func roundTrip(near, far net.Conn) (time.Duration, error) {
 	return times[rounds/2], <-echoed
 }
 
-// throughput is bytes a second in one direction.
+// throughput is bytes per second in one direction.
 func throughput(near, far net.Conn) (float64, error) {
 	const size, chunk = 512 << 20, 1 << 20
 	sent := make(chan error, 1)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// workerProcess is a worker that belongs to this process.
+// workerProcess is a worker owned by this process.
 type workerProcess struct {
 	url    string
 	pid    int
@@ -22,10 +22,9 @@ type workerProcess struct {
 	ended  chan struct{}
 }
 
-// startWorker starts this program again as a worker on a free loopback port
-// and waits until it listens. The worker ends with ctx, with stop, and, since
-// it watches the pipe to its standard input, with this process, however that
-// ends.
+// startWorker starts this program again as a worker on a free loopback port and
+// waits until it listens. The worker ends with ctx, with stop, and, since it
+// watches the pipe to its standard input, with this process, however that ends.
 func startWorker(ctx context.Context) (*workerProcess, error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -42,7 +41,7 @@ func startWorker(ctx context.Context) (*workerProcess, error) {
 		cancel()
 		return nil, fmt.Errorf("start a worker: %w", err)
 	}
-	// A pipe of our own: that of StdoutPipe is closed by Wait.
+	// A separate pipe, because Wait closes that of StdoutPipe.
 	stdout, child, err := os.Pipe()
 	if err != nil {
 		cancel()
@@ -69,7 +68,7 @@ func startWorker(ctx context.Context) (*workerProcess, error) {
 		return w, nil
 	}
 	if err != nil {
-		<-w.ended // nobody holds the other end: it is ending
+		<-w.ended // the worker has closed its end: it is exiting
 	}
 	w.stop()
 	if ctx.Err() != nil {
@@ -82,7 +81,7 @@ func startWorker(ctx context.Context) (*workerProcess, error) {
 	return nil, errors.New("the worker did not start: " + why)
 }
 
-// stop ends the worker: kindly at first, by force after a moment. When it
+// stop ends the worker, by a signal first and by force after a while. When it
 // returns the process is gone.
 func (w *workerProcess) stop() {
 	_ = w.stdin.Close()

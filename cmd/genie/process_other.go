@@ -9,7 +9,7 @@ import (
 
 func detach(*exec.Cmd) {}
 
-// screenSignals are those about the terminal that a program draws on.
+// screenSignals are the signals about the terminal that a program draws on.
 var screenSignals = []os.Signal{}
 
 func isSuspend(os.Signal) bool { return false }

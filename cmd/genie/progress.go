@@ -9,12 +9,12 @@ import (
 	"golang.org/x/term"
 )
 
-// progress draws a bar on standard error while bytes move, and nothing when
-// that is no terminal.
+// progress draws a bar on standard error while bytes move; it draws nothing if
+// that is not a terminal.
 type progress struct {
-	out   *os.File // nil when there is no terminal
+	out   *os.File // nil without a terminal
 	what  string
-	plain bool // what is done is not bytes
+	plain bool // the unit is not bytes
 
 	mu    sync.Mutex
 	bar   *progressbar.ProgressBar
@@ -29,7 +29,7 @@ func (a *app) progress(what string) *progress {
 	return p
 }
 
-// report draws; it is a transport.Progress.
+// report draws the bar; it is a transport.Progress.
 func (p *progress) report(done, total int64) {
 	if p.out == nil || total <= 0 {
 		return
@@ -51,7 +51,7 @@ func (p *progress) report(done, total int64) {
 	}
 }
 
-// stop takes a bar that did not reach its end off the screen.
+// stop removes an unfinished bar from the screen.
 func (p *progress) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -71,9 +71,9 @@ func (c *child) kill(t *testing.T) {
 	_ = c.cmd.Wait()
 }
 
-// TestKilledWorker kills a worker process at random moments of a text and starts
-// it again at the same address: the text goes on and is the one that an unbroken
-// run writes.
+// TestKilledWorker kills a worker process at random moments of a generation and
+// restarts it at the same address: the generation resumes and equals an
+// unbroken one.
 func TestKilledWorker(t *testing.T) {
 	kills := 5
 	if n, err := strconv.Atoi(os.Getenv(killsEnv)); err == nil {
@@ -116,7 +116,7 @@ func steps() semantic.Features {
 	return semantic.Features{Label: "steps", Weights: true, State: true, Sampling: true, Prune: true}
 }
 
-// TestAnotherWorker goes on with the second of two workers, over the other
+// TestAnotherWorker resumes on the second of two workers, over the other
 // transport.
 func TestAnotherWorker(t *testing.T) {
 	m := loadModel(t)
@@ -206,8 +206,8 @@ func counterProgram() (out *lazy.Tensor) {
 	return out
 }
 
-// TestRestartedWorker holds what is left of a session whose worker was restarted:
-// handles are stale, carried state is gone and says so, and never reads as zeros.
+// TestRestartedWorker checks a session whose worker was restarted: handles are
+// stale, carried state is reported as lost and never reads as zeros.
 func TestRestartedWorker(t *testing.T) {
 	for _, scheme := range []string{"tcp", "grpc"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -258,8 +258,8 @@ func TestRestartedWorker(t *testing.T) {
 	}
 }
 
-// TestStoppedWorker stops a worker process in the middle of a text, which keeps
-// its connections open: that is noticed by its silence.
+// TestStoppedWorker suspends a worker process in the middle of a generation,
+// which keeps its connections open: its silence is noticed.
 func TestStoppedWorker(t *testing.T) {
 	t.Parallel()
 	m := loadModel(t)

@@ -13,8 +13,9 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// text is standard output for the text of a model: as it is, and on a terminal
-// without what that would obey. Tokens may come from a worker, which chooses them.
+// text is standard output for the text of a model: unchanged, but on a terminal
+// without control characters. Tokens may come from a worker, which could choose
+// them to attack the terminal.
 func (a *app) text() io.Writer {
 	if f, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return terminalText{f}
@@ -22,8 +23,8 @@ func (a *app) text() io.Writer {
 	return a.stdout
 }
 
-// terminalText writes text with its lines and tabs, and everything else that is
-// not printed escaped.
+// terminalText writes text with its lines and tabs, and escapes every other
+// character that is not printed.
 type terminalText struct{ w io.Writer }
 
 // Write implements [io.Writer].
@@ -48,10 +49,10 @@ func (t terminalText) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// plainJSON writes JSON with all that is not printed escaped, too: encoding/json
-// leaves DEL, the C1 controls and what changes the direction of text as they are,
-// and what is read by a program is looked at on a terminal now and then. It is
-// given whole messages, and such characters stand in strings alone.
+// plainJSON also escapes characters in JSON that are not printed: encoding/json
+// leaves DEL, the C1 controls and characters that change the direction of text
+// unchanged, and JSON is sometimes read on a terminal. It is given whole
+// messages, in which such characters occur only in strings.
 type plainJSON struct{ w io.Writer }
 
 // Write implements [io.Writer].

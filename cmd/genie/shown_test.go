@@ -132,7 +132,7 @@ func TestLogsAreShown(t *testing.T) {
 	}
 }
 
-// TestTextOnATerminal is the text of a model whose tokens a worker chose.
+// TestTextOnATerminal prints the text of a model whose tokens a worker chose.
 func TestTextOnATerminal(t *testing.T) {
 	var out bytes.Buffer
 	n, err := terminalText{&out}.Write([]byte("one\n\ttwo " + "\x1b[2J\u202e\u009b" + " ümlaut\n"))

@@ -26,7 +26,7 @@ func (e *signalError) exitCode() int {
 }
 
 // withSignals ends the context at the first SIGINT or SIGTERM, with a
-// [signalError] as the cause. The second one ends the process.
+// [signalError] as the cause. The second signal ends the process.
 func withSignals(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 1)

@@ -60,8 +60,8 @@ over one interval. On a terminal, top waits for a worker that becomes unreachabl
 	return cmd
 }
 
-// metricsURL is where the metrics of the worker at text are. Without a scheme it
-// is HTTP, encrypted or not.
+// metricsURL is the URL of the metrics of the worker at text. Without a scheme
+// it is HTTP, encrypted or not.
 func metricsURL(text string, encrypted bool) (*url.URL, error) {
 	if !strings.Contains(text, "://") {
 		scheme := "http://"
@@ -80,20 +80,20 @@ func metricsURL(text string, encrypted bool) (*url.URL, error) {
 	return u, nil
 }
 
-// viewer is where top shows what it sees.
+// viewer is the output of top.
 type viewer interface {
 	show(r *topReport) error
-	// lost is told that a look failed; what it returns ends top.
+	// lost reports a failed update; a returned error ends top.
 	lost(err error) error
-	// events are signals that are the viewer's to handle; nil for none.
+	// events are signals for the viewer to handle; nil for none.
 	events() <-chan os.Signal
 	handle(s os.Signal) error
-	// left is closed when whoever looks wants to leave; nil for never.
+	// left is closed when the user quits; nil for never.
 	left() <-chan struct{}
 	close()
 }
 
-// viewer is a terminal, drawn over again and again, or a stream.
+// viewer is a terminal, drawn repeatedly, or a stream.
 func (a *app) viewer(at string, o topOptions) viewer {
 	at = strings.TrimSuffix(at, "/metrics")
 	f, ok := a.stdout.(*os.File)
@@ -107,8 +107,7 @@ func (a *app) viewer(at string, o topOptions) viewer {
 	return stream{func(r *topReport) error { return a.printf("%s\n", r.table(at)) }}
 }
 
-// stream shows one report after the other and ends with the first look that
-// fails.
+// stream prints one report after another and ends with the first failed update.
 type stream struct {
 	print func(r *topReport) error
 }
@@ -125,8 +124,8 @@ func (stream) left() <-chan struct{} { return nil }
 
 func (stream) close() {}
 
-// top looks every interval and shows what happened in it. The end of ctx is not
-// an error: it is how one leaves.
+// top reads the metrics every interval and shows the changes. The end of ctx is
+// not an error: it is how a user leaves.
 func (a *app) top(ctx context.Context, from *scraper, o topOptions) error {
 	before, err := from.scrape(ctx)
 	if err != nil {
@@ -166,7 +165,7 @@ func (a *app) top(ctx context.Context, from *scraper, o topOptions) error {
 	}
 }
 
-// leave drops an error that came of being told to end.
+// leave drops an error caused by the end of ctx.
 func leave(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
@@ -174,14 +173,14 @@ func leave(ctx context.Context, err error) error {
 	return nil
 }
 
-// scrapeTime is how long a worker may take to tell its metrics.
+// scrapeTime is how long a worker may take to send its metrics.
 const scrapeTime = 10 * time.Second
 
-// maxMetrics bounds what a worker may say, in bytes.
+// maxMetrics bounds the metrics of a worker, in bytes.
 const maxMetrics = 16 << 20
 
-// scraped is a worker's metrics at one moment: values by name and labels, as
-// key writes them. Histograms have _count and _sum.
+// scraped is a worker's metrics at one moment: values by name and labels, in
+// the form of key. Histograms have _count and _sum.
 type scraped struct {
 	at     time.Time
 	values map[string]float64
@@ -197,7 +196,7 @@ func key(name string, labels map[string]string, names ...string) string {
 	return b.String()
 }
 
-// scraper asks a worker for its metrics.
+// scraper reads the metrics of a worker.
 type scraper struct {
 	at     string
 	client *http.Client
@@ -222,7 +221,7 @@ func (from *scraper) scrape(ctx context.Context) (*scraped, error) {
 			labels := map[string]string{}
 			names := make([]string, 0, len(m.GetLabel()))
 			for _, l := range m.GetLabel() {
-				labels[l.GetName()] = wire.Printable(l.GetValue()) // the worker's words
+				labels[l.GetName()] = wire.Printable(l.GetValue()) // text from the worker
 				names = append(names, l.GetName())
 			}
 			slices.Sort(names)

@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keyWait is how long a look for keys waits at a time, and so how long closing
-// takes at most.
+// keyWait is how long one wait for keys takes, and so the maximum time for
+// closing.
 const keyWait = 100 * time.Millisecond
 
-// keys reads single keys from a terminal, which goes on making signals of Ctrl-C
-// and Ctrl-Z.
+// keys reads single keys from a terminal, which still turns Ctrl-C and Ctrl-Z
+// into signals.
 type keys struct {
 	fd    int
-	was   *unix.Termios // nil where keys are not read
-	taken atomic.Bool   // the terminal gives keys now
+	was   *unix.Termios // nil if keys are not read
+	taken atomic.Bool   // the terminal is in raw mode now
 	quit  chan struct{} // closed by q or Q
 	end   chan struct{}
 	wg    sync.WaitGroup
@@ -40,13 +40,13 @@ func newKeys(in *os.File) *keys {
 	return k
 }
 
-// take lets keys come one by one, without being shown.
+// take makes the terminal deliver keys one by one, without echo.
 func (k *keys) take() {
 	if k.was == nil {
 		return
 	}
-	// In the background the terminal is another's, and asking for it stops the
-	// process.
+	// In the background another process owns the terminal, and accessing it
+	// would stop this process.
 	if front, err := unix.IoctlGetInt(k.fd, unix.TIOCGPGRP); err == nil && front != unix.Getpgrp() {
 		return
 	}
@@ -58,7 +58,7 @@ func (k *keys) take() {
 	}
 }
 
-// restore gives the terminal back as it was.
+// restore restores the terminal.
 func (k *keys) restore() {
 	if k.taken.Swap(false) {
 		_ = unix.IoctlSetTermios(k.fd, unix.TCSETS, k.was)
@@ -75,7 +75,7 @@ func (k *keys) watch() {
 		}
 		at := []unix.PollFd{{Fd: int32(k.fd), Events: unix.POLLIN}}
 		if !k.taken.Load() {
-			at = nil // it only waits
+			at = nil // only wait
 		}
 		if n, err := unix.Poll(at, int(keyWait/time.Millisecond)); err != nil || n == 0 {
 			if err != nil && !errors.Is(err, unix.EINTR) {

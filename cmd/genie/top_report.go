@@ -10,7 +10,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// topReport is what a worker did between two looks, and how it is now.
+// topReport is the activity of a worker between two updates, and its current
+// state.
 type topReport struct {
 	Time     time.Time `json:"time"`
 	Interval float64   `json:"interval_s"`
@@ -39,12 +40,12 @@ type topBytes struct {
 	Rate  float64 `json:"bytes_per_s"`
 }
 
-// startTime is the metric that tells one life of a worker from another.
+// startTime is the metric that distinguishes one run of a worker from another.
 const startTime = "process_start_time_seconds"
 
 func newTopReport(before, now *scraped) *topReport {
 	const p = "genie_worker_"
-	if before.values[startTime] != now.values[startTime] { // another life of the worker: it began in between
+	if before.values[startTime] != now.values[startTime] { // the worker has restarted in between
 		before = &scraped{at: before.at}
 	}
 	seconds := now.at.Sub(before.at).Seconds()
@@ -91,12 +92,12 @@ func newTopReport(before, now *scraped) *topReport {
 	return r
 }
 
-// table writes a report on the worker at the given address for people.
+// table writes a report on the worker at the given address as text.
 func (r *topReport) table(at string) string {
 	return fmt.Sprintf("%s  %s\n\n%s", r.state(at), r.about(), r.body())
 }
 
-// state is whose report it is, of when, and whether the worker is ready.
+// state is the address, the time, and whether the worker is ready.
 func (r *topReport) state(at string) string {
 	state := "ready"
 	if !r.Ready {
@@ -140,7 +141,7 @@ func (r *topReport) body() string {
 	return trimLines(b.String())
 }
 
-// kinds are those of memory, the usual ones first.
+// kinds are the kinds of memory, the usual ones first.
 func kinds(memory map[string]float64) []string {
 	out := []string{"weights", "state", "retained", "scratch", "staging"}
 	var more []string

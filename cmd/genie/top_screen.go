@@ -12,29 +12,29 @@ import (
 	"golang.org/x/term"
 )
 
-// What a terminal is told: to show its other screen without a cursor, and to go
-// back to what it showed before (xterm's control sequences).
+// Control sequences of xterm: switch to the alternate screen without a cursor,
+// and back.
 const (
 	screenOpen  = "\x1b[?1049h\x1b[?25l"
 	screenClose = "\x1b[?25h\x1b[?1049l"
 )
 
-// screen shows reports on a terminal, each over the one before, and leaves the
-// terminal as it was.
+// screen shows each report on a terminal in place of the previous one, and
+// restores the terminal at the end.
 type screen struct {
 	out     *os.File
 	at      string
 	last    *topReport
-	gone    time.Time // when looks began to fail; zero while they do not
-	why     error     // that the last one failed
+	gone    time.Time // when updates began to fail; zero while they succeed
+	why     error     // error of the last failure
 	signals chan os.Signal
 	keys    *keys
 }
 
-// newScreen draws on out; in, which may be nil, is where keys come from.
+// newScreen draws on out; in, which may be nil, is the source of keys.
 func newScreen(in, out *os.File, at string) *screen {
 	s := &screen{out: out, at: at, signals: make(chan os.Signal, 1), keys: newKeys(in)}
-	if len(screenSignals) > 0 { // none would be all
+	if len(screenSignals) > 0 { // an empty list would mean all signals
 		signal.Notify(s.signals, screenSignals...)
 	}
 	_, _ = out.WriteString(screenOpen)
@@ -54,13 +54,13 @@ func (s *screen) show(r *topReport) error {
 	return s.draw()
 }
 
-// lost waits for the worker to come back: what it said last stays.
+// lost waits for the worker to return; the last report stays visible.
 func (s *screen) lost(err error) error {
 	if s.gone.IsZero() {
 		s.gone = time.Now()
 	}
 	s.why = err
-	if asked, ok := errors.AsType[*url.Error](err); ok { // the address is there already
+	if asked, ok := errors.AsType[*url.Error](err); ok { // it contains the address
 		s.why = asked.Err
 	}
 	return s.draw()
@@ -68,8 +68,8 @@ func (s *screen) lost(err error) error {
 
 func (s *screen) events() <-chan os.Signal { return s.signals }
 
-// handle draws anew where the terminal has another size, and gives the terminal
-// back while the program is stopped.
+// handle redraws when the terminal's size changes, and restores the terminal
+// while the program is stopped.
 func (s *screen) handle(sig os.Signal) error {
 	if isSuspend(sig) {
 		_, _ = s.out.WriteString(screenClose)
@@ -95,7 +95,7 @@ func (s *screen) draw() error {
 	return nil
 }
 
-// lines are what there is to show.
+// lines are the lines to show.
 func (s *screen) lines(width int) (lines []string) {
 	switch {
 	case s.why != nil:
@@ -116,9 +116,9 @@ func (s *screen) lines(width int) (lines []string) {
 	return lines
 }
 
-// fit makes lines fit a terminal: where there are too many, empty ones go first,
-// and what is too long is cut. The last column stays free: what is written there
-// is erased with the rest of its line.
+// fit makes lines fit a terminal: if there are too many, empty ones are dropped
+// first, and long ones are truncated. The last column stays free: a character
+// there would be erased with the rest of its line.
 func fit(lines []string, width, height int) []string {
 	var out []string
 	drop := len(lines) - height

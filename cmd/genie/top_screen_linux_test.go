@@ -83,9 +83,9 @@ func (p *pty) shows(text string) (lines []string) {
 	return lines
 }
 
-// TestTopOnATerminal watches a worker on a terminal of 60 columns that becomes
-// another one; the worker goes away and returns, top is stopped, goes on, and
-// leaves the terminal as it was.
+// TestTopOnATerminal watches a worker on a terminal of 60 columns that is
+// resized; the worker restarts, top is suspended and resumed, and restores the
+// terminal at the end.
 func TestTopOnATerminal(t *testing.T) {
 	// Ports that are free now are so again when the worker has ended.
 	free := func() string {
@@ -172,7 +172,7 @@ func TestTopEndsWithQ(t *testing.T) {
 	require.Equal(t, before, mode())
 }
 
-// stopped reports whether a process waits to be told to go on.
+// stopped reports whether a process is suspended.
 func stopped(t *testing.T, pid int) bool {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -15,10 +15,10 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// traceFlush is how long the last spans may take to be sent.
+// traceFlush is how long sending the last spans may take.
 const traceFlush = 2 * time.Second
 
-// checkOTLP holds an --otlp-endpoint against its form.
+// checkOTLP checks the form of --otlp-endpoint.
 func checkOTLP(endpoint string) error {
 	if endpoint == "" {
 		return nil
@@ -31,8 +31,8 @@ func checkOTLP(endpoint string) error {
 }
 
 // tracing sends spans to endpoint until stop, which sends the last ones. The
-// tracer is nil when there is no endpoint. A collector that cannot be reached
-// costs spans, a warning and nothing else.
+// tracer is nil without an endpoint. If a collector cannot be reached, spans
+// are lost and a warning is printed.
 func (a *app) tracing(ctx context.Context, endpoint, service string) (t transport.Tracer, stop func(), err error) {
 	if endpoint == "" {
 		return nil, func() {}, nil

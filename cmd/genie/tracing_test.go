@@ -12,7 +12,8 @@ import (
 	"google.golang.org/grpc"
 )
 
-// spans is a collector that keeps what it is sent: names by trace and service.
+// spans is a collector that stores what it receives: names by trace and
+// service.
 type spans struct {
 	collector.UnimplementedTraceServiceServer
 
@@ -75,8 +76,8 @@ func TestTraces(t *testing.T) {
 	require.Equal(t, 1, generations)
 }
 
-// TestNobodyCollects traces to an address where nobody is: the program does its
-// work.
+// TestNobodyCollects traces to an address without a collector: the program does
+// its work.
 func TestNobodyCollects(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -110,7 +110,7 @@ type visionModel struct {
 	close   func() error
 }
 
-// runReport is what is said of a run by every command that makes one.
+// runReport is the common part of the reports of commands that make a run.
 type runReport struct {
 	Policy     string     `json:"policy"`
 	Executor   string     `json:"executor"`
@@ -159,8 +159,8 @@ func (a *app) look(ctx context.Context, o *visionOptions, load func(transport.Pr
 	return out, report, err
 }
 
-// runVision runs a model in a session of its own, and asks a worker before and
-// after what it has done: other clients' work in between counts too.
+// runVision runs a model in a separate session. It reads the worker's counters
+// before and after: work of other clients in between is included.
 func runVision(ctx context.Context, client *genie.Client, m *visionModel, report *runReport, remote bool) ([][]float32, error) {
 	session, err := client.NewSession(ctx)
 	if err != nil {
@@ -175,7 +175,7 @@ func runVision(ctx context.Context, client *genie.Client, m *visionModel, report
 	if err != nil {
 		return nil, err
 	}
-	profile, err := srg.ProfileOf(nil) // these programs carry nothing, so it is no matter of sizes
+	profile, err := srg.ProfileOf(nil) // these programs carry nothing, so the profile does not depend on sizes
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +209,7 @@ func runVision(ctx context.Context, client *genie.Client, m *visionModel, report
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
 
-// ran says on a terminal what a run took.
+// ran prints the costs of a run on a terminal.
 func (a *app) ran(r *runReport, images int) {
 	if a.progress("").out == nil {
 		return

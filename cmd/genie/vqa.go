@@ -11,10 +11,10 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/imaging"
-	"github.com/genie-sdk/go/internal/tokenizer"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/workloads/clip"
+	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
 type vqaOptions struct {
@@ -24,7 +24,7 @@ type vqaOptions struct {
 	answers            []string
 }
 
-// What stands for the question and for an answer in a template.
+// Placeholders for the question and an answer in a template.
 const (
 	questionMark = "{question}"
 	answerMark   = "{answer}"
@@ -60,7 +60,7 @@ says.`,
 	return cmd
 }
 
-// check finds what is missing or makes no sense.
+// check finds missing and inconsistent flags.
 func (o *vqaOptions) check() error {
 	if err := o.visionOptions.check(); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (o *vqaOptions) check() error {
 
 // vqaReport is what vqa --json prints.
 type vqaReport struct {
-	Question string           `json:"question"`
+	Question string         `json:"question"`
 	Images   []imageAnswers `json:"images"`
 	runReport
 }
@@ -173,9 +173,9 @@ func (o *vqaOptions) feed(c clip.Config, words *tokenizer.Tokenizer, pixels imag
 // legacyEOS is the end token of a CLIP config that means the highest id.
 const legacyEOS = 2
 
-// texts are the prompts as tokens [answers, seq], as long as the longest. A
-// prompt that the model could not read whole is refused: it would be ranked
-// without its answer.
+// texts are the prompts as tokens [answers, seq], padded to the longest. A
+// prompt longer than the model's maximum is refused: truncation would cut off
+// its answer.
 func (o *vqaOptions) texts(c clip.TextConfig, words *tokenizer.Tokenizer) (tokens, mask []int32, seq int, err error) {
 	if eos, ok := words.EOS(); !ok || int(c.EOS) != legacyEOS && eos != int(c.EOS) {
 		return nil, nil, 0, fmt.Errorf("%s: config.json ends texts with token %d, tokenizer.json with %d", o.model, c.EOS, eos)
@@ -207,7 +207,7 @@ func (o *vqaOptions) texts(c clip.TextConfig, words *tokenizer.Tokenizer) (token
 	return tokens, mask, seq, nil
 }
 
-// rankAnswers sorts answers by likelihood; of equal ones the first comes first.
+// rankAnswers sorts answers by likelihood; ties keep their order.
 func rankAnswers(logits []float32, answers []string) []answer {
 	probability := softmax(logits)
 	all := make([]answer, len(logits))

@@ -30,7 +30,7 @@ func startWatched(t *testing.T, more ...string) *watched {
 	return w
 }
 
-// get asks the worker over HTTP; code 0 when nobody answers.
+// get asks the worker over HTTP; code 0 means no answer.
 func (w *watched) get(t *testing.T, path string) (code int, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.metrics+path, http.NoBody)
@@ -102,16 +102,16 @@ func TestWatchFlags(t *testing.T) {
 		{"health of nothing", []string{"health"}, 2, "URL"},
 		{"health of no URL", []string{"health", "here"}, 2, "http://host:port"},
 		{"health of another scheme", []string{"health", "ftp://127.0.0.1:1"}, 2, "http://host:port"},
-		{"health of nobody", []string{"health", "tcp://127.0.0.1:1"}, 1, "127.0.0.1:1"},
+		{"health without a worker", []string{"health", "tcp://127.0.0.1:1"}, 1, "127.0.0.1:1"},
 		{"health in TLS of a URL without", []string{"health", "http://127.0.0.1:1", "--tls-ca", "x"}, 2, "https://127.0.0.1:1"},
-		{"health with a token nobody asks for", []string{"health", "grpc://127.0.0.1:1", "--token-file", "x"}, 2, "takes no token"},
+		{"health with an unused token", []string{"health", "grpc://127.0.0.1:1", "--token-file", "x"}, 2, "takes no token"},
 		{"health with half a certificate", []string{"health", "https://127.0.0.1:1", "--tls-cert", "x"}, 2, "must be given together"},
 		{"health without its file", []string{"health", "grpc://127.0.0.1:1", "--tls-ca", "/nowhere/ca.pem"}, 1, "/nowhere/ca.pem"},
 		{"top in TLS of a URL without", []string{"top", "http://127.0.0.1:1", "--tls"}, 2, "https://127.0.0.1:1"},
 		{"top without its file", []string{"top", "127.0.0.1:1", "--tls-ca", "/nowhere/ca.pem"}, 1, "/nowhere/ca.pem"},
 		{"top of nothing", []string{"top"}, 2, "URL"},
 		{"top of another scheme", []string{"top", "tcp://127.0.0.1:1"}, 2, "http://host:port"},
-		{"top of nobody", []string{"top", "http://127.0.0.1:1"}, 1, "127.0.0.1:1"},
+		{"top without a worker", []string{"top", "http://127.0.0.1:1"}, 1, "127.0.0.1:1"},
 		{"top at once", []string{"top", "http://127.0.0.1:1", "--interval", "0"}, 2, "--interval"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -165,7 +165,7 @@ func TestTop(t *testing.T) {
 	report := decode[topReport](t, "top", w.metrics, "--once", "--json", "--interval", "20ms")
 	require.True(t, report.Ready)
 	require.Positive(t, report.Interval)
-	require.Zero(t, report.Tokens, "nothing went on")
+	require.Zero(t, report.Tokens, "there was no activity")
 	require.Positive(t, report.Memory["weights"])
 	require.Positive(t, report.Received["weights"].Total)
 	require.EqualValues(t, 20*8, report.Sent["token"].Total, "the runs of a loop, that of the prefill among them")
@@ -178,7 +178,7 @@ func TestTop(t *testing.T) {
 	}
 	require.Equal(t, 1, strings.Count(r.stdout, "tok/s"))
 
-	// Live, until Ctrl-C; what goes on is seen as a rate.
+	// Live, until Ctrl-C; activity shows up as a rate.
 	cmd := command(t, "top", w.metrics, "--json", "--interval", "10ms")
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)

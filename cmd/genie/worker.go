@@ -86,8 +86,7 @@ it at once.`,
 	return cmd
 }
 
-// worker serves until ctx ends, which is no error.
-// check finds what does not fit.
+// check finds inconsistent flags.
 func (o *workerOptions) check() error {
 	switch {
 	case o.threads < 0:
@@ -112,7 +111,7 @@ func (o *workerOptions) check() error {
 	return o.watch.check()
 }
 
-// worker serves until ctx ends, which is no error.
+// worker serves until ctx ends, which is not an error.
 func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
@@ -128,7 +127,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer endAnyway(ctx, o.drain+lastResort, a.giveUp)() // whatever the rest waits for
+	defer endAnyway(ctx, o.drain+lastResort, a.giveUp)() // whatever the shutdown waits for
 	if o.stopOnEOF {
 		go func() {
 			_, _ = io.Copy(io.Discard, a.stdin)
@@ -178,8 +177,8 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	return serve(ctx, s, listeners, o.drain)
 }
 
-// engine is the worker's, with its bounds, whose account the process's heap keeps
-// to until stop, which closes it.
+// engine makes the worker's engine with its limits. The process's heap keeps
+// within the memory budget until stop, which closes the engine.
 func (o *workerOptions) engine(threads int) (e *engine.Engine, stop func(), err error) {
 	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch, MaxStepFLOPs: o.stepFLOPs}
 	o.memory.engine(&limits)
@@ -190,7 +189,8 @@ func (o *workerOptions) engine(threads int) (e *engine.Engine, stop func(), err 
 	return e, func() { free(); _ = e.Close() }, nil
 }
 
-// admitted says who may connect, and what is to be said about each listener.
+// admitted sets which clients may connect, and returns the warnings about each
+// listener.
 func (o *workerOptions) admitted(opts *worker.Options, listeners []listener) (warnings []string, err error) {
 	if err := o.access.apply(opts, opts.Log); err != nil {
 		return nil, err
@@ -204,7 +204,7 @@ func (o *workerOptions) admitted(opts *worker.Options, listeners []listener) (wa
 	return warnings, nil
 }
 
-// openStores opens where weights may be found: the model folder and the cache.
+// openStores opens the sources of weights: the model folder and the cache.
 func (o *workerOptions) openStores(ctx context.Context, opts *worker.Options) (closeAll func(), err error) {
 	var closers []func()
 	closeAll = func() {
@@ -232,8 +232,7 @@ func (o *workerOptions) openStores(ctx context.Context, opts *worker.Options) (c
 	return closeAll, nil
 }
 
-// announce prints the line of a listener, and the warning about one that others
-// reach.
+// announce prints the line of a listener, and the warning about an exposed one.
 func (a *app) announce(l listener, warning string, asJSON bool) error {
 	if warning != "" {
 		_, _ = fmt.Fprintln(a.stderr, "genie: warning:", warning)
@@ -244,8 +243,8 @@ func (a *app) announce(l listener, warning string, asJSON bool) error {
 	return a.printf("listening %s\n", l.url())
 }
 
-// serve serves all listeners until ctx ends or one fails, and then lets the
-// runs that are under way finish.
+// serve serves all listeners until ctx ends or one fails, and then drains the
+// running requests.
 func serve(ctx context.Context, s *worker.Server, listeners []listener, drain time.Duration) error {
 	failed := make(chan error, len(listeners))
 	var serving sync.WaitGroup
@@ -272,7 +271,7 @@ func serve(ctx context.Context, s *worker.Server, listeners []listener, drain ti
 	return err
 }
 
-// listener is a bound address with the protocol spoken there.
+// listener is a bound address and its protocol.
 type listener struct {
 	net.Listener
 	scheme string
@@ -309,7 +308,7 @@ func listenAll(ctx context.Context, urls []string) ([]listener, error) {
 	return out, nil
 }
 
-// parseListen takes a URL of --listen apart.
+// parseListen parses a URL of --listen.
 func parseListen(text string) (scheme, addr string, err error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "tcp" && u.Scheme != "grpc" || u.Port() == "" ||

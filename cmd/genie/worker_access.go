@@ -17,7 +17,7 @@ import (
 	"github.com/genie-sdk/go/transport/credentials"
 )
 
-// accessFlags say who may use a worker, and how much of it.
+// accessFlags say which clients may use a worker, and their quotas.
 type accessFlags struct {
 	files    credentials.Files
 	tokens   string
@@ -34,10 +34,10 @@ func (o *accessFlags) flags(f *pflag.FlagSet) {
 	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS or without authentication on addresses that other machines can reach")
 }
 
-// authenticates reports whether clients have to say who they are.
+// authenticates reports whether clients must authenticate.
 func (o *accessFlags) authenticates() bool { return o.tokens != "" || o.files.CA != "" }
 
-// check finds what is missing or wrong before anything is bound.
+// check finds missing and wrong flags before anything is bound.
 func (o *accessFlags) check() error {
 	if (o.files.Cert == "") != (o.files.Key == "") {
 		return usagef("--tls-cert and --tls-key must be given together")
@@ -49,7 +49,7 @@ func (o *accessFlags) check() error {
 	return err
 }
 
-// apply loads what the flags name into a server's options.
+// apply loads the files of the flags into a server's options.
 func (o *accessFlags) apply(opts *worker.Options, log *slog.Logger) error {
 	quotas, err := parseQuotas(o.quotas)
 	if err != nil {
@@ -71,8 +71,8 @@ func (o *accessFlags) apply(opts *worker.Options, log *slog.Logger) error {
 	return nil
 }
 
-// exposure refuses an address that other machines reach unless the connection
-// is encrypted and the client known, or --insecure is given.
+// exposure refuses an address that other machines can reach unless the
+// connection is encrypted and the client authenticated, or --insecure is given.
 func (o *accessFlags) exposure(l listener, config *tls.Config) (warning string, err error) {
 	if !exposed(l.Addr()) {
 		return "", nil
@@ -106,7 +106,7 @@ func exposed(a net.Addr) bool {
 	return true
 }
 
-// quotas are what identities may have.
+// quotas are the quotas of identities.
 type quotas struct {
 	others worker.Quota
 	by     map[string]worker.Quota

@@ -34,7 +34,7 @@ func (b *byteSize) Set(text string) error {
 // Type implements [pflag.Value].
 func (b *byteSize) Type() string { return "bytes" }
 
-// memoryOptions say how much memory and disk a worker may take.
+// memoryOptions are the limits of a worker's memory and disk use.
 type memoryOptions struct {
 	limit, session byteSize
 	cache          string
@@ -68,7 +68,7 @@ func (o *memoryOptions) engine(e *engine.Options) {
 	e.MemLimit, e.SessionMemory = int64(o.limit), int64(o.session)
 }
 
-// openCache opens the folder for weights; it is nil without --cache.
+// openCache opens the folder for weights; nil without --cache.
 func (o *memoryOptions) openCache() (*weightcache.Cache, error) {
 	if o.cache == "" {
 		return nil, nil //nolint:nilnil // no cache is no error

@@ -59,8 +59,8 @@ func TestWorkerRefusesMemoryFlags(t *testing.T) {
 	}
 }
 
-// TestWorkerMemoryLimit refuses a model that does not fit in words that say how
-// much is needed, and goes on.
+// TestWorkerMemoryLimit refuses a model that does not fit, says how much memory
+// it needs, and continues to serve.
 func TestWorkerMemoryLimit(t *testing.T) {
 	w := startChild(t, both(), "--mem-limit", "100KiB")
 	for _, u := range w.urls {

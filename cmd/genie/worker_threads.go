@@ -6,10 +6,11 @@ import (
 )
 
 // spareProcessor lets the goroutines that receive, admit and send run while all
-// of the engine's threads compute: the runtime would otherwise have no processor
-// for them until it interrupts one of those, which takes 10 ms. Runs and threads
-// stay as many as they were. A GOMAXPROCS of the operator's stays, too. It gives
-// the number of threads, and what takes it all back.
+// of the engine's threads compute. Otherwise the runtime would have no
+// processor for them until it preempts a thread, which takes 10 ms. The number
+// of runs and threads does not change, and a GOMAXPROCS set by the operator
+// stays. It returns the number of threads, and a function that undoes the
+// change.
 func (o *workerOptions) spareProcessor() (threads int, restore func()) {
 	before := runtime.GOMAXPROCS(0)
 	if threads = o.threads; threads == 0 {

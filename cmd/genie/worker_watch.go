@@ -20,7 +20,7 @@ import (
 	"github.com/genie-sdk/go/internal/worker/metrics"
 )
 
-// watchOptions are the flags by which a worker is watched.
+// watchOptions are the flags for monitoring a worker.
 type watchOptions struct {
 	metrics   string
 	encrypted bool
@@ -75,19 +75,19 @@ var errStarting = errors.New("starting")
 
 var errShuttingDown = errors.New("shutting down")
 
-// watch is the HTTP side of a worker. It is there before the worker is, so that
-// a probe can tell one that reads its models from one that is gone.
+// watch is the HTTP server of a worker. It starts before the worker, so that a
+// probe can distinguish a worker that reads its models from one that is gone.
 type watch struct {
-	url      string // empty when there is none
-	warning  string // what is to be said of the address
+	url      string // empty for none
+	warning  string // about an exposed address
 	registry *prometheus.Registry
 	server   atomic.Pointer[worker.Server]
 	cancel   context.CancelFunc
 	done     chan error
 }
 
-// startWatch listens where --metrics says and serves until stop. config is the
-// worker's TLS, nil for none.
+// startWatch listens on the --metrics address and serves until stop. config is
+// the worker's TLS, nil for none.
 func (o *watchOptions) startWatch(ctx context.Context, log *slog.Logger, config *tls.Config) (*watch, error) {
 	w := &watch{registry: prometheus.NewRegistry(), done: make(chan error, 1), cancel: func() {}}
 	if o.metrics == "" {
@@ -115,7 +115,7 @@ func (o *watchOptions) startWatch(ctx context.Context, log *slog.Logger, config 
 		config = worker.ServerTLS(config, admin.Protocol)
 	}
 	w.warning = metricsExposure(w.url, l.Addr(), config)
-	// It outlives ctx: the drain is to be watched too.
+	// It outlives ctx: the drain is to be monitored too.
 	ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s := admin.New(admin.Options{Ready: w.ready, Gatherer: w.registry, Pprof: o.pprof, Listen: l.Addr(), Host: host, Log: log})
 	go func() { w.done <- admin.Serve(ctx, s, l, config) }()
@@ -133,7 +133,7 @@ func (w *watch) ready() error {
 	return nil
 }
 
-// serves says that the worker is there.
+// serves registers the worker.
 func (w *watch) serves(s *worker.Server) error {
 	if err := w.registry.Register(metrics.New(s, currentVersion().Version)); err != nil {
 		return err
@@ -147,10 +147,10 @@ func (w *watch) stop() error {
 	return <-w.done
 }
 
-// metricsExposure is what is to be said of an address of metrics that other
-// machines reach. It is not refused, as one of the worker itself would be: those
-// who probe and scrape a worker come over the network, mostly without
-// certificates, and see how it is used, but no tensor and no name.
+// metricsExposure is the warning about a metrics address that other machines
+// can reach. The address is not refused, unlike one of the worker itself:
+// probes and scrapers come over the network, mostly without certificates. They
+// see how the worker is used, but no tensor and no name.
 func metricsExposure(url string, a net.Addr, config *tls.Config) string {
 	switch {
 	case !exposed(a):
@@ -163,7 +163,7 @@ func metricsExposure(url string, a net.Addr, config *tls.Config) string {
 	return ""
 }
 
-// announce prints where the worker is watched.
+// announce prints the metrics address.
 func (w *watch) announce(a *app, asJSON bool) error {
 	if w.url == "" {
 		return nil

@@ -169,7 +169,7 @@ func TestManyAddresses(t *testing.T) {
 		require.False(t, l.failed(addr(MaxAddresses+i)))
 	}
 	require.True(t, l.failed(addr(MaxAddresses+FailedBurst)))
-	require.False(t, l.failed(addr(0)), "who is remembered has an allowance of its own")
+	require.False(t, l.failed(addr(0)), "a remembered address has its own allowance")
 	require.Len(t, l.by, MaxAddresses)
 	now = now.Add(time.Hour)
 	require.False(t, l.failed(addr(MaxAddresses)))

@@ -13,20 +13,20 @@ import (
 // The limits of failed attempts to authenticate.
 const (
 	FailedBurst    = 10               // from one address at once
-	FailedInterval = 10 * time.Second // between one more and the next
-	FailedDelay    = time.Second      // before one of too many is answered
+	FailedInterval = 10 * time.Second // between further failures
+	FailedDelay    = time.Second      // before an attempt over the limit is answered
 	MaxAddresses   = 4096             // remembered
 )
 
-// Limiter slows failed attempts by address, see [connlimit.Network]. Those that
-// succeed are nothing to it: others' failures shut nobody out. It is safe for
-// concurrent use.
+// Limiter slows failed attempts by address, see [connlimit.Network]. It does
+// not affect successful attempts: the failures of others lock no client out. It
+// is safe for concurrent use.
 type Limiter struct {
 	now func() time.Time
 
 	mu    sync.Mutex
 	by    map[netip.Addr]*rate.Limiter
-	crowd *rate.Limiter // of the addresses that there is no room for
+	crowd *rate.Limiter // of the addresses beyond MaxAddresses
 }
 
 // NewLimiter makes a limiter; now is the clock, time.Now when nil.
@@ -39,8 +39,7 @@ func NewLimiter(now func() time.Time) *Limiter {
 
 func newRate() *rate.Limiter { return rate.NewLimiter(rate.Every(FailedInterval), FailedBurst) }
 
-// failed counts an attempt that failed, and reports whether it was one of too
-// many.
+// failed counts a failed attempt and reports whether it is over the limit.
 func (l *Limiter) failed(from string) (tooMany bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,7 +58,7 @@ func (l *Limiter) failed(from string) (tooMany bool) {
 	return !r.AllowN(now, 1)
 }
 
-// forget drops the addresses that have not failed for long.
+// forget drops the addresses without recent failures.
 func (l *Limiter) forget(now time.Time) {
 	for key, r := range l.by {
 		if r.TokensAt(now) >= FailedBurst {

@@ -26,11 +26,11 @@ const (
 	maxTokensBytes = 4 << 20 // of the file
 )
 
-// scheme begins a token's hash. A token is random and long, so that a plain
-// hash is as good as a slow one.
+// scheme begins a token's hash. A token is random and long, so a fast hash is
+// as good as a slow one.
 const scheme = "sha256:"
 
-// Tokens knows the tokens of a file. It is safe for concurrent use.
+// Tokens holds the tokens of a file. It is safe for concurrent use.
 type Tokens struct {
 	path  string
 	log   *slog.Logger
@@ -39,7 +39,7 @@ type Tokens struct {
 	mu   sync.Mutex
 	text []byte
 	list []entry
-	why  string // what the log was told last
+	why  string // what was last logged
 }
 
 type entry struct {
@@ -47,9 +47,8 @@ type entry struct {
 	hash     [sha256.Size]byte
 }
 
-// Open reads the file of tokens at path. log is told when a changed file cannot
-// be used, in which case the old content is used further. limit bounds failed
-// attempts.
+// Open reads the token file at path. It logs when a changed file cannot be
+// used; the old content then stays in use. limit bounds failed attempts.
 func Open(path string, log *slog.Logger, limit *Limiter) (*Tokens, error) {
 	t := &Tokens{path: path, log: log, limit: limit}
 	text, err := t.read()
@@ -63,15 +62,15 @@ func Open(path string, log *slog.Logger, limit *Limiter) (*Tokens, error) {
 	return t, nil
 }
 
-// Authenticate is the identity whose token this is. from is the address that it
-// came from. Errors are [*RefusedError] and hold no part of the token.
+// Authenticate is the identity that the token belongs to. from is the address
+// of the client. Errors are [*RefusedError] and contain no part of the token.
 func (t *Tokens) Authenticate(from string, token []byte) (string, error) {
 	if len(token) == 0 {
 		return "", t.refused(from, "this worker wants a token")
 	}
 	hash := sha256.Sum256(token)
 	list, found := t.current(), -1
-	for i, e := range list { // all of them, so that the time tells nothing
+	for i, e := range list { // all of them, so that the time reveals nothing
 		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(e.hash[:], hash[:]), i, found)
 	}
 	if found < 0 {
@@ -80,8 +79,8 @@ func (t *Tokens) Authenticate(from string, token []byte) (string, error) {
 	return list[found].identity, nil
 }
 
-// refused counts a failure. One of too many is told the same as one of the first,
-// but later.
+// refused counts a failure. An attempt over the limit gets the same answer as
+// the first, but later.
 func (t *Tokens) refused(from, why string) error {
 	e := &RefusedError{why: why}
 	if t.limit.failed(from) {
@@ -90,7 +89,7 @@ func (t *Tokens) refused(from, why string) error {
 	return e
 }
 
-// RefusedError says that a peer has not shown a token that is known.
+// RefusedError says that a peer did not present a known token.
 type RefusedError struct {
 	why   string
 	delay time.Duration
@@ -102,10 +101,10 @@ func (e *RefusedError) Error() string { return transport.ErrUnauthenticated.Erro
 // Unwrap is the cause.
 func (e *RefusedError) Unwrap() error { return transport.ErrUnauthenticated }
 
-// Delay is how long to wait before the peer is told.
+// Delay is how long to wait before the peer is answered.
 func (e *RefusedError) Delay() time.Duration { return e.delay }
 
-// current is the list as the file has it now.
+// current is the list in the file now.
 func (t *Tokens) current() []entry {
 	text, err := t.read()
 	t.mu.Lock()
@@ -146,7 +145,7 @@ func (t *Tokens) read() ([]byte, error) {
 }
 
 // parse reads lines of an identity and a hash. Several tokens may have one
-// identity, so that one can take the place of another without a gap.
+// identity, so that one can replace another without a gap.
 func parse(text []byte) ([]entry, error) {
 	var list []entry
 	seen := map[[sha256.Size]byte]int{}
@@ -185,9 +184,9 @@ func parse(text []byte) ([]entry, error) {
 	return list, nil
 }
 
-// CheckIdentity says what is wrong with the name of an identity. It has no "=",
-// which the subjects of certificates have, so that the two are never taken for
-// one another.
+// CheckIdentity says what is wrong with the name of an identity. An identity
+// has no "=", which the subjects of certificates have, so the two cannot be
+// confused.
 func CheckIdentity(name string) error {
 	if name == "" || len(name) > MaxIdentity {
 		return fmt.Errorf("an identity has 1 to %d bytes", MaxIdentity)
@@ -200,8 +199,7 @@ func CheckIdentity(name string) error {
 	return nil
 }
 
-// NewToken makes a token of 256 random bits and the line that stands for it in
-// a file of tokens.
+// NewToken makes a token of 256 random bits and its line in a token file.
 func NewToken(identity string) (token, line string, err error) {
 	if err := CheckIdentity(identity); err != nil {
 		return "", "", err

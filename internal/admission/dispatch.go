@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// leastCost is what a run costs at least, so that a clock that stands still
-// starves nobody.
+// leastCost is the minimum cost of a run, so that a stopped clock starves no
+// flow.
 const leastCost = time.Microsecond
 
-// dispatch lets in whoever can go: the next in turn while there is a place, or
-// while it may share one. Runs that have given way take their turn among those that
-// have not begun.
+// dispatch admits every run that can start: the next in turn while there is a
+// place, or while it may share one. Paused runs take their turn among those
+// that have not begun.
 func (s *Scheduler) dispatch() {
 	for {
 		var t *Ticket
@@ -34,8 +34,8 @@ func (s *Scheduler) dispatch() {
 	}
 }
 
-// firstPaused is the run, of those that have given way and are not one owner's,
-// whose owner has had least.
+// firstPaused is the paused run of another owner whose owner has been served
+// least.
 func (s *Scheduler) firstPaused(but *owner) (first *Ticket) {
 	for _, t := range s.paused {
 		if t.f.owner == but {
@@ -48,7 +48,7 @@ func (s *Scheduler) firstPaused(but *owner) (first *Ticket) {
 	return first
 }
 
-// let lets a ticket in that is its owner's next, into the place that it may share
+// let admits a ticket that is its owner's next, into a place that it may share
 // or into another.
 func (s *Scheduler) let(t *Ticket) {
 	place := s.shared(t.key)
@@ -66,9 +66,9 @@ func (s *Scheduler) let(t *Ticket) {
 	}
 }
 
-// gather lets in those that wait with the same key. Who has another flow of its
-// owner before it waits all the same: going along costs the owner, and the flow
-// that waits would never come to its turn.
+// gather admits the waiting runs with the same key. A run that has another flow
+// of its owner before it keeps waiting: joining costs the owner, and the
+// waiting flow would never get its turn.
 func (s *Scheduler) gather(key any, place *slot) {
 	for again := true; again; {
 		again = false
@@ -88,8 +88,8 @@ func (s *Scheduler) shared(key any) *slot {
 	return s.held[key]
 }
 
-// admit lets a ticket go. It is charged at once for what its runs cost as a rule,
-// or an owner with many flows would take every place before it has paid for one.
+// admit starts a ticket's run. It charges the usual cost at once; otherwise an
+// owner with many flows would take every place before it has paid for one.
 func (s *Scheduler) admit(t *Ticket, place *slot) {
 	s.unqueue(t)
 	t.slot, t.since = place, s.now()
@@ -106,7 +106,7 @@ func (s *Scheduler) admit(t *Ticket, place *slot) {
 	}
 }
 
-// unqueue takes a ticket out of all lists.
+// unqueue removes a ticket from all lists.
 func (s *Scheduler) unqueue(t *Ticket) {
 	o := t.f.owner
 	heap.Remove(&o.waiting, t.index)
@@ -127,7 +127,7 @@ func (s *Scheduler) unqueue(t *Ticket) {
 	}
 }
 
-// charge counts d as time that the flow and its owner were served.
+// charge counts d as time for which the flow and its owner were served.
 func (t *Ticket) charge(d time.Duration) {
 	t.charged += d
 	o := t.f.owner
@@ -138,7 +138,7 @@ func (t *Ticket) charge(d time.Duration) {
 	}
 }
 
-// settle puts what the run took in the place of what it was charged.
+// settle replaces the charge by what the run took.
 func (t *Ticket) settle() {
 	cost := max(t.f.s.now().Sub(t.since)/time.Duration(t.slot.most), leastCost)
 	t.charge(cost - t.charged)
@@ -152,7 +152,7 @@ func (t *Ticket) pay() {
 	t.f.s.mean = learn(t.f.s.mean, t.spent)
 }
 
-// learn is a mean in which the last four costs or so count.
+// learn is a mean in which about the last four costs count.
 func learn(mean, cost time.Duration) time.Duration {
 	if mean == 0 {
 		return cost
@@ -161,22 +161,22 @@ func learn(mean, cost time.Duration) time.Duration {
 }
 
 // finish is the virtual time at which the run ends if it costs what the flow's
-// runs do as a rule; a flow's first run is taken to cost nothing.
+// runs usually do. A flow's first run is assumed to cost nothing.
 func (t *Ticket) finish() time.Duration { return t.start + t.estimate }
 
 // begin is when the owner's next run would have had its first slice.
 func (o *owner) begin() time.Duration { return o.served + min(o.waiting[0].estimate, slice) }
 
-// had is the virtual time up to which the owner of a run has been served, with what
-// the run has taken so far.
+// had is the virtual time up to which the owner of a run has been served,
+// including what the run has taken so far.
 func (t *Ticket) had(now time.Time) time.Duration {
 	return t.f.owner.served - t.charged + now.Sub(t.since)/time.Duration(t.slot.most)
 }
 
-// finish is the same among owners, of the owner's next run.
+// finish compares owners by their next runs in the same way.
 func (o *owner) finish() time.Duration { return o.served + o.waiting[0].estimate }
 
-// tickets of one owner, the next in turn first.
+// tickets of one owner, next in turn first.
 type tickets []*Ticket
 
 func (q tickets) Len() int { return len(q) }
@@ -203,7 +203,7 @@ func (q *tickets) Pop() any {
 	return t
 }
 
-// owners that have somebody waiting, the next in turn first.
+// owners with waiting tickets, next in turn first.
 type owners []*owner
 
 func (q owners) Len() int { return len(q) }

@@ -5,28 +5,28 @@ import (
 	"time"
 )
 
-// The bounds of a hint, and the hint of a queue that has measured nothing yet.
+// The bounds of a hint, and the hint of a queue without measurements.
 const (
 	shortestHint   = time.Millisecond
 	longestHint    = 30 * time.Second
 	unmeasuredHint = 100 * time.Millisecond
 )
 
-// Queue bounds the requests that wait and guesses from the time that they take
-// when there will be room. It is safe for concurrent use.
+// Queue bounds the waiting requests and estimates, from the time that requests
+// take, when there will be room. It is safe for concurrent use.
 type Queue struct {
 	most int
 	now  func() time.Time
 
 	mu      sync.Mutex
 	waiting int
-	served  int           // under way
-	mean    time.Duration // of the time that one takes
+	served  int           // requests being served
+	mean    time.Duration // of the time that a request takes
 	lines   map[string]*Line
 }
 
-// NewQueue makes a queue for so many requests at most, 1 when most is less. The clock
-// is [time.Now] when now is nil.
+// NewQueue makes a queue for at most most requests, or 1 when most is less. The
+// clock is [time.Now] when now is nil.
 func NewQueue(most int, now func() time.Time) *Queue {
 	if now == nil {
 		now = time.Now
@@ -39,10 +39,10 @@ type Line struct {
 	q       *Queue
 	name    string
 	users   int
-	waiting int // under the queue's lock
+	waiting int // guarded by the queue's lock
 }
 
-// Line begins or shares the line of an owner; owner "" shares with nobody.
+// Line begins or shares the line of an owner. The owner "" does not share.
 func (q *Queue) Line(owner string) *Line {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -66,16 +66,17 @@ func (l *Line) Close() {
 	}
 }
 
-// Place is a request in a queue, until it ends. A nil Place is one of nobody.
+// Place is a request in a queue, until it ends. A nil Place stands for none.
 type Place struct {
 	l     *Line
 	since time.Time // zero while it waits
 }
 
-// Join takes a place. An owner may have as many waiting as there are places left,
-// so that who has few waiting always finds room, however many the others have
-// (dynamic thresholds: Choudhury, Hahne, IEEE/ACM Transactions on Networking 6(2),
-// 1998). Without room the place is nil, and retry is when there may be some.
+// Join takes a place. An owner may have as many waiting requests as there are
+// places left, so an owner with few waiting requests always finds room, however
+// many the others have (dynamic thresholds: Choudhury, Hahne, IEEE/ACM
+// Transactions on Networking 6(2), 1998). Without room the place is nil, and
+// retry is an estimate of when there will be room.
 func (l *Line) Join() (p *Place, retry time.Duration) {
 	q := l.q
 	q.mu.Lock()
@@ -88,7 +89,7 @@ func (l *Line) Join() (p *Place, retry time.Duration) {
 	return &Place{l: l}, 0
 }
 
-// Begin ends the waiting.
+// Begin ends the wait.
 func (p *Place) Begin() {
 	if p == nil {
 		return
@@ -104,7 +105,7 @@ func (p *Place) Begin() {
 	}
 }
 
-// End gives the place back, begun or not. It is called once.
+// End frees the place, whether the request has begun or not. It is called once.
 func (p *Place) End() {
 	if p == nil {
 		return
@@ -126,16 +127,16 @@ func (p *Place) End() {
 	}
 }
 
-// Hint is when one line of requests, done one after the other, will have come
-// half way.
+// Hint is when half of a line of requests, served one after the other, will be
+// done.
 func (q *Queue) Hint(waiting int) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.hint(waiting, 1)
 }
 
-// hint is the time in which half of those that wait will have begun, when served
-// are done at once.
+// hint is the time in which half of the waiting requests will have begun, when
+// served are done at once.
 func (q *Queue) hint(waiting, served int) time.Duration {
 	if q.mean == 0 {
 		return unmeasuredHint
@@ -144,7 +145,7 @@ func (q *Queue) hint(waiting, served int) time.Duration {
 	return min(max(d, shortestHint), longestHint)
 }
 
-// Waiting is the number of requests that wait.
+// Waiting is the number of waiting requests.
 func (q *Queue) Waiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -10,8 +10,9 @@ import (
 	"github.com/genie-sdk/go/internal/admission"
 )
 
-// TestQueueBound fills a queue from many lines at random: it never has more
-// waiting than it may, and a line with nobody waiting finds room.
+// TestQueueBound fills a queue from many lines at random: it never holds more
+// waiting requests than its limit, and a line without waiting requests finds
+// room.
 func TestQueueBound(t *testing.T) {
 	for seed := range uint64(30) {
 		rng := rand.New(rand.NewPCG(seed, 6))
@@ -32,7 +33,7 @@ func TestQueueBound(t *testing.T) {
 			require.Equal(t, len(waiting), q.Waiting())
 			newcomer := q.Line("")
 			p, _ := newcomer.Join()
-			require.NotNil(t, p, "there is always room for who has nobody waiting")
+			require.NotNil(t, p, "there is always room for a line without waiting requests")
 			p.End()
 			newcomer.Close()
 			if len(waiting) > 0 && rng.IntN(3) == 0 {

@@ -10,7 +10,7 @@ import (
 
 // Options configure a [Scheduler].
 type Options struct {
-	// MaxRunning bounds the runs that go at once; 1 when it is less.
+	// MaxRunning bounds the concurrent runs; 1 when it is less.
 	MaxRunning int
 	// Now is the clock; [time.Now] when nil.
 	Now func() time.Time
@@ -20,23 +20,23 @@ type Options struct {
 type Scheduler struct {
 	now  func() time.Time
 	most int
-	open chan struct{} // closed: of those who did not have to wait
+	open chan struct{} // closed: for runs that need not wait
 
 	mu      sync.Mutex
 	owners  map[string]*owner
 	flows   int
-	ready   owners // those with tickets that wait
+	ready   owners // owners with waiting tickets
 	virtual time.Duration
 	running int
-	going   []*Ticket // that have a place
-	paused  []*Ticket // that have given way, few
+	going   []*Ticket // runs with a place
+	paused  []*Ticket // paused runs; few
 	waiting int
 	seq     uint64
-	mean    time.Duration     // of what the runs of all cost
+	mean    time.Duration     // of the cost of all runs
 	held    map[any]*slot     // by key
-	alike   map[any][]*Ticket // those that wait, by key
+	alike   map[any][]*Ticket // waiting runs, by key
 
-	waiters atomic.Int64 // waiting, to be read without the lock
+	waiters atomic.Int64 // waiting runs, readable without the lock
 }
 
 // New makes a scheduler.
@@ -52,50 +52,50 @@ func New(o Options) *Scheduler {
 	return s
 }
 
-// owner is one or more flows that share a share.
+// owner is one or more flows with a common share.
 type owner struct {
-	name    string // "" for the owner of one flow that has no other name
+	name    string // "" for the owner of a single flow without a name
 	flows   int
 	served  time.Duration // virtual time up to which it has been served
-	virtual time.Duration // of its flows among themselves
+	virtual time.Duration // virtual time among its flows
 	waiting tickets
 	index   int // in ready
 }
 
-// Flow is somebody whose runs come one after the other, such as a session. It is
-// used by one goroutine at a time and must be closed.
+// Flow is a sequence of runs, such as those of a session. It is used by one
+// goroutine at a time and must be closed.
 type Flow struct {
 	s      *Scheduler
 	owner  *owner
 	served time.Duration
-	mean   time.Duration // of what its runs cost
+	mean   time.Duration // of the cost of its runs
 }
 
-// slot is one of the places for runs; runs that are gathered share it.
+// slot is one of the places for runs; gathered runs share it.
 type slot struct {
 	key     any
 	members int
-	most    int // members at once so far
+	most    int // most runs at once so far
 }
 
-// Ticket is a run that waits or goes.
+// Ticket is a waiting or running run.
 type Ticket struct {
 	f        *Flow
 	key      any
 	start    time.Duration // virtual
-	estimate time.Duration // of what it will cost
+	estimate time.Duration // estimated cost
 	seq      uint64
 	index    int // in the owner's list
 	admitted chan struct{}
 	slot     *slot
 	since    time.Time
-	charged  time.Duration // before it is known what the run costs
-	spent    time.Duration // before it gave way
+	charged  time.Duration // before the cost of the run is known
+	spent    time.Duration // before it paused
 	left     bool
 }
 
-// Flow begins a flow of an owner, which shares with its other flows; a flow of
-// owner "" shares with nobody.
+// Flow begins a flow of an owner, which shares with the owner's other flows. A
+// flow of owner "" does not share.
 func (s *Scheduler) Flow(name string) *Flow {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,12 +121,12 @@ func (f *Flow) Close() {
 	}
 }
 
-// Enter waits until a run may go, or until ctx ends, whose cause the error wraps.
-// The run goes until [Ticket.Leave].
+// Enter waits until a run may start, or until ctx ends, whose cause the error
+// wraps. The run lasts until [Ticket.Leave].
 //
-// Runs with a key that is not nil and equal are gathered: those that wait go
-// together, one that comes while another goes joins it when its turn is next, and
-// together they take one place and pay for it in equal parts.
+// Runs with equal keys that are not nil are gathered: waiting ones start
+// together, and one that arrives while another runs joins it when its turn is
+// next. Together they take one place and pay for it in equal parts.
 func (f *Flow) Enter(ctx context.Context, key any) (*Ticket, error) {
 	t := f.Ask(key)
 	select {
@@ -143,8 +143,8 @@ func (f *Flow) Enter(ctx context.Context, key any) (*Ticket, error) {
 	}
 }
 
-// Ask is [Flow.Enter] without the waiting. A ticket must be left even when it was
-// never admitted.
+// Ask is [Flow.Enter] without the wait. Leave must be called even for a ticket
+// that was never admitted.
 func (f *Flow) Ask(key any) *Ticket {
 	s := f.s
 	s.mu.Lock()
@@ -160,11 +160,11 @@ func (f *Flow) Ask(key any) *Ticket {
 	return t
 }
 
-// Admitted is closed when the run may go.
+// Admitted is closed when the run may start.
 func (t *Ticket) Admitted() <-chan struct{} { return t.admitted }
 
-// Company is the number of runs that go in the ticket's place, itself included;
-// 0 when it waits.
+// Company is the number of runs in the ticket's place, itself included; 0 while
+// it waits.
 func (t *Ticket) Company() int {
 	t.f.s.mu.Lock()
 	defer t.f.s.mu.Unlock()
@@ -174,7 +174,7 @@ func (t *Ticket) Company() int {
 	return t.slot.members
 }
 
-// Leave ends the run, or the waiting for it. Only the first call counts.
+// Leave ends the run, or the wait for it. Only the first call counts.
 func (t *Ticket) Leave() {
 	s := t.f.s
 	s.mu.Lock()
@@ -203,11 +203,11 @@ func (t *Ticket) Leave() {
 	s.dispatch()
 }
 
-// Load is what a scheduler has to do at one moment.
+// Load is the state of a scheduler at one moment.
 type Load struct {
 	Flows, Waiting int
 	Running        int // places taken
-	Paused         int // of those that wait, in the middle of a run
+	Paused         int // waiting in the middle of a run
 }
 
 // Load counts.

@@ -134,7 +134,7 @@ func (m *simulation) run(d time.Duration) {
 func always(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
 
 // TestBounds runs random clients: never more runs than places, no empty place
-// while somebody waits, and everybody gets on.
+// while a run waits, and every client makes progress.
 func TestBounds(t *testing.T) {
 	for seed := range uint64(40) {
 		rng := rand.New(rand.NewPCG(seed, 5))
@@ -162,15 +162,15 @@ func TestBounds(t *testing.T) {
 		m.run(4 * time.Second)
 		for i, c := range clients {
 			require.Positive(t, c.runs, "seed %d: client %d starved", seed, i)
-			// Between two turns everybody else, served as far as this one, has a
-			// few, and so have the flows of its own owner.
+			// Between two turns every other client that has been served as much
+			// has a few turns, and so have the flows of its own owner.
 			require.LessOrEqual(t, slices.Max(c.waits), time.Duration(8*len(clients))*longest, "seed %d: client %d", seed, i)
 		}
 	}
 }
 
-// TestShares holds that those who always want to run get equal time, whatever
-// their runs cost and however many flows an owner has.
+// TestShares verifies that clients that always want to run get equal time,
+// whatever their runs cost and however many flows an owner has.
 func TestShares(t *testing.T) {
 	for _, slots := range []int{1, 2, 3} {
 		t.Run(fmt.Sprint("slots=", slots), func(t *testing.T) {
@@ -205,9 +205,9 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// TestInteractive holds that who runs seldom waits for a run under way to end
-// and no longer, however many greedy sessions there are, once it is known what
-// their runs cost.
+// TestInteractive verifies that a client that runs seldom waits only for a
+// running run to end, however many greedy sessions there are, once the cost of
+// its runs is known.
 func TestInteractive(t *testing.T) {
 	const prefill = 80 * time.Millisecond
 	clients := []*client{{cost: always(2 * time.Millisecond), pause: always(97 * time.Millisecond)}}
@@ -220,7 +220,7 @@ func TestInteractive(t *testing.T) {
 	require.LessOrEqual(t, slices.Max(clients[0].waits[2:]), prefill)
 }
 
-// TestIdleSavesNothingUp holds that who was away does not take its time back.
+// TestIdleSavesNothingUp verifies that idle time gives no credit.
 func TestIdleSavesNothingUp(t *testing.T) {
 	away := true
 	late := &client{cost: always(time.Millisecond), pause: func() time.Duration {
@@ -259,12 +259,12 @@ func TestGathered(t *testing.T) {
 	first := flows[0].Ask("step")
 	second := flows[1].Ask("step")
 	require.True(t, admitted(first))
-	require.True(t, admitted(second), "it joins who goes")
+	require.True(t, admitted(second), "it joins the running one")
 	require.Equal(t, 2, first.Company())
 	other := flows[4].Ask(nil)
 	third := flows[2].Ask("step")
 	require.False(t, admitted(other))
-	require.False(t, admitted(third), "somebody was there before it")
+	require.False(t, admitted(third), "another run was first")
 	now = now.Add(10 * time.Millisecond)
 	first.Leave()
 	require.False(t, admitted(other), "the place is still taken")

@@ -115,8 +115,8 @@ func TestSliceOfLiars(t *testing.T) {
 	})
 }
 
-// TestSliceIsFair has owners with long runs share the time, however many flows each
-// has and whoever came first.
+// TestSliceIsFair lets owners with long runs share the time, however many flows
+// each has and whichever came first.
 func TestSliceIsFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := admission.New(admission.Options{MaxRunning: 1})

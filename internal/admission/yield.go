@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// A run gives way to one that is expected to take at most a fourth of the time
-// that it has gone itself, and not before leastTurn. One that has gone for a slice
-// gives way to whoever has had less than its owner, whatever that takes: no run,
-// however long, keeps another owner's waiting for longer.
+// A run yields to one that is expected to take at most a fourth of the time
+// that it has run itself, and not before leastTurn. After a slice, a run yields
+// to any run whose owner has been served less, however long that run takes: no
+// run delays another owner's for longer than a slice.
 const (
 	giveWay   = 4
 	leastTurn = 2 * time.Millisecond
 	slice     = 10 * time.Millisecond
 )
 
-// Yield lets a run that waits go first, in the middle of this one. It is for runs to
-// call now and then: a call with nobody waiting costs a few nanoseconds. Who has
-// given way goes on when its owner's turn comes. What a run holds it holds on to, as
-// do those that wait to begin. waited is how long that took. The error wraps the
-// cause of ctx; the ticket must be left then too.
+// Yield lets a waiting run go first, in the middle of this one. Runs call it
+// now and then; a call while no run waits costs a few nanoseconds. A paused run
+// resumes when its owner's turn comes. It keeps its resources meanwhile, as do
+// runs that wait to begin. waited is the duration of the pause. The error wraps
+// the cause of ctx; the ticket must be left then too.
 func (t *Ticket) Yield(ctx context.Context) (waited time.Duration, err error) {
 	s := t.f.s
 	if s.waiters.Load() == 0 {
@@ -41,8 +41,8 @@ func (t *Ticket) Yield(ctx context.Context) (waited time.Duration, err error) {
 	}
 }
 
-// steps aside for another run, if one is to go first: what it returns is closed when
-// the ticket goes on, and nil when it need not stop.
+// steps pauses the ticket for another run, if one is to go first. It returns a
+// channel that is closed when the ticket resumes, or nil when it need not stop.
 func (t *Ticket) steps(now time.Time) <-chan struct{} {
 	s := t.f.s
 	s.mu.Lock()
@@ -66,8 +66,8 @@ func (t *Ticket) steps(now time.Time) <-chan struct{} {
 	return t.admitted
 }
 
-// givesWay finds the run to lend the place to, nil for none: a much shorter one, or
-// one of an owner who has had less.
+// givesWay finds the run to lend the place to, nil for none: a much shorter
+// one, or one of an owner that has been served less.
 func (t *Ticket) givesWay(now time.Time) *Ticket {
 	if t.slot == nil || t.key != nil {
 		return nil
@@ -82,9 +82,9 @@ func (t *Ticket) givesWay(now time.Time) *Ticket {
 	return t.poorer(t.had(now))
 }
 
-// shorter is the next of those that are known to be much shorter. Long runs that
-// wait lose little by it: the place would not be theirs, and its owner has had four
-// fifths of it at least when it lends it again.
+// shorter is the next of the runs that are known to be much shorter. Long
+// waiting runs lose little by it: the place would not be theirs, and its owner
+// has used at least four fifths of it when it lends it again.
 func (t *Ticket) shorter(gone time.Duration) (short *Ticket) {
 	s := t.f.s
 	if gone < leastTurn {
@@ -102,8 +102,8 @@ func (t *Ticket) shorter(gone time.Duration) (short *Ticket) {
 	return short
 }
 
-// poorer is the next run of another owner who will have had less than this one's has
-// had, begun or not, when it has gone for a slice.
+// poorer is the next run of another owner, begun or not, that will have been
+// served less than this one's owner after a slice.
 func (t *Ticket) poorer(had time.Duration) (other *Ticket) {
 	s, least := t.f.s, had
 	for _, o := range s.ready {
@@ -117,7 +117,7 @@ func (t *Ticket) poorer(had time.Duration) (other *Ticket) {
 	return other
 }
 
-// enqueue lets a ticket wait.
+// enqueue makes a ticket wait.
 func (s *Scheduler) enqueue(t *Ticket) {
 	f, o := t.f, t.f.owner
 	s.advance()
@@ -139,8 +139,8 @@ func (s *Scheduler) enqueue(t *Ticket) {
 	}
 }
 
-// advance moves the virtual time on to that of the run that has had least: who was
-// idle while others ran has saved up nothing.
+// advance moves the virtual time forward to that of the run that has been
+// served least: an owner that was idle while others ran has no credit.
 func (s *Scheduler) advance() {
 	if len(s.going) == 0 {
 		return
@@ -153,18 +153,18 @@ func (s *Scheduler) advance() {
 	s.virtual = max(s.virtual, least)
 }
 
-// stop takes a run out of those that go.
+// stop removes a run from the running ones.
 func (s *Scheduler) stop(t *Ticket) {
 	s.going = slices.DeleteFunc(s.going, func(o *Ticket) bool { return o == t })
 }
 
-// waits counts those that wait.
+// waits counts the waiting runs.
 func (s *Scheduler) waits(n int) {
 	s.waiting += n
 	s.waiters.Store(int64(s.waiting))
 }
 
-// resume lets a run go on, or takes it out of those that have given way.
+// resume lets a run resume, or removes it from the paused ones.
 func (s *Scheduler) resume(t *Ticket, place *slot) {
 	s.paused = slices.DeleteFunc(s.paused, func(o *Ticket) bool { return o == t })
 	s.waits(-1)

@@ -30,8 +30,8 @@ func work(ctx context.Context, f *admission.Flow, n int, d time.Duration) (waite
 	return waited, nil
 }
 
-// TestYield has short runs come while long ones take every place, in virtual
-// time: they wait for a step, and the long ones go on after them.
+// TestYield has short runs arrive while long ones take every place, in virtual
+// time: they wait for a step, and the long ones resume after them.
 func TestYield(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const places, step, short = 2, 3 * time.Millisecond, time.Millisecond

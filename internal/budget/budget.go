@@ -1,12 +1,12 @@
-// Package budget keeps the account of a worker's big memory: who holds how many
-// bytes of which kind, and whether more may be taken. Memory is reserved before
-// it is allocated, so that a request that does not fit is refused while nothing
-// has happened yet.
+// Package budget is the memory budget of a worker: it counts the bytes held of
+// each kind and decides whether more may be taken. Memory is reserved before it
+// is allocated, so a request that does not fit is refused before it has any
+// effect.
 //
-//	if err := account.Reserve(budget.State, n, "a cache"); err != nil {
+//	if err := memory.Reserve(budget.State, n, "a cache"); err != nil {
 //		return err // a *transport.MemoryError
 //	}
-//	defer account.Release(budget.State, n)
+//	defer memory.Release(budget.State, n)
 package budget
 
 import (
@@ -18,24 +18,25 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Kind is what memory is for.
+// Kind is the use of memory.
 type Kind uint8
 
 // The kinds of memory.
 const (
-	Weights  Kind = iota // as they came
-	Packed               // weights in the form that kernels read
+	Weights  Kind = iota // as stored
+	Packed               // weights in the layout that kernels read
 	State                // carried by sessions
-	Retained             // outputs that sessions keep
+	Retained             // outputs that sessions retain
 	Scratch              // of runs
-	Staging              // in which payloads arrive and wait
-	Plans                // compiled, their constants, and what sessions have bound of them
-	Buffers              // of connections and sessions, and what is under way between them
+	Staging              // of received payloads
+	Plans                // compiled plans, their constants, and their bindings in sessions
+	Buffers              // of connections and sessions, and of data in transit between them
 	NumKinds
 )
 
-// onHeap reports whether memory of a kind is the collector's: it is there until
-// that has run, however long nobody holds it. All other memory is mapped.
+// onHeap reports whether memory of a kind is on the Go heap: it stays in use
+// until the collector has run, even if nothing refers to it. All other memory
+// is mapped.
 func (k Kind) onHeap() bool { return k == Retained || k == Plans || k == Buffers }
 
 // Amounts is bytes by kind.
@@ -49,30 +50,30 @@ func (a Amounts) Total() (n int64) {
 	return n
 }
 
-// Holder holds memory that it can give up when others need it.
+// Holder holds memory that it can give up when it is needed elsewhere.
 type Holder interface {
 	// Idle is the number of bytes that it could give up now.
 	Idle() int64
 	// Reclaim gives up at least n bytes, or all that it can, and releases them
-	// from the account. It must not reserve.
+	// from the budget. It must not reserve.
 	Reclaim(n int64)
 }
 
 // The order in which holders are asked to give up memory.
 const (
-	Spare   = iota // is mapped anew when it is missed
-	Derived        // is computed anew, or sent again in one small message
-	Unused         // has to be read or sent again when it is missed
+	Spare   = iota // can be mapped again at once
+	Derived        // can be computed again, or sent again in one small message
+	Unused         // has to be read or sent again
 )
 
-// Account counts memory against a limit. It is safe for concurrent use.
+// Budget counts memory against a limit. It is safe for concurrent use.
 type Budget struct {
-	limit int64 // bytes; 0 for none
+	limit int64 // bytes; 0 for no limit
 	used  atomic.Int64
 	kinds [NumKinds]atomic.Int64
 	heap  heap
 
-	mu      sync.Mutex // held by who makes room
+	mu      sync.Mutex // held while room is made
 	holders []holder   // in order
 }
 
@@ -81,17 +82,17 @@ type holder struct {
 	Holder
 }
 
-// New makes an account; a limit of 0 is none.
+// New makes a budget; a limit of 0 means no limit.
 func New(limit int64) *Budget { return &Budget{limit: limit} }
 
-// Limit is the most bytes that may be held, 0 for any number.
+// Limit is the maximum number of bytes, 0 for no limit.
 func (a *Budget) Limit() int64 { return a.limit }
 
 // Used is the number of bytes held.
 func (a *Budget) Used() int64 { return a.used.Load() }
 
-// Held is the same by kind. It adds up to Used when nobody reserves or
-// releases.
+// Held is the number of bytes by kind. The sum equals Used when no call
+// reserves or releases meanwhile.
 func (a *Budget) Held() (held Amounts) {
 	for k := range held {
 		held[k] = a.kinds[k].Load()
@@ -99,7 +100,7 @@ func (a *Budget) Held() (held Amounts) {
 	return held
 }
 
-// Register adds a holder; remove takes it away.
+// Register adds a holder; remove removes it.
 func (a *Budget) Register(order int, h Holder) (remove func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -112,7 +113,7 @@ func (a *Budget) Register(order int, h Holder) (remove func()) {
 	}
 }
 
-// Reserve takes n bytes; purpose says for what in the error, which is a
+// Reserve takes n bytes. purpose appears in the error, which is a
 // [transport.MemoryError]. The caller holds no lock that a [Holder] takes.
 func (a *Budget) Reserve(k Kind, n int64, purpose string) error {
 	if n <= 0 {
@@ -127,7 +128,7 @@ func (a *Budget) Reserve(k Kind, n int64, purpose string) error {
 	return nil
 }
 
-// count is the half of a reservation, or of a release, that says of what kind it is.
+// count records the kind of a reservation or release.
 func (a *Budget) count(k Kind, n int64) {
 	a.kinds[k].Add(n)
 	if !k.onHeap() {
@@ -159,7 +160,7 @@ func (a *Budget) Release(k Kind, n int64) {
 	if n == 0 {
 		return
 	}
-	if a.limit > 0 && k.onHeap() { // before it is free
+	if a.limit > 0 && k.onHeap() { // before the bytes are free
 		a.heap.dropped(n)
 	}
 	a.count(k, -n)
@@ -173,7 +174,7 @@ func (a *Budget) ReleaseAll(amounts Amounts) {
 	}
 }
 
-// add counts n bytes more if they are within the limit.
+// add counts n more bytes if they are within the limit.
 func (a *Budget) add(n int64) bool {
 	if a.limit == 0 {
 		a.used.Add(n)
@@ -191,11 +192,11 @@ func (a *Budget) add(n int64) bool {
 }
 
 // rounds is how often room is made for a request before it is refused because
-// others take what becomes free.
+// others take the freed memory.
 const rounds = 8
 
-// makeRoom asks holders to give up what n bytes need, if that is enough, and
-// takes them.
+// makeRoom asks holders to give up memory for n bytes, if they have enough, and
+// takes the n bytes.
 func (a *Budget) makeRoom(n int64, purpose string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -213,7 +214,7 @@ func (a *Budget) makeRoom(n int64, purpose string) error {
 			}
 		}
 		if n > a.free() && a.heap.owed() > 0 {
-			a.heap.collect() // what holders gave up among it
+			a.heap.collect() // including what holders gave up
 		}
 	}
 	return nil
@@ -231,7 +232,7 @@ func (a *Budget) freeLocked() (free, idle int64) {
 	return free, idle
 }
 
-// Check reports, as Reserve does, whether n bytes could be taken now, and takes
+// Check reports like Reserve whether n bytes could be taken now, but takes
 // none.
 func (a *Budget) Check(n int64, purpose string) error {
 	if a.limit == 0 || n <= a.free() {

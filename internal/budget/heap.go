@@ -9,27 +9,28 @@ import (
 	"time"
 )
 
-// heap is the part of an account's memory that is the collector's. What is
-// given back of it stays where it is until the collector has run, so it is not
-// free before that: a client that makes garbage pays for it until it is gone.
+// heap is the part of a budget's memory that is on the Go heap. Released memory
+// stays in use until the collector has run, so it is not free before that: a
+// client that makes garbage pays for it until it is collected.
 type heap struct {
-	garbage atomic.Int64 // given back, and not collected as far as is known
-	outside atomic.Int64 // held of what is mapped
+	garbage atomic.Int64 // released, and not known to be collected
+	outside atomic.Int64 // held in mappings
 	watched atomic.Bool
 
 	mu    sync.Mutex
-	older int64 // of garbage, what was there when the collector last ended
+	older int64 // part of garbage that existed when the last collection ended
 
 	governor atomic.Pointer[governor]
 }
 
-// freeGarbage is garbage that is nobody's to pay for: the collector runs seldom.
+// freeGarbage is garbage that is not charged, because the collector runs
+// seldom.
 const freeGarbage = 8 << 20
 
-// owed is the garbage that is not free.
+// owed is the garbage that is charged.
 func (h *heap) owed() int64 { return max(h.garbage.Load()-freeGarbage, 0) }
 
-// dropped counts n bytes that nobody holds any more.
+// dropped counts n released bytes.
 func (h *heap) dropped(n int64) {
 	h.garbage.Add(n)
 	if !h.watched.Swap(true) {
@@ -40,14 +41,15 @@ func (h *heap) dropped(n int64) {
 	}
 }
 
-// watch notices the next end of a collection that began later.
+// watch notices the end of the next collection that begins later.
 func (h *heap) watch() {
-	s := new(*byte) // of its own block, since it is a pointer
+	s := new(*byte) // in its own block, since it is a pointer
 	runtime.AddCleanup(s, (*heap).collected, h)
 }
 
-// collected is called after a collection. It has freed what was dropped before it
-// began, and so at least what was dropped when the last one ended.
+// collected is called after a collection. It has freed everything dropped
+// before it began, and so at least everything dropped when the previous one
+// ended.
 func (h *heap) collected() {
 	again := h.aged()
 	h.watched.Store(again)
@@ -56,7 +58,8 @@ func (h *heap) collected() {
 	}
 }
 
-// aged takes off what the collection has freed, and says whether there is more.
+// aged subtracts what the collection has freed, and reports whether garbage
+// remains.
 func (h *heap) aged() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -65,18 +68,18 @@ func (h *heap) aged() bool {
 	return h.older > 0
 }
 
-// collect frees what has been dropped so far and gives its pages to the system.
+// collect frees everything dropped so far and returns its pages to the system.
 func (h *heap) collect() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := h.garbage.Load()
-	runtime.GC() // after which buffers in pools, gRPC's above all, are one collection from being free
+	runtime.GC() // buffers in pools, mainly gRPC's, need one more collection
 	debug.FreeOSMemory()
 	h.garbage.Add(-n)
 	h.older = max(h.older-n, 0)
 }
 
-// mapped counts memory outside of the heap.
+// mapped counts memory outside the heap.
 func (h *heap) mapped(n int64) {
 	outside := h.outside.Add(n)
 	if g := h.governor.Load(); g != nil {
@@ -84,35 +87,35 @@ func (h *heap) mapped(n int64) {
 	}
 }
 
-// What the heap of a process may have beyond what the account leaves to it: the
+// What the heap of a process may hold beyond what the budget leaves to it: the
 // garbage between two collections, stacks, and the memory of the runtime.
 const (
-	heapShare = 16 // a part of the limit: one sixteenth
+	heapShare = 16 // one sixteenth of the limit
 	heapExtra = 40 << 20
-	heapLeast = 32 << 20 // however much is mapped
+	heapLeast = 32 << 20 // minimum, however much is mapped
 )
 
 const (
-	governStep  = 4 << 20                // of mapped memory between two limits
-	idleGarbage = 16 << 20               // that is not left to a collector which nothing wakes
-	settleTime  = 250 * time.Millisecond // between two collections that nobody waits for
+	governStep  = 4 << 20                // change of mapped memory between two limits
+	idleGarbage = 16 << 20               // garbage that is not left to an idle collector
+	settleTime  = 250 * time.Millisecond // between two background collections
 )
 
-// governor keeps the Go heap within what the account leaves to it.
+// governor keeps the Go heap within what the budget leaves to it.
 type governor struct {
 	h     *heap
-	most  int64 // of heap and mapped memory
-	fixed int64 // the limit of the environment
+	most  int64 // maximum of heap and mapped memory
+	fixed int64 // limit from the environment
 	wake  chan struct{}
 
-	mu   sync.Mutex // of who sets the limit
+	mu   sync.Mutex // held to set the limit
 	last atomic.Int64
 }
 
-// Govern makes the process's Go heap keep to what the account leaves of its
-// limit: the runtime's memory limit follows what is mapped, and pages of a heap
-// that was larger go back to the system. One account of a process may do so;
-// stop ends it. Without a limit it does nothing.
+// Govern keeps the process's Go heap within what the budget leaves of its
+// limit: the runtime's memory limit follows the mapped memory, and pages of a
+// heap that was larger return to the system. Only one budget of a process may
+// do so; stop ends it. Without a limit it does nothing.
 func (a *Budget) Govern() (stop func()) {
 	if a.limit == 0 {
 		return func() {}
@@ -134,7 +137,7 @@ func (a *Budget) Govern() (stop func()) {
 	}
 }
 
-// follow sets the limit anew when what is mapped has changed enough.
+// follow sets the limit again when the mapped memory has changed enough.
 func (g *governor) follow(outside int64) {
 	if d := outside - g.last.Load(); d > -governStep && d < governStep {
 		return
@@ -151,7 +154,7 @@ func (g *governor) set() {
 	debug.SetMemoryLimit(g.limit(outside))
 }
 
-// limit is the heap's, with so much mapped.
+// limit is the heap's limit with the given mapped memory.
 func (g *governor) limit(outside int64) int64 { return min(max(g.most-outside, heapLeast), g.fixed) }
 
 func (g *governor) kick() {
@@ -161,8 +164,8 @@ func (g *governor) kick() {
 	}
 }
 
-// settle collects when the heap is larger than it may be, or holds garbage that
-// nobody else will collect soon.
+// settle collects when the heap exceeds its limit, or holds garbage that no
+// other collection will free soon.
 func (g *governor) settle(end <-chan struct{}) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
@@ -187,8 +190,8 @@ func (g *governor) settle(end <-chan struct{}) {
 	}
 }
 
-// resident is the memory of the process that is the Go runtime's, without what it
-// has given back to the system.
+// resident is the memory of the Go runtime, without what it has returned to the
+// system.
 func resident() int64 {
 	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(s)

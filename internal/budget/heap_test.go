@@ -11,8 +11,8 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// TestGarbageIsNotFree holds that memory of the heap is free when the collector
-// has run, which it does when somebody wants the memory.
+// TestGarbageIsNotFree verifies that heap memory is free after the collector
+// has run, which it does when the memory is needed.
 func TestGarbageIsNotFree(t *testing.T) {
 	const limit = 100 << 20
 	a := New(limit)

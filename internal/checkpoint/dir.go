@@ -12,21 +12,21 @@ import (
 )
 
 // root opens files of the model directory and nothing outside it, whatever
-// the names in an index or the links in the directory say.
+// names an index contains and wherever links lead.
 //
-// Hugging Face's download cache is the one layout in which a model's files are
-// links that leave their folder: snapshots/REVISION/model.safetensors points
-// to ../../blobs/HASH, and one in a folder of a revision to ../../../blobs/HASH.
-// There the boundary is the cached repository, which holds both.
+// Only in Hugging Face's download cache do a model's files link out of their
+// folder: snapshots/REVISION/model.safetensors points to ../../blobs/HASH, and
+// a file in a folder of a revision to ../../../blobs/HASH. There the boundary
+// is the cached repository, which contains both.
 type root struct {
-	dir    string // absolute, links resolved; for the texts alone where the root is the caller's
+	dir    string // absolute, links resolved; only for messages where the caller opened the root
 	files  *os.Root
 	prefix string // of the model directory, below files
-	theirs bool   // files is the caller's
+	theirs bool   // the caller opened files
 }
 
-// Boundary is the folder out of which no link of the model in dir may lead, and
-// where dir is in it. That is dir itself, with links resolved, or the cached
+// Boundary is the folder that no link of the model in dir may leave, and the
+// path of dir in it. That is dir itself, with links resolved, or the cached
 // repository of which dir is a revision, a folder of one, or the folder of all.
 func Boundary(dir string) (boundary, prefix string, err error) {
 	abs, err := filepath.Abs(dir)
@@ -62,7 +62,7 @@ func openRoot(dir string) (*root, error) {
 	return &root{dir: filepath.Join(boundary, prefix), files: files, prefix: prefix}, nil
 }
 
-// CheckIn looks whether there is a model in the directory name inside folder,
+// CheckIn checks whether there is a model in the directory name inside folder,
 // without reading it. Its errors are those of [OpenIn].
 func CheckIn(folder *os.Root, name string) error {
 	r := &root{dir: filepath.Join(folder.Name(), name), files: folder, prefix: name, theirs: true}
@@ -84,8 +84,8 @@ func (r *root) check(name string) error {
 	return f.Close() //nolint:wrapcheck // nothing was read
 }
 
-// open opens the named file of the model directory, which has to be a regular
-// one: opening a pipe would block.
+// open opens the named file of the model directory, which must be a regular
+// file: opening a pipe would block.
 func (r *root) open(name string) (*os.File, error) {
 	inside := filepath.Join(r.prefix, name)
 	info, err := r.files.Stat(inside)
@@ -133,8 +133,8 @@ func (r *root) close() error {
 	return r.files.Close() //nolint:wrapcheck // nothing to add
 }
 
-// fileError turns the system's error about a file into an *Error. What is
-// neither absent nor outside the directory stays as it is.
+// fileError turns the system's error about a file into an *Error. Errors other
+// than a missing file or one outside the directory stay unchanged.
 func fileError(file string, err error) error {
 	var typed *Error
 	switch {

@@ -1,4 +1,4 @@
-// Package checkpoint opens a model directory in the layout of Hugging Face:
+// Package checkpoint opens a model directory in the Hugging Face layout:
 // config.json beside model.safetensors, or beside several shards and
 // model.safetensors.index.json. All weights are memory-mapped; nothing is
 // copied.
@@ -19,11 +19,11 @@
 //	each dimension, unsigned 64 bit, little endian
 //	the tensor's bytes as stored
 //
-// It is computed once and stored where [Options] says: in the user's cache
-// folder unless it says otherwise. It counts for the file that was hashed, as
-// the system knows it and as a sample of its content shows; a file of another
+// It is computed once and stored where [Options] says, by default in the user's
+// cache folder. It is valid for the file that was hashed, identified by the
+// system's data about it and a sample of its content. A file with another
 // inode, time of change, size, header or sample is hashed again, and so is one
-// that was written a moment before it was hashed.
-// The stored hashes are as trustworthy as the folder they are in: whoever takes
-// weights from somebody else has to hash what arrives with [HashTensor].
+// that was written just before it was hashed. The stored hashes are as
+// trustworthy as their folder: code that receives weights from elsewhere must
+// hash them with [HashTensor].
 package checkpoint

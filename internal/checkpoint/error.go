@@ -12,17 +12,17 @@ import (
 var (
 	// ErrMissingTensor marks a tensor that the checkpoint does not have.
 	ErrMissingTensor = errors.New("genie: missing tensor")
-	// ErrShape marks a tensor of another shape or dtype than the model needs.
+	// ErrShape marks a tensor with another shape or dtype than the model needs.
 	ErrShape = errors.New("genie: tensor of the wrong shape or dtype")
 	// ErrCorrupt marks a checkpoint that contradicts itself: a broken
-	// config.json or index, a shard outside the directory, a tensor that is
-	// not where the index says. A broken safetensors file counts as well.
+	// config.json or index, a shard outside the directory, a tensor that is not
+	// where the index says. A broken safetensors file counts as well.
 	ErrCorrupt = errors.New("genie: corrupt checkpoint")
-	// ErrMissingFile marks a file that has to be there and is not.
+	// ErrMissingFile marks a required file that is missing.
 	ErrMissingFile = errors.New("genie: missing checkpoint file")
-	// ErrOutside marks a file that is a link out of the model's folder, or out of
-	// the cached repository that it is in. Nothing is wrong with its content, of
-	// which nothing is known: copy it, or open the folder that holds it.
+	// ErrOutside marks a file that is a link out of the model's folder, or out
+	// of the cached repository that contains it. Its content was not read and
+	// may be fine: copy it, or open the folder that contains it.
 	ErrOutside = errors.New("genie: file outside the model's folder")
 	// ErrChanged marks a file that changed while it was read.
 	ErrChanged = errors.New("genie: checkpoint changed while in use")
@@ -30,13 +30,13 @@ var (
 	ErrClosed = errors.New("genie: checkpoint is closed")
 )
 
-// Error says what is wrong with a checkpoint and where.
+// Error is a fault of a checkpoint and its location.
 type Error struct {
 	File   string // the file at fault
-	Tensor string // the tensor at fault, empty when it is the file
+	Tensor string // the tensor at fault, empty when the file is
 	Reason string
 	Err    error // one of the sentinels
-	Cause  error // what was underneath, often a *safetensors.Error; may be nil
+	Cause  error // underlying error, often a *safetensors.Error; may be nil
 }
 
 // Error gives the sentinel's text, the file, the tensor, the reason, the cause.

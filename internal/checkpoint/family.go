@@ -10,17 +10,17 @@ import (
 	"github.com/genie-sdk/go/internal/pyjson"
 )
 
-// ErrFamily marks a checkpoint of another family of models than a loader is
-// for, or one that is changed on its way into memory.
+// ErrFamily marks a checkpoint of another model family than the loader's, or
+// one that transformers changes while loading it.
 var ErrFamily = errors.New("genie: checkpoint of another kind")
 
-// CheckType refuses a config.json that says that it is of another type of model
-// than one of types, which are names of transformers: relatives have the same
-// tensors and compute something else. A file without model_type, as the first
-// ones were, is judged by its architectures; one that says nothing is taken for
-// what the caller takes it for. It also refuses what transformers would do to
-// any model's weights and nobody here does: quantisation, and layers that have
-// settings of their own. The error wraps [ErrFamily] and names the key.
+// CheckType refuses a config.json of a type of model other than types, which
+// are names of transformers: related types have the same tensors but compute
+// something else. A file without model_type, as in the earliest checkpoints, is
+// judged by its architectures; a file without either is accepted. CheckType
+// also refuses changes that transformers would apply to any model's weights and
+// that are not supported here: quantisation, and layers with their own
+// settings. The error wraps [ErrFamily] and names the key.
 func CheckType(config pyjson.Object, types ...string) error {
 	if err := checkType(config, types); err != nil {
 		return err
@@ -44,7 +44,7 @@ func checkType(config pyjson.Object, types []string) error {
 	}
 	var architectures []string
 	if config.Given("architectures") {
-		_ = json.Unmarshal(config["architectures"], &architectures) // anything else names none
+		_ = json.Unmarshal(config["architectures"], &architectures) // any other value names none
 	}
 	for _, name := range architectures {
 		if !slices.ContainsFunc(types, func(t string) bool { return isArchitecture(name, t) }) {
@@ -54,8 +54,8 @@ func checkType(config pyjson.Object, types []string) error {
 	return nil
 }
 
-// TypeOf is which of types a config.json that [CheckType] takes is of: the one
-// that it names, or else the one of its architectures, or else the first.
+// TypeOf is the type, of types, of a config.json that [CheckType] accepts: the
+// named one, or else the one of its architectures, or else the first.
 func TypeOf(config pyjson.Object, types ...string) string {
 	var name string
 	if config.Given("model_type") && json.Unmarshal(config["model_type"], &name) == nil {
@@ -70,8 +70,8 @@ func TypeOf(config pyjson.Object, types ...string) string {
 	return types[0]
 }
 
-// isArchitecture reports whether a class of transformers is of a type of model:
-// its name begins with the type's, and then with Model, For or the like.
+// isArchitecture reports whether a class of transformers belongs to a type of
+// model: its name begins with the type's, followed by Model, For or the like.
 func isArchitecture(class, modelType string) bool {
 	rest, ok := strings.CutPrefix(strings.ToLower(class), strings.ReplaceAll(modelType, "-", ""))
 	return ok && slices.ContainsFunc([]string{"model", "for", "lmhead", "doubleheads", "pretrained"}, func(next string) bool {

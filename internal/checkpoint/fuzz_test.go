@@ -10,8 +10,8 @@ import (
 )
 
 // FuzzOpen opens model directories whose files are the fuzzer's: a config, an
-// index of shards, and a file of weights under two names. Nothing is read that
-// is not of the directory, an error has a cause, and what opens is whole.
+// index of shards, and a file of weights under two names. No file outside the
+// directory is read, an error has a cause, and what opens is complete.
 func FuzzOpen(f *testing.F) {
 	weights := []byte("\x3e\x00\x00\x00\x00\x00\x00\x00" + `{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}         ` + "xy")
 	f.Add([]byte(`{}`), []byte(`{"weight_map":{"a":"one.safetensors"}}`), weights)

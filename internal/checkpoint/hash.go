@@ -24,18 +24,18 @@ type Digest = [32]byte
 
 const (
 	defaultHashWorkers = 2
-	hashChunkBytes     = 4 << 20 // between two looks at cancellation
+	hashChunkBytes     = 4 << 20 // between two checks for cancellation
 )
 
 // HashTensor returns the content hash of a tensor, as the package comment
 // defines it.
 func HashTensor(t safetensors.Tensor) Digest {
 	h := newTensorHash(t)
-	_, _ = h.Write(t.Data) // a hash never fails to take bytes
+	_, _ = h.Write(t.Data) // a hash accepts all bytes
 	return sum(h)
 }
 
-// newTensorHash returns a hash that has taken everything but the data.
+// newTensorHash returns a hash of everything but the data.
 func newTensorHash(t safetensors.Tensor) *blake3.Hasher {
 	prefix := append([]byte(t.DType), 0)
 	prefix = binary.LittleEndian.AppendUint64(prefix, uint64(len(t.Shape)))
@@ -66,12 +66,12 @@ func (m *Model) Hash(name string) (Digest, error) {
 	return m.hashes[name], nil
 }
 
-// HashAll makes the hashes of all tensors available: those that are stored when
-// they are current, else computed and then stored, see [Options]. It returns
-// the context's error when it is cancelled, [ErrClosed] when the model is closed
+// HashAll makes the hashes of all tensors available: the stored ones if they
+// are current, else it computes and stores them, see [Options]. It returns the
+// context's error when it is cancelled, [ErrClosed] when the model is closed
 // meanwhile, [ErrChanged] when a weights file was changed in place, and
-// [ErrCorrupt] when one was cut short. That the hashes cannot be stored is no
-// error; the logger hears of it.
+// [ErrCorrupt] when one was truncated. A failure to store the hashes is not an
+// error; the logger reports it.
 func (m *Model) HashAll(ctx context.Context) error {
 	m.hashing.Lock()
 	defer m.hashing.Unlock()
@@ -103,13 +103,13 @@ func (m *Model) HashAll(ctx context.Context) error {
 	return nil
 }
 
-// touchedAttempts bounds how often files are hashed whose time of change alone
-// changes meanwhile.
+// touchedAttempts bounds how often files are hashed again because only their
+// time of change has changed meanwhile.
 const touchedAttempts = 3
 
-// computeAll hashes the named tensors. It reports whether the hashes last as
-// long as the files are as ids says: they do not when a file is so young that
-// writing it again would not show.
+// computeAll hashes the named tensors. It reports whether the hashes stay valid
+// as long as the files match ids. They do not if a file is so young that
+// another write would not show.
 func (m *Model) computeAll(ctx context.Context, ids []identity, names []string, hashes map[string]Digest) (lasting bool, err error) {
 	for range touchedAttempts {
 		begun := m.opts.Now()
@@ -120,7 +120,7 @@ func (m *Model) computeAll(ctx context.Context, ids []identity, names []string, 
 		if err != nil {
 			return false, err
 		}
-		if became == touched { // a new name, other rights, or other content with the old times: all once more
+		if became == touched { // a new name, other permissions, or other content with the old times: hash everything again
 			names = m.names
 			continue
 		}
@@ -130,9 +130,8 @@ func (m *Model) computeAll(ctx context.Context, ids []identity, names []string, 
 	return false, &Error{File: m.dir, Reason: "its files change all the time", Err: ErrChanged}
 }
 
-// Distrust says that content does not have the hash that it was said to have:
-// what is stored of this model is dropped, and its hashes are computed anew when
-// they are asked for.
+// Distrust says that content does not have its stored hash. It drops the stored
+// hashes of this model, which are computed again on demand.
 func (m *Model) Distrust() {
 	m.hashing.Lock()
 	defer m.hashing.Unlock()
@@ -154,7 +153,7 @@ func (m *Model) Distrust() {
 }
 
 // compute hashes the named tensors into hashes, the largest first so that the
-// goroutines end together.
+// goroutines end at about the same time.
 func (m *Model) compute(ctx context.Context, names []string, hashes map[string]Digest) error {
 	total := int64(0)
 	tensors := make(map[string]safetensors.Tensor, len(names))
@@ -214,19 +213,19 @@ func (m *Model) hashChunks(ctx context.Context, t safetensors.Tensor, meter *met
 	return sum(h), nil
 }
 
-// fate is what became of the weights files while they were hashed.
+// fate is what happened to the weights files while they were hashed.
 type fate uint8
 
 const (
 	unchanged fate = iota
 	replaced       // a path leads to another file, or to none
-	touched        // their time of change alone is another one
+	touched        // only their time of change differs
 )
 
-// look finds out whether a file was changed under the mapping since ids was
-// taken, which is an error, or brings ids up to date where only its time of
-// change says so. A file that was replaced or removed is no change: the mapping
-// holds the old one.
+// look checks whether a file was changed under the mapping since ids was taken,
+// which is an error, or updates ids where only its time of change differs. A
+// file that was replaced or removed counts as unchanged: the mapping holds the
+// old one.
 func (m *Model) look(ids []identity) (became fate, err error) {
 	for i, f := range m.files {
 		info, err := m.stat(filepath.Base(f.Path()))
@@ -250,7 +249,7 @@ func (m *Model) look(ids []identity) (became fate, err error) {
 	return became, nil
 }
 
-// meter adds up progress and reports it, one call at a time.
+// meter sums up progress and reports it, one call at a time.
 type meter struct {
 	mu          sync.Mutex
 	done, total int64

@@ -17,24 +17,26 @@ import (
 	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
 )
 
-// Bounds of a folder of stored hashes. What was used longest ago goes first.
+// Limits of a folder of stored hashes. The least recently used are evicted
+// first.
 const (
 	maxHashFiles = 1024
 	maxHashTotal = 128 << 20
 	// abandoned is the age from which an unfinished file is the remains of a
-	// process that died, and touchAfter that from which a use is noted.
+	// process that died. touchAfter is the age of a recorded use from which a
+	// new one is recorded.
 	abandoned  = time.Hour
 	touchAfter = 24 * time.Hour
 )
 
-// cacheFolder stores the hashes of each weights file in a file of its own, named
-// by the file that it is: whichever path leads there finds it.
+// cacheFolder stores the hashes of each weights file in a separate file, named
+// by the identity of the weights file, so that any path to it finds them.
 type cacheFolder struct{ dir string }
 
-// path is where the hashes of a weights file are.
+// path is the location of the hashes of a weights file.
 func (c cacheFolder) path(name string, id identity) string {
 	key := fmt.Sprintf("%d %d", id.Device, id.Inode)
-	if id.Inode == 0 { // not known: the header is as good as it gets
+	if id.Inode == 0 { // unknown: the header has to do
 		key = name + " " + id.HeaderHash
 	}
 	sum := blake3.Sum256([]byte(key))
@@ -85,8 +87,8 @@ func (c cacheFolder) drop(files map[string]identity) error {
 	return errs
 }
 
-// prune keeps the folder within its bounds. A file that another process has
-// removed meanwhile is gone all the same.
+// prune keeps the folder within its limits. A file that another process has
+// removed meanwhile is gone as well.
 func (c cacheFolder) prune() error {
 	entries, err := os.ReadDir(c.dir)
 	if err != nil {

@@ -12,14 +12,15 @@ import (
 	"github.com/genie-sdk/go/internal/safetensors"
 )
 
-// identity says which content stored hashes belong to: the file as the system
-// knows it, and a sample of what is in it.
+// identity says which content stored hashes belong to: the system's data about
+// the file, and a sample of its content.
 //
-// Size, names, shapes and the time of writing are the same in the next version
-// of a model that an archive with fixed times unpacks. The time of change and
-// the inode are the system's own, and differ then; but an image of a file
-// system has these fixed too, and so has a copy of a disk. What is left is the
-// content: the sample has bytes of every tensor, which training changes.
+// Size, names, shapes and the time of writing can be the same in the next
+// version of a model, if an archive with fixed times is unpacked. The time of
+// change and the inode are assigned by the system, and differ then; but an
+// image of a file system, or a copy of a disk, has the same values. What is
+// left is the content: the sample has bytes of every tensor, which training
+// changes.
 type identity struct {
 	Bytes        int64  `json:"bytes"`
 	ModTimeNs    int64  `json:"mtime_ns"`
@@ -31,12 +32,12 @@ type identity struct {
 }
 
 const (
-	// sampleBytes is how much of the middle of a tensor is in the sample.
+	// sampleBytes is the size of the sample from the middle of each tensor.
 	sampleBytes = 4 << 10
-	// maxSamples bounds the tensors of a file that are in it.
+	// maxSamples bounds the sampled tensors of a file.
 	maxSamples = 4096
-	// youngest is the age from which a file has another time of change when it
-	// is written again: systems keep times to 2 s (FAT), 1 s or a tick.
+	// youngest is the age from which another write gives a file another time of
+	// change: systems store times to 2 s (FAT), 1 s or a tick.
 	youngest = 2 * time.Second
 )
 
@@ -50,7 +51,7 @@ func (m *Model) identify(f *safetensors.File) (identity, error) {
 	return id, err
 }
 
-// fileIdentity is an identity without content.
+// fileIdentity is an identity without the content.
 func fileIdentity(info os.FileInfo) identity {
 	id := identity{Bytes: info.Size(), ModTimeNs: info.ModTime().UnixNano()}
 	id.Device, id.Inode, id.ChangeTimeNs = fileNumbers(info)
@@ -77,8 +78,8 @@ func (m *Model) sample(f *safetensors.File) (Digest, error) {
 	return sum(h), nil
 }
 
-// settled reports whether a file that is written from now on has another time
-// of change than id: then what is known of its content now can be kept.
+// settled reports whether a file that is written from now on gets another time
+// of change than id: then what is known of its content now can be stored.
 func (id identity) settled(now time.Time) bool {
 	changed := id.ChangeTimeNs
 	if changed == 0 { // the system has none
@@ -87,15 +88,15 @@ func (id identity) settled(now time.Time) bool {
 	return now.Sub(time.Unix(0, changed)) > youngest
 }
 
-// stamp is a file of the model directory and which one that was.
+// stamp is a file of the model directory and its identity.
 type stamp struct {
 	name string
 	id   identity
 }
 
-// Replaced reports whether the weights files in the model's folder are others
-// than those that are open, or have been written since. A folder that cannot be
-// looked at has changed.
+// Replaced reports whether the weights files in the model's folder are not the
+// open ones, or have been written since. A folder that cannot be read counts as
+// changed.
 func (m *Model) Replaced() bool {
 	for _, s := range m.stamps {
 		info, err := m.stat(s.name)
@@ -106,7 +107,7 @@ func (m *Model) Replaced() bool {
 	return false
 }
 
-// stat looks at a file of the model's folder by its name, as it is now.
+// stat describes a file of the model's folder by its name, as it is now.
 func (m *Model) stat(name string) (os.FileInfo, error) {
 	if m.inside != nil {
 		return m.inside.files.Stat(filepath.Join(m.inside.prefix, name)) //nolint:wrapcheck // only looked at

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// fileNumbers are the device and the inode of a file, and when either its
-// content or what the system knows of it changed last.
+// fileNumbers are the device and the inode of a file, and the time when its
+// content or its metadata last changed.
 func fileNumbers(info os.FileInfo) (device, inode uint64, changeTimeNs int64) {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -4,5 +4,5 @@ package checkpoint
 
 import "os"
 
-// fileNumbers knows nothing of a file on this system.
+// fileNumbers are unknown on this system.
 func fileNumbers(os.FileInfo) (device, inode uint64, changeTimeNs int64) { return 0, 0, 0 }

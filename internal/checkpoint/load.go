@@ -7,12 +7,13 @@ import (
 	"path/filepath"
 )
 
-// adapterFile is what peft writes beside weights that change those of a model.
+// adapterFile is what peft writes beside weights that modify a model.
 const adapterFile = "adapter_config.json"
 
-// Load opens the model in dir for a program: parse reads its configuration, its
+// Load opens the model in dir for a program: parse reads its configuration, the
 // weights are hashed, which happens once for each checkpoint, and capture makes
-// the program, which closes the model. A model of which no program comes is closed here.
+// the program, which closes the model. If there is no program, Load closes the
+// model.
 func Load[C, P any](
 	ctx context.Context, dir string, opts Options, parse func(config []byte) (C, error), capture func(*Model, C) (P, error),
 ) (program P, err error) {

@@ -31,57 +31,58 @@ const (
 
 // Options change how a checkpoint is opened. The zero value is usable.
 type Options struct {
-	// Progress, when set, is told how many bytes of how many are hashed. Calls
-	// come from the hashing goroutines, one at a time, with rising done.
+	// Progress, if set, receives the number of hashed bytes. Calls come from
+	// the hashing goroutines, one at a time, with rising done.
 	Progress func(done, total int64)
 	// Workers is the number of goroutines that hash; 2 when it is 0.
 	Workers int
-	// Hashes says where the hashes are stored: in a folder, which is made if it
-	// is not there, or at [HashesInCache], which is also the meaning of nothing,
-	// [HashesBeside] or [HashesNowhere].
+	// Hashes says where the hashes are stored: a folder, which is created if
+	// needed, [HashesInCache], the default, [HashesBeside] or [HashesNowhere].
 	Hashes string
 	// Now is the clock; nil for the system's.
 	Now func() time.Time
-	// Logger hears when stored hashes cannot be read or written, which costs
-	// time and nothing else, and what a model is warned of. Discarded when nil.
+	// Logger reports stored hashes that cannot be read or written, which costs
+	// only time, and warnings about a model. Nil discards.
 	Logger *slog.Logger
 }
 
-// Model is an open checkpoint. All methods are safe for concurrent use, but
-// the views it gave out must not be used after Close.
+// Model is an open checkpoint. All methods are safe for concurrent use, but its
+// views must not be used after Close.
 type Model struct {
 	dir       string
-	inside    *root // where the folder is the caller's; nil otherwise
+	inside    *root // if the caller opened the folder; nil otherwise
 	config    []byte
 	files     []*safetensors.File
 	names     []string          // shard by shard, by offset
 	where     map[string]int    // tensor -> index in files
-	placed    map[string]string // tensor -> file, as the index says; nil without one
-	indexFile string            // that was used; "" without one
+	placed    map[string]string // tensor -> file, from the index; nil without one
+	indexFile string            // the index file; "" without one
 	opts      Options
 	log       *slog.Logger
 	stamps    []stamp // of the files that were read
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the following
 	closed bool
 
 	hashing sync.Mutex // one computation at a time
 	hashes  map[string]Digest
-	// distrusted says that stored hashes were found wrong, and are not used again.
+	// distrusted says that stored hashes were found wrong, and are no longer
+	// used.
 	distrusted bool
 }
 
 // Open opens the model in dir. It reads config.json and checks the header of
-// every weights file, but no weights.
+// every weights file, but reads no weights.
 //
-// model.safetensors is used when it is there, else the shards that
+// It uses model.safetensors if that exists, else the shards that
 // model.safetensors.index.json names, unless config.json names another file as
-// transformers_weights. A shard has to be a file of dir or of a folder in it: an
+// transformers_weights. A shard must be a file of dir or of a folder in it: an
 // absolute name is refused with [ErrCorrupt], a link that leads out of dir with
 // [ErrOutside] (the links of Hugging Face's download cache lead to the same
-// cached repository and are followed). An absent file gives [ErrMissingFile] and
-// is named; a broken file gives [ErrCorrupt]. That the index names a tensor which
-// no shard holds, as it may of a tied head, matters to who needs it.
+// cached repository and are followed). A missing file gives [ErrMissingFile]
+// and its name; a broken file gives [ErrCorrupt]. The index may name a tensor
+// that no shard has, for example a tied head; this is an error only when the
+// tensor is needed.
 func Open(dir string, opts Options) (*Model, error) {
 	r, err := openRoot(dir)
 	if err != nil {
@@ -91,10 +92,10 @@ func Open(dir string, opts Options) (*Model, error) {
 	return open(r, opts)
 }
 
-// OpenIn is [Open] of the directory name inside folder. Every file is reached
-// through folder, each time anew: whatever becomes of links, nothing outside
-// folder is opened, read or written. A link from one place in folder to another
-// is followed. folder has to stay open as long as the model.
+// OpenIn is [Open] of the directory name inside folder. Every access to a file
+// goes through folder: whatever happens to links, nothing outside folder is
+// opened, read or written. A link from one place in folder to another is
+// followed. folder must stay open as long as the model.
 func OpenIn(folder *os.Root, name string, opts Options) (*Model, error) {
 	return open(&root{dir: filepath.Join(folder.Name(), name), files: folder, prefix: name, theirs: true}, opts)
 }
@@ -152,9 +153,9 @@ func (m *Model) openWeights(r *root) error {
 	return m.openShards(r, text)
 }
 
-// weightsFiles are the file that has the weights and the index to look for where
-// it is absent: the usual names, or what transformers_weights of config.json
-// names in their place, which is one of the two.
+// weightsFiles are the file with the weights and the index to use if it is
+// missing: the usual names, or what transformers_weights of config.json names
+// instead, which is one of the two.
 func (m *Model) weightsFiles(r *root) (single, index string, err error) {
 	config, err := pyjson.Parse(m.config)
 	if err != nil || !config.Given("transformers_weights") {
@@ -191,9 +192,9 @@ func (m *Model) openFile(r *root, name string) error {
 	return nil
 }
 
-// openShards opens the files that the index names. Which tensor it places where
-// decides nothing, as in transformers: every tensor of these files is the
-// model's, of several with one name that of the last file.
+// openShards opens the files that the index names. As in transformers, the
+// index's placement of tensors does not matter: every tensor of these files is
+// the model's, and of several with one name that of the last file.
 func (m *Model) openShards(r *root, text []byte) error {
 	file := r.path(m.indexFile)
 	text, err := pyjson.Clean(text)
@@ -243,9 +244,9 @@ func (m *Model) openShards(r *root, text []byte) error {
 	return nil
 }
 
-// plainName is the file that an index means by name, and false for what is no
-// file of the model's own folder on any system: a drive, a parent, an absolute
-// one. "./" before it changes nothing.
+// plainName is the file that an index means by name, and false if it would be
+// outside the model's own folder on some system: a drive, a parent, an absolute
+// one. A leading "./" changes nothing.
 func plainName(name string) (string, bool) {
 	if name == "" || strings.ContainsAny(name, `\:`+"\x00") || slices.Contains(strings.Split(name, "/"), "..") {
 		return "", false
@@ -254,8 +255,8 @@ func plainName(name string) (string, bool) {
 	return name, name != "." && filepath.IsLocal(name)
 }
 
-// sameBase returns two files of different folders that have one name, which the
-// stored hashes could not tell apart.
+// sameBase returns two files of different folders with one name, which the
+// stored hashes could not distinguish.
 func sameBase(files map[string]bool) (a, b string, ok bool) {
 	seen := make(map[string]string, len(files))
 	for _, file := range slices.Sorted(maps.Keys(files)) {
@@ -296,7 +297,7 @@ func (m *Model) Config(into any) error {
 // Log is the logger of the options, or one that discards.
 func (m *Model) Log() *slog.Logger { return m.log }
 
-// Names returns the tensors' names, file by file and by their place in it.
+// Names returns the tensors' names, file by file in file order.
 func (m *Model) Names() []string { return slices.Clone(m.names) }
 
 // Tensor returns the named tensor: a view that is valid until Close. The error
@@ -313,10 +314,10 @@ func (m *Model) Tensor(name string) (safetensors.Tensor, error) {
 	return t, nil
 }
 
-// Need is Tensor with a check: the dtype has to be one of dtypes (any, when
-// there are none) and the shape has to be shape, in which -1 stands for any
-// size. The error wraps [ErrMissingTensor] or [ErrShape] and names the file,
-// the tensor, what was wanted and what is there.
+// Need is Tensor with a check: the dtype must be one of dtypes (any, if there
+// are none) and the shape must be shape, in which -1 stands for any size. The
+// error wraps [ErrMissingTensor] or [ErrShape] and names the file, the tensor,
+// and the expected and actual values.
 func (m *Model) Need(name string, dtypes []safetensors.DType, shape []int64) (safetensors.Tensor, error) {
 	t, err := m.Tensor(name)
 	if err != nil {
@@ -349,7 +350,7 @@ func describe(dtypes []safetensors.DType, shape []int64) string {
 	return strings.Join(names, " or ") + " " + fmt.Sprint(shape)
 }
 
-// weightsName is the file that an error about an absent tensor names.
+// weightsName is the file that an error about a missing tensor names.
 func (m *Model) weightsName() string {
 	if m.indexFile == "" && len(m.files) == 1 {
 		return m.files[0].Path()
@@ -357,8 +358,8 @@ func (m *Model) weightsName() string {
 	return filepath.Join(m.dir, cmp.Or(m.indexFile, indexFile))
 }
 
-// Close unmaps every file. It waits for hashing under way to stop, which it
-// does at its next chunk. A second Close does nothing.
+// Close unmaps every file. It waits for running hashing, which stops at its
+// next chunk. A second Close does nothing.
 func (m *Model) Close() error {
 	m.mu.Lock()
 	m.closed = true

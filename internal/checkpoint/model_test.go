@@ -226,8 +226,9 @@ func TestBadDirectories(t *testing.T) {
 	require.ErrorIs(t, err, checkpoint.ErrMissingFile)
 }
 
-// Hugging Face's download cache keeps files under their hash and links to them,
-// from a revision and from the folders of one, as diffusion pipelines have them.
+// Hugging Face's download cache stores files under their hash and links to
+// them, from a revision and from the folders of one, as diffusion pipelines
+// have them.
 func TestDownloadCacheLayout(t *testing.T) {
 	repo := t.TempDir()
 	blobs, revision := filepath.Join(repo, "blobs"), filepath.Join(repo, "snapshots", "0123abcd")
@@ -258,7 +259,7 @@ func TestDownloadCacheLayout(t *testing.T) {
 		}
 	}
 
-	// Folders of these names that are no cached repository widen nothing.
+	// Folders of these names that are not a cached repository widen nothing.
 	plain := filepath.Join(t.TempDir(), "snapshots", "rev", "sub")
 	require.NoError(t, os.MkdirAll(plain, 0o700))
 	writeText(t, filepath.Join(plain, "config.json"), "{}")

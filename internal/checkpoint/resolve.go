@@ -10,16 +10,16 @@ import (
 	"github.com/genie-sdk/go/internal/safetensors"
 )
 
-// Resolver finds tensors under the names that checkpoints of one family have
-// for them, as transformers does when it loads one (core_model_loading.py,
+// Resolver finds tensors under the names that checkpoints of one family use for
+// them, as transformers does on loading (core_model_loading.py,
 // rename_source_key), and remembers which were found:
 //
-//   - with or without the name of the inner model before them, each tensor on
-//     its own: "transformer.wte.weight" and "wte.weight";
-//   - the scale and shift of a layer norm as the first BERTs spelt them:
+//   - with or without the name of the inner model, each tensor on its own:
+//     "transformer.wte.weight" and "wte.weight";
+//   - the scale and shift of a layer norm in the spelling of the first BERTs:
 //     "LayerNorm.gamma" and "LayerNorm.beta";
-//   - under the name of another tensor whose memory it shared, which
-//     safetensors.torch.save_model keeps in the file's metadata.
+//   - under the name of another tensor that shared its memory, which
+//     safetensors.torch.save_model stores in the file's metadata.
 //
 // It is not safe for concurrent use.
 type Resolver struct {
@@ -43,9 +43,9 @@ func (m *Model) Resolve(prefix string) *Resolver {
 	return r
 }
 
-// Find returns the name under which the checkpoint has the tensor that a model
-// calls name, and false when it has none. Of several the one that is first in
-// transformers' order counts; the others are used no further.
+// Find returns the checkpoint's name for the tensor that a model calls name,
+// and false if it has none. Of several names, the first in transformers' order
+// counts; the others are unused.
 func (r *Resolver) Find(name string) (string, bool) {
 	var found []string
 	for _, n := range r.spellings(name) {
@@ -81,8 +81,8 @@ func (r *Resolver) spellings(name string) []string {
 	return out
 }
 
-// Need is [Model.Need] of the tensor that a model calls name. It returns the
-// name under which it was found.
+// Need is [Model.Need] of the tensor that a model calls name. It also returns
+// the checkpoint's name for it.
 func (r *Resolver) Need(name string, dtypes []safetensors.DType, shape []int64) (string, safetensors.Tensor, error) {
 	found, ok := r.Find(name)
 	if !ok {
@@ -97,8 +97,8 @@ func (r *Resolver) Need(name string, dtypes []safetensors.DType, shape []int64) 
 	return found, t, err
 }
 
-// expected is the name that a tensor which is absent should have: with the
-// inner model's name where others have it.
+// expected is the name that a missing tensor should have: with the inner
+// model's name if other tensors have it.
 func (r *Resolver) expected(name string) string {
 	bare := strings.TrimPrefix(name, r.prefix)
 	inner := func(n string) bool { return strings.HasPrefix(n, r.prefix) }
@@ -108,8 +108,8 @@ func (r *Resolver) expected(name string) string {
 	return bare
 }
 
-// Unused returns the names of the tensors that were not found for anything,
-// without the inner model's name, in transformers' order.
+// Unused returns the names of the tensors that were not used, without the inner
+// model's name, in transformers' order.
 func (r *Resolver) Unused() []string {
 	var out []string
 	for _, name := range r.m.names {
@@ -121,10 +121,10 @@ func (r *Resolver) Unused() []string {
 	return slices.Compact(out)
 }
 
-// WarnUnused logs tensors that nobody asked for. Those for which layer is true
-// are parts of the computation that the configuration does not know of, such as
-// a layer too many, and are warned of; others, such as heads, are there often.
-// harmless are endings of names that old checkpoints keep buffers under.
+// WarnUnused logs unused tensors. Those for which layer is true are parts of
+// the computation that the configuration lacks, such as an extra layer, and are
+// logged as warnings; others, such as heads, are common. harmless are endings
+// of the names of buffers in old checkpoints.
 func (r *Resolver) WarnUnused(layer func(name string) bool, harmless ...string) {
 	var layers, others []string
 	for _, name := range r.Unused() {
@@ -145,8 +145,8 @@ func (r *Resolver) WarnUnused(layer func(name string) bool, harmless ...string) 
 }
 
 // compareKeys orders names as transformers does (dot_natural_key): part by part
-// between dots, numbers by their value and before words, words that end in a
-// number by it.
+// between dots, numbers by their value and before words, and words that end in
+// a number by that number.
 func compareKeys(a, b string) int {
 	return slices.CompareFunc(strings.Split(a, "."), strings.Split(b, "."), comparePart)
 }

@@ -20,18 +20,18 @@ const (
 	maxHashesBytes  = 64 << 20
 )
 
-// Where stored hashes are, other than in a folder that is named.
+// Locations of stored hashes other than a named folder.
 const (
 	// HashesInCache is genie/hashes below os.UserCacheDir, for [Options].Hashes.
 	HashesInCache = "cache"
 	// HashesBeside is genie-hashes.json beside the model.
 	HashesBeside = "model"
-	// HashesNowhere stores none, and uses none that are stored.
+	// HashesNowhere neither stores hashes nor uses stored ones.
 	HashesNowhere = "off"
 )
 
-// sidecar is what is stored: hashes of one weights file in a cache folder, of
-// all beside a model.
+// sidecar is the stored form: hashes of one weights file in a cache folder, of
+// all files beside a model.
 type sidecar struct {
 	Version   int                    `json:"version"`
 	Algorithm string                 `json:"algorithm"`
@@ -45,9 +45,10 @@ type sidecarFile struct {
 	Tensors map[string]string `json:"tensors"` // name -> hex
 }
 
-// shelf is where hashes are stored.
+// shelf is a location of stored hashes.
 type shelf interface {
-	// read gives what is stored for a weights file, [fs.ErrNotExist] for nothing.
+	// read returns what is stored for a weights file, [fs.ErrNotExist] for
+	// nothing.
 	read(name string, id identity) (sidecarFile, error)
 	// write replaces what is stored for the model.
 	write(files map[string]sidecarFile) error
@@ -74,8 +75,8 @@ func (m *Model) shelf() shelf {
 	}
 }
 
-// loadHashes returns the hashes that are stored and current, and the names of
-// the tensors that still need one. What is stored badly counts as not stored.
+// loadHashes returns the stored hashes that are current, and the names of the
+// tensors without one. A badly stored hash counts as not stored.
 func (m *Model) loadHashes(on shelf, ids []identity) (map[string]Digest, []string) {
 	hashes := make(map[string]Digest, len(m.names))
 	stored := make([]sidecarFile, len(m.files))
@@ -120,7 +121,7 @@ func (m *Model) storeHashes(on shelf, ids []identity, hashes map[string]Digest) 
 // beside stores hashes beside the model.
 type beside struct{ m *Model }
 
-// folder is the model's own folder, out of which nothing leads.
+// folder is the model's own folder; no path leaves it.
 func (b beside) folder() (r *root, done func(), err error) {
 	if b.m.inside != nil {
 		return b.m.inside, func() {}, nil
@@ -189,8 +190,8 @@ func encodeSidecar(files map[string]sidecarFile) ([]byte, error) {
 	return append(data, '\n'), err
 }
 
-// check is the hash of everything else: a file that a disk or a hand has changed
-// is not believed.
+// check is the hash of all other fields: it detects a file that a disk or a
+// user has changed.
 func (s sidecar) check() (string, error) {
 	s.Check = ""
 	text, err := json.Marshal(s) // keys sorted

@@ -10,27 +10,27 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Guest is a connection. One of gRPC carries several streams, each of which says
-// who it is.
+// Guest is a connection. A gRPC connection carries several streams, and each of
+// them authenticates.
 type Guest struct {
 	t     *Table
 	from  netip.Addr
 	end   func()
 	timed bool
 
-	stranger atomic.Bool // as at says, for those who have not the lock
-	welcomed atomic.Bool // one of its streams has said who it is
+	stranger atomic.Bool // copy of at, readable without the lock
+	welcomed atomic.Bool // one of its streams has authenticated
 
-	// Under the lock of the table.
+	// Guarded by the lock of the table.
 	since    time.Time
 	at       *list.Element // among the strangers; nil for a known one
 	late     *time.Timer   // ends a stranger
-	known    int           // of its streams
-	greeting bool          // one of its streams is to say who it is
+	known    int           // authenticated streams
+	greeting bool          // one of its streams is authenticating
 	gone     bool
 }
 
-// Greet begins to find out who a stream's peer is: one stream at a time.
+// Greet begins to authenticate a stream's peer: one stream at a time.
 func (g *Guest) Greet() error {
 	g.t.mu.Lock()
 	defer g.t.mu.Unlock()
@@ -44,9 +44,9 @@ func (g *Guest) Greet() error {
 	return nil
 }
 
-// Admit ends what Greet began: the stream is the identity's, which has most
-// connections at most; 0 stands for its part. [Guest.Leave] is called for a
-// stream that has been admitted.
+// Admit ends what Greet began: the stream is the identity's, which may have at
+// most most connections; 0 stands for its part. [Guest.Leave] is called for an
+// admitted stream.
 func (g *Guest) Admit(identity string, most int64) error {
 	t := g.t
 	t.mu.Lock()
@@ -91,14 +91,14 @@ func (t *Table) part(identity string, most int64) error {
 	return &transport.QuotaError{What: "connections", Limit: most, Used: int64(have), Want: 1}
 }
 
-// Refuse ends what Greet began without the stream being anybody's.
+// Refuse ends what Greet began without an identity for the stream.
 func (g *Guest) Refuse() {
 	g.t.mu.Lock()
 	defer g.t.mu.Unlock()
 	g.greeting = false
 }
 
-// Leave ends a stream that was admitted. A connection without one is a stranger's
+// Leave ends an admitted stream. A connection without streams is a stranger's
 // again.
 func (g *Guest) Leave(identity string) {
 	t := g.t
@@ -130,7 +130,7 @@ func (g *Guest) Gone() {
 	}
 }
 
-// Evicted reports whether the connection had to go.
+// Evicted reports whether the connection was evicted.
 func (g *Guest) Evicted() bool {
 	g.t.mu.Lock()
 	defer g.t.mu.Unlock()
@@ -144,12 +144,12 @@ func (g *Guest) overdue() {
 	}
 }
 
-// expired makes a stranger whose time is over go, unless it has become known.
+// expired evicts a stranger whose time is over, unless it has authenticated.
 func (g *Guest) expired() bool {
 	t := g.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if g.at == nil || time.Since(g.since) < t.o.Time { // known in between
+	if g.at == nil || time.Since(g.since) < t.o.Time { // authenticated in between
 		return false
 	}
 	t.remove(g)

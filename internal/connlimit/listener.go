@@ -7,8 +7,8 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Listener lets the connections of l in, see [Table.Enter], and closes those that
-// there is no room for, which refused is told of.
+// Listener admits the connections of l (see [Table.Enter]). It closes those
+// without room and reports them to refused.
 func (t *Table) Listener(l net.Listener, timed bool, refused func(peer string, err error)) net.Listener {
 	return &listener{Listener: l, t: t, timed: timed, refused: refused}
 }
@@ -40,11 +40,11 @@ func (l *listener) Accept() (net.Conn, error) {
 type guestConn struct {
 	net.Conn
 	guest *Guest
-	sent  int // by the peer, as a stranger
+	sent  int // bytes from the peer as a stranger
 }
 
-// Read reads, from a stranger no more than it needs to say who it is: what is
-// above would hold whatever comes.
+// Read reads. From a stranger it reads no more than authentication needs,
+// because the layers above would buffer everything.
 func (c *guestConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	limit := c.guest.t.o.Bytes
@@ -72,7 +72,7 @@ func (c *guestConn) Close() error {
 	return err //nolint:wrapcheck // the connection's own
 }
 
-// CloseWrite ends what this side sends.
+// CloseWrite ends writing.
 func (c *guestConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite() //nolint:wrapcheck // the connection's own
@@ -80,8 +80,8 @@ func (c *guestConn) CloseWrite() error {
 	return nil
 }
 
-// RemoteAddr is an address that knows the connection's guest: an address is all
-// that a handler of a gRPC server gets to see of a connection.
+// RemoteAddr is an address that carries the connection's guest: a handler of a
+// gRPC server sees only the address of a connection.
 func (c *guestConn) RemoteAddr() net.Addr { return guestAddr{c.Conn.RemoteAddr(), c.guest} }
 
 type guestAddr struct {
@@ -89,8 +89,8 @@ type guestAddr struct {
 	guest *Guest
 }
 
-// GuestOf is the guest of the connection with an address, and the address that it
-// had before; nil for one that no [Table.Listener] let in.
+// GuestOf is the guest of the connection with the given address, and the
+// original address; nil for a connection that no [Table.Listener] admitted.
 func GuestOf(a net.Addr) (*Guest, net.Addr) {
 	if g, ok := a.(guestAddr); ok {
 		return g.guest, g.Addr

@@ -5,9 +5,9 @@ import (
 	"net/netip"
 )
 
-// Network is the address, or network, that a peer counts for. The addresses of an
-// IPv6 network of 64 bits count as one, since a single client has them all. Peers
-// without an address of the network, such as those of a Unix socket, are one.
+// Network is the address or network that a peer counts for. The addresses of an
+// IPv6 /64 network count as one, since a single client has them all. Peers
+// without an IP address, such as those of a Unix socket, count as one.
 func Network(from string) netip.Addr {
 	host, _, err := net.SplitHostPort(from)
 	if err != nil {

@@ -10,52 +10,55 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// The parts of the connections.
+// The limits of the connections.
 const (
-	// StrangerPart is the part of all connections that strangers have: one in so
-	// many.
+	// StrangerPart is the part of all connections that strangers have: one in
+	// StrangerPart.
 	StrangerPart = 8
-	// MinStrangers is how many strangers there may be however few connections
-	// there are, as long as there are as many.
+	// MinStrangers is the minimum of the strangers' part, as long as there are
+	// that many connections.
 	MinStrangers = 16
-	// AddressPercent is the part of the strangers' connections that one address has.
+	// AddressPercent is the part of the strangers' connections that one address
+	// has.
 	AddressPercent = 75
-	// IdentityPart is the part of the connections that other identities leave that
-	// one identity has: one in so many.
+	// IdentityPart is the part of the connections left by other identities that
+	// one identity has: one in IdentityPart.
 	IdentityPart = 2
 	// Grace is how long a stranger stays, however crowded it is: enough for the
-	// round trips of a handshake. Where there is no room, connections are taken no
-	// faster than that lets strangers go; the others wait in the listener's queue.
+	// round trips of a handshake. Without room, new connections are accepted
+	// only as fast as the grace of strangers ends; the others wait in the
+	// listener's queue.
 	Grace = 200 * time.Millisecond
 )
 
-// reportEvery is how often it is said that strangers had to go.
+// reportEvery is the interval of reports about evicted strangers.
 const reportEvery = 10 * time.Second
 
 // Options configure a [Table].
 type Options struct {
 	// Max bounds the connections.
 	Max int
-	// Share is how many strangers there may be; their part of Max when 0.
+	// Share is the maximum number of strangers; their part of Max when 0.
 	Share int
-	// Named says that clients have identities, so that one of them does not get
+	// Named says that clients have identities, and that no identity may take
 	// all connections.
 	Named bool
-	// Time is how long a stranger may be there that [Table.Enter] gives a time.
+	// Time is how long a stranger admitted with a timeout may stay, see
+	// [Table.Enter].
 	Time time.Duration
-	// Bytes bounds what a connection of [Table.Listener] sends as a stranger's; 0 for
-	// no bound.
+	// Bytes bounds what a connection of [Table.Listener] may send as a
+	// stranger; 0 means no limit.
 	Bytes int
-	// Rest is what may come on top of that when its streams have ended: what was
-	// on its way.
+	// Rest is what may arrive in addition after its streams have ended: data
+	// that was in flight.
 	Rest int
-	// Ended is closed when nobody is let in any more.
+	// Ended is closed when no more connections are admitted.
 	Ended <-chan struct{}
 	// Counted is called with changes of the number of strangers, and with
-	// strangers that had to go for others; it may be nil.
+	// evicted strangers; it may be nil.
 	Counted func(strangers, evicted int)
-	// Crowded is told, now and then, how many strangers had to go for others since
-	// the last time; it may be nil.
+	// Crowded is called from time to time with the number of strangers evicted
+	// since the last call; it may be nil.
 	Crowded func(n int)
 }
 
@@ -63,14 +66,14 @@ type Options struct {
 type Table struct {
 	o     Options
 	share int // of strangers
-	each  int // of the strangers of one address
+	each  int // of strangers of one address
 
 	mu        sync.Mutex
 	strangers *list.List // of *Guest, the oldest first
 	from      map[netip.Addr]int
 	known     int
-	by        map[string]int // known, by identity
-	freed     chan struct{}  // closed when there is more room; nil while nobody waits
+	by        map[string]int // authenticated, by identity
+	freed     chan struct{}  // closed when there is more room; nil while no connection waits
 	evicted   int            // since the last report
 	reported  time.Time
 }
@@ -93,11 +96,11 @@ func New(o Options) *Table {
 	}
 }
 
-// Enter lets a connection in, as a stranger's. Where there is no room, the oldest
-// stranger goes: of its address if that has its part, else of the address that
-// has the most. That one has had its [Grace] then, which Enter waits for. end ends
-// a connection at once; it may be called by any goroutine. timed bounds the time
-// as a stranger.
+// Enter admits a connection as a stranger's. Without room, the oldest stranger
+// is evicted: of its own address if that has its full part, else of the address
+// with the most. A stranger has its [Grace] before that, which Enter waits for.
+// end ends a connection at once; any goroutine may call it. timed bounds the
+// time as a stranger.
 func (t *Table) Enter(from string, end func(), timed bool) (*Guest, error) {
 	g := &Guest{t: t, from: Network(from), end: end, timed: timed}
 	t.mu.Lock()
@@ -122,8 +125,8 @@ func (t *Table) Enter(from string, end func(), timed bool) (*Guest, error) {
 	return g, nil
 }
 
-// inTheWay is the stranger that has to go for one more of an address. full
-// without one says that all connections are those of known peers.
+// inTheWay is the stranger to evict for one more of an address. full without
+// one says that all connections are authenticated.
 func (t *Table) inTheWay(from netip.Addr) (old *Guest, full bool) {
 	crowded := func(a netip.Addr) bool { return a == from }
 	switch n := t.strangers.Len(); {
@@ -145,7 +148,7 @@ func (t *Table) inTheWay(from netip.Addr) (old *Guest, full bool) {
 	return nil, true
 }
 
-// waitFor waits for room, for no longer than d. It gives the lock up meanwhile.
+// waitFor waits for room, for at most d. It releases the lock meanwhile.
 func (t *Table) waitFor(d time.Duration) error {
 	if t.freed == nil {
 		t.freed = make(chan struct{})
@@ -176,7 +179,7 @@ func (t *Table) add(g *Guest) {
 	}
 }
 
-// remove makes g no stranger. It is called with the lock.
+// remove removes g from the strangers. It is called with the lock.
 func (t *Table) remove(g *Guest) {
 	if g.late != nil {
 		g.late.Stop()
@@ -192,7 +195,7 @@ func (t *Table) remove(g *Guest) {
 	t.wake()
 }
 
-// wake tells those who wait for room. It is called with the lock.
+// wake wakes the connections that wait for room. It is called with the lock.
 func (t *Table) wake() {
 	if t.freed != nil {
 		close(t.freed)
@@ -200,7 +203,7 @@ func (t *Table) wake() {
 	}
 }
 
-// evict sends a stranger away. It is called with the lock.
+// evict ends a stranger. It is called with the lock.
 func (t *Table) evict(g *Guest) {
 	t.remove(g)
 	g.gone = true
@@ -210,7 +213,7 @@ func (t *Table) evict(g *Guest) {
 	if now := time.Now(); now.Sub(t.reported) >= reportEvery {
 		report, t.evicted, t.reported = t.evicted, 0, now
 	}
-	go func() { // without the lock: neither is known to be quick
+	go func() { // without the lock: both may be slow
 		g.end()
 		if report > 0 {
 			t.o.Crowded(report)

@@ -41,7 +41,7 @@ func newRoom(t *testing.T, maximum int, named bool) *room {
 	return r
 }
 
-// enter lets a stranger in who is called name.
+// enter admits a stranger with the given name.
 func (r *room) enter(from, name string) *Guest {
 	r.t.Helper()
 	g, err := r.Enter(from, func() {
@@ -120,7 +120,7 @@ func TestKnownStay(t *testing.T) {
 		require.Equal(t, []string{"stranger"}, r.gone(), "whoever is known stays")
 		admitted(t, last, "anonymous")
 		_, err := r.Enter("10.0.0.3:1", func() {}, false)
-		require.ErrorIs(t, err, transport.ErrLimit, "nobody is there to go")
+		require.ErrorIs(t, err, transport.ErrLimit, "there is no stranger to evict")
 		known[0].Gone()
 		known[0].Leave("anonymous")
 		r.enter("10.0.0.3:1", "next")
@@ -163,8 +163,8 @@ func TestRoomWhileWaiting(t *testing.T) {
 	}
 }
 
-// TestFlood holds what Grace is for: under any number of connections that say
-// nothing, one that says who it is gets in, in turn.
+// TestFlood verifies the purpose of Grace: under any number of silent
+// connections, one that authenticates gets in, in turn.
 func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t, 1024, true)
@@ -273,7 +273,7 @@ func TestStreams(t *testing.T) {
 	})
 }
 
-// TestEnds lets nobody wait in a table whose worker has ended.
+// TestEnds verifies that no connection waits in a table whose worker has ended.
 func TestEnds(t *testing.T) {
 	r := newRoom(t, 1, false)
 	g := r.enter("10.0.0.1:1", "first")

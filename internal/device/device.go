@@ -49,6 +49,8 @@ type Info struct {
 	// HostAddressable says that this process can address the device's memory, so that
 	// a value which lies row-major is read where it is.
 	HostAddressable bool
+	// PageRows is how many positions a page of carried state has.
+	PageRows int
 }
 
 // Device computes programs. It is safe for concurrent use.
@@ -108,19 +110,30 @@ type Memory interface {
 	// the device's own where the host can address it, else a copy. They must not be
 	// changed.
 	Bytes(b Buffer, n int) ([]byte, error)
-	// CopyState copies a carried value to memory with room for capacity positions,
-	// until h says stop.
-	CopyState(dst Buffer, capacity int, src Buffer, from State, h halt.Func) error
+	// CopyRows copies n positions of a carried value, from position from of one piece
+	// of memory to position to of another, until h says stop. Where the value does not
+	// grow it is copied whole.
+	CopyRows(dst Piece, to int, src Piece, from, n int, s State, h halt.Func) error
 }
 
-// State is the layout of a carried value: row-major, with room for Capacity
-// positions on axis Axis of which Shape has those that are valid. Axis is -1 where
-// the value does not grow.
+// State is a carried value: row-major, growing along Axis; -1 where it does not grow.
 type State struct {
-	DType    plan.DType
-	Shape    []int
-	Axis     int
-	Capacity int
+	DType plan.DType
+	Shape []int
+	Axis  int
+}
+
+// Piece is memory of a carried value with room for Positions positions.
+type Piece struct {
+	Buffer    Buffer
+	Positions int
+}
+
+// Pages is where a carried value lies: in one buffer, or in several of Rows positions
+// each.
+type Pages struct {
+	Buffers []Buffer
+	Rows    int
 }
 
 // WeightLayout is how a weight is held on a device. It is comparable: equal layouts
@@ -218,8 +231,8 @@ type Run interface {
 // Placement is the memory of a run.
 type Placement struct {
 	Arena  Buffer
-	Inputs []Input  // by input
-	States []Buffer // by state
+	Inputs []Input // by input
+	States []Pages // by state
 	// Changed is the symbols whose sizes changed since the last time, and Moved says
 	// that a state has other memory than then.
 	Changed uint64

@@ -19,6 +19,7 @@ type binding struct {
 	changed uint64 // symbols that changed since the last run
 	moved   bool   // a state's memory was replaced
 	states  []*state
+	seen    []uint64 // by state: its version when the run took over its pages
 	growing []growth // states that the call makes larger
 	need    []int    // bytes of workspace, by lane
 	ready   bool     // weights are found
@@ -38,7 +39,8 @@ func newBinding(p *Program, e *Engine) *binding {
 	b.member.call = &b.call
 	b.call.staged = make([][]byte, len(p.Plan().Inputs))
 	b.place.Inputs = make([]device.Input, len(p.Plan().Inputs))
-	b.place.States = make([]device.Buffer, len(p.Plan().States))
+	b.place.States = make([]device.Pages, len(p.Plan().States))
+	b.seen = make([]uint64, len(p.Plan().States))
 	return b
 }
 
@@ -99,11 +101,16 @@ func (b *binding) fitStates(s *Session) (grown bool, err error) {
 // sees takes over where state i lies, and reports whether its capacity is
 // another than before.
 func (b *binding) sees(i int, st *state) bool {
-	if b.states[i] != st || b.place.States[i] != st.mem {
+	if b.states[i] != st || b.seen[i] != st.version {
 		b.moved = true
+		at := &b.place.States[i]
+		at.Buffers, at.Rows = at.Buffers[:0], st.capacity
+		for _, p := range st.pages {
+			at.Buffers = append(at.Buffers, p.mem)
+		}
 	}
-	b.states[i], b.place.States[i] = st, st.mem
-	return b.bound.SetCapacity(i, st.capacity)
+	b.states[i], b.seen[i] = st, st.version
+	return b.bound.SetCapacity(i, st.capacity, len(st.pages))
 }
 
 // fitBuffers makes the scratch buffers large enough.

@@ -76,13 +76,15 @@ type Options struct {
 // Engine holds compiled plans, weights and threads. It is safe for concurrent
 // use.
 type Engine struct {
-	opts    Options
-	epoch   uint64
-	device  device.Device
-	account *budget.Budget
-	store   *store
-	arenas  *arenas[device.Buffer]
-	host    *arenas[[]byte] // for inputs that the engine is asked to receive
+	opts   Options
+	epoch  uint64
+	device device.Device
+	// pageRows is how many positions a page of carried state has.
+	pageRows int
+	account  *budget.Budget
+	store    *store
+	arenas   *arenas[device.Buffer]
+	host     *arenas[[]byte] // for inputs that the engine is asked to receive
 
 	possession atomic.Pointer[transport.PossessionKey] // see KeepTags
 
@@ -141,6 +143,7 @@ func New(opts Options) (*Engine, error) {
 		return nil, err
 	}
 	e.device, e.arenas, e.host = d, scratchArenas(account, d), hostArenas(account)
+	e.pageRows = d.Info().PageRows
 	account.Register(budget.Spare, e.arenas)
 	account.Register(budget.Spare, e.host)
 	account.Register(budget.Derived, idleBindings{e})

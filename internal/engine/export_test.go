@@ -1,5 +1,10 @@
 package engine
 
+import (
+	"maps"
+	"slices"
+)
+
 // Branches lists the sizes of a program's branches and of the rest, in groups.
 func Branches(p *Program) []int {
 	if len(p.Lanes) == 0 {
@@ -61,3 +66,10 @@ func BreakGroup(s *Session, p *Program, group int) (mend func()) {
 
 // PlantPanic makes an engine panic at a place, once.
 func PlantPanic(e *Engine, at string) { e.opts.fault = (&panicking{at: at}).fault }
+
+// StatePages is how many pages a state of a session has, the states in order of their
+// names, and of how many positions.
+func StatePages(s *Session, i int) (pages, rows int) {
+	st := s.states[slices.Sorted(maps.Keys(s.states))[i]]
+	return len(st.pages), st.capacity
+}

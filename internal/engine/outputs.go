@@ -100,7 +100,7 @@ func (c *Call) commitStates(ctx context.Context) error {
 			if n := b.bound.Bytes(d.Out); n > st.size() {
 				return fmt.Errorf("%w: state %q has %d bytes, needs %d", transport.ErrInternal, d.Name, st.size(), n)
 			}
-			if err := b.run.Copy(d.Out, st.mem); err != nil {
+			if err := b.run.Copy(d.Out, st.pages[0].mem); err != nil {
 				c.loseReplaced(i)
 				return err
 			}

@@ -15,25 +15,33 @@ import (
 // states grow by, its arena, its outputs. First it asks for room to grow, too,
 // and where that is refused for what it needs now.
 
-// growth is a state that a call makes larger.
+// growth is a state that a call makes larger, or whose pages it may not write to.
 type growth struct {
 	index    int // of the plan's states
 	st       *state
-	rows     int // positions along the appended axis
-	least    int // bytes without room to grow
-	capacity int // positions
-	size     int // bytes
+	rows     int  // positions along the appended axis
+	least    int  // bytes in one page without room to grow
+	paged    bool // it may have several pages
+	keep     int  // pages that stay as they are
+	pages    int  // that are added
+	capacity int  // positions of each
+	size     int  // bytes of each
 }
+
+// added is the memory that is added, and dropped what the session gives up for it.
+func (g *growth) added() int   { return g.pages * g.size }
+func (g *growth) dropped() int { return pagesSize(g.st.pages[g.keep:]) }
 
 // firstRoom is how many positions a state has room for beyond those of the run
 // that begins it.
 const firstRoom = 64
 
 // outgrows reports whether a state must grow for rows positions, or for a new
-// value of another size, and lists it if so.
+// value of another size, or has pages that the call may not write to, and lists it if
+// so.
 func (b *binding) outgrows(s *Session, i int, st *state, rows int) (bool, error) {
-	g := growth{index: i, st: st, rows: rows}
-	if st.axis >= 0 && st.capacity > 0 && rows <= st.capacity {
+	g := growth{index: i, st: st, rows: rows, paged: b.prog.Paged[i] && s.e.pageRows > 0}
+	if st.axis >= 0 && st.capacity > 0 && rows <= st.room() && (g.paged || len(st.pages) == 1) && !st.sharedFrom(st.written()) {
 		return false, nil
 	}
 	n, err := st.bytes(rows, s.e.opts.MaxScratch)
@@ -44,7 +52,7 @@ func (b *binding) outgrows(s *Session, i int, st *state, rows int) (bool, error)
 	if d.Mode == plan.StateReplace {
 		n = max(n, b.bound.Bytes(d.Out))
 	}
-	if st.axis < 0 && n <= st.size() {
+	if st.axis < 0 && n <= st.size() && len(st.pages) == 1 && !st.sharedFrom(0) {
 		return false, nil
 	}
 	g.least = n
@@ -67,12 +75,23 @@ func (st *state) bytes(capacity int, limit int64) (int, error) {
 	return int(size), nil
 }
 
-// choose sets capacity and size: with room to grow, so that a sequence of
-// appends copies each row a constant number of times, or without.
-func (g *growth) choose(room bool, limit int64) {
+// choose says which pages are added. A state begins in one page that grows, so that a
+// sequence of appends copies each row a constant number of times; from pageRows
+// positions on it has pages of as many, where its plan allows several, and no row is
+// copied any more. room is for positions that are to come.
+func (g *growth) choose(room bool, pageRows int, limit int64) {
 	st := g.st
-	g.capacity, g.size = 1, g.least
+	g.keep, g.pages, g.capacity, g.size = 0, 1, 1, g.least
 	switch {
+	case st.axis >= 0 && g.paged && g.rows > pageRows:
+		if st.capacity == pageRows {
+			for g.keep = min(st.written(), len(st.pages)); g.keep < len(st.pages) && st.pages[g.keep].refs.Load() == 1; {
+				g.keep++
+			}
+		}
+		g.capacity = pageRows
+		g.pages = (g.rows+pageRows-1)/pageRows - g.keep
+		g.size, _ = st.bytes(pageRows, limit) // less than for all rows
 	case st.axis >= 0:
 		g.capacity = g.rows
 		if !room {
@@ -81,6 +100,9 @@ func (g *growth) choose(room bool, limit int64) {
 		more := 2 * g.rows
 		if st.capacity == 0 {
 			more = g.rows + firstRoom
+		}
+		if g.paged {
+			more = min(more, pageRows)
 		}
 		if n, err := st.bytes(more, limit); err == nil {
 			g.capacity, g.size = more, n
@@ -112,9 +134,9 @@ func (b *binding) takeMemory(s *Session) error {
 		grown := int64(0)
 		for i := range b.growing {
 			g := &b.growing[i]
-			g.choose(room == 0, e.opts.MaxScratch)
-			amounts[budget.State] += int64(g.size)
-			grown += int64(g.size - g.st.size())
+			g.choose(room == 0, e.pageRows, e.opts.MaxScratch)
+			amounts[budget.State] += int64(g.added())
+			grown += int64(g.added() - g.dropped())
 		}
 		if err = s.account.Take(grown + keeping); err != nil {
 			continue
@@ -179,34 +201,64 @@ func (b *binding) growStates(ctx context.Context, s *Session) error {
 	return nil
 }
 
-// grow moves a state to larger memory. What was reserved for it is then the
-// state's, and the call's until then.
+// grow adds pages to a state, and moves what was in pages that it gives up. What was
+// reserved for them is then the state's, and the call's until then.
 func (b *binding) grow(ctx context.Context, s *Session, g *growth, h halt.Func) error {
 	st := g.st
-	mem, err := s.e.device.Alloc(ctx, device.UseState, g.size)
-	if err != nil {
-		return err
-	}
+	more := make([]*page, 0, g.pages)
 	moved := false
 	defer func() {
 		if !moved {
-			s.e.device.Free(device.UseState, mem)
+			for _, p := range more {
+				s.e.device.Free(device.UseState, p.mem)
+			}
 		}
 	}()
+	for range g.pages {
+		mem, err := s.e.device.Alloc(ctx, device.UseState, g.size)
+		if err != nil {
+			return err
+		}
+		p := &page{mem: mem}
+		p.refs.Store(1)
+		more = append(more, p)
+	}
 	s.e.fault("grow")
-	from := device.State{DType: st.dtype, Shape: st.shape, Axis: st.axis, Capacity: st.capacity}
-	if err := s.e.device.CopyState(mem, g.capacity, st.mem, from, h); err != nil {
+	if err := g.move(s.e, more, h); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return device.Stopped(ctx)
 	}
 	moved = true
-	b.call.growing -= int64(g.size)
-	b.call.grown -= int64(g.size - st.size())
+	b.call.growing -= int64(g.added())
+	b.call.grown -= int64(g.added() - g.dropped())
 	st.capacity = g.capacity
-	s.resize(st, mem)
+	s.replacePages(st, g.keep, more)
 	s.states[st.name] = st
 	b.sees(g.index, st)
+	return nil
+}
+
+// move copies what is in the pages that are given up to those that are added.
+func (g *growth) move(e *Engine, more []*page, h halt.Func) error {
+	st := g.st
+	spec := device.State{DType: st.dtype, Shape: st.shape, Axis: st.axis}
+	if len(st.pages) == g.keep || len(more) == 0 {
+		return nil
+	}
+	if st.axis < 0 {
+		return e.device.CopyRows(device.Piece{Buffer: more[0].mem}, 0, st.piece(0), 0, 1, spec, h)
+	}
+	valid := st.shape[st.axis]
+	for at := g.keep * st.capacity; at < valid; {
+		from, to := at%st.capacity, (at-g.keep*g.capacity)%g.capacity
+		n := min(valid-at, st.capacity-from, g.capacity-to)
+		dst := device.Piece{Buffer: more[(at-g.keep*g.capacity)/g.capacity].mem, Positions: g.capacity}
+		if err := e.device.CopyRows(dst, to, st.piece(at/st.capacity), from, n, spec, h); err != nil || h.Now() {
+			return err
+		}
+		at += n
+	}
 	return nil
 }

@@ -34,8 +34,9 @@ type Session struct {
 	resets int // how often states was cleared
 }
 
-// state is a carried value. Its rows lie at capacity strides: axis has room
-// for capacity positions of which shape[axis] are valid.
+// state is a carried value, in one page of memory or in several of as many positions
+// each: axis has room for capacity positions in each page, and shape[axis] in all are
+// valid.
 type state struct {
 	name     string
 	mode     plan.StateMode
@@ -44,8 +45,9 @@ type state struct {
 	shape    []int // in dims
 	dims     [plan.MaxRank]int
 	capacity int
-	mem      device.Buffer
-	lost     bool // an in-place write was cut short
+	pages    []*page
+	version  uint64 // counts changes of pages
+	lost     bool   // an in-place write was cut short
 }
 
 // newState takes a state from a block of them: a step passes over all states
@@ -65,14 +67,6 @@ func (s *Session) newState(d *plan.State, dt plan.DType, in []int) *state {
 		st.axis = -1
 	}
 	return st
-}
-
-// size is the memory of the state, in bytes.
-func (st *state) size() int {
-	if st.mem == nil {
-		return 0
-	}
-	return st.mem.Len()
 }
 
 // kept is a value that stays with the session.
@@ -149,24 +143,10 @@ func (s *Session) Reset() {
 
 func (s *Session) dropStates() {
 	for _, st := range s.states {
-		s.resize(st, nil)
+		s.replacePages(st, 0, nil)
 	}
 	clear(s.states)
 	s.resets++
-}
-
-// resize gives a state other memory, which the accounts have.
-func (s *Session) resize(st *state, mem device.Buffer) {
-	size, had := int64(0), int64(st.size())
-	if mem != nil {
-		size = int64(mem.Len())
-	}
-	if size < had { // what is more has been taken
-		s.account.Give(had - size)
-	}
-	s.e.device.Free(device.UseState, st.mem)
-	s.e.account.Release(budget.State, had)
-	st.mem = mem
 }
 
 // Read gives a kept value. Its bytes are the session's and must not be changed.

@@ -30,14 +30,14 @@ func (d *dice) intN(n int) int {
 	return d.r.IntN(n)
 }
 
-// setUp reports whether a frame belongs to the making of a connection or to its
-// heartbeat, which plans by rates spare: a link that lets nobody in is another
-// test.
+// setUp reports whether a frame belongs to the setup of a connection or to its
+// heartbeat. Plans by rates spare these: a link that admits no connection is
+// another test.
 func setUp(t wire.Type) bool {
 	return t == wire.TypeHello || t == wire.TypeOpenSession || t == wire.TypePing
 }
 
-// setUpPieces is how many pieces of bytes the making of a connection takes.
+// setUpPieces is how many pieces of bytes the setup of a connection takes.
 const setUpPieces = 6
 
 // Drop loses a fraction of the requests and of the replies.
@@ -55,7 +55,7 @@ func Drop(seed uint64, requests, replies float64) func(Piece) Verdict {
 	}
 }
 
-// Sometimes does an action to a fraction of the pieces, in both directions.
+// Sometimes applies an action to a fraction of the pieces, in both directions.
 func Sometimes(seed uint64, rate float64, what Action) func(Piece) Verdict {
 	d := newDice(seed)
 	return func(p Piece) Verdict {
@@ -66,13 +66,13 @@ func Sometimes(seed uint64, rate float64, what Action) func(Piece) Verdict {
 	}
 }
 
-// Late delays each piece by any time up to most.
+// Late delays each piece by a random time up to most.
 func Late(seed uint64, most time.Duration) func(Piece) Verdict {
 	d := newDice(seed)
 	return func(Piece) Verdict { return Verdict{Delay: time.Duration(d.intN(int(most)))} }
 }
 
-// At does an action to one piece of one direction of one connection.
+// At applies an action to one piece of one direction of one connection.
 func At(conn, number int, toWorker bool, what Action) func(Piece) Verdict {
 	return func(p Piece) Verdict {
 		if p.Conn != conn || p.ToWorker != toWorker || p.Number != number {

@@ -1,6 +1,6 @@
-// Package fault is a TCP proxy that does to a connection what networks do:
-// it drops, damages, holds back, swaps and cuts what passes, by a plan that a
-// test gives and with a seed, so that a run can be repeated.
+// Package fault is a TCP proxy that imitates the faults of networks: it drops,
+// damages, delays, swaps and cuts the passing bytes, by a plan from the test
+// and with a seed, so that a run can be repeated.
 //
 //	p, err := fault.Start(workerAddress, fault.Options{Frames: true, Decide: fault.Drop(7, .25, .5)})
 //	defer p.Close()
@@ -26,15 +26,15 @@ type Action uint8
 // The actions.
 const (
 	Pass     Action = iota
-	Lose            // it does not arrive, what follows does
+	Lose            // it is lost, but what follows arrives
 	Cut             // both directions end before it
 	Truncate        // half of it arrives, then both directions end
-	Flip            // one bit is another one
-	Swap            // it arrives after the piece that follows
-	Stall           // neither it nor what follows arrives; the connection stays
+	Flip            // one bit is inverted
+	Swap            // it arrives after the next piece
+	Stall           // neither it nor what follows arrives; the connection stays open
 )
 
-// Piece is what passes: a frame of the protocol, or some bytes.
+// Piece is the unit of a connection: a frame of the protocol, or some bytes.
 type Piece struct {
 	Conn     int       // number of the connection, from 0
 	ToWorker bool      // direction
@@ -43,24 +43,25 @@ type Piece struct {
 	Len      int       // in bytes
 }
 
-// Verdict is an action and how long to wait before it. Bit says which bit of the
-// piece to flip, modulo its length.
+// Verdict is an action and the delay before it. Bit says which bit of the piece
+// to flip, modulo its length.
 type Verdict struct {
 	Action Action
 	Delay  time.Duration
 	Bit    int
 }
 
-// Options say what a proxy does.
+// Options configure a proxy.
 type Options struct {
-	// Frames reads the frames of the protocol as pieces; otherwise a piece is
-	// what one read gives.
+	// Frames makes the frames of the protocol the pieces; otherwise a piece is
+	// the result of one read.
 	Frames bool
-	// Decide is asked about each piece, by one goroutine a direction; nil passes
-	// all.
+	// Decide is called for each piece, by one goroutine per direction; nil
+	// passes all.
 	Decide func(p Piece) Verdict
-	// Accept is called with the number of a connection before it goes on to the
-	// worker, in a goroutine of its own: it may hold one until another is through.
+	// Accept is called with the number of a connection before it is passed on
+	// to the worker, in its own goroutine: it may hold back a connection until
+	// another is through.
 	Accept func(conn int)
 }
 
@@ -95,10 +96,10 @@ func Start(target string, opts Options) (*Proxy, error) {
 // Addr is where clients connect.
 func (p *Proxy) Addr() string { return p.l.Addr().String() }
 
-// Faults is how many pieces did not simply pass.
+// Faults is the number of pieces that did not simply pass.
 func (p *Proxy) Faults() int { return int(p.faults.Load()) }
 
-// Retarget sends the connections that come from now on to another worker.
+// Retarget sends future connections to another worker.
 func (p *Proxy) Retarget(target string) { p.target.Store(&target) }
 
 // CutAll ends all connections that are open.
@@ -110,7 +111,7 @@ func (p *Proxy) CutAll() {
 	}
 }
 
-// Close ends the proxy and waits until nothing of it is left.
+// Close ends the proxy and waits until all its resources are free.
 func (p *Proxy) Close() error {
 	p.cancel()
 	err := p.l.Close()
@@ -129,7 +130,7 @@ func (p *Proxy) accept() {
 	}
 }
 
-// track remembers a connection, which is closed at once when the proxy is.
+// track registers a connection. It closes it at once if the proxy is closed.
 func (p *Proxy) track(c net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -177,7 +178,7 @@ func (p *Proxy) serve(n int, client net.Conn) {
 	wg.Wait()
 }
 
-// pump moves pieces in one direction until it ends or is to be ended.
+// pump moves pieces in one direction until it ends.
 func (p *Proxy) pump(n int, toWorker bool, from, to net.Conn) {
 	var held []byte
 	for number := 0; ; number++ {
@@ -233,7 +234,7 @@ func (p *Proxy) wait(d time.Duration) bool {
 	}
 }
 
-// piece reads a frame, or what there is.
+// piece reads a frame, or the available bytes.
 func (p *Proxy) piece(from net.Conn) (wire.Type, []byte, error) {
 	if !p.opts.Frames {
 		b := make([]byte, 16<<10)

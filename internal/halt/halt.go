@@ -1,26 +1,26 @@
-// Package halt lets long work be stopped: kernels, copies and whatever else
-// would run for longer than a caller that has gone should wait.
+// Package halt stops long work: kernels, copies and everything else that would
+// run for longer than a caller that has gone should wait.
 //
-// Who computes asks a [Func] after every bounded piece of work and returns when
-// it says so. A [Counter] asks after so much work, so that asking costs nothing
-// beside the work. What was computed until then is of no use, and the caller,
-// who knows why, says so.
+// Work calls a [Func] after every bounded step and returns when it is true. A
+// [Counter] calls it after a certain amount of work, which makes the checks
+// free beside the work. The partial results are of no use. The caller knows the
+// reason and reports it.
 package halt
 
-// Func reports whether the work is to stop. Once it is true it stays true. It is
-// asked from several goroutines, and may make them wait: for others whose turn
-// it is. The nil Func never stops anything.
+// Func reports whether the work is to stop. Once it is true it stays true. It
+// is called from several goroutines, and may block them: while others have
+// their turn. The nil Func never stops anything.
 type Func func() bool
 
-// Now asks.
+// Now calls f.
 func (f Func) Now() bool { return f != nil && f() }
 
-// Every is the work after which a [Counter] asks, in products, elements or
-// bytes: tens of microseconds of a fast kernel, and less than a millisecond of a
-// plain loop.
+// Every is the work after which a [Counter] checks, in products, elements or
+// bytes: tens of microseconds of a fast kernel, and less than a millisecond of
+// a plain loop.
 const Every = 1 << 18
 
-// Counter asks once for every [Every] of work, the first time at once.
+// Counter checks once for every [Every] of work, the first time at once.
 type Counter struct {
 	f       Func
 	left    int
@@ -31,7 +31,7 @@ type Counter struct {
 func (f Func) Counter() Counter { return Counter{f: f} }
 
 // Stop counts work that was done, or is about to be, and reports whether to
-// stop: once it has said so it always does.
+// stop. Once true, it stays true.
 func (c *Counter) Stop(work int) bool {
 	if c.left -= work; c.left > 0 || c.f == nil {
 		return false

@@ -20,36 +20,37 @@ const (
 )
 
 // Size is a size in pixels as preprocessor_config.json gives it: both Height
-// and Width, or ShortestEdge and maybe LongestEdge. What is 0 is not given.
+// and Width, or ShortestEdge and optionally LongestEdge. Fields that are not
+// given are 0.
 type Size struct{ Height, Width, ShortestEdge, LongestEdge int }
 
-// Config says what a processor does, in this order.
+// Config is the steps of a processor, in this order.
 type Config struct {
 	Kind Kind
 
-	// ConvertRGB lays pictures that have a transparent colour, but no alpha, on
+	// ConvertRGB draws images that have a transparent colour, but no alpha, on
 	// white.
 	ConvertRGB bool
 
 	DoResize bool
 	Size     Size
 	Resample Filter
-	CropPct  float64 // ConvNext: the share of the resized picture that is kept
+	CropPct  float64 // ConvNext: the share of the resized image that is cropped
 
 	DoCenterCrop bool
 	CropSize     Size // Height and Width
 
 	DoRescale bool
-	Factor    float64 // pixels are multiplied by it
+	Factor    float64 // factor of the pixels
 
 	DoNormalize bool
 	Mean, Std   [3]float32 // by channel, after rescaling
 }
 
-// maxEdge bounds a size in a config, far above what models take.
+// maxEdge bounds a size in a config, far above the sizes of models.
 const maxEdge = 1 << 16
 
-// defaults are what transformers' classes have where the file is silent.
+// defaults are the defaults of transformers' classes.
 func defaults(kind Kind) Config {
 	c := Config{Kind: kind, DoResize: true, DoRescale: true, Factor: 1.0 / 255, DoNormalize: true}
 	switch kind {
@@ -69,10 +70,10 @@ func defaults(kind Kind) Config {
 	return c
 }
 
-// ParseConfig reads preprocessor_config.json. A file that does not name its
-// processor is of kind otherwise. A step whose switch is null is left out, as in
-// transformers, and what belongs to a step that is left out may be anything.
-// Errors wrap [ErrConfig] and name the field.
+// ParseConfig reads preprocessor_config.json. otherwise is the kind of a file
+// that does not name its processor. As in transformers, a step whose switch is
+// null is left out, and the settings of such a step are ignored. Errors wrap
+// [ErrConfig] and name the field.
 func ParseConfig(text []byte, otherwise Kind) (Config, error) {
 	f, err := pyjson.Parse(text)
 	if err != nil {
@@ -99,11 +100,11 @@ func ParseConfig(text []byte, otherwise Kind) (Config, error) {
 	return c, c.check()
 }
 
-// readSteps takes what belongs to the steps that are done.
+// readSteps takes the settings of the enabled steps.
 func readSteps(f pyjson.Object, c *Config) error {
 	r, resample := f.Reader(), int(c.Resample)
 	if c.DoResize {
-		// Only ViT takes a lone number as both edges.
+		// Only ViT takes a single number for both edges.
 		if err := parseSize("size", f, c.Kind == ViT, &c.Size); err != nil {
 			return err
 		}
@@ -138,7 +139,7 @@ func readSteps(f pyjson.Object, c *Config) error {
 	switch {
 	case r.Err() != nil:
 		return fmt.Errorf("%w: %w", ErrConfig, r.Err())
-	case c.Kind == ConvNext: // which does neither of these
+	case c.Kind == ConvNext: // which has neither step
 		return nil
 	case f.Truthy("do_pad") && f.Given("pad_size"):
 		return fmt.Errorf("%w: do_pad with pad_size is not supported", ErrConfig)
@@ -153,10 +154,11 @@ func isNull(f pyjson.Object, field string) bool {
 	return there && !f.Given(field)
 }
 
-// kindOf reads the class's name, with what transformers has appended over time.
+// kindOf reads the class's name, with the suffixes that transformers has added
+// over time.
 func kindOf(f pyjson.Object, otherwise Kind) (Kind, error) {
 	name := ""
-	for _, field := range []string{"image_processor_type", "feature_extractor_type"} { // its name in old files
+	for _, field := range []string{"image_processor_type", "feature_extractor_type"} { // the field's name in old files
 		if !f.Given(field) {
 			continue
 		}

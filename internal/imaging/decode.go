@@ -13,13 +13,13 @@ import (
 	"golang.org/x/image/bmp"
 )
 
-// Limits bound what a picture may take. The zero value is a default that suits
+// Limits bound the memory of an image. The zero value is a default for
 // photographs.
 type Limits struct {
-	// Pixels is the largest width x height of a picture, and of each step of
-	// its processing; 0 is 89,478,485, above which PIL warns of a bomb.
+	// Pixels is the maximum width x height of an image, and of each step of its
+	// processing; 0 means 89,478,485, above which PIL warns of a bomb.
 	Pixels int
-	// Bytes is the largest size of a file; 0 is 256 MiB.
+	// Bytes is the maximum size of a file; 0 means 256 MiB.
 	Bytes int64
 }
 
@@ -65,9 +65,10 @@ func Open(path string, limits Limits) (*Image, error) {
 	return m, nil
 }
 
-// Decode reads a picture, turns it as it was taken, and makes it RGB. Its size is taken from the file's
-// header and checked before anything of that size is allocated. The error
-// wraps [ErrFormat], [ErrCorrupt] or [ErrTooLarge], or is the reader's.
+// Decode reads an image, rotates it by its orientation, and converts it to RGB.
+// It checks the size in the file's header before it allocates anything of that
+// size. The error wraps [ErrFormat], [ErrCorrupt] or [ErrTooLarge], or is the
+// reader's.
 func Decode(r io.Reader, limits Limits) (*Image, error) {
 	limits = limits.withDefaults()
 	content, err := io.ReadAll(io.LimitReader(r, limits.Bytes+1))
@@ -109,22 +110,22 @@ func Decode(r io.Reader, limits Limits) (*Image, error) {
 	return m.turned(turn), nil
 }
 
-// format is a kind of file.
+// format is a file format.
 type format struct {
 	name   string
 	config func(content []byte) (image.Config, error)
 	decode func(content []byte, config image.Config) (*Image, error)
-	// orientation reads how a picture that could be decoded was taken; nil is a
-	// format that does not say it.
+	// orientation reads the orientation of an image that could be decoded; nil
+	// for a format without one.
 	orientation func(content []byte) (int, error)
 }
 
-// configBy reads a picture's size with another package's decoder.
+// configBy reads an image's size with another package's decoder.
 func configBy(read func(io.Reader) (image.Config, error)) func([]byte) (image.Config, error) {
 	return func(content []byte) (image.Config, error) { return read(bytes.NewReader(content)) }
 }
 
-// sniff finds the format by a file's first bytes, whatever its name says.
+// sniff finds the format by a file's first bytes, whatever its name is.
 func sniff(content []byte) (format, bool) {
 	switch begins := func(magic string) bool { return bytes.HasPrefix(content, []byte(magic)) }; {
 	case begins("\xff\xd8"):

@@ -6,16 +6,16 @@ import (
 	"math"
 )
 
-// How a camera held the picture, as TIFF 6.0 numbers it (tag Orientation): which
-// side of the scene the first row and the first column are. 1 is upright.
+// The orientation of the camera, as TIFF 6.0 numbers it (tag Orientation):
+// which side of the scene the first row and the first column are. 1 is upright.
 const (
 	orientationTag = 0x0112
 	upright        = 1
 )
 
-// orientation is what metadata say of a picture as Pillow's exif_transpose
-// reads them: the tag of Exif data or, where that has none, the first mention
-// in XMP. Data that are no Exif say nothing.
+// orientation is the orientation in the metadata of an image as Pillow's
+// exif_transpose reads them: the tag of Exif data or, if that has none, the
+// first mention in XMP. Data that are not Exif are ignored.
 func orientation(exif, xmp []byte) int {
 	if v, ok := exifOrientation(exif); ok {
 		return v
@@ -35,10 +35,10 @@ func orientation(exif, xmp []byte) int {
 	}
 }
 
-// exifOrientation finds the tag in the first directory of a TIFF file, which
-// is what Exif is. Like Pillow, it stops at an entry whose data are outside of
-// the file. It reads each entry once, of which there are at most 65,535, and
-// follows nothing.
+// exifOrientation finds the tag in the first directory of a TIFF file, which is
+// the format of Exif. Like Pillow, it stops at an entry whose data are outside
+// the file. It reads each of the at most 65,535 entries once, and follows no
+// references.
 func exifOrientation(exif []byte) (int, bool) {
 	for range 2 {
 		exif = bytes.TrimPrefix(exif, []byte("Exif\x00\x00"))
@@ -86,7 +86,7 @@ func exifOrientation(exif []byte) (int, bool) {
 	return 0, false
 }
 
-// The types of TIFF 6.0 and its supplements that a whole number may have.
+// The types of TIFF 6.0 and its supplements that an integer may have.
 const (
 	tiffShort     = 3
 	tiffLong      = 4
@@ -101,7 +101,7 @@ const (
 	tiffLong8     = 16
 )
 
-// tiffUnit is the size of a value, 0 of an unknown type.
+// tiffUnit is the size of a value, 0 for an unknown type.
 func tiffUnit(kind uint16) uint64 {
 	units := [...]uint64{0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8}
 	if int(kind) >= len(units) {
@@ -110,8 +110,8 @@ func tiffUnit(kind uint16) uint64 {
 	return units[kind]
 }
 
-// tiffInteger is the first value, 0 if it is not a whole number above zero and
-// small. Text and raw bytes are no number, as for Pillow.
+// tiffInteger is the first value, 0 if it is not a small positive integer. As
+// in Pillow, text and raw bytes are not numbers.
 func tiffInteger(order binary.ByteOrder, kind uint16, data []byte) int {
 	var v float64
 	switch kind {
@@ -142,16 +142,16 @@ func tiffInteger(order binary.ByteOrder, kind uint16, data []byte) int {
 	return int(v)
 }
 
-// turned is the picture as it was seen (TIFF 6.0, Orientation; Pillow's
-// exif_transpose). Numbers without a meaning leave it as it is.
+// turned is the image rotated upright (TIFF 6.0, Orientation; Pillow's
+// exif_transpose). Undefined orientations leave it unchanged.
 func (m *Image) turned(orientation int) *Image {
 	if orientation < 2 || orientation > 8 {
 		return m
 	}
 	out := NewImage(m.Width, m.Height)
 	out.transparent = m.transparent
-	// Where the first pixel lands, and how far on the next of its row and of
-	// its column do.
+	// The position of the first pixel, and the offsets to the next pixel of its
+	// row and of its column.
 	first, along, down := 0, 1, m.Width
 	if orientation >= 5 { // rows become columns
 		out.Width, out.Height = m.Height, m.Width

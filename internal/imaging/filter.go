@@ -2,8 +2,8 @@ package imaging
 
 import "math"
 
-// Filter is how pixels are resampled; the numbers are those of PIL and of
-// "resample" in preprocessor_config.json.
+// Filter is a resampling filter; the numbers are those of PIL and of "resample"
+// in preprocessor_config.json.
 type Filter int
 
 // The filters.
@@ -16,9 +16,9 @@ const (
 	Hamming  Filter = 5
 )
 
-// Products in this file and in windows are rounded by conversion before
-// something is added: with fused operations, which some CPUs have, weights
-// would differ between machines.
+// Products in this file and in windows are rounded by conversion before an
+// addition: with the fused operations of some CPUs, weights would differ
+// between machines.
 
 // kernel is a filter's weight at a distance in pixels, 0 beyond its support.
 type kernel struct {
@@ -26,7 +26,7 @@ type kernel struct {
 	weight  func(x float64) float64
 }
 
-// kernel returns what a filter convolves with; Nearest has none.
+// kernel returns the kernel of a filter; Nearest has none.
 func (f Filter) kernel() (kernel, bool) {
 	switch f {
 	case Box:
@@ -44,7 +44,7 @@ func (f Filter) kernel() (kernel, bool) {
 	}
 }
 
-// box is open at its right end, so that a pixel between two is of one.
+// box is open at its right end, so that a pixel between two belongs to one.
 func box(x float64) float64 {
 	if x > -0.5 && x <= 0.5 {
 		return 1

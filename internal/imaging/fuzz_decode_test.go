@@ -16,10 +16,9 @@ import (
 	"golang.org/x/image/bmp"
 )
 
-// FuzzDecode: bytes are a picture whose parts fit each other, or an error. Its
-// seeds have a few pixels and at most 220 bytes: an input that finds something
-// new is cut byte by byte, which takes time that grows with the square of its
-// length and is a minute for one of a kilobyte.
+// FuzzDecode: bytes are a consistent image, or an error. Its seeds have a few
+// pixels and at most 220 bytes: the fuzzer minimises an interesting input byte
+// by byte, in time quadratic in its length, which is a minute for a kilobyte.
 func FuzzDecode(f *testing.F) {
 	const pixels = 1 << 12
 	for name, content := range smallPictures(f) {
@@ -39,7 +38,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// smallPictures are pictures of every format and form, by name.
+// smallPictures are images of every format and variant, by name.
 func smallPictures(t testing.TB) map[string][]byte {
 	all := map[string][]byte{
 		"JPEG grey":          smallJPEG{components: []byte{0x11}}.bytes(),
@@ -56,7 +55,7 @@ func smallPictures(t testing.TB) map[string][]byte {
 		"JPEG means 3":       smallJPEG{components: []byte{0x22, 0x11, 0x11}, progressive: true, means: true}.bytes(),
 		"JPEG turned":        withSegment(smallJPEG{components: []byte{0x11}}.bytes(), append([]byte("Exif\x00\x00"), exif6()...)),
 	}
-	// One pixel each: Google's pictures for finding out what a browser can do.
+	// One pixel each: Google's images for testing the features of a browser.
 	for name, text := range map[string]string{
 		"WebP lossless": "UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA==",
 		"WebP lossy":    "UklGRiIAAABXRUJQVlA4IBYAAAAwAQCdASoBAAEADsD+JaQAA3AAAAAA",
@@ -107,7 +106,7 @@ func smallPictures(t testing.TB) map[string][]byte {
 	return all
 }
 
-// turnedWebP is a WebP picture of one pixel with Exif data.
+// turnedWebP is a WebP image of one pixel with Exif data.
 func turnedWebP(simple []byte) []byte {
 	le := binary.LittleEndian
 	chunk := func(kind string, data []byte) []byte {

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzJPEG encodes pictures made of bytes and holds this decoder's luma against
-// Go's, which rounds otherwise, so by one.
+// FuzzJPEG encodes images made of bytes and compares this decoder's luma with
+// Go's, which rounds differently, and so by one.
 func FuzzJPEG(f *testing.F) {
 	f.Add([]byte("some pixels, whatever they are"), byte(7), byte(80), false)
 	f.Add([]byte{0, 255, 0, 255, 255, 0}, byte(33), byte(1), true)
@@ -61,8 +61,8 @@ func FuzzJPEG(f *testing.F) {
 	})
 }
 
-// FuzzParseConfig: what a processor is made of holds for pictures of every size,
-// or is refused.
+// FuzzParseConfig: a processor works for images of every size, or the config is
+// refused.
 func FuzzParseConfig(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `{"image_processor_type":"CLIPImageProcessor","size":{"shortest_edge":8},"crop_size":8}`,

@@ -7,9 +7,10 @@ import (
 	"slices"
 )
 
-// decodeGIF reads the first frame. It may cover a part of the screen; the rest
-// is the transparent colour or, without one, colour 0, as in PIL. The decoder
-// forgets the colour behind the transparent index, so it is not told of it.
+// decodeGIF reads the first frame. It may cover a part of the screen; as in
+// PIL, the rest is the transparent colour or, without one, colour 0. The
+// decoder forgets the colour of the transparent index, so transparency is
+// switched off first.
 func decodeGIF(content []byte, config image.Config) (*Image, error) {
 	content, transparent, keyed := withoutTransparency(content)
 	m, err := gif.Decode(bytes.NewReader(content))
@@ -54,8 +55,8 @@ const (
 )
 
 // withoutTransparency returns the file with the first frame's transparency
-// switched off, the index that it had, and whether it had one. What is broken
-// is left to the decoder.
+// switched off, the index that it had, and whether it had one. The decoder
+// reports broken files.
 func withoutTransparency(content []byte) (_ []byte, index uint8, keyed bool) {
 	if len(content) < gifHeader {
 		return content, 0, false

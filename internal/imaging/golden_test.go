@@ -44,7 +44,7 @@ func digest(b []byte) string {
 	return hex.EncodeToString(h[:])
 }
 
-// process runs a config on a picture: the pixels before rescaling, and the
+// process runs a config on an image: the pixels before rescaling, and the
 // float32 values after normalisation.
 func (g *goldens) process(t *testing.T, picture, config string) (shape []int, u8, f32 []byte) {
 	t.Helper()

@@ -66,7 +66,7 @@ func TestDecodeRefuses(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// A picture that is small may become large on its way: each step is bounded.
+// A small image may become large in an intermediate step: each step is bounded.
 func TestProcessBoundsEachStep(t *testing.T) {
 	c, err := imaging.ParseConfig([]byte(`{"image_processor_type": "CLIPImageProcessor"}`), "")
 	require.NoError(t, err)

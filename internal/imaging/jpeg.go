@@ -6,28 +6,27 @@ import (
 	"image"
 )
 
-// Why JPEG is decoded here: the standard leaves the arithmetic of the inverse
-// transform open, and that of Go's image/jpeg differs from that of libjpeg,
-// which PIL uses, in one value of 28 and by up to 3 levels. The parts below
-// follow ITU-T T.81, and where that is silent libjpeg: its accurate integer
-// transform, its upsampling and its colour conversion. Pictures come out with
-// the same bits.
+// JPEG is decoded here because the standard leaves the arithmetic of the
+// inverse transform open: Go's image/jpeg differs from libjpeg, which PIL uses,
+// in one value of 28 and by up to 3 levels. The parts below follow ITU-T T.81
+// and, where that is silent, libjpeg: its accurate integer transform, its
+// upsampling and its colour conversion. The images have the same bits.
 
-// maxScans bounds the passes over a picture, each of which may be a few bytes
-// that cost as much as a whole picture. Encoders make about ten.
+// maxScans bounds the passes over an image. Each may be a few bytes that cost
+// as much as a whole image. Encoders make about ten.
 const maxScans = 1000
 
-// errJPEG is the cause of what jpegErrorf returns; Decode adds ErrCorrupt.
+// errJPEG is the cause of the errors of jpegErrorf; Decode adds ErrCorrupt.
 var errJPEG = errors.New("invalid")
 
-// errUnread is of a file that is as valid as it is rare.
+// errUnread marks a valid file of a rare kind that is not supported.
 var errUnread = errors.New("is not read")
 
 func jpegErrorf(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{errJPEG}, args...)...)
 }
 
-// The markers of T.81, table B.1, that are looked at.
+// The markers of T.81, table B.1, that are read.
 const (
 	markSOF0  = 0xc0 // baseline
 	markSOF1  = 0xc1 // sequential
@@ -60,13 +59,13 @@ type jpegChannel struct {
 	id          uint8
 	h, v        int // sampling factors
 	table       uint8
-	wide, high  int            // blocks, with those that fill up MCUs
+	wide, high  int            // blocks, including those that fill up MCUs
 	blocks      []int16        // coefficients, 64 a block, in natural order
-	quant       *[64]uint16    // as it was at the first scan of the channel; nil without one
+	quant       *[64]uint16    // as at the first scan of the channel; nil without one
 	predicted   int            // DC of the last block
 	dc, ac      uint8          // Huffman tables of the scan
-	across, own int            // blocks a row and rows of them in a scan of this channel alone
-	unread      [smoothed]int8 // low bits that no scan brought of the first coefficients, in the file's order; -1 for all
+	across, own int            // blocks per row, and their rows, in a scan of this channel alone
+	unread      [smoothed]int8 // missing low bits of the first coefficients, in the file's order; -1 for all bits
 }
 
 // jpegDecoder reads a file into coefficients.
@@ -80,10 +79,10 @@ type jpegDecoder struct {
 	quant         [4]*[64]uint16   // in natural order
 	huffman       [2][4]*jpegCodes // DC, AC
 	restart       int              // MCUs between restart markers, 0 for none
-	run           int              // blocks that are still at their end (EOBRUN)
+	run           int              // remaining blocks that are at their end (EOBRUN)
 	scans         int
 	jfif, adobe   bool
-	transform     uint8 // Adobe's
+	transform     uint8 // from Adobe's segment
 }
 
 func decodeJPEG(content []byte, _ image.Config) (*Image, error) {
@@ -97,20 +96,20 @@ func decodeJPEG(content []byte, _ image.Config) (*Image, error) {
 	return d.image()
 }
 
-// jpegConfig is the size of a picture. Nothing of that size is allocated.
+// jpegConfig is the size of an image. Nothing of that size is allocated.
 func jpegConfig(content []byte) (image.Config, error) {
 	d := &jpegDecoder{bits: jpegBits{data: content, at: 2}}
 	err := d.segments(true)
 	return image.Config{Width: d.width, Height: d.height}, err
 }
 
-// segments reads markers and what belongs to them up to the end of the picture,
-// or up to its frame header.
+// segments reads markers and their data up to the end of the image, or up to
+// its frame header.
 func (d *jpegDecoder) segments(header bool) error {
 	for !header || len(d.channels) == 0 {
 		marker, err := d.bits.marker()
 		if err != nil && d.scans > 0 && !d.progressive {
-			return nil // the end is missing, and nothing else
+			return nil // only the end is missing
 		}
 		if err != nil {
 			return err
@@ -119,7 +118,7 @@ func (d *jpegDecoder) segments(header bool) error {
 		case marker == markEOI:
 			return nil
 		case marker == markTEM, marker >= markRST0 && marker <= markSOI:
-			continue // stand alone
+			continue // without data
 		}
 		segment, err := d.bits.segment()
 		if err != nil {
@@ -138,7 +137,7 @@ func (d *jpegDecoder) segment(marker uint8, s []byte) error {
 		return d.frame(s, marker == markSOF2)
 	case marker == markDHT:
 		return d.huffmanTables(s)
-	case marker == markDAC: // conditions of a coder that is not used
+	case marker == markDAC: // conditions of an unused coder
 	case marker >= markSOF0 && marker <= markSOF15, marker == markDHP:
 		return fmt.Errorf("%s %w", coding(marker), errUnread)
 	case marker == markDQT:
@@ -160,11 +159,11 @@ func (d *jpegDecoder) segment(marker uint8, s []byte) error {
 	return nil
 }
 
-// jfifHeader is the length of JFIF's segment without a thumbnail, below which
-// libjpeg takes it for none.
+// jfifHeader is the length of JFIF's segment without a thumbnail; libjpeg
+// ignores a shorter one.
 const jfifHeader = 14
 
-// coding names what a marker says of a file that is not read.
+// coding names the unsupported coding that a marker announces.
 func coding(marker uint8) string {
 	switch {
 	case marker == markSOF9, marker == markSOF9+1:
@@ -179,7 +178,7 @@ func coding(marker uint8) string {
 	return "an extended file (JPG)"
 }
 
-// frame reads the picture's size and channels.
+// frame reads the image's size and channels.
 func (d *jpegDecoder) frame(s []byte, progressive bool) error {
 	if len(d.channels) > 0 {
 		return jpegErrorf("two frames")

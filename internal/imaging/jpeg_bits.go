@@ -12,7 +12,7 @@ type jpegBits struct {
 	count int
 }
 
-// marker finds the next marker, and skips what is none.
+// marker finds the next marker, and skips other bytes.
 func (b *jpegBits) marker() (uint8, error) {
 	b.held, b.count = 0, 0
 	for b.at+1 < len(b.data) {
@@ -25,7 +25,7 @@ func (b *jpegBits) marker() (uint8, error) {
 	return 0, io.ErrUnexpectedEOF
 }
 
-// segment is the data of a marker that has a length.
+// segment is the data of a marker with a length.
 func (b *jpegBits) segment() ([]byte, error) {
 	if b.at+2 > len(b.data) {
 		return nil, io.ErrUnexpectedEOF
@@ -42,7 +42,7 @@ func (b *jpegBits) segment() ([]byte, error) {
 	return s, nil
 }
 
-// fill holds at least n bits, n up to 24.
+// fill loads at least n bits, n up to 24.
 func (b *jpegBits) fill(n int) error {
 	for b.count < n {
 		if b.at >= len(b.data) {
@@ -75,7 +75,7 @@ func (b *jpegBits) take(n int) (int, error) {
 	return int(b.held>>b.count) & (1<<n - 1), nil
 }
 
-// value reads a number of n bits, whose first says that it is positive (T.81,
+// value reads a number of n bits; the first bit says that it is positive (T.81,
 // F.2.2.1, EXTEND).
 func (b *jpegBits) value(n int) (int, error) {
 	v, err := b.take(n)
@@ -92,7 +92,7 @@ type jpegCodes struct {
 	offset [17]int // the first one's place in values
 	values []uint8
 	// short has, for each byte that begins with a code, the code's length and
-	// value, so that most codes are found at once.
+	// value, so that most codes take one lookup.
 	short [256]struct{ length, value uint8 }
 }
 
@@ -137,7 +137,7 @@ func (t *jpegCodes) index() {
 
 // symbol reads a code.
 func (b *jpegBits) symbol(t *jpegCodes) (uint8, error) {
-	// At the end of a scan fewer than 8 bits may be left, and be enough.
+	// At the end of a scan fewer than 8 bits may be left, and suffice.
 	if b.count >= 8 || b.fill(8) == nil {
 		if s := t.short[uint8(b.held>>(b.count-8))]; s.length > 0 {
 			b.count -= int(s.length)

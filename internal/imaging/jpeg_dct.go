@@ -4,7 +4,7 @@ package imaging
 // 1-D DCT Algorithms with 11 Multiplications, ICASSP 1989), whose output is
 // scaled by the root of 8, in the fixed-point steps of libjpeg's accurate
 // integer method: constants have 13 binary places, values between the two
-// passes 2.
+// passes have 2.
 const (
 	dctBits  = 13
 	passBits = 2
@@ -46,7 +46,7 @@ func inverseDCT(block []int16, quant *[64]uint16, out []uint8, stride int) {
 	}
 }
 
-// descale shifts out bits, rounded.
+// descale shifts out bits with rounding.
 func descale(v, bits int) int { return (v + 1<<(bits-1)) >> bits }
 
 // inverseDCT8 transforms a row or a column; the result has dctBits more.

@@ -1,6 +1,6 @@
 package imaging
 
-// image makes pixels of coefficients.
+// image turns coefficients into pixels.
 func (d *jpegDecoder) image() (*Image, error) {
 	planes := make([]plane, len(d.channels))
 	widen := make([]upsampler, len(d.channels))
@@ -23,8 +23,8 @@ func (d *jpegDecoder) image() (*Image, error) {
 	return out, nil
 }
 
-// plane transforms a channel's blocks, and lets go of them. A channel that no
-// scan brought is even grey.
+// plane transforms a channel's blocks, and frees them. A channel without a scan
+// is uniform grey.
 func (d *jpegDecoder) plane(c *jpegChannel, smooth bool) plane {
 	p := plane{
 		pix: make([]uint8, 64*c.wide*c.high), stride: 8 * c.wide,
@@ -54,8 +54,8 @@ func (d *jpegDecoder) plane(c *jpegChannel, smooth bool) plane {
 	return p
 }
 
-// conversion finds what the channels mean: what JFIF or Adobe say, else what
-// their ids suggest, as libjpeg guesses.
+// conversion determines the meaning of the channels: from JFIF or Adobe, else
+// from their ids, as libjpeg guesses.
 func (d *jpegDecoder) conversion() func(in [][]uint8, row []uint8) {
 	ids := make([]byte, len(d.channels))
 	for i := range ids {
@@ -88,14 +88,15 @@ func jpegYCC(in [][]uint8, row []uint8) {
 	}
 }
 
-// jpegCMYK is of inks that are stored inverted, as Adobe does and PIL assumes.
+// jpegCMYK converts inks that are stored inverted, as Adobe does and PIL
+// assumes.
 func jpegCMYK(in [][]uint8, row []uint8) {
 	for x := range len(row) / 3 {
 		cmykRow(row[3*x:3*x+3], []uint8{255 - in[0][x], 255 - in[1][x], 255 - in[2][x], 255 - in[3][x]})
 	}
 }
 
-// jpegYCCK is of inks whose complement is stored as YCbCr.
+// jpegYCCK converts inks whose complement is stored as YCbCr.
 func jpegYCCK(in [][]uint8, row []uint8) {
 	for x := range len(row) / 3 {
 		r, g, b := jpegRGB(in[0][x], in[1][x], in[2][x])
@@ -103,8 +104,8 @@ func jpegYCCK(in [][]uint8, row []uint8) {
 	}
 }
 
-// jpegRGB is the colour conversion of JFIF in 16-bit fixed point, each term
-// rounded as libjpeg does.
+// jpegRGB is the colour conversion of JFIF in 16-bit fixed point, with each
+// term rounded as in libjpeg.
 func jpegRGB(y, cb, cr uint8) (r, g, b uint8) {
 	const half = 1 << 15
 	l, u, v := int(y), int(cb)-128, int(cr)-128

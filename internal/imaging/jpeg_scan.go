@@ -1,10 +1,10 @@
 package imaging
 
-// jpegScan is a pass over some channels' blocks.
+// jpegScan is a pass over the blocks of some channels.
 type jpegScan struct {
 	channels          []*jpegChannel
 	from, to          int // coefficients, in the file's order
-	before, precision int // bits below which earlier scans stopped (0: the first), and this one stops
+	before, precision int // bits at which earlier scans stopped (0: the first scan), and at which this one stops
 }
 
 // scan reads SOS and the data after it.
@@ -55,7 +55,7 @@ func (d *jpegDecoder) scanHeader(s []byte) (*jpegScan, error) {
 	for i := range n {
 		id, tables := s[1+2*i], s[2+2*i]
 		for j := range d.channels {
-			// Of channels that share an id each is taken once, as libjpeg does.
+			// Of channels that share an id each is used once, as in libjpeg.
 			if c := &d.channels[j]; c.id == id && j >= len(scan.channels) {
 				c.dc, c.ac = tables>>4, tables&15
 				scan.channels = append(scan.channels, c)
@@ -69,9 +69,8 @@ func (d *jpegDecoder) scanHeader(s []byte) (*jpegScan, error) {
 	return scan, d.checkTables(scan)
 }
 
-// begin allocates the channels of a scan that are new, keeps their quantisation
-// tables, which a file may define anew between scans, and notes what the scan
-// brings.
+// begin allocates the new channels of a scan, copies their quantisation tables,
+// which a file may redefine between scans, and records what the scan brings.
 func (d *jpegDecoder) begin(scan *jpegScan) error {
 	for _, c := range scan.channels {
 		if c.quant == nil {
@@ -87,7 +86,7 @@ func (d *jpegDecoder) begin(scan *jpegScan) error {
 	return nil
 }
 
-// checkTables finds out before the data whether its tables are there.
+// checkTables checks before the data whether its tables are defined.
 func (d *jpegDecoder) checkTables(scan *jpegScan) error {
 	for _, c := range scan.channels {
 		if scan.from == 0 && scan.before == 0 && d.huffman[0][c.dc] == nil || scan.to > 0 && d.huffman[1][c.ac] == nil {
@@ -97,7 +96,7 @@ func (d *jpegDecoder) checkTables(scan *jpegScan) error {
 	return nil
 }
 
-// reset forgets what one block tells of the next.
+// reset clears the state between blocks.
 func (d *jpegDecoder) reset() {
 	d.run, d.bits.held, d.bits.count = 0, 0, 0
 	for i := range d.channels {
@@ -118,7 +117,7 @@ func (d *jpegDecoder) expectRestart(n int) error {
 }
 
 // unit reads the blocks of an MCU: of each channel those that cover the same
-// pixels, or the one block of a channel that comes alone.
+// pixels, or the single block of a channel in its own scan.
 func (d *jpegDecoder) unit(scan *jpegScan, x, y int) error {
 	if len(scan.channels) == 1 {
 		return d.block(scan, scan.channels[0], x, y)
@@ -157,7 +156,7 @@ func (d *jpegDecoder) block(scan *jpegScan, c *jpegChannel, x, y int) error {
 	}
 }
 
-// dcFirst reads a block's mean as the difference to the last one's.
+// dcFirst reads a block's mean as the difference from the last one's.
 func (d *jpegDecoder) dcFirst(c *jpegChannel, b []int16, precision int) error {
 	size, err := d.bits.symbol(d.huffman[0][c.dc])
 	if err != nil {
@@ -217,8 +216,8 @@ func (d *jpegDecoder) endRun(n int) error {
 	return err
 }
 
-// acRefine adds a bit to coefficients that have some already, and brings new
-// ones (T.81, G.1.2.3).
+// acRefine adds a bit to coefficients that are known, and brings new ones
+// (T.81, G.1.2.3).
 func (d *jpegDecoder) acRefine(scan *jpegScan, c *jpegChannel, b []int16) error {
 	k := scan.from
 	if d.run == 0 {
@@ -234,7 +233,7 @@ func (d *jpegDecoder) acRefine(scan *jpegScan, c *jpegChannel, b []int16) error 
 				if err := d.endRun(zeros); err != nil {
 					return err
 				}
-				d.run++ // this block counts: what it has is refined below
+				d.run++ // this block counts: its coefficients are refined below
 			case size == 1:
 				bit, err := d.bits.take(1)
 				if err != nil {
@@ -266,8 +265,8 @@ func (d *jpegDecoder) acRefine(scan *jpegScan, c *jpegChannel, b []int16) error 
 	return nil
 }
 
-// refine reads a bit for each coefficient that is not zero from k on, and stops
-// at the zero after so many others, or at the end of the scan if zeros is -1.
+// refine reads a bit for each non-zero coefficient from k on, and stops at the
+// zero after that many others, or at the end of the scan if zeros is -1.
 func (d *jpegDecoder) refine(scan *jpegScan, b []int16, k, zeros int) (int, error) {
 	order := zigzag()
 	step := int16(1) << scan.precision

@@ -1,13 +1,14 @@
 package imaging
 
 // smoothed is how many coefficients of a block, in the file's order, are
-// estimated where a progressive file does not bring them.
+// estimated if a progressive file lacks them.
 const smoothed = 10
 
-// stencil is weights of the means of a block and the 24 around it, row by row.
+// stencil is weights of the means of a block and the 24 blocks around it, row
+// by row.
 type stencil [5][5]int
 
-// across weighs columns where w weighs rows.
+// across weights columns where w weights rows.
 func (w stencil) across() stencil {
 	var t stencil
 	for y := range w {
@@ -19,10 +20,10 @@ func (w stencil) across() stencil {
 }
 
 // estimators are the windows of the first coefficients, in the file's order:
-// libjpeg-turbo's ("block smoothing", since its version 2.1), whose sum over 256
-// is a coefficient. With means alone they are those of a smooth surface
-// ([meansOnly]), which change the means too; with some other coefficients known,
-// those of T.81, K.8.2, widened to 5 x 5.
+// libjpeg-turbo's ("block smoothing", since its version 2.1), whose sum over
+// 256 is a coefficient. With means alone they are those of a smooth surface
+// ([meansOnly]), which also change the means; with some other coefficients
+// known, those of T.81, K.8.2, widened to 5 x 5.
 func estimators(meansOnly bool) [smoothed]stencil {
 	if !meansOnly {
 		slope := stencil{2: {-7, 50, 0, -50, 7}}
@@ -41,9 +42,8 @@ func estimators(meansOnly bool) [smoothed]stencil {
 	}
 }
 
-// smooths reports whether libjpeg estimates coefficients: of a progressive
-// picture whose means are known and of which some of the first coefficients
-// are not, or not in full.
+// smooths reports whether libjpeg estimates coefficients: for a progressive
+// image with known means whose first coefficients are not all known in full.
 func (d *jpegDecoder) smooths() bool {
 	missing := false
 	for i := range d.channels {
@@ -62,7 +62,7 @@ func (d *jpegDecoder) smooths() bool {
 	return missing
 }
 
-// smoother estimates what is not known of a channel's blocks.
+// smoother estimates the unknown coefficients of a channel's blocks.
 type smoother struct {
 	channel   *jpegChannel
 	windows   [smoothed]stencil
@@ -80,7 +80,7 @@ func newSmoother(c *jpegChannel) *smoother {
 	return s
 }
 
-// block is the coefficients of a block with estimates for those that are zero
+// block is the coefficients of a block, with estimates for those that are zero
 // and not known in full. The next call overwrites them.
 func (s *smoother) block(x, y int) []int16 {
 	c := s.channel
@@ -103,8 +103,8 @@ func (s *smoother) block(x, y int) []int16 {
 	return s.work[:]
 }
 
-// estimate is the coefficient that the means around suggest, in steps of quant,
-// and not so large that the bits that are known would show it.
+// estimate is the coefficient that the surrounding means suggest, in steps of
+// quant, limited so that it does not contradict the known bits.
 func estimate(means, weights *stencil, mean, quant int, bits int8) int {
 	sum := 0
 	for y := range means {
@@ -123,10 +123,10 @@ func estimate(means, weights *stencil, mean, quant int, bits int8) int {
 	return v
 }
 
-// means are those of the blocks around one, the nearest ones outside the
-// picture. Which rows are outside is libjpeg's to say: it counts the rows of
-// the last MCUs as if all MCUs had that many, and takes those that fill up the
-// last ones for the picture's.
+// means are those of the surrounding blocks; outside the image, those of the
+// nearest blocks. libjpeg decides which rows are outside: it counts the rows of
+// the last MCUs as if all MCUs had that many, and counts those that fill up the
+// last ones as part of the image.
 func (s *smoother) means(x, y int) (out stencil) {
 	c := s.channel
 	mcu, rows := y/c.v, c.v

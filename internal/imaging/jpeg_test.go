@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// photo is a picture with something of everything.
+// photo is an image with all kinds of content.
 func photo(width, height int) image.Image {
 	m := image.NewRGBA(image.Rect(0, 0, width, height))
 	for y := range height {
@@ -24,8 +24,9 @@ func photo(width, height int) image.Image {
 	return m
 }
 
-// TestJPEGAgreesWithGo holds this decoder against Go's, which rounds otherwise,
-// on another encoder's pictures: every difference is of arithmetic, so small.
+// TestJPEGAgreesWithGo compares this decoder with Go's, which rounds
+// differently, on another encoder's images: every difference is arithmetic, and
+// so small.
 func TestJPEGAgreesWithGo(t *testing.T) {
 	for _, size := range []image.Point{{1, 1}, {8, 8}, {17, 5}, {100, 67}} {
 		for _, quality := range []int{1, 50, 100} {

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// Where each format has its Exif data and its XMP, which is what Pillow's
-// plugins read.
+// Where each format stores its Exif data and its XMP, as Pillow's plugins read
+// them.
 
-// jpegOrientation looks at the segments before the first scan. Exif data that
-// are larger than a segment continue in the next.
+// jpegOrientation searches the segments before the first scan. Exif data larger
+// than a segment continue in the next one.
 func jpegOrientation(content []byte) (int, error) {
 	const app1, exifName, xmpName = markAPP0 + 1, "Exif\x00\x00", "http://ns.adobe.com/xap/1.0/\x00"
 	var exif, xmp []byte
@@ -57,8 +57,8 @@ func webpOrientation(content []byte) (int, error) {
 	return orientation(exif, xmp), nil
 }
 
-// pngChunks calls see with each chunk of a file up to its end, up to one that is
-// cut short, or until see says that it is enough.
+// pngChunks calls see with each chunk of a file up to its end, up to a
+// truncated chunk, or until see returns that it is enough.
 func pngChunks(content []byte, see func(kind string, data []byte) (more bool)) {
 	for at := len("\x89PNG\r\n\x1a\n"); at+12 <= len(content); {
 		n := int(binary.BigEndian.Uint32(content[at:]))
@@ -76,8 +76,8 @@ type pngText struct {
 	compressed bool
 }
 
-// maxPNGText bounds what a compressed text may become, as Pillow does. Only
-// the last text of a name counts, so a file has at most two unpacked.
+// maxPNGText bounds the size of a decompressed text, as in Pillow. Only the
+// last text of a name counts, so a file has at most two decompressed.
 const maxPNGText = 1 << 20
 
 func (t pngText) unpacked() ([]byte, error) {
@@ -86,7 +86,7 @@ func (t pngText) unpacked() ([]byte, error) {
 	}
 	r, err := zlib.NewReader(bytes.NewReader(t.value))
 	if err != nil {
-		return nil, nil // a text that is broken says nothing
+		return nil, nil // a broken text is ignored
 	}
 	defer r.Close()
 	value, err := io.ReadAll(io.LimitReader(r, maxPNGText+1))
@@ -99,8 +99,9 @@ func (t pngText) unpacked() ([]byte, error) {
 	return value, nil
 }
 
-// pngOrientation looks at the chunk eXIf, before the picture or after it, or at
-// a text of that name; and else at the text in which ImageMagick keeps Exif; and at the text for XMP.
+// pngOrientation searches the chunk eXIf, before or after the image, or a text
+// of that name; else the text in which ImageMagick stores Exif; and the text
+// for XMP.
 func pngOrientation(content []byte) (int, error) {
 	const rawName, xmpName = "Raw profile type exif", "XML:com.adobe.xmp"
 	var exif []byte

@@ -12,25 +12,25 @@ import (
 	"github.com/genie-sdk/go/internal/pyjson"
 )
 
-// Processor makes a model's input of a picture. It does not change and is safe
-// for concurrent use.
+// Processor turns an image into a model's input. It is immutable and safe for
+// concurrent use.
 type Processor struct {
 	Config Config
-	// Limits bound the steps in between: a picture of 1 x 1,000,000 pixels
-	// whose shortest edge becomes 224 is 50 billion.
+	// Limits bound the intermediate steps: an image of 1 x 1,000,000 pixels
+	// whose shortest edge becomes 224 has 50 billion.
 	Limits Limits
 }
 
-// Pixels are preprocessed pictures, float32 [Batch, 3, Height, Width].
+// Pixels are preprocessed images, float32 [Batch, 3, Height, Width].
 type Pixels struct {
 	Batch, Height, Width int
 	Data                 []float32
 }
 
-// LoadProcessor reads preprocessor_config.json in dir, or the part for images
-// of processor_config.json, where transformers 5 keeps it for models of several
-// kinds of input. A file that does not name its processor is of kind otherwise.
-// The error wraps [ErrNoConfig] or [ErrConfig], or is the system's.
+// LoadProcessor reads preprocessor_config.json in dir, or the image part of
+// processor_config.json, where transformers 5 stores it for models with several
+// kinds of input. otherwise is the kind of a file that does not name its
+// processor. The error wraps [ErrNoConfig] or [ErrConfig], or is the system's.
 func LoadProcessor(dir string, otherwise Kind) (*Processor, error) {
 	path := filepath.Join(dir, "preprocessor_config.json")
 	text, err := readConfig(path)
@@ -76,9 +76,9 @@ func readConfig(path string) ([]byte, error) {
 	return text, nil
 }
 
-// Process makes one tensor of pictures. The error wraps [ErrShape] when they do
-// not become the same size, as they may not where a config has no exact one,
-// and [ErrTooLarge] when a step would be above the limits.
+// Process makes one tensor of images. The error wraps [ErrShape] when they do
+// not become the same size, which happens if a config has no exact one, and
+// [ErrTooLarge] when a step would exceed the limits.
 func (p *Processor) Process(images ...*Image) (Pixels, error) {
 	var out Pixels
 	tables := p.tables()
@@ -107,8 +107,8 @@ func (p *Processor) Process(images ...*Image) (Pixels, error) {
 	return out, nil
 }
 
-// tables are the values of a channel for each byte. Rescaling is in float64 and
-// rounded to float32, normalisation is in float32, as numpy does it there.
+// tables are the values of a channel for each byte. As in numpy, rescaling is
+// in float64 and rounded to float32; normalisation is in float32.
 func (p *Processor) tables() (out [3][256]float32) {
 	c := p.Config
 	for channel := range out {
@@ -126,7 +126,7 @@ func (p *Processor) tables() (out [3][256]float32) {
 	return out
 }
 
-// fit makes a picture opaque, resizes and crops it.
+// fit makes an image opaque, resizes and crops it.
 func (p *Processor) fit(m *Image) (*Image, error) {
 	var err error
 	c := p.Config
@@ -147,8 +147,9 @@ func (p *Processor) fit(m *Image) (*Image, error) {
 	return m.centerCrop(c.CropSize.Width, c.CropSize.Height), nil
 }
 
-// fitConvNext keeps a share of the picture's middle below 384 pixels, and from
-// there on squeezes all of it (transformers, ConvNextImageProcessor.resize).
+// fitConvNext crops a share of the image's middle below 384 pixels, and from
+// there on squeezes the whole image (transformers,
+// ConvNextImageProcessor.resize).
 func (p *Processor) fitConvNext(m *Image) (*Image, error) {
 	c, edge := p.Config, p.Config.Size.ShortestEdge
 	if edge >= 384 {
@@ -163,7 +164,7 @@ func (p *Processor) fitConvNext(m *Image) (*Image, error) {
 	return m.centerCrop(edge, edge), nil
 }
 
-// of is the size of a picture after resizing it to s. Fractions are cut off.
+// of is the size of an image after resizing it to s. Fractions are truncated.
 func (s Size) of(m *Image) (width, height int) {
 	if s.exact() {
 		return s.Width, s.Height

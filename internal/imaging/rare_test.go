@@ -13,8 +13,8 @@ import (
 )
 
 // TestRarePictures: the bits of transformers' load_image, by Pillow 13.0.0 with
-// libjpeg-turbo 3.2.0, of pictures of rare forms (make_picture_goldens.py), or
-// a refusal in words of its own.
+// libjpeg-turbo 3.2.0, for images of rare variants (make_picture_goldens.py),
+// or a specific refusal.
 func TestRarePictures(t *testing.T) {
 	const folder = "../../testdata/images/rare"
 	text, err := os.ReadFile(filepath.Join(folder, "golden.json"))
@@ -42,8 +42,8 @@ func TestRarePictures(t *testing.T) {
 	}
 }
 
-// TestUnreadCodings: each form of JPEG that is not read is refused by its name,
-// before anything of the picture's size is allocated.
+// TestUnreadCodings: each unsupported coding of JPEG is refused by its name,
+// before anything of the image's size is allocated.
 func TestUnreadCodings(t *testing.T) {
 	content, err := os.ReadFile("../../testdata/images/444.jpg")
 	require.NoError(t, err)

@@ -5,19 +5,19 @@ import (
 	"math"
 )
 
-// weightBits are the binary places of a weight: what 32 bits have beside a
-// byte and two bits for sums above 1 and below 0, as PIL counts them.
+// weightBits are the binary places of a weight: the bits of 32 that remain
+// beside a byte and two bits for sums above 1 and below 0, as in PIL.
 const weightBits = 32 - 8 - 2
 
-// window is what one output pixel takes of an axis: the input pixels from
+// window is what one output pixel takes from an axis: the input pixels from
 // start on, each with its weight.
 type window struct {
 	start   int
 	weights []int64
 }
 
-// windows are an axis of in pixels seen through n pixels. A kernel is
-// stretched where the picture shrinks (PIL's antialiasing). Weights are
+// windows are the windows of n output pixels over an axis of in pixels. A
+// kernel is stretched when the image shrinks (PIL's antialiasing). Weights are
 // normalised in float64 and then rounded, halves away from zero.
 func windows(k kernel, in, n int) []window {
 	scale := float64(in) / float64(n)
@@ -46,10 +46,10 @@ func windows(k kernel, in, n int) []window {
 	return out
 }
 
-// Resize returns the picture at width x height, with the same bits as PIL's
-// Image.resize: one axis after the other, each rounded to 8 bits, an axis that
-// keeps its size left alone. The error wraps [ErrTooLarge], or [ErrConfig] for
-// an unknown filter.
+// Resize returns the image at width x height, with the same bits as PIL's
+// Image.resize: one axis after the other, each rounded to 8 bits; an axis whose
+// size does not change is skipped. The error wraps [ErrTooLarge], or
+// [ErrConfig] for an unknown filter.
 func (m *Image) Resize(width, height int, f Filter, limits Limits) (*Image, error) {
 	if err := m.check(); err != nil {
 		return nil, err
@@ -90,8 +90,8 @@ func (m *Image) Resize(width, height int, f Filter, limits Limits) (*Image, erro
 }
 
 // rowsFirst is the order of the passes. Rounding in between makes it visible:
-// Pillow up to 12.2 begins with the width of the picture always, and Pillow 13
-// with its height where that loses more than twice as many pixels. (Found by
+// Pillow up to 12.2 always begins with the width of the image, and Pillow 13
+// with its height if that drops more than twice as many pixels. (Found by
 // experiment, on 1,500 pairs of sizes.)
 func (m *Image) rowsFirst(width, height int) bool {
 	return height < m.Height && m.Height-height > 2*(m.Width-width)
@@ -144,8 +144,8 @@ func round8(sum int64) uint8 {
 	return uint8(max(0, min(sum>>weightBits, 255)))
 }
 
-// nearest takes, for each pixel, the one below its centre. Positions are added
-// up, not multiplied, so that they round as PIL's do.
+// nearest takes, for each pixel, the one below its centre. Positions are summed
+// up, not multiplied, so that they round like PIL's.
 func (m *Image) nearest(width, height int) *Image {
 	out := NewImage(width, height)
 	xs, ys := positions(m.Width, width), positions(m.Height, height)

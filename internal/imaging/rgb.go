@@ -5,8 +5,8 @@ import (
 	"image/color"
 )
 
-// toRGB is PIL's convert("RGB") of what the decoders return but for pictures in
-// YCbCr: alpha is dropped, of 16 bits the high ones are kept.
+// toRGB is PIL's convert("RGB") for the results of the decoders except images
+// in YCbCr: alpha is dropped, and the high eight of 16 bits remain.
 func toRGB(m image.Image) *Image {
 	b := m.Bounds()
 	out := NewImage(b.Dx(), b.Dy())
@@ -15,7 +15,7 @@ func toRGB(m image.Image) *Image {
 		switch m := m.(type) {
 		case *image.Gray:
 			grayRow(row, m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):])
-		case *image.RGBA: // decoders return it for opaque pictures only
+		case *image.RGBA: // decoders return it only for opaque images
 			every(row, m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):], 4, 1)
 		case *image.NRGBA:
 			every(row, m.Pix[m.PixOffset(b.Min.X, b.Min.Y+y):], 4, 1)
@@ -93,7 +93,8 @@ func straight(c color.Color) [3]uint8 {
 	return [3]uint8{n.R, n.G, n.B}
 }
 
-// clipGray16 is PIL's conversion of 16-bit grey, which clips and does not scale.
+// clipGray16 is PIL's conversion of 16-bit grey, which clips instead of
+// scaling.
 func clipGray16(m image.Image) *Image {
 	b := m.Bounds()
 	out := NewImage(b.Dx(), b.Dy())

@@ -6,11 +6,11 @@ import (
 	"image/color"
 )
 
-// A picture without alpha may have one colour that its file calls transparent.
-// PIL remembers it as the picture becomes RGB, and transformers' processors
-// that convert to RGB (do_convert_rgb) lay the picture on white.
+// An image without alpha may have one colour that its file calls transparent.
+// PIL remembers it when the image becomes RGB, and transformers' processors
+// that convert to RGB (do_convert_rgb) draw the image on white.
 
-// onWhite is the picture with white for its transparent colour.
+// onWhite is the image with white for its transparent colour.
 func (m *Image) onWhite() *Image {
 	if m.transparent == nil {
 		return m
@@ -40,10 +40,10 @@ const (
 	pngPalette = 3
 )
 
-// pngTransparent reads tRNS as PIL does: of a palette only one that is all
+// pngTransparent reads tRNS like PIL: of a palette only one entry that is fully
 // transparent among others that are all opaque, since a single colour cannot
-// say more; of 16 bits the low eight; of one bit or 16 bits of grey no grey but
-// a red, by which black alone is found.
+// say more; of 16 bits the low eight; of 1-bit or 16-bit grey it makes a red
+// instead of a grey, which only black matches.
 func pngTransparent(content []byte) *[3]uint8 {
 	var palette, alphas []byte
 	pngChunks(content, func(kind string, data []byte) bool {

@@ -1,28 +1,29 @@
 package imaging
 
-// plane is a channel of width x height values, maybe fewer than the picture has
-// pixels.
+// plane is a channel of width x height values, possibly fewer than the image
+// has pixels.
 type plane struct {
 	pix                   []uint8
 	stride, width, height int
 }
 
-// row is row y, the nearest one outside the plane.
+// row is row y, or the nearest one if y is outside the plane.
 func (p plane) row(y int) []uint8 {
 	y = max(0, min(y, p.height-1))
 	return p.pix[y*p.stride : y*p.stride+p.width]
 }
 
-// upsampler writes row y of a plane at the picture's width.
+// upsampler writes row y of a plane at the image's width.
 type upsampler func(p plane, y int, out []uint8)
 
 // neighbour is the row or column, in a plane with half as many, that is the
 // second nearest to i.
 func neighbour(i int) int { return i/2 - 1 + i%2*2 }
 
-// jpegUpsampler chooses how libjpeg widens a plane with one value for h x v
-// pixels: by a triangle filter ("fancy upsampling") where that is 2 in either
-// direction or both, with more than two values in a row; else by repeating.
+// jpegUpsampler selects how libjpeg widens a plane with one value for h x v
+// pixels: with a triangle filter ("fancy upsampling") if the factor is 2 in
+// either direction or both, and a row has more than two values; else by
+// repeating.
 func jpegUpsampler(p plane, h, v int) upsampler {
 	switch {
 	case h == 2 && v == 1 && p.width > 2:
@@ -49,8 +50,8 @@ func repeated(h, v int) upsampler {
 	}
 }
 
-// widen2x1 weighs the nearest value by 3/4 and the next by 1/4. The rounding
-// alternates, so that there is no drift.
+// widen2x1 weights the nearest value by 3/4 and the next by 1/4. The rounding
+// alternates, so there is no drift.
 func widen2x1(p plane, y int, out []uint8) {
 	in := p.row(y)
 	for x := range out {
@@ -71,7 +72,7 @@ func widen1x2(p plane, y int, out []uint8) {
 	}
 }
 
-// widen2x2 weighs rows first, without rounding, and columns then.
+// widen2x2 weights rows first, without rounding, and then columns.
 func widen2x2(p plane, y int, out []uint8) {
 	near, far := p.row(y/2), p.row(neighbour(y))
 	sum := func(i int) int { return 3*int(near[i]) + int(far[i]) }
@@ -82,7 +83,7 @@ func widen2x2(p plane, y int, out []uint8) {
 }
 
 // widenWebP is libwebp's upsampling with weights 9, 3, 3 and 1 of 16, in the
-// steps that it rounds in (its src/dsp/upsampling.c).
+// steps in which it rounds (its src/dsp/upsampling.c).
 func widenWebP(p plane, y int, out []uint8) {
 	near, far := p.row(y/2), p.row(neighbour(y))
 	for x := range out {

@@ -17,9 +17,9 @@ const (
 	webpAnimated = 1 << 1
 )
 
-// webpChunks calls see with each chunk of a file, up to one that is cut short
-// or until see says that it is enough. flags are those of the
-// extended header, 0 without one.
+// webpChunks calls see with each chunk of a file, up to a truncated one or
+// until see returns that it is enough. flags are those of the extended header,
+// 0 without one.
 func webpChunks(content []byte, see func(kind string, data []byte, flags byte) (more bool)) {
 	var flags byte
 	if len(content) < webpHeader {
@@ -54,11 +54,11 @@ func webpConfig(content []byte) (image.Config, error) {
 	return webp.DecodeConfig(bytes.NewReader(content)) //nolint:wrapcheck // Decode adds the format
 }
 
-// errAnimated is of a WebP file with frames.
+// errAnimated marks a WebP file with frames.
 var errAnimated = fmt.Errorf("an animated image %w", errUnread)
 
-// decodeWebP decodes with golang.org/x/image/webp, but converts lossy pictures
-// itself: Go takes their colours to have JPEG's range, and repeats those that
+// decodeWebP decodes with golang.org/x/image/webp, but converts lossy images
+// itself: Go assumes JPEG's range for their colours, and repeats those that
 // libwebp interpolates.
 func decodeWebP(content []byte, _ image.Config) (*Image, error) {
 	m, err := webp.Decode(bytes.NewReader(content))
@@ -74,8 +74,8 @@ func decodeWebP(content []byte, _ image.Config) (*Image, error) {
 	return toRGB(m), nil
 }
 
-// fromVP8 converts a picture with one colour value for 2 x 2 pixels, which is
-// all that the format has.
+// fromVP8 converts an image with one colour value for 2 x 2 pixels, the only
+// format of VP8.
 func fromVP8(m *image.YCbCr) *Image {
 	out := NewImage(m.Rect.Dx(), m.Rect.Dy())
 	at, width, height := m.COffset(m.Rect.Min.X, m.Rect.Min.Y), (out.Width+1)/2, (out.Height+1)/2
@@ -95,7 +95,8 @@ func fromVP8(m *image.YCbCr) *Image {
 }
 
 // webpRGB is libwebp's conversion from the studio range of BT.601 (its
-// src/dsp/yuv.h): products keep 14 bits, of which 6 are shifted out last.
+// src/dsp/yuv.h): products have 14 fraction bits, of which the last 6 are
+// shifted out at the end.
 func webpRGB(y, cb, cr uint8) (r, g, b uint8) {
 	l, u, v := int(y)*19077>>8, int(cb), int(cr)
 	r = clip8((l + v*26149>>8 - 14234) >> 6)

@@ -83,8 +83,8 @@ func Tanh(dst, src []float32) {
 }
 
 // Exp writes e^x to dst. The error is at most one unit in the last place,
-// subnormal results included. What is too large is Inf, what is too small 0;
-// Exp(NaN) is NaN, Exp(0) is 1.
+// subnormal results included. Results that overflow are Inf, those that
+// underflow 0; Exp(NaN) is NaN, Exp(0) is 1.
 func Exp(dst, src []float32) {
 	needSame("Exp", len(dst), len(src))
 	if unaryArch(opExp, dst, src) {

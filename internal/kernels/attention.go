@@ -7,13 +7,13 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 )
 
-// AttentionSpec says what [Attention] computes for one head: Rows queries of Dim
-// elements look at Keys keys of Dim elements, whose values have ValueDim.
+// AttentionSpec says what [Attention] computes for one head: Rows queries of
+// Dim elements attend to Keys keys of Dim elements, whose values have ValueDim.
 //
-// Row r sees the keys from max(Start, End+r-Window) up to End+r, exclusive, as
-// far as they exist; Window 0 is no window. This is the causal mask of a block of
-// queries whose first one sees End keys. With End = Keys and Start = 0 every row
-// sees every key.
+// Row r attends to the keys from max(Start, End+r-Window) up to End+r,
+// exclusive, as far as they exist; Window 0 means no window. This is the causal
+// mask of a block of queries whose first one attends to End keys. With End =
+// Keys and Start = 0 every row attends to every key.
 type AttentionSpec struct {
 	Rows, Keys, Dim, ValueDim int
 
@@ -24,7 +24,7 @@ type AttentionSpec struct {
 	Start, End, Window int
 }
 
-// Range is the keys that row r sees, from to to, exclusive.
+// Range is the keys that row r attends to, from to to, exclusive.
 func (s AttentionSpec) Range(r int) (from, to int) {
 	to = max(s.End+r, 0)
 	from = max(s.Start, 0)
@@ -36,19 +36,19 @@ func (s AttentionSpec) Range(r int) (from, to int) {
 }
 
 const (
-	// Below blockRowsFrom rows the keys and values are used as they are. From
+	// Below blockRowsFrom rows the keys and values are read in place. From
 	// there on they are copied into panels once for all rows of the call.
 	blockRowsFrom = 9
 	// scoreRows rows of scores exist at a time.
 	scoreRows = 48
-	// Rows of one group share the range of keys that is multiplied with values.
+	// Rows of one group share the range of keys whose values are multiplied.
 	groupRows = 12
-	// keyBlock rows of a panel of values stay in the first cache while the
-	// groups of a block go by.
+	// keyBlock rows of a panel of values stay in the first-level cache while
+	// the groups of a block use them.
 	keyBlock = 256
-	// dimPart elements of a query, a key or a value are gone through at once.
+	// dimPart elements of a query, a key or a value are processed at once.
 	dimPart = 1 << 14
-	// scorePad keeps rows of scores out of step with the sets of the cache.
+	// scorePad keeps rows of scores from falling into the same cache sets.
 	scorePad = 16
 )
 
@@ -65,30 +65,75 @@ func (s AttentionSpec) Work() int {
 // scoreStride is the distance of rows of scores: whole panels of keys.
 func (s AttentionSpec) scoreStride() int { return Panels(s.Keys)*PanelWidth + scorePad }
 
-// Attention computes softmax(scale * Q x K^T) x V for one head, each row over the
-// keys it sees: Q [Rows, Dim], K [Keys, Dim], V [Keys, ValueDim], the output
-// [Rows, ValueDim], all row major with the distance of rows given. work holds at
-// least s.Work() floats, whose contents do not matter. The output must not
-// overlap anything else.
+// KeyBlock keys are a block of [Attention]: the rows of a page are a multiple.
+const KeyBlock = keyBlock
+
+// Rows is a matrix whose rows lie Stride elements apart, in one piece of memory or in
+// pages of PageRows rows, each from element Offset of its page on.
+type Rows struct {
+	Data     []float32   // from the first row on, where there are no pages
+	Pages    [][]float32 // nil for none
+	Offset   int
+	Stride   int
+	PageRows int // a multiple of [KeyBlock], but for a single page
+}
+
+// InOnePiece is a matrix without pages.
+func InOnePiece(data []float32, stride int) Rows { return Rows{Data: data, Stride: stride} }
+
+// part is the memory from row r on, and where the rows of that piece end, at most at
+// row end.
+func (m *Rows) part(r, end int) (data []float32, to int) {
+	if m.Pages == nil {
+		return m.Data[r*m.Stride:], end
+	}
+	page := m.Pages[r/m.PageRows]
+	return page[m.Offset+r%m.PageRows*m.Stride:], min(end, (r/m.PageRows+1)*m.PageRows)
+}
+
+// need panics unless all rows have so many elements.
+func (m *Rows) need(name string, rows, cols int) {
+	if m.Pages == nil {
+		needMatrix("Attention", name, len(m.Data), rows, cols, m.Stride)
+		return
+	}
+	if rows > 0 && (m.PageRows < 1 || len(m.Pages) > 1 && m.PageRows%KeyBlock != 0 || m.Offset < 0) {
+		panic(fmt.Sprintf("kernels: Attention: %s in pages of %d rows, from element %d on", name, m.PageRows, m.Offset))
+	}
+	for i := 0; rows > 0; i++ {
+		n := min(rows, m.PageRows)
+		if i == len(m.Pages) {
+			panic(fmt.Sprintf("kernels: Attention: %s: %d rows too few in %d pages of %d", name, rows, i, m.PageRows))
+		}
+		needMatrix("Attention", name, len(m.Pages[i])-m.Offset, n, cols, m.Stride)
+		rows -= n
+	}
+}
+
+// Attention computes softmax(scale * Q x K^T) x V for one head, each row over
+// the keys that it attends to: Q [Rows, Dim], K [Keys, Dim], V [Keys,
+// ValueDim], the output [Rows, ValueDim], all row major with the distance of
+// rows given. K and V may be stored in pages, which changes no bits. work holds
+// at least s.Work() floats with any content. The output must not overlap
+// anything else.
 //
-// A row has the bits that the separate steps give it: [GemmNT] of Q and K,
-// [MulScalar] or [DivScalar], the scores of keys that it does not see replaced by
-// -MaxFloat32, [Softmax] over all Keys, and [GemmNN] with V. A row that sees no
-// key therefore weighs all of them alike. What is left out is only work on exact
-// zeros: keys and values that no row sees are not read, except for such a row.
-// With an infinity or NaN among the values that a row does not see, the separate
-// steps give NaN, while here the row may be unharmed; and an output that
-// underflows to zero may have the other sign. When h stops it the output is
-// undefined.
-func Attention(out []float32, ldo int, q []float32, ldq int, k []float32, ldk int, v []float32, ldv int, s AttentionSpec, work []float32, h halt.Func) {
+// A row has the bits of the separate steps: [GemmNT] of Q and K, [MulScalar] or
+// [DivScalar], the scores of masked keys replaced by -MaxFloat32, [Softmax]
+// over all Keys, and [GemmNN] with V. A row without visible keys therefore
+// weights all of them equally. Only work on exact zeros is skipped: keys and
+// values that no row attends to are not read, except for such a row. If a
+// masked value is an infinity or NaN, the separate steps give NaN, while here
+// the row may be unaffected; and an output that underflows to zero may have the
+// other sign. When h stops it the output is undefined.
+func Attention(out []float32, ldo int, q []float32, ldq int, k, v Rows, s AttentionSpec, work []float32, h halt.Func) {
 	if need := s.Work(); len(work) < need {
 		panic(fmt.Sprintf("kernels: Attention: work memory of %d floats, wants %d", len(work), need))
 	}
 	needOutput("Attention", len(out), s.Rows, s.ValueDim, ldo)
 	needMatrix("Attention", "Q", len(q), s.Rows, s.Dim, ldq)
-	needMatrix("Attention", "K", len(k), s.Keys, s.Dim, ldk)
-	needMatrix("Attention", "V", len(v), s.Keys, s.ValueDim, ldv)
-	switch h := (head{s, out, ldo, q, ldq, k, ldk, v, ldv, h, h.Counter()}); {
+	k.need("K", s.Keys, s.Dim)
+	v.need("V", s.Keys, s.ValueDim)
+	switch h := (head{s, out, ldo, q, ldq, k, v, h, h.Counter()}); {
 	case s.Rows == 0 || s.ValueDim == 0:
 	case s.Keys == 0:
 		clearColumns(out, ldo, s.Rows, 0, s.ValueDim)
@@ -106,16 +151,14 @@ type head struct {
 	ldo int
 	q   []float32
 	ldq int
-	k   []float32
-	ldk int
-	v   []float32
-	ldv int
+	k   Rows
+	v   Rows
 
 	halt halt.Func
 	ask  halt.Counter
 }
 
-// fewRows goes once through the keys and once through the values.
+// fewRows passes once over the keys and once over the values.
 func (h *head) fewRows(work []float32) {
 	lo, _ := h.Range(0)
 	_, hi := h.Range(h.Rows - 1)
@@ -123,15 +166,34 @@ func (h *head) fewRows(work []float32) {
 	if n := hi - lo; n == 0 {
 		odd = 1<<h.Rows - 1
 	} else {
-		GemmNT(work, n, h.q, h.ldq, h.k[lo*h.ldk:], h.ldk, h.Rows, 0, n, h.Dim, h.halt)
+		h.products(work, n, h.q, h.Rows, lo, hi)
 		for r := range h.Rows {
 			if !h.weigh(work[r*n:][:n], r, lo) {
 				odd |= 1 << r
 			}
 		}
-		GemmNN(h.out, h.ldo, work, n, h.v[lo*h.ldv:], h.ldv, h.Rows, 0, h.ValueDim, n, h.halt)
+		h.weighted(h.out, work, n, h.Rows, lo, hi)
 	}
 	h.oddRows(0, odd, work)
+}
+
+// products multiplies rows of queries with the keys from lo to hi, whose scores lie
+// side by side.
+func (h *head) products(scores []float32, ld int, q []float32, rows, lo, hi int) {
+	for r := lo; r < hi; {
+		k, to := h.k.part(r, hi)
+		GemmNT(scores[r-lo:], ld, q, h.ldq, k, h.k.Stride, rows, 0, to-r, h.Dim, h.halt)
+		r = to
+	}
+}
+
+// weighted multiplies the weights of the keys from lo to hi with their values.
+func (h *head) weighted(out, weights []float32, ld, rows, lo, hi int) {
+	for r := lo; r < hi; {
+		v, to := h.v.part(r, hi)
+		gemmNN(out, h.ldo, weights[r-lo:], ld, v, h.v.Stride, rows, 0, h.ValueDim, to-r, r > lo, h.halt)
+		r = to
+	}
 }
 
 // manyRows takes a block of rows after another. Panels of keys and values are
@@ -163,25 +225,27 @@ func (h *head) manyRows(work []float32) {
 
 // pack makes panels of the keys k0 to k1, one panel, and their values.
 func (h *head) pack(keys, values []float32, k0, k1 int) bool {
+	k, _ := h.k.part(k0, k1)
+	v, _ := h.v.part(k0, k1)
 	for d := 0; d < h.Dim; d += dimPart {
 		n := min(dimPart, h.Dim-d)
 		if h.ask.Stop(n * PanelWidth) {
 			return false
 		}
-		turnPanel(keys[k0*h.Dim+d*PanelWidth:], h.k[k0*h.ldk+d:], h.ldk, k1-k0, n)
+		turnPanel(keys[k0*h.Dim+d*PanelWidth:], k[d:], h.k.Stride, k1-k0, n)
 	}
 	for j := 0; j < h.ValueDim; j += dimPart {
 		n := min(dimPart, h.ValueDim-j)
 		if h.ask.Stop(n * PanelWidth) {
 			return false
 		}
-		packRows(values[j*h.Keys:], h.v[k0*h.ldv+j:], h.ldv, k0, k1, h.Keys, n)
+		packRows(values[j*h.Keys:], v[j:], h.v.Stride, k0, k1, h.Keys, n)
 	}
 	return true
 }
 
-// rowBlock is the rows r0 to r1, which see keys from lo to hi. Column j of its
-// scores is key lo+j.
+// rowBlock is the rows r0 to r1, which attend to keys from lo to hi. Column j
+// of its scores is key lo+j.
 type rowBlock struct {
 	*head
 	r0, r1, lo, hi int
@@ -189,8 +253,8 @@ type rowBlock struct {
 	ld             int
 }
 
-// score multiplies with the panels of keys, one or two, for the rows that see one
-// of their keys.
+// score multiplies with the panels of keys, one or two, for the rows that
+// attend to one of their keys.
 func (b *rowBlock) score(keys []float32) {
 	for k0 := b.lo; k0 < b.hi; {
 		width := PanelWidth
@@ -212,9 +276,9 @@ func (b *rowBlock) score(keys []float32) {
 	}
 }
 
-// weighAll makes weights of scores, zeros where another row of the group sees a
-// key that the row does not see. It returns a bit for each row that has to be
-// done apart.
+// weighAll turns scores into weights, with zeros where only another row of the
+// group attends to a key. It returns a bit for each row that has to be computed
+// separately.
 func (b *rowBlock) weighAll() (odd uint64) {
 	for g0 := b.r0; g0 < b.r1; g0 += groupRows {
 		g1 := min(g0+groupRows, b.r1)
@@ -252,9 +316,9 @@ func (b *rowBlock) mix(values []float32) {
 	}
 }
 
-// weigh makes weights of the scores of row r; the first one is that of key lo.
-// It returns false if masked keys have a part in the softmax, the row then has
-// weights of no use.
+// weigh turns the scores of row r into weights; the first one is that of key
+// lo. It returns false if masked keys contribute to the softmax; the weights of
+// the row are then of no use.
 func (h *head) weigh(row []float32, r, lo int) bool {
 	from, to := h.Range(r)
 	seen := row[from-lo : to-lo]
@@ -278,8 +342,9 @@ func (h *head) scale(scores []float32) {
 	}
 }
 
-// oddRows computes the rows from r0 on whose bits are set step by step: those
-// that see no key, or only keys whose scores are as low as those of masked ones.
+// oddRows computes the rows from r0 on whose bits are set, step by step: those
+// without visible keys, or whose visible keys all have scores as low as those
+// of masked ones.
 func (h *head) oddRows(r0 int, odd uint64, work []float32) {
 	for r := r0; odd != 0; r, odd = r+1, odd>>1 {
 		if odd&1 == 0 {
@@ -291,16 +356,16 @@ func (h *head) oddRows(r0 int, odd uint64, work []float32) {
 			row[j] = -math.MaxFloat32
 		}
 		if from < to {
-			GemmNT(row[from:], 0, h.q[r*h.ldq:], h.ldq, h.k[from*h.ldk:], h.ldk, 1, 0, to-from, h.Dim, h.halt)
+			h.products(row[from:], to-from, h.q[r*h.ldq:], 1, from, to)
 			h.scale(row[from:to])
 		}
 		Softmax(row, row, h.halt)
-		GemmNN(h.out[r*h.ldo:], h.ldo, row, 0, h.v, h.ldv, 1, 0, h.ValueDim, h.Keys, h.halt)
+		h.weighted(h.out[r*h.ldo:], row, h.Keys, 1, 0, h.Keys)
 	}
 }
 
-// turnPanel copies rows of k as the columns of a panel. The columns that are
-// missing keep old values.
+// turnPanel copies rows of k as the columns of a panel. Missing columns keep
+// old values.
 func turnPanel(panel, k []float32, ldk, rows, dim int) {
 	if dim > 0 && !turnPanelArch(panel, k, ldk, rows, dim) {
 		packPanel(panel[:dim*PanelWidth], k, 1, ldk, dim, rows)

@@ -28,7 +28,7 @@ func BenchmarkAttention(b *testing.B) {
 				h := 0
 				for b.Loop() {
 					at := h * s.Keys * dim
-					Attention(out, dim, q[h*dim:], ldq, k[at:], dim, v[at:], dim, s, work, nil)
+					Attention(out, dim, q[h*dim:], ldq, InOnePiece(k[at:], dim), InOnePiece(v[at:], dim), s, work, nil)
 					h = (h + 1) % heads
 				}
 				perSecond := float64(b.N) / b.Elapsed().Seconds()

@@ -17,7 +17,7 @@ func TestAttentionStaysInBounds(t *testing.T) {
 			mem.reset()
 			q, k, v := mem.copyOf(randoms(rng, s.Rows*s.Dim)), mem.copyOf(randoms(rng, s.Keys*s.Dim)), mem.copyOf(randoms(rng, s.Keys*s.ValueDim))
 			out, work := guarded[float32](mem, s.Rows*s.ValueDim), guarded[float32](mem, s.Work())
-			Attention(out, s.ValueDim, q, s.Dim, k, s.Dim, v, s.ValueDim, s, work, nil)
+			Attention(out, s.ValueDim, q, s.Dim, InOnePiece(k, s.Dim), InOnePiece(v, s.ValueDim), s, work, nil)
 		}
 	})
 }

@@ -90,8 +90,49 @@ func (c *attentionCase) fused(from, to int) []float32 {
 	s.Rows, s.End = to-from, c.End+from
 	out := filled(c.Rows*c.ldo, guard)
 	work := filled(s.Work(), float32(math.NaN()))
-	Attention(out[from*c.ldo:], c.ldo, c.q[from*c.ldq:], c.ldq, c.k, c.ldk, c.v, c.ldv, s, work, nil)
+	Attention(out[from*c.ldo:], c.ldo, c.q[from*c.ldq:], c.ldq, InOnePiece(c.k, c.ldk), InOnePiece(c.v, c.ldv), s, work, nil)
 	return out
+}
+
+// inPages copies a matrix to pages of so many rows, with other elements before and
+// between the rows.
+func inPages(m []float32, ld, rows, cols, pageRows int) Rows {
+	const offset, gap = 3, 2
+	p := Rows{Offset: offset, Stride: cols + gap, PageRows: pageRows}
+	for r := 0; r < rows; r += pageRows {
+		n := min(pageRows, rows-r)
+		page := filled(offset+n*p.Stride, float32(math.NaN()))
+		for i := range n {
+			copy(page[offset+i*p.Stride:][:cols], m[(r+i)*ld:][:cols])
+		}
+		p.Pages = append(p.Pages, page)
+	}
+	return p
+}
+
+// TestAttentionInPages reads keys and values in pages: the bits are the same as in
+// one piece, at any number of keys around the ends of pages.
+func TestAttentionInPages(t *testing.T) {
+	eachPath(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(41, 42))
+		for _, keys := range []int{1, 255, 256, 257, 511, 512, 513, 700, 1024, 1100} {
+			for _, rows := range []int{1, 2, 8, 9, 13, 50} {
+				rows = min(rows, keys)
+				s := AttentionSpec{
+					Rows: rows, Keys: keys, Dim: 1 + rng.IntN(70), ValueDim: 1 + rng.IntN(70), Scale: 0.3, End: keys - rows + 1,
+					Start: rng.IntN(2) * rng.IntN(keys), Window: rng.IntN(2) * rng.IntN(400),
+				}
+				c := newAttention(rng, s)
+				want := c.fused(0, rows)
+				for _, pageRows := range []int{256, 512} {
+					got := filled(c.Rows*c.ldo, guard)
+					k, v := inPages(c.k, c.ldk, keys, c.Dim, pageRows), inPages(c.v, c.ldv, keys, c.ValueDim, pageRows)
+					Attention(got, c.ldo, c.q, c.ldq, k, v, s, filled(s.Work(), float32(math.NaN())), nil)
+					require.Equal(t, want, got, "%+v in pages of %d", s, pageRows)
+				}
+			}
+		}
+	})
 }
 
 func TestAttentionIsTheSeparateSteps(t *testing.T) {
@@ -139,14 +180,14 @@ func TestAttentionOfExtremeScores(t *testing.T) {
 }
 
 func TestAttentionOfNothing(t *testing.T) {
-	Attention(nil, 0, nil, 0, nil, 0, nil, 0, AttentionSpec{}, nil, nil)
-	Attention(nil, 0, []float32{1}, 1, []float32{1}, 1, nil, 0, AttentionSpec{Rows: 1, Keys: 1, Dim: 1, End: 1}, make([]float32, 1), nil)
+	Attention(nil, 0, nil, 0, Rows{}, Rows{}, AttentionSpec{}, nil, nil)
+	Attention(nil, 0, []float32{1}, 1, InOnePiece([]float32{1}, 1), Rows{}, AttentionSpec{Rows: 1, Keys: 1, Dim: 1, End: 1}, make([]float32, 1), nil)
 	for _, rows := range []int{2, 20} {
 		out := filled(rows*3, 7)
-		Attention(out, 3, filled(rows, 1), 1, nil, 1, nil, 3, AttentionSpec{Rows: rows, Dim: 1, ValueDim: 3, Scale: 1}, make([]float32, 4096), nil)
+		Attention(out, 3, filled(rows, 1), 1, InOnePiece(nil, 1), InOnePiece(nil, 3), AttentionSpec{Rows: rows, Dim: 1, ValueDim: 3, Scale: 1}, make([]float32, 4096), nil)
 		require.Equal(t, make([]float32, rows*3), out, "no keys")
 		s := AttentionSpec{Rows: rows, Keys: 2, ValueDim: 1, Scale: 1, End: 2}
-		Attention(out, 1, nil, 0, nil, 0, []float32{1, 2}, 1, s, make([]float32, s.Work()), nil)
+		Attention(out, 1, nil, 0, Rows{}, InOnePiece([]float32{1, 2}, 1), s, make([]float32, s.Work()), nil)
 		require.Equal(t, filled(rows, 1.5), out[:rows], "scores of no elements")
 	}
 }
@@ -183,16 +224,24 @@ func TestAttentionAccuracy(t *testing.T) {
 func TestAttentionPanics(t *testing.T) {
 	s := AttentionSpec{Rows: 2, Keys: 3, Dim: 4, ValueDim: 5, Scale: 1, End: 2}
 	f := func(n int) []float32 { return make([]float32, n) }
-	Attention(f(10), 5, f(8), 4, f(12), 4, f(15), 5, s, f(s.Work()), nil)
+	Attention(f(10), 5, f(8), 4, InOnePiece(f(12), 4), InOnePiece(f(15), 5), s, f(s.Work()), nil)
 	for name, call := range map[string]func(){
-		"work":   func() { Attention(f(10), 5, f(8), 4, f(12), 4, f(15), 5, s, f(s.Work()-1), nil) },
-		"output": func() { Attention(f(9), 5, f(8), 4, f(12), 4, f(15), 5, s, f(99), nil) },
-		"rows":   func() { Attention(f(10), 4, f(8), 4, f(12), 4, f(15), 5, s, f(99), nil) },
-		"q":      func() { Attention(f(10), 5, f(7), 4, f(12), 4, f(15), 5, s, f(99), nil) },
-		"k":      func() { Attention(f(10), 5, f(8), 4, f(11), 4, f(15), 5, s, f(99), nil) },
-		"v":      func() { Attention(f(10), 5, f(8), 4, f(12), 4, f(14), 5, s, f(99), nil) },
+		"work": func() {
+			Attention(f(10), 5, f(8), 4, InOnePiece(f(12), 4), InOnePiece(f(15), 5), s, f(s.Work()-1), nil)
+		},
+		"output": func() { Attention(f(9), 5, f(8), 4, InOnePiece(f(12), 4), InOnePiece(f(15), 5), s, f(99), nil) },
+		"rows":   func() { Attention(f(10), 4, f(8), 4, InOnePiece(f(12), 4), InOnePiece(f(15), 5), s, f(99), nil) },
+		"q":      func() { Attention(f(10), 5, f(7), 4, InOnePiece(f(12), 4), InOnePiece(f(15), 5), s, f(99), nil) },
+		"k":      func() { Attention(f(10), 5, f(8), 4, InOnePiece(f(11), 4), InOnePiece(f(15), 5), s, f(99), nil) },
+		"v":      func() { Attention(f(10), 5, f(8), 4, InOnePiece(f(12), 4), InOnePiece(f(14), 5), s, f(99), nil) },
+		"pages": func() {
+			Attention(f(10), 5, f(8), 4, Rows{Pages: [][]float32{f(8)}, Stride: 4, PageRows: 2}, InOnePiece(f(15), 5), s, f(99), nil)
+		},
+		"page": func() {
+			Attention(f(10), 5, f(8), 4, Rows{Pages: [][]float32{f(8), f(8)}, Stride: 4, PageRows: 2}, InOnePiece(f(15), 5), s, f(99), nil)
+		},
 		"size": func() {
-			Attention(f(10), 5, f(8), 4, f(12), 4, f(14), 5, AttentionSpec{Rows: 1, ValueDim: -1}, f(99), nil)
+			Attention(f(10), 5, f(8), 4, InOnePiece(f(12), 4), InOnePiece(f(14), 5), AttentionSpec{Rows: 1, ValueDim: -1}, f(99), nil)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -209,7 +258,7 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 			c := newAttention(rng, AttentionSpec{Rows: rows, Keys: 40, Dim: 16, ValueDim: 16, Scale: 1, End: 41 - rows})
 			out, work := make([]float32, rows*c.ldo), make([]float32, c.Work())
 			require.Zero(t, testing.AllocsPerRun(20, func() {
-				Attention(out, c.ldo, c.q, c.ldq, c.k, c.ldk, c.v, c.ldv, c.AttentionSpec, work, nil)
+				Attention(out, c.ldo, c.q, c.ldq, InOnePiece(c.k, c.ldk), InOnePiece(c.v, c.ldv), c.AttentionSpec, work, nil)
 			}))
 		}
 	})

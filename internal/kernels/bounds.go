@@ -16,8 +16,7 @@ func needMatrix(op, operand string, length, rows, cols, stride int) {
 	}
 }
 
-// needOutput is needMatrix for a matrix that is written: its rows must not
-// overlap.
+// needOutput is needMatrix for an output: its rows must not overlap.
 func needOutput(op string, length, rows, cols, stride int) {
 	if rows > 1 && stride < cols {
 		panic(fmt.Sprintf("kernels: %s: rows of the output overlap: stride %d, columns %d", op, stride, cols))

@@ -8,10 +8,9 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 )
 
-// ConvShape is the geometry of a convolution (cross-correlation) of
-// x [N, H, W, C] with OutC filters of C/Groups channels and KH x KW taps. Pad
-// zeros stand on either side of the image; they are multiplied like any other
-// element.
+// ConvShape is the geometry of a convolution (cross-correlation) of x [N, H, W,
+// C] with OutC filters of C/Groups channels and KH x KW taps. Pad zeros
+// surround the image on each side; they are multiplied like any other element.
 type ConvShape struct {
 	N, H, W, C, OutC int
 	KH, KW           int
@@ -50,19 +49,19 @@ const (
 )
 
 const (
-	// winogradChannels is the number of channels on either side from which
+	// winogradChannels is the number of input and of output channels from which
 	// Winograd convolution is faster.
 	winogradChannels = 16
-	// Transformed filters are four times as large. They are worth reading if they
-	// stay in a cache or an image has enough blocks that use them.
+	// Transformed filters are four times as large. They pay off if they stay in
+	// a cache or an image has enough blocks that use them.
 	winogradFilterFloats = 1 << 20
 	winogradImageTiles   = 12
-	// With more channels the transform of a few blocks fits into no cache.
+	// With more channels the transform of a few blocks fits no cache.
 	winogradMostChannels = 1 << 16
 )
 
 // Algorithm is the algorithm that [Conv2D] uses. It depends neither on N nor on
-// the range of a call, so that neither changes a bit of an output.
+// the range of a call, so neither changes a bit of an output.
 func (s ConvShape) Algorithm() ConvAlgorithm {
 	switch {
 	case s.Groups > 1 && s.Groups == s.C && s.Groups == s.OutC:
@@ -75,24 +74,24 @@ func (s ConvShape) Algorithm() ConvAlgorithm {
 	return ConvDirect
 }
 
-// ConvEpilogue is what follows the sum: out = relu(conv + Bias + Residual), in
-// this order, nil slices and a false ReLU being left out. Bias has OutC
-// elements, Residual the shape of the output. It may be the output itself.
+// ConvEpilogue follows the sum: out = relu(conv + Bias + Residual), in this
+// order, without the parts whose slice is nil or whose ReLU is false. Bias has
+// OutC elements, Residual the shape of the output. It may be the output itself.
 type ConvEpilogue struct {
 	Bias, Residual []float32
 	ReLU           bool
 }
 
 // Conv2D computes the units lo to hi, of [ConvShape.Units], of the convolution
-// of x [N, H, W, C] with filters packed by [PackConvFilters] into
-// out [N, OutH, OutW, OutC]. Calls on disjoint ranges may run at the same time.
-// On one code path an output has the same bits whatever the range and N. When h
-// stops it the outputs of the range are undefined.
+// of x [N, H, W, C] with filters packed by [PackConvFilters] into out [N, OutH,
+// OutW, OutC]. Calls on disjoint ranges may run concurrently. On one code path
+// an output has the same bits whatever the range and N. When h stops it the
+// outputs of the range are undefined.
 //
 // In ConvDirect and ConvDepthwise NaN and infinities propagate as in IEEE
-// arithmetic, the zeros of the padding included (zero times an infinite weight
-// is NaN). In ConvWinograd one of them in an input makes NaN or infinite the
-// outputs of all the 4 x 4 blocks whose 6 x 6 input it stands in.
+// arithmetic, including the zeros of the padding (zero times an infinite weight
+// is NaN). In ConvWinograd a NaN or infinity in the input makes NaN or infinite
+// the outputs of all 4 x 4 blocks whose 6 x 6 input contains it.
 func Conv2D(out, x, packed []float32, s ConvShape, e ConvEpilogue, lo, hi int, h halt.Func) {
 	s.check("Conv2D")
 	needRange("Conv2D", lo, hi, s.Units())
@@ -124,7 +123,7 @@ func (s ConvShape) Units() int {
 	return g.blocks * g.strips
 }
 
-// convGeometry is what follows from a shape.
+// convGeometry is derived from a shape.
 type convGeometry struct {
 	ConvShape
 	algorithm   ConvAlgorithm
@@ -136,14 +135,15 @@ type convGeometry struct {
 	panelLen    int // floats of a packed panel
 	// The panels of a group are computed so many at a time, in so many strips.
 	stripPanels, groupStrips, strips int
-	// A window is so many segments of so many elements which lie together in x.
+	// A window is that many segments of that many elements which are contiguous
+	// in x.
 	segments, length int
 	rows             int // of the output: pixels, or tiles of 4 x 4 for Winograd
-	blocks           int // that rows are split into
+	blocks           int // number of blocks of rows
 	panelsOutside    bool
 }
 
-// convBlock is the number of output pixels in a unit, about.
+// convBlock is the approximate number of output pixels in a unit.
 const convBlock = 48
 
 func (s ConvShape) geometry() convGeometry {
@@ -181,7 +181,7 @@ func (s ConvShape) geometry() convGeometry {
 	if g.algorithm == ConvWinograd {
 		g.rows = s.N * winogradTiles(g.oh) * winogradTiles(g.ow)
 	} else {
-		// The larger of filters and image is gone through once.
+		// The larger of filters and image is read only once.
 		g.panelsOutside = g.panels*g.panelLen > s.N*s.H*s.W*s.C
 	}
 	g.blocks = min(g.rows, max(1, (g.rows+block/2)/block))
@@ -259,7 +259,7 @@ func (c *convCall) stripStart(strip int) int {
 const maxSide = 1 << 28
 
 // Valid reports whether there are kernels for the convolution: it has images,
-// filters and windows that stand in them, of sizes whose products are ints. The
+// filters and windows that fit them, of sizes whose products are ints. The
 // other methods and functions panic where it is false.
 func (s ConvShape) Valid() bool { return s.fault() == "" }
 
@@ -270,7 +270,7 @@ func (s ConvShape) check(op string) {
 	}
 }
 
-// fault is what is wrong with a convolution, nothing for none.
+// fault is the fault of a convolution, empty for none.
 func (s ConvShape) fault() string {
 	switch {
 	case s.N < 0 || min(s.H, s.W, s.C, s.OutC, s.KH, s.KW) < 1 || min(s.StrideH, s.StrideW, s.DilH, s.DilW, s.Groups) < 1 ||

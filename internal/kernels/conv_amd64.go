@@ -20,7 +20,7 @@ func depthwisePanels() int {
 	return 1
 }
 
-// convPart is a run of equally tall tiles, as the micro-kernels want it.
+// convPart is a run of equally tall tiles, as the micro-kernels require it.
 type convPart struct {
 	c              *float32
 	ldc            uintptr
@@ -116,7 +116,7 @@ func transposeArch(dst []float32, ldd int, src []float32, lds, rows, cols int) i
 	}
 	step, ld := uintptr(ldd)*elementBytes, uintptr(lds)*elementBytes
 	if rows < block {
-		// What is written too far is overwritten by the next columns.
+		// The next columns overwrite what is written too far.
 		cols -= (block + ldd - 1) / ldd
 		if cols <= 0 {
 			return 0

@@ -9,17 +9,18 @@ import (
 const (
 	// depthwiseRows is the height of the tallest tiles of ConvDepthwise.
 	depthwiseRows = 4
-	// With fewer channels the taps of a row of the window, which lie together,
-	// are one segment; windows that reach into the padding are copied.
+	// With fewer channels the taps of a row of the window, which are
+	// contiguous, are one segment; windows that reach into the padding are
+	// copied.
 	mergeBelow = 32
-	// A table of so many entries and so much of the image stay in the second
-	// cache while the panels go by.
+	// A table of this many entries and its part of the image stay in the
+	// second-level cache while the panels use them.
 	tableEntries = 8192
 	imageFloats  = 128 << 10
-	// edgeFloats is what windows that reach into the padding may take.
+	// edgeFloats bounds the memory of windows that reach into the padding.
 	edgeFloats   = 64 << 10
 	elementBytes = 4
-	// edgeEnd is the part of the edge buffer that no segment lies in.
+	// edgeEnd is the part of the edge buffer without segments.
 	edgeEnd = 1
 )
 
@@ -32,7 +33,7 @@ type convScratch struct {
 
 var convScratches = sync.Pool{New: func() any { return new(convScratch) }}
 
-// grow makes *s hold n elements, whatever they are.
+// grow makes *s hold n elements with any content.
 func grow[T any](s *[]T, n int) []T {
 	if cap(*s) < n {
 		*s = make([]T, n)
@@ -107,8 +108,8 @@ func (c *convCall) makeTable(p0, p1 int) {
 }
 
 // makeRow writes the entries, height apart, of the window that starts in row ih
-// and column iw of image n. Segments that it puts into the edge buffer stand
-// before next; it returns the new next.
+// and column iw of image n. Segments that it puts into the edge buffer are
+// placed before next; it returns the new next.
 func (c *convCall) makeRow(table []int, height, n, ih, iw, next int) int {
 	at, from := 0, ((n*c.H+ih)*c.W+iw)*c.C
 	zeros, down := -c.length*elementBytes, c.DilH*c.W*c.C
@@ -146,7 +147,7 @@ func (c *convCall) makeRow(table []int, height, n, ih, iw, next int) int {
 }
 
 // copyEdge copies the taps of a row of a window that are inside the image; the
-// first one would stand in element from of x, in column iw.
+// first tap would be element from of x, in column iw.
 func (c *convCall) copyEdge(dst []float32, from, iw int) {
 	lo, hi := min(max(0, -iw), c.KW)*c.C, max(0, min(c.KW, c.W-iw))*c.C
 	clear(dst)
@@ -155,7 +156,7 @@ func (c *convCall) copyEdge(dst []float32, from, iw int) {
 	}
 }
 
-// tiling splits rows into as few tiles as possible, their heights as even as
+// tiling splits rows into as few tiles as possible, with heights as even as
 // possible: the first tall ones have one row more.
 type tiling struct{ tiles, tall, height int }
 
@@ -172,8 +173,8 @@ func (t tiling) first() int {
 	return t.height
 }
 
-// entry is where the entries of a row are in a table [tile][segment][row] and
-// the distance between them.
+// entry is the place of the entries of a row in a table [tile][segment][row]
+// and the distance between them.
 func (t tiling) entry(row, segments int) (at, height int) {
 	height = t.height + 1
 	first := 0
@@ -223,9 +224,9 @@ func (c *convCall) panelsFrom(p0, p1, panel, last int) int {
 	return panels
 }
 
-// panelsAtOnce is how many of some panels, which have so many columns of their
-// group before them, are computed together. A part of one is computed alone, but
-// in ConvDepthwise.
+// panelsAtOnce is how many of the given panels, which follow that many columns
+// of their group, are computed together. A partial panel is computed alone,
+// except in ConvDepthwise.
 func (c *convCall) panelsAtOnce(panels, cols int) int {
 	if c.algorithm == ConvDepthwise {
 		return min(panels, c.stripPanels)
@@ -249,7 +250,7 @@ type convRun struct {
 	ask              *halt.Counter // of the portable code, whose tiles take longer
 }
 
-// segment is what an entry of the table stands for, from its first element.
+// segment is the data of an entry of the table, from its first element.
 func (r *convRun) segment(entry int) []float32 {
 	if entry < 0 {
 		return r.edge[len(r.edge)-edgeEnd+entry/elementBytes:]

@@ -1,15 +1,16 @@
 package kernels
 
-// longWindow is the number of elements of a window above which it is gone through
-// in parts: a tile of pixels would take too long to be waited for, and its table
-// of segments would be larger than the image. No model has such windows.
+// longWindow is the number of elements above which a window is processed in
+// parts: otherwise a tile of pixels would take too long between two checks of
+// the halt function, and its table of segments would be larger than the image.
+// No model has such windows.
 const longWindow = 1 << 16
 
 // longPart elements of a window are multiplied at a time.
 const longPart = 4096
 
 // longWindows computes the pixels p0 to p1 of the panels, one pixel and panel
-// after the other, with the sums in the order of the other kernels.
+// after another, with the sums in the order of the other kernels.
 func (c *convCall) longWindows(p0, p1, panel0, panel1 int) {
 	for p := p0; p < p1; p++ {
 		for panel := panel0; panel < panel1; panel++ {

@@ -14,9 +14,10 @@ func (s ConvShape) PackedLen() int {
 }
 
 // PackConvFilters writes filters [OutC, C/Groups, KH, KW] into dst, of at least
-// [ConvShape.PackedLen] floats, as the shape's algorithm wants them. The layout
-// does not depend on N. With scales, one for each filter, a weight is multiplied by
-// its filter's first and rounded. When h stops it dst is undefined.
+// [ConvShape.PackedLen] floats, in the layout of the shape's algorithm. The
+// layout does not depend on N. With scales, one for each filter, each weight is
+// first multiplied by its filter's scale and rounded. When h stops it dst is
+// undefined.
 func PackConvFilters(dst, filters []float32, s ConvShape, scales []float64, h halt.Func) {
 	s.check("PackConvFilters")
 	g := s.geometry()
@@ -55,13 +56,13 @@ func PackConvFilters(dst, filters []float32, s ConvShape, scales []float64, h ha
 	}
 }
 
-// packPart weights are packed without a question.
+// packPart weights are packed between two checks of the halt function.
 const packPart = 1024
 
 // FoldBatchNorm folds an inference-time batch normalisation that follows a
-// convolution into its bias, in place, and gives what its filters are to be
-// multiplied by: scale = gamma/sqrt(variance+eps), bias = (bias-mean)*scale + beta.
-// A bias is rounded once. When h stops it neither is of use.
+// convolution into its bias, in place, and returns the factors of its filters:
+// scale = gamma/sqrt(variance+eps), bias = (bias-mean)*scale + beta. A bias is
+// rounded once. When h stops it both are undefined.
 func FoldBatchNorm(scales []float64, bias, gamma, beta, mean, variance []float32, eps float64, h halt.Func) {
 	for _, p := range [][]float32{bias, beta, mean, variance} {
 		needSame("FoldBatchNorm", len(gamma), len(p))

@@ -32,7 +32,7 @@ func GemmPacked(c []float32, ldc int, a []float32, lda int, packed []float32, m,
 		return
 	}
 	if k > longDepth {
-		gemmLong(c, ldc, a, lda, m, p0*PanelWidth, min(n, p1*PanelWidth), k, h, func(_ []float32, j, k0, k1 int) []float32 {
+		gemmLong(c, ldc, a, lda, m, p0*PanelWidth, min(n, p1*PanelWidth), k, false, h, func(_ []float32, j, k0, k1 int) []float32 {
 			return packed[j*k+k0*PanelWidth : j*k+k1*PanelWidth]
 		})
 		return
@@ -49,6 +49,12 @@ func GemmPacked(c []float32, ldc int, a []float32, lda int, packed []float32, m,
 // packed, rows ldb apart; n does not appear, since only columns up to n1 are
 // read. Every output has the bits that [GemmPacked] gives it.
 func GemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int, h halt.Func) {
+	gemmNN(c, ldc, a, lda, b, ldb, m, n0, n1, k, false, h)
+}
+
+// gemmNN is GemmNN or, with accumulate, C += A x B: the sums go on from what C holds,
+// so that a product in parts of its depth has the bits of the whole.
+func gemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int, accumulate bool, h halt.Func) {
 	needDims("GemmNN", m, n1, k)
 	needRange("GemmNN", n0, n1, n1)
 	if m == 0 || n0 == n1 {
@@ -58,11 +64,13 @@ func GemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 	needMatrix("GemmNN", "A", len(a), m, k, lda)
 	needMatrix("GemmNN", "B", len(b), k, n1, ldb)
 	if k == 0 {
-		clearColumns(c, ldc, m, n0, n1)
+		if !accumulate {
+			clearColumns(c, ldc, m, n0, n1)
+		}
 		return
 	}
 	if k > longDepth {
-		gemmLong(c, ldc, a, lda, m, n0, n1, k, h, func(panel []float32, j, k0, k1 int) []float32 {
+		gemmLong(c, ldc, a, lda, m, n0, n1, k, accumulate, h, func(panel []float32, j, k0, k1 int) []float32 {
 			packPanel(panel, b[k0*ldb+j:], ldb, 1, k1-k0, min(PanelWidth, n1-j))
 			return panel
 		})
@@ -70,8 +78,8 @@ func GemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 	}
 	gemmParts(m, n0, n1, k, h, func(i0, i1, j0, j1 int) {
 		c, a := c[i0*ldc:], a[i0*lda:]
-		if !gemmNNArch(c, ldc, a, lda, b, ldb, i1-i0, j0, j1, k) {
-			gemmNNGeneric(c, ldc, a, lda, b, ldb, i1-i0, j0, j1, k)
+		if !gemmNNArch(c, ldc, a, lda, b, ldb, i1-i0, j0, j1, k, accumulate) {
+			gemmNNGeneric(c, ldc, a, lda, b, ldb, i1-i0, j0, j1, k, accumulate)
 		}
 	})
 }
@@ -80,7 +88,7 @@ func GemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 // B [n, k], both row major: C[i][j] is the dot product of row i of A and row j
 // of B.
 //
-// Every output has the bits that [GemmPacked] gives it with B^T.
+// Every output has the bits of [GemmPacked] with B^T.
 func GemmNT(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int, h halt.Func) {
 	needDims("GemmNT", m, n1, k)
 	needRange("GemmNT", n0, n1, n1)
@@ -95,7 +103,7 @@ func GemmNT(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 		return
 	}
 	if k > longDepth {
-		gemmLong(c, ldc, a, lda, m, n0, n1, k, h, func(panel []float32, j, k0, k1 int) []float32 {
+		gemmLong(c, ldc, a, lda, m, n0, n1, k, false, h, func(panel []float32, j, k0, k1 int) []float32 {
 			packPanel(panel, b[j*ldb+k0:], 1, ldb, k1-k0, min(PanelWidth, n1-j))
 			return panel
 		})
@@ -109,10 +117,10 @@ func GemmNT(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 	})
 }
 
-// gemmBlock computes C = A x B, or with accumulate C += A x B, for some panels
-// that a cache holds: A is [m, k], C [m, cols], panels [k][16], their beginnings
-// panelLen elements apart. The order is that of [GemmPacked], starting from what C
-// holds with accumulate. The sizes are the caller's to check.
+// gemmBlock computes C = A x B, or with accumulate C += A x B, for panels that
+// fit a cache: A is [m, k], C [m, cols], panels [k][16], their beginnings
+// panelLen elements apart. The order is that of [GemmPacked], starting from the
+// content of C with accumulate. The caller checks the sizes.
 func gemmBlock(c []float32, ldc int, a []float32, lda int, panels []float32, panelLen, m, cols, k int, accumulate bool) {
 	if m == 0 || cols == 0 {
 		return

@@ -6,31 +6,31 @@ import "unsafe"
 
 const (
 	// kBlock rows of B are used for all rows of A before the next ones: a panel
-	// of so many rows goes from the second cache to the first without delay, and
-	// a tile of C is read and written seldom. C holds the running sums in between,
-	// which changes no bits.
+	// of that many rows moves from the second-level cache to the first without
+	// delay, and a tile of C is read and written seldom. C holds the running
+	// sums in between, which changes no bits.
 	kBlock = 768
-	// With two tiles the weights come from memory while they are used: a block is
-	// a page, the tiles fetch the next one between them (measured; other sizes and
-	// distances are slower).
+	// With two tiles the weights come from memory while they are used: a block
+	// is a page, and the tiles prefetch the next one between them (measured;
+	// other sizes and distances are slower).
 	kBlockTwoTiles = 4096 / panelBytes
-	// mBlock rows of A, kBlock wide, stay in the second cache while the panels
-	// of B go by.
+	// mBlock rows of A, kBlock wide, stay in the second-level cache while the
+	// panels of B are used.
 	mBlock = 128
 	// streamAhead is how far ahead one tile prefetches weights, which are used
 	// once. Tiles of up to streamUnaided rows read two panels at once and are
 	// faster without (measured).
 	streamAhead   = 4096
 	streamUnaided = 3
-	// Narrower products go down B instead.
+	// Narrower products walk down B instead.
 	narrow = 128
 	// From packRowsFrom rows on GemmNN copies blocks of B into a panel; below
-	// that the copy costs more than walking the rows of B in place.
+	// that the copy costs more than reading the rows of B in place.
 	packRowsFrom = 32
-	// copiedBlocks blocks of columns of B are copied at a time: a page of B has
-	// some lines for them, not one.
+	// copiedBlocks blocks of columns of B are copied at a time: a page of B
+	// then has several lines for them, not one.
 	copiedBlocks = 4
-	// packAFrom panels make it worth while to copy A into tiles.
+	// From packAFrom panels on, copying A into tiles pays off.
 	packAFrom = 4
 )
 
@@ -56,7 +56,7 @@ func gemmPackedArch(c []float32, ldc int, a []float32, lda int, packed []float32
 	if tilesOf(rows) == 2 {
 		depth = min(k, kBlockTwoTiles)
 	}
-	outer := max(1, mBlock*kBlock/(rows*depth)) * depth // as many whole blocks as there is room for
+	outer := max(1, mBlock*kBlock/(rows*depth)) * depth // as many whole blocks as fit
 	for i0 := 0; i0 < m; i0 += rows {
 		for k0 := 0; k0 < k; k0 += outer {
 			g.block(s, i0, min(i0+rows, m), k0, min(k0+outer, k), depth)
@@ -77,7 +77,7 @@ func (g *packedProduct) cols(p int) int {
 	return min(min(p+g.blocks, g.p1)*PanelWidth, g.n) - p*PanelWidth
 }
 
-// stream is the product with one tile of rows: nothing of B is used twice.
+// stream is the product with one tile of rows: no part of B is used twice.
 func (g *packedProduct) stream(m, k int) {
 	b := g.b
 	b.aheadStep = panelBytes
@@ -141,13 +141,13 @@ func evenly(n, limit int) int {
 	return (n + parts - 1) / parts
 }
 
-func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) bool {
+func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int, accumulate bool) bool {
 	if active == pathGeneric {
 		return false
 	}
 	cm, am, bm := newMatrix(c, ldc), newMatrix(a, lda), newMatrix(b, ldb)
 	if m >= packRowsFrom {
-		gemmCopied(cm, am, m, n0, n1, k, func(s *gemmScratch, j, cols, k0, k1 int) {
+		gemmCopied(cm, am, m, n0, n1, k, accumulate, func(s *gemmScratch, j, cols, k0, k1 int) {
 			s.loadPanels(bm.from(k0, j), k1-k0, cols)
 		})
 		return true
@@ -160,15 +160,15 @@ func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 	for k0 := 0; k0 < k; k0 += strip {
 		for j := n0; j < n1; j += width {
 			b := columns{matrix: bm.from(k0, j), next: panelBytes, ahead: ahead, aheadStep: bm.ld}
-			gemmColumns(cm.from(0, j), plainRows(am.from(0, k0)), b, m, min(width, n1-j), min(strip, k-k0), k0 > 0)
+			gemmColumns(cm.from(0, j), plainRows(am.from(0, k0)), b, m, min(width, n1-j), min(strip, k-k0), accumulate || k0 > 0)
 		}
 	}
 	return true
 }
 
-// stripOf says how GemmNN with few rows goes through B: in strips of so many rows,
-// along the rows, that is as many streams, and so many bytes ahead on each
-// (measured).
+// stripOf says how GemmNN with few rows reads B: in strips of that many rows,
+// along the rows, which makes that many streams, with prefetches that many
+// bytes ahead on each (measured).
 func stripOf(m int) (rows int, ahead uintptr) {
 	switch {
 	case m <= 3:
@@ -181,7 +181,7 @@ func stripOf(m int) (rows int, ahead uintptr) {
 
 // gemmCopied computes columns n0 to n1 of C; load copies columns j to j+cols of
 // the rows k0 to k1 of B into the scratch.
-func gemmCopied(c, a matrix, m, n0, n1, k int, load func(s *gemmScratch, j, cols, k0, k1 int)) {
+func gemmCopied(c, a matrix, m, n0, n1, k int, accumulate bool, load func(s *gemmScratch, j, cols, k0, k1 int)) {
 	s := scratch.Get().(*gemmScratch)
 	defer scratch.Put(s)
 	eachBlock(m, k, func(i0, i1, k0, k1 int) {
@@ -197,15 +197,16 @@ func gemmCopied(c, a matrix, m, n0, n1, k int, load func(s *gemmScratch, j, cols
 			b := packedColumns(s.panels[:], k1-k0).inCache()
 			for p := 0; p < Panels(cols); p += blocks {
 				at := p * PanelWidth
-				gemmColumns(c.from(i0, j+at), rows, b.skip(p), i1-i0, min(blocks*PanelWidth, cols-at), k1-k0, k0 > 0)
+				gemmColumns(c.from(i0, j+at), rows, b.skip(p), i1-i0, min(blocks*PanelWidth, cols-at), k1-k0, accumulate || k0 > 0)
 			}
 		}
 	})
 }
 
 const (
-	// turnRowsFrom rows on GemmNT copies blocks of B^T into a panel. Below that
-	// each tile of A's rows turns B's in registers, from the caches after the first.
+	// From turnRowsFrom rows on GemmNT copies blocks of B^T into a panel. Below
+	// that each tile of A's rows transposes B's in registers, from the caches
+	// after the first tile.
 	turnRowsFrom = 13
 	ntRows       = 8
 )
@@ -216,7 +217,7 @@ func gemmNTArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 	}
 	cm, am, bm := newMatrix(c, ldc), newMatrix(a, lda), newMatrix(b, ldb)
 	if m >= turnRowsFrom {
-		gemmCopied(cm, am, m, n0, n1, k, func(s *gemmScratch, j, cols, k0, k1 int) {
+		gemmCopied(cm, am, m, n0, n1, k, false, func(s *gemmScratch, j, cols, k0, k1 int) {
 			s.loadTransposed(bm.from(j, k0), k1-k0, cols)
 		})
 		return true

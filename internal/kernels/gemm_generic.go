@@ -1,8 +1,8 @@
 package kernels
 
 // The float32 conversions around products keep compilers from fusing them with
-// the addition, which the language allows and arm64 does: a product is rounded
-// here, always.
+// the addition, which the language allows and arm64 does: a product is always
+// rounded here.
 
 func gemmPackedGeneric(c []float32, ldc int, a []float32, lda int, packed []float32, m, n, k, p0, p1 int) {
 	for p := p0; p < p1; p++ {
@@ -16,11 +16,13 @@ func gemmPackedGeneric(c []float32, ldc int, a []float32, lda int, packed []floa
 	}
 }
 
-func gemmNNGeneric(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) {
+func gemmNNGeneric(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int, accumulate bool) {
 	for j := n0; j < n1; j += PanelWidth {
 		for i := range m {
 			row := c[i*ldc+j : i*ldc+min(j+PanelWidth, n1)]
-			clear(row)
+			if !accumulate {
+				clear(row)
+			}
 			gemmRowGeneric(row, a[i*lda:][:k], b[j:], ldb)
 		}
 	}

@@ -8,9 +8,9 @@ import (
 )
 
 // GemmPackedBF16 is [GemmPacked] with bfloat16 weights: packed is the layout of
-// [Pack] with elements of 16 bits. Each is widened exactly and all sums are
-// float32, so every output has the bits that [GemmPacked] gives it with the
-// widened matrix.
+// [Pack] with 16-bit elements. Each is widened exactly and all sums are
+// float32, so every output has the bits of [GemmPacked] with the widened
+// matrix.
 func GemmPackedBF16(c []float32, ldc int, a []float32, lda int, packed []uint16, m, n, k, p0, p1 int, h halt.Func) {
 	gemmNarrow("GemmPackedBF16", bf16Weights, BF16ToF32, c, ldc, a, lda, packed, m, n, k, p0, p1, h)
 }
@@ -48,13 +48,13 @@ func gemmNarrow[E uint16 | int8](op string, of narrowType, widen func([]float32,
 		return panel
 	}
 	if k > longDepth {
-		gemmLong(c, ldc, a, lda, m, p0*PanelWidth, min(n, p1*PanelWidth), k, h, widened)
+		gemmLong(c, ldc, a, lda, m, p0*PanelWidth, min(n, p1*PanelWidth), k, false, h, widened)
 		return
 	}
 	gemmParts(m, p0*PanelWidth, min(n, p1*PanelWidth), k, h, func(i0, i1, j0, j1 int) {
 		c, a := c[i0*ldc:], a[i0*lda:]
 		if !gemmNarrowArch(of, c, ldc, a, lda, elementsAt(packed), i1-i0, n, k, j0/PanelWidth, Panels(j1)) {
-			gemmLong(c, ldc, a, lda, i1-i0, j0, j1, k, h, widened)
+			gemmLong(c, ldc, a, lda, i1-i0, j0, j1, k, false, h, widened)
 		}
 	})
 }
@@ -65,8 +65,8 @@ func needPacked(op string, length, k, n int) {
 	}
 }
 
-// widenBlock rows of a panel are widened at a time: with a tile of A they stay in
-// the first cache.
+// widenBlock rows of a panel are widened at a time: with a tile of A they stay
+// in the first-level cache.
 const widenBlock = 256
 
 type widenScratch [widenBlock * PanelWidth]float32

@@ -14,12 +14,12 @@ var narrowTiles = [...][i8Weights + 1]narrowTile{
 
 var narrowBytes = [...]int{bf16Weights: 2, f16Weights: 2, i8Weights: 1}
 
-// narrowA is how many elements of A stay in the second cache while the panels go
-// by.
+// narrowA is how many elements of A stay in the second-level cache while the
+// panels are used.
 const narrowA = 1 << 17
 
 // narrowAhead is how far ahead narrow weights are prefetched, as measured: the
-// less there is to compute with them, the better the hardware does by itself.
+// less computation per weight, the better the hardware prefetches by itself.
 func narrowAhead(of narrowType, rows int) uintptr {
 	if rows == 1 && of != i8Weights {
 		return 512
@@ -27,7 +27,7 @@ func narrowAhead(of narrowType, rows int) uintptr {
 	return 2048
 }
 
-// narrowPanels is the number of panels that a tile takes at once.
+// narrowPanels is the number of panels that a tile processes at once.
 func narrowPanels(rows int) int {
 	switch {
 	case active == pathAVX512 && rows <= 4, rows == 1:
@@ -40,9 +40,9 @@ func narrowPanels(rows int) int {
 
 func elementsAt[E uint16 | int8](s []E) *byte { return (*byte)(unsafe.Pointer(unsafe.SliceData(s))) }
 
-// gemmNarrowArch widens weights in registers, once for each tile of rows, which
-// takes no time beside the products: the units that do one do not do the other.
-// A tile goes through all of k at once, C is written once.
+// gemmNarrowArch widens weights in registers, once for each tile of rows. That
+// takes no extra time, because other units do it than the products. A tile
+// processes all of k at once, and C is written once.
 func gemmNarrowArch(of narrowType, c []float32, ldc int, a []float32, lda int, packed *byte, m, n, k, p0, p1 int) bool {
 	if active == pathGeneric {
 		return false
@@ -71,8 +71,8 @@ func gemmNarrowArch(of narrowType, c []float32, ldc int, a []float32, lda int, p
 	return true
 }
 
-// narrowTileOf computes a tile. The micro-kernels write whole panels, so a part
-// of one goes through a copy.
+// narrowTileOf computes a tile. The micro-kernels write whole panels, so a
+// partial panel goes through a copy.
 func narrowTileOf(tile narrowTile, c []float32, ldc int, a []float32, lda int, b *byte, next, rows, panels, cols, k int, ahead uintptr) {
 	if cols == panels*PanelWidth {
 		tile(rows, panels, unsafe.SliceData(c), uintptr(ldc)*floatBytes, unsafe.SliceData(a), uintptr(lda)*floatBytes, b, uintptr(next), k, ahead)

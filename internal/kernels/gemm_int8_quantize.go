@@ -5,20 +5,20 @@ import (
 	"math"
 )
 
-// QuantizeColumns makes weights of 8 bits of panels p0 to p1 of a packed float32
+// QuantizeColumns makes 8-bit weights of panels p0 to p1 of a packed float32
 // matrix [k, n]: packed[l][j] becomes scales[j] * dst[l][j]. dst has the same
-// layout and is as long, scales has n elements; only what belongs to the panels
-// is written.
+// layout and length, scales has n elements; only the parts of these panels are
+// written.
 //
 // A scale is the greatest magnitude of its column divided by 127 (among
 // subnormal numbers the next one above, where that is too small), and 0 for a
 // column of zeros. The integers, -127 to 127, are rounded to nearest, ties to
-// even. So in exact arithmetic |w - scale*q| <= scale/2 for every weight, and an
-// output of [GemmPackedI8] is off by at most scale/2 times the sum of the
-// magnitudes of A's row, before rounding.
+// even. So in exact arithmetic |w - scale*q| <= scale/2 for every weight, and
+// the error of an output of [GemmPackedI8] is at most scale/2 times the sum of
+// the magnitudes of A's row, before rounding.
 //
-// A column with NaN or an infinity is an error, and what was asked for is then
-// only partly written.
+// A column with NaN or an infinity is an error, and the output is then only
+// partly written.
 func QuantizeColumns(dst []int8, scales, packed []float32, k, n, p0, p1 int) error {
 	needDims("QuantizeColumns", 0, n, k)
 	needRange("QuantizeColumns", p0, p1, Panels(n))

@@ -23,14 +23,14 @@ func newMatrix(s []float32, ld int) matrix {
 	return matrix{at: unsafe.SliceData(s), ld: uintptr(ld) * floatBytes}
 }
 
-// from returns the part of the matrix that starts at an element which exists.
+// from returns the part of the matrix that starts at an existing element.
 func (x matrix) from(row, col int) matrix {
 	x.at = (*float32)(unsafe.Add(unsafe.Pointer(x.at), row*int(x.ld)+col*floatBytes))
 	return x
 }
 
-// rowsOfA are rows of A as they are, or packed: tile after tile, of each tile its
-// columns one after another.
+// rowsOfA are rows of A in place or packed: tile after tile, and in each tile
+// column after column.
 type rowsOfA struct {
 	matrix
 	step   uintptr // from one column to the next, in bytes
@@ -50,7 +50,7 @@ func (a rowsOfA) tile(i, rows, k int) rowsOfA {
 	return a
 }
 
-// fromColumn leaves out columns of one tile.
+// fromColumn skips columns of one tile.
 func (a rowsOfA) fromColumn(l int) rowsOfA {
 	a.at = (*float32)(unsafe.Add(unsafe.Pointer(a.at), uintptr(l)*a.step))
 	return a
@@ -61,20 +61,20 @@ type columns struct {
 	matrix
 	next   uintptr // from one block to the next, in bytes
 	padded bool    // the last block can be read to its full width
-	// Each row prefetches a line of what comes ahead bytes after it, and
-	// aheadStep more each time. What is there need not exist.
+	// Each row prefetches the line that is ahead bytes after it, and aheadStep
+	// more each time. The address need not exist.
 	ahead, aheadStep uintptr
 	shared           bool // the tiles of a column share the prefetching
 }
 
-// skip leaves out n blocks; more blocks follow.
+// skip skips n blocks; more blocks follow.
 func (b columns) skip(n int) columns {
 	b.at = (*float32)(unsafe.Add(unsafe.Pointer(b.at), uintptr(n)*b.next))
 	return b
 }
 
-// share makes one of some tiles that use the same k rows prefetch its part of
-// the next ones.
+// share makes one of several tiles that use the same k rows prefetch its part
+// of the next ones.
 func (b columns) share(tile, tiles, k int) columns {
 	if b.shared {
 		b.aheadStep = panelBytes / uintptr(tiles)
@@ -83,7 +83,7 @@ func (b columns) share(tile, tiles, k int) columns {
 	return b
 }
 
-// inCache is for panels that are in the second cache: the kernels of AVX-512 that
+// inCache is for panels in the second-level cache: the AVX-512 kernels that
 // share them bring them into the first.
 func (b columns) inCache() columns {
 	b.shared = active == pathAVX512
@@ -114,14 +114,14 @@ func (s *gemmScratch) packA(a matrix, m, k, at int) {
 	}
 }
 
-// packedRows returns what packA has put at an element.
+// packedRows returns the rows that packA has put at an element.
 func (s *gemmScratch) packedRows(at int) rowsOfA {
 	return rowsOfA{matrix: newMatrix(s.a[at:], 1), packed: true}
 }
 
 // loadPanels copies k rows of some columns, up to copiedBlocks blocks of them.
-// What is beyond them keeps old values, which reach only outputs that are thrown
-// away.
+// The columns beyond keep old values, which reach only outputs that are
+// discarded.
 func (s *gemmScratch) loadPanels(b matrix, k, cols int) {
 	for l := range k {
 		for j := 0; j < cols; j += PanelWidth {

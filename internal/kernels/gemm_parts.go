@@ -5,16 +5,17 @@ import "github.com/genie-sdk/go/internal/halt"
 // A product is computed in parts that take a few milliseconds, and may be stopped
 // between them. How it is split changes no bits.
 const (
-	// partMACs is the work of a part, about, and partMACsGeneric that without
-	// vector instructions.
+	// partMACs is the approximate work of a part, and partMACsGeneric that
+	// without vector instructions.
 	partMACs        = 128 << 20
 	partMACsGeneric = 4 << 20
-	// partElements of B are read in a part: with few rows that is what takes time.
+	// partElements of B are read in a part: with few rows reading takes most of
+	// the time.
 	partElements = 4 << 20
-	// partMostRows rows are in a part at most: each may be in memory that has to be
+	// A part has at most partMostRows rows: the memory of each may have to be
 	// mapped when C is first written.
 	partMostRows = 96
-	// A part has this many columns at least, and whole tiles of rows.
+	// A part has at least this many columns, and whole tiles of rows.
 	partColumns = 4 * PanelWidth
 	partRows    = 12
 	// longDepth is the depth above which even a part of the fewest rows and
@@ -45,13 +46,13 @@ func gemmParts(m, n0, n1, k int, h halt.Func, part func(i0, i1, j0, j1 int)) {
 	}
 }
 
-// longRows rows of A go by for each block of a long product.
+// longRows rows of A are used for each block of a long product.
 const longRows = 256
 
 // gemmLong is a product of great depth, in blocks of widenBlock rows of B; C holds
 // the running sums in between. panel gives the columns from j on, at most a panel
 // of them, of the rows k0 to k1 of B, in the memory that it is offered or not.
-func gemmLong(c []float32, ldc int, a []float32, lda int, m, n0, n1, k int, h halt.Func, panel func(memory []float32, j, k0, k1 int) []float32) {
+func gemmLong(c []float32, ldc int, a []float32, lda int, m, n0, n1, k int, accumulate bool, h halt.Func, panel func(memory []float32, j, k0, k1 int) []float32) {
 	s := widenScratches.Get().(*widenScratch)
 	defer widenScratches.Put(s)
 	ask := h.Counter()
@@ -61,7 +62,7 @@ func gemmLong(c []float32, ldc int, a []float32, lda int, m, n0, n1, k int, h ha
 			k1 := min(k0+widenBlock, k)
 			for j := n0; j < n1; j += PanelWidth {
 				b := panel(s[:(k1-k0)*PanelWidth], j, k0, k1)
-				gemmBlock(c[i*ldc+j:], ldc, a[i*lda+k0:], lda, b, 0, rows, min(PanelWidth, n1-j), k1-k0, k0 > 0)
+				gemmBlock(c[i*ldc+j:], ldc, a[i*lda+k0:], lda, b, 0, rows, min(PanelWidth, n1-j), k1-k0, accumulate || k0 > 0)
 				if ask.Stop(rows * (k1 - k0) * PanelWidth) {
 					return
 				}

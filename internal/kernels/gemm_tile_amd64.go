@@ -12,7 +12,7 @@ func maxTileRows() int {
 	return 6
 }
 
-// blocksAtOnce is the number of blocks of columns that a tile takes.
+// blocksAtOnce is the number of blocks of columns that a tile processes.
 func blocksAtOnce(rows int) int {
 	if active == pathAVX512 || rows <= 3 {
 		return 2
@@ -21,7 +21,7 @@ func blocksAtOnce(rows int) int {
 }
 
 // productPanels is the number of panels that products of convolutions and of
-// attention take at a time.
+// attention process at a time.
 func productPanels() int {
 	if active == pathAVX512 {
 		return 2
@@ -29,8 +29,8 @@ func productPanels() int {
 	return 1
 }
 
-// tilesOf is the number of tiles that m rows are split into: as few as possible,
-// their heights as even as possible.
+// tilesOf is the number of tiles that m rows are split into: as few as
+// possible, with heights as even as possible.
 func tilesOf(m int) int { return (m + maxTileRows() - 1) / maxTileRows() }
 
 // gemmColumns computes (or extends) columns of C, all of its m rows.
@@ -58,8 +58,8 @@ func gemmTile(c matrix, a rowsOfA, b columns, rows, cols, k int, accumulate bool
 	}
 }
 
-// gemmTileMasked takes the dense kernels for blocks that several tiles share: they
-// bring B from the second cache into the first, not from memory.
+// gemmTileMasked uses the dense kernels for blocks that several tiles share:
+// they bring B from the second-level cache into the first, not from memory.
 func gemmTileMasked(c matrix, a rowsOfA, b columns, rows, cols, k int, accumulate bool) {
 	mask := uint32(1<<uint(cols) - 1)
 	whole := b.padded || cols%PanelWidth == 0
@@ -77,8 +77,8 @@ func gemmTileMasked(c matrix, a rowsOfA, b columns, rows, cols, k int, accumulat
 	}
 }
 
-// gemmTileWhole computes a tile and returns how many columns it had, at most
-// cols. The micro-kernels read and write whole blocks, so a part of one goes
+// gemmTileWhole computes a tile and returns the number of its columns, at most
+// cols. The micro-kernels read and write whole blocks, so a partial block goes
 // through copies of B's rows and of C; the sums are the same.
 func gemmTileWhole(c matrix, a rowsOfA, b columns, rows, cols, k int, accumulate bool) int {
 	switch {

@@ -28,8 +28,9 @@ func f16Bits(h uint16) uint32 {
 	return sign | (exp+112)<<23 | frac<<13
 }
 
-// F32ToF16 converts to binary16, rounding to nearest, ties to even; values out
-// of range become infinite, small ones subnormal or zero, NaN a quiet NaN.
+// F32ToF16 converts to binary16, rounding to nearest, ties to even;
+// out-of-range values become infinite, small ones subnormal or zero, NaN a
+// quiet NaN.
 func F32ToF16(dst []uint16, src []float32) {
 	needSame("F32ToF16", len(dst), len(src))
 	done := f32ToF16Arch(dst, src)
@@ -54,7 +55,7 @@ func f16FromBits(b uint32) uint16 {
 		return sign | uint16(math.Float32bits(r)-math.Float32bits(0.5))
 	}
 	// The exponent changes bias from 127 to 15; a carry out of the fraction
-	// moves it up, as it should.
+	// correctly increments it.
 	return sign | uint16((b+0xfff+(b>>13&1)-112<<23)>>13)
 }
 

@@ -25,9 +25,9 @@ func PackedLen(k, n int) int {
 }
 
 // Pack writes B of shape [k, n], B[i][j] = b[i*rowStride+j*colStride], into dst
-// in the layout of [GemmPacked]: [panel][k][16], the columns of the last panel
-// that B does not have being zero. dst holds at least PackedLen(k, n) floats;
-// strides are not negative.
+// in the layout of [GemmPacked]: [panel][k][16], with zeros for the columns of
+// the last panel that B does not have. dst holds at least PackedLen(k, n)
+// floats; strides are not negative.
 func Pack(dst, b []float32, rowStride, colStride, k, n int) {
 	if len(dst) < PackedLen(k, n) {
 		panic(fmt.Sprintf("kernels: Pack: dst of %d elements is too short for [%d, %d]", len(dst), k, n))
@@ -62,9 +62,9 @@ func packPanel(panel, b []float32, rowStride, colStride, k, w int) {
 }
 
 // PackColumns puts columns n0 to n1 of a [k, n] matrix into their places in a
-// packed dst; b holds just those columns, one after another: rows n0 to n1 of the
-// transposed matrix, contiguous. When every column has been given once, in any
-// order, dst is what [Pack] would have written. Multiples of 8 columns at a time,
+// packed dst; b holds just those columns, one after another: rows n0 to n1 of
+// the transposed matrix, contiguous. After every column has been given once, in
+// any order, dst is the output of [Pack]. Multiples of 8 columns at a time,
 // from a multiple of 8 on, are fastest.
 func PackColumns(dst, b []float32, n0, n1, k, n int) {
 	if len(dst) < PackedLen(k, n) {
@@ -98,8 +98,8 @@ func packColumns(dst, b []float32, ld, n0, n1, k, n int) {
 	}
 }
 
-// packLanes packs w columns of one panel. It walks blocks of 16 rows, so that
-// source and panel are used a cache line at a time.
+// packLanes packs w columns of one panel, in blocks of 16 rows, so that source
+// and panel are accessed a cache line at a time.
 func packLanes(panel, b []float32, ld, k, lane, w int) {
 	const block = 16
 	for l0 := 0; l0 < k; l0 += block {
@@ -115,8 +115,8 @@ func packLanes(panel, b []float32, ld, k, lane, w int) {
 }
 
 // PackRows puts rows k0 to k1 of a [k, n] matrix into their places in a packed
-// dst; b holds just those rows, contiguous. When every row has been given once,
-// in any order, dst is what [Pack] would have written.
+// dst; b holds just those rows, contiguous. After every row has been given
+// once, in any order, dst is the output of [Pack].
 func PackRows(dst, b []float32, k0, k1, k, n int) {
 	if len(dst) < PackedLen(k, n) {
 		panic(fmt.Sprintf("kernels: PackRows: dst of %d elements is too short for [%d, %d]", len(dst), k, n))

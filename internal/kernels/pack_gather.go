@@ -8,8 +8,9 @@ import (
 )
 
 // The functions of this file read one row or one column of a packed [k, n]
-// matrix, as an embedding does with a matrix that products read too. A row has n
-// elements, a column k; dst is as long as that, and undefined when h stops them.
+// matrix, for example for an embedding whose matrix products read too. A row
+// has n elements, a column k; dst has the same length, and is undefined when h
+// stops them.
 
 // gatherStep is the work of one access, as [halt.Counter] counts it: most miss the
 // caches.
@@ -30,8 +31,8 @@ func GatherPackedF16(dst []float32, packed []uint16, row, k, n int, h halt.Func)
 	gatherRow("GatherPackedF16", dst, packed, row, k, n, h, F16ToF32)
 }
 
-// GatherPackedI8 writes one row of a matrix that [QuantizeColumns] made, each
-// element times the scale of its column, rounded once.
+// GatherPackedI8 writes one row of a matrix of [QuantizeColumns], each element
+// times the scale of its column, rounded once.
 func GatherPackedI8(dst []float32, packed []int8, scales []float32, row, k, n int, h halt.Func) {
 	needScales("GatherPackedI8", len(scales), n)
 	gatherRow("GatherPackedI8", dst, packed, row, k, n, h, i8ToF32)
@@ -54,7 +55,7 @@ func GatherColumnF16(dst []float32, packed []uint16, col, k, n int, h halt.Func)
 	gatherColumn("GatherColumnF16", dst, packed, col, k, n, h, func(h uint16) float32 { return math.Float32frombits(f16Bits(h)) })
 }
 
-// GatherColumnI8 writes one column of a matrix that [QuantizeColumns] made, each
+// GatherColumnI8 writes one column of a matrix of [QuantizeColumns], each
 // element times the scale of the column, rounded once.
 func GatherColumnI8(dst []float32, packed []int8, scales []float32, col, k, n int, h halt.Func) {
 	needScales("GatherColumnI8", len(scales), n)

@@ -22,13 +22,13 @@ var pathNames = [...]string{pathGeneric: "generic", pathAVX2: "avx2", pathAVX512
 // active is written only while the package initialises (and by its own tests).
 var active, activeErr = choosePath(os.Getenv(EnvCPU))
 
-// Path returns the code path in use: "generic", "avx2" or "avx512". It is the
-// best one the CPU and the operating system support, unless [EnvCPU] names
+// Path returns the active code path: "generic", "avx2" or "avx512". It is the
+// best one that the CPU and the operating system support, unless [EnvCPU] names
 // another.
 func Path() string { return pathNames[active] }
 
 // PathErr reports that [EnvCPU] holds an unknown path or one that this CPU does
-// not support. The best supported path is in use then.
+// not support. The best supported path is then active.
 func PathErr() error { return activeErr }
 
 func choosePath(forced string) (codePath, error) {

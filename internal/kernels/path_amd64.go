@@ -4,8 +4,8 @@ package kernels
 
 import "github.com/klauspost/cpuid/v2"
 
-// bestPath asks CPUID, and XGETBV for the operating system's part. The paths
-// are nested: a CPU with the AVX-512 subset runs the AVX2 kernels too.
+// bestPath queries CPUID, and XGETBV for the operating system's part. The paths
+// are nested: a CPU with the AVX-512 subset also runs the AVX2 kernels.
 func bestPath() codePath {
 	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
 		return pathGeneric

@@ -2,7 +2,6 @@
 
 package kernels
 
-// Pause tells the processor that the caller waits in a loop for another
-// processor, so that it slows down and leaves its resources to a sibling
-// thread.
+// Pause tells the processor that the caller spins, so that it slows down and
+// leaves its resources to a sibling thread.
 func Pause() { pause() }

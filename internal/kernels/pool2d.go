@@ -61,12 +61,13 @@ func MaxPool2D(out, x []float32, s PoolShape, lo, hi int, h halt.Func) {
 }
 
 // AvgPool2D writes the units lo to hi of the means of the windows. With
-// countPad a mean is the sum over KH*KW, else over the number of elements that
-// the window has in the image. A mean over the whole image is a window of H x W.
+// countPad a mean is the sum over KH*KW, else over the number of elements of
+// the window inside the image. A mean over the whole image is a window of H x
+// W.
 //
 // The elements of a row of the window are added from left to right, then the
-// sums of the rows from top to bottom, then they are divided. When h stops it the
-// units are undefined.
+// sums of the rows from top to bottom, then the total is divided. When h stops
+// it the units are undefined.
 func AvgPool2D(out, x []float32, s PoolShape, countPad bool, lo, hi int, h halt.Func) {
 	s.each("AvgPool2D", out, x, lo, hi, h, func(dst, first []float32, rows, cols int, ask *halt.Counter) {
 		count := rows * cols
@@ -81,8 +82,8 @@ func AvgPool2D(out, x []float32, s PoolShape, countPad bool, lo, hi int, h halt.
 	})
 }
 
-// each calls f for each window of the rows: with its place in out and the part
-// of it that is in the image, from the first element on.
+// each calls f for each window of the rows, with its place in out and the part
+// of it inside the image, from the first element on.
 func (s PoolShape) each(op string, out, x []float32, lo, hi int, h halt.Func, f func(dst, first []float32, rows, cols int, ask *halt.Counter)) {
 	s.check(op)
 	oh, ow := s.OutH(), s.OutW()
@@ -102,7 +103,7 @@ func (s PoolShape) each(op string, out, x []float32, lo, hi int, h halt.Func, f 
 	}
 }
 
-// window is the part of window i that is in the image.
+// window is the part of window i inside the image.
 func window(i, size, kernel, stride, pad int) (lo, hi int) {
 	lo = i*stride - pad
 	return max(lo, 0), min(lo+kernel, size)

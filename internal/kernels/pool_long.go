@@ -3,8 +3,8 @@ package kernels
 import "github.com/genie-sdk/go/internal/halt"
 
 const (
-	// longPool is the number of elements of a window above which it is gone
-	// through in parts that can be stopped between.
+	// longPool is the number of elements above which a window is processed in
+	// parts that can be stopped between.
 	longPool = 1 << 21
 	// poolPart is how many channels of such a window are computed together.
 	poolPart = 4096

@@ -2,8 +2,8 @@
 
 package kernels
 
-// Without assembly every kernel says that it did not do the work, the portable
-// code does it all.
+// Without assembly every architecture function returns that it did nothing, and
+// the portable code does all the work.
 
 func productPanels() int { return 1 }
 
@@ -15,7 +15,7 @@ func gemmBlockArch([]float32, int, []float32, int, []float32, int, int, int, int
 	return false
 }
 
-func gemmNNArch([]float32, int, []float32, int, []float32, int, int, int, int, int) bool {
+func gemmNNArch([]float32, int, []float32, int, []float32, int, int, int, int, int, bool) bool {
 	return false
 }
 

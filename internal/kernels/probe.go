@@ -7,7 +7,7 @@ const probeChains = 12
 
 // ProbeFMA multiplies and adds in registers, 12 independent vectors in each
 // round, and returns the number of operations (a multiplication and an addition
-// are two): the rate that no product exceeds.
+// are two): the upper limit for the rate of products.
 func ProbeFMA(rounds int) (flops int) {
 	if rounds <= 0 {
 		return 0
@@ -24,8 +24,8 @@ func ProbeFMA(rounds int) (flops int) {
 	return 2 * probeChains * rounds
 }
 
-// ProbeRead reads s, all but what is left over from multiples of 64 elements,
-// and returns how many bytes it has read.
+// ProbeRead reads s, except the remainder from multiples of 64 elements, and
+// returns how many bytes it has read.
 func ProbeRead(s []float32) (bytes int) {
 	s = s[:len(s)&^63]
 	if len(s) == 0 || probeReadArch(s) {

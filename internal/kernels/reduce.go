@@ -6,9 +6,9 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 )
 
-// Sum adds the elements in 16 partial sums by index modulo 16, lanes then added
-// in a tree: l and l+8, l and l+4, l and l+2, l and l+1. The sum of nothing is 0. All paths give the same
-// bits.
+// Sum adds the elements in 16 partial sums by index modulo 16, and then the
+// lanes in a tree: l and l+8, l and l+4, l and l+2, l and l+1. An empty sum is
+// 0. All paths give the same bits.
 func Sum(src []float32) float32 {
 	if len(src) == 0 {
 		return 0
@@ -54,13 +54,13 @@ func Max(src []float32) float32 {
 }
 
 // ArgMax returns the index of the first greatest element, -1 for an empty
-// slice. NaN is never the greatest; without anything above -Inf the index is 0. When
-// h stops it the index is any.
+// slice. NaN is never the greatest; if no element is above -Inf the index is 0.
+// When h stops it the index is undefined.
 func ArgMax(src []float32, h halt.Func) int {
 	if len(src) == 0 {
 		return -1
 	}
-	// The block that holds it first, by maxima, then its place there.
+	// First the block that contains it, by maxima, then its place there.
 	const block = 1024
 	best, at := float32(math.Inf(-1)), -1
 	ask := h.Counter()
@@ -78,7 +78,7 @@ func ArgMax(src []float32, h halt.Func) int {
 	return firstAtLeast(src, at, best)
 }
 
-// topNumber is Max without regard to NaN.
+// topNumber is Max that ignores NaN.
 func topNumber(src []float32) float32 {
 	if top, _, ok := maxArch(src); ok {
 		return top

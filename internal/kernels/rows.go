@@ -6,8 +6,8 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 )
 
-// rowPart elements of a row are gone through at once; longer rows in parts, which
-// may be stopped between them.
+// rowPart elements of a row are processed at once. A longer row is processed in
+// parts that may be stopped between.
 const rowPart = 1 << 18
 
 // rowParts calls f for the parts of a row of n elements until h says stop.

@@ -7,13 +7,13 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 )
 
-// DrawWeights writes the weights with which elements are drawn,
-// e^((logits[i]-top)/temperature), to dst. top is the greatest logit and finite,
-// temperature greater than 0. A logit of NaN or -Inf has no weight.
+// DrawWeights writes the weights for drawing elements,
+// e^((logits[i]-top)/temperature), to dst. top is the greatest logit and
+// finite, temperature is greater than 0. A logit of NaN or -Inf has weight 0.
 //
 // Every operation is rounded to float64, so all paths and all machines give the
-// same bits; the relative error of the exponential is below 1e-14. When h stops it
-// the weights are undefined.
+// same bits; the relative error of the exponential is below 1e-14. When h stops
+// it the weights are undefined.
 func DrawWeights(dst []float64, logits []float32, top, temperature float32, h halt.Func) {
 	needSame("DrawWeights", len(dst), len(logits))
 	rowParts(len(logits), h, func(i, j int) { drawWeights(dst[i:j], logits[i:j], top, temperature) })
@@ -53,7 +53,7 @@ func TopK(values []float32, indices []int32, src []float32, k int, h halt.Func) 
 	if k < 0 || k > len(src) || k > len(values) || k > len(indices) {
 		panic(fmt.Sprintf("kernels: TopK: %d of %d elements to %d values and %d indices", k, len(src), len(values), len(indices)))
 	}
-	// What is known best so far, as a heap with the least good at its root.
+	// The best elements so far, as a heap with the worst at its root.
 	best, at := ranking{values[:0], indices[:0]}, 0
 	ask := h.Counter()
 	for ; len(best.values) < k && at < len(src); at++ {
@@ -72,7 +72,7 @@ func TopK(values []float32, indices []int32, src []float32, k int, h halt.Func) 
 		best.down(i, n)
 	}
 	for n > 0 && n == k && at < len(src) {
-		// An equal element further on is no better.
+		// An equal element with a higher index is not better.
 		from, to := at, min(at+rowPart, len(src))
 		at = firstAtLeast(src[:to], at, math.Nextafter32(best.values[0], float32(math.Inf(1))))
 		if ask.Stop(at - from + heapStep) {
@@ -106,8 +106,8 @@ func TopK(values []float32, indices []int32, src []float32, k int, h halt.Func) 
 	}
 }
 
-// firstAtLeast is the index of the first element from at on that is least or
-// greater, len(src) if there is none.
+// firstAtLeast is the index of the first element from at on that is at least
+// least, len(src) if there is none.
 func firstAtLeast(src []float32, at int, least float32) int {
 	for at < len(src) {
 		at += skipBelowArch(src[at:], least)
@@ -122,7 +122,7 @@ func firstAtLeast(src []float32, at int, least float32) int {
 	return at
 }
 
-// skipGroup is the greatest number of elements that skipBelowArch looks at
+// skipGroup is the greatest number of elements that skipBelowArch tests
 // together.
 const skipGroup = 64
 

@@ -19,7 +19,8 @@ func drawWeightsArch(dst []float64, src []float32, top, temperature float64) int
 }
 
 // skipBelowArch returns a number of elements from the first one on that are all
-// below least; what follows is not, within a group of them, or is the rest.
+// below least. The next group contains one that is not, or is the incomplete
+// rest.
 func skipBelowArch(src []float32, least float32) int {
 	switch active {
 	case pathAVX512:

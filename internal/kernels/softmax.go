@@ -6,7 +6,7 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 )
 
-// sumRounder is 1.5*2^16. Adding it to x in float64 and taking it away again
+// sumRounder is 1.5*2^16. Adding it to x in float64 and subtracting it again
 // rounds x, 0 <= x < 2^15, to a multiple of 2^-36.
 const sumRounder = 1.5 * (1 << 16)
 
@@ -14,16 +14,16 @@ const sumRounder = 1.5 * (1 << 16)
 //
 // The sum does not depend on the order of the row: each term is rounded to a
 // multiple of 2^-36, and such terms add exactly in float64 up to 2^17, so any
-// order gives the bits that the sequential order gives. Entries whose exp is
-// zero (a mask adds -3.4e38 or -Inf, say) change no other output, wherever they
-// stand. The sum is at least 1, so the rounding costs less than 2^-37 per entry.
-// The terms are then multiplied by float32(1/sum).
+// order gives the bits of the sequential order. Entries whose exp is zero (for
+// example a mask of -3.4e38 or -Inf) change no other output, wherever they are.
+// The sum is at least 1, so the rounding costs less than 2^-37 per entry. The
+// terms are then multiplied by float32(1/sum).
 //
 // The error of a result y is at most 3 units in the last place and
 // 2^-24*(max-x)*y, since x-max is rounded; results below 2e-38 may be zero.
 //
-// A row that holds NaN or +Inf, or nothing but -Inf, gives NaN. One that h stops
-// is undefined.
+// A row with NaN or +Inf, or with only -Inf, gives NaN. One that h stops is
+// undefined.
 func Softmax(dst, src []float32, h halt.Func) {
 	needSame("Softmax", len(dst), len(src))
 	if len(src) == 0 {
@@ -32,7 +32,7 @@ func Softmax(dst, src []float32, h halt.Func) {
 	softmax(dst, src, rowMax(src, h), h)
 }
 
-// softmax is Softmax with the greatest element given.
+// softmax is Softmax with a given greatest element.
 func softmax(dst, src []float32, top float32, h halt.Func) {
 	if len(src) <= rowPart {
 		MulScalar(dst, dst, float32(1/expSum(dst, src, top)))
@@ -44,7 +44,7 @@ func softmax(dst, src []float32, top float32, h halt.Func) {
 	rowParts(len(src), h, func(i, j int) { MulScalar(dst[i:j], dst[i:j], scale) })
 }
 
-// expSum writes exp(x-top) to dst and returns the sum of them.
+// expSum writes exp(x-top) to dst and returns their sum.
 func expSum(dst, src []float32, top float32) float64 {
 	sum, ok := expSumArch(dst, src, top)
 	if ok {

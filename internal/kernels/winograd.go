@@ -36,13 +36,13 @@ type winogradScratch struct {
 // winogradTiles is the number of blocks that n outputs take.
 func winogradTiles(n int) int { return (n + winogradSize - 1) / winogradSize }
 
-// winogradBlock is the number of tiles in a unit, about: their transformed
-// inputs stay in the second cache.
+// winogradBlock is the approximate number of tiles in a unit: their transformed
+// inputs stay in the second-level cache.
 func winogradBlock(channels int) int { return min(max(winogradFloats()/channels, 8), 48) }
 
-// winogradFilter writes the transform of a filter [channels, 3, 3] to dst:
-// G g G^T of channel ic to dst[(position*channels+ic)*PanelWidth], the filter being
-// multiplied by scale and rounded first. It is false when ask says stop.
+// winogradFilter writes the transform of a filter [channels, 3, 3] to dst: G g
+// G^T of channel ic to dst[(position*channels+ic)*PanelWidth], after the filter
+// has been multiplied by scale and rounded. It is false when ask stops it.
 func winogradFilter(dst, filter []float32, scale float64, channels int, ask *halt.Counter) bool {
 	const a2, b2 = winogradA * winogradA, winogradB * winogradB
 	row := func(p, n float64) [3]float64 { return [3]float64{1 / n, p / n, p * p / n} }
@@ -124,8 +124,8 @@ func (c *convCall) place(tile int) (n, oh, ow int) {
 }
 
 // winogradPatch returns a tile's input, and the distances of its rows and
-// pixels. It is in x unless it reaches into the padding or has channels that
-// are no whole vectors.
+// pixels. It is in x unless it reaches into the padding or its channels are not
+// whole vectors.
 func (c *convCall) winogradPatch(tile, depth int) (x []float32, row, pixel int) {
 	n, ih, iw := c.place(tile)
 	ih, iw = ih-c.PadH, iw-c.PadW

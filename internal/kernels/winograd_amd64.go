@@ -4,8 +4,8 @@ package kernels
 
 import "unsafe"
 
-// winogradFloats is what the transformed inputs of a position may take: with
-// AVX-512 come second caches of 1 to 2 MB, and filters are read for more tiles.
+// winogradFloats bounds the transformed inputs of a position: CPUs with AVX-512
+// have second-level caches of 1 to 2 MB, and filters are read for more tiles.
 func winogradFloats() int {
 	if active == pathAVX512 {
 		return 12288

@@ -1,8 +1,8 @@
 package kernels
 
-// winogradInput writes B^T d B of a 6 x 6 block of pixels, rows and pixels so
-// many elements apart, to v, a position each stride elements; channels are
-// whole vectors of [winogradLanes].
+// winogradInput writes B^T d B of a 6 x 6 block of pixels, with the given
+// distances of rows and pixels, to v, with stride elements per position;
+// channels are whole vectors of [winogradLanes].
 func winogradInput(v []float32, stride int, x []float32, row, pixel, channels int) {
 	if winogradInputArch(v, stride, x, row, pixel, channels) {
 		return
@@ -23,7 +23,7 @@ func winogradInput(v []float32, stride int, x []float32, row, pixel, channels in
 	}
 }
 
-// winogradInputLine is B^T d. As everywhere products are rounded.
+// winogradInputLine is B^T d. As everywhere, products are rounded.
 func winogradInputLine(d []float32, stride int) [winogradInputSize]float32 {
 	const a2, b2 = winogradA * winogradA, winogradB * winogradB
 	d0, d1, d2, d3, d4, d5 := d[0], d[stride], d[2*stride], d[3*stride], d[4*stride], d[5*stride]

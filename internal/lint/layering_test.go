@@ -88,8 +88,10 @@ var layers = []layer{
 	{"internal/access", []string{"internal/connlimit", "transport"}},
 
 	// What a program is and what it means.
-	{"lazy", []string{"internal/op", "transport", "transport/plan"}},
-	{"semantic", []string{"internal/op", "lazy", "transport/plan"}},
+	{"internal/lazygraph", []string{"internal/op", "transport/plan"}},
+	{"lazy", []string{"internal/lazygraph", "internal/op", "transport", "transport/plan"}},
+	{"lazy/gorgonia", []string{"internal/lazygraph", "internal/op", "lazy", "transport", "transport/plan"}},
+	{"semantic", []string{"internal/lazygraph", "internal/op", "lazy", "transport/plan"}},
 	{"genie", []string{"lazy", "semantic", "transport/..."}},
 	{"genie/otelgenie", []string{"transport"}},
 
@@ -99,14 +101,14 @@ var layers = []layer{
 	{"internal/pyjson", nil},
 	{"internal/checkpoint", []string{"internal/pyjson", "internal/safetensors/..."}},
 	{"internal/checkpoint/checkpointtest", []string{"internal/pyjson", "internal/safetensors"}},
-	{"internal/seeded", []string{"internal/safetensors/...", "transport"}},
-	{"internal/tokenizer", []string{"internal/pyjson"}},
+	{"internal/seeded", []string{"internal/safetensors/...", "transport", "transport/plan"}},
+	{"workloads/tokenizer", []string{"internal/pyjson"}},
 	{"internal/imaging", []string{"internal/pyjson"}},
 	{"internal/activation", []string{"lazy"}},
 	{"internal/models", []string{"internal/checkpoint", "internal/safetensors/...", "transport", "transport/plan"}},
 	{"workloads/...", []string{
 		"genie", "internal/activation", "internal/checkpoint", "internal/imaging", "internal/models", "internal/pyjson",
-		"internal/safetensors/...", "internal/seeded", "internal/tokenizer",
+		"internal/safetensors/...", "internal/seeded",
 		"lazy", "semantic",
 		"transport", "transport/plan", "workloads/...",
 	}},

@@ -2,7 +2,7 @@
 
 package memory
 
-// copied is a larger mapping with the content of b, which is given back.
+// copied is a larger mapping with the content of b, which it unmaps.
 func copied(b []byte, n int) ([]byte, error) {
 	grown, err := Map(n)
 	if err != nil {

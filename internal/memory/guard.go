@@ -7,17 +7,19 @@ import (
 	"unsafe"
 )
 
-// ErrFault marks a mapped file that could not be read: it was cut short while
+// ErrFault marks a mapped file that could not be read: it was truncated while
 // it was mapped, or its disk failed.
 var ErrFault = errors.New("genie: mapped file cannot be read, it was cut short or its disk failed")
 
-// Guard calls f, which may read view, a part of a mapped file. A file that is
-// cut short in place takes the pages behind its new end away, and reading them
-// is a signal that ends the process; here it is [ErrFault], with f left where
-// it was. So f holds no lock and changes nothing that is used after an error.
+// Guard calls f, which may read view, a part of a mapped file. When a mapped
+// file is truncated, the pages behind its new end disappear, and reading them
+// raises a signal that ends the process. Guard turns that into [ErrFault], with
+// f stopped where it was. So f must hold no lock and must change nothing that
+// is used after an error.
 //
-// The guard is of this goroutine alone: f reads view itself, and gives it
-// neither to another goroutine nor to the system, which would not say so.
+// The guard covers only this goroutine: f reads view itself, and passes it
+// neither to another goroutine nor to a system call, which would not report the
+// fault.
 func Guard(view []byte, f func()) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -28,7 +30,7 @@ func Guard(view []byte, f func()) (err error) {
 		fault, ok := r.(interface{ Addr() uintptr })
 		begin := uintptr(unsafe.Pointer(unsafe.SliceData(view)))
 		if !ok || fault.Addr()-begin >= uintptr(len(view)) {
-			panic(r) // a mistake of the program's
+			panic(r) // a bug of the program
 		}
 		err = fmt.Errorf("%w: at byte %d of %d", ErrFault, fault.Addr()-begin, len(view))
 	}()

@@ -66,8 +66,8 @@ func TestGuard(t *testing.T) {
 	require.Zero(t, n)
 }
 
-// TestGuardLeavesOtherPanics: what is no fault of the view is no fault of the
-// file.
+// TestGuardLeavesOtherPanics: a panic that is not a fault of the view is not
+// reported as a fault of the file.
 func TestGuardLeavesOtherPanics(t *testing.T) {
 	view, other := cutFile(t, 1<<16, 1<<16), cutFile(t, 1<<16, 0)
 	require.PanicsWithValue(t, "mine", func() { _ = memory.Guard(view, func() { panic("mine") }) })

@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hugeFrom is the size of a region from which large pages are worth asking for.
+// hugeFrom is the size of a region from which huge pages pay off.
 const hugeFrom = 4 << 20
 
-// Map gives n bytes of zeros, page-aligned. It is address space until it is
-// written to.
+// Map returns n bytes of zeros, page-aligned. It takes only address space until
+// it is written to.
 func Map(n int) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
@@ -25,9 +25,9 @@ func Map(n int) ([]byte, error) {
 	return b, err
 }
 
-// Forget lets pages leave memory: those of a mapped file are read again when
-// they are used, others are zeros then. b may be any part of the mapping; only
-// whole pages of it go.
+// Forget drops pages from memory: those of a mapped file are read again when
+// used, others become zeros. b may be any part of the mapping; only whole pages
+// of it are dropped.
 func Forget(b []byte) {
 	page := os.Getpagesize()
 	at := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
@@ -37,7 +37,7 @@ func Forget(b []byte) {
 	}
 }
 
-// Unmap gives back what Map gave.
+// Unmap frees the memory of Map.
 func Unmap(b []byte) {
 	if b != nil {
 		_ = unix.Munmap(b)

@@ -2,19 +2,19 @@
 
 package memory
 
-// Map gives n bytes of zeros; on this system they are on the Go heap.
+// Map returns n bytes of zeros; on this system they are on the Go heap.
 func Map(n int) ([]byte, error) { return make([]byte, n), nil }
 
-// Grow makes what Map gave n bytes long, which is more.
+// Grow enlarges memory of Map to n bytes.
 func Grow(b []byte, n int) ([]byte, error) { return copied(b, n) }
 
-// Unmap gives back what Map gave.
+// Unmap frees the memory of Map.
 func Unmap([]byte) {}
 
 // Forget does nothing on this system.
 func Forget([]byte) {}
 
-// ResetPeak cannot make the peak start anew on this system.
+// ResetPeak cannot reset the peak on this system.
 func ResetPeak() bool { return false }
 
 // PeakRSS is not known on this system.

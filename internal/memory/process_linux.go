@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Grow makes what Map gave n bytes long, which is more; it may move, and pages
-// move without being copied. When it fails b is as it was.
+// Grow enlarges memory of Map to n bytes. The memory may move; its pages move
+// without being copied. When Grow fails, b is unchanged.
 func Grow(b []byte, n int) ([]byte, error) {
 	if b == nil {
 		return Map(n)
@@ -25,17 +25,16 @@ func Grow(b []byte, n int) ([]byte, error) {
 	return grown, nil
 }
 
-// adviseHuge asks for large pages, which spares most TLB misses of a pass over
+// adviseHuge requests huge pages, which avoid most TLB misses of a pass over
 // the weights and most faults while a payload is received.
 func adviseHuge(b []byte) { _ = unix.Madvise(b, unix.MADV_HUGEPAGE) }
 
-// ResetPeak makes the peak of resident memory start anew. It reports whether
-// it could.
+// ResetPeak resets the peak of resident memory and reports whether it could.
 func ResetPeak() bool { return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0o600) == nil }
 
-// PeakRSS is the peak of resident memory of this process in bytes, mapped
-// files included; 0 when it is not known. The kernel's other counter, ru_maxrss, begins with that of
-// the process that started this one.
+// PeakRSS is the peak of resident memory of this process in bytes, including
+// mapped files; 0 when it is unknown. The kernel's other counter, ru_maxrss,
+// starts with the value of the parent process.
 func PeakRSS() int64 {
 	f, err := os.Open("/proc/self/status")
 	if err != nil {

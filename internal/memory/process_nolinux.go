@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Grow makes what Map gave n bytes long, which is more; it moves. When it fails b
-// is as it was.
+// Grow enlarges memory of Map to n bytes; the memory moves. When Grow fails, b
+// is unchanged.
 func Grow(b []byte, n int) ([]byte, error) { return copied(b, n) }
 
 func adviseHuge([]byte) {}
 
-// ResetPeak cannot make the peak start anew on this system.
+// ResetPeak cannot reset the peak on this system.
 func ResetPeak() bool { return false }
 
 // PeakRSS is the peak of resident memory of this process in bytes.

@@ -8,55 +8,55 @@ import (
 )
 
 const (
-	// slabBytes is the size of a slab. Large pages pay for matrices of every
+	// slabBytes is the size of a slab. Huge pages pay off for matrices of every
 	// size when many of them share a mapping.
 	slabBytes = 64 << 20
 	slabAlign = 64
 )
 
-// Slabs hands out pieces of large mappings, which the system can hold in large
-// pages, and takes them back. The zero value is ready to use; it is safe for
+// Slabs hands out pieces of large mappings, which the system can keep in huge
+// pages, and takes them back. The zero value is ready to use. It is safe for
 // concurrent use.
 type Slabs struct {
-	// Trim gives the pages of pieces that are taken back to the system at once,
-	// in place of keeping them for the next piece. Set it before the first use.
+	// Trim returns the pages of freed pieces to the system at once, instead of
+	// retaining them for the next piece. Set it before the first use.
 	Trim bool
 
 	mu   sync.Mutex
 	all  []*slab
-	size map[*byte]int // by first byte of a piece: the bytes that it takes
+	size map[*byte]int // by first byte of a piece: its size in bytes
 }
 
 type slab struct {
 	mem  []byte
-	free []span // in order, never touching each other
-	used int    // what lies behind was never handed out and is zero
+	free []span // in order, never adjacent
+	used int    // bytes beyond were never handed out and are zero
 }
 
 type span struct{ at, n int }
 
-// Alloc gives n bytes, at an address that is a multiple of 64. What they hold
-// is not defined.
+// Alloc returns n bytes, at an address that is a multiple of 64. Their content
+// is undefined.
 func (s *Slabs) Alloc(n int) ([]byte, error) {
 	b, _, err := s.alloc(n)
 	return b, err
 }
 
-// AllocZero gives n bytes of zeros.
+// AllocZero returns n bytes of zeros.
 func (s *Slabs) AllocZero(n int) ([]byte, error) {
 	b, used, err := s.AllocUsed(n)
 	clear(b[:used])
 	return b, err
 }
 
-// AllocUsed gives n bytes, all zeros but for the first ones, of which it says how
-// many may not be.
+// AllocUsed returns n bytes, all zeros except the first used ones, which may
+// not be.
 func (s *Slabs) AllocUsed(n int) (b []byte, used int, err error) {
 	b, used, err = s.alloc(n)
 	return b, min(used, n), err
 }
 
-// alloc also tells how many of the bytes, from the first on, may not be zero.
+// alloc also returns how many of the bytes, from the first on, may not be zero.
 func (s *Slabs) alloc(n int) (b []byte, used int, err error) {
 	if n == 0 {
 		return nil, 0, nil
@@ -108,8 +108,8 @@ func (l *slab) take(need int) (at int, ok bool) {
 	return 0, false
 }
 
-// Free takes back what Alloc gave. A slab without pieces is unmapped, unless it
-// is the only one such.
+// Free takes back a piece. It unmaps a slab without pieces, unless that is the
+// only one.
 func (s *Slabs) Free(b []byte) {
 	if len(b) == 0 {
 		return
@@ -139,7 +139,7 @@ func (s *Slabs) Free(b []byte) {
 // idle reports whether all of a slab is free.
 func (l *slab) idle() bool { return len(l.free) == 1 && l.free[0].n == len(l.mem) }
 
-// put makes a span free and joins it with its neighbours.
+// put frees a span and joins it with its neighbours.
 func (l *slab) put(f span) {
 	i, _ := slices.BinarySearchFunc(l.free, f, func(a, b span) int { return cmp.Compare(a.at, b.at) })
 	l.free = slices.Insert(l.free, i, f)

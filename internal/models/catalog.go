@@ -20,16 +20,16 @@ const (
 	maxPlaces = 1 << 16
 )
 
-// catalog is which models there are in the repositories of a download cache. It
-// is made again when a name is asked for that is not a directory of the folder,
-// as seldom as that must be.
+// catalog is the list of models in the repositories of a download cache. It is
+// made again, rate-limited, when a name is requested that is not a directory of
+// the folder.
 type catalog struct {
 	mu    sync.Mutex
 	named map[string][]place
 	pause pause
 }
 
-// find is where models of a name are.
+// find is the places of models of a name.
 func (c *catalog) find(f *Folder, name string) []place {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,15 +58,15 @@ func (c *catalog) refresh(f *Folder) {
 
 func (c *catalog) add(name string, p place) { c.named[name] = append(c.named[name], p) }
 
-// revisions are the revisions of the repositories that the folder holds, is, or
-// is a part of.
+// revisions are the revisions of the repositories that the folder contains, is,
+// or is a part of.
 func (f *Folder) revisions() (out []place) {
 	switch {
 	case filepath.Base(f.prefix) == snapshots: // of a repository, which is the root
 		for _, rev := range f.folders(f.prefix) {
 			out = append(out, place{"", filepath.Join(f.prefix, rev)})
 		}
-	case f.prefix != "": // a revision, whose folders are found by their names
+	case f.prefix != "": // a revision, whose folders are found by name
 	case f.isRepo("."):
 		for _, rev := range f.folders(snapshots) {
 			out = append(out, place{"", filepath.Join(snapshots, rev)})

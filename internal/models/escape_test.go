@@ -86,7 +86,7 @@ func TestLinkedFiles(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "before", string(text))
 
-	// A model whose files lie elsewhere in the folder, as a download cache has it.
+	// A model whose files are elsewhere in the folder, as in a download cache.
 	copyModel(t, "fp16", filepath.Join(dir, "blobs"))
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "hub", "rev"), 0o700))
 	for _, file := range []string{"config.json", "model.safetensors"} {

@@ -1,17 +1,17 @@
-// Package models finds weights in a folder of checkpoints by their content: it
-// is what lets a worker open a model of its own in place of having it sent.
+// Package models finds weights in a folder of checkpoints by their content, so
+// that clients need not upload them to a worker that has the model.
 //
 //	f, err := models.Open(ctx, "/srv/models")
 //	if err != nil { ... }
 //	defer f.Close()
 //	w, err := f.Find(ctx, "gpt2", hash)
 //
-// A folder holds one directory for each model, in the layout of Hugging Face, or
-// is a download cache of Hugging Face: the folder of all repositories, one of
-// them, or its folder of revisions. A model is opened, and hashed unless its
-// hashes are stored, when a weight of it is asked for first. It stays open until
-// Close, or until content is asked for that it does not have and its files have
-// been replaced.
+// A folder contains one directory for each model, in the Hugging Face layout,
+// or is a download cache of Hugging Face: the folder of all repositories, one
+// of them, or its folder of revisions. A model is opened, and hashed unless its
+// hashes are stored, at the first request for one of its weights. It stays open
+// until Close, or until missing content is requested and its files have been
+// replaced.
 package models
 
 import (
@@ -44,22 +44,22 @@ var storages = map[safetensors.DType]plan.DType{
 // that it gave out must not be used after Close.
 type Folder struct {
 	dir    string
-	root   *os.Root // out of which nothing leads
+	root   *os.Root // no path escapes from it
 	prefix string   // of the folder, below root
 	opts   checkpoint.Options
 	log    *slog.Logger
 
-	ctx    context.Context // ends hashing that is under way
+	ctx    context.Context // its end stops hashing
 	cancel context.CancelFunc
-	work   sync.WaitGroup // what brings models up to date
+	work   sync.WaitGroup // goroutines that bring models up to date
 
 	mu     sync.Mutex
 	closed bool
-	models map[place]*model // those that are open, or could not be opened
+	models map[place]*model // open models, and those that could not be opened
 	cached catalog
 }
 
-// Open opens the folder dir, and says at warn level what in it will not be used
+// Open opens the folder dir, and logs at warn level what in it will not be used
 // and why. Hashing stops when ctx ends.
 func Open(ctx context.Context, dir string, opts checkpoint.Options) (*Folder, error) {
 	boundary, prefix, err := checkpoint.Boundary(dir)
@@ -81,16 +81,16 @@ func Open(ctx context.Context, dir string, opts checkpoint.Options) (*Folder, er
 
 // Find returns the weight of a model that has the given content. name is the
 // name of a directory in the folder; a link is followed unless it leads out of
-// the folder. In a download cache it is that of a revision, or of a folder in
-// one, and the boundary of links is the repository. The weight's Release has to
-// be called when its data has been taken.
+// the folder. In a download cache, name is that of a revision, or of a folder
+// in one, and the boundary of links is the repository. Call the weight's
+// Release when its data has been consumed.
 //
-// A model that is being hashed is waited for until ctx ends; the hashing goes on
-// for the next one who asks.
+// Find waits for a model that is being hashed, until ctx ends; the hashing
+// continues for the next caller.
 //
 // Errors wrap [transport.ErrMissingWeight] when there is no such model or no
-// such content in it, [ErrName], [transport.ErrClosed], or are those of a
-// checkpoint that cannot be used.
+// such content in it, [ErrName], [transport.ErrClosed], or are those of an
+// unusable checkpoint.
 func (f *Folder) Find(ctx context.Context, name string, hash plan.Hash) (transport.Weight, error) {
 	if !validName(name) {
 		return transport.Weight{}, fmt.Errorf("%w: %.80q", ErrName, name)
@@ -119,16 +119,16 @@ func (f *Folder) Find(ctx context.Context, name string, hash plan.Hash) (transpo
 	return transport.Weight{}, failed
 }
 
-// validName reports whether name is one element of a path and no more.
+// validName reports whether name is exactly one element of a path.
 func validName(name string) bool {
 	return filepath.IsLocal(name) && name != "." && !strings.ContainsAny(name, "/\\\x00")
 }
 
-// place is where a model is: a directory below the folder's root, or below that
-// of a cached repository in it, which is then the boundary of links.
+// place is the location of a model: a directory below the folder's root, or
+// below that of a cached repository in it, which is then the boundary of links.
 type place struct{ repo, dir string }
 
-// places are where models of a name may be.
+// places are the possible locations of models of a name.
 func (f *Folder) places(named place, name string) ([]place, error) {
 	switch info, err := f.root.Stat(named.dir); {
 	case err == nil && info.IsDir():
@@ -138,7 +138,7 @@ func (f *Folder) places(named place, name string) ([]place, error) {
 	case errors.Is(err, os.ErrClosed):
 		return nil, fmt.Errorf("%w: model folder %s", transport.ErrClosed, f.dir)
 	case !errors.Is(err, fs.ErrNotExist) && f.opened(named):
-		return []place{named}, nil // what is open stays what it was
+		return []place{named}, nil // an open model stays as it was
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("model %q in %s: %w", name, f.dir, err)
 	}
@@ -177,7 +177,7 @@ func (f *Folder) findIn(ctx context.Context, p place, hash plan.Hash) (transport
 	if w, ok, err := m.find(hash); ok {
 		return w, err
 	}
-	// What is open stays so, and is found in, until its successor is.
+	// The open files stay in use until their successors are open.
 	failed, err := f.renew(ctx, m)
 	if err != nil {
 		return transport.Weight{}, err
@@ -195,9 +195,9 @@ func (f *Folder) findIn(ctx context.Context, p place, hash plan.Hash) (transport
 	return transport.Weight{}, err
 }
 
-// renew opens a model that is not open or whose files are others by now, unless
-// that was tried a moment ago. Who asks meanwhile waits for the same attempt;
-// failed is what came of it.
+// renew opens a model that is not open or whose files have changed, unless that
+// was tried a moment ago. Concurrent callers wait for the same attempt; failed
+// is its result.
 func (f *Folder) renew(ctx context.Context, m *model) (failed, err error) {
 	busy, failed, err := f.renewing(m)
 	if busy == nil {
@@ -211,8 +211,8 @@ func (f *Folder) renew(ctx context.Context, m *model) (failed, err error) {
 	return m.failure(), nil
 }
 
-// renewing is closed when the attempt of renew that is under way has ended; it
-// begins one if there is none. It is nil where that is not to be tried.
+// renewing is closed when the current attempt of renew has ended; it begins one
+// if there is none. It is nil where no attempt is to be made.
 func (f *Folder) renewing(m *model) (busy <-chan struct{}, failed, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -236,7 +236,7 @@ func (f *Folder) renewing(m *model) (busy <-chan struct{}, failed, err error) {
 	return m.busy, nil, nil
 }
 
-// begin counts a piece of work that Close waits for; false when it is too late.
+// begin counts a goroutine that Close waits for; false after Close.
 func (f *Folder) begin() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -261,10 +261,10 @@ func (f *Folder) model(p place) (*model, error) {
 	return m, nil
 }
 
-// load opens a model, by one goroutine at a time. Every file of it is reached
-// through a root, which refuses a link that leads out of it, also one that takes
-// the place of another meanwhile. What cannot be opened is said once, and not
-// looked at again at once.
+// load opens a model; only one goroutine does so at a time. It reaches every
+// file through a root, which refuses a link that leads out of it, also one that
+// replaces another meanwhile. A model that cannot be opened is logged once, and
+// not tried again at once.
 func (f *Folder) load(m *model) {
 	begun := time.Now()
 	o, err := f.open(m.place)
@@ -278,7 +278,7 @@ func (f *Folder) load(m *model) {
 		f.log.Warn("model in the model folder is not used", "model", m.String(), "error", err)
 	}
 	if !m.isOpen() && !m.is(f) {
-		f.forget(m) // its directory has gone
+		f.forget(m) // its directory is gone
 	}
 }
 
@@ -299,7 +299,7 @@ func (f *Folder) open(p place) (*opened, error) {
 	return o, nil
 }
 
-// rootOf is the root of a place: the folder's, or one of its own.
+// rootOf is the root of a place: the folder's, or a separate one.
 func (f *Folder) rootOf(p place) (*os.Root, error) {
 	if p.repo == "" {
 		return f.root, nil
@@ -318,8 +318,8 @@ func (f *Folder) closeRoot(root *os.Root) error {
 	return root.Close() //nolint:wrapcheck // nothing to add
 }
 
-// forget drops the entry of a directory that has gone, so that names of nothing
-// take no memory.
+// forget drops the entry of a directory that is gone, so that names without
+// models take no memory.
 func (f *Folder) forget(m *model) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -328,8 +328,8 @@ func (f *Folder) forget(m *model) {
 	}
 }
 
-// index maps the content of a model to the names of its tensors. Tensors of a
-// type that no plan knows are left out.
+// index maps the content of a model to the names of its tensors. It omits
+// tensors of a type that plans do not have.
 func index(ctx context.Context, files *checkpoint.Model) (map[plan.Hash]string, error) {
 	if err := files.HashAll(ctx); err != nil {
 		return nil, err
@@ -352,7 +352,7 @@ func index(ctx context.Context, files *checkpoint.Model) (map[plan.Hash]string, 
 	return names, nil
 }
 
-// ends lets no model be found any more, and gives those that are there.
+// ends ends all lookups and returns the models.
 func (f *Folder) ends() (all map[place]*model, first bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -365,7 +365,7 @@ func (f *Folder) ends() (all map[place]*model, first bool) {
 	return all, true
 }
 
-// Close ends hashing that is under way and unmaps all models, whoever uses them.
+// Close stops hashing and unmaps all models, even those in use.
 func (f *Folder) Close() error {
 	all, first := f.ends()
 	if !first {

@@ -115,8 +115,8 @@ func TestOpenNothing(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// TestFindWaitsNoLongerThanItsContext: a model that is hashed goes on being
-// hashed for the next one who asks, once, and Close does not wait for all of it.
+// TestFindWaitsNoLongerThanItsContext: the hashing of a model continues for the
+// next caller, once, and Close does not wait for all of it.
 func TestFindWaitsNoLongerThanItsContext(t *testing.T) {
 	dir := t.TempDir()
 	copyModel(t, "basic", filepath.Join(dir, "m"))

@@ -15,17 +15,17 @@ import (
 type model struct {
 	place
 
-	mu     sync.Mutex    // guards what follows
-	busy   chan struct{} // closed when files have been looked at, opened and hashed; nil when nobody does
-	open   *opened       // nil until it is open, and when it cannot be
-	failed error         // why it could not be opened the last time
-	pause  pause         // until files are looked at again
+	mu     sync.Mutex    // guards the following
+	busy   chan struct{} // closed when files have been checked, opened and hashed; nil when no goroutine does so
+	open   *opened       // nil before it is open, and when it cannot be opened
+	failed error         // why the last attempt failed
+	pause  pause         // until files are checked again
 }
 
-// String is where the model is, for the texts.
+// String is the location of the model, for messages.
 func (m *model) String() string { return fmt.Sprintf("%q", filepath.Join(m.repo, m.dir)) }
 
-// is reports whether the directory of a model is there.
+// is reports whether the directory of a model exists.
 func (m *model) is(f *Folder) bool {
 	info, err := f.root.Stat(filepath.Join(m.repo, m.dir))
 	return err == nil && info.IsDir()
@@ -37,14 +37,14 @@ func (m *model) isOpen() bool {
 	return m.open != nil
 }
 
-// failure is why it could not be opened the last time.
+// failure is why the last attempt to open the model failed.
 func (m *model) failure() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.failed
 }
 
-// swap replaces what is open.
+// swap replaces the open files.
 func (m *model) swap(o *opened) (old *opened) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -52,8 +52,8 @@ func (m *model) swap(o *opened) (old *opened) {
 	return old
 }
 
-// fail notes why the model could not be opened, and reports whether that was so
-// the last time.
+// fail records why the model could not be opened, and reports whether the last
+// attempt failed for the same reason.
 func (m *model) fail(err error, took time.Duration) (again bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -63,8 +63,8 @@ func (m *model) fail(err error, took time.Duration) (again bool) {
 	return again
 }
 
-// rested is the end of work on the files. A panic, which only a mistake in
-// reading them makes, is why they are not used.
+// rested ends the work on the files. It records a panic, which only a bug in
+// reading them causes, as the reason not to use them.
 func (m *model) rested() {
 	if r := recover(); r != nil {
 		m.fail(fmt.Errorf("%w: model %s: %v", transport.ErrInternal, m, r), 0)
@@ -76,7 +76,7 @@ func (m *model) rested() {
 }
 
 // stale reports whether the model is to be opened: it is not open, or its files
-// are others by now. It is asked for weights that a model does not have, of which
+// have changed. It is called for weights that a model does not have, of which
 // there may be many: a pause follows.
 func (m *model) stale() bool {
 	o := m.used()
@@ -92,7 +92,7 @@ func (m *model) stale() bool {
 	return yes
 }
 
-// used is what is open, with one use more; nil for nothing.
+// used is the open files with one more use; nil if there are none.
 func (m *model) used() *opened {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -102,8 +102,8 @@ func (m *model) used() *opened {
 	return m.open
 }
 
-// find gives a weight that the model has; ok is false for one that it does not
-// have.
+// find returns a weight of the model; ok is false if the model does not have
+// it.
 func (m *model) find(hash plan.Hash) (w transport.Weight, ok bool, err error) {
 	w, o, err := m.lookup(hash)
 	if o == nil {
@@ -115,7 +115,7 @@ func (m *model) find(hash plan.Hash) (w transport.Weight, ok bool, err error) {
 	return w, true, err
 }
 
-// lookup is find, and what is open; nil where that has not the content.
+// lookup is find, and the open files; nil if they do not have the content.
 func (m *model) lookup(hash plan.Hash) (transport.Weight, *opened, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -130,8 +130,8 @@ func (m *model) lookup(hash plan.Hash) (transport.Weight, *opened, error) {
 	return w, m.open, err
 }
 
-// distrust closes files whose content is not what their hashes say, and drops
-// what is stored of them, so that they are opened and hashed anew.
+// distrust closes files whose content does not have the stored hashes, and
+// drops these hashes, so that the files are opened and hashed again.
 func (m *model) distrust(o *opened) {
 	if m.drops(o) {
 		defer o.done(func() {})
@@ -139,7 +139,7 @@ func (m *model) distrust(o *opened) {
 	}
 }
 
-// drops lets nothing be found in o any more; false when that has been done.
+// drops ends lookups in o; false when that has already been done.
 func (m *model) drops(o *opened) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -150,8 +150,8 @@ func (m *model) drops(o *opened) bool {
 	return true
 }
 
-// opened is the open files of a model, closed when nobody uses them: the model
-// itself and each weight that was given out.
+// opened is the open files of a model. They are closed when their last user is
+// done: the model itself and each returned weight are users.
 type opened struct {
 	files *checkpoint.Model
 	names map[plan.Hash]string
@@ -161,7 +161,7 @@ type opened struct {
 	users int
 }
 
-// weight is a tensor of the files, which stay until its Release.
+// weight is a tensor of the files, which stay open until its Release.
 func (o *opened) weight(tensor string, hash plan.Hash) (transport.Weight, error) {
 	t, err := o.files.Tensor(tensor)
 	if err != nil {
@@ -183,14 +183,14 @@ func (o *opened) use() {
 	o.users++
 }
 
-// done is the end of a use, after a last one that needs the files.
+// done ends a use, after a final action that needs the files.
 func (o *opened) done(use func()) {
 	if o.left(use) {
-		_ = o.close() // what is mapped no more cannot fail anybody
+		_ = o.close() // a failure to unmap has no effect
 	}
 }
 
-// left counts a use less, and reports whether that was the last.
+// left counts one use less, and reports whether it was the last.
 func (o *opened) left(use func()) (last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -202,7 +202,7 @@ func (o *opened) left(use func()) (last bool) {
 	return o.users == 0
 }
 
-// end closes the files now, whoever uses them.
+// end closes the files now, even if they are in use.
 func (o *opened) end() error {
 	if o.ended() {
 		return nil
@@ -210,7 +210,8 @@ func (o *opened) end() error {
 	return o.close()
 }
 
-// ended lets no later use be the last, and reports whether that has been.
+// ended keeps any later use from being the last, and reports whether the last
+// has been.
 func (o *opened) ended() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -219,19 +220,19 @@ func (o *opened) ended() bool {
 	return gone
 }
 
-// pause keeps looking at files to a small part of the time.
+// pause limits the checking of files to a small part of the time.
 type pause struct{ until time.Time }
 
 const (
-	// pauseShare is how many times longer than the last look the pause is.
+	// pauseShare is how many times longer than the last check the pause is.
 	pauseShare = 10
 	minPause   = time.Millisecond
 )
 
-// over reports whether it is time to look again.
+// over reports whether it is time to check again.
 func (p *pause) over() bool { return time.Now().After(p.until) }
 
-// rest begins the pause after a look that took so long.
+// rest begins the pause after a check of the given duration.
 func (p *pause) rest(took time.Duration) {
 	p.until = time.Now().Add(max(minPause, pauseShare*took))
 }

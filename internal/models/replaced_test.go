@@ -87,8 +87,9 @@ func TestReplacedFilesAreUnmapped(t *testing.T) {
 	require.False(t, deleted(t, path))
 }
 
-// TestReplacedInPlace: files that were written over are hashed again. Half of
-// one is no model, and what was open before is used until one is there.
+// TestReplacedInPlace: files that were overwritten are hashed again. Half a
+// file is not a model, and the previously open files stay in use until there is
+// a complete one.
 func TestReplacedInPlace(t *testing.T) {
 	dir := t.TempDir()
 	copyModel(t, "basic", filepath.Join(dir, "m"))

@@ -9,11 +9,11 @@ import (
 	"github.com/genie-sdk/go/internal/checkpoint"
 )
 
-// maxSaid bounds what is said of a folder.
+// maxSaid bounds the messages about a folder.
 const maxSaid = 32
 
-// survey looks at what is in the folder, without reading it, and says what will
-// not be used and why.
+// survey checks the content of the folder, without reading files, and logs what
+// will not be used and why.
 func (f *Folder) survey() {
 	said := 0
 	say := func(what string, why error) {
@@ -39,13 +39,13 @@ var (
 	errHalf     = errors.New("it is no whole cached repository: it has no blobs or no snapshots")
 )
 
-// surveyNames looks at the directories of the folder.
+// surveyNames checks the directories of the folder.
 func (f *Folder) surveyNames(say func(what string, why error)) {
 	for _, e := range f.list(f.inside()) {
 		name := e.Name()
 		path := filepath.Join(f.prefix, name)
 		switch info, err := f.root.Stat(path); {
-		case strings.HasPrefix(name, "."): // what tools keep for themselves
+		case strings.HasPrefix(name, "."): // private to tools
 		case err != nil:
 			say(name, outside(err))
 		case !info.IsDir():
@@ -76,7 +76,7 @@ func (f *Folder) inside() string {
 	return f.prefix
 }
 
-// outside says of a link that the root refuses what is meant.
+// outside explains a link that the root refuses.
 func outside(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return err
@@ -84,7 +84,7 @@ func outside(err error) error {
 	return errors.Join(errors.New("a link that leaves the folder or is absolute is not followed"), err)
 }
 
-// surveyRevision looks at a revision of a cached repository, which is a model or
+// surveyRevision checks a revision of a cached repository, which is a model or
 // has models in its folders.
 func (f *Folder) surveyRevision(p place, say func(what string, why error)) {
 	root, err := f.rootOf(p)

@@ -11,8 +11,8 @@ import (
 var floats = []safetensors.DType{safetensors.F32, safetensors.F16, safetensors.BF16}
 
 // Weight is the tensor of a checkpoint that its family calls tensor, under the
-// name that a program gives it. The hashes are known. A tensor that is missing, is not of floats, or has
-// another shape is an error that names it.
+// name that a program gives it. The hashes are known. A tensor that is missing,
+// is not a float type, or has another shape is an error that names it.
 func Weight(files *checkpoint.Model, names *checkpoint.Resolver, tensor, name string, shape []int) (transport.Weight, error) {
 	want := make([]int64, len(shape))
 	for i, n := range shape {

@@ -22,6 +22,7 @@ type Bound struct {
 	sizes     []int64 // symbols, then capacities
 	valid     bool
 	need      []int // by buffer
+	pages     []int // by state
 	work      []stepWork
 	apart     float64 // see [Bound.Apart]
 	apartAt   []int64
@@ -43,7 +44,7 @@ func NewBound(p *Program) *Bound {
 	b := &Bound{
 		prog: p, sizes: make([]int64, len(p.symbols)+len(p.plan.States)),
 		Dims: make([][]int, len(p.Classes)), Elems: make([]int, len(p.Classes)),
-		Buffers: make([]Extent, p.Buffers), need: make([]int, p.Buffers), Workspaces: make([]Extent, 1),
+		Buffers: make([]Extent, p.Buffers), need: make([]int, p.Buffers), pages: make([]int, len(p.plan.States)), Workspaces: make([]Extent, 1),
 	}
 	if len(p.Lanes) > 0 {
 		b.Workspaces = append(b.Workspaces, Extent{})
@@ -81,8 +82,11 @@ func (b *Bound) Set(bindings []int) (changed uint64) {
 	return changed
 }
 
-// SetCapacity stores the capacity of state i, and reports whether it is another.
-func (b *Bound) SetCapacity(i, positions int) (changed bool) {
+// SetCapacity stores the capacity of state i, in positions, and reports whether it is
+// another. Of a state in pages it is that of a page: strides and offsets are those
+// within it.
+func (b *Bound) SetCapacity(i, positions, pages int) (changed bool) {
+	b.pages[i] = pages
 	c := &b.sizes[len(b.prog.symbols)+i]
 	changed = *c != int64(positions)
 	*c = int64(positions)
@@ -235,6 +239,9 @@ func (b *Bound) CheckViews(changed uint64, state func(i int) int) error {
 
 func (b *Bound) checkViewList(views []int, state func(i int) int) error {
 	for _, v := range views {
+		if i := b.prog.Places[b.prog.Places[v].Base].State; i >= 0 && b.pages[i] > 1 {
+			continue // it has the axes of the state, see [Program.findPaged]
+		}
 		if n, has := b.reach(v), b.extent(int(b.prog.Places[v].Base), state); n < 0 || n > has {
 			return fmt.Errorf("%w: value %d reaches element %d of the %d of value %d", transport.ErrShape, v, n, has, b.prog.Places[v].Base)
 		}

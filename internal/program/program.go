@@ -40,6 +40,7 @@ type Program struct {
 	RootsOf, ViewsOf [][]int
 
 	StateTypes []plan.DType // element types of the states
+	Paged      []bool       // by state: it may lie in pages, see [Bound.SetCapacity]
 }
 
 // Plan is the plan as it was compiled.
@@ -98,7 +99,7 @@ func Compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {
 		prog.label,
 		func() { prog.classify(index) },
 		func() { prog.conditions(index) },
-		prog.share, prog.dependencies,
+		prog.share, prog.dependencies, prog.findPaged,
 	}
 	for _, pass := range passes { // each is linear in the plan
 		if err := w.Spend(len(p.Values) + len(p.Steps)); err != nil {

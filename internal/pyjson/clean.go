@@ -7,20 +7,19 @@ import (
 	"fmt"
 )
 
-// ErrSyntax marks text that is no JSON, in Python's reading either.
+// ErrSyntax marks text that is not JSON, even in Python's dialect.
 var ErrSyntax = errors.New("genie: not valid JSON")
 
 // The numbers that Python writes and JSON lacks, and how transformers spells
-// them where it has to be JSON (configuration_utils.py, _encode_special_floats).
+// them in strict JSON (configuration_utils.py, _encode_special_floats).
 var specials = []struct{ bare, spelled string }{
 	{"-Infinity", `{"__float__":"-Infinity"}`},
 	{"Infinity", `{"__float__":"Infinity"}`},
 	{"NaN", `{"__float__":"NaN"}`},
 }
 
-// Clean returns text as JSON that every reader takes: without a byte order
-// mark, and with NaN and the infinities spelled {"__float__":"NaN"}. The error
-// wraps [ErrSyntax].
+// Clean returns text as strict JSON: without a byte order mark, and with NaN
+// and the infinities spelled {"__float__":"NaN"}. The error wraps [ErrSyntax].
 func Clean(text []byte) ([]byte, error) {
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	if json.Valid(text) {
@@ -48,8 +47,8 @@ func Clean(text []byte) ([]byte, error) {
 	return out, nil
 }
 
-// special is the number that Python writes at the beginning of text, which is
-// not empty, and its spelling; of anything else it is one byte, twice.
+// special is the special number at the beginning of text, which is not empty,
+// and its spelling; for anything else it is one byte, twice.
 func special(text []byte) (bare, spelled string) {
 	for _, s := range specials {
 		if bytes.HasPrefix(text, []byte(s.bare)) {
@@ -59,8 +58,8 @@ func special(text []byte) (bare, spelled string) {
 	return string(text[:1]), string(text[:1])
 }
 
-// stringLength is the length of the JSON string that text begins with, quotes
-// included; of one without an end, all of text.
+// stringLength is the length of the JSON string at the beginning of text,
+// quotes included; all of text if the string has no end.
 func stringLength(text []byte) int {
 	for i := 1; i < len(text); i++ {
 		switch text[i] {

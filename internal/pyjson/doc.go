@@ -1,10 +1,10 @@
-// Package pyjson reads the JSON files of a model directory as Python, which
-// wrote them, reads them: NaN and Infinity are numbers, keys are told apart by
-// case, a key that nobody asks for may hold anything.
+// Package pyjson reads the JSON files of a model directory like Python, which
+// wrote them: NaN and Infinity are numbers, keys are case-sensitive, and keys
+// that are not read may hold anything.
 //
 //	o, err := pyjson.Parse(text)
 //	if err != nil { ... }
 //	r := o.Reader()
-//	r.Int("n_layer", &layers) // stays as it is where the file is silent
-//	if r.Err() != nil { ... } // names the key and what it holds
+//	r.Int("n_layer", &layers) // unchanged if the key is absent
+//	if r.Err() != nil { ... } // names the key and its value
 package pyjson

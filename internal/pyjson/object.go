@@ -11,13 +11,14 @@ import (
 	"strings"
 )
 
-// ErrType marks a key that holds something else than is wanted of it.
+// ErrType marks a key whose value has the wrong type.
 var ErrType = errors.New("genie: JSON value of the wrong type")
 
-// Object is a JSON object. What its keys hold is looked at only when asked for.
+// Object is a JSON object. The values of its keys are parsed only when they are
+// read.
 type Object map[string]json.RawMessage
 
-// Parse reads an object. Of a key that is there twice the last counts, as in
+// Parse reads an object. If a key occurs twice, the last one counts, as in
 // Python. The error wraps [ErrSyntax] or [ErrType].
 func Parse(text []byte) (Object, error) {
 	text, err := Clean(text)
@@ -60,7 +61,7 @@ func ReadFile(path string, limit int64) (Object, error) {
 	return o, nil
 }
 
-// Given reports whether the key is there and not null.
+// Given reports whether the key is present and not null.
 func (o Object) Given(key string) bool {
 	raw, ok := o[key]
 	return ok && string(raw) != "null"
@@ -85,18 +86,18 @@ func (o Object) Truthy(key string) bool {
 // Reader returns a reader of the object's keys.
 func (o Object) Reader() *Reader { return &Reader{object: o} }
 
-// Reader takes values out of an object. A key that is absent or null leaves the
-// target as it is. The first error sticks; it names the key.
+// Reader reads values of an object. A key that is absent or null leaves the
+// target unchanged. The first error sticks; it names the key.
 type Reader struct {
 	object Object
-	within string // what the keys' names begin with in errors
+	within string // prefix of the keys' names in errors
 	err    error
 }
 
 // Err is the first error. It wraps [ErrType].
 func (r *Reader) Err() error { return r.err }
 
-// Within makes errors name a key of a nested object with what it is nested in.
+// Within makes errors about a key of a nested object name what it is nested in.
 func (r *Reader) Within(prefix string) *Reader {
 	r.within = prefix
 	return r
@@ -109,7 +110,7 @@ func (r *Reader) read(key, want string, take func(raw json.RawMessage) bool) {
 	}
 }
 
-// Int reads an integer. One that is written as 50257.0 or 1e3 is one too.
+// Int reads an integer. Numbers such as 50257.0 or 1e3 count as integers.
 func (r *Reader) Int(key string, to *int) {
 	r.read(key, "an integer", func(raw json.RawMessage) bool {
 		n, ok := Integer(raw)
@@ -197,7 +198,7 @@ func Number(raw json.RawMessage) (float64, bool) {
 		}
 		return 0, false
 	}
-	// A number beyond float64, which Python makes an infinity of.
+	// A number beyond float64, which Python reads as an infinity.
 	if f, _, err := big.ParseFloat(string(raw), 10, 64, big.ToNearestEven); err == nil {
 		x, _ := f.Float64()
 		return x, true
@@ -205,8 +206,8 @@ func Number(raw json.RawMessage) (float64, bool) {
 	return 0, false
 }
 
-// Integer returns the integer that raw is, and false for anything else and for one
-// that is larger than a float64 holds exactly.
+// Integer returns the integer that raw is, and false for anything else and for
+// an integer that a float64 does not represent exactly.
 func Integer(raw json.RawMessage) (int, bool) {
 	const most = 1 << 53 // up to here a float64 is exact
 	x, ok := Number(raw)
@@ -216,7 +217,7 @@ func Integer(raw json.RawMessage) (int, bool) {
 	return int(x), true
 }
 
-// short is a value of a file as an error shows it.
+// short is a value of a file as shown in an error.
 func short(raw []byte) string {
 	const most = 60
 	if len(raw) > most {

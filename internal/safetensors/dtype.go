@@ -8,9 +8,9 @@ import (
 // DType is the element type of a tensor, under the name that the header uses.
 type DType string
 
-// The element types that this package reads and writes. The format knows
-// others too, F8_E4M3 among them; a file may hold tensors of any, whose bytes
-// can be had and mean nothing to this package.
+// The element types that this package reads and writes. The format has others,
+// such as F8_E4M3; a file may contain tensors of any type, whose bytes are
+// accessible but not interpreted.
 const (
 	F64  DType = "F64"
 	F32  DType = "F32"
@@ -44,8 +44,8 @@ func (d DType) Size() int64 {
 	}
 }
 
-// bits returns the bits of one element, or 0 for a type that nobody here has
-// heard of (safetensors 0.8, tensor.rs, Dtype).
+// bits returns the bits of one element, or 0 for an unknown type (safetensors
+// 0.8, tensor.rs, Dtype).
 func (d DType) bits() int64 {
 	switch d {
 	case "F4":
@@ -65,9 +65,9 @@ func (d DType) bits() int64 {
 const unknownSize = -1
 
 // byteSize returns the bytes of a tensor, or an error when a dimension is
-// negative, the product does not fit 63 bits, or the last byte is not full. As
-// in the reference implementation the product is taken from the left, so a
-// later zero does not excuse an earlier overflow.
+// negative, the product does not fit 63 bits, or the last byte is not full.
+// Like the reference implementation it multiplies from the left, so a later
+// zero does not excuse an earlier overflow.
 func byteSize(d DType, shape []int64) (int64, error) {
 	elements := int64(1)
 	for i, n := range shape {

@@ -9,18 +9,18 @@ import (
 var (
 	// ErrCorrupt marks a file that breaks the format's rules.
 	ErrCorrupt = errors.New("genie: corrupt safetensors file")
-	// ErrUnsupported marks a file that may follow the format but holds
+	// ErrUnsupported marks a file that may follow the format but contains
 	// something that this package does not read, such as another dtype.
 	ErrUnsupported = errors.New("genie: unsupported safetensors content")
 	// ErrWrite marks a misuse of the writer: wrong order, wrong size.
 	ErrWrite = errors.New("genie: safetensors write out of step")
 )
 
-// Error says what is wrong with a file and where. It wraps one of the
-// sentinels [ErrCorrupt], [ErrUnsupported] and [ErrWrite].
+// Error is a fault of a file and its location. It wraps one of the sentinels
+// [ErrCorrupt], [ErrUnsupported] and [ErrWrite].
 type Error struct {
 	File   string // path as given to Open or Create
-	Tensor string // name of the tensor at fault, empty when it is the file
+	Tensor string // name of the tensor at fault, empty when the file is
 	Reason string // what is wrong, with the numbers
 	Err    error  // the sentinel
 }

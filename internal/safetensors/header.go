@@ -29,8 +29,8 @@ type span struct {
 	begin, end int64
 }
 
-// header is a checked header: every span lies inside the data, their sizes
-// match their shapes, and in order they cover the data without a hole.
+// header is a checked header: every span is inside the data, their sizes match
+// their shapes, and in order they cover the data without a hole.
 type header struct {
 	raw      []byte // the JSON text, padding included
 	metadata map[string]string
@@ -38,7 +38,7 @@ type header struct {
 	size     int64  // bytes of all tensors
 }
 
-// fault is a finding before the file's name is known.
+// fault is a fault found before the file's name is known.
 func fault(tensor string, sentinel error, format string, args ...any) *Error {
 	return &Error{Tensor: tensor, Reason: fmt.Sprintf(format, args...), Err: sentinel}
 }
@@ -70,8 +70,8 @@ func parse(raw []byte, size int64) (*header, *Error) {
 }
 
 // parseJSON reads the header by tokens: decoding into a struct would accept
-// keys in another case. Of a tensor that is named twice the last counts, as in
-// the reference implementation.
+// keys in another case. If a tensor is named twice, the last entry counts, as
+// in the reference implementation.
 func (h *header) parseJSON() *Error {
 	if text := bytes.TrimLeft(h.raw, " \t\r\n"); len(text) == 0 || text[0] != '{' {
 		return fault("", ErrCorrupt, "header does not start with '{'")
@@ -130,8 +130,8 @@ func (h *header) parseMetadata(dec *json.Decoder) *Error {
 	})
 }
 
-// parseSpan reads {"dtype": string, "shape": [int...], "data_offsets": [begin, end]}.
-// What else is in it the reference implementation skips.
+// parseSpan reads {"dtype": string, "shape": [int...], "data_offsets": [begin,
+// end]}. Like the reference implementation it skips other keys.
 func parseSpan(dec *json.Decoder, name string) (span, *Error) {
 	s := span{name: name}
 	seen := make(map[string]struct{}, 3)
@@ -221,7 +221,7 @@ func (h *header) checkLayout() *Error {
 	return nil
 }
 
-// objectOrNull is object of something that may be null, which has no keys.
+// objectOrNull is object for a value that may be null, which has no keys.
 func objectOrNull(dec *json.Decoder, value func(key string) *Error) *Error {
 	tok, err := dec.Token()
 	if err != nil {
@@ -234,7 +234,7 @@ func objectOrNull(dec *json.Decoder, value func(key string) *Error) *Error {
 }
 
 // object reads one JSON object and calls value for each key, with the decoder
-// standing before the key's value.
+// before the key's value.
 func object(dec *json.Decoder, value func(key string) *Error) *Error {
 	tok, err := dec.Token()
 	if err != nil {
@@ -243,7 +243,7 @@ func object(dec *json.Decoder, value func(key string) *Error) *Error {
 	return objectFrom(tok, dec, value)
 }
 
-// objectFrom is object of which the first token has been read.
+// objectFrom is object after its first token.
 func objectFrom(tok json.Token, dec *json.Decoder, value func(key string) *Error) *Error {
 	if tok != json.Delim('{') {
 		return fault("", ErrCorrupt, "header has %v where an object belongs", tok)
@@ -321,7 +321,7 @@ func badJSON(tensor string, err error) *Error {
 	return fault(tensor, ErrCorrupt, "header is not valid JSON: %v", err)
 }
 
-// sizeFault turns an error of byteSize into a finding on one tensor.
+// sizeFault turns an error of byteSize into a fault of one tensor.
 func sizeFault(name string, err error) *Error {
 	sentinel := ErrCorrupt
 	if errors.Is(err, ErrUnsupported) {

@@ -15,24 +15,23 @@ import (
 type Tensor struct {
 	DType DType
 	Shape []int64 // a scalar has no dimensions
-	// Data holds the elements, row major and little endian. It is a view into
-	// the mapped file: read only, and valid until the file is closed. Files
-	// that Hugging Face or this package wrote align it to the element's size;
-	// the format does not promise that.
+	// Data holds the elements, row major and little endian. It is a read-only
+	// view into the mapped file, valid until the file is closed. In files from
+	// Hugging Face or this package it is aligned to the element's size; the
+	// format does not guarantee that.
 	//
-	// A mapped file that is cut short makes a read of Data fault, which ends the
-	// process: where File is not empty, read it with [Tensor.Read].
+	// If a mapped file is truncated, reading Data faults, which ends the
+	// process: if File is not empty, read the data with [Tensor.Read].
 	Data []byte
-	// File is the file that Data is a view of; empty where Data is memory of
-	// this process.
+	// File is the file that Data is a view of; empty if Data is memory of this
+	// process.
 	File string
 	name string
 }
 
 // Read calls f with the data, of which it may read any part, in its own
-// goroutine and without a lock. A file that was cut short in place, or that its
-// disk does not give, is an *[Error] that wraps [ErrCorrupt]; f has then been
-// left where it was.
+// goroutine and without a lock. A truncated file, or an error of its disk, is
+// an *[Error] that wraps [ErrCorrupt]; f has then stopped where it was.
 func (t Tensor) Read(f func(data []byte)) error { return t.ReadPart(0, len(t.Data), f) }
 
 // ReadPart is Read of the bytes from one offset up to another.
@@ -58,9 +57,8 @@ func (t Tensor) Release() {
 // File is an open safetensors file. All methods are safe for concurrent use,
 // but a view must not be used after Close.
 //
-// The mapping shows the file as it is on disk: whoever truncates it in place
-// makes a later read of a view fault, see [Tensor.Read]. Replace checkpoints by
-// rename.
+// The mapping shows the file on disk: truncating the file makes a later read of
+// a view fault, see [Tensor.Read]. Replace checkpoints by rename.
 type File struct {
 	path   string
 	info   os.FileInfo
@@ -72,8 +70,8 @@ type File struct {
 	release func() error // nil once closed
 }
 
-// Open maps the file at path and checks it. A file that breaks the format
-// gives an *[Error]; one that cannot be read gives the system's error.
+// Open maps the file at path and checks it. A malformed file gives an *[Error];
+// an unreadable one gives the system's error.
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -83,8 +81,8 @@ func Open(path string) (*File, error) {
 	return OpenFile(f, path)
 }
 
-// OpenFile is Open on a file that is open already; path only names it in
-// errors. The caller keeps f and may close it as soon as OpenFile returns.
+// OpenFile is Open for an open file; path only names it in errors. The caller
+// still owns f and may close it as soon as OpenFile returns.
 func OpenFile(f *os.File, path string) (*File, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -115,8 +113,8 @@ func OpenFile(f *os.File, path string) (*File, error) {
 	}, nil
 }
 
-// readHeader reads the JSON text, which is small, into memory of its own: what
-// becomes of the file later does not change it.
+// readHeader copies the JSON text, which is small: later changes of the file do
+// not affect it.
 func readHeader(f io.ReaderAt, size int64) ([]byte, *Error) {
 	if size < lengthBytes {
 		return nil, fault("", ErrCorrupt, "file has %d bytes, the header length alone takes %d", size, lengthBytes)
@@ -139,11 +137,11 @@ func readHeader(f io.ReaderAt, size int64) ([]byte, *Error) {
 // Path returns the path that the file was opened under.
 func (f *File) Path() string { return f.path }
 
-// Info returns the file's size, time of change and identity as they were when
-// it was opened.
+// Info returns the file's size, time of change and identity at the time of
+// opening.
 func (f *File) Info() os.FileInfo { return f.info }
 
-// Names returns the tensors' names by their place in the file.
+// Names returns the tensors' names in file order.
 func (f *File) Names() []string {
 	names := make([]string, len(f.header.spans))
 	for i, s := range f.header.spans {
@@ -156,8 +154,8 @@ func (f *File) Names() []string {
 // {"format": "pt"}; it is empty when the file has none.
 func (f *File) Metadata() map[string]string { return maps.Clone(f.header.metadata) }
 
-// Tensor returns the named tensor, and false when the file has none of that
-// name or is closed.
+// Tensor returns the named tensor, and false when the file does not have it or
+// is closed.
 func (f *File) Tensor(name string) (Tensor, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -173,8 +171,8 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	return t, true
 }
 
-// Header returns a copy of the header's JSON text, padding included, which
-// names every tensor, its place and its shape; nil once the file is closed.
+// Header returns a copy of the header's JSON text, padding included, with every
+// tensor's name, place and shape; nil once the file is closed.
 func (f *File) Header() []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -184,8 +182,8 @@ func (f *File) Header() []byte {
 	return slices.Clone(f.header.raw)
 }
 
-// Close unmaps the file. No view given out before may be used afterwards.
-// A second Close does nothing.
+// Close unmaps the file. Views must not be used afterwards. A second Close does
+// nothing.
 func (f *File) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -26,23 +26,23 @@ type Entry struct {
 func (e Entry) Bytes() (int64, error) { return byteSize(e.DType, e.Shape) }
 
 // Writer writes one file, tensor by tensor. It is not safe for concurrent use.
-// Close publishes the file, Abort drops it; whichever comes first counts, so
-// that `defer w.Abort()` beside an explicit Close is the usual shape.
+// Close publishes the file, Abort drops it; only the first of them counts, so
+// the usual form is `defer w.Abort()` and an explicit Close.
 type Writer struct {
 	path    string
 	entries []Entry
 	sizes   []int64
 	current int   // index of the tensor being written, -1 before the first
-	left    int64 // bytes that it still takes
+	left    int64 // remaining bytes
 	file    *atomicfile.File
-	err     error // sticks: the first failure, or that the writer is closed
+	err     error // sticky: the first failure, or that the writer is closed
 }
 
 var errWriterClosed = errors.New("writer is closed")
 
 // Create starts a file at path with the given tensors, in their order, and
 // writes its header, padded with spaces to a multiple of 8 bytes. The same
-// arguments give the same bytes. Hugging Face's loaders want metadata
+// arguments give the same bytes. Hugging Face's loaders require metadata
 // {"format": "pt"}.
 //
 // It refuses a name that is empty, repeated, reserved or not UTF-8, an unknown
@@ -71,8 +71,8 @@ func CreateContext(ctx context.Context, path string, entries []Entry, metadata m
 	return w, nil
 }
 
-// Begin starts the tensor of that name, which has to be the next one; the one
-// before has to be complete.
+// Begin starts the tensor of that name, which must be the next one; the
+// previous one must be complete.
 func (w *Writer) Begin(name string) error {
 	if w.err != nil {
 		return w.err
@@ -91,8 +91,8 @@ func (w *Writer) Begin(name string) error {
 	return nil
 }
 
-// Write appends to the data of the tensor that Begin named. More bytes than
-// the tensor takes are an error, and none of them is written.
+// Write appends to the data of the current tensor. More bytes than the tensor
+// has are an error, and none of them is written.
 func (w *Writer) Write(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
@@ -112,8 +112,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close publishes the file under its name, synced. When a tensor is missing
-// or something failed before, it drops the file and returns the error.
+// Close syncs the file and publishes it under its name. If a tensor is missing
+// or an earlier call failed, it drops the file and returns the error.
 func (w *Writer) Close() error {
 	if w.err != nil {
 		if errors.Is(w.err, errWriterClosed) {

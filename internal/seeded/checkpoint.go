@@ -15,6 +15,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 var (
@@ -32,11 +33,12 @@ const (
 	configFile  = "config.json"
 )
 
-// Options change how [Write] works. The zero value is usable.
+// Options change how [Write] works. The zero value is usable. Its fields are those of
+// workloads.CheckpointOptions, which converts to it.
 type Options struct {
 	// DType is F32 (the default), F16 or BF16. Narrower weights are those of
 	// F32, rounded to nearest even.
-	DType safetensors.DType
+	DType plan.DType
 	// Progress, when set, is told the bytes written so far and in all, from
 	// the calling goroutine.
 	Progress func(done, total int64)
@@ -45,16 +47,18 @@ type Options struct {
 	Workers int
 }
 
-// Storage is DType with its default, or an error that wraps [ErrDType].
+// Storage is what DType is in a file, with its default, or an error that wraps [ErrDType].
 func (o Options) Storage() (safetensors.DType, error) {
 	switch o.DType {
-	case "":
+	case plan.Invalid, plan.F32:
 		return safetensors.F32, nil
-	case safetensors.F32, safetensors.F16, safetensors.BF16:
-		return o.DType, nil
-	default:
-		return "", fmt.Errorf("%w: %q", ErrDType, string(o.DType))
+	case plan.F16:
+		return safetensors.F16, nil
+	case plan.BF16:
+		return safetensors.BF16, nil
+	case plan.I32, plan.I64, plan.Bool:
 	}
+	return "", fmt.Errorf("%w: %v", ErrDType, o.DType)
 }
 
 // Checkpoint is what to write.
@@ -76,18 +80,19 @@ type Checkpoint struct {
 // under way and returns its error. Too little free space gives [ErrNoSpace]
 // before anything is written.
 func Write(ctx context.Context, dir string, c Checkpoint, seed uint64, opts Options) (err error) {
-	if opts.DType, err = opts.Storage(); err != nil {
+	dtype, err := opts.Storage()
+	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // a checkpoint is not secret
 		return fmt.Errorf("make the checkpoint's folder: %w", err)
 	}
-	if err := checkSpace(dir, size(c.Specs, opts.DType)); err != nil {
+	if err := checkSpace(dir, size(c.Specs, dtype)); err != nil {
 		return err
 	}
 	entries := make([]safetensors.Entry, len(c.Specs))
 	for i, s := range c.Specs {
-		entries[i] = safetensors.Entry{Name: s.Name, DType: s.dtype(opts.DType), Shape: s.Shape}
+		entries[i] = safetensors.Entry{Name: s.Name, DType: s.dtype(dtype), Shape: s.Shape}
 	}
 	path := filepath.Join(dir, weightsFile)
 	w, err := safetensors.Create(path, entries, map[string]string{"format": "pt"})
@@ -95,7 +100,7 @@ func Write(ctx context.Context, dir string, c Checkpoint, seed uint64, opts Opti
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	defer func() { err = errors.Join(err, w.Abort()) }()
-	if err := writeWeights(ctx, w, c.Specs, seed, opts); err != nil {
+	if err := writeWeights(ctx, w, c.Specs, seed, dtype, opts); err != nil {
 		return fmt.Errorf("write checkpoint %s: %w", path, err)
 	}
 	if err := w.Close(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/genie-sdk/go/internal/safetensors"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 func specs() []Spec {
@@ -75,7 +76,7 @@ func checkMoments(t *testing.T, s Spec, data []byte) {
 func TestWriteRefuses(t *testing.T) {
 	dir := t.TempDir()
 	c := Checkpoint{Specs: specs()}
-	require.ErrorIs(t, Write(t.Context(), dir, c, 1, Options{DType: safetensors.I8}), ErrDType)
+	require.ErrorIs(t, Write(t.Context(), dir, c, 1, Options{DType: plan.I64}), ErrDType)
 	if _, ok := freeBytes(dir); ok {
 		huge := Checkpoint{Specs: []Spec{{Name: "huge", Shape: []int64{1 << 50}}}}
 		require.ErrorIs(t, Write(t.Context(), dir, huge, 1, Options{}), ErrNoSpace)

@@ -26,7 +26,7 @@ type chunk struct {
 
 // writeWeights makes the tensors chunk by chunk in parallel and writes them in
 // order. chunksInFlight buffers exist, so memory is bounded.
-func writeWeights(ctx context.Context, w *safetensors.Writer, specs []Spec, seed uint64, opts Options) error {
+func writeWeights(ctx context.Context, w *safetensors.Writer, specs []Spec, seed uint64, dtype safetensors.DType, opts Options) error {
 	workers := opts.Workers
 	if workers <= 0 {
 		workers = defaultMakeWorkers
@@ -48,13 +48,13 @@ func writeWeights(ctx context.Context, w *safetensors.Writer, specs []Spec, seed
 	for range workers {
 		group.Go(func() error {
 			for c := range todo {
-				c.data = newNoise(seed, specs[c.spec]).fill(c.data[:0], specs[c.spec].dtype(opts.DType), c.from, c.count)
+				c.data = newNoise(seed, specs[c.spec]).fill(c.data[:0], specs[c.spec].dtype(dtype), c.from, c.count)
 				c.ready <- struct{}{}
 			}
 			return nil
 		})
 	}
-	err := collect(ctx, w, specs, order, free, opts)
+	err := collect(ctx, w, specs, order, free, size(specs, dtype), opts.Progress)
 	if err != nil {
 		cancel()
 	}
@@ -83,8 +83,8 @@ func deal(ctx context.Context, specs []Spec, free <-chan *chunk, todo, order cha
 }
 
 // collect writes the chunks in order and gives them back.
-func collect(ctx context.Context, w *safetensors.Writer, specs []Spec, order <-chan *chunk, free chan<- *chunk, opts Options) error {
-	done, total := int64(0), size(specs, opts.DType)
+func collect(ctx context.Context, w *safetensors.Writer, specs []Spec, order <-chan *chunk, free chan<- *chunk, total int64, progress func(done, total int64)) error {
+	done := int64(0)
 	for c := range order {
 		<-c.ready // every chunk in order is in todo as well, or about to be
 		if err := ctx.Err(); err != nil {
@@ -101,8 +101,8 @@ func collect(ctx context.Context, w *safetensors.Writer, specs []Spec, order <-c
 		}
 		done += int64(n)
 		free <- c
-		if opts.Progress != nil {
-			opts.Progress(done, total)
+		if progress != nil {
+			progress(done, total)
 		}
 	}
 	if err := ctx.Err(); err != nil {

@@ -1,18 +1,17 @@
-// Package weightcache keeps weights that were uploaded in a folder, so that a
-// worker that starts again, or that had to forget them, need not be sent them
-// again.
+// Package weightcache stores uploaded weights in a folder, so that clients need
+// not upload them again after a worker has restarted or has evicted them.
 //
 //	c, err := weightcache.Open("/var/cache/genie", weightcache.Options{})
 //	if err != nil { ... }
 //	defer c.Close()
 //	w, err := c.Create(hash, size)
 //
-// A file has the name of its content's hash. It is written under another name,
-// synced and renamed, so that a file with a hash for its name was once whole;
-// since disks and people change files, whoever reads one checks the hash anyway,
-// and what does not have it is removed. The folder is bounded in bytes and
-// files; what was used longest ago goes first. Several workers may share a
-// folder: nothing but the folder itself says what is in it.
+// A file is named by the hash of its content. It is written under another name,
+// synced and renamed, so a file with a hash as its name was once complete.
+// Disks and people change files, so every reader checks the hash, and a file
+// with another hash is removed. The folder is bounded in bytes and files; the
+// least recently used files are evicted first. Several workers may share a
+// folder: its state is only in the folder itself.
 package weightcache
 
 import (
@@ -36,14 +35,14 @@ type Options struct {
 	MaxBytes int64
 	// MaxEntries bounds their number; 8192 when 0.
 	MaxEntries int
-	// Files is the folder; nil for the one that Open is given.
+	// Files is the folder; nil for the one given to Open.
 	Files Files
-	// Now is the clock that says when a file was used; nil for the system's.
+	// Now is the clock for times of use; nil for the system's.
 	Now func() time.Time
 }
 
-// abandoned is the age from which an unfinished file is taken for the remains
-// of a worker that died.
+// abandoned is the age from which an unfinished file counts as the remains of a
+// worker that died.
 const abandoned = time.Hour
 
 // Cache is an open folder. It is safe for concurrent use.
@@ -55,15 +54,15 @@ type Cache struct {
 	writing map[string]int64 // sizes that unfinished files will have, by name
 
 	hits, misses, evicted atomic.Int64
-	bytes, entries        atomic.Int64 // as of the last look
+	bytes, entries        atomic.Int64 // as of the last scan
 }
 
-// Stats is what a cache has done since it was opened, and what it held when it
-// last looked.
+// Stats is the activity of a cache since it was opened, and its content at the
+// last scan.
 type Stats struct{ Hits, Misses, Evictions, Bytes, Entries int64 }
 
-// Open opens the folder dir and makes it if it is not there. What is beyond the
-// bounds goes at once.
+// Open opens the folder dir and creates it if it does not exist. It evicts at
+// once what exceeds the limits.
 func Open(dir string, opts Options) (*Cache, error) {
 	if opts.MaxBytes == 0 {
 		opts.MaxBytes = 16 << 30
@@ -97,15 +96,15 @@ func (c *Cache) Stats() Stats {
 	return Stats{c.hits.Load(), c.misses.Load(), c.evicted.Load(), c.bytes.Load(), c.entries.Load()}
 }
 
-// Load finds content of size bytes and gives it to take, which checks its hash.
-// It reports whether the content was there and was taken. A file of another
-// size, or that take finds to be [transport.ErrCorrupt], is removed.
+// Load finds content of size bytes and passes it to take, which checks its
+// hash. It reports whether the content was found and taken. A file of another
+// size, or for which take returns [transport.ErrCorrupt], is removed.
 func (c *Cache) Load(h plan.Hash, size int64, take func(io.Reader) error) (bool, error) {
 	name := h.String()
 	err := c.read(name, size, take)
 	if err == nil {
 		c.hits.Add(1)
-		_ = c.files.Touch(name, c.opts.Now()) // it is used; whether that is noted matters little
+		_ = c.files.Touch(name, c.opts.Now()) // marks the use; a failure matters little
 		return true, nil
 	}
 	c.misses.Add(1)
@@ -141,8 +140,8 @@ type entry struct {
 	used time.Time
 }
 
-// shrink removes files until there is room for a number of bytes and files
-// more. The caller holds the lock.
+// shrink removes files until there is room for the given bytes and files. The
+// caller holds the lock.
 func (c *Cache) shrink(bytes int64, files int) error {
 	entries, total, err := c.look()
 	if err != nil {
@@ -156,7 +155,7 @@ func (c *Cache) shrink(bytes int64, files int) error {
 		if total+bytes <= c.opts.MaxBytes && n+files <= c.opts.MaxEntries {
 			break
 		}
-		// A file that another worker has removed is gone all the same.
+		// A file that another worker has removed is gone as well.
 		if err := c.files.Remove(e.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -177,8 +176,8 @@ func (c *Cache) shrink(bytes int64, files int) error {
 
 var errFull = errors.New("genie: weight cache full")
 
-// look lists the finished files and adds up all, those being written at the
-// size that they will have. It removes the remains of workers that died.
+// look lists the finished files and sums up all files, with unfinished ones at
+// their final size. It removes the remains of workers that died.
 func (c *Cache) look() (entries []entry, total int64, err error) {
 	infos, err := c.files.List()
 	if err != nil {

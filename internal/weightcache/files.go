@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Files is a folder as far as a cache needs one: the place where tests let a
-// disk be full.
+// Files is a folder with the operations that a cache needs. Tests replace it to
+// simulate a full disk.
 type Files interface {
-	// Create makes a file that is not there yet.
+	// Create makes a file that does not exist yet.
 	Create(name string) (File, error)
 	Open(name string) (File, error)
 	Rename(from, to string) error
@@ -19,7 +19,7 @@ type Files interface {
 	// Touch sets the time when a file was last used.
 	Touch(name string, t time.Time) error
 	List() ([]fs.FileInfo, error)
-	// Sync makes renames last.
+	// Sync makes renames durable.
 	Sync() error
 	Close() error
 }
@@ -32,7 +32,7 @@ type File interface {
 	Stat() (fs.FileInfo, error)
 }
 
-// folder is a folder of the system, which no name leads out of.
+// folder is a folder of the system; no name escapes from it.
 type folder struct{ root *os.Root }
 
 func openFolder(dir string) (Files, error) {
@@ -67,7 +67,7 @@ func (d folder) Remove(name string) error             { return d.root.Remove(nam
 func (d folder) Touch(name string, t time.Time) error { return d.root.Chtimes(name, t, t) }
 func (d folder) Close() error                         { return d.root.Close() }
 
-// List gives the files of the folder; one that goes meanwhile is left out.
+// List lists the files of the folder, except those that disappear meanwhile.
 func (d folder) List() ([]fs.FileInfo, error) {
 	f, err := d.root.Open(".")
 	if err != nil {
@@ -92,8 +92,8 @@ func (d folder) List() ([]fs.FileInfo, error) {
 	return infos, nil
 }
 
-// Sync makes renames last. Some systems cannot sync a folder; the rename itself
-// has happened by then, so that is no failure.
+// Sync makes renames durable. Some systems cannot sync a folder; the rename
+// itself has happened by then, so that is not a failure.
 func (d folder) Sync() error {
 	f, err := d.root.Open(".")
 	if err != nil {

@@ -11,18 +11,18 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Tag is 32 bytes that belong to content and are not computed from what the
-// cache has: a worker checks with them whether a client has the content, without
-// reading it. They are behind the content in its file.
+// Tag is 32 bytes that belong to content. A worker checks with them whether a
+// client has the content, without reading it. They are stored after the content
+// in its file.
 type Tag [32]byte
 
 const tagLen = int64(len(Tag{}))
 
-// nonceName is the file of what tags were made with.
+// nonceName is the file of the nonce that tags were made with.
 const nonceName = "possession-nonce"
 
-// Nonce is 32 random bytes that stay with the folder: what the tags in it are
-// made with.
+// Nonce is 32 random bytes that stay with the folder. The tags in it are made
+// with them.
 func (c *Cache) Nonce() ([32]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,7 +44,7 @@ func (c *Cache) Nonce() ([32]byte, error) {
 	if err != nil {
 		return n, errors.Join(fmt.Errorf("weight cache: %w", err), c.files.Remove(temp))
 	}
-	return c.readNonce() // another worker's, if that was later
+	return c.readNonce() // another worker's, if that was faster
 }
 
 func (c *Cache) readNonce() (n [32]byte, err error) {
@@ -59,14 +59,14 @@ func (c *Cache) readNonce() (n [32]byte, err error) {
 	return n, nil
 }
 
-// sizeOf reports whether a file of have bytes can be that of content of size
-// bytes, with its tag or without.
+// sizeOf reports whether a file of have bytes can hold content of size bytes,
+// with or without its tag.
 func sizeOf(have, size int64) bool { return have == size || have == size+tagLen }
 
 // SetTag gives the content its tag; it is called before Commit.
 func (w *Writer) SetTag(t Tag) { w.tag = &t }
 
-// finish writes what comes after the content and makes the file last.
+// finish writes the tag and makes the file durable.
 func (w *Writer) finish() error {
 	if w.tag != nil {
 		if _, err := w.f.Write(w.tag[:]); err != nil {
@@ -77,7 +77,7 @@ func (w *Writer) finish() error {
 }
 
 // Tag is the tag of content of size bytes; false when the cache does not have
-// it. It takes about as long either way.
+// it. It takes about the same time in both cases.
 func (c *Cache) Tag(h plan.Hash, size int64) (t Tag, ok bool) {
 	f, err := c.files.Open(h.String())
 	if err != nil {

@@ -11,9 +11,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Writer is content on its way into the cache. It is not safe for concurrent
-// use. Exactly one of Commit and Abort decides its fate; an error of Write is
-// an Abort.
+// Writer is content being written to the cache. It is not safe for concurrent
+// use. Exactly one of Commit and Abort ends it; an error of Write is an Abort.
 type Writer struct {
 	c     *Cache
 	final string
@@ -21,13 +20,13 @@ type Writer struct {
 	size  int64
 	tag   *Tag
 	got   int64
-	f     File // nil when all is decided
+	f     File // nil after the end
 }
 
 const unfinishedLen = 16
 
-// Create begins a file for content of size bytes, for which it makes room. The
-// error is [fs.ErrExist] when the cache has it already.
+// Create begins a file for content of size bytes and makes room for it. The
+// error is [fs.ErrExist] when the cache already has the content.
 func (c *Cache) Create(h plan.Hash, size int64) (*Writer, error) {
 	var random [unfinishedLen / 2]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -38,7 +37,7 @@ func (c *Cache) Create(h plan.Hash, size int64) (*Writer, error) {
 	if c.has(w.final, size) {
 		return nil, fs.ErrExist
 	}
-	if size > c.opts.MaxBytes { // do not empty the cache for nothing
+	if size > c.opts.MaxBytes { // do not empty the cache in vain
 		return nil, fmt.Errorf("%w: content of %d bytes, %d are allowed in all", errFull, size, c.opts.MaxBytes)
 	}
 	if err := c.shrink(size, 1); err != nil {
@@ -83,8 +82,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, errors.Join(err, w.Abort())
 }
 
-// Commit makes the file last under its name. The caller has checked the hash of
-// what was written. When it fails nothing is left of the file.
+// Commit makes the file durable under its name. The caller has checked the hash
+// of the content. After a failure nothing is left of the file.
 func (w *Writer) Commit() error {
 	if w.f == nil {
 		return fs.ErrClosed

@@ -11,21 +11,22 @@ import (
 	"github.com/genie-sdk/go/transport/wire/grpcwire"
 )
 
-// acceptPause is how long accepting rests when descriptors run out.
+// acceptPause is how long the accept loop pauses when there are no descriptors
+// left.
 const acceptPause = 50 * time.Millisecond
 
 // maxUngreeted bounds what a gRPC connection may send before one of its streams
-// has said hello: TLS with certificates, headers and a hello. gRPC would hold a
-// window of each stream.
+// has sent its Hello: TLS with certificates, headers and a Hello. gRPC would
+// buffer a window for each stream.
 const maxUngreeted = 256 << 10
 
-// temporary reports whether accepting can go on after err.
+// temporary reports whether accepting can continue after err.
 func temporary(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
 		errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
 }
 
-// pause waits a moment and reports whether the server is still open.
+// pause waits and reports whether the server is still open.
 func (s *Server) pause() bool {
 	t := time.NewTimer(acceptPause)
 	defer t.Stop()

@@ -10,20 +10,20 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// DefaultMaxQueue bounds the runs that wait in all when nothing else is said.
+// DefaultMaxQueue is the default limit of waiting runs.
 const DefaultMaxQueue = 4096
 
-// gatherer is a call that may say that the engine makes it one run with those of
-// other sessions. Such calls of a program go together and take one place.
+// gatherer is a call that may report that the engine batches it with calls of
+// other sessions. Such calls of a program start together and take one place.
 type gatherer interface{ Gathers() bool }
 
-// admitter decides who runs and who may wait.
+// admitter decides which requests run and which wait.
 type admitter struct {
 	runs  *admission.Scheduler
 	queue *admission.Queue
-	// Prepares have places of their own: a run may wait for what another client
-	// does, a plan to be prepared may not wait for that, and what one costs says
-	// nothing of the other.
+	// Prepares have separate places: a run may wait for another client's work,
+	// a plan to be prepared must not wait for that, and the costs of the two
+	// say nothing about each other.
 	prepares *admission.Scheduler
 	waiting  *admission.Queue
 }
@@ -32,21 +32,22 @@ func newAdmitter(o Options) admitter {
 	return admitter{
 		runs:  admission.New(admission.Options{MaxRunning: o.MaxRunning}),
 		queue: admission.NewQueue(o.MaxQueue, nil),
-		// Half of the processors at most, and one at least: the others are for runs.
+		// At most half of the processors, and at least one: the others are for
+		// runs.
 		prepares: admission.New(admission.Options{MaxRunning: o.MaxRunning / 2}),
 		waiting:  admission.NewQueue(o.MaxQueue, nil),
 	}
 }
 
-// defaultRunning is a run for each processor.
+// defaultRunning is one run per processor.
 func defaultRunning() int { return runtime.GOMAXPROCS(0) }
 
-// Load is the runs of a server at one moment.
+// Load is the load of a server at one moment.
 type Load struct {
-	Queued  int // that have not begun
-	Turns   int // that wait for their turn, first among those of their session
-	Running int // places taken by those that go
-	// Plans that are being prepared, and that wait for it.
+	Queued  int // runs that have not begun
+	Turns   int // the first waiting run of each session
+	Running int // places taken by running runs
+	// Plans that are being prepared, and plans that wait for it.
 	Preparing, Unprepared int
 }
 
@@ -60,16 +61,16 @@ func (s *Server) Load() Load {
 	}
 }
 
-// tenancy is a session's part in the worker's time and queue.
+// tenancy is a session's share of the worker's time and queue.
 type tenancy struct {
-	flow     *admission.Flow // of runs
+	flow     *admission.Flow // for runs
 	line     *admission.Line
 	prepares *admission.Flow
-	waiting  *admission.Line // of Prepares
+	waiting  *admission.Line // for Prepares
 }
 
-// tenancy begins the part of a session. Sessions of one identity share; those of
-// nobody known are by themselves.
+// tenancy begins the share of a session. Sessions of one identity share; a
+// session without an identity does not.
 func (a *admitter) tenancy(identity string) tenancy {
 	if identity == Anonymous {
 		identity = ""
@@ -105,7 +106,7 @@ func join(l *admission.Line, q *admission.Queue, of string) (*admission.Place, e
 	return p, nil
 }
 
-// full is the error of a session that has too many requests waiting.
+// full is the error of a session with too many waiting requests.
 func (s *session) full() error {
 	return &transport.OverloadError{
 		RetryAfter: s.srv.admit.queue.Hint(queueLen),
@@ -113,8 +114,8 @@ func (s *session) full() error {
 	}
 }
 
-// turn runs when it is the session's turn, and gives the turn up afterwards: a
-// loop does so after each of its runs.
+// turn runs a call when it is the session's turn, and gives up the turn
+// afterwards: a loop does so after each of its runs.
 func (r *call) turn(ctx context.Context, ec Call) error {
 	var key any
 	if g, ok := ec.(gatherer); ok && g.Gathers() {
@@ -132,14 +133,14 @@ func (r *call) turn(ctx context.Context, ec Call) error {
 	return ec.Run(ctx)
 }
 
-// pauser is a call that others can go before while it runs, in the middle of a step
-// too.
+// pauser is a call that can pause for others while it runs, also in the middle
+// of a step.
 type pauser interface {
 	OnStep(pause func(ctx context.Context) (time.Duration, error))
 }
 
-// bound ends a request when what is left of its caller's time is over: before it
-// has begun it is then dropped, and afterwards stopped.
+// bound ends a request when its caller's remaining time is over: it drops the
+// request before it has begun, and stops it afterwards.
 func (st *stream) bound(milliseconds uint64) {
 	const most = uint64(1<<63-1) / uint64(time.Millisecond)
 	if milliseconds == 0 || milliseconds > most {

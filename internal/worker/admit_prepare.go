@@ -13,8 +13,8 @@ import (
 // wait for their turn.
 const prepareTurn = 5 * time.Millisecond
 
-// schedulerTurn is how long a Prepare computes before goroutines that receive and
-// send go first.
+// schedulerTurn is how long a Prepare computes before goroutines that receive
+// and send go first.
 const schedulerTurn = time.Millisecond
 
 // preparing is a Prepare's turn.
@@ -22,7 +22,7 @@ type preparing struct {
 	flow   *admission.Flow
 	ticket *admission.Ticket
 	since  time.Time // of the turn
-	let    time.Time // when other goroutines could last go first
+	let    time.Time // when other goroutines last could go first
 }
 
 // placeOf takes a place in the queue of Prepares.
@@ -31,8 +31,8 @@ func (s *session) placeOf(r *preparation) (err error) {
 	return err
 }
 
-// turn waits until it is the session's turn to prepare a plan, which lasts until
-// leave.
+// turn waits until it is the session's turn to prepare a plan. The turn lasts
+// until leave.
 func (r *preparation) turn(ctx context.Context) error {
 	t, err := r.s.prepares.Enter(ctx, nil)
 	if err != nil {
@@ -50,9 +50,10 @@ func (p *preparing) leave() {
 	}
 }
 
-// goOn is called now and then while a plan is read and compiled. It says whether
-// the caller is still there, and lets those go first that receive and send. The
-// turn lasts: half of a compiled plan is memory that nobody counts.
+// goOn is called now and then while a plan is read and compiled. It reports
+// whether the caller is still connected, and lets goroutines that receive and
+// send go first. It keeps the turn, because a half-compiled plan is memory that
+// is not counted.
 func (p *preparing) goOn(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("genie: stopped while a plan was prepared: %w", context.Cause(ctx))
@@ -64,8 +65,8 @@ func (p *preparing) goOn(ctx context.Context) error {
 	return nil
 }
 
-// share is goOn where nothing is half done: who has had its time lets the next
-// one have its turn, and waits for another.
+// share is goOn at a point where nothing is half done: after its time it passes
+// the turn on and waits for another.
 func (p *preparing) share(ctx context.Context) error {
 	if err := p.goOn(ctx); err != nil || time.Since(p.since) < prepareTurn {
 		return err
@@ -74,7 +75,7 @@ func (p *preparing) share(ctx context.Context) error {
 	return p.again(ctx)
 }
 
-// again waits for another turn after the last one was left.
+// again waits for another turn after leave.
 func (p *preparing) again(ctx context.Context) error {
 	t, err := p.flow.Enter(ctx, nil)
 	if p.ticket = t; err != nil {

@@ -9,27 +9,27 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// arrival is a payload on its way into memory, which is taken as it comes: what
-// is announced and not sent costs nothing, and what is sent at most twice as
-// much. Its memory is contiguous, so it moves when it grows.
+// arrival is a payload on its way into memory. Memory is taken as the bytes
+// arrive: announced bytes cost nothing, and received bytes at most twice their
+// size. The memory is contiguous, so it moves when it grows.
 type arrival struct {
 	s     *session
 	parts []stretch
-	room  uint64 // of all of it in memory
-	want  uint64 // its length
+	room  uint64 // size of the whole payload in memory
+	want  uint64 // size of the payload
 	got   uint64
 	mem   []byte
 	next  int    // part that the next byte belongs to
-	in    uint64 // bytes of that part that came
+	in    uint64 // bytes of that part received
 }
 
-// stretch is a stretch of a payload and where it lies in memory.
+// stretch is a part of a payload and its place in memory.
 type stretch struct {
 	at, n uint64
 	cause plan.Cause
 }
 
-// add appends n bytes that count as cause, on their own cache lines.
+// add appends n bytes that count as cause, aligned to cache lines.
 func (a *arrival) add(n uint64, cause plan.Cause) (at uint64) {
 	at = a.room
 	a.parts = append(a.parts, stretch{at, n, cause})
@@ -38,7 +38,7 @@ func (a *arrival) add(n uint64, cause plan.Cause) (at uint64) {
 	return at
 }
 
-// fits reports whether all of the payload could come now.
+// fits reports whether the whole payload would fit now.
 func (a *arrival) fits() error {
 	if err := a.s.tenant.bytes.check(int64(pages(a.room))); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (a *arrival) fits() error {
 	return a.s.srv.staging.check(pages(a.room))
 }
 
-// into is where the next n bytes go, memory for which is taken here.
+// into is the memory for the next n bytes. It takes that memory.
 func (a *arrival) into(n uint64) (*wire.Sink, error) {
 	n = min(n, a.want-a.got)
 	segs := make([]wire.Segment, 0, min(len(a.parts), 8))
@@ -72,7 +72,7 @@ func (a *arrival) into(n uint64) (*wire.Sink, error) {
 	return wire.NewSink(segs), nil
 }
 
-// end is where in memory the next n bytes end.
+// end is where the next n bytes end in memory.
 func (a *arrival) end(n uint64) uint64 {
 	for i, in := a.next, a.in; ; i, in = i+1, 0 {
 		p := a.parts[i]
@@ -83,8 +83,8 @@ func (a *arrival) end(n uint64) uint64 {
 	}
 }
 
-// reach makes the memory at least n bytes long: as long as the whole payload when
-// that is what comes, else twice as long as it was.
+// reach makes the memory at least n bytes long: as long as the whole payload if
+// that is arriving, else twice as long as before.
 func (a *arrival) reach(n uint64) error {
 	have := uint64(len(a.mem))
 	if n <= have {
@@ -110,23 +110,24 @@ func (a *arrival) reach(n uint64) error {
 	return err
 }
 
-// free gives the memory back, or keeps it for the session's next call.
+// free frees the memory, or retains it for the session's next call.
 func (a *arrival) free() {
 	a.s.giveBack(a.mem)
 	a.mem = nil
 }
 
-// A message in parts has to bring minProgress bytes, or what is left of it, in
-// Options.Patience: somebody pays for the memory that it has taken.
+// A message in parts has to bring minProgress bytes, or the rest of it, within
+// Options.Patience: its memory is charged to an identity.
 const minProgress = 64 << 10
 
-// progress is what a message that comes in parts has brought.
+// progress is what a message in parts has brought.
 type progress struct {
 	since time.Time
 	bytes uint64 // since then
 }
 
-// brought counts the payload of a frame of a message that goes on, or ends.
+// brought counts the payload of a frame of an unfinished message, or of its
+// last one.
 func (c *conn) brought(st *stream, n uint64, more bool) {
 	if !more {
 		if st.progress != nil {
@@ -147,8 +148,8 @@ func (c *conn) brought(st *stream, n uint64, more bool) {
 	}
 }
 
-// impatient fails the messages that have stalled. It is called whenever anything
-// comes: a client that sends nothing at all is given up for its silence.
+// impatient fails stalled messages. It is called whenever anything arrives; a
+// client that sends nothing at all is ended by its silence.
 func (c *conn) impatient() {
 	if len(c.inParts) == 0 {
 		return

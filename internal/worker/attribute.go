@@ -7,12 +7,12 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// inputCauses is what the bytes of a plan's inputs count as, as the client says
-// when it first runs the plan and when it changes. The receiving goroutine's.
+// inputCauses is what the bytes of a plan's inputs count as. The client says so
+// when it first runs the plan and when it changes. The receiving goroutine owns
+// it.
 type inputCauses struct{ list []plan.Cause }
 
-// of is the cause of input i; an input of which nothing was said is an
-// activation.
+// of is the cause of input i. The default is an activation.
 func (c *inputCauses) of(i int) plan.Cause {
 	if i < len(c.list) {
 		return c.list[i]

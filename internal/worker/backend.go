@@ -13,23 +13,24 @@ import (
 
 // WeightStore takes the weights of programs.
 type WeightStore interface {
-	// Missing lists the ids of the weights that are not there, one of each form.
+	// Missing lists the ids of the missing weights, one of each layout.
 	Missing(p Program) []int
-	// Fits reports whether there is room for what is missing, and for the content
-	// of which absent is true.
+	// Fits reports whether there is room for the missing weights, and for the
+	// content of which absent is true.
 	Fits(p Program, absent func(plan.Hash) bool) error
 	PutWeight(p Program, v plan.Value) (WeightWriter, error)
-	// WeightMemory is what PutWeight would take.
+	// WeightMemory is the memory that PutWeight would take.
 	WeightMemory(p Program, v plan.Value) (int64, error)
 	WeightForm(p Program, v plan.Value) (engine.WeightKey, error)
-	// KeepTags makes the engine keep a tag of each weight that comes, see
+	// KeepTags makes the engine store a tag of each arriving weight, see
 	// [transport.PossessionTag].
 	KeepTags(nonce transport.PossessionKey)
-	// PossessionTag is that of value id, nil when the weight is not here.
+	// PossessionTag is the tag of value id, nil when the weight is not in the
+	// engine.
 	PossessionTag(p Program, id int) *transport.PossessionTag
 }
 
-// Engine runs plans; [ForEngine] makes one of package engine's.
+// Engine runs plans; [ForEngine] adapts package engine.
 type Engine interface {
 	WeightStore
 	Epoch() uint64
@@ -39,8 +40,8 @@ type Engine interface {
 	// [engine.Engine.CompileHashed].
 	Compile(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (Program, error)
 	Memory() *budget.Budget
-	// DropBindings gives up what sessions of an account could bind anew, as much
-	// as n bytes if there is as much.
+	// DropBindings drops bindings that sessions of an account can make again, n
+	// bytes if there are as many.
 	DropBindings(a engine.Account, n int64)
 	NewSession() Session
 }
@@ -83,16 +84,16 @@ type WeightWriter interface {
 	io.Writer
 	Got() (n int64, prefix plan.Hash)
 	Held() int64
-	// Tag is the tag of what was written; nil where none is kept.
+	// Tag is the tag of the written content; nil if no tags are stored.
 	Tag() *transport.PossessionTag
 	Commit() error
 	Abort()
 }
 
-// WeightFinder finds weights in a model folder of the worker's own.
+// WeightFinder finds weights in a model folder of the worker.
 type WeightFinder interface {
-	// Find returns the content named by hash from the model, or an error.
-	// model is a single path element. It waits no longer than ctx.
+	// Find returns the content named by hash from the model, or an error. model
+	// is a single path element. It waits no longer than ctx.
 	Find(ctx context.Context, model string, hash plan.Hash) (transport.Weight, error)
 }
 

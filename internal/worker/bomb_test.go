@@ -177,8 +177,8 @@ func explode(t *testing.T, w *workertest.Worker, a armed, way string, end func(t
 	return took
 }
 
-// TestVictimBesideBombs has somebody run small plans while somebody else runs as
-// many as he may of those that take hours.
+// TestVictimBesideBombs has one client run small plans while another runs as
+// many as it may of plans that take hours.
 func TestVictimBesideBombs(t *testing.T) {
 	for over := range dialers {
 		t.Run(over, func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"github.com/genie-sdk/go/transport/tcp"
 )
 
-// deafConn stops taking what is written, and does not say so to who reads from
-// it until the test lets it.
+// deafConn stops accepting writes, and does not report that to its reader until
+// the test lets it.
 type deafConn struct {
 	net.Conn
 	broken atomic.Bool
@@ -38,7 +38,7 @@ func (c *deafConn) Read(b []byte) (int, error) {
 }
 
 // TestBrokenWhileCancelling breaks the connection under a Cancel, whose error
-// nobody sees, and calls again before the receiving goroutine has noticed: the
+// is not seen, and calls again before the receiving goroutine has noticed: the
 // worker is unreachable, the executor has not been closed.
 func TestBrokenWhileCancelling(t *testing.T) {
 	began := make(chan struct{}, 1)

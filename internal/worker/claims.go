@@ -9,28 +9,30 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Clients that start together miss the same weights. Prepare gives each missing
-// weight to one session, which is told to send it; a Prepare of another session
-// of the same identity waits until that is done, and then misses nothing. A
-// claim ends when its weight is there, when its session ends or loses its
-// connection, and when nothing has come from that session for claimIdle, or for
-// claimStart since it was told: then the next one that waits is told to send, from
-// where the first one got to. A Prepare that has waited for a session that sent
-// nothing waits for no other. Sessions of different identities do not wait for each other, since the wait
-// would tell one what another uploads.
+// Clients that start together miss the same weights. Prepare assigns each
+// missing weight to one session, which must send it. A Prepare of another
+// session of the same identity waits until that is done, and then misses
+// nothing. A claim ends when its weight has arrived, when its session ends or
+// loses its connection, and when nothing has arrived from that session for
+// claimIdle, or for claimStart after the assignment. Then the next waiting
+// session must send, from where the first one got to. A Prepare that has waited
+// for a session that sent nothing does not wait for another. Sessions of
+// different identities do not wait for each other, since the wait would reveal
+// what another identity uploads.
 
 const (
-	// maxClaims bounds the weights that sessions have been told to send. What is
-	// beyond is not claimed, and may be sent twice.
+	// maxClaims bounds the number of assigned weights. Further weights are not
+	// claimed, and may be sent twice.
 	maxClaims = 1 << 16
-	// claimIdle is how long a session that was told to send weights may send
-	// nothing of them before another one is told to.
+	// claimIdle is how long a session may send nothing of its assigned weights
+	// before they are assigned to another one.
 	claimIdle = 10 * time.Second
-	// claimStart is how long it may take to begin.
+	// claimStart is the same before its first byte.
 	claimStart = 3 * time.Second
 )
 
-// claims is who sends what. The zero value is not ready; see newClaims.
+// claims records which session sends which weights. The zero value is not
+// ready; see newClaims.
 type claims struct {
 	idle time.Duration
 
@@ -43,24 +45,24 @@ type claimKey struct {
 	hash   plan.Hash
 }
 
-// claim is what one Prepare has told a session to send. All but session are the
-// claims' and under their lock.
+// claim is the weights that one Prepare has assigned to a session. All fields
+// but session belong to the claims and are guarded by their lock.
 type claim struct {
 	session  *session
 	left     map[plan.Hash]struct{}
-	progress time.Time     // when something of it came last
-	began    bool          // something has come
-	gone     chan struct{} // closed when nothing is left
+	progress time.Time     // last arrival of content
+	began    bool          // content has arrived
+	gone     chan struct{} // closed when no weight is left
 }
 
 func newClaims(idle time.Duration) *claims {
 	return &claims{idle: idle, by: map[claimKey]*claim{}}
 }
 
-// take gives s those of hashes that nobody else sends. If another session of its
-// identity sends one of them it gives none, and wait says when to ask again: when
-// it is closed, or after at most idle. With force it waits for nobody, and claims
-// what nobody else sends.
+// take assigns to s those of hashes that no other session sends. If another
+// session of its identity sends one of them, take assigns none, and wait says
+// when to ask again: when it is closed, or after at most idle. With force it
+// does not wait, and assigns what no other session sends.
 func (c *claims) take(s *session, hashes []plan.Hash, force bool) (wait <-chan struct{}, idle time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -78,7 +80,7 @@ func (c *claims) take(s *session, hashes []plan.Hash, force bool) (wait <-chan s
 	for _, h := range hashes {
 		k := claimKey{s.tenant, h}
 		x := c.by[k]
-		if x == mine { // content that is missing in two forms
+		if x == mine { // content that is missing in two layouts
 			continue
 		}
 		if x != nil && x.session != s && c.left(x, now) > 0 {
@@ -96,7 +98,7 @@ func (c *claims) take(s *session, hashes []plan.Hash, force bool) (wait <-chan s
 	return nil, 0
 }
 
-// left is how long x holds if nothing of it comes.
+// left is how long x stays valid if nothing of it arrives.
 func (c *claims) left(x *claim, now time.Time) time.Duration {
 	idle := c.idle
 	if !x.began {
@@ -105,7 +107,7 @@ func (c *claims) left(x *claim, now time.Time) time.Duration {
 	return idle - now.Sub(x.progress)
 }
 
-// end takes a weight out of the claim that it is in. The lock is held.
+// end removes a weight from its claim. The lock is held.
 func (c *claims) end(k claimKey) {
 	x := c.by[k]
 	if x == nil {
@@ -119,7 +121,7 @@ func (c *claims) end(k claimKey) {
 	}
 }
 
-// dropClaim forgets a claim of which nothing is left. The lock of the claims is held.
+// dropClaim drops an empty claim. The lock of the claims is held.
 func (s *session) dropClaim(x *claim) {
 	for i, y := range s.claims {
 		if x == y {
@@ -129,7 +131,8 @@ func (s *session) dropClaim(x *claim) {
 	}
 }
 
-// done says that a weight has come to an end: it is there, or nobody sends it.
+// done says that the wait for a weight is over: it has arrived, or no session
+// sends it.
 func (c *claims) done(t *tenant, hashes ...plan.Hash) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -138,7 +141,7 @@ func (c *claims) done(t *tenant, hashes ...plan.Hash) {
 	}
 }
 
-// came says that something of a weight that s sends has come.
+// came says that some content of a weight from s has arrived.
 func (c *claims) came(s *session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -151,7 +154,7 @@ func (c *claims) came(s *session) {
 	}
 }
 
-// leave ends what s has claimed.
+// leave ends the claims of s.
 func (c *claims) leave(s *session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -163,8 +166,9 @@ func (c *claims) leave(s *session) {
 	}
 }
 
-// claim waits until no other session of the identity sends a weight that the plan
-// misses, and claims what is missing then. Others have their turn meanwhile.
+// claim waits until no other session of the identity sends a weight that the
+// plan misses, and then claims the missing weights. Other sessions have their
+// turn meanwhile.
 func (r *preparation) claim(ctx context.Context) ([]int, error) {
 	for force := false; ; {
 		missing := r.s.wanted(r.p)
@@ -197,7 +201,7 @@ func (r *preparation) hashes(ids []int) []plan.Hash {
 	return out
 }
 
-// waitFor waits for done to be closed, for at most d; late is that it was not.
+// waitFor waits for at most d until done is closed; late says that it was not.
 func waitFor(ctx context.Context, done <-chan struct{}, d time.Duration) (late bool, err error) {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -211,7 +215,7 @@ func waitFor(ctx context.Context, done <-chan struct{}, d time.Duration) (late b
 	return late, nil
 }
 
-// unclaim ends the claims on weights that were found here after all.
+// unclaim ends the claims on weights that were found on the worker after all.
 func (r *preparation) unclaim(claimed, missing []int) {
 	left := make(map[plan.Hash]struct{}, len(missing))
 	for _, h := range r.hashes(missing) {

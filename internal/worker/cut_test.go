@@ -15,8 +15,8 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// cutConn ends after a number of bytes written or read; a negative number is
-// no end.
+// cutConn ends after a number of bytes written or read; a negative number means
+// never.
 type cutConn struct {
 	net.Conn
 	writes, reads       atomic.Int64
@@ -157,7 +157,8 @@ func cutAnywhere(t *testing.T, dial func(context.Context, *workertest.Worker, di
 		}
 		require.NoError(t, fresh.Close())
 	}
-	// What is lost of the last request's answer is no error: closing needs none.
+	// Losing a part of the last request's answer is not an error: closing needs
+	// none.
 	require.Greater(t, failed, cuts*85/100)
 	watch.check()
 	require.Eventually(t, func() bool { return w.Engine.Stats().Sessions == 1 }, 5*time.Second, time.Millisecond)

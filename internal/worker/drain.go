@@ -13,20 +13,20 @@ import (
 )
 
 const (
-	// handBackTime is how long requests that a shutdown ends have to stop and to
-	// be answered.
+	// handBackTime is how long requests that a shutdown ends may take to stop
+	// and to be answered.
 	handBackTime = time.Second
-	// farewell is how long gRPC has to write what was answered last.
+	// farewell is how long gRPC may take to write the last answers.
 	farewell = 500 * time.Millisecond
 )
 
-// errDraining answers requests that a shutdown refuses or ends: nothing is wrong
-// with them, and they may be made again on another worker.
+// errDraining answers requests that a shutdown refuses or ends. They are valid
+// and may be retried on another worker.
 var errDraining = fmt.Errorf("%w: the worker is shutting down", transport.ErrClosed)
 
 // DrainError says that a shutdown ended requests before they were done.
 type DrainError struct {
-	Requests int   // that were under way
+	Requests int   // that were running
 	Cause    error // why it did not wait for them
 }
 
@@ -38,11 +38,11 @@ func (e *DrainError) Error() string {
 // Unwrap is the cause.
 func (e *DrainError) Unwrap() error { return e.Cause }
 
-// Shutdown drains the server and closes it. It stops at once to be [Server.Ready]
-// and to take connections and requests; lets the requests that are under way
-// finish until ctx ends; ends those that are left with [transport.ErrClosed],
-// which their clients can read and act on; and closes all connections. It is a
-// [DrainError] when requests were ended.
+// Shutdown drains the server and closes it. It is at once no longer
+// [Server.Ready] and accepts neither connections nor requests. It lets running
+// requests finish until ctx ends, ends the others with [transport.ErrClosed],
+// which tells their clients to retry elsewhere, and closes all connections. It
+// returns a [DrainError] when requests were ended.
 func (s *Server) Shutdown(ctx context.Context) error {
 	conns := s.refuseMore()
 	if len(conns) > 0 {
@@ -56,14 +56,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Close ends the server and waits for no request.
+// Close ends the server without waiting for requests.
 func (s *Server) Close() error {
 	s.close(s.refuseMore())
 	return nil
 }
 
-// refuseMore takes no more connections and requests and returns the connections
-// that there are.
+// refuseMore stops accepting connections and requests and returns the existing
+// connections.
 func (s *Server) refuseMore() []*conn {
 	s.health.Shutdown()
 	conns := s.closesDoors()
@@ -73,7 +73,7 @@ func (s *Server) refuseMore() []*conn {
 	return conns
 }
 
-// closesDoors ends listening and lists the connections that there are.
+// closesDoors closes the listeners and lists the existing connections.
 func (s *Server) closesDoors() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +84,7 @@ func (s *Server) closesDoors() []*conn {
 	return slices.Collect(maps.Keys(s.conns))
 }
 
-// drain waits until no connection has a request under way.
+// drain waits until no connection has a running request.
 func drain(ctx context.Context, conns []*conn) error {
 	for _, c := range conns {
 		if err := c.drain(ctx); err != nil {
@@ -103,8 +103,8 @@ func underWay(conns []*conn) (n int) {
 	return n
 }
 
-// handBack ends the requests that are left and waits a moment for their answers
-// to go out.
+// handBack ends the remaining requests and waits briefly until their answers
+// are sent.
 func (s *Server) handBack(conns []*conn, cause error) error {
 	ended := &DrainError{Requests: underWay(conns), Cause: cause}
 	if ended.Requests == 0 {
@@ -122,8 +122,8 @@ func (s *Server) handBack(conns []*conn, cause error) error {
 	return ended
 }
 
-// handBack ends the requests that are there in full: their sessions answer them.
-// Of those that are not, no more is taken.
+// handBack ends the requests that have arrived completely: their sessions
+// answer them. It accepts no more of incomplete ones.
 func (c *conn) handBack() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,7 +132,7 @@ func (c *conn) handBack() {
 	}
 }
 
-// close ends all connections and waits for what they held.
+// close ends all connections and waits until their resources are free.
 func (s *Server) close(conns []*conn) {
 	s.cancel()
 	for _, c := range conns {
@@ -155,15 +155,15 @@ func (s *Server) grpcServers() []*grpc.Server {
 	return slices.Collect(maps.Keys(s.grpc))
 }
 
-// stop lets a gRPC server write what is in its buffers before it drops its
-// connections, unless a peer does not read.
+// stop lets a gRPC server write its buffers before it drops its connections,
+// unless a peer does not read.
 func stop(g *grpc.Server) {
 	late := time.AfterFunc(farewell, g.Stop)
 	defer late.Stop()
 	g.GracefulStop()
 }
 
-// drain waits for the requests under way.
+// drain waits for the running requests.
 func (c *conn) drain(ctx context.Context) error {
 	idle := c.untilIdle()
 	if idle == nil {
@@ -179,7 +179,7 @@ func (c *conn) drain(ctx context.Context) error {
 	}
 }
 
-// untilIdle is closed when the requests under way have ended; nil when there are
+// untilIdle is closed when the running requests have ended; nil when there are
 // none.
 func (c *conn) untilIdle() <-chan struct{} {
 	c.mu.Lock()

@@ -15,8 +15,8 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// errorMessage is what a peer is told of err. An error without a public cause
-// is the worker's own affair: its words stay here.
+// errorMessage is what a peer gets of err. The text of an error without a
+// public cause stays on the worker.
 func errorMessage(err error) *wirepb.Error {
 	code, text := transport.Code(err), err.Error()
 	if code == transport.Code(transport.ErrInternal) {
@@ -37,14 +37,14 @@ func errorMessage(err error) *wirepb.Error {
 	}
 	if over, ok := errors.AsType[*transport.OverloadError](err); ok {
 		m.RetryAfterMs = uint32(min(max(over.RetryAfter.Milliseconds(), 1), math.MaxUint32))
-		m.Message = strings.ToValidUTF8(over.Err.Error(), "?") // the other side adds the hint
+		m.Message = strings.ToValidUTF8(over.Err.Error(), "?") // the client adds the hint
 	}
 	return m
 }
 
-// private reports whether something in err's tree is about this machine: a file,
-// a socket, a system call, a checkpoint. Its words then hold paths or addresses,
-// and the peer gets those of its cause alone.
+// private reports whether something in err's tree is about this machine: a
+// file, a socket, a system call, a checkpoint. Its text then contains paths or
+// addresses, and the peer gets only the text of the cause.
 func private(err error) bool {
 	return is[*fs.PathError](err) || is[*os.LinkError](err) || is[*os.SyscallError](err) ||
 		is[*net.OpError](err) || is[*net.DNSError](err) || is[*net.AddrError](err) ||

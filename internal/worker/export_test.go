@@ -20,10 +20,10 @@ const (
 // Defaults are the options of a server that is given none.
 var Defaults = Options{}.withDefaults()
 
-// SetHandshake shortens the time to say who one is.
+// SetHandshake shortens the time to authenticate.
 func SetHandshake(o *Options, d time.Duration) { o.handshake = d }
 
-// Strangers is the number of connections that have not said who they are.
+// Strangers is the number of connections that have not authenticated.
 func (s *Server) Strangers() int { return int(s.meter.Strangers.Load()) }
 
 // Lapse lets the time of every session that waits for its client be over now.
@@ -37,14 +37,15 @@ func (s *Server) Lapse() {
 	}
 }
 
-// Parts is how many weights there are whose upload was cut short.
+// Parts is the number of weights whose upload was interrupted.
 func (s *Server) Parts() int {
 	s.partials.mu.Lock()
 	defer s.partials.mu.Unlock()
 	return len(s.partials.held)
 }
 
-// Part is how many bytes there are of a weight whose upload was cut short.
+// Part is the number of received bytes of a weight whose upload was
+// interrupted.
 func (s *Server) Part(key engine.WeightKey) int64 {
 	s.partials.mu.Lock()
 	defer s.partials.mu.Unlock()

@@ -114,7 +114,7 @@ func TestErrorsKeepTheWorkersSecrets(t *testing.T) {
 	require.ErrorContains(t, err, w.TCP, "the client adds the address that it dialled")
 }
 
-// TestDroppedConnectionStopsItsRuns leaves while a run goes on.
+// TestDroppedConnectionStopsItsRuns disconnects during a run.
 func TestDroppedConnectionStopsItsRuns(t *testing.T) {
 	began, stopped := make(chan struct{}), make(chan error, 1)
 	w := hook(t, func(ctx context.Context) error {

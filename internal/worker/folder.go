@@ -13,8 +13,8 @@ import (
 const viewBuffer = 128 << 10
 
 // findModel takes a weight from the model folder and reports whether it was
-// there. Content that is not what its model's hashes say is looked for once
-// more: the folder hashes the model again.
+// found. If the content does not have the model's hash, it tries once more: the
+// folder hashes the model again.
 func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (found bool, err error) {
 	log := r.st.logger().With("model", r.model, "weight", v.Name)
 	for range 2 {
@@ -26,8 +26,8 @@ func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (f
 			log.Debug("weight not in the model folder", "error", err)
 			return false, nil
 		}
-		// What the operator's folder has under the name that the client gives is
-		// for everybody.
+		// All clients may use what the operator's folder has under the given
+		// model name.
 		if _, ok := r.absent[v.Hash]; !ok && r.absent != nil {
 			if w.Release != nil {
 				w.Release()
@@ -50,8 +50,8 @@ func (r *preparation) findModel(ctx context.Context, p Program, v plan.Value) (f
 	return false, nil
 }
 
-// stopped is the error of a request that ended while a weight was looked for; if
-// it was found, it is not taken.
+// stopped is the error of a request that ended during the search for a weight;
+// a found weight is not taken.
 func stopped(ctx context.Context, w transport.Weight) error {
 	if w.Release != nil {
 		w.Release()
@@ -59,10 +59,10 @@ func stopped(ctx context.Context, w transport.Weight) error {
 	return fmt.Errorf("genie: stopped: %w", context.Cause(ctx))
 }
 
-// take brings a weight of the model folder to the engine. What is in a mapped
-// file is copied first: then what is hashed is what is packed, whatever becomes
-// of the file meanwhile, and a file that was cut short is an error of this
-// weight alone. unusable is what is wrong with the weight.
+// take brings a weight of the model folder to the engine. It copies the content
+// of a mapped file first. So the hashed bytes are the packed bytes, whatever
+// happens to the file meanwhile, and a truncated file is an error of this
+// weight alone. unusable is the fault of the weight.
 func (r *preparation) take(ctx context.Context, p Program, v plan.Value, w transport.Weight) (unusable, err error) {
 	if w.Release != nil {
 		defer w.Release()
@@ -85,7 +85,7 @@ func (r *preparation) take(ctx context.Context, p Program, v plan.Value, w trans
 		}
 		n, err := w.CopyTo(r.buffer, at)
 		if err != nil {
-			return err, nil // no error of the request
+			return err, nil // not an error of the request
 		}
 		if _, err := out.Write(r.buffer[:n]); err != nil {
 			return err, nil

@@ -10,18 +10,18 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// The most that a frame holds for a client that lags.
+// Limits of a frame for a client that lags.
 const (
 	gatherRuns  = wire.LoopCredit / 4
 	gatherBytes = 2 << 10
 )
 
-// runFrames sends the runs of a loop: each is its tokens and the microseconds
-// that it took, in a frame of its own, or several in one for a client that lags
-// behind, which would not read them earlier.
+// runFrames sends the runs of a loop: each is its tokens and its microseconds.
+// Each has its own frame, or several share one for a client that lags and would
+// not read them earlier.
 type runFrames struct {
 	st    *stream
-	cause plan.Cause // of the tokens
+	cause plan.Cause // for the tokens
 	m     wire.Message
 	buf   []byte
 	runs  int // in buf
@@ -31,7 +31,7 @@ func newRunFrames(st *stream, cause plan.Cause) *runFrames {
 	return &runFrames{st: st, cause: cause, m: wire.Message{Type: wire.TypeLoop, Flags: wire.FlagAnswer, Stream: st.id}}
 }
 
-// add takes a run. It is sent now unless it may wait for others.
+// add takes a run. It sends it now unless it may wait for others.
 func (f *runFrames) add(tokens []byte, elapsed time.Duration, more, mayWait bool) error {
 	f.buf = append(f.buf, tokens...)
 	f.buf = binary.LittleEndian.AppendUint32(f.buf, microseconds(elapsed))
@@ -52,8 +52,8 @@ func (f *runFrames) send(more bool) error {
 	return err
 }
 
-// abort sends what a loop has run before err ended it; a client that has left
-// does not want it.
+// abort sends the runs that a loop has made before err ended it, unless the
+// client has left.
 func (f *runFrames) abort(ctx context.Context, err error) error {
 	if f.runs > 0 && ctx.Err() == nil {
 		if e := f.send(true); e != nil {

@@ -7,14 +7,14 @@ import (
 )
 
 // FuzzConnection drives a connection through messages made up from bytes, right
-// ones and wrong ones, whole, in pieces and cut off, and holds the worker
-// against a model of what must be answered (machine_test.go): every request once
-// or the connection ends; causes that a peer can be told and that fit; results,
-// sums, caches, tokens and kept values to the bit. Half of the sequences have
-// sessions with a key and numbered requests, lose their connection and go on at
-// another, let leases lapse, and upload a weight in parts. Another client's
-// session gives the same bits throughout, and afterwards all memory and all
-// goroutines are back.
+// ones and wrong ones, whole, in pieces and cut off, and checks the worker
+// against a model of the required answers (machine_test.go): every request is
+// answered once or the connection ends; causes are public and fit; results,
+// sums, caches, tokens and retained values have the right bits. Half of the
+// sequences have sessions with a key and numbered requests, lose their
+// connection and resume on another, let leases expire, and upload a weight in
+// parts. Another client's session gives the same bits throughout, and
+// afterwards all memory and all goroutines are back.
 func FuzzConnection(f *testing.F) {
 	l, end := newLab(f)
 	f.Cleanup(end)

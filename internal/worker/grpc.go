@@ -24,11 +24,11 @@ import (
 const (
 	grpcBuffer      = 256 << 10
 	leastGRPCBuffer = 32 << 10
-	leastGRPCWindow = 64 << 10 // gRPC takes no smaller one
+	leastGRPCWindow = 64 << 10 // the minimum of gRPC
 )
 
 // grpcSizes are the flow control window and the buffers of a gRPC connection:
-// with a limit of memory, small enough for many connections.
+// small enough for many connections if memory is limited.
 func (s *Server) grpcSizes() (window, buffer int) {
 	limit := int(s.opts.Engine.Memory().Limit())
 	if limit == 0 {
@@ -37,7 +37,7 @@ func (s *Server) grpcSizes() (window, buffer int) {
 	return min(max(limit/2048, leastGRPCWindow), grpcwire.Window), min(max(limit/8192, leastGRPCBuffer), grpcBuffer)
 }
 
-// holdPartial takes memory for gRPC messages of which not all has come.
+// holdPartial takes memory for incomplete gRPC messages.
 func (s *Server) holdPartial(more int64) error {
 	if more < 0 {
 		s.opts.Engine.Memory().Release(budget.Buffers, -more)
@@ -46,14 +46,14 @@ func (s *Server) holdPartial(more int64) error {
 	return s.opts.Engine.Memory().Reserve(budget.Buffers, more, "messages that are under way")
 }
 
-// The limits of what gRPC takes before this package sees it.
+// Limits of what gRPC accepts before this package sees it.
 const (
 	maxHeaderList  = 16 << 10 // bytes of HTTP/2 header fields of a stream
-	maxGRPCStreams = 16       // streams of a connection; a client has one
+	maxGRPCStreams = 16       // streams of a connection; a client uses one
 )
 
-// ServeGRPC takes gRPC connections from l until the server is shut down, which
-// it reports as nil. It closes l.
+// ServeGRPC accepts gRPC connections from l until the server is shut down,
+// which it reports as nil. It closes l.
 func (s *Server) ServeGRPC(l net.Listener) error {
 	window, buffer := s.grpcSizes()
 	g := grpc.NewServer(append([]grpc.ServerOption{
@@ -71,7 +71,7 @@ func (s *Server) ServeGRPC(l net.Listener) error {
 		_ = l.Close()
 		return err
 	}
-	// gRPC would take any number of connections and give each any time.
+	// gRPC itself limits neither the connections nor their time.
 	err := g.Serve(s.door.Listener(grpcwire.WatchListener(s.counted(l)), true, s.refused))
 	s.mu.Lock()
 	delete(s.grpc, g)
@@ -79,7 +79,7 @@ func (s *Server) ServeGRPC(l net.Listener) error {
 	return err
 }
 
-// servesGRPC notes a server, which a shutdown stops.
+// servesGRPC registers a gRPC server, which a shutdown stops.
 func (s *Server) servesGRPC(g *grpc.Server) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,8 +103,8 @@ func (s *Server) Register(g grpc.ServiceRegistrar) {
 	}, s)
 }
 
-// connect serves one stream. gRPC ends the stream when it returns, which is
-// what makes the connection's receiving goroutine end.
+// connect serves one stream. When it returns, gRPC ends the stream, which ends
+// the connection's receiving goroutine.
 func (s *Server) connect(stream grpc.ServerStream) error {
 	addr, who := "unknown", subject{}
 	var guest *connlimit.Guest
@@ -119,7 +119,7 @@ func (s *Server) connect(stream grpc.ServerStream) error {
 		guest, own = connlimit.GuestOf(p.Addr)
 		pipe = grpcwire.Watched(pipe, grpcwire.LifeOf(own))
 	}
-	alone := guest == nil // of a listener that is not the server's: only the stream is known
+	alone := guest == nil // a listener of another server: only the stream is known
 	if alone {
 		var err error
 		if guest, err = s.door.Enter(addr, func() { _ = pipe.Close() }, false); err != nil {

@@ -85,8 +85,8 @@ func TestGRPCLimits(t *testing.T) {
 	})
 }
 
-// TestCompressedMessages ends a connection that sends a compressed message, whose
-// memory nobody knows before, and no other.
+// TestCompressedMessages ends a connection that sends a compressed message,
+// whose size in memory is not known in advance, and no other.
 func TestCompressedMessages(t *testing.T) {
 	w := workertest.Start(t, nil)
 	watch := newBystander(t, w)

@@ -11,9 +11,9 @@ import (
 	"github.com/genie-sdk/go/transport/wire/grpcwire"
 )
 
-// newHealth is the standard health service of the gRPC port. It answers for the
-// server ("") and for the service by its name: SERVING, and NOT_SERVING from the
-// moment the server is told to shut down.
+// newHealth is the standard health service of the gRPC port. For the server
+// ("") and for the service by name it answers SERVING, and NOT_SERVING once a
+// shutdown has begun.
 func newHealth() *health.Server {
 	h := health.NewServer()
 	h.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
@@ -21,11 +21,11 @@ func newHealth() *health.Server {
 	return h
 }
 
-// Ready reports whether the server takes connections and requests: false once it
-// is told to shut down.
+// Ready reports whether the server accepts connections and requests: false once
+// a shutdown has begun.
 func (s *Server) Ready() bool { return !s.isClosing() }
 
-// tracingOptions are those that the tracer wants of a gRPC server.
+// tracingOptions are the options that the tracer needs of a gRPC server.
 func (s *Server) tracingOptions() []grpc.ServerOption {
 	if t, ok := s.opts.Tracer.(interface{ ServerHandler() stats.Handler }); ok {
 		return []grpc.ServerOption{grpc.StatsHandler(t.ServerHandler())}
@@ -33,8 +33,8 @@ func (s *Server) tracingOptions() []grpc.ServerOption {
 	return nil
 }
 
-// counted counts what goes over a listener's connections. Under TLS the
-// handshake does, see grpcCreds.
+// counted counts the bytes of a listener's connections. Under TLS the handshake
+// does so, see grpcCreds.
 func (s *Server) counted(l net.Listener) net.Listener {
 	if s.opts.TLS != nil {
 		return l
@@ -42,7 +42,7 @@ func (s *Server) counted(l net.Listener) net.Listener {
 	return countedListener{l, &s.meter.Ledger, s.holdPartial}
 }
 
-// countedListener counts the bytes of the gRPC connections that it gives.
+// countedListener counts the bytes of its gRPC connections.
 type countedListener struct {
 	net.Listener
 	ledger grpcwire.Ledger

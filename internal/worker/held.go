@@ -2,16 +2,16 @@ package worker
 
 import "container/list"
 
-// maxDetached bounds the sessions that wait for their client, of the whole
+// maxDetached bounds the sessions that wait for their client, over the whole
 // worker.
 const maxDetached = 1024
 
-// heldSessions are the sessions that wait for their client, by whose they are.
-// One more than there may be pushes out the oldest of the identity that has the
-// most, so that nobody is pushed out by another who has more.
+// heldSessions are the sessions that wait for their client, by owner. When
+// there are too many, the oldest session of the owner with the most is dropped,
+// so no owner loses one to another that has more.
 type heldSessions struct {
 	n  int
-	by map[string]*list.List // of *lease, the oldest first
+	by map[string]*list.List // of *lease, oldest first
 }
 
 func (h *heldSessions) add(l *lease) {
@@ -36,8 +36,8 @@ func (h *heldSessions) remove(l *lease) {
 	h.n--
 }
 
-// over is the session that has to go for the last one of owner; nil while there
-// is room.
+// over is the session to drop for the newest one of owner; nil while there is
+// room.
 func (h *heldSessions) over(owner string) *lease {
 	if h.n <= maxDetached {
 		return nil

@@ -199,8 +199,8 @@ func rewriteLength(frame []byte, at int, n uint64) []byte {
 	return frame
 }
 
-// TestBadRequests sends requests that are wrong and whole: each is an error of
-// its stream, and the connection goes on.
+// TestBadRequests sends requests that are wrong and complete: each is an error
+// of its stream, and the connection stays usable.
 func TestBadRequests(t *testing.T) {
 	w := workertest.Start(t, nil)
 	watch := newBystander(t, w)
@@ -287,7 +287,7 @@ func (p *peer) strayFrames() {
 	p.send(&wire.Message{Type: wire.TypeRelease, Stream: 502, Control: &wirepb.Release{Session: 44}}) // no answer
 	p.works()
 
-	// A payload whose checksum is wrong spoils its request alone.
+	// A payload with a wrong checksum spoils only its request.
 	p.conn.(*spoiler).next = true
 	p.send(&wire.Message{
 		Type: wire.TypeRun, Stream: 503, Control: &wirepb.Run{Session: 1, Plan: 1}, Payload: []wire.Segment{{Data: floats(1, 2)}},

@@ -9,24 +9,24 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Anonymous is the identity of clients that are not asked who they are.
+// Anonymous is the identity of clients that need not authenticate.
 const Anonymous = "anonymous"
 
-// Authenticator knows who has which token.
+// Authenticator maps tokens to identities.
 type Authenticator interface {
 	// Authenticate is the identity that a token belongs to. from is the address
-	// that it came from. Errors wrap [transport.ErrUnauthenticated]; the client
-	// reads their words, after the time that a method Delay of the error gives, if
-	// it has one.
+	// of the client. Errors wrap [transport.ErrUnauthenticated]. The client
+	// gets their text, after the time of the error's Delay method, if it has
+	// one.
 	Authenticate(from string, token []byte) (identity string, err error)
 }
 
-// subject is the name in a client's certificate; empty when it has shown none.
+// subject is the name in a client's certificate; empty without a certificate.
 type subject struct{ name string }
 
-// subjectOf is the subject of the certificate that a handshake has verified, as
-// RFC 2253 writes it: "CN=alice,O=team". A certificate without one is known by
-// its first URI, DNS name or mail address.
+// subjectOf is the subject of the certificate that a handshake has verified, in
+// the form of RFC 2253: "CN=alice,O=team". For a certificate without a subject
+// it is the first URI, DNS name or mail address.
 func subjectOf(state tls.ConnectionState) subject {
 	if len(state.VerifiedChains) == 0 {
 		return subject{}
@@ -45,7 +45,7 @@ func subjectOf(state tls.ConnectionState) subject {
 	return subject{fmt.Sprintf("SERIAL=%x", cert.SerialNumber)}
 }
 
-// identify finds out whose connection it is.
+// identify determines the identity of the connection.
 func (c *conn) identify(token []byte) error {
 	identity := c.subject.name
 	if auth := c.s.opts.Auth; auth != nil {
@@ -77,8 +77,8 @@ func (c *conn) identify(token []byte) error {
 	return nil
 }
 
-// delay waits before a peer is refused, as long as err says and the connection is
-// there.
+// delay waits before a peer is refused, as long as err says and the connection
+// is open.
 func (c *conn) delay(err error) {
 	var later interface{ Delay() time.Duration }
 	if !errors.As(err, &later) || later.Delay() <= 0 {

@@ -14,18 +14,18 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// incoming is a weight on its way into the engine and, where there is one, into
-// the cache on disk. What is wrong with the cache does not stop the weight.
+// incoming is a weight on its way into the engine and, if there is one, into
+// the cache on disk. Errors of the cache do not stop the weight.
 type incoming struct {
 	out  WeightWriter
-	file *weightcache.Writer // nil without a cache, or after an error
+	file *weightcache.Writer // nil without a cache, or after an error of it
 	log  *slog.Logger
 
-	payer *tenant // of its memory until it is committed or given up; nil for none
+	payer *tenant // charged for its memory until it is committed or aborted; nil for none
 	paid  int64
 }
 
-// settle ends what its payer pays.
+// settle ends the charge of the payer.
 func (in *incoming) settle() {
 	if in.payer != nil {
 		in.payer.bytes.give(in.paid)
@@ -33,7 +33,7 @@ func (in *incoming) settle() {
 	}
 }
 
-// newIncoming starts to take v, one of a program's weights, of size bytes.
+// newIncoming begins to take v, one of a program's weights, of size bytes.
 func (s *Server) newIncoming(p Program, v plan.Value, size uint64) (*incoming, error) {
 	out, err := s.opts.Engine.PutWeight(p, v)
 	if err != nil {
@@ -61,13 +61,14 @@ func (in *incoming) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Commit makes the weight available; save keeps it in the cache after that.
+// Commit makes the weight available. Call save after that to store it in the
+// cache.
 func (in *incoming) Commit() error {
 	defer in.settle()
 	return in.out.Commit()
 }
 
-// save makes the file in the cache last. It takes as long as the disk does.
+// save makes the file in the cache durable. It takes as long as the disk does.
 func (in *incoming) save() {
 	if in.file == nil {
 		return
@@ -79,7 +80,7 @@ func (in *incoming) save() {
 	in.file = nil
 }
 
-// Abort gives up what has not been committed or saved.
+// Abort drops what has not been committed or saved.
 func (in *incoming) Abort() {
 	defer in.settle()
 	in.out.Abort()
@@ -91,7 +92,7 @@ func (in *incoming) Abort() {
 	}
 }
 
-// load takes a weight from the cache and reports whether it was there. An error
+// load takes a weight from the cache and reports whether it was found. An error
 // is one of the engine.
 func (s *Server) load(ctx context.Context, p Program, v plan.Value) (bool, error) {
 	size, err := wire.WeightBytes(&v)
@@ -121,7 +122,7 @@ func (s *Server) load(ctx context.Context, p Program, v plan.Value) (bool, error
 	return ok, nil
 }
 
-// copyWeight copies in pieces, between which it looks at ctx.
+// copyWeight copies in pieces and checks ctx between them.
 func copyWeight(ctx context.Context, out io.Writer, r io.Reader) error {
 	for {
 		if ctx.Err() != nil {
@@ -137,7 +138,8 @@ func copyWeight(ctx context.Context, out io.Writer, r io.Reader) error {
 	}
 }
 
-// partsOf lists what there is of missing weights since uploads were cut short.
+// partsOf lists the received parts of missing weights whose uploads were
+// interrupted.
 func (s *Server) partsOf(t *tenant, p Program, ids []int) []part {
 	var out []part
 	if s.partials.none() {
@@ -146,7 +148,7 @@ func (s *Server) partsOf(t *tenant, p Program, ids []int) []part {
 	for _, id := range ids {
 		key, err := s.partialKey(t, p, p.Plan().Values[id])
 		if err != nil {
-			continue // the upload will say so
+			continue // the upload will report it
 		}
 		if got, prefix := s.partials.look(key); got > 0 {
 			out = append(out, part{uint32(id), uint64(got), prefix})
@@ -162,8 +164,8 @@ type part struct {
 	prefix plan.Hash
 }
 
-// resume goes on with an upload that was cut short at offset. Who goes on with it
-// pays for it.
+// resume resumes an interrupted upload at offset. The identity that resumes it
+// is charged for it.
 func (s *Server) resume(key partialKey, name string, offset uint64) (*incoming, error) {
 	in := s.partials.take(key, int64(offset))
 	if in == nil {

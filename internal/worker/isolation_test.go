@@ -11,8 +11,9 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// TestNothingOfAnothers has two identities on two connections: one holds a
-// session with a plan, a kept value and half an upload, the other names them.
+// TestNothingOfAnothers has two identities on two connections: one has a
+// session with a plan, a retained value and half an upload, the other names
+// them.
 func TestNothingOfAnothers(t *testing.T) {
 	w, alice, bob := guarded(t, nil)
 	a, b := as(t, w, alice), as(t, w, bob)
@@ -70,7 +71,7 @@ func TestNothingOfAnothers(t *testing.T) {
 	b.send(&wire.Message{Type: wire.TypeData, Stream: 90, Payload: []wire.Segment{{Data: floats(9)}}})
 	require.ErrorIs(t, b.answer(90, 0, nil), transport.ErrProtocol, "the upload is another connection's")
 
-	// Nothing has happened to the first: its sum, its kept value, its upload.
+	// The first is unaffected: its sum, its retained value, its upload.
 	a.send(&wire.Message{Type: wire.TypeCancel, Stream: 90})
 	require.ErrorIs(t, a.answer(90, 0, nil), context.Canceled)
 	require.NoError(t, a.ask(wire.TypeRead, &wirepb.Read{Session: 1, Handle: handle}, nil, nil))

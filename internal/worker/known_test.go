@@ -17,8 +17,8 @@ func numbered(i int) (h plan.Hash) {
 	return h
 }
 
-// TestManyProofs remembers of one identity as much as the limit says, the newest,
-// in memory of the account.
+// TestManyProofs remembers for one identity as many contents as the limit says,
+// the newest, in memory that counts against the budget.
 func TestManyProofs(t *testing.T) {
 	server := func(limit int64) *Server {
 		e, err := host.Open(engine.Options{Threads: 1, MemLimit: limit})

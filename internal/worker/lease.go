@@ -20,19 +20,19 @@ const (
 	maxKey = 64
 )
 
-// leases are the sessions that outlive their connection: each is found by its
-// key, on a connection or waiting for its client to come back.
+// leases are the sessions that outlive their connection. Each is found by its
+// key, on a connection or waiting for its client.
 type leases struct {
 	meter *meter.Meter
 
 	mu     sync.Mutex
 	closed bool
-	held   heldSessions                 // those that wait for their client
-	byKey  map[[sha256.Size]byte]*lease // by a hash of the key, so that finding one tells nothing of it
+	held   heldSessions                 // sessions that wait for their client
+	byKey  map[[sha256.Size]byte]*lease // by a hash of the key, so that a lookup reveals nothing about it
 }
 
-// lease is the hold of one session. Its fields are under the lock of leases,
-// but for those that never change.
+// lease is the hold of one session. Its fields are guarded by the lock of
+// leases, except those that never change.
 type lease struct {
 	id    [sha256.Size]byte
 	key   []byte
@@ -42,11 +42,11 @@ type lease struct {
 	on    *conn         // nil while it waits for its client
 	left  chan struct{} // closed when it leaves on
 	lapse *time.Timer   // while it waits
-	at    *list.Element // among those of its owner that wait
+	at    *list.Element // among the waiting sessions of its owner
 }
 
-// openKeyed is OpenSession with a key: the session of that key, wherever it is,
-// or a new one.
+// openKeyed is OpenSession with a key: it resumes the session of that key,
+// wherever it is, or opens a new one.
 func (c *conn) openKeyed(ctx context.Context, num uint32, key []byte, resume bool) (answer, error) {
 	if len(key) < minKey || len(key) > maxKey {
 		return answer{}, fmt.Errorf("%w: a session key of %d bytes", transport.ErrProtocol, len(key))
@@ -61,7 +61,7 @@ func (c *conn) openKeyed(ctx context.Context, num uint32, key []byte, resume boo
 			return answer{}, c.join(l, num)
 		}
 		old.close()
-		// Its connection is lost and nobody here has noticed yet.
+		// Its connection is lost, which has not been noticed yet.
 		select {
 		case <-left:
 		case <-ctx.Done():
@@ -70,8 +70,9 @@ func (c *conn) openKeyed(ctx context.Context, num uint32, key []byte, resume boo
 	}
 }
 
-// take finds or makes the lease of a key and puts it on c. When it is on another
-// connection, old, that one has to be closed, and left says when it has let go.
+// take finds or makes the lease of a key and puts it on c. If it is on another
+// connection, old, that one has to be closed, and left says when it has
+// released the session.
 func (ls *leases) take(c *conn, num uint32, key []byte, resume bool) (l *lease, old *conn, left <-chan struct{}, err error) {
 	id := sha256.Sum256(key)
 	ls.mu.Lock()
@@ -102,8 +103,8 @@ func (ls *leases) take(c *conn, num uint32, key []byte, resume bool) (l *lease, 
 	return l, nil, nil, nil
 }
 
-// owner is who the peer is, empty for one that need not say: a session goes on only for
-// the one who opened it.
+// owner is the identity of the peer, empty for one that need not authenticate:
+// only the client that opened a session may resume it.
 func (c *conn) owner() string { return c.tenant.identity }
 
 // join puts the session of a lease on this connection.
@@ -138,8 +139,8 @@ func (c *conn) puts(num uint32, s *session) error {
 	return err
 }
 
-// leave takes the sessions of a connection that has ended: those with a lease
-// are held, the others are freed. None of their requests is under way any more.
+// leave handles the sessions of a connection that has ended: those with a lease
+// are held, the others are freed. None of their requests is running any more.
 func (s *Server) leave(sessions map[uint32]*session, hold time.Duration) {
 	for _, ses := range sessions {
 		s.claims.leave(ses)
@@ -147,12 +148,12 @@ func (s *Server) leave(sessions map[uint32]*session, hold time.Duration) {
 			ses.end()
 			continue
 		}
-		ses.dropSpare() // nobody could take it back while it waits
+		ses.dropSpare() // cannot be reclaimed while it waits
 		s.leases.detach(ses.lease, hold)
 	}
 }
 
-// detach holds a session until its client comes back, for no longer than hold.
+// detach holds a session for at most hold, until its client returns.
 func (ls *leases) detach(l *lease, hold time.Duration) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
@@ -171,7 +172,7 @@ func (ls *leases) detach(l *lease, hold time.Duration) {
 	lapse = time.AfterFunc(hold, func() {
 		ls.mu.Lock()
 		defer ls.mu.Unlock()
-		if l.lapse == lapse { // and not resumed in between
+		if l.lapse == lapse { // not resumed in between
 			ls.meter.SessionsLapsed.Add(1)
 			ls.drop(l)
 		}
@@ -183,7 +184,7 @@ func (ls *leases) detach(l *lease, hold time.Duration) {
 	}
 }
 
-// drop frees a session that waits. It is called with the lock.
+// drop frees a waiting session. It is called with the lock.
 func (ls *leases) drop(l *lease) {
 	l.lapse.Stop()
 	l.lapse = nil
@@ -206,7 +207,7 @@ func (ls *leases) forget(l *lease) {
 	}
 }
 
-// close frees the sessions that wait, and lets none wait from now on.
+// close frees the waiting sessions, and lets none wait from now on.
 func (ls *leases) close() {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
@@ -218,19 +219,19 @@ func (ls *leases) close() {
 	}
 }
 
-// Detached is the number of sessions that are held for a client whose
-// connection was lost.
+// Detached is the number of sessions that are held for clients whose connection
+// was lost.
 func (s *Server) Detached() int {
 	s.leases.mu.Lock()
 	defer s.leases.mu.Unlock()
 	return s.leases.held.n
 }
 
-// beat watches that the client lives, and says that the worker does. What it
-// returns is to be called when the connection has ended.
+// beat checks that the client is alive, and sends heartbeats to it. Its result
+// is to be called when the connection has ended.
 func (c *conn) beat(every time.Duration) (wait func()) {
 	h := wire.Heart{Every: every, Silence: c.s.opts.Silence}
-	if every == 0 { // this client promised nothing; it has the lease
+	if every == 0 { // this client promised no heartbeats; the lease covers it
 		h.Silence = c.s.opts.Lease
 	}
 	ended := make(chan struct{})
@@ -245,8 +246,8 @@ func (c *conn) beat(every time.Duration) (wait func()) {
 	return func() { <-ended }
 }
 
-// hold is how long the sessions of a connection that has ended are held: the
-// lease runs from when the client was last heard.
+// hold is how long the sessions of an ended connection are held: the lease runs
+// from the last byte of the client.
 func (c *conn) hold() time.Duration {
 	return c.s.opts.Lease - time.Duration(c.silent.Load())*9/8
 }

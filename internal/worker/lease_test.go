@@ -71,7 +71,7 @@ func empty(w *workertest.Worker) func() bool {
 	return func() bool { return w.Engine.Stats().Sessions == 0 }
 }
 
-// TestLease holds what becomes of a session whose connection is lost.
+// TestLease checks a session whose connection is lost.
 func TestLease(t *testing.T) {
 	t.Run("resumed", func(t *testing.T) {
 		w := workertest.Start(t, nil)
@@ -260,8 +260,8 @@ func TestHeartbeatRenews(t *testing.T) {
 	require.Zero(t, w.Server.Detached())
 }
 
-// TestSlowLoris holds that clients that send a byte now and then keep nobody
-// else from working, and that one that never says hello is ended.
+// TestSlowLoris verifies that clients that send a byte now and then keep no
+// other client from working, and that one that never sends a Hello is ended.
 func TestSlowLoris(t *testing.T) {
 	w := workertest.Start(t, func(o *worker.Options) { o.MaxConns = 40 })
 	watch := newBystander(t, w)

@@ -17,8 +17,9 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// TestDetachedGivesBack holds a session whose connection is lost: the memory for
-// its next inputs, which nobody could take back meanwhile, is not held with it.
+// TestDetachedGivesBack holds a session whose connection is lost: the memory
+// for its next inputs, which could not be reclaimed meanwhile, is not held with
+// it.
 func TestDetachedGivesBack(t *testing.T) {
 	w := workertest.Start(t, nil)
 	p := greeted(t, w)
@@ -32,8 +33,8 @@ func TestDetachedGivesBack(t *testing.T) {
 	require.Equal(t, floats(202, 402), q.sum(2))
 }
 
-// TestRememberedAnswersCount holds that the answer which a session remembers is
-// in the account of memory, and goes with the session.
+// TestRememberedAnswersCount verifies that the answer which a session remembers
+// counts against the memory budget, and is freed with the session.
 func TestRememberedAnswersCount(t *testing.T) {
 	w := workertest.Start(t, nil)
 	before := int64(0) // of connection and session
@@ -60,7 +61,7 @@ func TestRememberedAnswersCount(t *testing.T) {
 	require.NoError(t, run(2000, 1))
 	remembers(8004)
 	require.NoError(t, run(2001, 1<<18))
-	remembers(8004) // an answer above 1 MiB is not kept
+	remembers(8004) // an answer above 1 MiB is not retained
 	require.NoError(t, s.Close())
 	require.Eventually(t, func() bool { return remembered() < 0 }, 5*time.Second, time.Millisecond, "with the session")
 }
@@ -160,15 +161,15 @@ func TestSlowCloseHoldsNobody(t *testing.T) {
 	case err := <-opened:
 		require.NoError(t, err)
 	case <-time.After(5 * time.Second):
-		require.Fail(t, "nobody opens a session while a connection closes")
+		require.Fail(t, "no session can be opened while a connection closes")
 	}
 	let()
 	require.NoError(t, <-joined)
 	require.Equal(t, floats(202, 402), q.sum(2))
 }
 
-// TestReleasesAreNotLost gives values back while the session's queue is full:
-// nobody answers these requests, so nobody would make them again.
+// TestReleasesAreNotLost releases values while the session's queue is full:
+// these requests have no answers, so they would never be retried.
 func TestReleasesAreNotLost(t *testing.T) {
 	const values = 2000
 	hold, began := make(chan struct{}), make(chan struct{})

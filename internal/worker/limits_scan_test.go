@@ -17,9 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// between are the packages that stand between two peers, or between clients of
-// one worker. Each number in them is a limit, or is excused in excused. Elsewhere
-// those are limits whose names say so.
+// between are the packages between two peers, or between clients of one worker.
+// Each number in them is a limit, or is excused in excused. Elsewhere the names
+// say which numbers are limits.
 var between = []string{
 	"genie", "internal/access", "internal/admission", "internal/budget", "internal/connlimit", "internal/weightcache",
 	"internal/worker", "internal/worker/admin", "transport", "transport/credentials", "transport/internal/remote",
@@ -27,12 +27,12 @@ var between = []string{
 	"transport/wire/tlswire",
 }
 
-// apart are the folders whose limits are no peer's: files that their own side
-// reads, which are refused with the limit's value in the error; what only
-// measures, shapes links or tests; the command's.
+// apart are the folders whose limits do not concern peers: files that a process
+// reads for itself, which are refused with the limit's value in the error; code
+// that only measures, shapes links or tests; the command's.
 var apart = []string{
 	"baselines", "cmd", "internal/checkpoint", "internal/imaging", "internal/lint", "internal/safetensors", "internal/seeded",
-	"internal/tokenizer", "lazy", "semantic", "tools", "transport/conformance", "transport/link", "workloads",
+	"workloads/tokenizer", "lazy", "semantic", "tools", "transport/conformance", "transport/link", "workloads",
 }
 
 // limitName is the name of a limit, whatever its case.

@@ -22,7 +22,7 @@ import (
 )
 
 // TestControlLimit sends control messages of the largest length and one byte
-// more. A field that nobody knows makes them as long as it takes.
+// more. An unknown field pads them.
 func TestControlLimit(t *testing.T) {
 	w := workertest.Start(t, nil)
 	long := func(n int) *wirepb.Reset {
@@ -40,7 +40,7 @@ func TestControlLimit(t *testing.T) {
 	p.ended(transport.ErrLimit)
 }
 
-// TestNesting nests groups that nobody knows as deep as protobuf reads them.
+// TestNesting nests unknown groups as deep as protobuf reads them.
 func TestNesting(t *testing.T) {
 	w := workertest.Start(t, nil)
 	nested := func(n int) *wirepb.Reset {
@@ -58,7 +58,7 @@ func TestNesting(t *testing.T) {
 	p := greeted(t, w)
 	require.ErrorIs(t, p.ask(wire.TypeReset, nested(protowire.DefaultRecursionLimit), nil, nil), transport.ErrClosed, "exactly as deep")
 	require.ErrorIs(t, p.ask(wire.TypeReset, nested(protowire.DefaultRecursionLimit+2), nil, nil), transport.ErrProtocol)
-	require.NoError(t, p.ask(wire.TypeStats, nil, nil, nil), "the connection goes on")
+	require.NoError(t, p.ask(wire.TypeStats, nil, nil, nil), "the connection stays usable")
 }
 
 // TestFramePayloadLimit sends the largest frame, and announces one that is
@@ -225,7 +225,8 @@ func (p *peer) runs(session, n int) {
 	}
 }
 
-// TestQueueLimit lets one run go on and as many wait as a session's queue holds.
+// TestQueueLimit lets one run continue and as many wait as a session's queue
+// holds.
 func TestQueueLimit(t *testing.T) {
 	p, began, finish := stalled(t, 1)
 	p.runs(1, 1)

@@ -6,10 +6,10 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Meter is what the server has counted so far.
+// Meter is the counters of the server.
 func (s *Server) Meter() *meter.Meter { return s.meter }
 
-// Stats is what the worker has done and holds.
+// Stats is the activity and the memory of the worker.
 func (s *Server) Stats() transport.Stats {
 	st := s.opts.Engine.Stats()
 	st.PlansSent, st.UploadsResumed = s.plans.Load(), s.resumed.Load()
@@ -21,7 +21,7 @@ func (s *Server) Stats() transport.Stats {
 	return st
 }
 
-// planLookup counts a plan that was named by its hash.
+// planLookup counts a lookup of a plan by its hash.
 func (s *Server) planLookup(found bool) {
 	if found {
 		s.meter.PlanHits.Add(1)
@@ -30,7 +30,7 @@ func (s *Server) planLookup(found bool) {
 	}
 }
 
-// weightLookup counts where the weights of a prepared plan were.
+// weightLookup counts where the weights of a prepared plan were found.
 type weightLookup struct {
 	m       *meter.Meter
 	missing int // from the worker's memory
@@ -47,8 +47,8 @@ func (s *Server) weightLookup(p *plan.Plan, missing []int) weightLookup {
 	return weightLookup{s.meter, len(missing)}
 }
 
-// end takes those that neither the model folder nor the cache had, and the
-// number of those that the cache had.
+// end takes the weights that neither the model folder nor the cache had, and
+// the number of those that the cache had.
 func (l weightLookup) end(missing []int, cached int) {
 	l.m.WeightFolderHits.Add(int64(max(l.missing-len(missing)-cached, 0)))
 	l.m.WeightCacheHits.Add(int64(cached))

@@ -11,7 +11,7 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// loop is Loop: a run that the worker repeats.
+// loop handles Loop: a run that the worker repeats.
 func (st *stream) loop(h wire.Header, control []byte) (*task, error) {
 	var m wirepb.Loop
 	if err := decode(control, &m); err != nil {
@@ -75,18 +75,18 @@ func loopOf(m *wirepb.Loop) (*transport.Loop, error) {
 	return l, nil
 }
 
-// repetition is a loop on its way.
+// repetition is a running loop.
 type repetition struct {
 	opening *opening // nil for none
 	call    *call
 	loop    *transport.Loop
-	credit  chan int // runs that may be answered; holds one number, or none when there are none
-	left    int      // of what was taken from it
+	credit  chan int // runs that may be answered; holds one number, or nothing for zero
+	left    int      // rest of the number taken from it
 	lags    bool     // the client has left the loop without credit
 	ran     bool     // a run was done
 }
 
-// credit is Credit.
+// credit handles Credit.
 func (c *conn) credit(st *stream, control []byte) error {
 	var m wirepb.Credit
 	if err := decode(control, &m); err != nil {
@@ -112,8 +112,8 @@ func (r *repetition) add(n int) {
 	r.credit <- n
 }
 
-// spend waits for credit and takes one. A client that the loop had to wait for
-// has, when it gives more, runs that it has not read.
+// spend waits for credit and takes one. If the loop had to wait, the client has
+// unread runs when it gives more.
 func (r *repetition) spend(ctx context.Context) error {
 	for r.left == 0 {
 		select {
@@ -133,8 +133,8 @@ func (r *repetition) spend(ctx context.Context) error {
 	return nil
 }
 
-// do runs until every sequence has ended. What it answers is sent from here, so
-// that a client that does not read holds its own loop only.
+// do makes runs until every sequence has ended. It sends the answers itself, so
+// a client that does not read blocks only its own loop.
 func (r *repetition) do(ctx context.Context, st *stream) error {
 	defer r.call.ended()
 	state := r.loop.Start(r.call.bindings, r.call.inputs)

@@ -57,7 +57,7 @@ func marshal(m proto.Message) []byte {
 }
 
 // pipes is a listener whose connections never touch the system: a fuzzer opens
-// more of them a second than there are ports.
+// more of them per second than there are ports.
 type pipes struct {
 	conns chan net.Conn
 	once  sync.Once

@@ -29,7 +29,7 @@ type done struct {
 	number  uint64
 	control []byte
 	payload []byte
-	gone    bool // it is not done again, and its answer is not kept
+	gone    bool // it is not done again, and its answer is not retained
 	answer  [2][]byte
 }
 
@@ -194,7 +194,7 @@ func (m *machine) tenants() (list []*tenant) {
 	return list
 }
 
-// lose ends the connection, with a request under way or without, and goes on at
+// lose ends the connection, with a running request or without, and resumes on
 // another one: in time, from the side, or too late.
 func (m *machine) lose() bool {
 	if !m.calm() {
@@ -273,8 +273,8 @@ func (m *machine) join(mayResume bool) bool {
 	return true
 }
 
-// settle makes requests again whose answer was lost with their connection, and
-// forgets what else was under way on it.
+// settle retries requests whose answer was lost with their connection, and
+// forgets what else was running on it.
 func (m *machine) settle() bool {
 	m.wait("sessions to be joined", func() bool {
 		for _, r := range m.pending {

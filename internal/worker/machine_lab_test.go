@@ -82,8 +82,8 @@ func (l *lab) sing(t testing.TB) {
 	require.NoError(t, l.canary.Release(context.Background(), res.Outputs[1].Handle))
 }
 
-// remember notes which plans the worker has, of which those that nobody uses go
-// when memory is reclaimed.
+// remember records which plans the worker has; unused ones are dropped when
+// memory is reclaimed.
 func (l *lab) remember() {
 	for _, kind := range l.plans {
 		for _, k := range kind {

@@ -159,8 +159,8 @@ func (m *machine) prepare() bool {
 	return m.request(r, req, payload, nil)
 }
 
-// prepares is what a Prepare that is right does to the model. It is false when
-// the number is being given to another plan, which nobody could follow.
+// prepares is the effect of a correct Prepare on the model. It is false when
+// the number is being given to another plan, which the model cannot follow.
 func (m *machine) prepares(t *tenant, number uint32, k known, kind int, r *asked, sends bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

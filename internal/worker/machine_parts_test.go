@@ -159,7 +159,7 @@ func (l *lab) broughtKey(t require.TestingT) engine.WeightKey {
 	return key
 }
 
-// bringElsewhere goes on where no upload ended.
+// bringElsewhere resumes where no upload ended.
 func (m *machine) bringElsewhere(t *tenant) bool {
 	offset := 1 + m.below(8)
 	if offset == len(m.part) {
@@ -168,8 +168,8 @@ func (m *machine) bringElsewhere(t *tenant) bool {
 	return m.put(t, oneOf(transport.ErrMissingWeight), offset, m.bytesFrom(offset), nil) && m.sync()
 }
 
-// bringRest sends the rest, or all. The whole is checked, whoever sent its
-// parts.
+// bringRest sends the rest, or all. The whole is checked, whichever client sent
+// its parts.
 func (m *machine) bringRest(t *tenant) bool {
 	offset := m.from()
 	content := m.bytesFrom(offset)

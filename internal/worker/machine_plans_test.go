@@ -10,11 +10,11 @@ import (
 
 // The plans that sequences of messages are about.
 const (
-	planCounter = iota // sum += x + w, and a value is kept
+	planCounter = iota // sum += x + w, and a value is retained
 	planTokens         // acc += x, and says acc: what a loop repeats
 	planGrowing        // a cache of rows of two
-	planAbsent         // its weight is nobody's
-	planUpload         // its weight goes when nobody uses it; only resumeUpload brings it
+	planAbsent         // no client has its weight
+	planUpload         // its weight goes when it is unused; only resumeUpload brings it
 	planKinds
 )
 

@@ -24,8 +24,8 @@ func pairOf(b []byte) (p [2]float32) {
 	return p
 }
 
-// handle picks a handle: of a value that is kept, of one that was given back,
-// or one that nobody gave out. content is nil for the latter two.
+// handle picks a handle: of a retained value, of a released one, or one that
+// was never issued. content is nil for the latter two.
 func (m *machine) handle(t *tenant) (h transport.Handle, content []byte) {
 	how, at := m.below(4), m.byte()
 	m.mu.Lock()

@@ -46,7 +46,7 @@ type asked struct {
 	may     outcomes
 	tenant  *tenant // whose turn it waits for; nil for none
 	seq     int     // its place among those of the tenant
-	partial bool    // its message goes on
+	partial bool    // its message is unfinished
 	frames  int     // of an answer in several
 	credit  int     // of a loop
 	most    int32   // of what a loop counts
@@ -54,7 +54,7 @@ type asked struct {
 	control []byte  // of a numbered request, to make it again
 	payload []byte
 	whole   outcomes // what it may be answered with when its frame is as it should be
-	// succeeded looks at the frames of an answer that is no error.
+	// succeeded checks the frames of a successful answer.
 	succeeded func(control, payload []byte, last bool) error
 	// failed is told of an error; it may be nil.
 	failed func(code uint32) error
@@ -104,14 +104,14 @@ type machine struct {
 	link *machineLink // under the lock, but for the sender
 
 	mu      sync.Mutex
-	changed chan struct{} // closed and made anew when something was received
+	changed chan struct{} // closed and replaced when something was received
 	pending map[uint64]*asked
 	open    map[uint32]*tenant
 	strays  map[uint64]int    // errors due on streams that carry no request
 	fatal   outcomes          // what the connection may end with; 0 when it must not end
 	ended   bool              // nothing more will come
 	broken  error             // what was wrong, the first thing
-	rest    map[uint64][]byte // what the messages that go on still lack; the sender's
+	rest    map[uint64][]byte // the missing parts of unfinished messages; the sender's
 }
 
 // machineLink is a connection, and what receives from it.
@@ -226,12 +226,12 @@ func (m *machine) answer(h wire.Header, r *asked, code uint32, control, payload 
 	switch {
 	case code != 0:
 		if !last || len(payload) > 0 {
-			return errors.New("an error that goes on")
+			return errors.New("an error with more frames")
 		}
 	case r.frames == 1 && (h.Type != r.typ || h.Flags&wire.FlagAnswer == 0):
 		return fmt.Errorf("answered by a %v with flags %b", h.Type, h.Flags)
 	case r.frames > 1 && h.Type != wire.TypeData:
-		return fmt.Errorf("goes on with a %v", h.Type)
+		return fmt.Errorf("continues with a %v", h.Type)
 	}
 	// Requests of a session are done in their order; those that were refused
 	// as they came are not among them.

@@ -11,7 +11,7 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// data goes on with a message, or sends a piece of none.
+// data continues a message, or sends a piece of none.
 func (m *machine) data() bool {
 	streams := make([]uint64, 0, len(m.rest))
 	for stream := range m.rest {
@@ -36,7 +36,7 @@ func (m *machine) data() bool {
 	case 1: // ends early
 		f.payload = rest[:len(rest)/2]
 		m.permit(stream, len(rest) > 0)
-	case 2: // goes on for too long
+	case 2: // continues for too long
 		f.payload = append(slices.Clone(rest), 7)
 		m.permit(stream, true)
 	}
@@ -179,8 +179,8 @@ func (m *machine) ruin() {
 	m.wait("the end of the connection", func() bool { return m.ended })
 }
 
-// sync waits for every answer that can come: not for those of messages that go
-// on, nor for what waits behind a loop without credit.
+// sync waits for every answer that can come: not for those of unfinished
+// messages, nor for what waits behind a loop without credit.
 func (m *machine) sync() bool {
 	m.wait("all answers", func() bool {
 		if m.ended {

@@ -4,8 +4,8 @@ import (
 	"github.com/genie-sdk/go/internal/budget"
 )
 
-// What is kept for one of its kind on the Go heap, stacks of goroutines among
-// it, in bytes.
+// Memory on the Go heap for one object of each kind, in bytes, stacks of
+// goroutines included.
 const (
 	connBytes     = 96 << 10 // a connection with its buffers
 	sessionBytes  = 32 << 10
@@ -13,11 +13,12 @@ const (
 	streamBytes   = 4 << 10 // a request
 	uploadBytes   = 24 << 10
 	inputBytes    = 128 // of an input of a call, whatever its size
-	controlFactor = 8   // a control message takes so many times its length when it is decoded
+	controlFactor = 8   // a decoded control message takes so many times its length
 )
 
 // charge takes n bytes of the Go heap from an identity's quota and from the
-// worker's memory. No lock is held: room may have to be made.
+// worker's memory budget. It must be called without a lock: room may have to be
+// made.
 func (s *Server) charge(t *tenant, n int64, purpose string) error {
 	if err := t.bytes.take(n); err != nil {
 		return err
@@ -35,7 +36,7 @@ func (s *Server) charge(t *tenant, n int64, purpose string) error {
 	return nil
 }
 
-// uncharge gives back what charge took.
+// uncharge gives back the memory of charge.
 func (s *Server) uncharge(t *tenant, n int64) {
 	if n != 0 {
 		s.opts.Engine.Memory().Release(budget.Buffers, n)
@@ -43,7 +44,7 @@ func (s *Server) uncharge(t *tenant, n int64) {
 	}
 }
 
-// pay takes the memory of a connection, for which its tenant pays as soon as it is
+// pay takes the memory of a connection. Its tenant is charged as soon as it is
 // known.
 func (c *conn) pay() error {
 	err := c.s.opts.Engine.Memory().Reserve(budget.Buffers, c.cost, "a connection")
@@ -51,11 +52,11 @@ func (c *conn) pay() error {
 	return err
 }
 
-// toll is the tenant's part: the window of a connection over gRPC is for its links,
-// not its own choice.
+// toll is the tenant's part: a client does not choose the window of a gRPC
+// connection.
 func (c *conn) toll() int64 { return min(c.cost, 1<<20) }
 
-// unpay gives back what the connection has taken for itself.
+// unpay gives back the connection's own memory.
 func (c *conn) unpay() {
 	if c.paid {
 		c.s.opts.Engine.Memory().Release(budget.Buffers, c.cost)
@@ -67,11 +68,10 @@ func (c *conn) unpay() {
 }
 
 // slotsAtOnce is how many requests a connection takes memory for at a time. It
-// keeps it: how many there are at once changes with every request.
+// retains that memory, because the number of requests changes all the time.
 const slotsAtOnce = 8
 
-// paySlot takes memory for one request more than there are, unless there was one
-// more before.
+// paySlot takes memory for one more request, unless there were as many before.
 func (c *conn) paySlot() error {
 	if c.requests() < c.slots {
 		return nil
@@ -83,14 +83,14 @@ func (c *conn) paySlot() error {
 	return nil
 }
 
-// requests is how many there are.
+// requests is the number of requests.
 func (c *conn) requests() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return int64(len(c.streams))
 }
 
-// stage is memory to receive into, which the session's tenant pays for.
+// stage is memory to receive into, charged to the session's tenant.
 func (s *session) stage(n uint64) ([]byte, error) {
 	n = pages(n)
 	if err := s.tenant.bytes.take(int64(n)); err != nil {
@@ -103,8 +103,8 @@ func (s *session) stage(n uint64) ([]byte, error) {
 	return b, err
 }
 
-// extend makes memory that stage gave at least n bytes long, which is more. When
-// it fails b is as it was.
+// extend makes memory of stage at least n bytes long, which is more. When it
+// fails, b is unchanged.
 func (s *session) extend(b []byte, n uint64) ([]byte, error) {
 	more := int64(pages(n)) - int64(len(b))
 	if err := s.tenant.bytes.take(more); err != nil {
@@ -117,7 +117,7 @@ func (s *session) extend(b []byte, n uint64) ([]byte, error) {
 	return grown, err
 }
 
-// unstage gives back what stage and extend gave.
+// unstage gives back the memory of stage and extend.
 func (s *session) unstage(b []byte) {
 	if b != nil {
 		s.tenant.bytes.give(int64(len(b)))

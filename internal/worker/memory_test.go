@@ -19,8 +19,8 @@ import (
 
 const mib = 1 << 20
 
-// bulk is y = x + w over floats of the given number of bytes, y being carried
-// and kept besides, with a weight that follows from fill.
+// bulk is y = x + w over floats of the given number of bytes, where y is
+// carried and retained, with a weight that follows from fill.
 func bulk(fill float32, size int) (*plan.Plan, transport.Weights) {
 	w := bytes.Repeat(floats(fill, fill+1, fill+2, fill+3), size/16)
 	shape := []int{size / 4}
@@ -83,7 +83,7 @@ func memoryError(t testing.TB, err error) *transport.MemoryError {
 }
 
 // TestMemoryRefused refuses what does not fit with the numbers, before a byte
-// of it has come, and goes on with everybody else.
+// of it has arrived, and continues to serve every other client.
 func TestMemoryRefused(t *testing.T) {
 	for name, dial := range dialers {
 		t.Run(name, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestMemoryRefused(t *testing.T) {
 			watch.check()
 
 			s, err := useBulk(t.Context(), t, ex, 1, mib)
-			require.NoError(t, err, "the connection goes on")
+			require.NoError(t, err, "the connection stays usable")
 			require.NoError(t, s.Close())
 			// Weight, input and scratch fit, with the state they do not.
 			s, err = useBulk(t.Context(), t, ex, 2, 5*mib)

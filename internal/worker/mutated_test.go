@@ -28,10 +28,10 @@ import (
 )
 
 // TestMutatedPlans sends plans that are made up, half of them spoiled, and runs
-// each with made-up bindings, payloads and handles: over real connections, in
-// turns over TCP and gRPC. Every request is answered, none with an internal error,
-// nothing panics, and a bystander goes on. GENIE_PLANS is how many plans (2000),
-// GENIE_PLANS_SEED makes others.
+// each with made-up bindings, payloads and handles: over real connections,
+// alternating between TCP and gRPC. Every request is answered, none with an
+// internal error, nothing panics, and a bystander continues to work.
+// GENIE_PLANS is the number of plans (2000), GENIE_PLANS_SEED makes others.
 func TestMutatedPlans(t *testing.T) {
 	plans, seed := numberOf(t, "GENIE_PLANS", 2000), numberOf(t, "GENIE_PLANS_SEED", 1)
 	if testing.Short() {
@@ -86,7 +86,7 @@ type mutator struct {
 	now     string // for a failure: what is being tried
 }
 
-// connect begins anew, on either way in turn.
+// connect reconnects, alternating between the transports.
 func (m *mutator) connect(turn int) {
 	if m.p != nil {
 		m.p.close()
@@ -177,7 +177,7 @@ func (m *mutator) plan(num uint32) {
 	}
 }
 
-// handle is that of a kept value, or of none.
+// handle is that of a retained value, or an invalid one.
 func (m *mutator) handle() *wirepb.Handle {
 	if len(m.kept) > 0 && m.r.IntN(3) > 0 {
 		return m.kept[m.r.IntN(len(m.kept))]
@@ -317,8 +317,8 @@ func (p *rawPeer) close() {
 	p.end()
 }
 
-// ask makes a request and takes all of its answer, of which it keeps the control
-// message.
+// ask makes a request and reads its whole answer, of which it returns the
+// control message.
 func (p *rawPeer) ask(typ wire.Type, control proto.Message, payload []byte, answer proto.Message) error {
 	p.t.Helper()
 	stream := p.last
@@ -326,7 +326,7 @@ func (p *rawPeer) ask(typ wire.Type, control proto.Message, payload []byte, answ
 		p.last++
 		stream = p.last
 	}
-	late := time.AfterFunc(2*time.Minute, p.close) // nobody waits for ever
+	late := time.AfterFunc(2*time.Minute, p.close) // no test waits for ever
 	defer late.Stop()
 	_, err := p.wc.Send(p.t.Context(), &wire.Message{Type: typ, Stream: stream, Control: control, Payload: []wire.Segment{{Data: payload}}})
 	require.NoError(p.t, err)

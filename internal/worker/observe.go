@@ -11,21 +11,21 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// observed is what is measured, traced and logged of one request. The
-// goroutine that has the request writes it: the receiving one until the request
-// is in its session's queue, the session's from then on.
+// observed is what is measured, traced and logged of one request. The goroutine
+// that has the request writes it: the receiving one until the request is in its
+// session's queue, then the session's.
 type observed struct {
-	session uint32 // number of the session it is about; 0 when about none
+	session uint32 // number of its session; 0 for none
 	begun   time.Time
-	queued  time.Time // zero while it has not waited
+	queued  time.Time // zero before it waits
 	waited  time.Duration
 	running bool
-	runs    int // of a loop
-	tokens  int // of a loop, all sequences
+	runs    int // for a loop
+	tokens  int // for a loop, over all sequences
 
-	ctx   context.Context // of span; nil when nothing traces
-	span  transport.Span  // the request
-	stage transport.Span  // its queue, run or send
+	ctx   context.Context // with span; nil without tracing
+	span  transport.Span  // of the request
+	stage transport.Span  // of its queueing, run or send
 }
 
 // fieldSession and fieldTraceparent are the same in every control message that
@@ -37,8 +37,8 @@ const (
 )
 
 // arrived is called with the control message of the request's first frame. It
-// looks at two of its fields before anything is decoded, so that a request that
-// is refused is observed like any other.
+// reads two of its fields before anything is decoded, so a refused request is
+// observed like any other.
 func (st *stream) arrived(control []byte) {
 	session, traceparent := peek(control)
 	st.seen.session = session
@@ -55,8 +55,8 @@ func (st *stream) arrived(control []byte) {
 }
 
 // peek finds the session and the traceparent in a control message, or in the
-// Run that is the first field of a Loop. A malformed message is its decoder's
-// to refuse.
+// Run that is the first field of a Loop. The decoder refuses malformed
+// messages.
 func peek(control []byte) (session uint32, traceparent string) {
 	for len(control) > 0 {
 		num, typ, n := protowire.ConsumeTag(control)
@@ -102,7 +102,7 @@ func (st *stream) leaves() {
 	st.stageEnded(nil)
 }
 
-// starts is called when the request is to be done.
+// starts is called when the request begins.
 func (st *stream) starts() {
 	m := st.c.s.meter
 	if !st.seen.queued.IsZero() {
@@ -116,8 +116,8 @@ func (st *stream) starts() {
 	st.stage("run")
 }
 
-// looped is called after each run of a loop, with the sequences that it gave a
-// token and the engine's time.
+// looped is called after each run of a loop, with the number of sequences that
+// got a token and the engine's time.
 func (st *stream) looped(tokens int, d time.Duration) {
 	m := st.c.s.meter
 	m.LoopRun.Observe(d)
@@ -127,7 +127,7 @@ func (st *stream) looped(tokens int, d time.Duration) {
 	st.seen.tokens += tokens
 }
 
-// sends is called when the request is done and its answer is to be sent.
+// sends is called when the request is done and its answer is about to be sent.
 func (st *stream) sends(err error) {
 	if st.seen.stage != nil && st.seen.runs > 0 {
 		st.seen.stage.Set(slog.Int("genie.runs", st.seen.runs), slog.Int("genie.tokens", st.seen.tokens))

@@ -107,8 +107,8 @@ func TestLedgersAgree(t *testing.T) {
 	}
 }
 
-// TestLedgersAgreeUnderTLS is the same with TLS, whose bytes are control, to the
-// end of the connections, in which their notices go both ways.
+// TestLedgersAgreeUnderTLS is the same with TLS, whose overhead is control, up
+// to the end of the connections, with close notices in both directions.
 func TestLedgersAgreeUnderTLS(t *testing.T) {
 	for _, mutual := range []bool{false, true} {
 		eachWay(t, func(t *testing.T, _ string, dial func(*workertest.Worker, credentials.Client) (transport.Executor, error)) {

@@ -17,7 +17,7 @@ type opening struct {
 }
 
 // calls makes the calls of a loop. The payload is the inputs of the opening, if
-// there is one, and of the loop's first run; the memory for both is the loop's.
+// there is one, and of the loop's first run; the loop owns the memory for both.
 func (r *repetition) calls(st *stream, h wire.Header, m *wirepb.Loop, control int) (err error) {
 	o := m.GetOpening()
 	if o == nil {
@@ -57,7 +57,7 @@ func (r *repetition) calls(st *stream, h wire.Header, m *wirepb.Loop, control in
 	return nil
 }
 
-// open makes the opening's run, which is answered as those of the loop are.
+// open makes the opening's run, which is answered like those of the loop.
 func (r *repetition) open(ctx context.Context, state *transport.LoopState, out *runFrames) (more bool, err error) {
 	if err := r.spend(ctx); err != nil {
 		return false, err

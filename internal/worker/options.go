@@ -16,53 +16,54 @@ type Options struct {
 	Engine Engine
 	// Weights is the model folder; nil for none.
 	Weights WeightFinder
-	// Cache keeps uploaded weights on disk; nil for none. The server does not
+	// Cache stores uploaded weights on disk; nil for none. The server does not
 	// close it.
 	Cache *weightcache.Cache
-	// PartialBytes bounds the memory of weights whose upload was cut short;
-	// 1 GiB when 0. PartialTime is how long each is kept; 2 minutes when 0.
+	// PartialBytes bounds the memory of weights whose upload was interrupted; 1
+	// GiB when 0. PartialTime is how long each is retained; 2 minutes when 0.
 	PartialBytes int64
 	PartialTime  time.Duration
-	// Tracer makes a span of each request, a child of its client's; nil for none.
-	// One that has ServerHandler() stats.Handler follows gRPC connections too.
+	// Tracer makes a span for each request, a child of its client's; nil for
+	// none. A tracer with ServerHandler() stats.Handler also traces gRPC
+	// connections.
 	Tracer transport.Tracer
-	// Log is discarded when nil.
+	// Log is the logger; nil discards.
 	Log *slog.Logger
 	// MaxMessage bounds the payload of one message; [wire.MaxMessagePayload]
 	// when 0.
 	MaxMessage uint64
-	// MaxStaging bounds the memory that the inputs of all calls wait in;
-	// twice MaxMessage when 0.
+	// MaxStaging bounds the memory of the waiting inputs of all calls; twice
+	// MaxMessage when 0.
 	MaxStaging uint64
-	// Lease is how long a session outlives its client, counted from when that was
-	// last heard; 30 s when 0. Only a client that asks for it has its sessions
-	// held when a connection is lost.
+	// Lease is how long a session outlives its client, counted from the
+	// client's last byte; 30 s when 0. Sessions are held for a lost connection
+	// only if the client asked for it.
 	Lease time.Duration
 	// Silence is how long a client may be silent before its connection is given
 	// up; [wire.Silence] when 0.
 	Silence time.Duration
-	// Patience is how long a message that comes in several frames may bring less
-	// than 64 KiB; 30 s when 0.
+	// Patience is how long a message in several frames may bring less than 64
+	// KiB; 30 s when 0.
 	Patience time.Duration
 	// MaxConns bounds the connections; 1024 when 0.
 	MaxConns int
-	// TLS encrypts connections; nil for none. One that asks for certificates
-	// says who the clients are, see [Options.Auth].
+	// TLS encrypts connections; nil for none. A configuration that requires
+	// certificates identifies the clients, see [Options.Auth].
 	TLS *tls.Config
-	// Auth knows the tokens that clients have to show; nil when they need none.
-	// A client's identity is what Auth says, else the subject of its
+	// Auth knows the tokens that clients must present; nil when they need none.
+	// A client's identity comes from Auth, else it is the subject of its
 	// certificate, else [Anonymous].
 	Auth Authenticator
-	// Quota is what an identity may have at one time; nil for no bounds.
+	// Quota is the quota of an identity; nil for no limits.
 	Quota func(identity string) Quota
-	// MaxQueue bounds the runs of all sessions that wait for their turn;
-	// [DefaultMaxQueue] when 0.
+	// MaxQueue bounds the waiting runs of all sessions; [DefaultMaxQueue] when
+	// 0.
 	MaxQueue int
-	// MaxRunning bounds the runs that go at once; GOMAXPROCS when 0. It is best
-	// as many as the engine has threads.
+	// MaxRunning bounds the concurrent runs; GOMAXPROCS when 0. The best value
+	// is the number of the engine's threads.
 	MaxRunning int
 
-	handshake time.Duration // time to say who one is; [wire.HandshakeTimeout] when 0
+	handshake time.Duration // time to authenticate; [wire.HandshakeTimeout] when 0
 	claimIdle time.Duration // see claims; for tests
 }
 
@@ -109,5 +110,5 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// queueLen bounds the requests of one session that wait their turn.
+// queueLen bounds the waiting requests of one session.
 const queueLen = 256

@@ -10,9 +10,10 @@ import (
 )
 
 // A panic ends the request in which it occurs, or at most its connection, and
-// never the worker: whatever a request has taken is given back by deferred calls.
+// never the worker: deferred calls give back everything that a request has
+// taken.
 
-// guard is deferred by what runs on a goroutine of its own.
+// guard is deferred by functions that run on their own goroutine.
 func (s *Server) guard(log *slog.Logger) {
 	if r := recover(); r != nil {
 		s.panicked(log, r, debug.Stack())
@@ -31,8 +32,8 @@ func (st *stream) panicked(r any) error {
 	return transport.ErrInternal
 }
 
-// failed logs an error that is the worker's own. The engine makes its panics
-// errors; nothing of them but that is for the client.
+// failed logs an internal error of the worker. The engine turns its panics into
+// errors; the client learns only that there was one.
 func (st *stream) failed(err error) error {
 	if p, ok := errors.AsType[*engine.PanicError](err); ok {
 		st.c.s.panicked(st.logger(), p.Value, p.Stack)

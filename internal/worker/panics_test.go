@@ -180,7 +180,7 @@ func TestPlantedPanics(t *testing.T) {
 				b.check()
 				p.armed.Store(true)
 				err := bitOfEverything(t, w, how, 1)
-				if at != "Close" && at != "Release" && at != "Release of values" { // which nobody waits for
+				if at != "Close" && at != "Release" && at != "Release of values" { // which has no waiting caller
 					require.ErrorIs(t, err, transport.ErrInternal)
 				}
 				require.Eventually(t, func() bool { return !p.armed.Load() }, 10*time.Second, time.Millisecond, "nothing came there")
@@ -207,8 +207,8 @@ func TestPlantedPanics(t *testing.T) {
 	}
 }
 
-// bitOfEverything is a client that does a bit of everything with a plan that nobody had
-// before; the weight is new, too.
+// bitOfEverything is a client that does a bit of everything with a new plan and
+// a new weight.
 func bitOfEverything(t *testing.T, w *workertest.Worker, how string, x float32) error {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -241,8 +241,8 @@ func bitOfEverything(t *testing.T, w *workertest.Worker, how string, x float32) 
 	return s.Reset(ctx)
 }
 
-// TestPanicLeavesNoClaim holds that a Prepare that panics when it has claimed what
-// is missing lets others send that at once, and that its session goes on.
+// TestPanicLeavesNoClaim verifies that after a Prepare that panics with claims,
+// others can send the weights at once, and that its session stays usable.
 func TestPanicLeavesNoClaim(t *testing.T) {
 	p := &planted{at: "Fits"}
 	w := workertest.Start(t, func(o *worker.Options) { p.Engine, o.Engine = o.Engine, p })

@@ -9,23 +9,24 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// partials keeps weights whose upload was cut short, so that another upload can
-// go on where the first one ended. They lie in memory, which is in the account,
-// for a limited time, and go before anything that does not fit is refused.
+// partials retains weights whose upload was interrupted, so that another upload
+// can resume where the first one ended. They are in memory, count against the
+// memory budget, stay for a limited time, and are dropped before any request is
+// refused for memory.
 type partials struct {
-	keep     time.Duration // how long each stays
-	maxBytes int64         // of memory, all together
+	keep     time.Duration // how long each is retained
+	maxBytes int64         // memory of all of them
 	maxCount int
 
 	mu     sync.Mutex
 	closed bool
 	held   map[partialKey]*partial
-	order  list.List // of *partial, the oldest first
+	order  list.List // of *partial, oldest first
 	bytes  int64
 	gone   sync.WaitGroup // timers that have fired
 }
 
-// partialKey is whose first bytes of what they are. One identity does not hear of
+// partialKey identifies content of an identity. An identity does not learn of
 // another's.
 type partialKey struct {
 	tenant *tenant
@@ -52,10 +53,11 @@ func newPartials(o Options) *partials {
 	return &partials{keep: o.PartialTime, maxBytes: o.PartialBytes, maxCount: maxPartials, held: map[partialKey]*partial{}}
 }
 
-// maxPartials bounds the number of weights that are there in part.
+// maxPartials bounds the number of partly received weights.
 const maxPartials = 256
 
-// park keeps in, of which one more is kept for a key only if it has more bytes.
+// park retains in. If the key already has a partial weight, it is replaced only
+// by one with more bytes.
 func (p *partials) park(key partialKey, in *incoming) {
 	got, prefix := in.out.Got()
 	x := &partial{key: key, in: in, got: got, prefix: prefix, bytes: in.out.Held()}
@@ -64,7 +66,7 @@ func (p *partials) park(key partialKey, in *incoming) {
 	}
 }
 
-// add keeps x, or gives it back with what goes for it.
+// add retains x, or returns it, with what it replaces.
 func (p *partials) add(x *partial) (drop []*incoming) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,7 +87,7 @@ func (p *partials) add(x *partial) (drop []*incoming) {
 	return drop
 }
 
-// remove forgets x, whose incoming the caller aborts or uses. The lock is held.
+// remove removes x; the caller aborts or uses its incoming. The lock is held.
 func (p *partials) remove(x *partial) *incoming {
 	delete(p.held, x.key)
 	p.order.Remove(x.at)
@@ -103,8 +105,8 @@ func (p *partials) expire(x *partial) {
 	}
 }
 
-// dropOf gives up what an identity pays for, as much as n bytes if there is as
-// much, and says how much it was.
+// dropOf drops partial weights charged to an identity, n bytes if there are as
+// many, and returns the number of bytes.
 func (p *partials) dropOf(t *tenant, n int64) (dropped int64) {
 	drop := p.of(t, n)
 	for _, in := range drop {
@@ -114,7 +116,7 @@ func (p *partials) dropOf(t *tenant, n int64) (dropped int64) {
 	return dropped
 }
 
-// of takes what dropOf gives up.
+// of removes what dropOf drops.
 func (p *partials) of(t *tenant, n int64) (drop []*incoming) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,7 +131,7 @@ func (p *partials) of(t *tenant, n int64) (drop []*incoming) {
 	return drop
 }
 
-// drop forgets x, unless that has been done.
+// drop drops x, unless that has been done.
 func (p *partials) drop(x *partial) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -140,14 +142,14 @@ func (p *partials) drop(x *partial) bool {
 	return true
 }
 
-// none reports whether nothing is held.
+// none reports whether there are no partial weights.
 func (p *partials) none() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.held) == 0
 }
 
-// look tells what there is of a weight: how many bytes, and their hash.
+// look returns how many bytes of a weight there are, and their hash.
 func (p *partials) look(key partialKey) (got int64, prefix plan.Hash) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -157,8 +159,8 @@ func (p *partials) look(key partialKey) (got int64, prefix plan.Hash) {
 	return 0, plan.Hash{}
 }
 
-// take gives what there is of a weight to an upload that goes on at offset; nil
-// if that is not where it ends.
+// take passes a partial weight to an upload that resumes at offset; nil if it
+// does not end there.
 func (p *partials) take(key partialKey, offset int64) *incoming {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -175,7 +177,7 @@ func (p *partials) Idle() int64 {
 	return p.bytes
 }
 
-// Reclaim implements [budget.Holder]: the oldest go.
+// Reclaim implements [budget.Holder]: it drops the oldest.
 func (p *partials) Reclaim(n int64) {
 	for n > 0 {
 		x := p.oldest()
@@ -187,7 +189,7 @@ func (p *partials) Reclaim(n int64) {
 	}
 }
 
-// oldest takes the one that came first; nil for none.
+// oldest removes the oldest one; nil for none.
 func (p *partials) oldest() *partial {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -200,13 +202,13 @@ func (p *partials) oldest() *partial {
 	return x
 }
 
-// close drops all, and whatever comes later.
+// close drops all, and everything that arrives later.
 func (p *partials) close() {
 	p.Reclaim(p.refuse())
 	p.gone.Wait()
 }
 
-// refuse lets no more be kept and says how much is.
+// refuse stops retaining and returns the memory still held.
 func (p *partials) refuse() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -53,8 +53,8 @@ func keys(t *testing.T, n int) []engine.WeightKey {
 	return out
 }
 
-// TestPartialsAreBounded parks more weights than are kept: the oldest go, and so
-// do those of an identity whose quota is full.
+// TestPartialsAreBounded parks more weights than are retained: the oldest go,
+// and so do those of an identity whose quota is full.
 func TestPartialsAreBounded(t *testing.T) {
 	p := newPartials(Options{PartialTime: time.Hour, PartialBytes: 1 << 30})
 	defer p.close()

@@ -166,7 +166,7 @@ func TestUploadCountsForItsIdentity(t *testing.T) {
 		require.NoError(t, s.Close())
 		return err
 	}
-	for fill := range 4 { // of which each is nobody's once it is there
+	for fill := range 4 { // each is unused once it has arrived
 		require.NoError(t, upload(float32(fill), 2*mib))
 	}
 	sent := ex.Ledger().Snapshot().Sent[plan.CauseWeights]

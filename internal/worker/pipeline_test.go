@@ -32,7 +32,8 @@ func remoteError(t *testing.T, control []byte) error {
 }
 
 // TestPipelinedInOrder sends many requests of one session without waiting: they
-// are answered in order, a request for what a run has kept included.
+// are answered in order, including a request for a value that a run has
+// retained.
 func TestPipelinedInOrder(t *testing.T) {
 	p := greeted(t, workertest.Start(t, nil))
 	p.session()

@@ -9,7 +9,7 @@ import (
 )
 
 // takePlan counts a program that a session of the identity uses: once, however
-// many do.
+// many sessions use it.
 func (t *tenant) takePlan(p Program) error {
 	if t.shares(p) {
 		return nil
@@ -19,13 +19,13 @@ func (t *tenant) takePlan(p Program) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.programs[p]++; t.programs[p] > 1 { // another session was as fast
+	if t.programs[p]++; t.programs[p] > 1 { // another session was faster
 		t.bytes.give(p.Size())
 	}
 	return nil
 }
 
-// shares counts one user more of a program that the identity has.
+// shares counts one more user of a program that the identity already has.
 func (t *tenant) shares(p Program) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -36,7 +36,7 @@ func (t *tenant) shares(p Program) bool {
 	return true
 }
 
-// givePlan takes a takePlan back.
+// givePlan undoes a takePlan.
 func (t *tenant) givePlan(p Program) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -46,7 +46,7 @@ func (t *tenant) givePlan(p Program) {
 	}
 }
 
-// setPlan gives a plan its number. The tenant pays for it.
+// setPlan gives a plan its number. The tenant is charged for it.
 func (s *session) setPlan(num uint32, p Program) error {
 	held := int64(preparedBytes + len(p.Plan().Inputs))
 	if err := s.srv.charge(s.tenant, held, "a plan of a session"); err != nil {
@@ -71,8 +71,8 @@ func (s *session) setPlan(num uint32, p Program) error {
 	return err
 }
 
-// number is setPlan of a plan that has been paid for; first is false when there
-// was no need.
+// number is setPlan of a plan that has been paid for; first is false if that
+// was not needed.
 func (s *session) number(num uint32, p Program, held int64) (first bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +103,7 @@ func (s *session) number(num uint32, p Program, held int64) (first bool, err err
 	return true, nil
 }
 
-// dropPlan takes a plan's number back.
+// dropPlan removes a plan's number.
 func (s *session) dropPlan(num uint32, p Program) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,14 +119,14 @@ func (s *session) dropPlan(num uint32, p Program) {
 	s.es.Leave(p)
 }
 
-// unplan ends what the tenant pays for a plan of the session.
+// unplan ends the tenant's charge for a plan of the session.
 func (s *session) unplan(p *prepared) {
 	s.tenant.plans.give(1)
 	s.tenant.givePlan(p.program)
 	s.srv.uncharge(s.tenant, p.held)
 }
 
-// leavePlans does so for all.
+// leavePlans does so for all plans.
 func (s *session) leavePlans() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,26 +14,27 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// In a worker that serves several identities the hash of content is no right to
-// it. An identity may use a weight that it has uploaded, that it has proved to
-// have, or that the operator's model folder has under the name it gives; and a
-// plan that it has sent. Of everything else it is told that it is missing,
-// whether it is here or not.
+// In a worker that serves several identities, knowing a hash gives no right to
+// the content. An identity may use a weight that it has uploaded, that it has
+// proved to have, or that the operator's model folder has under the given name;
+// and a plan that it has sent. Everything else is reported as missing, whether
+// the worker has it or not.
 
 const (
-	// maxKnown bounds the contents that are remembered of one identity; what is
-	// forgotten is proved again.
+	// maxKnown bounds the contents that are remembered for one identity; what
+	// is forgotten has to be proved again.
 	maxKnown = 1 << 17
-	// knownBlock is how many of them memory is taken for at a time, of knownBytes each.
+	// knownBlock is how many of them memory is taken for at a time, of
+	// knownBytes each.
 	knownBlock = 1 << 7
 	knownBytes = 128
 	// proofLen is the length of a proof, in bytes.
 	proofLen = len(transport.PossessionProof{})
 )
 
-// newPossession is what proofs are made with: the nonce of the cache, if there is
-// one, so that the tags there stay good. It is nil when all clients are one
-// identity and none has to prove anything.
+// newPossession is the nonce of proofs: that of the cache, if there is one, so
+// that its tags stay valid. It is nil when all clients are one identity and
+// nothing has to be proved.
 func newPossession(o Options) *transport.PossessionKey {
 	if o.Auth == nil && (o.TLS == nil || o.TLS.ClientAuth < tls.RequireAnyClientCert) {
 		return nil
@@ -55,7 +56,7 @@ func newPossession(o Options) *transport.PossessionKey {
 // known are contents that an identity may use.
 type known struct {
 	of    map[plan.Hash]struct{}
-	order []plan.Hash // a ring once it is full
+	order []plan.Hash // a ring buffer once it is full
 	next  int
 	taken int // blocks of memory
 }
@@ -68,7 +69,7 @@ func (t *tenant) knows(h plan.Hash) bool {
 	return ok
 }
 
-// learns says that the identity may use content from now on.
+// learns records that the identity may use content.
 func (s *Server) learns(t *tenant, h plan.Hash) error {
 	if t.notes(h, false) {
 		return nil
@@ -80,8 +81,8 @@ func (s *Server) learns(t *tenant, h plan.Hash) error {
 	return nil
 }
 
-// notes remembers content that the identity may use, if there is memory for it or
-// a block more has been taken.
+// notes remembers content that the identity may use, if there is memory for it
+// or one more block has been taken.
 func (t *tenant) notes(h plan.Hash, block bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -109,17 +110,17 @@ func (t *tenant) notes(h plan.Hash, block bool) bool {
 	return true
 }
 
-// remembers is what is taken for it, in bytes.
+// remembers is the memory taken for it, in bytes.
 func (t *tenant) remembers() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.known.bytes()
 }
 
-// bytes is what is taken for k.
+// bytes is the memory taken for k.
 func (k *known) bytes() int64 { return int64(k.taken) * knownBlock * knownBytes }
 
-// forgets drops what is remembered of the identity.
+// forgets drops what is remembered for the identity.
 func (t *tenant) forgets(account *budget.Budget) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -134,8 +135,8 @@ func (s *session) mayUse(h plan.Hash) bool {
 	return s.srv.possession == nil || s.tenant.knows(h)
 }
 
-// brought says that the session's identity has sent content, or shown that it
-// has it.
+// brought records that the session's identity has sent content, or has proved
+// that it has it.
 func (s *session) brought(h plan.Hash) error {
 	if s.srv.possession == nil {
 		return nil
@@ -143,8 +144,9 @@ func (s *session) brought(h plan.Hash) error {
 	return s.srv.learns(s.tenant, h)
 }
 
-// wanted lists the ids of the weights of p that the session's client has to send
-// or prove: those that are not here, and those that it may not use.
+// wanted lists the ids of the weights of p that the session's client has to
+// send or prove: those that the worker does not have, and those that the
+// identity may not use.
 func (s *session) wanted(p Program) []int {
 	missing := s.srv.opts.Engine.Missing(p)
 	if s.srv.possession == nil {
@@ -168,8 +170,8 @@ func (s *session) wanted(p Program) []int {
 	return missing
 }
 
-// absent are the contents of p that are not here; nil where nothing is to be
-// proved.
+// absent are the contents of p that the worker does not have; nil if nothing is
+// to be proved.
 func (s *session) absent(p Program) map[plan.Hash]struct{} {
 	if s.srv.possession == nil {
 		return nil
@@ -182,9 +184,9 @@ func (s *session) absent(p Program) map[plan.Hash]struct{} {
 	return out
 }
 
-// fits reports whether there is memory for the weights of the plan. What the
-// identity may not use counts as what is not here; before it has proved what it
-// has that would ask for too much, and the upload is refused later.
+// fits reports whether there is memory for the weights of the plan. Weights
+// that the identity may not use count as absent; before the proofs that would
+// demand too much, and the upload is refused later.
 func (r *preparation) fits() error {
 	engine := r.s.srv.opts.Engine
 	if r.s.srv.possession == nil {
@@ -196,8 +198,8 @@ func (r *preparation) fits() error {
 	return engine.Fits(r.p, func(h plan.Hash) bool { return !r.s.tenant.knows(h) })
 }
 
-// challenge adds to an answer what the client needs to prove that it has what it
-// misses.
+// challenge adds to an answer what the client needs to prove that it has the
+// missing weights.
 func (r *preparation) challenge(m *wirepb.Prepared) error {
 	nonce := r.s.srv.possession
 	if nonce == nil || len(m.GetMissing()) == 0 {
@@ -212,7 +214,7 @@ func (r *preparation) challenge(m *wirepb.Prepared) error {
 	return nil
 }
 
-// challenged is what the client proves with, made at the first call.
+// challenged is the challenge for the client's proofs, made at the first call.
 func (p *prepared) challenged() transport.PossessionKey {
 	if p.challenge == (transport.PossessionKey{}) {
 		_, _ = rand.Read(p.challenge[:]) // never fails
@@ -235,7 +237,7 @@ func (s *session) opened(p *prepared) error {
 	return nil
 }
 
-// prove is Prove.
+// prove handles Prove.
 func (st *stream) prove(h wire.Header, control []byte) (*task, error) {
 	var m wirepb.Prove
 	if err := decode(control, &m); err != nil {
@@ -286,7 +288,7 @@ type proving struct {
 	proofs   []byte
 }
 
-// do looks at the proofs when it is the session's turn.
+// do checks the proofs when it is the session's turn.
 func (r *proving) do(ctx context.Context) (answer, error) {
 	if err := r.turn(ctx); err != nil {
 		return answer{}, err
@@ -308,12 +310,12 @@ func (r *proving) do(ctx context.Context) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	m.Nonce, m.Challenge = nil, nil // proofs are made once; what is left is to be sent
+	m.Nonce, m.Challenge = nil, nil // proofs are made once; the rest is to be sent
 	return answer{control: m}, nil
 }
 
-// tag is the tag of a weight of p that is here. Of one that is not, it is
-// another one each time, which nothing proves.
+// tag is the tag of a weight of p that the worker has. Otherwise it is random
+// at each call, and no proof matches it.
 func (s *Server) tag(p Program, id int) transport.PossessionTag {
 	if t := s.opts.Engine.PossessionTag(p, id); t != nil {
 		return *t

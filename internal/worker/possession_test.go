@@ -173,7 +173,7 @@ func TestProofsOutliveTheWorker(t *testing.T) {
 	require.Empty(t, p.prove(ready, weights[pl.Values[1].Hash].Data).GetMissing())
 	p.works()
 	p = identified(t, w, alice)
-	require.NotEmpty(t, p.prepare(pl, true, "").GetMissing(), "who had it before the restart proves it, too")
+	require.NotEmpty(t, p.prepare(pl, true, "").GetMissing(), "a client that had it before the restart proves it, too")
 	require.EqualValues(t, 1, w.Server.Stats().CacheHits)
 }
 
@@ -228,8 +228,8 @@ func TestClientsTogetherSendOnce(t *testing.T) {
 	}
 }
 
-// TestSenderDies cuts the client that sends while others wait: one of them goes
-// on where it was.
+// TestSenderDies cuts the connection of the sending client while others wait:
+// one of them resumes the upload.
 func TestSenderDies(t *testing.T) {
 	const size = 4 * mib
 	w := workertest.Start(t, nil)
@@ -265,7 +265,7 @@ func TestSenderDies(t *testing.T) {
 	case n := <-waiting:
 		require.EqualValues(t, size-mib/2, n)
 	case <-time.After(10 * time.Second):
-		t.Fatal("nobody took over")
+		t.Fatal("no other client took over")
 	}
 }
 

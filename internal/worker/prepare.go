@@ -14,7 +14,7 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// prepare is Prepare, with or without the encoded plan.
+// prepare handles Prepare, with or without the encoded plan.
 func (st *stream) prepare(h wire.Header, control []byte) (*task, error) {
 	var m wirepb.Prepare
 	if err := decode(control, &m); err != nil {
@@ -65,13 +65,13 @@ type preparation struct {
 	encoded []byte
 	arrival *arrival
 	held    int64            // bytes that the tenant has paid for the request
-	cached  int              // weights that the cache had
-	buffer  []byte           // for what comes from mapped files
-	place   *admission.Place // in the worker's queue, once it is there in full
+	cached  int              // number of weights from the cache
+	buffer  []byte           // for copies out of mapped files
+	place   *admission.Place // in the worker's queue, once the request has arrived completely
 	turns   preparing
 
-	proved bool                   // the client has shown what it has
-	absent map[plan.Hash]struct{} // that the engine does not hold; nil where all that is listed is
+	proved bool                   // the client has sent its proofs
+	absent map[plan.Hash]struct{} // contents that the engine does not have; nil if every listed weight is one
 }
 
 func (r *preparation) free() {
@@ -80,7 +80,7 @@ func (r *preparation) free() {
 		r.s.srv.uncharge(r.s.tenant, r.held)
 		r.held = 0
 	}()
-	r.s.unstage(r.arrival.mem) // a plan is larger than what comes next
+	r.s.unstage(r.arrival.mem) // a plan is larger than the next payload
 	r.arrival.mem = nil
 }
 
@@ -119,7 +119,7 @@ func (r *preparation) answer(ctx context.Context) (answer, error) {
 }
 
 // missing lists the weights of the plan that the client has to send or prove,
-// after a look at what others send and at what is in the folder and the cache.
+// after it has checked the claims of others, the folder and the cache.
 func (r *preparation) missing(ctx context.Context) (*wirepb.Prepared, error) {
 	claimed, err := r.claim(ctx)
 	if err != nil {
@@ -127,7 +127,7 @@ func (r *preparation) missing(ctx context.Context) (*wirepb.Prepared, error) {
 	}
 	told := false
 	defer func() {
-		if !told { // others need not wait for what nobody is told to send
+		if !told { // others need not wait for weights that no session must send
 			r.unclaim(claimed, nil)
 		}
 	}()
@@ -150,8 +150,8 @@ func (r *preparation) missing(ctx context.Context) (*wirepb.Prepared, error) {
 	return m, nil
 }
 
-// search takes what weights there are from the model folder and the cache, and
-// lists the ids of the others.
+// search takes weights from the model folder and the cache, and lists the ids
+// of the others.
 func (r *preparation) search(ctx context.Context, claimed []int) (missing []int, err error) {
 	missing = claimed
 	lookup := r.s.srv.weightLookup(r.p.Plan(), claimed)
@@ -176,7 +176,7 @@ func (r *preparation) search(ctx context.Context, claimed []int) (missing []int,
 	return missing, r.turns.goOn(ctx)
 }
 
-// openModel has the model opened while others have their turn.
+// openModel opens the model while others have their turn.
 func (r *preparation) openModel(ctx context.Context, content plan.Hash) error {
 	if r.model == "" || r.s.srv.opts.Weights == nil {
 		return nil
@@ -189,17 +189,17 @@ func (r *preparation) openModel(ctx context.Context, content plan.Hash) error {
 	return r.turns.again(ctx)
 }
 
-// looks reports whether there is anywhere to look for weights.
+// looks reports whether there is a folder or a cache to search.
 func (r *preparation) looks() bool {
 	return r.model != "" && r.s.srv.opts.Weights != nil || r.s.srv.opts.Cache != nil
 }
 
-// program is the plan as the engine holds it; false when it must be sent.
+// program is the plan in the engine; false when it must be sent.
 func (r *preparation) program(ctx context.Context) (Program, bool, error) {
 	backend := r.s.srv.opts.Engine
 	if len(r.encoded) == 0 {
 		p, ok := backend.Program(r.hash)
-		ok = ok && r.s.mayUse(r.hash) // who may not is told what who names nothing is told
+		ok = ok && r.s.mayUse(r.hash) // without the right, the answer is that for an unknown plan
 		r.s.srv.planLookup(ok)
 		return p, ok, nil
 	}
@@ -223,8 +223,8 @@ func (r *preparation) program(ctx context.Context) (Program, bool, error) {
 	return p, true, r.s.brought(r.hash)
 }
 
-// find takes a weight from the model folder or the cache. What neither has is
-// left to the client.
+// find takes a weight from the model folder or the cache. The client has to
+// send what neither has.
 func (r *preparation) find(ctx context.Context, p Program, v plan.Value) error {
 	if r.model != "" && r.s.srv.opts.Weights != nil {
 		if found, err := r.findModel(ctx, p, v); found || err != nil {

@@ -168,7 +168,7 @@ func TestPrepareQueue(t *testing.T) {
 	require.NoError(t, other.answer(other.last, wire.TypePrepare, nil))
 }
 
-// unheld is a plan of n weights that nobody has.
+// unheld is a plan of n weights that no client has.
 func unheld(t *testing.T, n int) (encoded []byte, h plan.Hash) {
 	p := chooser()
 	for i := range n {
@@ -252,8 +252,9 @@ func TestPreparesDoNotStarve(t *testing.T) {
 	}
 }
 
-// TestShapeBombOverTheWire sends a plan of some hundred bytes whose strides would
-// have millions of terms: it is refused, and the worker goes on.
+// TestShapeBombOverTheWire sends a plan of some hundred bytes whose strides
+// would have millions of terms: it is refused, and the worker continues to
+// serve.
 func TestShapeBombOverTheWire(t *testing.T) {
 	w := workertest.Start(t, nil)
 	watch := newBystander(t, w)
@@ -283,7 +284,7 @@ func TestShapeBombOverTheWire(t *testing.T) {
 	}
 }
 
-// slowFinder is a model folder whose model takes until it is let go to open.
+// slowFinder is a model folder whose model opens only when the test lets it.
 type slowFinder struct {
 	finder
 	asked chan string
@@ -300,8 +301,8 @@ func (f *slowFinder) Find(ctx context.Context, model string, h plan.Hash) (trans
 	}
 }
 
-// TestOpeningModel has a model that takes long to open: who asks for it waits no
-// longer than it wants, and others prepare their plans.
+// TestOpeningModel has a model that takes long to open: its clients wait no
+// longer than their deadlines, and others prepare their plans.
 func TestOpeningModel(t *testing.T) {
 	p, weights := counter()
 	f := &slowFinder{finder: finder{weights: weights}, asked: make(chan string, 64), open: make(chan struct{})}

@@ -8,43 +8,43 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Quota is what one identity may have at one time, over all its connections. A
-// zero is no bound.
+// Quota is what one identity may have at one time, over all its connections.
+// Zero means no limit.
 type Quota struct {
 	Sessions int64 // open
-	Plans    int64 // prepared, in all sessions together
-	Calls    int64 // runs and loops that wait or go on
+	Plans    int64 // prepared, in all sessions
+	Calls    int64 // runs and loops that wait or run
 	Bytes    int64 // of memory: all that is not shared, and the plans that it uses
-	// Connections bounds the connections, where the half of what others leave is
-	// not to.
+	// Connections bounds the connections. It replaces the default of half of
+	// what others leave.
 	Connections int64
 }
 
-// tenant is what an identity has.
+// tenant is the use of one identity.
 type tenant struct {
 	identity string
-	conns    int // under the lock of tenants
+	conns    int // guarded by the lock of tenants
 
-	connections int64 // that it may have; 0: the part of one identity
+	connections int64 // maximum; 0 for the part of one identity
 
 	sessions, plans, calls, bytes gauge
 
 	mu       sync.Mutex
-	programs map[Program]int // that its sessions use, with how often
+	programs map[Program]int // used by its sessions, with the number of uses
 	known    known
 }
 
-// gauge counts one thing that an identity has, up to a limit.
+// gauge counts one resource of an identity, up to a limit.
 type gauge struct {
 	what  string
-	limit int64 // 0: none
+	limit int64 // 0 for none
 	used  atomic.Int64
-	// reclaim gives up what the identity has and does not need, as much as n if
-	// there is as much; nil when there is nothing of the kind.
+	// reclaim drops what the identity has and does not need, n if there is as
+	// much; nil if there is no such thing.
 	reclaim func(n int64)
 }
 
-// check reports whether n more would not be too many.
+// check reports whether n more would exceed the limit.
 func (g *gauge) check(n int64) error {
 	if used := g.used.Load(); g.limit > 0 && n > g.limit-used {
 		return &transport.QuotaError{What: g.what, Limit: g.limit, Used: used, Want: n}
@@ -52,7 +52,7 @@ func (g *gauge) check(n int64) error {
 	return nil
 }
 
-// take adds n, or says that it would be too many.
+// take adds n, or returns an error when that would exceed the limit.
 func (g *gauge) take(n int64) error {
 	err := g.tryTake(n)
 	if err == nil || g.reclaim == nil {
@@ -79,13 +79,13 @@ func (g *gauge) give(n int64) { g.used.Add(-n) }
 // Take and Give make the gauge of bytes an account of an engine's session.
 func (g *gauge) Take(n int64) error { return g.take(n) }
 
-// Give is the other half of Take.
+// Give is the inverse of Take.
 func (g *gauge) Give(n int64) { g.give(n) }
 
-// tenants are the identities that have something here.
+// tenants are the identities with something on this worker.
 type tenants struct {
 	quota   func(identity string) Quota
-	reclaim func(x *tenant, n int64) // gives up what an identity does not need
+	reclaim func(x *tenant, n int64) // drops what an identity does not need
 	memory  *budget.Budget
 
 	mu sync.Mutex
@@ -116,8 +116,7 @@ func (t *tenants) join(identity string) *tenant {
 	return x
 }
 
-// leave ends a connection's part. What its sessions have they give back when
-// they end.
+// leave ends a connection's part. Its sessions give back theirs when they end.
 func (t *tenants) leave(x *tenant) {
 	if x == nil {
 		return

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// readers watches that a client takes what it is sent: what is not taken holds the
-// memory of its answer. A connection of which no frame goes out for
-// Options.Patience, or up to twice as long, ends.
+// readers watches that a client reads its answers: an unread answer holds
+// memory. A connection that writes no frame for Options.Patience, or up to
+// twice as long, ends.
 type readers struct {
-	sending atomic.Int64  // answers under way
-	sent    atomic.Uint64 // answers
+	sending atomic.Int64  // answers being sent
+	sent    atomic.Uint64 // answers sent
 	armed   atomic.Bool
 }
 
@@ -26,14 +26,14 @@ func (r *readers) ends() {
 	r.sending.Add(-1)
 }
 
-// look looks again when the client's time is over.
+// look checks again when the client's time is over.
 func (r *readers) look(c *conn) {
 	answers, frames := r.sent.Load(), c.wc.FramesSent()
 	time.AfterFunc(c.s.opts.Patience, func() {
 		switch {
 		case r.sending.Load() == 0:
 			r.armed.Store(false)
-			if r.sending.Load() > 0 && !r.armed.Swap(true) { // just now
+			if r.sending.Load() > 0 && !r.armed.Swap(true) { // a sender has just started
 				r.look(c)
 			}
 		case c.ctx.Err() != nil:

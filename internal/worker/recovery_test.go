@@ -117,8 +117,8 @@ func TestBusyWorkerLives(t *testing.T) {
 	}
 }
 
-// TestIdleSessionIsKept cuts the connection of a session that nobody uses for
-// longer than its lease: it is joined to another connection in time.
+// TestIdleSessionIsKept cuts the connection of an unused session for longer
+// than its lease: it is resumed on another connection in time.
 func TestIdleSessionIsKept(t *testing.T) {
 	w := workertest.Start(t, func(o *worker.Options) { o.Silence, o.Lease = silence, 2*silence })
 	link, err := fault.Start(w.TCP, fault.Options{})
@@ -176,7 +176,7 @@ func TestLapsedSession(t *testing.T) {
 	require.NoError(t, s.Release(t.Context(), h))
 	require.NoError(t, s.Close())
 	other, err := ex.NewSession(t.Context())
-	require.NoError(t, err, "the executor itself goes on")
+	require.NoError(t, err, "the executor itself stays usable")
 	_, err = other.Read(t.Context(), h)
 	require.ErrorIs(t, err, transport.ErrStaleHandle, "a handle of another session")
 }

@@ -14,19 +14,19 @@ import (
 const maxRemembered = 1 << 20
 
 // remembered is the answer to the last numbered request that changed a session.
-// A client has one such request under way at a time, so one is enough. It is the
-// session goroutine's.
+// A client has one such request at a time, so one is enough. The session's
+// goroutine owns it.
 type remembered struct {
 	seq     uint64
 	control proto.Message
 	payload []byte
-	parts   []wire.Segment // of payload, with what they count as
-	gone    bool           // it was done, and its answer is not here
+	parts   []wire.Segment // of the payload, with their causes
+	gone    bool           // the request was done, but its answer is not retained
 	held    int64          // bytes that the tenant has paid for
 }
 
-// once does a numbered request unless it was done, in which case it is answered
-// as it was then.
+// once does a numbered request unless it was already done; then it gives the
+// same answer again.
 func (t *task) once(ctx context.Context) (answer, error) {
 	m := &t.session.last
 	switch {
@@ -39,7 +39,7 @@ func (t *task) once(ctx context.Context) (answer, error) {
 	}
 	known := false
 	defer func() {
-		if !known { // a panic: nobody knows how far it came
+		if !known { // a panic: its progress is unknown
 			m.forget(t.seq)
 		}
 	}()
@@ -75,7 +75,7 @@ func (m *remembered) set(s *session, seq uint64, a answer) {
 	}
 }
 
-// makeRoom makes the memory large enough, which the tenant pays for.
+// makeRoom makes the memory large enough, charged to the tenant.
 func (m *remembered) makeRoom(s *session, payload, control int) bool {
 	need := int64(max(payload, cap(m.payload)) + control)
 	if more := need - m.held; more > 0 {
@@ -90,7 +90,7 @@ func (m *remembered) makeRoom(s *session, payload, control int) bool {
 	return true
 }
 
-// drop gives the memory back.
+// drop frees the memory.
 func (m *remembered) drop(s *session) {
 	s.srv.uncharge(s.tenant, m.held)
 	*m = remembered{seq: m.seq, gone: true}

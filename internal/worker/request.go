@@ -12,9 +12,8 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// request reads a control message, checks it against the payload that is
-// announced, and says what is to be done. Where the payload goes is the stream's
-// arrival or upload.
+// request reads a control message, checks it against the announced payload, and
+// returns the task. The payload goes to the stream's arrival or upload.
 func (st *stream) request(h wire.Header, control []byte) (*task, error) {
 	switch h.Type {
 	case wire.TypeRun:
@@ -43,8 +42,7 @@ func decode(control []byte, m proto.Message) error {
 	return nil
 }
 
-// total checks the length that a request claims for its payload against what
-// it must be.
+// total checks the length that a request claims for its payload.
 func (st *stream) total(h wire.Header, claimed, want uint64) error {
 	if !h.More() && claimed == 0 {
 		claimed = h.Payload
@@ -60,7 +58,7 @@ func (st *stream) total(h wire.Header, claimed, want uint64) error {
 
 func nothing() {}
 
-// simple is the requests without payload.
+// simple handles the requests without payload.
 func (st *stream) simple(h wire.Header, control []byte) (*task, error) {
 	c := st.c
 	switch h.Type {
@@ -117,7 +115,7 @@ func (st *stream) simple(h wire.Header, control []byte) (*task, error) {
 	}
 }
 
-// inSession makes a task that waits its turn in a session.
+// inSession makes a task that waits for its turn in a session.
 func (c *conn) inSession(num uint32, do func(*session) (answer, error)) (*task, error) {
 	s, err := c.session(num)
 	if err != nil {
@@ -126,7 +124,7 @@ func (c *conn) inSession(num uint32, do func(*session) (answer, error)) (*task, 
 	return &task{session: s, free: nothing, do: func(context.Context) (answer, error) { return do(s) }}, nil
 }
 
-// stats is Stats.
+// stats handles Stats.
 func (c *conn) stats() answer {
 	st := c.s.Stats()
 	return answer{control: &wirepb.Stats{

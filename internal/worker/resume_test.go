@@ -44,7 +44,7 @@ func TestUploadGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := workertest.Start(t, nil)
 			first := int64(0)
-			for range 20 { // a reset may leave less than the part that is kept
+			for range 20 { // a reset may leave less than the part that is retained
 				if first = cutUpload(t, w, name, 1, size, 9*mib); w.Server.Parts() > 0 {
 					break
 				}
@@ -70,8 +70,8 @@ func TestUploadGoesOn(t *testing.T) {
 			all := first + second + third
 			t.Logf("%d, %d and %d bytes sent for %d", first, second, third, size)
 			require.GreaterOrEqual(t, all, int64(size))
-			// What had left this side and not arrived is sent again, which a reset
-			// can make most of it.
+			// What had been sent but had not arrived is sent again, which can
+			// be most of it after a reset.
 			require.Less(t, third, int64(size))
 			require.Equal(t, size-third, done[0])
 			require.EqualValues(t, size, done[len(done)-1])
@@ -125,8 +125,8 @@ func TestPartsAreLimited(t *testing.T) {
 	})
 }
 
-// TestPoisonedPart leaves the beginning of another content under a hash: whoever
-// has the true content sees that, and sends all of it.
+// TestPoisonedPart leaves the beginning of another content under a hash: a
+// client with the true content notices, and sends all of it.
 func TestPoisonedPart(t *testing.T) {
 	const size = 2 * mib
 	w := workertest.Start(t, nil)

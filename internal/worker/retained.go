@@ -9,20 +9,20 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// keptValue is a value that a session keeps.
+// keptValue is a value that a session retains.
 type keptValue struct {
 	h        transport.Handle
-	cause    plan.Cause // what it counts as when it is read
-	released bool       // by the client; requests before that may still use it
+	cause    plan.Cause // of its bytes when it is read
+	released bool       // by the client; earlier requests may still use it
 }
 
-// leaving is a value that goes when so many requests are done.
+// leaving is a value that is freed when the given number of requests is done.
 type leaving struct {
 	h     transport.Handle
 	after uint64
 }
 
-// mayKeep reports whether the session may keep n values more.
+// mayKeep reports whether the session may retain n more values.
 func (s *session) mayKeep(n int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,7 +32,7 @@ func (s *session) mayKeep(n int) error {
 	return nil
 }
 
-// keeps remembers what a kept value counts as.
+// keeps records the cause of a retained value.
 func (s *session) keeps(h transport.Handle, c plan.Cause) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,15 +48,15 @@ func (s *session) causeOf(id uint64) plan.Cause {
 	return plan.CauseActivation
 }
 
-// release is Release: each value goes once the requests before this one are done.
-// It has no answer, so nobody would make it again: it takes no place in the
-// queue, which may be full, and only values that are kept are remembered.
+// release handles Release: each value is freed once the requests before this
+// one are done. Release has no answer, and so is never retried: it takes no
+// place in the queue, which may be full, and only retained values are recorded.
 func (s *session) release(handles []*wirepb.Handle) {
 	s.marks(handles)
 	s.letGo()
 }
 
-// marks notes which values are to go, and after which request.
+// marks records which values to free, and after which request.
 func (s *session) marks(handles []*wirepb.Handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,7 +77,7 @@ func (s *session) served() {
 	s.letGo()
 }
 
-// letGo gives up the values that nothing uses any more.
+// letGo frees the values that no request uses any more.
 func (s *session) letGo() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -154,7 +154,7 @@ func TestErrorsNameNothingOfTheWorker(t *testing.T) {
 func (p *peer) probe(check func(name string, err error)) {
 	p.t.Helper()
 	other, _ := counter()
-	other.Values[1].Hash = plan.Hash{1} // content that nobody has
+	other.Values[1].Hash = plan.Hash{1} // content that no client has
 	encoded, err := other.Encode()
 	require.NoError(p.t, err)
 	h := other.Hash()

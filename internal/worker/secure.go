@@ -19,8 +19,8 @@ import (
 	"github.com/genie-sdk/go/transport/wire/tlswire"
 )
 
-// ServerTLS is a configuration for one protocol: version 1.3, and no tickets,
-// with which a client would come back without its certificate being looked at.
+// ServerTLS is a configuration for one protocol: version 1.3, and no session
+// tickets, which would let a client return without a check of its certificate.
 func ServerTLS(base *tls.Config, protocol string) *tls.Config {
 	c := base.Clone()
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS13)
@@ -40,8 +40,8 @@ func ServerTLS(base *tls.Config, protocol string) *tls.Config {
 	return c
 }
 
-// secured is a TCP connection as frames see it, and the TLS handshake that
-// comes before them, which the connection's own goroutine does.
+// secured is a TCP connection as frames see it, and the TLS handshake before
+// them, which the connection's own goroutine does.
 func (s *Server) secured(nc net.Conn) (wire.Pipe, func(context.Context) (subject, error)) {
 	if s.opts.TLS == nil {
 		return wire.NewTCP(nc, &s.meter.Ledger), nil
@@ -57,14 +57,15 @@ func (s *Server) secured(nc net.Conn) (wire.Pipe, func(context.Context) (subject
 	}
 }
 
-// secureConn is the worker's side of a connection with TLS. The ledger counts as
-// a client's does: all bytes as the socket's, and what TLS adds as control.
+// secureConn is the worker's end of a connection with TLS. The ledger counts as
+// a client's does: all bytes as the socket's, and the overhead of TLS as
+// control.
 type secureConn struct {
 	*tls.Conn
 	raw     net.Conn
 	counted *tlswire.Conn
 
-	read, written atomic.Int64 // data, without what TLS adds
+	read, written atomic.Int64 // data, without the overhead of TLS
 }
 
 func newSecureConn(raw net.Conn, config *tls.Config, ledger *transport.Ledger) *secureConn {
@@ -88,8 +89,8 @@ func (c *secureConn) Write(b []byte) (int, error) {
 	return n, err //nolint:wrapcheck // the connection's own
 }
 
-// Close closes the connection. The notice that goes out first is not waited for
-// longer than a moment.
+// Close closes the connection. It waits only briefly for the close notice to be
+// sent.
 func (c *secureConn) Close() error {
 	late := time.AfterFunc(goodbye, func() { _ = c.raw.Close() })
 	defer late.Stop()
@@ -98,12 +99,12 @@ func (c *secureConn) Close() error {
 	return err //nolint:wrapcheck // the connection's own
 }
 
-// tlsAlert is an alert as it is before keys are agreed on: fatal, handshake
-// failure (RFC 8446, 6).
+// tlsAlert is an alert before keys are agreed on: fatal, handshake failure (RFC
+// 8446, 6).
 const tlsAlert = "\x15\x03\x03\x00\x02\x02\x28"
 
-// lastWords tells a peer that does not speak TLS that this port does, and reads
-// on a little, so that neither this nor an alert is lost to a reset.
+// lastWords tells a peer that does not speak TLS that this port does. It reads
+// a little more, so that neither this nor an alert is lost to a reset.
 func lastWords(nc net.Conn, err error, httpToo bool) {
 	_ = nc.SetDeadline(time.Now().Add(goodbye))
 	if record, ok := errors.AsType[tls.RecordHeaderError](err); ok {
@@ -134,7 +135,7 @@ type grpcCreds struct {
 	hold   func(more int64) error
 }
 
-// underTLS counts what HTTP/2 adds; the socket is counted below TLS.
+// underTLS counts the overhead of HTTP/2; the socket is counted below TLS.
 type underTLS struct{ *transport.Ledger }
 
 // AddSocket does nothing.

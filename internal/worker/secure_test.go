@@ -191,9 +191,9 @@ func TestWrongTLSDoors(t *testing.T) {
 	require.NoError(t, res.Body.Close())
 }
 
-// TestReload changes the files of a worker that goes on: certificate and key,
-// and the authorities of clients. Broken files change nothing and are logged;
-// connections that are there stay.
+// TestReload changes the files of a running worker: certificate and key, and
+// the authorities of clients. Broken files change nothing and are logged;
+// existing connections stay.
 func TestReload(t *testing.T) {
 	eachWay(t, func(t *testing.T, _ string, dial func(*workertest.Worker, credentials.Client) (transport.Executor, error)) {
 		first, second := workertest.NewCA(t), workertest.NewCA(t)
@@ -294,7 +294,7 @@ func TestSubjects(t *testing.T) {
 }
 
 // TestSilentHandshakes opens connections that never finish TLS: they end by
-// themselves, and hold up nobody.
+// themselves, and delay no other client.
 func TestSilentHandshakes(t *testing.T) {
 	ca := workertest.NewCA(t)
 	w := encrypted(t, ca, false, nil)

@@ -18,7 +18,7 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// Server takes connections and serves them. Create it with [New].
+// Server accepts connections and serves them. Create it with [New].
 type Server struct {
 	opts    Options
 	staging staging
@@ -36,8 +36,8 @@ type Server struct {
 	partials   *partials
 	claims     *claims
 	possession *transport.PossessionKey // nil when nothing is to be proved
-	resumed    atomic.Int64             // uploads that went on where another was cut short
-	forget     []func()                 // takes the server's holders from the account
+	resumed    atomic.Int64             // uploads resumed after an interruption
+	forget     []func()                 // remove the server's holders from the budget
 
 	ctx    context.Context // ends when the server closes
 	cancel context.CancelFunc
@@ -70,7 +70,7 @@ func New(opts Options) *Server {
 	return s
 }
 
-// reclaim gives up what an identity pays for and does not need.
+// reclaim drops what is charged to an identity and not needed.
 func (s *Server) reclaim(t *tenant, n int64) {
 	n -= s.partials.dropOf(t, n)
 	n -= spares{s}.dropOf(t, n)
@@ -79,7 +79,7 @@ func (s *Server) reclaim(t *tenant, n int64) {
 	}
 }
 
-// Serve takes TCP connections from l until the server is shut down, which it
+// Serve accepts TCP connections from l until the server is shut down, which it
 // reports as nil. It closes l.
 func (s *Server) Serve(l net.Listener) error {
 	defer func() { _ = l.Close() }()
@@ -110,7 +110,7 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 }
 
-// listens notes a listener, which a shutdown closes.
+// listens registers a listener, which a shutdown closes.
 func (s *Server) listens(l net.Listener) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,10 +121,10 @@ func (s *Server) listens(l net.Listener) error {
 	return nil
 }
 
-// enter lets a TCP connection in.
+// enter admits a TCP connection.
 func (s *Server) enter(nc net.Conn) {
 	peer := nc.RemoteAddr().String()
-	g, err := s.door.Enter(peer, func() { _ = nc.Close() }, false) // its handshake has a time of its own
+	g, err := s.door.Enter(peer, func() { _ = nc.Close() }, false) // its handshake has its own time limit
 	if err != nil {
 		s.refused(peer, err)
 		_ = nc.Close()
@@ -185,5 +185,5 @@ func (s *Server) dropConn(c *conn) {
 	s.wg.Done()
 }
 
-// Staged is the memory in which the inputs of calls wait, in bytes.
+// Staged is the memory of the waiting inputs of calls, in bytes.
 func (s *Server) Staged() int64 { return s.staging.used.Load() }

@@ -115,7 +115,7 @@ var soakCauses = []error{
 	transport.ErrSessionLost, transport.ErrLimit, transport.ErrClosed, transport.ErrStaleHandle, transport.ErrProtocol, transport.ErrCorrupt, transport.ErrInternal,
 }
 
-// work goes on until stop is closed.
+// work continues until stop is closed.
 func (c *soakClient) work(stop <-chan struct{}) {
 	for ctx := context.Background(); ; {
 		if c.rng.IntN(4) == 0 {

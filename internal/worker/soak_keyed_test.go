@@ -91,7 +91,7 @@ func (c *soakClient) keyed(ctx context.Context, stop <-chan struct{}) {
 			}
 		}
 		err := c.keyedRequest(ctx, s, b)
-		if errors.Is(err, transport.ErrSessionLost) { // the executor goes on, with another session
+		if errors.Is(err, transport.ErrSessionLost) { // the executor continues, with another session
 			_ = s.Close()
 			s = nil
 		} else if err != nil {
@@ -103,8 +103,8 @@ func (c *soakClient) keyed(ctx context.Context, stop <-chan struct{}) {
 	}
 }
 
-// keyedRequest begins anew and writes a text: token by token, which no lost
-// connection may disturb, or in a loop, which ends with its connection.
+// keyedRequest resets the session and generates: token by token, which survives
+// a lost connection, or in a loop, which ends with its connection.
 func (c *soakClient) keyedRequest(ctx context.Context, s *soakSession, b *breaking) error {
 	err := s.Reset(ctx)
 	if c.lapsed(b, err); err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// The soak's model: soakWords words, which lie on a circle, and a text no longer
+// The soak's model: soakWords words on a circle, and a generation no longer
 // than soakLongest.
 const (
 	soakWords   = 16
@@ -29,8 +29,8 @@ func circle(n int, radius, step float64) []byte {
 }
 
 // talker is a plan whose next token depends on every one before it: a row for
-// each goes to a cache, the newest attends to all of them, and the word that lies
-// closest to what comes out is said. Inputs are a token and its position.
+// each goes to a cache, the newest attends to all of them, and the nearest word
+// to the result is the next token. Inputs are a token and its position.
 func talker() (*plan.Plan, transport.Weights) {
 	past, one, two := plan.Sym("past"), plan.C(1), plan.C(2)
 	now := past.Add(one)

@@ -19,21 +19,20 @@ import (
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
-// soakEnv is how long the soak goes on; without it the short form runs.
+// soakEnv is the duration of the soak; without it the short form runs.
 const soakEnv = "GENIE_SOAK"
 
 const soakShort = 2 * time.Second
 
-// TestSoak is a worker in a process of its own whose clients come and go for a
-// while: goroutines of this process and processes of their own, over TCP and over
-// gRPC. They generate, step, cancel, have enough, stall, make mistakes, leave
-// without a word, are reset in the middle of what they write, and die by kill -9.
-// Some have sessions with a key, which they join again from connection to
-// connection or let lapse, and some write texts with package genie, which recovers
-// from all of it.
-// Every token is held against a reference computed here. At the end the worker
-// holds what it held before; over a longer time (GENIE_SOAK=10m) its memory must
-// not grow either.
+// TestSoak is a worker process whose clients come and go for a while:
+// goroutines of this process and other processes, over TCP and over gRPC. They
+// generate, step, cancel, stop early, stall, make mistakes, leave without a
+// word, have their writes reset, and die by kill -9. Some have sessions with a
+// key, which they resume from connection to connection or let expire, and some
+// generate with package genie, which recovers from all of it. Every token is
+// checked against a reference computed here. At the end the worker holds what
+// it held before; over a longer time (GENIE_SOAK=10m) its memory must not grow
+// either.
 func TestSoak(t *testing.T) {
 	duration := soakShort
 	if text := os.Getenv(soakEnv); text != "" {
@@ -92,8 +91,8 @@ type soakSample struct {
 	descriptors int64
 }
 
-// warm uses the worker once in every way, so that what it keeps for good (plan,
-// weights, scratch, its threads) is there before anything is compared.
+// warm uses the worker once in every way, so that what it retains permanently
+// (plan, weights, scratch, its threads) exists before anything is compared.
 func (s *soak) warm() {
 	for how, addr := range s.addrs {
 		c := &soakClient{how: how, addr: addr, want: s.want, rng: rand.New(rand.NewPCG(1, 1))}
@@ -113,8 +112,8 @@ func (s *soak) warm() {
 	}
 }
 
-// quiet waits until nobody is connected any more and the worker has as few
-// goroutines as it had.
+// quiet waits until no client is connected any more and the worker has as few
+// goroutines as before.
 func (s *soak) quiet(before soakState) (now soakState) {
 	require.Eventually(s.t, func() bool {
 		now = s.worker.state(s.t)

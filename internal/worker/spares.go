@@ -1,6 +1,6 @@
 package worker
 
-// spares is the memory that idle sessions keep to receive their next call into.
+// spares is the memory that idle sessions retain to receive their next call.
 type spares struct{ s *Server }
 
 // Idle implements [budget.Holder].
@@ -23,8 +23,8 @@ func (x spares) Reclaim(n int64) {
 	}
 }
 
-// dropOf gives up what the idle sessions of an identity keep, as much as n bytes if
-// there is as much, and says how much it was.
+// dropOf drops the spare memory of an identity's idle sessions, n bytes if
+// there are as many, and returns the number of bytes.
 func (x spares) dropOf(t *tenant, n int64) (dropped int64) {
 	for _, s := range x.sessions() {
 		if dropped >= n {
@@ -37,8 +37,7 @@ func (x spares) dropOf(t *tenant, n int64) (dropped int64) {
 	return dropped
 }
 
-// dropSpare gives the memory for the session's next call back, and says how much
-// it was.
+// dropSpare frees the memory for the session's next call, and returns its size.
 func (s *session) dropSpare() int64 {
 	s.mu.Lock()
 	b := s.spare

@@ -16,7 +16,7 @@ type staging struct {
 	account *budget.Budget
 }
 
-// stagingAlign keeps each input on its own cache lines.
+// stagingAlign aligns each input to cache lines.
 const stagingAlign = 64
 
 func align(n uint64) uint64 { return (n + stagingAlign - 1) &^ (stagingAlign - 1) }
@@ -41,7 +41,7 @@ func (s *staging) get(n uint64) ([]byte, error) {
 	return b, nil
 }
 
-// put unmaps what get gave.
+// put unmaps memory of get.
 func (s *staging) put(b []byte) {
 	if b != nil {
 		memory.Unmap(b)
@@ -49,12 +49,12 @@ func (s *staging) put(b []byte) {
 	}
 }
 
-// plenty reports whether there is so much memory that a call of n bytes of
+// plenty reports whether there is so much memory that a call with n bytes of
 // inputs may take more than it needs.
 func (s *staging) plenty(n uint64) bool { return s.account.Check(int64(4*n), "") == nil }
 
-// grow maps b, which get gave, anew with at least n bytes. When it fails b is as
-// it was.
+// grow maps b, memory of get, again with at least n bytes. When it fails, b is
+// unchanged.
 func (s *staging) grow(b []byte, n uint64) ([]byte, error) {
 	n = pages(n)
 	more := n - uint64(len(b))
@@ -69,7 +69,7 @@ func (s *staging) grow(b []byte, n uint64) ([]byte, error) {
 	return grown, nil
 }
 
-// check reports whether n bytes could be taken now, and takes none.
+// check reports whether n bytes could be taken now, but takes none.
 func (s *staging) check(n uint64) error {
 	if used := s.used.Load(); n > uint64(max(s.limit-used, 0)) {
 		return s.tooMuch(n, used)

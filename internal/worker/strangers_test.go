@@ -126,10 +126,10 @@ func besiege(t *testing.T, w *workertest.Worker, kinds ...stranger) {
 	require.Eventually(t, func() bool { return w.Server.Strangers() >= addressShare-1 }, 20*time.Second, time.Millisecond, "they have come")
 }
 
-// TestStrangers lets more peers come than there is room for, which say nothing,
-// half of something, or all but who they are, and come again when they are sent
-// away. A client with a token is served over both transports meanwhile, though it
-// has the address that they have, and a probe is answered.
+// TestStrangers has more peers come than there is room for. They send nothing,
+// half of something, or all but their identity, and return when they are
+// evicted. A client with a token is served over both transports meanwhile, from
+// the same address, and a probe is answered.
 func TestStrangers(t *testing.T) {
 	ca := workertest.NewCA(t)
 	client := credentials.Files{CA: ca.File}
@@ -184,8 +184,8 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// hurry is less than a stranger has who is not sent away: waiting until they go
-// by themselves is not getting in.
+// hurry is shorter than the time of a stranger that is not evicted: waiting
+// until strangers time out does not count as getting in.
 const hurry = wire.HandshakeTimeout * 3 / 4
 
 // patiently dials as a client does that recovers: on a machine that is busy with
@@ -215,8 +215,9 @@ func probe(t *testing.T, w *workertest.Worker) {
 	require.Equal(t, healthpb.HealthCheckResponse_SERVING, answer.GetStatus())
 }
 
-// TestStrangersTime holds that a gRPC connection has no longer than a handshake to
-// say who it is, whatever else it does there, and that one that has said it stays.
+// TestStrangersTime verifies that a gRPC connection has no longer than a
+// handshake to authenticate, whatever else it does there, and that one that has
+// authenticated stays.
 func TestStrangersTime(t *testing.T) {
 	const limit = 200 * time.Millisecond
 	w := workertest.Start(t, func(o *worker.Options) { worker.SetHandshake(o, limit) })

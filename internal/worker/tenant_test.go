@@ -68,7 +68,7 @@ func TestTokens(t *testing.T) {
 			require.ErrorIs(t, err, transport.ErrUnauthenticated)
 			first, _, _ = strings.Cut(err.Error(), "127.0.0.1")
 		}
-		// More of them wait, and shut nobody else out.
+		// Further ones wait, and exclude no other client.
 		begin := time.Now()
 		late := make(chan error, 3)
 		for range cap(late) {
@@ -117,8 +117,8 @@ func TestTokenAndCertificate(t *testing.T) {
 	require.Equal(t, "alice", <-asked)
 }
 
-// TestBeforeHello sends requests, and a hello that is too long, before it is
-// known who sends them.
+// TestBeforeHello sends requests, and a Hello that is too long, before the
+// client is known.
 func TestBeforeHello(t *testing.T) {
 	w, alice, _ := guarded(t, nil)
 	p := newPeer(t, w)
@@ -263,8 +263,8 @@ func TestQuotaOfCalls(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestQuotaOfBytes grows the state of a session, keeps values, and receives
-// inputs, up to the quota and not beyond; all comes back.
+// TestQuotaOfBytes grows the state of a session, retains values, and receives
+// inputs, up to the quota and not beyond; all memory returns.
 func TestQuotaOfBytes(t *testing.T) {
 	const quota = 1 << 20
 	w, alice, bob := guarded(t, onlyAlice(worker.Quota{Bytes: quota}))

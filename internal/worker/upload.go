@@ -11,16 +11,16 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// uploadBuffers is the number of pieces of a weight that may be under way
+// uploadBuffers is the number of pieces of a weight that may be in transit
 // between the socket and the engine.
 const uploadBuffers = 3
 
-// upload is a weight that arrives. The receiving goroutine fills buffers, a
-// goroutine of its own hashes and packs them.
+// upload is a weight that arrives. The receiving goroutine fills buffers;
+// another goroutine hashes and packs them.
 //
-// A weight takes its memory at once, since its first rows may lie all over it;
-// so it does not before an earnest part of it is there, which waits in memory
-// that grows as it comes.
+// A weight takes all its memory at once, since its first rows may be spread
+// over all of it. So it does not take it before a substantial part has arrived;
+// that part waits in memory that grows with it.
 type upload struct {
 	c       *conn
 	s       *session
@@ -31,19 +31,19 @@ type upload struct {
 	want    uint64    // bytes of the weight
 	early   []byte    // the bytes before in is made
 	got     uint64    // of them
-	in      *incoming // nil until it is worth its memory
+	in      *incoming // nil until enough has arrived
 
-	free   chan []byte           // buffers to fill
-	full   chan []byte           // buffers to pack, in order
-	last   chan *task            // the task once all is there; closed without it on abort
-	failed atomic.Pointer[error] // why no more is wanted
+	free   chan []byte           // empty buffers
+	full   chan []byte           // full buffers, in order
+	last   chan *task            // the task, once everything has arrived; closed without it on abort
+	failed atomic.Pointer[error] // why no more is accepted
 
-	held int64  // bytes that are taken for buffers
+	held int64  // bytes taken for buffers
 	buf  []byte // being filled
-	left uint64 // still to come
+	left uint64 // remaining bytes
 }
 
-// putWeight is PutWeight.
+// putWeight handles PutWeight.
 func (st *stream) putWeight(h wire.Header, control []byte) (*task, error) {
 	var m wirepb.PutWeight
 	if err := decode(control, &m); err != nil {
@@ -83,8 +83,8 @@ func (st *stream) putWeight(h wire.Header, control []byte) (*task, error) {
 	return &task{free: nothing}, nil
 }
 
-// newUpload begins to take a weight of want bytes from offset on. Whether there
-// is room for all of it is found out here, and nothing of that taken.
+// newUpload begins to take a weight of want bytes from offset on. It checks
+// here whether there is room for all of it, but takes none.
 func (st *stream) newUpload(s *session, p Program, v plan.Value, want, offset uint64) (*upload, error) {
 	u := &upload{c: st.c, s: s, st: st, program: p, value: v, want: want, left: want - offset}
 	if err := u.reserve(uploadBytes); err != nil {
@@ -107,8 +107,8 @@ func (st *stream) newUpload(s *session, p Program, v plan.Value, want, offset ui
 	return u, nil
 }
 
-// find takes over what there is up to offset, or sees that there is room for all
-// of it.
+// find takes over what there is up to offset, or checks that there is room for
+// all of it.
 func (u *upload) find(offset uint64) (err error) {
 	s := u.c.s
 	if u.key, err = s.partialKey(u.c.tenant, u.program, u.value); err != nil {
@@ -133,7 +133,8 @@ func (u *upload) fits() error {
 	return u.c.s.opts.Engine.Memory().Check(n, "a weight")
 }
 
-// into gives memory for the next n bytes, waiting for the engine to catch up.
+// into returns memory for the next n bytes. It waits for the engine to catch
+// up.
 func (u *upload) into(n uint64) (*wire.Sink, error) {
 	if err := u.failed.Load(); err != nil {
 		return nil, *err
@@ -155,7 +156,7 @@ func (u *upload) into(n uint64) (*wire.Sink, error) {
 	return wire.NewSink([]wire.Segment{{Data: u.buf, Cause: plan.CauseWeights}}), nil
 }
 
-// buffer makes a buffer for a piece of a weight, or takes one that is free. Its
+// buffer makes a buffer for a piece of a weight, or takes a free one. Its
 // memory has been reserved.
 func (s *Server) buffer(n uint64) []byte {
 	if n == wire.ChunkSize {
@@ -166,7 +167,7 @@ func (s *Server) buffer(n uint64) []byte {
 	return make([]byte, n)
 }
 
-// received hands the piece over.
+// received passes the piece on.
 func (u *upload) received() {
 	if u.buf != nil {
 		u.c.s.claims.came(u.s)
@@ -181,7 +182,7 @@ func (u *upload) end(t *task) {
 	close(u.full)
 }
 
-// abort gives the weight up.
+// abort gives up the weight.
 func (u *upload) abort() {
 	close(u.last)
 	close(u.full)
@@ -212,7 +213,7 @@ func (u *upload) pack() {
 	}
 	committed := false
 	defer u.c.s.claims.done(u.c.tenant, u.value.Hash)
-	defer u.drop() // what is neither committed nor saved
+	defer u.drop() // drops what is neither committed nor saved
 	t.do = func(context.Context) (answer, error) {
 		if err == nil && u.left != 0 {
 			err = fmt.Errorf("%w: weight ends %d bytes early", transport.ErrProtocol, u.left)
@@ -235,14 +236,14 @@ func (u *upload) pack() {
 	}
 }
 
-// drop gives up what has not been committed.
+// drop drops what has not been committed.
 func (u *upload) drop() {
 	if u.in != nil {
 		u.in.Abort()
 	}
 }
 
-// reserve takes memory for what is under way, which the tenant pays for.
+// reserve takes memory for data in transit, charged to the tenant.
 func (u *upload) reserve(n int64) error {
 	err := u.c.s.charge(u.c.tenant, n, "a weight under way")
 	if err == nil {
@@ -256,7 +257,7 @@ func (u *upload) unreserve() {
 	u.held = 0
 }
 
-// giveBack keeps buffers of the usual size for other uploads.
+// giveBack retains buffers of the usual size for other uploads.
 func (u *upload) giveBack() {
 	u.unreserve()
 	u.release()
@@ -272,7 +273,7 @@ func (u *upload) giveBack() {
 	}
 }
 
-// write is one Write, a panic of which is an error.
+// write is one Write; a panic in it is an error.
 func (u *upload) write(b []byte) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -289,8 +290,9 @@ func (u *upload) write(b []byte) (err error) {
 	return err
 }
 
-// The part of a weight that has to be there before it takes its memory: all of
-// it is at most eight times as much. A small one takes it at once.
+// The part of a weight that has to arrive before the weight takes its memory,
+// which is at most eight times as much. A small weight takes its memory at
+// once.
 const (
 	earnestPart  = 8
 	earnestBytes = 256 << 10
@@ -303,7 +305,7 @@ func (u *upload) earnest() uint64 {
 	return u.want / earnestPart
 }
 
-// wait keeps the next bytes.
+// wait stores the next bytes.
 func (u *upload) wait(b []byte) error {
 	end := u.got + uint64(len(b))
 	if have := uint64(len(u.early)); end > have {
@@ -324,8 +326,8 @@ func (u *upload) wait(b []byte) error {
 	return nil
 }
 
-// open takes the weight's memory, if that has not been done, and moves what is
-// there into it.
+// open takes the weight's memory, if that has not been done, and moves the
+// stored bytes into it.
 func (u *upload) open() (err error) {
 	if u.in != nil {
 		return nil
@@ -356,7 +358,7 @@ func (u *upload) open() (err error) {
 	return err
 }
 
-// release gives back the memory of the first bytes.
+// release frees the memory of the first bytes.
 func (u *upload) release() {
 	if u.early != nil {
 		u.c.tenant.bytes.give(int64(len(u.early)))

@@ -1,7 +1,7 @@
 """Trains a small vocabulary for CLIP's tokenizer and writes what transformers'
 CLIPTokenizerFast makes of some texts.
 
-    python testdata/scripts/make_clip_tokenizer.py --out internal/tokenizer/testdata/clip
+    python testdata/scripts/make_clip_tokenizer.py --out workloads/tokenizer/testdata/clip
 
 The vocabulary has the layout of the published one: 256 bytes, 256 bytes that
 end a word, merges in their order, <|startoftext|>, <|endoftext|>.

@@ -1,7 +1,7 @@
-"""Writes internal/tokenizer/testdata/beside/: what transformers' AutoTokenizer
+"""Writes workloads/tokenizer/testdata/beside/: what transformers' AutoTokenizer
 makes of a tokenizer.json with other files beside it, and of forms of its split.
 
-    python make_tokenizer_settings.py ../../internal/tokenizer/testdata
+    python make_tokenizer_settings.py ../../workloads/tokenizer/testdata
 
 Each row of goldens.json changes keys of plain/tokenizer.json and writes files
 beside it, by their text.

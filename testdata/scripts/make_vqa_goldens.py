@@ -2,7 +2,7 @@
 its tokenizer and preprocessor_config.json, and vqa.json: what `genie vqa` has to
 say, computed by transformers.
 
-    python testdata/scripts/make_vqa_goldens.py internal/tokenizer/testdata/clip testdata/images testdata/ask
+    python testdata/scripts/make_vqa_goldens.py workloads/tokenizer/testdata/clip testdata/images testdata/ask
 """
 
 import json

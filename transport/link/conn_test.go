@@ -70,7 +70,7 @@ func TestCloseEndsRead(t *testing.T) {
 	})
 }
 
-// TestHalfClose ends one direction and goes on in the other.
+// TestHalfClose ends one direction and continues in the other.
 func TestHalfClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, w := virtual(named(t, "lan-1g-500us"), 1).pair()
@@ -102,7 +102,7 @@ func TestNoHalfClose(t *testing.T) {
 	}
 }
 
-// TestWriteDeadline fills a queue that nobody empties.
+// TestWriteDeadline fills a queue that is never drained.
 func TestWriteDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := memPipe(1000)
@@ -118,7 +118,7 @@ func TestWriteDeadline(t *testing.T) {
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded, "until it is set anew")
 		require.Zero(t, k)
 
-		// Moved while somebody waits: later, then now.
+		// Moved while a writer waits: later, then now.
 		require.NoError(t, c.SetWriteDeadline(time.Now().Add(10*ms)))
 		failed := make(chan error, 1)
 		go func() {
@@ -163,8 +163,8 @@ func TestReadDeadline(t *testing.T) {
 	})
 }
 
-// TestErrors: an error of the connection below comes to the next writer, to one
-// that waits, or to whoever closes.
+// TestErrors: an error of the connection below is returned to the next writer,
+// to a waiting one, or to Close.
 func TestErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := virtual(named(t, "1g-1ms"), 1)
@@ -172,7 +172,7 @@ func TestErrors(t *testing.T) {
 			a, b := memPipe(1000)
 			_ = b.Close()
 			c := l.Client(a)
-			_, err := c.Write([]byte("nobody reads this"))
+			_, err := c.Write([]byte("never read"))
 			require.NoError(t, err)
 			<-time.After(ms)
 			return c

@@ -26,7 +26,7 @@ type half struct {
 	changed         sync.Cond
 	buf             []byte
 	limit           int
-	ended, broken   bool // no more is written, nobody reads
+	ended, broken   bool // no more is written, no reader is left
 	readEnd, wrtEnd time.Time
 }
 

@@ -281,7 +281,8 @@ func TestPlanFactors(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestDecodeContext holds that a plan is not read for a caller who has gone.
+// TestDecodeContext verifies that a plan is not read for a caller that has
+// gone.
 func TestDecodeContext(t *testing.T) {
 	encoded, err := inputPlan().Encode()
 	require.NoError(t, err)

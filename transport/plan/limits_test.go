@@ -139,7 +139,7 @@ func (p *Plan) dims() []Dim {
 	return nil
 }
 
-// shift gives the dimensions of the attribute to a value, and begins anew.
+// shift moves the dimensions of the attribute to a value, and starts again.
 func (p *Plan) shift() {
 	for i := 0; i < len(p.dims()); i += MaxRank {
 		p.Values = append(p.Values, Value{Kind: KindInput, Spec: Spec{DType: F32, Shape: p.dims()[i : i+MaxRank]}, Buffer: NoBuffer})

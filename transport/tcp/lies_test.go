@@ -72,8 +72,8 @@ func (l *liar) right(typ wire.Type) proto.Message {
 	return nil
 }
 
-// lied opens a session at a worker that lies, with a plan that keeps exp(x), x f32
-// [4], and has a weight.
+// lied opens a session at a worker that lies, with a plan that retains exp(x),
+// x f32 [4], and has a weight.
 func lied(t *testing.T, answers map[wire.Type]*wire.Message) (*liar, transport.Executor, transport.Session) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -143,7 +143,7 @@ func TestReadIsWhatWasKept(t *testing.T) {
 			stranger := res.Outputs[0].Handle
 			stranger.ID++
 			_, err = s.Read(t.Context(), stranger)
-			require.ErrorIs(t, err, transport.ErrProtocol, "of a value that nobody kept")
+			require.ErrorIs(t, err, transport.ErrProtocol, "of a value that was not retained")
 		})
 	}
 }

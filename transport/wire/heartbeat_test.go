@@ -107,7 +107,8 @@ func TestHeartbeats(t *testing.T) {
 	})
 }
 
-// TestSlowFrameIsLife holds that a frame that takes long to come is no silence.
+// TestSlowFrameIsLife verifies that a frame that arrives slowly does not count
+// as silence.
 func TestSlowFrameIsLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, y := net.Pipe()
@@ -131,8 +132,8 @@ func TestSlowFrameIsLife(t *testing.T) {
 	})
 }
 
-// TestDamagedLength holds that heartbeats that are taken for the rest of a frame,
-// whose length was damaged, are no life.
+// TestDamagedLength verifies that heartbeats mistaken for the rest of a frame,
+// whose length was damaged, are not signs of life.
 func TestDamagedLength(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// memoryPipe keeps what is written and gives what it is told to.
+// memoryPipe stores what is written and returns what it is given.
 type memoryPipe struct {
 	bytes.Buffer
 	frames int

@@ -8,6 +8,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/internal/seeded"
+	"github.com/genie-sdk/go/workloads"
 )
 
 // Presets are the architectures that [Preset] knows, smallest first.
@@ -34,12 +35,12 @@ func Preset(name string) (Config, bool) {
 // NewCheckpoint writes a checkpoint with random weights to dir, made if absent:
 // config.json, preprocessor_config.json and model.safetensors, with the names
 // and layouts of transformers' CLIPModel, loadable by it. preset is a name that
-// [Preset] knows. See [seeded.Write] for what is the same on every machine, and
-// [specs] for the size of the weights.
+// [Preset] knows. The seed and the type fix every byte on every machine.
+// Cancelling ctx removes what is under way.
 //
 // There is no tokenizer: a vocabulary is learnt from text, so a seed gives none.
 // Texts are token ids below [TextConfig.Vocab].
-func NewCheckpoint(ctx context.Context, preset string, seed uint64, dir string, opts seeded.Options) error {
+func NewCheckpoint(ctx context.Context, preset string, seed uint64, dir string, opts workloads.CheckpointOptions) error {
 	c, ok := Preset(preset)
 	if !ok {
 		return fmt.Errorf("%w: %q", seeded.ErrUnknown, preset)
@@ -48,11 +49,11 @@ func NewCheckpoint(ctx context.Context, preset string, seed uint64, dir string, 
 }
 
 // NewCheckpointOf is [NewCheckpoint] for any architecture.
-func NewCheckpointOf(ctx context.Context, c Config, seed uint64, dir string, opts seeded.Options) error {
+func NewCheckpointOf(ctx context.Context, c Config, seed uint64, dir string, opts workloads.CheckpointOptions) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	dtype, err := opts.Storage()
+	dtype, err := seeded.Options(opts).Storage()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
@@ -70,7 +71,7 @@ func NewCheckpointOf(ctx context.Context, c Config, seed uint64, dir string, opt
 	}
 	return seeded.Write(ctx, dir, seeded.Checkpoint{
 		Specs: specs(c), Config: config, Files: map[string][]byte{seeded.PreprocessorFile: pre},
-	}, seed, opts)
+	}, seed, seeded.Options(opts))
 }
 
 // Parameters is the number of weights.

@@ -10,10 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/zeebo/blake3"
 
-	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/internal/seeded"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/clip"
 )
 
@@ -43,15 +44,15 @@ func small(act string) clip.Config {
 func TestNewCheckpoint(t *testing.T) {
 	for _, c := range []struct {
 		act, want string
-		dtype     safetensors.DType
+		dtype     plan.DType
 	}{
-		{clip.QuickGELU, "5d76b11600a2e59b552d2a379c4a0d71e9f85d6e09a97baad8de993a2f6f6d75", safetensors.F32},
-		{clip.GELU, "dcd59eca0e34a1591c3525102d9fc8666b238b05b7db3a2ed5daa243ba57c573", safetensors.BF16},
+		{clip.QuickGELU, "5d76b11600a2e59b552d2a379c4a0d71e9f85d6e09a97baad8de993a2f6f6d75", plan.F32},
+		{clip.GELU, "dcd59eca0e34a1591c3525102d9fc8666b238b05b7db3a2ed5daa243ba57c573", plan.BF16},
 	} {
-		t.Run(string(c.dtype), func(t *testing.T) {
+		t.Run(c.dtype.String(), func(t *testing.T) {
 			dir := t.TempDir()
 			want := small(c.act)
-			require.NoError(t, clip.NewCheckpointOf(t.Context(), want, 1, dir, seeded.Options{DType: c.dtype}))
+			require.NoError(t, clip.NewCheckpointOf(t.Context(), want, 1, dir, workloads.CheckpointOptions{DType: c.dtype}))
 			content, err := os.ReadFile(filepath.Join(dir, "model.safetensors"))
 			require.NoError(t, err)
 			sum := blake3.Sum256(content)
@@ -79,9 +80,9 @@ func TestNewCheckpoint(t *testing.T) {
 
 func TestNewCheckpointRefuses(t *testing.T) {
 	dir := t.TempDir()
-	require.ErrorIs(t, clip.NewCheckpoint(t.Context(), "clip", 1, dir, seeded.Options{}), seeded.ErrUnknown)
-	require.ErrorIs(t, clip.NewCheckpointOf(t.Context(), clip.Config{}, 1, dir, seeded.Options{}), clip.ErrConfig)
-	require.ErrorIs(t, clip.NewCheckpointOf(t.Context(), small(clip.GELU), 1, dir, seeded.Options{DType: safetensors.I8}), clip.ErrConfig)
+	require.ErrorIs(t, clip.NewCheckpoint(t.Context(), "clip", 1, dir, workloads.CheckpointOptions{}), workloads.ErrUnknownArchitecture)
+	require.ErrorIs(t, clip.NewCheckpointOf(t.Context(), clip.Config{}, 1, dir, workloads.CheckpointOptions{}), clip.ErrConfig)
+	require.ErrorIs(t, clip.NewCheckpointOf(t.Context(), small(clip.GELU), 1, dir, workloads.CheckpointOptions{DType: plan.I64}), clip.ErrConfig)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)

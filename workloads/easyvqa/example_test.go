@@ -8,7 +8,7 @@ import (
 	"github.com/genie-sdk/go/workloads/easyvqa"
 )
 
-// Questions about the first pictures of the test split. With the URL of a worker
+// Questions about the first images of the test split. With the URL of a worker
 // the network runs there.
 func Example() {
 	ctx := context.Background()

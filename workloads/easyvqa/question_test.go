@@ -21,7 +21,7 @@ func TestWords(t *testing.T) {
 		"what color is the shape?":    {"what", "color", "is", "the", "shape"},
 		"Is there NOT a  Red shape?!": {"is", "there", "not", "a", "red", "shape"},
 		"it's 2nd-hand":               {"it", "s", "nd", "hand"},
-		"\u212aey \u0130s":            {"ey", "s"}, // the Kelvin sign and a dotted I are no letters here
+		"\u212aey \u0130s":            {"ey", "s"}, // the Kelvin sign and a dotted I are not letters here
 		"":                            {},
 		" ?":                          {},
 	} {

@@ -72,8 +72,8 @@ func TestBadCheckpoint(t *testing.T) {
 	}
 }
 
-// TestBadRequest asks for what cannot be, on every executor: a typed error, and
-// the session goes on.
+// TestBadRequest makes impossible requests, on every executor: a typed error,
+// and the session stays usable.
 func TestBadRequest(t *testing.T) {
 	m := load(t, "basic")
 	ctx := context.Background()
@@ -105,7 +105,8 @@ func TestBadRequest(t *testing.T) {
 	}
 }
 
-// TestStopTokens ends a sequence of a batch early; the others go on as before.
+// TestStopTokens ends a sequence of a batch early; the others continue as
+// before.
 func TestStopTokens(t *testing.T) {
 	m := load(t, "basic")
 	gold := loadGolden(t, filepath.Join(goldens, "basic"))

@@ -2,27 +2,27 @@ package gpt2
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 
 	"github.com/genie-sdk/go/internal/seeded"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/workloads"
 )
 
 // ErrUnknownPreset marks a preset name that [Preset] does not know.
-var ErrUnknownPreset = errors.New("genie: unknown GPT-2 preset")
+var ErrUnknownPreset = workloads.ErrUnknownArchitecture
 
 // CheckpointOptions change how [NewCheckpoint] works. The zero value is usable.
-type CheckpointOptions = seeded.Options
+type CheckpointOptions = workloads.CheckpointOptions
 
 // NewCheckpoint writes a checkpoint with random weights to outDir, made if
 // absent: config.json and model.safetensors, with the names and layouts of
 // transformers' GPT2LMHeadModel, loadable by it. preset is a name that
-// [Preset] knows. See [seeded.Write] for what is the same on every machine and
-// what happens when it is cancelled.
+// [Preset] knows. The seed and the type fix every byte on every machine.
+// Cancelling ctx removes what is under way.
 //
-// The model is no language model, but greedy decoding does not get stuck: see
-// [initial].
+// The model is no language model, but greedy decoding does not get stuck.
 func NewCheckpoint(ctx context.Context, preset string, seed uint64, outDir string, opts CheckpointOptions) error {
 	c, ok := Preset(preset)
 	if !ok {
@@ -34,11 +34,13 @@ func NewCheckpoint(ctx context.Context, preset string, seed uint64, outDir strin
 // NewCheckpointOf is [NewCheckpoint] for any architecture. The dtype of opts
 // counts, not that of c.
 func NewCheckpointOf(ctx context.Context, c Config, seed uint64, outDir string, opts CheckpointOptions) error {
-	dtype, err := opts.Storage()
-	if err != nil {
+	if _, err := seeded.Options(opts).Storage(); err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	c.DType = dtype
+	c.DType = opts.DType
+	if c.DType == plan.Invalid {
+		c.DType = plan.F32
+	}
 	if err := c.Validate(); err != nil {
 		return err
 	}
@@ -46,7 +48,7 @@ func NewCheckpointOf(ctx context.Context, c Config, seed uint64, outDir string, 
 	if err != nil {
 		return err
 	}
-	return seeded.Write(ctx, outDir, seeded.Checkpoint{Specs: weightSpecs(c), Config: config}, seed, opts)
+	return seeded.Write(ctx, outDir, seeded.Checkpoint{Specs: weightSpecs(c), Config: config}, seed, seeded.Options(opts))
 }
 
 // The scales of the random weights, for a hidden size of 768; see [initial].

@@ -14,6 +14,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/safetensors"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 func newTiny(t *testing.T, seed uint64, opts CheckpointOptions) string {
@@ -36,15 +37,15 @@ func fileHash(t *testing.T, path string) string {
 func TestCheckpointBytes(t *testing.T) {
 	for _, c := range []struct {
 		seed  uint64
-		dtype safetensors.DType
+		dtype plan.DType
 		want  string
 	}{
-		{1, safetensors.F32, "0a28125d6dfb4a751338ee09235ffb47295636b60ca4e9427005a9c6b8935a72"},
-		{2, safetensors.F32, "12334b6fcfdea93f2b3ba2d9ec5fea4279b1318af0b8d49de14f65d0845138de"},
-		{1, safetensors.F16, "1c4805b9659e8e755d0b96edbedaa0e39d0ecccf7ca3b62c3b04da83e0b6ec17"},
-		{1, safetensors.BF16, "c0669b5a39f0d02b1c1c0685bcd09114dd06670ed9d35156b8001de93861f46b"},
+		{1, plan.F32, "0a28125d6dfb4a751338ee09235ffb47295636b60ca4e9427005a9c6b8935a72"},
+		{2, plan.F32, "12334b6fcfdea93f2b3ba2d9ec5fea4279b1318af0b8d49de14f65d0845138de"},
+		{1, plan.F16, "1c4805b9659e8e755d0b96edbedaa0e39d0ecccf7ca3b62c3b04da83e0b6ec17"},
+		{1, plan.BF16, "c0669b5a39f0d02b1c1c0685bcd09114dd06670ed9d35156b8001de93861f46b"},
 	} {
-		t.Run(string(c.dtype)+"/"+string(rune('0'+c.seed)), func(t *testing.T) {
+		t.Run(c.dtype.String()+"/"+string(rune('0'+c.seed)), func(t *testing.T) {
 			for _, workers := range []int{0, 1, 5} {
 				dir := newTiny(t, c.seed, CheckpointOptions{DType: c.dtype, Workers: workers})
 				assert.Equal(t, c.want, fileHash(t, filepath.Join(dir, "model.safetensors")), "workers=%d", workers)
@@ -99,7 +100,7 @@ func TestCheckpointUntied(t *testing.T) {
 func TestCheckpointRefuses(t *testing.T) {
 	dir := t.TempDir()
 	require.ErrorIs(t, NewCheckpoint(t.Context(), "gpt5", 1, dir, CheckpointOptions{}), ErrUnknownPreset)
-	require.ErrorIs(t, NewCheckpoint(t.Context(), "gpt2-tiny", 1, dir, CheckpointOptions{DType: safetensors.I8}), ErrConfig)
+	require.ErrorIs(t, NewCheckpoint(t.Context(), "gpt2-tiny", 1, dir, CheckpointOptions{DType: plan.I64}), ErrConfig)
 	require.ErrorIs(t, NewCheckpointOf(t.Context(), Config{}, 1, dir, CheckpointOptions{}), ErrConfig)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)

@@ -9,16 +9,15 @@ import (
 	"github.com/genie-sdk/go/internal/activation"
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/pyjson"
-	"github.com/genie-sdk/go/internal/safetensors"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // ErrConfig marks a config.json that is broken, that contradicts itself, or
-// that this package does not support.
+// that asks for something this package does not do.
 var ErrConfig = errors.New("genie: unusable GPT-2 config")
 
-// Activation is the non-linear function between the two layers of the
-// feed-forward part, by its name in transformers; all those of package
-// activation are supported.
+// Activation is the function between the two layers of the feed-forward part,
+// by its name in transformers; there are those of package activation.
 type Activation string
 
 // Activations of GPT-2 checkpoints. GELUNew and GELUPyTorchTanh are the
@@ -34,8 +33,8 @@ const (
 // NoToken stands for a token id that the config does not have.
 const NoToken = -1
 
-// Upper bounds of a config. They are far above any GPT-2 and keep a hostile
-// config from asking for absurd memory.
+// Upper bounds of a config. They are far above any GPT-2 and keep a config
+// that lies from asking for absurd memory.
 const (
 	maxLayers     = 1 << 12
 	maxHidden     = 1 << 16
@@ -59,8 +58,8 @@ type Config struct {
 	Activation       Activation
 
 	// TieWordEmbeddings says that the head is the token embedding. A checkpoint
-	// has one of the two tensors, under either name, or both; if both differ,
-	// both are used.
+	// has one of them, under either name, or both; two that differ are used as
+	// they are.
 	TieWordEmbeddings bool
 	// ScaleAttention divides attention scores by sqrt(Hidden/Heads).
 	ScaleAttention bool
@@ -68,19 +67,17 @@ type Config struct {
 	// counted from 1.
 	ScaleAttentionByLayer bool
 	// ReorderAndUpcastAttention computes scores in float32 with the scale
-	// applied before the product. In a float32 model it changes only the
-	// rounding.
+	// applied before the product. In a float32 model it changes rounding only.
 	ReorderAndUpcastAttention bool
 
-	// BOS and EOS are the token ids that config.json names, or NoToken. They
-	// may be outside the vocabulary; [Generation] has the tokens that end a
-	// generation.
+	// BOS and EOS are the token ids that config.json names, or NoToken. They may
+	// lie outside the vocabulary; what ends a text is in [Generation].
 	BOS, EOS int
 
 	// DType is the dtype that the config names ("dtype", "torch_dtype" in older
-	// files), or "" if it names none that is supported. The weights file
+	// files), or Invalid if it names none that is supported. The weights file
 	// decides.
-	DType safetensors.DType
+	DType plan.DType
 }
 
 // HeadDim returns the size of one attention head.
@@ -102,9 +99,9 @@ func (c Config) Parameters() int64 {
 	return total
 }
 
-// Preset returns a published architecture: "gpt2" (124M), "gpt2-medium" (355M),
-// "gpt2-large" (774M), "gpt2-xl" (1.5B), from Radford et al. 2019, table 2; or
-// "gpt2-tiny", a toy for tests with the same parts.
+// Preset returns a published architecture: "gpt2" (124M), "gpt2-medium"
+// (355M), "gpt2-large" (774M), "gpt2-xl" (1.5B), from Radford et al. 2019,
+// table 2; or "gpt2-tiny", a toy for tests that has the same parts.
 func Preset(name string) (Config, bool) {
 	c := defaultConfig()
 	switch name {
@@ -123,12 +120,11 @@ func Preset(name string) (Config, bool) {
 		return Config{}, false
 	}
 	c.Inner = 4 * c.Hidden
-	c.DType = safetensors.F32
+	c.DType = plan.F32
 	return c, true
 }
 
-// defaultConfig has the defaults of transformers for fields that config.json
-// lacks.
+// defaultConfig has what transformers assumes where config.json is silent.
 func defaultConfig() Config {
 	return Config{
 		Layers: 12, Heads: 12, Hidden: 768, Inner: 0, Vocab: 50257, Positions: 1024,
@@ -138,10 +134,10 @@ func defaultConfig() Config {
 	}
 }
 
-// ParseConfig reads config.json. Absent fields have the defaults of
-// transformers; as there, a field's alias in GPT2Config.attribute_map takes
-// precedence. Fields that the computation does not use are ignored. Every error
-// wraps [ErrConfig].
+// ParseConfig reads config.json. Absent fields have the values that
+// transformers gives them; a field by its other name of GPT2Config.attribute_map
+// counts before that by its own, as there. What the computation does not use may
+// be anything. Every error wraps [ErrConfig].
 func ParseConfig(text []byte) (Config, error) {
 	file, err := pyjson.Parse(text)
 	if err != nil {
@@ -187,16 +183,16 @@ func ParseConfig(text []byte) (Config, error) {
 	return c, c.Validate()
 }
 
-// parseDType is the dtype that a config names, or "".
-func parseDType(file pyjson.Object) safetensors.DType {
-	names := map[string]safetensors.DType{"float32": safetensors.F32, "float16": safetensors.F16, "bfloat16": safetensors.BF16}
+// parseDType is the dtype that a config names, or Invalid.
+func parseDType(file pyjson.Object) plan.DType {
+	names := map[string]plan.DType{"float32": plan.F32, "float16": plan.F16, "bfloat16": plan.BF16}
 	for _, key := range []string{"dtype", "torch_dtype"} {
 		var name string
 		if file.Given(key) && json.Unmarshal(file[key], &name) == nil {
 			return names[name]
 		}
 	}
-	return ""
+	return plan.Invalid
 }
 
 // firstToken is a token id, or the first of several; NoToken for anything else.
@@ -247,7 +243,7 @@ func (c Config) json() ([]byte, error) {
 		}
 		return id
 	}
-	dtypes := map[safetensors.DType]string{safetensors.F32: "float32", safetensors.F16: "float16", safetensors.BF16: "bfloat16"}
+	dtypes := map[plan.DType]string{plan.F32: "float32", plan.F16: "float16", plan.BF16: "bfloat16"}
 	text, err := json.MarshalIndent(map[string]any{
 		"architectures":                   []string{"GPT2LMHeadModel"},
 		"model_type":                      "gpt2",
@@ -274,7 +270,7 @@ func (c Config) json() ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-// attentionScale is the factor of the scores of layer i.
+// attentionScale is what the scores of layer i are multiplied by.
 func (c Config) attentionScale(i int) float32 {
 	s := 1.0
 	if c.ScaleAttention {

@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/genie-sdk/go/internal/safetensors"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 func TestParseConfigDefaults(t *testing.T) {
 	want, ok := Preset("gpt2")
 	require.True(t, ok)
-	want.DType, want.BOS, want.EOS = "", NoToken, NoToken
+	want.DType, want.BOS, want.EOS = plan.Invalid, NoToken, NoToken
 	got, err := ParseConfig([]byte(`{}`))
 	require.NoError(t, err)
 	assert.Equal(t, want, got, "an empty config is GPT-2 small, as in transformers")
@@ -46,7 +46,7 @@ func TestParseConfigFields(t *testing.T) {
 		{"eos list", `{"eos_token_id":[5,6]}`, func(c Config) any { return c.EOS }, 5},
 		{"eos outside the vocabulary", `{"vocab_size":100,"eos_token_id":50256,"bos_token_id":50256}`, func(c Config) any { return c.EOS }, 50256},
 		{"eos of no use", `{"eos_token_id":{"a":NaN},"bos_token_id":-1}`, func(c Config) any { return [2]int{c.EOS, c.BOS} }, [2]int{NoToken, NoToken}},
-		{"a dtype of no use", `{"dtype":"float64"}`, func(c Config) any { return c.DType }, safetensors.DType("")},
+		{"a dtype of no use", `{"dtype":"float64"}`, func(c Config) any { return c.DType }, plan.Invalid},
 		{"other name", `{"num_attention_heads":6}`, func(c Config) any { return c.Heads }, 6},
 		{"both names", `{"num_attention_heads":6,"n_head":4}`, func(c Config) any { return c.Heads }, 6},
 		{"a name in another case", `{"N_Head":6}`, func(c Config) any { return c.Heads }, 12},
@@ -54,8 +54,8 @@ func TestParseConfigFields(t *testing.T) {
 		{"epsilon zero", `{"layer_norm_epsilon":0}`, func(c Config) any { return c.LayerNormEpsilon }, 0.0},
 		{"cross attention, which needs an encoder", `{"add_cross_attention":true}`, func(c Config) any { return c.Layers }, 12},
 		{"architectures of old files", `{"architectures":["GPT2LMHeadModel"]}`, func(c Config) any { return c.Layers }, 12},
-		{"torch_dtype", `{"torch_dtype":"float16"}`, func(c Config) any { return c.DType }, safetensors.F16},
-		{"dtype", `{"dtype":"bfloat16"}`, func(c Config) any { return c.DType }, safetensors.BF16},
+		{"torch_dtype", `{"torch_dtype":"float16"}`, func(c Config) any { return c.DType }, plan.F16},
+		{"dtype", `{"dtype":"bfloat16"}`, func(c Config) any { return c.DType }, plan.BF16},
 		{"unknown fields", `{"use_cache":true,"summary_type":"cls_index"}`, func(c Config) any { return c.Layers }, 12},
 	}
 	for _, c := range cases {

@@ -220,8 +220,9 @@ func TestOneWeight(t *testing.T) {
 	}
 }
 
-// TestWireBytes holds the budget of a text in a session that has written before,
-// prompt included: at most 64 bytes a token each way and one round trip.
+// TestWireBytes checks the byte budget of a generation in a session that has
+// generated before, prompt included: at most 64 bytes per token each way and
+// one round trip.
 func TestWireBytes(t *testing.T) {
 	m := load(t, "basic")
 	gold := loadGolden(t, filepath.Join(goldens, "basic"))

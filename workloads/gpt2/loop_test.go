@@ -69,7 +69,7 @@ func TestLoop(t *testing.T) {
 	}
 }
 
-// written is a generation and what the session gives when it goes on.
+// written is a generation and the next one of the same session.
 type written struct {
 	tokens  [][]int
 	reasons []genie.FinishReason

@@ -12,9 +12,9 @@ import (
 	"github.com/genie-sdk/go/internal/activation"
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/models"
-	"github.com/genie-sdk/go/internal/tokenizer"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
 // Model is a GPT-2 checkpoint captured as a program. It is safe for concurrent

@@ -98,7 +98,7 @@ func greedy(t *testing.T, m *gpt2.Model, prompts [][]int, n int) [][]int {
 }
 
 // TestTokenizerOfNoUse loads a model whose tokenizer is unsupported or broken:
-// ids need none, and who wants text is told why there is none.
+// token ids need none, and a request for text gets the reason.
 func TestTokenizerOfNoUse(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"model": {"type": "Unigram", "vocab": [["a", -1]]}}`: "unsupported tokenizer",
@@ -117,8 +117,8 @@ func TestTokenizerOfNoUse(t *testing.T) {
 	}
 }
 
-// TestEndedByCaller ends sequences of a batch by what the caller sees, on every
-// executor and under every policy alike; the session goes on.
+// TestEndedByCaller ends sequences of a batch from the caller's callback, on
+// every executor and under every policy alike; the session stays usable.
 func TestEndedByCaller(t *testing.T) {
 	m := load(t, "basic")
 	gold := loadGolden(t, filepath.Join(goldens, "basic"))

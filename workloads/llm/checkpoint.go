@@ -7,10 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
-	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
@@ -19,15 +18,15 @@ import (
 // not there yet is made, which writes 0.5 GB at the small scale and 6.2 GB at
 // the full one; progress may be nil.
 func ModelDir(ctx context.Context, testdata string, scale workloads.Scale, progress transport.Progress) (string, error) {
-	return ModelDirAs(ctx, testdata, scale, safetensors.F32, progress)
+	return ModelDirAs(ctx, testdata, scale, plan.F32, progress)
 }
 
 // ModelDirAs is [ModelDir] with the same weights rounded to another type: F16
 // or BF16. At the tiny scale there is only F32.
-func ModelDirAs(ctx context.Context, testdata string, scale workloads.Scale, dtype safetensors.DType, progress transport.Progress) (string, error) {
+func ModelDirAs(ctx context.Context, testdata string, scale workloads.Scale, dtype plan.DType, progress transport.Progress) (string, error) {
 	arch := preset(scale)
 	if arch == "" {
-		if dtype != safetensors.F32 {
+		if dtype != plan.F32 {
 			return "", fmt.Errorf("%w: no %v checkpoint at scale %s", workloads.ErrScale, dtype, scale)
 		}
 		return filepath.Join(testdata, "gpt2", "basic"), nil
@@ -37,8 +36,8 @@ func ModelDirAs(ctx context.Context, testdata string, scale workloads.Scale, dty
 		return "", err
 	}
 	name := arch
-	if dtype != safetensors.F32 {
-		name += "-" + strings.ToLower(string(dtype))
+	if dtype != plan.F32 {
+		name += "-" + dtype.String()
 	}
 	dir := filepath.Join(root, name)
 	_, err = os.Stat(filepath.Join(dir, "model.safetensors"))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/internal/seeded"
+	"github.com/genie-sdk/go/workloads"
 )
 
 // Presets are the architectures that [Preset] knows, smallest first.
@@ -41,9 +42,9 @@ func Preset(name string) (Config, bool) {
 // NewCheckpoint writes a checkpoint with random weights to dir, made if absent:
 // config.json, preprocessor_config.json and model.safetensors, with the names
 // and layouts of transformers' ResNetForImageClassification, loadable by it.
-// preset is a name that [Preset] knows. See [seeded.Write] for what is the same
-// on every machine, and [specs] for the size of the weights.
-func NewCheckpoint(ctx context.Context, preset string, seed uint64, dir string, opts seeded.Options) error {
+// preset is a name that [Preset] knows. The seed and the type fix every byte on
+// every machine. Cancelling ctx removes what is under way.
+func NewCheckpoint(ctx context.Context, preset string, seed uint64, dir string, opts workloads.CheckpointOptions) error {
 	c, ok := Preset(preset)
 	if !ok {
 		return fmt.Errorf("%w: %q", seeded.ErrUnknown, preset)
@@ -52,11 +53,11 @@ func NewCheckpoint(ctx context.Context, preset string, seed uint64, dir string, 
 }
 
 // NewCheckpointOf is [NewCheckpoint] for any architecture.
-func NewCheckpointOf(ctx context.Context, c Config, seed uint64, dir string, opts seeded.Options) error {
+func NewCheckpointOf(ctx context.Context, c Config, seed uint64, dir string, opts workloads.CheckpointOptions) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	dtype, err := opts.Storage()
+	dtype, err := seeded.Options(opts).Storage()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
@@ -73,7 +74,7 @@ func NewCheckpointOf(ctx context.Context, c Config, seed uint64, dir string, opt
 	}
 	return seeded.Write(ctx, dir, seeded.Checkpoint{
 		Specs: specs(c), Config: config, Files: map[string][]byte{seeded.PreprocessorFile: pre},
-	}, seed, opts)
+	}, seed, seeded.Options(opts))
 }
 
 // Parameters is the number of weights, running statistics included.

@@ -12,8 +12,9 @@ import (
 	"github.com/zeebo/blake3"
 
 	"github.com/genie-sdk/go/genie"
-	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/internal/seeded"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/resnet"
 )
 
@@ -44,16 +45,16 @@ func TestPresets(t *testing.T) {
 func TestNewCheckpoint(t *testing.T) {
 	for _, c := range []struct {
 		kind, want string
-		dtype      safetensors.DType
+		dtype      plan.DType
 	}{
-		{resnet.Basic, "05964bb071574c17219afcf44340c955e21d44654bca8ff59b6a4897dc35b58b", safetensors.F32},
-		{resnet.Bottleneck, "c7523c36af9a3bfb04f2ccaa14fb68517c15c27129bf6d17d318c361dc8ae5f8", safetensors.F32},
-		{resnet.Bottleneck, "d06ada5d23db637f4198f8ebfabebd6c266db70349e211f0e1115a94ab55ebde", safetensors.F16},
+		{resnet.Basic, "05964bb071574c17219afcf44340c955e21d44654bca8ff59b6a4897dc35b58b", plan.F32},
+		{resnet.Bottleneck, "c7523c36af9a3bfb04f2ccaa14fb68517c15c27129bf6d17d318c361dc8ae5f8", plan.F32},
+		{resnet.Bottleneck, "d06ada5d23db637f4198f8ebfabebd6c266db70349e211f0e1115a94ab55ebde", plan.F16},
 	} {
-		t.Run(c.kind+"/"+string(c.dtype), func(t *testing.T) {
+		t.Run(c.kind+"/"+c.dtype.String(), func(t *testing.T) {
 			dir := t.TempDir()
 			want := small(c.kind)
-			require.NoError(t, resnet.NewCheckpointOf(t.Context(), want, 1, dir, seeded.Options{DType: c.dtype}))
+			require.NoError(t, resnet.NewCheckpointOf(t.Context(), want, 1, dir, workloads.CheckpointOptions{DType: c.dtype}))
 			content, err := os.ReadFile(filepath.Join(dir, "model.safetensors"))
 			require.NoError(t, err)
 			sum := blake3.Sum256(content)
@@ -97,9 +98,9 @@ func requireOrderOne(t *testing.T, m *resnet.Model) {
 
 func TestNewCheckpointRefuses(t *testing.T) {
 	dir := t.TempDir()
-	require.ErrorIs(t, resnet.NewCheckpoint(t.Context(), "resnet-19", 1, dir, seeded.Options{}), seeded.ErrUnknown)
-	require.ErrorIs(t, resnet.NewCheckpointOf(t.Context(), resnet.Config{}, 1, dir, seeded.Options{}), resnet.ErrConfig)
-	require.ErrorIs(t, resnet.NewCheckpointOf(t.Context(), small(resnet.Basic), 1, dir, seeded.Options{DType: safetensors.I8}), resnet.ErrConfig)
+	require.ErrorIs(t, resnet.NewCheckpoint(t.Context(), "resnet-19", 1, dir, workloads.CheckpointOptions{}), workloads.ErrUnknownArchitecture)
+	require.ErrorIs(t, resnet.NewCheckpointOf(t.Context(), resnet.Config{}, 1, dir, workloads.CheckpointOptions{}), resnet.ErrConfig)
+	require.ErrorIs(t, resnet.NewCheckpointOf(t.Context(), small(resnet.Basic), 1, dir, workloads.CheckpointOptions{DType: plan.I64}), resnet.ErrConfig)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)

@@ -38,22 +38,22 @@ type LoadOptions struct {
 	Size int
 	// Height and Width, if not 0, are those of images that are not square.
 	Height, Width int
-	// Progress is told how many bytes of weights have been hashed, which
+	// Progress reports the bytes of weights that have been hashed, which
 	// happens once for each checkpoint.
 	Progress transport.Progress
-	// Hashes says where the hashes of the weights are stored: a folder, "cache"
-	// for genie/hashes in the user's cache folder, which is also the meaning of
-	// nothing, "model" for genie-hashes.json beside the model, "off" for nowhere.
+	// Hashes says where to store the hashes of the weights: a folder; "cache",
+	// the default, for genie/hashes in the user's cache folder; "model" for
+	// genie-hashes.json beside the model; "off" for nowhere.
 	Hashes string
-	// Logger hears of tensors that nothing uses, at warn. Nil discards it.
+	// Logger reports unused tensors, at warn. Nil discards.
 	Logger *slog.Logger
 }
 
-// Load opens a directory as Hugging Face writes it for
-// ResNetForImageClassification: config.json and model.safetensors or shards
+// Load opens a directory in the Hugging Face layout of
+// ResNetForImageClassification: config.json and model.safetensors, or shards
 // with an index. Weights stay memory-mapped. A checkpoint of another type of
-// model is an error that wraps [ErrConfig]. A tensor that is missing or has
-// another shape than config.json says is an error that names it.
+// model is an error that wraps [ErrConfig]. A tensor that is missing, or whose
+// shape differs from config.json, is an error that names it.
 func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 	capture := func(files *checkpoint.Model, c Config) (*Model, error) {
 		m := &Model{Config: c, files: files}
@@ -62,8 +62,8 @@ func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress, Hashes: opts.Hashes, Logger: opts.Logger}, ParseConfig, capture)
 }
 
-// Close unmaps the weights. The program cannot bring weights to an executor
-// afterwards.
+// Close unmaps the weights. Afterwards the program cannot send weights to an
+// executor.
 func (m *Model) Close() error { return m.files.Close() }
 
 func (m *Model) load(height, width int) error {
@@ -83,7 +83,7 @@ func (m *Model) load(height, width int) error {
 	return m.Graph.Err()
 }
 
-// inner is what names of tensors begin with in the files of
+// inner is the start of tensor names in the files of
 // ResNetForImageClassification.
 const inner = "resnet."
 
@@ -172,8 +172,8 @@ func (b *builder) layer(name string, x *lazy.Tensor, in, out, stride int) *lazy.
 	return b.activation(lazy.Add(h, short))
 }
 
-// relu is the activation within a residual layer, which is ReLU whatever the
-// config says of the others.
+// relu is the activation within a residual layer. It is ReLU, whatever
+// activation the config gives the other layers.
 func (b *builder) relu(x *lazy.Tensor) *lazy.Tensor {
 	if b.err != nil {
 		return nil

@@ -13,9 +13,8 @@ import (
 	"github.com/genie-sdk/go/workloads/resnet"
 )
 
-// TestVariants compares with what transformers computes of checkpoints that are
-// changed in one thing, and of pictures that are not square; what it cannot load
-// is refused.
+// TestVariants compares with transformers' results for checkpoints with one
+// change, and for images that are not square; what it cannot load is refused.
 func TestVariants(t *testing.T) {
 	ctx := context.Background()
 	client, err := genie.Open(ctx, "local:")

@@ -68,7 +68,7 @@ func Load(testdata string, scale workloads.Scale, batch int) (*Workload, error) 
 		return nil, fmt.Errorf("%s at scale %s: %w", Name, scale, err)
 	}
 	name, vocab := architecture(scale)
-	tokens, mask := Texts(vocab)
+	tokens, mask := texts(vocab)
 	w := newWorkload(want, workloads.ID{Name: Name, Model: name, Scale: scale, Batch: batch}, tokens, mask)
 	if scale == workloads.Tiny {
 		w.dir = filepath.Join(testdata, "clip", "quick")
@@ -89,11 +89,11 @@ func newWorkload(want workloads.Logits, id workloads.ID, tokens, mask []int32) *
 	}
 }
 
-// Texts are the candidate answers as token ids of a vocabulary, i32
+// texts are the candidate answers as token ids of a vocabulary, i32
 // [Candidates, Tokens], and their mask: a beginning, words, an end, and the end
 // again as padding, as CLIP's tokenizer pads. The beginning and the end are the
 // last two tokens of the vocabulary.
-func Texts(vocab int) (tokens, mask []int32) {
+func texts(vocab int) (tokens, mask []int32) {
 	begin, end := int32(vocab-2), int32(vocab-1)
 	for i := range Candidates {
 		const shortest = 4

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Raw is a tensor as a header may describe it: of any type, with any further
+// Raw is a tensor as a header may describe it: of any type, with any additional
 // keys.
 type Raw struct {
 	DType string
@@ -29,7 +29,7 @@ func (x Tensors) Raw() map[string]Raw {
 	return out
 }
 
-// WriteRaw writes a safetensors file by hand, with pad spaces behind a header
+// WriteRaw writes a safetensors file by hand, with pad spaces after a header
 // that ends at a multiple of 8: the data is aligned when pad is a multiple of 8
 // too, and begins with the tensors whose bytes are a multiple of 4.
 func WriteRaw(t *testing.T, path string, tensors map[string]Raw, pad int) {

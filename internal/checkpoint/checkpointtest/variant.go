@@ -1,6 +1,5 @@
-// Package checkpointtest makes checkpoints that were changed in one thing, for
-// tests: those of testdata/variants, of which transformers has said what they
-// compute, and others.
+// Package checkpointtest makes checkpoints with one change each, for tests:
+// those of testdata/variants, with transformers' results, and others.
 package checkpointtest
 
 import (
@@ -46,7 +45,7 @@ type Variant struct {
 	} `json:"want"`
 }
 
-// Variants are those whose base is of a family.
+// Variants are those of a family.
 func Variants(t *testing.T, testdata, family string) []Variant {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(testdata, "variants", "variants.json"))
@@ -60,7 +59,7 @@ func Variants(t *testing.T, testdata, family string) []Variant {
 	return out
 }
 
-// Dir writes the variant into a folder of its own.
+// Dir writes the variant into a separate folder.
 func (v Variant) Dir(t *testing.T, testdata string) string {
 	t.Helper()
 	base, dir := filepath.Join(testdata, v.Base), t.TempDir()

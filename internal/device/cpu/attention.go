@@ -102,7 +102,6 @@ func (s *step) attendRows(h heads, head, r0, r1 int) {
 	defer s.work.put(work)
 	kernels.Attention(s.out.F32()[out:], ldo,
 		tail(q, batchOffset(q, q, head)+r0*ldq), ldq,
-		tail(k, batchOffset(k, q, head)), k.Strides[last-1],
-		tail(v, batchOffset(v, q, head)), v.Strides[last-1],
+		s.keys.rowsOf(k, batchOffset(k, q, head)), s.values.rowsOf(v, batchOffset(v, q, head)),
 		spec, (&op.Array{Data: work}).F32(), s.halt)
 }

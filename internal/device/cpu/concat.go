@@ -52,7 +52,7 @@ func (s *step) appendAxis() int {
 // grows.
 func appendChunk(s *step, lo, hi int) {
 	axis := s.appendAxis()
-	rows, size := s.in[1], s.out.DType.Size()
+	rows := s.in[1]
 	for i := lo; i < hi; i++ {
 		from, to, at := 0, s.in[0].Shape[axis]*s.out.Strides[axis], i
 		for d := axis - 1; d >= 0; d-- {
@@ -60,8 +60,31 @@ func appendChunk(s *step, lo, hi int) {
 			to += at % rows.Shape[d] * s.out.Strides[d]
 			at /= rows.Shape[d]
 		}
-		in := op.Array{DType: rows.DType, Shape: rows.Shape[axis:], Strides: rows.Strides[axis:], Data: rows.Data[from*size:]}
-		out := op.Array{DType: rows.DType, Shape: in.Shape, Strides: s.out.Strides[axis:], Data: s.out.Data[to*size:]}
+		s.appendRows(axis, from, to)
+	}
+}
+
+// appendRows appends the rows that begin at element from to memory from element to
+// on, or to the pages that they belong to.
+func (s *step) appendRows(axis, from, to int) {
+	rows, size := s.in[1], s.out.DType.Size()
+	in := op.Array{DType: rows.DType, Shape: rows.Shape[axis:], Strides: rows.Strides[axis:], Data: rows.Data[from*size:]}
+	out := op.Array{DType: rows.DType, Shape: in.Shape, Strides: s.out.Strides[axis:]}
+	if !s.values.paged() {
+		out.Data = s.out.Data[to*size:]
 		copyStrided(&out, &in, s.halt)
+		return
+	}
+	// to is where the rows would begin if the first page went on for ever.
+	to -= s.in[0].Shape[axis] * s.out.Strides[axis]
+	in.Shape, in.Strides, out.Shape, out.Strides = in.Shape[1:], in.Strides[1:], in.Shape[1:], out.Strides[1:]
+	ask := s.halt.Counter()
+	for r := range rows.Shape[axis] {
+		at := s.in[0].Shape[axis] + r
+		in.Data = rows.Data[(from+r*rows.Strides[axis])*size:]
+		out.Data = s.values.mem[at/s.values.rows][(to+at%s.values.rows*s.out.Strides[axis])*size:]
+		if copyStrided(&out, &in, s.halt); ask.Stop(copyStep) {
+			return
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/device"
@@ -43,7 +44,7 @@ func Open(o device.Options) (device.Device, error) {
 
 // Info implements [device.Device].
 func (*Device) Info() device.Info {
-	return device.Info{Kind: "cpu", Path: kernels.Path(), HostAddressable: true}
+	return device.Info{Kind: "cpu", Path: kernels.Path(), HostAddressable: true, PageRows: kernels.KeyBlock}
 }
 
 // Capabilities implements [device.Device].
@@ -143,27 +144,26 @@ func (d *Device) Free(use device.Use, b device.Buffer) {
 // Bytes implements [device.Memory].
 func (*Device) Bytes(b device.Buffer, n int) ([]byte, error) { return bytes(b)[:n], nil }
 
-// CopyState implements [device.Memory].
-func (*Device) CopyState(dst device.Buffer, capacity int, src device.Buffer, from device.State, h halt.Func) error {
-	to, mem := bytes(dst), bytes(src)
-	if from.Axis >= 0 && from.Shape[from.Axis] > 0 {
-		a, b := stateArray(from, mem), from
-		b.Capacity = capacity
-		out := stateArray(b, to)
-		copyStrided(&out, &a, h)
+// CopyRows implements [device.Memory].
+func (*Device) CopyRows(dst device.Piece, to int, src device.Piece, from, n int, s device.State, h halt.Func) error {
+	if s.Axis >= 0 {
+		if n > 0 {
+			out, in := rowsOf(s, dst, to, n), rowsOf(s, src, from, n)
+			copyStrided(&out, &in, h)
+		}
 		return nil
 	}
-	n := len(mem)
-	for i := 0; i < n && (i == 0 || !h.Now()); i += copyPiece {
-		copy(to[i:], mem[i:min(i+copyPiece, n)])
+	mem, all := bytes(dst.Buffer), bytes(src.Buffer)
+	for i := 0; i < len(all) && (i == 0 || !h.Now()); i += copyPiece {
+		copy(mem[i:], all[i:min(i+copyPiece, len(all))])
 	}
 	return nil
 }
 
-func stateArray(s device.State, mem []byte) op.Array {
-	full := append([]int(nil), s.Shape...)
-	if s.Axis >= 0 {
-		full[s.Axis] = s.Capacity
-	}
-	return op.Array{DType: s.DType, Shape: s.Shape, Strides: op.ContiguousStrides(full), Data: mem}
+// rowsOf is n positions of a state in one piece of memory.
+func rowsOf(s device.State, p device.Piece, from, n int) op.Array {
+	full, shape := slices.Clone(s.Shape), slices.Clone(s.Shape)
+	full[s.Axis], shape[s.Axis] = p.Positions, n
+	strides := op.ContiguousStrides(full)
+	return op.Array{DType: s.DType, Shape: shape, Strides: strides, Data: bytes(p.Buffer)[from*strides[s.Axis]*s.DType.Size():]}
 }

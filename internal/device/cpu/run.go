@@ -25,7 +25,7 @@ type run struct {
 	arrays  []op.Array // by value
 	steps   []step     // by group
 	weights []*weight  // by value
-	states  [][]byte   // by state
+	states  []pages    // by state
 	work    []*workspace
 	lanes   *lanes // nil without lanes
 	job     *job
@@ -39,7 +39,7 @@ func (c *code) NewRun(b *program.Bound, ctl device.Control) device.Run {
 	r := &run{
 		d: c.d, code: c, prog: p, bound: b, ctl: ctl, halt: ctl.Halt,
 		arrays: make([]op.Array, len(p.Places)), steps: make([]step, len(p.Groups)),
-		weights: make([]*weight, len(p.Places)), states: make([][]byte, len(p.Plan().States)), job: newJob(),
+		weights: make([]*weight, len(p.Places)), states: make([]pages, len(p.Plan().States)), job: newJob(),
 	}
 	for v := range p.Places {
 		r.arrays[v] = op.Array{DType: p.Plan().Values[v].Spec.DType, Shape: b.Shape(v), Strides: b.Strides(v)}
@@ -85,6 +85,11 @@ func (r *run) newStep(i int, scratch *sampler) step {
 		s.start = &r.arrays[v]
 	}
 	s.scale = 1
+	if g.Kind == program.Attend {
+		s.keys, s.values = r.pagesOf(g.In[1]), r.pagesOf(g.In[2])
+	} else if len(g.In) > 0 {
+		s.values = r.pagesOf(g.Out)
+	}
 	if v := g.Attend.Scale; g.Kind == program.Attend && v >= 0 {
 		s.scale = (&op.Array{Data: p.Plan().Values[v].Const}).F32()[0]
 	}
@@ -95,6 +100,14 @@ func (r *run) newStep(i int, scratch *sampler) step {
 		}
 	}
 	return s
+}
+
+// pagesOf is the pages that a value lies in; nil for none.
+func (r *run) pagesOf(v int) *pages {
+	if i := r.prog.StateOf(v); i >= 0 {
+		return &r.states[i]
+	}
+	return nil
 }
 
 // Prepare implements [device.Run].
@@ -168,10 +181,12 @@ func (r *run) Place(p device.Placement) error {
 		}
 		r.arrays[in.Value].Data = data
 	}
-	for i, s := range p.States {
-		r.states[i] = bytes(s)
-	}
 	arena := bytes(p.Arena)
+	if p.Moved || r.placed == nil {
+		for i := range p.States {
+			r.states[i].set(&p.States[i])
+		}
+	}
 	if r.placed == nil || unsafe.SliceData(r.placed) != unsafe.SliceData(arena) {
 		r.placeAll(r.prog.Order, arena)
 		for k, w := range r.work {
@@ -205,7 +220,7 @@ func (r *run) placeAll(values []int, arena []byte) {
 			from := r.arrays[p.Base].Data
 			a.Data = from[min(b.Dims[p.Offset][0]*int(p.Size), len(from)):]
 		case p.State >= 0:
-			a.Data = r.states[p.State]
+			a.Data = r.states[p.State].first()
 		case p.Kind == plan.KindWeight:
 			a.Data = r.weights[v].data
 		case p.Kind == plan.KindConst:

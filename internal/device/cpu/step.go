@@ -19,12 +19,15 @@ type step struct {
 	elements []elementwise
 	start    *op.Array // attention: padding of each sequence, if any
 	scale    float32   // attention: see [program.Attention]
-	packed   *weight   // in[0] (embedding) or in[1] (matmul) where it is held in panels
-	job      *job
-	pool     *pool
-	work     *workspace
-	scratch  *sampler
-	halt     halt.Func // whether to stop; nil for a step that is no kernel
+	// keys and values are the pages of an attention's operands, and values those that
+	// an append writes to; nil for a value that is no state.
+	keys, values *pages
+	packed       *weight // in[0] (embedding) or in[1] (matmul) where it is held in panels
+	job          *job
+	pool         *pool
+	work         *workspace
+	scratch      *sampler
+	halt         halt.Func // whether to stop; nil for a step that is no kernel
 
 	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention
 

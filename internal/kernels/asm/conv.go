@@ -10,8 +10,8 @@ import (
 
 const (
 	convSignature = "func(rows int, c *float32, ldc uintptr, table *int, tiles int, x, edge, b *float32%s, segments, length int, bias, residual *float32, relu bool%s)"
-	// convAhead is how many bytes further on the panel is prefetched. What is
-	// there need not exist.
+	// convAhead is how many bytes ahead the panel is prefetched. The address
+	// need not exist.
 	convAhead = 2048
 )
 
@@ -78,7 +78,7 @@ func (k *convKernel) param(name string) reg.GPVirtual {
 
 func (k *convKernel) label(name string) string { return fmt.Sprintf("%s%d", name, k.rows) }
 
-// slot is an argument where the caller put it.
+// slot is an argument in the caller's frame.
 func (k *convKernel) slot(name string) Mem {
 	arg, err := k.Param(name).Resolve()
 	if err != nil {
@@ -87,8 +87,8 @@ func (k *convKernel) slot(name string) Mem {
 	return arg.Addr
 }
 
-// convRowsInRegisters is the number of rows up to which there are registers for
-// all that a kernel wants.
+// convRowsInRegisters is the number of rows up to which all operands of a
+// kernel fit in registers.
 const convRowsInRegisters = 6
 
 func newConvKernel(g *gen, t tile, left Mem) *convKernel {

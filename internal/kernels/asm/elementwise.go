@@ -149,8 +149,8 @@ func (s simd) sixteenLanes(step func(x reg.VecVirtual, lanes mask, acc reg.VecVi
 	s.done()
 }
 
-// maxKernel takes at least a whole vector; the last one may overlap the one
-// before it, which a maximum does not mind.
+// maxKernel processes at least a whole vector; the last one may overlap the one
+// before it, which does not affect a maximum.
 func maxKernel(s simd) {
 	name := s.name("maxima")
 	s.function(name, "func(lanes *[16]float32, nan *[16]uint32, src *float32, n int)",

@@ -34,10 +34,10 @@ type tile struct {
 	rows, cols int
 	avx512     bool
 	// masked: of B only the columns of the mask are read. That costs a unit
-	// which multiplies.
+	// that could multiply.
 	masked bool
-	// dense: A's columns and the rows of B's panels are next to each other, so that
-	// the pointers move once in a turn of the loop.
+	// dense: A's columns and the rows of B's panels are adjacent, so the
+	// pointers move once per turn of the loop.
 	dense bool
 }
 
@@ -170,7 +170,7 @@ func (k *tileKernel) loadC() {
 	for range k.rows * k.cols {
 		k.acc = append(k.acc, k.vector(k.gen))
 	}
-	if k.dense { // C is there when it is stored
+	if k.dense { // C has arrived when it is stored
 		for i := range k.acc {
 			k.PREFETCHT0(c.at(i/k.cols, i%k.cols*k.vectorBytes()))
 		}
@@ -302,8 +302,8 @@ func (k *tileKernel) operands() operands {
 	}
 }
 
-// products adds one step of k. The operand with fewer vectors is held, the other
-// goes by.
+// products adds one step of k. The operand with fewer vectors is held in
+// registers, the other is streamed.
 func (k *tileKernel) products(loadA, loadB func(i int) reg.VecVirtual) {
 	if k.rows < k.cols {
 		held := each(k.rows, loadA)

@@ -26,8 +26,8 @@ func halfProducts(g *gen) {
 	}
 }
 
-// widenBF16 puts zeros under the 16 bits. With 8 lanes it takes pairs of columns
-// apart where they stand, which costs half of what moving them would.
+// widenBF16 puts zeros under the 16 bits. With 8 lanes it separates pairs of
+// columns in place, which costs half of what moving them would.
 func (s simd) widenBF16(m Mem) []reg.VecVirtual {
 	if s.lanes == 16 {
 		v := s.vec()
@@ -177,9 +177,9 @@ func (k *narrowKernel) walk() {
 	}
 }
 
-// splitAhead takes off k the rows whose prefetching would run into the panel
-// beside, which is there already: the first of them prefetches the panels after
-// these.
+// splitAhead subtracts from k the rows whose prefetching would run into the
+// adjacent panel, which has already been prefetched: the first of them
+// prefetches the panels after these.
 func (k *narrowKernel) splitAhead(left, ahead reg.GPVirtual) (last reg.GPVirtual) {
 	if k.panels == 1 {
 		return last

@@ -52,7 +52,8 @@ type gen struct {
 	constants map[uint32]operand.Mem
 }
 
-// function starts a function that takes no stack and lets no argument escape.
+// function starts a function without a stack frame, whose arguments do not
+// escape.
 func (g *gen) function(name, signature, doc string) {
 	g.Function(name)
 	g.Attributes(attr.NOSPLIT)
@@ -61,8 +62,8 @@ func (g *gen) function(name, signature, doc string) {
 	g.SignatureExpr(signature)
 }
 
-// done ends a function: the upper halves of the vector registers are cleared,
-// or later SSE code would be slow.
+// done ends a function: it clears the upper halves of the vector registers,
+// because later SSE code would be slow otherwise.
 func (g *gen) done() {
 	g.VZEROUPPER()
 	g.RET()
@@ -101,8 +102,8 @@ func print(name string, p printer.Printer, file *ir.File) error {
 	return os.WriteFile(name, text, 0o644)
 }
 
-// checkRegisters reports functions for AVX2 that use the 16 vector registers
-// which only AVX-512 has: the allocator does not know the difference.
+// checkRegisters reports functions for AVX2 that use the 16 vector registers of
+// AVX-512: the allocator does not know the difference.
 func checkRegisters(file *ir.File) error {
 	for _, f := range file.Functions() {
 		for _, i := range f.Instructions() {

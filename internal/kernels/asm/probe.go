@@ -5,7 +5,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The probes do nothing but multiply, or read, as fast as the machine can.
+// The probes only multiply, or read, as fast as the machine can.
 
 func probeKernels(g *gen) {
 	g.bothWidths(fmaProbe)

@@ -24,7 +24,7 @@ func samplingKernels(g *gen) {
 	g.bothWidths(func(s simd) { weightKernel(s, c) })
 }
 
-// skipKernel looks at four vectors at a time.
+// skipKernel tests four vectors at a time.
 func skipKernel(s simd) {
 	name := s.name("skipBelow")
 	s.function(name, "func(src *float32, least float32, n int) int",

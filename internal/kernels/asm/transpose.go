@@ -7,7 +7,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// transposeKernels read rows of B in blocks of 4 columns and turn them in
+// transposeKernels read rows of B in blocks of 4 columns and transpose them in
 // registers, so that a vector holds one column: to store it, or to multiply and
 // add it in the order of k.
 func transposeKernels(g *gen) {
@@ -23,8 +23,8 @@ type rowsOfB interface {
 	advance(g *gen, by Op)
 }
 
-// clampedRows has a pointer for each of 8 rows. Where fewer exist the last one
-// is repeated, so that nothing beyond it is read.
+// clampedRows has a pointer for each of 8 rows. If fewer exist, the last one is
+// repeated, so that nothing beyond it is read.
 type clampedRows struct {
 	rows   []reg.GPVirtual
 	offset reg.GPVirtual
@@ -108,8 +108,8 @@ func (s simd) quarter(v reg.VecVirtual, q int, m Mem, columns mask) {
 }
 
 // byFours runs body for every whole four columns, then for the rest: with their
-// mask, and with stop, which leaves the part of the body that ends at a label
-// when there is nothing after element l.
+// mask, and with stop, which skips the part of the body after a label when
+// there is nothing after element l.
 func (s simd) byFours(name string, body func(columns mask, stop func(l int, end string))) {
 	k := s.pointer("k")
 	label := func(of string) string { return of + name }

@@ -156,14 +156,15 @@ func (s simd) eachVector(body func(at reg.GPVirtual, lanes mask)) {
 	s.Label("end")
 }
 
-// vectors are independent of each other. What is computed with several of them,
-// step by step, keeps the CPU busy while single steps wait for their inputs.
+// vectors are independent of each other. Computing several of them step by step
+// keeps the CPU busy while single steps wait for their inputs.
 type vectors []reg.VecVirtual
 
 func (s simd) vectors(n int) vectors { return each(n, func(int) reg.VecVirtual { return s.vec() }) }
 
-// copies returns n vectors of one value. Values come into a register once for
-// all vectors: with an operand in memory each instruction would load it again.
+// copies returns n vectors of one value. The value is loaded into a register
+// once for all vectors: with an operand in memory each instruction would load
+// it again.
 func (s simd) copies(n int, value float32) vectors {
 	v := s.vectors(n)
 	s.VMOVUPS(s.constant(value), v[0])
@@ -196,8 +197,8 @@ func (s simd) and(x vectors, bits uint32) {
 }
 
 // eachGroup is eachVector with groups of vectors as long as there are enough
-// elements; body gets what it loads and stores them with. A group is as large as
-// the 16 registers of AVX2 allow.
+// elements; body gets the functions that load and store them. A group is as
+// large as the 16 registers of AVX2 allow.
 func (s simd) eachGroup(most int, body func(t round)) {
 	n, at := s.pointer("n"), s.GP64()
 	s.XORQ(at, at)

@@ -1,7 +1,7 @@
 //go:build openblas
 
-// Package openblas calls the OpenBLAS that the system has, to compare with. It
-// is built with the tag openblas only, and only benchmarks use it.
+// Package openblas calls the system's OpenBLAS, for comparison. It is built
+// only with the tag openblas, and only benchmarks use it.
 package openblas
 
 // #cgo LDFLAGS: -lopenblas
@@ -9,7 +9,7 @@ package openblas
 // void openblas_set_num_threads(int);
 import "C"
 
-// SetThreads says how many threads a product uses.
+// SetThreads sets the number of threads of a product.
 func SetThreads(n int) { C.openblas_set_num_threads(C.int(n)) }
 
 // Gemm computes C = A x B with row-major C [m, n], A [m, k] and B [k, n].

@@ -1,13 +1,12 @@
-// Package atomicfile writes a file so that its final name holds either what
-// was there before or the whole new content, never a part of it: the bytes go
+// Package atomicfile writes a file so that its final name holds either the
+// previous content or the whole new content, never a part of it: the bytes go
 // to a temporary file in the same folder, which is synced and then renamed.
 //
-// A rename replaces whatever has the name, so only an ordinary file is written
-// like that, or one that is not there yet. A link is followed and stays; what
-// it leads to is written, and made if it is not there. A pipe, a character
-// device or a descriptor of this process (/dev/stdout) is written through, as
-// a shell's redirection does. A folder, a socket or a disk is refused with
-// [ErrTarget].
+// A rename replaces whatever has the name, so this is done only for a regular
+// file, or one that does not exist yet. A link is followed and stays; its
+// target is written, or created. A pipe, a character device or a descriptor of
+// this process (/dev/stdout) is written directly, like a shell's redirection. A
+// folder, a socket or a disk is refused with [ErrTarget].
 package atomicfile
 
 import (
@@ -21,15 +20,15 @@ import (
 	"path/filepath"
 )
 
-// ErrTarget marks a path that is no file and cannot be written like one.
+// ErrTarget marks a path that cannot be written like a file.
 var ErrTarget = errors.New("genie: not a file to write to")
 
-// File is a file under way to its final name. It is not safe for concurrent
-// use. Exactly one of Commit and Abort decides its fate; later calls of either
-// do nothing.
+// File is a file before it has its final name. It is not safe for concurrent
+// use. Exactly one of Commit and Abort ends it; later calls of either do
+// nothing.
 type File struct {
-	path    string // what the caller named
-	final   string // where the content goes, links resolved
+	path    string // as given by the caller
+	final   string // destination of the content, links resolved
 	out     *os.File
 	through bool        // there is no temporary file: out is the target
 	stop    func() bool // ends the watch of the context
@@ -40,12 +39,12 @@ type File struct {
 func Create(path string) (*File, error) { return CreateContext(context.Background(), path) }
 
 // CreateContext starts a file that will appear at path on Commit. The folder
-// has to exist; the temporary file lies beside the file, with the permissions
-// of the one that it will replace, or those that the process's umask gives a
-// new one.
+// must exist. The temporary file is in the same folder, with the permissions of
+// the file that it will replace, or those that the process's umask gives a new
+// one.
 //
-// A pipe is waited for until somebody reads it, for [PipeWait] at most; the end
-// of ctx ends that wait, and a write that the reader holds up.
+// For a pipe it waits until a reader has opened it, for at most [PipeWait]; the
+// end of ctx ends that wait, and a write that the reader blocks.
 func CreateContext(ctx context.Context, path string) (*File, error) {
 	t, err := find(path)
 	if err != nil {
@@ -67,24 +66,23 @@ func CreateContext(ctx context.Context, path string) (*File, error) {
 	return f, nil
 }
 
-// temporary is a name beside path that nobody has. It is no longer than a name
-// may be, however long that of the file is.
+// temporary is an unused name beside path. It is no longer than a name may be,
+// however long the file's name is.
 func temporary(path string) string {
 	const most = 200
 	dir, name := filepath.Split(path)
 	return filepath.Join(dir, name[:min(len(name), most)]+".tmp-"+rand.Text())
 }
 
-// Check finds a path that [Create] would refuse, before there is anything to
-// write.
+// Check finds a path that [Create] would refuse, before any work is done.
 func Check(path string) error {
 	_, err := find(path)
 	return err
 }
 
-// Resolve is where writing to path ends up, links followed, and whether that is
-// something to write through, which neither a rename nor an exclusive creation
-// can do. Its errors are those of [Create].
+// Resolve is the final destination of writing to path, links followed, and
+// whether it is written directly, which neither a rename nor an exclusive
+// creation can do. Its errors are those of [Create].
 func Resolve(path string) (final string, through bool, err error) {
 	t, err := find(path)
 	return t.path, t.how != replaced, err
@@ -98,9 +96,9 @@ func (f *File) Write(p []byte) (int, error) {
 	return f.out.Write(p) //nolint:wrapcheck // an io.Writer passes its errors on
 }
 
-// Commit syncs the content and gives it its final name. When it fails the
-// temporary file is gone and path is as it was before. What is written through
-// has been written by then.
+// Commit syncs the content and gives it its final name. When it fails, the
+// temporary file is gone and path is unchanged. Content that is written
+// directly has been written by then.
 func (f *File) Commit() error {
 	if f.done {
 		return nil
@@ -122,8 +120,8 @@ func (f *File) Commit() error {
 	return syncDir(filepath.Dir(f.final))
 }
 
-// Abort drops the content and removes the temporary file. What was written
-// through cannot be taken back.
+// Abort drops the content and removes the temporary file. It cannot undo
+// content that was written directly.
 func (f *File) Abort() error {
 	switch {
 	case f.done:
@@ -135,7 +133,7 @@ func (f *File) Abort() error {
 	return errors.Join(f.out.Close(), os.Remove(f.out.Name()))
 }
 
-// close ends a file that is written through.
+// close ends a file that is written directly.
 func (f *File) close() error {
 	f.done = true
 	f.stop()
@@ -157,8 +155,8 @@ func WriteFile(path string, data []byte) error {
 	return f.Commit()
 }
 
-// syncDir makes a rename in dir durable. Some systems cannot sync a folder;
-// the rename itself has happened by then, so that is no failure.
+// syncDir makes a rename in dir durable. Some systems cannot sync a folder; the
+// rename itself has happened by then, so that is not a failure.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

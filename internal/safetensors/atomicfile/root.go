@@ -8,8 +8,8 @@ import (
 )
 
 // WriteIn is [WriteFile] of the file name inside root, and never outside it,
-// whatever the links on the way. What is there and no ordinary file, a link
-// among them, is [ErrTarget].
+// whatever links there are. An existing target that is not a regular file, for
+// example a link, is [ErrTarget].
 func WriteIn(root *os.Root, name string, data []byte) error {
 	switch info, err := root.Lstat(name); {
 	case errors.Is(err, fs.ErrNotExist):

@@ -9,27 +9,27 @@ import (
 	"syscall"
 )
 
-// maxLinks is the number of links that a path may lead over, as Linux has it.
+// maxLinks is the maximum number of links in a path, as on Linux.
 const maxLinks = 40
 
-// manner is how a path is written.
+// manner says how a path is written.
 type manner uint8
 
 const (
 	replaced   manner = iota // by a rename
-	through                  // opened, and written as it is
-	descriptor               // one that this process has open
+	through                  // opened, and written directly
+	descriptor               // an open descriptor of this process
 )
 
-// target is what a path leads to.
+// target is the destination of a path.
 type target struct {
 	how  manner
-	path string // links resolved, where it is replaced
+	path string // links resolved, if it is replaced
 	fd   int
-	info fs.FileInfo // nil for a file that is not there
+	info fs.FileInfo // nil for a file that does not exist
 }
 
-// find looks what writing to path means.
+// find determines the destination of a path.
 func find(path string) (target, error) {
 	if path == "" {
 		return target{}, fmt.Errorf("%w: the path is empty", ErrTarget)
@@ -56,8 +56,8 @@ func find(path string) (target, error) {
 	return target{}, &fs.PathError{Op: "open", Path: path, Err: syscall.ELOOP}
 }
 
-// follow is where a link leads. A relative one counts from the folder that
-// holds it, wherever links led to that.
+// follow is the target of a link. A relative target starts at the folder that
+// contains the link, wherever earlier links led.
 func follow(link string) (string, error) {
 	to, err := os.Readlink(link)
 	if err != nil {
@@ -73,7 +73,7 @@ func follow(link string) (string, error) {
 	return dir + string(filepath.Separator) + to, nil
 }
 
-// absent is a file that is to be made.
+// absent is a file to be created.
 func absent(path, final string) (target, error) {
 	info, err := os.Stat(filepath.Dir(final))
 	if err != nil {
@@ -88,11 +88,11 @@ func absent(path, final string) (target, error) {
 	return target{path: final}, nil
 }
 
-// existing is something that is there.
+// existing is an existing target.
 func existing(path, final string, info fs.FileInfo) (target, error) {
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
-		// A rename asks for no right to write the file itself.
+		// A rename does not check the permission to write the file itself.
 		f, err := os.OpenFile(final, os.O_WRONLY, 0)
 		if err != nil {
 			return target{}, err //nolint:wrapcheck // *fs.PathError names the path

@@ -100,8 +100,8 @@ func TestRefusedTargets(t *testing.T) {
 	require.Equal(t, "old", content(t, filepath.Join(dir, "file")))
 }
 
-// TestPermissionsAreKept: a file that is replaced keeps its permissions, and
-// one that may not be written is not replaced, though its folder would allow it.
+// TestPermissionsAreKept: a replaced file keeps its permissions, and a file
+// that must not be written is not replaced, though its folder would allow it.
 func TestPermissionsAreKept(t *testing.T) {
 	dir := t.TempDir()
 	for _, mode := range []os.FileMode{0o600, 0o640, 0o666, 0o755} {
@@ -132,7 +132,7 @@ func TestLongName(t *testing.T) {
 	require.Equal(t, "new", content(t, path))
 }
 
-// TestWriteIn keeps to ordinary files of its folder.
+// TestWriteIn writes only regular files of its folder.
 func TestWriteIn(t *testing.T) {
 	dir := t.TempDir()
 	root, err := os.OpenRoot(dir)

@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// PipeWait is how long a pipe that nobody reads is waited for.
+// PipeWait is how long to wait for a reader of a pipe.
 const PipeWait = 10 * time.Second
 
-// pipePoll is the time between two looks whether somebody reads a pipe.
+// pipePoll is the interval of checks for a reader of a pipe.
 const pipePoll = 10 * time.Millisecond
 
-// createThrough opens what is no ordinary file, and neither cuts nor replaces
-// it.
+// createThrough opens a target that is not a regular file, without truncating
+// or replacing it.
 func createThrough(ctx context.Context, path string, t target) (*File, error) {
 	out, err := openThrough(ctx, t)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	f := &File{path: path, final: path, out: out, through: true}
-	// A reader that stops reading holds a write up for no longer than ctx.
+	// A reader that stops reading blocks a write for no longer than ctx.
 	f.stop = context.AfterFunc(ctx, func() { _ = out.SetWriteDeadline(time.Unix(1, 0)) })
 	return f, nil
 }
@@ -53,7 +53,7 @@ func openThrough(ctx context.Context, t target) (*os.File, error) {
 	}
 }
 
-// same makes sure that nothing else has taken the place of what was found.
+// same checks that the target is still the one that was found.
 func same(f *os.File, err error, was fs.FileInfo) (*os.File, error) {
 	if err != nil {
 		return nil, err

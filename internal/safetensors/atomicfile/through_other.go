@@ -15,7 +15,7 @@ const (
 
 var errNoReader = errors.New("genie: no process reads this pipe")
 
-// descriptorOf finds none: no path stands for one on this system.
+// descriptorOf finds none: no path stands for a descriptor on this system.
 func descriptorOf(string) (int, bool) { return 0, false }
 
 func duplicate(int) (*os.File, error) { return nil, errors.ErrUnsupported }

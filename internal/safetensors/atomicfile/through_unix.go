@@ -16,12 +16,12 @@ const (
 	noTerminal  = syscall.O_NOCTTY
 )
 
-// errNoReader is what opening a pipe says when nobody reads it.
+// errNoReader is the error of opening a pipe without a reader.
 const errNoReader = syscall.ENXIO
 
 // descriptorOf is the descriptor of this process that a path stands for. The
-// links below /dev and /proc do not say so: what they name may be gone, or be
-// another program's file by now.
+// links below /dev and /proc do not help: their targets may be gone, or be
+// another program's files by now.
 func descriptorOf(path string) (int, bool) {
 	path = filepath.Clean(path)
 	for i, name := range [...]string{"/dev/stdin", "/dev/stdout", "/dev/stderr"} {
@@ -38,8 +38,8 @@ func descriptorOf(path string) (int, bool) {
 	return 0, false
 }
 
-// duplicate is another descriptor of the same open file: what is written goes
-// where the process writes next, not over what it has written.
+// duplicate is another descriptor of the same open file: it writes where the
+// process writes next, not over earlier output.
 func duplicate(fd int) (*os.File, error) {
 	name := "/dev/fd/" + strconv.Itoa(fd)
 	syscall.ForkLock.RLock()
@@ -52,8 +52,8 @@ func duplicate(fd int) (*os.File, error) {
 	return os.NewFile(uintptr(n), name), nil
 }
 
-// likeBefore gives a new file the permissions and, where that is allowed, the
-// owner of the one that it replaces.
+// likeBefore gives a new file the permissions and, if allowed, the owner of the
+// one that it replaces.
 func likeBefore(f *os.File, was fs.FileInfo) error {
 	if now, err := f.Stat(); err == nil {
 		a, ok := was.Sys().(*syscall.Stat_t)

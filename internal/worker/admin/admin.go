@@ -1,5 +1,5 @@
-// Package admin is the HTTP side of a worker, for those who run it: liveness,
-// readiness, metrics and, where it is asked for, profiles. It serves no tensors.
+// Package admin is the HTTP server of a worker for its operators: liveness,
+// readiness, metrics and, on request, profiles. It serves no tensors.
 package admin
 
 import (
@@ -23,32 +23,32 @@ import (
 type Options struct {
 	// Ready is nil when the worker takes requests, and otherwise says why not.
 	Ready func() error
-	// Gatherer gives the metrics.
+	// Gatherer provides the metrics.
 	Gatherer prometheus.Gatherer
-	// Pprof serves /debug/pprof/, to peers on this machine only that ask for it by a
-	// name of this machine or by Host, and by the port of Listen.
+	// Pprof serves /debug/pprof/, only to peers on this machine that use a name
+	// of this machine or Host, and the port of Listen.
 	Pprof bool
-	// Listen is the address that is listened on. Where it is one of this machine
-	// only, requests that name another host than this machine and Host are refused.
+	// Listen is the listening address. If only this machine can reach it,
+	// requests for a host other than this machine and Host are refused.
 	Listen net.Addr
 	// Host is the host of the address as it was configured; empty for none.
 	Host string
-	// Log is told of scrapes that fail. It is discarded when nil.
+	// Log reports failed scrapes. Nil discards.
 	Log *slog.Logger
 }
 
-// Time limits. A profile takes as long as it is asked to; [profileTime] bounds
-// it.
+// Time limits. A profile takes as long as its request says; [profileTime]
+// bounds it.
 const (
 	headerTime  = 5 * time.Second
 	requestTime = 10 * time.Second
 	profileTime = 2 * time.Minute
 	idleTime    = 2 * time.Minute
 	scrapes     = 4  // at one time
-	maxConns    = 64 // of all who ask
+	maxConns    = 64 // over all clients
 )
 
-// New makes a server; Serve and Shutdown are its caller's to call.
+// New makes a server; the caller calls Serve and Shutdown.
 func New(o Options) *http.Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -75,7 +75,7 @@ func New(o Options) *http.Server {
 	}
 }
 
-// within bounds the time that writing an answer takes.
+// within bounds the time to write an answer.
 func within(d time.Duration, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d))
@@ -109,11 +109,12 @@ func local(h http.Handler) http.Handler {
 	})
 }
 
-// Protocol is what TLS agrees on here (ALPN).
+// Protocol is the protocol negotiated in TLS (ALPN).
 const Protocol = "http/1.1"
 
-// Serve serves until ctx ends, which is no error, and closes l. Connections are
-// encrypted unless config is nil. Of more than there may be, the oldest goes.
+// Serve serves until ctx ends, which is not an error, and closes l. Connections
+// are encrypted unless config is nil. When there are too many, the oldest is
+// closed.
 func Serve(ctx context.Context, s *http.Server, l net.Listener, config *tls.Config) error {
 	l = connlimit.New(connlimit.Options{Max: maxConns, Share: maxConns, Ended: ctx.Done()}).Listener(l, false, func(string, error) {})
 	if config != nil {

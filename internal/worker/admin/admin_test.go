@@ -25,7 +25,7 @@ var (
 	here     = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9090}
 )
 
-// TestHosts asks by other names than those of this machine, as a page does whose
+// TestHosts asks by other names than those of this machine, like a page whose
 // name resolves to it.
 func TestHosts(t *testing.T) {
 	const refused = http.StatusMisdirectedRequest
@@ -64,7 +64,7 @@ func TestHosts(t *testing.T) {
 				"/debug/pprof/": tt.profiles, "/debug/pprof/cmdline": tt.profiles, "/debug/pprof/heap": tt.profiles,
 			} {
 				if listen == anywhere && path[1] != 'd' {
-					want = 200 // whoever reaches it reaches it by any name
+					want = 200 // any client reaches it by any name
 				}
 				q := httptest.NewRequest(http.MethodGet, path, http.NoBody)
 				q.RemoteAddr, q.Host = "127.0.0.1:5", tt.host
@@ -149,8 +149,8 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestManyPeers has more peers connect than there may be, who say nothing and come
-// again: others are served.
+// TestManyPeers has more peers connect than the limit, which say nothing and
+// return: others are served.
 func TestManyPeers(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

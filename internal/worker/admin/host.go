@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// doors are the names by which a server may be asked. A page of a browser on this
-// machine reaches what listens here by a name of its own that resolves to this
-// machine (DNS rebinding); the request says so in Host.
+// doors are the host names that a request may use. A web page in a browser on
+// this machine can reach a local listener through a name of its own that
+// resolves to this machine (DNS rebinding); the Host header shows it.
 type doors struct {
 	host string // as configured: a name or an address; empty for none
-	port string // that is listened on
-	only bool   // the server listens for this machine only
+	port string // of the listener
+	only bool   // only this machine can reach the listener
 }
 
 func newDoors(listen net.Addr, host string) doors {
@@ -29,20 +29,20 @@ func newDoors(listen net.Addr, host string) doors {
 	d.port = strconv.Itoa(int(at.Port()))
 	d.only = at.Addr().Unmap().IsLoopback()
 	if a, err := netip.ParseAddr(d.host); err == nil && a.IsUnspecified() {
-		d.host = "" // every address, and so the name of none
+		d.host = "" // every address, and so no name
 	}
 	return d
 }
 
-// canonical is a host as it is compared: in lower case, without brackets and
-// without the dot at the end.
+// canonical is a host in the form for comparison: in lower case, without
+// brackets and without the final dot.
 func canonical(host string) string {
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	return strings.TrimSuffix(strings.ToLower(host), ".")
 }
 
-// named reports whether a request asks this machine, or the address that was
-// configured, and by which port.
+// named reports whether a request names this machine, or the configured
+// address, and whether the port is the listener's.
 func (d doors) named(r *http.Request) (port string, ok bool) {
 	host, port, err := net.SplitHostPort(r.Host)
 	if err != nil {
@@ -62,8 +62,8 @@ func (d doors) named(r *http.Request) (port string, ok bool) {
 	return port, err == nil && a.Unmap().IsLoopback()
 }
 
-// known refuses requests by other names where only this machine is served. The
-// port may be another: that of a tunnel, say.
+// known refuses requests with other names if only this machine is served. The
+// port may differ, for example for a tunnel.
 func (d doors) known(h http.Handler) http.Handler {
 	if !d.only {
 		return h
@@ -77,8 +77,8 @@ func (d doors) known(h http.Handler) http.Handler {
 	})
 }
 
-// exact refuses requests by other names and ports, and those that a browser makes
-// for the page of another site.
+// exact refuses requests with other names and ports, and those that a browser
+// makes for the page of another site.
 func (d doors) exact(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if port, ok := d.named(r); !ok || port != d.port {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// bounds are the upper ends of the buckets: three to a decade from 100 us, which
-// a small model's step takes, to 50 s, which a long prefill does.
+// bounds are the upper ends of the buckets: three per decade from 100 us, the
+// step of a small model, to 50 s, a long prefill.
 var bounds = [...]time.Duration{
 	100 * time.Microsecond, 200 * time.Microsecond, 500 * time.Microsecond,
 	time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond,
@@ -31,8 +31,8 @@ func (h *Histogram) Observe(d time.Duration) {
 	h.sum.Add(int64(d))
 }
 
-// Snapshot gives the number of durations up to each bound in seconds, the
-// number of all and their sum in seconds.
+// Snapshot returns the number of durations up to each bound in seconds, their
+// total number, and their sum in seconds.
 func (h *Histogram) Snapshot() (upTo map[float64]uint64, count uint64, sum float64) {
 	upTo = make(map[float64]uint64, len(bounds))
 	for i := range h.counts {

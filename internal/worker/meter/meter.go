@@ -1,6 +1,6 @@
-// Package meter is what a worker counts while it works: plain atomic counters
-// and histograms, which cost a few nanoseconds and no memory, and which know no
-// monitoring system. Package metrics shows them to Prometheus.
+// Package meter counts the activity of a worker: plain atomic counters and
+// histograms, which cost a few nanoseconds and no memory, and which depend on
+// no monitoring system. Package metrics exports them to Prometheus.
 package meter
 
 import (
@@ -13,40 +13,40 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// The bounds of what is counted by number: above those in use, so that a new
-// message or error code needs no change here.
+// Limits of the numbers that are counted: above those in use, so a new message
+// or error code needs no change here.
 const (
 	numTypes = 32
 	numCodes = 64
 )
 
-// Meter counts since the worker started; fields called Open or Waiting are what
-// is there now. The zero Meter is ready to use, by any number of goroutines.
+// Meter counts since the worker started; fields called Open or Waiting are
+// current values. The zero Meter is ready to use from any number of goroutines.
 type Meter struct {
 	Ledger transport.Ledger // bytes of all connections
 
 	ConnectionsOpen    atomic.Int64
 	Connections        atomic.Int64
 	ConnectionsRefused atomic.Int64
-	Strangers          atomic.Int64 // connections that are open and have not said who they are
-	StrangersEvicted   atomic.Int64 // those that had to go for others
+	Strangers          atomic.Int64 // open connections whose peers have not authenticated
+	StrangersEvicted   atomic.Int64 // strangers evicted for others
 	SessionsOpened     atomic.Int64
-	SessionsResumed    atomic.Int64 // joined by their clients over another connection
-	SessionsLapsed     atomic.Int64 // freed because their clients did not come back in time
-	SessionsNotHeld    atomic.Int64 // freed at once because too many waited for their clients
+	SessionsResumed    atomic.Int64 // resumed by their clients over another connection
+	SessionsLapsed     atomic.Int64 // freed because their clients did not return in time
+	SessionsNotHeld    atomic.Int64 // freed at once because too many were waiting for their clients
 	Waiting            atomic.Int64 // requests that wait for their session's turn
-	Running            atomic.Int64 // requests that are being done
+	Running            atomic.Int64 // requests being served
 	Panics             atomic.Int64
-	LoopRuns           atomic.Int64 // runs that loops have made
-	Tokens             atomic.Int64 // tokens that loops have made, of all sequences
+	LoopRuns           atomic.Int64 // runs of loops
+	Tokens             atomic.Int64 // tokens of loops, over all sequences
 	PlanHits           atomic.Int64 // plans named by hash that the worker had
 	PlanMisses         atomic.Int64
 	WeightHits         atomic.Int64 // weights of prepared plans that the worker had
-	WeightFolderHits   atomic.Int64 // those it found in its model folder
-	WeightCacheHits    atomic.Int64 // those it found in its cache on disk
-	WeightMisses       atomic.Int64 // those the client was asked for
-	UploadsShared      atomic.Int64 // times that a client waited for weights that another one was sending
-	RequestsHandedBack atomic.Int64 // ended by a shutdown, for the client to make elsewhere
+	WeightFolderHits   atomic.Int64 // found in the model folder
+	WeightCacheHits    atomic.Int64 // found in the cache on disk
+	WeightMisses       atomic.Int64 // requested from the client
+	UploadsShared      atomic.Int64 // waits for weights that another client was sending
+	RequestsHandedBack atomic.Int64 // ended by a shutdown, to be retried elsewhere
 	QueueWait          Histogram    // from the end of a message to its turn
 	Run                Histogram    // the engine's time of a Run
 	LoopRun            Histogram    // the engine's time of a run of a loop
@@ -56,10 +56,10 @@ type Meter struct {
 	quotas             [len(quotaKinds)]atomic.Int64
 }
 
-// quotaKinds are what quotas are about, see [transport.QuotaError].
+// quotaKinds are the kinds of quotas, see [transport.QuotaError].
 var quotaKinds = [...]string{"sessions", "plans", "calls", "bytes", "connections"}
 
-// Request counts a request that has ended, d after its first frame came. A nil
+// Request counts a request that ended d after its first frame arrived. A nil
 // err is a success.
 func (m *Meter) Request(t wire.Type, d time.Duration, err error) {
 	i := min(int(t), numTypes-1)
@@ -71,7 +71,7 @@ func (m *Meter) Request(t wire.Type, d time.Duration, err error) {
 	}
 }
 
-// Refused counts what was refused for a quota, if that is what err is about.
+// Refused counts err if it is a refusal for a quota.
 func (m *Meter) Refused(err error) {
 	if q, ok := errors.AsType[*transport.QuotaError](err); ok {
 		if kind := slices.Index(quotaKinds[:], q.What); kind >= 0 {
@@ -80,14 +80,15 @@ func (m *Meter) Refused(err error) {
 	}
 }
 
-// Quotas calls each for every kind of quota, with the requests that it refused.
+// Quotas calls each for every kind of quota, with the number of refused
+// requests.
 func (m *Meter) Quotas(each func(kind string, n int64)) {
 	for i, kind := range quotaKinds {
 		each(kind, m.quotas[i].Load())
 	}
 }
 
-// Requests calls each for every type of request that there was.
+// Requests calls each for every type of request that has occurred.
 func (m *Meter) Requests(each func(t wire.Type, n int64, d *Histogram)) {
 	for i := range m.requests {
 		if n := m.requests[i].Load(); n > 0 {
@@ -96,8 +97,8 @@ func (m *Meter) Requests(each func(t wire.Type, n int64, d *Histogram)) {
 	}
 }
 
-// Errors calls each for every type of request and error code, see
-// [transport.Code], that there was.
+// Errors calls each for every type of request and error code (see
+// [transport.Code]) that has occurred.
 func (m *Meter) Errors(each func(t wire.Type, code uint32, n int64)) {
 	for i := range m.errors {
 		for j := range m.errors[i] {

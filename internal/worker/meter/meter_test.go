@@ -36,7 +36,7 @@ func TestRequests(t *testing.T) {
 	m.Request(wire.TypeRun, time.Second, nil)
 	m.Request(wire.TypeRun, time.Second, fmt.Errorf("%w: four rows", transport.ErrShape))
 	m.Request(wire.TypeRun, time.Second, context.Canceled)
-	m.Request(wire.Type(200), 0, errors.New("what nobody knows"))
+	m.Request(wire.Type(200), 0, errors.New("an unknown error"))
 	counts := map[wire.Type]int64{}
 	m.Requests(func(typ wire.Type, n int64, h *meter.Histogram) {
 		counts[typ] = n

@@ -1,5 +1,5 @@
-// Package metrics shows what a worker has counted to Prometheus. The worker
-// itself links no monitoring system: it counts in package meter, and a
+// Package metrics exports the counters of a worker to Prometheus. The worker
+// itself depends on no monitoring system: it counts in package meter, and a
 // [Collector] reads that when it is scraped.
 package metrics
 
@@ -14,7 +14,7 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// Source is what is scraped; a worker.Server is one.
+// Source is the scraped worker; worker.Server implements it.
 type Source interface {
 	Meter() *meter.Meter
 	Stats() transport.Stats
@@ -114,7 +114,7 @@ func histogram(name, help string, labels []string, each func(s *sample, times fu
 	}
 }
 
-// typeName is the label of a type of request; peers may send unknown ones.
+// typeName is the label of a type of request; peers may send unknown types.
 func typeName(t wire.Type) string {
 	if !t.Known() {
 		return "unknown"
@@ -122,7 +122,7 @@ func typeName(t wire.Type) string {
 	return t.String()
 }
 
-// codeName is the label of an error code: the words of its cause.
+// codeName is the label of an error code: the text of its cause.
 func codeName(code uint32) string {
 	cause := (&transport.RemoteError{Code: code}).Unwrap()
 	return strings.TrimPrefix(cause.Error(), "genie: ")

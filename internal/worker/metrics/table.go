@@ -7,8 +7,8 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// table is all metrics; their names begin with genie_worker_. A new one is a line
-// here and a line in docs/operations.md.
+// table is all metrics; their names begin with genie_worker_. A new metric is a
+// line here and a line in docs/operations.md.
 func table(version string) []metric {
 	return slices.Concat(clients(version), work(), resources())
 }
@@ -51,7 +51,7 @@ func clients(version string) []metric {
 	}
 }
 
-// work are the metrics of what the engine does, and of plans and weights.
+// work are the metrics of the engine, and of plans and weights.
 func work() []metric {
 	return []metric{
 		counter("runs_total", "Runs of plans.", func(s *sample) int64 { return s.stats.Runs }),
@@ -125,7 +125,7 @@ func truth(b bool) int64 {
 	return 0
 }
 
-// A worker says of a type of request nothing before there was one.
+// A worker reports a type of request only after the first one.
 
 func requests(s *sample, value func(float64, ...string)) {
 	sums := map[string]int64{}

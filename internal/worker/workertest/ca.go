@@ -19,7 +19,7 @@ import (
 	"github.com/genie-sdk/go/transport/credentials"
 )
 
-// CA is an authority for one test.
+// CA is a certificate authority for one test.
 type CA struct {
 	File string // its certificate
 
@@ -30,7 +30,7 @@ type CA struct {
 	last int64
 }
 
-// NewCA makes an authority whose files go with the test.
+// NewCA makes an authority whose files are removed with the test.
 func NewCA(t testing.TB) *CA {
 	t.Helper()
 	ca := &CA{t: t, dir: t.TempDir(), last: 1}

@@ -15,7 +15,7 @@ import (
 	"github.com/genie-sdk/go/internal/worker"
 )
 
-// Worker is a server with an engine of its own.
+// Worker is a server with its own engine.
 type Worker struct {
 	TCP, GRPC string // addresses
 	Server    *worker.Server
@@ -35,7 +35,8 @@ func (w *Worker) Close() (err error) {
 	return err
 }
 
-// Held is what the worker holds for sessions, by name; zero when there are none.
+// Held is what the worker holds for sessions, by name; all zero without
+// sessions.
 func (w *Worker) Held() map[string]int64 {
 	st := w.Engine.Stats()
 	return map[string]int64{"sessions": st.Sessions, "state bytes": st.StateBytes, "staged bytes": w.Server.Staged()}
@@ -47,7 +48,7 @@ func Start(t testing.TB, change func(*worker.Options)) *Worker {
 	return StartEngine(t, engine.Options{Threads: 2}, change)
 }
 
-// StartEngine is Start with an engine of the caller's choice.
+// StartEngine is Start with the given engine options.
 func StartEngine(t testing.TB, o engine.Options, change func(*worker.Options)) *Worker {
 	t.Helper()
 	e, err := host.Open(o)

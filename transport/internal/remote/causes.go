@@ -6,14 +6,14 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// saidCauses is what a worker has been told that the inputs of a plan count as.
-// It is told with the first run, and again when a run differs.
+// saidCauses is what the client has told the worker about the causes of a
+// plan's inputs. It tells it with the first run, and again when a run differs.
 type saidCauses struct {
 	mu   sync.Mutex
 	list []uint32
 }
 
-// differ gives what a run has to say, nil for nothing.
+// differ returns the causes that a run has to send, nil for none.
 func (s *saidCauses) differ(inputs []transport.Input) []uint32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

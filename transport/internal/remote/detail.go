@@ -8,7 +8,7 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// detail is the error with its numbers that a worker sent; nil if it has none.
+// detail is the error with its numbers from a worker; nil if it has none.
 func detail(m *wirepb.Error) error {
 	switch q := m.GetQuota(); {
 	case m.GetCode() == transport.Code(transport.ErrMemory):

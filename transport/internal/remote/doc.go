@@ -1,7 +1,8 @@
-// Package remote is the client side of the genie protocol over any
-// [wire.Pipe]: an executor whose worker is at the other end. transport/tcp and
-// transport/rpc dial and hand their connection over.
+// Package remote is the client of the genie protocol over any [wire.Pipe]: an
+// executor whose worker is at the other end. transport/tcp and transport/rpc
+// dial and pass their connection to it.
 //
-// One goroutine a connection receives; callers send for themselves. Requests
-// are told apart by stream number, so any number of calls share a connection.
+// One goroutine per connection receives; callers send by themselves. Requests
+// are distinguished by stream number, so any number of calls share a
+// connection.
 package remote

@@ -10,8 +10,8 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// FinalError is an error of connecting for the first time that another attempt
-// would end in, too.
+// FinalError is an error of the first connection that another attempt would not
+// cure.
 type FinalError struct{ Err error }
 
 // Error is that of the cause.
@@ -20,8 +20,8 @@ func (e *FinalError) Error() string { return e.Err.Error() }
 // Unwrap is the cause.
 func (e *FinalError) Unwrap() error { return e.Err }
 
-// NotDialled makes an error of dialling final, unless it is that of a connection
-// that was there: nobody listens, or there is no such name.
+// NotDialled makes an error of dialling final, unless the connection was
+// established: no server listens, or there is no such name.
 func NotDialled(err error) error {
 	for _, cut := range []error{syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ENOTCONN, io.EOF, io.ErrUnexpectedEOF} {
 		if errors.Is(err, cut) {
@@ -31,9 +31,9 @@ func NotDialled(err error) error {
 	return &FinalError{err}
 }
 
-// first makes the first connection. One that is lost while it is made, before
-// the worker has said who it is, is made again as a later one would be. Where
-// nobody listens, or somebody answers with a reason, it is not.
+// first makes the first connection. If it is lost before the worker's Hello, it
+// is made again like a later one. It is not if no server listens, or if the
+// server answers with a reason.
 func (x *Executor) first(ctx context.Context) (*Client, error) {
 	begin := time.Now()
 	c, err := x.dial(ctx)
@@ -51,8 +51,8 @@ func (x *Executor) first(ctx context.Context) (*Client, error) {
 	return x.connect(ctx, left)
 }
 
-// lost reports whether err, of connecting for the first time, says that the
-// connection was lost on the way.
+// lost reports whether err, of the first connection, says that it was lost
+// while it was made.
 func lost(err error) bool {
 	if _, final := errors.AsType[*FinalError](err); final {
 		return false

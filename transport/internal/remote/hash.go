@@ -9,13 +9,13 @@ import (
 
 const maxHashes = 1024
 
-// hashes remembers the hashes of plans.
+// hashes caches the hashes of plans.
 type hashes struct {
 	mu sync.Mutex
 	of map[weak.Pointer[plan.Plan]]plan.Hash
 }
 
-// hash is p's hash, computed once a plan.
+// hash is p's hash, computed once per plan.
 func (s *hashes) hash(p *plan.Plan) plan.Hash {
 	key := weak.Make(p)
 	s.mu.Lock()

@@ -10,13 +10,13 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// longestPatience bounds how long a plan waits for the worker to have memory for
+// longestPatience bounds how long a plan waits until the worker has memory for
 // its weights.
 const longestPatience = 15 * time.Second
 
-// patience is how a plan whose weights do not fit waits for others to give their
-// memory back: clients that start together need it twice for a moment, as what
-// they upload is the same.
+// patience is the wait of a plan whose weights do not fit: clients that start
+// together need memory twice for a short time, because they upload the same
+// content.
 type patience struct {
 	retry Retry
 	until time.Time
@@ -30,8 +30,8 @@ func (r Retry) patience() *patience {
 	return &patience{retry: r, until: time.Now().Add(min(r.Max, longestPatience)), wait: waits()}
 }
 
-// again waits before the next attempt and reports whether there is to be one:
-// the worker lacked memory, has it when it is idle, and it is not too late.
+// again waits before the next attempt and reports whether to make one: the
+// worker lacked memory, has enough when it is idle, and there is time left.
 func (p *patience) again(ctx context.Context, err error) bool {
 	short, ok := errors.AsType[*transport.MemoryError](err)
 	if !ok || p.wait == nil || short.Limit > 0 && short.Need > short.Limit {

@@ -13,9 +13,9 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// prove shows a worker that asks for it that this side has the content of weights
-// that it lists as missing: those that it has from another identity need not be
-// sent then. The answer lists what is left.
+// prove proves to a worker that requires it that this client has the content of
+// missing weights: content that the worker has from another identity need not
+// be sent then. The answer lists the rest.
 func (s *session) prove(ctx context.Context, ref *planRef, ready *wirepb.Prepared, weights transport.WeightSource) (*wirepb.Prepared, error) {
 	if len(ready.GetMissing()) == 0 || len(ready.GetChallenge()) == 0 && len(ready.GetNonce()) == 0 {
 		return ready, nil

@@ -11,28 +11,29 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Retry says how a lost connection is made again. The zero Retry does not.
+// Retry says how a lost connection is restored. The zero Retry does not restore
+// it.
 type Retry struct {
-	// Max bounds how long is tried, from when the loss is noticed; of the first
+	// Max bounds the attempts, from when the loss is noticed; for the first
 	// connection, from its beginning.
 	Max time.Duration
-	// Sleep waits between two attempts; nil for the clock of the system.
+	// Sleep waits between two attempts; nil for the system's clock.
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
 func (r Retry) on() bool { return r.Max > 0 }
 
 // The waits between attempts: each about twice as long as the one before, up to
-// the cap, and any time between half of that and one and a half, so that the
-// clients of a worker that was restarted do not all come at once.
+// the cap, and randomised from half to one and a half times of it, so that the
+// clients of a restarted worker do not all come at once.
 const (
 	firstWait  = 20 * time.Millisecond
 	longestGap = time.Second
 	jitter     = 0.5
 )
 
-// maxAttempts bounds how often one request is made: one that takes each
-// connection with it must end.
+// maxAttempts bounds how often one request is made: a request that kills each
+// connection must end.
 const maxAttempts = 32
 
 // attemptTimeout bounds one attempt to connect.
@@ -64,21 +65,21 @@ func leaving(err error) bool {
 	return remote && errors.Is(err, transport.ErrClosed)
 }
 
-// permanent reports whether another attempt would end as this one did.
+// permanent reports whether another attempt would end like this one.
 func permanent(err error) bool {
 	return errors.Is(err, transport.ErrVersion) || errors.Is(err, transport.ErrUnauthenticated) || errors.Is(err, transport.ErrPermission)
 }
 
-// dialling is a connection that is being made. What it came to is there when
-// done is closed.
+// dialling is a connection that is being made. Its result is set when done is
+// closed.
 type dialling struct {
 	done chan struct{}
 	c    *Client
 	err  error
 }
 
-// connection is the connection, made again if need be, for which all callers
-// wait together.
+// connection is the connection, restored if needed. All callers wait for the
+// same attempt.
 func (x *Executor) connection(ctx context.Context) (*Client, error) {
 	c, d, err := x.currently()
 	if d == nil {
@@ -113,7 +114,7 @@ func (x *Executor) currently() (*Client, *dialling, error) {
 
 // redial connects until it succeeds, its time is over or the executor closes.
 func (x *Executor) redial(d *dialling, old *Client) {
-	old.close() // it is lost; this waits for its goroutines
+	old.close() // waits for the goroutines of the lost connection
 	d.c, d.err = x.connect(x.ctx, x.retry.Max)
 	x.mu.Lock()
 	x.dialling = nil
@@ -160,7 +161,7 @@ func (x *Executor) connect(parent context.Context, limit time.Duration) (*Client
 	}
 }
 
-// stopped is the error of connecting when parent has ended.
+// stopped is the error of connecting after parent has ended.
 func (x *Executor) stopped(parent context.Context) error {
 	if x.ctx.Err() != nil {
 		return x.closedError()
@@ -176,8 +177,8 @@ func unreachable(addr string, tried time.Duration, err error) error {
 	return fmt.Errorf("%w: %s: tried for %v: %w", transport.ErrUnreachable, addr, tried, err)
 }
 
-// watch makes the connection again when c is lost while sessions are open, so
-// that those whose caller is busy elsewhere do not lapse.
+// watch restores the connection when c is lost while sessions are open, so that
+// sessions whose caller is busy elsewhere do not expire.
 func (x *Executor) watch(c *Client) {
 	if !x.retry.on() {
 		return

@@ -32,8 +32,9 @@ func TestWaits(t *testing.T) {
 	require.Greater(t, len(seen), 200, "jitter")
 }
 
-// TestConnectEnds holds that connecting is given up in time, on an injected
-// clock and on that of the bubble, and at once where another attempt is no use.
+// TestConnectEnds verifies that connecting is given up in time, on an injected
+// clock and on that of the bubble, and at once where another attempt would fail
+// too.
 func TestConnectEnds(t *testing.T) {
 	refused := errors.New("refused")
 	executor := func(r Retry, dial func(context.Context) (*Client, error)) *Executor {

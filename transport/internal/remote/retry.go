@@ -15,8 +15,8 @@ import (
 // longestPause bounds the time between two attempts.
 const longestPause = 30 * time.Second
 
-// call makes a request. One that an overloaded worker did not take, and so did
-// nothing of, is made again if the client is configured so, as long as the next
+// call makes a request. If the client is configured so, it retries a request
+// that an overloaded worker refused, and so did no part of, as long as the next
 // attempt is within the time of ctx.
 func (c *Client) call(ctx context.Context, r *request) error {
 	for attempt := 0; ; attempt++ {
@@ -42,9 +42,9 @@ func (c *Client) call(ctx context.Context, r *request) error {
 	}
 }
 
-// pause is the time before the next attempt: the worker's hint, doubled each time
-// that it was not enough, and up to half of it more, so that those who were
-// refused together do not come back together.
+// pause is the time before the next attempt: the worker's hint, doubled each
+// time that it was too short, and up to half of it more, so that requests
+// refused together do not return together.
 func pause(hint time.Duration, attempt int) time.Duration {
 	d := max(hint, time.Millisecond)
 	for range attempt {
@@ -56,8 +56,8 @@ func pause(hint time.Duration, attempt int) time.Duration {
 	return d + rand.N(d/2) //nolint:gosec // it only spreads attempts
 }
 
-// tellDeadline puts what is left of the time of ctx into a request, rounded up so
-// that this side is not the later one to know.
+// tellDeadline puts the remaining time of ctx into a request, rounded up so
+// that the worker does not give up before the client.
 func tellDeadline(ctx context.Context, m proto.Message) {
 	end, ok := ctx.Deadline()
 	if !ok {

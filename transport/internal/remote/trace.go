@@ -13,8 +13,8 @@ import (
 // fieldTraceparent is the same in every control message that has it.
 const fieldTraceparent = 13
 
-// carry puts the span in ctx into a control message, so that what the worker
-// does for it is a child of that span.
+// carry puts the span in ctx into a control message, so that the worker's spans
+// for it become children of that span.
 func (c *Client) carry(ctx context.Context, control proto.Message) {
 	if c.cfg.Tracer == nil || control == nil {
 		return
@@ -27,9 +27,8 @@ func (c *Client) carry(ctx context.Context, control proto.Message) {
 }
 
 // reconnecting begins the span of a caller who waits for session num to be on
-// another connection, after its own was lost to cause; done ends it. What is
-// asked of the worker meanwhile is below that span. There is none when cause is
-// nil.
+// another connection, after its own was lost to cause; done ends it. Requests
+// to the worker meanwhile are below that span. There is none when cause is nil.
 func (x *Executor) reconnecting(ctx context.Context, num uint32, cause error) (waiting context.Context, done func(error)) {
 	if x.cfg.Tracer == nil || cause == nil {
 		return ctx, func(error) {}
@@ -39,8 +38,8 @@ func (x *Executor) reconnecting(ctx context.Context, num uint32, cause error) (w
 	return waiting, span.End
 }
 
-// lostTo is why a connection that is to be made again is lost; nil for one that
-// lives.
+// lostTo is the cause of the loss of a connection that is to be restored; nil
+// for a live one.
 func (x *Executor) lostTo(c *Client) error {
 	if c == nil || c.lives() || !x.retry.on() {
 		return nil

@@ -13,9 +13,9 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// sendWeight uploads one weight, from where an upload that was cut short ended.
-// If the worker has given up what it had, it is sent from the beginning. Uploads
-// of a session need no order.
+// sendWeight uploads one weight. It resumes an interrupted upload; if the
+// worker has dropped its part, it starts from the beginning. Uploads of a
+// session need no order.
 func (s *session) sendWeight(ctx context.Context, ref *planRef, u upload, sent func(int)) error {
 	err := s.put(ctx, ref, u, sent)
 	if u.offset > 0 && errors.Is(err, transport.ErrMissingWeight) {
@@ -32,8 +32,8 @@ func (s *session) sendWeight(ctx context.Context, ref *planRef, u upload, sent f
 	return err
 }
 
-// examine finds out whether a weight that came damaged was so before it was
-// sent: then what its source knows of its file is wrong.
+// examine checks whether a weight that arrived damaged was damaged before it
+// was sent: then what its source has stored about its file is wrong.
 func (u upload) examine(ref *planRef, err error) error {
 	v := &ref.layout.Plan.Values[u.value]
 	if !errors.Is(err, memory.ErrFault) {
@@ -58,14 +58,14 @@ func (u upload) examine(ref *planRef, err error) error {
 	return err
 }
 
-// put is PutWeight.
+// put sends PutWeight.
 func (s *session) put(ctx context.Context, ref *planRef, u upload, sent func(int)) error {
 	data := u.weight.Data[u.offset:]
 	payload := wire.Segment{Data: data, Cause: plan.CauseWeights}
 	if u.weight.File != "" {
 		payload.View = fmt.Sprintf("weight %q of %s", u.weight.Name, u.weight.File)
 	}
-	at, told := 0, 0 // of the bytes: sent by this attempt, told of
+	at, told := 0, 0 // bytes sent by this attempt, and reported to progress
 	return s.call(ctx, &request{
 		typ: wire.TypePutWeight,
 		control: &wirepb.PutWeight{
@@ -82,7 +82,7 @@ func (s *session) put(ctx context.Context, ref *planRef, u upload, sent func(int
 	})
 }
 
-// byValue is what the worker has of each value that it has a part of.
+// byValue is the worker's parts of values, by value.
 func byValue(parts []*wirepb.Partial) map[uint32]*wirepb.Partial {
 	of := make(map[uint32]*wirepb.Partial, len(parts))
 	for _, p := range parts {
@@ -93,7 +93,7 @@ func byValue(parts []*wirepb.Partial) map[uint32]*wirepb.Partial {
 	return of
 }
 
-// resumeAt is how much of a weight need not be sent: what the worker has, if it
+// resumeAt is how much of a weight need not be sent: the worker's part, if it
 // is the beginning of its content.
 func resumeAt(v *plan.Value, w transport.Weight, p *wirepb.Partial) (int, error) {
 	if p == nil || p.GetBytes() > uint64(len(w.Data)) {

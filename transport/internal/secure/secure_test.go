@@ -16,8 +16,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestTokenOverTheNetwork sends a token where nobody can listen, and elsewhere
-// only when told to.
+// TestTokenOverTheNetwork sends a token where it cannot be overheard, and
+// elsewhere only when told to.
 func TestTokenOverTheNetwork(t *testing.T) {
 	near, far := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}
 	files := &credentials.Files{}

@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/transport"
+)
+
+// page is memory of carried state. Sessions share pages: one that is shared is copied
+// before a run writes to it. Every session counts it, the budget counts it once.
+type page struct {
+	mem  device.Buffer
+	refs atomic.Int32 // sessions
+}
+
+func (p *page) size() int { return p.mem.Len() }
+
+// size is the memory of the state, in bytes.
+func (st *state) size() int { return pagesSize(st.pages) }
+
+func pagesSize(pages []*page) (n int) {
+	for _, p := range pages {
+		n += p.size()
+	}
+	return n
+}
+
+// room is how many positions the state has room for.
+func (st *state) room() int { return st.capacity * max(len(st.pages), 1) }
+
+// written is the first page that is written to when the state grows from the
+// positions that it has.
+func (st *state) written() int {
+	if st.axis < 0 || st.capacity == 0 {
+		return 0
+	}
+	return st.shape[st.axis] / st.capacity
+}
+
+// sharedFrom reports whether another session has one of the pages from the first on.
+func (st *state) sharedFrom(first int) bool {
+	for _, p := range st.pages[min(first, len(st.pages)):] {
+		if p.refs.Load() > 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// piece is page i as the device sees it.
+func (st *state) piece(i int) device.Piece {
+	return device.Piece{Buffer: st.pages[i].mem, Positions: st.capacity}
+}
+
+// replacePages keeps the first pages of a state, gives up the others and adds more,
+// which the accounts have.
+func (s *Session) replacePages(st *state, keep int, more []*page) {
+	gone := st.pages[keep:]
+	s.account.Give(max(int64(pagesSize(gone)-pagesSize(more)), 0)) // what is more has been taken
+	for i, p := range gone {
+		s.e.dropPage(p)
+		gone[i] = nil
+	}
+	st.pages = append(st.pages[:keep], more...)
+	st.version++
+}
+
+// dropPage gives up one session's part in a page.
+func (e *Engine) dropPage(p *page) {
+	if p.refs.Add(-1) == 0 {
+		n := p.size()
+		e.device.Free(device.UseState, p.mem)
+		e.account.Release(budget.State, int64(n))
+	}
+}
+
+// ShareState gives s the carried state of another session of the engine, which keeps
+// it. They share its memory: pages that are full stay shared, and one that a later run
+// of either writes to is copied before. It waits for the running calls of both; s must
+// have no state. The error is [transport.ErrState], [transport.ErrClosed] or that of
+// the account of s.
+func (s *Session) ShareState(from *Session) error {
+	list, err := from.shareStates()
+	if err != nil {
+		return err
+	}
+	taken := false
+	defer func() {
+		if !taken {
+			for _, st := range list {
+				for _, p := range st.pages {
+					s.e.dropPage(p)
+				}
+			}
+		}
+	}()
+	s.run.Lock()
+	defer s.run.Unlock()
+	taken, err = s.adopt(list)
+	return err
+}
+
+// shareStates are copies of a session's states over the same pages.
+func (s *Session) shareStates() ([]*state, error) {
+	s.run.Lock()
+	defer s.run.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(); err != nil {
+		return nil, err
+	}
+	for _, st := range s.states {
+		if st.lost {
+			return nil, fmt.Errorf("%w: %q was lost when a run was cut short", transport.ErrState, st.name)
+		}
+	}
+	list := make([]*state, 0, len(s.states))
+	for _, st := range s.states {
+		own := &state{name: st.name, mode: st.mode, dtype: st.dtype, axis: st.axis, capacity: st.capacity}
+		own.shape = append(own.dims[:0], st.shape...)
+		for _, p := range st.pages {
+			p.refs.Add(1)
+			own.pages = append(own.pages, p)
+		}
+		list = append(list, own)
+	}
+	return list, nil
+}
+
+// adopt takes states over. The caller has the session's turn.
+func (s *Session) adopt(list []*state) (taken bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(); err != nil {
+		return false, err
+	}
+	if len(s.states) > 0 {
+		return false, fmt.Errorf("%w: the session has carried state", transport.ErrState)
+	}
+	size := 0
+	for _, st := range list {
+		size += st.size()
+	}
+	if err := s.account.Take(int64(size)); err != nil {
+		return false, err
+	}
+	for _, st := range list {
+		s.states[st.name] = st
+	}
+	s.resets++ // bindings look for the states anew
+	return true, nil
+}

@@ -1,0 +1,82 @@
+// Package lazygraph is what package lazy shares with lazy/gorgonia and nobody
+// outside this module: the Gorgonia graph and nodes below a captured program, its
+// operators as values of internal/op, and the adapter that makes a node of one.
+//
+// lazy embeds [Graph] and [Tensor] in its own types. Their method is unexported, so
+// that nothing of them shows in the API of lazy, yet *lazy.Graph and *lazy.Tensor
+// are what the functions of this package take.
+package lazygraph
+
+import (
+	"sync"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Graph is what is below a captured program.
+type Graph struct {
+	expr *gorgonia.ExprGraph
+	wide widened
+}
+
+// NewGraph is an empty graph with a name.
+func NewGraph(name string) Graph {
+	return Graph{expr: gorgonia.NewGraph(gorgonia.WithGraphName(name))}
+}
+
+func (g *Graph) lazyGraph() *Graph { return g }
+
+// HasGraph is a *lazy.Graph.
+type HasGraph interface{ lazyGraph() *Graph }
+
+// Expr is the Gorgonia graph that g is captured on.
+func Expr(g HasGraph) *gorgonia.ExprGraph { return g.lazyGraph().expr }
+
+// Tensor is what is below a captured tensor.
+type Tensor struct {
+	op   op.Op
+	node *gorgonia.Node
+}
+
+// NewTensor is the result of an operator; a leaf has none.
+func NewTensor(o op.Op, n *gorgonia.Node) Tensor { return Tensor{o, n} }
+
+func (t *Tensor) lazyTensor() *Tensor { return t }
+
+// HasTensor is a *lazy.Tensor that is not nil.
+type HasTensor interface{ lazyTensor() *Tensor }
+
+// Op is the operator that computes t, nil for a leaf and for a tensor with an error.
+func Op(t HasTensor) op.Op { return t.lazyTensor().op }
+
+// Node is t's node of [Expr]; nil for a tensor with an error.
+func Node(t HasTensor) *gorgonia.Node { return t.lazyTensor().node }
+
+// widened holds weights of a graph as float32.
+type widened struct {
+	mu sync.Mutex
+	by map[plan.Hash][]float32
+}
+
+// Widened gives the weight of g with the hash h as float32: what widen made, when it
+// was first asked for, as long as the graph lives.
+func Widened(g HasGraph, h plan.Hash, widen func() ([]float32, error)) ([]float32, error) {
+	w := &g.lazyGraph().wide
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if v, ok := w.by[h]; ok {
+		return v, nil
+	}
+	v, err := widen()
+	if err != nil {
+		return nil, err
+	}
+	if w.by == nil {
+		w.by = map[plan.Hash][]float32{}
+	}
+	w.by[h] = v
+	return v, nil
+}

@@ -1,0 +1,55 @@
+// Package gorgonia is where programs of package lazy and graphs of Gorgonia meet.
+// Its API names types of gorgonia.org; that of lazy does not.
+//
+// [Captured] and [Node] give the graph that a program is captured on. Shapes in
+// Gorgonia are numbers, so symbolic dimensions stand as placeholders there.
+// [Instantiate] gives a graph with concrete shapes for ToDot and Gorgonia's machines:
+//
+//	inst, err := gorgonia.Instantiate(g, plan.Bindings{"batch": 2})
+//	err = inst.Feed(x, input)
+//	m := upstream.NewTapeMachine(inst.ExprGraph) // gorgonia.org/gorgonia
+//	err = m.RunAll()
+//	y, err := inst.Value(out)
+//
+// It runs the reference kernels, so it is an oracle. Values of size zero (an empty
+// cache) pass through those machines, but Gorgonia's own Value.Data panics on them:
+// read with [Instance.Value]. [LowerStock] expresses a program in Gorgonia's own
+// operators instead.
+package gorgonia
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/genie-sdk/go/internal/lazygraph"
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Captured is the Gorgonia graph that a program is captured on.
+func Captured(g *lazy.Graph) *gorgonia.ExprGraph { return lazygraph.Expr(g) }
+
+// Node is t's node of [Captured]; nil for the nil tensor and for one with an error.
+func Node(t *lazy.Tensor) *gorgonia.Node {
+	if t == nil {
+		return nil
+	}
+	return lazygraph.Node(t)
+}
+
+// check says what is wrong with t as a tensor of g.
+func check(g *lazy.Graph, t *lazy.Tensor) error {
+	if err := t.Err(); err != nil {
+		return err
+	}
+	if t.Graph() != g {
+		return fmt.Errorf("%w: tensors of two graphs", lazy.ErrCapture)
+	}
+	return nil
+}
+
+func weightHash(t *lazy.Tensor) plan.Hash {
+	h, _ := t.WeightRef()
+	return h
+}
