@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/genie-sdk/go/baselines/peer"
+	"github.com/genie-sdk/go/baselines/systems"
 	"github.com/genie-sdk/go/semantic"
 )
 
@@ -13,9 +13,9 @@ type Kind uint8
 
 // The kinds.
 const (
-	KindGenie    Kind = iota // this module, here or on a worker
-	KindGorgonia             // Gorgonia's own operators and machine
-	KindPeer                 // another implementation, in Python
+	KindGenie           Kind = iota // this module, here or on a worker
+	KindGorgonia                    // Gorgonia's own operators and machine
+	KindReferenceSystem             // another implementation, in Python
 )
 
 // Baseline is one configuration of the comparison.
@@ -26,13 +26,13 @@ type Baseline struct {
 	// a worker of its own, "" in this process.
 	Policy semantic.Policy
 	Scheme string
-	// Ablation names a rung of the ladder of features, "" for none.
+	// Ablation names one of [Ablations], "" for none.
 	Ablation string
 	// Program is the program of [KindPeer], Tolerance the error of its logits
 	// that is allowed, as a fraction of the largest one.
 	Program   string
 	Tolerance float64
-	// MaxTokens bounds the new tokens of a slow cell at the small and full
+	// MaxTokens bounds the new tokens of a slow case at the small and full
 	// scales; figures are per token. 0 is no bound.
 	MaxTokens int
 }
@@ -70,48 +70,50 @@ func LocalGorgonia() Baseline {
 // LocalPyTorch runs transformers' models in one PyTorch process, with the best
 // number of threads and, for images, the best memory format.
 func LocalPyTorch() Baseline {
-	return Baseline{Name: "local-pytorch", Kind: KindPeer, Program: peer.PyTorch, Tolerance: 2e-5}
+	return Baseline{Name: "local-pytorch", Kind: KindReferenceSystem, Program: systems.PyTorch, Tolerance: 2e-5}
 }
 
 // PyTorchRPC keeps the model and its cache in a worker of
 // torch.distributed.rpc: one call a step.
 func PyTorchRPC() Baseline {
-	return Baseline{Name: "pytorch-rpc", Kind: KindPeer, Program: peer.PyTorchRPC, Tolerance: 2e-5}
+	return Baseline{Name: "pytorch-rpc", Kind: KindReferenceSystem, Program: systems.PyTorchRPC, Tolerance: 2e-5}
 }
 
 // Ray keeps the model and its cache in an actor of Ray: one call a step.
-func Ray() Baseline { return Baseline{Name: "ray", Kind: KindPeer, Program: peer.Ray, Tolerance: 2e-5} }
+func Ray() Baseline {
+	return Baseline{Name: "ray", Kind: KindReferenceSystem, Program: systems.Ray, Tolerance: 2e-5}
+}
 
 // ONNXRuntime runs the exported model in one process.
 func ONNXRuntime() Baseline {
-	return Baseline{Name: "onnxruntime", Kind: KindPeer, Program: peer.ONNXRuntime, Tolerance: 2e-5}
+	return Baseline{Name: "onnxruntime", Kind: KindReferenceSystem, Program: systems.ONNXRuntime, Tolerance: 2e-5}
 }
 
 // LlamaCppRPC runs llama.cpp with its RPC backend on a worker. Its GELU is a
 // table of float16 values.
 func LlamaCppRPC() Baseline {
-	return Baseline{Name: "llamacpp-rpc", Kind: KindPeer, Program: peer.LlamaCPPRPC, Tolerance: 5e-3}
+	return Baseline{Name: "llamacpp-rpc", Kind: KindReferenceSystem, Program: systems.LlamaCPPRPC, Tolerance: 5e-3}
 }
 
-// Ladder adds the features of Full one by one. Each rung is a set of switches
-// of one program; the last one is Full itself. The rung is part of the name,
+// Ablations are Full with its features added one by one. Each is a set of
+// switches of one program; the last one is Full itself. It is part of the name,
 // since tables of benchstat have one column for each baseline.
-func Ladder() []Baseline {
-	rungs := []semantic.Features{
+func Ablations() []Baseline {
+	ablations := []semantic.Features{
 		{Label: "weights", Weights: true, ResendPlan: true},
 		{Label: "weights+plan", Weights: true},
 		{Label: "weights+plan+kv", Weights: true, State: true},
 		{Label: "weights+plan+kv+sampling", Weights: true, State: true, Sampling: true, Prune: true},
 		{Label: "weights+plan+kv+sampling+loop", Weights: true, State: true, Sampling: true, Prune: true, Loop: true},
 	}
-	out := make([]Baseline, 0, len(rungs))
-	for _, f := range rungs {
+	out := make([]Baseline, 0, len(ablations))
+	for _, f := range ablations {
 		out = append(out, Baseline{Name: "full:" + f.Label, Ablation: f.Label, Policy: f, Scheme: "tcp"})
 	}
 	return out
 }
 
-// All are the baselines without the ladder, in the order of tables.
+// All are the baselines without the ablations, in the order of tables.
 func All() []Baseline {
 	return []Baseline{
 		LocalPyTorch(), CaptureOnly(), LocalRemote(), NoSemantics(), Full(), PyTorchRPC(), Ray(),
@@ -123,10 +125,10 @@ func All() []Baseline {
 // workload has.
 var ErrUnknown = errors.New("genie: unknown name")
 
-// Named finds a baseline by its name, rungs of the ladder included.
+// Named finds a baseline by its name, the ablations included.
 func Named(name string) (Baseline, error) {
 	var names []string
-	for _, b := range append(All(), Ladder()...) {
+	for _, b := range append(All(), Ablations()...) {
 		if b.Name == name {
 			return b, nil
 		}

@@ -3,7 +3,6 @@ package baselines_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -11,25 +10,22 @@ import (
 
 	"github.com/genie-sdk/go/baselines"
 	"github.com/genie-sdk/go/baselines/results"
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport/link"
 	"github.com/genie-sdk/go/workloads"
-	"github.com/genie-sdk/go/workloads/llm"
 )
 
 const testdata = "../testdata"
 
-// units declares the figures that only the benchmarks of this package have.
-const units = `Unit link-frac better=higher
-Unit link-B/s better=higher
-Unit raw-B/s better=higher
-Unit overhead-ns/tok better=lower
-Unit kernels-ns/tok better=lower
-Unit peer-ns better=lower
-Unit peer-min-ns better=lower
-`
-
 func TestMain(m *testing.M) {
+	if os.Getenv(envEcho) != "" {
+		if err := runEcho(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if baselines.Child() {
 		if err := baselines.RunChild(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -37,32 +33,12 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	flag.Parse()
-	if f := flag.Lookup("test.bench"); f != nil && f.Value.String() != "" {
-		for _, u := range results.DefaultUnits() {
-			fmt.Println("Unit", u)
-		}
-		fmt.Print(units)
-	}
+	benchname.Declare(os.Stdout, append(results.DefaultUnits(), "link-frac better=higher", "link-B/s better=higher", "raw-B/s better=higher")...)
 	os.Exit(m.Run())
 }
 
-// workload is the one of a name with one sequence.
-func workload(b *testing.B, name string) *llm.Workload {
-	b.Helper()
-	scale, err := workloads.ScaleFromEnv()
-	if err != nil {
-		b.Fatal(err)
-	}
-	w, err := llm.Load(testdata, name, scale)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return w
-}
-
-// cells times a workload, in all its variants, with some baselines.
-func cells(b *testing.B, name string, bases ...baselines.Baseline) {
+// cases times a workload, in all its variants, with some baselines.
+func cases(b *testing.B, name string, bases ...baselines.Baseline) {
 	scale, err := workloads.ScaleFromEnv()
 	if err != nil {
 		b.Fatal(err)
@@ -77,15 +53,15 @@ func cells(b *testing.B, name string, bases ...baselines.Baseline) {
 	for _, w := range all {
 		for _, base := range bases {
 			s := baselines.Spec{Workload: w, Baseline: base, Net: os.Getenv(link.EnvNet)}
-			b.Run(s.Label(), func(b *testing.B) { cell(b, s) })
+			b.Run(s.Label(), func(b *testing.B) { benchCase(b, s) })
 		}
 	}
 }
 
-// cell opens and verifies a cell, then times it.
-func cell(b *testing.B, s baselines.Spec) {
+// benchCase opens and verifies a case, then times it.
+func benchCase(b *testing.B, s baselines.Spec) {
 	ctx := context.Background()
-	debug.FreeOSMemory() // what the cell before left
+	debug.FreeOSMemory() // what the case before left
 	memory.ResetPeak()
 	c, err := baselines.Open(ctx, s)
 	if errors.Is(err, baselines.ErrUnavailable) {
@@ -109,7 +85,9 @@ func cell(b *testing.B, s baselines.Spec) {
 		}
 		samples.Add(f)
 	}
-	b.ReportMetric(float64(samples.Mean()), "ns/op") // a run may be several operations
+	// A run may be several operations, such as the batches of a stream, and a
+	// reference system's times are of its own clock.
+	b.ReportMetric(float64(samples.Mean()), "ns/op")
 	for _, m := range samples.Metrics(c.Facts(ctx), ops(b, c)-before) {
 		b.ReportMetric(m.Value, m.Unit)
 	}
@@ -118,7 +96,7 @@ func cell(b *testing.B, s baselines.Spec) {
 	}
 }
 
-func ops(b *testing.B, c baselines.Cell) int64 {
+func ops(b *testing.B, c baselines.Case) int64 {
 	b.Helper()
 	n, err := c.Ops(context.Background())
 	if err != nil {

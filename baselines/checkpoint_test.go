@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/baselines"
-	"github.com/genie-sdk/go/baselines/peer"
 	"github.com/genie-sdk/go/baselines/results"
+	"github.com/genie-sdk/go/baselines/systems"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/llm"
 )
@@ -35,12 +35,12 @@ func kept() []string {
 // withoutPython takes the environment of other implementations away.
 func withoutPython(t *testing.T) {
 	t.Helper()
-	t.Setenv(peer.EnvPython, "")
-	t.Setenv(peer.EnvCache, t.TempDir())
+	t.Setenv(systems.EnvPython, "")
+	t.Setenv(systems.EnvCache, t.TempDir())
 }
 
-// openCell opens a cell, runs it once, and closes it.
-func openCell(t *testing.T, s baselines.Spec) error {
+// openCase opens a case, runs it once, and closes it.
+func openCase(t *testing.T, s baselines.Spec) error {
 	t.Helper()
 	c, err := baselines.Open(t.Context(), s)
 	if err != nil {
@@ -50,45 +50,45 @@ func openCell(t *testing.T, s baselines.Spec) error {
 	return errors.Join(err, c.Close())
 }
 
-// TestCheckpointCells opens every cell on checkpoints with kept references, by
+// TestCheckpointCases opens every case on checkpoints with kept references, by
 // transformers 5.23.0.
-func TestCheckpointCells(t *testing.T) {
+func TestCheckpointCases(t *testing.T) {
 	t.Setenv(workloads.EnvReferences, filepath.Join(testdata, "references"))
-	if os.Getenv("GENIE_PEERS") == "" {
+	if !systems.Tested() {
 		withoutPython(t)
 	}
 	opened, err := baselines.OpenCheckpoints(t.Context(), kept(), baselines.CheckpointOptions{})
 	require.NoError(t, err)
-	cellsOf(t, opened, func(name string, err error) { require.NoError(t, err, name) })
+	casesOf(t, opened, func(name string, err error) { require.NoError(t, err, name) })
 }
 
-// cellsOf opens every cell of checkpoints and hands its outcome on. A cell that
+// casesOf opens every case of checkpoints and hands its outcome on. A case that
 // cannot run here is left out, if it is not one of this module. Those in Python,
 // which take some seconds each, run in one batch size.
-func cellsOf(t *testing.T, opened []*workloads.Checkpoint, outcome func(string, error)) {
+func casesOf(t *testing.T, opened []*workloads.Checkpoint, outcome func(string, error)) {
 	t.Helper()
-	names, peers := map[string]bool{}, map[string]string{}
+	names, referenceSystems := map[string]bool{}, map[string]string{}
 	for _, c := range opened {
 		all, err := baselines.CheckpointWorkloads(c)
 		require.NoError(t, err)
 		require.NotEmpty(t, all)
 		for _, w := range all {
 			require.Equal(t, c.Label(), w.ID().Checkpoint)
-			for _, base := range append(baselines.All(), baselines.Ladder()...) {
+			for _, base := range append(baselines.All(), baselines.Ablations()...) {
 				s := baselines.Spec{Workload: w, Baseline: base}
 				if !s.Meaningful() || skipped(base) {
 					continue
 				}
-				if base.Kind == baselines.KindPeer {
+				if base.Kind == baselines.KindReferenceSystem {
 					once := c.Label() + w.ID().Name + base.Name
-					if peers[once] != "" {
+					if referenceSystems[once] != "" {
 						continue
 					}
-					peers[once] = s.Label()
+					referenceSystems[once] = s.Label()
 				}
 				require.False(t, names[s.Label()], s.Label())
 				names[s.Label()] = true
-				err := openCell(t, s)
+				err := openCase(t, s)
 				if errors.Is(err, baselines.ErrUnavailable) {
 					require.NotEqual(t, baselines.KindGenie, base.Kind, "%v", err)
 					continue
@@ -101,8 +101,8 @@ func cellsOf(t *testing.T, opened []*workloads.Checkpoint, outcome func(string, 
 }
 
 // TestCheckpointCellsNotice changes one weight and keeps the reference: every
-// cell must refuse to be timed.
-func TestCheckpointCellsNotice(t *testing.T) {
+// case must refuse to be timed.
+func TestCheckpointCasesNotice(t *testing.T) {
 	refs := t.TempDir()
 	t.Setenv(workloads.EnvReferences, filepath.Join(testdata, "references"))
 	var changed []*workloads.Checkpoint
@@ -125,7 +125,7 @@ func TestCheckpointCellsNotice(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	}
 	t.Setenv(workloads.EnvReferences, refs)
-	cellsOf(t, changed, func(name string, err error) { require.ErrorIs(t, err, workloads.ErrMismatch, name) })
+	casesOf(t, changed, func(name string, err error) { require.ErrorIs(t, err, workloads.ErrMismatch, name) })
 }
 
 // spoilt is a copy of a checkpoint whose weights of one large tensor, or the
@@ -149,7 +149,7 @@ func spoilt(t *testing.T, family, from string) string {
 	return dir
 }
 
-// TestCheckpointProcess: the process of a cell finds the checkpoint, and refuses
+// TestCheckpointProcess: the process of a case finds the checkpoint, and refuses
 // one that is not what it was.
 func TestCheckpointProcess(t *testing.T) {
 	t.Setenv(workloads.EnvReferences, filepath.Join(testdata, "references"))
@@ -234,13 +234,13 @@ func TestLargeCheckpoints(t *testing.T) {
 }
 
 // TestSavePretrained lets transformers write checkpoints and compute their
-// references, and opens every cell there is: GENIE_PEERS=1.
+// references, and opens every case there is: GENIE_TEST_REFERENCE_SYSTEMS=1.
 func TestSavePretrained(t *testing.T) {
-	if os.Getenv("GENIE_PEERS") == "" {
-		t.Skip("it needs Python: genie bench setup, then GENIE_PEERS=1 go test -run TestSavePretrained -timeout 30m ./baselines")
+	if !systems.Tested() {
+		t.Skip("it needs Python: genie bench setup, then GENIE_TEST_REFERENCE_SYSTEMS=1 go test -run TestSavePretrained -timeout 30m ./baselines")
 	}
-	python := os.Getenv(peer.EnvPython)
-	if e, err := peer.Find(); python == "" && err == nil {
+	python := os.Getenv(systems.EnvPython)
+	if e, err := systems.Find(); python == "" && err == nil {
 		python = e.Interpreter()
 	}
 	require.NotEmpty(t, python)
@@ -259,7 +259,7 @@ t.ResNetForImageClassification(t.ResNetConfig(embedding_size=8, hidden_sizes=[8,
 	opened, err := baselines.OpenCheckpoints(t.Context(), named, baselines.CheckpointOptions{Said: func(l string) { lines = append(lines, l) }})
 	require.NoError(t, err)
 	require.Len(t, lines, 4)
-	cellsOf(t, opened, func(name string, err error) { require.NoError(t, err, name) })
+	casesOf(t, opened, func(name string, err error) { require.NoError(t, err, name) })
 
 	lines = nil
 	_, err = baselines.OpenCheckpoints(t.Context(), named, baselines.CheckpointOptions{Said: func(l string) { lines = append(lines, l) }})

@@ -11,11 +11,11 @@ const EnvChild = "GENIE_BASELINES_CHILD"
 // What a child process is.
 const (
 	childWorker = "worker"
-	childCell   = "cell"
+	childCase   = "case"
 )
 
 // Child reports whether this process is one that this package started. A
-// program that opens cells asks first thing, and calls [RunChild] if so.
+// program that opens cases asks first thing, and calls [RunChild] if so.
 func Child() bool { return os.Getenv(EnvChild) != "" }
 
 // RunChild is the main function of such a process.
@@ -23,8 +23,8 @@ func RunChild() error {
 	switch what := os.Getenv(EnvChild); what {
 	case childWorker:
 		return runWorker()
-	case childCell:
-		return runCell(os.Stdin, os.Stdout)
+	case childCase:
+		return runCase(os.Stdin, os.Stdout)
 	default:
 		return fmt.Errorf("%w: child %q", ErrUnknown, what)
 	}

@@ -3,8 +3,8 @@
 //
 //	GENIE_SCALE=small go test -run '^$' -bench . ./baselines
 //
-// A cell first checks its output against the workload's reference and is timed
-// only then. Remote cells use a worker in a process of its own, whose counters
-// prove that it did the work while this process did none. A cell that cannot
+// A case first checks its output against the workload's reference and is timed
+// only then. Remote cases use a worker in a process of its own, whose counters
+// prove that it did the work while this process did none. A case that cannot
 // run says why and is skipped; none falls back to another configuration.
 package baselines

@@ -17,7 +17,7 @@ type Metric struct {
 	Unit  string  `json:"unit"`
 }
 
-// Samples are runs of a cell.
+// Samples are runs of a case.
 type Samples struct {
 	id            workloads.ID
 	runs, items   int
@@ -92,7 +92,7 @@ func (s *Samples) Operations() int {
 // Mean is the mean time of an operation.
 func (s *Samples) Mean() time.Duration { return s.total / time.Duration(s.Operations()) }
 
-// Metrics are the figures of all runs added, with what is known of the cell.
+// Metrics are the figures of all runs added, with what is known of the case.
 // ops is the number of operators that the worker executed during them.
 func (s *Samples) Metrics(facts Facts, ops int64) []Metric {
 	if s.runs == 0 {

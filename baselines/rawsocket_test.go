@@ -10,7 +10,7 @@ import (
 	"github.com/genie-sdk/go/baselines"
 )
 
-// reportLink compares the rate at which a cell moves its bytes with that of a
+// reportLink compares the rate at which a case moves its bytes with that of a
 // raw socket that moves as many, from memory to memory, here and now.
 func reportLink(b *testing.B, s *baselines.Samples) {
 	b.Helper()

@@ -8,7 +8,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/genie-sdk/go/baselines/peer"
+	"github.com/genie-sdk/go/baselines/systems"
 	"github.com/genie-sdk/go/internal/imaging"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/llm"
@@ -17,15 +17,15 @@ import (
 )
 
 // ComputeReference lets transformers compute what a checkpoint's workloads
-// should give, in the environment that [peer.Setup] made, and keeps it. said is
+// should give, in the environment that [systems.Setup] made, and keeps it. said is
 // told of each part, and may be nil. Without the environment the error is
 // [ErrUnavailable].
 func ComputeReference(ctx context.Context, c *workloads.Checkpoint, said func(string)) (file string, err error) {
 	if said == nil {
 		said = func(string) {}
 	}
-	p, err := peer.Start(ctx, peer.Reference, peer.Options{})
-	if errors.Is(err, peer.ErrUnavailable) {
+	p, err := systems.Start(ctx, systems.Reference, systems.Options{})
+	if errors.Is(err, systems.ErrUnavailable) {
 		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if err != nil {
@@ -51,7 +51,7 @@ func ComputeReference(ctx context.Context, c *workloads.Checkpoint, said func(st
 	return workloads.WriteReference(c, p.Versions(), parts)
 }
 
-// referenceCall is an operation of [peer.Reference].
+// referenceCall is an operation of [systems.Reference].
 type referenceCall struct {
 	op   string
 	args map[string]any

@@ -14,7 +14,6 @@ import (
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/local"
 	"github.com/genie-sdk/go/transport/plan"
-	"github.com/genie-sdk/go/transport/rpc"
 	"github.com/genie-sdk/go/transport/tcp"
 )
 
@@ -38,6 +37,9 @@ type Client struct {
 // cut each time before the worker has said hello. The
 // scheme says how frames travel; encryption is an option, [WithTLS] or
 // [WithTLSFiles], and is never silently left out.
+//
+// A program that is built with the tag genie_nogrpc links no gRPC, and opening
+// "grpc://host:port" is [ErrURL] there.
 //
 // Of several workers, separated by commas, the first that can be reached is
 // used, and another one when it is lost (see [WithRecovery]).
@@ -120,17 +122,7 @@ func dial(ctx context.Context, executor string, o options) (transport.Executor, 
 		}
 		return tcp.Dial(ctx, u.Host, opts...)
 	default:
-		opts := []rpc.Option{
-			rpc.WithLogger(o.logger), rpc.WithTracer(o.tracer), rpc.WithReconnect(reconnect), rpc.WithHeartbeat(o.silence),
-			rpc.WithCredentials(o.given),
-		}
-		if o.dial != nil {
-			opts = append(opts, rpc.WithDialer(o.dial))
-		}
-		if o.retry {
-			opts = append(opts, rpc.WithRetryOverloaded())
-		}
-		return rpc.Dial(ctx, u.Host, opts...)
+		return dialGRPC(ctx, u.Host, reconnect, o)
 	}
 }
 

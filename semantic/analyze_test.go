@@ -1,10 +1,12 @@
 package semantic
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -238,17 +240,22 @@ func TestAnalyzeIsNearLinear(t *testing.T) {
 	require.Less(t, large, 10*small, "eight times the layers")
 }
 
+func TestMain(m *testing.M) {
+	benchname.Declare(os.Stdout, "nodes/op assume=exact")
+	os.Exit(m.Run())
+}
+
 func BenchmarkAnalyze(b *testing.B) {
 	for _, name := range []string{"gpt2", "encoder-decoder", "clip"} {
 		g, _ := labelled(b, name, map[string]int{"layers": 48, "more": 47})
-		b.Run("graph="+name, func(b *testing.B) {
+		b.Run(benchname.Of("analyze", "genie", "graph="+name), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := Analyze(g); err != nil {
 					b.Fatal(err)
 				}
 			}
-			b.ReportMetric(float64(len(g.Tensors())), "nodes")
+			b.ReportMetric(float64(len(g.Tensors())), "nodes/op")
 		})
 	}
 }

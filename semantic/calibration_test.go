@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -85,8 +86,7 @@ func TestClassText(t *testing.T) {
 	}
 }
 
-// TestKernels compares groups with what the engine fuses (internal/engine,
-// fuse_test.go).
+// TestKernels names the groups of small programs.
 func TestKernels(t *testing.T) {
 	zeros := func(g *lazy.Graph, name string, shape ...int) *lazy.Tensor {
 		n := 1
@@ -114,11 +114,23 @@ func TestKernels(t *testing.T) {
 			return lazy.Mul(lazy.Tanh(h), h)
 		}, []group{{ClassProduct, 1, 4 * (2*32*64 + 64*64)}, {ClassElementwise, 1, 8 * 32 * 64}, {ClassElementwise, 1, 12 * 32 * 64}}},
 		{"convolution with normalisation, residual and ReLU", func(g *lazy.Graph) *lazy.Tensor {
-			x := g.Input("x", lazy.F32, 1, 16, 8, 8)
+			x := lazy.Conv2D(g.Input("x", lazy.F32, 1, 16, 8, 8), zeros(g, "w1", 16, 16, 1, 1), nil, lazy.Conv{})
 			h := lazy.Conv2D(x, zeros(g, "w", 16, 16, 3, 3), nil, lazy.Conv{Pad: [2]int{1, 1}})
 			h = lazy.BatchNorm(h, zeros(g, "g", 16), zeros(g, "b", 16), zeros(g, "m", 16), zeros(g, "v", 16), 1e-5)
 			return lazy.ReLU(lazy.Add(h, x))
-		}, []group{{ClassConv3x3, 4, 4 * (3*16*64 + 16*16*9 + 4*16)}}},
+		}, []group{{ClassConv, 1, 4 * (2*16*64 + 16*16)}, {ClassConv3x3, 4, 4 * (3*16*64 + 16*16*9 + 4*16)}}},
+		{"a residual in another layout", func(g *lazy.Graph) *lazy.Tensor {
+			x := g.Input("x", lazy.F32, 1, 16, 8, 8)
+			h := lazy.Conv2D(x, zeros(g, "w", 16, 16, 3, 3), nil, lazy.Conv{Pad: [2]int{1, 1}})
+			return lazy.ReLU(lazy.Add(h, x))
+		}, []group{{ClassConv3x3, 1, 4 * (2*16*64 + 16*16*9)}, {ClassElementwise, 1, 12 * 16 * 64}, {ClassElementwise, 1, 8 * 16 * 64}}},
+		{"an activation of each kind goes with a product", func(g *lazy.Graph) *lazy.Tensor {
+			x := g.Input("x", lazy.F32, 32, 64)
+			for i, f := range []func(*lazy.Tensor) *lazy.Tensor{lazy.QuickGELU, lazy.Exp, lazy.Sqrt} {
+				x = f(lazy.MatMul(x, zeros(g, strconv.Itoa(i), 64, 64)))
+			}
+			return x
+		}, []group{{ClassProduct, 2, 4 * (2*32*64 + 64*64)}, {ClassProduct, 2, 4 * (2*32*64 + 64*64)}, {ClassProduct, 2, 4 * (2*32*64 + 64*64)}}},
 		{"convolution of stride 2, GELU apart", func(g *lazy.Graph) *lazy.Tensor {
 			return lazy.GELU(lazy.Conv2D(g.Input("x", lazy.F32, 1, 16, 8, 8), zeros(g, "w", 16, 16, 3, 3), nil, lazy.Conv{Stride: [2]int{2, 2}, Pad: [2]int{1, 1}}))
 		}, []group{{ClassConv, 1, 4 * (16*64 + 16*16*9 + 16*16)}, {ClassElementwise, 1, 8 * 16 * 16}}},

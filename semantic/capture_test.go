@@ -21,7 +21,7 @@ type captured struct {
 
 // capture builds the lazy graph. With rng the names are noise and the order is
 // a random topological one.
-func (p *program) capture(rng *rand.Rand) (*captured, error) {
+func (p *progGraph) capture(rng *rand.Rand) (*captured, error) {
 	c := &captured{lazy.NewGraph("labelled"), map[*progNode]*lazy.Tensor{}}
 	order := p.nodes
 	if rng != nil {
@@ -53,7 +53,7 @@ func (p *program) capture(rng *rand.Rand) (*captured, error) {
 }
 
 // infer finds the type and shape of every node, for mutations to go by.
-func (p *program) infer() error {
+func (p *progGraph) infer() error {
 	for _, n := range p.nodes {
 		if n.kind != "op" {
 			n.spec = plan.Spec{DType: n.dtype, Shape: n.shape}
@@ -89,7 +89,8 @@ func (c *captured) node(n *progNode, name string, serial int) (*lazy.Tensor, err
 		return t, t.Err()
 	case "weight":
 		w := transport.Weight{Name: name, Storage: n.dtype, Shape: ints, Data: make([]byte, elems*n.dtype.Size())}
-		binary.LittleEndian.PutUint64(w.Hash[:], uint64(serial))
+		copy(w.Data, binary.LittleEndian.AppendUint32(nil, uint32(serial))) // no two are alike
+		w.Hash = transport.HashWeight(w.Storage, w.Shape, w.Data)
 		t := c.graph.AddWeight(w)
 		return t, t.Err()
 	case "const":

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/internal/op"
-	"github.com/genie-sdk/go/lazy"
 )
 
 // Class is a kind of work that a device does at a rate of its own.
@@ -62,18 +60,18 @@ func (c Class) Work(cost Cost) float64 {
 	return cost.BytesRead + cost.BytesWritten
 }
 
-// classOf is the class of an operator by itself, at the given sizes.
-func classOf(t *lazy.Tensor, sizes [][]int) Class {
-	in := func(i int) []int { return sizes[t.In()[i].ID()] }
-	switch o := t.Op().(type) {
+// classOf is the class of an operator by itself, at the given sizes of its inputs
+// and its output.
+func classOf(o op.Op, in [][]int, out []int) Class {
+	switch o := o.(type) {
 	case op.MatMul:
-		out, a := sizes[t.ID()], in(0)
+		a := in[0]
 		k := a[len(a)-1]
 		if o.TransA {
 			k = a[len(a)-2]
 		}
 		rows := 1 // leading axes are rows when all of them meet one matrix
-		if len(in(1)) == 2 && !o.TransA {
+		if len(in[1]) == 2 && !o.TransA {
 			for _, n := range out[:len(out)-2] {
 				rows *= n
 			}
@@ -83,12 +81,12 @@ func classOf(t *lazy.Tensor, sizes [][]int) Class {
 		}
 		return ClassProduct
 	case op.Conv2D:
-		if w := in(1); w[2] == 3 && w[3] == 3 && o.Stride == [2]int{1, 1} && o.Dilation == [2]int{1, 1} && o.Groups == 1 {
+		if w := in[1]; w[2] == 3 && w[3] == 3 && o.Stride == [2]int{1, 1} && o.Dilation == [2]int{1, 1} && o.Groups == 1 {
 			return ClassConv3x3
 		}
 		return ClassConv
 	}
-	return classes[lazygraph.Op(t).Traits().Class]
+	return classes[o.Traits().Class]
 }
 
 // classes are the classes of operators whose sizes do not matter to it.

@@ -24,8 +24,11 @@ type Edge struct {
 }
 
 // ReferenceDevice is the device that [SRG.Edges] assumes: one CPU socket of
-// 200 GFLOP/s and 25 GB/s. Rates and the critical path depend on the ratio.
-func ReferenceDevice() Device { return Device{FLOPS: 200e9, Bandwidth: 25e9} }
+// 200 GFLOP/s and 25 GB/s, with the kernels of this module's own. Rates and the
+// critical path depend on the ratio.
+func ReferenceDevice() Device {
+	return Device{FLOPS: 200e9, Bandwidth: 25e9, Lacks: []string{"cast", "equal", "where"}}
+}
 
 // Edges lists the live edges with the symbols bound to b, on
 // [ReferenceDevice], ordered by reader and then by operand.
@@ -39,7 +42,10 @@ func (s *SRG) EdgesOn(d Device, b plan.Bindings) ([]Edge, error) {
 	}
 	costs := s.costs(sizes)
 	n := len(s.Nodes)
-	own := s.times(d, sizes, costs)
+	own, err := s.times(d, b, costs)
+	if err != nil {
+		return nil, err
+	}
 	made := make([]float64, n)   // time of what computed its memory
 	finish := make([]float64, n) // longest path that ends with it
 	total := 0.0

@@ -1,152 +1,142 @@
 package semantic
 
 import (
+	"fmt"
+
 	"github.com/genie-sdk/go/internal/op"
-	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
 // Kernel is work that an executor does in one go: an operator, or several
 // whose intermediate values are never stored.
 type Kernel struct {
+	// Name is its operators, with the shapes of weights, as profiles name it.
+	Name  string
 	Class Class
-	Cost  Cost  // of all together; intermediate values are not moved
-	Nodes []int // tensor ids, the result last
+	Cost  Cost // of all together; intermediate values are not moved
+	// Nodes are the tensors that it computes, by id, in order. A tensor that is
+	// computed in part only is among them, and one that is moved to become carried
+	// state is in two kernels.
+	Nodes []int
+
+	flops []float64 // by node
 }
 
-// Kernels groups the live operators of a run with the symbols bound to b, in
-// order. A product or a convolution takes the elementwise operators after it
-// along, a convolution its batch normalisation too, and an attention pattern is
-// one kernel; a value that somebody else reads ends a group. Views do nothing
-// and are in none. It is the engine's fusion as far as costs go, not a promise
-// of it.
-func (s *SRG) Kernels(b plan.Bindings) ([]Kernel, error) {
-	sizes, err := s.bind(b)
+// Kernels are those of a run on [ReferenceDevice], see [SRG.KernelsOn].
+func (s *SRG) Kernels(b plan.Bindings) ([]Kernel, error) { return s.KernelsOn(ReferenceDevice(), b) }
+
+// KernelsOn lists the kernels that a run of the declared outputs launches on d,
+// with the symbols bound to b and under the policy that uses all of the graph, in
+// order. It compiles the plan as an executor does, so what is fused, pruned or
+// copied here is so there. Views do nothing and are in none.
+func (s *SRG) KernelsOn(d Device, b plan.Bindings) ([]Kernel, error) {
+	profile, err := s.ProfileOf(b)
 	if err != nil {
 		return nil, err
 	}
-	return s.kernels(sizes, s.costs(sizes)), nil
+	c, err := s.compiledFor(d, profile)
+	if err != nil {
+		return nil, err
+	}
+	return c.kernels(b)
 }
 
-func (s *SRG) kernels(sizes [][]int, costs []Cost) []Kernel {
-	f := &fusion{s: s, uses: s.uses(), group: make([]int, len(s.Nodes)), pattern: map[int]int{}}
-	for id := range s.Nodes {
-		f.group[id] = -1
-		t := s.Nodes[id].Tensor
-		if s.Nodes[id].Dead || t.Op() == nil || isView(t) {
-			continue
+// kernels prices the groups of a plan at the sizes of b.
+func (c *compiled) kernels(b plan.Bindings) ([]Kernel, error) {
+	p := c.program.Plan()
+	v := pricing{program: c.program, plan: p, sizes: make([][]int, len(p.Values))}
+	for i := range p.Values {
+		shape, err := p.Values[i].Spec.Shape.Eval(b)
+		if err != nil {
+			return nil, fmt.Errorf("kernels: value %d of %v: %w", i, p.Values[i].Spec, err)
 		}
-		g := f.place(t, sizes)
-		f.group[id] = g
-		k := &f.kernels[g]
-		k.Nodes = append(k.Nodes, id)
-		k.Cost.FLOPs += costs[id].FLOPs
+		v.sizes[i] = shape
 	}
-	for g := range f.kernels {
-		f.traffic(g, sizes, costs)
-	}
-	return f.kernels
-}
-
-// fusion groups tensors into kernels.
-type fusion struct {
-	s       *SRG
-	uses    []int // by tensor id: reads of it and of its views, the caller's included
-	group   []int // by tensor id: its kernel, -1 for none
-	pattern map[int]int
-	kernels []Kernel
-}
-
-// uses counts what reads each tensor's memory.
-func (s *SRG) uses() []int {
-	uses := make([]int, len(s.Nodes))
-	for id := range s.Nodes {
-		t := s.Nodes[id].Tensor
-		if s.Nodes[id].Dead {
-			continue
-		}
-		for _, in := range t.In() {
-			uses[in.ID()]++
-		}
-	}
-	for _, o := range s.Graph.Outputs() {
-		uses[o.Tensor.ID()]++
-	}
-	for _, c := range s.Graph.Carries() {
-		uses[c.Out.ID()]++
-	}
-	return uses
-}
-
-// place finds the kernel that t belongs to, a new one if none takes it along.
-func (f *fusion) place(t *lazy.Tensor, sizes [][]int) int {
-	if p := f.s.Nodes[t.ID()].Attention; p > 0 {
-		if g, ok := f.pattern[p]; ok {
-			return g
-		}
-		f.pattern[p] = len(f.kernels)
-		return f.add(ClassAttention)
-	}
-	for i, in := range t.In() {
-		g := f.group[in.ID()]
-		if g < 0 || f.uses[in.ID()] != 1 || !f.follows(t, i, f.kernels[g].Class, sizes) {
-			continue
-		}
-		if nodes := f.kernels[g].Nodes; nodes[len(nodes)-1] == in.ID() {
-			return g
-		}
-	}
-	return f.add(classOf(t, sizes))
-}
-
-func (f *fusion) add(c Class) int {
-	f.kernels = append(f.kernels, Kernel{Class: c})
-	return len(f.kernels) - 1
-}
-
-// follows reports whether t can be applied to a kernel's result, its operand i,
-// before that is stored.
-func (f *fusion) follows(t *lazy.Tensor, i int, c Class, sizes [][]int) bool {
-	conv := c == ClassConv || c == ClassConv3x3
-	if !conv && c != ClassProduct && c != ClassNarrow {
-		return false
-	}
-	switch o := t.Op().(type) {
-	case op.BatchNorm:
-		return conv && i == 0
-	case op.ReLU:
-		return true
-	case op.Bias:
-		return i == 0 && !conv
-	case op.Tanh, op.GELU:
-		return !conv
-	case op.Arith:
-		other := sizes[t.In()[1-i].ID()]
-		same := elements(other) == elements(sizes[t.ID()])
-		return o.Traits().Commutative && same && (!conv || o.Name() == "add")
-	}
-	return false
-}
-
-// traffic fills in what kernel g reads and writes: its result, and the operands
-// that are not its own.
-func (f *fusion) traffic(g int, sizes [][]int, costs []Cost) {
-	k := &f.kernels[g]
-	if len(k.Nodes) == 1 {
-		k.Cost = costs[k.Nodes[0]]
-		return
-	}
-	for _, id := range k.Nodes {
-		for _, in := range f.s.Nodes[id].Tensor.In() {
-			source := in
-			for source.Op() != nil && isView(source) {
-				source = source.In()[0]
+	out := make([]Kernel, 0, len(c.program.Groups))
+	for i := range c.program.Groups {
+		g := &c.program.Groups[i]
+		k := Kernel{Name: c.program.Labels[i], Class: v.class(g), Cost: v.traffic(g)}
+		for _, step := range g.Steps {
+			if _, view := c.program.Res.Ops[step].(op.Viewer); view && len(g.Steps) > 1 {
+				continue
 			}
-			if f.group[source.ID()] != g {
-				k.Cost.BytesRead += f.s.storedBytes(in, sizes[in.ID()])
+			flops := v.flops(step)
+			k.Cost.FLOPs += flops
+			k.Nodes, k.flops = append(k.Nodes, c.origin[p.Steps[step].Out]), append(k.flops, flops)
+		}
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+// pricing finds out what the groups of a plan cost at sizes.
+type pricing struct {
+	program *program.Program
+	plan    *plan.Plan
+	sizes   [][]int // by value
+}
+
+// class is the class of a group: that of its first step but for an attention
+// pattern, since what follows a product or a convolution is done on the way.
+func (v *pricing) class(g *program.Group) Class {
+	if g.Kind == program.Attend {
+		return ClassAttention
+	}
+	s := &v.plan.Steps[g.Steps[0]]
+	return classOf(v.program.Res.Ops[g.Steps[0]], v.inputs(s), v.sizes[s.Out])
+}
+
+func (v *pricing) inputs(s *plan.Step) [][]int {
+	in := make([][]int, len(s.In))
+	for i, x := range s.In {
+		in[i] = v.sizes[x]
+	}
+	return in
+}
+
+func (v *pricing) flops(step int) float64 {
+	s := &v.plan.Steps[step]
+	return v.program.Res.Ops[step].FLOPs(v.inputs(s), v.sizes[s.Out])
+}
+
+// traffic is what a group reads and writes: its result, and the operands that are
+// not its own.
+func (v *pricing) traffic(g *program.Group) Cost {
+	res := v.program.Res
+	own := map[int]bool{}
+	for _, step := range g.Steps {
+		own[res.Base[v.plan.Steps[step].Out]] = true
+	}
+	if s := &v.plan.Steps[g.Steps[0]]; len(g.Steps) == 1 && res.Base[s.Out] == res.Base[s.In[0]] && len(s.In) > 1 {
+		n := v.bytes(s.In[1]) // an update of carried state in its own memory: the new rows alone
+		return Cost{BytesRead: n, BytesWritten: n}
+	}
+	c := Cost{BytesWritten: v.bytes(g.Out)}
+	for _, step := range g.Steps {
+		s := &v.plan.Steps[step]
+		for i, x := range s.In {
+			switch {
+			case own[res.Base[x]]:
+			case i == 0 && res.Ops[step].Traits().Gathers:
+				c.BytesRead += elements(v.sizes[s.Out]) * float64(v.storage(x).Size())
+			default:
+				c.BytesRead += v.bytes(x)
 			}
 		}
 	}
-	last := k.Nodes[len(k.Nodes)-1]
-	k.Cost.BytesWritten = f.s.storedBytes(f.s.Nodes[last].Tensor, sizes[last])
+	return c
+}
+
+// storage is the type that a value is kept in: a weight's may be narrower than the
+// one that is computed in.
+func (v *pricing) storage(x int) plan.DType {
+	if w := &v.plan.Values[v.program.Res.Base[x]]; w.Kind == plan.KindWeight {
+		return w.Storage
+	}
+	return v.plan.Values[x].Spec.DType
+}
+
+func (v *pricing) bytes(x int) float64 {
+	return elements(v.sizes[x]) * float64(v.storage(x).Size())
 }

@@ -51,7 +51,7 @@ func (s scores) class(kind, want, got string) {
 // checker compares what is recognised with the labels of one capture.
 type checker struct {
 	f        *graphFile
-	p        *program
+	p        *progGraph
 	c        *captured
 	srg      *SRG
 	fixed    map[*progNode]bool
@@ -270,7 +270,7 @@ func (k *checker) runs() error {
 	return nil
 }
 
-func (f *graphFile) analyse(p *program, rng *rand.Rand, s scores) ([]string, error) {
+func (f *graphFile) analyse(p *progGraph, rng *rand.Rand, s scores) ([]string, error) {
 	c, err := p.capture(rng)
 	if err != nil {
 		return nil, err

@@ -9,9 +9,26 @@ import (
 
 // emit writes the two graphs down as plans.
 func (l *lowering) emit() error {
-	p, ids, err := l.plan(l.main, "")
+	p, _, err := l.executorPlan()
 	if err != nil {
 		return err
+	}
+	l.out.Plan = p
+	if len(l.client.targets) > 0 {
+		if err := l.emitClient(); err != nil {
+			return err
+		}
+	}
+	l.locate()
+	return nil
+}
+
+// executorPlan writes down what the executor computes. It gives the value of each
+// node beside the plan.
+func (l *lowering) executorPlan() (*plan.Plan, map[*irNode]int, error) {
+	p, ids, err := l.plan(l.main, "")
+	if err != nil {
+		return nil, nil, err
 	}
 	for _, o := range l.mainOuts {
 		place := plan.Download
@@ -25,17 +42,7 @@ func (l *lowering) emit() error {
 			Name: l.stateName(st.in.src), Mode: st.mode, In: ids[st.in], Out: ids[st.out], Axis: st.axis,
 		})
 	}
-	if err := finish(p); err != nil {
-		return err
-	}
-	l.out.Plan = p
-	if len(l.client.targets) > 0 {
-		if err := l.emitClient(); err != nil {
-			return err
-		}
-	}
-	l.locate()
-	return nil
+	return p, ids, finish(p)
 }
 
 // current is the node that has a captured tensor's value after rewriting.

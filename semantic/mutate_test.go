@@ -10,7 +10,7 @@ import (
 
 // mutator rewrites a program without changing what its tensors mean.
 type mutator struct {
-	*program
+	*progGraph
 	rng *rand.Rand
 }
 

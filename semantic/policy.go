@@ -17,6 +17,9 @@ type Device struct {
 	FLOPS     float64 // float32 operations a second
 	Bandwidth float64 // bytes of memory read a second
 	Link      float64 // bytes a second between the client and the device; 0 in-process
+	// Lacks names the pointwise operators that the device has no kernel for: it
+	// computes them by their reference, and applies them to no product's result.
+	Lacks []string `json:",omitempty"`
 	// Calibration is what was measured on the device, and goes before the
 	// rates above where it knows more. nil is no calibration.
 	Calibration *Calibration `json:",omitempty"`
@@ -126,7 +129,9 @@ func Blind() Policy { return Features{Label: "blind"} }
 func Resident() Policy { return Features{Label: "resident", Weights: true} }
 
 // Full uses everything that the semantic pass finds out.
-func Full() Policy {
+func Full() Policy { return fullFeatures() }
+
+func fullFeatures() Features {
 	return Features{Label: "full", Weights: true, State: true, Sampling: true, Prune: true, Loop: true}
 }
 
@@ -149,6 +154,19 @@ func (f Features) Name() string { return f.Label }
 
 // Schedule implements [Policy].
 func (f Features) Schedule(s *SRG, r Request) (*Schedule, error) {
+	l, err := f.lower(s, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.emit(); err != nil {
+		return nil, err
+	}
+	l.out.Resend, l.out.Loop = f.ResendPlan, f.Loop
+	return l.out, nil
+}
+
+// lower rewrites the graph for a request.
+func (f Features) lower(s *SRG, r Request) (*lowering, error) {
 	if err := s.Graph.Err(); err != nil {
 		return nil, err
 	}
@@ -162,9 +180,5 @@ func (f Features) Schedule(s *SRG, r Request) (*Schedule, error) {
 	if f.Prune {
 		l.main.pruneRows()
 	}
-	if err := l.emit(); err != nil {
-		return nil, err
-	}
-	l.out.Resend, l.out.Loop = f.ResendPlan, f.Loop
-	return l.out, nil
+	return l, nil
 }

@@ -66,7 +66,11 @@ func (s *SRG) Predict(d Device, b plan.Bindings) (Prediction, error) {
 	if err != nil {
 		return p, err
 	}
-	for _, k := range s.kernels(sizes, s.costs(sizes)) {
+	kernels, err := s.KernelsOn(d, b)
+	if err != nil {
+		return p, err
+	}
+	for _, k := range kernels {
 		p.Kernels += d.KernelSeconds(k)
 	}
 	stays := map[int]bool{}
@@ -88,23 +92,27 @@ func (s *SRG) Predict(d Device, b plan.Bindings) (Prediction, error) {
 // times is the time of every tensor on d, by id. Without a calibration each is
 // by itself; with one a kernel's time is shared by its tensors in proportion to
 // their FLOPs, and is its result's where there are none.
-func (s *SRG) times(d Device, sizes [][]int, costs []Cost) []float64 {
+func (s *SRG) times(d Device, b plan.Bindings, costs []Cost) ([]float64, error) {
 	own := make([]float64, len(s.Nodes))
 	if d.Calibration == nil {
 		for id := range s.Nodes {
 			own[id] = costs[id].Seconds(d)
 		}
-		return own
+		return own, nil
 	}
-	for _, k := range s.kernels(sizes, costs) {
+	kernels, err := s.KernelsOn(d, b)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range kernels {
 		seconds := d.KernelSeconds(k)
 		if k.Cost.FLOPs <= 0 {
-			own[k.Nodes[len(k.Nodes)-1]] = seconds
+			own[k.Nodes[len(k.Nodes)-1]] += seconds
 			continue
 		}
-		for _, id := range k.Nodes {
-			own[id] = seconds * costs[id].FLOPs / k.Cost.FLOPs
+		for i, id := range k.Nodes {
+			own[id] += seconds * k.flops[i] / k.Cost.FLOPs
 		}
 	}
-	return own
+	return own, nil
 }

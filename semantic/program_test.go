@@ -64,7 +64,7 @@ type progNode struct {
 	spec    plan.Spec // known once captured
 }
 
-type program struct {
+type progGraph struct {
 	nodes   []*progNode // in topological order
 	outputs []*progNode
 	carries [][2]*progNode
@@ -90,8 +90,8 @@ func loadGraphs(t testing.TB) map[string]*graphFile {
 }
 
 // program reads a file's program with some sizes other than its own.
-func (f *graphFile) build(sizes map[string]int) (*program, error) {
-	r := &programReader{env: map[string]*progNode{}, p: &program{sizes: map[string]plan.Dim{}}}
+func (f *graphFile) build(sizes map[string]int) (*progGraph, error) {
+	r := &programReader{env: map[string]*progNode{}, p: &progGraph{sizes: map[string]plan.Dim{}}}
 	for k, v := range f.Params {
 		d, err := plan.ParseDim(v)
 		if err != nil {
@@ -112,7 +112,7 @@ func (f *graphFile) build(sizes map[string]int) (*program, error) {
 
 type programReader struct {
 	env map[string]*progNode
-	p   *program
+	p   *progGraph
 }
 
 func (r *programReader) block(lines []json.RawMessage, tags []string) error {

@@ -122,6 +122,8 @@ type SRG struct {
 	stored []plan.DType // by tensor id, see [SRG.storage]
 
 	outputs, carries int // of the program as it was analysed
+
+	compilations compilations
 }
 
 // Outdated reports whether the program has grown since it was analysed: such an

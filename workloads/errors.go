@@ -4,9 +4,9 @@ import (
 	"github.com/genie-sdk/go/internal/activation"
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/pyjson"
+	"github.com/genie-sdk/go/internal/randomweights"
 	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
-	"github.com/genie-sdk/go/internal/seeded"
 )
 
 // What can be wrong with a model's files, whichever model's package loads them.
@@ -14,7 +14,7 @@ import (
 // is wrong with a tokenizer.json is in package tokenizer, and a config.json that a
 // model cannot be made from is the ErrConfig of that model's package as well.
 var (
-	// ErrMissingFile marks a file that has to be there and is not.
+	// ErrMissingFile marks a required file that is missing.
 	ErrMissingFile = checkpoint.ErrMissingFile
 	// ErrMissingTensor marks a tensor that the checkpoint does not have.
 	ErrMissingTensor = checkpoint.ErrMissingTensor
@@ -51,11 +51,11 @@ var (
 // What can be wrong with writing a checkpoint with random weights.
 var (
 	// ErrUnknownArchitecture marks a preset that is not known.
-	ErrUnknownArchitecture = seeded.ErrUnknown
+	ErrUnknownArchitecture = randomweights.ErrUnknown
 	// ErrNoSpace marks a disk without room for the checkpoint; nothing was written.
-	ErrNoSpace = seeded.ErrNoSpace
+	ErrNoSpace = randomweights.ErrNoSpace
 	// ErrWeightType marks an element type that weights cannot be made in.
-	ErrWeightType = seeded.ErrDType
-	// ErrTarget marks a path that is no file and cannot be written like one.
+	ErrWeightType = randomweights.ErrDType
+	// ErrTarget marks a path that cannot be written like a file.
 	ErrTarget = atomicfile.ErrTarget
 )

@@ -6,7 +6,7 @@ import (
 	"github.com/genie-sdk/go/baselines/results"
 )
 
-// clock estimates how long a run will take: each cell as long as its samples
+// clock estimates how long a run will take: each case as long as its samples
 // took on average, opening and closing included in an even share of the rest.
 type clock struct {
 	began time.Time
@@ -17,15 +17,15 @@ type clock struct {
 	done  int
 }
 
-func (c *clock) start(groups [][]Cell, o Options) {
+func (c *clock) start(groups [][]Case, o Options) {
 	*c = clock{
 		began: time.Now(), left: map[results.Key]int{},
 		spent: map[results.Key]time.Duration{}, taken: map[results.Key]int{},
 	}
 	for _, group := range groups {
-		for _, cell := range group {
-			k := results.ParseName(cell.Name())
-			c.left[k] = max(samples(cell, o.Count)-o.Done[k], 0)
+		for _, benchCase := range group {
+			k := results.ParseName(benchCase.Name())
+			c.left[k] = max(samples(benchCase, o.Count)-o.Done[k], 0)
 			c.total += c.left[k]
 		}
 	}
@@ -38,7 +38,7 @@ func (c *clock) sampled(k results.Key, took time.Duration) {
 	c.taken[k]++
 }
 
-// drop takes what is left of a cell out of the sum.
+// drop takes what is left of a case out of the sum.
 func (c *clock) drop(k results.Key) {
 	c.total -= c.left[k]
 	c.left[k] = 0

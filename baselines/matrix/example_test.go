@@ -9,7 +9,7 @@ import (
 	"github.com/genie-sdk/go/baselines/results"
 )
 
-// sleeper is a cell whose operation takes some time.
+// sleeper is a case whose operation takes some time.
 type sleeper struct {
 	baseline string
 	ns       float64
@@ -26,9 +26,9 @@ func (s sleeper) Run(context.Context) (map[string]float64, int, error) {
 }
 
 func Example() {
-	group := []matrix.Cell{sleeper{"full", 2e6}, sleeper{"capture-only", 1e6}}
+	group := []matrix.Case{sleeper{"full", 2e6}, sleeper{"capture-only", 1e6}}
 	var file bytes.Buffer
-	o, err := matrix.Run(context.Background(), &file, [][]matrix.Cell{group}, matrix.Options{Count: 6})
+	o, err := matrix.Run(context.Background(), &file, [][]matrix.Case{group}, matrix.Options{Count: 6})
 	if err != nil {
 		panic(err)
 	}
@@ -37,7 +37,7 @@ func Example() {
 		panic(err)
 	}
 	fmt.Println(o.Samples, "samples")
-	for _, c := range f.Cells {
+	for _, c := range f.Cases {
 		s, _ := c.Summary("sec/op")
 		fmt.Println(c.Label(), s.N, s.Median)
 	}

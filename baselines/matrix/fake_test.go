@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// diary is what happened to the cells of a test, in order.
+// diary is what happened to the cases of a test, in order.
 type diary struct {
 	events []string
 	open   map[string]bool
@@ -27,7 +27,7 @@ type diary struct {
 
 func (d *diary) write(event, name string) { d.events = append(d.events, event+" "+name) }
 
-// fake is a cell that measures what it is told to.
+// fake is a case that measures what it is told to.
 type fake struct {
 	name, short string
 	diary       *diary
@@ -87,34 +87,34 @@ func (f *fake) MemoryBytes() int64 { return f.memory }
 
 func (f *fake) Versions() map[string]string { return f.versions }
 
-// fakes are cells of one group, named by letters, that measure 1 tok/s and
+// fakes are cases of one group, named by letters, that measure 1 tok/s and
 // more.
-func fakes(d *diary, shorts ...string) (cells []*fake) {
+func fakes(d *diary, shorts ...string) (cases []*fake) {
 	d.open = map[string]bool{}
 	for i, s := range shorts {
-		cells = append(cells, &fake{
+		cases = append(cases, &fake{
 			name: "BenchmarkX_" + s + "/workload=x/baseline=" + s + "/model=m/net=loopback", short: s, diary: d,
 			measure: func(run int) (map[string]float64, error) {
 				return map[string]float64{"tok/s": float64(10*i + run)}, nil
 			},
 		})
 	}
-	return cells
+	return cases
 }
 
-func group(cells []*fake) []Cell {
-	var g []Cell
-	for _, c := range cells {
+func group(cases []*fake) []Case {
+	var g []Case
+	for _, c := range cases {
 		g = append(g, c)
 	}
 	return g
 }
 
 // fleet is a made-up matrix of the suite's shape: two workloads, two links,
-// ladders, micro cells with predictions. slower scales the times of full.
-func fleet(seed uint64, slower float64) [][]Cell {
+// ablations, micro cases with predictions. slower scales the times of full.
+func fleet(seed uint64, slower float64) [][]Case {
 	d := &diary{open: map[string]bool{}}
-	var groups [][]Cell
+	var groups [][]Case
 	for _, net := range []string{"loopback", "lan-1g-500us"} {
 		groups = append(groups, decodeFleet(d, seed, slower, net))
 	}
@@ -158,7 +158,7 @@ func decodeProfiles() []profile {
 	}
 }
 
-func decodeFleet(d *diary, seed uint64, slower float64, net string) (g []Cell) {
+func decodeFleet(d *diary, seed uint64, slower float64, net string) (g []Case) {
 	delay := map[string]float64{"loopback": 2e-5, "lan-1g-500us": 5e-4}[net]
 	rate := map[string]float64{"loopback": 3e9, "lan-1g-500us": 1.17e8}[net]
 	for _, batch := range []int{1, 4} {
@@ -208,7 +208,7 @@ func decodeFleet(d *diary, seed uint64, slower float64, net string) (g []Cell) {
 	return g
 }
 
-func visionFleet(d *diary, seed uint64) (g []Cell) {
+func visionFleet(d *diary, seed uint64) (g []Case) {
 	images := map[string]float64{"local-pytorch": 21, "capture-only": 24, "full": 23.4, "no-semantics": 9.1, "pytorch-rpc": 19}
 	for _, baseline := range slices.Sorted(maps.Keys(images)) {
 		name := "BenchmarkVisionCNN_X/workload=vision-cnn/baseline=" + baseline + "/model=resnet50/batch=8/net=loopback"
@@ -220,7 +220,7 @@ func visionFleet(d *diary, seed uint64) (g []Cell) {
 	return g
 }
 
-func microFleet(d *diary, seed uint64) (g []Cell) {
+func microFleet(d *diary, seed uint64) (g []Case) {
 	add := func(op, baseline string, measured, predicted float64) {
 		name := "BenchmarkMicro_X/workload=micro/baseline=" + baseline + "/" + op + "/net=loopback"
 		vary := noise(name, seed)

@@ -23,7 +23,7 @@ type Header struct {
 	Cores      int
 	GOMAXPROCS int
 	Scale      string
-	// Versions are those of what all cells run; see [Versioned].
+	// Versions are those of what all cases run; see [Versioned].
 	Versions map[string]string
 	// Units are declarations for benchstat, "tok/s better=higher" for instance.
 	Units []string

@@ -19,7 +19,7 @@ type recorder struct {
 	out    *benchfmt.Writer
 	config []benchfmt.Config // of all results
 	procs  int
-	known  map[string]string // what cells said of themselves
+	known  map[string]string // what cases said of themselves
 }
 
 func newRecorder(w io.Writer, h *Header) *recorder {
@@ -36,7 +36,7 @@ func fileConfig(key, value string) benchfmt.Config {
 
 // result writes one. What its name says beside workload and baseline is
 // configuration too: benchstat -row /workload -col /baseline then has a table
-// for every model, batch and link, and nothing that varies within a cell.
+// for every model, batch and link, and nothing that varies within a case.
 func (r *recorder) result(name string, values map[string]float64, iterations int) error {
 	if err := check(values, iterations); err != nil {
 		return err
@@ -52,7 +52,7 @@ func (r *recorder) result(name string, values map[string]float64, iterations int
 	return nil
 }
 
-// versions writes what an opened cell says of itself and was not written yet.
+// versions writes what an opened case says of itself and was not written yet.
 func (r *recorder) versions(v map[string]string) error {
 	var news [][2]string
 	for _, l := range lines(v) {
@@ -79,7 +79,7 @@ func (r *recorder) absence(a results.Absence) error {
 	return nil
 }
 
-// fullName is a cell's name as it stands in a file, without "Benchmark".
+// fullName is a case's name as it stands in a file, without "Benchmark".
 func fullName(name string, procs int) string {
 	name = strings.TrimPrefix(name, "Benchmark")
 	if procs > 1 {

@@ -90,7 +90,7 @@ func TestBenchstat(t *testing.T) {
 }
 
 // TestBenchstatWouldWarn shows that the test above can fail: without the
-// configuration lines, figures of different batches fall into one cell.
+// configuration lines, figures of different batches fall into one case.
 func TestBenchstatWouldWarn(t *testing.T) {
 	var kept []string
 	for line := range strings.SplitSeq(string(recordings(t)["new.txt"]), "\n") {

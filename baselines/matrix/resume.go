@@ -15,7 +15,7 @@ import (
 var ErrOtherRun = errors.New("genie: recorded by another run")
 
 // Resume opens a recording to be continued. done is the number of results of
-// each cell that it has. An unfinished last line, left by a process that was
+// each case that it has. An unfinished last line, left by a process that was
 // killed, is taken off. A file that is not there or is empty is begun anew: done
 // is nil.
 //
@@ -43,12 +43,12 @@ func Resume(path string, h *Header) (file *os.File, done map[results.Key]int, er
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(f.Header) > 0 || len(f.Cells) > 0 {
+	if len(f.Header) > 0 || len(f.Cases) > 0 {
 		if d := h.differs(f); d != "" {
 			return nil, nil, fmt.Errorf("%w: %s: %s", ErrOtherRun, path, d)
 		}
 		done = map[results.Key]int{}
-		for _, c := range f.Cells {
+		for _, c := range f.Cases {
 			done[c.Key] = c.Runs
 		}
 	} else if len(bytes.TrimSpace(text)) > 0 {

@@ -13,19 +13,19 @@ import (
 )
 
 var (
-	// ErrBadResult is a cell's result that cannot be recorded.
+	// ErrBadResult is a case's result that cannot be recorded.
 	ErrBadResult = errors.New("genie: bad benchmark result")
-	// ErrName is a cell whose name does not tell workload and baseline, or is
+	// ErrName is a case whose name does not tell workload and baseline, or is
 	// another one's.
 	ErrName = errors.New("genie: bad benchmark name")
 )
 
 // Options say how a matrix is run.
 type Options struct {
-	// Count is how many samples of each cell are wanted; at least 1.
+	// Count is how many samples of each case are wanted; at least 1.
 	Count int
-	// Alive is how many cells may be open at once; 0 is as many as there are.
-	// Where it is 1, a cell is opened and closed for every sample.
+	// Alive is how many cases may be open at once; 0 is as many as there are.
+	// Where it is 1, a case is opened and closed for every sample.
 	Alive  int
 	Header Header
 	// Done is what an earlier run recorded, from [Resume]. Unless it is nil, the
@@ -40,9 +40,9 @@ type Options struct {
 
 // Progress says how far a run is.
 type Progress struct {
-	// Doing is the cell that is opened or measured next; empty at the end.
+	// Doing is the case that is opened or measured next; empty at the end.
 	Doing string
-	// Opening tells opening a cell from measuring it.
+	// Opening tells opening a case from measuring it.
 	Opening     bool
 	Done, Total int // samples
 	Elapsed     time.Duration
@@ -53,11 +53,11 @@ type Progress struct {
 // Outcome is what a run left beside the samples.
 type Outcome struct {
 	Samples int // recorded by this run
-	// Absent are the cells that were left out or failed.
+	// Absent are the cases that were left out or failed.
 	Absent []results.Absence
 }
 
-// Failed counts the cells that went wrong.
+// Failed counts the cases that went wrong.
 func (o *Outcome) Failed() int {
 	n := 0
 	for _, a := range o.Absent {
@@ -69,9 +69,9 @@ func (o *Outcome) Failed() int {
 }
 
 // Run measures all groups and writes to w. It returns an error when the context
-// ends (its cause) or w fails; all cells are closed then. A cell that fails is
+// ends (its cause) or w fails; all cases are closed then. A case that fails is
 // part of the outcome and ends nothing else.
-func Run(ctx context.Context, w io.Writer, groups [][]Cell, o Options) (*Outcome, error) {
+func Run(ctx context.Context, w io.Writer, groups [][]Case, o Options) (*Outcome, error) {
 	if err := checkNames(groups); err != nil {
 		return nil, err
 	}
@@ -92,8 +92,8 @@ func Run(ctx context.Context, w io.Writer, groups [][]Cell, o Options) (*Outcome
 	return r.outcome, nil
 }
 
-// checkNames refuses cells that a reader of the file could not tell apart.
-func checkNames(groups [][]Cell) error {
+// checkNames refuses cases that a reader of the file could not tell apart.
+func checkNames(groups [][]Case) error {
 	seen := map[results.Key]bool{}
 	for _, group := range groups {
 		for _, c := range group {
@@ -119,9 +119,9 @@ type runner struct {
 	clock   clock
 }
 
-// member is a cell of the group that is running.
+// member is a case of the group that is running.
 type member struct {
-	Cell
+	Case
 
 	key  results.Key
 	want int // samples
@@ -130,11 +130,11 @@ type member struct {
 }
 
 // group runs one group to its end.
-func (r *runner) group(ctx context.Context, cells []Cell) (err error) {
+func (r *runner) group(ctx context.Context, cases []Case) (err error) {
 	var members []*member
-	for _, c := range cells {
+	for _, c := range cases {
 		k := results.ParseName(c.Name())
-		members = append(members, &member{Cell: c, key: k, want: samples(c, r.o.Count), done: r.o.Done[k]})
+		members = append(members, &member{Case: c, key: k, want: samples(c, r.o.Count), done: r.o.Done[k]})
 	}
 	var open []*member // least recently used first
 	defer func() {
@@ -206,15 +206,15 @@ func (r *runner) ready(ctx context.Context, m *member, open []*member) ([]*membe
 		return open, r.leaveOut(m, results.Absence{Reason: reason(err), Failed: !errors.Is(err, ErrUnavailable)})
 	}
 	open = append(open, m)
-	if v, ok := m.Cell.(Versioned); ok {
+	if v, ok := m.Case.(Versioned); ok {
 		return open, r.out.versions(v.Versions())
 	}
 	return open, nil
 }
 
-// tooLarge says why there is too little memory for a cell.
+// tooLarge says why there is too little memory for a case.
 func (r *runner) tooLarge(m *member) string {
-	sized, ok := m.Cell.(Sized)
+	sized, ok := m.Case.(Sized)
 	if !ok || r.o.Available == nil {
 		return ""
 	}

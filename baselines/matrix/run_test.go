@@ -43,7 +43,7 @@ func TestOrder(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var d diary
 			var out bytes.Buffer
-			o, err := Run(t.Context(), &out, [][]Cell{group(fakes(&d, "a", "b", "c"))}, Options{Count: tt.count, Alive: tt.alive})
+			o, err := Run(t.Context(), &out, [][]Case{group(fakes(&d, "a", "b", "c"))}, Options{Count: tt.count, Alive: tt.alive})
 			require.NoError(t, err)
 			require.Equal(t, 3*tt.count, o.Samples)
 			require.Equal(t, tt.most, d.most)
@@ -55,9 +55,9 @@ func TestOrder(t *testing.T) {
 
 func TestGroupsFollowEachOther(t *testing.T) {
 	var d diary
-	cells := fakes(&d, "a", "b")
-	cells[1].name = strings.ReplaceAll(cells[1].name, "workload=x", "workload=y")
-	_, err := Run(t.Context(), &bytes.Buffer{}, [][]Cell{group(cells[:1]), group(cells[1:])}, Options{Count: 2})
+	cases := fakes(&d, "a", "b")
+	cases[1].name = strings.ReplaceAll(cases[1].name, "workload=x", "workload=y")
+	_, err := Run(t.Context(), &bytes.Buffer{}, [][]Case{group(cases[:1]), group(cases[1:])}, Options{Count: 2})
 	require.NoError(t, err)
 	require.Equal(t, "open a, run a, run a, close a, open b, run b, run b, close b", strings.Join(d.events, ", "))
 }
@@ -70,9 +70,9 @@ func read(t *testing.T, out *bytes.Buffer) *results.File {
 	return f
 }
 
-// TestCellsThatFail: a cell that fails is recorded with its reason, takes no
-// further part, and the others go on.
-func TestCellsThatFail(t *testing.T) {
+// TestCasesThatFail: a case that fails is recorded with its reason, takes no
+// further part, and the others continue.
+func TestCasesThatFail(t *testing.T) {
 	tests := []struct {
 		name   string
 		spoil  func(*fake)
@@ -111,10 +111,10 @@ func TestCellsThatFail(t *testing.T) {
 		for _, alive := range []int{0, 1} {
 			t.Run(tt.name, func(t *testing.T) {
 				var d diary
-				cells := fakes(&d, "a", "b", "c")
-				tt.spoil(cells[1])
+				cases := fakes(&d, "a", "b", "c")
+				tt.spoil(cases[1])
 				var out bytes.Buffer
-				o, err := Run(t.Context(), &out, [][]Cell{group(cells)}, Options{
+				o, err := Run(t.Context(), &out, [][]Case{group(cases)}, Options{
 					Count: 3, Alive: alive, Available: func() (int64, bool) { return 2 << 30, true },
 				})
 				require.NoError(t, err)
@@ -131,7 +131,7 @@ func TestCellsThatFail(t *testing.T) {
 				f := read(t, &out)
 				require.Len(t, f.Absent, 1)
 				a := f.Absent[0]
-				require.Equal(t, results.ParseName(cells[1].name), a.Key)
+				require.Equal(t, results.ParseName(cases[1].name), a.Key)
 				require.Equal(t, tt.reason, a.Reason)
 				require.Equal(t, tt.failed, a.Failed)
 				if runs > 0 {
@@ -144,12 +144,12 @@ func TestCellsThatFail(t *testing.T) {
 	}
 }
 
-// TestInterrupted ends the context while a cell runs: everything is closed, the
+// TestInterrupted ends the context while a case runs: everything is closed, the
 // file is valid, and a resumed run completes it.
 func TestInterrupted(t *testing.T) {
 	for _, alive := range []int{0, 1, 2} {
 		var d diary
-		cells := fakes(&d, "a", "b", "c")
+		cases := fakes(&d, "a", "b", "c")
 		path := filepath.Join(t.TempDir(), "out.txt")
 		h := fleetHeader("c0ffee", "tiny")
 		file, done, err := Resume(path, &h)
@@ -157,15 +157,15 @@ func TestInterrupted(t *testing.T) {
 		require.Nil(t, done)
 		stopped := errors.New("interrupted")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		cells[1].during = func(run int) {
+		cases[1].during = func(run int) {
 			if run == 2 {
 				cancel(stopped)
 			}
 		}
-		o, err := Run(ctx, file, [][]Cell{group(cells)}, Options{Count: 4, Alive: alive, Header: h})
+		o, err := Run(ctx, file, [][]Case{group(cases)}, Options{Count: 4, Alive: alive, Header: h})
 		require.ErrorIs(t, err, stopped)
 		require.Empty(t, o.Absent)
-		require.Empty(t, d.open, "cells are left open")
+		require.Empty(t, d.open, "cases are left open")
 		_, err = file.WriteString("BenchmarkX_a/workload=x/bas") // as if killed in the middle of a line
 		require.NoError(t, err)
 		require.NoError(t, file.Close())
@@ -173,14 +173,14 @@ func TestInterrupted(t *testing.T) {
 		file, done, err = Resume(path, &h)
 		require.NoError(t, err)
 		require.Len(t, done, 3)
-		o2, err := Run(t.Context(), file, [][]Cell{group(cells)}, Options{Count: 4, Alive: alive, Header: h, Done: done})
+		o2, err := Run(t.Context(), file, [][]Case{group(cases)}, Options{Count: 4, Alive: alive, Header: h, Done: done})
 		require.NoError(t, err)
 		require.NoError(t, file.Close())
 		require.Equal(t, 12, o.Samples+o2.Samples)
 		f, err := results.Open(path)
 		require.NoError(t, err)
 		require.Empty(t, f.Warnings)
-		for _, c := range f.Cells {
+		for _, c := range f.Cases {
 			require.Equal(t, 4, c.Runs, c.Key)
 		}
 		text, err := os.ReadFile(path)
@@ -196,7 +196,7 @@ func TestResumeRefuses(t *testing.T) {
 	var d diary
 	file, _, err := Resume(path, &h)
 	require.NoError(t, err)
-	_, err = Run(t.Context(), file, [][]Cell{group(fakes(&d, "a"))}, Options{Header: h})
+	_, err = Run(t.Context(), file, [][]Case{group(fakes(&d, "a"))}, Options{Header: h})
 	require.NoError(t, err)
 	require.NoError(t, file.Close())
 	before, err := os.ReadFile(path)
@@ -234,16 +234,16 @@ func TestResumeRefuses(t *testing.T) {
 }
 
 // TestEachLineIsWrittenAtOnce: what was measured is in the file before the next
-// cell starts.
+// case starts.
 func TestEachLineIsWrittenAtOnce(t *testing.T) {
 	var d diary
-	cells := fakes(&d, "a", "b")
+	cases := fakes(&d, "a", "b")
 	var out bytes.Buffer
 	var lines []int
-	for _, c := range cells {
+	for _, c := range cases {
 		c.during = func(int) { lines = append(lines, strings.Count(out.String(), "\nBenchmark")) }
 	}
-	_, err := Run(t.Context(), &out, [][]Cell{group(cells)}, Options{Count: 2})
+	_, err := Run(t.Context(), &out, [][]Case{group(cases)}, Options{Count: 2})
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 1, 2, 3}, lines)
 }
@@ -261,7 +261,7 @@ func (w *brokenWriter) Write(p []byte) (int, error) {
 func TestFileThatFails(t *testing.T) {
 	for left := range 4 {
 		var d diary
-		_, err := Run(t.Context(), &brokenWriter{left}, [][]Cell{group(fakes(&d, "a", "b"))}, Options{Count: 2})
+		_, err := Run(t.Context(), &brokenWriter{left}, [][]Case{group(fakes(&d, "a", "b"))}, Options{Count: 2})
 		require.ErrorIs(t, err, os.ErrClosed)
 		require.Empty(t, d.open)
 	}
@@ -275,27 +275,27 @@ func TestNames(t *testing.T) {
 		{"BenchmarkX/workload=x/baseline=a b"},
 		{"BenchmarkX/workload=x/baseline=a", "BenchmarkY/workload=x/baseline=a"},
 	} {
-		var g []Cell
+		var g []Case
 		for _, n := range names {
 			g = append(g, &fake{name: n})
 		}
-		_, err := Run(t.Context(), &bytes.Buffer{}, [][]Cell{g}, Options{})
+		_, err := Run(t.Context(), &bytes.Buffer{}, [][]Case{g}, Options{})
 		require.ErrorIs(t, err, ErrName, names)
 	}
 }
 
-// TestProgress: the estimate knows what each cell takes, and what falls away.
+// TestProgress: the estimate knows what each case takes, and what falls away.
 func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
-		cells := fakes(&d, "a", "b", "c")
-		cells[0].takes, cells[1].takes = time.Second, 3*time.Second
-		cells[2].openErr = ErrUnavailable
+		cases := fakes(&d, "a", "b", "c")
+		cases[0].takes, cases[1].takes = time.Second, 3*time.Second
+		cases[2].openErr = ErrUnavailable
 		var seen []Progress
 		o := Options{Count: 2, Progress: func(p Progress) { seen = append(seen, p) }}
-		_, err := Run(t.Context(), &bytes.Buffer{}, [][]Cell{group(cells)}, o)
+		_, err := Run(t.Context(), &bytes.Buffer{}, [][]Case{group(cases)}, o)
 		require.NoError(t, err)
-		name := func(i int) string { return cells[i].name }
+		name := func(i int) string { return cases[i].name }
 		s := time.Second
 		require.Equal(t, []Progress{
 			{name(0), true, 0, 6, 0, 0},
@@ -310,15 +310,15 @@ func TestProgress(t *testing.T) {
 	})
 }
 
-// TestVersions: what an opened cell says of itself is in the file once for each
+// TestVersions: what an opened case says of itself is in the file once for each
 // value, and in force at no result.
 func TestVersions(t *testing.T) {
 	var d diary
-	cells := fakes(&d, "a", "b")
-	cells[0].versions = map[string]string{"Lib": "1.0", "threads/a": "2", "empty": ""}
-	cells[1].versions = map[string]string{"lib": "1.0"}
+	cases := fakes(&d, "a", "b")
+	cases[0].versions = map[string]string{"Lib": "1.0", "threads/a": "2", "empty": ""}
+	cases[1].versions = map[string]string{"lib": "1.0"}
 	var out bytes.Buffer
-	_, err := Run(t.Context(), &out, [][]Cell{group(cells)}, Options{Count: 2, Alive: 1})
+	_, err := Run(t.Context(), &out, [][]Case{group(cases)}, Options{Count: 2, Alive: 1})
 	require.NoError(t, err)
 	require.Equal(t, 1, strings.Count(out.String(), "lib: 1.0\n"), out.String())
 	require.NotContains(t, out.String(), "empty")

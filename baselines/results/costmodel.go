@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// Prediction is one cell of which the cost model foretold the time.
+// Prediction is one case of which the cost model foretold the time.
 type Prediction struct {
 	Key
 	Predicted float64 `json:"predicted_sec"` // medians
@@ -32,11 +32,11 @@ type CostModel struct {
 	Rank *float64 `json:"rank_correlation,omitempty"`
 }
 
-// CostModels gathers the cells with the units predicted-ns and measured-ns, one
+// CostModels gathers the cases with the units predicted-ns and measured-ns, one
 // model a link.
 func (f *File) CostModels() []CostModel {
 	var models []CostModel
-	for _, c := range f.Cells {
+	for _, c := range f.Cases {
 		p, ok := c.Summary(predictedUnit)
 		m, also := c.Summary(measuredUnit)
 		if !ok || !also || m.Median <= 0 || p.Median <= 0 {

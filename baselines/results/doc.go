@@ -16,7 +16,7 @@
 //     configuration, so a recording withdraws, before its first result, the
 //     lines in which any two runs differ (commit, date, versions). [File.Header]
 //     has them all.
-//   - Cells without results are comments, which benchstat passes over:
+//   - Cases without results are comments, which benchstat passes over:
 //     "# unavailable workload=llm-decode baseline=ray net=loopback: reason".
 //
 // Statistics are golang.org/x/perf/benchmath's: the median and the rank test of

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzRead: whatever a recording says, its cells have one key each, numbers that
+// FuzzRead: whatever a recording says, its cases have one key each, numbers that
 // can be reckoned with, and as many samples of a unit as lines at most.
 func FuzzRead(f *testing.F) {
 	// Short ones, each of a few lines of what a recording has: an input that finds
@@ -31,7 +31,7 @@ func FuzzRead(f *testing.F) {
 			require.ErrorContains(t, err, "fuzz.txt")
 			return
 		}
-		for _, c := range r.Cells {
+		for _, c := range r.Cases {
 			require.Same(t, c, r.Find(c.Key))
 			for _, u := range c.Units() {
 				require.NotEmpty(t, c.samples[u])

@@ -13,14 +13,14 @@ type Reason string
 const (
 	Regression  Reason = "regression"   // significantly worse, and by more than allowed
 	ExactChange Reason = "exact-change" // a unit without noise has another value
-	Disappeared Reason = "disappeared"  // a cell or a unit of it that was measured is not any more
-	Failed      Reason = "failed"       // a cell has results and then went wrong
+	Disappeared Reason = "disappeared"  // a case or a unit of it that was measured is not any more
+	Failed      Reason = "failed"       // a case has results and then went wrong
 )
 
 // Finding is one thing that closes a gate.
 type Finding struct {
 	Key
-	Unit   string   `json:"unit,omitempty"` // none when the whole cell disappeared
+	Unit   string   `json:"unit,omitempty"` // none when the whole case disappeared
 	Reason Reason   `json:"reason"`
 	Old    *float64 `json:"old,omitempty"` // medians, in the base unit
 	New    *float64 `json:"new,omitempty"`
@@ -41,17 +41,17 @@ type Verdict struct {
 	Undirected int `json:"undirected"`
 	// TooFew counts pairs of so few samples that no difference is significant.
 	TooFew int `json:"too_few"`
-	// Added are cells that the old recording does not have.
+	// Added are cases that the old recording does not have.
 	Added []Key `json:"added"`
 }
 
 // Gate compares two recordings. A change for the worse closes it when it is
 // significant and larger than maxRegress, a fraction of the old median; any
-// change of an exact unit closes it, and so does a cell that failed, or that
+// change of an exact unit closes it, and so does a case that failed, or that
 // disappeared with all its units or one.
 func Gate(before, after *File, maxRegress float64) Verdict {
 	v := Verdict{Findings: []Finding{}, Added: []Key{}}
-	for _, o := range before.Cells {
+	for _, o := range before.Cases {
 		n := after.Find(o.Key)
 		if n == nil {
 			v.Findings = append(v.Findings, Finding{Key: o.Key, Reason: Disappeared, Detail: after.whyAbsent(o.Key)})
@@ -64,7 +64,7 @@ func Gate(before, after *File, maxRegress float64) Verdict {
 			v.judge(before, after, o, n, unit, maxRegress)
 		}
 	}
-	for _, n := range after.Cells {
+	for _, n := range after.Cases {
 		if before.Find(n.Key) == nil {
 			v.Added = append(v.Added, n.Key)
 		}
@@ -73,7 +73,7 @@ func Gate(before, after *File, maxRegress float64) Verdict {
 	return v
 }
 
-// whyAbsent is what the recording says of a cell without results.
+// whyAbsent is what the recording says of a case without results.
 func (f *File) whyAbsent(k Key) string {
 	if a := f.absence(k); a != nil {
 		return a.Reason
@@ -89,11 +89,11 @@ func (f *File) absence(k Key) *Absence {
 	return &f.Absent[i]
 }
 
-// judge compares one unit of a cell.
-func (v *Verdict) judge(before, after *File, o, n *Cell, unit string, maxRegress float64) {
+// judge compares one unit of a case.
+func (v *Verdict) judge(before, after *File, o, n *Case, unit string, maxRegress float64) {
 	c, ok := Compare(o, n, unit)
 	if !ok {
-		v.Findings = append(v.Findings, Finding{Key: o.Key, Unit: unit, Reason: Disappeared, Detail: "the cell has no such unit any more"})
+		v.Findings = append(v.Findings, Finding{Key: o.Key, Unit: unit, Reason: Disappeared, Detail: "the case has no such unit any more"})
 		return
 	}
 	v.Compared++

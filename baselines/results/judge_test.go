@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// cellText is results of one cell, one a value.
-func cellText(baseline, unit string, values ...float64) string {
+// caseText is results of one case, one a value.
+func caseText(baseline, unit string, values ...float64) string {
 	var b strings.Builder
 	for _, v := range values {
 		fmt.Fprintf(&b, "BenchmarkX/workload=w/baseline=%s/net=loopback 1 %g %s\n", baseline, v, unit)
@@ -19,8 +19,8 @@ func cellText(baseline, unit string, values ...float64) string {
 }
 
 func TestSummary(t *testing.T) {
-	f := read(t, cellText("b", "tok/s", 9, 1, 2, 3, 4, 5, 6, 7, 8, 10))
-	s, ok := f.Cells[0].Summary("tok/s")
+	f := read(t, caseText("b", "tok/s", 9, 1, 2, 3, 4, 5, 6, 7, 8, 10))
+	s, ok := f.Cases[0].Summary("tok/s")
 	require.True(t, ok)
 	require.Equal(t, 10, s.N)
 	require.Equal(t, 5.5, s.Median)
@@ -30,12 +30,12 @@ func TestSummary(t *testing.T) {
 	require.Equal(t, 9.0, *s.Hi)
 	require.Equal(t, [2]float64{1, 10}, [2]float64{s.Min, s.Max})
 
-	few, _ := read(t, cellText("b", "tok/s", 3, 1, 2)).Cells[0].Summary("tok/s")
+	few, _ := read(t, caseText("b", "tok/s", 3, 1, 2)).Cases[0].Summary("tok/s")
 	require.Equal(t, 2.0, few.Median)
 	require.Nil(t, few.Lo, "three samples have no 95% interval")
 	require.Equal(t, 1.0, few.Low())
 	require.Equal(t, 3.0, few.High())
-	_, ok = f.Cells[0].Summary("sec/op")
+	_, ok = f.Cases[0].Summary("sec/op")
 	require.False(t, ok)
 }
 
@@ -75,47 +75,47 @@ func TestGate(t *testing.T) {
 		want                string // reasons
 		check               func(*testing.T, Verdict)
 	}{
-		{"nothing changed", cellText("b", "tok/s", ten(100)...), cellText("b", "tok/s", ten(100)...), "", nil},
-		{"a rate fell", cellText("b", "tok/s", ten(100)...), cellText("b", "tok/s", ten(90)...), "regression", func(t *testing.T, v Verdict) {
+		{"nothing changed", caseText("b", "tok/s", ten(100)...), caseText("b", "tok/s", ten(100)...), "", nil},
+		{"a rate fell", caseText("b", "tok/s", ten(100)...), caseText("b", "tok/s", ten(90)...), "regression", func(t *testing.T, v Verdict) {
 			f := v.Findings[0]
 			require.InDelta(t, -10, *f.Percent, 1e-9)
 			require.Less(t, *f.P, 0.001)
 			require.Equal(t, "tok/s", f.Unit)
 		}},
-		{"a rate rose", cellText("b", "tok/s", ten(100)...), cellText("b", "tok/s", ten(200)...), "", nil},
-		{"within the limit", cellText("b", "tok/s", ten(100)...), cellText("b", "tok/s", ten(96)...), "", nil},
-		{"a time rose", cellText("b", "ns/op", ten(100)...), cellText("b", "ns/op", ten(106)...), "regression", nil},
-		{"a time fell", cellText("b", "ns/op", ten(100)...), cellText("b", "ns/op", ten(50)...), "", nil},
-		{"noise", cellText("b", "ns/op", 1, 2, 3, 4, 5, 6), cellText("b", "ns/op", 1, 2.5, 3.5, 4.6, 5, 6.1), "", nil},
-		{"bytes out of nothing", cellText("b", "wire-B/op", 0, 0, 0, 0, 0, 0), cellText("b", "wire-B/op", same...), "regression", nil},
-		{"too few", cellText("b", "ns/op", 1, 1, 1), cellText("b", "ns/op", 9, 9, 9), "", func(t *testing.T, v Verdict) {
+		{"a rate rose", caseText("b", "tok/s", ten(100)...), caseText("b", "tok/s", ten(200)...), "", nil},
+		{"within the limit", caseText("b", "tok/s", ten(100)...), caseText("b", "tok/s", ten(96)...), "", nil},
+		{"a time rose", caseText("b", "ns/op", ten(100)...), caseText("b", "ns/op", ten(106)...), "regression", nil},
+		{"a time fell", caseText("b", "ns/op", ten(100)...), caseText("b", "ns/op", ten(50)...), "", nil},
+		{"noise", caseText("b", "ns/op", 1, 2, 3, 4, 5, 6), caseText("b", "ns/op", 1, 2.5, 3.5, 4.6, 5, 6.1), "", nil},
+		{"bytes out of nothing", caseText("b", "wire-B/op", 0, 0, 0, 0, 0, 0), caseText("b", "wire-B/op", same...), "regression", nil},
+		{"too few", caseText("b", "ns/op", 1, 1, 1), caseText("b", "ns/op", 9, 9, 9), "", func(t *testing.T, v Verdict) {
 			require.Equal(t, 1, v.TooFew)
 		}},
-		{"no direction", cellText("b", "odd", same...), cellText("b", "odd", 9, 9, 9, 9, 9, 9), "", func(t *testing.T, v Verdict) {
+		{"no direction", caseText("b", "odd", same...), caseText("b", "odd", 9, 9, 9, 9, 9, 9), "", func(t *testing.T, v Verdict) {
 			require.Equal(t, 1, v.Undirected)
 		}},
-		{"the file says which way", "Unit odd better=higher\n" + cellText("b", "odd", ten(100)...), "Unit odd better=higher\n" + cellText("b", "odd", ten(50)...), "regression", nil},
-		{"exact and worse", exact + cellText("b", "rtts/tok", 1), exact + cellText("b", "rtts/tok", 2), "exact-change", nil},
-		{"exact and better", exact + cellText("b", "rtts/tok", 2, 2), exact + cellText("b", "rtts/tok", 1, 1), "exact-change", nil},
-		{"exact in the old file only", exact + cellText("b", "rtts/tok", 2, 2), cellText("b", "rtts/tok", 1, 1), "exact-change", nil},
-		{"exact and the same", exact + cellText("b", "rtts/tok", 2), exact + cellText("b", "rtts/tok", 2, 2, 2), "", nil},
-		{"exact and not", exact + cellText("b", "rtts/tok", 1, 1, 1), exact + cellText("b", "rtts/tok", 1, 1, 2), "exact-change", func(t *testing.T, v Verdict) {
+		{"the file says which way", "Unit odd better=higher\n" + caseText("b", "odd", ten(100)...), "Unit odd better=higher\n" + caseText("b", "odd", ten(50)...), "regression", nil},
+		{"exact and worse", exact + caseText("b", "rtts/tok", 1), exact + caseText("b", "rtts/tok", 2), "exact-change", nil},
+		{"exact and better", exact + caseText("b", "rtts/tok", 2, 2), exact + caseText("b", "rtts/tok", 1, 1), "exact-change", nil},
+		{"exact in the old file only", exact + caseText("b", "rtts/tok", 2, 2), caseText("b", "rtts/tok", 1, 1), "exact-change", nil},
+		{"exact and the same", exact + caseText("b", "rtts/tok", 2), exact + caseText("b", "rtts/tok", 2, 2, 2), "", nil},
+		{"exact and not", exact + caseText("b", "rtts/tok", 1, 1, 1), exact + caseText("b", "rtts/tok", 1, 1, 2), "exact-change", func(t *testing.T, v Verdict) {
 			require.Equal(t, "varies from 1 to 2 in the new recording", v.Findings[0].Detail)
 		}},
-		{"a cell is gone", cellText("b", "tok/s", 1) + cellText("c", "tok/s", 1), cellText("b", "tok/s", 1), "disappeared", func(t *testing.T, v Verdict) {
+		{"a case is gone", caseText("b", "tok/s", 1) + caseText("c", "tok/s", 1), caseText("b", "tok/s", 1), "disappeared", func(t *testing.T, v Verdict) {
 			require.Equal(t, "c", v.Findings[0].Baseline)
 			require.Equal(t, "not in test.txt", v.Findings[0].Detail)
 		}},
 		{
-			"a cell is unavailable", cellText("b", "tok/s", 1), "# unavailable workload=w baseline=b net=loopback: no torch\n", "disappeared",
+			"a case is unavailable", caseText("b", "tok/s", 1), "# unavailable workload=w baseline=b net=loopback: no torch\n", "disappeared",
 			func(t *testing.T, v Verdict) { require.Equal(t, "no torch", v.Findings[0].Detail) },
 		},
-		{"a unit is gone", cellText("b", "tok/s", 1) + cellText("b", "ns/op", 1), cellText("b", "tok/s", 1), "disappeared", func(t *testing.T, v Verdict) {
+		{"a unit is gone", caseText("b", "tok/s", 1) + caseText("b", "ns/op", 1), caseText("b", "tok/s", 1), "disappeared", func(t *testing.T, v Verdict) {
 			require.Equal(t, "sec/op", v.Findings[0].Unit)
 		}},
-		{"a cell failed after some", cellText("b", "tok/s", 1), cellText("b", "tok/s", 1) + "# failed workload=w baseline=b net=loopback: died\n", "failed", nil},
+		{"a case failed after some", caseText("b", "tok/s", 1), caseText("b", "tok/s", 1) + "# failed workload=w baseline=b net=loopback: died\n", "failed", nil},
 		{"unavailable in both", "# unavailable workload=w baseline=b net=loopback: no torch\n", "# unavailable workload=w baseline=b net=loopback: no torch\n", "", nil},
-		{"a new cell", cellText("b", "tok/s", 1), cellText("b", "tok/s", 1) + cellText("c", "tok/s", 1), "", func(t *testing.T, v Verdict) {
+		{"a new case", caseText("b", "tok/s", 1), caseText("b", "tok/s", 1) + caseText("c", "tok/s", 1), "", func(t *testing.T, v Verdict) {
 			require.Len(t, v.Added, 1)
 		}},
 	}
@@ -163,7 +163,7 @@ func TestCostModels(t *testing.T) {
 	} {
 		fmt.Fprintf(&b, "BenchmarkM/workload=micro/baseline=full/%s/net=loopback 1 %g predicted-ns %g measured-ns\n", p.op, p.predicted, p.measured)
 	}
-	b.WriteString(cellText("b", "ns/op", 1)) // has no prediction
+	b.WriteString(caseText("b", "ns/op", 1)) // has no prediction
 	models := read(t, b.String()).CostModels()
 	require.Len(t, models, 1)
 	m := models[0]

@@ -6,9 +6,11 @@ import (
 	"strings"
 
 	"golang.org/x/perf/benchfmt"
+
+	"github.com/genie-sdk/go/internal/benchname"
 )
 
-// Key names a cell: what was run, how, and over which link. Two results with
+// Key names a case: what was run, how, and over which link. Two results with
 // one key are samples of the same thing.
 type Key struct {
 	Workload string `json:"workload"`
@@ -17,7 +19,7 @@ type Key struct {
 	// "op=upload/bytes=1048576".
 	Variant  string `json:"variant"`
 	Baseline string `json:"baseline"`
-	// Ablation is the set of features of a step of the ablation ladder,
+	// Ablation is the set of features of one of the ablations,
 	// "weights+plan", and empty elsewhere.
 	Ablation string `json:"ablation,omitempty"`
 }
@@ -56,7 +58,7 @@ func (k Key) Part(name string) string {
 	return ""
 }
 
-// With is the key of another baseline's cell of the same section and variant.
+// With is the key of another baseline's case of the same section and variant.
 func (k Key) With(baseline string) Key {
 	k.Baseline, k.Ablation = baseline, ""
 	return k
@@ -65,7 +67,7 @@ func (k Key) With(baseline string) Key {
 // ParseName takes the name of a result apart, with or without "Benchmark" in
 // front and GOMAXPROCS at the end.
 func ParseName(name string) Key {
-	_, parts := benchfmt.Name(strings.TrimPrefix(name, "Benchmark")).Parts()
+	_, parts := currentName(benchfmt.Name(strings.TrimPrefix(name, "Benchmark"))).Parts()
 	var texts []string
 	for _, p := range parts {
 		if p[0] == '/' {
@@ -101,7 +103,7 @@ func keyOf(parts []string) Key {
 // normal takes out of workload and baseline what a name repeats in them for
 // tables that have nothing but these two: "llm-decode-b4/…/batch=4" is
 // llm-decode, "llm-decode-NAME@HASH/model=NAME@HASH" too, "micro-matmul/…/variant=matmul" is micro, and
-// "full:weights/ablation=weights" is full.
+// "full:weights/ablation=weights" is full. [benchname.Of] repeats parts so.
 func (k Key) normal() Key {
 	if b := k.Part("batch"); b != "" {
 		k.Workload = strings.TrimSuffix(k.Workload, "-b"+b)
@@ -111,6 +113,12 @@ func (k Key) normal() Key {
 	}
 	if v := k.Part("variant"); v != "" {
 		k.Workload = strings.TrimSuffix(k.Workload, "-"+v)
+	}
+	parts := strings.Split(k.Variant, "/")
+	for _, p := range slices.Backward(parts) {
+		if name, value, ok := strings.Cut(p, "="); ok && value != "" {
+			k.Workload = strings.TrimSuffix(k.Workload, "-"+benchname.Suffix(name, value))
+		}
 	}
 	if k.Ablation != "" {
 		k.Baseline = strings.TrimSuffix(k.Baseline, ":"+k.Ablation)
@@ -124,7 +132,7 @@ const (
 	CaptureOnly  = "capture-only"
 )
 
-// NoSemantics is the baseline at the foot of the ablation ladder.
+// NoSemantics is the baseline that the ablations begin with.
 const NoSemantics = "no-semantics"
 
 // rank orders baselines for reading: what runs in one process, then what is
@@ -143,8 +151,8 @@ func rank(baseline string) int {
 // CompareBaselines orders baselines for reading; unknown ones are equal.
 func CompareBaselines(a, b string) int { return cmp.Compare(rank(a), rank(b)) }
 
-// compareRows orders two cells of a section and variant; the ladder of
-// ablations goes up and ends in front of the full set of features.
+// compareRows orders two cases of a section and variant; the ablations go
+// up and end in front of the full set of features.
 func compareRows(a, b Key) int {
 	if c := CompareBaselines(a.Baseline, b.Baseline); c != 0 {
 		return c

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/perf/benchunit"
 )
 
-// ErrNoResults says that a file holds neither results nor cells without any.
+// ErrNoResults says that a file holds neither results nor cases without any.
 var ErrNoResults = errors.New("genie: no benchmark results")
 
 // ErrLongLine says that a file has a line that is longer than the reader of the
@@ -34,18 +34,18 @@ type Setting struct {
 	Value string `json:"value"`
 }
 
-// Absence is a cell that has no results.
+// Absence is a case that has no results.
 type Absence struct {
 	Key
 	Reason string `json:"reason"`
-	// Failed tells a cell that went wrong from one that cannot run here.
+	// Failed tells a case that went wrong from one that cannot run here.
 	Failed bool `json:"failed"`
 
 	line int
 }
 
-// Cell is the samples of one key.
-type Cell struct {
+// Case is the samples of one key.
+type Case struct {
 	Key
 	// Name is the full name of its first result.
 	Name string
@@ -57,30 +57,30 @@ type Cell struct {
 	line    int                  // of its last result
 }
 
-// Units are the cell's units in the order of the file, in base units: a file's
+// Units are the case's units in the order of the file, in base units: a file's
 // "ttft-ns" is "ttft-sec" here.
-func (c *Cell) Units() []string { return c.order }
+func (c *Case) Units() []string { return c.order }
 
 // File is a recording.
 type File struct {
 	Path string
 	// Header is every configuration line, with all its values.
 	Header []Setting
-	// Cells are in order of reading: sections and variants as they come, their
+	// Cases are in order of reading: sections and variants as they come, their
 	// baselines ordered by what they are.
-	Cells []*Cell
-	// Absent are the cells that have no results, and why; and those that failed
+	Cases []*Case
+	// Absent are the cases that have no results, and why; and those that failed
 	// after some.
 	Absent []Absence
 	// Warnings are faults of the file that make some of its results doubtful.
 	Warnings []string
 
 	meta  benchfmt.UnitMetadataMap
-	index map[Key]*Cell
+	index map[Key]*Case
 }
 
-// Find is the cell of a key, nil when it has no results.
-func (f *File) Find(k Key) *Cell { return f.index[k] }
+// Find is the case of a key, nil when it has no results.
+func (f *File) Find(k Key) *Case { return f.index[k] }
 
 // Setting is the value of a configuration line, empty when there is none.
 func (f *File) Setting(key string) string {
@@ -103,7 +103,7 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(f.Cells) == 0 && len(f.Absent) == 0 {
+	if len(f.Cases) == 0 && len(f.Absent) == 0 {
 		return nil, fmt.Errorf("%w: %s", ErrNoResults, path)
 	}
 	return f, nil
@@ -116,7 +116,7 @@ func Read(r io.Reader, path string) (*File, error) {
 	if _, err := text.ReadFrom(r); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	f := &File{Path: path, index: map[Key]*Cell{}}
+	f := &File{Path: path, index: map[Key]*Case{}}
 	absent, err := f.readLines(text.Bytes())
 	if err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func Read(r io.Reader, path string) (*File, error) {
 }
 
 // readLines reads what benchfmt has no record for: configuration that is
-// withdrawn before the first result, and cells without results.
+// withdrawn before the first result, and cases without results.
 func (f *File) readLines(text []byte) (absent []Absence, err error) {
 	line := 0
 	for content := range bytes.Lines(text) {
@@ -179,7 +179,7 @@ func configKey(key string) bool {
 // sameRun are settings that results of one file are expected to share.
 func sameRun() string { return "goos,goarch,cpu,cores,scale" }
 
-// projections tell which results are samples of one cell, and what else about
+// projections tell which results are samples of one case, and what else about
 // them differs.
 type projections struct {
 	section, row, name, procs, variant, run *benchproc.Projection
@@ -212,7 +212,7 @@ func newProjections() (*projections, error) {
 	return &p, nil
 }
 
-// key is the cell of a result. The full name without what the other
+// key is the case of a result. The full name without what the other
 // projections take is "*/model=gpt2/batch=1".
 func (p *projections) key(r *benchfmt.Result) Key {
 	section, row := p.section.Project(r), p.row.Project(r)
@@ -255,6 +255,7 @@ func (f *File) readResults(text []byte) error {
 		case *benchfmt.SyntaxError:
 			f.Warnings = append(f.Warnings, rec.Error())
 		case *benchfmt.Result:
+			rec.Name = currentName(rec.Name)
 			f.add(p.key(rec), rec)
 		}
 	}
@@ -269,15 +270,16 @@ func (f *File) readResults(text []byte) error {
 func (f *File) add(k Key, r *benchfmt.Result) {
 	c := f.index[k]
 	if c == nil {
-		c = &Cell{Key: k, Name: r.Name.String(), samples: map[string][]float64{}}
+		c = &Case{Key: k, Name: r.Name.String(), samples: map[string][]float64{}}
 		f.index[k] = c
-		f.Cells = append(f.Cells, c)
+		f.Cases = append(f.Cases, c)
 	}
 	c.Runs++
 	_, c.line = r.Pos()
 	for _, v := range r.Values {
 		// The reader leaves the unit of a zero as it is.
 		_, unit := benchunit.Tidy(1, v.Unit)
+		unit = currentUnit(unit)
 		if math.IsNaN(v.Value) || math.IsInf(v.Value, 0) {
 			f.Warnings = append(f.Warnings, fmt.Sprintf("%s:%d: %s is %g", f.Path, c.line, unit, v.Value))
 			continue
@@ -289,7 +291,7 @@ func (f *File) add(k Key, r *benchfmt.Result) {
 	}
 }
 
-// keepAbsent keeps the last word on every cell: results that come after the
+// keepAbsent keeps the last word on every case: results that come after the
 // comment (a run that was resumed) void it.
 func (f *File) keepAbsent(all []Absence) {
 	for _, a := range all {
@@ -315,10 +317,10 @@ func (f *File) sort() {
 		}
 		return place[k]
 	}
-	for _, c := range f.Cells {
+	for _, c := range f.Cases {
 		at(c.Key)
 	}
-	slices.SortStableFunc(f.Cells, func(a, b *Cell) int {
+	slices.SortStableFunc(f.Cases, func(a, b *Case) int {
 		if c := at(a.Key) - at(b.Key); c != 0 {
 			return c
 		}

@@ -45,7 +45,12 @@ func TestParseName(t *testing.T) {
 			Key{Workload: "micro", Net: "wan-100m-20ms", Variant: "op=upload/bytes=1048576", Baseline: "full"},
 			"full",
 		},
-		{"other benchmark", "BenchmarkProbe/of=fma/threads=1-2", Key{Variant: "of=fma/threads=1"}, ""},
+		{"other benchmark", "BenchmarkOther/of=fma/threads=1-2", Key{Variant: "of=fma/threads=1"}, ""},
+		{
+			"parts in the workload", "BenchmarkGemmPacked/workload=gemm-packed-threads2-m8/baseline=avx512/threads=2/m=8-2",
+			Key{Workload: "gemm-packed", Variant: "threads=2/m=8", Baseline: "avx512"},
+			"avx512",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -64,8 +69,8 @@ func TestParseName(t *testing.T) {
 func TestReadAgreesWithNames(t *testing.T) {
 	for _, name := range []string{"old.txt", "new.txt"} {
 		f := recording(t, name)
-		require.NotEmpty(t, f.Cells)
-		for _, c := range f.Cells {
+		require.NotEmpty(t, f.Cases)
+		for _, c := range f.Cases {
 			require.Equal(t, ParseName(c.Name), c.Key)
 			require.Same(t, c, f.Find(c.Key))
 			require.Equal(t, 6, c.Runs)
@@ -89,7 +94,7 @@ func TestLongLine(t *testing.T) {
 	line := func(n int) string { return "note: " + strings.Repeat("x", n-len("note: \n")) + "\n" }
 	f := read(t, before+line(maxLine)+after+"BenchmarkX/workload=w/baseline=full 1 5 ns/op")
 	require.Len(t, f.Absent, 1)
-	require.Len(t, f.Cells, 1)
+	require.Len(t, f.Cases, 1)
 	require.Len(t, f.Setting("note"), maxLine-len("note: \n"))
 	for name, text := range map[string]string{
 		"in the middle": before + line(maxLine+1) + after, "very long": before + line(5*maxLine) + after,
@@ -109,7 +114,7 @@ BenchmarkX/workload=w/baseline=b 2 5000000 ns/op 0 ttft-p50-ns 3 tok/s 1 odd 0 r
 BenchmarkX/workload=w/baseline=b 2 7000000 ns/op 4 ttft-p50-ns 3 tok/s 1 odd 0 rtts/tok
 `)
 	require.Empty(t, f.Warnings)
-	c := f.Cells[0]
+	c := f.Cases[0]
 	require.Equal(t, []string{"sec/op", "ttft-p50-sec", "tok/s", "odd", "rtts/tok"}, c.Units(), "a zero is of the same unit")
 	s, ok := c.Summary("sec/op")
 	require.True(t, ok)
@@ -199,9 +204,9 @@ func TestAbsentUntilMeasured(t *testing.T) {
 			}
 			require.Equal(t, tt.reasons, reasons)
 			if tt.runs > 0 {
-				require.Equal(t, tt.runs, f.Cells[0].Runs)
+				require.Equal(t, tt.runs, f.Cases[0].Runs)
 			} else {
-				require.Empty(t, f.Cells)
+				require.Empty(t, f.Cases)
 			}
 		})
 	}
@@ -222,7 +227,7 @@ func TestWarnings(t *testing.T) {
 			f := read(t, tt.text)
 			require.Len(t, f.Warnings, 1)
 			require.Contains(t, f.Warnings[0], tt.want)
-			require.Len(t, f.Cells, 1)
+			require.Len(t, f.Cases, 1)
 		})
 	}
 	require.Empty(t, read(t, head+line+line).Warnings)
@@ -239,7 +244,7 @@ func TestOpen(t *testing.T) {
 
 func TestOrderOfBaselines(t *testing.T) {
 	var got []string
-	for _, c := range recording(t, "old.txt").Cells {
+	for _, c := range recording(t, "old.txt").Cases {
 		if c.Workload == "llm-decode" && c.Net == "loopback" && c.Part("batch") == "1" {
 			got = append(got, c.Label())
 		}

@@ -39,7 +39,7 @@ func (s Summary) High() float64 {
 }
 
 // sample copies the values of a unit: benchmath sorts them in place.
-func (c *Cell) sample(unit string) *benchmath.Sample {
+func (c *Case) sample(unit string) *benchmath.Sample {
 	return benchmath.NewSample(slices.Clone(c.samples[unit]), thresholds())
 }
 
@@ -49,7 +49,7 @@ func thresholds() *benchmath.Thresholds {
 }
 
 // Summary sums up a unit's samples; false when there are none.
-func (c *Cell) Summary(unit string) (Summary, bool) {
+func (c *Case) Summary(unit string) (Summary, bool) {
 	if len(c.samples[unit]) == 0 {
 		return Summary{}, false
 	}
@@ -81,7 +81,7 @@ func Ratio(value, base float64, direction int) *float64 {
 	return &r
 }
 
-// Change is what became of a unit of a cell from one recording to the next.
+// Change is what became of a unit of a case from one recording to the next.
 type Change struct {
 	Old Summary `json:"old"`
 	New Summary `json:"new"`
@@ -96,7 +96,7 @@ type Change struct {
 }
 
 // Compare compares the samples of a unit; false when one side has none.
-func Compare(before, after *Cell, unit string) (Change, bool) {
+func Compare(before, after *Case, unit string) (Change, bool) {
 	if before == nil || after == nil {
 		return Change{}, false
 	}

@@ -28,7 +28,7 @@ func (a *app) benchGateCommand() *cobra.Command {
     the least). Which way is worse is declared in the file (Unit lines), or known
     from the unit;
   - a unit that is declared exact changed at all, for better or worse;
-  - a cell, or a unit of one, is not there any more, or a cell failed.`,
+  - a case, or a unit of one, is not there any more, or a case failed.`,
 		Example: "  genie bench gate old.txt new.txt --max-regress 5%",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -105,7 +105,7 @@ func (a *app) gateText(v results.Verdict, limit string) error {
 	for _, note := range []struct {
 		n    int
 		text string
-	}{{v.TooFew, "with too few samples to tell"}, {v.Undirected, "with no direction"}, {len(v.Added), "new cells"}} {
+	}{{v.TooFew, "with too few samples to tell"}, {v.Undirected, "with no direction"}, {len(v.Added), "new cases"}} {
 		if note.n > 0 {
 			fmt.Fprintf(&b, "; %d %s", note.n, note.text)
 		}

@@ -60,7 +60,7 @@ func progressText(s matrix.Progress) string {
 	return text
 }
 
-// doing is the cell and what is done with it, without the function's name.
+// doing is the case and what is done with it, without the function's name.
 func doing(s matrix.Progress) string {
 	_, name, _ := strings.Cut(s.Doing, "/")
 	return map[bool]string{true: "opening ", false: ""}[s.Opening] + name
@@ -75,7 +75,7 @@ func (p *benchProgress) draw(s matrix.Progress) {
 	if s.Left > 0 {
 		text = fmt.Sprintf("%s left; %s", s.Left.Round(time.Second), text)
 	}
-	p.bar.ChangeMax(s.Total) // cells that fall away make it less
+	p.bar.ChangeMax(s.Total) // cases that fall away make it less
 	p.bar.Describe(text)
 	_ = p.bar.Set(s.Done)
 }

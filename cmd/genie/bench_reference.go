@@ -21,7 +21,7 @@ func (a *app) benchReferenceCommand() *cobra.Command {
 	var o benchReferenceOptions
 	cmd := &cobra.Command{
 		Use:   "reference --checkpoint FAMILY=DIR",
-		Short: "Let transformers compute what a checkpoint's cells are verified against",
+		Short: "Let transformers compute what a checkpoint's cases are verified against",
 		Long: `reference lets transformers compute, in the environment of genie bench setup, what
 the workloads should give on a checkpoint of yours, and keeps it below the user's
 cache folder (or in GENIE_REFERENCES) by the hash of the checkpoint's content. A

@@ -26,7 +26,7 @@ func (a *app) benchReportCommand() *cobra.Command {
 		Long: `report shows what was measured: for every workload and link the medians of all
 baselines with 95% intervals, their ratios to local-pytorch and capture-only, the
 bytes on the wire by cause, how the cost model's predictions came out, and which
-cells could not run and why. Of two files it shows the second, and what changed
+cases could not run and why. Of two files it shows the second, and what changed
 since the first.
 
 --out FILE.html writes a page with charts that opens without a network.`,
@@ -67,7 +67,7 @@ func (a *app) benchReport(ctx context.Context, args []string, o benchReportOptio
 	case o.json:
 		return a.printJSON(r)
 	case o.out != "":
-		return a.printf("%s: %d cells, %d of them missing or failed\n", o.out, r.New.Cells+len(r.Absent), len(r.Absent))
+		return a.printf("%s: %d cases, %d of them missing or failed\n", o.out, r.New.Cases+len(r.Absent), len(r.Absent))
 	}
 	return report.WriteText(a.stdout, r, o.all)
 }

@@ -39,10 +39,10 @@ func (a *app) benchRunCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Measure the matrix of workloads and baselines",
-		Long: `run measures the chosen cells and writes their results as they come. The cells of
+		Long: `run measures the chosen cases and writes their results as they come. The cases of
 a workload and link take turns, one sample each, and every round begins with
-another one, so that whatever drifts hits all of them alike. Each cell
-checks its output before it is measured. A cell that cannot run here is recorded
+another one, so that whatever drifts hits all of them alike. Each case
+checks its output before it is measured. A case that cannot run here is recorded
 with the reason; one that fails is too, and makes the command exit with 1 at the
 end.
 
@@ -50,8 +50,8 @@ end.
 against what transformers computes of them; see genie bench reference. Their
 names and hashes are in the results.
 
-After Ctrl-C the file has everything that was measured, and --resume goes on
-from there, on the same commit, machine and scale.`,
+After Ctrl-C the file has everything that was measured, and --resume continues
+it, on the same commit, machine and scale.`,
 		Example: `  genie bench run --scale small --net loopback,lan-1g-500us --count 10 --out new.txt
   genie bench run --workload llm-decode --baseline full,capture-only --count 6
   genie bench run --workload micro --match 'workload=micro-(conv|echo)'
@@ -64,7 +64,7 @@ from there, on the same commit, machine and scale.`,
 			if err := o.check(); err != nil {
 				return err
 			}
-			return a.benchRun(cmd.Context(), o, cells)
+			return a.benchRun(cmd.Context(), o, cases)
 		},
 	}
 	f := cmd.Flags()
@@ -73,12 +73,12 @@ from there, on the same commit, machine and scale.`,
 	f.StringSliceVar(&o.Workloads, "workload", nil, "workloads, separated by commas (default all: "+strings.Join(baselines.WorkloadNames(), ", ")+")")
 	f.StringSliceVar(&o.Baselines, "baseline", nil, "baselines, separated by commas (default all: "+strings.Join(knownBaselines(), ", ")+")")
 	f.StringSliceVar(&o.checkpoints, "checkpoint", nil, "checkpoints in place of a scale's models, FAMILY=DIR separated by commas; families: "+strings.Join(workloads.Families(), ", "))
-	f.StringVar(&o.match, "match", "", "regular expression for the names of the cells to measure, among the chosen ones")
+	f.StringVar(&o.match, "match", "", "regular expression for the names of the cases to measure, among the chosen ones")
 	f.StringVar(&o.Testdata, "testdata", "", "folder with inputs and references (default testdata of the checkout around)")
-	f.IntVar(&o.count, "count", 10, "samples of each cell")
-	f.IntVar(&o.alive, "alive", 0, "cells that may be open at once; 0 is all of a group, but 1 at the full scale")
+	f.IntVar(&o.count, "count", 10, "samples of each case")
+	f.IntVar(&o.alive, "alive", 0, "cases that may be open at once; 0 is all of a group, but 1 at the full scale")
 	f.StringVar(&o.out, "out", "", "file to write (default standard output)")
-	f.BoolVar(&o.resume, "resume", false, "go on with the file that --out names")
+	f.BoolVar(&o.resume, "resume", false, "continue the file that --out names")
 	f.BoolVar(&o.json, "json", false, "print a JSON object about the run at its end")
 	return cmd
 }
@@ -92,7 +92,7 @@ func (o *benchRunOptions) check() error {
 	case o.alive < 0:
 		return usagef("--alive is %d, not at least 0", o.alive)
 	case o.resume && o.out == "":
-		return usagef("--resume needs --out: the file to go on with")
+		return usagef("--resume needs --out: the file to continue")
 	case o.json && o.out == "":
 		return usagef("--json needs --out: both would go to standard output")
 	}
@@ -105,21 +105,21 @@ func (o *benchRunOptions) check() error {
 	return nil
 }
 
-// matching are the cells whose names --match finds.
-func (o *benchRunOptions) matching(groups [][]matrix.Cell) ([][]matrix.Cell, error) {
+// matching are the cases whose names --match finds.
+func (o *benchRunOptions) matching(groups [][]matrix.Case) ([][]matrix.Case, error) {
 	re, err := regexp.Compile(o.match) // an empty one finds all
 	if err != nil {
 		return nil, usagef("--match: %v", err)
 	}
-	var found [][]matrix.Cell
+	var found [][]matrix.Case
 	for _, g := range groups {
-		g = slices.DeleteFunc(slices.Clone(g), func(c matrix.Cell) bool { return !re.MatchString(c.Name()) })
+		g = slices.DeleteFunc(slices.Clone(g), func(c matrix.Case) bool { return !re.MatchString(c.Name()) })
 		if len(g) > 0 {
 			found = append(found, g)
 		}
 	}
 	if len(found) == 0 && o.match != "" {
-		return nil, usagef("--match %q: no cell of the chosen ones has such a name", o.match)
+		return nil, usagef("--match %q: no case of the chosen ones has such a name", o.match)
 	}
 	return found, nil
 }
@@ -132,8 +132,8 @@ type benchRunReport struct {
 	Absent  []results.Absence `json:"absent"`
 }
 
-// benchRun measures the cells that choose gives.
-func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(context.Context, selection) ([][]matrix.Cell, error)) error {
+// benchRun measures the cases that choose gives.
+func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(context.Context, selection) ([][]matrix.Case, error)) error {
 	header := benchHeader(ctx, o.Scale)
 	if len(o.checkpoints) > 0 {
 		if err := a.benchCheckpoints(ctx, &o, &header); err != nil {
@@ -167,7 +167,7 @@ func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(conte
 		err = said
 	}
 	if failed := outcome.Failed(); err == nil && failed > 0 {
-		err = fmt.Errorf("%d of the cells failed", failed)
+		err = fmt.Errorf("%d of the cases failed", failed)
 	}
 	return err
 }
@@ -191,7 +191,7 @@ func (a *app) benchOutput(ctx context.Context, o benchRunOptions, h *matrix.Head
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, os.ErrExist) {
-		return nil, nil, fmt.Errorf("%s is there already; --resume goes on with it", o.out)
+		return nil, nil, fmt.Errorf("%s is there already; --resume continues it", o.out)
 	}
 	return f, nil, err //nolint:wrapcheck // names the path
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/genie-sdk/go/baselines/peer"
+	"github.com/genie-sdk/go/baselines/systems"
 )
 
 // benchSetupReport is what bench setup --json prints.
@@ -20,13 +20,14 @@ type benchSetupReport struct {
 }
 
 func (a *app) benchSetupCommand() *cobra.Command {
-	var o peer.SetupOptions
+	var o systems.SetupOptions
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "setup",
 		Short: "Make the Python environment of the implementations compared with",
 		Long: `setup makes a virtual environment with PyTorch, ONNX Runtime, Ray and llama.cpp
-in genie/peers below the user's cache folder (or in GENIE_PEER_CACHE), from
+in genie/reference-systems below the user's cache folder (or in
+GENIE_REFERENCE_SYSTEMS), from
 pinned requirements that are part of this program. Benchmarks find it there. It
 needs Python 3.11, 3.12 or 3.13, a C++ compiler for llama.cpp, and the package
 index that pip is configured for.
@@ -48,8 +49,8 @@ place when it is whole; if that fails or is interrupted, nothing has changed.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, s := range o.Skip {
-				if s == peer.Groups()[0].Name || !slices.Contains(peerGroups(), s) {
-					return usagef("--skip is %q, not one of %s", s, strings.Join(peerGroups()[1:], ", "))
+				if s == systems.Groups()[0].Name || !slices.Contains(systemGroups(), s) {
+					return usagef("--skip is %q, not one of %s", s, strings.Join(systemGroups()[1:], ", "))
 				}
 			}
 			return a.benchSetup(cmd, o, asJSON)
@@ -57,26 +58,26 @@ place when it is whole; if that fails or is interrupted, nothing has changed.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Python, "python", "", "interpreter to make it with (default: the first suitable one found)")
-	f.StringSliceVar(&o.Skip, "skip", nil, "leave out some of "+strings.Join(peerGroups()[1:], ", "))
+	f.StringSliceVar(&o.Skip, "skip", nil, "leave out some of "+strings.Join(systemGroups()[1:], ", "))
 	f.BoolVar(&o.Rebuild, "rebuild", false, "make it anew even if it is up to date")
 	f.StringVar(&o.Index, "index", "", "URL of a further package index, for CPU builds of torch")
 	f.BoolVar(&asJSON, "json", false, "print a JSON object at the end")
 	return cmd
 }
 
-// peerGroups are the names of the parts, the needed one first.
-func peerGroups() []string {
+// systemGroups are the names of the parts, the needed one first.
+func systemGroups() []string {
 	var names []string
-	for _, g := range peer.Groups() {
+	for _, g := range systems.Groups() {
 		names = append(names, g.Name)
 	}
 	return names
 }
 
-func (a *app) benchSetup(cmd *cobra.Command, o peer.SetupOptions, asJSON bool) error {
+func (a *app) benchSetup(cmd *cobra.Command, o systems.SetupOptions, asJSON bool) error {
 	p := a.setupProgress(asJSON)
 	o.Said, o.Step = p.said, p.step
-	e, made, err := peer.Setup(cmd.Context(), o)
+	e, made, err := systems.Setup(cmd.Context(), o)
 	p.stop()
 	if err = errors.Join(err, p.err); err != nil {
 		return err
@@ -87,7 +88,7 @@ func (a *app) benchSetup(cmd *cobra.Command, o peer.SetupOptions, asJSON bool) e
 	if err := a.printf("%s: Python %s, %s: %s\n", e.Dir, e.Python, formatBytes(float64(e.Bytes)), setupState(e, made, o.Skip)); err != nil {
 		return err
 	}
-	for _, name := range peerGroups() {
+	for _, name := range systemGroups() {
 		if why, missing := e.Missing[name]; missing {
 			why, _, _ = strings.Cut(why, "\n")
 			if err := a.printf("without %s: %s\n", name, why); err != nil {
@@ -99,7 +100,7 @@ func (a *app) benchSetup(cmd *cobra.Command, o peer.SetupOptions, asJSON bool) e
 }
 
 // setupState is what came of a setup that did not fail.
-func setupState(e *peer.Environment, made bool, skip []string) string {
+func setupState(e *systems.Environment, made bool, skip []string) string {
 	if made {
 		return "ready"
 	}

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/genie-sdk/go/baselines/peer"
+	"github.com/genie-sdk/go/baselines/systems"
 )
 
 // setupSilence is how long a log of a setup says nothing, at most.
@@ -61,7 +61,7 @@ func (p *setupProgress) said(line string) {
 }
 
 // step is told again and again what is under way.
-func (p *setupProgress) step(s peer.SetupStep) {
+func (p *setupProgress) step(s systems.SetupStep) {
 	text := fmt.Sprintf("  %s: %s so far", s.Name, s.Elapsed.Round(time.Second))
 	if s.Last != "" {
 		text += ": " + strings.TrimSpace(s.Last)

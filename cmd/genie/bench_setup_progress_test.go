@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/genie-sdk/go/baselines/peer"
+	"github.com/genie-sdk/go/baselines/systems"
 )
 
 // TestSetupProgress holds what a setup with a step of a minute shows.
@@ -19,7 +19,7 @@ func TestSetupProgress(t *testing.T) {
 		p.now, p.printed = func() time.Time { return now }, now
 		p.said("group torch: ready")
 		for i := range 61 {
-			p.step(peer.SetupStep{Name: "llama", Elapsed: time.Duration(i) * time.Second, Last: "  [" + strings.Repeat("7", i) + "] Building ggml.o"})
+			p.step(systems.SetupStep{Name: "llama", Elapsed: time.Duration(i) * time.Second, Last: "  [" + strings.Repeat("7", i) + "] Building ggml.o"})
 			now = now.Add(time.Second)
 		}
 		p.said("group llama: ready")
@@ -49,8 +49,8 @@ func TestSetupProgress(t *testing.T) {
 	t.Run("narrower", func(t *testing.T) {
 		var status bytes.Buffer
 		p := &setupProgress{status: &status, width: func() int { return 80 }}
-		p.step(peer.SetupStep{Name: "llama", Last: "[1/9] Building ggml.o"})
-		p.step(peer.SetupStep{Name: "llama"})
+		p.step(systems.SetupStep{Name: "llama", Last: "[1/9] Building ggml.o"})
+		p.step(systems.SetupStep{Name: "llama"})
 		require.Equal(t, "\r  llama: 0s so far: [1/9] Building ggml.o\r  llama: 0s so far"+strings.Repeat(" ", 23), status.String())
 	})
 	t.Run("json", func(*testing.T) {

@@ -12,7 +12,7 @@ import (
 
 func TestBenchSetupRefuses(t *testing.T) {
 	cache := t.TempDir()
-	t.Setenv("GENIE_PEER_CACHE", cache)
+	t.Setenv("GENIE_REFERENCE_SYSTEMS", cache)
 	t.Setenv("PATH", cache) // no interpreter
 	for _, c := range []struct {
 		args []string
@@ -50,7 +50,7 @@ func TestBenchSetup(t *testing.T) {
 	python, broken := filepath.Join(dir, "python"), filepath.Join(dir, "broken")
 	require.NoError(t, os.WriteFile(python, []byte(interpreterScript), 0o700))
 	require.NoError(t, os.WriteFile(broken, nil, 0o600))
-	t.Setenv("GENIE_PEER_CACHE", filepath.Join(dir, "cache"))
+	t.Setenv("GENIE_REFERENCE_SYSTEMS", filepath.Join(dir, "cache"))
 	t.Setenv("GENIE_PYTHON", "")
 	t.Setenv("BROKEN", broken)
 	setup := func(args ...string) result {

@@ -35,7 +35,7 @@ func TestBenchReport(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "page.html")
 	r = cli(t, "bench", "report", newResults, "--out", out)
 	require.Zero(t, r.code, r.stderr)
-	require.Contains(t, r.stdout, "71 cells, 4 of them missing or failed")
+	require.Contains(t, r.stdout, "71 cases, 4 of them missing or failed")
 	page, err := os.ReadFile(out)
 	require.NoError(t, err)
 	require.Contains(t, string(page), "</html>")
@@ -99,7 +99,7 @@ func TestBenchMistakes(t *testing.T) {
 	}
 }
 
-// counter is a cell that counts.
+// counter is a case that counts.
 type counter struct {
 	name   string
 	fails  error
@@ -134,16 +134,16 @@ func counters(names ...string) []*counter {
 	return all
 }
 
-// choosing gives cells to bench run, and checks what is asked for.
-func choosing(t *testing.T, cs []*counter) func(context.Context, selection) ([][]matrix.Cell, error) {
+// choosing gives cases to bench run, and checks what is asked for.
+func choosing(t *testing.T, cs []*counter) func(context.Context, selection) ([][]matrix.Case, error) {
 	t.Helper()
-	return func(_ context.Context, s selection) ([][]matrix.Cell, error) {
+	return func(_ context.Context, s selection) ([][]matrix.Case, error) {
 		require.Equal(t, selection{Scale: "tiny", Nets: []string{"loopback"}}, s)
-		var g []matrix.Cell
+		var g []matrix.Case
 		for _, c := range cs {
 			g = append(g, c)
 		}
-		return [][]matrix.Cell{g}, nil
+		return [][]matrix.Case{g}, nil
 	}
 }
 
@@ -175,7 +175,7 @@ func TestBenchRun(t *testing.T) {
 	f, err := results.Open(path)
 	require.NoError(t, err)
 	require.Empty(t, f.Warnings)
-	for _, c := range f.Cells {
+	for _, c := range f.Cases {
 		require.Equal(t, 4, c.Runs)
 	}
 	for _, key := range []string{"commit", "dirty", "go", "cpu", "cores", "gomaxprocs", "scale", "date", "net", "kernels"} {
@@ -183,11 +183,11 @@ func TestBenchRun(t *testing.T) {
 	}
 
 	o.Scale, o.resume = "full", true
-	err = a.benchRun(t.Context(), o, func(context.Context, selection) ([][]matrix.Cell, error) { return nil, nil })
+	err = a.benchRun(t.Context(), o, func(context.Context, selection) ([][]matrix.Case, error) { return nil, nil })
 	require.ErrorIs(t, err, matrix.ErrOtherRun)
 }
 
-// TestBenchRunFails: a cell that fails is reported, the others are measured,
+// TestBenchRunFails: a case that fails is reported, the others are measured,
 // and the command fails at the end.
 func TestBenchRunFails(t *testing.T) {
 	var stdout, stderr bytes.Buffer
@@ -196,7 +196,7 @@ func TestBenchRunFails(t *testing.T) {
 	cs[0].fails = errors.New("worker died")
 	o := benchRunOptions{selection: selection{Scale: "tiny", Nets: []string{"loopback"}}, count: 3}
 	err := a.benchRun(t.Context(), o, choosing(t, cs))
-	require.EqualError(t, err, "1 of the cells failed")
+	require.EqualError(t, err, "1 of the cases failed")
 	require.Contains(t, stderr.String(), "FAILED workload=w/baseline=a/net=loopback: worker died")
 	f, err := results.Read(&stdout, "stdout")
 	require.NoError(t, err)
@@ -217,7 +217,7 @@ func TestBenchRunMatch(t *testing.T) {
 	require.NoError(t, a.benchRun(t.Context(), o, choosing(t, cs)))
 	f, err := results.Read(&stdout, "stdout")
 	require.NoError(t, err)
-	require.Len(t, f.Cells, 2)
+	require.Len(t, f.Cases, 2)
 	require.Nil(t, f.Find(results.ParseName(cs[0].name)))
 	require.Equal(t, 2, f.Find(results.ParseName(cs[2].name)).Runs)
 }
@@ -226,7 +226,7 @@ func TestBenchRunMatch(t *testing.T) {
 // the command that computes it is named.
 func TestBenchCheckpoint(t *testing.T) {
 	t.Setenv("GENIE_PYTHON", "")
-	t.Setenv("GENIE_PEER_CACHE", t.TempDir())
+	t.Setenv("GENIE_REFERENCE_SYSTEMS", t.TempDir())
 	t.Setenv("GENIE_REFERENCES", "../../testdata/references")
 	named := "gpt2=" + austen + ",easy-vqa=../../testdata/models/easy-vqa"
 	kept := decode[struct{ References []keptReference }](t, "bench", "reference", "--checkpoint", named, "--json")
@@ -238,14 +238,14 @@ func TestBenchCheckpoint(t *testing.T) {
 	require.Zero(t, r.code, r.stderr)
 	f, err := results.Open(out)
 	require.NoError(t, err)
-	require.Len(t, f.Cells, 2)
+	require.Len(t, f.Cases, 2)
 	require.Equal(t, "checkpoint", f.Setting("scale"))
-	for i, c := range f.Cells {
+	for i, c := range f.Cases {
 		k := kept.References[i]
 		require.Equal(t, k.Label(), c.Part("model"))
 		require.Equal(t, k.Family+" sha256:"+k.Hash, f.Setting("checkpoint/"+k.Label()))
 	}
-	require.Equal(t, "llm-prefill", f.Cells[0].Workload)
+	require.Equal(t, "llm-prefill", f.Cases[0].Workload)
 
 	t.Setenv("GENIE_REFERENCES", t.TempDir())
 	for _, command := range []string{"run", "reference"} {
@@ -256,11 +256,11 @@ func TestBenchCheckpoint(t *testing.T) {
 	}
 }
 
-func TestBenchRunWithoutCells(t *testing.T) {
+func TestBenchRunWithoutCases(t *testing.T) {
 	a := &app{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}
 	path := filepath.Join(t.TempDir(), "out.txt")
-	err := a.benchRun(t.Context(), benchRunOptions{count: 1, out: path}, func(context.Context, selection) ([][]matrix.Cell, error) { return nil, errNoCells })
-	require.ErrorIs(t, err, errNoCells)
+	err := a.benchRun(t.Context(), benchRunOptions{count: 1, out: path}, func(context.Context, selection) ([][]matrix.Case, error) { return nil, errNoCases })
+	require.ErrorIs(t, err, errNoCases)
 	require.NoFileExists(t, path)
 }
 

@@ -80,6 +80,9 @@ func TestExplainFormats(t *testing.T) {
 			require.True(t, strings.HasPrefix(dot.stdout, "digraph "))
 		}
 	}
+	former := cli(t, "explain", "--model", basic, "--phase", "decode", "--policy", "semantic")
+	require.Zero(t, former.code, former.stderr)
+	require.Contains(t, former.stdout, "policy full", "the former name of a policy")
 	for _, args := range [][]string{
 		{"--phase", "decode"},
 		{"--model", basic},

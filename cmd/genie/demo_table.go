@@ -10,12 +10,12 @@ import (
 // demoTable shows the runs side by side.
 func (a *app) demoTable(r *demoReport) error {
 	var b strings.Builder
-	row := func(label string, cell func(run *demoRun) string) {
-		cells := make([]string, len(r.Runs))
+	row := func(label string, benchCase func(run *demoRun) string) {
+		cases := make([]string, len(r.Runs))
 		for i := range r.Runs {
-			cells[i] = fmt.Sprintf("%12s", cell(&r.Runs[i]))
+			cases[i] = fmt.Sprintf("%12s", benchCase(&r.Runs[i]))
 		}
-		line := fmt.Sprintf("%-30s", label) + strings.Join(cells, "")
+		line := fmt.Sprintf("%-30s", label) + strings.Join(cases, "")
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	rule := strings.Repeat("-", 30+12*len(r.Runs)) + "\n"

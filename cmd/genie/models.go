@@ -49,7 +49,7 @@ func (a *app) models(asJSON bool) error {
 			return err
 		}
 	}
-	return a.printf("\ngenie models new PRESET --out DIR writes a checkpoint with seeded random weights.\n")
+	return a.printf("\ngenie models new PRESET --out DIR writes a checkpoint with random weights.\n")
 }
 
 // millions writes a number of weights.
@@ -70,7 +70,7 @@ func (a *app) modelsNewCommand() *cobra.Command {
 	var o modelsNewOptions
 	cmd := &cobra.Command{
 		Use:   "new PRESET --out DIR",
-		Short: "Write a checkpoint with seeded random weights",
+		Short: "Write a checkpoint with random weights",
 		Long: `new writes a checkpoint of a true architecture in the layout of Hugging Face,
 with random weights that depend on the seed alone: the same bytes on every
 machine. It writes no tokenizer, since no seed gives a vocabulary; generate with

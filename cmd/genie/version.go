@@ -11,6 +11,10 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
+// A release stamps these with the linker (deploy/release/release.sh). What go
+// install or go build makes knows them from the build's own record.
+var stampedVersion, stampedRevision string
+
 // versionReport is what version prints.
 type versionReport struct {
 	Version  string `json:"version"`
@@ -30,7 +34,7 @@ func currentVersion() versionReport {
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return r
+		return stamped(r)
 	}
 	if info.Main.Version != "" {
 		r.Version = info.Main.Version
@@ -42,6 +46,14 @@ func currentVersion() versionReport {
 		case "vcs.modified":
 			r.Modified = s.Value == "true"
 		}
+	}
+	return stamped(r)
+}
+
+// stamped says what the linker was told, which goes before the record.
+func stamped(r versionReport) versionReport {
+	if stampedVersion != "" {
+		r.Version, r.Revision, r.Modified = stampedVersion, stampedRevision, false
 	}
 	return r
 }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/genie-sdk/go/internal/admission"
+	"github.com/genie-sdk/go/internal/benchname"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -318,12 +319,14 @@ func TestEnter(t *testing.T) {
 func BenchmarkEnter(b *testing.B) {
 	s := admission.New(admission.Options{MaxRunning: 2})
 	f := s.Flow("")
-	b.ReportAllocs()
-	for b.Loop() {
-		t, err := f.Enter(b.Context(), nil)
-		if err != nil {
-			b.Fatal(err)
+	b.Run(benchname.Of("admission-enter", "genie"), func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			t, err := f.Enter(b.Context(), nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			t.Leave()
 		}
-		t.Leave()
-	}
+	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/lazy"
@@ -217,20 +218,23 @@ func TestTokenOutOfRange(t *testing.T) {
 // kernels.
 func BenchmarkStepOverhead(b *testing.B) {
 	d := newDecoder(b, engine.Options{Device: cpu.Open, Profile: true})
-	var kernels, all time.Duration
-	past, token := 0, 1
-	for b.Loop() {
-		if past == 120 {
-			d.session.Reset()
-			past = 0
+	b.Run(benchname.Of("decode-step", "engine"), func(b *testing.B) {
+		d.session.Reset()
+		var kernels, all time.Duration
+		past, token := 0, 1
+		for b.Loop() {
+			if past == 120 {
+				d.session.Reset()
+				past = 0
+			}
+			next, k, a, err := d.step(context.Background(), d.session, d.inputs, token, past)
+			if err != nil {
+				b.Fatal(err)
+			}
+			token, past = next, past+1
+			kernels, all = kernels+k, all+a
 		}
-		next, k, a, err := d.step(context.Background(), d.session, d.inputs, token, past)
-		if err != nil {
-			b.Fatal(err)
-		}
-		token, past = next, past+1
-		kernels, all = kernels+k, all+a
-	}
-	b.ReportMetric(float64((all-kernels).Nanoseconds())/float64(b.N), "overhead-ns/op")
-	b.ReportMetric(float64(len(d.sch.Plan.Steps)), "steps")
+		b.ReportMetric(float64((all-kernels).Nanoseconds())/float64(b.N), "overhead-ns/op")
+		b.ReportMetric(float64(len(d.sch.Plan.Steps)), "steps/op")
+	})
 }

@@ -53,6 +53,9 @@ type Options struct {
 	MaxStepFLOPs float64
 	// Profile measures the time inside kernels, see [Call.KernelTime].
 	Profile bool
+	// Trace is told of the kernels of each run that is profiled, in order, as the
+	// profile names them. nil for nobody; it may not call the engine.
+	Trace func(kernel string)
 	// Int8Weights rounds the matrices that products read to 8 bits, with a
 	// scale for each output: an element changes by at most 1/254 of the
 	// largest one of its output's. It is the only option that changes numbers.

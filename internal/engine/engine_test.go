@@ -2,17 +2,22 @@ package engine
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	benchname.Declare(os.Stdout, "overhead-ns/op better=lower", "steps/op assume=exact")
+	goleak.VerifyTestMain(m)
+}
 
 func f32(v ...float32) []byte { return op.FromF32(v, len(v)).Data }
 

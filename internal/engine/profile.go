@@ -12,5 +12,8 @@ func (e *Engine) addProfile(p *Program, times []time.Duration, total time.Durati
 	}
 	for i, d := range times {
 		e.profile[p.Labels[i]] += d
+		if e.opts.Trace != nil {
+			e.opts.Trace(p.Labels[i])
+		}
 	}
 }

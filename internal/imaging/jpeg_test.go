@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/benchname"
 )
 
 // photo is an image with all kinds of content.
@@ -68,10 +70,10 @@ func BenchmarkDecodeJPEG(b *testing.B) {
 	var content bytes.Buffer
 	require.NoError(b, jpeg.Encode(&content, photo(2000, 1500), &jpeg.Options{Quality: 90}))
 	for name, decode := range map[string]func() error{
-		"decoder=genie": func() error { _, err := Decode(bytes.NewReader(content.Bytes()), Limits{}); return err },
-		"decoder=go":    func() error { _, err := jpeg.Decode(bytes.NewReader(content.Bytes())); return err },
+		"genie": func() error { _, err := Decode(bytes.NewReader(content.Bytes()), Limits{}); return err },
+		"go":    func() error { _, err := jpeg.Decode(bytes.NewReader(content.Bytes())); return err },
 	} {
-		b.Run(name, func(b *testing.B) {
+		b.Run(benchname.Of("decode-jpeg", name), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := decode(); err != nil {

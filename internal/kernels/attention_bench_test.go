@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/genie-sdk/go/internal/benchname"
 )
 
 // One head of 64 elements of a causal prompt, and of a step of decoding. The
@@ -11,7 +13,7 @@ import (
 func BenchmarkAttention(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	const dim = 64
-	eachPathBench(b, func(b *testing.B, prefix string) {
+	eachPathBench(b, func(b *testing.B, path string) {
 		for _, size := range [][2]int{{512, 512}, {64, 512}, {128, 128}, {1024, 1024}, {1, 512}, {1, 4096}, {4, 512}, {8, 1024}} {
 			s := AttentionSpec{Rows: size[0], Keys: size[1], Dim: dim, ValueDim: dim, Scale: 0.125, End: size[1] - size[0] + 1}
 			// Heads one after another, as many as there are in a layer.
@@ -23,7 +25,7 @@ func BenchmarkAttention(b *testing.B) {
 				from, to := s.Range(r)
 				flops += 4 * dim * (to - from)
 			}
-			b.Run(fmt.Sprintf("%s/rows=%d/keys=%d", prefix, s.Rows, s.Keys), func(b *testing.B) {
+			b.Run(benchname.Of("attention", path, fmt.Sprintf("rows=%d", s.Rows), fmt.Sprintf("keys=%d", s.Keys)), func(b *testing.B) {
 				b.ReportAllocs()
 				h := 0
 				for b.Loop() {

@@ -7,32 +7,39 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/genie-sdk/go/internal/benchname"
 )
 
 func TestMain(m *testing.M) {
-	for _, arg := range os.Args {
-		if len(arg) > 12 && arg[:12] == "-test.bench=" {
-			fmt.Println("Unit GF/s better=higher")
-			fmt.Println("Unit GB/s better=higher")
-			fmt.Println("Unit peak-frac better=higher")
-			fmt.Println("Unit bw-frac better=higher")
-			break
-		}
-	}
+	benchname.Declare(os.Stdout, "GF/s better=higher", "GB/s better=higher", "peak-frac better=higher", "bw-frac better=higher")
 	os.Exit(m.Run())
 }
 
-// eachPathBench runs f once on every assembly path that this CPU has, the
-// portable one only if there is no other.
-func eachPathBench(b *testing.B, f func(b *testing.B, prefix string)) {
+// envBench asks for every size on every path of this CPU where it is "all",
+// which takes half an hour. Without it there are the sizes of the models on the
+// path that is chosen here, in a few minutes.
+const envBench = "GENIE_BENCH"
+
+func benchAll() bool { return os.Getenv(envBench) == "all" }
+
+// eachPathBench runs f on the path that was chosen, or once on every assembly
+// path that this CPU has, the portable one only if there is no other.
+func eachPathBench(b *testing.B, f func(b *testing.B, path string)) {
+	if !benchAll() {
+		f(b, Path())
+		return
+	}
 	was := active
 	defer func() { active = was }()
 	for p := min(pathAVX2, bestPath()); p <= bestPath(); p++ {
 		active = p
-		f(b, "path="+Path())
+		f(b, Path())
 	}
 }
 
+// report adds the rates of an operation of so many flops that reads so many
+// bytes; 0 leaves one out.
 func report(b *testing.B, flops, bytes int) {
 	perSecond := float64(b.N) / b.Elapsed().Seconds()
 	if flops > 0 {
@@ -41,26 +48,36 @@ func report(b *testing.B, flops, bytes int) {
 	if bytes > 0 {
 		b.ReportMetric(float64(bytes)*perSecond/1e9, "GB/s")
 	}
-	b.ReportMetric(0, "ns/op")
 }
 
 // A product of 1 to 8 rows takes about as long as reading the weights.
 const benchMemoryBound = 8
 
-var benchSizes = [][3]int{
-	{1, 6400, 1600},
-	{2, 6400, 1600},
-	{4, 6400, 1600},
-	{8, 6400, 1600},
-	{12, 6400, 1600},
-	{32, 6400, 1600},
-	{64, 6400, 1600},
-	{128, 6400, 1600},
-	{128, 1600, 6400},
-	{128, 2304, 768},
-	{512, 3072, 768},
-	{512, 768, 3072},
-	{1024, 1024, 1024},
+// benchSizes are the sizes that are recorded, moreSizes those between them.
+var (
+	benchSizes = [][3]int{
+		{1, 6400, 1600},
+		{8, 6400, 1600},
+		{128, 6400, 1600},
+		{128, 1600, 6400},
+		{128, 2304, 768},
+		{512, 3072, 768},
+		{512, 768, 3072},
+		{1024, 1024, 1024},
+	}
+	moreSizes = [][3]int{{2, 6400, 1600}, {4, 6400, 1600}, {12, 6400, 1600}, {32, 6400, 1600}, {64, 6400, 1600}}
+)
+
+// sizesToBench are the sizes of a benchmark.
+func sizesToBench(small bool) [][3]int {
+	sizes := slices.Clone(benchSizes)
+	if benchAll() {
+		sizes = append(sizes, moreSizes...)
+	}
+	if small {
+		sizes = append(sizes, benchSmallSizes...)
+	}
+	return sizes
 }
 
 var benchSmallSizes = [][3]int{{64, 64, 64}, {1, 64, 512}, {128, 64, 128}, {1, 512, 64}, {8, 512, 64}, {128, 128, 64}}
@@ -88,13 +105,13 @@ func benchWeights(rng *rand.Rand, m, n, k int) [][]float32 {
 	return w
 }
 
-func benchmarkGemm(b *testing.B, sizes [][3]int, threads int, call func(c, a, w []float32, m, n, k int)) {
+func benchmarkGemm(b *testing.B, name string, sizes [][3]int, threads int, call func(c, a, w []float32, m, n, k int)) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	eachPathBench(b, func(b *testing.B, prefix string) {
+	eachPathBench(b, func(b *testing.B, path string) {
 		for _, s := range sizes {
 			m, n, k := s[0], s[1], s[2]
 			a, w, c := randoms(rng, m*k), benchWeights(rng, m, n, k), make([]float32, m*n)
-			b.Run(fmt.Sprintf("%s/threads=%d/m=%d/n=%d/k=%d", prefix, threads, m, n, k), func(b *testing.B) {
+			b.Run(productName(name, path, threads, m, n, k), func(b *testing.B) {
 				b.ReportAllocs()
 				i := 0
 				for b.Loop() {
@@ -107,14 +124,19 @@ func benchmarkGemm(b *testing.B, sizes [][3]int, threads int, call func(c, a, w 
 	})
 }
 
+// productName is the name of a product of [m, k] and [k, n].
+func productName(name, baseline string, threads, m, n, k int) string {
+	return benchname.Of(name, baseline, fmt.Sprintf("threads=%d", threads), fmt.Sprintf("m=%d", m), fmt.Sprintf("n=%d", n), fmt.Sprintf("k=%d", k))
+}
+
 func BenchmarkGemmPacked(b *testing.B) {
-	benchmarkGemm(b, append(benchSizes, benchSmallSizes...), 1, func(c, a, w []float32, m, n, k int) { GemmPacked(c, n, a, k, w, m, n, k, 0, Panels(n), nil) })
+	benchmarkGemm(b, "gemm-packed", sizesToBench(true), 1, func(c, a, w []float32, m, n, k int) { GemmPacked(c, n, a, k, w, m, n, k, 0, Panels(n), nil) })
 }
 
 // As the engine does it: many rows are split between two goroutines, else the
 // panels.
 func BenchmarkGemmPackedTwoThreads(b *testing.B) {
-	benchmarkGemm(b, benchSizes, 2, func(c, a, w []float32, m, n, k int) {
+	benchmarkGemm(b, "gemm-packed", sizesToBench(false), 2, func(c, a, w []float32, m, n, k int) {
 		part := func(i int) {
 			if m >= 128 {
 				lo, hi := i*m/2, (i+1)*m/2
@@ -131,18 +153,18 @@ func BenchmarkGemmPackedTwoThreads(b *testing.B) {
 }
 
 func BenchmarkGemmNN(b *testing.B) {
-	benchmarkGemm(b, append(benchSizes, benchSmallSizes...), 1, func(c, a, w []float32, m, n, k int) { GemmNN(c, n, a, k, w, n, m, 0, n, k, nil) })
+	benchmarkGemm(b, "gemm-nn", sizesToBench(true), 1, func(c, a, w []float32, m, n, k int) { GemmNN(c, n, a, k, w, n, m, 0, n, k, nil) })
 }
 
 func BenchmarkGemmNT(b *testing.B) {
-	benchmarkGemm(b, append(benchSizes, benchSmallSizes...), 1, func(c, a, w []float32, m, n, k int) { GemmNT(c, n, a, k, w, k, m, 0, n, k, nil) })
+	benchmarkGemm(b, "gemm-nt", sizesToBench(true), 1, func(c, a, w []float32, m, n, k int) { GemmNT(c, n, a, k, w, k, m, 0, n, k, nil) })
 }
 
 func BenchmarkRows(b *testing.B) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	const n = 4096
 	x, y, dst, half := randoms(rng, n), randoms(rng, n), make([]float32, n), make([]uint16, n)
-	eachPathBench(b, func(b *testing.B, prefix string) {
+	eachPathBench(b, func(b *testing.B, path string) {
 		for _, f := range []struct {
 			name string
 			call func()
@@ -164,7 +186,7 @@ func BenchmarkRows(b *testing.B) {
 			{"bf16tof32", func() { BF16ToF32(dst, half) }},
 			{"f32tobf16", func() { F32ToBF16(half, x) }},
 		} {
-			b.Run(prefix+"/op="+f.name+"/n=4096", func(b *testing.B) {
+			b.Run(benchname.Of("row", path, "op="+f.name, "n=4096"), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					f.call()
@@ -183,7 +205,7 @@ func BenchmarkPack(b *testing.B) {
 		name     string
 		row, col int
 	}{{"rows", n, 1}, {"transposed", 1, k}} {
-		b.Run("layout="+c.name, func(b *testing.B) {
+		b.Run(benchname.Of("pack", "go", "layout="+c.name), func(b *testing.B) {
 			for b.Loop() {
 				Pack(packed, w, c.row, c.col, k, n)
 			}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/genie-sdk/go/internal/benchname"
 )
 
 type benchConv struct{ size, c, out, kernel, stride, count int }
@@ -60,7 +62,7 @@ func inGoroutines(threads int, units int, f func(lo, hi int)) {
 
 func BenchmarkConv2D(b *testing.B) {
 	rng := rand.New(rand.NewPCG(51, 52))
-	eachPathBench(b, func(b *testing.B, prefix string) {
+	eachPathBench(b, func(b *testing.B, path string) {
 		for _, batch := range []int{1, 8} {
 			for _, c := range resnet50 {
 				s := c.shape(batch)
@@ -68,7 +70,11 @@ func BenchmarkConv2D(b *testing.B) {
 				PackConvFilters(packed, randoms(rng, s.OutC*s.C*s.KH*s.KW), s, nil, nil)
 				out, e := make([]float32, s.N*s.OutH()*s.OutW()*s.OutC), ConvEpilogue{Bias: randoms(rng, s.OutC), ReLU: true}
 				for _, threads := range []int{1, 2} {
-					b.Run(fmt.Sprintf("%s/batch=%d/size=%d/in=%d/out=%d/kernel=%d/stride=%d/threads=%d", prefix, batch, c.size, c.c, c.out, c.kernel, c.stride, threads), func(b *testing.B) {
+					if batch > 1 && !benchAll() {
+						continue
+					}
+					layer := fmt.Sprintf("layer=%dx%d-%d-k%d-s%d", c.c, c.size, c.out, c.kernel, c.stride)
+					b.Run(benchname.Of("conv2d", path, fmt.Sprintf("batch=%d", batch), layer, fmt.Sprintf("threads=%d", threads)), func(b *testing.B) {
 						b.ReportAllocs()
 						for b.Loop() {
 							inGoroutines(threads, s.Units(), func(lo, hi int) { Conv2D(out, x, packed, s, e, lo, hi, nil) })
@@ -85,7 +91,7 @@ func BenchmarkConv2D(b *testing.B) {
 // when a model runs: out of the caches.
 func BenchmarkResNet50Convolutions(b *testing.B) {
 	rng := rand.New(rand.NewPCG(53, 54))
-	eachPathBench(b, func(b *testing.B, prefix string) {
+	eachPathBench(b, func(b *testing.B, path string) {
 		for _, batch := range []int{1, 8} {
 			type layer struct {
 				ConvShape
@@ -105,7 +111,7 @@ func BenchmarkResNet50Convolutions(b *testing.B) {
 			}
 			x, y, bias := randoms(rng, in), make([]float32, out), randoms(rng, 2048)
 			for _, threads := range []int{1, 2} {
-				b.Run(fmt.Sprintf("%s/batch=%d/threads=%d", prefix, batch, threads), func(b *testing.B) {
+				b.Run(benchname.Of("resnet50-convolutions", path, fmt.Sprintf("batch=%d", batch), fmt.Sprintf("threads=%d", threads)), func(b *testing.B) {
 					for b.Loop() {
 						for _, l := range layers {
 							inGoroutines(threads, l.Units(), func(lo, hi int) {

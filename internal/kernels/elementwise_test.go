@@ -66,6 +66,7 @@ func TestFunctionsAtSpecialValues(t *testing.T) {
 			"exp":       {Exp, [6]float32{1, 1, inf, 0, nan, 0}},
 			"tanh":      {Tanh, [6]float32{0, negZero, 1, -1, nan, -1}},
 			"relu":      {Relu, [6]float32{0, negZero, inf, 0, nan, 0}},
+			"sqrt":      {Sqrt, [6]float32{0, negZero, inf, nan, nan, nan}},
 			"gelutanh":  {GeluTanh, [6]float32{0, negZero, inf, nan, nan, negZero}},
 			"quickgelu": {QuickGelu, [6]float32{0, negZero, inf, nan, nan, negZero}},
 			"geluerf":   {GeluErf, [6]float32{0, negZero, inf, nan, nan, negZero}},
@@ -75,6 +76,23 @@ func TestFunctionsAtSpecialValues(t *testing.T) {
 			requireBits(t, c.want[:], got, "%s of 0, -0, Inf, -Inf, NaN, -1e30", name)
 		}
 	})
+}
+
+// TestSqrt holds that a root is rounded once, to the nearest.
+func TestSqrt(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	for n := range 70 {
+		src := randoms(rng, n)
+		want, got := make([]float32, n), filled(n+20, guard)
+		for i, x := range src {
+			want[i] = float32(math.Sqrt(float64(x)))
+		}
+		Sqrt(got[:n], src)
+		requireBits(t, want, got[:n], "n %d", n)
+		requireBits(t, filled(20, guard), got[n:], "n %d wrote beyond its slice", n)
+		Sqrt(src, src)
+		requireBits(t, want, src, "n %d in place", n)
+	}
 }
 
 // An element's result does not depend on where it stands, nor on what follows.

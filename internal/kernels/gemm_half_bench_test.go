@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -35,18 +34,22 @@ func narrowBenches(k, n int) []narrowBench {
 // BenchmarkGemmNarrow divides the panels between the threads. Few rows are
 // compared with the rate of reading, more with the peak.
 func BenchmarkGemmNarrow(b *testing.B) {
+	rows := []int{1, 8, 128}
+	if benchAll() {
+		rows = []int{1, 2, 3, 4, 6, 8, 12, 16, 128}
+	}
 	for _, size := range [][2]int{{6400, 1600}, {51200, 1600}, {1600, 6400}} {
 		n, k := size[0], size[1]
 		types := narrowBenches(k, n)
-		eachPathBench(b, func(b *testing.B, prefix string) {
+		eachPathBench(b, func(b *testing.B, path string) {
 			for _, t := range types {
 				for threads := 1; threads <= 2; threads++ {
-					for _, m := range []int{1, 2, 3, 4, 6, 8, 12, 16, 128} {
+					for _, m := range rows {
 						if m > 8 && n > 6400 {
 							continue
 						}
 						a, c := randoms(rand.New(rand.NewPCG(43, 44)), m*k), make([]float32, m*n)
-						b.Run(fmt.Sprintf("%s/type=%s/threads=%d/m=%d/n=%d/k=%d", prefix, t.name, threads, m, n, k), func(b *testing.B) {
+						b.Run(productName("gemm-"+t.name, path, threads, m, n, k), func(b *testing.B) {
 							b.ReportAllocs()
 							for b.Loop() {
 								splitPanels(threads, n, func(p0, p1 int) { t.call(c, a, m, n, k, p0, p1) })
@@ -76,5 +79,4 @@ func reportNarrow(b *testing.B, threads, size, m, n, k int) {
 	threads = min(threads, len(probes().read)) - 1
 	b.ReportMetric(float64(size*n*k)*perSecond/probes().read[threads], "bw-frac")
 	b.ReportMetric(float64(2*m*n*k)*perSecond/probes().fma[threads], "peak-frac")
-	b.ReportMetric(perSecond, "products/s")
 }

@@ -3,7 +3,6 @@
 package kernels
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -15,10 +14,10 @@ func BenchmarkOpenBLAS(b *testing.B) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	for threads := 1; threads <= 2; threads++ {
 		openblas.SetThreads(threads)
-		for _, s := range benchSizes {
+		for _, s := range sizesToBench(false) {
 			m, n, k := s[0], s[1], s[2]
 			a, w, c := randoms(rng, m*k), benchWeights(rng, m, n, k), make([]float32, m*n)
-			b.Run(fmt.Sprintf("threads=%d/m=%d/n=%d/k=%d", threads, m, n, k), func(b *testing.B) {
+			b.Run(productName("gemm-packed", "openblas", threads, m, n, k), func(b *testing.B) {
 				i := 0
 				for b.Loop() {
 					if m == 1 {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/benchname"
 )
 
 // probed are rates by the number of threads, less one: those of the best path.
@@ -38,37 +40,59 @@ var probes = sync.OnceValue(func() probed {
 func fastestRate(threads int, f func(thread int) int) float64 {
 	best := 0.0
 	for range 5 {
-		done := make([]int, threads)
-		var wg sync.WaitGroup
 		start := time.Now()
-		for i := range threads {
-			wg.Go(func() { done[i] = f(i) })
-		}
-		wg.Wait()
-		total := 0
-		for _, n := range done {
-			total += n
-		}
+		total := onThreads(threads, f)
 		best = max(best, float64(total)/time.Since(start).Seconds())
 	}
 	return best
 }
 
-// BenchmarkProbe reports what the other benchmarks are compared with.
+// onThreads runs f on all threads at once and gives the sum of their units.
+func onThreads(threads int, f func(thread int) int) (total int) {
+	done := make([]int, threads)
+	var wg sync.WaitGroup
+	for i := range threads {
+		wg.Go(func() { done[i] = f(i) })
+	}
+	wg.Wait()
+	for _, n := range done {
+		total += n
+	}
+	return total
+}
+
+// BenchmarkProbe is what the other benchmarks are compared with: multiplications
+// and additions that wait for nothing, and reading memory far larger than the
+// caches.
 func BenchmarkProbe(b *testing.B) {
-	for i := range probes().fma {
-		b.Run(fmt.Sprintf("of=fma/threads=%d", i+1), func(b *testing.B) {
-			for b.Loop() { // measured once, above
-			}
-			b.ReportMetric(probes().fma[i]/1e9, "GF/s")
-			b.ReportMetric(0, "ns/op")
-		})
-		b.Run(fmt.Sprintf("of=read/threads=%d", i+1), func(b *testing.B) {
-			for b.Loop() { // measured once, above
-			}
-			b.ReportMetric(probes().read[i]/1e9, "GB/s")
-			b.ReportMetric(0, "ns/op")
-		})
+	was := active
+	defer func() { active = was }()
+	active = bestPath()
+	buffer := make([]float32, 1<<26)
+	for i := range buffer {
+		buffer[i] = 1
+	}
+	for threads := 1; threads <= runtime.GOMAXPROCS(0); threads++ {
+		part := len(buffer) / threads
+		for _, probe := range []struct {
+			of string
+			f  func(thread int) int
+		}{
+			{"fma", func(int) int { return ProbeFMA(1 << 20) }},
+			{"read", func(i int) int { return ProbeRead(buffer[i*part:][:part]) }},
+		} {
+			b.Run(benchname.Of("probe", Path(), "of="+probe.of, fmt.Sprintf("threads=%d", threads)), func(b *testing.B) {
+				units := 0
+				for b.Loop() {
+					units = onThreads(threads, probe.f)
+				}
+				if probe.of == "fma" {
+					report(b, units, 0)
+				} else {
+					report(b, 0, units)
+				}
+			})
+		}
 	}
 }
 

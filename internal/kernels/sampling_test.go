@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/benchname"
 )
 
 // rankedRow has ties, both zeros, infinities and NaN.
@@ -145,7 +147,7 @@ func BenchmarkSampling(b *testing.B) {
 	const n = 50257
 	logits, weights := randoms(rng, n), make([]float64, n)
 	values, indices := make([]float32, 100), make([]int32, 100)
-	eachPathBench(b, func(b *testing.B, prefix string) {
+	eachPathBench(b, func(b *testing.B, path string) {
 		for _, f := range []struct {
 			name string
 			call func()
@@ -156,7 +158,7 @@ func BenchmarkSampling(b *testing.B) {
 			{"top100", func() { TopK(values, indices, logits, 100, nil) }},
 			{"weights", func() { DrawWeights(weights, logits, 5, 0.8, nil) }},
 		} {
-			b.Run(prefix+"/op="+f.name+"/n=50257", func(b *testing.B) {
+			b.Run(benchname.Of("sampling", path, "op="+f.name, "n=50257"), func(b *testing.B) {
 				for b.Loop() {
 					f.call()
 				}

@@ -57,6 +57,7 @@ var layers = []layer{
 	{"internal/halt", nil},
 	{"internal/kernels", []string{"internal/halt"}},
 	{"internal/memory", nil},
+	{"internal/benchname/...", []string{"internal/benchname/..."}},
 	{"internal/fault", []string{"transport/wire"}},
 	{"internal/op", []string{"internal/halt", "transport", "transport/plan"}},
 	{"internal/program", []string{"internal/op", "transport", "transport/plan"}},
@@ -91,7 +92,7 @@ var layers = []layer{
 	{"internal/lazygraph", []string{"internal/op", "transport/plan"}},
 	{"lazy", []string{"internal/lazygraph", "internal/op", "transport", "transport/plan"}},
 	{"lazy/gorgonia", []string{"internal/lazygraph", "internal/op", "lazy", "transport", "transport/plan"}},
-	{"semantic", []string{"internal/lazygraph", "internal/op", "lazy", "transport/plan"}},
+	{"semantic", []string{"internal/lazygraph", "internal/op", "internal/program", "lazy", "transport/plan"}},
 	{"genie", []string{"lazy", "semantic", "transport/..."}},
 	{"genie/otelgenie", []string{"transport"}},
 
@@ -101,14 +102,14 @@ var layers = []layer{
 	{"internal/pyjson", nil},
 	{"internal/checkpoint", []string{"internal/pyjson", "internal/safetensors/..."}},
 	{"internal/checkpoint/checkpointtest", []string{"internal/pyjson", "internal/safetensors"}},
-	{"internal/seeded", []string{"internal/safetensors/...", "transport", "transport/plan"}},
+	{"internal/randomweights", []string{"internal/safetensors/...", "transport", "transport/plan"}},
 	{"workloads/tokenizer", []string{"internal/pyjson"}},
 	{"internal/imaging", []string{"internal/pyjson"}},
 	{"internal/activation", []string{"lazy"}},
 	{"internal/models", []string{"internal/checkpoint", "internal/safetensors/...", "transport", "transport/plan"}},
 	{"workloads/...", []string{
 		"genie", "internal/activation", "internal/checkpoint", "internal/imaging", "internal/models", "internal/pyjson",
-		"internal/safetensors/...", "internal/seeded",
+		"internal/safetensors/...", "internal/randomweights",
 		"lazy", "semantic",
 		"transport", "transport/plan", "workloads/...",
 	}},
@@ -117,12 +118,19 @@ var layers = []layer{
 
 	{"testdata/models", nil}, // the model that is built into the command
 
+	// What others write: examples use what they can import.
+	{"examples/...", []string{
+		"genie", "lazy", "semantic", "transport", "transport/local", "transport/plan", "transport/rpc", "transport/tcp",
+		"workloads/easyvqa", "workloads/gpt2",
+	}},
+
 	// What is at the top may use everything.
-	{"baselines/results/...", []string{"baselines/results/..."}},
+	{"baselines/results/...", []string{"baselines/results/...", "internal/benchname"}},
 	{"baselines/matrix", []string{"baselines/results"}},
 	{"baselines/...", []string{"..."}},
 	{"cmd/...", []string{"..."}},
 	{"internal/lint", nil},
+	{"internal/operatortest", nil},
 }
 
 // neverLinks lists what must not be in a binary because of a package, directly
@@ -145,6 +153,10 @@ var neverLinks = []struct {
 	},
 	{
 		"genie", "a client does not link the server",
+		[]string{"internal/worker/..."},
+	},
+	{
+		"examples/...", "a client does not link the server",
 		[]string{"internal/worker/..."},
 	},
 	{

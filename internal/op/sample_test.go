@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -211,7 +212,7 @@ func BenchmarkDraw(b *testing.B) {
 	for name, p := range map[string]SampleParams{
 		"plain": {Temperature: 1, TopP: 1}, "topk": {Temperature: 1, TopP: 1, TopK: 50}, "topp": {Temperature: 1, TopP: 0.9},
 	} {
-		b.Run("mode="+name, func(b *testing.B) {
+		b.Run(benchname.Of("draw", "operator", "of="+name), func(b *testing.B) {
 			b.ReportAllocs()
 			var s SampleScratch
 			for b.Loop() {

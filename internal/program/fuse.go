@@ -20,8 +20,11 @@ type Group struct {
 	Conv   Convolution // kind convolve
 }
 
+// Kind is what computes a group.
 type Kind uint8
 
+// The kinds of groups: one step, a product with one matrix and its stages, an
+// attention pattern, a convolution and what follows it.
 const (
 	Single Kind = iota
 	Linear
@@ -100,6 +103,7 @@ func (f *fuser) alone(i int) Group {
 	return g
 }
 
+// Place is the step where the group runs among the others.
 func (g *Group) Place() int { return g.Steps[len(g.Steps)-1] }
 
 // findReaders fills reader. Outputs and carried values are read by more than

@@ -51,12 +51,12 @@ func (p *Program) Symbols() []string { return p.symbols }
 
 // Options say how steps are grouped.
 type Options struct {
-	// separate makes each step a group of its own, and plain also keeps the
+	// Separate makes each step a group of its own, and Plain also keeps the
 	// layouts and products as the plan has them: for tests.
 	Separate, Plain bool
-	// branches finds two parts that may run at one time.
+	// Branches finds two parts that may run at one time.
 	Branches bool
-	// convolution reports whether a device has a kernel for a convolution with
+	// Convolution reports whether a device has a kernel for a convolution with
 	// filters of this shape, whatever the number of images; nil where it has one
 	// for all.
 	Convolution func(c *Convolution, filters []int) bool

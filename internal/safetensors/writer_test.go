@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/zeebo/blake3"
+
+	"github.com/genie-sdk/go/internal/benchname"
 )
 
 var allDTypes = []DType{F64, I64, U64, F32, I32, U32, F16, BF16, I16, U16, I8, U8, BOOL}
@@ -182,12 +184,14 @@ func BenchmarkOpen(b *testing.B) {
 	w, err := Create(path, entries, nil)
 	require.NoError(b, err)
 	require.NoError(b, w.Close())
-	b.ReportAllocs()
-	for b.Loop() {
-		f, err := Open(path)
-		if err != nil {
-			b.Fatal(err)
+	b.Run(benchname.Of("safetensors-open", "genie"), func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			f, err := Open(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			_ = f.Close()
 		}
-		_ = f.Close()
-	}
+	})
 }

@@ -57,30 +57,48 @@ type conn struct {
 	readers  readers              // whether the client takes what it is sent
 	slots    int64                // requests that its tenant has paid for; the receiving goroutine's
 	silent   atomic.Int64         // how long the client had not been heard when it was given up
+	wait     func()               // until it is no longer watched that the client lives
+	receiver receiver
 }
 
 func newConn(s *Server, pipe wire.Pipe, peer string) *conn {
 	c := &conn{
 		s: s, pipe: pipe, peer: peer, wc: wire.NewConn(pipe, &s.meter.Ledger), id: s.lastConn.Add(1),
 		streams: map[uint64]*stream{}, sessions: map[uint32]*session{}, inParts: map[*stream]struct{}{}, cost: connBytes,
+		wait: nothing,
 	}
 	c.log = s.opts.Log.With("connection", c.id, "peer", peer)
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
 	return c
 }
 
-// serve receives until the connection ends and then frees all it held.
+// serve begins the connection and receives until it ends, or until another
+// goroutine has taken that over.
 func (c *conn) serve() {
-	defer c.s.dropConn(c)
-	defer c.unpay()
-	wait := func() {}
-	defer func() { wait() }()
-	defer c.free()
+	c.attend(func() error {
+		every, err := c.handshake()
+		if err != nil {
+			return err
+		}
+		c.wait = c.beat(every)
+		return c.receive()
+	})
+}
+
+// attend receives until the connection ends and then frees all it held, unless
+// another goroutine has taken receiving over, and with it the connection's end.
+func (c *conn) attend(receive func() error) {
+	mine := true
+	defer func() {
+		if mine {
+			c.end()
+		}
+	}()
 	defer c.s.guard(c.log)
-	every, err := c.handshake()
-	if err == nil {
-		wait = c.beat(every)
-		err = c.receive()
+	err := receive()
+	if errors.Is(err, errTakenOver) {
+		mine = false
+		return
 	}
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, transport.ErrClosed), c.ctx.Err() != nil, status.Code(err) == codes.Canceled, c.guest.Evicted():
@@ -89,6 +107,17 @@ func (c *conn) serve() {
 		c.log.Warn("connection ended", "error", err)
 	}
 	c.refuse(err)
+}
+
+// errTakenOver ends a goroutine that no longer receives.
+var errTakenOver = errors.New("genie: another goroutine receives")
+
+// end frees what a connection held and takes it from the server's.
+func (c *conn) end() {
+	defer c.s.dropConn(c)
+	defer c.unpay()
+	defer func() { c.wait() }()
+	c.free()
 }
 
 // free gives back what a connection held that has ended.
@@ -208,7 +237,8 @@ func (c *conn) send(m *wire.Message) error {
 	return err
 }
 
-// receive takes frames until framing is lost or the connection is.
+// receive takes frames until framing is lost or the connection is, or until
+// another goroutine does.
 func (c *conn) receive() error {
 	for {
 		h, control, err := c.wc.Next()
@@ -228,8 +258,11 @@ func (c *conn) receive() error {
 		if err != nil {
 			return err
 		}
-		if st != nil {
-			st.received(h, bad)
+		if st == nil {
+			continue
+		}
+		if t := st.received(h, bad); t != nil && !c.runHere(t) {
+			return errTakenOver
 		}
 	}
 }

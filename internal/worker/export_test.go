@@ -66,3 +66,7 @@ func (s *Server) Claims() int {
 	defer s.claims.mu.Unlock()
 	return len(s.claims.by)
 }
+
+// SetBrief sets how long a run may have taken for the next one to be done by the
+// goroutine that receives it.
+func SetBrief(o *Options, d time.Duration) { o.brief = d }

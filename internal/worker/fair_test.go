@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/worker"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
@@ -100,11 +101,11 @@ func BenchmarkInteractive(b *testing.B) {
 		greedy  int
 		running int
 	}{
-		{"greedy=0/turns=on", 0, 2},
-		{"greedy=8/turns=on", 8, 2},
-		{"greedy=8/turns=off", 8, 1000},
+		{"turns", 0, 2},
+		{"turns", 8, 2},
+		{"no-turns", 8, 1000},
 	} {
-		b.Run(tt.name, func(b *testing.B) {
+		b.Run(benchname.Of("interactive", tt.name, fmt.Sprintf("greedy=%d", tt.greedy)), func(b *testing.B) {
 			w := workertest.Start(b, func(o *worker.Options) { o.MaxRunning = tt.running })
 			stop := make(chan struct{})
 			var others sync.WaitGroup
@@ -140,7 +141,9 @@ func BenchmarkInteractive(b *testing.B) {
 				took = append(took, time.Since(begin))
 				runs += res.Elapsed
 				waits += took[len(took)-1] - res.Elapsed
+				b.StopTimer()
 				<-time.After(5 * time.Millisecond) // between the requests of a person
+				b.StartTimer()
 			}
 			close(stop)
 			others.Wait()
@@ -149,10 +152,10 @@ func BenchmarkInteractive(b *testing.B) {
 				b.ReportMetric(float64(took[(len(took)-1)*q/100]), fmt.Sprintf("p%d-ns", q))
 			}
 			if tt.greedy > 0 {
-				b.ReportMetric(float64(long.Load())/float64(n.Load()), "greedy-run-ns")
+				b.ReportMetric(float64(long.Load())/float64(n.Load()), "greedy-run-ns/op")
 			}
-			b.ReportMetric(float64(runs)/float64(len(took)), "run-ns")
-			b.ReportMetric(float64(waits)/float64(len(took)), "wait-ns")
+			b.ReportMetric(float64(runs)/float64(len(took)), "run-ns/op")
+			b.ReportMetric(float64(waits)/float64(len(took)), "wait-ns/op")
 		})
 	}
 }

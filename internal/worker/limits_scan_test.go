@@ -31,7 +31,7 @@ var between = []string{
 // reads for itself, which are refused with the limit's value in the error; code
 // that only measures, shapes links or tests; the command's.
 var apart = []string{
-	"baselines", "cmd", "internal/checkpoint", "internal/imaging", "internal/lint", "internal/safetensors", "internal/seeded",
+	"baselines", "cmd", "internal/checkpoint", "internal/imaging", "internal/lint", "internal/safetensors", "internal/randomweights",
 	"workloads/tokenizer", "lazy", "semantic", "tools", "transport/conformance", "transport/link", "workloads",
 }
 

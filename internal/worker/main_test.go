@@ -5,12 +5,14 @@ import (
 	"encoding/binary"
 	"math"
 	"net"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -24,6 +26,8 @@ func TestMain(m *testing.M) {
 	if playRole() {
 		return
 	}
+	benchname.Declare(os.Stdout, "p50-ns better=lower", "p99-ns better=lower",
+		"greedy-run-ns/op better=lower", "run-ns/op better=lower", "wait-ns/op better=lower")
 	goleak.VerifyTestMain(m)
 }
 

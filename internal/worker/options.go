@@ -65,6 +65,7 @@ type Options struct {
 
 	handshake time.Duration // time to authenticate; [wire.HandshakeTimeout] when 0
 	claimIdle time.Duration // see claims; for tests
+	brief     time.Duration // see briefRun; for tests
 }
 
 func (o Options) withDefaults() Options {
@@ -100,6 +101,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.claimIdle == 0 {
 		o.claimIdle = claimIdle
+	}
+	if o.brief == 0 {
+		o.brief = briefRun
 	}
 	if o.MaxQueue <= 0 {
 		o.MaxQueue = DefaultMaxQueue

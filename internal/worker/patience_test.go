@@ -170,13 +170,14 @@ func TestUploadCountsForItsIdentity(t *testing.T) {
 		require.NoError(t, upload(float32(fill), 2*mib))
 	}
 	sent := ex.Ledger().Snapshot().Sent[plan.CauseWeights]
-	err = upload(9, 8*mib)
+	const large = 64 * mib // so that the refusal comes before all of it has gone
+	err = upload(9, large)
 	require.ErrorIs(t, err, transport.ErrQuota)
 	q, ok := errors.AsType[*transport.QuotaError](err)
 	require.True(t, ok)
 	require.Equal(t, "bytes", q.What)
-	require.GreaterOrEqual(t, q.Want, int64(8*mib))
-	require.Less(t, ex.Ledger().Snapshot().Sent[plan.CauseWeights]-sent, int64(8*mib))
+	require.GreaterOrEqual(t, q.Want, int64(large))
+	require.Less(t, ex.Ledger().Snapshot().Sent[plan.CauseWeights]-sent, int64(large))
 }
 
 // TestClientThatDoesNotRead loses its connection, and what its answers hold with it.

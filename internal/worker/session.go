@@ -13,12 +13,14 @@ import (
 
 // session is a session of a client's, on a connection that is another one after
 // the client has come back: see lease. Its requests are done one after the other
-// by one goroutine.
+// by one goroutine, but for those that are so brief that the goroutine which
+// receives does them: see [session.takes].
 type session struct {
 	srv    *Server
 	tenant *tenant
 	es     Session
 	queue  chan *task
+	turn   chan struct{} // one token: who has it does a request
 	lease  *lease        // nil for a session that ends with its connection
 	ended  chan struct{} // closed when all is free
 	last   remembered
@@ -43,6 +45,8 @@ type prepared struct {
 	causes  *inputCauses
 	keeps   int   // outputs that stay here
 	held    int64 // bytes that the tenant has paid for this
+
+	expected expectation
 
 	open      atomic.Bool             // the session's identity may use all of it
 	challenge transport.PossessionKey // the session goroutine's; zero until it is asked for
@@ -102,9 +106,10 @@ func (c *conn) newSession(num uint32) (*session, error) {
 	held = sessionBytes
 	s := &session{
 		srv: c.s, tenant: c.tenant, es: c.s.opts.Engine.NewSession(), ended: make(chan struct{}),
-		queue: make(chan *task, queueLen), plans: map[uint32]*prepared{}, tenancy: c.s.admit.tenancy(c.tenant.identity),
+		queue: make(chan *task, queueLen), turn: make(chan struct{}, 1), plans: map[uint32]*prepared{}, tenancy: c.s.admit.tenancy(c.tenant.identity),
 		kept: map[uint64]*keptValue{},
 	}
+	s.turn <- struct{}{}
 	s.es.Charge(&s.tenant.bytes)
 	c.mu.Lock()
 	c.sessions[num] = s
@@ -134,29 +139,38 @@ func (s *session) work() {
 	defer s.leave()
 	defer s.finish()
 	for t := range s.queue {
+		<-s.turn
 		s.serve(t)
 	}
 }
 
-// serve does one request.
+// serve does one request. It is called with the session's turn, which it gives
+// back.
 func (s *session) serve(t *task) {
 	c := t.st.c
 	defer c.wg.Done()
+	defer func() { s.turn <- struct{}{} }()
 	defer s.srv.guard(c.log)
 	defer s.served()
 	t.run()
 }
 
-// enqueue lets a request wait, or says why it may not.
-func (s *session) enqueue(t *task) error {
+// enqueue lets a request wait, or says why it may not; here reports that it is the
+// caller's to do at once.
+func (s *session) enqueue(t *task) (here bool, err error) {
+	here = s.takes(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if here {
+		s.queued++
+		return true, nil
+	}
 	select {
 	case s.queue <- t:
 		s.queued++
-		return nil
+		return false, nil
 	default:
-		return s.full()
+		return false, s.full()
 	}
 }
 

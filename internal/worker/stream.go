@@ -101,8 +101,9 @@ func (st *stream) into(h wire.Header) *wire.Sink {
 	return sink
 }
 
-// received goes on after the payload of a frame.
-func (st *stream) received(h wire.Header, bad error) {
+// received goes on after the payload of a frame. What it returns is to be done by
+// the goroutine that received it, nil for nothing.
+func (st *stream) received(h wire.Header, bad error) *task {
 	if st.task != nil && bad != nil {
 		st.fail(bad)
 	}
@@ -111,26 +112,27 @@ func (st *stream) received(h wire.Header, bad error) {
 	}
 	st.c.brought(st, h.Payload, h.More())
 	if h.More() {
-		return
+		return nil
 	}
 	st.receiving = false
 	if st.task == nil {
 		st.c.forget(st)
-		return
+		return nil
 	}
 	if a := st.arrival; a != nil {
 		if left := a.want - a.got; left > 0 {
 			st.fail(fmt.Errorf("%w: %v ends %d bytes early", transport.ErrProtocol, st.typ, left))
 			st.c.forget(st)
-			return
+			return nil
 		}
 		st.complete(a.mem)
 	}
-	st.enqueue()
+	return st.enqueue()
 }
 
-// enqueue hands the request, which is there in full, to its session.
-func (st *stream) enqueue() {
+// enqueue hands the request, which is there in full, to its session, or gives it
+// back where it is to be done here.
+func (st *stream) enqueue() (here *task) {
 	t := st.task
 	switch {
 	case st.upload != nil:
@@ -139,13 +141,16 @@ func (st *stream) enqueue() {
 		t.run()
 	default:
 		st.waits()
-		st.hand(t)
+		if st.hand(t) {
+			return t
+		}
 	}
+	return nil
 }
 
-// hand queues the task in its session, which then answers; where that is not
-// possible the request fails here.
-func (st *stream) hand(t *task) {
+// hand queues the task in its session, which then answers, or reports that it is
+// to be done here; where neither is possible the request fails here.
+func (st *stream) hand(t *task) (here bool) {
 	st.c.wg.Add(1)
 	var err error
 	defer func() {
@@ -159,11 +164,12 @@ func (st *stream) hand(t *task) {
 			st.c.forget(st)
 		}
 	}()
-	err = t.wait()
+	here, err = t.wait()
+	return here
 }
 
-// wait queues the task, or says why it may not wait.
-func (t *task) wait() (err error) {
+// wait queues the task, or says why it may not wait, unless it need not.
+func (t *task) wait() (here bool, err error) {
 	switch {
 	case t.call != nil:
 		err = t.session.place(t.call)
@@ -171,7 +177,7 @@ func (t *task) wait() (err error) {
 		err = t.session.placeOf(t.prepare)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	return t.session.enqueue(t)
 }

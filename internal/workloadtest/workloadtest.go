@@ -141,9 +141,9 @@ func (s Suite) Refuses(t *testing.T) {
 	require.ErrorIs(t, err, workloads.ErrMismatch)
 }
 
-// Seeded verifies the scale that GENIE_SCALE asks for, small or full, whose
+// RandomWeights verifies the scale that GENIE_SCALE asks for, small or full, whose
 // checkpoint is made at first use: 0.1 to 1.7 GB.
-func (s Suite) Seeded(t *testing.T) {
+func (s Suite) RandomWeights(t *testing.T) {
 	scale, err := workloads.ScaleFromEnv()
 	require.NoError(t, err)
 	if os.Getenv(workloads.EnvScale) == "" || scale == workloads.Tiny {

@@ -3,18 +3,25 @@ package gorgonia_test
 import (
 	"encoding/binary"
 	"math"
+	"os"
 	"strconv"
 	"sync"
 	"testing"
 
 	"gorgonia.org/gorgonia"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/lazygraph"
 	"github.com/genie-sdk/go/lazy"
 	lazygorgonia "github.com/genie-sdk/go/lazy/gorgonia"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
+
+func TestMain(m *testing.M) {
+	benchname.Declare(os.Stdout, "ns/node better=lower", "nodes/op assume=exact")
+	os.Exit(m.Run())
+}
 
 type captureBench struct {
 	name string
@@ -75,14 +82,14 @@ func BenchmarkCapture(b *testing.B) {
 		b.Fatal(err)
 	}
 	for _, c := range []captureBench{
-		{"api=lazy", func(b *testing.B) {
+		{"lazy", func(b *testing.B) {
 			for b.Loop() {
 				if benchGraph().Err() != nil {
 					b.Fatal("capture failed")
 				}
 			}
 		}},
-		{"api=applyop", func(b *testing.B) {
+		{"applyop", func(b *testing.B) {
 			for b.Loop() {
 				if err := rebuild(ref); err != nil {
 					b.Fatal(err)
@@ -90,7 +97,7 @@ func BenchmarkCapture(b *testing.B) {
 			}
 		}},
 	} {
-		b.Run(c.name, func(b *testing.B) {
+		b.Run(benchname.Of("capture", c.name, "model=gpt2"), func(b *testing.B) {
 			b.ReportAllocs()
 			c.run(b)
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(ref.Tensors())), "ns/node")
@@ -109,7 +116,7 @@ func BenchmarkStock(b *testing.B) {
 		{"step=decode", plan.Bindings{"batch": 1, "seq": 1, "past": 72}},
 		{"step=prefill", plan.Bindings{"batch": 1, "seq": 72, "past": 0}},
 	} {
-		b.Run("phase=build/"+c.name, func(b *testing.B) {
+		b.Run(benchname.Of("lower", "local-gorgonia", "phase=build", c.name, "model=gpt2"), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := lazygorgonia.LowerStock(g, c.sizes); err != nil {
@@ -117,7 +124,7 @@ func BenchmarkStock(b *testing.B) {
 				}
 			}
 		})
-		b.Run("phase=run/"+c.name, func(b *testing.B) {
+		b.Run(benchname.Of("lower", "local-gorgonia", "phase=run", c.name, "model=gpt2"), func(b *testing.B) {
 			p, err := lazygorgonia.LowerStock(g, c.sizes)
 			if err != nil {
 				b.Fatal(err)
@@ -138,7 +145,7 @@ func BenchmarkStock(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			b.ReportMetric(float64(len(p.AllNodes())), "nodes")
+			b.ReportMetric(float64(len(p.AllNodes())), "nodes/op")
 		})
 	}
 }

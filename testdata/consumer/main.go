@@ -3,6 +3,10 @@
 //
 //	genie worker --listen tcp://127.0.0.1:7070 &
 //	go run . -executor tcp://127.0.0.1:7070
+//
+// A service that reaches its workers over TCP alone builds with the tag
+// genie_nogrpc, and links a quarter fewer packages. budget.json says what may be
+// linked; the test of it prints what is.
 package main
 
 import (

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/benchname"
 )
 
 // randomPlan makes a valid plan that uses every field.
@@ -160,8 +162,10 @@ func FuzzDecode(f *testing.F) {
 
 func BenchmarkHash(b *testing.B) {
 	p := randomPlan(rand.New(rand.NewPCG(1, 2)))
-	b.ReportAllocs()
-	for b.Loop() {
-		p.Hash()
-	}
+	b.Run(benchname.Of("plan-hash", "genie"), func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			p.Hash()
+		}
+	})
 }

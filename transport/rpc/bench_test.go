@@ -2,10 +2,10 @@ package rpc_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -31,26 +31,26 @@ func BenchmarkRoundTrip(b *testing.B) {
 	ref, err := s.Prepare(b.Context(), p, nil, nil)
 	require.NoError(b, err)
 	call := transport.Call{Plan: ref, Inputs: []transport.Input{{Data: make([]byte, 4)}}}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := s.Run(b.Context(), call); err != nil {
-			b.Fatal(err)
+	b.Run(benchname.Of("round-trip", "grpc"), func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := s.Run(b.Context(), call); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
 }
 
 const moved = 64 << 20
 
 // BenchmarkUpload is a run with a large input and a small output.
-func BenchmarkUpload(b *testing.B) { move(b, 1) }
+func BenchmarkUpload(b *testing.B) { move(b, "upload", 1) }
 
 // BenchmarkDownload is a run with a large input and an output as large.
-func BenchmarkDownload(b *testing.B) { move(b, moved/4) }
+func BenchmarkDownload(b *testing.B) { move(b, "download", moved/4) }
 
-// move runs a plan that gives the first n of its many inputs back. Beside the
-// mean it reports the best run, which other programs on the machine disturb
-// least.
-func move(b *testing.B, n int) {
+// move runs a plan that gives the first n of its many inputs back.
+func move(b *testing.B, name string, n int) {
 	spec := func(n int) plan.Spec { return plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.C(n)}} }
 	p := &plan.Plan{
 		Version: plan.Version, Name: "first",
@@ -76,15 +76,13 @@ func move(b *testing.B, n int) {
 	if n > 1 {
 		bytes *= 2
 	}
-	b.SetBytes(bytes)
-	b.ReportAllocs()
-	best := time.Hour
-	for b.Loop() {
-		start := time.Now()
-		if _, err := s.Run(b.Context(), call); err != nil {
-			b.Fatal(err)
+	b.Run(benchname.Of(name, "grpc", "size=64MiB"), func(b *testing.B) {
+		b.SetBytes(bytes)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := s.Run(b.Context(), call); err != nil {
+				b.Fatal(err)
+			}
 		}
-		best = min(best, time.Since(start))
-	}
-	b.ReportMetric(float64(bytes)/1e9/best.Seconds(), "best-GB/s")
+	})
 }

@@ -4,10 +4,10 @@ import (
 	"io"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -45,18 +45,20 @@ func prepare(b *testing.B, p *plan.Plan) (transport.Session, transport.PlanRef) 
 func BenchmarkRoundTrip(b *testing.B) {
 	s, ref := prepare(b, first(1))
 	call := transport.Call{Plan: ref, Inputs: []transport.Input{{Data: make([]byte, 4)}}}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := s.Run(b.Context(), call); err != nil {
-			b.Fatal(err)
+	b.Run(benchname.Of("round-trip", "tcp"), func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := s.Run(b.Context(), call); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
 }
 
 const uploadBytes = 256 << 20
 
-// BenchmarkUpload is a run with a large input, and the same bytes through a
-// bare socket in turn: the machine's mood changes both alike.
+// BenchmarkUpload is a run with a large input, beside the same bytes through a
+// bare socket.
 func BenchmarkUpload(b *testing.B) {
 	data := make([]byte, uploadBytes)
 	for i := range data {
@@ -65,26 +67,24 @@ func BenchmarkUpload(b *testing.B) {
 	s, ref := prepare(b, first(len(data)/4))
 	call := transport.Call{Plan: ref, Inputs: []transport.Input{{Data: data}}}
 	socket := rawSocket(b, len(data))
-	var bare, genie time.Duration
-	bestBare, bestGenie := time.Hour, time.Hour
-	b.SetBytes(2 * uploadBytes)
-	for b.Loop() {
-		t0 := time.Now()
-		socket(data)
-		t1 := time.Now()
-		if _, err := s.Run(b.Context(), call); err != nil {
-			b.Fatal(err)
-		}
-		t2 := time.Now()
-		bare, genie = bare+t1.Sub(t0), genie+t2.Sub(t1)
-		bestBare, bestGenie = min(bestBare, t1.Sub(t0)), min(bestGenie, t2.Sub(t1))
+	for _, by := range []struct {
+		name string
+		send func(b *testing.B)
+	}{
+		{"socket", func(*testing.B) { socket(data) }},
+		{"tcp", func(b *testing.B) {
+			if _, err := s.Run(b.Context(), call); err != nil {
+				b.Fatal(err)
+			}
+		}},
+	} {
+		b.Run(benchname.Of("upload", by.name, "size=256MiB"), func(b *testing.B) {
+			b.SetBytes(uploadBytes)
+			for b.Loop() {
+				by.send(b)
+			}
+		})
 	}
-	rate := func(d time.Duration, n int) float64 { return float64(n) * uploadBytes / 1e9 / d.Seconds() }
-	b.ReportMetric(rate(bare, b.N), "socket-GB/s")
-	b.ReportMetric(rate(genie, b.N), "genie-GB/s")
-	b.ReportMetric(bare.Seconds()/genie.Seconds(), "of-socket")
-	b.ReportMetric(bestBare.Seconds()/bestGenie.Seconds(), "of-socket-best")
-	b.ReportMetric(rate(bestGenie, 1), "genie-best-GB/s")
 }
 
 // rawSocket sends n bytes at a time over a bare connection and waits for a

@@ -26,14 +26,19 @@ func (p *tcpPipe) Activity() uint64 { return p.life.Count() }
 // may be nil; it counts every byte that the socket reads or writes,
 // independently of frames.
 func NewTCP(conn net.Conn, count SocketCounter) Pipe {
-	if t, ok := conn.(*net.TCPConn); ok {
+	t, direct := conn.(*net.TCPConn)
+	if direct {
 		_ = t.SetNoDelay(true)
 	}
 	if count == nil {
 		count = noSocketCounter{}
 	}
 	s := newSocket(conn, count)
-	return &tcpPipe{conn: s, r: bufio.NewReaderSize(s, readBuffer), life: &s.life}
+	p := &tcpPipe{conn: s, r: bufio.NewReaderSize(s, readBuffer), life: &s.life}
+	if direct {
+		return &peekPipe{p, t}
+	}
+	return p
 }
 
 type noSocketCounter struct{}

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/genie-sdk/go/internal/randomweights"
 	"github.com/genie-sdk/go/internal/safetensors"
-	"github.com/genie-sdk/go/internal/seeded"
 	"github.com/genie-sdk/go/workloads"
 )
 
@@ -15,8 +15,8 @@ import (
 func Presets() []string { return []string{"clip-vit-base-patch32", "clip-vit-large-patch14"} }
 
 // Preset is the architecture of a published CLIP model (Radford et al., table
-// 20), as its config.json on the Hugging Face hub says, the old end token
-// included.
+// 20), as in its config.json on the Hugging Face hub, including the old end
+// token.
 func Preset(name string) (Config, bool) {
 	c := Config{Text: defaultText(), Vision: defaultVision(), Projection: 512}
 	c.Text.EOS = legacyEOS
@@ -43,7 +43,7 @@ func Preset(name string) (Config, bool) {
 func NewCheckpoint(ctx context.Context, preset string, seed uint64, dir string, opts workloads.CheckpointOptions) error {
 	c, ok := Preset(preset)
 	if !ok {
-		return fmt.Errorf("%w: %q", seeded.ErrUnknown, preset)
+		return fmt.Errorf("%w: %q", randomweights.ErrUnknown, preset)
 	}
 	return NewCheckpointOf(ctx, c, seed, dir, opts)
 }
@@ -53,7 +53,7 @@ func NewCheckpointOf(ctx context.Context, c Config, seed uint64, dir string, opt
 	if err := c.check(); err != nil {
 		return err
 	}
-	dtype, err := seeded.Options(opts).Storage()
+	dtype, err := randomweights.Options(opts).Storage()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
@@ -62,20 +62,20 @@ func NewCheckpointOf(ctx context.Context, c Config, seed uint64, dir string, opt
 		return err
 	}
 	// The statistics of the images that CLIP was trained with.
-	pre, err := seeded.Preprocessing{
+	pre, err := randomweights.Preprocessing{
 		Resize: c.Vision.Image, Crop: c.Vision.Image,
 		Mean: [3]float64{0.48145466, 0.4578275, 0.40821073}, Std: [3]float64{0.26862954, 0.26130258, 0.27577711},
 	}.JSON()
 	if err != nil {
 		return err
 	}
-	return seeded.Write(ctx, dir, seeded.Checkpoint{
-		Specs: specs(c), Config: config, Files: map[string][]byte{seeded.PreprocessorFile: pre},
-	}, seed, seeded.Options(opts))
+	return randomweights.Write(ctx, dir, randomweights.Checkpoint{
+		Specs: specs(c), Config: config, Files: map[string][]byte{randomweights.PreprocessorFile: pre},
+	}, seed, randomweights.Options(opts))
 }
 
 // Parameters is the number of weights.
-func (c Config) Parameters() int64 { return seeded.Parameters(specs(c)) }
+func (c Config) Parameters() int64 { return randomweights.Parameters(specs(c)) }
 
 // json is a config.json that transformers reads.
 func (c Config) json(dtype safetensors.DType) ([]byte, error) {
@@ -108,8 +108,8 @@ func (c Config) json(dtype safetensors.DType) ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-// The sizes of the random weights. Those of a matrix are over the square root
-// of its inputs.
+// The sizes of the random weights. Those of a matrix are divided by the square
+// root of its inputs.
 const (
 	stdToken    = 0.02
 	stdPosition = 0.01
@@ -131,9 +131,9 @@ const (
 //
 // As in a trained model the embeddings of different texts, and of different
 // images, differ: attention and feed-forward parts outweigh what all inputs
-// have in common, and what they add does not grow with depth. Scores stay of
-// order 1, since an attention close to a hard choice amplifies rounding.
-func specs(c Config) []seeded.Spec {
+// have in common, and their contribution does not grow with depth. Scores stay
+// of order 1, since attention close to a hard maximum amplifies rounding.
+func specs(c Config) []randomweights.Spec {
 	t, v := c.Text, c.Vision
 	patch := int64(v.Patch)
 	fan := int64(v.Channels) * patch * patch
@@ -154,14 +154,14 @@ func specs(c Config) []seeded.Spec {
 	return s.specs
 }
 
-type specList struct{ specs []seeded.Spec }
+type specList struct{ specs []randomweights.Spec }
 
 func (s *specList) add(name string, mean, std float64, shape ...int) {
 	dims := make([]int64, len(shape))
 	for i, n := range shape {
 		dims[i] = int64(n)
 	}
-	s.specs = append(s.specs, seeded.Spec{Name: name, Shape: dims, Mean: mean, Std: std})
+	s.specs = append(s.specs, randomweights.Spec{Name: name, Shape: dims, Mean: mean, Std: std})
 }
 
 // matrix is [out, in].

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/zeebo/blake3"
 
-	"github.com/genie-sdk/go/internal/seeded"
+	"github.com/genie-sdk/go/internal/randomweights"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport/plan"
@@ -40,7 +40,7 @@ func small(act string) clip.Config {
 }
 
 // TestNewCheckpoint loads and runs what it wrote, and holds its bytes:
-// references of seeded checkpoints depend on them.
+// references of checkpoints with random weights depend on them.
 func TestNewCheckpoint(t *testing.T) {
 	for _, c := range []struct {
 		act, want string
@@ -70,7 +70,7 @@ func TestNewCheckpoint(t *testing.T) {
 				require.Less(t, max(v, -v), float32(100.1), "a cosine is at most 1")
 			}
 			var pre map[string]any
-			text, err := os.ReadFile(filepath.Join(dir, seeded.PreprocessorFile))
+			text, err := os.ReadFile(filepath.Join(dir, randomweights.PreprocessorFile))
 			require.NoError(t, err)
 			require.NoError(t, json.Unmarshal(text, &pre))
 			require.Equal(t, map[string]any{"height": 20.0, "width": 20.0}, pre["crop_size"])

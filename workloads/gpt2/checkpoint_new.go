@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/genie-sdk/go/internal/seeded"
+	"github.com/genie-sdk/go/internal/randomweights"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/workloads"
 )
@@ -34,7 +34,7 @@ func NewCheckpoint(ctx context.Context, preset string, seed uint64, outDir strin
 // NewCheckpointOf is [NewCheckpoint] for any architecture. The dtype of opts
 // counts, not that of c.
 func NewCheckpointOf(ctx context.Context, c Config, seed uint64, outDir string, opts CheckpointOptions) error {
-	if _, err := seeded.Options(opts).Storage(); err != nil {
+	if _, err := randomweights.Options(opts).Storage(); err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	c.DType = opts.DType
@@ -48,7 +48,7 @@ func NewCheckpointOf(ctx context.Context, c Config, seed uint64, outDir string, 
 	if err != nil {
 		return err
 	}
-	return seeded.Write(ctx, outDir, seeded.Checkpoint{Specs: weightSpecs(c), Config: config}, seed, seeded.Options(opts))
+	return randomweights.Write(ctx, outDir, randomweights.Checkpoint{Specs: weightSpecs(c), Config: config}, seed, randomweights.Options(opts))
 }
 
 // The scales of the random weights, for a hidden size of 768; see [initial].
@@ -67,15 +67,14 @@ const (
 // initial returns the standard deviation of a matrix with the given base.
 //
 // GPT-2's own initialisation (0.02 everywhere, residual projections divided by
-// sqrt(2*layers)) gives a model that repeats: with a tied head and next to no
-// contribution of the blocks, the likeliest next token is the one just read.
-// So the matrices are larger, and the blocks outweigh the embedding in the
-// residual stream. They must not be too large either: with c_attn at 0.1 the
-// attention is close to a hard choice and amplifies rounding, and float32 is
-// 1e-4 off float64 in the logits where it is 5e-6 off with these values; the
-// best two logits of 50 greedy steps come as close as 1e-3. A strong
-// feed-forward part beside a weak attention keeps the text moving at no such
-// cost.
+// sqrt(2*layers)) gives a model that repeats: with a tied head and almost no
+// contribution of the blocks, the likeliest next token is the last one. So the
+// matrices are larger, and the blocks outweigh the embedding in the residual
+// stream. They must not be too large either: with c_attn at 0.1 the attention
+// is close to a hard maximum and amplifies rounding, and float32 differs from
+// float64 by 1e-4 in the logits, compared with 5e-6 for these values; the best
+// two logits of 50 greedy steps come as close as 1e-3. A strong feed-forward
+// part with a weak attention keeps the tokens varied without that cost.
 //
 // Dividing by sqrt(2*layers) keeps the stream's size independent of depth, and
 // scaling with 1/sqrt(hidden) keeps it independent of width.
@@ -85,22 +84,22 @@ func initial(base float64, c Config) float64 {
 
 // weightSpecs lists the tensors in the order of the model. Matrices of the
 // blocks are Conv1D weights, [in, out].
-func weightSpecs(c Config) []seeded.Spec {
+func weightSpecs(c Config) []randomweights.Spec {
 	hidden, inner := int64(c.Hidden), int64(c.Inner)
 	depth := math.Sqrt(2 * float64(c.Layers))
-	specs := []seeded.Spec{
+	specs := []randomweights.Spec{
 		{Name: "transformer.wte.weight", Shape: []int64{int64(c.Vocab), hidden}, Std: stdTokenEmbedding},
 		{Name: "transformer.wpe.weight", Shape: []int64{int64(c.Positions), hidden}, Std: stdPositionEmbedding},
 	}
 	norm := func(name string) {
 		specs = append(specs,
-			seeded.Spec{Name: name + ".weight", Shape: []int64{hidden}, Mean: 1, Std: stdNormGain},
-			seeded.Spec{Name: name + ".bias", Shape: []int64{hidden}, Std: stdBias})
+			randomweights.Spec{Name: name + ".weight", Shape: []int64{hidden}, Mean: 1, Std: stdNormGain},
+			randomweights.Spec{Name: name + ".bias", Shape: []int64{hidden}, Std: stdBias})
 	}
 	linear := func(name string, in, out int64, std float64) {
 		specs = append(specs,
-			seeded.Spec{Name: name + ".weight", Shape: []int64{in, out}, Std: std},
-			seeded.Spec{Name: name + ".bias", Shape: []int64{out}, Std: stdBias})
+			randomweights.Spec{Name: name + ".weight", Shape: []int64{in, out}, Std: std},
+			randomweights.Spec{Name: name + ".bias", Shape: []int64{out}, Std: stdBias})
 	}
 	for i := range c.Layers {
 		block := fmt.Sprintf("transformer.h.%d.", i)
@@ -113,7 +112,7 @@ func weightSpecs(c Config) []seeded.Spec {
 	}
 	norm("transformer.ln_f")
 	if !c.TieWordEmbeddings {
-		specs = append(specs, seeded.Spec{Name: "lm_head.weight", Shape: []int64{int64(c.Vocab), hidden}, Std: stdTokenEmbedding})
+		specs = append(specs, randomweights.Spec{Name: "lm_head.weight", Shape: []int64{int64(c.Vocab), hidden}, Std: stdTokenEmbedding})
 	}
 	return specs
 }

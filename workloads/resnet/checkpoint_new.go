@@ -7,8 +7,8 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/genie-sdk/go/internal/randomweights"
 	"github.com/genie-sdk/go/internal/safetensors"
-	"github.com/genie-sdk/go/internal/seeded"
 	"github.com/genie-sdk/go/workloads"
 )
 
@@ -18,8 +18,7 @@ func Presets() []string { return []string{"resnet-18", "resnet-50", "resnet-152"
 const imageNetClasses = 1000
 
 // Preset is the architecture of a published ResNet (He et al., table 1) with
-// the 1,000 classes of ImageNet, as its config.json on the Hugging Face hub
-// says.
+// the 1,000 classes of ImageNet, as in its config.json on the Hugging Face hub.
 func Preset(name string) (Config, bool) {
 	c := Config{Channels: 3, Embedding: 64, LayerType: Bottleneck, Activation: "relu", HiddenSizes: []int{256, 512, 1024, 2048}}
 	switch name {
@@ -47,7 +46,7 @@ func Preset(name string) (Config, bool) {
 func NewCheckpoint(ctx context.Context, preset string, seed uint64, dir string, opts workloads.CheckpointOptions) error {
 	c, ok := Preset(preset)
 	if !ok {
-		return fmt.Errorf("%w: %q", seeded.ErrUnknown, preset)
+		return fmt.Errorf("%w: %q", randomweights.ErrUnknown, preset)
 	}
 	return NewCheckpointOf(ctx, c, seed, dir, opts)
 }
@@ -57,7 +56,7 @@ func NewCheckpointOf(ctx context.Context, c Config, seed uint64, dir string, opt
 	if err := c.check(); err != nil {
 		return err
 	}
-	dtype, err := seeded.Options(opts).Storage()
+	dtype, err := randomweights.Options(opts).Storage()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
@@ -66,19 +65,19 @@ func NewCheckpointOf(ctx context.Context, c Config, seed uint64, dir string, opt
 		return err
 	}
 	// ImageNet's statistics, and a crop of 7/8.
-	pre, err := seeded.Preprocessing{
+	pre, err := randomweights.Preprocessing{
 		Resize: 256, Crop: 224, Mean: [3]float64{0.485, 0.456, 0.406}, Std: [3]float64{0.229, 0.224, 0.225},
 	}.JSON()
 	if err != nil {
 		return err
 	}
-	return seeded.Write(ctx, dir, seeded.Checkpoint{
-		Specs: specs(c), Config: config, Files: map[string][]byte{seeded.PreprocessorFile: pre},
-	}, seed, seeded.Options(opts))
+	return randomweights.Write(ctx, dir, randomweights.Checkpoint{
+		Specs: specs(c), Config: config, Files: map[string][]byte{randomweights.PreprocessorFile: pre},
+	}, seed, randomweights.Options(opts))
 }
 
 // Parameters is the number of weights, running statistics included.
-func (c Config) Parameters() int64 { return seeded.Parameters(specs(c)) }
+func (c Config) Parameters() int64 { return randomweights.Parameters(specs(c)) }
 
 // json is a config.json that transformers reads.
 func (c Config) json(dtype safetensors.DType) ([]byte, error) {
@@ -121,16 +120,16 @@ const (
 )
 
 // specs lists the tensors in the order of the file, counters first: the format
-// wants wider types before narrower ones.
+// requires wider types before narrower ones.
 //
-// Filters are as He et al. initialise them, and running statistics are those of
-// normal activations, so that a convolution with its normalisation and ReLU
-// keeps the mean square of what it gets. Running statistics do not follow the
+// Filters are initialised as by He et al., and running statistics are those of
+// normal activations, so a convolution with its normalisation and ReLU
+// preserves the mean square of its input. Running statistics do not follow the
 // data, so a residual layer adds to the mean square of the stream, and over
-// many layers that would be a power of two for each. The gain of the last
-// normalisation of a layer is 1/sqrt(2*layers), then each layer adds 1/layers
-// of the stream and the whole network multiplies it by e, at most.
-func specs(c Config) []seeded.Spec {
+// many layers that would be a power of two for each. With a gain of
+// 1/sqrt(2*layers) in the last normalisation of a layer, each layer adds
+// 1/layers of the stream and the whole network multiplies it by at most e.
+func specs(c Config) []randomweights.Spec {
 	s := &specList{last: 1 / math.Sqrt(2*float64(c.Layers()))}
 	s.conv("resnet.embedder.embedder", c.Channels, c.Embedding, 7, 1)
 	in := c.Embedding
@@ -143,13 +142,13 @@ func specs(c Config) []seeded.Spec {
 	}
 	classes, width := int64(c.Classes()), int64(in)
 	s.floats = append(s.floats,
-		seeded.Spec{Name: "classifier.1.weight", Shape: []int64{classes, width}, Std: logitSpread / math.Sqrt(float64(width))},
-		seeded.Spec{Name: "classifier.1.bias", Shape: []int64{classes}, Std: biasSpread})
+		randomweights.Spec{Name: "classifier.1.weight", Shape: []int64{classes, width}, Std: logitSpread / math.Sqrt(float64(width))},
+		randomweights.Spec{Name: "classifier.1.bias", Shape: []int64{classes}, Std: biasSpread})
 	return append(s.counters, s.floats...)
 }
 
 type specList struct {
-	counters, floats []seeded.Spec
+	counters, floats []randomweights.Spec
 	last             float64 // gain at the end of a residual layer
 }
 
@@ -173,11 +172,11 @@ func (s *specList) conv(name string, in, out, kernel int, gain float64) {
 	o, k := int64(out), int64(kernel)
 	fan := int64(in) * k * k
 	n := name + ".normalization."
-	s.counters = append(s.counters, seeded.Spec{Name: n + "num_batches_tracked", DType: safetensors.I64})
+	s.counters = append(s.counters, randomweights.Spec{Name: n + "num_batches_tracked", DType: safetensors.I64})
 	s.floats = append(s.floats,
-		seeded.Spec{Name: name + ".convolution.weight", Shape: []int64{o, int64(in), k, k}, Std: seeded.HeStd(fan)},
-		seeded.Spec{Name: n + "weight", Shape: []int64{o}, Mean: gain, Std: gain * normSpread},
-		seeded.Spec{Name: n + "bias", Shape: []int64{o}, Std: normShift * gain},
-		seeded.Spec{Name: n + "running_mean", Shape: []int64{o}, Std: normShift},
-		seeded.Spec{Name: n + "running_var", Shape: []int64{o}, Mean: 1, Std: normSpread})
+		randomweights.Spec{Name: name + ".convolution.weight", Shape: []int64{o, int64(in), k, k}, Std: randomweights.HeStd(fan)},
+		randomweights.Spec{Name: n + "weight", Shape: []int64{o}, Mean: gain, Std: gain * normSpread},
+		randomweights.Spec{Name: n + "bias", Shape: []int64{o}, Std: normShift * gain},
+		randomweights.Spec{Name: n + "running_mean", Shape: []int64{o}, Std: normShift},
+		randomweights.Spec{Name: n + "running_var", Shape: []int64{o}, Mean: 1, Std: normSpread})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/zeebo/blake3"
 
 	"github.com/genie-sdk/go/genie"
-	"github.com/genie-sdk/go/internal/seeded"
+	"github.com/genie-sdk/go/internal/randomweights"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/resnet"
@@ -41,7 +41,7 @@ func TestPresets(t *testing.T) {
 }
 
 // TestNewCheckpoint loads what it wrote, and holds its bytes: references of
-// seeded checkpoints depend on them.
+// checkpoints with random weights depend on them.
 func TestNewCheckpoint(t *testing.T) {
 	for _, c := range []struct {
 		kind, want string
@@ -66,7 +66,7 @@ func TestNewCheckpoint(t *testing.T) {
 			require.Equal(t, want, m.Config)
 			requireOrderOne(t, m)
 			var pre map[string]any
-			text, err := os.ReadFile(filepath.Join(dir, seeded.PreprocessorFile))
+			text, err := os.ReadFile(filepath.Join(dir, randomweights.PreprocessorFile))
 			require.NoError(t, err)
 			require.NoError(t, json.Unmarshal(text, &pre))
 			require.Equal(t, []any{0.485, 0.456, 0.406}, pre["image_mean"])

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
@@ -160,11 +161,13 @@ func BenchmarkEncode(b *testing.B) {
 	tok, err := tokenizer.Load(filepath.Join("testdata", "plain"))
 	require.NoError(b, err)
 	text := strings.Repeat("It was the best of times, it was the worst of times. ", 20)
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := tok.Encode(text); err != nil {
-			b.Fatal(err)
+	b.Run(benchname.Of("tokenize", "genie"), func(b *testing.B) {
+		b.SetBytes(int64(len(text)))
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := tok.Encode(text); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
 }

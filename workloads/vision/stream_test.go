@@ -2,12 +2,11 @@ package vision_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/internal/workloadtest"
 	"github.com/genie-sdk/go/semantic"
@@ -47,8 +46,7 @@ func TestStream(t *testing.T) {
 }
 
 // BenchmarkStream compares a stream whose transfers overlap computing with one
-// batch after the other, run by run, so that what else the machine does hits
-// both. It reports the fastest and the median run of each.
+// batch after the other. An operation is a stream of batches.
 func BenchmarkStream(b *testing.B) {
 	scale, err := workloads.ScaleFromEnv()
 	require.NoError(b, err)
@@ -58,25 +56,21 @@ func BenchmarkStream(b *testing.B) {
 		require.NoError(b, err)
 		dir, err := w.Dir(b.Context(), nil)
 		require.NoError(b, err)
-		for name, url := range map[string]string{"local": "local:", "tcp": "tcp://" + worker.TCP} {
-			b.Run(fmt.Sprintf("executor=%s/batch=%d", name, batch), func(b *testing.B) {
-				r := workloadtest.Open(b, w, dir, url, semantic.Full())
-				modes := map[string]workloads.RunOptions{"overlapped": {}, "serial": {Serial: true}}
-				times := map[string][]time.Duration{}
-				for b.Loop() {
-					for mode, o := range modes {
-						start := time.Now()
-						_, err := r.Run(b.Context(), o)
-						require.NoError(b, err)
-						times[mode] = append(times[mode], time.Since(start))
+		for _, executor := range [][2]string{{"local", "local:"}, {"tcp", "tcp://" + worker.TCP}} {
+			r := workloadtest.Open(b, w, dir, executor[1], semantic.Full())
+			for _, mode := range []struct {
+				name string
+				workloads.RunOptions
+			}{{"overlapped", workloads.RunOptions{}}, {"serial", workloads.RunOptions{Serial: true}}} {
+				name := benchname.Of("vision-stream", mode.name, "executor="+executor[0], fmt.Sprintf("batch=%d", batch), "model="+w.ID().Model)
+				b.Run(name, func(b *testing.B) {
+					for b.Loop() {
+						if _, err := r.Run(b.Context(), mode.RunOptions); err != nil {
+							b.Fatal(err)
+						}
 					}
-				}
-				for mode, t := range times {
-					slices.Sort(t)
-					b.ReportMetric(float64(t[0].Microseconds())/1e3, mode+"-min-ms")
-					b.ReportMetric(float64(t[len(t)/2].Microseconds())/1e3, mode+"-median-ms")
-				}
-			})
+				})
+			}
 		}
 	}
 }

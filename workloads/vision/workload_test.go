@@ -24,4 +24,4 @@ func suite() workloadtest.Suite {
 func TestRun(t *testing.T)           { suite().Run(t) }
 func TestChangedWeight(t *testing.T) { suite().ChangedWeight(t) }
 func TestLoadRefuses(t *testing.T)   { suite().Refuses(t) }
-func TestSeeded(t *testing.T)        { suite().Seeded(t) }
+func TestRandomWeights(t *testing.T) { suite().RandomWeights(t) }

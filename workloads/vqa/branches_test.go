@@ -1,13 +1,13 @@
 package vqa_test
 
 import (
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/workloadtest"
 	"github.com/genie-sdk/go/transport/local"
 	"github.com/genie-sdk/go/workloads"
@@ -61,23 +61,23 @@ func TestSideBySide(t *testing.T) {
 	}
 }
 
-// BenchmarkTowers compares the two, run by run, so that what else the machine
-// does hits both. It reports the fastest and the median run of each.
+// BenchmarkTowers compares the two. Beside the time of a call it reports the
+// executor's own part of it.
 func BenchmarkTowers(b *testing.B) {
 	scale, err := workloads.ScaleFromEnv()
 	require.NoError(b, err)
-	_, rs := runners(b, scale)
-	times := make([][]time.Duration, len(rs))
-	for b.Loop() {
-		for i, r := range rs {
-			run, err := r.Run(b.Context(), workloads.RunOptions{})
-			require.NoError(b, err)
-			times[i] = append(times[i], run.Executor[0])
-		}
-	}
+	w, rs := runners(b, scale)
 	for i, e := range engines {
-		slices.Sort(times[i])
-		b.ReportMetric(float64(times[i][0].Microseconds())/1e3, e.name+"-min-ms")
-		b.ReportMetric(float64(times[i][len(times[i])/2].Microseconds())/1e3, e.name+"-median-ms")
+		b.Run(benchname.Of("vqa-towers", e.name, "model="+w.ID().Model), func(b *testing.B) {
+			var executor time.Duration
+			for b.Loop() {
+				run, err := rs[i].Run(b.Context(), workloads.RunOptions{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				executor += run.Executor[0]
+			}
+			b.ReportMetric(float64(executor.Nanoseconds())/float64(b.N), "executor-ns/op")
+		})
 	}
 }

@@ -123,7 +123,7 @@ func (w *Workload) Dir(ctx context.Context, progress transport.Progress) (string
 	if w.dir != "" {
 		return w.dir, nil
 	}
-	return workloads.SeededDir(ctx, w.id.Model, clip.NewCheckpoint, progress)
+	return workloads.RandomWeightsDir(ctx, w.id.Model, clip.NewCheckpoint, progress)
 }
 
 // Inputs implements [workloads.Workload]: "pixels", f32 [batch, 3, size, size];

@@ -1,16 +1,21 @@
 package vqa_test
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/workloadtest"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/vqa"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	benchname.Declare(os.Stdout, "executor-ns/op better=lower")
+	goleak.VerifyTestMain(m)
+}
 
 func suite() workloadtest.Suite {
 	return workloadtest.Suite{
@@ -24,4 +29,4 @@ func suite() workloadtest.Suite {
 func TestRun(t *testing.T)           { suite().Run(t) }
 func TestChangedWeight(t *testing.T) { suite().ChangedWeight(t) }
 func TestLoadRefuses(t *testing.T)   { suite().Refuses(t) }
-func TestSeeded(t *testing.T)        { suite().Seeded(t) }
+func TestRandomWeights(t *testing.T) { suite().RandomWeights(t) }

@@ -14,7 +14,7 @@ type causes struct {
 	rows   []causeRow
 }
 
-// causeRow is one cell's bytes, in the order of causes.causes.
+// causeRow is one case's bytes, in the order of causes.causes.
 type causeRow struct {
 	key   results.Key
 	bytes []float64
@@ -87,7 +87,7 @@ func (c causes) Per() string {
 // Names are the causes.
 func (c causes) Names() []string { return c.causes }
 
-// Lines are the cells.
+// Lines are the cases.
 func (c causes) Lines() []causeLine {
 	var all []causeLine
 	for _, r := range c.rows {

@@ -19,6 +19,7 @@ type figure struct {
 	Width, Height float64
 	Shapes        []shape
 	Legend        []legendEntry
+	Narrow        *figure // the same for narrow screens
 }
 
 // legendEntry explains a colour and a marker.
@@ -219,9 +220,15 @@ func tickText(v float64, unit string) string {
 // ticks draws the ticks of a horizontal axis from one height to another, with
 // labels below.
 func (f *figure) ticks(a axis, top, bottom float64, unit string) {
+	free := math.Inf(-1) // where the label before ends
 	for _, t := range a.ticks {
-		x := a.at(t)
+		x, text := a.at(t), tickText(t, unit)
 		f.line(x, top, x, bottom, "grid")
-		f.text(x, bottom+16, "middle", "tick", tickText(t, unit))
+		half := textWidth(text) / 2
+		middle := max(x, half) // not cut off at the left
+		if middle-half > free {
+			f.text(middle, bottom+16, "middle", "tick", text)
+			free = middle + half + 4
+		}
 	}
 }

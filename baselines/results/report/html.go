@@ -15,7 +15,7 @@ import (
 var pageFiles embed.FS
 
 // WriteHTML writes the report as one page that needs nothing else: no script,
-// no font, no picture from elsewhere.
+// no font, no image from elsewhere.
 func WriteHTML(w io.Writer, r *Report) error {
 	css, err := pageFiles.ReadFile("page.css")
 	if err != nil {
@@ -68,19 +68,18 @@ func newPage(r *Report, css template.CSS) *page {
 	}
 	for i, m := range r.CostModels {
 		id := fmt.Sprintf("cost-model-%d", i+1)
-		p.Models = append(p.Models, modelPart{m, id, scatterChart(m, id+"-figure"), costModelFacts(m)})
+		p.Models = append(p.Models, modelPart{m, id, drawn(id+"-figure", func(l layout, id string) *figure { return scatterChart(l, m, id) }), costModelFacts(m)})
 	}
 	return p
 }
 
 func newPart(s *Section, id string) part {
 	p := part{Section: s, ID: id, Title: s.Workload + " over " + netText(s.Net), Causes: causesOf(s)}
-	add := func(f *figure) {
-		if f != nil {
+	add := func(chart func(l layout, id string) *figure) {
+		if f := drawn(fmt.Sprintf("%s-figure-%d", id, len(p.Figures)+1), chart); f != nil {
 			p.Figures = append(p.Figures, f)
 		}
 	}
-	figureID := func() string { return fmt.Sprintf("%s-figure-%d", id, len(p.Figures)+1) }
 	for i := range s.Tables {
 		t := &s.Tables[i]
 		if !t.Headline {
@@ -91,19 +90,19 @@ func newPart(s *Section, id string) part {
 		}
 		p.Head = append(p.Head, *t)
 		if len(t.variants()) > manyVariants {
-			add(stripChart(s, t, figureID()))
+			add(func(l layout, id string) *figure { return stripChart(l, s, t, id) })
 		} else {
-			add(rowChart(s, t, figureID()))
+			add(func(l layout, id string) *figure { return rowChart(l, s, t, id) })
 		}
 	}
 	for _, c := range p.Causes {
-		add(shareChart(s, c, figureID()))
+		add(func(l layout, id string) *figure { return shareChart(l, s, c, id) })
 	}
 	for i := range s.Tables {
 		t := &s.Tables[i]
 		if t.kind == results.Throughput || t.kind == results.WireTotal {
 			for _, v := range t.variants() {
-				add(ladderChart(s, t, v, figureID()))
+				add(func(l layout, id string) *figure { return ablationChart(l, s, t, v, id) })
 			}
 		}
 	}

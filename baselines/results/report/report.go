@@ -17,9 +17,9 @@ type Report struct {
 	Sections []Section `json:"sections"`
 	// CostModels are predicted against measured times, one a link.
 	CostModels []results.CostModel `json:"cost_models"`
-	// Absent are the cells that could not run, or failed.
+	// Absent are the cases that could not run, or failed.
 	Absent []results.Absence `json:"absent"`
-	// Gone are the cells that only the old recording has.
+	// Gone are the cases that only the old recording has.
 	Gone     []results.Key `json:"gone,omitempty"`
 	Warnings []string      `json:"warnings,omitempty"`
 }
@@ -28,7 +28,7 @@ type Report struct {
 type Run struct {
 	Path     string            `json:"path"` // the file's name without its folder
 	Settings []results.Setting `json:"settings"`
-	Cells    int               `json:"cells"`
+	Cases    int               `json:"cases"`
 	Samples  int               `json:"samples"`
 }
 
@@ -39,7 +39,7 @@ type Section struct {
 	Tables   []Table           `json:"tables"`
 	Absent   []results.Absence `json:"absent,omitempty"`
 
-	order []results.Key // of its cells
+	order []results.Key // of its cases
 }
 
 // Table is one unit of a section.
@@ -56,7 +56,7 @@ type Table struct {
 	kind results.Kind
 }
 
-// Row is a cell of a table.
+// Row is a benchmark case in a table.
 type Row struct {
 	results.Key
 	Summary results.Summary `json:"summary"`
@@ -80,13 +80,13 @@ func New(before, after *results.File) *Report {
 		old := newRun(before)
 		r.Old = &old
 		r.Warnings = append(slices.Clone(before.Warnings), r.Warnings...)
-		for _, c := range before.Cells {
+		for _, c := range before.Cases {
 			if after.Find(c.Key) == nil {
 				r.Gone = append(r.Gone, c.Key)
 			}
 		}
 	}
-	for _, c := range after.Cells {
+	for _, c := range after.Cases {
 		s := r.section(c.Workload, c.Net)
 		s.order = append(s.order, c.Key)
 		for _, unit := range c.Units() {
@@ -105,7 +105,7 @@ func New(before, after *results.File) *Report {
 }
 
 // demote takes the time of an operation out of the headlines where tokens have
-// times of their own: a slow cell may generate fewer tokens in an operation.
+// times of their own: a slow case may generate fewer tokens in an operation.
 func (s *Section) demote() {
 	tokens := slices.ContainsFunc(s.Tables, func(t Table) bool { return t.kind == results.Latency && t.Unit != "sec/op" })
 	for i := range s.Tables {
@@ -116,23 +116,23 @@ func (s *Section) demote() {
 }
 
 func newRun(f *results.File) Run {
-	run := Run{Path: filepath.Base(f.Path), Settings: f.Header, Cells: len(f.Cells)}
-	for _, c := range f.Cells {
+	run := Run{Path: filepath.Base(f.Path), Settings: f.Header, Cases: len(f.Cases)}
+	for _, c := range f.Cases {
 		run.Samples += c.Runs
 	}
 	// What differs between results is in their names, not about the run.
 	run.Settings = slices.DeleteFunc(slices.Clone(run.Settings), func(s results.Setting) bool {
-		return s.Key == "ablation" || slices.ContainsFunc(f.Cells, func(c *results.Cell) bool { return c.Part(s.Key) != "" || s.Key == "net" && c.Net != "" })
+		return s.Key == "ablation" || slices.ContainsFunc(f.Cases, func(c *results.Case) bool { return c.Part(s.Key) != "" || s.Key == "net" && c.Net != "" })
 	})
 	return run
 }
 
-// OfAll are the settings of the whole run, OfCells those of single cells, whose
+// OfAll are the settings of the whole run, OfCases those of single cases, whose
 // keys are paths.
 func (r Run) OfAll() []results.Setting { return r.settings(false) }
 
-// OfCells is the other half of OfAll.
-func (r Run) OfCells() []results.Setting { return r.settings(true) }
+// OfCases is the other half of OfAll.
+func (r Run) OfCases() []results.Setting { return r.settings(true) }
 
 func (r Run) settings(path bool) (out []results.Setting) {
 	for _, s := range r.Settings {
@@ -173,7 +173,7 @@ func place(k results.Kind) int {
 	return slices.Index([]results.Kind{results.Throughput, results.Latency, results.WireTotal, results.WireCause, results.Other}, k)
 }
 
-func (t *Table) add(before, after *results.File, c *results.Cell) {
+func (t *Table) add(before, after *results.File, c *results.Case) {
 	s, ok := c.Summary(t.Unit)
 	if !ok {
 		return

@@ -141,7 +141,7 @@ func TestPageStandsAlone(t *testing.T) {
 		require.NotContains(t, html, forbidden)
 	}
 	for _, wanted := range []string{
-		"prefers-color-scheme: dark", "<!DOCTYPE html>", `lang="en"`, "Ablation ladder: tokens a second", "Ablation ladder: bytes on the wire",
+		"prefers-color-scheme: dark", "<!DOCTYPE html>", `lang="en"`, "Ablation: tokens a second", "Ablation: bytes on the wire",
 		"Images a second", "Time between tokens, median", "Time to the first token", "Bytes on the wire by cause, per token",
 		"Cost model: predicted against measured", "no Python environment: run genie bench setup", "2222222", "1111111",
 	} {
@@ -211,7 +211,7 @@ func TestSmallReports(t *testing.T) {
 		"nothing measured": "# unavailable workload=w baseline=b net=n: no torch\n",
 		"no names":         "BenchmarkProbe/of=fma/threads=1-2 1 3 GF/s\n",
 		"one prediction":   "BenchmarkX/workload=micro/baseline=b/op=conv/net=n 1 3 predicted-ns 3 measured-ns\n",
-		"ladder of one":    "BenchmarkX/workload=w/baseline=full/ablation=weights/net=n 1 3 tok/s\n",
+		"ablations of one": "BenchmarkX/workload=w/baseline=full/ablation=weights/net=n 1 3 tok/s\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, err := results.Read(strings.NewReader(text), "x.txt")

@@ -8,20 +8,15 @@ import (
 	"github.com/genie-sdk/go/baselines/results"
 )
 
-const (
-	figureWidth = 720.0
-	rowHeight   = 26.0
-)
-
-// rowChart shows a unit with a row a cell: bars from 0 where the values are
+// rowChart shows a unit with a row a case: bars from 0 where the values are
 // near each other, points on a logarithmic axis where they are not, with
 // intervals, and the median and its change written beside.
-func rowChart(s *Section, t *Table, id string) *figure {
+func rowChart(l layout, s *Section, t *Table, id string) *figure {
 	rows := slices.DeleteFunc(slices.Clone(t.Rows), func(r Row) bool { return r.Ablation != "" || r.Summary.Median <= 0 })
 	if len(rows) == 0 {
 		return nil
 	}
-	f := &figure{ID: id, Title: capital(unitTitle(t.Unit)), Width: figureWidth}
+	f := &figure{ID: id, Title: capital(unitTitle(t.Unit)), Width: l.width}
 	left, right := 20.0, 60.0
 	var values []float64
 	for _, r := range rows {
@@ -32,7 +27,8 @@ func rowChart(s *Section, t *Table, id string) *figure {
 			values = append(values, r.Change.Old.Median)
 		}
 	}
-	a := newAxis(values, left+4, figureWidth-right-6)
+	left, right = l.margins(left, right)
+	a := newAxis(values, left+4, l.width-right-6)
 	f.Note = betterText(t) + a.kind()
 	y, variants := 6.0, t.variants()
 	var marks []shape
@@ -46,10 +42,9 @@ func rowChart(s *Section, t *Table, id string) *figure {
 			y += rowHeight
 		}
 		for _, r := range of {
-			f.text(left-10, y+17, "end", "label "+familyOf(r.Baseline).class+"-text", r.Baseline)
-			marks = append(marks, rowMarks(a, r, t.Unit, y+13)...)
-			f.text(figureWidth-right+10, y+17, "start", "value", beside(r, t.Unit))
-			y += rowHeight
+			centre, next := l.row(f, y, left, right, "label "+familyOf(r.Baseline).class+"-text", r.Baseline, beside(r, t.Unit))
+			marks = append(marks, rowMarks(a, r, t.Unit, centre)...)
+			y = next
 		}
 		y += 6
 	}
@@ -149,13 +144,13 @@ func describe(s *Section, t *Table, rows []Row) string {
 	return fmt.Sprintf("%s of %s over %s: %s.", capital(unitTitle(t.Unit)), s.Workload, netText(s.Net), strings.Join(parts, "; "))
 }
 
-// manyVariants is when a chart of a row a cell becomes too long, and a row a
+// manyVariants is when a chart of a row a case becomes too long, and a row a
 // variant with all its baselines takes its place.
 const manyVariants = 4
 
 // stripChart shows a unit with a row a variant.
-func stripChart(s *Section, t *Table, id string) *figure {
-	f := &figure{ID: id, Title: capital(unitTitle(t.Unit)), Width: figureWidth}
+func stripChart(l layout, s *Section, t *Table, id string) *figure {
+	f := &figure{ID: id, Title: capital(unitTitle(t.Unit)), Width: l.width}
 	var rows []Row
 	var values []float64
 	var baselines []string
@@ -174,13 +169,19 @@ func stripChart(s *Section, t *Table, id string) *figure {
 	if len(rows) == 0 {
 		return nil
 	}
-	a := newAxis(values, left, figureWidth-30)
+	left, right := l.margins(left, 30)
+	a := newAxis(values, left, l.width-right)
 	f.Note = betterText(t) + a.kind()
 	y := 6.0
 	var marks []shape
 	for _, variant := range t.variants() {
-		f.text(left-10, y+15, "end", "label", variantText(variant))
-		f.line(left, y+11, figureWidth-30, y+11, "guide")
+		if l.stacked {
+			f.text(4, y+12, "start", "label", variantText(variant))
+			y += 16
+		} else {
+			f.text(left-10, y+15, "end", "label", variantText(variant))
+		}
+		f.line(left, y+11, l.width-right, y+11, "guide")
 		for _, r := range rows {
 			if r.Variant == variant {
 				class, marker := series(r.Baseline)
@@ -216,15 +217,15 @@ func series(baseline string) (class, marker string) {
 	return "s6", "triangle"
 }
 
-// ladderChart shows what each feature adds: the blind baseline, the steps of
-// the ladder, and all features.
-func ladderChart(s *Section, t *Table, variant, id string) *figure {
+// ablationChart shows what each feature adds: the blind baseline, the
+// ablations, and all features.
+func ablationChart(l layout, s *Section, t *Table, variant, id string) *figure {
 	var rows []Row
-	rungs := 0
+	ablations := 0
 	for _, r := range t.of(variant) {
 		switch {
 		case r.Ablation != "":
-			rungs++
+			ablations++
 		case r.Baseline != "full" && r.Baseline != results.NoSemantics:
 			continue
 		}
@@ -232,19 +233,20 @@ func ladderChart(s *Section, t *Table, variant, id string) *figure {
 			rows = append(rows, r)
 		}
 	}
-	if rungs == 0 || len(rows) < 2 {
+	if ablations == 0 || len(rows) < 2 {
 		return nil
 	}
-	slices.SortStableFunc(rows, func(a, b Row) int { return rung(a) - rung(b) })
-	f := &figure{ID: id, Title: "Ablation ladder: " + unitTitle(t.Unit), Width: figureWidth}
+	slices.SortStableFunc(rows, func(a, b Row) int { return ablationRank(a) - ablationRank(b) })
+	f := &figure{ID: id, Title: "Ablation: " + unitTitle(t.Unit), Width: l.width}
 	left, right := 20.0, 60.0
 	var values []float64
 	for i, r := range rows {
-		left = max(left, 30+textWidth(rungText(r)))
-		right = max(right, 20+textWidth(ladderBeside(rows, i, t)))
+		left = max(left, 30+textWidth(ablationText(r)))
+		right = max(right, 20+textWidth(ablationBeside(rows, i, t)))
 		values = append(values, r.Summary.Low(), r.Summary.High())
 	}
-	a := newAxis(values, left+4, figureWidth-right-6)
+	left, right = l.margins(left, right)
+	a := newAxis(values, left+4, l.width-right-6)
 	f.Note = betterText(t) + a.kind()
 	if v := variantText(variant); v != "" {
 		f.Note = v + "; " + f.Note
@@ -253,11 +255,10 @@ func ladderChart(s *Section, t *Table, variant, id string) *figure {
 	var marks []shape
 	y := 6.0
 	for i, r := range rows {
-		f.text(left-10, y+17, "end", "label", rungText(r))
-		f.text(figureWidth-right+10, y+17, "start", "value", ladderBeside(rows, i, t))
-		marks = append(marks, rowMarks(a, withoutChange(r), t.Unit, y+13)...)
-		fmt.Fprintf(&path, "%s%.1f %.1f", map[bool]string{true: "M", false: "L"}[i == 0], a.at(r.Summary.Median), y+13)
-		y += rowHeight + 2
+		centre, next := l.row(f, y, left, right, "label", ablationText(r), ablationBeside(rows, i, t))
+		marks = append(marks, rowMarks(a, withoutChange(r), t.Unit, centre)...)
+		fmt.Fprintf(&path, "%s%.1f %.1f", map[bool]string{true: "M", false: "L"}[i == 0], a.at(r.Summary.Median), centre)
+		y = next + 2
 	}
 	f.ticks(a, 0, y, t.Unit)
 	if a.log {
@@ -274,8 +275,8 @@ func withoutChange(r Row) Row {
 	return r
 }
 
-// rung orders the ladder from nothing to everything.
-func rung(r Row) int {
+// ablationRank orders the ablations from nothing to everything.
+func ablationRank(r Row) int {
 	switch {
 	case r.Ablation != "":
 		return 1 + strings.Count(r.Ablation, "+")
@@ -285,7 +286,7 @@ func rung(r Row) int {
 	return 1000
 }
 
-func rungText(r Row) string {
+func ablationText(r Row) string {
 	switch i := strings.LastIndexByte(r.Ablation, '+'); {
 	case r.Ablation == "":
 		return r.Baseline
@@ -295,8 +296,8 @@ func rungText(r Row) string {
 	return r.Ablation
 }
 
-// ladderBeside is a value with how many times as good as the step before it is.
-func ladderBeside(rows []Row, i int, t *Table) string {
+// ablationBeside is a value with how many times as good as the step before it is.
+func ablationBeside(rows []Row, i int, t *Table) string {
 	text := fullText(rows[i].Summary.Median, t.Unit)
 	if i == 0 {
 		return text

@@ -13,8 +13,8 @@ const operatorBand = 0.25
 
 // scatterChart shows predicted against measured times, both on logarithmic
 // axes; a prediction that came true is on the diagonal.
-func scatterChart(m results.CostModel, id string) *figure {
-	f := &figure{ID: id, Title: "Cost model: predicted against measured", Width: figureWidth, Height: 520}
+func scatterChart(l layout, m results.CostModel, id string) *figure {
+	f := &figure{ID: id, Title: "Cost model: predicted against measured", Width: l.width, Height: 520}
 	f.Note = "on the diagonal it came true; the band is ±25%; logarithmic axes"
 	lo, hi := m.Predictions[0].Measured, m.Predictions[0].Measured
 	var told []string
@@ -22,7 +22,7 @@ func scatterChart(m results.CostModel, id string) *figure {
 		lo, hi = min(lo, p.Measured, p.Predicted), max(hi, p.Measured, p.Predicted)
 		told = append(told, fmt.Sprintf("%s predicted %s, measured %s", variantText(p.Variant), valueText(p.Predicted, "sec"), valueText(p.Measured, "sec")))
 	}
-	x, y := logAxis(lo, hi, 80, figureWidth-20), logAxis(lo, hi, 460, 16)
+	x, y := logAxis(lo, hi, 80, l.width-20), logAxis(lo, hi, 460, 16)
 	for _, t := range x.ticks {
 		f.line(x.at(t), y.to, x.at(t), y.from, "grid")
 		f.text(x.at(t), y.from+18, "middle", "tick", tickText(t, "sec"))

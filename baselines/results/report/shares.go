@@ -11,9 +11,9 @@ import (
 // shareChart shows bytes on the wire by cause, stacked. Totals lie up to seven
 // orders of magnitude apart, so each bar is the whole of its own bytes and the
 // total is written beside it; a chart of totals is a row chart.
-func shareChart(s *Section, c causes, id string) *figure {
+func shareChart(l layout, s *Section, c causes, id string) *figure {
 	per := map[string]string{"tok": "token", "op": "operation"}[c.per]
-	f := &figure{ID: id, Title: "Bytes on the wire by cause", Width: figureWidth}
+	f := &figure{ID: id, Title: "Bytes on the wire by cause", Width: l.width}
 	f.Note = "share of each baseline's own bytes"
 	if per != "" {
 		f.Title += ", per " + per
@@ -23,7 +23,8 @@ func shareChart(s *Section, c causes, id string) *figure {
 		left = max(left, 30+textWidth(r.key.Label()))
 		right = max(right, 20+textWidth(shareBeside(r, c.per)))
 	}
-	a := axis{from: left, to: figureWidth - right, hi: 100, ticks: []float64{0, 25, 50, 75, 100}}
+	left, right = l.margins(left, right)
+	a := axis{from: left, to: l.width - right, hi: 100, ticks: []float64{0, 25, 50, 75, 100}}
 	y, variant := 6.0, ""
 	var marks []shape
 	var told []string
@@ -33,11 +34,10 @@ func shareChart(s *Section, c causes, id string) *figure {
 			f.text(4, y+17, "start", "group", variantText(variant))
 			y += rowHeight
 		}
-		f.text(left-10, y+17, "end", "label", r.key.Label())
-		marks = append(marks, shareMarks(a, c, r, y)...)
-		f.text(figureWidth-right+10, y+17, "start", "value", shareBeside(r, c.per))
+		centre, next := l.row(f, y, left, right, "label", r.key.Label(), shareBeside(r, c.per))
+		marks = append(marks, shareMarks(a, c, r, centre-13)...)
 		told = append(told, r.key.Label()+" "+shareBeside(r, c.per))
-		y += rowHeight
+		y = next
 	}
 	for _, t := range a.ticks {
 		x := a.at(t)

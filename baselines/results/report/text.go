@@ -44,9 +44,9 @@ func writeList[T any](b *strings.Builder, title string, list []T, text func(T) s
 }
 
 func writeRun(b *strings.Builder, before string, r Run) {
-	fmt.Fprintf(b, "%s%s: %d cells, %d results\n", before, r.Path, r.Cells, r.Samples)
+	fmt.Fprintf(b, "%s%s: %d cases, %d results\n", before, r.Path, r.Cases, r.Samples)
 	var settings []string
-	for _, s := range r.OfAll() { // what is of one cell the JSON and the page have
+	for _, s := range r.OfAll() { // what is of one case the JSON and the page have
 		settings = append(settings, s.Key+" "+s.Value)
 	}
 	fmt.Fprintf(b, "  %s\n", strings.Join(settings, ", "))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/op"
 )
 
@@ -52,19 +53,19 @@ func BenchmarkDraw(b *testing.B) {
 		logits[i] = float32(2 * rng.NormFloat64())
 	}
 	for name, p := range map[string]op.SampleParams{
-		"all":   {Temperature: 1, TopP: 1},
-		"top_k": {Temperature: 1, TopP: 1, TopK: 50},
-		"top_p": {Temperature: 0.4, TopP: 0.9}, // of 125 tokens
-		"flat":  {Temperature: 0.7, TopP: 0.9}, // of 4,000
+		"all":  {Temperature: 1, TopP: 1},
+		"topk": {Temperature: 1, TopP: 1, TopK: 50},
+		"topp": {Temperature: 0.4, TopP: 0.9}, // of 125 tokens
+		"flat": {Temperature: 0.7, TopP: 0.9}, // of 4,000
 	} {
-		b.Run("of="+name+"/by=engine", func(b *testing.B) {
+		b.Run(benchname.Of("draw", "engine", "of="+name), func(b *testing.B) {
 			var s sampler
 			for b.Loop() {
 				p.Counter++
 				s.draw(p, logits, nil)
 			}
 		})
-		b.Run("of="+name+"/by=operator", func(b *testing.B) {
+		b.Run(benchname.Of("draw", "operator", "of="+name), func(b *testing.B) {
 			var s op.SampleScratch
 			for b.Loop() {
 				p.Counter++

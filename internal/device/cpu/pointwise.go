@@ -27,6 +27,7 @@ var pointwise = map[string]func(o op.Op) elementwise{
 	"mul":        twoOperands(kernels.Mul, kernels.MulScalar),
 	"quick_gelu": oneOperand(kernels.QuickGelu),
 	"relu":       oneOperand(kernels.Relu),
+	"sqrt":       oneOperand(kernels.Sqrt),
 	"sub":        twoOperands(kernels.Sub, kernels.SubScalar),
 	"tanh":       oneOperand(kernels.Tanh),
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/worker/meter"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/wire"
@@ -63,10 +64,12 @@ func TestNothingIsAllocated(t *testing.T) {
 
 func BenchmarkToken(b *testing.B) {
 	var m meter.Meter
-	b.ReportAllocs()
-	for b.Loop() {
-		m.LoopRun.Observe(3 * time.Millisecond)
-		m.LoopRuns.Add(1)
-		m.Tokens.Add(1)
-	}
+	b.Run(benchname.Of("meter-token", "genie"), func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			m.LoopRun.Observe(3 * time.Millisecond)
+			m.LoopRuns.Add(1)
+			m.Tokens.Add(1)
+		}
+	})
 }

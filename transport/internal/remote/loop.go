@@ -15,22 +15,22 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// loopRun is what a frame of a loop says.
+// loopRun is the content of a frame of a loop.
 type loopRun struct {
 	tokens  []byte
 	elapsed time.Duration
 }
 
 // runs takes the frames of a loop. The receiving goroutine adds to it and never
-// waits: a client takes no more than the credit that it gave.
+// blocks: a client accepts no more runs than the credit that it gave.
 type runs struct {
 	size  int // bytes of the tokens of a run
 	cause plan.Cause
-	left  int // runs that may still come; the receiving goroutine's
+	left  int // runs that may still arrive; the receiving goroutine owns it
 
 	mu   sync.Mutex
 	list []loopRun
-	some bool          // a run has come
+	some bool          // a run has arrived
 	more chan struct{} // holds a token when there is something in list
 }
 
@@ -62,7 +62,7 @@ func (l *runs) append(b []byte) {
 	}
 }
 
-// began reports whether a run has come.
+// began reports whether a run has arrived.
 func (l *runs) began() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -160,7 +160,7 @@ func loopMessage(run *wirepb.Run, loop transport.Loop) *wirepb.Loop {
 	return m
 }
 
-// follow makes the call and hands its runs over while they come.
+// follow makes the call and passes its runs on as they arrive.
 func (s *session) follow(ctx context.Context, r *request, got *runs, each func([]byte, time.Duration) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -196,7 +196,8 @@ func (s *session) follow(ctx context.Context, r *request, got *runs, each func([
 	}
 }
 
-// sendCredit lets the worker go on. A connection that fails says so to the call.
+// sendCredit lets the worker continue. If the connection fails, the call learns
+// of it.
 func (c *Client) sendCredit(ctx context.Context, stream uint64, n int) {
 	_, _ = c.conn.Send(ctx, &wire.Message{Type: wire.TypeCredit, Stream: stream, Control: &wirepb.Credit{Runs: uint32(n)}})
 }

@@ -10,29 +10,35 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// receive takes frames until the connection ends. It never sends, so that a
-// worker that waits for it to read can always go on.
+// receive takes frames until the connection ends, but for those that callers read
+// themselves. It never sends, so that a worker that waits for it to read can
+// always go on.
 func (c *Client) receive() {
 	for {
-		if err := c.receiveFrame(); err != nil {
+		ran, err := c.receiveFrame()
+		if err != nil {
 			c.fail(c.describe("connection", err))
+			return
+		}
+		if ran && !c.rests() {
 			return
 		}
 	}
 }
 
-// receiveFrame takes one frame; an error is the connection's.
-func (c *Client) receiveFrame() error {
+// receiveFrame takes one frame, and reports whether it was the last of a run's;
+// an error is the connection's. It is called by the goroutine that reads.
+func (c *Client) receiveFrame() (ran bool, err error) {
 	h, control, err := c.conn.Next()
 	if err != nil {
-		return err
+		return false, err
 	}
 	if h.Type == wire.TypeError && h.Stream == 0 {
-		return c.remoteError(control)
+		return false, c.remoteError(control)
 	}
 	if h.Type == wire.TypePing && h.Stream == 0 {
 		_, err := c.conn.ReadPayload(h, nil, plan.CauseControl)
-		return err
+		return false, err
 	}
 	c.mu.Lock()
 	p := c.streams[h.Stream]
@@ -41,7 +47,7 @@ func (c *Client) receiveFrame() error {
 		// The answer to a call that was given up before it was sent in full.
 		c.cfg.Log.Debug("answer to no call", "addr", c.cfg.Addr, "stream", h.Stream, "type", h.Type.String())
 		_, err := c.conn.ReadPayload(h, nil, plan.CauseControl)
-		return err
+		return false, err
 	}
 	switch {
 	case h.Type == wire.TypeError:
@@ -50,7 +56,7 @@ func (c *Client) receiveFrame() error {
 	case h.Type == p.typ && h.Flags&wire.FlagAnswer != 0 && !p.began:
 		p.begin(control)
 	default:
-		return fmt.Errorf("%w: frame %v for a %v", transport.ErrProtocol, h.Type, p.typ)
+		return false, fmt.Errorf("%w: frame %v for a %v", transport.ErrProtocol, h.Type, p.typ)
 	}
 	sink, run := p.sink, []byte(nil)
 	if p.loop != nil && p.bad == nil {
@@ -63,7 +69,7 @@ func (c *Client) receiveFrame() error {
 	}
 	bad, err := c.conn.ReadPayload(h, sink, p.cause)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if p.bad == nil {
 		p.bad = bad
@@ -74,7 +80,7 @@ func (c *Client) receiveFrame() error {
 	if !h.More() {
 		c.finish(h.Stream, p)
 	}
-	return nil
+	return p.typ == wire.TypeRun && !h.More(), nil
 }
 
 // begin reads the control message of an answer and takes memory for the

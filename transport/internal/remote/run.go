@@ -63,7 +63,7 @@ func (s *session) runMessage(call transport.Call) (*wirepb.Run, []wire.Segment, 
 	return control, payload, ref, err
 }
 
-// planOf finds a plan of the session for a run that goes on from its state.
+// planOf finds a plan of the session for a run that continues from its state.
 func (s *session) planOf(p transport.PlanRef) (*planRef, error) {
 	ref, err := s.planAnyway(p)
 	if err != nil {
@@ -114,7 +114,7 @@ func bindInputs(p *plan.Plan, inputs []transport.Input, sizes []uint64, control 
 	return segs, nil
 }
 
-// claim is the length of a payload where it has to be said: when it takes more
+// claim is the length of a payload if it has to be sent: when it takes more
 // than one frame.
 func claim(payload []wire.Segment) uint64 {
 	if n := wire.Len(payload); n > wire.ChunkSize {
@@ -167,7 +167,7 @@ func (s *session) keep(h transport.Handle, k keptValue) {
 	s.values[h] = k
 }
 
-// noteLate remembers that a run which was given up has changed the state.
+// noteLate records that a run which was given up has changed the state.
 func (s *session) noteLate(err error) {
 	if err != nil {
 		return
@@ -177,7 +177,7 @@ func (s *session) noteLate(err error) {
 	s.advanced = true
 }
 
-// firstCause is what an answer that is discarded counts as.
+// firstCause is what a discarded answer counts as.
 func firstCause(p *plan.Plan) plan.Cause {
 	for _, o := range p.Outputs {
 		if o.Place == plan.Download {

@@ -1,0 +1,250 @@
+package op_test
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// traitExamples are operators whose attributes suit small inputs.
+func traitExamples() []op.Op {
+	out := []op.Op{
+		op.Append{},
+		op.ArgMax{Axis: -1},
+		op.Concat{Axis: -1},
+		op.Softmax{Axis: 0},
+		op.Softmax{Axis: -1},
+		op.CausalMask{},
+		op.Conv2D{Stride: [2]int{1, 1}, Pad: [2]int{1, 0}, Dilation: [2]int{1, 1}, Groups: 1},
+		op.MaxPool2D{Kernel: [2]int{2, 1}, Stride: [2]int{1, 1}},
+		op.LayerNorm{Eps: 1e-5},
+		op.MatMul{},
+		op.MatMul{TransA: true},
+		op.MatMul{TransB: true},
+		op.Reduce{Kind: "sum", Axes: []int{0}},
+		op.Slice{Axis: 0, Start: plan.C(1), Stop: plan.C(2)},
+		op.TopK{K: 1},
+		op.Transpose{Perm: []int{1, 0}},
+		op.Transpose{Perm: []int{2, 0, 1}},
+		op.Expand{Shape: plan.Shape{plan.C(2), plan.C(3)}},
+		op.Reshape{Shape: plan.Shape{plan.C(2), plan.C(3), plan.C(2)}},
+		op.WriteRows{Axis: 0},
+	}
+	has := map[string]bool{}
+	for _, o := range out {
+		has[o.Name()] = true
+	}
+	for _, o := range examples() {
+		if !has[o.Name()] {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// evaluation is an operator at inputs that it takes.
+type evaluation struct {
+	o     op.Op
+	specs []plan.Spec
+	in    []*op.Array
+	spec  plan.Spec
+	out   *op.Array
+}
+
+// evaluations are what of n random inputs an operator takes.
+func evaluations(t *testing.T, o op.Op, n int) (out []evaluation) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for try := 0; try < 400000 && len(out) < n; try++ {
+		e := evaluation{o: o}
+		rank, dims := rng.IntN(5), [5]int{1 + rng.IntN(3), 1 + rng.IntN(3), 1 + rng.IntN(3), 1 + rng.IntN(3), 1 + rng.IntN(3)}
+		for range 1 + rng.IntN(6) {
+			s := plan.Spec{DType: []plan.DType{plan.F32, plan.F32, plan.F32, plan.I32, plan.I64, plan.Bool}[rng.IntN(6)]}
+			r := rank
+			if rng.IntN(2) == 0 {
+				r = rng.IntN(5)
+			}
+			for d := range r {
+				size := dims[(d+5-r)%5] // the same last axes
+				if rng.IntN(8) == 0 {
+					size = 1
+				}
+				s.Shape = append(s.Shape, plan.C(size))
+			}
+			e.specs = append(e.specs, s)
+		}
+		if o.Name() == "sample" { // six inputs that fit are not found by chance
+			b := plan.C(dims[0])
+			e.specs = []plan.Spec{
+				{DType: plan.F32, Shape: plan.Shape{b, plan.C(dims[1])}},
+				{DType: plan.F32, Shape: plan.Shape{b}},
+				{DType: plan.F32, Shape: plan.Shape{b}},
+				{DType: plan.I32, Shape: plan.Shape{b}},
+				{DType: plan.I64, Shape: plan.Shape{b}},
+				{DType: plan.I32, Shape: plan.Shape{b}},
+			}
+		}
+		if spec, err := o.Infer(e.specs); err == nil && e.fill(rng, spec) {
+			out = append(out, e)
+		}
+	}
+	require.NotEmpty(t, out, "%s takes nothing", o.Name())
+	return out
+}
+
+func (e *evaluation) fill(rng *rand.Rand, spec plan.Spec) bool {
+	for _, s := range e.specs {
+		a := newArray(s)
+		for i := range a.Len() {
+			switch s.DType {
+			case plan.F32:
+				a.F32()[i] = float32(rng.IntN(1000)+1) / 256
+			case plan.Bool:
+				a.Data[i] = byte(rng.IntN(2))
+			default:
+				a.SetInt(i, rng.IntN(2))
+			}
+		}
+		e.in = append(e.in, a)
+	}
+	e.spec = spec
+	var err error
+	e.out, err = eval(e.o, spec, e.in)
+	return err == nil
+}
+
+func newArray(s plan.Spec) *op.Array {
+	shape, _ := s.Shape.Eval(nil)
+	return op.NewArray(s.DType, shape...)
+}
+
+func eval(o op.Op, spec plan.Spec, in []*op.Array) (*op.Array, error) {
+	out := newArray(spec)
+	return out, o.Eval(out, in, nil)
+}
+
+// TestTraitsHold holds what each operator says of itself against what it computes.
+func TestTraitsHold(t *testing.T) {
+	for _, o := range traitExamples() {
+		t.Run(o.Name(), func(t *testing.T) {
+			traits := o.Traits()
+			_, viewer := o.(op.Viewer)
+			require.Equal(t, viewer, traits.View)
+			parts := 0
+			for _, e := range evaluations(t, o, 60) {
+				if traits.Pointwise {
+					e.pointwise(t)
+				}
+				if traits.Aligned {
+					require.Equal(t, e.specs[0], e.spec)
+				}
+				if traits.Moves {
+					e.moves(t)
+				}
+				if traits.Commutative {
+					back, err := eval(o, e.spec, []*op.Array{e.in[1], e.in[0]})
+					require.NoError(t, err)
+					require.Equal(t, e.out.Data, back.Data)
+				}
+				parts += e.rows(t)
+			}
+			m, _ := o.(op.MatMul)
+			if _, ok := o.(op.RowWise); (ok || traits.Pointwise) && !m.TransA {
+				require.Positive(t, parts, "a part of no result was computed")
+			}
+		})
+	}
+}
+
+// pointwise changes one element of an input after the other: no element of the
+// output at another place may change.
+func (e *evaluation) pointwise(t *testing.T) {
+	for _, x := range e.in {
+		places := x.BroadcastStrides(e.out.Shape)
+		size := x.DType.Size()
+		for at := range x.Len() {
+			old := bytes.Clone(x.Data)
+			x.Data[at*size+size-1] ^= 1
+			again, err := eval(e.o, e.spec, e.in)
+			require.NoError(t, err)
+			copy(x.Data, old)
+			i := 0
+			op.Walk(e.out.Shape, func(off []int) {
+				n := e.out.DType.Size()
+				if off[0] != at {
+					require.Equal(t, e.out.Data[i*n:i*n+n], again.Data[i*n:i*n+n], "element %d depends on one at another place", i)
+				}
+				i++
+			}, places)
+		}
+	}
+}
+
+// moves looks for each element of the output among those of the inputs.
+func (e *evaluation) moves(t *testing.T) {
+	n := e.out.DType.Size()
+	known := map[string]bool{}
+	for _, x := range e.in {
+		for i := 0; i+n <= len(x.Data) && x.DType == e.out.DType; i += n {
+			known[string(x.Data[i:i+n])] = true
+		}
+	}
+	for i := 0; i+n <= len(e.out.Data); i += n {
+		require.True(t, known[string(e.out.Data[i:i+n])], "an element of no input")
+	}
+}
+
+// rows computes parts of the output from parts of the inputs and counts them.
+func (e *evaluation) rows(t *testing.T) (parts int) {
+	for axis := range e.spec.Shape {
+		for from := range e.out.Shape[axis] {
+			for to := from + 1; to <= e.out.Shape[axis]; to++ {
+				s := op.Slice{Axis: axis, Start: plan.C(from), Stop: plan.C(to)}
+				axes, o, ok := op.Rows(e.o, e.specs, e.spec, s)
+				if !ok {
+					continue
+				}
+				parts++
+				require.Len(t, axes, len(e.in))
+				specs, in := make([]plan.Spec, len(e.in)), make([]*op.Array, len(e.in))
+				for i, x := range e.in {
+					specs[i], in[i] = e.specs[i], x
+					if axes[i] >= 0 {
+						specs[i], in[i] = part(t, op.Slice{Axis: axes[i], Start: s.Start, Stop: s.Stop}, e.specs[i], x)
+					}
+				}
+				spec, err := o.Infer(specs)
+				require.NoError(t, err)
+				want, whole := part(t, s, e.spec, e.out)
+				require.Equal(t, want, spec)
+				got, err := eval(o, spec, in)
+				require.NoError(t, err)
+				require.Equal(t, whole.Data, got.Data, "positions %d to %d of axis %d", from, to, axis)
+			}
+		}
+	}
+	return parts
+}
+
+func part(t *testing.T, s op.Slice, spec plan.Spec, x *op.Array) (plan.Spec, *op.Array) {
+	sliced, err := s.Infer([]plan.Spec{spec})
+	require.NoError(t, err)
+	out, err := eval(s, sliced, []*op.Array{x})
+	require.NoError(t, err)
+	return sliced, out
+}
+
+// TestTraitsOfAll holds that the test above sees every operator of the table.
+func TestTraitsOfAll(t *testing.T) {
+	seen := map[string]bool{}
+	for _, o := range traitExamples() {
+		seen[o.Name()] = true
+	}
+	for _, name := range op.Names() {
+		require.True(t, seen[name], name)
+	}
+}

@@ -1,0 +1,53 @@
+package semantic
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
+)
+
+// compiled is a plan of a whole graph as an executor compiles it.
+type compiled struct {
+	device  string // see [Device.kernelsKey]
+	program *program.Program
+	origin  []int // by value of the plan: the captured tensor that it came of
+}
+
+// compilations keeps the last one of each phase, so that a cost model that is asked
+// at many sizes compiles once.
+type compilations [len(phaseNames)]atomic.Pointer[compiled]
+
+// compiledFor is the plan of the declared outputs, compiled for d.
+func (s *SRG) compiledFor(d Device, profile Profile) (*compiled, error) {
+	slot := &s.compilations[profile.Phase]
+	if c := slot.Load(); c != nil && c.device == d.kernelsKey() && !s.Outdated() {
+		return c, nil
+	}
+	l, err := fullFeatures().lower(s, Request{Profile: profile})
+	if err != nil {
+		return nil, err
+	}
+	p, ids, err := l.executorPlan()
+	if err != nil {
+		return nil, err
+	}
+	prog, err := program.Compile(p, program.Options{
+		Pointwise: func(o op.Op) bool { return !slices.Contains(d.Lacks, o.Name()) },
+	}, op.NewWork(nil))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
+	}
+	c := &compiled{device: d.kernelsKey(), program: prog, origin: make([]int, len(p.Values))}
+	for n, v := range ids {
+		c.origin[v] = n.key
+	}
+	slot.Store(c)
+	return c, nil
+}
+
+// kernelsKey tells devices apart that have other kernels.
+func (d Device) kernelsKey() string { return strings.Join(d.Lacks, ",") }
