@@ -60,10 +60,12 @@ type Graph struct {
 	carried map[*Tensor]bool // inputs of carries
 	weights transport.Weights
 	model   string
+	state   string         // name of what is carried, if it is shared
 	sizes   map[string]int // placeholder of each symbol in Gorgonia's shapes
 	specs   []plan.Spec    // memory that Apply reuses
 	err     error          // first capture error
 
+	memo   sync.Map
 	fpOnce sync.Once
 	fp     string
 }

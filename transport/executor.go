@@ -68,7 +68,8 @@ type WeightSource interface {
 	Model() string
 }
 
-// Progress is told how many of total bytes are done. It must not block.
+// Progress is told how many of total bytes are done, by goroutines of the
+// executor's, one at a time for each session. It must not block.
 type Progress func(done, total int64)
 
 // Executor runs plans. Implementations are safe for concurrent use.
@@ -81,7 +82,8 @@ type Executor interface {
 	// Stats asks what the executor has done so far; for a remote executor it
 	// is the worker that answers.
 	Stats(ctx context.Context) (Stats, error)
-	// Close closes all sessions and frees what the executor holds.
+	// Close closes all sessions, as [Session.Close] does, and frees what the
+	// executor holds.
 	Close() error
 }
 
@@ -93,11 +95,15 @@ type PlanRef interface {
 
 // Session is one tenant of an executor: carried state, kept values, prepared
 // plans. Calls of one session are run one after the other, in the order in
-// which they were made; different sessions run at the same time.
+// which they were made; different sessions run at the same time. A call that waits
+// for another one returns when its context ends. Implementations are safe for
+// concurrent use.
 type Session interface {
 	// Prepare makes p ready to run: the plan is sent unless the executor has
 	// it, and so is each weight that the executor does not find by hash.
-	// progress may be nil.
+	// progress may be nil. What the reference costs the executor it costs while
+	// the caller has it. A plan for a device that the executor does not have is
+	// [ErrInvalidPlan].
 	Prepare(ctx context.Context, p *plan.Plan, weights WeightSource, progress Progress) (PlanRef, error)
 	// Run runs a prepared plan. When ctx is done the run stops, on a remote
 	// executor too, carried state keeps its value from before the run, and
@@ -109,15 +115,10 @@ type Session interface {
 	Release(ctx context.Context, h ...Handle) error
 	// Reset forgets all carried state of the session.
 	Reset(ctx context.Context) error
-	// Close frees everything that the session holds.
+	// Close frees everything that the session holds. A call that is under way is
+	// cancelled, and it, those that wait and all later ones are [ErrClosed]. It
+	// waits for no caller: a loop's callback may close its session.
 	Close() error
-}
-
-// Resender is a session that can send a prepared plan again, which costs what
-// it costs and changes nothing. It exists for comparisons with executors that
-// remember no plans. Sessions of an executor without a wire have no such method.
-type Resender interface {
-	Resend(ctx context.Context, ref PlanRef) error
 }
 
 // Call is one run of a prepared plan.

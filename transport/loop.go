@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
@@ -95,68 +94,4 @@ func (l *Loop) Check(p *plan.Plan, bindings []int) error {
 		return fmt.Errorf("%w: tokens are %v", ErrDType, d)
 	}
 	return nil
-}
-
-// LoopState goes through a loop. Executors use it; it does no I/O.
-type LoopState struct {
-	loop     *Loop
-	Bindings []int    // of the next run
-	Inputs   [][]byte // of the next run; nil where a handle is
-	done     []bool
-	runs     int
-}
-
-// Start begins a loop with what its first run gets. Bindings and inputs are the
-// state's from then on.
-func (l *Loop) Start(bindings []int, inputs [][]byte) *LoopState {
-	return &LoopState{loop: l, Bindings: bindings, Inputs: inputs, done: make([]bool, len(l.Limits))}
-}
-
-// Going is the number of sequences that have not ended.
-func (s *LoopState) Going() (n int) {
-	for _, done := range s.done {
-		if !done {
-			n++
-		}
-	}
-	return n
-}
-
-// Next takes the tokens of a run and makes the next one ready. It is false when
-// every sequence has ended.
-func (s *LoopState) Next(tokens []byte) (more bool, err error) {
-	l := s.loop
-	if len(tokens) != 4*len(s.done) {
-		return false, fmt.Errorf("%w: tokens of %d bytes for %d sequences", ErrShape, len(tokens), len(s.done))
-	}
-	s.runs++
-	for i := range s.done {
-		t := int32(binary.LittleEndian.Uint32(tokens[4*i:]))
-		s.done[i] = s.done[i] || s.runs >= l.Limits[i] || slices.Contains(l.Stop, t)
-	}
-	if !slices.Contains(s.done, false) {
-		return false, nil
-	}
-	for i, n := range l.Grow {
-		s.Bindings[i] += n
-	}
-	for i, in := range l.Inputs {
-		switch in.Kind {
-		case LoopToken:
-			if err := s.give(i, tokens); err != nil {
-				return false, err
-			}
-		case LoopCount:
-			count(s.Inputs[i], in.Max)
-		case LoopSame, endOfLoopKinds:
-		}
-	}
-	return true, nil
-}
-
-func count(b []byte, limit int64) {
-	for ; len(b) >= 4; b = b[4:] {
-		n := int64(int32(binary.LittleEndian.Uint32(b)))
-		binary.LittleEndian.PutUint32(b, uint32(int32(min(n+1, max(limit, n)))))
-	}
 }

@@ -66,14 +66,14 @@ func (st *stream) callOf(m *wirepb.Run) (*call, []uint64, error) {
 		}
 		r.bindings[i] = int(b)
 	}
-	sizes, err := p.layout.Bind(r.bindings)
+	sizes, err := p.layout.BindInputs(r.bindings)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := p.says(m.GetCauses()); err != nil {
 		return nil, nil, err
 	}
-	return r, sizes.Inputs, r.takeHandles(m.GetHandles(), len(sizes.Inputs))
+	return r, sizes, r.takeHandles(m.GetHandles(), len(sizes))
 }
 
 // call is one run of a prepared plan.

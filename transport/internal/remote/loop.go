@@ -103,10 +103,11 @@ func (s *session) OpenLoop(ctx context.Context, open transport.Opening, call tra
 
 // loop makes a loop, with its opening if there is one.
 func (s *session) loop(ctx context.Context, open *transport.Opening, call transport.Call, loop transport.Loop, each func(tokens []byte, elapsed time.Duration) error) error {
-	run, payload, ref, err := s.runMessage(call)
+	m, err := s.runMessage(call)
 	if err != nil {
 		return err
 	}
+	ref, run, payload := m.ref, m.control, m.payload
 	p := ref.layout.Plan
 	if err := loop.Check(p, call.Bindings); err != nil {
 		return err
@@ -115,14 +116,14 @@ func (s *session) loop(ctx context.Context, open *transport.Opening, call transp
 	got := &runs{size: 4 * len(loop.Limits), cause: p.Outputs[loop.Token].Cause, left: slices.Max(loop.Limits), more: make(chan struct{}, 1)}
 	var opening *planRef
 	if open != nil {
-		first, firstPayload, of, err := s.runMessage(open.Call)
+		first, err := s.runMessage(open.Call)
 		if err != nil {
 			return err
 		}
-		opening = of
-		control.Opening = &wirepb.Opening{Fresh: open.Reset, Run: first, Token: uint32(open.Token)}
-		payload = append(firstPayload, payload...)
-		first.Bytes, run.Bytes = 0, claim(payload)
+		opening = first.ref
+		control.Opening = &wirepb.Opening{Fresh: open.Reset, Run: first.control, Token: uint32(open.Token)}
+		payload = append(first.payload, payload...)
+		first.control.Bytes, run.Bytes = 0, claim(payload)
 		got.left++
 	}
 	r := &request{
