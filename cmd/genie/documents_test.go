@@ -15,7 +15,7 @@ import (
 func documents(t *testing.T) []string {
 	t.Helper()
 	pages := []string{"../../README.md", "../../SECURITY.md", "../../CONTRIBUTING.md"}
-	for _, pattern := range []string{"../../docs/*.md", "../../docs/*/*.md", "../../deploy/*.md", "../../baselines/*/*/*.md"} {
+	for _, pattern := range []string{"../../docs/*.md", "../../docs/*/*.md", "../../deploy/*.md", "../../examples/*.md", "../../baselines/*/*/*.md"} {
 		found, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		pages = append(pages, found...)
