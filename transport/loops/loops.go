@@ -3,16 +3,16 @@
 // in this process and the worker both use it.
 //
 //	state := loops.Start(&loop, bindings, inputs)
-//	for more := true; more; {
-//		tokens := run(state.Bindings, state.Inputs)
-//		more, err = state.Next(tokens)
-//	}
+//	err := state.Drive(nil, func() ([]byte, time.Duration, error) {
+//		return run(state.Bindings, state.Inputs)
+//	}, deliver)
 package loops
 
 import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/genie-sdk/go/transport"
 )
@@ -79,6 +79,39 @@ func count(b []byte, limit int64) {
 		n := int64(int32(binary.LittleEndian.Uint32(b)))
 		binary.LittleEndian.PutUint32(b, uint32(int32(min(n+1, max(limit, n)))))
 	}
+}
+
+// Run makes the next run of a loop, or its opening, and gives its tokens and the time
+// that it took.
+type Run func() (tokens []byte, elapsed time.Duration, err error)
+
+// Drive makes the runs of a loop until every sequence has ended: first the opening,
+// which may be nil, then runs. It tells each of the tokens of every run, of which more
+// says whether another one follows.
+func (s *State) Drive(opening, run Run, each func(tokens []byte, elapsed time.Duration, more bool) error) error {
+	more, err := true, error(nil)
+	if opening != nil {
+		if more, err = s.drive(opening, s.Open, each); err != nil {
+			return err
+		}
+	}
+	for more {
+		if more, err = s.drive(run, s.Next, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *State) drive(run Run, take func(tokens []byte) (bool, error), each func(tokens []byte, elapsed time.Duration, more bool) error) (more bool, err error) {
+	tokens, elapsed, err := run()
+	if err != nil {
+		return false, err
+	}
+	if more, err = take(tokens); err != nil {
+		return false, err
+	}
+	return more, each(tokens, elapsed, more)
 }
 
 // Open takes the tokens of the run before the loop, which is none of the loop's
