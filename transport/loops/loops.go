@@ -42,8 +42,8 @@ func (s *State) Going() (n int) {
 	return n
 }
 
-// Next takes the tokens of a run and makes the next one ready. It is false when
-// every sequence has ended.
+// Next takes the tokens of a run and prepares the next one. It returns false
+// when every sequence has ended.
 func (s *State) Next(tokens []byte) (more bool, err error) {
 	l := s.loop
 	if len(tokens) != 4*len(s.done) {
@@ -114,8 +114,8 @@ func (s *State) drive(run Run, take func(tokens []byte) (bool, error), each func
 	return more, each(tokens, elapsed, more)
 }
 
-// Open takes the tokens of the run before the loop, which is none of the loop's
-// own. It is false when they end every sequence.
+// Open takes the tokens of the run before the loop, which does not count as a
+// run of the loop. It returns false when they end every sequence.
 func (s *State) Open(tokens []byte) (more bool, err error) {
 	if len(tokens) != 4*len(s.done) {
 		return false, fmt.Errorf("%w: an opening with tokens of %d bytes for %d sequences", transport.ErrShape, len(tokens), len(s.done))
