@@ -25,11 +25,7 @@ func (c *Call) settle(ctx context.Context, n int, err error) error {
 		}
 		c.lose(n + 1)
 	}
-	ops := 0
-	for i := range n {
-		ops += len(p.Groups[i].Steps)
-	}
-	c.s.e.ops.Add(int64(ops))
+	c.s.e.ops.Add(int64(p.StepsBefore[n]))
 	if c.s.e.opts.Profile {
 		for _, d := range c.times[:n] {
 			c.kernel += d

@@ -21,9 +21,11 @@ type Program struct {
 	symbols []string
 	Groups  []Group  // what runs, in order
 	Labels  []string // by group, for profiles
-	Lanes   []span   // ranges of groups that may run at one time
-	Buffers int      // scratch buffers, shared by liveness of the groups
-	Retains bool     // outputs may need memory of their own
+	// StepsBefore is, by group and its end, the steps of all groups before.
+	StepsBefore []int
+	Lanes       []span // ranges of groups that may run at one time
+	Buffers     int    // scratch buffers, shared by liveness of the groups
+	Retains     bool   // outputs may need memory of their own
 
 	// Equal lists of dimensions, be they shapes, strides or offsets, are one
 	// class: what is computed when a size changes is a handful of classes,
