@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // The profile of a program is the time of each of its groups, side by side: a run adds
 // to it what it took without going through a map of labels. What is forgotten with its
@@ -59,9 +62,7 @@ func (e *Engine) kernels() map[string]time.Duration {
 		return nil
 	}
 	all := make(map[string]time.Duration, len(e.profile))
-	for label, d := range e.profile {
-		all[label] = d
-	}
+	maps.Copy(all, e.profile)
 	for p := range e.profiled {
 		p.addTo(all)
 	}

@@ -2,6 +2,7 @@ package program
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -150,11 +151,11 @@ func (b *Bound) Bytes(v int) int {
 func (b *Bound) Contiguous(v int) bool {
 	n := 1
 	shape, strides := b.Shape(v), b.Strides(v)
-	for d := len(shape) - 1; d >= 0; d-- {
-		if shape[d] != 1 && strides[d] != n {
+	for d, size := range slices.Backward(shape) {
+		if size != 1 && strides[d] != n {
 			return false
 		}
-		n *= shape[d]
+		n *= size
 	}
 	return true
 }

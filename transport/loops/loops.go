@@ -89,13 +89,15 @@ type Run func() (tokens []byte, elapsed time.Duration, err error)
 // which may be nil, then runs. It tells each of the tokens of every run, of which more
 // says whether another one follows.
 func (s *State) Drive(opening, run Run, each func(tokens []byte, elapsed time.Duration, more bool) error) error {
-	more, err := true, error(nil)
+	more := true
 	if opening != nil {
+		var err error
 		if more, err = s.drive(opening, s.Open, each); err != nil {
 			return err
 		}
 	}
 	for more {
+		var err error
 		if more, err = s.drive(run, s.Next, each); err != nil {
 			return err
 		}
