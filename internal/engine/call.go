@@ -209,7 +209,7 @@ func (c *Call) groups(ctx context.Context, from, to int) (n int, err error) {
 func (c *Call) lose(n int) {
 	p := c.b.prog
 	for i, d := range p.Plan().States {
-		if d.Mode == plan.StateWrite && slices.ContainsFunc(p.Groups[:n], func(g program.Group) bool { return g.Place() == p.Res.Def[d.Out] }) {
+		if d.Mode == plan.StateWrite && slices.ContainsFunc(p.Groups[:n], func(g program.Group) bool { return g.Last() == p.Res.Def[d.Out] }) {
 			c.b.states[i].lost = true
 		}
 	}

@@ -21,7 +21,7 @@ func (c *Call) settle(ctx context.Context, n int, err error) error {
 	if err != nil && n < len(p.Groups) {
 		g := &p.Groups[n]
 		if ctx.Err() == nil {
-			err = fmt.Errorf("step %d (%s): %w", g.Place(), p.Res.Ops[g.Place()].Name(), err)
+			err = fmt.Errorf("step %d (%s): %w", g.Last(), p.Res.Ops[g.Last()].Name(), err)
 		}
 		c.lose(n + 1)
 	}

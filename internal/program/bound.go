@@ -94,9 +94,6 @@ func (b *Bound) SetCapacity(i, positions, pages int) (changed bool) {
 	return changed
 }
 
-// Capacities is the mask of all capacities.
-func (p *Program) Capacities() uint64 { return 1 << len(p.symbols) }
-
 // Eval computes the dimensions that depend on changed symbols. Errors wrap
 // [transport.ErrShape].
 func (b *Bound) Eval(changed uint64) error {
@@ -275,4 +272,11 @@ func (b *Bound) extent(v int, state func(i int) int) int {
 		return state(int(p.State)) / int(p.Size)
 	}
 	return b.Elems[p.Shape]
+}
+
+// stepWork is the shapes of a step, as a program at its sizes has them.
+type stepWork struct {
+	index int // in the plan
+	in    [][]int
+	out   []int
 }
