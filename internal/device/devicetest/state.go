@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -221,6 +222,10 @@ func (f *fixture) testCrossed(e *engine.Engine) {
 
 // testRetained keeps values on the device, reads them and feeds them back.
 func testRetained(f *fixture) {
+	d, err := f.open(device.Options{Threads: 1})
+	require.NoError(f, err)
+	info := d.Info()
+	d.Close()
 	e := f.engine(nil)
 	b := f.plan("retained")
 	x := b.in(plan.F32, "n", 7)
@@ -242,10 +247,14 @@ func testRetained(f *fixture) {
 		_, handles, err := s.try(context.Background(), sizes, from)
 		require.NoError(f, err)
 		for k, h := range handles {
+			held := e.Memory().Held()[budget.Retained]
 			for range 2 {
 				got, err := s.s.Read(h)
 				require.NoError(f, err)
 				f.requireNear(want[k], got, "retained")
+				if !info.HostAddressable {
+					require.Equal(f, held+int64(len(got.Data)), e.Memory().Held()[budget.Retained], "a copy counts, once")
+				}
 			}
 		}
 		s.s.Release(last, handles[1])
