@@ -1,7 +1,6 @@
 package devicetest
 
 import (
-	"bytes"
 	"context"
 	"math"
 
@@ -121,7 +120,12 @@ func (f *fixture) requireNear(want *op.Array, got transport.Tensor, what string)
 	n := want.Len() * want.DType.Size()
 	require.Len(f, got.Data, n, what)
 	if f.opts.Tolerance == 0 || want.DType != plan.F32 {
-		require.True(f, bytes.Equal(bits(want.Data[:n], want.DType), bits(got.Data, want.DType)), "%s: %v is not %v", what, got, want)
+		x, y := bits(want.Data[:n], want.DType), bits(got.Data, want.DType)
+		for i := range x {
+			if x[i] != y[i] {
+				f.Fatalf("%s: byte %d of %v%v is %#x, by the reference %#x", what, i, want.DType, want.Shape, y[i], x[i])
+			}
+		}
 		return
 	}
 	x, y := want.F32()[:want.Len()], (&op.Array{Data: got.Data}).F32()
