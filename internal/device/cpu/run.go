@@ -248,6 +248,9 @@ func (r *run) Groups(from, to int, times []time.Duration) (n int, err error) {
 	return n, err
 }
 
+// Wait implements [device.Run]: groups have run when Groups returns.
+func (*run) Wait(n int) (int, error) { return n, nil }
+
 // askEvery groups the loop over groups asks whether to stop, and whether others go
 // first; between, it sees what kernels have found out when they asked.
 const askEvery = 8
