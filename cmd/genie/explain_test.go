@@ -4,11 +4,13 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/semantic"
+	"github.com/genie-sdk/go/workloads/families"
 )
 
 var update = flag.Bool("update", false, "write the goldens")
@@ -111,7 +113,11 @@ func TestExplainFlags(t *testing.T) {
 	r := cli(t, "explain", "--model", t.TempDir())
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.stderr, "config.json")
-	r = cli(t, "explain", "--model", dir("models", "easy-vqa"))
+	other := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(other, "config.json"), []byte(`{"model_type": "llama"}`), 0o600))
+	r = cli(t, "explain", "--model", other)
 	require.Equal(t, 1, r.code, "what is wrong with the checkpoint is wrong with every command that takes one")
-	require.Contains(t, r.stderr, "explain takes gpt2, bert, resnet and clip")
+	for _, f := range families.All() {
+		require.Contains(t, r.stderr, strconv.Quote(f.Name))
+	}
 }
