@@ -9,7 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/familytest"
 	"github.com/genie-sdk/go/semantic"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/families"
 )
 
@@ -119,5 +121,25 @@ func TestExplainFlags(t *testing.T) {
 	require.Equal(t, 1, r.code, "what is wrong with the checkpoint is wrong with every command that takes one")
 	for _, f := range families.All() {
 		require.Contains(t, r.stderr, strconv.Quote(f.Name))
+	}
+}
+
+// TestExplainEveryModel explains each checkpoint of the tree, as the table of families
+// says how.
+func TestExplainEveryModel(t *testing.T) {
+	for _, c := range familytest.Checkpoints(t, filepath.Join("..", "..")) {
+		args := []string{"explain", "--model", c.Dir, "--batch", "2", "--json"}
+		if c.Family.Takes(workloads.SizePast) {
+			args = append(args, "--phase", "decode", "--past", "3")
+		}
+		e := decode[struct {
+			Nodes []struct {
+				Phase string `json:"phase"`
+			} `json:"nodes"`
+		}](t, args...)
+		require.NotEmpty(t, e.Nodes, c.Name)
+		for _, n := range e.Nodes {
+			require.NotEmpty(t, n.Phase, c.Name)
+		}
 	}
 }

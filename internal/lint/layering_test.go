@@ -117,7 +117,8 @@ var layers = []layer{
 	{"internal/workloadtest", []string{"genie", "internal/safetensors", "internal/worker/workertest", "semantic", "workloads"}},
 
 	{"internal/familytest", []string{
-		"genie", "internal/checkpoint/checkpointtest", "internal/pyjson", "lazy", "workloads", "workloads/families",
+		"genie", "internal/checkpoint/checkpointtest", "internal/pyjson", "internal/worker/workertest", "lazy", "semantic",
+		"workloads", "workloads/families",
 	}},
 
 	{"testdata/models", nil}, // the model that is built into the command
