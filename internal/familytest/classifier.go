@@ -28,10 +28,11 @@ func Waves(n int) []float32 {
 // golden is the golden.json of a classifier: what another implementation computed for
 // [Waves] of this size.
 type golden struct {
-	Size          int // height and width, where they are one
-	Height, Width int
-	Channels      int // 3 if absent
-	Logits        [][]float64
+	Size     int         `json:"size"` // height and width, where they are one
+	Height   int         `json:"height"`
+	Width    int         `json:"width"`
+	Channels int         `json:"channels"` // 3 if absent
+	Logits   [][]float64 `json:"logits"`
 }
 
 func readGolden(t *testing.T, dir string) golden {
