@@ -7,6 +7,7 @@ import (
 	"github.com/genie-sdk/go/workloads/easyvqa"
 	"github.com/genie-sdk/go/workloads/gpt2"
 	"github.com/genie-sdk/go/workloads/resnet"
+	"github.com/genie-sdk/go/workloads/vit"
 )
 
 // All are the families, in the order of tables.
@@ -17,5 +18,6 @@ func All() []workloads.Family {
 		resnet.Family(),
 		clip.Family(),
 		easyvqa.Family(),
+		vit.Family(),
 	}
 }
