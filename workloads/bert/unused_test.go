@@ -13,7 +13,7 @@ import (
 func TestUsed(t *testing.T) {
 	keys := []string{
 		"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings", "type_vocab_size",
-		"layer_norm_eps", "hidden_act", "position_embedding_type", "is_decoder", "add_cross_attention",
+		"layer_norm_eps", "hidden_act", "position_embedding_type", "is_decoder", "add_cross_attention", "is_causal",
 	}
 	for name, used := range map[string][]string{"tiny": keys, "xlm-roberta": append([]string{"pad_token_id"}, keys...)} {
 		t.Run(name, familytest.Rule{

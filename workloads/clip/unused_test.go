@@ -13,6 +13,7 @@ import (
 func TestUsed(t *testing.T) {
 	used := []string{"projection_dim", "text_config", "vision_config", "text_config_dict", "vision_config_dict"}
 	tower := []string{"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "hidden_act", "layer_norm_eps"}
+	used = append(used, familytest.Nested("vision_config", "is_causal")...)
 	used = append(used, familytest.Nested("text_config", append([]string{"vocab_size", "max_position_embeddings", "eos_token_id"}, tower...)...)...)
 	used = append(used, familytest.Nested("vision_config", append([]string{"num_channels", "image_size", "patch_size"}, tower...)...)...)
 	familytest.Rule{

@@ -146,6 +146,9 @@ func ParseConfig(text []byte) (Config, error) {
 	if err := checkpoint.CheckType(file, "gpt2"); err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
+	if err := checkpoint.CheckCausal(file, "", true); err != nil {
+		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
 	c, r := defaultConfig(), file.Reader()
 	if !file.Given("n_positions") && !file.Given("max_position_embeddings") {
 		r.Int("n_ctx", &c.Positions)
