@@ -5,9 +5,12 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/workloads/generation"
+	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
 // ErrSizes marks sizes of a run that a model does not take: a text longer than its
@@ -31,6 +34,8 @@ type Family struct {
 	// preprocessor_config.json names none: CLIP, ConvNext or ViT. It is "" for other
 	// models.
 	ImageProcessor string
+	// Generates is true of language models, whose Load gives a LanguageModel.
+	Generates bool
 	// Presets are the published architectures that can be written with random
 	// weights, smallest first. It is nil for a family without any.
 	Presets func() []Preset
@@ -92,8 +97,25 @@ type FamilyModel struct {
 	Bind func(Sizes) (plan.Bindings, error)
 	// Classifier is nil unless the family has an ImageProcessor.
 	Classifier *Classifier
+	// Language is nil unless the family Generates.
+	Language *LanguageModel
 	// Close unmaps the weights.
 	Close func() error
+}
+
+// LanguageModel is what generates tokens.
+type LanguageModel struct {
+	// LM is the captured program, for genie.Generate. It ends at the tokens that the
+	// settings say and refuses settings that would change the tokens.
+	LM *genie.CausalLM
+	// Settings are the checkpoint's generation settings.
+	Settings *generation.Settings
+	// Tokenizer is nil for a folder without a usable tokenizer.json; TokenizerErr then
+	// says why. Token ids need no tokenizer.
+	Tokenizer    *tokenizer.Tokenizer
+	TokenizerErr error
+	// Vocab is the number of logits of a token.
+	Vocab int
 }
 
 // Classifier is what a classifier of images reads and gives.

@@ -62,6 +62,9 @@ func anyFamily(workloads.Family) bool { return true }
 // classifies takes classifiers of images.
 func classifies(f workloads.Family) bool { return f.ImageProcessor != "" }
 
+// generates takes language models.
+func generates(f workloads.Family) bool { return f.Generates }
+
 // sizesTable is a line for each family with the flags that give a run its sizes.
 func sizesTable() string {
 	var b strings.Builder

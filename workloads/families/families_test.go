@@ -74,6 +74,7 @@ func TestCheckpoints(t *testing.T) {
 			_, err = semantic.Explain(srg, semantic.Full(), bound, m.Outputs...)
 			require.NoError(t, err, "the sizes that the family takes bind every symbol")
 			require.Equal(t, c.Family.ImageProcessor != "", m.Classifier != nil)
+			require.Equal(t, c.Family.Generates, m.Language != nil)
 			if m.Classifier != nil {
 				require.NotEmpty(t, m.Classifier.Labels)
 			}

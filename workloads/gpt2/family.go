@@ -17,7 +17,7 @@ func Presets() []string {
 // Family is GPT-2 in the table of families.
 func Family() workloads.Family {
 	return workloads.Family{
-		Name: workloads.GPT2, Title: "GPT-2", Untyped: true,
+		Name: workloads.GPT2, Title: "GPT-2", Untyped: true, Generates: true,
 		Sizes: []workloads.Size{
 			{Name: workloads.SizeBatch, Of: "sequences"},
 			{Name: workloads.SizeSeq, Of: "new rows"},
@@ -52,5 +52,13 @@ func loadFamily(ctx context.Context, dir string, o workloads.FamilyOptions) (*wo
 			}
 			return plan.Bindings{"batch": s.Batch, "seq": s.Seq, "past": s.Past}, nil
 		},
+		Language: m.Language(),
 	}, nil
+}
+
+// Language is the model as the commands that generate take it.
+func (m *Model) Language() *workloads.LanguageModel {
+	return &workloads.LanguageModel{
+		LM: m.LM, Settings: m.Generation, Tokenizer: m.Tokenizer, TokenizerErr: m.TokenizerErr, Vocab: m.Config.Vocab,
+	}
 }
