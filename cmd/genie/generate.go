@@ -101,19 +101,30 @@ func openExecutor(ctx context.Context, url string, opts []genie.Option) (*genie.
 	return client, err
 }
 
-func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
+// executorOptions reads the flags about the executor.
+func (o *generateOptions) executorOptions() (semantic.Policy, []genie.Option, error) {
 	policy, err := semantic.PolicyNamed(o.policy)
 	if err != nil {
-		return &usageError{err}
+		return nil, nil, &usageError{err}
 	}
+	secure, err := o.secure.options()
+	return policy, secure, err
+}
+
+// family is that of the model, once it is known that the result can be written.
+func (o *generateOptions) family() (workloads.Family, error) {
 	if err := o.checkFolder(); err != nil {
-		return err
+		return workloads.Family{}, err
 	}
-	family, err := familyOf("generate", o.model, generates)
+	return familyOf("generate", o.model, generates)
+}
+
+func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
+	policy, secure, err := o.executorOptions()
 	if err != nil {
 		return err
 	}
-	secure, err := o.secure.options()
+	family, err := o.family()
 	if err != nil {
 		return err
 	}
@@ -141,7 +152,7 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer m.Close()
+	defer func() { err = errors.Join(err, m.Close()) }()
 	request, texts, err := o.fit(m.Language)
 	if err != nil {
 		return err
