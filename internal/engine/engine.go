@@ -83,11 +83,12 @@ type Engine struct {
 	epoch  uint64
 	device device.Device
 	// pageRows is how many positions a page of carried state has.
-	pageRows int
-	account  *budget.Budget
-	store    *store
-	arenas   *arenas[device.Buffer]
-	host     *arenas[[]byte] // for inputs that the engine is asked to receive
+	pageRows    int
+	addressable bool // this process can address the device's memory
+	account     *budget.Budget
+	store       *store
+	arenas      *arenas[device.Buffer]
+	host        *arenas[[]byte] // for inputs that the engine is asked to receive
 
 	possession atomic.Pointer[transport.PossessionKey] // see KeepTags
 
@@ -146,7 +147,7 @@ func New(opts Options) (*Engine, error) {
 		return nil, err
 	}
 	e.device, e.arenas, e.host = d, scratchArenas(account, d), hostArenas(account)
-	e.pageRows = d.Info().PageRows
+	e.pageRows, e.addressable = d.Info().PageRows, d.Info().HostAddressable
 	account.Register(budget.Spare, e.arenas)
 	account.Register(budget.Spare, e.host)
 	account.Register(budget.Derived, idleBindings{e})

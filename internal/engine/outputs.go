@@ -36,10 +36,10 @@ func (c *Call) finish(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			c.outputs[i] = output{t: t, mem: mem, n: n}
 			if err := b.run.Copy(o.Value, mem); err != nil {
 				return err
 			}
-			c.outputs[i] = output{t: t, mem: mem, n: n}
 			continue
 		}
 		if t.Data = b.run.View(o.Value); t.Data == nil {

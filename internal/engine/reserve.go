@@ -182,7 +182,7 @@ func (b *binding) outputBytes(e *Engine) (spare, keeping int64) {
 		switch n := int64(b.bound.Bytes(o.Value)); {
 		case o.Place == plan.Retain:
 			keeping += n + keptHead
-		case !e.device.Info().HostAddressable || b.prog.Places[p.Base].State >= 0 || !b.bound.Contiguous(o.Value):
+		case !e.addressable || b.prog.Places[p.Base].State >= 0 || !b.bound.Contiguous(o.Value):
 			spare += n
 		}
 	}

@@ -253,6 +253,9 @@ func (r *run) Groups(from, to int, times []time.Duration) (n int, err error) {
 	return n, nil
 }
 
+// Wait implements [device.Run]: groups have run when Groups returns.
+func (*run) Wait(n int) (int, error) { return n, nil }
+
 // group runs group i, unless the run is stopped before or in the middle of it.
 func (r *run) group(i int, times []time.Duration) error {
 	if r.halt.Now() {

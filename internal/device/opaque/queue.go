@@ -1,0 +1,136 @@
+package opaque
+
+import (
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/genie-sdk/go/internal/device"
+)
+
+// queue is what a run has to do, in order. It begins when somebody waits for it, or
+// on its own some time before.
+type queue struct {
+	run *run
+
+	mu      sync.Mutex
+	work    []stretch
+	running chan struct{} // closed when nothing is left; nil while nothing runs
+	failed  error         // since the last wait: nothing runs behind it
+	at      int           // where
+}
+
+// stretch is groups to run.
+type stretch struct {
+	from, to int
+	times    []time.Duration
+}
+
+// add queues a stretch.
+func (q *queue) add(s stretch) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.work = append(q.work, s)
+	if n := q.run.d.queued.Add(1) * 0x9e3779b97f4a7c15 >> 32; n%3 == 0 && q.running == nil {
+		q.start(int(n >> 2 % 64))
+	}
+}
+
+// start lets the queue run after others had so many turns. The caller holds the lock.
+func (q *queue) start(late int) {
+	q.running = make(chan struct{})
+	q.run.d.drains.Go(func() {
+		for range late {
+			runtime.Gosched()
+		}
+		q.drain()
+	})
+}
+
+// drain runs what there is.
+func (q *queue) drain() {
+	for {
+		s, ok := q.next()
+		if !ok {
+			return
+		}
+		if n, err := q.run.stretch(s); err != nil {
+			q.fail(n, err)
+		}
+	}
+}
+
+// next takes the first stretch; there is none behind one that has failed.
+func (q *queue) next() (s stretch, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.work) == 0 || q.failed != nil {
+		q.work = q.work[:0]
+		close(q.running)
+		q.running = nil
+		return s, false
+	}
+	s = q.work[0]
+	q.work = append(q.work[:0], q.work[1:]...)
+	return s, true
+}
+
+func (q *queue) fail(n int, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.failed, q.at = err, n
+}
+
+// flush returns when nothing is left, and says what has failed.
+func (q *queue) flush() error {
+	for {
+		done, err := q.under()
+		if done == nil {
+			return err
+		}
+		<-done
+	}
+}
+
+// under is what to wait for, nil for nothing.
+func (q *queue) under() (done chan struct{}, failed error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.running == nil && len(q.work) > 0 {
+		q.start(0)
+	}
+	return q.running, q.failed
+}
+
+// take is what has failed, once.
+func (q *queue) take() (at int, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	at, err = q.at, q.failed
+	q.failed = nil
+	return at, err
+}
+
+// stretch runs groups and returns the first that did not.
+func (r *run) stretch(s stretch) (n int, err error) {
+	n = s.from
+	defer func() {
+		if p := recover(); p != nil {
+			err = device.Caught(p)
+		}
+	}()
+	if err := r.upload(); err != nil {
+		return n, err
+	}
+	for ; n < s.to; n++ {
+		r.d.fault("kernel")
+		start := time.Now()
+		if err := r.group(n); err != nil {
+			return n, err
+		}
+		if s.times != nil {
+			s.times[n] = time.Since(start)
+		}
+	}
+	return n, nil
+}
