@@ -1,0 +1,181 @@
+package mixed
+
+import (
+	"context"
+	"sync"
+
+	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/halt"
+	"github.com/genie-sdk/go/internal/op"
+)
+
+// buffer is memory of the device, with its mirror in memory of this process where the
+// CPU has used it. Of states and retained values it says which side has the content;
+// of scratch the run says so for each value, see [run]. It implements
+// [device.Buffer].
+type buffer struct {
+	d   *Device
+	use device.Use
+	own device.Buffer
+
+	mu     sync.Mutex
+	mirror device.Buffer // of the CPU's; nil until it is needed
+	behind side          // whose content is old: at most one's
+	copied int           // bytes that it has got by now
+	zero   bool          // a state that nobody has written: a mirror begins as zeros, too
+}
+
+// side is where content is old, or new.
+type side uint8
+
+const (
+	neither side = iota
+	onDevice
+	onHost
+)
+
+// Len implements [device.Buffer].
+func (b *buffer) Len() int { return b.own.Len() }
+
+// mirrorKind is what the mirror's memory counts as.
+func (b *buffer) mirrorKind() budget.Kind {
+	switch b.use {
+	case device.UseState:
+		return budget.State
+	case device.UseRetained:
+		return budget.Retained
+	case device.UseScratch:
+	}
+	return budget.Scratch
+}
+
+// mirrored gives the mirror, whose content may be old.
+func (b *buffer) mirrored() (device.Buffer, error) {
+	if m := b.hasMirror(); m != nil {
+		return m, nil
+	}
+	n := max(b.own.Len(), 1)
+	if err := b.d.budget.Reserve(b.mirrorKind(), int64(n), "a copy for the CPU of memory of the device"); err != nil {
+		return nil, err
+	}
+	// Scratch memory, whatever it is for: it begins as zeros without being written.
+	m, err := b.d.cpu.Alloc(context.Background(), device.UseScratch, n)
+	if err != nil {
+		b.d.budget.Release(b.mirrorKind(), int64(n))
+		return nil, err
+	}
+	first := b.setMirror(m)
+	if first != m { // of a page that several runs share
+		b.release(m)
+	}
+	return first, nil
+}
+
+func (b *buffer) hasMirror() device.Buffer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mirror
+}
+
+// setMirror takes a mirror, unless there is one.
+func (b *buffer) setMirror(m device.Buffer) device.Buffer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mirror == nil {
+		b.mirror = m
+		if !b.zero {
+			b.behind = onHost
+		}
+	}
+	return b.mirror
+}
+
+// dropMirror frees the mirror, of a buffer that nobody uses any more.
+func (b *buffer) dropMirror() {
+	if m := b.hasMirror(); m != nil {
+		b.release(m)
+	}
+}
+
+func (b *buffer) release(m device.Buffer) {
+	b.d.cpu.Free(device.UseScratch, m)
+	b.d.budget.Release(b.mirrorKind(), int64(max(b.own.Len(), 1)))
+}
+
+// toHost gives the mirror with the content.
+func (b *buffer) toHost(h halt.Func) (device.Buffer, error) {
+	m, err := b.mirrored()
+	if err != nil {
+		return nil, err
+	}
+	return m, b.update(onHost, h)
+}
+
+// toDevice brings the content to the device.
+func (b *buffer) toDevice(h halt.Func) error { return b.update(onDevice, h) }
+
+// update copies the content to a side where it is old, until h says stop. Runs that
+// share a page may ask at one time: they copy its pieces in turn. Nobody is asked to
+// stop under the lock, since the answer may wait for another run.
+func (b *buffer) update(to side, h halt.Func) error {
+	for {
+		more, err := b.updatePiece(to)
+		if err != nil || !more {
+			return err
+		}
+		if h.Now() {
+			return op.ErrHalted
+		}
+	}
+}
+
+// updatePiece copies the next piece and reports whether there is more.
+func (b *buffer) updatePiece(to side) (more bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.behind != to {
+		return false, nil
+	}
+	n := min(piece, b.own.Len()-b.copied)
+	mem, err := b.d.cpu.Bytes(b.mirror, b.own.Len()) // the mirror is ours to write
+	if err != nil {
+		return false, err
+	}
+	part := mem[b.copied : b.copied+n]
+	if to == onHost {
+		err = b.d.primary.Download(part, b.own, b.copied, nil)
+	} else {
+		err = b.d.primary.Upload(b.own, b.copied, part, nil)
+	}
+	if err != nil {
+		return false, err
+	}
+	if b.copied += n; b.copied == b.own.Len() {
+		b.behind, b.copied = neither, 0
+	}
+	return b.behind == to, nil
+}
+
+// piece bytes are copied without a question.
+const piece = 1 << 20
+
+// written says that one side is about to change the content, which it has.
+func (b *buffer) written(by side) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.zero, b.copied = false, 0
+	switch {
+	case by == onHost:
+		b.behind = onDevice
+	case b.mirror != nil:
+		b.behind = onHost
+	}
+}
+
+// isBehind reports whether the content of a side is old.
+func (b *buffer) isBehind(s side) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.behind == s
+}

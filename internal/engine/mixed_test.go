@@ -1,0 +1,339 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/device/cpu"
+	"github.com/genie-sdk/go/internal/device/mixed"
+	"github.com/genie-sdk/go/internal/device/opaque"
+	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/planmaker"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// poor is a device without some operators.
+type poor struct {
+	device.Device
+	lacks []string
+}
+
+func (p poor) Capabilities() device.Capabilities {
+	can := p.Device.Capabilities()
+	can.Lacks = func(o op.Op) bool { return slices.Contains(p.lacks, o.Name()) }
+	return can
+}
+
+// without opens a device without some operators.
+func without(open device.Open, lacks ...string) device.Open {
+	return func(o device.Options) (device.Device, error) {
+		d, err := open(o)
+		return poor{d, lacks}, err
+	}
+}
+
+// helped is a device that lacks operators with the CPU beside it.
+func helped(open device.Open, lacks ...string) device.Open {
+	return mixed.Open(mixed.Options{Primary: without(open, lacks...), CPU: cpu.Open})
+}
+
+// sameRuns runs a plan on two engines, which give the same bits or fail alike, and
+// leaves nothing behind.
+func sameRuns(t *testing.T, a, b *engine.Engine, p *plan.Plan, weights transport.Weights, d *planmaker.Draws) {
+	t.Helper()
+	one, ok := prepareFuzzed(t, a, p, weights)
+	two, again := prepareFuzzed(t, b, p, weights)
+	require.Equal(t, ok, again, "compiled by one of two")
+	if !ok {
+		return
+	}
+	past := map[string]int{}
+	for range 4 { // the later ones in memory that was used, with states that have grown
+		call := makeCall(p, d, past)
+		left, leftErr := one.run(t, call)
+		right, rightErr := two.run(t, call)
+		require.Equal(t, leftErr == nil, rightErr == nil, "%v, mixed: %v", leftErr, rightErr)
+		if leftErr != nil {
+			require.Equal(t, transport.Code(leftErr), transport.Code(rightErr), "%v, mixed: %v", leftErr, rightErr)
+			continue
+		}
+		for i := range left {
+			require.Equal(t, left[i].Shape, right[i].Shape)
+			require.Equal(t, bitsOf(left[i]), bitsOf(right[i]), "output %d: %v of %v", i, p.Outputs[i], p.Values[p.Outputs[i].Value])
+		}
+		call.advance(past)
+	}
+	require.Zero(t, one.close(t))
+	require.Zero(t, two.close(t))
+}
+
+// operators lists those of a plan.
+func operators(p *plan.Plan) (names []string) {
+	for _, s := range p.Steps {
+		if !slices.Contains(names, s.Op) {
+			names = append(names, s.Op)
+		}
+	}
+	return names
+}
+
+// TestMixedSameBits runs plans at random on a device that lacks some of their
+// operators and on the CPU alone.
+func TestMixedSameBits(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		open  device.Open
+		plain bool
+		seeds int
+	}{
+		{"kernels", cpu.Open, false, 600},
+		{"opaque", opaque.Open, true, 300},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewPCG(7, 11))
+			ran, elsewhere := 0, 0
+			for seed := range tc.seeds {
+				data := make([]byte, 40+r.IntN(200))
+				for i := range data {
+					data[i] = byte(r.Uint32())
+				}
+				make := planmaker.Make
+				if seed%2 == 0 {
+					make = planmaker.MakeFitting
+				}
+				p, weights, draws := make(data)
+				encoded, err := p.Encode()
+				if err != nil {
+					continue
+				}
+				p, err = plan.Decode(encoded)
+				require.NoError(t, err)
+				names := operators(p)
+				r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+				lacks := names[:r.IntN(len(names)+1)]
+				reference, err := newEngine(fuzzOptions(), tc.plain)
+				require.NoError(t, err)
+				o := fuzzOptions()
+				o.Device = helped(tc.open, lacks...)
+				e, err := newEngine(o, tc.plain)
+				require.NoError(t, err)
+				sameRuns(t, reference, e, p, weights, draws)
+				ran++
+				if prog, err := e.Compile(p); err == nil && slices.ContainsFunc(prog.Labels, func(l string) bool { return strings.HasSuffix(l, " on cpu") }) {
+					elsewhere++
+				}
+				require.NoError(t, e.Close())
+				require.NoError(t, reference.Close())
+				require.Zero(t, e.Memory().Used(), "lacking %v", lacks)
+			}
+			require.Greater(t, ran, tc.seeds/3)
+			require.Greater(t, elsewhere, tc.seeds/8)
+		})
+	}
+}
+
+func newEngine(o engine.Options, plain bool) (*engine.Engine, error) {
+	if plain {
+		return engine.NewReference(o, true)
+	}
+	return engine.New(o)
+}
+
+// TestMixedPages compares a cache that grows over many pages, whichever operator of
+// its attention the device lacks.
+func TestMixedPages(t *testing.T) {
+	reference, err := engine.New(engine.Options{Device: cpu.Open, Threads: 2})
+	require.NoError(t, err)
+	defer reference.Close()
+	for _, lacks := range [][]string{{"softmax"}, {"append"}, {"append", "softmax"}, {"matmul"}, {"append", "matmul"}} {
+		for _, dim := range []int{8, 33} {
+			t.Run(fmt.Sprint(strings.Join(lacks, "+"), "/", dim), func(t *testing.T) {
+				e, err := engine.New(engine.Options{Device: helped(cpu.Open, lacks...), Threads: 2})
+				require.NoError(t, err)
+				a, b := newCached(t, reference, dim, false, false), newCached(t, e, dim, false, false)
+				one, two := reference.NewSession(), e.NewSession()
+				defer one.Close()
+				for past, n := 0, 1; past < 400; past, n = past+n, 1+(past*7)%50 {
+					require.Equal(t, a.step(t, one, past, n, past), b.step(t, two, past, n, past), "at %d, %d rows", past, n)
+				}
+				two.Close()
+				require.NoError(t, e.Close())
+				require.Zero(t, e.Memory().Used())
+			})
+		}
+	}
+}
+
+// TestMixedDecode decodes with GPT-2, several sessions at a time, of which some are
+// cancelled.
+func TestMixedDecode(t *testing.T) {
+	want := decoded(t, engine.Options{Device: cpu.Open, Threads: 2})
+	for _, lacks := range []string{"softmax", "layer_norm", "gelu", "append", "embedding", "sample", "matmul", "softmax,layer_norm,append"} {
+		t.Run(lacks, func(t *testing.T) {
+			require.Equal(t, want, decoded(t, engine.Options{Device: helped(cpu.Open, strings.Split(lacks, ",")...), Threads: 2}))
+		})
+	}
+}
+
+func decoded(t *testing.T, o engine.Options) (tokens []int) {
+	d := newDecoder(t, o)
+	token := 17
+	for past := range 90 {
+		var err error
+		token, _, _, err = d.step(context.Background(), d.session, d.inputs, token, past)
+		require.NoError(t, err)
+		tokens = append(tokens, token)
+	}
+	return tokens
+}
+
+// TestMixedRefused holds that a plan is refused by name where nothing stands in.
+func TestMixedRefused(t *testing.T) {
+	e, err := engine.New(engine.Options{Device: without(cpu.Open, "softmax")})
+	require.NoError(t, err)
+	defer e.Close()
+	p := softmaxPlan()
+	_, err = e.Compile(p)
+	require.ErrorIs(t, err, transport.ErrInvalidPlan)
+	require.ErrorContains(t, err, "step 1 (softmax)")
+	require.ErrorContains(t, err, "cpu")
+	require.Zero(t, e.Memory().Used())
+}
+
+// TestMixedTells holds that a plan's operators on the CPU are logged, once, and named
+// in profiles.
+func TestMixedTells(t *testing.T) {
+	var log bytes.Buffer
+	e, err := engine.New(engine.Options{Profile: true, Device: mixed.Open(mixed.Options{
+		Primary: without(cpu.Open, "softmax"), CPU: cpu.Open, Log: slog.New(slog.NewTextHandler(&log, nil)),
+	})})
+	require.NoError(t, err)
+	defer e.Close()
+	f, ok := prepareFuzzed(t, e, softmaxPlan(), nil)
+	require.True(t, ok)
+	for range 2 {
+		_, err = e.Compile(softmaxPlan())
+		require.NoError(t, err)
+		runSoftmax(t, context.Background(), f, 4)
+	}
+	f.s.Close()
+	require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
+	require.Contains(t, log.String(), `operators="softmax x1"`)
+	require.Contains(t, log.String(), `plan=softmax`)
+	kernels := e.Stats().Kernels
+	require.Contains(t, kernels, "softmax on cpu")
+	require.Contains(t, kernels, "exp")
+	require.Positive(t, kernels["exp"])
+	require.Positive(t, kernels["softmax on cpu"])
+}
+
+// TestMixedCancelled cancels runs at many moments: they end soon, and leave what the
+// session carries and the next run as they were.
+func TestMixedCancelled(t *testing.T) {
+	e, err := engine.New(engine.Options{Threads: 2, Device: helped(cpu.Open, "softmax")})
+	require.NoError(t, err)
+	f, ok := prepareFuzzed(t, e, softmaxPlan(), nil)
+	require.True(t, ok)
+	want := runSoftmax(t, context.Background(), f, 4)
+	const rows = 3000
+	start := time.Now()
+	runSoftmax(t, context.Background(), f, rows)
+	took := time.Since(start)
+	cut := 0
+	for i := range 20 {
+		ctx, cancel := context.WithTimeout(context.Background(), took*time.Duration(i)/20)
+		c, err := f.s.NewCall(f.prog, []int{rows})
+		require.NoError(t, err)
+		require.NoError(t, c.SetInput(0, make([]byte, 4*rows*softmaxWidth)))
+		if err := c.Run(ctx); err != nil {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			cut++
+		}
+		c.Release()
+		cancel()
+	}
+	require.Positive(t, cut)
+	require.Equal(t, want, runSoftmax(t, context.Background(), f, 4))
+	f.s.Close()
+	require.NoError(t, e.Close())
+	require.Zero(t, e.Memory().Used())
+}
+
+// TestMixedMemory holds that what the CPU has copies of counts, and is refused where
+// there is no room.
+func TestMixedMemory(t *testing.T) {
+	const rows = 256
+	alone, err := engine.New(engine.Options{Device: cpu.Open})
+	require.NoError(t, err)
+	defer alone.Close()
+	f, _ := prepareFuzzed(t, alone, softmaxPlan(), nil)
+	runSoftmax(t, context.Background(), f, rows)
+	own := alone.Stats().ScratchBytes
+	e, err := engine.New(engine.Options{Device: helped(cpu.Open, "softmax")})
+	require.NoError(t, err)
+	g, _ := prepareFuzzed(t, e, softmaxPlan(), nil)
+	runSoftmax(t, context.Background(), g, rows)
+	require.GreaterOrEqual(t, e.Stats().ScratchBytes, 2*own, "the CPU has a copy of it")
+	g.s.Close()
+	require.NoError(t, e.Close())
+	require.Zero(t, e.Memory().Used())
+
+	small, err := engine.New(engine.Options{Device: helped(cpu.Open, "softmax"), MemLimit: own + own/2 + 1<<20})
+	require.NoError(t, err)
+	h, ok := prepareFuzzed(t, small, softmaxPlan(), nil)
+	require.True(t, ok)
+	c, err := h.s.NewCall(h.prog, []int{rows})
+	require.NoError(t, err)
+	require.NoError(t, c.SetInput(0, make([]byte, 4*rows*softmaxWidth)))
+	var full *transport.MemoryError
+	require.ErrorAs(t, c.Run(context.Background()), &full)
+	c.Release()
+	runSoftmax(t, context.Background(), h, 4)
+	h.s.Close()
+	require.NoError(t, small.Close())
+	require.Zero(t, small.Memory().Used())
+}
+
+const softmaxWidth = 1000
+
+// softmaxPlan computes exp(softmax(exp(x))) of rows, and retains what is between.
+func softmaxPlan() *plan.Plan {
+	m := planmaker.New(nil)
+	m.Plan().Name = "softmax"
+	x := m.Input(plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.Sym("n"), plan.C(softmaxWidth)}})
+	a, _ := m.Apply("exp", nil, x)
+	b, _ := m.Apply("softmax", op.Softmax{Axis: -1}.Attrs(), a)
+	c, _ := m.Apply("exp", nil, b)
+	m.Plan().Outputs = []plan.Output{{Name: "c", Value: c, Place: plan.Download}, {Name: "b", Value: b, Place: plan.Retain}}
+	m.Assign()
+	return m.Plan()
+}
+
+func runSoftmax(t *testing.T, ctx context.Context, f *fuzzed, rows int) []byte {
+	t.Helper()
+	c, err := f.s.NewCall(f.prog, []int{rows})
+	require.NoError(t, err)
+	defer c.Release()
+	require.NoError(t, c.SetInput(0, planmaker.Elements(plan.F32, rows*softmaxWidth, 5)))
+	require.NoError(t, c.Run(ctx))
+	out, _ := c.Output(0)
+	_, h := c.Output(1)
+	kept, err := f.s.Read(h)
+	require.NoError(t, err)
+	got := append(slices.Clone(out.Data), kept.Data...)
+	f.s.Release(h)
+	return got
+}
