@@ -27,7 +27,8 @@ type Call struct {
 	keeping int64   // reserved for outputs that will be kept
 	used    []*kept // inputs that are retained values
 	outputs []output
-	copies  [][]byte // memory of outputs that lie elsewhere than in the arena
+	aside   []device.Buffer // by state: its new value until it is copied, nil for most
+	copies  [][]byte        // memory of outputs that lie elsewhere than in the arena
 	elapsed time.Duration
 	kernel  time.Duration
 	times   []time.Duration // by group, when the engine profiles
@@ -285,12 +286,18 @@ func (c *Call) giveBack() {
 }
 
 // dropOutputs frees the memory of values that were to be retained, of a call that did
-// not come to that.
+// not come to that, and of those on the way to a state.
 func (c *Call) dropOutputs() {
 	for i := range c.outputs {
 		if o := &c.outputs[i]; o.mem != nil {
 			c.s.e.device.Free(device.UseRetained, o.mem)
 			o.mem = nil
+		}
+	}
+	for i, mem := range c.aside {
+		if mem != nil {
+			c.s.e.device.Free(device.UseRetained, mem)
+			c.aside[i] = nil
 		}
 	}
 }

@@ -23,6 +23,10 @@ type Program struct {
 	keyOf  []int                       // by key: a value that has it
 	keysOf map[plan.Hash][]int         // by content of weights: the keys, few
 
+	// crossed is by state: its new value lies in memory of a state that is replaced too,
+	// be it its own, so it is copied aside before any is.
+	crossed []bool
+
 	together *together     // how calls run together, nil where they do not; it alone changes
 	size     int64         // bytes, see [Program.measure]
 	bound    int64         // bytes of a binding
@@ -63,6 +67,7 @@ func (e *Engine) compile(p *plan.Plan, w *op.Work) (*Program, error) {
 		return nil, err
 	}
 	prog.listKeys()
+	prog.findCrossed()
 	prog.together = newTogether(prog, e.opts)
 	return prog, nil
 }
@@ -78,6 +83,16 @@ func (e *Engine) hasAll(p *program.Program, can device.Capabilities) error {
 		}
 	}
 	return nil
+}
+
+// findCrossed fills crossed.
+func (p *Program) findCrossed() {
+	states := p.Plan().States
+	p.crossed = make([]bool, len(states))
+	for i, st := range states {
+		in := p.StateOf(st.Out)
+		p.crossed[i] = st.Mode == plan.StateReplace && st.Out != st.In && in >= 0 && states[in].Mode == plan.StateReplace
+	}
 }
 
 // listKeys lists the weights.

@@ -50,19 +50,13 @@ func (b *buffer) mirrorKind() budget.Kind {
 	return budget.Scratch
 }
 
-// mirrored gives the mirror, whose content may be old.
+// mirrored gives the mirror of a state or a retained value, whose content may be old.
 func (b *buffer) mirrored() (device.Buffer, error) {
 	if m := b.hasMirror(); m != nil {
 		return m, nil
 	}
-	n := max(b.own.Len(), 1)
-	if err := b.d.budget.Reserve(b.mirrorKind(), int64(n), "a copy for the CPU of memory of the device"); err != nil {
-		return nil, err
-	}
-	// Scratch memory, whatever it is for: it begins as zeros without being written.
-	m, err := b.d.cpu.Alloc(context.Background(), device.UseScratch, n)
+	m, err := b.newMirror(b.own.Len())
 	if err != nil {
-		b.d.budget.Release(b.mirrorKind(), int64(n))
 		return nil, err
 	}
 	first := b.setMirror(m)
@@ -70,6 +64,37 @@ func (b *buffer) mirrored() (device.Buffer, error) {
 		b.release(m)
 	}
 	return first, nil
+}
+
+// scratch gives a mirror of the first n bytes, of undefined content, to the one run
+// that has the memory.
+func (b *buffer) scratch(n int) (device.Buffer, error) {
+	if m := b.hasMirror(); m != nil {
+		if m.Len() >= n {
+			return m, nil
+		}
+		b.dropMirror()
+	}
+	m, err := b.newMirror(n)
+	if err != nil {
+		return nil, err
+	}
+	return b.setMirror(m), nil
+}
+
+// newMirror allocates memory of this process. It is scratch memory, whatever it is
+// for, which begins as zeros without being written.
+func (b *buffer) newMirror(n int) (device.Buffer, error) {
+	n = max(n, 1)
+	if err := b.d.budget.Reserve(b.mirrorKind(), int64(n), "a copy for the CPU of memory of the device"); err != nil {
+		return nil, err
+	}
+	m, err := b.d.cpu.Alloc(context.Background(), device.UseScratch, n)
+	if err != nil {
+		b.d.budget.Release(b.mirrorKind(), int64(n))
+		return nil, err
+	}
+	return m, nil
 }
 
 func (b *buffer) hasMirror() device.Buffer {
@@ -91,16 +116,25 @@ func (b *buffer) setMirror(m device.Buffer) device.Buffer {
 	return b.mirror
 }
 
-// dropMirror frees the mirror, of a buffer that nobody uses any more.
+// dropMirror frees the mirror, of a buffer that nobody else uses.
 func (b *buffer) dropMirror() {
-	if m := b.hasMirror(); m != nil {
+	if m := b.takeMirror(); m != nil {
 		b.release(m)
 	}
 }
 
+func (b *buffer) takeMirror() device.Buffer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.mirror
+	b.mirror, b.behind, b.copied = nil, neither, 0
+	return m
+}
+
 func (b *buffer) release(m device.Buffer) {
+	n := m.Len()
 	b.d.cpu.Free(device.UseScratch, m)
-	b.d.budget.Release(b.mirrorKind(), int64(max(b.own.Len(), 1)))
+	b.d.budget.Release(b.mirrorKind(), int64(n))
 }
 
 // toHost gives the mirror with the content.

@@ -134,11 +134,11 @@ func (r *run) placePrimary(p device.Placement, moved bool) error {
 
 // placeCPU gives the CPU mirrors of what it uses.
 func (r *run) placeCPU(p device.Placement, moved bool) error {
-	arena, err := r.arena.mirrored()
+	arena, err := r.arena.scratch(r.bound.Total)
 	if err != nil {
 		return err
 	}
-	if r.hostArena, err = r.code.d.cpu.Bytes(arena, r.arena.Len()); err != nil {
+	if r.hostArena, err = r.code.d.cpu.Bytes(arena, arena.Len()); err != nil {
 		return err
 	}
 	to := &r.cpuPlace

@@ -101,24 +101,8 @@ func (w *weight) content() ([]byte, error) {
 		return b, nil
 	}
 	wide := op.NewArray(plan.F32, len(b)/2)
-	for i, x := range wide.F32() {
-		if x = wideBF16(binary.LittleEndian.Uint16(b[2*i:])); w.layout.storage == plan.F16 {
-			x = wideF16(binary.LittleEndian.Uint16(b[2*i:]))
-		}
-		wide.F32()[i] = x
+	for i := range wide.F32() {
+		wide.F32()[i] = op.Widen(w.layout.storage, binary.LittleEndian.Uint16(b[2*i:]))
 	}
 	return wide.Data, nil
-}
-
-func wideBF16(x uint16) float32 { return math.Float32frombits(uint32(x) << 16) }
-
-func wideF16(x uint16) float32 {
-	sign, exp, frac := uint32(x>>15)<<31, uint32(x>>10&31), uint32(x&1023)
-	switch exp {
-	case 0: // a multiple of 2^-24
-		return math.Float32frombits(sign | math.Float32bits(float32(frac)/(1<<24)))
-	case 31:
-		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }
