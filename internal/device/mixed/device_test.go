@@ -1,0 +1,59 @@
+package mixed_test
+
+import (
+	"slices"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/device/cpu"
+	"github.com/genie-sdk/go/internal/device/devicetest"
+	"github.com/genie-sdk/go/internal/device/mixed"
+	"github.com/genie-sdk/go/internal/device/opaque"
+	"github.com/genie-sdk/go/internal/op"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// poor is a device without some operators.
+type poor struct {
+	device.Device
+	lacks []string
+}
+
+func (p poor) Capabilities() device.Capabilities {
+	can := p.Device.Capabilities()
+	can.Lacks = func(o op.Op) bool { return slices.Contains(p.lacks, o.Name()) }
+	return can
+}
+
+func helped(open device.Open, lacks ...string) device.Open {
+	return mixed.Open(mixed.Options{CPU: cpu.Open, Primary: func(o device.Options) (device.Device, error) {
+		d, err := open(o)
+		if err != nil {
+			return nil, err
+		}
+		return poor{d, lacks}, nil
+	}})
+}
+
+// TestDevice runs the suite on devices that lack what matters.
+func TestDevice(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		open  device.Open
+		int8  bool
+		lacks []string
+	}{
+		{"nothing lacked", opaque.Open, false, []string{""}},
+		{"rows", opaque.Open, false, []string{"softmax", "layer_norm", "gelu", "add"}},
+		{"state", opaque.Open, false, []string{"append", "write_rows", "sample"}},
+		{"products", opaque.Open, false, []string{"matmul", "conv2d", "embedding"}},
+		{"cpu", cpu.Open, true, []string{"softmax", "layer_norm", "append"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			devicetest.Run(t, helped(tc.open, tc.lacks...), devicetest.Options{Tolerance: 2e-5, Int8: tc.int8, Plans: 100})
+		})
+	}
+}
