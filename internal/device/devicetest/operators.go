@@ -195,11 +195,11 @@ func (f *fixture) evaluate(e *engine.Engine, what, name string, x evaluation, fo
 			values = append(values, b.leaf(plan.Value{Kind: plan.KindConst, Spec: plan.Spec{DType: o.dtype, Shape: op.Static(o.dims)}, Const: content}))
 			continue
 		}
-		v, shape := 0, slices.Clone(o.dims)
+		shape := slices.Clone(o.dims)
 		if form == formTurned {
 			slices.Reverse(shape)
 		}
-		v = b.Input(plan.Spec{DType: o.dtype, Shape: op.Static(shape)})
+		v := b.Input(plan.Spec{DType: o.dtype, Shape: op.Static(shape)})
 		in = append(in, content)
 		switch {
 		case form == formTurned && len(shape) > 1:

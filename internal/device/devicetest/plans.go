@@ -80,11 +80,11 @@ func testPlans(f *fixture) {
 		for k := range raw {
 			raw[k] = byte(r.Uint32())
 		}
-		make := planmaker.Make
+		made := planmaker.Make
 		if i%2 == 1 {
-			make = planmaker.MakeFitting
+			made = planmaker.MakeFitting
 		}
-		p, weights, draws := make(raw)
+		p, weights, draws := made(raw)
 		encoded, err := p.Encode()
 		if err != nil {
 			continue

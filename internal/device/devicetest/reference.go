@@ -34,6 +34,9 @@ func newReference(p *plan.Plan, weights transport.Weights) (*reference, error) {
 // run gives the outputs. What has no elements is not computed, whatever an operator
 // would say of its inputs. Where there is an error the states are as they were.
 func (r *reference) run(sizes plan.Bindings, inputs [][]byte) ([]*op.Array, error) {
+	if len(inputs) != len(r.plan.Inputs) {
+		return nil, fmt.Errorf("%w: %d inputs", transport.ErrUnknownInput, len(inputs))
+	}
 	values := make([]*op.Array, len(r.plan.Values))
 	for v := range r.plan.Values {
 		x := &r.plan.Values[v]
@@ -44,15 +47,14 @@ func (r *reference) run(sizes plan.Bindings, inputs [][]byte) ([]*op.Array, erro
 		if err != nil {
 			return nil, err
 		}
-		switch values[v] = a; x.Kind {
-		case plan.KindConst:
+		if values[v] = a; x.Kind == plan.KindConst {
 			a.Data = x.Const
-		case plan.KindWeight:
+		} else if x.Kind == plan.KindWeight {
 			a.Data = widened(r.weights[x.Hash], x.Spec.DType)
 		}
 	}
 	for i, in := range r.plan.Inputs {
-		values[in.Value].Data = inputs[i]
+		values[in.Value].Data = inputs[i] //nolint:gosec // there are as many
 	}
 	for i, st := range r.plan.States {
 		if r.states[i] != nil {

@@ -59,6 +59,7 @@ func Run(t *testing.T, open device.Open, opts Options) {
 		{"CancelInTheQueue", testCancelInTheQueue},
 		{"BudgetRefused", testBudgetRefused},
 		{"AllocRefused", testAllocRefused},
+		{"Reserved", testReserved},
 		{"KernelPanics", testKernelPanics},
 		{"WeightGivenUp", testWeightGivenUp},
 		{"ManySessions", testManySessions},

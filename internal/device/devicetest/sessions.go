@@ -118,7 +118,7 @@ func (g *gate) arm(n int) {
 
 func (g *gate) open(open device.Open) device.Open {
 	return func(o device.Options) (device.Device, error) {
-		o.Fault = func(at string) {
+		o.Fault = func(string) {
 			n := g.left.Swap(0)
 			for i := 0; n > 0 && (g.arrived.Load() < n || i < 1000); i++ {
 				runtime.Gosched()

@@ -285,6 +285,7 @@ func testReleasedInUse(f *fixture) {
 	require.NoError(f, err)
 	c, err := s.call(context.Background(), nil, []input{{handle: handles[0]}})
 	require.NoError(f, err)
+	defer c.Release()
 	s.s.Release(handles[0])
 	require.NotZero(f, e.Memory().Held()[budget.Retained], "it is used")
 	require.NoError(f, c.Run(context.Background()))

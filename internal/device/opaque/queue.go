@@ -28,17 +28,25 @@ type stretch struct {
 
 // add queues a stretch.
 func (q *queue) add(s stretch) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.work = append(q.work, s)
-	if n := q.run.d.queued.Add(1) * 0x9e3779b97f4a7c15 >> 32; n%3 == 0 && q.running == nil {
-		q.start(int(n >> 2 % 64))
+	n := q.run.d.queued.Add(1) * 0x9e3779b97f4a7c15 >> 32
+	if q.put(s, n%3 == 0) {
+		q.launch(int(n >> 2 % 64))
 	}
 }
 
-// start lets the queue run after others had so many turns. The caller holds the lock.
-func (q *queue) start(late int) {
-	q.running = make(chan struct{})
+// put adds a stretch, and says whether the queue begins by itself.
+func (q *queue) put(s stretch, begin bool) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.work = append(q.work, s)
+	if begin = begin && q.running == nil; begin {
+		q.running = make(chan struct{})
+	}
+	return begin
+}
+
+// launch runs the queue, after others have had so many turns.
+func (q *queue) launch(late int) {
 	q.run.d.drains.Go(func() {
 		for range late {
 			runtime.Gosched()
@@ -84,7 +92,10 @@ func (q *queue) fail(n int, err error) {
 // flush returns when nothing is left, and says what has failed.
 func (q *queue) flush() error {
 	for {
-		done, err := q.under()
+		done, begin, err := q.under()
+		if begin {
+			q.launch(0)
+		}
 		if done == nil {
 			return err
 		}
@@ -92,14 +103,14 @@ func (q *queue) flush() error {
 	}
 }
 
-// under is what to wait for, nil for nothing.
-func (q *queue) under() (done chan struct{}, failed error) {
+// under is what to wait for, nil for nothing, and whether that has to be launched.
+func (q *queue) under() (done chan struct{}, begin bool, failed error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.running == nil && len(q.work) > 0 {
-		q.start(0)
+	if begin = q.running == nil && len(q.work) > 0; begin {
+		q.running = make(chan struct{})
 	}
-	return q.running, q.failed
+	return q.running, begin, q.failed
 }
 
 // take is what has failed, once.
