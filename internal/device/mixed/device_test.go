@@ -53,7 +53,7 @@ func TestDevice(t *testing.T) {
 		{"cpu", cpu.Open, true, []string{"softmax", "layer_norm", "append"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			devicetest.Run(t, helped(tc.open, tc.lacks...), devicetest.Options{Tolerance: 2e-5, Int8: tc.int8, Plans: 100})
+			devicetest.Run(t, helped(tc.open, tc.lacks...), devicetest.Options{Tolerance: 2e-5, Int8: tc.int8, Copies: true, Plans: 100})
 		})
 	}
 }

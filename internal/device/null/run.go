@@ -72,7 +72,6 @@ func (r *run) Groups(from, to int, times []time.Duration) (n int, err error) {
 		if r.ctl.Halted() {
 			return n, op.ErrHalted
 		}
-		r.code.d.fault("kernel")
 		c := r.cost(n)
 		begin, end := r.code.d.queue(c.time)
 		r.queue = append(r.queue, queued{n, begin, end})
@@ -83,24 +82,27 @@ func (r *run) Groups(from, to int, times []time.Duration) (n int, err error) {
 	return n, nil
 }
 
-// Wait implements [device.Run].
-func (r *run) Wait(n int) (int, error) {
+// Wait implements [device.Run]: the kernels begin and end in their time.
+func (r *run) Wait(n int) (at int, err error) {
 	if len(r.queue) == 0 {
 		return n, nil
 	}
-	clock, last := r.code.d.opts.Clock, r.queue[len(r.queue)-1]
-	done := clock.WaitUntil(last.to, r.ctl.Halt)
-	defer func() { r.queue = r.queue[:0] }()
-	if done {
-		return n, nil
-	}
-	r.code.d.giveUp(last.to)
-	for now, i := clock.Now(), 0; i < len(r.queue); i++ {
-		if q := r.queue[i]; q.to > now {
-			return q.group, op.ErrHalted
+	at = n
+	defer func() {
+		if err != nil {
+			r.code.d.giveUp(r.queue[len(r.queue)-1].to)
+		}
+		r.queue = r.queue[:0]
+	}()
+	defer device.Recovered(&err)
+	for _, q := range r.queue {
+		at = q.group
+		r.code.d.fault("kernel")
+		if !r.code.d.opts.Clock.WaitUntil(q.to, r.ctl.Halt) {
+			return at, op.ErrHalted
 		}
 	}
-	return n, op.ErrHalted
+	return n, nil
 }
 
 // View implements [device.Run]: this process cannot address the device's memory.
