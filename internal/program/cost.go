@@ -1,6 +1,8 @@
 package program
 
 import (
+	"slices"
+
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -19,9 +21,7 @@ type Cost struct {
 func (p *Program) Cost(i int, shape func(v int) []int) Cost {
 	g, res := &p.Groups[i], p.Res
 	var c Cost
-	own := make(map[int]bool, len(g.Steps))
 	for _, k := range g.Steps {
-		own[res.Base[p.plan.Steps[k].Out]] = true
 		if _, view := res.Ops[k].(op.Viewer); !view || len(g.Steps) == 1 {
 			c.FLOPs += p.FLOPs(k, shape)
 		}
@@ -35,7 +35,7 @@ func (p *Program) Cost(i int, shape func(v int) []int) Cost {
 	for _, k := range g.Steps {
 		s := &p.plan.Steps[k]
 		for j, v := range s.In {
-			if own[res.Base[v]] {
+			if g.computes(p, res.Base[v]) {
 				continue
 			}
 			n := p.bytes(v, shape)
@@ -49,6 +49,11 @@ func (p *Program) Cost(i int, shape func(v int) []int) Cost {
 		}
 	}
 	return c
+}
+
+// computes reports whether one of the group's steps gives a value.
+func (g *Group) computes(p *Program, base int) bool {
+	return slices.ContainsFunc(g.Steps, func(k int) bool { return p.Res.Base[p.plan.Steps[k].Out] == base })
 }
 
 // FLOPs is the arithmetic of step k.

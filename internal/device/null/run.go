@@ -45,7 +45,7 @@ func (*run) Heap() int64 { return 0 }
 
 // Place implements [device.Run]. A real run points its kernels at the memory.
 func (r *run) Place(p device.Placement) error {
-	if p.Changed != 0 {
+	if p.Changed&^r.code.prog.Capacities() != 0 {
 		clear(r.costs)
 	}
 	r.queue = r.queue[:0]
