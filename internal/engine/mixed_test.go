@@ -15,6 +15,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/cpu"
+	"github.com/genie-sdk/go/internal/device/devicetest"
 	"github.com/genie-sdk/go/internal/device/mixed"
 	"github.com/genie-sdk/go/internal/device/opaque"
 	"github.com/genie-sdk/go/internal/engine"
@@ -24,29 +25,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// poor is a device without some operators.
-type poor struct {
-	device.Device
-	lacks []string
-}
-
-func (p poor) Capabilities() device.Capabilities {
-	can := p.Device.Capabilities()
-	can.Lacks = func(o op.Op) bool { return slices.Contains(p.lacks, o.Name()) }
-	return can
-}
-
-// without opens a device without some operators.
-func without(open device.Open, lacks ...string) device.Open {
-	return func(o device.Options) (device.Device, error) {
-		d, err := open(o)
-		return poor{d, lacks}, err
-	}
-}
-
 // helped is a device that lacks operators with the CPU beside it.
 func helped(open device.Open, lacks ...string) device.Open {
-	return mixed.Open(mixed.Options{Primary: without(open, lacks...), CPU: cpu.Open})
+	return mixed.Open(mixed.Options{Primary: devicetest.Lacking(open, lacks...), CPU: cpu.Open})
 }
 
 // sameRuns runs a plan on two engines, which give the same bits or fail alike, and
@@ -202,7 +183,7 @@ func decoded(t *testing.T, o engine.Options) (tokens []int) {
 
 // TestMixedRefused holds that a plan is refused by name where nothing stands in.
 func TestMixedRefused(t *testing.T) {
-	e, err := engine.New(engine.Options{Device: without(cpu.Open, "softmax")})
+	e, err := engine.New(engine.Options{Device: devicetest.Lacking(cpu.Open, "softmax")})
 	require.NoError(t, err)
 	defer e.Close()
 	p := softmaxPlan()
@@ -218,7 +199,7 @@ func TestMixedRefused(t *testing.T) {
 func TestMixedTells(t *testing.T) {
 	var log bytes.Buffer
 	e, err := engine.New(engine.Options{Profile: true, Device: mixed.Open(mixed.Options{
-		Primary: without(cpu.Open, "softmax"), CPU: cpu.Open, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Primary: devicetest.Lacking(cpu.Open, "softmax"), CPU: cpu.Open, Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})})
 	require.NoError(t, err)
 	defer e.Close()
@@ -301,6 +282,8 @@ func TestMixedMemory(t *testing.T) {
 	var full *transport.MemoryError
 	require.ErrorAs(t, c.Run(context.Background()), &full)
 	c.Release()
+	h.s.Close()
+	h.s = small.NewSession()
 	runSoftmax(t, context.Background(), h, 4)
 	h.s.Close()
 	require.NoError(t, small.Close())

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -23,9 +22,6 @@ const (
 	MissingRefused Missing = "refuse"
 )
 
-// ErrDevice is the cause of errors about which device is wanted.
-var ErrDevice = errors.New("genie: device")
-
 // devices are those that a host can open, by name.
 func devices() map[string]device.Open {
 	return map[string]device.Open{"cpu": cpu.Open}
@@ -39,7 +35,7 @@ func Devices() []string { return slices.Sorted(maps.Keys(devices())) }
 func Device(name string, missing Missing, log *slog.Logger) (device.Open, error) {
 	open, ok := devices()[name]
 	if !ok {
-		return nil, fmt.Errorf("%w: there is no %q, only %s", ErrDevice, name, strings.Join(Devices(), ", "))
+		return nil, fmt.Errorf("genie: there is no device %q, only %s", name, strings.Join(Devices(), ", "))
 	}
 	return withCPU(open, missing, log)
 }
@@ -52,5 +48,5 @@ func withCPU(open device.Open, missing Missing, log *slog.Logger) (device.Open, 
 	case MissingRefused:
 		return open, nil
 	}
-	return nil, fmt.Errorf("%w: what it lacks can run on %q or be %q, not %q", ErrDevice, MissingOnCPU, MissingRefused, missing)
+	return nil, fmt.Errorf("genie: what a device lacks can be for %q or %q, not %q", MissingOnCPU, MissingRefused, missing)
 }

@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/device/devicetest"
 	"github.com/genie-sdk/go/internal/device/opaque"
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/op"
@@ -21,10 +20,9 @@ import (
 func TestDevice(t *testing.T) {
 	require.Equal(t, []string{"cpu"}, Devices())
 	_, err := Device("tpu", MissingOnCPU, nil)
-	require.ErrorIs(t, err, ErrDevice)
-	require.ErrorContains(t, err, "cpu")
+	require.ErrorContains(t, err, `no device "tpu", only cpu`)
 	_, err = Device("cpu", "ignore", nil)
-	require.ErrorIs(t, err, ErrDevice)
+	require.ErrorContains(t, err, `"ignore"`)
 	for _, missing := range []Missing{MissingOnCPU, MissingRefused} {
 		open, err := Device("cpu", missing, nil)
 		require.NoError(t, err)
@@ -35,28 +33,10 @@ func TestDevice(t *testing.T) {
 	}
 }
 
-// poor is a device without some operators.
-type poor struct {
-	device.Device
-	lacks []string
-}
-
-func (p poor) Capabilities() device.Capabilities {
-	can := p.Device.Capabilities()
-	can.Lacks = func(o op.Op) bool { return slices.Contains(p.lacks, o.Name()) }
-	return can
-}
-
 // TestMissing holds that a step which a device lacks runs on the CPU, as the log and
 // the profile say, or that its plan is refused by name.
 func TestMissing(t *testing.T) {
-	open := func(o device.Options) (device.Device, error) {
-		d, err := opaque.Open(o)
-		if err != nil {
-			return nil, err
-		}
-		return poor{d, []string{"tanh"}}, nil
-	}
+	open := devicetest.Lacking(opaque.Open, "tanh")
 	m := planmaker.New(nil)
 	m.Plan().Name = "squashed"
 	x := m.Input(plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.C(3)}})

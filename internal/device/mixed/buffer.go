@@ -19,6 +19,8 @@ type buffer struct {
 	use device.Use
 	own device.Buffer
 
+	copying chan struct{} // held by a token, while a piece is copied
+
 	mu     sync.Mutex
 	mirror device.Buffer // of the CPU's; nil until it is needed
 	behind side          // whose content is old: at most one's
@@ -150,8 +152,8 @@ func (b *buffer) toHost(h halt.Func) (device.Buffer, error) {
 func (b *buffer) toDevice(h halt.Func) error { return b.update(onDevice, h) }
 
 // update copies the content to a side where it is old, until h says stop. Runs that
-// share a page may ask at one time: they copy its pieces in turn. Nobody is asked to
-// stop under the lock, since the answer may wait for another run.
+// share a page may ask at one time: they copy its pieces in turn. Nobody asks whether to
+// stop meanwhile, since the answer may wait for another run.
 func (b *buffer) update(to side, h halt.Func) error {
 	for {
 		more, err := b.updatePiece(to)
@@ -166,29 +168,47 @@ func (b *buffer) update(to side, h halt.Func) error {
 
 // updatePiece copies the next piece and reports whether there is more.
 func (b *buffer) updatePiece(to side) (more bool, err error) {
+	b.copying <- struct{}{} // nobody has it for longer than a piece takes
+	defer func() { <-b.copying }()
+	mirror, from := b.next(to)
+	if mirror == nil {
+		return false, nil
+	}
+	mem, err := b.d.cpu.Bytes(mirror, b.own.Len()) // the mirror is ours to write
+	if err != nil {
+		return false, err
+	}
+	part := mem[from:min(from+piece, len(mem))]
+	if to == onHost {
+		err = b.d.primary.Download(part, b.own, from, nil)
+	} else {
+		err = b.d.primary.Upload(b.own, from, part, nil)
+	}
+	if err != nil {
+		return false, err
+	}
+	return b.has(to, from+len(part)), nil
+}
+
+// next is the mirror, nil where the content of a side is not old, and how many of its
+// bytes have been copied.
+func (b *buffer) next(to side) (mirror device.Buffer, from int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.behind != to {
-		return false, nil
+		return nil, 0
 	}
-	n := min(piece, b.own.Len()-b.copied)
-	mem, err := b.d.cpu.Bytes(b.mirror, b.own.Len()) // the mirror is ours to write
-	if err != nil {
-		return false, err
-	}
-	part := mem[b.copied : b.copied+n]
-	if to == onHost {
-		err = b.d.primary.Download(part, b.own, b.copied, nil)
-	} else {
-		err = b.d.primary.Upload(b.own, b.copied, part, nil)
-	}
-	if err != nil {
-		return false, err
-	}
-	if b.copied += n; b.copied == b.own.Len() {
+	return b.mirror, b.copied
+}
+
+// has says how much has been copied to a side, and reports whether there is more.
+func (b *buffer) has(to side, n int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.copied = n; n == b.own.Len() {
 		b.behind, b.copied = neither, 0
 	}
-	return b.behind == to, nil
+	return b.behind == to
 }
 
 // piece bytes are copied without a question.

@@ -187,7 +187,7 @@ func (d *Device) Alloc(ctx context.Context, use device.Use, n int) (device.Buffe
 	if err != nil {
 		return nil, err
 	}
-	return &buffer{d: d, use: use, own: own, zero: use == device.UseState}, nil
+	return &buffer{d: d, use: use, own: own, copying: make(chan struct{}, 1), zero: use == device.UseState}, nil
 }
 
 // Free implements [device.Memory].

@@ -1,7 +1,6 @@
 package mixed_test
 
 import (
-	"slices"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -11,31 +10,12 @@ import (
 	"github.com/genie-sdk/go/internal/device/devicetest"
 	"github.com/genie-sdk/go/internal/device/mixed"
 	"github.com/genie-sdk/go/internal/device/opaque"
-	"github.com/genie-sdk/go/internal/op"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// poor is a device without some operators.
-type poor struct {
-	device.Device
-	lacks []string
-}
-
-func (p poor) Capabilities() device.Capabilities {
-	can := p.Device.Capabilities()
-	can.Lacks = func(o op.Op) bool { return slices.Contains(p.lacks, o.Name()) }
-	return can
-}
-
 func helped(open device.Open, lacks ...string) device.Open {
-	return mixed.Open(mixed.Options{CPU: cpu.Open, Primary: func(o device.Options) (device.Device, error) {
-		d, err := open(o)
-		if err != nil {
-			return nil, err
-		}
-		return poor{d, lacks}, nil
-	}})
+	return mixed.Open(mixed.Options{CPU: cpu.Open, Primary: devicetest.Lacking(open, lacks...)})
 }
 
 // TestDevice runs the suite on devices that lack what matters.
