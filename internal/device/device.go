@@ -224,7 +224,8 @@ type Run interface {
 	Workspaces(need []int)
 	// Heap is the memory of this process that kernels take at these sizes, in bytes.
 	Heap() int64
-	// Place points the values at their memory before the groups run.
+	// Place points the values at their memory before the groups run. It is
+	// [op.ErrHalted] when it was stopped.
 	Place(p Placement) error
 	// Forget makes the next Place do it for all values.
 	Forget()

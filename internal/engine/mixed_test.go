@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,8 @@ import (
 	"github.com/genie-sdk/go/internal/device/mixed"
 	"github.com/genie-sdk/go/internal/device/opaque"
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/halt"
+	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/planmaker"
 	"github.com/genie-sdk/go/transport"
@@ -73,6 +76,7 @@ func operators(p *plan.Plan) (names []string) {
 // TestMixedSameBits runs plans at random on a device that lacks some of their
 // operators and on the CPU alone.
 func TestMixedSameBits(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name  string
 		open  device.Open
@@ -91,11 +95,11 @@ func TestMixedSameBits(t *testing.T) {
 				for i := range data {
 					data[i] = byte(r.Uint32())
 				}
-				make := planmaker.Make
+				random := planmaker.Make
 				if seed%2 == 0 {
-					make = planmaker.MakeFitting
+					random = planmaker.MakeFitting
 				}
-				p, weights, draws := make(data)
+				p, weights, draws := random(data)
 				encoded, err := p.Encode()
 				if err != nil {
 					continue
@@ -208,7 +212,7 @@ func TestMixedTells(t *testing.T) {
 	for range 2 {
 		_, err = e.Compile(softmaxPlan())
 		require.NoError(t, err)
-		runSoftmax(t, context.Background(), f, 4)
+		runSoftmax(t, f, 4)
 	}
 	f.s.Close()
 	require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
@@ -228,10 +232,10 @@ func TestMixedCancelled(t *testing.T) {
 	require.NoError(t, err)
 	f, ok := prepareFuzzed(t, e, softmaxPlan(), nil)
 	require.True(t, ok)
-	want := runSoftmax(t, context.Background(), f, 4)
+	want := runSoftmax(t, f, 4)
 	const rows = 3000
 	start := time.Now()
-	runSoftmax(t, context.Background(), f, rows)
+	runSoftmax(t, f, rows)
 	took := time.Since(start)
 	cut := 0
 	for i := range 20 {
@@ -247,10 +251,94 @@ func TestMixedCancelled(t *testing.T) {
 		cancel()
 	}
 	require.Positive(t, cut)
-	require.Equal(t, want, runSoftmax(t, context.Background(), f, 4))
+	require.Equal(t, want, runSoftmax(t, f, 4))
 	f.s.Close()
 	require.NoError(t, e.Close())
 	require.Zero(t, e.Memory().Used())
+}
+
+// TestMixedCancelledCopy cancels a run while a retained value that the CPU reads is
+// copied to it.
+func TestMixedCancelledCopy(t *testing.T) {
+	e, err := engine.New(engine.Options{Device: helped(cpu.Open, "exp")})
+	require.NoError(t, err)
+	const rows = 2000
+	f, _ := prepareFuzzed(t, e, softmaxPlan(), nil)
+	call := func() *engine.Call {
+		c, err := f.s.NewCall(f.prog, []int{rows})
+		require.NoError(t, err)
+		return c
+	}
+	c := call()
+	require.NoError(t, c.SetInput(0, make([]byte, 4*rows*softmaxWidth)))
+	require.NoError(t, c.Run(context.Background()))
+	_, h := c.Output(1)
+	c.Release()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, ctx := range []context.Context{ctx, context.Background()} {
+		c := call()
+		require.NoError(t, c.SetHandle(0, h))
+		require.ErrorIs(t, c.Run(ctx), ctx.Err())
+		c.Release()
+	}
+	f.s.Close()
+	require.NoError(t, e.Close())
+	require.Zero(t, e.Memory().Used())
+}
+
+// copied counts the bytes that move between a device and the CPU.
+type copied struct {
+	device.Device
+	n *atomic.Int64
+}
+
+func (c copied) Download(dst []byte, b device.Buffer, off int, h halt.Func) error {
+	c.n.Add(int64(len(dst)))
+	return c.Device.Download(dst, b, off, h)
+}
+
+func (c copied) Upload(b device.Buffer, off int, src []byte, h halt.Func) error {
+	c.n.Add(int64(len(src)))
+	return c.Device.Upload(b, off, src, h)
+}
+
+// TestMixedCopiesLittle holds that a cache which the CPU alone uses stays there, and of
+// one that the device appends to only the pages that are written move.
+func TestMixedCopiesLittle(t *testing.T) {
+	const dim = 32
+	for _, tc := range []struct {
+		lacks []string
+		pages int64
+	}{
+		{[]string{"append", "softmax"}, 0},
+		{[]string{"softmax"}, 2 * 2}, // of keys and values, two at most
+	} {
+		t.Run(strings.Join(tc.lacks, "+"), func(t *testing.T) {
+			var n atomic.Int64
+			e, err := engine.New(engine.Options{Device: helped(func(o device.Options) (device.Device, error) {
+				d, err := cpu.Open(o)
+				return copied{d, &n}, err
+			}, tc.lacks...)})
+			require.NoError(t, err)
+			defer e.Close()
+			c := newCached(t, e, dim, false, false)
+			s := e.NewSession()
+			defer s.Close()
+			past := 0
+			for ; past < 640; past += 64 {
+				c.step(t, s, past, 64, past)
+			}
+			const batch, rows = 2, 1
+			page := int64(4 * batch * cachedHeads * kernels.KeyBlock * dim)
+			few := int64(8 * 4 * batch * cachedHeads * rows * dim) // what a step reads and gives
+			for ; past < 660; past++ {
+				before := n.Load()
+				c.step(t, s, past, rows, past)
+				require.LessOrEqual(t, n.Load()-before, tc.pages*page+few, "at %d", past)
+			}
+		})
+	}
 }
 
 // TestMixedMemory holds that what the CPU has copies of counts, and is refused where
@@ -261,12 +349,12 @@ func TestMixedMemory(t *testing.T) {
 	require.NoError(t, err)
 	defer alone.Close()
 	f, _ := prepareFuzzed(t, alone, softmaxPlan(), nil)
-	runSoftmax(t, context.Background(), f, rows)
+	runSoftmax(t, f, rows)
 	own := alone.Stats().ScratchBytes
 	e, err := engine.New(engine.Options{Device: helped(cpu.Open, "softmax")})
 	require.NoError(t, err)
 	g, _ := prepareFuzzed(t, e, softmaxPlan(), nil)
-	runSoftmax(t, context.Background(), g, rows)
+	runSoftmax(t, g, rows)
 	require.Greater(t, e.Stats().ScratchBytes, own+4*rows*softmaxWidth, "the CPU has a copy of it")
 	g.s.Close()
 	require.NoError(t, e.Close())
@@ -284,7 +372,7 @@ func TestMixedMemory(t *testing.T) {
 	c.Release()
 	h.s.Close()
 	h.s = small.NewSession()
-	runSoftmax(t, context.Background(), h, 4)
+	runSoftmax(t, h, 4)
 	h.s.Close()
 	require.NoError(t, small.Close())
 	require.Zero(t, small.Memory().Used())
@@ -305,13 +393,13 @@ func softmaxPlan() *plan.Plan {
 	return m.Plan()
 }
 
-func runSoftmax(t *testing.T, ctx context.Context, f *fuzzed, rows int) []byte {
+func runSoftmax(t *testing.T, f *fuzzed, rows int) []byte {
 	t.Helper()
 	c, err := f.s.NewCall(f.prog, []int{rows})
 	require.NoError(t, err)
 	defer c.Release()
 	require.NoError(t, c.SetInput(0, planmaker.Elements(plan.F32, rows*softmaxWidth, 5)))
-	require.NoError(t, c.Run(ctx))
+	require.NoError(t, c.Run(context.Background()))
 	out, _ := c.Output(0)
 	_, h := c.Output(1)
 	kept, err := f.s.Read(h)

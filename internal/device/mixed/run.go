@@ -2,9 +2,11 @@ package mixed
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 )
 
@@ -269,33 +271,39 @@ func (r *run) Read(v int, dst []byte) error {
 	if r.cpu != nil && r.onHost[base] {
 		return r.cpu.Read(v, dst)
 	}
-	if err := r.pagesToDevice(base); err != nil {
-		return err
+	if err := r.toDevice(base); err != nil {
+		return unlessHalted(err)
 	}
 	return r.primary.Read(v, dst)
 }
 
 // Copy implements [device.Run].
 func (r *run) Copy(v int, dst device.Buffer) error {
-	base := r.prog.Res.Base[v]
-	if r.onHost[base] && !r.onDevice[base] {
-		if err := r.move(base, onDevice); err != nil {
-			return err
-		}
-	}
-	if err := r.pagesToDevice(base); err != nil {
-		return err
+	if err := r.toDevice(r.prog.Res.Base[v]); err != nil {
+		return unlessHalted(err)
 	}
 	to := dst.(*buffer)
 	to.written(onDevice)
 	return r.primary.Copy(v, to.own)
 }
 
-// pagesToDevice brings a value that is carried state to the device.
-func (r *run) pagesToDevice(base int) error {
+// unlessHalted is no error where the run was halted, as it is of what copies until
+// then.
+func unlessHalted(err error) error {
+	if errors.Is(err, op.ErrHalted) {
+		return nil
+	}
+	return err
+}
+
+// toDevice brings a value, or the state that it is, to the device.
+func (r *run) toDevice(base int) error {
 	s := r.prog.Res.State[base]
 	if s < 0 {
-		return nil
+		if !r.onHost[base] || r.onDevice[base] {
+			return nil
+		}
+		return r.move(base, onDevice)
 	}
 	for _, b := range r.states[s] {
 		if err := b.toDevice(r.ctl.Halt); err != nil {

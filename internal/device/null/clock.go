@@ -32,16 +32,14 @@ const askAgain = time.Millisecond
 
 // WaitUntil implements [Clock].
 func (c *Real) WaitUntil(to time.Duration, h halt.Func) bool {
-	for {
-		if h.Now() {
-			return false
-		}
+	for !h.Now() {
 		left := to - c.Now()
 		if left <= 0 {
 			return true
 		}
-		time.Sleep(min(left, askAgain))
+		<-time.After(min(left, askAgain))
 	}
+	return false
 }
 
 // Virtual is a clock that a wait moves to its end at once. It is deterministic where
@@ -52,7 +50,7 @@ func (c *Real) WaitUntil(to time.Duration, h halt.Func) bool {
 type Virtual struct {
 	mu     sync.Mutex
 	now    time.Duration
-	events []event // the first first
+	events []event // in the order of their times
 }
 
 type event struct {
@@ -81,16 +79,14 @@ func (c *Virtual) Advance(t time.Duration) { c.WaitUntil(t, nil) }
 
 // WaitUntil implements [Clock].
 func (c *Virtual) WaitUntil(to time.Duration, h halt.Func) bool {
-	for {
-		if h.Now() {
-			return false
-		}
+	for !h.Now() {
 		do := c.next(to)
 		if do == nil {
 			return true
 		}
 		do()
 	}
+	return false
 }
 
 // next moves the clock to the next event up to a time, or to that time when there is

@@ -3,11 +3,11 @@
 // are simulated with it, and it is the skeleton of the next device: a copy of it with
 // memory, kernels and a queue of its own in their places is one.
 //
-//	device.go  what the device is; its memory       memory of the real device
-//	clock.go   real and virtual time                goes away
-//	code.go    code of a program; weights           kernels of groups; layouts of weights
-//	run.go     a program bound to sizes; its queue  a queue of the real device
-//	batch.go   products of several runs             products of several runs
+//	device.go  what the device is, and its memory; here go allocation and copies
+//	code.go    code of a program, and weights; here go kernels and layouts
+//	run.go     a program bound to sizes, and its queue; here goes the real queue
+//	batch.go   products of several runs; here goes a product of all their rows
+//	clock.go   real and virtual time; a real device has no use for it
 //
 // All values are zeros. What is moved takes no time: a link's model adds that.
 package null

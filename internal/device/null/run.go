@@ -87,7 +87,6 @@ func (r *run) Wait(n int) (at int, err error) {
 	if len(r.queue) == 0 {
 		return n, nil
 	}
-	at = n
 	defer func() {
 		if err != nil {
 			r.code.d.giveUp(r.queue[len(r.queue)-1].to)
