@@ -26,14 +26,12 @@ func TestDevice(t *testing.T) {
 		int8  bool
 		lacks []string
 	}{
-		{"nothing lacked", opaque.Open, false, []string{""}},
-		{"rows", opaque.Open, false, []string{"softmax", "layer_norm", "gelu", "add"}},
-		{"state", opaque.Open, false, []string{"append", "write_rows", "sample"}},
-		{"products", opaque.Open, false, []string{"matmul", "conv2d", "embedding"}},
-		{"cpu", cpu.Open, true, []string{"softmax", "layer_norm", "append"}},
+		{"nothing lacked", cpu.Open, true, []string{""}},
+		{"rows and state", opaque.Open, false, []string{"softmax", "layer_norm", "gelu", "add", "append", "write_rows", "sample"}},
+		{"products", cpu.Open, true, []string{"matmul", "conv2d", "embedding"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			devicetest.Run(t, helped(tc.open, tc.lacks...), devicetest.Options{Tolerance: 2e-5, Int8: tc.int8, Copies: true, Plans: 100})
+			devicetest.Run(t, helped(tc.open, tc.lacks...), devicetest.Options{Tolerance: 2e-5, Int8: tc.int8, Copies: true, Plans: 60})
 		})
 	}
 }
