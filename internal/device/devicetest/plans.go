@@ -69,6 +69,29 @@ func testFused(f *fixture) {
 	f.check(e, "attention", p, b.weights, calls...)
 }
 
+// testBranches runs two towers of products, which may be computed at one time.
+func testBranches(f *fixture) {
+	e := f.engine(func(o *engine.Options) { o.Branches = true })
+	b := f.plan("towers")
+	tower := func(x int, seed uint64) int {
+		for i := range uint64(5) {
+			y := b.step("matmul", matmul(false, i%2 == 0), x, b.weight(plan.F32, floats(17*17, seed+i), 17, 17))
+			x = b.step("tanh", nil, b.step("bias", nil, y, b.weight(plan.F32, floats(17, seed+i+20), 17)))
+		}
+		return b.step("softmax", axis(-1), x)
+	}
+	left, right := tower(b.in(plan.F32, "n", 17), 100), tower(b.in(plan.F32, "n", 17), 200)
+	p := b.out(plan.Download, b.step("mul", nil, left, right)).done()
+	prog, err := e.Compile(p)
+	require.NoError(f, err)
+	require.Len(f, prog.Lanes, 2)
+	var calls []call
+	for i, n := range []int{1, 5, 33, 2} {
+		calls = append(calls, call{plan.Bindings{"n": n}, [][]byte{floats(17*n, uint64(i)), floats(17*n, uint64(i)+9)}})
+	}
+	f.check(e, "towers", p, b.weights, calls...)
+}
+
 // testPlans runs random plans, with weights, constants and all kinds of state, and
 // compares each run with the reference's: where that fails the device does, too.
 func testPlans(f *fixture) {

@@ -53,6 +53,7 @@ func Run(t *testing.T, open device.Open, opts Options) {
 		{"Operators", testOperators},
 		{"Fused", testFused},
 		{"Plans", testPlans},
+		{"Branches", testBranches},
 		{"WeightLayouts", testWeightLayouts},
 		{"Int8Weights", testInt8},
 		{"Appended", testAppended},

@@ -182,6 +182,14 @@ func testWrittenAndReplaced(f *fixture) {
 	}
 	f.check(e, "replaced", b.done(), nil, calls...)
 	f.testCrossed(e)
+
+	b = f.plan("overwritten") // one state becomes what another was before it was written
+	ring, last := b.state(9, 5), b.state(9, 5)
+	after = b.step("write_rows", plan.Attrs{plan.Int("axis", 0)}, ring, b.in(plan.F32, "n", 5), b.in(plan.I64, 1))
+	b.carry(plan.StateWrite, ring, after, 0)
+	b.carry(plan.StateReplace, last, ring, 0)
+	_, err = e.Compile(b.out(plan.Download, last).done())
+	require.ErrorIs(f, err, transport.ErrInvalidPlan)
 }
 
 // testCrossed gives states each other's values, and their own turned.
