@@ -16,19 +16,18 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// loop lets the executor choose one token after the other and takes them as
-// they come, if policy and executor can do that. next are the tokens of the
-// prefill. It is false when nothing was done.
+// loop lets the executor generate token by token and takes the tokens as they
+// arrive, if policy and executor support that. next are the tokens of the
+// prefill. It returns false when nothing was done.
 func (g *generation) loop(ctx context.Context, next []int32) (bool, error) {
 	looper, ok := g.s.remote.(transport.Looper)
 	if !ok || !g.loops() {
 		return false, nil
 	}
-	r, err := g.s.repeat(ctx, g.feed(g.row(next)), g.lm.Next, g.lm)
+	r, err := g.s.repeatable(ctx, g.feed(g.row(next)), g.lm.Next, g.lm)
 	if err != nil || r == nil {
 		return false, err
 	}
-	defer g.s.mu.Unlock()
 	if err := g.accept(next); err != nil || g.finished() {
 		return true, err
 	}
@@ -37,8 +36,12 @@ func (g *generation) loop(ctx context.Context, next []int32) (bool, error) {
 	}
 	r.loop.Stop = g.stops()
 	last, runs := time.Now(), 0
+	g.s.runs(r.l)
 	ctx, span := g.s.c.span(ctx, "genie.Loop", r.sch.Plan)
 	err = looper.RunLoop(ctx, r.call, r.loop, func(tokens []byte, elapsed time.Duration) error {
+		if ctx.Err() != nil { // these have arrived, but are not wanted any more
+			return ctxError(ctx)
+		}
 		now := time.Now()
 		g.out.Steps = append(g.out.Steps, now.Sub(last))
 		g.out.Executor = append(g.out.Executor, elapsed)
@@ -62,8 +65,8 @@ func (g *generation) loops() bool {
 	return g.r.OnLogits == nil && g.r.MaxNew >= 2 && len(g.r.Stop)+1+len(g.lm.MoreEOS) <= transport.MaxLoopStop && g.r.MaxNew <= transport.MaxLoopRuns
 }
 
-// limits are the runs that each sequence still wants; a sequence that has ended
-// wants one, which is the least that a loop has.
+// limits are the remaining runs of each sequence; a finished sequence needs
+// one, the minimum of a loop.
 func (g *generation) limits() []int {
 	out := make([]int, g.batch)
 	for i := range out {
@@ -113,28 +116,10 @@ type repeated struct {
 	loop transport.Loop
 }
 
-// repeat makes a run of a causal model ready to be repeated. It is nil when
-// that cannot be, and then the session is unlocked; otherwise the session is
-// locked until the caller unlocks it.
-func (s *Session) repeat(ctx context.Context, feed Feed, out *lazy.Tensor, lm *CausalLM) (*repeated, error) {
-	s.mu.Lock()
-	keep := false
-	defer func() {
-		if !keep {
-			s.mu.Unlock()
-		}
-	}()
-	if s.closed {
-		return nil, fmt.Errorf("%w: session", ErrClosed)
-	}
-	r, err := s.repeatable(ctx, feed, out, lm)
-	keep = r != nil && err == nil
-	return r, err
-}
-
-// repeatable is repeat of a session that is locked.
+// repeatable makes a run of a causal model ready to be repeated. It is nil when
+// that cannot be.
 func (s *Session) repeatable(ctx context.Context, feed Feed, out *lazy.Tensor, lm *CausalLM) (*repeated, error) {
-	l, sch, err := s.staying(feed, out)
+	l, sch, err := s.staying(ctx, feed, out)
 	if err != nil || sch == nil {
 		return nil, err
 	}
@@ -148,30 +133,30 @@ func (s *Session) repeatable(ctx context.Context, feed Feed, out *lazy.Tensor, l
 	return r, nil
 }
 
-// staying schedules a run that can be made without this side: what it carries
-// stays on the executor, and so does all that it computes but the output. The
-// schedule is nil for another run.
-func (s *Session) staying(feed Feed, out *lazy.Tensor) (*loop, *scheduled, error) {
-	l, err := s.loop(out.Graph())
+// staying schedules a run without a client partition: its carried state stays
+// on the executor, and so do all results but the output. The schedule is nil
+// for any other run.
+func (s *Session) staying(ctx context.Context, feed Feed, out *lazy.Tensor) (*loop, *scheduled, error) {
+	l, err := s.loop(ctx, out.Graph())
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := l.bind(feed); err != nil {
 		return nil, nil, err
 	}
-	sch, err := l.schedule(s.c.opts.policy, feed, false, []*lazy.Tensor{out})
+	sch, err := l.schedule(ctx, s.c.opts.policy, feed, false, []*lazy.Tensor{out})
 	if err != nil {
 		return nil, nil, err
 	}
-	if !sch.Loop || sch.Resend || sch.Client != nil || !sch.allStay || l.fed(feed) != nil ||
+	if !sch.Loop || s.c.opts.resends() || sch.Client != nil || !sch.allStay || l.fed(feed) != nil ||
 		len(sch.Results) != 1 || sch.Results[0].Client || sch.Plan.Outputs[sch.Results[0].Output].Place != plan.Download {
 		return nil, nil, nil
 	}
 	return l, sch, nil
 }
 
-// plan says how inputs and bindings go on. It is false for a program whose
-// sizes do not grow evenly.
+// plan says how inputs and bindings change from run to run. It is false for a
+// program whose sizes do not grow evenly.
 func (r *repeated) plan(lm *CausalLM) bool {
 	r.loop.Token = r.sch.Results[0].Output
 	for _, src := range r.sch.Inputs {
@@ -199,7 +184,7 @@ func (r *repeated) plan(lm *CausalLM) bool {
 	return true
 }
 
-// grow is what is added to each size from run to run, by symbol; false when
+// grow is the increment of each size from run to run, by symbol; false when
 // that changes.
 func (l *loop) grow() ([]int, bool) {
 	out := make([]int, len(l.sizes))
@@ -228,7 +213,7 @@ func (l *loop) grow() ([]int, bool) {
 	return out, true
 }
 
-// finish brings the session to where the executor is after runs.
+// finish advances the session by the runs of the executor.
 func (r *repeated) finish(runs int) error {
 	for i, n := range r.loop.Grow {
 		symbol := r.sch.symbols[i]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,21 +14,20 @@ import (
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/local"
-	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/tcp"
 )
 
-// Client runs programs on an executor. It is safe for concurrent use.
+// Client runs programs on an executor. It is safe for concurrent use. What it knows
+// of a graph lives with the graph.
 type Client struct {
 	workers *workers
 	opts    options
 	owned   bool // the executors are closed with the client
 
-	mu     sync.Mutex
-	side   transport.Executor // runs what a policy leaves to the client
-	graphs map[*lazy.Graph]*program
-	uses   uint64               // of graphs: the clock by which they are old
-	wide   map[plan.Hash][]byte // weights in half precision, widened
+	programs *perGraph[analysed]
+
+	mu   sync.Mutex
+	side transport.Executor // runs the client partition of plans
 }
 
 // Open connects to an executor: "local:" is this process, "tcp://host:port"
@@ -54,18 +54,20 @@ func Open(ctx context.Context, executor string, opts ...Option) (*Client, error)
 	return c, nil
 }
 
-// NewClient makes a client of an executor that the caller made, owns and
-// closes: one of a third party, say.
+// NewClient makes a client of an executor that the caller made, for example one
+// of a third party. The caller owns the executor and closes it.
 func NewClient(exec transport.Executor, opts ...Option) *Client {
 	o := defaults(opts)
 	return newClient(&workers{opts: o, execs: []transport.Executor{exec}}, o)
 }
 
 func newClient(w *workers, o options) *Client {
-	return &Client{workers: w, opts: o, graphs: map[*lazy.Graph]*program{}}
+	c := &Client{workers: w, opts: o, programs: &perGraph[analysed]{}}
+	runtime.AddCleanup(c, (*perGraph[analysed]).done, c.programs) // of one that is dropped without Close
+	return c
 }
 
-// checkURL finds what is wrong with the URL of an executor.
+// checkURL finds the error in an executor's URL.
 func checkURL(executor string) error {
 	u, err := url.Parse(executor)
 	host, port, bare := hostPort(executor)
@@ -126,12 +128,15 @@ func dial(ctx context.Context, executor string, o options) (transport.Executor, 
 	}
 }
 
-// Close closes all sessions and the connection.
+// Close closes all sessions and the connection; calls that are under way are
+// cancelled and return [ErrClosed]. An executor that was given to [NewClient] stays
+// open, with its sessions: it is the caller's to close.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	side := c.side
 	c.side = nil
 	c.mu.Unlock()
+	c.programs.done()
 	var err error
 	if side != nil {
 		err = side.Close()
@@ -144,48 +149,29 @@ func (c *Client) Close() error {
 	return err
 }
 
-// Executor is the executor that the client uses now.
+// Executor is the executor that the client currently uses.
 func (c *Client) Executor() transport.Executor { return c.workers.current() }
 
 // Ledger is the bytes moved so far, by cause and direction.
 func (c *Client) Ledger() transport.Snapshot { return c.workers.ledger() }
 
-// Stats asks the executor what it has done.
+// Stats is the activity of the executor so far.
 func (c *Client) Stats(ctx context.Context) (transport.Stats, error) {
 	return c.workers.current().Stats(ctx)
 }
 
-// Analyze gives the semantically rich graph of a program, computed once, and
-// anew when the program has grown.
+// Analyze returns the semantically rich graph of a program. It is computed
+// once, and again after the program has grown.
 func (c *Client) Analyze(g *lazy.Graph) (*semantic.SRG, error) {
-	p, err := c.program(g)
+	p, err := c.program(context.Background(), g)
 	if err != nil {
 		return nil, err
 	}
 	return p.srg, nil
 }
 
-func (c *Client) program(g *lazy.Graph) (*program, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.uses++
-	if p, ok := c.graphs[g]; ok && !p.srg.Outdated() {
-		p.used = c.uses
-		return p, nil
-	}
-	srg, err := semantic.Analyze(g, c.opts.hints...)
-	if err != nil {
-		return nil, err
-	}
-	p := newProgram(g, srg)
-	p.used = c.uses
-	c.graphs[g] = p
-	c.forgetPrograms()
-	return p, nil
-}
-
-// sideExecutor is an engine in this process for what a policy leaves to the
-// client, such as sampling under the blind policy.
+// sideExecutor is an engine in this process for the client partition of plans,
+// such as sampling under the blind policy.
 func (c *Client) sideExecutor() (transport.Executor, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -195,22 +181,9 @@ func (c *Client) sideExecutor() (transport.Executor, error) {
 			return nil, err
 		}
 		c.side = e
+		if m := c.opts.measured; m != nil {
+			m.UseSide(e)
+		}
 	}
 	return c.side, nil
-}
-
-// SideOps is the number of operators that this process executed because the
-// policy left them to the client: none under semantic.Full.
-func (c *Client) SideOps() int64 {
-	c.mu.Lock()
-	side := c.side
-	c.mu.Unlock()
-	if side == nil {
-		return 0
-	}
-	st, err := side.Stats(context.Background())
-	if err != nil {
-		return 0
-	}
-	return st.Ops
 }

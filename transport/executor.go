@@ -68,7 +68,8 @@ type WeightSource interface {
 	Model() string
 }
 
-// Progress receives the number of bytes done, of total. It must not block.
+// Progress is told how many of total bytes are done, by goroutines of the
+// executor's, one at a time for each session. It must not block.
 type Progress func(done, total int64)
 
 // Executor runs plans. Implementations are safe for concurrent use.
@@ -81,7 +82,8 @@ type Executor interface {
 	// Stats reports what the executor has done so far. A remote executor asks
 	// its worker.
 	Stats(ctx context.Context) (Stats, error)
-	// Close closes all sessions and frees what the executor holds.
+	// Close closes all sessions, as [Session.Close] does, and frees what the
+	// executor holds.
 	Close() error
 }
 
@@ -91,12 +93,17 @@ type PlanRef interface {
 	Hash() plan.Hash
 }
 
-// Session is one tenant of an executor: carried state, retained values,
-// prepared plans. Calls of one session run one after the other, in the order in
-// which they were made. Calls of different sessions run concurrently.
+// Session is one tenant of an executor: carried state, kept values, prepared
+// plans. Calls of one session are run one after the other, in the order in
+// which they were made; different sessions run at the same time. A call that waits
+// for another one returns when its context ends. Implementations are safe for
+// concurrent use.
 type Session interface {
-	// Prepare makes p ready to run. It sends the plan, and each weight, unless
-	// the executor already has it (found by hash). progress may be nil.
+	// Prepare makes p ready to run: the plan is sent unless the executor has
+	// it, and so is each weight that the executor does not find by hash.
+	// progress may be nil. What the reference costs the executor it costs while
+	// the caller has it. A plan for a device that the executor does not have is
+	// [ErrInvalidPlan].
 	Prepare(ctx context.Context, p *plan.Plan, weights WeightSource, progress Progress) (PlanRef, error)
 	// Run runs a prepared plan. When ctx ends, the run stops, also on a remote
 	// executor. Carried state then keeps its value from before the run, and the
@@ -108,15 +115,10 @@ type Session interface {
 	Release(ctx context.Context, h ...Handle) error
 	// Reset clears all carried state of the session.
 	Reset(ctx context.Context) error
-	// Close frees everything that the session holds.
+	// Close frees everything that the session holds. A call that is under way is
+	// cancelled, and it, those that wait and all later ones are [ErrClosed]. It
+	// waits for no caller: a loop's callback may close its session.
 	Close() error
-}
-
-// Resender is a session that can send a prepared plan again. This costs a
-// transfer and changes nothing: it exists for comparisons with executors that
-// cache no plans. Sessions of an executor without a wire do not implement it.
-type Resender interface {
-	Resend(ctx context.Context, ref PlanRef) error
 }
 
 // Call is one run of a prepared plan.
@@ -167,9 +169,8 @@ type Stats struct {
 	StateBytes   int64  `json:"state_bytes"`   // held now, by sessions
 	ScratchBytes int64  `json:"scratch_bytes"` // held now
 	PeakRSS      int64  `json:"peak_rss_bytes"`
-	// BatchedRuns is how many of Runs were computed in a dynamic batch with
-	// runs of other sessions, and Batches the number of those batches:
-	// BatchedRuns/Batches is the mean batch size.
+	// BatchedRuns is how many of Runs ran together with runs of other sessions,
+	// and Batches how often: BatchedRuns/Batches is the mean of a batch.
 	Batches     int64 `json:"batches"`
 	BatchedRuns int64 `json:"batched_runs"`
 

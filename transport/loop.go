@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
@@ -41,7 +40,7 @@ type Loop struct {
 // LoopInput says what an input gets in the next run.
 type LoopInput struct {
 	Kind LoopKind
-	Max  int64 // for LoopCount
+	Max  int64 // of LoopCount
 }
 
 // LoopKind says how an input changes from run to run.
@@ -96,68 +95,4 @@ func (l *Loop) Check(p *plan.Plan, bindings []int) error {
 		return fmt.Errorf("%w: tokens are %v", ErrDType, d)
 	}
 	return nil
-}
-
-// LoopState is the progress of a loop. Executors use it; it does no I/O.
-type LoopState struct {
-	loop     *Loop
-	Bindings []int    // of the next run
-	Inputs   [][]byte // of the next run; nil where a handle is
-	done     []bool
-	runs     int
-}
-
-// Start begins a loop with the inputs of its first run. The state takes over
-// bindings and inputs.
-func (l *Loop) Start(bindings []int, inputs [][]byte) *LoopState {
-	return &LoopState{loop: l, Bindings: bindings, Inputs: inputs, done: make([]bool, len(l.Limits))}
-}
-
-// Going is the number of sequences that have not ended.
-func (s *LoopState) Going() (n int) {
-	for _, done := range s.done {
-		if !done {
-			n++
-		}
-	}
-	return n
-}
-
-// Next takes the tokens of a run and prepares the next one. It returns false
-// when every sequence has ended.
-func (s *LoopState) Next(tokens []byte) (more bool, err error) {
-	l := s.loop
-	if len(tokens) != 4*len(s.done) {
-		return false, fmt.Errorf("%w: tokens of %d bytes for %d sequences", ErrShape, len(tokens), len(s.done))
-	}
-	s.runs++
-	for i := range s.done {
-		t := int32(binary.LittleEndian.Uint32(tokens[4*i:]))
-		s.done[i] = s.done[i] || s.runs >= l.Limits[i] || slices.Contains(l.Stop, t)
-	}
-	if !slices.Contains(s.done, false) {
-		return false, nil
-	}
-	for i, n := range l.Grow {
-		s.Bindings[i] += n
-	}
-	for i, in := range l.Inputs {
-		switch in.Kind {
-		case LoopToken:
-			if err := s.give(i, tokens); err != nil {
-				return false, err
-			}
-		case LoopCount:
-			count(s.Inputs[i], in.Max)
-		case LoopSame, endOfLoopKinds:
-		}
-	}
-	return true, nil
-}
-
-func count(b []byte, limit int64) {
-	for ; len(b) >= 4; b = b[4:] {
-		n := int64(int32(binary.LittleEndian.Uint32(b)))
-		binary.LittleEndian.PutUint32(b, uint32(int32(min(n+1, max(limit, n)))))
-	}
 }

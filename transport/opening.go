@@ -2,9 +2,7 @@ package transport
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/genie-sdk/go/transport/plan"
@@ -51,35 +49,5 @@ func (o *Opening) Check(p *plan.Plan) error {
 	if d := p.Values[p.Outputs[o.Token].Value].Spec.DType; d != plan.I32 {
 		return fmt.Errorf("%w: the opening's tokens are %v", ErrDType, d)
 	}
-	return nil
-}
-
-// Open takes the tokens of the run before the loop, which does not count as a
-// run of the loop. It returns false when they end every sequence.
-func (s *LoopState) Open(tokens []byte) (more bool, err error) {
-	if len(tokens) != 4*len(s.done) {
-		return false, fmt.Errorf("%w: an opening with tokens of %d bytes for %d sequences", ErrShape, len(tokens), len(s.done))
-	}
-	for i := range s.done {
-		t := int32(binary.LittleEndian.Uint32(tokens[4*i:]))
-		s.done[i] = slices.Contains(s.loop.Stop, t)
-	}
-	for i, in := range s.loop.Inputs {
-		if in.Kind != LoopToken {
-			continue
-		}
-		if err := s.give(i, tokens); err != nil {
-			return false, err
-		}
-	}
-	return slices.Contains(s.done, false), nil
-}
-
-// give makes tokens the value of input i.
-func (s *LoopState) give(i int, tokens []byte) error {
-	if len(s.Inputs[i]) != len(tokens) {
-		return fmt.Errorf("%w: input %d has %d bytes, the tokens %d", ErrShape, i, len(s.Inputs[i]), len(tokens))
-	}
-	copy(s.Inputs[i], tokens)
 	return nil
 }

@@ -230,7 +230,7 @@ func (c *Call) wait(ctx context.Context, n int, err error) (int, error) {
 func (c *Call) lose(n int) {
 	p := c.b.prog
 	for i, d := range p.Plan().States {
-		if d.Mode == plan.StateWrite && slices.ContainsFunc(p.Groups[:n], func(g program.Group) bool { return g.Place() == p.Res.Def[d.Out] }) {
+		if d.Mode == plan.StateWrite && slices.ContainsFunc(p.Groups[:n], func(g program.Group) bool { return g.Last() == p.Res.Def[d.Out] }) {
 			c.b.states[i].lost = true
 		}
 	}

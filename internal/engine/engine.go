@@ -12,7 +12,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"math"
 	"os"
 	"runtime"
@@ -102,7 +101,8 @@ type Engine struct {
 	unusedBytes int64         // of the programs that no session uses
 	calls       atomic.Uint64 // begun: the clock by which bindings are old
 
-	profile map[string]time.Duration // by label of a group
+	profile  map[string]time.Duration // by label of a group, of programs that are forgotten
+	profiled map[*Program]struct{}    // programs that have a profile
 
 	runs, ops, plansSeen, kernelNS, rounds, joined atomic.Int64
 }
@@ -199,7 +199,7 @@ func (e *Engine) end() (open []*Session, first bool) {
 func (e *Engine) counted() transport.Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return transport.Stats{Sessions: int64(len(e.sessions)), Plans: int64(len(e.programs)), Kernels: maps.Clone(e.profile)}
+	return transport.Stats{Sessions: int64(len(e.sessions)), Plans: int64(len(e.programs)), Kernels: e.kernels()}
 }
 
 // Stats is what the engine has done and holds.

@@ -144,11 +144,11 @@ func TestMixedPages(t *testing.T) {
 	require.NoError(t, err)
 	defer reference.Close()
 	for _, lacks := range [][]string{{"softmax"}, {"append"}, {"append", "softmax"}, {"matmul"}, {"append", "matmul"}} {
-		for _, dim := range []int{8, 33} {
-			t.Run(fmt.Sprint(strings.Join(lacks, "+"), "/", dim), func(t *testing.T) {
+		for _, turned := range []bool{false, true} {
+			t.Run(fmt.Sprint(strings.Join(lacks, "+"), "/turned=", turned), func(t *testing.T) {
 				e, err := engine.New(engine.Options{Device: helped(cpu.Open, lacks...), Threads: 2})
 				require.NoError(t, err)
-				a, b := newCached(t, reference, dim, false, false), newCached(t, e, dim, false, false)
+				a, b := newCached(t, reference, turned, false), newCached(t, e, turned, false)
 				one, two := reference.NewSession(), e.NewSession()
 				defer one.Close()
 				for past, n := 0, 1; past < 400; past, n = past+n, 1+(past*7)%50 {
@@ -306,7 +306,6 @@ func (c copied) Upload(b device.Buffer, off int, src []byte, h halt.Func) error 
 // TestMixedCopiesLittle holds that a cache which the CPU alone uses stays there, and of
 // one that the device appends to only the pages that are written move.
 func TestMixedCopiesLittle(t *testing.T) {
-	const dim = 32
 	for _, tc := range []struct {
 		lacks []string
 		pages int64
@@ -322,7 +321,7 @@ func TestMixedCopiesLittle(t *testing.T) {
 			}, tc.lacks...)})
 			require.NoError(t, err)
 			defer e.Close()
-			c := newCached(t, e, dim, false, false)
+			c := newCached(t, e, false, false)
 			s := e.NewSession()
 			defer s.Close()
 			past := 0
@@ -330,8 +329,8 @@ func TestMixedCopiesLittle(t *testing.T) {
 				c.step(t, s, past, 64, past)
 			}
 			const batch, rows = 2, 1
-			page := int64(4 * batch * cachedHeads * kernels.KeyBlock * dim)
-			few := int64(8 * 4 * batch * cachedHeads * rows * dim) // what a step reads and gives
+			page := int64(4 * batch * cachedHeads * kernels.KeyBlock * cachedDim)
+			few := int64(8 * 4 * batch * cachedHeads * rows * cachedDim) // what a step reads and gives
 			for ; past < 660; past++ {
 				before := n.Load()
 				c.step(t, s, past, rows, past)

@@ -3,6 +3,7 @@ package engine
 import (
 	"container/list"
 	"fmt"
+	"time"
 
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/op"
@@ -27,12 +28,13 @@ type Program struct {
 	// be it its own, so it is copied aside before any is.
 	crossed []bool
 
-	together *together     // how calls run together, nil where they do not; it alone changes
-	size     int64         // bytes, see [Program.measure]
-	bound    int64         // bytes of a binding
-	users    int           // under the engine's lock: sessions that use it
-	counted  bool          // under the engine's lock: it is in the account
-	idle     *list.Element // under the engine's lock: in the list of programs that nobody uses
+	together *together       // how calls run together, nil where they do not; it alone changes
+	size     int64           // bytes, see [Program.measure]
+	bound    int64           // bytes of a binding
+	profile  []time.Duration // under the engine's lock: by group, nil where nothing was measured
+	users    int             // under the engine's lock: sessions that use it
+	counted  bool            // under the engine's lock: it is in the account
+	idle     *list.Element   // under the engine's lock: in the list of programs that nobody uses
 }
 
 // Hash is the content hash of the plan.

@@ -117,6 +117,7 @@ func (e *Engine) wakes(p *Program) {
 // uncount gives back what a program counts as. The caller holds the engine's
 // lock.
 func (e *Engine) uncount(p *Program) {
+	e.forgetProfile(p)
 	if p.counted {
 		p.counted = false
 		e.account.Release(budget.Plans, p.size)
@@ -228,6 +229,24 @@ func (s *Session) Leave(p *Program) {
 	if _, ok := s.used[p]; ok && s.bound[p] == nil {
 		delete(s.used, p)
 		s.e.leave(p)
+	}
+}
+
+// Forget is Leave of a program that the session may have called: what it has bound
+// of it goes first. It waits for the running call.
+func (s *Session) Forget(p *Program) {
+	s.run.Lock()
+	defer s.run.Unlock()
+	s.unbind(p)
+	s.Leave(p)
+}
+
+func (s *Session) unbind(p *Program) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.bound[p]; b != nil {
+		delete(s.bound, p)
+		s.uncharge(b.counted())
 	}
 }
 

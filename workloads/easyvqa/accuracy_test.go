@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/semantic"
@@ -66,7 +67,7 @@ func evaluate(t testing.TB, s *genie.Session, m *easyvqa.Model, all ...genie.Fee
 	return classes, logits
 }
 
-func session(t testing.TB, url string, p semantic.Policy) (*genie.Client, *genie.Session) {
+func session(t testing.TB, url string, p semantic.Policy) *genie.Session {
 	t.Helper()
 	c, err := genie.Open(context.Background(), url, genie.WithPolicy(p))
 	require.NoError(t, err)
@@ -74,7 +75,7 @@ func session(t testing.TB, url string, p semantic.Policy) (*genie.Client, *genie
 	s, err := c.NewSession(context.Background())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	return c, s
+	return s
 }
 
 // letters are classes as the golden writes them.
@@ -117,7 +118,8 @@ func TestWholeSplit(t *testing.T) {
 	} {
 		t.Run(run.name, func(t *testing.T) {
 			before := w.Engine.Stats().Ops
-			c, session := session(t, run.url, run.policy)
+			policy := &measure.Policy{Policy: run.policy}
+			session := session(t, run.url, policy)
 			runs := all
 			if !run.whole {
 				runs = all[:len(all)/4]
@@ -139,7 +141,9 @@ func TestWholeSplit(t *testing.T) {
 			require.True(t, slices.Equal(bits[:len(logits)], logits), "the bits of the first run")
 
 			require.Equal(t, run.remote, w.Engine.Stats().Ops > before, "operators on the worker")
-			require.Zero(t, c.SideOps(), "operators beside the executor")
+			side, err := policy.SideOps(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, side, "operators beside the executor")
 		})
 	}
 }
@@ -168,7 +172,7 @@ func TestAlone(t *testing.T) {
 	s = first(s, 5)
 	pixels, err := m.Config.Pixels(s.Images...)
 	require.NoError(t, err)
-	_, session := session(t, "local:", semantic.Full())
+	session := session(t, "local:", semantic.Full())
 	_, together := evaluate(t, session, m, feeds(t, m, s, 5)...)
 	one := len(pixels) / 5
 	var alone []float32
@@ -193,7 +197,7 @@ func TestOneWeight(t *testing.T) {
 	} {
 		t.Run(tensor, func(t *testing.T) {
 			m := load(t, changed(t, tensor))
-			_, session := session(t, "local:", semantic.Full())
+			session := session(t, "local:", semantic.Full())
 			_, logits := evaluate(t, session, m, feeds(t, m, first(s, 10), 10)...)
 			worst := 0.0
 			for i, v := range slices.Concat(want.Logits...) {

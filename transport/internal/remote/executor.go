@@ -5,21 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// Executor implements [transport.Executor] on a worker, by one connection at a
-// time: a lost one is made again where the caller wants that, and its sessions
-// go on there.
+// Executor implements [transport.Executor] on a worker, with one connection at
+// a time: a lost one is restored if the caller wants that, and its sessions
+// resume on it.
 type Executor struct {
 	cfg    Config
 	retry  Retry
 	dial   func(ctx context.Context) (*Client, error)
 	hashes hashes
+	bound  atomic.Int64 // times that sizes of a plan were computed
 
 	ctx    context.Context //nolint:containedctx // ends when the executor is closed
 	cancel context.CancelFunc
@@ -28,14 +31,14 @@ type Executor struct {
 	mu       sync.Mutex
 	closed   bool
 	cur      *Client
-	dialling *dialling // under way; nil for none
+	dialling *dialling // in progress; nil for none
 	lastSess uint32
 	sessions map[*session]struct{}
 }
 
-// Dial makes an executor by its first connection. dial makes a connection; it is
-// called again, by one goroutine at a time, if retry says so. What it returns may
-// be a [FinalError].
+// Dial makes an executor and its first connection. dial makes a connection; it
+// is called again, by one goroutine at a time, as retry says. Its error may be
+// a [FinalError].
 func Dial(ctx context.Context, cfg Config, retry Retry, dial func(ctx context.Context) (*Client, error)) (*Executor, error) {
 	x := &Executor{cfg: cfg.withDefaults(), retry: retry, dial: dial, sessions: map[*session]struct{}{}}
 	x.ctx, x.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -52,7 +55,15 @@ func Dial(ctx context.Context, cfg Config, retry Retry, dial func(ctx context.Co
 // Ledger implements [transport.Executor]. It counts all connections.
 func (x *Executor) Ledger() *transport.Ledger { return x.cfg.Ledger }
 
-// Stats implements [transport.Executor]: the worker answers.
+// Bound is how often the sizes of a plan were computed: once for each run, and once
+// for all runs of a loop.
+func (x *Executor) Bound() int64 { return x.bound.Load() }
+
+func (x *Executor) layout(p *plan.Plan) *wire.Layout {
+	return &wire.Layout{Plan: p, Symbols: p.Symbols(), Bound: &x.bound}
+}
+
+// Stats implements [transport.Executor]. It asks the worker.
 func (x *Executor) Stats(ctx context.Context) (transport.Stats, error) {
 	for attempt := 1; ; attempt++ {
 		var m wirepb.Stats
@@ -89,13 +100,13 @@ func (x *Executor) forget(s *session) {
 }
 
 // goodbye is how long closing waits for the worker to free the sessions, which
-// it otherwise holds until their lease lapses.
+// it otherwise holds until their leases expire.
 const goodbye = time.Second
 
 // Close implements [transport.Executor]: sessions are closed, and the connection
 // is dropped.
 func (x *Executor) Close() error {
-	c, open := x.ends()
+	c, open := x.ends() // no call waits for the goodbye
 	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -112,8 +123,8 @@ func (x *Executor) Close() error {
 	return nil
 }
 
-// again reports whether a request whose connection c was lost is to be made
-// again on another one.
+// again reports whether a request whose connection c was lost is to be retried
+// on another one.
 func (x *Executor) again(ctx context.Context, c *Client, attempt int) bool {
 	if !x.retry.on() || ctx.Err() != nil || c.lives() || attempt >= maxAttempts {
 		return false
@@ -126,7 +137,7 @@ func (x *Executor) closedError() error {
 	return fmt.Errorf("%w: executor %s", transport.ErrClosed, x.cfg.Addr)
 }
 
-// number is that of the next session.
+// number is the number of the next session.
 func (x *Executor) number() uint32 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -134,14 +145,15 @@ func (x *Executor) number() uint32 {
 	return x.lastSess
 }
 
-// ends closes the executor for calls; it gives the connection in use, and the
-// sessions that would outlive it.
+// ends closes the executor for calls. It returns the current connection, and
+// the sessions that would outlive it.
 func (x *Executor) ends() (c *Client, open []*session) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.closed = true
 	x.cancel()
 	for s := range x.sessions {
+		s.end(x.closedError())
 		if s.key != nil {
 			open = append(open, s)
 		}

@@ -14,34 +14,37 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// closeTimeout is how long closing a session waits for the worker; the
-// connection's end closes it anyway.
+// closeTimeout is how long closing a session waits for the worker; the end of
+// the connection closes it anyway.
 const closeTimeout = 5 * time.Second
 
-// maxReleased bounds the handles that are released once more when a connection
-// was lost; what is forgotten stays until the session ends.
+// maxReleased bounds the handles that are released again after a connection was
+// lost; forgotten ones stay until the session ends.
 const maxReleased = 4096
 
 // session implements [transport.Session].
 type session struct {
 	x     *Executor
 	num   uint32
-	order chan struct{} // one token: who has it sends
+	order chan struct{} // one token: its holder sends
+
+	life context.Context         //nolint:containedctx // ends when the session or its executor is closed
+	end  context.CancelCauseFunc // ends it: calls under way are cancelled
 
 	uploading chan struct{} // full while weights are sent
 
 	// Of a session that outlives its connection:
 	key    []byte        // its secret
-	seq    uint64        // of the last numbered request; with the order token
-	joined chan struct{} // one token: who has it may join the session to a connection
+	seq    uint64        // of the last numbered request; guarded by the order token
+	joined chan struct{} // one token: its holder may resume the session on a connection
 
 	mu       sync.Mutex
 	c        *Client          // connection that the session is on
 	lost     error            // why the session is gone
-	released []*wirepb.Handle // and nobody knows whether the worker knows
+	released []*wirepb.Handle // the worker may not know of these releases
 	closed   bool
 	advanced bool // a call that was given up had succeeded
-	plans    map[plan.Hash]*planRef
+	plans    map[plan.Hash]numberedPlan
 	lastPlan uint32
 	uploaded int // times that weights were sent
 	values   map[transport.Handle]keptValue
@@ -50,8 +53,9 @@ type session struct {
 func newSession(x *Executor, num uint32) *session {
 	s := &session{
 		x: x, num: num, order: make(chan struct{}, 1), joined: make(chan struct{}, 1), uploading: make(chan struct{}, 1),
-		plans: map[plan.Hash]*planRef{}, values: map[transport.Handle]keptValue{},
+		plans: map[plan.Hash]numberedPlan{}, values: map[transport.Handle]keptValue{},
 	}
+	s.life, s.end = context.WithCancelCause(context.Background())
 	s.order <- struct{}{}
 	s.joined <- struct{}{}
 	return s
@@ -61,9 +65,24 @@ func (s *session) check() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return fmt.Errorf("%w: session on %s", transport.ErrClosed, s.x.cfg.Addr)
+		return s.closedError()
 	}
 	return nil
+}
+
+// during is ctx until the session is closed.
+func (s *session) during(ctx context.Context) (call context.Context, done func()) {
+	call, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.life, func() { cancel(context.Cause(s.life)) })
+	return call, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// closedError is the error of calls after Close, and of those that it cancels.
+func (s *session) closedError() error {
+	return fmt.Errorf("%w: session on %s", transport.ErrClosed, s.x.cfg.Addr)
 }
 
 // Read implements [transport.Session].
@@ -98,15 +117,15 @@ func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tenso
 	return t, nil
 }
 
-// keptValue is what is known of a value that stays on the worker: it follows from
-// the plan and the sizes of the run that gave it.
+// keptValue is what is known of a value retained on the worker: it follows from
+// the plan and the sizes of its run.
 type keptValue struct {
 	cause plan.Cause
 	dtype plan.DType
 	shape []int
 }
 
-// tensor takes memory for the value, which a worker describes as it must be.
+// tensor takes memory for the value; the worker's description must match.
 func (k keptValue) tensor(m *wirepb.Value, limit uint64) (transport.Tensor, error) {
 	same := m.GetDtype() == uint32(k.dtype) && len(m.GetShape()) == len(k.shape)
 	for i := 0; same && i < len(k.shape); i++ {
@@ -126,7 +145,7 @@ func (k keptValue) tensor(m *wirepb.Value, limit uint64) (transport.Tensor, erro
 	return transport.Tensor{DType: k.dtype, Shape: slices.Clone(k.shape), Data: make([]byte, n)}, nil
 }
 
-// valueOf is what is known of a kept value.
+// valueOf is what is known of a retained value.
 func (s *session) valueOf(h transport.Handle) (keptValue, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,7 +158,7 @@ func (s *session) Release(ctx context.Context, hs ...transport.Handle) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	const batch = 2048 // keeps the message below wire.MaxControl
+	const batch = 2048 // the message stays below wire.MaxControl
 	for len(hs) > 0 {
 		part := hs[:min(batch, len(hs))]
 		hs = hs[len(part):]
@@ -155,7 +174,7 @@ func (s *session) Release(ctx context.Context, hs ...transport.Handle) error {
 	return nil
 }
 
-// forgets drops what is known of values, and gives their names on the wire.
+// forgets drops what is known of values, and returns their names on the wire.
 func (s *session) forgets(hs []transport.Handle) []*wirepb.Handle {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,14 +209,16 @@ func (s *session) wasReset() {
 	s.advanced = false
 }
 
-// Close implements [transport.Session]. A lost connection is no error: the
-// worker closes the session by itself.
+// Close implements [transport.Session]: calls under way are cancelled, here at
+// once and on the worker. A lost connection is no error: the worker closes the
+// session by itself.
 func (s *session) Close() error {
 	s.mu.Lock()
 	closed := s.closed
 	s.closed = true
 	c := s.c
 	s.mu.Unlock()
+	s.end(s.closedError())
 	s.x.forget(s)
 	if closed || c == nil || !c.lives() {
 		return nil
