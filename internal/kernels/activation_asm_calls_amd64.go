@@ -18,6 +18,8 @@ func unaryArch(op unary, dst, src []float32) bool {
 			geluTanhAVX512(d, x, n)
 		case opQuickGelu:
 			quickGeluAVX512(d, x, n)
+		case opSilu:
+			siluAVX512(d, x, n)
 		case opGeluErf:
 			geluErfAVX512(d, x, n)
 		case opTanh:
@@ -34,6 +36,8 @@ func unaryArch(op unary, dst, src []float32) bool {
 			geluTanhAVX2(d, x, n)
 		case opQuickGelu:
 			quickGeluAVX2(d, x, n)
+		case opSilu:
+			siluAVX2(d, x, n)
 		case opGeluErf:
 			geluErfAVX2(d, x, n)
 		case opTanh:

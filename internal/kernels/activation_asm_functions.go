@@ -10,6 +10,7 @@ const (
 	opExp unary = iota
 	opGeluTanh
 	opQuickGelu
+	opSilu
 	opGeluErf
 	opTanh
 	opRelu
@@ -20,6 +21,7 @@ var activations = []activation{
 	{"exp", "exp", Exp, expOf, 1, 0, 0},
 	{"geluTanh", "", GeluTanh, geluTanhOf, 3, -1, 1e-07},
 	{"quickGelu", "quick_gelu", QuickGelu, quickGeluOf, 4, -1, 1e-07},
+	{"silu", "silu", Silu, siluOf, 3, -87, 1e-36},
 	{"geluErf", "", GeluErf, geluErfOf, 8, -1, 1e-07},
 	{"tanh", "tanh", Tanh, tanhOf, 2, 0, 0},
 	{"relu", "relu", Relu, reluOf, 0, 0, 0},
@@ -82,6 +84,25 @@ func QuickGelu(dst, src []float32) {
 // quickGeluOf is QuickGelu of one number.
 func quickGeluOf(x float64) float64 {
 	return x / (1 + math.Exp(-1.702*x))
+}
+
+// Silu writes x*sigmoid(x) (Hendrycks and Gimpel, arXiv:1606.08415) to dst. The
+// error is at most 3 units in the last place for x >= -87, and at most 1e-36 below,
+// where results that are not normal numbers may be -0. NaN and -Inf give NaN, as in
+// PyTorch, Inf gives Inf, -0 gives -0.
+func Silu(dst, src []float32) {
+	needSame("Silu", len(dst), len(src))
+	if unaryArch(opSilu, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(siluOf(float64(x)))
+	}
+}
+
+// siluOf is Silu of one number.
+func siluOf(x float64) float64 {
+	return x / (1 + math.Exp(-x))
 }
 
 // GeluErf writes the exact GELU, 0.5*x*(1 + erf(x/sqrt(2))), to dst. The error is

@@ -34,6 +34,16 @@ func quickGeluAVX2(dst *float32, src *float32, n int)
 //go:noescape
 func quickGeluAVX512(dst *float32, src *float32, n int)
 
+// siluAVX2 is Silu of n elements.
+//
+//go:noescape
+func siluAVX2(dst *float32, src *float32, n int)
+
+// siluAVX512 is Silu of n elements.
+//
+//go:noescape
+func siluAVX512(dst *float32, src *float32, n int)
+
 // geluErfAVX2 is GeluErf of n elements.
 //
 //go:noescape

@@ -52,6 +52,12 @@ var activations = []activation{
 		bound:   bound{4, -1, 1e-7}, group: 4, apply: quickGelu,
 	},
 	{
+		name: "silu", function: "Silu", operator: "silu", doc: "x*sigmoid(x) (Hendrycks and Gimpel, arXiv:1606.08415)",
+		special: geluSpecial,
+		exact:   "return x / (1 + math.Exp(-x))",
+		bound:   bound{3, -87, 1e-36}, group: 4, apply: silu,
+	},
+	{
 		name: "geluErf", function: "GeluErf", doc: "the exact GELU, 0.5*x*(1 + erf(x/sqrt(2))),",
 		special: geluSpecial,
 		exact:   "return 0.5 * x * math.Erfc(-x/math.Sqrt2)",
@@ -114,6 +120,21 @@ func geluTanh(t round, src reg.GPVirtual) vectors {
 func quickGelu(t round, src reg.GPVirtual) vectors {
 	u := t.loadAll(src)
 	t.multiply(u, -1.702)
+	t.clamp(u, -87, 89)
+	e := t.expBounded(u)
+	t.add(e, 1)
+	x := t.loadAll(src)
+	for i := range x {
+		t.VDIVPS(e[i], x[i], x[i])
+	}
+	return x
+}
+
+// silu is x/(1+exp(-x)). Its relative error is small as far as exp(-x) is finite,
+// since -x is exact.
+func silu(t round, src reg.GPVirtual) vectors {
+	u := t.loadAll(src)
+	t.multiply(u, -1)
 	t.clamp(u, -87, 89)
 	e := t.expBounded(u)
 	t.add(e, 1)
