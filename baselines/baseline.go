@@ -26,6 +26,8 @@ type Baseline struct {
 	// a worker of its own, "" in this process.
 	Policy semantic.Policy
 	Scheme string
+	// Resend sends the plan with every run, though the worker has it.
+	Resend bool
 	// Ablation names one of [Ablations], "" for none.
 	Ablation string
 	// Program is the program of [KindPeer], Tolerance the error of its logits
@@ -100,15 +102,15 @@ func LlamaCppRPC() Baseline {
 // since tables of benchstat have one column for each baseline.
 func Ablations() []Baseline {
 	ablations := []semantic.Features{
-		{Label: "weights", Weights: true, ResendPlan: true},
+		{Label: "weights", Weights: true},
 		{Label: "weights+plan", Weights: true},
 		{Label: "weights+plan+kv", Weights: true, State: true},
 		{Label: "weights+plan+kv+sampling", Weights: true, State: true, Sampling: true, Prune: true},
 		{Label: "weights+plan+kv+sampling+loop", Weights: true, State: true, Sampling: true, Prune: true, Loop: true},
 	}
 	out := make([]Baseline, 0, len(ablations))
-	for _, f := range ablations {
-		out = append(out, Baseline{Name: "full:" + f.Label, Ablation: f.Label, Policy: f, Scheme: "tcp"})
+	for i, f := range ablations {
+		out = append(out, Baseline{Name: "full:" + f.Label, Ablation: f.Label, Policy: f, Resend: i == 0, Scheme: "tcp"})
 	}
 	return out
 }

@@ -19,13 +19,6 @@ import (
 const testdata = "../testdata"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(envEcho) != "" {
-		if err := runEcho(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
 	if baselines.Child() {
 		if err := baselines.RunChild(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
@@ -20,6 +21,7 @@ type genieCase struct {
 	spec    Spec
 	program workloads.Program
 	client  *genie.Client
+	policy  *measure.Policy
 	worker  *Worker
 	runner  workloads.Runner
 	maxAbs  float64
@@ -52,7 +54,8 @@ func (c *genieCase) open(ctx context.Context) error {
 			url = c.worker.GRPC
 		}
 	}
-	opts := []genie.Option{genie.WithPolicy(base.Policy)}
+	c.policy = &measure.Policy{Policy: base.Policy, Resend: base.Resend}
+	opts := []genie.Option{genie.WithPolicy(c.policy)}
 	if c.spec.shaped() && base.Remote() {
 		profile, err := link.Parse(c.spec.Net)
 		if err != nil {
@@ -74,7 +77,11 @@ func (c *genieCase) open(ctx context.Context) error {
 // local one's by this.
 func (c *genieCase) check(ctx context.Context) error {
 	base := c.spec.Baseline
-	side, before := c.client.SideOps(), c.client.Ledger()
+	before := c.client.Ledger()
+	sideBefore, err := c.policy.SideOps(ctx)
+	if err != nil {
+		return err
+	}
 	ops, err := c.client.Stats(ctx)
 	if err != nil {
 		return err
@@ -91,7 +98,11 @@ func (c *genieCase) check(ctx context.Context) error {
 		return err
 	}
 	moved := c.client.Ledger().Sub(before).SocketReceived
-	remote, side := c.worker != nil, c.client.SideOps()-side
+	side, err := c.policy.SideOps(ctx)
+	if err != nil {
+		return err
+	}
+	remote, side := c.worker != nil, side-sideBefore
 	switch {
 	case remote && (st.Ops == ops.Ops || moved == 0):
 		return fmt.Errorf("%w: %s: the worker executed nothing", errCase, base.Name)

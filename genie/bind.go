@@ -1,24 +1,25 @@
 package genie
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// loop is what a session knows of one program between its runs.
+// loop is what a session knows of one program between its runs. It is stored with
+// the program's graph, and used with the session's turn.
 type loop struct {
+	*carried
 	p     *program
-	ran   bool
-	next  []int    // sizes that carried values give the next run, as program.next
-	data  [][]byte // by carry: the value, when it comes and goes with the run
-	shape [][]int  // by carry: its shape, with data
-	gone  error    // why the carried values are gone
+	state string // what the names of its states begin with; empty for none yet
 
-	byValue  bool // some carried value comes and goes with the runs
+	prepared map[*plan.Plan]transport.PlanRef
+
 	fedCarry bool // the feed of this run has a carried input
 
 	sizes sizes
@@ -29,35 +30,38 @@ type loop struct {
 		sch     *scheduled
 		profile semantic.Profile
 		keep    bool
+		state   string
 		outputs []*lazy.Tensor
 	}
 }
 
 func newLoop(p *program) *loop {
-	n := len(p.carries)
-	return &loop{p: p, next: make([]int, len(p.next)), data: make([][]byte, n), shape: make([][]int, n), sizes: make(sizes, len(p.symbols)), names: plan.Bindings{}}
+	return &loop{
+		carried: newCarried(p), p: p, prepared: map[*plan.Plan]transport.PlanRef{}, sizes: make(sizes, len(p.symbols)), names: plan.Bindings{},
+	}
 }
 
-// takeOver goes on where old was, whose program has grown into this one: what
+// takeOver continues where old was, whose program has grown into this one: what
 // it had comes first in every list.
 func (l *loop) takeOver(old *loop) {
-	if !old.ran || len(old.p.carries) == 0 {
+	if len(old.p.carries) == 0 {
+		return
+	}
+	l.state = old.state
+	if len(old.p.carries) == len(l.p.carries) {
+		l.carried = old.carried
+		return
+	}
+	if !old.ran {
 		return
 	}
 	l.ran, l.byValue, l.gone = true, old.byValue, old.gone
 	copy(l.next, old.next)
 	copy(l.data, old.data)
 	copy(l.shape, old.shape)
-	if n := len(old.p.carries); l.gone == nil && n < len(l.p.carries) {
+	if n := len(old.p.carries); l.gone == nil {
 		l.gone = fmt.Errorf("%w: %q of %q is carried only since the session has state, Reset begins anew", ErrState, l.p.carries[n].t.Name(), l.p.graph.Name())
 	}
-}
-
-// reset forgets the carried values.
-func (l *loop) reset() {
-	l.ran, l.byValue, l.gone = false, false, nil
-	clear(l.data)
-	clear(l.shape)
 }
 
 // bind finds the sizes of all symbols from what is fed and carried.
@@ -152,18 +156,18 @@ func (l *loop) bindCarried(feed Feed) error {
 }
 
 // schedule finds the plan for a run with the sizes that bind found.
-func (l *loop) schedule(policy semantic.Policy, feed Feed, keep bool, outputs []*lazy.Tensor) (*scheduled, error) {
+func (l *loop) schedule(ctx context.Context, policy semantic.Policy, feed Feed, keep bool, outputs []*lazy.Tensor) (*scheduled, error) {
 	profile, err := l.p.srg.ProfileOf(l.names)
 	if err != nil {
 		return nil, err
 	}
 	fed := l.fed(feed)
-	if m := &l.last; m.sch != nil && fed == nil && m.profile == profile && m.keep == keep && slices.Equal(m.outputs, outputs) {
+	if m := &l.last; m.sch != nil && fed == nil && m.profile == profile && m.keep == keep && m.state == l.state && slices.Equal(m.outputs, outputs) {
 		return m.sch, nil
 	}
-	sch, err := l.p.schedule(policy, profile, keep, fed, outputs)
+	sch, err := l.p.schedule(ctx, policy, wanted{profile, keep, fed, l.state, outputs})
 	if err == nil && fed == nil {
-		l.last.sch, l.last.profile, l.last.keep, l.last.outputs = sch, profile, keep, slices.Clone(outputs)
+		l.last.sch, l.last.profile, l.last.keep, l.last.state, l.last.outputs = sch, profile, keep, l.state, slices.Clone(outputs)
 	}
 	return sch, err
 }

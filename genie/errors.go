@@ -9,7 +9,8 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// Causes of errors, found with errors.Is whichever side found the fault.
+// Causes of errors. errors.Is finds them, whether the client or the worker
+// detected the fault.
 var (
 	ErrCapture       = lazy.ErrCapture
 	ErrPolicy        = semantic.ErrPolicy
@@ -42,8 +43,8 @@ var (
 	// ErrContextLength is the cause of errors about a prompt that leaves no
 	// room for a token in the model's context.
 	ErrContextLength = errors.New("genie: context length exceeded")
-	// ErrStop is what [GenerateRequest.OnToken] returns to end a sequence; it is
-	// the error of nothing else.
+	// ErrStop is what [GenerateRequest.OnToken] returns to end a sequence. No
+	// function returns it.
 	ErrStop = errors.New("genie: stop here")
 )
 

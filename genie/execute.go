@@ -3,23 +3,24 @@ package genie
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-func (s *Session) prepare(ctx context.Context, p *plan.Plan, g *lazy.Graph) (transport.PlanRef, error) {
-	if ref := s.prepared[p]; ref != nil {
+func (s *Session) prepare(ctx context.Context, l *loop, p *plan.Plan) (transport.PlanRef, error) {
+	if ref := l.prepared[p]; ref != nil {
 		return ref, nil
 	}
-	ref, err := s.prepareRemote(ctx, p, g)
+	ref, err := s.prepareRemote(ctx, p, l.p.graph)
 	if err != nil {
 		return nil, err
 	}
-	s.forgetPlans()
-	s.prepared[p] = ref
+	l.remember(p, ref)
 	return ref, nil
 }
 
@@ -33,11 +34,11 @@ func (s *Session) prepareRemote(ctx context.Context, p *plan.Plan, g *lazy.Graph
 
 // newCall prepares the plan and collects the inputs of the run.
 func (s *Session) newCall(ctx context.Context, l *loop, sch *scheduled, feed Feed) (transport.Call, error) {
-	ref, err := s.prepare(ctx, sch.Plan, l.p.graph)
+	ref, err := s.prepare(ctx, l, sch.Plan)
 	if err != nil {
 		return transport.Call{}, err
 	}
-	if r, ok := s.remote.(transport.Resender); ok && sch.Resend {
+	if r, ok := s.remote.(measure.Resender); ok && s.c.opts.resends() {
 		if err := r.Resend(ctx, ref); err != nil {
 			return transport.Call{}, err
 		}
@@ -59,13 +60,14 @@ func (s *Session) execute(ctx context.Context, l *loop, sch *scheduled, feed Fee
 	if err != nil {
 		return nil, err
 	}
+	s.runs(l)
 	runCtx, span := s.c.span(ctx, "genie.Run", sch.Plan)
 	res, err := s.remote.Run(runCtx, call)
 	span.End(err)
 	if err != nil {
 		return nil, err
 	}
-	s.elapsed, s.fresh = res.Elapsed, false
+	s.elapsed.Store(int64(res.Elapsed))
 	if err := l.carry(sch, func(i int) []byte { return res.Outputs[i].Tensor.Data }); err != nil {
 		return nil, err
 	}
@@ -82,9 +84,12 @@ func (s *Session) execute(ctx context.Context, l *loop, sch *scheduled, feed Fee
 			from = side
 		}
 		o := from.Outputs[r.Output]
-		out[i] = &Value{t: o.Tensor, h: o.Handle}
+		if sch.copied[i] {
+			o.Tensor.Shape, o.Tensor.Data = slices.Clone(o.Tensor.Shape), slices.Clone(o.Tensor.Data)
+		}
+		out[i] = &Value{t: o.Tensor}
 		if !o.Handle.IsZero() {
-			out[i].s = s
+			out[i].kept = &kept{s: s, from: s.remote, h: o.Handle, turn: oneToken()}
 		}
 	}
 	return out, nil
@@ -96,7 +101,7 @@ func (s *Session) input(ctx context.Context, l *loop, src semantic.Source, feed 
 	switch src.Kind {
 	case semantic.FromWeight:
 		hash, _ := src.Tensor.WeightRef()
-		w, err := s.c.weightInput(src.Tensor.Graph(), hash)
+		w, err := l.p.weightInput(ctx, hash)
 		w.Cause = src.Cause
 		return w, err
 	case semantic.FromOutput:
@@ -121,8 +126,8 @@ func (s *Session) input(ctx context.Context, l *loop, src semantic.Source, feed 
 	if v == nil {
 		return in, fmt.Errorf("%w: input %q is not fed", ErrUnknownInput, src.Tensor.Name())
 	}
-	if v.s == s && v.t.Data == nil && res == nil {
-		in.Handle = v.h
+	if k := v.kept; k != nil && k.s == s && k.from == s.remote && k.here.Load() == nil && res == nil {
+		in.Handle = k.h
 		return in, nil
 	}
 	t, err := v.Tensor(ctx)
@@ -135,22 +140,16 @@ func (s *Session) input(ctx context.Context, l *loop, src semantic.Source, feed 
 
 // runSide runs the client partition of a plan.
 func (s *Session) runSide(ctx context.Context, l *loop, sch *scheduled, feed Feed, res transport.Result) (transport.Result, error) {
-	if s.side == nil {
-		e, err := s.c.sideExecutor()
-		if err != nil {
-			return transport.Result{}, err
-		}
-		if s.side, err = e.NewSession(ctx); err != nil {
-			return transport.Result{}, err
-		}
+	if err := s.openSide(ctx); err != nil {
+		return transport.Result{}, err
 	}
-	ref := s.prepared[sch.Client]
+	ref := l.prepared[sch.Client]
 	if ref == nil {
 		var err error
 		if ref, err = s.side.Prepare(ctx, sch.Client, l.p.graph, nil); err != nil {
 			return transport.Result{}, err
 		}
-		s.prepared[sch.Client] = ref
+		l.remember(sch.Client, ref)
 	}
 	call := transport.Call{Plan: ref, Inputs: make([]transport.Input, len(sch.ClientInputs))}
 	var err error
@@ -163,4 +162,24 @@ func (s *Session) runSide(ctx context.Context, l *loop, sch *scheduled, feed Fee
 		}
 	}
 	return s.side.Run(ctx, call)
+}
+
+// openSide makes the half in this process, if it is not there.
+func (s *Session) openSide(ctx context.Context) error {
+	if s.side != nil {
+		return nil
+	}
+	e, err := s.c.sideExecutor()
+	if err != nil {
+		return err
+	}
+	side, err := e.NewSession(ctx)
+	if err != nil {
+		return err
+	}
+	if !s.useSide(side) {
+		_ = side.Close()
+		return errSessionClosed()
+	}
+	return nil
 }

@@ -40,12 +40,14 @@ type GenerateRequest struct {
 	// OwnStops says that OnToken looks for the texts that the model's settings
 	// say end a text.
 	OwnStops bool
-	// OnToken, if not nil, is called for each new token as it comes. [ErrStop]
-	// ends that sequence with this token, any other error the generation, which
-	// returns it. It must not use the session.
+	// OnToken, if not nil, is called for each new token as it comes, by the
+	// goroutine that called Generate. [ErrStop] ends that sequence with this token,
+	// any other error the generation, which returns it. Of the session it may call
+	// Close and ExecutorTime alone.
 	OnToken func(sequence, token int) error
 	// OnLogits, if not nil, gets the logits of each run, f32 [batch, seq,
-	// vocab]: the prompt's, then those of each step.
+	// vocab]: the prompt's, then those of each step. What holds for OnToken holds
+	// for it; the memory is the callback's.
 	OnLogits func(step int, logits transport.Tensor) error
 }
 
@@ -108,7 +110,8 @@ type generation struct {
 
 // Generate writes text with a causal model: a prefill over the prompts, then a
 // run for each token, the same under every policy and on every executor.
-// Carried state that the session has is forgotten first. Errors:
+// Carried state that the session has is forgotten first, and other calls of the
+// session wait until it has ended. Errors:
 // [ErrContextLength] for a prompt that leaves no room, [ErrIndexRange] for a
 // token outside the vocabulary, and those of [Session.Run].
 func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) (out *Generation, err error) {
@@ -118,6 +121,11 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 	if err := g.check(); err != nil {
 		return nil, err
 	}
+	ctx, err = s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	before := s.c.Ledger()
 	if err := g.prepare(ctx); err != nil {
 		return nil, err
@@ -130,7 +138,7 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 		g.out.Wire = s.c.Ledger().Sub(before)
 		return g.out, err
 	}
-	if err := s.Reset(ctx); err != nil {
+	if err := s.reset(ctx); err != nil {
 		return nil, err
 	}
 	next, err := g.step(ctx, 0, g.prompt())
@@ -257,11 +265,11 @@ func (g *generation) step(ctx context.Context, n int, rows [][]int) ([]int32, er
 	if g.r.OnLogits != nil {
 		outputs = append(outputs, g.lm.Logits)
 	}
-	out, err := g.s.Run(ctx, feed, outputs...)
+	out, err := g.s.runNow(ctx, feed, false, outputs)
 	if err != nil {
 		return nil, err
 	}
-	g.out.Executor = append(g.out.Executor, g.s.elapsed)
+	g.out.Executor = append(g.out.Executor, g.s.ExecutorTime())
 	if g.r.OnLogits != nil {
 		logits := out[1].t
 		if n > 0 && len(rows[0]) > 1 { // a replay

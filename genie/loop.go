@@ -24,11 +24,10 @@ func (g *generation) loop(ctx context.Context, next []int32) (bool, error) {
 	if !ok || !g.loops() {
 		return false, nil
 	}
-	r, err := g.s.repeat(ctx, g.feed(g.row(next)), g.lm.Next, g.lm)
+	r, err := g.s.repeatable(ctx, g.feed(g.row(next)), g.lm.Next, g.lm)
 	if err != nil || r == nil {
 		return false, err
 	}
-	defer g.s.mu.Unlock()
 	if err := g.accept(next); err != nil || g.finished() {
 		return true, err
 	}
@@ -37,8 +36,12 @@ func (g *generation) loop(ctx context.Context, next []int32) (bool, error) {
 	}
 	r.loop.Stop = g.stops()
 	last, runs := time.Now(), 0
+	g.s.runs(r.l)
 	ctx, span := g.s.c.span(ctx, "genie.Loop", r.sch.Plan)
 	err = looper.RunLoop(ctx, r.call, r.loop, func(tokens []byte, elapsed time.Duration) error {
+		if ctx.Err() != nil { // these have come, but nobody wants them any more
+			return ctxError(ctx)
+		}
 		now := time.Now()
 		g.out.Steps = append(g.out.Steps, now.Sub(last))
 		g.out.Executor = append(g.out.Executor, elapsed)
@@ -113,28 +116,10 @@ type repeated struct {
 	loop transport.Loop
 }
 
-// repeat makes a run of a causal model ready to be repeated. It is nil when
-// that cannot be, and then the session is unlocked; otherwise the session is
-// locked until the caller unlocks it.
-func (s *Session) repeat(ctx context.Context, feed Feed, out *lazy.Tensor, lm *CausalLM) (*repeated, error) {
-	s.mu.Lock()
-	keep := false
-	defer func() {
-		if !keep {
-			s.mu.Unlock()
-		}
-	}()
-	if s.closed {
-		return nil, fmt.Errorf("%w: session", ErrClosed)
-	}
-	r, err := s.repeatable(ctx, feed, out, lm)
-	keep = r != nil && err == nil
-	return r, err
-}
-
-// repeatable is repeat of a session that is locked.
+// repeatable makes a run of a causal model ready to be repeated. It is nil when
+// that cannot be.
 func (s *Session) repeatable(ctx context.Context, feed Feed, out *lazy.Tensor, lm *CausalLM) (*repeated, error) {
-	l, sch, err := s.staying(feed, out)
+	l, sch, err := s.staying(ctx, feed, out)
 	if err != nil || sch == nil {
 		return nil, err
 	}
@@ -151,19 +136,19 @@ func (s *Session) repeatable(ctx context.Context, feed Feed, out *lazy.Tensor, l
 // staying schedules a run that can be made without this side: what it carries
 // stays on the executor, and so does all that it computes but the output. The
 // schedule is nil for another run.
-func (s *Session) staying(feed Feed, out *lazy.Tensor) (*loop, *scheduled, error) {
-	l, err := s.loop(out.Graph())
+func (s *Session) staying(ctx context.Context, feed Feed, out *lazy.Tensor) (*loop, *scheduled, error) {
+	l, err := s.loop(ctx, out.Graph())
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := l.bind(feed); err != nil {
 		return nil, nil, err
 	}
-	sch, err := l.schedule(s.c.opts.policy, feed, false, []*lazy.Tensor{out})
+	sch, err := l.schedule(ctx, s.c.opts.policy, feed, false, []*lazy.Tensor{out})
 	if err != nil {
 		return nil, nil, err
 	}
-	if !sch.Loop || sch.Resend || sch.Client != nil || !sch.allStay || l.fed(feed) != nil ||
+	if !sch.Loop || s.c.opts.resends() || sch.Client != nil || !sch.allStay || l.fed(feed) != nil ||
 		len(sch.Results) != 1 || sch.Results[0].Client || sch.Plan.Outputs[sch.Results[0].Output].Place != plan.Download {
 		return nil, nil, nil
 	}

@@ -1,46 +1,69 @@
 package genie
 
-import "github.com/genie-sdk/go/lazy"
+import (
+	"context"
+	"sync/atomic"
 
-// What a client and its sessions remember, so that the next run of a program need
-// not analyse it, schedule it and prepare its plans anew. A service that captures a
-// program for each of its requests runs each once.
-const (
-	maxPrograms = 256  // of a client, and of a session those that carry nothing
-	maxPlans    = 4096 // of a session, and of one program
+	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/semantic"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
-// forgetPrograms drops programs that were used longest ago. The caller holds the
-// client's lock.
-func (c *Client) forgetPrograms() {
-	for len(c.graphs) > maxPrograms {
-		var oldest *lazy.Graph
-		for g, p := range c.graphs {
-			if oldest == nil || p.used < c.graphs[oldest].used {
-				oldest = g
-			}
-		}
-		delete(c.graphs, oldest)
-	}
+// What a client and its sessions remember of a program, so that its next run need
+// not analyse it, schedule it and prepare its plans anew, is stored with its graph
+// and goes with it, or when client or session are closed. What grows by itself has
+// limits.
+const (
+	maxPlans  = 4096 // of one program: made, and prepared in a session
+	maxStates = 1024 // programs that carry values in a session, between two Resets
+)
+
+// analysed is where a client stores what it knows of a graph.
+type analysed struct {
+	making chan struct{} // one token: who has it analyses
+	p      atomic.Pointer[program]
 }
 
-// forgetLoops drops what the session knows of programs that carry nothing, when
-// there are too many, but for l. The caller holds the session's lock.
-func (s *Session) forgetLoops(l *loop) {
-	if len(s.loops) <= maxPrograms {
-		return
+// current is the program, unless the graph has grown since it was analysed.
+func (a *analysed) current() *program {
+	if p := a.p.Load(); p != nil && !p.srg.Outdated() {
+		return p
 	}
-	for g, o := range s.loops {
-		if o != l && len(o.p.carries) == 0 {
-			delete(s.loops, g)
-		}
-	}
+	return nil
 }
 
-// forgetPlans forgets which plans are prepared, when there are too many: to prepare
-// one again takes one short round trip at most.
-func (s *Session) forgetPlans() {
-	if len(s.prepared) >= maxPlans {
-		clear(s.prepared)
+// program is what the client knows of a graph. Of callers that want it at once one
+// analyses it; the others wait, no longer than ctx.
+func (c *Client) program(ctx context.Context, g *lazy.Graph) (*program, error) {
+	a := c.programs.of(g)
+	if a == nil {
+		a = c.programs.setOnce(g, &analysed{making: oneToken()})
 	}
+	if p := a.current(); p != nil {
+		return p, nil
+	}
+	if err := take(ctx, a.making, "the analysis of "+g.Name()); err != nil {
+		return nil, err
+	}
+	defer func() { a.making <- struct{}{} }()
+	if p := a.current(); p != nil {
+		return p, nil
+	}
+	srg, err := semantic.Analyze(g, c.opts.hints...)
+	if err != nil {
+		return nil, err
+	}
+	p := newProgram(g, srg)
+	a.p.Store(p)
+	return p, nil
+}
+
+// remember notes that a plan is prepared. When there are too many, all are
+// forgotten: to prepare one again takes one short round trip at most.
+func (l *loop) remember(p *plan.Plan, ref transport.PlanRef) {
+	if len(l.prepared) >= maxPlans {
+		clear(l.prepared)
+	}
+	l.prepared[p] = ref
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,21 +14,20 @@ import (
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/local"
-	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/tcp"
 )
 
-// Client runs programs on an executor. It is safe for concurrent use.
+// Client runs programs on an executor. It is safe for concurrent use. What it knows
+// of a graph lives with the graph.
 type Client struct {
 	workers *workers
 	opts    options
 	owned   bool // the executors are closed with the client
 
-	mu     sync.Mutex
-	side   transport.Executor // runs what a policy leaves to the client
-	graphs map[*lazy.Graph]*program
-	uses   uint64               // of graphs: the clock by which they are old
-	wide   map[plan.Hash][]byte // weights in half precision, widened
+	programs *perGraph[analysed]
+
+	mu   sync.Mutex
+	side transport.Executor // runs what a policy leaves to the client
 }
 
 // Open connects to an executor: "local:" is this process, "tcp://host:port"
@@ -62,7 +62,9 @@ func NewClient(exec transport.Executor, opts ...Option) *Client {
 }
 
 func newClient(w *workers, o options) *Client {
-	return &Client{workers: w, opts: o, graphs: map[*lazy.Graph]*program{}}
+	c := &Client{workers: w, opts: o, programs: &perGraph[analysed]{}}
+	runtime.AddCleanup(c, (*perGraph[analysed]).done, c.programs) // of one that is dropped without Close
+	return c
 }
 
 // checkURL finds what is wrong with the URL of an executor.
@@ -126,12 +128,15 @@ func dial(ctx context.Context, executor string, o options) (transport.Executor, 
 	}
 }
 
-// Close closes all sessions and the connection.
+// Close closes all sessions and the connection; calls that are under way are
+// cancelled and return [ErrClosed]. An executor that was given to [NewClient] stays
+// open, with its sessions: it is the caller's to close.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	side := c.side
 	c.side = nil
 	c.mu.Unlock()
+	c.programs.done()
 	var err error
 	if side != nil {
 		err = side.Close()
@@ -158,30 +163,11 @@ func (c *Client) Stats(ctx context.Context) (transport.Stats, error) {
 // Analyze gives the semantically rich graph of a program, computed once, and
 // anew when the program has grown.
 func (c *Client) Analyze(g *lazy.Graph) (*semantic.SRG, error) {
-	p, err := c.program(g)
+	p, err := c.program(context.Background(), g)
 	if err != nil {
 		return nil, err
 	}
 	return p.srg, nil
-}
-
-func (c *Client) program(g *lazy.Graph) (*program, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.uses++
-	if p, ok := c.graphs[g]; ok && !p.srg.Outdated() {
-		p.used = c.uses
-		return p, nil
-	}
-	srg, err := semantic.Analyze(g, c.opts.hints...)
-	if err != nil {
-		return nil, err
-	}
-	p := newProgram(g, srg)
-	p.used = c.uses
-	c.graphs[g] = p
-	c.forgetPrograms()
-	return p, nil
 }
 
 // sideExecutor is an engine in this process for what a policy leaves to the
@@ -195,22 +181,9 @@ func (c *Client) sideExecutor() (transport.Executor, error) {
 			return nil, err
 		}
 		c.side = e
+		if m := c.opts.measured; m != nil {
+			m.UseSide(e)
+		}
 	}
 	return c.side, nil
-}
-
-// SideOps is the number of operators that this process executed because the
-// policy left them to the client: none under semantic.Full.
-func (c *Client) SideOps() int64 {
-	c.mu.Lock()
-	side := c.side
-	c.mu.Unlock()
-	if side == nil {
-		return 0
-	}
-	st, err := side.Stats(context.Background())
-	if err != nil {
-		return 0
-	}
-	return st.Ops
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/credentials"
@@ -25,8 +26,9 @@ type options struct {
 	reconnect time.Duration
 	silence   time.Duration
 
-	oneByOne bool // disables pipelining of requests
-	retry    bool // retry what an overloaded worker refused
+	retry bool // what an overloaded worker did not take
+
+	measured *measure.Policy // of a measurement; nil for none
 }
 
 func defaults(opts []Option) options {
@@ -39,6 +41,12 @@ func defaults(opts []Option) options {
 	return o
 }
 
+// inTurn reports whether requests wait for each other.
+func (o *options) inTurn() bool { return o.measured != nil && o.measured.InTurn }
+
+// resends reports whether a plan is sent again with every run.
+func (o *options) resends() bool { return o.measured != nil && o.measured.Resend }
+
 // Option configures [Open] and [NewClient].
 type Option interface{ apply(*options) }
 
@@ -46,17 +54,18 @@ type optionFunc func(*options)
 
 func (f optionFunc) apply(o *options) { f(o) }
 
-// WithPolicy selects what runs where and what stays on the executor. The
-// default is semantic.Full(). The policy changes what moves, never a result.
+// WithPolicy chooses what runs where and what stays. The default is
+// semantic.Full(). The choice changes what travels, never a result.
 func WithPolicy(p semantic.Policy) Option {
 	return optionFunc(func(o *options) {
 		if p != nil {
 			o.policy = p
+			o.measured, _ = p.(*measure.Policy)
 		}
 	})
 }
 
-// WithLogger sets the logger of the client. The default discards.
+// WithLogger gets the client's log records. The default discards them.
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(o *options) {
 		if l != nil {
@@ -65,8 +74,8 @@ func WithLogger(l *slog.Logger) Option {
 	})
 }
 
-// WithThreads sets the number of compute goroutines of a local executor. The
-// default is GOMAXPROCS. It has no effect on a remote one.
+// WithThreads sets the number of computing goroutines of a local executor. The
+// default is GOMAXPROCS. It does nothing for a remote one.
 func WithThreads(n int) Option { return optionFunc(func(o *options) { o.threads = n }) }
 
 // WithHints overrides what the semantic pass recognises.
@@ -74,29 +83,23 @@ func WithHints(h ...semantic.Hint) Option {
 	return optionFunc(func(o *options) { o.hints = append(o.hints, h...) })
 }
 
-// WithProgress reports the bytes of weights in place whenever a run has to
-// bring weights to the executor first. The default reports nothing.
+// WithProgress is told how many bytes of weights are in place whenever a run
+// has to bring weights to the executor first: by goroutines of the client's, one at
+// a time for each session. It must not block. The default tells nobody.
 func WithProgress(p transport.Progress) Option {
 	return optionFunc(func(o *options) { o.progress = p })
 }
 
-// WithDialer opens the connections to a worker, over TCP and gRPC, with dial,
-// which gets a host and a port: for example a shaped link (transport/link) or a
-// tunnel. The default is a [net.Dialer]. It has no effect on a local executor.
+// WithDialer makes the connection to a worker, over TCP and gRPC alike, with
+// dial, which gets a host and a port: a shaped link (transport/link), a tunnel. Any
+// goroutine may call it.
+// The default is a [net.Dialer]. It does nothing for a local executor.
 func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
 	return optionFunc(func(o *options) { o.dial = dial })
 }
 
-// WithPipelining says whether [Generate] sends prefill and loop in one request
-// and prepares both plans at once, so that a generation costs one round trip.
-// The default is true. With false the loop is sent after the prefill has
-// returned, which exists to measure the difference. The tokens are the same.
-func WithPipelining(on bool) Option {
-	return optionFunc(func(o *options) { o.oneByOne = !on })
-}
-
-// WithRetryOverloaded retries a request that a worker refused because it was
-// overloaded, after the delay that the worker suggests, until the request's
+// WithRetryOverloaded makes a request again that a worker did not take because it
+// was overloaded, after the time that the worker hints at, until the request's
 // context ends or would end before the next attempt. By default the caller gets
-// [ErrOverloaded]. It has no effect on a local executor.
+// [ErrOverloaded]. It does nothing for a local executor.
 func WithRetryOverloaded() Option { return optionFunc(func(o *options) { o.retry = true }) }

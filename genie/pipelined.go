@@ -20,13 +20,8 @@ import (
 // It is false when nothing was done.
 func (g *generation) pipelined(ctx context.Context) (bool, error) {
 	opener, ok := g.s.remote.(transport.LoopOpener)
-	if !ok || g.s.c.opts.oneByOne || !g.loops() {
+	if !ok || g.s.c.opts.inTurn() || !g.loops() {
 		return false, nil
-	}
-	g.s.mu.Lock()
-	defer g.s.mu.Unlock()
-	if g.s.closed {
-		return false, fmt.Errorf("%w: session", ErrClosed)
 	}
 	ran := g.s.forget()
 	open, r, err := g.opening(ctx)
@@ -40,14 +35,17 @@ func (g *generation) pipelined(ctx context.Context) (bool, error) {
 	}
 	open.Reset = ran
 	r.loop.Stop = g.stops()
-	g.s.fresh = false
+	g.s.runs(r.l)
 	last, runs := g.begin, 0
 	ctx, span := g.s.c.span(ctx, "genie.Loop", r.sch.Plan)
 	err = opener.OpenLoop(ctx, *open, r.call, r.loop, func(tokens []byte, elapsed time.Duration) error {
+		if ctx.Err() != nil { // these have come, but nobody wants them any more
+			return ctxError(ctx)
+		}
 		now := time.Now()
 		if runs == 0 {
 			g.out.TTFT = now.Sub(last)
-			g.s.elapsed = elapsed
+			g.s.elapsed.Store(int64(elapsed))
 		} else {
 			g.out.Steps = append(g.out.Steps, now.Sub(last))
 			g.length++
@@ -85,7 +83,7 @@ func (g *generation) opening(ctx context.Context) (*transport.Opening, *repeated
 	}
 	prompt := g.prompt()
 	feed := g.feed(prompt)
-	l, sch, err := g.s.staying(feed, g.lm.Next)
+	l, sch, err := g.s.staying(ctx, feed, g.lm.Next)
 	if err != nil || sch == nil || slices.ContainsFunc(sch.Plan.Outputs, func(o plan.Output) bool { return o.Place != plan.Download }) {
 		return nil, nil, err
 	}
@@ -109,18 +107,16 @@ func (g *generation) opening(ctx context.Context) (*transport.Opening, *repeated
 }
 
 // prepareAll makes ready for runs of several profiles, asking for all plans at
-// once unless that is switched off.
+// once unless that is switched off. The caller has the turn.
 func (s *Session) prepareAll(ctx context.Context, profiles []semantic.Profile, outputs ...*lazy.Tensor) error {
 	g, err := graphOf(outputs)
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return fmt.Errorf("%w: session", ErrClosed)
+	if err := s.ready(ctx); err != nil {
+		return err
 	}
-	l, err := s.loop(g)
+	l, err := s.loop(ctx, g)
 	if err != nil {
 		return err
 	}
@@ -139,30 +135,29 @@ func (s *Session) prepareAll(ctx context.Context, profiles []semantic.Profile, o
 func (s *Session) prepareHere(ctx context.Context, l *loop, profiles []semantic.Profile, outputs []*lazy.Tensor) error {
 	var plans []*plan.Plan
 	for _, p := range profiles {
-		sch, err := l.p.schedule(s.c.opts.policy, p, false, nil, outputs)
+		sch, err := l.p.schedule(ctx, s.c.opts.policy, wanted{profile: p, state: l.state, outputs: outputs})
 		if err != nil {
 			return err
 		}
-		if s.prepared[sch.Plan] == nil && !slices.Contains(plans, sch.Plan) {
+		if l.prepared[sch.Plan] == nil && !slices.Contains(plans, sch.Plan) {
 			plans = append(plans, sch.Plan)
 		}
 	}
 	refs := make([]transport.PlanRef, len(plans))
-	group, ctx := errgroup.WithContext(ctx)
-	if s.c.opts.oneByOne {
+	group, all := errgroup.WithContext(ctx)
+	if s.c.opts.inTurn() {
 		group.SetLimit(1)
 	}
 	for i, p := range plans {
 		group.Go(func() (err error) {
-			refs[i], err = s.prepareRemote(ctx, p, l.p.graph)
+			refs[i], err = s.prepareRemote(all, p, l.p.graph)
 			return err
 		})
 	}
 	err := group.Wait()
 	for i, p := range plans {
 		if refs[i] != nil {
-			s.forgetPlans()
-			s.prepared[p] = refs[i]
+			l.remember(p, refs[i])
 		}
 	}
 	return err

@@ -1,6 +1,7 @@
 package genie
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -21,10 +22,11 @@ type program struct {
 	carries []*inputInfo // the carried inputs, by carry
 	next    []carriedSize
 
-	used uint64 // under the client's lock: when, by its clock
+	making chan struct{} // one token: who has it makes a plan or widens a weight
 
 	mu    sync.Mutex
 	plans map[planKey]*scheduled
+	wide  map[plan.Hash][]byte // weights in half precision, widened
 }
 
 // inputInfo is one input leaf.
@@ -49,7 +51,7 @@ type carriedSize struct {
 }
 
 func newProgram(g *lazy.Graph, srg *semantic.SRG) *program {
-	p := &program{graph: g, srg: srg, inputs: map[string]*inputInfo{}, plans: map[planKey]*scheduled{}}
+	p := &program{graph: g, srg: srg, inputs: map[string]*inputInfo{}, plans: map[planKey]*scheduled{}, making: oneToken()}
 	for _, t := range g.Inputs() {
 		for _, d := range t.Shape() {
 			p.symbols = d.Symbols(p.symbols)
@@ -84,6 +86,7 @@ func newProgram(g *lazy.Graph, srg *semantic.SRG) *program {
 type planKey struct {
 	profile semantic.Profile
 	keep    bool
+	state   string
 	fed     string
 	outputs string
 }
@@ -92,26 +95,67 @@ type planKey struct {
 type scheduled struct {
 	*semantic.Schedule
 	symbols, clientSymbols []int
-	allStay                bool // every carried pair stays on the executor
+	allStay                bool   // every carried pair stays on the executor
+	copied                 []bool // by result: its memory is another's, too
 }
 
-func (p *program) schedule(policy semantic.Policy, profile semantic.Profile, keep bool, fed []int, outputs []*lazy.Tensor) (*scheduled, error) {
-	key := planKey{profile: profile, keep: keep, fed: fmt.Sprint(fed)}
-	named := make([]lazy.Named, len(outputs))
-	for i, t := range outputs {
-		key.outputs += fmt.Sprintf("%d,", t.ID())
-		named[i] = lazy.Named{Name: fmt.Sprintf("out:%d:%d", i, t.ID()), Tensor: t}
+// shared says which results have memory that a carried value or a result before
+// them has, too: the caller may do with each what it likes.
+func shared(sch *semantic.Schedule) []bool {
+	taken := map[semantic.Result]bool{}
+	for _, c := range sch.Carries {
+		if c.State == "" {
+			taken[semantic.Result{Output: c.Output}] = true
+		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if s, ok := p.plans[key]; ok {
+	out := make([]bool, len(sch.Results))
+	for i, r := range sch.Results {
+		out[i] = taken[r]
+		taken[r] = true
+	}
+	return out
+}
+
+// wanted is what a run wants of a plan.
+type wanted struct {
+	profile semantic.Profile
+	keep    bool
+	fed     []int
+	state   string
+	outputs []*lazy.Tensor
+}
+
+func (w *wanted) key() planKey {
+	key := planKey{profile: w.profile, keep: w.keep, state: w.state, fed: fmt.Sprint(w.fed)}
+	for _, t := range w.outputs {
+		key.outputs += fmt.Sprintf("%d,", t.ID())
+	}
+	return key
+}
+
+// schedule finds a plan, and makes it where there is none: one caller at a time,
+// for which another waits no longer than ctx.
+func (p *program) schedule(ctx context.Context, policy semantic.Policy, w wanted) (*scheduled, error) {
+	key := w.key()
+	if s := p.planned(key); s != nil {
 		return s, nil
 	}
-	sch, err := policy.Schedule(p.srg, semantic.Request{Profile: profile, Outputs: named, Keep: keep, Fed: fed})
+	if err := take(ctx, p.making, "a plan"); err != nil {
+		return nil, err
+	}
+	defer func() { p.making <- struct{}{} }()
+	if s := p.planned(key); s != nil {
+		return s, nil
+	}
+	req := semantic.Request{Profile: w.profile, Keep: w.keep, Fed: w.fed, State: w.state}
+	for i, t := range w.outputs {
+		req.Outputs = append(req.Outputs, lazy.Named{Name: fmt.Sprintf("out:%d:%d", i, t.ID()), Tensor: t})
+	}
+	sch, err := policy.Schedule(p.srg, req)
 	if err != nil {
 		return nil, err
 	}
-	s := &scheduled{Schedule: sch}
+	s := &scheduled{Schedule: sch, copied: shared(sch)}
 	s.allStay = !slices.ContainsFunc(sch.Carries, func(c semantic.CarryPlace) bool { return c.State == "" })
 	if s.symbols, err = p.places(sch.Plan.Symbols()); err != nil {
 		return nil, err
@@ -121,11 +165,24 @@ func (p *program) schedule(policy semantic.Policy, profile semantic.Profile, kee
 			return nil, err
 		}
 	}
+	p.remember(key, s)
+	return s, nil
+}
+
+// planned is a plan that has been made; nil for none.
+func (p *program) planned(key planKey) *scheduled {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.plans[key]
+}
+
+func (p *program) remember(key planKey, s *scheduled) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if len(p.plans) >= maxPlans {
 		clear(p.plans)
 	}
 	p.plans[key] = s
-	return s, nil
 }
 
 func (p *program) places(symbols []string) ([]int, error) {

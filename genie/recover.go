@@ -59,42 +59,55 @@ func leaving(err error) bool {
 
 // rebuild gives the session a new half on an executor after the one it had is
 // lost. Carried state that was there is gone, and runs that want it say so until
-// a Reset. It is called with the lock.
+// a Reset. The caller has the turn.
 func (s *Session) rebuild(ctx context.Context, cause error) (err error) {
-	if s.closed {
-		return fmt.Errorf("%w: session", ErrClosed)
-	}
 	ctx, span := s.c.span(ctx, "genie.Rebuild", nil)
 	span.Set(slog.String("genie.cause", cause.Error()))
 	defer func() { span.End(err) }()
-	_ = s.remote.Close()
+	s.lost = cause
+	s.leaveRemote(ctx)
 	r, err := s.c.workers.session(ctx)
 	if err != nil {
 		return err
 	}
 	s.c.opts.logger.Warn("session rebuilt", "error", cause)
-	s.remote, s.fresh = r, true
-	if s.side != nil {
-		_ = s.side.Close()
-		s.side = nil
+	if !s.useRemote(r) {
+		_ = r.Close()
+		return errSessionClosed()
 	}
-	clear(s.prepared)
-	for _, l := range s.loops {
+	s.fresh, s.stale, s.lost = true, false, nil
+	if side := s.side; side != nil && s.useSide(nil) {
+		_ = side.Close()
+	}
+	for l := range s.loops.all() {
+		clear(l.prepared)
 		l.interrupt(cause)
 	}
 	return nil
 }
 
+// leaveRemote closes the session's half on an executor, which may be lost, and
+// waits for that no longer than ctx.
+func (s *Session) leaveRemote(ctx context.Context) {
+	closed, old := make(chan struct{}), s.remote
+	go func() {
+		defer close(closed)
+		_ = old.Close() // it bounds its wait for a worker
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done():
+	}
+}
+
 // restart makes the session one that has run nothing.
 func (s *Session) restart(ctx context.Context, cause error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if !s.fresh {
 		if err := s.rebuild(ctx, cause); err != nil {
 			return err
 		}
 	}
-	for _, l := range s.loops {
+	for l := range s.states.all() {
 		l.reset()
 	}
 	return nil

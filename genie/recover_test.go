@@ -11,6 +11,7 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/fault"
+	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/internal/worker"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/semantic"
@@ -203,7 +204,7 @@ func TestEveryCut(t *testing.T) {
 					return v
 				}})
 				require.NoError(t, err)
-				c, err := genie.Open(t.Context(), "tcp://"+link.Addr(), genie.WithPolicy(p), genie.WithPipelining(pipelined))
+				c, err := genie.Open(t.Context(), "tcp://"+link.Addr(), genie.WithPolicy(&measure.Policy{Policy: p, InTurn: !pipelined}))
 				require.NoError(t, err)
 				out, err := write(t.Context(), c, m, r)
 				require.NoError(t, err, "%s, cut at %d", p.Name(), at)

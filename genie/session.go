@@ -3,33 +3,45 @@ package genie
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Feed gives a run its inputs by name. A carried input that is not fed has the
-// value that the last run left, zeros at first.
+// Feed gives a run its inputs by name, and with their shapes the sizes of symbolic
+// dimensions. Inputs that the outputs do not need may be left out. A carried input
+// that is not fed has the value that the last run left, zeros at first. The run does
+// not hold on to the map or the values.
 type Feed map[string]*Value
 
-// Session carries state between runs of one program. Calls of one session run
-// one after the other; use a session for each conversation.
+// Session carries state between runs of one program or several. It is safe for
+// concurrent use: its calls run one after the other, in the order in which they
+// were made, and a call whose context ends while it waits for its turn returns at
+// once. Use a session for each conversation. See the package's documentation for
+// which programs carry what.
 type Session struct {
-	c      *Client
-	remote transport.Session
+	c       *Client
+	turn    chan struct{} // one token: who has it makes a call
+	ended   chan struct{} // closed by Close
+	elapsed atomic.Int64  // executor's time of the last run, in nanoseconds
+	loops   *perGraph[loop]
 
-	mu       sync.Mutex
-	closed   bool
-	side     transport.Session
-	prepared map[*plan.Plan]transport.PlanRef
-	loops    map[*lazy.Graph]*loop
-	elapsed  time.Duration // executor's time of the last run
-	fresh    bool          // remote is a new one after a loss, and nothing was run there
-	stale    bool          // the executor has state that this side has forgotten
+	// With the turn:
+	states states
+	fresh  bool  // remote is a new one after a loss, and nothing was run there
+	stale  bool  // the executor has state that this side has forgotten
+	lost   error // why remote is gone, where no other could be opened yet
+
+	mu     sync.Mutex
+	closed bool
+	cancel context.CancelCauseFunc // ends the call under way; nil for none
+	remote transport.Session       // changed with the turn, too
+	side   transport.Session       // the same; nil until it is needed
 }
 
 // NewSession opens a session on the executor.
@@ -38,35 +50,33 @@ func (c *Client) NewSession(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Session{c: c, remote: r, prepared: map[*plan.Plan]transport.PlanRef{}, loops: map[*lazy.Graph]*loop{}}, nil
-}
-
-// Close frees what the session holds, here and on the executor.
-func (s *Session) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil
-	}
-	s.closed = true
-	if s.side != nil {
-		_ = s.side.Close()
-	}
-	return s.remote.Close()
+	s := &Session{c: c, remote: r, turn: oneToken(), ended: make(chan struct{}), loops: &perGraph[loop]{}}
+	// One that is dropped without Close leaves nothing behind with its graphs.
+	runtime.AddCleanup(s, (*perGraph[loop]).done, s.loops)
+	return s, nil
 }
 
 // ExecutorTime is the time that the executor itself spent on the last run,
-// transfers apart.
-func (s *Session) ExecutorTime() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.elapsed
-}
+// transfers apart. It waits for no call.
+func (s *Session) ExecutorTime() time.Duration { return time.Duration(s.elapsed.Load()) }
 
 // Reset forgets all carried state, so that the next run starts anew.
 func (s *Session) Reset(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	ctx, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.reset(ctx)
+}
+
+// reset is Reset with the turn.
+func (s *Session) reset(ctx context.Context) error {
+	if s.lost != nil {
+		if err := s.rebuild(ctx, s.lost); err != nil {
+			return err
+		}
+	}
 	if !s.forget() {
 		return nil
 	}
@@ -75,10 +85,11 @@ func (s *Session) Reset(ctx context.Context) error {
 
 // resetRemote forgets the carried state on the executor.
 func (s *Session) resetRemote(ctx context.Context) error {
+	s.stale = true
 	err := s.remote.Reset(ctx)
 	if s.c.recovers(ctx, err) {
 		if err = s.rebuild(ctx, err); err == nil {
-			for _, l := range s.loops {
+			for l := range s.states.all() {
 				l.reset()
 			}
 		}
@@ -90,17 +101,16 @@ func (s *Session) resetRemote(ctx context.Context) error {
 // forget forgets the carried state on this side, and reports whether the executor
 // has some.
 func (s *Session) forget() bool {
-	ran := s.stale
+	ran := s.stale || s.states.ran
 	s.stale = false
-	for _, l := range s.loops {
-		ran = ran || l.ran && len(l.p.carries) > 0
-		l.reset()
-	}
+	s.states.forget()
 	return ran && !s.fresh
 }
 
-// Run computes tensors of one program and brings them here. Errors of capture
-// come back from here too. Between runs the program may grow, by its own
+// Run computes tensors of one program and brings them here: a value for each
+// output, with memory of its own. Errors of capture come back from here too. A run
+// that fails leaves carried state as it was, or lost where it was stopped while it
+// wrote in place: runs then say [ErrState] until a Reset. Between runs the program may grow, by its own
 // goroutine and while no other session uses it: it is then analysed and planned
 // anew, and carried state stays. Only a pair that is carried since later than
 // the session's state is refused with [ErrState] until a Reset.
@@ -115,16 +125,27 @@ func (s *Session) RunRetain(ctx context.Context, feed Feed, outputs ...*lazy.Ten
 }
 
 func (s *Session) run(ctx context.Context, feed Feed, keep bool, outputs []*lazy.Tensor) ([]*Value, error) {
+	if _, err := graphOf(outputs); err != nil {
+		return nil, err
+	}
+	ctx, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	return s.runNow(ctx, feed, keep, outputs)
+}
+
+// runNow is a run with the turn.
+func (s *Session) runNow(ctx context.Context, feed Feed, keep bool, outputs []*lazy.Tensor) ([]*Value, error) {
 	g, err := graphOf(outputs)
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, fmt.Errorf("%w: session", ErrClosed)
+	if err := s.ready(ctx); err != nil {
+		return nil, err
 	}
-	l, err := s.loop(g)
+	l, err := s.loop(ctx, g)
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +160,20 @@ func (s *Session) run(ctx context.Context, feed Feed, keep bool, outputs []*lazy
 	}
 }
 
+// ready makes up for what the call before could not do: it opens the session
+// anew where that failed or was given up, and forgets carried state.
+func (s *Session) ready(ctx context.Context) error {
+	if s.lost != nil {
+		if err := s.rebuild(ctx, s.lost); err != nil {
+			return err
+		}
+	}
+	if s.stale {
+		return s.resetRemote(ctx)
+	}
+	return nil
+}
+
 // runHere is a run on the executor at hand.
 func (s *Session) runHere(ctx context.Context, l *loop, feed Feed, keep bool, outputs []*lazy.Tensor) ([]*Value, error) {
 	if l.gone != nil {
@@ -147,57 +182,47 @@ func (s *Session) runHere(ctx context.Context, l *loop, feed Feed, keep bool, ou
 	if err := l.bind(feed); err != nil {
 		return nil, err
 	}
-	sch, err := l.schedule(s.c.opts.policy, feed, keep, outputs)
+	sch, err := l.schedule(ctx, s.c.opts.policy, feed, keep, outputs)
 	if err != nil {
 		return nil, err
 	}
 	return s.execute(ctx, l, sch, feed, outputs)
 }
 
-func (s *Session) loop(g *lazy.Graph) (*loop, error) {
-	old := s.loops[g]
-	if old != nil && !old.p.srg.Outdated() {
-		return old, nil
+// loop is what the session knows of a program, with names for what it carries.
+func (s *Session) loop(ctx context.Context, g *lazy.Graph) (*loop, error) {
+	l := s.loops.of(g)
+	if l == nil || l.p.srg.Outdated() {
+		p, err := s.c.program(ctx, g)
+		if err != nil {
+			return nil, err
+		}
+		old := l
+		l = newLoop(p)
+		if old != nil {
+			l.takeOver(old)
+			s.states.replaced(old, l)
+		}
+		s.loops.set(g, l)
 	}
-	p, err := s.c.program(g)
-	if err != nil {
-		return nil, err
-	}
-	l := newLoop(p)
-	if old != nil {
-		l.takeOver(old)
-	}
-	s.loops[g] = l
-	s.forgetLoops(l)
-	return l, nil
+	return l, s.states.claim(l)
 }
 
 // Prepare makes ready for runs of a profile, as the first such run would:
-// plans are made and sent, weights are brought to the executor.
+// plans are made and sent, weights are brought to the executor. The profile says
+// of which kind the runs are, not of which size: semantic.PhasePrefill and
+// semantic.PhaseDecode for a program with a KV cache; one without has a single
+// profile.
 func (s *Session) Prepare(ctx context.Context, p semantic.Profile, outputs ...*lazy.Tensor) error {
-	g, err := graphOf(outputs)
+	if _, err := graphOf(outputs); err != nil {
+		return err
+	}
+	ctx, err := s.enter(ctx)
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l, err := s.loop(g)
-	if err != nil {
-		return err
-	}
-	sch, err := l.p.schedule(s.c.opts.policy, p, false, nil, outputs)
-	if err != nil {
-		return err
-	}
-	for replays := 0; ; replays++ {
-		_, err = s.prepare(ctx, sch.Plan, g)
-		if replays == maxReplays || !s.c.recovers(ctx, err) {
-			return err
-		}
-		if err := s.rebuild(ctx, err); err != nil {
-			return err
-		}
-	}
+	defer s.leave()
+	return s.prepareAll(ctx, []semantic.Profile{p}, outputs...)
 }
 
 func graphOf(outputs []*lazy.Tensor) (*lazy.Graph, error) {

@@ -6,21 +6,53 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
 // Value is a tensor with numbers, here or on an executor; where it is does not
-// show until it is read. A value on an executor belongs to its session and is
-// gone when that closes.
+// show until it is read. It is safe for concurrent use and may be fed to any
+// session of any client. A value on an executor belongs to its session and is gone
+// when that closes, unless it was read before.
 type Value struct {
-	t transport.Tensor
-	h transport.Handle
-	s *Session // of a value on an executor
+	t    transport.Tensor
+	kept *kept // of a value on an executor; nil for one that is here
 }
 
-// FromTensor makes a value of host memory, which is not copied.
+// kept is a value on an executor.
+type kept struct {
+	s    *Session
+	from transport.Session // the session's half that has it
+	h    transport.Handle
+	turn chan struct{} // one token: who has it fetches
+	here atomic.Pointer[[]byte]
+}
+
+// fetch brings the value here, once for all callers, who wait for each other no
+// longer than their contexts.
+func (k *kept) fetch(ctx context.Context) ([]byte, error) {
+	if b := k.here.Load(); b != nil {
+		return *b, nil
+	}
+	if err := take(ctx, k.turn, "a value"); err != nil {
+		return nil, err
+	}
+	defer func() { k.turn <- struct{}{} }()
+	if b := k.here.Load(); b != nil {
+		return *b, nil
+	}
+	t, err := k.from.Read(ctx, k.h)
+	if err != nil {
+		return nil, err
+	}
+	k.here.Store(&t.Data)
+	return t.Data, nil
+}
+
+// FromTensor makes a value of host memory, which is not copied: it must not change
+// while a run is fed with it.
 func FromTensor(t transport.Tensor) *Value { return &Value{t: t} }
 
 // Bytes makes a value of any element type from its bytes, row-major and
@@ -30,7 +62,7 @@ func Bytes(dt plan.DType, data []byte, shape ...int) *Value {
 	return FromTensor(transport.Tensor{DType: dt, Shape: shape, Data: data})
 }
 
-// Float32s makes a value from float32 elements, row-major.
+// Float32s makes a value from float32 elements, row-major, which are copied.
 func Float32s(data []float32, shape ...int) *Value {
 	b := make([]byte, 0, len(data)*4)
 	for _, v := range data {
@@ -39,7 +71,7 @@ func Float32s(data []float32, shape ...int) *Value {
 	return FromTensor(transport.Tensor{DType: plan.F32, Shape: shape, Data: b})
 }
 
-// Int32s makes a value from int32 elements, row-major.
+// Int32s makes a value from int32 elements, row-major, which are copied.
 func Int32s(data []int32, shape ...int) *Value {
 	b := make([]byte, 0, len(data)*4)
 	for _, v := range data {
@@ -48,7 +80,7 @@ func Int32s(data []int32, shape ...int) *Value {
 	return FromTensor(transport.Tensor{DType: plan.I32, Shape: shape, Data: b})
 }
 
-// Int64s makes a value from int64 elements, row-major.
+// Int64s makes a value from int64 elements, row-major, which are copied.
 func Int64s(data []int64, shape ...int) *Value {
 	b := make([]byte, 0, len(data)*8)
 	for _, v := range data {
@@ -71,23 +103,23 @@ func Bools(data []bool, shape ...int) *Value {
 // DType is the element type.
 func (v *Value) DType() plan.DType { return v.t.DType }
 
-// Shape is the shape.
+// Shape is the shape, which must not be changed.
 func (v *Value) Shape() []int { return v.t.Shape }
 
 // Remote reports whether the numbers are on an executor.
-func (v *Value) Remote() bool { return v.s != nil }
+func (v *Value) Remote() bool { return v.kept != nil }
 
-// Tensor reads the value; one on an executor is fetched, once. Its memory is the
-// value's: of one made here, what it was made of.
+// Tensor reads the value; one on an executor is fetched, once for all readers, who
+// wait for each other no longer than their contexts. The memory is the value's own.
 func (v *Value) Tensor(ctx context.Context) (transport.Tensor, error) {
-	if v.s != nil && v.t.Data == nil {
-		t, err := v.s.remote.Read(ctx, v.h)
-		if err != nil {
+	t := v.t
+	if v.kept != nil {
+		var err error
+		if t.Data, err = v.kept.fetch(ctx); err != nil {
 			return transport.Tensor{}, err
 		}
-		v.t.Data = t.Data
 	}
-	return v.t, nil
+	return t, nil
 }
 
 // Bytes reads the elements of any type as they are: row-major, little-endian. The
@@ -97,7 +129,7 @@ func (v *Value) Bytes(ctx context.Context) ([]byte, error) {
 	return t.Data, err
 }
 
-// Float32s reads the elements of an f32, f16 or bf16 value. Every number of the half
+// Float32s copies the elements of an f32, f16 or bf16 value. Every number of the half
 // types is one of float32, so widening them is exact: zeros keep their sign,
 // subnormal numbers become normal ones, infinities stay what they are, and a NaN
 // keeps its payload. [Value.Bytes] gives the halves as they are.
@@ -117,7 +149,7 @@ func (v *Value) Float32s(ctx context.Context) ([]float32, error) {
 	return out, nil
 }
 
-// Int32s reads the elements of an i32 value.
+// Int32s copies the elements of an i32 value.
 func (v *Value) Int32s(ctx context.Context) ([]int32, error) {
 	t, err := v.read(ctx, plan.I32)
 	if err != nil {
@@ -180,8 +212,8 @@ func (v *Value) read(ctx context.Context, want ...plan.DType) (transport.Tensor,
 // Release gives a value on an executor back before its session closes. It
 // does nothing for a value that is here.
 func (v *Value) Release(ctx context.Context) error {
-	if v.s == nil {
+	if v.kept == nil {
 		return nil
 	}
-	return v.s.remote.Release(ctx, v.h)
+	return v.kept.from.Release(ctx, v.kept.h)
 }

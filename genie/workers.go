@@ -134,7 +134,11 @@ func (w *workers) sessionHere(ctx context.Context) (transport.Session, error) {
 		if exec, err = dial(ctx, w.urls[at], w.opts); err != nil {
 			return nil, err
 		}
-		if exec = w.keep(at, exec); exec == nil {
+		kept := w.keep(at, exec)
+		if kept != exec {
+			_ = exec.Close() // without the lock: it says goodbye to a worker
+		}
+		if exec = kept; exec == nil {
 			return nil, fmt.Errorf("%w: client", ErrClosed)
 		}
 	}
@@ -148,19 +152,18 @@ func (w *workers) inUse() (at int, exec transport.Executor) {
 	return w.at, w.execs[w.at]
 }
 
-// keep remembers an executor, unless another caller was faster.
+// keep remembers an executor, unless another caller was faster: it gives the one to
+// use, nil when the client is closed.
 func (w *workers) keep(at int, exec transport.Executor) transport.Executor {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed || w.execs[at] != nil {
-		_ = exec.Close()
-		if w.closed {
-			return nil
-		}
-		return w.execs[at]
+	if w.closed {
+		return nil
 	}
-	w.execs[at] = exec
-	return exec
+	if w.execs[at] == nil {
+		w.execs[at] = exec
+	}
+	return w.execs[at]
 }
 
 // next goes on to the next executor.

@@ -11,17 +11,18 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Operator is an operator as a plan says it: the name of one of this module's, and
-// attributes that are data.
+// Operator is an operator in the form of a plan: the name of one of this
+// module's operators, and attributes that are data.
 type Operator interface {
 	Name() string
 	Attrs() plan.Attrs
 }
 
-// Apply adds an operator. The typed functions of this package call it; it is
-// exported for programs that have operators as data, such as those of another
-// graph's [Tensor.Op] or of a plan. An operator that this module does not have
-// is an error, as are attributes and inputs that it does not take.
+// Apply adds an operator. The typed functions of this package call it. It is
+// exported for programs that have operators as data, for example from another
+// graph's [Tensor.Op] or from a plan. An operator that this module does not
+// have is an error, and so are attributes and inputs that the operator does not
+// accept.
 func Apply(o Operator, in ...*Tensor) *Tensor {
 	if o == nil {
 		o = unnamed{}

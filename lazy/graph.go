@@ -28,7 +28,7 @@ const (
 // underscores or dots.
 func Dim(name string) plan.Dim { return plan.Sym(name) }
 
-// Kind says what a tensor is in the captured program.
+// Kind is the kind of a tensor in the captured program.
 type Kind uint8
 
 // The kinds.
@@ -39,15 +39,15 @@ const (
 	KindConst
 )
 
-// What Gorgonia's graph below has of a program and of a tensor, which lazy/gorgonia
-// gives out.
+// The Gorgonia graph below a program and the node below a tensor, to which
+// lazy/gorgonia gives access.
 type (
 	below = lazygraph.Graph
 	node  = lazygraph.Tensor
 )
 
-// Graph is a captured program. Capture from one goroutine; a graph that is no
-// longer added to is safe to share.
+// Graph is a captured program. Capture from one goroutine; a graph that no
+// longer grows is safe to share.
 type Graph struct {
 	below
 
@@ -60,15 +60,17 @@ type Graph struct {
 	carried map[*Tensor]bool // inputs of carries
 	weights transport.Weights
 	model   string
+	state   string         // name of what is carried, if it is shared
 	sizes   map[string]int // placeholder of each symbol in Gorgonia's shapes
 	specs   []plan.Spec    // memory that Apply reuses
 	err     error          // first capture error
 
+	memo   sync.Map
 	fpOnce sync.Once
 	fp     string
 }
 
-// Named is an output: a tensor and the name it is read by.
+// Named is an output: a tensor and its name.
 type Named struct {
 	Name   string
 	Tensor *Tensor
@@ -109,14 +111,15 @@ func (g *Graph) Err() error { return g.err }
 // a [transport.WeightSource].
 func (g *Graph) Weight(h plan.Hash) (transport.Weight, error) { return g.weights.Weight(h) }
 
-// Model is the name under which a worker may have the weights itself.
+// Model is the name under which a worker may have the weights in its model
+// folder.
 func (g *Graph) Model() string { return g.model }
 
 // SetModel gives the weights the name of a model folder.
 func (g *Graph) SetModel(name string) { g.model = name }
 
 // Input adds an input leaf. Dimensions are ints, plan.Dim values or strings
-// naming symbols. The name is what the input is fed by.
+// naming symbols. A run feeds the input by its name.
 func (g *Graph) Input(name string, dt plan.DType, dims ...any) *Tensor {
 	shape, err := parseShape(dims)
 	if err == nil && dt != F32 && dt != Bool && !dt.IsInt() {
@@ -130,8 +133,8 @@ func (g *Graph) Input(name string, dt plan.DType, dims ...any) *Tensor {
 }
 
 // AddWeight adds a weight leaf: constant content, named by its hash, stored as
-// f32, f16 or bf16 (computed as f32), or as an integer type. The content is
-// not copied and must stay as it is while the graph is in use.
+// f32, f16 or bf16 (computed as f32), or as an integer type. The content is not
+// copied and must not change while the graph is in use.
 func (g *Graph) AddWeight(w transport.Weight) *Tensor {
 	spec := plan.Spec{DType: w.Storage, Shape: op.Static(w.Shape)}
 	if w.Storage == plan.F16 || w.Storage == plan.BF16 {
@@ -169,7 +172,7 @@ func (g *Graph) WeightF32(name string, data []float32, shape ...int) *Tensor {
 	return g.AddWeight(transport.Weight{Name: name, Storage: F32, Shape: shape, Data: b, Hash: transport.HashWeight(F32, shape, b)})
 }
 
-// Const adds a constant leaf of float32 values; it travels inside the plan.
+// Const adds a constant leaf of float32 values; it is part of the plan.
 func (g *Graph) Const(data []float32, shape ...int) *Tensor {
 	b := make([]byte, 0, len(data)*4)
 	for _, v := range data {
@@ -206,7 +209,7 @@ func (g *Graph) constant(dt plan.DType, b []byte, shape []int) *Tensor {
 	return t
 }
 
-// Output declares t as a result of the program, read by name.
+// Output declares t as a result of the program with the given name.
 func (g *Graph) Output(name string, t *Tensor) *Tensor {
 	err := check(g, t)
 	if err == nil {
@@ -274,7 +277,7 @@ func (g *Graph) leaf(kind Kind, what, name string, spec plan.Spec, err error) *T
 		return t
 	}
 	g.names[what+name] = true
-	// Gorgonia merges inputs of one name: kind and name together are unique.
+	// Gorgonia merges inputs of one name: the pair of kind and name is unique.
 	n := lazygraph.NewLeaf(lazygraph.Expr(g), spec.DType, what+":"+name, g.placeholder(spec.Shape))
 	t := &Tensor{node: lazygraph.NewTensor(nil, n), g: g, id: len(g.tensors), kind: kind, name: name, spec: spec}
 	g.tensors = append(g.tensors, t)
@@ -291,7 +294,7 @@ func (g *Graph) fail(what string, in []*Tensor, err error) *Tensor {
 	return &Tensor{g: g, id: -1, err: err}
 }
 
-// placeholder gives concrete sizes for Gorgonia: a prime for each symbol.
+// placeholder returns concrete sizes for Gorgonia: a prime for each symbol.
 func (g *Graph) placeholder(s plan.Shape) tensor.Shape {
 	out := make(tensor.Shape, len(s))
 	for i, d := range s {

@@ -26,7 +26,7 @@ type Tensor struct {
 
 var errNil = fmt.Errorf("%w: nil tensor", ErrCapture)
 
-// none stands in for the nil tensor.
+// none replaces the nil tensor.
 var none = &Tensor{id: -1, err: errNil}
 
 func (t *Tensor) orZero() *Tensor {
@@ -50,7 +50,7 @@ func (t *Tensor) Graph() *Graph { return t.orZero().g }
 // ID is t's position in [Graph.Tensors]; -1 for a tensor with an error.
 func (t *Tensor) ID() int { return t.orZero().id }
 
-// Kind says whether t is a leaf, and which.
+// Kind says whether t is a leaf, and of which kind.
 func (t *Tensor) Kind() Kind { return t.orZero().kind }
 
 // Name is the name of a leaf, empty for results of operators.
@@ -65,8 +65,8 @@ func (t *Tensor) DType() plan.DType { return t.orZero().spec.DType }
 // Shape is the shape, outermost dimension first.
 func (t *Tensor) Shape() plan.Shape { return t.orZero().spec.Shape }
 
-// Dim is the size of axis i; negative axes count from the last. An axis that
-// is not there has size 0.
+// Dim is the size of axis i; negative axes count from the last. A missing axis
+// has size 0.
 func (t *Tensor) Dim(i int) plan.Dim {
 	if t == nil {
 		return plan.Dim{}
@@ -95,7 +95,7 @@ func (t *Tensor) WeightRef() (plan.Hash, plan.DType) {
 // ConstData is the content of a constant, little-endian.
 func (t *Tensor) ConstData() []byte { return t.orZero().data }
 
-// String names the tensor for people.
+// String describes the tensor for people.
 func (t *Tensor) String() string {
 	switch {
 	case t == nil:

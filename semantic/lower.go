@@ -240,8 +240,23 @@ func (l *lowering) carry(i int) {
 // stays reports whether carried pair i stays on the executor.
 func (l *lowering) stays(i int) bool { return l.f.State && !slices.Contains(l.r.Fed, i) }
 
+// StateOf is what the names of a graph's states begin with where a session
+// carries the values of no other graph of its structure: it depends on the
+// structure alone, so that different processes make the same plan, and on the
+// name given by [lazy.Graph.ShareState], if there is one.
+func StateOf(g *lazy.Graph) string {
+	if name := g.SharedState(); name != "" {
+		return "@" + name
+	}
+	return g.Fingerprint()[:12]
+}
+
 func (l *lowering) stateName(in *lazy.Tensor) string {
-	return l.s.Graph.Fingerprint()[:12] + "/" + in.Name()
+	of := l.r.State
+	if of == "" {
+		of = StateOf(l.s.Graph)
+	}
+	return of + "/" + in.Name()
 }
 
 // inPlace turns the update of a KV cache into one that works in the state's

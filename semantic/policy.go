@@ -7,11 +7,6 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Cluster describes where a plan may run.
-type Cluster struct {
-	Devices []Device
-}
-
 // Device is one executor's speed, for the cost model.
 type Device struct {
 	FLOPS     float64 // float32 operations a second
@@ -29,10 +24,13 @@ type Device struct {
 // read. No outputs means all that the graph declares.
 type Request struct {
 	Profile Profile
-	Cluster Cluster
 	Outputs []lazy.Named
 	// Keep leaves the outputs on the executor where the policy can.
 	Keep bool
+	// State begins the names of the states that the plan leaves on the executor:
+	// another one for each graph whose values a session carries apart. Empty is
+	// the graph's own, which every graph of its structure has.
+	State string
 	// Fed lists carried pairs, by index, whose value the caller gives: these
 	// come and go with the run.
 	Fed []int
@@ -51,8 +49,6 @@ type Schedule struct {
 	Results []Result
 	// Carries tells how each of the graph's carried pairs gets from run to run.
 	Carries []CarryPlace
-	// Resend sends Plan again with every run.
-	Resend bool
 	// Loop lets the executor repeat a run by itself.
 	Loop bool
 }
@@ -117,9 +113,6 @@ type Features struct {
 	// Loop leaves the loop over tokens to the executor, where state and
 	// sampling are there too.
 	Loop bool
-	// ResendPlan sends the plan with every run, though the executor has it: the
-	// first step of the ablations.
-	ResendPlan bool
 }
 
 // Blind treats every tensor alike.
@@ -161,7 +154,7 @@ func (f Features) Schedule(s *SRG, r Request) (*Schedule, error) {
 	if err := l.emit(); err != nil {
 		return nil, err
 	}
-	l.out.Resend, l.out.Loop = f.ResendPlan, f.Loop
+	l.out.Loop = f.Loop
 	return l.out, nil
 }
 

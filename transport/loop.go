@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
@@ -10,27 +9,26 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Looper is a session that can repeat a run by itself and feed each run with
-// the outputs of the run before. A distant caller then waits once, not once per
-// run.
+// Looper is a session that can repeat a run by itself, each run fed with what
+// the one before gave, so that a caller far away waits once and not once a run.
 type Looper interface {
-	// RunLoop repeats a run as loop says. After every run it calls each with
+	// RunLoop repeats a run as loop says and calls each after every run, with
 	// the value of the output loop.Token, which is valid during the call, and
-	// the executor's own time. An error of each ends the loop and is returned.
-	// After a loop that ends early, for this or another reason, the carried
-	// state is undefined: the session needs a Reset ([ErrState]).
+	// the executor's own time. An error of each ends the loop and comes back.
+	// A loop that ends early, for this or another reason, leaves carried state
+	// that nobody knows: the session wants a Reset ([ErrState]).
 	//
-	// The results equal those of the same runs made one by one.
+	// Results are those of the same runs made one by one.
 	RunLoop(ctx context.Context, call Call, loop Loop, each func(tokens []byte, elapsed time.Duration) error) error
 }
 
-// Loop says how one run produces the next.
+// Loop says how a run makes the next one.
 type Loop struct {
 	// Token is the index of an output i32 [batch] that the plan downloads.
 	Token int
 	// Inputs has an entry for each of the plan's inputs.
 	Inputs []LoopInput
-	// Grow is added to the bindings after each run, element by element.
+	// Grow is added to the bindings after each run, one by one.
 	Grow []int
 	// Limits are the numbers of runs for each sequence of the batch, 1 or more.
 	Limits []int
@@ -38,31 +36,31 @@ type Loop struct {
 	Stop []int32
 }
 
-// LoopInput says what an input gets in the next run.
+// LoopInput says what the next run gets for an input.
 type LoopInput struct {
 	Kind LoopKind
-	Max  int64 // for LoopCount
+	Max  int64 // of LoopCount
 }
 
-// LoopKind says how an input changes from run to run.
+// LoopKind is how an input goes on.
 type LoopKind uint8
 
 // The kinds.
 const (
-	LoopSame  LoopKind = iota // the same value again
-	LoopToken                 // the tokens; an i32 input with as many elements
-	LoopCount                 // each element plus one, at most Max; an i32 input
+	LoopSame  LoopKind = iota // the same again
+	LoopToken                 // the tokens; i32 with as many elements
+	LoopCount                 // every element one more, up to Max; i32
 	endOfLoopKinds
 )
 
 // MaxLoopRuns bounds the runs of a loop.
 const MaxLoopRuns = 1 << 20
 
-// MaxLoopStop bounds the number of tokens that end a sequence.
+// MaxLoopStop bounds the list of tokens that end a sequence.
 const MaxLoopStop = 1 << 10
 
-// Check validates a loop against a plan and the bindings of its first run.
-// Errors wrap [ErrShape], [ErrLimit] or [ErrUnknownInput].
+// Check holds a loop against a plan and the bindings of its first run. Errors
+// wrap [ErrShape], [ErrLimit] or [ErrUnknownInput].
 func (l *Loop) Check(p *plan.Plan, bindings []int) error {
 	switch {
 	case len(l.Inputs) != len(p.Inputs):
@@ -96,68 +94,4 @@ func (l *Loop) Check(p *plan.Plan, bindings []int) error {
 		return fmt.Errorf("%w: tokens are %v", ErrDType, d)
 	}
 	return nil
-}
-
-// LoopState is the progress of a loop. Executors use it; it does no I/O.
-type LoopState struct {
-	loop     *Loop
-	Bindings []int    // of the next run
-	Inputs   [][]byte // of the next run; nil where a handle is
-	done     []bool
-	runs     int
-}
-
-// Start begins a loop with the inputs of its first run. The state takes over
-// bindings and inputs.
-func (l *Loop) Start(bindings []int, inputs [][]byte) *LoopState {
-	return &LoopState{loop: l, Bindings: bindings, Inputs: inputs, done: make([]bool, len(l.Limits))}
-}
-
-// Going is the number of sequences that have not ended.
-func (s *LoopState) Going() (n int) {
-	for _, done := range s.done {
-		if !done {
-			n++
-		}
-	}
-	return n
-}
-
-// Next takes the tokens of a run and prepares the next one. It returns false
-// when every sequence has ended.
-func (s *LoopState) Next(tokens []byte) (more bool, err error) {
-	l := s.loop
-	if len(tokens) != 4*len(s.done) {
-		return false, fmt.Errorf("%w: tokens of %d bytes for %d sequences", ErrShape, len(tokens), len(s.done))
-	}
-	s.runs++
-	for i := range s.done {
-		t := int32(binary.LittleEndian.Uint32(tokens[4*i:]))
-		s.done[i] = s.done[i] || s.runs >= l.Limits[i] || slices.Contains(l.Stop, t)
-	}
-	if !slices.Contains(s.done, false) {
-		return false, nil
-	}
-	for i, n := range l.Grow {
-		s.Bindings[i] += n
-	}
-	for i, in := range l.Inputs {
-		switch in.Kind {
-		case LoopToken:
-			if err := s.give(i, tokens); err != nil {
-				return false, err
-			}
-		case LoopCount:
-			count(s.Inputs[i], in.Max)
-		case LoopSame, endOfLoopKinds:
-		}
-	}
-	return true, nil
-}
-
-func count(b []byte, limit int64) {
-	for ; len(b) >= 4; b = b[4:] {
-		n := int64(int32(binary.LittleEndian.Uint32(b)))
-		binary.LittleEndian.PutUint32(b, uint32(int32(min(n+1, max(limit, n)))))
-	}
 }

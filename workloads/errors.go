@@ -14,7 +14,7 @@ import (
 // is wrong with a tokenizer.json is in package tokenizer, and a config.json that a
 // model cannot be made from is the ErrConfig of that model's package as well.
 var (
-	// ErrMissingFile marks a file that has to be there and is not.
+	// ErrMissingFile marks a required file that is missing.
 	ErrMissingFile = checkpoint.ErrMissingFile
 	// ErrMissingTensor marks a tensor that the checkpoint does not have.
 	ErrMissingTensor = checkpoint.ErrMissingTensor
@@ -56,6 +56,6 @@ var (
 	ErrNoSpace = randomweights.ErrNoSpace
 	// ErrWeightType marks an element type that weights cannot be made in.
 	ErrWeightType = randomweights.ErrDType
-	// ErrTarget marks a path that is no file and cannot be written like one.
+	// ErrTarget marks a path that cannot be written like a file.
 	ErrTarget = atomicfile.ErrTarget
 )

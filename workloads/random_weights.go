@@ -19,9 +19,9 @@ const Seed = 1
 // system's or those of ctx.
 type NewCheckpoint func(ctx context.Context, preset string, seed uint64, dir string, opts CheckpointOptions) error
 
-// RandomWeightsDir is the directory of the float32 checkpoint of an architecture below
-// [ModelsRoot], made at first use: what genie models new PRESET writes. progress
-// may be nil.
+// RandomWeightsDir is the directory of the float32 checkpoint of an
+// architecture below [ModelsRoot], the output of genie models new PRESET. It is
+// created at first use. progress may be nil.
 func RandomWeightsDir(ctx context.Context, preset string, write NewCheckpoint, progress transport.Progress) (string, error) {
 	root, err := ModelsRoot()
 	if err != nil {

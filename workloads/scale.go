@@ -7,18 +7,18 @@ import (
 	"path/filepath"
 )
 
-// Scale is how large a workload is.
+// Scale is the size of a workload.
 type Scale string
 
-// The scales: tiny is for tests and needs nothing but testdata, small is what a
-// laptop runs, full is the size of the reference evaluation.
+// The scales: tiny is for tests and needs only testdata, small runs on a
+// laptop, full is the size of the reference evaluation.
 const (
 	Tiny  Scale = "tiny"
 	Small Scale = "small"
 	Full  Scale = "full"
 )
 
-// EnvScale names the environment variable that chooses the scale.
+// EnvScale names the environment variable for the scale.
 const EnvScale = "GENIE_SCALE"
 
 // ErrScale is the cause of an error about an unknown scale.
@@ -45,9 +45,8 @@ func ScaleFromEnv() (Scale, error) {
 	return s, nil
 }
 
-// EnvModels names the environment variable with the folder in which
-// checkpoints with random weights are made and found; without it, it is genie/models below the
-// user's cache folder.
+// EnvModels names the environment variable for the folder of checkpoints with
+// random weights. The default is genie/models below the user's cache folder.
 const EnvModels = "GENIE_MODELS"
 
 // ModelsRoot is the folder of checkpoints with random weights. It need not exist.

@@ -18,17 +18,18 @@ var ErrMismatch = errors.New("genie: output differs from the reference")
 // ID names a workload in results.
 type ID struct {
 	Name string // llm-decode, llm-prefill, vision-cnn, multimodal-vqa, micro
-	// Variant tells workloads of one name apart: an operator, a prompt length.
+	// Variant distinguishes workloads of one name: an operator, a prompt
+	// length.
 	Variant string
 	Model   string // gpt2, resnet-50, clip-vit-base-patch32, …
 	Scale   Scale
 	Batch   int
-	// Checkpoint is the [Checkpoint.Label] of a directory that stands in for the
+	// Checkpoint is the [Checkpoint.Label] of a directory that replaces the
 	// scale's model, "" without one.
 	Checkpoint string
 }
 
-// Label is the name with what tells it apart at its scale: llm-decode,
+// Label is the name with what distinguishes it at its scale: llm-decode,
 // llm-decode-b4, micro-matmul, llm-decode-austen@1b2c3d4e5f60. No two workloads
 // of a scale or of checkpoints share one.
 func (id ID) Label() string {
@@ -45,12 +46,14 @@ func (id ID) Label() string {
 	return s
 }
 
-// Workload is one workload at one scale and batch size, with fixed inputs and
-// the output that another implementation computed from them. It is immutable.
+// Workload is one workload at one scale and batch size, with constant inputs
+// and the output that another implementation computed from them. It is
+// immutable.
 type Workload interface {
 	ID() ID
 	// Dir is the directory of the checkpoint in the Hugging Face layout. A
-	// one with random weights is made at first use. progress may be nil.
+	// checkpoint with random weights is created at first use. progress may be
+	// nil.
 	Dir(ctx context.Context, progress transport.Progress) (string, error)
 	// Load captures the model of such a directory as a program.
 	Load(ctx context.Context, dir string) (Program, error)
@@ -66,33 +69,33 @@ type Workload interface {
 type Program interface {
 	// Graph is the captured program.
 	Graph() *lazy.Graph
-	// Open makes the program ready to run on a client's executor: sessions
-	// are opened, and weights are in place when it returns if the client's
-	// policy keeps them.
+	// Open prepares the program to run on a client's executor: sessions are
+	// open, and weights are in place when it returns if the client's policy
+	// retains them.
 	Open(ctx context.Context, client *genie.Client) (Runner, error)
 	Close() error
 }
 
-// Runner runs a workload again and again on one executor.
+// Runner runs a workload repeatedly on one executor.
 type Runner interface {
 	// Run runs the workload once.
 	Run(ctx context.Context, o RunOptions) (*Run, error)
 	Close() error
 }
 
-// RunOptions configure a run. The zero value is a whole one.
+// RunOptions configure a run. The zero value is a complete run.
 type RunOptions struct {
-	// MaxTokens bounds the new tokens of a language model, for configurations
-	// that are slow. 0 is no bound.
+	// MaxTokens bounds the new tokens of a language model, for slow
+	// configurations. 0 means no limit.
 	MaxTokens int
 	// MaxBatches bounds the batches of a stream of images, likewise.
 	MaxBatches int
 	// Serial runs a stream's batches one after the other, so that no transfer
 	// overlaps computing.
 	Serial bool
-	// OnFirst is called when the first result is there.
+	// OnFirst is called with the first result.
 	OnFirst func()
-	// Check asks for everything that Verify can compare; such a run is not
+	// Check requests everything that Verify can compare; such a run is not
 	// timed.
 	Check bool
 }
@@ -100,13 +103,13 @@ type RunOptions struct {
 // Run is one run and the time that it took.
 type Run struct {
 	Output
-	// Items is what the run did, in the workload's unit: new tokens, prompt
+	// Items is the work of the run, in the workload's unit: new tokens, prompt
 	// tokens, images.
 	Items int
 	// First is the time to the first result, Steps the times between results.
 	First time.Duration
 	Steps []time.Duration
-	// Executor is the executor's own time of each of its runs.
+	// Executor is the executor's time of each of its runs.
 	Executor []time.Duration
 }
 

@@ -15,6 +15,13 @@ import (
 const testdata = "../../testdata"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(envEcho) != "" {
+		if err := runEcho(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if baselines.Child() {
 		if err := baselines.RunChild(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -24,7 +31,7 @@ func TestMain(m *testing.M) {
 	}
 	benchname.Declare(os.Stdout, append(results.DefaultUnits(),
 		"overhead-ns/tok better=lower", "kernels-ns/tok better=lower", "kernels-ns/op better=lower",
-		"min-ns better=lower", "batch better=higher")...)
+		"min-ns better=lower", "round-trips/op better=lower", "batch better=higher")...)
 	os.Exit(m.Run())
 }
 

@@ -116,7 +116,7 @@ func TestGenerateSecurely(t *testing.T) {
 			"wants a client certificate": append(append([]string{}, ca1...), shown...),
 			"wants a token":              append(append([]string{}, ca1...), pair...),
 			"elsewhere.example":          append([]string{"--tls-server-name", "elsewhere.example"}, all...),
-			"must be given together":                append(append([]string{}, ca1...), "--tls-cert", client.Cert),
+			"must be given together":     append(append([]string{}, ca1...), "--tls-cert", client.Cert),
 			"no such file":               append(append([]string{}, ca1...), "--token-file", "/nowhere/token"),
 		} {
 			r := run(args...)

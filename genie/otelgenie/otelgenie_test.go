@@ -17,8 +17,10 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/genie/otelgenie"
+	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/internal/worker"
 	"github.com/genie-sdk/go/internal/worker/workertest"
+	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
@@ -63,7 +65,7 @@ func named(spans tracetest.SpanStubs, name string) (out tracetest.SpanStubs) {
 func TestGenerate(t *testing.T) {
 	for _, scheme := range []string{"tcp", "grpc"} {
 		t.Run(scheme, func(t *testing.T) {
-			tr := newTraced(t, scheme, genie.WithPipelining(false))
+			tr := newTraced(t, scheme, genie.WithPolicy(measure.InTurn(semantic.Full())))
 			ctx := t.Context()
 			m, err := gpt2.Load(ctx, filepath.Join("..", "..", "testdata", "gpt2", "basic"), gpt2.LoadOptions{})
 			require.NoError(t, err)
@@ -161,7 +163,7 @@ func TestOneRequest(t *testing.T) {
 
 // TestErrors holds that a failed request is a failed span on both sides.
 func TestErrors(t *testing.T) {
-	tr := newTraced(t, "tcp", genie.WithPipelining(false), genie.WithRecovery(false))
+	tr := newTraced(t, "tcp", genie.WithPolicy(measure.InTurn(semantic.Full())), genie.WithRecovery(false))
 	ctx := t.Context()
 	m, err := gpt2.Load(ctx, filepath.Join("..", "..", "testdata", "gpt2", "basic"), gpt2.LoadOptions{})
 	require.NoError(t, err)

@@ -33,7 +33,7 @@ type sessionAccount struct {
 func (p *sessionAccount) Take(n int64) error {
 	if used := p.used.Add(n); p.limit > 0 && used > p.limit {
 		p.used.Add(-n)
-		return &transport.MemoryError{Need: n, Free: max(0, p.limit-used+n), Limit: p.limit, For: "state and kept values of one session"}
+		return &transport.MemoryError{Need: n, Free: max(0, p.limit-used+n), Limit: p.limit, For: "state and retained values of one session"}
 	}
 	err := p.payer.Take(n)
 	if err != nil {

@@ -231,6 +231,24 @@ func (s *Session) Leave(p *Program) {
 	}
 }
 
+// Forget is Leave of a program that the session may have called: what it has bound
+// of it goes first. It waits for the running call.
+func (s *Session) Forget(p *Program) {
+	s.run.Lock()
+	defer s.run.Unlock()
+	s.unbind(p)
+	s.Leave(p)
+}
+
+func (s *Session) unbind(p *Program) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.bound[p]; b != nil {
+		delete(s.bound, p)
+		s.uncharge(b.counted())
+	}
+}
+
 // leave says that one session less uses p.
 func (e *Engine) leave(p *Program) {
 	e.store.leave(p)

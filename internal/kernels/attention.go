@@ -196,8 +196,8 @@ func (h *head) weighted(out, weights []float32, ld, rows, lo, hi int) {
 	}
 }
 
-// manyRows takes a block of rows after another. Panels of keys and values are
-// made when the first block needs them.
+// manyRows processes one block of rows after another. Panels of keys and values
+// are made when the first block needs them.
 func (h *head) manyRows(work []float32) {
 	ld := h.scoreStride()
 	scores, rest := work[:min(h.Rows, scoreRows)*ld], work[min(h.Rows, scoreRows)*ld:]

@@ -49,9 +49,9 @@ func gemmParts(m, n0, n1, k int, h halt.Func, part func(i0, i1, j0, j1 int)) {
 // longRows rows of A are used for each block of a long product.
 const longRows = 256
 
-// gemmLong is a product of great depth, in blocks of widenBlock rows of B; C holds
-// the running sums in between. panel gives the columns from j on, at most a panel
-// of them, of the rows k0 to k1 of B, in the memory that it is offered or not.
+// gemmLong is a product of great depth, in blocks of widenBlock rows of B; C
+// holds the running sums in between. panel returns the columns from j on, at
+// most one panel, of the rows k0 to k1 of B; it may use the given memory.
 func gemmLong(c []float32, ldc int, a []float32, lda int, m, n0, n1, k int, accumulate bool, h halt.Func, panel func(memory []float32, j, k0, k1 int) []float32) {
 	s := widenScratches.Get().(*widenScratch)
 	defer widenScratches.Put(s)

@@ -1,10 +1,11 @@
-// Package lazygraph is what package lazy shares with lazy/gorgonia and nobody
-// outside this module: the Gorgonia graph and nodes below a captured program, its
-// operators as values of internal/op, and the adapter that makes a node of one.
+// Package lazygraph is shared by package lazy and lazy/gorgonia, and is not
+// accessible outside this module: the Gorgonia graph and nodes below a captured
+// program, its operators as values of internal/op, and the adapter that makes a
+// node from an operator.
 //
-// lazy embeds [Graph] and [Tensor] in its own types. Their method is unexported, so
-// that nothing of them shows in the API of lazy, yet *lazy.Graph and *lazy.Tensor
-// are what the functions of this package take.
+// lazy embeds [Graph] and [Tensor] in its own types. Their method is
+// unexported, so they do not show in the API of lazy, yet the functions of this
+// package accept *lazy.Graph and *lazy.Tensor.
 package lazygraph
 
 import (
@@ -16,7 +17,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Graph is what is below a captured program.
+// Graph is the part below a captured program.
 type Graph struct {
 	expr *gorgonia.ExprGraph
 	wide widened
@@ -35,13 +36,13 @@ type HasGraph interface{ lazyGraph() *Graph }
 // Expr is the Gorgonia graph that g is captured on.
 func Expr(g HasGraph) *gorgonia.ExprGraph { return g.lazyGraph().expr }
 
-// Tensor is what is below a captured tensor.
+// Tensor is the part below a captured tensor.
 type Tensor struct {
 	op   op.Op
 	node *gorgonia.Node
 }
 
-// NewTensor is the result of an operator; a leaf has none.
+// NewTensor is the result of an operator; a leaf has no operator.
 func NewTensor(o op.Op, n *gorgonia.Node) Tensor { return Tensor{o, n} }
 
 func (t *Tensor) lazyTensor() *Tensor { return t }
@@ -61,8 +62,8 @@ type widened struct {
 	by map[plan.Hash][]float32
 }
 
-// Widened gives the weight of g with the hash h as float32: what widen made, when it
-// was first asked for, as long as the graph lives.
+// Widened is the weight of g with the hash h as float32: the result of widen at
+// the first call, cached as long as the graph lives.
 func Widened(g HasGraph, h plan.Hash, widen func() ([]float32, error)) ([]float32, error) {
 	w := &g.lazyGraph().wide
 	w.mu.Lock()

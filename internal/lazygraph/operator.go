@@ -15,9 +15,9 @@ import (
 )
 
 // nodeOp is the gorgonia.Op of one node: an operator with the types and the
-// shape that capture inferred. Gorgonia merges nodes whose 32-bit hashes
-// agree, so every nodeOp has its own number for a hash and two nodes never
-// merge by accident.
+// shape from capture. Gorgonia merges nodes with equal 32-bit hashes, so every
+// nodeOp has a unique number as its hash, and two nodes never merge by
+// accident.
 type nodeOp struct {
 	op     op.Op
 	serial uint32
@@ -29,8 +29,9 @@ type nodeOp struct {
 
 var _ gorgonia.Op = (*nodeOp)(nil)
 
-// NewOp makes a Gorgonia operator of o, with the types of its inputs, and the type
-// and the shape of its output. Operators of one graph differ in serial.
+// NewOp makes a Gorgonia operator from o, with the types of its inputs, and the
+// type and the shape of its output. Operators of one graph have distinct
+// serials.
 func NewOp(o op.Op, serial uint32, in []plan.Spec, out plan.Spec, shape tensor.Shape) gorgonia.Op {
 	n := &nodeOp{op: o, serial: serial, out: out, shape: shape, types: make([]hm.Type, len(in)+1)}
 	for i, s := range in {
@@ -118,7 +119,7 @@ func bytesOf[T any](v []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), len(v)*int(unsafe.Sizeof(v[0])))
 }
 
-// ArrayOf reads a Gorgonia value without a copy where it can.
+// ArrayOf reads a Gorgonia value, without a copy if possible.
 func ArrayOf(v gorgonia.Value) (*op.Array, error) {
 	a := &op.Array{Shape: v.Shape()}
 	if t, ok := v.(tensor.Tensor); ok && !t.DataOrder().IsContiguous() {
@@ -205,8 +206,8 @@ func scalarOf(a *op.Array) gorgonia.Value {
 	}
 }
 
-// NewLeaf adds an input node. Gorgonia wants a scalar node, not a tensor of
-// rank 0.
+// NewLeaf adds an input node. Gorgonia requires a scalar node instead of a
+// tensor of rank 0.
 func NewLeaf(g *gorgonia.ExprGraph, dt plan.DType, name string, shape tensor.Shape) *gorgonia.Node {
 	if len(shape) == 0 {
 		return gorgonia.NewScalar(g, dtypeOf(dt), gorgonia.WithName(name))

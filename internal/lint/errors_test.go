@@ -24,6 +24,7 @@ var errorHomes = []struct {
 var unnamedErrors = map[string]string{
 	"semantic.ErrCalibration":              "of calibrations, which callers of package semantic alone make",
 	"transport/internal/remote.FinalError": "a mark between the packages of the client, which unwraps to the cause",
+	"transport/wire.ErrInterrupted":        "a mark between a connection and the client, which goes on",
 	"internal/op.ErrHalted":                "the engine gives the context's error in its place",
 	"internal/device.PanicError":           "an ErrInternal; its stack is for the log",
 	"internal/memory.ErrFault":             "an ErrCorrupt of the weight whose file it is",

@@ -35,6 +35,7 @@ var layers = []layer{
 	{"transport/plan", []string{"transport/plan/internal/..."}},
 	{"transport/plan/internal/...", nil},
 	{"transport", []string{"internal/memory", "transport/plan"}},
+	{"transport/loops", []string{"transport"}},
 	{"transport/conformance", []string{"transport", "transport/plan"}},
 
 	// The wire, and the client's half of it.
@@ -70,13 +71,13 @@ var layers = []layer{
 	}},
 	{"internal/engine", []string{"internal/budget", "internal/device", "internal/halt", "internal/memory", "internal/op", "internal/program", "transport", "transport/plan"}},
 	{"internal/host", []string{"internal/device/...", "internal/engine"}},
-	{"transport/local", []string{"internal/engine", "internal/host", "internal/memory", "transport", "transport/plan"}},
+	{"transport/local", []string{"internal/engine", "internal/host", "internal/memory", "transport", "transport/loops", "transport/plan"}},
 	{"internal/admission", nil},
 	{"internal/connlimit", []string{"transport"}},
 	{"internal/worker", []string{
 		"internal/admission", "internal/budget", "internal/checkpoint", "internal/connlimit", "internal/engine", "internal/memory", "internal/safetensors",
 		"internal/weightcache", "internal/worker/meter",
-		"transport", "transport/plan", "transport/wire/...",
+		"transport", "transport/loops", "transport/plan", "transport/wire/...",
 	}},
 	{"internal/weightcache", []string{"transport", "transport/plan"}},
 	{"internal/worker/meter", []string{"transport", "transport/wire"}},
@@ -93,7 +94,8 @@ var layers = []layer{
 	{"lazy", []string{"internal/lazygraph", "internal/op", "transport", "transport/plan"}},
 	{"lazy/gorgonia", []string{"internal/lazygraph", "internal/op", "lazy", "transport", "transport/plan"}},
 	{"semantic", []string{"internal/lazygraph", "internal/op", "internal/program", "lazy", "transport/plan"}},
-	{"genie", []string{"lazy", "semantic", "transport/..."}},
+	{"internal/measure", []string{"semantic", "transport"}},
+	{"genie", []string{"internal/measure", "lazy", "semantic", "transport/..."}},
 	{"genie/otelgenie", []string{"transport"}},
 
 	// Models and their files.

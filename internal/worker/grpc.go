@@ -43,7 +43,7 @@ func (s *Server) holdPartial(more int64) error {
 		s.opts.Engine.Memory().Release(budget.Buffers, -more)
 		return nil
 	}
-	return s.opts.Engine.Memory().Reserve(budget.Buffers, more, "messages that are under way")
+	return s.opts.Engine.Memory().Reserve(budget.Buffers, more, "messages in transit")
 }
 
 // Limits of what gRPC accepts before this package sees it.

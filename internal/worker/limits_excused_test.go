@@ -116,7 +116,7 @@ var excused = map[string]string{
 	"budget.idleGarbage":     heap,
 	"budget.settleTime":      heap,
 	"genie.maxPlans":         "of this side's own programs",
-	"genie.maxPrograms":      "of this side's own programs",
+	"genie.sweepFrom":        "of this side's own programs",
 	"grpcwire.heldFree":      piece,
 	"grpcwire.heldStep":      piece,
 	"plan.fieldContent":      form,

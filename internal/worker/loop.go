@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/loops"
+	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
@@ -137,7 +139,7 @@ func (r *repetition) spend(ctx context.Context) error {
 // a client that does not read blocks only its own loop.
 func (r *repetition) do(ctx context.Context, st *stream) error {
 	defer r.call.ended()
-	state := r.loop.Start(r.call.bindings, r.call.inputs)
+	state := loops.Start(r.loop, r.call.bindings, r.call.inputs)
 	out := newRunFrames(st, r.call.p.layout.Plan.Outputs[r.loop.Token].Cause)
 	more := true
 	if r.opening != nil {
@@ -174,8 +176,10 @@ func (r *call) once(ctx context.Context, token int) ([]byte, time.Duration, erro
 	if err := ctx.Err(); err != nil {
 		return nil, 0, fmt.Errorf("genie: stopped between two runs: %w", context.Cause(ctx))
 	}
-	if _, err := r.p.layout.Bind(r.bindings); err != nil {
-		return nil, 0, err
+	for i, n := range r.bindings { // grown since the first run, which alone was bound to sizes when it came
+		if n > plan.MaxDimSize {
+			return nil, 0, fmt.Errorf("%w: %s has grown to %d", transport.ErrShape, r.p.layout.Symbols[i], n)
+		}
 	}
 	ec, err := r.s.es.NewCall(ctx, r.p.program, r.bindings)
 	if err != nil {

@@ -204,7 +204,7 @@ func (m *mutator) bindings(n int) []uint64 {
 
 // call is a run of a plan and its payload.
 func (m *mutator) call(num uint32, p *plan.Plan) (*wirepb.Run, []byte) {
-	l := wire.NewLayout(p)
+	l := &wire.Layout{Plan: p, Symbols: p.Symbols()}
 	r := &wirepb.Run{Session: 1, Plan: num, Bindings: m.bindings(len(l.Symbols)), DeadlineMs: 20_000}
 	if m.r.IntN(10) == 0 {
 		r.Handles = append(r.Handles, &wirepb.InputHandle{Input: uint32(m.r.IntN(3)), Handle: m.handle()})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/loops"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
@@ -58,7 +59,7 @@ func (r *repetition) calls(st *stream, h wire.Header, m *wirepb.Loop, control in
 }
 
 // open makes the opening's run, which is answered like those of the loop.
-func (r *repetition) open(ctx context.Context, state *transport.LoopState, out *runFrames) (more bool, err error) {
+func (r *repetition) open(ctx context.Context, state *loops.State, out *runFrames) (more bool, err error) {
 	if err := r.spend(ctx); err != nil {
 		return false, err
 	}

@@ -91,7 +91,7 @@ func (s *session) number(num uint32, p Program, held int64) (first bool, err err
 			keeps++
 		}
 	}
-	next := &prepared{program: p, layout: &wire.Layout{Plan: p.Plan(), Symbols: p.Symbols()}, causes: &inputCauses{}, keeps: keeps, held: held}
+	next := &prepared{program: p, layout: &wire.Layout{Plan: p.Plan(), Symbols: p.Symbols(), Bound: &s.srv.bound}, causes: &inputCauses{}, keeps: keeps, held: held}
 	if old != nil { // another program of the same plan
 		next.causes, next.challenge = old.causes, old.challenge
 		s.tenant.givePlan(old.program)

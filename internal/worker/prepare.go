@@ -215,6 +215,9 @@ func (r *preparation) program(ctx context.Context) (Program, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
+	if err := decoded.OneDevice(); err != nil {
+		return nil, false, err
+	}
 	p, err := backend.Compile(ctx, decoded, r.hash, r.turns.goOn)
 	if err != nil {
 		return nil, false, err

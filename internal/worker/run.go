@@ -12,7 +12,7 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// run is Run: the payload is received into memory of the session, input by
+// run handles Run: it receives the payload into memory of the session, input by
 // input, while earlier calls of the session may still be running.
 func (st *stream) run(h wire.Header, control []byte) (*task, error) {
 	var m wirepb.Run
@@ -26,8 +26,8 @@ func (st *stream) run(h wire.Header, control []byte) (*task, error) {
 	return &task{session: r.s, call: r, do: r.do, free: r.free, seq: m.GetSeq()}, nil
 }
 
-// newCall makes a call, of a control message of so many bytes, whose inputs are to
-// come.
+// newCall makes a call from a control message of that many bytes; its inputs
+// follow.
 func (st *stream) newCall(h wire.Header, m *wirepb.Run, control int) (*call, error) {
 	st.bound(m.GetDeadlineMs())
 	r, sizes, err := st.callOf(m)
@@ -46,7 +46,7 @@ func (st *stream) newCall(h wire.Header, m *wirepb.Run, control int) (*call, err
 	return r, nil
 }
 
-// callOf reads what is to be run, and the sizes of its inputs in bytes.
+// callOf reads what to run, and the sizes of the inputs in bytes.
 func (st *stream) callOf(m *wirepb.Run) (*call, []uint64, error) {
 	s, err := st.c.session(m.GetSession())
 	if err != nil {
@@ -66,14 +66,14 @@ func (st *stream) callOf(m *wirepb.Run) (*call, []uint64, error) {
 		}
 		r.bindings[i] = int(b)
 	}
-	sizes, err := p.layout.Bind(r.bindings)
+	sizes, err := p.layout.BindInputs(r.bindings)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := p.says(m.GetCauses()); err != nil {
 		return nil, nil, err
 	}
-	return r, sizes.Inputs, r.takeHandles(m.GetHandles(), len(sizes.Inputs))
+	return r, sizes, r.takeHandles(m.GetHandles(), len(sizes))
 }
 
 // call is one run of a prepared plan.
@@ -83,12 +83,12 @@ type call struct {
 	bindings []int
 	handles  []transport.Handle // zero where the input is bytes
 	inputs   [][]byte
-	lie      []uint64         // where in memory each input is
+	lie      []uint64         // place of each input in memory
 	sizes    []uint64         // of inputs, in bytes
-	arrival  *arrival         // of the payload; of a loop with an opening, the loop's
-	counted  bool             // among its tenant's calls
-	held     int64            // bytes, of the lists of the call
-	place    *admission.Place // in the worker's queue, once it is there in full
+	arrival  *arrival         // of the payload; with an opening, that of the loop
+	counted  bool             // counted as one of its tenant's calls
+	held     int64            // bytes for the lists of the call
+	place    *admission.Place // in the worker's queue, once the request has arrived completely
 }
 
 func (r *call) takeHandles(list []*wirepb.InputHandle, inputs int) error {
@@ -107,7 +107,7 @@ func (r *call) takeHandles(list []*wirepb.InputHandle, inputs int) error {
 	return nil
 }
 
-// lies lays the inputs that are bytes out in what arrives.
+// lies places the inputs that are bytes in the arrival.
 func (r *call) lies(a *arrival, sizes []uint64) {
 	r.sizes, r.lie = sizes, make([]uint64, len(sizes))
 	for i, n := range sizes {
@@ -117,7 +117,7 @@ func (r *call) lies(a *arrival, sizes []uint64) {
 	}
 }
 
-// arrived finds the inputs in memory when all of them are there.
+// arrived locates the inputs in memory when all of them have arrived.
 func (r *call) arrived(mem []byte) {
 	r.inputs = make([][]byte, len(r.sizes))
 	for i, n := range r.sizes {
@@ -138,8 +138,8 @@ func (r *call) free() {
 	r.arrival.free()
 }
 
-// receive counts the call, of so many inputs and bytes of control message, when
-// its payload could come.
+// receive counts the call, with that many inputs and bytes of control message,
+// if its payload would fit.
 func (r *call) receive(inputs, control int) (err error) {
 	if err := r.arrival.fits(); err != nil {
 		return err
@@ -161,8 +161,8 @@ func (r *call) receive(inputs, control int) (err error) {
 	return nil
 }
 
-// ended takes the call out of its tenant's count. It is called before the last
-// of the answer goes out, so that who has the answer may call again.
+// ended ends the call's count of its tenant. It is called before the last part
+// of the answer is sent, so a client with the answer may call again.
 func (r *call) ended() {
 	if r.counted {
 		r.counted = false

@@ -25,6 +25,7 @@ type Server struct {
 	leases  leases
 	buffers sync.Pool    // *[]byte of wire.ChunkSize, for pieces of weights
 	plans   atomic.Int64 // received
+	bound   atomic.Int64 // times that sizes of a plan's inputs were computed
 	tenants tenants
 	door    *connlimit.Table
 	admit   admitter
@@ -49,6 +50,10 @@ type Server struct {
 	grpc      map[*grpc.Server]struct{}
 	conns     map[*conn]struct{}
 }
+
+// Bound is how often the sizes of a plan's inputs were computed: once for each run,
+// and once for all runs of a loop.
+func (s *Server) Bound() int64 { return s.bound.Load() }
 
 // New makes a server.
 func New(opts Options) *Server {

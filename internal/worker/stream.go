@@ -34,6 +34,7 @@ type stream struct {
 
 	mu      sync.Mutex
 	settled bool // answered, or handed to a session that will
+	began   bool // its session does it
 }
 
 // task is what a request asks for, done when all of the message is there.
@@ -221,6 +222,27 @@ func (st *stream) cancelled() {
 		return
 	}
 	st.cancel(err)
+	if st.waiting() && st.settleBefore() { // its client need not wait until it is its turn, to be told that it has none
+		st.c.answerError(st.id, err)
+	}
+}
+
+// waiting reports whether the request is in its session's queue, or was.
+func (st *stream) waiting() bool { return st.task != nil && st.task.session != nil && st.upload == nil }
+
+// settleBefore settles a request that has not begun.
+func (st *stream) settleBefore() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	first := !st.settled && !st.began
+	st.settled = st.settled || first
+	return first
+}
+
+func (st *stream) begins() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.began = true
 }
 
 // drop frees a request that is not there in full when the connection ends.
@@ -261,6 +283,7 @@ func (t *task) run() {
 			}
 		}
 	}()
+	st.begins()
 	st.starts()
 	if a, err = t.attempt(); err != nil {
 		err = st.failed(err)

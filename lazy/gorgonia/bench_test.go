@@ -124,7 +124,7 @@ func BenchmarkStock(b *testing.B) {
 				}
 			}
 		})
-		b.Run("phase=run/"+c.name, func(b *testing.B) {
+		b.Run(benchname.Of("lower", "local-gorgonia", "phase=run", c.name, "model=gpt2"), func(b *testing.B) {
 			p, err := lazygorgonia.LowerStock(g, c.sizes)
 			if err != nil {
 				b.Fatal(err)

@@ -1,9 +1,10 @@
-// Package gorgonia is where programs of package lazy and graphs of Gorgonia meet.
-// Its API names types of gorgonia.org; that of lazy does not.
+// Package gorgonia connects programs of package lazy with graphs of Gorgonia.
+// Its API uses types of gorgonia.org; that of lazy does not.
 //
-// [Captured] and [Node] give the graph that a program is captured on. Shapes in
-// Gorgonia are numbers, so symbolic dimensions stand as placeholders there.
-// [Instantiate] gives a graph with concrete shapes for ToDot and Gorgonia's machines:
+// [Captured] and [Node] return the graph that a program is captured on. Shapes
+// in Gorgonia are numbers, so symbolic dimensions are placeholders there.
+// [Instantiate] returns a graph with concrete shapes for ToDot and Gorgonia's
+// machines:
 //
 //	inst, err := gorgonia.Instantiate(g, plan.Bindings{"batch": 2})
 //	err = inst.Feed(x, input)
@@ -11,10 +12,10 @@
 //	err = m.RunAll()
 //	y, err := inst.Value(out)
 //
-// It runs the reference kernels, so it is an oracle. Values of size zero (an empty
-// cache) pass through those machines, but Gorgonia's own Value.Data panics on them:
-// read with [Instance.Value]. [LowerStock] expresses a program in Gorgonia's own
-// operators instead.
+// It runs the reference kernels, so it is an oracle. Values of size zero (an
+// empty cache) pass through those machines, but Gorgonia's own Value.Data
+// panics on them: read with [Instance.Value]. [LowerStock] expresses a program
+// in Gorgonia's own operators instead.
 package gorgonia
 
 import (
@@ -38,7 +39,7 @@ func Node(t *lazy.Tensor) *gorgonia.Node {
 	return lazygraph.Node(t)
 }
 
-// check says what is wrong with t as a tensor of g.
+// check finds what is wrong with t as a tensor of g.
 func check(g *lazy.Graph, t *lazy.Tensor) error {
 	if err := t.Err(); err != nil {
 		return err

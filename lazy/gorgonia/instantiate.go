@@ -13,7 +13,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Instance is a program with concrete shapes on a Gorgonia graph of its own,
+// Instance is a program with concrete shapes on a separate Gorgonia graph,
 // which ToDot and Gorgonia's machines accept. Its operators run the reference
 // kernels.
 type Instance struct {
@@ -25,7 +25,7 @@ type Instance struct {
 }
 
 // Instantiate binds the symbolic dimensions and builds the concrete graph.
-// Weights and constants have their values; inputs want one from
+// Weights and constants have their values; inputs get theirs from
 // [Instance.Feed]. Errors: a symbol without a size, a capture error, a slice
 // outside its tensor.
 func Instantiate(g *lazy.Graph, sizes plan.Bindings) (*Instance, error) {
@@ -51,9 +51,9 @@ func Instantiate(g *lazy.Graph, sizes plan.Bindings) (*Instance, error) {
 	return nil, errHashes
 }
 
-// Gorgonia's compiler takes two nodes with the same 32-bit hash for one. Hashes
-// begin with the names of the leaves, so another prefix there gives all nodes
-// other hashes.
+// Gorgonia's compiler merges two nodes with the same 32-bit hash. Hashes begin
+// with the names of the leaves, so another prefix there gives all nodes other
+// hashes.
 const maxSalts = 8
 
 var errHashes = fmt.Errorf("%w: the hashes of two nodes agree, whatever the names", lazy.ErrCapture)

@@ -20,36 +20,36 @@ import (
 // operators cannot express.
 var ErrNoStock = errors.New("genie: no stock Gorgonia form")
 
-// StockProgram is a program lowered to Gorgonia's own operators, for one set
-// of sizes, with the TapeMachine that runs it. None of its nodes runs a kernel
-// of this module. A StockProgram is not safe for concurrent use; programs of
-// one graph share the memory of its weights and may run side by side.
+// StockProgram is a program lowered to Gorgonia's own operators, for one set of
+// sizes, with the TapeMachine that runs it. None of its nodes runs a kernel of
+// this module. A StockProgram is not safe for concurrent use; programs of one
+// graph share the memory of its weights and may run concurrently.
 //
 // # Traps
 //
-// What the lowering has to work round, found in gorgonia v0.9.18:
+// What the lowering has to work around, found in gorgonia v0.9.18:
 //
 //   - A slice is hashed by its bounds modulo 256, so slices of a wide tensor
-//     become one node. Wide axes are cut in two steps whose shapes tell them
-//     apart.
-//   - Equal 32-bit hashes make nodes one, when a graph is built (children are
-//     not compared) and again when it is compiled. Each new node's children
-//     are checked, then all hashes, and other leaf names are tried.
-//   - The machine overwrites the first operand of an elementwise operator
-//     after its last use, and a reshape shares memory that this liveness does
-//     not see. A shared first operand, a weight or an output is therefore
-//     swapped with the second or copied.
+//     become one node. Wide axes are cut in two steps with distinct shapes.
+//   - Nodes with equal 32-bit hashes become one, when a graph is built
+//     (children are not compared) and again when it is compiled. The lowering
+//     checks each new node's children, then all hashes, and tries other leaf
+//     names.
+//   - The machine overwrites the first operand of an elementwise operator after
+//     its last use, and a reshape shares memory, which this liveness ignores. A
+//     shared first operand, a weight or an output is therefore swapped with the
+//     second or copied.
 //   - A reshape in place changes the shape of the bound input itself: inputs
-//     are bound afresh before every run.
+//     are bound again before every run.
 //   - A slice of length one drops its axis, a slice of a later axis copies the
 //     whole tensor once for each axis before it, a tensor of size zero cannot
-//     be read, BatchedMatMul of two matrices does not end, and a matrix
-//     product with a transposed operand has no other form.
-//   - SoftMax subtracts the largest of all but the first element of a row and
-//     the first of the whole tensor, so a row far from that one becomes NaN. It
-//     is composed of Max, Exp and a quotient.
-//   - An index outside a table panics on another goroutine, beyond recovery:
-//     [StockProgram.Feed] checks indices.
+//     be read, BatchedMatMul of two matrices does not end, and a matrix product
+//     with a transposed operand has no equivalent.
+//   - SoftMax subtracts the maximum of all but the first element of a row and
+//     of the first of the whole tensor, so a row far from that one becomes NaN.
+//     The lowering composes it of Max, Exp and a quotient.
+//   - An index outside a table panics on another goroutine, where it cannot be
+//     recovered: [StockProgram.Feed] checks indices.
 type StockProgram struct {
 	*gorgonia.ExprGraph
 
@@ -62,8 +62,8 @@ type StockProgram struct {
 	ran     bool
 }
 
-// stockLeaf is one input node: a captured leaf seen at a shape, or a constant
-// of the lowering.
+// stockLeaf is one input node: a captured leaf at a shape, or a constant of the
+// lowering.
 type stockLeaf struct {
 	node  *gorgonia.Node
 	of    *lazy.Tensor // nil for a constant of the lowering
@@ -73,11 +73,11 @@ type stockLeaf struct {
 	clamp bool
 }
 
-// LowerStock lowers what outputs need (the declared outputs, if none are
-// given) to stock Gorgonia operators at the given sizes. The graph's weights
-// are not copied; those stored as f16 or bf16 are widened once for all
-// programs of the graph. An operator without a stock form is an error that
-// wraps [ErrNoStock] and names it.
+// LowerStock lowers what outputs need (the declared outputs, if none are given)
+// to stock Gorgonia operators at the given sizes. The graph's weights are not
+// copied; those stored as f16 or bf16 are widened once for all programs of the
+// graph. An operator without a stock equivalent is an error that wraps
+// [ErrNoStock] and names it.
 func LowerStock(g *lazy.Graph, sizes plan.Bindings, outputs ...*lazy.Tensor) (*StockProgram, error) {
 	if g.Err() != nil {
 		return nil, g.Err()
@@ -136,7 +136,7 @@ func lowerStock(g *lazy.Graph, sizes plan.Bindings, outputs []*lazy.Tensor, salt
 	return p, nil
 }
 
-// Feed gives an input its value. The data is not copied and must stay as it is
+// Feed gives an input its value. The data is not copied and must not change
 // until the last run that uses it.
 func (p *StockProgram) Feed(t *lazy.Tensor, x transport.Tensor) error {
 	if err := check(p.graph, t); err != nil {
@@ -212,8 +212,8 @@ func (p *StockProgram) Run() error {
 	return nil
 }
 
-// Value reads an output of the last run. Its memory is the program's and good
-// until the next run.
+// Value reads an output of the last run. The program owns its memory, which is
+// valid until the next run.
 func (p *StockProgram) Value(t *lazy.Tensor) (transport.Tensor, error) {
 	if !slices.Contains(p.outputs, t) {
 		return transport.Tensor{}, fmt.Errorf("%w: %v is no output of the stock program", lazy.ErrCapture, t)
@@ -246,8 +246,8 @@ func weightF32s(g *lazy.Graph, h plan.Hash) ([]float32, error) {
 	if w.Storage == plan.F32 && w.File == "" {
 		return float32s(w.Data), nil
 	}
-	// Gorgonia's machines read in goroutines of their own, where a mapped file
-	// that is cut short would end the process.
+	// Gorgonia's machines read in their own goroutines, where a truncated
+	// mapped file would end the process.
 	return lazygraph.Widened(g, h, func() ([]float32, error) {
 		a, err := weightArray(w)
 		if err != nil {

@@ -22,8 +22,8 @@ type stockBuilder struct {
 	nodes  map[*lazy.Tensor]*gorgonia.Node
 	leaves []*stockLeaf
 	byName map[string]*stockLeaf
-	// shared are the nodes whose memory something else may read later, which
-	// an operator must not overwrite.
+	// shared are the nodes whose memory may be read later by something else, so
+	// an operator must not overwrite it.
 	shared map[*gorgonia.Node]bool
 	cuts   map[cut]int // where each slice made so far starts
 }
@@ -53,8 +53,8 @@ func (b *stockBuilder) shape(t *lazy.Tensor) (tensor.Shape, error) {
 	return tensor.Shape(s), err
 }
 
-// node is t at the given shape, which has as many elements; owned says that
-// its memory may be overwritten.
+// node is t at the given shape, which has the same number of elements; owned
+// says that its memory may be overwritten.
 func (b *stockBuilder) node(t *lazy.Tensor, shape ...int) (*gorgonia.Node, error) {
 	if t.DType() != plan.F32 {
 		return nil, noStock(t, "a value of %v", t.DType())
@@ -119,8 +119,8 @@ func (b *stockBuilder) input(t *lazy.Tensor, name string, dt tensor.Dtype, shape
 	return l, true
 }
 
-// made checks that a new node hangs below the children it was made from: one
-// that Gorgonia took from elsewhere because the hashes agree does not.
+// made checks that a new node has the given children: a node that Gorgonia
+// reused because of an equal hash does not.
 func (b *stockBuilder) made(n *gorgonia.Node, err error, from ...*gorgonia.Node) (*gorgonia.Node, error) {
 	if err != nil {
 		return nil, err
@@ -148,8 +148,8 @@ func (b *stockBuilder) reaches(n, c *gorgonia.Node, depth int) bool {
 	return false
 }
 
-// reshape shares its operand's memory; whoever may not overwrite that may not
-// overwrite this.
+// reshape shares its operand's memory: if that must not be overwritten, neither
+// must this.
 func (b *stockBuilder) reshape(n *gorgonia.Node, shape ...int) (*gorgonia.Node, error) {
 	if n.Shape().Eq(tensor.Shape(shape)) && len(n.Shape()) == len(shape) {
 		return n, nil
@@ -164,16 +164,16 @@ func (b *stockBuilder) reshape(n *gorgonia.Node, shape ...int) (*gorgonia.Node, 
 	return r, nil
 }
 
-// cut is what Gorgonia's hash tells apart about a slice.
+// cut is the part of a slice that Gorgonia's hash distinguishes.
 type cut struct {
 	of          *gorgonia.Node
 	axis, long  int
 	start, stop byte
 }
 
-// slice keeps start to stop of the second axis of a matrix or the first one.
-// Where another slice has the same hash, something is cut off in a step before
-// it, so that the operands differ.
+// slice takes start to stop of the second axis of a matrix or the first one. If
+// another slice has the same hash, a part is cut off in a step before it, so
+// that the operands differ.
 func (b *stockBuilder) slice(n *gorgonia.Node, axis, start, stop int) (*gorgonia.Node, error) {
 	if b.cutFree(n, axis, start, stop) {
 		return b.sliceOnce(n, axis, start, stop)

@@ -11,8 +11,8 @@ import (
 	"github.com/genie-sdk/go/lazy"
 )
 
-// causalMask adds the lowest float to what is masked, or, where the padding of
-// each sequence is known only when the program runs, selects by multiplying.
+// causalMask adds the lowest float to masked scores, or, if the padding of each
+// sequence is known only at run time, selects by multiplication.
 func (b *stockBuilder) causalMask(t *lazy.Tensor, o op.CausalMask, shape tensor.Shape) (*gorgonia.Node, error) {
 	r := len(shape)
 	q, k := shape[r-2], shape[r-1]

@@ -66,8 +66,8 @@ func scalarConst(t *lazy.Tensor) (float32, bool) {
 	return float32s(t.ConstData())[0], true
 }
 
-// mergeAxes gives shapes of equal rank for two operands: neighbouring axes
-// that are repeated by the same side, or by neither, become one.
+// mergeAxes returns shapes of equal rank for two operands: adjacent axes that
+// the same operand repeats, or none, become one.
 func (b *stockBuilder) mergeAxes(x, y *lazy.Tensor, out tensor.Shape) (xs, ys []int, err error) {
 	a, err := b.shape(x)
 	if err != nil {

@@ -176,7 +176,7 @@ func (b *stockBuilder) transposed(x *lazy.Tensor, perm []int) (*gorgonia.Node, e
 	return b.reshape(r, to...)
 }
 
-// around is a shape seen from one axis: what is before it, itself, after it.
+// around is a shape split at one axis: what is before it, itself, after it.
 func around(s tensor.Shape, axis int) (before, n, after int) {
 	before, after = 1, 1
 	for i, d := range s {
@@ -226,7 +226,7 @@ func (b *stockBuilder) sliced(t *lazy.Tensor, o op.Slice) (*gorgonia.Node, error
 	return b.slice(x, along, start, stop)
 }
 
-// concat leaves out what is empty.
+// concat skips empty operands.
 func (b *stockBuilder) concat(t *lazy.Tensor, o op.Concat, shape tensor.Shape) (*gorgonia.Node, error) {
 	axis := o.Axis
 	if axis < 0 {

@@ -48,6 +48,7 @@ func testBadPlans(f *fixture) {
 		"version":           func(b *builder) { b.p.Version++ },
 		"undefined value":   func(b *builder) { b.p.Steps[0].In[0] = 99 },
 		"device":            func(b *builder) { b.p.Steps[0].Device = -1 },
+		"another device":    func(b *builder) { b.p.Steps[1].Device = 1 },
 	} {
 		b := plainAffine()
 		spoil(b)
@@ -94,6 +95,8 @@ func testClosed(f *fixture) {
 	_, err := s.Prepare(f.ctx, &b.p, b.weights, nil)
 	require.ErrorIs(f, err, transport.ErrClosed)
 	require.ErrorIs(f, s.Reset(f.ctx), transport.ErrClosed)
+	_, err = s.Read(f.ctx, transport.Handle{Session: 1, ID: 1})
+	require.ErrorIs(f, err, transport.ErrStaleHandle)
 	f.run(other, otherRef, []int{1}, in)
 
 	f.checkLedger(f.ex)

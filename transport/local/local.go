@@ -6,15 +6,12 @@ package local
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/plan"
 )
 
 // Option configures [Open].
@@ -64,15 +61,17 @@ func Open(opts ...Option) (transport.Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &executor{engine: e}, nil
+	return &executor{engine: e, sessions: map[*session]struct{}{}}, nil
 }
 
 type executor struct {
 	engine *engine.Engine
 	ledger transport.Ledger
 	plans  int64
-	mu     sync.Mutex
-	closed bool
+
+	mu       sync.Mutex
+	closed   bool
+	sessions map[*session]struct{} // open ones
 }
 
 // NewSession implements [transport.Executor].
@@ -85,8 +84,8 @@ func (x *executor) NewSession(ctx context.Context) (transport.Session, error) {
 	if x.closed {
 		return nil, fmt.Errorf("%w: local executor", transport.ErrClosed)
 	}
-	s := &session{x: x, es: x.engine.NewSession(), turn: make(chan struct{}, 1)}
-	s.turn <- struct{}{}
+	s := newSession(x)
+	x.sessions[s] = struct{}{}
 	return s, nil
 }
 
@@ -104,107 +103,42 @@ func (x *executor) Stats(context.Context) (transport.Stats, error) {
 
 // Close implements [transport.Executor].
 func (x *executor) Close() error {
-	x.mu.Lock()
-	closed := x.closed
-	x.closed = true
-	x.mu.Unlock()
-	if closed {
+	open, first := x.end()
+	if !first {
 		return nil
+	}
+	for _, s := range open {
+		s.end()
 	}
 	return x.engine.Close()
 }
 
-// session implements [transport.Session].
-type session struct {
-	x    *executor
-	es   *engine.Session
-	turn chan struct{} // one token: who has it uses the engine's session
-
-	unknown bool // with the turn: a loop that ended early left state that nobody knows
-
-	mu     sync.Mutex
-	closed bool
+// end lets no session be opened any more and gives those that are open; first is
+// false when it has done so before.
+func (x *executor) end() (open []*session, first bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closed {
+		return nil, false
+	}
+	x.closed = true
+	for s := range x.sessions {
+		open = append(open, s)
+	}
+	clear(x.sessions)
+	return open, true
 }
 
-// planRef implements [transport.PlanRef].
-type planRef struct {
-	session *session
-	program *engine.Program
+// forget takes a session that is closed from the executor's.
+func (x *executor) forget(s *session) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.sessions, s)
 }
 
-// Hash implements [transport.PlanRef].
-func (r *planRef) Hash() plan.Hash { return r.program.Hash() }
-
-// enter waits for the session's turn.
-func (s *session) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("local session: %w", ctxError(ctx))
-	}
-	select {
-	case <-s.turn:
-	case <-ctx.Done():
-		return fmt.Errorf("local session: %w", ctxError(ctx))
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		s.leave()
-		return fmt.Errorf("%w: local session", transport.ErrClosed)
-	}
-	return nil
-}
-
-func (s *session) leave() { s.turn <- struct{}{} }
-
-// ctxError is both what ended ctx and why.
-func ctxError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", err, cause)
-}
-
-// Read implements [transport.Session].
-func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tensor, error) {
-	if err := s.enter(ctx); err != nil {
-		return transport.Tensor{}, err
-	}
-	defer s.leave()
-	t, err := s.es.Read(h)
-	t.Shape, t.Data = slices.Clone(t.Shape), slices.Clone(t.Data)
-	return t, err
-}
-
-// Release implements [transport.Session].
-func (s *session) Release(ctx context.Context, h ...transport.Handle) error {
-	if err := s.enter(ctx); err != nil {
-		return err
-	}
-	defer s.leave()
-	s.es.Release(h...)
-	return nil
-}
-
-// Reset implements [transport.Session].
-func (s *session) Reset(ctx context.Context) error {
-	if err := s.enter(ctx); err != nil {
-		return err
-	}
-	defer s.leave()
-	s.es.Reset()
-	s.unknown = false
-	return nil
-}
-
-// Close implements [transport.Session]. It waits for the call that is running.
-func (s *session) Close() error {
-	s.mu.Lock()
-	closed := s.closed
-	s.closed = true
-	s.mu.Unlock()
-	if !closed {
-		s.es.Close()
-	}
-	return nil
+// compiled counts a plan.
+func (x *executor) compiled() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.plans++
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/loops"
 )
 
 // RunLoop implements [transport.Looper].
@@ -34,7 +35,7 @@ func (s *session) loop(ctx context.Context, open *transport.Opening, call transp
 	if err := loop.Check(ref.program.Plan(), call.Bindings); err != nil {
 		return err
 	}
-	if err := s.enter(ctx); err != nil {
+	if ctx, err = s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.leave()
@@ -48,7 +49,7 @@ func (s *session) loop(ctx context.Context, open *transport.Opening, call transp
 		call.Inputs[i].Data, call.Inputs[i].File = inputs[i], ""
 	}
 	call.Bindings = slices.Clone(call.Bindings)
-	state := loop.Start(call.Bindings, inputs)
+	state := loops.Start(&loop, call.Bindings, inputs)
 	ended := false
 	defer func() { s.unknown = s.unknown || !ended }()
 	more := true
@@ -74,7 +75,7 @@ func (s *session) loop(ctx context.Context, open *transport.Opening, call transp
 }
 
 // open makes the run before a loop.
-func (s *session) open(ctx context.Context, o *transport.Opening, state *transport.LoopState, each func([]byte, time.Duration) error) (more bool, err error) {
+func (s *session) open(ctx context.Context, o *transport.Opening, state *loops.State, each func([]byte, time.Duration) error) (more bool, err error) {
 	if o.Reset {
 		s.es.Reset()
 		s.unknown = false

@@ -21,27 +21,31 @@ const (
 
 // Prepare implements [transport.Session].
 func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.WeightSource, progress transport.Progress) (transport.PlanRef, error) {
-	if err := s.enter(ctx); err != nil {
+	ctx, err := s.enter(ctx)
+	if err != nil {
 		return nil, err
 	}
 	defer s.leave()
 	e := s.x.engine
 	program, ok := e.Program(p.Hash())
 	if !ok {
-		var err error
+		if err := p.OneDevice(); err != nil {
+			return nil, err
+		}
 		if program, err = e.CompileContext(ctx, p, nil); err != nil {
 			return nil, err
 		}
-		s.x.mu.Lock()
-		s.x.plans++
-		s.x.mu.Unlock()
+		s.x.compiled()
 	}
 	if err := s.es.Use(program); err != nil {
 		return nil, err
 	}
+	ref := s.refer(program)
 	missing := e.Missing(program)
 	if err := e.Fits(program, nil); err != nil {
-		s.es.Leave(program)
+		if s.sole(program) {
+			s.es.Leave(program)
+		}
 		return nil, err
 	}
 	list := make([]transport.Weight, len(missing))
@@ -79,7 +83,7 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 			list[i].Release()
 		}
 	}
-	return &planRef{s, program}, nil
+	return ref, nil
 }
 
 // put packs a weight. It copies the content of a mapped file first. So the
@@ -126,7 +130,7 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 	if err != nil {
 		return transport.Result{}, err
 	}
-	if err := s.enter(ctx); err != nil {
+	if ctx, err = s.enter(ctx); err != nil {
 		return transport.Result{}, err
 	}
 	defer s.leave()

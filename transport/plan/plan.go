@@ -87,7 +87,7 @@ type Step struct {
 	Attrs  Attrs  `json:"attrs,omitempty"`
 	In     []int  `json:"in"`
 	Out    int    `json:"out"`
-	Device int    `json:"device"` // index of the device that runs it; 0 is the executor itself
+	Device int    `json:"device"` // index of the device that runs it; 0 is the executor's own, see [Plan.OneDevice]
 	Branch int    `json:"branch"` // branch of the graph, 0 outside any fork
 }
 

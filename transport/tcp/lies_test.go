@@ -212,3 +212,16 @@ func unwrapped(err error) error {
 	}
 	return nil
 }
+
+// TestOneDevice asks a worker that takes any plan for a device which no worker
+// has: this side refuses to send it.
+func TestOneDevice(t *testing.T) {
+	_, ex, s := lied(t, nil)
+	p, weights := keepingPlan()
+	p.Steps[0].Device = 1
+	before := ex.Ledger().Snapshot()
+	_, err := s.Prepare(t.Context(), p, weights, nil)
+	require.ErrorIs(t, err, transport.ErrInvalidPlan)
+	require.ErrorContains(t, err, "device 1")
+	require.Zero(t, ex.Ledger().Snapshot().Sub(before).Sent.Total(), "nothing was sent")
+}

@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -14,10 +15,10 @@ import (
 type Layout struct {
 	Plan    *plan.Plan
 	Symbols []string
+	// Bound, if not nil, counts how often sizes were computed: once for each run on
+	// either side, and once for all runs of a loop.
+	Bound *atomic.Int64
 }
-
-// NewLayout reads the layout of p.
-func NewLayout(p *plan.Plan) *Layout { return &Layout{Plan: p, Symbols: p.Symbols()} }
 
 // Sizes are the sizes of one call.
 type Sizes struct {
@@ -27,36 +28,65 @@ type Sizes struct {
 
 // Bind computes sizes; bindings are in the order of the plan's symbols.
 func (l *Layout) Bind(bindings []int) (Sizes, error) {
-	if len(bindings) != len(l.Symbols) {
-		return Sizes{}, fmt.Errorf("%w: %d bindings for %d symbols", transport.ErrShape, len(bindings), len(l.Symbols))
+	b, err := l.named(bindings)
+	if err != nil {
+		return Sizes{}, err
 	}
-	b := make(plan.Bindings, len(bindings))
-	for i, n := range bindings {
-		if n < 0 || n > plan.MaxDimSize {
-			return Sizes{}, fmt.Errorf("%w: %s is bound to %d", transport.ErrShape, l.Symbols[i], n)
-		}
-		b[l.Symbols[i]] = n
+	s := Sizes{Outputs: make([][]int, len(l.Plan.Outputs))}
+	if s.Inputs, err = l.inputs(b); err != nil {
+		return Sizes{}, err
 	}
-	p := l.Plan
-	s := Sizes{Inputs: make([]uint64, len(p.Inputs)), Outputs: make([][]int, len(p.Outputs))}
-	for i, in := range p.Inputs {
-		var err error
-		s.Inputs[i], err = bound(&p.Values[in.Value].Spec, b)
-		if errors.Is(err, transport.ErrLimit) {
-			return Sizes{}, fmt.Errorf("%w (input %q)", err, in.Name)
-		}
-		if err != nil {
-			return Sizes{}, fmt.Errorf("%w: input %q: %w", transport.ErrShape, in.Name, err)
-		}
-	}
-	for i, out := range p.Outputs {
-		shape, err := p.Values[out.Value].Spec.Shape.Eval(b)
+	for i, out := range l.Plan.Outputs {
+		shape, err := l.Plan.Values[out.Value].Spec.Shape.Eval(b)
 		if err != nil {
 			return Sizes{}, fmt.Errorf("%w: output %q: %w", transport.ErrShape, out.Name, err)
 		}
 		s.Outputs[i] = shape
 	}
 	return s, nil
+}
+
+// BindInputs computes the sizes of the inputs alone, in bytes: what has to be known
+// before a run, whose outputs its engine computes the sizes of.
+func (l *Layout) BindInputs(bindings []int) ([]uint64, error) {
+	b, err := l.named(bindings)
+	if err != nil {
+		return nil, err
+	}
+	return l.inputs(b)
+}
+
+// named checks bindings and gives them the names of their symbols.
+func (l *Layout) named(bindings []int) (plan.Bindings, error) {
+	if l.Bound != nil {
+		l.Bound.Add(1)
+	}
+	if len(bindings) != len(l.Symbols) {
+		return nil, fmt.Errorf("%w: %d bindings for %d symbols", transport.ErrShape, len(bindings), len(l.Symbols))
+	}
+	b := make(plan.Bindings, len(bindings))
+	for i, n := range bindings {
+		if n < 0 || n > plan.MaxDimSize {
+			return nil, fmt.Errorf("%w: %s is bound to %d", transport.ErrShape, l.Symbols[i], n)
+		}
+		b[l.Symbols[i]] = n
+	}
+	return b, nil
+}
+
+func (l *Layout) inputs(b plan.Bindings) ([]uint64, error) {
+	sizes := make([]uint64, len(l.Plan.Inputs))
+	for i, in := range l.Plan.Inputs {
+		var err error
+		sizes[i], err = bound(&l.Plan.Values[in.Value].Spec, b)
+		if errors.Is(err, transport.ErrLimit) {
+			return nil, fmt.Errorf("%w (input %q)", err, in.Name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: input %q: %w", transport.ErrShape, in.Name, err)
+		}
+	}
+	return sizes, nil
 }
 
 // bound is the size of a tensor of a plan. It takes no memory: a plan may have

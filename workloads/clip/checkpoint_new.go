@@ -15,8 +15,8 @@ import (
 func Presets() []string { return []string{"clip-vit-base-patch32", "clip-vit-large-patch14"} }
 
 // Preset is the architecture of a published CLIP model (Radford et al., table
-// 20), as its config.json on the Hugging Face hub says, the old end token
-// included.
+// 20), as in its config.json on the Hugging Face hub, including the old end
+// token.
 func Preset(name string) (Config, bool) {
 	c := Config{Text: defaultText(), Vision: defaultVision(), Projection: 512}
 	c.Text.EOS = legacyEOS
@@ -108,8 +108,8 @@ func (c Config) json(dtype safetensors.DType) ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-// The sizes of the random weights. Those of a matrix are over the square root
-// of its inputs.
+// The sizes of the random weights. Those of a matrix are divided by the square
+// root of its inputs.
 const (
 	stdToken    = 0.02
 	stdPosition = 0.01
@@ -131,8 +131,8 @@ const (
 //
 // As in a trained model the embeddings of different texts, and of different
 // images, differ: attention and feed-forward parts outweigh what all inputs
-// have in common, and what they add does not grow with depth. Scores stay of
-// order 1, since an attention close to a hard choice amplifies rounding.
+// have in common, and their contribution does not grow with depth. Scores stay
+// of order 1, since attention close to a hard maximum amplifies rounding.
 func specs(c Config) []randomweights.Spec {
 	t, v := c.Text, c.Vision
 	patch := int64(v.Patch)

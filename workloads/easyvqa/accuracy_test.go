@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/semantic"
@@ -117,7 +118,8 @@ func TestWholeSplit(t *testing.T) {
 	} {
 		t.Run(run.name, func(t *testing.T) {
 			before := w.Engine.Stats().Ops
-			c, session := session(t, run.url, run.policy)
+			policy := &measure.Policy{Policy: run.policy}
+			_, session := session(t, run.url, policy)
 			runs := all
 			if !run.whole {
 				runs = all[:len(all)/4]
@@ -139,7 +141,9 @@ func TestWholeSplit(t *testing.T) {
 			require.True(t, slices.Equal(bits[:len(logits)], logits), "the bits of the first run")
 
 			require.Equal(t, run.remote, w.Engine.Stats().Ops > before, "operators on the worker")
-			require.Zero(t, c.SideOps(), "operators beside the executor")
+			side, err := policy.SideOps(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, side, "operators beside the executor")
 		})
 	}
 }

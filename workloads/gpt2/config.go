@@ -13,11 +13,12 @@ import (
 )
 
 // ErrConfig marks a config.json that is broken, that contradicts itself, or
-// that asks for something this package does not do.
+// that this package does not support.
 var ErrConfig = errors.New("genie: unusable GPT-2 config")
 
-// Activation is the function between the two layers of the feed-forward part,
-// by its name in transformers; there are those of package activation.
+// Activation is the non-linear function between the two layers of the
+// feed-forward part, by its name in transformers; all those of package
+// activation are supported.
 type Activation string
 
 // Activations of GPT-2 checkpoints. GELUNew and GELUPyTorchTanh are the
@@ -33,8 +34,8 @@ const (
 // NoToken stands for a token id that the config does not have.
 const NoToken = -1
 
-// Upper bounds of a config. They are far above any GPT-2 and keep a config
-// that lies from asking for absurd memory.
+// Upper bounds of a config. They are far above any GPT-2 and keep a hostile
+// config from asking for absurd memory.
 const (
 	maxLayers     = 1 << 12
 	maxHidden     = 1 << 16
@@ -58,8 +59,8 @@ type Config struct {
 	Activation       Activation
 
 	// TieWordEmbeddings says that the head is the token embedding. A checkpoint
-	// has one of them, under either name, or both; two that differ are used as
-	// they are.
+	// has one of the two tensors, under either name, or both; if both differ,
+	// both are used.
 	TieWordEmbeddings bool
 	// ScaleAttention divides attention scores by sqrt(Hidden/Heads).
 	ScaleAttention bool
@@ -67,11 +68,13 @@ type Config struct {
 	// counted from 1.
 	ScaleAttentionByLayer bool
 	// ReorderAndUpcastAttention computes scores in float32 with the scale
-	// applied before the product. In a float32 model it changes rounding only.
+	// applied before the product. In a float32 model it changes only the
+	// rounding.
 	ReorderAndUpcastAttention bool
 
-	// BOS and EOS are the token ids that config.json names, or NoToken. They may
-	// lie outside the vocabulary; what ends a text is in [Generation].
+	// BOS and EOS are the token ids that config.json names, or NoToken. They
+	// may be outside the vocabulary; [Generation] has the tokens that end a
+	// generation.
 	BOS, EOS int
 
 	// DType is the dtype that the config names ("dtype", "torch_dtype" in older
@@ -99,9 +102,9 @@ func (c Config) Parameters() int64 {
 	return total
 }
 
-// Preset returns a published architecture: "gpt2" (124M), "gpt2-medium"
-// (355M), "gpt2-large" (774M), "gpt2-xl" (1.5B), from Radford et al. 2019,
-// table 2; or "gpt2-tiny", a toy for tests that has the same parts.
+// Preset returns a published architecture: "gpt2" (124M), "gpt2-medium" (355M),
+// "gpt2-large" (774M), "gpt2-xl" (1.5B), from Radford et al. 2019, table 2; or
+// "gpt2-tiny", a toy for tests with the same parts.
 func Preset(name string) (Config, bool) {
 	c := defaultConfig()
 	switch name {
@@ -124,7 +127,8 @@ func Preset(name string) (Config, bool) {
 	return c, true
 }
 
-// defaultConfig has what transformers assumes where config.json is silent.
+// defaultConfig has the defaults of transformers for fields that config.json
+// lacks.
 func defaultConfig() Config {
 	return Config{
 		Layers: 12, Heads: 12, Hidden: 768, Inner: 0, Vocab: 50257, Positions: 1024,
@@ -134,10 +138,10 @@ func defaultConfig() Config {
 	}
 }
 
-// ParseConfig reads config.json. Absent fields have the values that
-// transformers gives them; a field by its other name of GPT2Config.attribute_map
-// counts before that by its own, as there. What the computation does not use may
-// be anything. Every error wraps [ErrConfig].
+// ParseConfig reads config.json. Absent fields have the defaults of
+// transformers; as there, a field's alias in GPT2Config.attribute_map takes
+// precedence. Fields that the computation does not use are ignored. Every error
+// wraps [ErrConfig].
 func ParseConfig(text []byte) (Config, error) {
 	file, err := pyjson.Parse(text)
 	if err != nil {
@@ -270,7 +274,7 @@ func (c Config) json() ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-// attentionScale is what the scores of layer i are multiplied by.
+// attentionScale is the factor of the scores of layer i.
 func (c Config) attentionScale(i int) float32 {
 	s := 1.0
 	if c.ScaleAttention {

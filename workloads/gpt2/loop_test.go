@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/semantic"
 )
 
@@ -44,7 +45,7 @@ func TestLoop(t *testing.T) {
 	}
 	for _, url := range append([]string{"local:"}, remotes(t)...) {
 		looped, single := open(t, url, semantic.Full()), open(t, url, stepwise)
-		inTurn := open(t, url, semantic.Full(), genie.WithPipelining(false))
+		inTurn := open(t, url, measure.InTurn(semantic.Full()))
 		for name, r := range requests {
 			want, got := write(t, single, m.LM, r), write(t, looped, m.LM, r)
 			require.Equal(t, want, got, "%s on %s", name, url)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -24,7 +25,7 @@ func TestOneRoundTrip(t *testing.T) {
 		for _, pipelined := range []bool{true, false} {
 			for _, temperature := range []float32{0, 0.8} {
 				t.Run(fmt.Sprintf("%s/pipelined=%v/temperature=%g", url[:4], pipelined, temperature), func(t *testing.T) {
-					c := open(t, url, semantic.Full(), genie.WithPipelining(pipelined))
+					c := open(t, url, &measure.Policy{Policy: semantic.Full(), InTurn: !pipelined})
 					s, err := c.NewSession(ctx)
 					require.NoError(t, err)
 					r := genie.GenerateRequest{

@@ -10,7 +10,7 @@ import (
 )
 
 // Calibrate measures the calibration cases of a suite and gives the device that
-// the client's executor is, fit for a [semantic.Cluster]. It takes a minute or
+// the client's executor is, as a [semantic.Device]. It takes a minute or
 // two at the small scale and needs about 1.5 GB in each process.
 func Calibrate(ctx context.Context, client *genie.Client, suite Suite, s Sampling) (semantic.Device, error) {
 	measured, err := Measure(ctx, client, suite.Calibration, s)

@@ -18,8 +18,7 @@ func Presets() []string { return []string{"resnet-18", "resnet-50", "resnet-152"
 const imageNetClasses = 1000
 
 // Preset is the architecture of a published ResNet (He et al., table 1) with
-// the 1,000 classes of ImageNet, as its config.json on the Hugging Face hub
-// says.
+// the 1,000 classes of ImageNet, as in its config.json on the Hugging Face hub.
 func Preset(name string) (Config, bool) {
 	c := Config{Channels: 3, Embedding: 64, LayerType: Bottleneck, Activation: "relu", HiddenSizes: []int{256, 512, 1024, 2048}}
 	switch name {
@@ -121,15 +120,15 @@ const (
 )
 
 // specs lists the tensors in the order of the file, counters first: the format
-// wants wider types before narrower ones.
+// requires wider types before narrower ones.
 //
-// Filters are as He et al. initialise them, and running statistics are those of
-// normal activations, so that a convolution with its normalisation and ReLU
-// keeps the mean square of what it gets. Running statistics do not follow the
+// Filters are initialised as by He et al., and running statistics are those of
+// normal activations, so a convolution with its normalisation and ReLU
+// preserves the mean square of its input. Running statistics do not follow the
 // data, so a residual layer adds to the mean square of the stream, and over
-// many layers that would be a power of two for each. The gain of the last
-// normalisation of a layer is 1/sqrt(2*layers), then each layer adds 1/layers
-// of the stream and the whole network multiplies it by e, at most.
+// many layers that would be a power of two for each. With a gain of
+// 1/sqrt(2*layers) in the last normalisation of a layer, each layer adds
+// 1/layers of the stream and the whole network multiplies it by at most e.
 func specs(c Config) []randomweights.Spec {
 	s := &specList{last: 1 / math.Sqrt(2*float64(c.Layers()))}
 	s.conv("resnet.embedder.embedder", c.Channels, c.Embedding, 7, 1)

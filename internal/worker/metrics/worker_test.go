@@ -11,8 +11,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/measure"
 	"github.com/genie-sdk/go/internal/worker/metrics"
 	"github.com/genie-sdk/go/internal/worker/workertest"
+	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
@@ -51,7 +53,7 @@ func TestWorker(t *testing.T) {
 	received := map[string]int64{}
 	sent := map[string]int64{}
 	for _, url := range []string{"tcp://" + w.TCP, "grpc://" + w.GRPC} {
-		c, err := genie.Open(ctx, url, genie.WithPipelining(false)) // runs and loops both
+		c, err := genie.Open(ctx, url, genie.WithPolicy(measure.InTurn(semantic.Full()))) // runs and loops both
 		require.NoError(t, err)
 		defer c.Close()
 		s, err := c.NewSession(ctx)

@@ -17,8 +17,8 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// cancelWait is how long a cancelled call waits for the worker to say whether
-// it was stopped or had already succeeded.
+// cancelWait is how long a cancelled call waits for the worker to report
+// whether it was stopped or had already succeeded.
 const cancelWait = 500 * time.Millisecond
 
 // request is one call to the worker.
@@ -27,14 +27,14 @@ type request struct {
 	control proto.Message
 	payload []wire.Segment
 	sent    func(n int)
-	order   chan struct{}    // token of the session, which keeps its requests in order
-	number  func(seq uint64) // gives the request its number in the session; nil for one without
-	again   func()           // called before the request is made another time; may be nil
-	named   bool             // it names kept values
+	order   chan struct{}    // token of the session, which sends its requests in order
+	number  func(seq uint64) // gives the request its number in the session; nil for none
+	again   func()           // called before the request is retried; may be nil
+	named   bool             // it names retained values
 	oneWay  bool             // there is no answer
 
-	// The receiving goroutine fills answer, then asks payloadOf where the
-	// payload goes; cause is what the payload counts as when it is discarded.
+	// The receiving goroutine fills answer, then asks payloadOf for the memory
+	// of the payload; cause is what a discarded payload counts as.
 	answer    proto.Message
 	payloadOf func() ([]wire.Segment, error)
 	cause     plan.Cause
@@ -46,17 +46,17 @@ type request struct {
 	stream atomic.Uint64
 }
 
-// pending is a request that waits for its answer. Its fields are the receiving
-// goroutine's, except for those under the client's lock.
+// pending is a request that waits for its answer. The receiving goroutine owns
+// its fields, except those guarded by the client's lock.
 type pending struct {
 	*request
-	done  chan error              // takes the outcome
+	done  chan error              // takes the result
 	early context.CancelCauseFunc // stops an upload that is answered before its end; may be nil
 	began bool
 	sink  *wire.Sink
 	bad   error
 
-	gone bool // under the client's lock: nobody reads done
+	gone bool // guarded by the client's lock: done is no longer read
 }
 
 var errAnswered = errors.New("answered before the end of the upload")
@@ -95,7 +95,7 @@ func (c *Client) once(ctx context.Context, r *request) error {
 	}
 	c.carry(ctx, r.control)
 	m := wire.Message{Type: r.typ, Stream: stream, Control: r.control, Payload: r.payload, Sent: r.sent}
-	if !r.oneWay { // before there can be an answer, whose taker may look at the ledger
+	if !r.oneWay { // before the answer can arrive, whose reader may look at the ledger
 		c.cfg.Ledger.AddRoundTrips(1)
 	}
 	started, err := c.conn.Send(sendCtx, &m)
@@ -116,7 +116,7 @@ func (c *Client) once(ctx context.Context, r *request) error {
 		return c.sendFailure(ctx, r, err)
 	}
 	// The worker has a part of the message: unless the connection is broken,
-	// tell it that no more will come.
+	// tell it that the rest will not follow.
 	if errors.Is(err, errAnswered) {
 		c.sendCancel(stream)
 		return <-p.done
@@ -128,7 +128,8 @@ func (c *Client) once(ctx context.Context, r *request) error {
 	return c.abandon(ctx, p, stream)
 }
 
-// withdraw ends a call whose payload could not be read. The connection is good.
+// withdraw ends a call whose payload could not be read. The connection stays
+// usable.
 func (c *Client) withdraw(ctx context.Context, p *pending, stream uint64, started bool, err error) error {
 	if started {
 		_ = c.abandon(ctx, p, stream)
@@ -179,7 +180,7 @@ func (c *Client) sendFailure(ctx context.Context, r *request, err error) error {
 	return c.failure()
 }
 
-// wait takes the outcome.
+// wait takes the result.
 func (c *Client) wait(ctx context.Context, p *pending, stream uint64) error {
 	if p.loop == nil {
 		c.read(ctx, p)
@@ -194,7 +195,7 @@ func (c *Client) wait(ctx context.Context, p *pending, stream uint64) error {
 	}
 }
 
-// lost prefers an answer that came before the connection failed.
+// lost prefers an answer that arrived before the connection failed.
 func (c *Client) lost(p *pending) error {
 	select {
 	case err := <-p.done:
@@ -204,8 +205,9 @@ func (c *Client) lost(p *pending) error {
 	}
 }
 
-// abandon cancels a call on the worker. If the worker says in time that the
-// call had succeeded, it has; otherwise the answer is drained when it comes.
+// abandon cancels a call on the worker. If the worker reports in time that the
+// call had succeeded, it has; otherwise the answer is discarded when it
+// arrives.
 func (c *Client) abandon(ctx context.Context, p *pending, stream uint64) error {
 	c.sendCancel(stream)
 	t := time.NewTimer(cancelWait)
@@ -235,8 +237,8 @@ func (c *Client) verdict(ctx context.Context, p *pending, err error) error {
 	return c.cancelled(ctx, p.request)
 }
 
-// sendCancel tells the worker to stop; a peer that does not read is not waited
-// for.
+// sendCancel tells the worker to stop. It does not wait for a peer that does
+// not read.
 func (c *Client) sendCancel(stream uint64) {
 	ctx, cancel := context.WithTimeout(context.Background(), cancelWait)
 	defer cancel()
@@ -247,7 +249,7 @@ func (c *Client) cancelled(ctx context.Context, r *request) error {
 	return fmt.Errorf("%v on %s: %w", r.typ, c.cfg.Addr, ctxError(ctx))
 }
 
-// ctxError is both what ended ctx and why.
+// ctxError gives both the end of ctx and its cause.
 func ctxError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {

@@ -15,18 +15,18 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// Config is what a dialler knows about its connections.
+// Config is a dialler's settings for its connections.
 type Config struct {
 	Addr       string            // as the user gave it, in every error
 	Ledger     *transport.Ledger // counts frames; the pipe counts the socket
 	Log        *slog.Logger
-	Tracer     transport.Tracer // its span in a call's context goes with the call; nil for none
-	MaxMessage uint64           // largest payload of a message, either way
-	// Silence is how long the worker may be silent before it is taken for dead:
+	Tracer     transport.Tracer // its span in a call's context is sent with the call; nil for none
+	MaxMessage uint64           // largest payload of a message, in either direction
+	// Silence is how long the worker may be silent before it is declared dead:
 	// [wire.Silence] when 0, for ever when negative.
 	Silence time.Duration
-	Token   string // who the client is; may be empty
-	// RetryOverloaded makes requests again that an overloaded worker did not take.
+	Token   string // identifies the client; may be empty
+	// RetryOverloaded retries requests that an overloaded worker refused.
 	RetryOverloaded bool
 }
 
@@ -43,7 +43,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Client is one connection to a worker. Once it is lost it stays so.
+// Client is one connection to a worker. Once lost it stays lost.
 type Client struct {
 	cfg   Config
 	conn  *wire.Conn
@@ -60,7 +60,7 @@ type Client struct {
 	lastCall uint64
 }
 
-// Open says hello over pipe and starts receiving. It takes pipe over, also
+// Open sends a Hello over pipe and starts receiving. It takes over pipe, also
 // when it fails.
 func Open(ctx context.Context, pipe wire.Pipe, cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
@@ -88,8 +88,7 @@ func Open(ctx context.Context, pipe wire.Pipe, cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// beat says that this side lives and watches that the worker does, if that has
-// promised to say so.
+// beat sends heartbeats and checks those of the worker, if it has promised any.
 func (c *Client) beat() {
 	h := wire.Heart{Every: wire.EveryMillis(c.hello.GetHeartbeatMs()), Silence: c.cfg.Silence}
 	if h.Every == 0 {
@@ -162,7 +161,7 @@ func (c *Client) lives() bool {
 	}
 }
 
-// fail ends the connection; every call that waits or is made later gets err.
+// fail ends the connection; every waiting or later call gets err.
 func (c *Client) fail(err error) {
 	c.mu.Lock()
 	first := c.err == nil
@@ -186,11 +185,10 @@ func (c *Client) failure() error {
 
 func (c *Client) describe(doing string, err error) error { return Describe(doing, c.cfg.Addr, err) }
 
-// Describe is what a client says of a connection to addr that failed: with the
-// address, and with [transport.ErrUnreachable] unless err has a cause of its own.
-// That the connection is closed is no such cause: where this side has closed it,
-// the client's failure says so, and otherwise it broke while another call was
-// writing.
+// Describe is a client's error for a failed connection to addr: with the
+// address, and with [transport.ErrUnreachable] unless err has another cause. A
+// closed connection is not such a cause: if the client has closed it, its
+// failure says so; otherwise it broke while another call was writing.
 func Describe(doing, addr string, err error) error {
 	err = legible(err)
 	if _, ok := errors.AsType[*transport.RemoteError](err); ok {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
@@ -20,6 +22,7 @@ type Executor struct {
 	retry  Retry
 	dial   func(ctx context.Context) (*Client, error)
 	hashes hashes
+	bound  atomic.Int64 // times that sizes of a plan were computed
 
 	ctx    context.Context //nolint:containedctx // ends when the executor is closed
 	cancel context.CancelFunc
@@ -51,6 +54,14 @@ func Dial(ctx context.Context, cfg Config, retry Retry, dial func(ctx context.Co
 
 // Ledger implements [transport.Executor]. It counts all connections.
 func (x *Executor) Ledger() *transport.Ledger { return x.cfg.Ledger }
+
+// Bound is how often the sizes of a plan were computed: once for each run, and once
+// for all runs of a loop.
+func (x *Executor) Bound() int64 { return x.bound.Load() }
+
+func (x *Executor) layout(p *plan.Plan) *wire.Layout {
+	return &wire.Layout{Plan: p, Symbols: p.Symbols(), Bound: &x.bound}
+}
 
 // Stats implements [transport.Executor]: the worker answers.
 func (x *Executor) Stats(ctx context.Context) (transport.Stats, error) {
@@ -95,7 +106,7 @@ const goodbye = time.Second
 // Close implements [transport.Executor]: sessions are closed, and the connection
 // is dropped.
 func (x *Executor) Close() error {
-	c, open := x.ends()
+	c, open := x.ends() // no call waits for the goodbye
 	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -142,6 +153,7 @@ func (x *Executor) ends() (c *Client, open []*session) {
 	x.closed = true
 	x.cancel()
 	for s := range x.sessions {
+		s.end(x.closedError())
 		if s.key != nil {
 			open = append(open, s)
 		}

@@ -15,22 +15,22 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// loopRun is what a frame of a loop says.
+// loopRun is the content of a frame of a loop.
 type loopRun struct {
 	tokens  []byte
 	elapsed time.Duration
 }
 
 // runs takes the frames of a loop. The receiving goroutine adds to it and never
-// waits: a client takes no more than the credit that it gave.
+// blocks: a client accepts no more runs than the credit that it gave.
 type runs struct {
 	size  int // bytes of the tokens of a run
 	cause plan.Cause
-	left  int // runs that may still come; the receiving goroutine's
+	left  int // runs that may still arrive; the receiving goroutine owns it
 
 	mu   sync.Mutex
 	list []loopRun
-	some bool          // a run has come
+	some bool          // a run has arrived
 	more chan struct{} // holds a token when there is something in list
 }
 
@@ -62,7 +62,7 @@ func (l *runs) append(b []byte) {
 	}
 }
 
-// began reports whether a run has come.
+// began reports whether a run has arrived.
 func (l *runs) began() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,10 +103,11 @@ func (s *session) OpenLoop(ctx context.Context, open transport.Opening, call tra
 
 // loop makes a loop, with its opening if there is one.
 func (s *session) loop(ctx context.Context, open *transport.Opening, call transport.Call, loop transport.Loop, each func(tokens []byte, elapsed time.Duration) error) error {
-	run, payload, ref, err := s.runMessage(call)
+	m, err := s.runMessage(call)
 	if err != nil {
 		return err
 	}
+	ref, run, payload := m.ref, m.control, m.payload
 	p := ref.layout.Plan
 	if err := loop.Check(p, call.Bindings); err != nil {
 		return err
@@ -115,14 +116,14 @@ func (s *session) loop(ctx context.Context, open *transport.Opening, call transp
 	got := &runs{size: 4 * len(loop.Limits), cause: p.Outputs[loop.Token].Cause, left: slices.Max(loop.Limits), more: make(chan struct{}, 1)}
 	var opening *planRef
 	if open != nil {
-		first, firstPayload, of, err := s.runMessage(open.Call)
+		first, err := s.runMessage(open.Call)
 		if err != nil {
 			return err
 		}
-		opening = of
-		control.Opening = &wirepb.Opening{Fresh: open.Reset, Run: first, Token: uint32(open.Token)}
-		payload = append(firstPayload, payload...)
-		first.Bytes, run.Bytes = 0, claim(payload)
+		opening = first.ref
+		control.Opening = &wirepb.Opening{Fresh: open.Reset, Run: first.control, Token: uint32(open.Token)}
+		payload = append(first.payload, payload...)
+		first.control.Bytes, run.Bytes = 0, claim(payload)
 		got.left++
 	}
 	r := &request{
@@ -160,7 +161,7 @@ func loopMessage(run *wirepb.Run, loop transport.Loop) *wirepb.Loop {
 	return m
 }
 
-// follow makes the call and hands its runs over while they come.
+// follow makes the call and passes its runs on as they arrive.
 func (s *session) follow(ctx context.Context, r *request, got *runs, each func([]byte, time.Duration) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -196,7 +197,8 @@ func (s *session) follow(ctx context.Context, r *request, got *runs, each func([
 	}
 }
 
-// sendCredit lets the worker go on. A connection that fails says so to the call.
+// sendCredit lets the worker continue. If the connection fails, the call learns
+// of it.
 func (c *Client) sendCredit(ctx context.Context, stream uint64, n int) {
 	_, _ = c.conn.Send(ctx, &wire.Message{Type: wire.TypeCredit, Stream: stream, Control: &wirepb.Credit{Runs: uint32(n)}})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"weak"
 
 	"golang.org/x/sync/errgroup"
 
@@ -34,21 +35,26 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	if err := s.check(); err != nil {
 		return nil, err
 	}
+	ctx, done := s.during(ctx)
+	defer done()
 	hash := s.x.hashes.hash(p)
 	if hash == (plan.Hash{}) {
 		_, err := p.Encode()
 		return nil, err
 	}
-	ref, ready := s.numbered(p, hash)
-	if ready {
-		return ref, nil
+	ref, ready, err := s.numbered(p, hash)
+	if ready || err != nil {
+		return ref, err
+	}
+	if err := p.OneDevice(); err != nil {
+		return nil, err
 	}
 	model := ""
 	if weights != nil {
 		model = weights.Model()
 	}
 	patience := s.x.retry.patience()
-	for done, left := false, sendings(p); !done; {
+	for all, left := false, sendings(p); !all; {
 		before := s.uploadsDone()
 		ready, err := s.sendPlan(ctx, ref, model)
 		if err == nil {
@@ -62,7 +68,7 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 			return nil, fmt.Errorf("%w: %s misses weights that it was sent", transport.ErrProtocol, s.x.cfg.Addr)
 		}
 		if err == nil {
-			done, sent, err = s.upload(ctx, ref, ready, before, weights, progress)
+			all, sent, err = s.upload(ctx, ref, ready, before, weights, progress)
 		}
 		if err != nil && !patience.again(ctx, err) {
 			return nil, err
@@ -73,22 +79,41 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		// A content that is missing in two forms goes once for each, one after
 		// the other; ask what is left.
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.plans[hash] = ref
+	s.isReady(ref)
 	return ref, nil
 }
 
 // numbered is the plan under its number in the session, which is a new one unless
-// the plan is ready.
-func (s *session) numbered(p *plan.Plan, hash plan.Hash) (ref *planRef, ready bool) {
+// the plan is ready: the worker has it for as long as the session lives, of which
+// nothing but the number is remembered here when the caller has dropped it.
+func (s *session) numbered(p *plan.Plan, hash plan.Hash) (ref *planRef, ready bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ref = s.plans[hash]; ref != nil {
-		return ref, true
+	if have, ok := s.plans[hash]; ok {
+		if ref = have.ref.Value(); ref == nil {
+			ref = &planRef{session: s, num: have.num, hash: hash, layout: s.x.layout(p)}
+			s.plans[hash] = numberedPlan{have.num, weak.Make(ref)}
+		}
+		return ref, true, nil
+	}
+	if len(s.plans) >= wire.MaxPlans {
+		return nil, false, fmt.Errorf("%w: the session on %s has %d plans", transport.ErrLimit, s.x.cfg.Addr, len(s.plans))
 	}
 	s.lastPlan++
-	return &planRef{session: s, num: s.lastPlan, hash: hash, layout: wire.NewLayout(p)}, false
+	return &planRef{session: s, num: s.lastPlan, hash: hash, layout: s.x.layout(p)}, false, nil
+}
+
+// isReady remembers the number of a plan that the worker has with all its weights.
+func (s *session) isReady(ref *planRef) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.plans[ref.hash] = numberedPlan{ref.num, weak.Make(ref)}
+}
+
+// numberedPlan is a plan that the worker has.
+type numberedPlan struct {
+	num uint32
+	ref weak.Pointer[planRef]
 }
 
 // moreSendings is how often weights that were sent may be missing again.
@@ -264,7 +289,8 @@ func (s *session) sendEncoded(ctx context.Context, ref *planRef, control *wirepb
 	return &answer, s.call(ctx, r)
 }
 
-// Resend implements [transport.Resender].
+// Resend sends a prepared plan again, which changes nothing: a measurement of
+// executors that remember no plans asks for it.
 func (s *session) Resend(ctx context.Context, ref transport.PlanRef) error {
 	r, ok := ref.(*planRef)
 	if !ok || r.session != s {

@@ -121,9 +121,23 @@ func (s *session) join(ctx context.Context, c, old *Client) error {
 	})
 }
 
-// call makes a request of the session. One whose connection is lost is made
-// again under its number, so that it is done once.
+// call makes a request of the session, which ends with the session.
 func (s *session) call(ctx context.Context, r *request) error {
+	ctx, done := s.during(ctx)
+	defer done()
+	if ctx.Err() != nil {
+		return fmt.Errorf("%v on %s: %w", r.typ, s.x.cfg.Addr, ctxError(ctx))
+	}
+	err := s.request(ctx, r)
+	if err != nil && s.life.Err() != nil && !errors.Is(err, transport.ErrClosed) { // the worker was faster to say so
+		err = fmt.Errorf("%w: %w", context.Cause(s.life), err)
+	}
+	return err
+}
+
+// request makes a request. One whose connection is lost is made again under its
+// number, so that it is done once.
+func (s *session) request(ctx context.Context, r *request) error {
 	if s.key == nil {
 		c, err := s.connection(ctx)
 		if err != nil {
@@ -152,6 +166,9 @@ func (s *session) call(ctx context.Context, r *request) error {
 		c, err := s.connection(joining)
 		joined(err)
 		if err == nil {
+			if attempt > 1 {
+				r.renew()
+			}
 			r.on.Store(c)
 			err = c.call(ctx, r)
 		}
@@ -161,13 +178,19 @@ func (s *session) call(ctx context.Context, r *request) error {
 		if err == nil || c == nil || !s.again(ctx, c, r, err, attempt) {
 			return s.verdict(r, c, err, attempt)
 		}
-		if r.again != nil {
-			r.again()
-		}
-		if r.answer != nil {
-			proto.Reset(r.answer)
-		}
 		lost = s.x.lostTo(c)
+	}
+}
+
+// renew makes a request as it was before its last attempt. It is called when there
+// is a connection for the next one: the goroutine that received on the one before
+// has ended by then, and writes to the answer no more.
+func (r *request) renew() {
+	if r.again != nil {
+		r.again()
+	}
+	if r.answer != nil {
+		proto.Reset(r.answer)
 	}
 }
 

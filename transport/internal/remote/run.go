@@ -16,23 +16,20 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 	if _, err := s.planOf(call.Plan); err != nil {
 		return transport.Result{}, err
 	}
-	control, payload, ref, err := s.runMessage(call)
+	m, err := s.runMessage(call)
 	if err != nil {
 		return transport.Result{}, err
 	}
-	sizes, err := ref.layout.Bind(call.Bindings)
-	if err != nil {
-		return transport.Result{}, err
-	}
+	ref, control := m.ref, m.control
 	var answer wirepb.Ran
 	var res transport.Result
 	r := &request{
-		typ: wire.TypeRun, order: s.order, control: control, payload: payload, answer: &answer,
+		typ: wire.TypeRun, order: s.order, control: control, payload: m.payload, answer: &answer,
 		cause: firstCause(ref.layout.Plan),
 		late:  s.noteLate, named: len(control.GetHandles()) > 0, number: func(seq uint64) { control.Seq = seq },
 	}
 	r.payloadOf = func() (segs []wire.Segment, err error) {
-		res, segs, err = s.result(ref.layout.Plan, sizes.Outputs, &answer)
+		res, segs, err = s.result(ref.layout.Plan, m.outputs, &answer)
 		return segs, err
 	}
 	if err := s.call(ctx, r); err != nil {
@@ -42,28 +39,38 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 	return res, nil
 }
 
-// runMessage is the control message and the payload of a run.
-func (s *session) runMessage(call transport.Call) (*wirepb.Run, []wire.Segment, *planRef, error) {
+// runMessage is a run as it is sent.
+type runMessage struct {
+	ref     *planRef
+	control *wirepb.Run
+	payload []wire.Segment
+	outputs [][]int // shapes
+}
+
+// runMessage makes the message of a run: here its sizes are bound, for all that is
+// done with them on this side.
+func (s *session) runMessage(call transport.Call) (runMessage, error) {
 	ref, err := s.planAnyway(call.Plan)
 	if err != nil {
-		return nil, nil, nil, err
+		return runMessage{}, err
 	}
 	sizes, err := ref.layout.Bind(call.Bindings)
 	if err != nil {
-		return nil, nil, nil, err
+		return runMessage{}, err
 	}
 	control := &wirepb.Run{Session: s.num, Plan: ref.num, Bindings: make([]uint64, len(call.Bindings))}
 	for i, n := range call.Bindings {
 		control.Bindings[i] = uint64(n)
 	}
 	payload, err := bindInputs(ref.layout.Plan, call.Inputs, sizes.Inputs, control)
-	if err == nil {
-		control.Causes = ref.said.differ(call.Inputs)
+	if err != nil {
+		return runMessage{}, err
 	}
-	return control, payload, ref, err
+	control.Causes = ref.said.differ(call.Inputs)
+	return runMessage{ref, control, payload, sizes.Outputs}, nil
 }
 
-// planOf finds a plan of the session for a run that goes on from its state.
+// planOf finds a plan of the session for a run that continues from its state.
 func (s *session) planOf(p transport.PlanRef) (*planRef, error) {
 	ref, err := s.planAnyway(p)
 	if err != nil {
@@ -114,7 +121,7 @@ func bindInputs(p *plan.Plan, inputs []transport.Input, sizes []uint64, control 
 	return segs, nil
 }
 
-// claim is the length of a payload where it has to be said: when it takes more
+// claim is the length of a payload if it has to be sent: when it takes more
 // than one frame.
 func claim(payload []wire.Segment) uint64 {
 	if n := wire.Len(payload); n > wire.ChunkSize {
@@ -167,7 +174,7 @@ func (s *session) keep(h transport.Handle, k keptValue) {
 	s.values[h] = k
 }
 
-// noteLate remembers that a run which was given up has changed the state.
+// noteLate records that a run which was given up has changed the state.
 func (s *session) noteLate(err error) {
 	if err != nil {
 		return
@@ -177,7 +184,7 @@ func (s *session) noteLate(err error) {
 	s.advanced = true
 }
 
-// firstCause is what an answer that is discarded counts as.
+// firstCause is what a discarded answer counts as.
 func firstCause(p *plan.Plan) plan.Cause {
 	for _, o := range p.Outputs {
 		if o.Place == plan.Download {

@@ -28,6 +28,9 @@ type session struct {
 	num   uint32
 	order chan struct{} // one token: who has it sends
 
+	life context.Context         //nolint:containedctx // ends when the session or its executor is closed
+	end  context.CancelCauseFunc // ends it: calls under way are cancelled
+
 	uploading chan struct{} // full while weights are sent
 
 	// Of a session that outlives its connection:
@@ -41,7 +44,7 @@ type session struct {
 	released []*wirepb.Handle // and nobody knows whether the worker knows
 	closed   bool
 	advanced bool // a call that was given up had succeeded
-	plans    map[plan.Hash]*planRef
+	plans    map[plan.Hash]numberedPlan
 	lastPlan uint32
 	uploaded int // times that weights were sent
 	values   map[transport.Handle]keptValue
@@ -50,8 +53,9 @@ type session struct {
 func newSession(x *Executor, num uint32) *session {
 	s := &session{
 		x: x, num: num, order: make(chan struct{}, 1), joined: make(chan struct{}, 1), uploading: make(chan struct{}, 1),
-		plans: map[plan.Hash]*planRef{}, values: map[transport.Handle]keptValue{},
+		plans: map[plan.Hash]numberedPlan{}, values: map[transport.Handle]keptValue{},
 	}
+	s.life, s.end = context.WithCancelCause(context.Background())
 	s.order <- struct{}{}
 	s.joined <- struct{}{}
 	return s
@@ -61,9 +65,24 @@ func (s *session) check() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return fmt.Errorf("%w: session on %s", transport.ErrClosed, s.x.cfg.Addr)
+		return s.closedError()
 	}
 	return nil
+}
+
+// during is ctx until the session is closed.
+func (s *session) during(ctx context.Context) (call context.Context, done func()) {
+	call, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.life, func() { cancel(context.Cause(s.life)) })
+	return call, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// closedError is the error of calls after Close, and of those that it cancels.
+func (s *session) closedError() error {
+	return fmt.Errorf("%w: session on %s", transport.ErrClosed, s.x.cfg.Addr)
 }
 
 // Read implements [transport.Session].
@@ -190,14 +209,16 @@ func (s *session) wasReset() {
 	s.advanced = false
 }
 
-// Close implements [transport.Session]. A lost connection is no error: the
-// worker closes the session by itself.
+// Close implements [transport.Session]: calls under way are cancelled, here at
+// once and on the worker. A lost connection is no error: the worker closes the
+// session by itself.
 func (s *session) Close() error {
 	s.mu.Lock()
 	closed := s.closed
 	s.closed = true
 	c := s.c
 	s.mu.Unlock()
+	s.end(s.closedError())
 	s.x.forget(s)
 	if closed || c == nil || !c.lives() {
 		return nil

@@ -1,4 +1,4 @@
-package baselines_test
+package studies_test
 
 import (
 	"bufio"
@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/baselines"
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/micro"
 )
@@ -41,15 +42,14 @@ func BenchmarkRoundTrip(b *testing.B) {
 		peer string
 		*echo
 	}{{"process", raw}, {"goroutine", startEchoHere(b)}} {
-		b.Run("of=raw/peer="+e.peer, func(b *testing.B) {
+		b.Run(benchname.Of("round-trip", "raw", "with="+e.peer), func(b *testing.B) {
 			for b.Loop() {
 				e.roundTrip(b)
 			}
 		})
 	}
 	for _, base := range []baselines.Baseline{baselines.Full(), baselines.FullRPC()} {
-		// Not named like a cell, so that tables of cells leave it out.
-		b.Run("of=run/scheme="+base.Scheme, func(b *testing.B) { runBesideRaw(b, base, raw) })
+		b.Run(benchname.Of("round-trip", base.Name), func(b *testing.B) { runBesideRaw(b, base, raw) })
 	}
 }
 
@@ -116,7 +116,7 @@ func startEcho(b *testing.B) *echo {
 	b.Helper()
 	exe, err := os.Executable()
 	require.NoError(b, err)
-	cmd := exec.CommandContext(b.Context(), exe)
+	cmd := exec.CommandContext(context.Background(), exe) // its standard input ends it
 	cmd.Env = append(os.Environ(), envEcho+"=1")
 	stdin, err := cmd.StdinPipe() // its end ends the process
 	require.NoError(b, err)

@@ -1,4 +1,4 @@
-package transport
+package loops_test
 
 import (
 	"encoding/binary"
@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/loops"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -31,18 +33,18 @@ func FuzzLoop(f *testing.F) {
 			Inputs:  []plan.Port{{Name: "a"}, {Name: "b", Value: 1}},
 			Outputs: []plan.Output{{Name: "t", Value: 2, Place: plan.Place(1 + next()/250)}},
 		}
-		l := &Loop{Token: next() / 200, Stop: []int32{int32(next())}}
+		l := &transport.Loop{Token: next() / 200, Stop: []int32{int32(next())}}
 		for range 2 + next()/250 {
-			l.Inputs = append(l.Inputs, LoopInput{Kind: LoopKind(next() % 4), Max: most})
+			l.Inputs = append(l.Inputs, transport.LoopInput{Kind: transport.LoopKind(next() % 4), Max: most})
 		}
 		l.Grow = []int{next() - 10}
 		for range next() % 4 {
-			l.Limits = append(l.Limits, next()%8*(1+next()/250*MaxLoopRuns))
+			l.Limits = append(l.Limits, next()%8*(1+next()/250*transport.MaxLoopRuns))
 		}
 		bindings := []int{len(l.Limits)}
 		inputs := [][]byte{make([]byte, 4*(next()%4)), make([]byte, 4*(next()%4))}
 		if err := l.Check(p, bindings); err != nil {
-			require.True(t, errors.Is(err, ErrShape) || errors.Is(err, ErrLimit) || errors.Is(err, ErrUnknownInput) || errors.Is(err, ErrDType), "%v", err)
+			require.True(t, errors.Is(err, transport.ErrShape) || errors.Is(err, transport.ErrLimit) || errors.Is(err, transport.ErrUnknownInput) || errors.Is(err, transport.ErrDType), "%v", err)
 			return
 		}
 		longest := 0
@@ -53,7 +55,7 @@ func FuzzLoop(f *testing.F) {
 			return
 		}
 		sizes := []int{len(inputs[0]), len(inputs[1])}
-		state := l.Start(bindings, inputs)
+		state := loops.Start(l, bindings, inputs)
 		for run := 1; ; run++ {
 			require.LessOrEqual(t, run, longest)
 			said := make([]byte, 4*len(l.Limits)+len(tokens)/200)
@@ -63,7 +65,7 @@ func FuzzLoop(f *testing.F) {
 			copy(before, inputs[0])
 			more, err := state.Next(said)
 			if err != nil {
-				require.ErrorIs(t, err, ErrShape)
+				require.ErrorIs(t, err, transport.ErrShape)
 				return
 			}
 			require.Len(t, inputs[0], sizes[0])
@@ -73,7 +75,7 @@ func FuzzLoop(f *testing.F) {
 			}
 			require.Less(t, run, longest)
 			require.Equal(t, len(l.Limits)+run*l.Grow[0], state.Bindings[0])
-			if l.Inputs[0].Kind == LoopCount && len(inputs[0]) >= 4 {
+			if l.Inputs[0].Kind == transport.LoopCount && len(inputs[0]) >= 4 {
 				was, is := int32(binary.LittleEndian.Uint32(before)), int32(binary.LittleEndian.Uint32(inputs[0]))
 				require.True(t, is == was || is == was+1 && int64(is) <= most, "%d became %d, the most is %d", was, is, most)
 			}

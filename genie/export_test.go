@@ -1,0 +1,4 @@
+package genie
+
+// MaxStates is maxStates.
+const MaxStates = maxStates

@@ -1,0 +1,112 @@
+// Package loops is the logic of a loop ([transport.Loop]), for those who write an
+// executor: what the next run gets, and when every sequence has ended. The executor
+// in this process and the worker both use it.
+//
+//	state := loops.Start(&loop, bindings, inputs)
+//	for more := true; more; {
+//		tokens := run(state.Bindings, state.Inputs)
+//		more, err = state.Next(tokens)
+//	}
+package loops
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/genie-sdk/go/transport"
+)
+
+// State goes through a loop. It does no I/O.
+type State struct {
+	loop     *transport.Loop
+	Bindings []int    // of the next run
+	Inputs   [][]byte // of the next run; nil where a handle is
+	done     []bool
+	runs     int
+}
+
+// Start begins a loop, which [transport.Loop.Check] has held against its plan, with
+// what its first run gets. Bindings and inputs are the state's from then on.
+func Start(l *transport.Loop, bindings []int, inputs [][]byte) *State {
+	return &State{loop: l, Bindings: bindings, Inputs: inputs, done: make([]bool, len(l.Limits))}
+}
+
+// Going is the number of sequences that have not ended.
+func (s *State) Going() (n int) {
+	for _, done := range s.done {
+		if !done {
+			n++
+		}
+	}
+	return n
+}
+
+// Next takes the tokens of a run and makes the next one ready. It is false when
+// every sequence has ended.
+func (s *State) Next(tokens []byte) (more bool, err error) {
+	l := s.loop
+	if len(tokens) != 4*len(s.done) {
+		return false, fmt.Errorf("%w: tokens of %d bytes for %d sequences", transport.ErrShape, len(tokens), len(s.done))
+	}
+	s.runs++
+	for i := range s.done {
+		t := int32(binary.LittleEndian.Uint32(tokens[4*i:]))
+		s.done[i] = s.done[i] || s.runs >= l.Limits[i] || slices.Contains(l.Stop, t)
+	}
+	if !slices.Contains(s.done, false) {
+		return false, nil
+	}
+	for i, n := range l.Grow {
+		s.Bindings[i] += n
+	}
+	for i, in := range l.Inputs {
+		switch in.Kind {
+		case transport.LoopToken:
+			if err := s.give(i, tokens); err != nil {
+				return false, err
+			}
+		case transport.LoopCount:
+			count(s.Inputs[i], in.Max)
+		case transport.LoopSame:
+		}
+	}
+	return true, nil
+}
+
+func count(b []byte, limit int64) {
+	for ; len(b) >= 4; b = b[4:] {
+		n := int64(int32(binary.LittleEndian.Uint32(b)))
+		binary.LittleEndian.PutUint32(b, uint32(int32(min(n+1, max(limit, n)))))
+	}
+}
+
+// Open takes the tokens of the run before the loop, which is none of the loop's
+// own. It is false when they end every sequence.
+func (s *State) Open(tokens []byte) (more bool, err error) {
+	if len(tokens) != 4*len(s.done) {
+		return false, fmt.Errorf("%w: an opening with tokens of %d bytes for %d sequences", transport.ErrShape, len(tokens), len(s.done))
+	}
+	for i := range s.done {
+		t := int32(binary.LittleEndian.Uint32(tokens[4*i:]))
+		s.done[i] = slices.Contains(s.loop.Stop, t)
+	}
+	for i, in := range s.loop.Inputs {
+		if in.Kind != transport.LoopToken {
+			continue
+		}
+		if err := s.give(i, tokens); err != nil {
+			return false, err
+		}
+	}
+	return slices.Contains(s.done, false), nil
+}
+
+// give makes tokens the value of input i.
+func (s *State) give(i int, tokens []byte) error {
+	if len(s.Inputs[i]) != len(tokens) {
+		return fmt.Errorf("%w: input %d has %d bytes, the tokens %d", transport.ErrShape, i, len(s.Inputs[i]), len(tokens))
+	}
+	copy(s.Inputs[i], tokens)
+	return nil
+}
