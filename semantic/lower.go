@@ -11,7 +11,7 @@ import (
 
 // lowering turns one request into plans.
 type lowering struct {
-	f       Features
+	f       Rules
 	s       *SRG
 	r       Request
 	main    *irGraph
@@ -42,7 +42,7 @@ type carryState struct {
 	in, out *irNode
 }
 
-func newLowering(f Features, s *SRG, r Request) *lowering {
+func newLowering(f Rules, s *SRG, r Request) *lowering {
 	l := &lowering{
 		f: f, s: s, r: r, main: newIR(), client: newIR(), onSide: map[int]bool{},
 		carried: map[int]int{}, out: &Schedule{},
@@ -97,6 +97,9 @@ func (l *lowering) targets() error {
 		if n.kind == lazy.KindOp {
 			l.download(fmt.Sprintf("cut:%d", n.src.ID()), n.src, true)
 		}
+	}
+	if err := l.rewrite(); err != nil {
+		return err
 	}
 	for i := range l.s.Graph.Carries() {
 		l.carry(i)
@@ -237,9 +240,6 @@ func (l *lowering) carry(i int) {
 	l.out.Carries = append(l.out.Carries, CarryPlace{State: l.stateName(c.In), Output: -1})
 }
 
-// stays reports whether carried pair i stays on the executor.
-func (l *lowering) stays(i int) bool { return l.f.State && !slices.Contains(l.r.Fed, i) }
-
 // StateOf is what the names of a graph's states begin with where a session
 // carries the values of no other graph of its structure: it depends on the
 // structure alone, so that different processes make the same plan, and on the
@@ -251,10 +251,13 @@ func StateOf(g *lazy.Graph) string {
 	return g.Fingerprint()[:12]
 }
 
-func (l *lowering) stateName(in *lazy.Tensor) string {
-	of := l.r.State
+func (l *lowering) stateName(in *lazy.Tensor) string { return stateName(l.s.Graph, l.r, in) }
+
+// stateName is the name of a carried input's state.
+func stateName(g *lazy.Graph, r Request, in *lazy.Tensor) string {
+	of := r.State
 	if of == "" {
-		of = StateOf(l.s.Graph)
+		of = StateOf(g)
 	}
 	return of + "/" + in.Name()
 }
