@@ -54,7 +54,7 @@ func TestReplace(t *testing.T) {
 			return r.Insert(operator, attrs, v.In()...)
 		}
 	}
-	input := func(r *semantic.Rewriter, v *semantic.Value) (*semantic.Value, error) { return v.In()[0], nil }
+	input := func(_ *semantic.Rewriter, v *semantic.Value) (*semantic.Value, error) { return v.In()[0], nil }
 	for name, c := range map[string]struct {
 		capture func(x *lazy.Tensor) *lazy.Tensor
 		by      func(*semantic.Rewriter, *semantic.Value) (*semantic.Value, error)
@@ -67,8 +67,10 @@ func TestReplace(t *testing.T) {
 		"operands swapped": {func(x *lazy.Tensor) *lazy.Tensor { return lazy.Add(x, lazy.ReLU(x)) }, func(r *semantic.Rewriter, v *semantic.Value) (*semantic.Value, error) {
 			return r.Insert("add", nil, v.In()[1], v.In()[0])
 		}, map[string]int{"tanh": 1, "relu": 1, "add": 1, "exp": 1}},
-		"a window beyond": {func(x *lazy.Tensor) *lazy.Tensor { return lazy.WindowMask(lazy.Reshape(x, 1, "rows", 4), nil, 0) }, insert("causal_mask", plan.Int("window", 4)),
-			map[string]int{"tanh": 1, "reshape": 1, "causal_mask": 1, "exp": 1}},
+		"a window beyond": {
+			func(x *lazy.Tensor) *lazy.Tensor { return lazy.WindowMask(lazy.Reshape(x, 1, "rows", 4), nil, 0) }, insert("causal_mask", plan.Int("window", 4)),
+			map[string]int{"tanh": 1, "reshape": 1, "causal_mask": 1, "exp": 1},
+		},
 		"the same once more": {func(x *lazy.Tensor) *lazy.Tensor { return lazy.Add(lazy.Exp(x), x) }, func(r *semantic.Rewriter, v *semantic.Value) (*semantic.Value, error) {
 			e, err := r.Insert("exp", nil, v.In()[1])
 			if err != nil {
@@ -110,7 +112,7 @@ func TestReplaceCommon(t *testing.T) {
 
 // TestReplaceRefuses tries what is no replacement, or cannot be known to be one.
 func TestReplaceRefuses(t *testing.T) {
-	var foreign *semantic.Value
+	var foreign, none *semantic.Value
 	for name, c := range map[string]struct {
 		capture func(x *lazy.Tensor) *lazy.Tensor
 		by      func(r *semantic.Rewriter, v *semantic.Value) (*semantic.Value, error)
@@ -145,7 +147,7 @@ func TestReplaceRefuses(t *testing.T) {
 		"a write": {lazy.ReLU, func(r *semantic.Rewriter, v *semantic.Value) (*semantic.Value, error) {
 			return r.Insert("write_rows", plan.Attrs{plan.Int("axis", 0)}, v, v, v)
 		}, "writes over state"},
-		"nothing":         {lazy.ReLU, func(*semantic.Rewriter, *semantic.Value) (*semantic.Value, error) { return nil, nil }, "another program"},
+		"nothing":         {lazy.ReLU, func(*semantic.Rewriter, *semantic.Value) (*semantic.Value, error) { return none, nil }, "another program"},
 		"another program": {lazy.ReLU, func(*semantic.Rewriter, *semantic.Value) (*semantic.Value, error) { return foreign, nil }, "another program"},
 		"too large": {func(x *lazy.Tensor) *lazy.Tensor {
 			return lazy.Expand(lazy.Sum(x), 1<<13, 1<<13)
