@@ -98,6 +98,7 @@ func TestCheck(t *testing.T) {
 				}
 			}
 		}},
+		{"a result that the run overwrites", full, r, func(sch *semantic.Schedule) { sch.Plan.Outputs[0].Value = state(sch.Plan).In }},
 		{"a fed value that stays", full, semantic.Request{Fed: []int{0}}, func(sch *semantic.Schedule) {
 			again, err := full.Schedule(s, r)
 			require.NoError(t, err)

@@ -33,7 +33,8 @@ type mainOut struct {
 	name    string
 	src     *lazy.Tensor
 	cause   plan.Cause
-	byValue bool // needed by this side, not only to be handed to the caller
+	byValue bool    // needed by this side, not only to be handed to the caller
+	copied  *irNode // a copy of src, whose own memory is overwritten before it is read
 }
 
 type carryState struct {
@@ -101,11 +102,19 @@ func (l *lowering) targets() error {
 	if err := l.rewrite(); err != nil {
 		return err
 	}
+	for i, c := range l.s.Graph.Carries() {
+		if !l.stays(i) {
+			l.download(carryName(c), c.Out, true)
+		}
+	}
 	for i := range l.s.Graph.Carries() {
 		l.carry(i)
 	}
 	return nil
 }
+
+// carryName is the name of the output that a carried pair comes back as.
+func carryName(c lazy.Carried) string { return "carry:" + c.In.Name() }
 
 // takeSampling leaves the choice of tokens to the client: the sampling nodes,
 // and the views between them and a value that the client has anyway.
@@ -161,7 +170,7 @@ func (l *lowering) download(name string, t *lazy.Tensor, byValue bool) int {
 	}
 	l.outAt[t] = len(l.mainOuts)
 	l.main.target(l.main.add(t, func(*lazy.Tensor) bool { return false }))
-	l.mainOuts = append(l.mainOuts, mainOut{name, t, l.outputCause(t), byValue})
+	l.mainOuts = append(l.mainOuts, mainOut{name: name, src: t, cause: l.outputCause(t), byValue: byValue})
 	return len(l.mainOuts) - 1
 }
 
@@ -220,7 +229,7 @@ func (l *lowering) carry(i int) {
 	in, out := l.main.add(c.In, never), l.main.add(c.Out, never)
 	l.main.target(in)
 	if !l.stays(i) {
-		l.out.Carries = append(l.out.Carries, CarryPlace{Output: l.download("carry:"+c.In.Name(), c.Out, true)})
+		l.out.Carries = append(l.out.Carries, CarryPlace{Output: l.download(carryName(c), c.Out, true)})
 		return
 	}
 	st := carryState{mode: plan.StateReplace, in: in, out: out}
@@ -230,6 +239,7 @@ func (l *lowering) carry(i int) {
 		}
 	}
 	if st.mode == plan.StateReplace {
+		l.copyOld(st.in)
 		// The new value is copied over the old: it may not be a view of it.
 		n := l.main.node(out.key)
 		n.kind, n.op, n.in, n.spec = lazy.KindOp, op.Contiguous{}, []*irNode{out}, out.spec
@@ -283,6 +293,7 @@ func (l *lowering) inPlace(c Cache, st *carryState) {
 		l.main.reads(u, []*irNode{st.in, u.in[1]})
 		st.mode, st.axis, st.out = plan.StateAppend, axis, u
 	case op.WriteRows:
+		l.copyOld(st.in)
 		before := l.main.after[u]
 		back := false // against the order of capture, which is one as long as nothing else is
 		for _, n := range l.main.readers(st.in) {
@@ -301,6 +312,31 @@ func (l *lowering) inPlace(c Cache, st *carryState) {
 		}
 		l.main.reads(u, append([]*irNode{st.in}, u.in[1:]...))
 		st.mode, st.out = plan.StateWrite, u
+	}
+}
+
+// copyOld copies the outputs that have the memory of a carried input which the run
+// overwrites: they are read when it has ended.
+func (l *lowering) copyOld(in *irNode) {
+	for i := range l.mainOuts {
+		o := &l.mainOuts[i]
+		x := l.main.current(o.src)
+		if o.copied == nil && memoryOf(x) == in {
+			o.copied = l.main.node(x.key)
+			o.copied.kind, o.copied.op, o.copied.spec = lazy.KindOp, op.Contiguous{}, x.spec
+			l.main.reads(o.copied, []*irNode{x})
+			l.main.target(o.copied)
+		}
+	}
+}
+
+// memoryOf is the node that n is a view of.
+func memoryOf(n *irNode) *irNode {
+	for {
+		if _, ok := n.op.(op.Viewer); !ok {
+			return n
+		}
+		n = n.in[0]
 	}
 }
 

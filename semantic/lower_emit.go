@@ -35,7 +35,11 @@ func (l *lowering) executorPlan() (*plan.Plan, map[*irNode]int, error) {
 		if l.retained(o) {
 			place = plan.Retain
 		}
-		p.Outputs = append(p.Outputs, plan.Output{Name: o.name, Value: ids[l.main.current(o.src)], Place: place, Cause: o.cause})
+		n := o.copied
+		if n == nil {
+			n = l.main.current(o.src)
+		}
+		p.Outputs = append(p.Outputs, plan.Output{Name: o.name, Value: ids[n], Place: place, Cause: o.cause})
 	}
 	for _, st := range l.states {
 		p.States = append(p.States, plan.State{
