@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 )
@@ -32,6 +33,19 @@ func TestReadmeProgram(t *testing.T) {
 	}
 }
 
+// TestReadmeGeneration holds that the README's lines that generate are those of the
+// example of package gpt2, which is compiled and run.
+func TestReadmeGeneration(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(root(), "README.md"))
+	require.NoError(t, err)
+	block := regexp.MustCompile("(?s)```go\n(model := .*?)```").FindSubmatch(readme)
+	require.NotNil(t, block, "no lines that generate in README.md")
+	tested, err := os.ReadFile(filepath.Join(root(), "workloads", "gpt2", "example_test.go"))
+	require.NoError(t, err)
+	lines := strings.ReplaceAll(body(t, tested, "Example"), "\n\t", "\n") // without the function's indent
+	require.Contains(t, strings.ReplaceAll(lines, "../../", ""), string(block[1]))
+}
+
 // body is the text between the braces of a function, but for the comment with
 // an example's output.
 func body(t *testing.T, text []byte, name string) string {
@@ -49,9 +63,37 @@ func body(t *testing.T, text []byte, name string) string {
 	return ""
 }
 
-// TestDocumentLinks holds that every relative link in a document leads somewhere.
+// heading is a heading of a document; fenced is a block of code, which has none.
+var (
+	heading = regexp.MustCompile(`(?m)^#+ +(.+)$`)
+	fenced  = regexp.MustCompile("(?s)```.*?```")
+)
+
+// anchors are the names under which a document's headings are linked to, as the
+// repository's host makes them.
+func anchors(text []byte) map[string]bool {
+	out := map[string]bool{}
+	for _, m := range heading.FindAllSubmatch(fenced.ReplaceAll(text, nil), -1) {
+		words := regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`).ReplaceAllString(string(m[1]), "$1")
+		name := strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-', r == '_', unicode.IsLetter(r), unicode.IsDigit(r):
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, strings.TrimSpace(words))
+		out[name] = true
+	}
+	return out
+}
+
+// TestDocumentLinks holds that every relative link in a document leads somewhere:
+// to a file, and to a heading of it where the link names one.
 func TestDocumentLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#\s]+)(#[^)\s]*)?\)`)
+	link := regexp.MustCompile(`\]\(([^)#\s]*)(#[^)\s]*)?\)`)
+	toHeadings := 0
 	require.NoError(t, walk(func(path string) error {
 		if filepath.Ext(path) != ".md" {
 			return nil
@@ -61,14 +103,33 @@ func TestDocumentLinks(t *testing.T) {
 			return err
 		}
 		for _, m := range link.FindAllSubmatchIndex(text, -1) {
-			target := string(text[m[2]:m[3]])
+			target, anchor := string(text[m[2]:m[3]]), ""
+			if m[4] >= 0 {
+				anchor = string(text[m[4]+1 : m[5]])
+			}
 			if strings.Contains(target, "://") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(root(), filepath.Dir(path), target)); err != nil {
-				t.Errorf("%s:%d: no %s", path, 1+bytes.Count(text[:m[0]], []byte("\n")), target)
+			at, there := bytes.Count(text[:m[0]], []byte("\n"))+1, filepath.Join(root(), path)
+			if target != "" {
+				there = filepath.Join(root(), filepath.Dir(path), target)
+			}
+			if _, err := os.Stat(there); err != nil {
+				t.Errorf("%s:%d: no %s", path, at, target)
+				continue
+			}
+			if anchor == "" || filepath.Ext(there) != ".md" {
+				continue
+			}
+			page, err := os.ReadFile(there)
+			if err != nil {
+				return err
+			}
+			if toHeadings++; !anchors(page)[anchor] {
+				t.Errorf("%s:%d: %s has no heading #%s", path, at, filepath.Base(there), anchor)
 			}
 		}
 		return nil
 	}))
+	require.Greater(t, toHeadings, 30)
 }

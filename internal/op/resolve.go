@@ -223,6 +223,11 @@ func (r *Resolved) readBefore() error {
 			replaced[s.In] = s
 		}
 	}
+	for i := range r.Plan.States {
+		if o := &r.Plan.States[i]; old[o.Out] != nil {
+			return fmt.Errorf("%w: state %q becomes what state %q was before it was overwritten", plan.ErrInvalid, o.Name, old[o.Out].Name)
+		}
+	}
 	for _, o := range r.Plan.Outputs {
 		s := old[o.Value]
 		if s == nil {

@@ -13,10 +13,6 @@ import (
 // DefaultMaxQueue is the default limit of waiting runs.
 const DefaultMaxQueue = 4096
 
-// gatherer is a call that may report that the engine batches it with calls of
-// other sessions. Such calls of a program start together and take one place.
-type gatherer interface{ Gathers() bool }
-
 // admitter decides which requests run and which wait.
 type admitter struct {
 	runs  *admission.Scheduler
@@ -118,7 +114,7 @@ func (s *session) full() error {
 // afterwards: a loop does so after each of its runs.
 func (r *call) turn(ctx context.Context, ec Call) error {
 	var key any
-	if g, ok := ec.(gatherer); ok && g.Gathers() {
+	if ec.Gathers() { // calls of a program that are batched start together and take one place
 		key = r.p.program
 	}
 	t, err := r.s.flow.Enter(ctx, key)
@@ -127,16 +123,10 @@ func (r *call) turn(ctx context.Context, ec Call) error {
 	}
 	defer t.Leave()
 	r.place.Begin()
-	if p, ok := ec.(pauser); ok && key == nil {
-		p.OnStep(t.Yield)
+	if key == nil {
+		ec.OnStep(t.Yield)
 	}
 	return ec.Run(ctx)
-}
-
-// pauser is a call that can pause for others while it runs, also in the middle
-// of a step.
-type pauser interface {
-	OnStep(pause func(ctx context.Context) (time.Duration, error))
 }
 
 // bound ends a request when its caller's remaining time is over: it drops the

@@ -2,11 +2,10 @@ package worker
 
 import (
 	"context"
-	"io"
-	"time"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -47,13 +46,7 @@ type Engine interface {
 }
 
 // Program is a plan that an engine holds.
-type Program interface {
-	Plan() *plan.Plan
-	Hash() plan.Hash
-	// Size is its memory, in bytes.
-	Size() int64
-	Symbols() []string
-}
+type Program = *engine.Program
 
 // Session is one tenant's state in an engine.
 type Session interface {
@@ -70,23 +63,15 @@ type Session interface {
 }
 
 // Call is one run.
-type Call interface {
-	SetInput(i int, data []byte) error
-	SetHandle(i int, h transport.Handle) error
-	Run(ctx context.Context) error
-	Output(i int) (transport.Tensor, transport.Handle)
-	Elapsed() time.Duration
-	Release()
-}
+type Call = host.Call
 
 // WeightWriter takes the content of a weight in order.
 type WeightWriter interface {
-	io.Writer
+	host.WeightWriter
 	Got() (n int64, prefix plan.Hash)
 	Held() int64
 	// Tag is the tag of the written content; nil if no tags are stored.
 	Tag() *transport.PossessionTag
-	Commit() error
 	Abort()
 }
 
@@ -100,56 +85,30 @@ type WeightFinder interface {
 // ForEngine adapts package engine.
 func ForEngine(e *engine.Engine) Engine { return engineBackend{e} }
 
+// engineBackend gives the sessions and writers of an engine as interfaces, so that
+// tests can stand in for them.
 type engineBackend struct{ *engine.Engine }
 
-func (b engineBackend) Program(h plan.Hash) (Program, bool) {
-	p, ok := b.Engine.Program(h)
-	return p, ok
-}
-
 func (b engineBackend) Compile(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (Program, error) {
-	c, err := b.CompileHashed(ctx, p, h, pause)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+	return b.CompileHashed(ctx, p, h, pause)
 }
 
-func (b engineBackend) Missing(p Program) []int { return b.MissingIDs(p.(*engine.Program)) }
+func (b engineBackend) Missing(p Program) []int { return b.MissingIDs(p) }
 
 func (b engineBackend) PutWeight(p Program, v plan.Value) (WeightWriter, error) {
-	w, err := b.Engine.PutWeight(p.(*engine.Program), v)
+	w, err := b.Engine.PutWeight(p, v)
 	if err != nil {
 		return nil, err
 	}
 	return w, nil
 }
 
-func (b engineBackend) PossessionTag(p Program, id int) *transport.PossessionTag {
-	return b.Engine.PossessionTag(p.(*engine.Program), id)
-}
-
-func (b engineBackend) Fits(p Program, absent func(plan.Hash) bool) error {
-	return b.Engine.Fits(p.(*engine.Program), absent)
-}
-
-func (b engineBackend) WeightForm(p Program, v plan.Value) (engine.WeightKey, error) {
-	return b.Engine.WeightForm(p.(*engine.Program), v)
-}
-
-func (b engineBackend) WeightMemory(p Program, v plan.Value) (int64, error) {
-	return b.Engine.WeightMemory(p.(*engine.Program), v)
-}
-
 func (b engineBackend) NewSession() Session { return engineSession{b.Engine.NewSession()} }
 
 type engineSession struct{ *engine.Session }
 
-func (s engineSession) Use(p Program) error { return s.Session.Use(p.(*engine.Program)) }
-func (s engineSession) Leave(p Program)     { s.Session.Leave(p.(*engine.Program)) }
-
 func (s engineSession) NewCall(ctx context.Context, p Program, bindings []int) (Call, error) {
-	c, err := s.NewCallContext(ctx, p.(*engine.Program), bindings)
+	c, err := s.NewCallContext(ctx, p, bindings)
 	if err != nil {
 		return nil, err
 	}

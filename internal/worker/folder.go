@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -59,10 +60,8 @@ func stopped(ctx context.Context, w transport.Weight) error {
 	return fmt.Errorf("genie: stopped: %w", context.Cause(ctx))
 }
 
-// take brings a weight of the model folder to the engine. It copies the content
-// of a mapped file first. So the hashed bytes are the packed bytes, whatever
-// happens to the file meanwhile, and a truncated file is an error of this
-// weight alone. unusable is the fault of the weight.
+// take brings a weight of the model folder to the engine. unusable is the fault of the
+// weight.
 func (r *preparation) take(ctx context.Context, p Program, v plan.Value, w transport.Weight) (unusable, err error) {
 	if w.Release != nil {
 		defer w.Release()
@@ -79,18 +78,5 @@ func (r *preparation) take(ctx context.Context, p Program, v plan.Value, w trans
 		return nil, err
 	}
 	defer out.Abort()
-	for at := 0; at < len(w.Data); {
-		if err := r.turns.share(ctx); err != nil {
-			return nil, err
-		}
-		n, err := w.CopyTo(r.buffer, at)
-		if err != nil {
-			return err, nil // not an error of the request
-		}
-		if _, err := out.Write(r.buffer[:n]); err != nil {
-			return err, nil
-		}
-		at += n
-	}
-	return out.Commit(), nil
+	return host.Upload(ctx, out, w, r.buffer, r.turns.share, nil)
 }

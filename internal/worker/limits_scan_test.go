@@ -29,9 +29,9 @@ var between = []string{
 
 // apart are the folders whose limits do not concern peers: files that a process
 // reads for itself, which are refused with the limit's value in the error; code
-// that only measures, shapes links or tests; the command's.
+// that only measures, shapes links or tests; the command's, and the examples'.
 var apart = []string{
-	"baselines", "cmd", "internal/checkpoint", "internal/imaging", "internal/lint", "internal/safetensors", "internal/randomweights",
+	"baselines", "cmd", "examples", "internal/checkpoint", "internal/imaging", "internal/lint", "internal/safetensors", "internal/randomweights",
 	"workloads/tokenizer", "lazy", "semantic", "tools", "transport/conformance", "transport/link", "workloads",
 }
 

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/loops"
 	"github.com/genie-sdk/go/transport/plan"
@@ -141,34 +142,40 @@ func (r *repetition) do(ctx context.Context, st *stream) error {
 	defer r.call.ended()
 	state := loops.Start(r.loop, r.call.bindings, r.call.inputs)
 	out := newRunFrames(st, r.call.p.layout.Plan.Outputs[r.loop.Token].Cause)
-	more := true
+	var opening loops.Run
 	if r.opening != nil {
-		var err error
-		if more, err = r.open(ctx, state, out); err != nil {
-			return err
+		opening = func() ([]byte, time.Duration, error) { return r.open(ctx) }
+	}
+	counted := func(run loops.Run) loops.Run {
+		if run == nil {
+			return nil
+		}
+		return func() ([]byte, time.Duration, error) {
+			if err := r.spend(ctx); err != nil {
+				return nil, 0, err
+			}
+			tokens, elapsed, err := run()
+			if err == nil {
+				r.ran = true
+				st.looped(state.Going(), elapsed)
+			}
+			return tokens, elapsed, err
 		}
 	}
-	for more {
-		if err := r.spend(ctx); err != nil {
-			return err
-		}
-		tokens, elapsed, err := r.call.once(ctx, r.loop.Token)
-		if err == nil {
-			r.ran = true
-			st.looped(state.Going(), elapsed)
-			more, err = state.Next(tokens)
-		}
-		if err != nil {
-			return out.abort(ctx, err)
-		}
+	var sent error
+	err := state.Drive(counted(opening), counted(func() ([]byte, time.Duration, error) {
+		return r.call.once(ctx, r.loop.Token)
+	}), func(tokens []byte, elapsed time.Duration, more bool) error {
 		if !more {
 			r.call.ended()
 		}
-		if err := out.add(tokens, elapsed, more, r.lags && r.left > 0); err != nil {
-			return err
-		}
+		sent = out.add(tokens, elapsed, more, r.lags && r.left > 0)
+		return sent
+	})
+	if err != nil && sent == nil {
+		return out.abort(ctx, err)
 	}
-	return nil
+	return err
 }
 
 // once runs the program and copies the tokens.
@@ -189,6 +196,6 @@ func (r *call) once(ctx context.Context, token int) ([]byte, time.Duration, erro
 	if err := r.feedAndRun(ctx, ec); err != nil {
 		return nil, 0, err
 	}
-	t, _ := ec.Output(token)
-	return append(make([]byte, 0, len(t.Data)+4), t.Data...), ec.Elapsed(), nil
+	tokens, elapsed := host.Tokens(ec, token)
+	return tokens, elapsed, nil
 }

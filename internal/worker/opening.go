@@ -3,9 +3,9 @@ package worker
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/loops"
 	"github.com/genie-sdk/go/transport/wire"
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
@@ -59,26 +59,11 @@ func (r *repetition) calls(st *stream, h wire.Header, m *wirepb.Loop, control in
 }
 
 // open makes the opening's run, which is answered like those of the loop.
-func (r *repetition) open(ctx context.Context, state *loops.State, out *runFrames) (more bool, err error) {
-	if err := r.spend(ctx); err != nil {
-		return false, err
-	}
+func (r *repetition) open(ctx context.Context) ([]byte, time.Duration, error) {
 	o := r.opening
 	if o.reset {
 		o.call.s.es.Reset()
 	}
 	o.call.place = r.call.place
-	tokens, elapsed, err := o.call.once(ctx, o.token)
-	if err != nil {
-		return false, err
-	}
-	r.ran = true
-	out.st.looped(state.Going(), elapsed)
-	if more, err = state.Open(tokens); err != nil {
-		return false, err
-	}
-	if !more {
-		r.call.ended()
-	}
-	return more, out.add(tokens, elapsed, more, false)
+	return o.call.once(ctx, o.token)
 }

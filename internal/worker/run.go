@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/internal/admission"
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/transport/wire"
@@ -193,7 +194,7 @@ func (r *call) do(ctx context.Context) (answer, error) {
 		return answer{}, err
 	}
 	a.done, done = ec.Release, true
-	if g, ok := ec.(gatherer); !ok || !g.Gathers() {
+	if !ec.Gathers() {
 		r.p.expected.learn(r.bindings, time.Since(begun) <= r.s.srv.opts.brief, a)
 	}
 	return a, nil
@@ -201,16 +202,11 @@ func (r *call) do(ctx context.Context) (answer, error) {
 
 // feedAndRun gives the program its inputs and runs it.
 func (r *call) feedAndRun(ctx context.Context, ec Call) error {
-	for i, h := range r.handles {
-		var err error
-		if h.IsZero() {
-			err = ec.SetInput(i, r.inputs[i])
-		} else {
-			err = ec.SetHandle(i, h)
-		}
-		if err != nil {
-			return err
-		}
+	err := host.Feed(ec, len(r.handles), func(i int) transport.Input {
+		return transport.Input{Handle: r.handles[i], Data: r.inputs[i]}
+	})
+	if err != nil {
+		return err
 	}
 	return r.turn(ctx, ec)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/loops"
@@ -44,7 +45,7 @@ func (s *session) loop(ctx context.Context, open *transport.Opening, call transp
 	for i, in := range call.Inputs {
 		inputs[i] = make([]byte, len(in.Data)) // the loop writes to them
 		if _, err := memory.CopyView(inputs[i], in.Data); err != nil {
-			return viewError(in, err)
+			return host.FileError(in.File, err)
 		}
 		call.Inputs[i].Data, call.Inputs[i].File = inputs[i], ""
 	}
@@ -52,46 +53,31 @@ func (s *session) loop(ctx context.Context, open *transport.Opening, call transp
 	state := loops.Start(&loop, call.Bindings, inputs)
 	ended := false
 	defer func() { s.unknown = s.unknown || !ended }()
-	more := true
+	var opening loops.Run
 	if open != nil {
-		if more, err = s.open(ctx, open, state, each); err != nil {
-			return err
-		}
+		opening = func() ([]byte, time.Duration, error) { return s.open(ctx, open) }
 	}
-	for more {
-		tokens, elapsed, err := s.loopRun(ctx, ref, call, loop.Token)
-		if err != nil {
-			return err
-		}
-		if more, err = state.Next(tokens); err != nil {
-			return err
-		}
-		if err := each(tokens, elapsed); err != nil {
-			return err
-		}
+	err = state.Drive(opening, func() ([]byte, time.Duration, error) {
+		return s.loopRun(ctx, ref, call, loop.Token)
+	}, func(tokens []byte, elapsed time.Duration, _ bool) error { return each(tokens, elapsed) })
+	if err != nil {
+		return err
 	}
 	ended = true
 	return nil
 }
 
 // open makes the run before a loop.
-func (s *session) open(ctx context.Context, o *transport.Opening, state *loops.State, each func([]byte, time.Duration) error) (more bool, err error) {
+func (s *session) open(ctx context.Context, o *transport.Opening) ([]byte, time.Duration, error) {
 	if o.Reset {
 		s.es.Reset()
 		s.unknown = false
 	}
 	ref, err := s.planOf(o.Call.Plan)
 	if err != nil {
-		return false, err
+		return nil, 0, err
 	}
-	tokens, elapsed, err := s.loopRun(ctx, ref, o.Call, o.Token)
-	if err != nil {
-		return false, err
-	}
-	if more, err = state.Open(tokens); err != nil {
-		return false, err
-	}
-	return more, each(tokens, elapsed)
+	return s.loopRun(ctx, ref, o.Call, o.Token)
 }
 
 // loopRun is one run of a loop, whose tokens it copies.
@@ -100,7 +86,6 @@ func (s *session) loopRun(ctx context.Context, ref *planRef, call transport.Call
 	if err != nil {
 		return nil, 0, err
 	}
-	defer c.Release()
-	t, _ := c.Output(token)
-	return slices.Clone(t.Data), c.Elapsed(), nil
+	tokens, elapsed := host.Tokens(c, token)
+	return tokens, elapsed, nil
 }

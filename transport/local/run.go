@@ -7,17 +7,14 @@ import (
 	"slices"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// piece is how much of a weight is packed between two checks of the context;
-// own is how much of a mapped file is copied at once for that.
-const (
-	piece = 4 << 20
-	own   = 512 << 10
-)
+// own is how much of a mapped file is copied at once.
+const own = 512 << 10
 
 // Prepare implements [transport.Session].
 func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.WeightSource, progress transport.Progress) (transport.PlanRef, error) {
@@ -86,42 +83,30 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 	return ref, nil
 }
 
-// put packs a weight. It copies the content of a mapped file first. So the
-// hashed bytes are the packed bytes, whatever happens to the file meanwhile,
-// and the engine never reads memory that may be unmapped.
+// put packs a weight.
 func (s *session) put(ctx context.Context, p *engine.Program, v plan.Value, from transport.Weight, did func(int)) error {
 	w, err := s.x.engine.PutWeight(p, v)
 	if err != nil {
 		return err
 	}
 	defer w.Abort()
-	size := len(from.Data)
-	if int64(size) != w.Want() {
-		return fmt.Errorf("%w: weight %q has %d bytes, the plan says %d", transport.ErrShape, v.Name, size, w.Want())
-	}
 	var buffer []byte
 	if from.File != "" {
-		buffer = make([]byte, min(own, size))
+		buffer = make([]byte, min(own, max(len(from.Data), 1)))
 	}
-	for at := 0; at < size; {
+	fault, err := host.Upload(ctx, w, from, buffer, func(ctx context.Context) error {
 		if ctx.Err() != nil {
-			return fmt.Errorf("weight %q: %w", v.Name, ctxError(ctx))
+			return ctxError(ctx)
 		}
-		part := from.Data[at:min(at+piece, size)]
-		if buffer != nil {
-			n, err := from.CopyTo(buffer, at)
-			if err != nil {
-				return err
-			}
-			part = buffer[:n]
-		}
-		if _, err := w.Write(part); err != nil {
-			return err
-		}
-		at += len(part)
-		did(len(part))
+		return nil
+	}, did)
+	switch {
+	case err != nil:
+		return fmt.Errorf("weight %q: %w", v.Name, err)
+	case errors.Is(fault, transport.ErrShape):
+		return fmt.Errorf("weight %q: %w", v.Name, fault)
 	}
-	return w.Commit()
+	return fault
 }
 
 // Run implements [transport.Session].
@@ -182,19 +167,8 @@ func (s *session) start(ctx context.Context, ref *planRef, call transport.Call) 
 }
 
 func (s *session) feedAndRun(ctx context.Context, c *engine.Call, inputs []transport.Input) error {
-	for i, in := range inputs {
-		var err error
-		switch {
-		case !in.Handle.IsZero():
-			err = c.SetHandle(i, in.Handle)
-		case in.File != "":
-			err = copyInput(c, i, in)
-		default:
-			err = c.SetInput(i, in.Data)
-		}
-		if err != nil {
-			return err
-		}
+	if err := host.Feed(c, len(inputs), func(i int) transport.Input { return inputs[i] }); err != nil {
+		return err
 	}
 	if err := c.Run(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -203,25 +177,4 @@ func (s *session) feedAndRun(ctx context.Context, c *engine.Call, inputs []trans
 		return err
 	}
 	return nil
-}
-
-// copyInput copies an input out of a mapped file. The threads of the engine
-// must not read the mapping: a truncated file would end the process.
-func copyInput(c *engine.Call, i int, in transport.Input) error {
-	if len(in.Data) != c.InputSize(i) {
-		return c.SetInput(i, in.Data) // says what is wrong
-	}
-	b, err := c.AllocInput(i)
-	if err != nil {
-		return err
-	}
-	return viewError(in, memory.Guard(in.Data, func() { copy(b, in.Data) }))
-}
-
-// viewError says which file could not be read.
-func viewError(in transport.Input, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: an input from %s: %w", transport.ErrCorrupt, in.File, err)
 }

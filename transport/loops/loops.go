@@ -3,16 +3,16 @@
 // in this process and the worker both use it.
 //
 //	state := loops.Start(&loop, bindings, inputs)
-//	for more := true; more; {
-//		tokens := run(state.Bindings, state.Inputs)
-//		more, err = state.Next(tokens)
-//	}
+//	err := state.Drive(nil, func() ([]byte, time.Duration, error) {
+//		return run(state.Bindings, state.Inputs)
+//	}, deliver)
 package loops
 
 import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/genie-sdk/go/transport"
 )
@@ -42,8 +42,8 @@ func (s *State) Going() (n int) {
 	return n
 }
 
-// Next takes the tokens of a run and makes the next one ready. It is false when
-// every sequence has ended.
+// Next takes the tokens of a run and prepares the next one. It returns false
+// when every sequence has ended.
 func (s *State) Next(tokens []byte) (more bool, err error) {
 	l := s.loop
 	if len(tokens) != 4*len(s.done) {
@@ -81,8 +81,43 @@ func count(b []byte, limit int64) {
 	}
 }
 
-// Open takes the tokens of the run before the loop, which is none of the loop's
-// own. It is false when they end every sequence.
+// Run makes the next run of a loop, or its opening, and gives its tokens and the time
+// that it took.
+type Run func() (tokens []byte, elapsed time.Duration, err error)
+
+// Drive makes the runs of a loop until every sequence has ended: first the opening,
+// which may be nil, then runs. It tells each of the tokens of every run, of which more
+// says whether another one follows.
+func (s *State) Drive(opening, run Run, each func(tokens []byte, elapsed time.Duration, more bool) error) error {
+	more := true
+	if opening != nil {
+		var err error
+		if more, err = s.drive(opening, s.Open, each); err != nil {
+			return err
+		}
+	}
+	for more {
+		var err error
+		if more, err = s.drive(run, s.Next, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *State) drive(run Run, take func(tokens []byte) (bool, error), each func(tokens []byte, elapsed time.Duration, more bool) error) (more bool, err error) {
+	tokens, elapsed, err := run()
+	if err != nil {
+		return false, err
+	}
+	if more, err = take(tokens); err != nil {
+		return false, err
+	}
+	return more, each(tokens, elapsed, more)
+}
+
+// Open takes the tokens of the run before the loop, which does not count as a
+// run of the loop. It returns false when they end every sequence.
 func (s *State) Open(tokens []byte) (more bool, err error) {
 	if len(tokens) != 4*len(s.done) {
 		return false, fmt.Errorf("%w: an opening with tokens of %d bytes for %d sequences", transport.ErrShape, len(tokens), len(s.done))
