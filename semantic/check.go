@@ -47,8 +47,12 @@ func (c *scheduleCheck) plans() error {
 		if err := p.Validate(); err != nil {
 			return fmt.Errorf("%w: %w", ErrPolicy, err)
 		}
-		if _, err := op.Resolve(p); err != nil {
+		resolved, err := op.Resolve(p)
+		if err != nil {
 			return fmt.Errorf("%w: %w", ErrPolicy, err)
+		}
+		if err := overwritten(resolved); err != nil {
+			return err
 		}
 		if err := c.weights(p); err != nil {
 			return err
@@ -56,6 +60,20 @@ func (c *scheduleCheck) plans() error {
 	}
 	if c.sch.Client != nil && len(c.sch.Client.States) > 0 {
 		return planErr("the client's plan has state")
+	}
+	return nil
+}
+
+// overwritten looks for outputs in the memory of a state that is replaced: they are
+// read when the run has ended. Those of a written state are no valid plan.
+func overwritten(r *op.Resolved) error {
+	for i := range r.Plan.States {
+		st := &r.Plan.States[i]
+		for _, o := range r.Plan.Outputs {
+			if st.Mode == plan.StateReplace && st.Out != st.In && r.Base[o.Value] == st.In {
+				return planErr("output %q has the memory of state %q, which the run replaces", o.Name, st.Name)
+			}
+		}
 	}
 	return nil
 }

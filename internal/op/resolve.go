@@ -197,7 +197,7 @@ func (r *Resolved) lifetimes() error {
 }
 
 // readBefore checks that nothing reads a written state's old value after the
-// write, and that no output has the old value of a state that is replaced.
+// write.
 func (r *Resolved) readBefore() error {
 	old := make([]*plan.State, len(r.Plan.Values)) // the state that a value is an old view of
 	for i := range r.Plan.States {
@@ -217,23 +217,13 @@ func (r *Resolved) readBefore() error {
 			}
 		}
 	}
-	replaced := map[int]*plan.State{} // when all steps are done, and before the outputs are read
-	for i := range r.Plan.States {
-		if s := &r.Plan.States[i]; s.Mode == plan.StateReplace && s.Out != s.In {
-			replaced[s.In] = s
-		}
-	}
 	for i := range r.Plan.States {
 		if o := &r.Plan.States[i]; old[o.Out] != nil {
 			return fmt.Errorf("%w: state %q becomes what state %q was before it was overwritten", plan.ErrInvalid, o.Name, old[o.Out].Name)
 		}
 	}
 	for _, o := range r.Plan.Outputs {
-		s := old[o.Value]
-		if s == nil {
-			s = replaced[r.Base[o.Value]]
-		}
-		if s != nil {
+		if s := old[o.Value]; s != nil {
 			return fmt.Errorf("%w: output %q reads state %q after it was overwritten", plan.ErrInvalid, o.Name, s.Name)
 		}
 	}
