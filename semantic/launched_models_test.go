@@ -25,7 +25,7 @@ import (
 
 const testdata = "../testdata"
 
-// checkGraph holds the runs of one graph against their prediction.
+// checkGraph compares the runs of one graph with their prediction.
 func checkGraph(t *testing.T, g *lazy.Graph) {
 	t.Helper()
 	s, err := semantic.Analyze(g)
@@ -37,9 +37,9 @@ func checkGraph(t *testing.T, g *lazy.Graph) {
 	}))
 }
 
-// TestLaunchedOfModels holds that the kernels which are predicted for each model of
-// testdata are those that a run launches: a prefill and a decode step where there is
-// a cache.
+// TestLaunchedOfModels compares the kernels predicted for each model of
+// testdata with those that a run launches: a prefill, and a decode step where
+// there is a cache.
 func TestLaunchedOfModels(t *testing.T) {
 	loads := map[string]func(ctx context.Context, dir string) (*lazy.Graph, func() error, error){
 		"gpt2": func(ctx context.Context, dir string) (*lazy.Graph, func() error, error) {
