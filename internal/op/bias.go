@@ -29,7 +29,7 @@ func (Bias) Infer(in []plan.Spec) (plan.Spec, error) {
 	return in[0], wantF32(in...)
 }
 
-// Rows are those of x; the last axis has to stay whole for the vector.
+// Rows are those of x; the last axis must stay whole for the vector.
 func (o Bias) Rows(in []plan.Spec, out plan.Spec, s Slice) ([]int, Op, bool) {
 	return firstRows(in, s), o, s.Axis < len(out.Shape)-1
 }

@@ -18,7 +18,7 @@ type Conv2D struct {
 // Name is conv2d.
 func (Conv2D) Name() string { return "conv2d" }
 
-// Traits are those of a layer that takes images in any layout.
+// Traits are those of a layer that accepts images in any layout.
 func (Conv2D) Traits() Traits {
 	return Traits{Class: ClassConv, Layer: true, Images: true}
 }
@@ -164,7 +164,7 @@ func (o MaxPool2D) Infer(in []plan.Spec) (plan.Spec, error) {
 	}
 	out := plan.Shape{s.Shape[0], s.Shape[1], {}, {}}
 	for i := range 2 {
-		if o.Pad[i] >= o.Kernel[i] { // some windows would hold padding alone
+		if o.Pad[i] >= o.Kernel[i] { // some windows would contain only padding
 			return s, shapeErr("max pool with kernel %v and padding %v", o.Kernel, o.Pad)
 		}
 		if s.Shape[2+i].Is(0) {

@@ -5,8 +5,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Equal is whether elements are the same number: bool, of two inputs of one
-// type, f32, i32 or i64, that broadcast. NaN is equal to nothing.
+// Equal reports whether elements are the same number. It outputs bool from two
+// inputs of one type, f32, i32 or i64, that broadcast. NaN is equal to nothing.
 type Equal struct{}
 
 // Name is equal.
@@ -32,7 +32,7 @@ func (Equal) Infer(in []plan.Spec) (plan.Spec, error) {
 	return plan.Spec{DType: plan.Bool, Shape: s}, err
 }
 
-// FLOPs is none: nothing is computed with the elements.
+// FLOPs is none: there is no arithmetic on the elements.
 func (Equal) FLOPs([][]int, []int) float64 { return 0 }
 
 // Eval is the reference kernel.

@@ -36,7 +36,7 @@ func (LayerNorm) Infer(in []plan.Spec) (plan.Spec, error) {
 	return in[0], wantF32(in...)
 }
 
-// Rows are those of the input: each row along the last axis is by itself.
+// Rows are those of the input: each row along the last axis is independent.
 func (o LayerNorm) Rows(in []plan.Spec, out plan.Spec, s Slice) ([]int, Op, bool) {
 	return firstRows(in, s), o, s.Axis < len(out.Shape)-1
 }

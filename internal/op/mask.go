@@ -11,16 +11,16 @@ import (
 // masked row stays finite after softmax.
 const MaskValue = -math.MaxFloat32
 
-// CausalMask masks attention scores [batch, ..., q, k]: query i stands at key
-// position k-q+i and sees the keys from start to its own position; with a
-// Window, only the last Window of these. start is an optional second input,
+// CausalMask masks attention scores [batch, ..., q, k]: query i has key
+// position k-q+i and attends to the keys from start to its own position; with a
+// Window, only to the last Window of these. start is an optional second input,
 // i32 or i64 [batch]: the number of padding keys before each sequence.
 type CausalMask struct{ Window int }
 
 // Name is causal_mask.
 func (CausalMask) Name() string { return "causal_mask" }
 
-// Traits are those of elementwise work that knows where it is.
+// Traits are those of position-dependent elementwise work.
 func (CausalMask) Traits() Traits { return Traits{Class: ClassElementwise, Aligned: true} }
 
 // Attrs is the window, 0 for none.
@@ -48,8 +48,8 @@ func (o CausalMask) Infer(in []plan.Spec) (plan.Spec, error) {
 	return in[0], wantF32(in[0])
 }
 
-// Rows are the last ones of the queries: their positions are counted from the end,
-// so a tail of the queries is masked alike.
+// Rows are the last ones of the queries: their positions are counted from the
+// end, so a tail of the queries gets the same mask.
 func (o CausalMask) Rows(in []plan.Spec, out plan.Spec, s Slice) ([]int, Op, bool) {
 	queries := len(out.Shape) - 2
 	return firstRows(in, s), o, s.Axis == queries && s.Stop.Equal(out.Shape[queries])
@@ -95,14 +95,14 @@ func (o CausalMask) Eval(out *Array, in []*Array, h halt.Func) error {
 	}, out.Strides, in[0].Strides)
 }
 
-// Where takes a where cond (bool) is true and b elsewhere; the three
+// Where selects a where cond (bool) is true and b elsewhere; the three
 // broadcast.
 type Where struct{}
 
 // Name is where.
 func (Where) Name() string { return "where" }
 
-// Traits are those of an elementwise choice.
+// Traits are those of an elementwise selection.
 func (Where) Traits() Traits { return Traits{Class: ClassElementwise, Pointwise: true} }
 
 // Attrs has none.

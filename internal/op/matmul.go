@@ -6,8 +6,8 @@ import (
 )
 
 // MatMul is the matrix product of the last two axes, op(A) [..., m, k] times
-// op(B) [..., k, n], each transposed first if so flagged. Leading axes
-// broadcast like NumPy's, so a rank-2 B serves every batch.
+// op(B) [..., k, n], each transposed first if its flag is set. Leading axes
+// broadcast as in NumPy, so a rank-2 B serves every batch.
 type MatMul struct{ TransA, TransB bool }
 
 // Name is matmul.

@@ -5,9 +5,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Pick takes one position of each sequence: of x [batch, n, ...], f32, and
-// index [batch], i32 or i64, it is x[b, index[b], ...], [batch, ...]. An index
-// outside of 0 to n-1 is an error.
+// Pick selects one position of each sequence: from x [batch, n, ...], f32, and
+// index [batch], i32 or i64, it takes x[b, index[b], ...], [batch, ...]. An
+// index outside 0 to n-1 is an error.
 type Pick struct{}
 
 // Name is pick.
