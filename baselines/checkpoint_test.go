@@ -100,7 +100,7 @@ func casesOf(t *testing.T, opened []*workloads.Checkpoint, outcome func(string, 
 	require.Greater(t, len(names), 10)
 }
 
-// TestCheckpointCellsNotice changes one weight but not the reference: every
+// TestCheckpointCasesNotice changes one weight but not the reference: every
 // case must refuse to be timed.
 func TestCheckpointCasesNotice(t *testing.T) {
 	refs := t.TempDir()

@@ -4,7 +4,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// benchCommand groups what has to do with measuring.
+// benchCommand groups the benchmark commands.
 func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",

@@ -65,7 +65,7 @@ func (a *app) benchGate(args []string, o benchGateOptions) error {
 	return err
 }
 
-// fraction reads "5%" or "0.05".
+// fraction parses "5%" or "0.05".
 func fraction(text string) (float64, error) {
 	number, percent := strings.CutSuffix(strings.TrimSpace(text), "%")
 	v, err := strconv.ParseFloat(number, 64)

@@ -48,7 +48,7 @@ checkpoint whose reference is there already is left alone. genie bench run
 	return cmd
 }
 
-// keptReference is what is said of a checkpoint and its reference.
+// keptReference is the report about a checkpoint and its reference.
 type keptReference struct {
 	workloads.Checkpoint
 
@@ -86,8 +86,8 @@ func (a *app) benchReference(ctx context.Context, o benchReferenceOptions) error
 	return nil
 }
 
-// openCheckpoints opens checkpoints and computes the references that are not
-// there, with what that is doing on standard error.
+// openCheckpoints opens checkpoints and computes missing references, with
+// progress on standard error.
 func (a *app) openCheckpoints(ctx context.Context, named []string, again bool) ([]*workloads.Checkpoint, error) {
 	hashing := a.progress("hashing weights")
 	defer hashing.stop()
@@ -101,8 +101,8 @@ func (a *app) openCheckpoints(ctx context.Context, named []string, again bool) (
 	return opened, err //nolint:wrapcheck // names the checkpoint
 }
 
-// benchCheckpoints puts checkpoints in place of a scale's models, and into the
-// header: a file of them is not continued with others.
+// benchCheckpoints replaces a scale's models by checkpoints and adds them to
+// the header: a recording of some checkpoints is not continued with others.
 func (a *app) benchCheckpoints(ctx context.Context, o *benchRunOptions, header *matrix.Header) error {
 	opened, err := a.openCheckpoints(ctx, o.checkpoints, false)
 	if err != nil {

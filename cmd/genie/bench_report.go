@@ -72,8 +72,7 @@ func (a *app) benchReport(ctx context.Context, args []string, o benchReportOptio
 	return report.WriteText(a.stdout, r, o.all)
 }
 
-// openResults reads recordings. A file that is not there is a mistake of the
-// call.
+// openResults reads recordings. A missing file is a usage error.
 func openResults(paths []string) (files []*results.File, err error) {
 	for _, path := range paths {
 		f, err := results.Open(path)
@@ -88,8 +87,8 @@ func openResults(paths []string) (files []*results.File, err error) {
 	return files, nil
 }
 
-// writePage writes the whole page or nothing, and to what is no ordinary file
-// as it is.
+// writePage writes the whole page or nothing; a target that is not an ordinary
+// file is written directly.
 func writePage(ctx context.Context, path string, r *report.Report) error {
 	f, err := atomicfile.CreateContext(ctx, path)
 	if err != nil {

@@ -105,9 +105,9 @@ func (o *benchRunOptions) check() error {
 	return nil
 }
 
-// matching are the cases whose names --match finds.
+// matching are the cases whose names match --match.
 func (o *benchRunOptions) matching(groups [][]matrix.Case) ([][]matrix.Case, error) {
-	re, err := regexp.Compile(o.match) // an empty one finds all
+	re, err := regexp.Compile(o.match) // an empty one matches all
 	if err != nil {
 		return nil, usagef("--match: %v", err)
 	}
@@ -132,7 +132,7 @@ type benchRunReport struct {
 	Absent  []results.Absence `json:"absent"`
 }
 
-// benchRun measures the cases that choose gives.
+// benchRun measures the cases that choose returns.
 func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(context.Context, selection) ([][]matrix.Case, error)) error {
 	header := benchHeader(ctx, o.Scale)
 	if len(o.checkpoints) > 0 {
@@ -172,8 +172,8 @@ func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(conte
 	return err
 }
 
-// benchOutput opens what results are written to. A file that is there is
-// continued or refused, never overwritten; a pipe or a device is written to.
+// benchOutput opens the target of the results. It continues or refuses an
+// existing file but never overwrites it; it writes to a pipe or a device.
 func (a *app) benchOutput(ctx context.Context, o benchRunOptions, h *matrix.Header) (out io.Writer, done map[results.Key]int, err error) {
 	switch {
 	case o.out == "":
@@ -207,7 +207,7 @@ func closeOutput(out io.Writer) error {
 	return nil
 }
 
-// benchSummary says on standard error, or as JSON, how the run went.
+// benchSummary reports the result of the run on standard error, or as JSON.
 func (a *app) benchSummary(o benchRunOptions, outcome *matrix.Outcome) error {
 	if o.json {
 		absent := append([]results.Absence{}, outcome.Absent...)
@@ -238,14 +238,14 @@ func benchHeader(ctx context.Context, scale string) matrix.Header {
 		GOMAXPROCS: runtime.GOMAXPROCS(0), Scale: scale, Units: results.DefaultUnits(),
 		Versions: map[string]string{"kernels": v.Kernels},
 	}
-	if h.Commit == "" { // go run does not stamp what it builds
+	if h.Commit == "" { // go run does not stamp the program it builds
 		h.Commit, h.Dirty = gitState(ctx)
 	}
 	return h
 }
 
-// gitState is the commit of the folder that the program runs in, and whether
-// files were changed; empty where that is not known.
+// gitState is the commit of the folder in which the program runs, and whether
+// files were modified; empty where that is unknown.
 func gitState(ctx context.Context) (commit string, dirty bool) {
 	head, err := exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output()
 	if err != nil {

@@ -65,7 +65,7 @@ place when it is whole; if that fails or is interrupted, nothing has changed.`,
 	return cmd
 }
 
-// systemGroups are the names of the parts, the needed one first.
+// systemGroups are the names of the parts, the required one first.
 func systemGroups() []string {
 	var names []string
 	for _, g := range systems.Groups() {
@@ -99,14 +99,14 @@ func (a *app) benchSetup(cmd *cobra.Command, o systems.SetupOptions, asJSON bool
 	return nil
 }
 
-// setupState is what came of a setup that did not fail.
+// setupState is the result of a setup that did not fail.
 func setupState(e *systems.Environment, made bool, skip []string) string {
 	if made {
 		return "ready"
 	}
 	for name := range e.Missing {
 		if !slices.Contains(skip, name) {
-			return "as before" // what was tried failed again
+			return "as before" // the attempted parts failed again
 		}
 	}
 	return "up to date"

@@ -44,7 +44,7 @@ case "$*" in
 esac
 `
 
-// TestBenchSetup holds what the command says as lines and as an object.
+// TestBenchSetup checks the command's output as lines and as an object.
 func TestBenchSetup(t *testing.T) {
 	dir := t.TempDir()
 	python, broken := filepath.Join(dir, "python"), filepath.Join(dir, "broken")

@@ -8,27 +8,28 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Frugal is a policy for a worker that many small services share: it occupies the
-// worker's memory only where that saves more than it costs.
+// Frugal is a policy for a worker that many small services share: it occupies
+// the worker's memory only where that saves more than it costs.
 //
 //   - Weights stay on the worker if all of them together are larger than
-//     SmallWeights; smaller ones travel with each run, and the worker forgets them.
+//     SmallWeights; smaller ones are sent with each run, and the worker forgets
+//     them.
 //   - Carried state stays on the worker if it is a KV cache, which grows and would
-//     travel twice a step. Other state, such as a recurrent network's, is small: it
-//     comes back, and a lost worker takes nothing away.
+//     cross the wire twice per step. Other state, such as a recurrent network's, is
+//     small: it is returned, so that the loss of a worker does not lose it.
 //   - Tokens are sampled on the worker if the caches are there, since logits are
 //     larger than tokens.
 //
 // The decisions depend on the graph alone and not on the request: plans of one
-// program share the state of a session, so prefill and decode have to agree on
-// where that is.
+// program share the state of a session, so prefill and decode must agree on its
+// location.
 type Frugal struct {
 	SmallWeights int64 // bytes
 }
 
 var _ semantic.Policy = Frugal{}
 
-// Decision is what Frugal decides for a program, and why.
+// Decision is Frugal's decision for a program, with the reasons.
 type Decision struct {
 	WeightBytes int64 // as they are stored, each content once
 	Caches      int   // KV caches among the carried pairs
@@ -51,7 +52,7 @@ func (f Frugal) Schedule(s *semantic.SRG, r semantic.Request) (*semantic.Schedul
 		Label:   f.Name(),
 		Weights: d.KeepWeights,
 		State:   d.KeepState, Sampling: d.KeepState, Loop: d.KeepState,
-		Prune: true, // computes only what is read; gives the same values
+		Prune: true, // computes only values that are read; the results are the same
 	}
 	return switches.Schedule(s, r)
 }
