@@ -23,9 +23,9 @@ type loop struct {
 	fedCarry bool // the feed of this run has a carried input
 
 	sizes sizes
-	names plan.Bindings // the same by name, for dimensions that are expressions
+	names plan.Bindings // sizes by name, for dimensions that are expressions
 
-	// The schedule of the last run, which the next one most likely wants too.
+	// The schedule of the last run, which the next run most likely uses again.
 	last struct {
 		sch     *scheduled
 		profile semantic.Profile
@@ -64,7 +64,7 @@ func (l *loop) takeOver(old *loop) {
 	}
 }
 
-// bind finds the sizes of all symbols from what is fed and carried.
+// bind determines the sizes of all symbols from fed and carried values.
 func (l *loop) bind(feed Feed) error {
 	for i := range l.sizes {
 		l.sizes[i] = unbound
@@ -123,7 +123,7 @@ func (l *loop) bindInput(in *inputInfo, dt plan.DType, shape []int) error {
 	return nil
 }
 
-// bindCarried adds what the carried values that are not fed say.
+// bindCarried adds the sizes of the carried values that are not fed.
 func (l *loop) bindCarried(feed Feed) error {
 	if len(l.p.carries) == 0 {
 		return nil
@@ -135,8 +135,8 @@ func (l *loop) bindCarried(feed Feed) error {
 			}
 		}
 	}
-	// Shared sizes hold for the pairs that stay where they are; a fed value
-	// may start another loop, and says its own.
+	// Shared sizes hold for the pairs that stay where they are. A fed value may
+	// start another loop, and has its own sizes.
 	if l.ran && !l.fedCarry {
 		for i, n := range l.p.next {
 			if err := l.sizes.set(l.p, n.symbol, l.next[i], "a carried value"); err != nil {
@@ -155,7 +155,7 @@ func (l *loop) bindCarried(feed Feed) error {
 	return nil
 }
 
-// schedule finds the plan for a run with the sizes that bind found.
+// schedule finds the plan for a run with the sizes from bind.
 func (l *loop) schedule(ctx context.Context, policy semantic.Policy, feed Feed, keep bool, outputs []*lazy.Tensor) (*scheduled, error) {
 	profile, err := l.p.srg.ProfileOf(l.names)
 	if err != nil {
@@ -172,8 +172,8 @@ func (l *loop) schedule(ctx context.Context, policy semantic.Policy, feed Feed, 
 	return sch, err
 }
 
-// fed lists the carried pairs whose value comes from this side: from the feed,
-// or from a run before which the feed started.
+// fed lists the carried pairs whose value the client has: from the feed, or
+// from a run that began with the feed.
 func (l *loop) fed(feed Feed) []int {
 	if !l.byValue && !l.fedCarry {
 		return nil

@@ -15,8 +15,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// GenerateRequest says what to write. The zero values of the sampling fields
-// are greedy decoding.
+// GenerateRequest says what to generate. The zero values of the sampling fields
+// mean greedy decoding.
 type GenerateRequest struct {
 	// Prompts are token ids, one list for each sequence of the batch; lengths
 	// may differ. None may be empty.
@@ -26,19 +26,19 @@ type GenerateRequest struct {
 	// Temperature 0 is greedy; TopK 0 and TopP 0 or 1 keep every token.
 	Temperature, TopP float32
 	TopK              int
-	// Seed makes a sampled text repeatable. Each sequence draws as it would
-	// alone; Seeds, if not nil, gives each its own.
+	// Seed makes sampling repeatable. Each sequence draws as it would alone;
+	// Seeds, if not nil, gives each sequence its own seed.
 	Seed  int64
 	Seeds []int64
-	// Stop lists tokens that end a sequence and are its last; the model's own
-	// end tokens do so too unless IgnoreEOS is set.
+	// Stop lists tokens that end a sequence and are its last; so do the model's
+	// end tokens unless IgnoreEOS is set.
 	Stop      []int
 	IgnoreEOS bool
-	// IgnoreSettings writes the text as if the model had no settings of its own
-	// for it; otherwise [CausalLM.Check] may refuse the request.
+	// IgnoreSettings ignores the model's own generation settings; otherwise
+	// [CausalLM.Check] may refuse the request.
 	IgnoreSettings bool
-	// OwnStops says that OnToken looks for the texts that the model's settings
-	// say end a text.
+	// OwnStops says that OnToken looks for the stop strings of the model's
+	// settings.
 	OwnStops bool
 	// OnToken, if not nil, is called for each new token as it comes, by the
 	// goroutine that called Generate. [ErrStop] ends that sequence with this token,
@@ -61,23 +61,23 @@ const (
 	FinishContext FinishReason = "context" // the model's context is full
 )
 
-// Generation is what was written.
+// Generation is the result of [Generate].
 type Generation struct {
 	Tokens  [][]int         // new tokens of each sequence
 	Reasons []FinishReason  // by sequence
 	TTFT    time.Duration   // from the call to the first token, preparation included
 	Steps   []time.Duration // from one token to the next, after the first
-	// Executor is the time that the executor itself spent on each run, the
-	// prefill first; the rest of a step is transfers and this side's work.
+	// Executor is the time that the executor spent on each run, the prefill
+	// first; the rest of a step is transfers and the client's work.
 	Executor []time.Duration
-	// Rebuilt is how often the session was lost and rebuilt on the way.
+	// Rebuilt is how often the session was lost and rebuilt in the process.
 	Rebuilt int
-	// Wire is what was sent and received for it.
+	// Wire is the bytes sent and received for it.
 	Wire transport.Snapshot
 }
 
-// TokensPerSecond is the rate of decoding: tokens of all sequences after the
-// first by the time they took. It is 0 when there was one token only.
+// TokensPerSecond is the decoding rate: tokens of all sequences after the first
+// token, divided by their time. It is 0 if there was only one token.
 func (g *Generation) TokensPerSecond() float64 {
 	var d time.Duration
 	for _, s := range g.Steps {
@@ -102,8 +102,8 @@ type generation struct {
 	pads   []int // padding before each sequence
 	length int   // rows so far, padding included
 	done   []bool
-	early  bool // the caller ended a sequence, which an executor knows nothing of
-	inputs Feed // of the step under way
+	early  bool // the caller ended a sequence, which an executor does not know
+	inputs Feed // of the current step
 	begin  time.Time
 	out    *Generation
 }
@@ -151,7 +151,8 @@ func Generate(ctx context.Context, s *Session, lm *CausalLM, r GenerateRequest) 
 	return g.out, err
 }
 
-// errEnough ends a loop on an executor whose sequences the caller has ended.
+// errEnough ends a loop on an executor after the caller has ended all
+// sequences.
 var errEnough = errors.New("genie: every text has ended")
 
 // enough is err, and nil when it only ended a loop.
@@ -162,8 +163,8 @@ func enough(err error) error {
 	return err
 }
 
-// decode writes the rest of the text in the session at hand; next are the tokens
-// to come first.
+// decode generates the rest in the current session; next are the first tokens
+// to add.
 func (g *generation) decode(ctx context.Context, next []int32) error {
 	if looped, err := g.loop(ctx, next); looped || err != nil {
 		return err
@@ -181,7 +182,7 @@ func (g *generation) decode(ctx context.Context, next []int32) error {
 	}
 }
 
-// prepare makes the plans of prefill and decode ready before either is run.
+// prepare prepares the plans of prefill and decode before either is run.
 func (g *generation) prepare(ctx context.Context) error {
 	phases := []semantic.Phase{semantic.PhasePrefill, semantic.PhaseDecode}
 	switch {
@@ -257,7 +258,7 @@ func (g *generation) row(next []int32) [][]int {
 	return rows
 }
 
-// step runs the model over new rows and gives the token after each sequence.
+// step runs the model over new rows and returns the token after each sequence.
 func (g *generation) step(ctx context.Context, n int, rows [][]int) ([]int32, error) {
 	feed := g.feed(rows)
 	g.length += len(rows[0])
@@ -289,7 +290,7 @@ func (g *generation) feed(rows [][]int) Feed {
 	for i, row := range rows {
 		for j, t := range row {
 			tokens = append(tokens, int32(t))
-			// A sequence that has ended only keeps its place in the batch.
+			// A finished sequence only keeps its place in the batch.
 			at := max(0, g.length+j-g.pads[i])
 			if g.lm.Context > 0 {
 				at = min(at, g.lm.Context-1)
@@ -352,7 +353,7 @@ func (g *generation) seeds() *Value {
 	return FromTensor(transport.Tensor{DType: plan.I64, Shape: []int{g.batch}, Data: b})
 }
 
-// accept adds a token to each sequence that has not ended.
+// accept adds a token to each unfinished sequence.
 func (g *generation) accept(next []int32) error {
 	for i, t := range next {
 		if g.done[i] {
@@ -383,8 +384,8 @@ func (g *generation) accept(next []int32) error {
 	return nil
 }
 
-// taken is accept of what a loop on the executor gives: errEnough stops one that
-// the caller has had enough of.
+// taken is accept for the tokens of a loop on the executor: errEnough stops a
+// loop that the caller has ended.
 func (g *generation) taken(next []int32) error {
 	if err := g.accept(next); err != nil {
 		return err

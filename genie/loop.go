@@ -16,9 +16,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// loop lets the executor choose one token after the other and takes them as
-// they come, if policy and executor can do that. next are the tokens of the
-// prefill. It is false when nothing was done.
+// loop lets the executor generate token by token and takes the tokens as they
+// arrive, if policy and executor support that. next are the tokens of the
+// prefill. It returns false when nothing was done.
 func (g *generation) loop(ctx context.Context, next []int32) (bool, error) {
 	looper, ok := g.s.remote.(transport.Looper)
 	if !ok || !g.loops() {
@@ -39,7 +39,7 @@ func (g *generation) loop(ctx context.Context, next []int32) (bool, error) {
 	g.s.runs(r.l)
 	ctx, span := g.s.c.span(ctx, "genie.Loop", r.sch.Plan)
 	err = looper.RunLoop(ctx, r.call, r.loop, func(tokens []byte, elapsed time.Duration) error {
-		if ctx.Err() != nil { // these have come, but nobody wants them any more
+		if ctx.Err() != nil { // these have arrived, but are not wanted any more
 			return ctxError(ctx)
 		}
 		now := time.Now()
@@ -65,8 +65,8 @@ func (g *generation) loops() bool {
 	return g.r.OnLogits == nil && g.r.MaxNew >= 2 && len(g.r.Stop)+1+len(g.lm.MoreEOS) <= transport.MaxLoopStop && g.r.MaxNew <= transport.MaxLoopRuns
 }
 
-// limits are the runs that each sequence still wants; a sequence that has ended
-// wants one, which is the least that a loop has.
+// limits are the remaining runs of each sequence; a finished sequence needs
+// one, the minimum of a loop.
 func (g *generation) limits() []int {
 	out := make([]int, g.batch)
 	for i := range out {
@@ -133,9 +133,9 @@ func (s *Session) repeatable(ctx context.Context, feed Feed, out *lazy.Tensor, l
 	return r, nil
 }
 
-// staying schedules a run that can be made without this side: what it carries
-// stays on the executor, and so does all that it computes but the output. The
-// schedule is nil for another run.
+// staying schedules a run without a client partition: its carried state stays
+// on the executor, and so do all results but the output. The schedule is nil
+// for any other run.
 func (s *Session) staying(ctx context.Context, feed Feed, out *lazy.Tensor) (*loop, *scheduled, error) {
 	l, err := s.loop(ctx, out.Graph())
 	if err != nil {
@@ -155,8 +155,8 @@ func (s *Session) staying(ctx context.Context, feed Feed, out *lazy.Tensor) (*lo
 	return l, sch, nil
 }
 
-// plan says how inputs and bindings go on. It is false for a program whose
-// sizes do not grow evenly.
+// plan says how inputs and bindings change from run to run. It is false for a
+// program whose sizes do not grow evenly.
 func (r *repeated) plan(lm *CausalLM) bool {
 	r.loop.Token = r.sch.Results[0].Output
 	for _, src := range r.sch.Inputs {
@@ -184,7 +184,7 @@ func (r *repeated) plan(lm *CausalLM) bool {
 	return true
 }
 
-// grow is what is added to each size from run to run, by symbol; false when
+// grow is the increment of each size from run to run, by symbol; false when
 // that changes.
 func (l *loop) grow() ([]int, bool) {
 	out := make([]int, len(l.sizes))
@@ -213,7 +213,7 @@ func (l *loop) grow() ([]int, bool) {
 	return out, true
 }
 
-// finish brings the session to where the executor is after runs.
+// finish advances the session by the runs of the executor.
 func (r *repeated) finish(runs int) error {
 	for i, n := range r.loop.Grow {
 		symbol := r.sch.symbols[i]

@@ -21,7 +21,7 @@ const (
 
 // analysed is where a client stores what it knows of a graph.
 type analysed struct {
-	making chan struct{} // one token: who has it analyses
+	making chan struct{} // one token: its holder analyses
 	p      atomic.Pointer[program]
 }
 

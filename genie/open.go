@@ -27,7 +27,7 @@ type Client struct {
 	programs *perGraph[analysed]
 
 	mu   sync.Mutex
-	side transport.Executor // runs what a policy leaves to the client
+	side transport.Executor // runs the client partition of plans
 }
 
 // Open connects to an executor: "local:" is this process, "tcp://host:port"
@@ -54,8 +54,8 @@ func Open(ctx context.Context, executor string, opts ...Option) (*Client, error)
 	return c, nil
 }
 
-// NewClient makes a client of an executor that the caller made, owns and
-// closes: one of a third party, say.
+// NewClient makes a client of an executor that the caller made, for example one
+// of a third party. The caller owns the executor and closes it.
 func NewClient(exec transport.Executor, opts ...Option) *Client {
 	o := defaults(opts)
 	return newClient(&workers{opts: o, execs: []transport.Executor{exec}}, o)
@@ -67,7 +67,7 @@ func newClient(w *workers, o options) *Client {
 	return c
 }
 
-// checkURL finds what is wrong with the URL of an executor.
+// checkURL finds the error in an executor's URL.
 func checkURL(executor string) error {
 	u, err := url.Parse(executor)
 	host, port, bare := hostPort(executor)
@@ -149,19 +149,19 @@ func (c *Client) Close() error {
 	return err
 }
 
-// Executor is the executor that the client uses now.
+// Executor is the executor that the client currently uses.
 func (c *Client) Executor() transport.Executor { return c.workers.current() }
 
 // Ledger is the bytes moved so far, by cause and direction.
 func (c *Client) Ledger() transport.Snapshot { return c.workers.ledger() }
 
-// Stats asks the executor what it has done.
+// Stats is the activity of the executor so far.
 func (c *Client) Stats(ctx context.Context) (transport.Stats, error) {
 	return c.workers.current().Stats(ctx)
 }
 
-// Analyze gives the semantically rich graph of a program, computed once, and
-// anew when the program has grown.
+// Analyze returns the semantically rich graph of a program. It is computed
+// once, and again after the program has grown.
 func (c *Client) Analyze(g *lazy.Graph) (*semantic.SRG, error) {
 	p, err := c.program(context.Background(), g)
 	if err != nil {
@@ -170,8 +170,8 @@ func (c *Client) Analyze(g *lazy.Graph) (*semantic.SRG, error) {
 	return p.srg, nil
 }
 
-// sideExecutor is an engine in this process for what a policy leaves to the
-// client, such as sampling under the blind policy.
+// sideExecutor is an engine in this process for the client partition of plans,
+// such as sampling under the blind policy.
 func (c *Client) sideExecutor() (transport.Executor, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

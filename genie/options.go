@@ -26,7 +26,7 @@ type options struct {
 	reconnect time.Duration
 	silence   time.Duration
 
-	retry bool // what an overloaded worker did not take
+	retry bool // retry what an overloaded worker refused
 
 	measured *measure.Policy // of a measurement; nil for none
 }
@@ -54,8 +54,8 @@ type optionFunc func(*options)
 
 func (f optionFunc) apply(o *options) { f(o) }
 
-// WithPolicy chooses what runs where and what stays. The default is
-// semantic.Full(). The choice changes what travels, never a result.
+// WithPolicy selects what runs where and what stays on the executor. The
+// default is semantic.Full(). The policy changes what moves, never a result.
 func WithPolicy(p semantic.Policy) Option {
 	return optionFunc(func(o *options) {
 		if p != nil {
@@ -65,7 +65,7 @@ func WithPolicy(p semantic.Policy) Option {
 	})
 }
 
-// WithLogger gets the client's log records. The default discards them.
+// WithLogger sets the logger of the client. The default discards.
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(o *options) {
 		if l != nil {
@@ -74,8 +74,8 @@ func WithLogger(l *slog.Logger) Option {
 	})
 }
 
-// WithThreads sets the number of computing goroutines of a local executor. The
-// default is GOMAXPROCS. It does nothing for a remote one.
+// WithThreads sets the number of compute goroutines of a local executor. The
+// default is GOMAXPROCS. It has no effect on a remote one.
 func WithThreads(n int) Option { return optionFunc(func(o *options) { o.threads = n }) }
 
 // WithHints overrides what the semantic pass recognises.
@@ -85,7 +85,7 @@ func WithHints(h ...semantic.Hint) Option {
 
 // WithProgress is told how many bytes of weights are in place whenever a run
 // has to bring weights to the executor first: by goroutines of the client's, one at
-// a time for each session. It must not block. The default tells nobody.
+// a time for each session. It must not block. The default reports nothing.
 func WithProgress(p transport.Progress) Option {
 	return optionFunc(func(o *options) { o.progress = p })
 }
@@ -98,8 +98,8 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) O
 	return optionFunc(func(o *options) { o.dial = dial })
 }
 
-// WithRetryOverloaded makes a request again that a worker did not take because it
-// was overloaded, after the time that the worker hints at, until the request's
+// WithRetryOverloaded retries a request that a worker refused because it was
+// overloaded, after the delay that the worker suggests, until the request's
 // context ends or would end before the next attempt. By default the caller gets
-// [ErrOverloaded]. It does nothing for a local executor.
+// [ErrOverloaded]. It has no effect on a local executor.
 func WithRetryOverloaded() Option { return optionFunc(func(o *options) { o.retry = true }) }

@@ -15,9 +15,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// pipelined sends prefill and loop in one request, forgetting what the session
-// carried, and takes the tokens as they come, if policy and executor can do that.
-// It is false when nothing was done.
+// pipelined sends prefill and loop in one request, resets the session, and
+// takes the tokens as they arrive, if policy and executor support that. It
+// returns false when nothing was done.
 func (g *generation) pipelined(ctx context.Context) (bool, error) {
 	opener, ok := g.s.remote.(transport.LoopOpener)
 	if !ok || g.s.c.opts.inTurn() || !g.loops() {
@@ -39,7 +39,7 @@ func (g *generation) pipelined(ctx context.Context) (bool, error) {
 	last, runs := g.begin, 0
 	ctx, span := g.s.c.span(ctx, "genie.Loop", r.sch.Plan)
 	err = opener.OpenLoop(ctx, *open, r.call, r.loop, func(tokens []byte, elapsed time.Duration) error {
-		if ctx.Err() != nil { // these have come, but nobody wants them any more
+		if ctx.Err() != nil { // these have arrived, but are not wanted any more
 			return ctxError(ctx)
 		}
 		now := time.Now()
@@ -65,13 +65,13 @@ func (g *generation) pipelined(ctx context.Context) (bool, error) {
 	return true, err
 }
 
-// start begins the generation anew.
+// start begins the generation again.
 func (g *generation) start() {
 	g.s.forget()
 	g.length = 0
 }
 
-// opening makes the prefill and the loop after it ready. Both are nil when they
+// opening prepares the prefill and the loop after it. Both are nil when they
 // cannot be one request.
 func (g *generation) opening(ctx context.Context) (*transport.Opening, *repeated, error) {
 	limits := g.limits()
@@ -100,7 +100,7 @@ func (g *generation) opening(ctx context.Context) (*transport.Opening, *repeated
 		return nil, nil, err
 	}
 	for i, n := range limits {
-		limits[i] = max(n, 1) // the least that a loop has; what it gives is not taken
+		limits[i] = max(n, 1) // the minimum of a loop; its tokens are dropped
 	}
 	r.loop.Limits = limits
 	return open, r, nil
@@ -131,7 +131,7 @@ func (s *Session) prepareAll(ctx context.Context, profiles []semantic.Profile, o
 	}
 }
 
-// prepareHere is prepareAll on the executor at hand.
+// prepareHere is prepareAll on the current executor.
 func (s *Session) prepareHere(ctx context.Context, l *loop, profiles []semantic.Profile, outputs []*lazy.Tensor) error {
 	var plans []*plan.Plan
 	for _, p := range profiles {

@@ -22,7 +22,7 @@ type program struct {
 	carries []*inputInfo // the carried inputs, by carry
 	next    []carriedSize
 
-	making chan struct{} // one token: who has it makes a plan or widens a weight
+	making chan struct{} // one token: its holder makes a plan or widens a weight
 
 	mu    sync.Mutex
 	plans map[planKey]*scheduled
@@ -36,14 +36,14 @@ type inputInfo struct {
 	carry int // index of the carried pair, or -1
 }
 
-// dimInfo is one dimension: a symbol by number, or something to evaluate.
+// dimInfo is one dimension: a symbol by number, or an expression to evaluate.
 type dimInfo struct {
 	symbol int // -1 for a constant or an expression
 	dim    plan.Dim
 }
 
-// carriedSize says that after a run symbol has the size that dim had in it:
-// what a carried value's shape does to the next run. Pairs that agree share
+// carriedSize says that after a run symbol has the size that dim had in it: the
+// effect of a carried value's shape on the next run. Pairs that agree share
 // one.
 type carriedSize struct {
 	symbol int
@@ -82,7 +82,7 @@ func newProgram(g *lazy.Graph, srg *semantic.SRG) *program {
 	return p
 }
 
-// planKey says what a plan of one graph was made for. Sizes are no part of it.
+// planKey identifies a plan of one graph. Sizes are not part of it.
 type planKey struct {
 	profile semantic.Profile
 	keep    bool
@@ -201,7 +201,7 @@ const unbound = -1
 // sizes are the sizes of one run, by symbol.
 type sizes []int
 
-// set gives a symbol a size; another one than it has is an error.
+// set gives a symbol a size; it is an error if the symbol has another one.
 func (z sizes) set(p *program, symbol, n int, who string) error {
 	if old := z[symbol]; old != unbound && old != n {
 		return fmt.Errorf("%w: %s makes %s %d, another input makes it %d", ErrShape, who, p.symbols[symbol], n, old)

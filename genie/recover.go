@@ -10,39 +10,40 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// maxReplays bounds how often something is done anew on another session without
-// a token in between: what takes its worker along must end.
+// maxReplays bounds how often an operation is repeated on another session
+// without a token in between: an operation that kills its worker must end.
 const maxReplays = 8
 
-// WithRecovery chooses what happens when a worker or the way to it is lost. On,
-// the default, connections are made again, the first one too where it is cut in
-// its handshake, requests whose answer was lost are made again and done once, and
-// a session that is gone is rebuilt by the cheapest inputs: plans and weights by
-// hash, and in [Generate] the cache by one prefill over the tokens so far, whose
-// continuation is what an unbroken run gives. Off, the calls of a lost connection fail with [ErrUnreachable].
+// WithRecovery selects what happens when a worker or the connection to it is
+// lost. On, the default, connections are restored, also the first one if it
+// breaks in its handshake. Requests whose answer was lost are sent again and
+// done once. A lost session is rebuilt at the least cost: plans and weights by
+// hash, and in [Generate] the cache by one prefill over the tokens so far,
+// which continues as an unbroken run would. Off, the calls of a lost connection
+// fail with [ErrUnreachable].
 func WithRecovery(on bool) Option { return optionFunc(func(o *options) { o.recovery = on }) }
 
-// WithReconnect bounds how long a lost worker, or all of several together, is
-// tried to be reached, by growing waits, before calls fail with [ErrUnreachable].
-// It is the whole wait of a recovery, from when the loss is noticed: at once where
-// the connection breaks, after [WithHeartbeat] where the worker has gone silent.
-// The deadline of a call's context ends the call earlier. The default is 10 s.
+// WithReconnect bounds how long the client tries to reach a lost worker, or all
+// of several workers, with growing delays, before calls fail with
+// [ErrUnreachable]. It is the whole duration of a recovery, from when the loss
+// is noticed: at once if the connection breaks, after [WithHeartbeat] if the
+// worker is silent. The deadline of a call's context ends the call earlier. The
+// default is 10 s.
 func WithReconnect(limit time.Duration) Option {
 	return optionFunc(func(o *options) { o.reconnect = limit })
 }
 
-// WithHeartbeat takes a worker that was silent for so long for dead; one that
-// computes is not silent. The default is 3 s, a negative duration waits for
-// ever.
+// WithHeartbeat declares a worker dead after the given silence; a busy worker
+// is not silent. The default is 3 s. A negative duration waits for ever.
 func WithHeartbeat(silence time.Duration) Option {
 	return optionFunc(func(o *options) { o.silence = silence })
 }
 
 const defaultReconnect = 10 * time.Second
 
-// recovers reports whether what failed with err may go on in a new session. A
-// worker that could not be reached for so long is waited for no longer, unless
-// there is another.
+// recovers reports whether a call that failed with err may resume in a new
+// session. A worker that could not be reached for the whole time is not waited
+// for again, unless there is another.
 func (c *Client) recovers(ctx context.Context, err error) bool {
 	if err == nil || !c.opts.recovery || ctx.Err() != nil {
 		return false
@@ -51,7 +52,7 @@ func (c *Client) recovers(ctx context.Context, err error) bool {
 }
 
 // leaving reports whether err is the answer of a worker that is shutting down:
-// it takes nothing new, and stops what it has.
+// it takes nothing new, and stops its running requests.
 func leaving(err error) bool {
 	_, remote := errors.AsType[*transport.RemoteError](err)
 	return remote && (errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled))
@@ -100,7 +101,7 @@ func (s *Session) leaveRemote(ctx context.Context) {
 	}
 }
 
-// restart makes the session one that has run nothing.
+// restart makes the session like one that has run nothing.
 func (s *Session) restart(ctx context.Context, cause error) error {
 	if !s.fresh {
 		if err := s.rebuild(ctx, cause); err != nil {
@@ -113,8 +114,8 @@ func (s *Session) restart(ctx context.Context, cause error) error {
 	return nil
 }
 
-// interrupt remembers that the carried values that were on an executor are gone.
-// Those that come and go with the runs are here.
+// interrupt marks the carried values that were on an executor as lost. Those
+// that move with the runs are in this process.
 func (l *loop) interrupt(cause error) {
 	if !l.ran {
 		return
@@ -127,8 +128,8 @@ func (l *loop) interrupt(cause error) {
 	}
 }
 
-// goOn writes the rest of the text after err has ended it in a session, over as
-// many others as it takes.
+// goOn resumes the generation after err has ended it in a session, over as many
+// further sessions as it takes.
 func (g *generation) goOn(ctx context.Context, err error) error {
 	rounds, losses := g.rounds(), 0
 	for err != nil && g.s.c.recovers(ctx, err) {
@@ -148,8 +149,8 @@ func (g *generation) goOn(ctx context.Context, err error) error {
 	return err
 }
 
-// replay brings a new session to where the lost one was, by one prefill over the
-// prompts and the tokens so far, and gives the tokens after them.
+// replay brings a new session to the state of the lost one, by one prefill over
+// the prompts and the tokens so far, and returns the next tokens.
 func (g *generation) replay(ctx context.Context, cause error) ([]int32, error) {
 	begin := time.Now()
 	if err := g.s.restart(ctx, cause); err != nil {
@@ -160,7 +161,7 @@ func (g *generation) replay(ctx context.Context, cause error) ([]int32, error) {
 	next, err := g.step(ctx, n, g.history())
 	switch {
 	case err != nil:
-	case n == 0: // nothing had come
+	case n == 0: // no token had arrived
 		g.out.TTFT = time.Since(g.begin)
 	case n > len(g.out.Steps):
 		g.out.Steps = append(g.out.Steps, time.Since(begin))
@@ -168,7 +169,7 @@ func (g *generation) replay(ctx context.Context, cause error) ([]int32, error) {
 	return next, err
 }
 
-// rounds is how many tokens the longest sequence has so far.
+// rounds is the number of tokens of the longest sequence so far.
 func (g *generation) rounds() int {
 	n := 0
 	for _, t := range g.out.Tokens {
@@ -177,8 +178,8 @@ func (g *generation) rounds() int {
 	return n
 }
 
-// history is what the model has been fed: the prompts and the tokens so far. A
-// sequence that has ended only keeps its place in the batch.
+// history is the tokens that the model has been fed: the prompts and the tokens
+// so far. A finished sequence only keeps its place in the batch.
 func (g *generation) history() [][]int {
 	rows, n := g.prompt(), g.rounds()
 	for i, t := range g.out.Tokens {

@@ -26,7 +26,7 @@ type Feed map[string]*Value
 // which programs carry what.
 type Session struct {
 	c       *Client
-	turn    chan struct{} // one token: who has it makes a call
+	turn    chan struct{} // one token: its holder makes a call
 	ended   chan struct{} // closed by Close
 	elapsed atomic.Int64  // executor's time of the last run, in nanoseconds
 	loops   *perGraph[loop]
@@ -34,7 +34,7 @@ type Session struct {
 	// With the turn:
 	states states
 	fresh  bool  // remote is a new one after a loss, and nothing was run there
-	stale  bool  // the executor has state that this side has forgotten
+	stale  bool  // the executor has state that the client has forgotten
 	lost   error // why remote is gone, where no other could be opened yet
 
 	mu     sync.Mutex
@@ -60,7 +60,8 @@ func (c *Client) NewSession(ctx context.Context) (*Session, error) {
 // transfers apart. It waits for no call.
 func (s *Session) ExecutorTime() time.Duration { return time.Duration(s.elapsed.Load()) }
 
-// Reset forgets all carried state, so that the next run starts anew.
+// Reset clears all carried state, so that the next run starts from the
+// beginning.
 func (s *Session) Reset(ctx context.Context) error {
 	ctx, err := s.enter(ctx)
 	if err != nil {
@@ -83,7 +84,7 @@ func (s *Session) reset(ctx context.Context) error {
 	return s.resetRemote(ctx)
 }
 
-// resetRemote forgets the carried state on the executor.
+// resetRemote clears the carried state on the executor.
 func (s *Session) resetRemote(ctx context.Context) error {
 	s.stale = true
 	err := s.remote.Reset(ctx)
@@ -98,8 +99,8 @@ func (s *Session) resetRemote(ctx context.Context) error {
 	return err
 }
 
-// forget forgets the carried state on this side, and reports whether the executor
-// has some.
+// forget clears the carried state in this process, and reports whether the
+// executor has some.
 func (s *Session) forget() bool {
 	ran := s.stale || s.states.ran
 	s.stale = false
@@ -118,8 +119,8 @@ func (s *Session) Run(ctx context.Context, feed Feed, outputs ...*lazy.Tensor) (
 	return s.run(ctx, feed, false, outputs)
 }
 
-// RunRetain is [Session.Run] that leaves the results where they were computed,
-// if the policy keeps values there, until they are read or fed to another run.
+// RunRetain is [Session.Run], but retains the results on the executor, if the
+// policy supports that, until they are read or fed to another run.
 func (s *Session) RunRetain(ctx context.Context, feed Feed, outputs ...*lazy.Tensor) ([]*Value, error) {
 	return s.run(ctx, feed, true, outputs)
 }
@@ -174,7 +175,7 @@ func (s *Session) ready(ctx context.Context) error {
 	return nil
 }
 
-// runHere is a run on the executor at hand.
+// runHere is a run on the current executor.
 func (s *Session) runHere(ctx context.Context, l *loop, feed Feed, keep bool, outputs []*lazy.Tensor) ([]*Value, error) {
 	if l.gone != nil {
 		return nil, l.gone

@@ -9,7 +9,7 @@ import (
 	"github.com/genie-sdk/go/semantic"
 )
 
-// carried is what a program carries from run to run, as far as this side knows.
+// carried is what a program carries from run to run, as far as the client knows.
 type carried struct {
 	pairs   []string // the carried inputs, as text: what programs that share it agree in
 	ran     bool
@@ -38,7 +38,7 @@ func (p *program) pairs() []string {
 	return out
 }
 
-// reset forgets the carried values.
+// reset clears the carried values.
 func (c *carried) reset() {
 	c.ran, c.byValue, c.gone = false, false, nil
 	clear(c.data)

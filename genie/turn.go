@@ -28,7 +28,7 @@ func take(ctx context.Context, token <-chan struct{}, what string) error {
 	return fmt.Errorf("genie: waiting for %s: %w", what, ctxError(ctx))
 }
 
-// ctxError is both what ended ctx and why.
+// ctxError gives both the end of ctx and its cause.
 func ctxError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {
@@ -39,7 +39,7 @@ func ctxError(ctx context.Context) error {
 
 // enter waits for the session's turn, for as long as ctx lasts and the session is
 // open. The context of the call, which it returns, ends when the session closes,
-// too. Who has entered leaves.
+// too. Every enter needs a leave.
 func (s *Session) enter(ctx context.Context) (context.Context, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("genie: waiting for the session: %w", ctxError(ctx))

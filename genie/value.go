@@ -26,7 +26,7 @@ type kept struct {
 	s    *Session
 	from transport.Session // the session's half that has it
 	h    transport.Handle
-	turn chan struct{} // one token: who has it fetches
+	turn chan struct{} // one token: its holder fetches
 	here atomic.Pointer[[]byte]
 }
 

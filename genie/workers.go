@@ -16,16 +16,16 @@ import (
 // maxAddresses bounds the list of executors of one client.
 const maxAddresses = 64
 
-// workers are the executors that a client may use, one at a time: when the one
-// in use is lost, sessions are opened on the next that can be reached.
+// workers are the executors that a client may use, one at a time: when the
+// current one is lost, sessions are opened on the next that can be reached.
 type workers struct {
 	urls []string // empty for an executor that the caller made
 	opts options
 
 	mu     sync.Mutex
 	closed bool
-	at     int                  // the one in use
-	execs  []transport.Executor // nil where none was needed yet
+	at     int                  // the current one
+	execs  []transport.Executor // nil until needed
 }
 
 // openWorkers connects to the first of a list of executors, separated by commas,
@@ -61,23 +61,24 @@ func openWorkers(ctx context.Context, list string, o options) (*workers, error) 
 	return nil, errors.Join(failed...)
 }
 
-// current is the executor in use.
+// current is the current executor.
 func (w *workers) current() transport.Executor {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.execs[w.at]
 }
 
-// several reports whether there is another executor to go on with.
+// several reports whether there is another executor to switch to.
 func (w *workers) several() bool { return len(w.execs) > 1 }
 
-// session opens a session on the executor in use or, if that cannot be reached,
-// on another one.
+// session opens a session on the current executor or, if that cannot be
+// reached, on another one.
 func (w *workers) session(ctx context.Context) (transport.Session, error) {
 	if !w.several() || !w.opts.recovery {
 		return w.current().NewSession(ctx)
 	}
-	// The limit is that of all of it, whatever an attempt is stuck in.
+	// The limit is that of all attempts together, whichever step one is stuck
+	// in.
 	total := w.opts.reconnect * time.Duration(len(w.execs))
 	caller := ctx
 	if total > 0 {
@@ -120,13 +121,12 @@ func (w *workers) session(ctx context.Context) (transport.Session, error) {
 	}
 }
 
-// overTime is the error when no worker could be reached in the time for it.
+// overTime is the error when no worker could be reached in time.
 func overTime(total time.Duration, failed []error) error {
 	return fmt.Errorf("%w: no worker (tried for %v): %w", ErrUnreachable, total, errors.Join(failed...))
 }
 
-// sessionHere opens a session on the executor in use, which is dialled if need
-// be.
+// sessionHere opens a session on the current executor, and dials it if needed.
 func (w *workers) sessionHere(ctx context.Context) (transport.Session, error) {
 	at, exec := w.inUse()
 	if exec == nil {
@@ -145,7 +145,7 @@ func (w *workers) sessionHere(ctx context.Context) (transport.Session, error) {
 	return exec.NewSession(ctx)
 }
 
-// inUse is the worker in use and its executor, nil where that is to be dialled.
+// inUse is the current worker and its executor, nil if it has to be dialled.
 func (w *workers) inUse() (at int, exec transport.Executor) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -166,7 +166,7 @@ func (w *workers) keep(at int, exec transport.Executor) transport.Executor {
 	return w.execs[at]
 }
 
-// next goes on to the next executor.
+// next switches to the next executor.
 func (w *workers) next() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -180,7 +180,7 @@ func (w *workers) ledger() transport.Snapshot {
 	defer w.mu.Unlock()
 	var sum transport.Snapshot
 	for _, x := range w.execs {
-		if x != nil { // what is left when a negative is taken away is the sum
+		if x != nil { // subtracting a negative adds
 			sum = sum.Sub(transport.Snapshot{}.Sub(x.Ledger().Snapshot()))
 		}
 	}

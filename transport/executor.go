@@ -24,9 +24,9 @@ func (t Tensor) Elements() int {
 	return n
 }
 
-// Handle names a value that an executor keeps. A handle is good for the
-// session and the epoch (incarnation of the executor's memory) that issued it
-// until it is released or its session closes; later uses are [ErrStaleHandle].
+// Handle names a value that an executor retains. A handle is valid in the
+// session and the epoch (incarnation of the executor's memory) that issued it,
+// until it is released or its session closes. Later uses are [ErrStaleHandle].
 type Handle struct {
 	Session    uint64
 	ID         uint64
@@ -49,11 +49,11 @@ type Weight struct {
 	// a read of Data fault, which ends the process: read it with [Weight.Read]
 	// or [Weight.CopyTo].
 	File string
-	// Distrust, if not nil, is told that Data does not have the hash, so that
-	// its source looks again at what it has stored about the file.
+	// Distrust, if not nil, is called when Data does not have the hash. The
+	// source then checks again what it has stored about the file.
 	Distrust func()
-	// Release, if not nil, says that Data has been taken and may leave memory
-	// until it is read again.
+	// Release, if not nil, is called when Data has been consumed and may leave
+	// memory until it is read again.
 	Release func()
 }
 
@@ -64,7 +64,7 @@ type WeightSource interface {
 	// [ErrMissingWeight].
 	Weight(hash plan.Hash) (Weight, error)
 	// Model is the name under which an executor may find the same content in
-	// a model folder of its own, empty when there is none.
+	// its own model folder; empty when there is none.
 	Model() string
 }
 
@@ -74,13 +74,13 @@ type Progress func(done, total int64)
 
 // Executor runs plans. Implementations are safe for concurrent use.
 type Executor interface {
-	// NewSession opens a session. It is unaffected by other sessions.
+	// NewSession opens a session, which is independent of other sessions.
 	NewSession(ctx context.Context) (Session, error)
 	// Ledger counts what this executor sends and receives. A local executor
 	// moves nothing and its ledger stays at zero.
 	Ledger() *Ledger
-	// Stats asks what the executor has done so far; for a remote executor it
-	// is the worker that answers.
+	// Stats reports what the executor has done so far. A remote executor asks
+	// its worker.
 	Stats(ctx context.Context) (Stats, error)
 	// Close closes all sessions, as [Session.Close] does, and frees what the
 	// executor holds.
@@ -105,15 +105,15 @@ type Session interface {
 	// the caller has it. A plan for a device that the executor does not have is
 	// [ErrInvalidPlan].
 	Prepare(ctx context.Context, p *plan.Plan, weights WeightSource, progress Progress) (PlanRef, error)
-	// Run runs a prepared plan. When ctx is done the run stops, on a remote
-	// executor too, carried state keeps its value from before the run, and
-	// the error wraps the cause of ctx.
+	// Run runs a prepared plan. When ctx ends, the run stops, also on a remote
+	// executor. Carried state then keeps its value from before the run, and the
+	// error wraps the cause of ctx.
 	Run(ctx context.Context, call Call) (Result, error)
-	// Read copies a kept value.
+	// Read copies a retained value.
 	Read(ctx context.Context, h Handle) (Tensor, error)
-	// Release gives kept values back. Unknown handles are ignored.
+	// Release frees retained values. Unknown handles are ignored.
 	Release(ctx context.Context, h ...Handle) error
-	// Reset forgets all carried state of the session.
+	// Reset clears all carried state of the session.
 	Reset(ctx context.Context) error
 	// Close frees everything that the session holds. A call that is under way is
 	// cancelled, and it, those that wait and all later ones are [ErrClosed]. It
@@ -131,7 +131,7 @@ type Call struct {
 	Inputs []Input
 }
 
-// Input is the bytes of an input or the handle of a kept value.
+// Input is the bytes of an input or the handle of a retained value.
 type Input struct {
 	Data   []byte // little-endian elements; the shape follows from the bindings
 	File   string // of which Data is a mapped view, as in [Weight]; empty otherwise
@@ -142,21 +142,21 @@ type Input struct {
 // Result has an entry for each of the plan's outputs, in their order.
 type Result struct {
 	Outputs []OutputValue
-	// Elapsed is the time that the executor itself spent on the run, without
+	// Elapsed is the time that the executor spent on the run, without
 	// transfers.
 	Elapsed time.Duration
 }
 
 // OutputValue is one output: its bytes when the plan says download, a handle
-// when the plan says keep.
+// when the plan says retain.
 type OutputValue struct {
-	Tensor Tensor // Data is nil for a kept value
+	Tensor Tensor // Data is nil for a retained value
 	Handle Handle
 }
 
-// Stats is what an executor has done since it started.
+// Stats is the activity of an executor since it started.
 type Stats struct {
-	PID          int    `json:"pid"` // process that did it
+	PID          int    `json:"pid"` // process of the executor
 	CPU          string `json:"cpu"` // kernel path: generic, avx2 or avx512
 	Runs         int64  `json:"runs"`
 	Ops          int64  `json:"ops"`      // operators executed
@@ -164,7 +164,7 @@ type Stats struct {
 	Plans        int64  `json:"plans"`    // held now
 	PlansSent    int64  `json:"plans_received"`
 	Weights      int64  `json:"weights"`      // held now
-	WeightBytes  int64  `json:"weight_bytes"` // held now, and of those that arrive
+	WeightBytes  int64  `json:"weight_bytes"` // held now, including weights that are arriving
 	WeightsSent  int64  `json:"weights_received"`
 	StateBytes   int64  `json:"state_bytes"`   // held now, by sessions
 	ScratchBytes int64  `json:"scratch_bytes"` // held now
@@ -174,27 +174,27 @@ type Stats struct {
 	Batches     int64 `json:"batches"`
 	BatchedRuns int64 `json:"batched_runs"`
 
-	// MemoryUsed is the sum of weights, state, kept values, scratch, staging,
-	// plans and buffers; a request that would take it beyond MemoryLimit, unless that is
-	// 0, is a [MemoryError].
+	// MemoryUsed is the sum of weights, state, retained values, scratch,
+	// staging, plans and buffers. A request that would take it beyond
+	// MemoryLimit (0 means no limit) is a [MemoryError].
 	MemoryUsed      int64 `json:"memory_used_bytes"`
 	MemoryLimit     int64 `json:"memory_limit_bytes"`
-	PackedBytes     int64 `json:"packed_bytes"`     // of the weights, in the form that kernels read
-	RetainedBytes   int64 `json:"retained_bytes"`   // outputs kept by sessions
-	StagingBytes    int64 `json:"staging_bytes"`    // where payloads arrive and wait
-	PlanBytes       int64 `json:"plan_bytes"`       // plans, and what sessions have bound of them
+	PackedBytes     int64 `json:"packed_bytes"`     // of the weights, in the layout that kernels read
+	RetainedBytes   int64 `json:"retained_bytes"`   // outputs that sessions retain
+	StagingBytes    int64 `json:"staging_bytes"`    // received payloads before they are used
+	PlanBytes       int64 `json:"plan_bytes"`       // plans and their bindings in sessions
 	BufferBytes     int64 `json:"buffer_bytes"`     // of connections, sessions and uploads
-	WeightEvictions int64 `json:"weight_evictions"` // weights that went to make room
+	WeightEvictions int64 `json:"weight_evictions"` // weights evicted from memory
 	CacheHits       int64 `json:"cache_hits"`       // weights found in the cache on disk
-	CacheMisses     int64 `json:"cache_misses"`     // weights looked for there in vain
+	CacheMisses     int64 `json:"cache_misses"`     // weights not found there
 	CacheBytes      int64 `json:"cache_bytes"`      // of files there
 	CacheEntries    int64 `json:"cache_entries"`    // files there
-	CacheEvictions  int64 `json:"cache_evictions"`  // files that went to make room
-	UploadsResumed  int64 `json:"uploads_resumed"`  // weights that went on where a connection was cut
-	// KernelTime is the time spent inside kernels; a local executor measures
-	// it when it profiles, otherwise it is 0.
+	CacheEvictions  int64 `json:"cache_evictions"`  // files evicted from there
+	UploadsResumed  int64 `json:"uploads_resumed"`  // weight uploads resumed after a lost connection
+	// KernelTime is the time spent inside kernels. A local executor measures it
+	// when it profiles; otherwise it is 0.
 	KernelTime time.Duration `json:"kernel_ns"`
-	// Kernels is the same time by what was computed: the operators of a step,
-	// or of several that ran as one, and the shape of a matrix among them.
+	// Kernels divides KernelTime by computation: the operators of a step, or of
+	// several steps that were fused, and the shape of a matrix if there is one.
 	Kernels map[string]time.Duration `json:"kernels,omitempty"`
 }

@@ -9,26 +9,27 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Looper is a session that can repeat a run by itself, each run fed with what
-// the one before gave, so that a caller far away waits once and not once a run.
+// Looper is a session that can repeat a run by itself and feed each run with
+// the outputs of the run before. A distant caller then waits once, not once per
+// run.
 type Looper interface {
-	// RunLoop repeats a run as loop says and calls each after every run, with
+	// RunLoop repeats a run as loop says. After every run it calls each with
 	// the value of the output loop.Token, which is valid during the call, and
-	// the executor's own time. An error of each ends the loop and comes back.
-	// A loop that ends early, for this or another reason, leaves carried state
-	// that nobody knows: the session wants a Reset ([ErrState]).
+	// the executor's own time. An error of each ends the loop and is returned.
+	// After a loop that ends early, for this or another reason, the carried
+	// state is undefined: the session needs a Reset ([ErrState]).
 	//
-	// Results are those of the same runs made one by one.
+	// The results equal those of the same runs made one by one.
 	RunLoop(ctx context.Context, call Call, loop Loop, each func(tokens []byte, elapsed time.Duration) error) error
 }
 
-// Loop says how a run makes the next one.
+// Loop says how one run produces the next.
 type Loop struct {
 	// Token is the index of an output i32 [batch] that the plan downloads.
 	Token int
 	// Inputs has an entry for each of the plan's inputs.
 	Inputs []LoopInput
-	// Grow is added to the bindings after each run, one by one.
+	// Grow is added to the bindings after each run, element by element.
 	Grow []int
 	// Limits are the numbers of runs for each sequence of the batch, 1 or more.
 	Limits []int
@@ -36,31 +37,31 @@ type Loop struct {
 	Stop []int32
 }
 
-// LoopInput says what the next run gets for an input.
+// LoopInput says what an input gets in the next run.
 type LoopInput struct {
 	Kind LoopKind
 	Max  int64 // of LoopCount
 }
 
-// LoopKind is how an input goes on.
+// LoopKind says how an input changes from run to run.
 type LoopKind uint8
 
 // The kinds.
 const (
-	LoopSame  LoopKind = iota // the same again
-	LoopToken                 // the tokens; i32 with as many elements
-	LoopCount                 // every element one more, up to Max; i32
+	LoopSame  LoopKind = iota // the same value again
+	LoopToken                 // the tokens; an i32 input with as many elements
+	LoopCount                 // each element plus one, at most Max; an i32 input
 	endOfLoopKinds
 )
 
 // MaxLoopRuns bounds the runs of a loop.
 const MaxLoopRuns = 1 << 20
 
-// MaxLoopStop bounds the list of tokens that end a sequence.
+// MaxLoopStop bounds the number of tokens that end a sequence.
 const MaxLoopStop = 1 << 10
 
-// Check holds a loop against a plan and the bindings of its first run. Errors
-// wrap [ErrShape], [ErrLimit] or [ErrUnknownInput].
+// Check validates a loop against a plan and the bindings of its first run.
+// Errors wrap [ErrShape], [ErrLimit] or [ErrUnknownInput].
 func (l *Loop) Check(p *plan.Plan, bindings []int) error {
 	switch {
 	case len(l.Inputs) != len(p.Inputs):

@@ -8,32 +8,34 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// LoopOpener is a session that can make the run which gives a loop its first
-// tokens, and the loop, in one request: a caller far away waits once for a whole
-// text.
+// LoopOpener is a session that can make a loop and the run that produces its
+// first tokens in one request. A distant caller then waits once for a whole
+// generation.
 type LoopOpener interface {
 	Looper
-	// OpenLoop makes the opening's run and then the loop as RunLoop does. Inputs
-	// that go on as [LoopToken] get the opening's tokens in the first run; what
-	// call has for them must have the right size and is not used. each is called
-	// for the opening's run, too, which is the first. A sequence may end with the
-	// opening's token; if all do, nothing else is run. Everything is sent without
-	// waiting for anything of it, and what fails ends the rest: the session then
-	// wants a Reset, but for [ErrOverloaded], with which nothing was done.
+	// OpenLoop makes the opening's run and then the loop, as RunLoop does.
+	// Inputs of kind [LoopToken] get the opening's tokens in the first run; the
+	// values that call has for them are not used but must have the right size.
+	// each is also called for the opening's run, first of all. A sequence may
+	// end with the opening's token; if all do, no further run is made.
+	// Everything is sent without waiting, and a failure ends the rest: the
+	// session then needs a Reset, except after [ErrOverloaded], when nothing
+	// was done.
 	OpenLoop(ctx context.Context, open Opening, call Call, loop Loop, each func(tokens []byte, elapsed time.Duration) error) error
 }
 
-// Opening is the run before a loop: that of a prompt, as a rule.
+// Opening is the run before a loop, usually the prefill of a prompt.
 type Opening struct {
-	// Reset forgets the session's carried state first, as [Session.Reset] does.
+	// Reset clears the session's carried state first, as [Session.Reset] does.
 	Reset bool
-	// Call is a run whose outputs are all downloaded. Only the tokens come back.
+	// Call is a run whose outputs are all downloaded. Only the tokens are
+	// returned.
 	Call Call
 	// Token is the index of an output i32 [batch].
 	Token int
 }
 
-// Check holds an opening against its plan. Errors wrap [ErrUnknownInput] or
+// Check validates an opening against its plan. Errors wrap [ErrUnknownInput] or
 // [ErrDType].
 func (o *Opening) Check(p *plan.Plan) error {
 	if o.Token < 0 || o.Token >= len(p.Outputs) {

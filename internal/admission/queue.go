@@ -25,7 +25,7 @@ type Queue struct {
 	lines   map[string]*Line
 }
 
-// NewQueue makes a queue for at most most requests, or 1 when most is less. The
+// NewQueue makes a queue for up to most requests, or 1 when most is less. The
 // clock is [time.Now] when now is nil.
 func NewQueue(most int, now func() time.Time) *Queue {
 	if now == nil {

@@ -44,8 +44,8 @@ func (g *Guest) Greet() error {
 	return nil
 }
 
-// Admit ends what Greet began: the stream is the identity's, which may have at
-// most most connections; 0 stands for its part. [Guest.Leave] is called for an
+// Admit ends what Greet began: the stream is the identity's, which may have up to
+// most connections; 0 stands for its part. [Guest.Leave] is called for an
 // admitted stream.
 func (g *Guest) Admit(identity string, most int64) error {
 	t := g.t

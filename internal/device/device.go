@@ -7,7 +7,9 @@
 // running, dynamic batches, cancellation, memory budgets.
 //
 // The interface is coarse: one call for a run, or for the stretch between two
-// products that several runs share, never one for each step.
+// products that several runs share, never one for each step. Groups may run late, in a
+// queue of the run's own: only [Run.Wait] says that they have. What a call of [Memory]
+// does has been done when it returns.
 //
 // Package internal/device/cpu is the device of this process, and
 // internal/device/devicetest the suite that every device passes.
@@ -107,8 +109,8 @@ type Memory interface {
 	// Free gives a buffer back; nil is none.
 	Free(use Use, b Buffer)
 	// Bytes gives the first n bytes of a retained value as memory of this process:
-	// the device's own where the host can address it, else a copy. They must not be
-	// changed.
+	// the device's own where the host can address it, else a copy, whose memory the
+	// caller has reserved. They must not be changed.
 	Bytes(b Buffer, n int) ([]byte, error)
 	// CopyRows copies n positions of a carried value, from position from of one piece
 	// of memory to position to of another, until h says stop. Where the value does not
@@ -215,10 +217,17 @@ type Run interface {
 	Place(p Placement) error
 	// Forget makes the next Place do it for all values.
 	Forget()
-	// Groups runs groups from..to in order and returns the first that did not run,
-	// which is the one that failed where there is an error. times, nil for none, gets
-	// the time of each group by its index. It is [op.ErrHalted] when it was stopped.
+	// Groups runs groups from..to in order, or queues them behind those before, and
+	// returns the first of which it did neither, which is the one that failed where
+	// there is an error. times, nil for none, gets the time of each group by its index.
+	// It is [op.ErrHalted] when it was stopped.
 	Groups(from, to int, times []time.Duration) (n int, err error)
+	// Wait returns when nothing of the run is queued or runs any more, in a batch
+	// either, also after an error or a panic of Groups. n is how far Groups and batches
+	// have come as they said. It gives how far they really came, and the error of the
+	// group that failed late, behind which none has run; times are complete. What
+	// follows waits for it: the memory of the run is in use until then.
+	Wait(n int) (int, error)
 	// View is the bytes of a value where the host can address them and they lie
 	// row-major without gaps, else nil. It is valid until the memory is placed anew.
 	View(value int) []byte
@@ -250,7 +259,8 @@ type Input struct {
 type Batch interface {
 	// Scratch is how many bytes of scratch memory products of so many rows need.
 	Scratch(rows int) int
-	// Start begins the product of group i for all runs at once, with scratch memory.
+	// Start begins the product of group i for all runs at once, with scratch memory,
+	// behind what the runs have queued.
 	Start(i int, runs []Run, scratch Buffer)
 	// Continue computes a part of it, until h says stop. done says that all of it is
 	// computed; an error that the product cannot be computed jointly.

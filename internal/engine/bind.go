@@ -31,7 +31,7 @@ type binding struct {
 	member  member // the same in dynamic batches
 }
 
-func newBinding(p *Program, e *Engine) *binding {
+func newBinding(p *Program) *binding {
 	b := &binding{prog: p, bound: program.NewBound(p.Program), states: make([]*state, len(p.Plan().States))}
 	b.need = make([]int, len(b.bound.Workspaces))
 	b.run = p.code.NewRun(b.bound, &b.call.pace)

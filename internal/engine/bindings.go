@@ -32,7 +32,7 @@ func (s *Session) binding(p *Program) (*binding, error) {
 			s.uncharge(p.bound)
 		}
 	}()
-	b := newBinding(p, s.e)
+	b := newBinding(p)
 	s.called(b)
 	if err := s.bind(p, b); err != nil {
 		return nil, err

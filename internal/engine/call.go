@@ -21,12 +21,14 @@ type Call struct {
 	b       *binding
 	staged  [][]byte // input memory owned by the call
 	arena   device.Buffer
-	spare   int64 // reserved for copies of outputs
-	growing int64 // reserved for states that are larger after it, until they are
-	grown   int64 // taken from the session's account for the same
-	keeping int64 // reserved for outputs that will be kept
+	spare   int64   // reserved for copies of outputs
+	growing int64   // reserved for states that are larger after it, until they are
+	grown   int64   // taken from the session's account for the same
+	keeping int64   // reserved for outputs that will be kept
+	used    []*kept // inputs that are retained values
 	outputs []output
-	copies  [][]byte // memory of outputs that lie elsewhere than in the arena
+	aside   []device.Buffer // by state: its new value until it is copied, nil for most
+	copies  [][]byte        // memory of outputs that lie elsewhere than in the arena
 	elapsed time.Duration
 	kernel  time.Duration
 	times   []time.Duration // by group, when the engine profiles
@@ -191,7 +193,10 @@ func (c *Call) Run(ctx context.Context) (err error) {
 func (c *Call) steps(ctx context.Context) (err error) {
 	c.measure()
 	n := 0
-	defer func() { err = c.settle(ctx, n, err) }()
+	defer func() {
+		n, err = c.wait(ctx, n, err)
+		err = c.settle(ctx, n, err)
+	}()
 	n, err = c.groups(ctx, 0, len(c.b.prog.Groups))
 	return err
 }
@@ -205,11 +210,24 @@ func (c *Call) groups(ctx context.Context, from, to int) (n int, err error) {
 	return n, err
 }
 
+// wait returns when no group of the call is queued or runs any more: how far they
+// came, and why no further. n and err are what was known before.
+func (c *Call) wait(ctx context.Context, n int, err error) (int, error) {
+	at, late := c.b.run.Wait(n)
+	switch {
+	case late == nil:
+		return n, err
+	case c.pace.Halted():
+		return at, c.pace.cause(ctx)
+	}
+	return at, late
+}
+
 // lose marks states that one of the first n groups overwrote.
 func (c *Call) lose(n int) {
 	p := c.b.prog
 	for i, d := range p.Plan().States {
-		if d.Mode == plan.StateWrite && slices.ContainsFunc(p.Groups[:n], func(g program.Group) bool { return g.Place() == p.Res.Def[d.Out] }) {
+		if d.Mode == plan.StateWrite && slices.ContainsFunc(p.Groups[:n], func(g program.Group) bool { return g.Last() == p.Res.Def[d.Out] }) {
 			c.b.states[i].lost = true
 		}
 	}
@@ -259,4 +277,27 @@ func (c *Call) giveBack() {
 	c.s.account.Give(c.keeping + c.grown)
 	c.arena, c.spare, c.keeping, c.growing, c.grown = nil, 0, 0, 0, 0
 	clear(c.staged)
+	c.dropOutputs()
+	for _, k := range c.used {
+		c.s.unuse(k)
+	}
+	clear(c.used)
+	c.used = c.used[:0]
+}
+
+// dropOutputs frees the memory of values that were to be retained, of a call that did
+// not come to that, and of those on the way to a state.
+func (c *Call) dropOutputs() {
+	for i := range c.outputs {
+		if o := &c.outputs[i]; o.mem != nil {
+			c.s.e.device.Free(device.UseRetained, o.mem)
+			o.mem = nil
+		}
+	}
+	for i, mem := range c.aside {
+		if mem != nil {
+			c.s.e.device.Free(device.UseRetained, mem)
+			c.aside[i] = nil
+		}
+	}
 }

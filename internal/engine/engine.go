@@ -12,7 +12,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"math"
 	"os"
 	"runtime"
@@ -83,11 +82,12 @@ type Engine struct {
 	epoch  uint64
 	device device.Device
 	// pageRows is how many positions a page of carried state has.
-	pageRows int
-	account  *budget.Budget
-	store    *store
-	arenas   *arenas[device.Buffer]
-	host     *arenas[[]byte] // for inputs that the engine is asked to receive
+	pageRows    int
+	addressable bool // this process can address the device's memory
+	account     *budget.Budget
+	store       *store
+	arenas      *arenas[device.Buffer]
+	host        *arenas[[]byte] // for inputs that the engine is asked to receive
 
 	possession atomic.Pointer[transport.PossessionKey] // see KeepTags
 
@@ -101,7 +101,8 @@ type Engine struct {
 	unusedBytes int64         // of the programs that no session uses
 	calls       atomic.Uint64 // begun: the clock by which bindings are old
 
-	profile map[string]time.Duration // by label of a group
+	profile  map[string]time.Duration // by label of a group, of programs that are forgotten
+	profiled map[*Program]struct{}    // programs that have a profile
 
 	runs, ops, plansSeen, kernelNS, rounds, joined atomic.Int64
 }
@@ -146,7 +147,7 @@ func New(opts Options) (*Engine, error) {
 		return nil, err
 	}
 	e.device, e.arenas, e.host = d, scratchArenas(account, d), hostArenas(account)
-	e.pageRows = d.Info().PageRows
+	e.pageRows, e.addressable = d.Info().PageRows, d.Info().HostAddressable
 	account.Register(budget.Spare, e.arenas)
 	account.Register(budget.Spare, e.host)
 	account.Register(budget.Derived, idleBindings{e})
@@ -198,7 +199,7 @@ func (e *Engine) end() (open []*Session, first bool) {
 func (e *Engine) counted() transport.Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return transport.Stats{Sessions: int64(len(e.sessions)), Plans: int64(len(e.programs)), Kernels: maps.Clone(e.profile)}
+	return transport.Stats{Sessions: int64(len(e.sessions)), Plans: int64(len(e.programs)), Kernels: e.kernels()}
 }
 
 // Stats is what the engine has done and holds.

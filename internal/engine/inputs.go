@@ -42,12 +42,13 @@ func (c *Call) SetInput(i int, data []byte) error {
 	return nil
 }
 
-// SetHandle uses a kept value for input i.
+// SetHandle uses a retained value for input i, which nobody frees until Release.
 func (c *Call) SetHandle(i int, h transport.Handle) error {
-	k, err := c.s.lookup(h)
+	k, _, err := c.s.use(h)
 	if err != nil {
 		return err
 	}
+	c.used = append(c.used, k)
 	in := c.b.prog.Plan().Inputs[i]
 	dt, shape := c.b.prog.Plan().Values[in.Value].Spec.DType, c.b.bound.Shape(in.Value)
 	if k.dtype != dt || !slices.Equal(k.shape, shape) {

@@ -36,13 +36,13 @@ func (c *Call) finish(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			c.outputs[i] = output{t: t, mem: mem, n: n}
 			if err := b.run.Copy(o.Value, mem); err != nil {
 				return err
 			}
-			c.outputs[i] = output{t: t, mem: mem, n: n}
 			continue
 		}
-		if t.Data = b.run.View(o.Value); t.Data == nil {
+		if t.Data = b.view(o.Value); t.Data == nil {
 			mem, err := c.copyMemory(n)
 			if err != nil {
 				return err
@@ -72,6 +72,15 @@ func (c *Call) finish(ctx context.Context) error {
 	return nil
 }
 
+// view is the bytes of an output where they can stay where they are: not what a state
+// had that gets another value.
+func (b *binding) view(v int) []byte {
+	if i := b.prog.StateOf(v); i >= 0 && b.prog.Plan().States[i].Mode == plan.StateReplace {
+		return nil
+	}
+	return b.run.View(v)
+}
+
 // mapFrom is the size from which the copy of an output is not the collector's: what
 // that gives it may have to fill with zeros first, which nothing stops.
 const mapFrom = 64 << 10
@@ -93,26 +102,62 @@ func (c *Call) copyMemory(n int) ([]byte, error) {
 // when ctx ends in between.
 func (c *Call) commitStates(ctx context.Context) error {
 	b, p := c.b, c.b.prog.Plan()
+	if err := c.setAside(ctx); err != nil {
+		return err
+	}
 	for i := range p.States {
-		d := &p.States[i]
-		st := b.states[i]
-		if d.Mode == plan.StateReplace {
-			if n := b.bound.Bytes(d.Out); n > st.size() {
-				return fmt.Errorf("%w: state %q has %d bytes, needs %d", transport.ErrInternal, d.Name, st.size(), n)
+		if d := &p.States[i]; d.Mode == plan.StateReplace && d.Out != d.In {
+			err := c.replace(i)
+			if err == nil && c.pace.Halted() {
+				err = c.pace.cause(ctx)
 			}
-			if err := b.run.Copy(d.Out, st.pages[0].mem); err != nil {
+			if err != nil {
 				c.loseReplaced(i)
 				return err
-			}
-			if c.pace.Halted() {
-				c.loseReplaced(i)
-				return c.pace.cause(ctx)
 			}
 		}
 	}
 	for i := range p.States {
 		d, st := &p.States[i], b.states[i]
 		copy(st.shape, b.bound.Shape(d.Out))
+	}
+	return nil
+}
+
+// replace copies the new value of state i.
+func (c *Call) replace(i int) error {
+	d, st := &c.b.prog.Plan().States[i], c.b.states[i]
+	if n := c.b.bound.Bytes(d.Out); n > st.size() {
+		return fmt.Errorf("%w: state %q has %d bytes, needs %d", transport.ErrInternal, d.Name, st.size(), n)
+	}
+	if c.b.prog.crossed[i] {
+		whole := device.State{DType: st.dtype, Shape: st.shape, Axis: -1}
+		return c.s.e.device.CopyRows(st.piece(0), 0, device.Piece{Buffer: c.aside[i]}, 0, 1, whole, c.pace.Halt)
+	}
+	return c.b.run.Copy(d.Out, st.pages[0].mem)
+}
+
+// setAside copies the new values that lie in memory of states which are replaced.
+func (c *Call) setAside(ctx context.Context) error {
+	for i, crossed := range c.b.prog.crossed {
+		if !crossed {
+			continue
+		}
+		d := &c.b.prog.Plan().States[i]
+		mem, err := c.s.e.device.Alloc(ctx, device.UseRetained, c.b.bound.Bytes(d.Out))
+		if err != nil {
+			return err
+		}
+		if c.aside == nil {
+			c.aside = make([]device.Buffer, len(c.b.prog.crossed))
+		}
+		c.aside[i] = mem
+		if err := c.b.run.Copy(d.Out, mem); err != nil {
+			return err
+		}
+	}
+	if c.pace.Halted() {
+		return c.pace.cause(ctx)
 	}
 	return nil
 }

@@ -23,19 +23,18 @@ import (
 type cached struct {
 	e    *engine.Engine
 	prog *engine.Program
-	dim  int
 }
 
-const cachedHeads = 3
+const cachedHeads, cachedDim = 3, 8
 
-func newCached(t testing.TB, e *engine.Engine, dim int, turned, tapped bool) *cached {
+func newCached(t testing.TB, e *engine.Engine, turned, tapped bool) *cached {
 	t.Helper()
 	g := lazy.NewGraph("cached")
 	in := func(name string, rows any) *lazy.Tensor {
 		if turned {
-			return g.Input(name, lazy.F32, "batch", rows, cachedHeads, dim)
+			return g.Input(name, lazy.F32, "batch", rows, cachedHeads, cachedDim)
 		}
-		return g.Input(name, lazy.F32, "batch", cachedHeads, rows, dim)
+		return g.Input(name, lazy.F32, "batch", cachedHeads, rows, cachedDim)
 	}
 	axis, heads := 2, func(x *lazy.Tensor) *lazy.Tensor { return x }
 	if turned {
@@ -61,7 +60,7 @@ func newCached(t testing.TB, e *engine.Engine, dim int, turned, tapped bool) *ca
 	require.Len(t, sch.Plan.States, 2)
 	prog, err := e.Compile(sch.Plan)
 	require.NoError(t, err)
-	return &cached{e, prog, dim}
+	return &cached{e, prog}
 }
 
 // step appends n rows, whose numbers follow from their positions, and gives the output.
@@ -84,9 +83,9 @@ func (c *cached) try(s *engine.Session, past, n, seed int) ([]byte, error) {
 	}
 	defer call.Release()
 	for i, in := range c.prog.Plan().Inputs {
-		data := make([]byte, 4*2*cachedHeads*n*c.dim)
+		data := make([]byte, 4*2*cachedHeads*n*cachedDim)
 		for j := range len(data) / 4 {
-			rng := rand.New(rand.NewPCG(uint64(seed), uint64(in.Name[0])<<32|uint64(past*cachedHeads*c.dim+j))) //nolint:gosec // a test
+			rng := rand.New(rand.NewPCG(uint64(seed), uint64(in.Name[0])<<32|uint64(past*cachedHeads*cachedDim+j)))
 			binary.LittleEndian.PutUint32(data[4*j:], math.Float32bits(float32(rng.NormFloat64())))
 		}
 		if err := call.SetInput(i, data); err != nil {
@@ -111,10 +110,10 @@ func TestPagesSameBits(t *testing.T) {
 			plain, err := engine.NewReference(engine.Options{Device: cpu.Open, Threads: 2}, false)
 			require.NoError(t, err)
 			defer plain.Close()
-			in, one := newCached(t, e, 8, turned, false), newCached(t, plain, 8, turned, false)
+			in, one := newCached(t, e, turned, false), newCached(t, plain, turned, false)
 			require.Equal(t, []bool{true, true}, in.prog.Paged)
 			require.Equal(t, []bool{false, false}, one.prog.Paged)
-			tapped := newCached(t, e, 8, turned, true)
+			tapped := newCached(t, e, turned, true)
 			require.NotEqual(t, []bool{true, true}, tapped.prog.Paged)
 			a, b := e.NewSession(), plain.NewSession()
 			past := 0
@@ -154,7 +153,7 @@ func TestSharedPages(t *testing.T) {
 	e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 2, MemLimit: 1 << 30})
 	require.NoError(t, err)
 	defer e.Close()
-	c := newCached(t, e, 8, false, false)
+	c := newCached(t, e, false, false)
 	const prefix = 256*3 + 40
 	first := e.NewSession()
 	c.step(t, first, 0, prefix, 1)
@@ -210,7 +209,7 @@ func TestPagesRefused(t *testing.T) {
 	e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)
 	defer e.Close()
-	c := newCached(t, e, 8, false, false)
+	c := newCached(t, e, false, false)
 	page := int64(2 * cachedHeads * 256 * 8 * 4)
 	first, s := e.NewSession(), e.NewSession()
 	money := &wallet{limit: 2*2*page + page}
@@ -242,7 +241,7 @@ func TestPagesDoNotAllocate(t *testing.T) {
 	e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)
 	defer e.Close()
-	c := newCached(t, e, 8, false, false)
+	c := newCached(t, e, false, false)
 	s := e.NewSession()
 	c.step(t, s, 0, 600, 1)
 	past := 600

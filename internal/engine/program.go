@@ -2,6 +2,7 @@ package engine
 
 import (
 	"container/list"
+	"time"
 
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/op"
@@ -22,12 +23,17 @@ type Program struct {
 	keyOf  []int                       // by key: a value that has it
 	keysOf map[plan.Hash][]int         // by content of weights: the keys, few
 
-	together *together     // how calls run together, nil where they do not; it alone changes
-	size     int64         // bytes, see [Program.measure]
-	bound    int64         // bytes of a binding
-	users    int           // under the engine's lock: sessions that use it
-	counted  bool          // under the engine's lock: it is in the account
-	idle     *list.Element // under the engine's lock: in the list of programs that nobody uses
+	// crossed is by state: its new value lies in memory of a state that is replaced too,
+	// be it its own, so it is copied aside before any is.
+	crossed []bool
+
+	together *together       // how calls run together, nil where they do not; it alone changes
+	size     int64           // bytes, see [Program.measure]
+	bound    int64           // bytes of a binding
+	profile  []time.Duration // under the engine's lock: by group, nil where nothing was measured
+	users    int             // under the engine's lock: sessions that use it
+	counted  bool            // under the engine's lock: it is in the account
+	idle     *list.Element   // under the engine's lock: in the list of programs that nobody uses
 }
 
 // Hash is the content hash of the plan.
@@ -54,8 +60,19 @@ func (e *Engine) compile(p *plan.Plan, w *op.Work) (*Program, error) {
 		return nil, err
 	}
 	prog.listKeys()
+	prog.findCrossed()
 	prog.together = newTogether(prog, e.opts)
 	return prog, nil
+}
+
+// findCrossed fills crossed.
+func (p *Program) findCrossed() {
+	states := p.Plan().States
+	p.crossed = make([]bool, len(states))
+	for i, st := range states {
+		in := p.StateOf(st.Out)
+		p.crossed[i] = st.Mode == plan.StateReplace && st.Out != st.In && in >= 0 && states[in].Mode == plan.StateReplace
+	}
 }
 
 // listKeys lists the weights.

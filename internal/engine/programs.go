@@ -117,6 +117,7 @@ func (e *Engine) wakes(p *Program) {
 // uncount gives back what a program counts as. The caller holds the engine's
 // lock.
 func (e *Engine) uncount(p *Program) {
+	e.forgetProfile(p)
 	if p.counted {
 		p.counted = false
 		e.account.Release(budget.Plans, p.size)

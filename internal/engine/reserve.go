@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/device"
@@ -117,7 +118,7 @@ func (g *growth) choose(room bool, pageRows int, limit int64) {
 func (b *binding) takeMemory(s *Session) error {
 	c, e := &b.call, s.e
 	c.arena, _ = e.arenas.take(max(b.bound.Total, 1))
-	if c.arena != nil && len(b.growing) == 0 && !b.prog.Retains {
+	if c.arena != nil && len(b.growing) == 0 && !b.prog.Retains && !slices.Contains(b.prog.crossed, true) {
 		return nil
 	}
 	var amounts budget.Amounts
@@ -175,15 +176,20 @@ func (b *binding) purpose(a *budget.Amounts) string {
 }
 
 // outputBytes is the memory of outputs outside the arena: of copies that are
-// made for the answer, and of values that are kept.
+// made for the answer or on the way to a state, and of values that are kept.
 func (b *binding) outputBytes(e *Engine) (spare, keeping int64) {
 	for _, o := range b.prog.Plan().Outputs {
 		p := &b.prog.Places[o.Value]
 		switch n := int64(b.bound.Bytes(o.Value)); {
 		case o.Place == plan.Retain:
 			keeping += n + keptHead
-		case !e.device.Info().HostAddressable || b.prog.Places[p.Base].State >= 0 || !b.bound.Contiguous(o.Value):
+		case !e.addressable || b.prog.Places[p.Base].State >= 0 || !b.bound.Contiguous(o.Value):
 			spare += n
+		}
+	}
+	for i, crossed := range b.prog.crossed {
+		if crossed {
+			spare += int64(b.bound.Bytes(b.prog.Plan().States[i].Out))
 		}
 	}
 	return spare, keeping

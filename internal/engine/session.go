@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/genie-sdk/go/internal/budget"
-	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -67,15 +65,6 @@ func (s *Session) newState(d *plan.State, dt plan.DType, in []int) *state {
 		st.axis = -1
 	}
 	return st
-}
-
-// kept is a value that stays with the session.
-type kept struct {
-	dtype plan.DType
-	shape []int
-	mem   device.Buffer
-	n     int // bytes
-	gen   uint64
 }
 
 // NewSession opens a session.
@@ -147,64 +136,6 @@ func (s *Session) dropStates() {
 	}
 	clear(s.states)
 	s.resets++
-}
-
-// Read gives a kept value. Its bytes are the session's and must not be changed.
-func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
-	k, err := s.lookup(h)
-	if err != nil {
-		return transport.Tensor{}, err
-	}
-	data, err := s.e.device.Bytes(k.mem, k.n)
-	return transport.Tensor{DType: k.dtype, Shape: k.shape, Data: data}, err
-}
-
-// lookup is find with the lock.
-func (s *Session) lookup(h transport.Handle) (*kept, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.find(h)
-}
-
-func (s *Session) find(h transport.Handle) (*kept, error) {
-	if err := s.usable(); err != nil {
-		return nil, err
-	}
-	k := s.kept[h.ID]
-	if k == nil || h.Session != s.id || h.Epoch != s.e.epoch || h.Generation != k.gen {
-		return nil, fmt.Errorf("%w: value %d of session %d", transport.ErrStaleHandle, h.ID, h.Session)
-	}
-	return k, nil
-}
-
-// Release gives kept values back; unknown handles are ignored.
-func (s *Session) Release(hs ...transport.Handle) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, h := range hs {
-		if k, err := s.find(h); err == nil {
-			delete(s.kept, h.ID)
-			s.forget(k)
-		}
-	}
-}
-
-// forget frees a kept value.
-func (s *Session) forget(k *kept) {
-	n := int64(k.n) + keptHead
-	s.e.device.Free(device.UseRetained, k.mem)
-	s.account.Give(n)
-	s.e.account.Release(budget.Retained, n)
-}
-
-// keep keeps a value whose memory is reserved.
-func (s *Session) keep(t transport.Tensor, mem device.Buffer, n int) transport.Handle {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.nextID++
-	s.gen++
-	s.kept[s.nextID] = &kept{dtype: t.DType, shape: t.Shape, mem: mem, n: n, gen: s.gen}
-	return transport.Handle{Session: s.id, ID: s.nextID, Epoch: s.e.epoch, Generation: s.gen}
 }
 
 // fit finds the session's state for a run that starts with the shape in; it

@@ -21,15 +21,11 @@ func (c *Call) settle(ctx context.Context, n int, err error) error {
 	if err != nil && n < len(p.Groups) {
 		g := &p.Groups[n]
 		if ctx.Err() == nil {
-			err = fmt.Errorf("step %d (%s): %w", g.Place(), p.Res.Ops[g.Place()].Name(), err)
+			err = fmt.Errorf("step %d (%s): %w", g.Last(), p.Res.Ops[g.Last()].Name(), err)
 		}
 		c.lose(n + 1)
 	}
-	ops := 0
-	for i := range n {
-		ops += len(p.Groups[i].Steps)
-	}
-	c.s.e.ops.Add(int64(ops))
+	c.s.e.ops.Add(int64(p.StepsBefore[n]))
 	if c.s.e.opts.Profile {
 		for _, d := range c.times[:n] {
 			c.kernel += d

@@ -107,7 +107,7 @@ func TestSizes(t *testing.T) {
 			})
 			prog.measure()
 			var b *binding
-			bound := grown(t, func() any { b = newBinding(prog, e); return b })
+			bound := grown(t, func() any { b = newBinding(prog); return b })
 			t.Logf("program: %d counted, %d taken; binding: %d counted, %d taken; work %d", prog.size, took, prog.bound, bound, PlanWork(encoded))
 			require.Greater(t, float64(prog.size), 0.97*float64(took))
 			require.Less(t, prog.size, 2*took+64<<10)

@@ -180,6 +180,7 @@ func (m *member) settle(err error) {
 			m.err = m.call.s.breaks(r)
 		}
 	}()
+	m.at, err = m.call.wait(m.ctx, m.at, err)
 	m.err = m.call.settle(m.ctx, m.at, err)
 }
 

@@ -70,6 +70,12 @@ var layers = []layer{
 		"transport", "transport/plan",
 	}},
 	{"internal/engine", []string{"internal/budget", "internal/device", "internal/halt", "internal/memory", "internal/op", "internal/program", "transport", "transport/plan"}},
+	{"internal/device/opaque", []string{
+		"internal/budget", "internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
+	}},
+	{"internal/device/devicetest", []string{
+		"internal/budget", "internal/device", "internal/engine", "internal/op", "internal/planmaker", "transport", "transport/plan",
+	}},
 	{"internal/host", []string{"internal/device/...", "internal/engine", "internal/memory", "transport"}},
 	{"transport/local", []string{"internal/engine", "internal/host", "internal/memory", "transport", "transport/loops", "transport/plan"}},
 	{"internal/admission", nil},
@@ -199,7 +205,7 @@ var neverLinks = []struct {
 // testLibraries may be linked by tests and by packages made for tests.
 var testLibraries = []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak"}
 
-var forTests = []string{"transport/conformance", "internal/worker/workertest", "internal/workloadtest", "internal/checkpoint/checkpointtest"}
+var forTests = []string{"transport/conformance", "internal/device/devicetest", "internal/worker/workertest", "internal/workloadtest", "internal/checkpoint/checkpointtest"}
 
 func TestLayers(t *testing.T) {
 	for _, p := range ours(t) {

@@ -352,7 +352,7 @@ func index(ctx context.Context, files *checkpoint.Model) (map[plan.Hash]string, 
 	return names, nil
 }
 
-// ends ends all lookups and returns the models.
+// ends stops all lookups and returns the models.
 func (f *Folder) ends() (all map[place]*model, first bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

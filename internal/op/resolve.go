@@ -217,6 +217,11 @@ func (r *Resolved) readBefore() error {
 			}
 		}
 	}
+	for i := range r.Plan.States {
+		if o := &r.Plan.States[i]; old[o.Out] != nil {
+			return fmt.Errorf("%w: state %q becomes what state %q was before it was overwritten", plan.ErrInvalid, o.Name, old[o.Out].Name)
+		}
+	}
 	for _, o := range r.Plan.Outputs {
 		if s := old[o.Value]; s != nil {
 			return fmt.Errorf("%w: output %q reads state %q after it was overwritten", plan.ErrInvalid, o.Name, s.Name)

@@ -2,6 +2,7 @@ package program
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -93,9 +94,6 @@ func (b *Bound) SetCapacity(i, positions, pages int) (changed bool) {
 	return changed
 }
 
-// Capacities is the mask of all capacities.
-func (p *Program) Capacities() uint64 { return 1 << len(p.symbols) }
-
 // Eval computes the dimensions that depend on changed symbols. Errors wrap
 // [transport.ErrShape].
 func (b *Bound) Eval(changed uint64) error {
@@ -150,11 +148,11 @@ func (b *Bound) Bytes(v int) int {
 func (b *Bound) Contiguous(v int) bool {
 	n := 1
 	shape, strides := b.Shape(v), b.Strides(v)
-	for d := len(shape) - 1; d >= 0; d-- {
-		if shape[d] != 1 && strides[d] != n {
+	for d, size := range slices.Backward(shape) {
+		if size != 1 && strides[d] != n {
 			return false
 		}
-		n *= shape[d]
+		n *= size
 	}
 	return true
 }
@@ -274,4 +272,11 @@ func (b *Bound) extent(v int, state func(i int) int) int {
 		return state(int(p.State)) / int(p.Size)
 	}
 	return b.Elems[p.Shape]
+}
+
+// stepWork is the shapes of a step, as a program at its sizes has them.
+type stepWork struct {
+	index int // in the plan
+	in    [][]int
+	out   []int
 }

@@ -2,20 +2,7 @@ package program
 
 import (
 	"github.com/genie-sdk/go/internal/op"
-	"github.com/genie-sdk/go/transport/plan"
 )
-
-// Convolution is relu(batch_norm(conv(x) + bias) + residual), each part but
-// the first if it is there.
-type Convolution struct {
-	Geometry op.Conv2D
-	Image    [2]int // height and width
-	Filters  int    // value
-	Bias     int    // value, -1 for none
-	Norm     int    // step of the batch normalisation, -1 for none
-	Residual int    // value, -1 for none
-	ReLU     bool
-}
 
 // convolution takes the steps after a convolution with it, in the order that
 // its kernel applies them.
@@ -58,29 +45,6 @@ func (f *fuser) convolution(i int) (Group, bool) {
 		add(next)
 	}
 	return g, true
-}
-
-// Folded is the values that are folded into the filters: the bias, if there is
-// one, and the parameters of the batch normalisation, if there is one.
-func (c *Convolution) Folded(p *plan.Plan) (values []int) {
-	if c.Bias >= 0 {
-		values = append(values, c.Bias)
-	}
-	if c.Norm >= 0 {
-		values = append(values, p.Steps[c.Norm].In[1:]...)
-	}
-	return values
-}
-
-// PackedOnce reports whether filters and all that is folded into them are
-// weights, so that they are packed once and not at each run.
-func (c *Convolution) PackedOnce(p *plan.Plan) bool {
-	for _, v := range append(c.Folded(p), c.Filters) {
-		if p.Values[v].Kind != plan.KindWeight {
-			return false
-		}
-	}
-	return true
 }
 
 // foldable reports whether a step is a batch normalisation that can be folded

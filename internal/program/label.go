@@ -8,9 +8,11 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// label labels the groups.
+// label labels the groups, and counts their steps.
 func (p *Program) label() {
+	p.StepsBefore = make([]int, 1, len(p.Groups)+1)
 	for i := range p.Groups {
+		p.StepsBefore = append(p.StepsBefore, p.StepsBefore[i]+len(p.Groups[i].Steps))
 		p.Labels = append(p.Labels, p.Groups[i].label(p.plan, p.Res))
 	}
 }

@@ -3,12 +3,8 @@ package program
 import (
 	"slices"
 
-	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
-
-// Span is a range of groups, the end not included.
-type span struct{ From, To int }
 
 // minBranch is the number of products and convolutions that make a branch worth
 // being run apart from another.
@@ -138,38 +134,4 @@ func (p *Program) weightSize(g *Group) int {
 		}
 	}
 	return n
-}
-
-// LaneOf is the branch that a group is in, or the number of branches.
-func (p *Program) LaneOf(g int) int {
-	for i, l := range p.Lanes {
-		if g >= l.From && g < l.To {
-			return i
-		}
-	}
-	return len(p.Lanes)
-}
-
-// assign gives values scratch buffers. Branches run at one time, so they share
-// none.
-func (p *Program) assign(lives []op.Lifetime) (buffers []int, n int) {
-	if len(p.Lanes) == 0 {
-		return op.AssignBuffers(p.plan, lives)
-	}
-	buffers = make([]int, len(lives))
-	for lane := range len(p.Lanes) + 1 {
-		var own []op.Lifetime
-		var at []int
-		for i, l := range lives {
-			if p.LaneOf(l.Def) == lane {
-				own, at = append(own, l), append(at, i)
-			}
-		}
-		assigned, count := op.AssignBuffers(p.plan, own)
-		for i, b := range assigned {
-			buffers[at[i]] = n + b
-		}
-		n += count
-	}
-	return buffers, n
 }

@@ -53,9 +53,6 @@ func (p *Program) findPaged() {
 	}
 }
 
-// StateOf is the state in whose memory a value lies, -1 for none.
-func (p *Program) StateOf(v int) int { return p.Res.State[p.Res.Base[v]] }
-
 // rowsArePositions reports whether v has all axes of state i, in any order, and its
 // rows, the axis before the last one, are the positions that are appended.
 func (p *Program) rowsArePositions(i, v int) bool {

@@ -6,8 +6,6 @@
 package program
 
 import (
-	"fmt"
-
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -21,9 +19,11 @@ type Program struct {
 	symbols []string
 	Groups  []Group  // what runs, in order
 	Labels  []string // by group, for profiles
-	Lanes   []span   // ranges of groups that may run at one time
-	Buffers int      // scratch buffers, shared by liveness of the groups
-	Retains bool     // outputs may need memory of their own
+	// StepsBefore is, by group and its end, the steps of all groups before.
+	StepsBefore []int
+	Lanes       []span // ranges of groups that may run at one time
+	Buffers     int    // scratch buffers, shared by liveness of the groups
+	Retains     bool   // outputs may need memory of their own
 
 	// Equal lists of dimensions, be they shapes, strides or offsets, are one
 	// class: what is computed when a size changes is a handful of classes,
@@ -67,105 +67,28 @@ type Options struct {
 
 func (o *Options) pointwise(x op.Op) bool { return o.Pointwise == nil || o.Pointwise(x) }
 
-// Compile makes a program of a valid plan.
-func Compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {
-	res, err := resolve(p, opts, w)
-	if err != nil {
-		return nil, err
-	}
-	prog := &Program{plan: p, Res: res, symbols: p.Symbols()}
-	all := append([]string(nil), prog.symbols...)
-	for i := range p.States {
-		all = append(all, op.CapSymbol(i))
-	}
-	// The capacities share one bit of the mask.
-	if len(prog.symbols) > maxSymbols-1 {
-		return nil, fmt.Errorf("%w: %d symbols, the limit of an executor is %d", plan.ErrInvalid, len(prog.symbols), maxSymbols-1)
-	}
-	index := make(map[string]uint16, len(all))
-	for i, s := range all {
-		index[s] = uint16(i)
-	}
-	for _, st := range p.States {
-		prog.StateTypes = append(prog.StateTypes, p.Values[st.In].Spec.DType)
-	}
-	passes := []func(){
-		func() { prog.Groups = fuse(p, res, opts) },
-		func() {
-			if opts.Branches {
-				prog.branches()
-			}
-		},
-		prog.label,
-		func() { prog.classify(index) },
-		func() { prog.conditions(index) },
-		prog.share, prog.dependencies, prog.findPaged,
-	}
-	for _, pass := range passes { // each is linear in the plan
-		if err := w.Spend(len(p.Values) + len(p.Steps)); err != nil {
-			return nil, err
-		}
-		pass()
-	}
-	for _, o := range p.Outputs {
-		copied := res.Base[o.Value] != o.Value || !res.Layouts[o.Value].Dense
-		prog.Retains = prog.Retains || copied || o.Place == plan.Retain
-	}
-	return prog, nil
-}
-
-// resolve checks operators, shapes and buffers, and lays out the values.
-func resolve(p *plan.Plan, opts Options, w *op.Work) (*op.Resolved, error) {
-	res, err := op.ResolveLayouts(p, w, op.RowMajor)
-	if err != nil {
-		return nil, err
-	}
-	if err := res.CheckBuffers(); err != nil || opts.Plain {
-		return res, err
-	}
-	return op.ResolveLayouts(p, w, chooseLayout)
-}
-
-// share gives the values that groups write their scratch buffers. The plan's
-// own assignment holds for its steps one by one, not for groups of them.
-func (p *Program) share() {
-	def, last := make([]int, len(p.Places)), make([]int, len(p.Places))
-	for v := range def {
-		def[v] = -1
-	}
-	for g := range p.Groups {
-		k := &p.Groups[g]
-		def[p.Res.Base[k.Out]] = g
-		last[p.Res.Base[k.Out]] = g
-		for _, i := range k.Steps {
-			for _, v := range p.plan.Steps[i].In {
-				last[p.Res.Base[v]] = g
-			}
-		}
-	}
-	for _, o := range p.plan.Outputs {
-		last[p.Res.Base[o.Value]] = len(p.Groups)
-	}
-	for _, s := range p.plan.States {
-		last[p.Res.Base[s.Out]] = len(p.Groups)
-	}
-	var lives []op.Lifetime
-	for v := range p.Places {
-		p.Places[v].Buffer = plan.NoBuffer
-		if p.Res.InScratch(v) && def[v] >= 0 {
-			lives = append(lives, op.Lifetime{Value: v, Def: def[v], Last: last[v]})
-		}
-	}
-	buffers, n := p.assign(lives)
-	for i, l := range lives {
-		p.Places[l.Value].Buffer = int32(buffers[i])
-	}
-	p.Buffers = n
-}
-
 // stored reports whether a value has memory: the values inside a group have
 // none.
 func (p *Program) stored(v int) bool {
 	base := int(p.Places[v].Base)
 	return !p.Res.InScratch(base) || p.Places[base].Buffer != plan.NoBuffer
 }
+
+// Span is a range of groups, the end not included.
+type span struct{ From, To int }
+
+// LaneOf is the branch that a group is in, or the number of branches.
+func (p *Program) LaneOf(g int) int {
+	for i, l := range p.Lanes {
+		if g >= l.From && g < l.To {
+			return i
+		}
+	}
+	return len(p.Lanes)
+}
+
+// StateOf is the state in whose memory a value lies, -1 for none.
+func (p *Program) StateOf(v int) int { return p.Res.State[p.Res.Base[v]] }
+
+// Capacities is the mask of all capacities.
+func (p *Program) Capacities() uint64 { return 1 << len(p.symbols) }

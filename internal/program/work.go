@@ -8,13 +8,6 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// stepWork is the shapes of a step, as a program at its sizes has them.
-type stepWork struct {
-	index int // in the plan
-	in    [][]int
-	out   []int
-}
-
 // worked lists the steps that do something.
 func (b *Bound) worked() []stepWork {
 	if b.work != nil {

@@ -23,7 +23,7 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// goodbye is how long a connection that is refused may take to read why.
+// goodbye is how long a refused connection may take to read the reason.
 const goodbye = 500 * time.Millisecond
 
 // conn is one connection.
@@ -37,10 +37,10 @@ type conn struct {
 	peer    string // address
 	guest   *connlimit.Guest
 	alone   bool                                   // the guest has no other stream
-	known   bool                                   // the guest was admitted for it
+	known   bool                                   // the guest was admitted for this connection
 	begin   func(context.Context) (subject, error) // TLS; nil when that is done
 	subject subject
-	tenant  *tenant // who it is; nil before the handshake
+	tenant  *tenant // the client; nil before the handshake
 
 	ctx    context.Context // ends with the connection
 	cancel context.CancelCauseFunc
@@ -49,15 +49,15 @@ type conn struct {
 	draining bool
 	streams  map[uint64]*stream
 	sessions map[uint32]*session
-	inParts  map[*stream]struct{} // the receiving goroutine's: messages that come in parts
-	idle     chan struct{}        // closed and set anew by drain when streams is empty
+	inParts  map[*stream]struct{} // messages in parts; the receiving goroutine owns it
+	idle     chan struct{}        // closed and replaced by drain when streams is empty
 	wg       sync.WaitGroup       // requests that wait or run in sessions, and uploads
 	cost     int64                // bytes of its buffers
-	paid     bool                 // by the worker's memory
-	readers  readers              // whether the client takes what it is sent
-	slots    int64                // requests that its tenant has paid for; the receiving goroutine's
-	silent   atomic.Int64         // how long the client had not been heard when it was given up
-	wait     func()               // until it is no longer watched that the client lives
+	paid     bool                 // from the worker's memory budget
+	readers  readers              // whether the client reads its answers
+	slots    int64                // requests that its tenant has paid for; the receiving goroutine owns it
+	silent   atomic.Int64         // how long the client had been silent when it was given up
+	wait     func()               // ends the watch of the client's heartbeats
 	receiver receiver
 }
 
@@ -112,7 +112,7 @@ func (c *conn) attend(receive func() error) {
 // errTakenOver ends a goroutine that no longer receives.
 var errTakenOver = errors.New("genie: another goroutine receives")
 
-// end frees what a connection held and takes it from the server's.
+// end frees the resources of a connection and removes it from the server's.
 func (c *conn) end() {
 	defer c.s.dropConn(c)
 	defer c.unpay()
@@ -120,7 +120,7 @@ func (c *conn) end() {
 	c.free()
 }
 
-// free gives back what a connection held that has ended.
+// free frees the resources of an ended connection.
 func (c *conn) free() {
 	c.close()
 	streams, sessions := c.leftOver()
@@ -131,7 +131,7 @@ func (c *conn) free() {
 	c.s.leave(sessions, c.hold())
 }
 
-// leftOver takes what a connection has when it ends.
+// leftOver takes the resources of a connection at its end.
 func (c *conn) leftOver() (streams []*stream, sessions map[uint32]*session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -142,13 +142,13 @@ func (c *conn) leftOver() (streams []*stream, sessions map[uint32]*session) {
 	return streams, sessions
 }
 
-// close ends the connection; serve then frees what it held.
+// close ends the connection; serve then frees its resources.
 func (c *conn) close() {
 	c.cancel(fmt.Errorf("%w: connection", context.Canceled))
 	_ = c.wc.Close()
 }
 
-// handshake exchanges hellos; every is how often the client wants to hear
+// handshake exchanges Hellos; every is how often the client wants to hear
 // something.
 func (c *conn) handshake() (every time.Duration, err error) {
 	late := time.AfterFunc(c.s.opts.handshake, c.close)
@@ -188,8 +188,8 @@ func (c *conn) handshake() (every time.Duration, err error) {
 	}})
 }
 
-// refuse tells a peer why the connection ends, as far as it is there to read
-// it, and reads on a little so that the answer is not lost to a reset.
+// refuse tells a peer why the connection ends, if it still reads, and reads on
+// a little so that the answer is not lost to a reset.
 func (c *conn) refuse(err error) {
 	if !tellsPeer(err) || c.ctx.Err() != nil {
 		return
@@ -228,8 +228,7 @@ func tellsPeer(err error) bool {
 	return false
 }
 
-// send sends a message of the worker's; it is given up when the connection
-// ends.
+// send sends a message of the worker, until the connection ends.
 func (c *conn) send(m *wire.Message) error {
 	c.readers.begins(c)
 	defer c.readers.ends()
@@ -267,7 +266,7 @@ func (c *conn) receive() error {
 	}
 }
 
-// frame finds or begins the stream of a frame. A nil stream has its payload
+// frame finds or begins the stream of a frame. The payload for a nil stream is
 // discarded. An error is the connection's.
 func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
 	c.mu.Lock()
@@ -305,10 +304,10 @@ func (c *conn) frame(h wire.Header, control []byte) (*stream, error) {
 	return st, nil
 }
 
-// receiverTurn is how long a request of a connection may take to be read before
-// the other goroutines that are ready go first. One whose requests come in time
-// for it would go on until the runtime interrupts it, which takes 10 ms: with
-// many such connections the others would wait for all of them.
+// receiverTurn is how long a connection's requests may be read before other
+// ready goroutines go first. A connection whose requests arrive fast enough
+// would otherwise continue until the runtime preempts it, which takes 10 ms:
+// with many such connections the others would wait for all of them.
 const receiverTurn = 100 * time.Microsecond
 
 // admit registers a stream.
@@ -330,7 +329,7 @@ func (c *conn) admit(st *stream) error {
 	return nil
 }
 
-// forget removes a stream that is answered and received in full.
+// forget removes a stream that is answered and completely received.
 func (c *conn) forget(st *stream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -24,10 +24,10 @@ func (w *partWriter) Write(b []byte) (int, error)    { return len(b), nil }
 func (w *partWriter) Got() (n int64, hash plan.Hash) { return w.got, plan.Hash{} }
 func (w *partWriter) Held() int64                    { return 100 }
 func (w *partWriter) Tag() *transport.PossessionTag  { return nil }
-func (w *partWriter) Want() int64 { return 0 }
+func (w *partWriter) Want() int64                    { return 0 }
 
-func (w *partWriter) Commit() error                  { return nil }
-func (w *partWriter) Abort()                         { w.aborted = true }
+func (w *partWriter) Commit() error { return nil }
+func (w *partWriter) Abort()        { w.aborted = true }
 
 // keys makes distinct keys of weights.
 func keys(t *testing.T, n int) []engine.WeightKey {

@@ -20,9 +20,9 @@ type session struct {
 	tenant *tenant
 	es     Session
 	queue  chan *task
-	turn   chan struct{} // one token: who has it does a request
+	turn   chan struct{} // one token: its holder serves a request
 	lease  *lease        // nil for a session that ends with its connection
-	ended  chan struct{} // closed when all is free
+	ended  chan struct{} // closed when all its resources are free
 	last   remembered
 	tenancy
 
@@ -35,7 +35,7 @@ type session struct {
 	done  bool
 	kept  map[uint64]*keptValue
 
-	claims []*claim // under the lock of the server's claims
+	claims []*claim // guarded by the lock of the server's claims
 }
 
 // prepared is a plan under its number.
@@ -43,16 +43,16 @@ type prepared struct {
 	program Program
 	layout  *wire.Layout
 	causes  *inputCauses
-	keeps   int   // outputs that stay here
+	keeps   int   // retained outputs
 	held    int64 // bytes that the tenant has paid for this
 
 	expected expectation
 
-	open      atomic.Bool             // the session's identity may use all of it
-	challenge transport.PossessionKey // the session goroutine's; zero until it is asked for
+	open      atomic.Bool             // the session's identity may use all of its weights
+	challenge transport.PossessionKey // the session goroutine's; zero until it is needed
 }
 
-// openSession is OpenSession.
+// openSession handles OpenSession.
 func (c *conn) openSession(ctx context.Context, m *wirepb.OpenSession) (answer, error) {
 	if len(m.GetKey()) == 0 {
 		return c.open(m.GetSession())
@@ -60,7 +60,7 @@ func (c *conn) openSession(ctx context.Context, m *wirepb.OpenSession) (answer, 
 	return c.openKeyed(ctx, m.GetSession(), m.GetKey(), m.GetResume())
 }
 
-// open is OpenSession of a session that ends with its connection.
+// open handles OpenSession for a session that ends with its connection.
 func (c *conn) open(num uint32) (answer, error) {
 	err := c.mayOpen(num)
 	if err == nil {
@@ -69,15 +69,15 @@ func (c *conn) open(num uint32) (answer, error) {
 	return answer{}, err
 }
 
-// mayOpen is room with the lock.
+// mayOpen is room, with the lock taken.
 func (c *conn) mayOpen(num uint32) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.room(num)
 }
 
-// room reports whether the connection takes a session of that number. It is
-// called with the lock. Only the receiving goroutine adds sessions.
+// room reports whether the connection has room for a session of that number. It
+// is called with the lock. Only the receiving goroutine adds sessions.
 func (c *conn) room(num uint32) error {
 	if c.sessions[num] != nil {
 		return fmt.Errorf("%w: session %d is open", transport.ErrProtocol, num)
@@ -88,7 +88,7 @@ func (c *conn) room(num uint32) error {
 	return nil
 }
 
-// newSession opens a session, which its tenant pays for.
+// newSession opens a session, charged to its tenant.
 func (c *conn) newSession(num uint32) (*session, error) {
 	if err := c.tenant.sessions.take(1); err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func (c *conn) newSession(num uint32) (*session, error) {
 	c.sessions[num] = s
 	c.mu.Unlock()
 	c.s.meter.SessionsOpened.Add(1)
-	opened = true // what it counts is given back when it ends
+	opened = true // its charges end with the session
 	c.s.wg.Add(1)
 	go s.work()
 	return s, nil
@@ -131,7 +131,7 @@ func (c *conn) session(num uint32) (*session, error) {
 	return nil, fmt.Errorf("%w: no session %d on this connection", transport.ErrClosed, num)
 }
 
-// work does the session's requests and frees it at the end.
+// work serves the session's requests and frees it at the end.
 func (s *session) work() {
 	defer s.srv.wg.Done()
 	defer close(s.ended)
@@ -174,7 +174,7 @@ func (s *session) enqueue(t *task) (here bool, err error) {
 	}
 }
 
-// end frees a session that has no requests any more.
+// end frees a session without requests.
 func (s *session) end() { close(s.queue) }
 
 // finish closes the engine's session. It is called by work's goroutine.
@@ -196,8 +196,8 @@ func (s *session) finish() {
 	}
 }
 
-// closeSession is CloseSession: what waits or runs is cancelled, and the session's
-// goroutine answers when everything is free.
+// closeSession handles CloseSession: it cancels waiting and running requests.
+// The session's goroutine answers when all resources are free.
 func (c *conn) closeSession(num uint32) (*task, error) {
 	s, err := c.session(num)
 	if err != nil {
@@ -214,8 +214,8 @@ func (c *conn) closeSession(num uint32) (*task, error) {
 	return t, nil
 }
 
-// forgetSession takes a session from the connection and cancels its requests; it
-// gives those that are not there in full.
+// forgetSession removes a session from the connection and cancels its requests.
+// It returns those that have not arrived completely.
 func (c *conn) forgetSession(num uint32, s *session) (partial []*stream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -243,7 +243,7 @@ func (s *session) plan(num uint32) (*prepared, error) {
 	return nil, fmt.Errorf("%w: no plan %d in this session", transport.ErrUnknownPlan, num)
 }
 
-// takeSpare is the memory that the session kept of its last call, if it is there.
+// takeSpare is the memory that the session retained from its last call, if any.
 func (s *session) takeSpare() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -252,13 +252,13 @@ func (s *session) takeSpare() []byte {
 	return b
 }
 
-// memory gives n bytes for the inputs of a call.
+// memory returns n bytes for the inputs of a call.
 func (s *session) memory(n uint64) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
 	b := s.takeSpare()
-	plenty := s.srv.staging.plenty(n) // not under the lock, which spares take
+	plenty := s.srv.staging.plenty(n) // not under the lock, which spares takes
 	if have := uint64(len(b)); have >= n && (plenty || have <= n+n/4) {
 		return b, nil
 	}
@@ -266,16 +266,16 @@ func (s *session) memory(n uint64) ([]byte, error) {
 	if !plenty {
 		return s.stage(n)
 	}
-	// Room beyond the need is address space until it is used, and spares a
-	// sequence that gets longer from mapping, and filling with zeros, hundreds
-	// of megabytes at every step.
+	// Room beyond the need is only address space until it is used. It saves a
+	// growing sequence from mapping and zeroing hundreds of megabytes at every
+	// step.
 	if b, err := s.stage(n + n/4); err == nil {
 		return b, nil
 	}
 	return s.stage(n)
 }
 
-// giveBack keeps the larger of two memories for the next call.
+// giveBack retains the larger of two memories for the next call.
 func (s *session) giveBack(b []byte) {
 	if b == nil {
 		return
@@ -288,7 +288,7 @@ func (s *session) giveBack(b []byte) {
 	s.unstage(b)
 }
 
-// read is Read.
+// read handles Read.
 func (s *session) read(h *wirepb.Handle) (answer, error) {
 	t, err := s.es.Read(wire.HandleFrom(h))
 	if err != nil {

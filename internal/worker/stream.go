@@ -21,11 +21,11 @@ type stream struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	// The receiving goroutine's:
-	receiving bool             // the message goes on
+	// Owned by the receiving goroutine:
+	receiving bool             // the message is unfinished
 	arrival   *arrival         // takes the payload
-	complete  func(mem []byte) // is called when all of it is there
-	upload    *upload          // a weight takes its payload piece by piece
+	complete  func(mem []byte) // called when everything has arrived
+	upload    *upload          // takes the payload of a weight piece by piece
 	progress  *progress        // of a message in parts
 	task      *task
 
@@ -33,24 +33,24 @@ type stream struct {
 	seen   observed
 
 	mu      sync.Mutex
-	settled bool // answered, or handed to a session that will
+	settled bool // answered, or passed to a session that will answer
 	began   bool // its session does it
 }
 
-// task is what a request asks for, done when all of the message is there.
+// task is the work of a request, done when the whole message has arrived.
 type task struct {
 	st *stream
-	// do answers; the payload is sent before done is called.
+	// do answers. The payload is sent before done is called.
 	do func(ctx context.Context) (answer, error)
-	// free gives back what the request holds; it is called once.
+	// free frees the resources of the request; it is called once.
 	free     func()
-	session  *session     // whose turn it takes; nil to be done at once
-	call     *call        // what is to run, if anything; it takes a place in the worker's queue
-	prepare  *preparation // what is to be prepared, likewise
+	session  *session     // session whose turn it needs; nil to be done at once
+	call     *call        // what to run, if anything; it takes a place in the worker's queue
+	prepare  *preparation // what to prepare, likewise
 	seq      uint64       // its number in the session; 0 for none
-	begun    func() bool  // of a request that can be done in part; whether it was
+	begun    func() bool  // for a request that can be partly done; whether it was
 	noAnswer bool
-	answered bool // what it answers has been sent, but for an error
+	answered bool // its answer has been sent, except for an error
 }
 
 // answer is a control message and a payload that is valid until done.
@@ -83,7 +83,7 @@ func (st *stream) begin(h wire.Header, control []byte) {
 	st.task = t
 }
 
-// into is where the payload of the next frame goes; nil to discard it.
+// into is the memory for the payload of the next frame; nil to discard it.
 func (st *stream) into(h wire.Header) *wire.Sink {
 	if st.task == nil || h.Payload == 0 {
 		return nil
@@ -102,8 +102,8 @@ func (st *stream) into(h wire.Header) *wire.Sink {
 	return sink
 }
 
-// received goes on after the payload of a frame. What it returns is to be done by
-// the goroutine that received it, nil for nothing.
+// received continues after the payload of a frame. Its result is for the
+// goroutine that received it to call, nil for nothing.
 func (st *stream) received(h wire.Header, bad error) *task {
 	if st.task != nil && bad != nil {
 		st.fail(bad)
@@ -183,7 +183,7 @@ func (t *task) wait() (here bool, err error) {
 	return t.session.enqueue(t)
 }
 
-// fail answers with err, once, and discards what is still to come.
+// fail answers with err, once, and discards the rest.
 func (st *stream) fail(err error) {
 	if t := st.task; t != nil {
 		st.task, st.arrival, st.complete = nil, nil, nil
@@ -212,7 +212,7 @@ func (st *stream) settle() bool {
 	return first
 }
 
-// cancelled stops the request, whatever it has come to.
+// cancelled stops the request, whatever its state.
 func (st *stream) cancelled() {
 	err := fmt.Errorf("genie: stopped by the client: %w", context.Canceled)
 	if st.receiving {
@@ -245,7 +245,8 @@ func (st *stream) begins() {
 	st.began = true
 }
 
-// drop frees a request that is not there in full when the connection ends.
+// drop frees a request that has not arrived completely when the connection
+// ends.
 func (st *stream) drop() {
 	defer st.c.s.guard(st.c.log)
 	if !st.receiving || st.task == nil {
@@ -266,7 +267,7 @@ func (t *task) run() {
 	st := t.st
 	var a answer
 	var err error
-	defer st.c.forget(st) // each of these, should another panic
+	defer st.c.forget(st) // each of these, even if another panics
 	defer st.cancel(nil)
 	defer t.free()
 	defer func() {

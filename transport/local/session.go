@@ -17,10 +17,10 @@ import (
 type session struct {
 	x     *executor
 	es    *engine.Session
-	turn  chan struct{} // one token: who has it uses the engine's session
+	turn  chan struct{} // one token: its holder uses the engine's session
 	ended chan struct{} // closed by Close
 
-	unknown bool // with the turn: a loop that ended early left state that nobody knows
+	unknown bool // guarded by turn: a loop ended early and left undefined state
 
 	mu     sync.Mutex
 	closed bool
@@ -97,7 +97,7 @@ func (s *session) sole(p *engine.Program) bool {
 
 // enter waits for the session's turn, for as long as ctx lasts and the session is
 // open. The context of the call, which it returns, ends when the session closes,
-// too. Who has entered leaves.
+// too. Every enter needs a leave.
 func (s *session) enter(ctx context.Context) (context.Context, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("local session: %w", ctxError(ctx))
@@ -140,7 +140,7 @@ func (s *session) leave() {
 
 func closedError() error { return fmt.Errorf("%w: local session", transport.ErrClosed) }
 
-// ctxError is both what ended ctx and why.
+// ctxError gives both the end of ctx and its cause.
 func ctxError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {

@@ -42,8 +42,8 @@ func (s *State) Going() (n int) {
 	return n
 }
 
-// Next takes the tokens of a run and makes the next one ready. It is false when
-// every sequence has ended.
+// Next takes the tokens of a run and prepares the next one. It returns false
+// when every sequence has ended.
 func (s *State) Next(tokens []byte) (more bool, err error) {
 	l := s.loop
 	if len(tokens) != 4*len(s.done) {
@@ -89,13 +89,15 @@ type Run func() (tokens []byte, elapsed time.Duration, err error)
 // which may be nil, then runs. It tells each of the tokens of every run, of which more
 // says whether another one follows.
 func (s *State) Drive(opening, run Run, each func(tokens []byte, elapsed time.Duration, more bool) error) error {
-	more, err := true, error(nil)
+	more := true
 	if opening != nil {
+		var err error
 		if more, err = s.drive(opening, s.Open, each); err != nil {
 			return err
 		}
 	}
 	for more {
+		var err error
 		if more, err = s.drive(run, s.Next, each); err != nil {
 			return err
 		}
@@ -114,8 +116,8 @@ func (s *State) drive(run Run, take func(tokens []byte) (bool, error), each func
 	return more, each(tokens, elapsed, more)
 }
 
-// Open takes the tokens of the run before the loop, which is none of the loop's
-// own. It is false when they end every sequence.
+// Open takes the tokens of the run before the loop, which does not count as a
+// run of the loop. It returns false when they end every sequence.
 func (s *State) Open(tokens []byte) (more bool, err error) {
 	if len(tokens) != 4*len(s.done) {
 		return false, fmt.Errorf("%w: an opening with tokens of %d bytes for %d sequences", transport.ErrShape, len(tokens), len(s.done))

@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/genie-sdk/go/internal/device/opaque"
+	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/conformance"
@@ -34,6 +36,28 @@ func TestConformance(t *testing.T) {
 		Held:   func(_ *testing.T, ex transport.Executor) map[string]int64 { return workers[ex].Held() },
 		Pair: func(t *testing.T) (a, b transport.Executor) {
 			w := workertest.Start(t, nil)
+			return dial(t, w), dial(t, w)
+		},
+	})
+}
+
+// TestConformanceOpaque is the suite with a worker whose device has memory that the
+// worker cannot address, and runs late.
+func TestConformanceOpaque(t *testing.T) {
+	workers := map[transport.Executor]*workertest.Worker{}
+	start := func(t *testing.T) *workertest.Worker {
+		return workertest.StartEngine(t, engine.Options{Device: opaque.Open}, nil)
+	}
+	conformance.Run(t, func(t *testing.T) transport.Executor {
+		w := start(t)
+		ex := dial(t, w)
+		workers[ex] = w
+		return ex
+	}, conformance.Options{
+		Remote: true,
+		Held:   func(_ *testing.T, ex transport.Executor) map[string]int64 { return workers[ex].Held() },
+		Pair: func(t *testing.T) (a, b transport.Executor) {
+			w := start(t)
 			return dial(t, w), dial(t, w)
 		},
 	})

@@ -7,33 +7,36 @@ import (
 	"time"
 )
 
-// Peeker is a [Pipe] whose reader can look at what comes before it takes it, and
-// be told to stop waiting for it. Peek is called as Read is; Interrupt by anybody.
+// Peeker is a [Pipe] whose reader can inspect bytes before it takes them, and
+// can be interrupted while it waits. Peek is called like Read; any goroutine
+// may call Interrupt.
 type Peeker interface {
-	// Peek waits until n bytes are there and gives them without taking them.
+	// Peek waits until n bytes have arrived and returns them without taking
+	// them.
 	Peek(n int) ([]byte, error)
-	// Room is the most that can be peeked at.
+	// Room is the maximum for Peek.
 	Room() int
-	// Interrupt makes a Peek that waits, and those to come, fail with
+	// Interrupt makes a waiting Peek, and later ones, fail with
 	// [os.ErrDeadlineExceeded].
 	Interrupt()
-	// Resume takes an Interrupt back.
+	// Resume undoes an Interrupt.
 	Resume()
 }
 
-// ErrInterrupted is the error of an [Conn.Await] that was interrupted.
+// ErrInterrupted is the error of an interrupted [Conn.Await].
 var ErrInterrupted = errors.New("genie: interrupted")
 
-// Awaits reports whether [Conn.Await] can be used.
+// Awaits reports whether [Conn.Await] is supported.
 func (c *Conn) Awaits() bool {
 	_, ok := c.pipe.(Peeker)
 	return ok
 }
 
-// Await waits until all of the next frame is there, so that Next and ReadPayload
-// do not wait. whole is false for a frame that is too large for that, or that Next
-// will refuse. It is called as Next is, and takes nothing: after [ErrInterrupted]
-// another goroutine may continue to read. Any other error is the connection's.
+// Await waits until the next frame has arrived completely, so that Next and
+// ReadPayload do not block. whole is false for a frame that is too large for
+// that, or that Next will refuse. It is called like Next, and takes nothing:
+// after [ErrInterrupted] another goroutine may continue to read. Any other
+// error is the connection's.
 func (c *Conn) Await() (whole bool, err error) {
 	p := c.pipe.(Peeker)
 	head, err := p.Peek(len(magic))
@@ -56,7 +59,7 @@ func (c *Conn) Await() (whole bool, err error) {
 	return true, nil
 }
 
-// unawaited is why no more came than have.
+// unawaited is why no more bytes arrived.
 func unawaited(have []byte, err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -68,14 +71,14 @@ func unawaited(have []byte, err error) error {
 	}
 }
 
-// Interrupt ends an Await that waits, and those to come until Resume.
+// Interrupt ends a waiting Await, and later ones until Resume.
 func (c *Conn) Interrupt() { c.pipe.(Peeker).Interrupt() }
 
-// Resume takes an Interrupt back.
+// Resume undoes an Interrupt.
 func (c *Conn) Resume() { c.pipe.(Peeker).Resume() }
 
-// peekPipe is a tcpPipe over a socket of the system, whose deadlines are known to
-// end a read.
+// peekPipe is a tcpPipe over a system socket, where a deadline reliably ends a
+// read.
 type peekPipe struct {
 	*tcpPipe
 	socket *net.TCPConn
@@ -87,7 +90,7 @@ func (p *peekPipe) Peek(n int) ([]byte, error) { return p.r.Peek(n) }
 // Room implements [Peeker].
 func (p *peekPipe) Room() int { return p.r.Size() }
 
-// past is a deadline that is over.
+// past is an expired deadline.
 var past = time.Unix(1, 0)
 
 // Interrupt implements [Peeker].

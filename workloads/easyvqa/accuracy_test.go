@@ -67,7 +67,7 @@ func evaluate(t testing.TB, s *genie.Session, m *easyvqa.Model, all ...genie.Fee
 	return classes, logits
 }
 
-func session(t testing.TB, url string, p semantic.Policy) (*genie.Client, *genie.Session) {
+func session(t testing.TB, url string, p semantic.Policy) *genie.Session {
 	t.Helper()
 	c, err := genie.Open(context.Background(), url, genie.WithPolicy(p))
 	require.NoError(t, err)
@@ -75,7 +75,7 @@ func session(t testing.TB, url string, p semantic.Policy) (*genie.Client, *genie
 	s, err := c.NewSession(context.Background())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	return c, s
+	return s
 }
 
 // letters are classes as the golden writes them.
@@ -119,7 +119,7 @@ func TestWholeSplit(t *testing.T) {
 		t.Run(run.name, func(t *testing.T) {
 			before := w.Engine.Stats().Ops
 			policy := &measure.Policy{Policy: run.policy}
-			_, session := session(t, run.url, policy)
+			session := session(t, run.url, policy)
 			runs := all
 			if !run.whole {
 				runs = all[:len(all)/4]
@@ -172,7 +172,7 @@ func TestAlone(t *testing.T) {
 	s = first(s, 5)
 	pixels, err := m.Config.Pixels(s.Images...)
 	require.NoError(t, err)
-	_, session := session(t, "local:", semantic.Full())
+	session := session(t, "local:", semantic.Full())
 	_, together := evaluate(t, session, m, feeds(t, m, s, 5)...)
 	one := len(pixels) / 5
 	var alone []float32
@@ -197,7 +197,7 @@ func TestOneWeight(t *testing.T) {
 	} {
 		t.Run(tensor, func(t *testing.T) {
 			m := load(t, changed(t, tensor))
-			_, session := session(t, "local:", semantic.Full())
+			session := session(t, "local:", semantic.Full())
 			_, logits := evaluate(t, session, m, feeds(t, m, first(s, 10), 10)...)
 			worst := 0.0
 			for i, v := range slices.Concat(want.Logits...) {

@@ -72,7 +72,7 @@ func TestFeed(t *testing.T) {
 		require.ErrorIs(t, err, c.is, name)
 		require.ErrorContains(t, err, c.says, name)
 	}
-	_, s := session(t, "local:", semantic.Full())
+	s := session(t, "local:", semantic.Full())
 	_, err = m.Answer(ctx, s, pixels, []easyvqa.Question{{Text: "is there a hexagon?"}})
 	require.ErrorIs(t, err, easyvqa.ErrWord)
 }

@@ -31,9 +31,9 @@ func remotes(t *testing.T) []string {
 	return []string{"tcp://" + w.TCP, "grpc://" + w.GRPC}
 }
 
-func open(t *testing.T, url string, p semantic.Policy, opts ...genie.Option) *genie.Client {
+func open(t *testing.T, url string, p semantic.Policy) *genie.Client {
 	t.Helper()
-	c, err := genie.Open(context.Background(), url, append(opts, genie.WithPolicy(p))...)
+	c, err := genie.Open(context.Background(), url, genie.WithPolicy(p))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return c

@@ -20,10 +20,16 @@ type code struct {
 	layout    map[int]layout  // by weight value
 	filtersIn map[int]int     // by value: the first convolution that has it for filters
 	worked    []int           // groups whose kernels may need workspace, see [code.findWorkspaces]
-	drawn     []int           // groups whose kernels take memory of the Go heap
+	drawn     []drawing       // groups whose kernels take memory of the Go heap
 	joint     []bool          // by group; nil where no group is joint
 	jointK    int             // rows of the matrices of joint groups, at most
 	jointN    int             // and columns
+}
+
+// drawing is a group whose kernel takes memory of the Go heap.
+type drawing struct {
+	group int
+	need  func(s *step) int64
 }
 
 // Compile implements [device.Device].
@@ -51,8 +57,8 @@ func (c *code) findKernels() {
 		if _, ok := c.filtersIn[g.Conv.Filters]; g.Kind == program.Convolve && !ok {
 			c.filtersIn[g.Conv.Filters] = i
 		}
-		if heapNeeds[c.prog.Res.Ops[g.Steps[0]].Name()] != nil {
-			c.drawn = append(c.drawn, i)
+		if need := heapNeeds[c.prog.Res.Ops[g.Steps[0]].Name()]; need != nil {
+			c.drawn = append(c.drawn, drawing{i, need})
 		}
 	}
 }
@@ -128,7 +134,10 @@ func (c *code) findWorkspaces() {
 		}
 		var of strings.Builder
 		for _, v := range g.In {
-			fmt.Fprint(&of, ";", p.Places[v].Shape, p.Places[v].Strides)
+			fmt.Fprint(&of, ";", p.Places[v].Shape)
+			if g.Kind != program.Attend { // which needs as much however its operands are spaced
+				fmt.Fprint(&of, ",", p.Places[v].Strides)
+			}
 		}
 		if key += of.String(); !seen[key] {
 			seen[key] = true

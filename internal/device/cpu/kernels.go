@@ -119,7 +119,7 @@ func layerNormChunk(s *step, lo, hi int) {
 // runEmbedding copies rows of the table, which may be held in panels.
 func runEmbedding(s *step) error {
 	t, idx := s.in[0], s.in[1]
-	if !idx.Contiguous() || s.packed == nil && !t.Contiguous() {
+	if !idx.Contiguous() || s.packed == nil && !t.Contiguous() || s.out.Len() == 0 {
 		return runReference(s)
 	}
 	rows, w := t.Shape[0], t.Shape[1]

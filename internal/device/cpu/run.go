@@ -161,9 +161,8 @@ var heapNeeds = map[string]func(s *step) int64{
 
 // Heap implements [device.Run].
 func (r *run) Heap() (n int64) {
-	for _, i := range r.code.drawn {
-		s := &r.steps[i]
-		n = max(n, heapNeeds[s.op.Name()](s))
+	for _, d := range r.code.drawn {
+		n = max(n, d.need(&r.steps[d.group]))
 	}
 	return n
 }
@@ -245,32 +244,58 @@ func (r *run) Groups(from, to int, times []time.Duration) (n int, err error) {
 			return n, err
 		}
 	}
-	for ; n < to; n++ {
-		if err := r.group(n, times); err != nil {
-			return n, err
-		}
-	}
-	return n, nil
+	err = r.inOrder(&n, to, times)
+	return n, err
 }
 
-// group runs group i, unless the run is stopped before or in the middle of it.
+// Wait implements [device.Run]: groups have run when Groups returns.
+func (*run) Wait(n int) (int, error) { return n, nil }
+
+// askEvery groups the loop over groups asks whether to stop, and whether others go
+// first; between, it sees what kernels have found out when they asked.
+const askEvery = 8
+
+// inOrder runs the groups from n up to to. What it needs for each is in variables: the
+// kernels' weights go through the caches between one look at memory and the next.
+func (r *run) inOrder(n *int, to int, times []time.Duration) error {
+	kernels, steps, ctl, fault := r.code.kernels, r.steps, r.ctl, r.d.opts.Fault
+	var began time.Time
+	if times != nil {
+		began = time.Now()
+	}
+	for i := *n; i < to; i++ {
+		*n = i
+		if (i%askEvery == 0 || i == to-1) && ctl.Halt() {
+			return op.ErrHalted
+		}
+		if fault != nil {
+			fault("kernel")
+		}
+		var start time.Duration
+		if times != nil {
+			start = time.Since(began) // which reads one clock, not two
+		}
+		err := kernels[i](&steps[i])
+		if times != nil {
+			times[i] = time.Since(began) - start
+		}
+		if ctl.Halted() { // the kernel may not have come to its end
+			return op.ErrHalted
+		}
+		if err != nil {
+			return err
+		}
+	}
+	*n = to
+	return nil
+}
+
+// group runs group i alone.
 func (r *run) group(i int, times []time.Duration) error {
 	if r.halt.Now() {
 		return op.ErrHalted
 	}
-	r.d.fault("kernel")
-	var start time.Time
-	if times != nil {
-		start = time.Now()
-	}
-	err := r.code.kernels[i](&r.steps[i])
-	if times != nil {
-		times[i] = time.Since(start)
-	}
-	if r.ctl.Halted() { // the kernel may not have come to its end
-		return op.ErrHalted
-	}
-	return err
+	return r.inOrder(&i, i+1, times)
 }
 
 // View implements [device.Run].

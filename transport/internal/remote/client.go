@@ -208,8 +208,8 @@ func Describe(doing, addr string, err error) error {
 	return fmt.Errorf("%w: %s with %s: %w", transport.ErrUnreachable, doing, addr, err)
 }
 
-// legible makes what an error says of a peer printable: gRPC passes a server's
-// words on in a status, and certificates have names.
+// legible makes an error's text from a peer printable: gRPC passes on a
+// server's text in a status, and certificates contain names.
 func legible(err error) error {
 	text := err.Error()
 	if shown := wire.Printable(text); shown != text {

@@ -14,9 +14,9 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// Executor implements [transport.Executor] on a worker, by one connection at a
-// time: a lost one is made again where the caller wants that, and its sessions
-// go on there.
+// Executor implements [transport.Executor] on a worker, with one connection at
+// a time: a lost one is restored if the caller wants that, and its sessions
+// resume on it.
 type Executor struct {
 	cfg    Config
 	retry  Retry
@@ -31,14 +31,14 @@ type Executor struct {
 	mu       sync.Mutex
 	closed   bool
 	cur      *Client
-	dialling *dialling // under way; nil for none
+	dialling *dialling // in progress; nil for none
 	lastSess uint32
 	sessions map[*session]struct{}
 }
 
-// Dial makes an executor by its first connection. dial makes a connection; it is
-// called again, by one goroutine at a time, if retry says so. What it returns may
-// be a [FinalError].
+// Dial makes an executor and its first connection. dial makes a connection; it
+// is called again, by one goroutine at a time, as retry says. Its error may be
+// a [FinalError].
 func Dial(ctx context.Context, cfg Config, retry Retry, dial func(ctx context.Context) (*Client, error)) (*Executor, error) {
 	x := &Executor{cfg: cfg.withDefaults(), retry: retry, dial: dial, sessions: map[*session]struct{}{}}
 	x.ctx, x.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -63,7 +63,7 @@ func (x *Executor) layout(p *plan.Plan) *wire.Layout {
 	return &wire.Layout{Plan: p, Symbols: p.Symbols(), Bound: &x.bound}
 }
 
-// Stats implements [transport.Executor]: the worker answers.
+// Stats implements [transport.Executor]. It asks the worker.
 func (x *Executor) Stats(ctx context.Context) (transport.Stats, error) {
 	for attempt := 1; ; attempt++ {
 		var m wirepb.Stats
@@ -100,7 +100,7 @@ func (x *Executor) forget(s *session) {
 }
 
 // goodbye is how long closing waits for the worker to free the sessions, which
-// it otherwise holds until their lease lapses.
+// it otherwise holds until their leases expire.
 const goodbye = time.Second
 
 // Close implements [transport.Executor]: sessions are closed, and the connection
@@ -123,8 +123,8 @@ func (x *Executor) Close() error {
 	return nil
 }
 
-// again reports whether a request whose connection c was lost is to be made
-// again on another one.
+// again reports whether a request whose connection c was lost is to be retried
+// on another one.
 func (x *Executor) again(ctx context.Context, c *Client, attempt int) bool {
 	if !x.retry.on() || ctx.Err() != nil || c.lives() || attempt >= maxAttempts {
 		return false
@@ -137,7 +137,7 @@ func (x *Executor) closedError() error {
 	return fmt.Errorf("%w: executor %s", transport.ErrClosed, x.cfg.Addr)
 }
 
-// number is that of the next session.
+// number is the number of the next session.
 func (x *Executor) number() uint32 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -145,8 +145,8 @@ func (x *Executor) number() uint32 {
 	return x.lastSess
 }
 
-// ends closes the executor for calls; it gives the connection in use, and the
-// sessions that would outlive it.
+// ends closes the executor for calls. It returns the current connection, and
+// the sessions that would outlive it.
 func (x *Executor) ends() (c *Client, open []*session) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

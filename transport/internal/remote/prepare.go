@@ -14,14 +14,15 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// uploads is the number of weights that are under way at once: while one is
-// hashed and packed the next one travels.
+// uploads is the number of concurrent uploads: while one weight is hashed and
+// packed the next one is sent.
 const uploads = 4
 
-// planRef implements [transport.PlanRef]. It is immutable but for what was said.
+// planRef implements [transport.PlanRef]. It is immutable except for its
+// causes.
 type planRef struct {
 	session *session
-	num     uint32 // its name in the session
+	num     uint32 // its number in the session
 	hash    plan.Hash
 	layout  *wire.Layout
 	said    saidCauses
@@ -76,8 +77,8 @@ func (s *session) Prepare(ctx context.Context, p *plan.Plan, weights transport.W
 		if sent {
 			left--
 		}
-		// A content that is missing in two forms goes once for each, one after
-		// the other; ask what is left.
+		// A content that is missing in two layouts is sent once for each, one
+		// after the other; ask what is left.
 	}
 	s.isReady(ref)
 	return ref, nil
@@ -116,13 +117,13 @@ type numberedPlan struct {
 	ref weak.Pointer[planRef]
 }
 
-// moreSendings is how often weights that were sent may be missing again.
+// moreSendings is how often sent weights may be missing again.
 const moreSendings = 8
 
-// sendings is how often a worker may say that weights of a plan are missing. A
-// content goes once for each form in which the worker holds it, of which there are
-// as many as values that have it; then there are those that it had to give up in
-// between.
+// sendings is how often a worker may report missing weights of a plan. A
+// content is sent once for each layout in which the worker stores it, of which
+// there are at most as many as values that have it; in addition, weights may be
+// evicted in between.
 func sendings(p *plan.Plan) int {
 	most, count := 0, map[plan.Hash]int{}
 	for i := range p.Values {
@@ -140,9 +141,9 @@ func (s *session) uploadsDone() int {
 	return s.uploaded
 }
 
-// upload sends what the worker misses. Plans that are prepared side by side have
-// weights in common: one of them sends at a time, and another asks again what is
-// missing after that. done is true when nothing is left to ask.
+// upload sends what the worker misses. Plans that are prepared concurrently
+// share weights: one of them sends at a time, and the others ask again
+// afterwards. done is true when nothing is left to ask.
 func (s *session) upload(ctx context.Context, ref *planRef, ready *wirepb.Prepared, before int, weights transport.WeightSource, progress transport.Progress) (done, sent bool, err error) {
 	select {
 	case s.uploading <- struct{}{}:
@@ -163,7 +164,7 @@ func (s *session) upload(ctx context.Context, ref *planRef, ready *wirepb.Prepar
 	return len(once) == len(ready.GetMissing()), true, nil
 }
 
-// distinct leaves out ids of content that comes before.
+// distinct drops ids whose content has occurred before.
 func distinct(p *plan.Plan, ids []uint32) []uint32 {
 	seen := make(map[plan.Hash]bool, len(ids))
 	out := make([]uint32, 0, len(ids))
@@ -179,8 +180,8 @@ func distinct(p *plan.Plan, ids []uint32) []uint32 {
 	return out
 }
 
-// sendPlan names the plan, sends it when the worker lacks it, and returns what
-// the worker lacks of its weights.
+// sendPlan names the plan, sends it if the worker does not have it, and returns
+// its weights that the worker does not have.
 func (s *session) sendPlan(ctx context.Context, ref *planRef, model string) (*wirepb.Prepared, error) {
 	var answer wirepb.Prepared
 	control := &wirepb.Prepare{Session: s.num, Plan: ref.num, Hash: ref.hash[:], Model: model}
@@ -249,7 +250,8 @@ func (s *session) sendWeights(ctx context.Context, ref *planRef, missing []uint3
 	return g.Wait()
 }
 
-// findWeight gets the content of a value of the plan and checks its form.
+// findWeight gets the content of a value of the plan and checks its type and
+// shape.
 func findWeight(p *plan.Plan, id uint32, weights transport.WeightSource) (upload, error) {
 	if int64(id) >= int64(len(p.Values)) || p.Values[id].Kind != plan.KindWeight {
 		return upload{}, fmt.Errorf("%w: the worker misses value %d, which is no weight", transport.ErrProtocol, id)
@@ -273,7 +275,7 @@ func findWeight(p *plan.Plan, id uint32, weights transport.WeightSource) (upload
 	return upload{value: id, weight: w}, nil
 }
 
-// sendEncoded is Prepare with the plan itself.
+// sendEncoded sends Prepare with the plan itself.
 func (s *session) sendEncoded(ctx context.Context, ref *planRef, control *wirepb.Prepare) (*wirepb.Prepared, error) {
 	encoded, err := ref.layout.Plan.Encode()
 	if err != nil {

@@ -9,23 +9,24 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// brisk is how soon runs follow each other for their callers to read the answers
-// themselves: being woken by the receiving goroutine takes longer than many a run.
-// When no call has come for so long, to twice as long, the receiving goroutine reads
+// brisk is the largest gap between runs for which callers read the answers
+// themselves: being woken by the receiving goroutine takes longer than many a
+// run. If no call comes for brisk to twice that, the receiving goroutine reads
 // again.
 const brisk = 5 * time.Millisecond
 
 // reading decides which goroutine reads the connection: the receiving one, or a
-// caller's, which takes whatever comes until its own answer has. When neither does,
-// no answer is expected, and soon the receiving goroutine does.
+// caller's, which takes every frame until its own answer is complete. When
+// neither does, no answer is expected, and the receiving goroutine starts again
+// soon.
 type reading struct {
-	may   bool          // the connection can be left to another reader; never changes
-	taken atomic.Bool   // somebody reads
-	want  chan struct{} // holds a token when the receiving goroutine should
-	calls atomic.Uint64 // that have read for themselves
+	may   bool          // another goroutine may read the connection; constant
+	taken atomic.Bool   // a goroutine reads
+	want  chan struct{} // holds a token when the receiving goroutine should read
+	calls atomic.Uint64 // calls that have read for themselves
 	watch atomic.Bool   // the receiving goroutine will read when no call comes
 
-	last time.Time // that the receiving goroutine ended a run; its own
+	last time.Time // when the receiving goroutine last delivered a run; it owns this
 }
 
 func newReading(may bool) *reading {
@@ -34,17 +35,17 @@ func newReading(may bool) *reading {
 	return r
 }
 
-// take takes reading over, if nobody reads.
+// take takes over reading, if no goroutine reads.
 func (r *reading) take() bool { return r.taken.CompareAndSwap(false, true) }
 
-// ask makes the receiving goroutine read, unless somebody does.
+// ask makes the receiving goroutine read, unless another one does.
 func (r *reading) ask() {
 	if !r.taken.Load() {
 		r.wake()
 	}
 }
 
-// wake makes the receiving goroutine read, unless somebody does by then.
+// wake makes the receiving goroutine read, unless another one does by then.
 func (r *reading) wake() {
 	select {
 	case r.want <- struct{}{}:
@@ -52,8 +53,8 @@ func (r *reading) wake() {
 	}
 }
 
-// leave stops reading. Calls that wait want their answers read, and so does
-// whatever else may come after a while.
+// leave stops reading. Waiting calls need their answers read, and after a while
+// anything else that may arrive must be read too.
 func (c *Client) leave() {
 	r := c.reading
 	r.taken.Store(false)
@@ -65,7 +66,8 @@ func (c *Client) leave() {
 	}
 }
 
-// watchReading lets the receiving goroutine read when no call has come for a while.
+// watchReading lets the receiving goroutine read when no call has come for a
+// while.
 func (c *Client) watchReading() {
 	r := c.reading
 	seen := r.calls.Load()
@@ -86,9 +88,9 @@ func (c *Client) waiting() int {
 	return len(c.streams)
 }
 
-// rests lets callers read, if runs come one soon after the other and none waits, and
-// waits until the receiving goroutine is to read again. It reports whether it is;
-// otherwise the connection has ended.
+// rests lets callers read, if runs follow each other quickly and none waits,
+// and waits until the receiving goroutine is to read again. It reports whether
+// it is; otherwise the connection has ended.
 func (c *Client) rests() bool {
 	r := c.reading
 	now := time.Now()
@@ -110,8 +112,8 @@ func (c *Client) rests() bool {
 	}
 }
 
-// read reads what comes until p has its answer, ctx ends, or a frame comes that is
-// too large to be awaited; it does nothing where another goroutine reads.
+// read reads frames until p has its answer, ctx ends, or a frame arrives that
+// is too large to be awaited. It does nothing if another goroutine reads.
 func (c *Client) read(ctx context.Context, p *pending) {
 	r := c.reading
 	if !r.may || !r.take() {

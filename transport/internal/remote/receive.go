@@ -10,9 +10,9 @@ import (
 	"github.com/genie-sdk/go/transport/wire"
 )
 
-// receive takes frames until the connection ends, but for those that callers read
-// themselves. It never sends, so that a worker that waits for it to read can
-// always go on.
+// receive takes frames until the connection ends, except those that callers
+// read themselves. It never sends, so a worker that waits until the client
+// reads can always continue.
 func (c *Client) receive() {
 	for {
 		ran, err := c.receiveFrame()
@@ -44,7 +44,7 @@ func (c *Client) receiveFrame() (ran bool, err error) {
 	p := c.streams[h.Stream]
 	c.mu.Unlock()
 	if p == nil {
-		// The answer to a call that was given up before it was sent in full.
+		// The answer to a call that was given up before it was sent completely.
 		c.cfg.Log.Debug("answer to no call", "addr", c.cfg.Addr, "stream", h.Stream, "type", h.Type.String())
 		_, err := c.conn.ReadPayload(h, nil, plan.CauseControl)
 		return false, err
@@ -102,7 +102,7 @@ func (p *pending) begin(control []byte) {
 	p.sink = wire.NewSink(segs)
 }
 
-// finish hands the outcome over.
+// finish delivers the result.
 func (c *Client) finish(stream uint64, p *pending) {
 	err := p.bad
 	if err == nil && p.sink != nil && p.sink.Left() > 0 {
@@ -117,7 +117,8 @@ func (c *Client) finish(stream uint64, p *pending) {
 	}
 }
 
-// ended tells who waits for an answer of its end, and whether nobody does.
+// ended tells the caller that waits for an answer of its end, and reports
+// whether no caller waits.
 func (c *Client) ended(stream uint64, p *pending, err error) (gone bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -19,12 +19,12 @@ import (
 // keyLen is the length of a session's secret, in bytes.
 const keyLen = 32
 
-// corruptAttempts bounds how often a request is made whose bytes, or those of
-// its answer, came damaged over a connection that holds.
+// corruptAttempts bounds how often a request is sent whose bytes, or those of
+// its answer, arrive damaged over a working connection.
 const corruptAttempts = 4
 
-// open opens the session on the worker. Where connections are made again it gets
-// a key, by which it can be joined from another one.
+// open opens the session on the worker. If connections are restored it gets a
+// key, with which another connection can resume it.
 func (s *session) open(ctx context.Context) error {
 	m := &wirepb.OpenSession{Session: s.num}
 	if s.x.retry.on() {
@@ -48,7 +48,7 @@ func (s *session) open(ctx context.Context) error {
 			return nil
 		}
 		if leaving(err) && time.Since(begin) < s.x.retry.Max && s.x.retry.sleep(ctx, wait.NextBackOff()) == nil {
-			continue // until it is gone, and another one comes in its place
+			continue // until it is gone, and another one replaces it
 		}
 		if !s.x.again(ctx, c, attempt) {
 			return err
@@ -57,15 +57,15 @@ func (s *session) open(ctx context.Context) error {
 	}
 }
 
-// on reports whether the session is on c, and c lives.
+// on reports whether the session is on c, and c is alive.
 func (s *session) on(c *Client) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.c == c && c.lives()
 }
 
-// connection is a connection with the session on it: the one it was on, or
-// another one that it joins.
+// connection is a connection with the session on it: the current one, or
+// another one on which it resumes.
 func (s *session) connection(ctx context.Context) (*Client, error) {
 	s.mu.Lock()
 	c, lost := s.c, s.lost
@@ -104,7 +104,7 @@ func (s *session) connection(ctx context.Context) (*Client, error) {
 	return c, err
 }
 
-// join takes the session over to c.
+// join resumes the session on c.
 func (s *session) join(ctx context.Context, c, old *Client) error {
 	if c.hello.GetEpoch() != old.hello.GetEpoch() {
 		return fmt.Errorf("%w: the worker at %s is another one than before", transport.ErrSessionLost, s.x.cfg.Addr)
@@ -194,20 +194,20 @@ func (r *request) renew() {
 	}
 }
 
-// settle notes that the worker has done all that it was sent so far.
+// settle records that the worker has done everything sent so far.
 func (s *session) settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.released = s.released[:0]
 }
 
-// again reports whether a request that failed on c is to be made again.
+// again reports whether a request that failed on c is to be retried.
 func (s *session) again(ctx context.Context, c *Client, r *request, err error, attempt int) bool {
 	if r.loop != nil && r.loop.began() {
 		return false
 	}
 	if errors.Is(err, memory.ErrFault) {
-		return false // by a file here, which is not better the next time
+		return false // a local file is at fault, which a retry does not cure
 	}
 	if errors.Is(err, transport.ErrCorrupt) && c.lives() && attempt < corruptAttempts && ctx.Err() == nil {
 		return true
@@ -215,7 +215,7 @@ func (s *session) again(ctx context.Context, c *Client, r *request, err error, a
 	return !errors.Is(err, transport.ErrSessionLost) && s.x.again(ctx, c, attempt)
 }
 
-// verdict is what a request has come to.
+// verdict is the result of a request.
 func (s *session) verdict(r *request, c *Client, err error, attempt int) error {
 	switch {
 	case r.named && errors.Is(err, transport.ErrSessionLost):
@@ -230,7 +230,7 @@ func (s *session) verdict(r *request, c *Client, err error, attempt int) error {
 	return err
 }
 
-// lostNow is why the connection in use is lost; nil while it lives.
+// lostNow is why the current connection is lost; nil while it lives.
 func (x *Executor) lostNow() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -244,8 +244,7 @@ func (s *session) lostNow() error {
 	return s.x.lostTo(s.c)
 }
 
-// toRelease are the values of which nobody knows whether the worker knows that
-// they are released.
+// toRelease are the values whose release the worker may not know of.
 func (s *session) toRelease() []*wirepb.Handle {
 	s.mu.Lock()
 	defer s.mu.Unlock()

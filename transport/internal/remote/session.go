@@ -14,19 +14,19 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// closeTimeout is how long closing a session waits for the worker; the
-// connection's end closes it anyway.
+// closeTimeout is how long closing a session waits for the worker; the end of
+// the connection closes it anyway.
 const closeTimeout = 5 * time.Second
 
-// maxReleased bounds the handles that are released once more when a connection
-// was lost; what is forgotten stays until the session ends.
+// maxReleased bounds the handles that are released again after a connection was
+// lost; forgotten ones stay until the session ends.
 const maxReleased = 4096
 
 // session implements [transport.Session].
 type session struct {
 	x     *Executor
 	num   uint32
-	order chan struct{} // one token: who has it sends
+	order chan struct{} // one token: its holder sends
 
 	life context.Context         //nolint:containedctx // ends when the session or its executor is closed
 	end  context.CancelCauseFunc // ends it: calls under way are cancelled
@@ -35,13 +35,13 @@ type session struct {
 
 	// Of a session that outlives its connection:
 	key    []byte        // its secret
-	seq    uint64        // of the last numbered request; with the order token
-	joined chan struct{} // one token: who has it may join the session to a connection
+	seq    uint64        // of the last numbered request; guarded by the order token
+	joined chan struct{} // one token: its holder may resume the session on a connection
 
 	mu       sync.Mutex
 	c        *Client          // connection that the session is on
 	lost     error            // why the session is gone
-	released []*wirepb.Handle // and nobody knows whether the worker knows
+	released []*wirepb.Handle // the worker may not know of these releases
 	closed   bool
 	advanced bool // a call that was given up had succeeded
 	plans    map[plan.Hash]numberedPlan
@@ -117,15 +117,15 @@ func (s *session) Read(ctx context.Context, h transport.Handle) (transport.Tenso
 	return t, nil
 }
 
-// keptValue is what is known of a value that stays on the worker: it follows from
-// the plan and the sizes of the run that gave it.
+// keptValue is what is known of a value retained on the worker: it follows from
+// the plan and the sizes of its run.
 type keptValue struct {
 	cause plan.Cause
 	dtype plan.DType
 	shape []int
 }
 
-// tensor takes memory for the value, which a worker describes as it must be.
+// tensor takes memory for the value; the worker's description must match.
 func (k keptValue) tensor(m *wirepb.Value, limit uint64) (transport.Tensor, error) {
 	same := m.GetDtype() == uint32(k.dtype) && len(m.GetShape()) == len(k.shape)
 	for i := 0; same && i < len(k.shape); i++ {
@@ -145,7 +145,7 @@ func (k keptValue) tensor(m *wirepb.Value, limit uint64) (transport.Tensor, erro
 	return transport.Tensor{DType: k.dtype, Shape: slices.Clone(k.shape), Data: make([]byte, n)}, nil
 }
 
-// valueOf is what is known of a kept value.
+// valueOf is what is known of a retained value.
 func (s *session) valueOf(h transport.Handle) (keptValue, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,7 +158,7 @@ func (s *session) Release(ctx context.Context, hs ...transport.Handle) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	const batch = 2048 // keeps the message below wire.MaxControl
+	const batch = 2048 // the message stays below wire.MaxControl
 	for len(hs) > 0 {
 		part := hs[:min(batch, len(hs))]
 		hs = hs[len(part):]
@@ -174,7 +174,7 @@ func (s *session) Release(ctx context.Context, hs ...transport.Handle) error {
 	return nil
 }
 
-// forgets drops what is known of values, and gives their names on the wire.
+// forgets drops what is known of values, and returns their names on the wire.
 func (s *session) forgets(hs []transport.Handle) []*wirepb.Handle {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,0 +1,108 @@
+// Package devicetest is the suite that every device passes: each operator at odd sizes
+// against its reference, weights in all storage formats, carried state in one piece and
+// in pages, shared state, runs that are stopped, memory that is refused, panics, many
+// sessions at once, and dynamic batches.
+//
+// A test of a device is one call:
+//
+//	func TestDevice(t *testing.T) {
+//		devicetest.Run(t, mydevice.Open, devicetest.Options{Tolerance: 1e-5})
+//	}
+//
+// The suite uses a device as everybody does, through an engine, and compares with an
+// interpreter of plans that has nothing in common with either.
+package devicetest
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/engine"
+)
+
+// Options describe a device.
+type Options struct {
+	// Tolerance is how far results are from the references', relative to the largest
+	// number of a value; 0 for none.
+	Tolerance float64
+	// Int8 says that the device can round weights to 8 bits. One that cannot must say
+	// so when it is opened.
+	Int8 bool
+	// Plans is how many random plans are run; 150 when 0.
+	Plans int
+}
+
+// Run runs the suite.
+func Run(t *testing.T, open device.Open, opts Options) {
+	if opts.Plans == 0 {
+		opts.Plans = 300
+	}
+	tests := []struct {
+		name string
+		run  func(f *fixture)
+	}{
+		{"Operators", testOperators},
+		{"Fused", testFused},
+		{"Plans", testPlans},
+		{"Branches", testBranches},
+		{"WeightLayouts", testWeightLayouts},
+		{"Int8Weights", testInt8},
+		{"Appended", testAppended},
+		{"Pages", testPages},
+		{"CopyOnWrite", testCopyOnWrite},
+		{"WrittenAndReplaced", testWrittenAndReplaced},
+		{"Retained", testRetained},
+		{"ReleasedInUse", testReleasedInUse},
+		{"CancelWithinAStep", testCancelWithinAStep},
+		{"CancelInTheQueue", testCancelInTheQueue},
+		{"BudgetRefused", testBudgetRefused},
+		{"AllocRefused", testAllocRefused},
+		{"Reserved", testReserved},
+		{"KernelPanics", testKernelPanics},
+		{"WeightGivenUp", testWeightGivenUp},
+		{"ManySessions", testManySessions},
+		{"Batches", testBatches},
+		{"BatchesPart", testBatchesPart},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			before := goleak.IgnoreCurrent()
+			defer goleak.VerifyNone(t, before)
+			f := &fixture{T: t, open: open, opts: opts}
+			defer f.end()
+			tt.run(f)
+		})
+	}
+}
+
+// fixture is the environment of one test.
+type fixture struct {
+	*testing.T
+	open    device.Open
+	opts    Options
+	engines []*engine.Engine
+}
+
+// engine opens an engine on the device, which ends with the test and then holds no
+// memory. change may be nil.
+func (f *fixture) engine(change func(*engine.Options)) *engine.Engine {
+	f.Helper()
+	o := engine.Options{Device: f.open, Threads: 2}
+	if change != nil {
+		change(&o)
+	}
+	e, err := engine.New(o)
+	require.NoError(f, err)
+	f.engines = append(f.engines, e)
+	return e
+}
+
+func (f *fixture) end() {
+	for _, e := range f.engines {
+		require.NoError(f, e.Close())
+		require.Zero(f, e.Memory().Used(), "%v", e.Memory().Held())
+	}
+}

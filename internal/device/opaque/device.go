@@ -1,0 +1,83 @@
+// Package opaque is a device for tests whose memory nobody but it can read, and which
+// runs late: what is queued begins when somebody waits for it, or some time before. It
+// computes by the operators' references, step by step, so it finds what takes the
+// memory of devices for memory of this process, and a call for what it asks for.
+package opaque
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/genie-sdk/go/internal/budget"
+	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/program"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// PageRows is how many positions a page of carried state has: few, so that all states
+// that may lie in pages do.
+const PageRows = 4
+
+// Device implements [device.Device].
+type Device struct {
+	opts   device.Options
+	memory memory
+	queued atomic.Uint64  // stretches, which decides when each begins
+	drains sync.WaitGroup // queues that run
+}
+
+// Open implements [device.Open]. Weights of 8 bits are an error.
+func Open(o device.Options) (device.Device, error) {
+	if o.Int8Weights {
+		return nil, fmt.Errorf("%w: the opaque device holds no weights in 8 bits", plan.ErrInvalid)
+	}
+	if o.Budget == nil {
+		o.Budget = budget.New(0)
+	}
+	return &Device{opts: o, memory: memory{regions: map[uint64]*region{}}}, nil
+}
+
+// Info implements [device.Device].
+func (*Device) Info() device.Info {
+	return device.Info{Kind: "opaque", Path: "reference", PageRows: PageRows}
+}
+
+// Capabilities implements [device.Device]: it lacks nothing.
+func (*Device) Capabilities() device.Capabilities { return device.Capabilities{} }
+
+// Compile implements [device.Device].
+func (d *Device) Compile(p *program.Program, w *op.Work) (device.Code, error) {
+	if err := w.Spend(len(p.Plan().Values) + len(p.Plan().Steps)); err != nil {
+		return nil, err
+	}
+	c := &code{d: d, prog: p, layouts: map[int]device.WeightLayout{}}
+	for v := range p.Plan().Values {
+		if x := &p.Plan().Values[v]; x.Kind == plan.KindWeight {
+			c.layouts[v] = layoutOf(x)
+		}
+	}
+	c.findJoint()
+	return c, nil
+}
+
+// Begin implements [device.Device].
+func (*Device) Begin() {}
+
+// End implements [device.Device].
+func (*Device) End() {}
+
+// Close implements [device.Device]. It panics when memory is left, which somebody has
+// forgotten to free.
+func (d *Device) Close() {
+	d.drains.Wait()
+	d.memory.close()
+}
+
+// fault is for tests: it lets them panic at a named place.
+func (d *Device) fault(at string) {
+	if d.opts.Fault != nil {
+		d.opts.Fault(at)
+	}
+}

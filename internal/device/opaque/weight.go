@@ -1,0 +1,108 @@
+package opaque
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// layout is how a weight is held: its elements as they come, in storage format, but
+// the last first. It says what the plan says of the content, see [device.WeightLayout].
+type layout struct {
+	dtype, storage plan.DType
+	rank           int
+	dims           [plan.MaxRank]int
+}
+
+func layoutOf(v *plan.Value) layout {
+	l := layout{dtype: v.Spec.DType, storage: v.Storage, rank: len(v.Spec.Shape)}
+	for i, d := range v.Spec.Shape {
+		l.dims[i], _ = d.Const() // all are, in a plan that has passed its checks
+	}
+	return l
+}
+
+// weight implements [device.Weight], and [device.WeightLoader] while it comes.
+type weight struct {
+	d      *Device
+	layout layout
+	mem    *buffer
+	got    int
+}
+
+// weightBytes is the size of the content in storage format.
+func (l *layout) weightBytes() (int64, error) {
+	n := int64(l.storage.Size())
+	for _, d := range l.dims[:l.rank] {
+		var ok bool
+		if n, ok = plan.MulChecked(n, int64(d)); !ok || n > math.MaxInt/16 {
+			return 0, fmt.Errorf("%w: a weight of %v", transport.ErrLimit, l.dims[:l.rank])
+		}
+	}
+	return n, nil
+}
+
+// WeightSizes implements [device.Code].
+func (c *code) WeightSizes(v int) (device.WeightSizes, error) {
+	l := layoutOf(&c.prog.Plan().Values[v])
+	n, err := l.weightBytes()
+	return device.WeightSizes{Content: n, Packed: l.rank == 2, Peak: n, Held: n}, err
+}
+
+// LoadWeight implements [device.Code].
+func (c *code) LoadWeight(v int, s device.WeightSizes) (device.WeightLoader, error) {
+	return &weight{d: c.d, layout: layoutOf(&c.prog.Plan().Values[v]), mem: c.d.memory.alloc(useWeight, int(s.Content))}, nil
+}
+
+// Write implements [device.WeightLoader].
+func (w *weight) Write(b []byte) {
+	back := make([]byte, len(b))
+	for i := range b {
+		back[len(b)-1-i] = b[i]
+	}
+	w.got += len(b)
+	if err := w.d.memory.write(w.mem, w.mem.n-w.got, back); err != nil {
+		panic(err)
+	}
+}
+
+// Finish implements [device.WeightLoader].
+func (w *weight) Finish() (device.Weight, error) { return w, nil }
+
+// Abort implements [device.WeightLoader].
+func (w *weight) Abort() { w.Free() }
+
+// Bytes implements [device.Weight] and [device.WeightLoader].
+func (w *weight) Bytes() int64 { return int64(w.mem.n) }
+
+// Packed implements [device.Weight].
+func (w *weight) Packed() bool { return w.layout.rank == 2 }
+
+// Free implements [device.Weight].
+func (w *weight) Free() { w.d.memory.free(useWeight, w.mem) }
+
+// content is the weight as steps read it: row-major, in the type that they compute
+// with.
+func (w *weight) content() ([]byte, error) {
+	back, err := w.d.memory.read(w.mem, 0, w.mem.n)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, len(back))
+	for i := range b {
+		b[i] = back[len(b)-1-i]
+	}
+	if w.layout.storage == w.layout.dtype {
+		return b, nil
+	}
+	wide := op.NewArray(plan.F32, len(b)/2)
+	for i := range wide.F32() {
+		wide.F32()[i] = op.Widen(w.layout.storage, binary.LittleEndian.Uint16(b[2*i:]))
+	}
+	return wide.Data, nil
+}

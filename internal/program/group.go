@@ -1,0 +1,99 @@
+package program
+
+import (
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// Group is what one kernel computes: one step of the plan, or several whose
+// intermediate values are never stored. A fused group gives the bits that its
+// steps give one by one.
+type Group struct {
+	Steps  []int // in order; the last one is the group's place among the others
+	Kind   Kind
+	In     []int // values that the kernel reads, stages' apart
+	Out    int
+	Stages []Stage     // what follows a product, element by element
+	Attend Attention   // kind attend
+	Conv   Convolution // kind convolve
+}
+
+// Kind is what computes a group.
+type Kind uint8
+
+// The kinds of groups: one step, a product with one matrix and its stages, an
+// attention pattern, a convolution and what follows it.
+const (
+	Single Kind = iota
+	Linear
+	Attend
+	Convolve
+)
+
+// Place is the step where the group runs among the others.
+// Last is the last step of the group, which is its place among the others.
+func (g *Group) Last() int { return g.Steps[len(g.Steps)-1] }
+
+// Stage is one pointwise operator on the result of a product, applied while that
+// is at hand.
+type Stage struct {
+	Kind  StageKind
+	Op    op.Op
+	Value int // second operand, -1 for none
+}
+
+// StageKind is where a stage's second operand comes from.
+type StageKind uint8
+
+// The kinds of stages.
+const (
+	StageUnary StageKind = iota // there is none
+	StageRow                    // one vector for all rows
+	StageRows                   // a value of the product's shape
+)
+
+// Attention is softmax(scale * Q x K^T, masked) x V of many heads, with the
+// step that puts the heads side by side.
+type Attention struct {
+	Mask   op.CausalMask
+	Masked bool
+	Start  int // value with the padding before each sequence, -1 for none
+	Scale  int // constant that the scores are multiplied with or divided by, -1 for none
+	Divide bool
+	Merge  bool // heads are put side by side: [b, h, q, d] to [b, q, h*d]
+}
+
+// Convolution is relu(batch_norm(conv(x) + bias) + residual), each part but
+// the first if it is there.
+type Convolution struct {
+	Geometry op.Conv2D
+	Image    [2]int // height and width
+	Filters  int    // value
+	Bias     int    // value, -1 for none
+	Norm     int    // step of the batch normalisation, -1 for none
+	Residual int    // value, -1 for none
+	ReLU     bool
+}
+
+// Folded is the values that are folded into the filters: the bias, if there is
+// one, and the parameters of the batch normalisation, if there is one.
+func (c *Convolution) Folded(p *plan.Plan) (values []int) {
+	if c.Bias >= 0 {
+		values = append(values, c.Bias)
+	}
+	if c.Norm >= 0 {
+		values = append(values, p.Steps[c.Norm].In[1:]...)
+	}
+	return values
+}
+
+// PackedOnce reports whether filters and all that is folded into them are
+// weights, so that they are packed once and not at each run.
+func (c *Convolution) PackedOnce(p *plan.Plan) bool {
+	for _, v := range append(c.Folded(p), c.Filters) {
+		if p.Values[v].Kind != plan.KindWeight {
+			return false
+		}
+	}
+	return true
+}
