@@ -45,7 +45,7 @@ type ExplainedNode struct {
 	Call      string     `json:"call,omitempty"` // the operator with its attributes
 	In        []int      `json:"in,omitempty"`
 	DType     plan.DType `json:"dtype"`
-	Storage   plan.DType `json:"storage"` // what it is kept in: half precision for some weights
+	Storage   plan.DType `json:"storage"` // storage type: half precision for some weights
 	Shape     plan.Shape `json:"shape"`
 	Sizes     []int      `json:"sizes"`
 	Phase     Phase      `json:"phase"`

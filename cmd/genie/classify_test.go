@@ -35,7 +35,7 @@ func readClassified(t *testing.T, model string) []classified {
 	return golden.Pictures
 }
 
-// picture is an image file that both commands are tested with.
+// picture is an image file for the tests of both commands.
 func picture(name string) string { return filepath.Join(pictures, name) }
 
 // TestClassify compares with transformers, from the file to the probabilities,

@@ -78,7 +78,7 @@ func TestFunctionsAtSpecialValues(t *testing.T) {
 	})
 }
 
-// TestSqrt holds that a root is rounded once, to the nearest.
+// TestSqrt verifies that a root is rounded once, to the nearest.
 func TestSqrt(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))
 	for n := range 70 {

@@ -29,7 +29,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestFeed holds what a question and an image become.
+// TestFeed verifies what a question and an image become.
 func TestFeed(t *testing.T) {
 	ctx := context.Background()
 	m := load(t, modelDir)
