@@ -122,7 +122,7 @@ func (l *loop) interrupt(cause error) {
 	}
 	for i := range l.p.carries {
 		if l.data[i] == nil {
-			l.gone = fmt.Errorf("%w: the state of %q is gone, Reset begins anew: %w", ErrSessionLost, l.p.graph.Name(), cause)
+			l.gone = fmt.Errorf("%w: the state of %q is gone, Reset starts again: %w", ErrSessionLost, l.p.graph.Name(), cause)
 			return
 		}
 	}

@@ -35,7 +35,7 @@ func (e *Explanation) Dot() string {
 	b.WriteString("  }\n")
 	dotPlan(&b, "plan", "plan for the executor, policy "+e.Policy, e.Plan)
 	if e.Client != nil {
-		dotPlan(&b, "client", "plan for the client's side, policy "+e.Policy, e.Client)
+		dotPlan(&b, "client", "plan for the client partition, policy "+e.Policy, e.Client)
 	}
 	b.WriteString("}\n")
 	return b.String()

@@ -35,7 +35,7 @@ func (e *Explanation) Text() string {
 	}
 	fmt.Fprintf(&b, "scratch buffers at these sizes: %s\n", strings.Join(buffers, ", "))
 	if e.Client != nil {
-		textPlan(&b, "plan for the client's side", e.Client)
+		textPlan(&b, "plan for the client partition", e.Client)
 	}
 	return b.String()
 }

@@ -164,7 +164,7 @@ func (f Features) lower(s *SRG, r Request) (*lowering, error) {
 		return nil, err
 	}
 	if s.Outdated() {
-		return nil, planErr("the graph %q has grown since it was analysed; analyse it anew", s.Graph.Name())
+		return nil, planErr("the graph %q has grown since it was analysed; analyse it again", s.Graph.Name())
 	}
 	l := newLowering(f, s, r)
 	if err := l.targets(); err != nil {

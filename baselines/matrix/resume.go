@@ -22,7 +22,7 @@ var ErrOtherRun = errors.New("genie: recorded by another run")
 // Only an ordinary file can be continued, not a pipe for example.
 func Resume(path string, h *Header) (file *os.File, done map[results.Key]int, err error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("%w: %s: it is no ordinary file, it is of type %v", ErrOtherRun, path, info.Mode().Type())
+		return nil, nil, fmt.Errorf("%w: %s: it is not a regular file but of type %v", ErrOtherRun, path, info.Mode().Type())
 	}
 	file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {

@@ -102,7 +102,7 @@ func checkNames(groups [][]Case) error {
 			case k.Workload == "" || k.Baseline == "":
 				return fmt.Errorf("%w: %s: no workload or no baseline", ErrName, c.Name())
 			case k.String() != results.ParseName(fullName(c.Name(), 2)).String() || strings.ContainsAny(c.Name(), " \t\n"):
-				return fmt.Errorf("%w: %s: a space, or a number at the end that reads as GOMAXPROCS", ErrName, c.Name())
+				return fmt.Errorf("%w: %s: it contains a space, or ends in a number that parses as GOMAXPROCS", ErrName, c.Name())
 			case seen[k]:
 				return fmt.Errorf("%w: %s: there are two", ErrName, c.Name())
 			}

@@ -94,7 +94,7 @@ func (f *File) absence(k Key) *Absence {
 func (v *Verdict) judge(before, after *File, o, n *Case, unit string, maxRegress float64) {
 	c, ok := Compare(o, n, unit)
 	if !ok {
-		v.Findings = append(v.Findings, Finding{Key: o.Key, Unit: unit, Reason: Disappeared, Detail: "the case has no such unit any more"})
+		v.Findings = append(v.Findings, Finding{Key: o.Key, Unit: unit, Reason: Disappeared, Detail: "the case no longer has this unit"})
 		return
 	}
 	v.Compared++

@@ -65,7 +65,7 @@ func (e *Environment) extend(ctx context.Context, dir string, groups []Group, o 
 		}
 		err := o.step(g.Name, nil, func(out func(string)) error { return longer.tryImport(ctx, out, g) })
 		if err != nil {
-			return nil, false, fmt.Errorf("group %s worked before others came in; make all anew with --rebuild: %w", g.Name, err)
+			return nil, false, fmt.Errorf("group %s worked before others came in; rebuild everything with --rebuild: %w", g.Name, err)
 		}
 	}
 	return longer, true, os.RemoveAll(longer.scratch())
@@ -85,7 +85,7 @@ func (e *Environment) installAll(ctx context.Context, groups []Group, o SetupOpt
 			return added, fmt.Errorf("group %s: %w", g.Name, err)
 		case err != nil:
 			e.Missing[g.Name] = err.Error()
-			o.Said(fmt.Sprintf("group %s: does not install; its cases will be unavailable", g.Name))
+			o.Said(fmt.Sprintf("group %s does not install; its cases will be unavailable", g.Name))
 		default:
 			added = true
 			delete(e.Missing, g.Name)

@@ -73,7 +73,7 @@ func (c *Convolutions) Checkpoint(ctx context.Context, dir string, batch int) (i
 		return Tensor{}, Tensor{}, err
 	}
 	if out["x"].DType != "f32" || out["y"].DType != "f32" {
-		return Tensor{}, Tensor{}, fmt.Errorf("%w: checkpoint answers without images or logits", ErrProtocol)
+		return Tensor{}, Tensor{}, fmt.Errorf("%w: checkpoint returned no images or logits", ErrProtocol)
 	}
 	return out["x"], out["y"], nil
 }
@@ -88,7 +88,7 @@ func (c *Convolutions) timed(ctx context.Context, op string, args map[string]any
 	}
 	y, ok := out["y"]
 	if !ok || y.DType != "f32" || len(r.Ns) == 0 {
-		return nil, Tensor{}, fmt.Errorf("%w: %s answers without output or times", ErrProtocol, op)
+		return nil, Tensor{}, fmt.Errorf("%w: %s returned no output or times", ErrProtocol, op)
 	}
 	times := make([]time.Duration, len(r.Ns))
 	for i, ns := range r.Ns {

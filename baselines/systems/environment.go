@@ -224,5 +224,5 @@ func holdInterpreter(program, python string) (exe string, release func(), err er
 			return "", nil, unavailable(err)
 		}
 	}
-	return "", nil, unavailable(errors.New("the environment is replaced over and over"))
+	return "", nil, unavailable(errors.New("the environment is being replaced repeatedly"))
 }

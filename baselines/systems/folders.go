@@ -40,7 +40,7 @@ func currentFolder(root string) (string, error) {
 	case info.Mode().IsRegular():
 		const limit = 100
 		if info.Size() > limit {
-			return "", fmt.Errorf("%s is not of this program's making", link)
+			return "", fmt.Errorf("%s was not created by this program", link)
 		}
 		text, err := os.ReadFile(link)
 		if err != nil {
@@ -48,7 +48,7 @@ func currentFolder(root string) (string, error) {
 		}
 		name := strings.TrimSpace(string(text))
 		if !folderName.MatchString(name) {
-			return "", fmt.Errorf("%s is not of this program's making", link)
+			return "", fmt.Errorf("%s was not created by this program", link)
 		}
 		return filepath.Join(root, name), nil
 	}

@@ -140,7 +140,7 @@ func (m *Model) Run(ctx context.Context, inputs map[string]Tensor, a RunArgs) (m
 		return nil, nil, err
 	}
 	if len(r.Ns) == 0 || len(out) == 0 {
-		return nil, nil, fmt.Errorf("%w: run answers without output or times", ErrProtocol)
+		return nil, nil, fmt.Errorf("%w: run returned no output or times", ErrProtocol)
 	}
 	ran := &Ran{Calls: r.Calls}
 	for _, ns := range r.Ns {

@@ -113,8 +113,8 @@ func TestGenerateSecurely(t *testing.T) {
 		for says, args := range map[string][]string{
 			"speaks TLS":                 shown,
 			"unknown authority":          append(append([]string{"--tls"}, pair...), shown...),
-			"wants a client certificate": append(append([]string{}, ca1...), shown...),
-			"wants a token":              append(append([]string{}, ca1...), pair...),
+			"requires a client certificate": append(append([]string{}, ca1...), shown...),
+			"requires a token":              append(append([]string{}, ca1...), pair...),
 			"elsewhere.example":          append([]string{"--tls-server-name", "elsewhere.example"}, all...),
 			"must be given together":     append(append([]string{}, ca1...), "--tls-cert", client.Cert),
 			"no such file":               append(append([]string{}, ca1...), "--token-file", "/nowhere/token"),

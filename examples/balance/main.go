@@ -142,7 +142,7 @@ func dial(ctx context.Context, url string) (transport.Executor, error) {
 	case "grpc":
 		return rpc.Dial(ctx, address)
 	default:
-		return nil, fmt.Errorf("%q is no executor: want local:, tcp://host:port or grpc://host:port", url)
+		return nil, fmt.Errorf("%q is not an executor: want local:, tcp://host:port or grpc://host:port", url)
 	}
 }
 

@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	flags := flag.NewFlagSet("batch", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.in, "in", "", "folder of images: .png, .jpg, .jpeg and .gif files in it and below it")
-	flags.StringVar(&o.out, "out", "", "file for the answers, one JSON object a line; it is added to")
+	flags.StringVar(&o.out, "out", "", "answers file, one JSON object per line; new answers are appended")
 	flags.StringVar(&o.question, "question", "what color is the shape?", "question about each image")
 	flags.StringVar(&o.model, "model", "testdata/models/easy-vqa", "folder of the model")
 	flags.StringVar(&o.executor, "executor", "local:", "where the model runs: local:, tcp://host:port or grpc://host:port")

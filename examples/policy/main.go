@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	executor := flags.String("executor", "local:", "where the programs run: local:, tcp://host:port or grpc://host:port")
 	model := flags.String("model", "testdata/models/austen", "folder of a GPT-2 checkpoint")
-	small := flags.Int64("small-weights", 64<<10, "weights of so many bytes or fewer, together, travel with each run")
+	small := flags.Int64("small-weights", 64<<10, "weights of at most this many bytes in total are sent with each run")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return 0

@@ -100,7 +100,7 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 	}
 	defer func() { err = errors.Join(err, model.Close()) }()
 	if model.Tokenizer == nil {
-		return fmt.Errorf("%s: a service for texts wants a tokenizer: %w", o.model, model.TokenizerErr)
+		return fmt.Errorf("%s: the service needs a tokenizer: %w", o.model, model.TokenizerErr)
 	}
 	client, err := genie.Open(ctx, o.executor, genie.WithLogger(log), genie.WithRetryOverloaded())
 	if err != nil {

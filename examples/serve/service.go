@@ -113,7 +113,7 @@ func (s *service) generate(w http.ResponseWriter, r *http.Request) {
 func (s *service) reply(w http.ResponseWriter, status int, v any) {
 	text, err := json.Marshal(v)
 	if err != nil {
-		s.log.Error("an answer that is no JSON", "error", err)
+		s.log.Error("an answer that is not JSON", "error", err)
 		status, text = http.StatusInternalServerError, []byte(`{"error": "internal"}`)
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -24,7 +24,7 @@ func (Bias) Infer(in []plan.Spec) (plan.Spec, error) {
 	}
 	x, b := in[0].Shape, in[1].Shape
 	if len(b) != 1 || len(x) < 1 || !x[len(x)-1].Equal(b[0]) {
-		return plan.Spec{}, shapeErr("bias %v for %v, wants one dimension, the last", b, x)
+		return plan.Spec{}, shapeErr("bias %v for %v, want one dimension, the last", b, x)
 	}
 	return in[0], wantF32(in...)
 }

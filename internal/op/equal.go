@@ -26,7 +26,7 @@ func (Equal) Infer(in []plan.Spec) (plan.Spec, error) {
 		return plan.Spec{}, err
 	}
 	if d := in[0].DType; d != in[1].DType || d != plan.F32 && !d.IsInt() {
-		return plan.Spec{}, dtypeErr("equality of %v and %v, wants two alike, f32, i32 or i64", in[0].DType, in[1].DType)
+		return plan.Spec{}, dtypeErr("equality of %v and %v, want two of one type, f32, i32 or i64", in[0].DType, in[1].DType)
 	}
 	s, err := broadcast(in[0].Shape, in[1].Shape)
 	return plan.Spec{DType: plan.Bool, Shape: s}, err

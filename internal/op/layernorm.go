@@ -30,7 +30,7 @@ func (LayerNorm) Infer(in []plan.Spec) (plan.Spec, error) {
 	x := in[0].Shape
 	for _, p := range in[1:] {
 		if len(x) < 1 || len(p.Shape) != 1 || !p.Shape[0].Equal(x[len(x)-1]) {
-			return plan.Spec{}, shapeErr("layer norm of %v with parameters %v, wants [%v]", x, p.Shape, x[max(len(x)-1, 0):])
+			return plan.Spec{}, shapeErr("layer norm of %v with parameters %v, want [%v]", x, p.Shape, x[max(len(x)-1, 0):])
 		}
 	}
 	return in[0], wantF32(in...)

@@ -35,14 +35,14 @@ func (o CausalMask) Infer(in []plan.Spec) (plan.Spec, error) {
 	}
 	s := in[0].Shape
 	if len(s) < 2 || o.Window < 0 {
-		return plan.Spec{}, shapeErr("causal mask of %v, wants scores [..., q, k]", s)
+		return plan.Spec{}, shapeErr("causal mask of %v, want scores [..., q, k]", s)
 	}
 	if len(in) == 2 {
 		if !in[1].DType.IsInt() {
-			return plan.Spec{}, dtypeErr("causal mask start is %v, wants i32 or i64", in[1].DType)
+			return plan.Spec{}, dtypeErr("causal mask start is %v, want i32 or i64", in[1].DType)
 		}
 		if len(in[1].Shape) != 1 || len(s) < 3 || !in[1].Shape[0].Equal(s[0]) {
-			return plan.Spec{}, shapeErr("causal mask start %v for scores %v, wants [batch]", in[1].Shape, s)
+			return plan.Spec{}, shapeErr("causal mask start %v for scores %v, want [batch]", in[1].Shape, s)
 		}
 	}
 	return in[0], wantF32(in[0])
@@ -114,7 +114,7 @@ func (Where) Infer(in []plan.Spec) (plan.Spec, error) {
 		return plan.Spec{}, err
 	}
 	if in[0].DType != plan.Bool || in[1].DType != in[2].DType {
-		return plan.Spec{}, dtypeErr("where of %v, %v and %v, wants bool and two alike", in[0].DType, in[1].DType, in[2].DType)
+		return plan.Spec{}, dtypeErr("where of %v, %v and %v, want bool and two of one type", in[0].DType, in[1].DType, in[2].DType)
 	}
 	s, err := broadcast(in[1].Shape, in[2].Shape)
 	if err == nil {

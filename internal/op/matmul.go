@@ -30,7 +30,7 @@ func (o MatMul) Infer(in []plan.Spec) (plan.Spec, error) {
 	}
 	a, b := in[0].Shape, in[1].Shape
 	if len(a) < 2 || len(b) < 2 {
-		return plan.Spec{}, shapeErr("matmul of %v and %v, wants rank 2 or more", a, b)
+		return plan.Spec{}, shapeErr("matmul of %v and %v, want rank 2 or more", a, b)
 	}
 	m, ka := matDims(a, o.TransA)
 	kb, n := matDims(b, o.TransB)

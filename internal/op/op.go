@@ -53,9 +53,9 @@ func some(d plan.Dim) plan.Dim { return d.Sub(plan.C(1)) }
 func arity(in []plan.Spec, lo, hi int) error {
 	if len(in) < lo || len(in) > hi {
 		if lo == hi {
-			return fmt.Errorf("%w: %d inputs, wants %d", plan.ErrInvalid, len(in), lo)
+			return fmt.Errorf("%w: %d inputs, want %d", plan.ErrInvalid, len(in), lo)
 		}
-		return fmt.Errorf("%w: %d inputs, wants %d to %d", plan.ErrInvalid, len(in), lo, hi)
+		return fmt.Errorf("%w: %d inputs, want %d to %d", plan.ErrInvalid, len(in), lo, hi)
 	}
 	return nil
 }
@@ -71,7 +71,7 @@ func dtypeErr(format string, args ...any) error {
 func wantF32(in ...plan.Spec) error {
 	for i, s := range in {
 		if s.DType != plan.F32 {
-			return dtypeErr("input %d is %v, wants f32", i, s.DType)
+			return dtypeErr("input %d is %v, want f32", i, s.DType)
 		}
 	}
 	return nil

@@ -53,7 +53,7 @@ func (o Reduce) Infer(in []plan.Spec) (plan.Spec, error) {
 		return s, err
 	}
 	if o.Kind != "sum" && o.Kind != "mean" && o.Kind != "max" {
-		return s, shapeErr("unknown reduction %.40q, wants sum, mean or max", o.Kind)
+		return s, shapeErr("unknown reduction %.40q, want sum, mean or max", o.Kind)
 	}
 	red, err := o.reduced(len(s.Shape))
 	if err != nil {

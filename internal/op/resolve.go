@@ -136,7 +136,7 @@ func (r *Resolved) step(i int, choose Choose) error {
 			return r.lay(s.Out, r.Layouts[s.In[0]])
 		}
 		if _, ok := o.(Append); ok {
-			return errors.New("appends to something that is no state")
+			return errors.New("appends to something that is not a state")
 		}
 	case Viewer:
 		if l, ok := o.View(in[0], r.Layouts[s.In[0]], out); ok {

@@ -39,14 +39,14 @@ func (Sample) Infer(in []plan.Spec) (plan.Spec, error) {
 	}
 	s := in[0].Shape
 	if len(s) != 2 || s[1].Is(0) {
-		return plan.Spec{}, shapeErr("sample from %v, wants [batch, vocab]", s)
+		return plan.Spec{}, shapeErr("sample from %v, want [batch, vocab]", s)
 	}
 	if err := wantF32(in[:3]...); err != nil {
 		return plan.Spec{}, err
 	}
 	for i, p := range in[1:] {
 		if len(p.Shape) != 1 || !p.Shape[0].Equal(s[0]) {
-			return plan.Spec{}, shapeErr("sample parameter %d has shape %v, wants [%v]", i+1, p.Shape, s[0])
+			return plan.Spec{}, shapeErr("sample parameter %d has shape %v, want [%v]", i+1, p.Shape, s[0])
 		}
 	}
 	if in[3].DType != plan.I32 || in[4].DType != plan.I64 || !in[5].DType.IsInt() {

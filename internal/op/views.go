@@ -128,7 +128,7 @@ func (o Transpose) Infer(in []plan.Spec) (plan.Spec, error) {
 		ok = ok && p == i
 	}
 	if !ok {
-		return plan.Spec{}, shapeErr("transpose of %v by %v, wants a permutation of its axes", in[0].Shape, o.Perm)
+		return plan.Spec{}, shapeErr("transpose of %v by %v, want a permutation of its axes", in[0].Shape, o.Perm)
 	}
 	out := make(plan.Shape, len(o.Perm))
 	for i, p := range o.Perm {

@@ -15,7 +15,7 @@ const operatorBand = 0.25
 // axes; an exact prediction is on the diagonal.
 func scatterChart(l layout, m results.CostModel, id string) *figure {
 	f := &figure{ID: id, Title: "Cost model: predicted against measured", Width: l.width, Height: 520}
-	f.Note = "on the diagonal it came true; the band is ±25%; logarithmic axes"
+	f.Note = "the diagonal is an exact prediction; the band is ±25%; logarithmic axes"
 	lo, hi := m.Predictions[0].Measured, m.Predictions[0].Measured
 	var told []string
 	for _, p := range m.Predictions {
