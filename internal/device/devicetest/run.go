@@ -1,7 +1,7 @@
-// Package devicetest is the suite that every device passes: each operator at odd sizes
-// against its reference, weights in all storage formats, carried state in one piece and
-// in pages, shared state, runs that are stopped, memory that is refused, panics, many
-// sessions at once, and dynamic batches.
+// Package devicetest is the suite that every device passes: each operator at
+// odd sizes against its reference, weights in all storage formats, carried
+// state in one piece and in pages, shared state, stopped runs, refused memory,
+// panics, concurrent sessions, and dynamic batches.
 //
 // A test of a device is one call:
 //
@@ -9,8 +9,8 @@
 //		devicetest.Run(t, mydevice.Open, devicetest.Options{Tolerance: 1e-5})
 //	}
 //
-// The suite uses a device as everybody does, through an engine, and compares with an
-// interpreter of plans that has nothing in common with either.
+// The suite uses a device through an engine, as every user does, and compares
+// with an independent interpreter of plans.
 package devicetest
 
 import (
@@ -25,13 +25,13 @@ import (
 
 // Options describe a device.
 type Options struct {
-	// Tolerance is how far results are from the references', relative to the largest
-	// number of a value; 0 for none.
+	// Tolerance is the allowed difference from the references' results,
+	// relative to the largest number of a value; 0 for none.
 	Tolerance float64
-	// Int8 says that the device can round weights to 8 bits. One that cannot must say
-	// so when it is opened.
+	// Int8 means that the device can round weights to 8 bits. A device that
+	// cannot must report so when it is opened.
 	Int8 bool
-	// Plans is how many random plans are run; 150 when 0.
+	// Plans is the number of random plans; 0 means 150.
 	Plans int
 }
 
@@ -86,8 +86,8 @@ type fixture struct {
 	engines []*engine.Engine
 }
 
-// engine opens an engine on the device, which ends with the test and then holds no
-// memory. change may be nil.
+// engine opens an engine on the device. It ends with the test, and must then
+// hold no memory. change may be nil.
 func (f *fixture) engine(change func(*engine.Options)) *engine.Engine {
 	f.Helper()
 	o := engine.Options{Device: f.open, Threads: 2}
