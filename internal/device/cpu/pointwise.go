@@ -15,9 +15,9 @@ type elementwise struct {
 	scalar func(dst, a []float32, b float32) // binary with one element for all
 }
 
-// pointwise are the kernels of pointwise operators, by name: one line each. They
-// compute an operator alone and behind a product alike. An operator without a line
-// is computed by its reference, and alone.
+// pointwise are the kernels of pointwise operators, by name: one line each.
+// They compute an operator both alone and as a stage of a product. An operator
+// without a line is computed by its reference, and alone.
 var pointwise = map[string]func(o op.Op) elementwise{
 	"add":        twoOperands(kernels.Add, kernels.AddScalar),
 	"bias":       twoOperands(kernels.Add, kernels.AddScalar),
@@ -40,7 +40,7 @@ func twoOperands(f func(dst, a, b []float32), scalar func(dst, a []float32, b fl
 	return func(op.Op) elementwise { return elementwise{binary: f, scalar: scalar} }
 }
 
-// gelu is the one operator whose attributes choose the kernel.
+// gelu is the only operator whose attributes select the kernel.
 func gelu(o op.Op) elementwise {
 	if o.(op.GELU).Tanh {
 		return elementwise{unary: kernels.GeluTanh}
@@ -51,8 +51,8 @@ func gelu(o op.Op) elementwise {
 // hasPointwise reports whether there is a kernel for a pointwise operator.
 func hasPointwise(o op.Op) bool { return pointwise[o.Name()] != nil }
 
-// elementsOf are the kernels of a group's pointwise operators: of its stages, or of
-// the one that it is.
+// elementsOf are the kernels of a group's pointwise operators: of its stages,
+// or of the group's single operator.
 func elementsOf(g *program.Group, ops []op.Op) (out []elementwise) {
 	if g.Kind == program.Single && hasPointwise(ops[g.Steps[0]]) {
 		return []elementwise{pointwise[ops[g.Steps[0]].Name()](ops[g.Steps[0]])}
@@ -108,7 +108,7 @@ func runBinary(s *step) error {
 }
 
 // trailing reports whether the axes of part are the last ones of shape, so that
-// it is repeated whole.
+// it is repeated as a whole.
 func trailing(shape, part []int) bool {
 	skip := len(shape) - len(part)
 	return skip >= 0 && slices.Equal(shape[skip:], part)
@@ -125,13 +125,13 @@ func scalarChunk(s *step, lo, hi int) {
 // repeatedChunk has a second operand that is repeated.
 func repeatedChunk(s *step, lo, hi int) { s.repeated(lo, hi, s.in[1].Len()) }
 
-// repeatedRowChunk has it repeated for each row of the first, which are apart.
+// repeatedRowChunk repeats it for each row of the first, whose rows are apart.
 func repeatedRowChunk(s *step, lo, hi int) {
 	_, _, stride, _ := rowRun(s.in[0])
 	s.repeated(lo, hi, stride)
 }
 
-// repeated computes rows lo to hi, those of the first operand being stride apart.
+// repeated computes rows lo to hi; those of the first operand are stride apart.
 func (s *step) repeated(lo, hi, stride int) {
 	f, y, a, b, n := s.elements[0].binary, s.out.F32(), s.in[0].F32(), s.in[1].F32(), s.in[1].Len()
 	for r := lo; r < hi; r++ {
