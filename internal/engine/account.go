@@ -6,23 +6,23 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Account bounds the memory of one tenant's sessions. It is safe for concurrent
-// use.
+// Account is the memory budget of one tenant's sessions. It is safe for
+// concurrent use.
 type Account interface {
 	// Take counts n bytes before they are taken, or refuses them.
 	Take(n int64) error
-	// Give counts n bytes that have been given back.
+	// Give counts n bytes that have been released.
 	Give(n int64)
 }
 
-// unbounded is the account of a session that has no other.
+// unbounded is the budget of a session that has no other.
 type unbounded struct{}
 
 func (unbounded) Take(int64) error { return nil }
 func (unbounded) Give(int64)       {}
 
-// sessionAccount is the account of one session: its own limit, and the account of
-// who pays for it.
+// sessionAccount is the memory budget of one session: its own limit, and the
+// budget of its tenant.
 type sessionAccount struct {
 	limit int64 // bytes; 0 for none
 	used  atomic.Int64
@@ -48,6 +48,6 @@ func (p *sessionAccount) Give(n int64) {
 	p.payer.Give(n)
 }
 
-// Charge makes the session take its memory, carried state and kept values, from
-// an account too. It must be called before the session's first call.
+// Charge makes the session take its memory, carried state and retained values,
+// from another budget too. It must be called before the session's first call.
 func (s *Session) Charge(a Account) { s.account.payer = a }

@@ -12,7 +12,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// purse is an account with a limit.
+// purse is a budget with a limit.
 type purse struct{ used, limit int64 }
 
 var errPurse = errors.New("over the purse")
@@ -42,8 +42,8 @@ func runOnce(t *testing.T, s *Session, p *Program, bindings []int, x []byte) (tr
 	return h, nil
 }
 
-// TestAccount takes everything that a session holds from its account, refuses
-// what goes beyond it, and gives all back.
+// TestAccount takes everything that a session holds from its budget, refuses
+// what exceeds it, and releases everything.
 func TestAccount(t *testing.T) {
 	e, err := New(Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)
@@ -68,7 +68,7 @@ func TestAccount(t *testing.T) {
 	_, err = runOnce(t, s, p, []int{1, 1}, f32(3, 4))
 	require.ErrorIs(t, err, errPurse, "the kept rows do not fit")
 	require.Equal(t, state, b.used)
-	b.limit = state + row + 8 // exactly the rows that are kept
+	b.limit = state + row + 8 // exactly the retained rows
 	_, err = runOnce(t, s, p, []int{1, 1}, f32(3, 4))
 	require.NoError(t, err, "the refused run has left the state as it was")
 	_, err = runOnce(t, s, p, []int{2, 100}, make([]byte, 800))
@@ -105,8 +105,8 @@ func replacePlan() *plan.Plan {
 	}
 }
 
-// TestAccountAllOrNothing refuses the second of two states that get larger: the
-// first keeps its value, and what was taken for it is given back.
+// TestAccountAllOrNothing refuses the second of two growing states: the first
+// keeps its value, and the memory taken for it is released.
 func TestAccountAllOrNothing(t *testing.T) {
 	e, err := New(Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)

@@ -10,8 +10,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// binding is a program bound to sizes and memory. A session keeps one for each
-// of its programs, so that a step of a loop only computes what changed.
+// binding is a program bound to sizes and memory. A session retains one for
+// each of its programs, so that a step of a loop only computes what changed.
 type binding struct {
 	prog    *Program
 	bound   *program.Bound
@@ -98,8 +98,8 @@ func (b *binding) fitStates(s *Session) (grown bool, err error) {
 	return grown, nil
 }
 
-// sees takes over where state i lies, and reports whether its capacity is
-// another than before.
+// sees reads where state i is stored, and reports whether its capacity has
+// changed.
 func (b *binding) sees(i int, st *state) bool {
 	if b.states[i] != st || b.seen[i] != st.version {
 		b.moved = true
@@ -125,7 +125,7 @@ func (b *binding) fitBuffers(changed uint64, limit int64) error {
 	return err
 }
 
-// checkViews checks the views that changed against their bases.
+// checkViews checks the changed views against their bases.
 func (b *binding) checkViews(changed uint64) error {
 	return b.bound.CheckViews(changed, func(i int) int { return b.states[i].size() })
 }

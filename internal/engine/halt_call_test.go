@@ -16,8 +16,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// TestGrowthStops cancels a call while it makes a state larger: the state is as it
-// was, and so are the accounts.
+// TestGrowthStops cancels a call while it makes a state larger: the state is
+// unchanged, and so are the budgets.
 func TestGrowthStops(t *testing.T) {
 	e, err := New(Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
@@ -54,8 +54,8 @@ func TestGrowthStops(t *testing.T) {
 	require.Equal(t, f32(1, 1, 2, 2), all.Data[:16])
 }
 
-// TestPackingStops cancels the call that packs filters: they stay as they are, and
-// the next call packs them.
+// TestPackingStops cancels the call that packs filters: they stay unchanged,
+// and the next call packs them.
 func TestPackingStops(t *testing.T) {
 	e, err := New(Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
@@ -84,9 +84,9 @@ func TestPackingStops(t *testing.T) {
 	c.Release()
 }
 
-// TestStateAfterHalt cancels runs in the middle of what they write: state that is
-// written in place, or copied at the end, is lost; state that would have been
-// replaced later has its value.
+// TestStateAfterHalt cancels runs during their writes: state that is written in
+// place, or copied at the end, is lost; state that would have been replaced
+// later has its value.
 func TestStateAfterHalt(t *testing.T) {
 	z := newZeros(t)
 	for name, c := range map[string]struct {
@@ -157,7 +157,7 @@ func TestMaxStepFLOPs(t *testing.T) {
 	c.Release()
 }
 
-// TestWorkSaturates computes the work of steps that no float64, and no int, holds.
+// TestWorkSaturates computes work of steps beyond any float64 or int.
 func TestWorkSaturates(t *testing.T) {
 	huge := []int{math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt}
 	all := append(append([]int(nil), huge...), huge...)

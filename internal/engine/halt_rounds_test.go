@@ -13,7 +13,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// chain is a plan of many products with one matrix, so that a round of it takes
+// chain is a plan of many products with one matrix, so that a batch of it takes
 // about a second.
 func chain(t testing.TB) *plan.Plan {
 	s := newSteps(t)
@@ -25,9 +25,9 @@ func chain(t testing.TB) *plan.Plan {
 	return s.plan()
 }
 
-// TestCancelledLeavesRound cancels one call of a round, the one that leads it and
-// the one that does not, while their products run: it returns at once and the other
-// gets its result.
+// TestCancelledLeavesRound cancels one call of a batch, its leader and then
+// another, while their products run: it returns at once and the other gets its
+// result.
 func TestCancelledLeavesRound(t *testing.T) {
 	z := newZeros(t)
 	e, err := New(Options{Device: cpu.Open, Threads: 2})
@@ -46,7 +46,7 @@ func TestCancelledLeavesRound(t *testing.T) {
 	}
 }
 
-// leaves is how long one of two calls of a round takes to return when it is
+// leaves is how long one of two calls of a batch takes to return when it is
 // cancelled.
 func (z zeros) leaves(t *testing.T, p *Program, sessions []*Session, who int) (took time.Duration) {
 	waiting, release := HoldRounds(p)
@@ -79,8 +79,8 @@ func (z zeros) leaves(t *testing.T, p *Program, sessions []*Session, who int) (t
 	return gone.at.Sub(at)
 }
 
-// TestLongCallsRunApart holds that a call with much to do beside its products is in
-// no round, where others would wait for it.
+// TestLongCallsRunApart verifies that a call with much work besides its
+// products does not join a batch, where others would wait for it.
 func TestLongCallsRunApart(t *testing.T) {
 	z := newZeros(t)
 	e, err := New(Options{Device: cpu.Open, Threads: 2})

@@ -9,7 +9,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// kept is a value that stays with the session. The session's lock guards what
+// kept is a value that the session retains. The session's lock guards what
 // changes.
 type kept struct {
 	dtype plan.DType
@@ -19,13 +19,13 @@ type kept struct {
 	gen   uint64
 
 	host  []byte // a copy for readers, where the host cannot address mem
-	users int    // calls and readers that use it now
-	gone  bool   // the session has given it up: who uses it last frees it
+	users int    // current uses by calls and readers
+	gone  bool   // the session has released it: the last user frees it
 }
 
-// Read gives a retained value. Its bytes are the session's and must not be changed.
-// Where they are a copy of what the device has, the session has it from then on, and
-// its memory counts with the value's.
+// Read returns a retained value. Its bytes are the session's and must not be
+// changed. If they are a copy of device memory, the session retains the copy,
+// and its memory counts with the value's.
 func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
 	k, host, err := s.use(h)
 	if err != nil {
@@ -40,7 +40,8 @@ func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
 	return transport.Tensor{DType: k.dtype, Shape: k.shape, Data: host}, nil
 }
 
-// hostBytes is the content of a retained value that is used, in memory of this process.
+// hostBytes is the content of a retained value in use, in memory of this
+// process.
 func (s *Session) hostBytes(k *kept) ([]byte, error) {
 	if s.e.addressable || k.n == 0 {
 		return s.e.device.Bytes(k.mem, k.n)
@@ -61,7 +62,7 @@ func (s *Session) hostBytes(k *kept) ([]byte, error) {
 	return data, err
 }
 
-// hasHost notes a copy of a retained value, unless there is one by now.
+// hasHost records a copy of a retained value, unless there is one by now.
 func (s *Session) hasHost(k *kept, data []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,8 +73,8 @@ func (s *Session) hasHost(k *kept, data []byte) bool {
 	return true
 }
 
-// use finds a retained value, which nobody frees until unuse, and its copy in memory
-// of this process, if there is one.
+// use finds a retained value, which is not freed until unuse, and its copy in
+// memory of this process, if there is one.
 func (s *Session) use(h transport.Handle) (k *kept, host []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,8 +105,8 @@ func (s *Session) find(h transport.Handle) (*kept, error) {
 	return k, nil
 }
 
-// Release gives retained values back; unknown handles are ignored. The memory of one
-// that a call or a reader uses is freed when that has ended.
+// Release releases retained values; unknown handles are ignored. The memory of
+// a value that a call or a reader uses is freed when that has ended.
 func (s *Session) Release(hs ...transport.Handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,8 +118,8 @@ func (s *Session) Release(hs ...transport.Handle) {
 	}
 }
 
-// forget frees a retained value, now or when nobody uses it any more. The caller
-// holds the session's lock.
+// forget frees a retained value, now or after its last use. The caller holds
+// the session's lock.
 func (s *Session) forget(k *kept) {
 	if k.gone = true; k.users == 0 {
 		s.free(k)
@@ -132,7 +133,7 @@ func (s *Session) free(k *kept) {
 	s.e.account.Release(budget.Retained, n)
 }
 
-// keep keeps a value whose memory is reserved.
+// keep retains a value whose memory is reserved.
 func (s *Session) keep(t transport.Tensor, mem device.Buffer, n int) transport.Handle {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,65 +12,65 @@ import (
 // DefaultMaxBatch is [Options.MaxBatch] where that is 0.
 const DefaultMaxBatch = 16
 
-// Who gathers a round waits for the members of the last one that came back
-// within a part of a round's time when they were last let go: a round without
-// them would be one more round. They are waited for half as long again as they
-// took then, and a moment.
+// The leader of a batch waits for calls of the previous batch that last
+// returned within a fraction of a batch's time: a batch without them would
+// cause one more batch. It waits for 1.5 times their last delay, plus a
+// constant.
 const (
-	returnPart  = 4 // of a round's time: a quarter
+	returnPart  = 4 // of a batch's time: a quarter
 	returnExtra = 50 * time.Microsecond
 )
 
-// rounds lets calls of one program, each of another session, run together. A
-// call that comes while a round runs waits for the next one, which takes all
-// that wait, in the order in which they came. The first of them gathers and
-// runs it on its own goroutine. A call that is alone runs at once: it waits
-// only for what has come back soon before.
+// rounds batches calls of one program, each from another session. A call that
+// arrives during a batch waits for the next one, which takes all waiting calls
+// in the order of arrival. The first of them gathers the batch and runs it on
+// its own goroutine. A lone call runs at once: it waits only for calls that
+// recently returned quickly.
 type rounds struct {
-	limit int // rows of a round
-	// run runs the calls of a round and returns those that stayed to its end;
-	// it lets the others go before. When it is not over the first of them has left,
-	// and goOn runs the rest.
+	limit int // maximum rows of a batch
+	// run runs the calls of a batch and returns those that stayed to its end;
+	// it releases the others earlier. When the batch is not over, its leader
+	// has left, and goOn runs the rest.
 	run  func(members []*member) (stay []*member, over bool)
 	goOn func() (stay []*member, over bool)
 
 	mu      sync.Mutex
-	busy    bool      // a round is gathered or runs
-	waiting []*member // in the order in which they came
-	rows    int       // of those that wait
-	ended   int       // rounds
-	due     int       // members of the last round that are waited for
-	until   time.Time // and how long
+	busy    bool      // a batch is being gathered or runs
+	waiting []*member // in the order of arrival
+	rows    int       // of the waiting calls
+	ended   int       // batches
+	due     int       // calls of the last batch that are waited for
+	until   time.Time // and until when
 
 	gathering bool
-	timer     *time.Timer   // of who gathers
-	look      chan struct{} // a token: there may be nothing to wait for any more
-	batch     []*member     // of the round that runs
+	timer     *time.Timer   // of the leader that gathers
+	look      chan struct{} // a token: the wait may be over
+	batch     []*member     // of the running batch
 }
 
-// member is a call that takes part in rounds. A session has one for each of its
-// programs.
+// member is a call that takes part in batches. A session has one for each of
+// its programs.
 type member struct {
 	call *Call
 	ctx  context.Context //nolint:containedctx // of the call, while it runs
 	rows int             // of its products, at most
-	wake chan struct{}   // a token: its round is over, or its to run
-	lead bool            // it gathers or runs a round
+	wake chan struct{}   // a token: its batch is over, or it is to run one
+	lead bool            // it gathers or runs a batch
 	err  error
 
 	// In a round.
-	at int // the group that runs, or that failed
+	at int // the running group, or the one that failed
 	// What follows is guarded by the mutex of the rounds.
-	dueIn int           // the round after which it is waited for
-	left  time.Time     // when that let it go, while it is away
-	away  time.Duration // how long it was the last time; 0 when that is not known
+	dueIn int           // the batch after which it is waited for
+	left  time.Time     // when that batch released it, while it is away
+	away  time.Duration // its last delay; 0 when unknown
 }
 
 func newRounds(limit int, run func(members []*member) ([]*member, bool), goOn func() ([]*member, bool)) *rounds {
 	return &rounds{limit: limit, run: run, goOn: goOn, look: make(chan struct{}, 1)}
 }
 
-// do runs m's call in a round. Its error is m.err.
+// do runs m's call in a batch. Its error is m.err.
 func (r *rounds) do(m *member) {
 	if !r.join(m) {
 		select {
@@ -89,9 +89,9 @@ func (r *rounds) do(m *member) {
 	var rest []*member
 	over := true
 	defer func() {
-		m.lead = false // nobody else looks: a member that runs is in no list
+		m.lead = false // no other goroutine looks: a running member is in no list
 		if over {
-			r.end(m, rest, time.Since(start)) // or nobody runs any more
+			r.end(m, rest, time.Since(start)) // or when nothing runs any more
 		}
 	}()
 	if rest, over = r.run(r.batch); !over {
@@ -99,14 +99,14 @@ func (r *rounds) do(m *member) {
 	}
 }
 
-// runRest is what is left of a round whose leader has gone.
+// runRest runs the rest of a batch whose leader has gone.
 func (r *rounds) runRest(start time.Time) {
 	var rest []*member
 	defer func() { r.end(nil, rest, time.Since(start)) }()
 	rest, _ = r.goOn()
 }
 
-// join makes m wait, or lead when nobody does.
+// join makes m wait, or lead if there is no leader.
 func (r *rounds) join(m *member) (leads bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -127,7 +127,7 @@ func (r *rounds) join(m *member) (leads bool) {
 	return m.lead
 }
 
-// expecting reports whether a round should wait for more calls.
+// expecting reports whether a batch should wait for more calls.
 func (r *rounds) expecting() bool { return r.due > 0 && r.rows < r.limit }
 
 // notify leaves a token, unless there is one.
@@ -138,8 +138,7 @@ func notify(c chan struct{}) {
 	}
 }
 
-// withdraw takes a call that is cancelled back, unless it is in a round or has
-// one to run.
+// withdraw removes a cancelled call, unless it is in a batch or has one to run.
 func (r *rounds) withdraw(m *member) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -153,8 +152,8 @@ func (r *rounds) withdraw(m *member) bool {
 	return true
 }
 
-// gather takes the calls of the next round, of which m is the first. It is
-// false when m was cancelled before the others were there; then the next one in
+// gather takes the calls of the next batch, of which m is the first. It returns
+// false when m was cancelled before the others arrived; then the next one in
 // turn leads.
 func (r *rounds) gather(m *member) bool {
 	r.mu.Lock()
@@ -183,8 +182,8 @@ func (r *rounds) gather(m *member) bool {
 	return true
 }
 
-// await sleeps, without the lock, until there may be nothing to wait for or d
-// has passed. It is false when m is cancelled.
+// await sleeps, without the lock, until the wait may be over or d has passed.
+// It returns false when m is cancelled.
 func (r *rounds) await(m *member, d time.Duration) bool {
 	if r.timer == nil {
 		r.timer = time.NewTimer(d)
@@ -194,7 +193,7 @@ func (r *rounds) await(m *member, d time.Duration) bool {
 	r.gathering = true
 	defer func() { r.gathering = false }()
 	r.mu.Unlock()
-	defer r.mu.Lock() // which the caller gives back, whatever happens here
+	defer r.mu.Lock() // which the caller releases, whatever happens here
 	defer r.timer.Stop()
 	select {
 	case <-r.look:
@@ -205,7 +204,7 @@ func (r *rounds) await(m *member, d time.Duration) bool {
 	return true
 }
 
-// pass lets the first that waits lead, if any does.
+// pass lets the first waiting call lead, if there is one.
 func (r *rounds) pass() {
 	if r.busy = len(r.waiting) > 0; r.busy {
 		r.waiting[0].lead = true
@@ -213,8 +212,8 @@ func (r *rounds) pass() {
 	}
 }
 
-// end lets go who stayed in a round that m led, nil when that has left, and passes
-// on.
+// end releases the calls that stayed in a batch that m led (m is nil when it
+// has left), and passes on.
 func (r *rounds) end(m *member, rest []*member, took time.Duration) {
 	now := time.Now()
 	r.mu.Lock()
@@ -234,6 +233,6 @@ func (r *rounds) end(m *member, rest []*member, took time.Duration) {
 			o.wake <- struct{}{}
 		}
 	}
-	clear(r.batch) // which rest lies in: a member is its session's to drop
+	clear(r.batch) // which rest is part of: a member is its session's to drop
 	r.pass()
 }

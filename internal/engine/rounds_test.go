@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// theatre runs rounds that take a time by the clock of a bubble, and writes down
-// who took part in each and when it began.
+// theatre runs batches that take a time by the clock of a bubble, and records
+// the calls in each and when it began.
 type theatre struct {
 	r     *rounds
 	begin time.Time
@@ -44,9 +44,9 @@ func actor(n, rows int) *member {
 
 const ms = time.Millisecond
 
-// TestRounds plays out who runs with whom, and when. Each actor acts at the
-// times that are listed: the time from its last turn's end, or from the start,
-// to the next.
+// TestRounds plays out which calls share a batch, and when. Each actor acts at
+// the listed times: the time from its last turn's end, or from the start, to
+// the next.
 func TestRounds(t *testing.T) {
 	const took = 100 * ms
 	for _, c := range []struct {
@@ -69,7 +69,7 @@ func TestRounds(t *testing.T) {
 		{
 			name: "who has come back soon before is waited for", limit: 8,
 			pauses: [][]time.Duration{{0, 2 * ms, 2 * ms, 2 * ms}, {10 * ms, 20 * ms, 20 * ms}},
-			// Nothing is known of either until it has come back once.
+			// Nothing is known of either until it has returned once.
 			want: []string{"0s 0", "100ms 1", "200ms 0", "302ms 1+0", "422ms 0+1"},
 		},
 		{
@@ -181,8 +181,8 @@ func TestRoundsCancelled(t *testing.T) {
 	})
 }
 
-// TestRoundsAtRandom holds that every call runs once, in a round within the
-// limit, and that rounds do not overlap.
+// TestRoundsAtRandom verifies that every call runs once, in a batch within the
+// limit, and that batches do not overlap.
 func TestRoundsAtRandom(t *testing.T) {
 	const actors, turns, limit = 9, 200, 5
 	running, ran := 0, 0

@@ -8,36 +8,37 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 )
 
-// together runs calls of one program side by side: each group that multiplies
+// together runs calls of one program in a batch: each group that multiplies
 // with a matrix which the device wants to read once is one product of all their
-// rows, and everything else runs for each call by itself. Products give
-// a row the same bits whatever rows it is computed with, so each call computes
-// what it computes alone.
+// rows, and everything else runs for each call separately. Products give a row
+// the same bits whatever other rows they compute, so each call computes what it
+// computes alone.
 type together struct {
 	rounds *rounds
 	joint  []bool  // by group
-	outs   []int32 // shape classes of what joint groups give
+	outs   []int32 // shape classes of the outputs of joint groups
 	batch  device.Batch
 	eachOf func(i int) // runs groups of member i
 	halt   halt.Func   // stopped
 
-	// Of the round that runs.
+	// Of the running batch.
 	e       *Engine
 	members []*member
 	runs    []device.Run
-	mem     device.Buffer // of its products, nil where there is none
+	mem     device.Buffer // of its products, nil if there is none
 	halts   bool          // it has several members, and halt is asked
-	// The groups between from and to are under way: one product, or groups that run for each
-	// call. done is how many of the members are.
+	// The groups between from and to are in progress: one product, or groups
+	// that run for each call. done is the number of members that completed
+	// them.
 	from, to, done int
 	started        bool // the product has been started
-	apart          bool // the product is computed by each call
-	begun          bool // it has what memory it gets
-	orphaned       bool // the member that leads has left
+	apart          bool // each call computes the product separately
+	begun          bool // it has taken its memory
+	orphaned       bool // the leading member has left
 }
 
-// newTogether is how calls of a program run together; nil where no matrix is
-// worth being read for several of them.
+// newTogether decides how calls of a program are batched; nil where no matrix
+// is worth sharing among several of them.
 func newTogether(p *Program, opts Options) *together {
 	joint := p.code.Joint()
 	if opts.MaxBatch < 2 || opts.plain || joint == nil {
@@ -56,12 +57,12 @@ func newTogether(p *Program, opts Options) *together {
 	return t
 }
 
-// jointApart is the work, see [program.Work], that a call of a round may do by
-// itself between two joint products. The others wait for it, those that are cancelled
-// too: about 10 ms.
+// jointApart is the work, see [program.Work], that a call of a batch may do
+// separately between two joint products. The others wait for it, including
+// cancelled ones: about 10 ms.
 const jointApart = 1 << 27
 
-// compute runs the call's groups, in a round with other calls where its
+// compute runs the call's groups, in a batch with other calls where its
 // products have few rows.
 func (c *Call) compute(ctx context.Context) error {
 	if !c.Gathers() {
@@ -76,10 +77,10 @@ func (c *Call) compute(ctx context.Context) error {
 	return m.err
 }
 
-// Gathers reports whether the call waits, when it runs, for calls of the same
-// program in other sessions that run, to be run together with those that wait
-// like it: whether its products have rows, and few enough that there is room for
-// as many again, and it does little beside them.
+// Gathers reports whether the call, when it runs, waits for running calls of
+// the same program in other sessions to form a batch. It does so if its
+// products have rows, few enough that as many again would fit, and if it does
+// little work besides them.
 func (c *Call) Gathers() bool {
 	t, rows := c.b.prog.together, 0
 	if t == nil {
@@ -93,9 +94,9 @@ func (c *Call) Gathers() bool {
 	return rows > 0 && 2*rows <= t.rounds.limit && c.b.bound.Apart(t.joint) <= jointApart
 }
 
-// run runs a round on the goroutine of the first of its members, who leads. A call
-// that fails or is cancelled leaves it at once, and the others go on. When the
-// leader leaves run returns early, and somebody else has to call goOn.
+// run runs a batch on the goroutine of its first member, the leader. A call
+// that fails or is cancelled leaves it at once, and the others continue. When
+// the leader leaves, run returns early, and another goroutine must call goOn.
 func (t *together) run(members []*member) (stay []*member, over bool) {
 	t.e, t.members = members[0].call.s.e, members
 	t.from, t.to, t.done, t.orphaned, t.started, t.mem = 0, 0, 0, false, false, nil
@@ -105,8 +106,8 @@ func (t *together) run(members []*member) (stay []*member, over bool) {
 	return t.goOn()
 }
 
-// begin takes the memory of the products. Without it each call computes its own,
-// for which it has what it needs.
+// begin takes the memory of the products. Without it each call computes its
+// own, for which it has enough.
 func (t *together) begin() {
 	for _, m := range t.members {
 		m.call.measure()
@@ -124,10 +125,10 @@ func (t *together) begin() {
 	t.e.joined.Add(int64(len(t.members)))
 }
 
-// goOn runs what is left of a round.
+// goOn runs the rest of a batch.
 func (t *together) goOn() (stay []*member, over bool) {
 	defer func() {
-		if r := recover(); r != nil { // nobody waits for ever
+		if r := recover(); r != nil { // no call waits for ever
 			for _, m := range t.members {
 				m.settle(device.Caught(r))
 			}
@@ -162,8 +163,8 @@ func (t *together) goOn() (stay []*member, over bool) {
 	return t.members, true
 }
 
-// stopped reports whether a member is cancelled: those that are wait for a chunk of
-// a product, or a part of another member's run, and no longer.
+// stopped reports whether a member is cancelled: a cancelled one waits for a
+// chunk of a product, or a part of another member's run, and no longer.
 func (t *together) stopped() bool {
 	for _, m := range t.members {
 		if m.ctx.Err() != nil {
@@ -205,8 +206,8 @@ func (t *together) groups() {
 	}
 }
 
-// part lets go the calls that have failed or are cancelled. It returns how many of
-// those were among the first few.
+// part releases the calls that have failed or are cancelled. It returns how
+// many of those were among the first few.
 func (t *together) part(first int) (gone int) {
 	stay := t.members[:0]
 	for i, m := range t.members {
@@ -233,7 +234,7 @@ func (t *together) part(first int) (gone int) {
 	return gone
 }
 
-// each runs groups for each call by itself.
+// each runs groups for each call separately.
 func (t *together) each() {
 	t.done = t.batch.Each(t.done, len(t.members), t.halt, t.eachOf)
 	if t.done -= t.part(t.done); t.done == len(t.members) {
@@ -251,7 +252,7 @@ func (m *member) groups(from, to int) {
 	m.at, m.err = m.call.groups(m.ctx, from, to)
 }
 
-// product runs a group that is a product, for all calls as one, or goes on with
+// product runs a group that is a product, for all calls together, or continues
 // it.
 func (t *together) product() {
 	start := time.Now()
@@ -261,7 +262,7 @@ func (t *together) product() {
 	}
 	whole, err := t.batch.Continue(t.halt)
 	if err != nil {
-		t.apart, t.started, t.done = true, false, 0 // by itself, each finds out whether the fault is its own
+		t.apart, t.started, t.done = true, false, 0 // separately, so that each finds out whether the fault is its own
 		return
 	}
 	each := time.Since(start) / time.Duration(len(t.members))
