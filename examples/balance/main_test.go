@@ -134,7 +134,7 @@ func TestFailures(t *testing.T) {
 		says string
 	}{
 		{"no worker", 1, []string{"-executors", "local:,tcp://127.0.0.1:1"}, "unreachable"},
-		{"no URL", 1, []string{"-executors", "here"}, "no executor"},
+		{"no URL", 1, []string{"-executors", "here"}, "not an executor"},
 		{"no sessions", 2, []string{"-sessions", "0"}, "-sessions"},
 		{"unknown flag", 2, []string{"-nothing"}, "-nothing"},
 	} {

@@ -16,7 +16,7 @@ import (
 // one for scratch memory of the device, and one for memory of this process for
 // inputs.
 type arenas[T any] struct {
-	account *budget.Budget
+	budget  *budget.Budget
 	alloc   func(n int) (T, error)
 	release func(T)
 	size    func(T) int
@@ -28,9 +28,9 @@ type arenas[T any] struct {
 }
 
 // scratchArenas are regions of a device's scratch memory.
-func scratchArenas(account *budget.Budget, d device.Device) *arenas[device.Buffer] {
+func scratchArenas(total *budget.Budget, d device.Device) *arenas[device.Buffer] {
 	return &arenas[device.Buffer]{
-		account: account,
+		budget: total,
 		alloc: func(n int) (device.Buffer, error) {
 			return d.Alloc(context.Background(), device.UseScratch, n)
 		},
@@ -40,9 +40,9 @@ func scratchArenas(account *budget.Budget, d device.Device) *arenas[device.Buffe
 }
 
 // hostArenas are regions of this process's memory, which inputs are received into.
-func hostArenas(account *budget.Budget) *arenas[[]byte] {
+func hostArenas(total *budget.Budget) *arenas[[]byte] {
 	return &arenas[[]byte]{
-		account: account,
+		budget: total,
 		alloc: func(n int) ([]byte, error) {
 			b, err := memory.Map(n)
 			if err != nil {
@@ -112,7 +112,7 @@ func (a *arenas[T]) get(n int) (b T, err error) {
 		return b, nil
 	}
 	for _, size := range arenaSizes(n) {
-		if err = a.account.Reserve(budget.Scratch, int64(size), "scratch memory"); err == nil {
+		if err = a.budget.Reserve(budget.Scratch, int64(size), "scratch memory"); err == nil {
 			return a.mapped(size)
 		}
 	}
@@ -123,7 +123,7 @@ func (a *arenas[T]) get(n int) (b T, err error) {
 func (a *arenas[T]) mapped(size int) (T, error) {
 	b, err := a.alloc(size)
 	if err != nil {
-		a.account.Release(budget.Scratch, int64(size))
+		a.budget.Release(budget.Scratch, int64(size))
 	}
 	return b, err
 }
@@ -177,7 +177,7 @@ func (a *arenas[T]) dropLater(b T) bool {
 func (a *arenas[T]) drop(b T) {
 	n := a.size(b)
 	a.release(b)
-	a.account.Release(budget.Scratch, int64(n))
+	a.budget.Release(budget.Scratch, int64(n))
 }
 
 // Idle implements [budget.Holder].

@@ -116,9 +116,9 @@ func (b *binding) takeAll(s *Session) error {
 
 // DropBindings drops idle bindings of sessions of a memory budget, n bytes if
 // there are as many.
-func (e *Engine) DropBindings(a Account, n int64) {
+func (e *Engine) DropBindings(a TenantBudget, n int64) {
 	for _, s := range (idleBindings{e}).sessions() {
-		if n > 0 && s.account.payer == a {
+		if n > 0 && s.budget.payer == a {
 			n -= s.dropIdle()
 		}
 	}

@@ -41,7 +41,7 @@ func TestBindingsAreEvicted(t *testing.T) {
 		require.Equal(t, p.bound, purses[i].used, "the tenant pays for it")
 	}
 	require.Zero(t, purses[0].used, "what was used longest ago has gone")
-	require.NoError(t, runChain(t, sessions[0], p), "and is made anew")
+	require.NoError(t, runChain(t, sessions[0], p), "and is made again")
 	for i := range sessions {
 		sessions[i].Close()
 		require.Zero(t, purses[i].used)

@@ -21,11 +21,11 @@ type Call struct {
 	b       *binding
 	staged  [][]byte // input memory owned by the call
 	arena   device.Buffer
-	spare   int64   // reserved for copies of outputs
-	growing int64   // reserved for states that will grow, until they do
-	grown   int64   // taken from the session's budget for the same
-	keeping int64   // reserved for outputs that will be retained
-	used    []*kept // inputs that are retained values
+	spare   int64       // reserved for copies of outputs
+	growing int64       // reserved for states that will grow, until they do
+	grown   int64       // taken from the session's budget for the same
+	keeping int64       // reserved for outputs that will be retained
+	used    []*retained // inputs that are retained values
 	outputs []output
 	aside   []device.Buffer // by state: its new value until it is copied, nil for most
 	copies  [][]byte        // memory of outputs that are stored outside the arena
@@ -273,10 +273,10 @@ func (c *Call) giveBack() {
 			c.s.e.host.put(m)
 		}
 	}
-	c.s.e.account.Release(budget.Scratch, c.spare)
-	c.s.e.account.Release(budget.Retained, c.keeping)
-	c.s.e.account.Release(budget.State, c.growing)
-	c.s.account.Give(c.keeping + c.grown)
+	c.s.e.budget.Release(budget.Scratch, c.spare)
+	c.s.e.budget.Release(budget.Retained, c.keeping)
+	c.s.e.budget.Release(budget.State, c.growing)
+	c.s.budget.Give(c.keeping + c.grown)
 	c.arena, c.spare, c.keeping, c.growing, c.grown = nil, 0, 0, 0, 0
 	clear(c.staged)
 	c.dropOutputs()

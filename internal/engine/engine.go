@@ -84,7 +84,7 @@ type Engine struct {
 	// pageRows is the number of positions in a page of carried state.
 	pageRows    int
 	addressable bool // this process can address the device's memory
-	account     *budget.Budget
+	budget      *budget.Budget
 	store       *store
 	arenas      *arenas[device.Buffer]
 	host        *arenas[[]byte] // for inputs that the engine is asked to receive
@@ -104,7 +104,7 @@ type Engine struct {
 	profile  map[string]time.Duration // by label of a group, of dropped programs
 	profiled map[*Program]struct{}    // programs that have a profile
 
-	runs, ops, plansSeen, kernelNS, rounds, joined atomic.Int64
+	runs, ops, plansSeen, kernelNS, batches, batched atomic.Int64
 }
 
 // New starts an engine on a device that it opens.
@@ -134,31 +134,31 @@ func New(opts Options) (*Engine, error) {
 	if _, err := rand.Read(seed[:]); err != nil {
 		return nil, fmt.Errorf("genie: engine epoch: %w", err)
 	}
-	account := budget.New(opts.MemLimit)
+	total := budget.New(opts.MemLimit)
 	e := &Engine{
 		opts: opts, epoch: binary.LittleEndian.Uint64(seed[:]) | 1,
-		account: account, store: newStore(account),
+		budget: total, store: newStore(total),
 		programs: map[plan.Hash]*Program{}, sessions: map[*Session]struct{}{},
 	}
 	d, err := opts.Device(device.Options{
-		Threads: opts.Threads, Int8Weights: opts.Int8Weights, Budget: account, Reference: opts.plain, Fault: e.fault,
+		Threads: opts.Threads, Int8Weights: opts.Int8Weights, Budget: total, Reference: opts.plain, Fault: e.fault,
 	})
 	if err != nil {
 		return nil, err
 	}
-	e.device, e.arenas, e.host = d, scratchArenas(account, d), hostArenas(account)
+	e.device, e.arenas, e.host = d, scratchArenas(total, d), hostArenas(total)
 	e.pageRows, e.addressable = d.Info().PageRows, d.Info().HostAddressable
-	account.Register(budget.Spare, e.arenas)
-	account.Register(budget.Spare, e.host)
-	account.Register(budget.Derived, idleBindings{e})
-	account.Register(budget.Derived, unusedPrograms{e})
-	account.Register(budget.Unused, e.store)
+	total.Register(budget.Spare, e.arenas)
+	total.Register(budget.Spare, e.host)
+	total.Register(budget.Derived, idleBindings{e})
+	total.Register(budget.Derived, unusedPrograms{e})
+	total.Register(budget.Unused, e.store)
 	return e, nil
 }
 
 // Memory is the engine's memory budget. A worker's other memory is counted
 // there, too.
-func (e *Engine) Memory() *budget.Budget { return e.account }
+func (e *Engine) Memory() *budget.Budget { return e.budget }
 
 // Epoch is the random number of this incarnation of the engine's memory.
 func (e *Engine) Epoch() uint64 { return e.epoch }
@@ -207,15 +207,15 @@ func (e *Engine) Stats() transport.Stats {
 	st := e.counted()
 	st.PID, st.CPU = os.Getpid(), e.device.Info().Path
 	st.Runs, st.Ops, st.PlansSent = e.runs.Load(), e.ops.Load(), e.plansSeen.Load()
-	st.Batches, st.BatchedRuns = e.rounds.Load(), e.joined.Load()
+	st.Batches, st.BatchedRuns = e.batches.Load(), e.batched.Load()
 	st.KernelTime = time.Duration(e.kernelNS.Load())
-	weights, held := e.store.stats(), e.account.Held()
+	weights, held := e.store.stats(), e.budget.Held()
 	st.Weights, st.WeightsSent, st.WeightEvictions = weights.held, weights.received, weights.evicted
 	st.WeightBytes, st.PackedBytes = held[budget.Weights]+held[budget.Packed], held[budget.Packed]
 	st.StateBytes, st.RetainedBytes = held[budget.State], held[budget.Retained]
 	st.ScratchBytes, st.StagingBytes = held[budget.Scratch], held[budget.Staging]
 	st.PlanBytes, st.BufferBytes = held[budget.Plans], held[budget.Buffers]
-	st.MemoryUsed, st.MemoryLimit = e.account.Used(), e.account.Limit()
+	st.MemoryUsed, st.MemoryLimit = e.budget.Used(), e.budget.Limit()
 	st.PeakRSS = memory.PeakRSS()
 	return st
 }

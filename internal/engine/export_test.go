@@ -24,14 +24,14 @@ func NewReference(opts Options, plain bool) (*Engine, error) {
 	return New(opts)
 }
 
-// HoldRounds acts as if a batch of p were running: its calls wait until
+// HoldBatches acts as if a batch of p were running: its calls wait until
 // release, and then run in batches. waiting is the number of waiting calls.
-func HoldRounds(p *Program) (waiting func() int, release func()) {
-	r := p.together.rounds
+func HoldBatches(p *Program) (waiting func() int, release func()) {
+	r := p.batching.batcher
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.busy {
-		panic("a round is under way")
+		panic("a batch is running")
 	}
 	r.busy = true
 	waiting = func() int {
@@ -50,7 +50,7 @@ func HoldRounds(p *Program) (waiting func() int, release func()) {
 // Joint lists the groups of a program that are products of all calls of a
 // batch, and the number of all groups.
 func Joint(p *Program) (joint []int, groups int) {
-	for i, is := range p.together.joint {
+	for i, is := range p.batching.joint {
 		if is {
 			joint = append(joint, i)
 		}

@@ -231,7 +231,7 @@ func (f *fuzzed) run(t *testing.T, call fuzzCall) ([]transport.Tensor, error) {
 		x, h := c.Output(i)
 		if o.Place == plan.Retain {
 			if x, err = f.s.Read(h); err != nil {
-				return nil, errors.Join(errors.New("a value that was just kept"), err)
+				return nil, errors.Join(errors.New("a value that was just retained"), err)
 			}
 			f.s.Release(h)
 		}

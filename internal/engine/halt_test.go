@@ -64,7 +64,7 @@ func (z zeros) stopsSoon(t *testing.T, e *Engine, p *plan.Plan) {
 		s.Close()
 		cancel()
 		// Its memory goes back to the system.
-		require.Eventually(t, func() bool { return e.account.Held()[budget.Scratch] < 16<<20 }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return e.budget.Held()[budget.Scratch] < 16<<20 }, 5*time.Second, time.Millisecond)
 	}
 	require.LessOrEqual(t, best, soon())
 }

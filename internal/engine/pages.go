@@ -60,7 +60,7 @@ func (st *state) piece(i int) device.Piece {
 // more, whose memory has been reserved.
 func (s *Session) replacePages(st *state, keep int, more []*page) {
 	gone := st.pages[keep:]
-	s.account.Give(max(int64(pagesSize(gone)-pagesSize(more)), 0)) // the rest has been taken
+	s.budget.Give(max(int64(pagesSize(gone)-pagesSize(more)), 0)) // the rest has been taken
 	for i, p := range gone {
 		s.e.dropPage(p)
 		gone[i] = nil
@@ -74,7 +74,7 @@ func (e *Engine) dropPage(p *page) {
 	if p.refs.Add(-1) == 0 {
 		n := p.size()
 		e.device.Free(device.UseState, p.mem)
-		e.account.Release(budget.State, int64(n))
+		e.budget.Release(budget.State, int64(n))
 	}
 }
 
@@ -145,7 +145,7 @@ func (s *Session) adopt(list []*state) (taken bool, err error) {
 	for _, st := range list {
 		size += st.size()
 	}
-	if err := s.account.Take(int64(size)); err != nil {
+	if err := s.budget.Take(int64(size)); err != nil {
 		return false, err
 	}
 	for _, st := range list {

@@ -77,9 +77,9 @@ func TestPanicLeavesNoLock(t *testing.T) {
 			require.NoError(t, err)
 			p, err := e.Compile(appendPlan())
 			require.NoError(t, err)
-			account := &purse{limit: 1 << 30}
+			total := &purse{limit: 1 << 30}
 			s := e.NewSession()
-			s.Charge(account)
+			s.Charge(total)
 			require.NoError(t, appendCall(s, p, 0, 3))
 			planted.at = c.at
 			within(t, "the call", func() { err = appendCall(s, p, 3, 1000) })
@@ -104,7 +104,7 @@ func TestPanicLeavesNoLock(t *testing.T) {
 			within(t, "Reset", s.Reset)
 			within(t, "Close", s.Close)
 			within(t, "Close", other.Close)
-			require.Zero(t, account.used)
+			require.Zero(t, total.used)
 			held := e.Memory().Held()
 			require.Zero(t, held[budget.State])
 			require.Zero(t, held[budget.Retained])

@@ -28,7 +28,7 @@ type Program struct {
 	// replaced.
 	crossed []bool
 
-	together *together       // how calls are batched, nil where they are not; it alone changes
+	batching *batching       // how calls are batched, nil where they are not; it alone changes
 	size     int64           // bytes, see [Program.measure]
 	bound    int64           // bytes of a binding
 	profile  []time.Duration // under the engine's lock: by group, nil where nothing was measured
@@ -62,7 +62,7 @@ func (e *Engine) compile(p *plan.Plan, w *op.Work) (*Program, error) {
 	}
 	prog.listKeys()
 	prog.findCrossed()
-	prog.together = newTogether(prog, e.opts)
+	prog.batching = newBatching(prog, e.opts)
 	return prog, nil
 }
 

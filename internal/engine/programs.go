@@ -69,13 +69,13 @@ func (e *Engine) CompileHashed(ctx context.Context, p *plan.Plan, h plan.Hash, p
 // hold adds a new program to the unused ones.
 func (e *Engine) hold(prog *Program) (*Program, error) {
 	prog.measure()
-	if err := e.account.Reserve(budget.Plans, prog.size, "a compiled plan"); err != nil {
+	if err := e.budget.Reserve(budget.Plans, prog.size, "a compiled plan"); err != nil {
 		return nil, err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if other, ok := e.programs[prog.hash]; ok {
-		e.account.Release(budget.Plans, prog.size)
+		e.budget.Release(budget.Plans, prog.size)
 		return other, nil
 	}
 	prog.counted = true
@@ -120,7 +120,7 @@ func (e *Engine) uncount(p *Program) {
 	e.forgetProfile(p)
 	if p.counted {
 		p.counted = false
-		e.account.Release(budget.Plans, p.size)
+		e.budget.Release(budget.Plans, p.size)
 	}
 }
 
@@ -196,7 +196,7 @@ func (e *Engine) enter(p *Program) error {
 	if e.join(p, false) {
 		return nil
 	}
-	if err := e.account.Reserve(budget.Plans, p.size, "a compiled plan"); err != nil {
+	if err := e.budget.Reserve(budget.Plans, p.size, "a compiled plan"); err != nil {
 		return err
 	}
 	e.join(p, true)
@@ -209,7 +209,7 @@ func (e *Engine) join(p *Program, reserved bool) bool {
 	defer e.mu.Unlock()
 	switch {
 	case p.counted && reserved:
-		e.account.Release(budget.Plans, p.size)
+		e.budget.Release(budget.Plans, p.size)
 	case !p.counted && !reserved:
 		return false
 	}

@@ -99,7 +99,7 @@ func TestPrepareTakesNothing(t *testing.T) {
 	a, b := sessions[0], sessions[1]
 	c, err := kept(a)
 	require.NoError(t, err)
-	require.EqualValues(t, 8*rows+keptHead, e.Stats().RetainedBytes, "on the Go heap, and in the account")
+	require.EqualValues(t, 8*rows+keptHead, e.Stats().RetainedBytes, "on the Go heap, and in the budget")
 	held := e.Memory().Held()
 	_, err = kept(b)
 	held[budget.Plans] += p.bound // which b retains for its next call
@@ -120,9 +120,9 @@ func TestPrepareTakesNothing(t *testing.T) {
 	c.Release()
 }
 
-// TestTogetherInLittleMemory has more concurrent sessions than memory: each run
+// TestBatchesInLittleMemory has more concurrent sessions than memory: each run
 // is done in full or refused in full, and the limit holds at every moment.
-func TestTogetherInLittleMemory(t *testing.T) {
+func TestBatchesInLittleMemory(t *testing.T) {
 	const limit = 120 << 10
 	e := open(t, Options{Device: cpu.Open, Threads: 2, MemLimit: limit})
 	p, err := e.Compile(squarePlan(1))

@@ -141,18 +141,18 @@ func (b *binding) takeMemory(s *Session) error {
 			amounts[budget.State] += int64(g.added())
 			grown += int64(g.added() - g.dropped())
 		}
-		if err = s.account.Take(grown + keeping); err != nil {
+		if err = s.budget.Take(grown + keeping); err != nil {
 			continue
 		}
-		if err = e.account.ReserveAll(amounts, b.purpose(&amounts)); err != nil {
-			s.account.Give(grown + keeping)
+		if err = e.budget.ReserveAll(amounts, b.purpose(&amounts)); err != nil {
+			s.budget.Give(grown + keeping)
 			continue
 		}
 		if arena > 0 {
 			if c.arena, err = e.arenas.mapped(arena); err != nil {
 				amounts[budget.Scratch] -= int64(arena)
-				e.account.ReleaseAll(amounts)
-				s.account.Give(grown + keeping)
+				e.budget.ReleaseAll(amounts)
+				s.budget.Give(grown + keeping)
 				return err
 			}
 		}

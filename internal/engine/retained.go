@@ -9,9 +9,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// kept is a value that the session retains. The session's lock guards what
+// retained is a value that the session retains. The session's lock guards what
 // changes.
-type kept struct {
+type retained struct {
 	dtype plan.DType
 	shape []int
 	mem   device.Buffer
@@ -42,28 +42,28 @@ func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
 
 // hostBytes is the content of a retained value in use, in memory of this
 // process.
-func (s *Session) hostBytes(k *kept) ([]byte, error) {
+func (s *Session) hostBytes(k *retained) ([]byte, error) {
 	if s.e.addressable || k.n == 0 {
 		return s.e.device.Bytes(k.mem, k.n)
 	}
 	n := int64(k.n)
-	if err := s.account.Take(n); err != nil {
+	if err := s.budget.Take(n); err != nil {
 		return nil, err
 	}
-	if err := s.e.account.Reserve(budget.Retained, n, "a copy of a retained value"); err != nil {
-		s.account.Give(n)
+	if err := s.e.budget.Reserve(budget.Retained, n, "a copy of a retained value"); err != nil {
+		s.budget.Give(n)
 		return nil, err
 	}
 	data, err := s.e.device.Bytes(k.mem, k.n)
 	if err != nil || !s.hasHost(k, data) {
-		s.account.Give(n)
-		s.e.account.Release(budget.Retained, n)
+		s.budget.Give(n)
+		s.e.budget.Release(budget.Retained, n)
 	}
 	return data, err
 }
 
 // hasHost records a copy of a retained value, unless there is one by now.
-func (s *Session) hasHost(k *kept, data []byte) bool {
+func (s *Session) hasHost(k *retained, data []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k.host != nil {
@@ -75,7 +75,7 @@ func (s *Session) hasHost(k *kept, data []byte) bool {
 
 // use finds a retained value, which is not freed until unuse, and its copy in
 // memory of this process, if there is one.
-func (s *Session) use(h transport.Handle) (k *kept, host []byte, err error) {
+func (s *Session) use(h transport.Handle) (k *retained, host []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k, err = s.find(h); err != nil {
@@ -86,7 +86,7 @@ func (s *Session) use(h transport.Handle) (k *kept, host []byte, err error) {
 }
 
 // unuse ends a use.
-func (s *Session) unuse(k *kept) {
+func (s *Session) unuse(k *retained) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k.users--; k.users == 0 && k.gone {
@@ -94,11 +94,11 @@ func (s *Session) unuse(k *kept) {
 	}
 }
 
-func (s *Session) find(h transport.Handle) (*kept, error) {
+func (s *Session) find(h transport.Handle) (*retained, error) {
 	if err := s.usable(); err != nil {
 		return nil, err
 	}
-	k := s.kept[h.ID]
+	k := s.retained[h.ID]
 	if k == nil || h.Session != s.id || h.Epoch != s.e.epoch || h.Generation != k.gen {
 		return nil, fmt.Errorf("%w: value %d of session %d", transport.ErrStaleHandle, h.ID, h.Session)
 	}
@@ -112,7 +112,7 @@ func (s *Session) Release(hs ...transport.Handle) {
 	defer s.mu.Unlock()
 	for _, h := range hs {
 		if k, err := s.find(h); err == nil {
-			delete(s.kept, h.ID)
+			delete(s.retained, h.ID)
 			s.forget(k)
 		}
 	}
@@ -120,17 +120,17 @@ func (s *Session) Release(hs ...transport.Handle) {
 
 // forget frees a retained value, now or after its last use. The caller holds
 // the session's lock.
-func (s *Session) forget(k *kept) {
+func (s *Session) forget(k *retained) {
 	if k.gone = true; k.users == 0 {
 		s.free(k)
 	}
 }
 
-func (s *Session) free(k *kept) {
+func (s *Session) free(k *retained) {
 	n := int64(k.n) + keptHead + int64(len(k.host))
 	s.e.device.Free(device.UseRetained, k.mem)
-	s.account.Give(n)
-	s.e.account.Release(budget.Retained, n)
+	s.budget.Give(n)
+	s.e.budget.Release(budget.Retained, n)
 }
 
 // keep retains a value whose memory is reserved.
@@ -139,6 +139,6 @@ func (s *Session) keep(t transport.Tensor, mem device.Buffer, n int) transport.H
 	defer s.mu.Unlock()
 	s.nextID++
 	s.gen++
-	s.kept[s.nextID] = &kept{dtype: t.DType, shape: t.Shape, mem: mem, n: n, gen: s.gen}
+	s.retained[s.nextID] = &retained{dtype: t.DType, shape: t.Shape, mem: mem, n: n, gen: s.gen}
 	return transport.Handle{Session: s.id, ID: s.nextID, Epoch: s.e.epoch, Generation: s.gen}
 }

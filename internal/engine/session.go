@@ -13,23 +13,23 @@ import (
 // Session owns carried state, retained values and bound programs. Its calls run
 // one at a time; different sessions run concurrently.
 type Session struct {
-	e       *Engine
-	id      uint64
-	account sessionAccount
-	last    atomic.Uint64 // call, by the engine's clock
+	e      *Engine
+	id     uint64
+	budget sessionBudget
+	last   atomic.Uint64 // call, by the engine's clock
 
-	run    sync.Mutex // held by the running call, by Reset and by Close
-	mu     sync.Mutex // guards the fields below
-	closed bool
-	broken error // a call panicked outside the kernels
-	states map[string]*state
-	kept   map[uint64]*kept
-	used   map[*Program]struct{} // programs whose weights stay while the session is open
-	bound  map[*Program]*binding
-	nextID uint64
-	gen    uint64
-	blank  []state
-	resets int // number of times that states was cleared
+	run      sync.Mutex // held by the running call, by Reset and by Close
+	mu       sync.Mutex // guards the fields below
+	closed   bool
+	broken   error // a call panicked outside the kernels
+	states   map[string]*state
+	retained map[uint64]*retained
+	used     map[*Program]struct{} // programs whose weights stay while the session is open
+	bound    map[*Program]*binding
+	nextID   uint64
+	gen      uint64
+	blank    []state
+	resets   int // number of times that states was cleared
 }
 
 // state is a carried value, in one page of memory or in several with equally
@@ -73,7 +73,7 @@ func (e *Engine) NewSession() *Session {
 	defer e.mu.Unlock()
 	e.nextID++
 	s := &Session{
-		e: e, id: e.nextID, account: sessionAccount{limit: e.opts.SessionMemory, payer: unbounded{}}, states: map[string]*state{}, kept: map[uint64]*kept{},
+		e: e, id: e.nextID, budget: sessionBudget{limit: e.opts.SessionMemory, payer: unbounded{}}, states: map[string]*state{}, retained: map[uint64]*retained{},
 		used: map[*Program]struct{}{}, bound: map[*Program]*binding{}, closed: e.closed,
 	}
 	if !e.closed {
@@ -102,7 +102,7 @@ func (s *Session) drop() {
 	}
 	s.closed = true
 	s.dropStates()
-	for _, k := range s.kept {
+	for _, k := range s.retained {
 		s.forget(k)
 	}
 	for p := range s.used {
@@ -111,7 +111,7 @@ func (s *Session) drop() {
 	for _, b := range s.bound {
 		s.uncharge(b.counted())
 	}
-	s.kept, s.used, s.bound = nil, nil, nil
+	s.retained, s.used, s.bound = nil, nil, nil
 }
 
 // endSession removes a closed session from the engine's.

@@ -130,12 +130,12 @@ func (b *binding) giveHeap(s *Session, more int64) {
 
 // charge takes n bytes for a binding of the session.
 func (s *Session) charge(n int64, purpose string) error {
-	if err := s.account.payer.Take(n); err != nil {
+	if err := s.budget.payer.Take(n); err != nil {
 		return err
 	}
-	err := s.e.account.Reserve(budget.Plans, n, purpose)
+	err := s.e.budget.Reserve(budget.Plans, n, purpose)
 	if err != nil {
-		s.account.payer.Give(n)
+		s.budget.payer.Give(n)
 	}
 	return err
 }
@@ -144,6 +144,6 @@ func (s *Session) uncharge(n int64) {
 	if n == 0 {
 		return
 	}
-	s.e.account.Release(budget.Plans, n)
-	s.account.payer.Give(n)
+	s.e.budget.Release(budget.Plans, n)
+	s.budget.payer.Give(n)
 }

@@ -49,11 +49,11 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 		tag := transport.NewPossessionHasher(*nonce, v.Storage, shape)
 		ww.tag = &tag
 	}
-	if err := e.account.ReserveAll(ww.amounts(), "a weight"); err != nil {
+	if err := e.budget.ReserveAll(ww.amounts(), "a weight"); err != nil {
 		return nil, err
 	}
 	if ww.to, err = p.code.LoadWeight(id, size); err != nil {
-		e.account.ReleaseAll(ww.amounts())
+		e.budget.ReleaseAll(ww.amounts())
 		return nil, err
 	}
 	return ww, nil
@@ -127,7 +127,7 @@ func (w *WeightWriter) unreserve(keeps device.Weight) {
 		a[kind(w.size.Packed)] -= keeps.Bytes()
 		a[budget.Plans] -= weightHead
 	}
-	w.e.account.ReleaseAll(a)
+	w.e.budget.ReleaseAll(a)
 }
 
 // Want is the size of the content in bytes.

@@ -37,7 +37,7 @@ func kind(packed bool) budget.Kind {
 // in one of its plans stays; the others are evicted, least recently used first,
 // when their memory is needed.
 type store struct {
-	account *budget.Budget
+	budget *budget.Budget
 
 	mu   sync.Mutex
 	held map[WeightKey]*weight // nil when closed
@@ -48,8 +48,8 @@ type store struct {
 	received, evicted int64
 }
 
-func newStore(account *budget.Budget) *store {
-	return &store{account: account, held: map[WeightKey]*weight{}, uses: map[WeightKey]int{}}
+func newStore(total *budget.Budget) *store {
+	return &store{budget: total, held: map[WeightKey]*weight{}, uses: map[WeightKey]int{}}
 }
 
 func (s *store) get(k WeightKey) *weight {
@@ -132,8 +132,8 @@ func (s *store) add(k WeightKey, w *weight) {
 func (s *store) release(w *weight) {
 	k, n := kind(w.on.Packed()), w.on.Bytes()
 	w.on.Free()
-	s.account.Release(k, n)
-	s.account.Release(budget.Plans, weightHead)
+	s.budget.Release(k, n)
+	s.budget.Release(budget.Plans, weightHead)
 }
 
 // Idle implements [budget.Holder].
@@ -205,7 +205,7 @@ func (e *Engine) Fits(p *Program, absent func(plan.Hash) bool) error {
 			need += size.Held + weightHead
 		}
 	}
-	return e.account.Check(need, "the weights of the plan")
+	return e.budget.Check(need, "the weights of the plan")
 }
 
 // KeepTags makes the engine retain, beside each weight that is loaded from now

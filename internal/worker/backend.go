@@ -41,7 +41,7 @@ type Engine interface {
 	Memory() *budget.Budget
 	// DropBindings drops bindings that sessions of a memory budget can make
 	// again, n bytes if there are as many.
-	DropBindings(a engine.Account, n int64)
+	DropBindings(a engine.TenantBudget, n int64)
 	NewSession() Session
 }
 
@@ -54,7 +54,7 @@ type Session interface {
 	Leave(p Program)
 	// Charge makes the session take its memory from a memory budget. It is
 	// called before the first call.
-	Charge(a engine.Account)
+	Charge(a engine.TenantBudget)
 	NewCall(ctx context.Context, p Program, bindings []int) (Call, error)
 	Read(h transport.Handle) (transport.Tensor, error)
 	Release(h ...transport.Handle)

@@ -8,43 +8,43 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 )
 
-// together runs calls of one program in a batch: each group that multiplies
+// batching runs calls of one program in a batch: each group that multiplies
 // with a matrix which the device wants to read once is one product of all their
 // rows, and everything else runs for each call separately. Products give a row
 // the same bits whatever other rows they compute, so each call computes what it
 // computes alone.
-type together struct {
-	rounds *rounds
-	joint  []bool  // by group
-	outs   []int32 // shape classes of the outputs of joint groups
-	batch  device.Batch
-	eachOf func(i int) // runs groups of member i
-	halt   halt.Func   // stopped
+type batching struct {
+	batcher *batcher
+	joint   []bool  // by group
+	outs    []int32 // shape classes of the outputs of joint groups
+	batch   device.Batch
+	eachOf  func(i int) // runs groups of call i
+	halt    halt.Func   // stopped
 
 	// Of the running batch.
-	e       *Engine
-	members []*member
-	runs    []device.Run
-	mem     device.Buffer // of its products, nil if there is none
-	halts   bool          // it has several members, and halt is asked
+	e     *Engine
+	calls []*batchCall
+	runs  []device.Run
+	mem   device.Buffer // of its products, nil if there is none
+	halts bool          // it has several calls, and halt is asked
 	// The groups between from and to are in progress: one product, or groups
-	// that run for each call. done is the number of members that completed
+	// that run for each call. done is the number of calls that completed
 	// them.
 	from, to, done int
 	started        bool // the product has been started
 	apart          bool // each call computes the product separately
 	begun          bool // it has taken its memory
-	orphaned       bool // the leading member has left
+	orphaned       bool // the leading call has left
 }
 
-// newTogether decides how calls of a program are batched; nil where no matrix
+// newBatching decides how calls of a program are batched; nil where no matrix
 // is worth sharing among several of them.
-func newTogether(p *Program, opts Options) *together {
+func newBatching(p *Program, opts Options) *batching {
 	joint := p.code.Joint()
 	if opts.MaxBatch < 2 || opts.plain || joint == nil {
 		return nil
 	}
-	t := &together{joint: joint, batch: p.code.NewBatch()}
+	t := &batching{joint: joint, batch: p.code.NewBatch()}
 	seen := map[int32]bool{}
 	for i := range p.Groups {
 		if out := p.Places[p.Groups[i].Out].Shape; joint[i] && !seen[out] {
@@ -52,8 +52,8 @@ func newTogether(p *Program, opts Options) *together {
 			t.outs = append(t.outs, out)
 		}
 	}
-	t.halt, t.eachOf = t.stopped, func(i int) { t.members[i].groups(t.from, t.to) }
-	t.rounds = newRounds(opts.MaxBatch, t.run, t.goOn)
+	t.halt, t.eachOf = t.stopped, func(i int) { t.calls[i].groups(t.from, t.to) }
+	t.batcher = newBatcher(opts.MaxBatch, t.run, t.resume)
 	return t
 }
 
@@ -70,9 +70,9 @@ func (c *Call) compute(ctx context.Context) error {
 		defer c.s.e.device.End()
 		return c.steps(ctx)
 	}
-	m, t := &c.b.member, c.b.prog.together
+	m, t := &c.b.batchCall, c.b.prog.batching
 	m.call, m.ctx, m.err, m.at = c, ctx, nil, 0
-	t.rounds.do(m)
+	t.batcher.do(m)
 	m.ctx = nil
 	return m.err
 }
@@ -82,7 +82,7 @@ func (c *Call) compute(ctx context.Context) error {
 // products have rows, few enough that as many again would fit, and if it does
 // little work besides them.
 func (c *Call) Gathers() bool {
-	t, rows := c.b.prog.together, 0
+	t, rows := c.b.prog.batching, 0
 	if t == nil {
 		return false
 	}
@@ -90,49 +90,49 @@ func (c *Call) Gathers() bool {
 		dims := c.b.bound.Dims[class]
 		rows = max(rows, c.b.bound.Elems[class]/max(dims[len(dims)-1], 1))
 	}
-	c.b.member.rows = rows
-	return rows > 0 && 2*rows <= t.rounds.limit && c.b.bound.Apart(t.joint) <= jointApart
+	c.b.batchCall.rows = rows
+	return rows > 0 && 2*rows <= t.batcher.limit && c.b.bound.Apart(t.joint) <= jointApart
 }
 
-// run runs a batch on the goroutine of its first member, the leader. A call
+// run runs a batch on the goroutine of its first call, the leader. A call
 // that fails or is cancelled leaves it at once, and the others continue. When
-// the leader leaves, run returns early, and another goroutine must call goOn.
-func (t *together) run(members []*member) (stay []*member, over bool) {
-	t.e, t.members = members[0].call.s.e, members
+// the leader leaves, run returns early, and another goroutine must call resume.
+func (t *batching) run(calls []*batchCall) (stay []*batchCall, over bool) {
+	t.e, t.calls = calls[0].call.s.e, calls
 	t.from, t.to, t.done, t.orphaned, t.started, t.mem = 0, 0, 0, false, false, nil
 	t.e.device.Begin()
-	t.begun = len(members) == 1
+	t.begun = len(calls) == 1
 	t.halts = !t.begun
-	return t.goOn()
+	return t.resume()
 }
 
 // begin takes the memory of the products. Without it each call computes its
 // own, for which it has enough.
-func (t *together) begin() {
-	for _, m := range t.members {
+func (t *batching) begin() {
+	for _, m := range t.calls {
 		m.call.measure()
 	}
 	var err error
 	rows := 0
-	for _, m := range t.members {
+	for _, m := range t.calls {
 		rows += m.rows
 	}
 	if t.mem, err = t.e.arenas.get(t.batch.Scratch(rows)); err != nil {
 		t.mem = nil
 		return
 	}
-	t.e.rounds.Add(1)
-	t.e.joined.Add(int64(len(t.members)))
+	t.e.batches.Add(1)
+	t.e.batched.Add(int64(len(t.calls)))
 }
 
-// goOn runs the rest of a batch.
-func (t *together) goOn() (stay []*member, over bool) {
+// resume runs the rest of a batch.
+func (t *batching) resume() (stay []*batchCall, over bool) {
 	defer func() {
 		if r := recover(); r != nil { // no call waits for ever
-			for _, m := range t.members {
+			for _, m := range t.calls {
 				m.settle(device.Caught(r))
 			}
-			stay, over = t.members, true
+			stay, over = t.calls, true
 		}
 		if over {
 			t.e.device.End()
@@ -144,9 +144,9 @@ func (t *together) goOn() (stay []*member, over bool) {
 		}
 	}()
 	if !t.halts {
-		m := t.members[0]
+		m := t.calls[0]
 		m.err = m.call.steps(m.ctx)
-		return t.members, true
+		return t.calls, true
 	}
 	if !t.begun {
 		t.begun = true
@@ -154,19 +154,19 @@ func (t *together) goOn() (stay []*member, over bool) {
 	}
 	t.orphaned = false
 	t.groups()
-	if t.orphaned && len(t.members) > 0 {
+	if t.orphaned && len(t.calls) > 0 {
 		return nil, false
 	}
-	for _, m := range t.members {
+	for _, m := range t.calls {
 		m.settle(nil)
 	}
-	return t.members, true
+	return t.calls, true
 }
 
-// stopped reports whether a member is cancelled: a cancelled one waits for a
-// chunk of a product, or a part of another member's run, and no longer.
-func (t *together) stopped() bool {
-	for _, m := range t.members {
+// stopped reports whether a call is cancelled: a cancelled one waits for a
+// chunk of a product, or a part of another call's run, and no longer.
+func (t *batching) stopped() bool {
+	for _, m := range t.calls {
 		if m.ctx.Err() != nil {
 			return true
 		}
@@ -175,7 +175,7 @@ func (t *together) stopped() bool {
 }
 
 // settle is the call's, a panic of which is an error of that call alone.
-func (m *member) settle(err error) {
+func (m *batchCall) settle(err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			m.err = m.call.s.breaks(r)
@@ -185,10 +185,10 @@ func (m *member) settle(err error) {
 	m.err = m.call.settle(m.ctx, m.at, err)
 }
 
-// groups runs the groups in order, until all members or the leader have left.
-func (t *together) groups() {
-	t.e.fault("round")
-	for len(t.members) > 0 && !t.orphaned {
+// groups runs the groups in order, until all calls or the leader have left.
+func (t *batching) groups() {
+	t.e.fault("batch")
+	for len(t.calls) > 0 && !t.orphaned {
 		if t.from == t.to {
 			if t.to == len(t.joint) {
 				return
@@ -208,9 +208,9 @@ func (t *together) groups() {
 
 // part releases the calls that have failed or are cancelled. It returns how
 // many of those were among the first few.
-func (t *together) part(first int) (gone int) {
-	stay := t.members[:0]
-	for i, m := range t.members {
+func (t *batching) part(first int) (gone int) {
+	stay := t.calls[:0]
+	for i, m := range t.calls {
 		if m.err == nil && m.at < len(t.joint) && m.ctx.Err() != nil {
 			m.err = device.Stopped(m.ctx)
 		}
@@ -230,20 +230,20 @@ func (t *together) part(first int) (gone int) {
 			m.wake <- struct{}{}
 		}
 	}
-	t.members = stay
+	t.calls = stay
 	return gone
 }
 
 // each runs groups for each call separately.
-func (t *together) each() {
-	t.done = t.batch.Each(t.done, len(t.members), t.halt, t.eachOf)
-	if t.done -= t.part(t.done); t.done == len(t.members) {
+func (t *batching) each() {
+	t.done = t.batch.Each(t.done, len(t.calls), t.halt, t.eachOf)
+	if t.done -= t.part(t.done); t.done == len(t.calls) {
 		t.from = t.to
 	}
 }
 
 // groups runs groups of one call.
-func (m *member) groups(from, to int) {
+func (m *batchCall) groups(from, to int) {
 	defer func() {
 		if r := recover(); r != nil {
 			m.err = device.Caught(r)
@@ -254,7 +254,7 @@ func (m *member) groups(from, to int) {
 
 // product runs a group that is a product, for all calls together, or continues
 // it.
-func (t *together) product() {
+func (t *batching) product() {
 	start := time.Now()
 	begins := !t.started
 	if begins {
@@ -265,8 +265,8 @@ func (t *together) product() {
 		t.apart, t.started, t.done = true, false, 0 // separately, so that each finds out whether the fault is its own
 		return
 	}
-	each := time.Since(start) / time.Duration(len(t.members))
-	for i, m := range t.members {
+	each := time.Since(start) / time.Duration(len(t.calls))
+	for i, m := range t.calls {
 		if m.err = t.batch.Fault(i); m.err == nil && whole {
 			m.at = t.to
 		}
@@ -282,9 +282,9 @@ func (t *together) product() {
 }
 
 // start begins the product of all calls.
-func (t *together) start() {
+func (t *batching) start() {
 	t.runs = t.runs[:0]
-	for _, m := range t.members {
+	for _, m := range t.calls {
 		m.at = t.from
 		t.runs = append(t.runs, m.call.b.run)
 	}

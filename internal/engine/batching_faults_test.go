@@ -72,9 +72,9 @@ func requireOthers(t *testing.T, p *speaking, voices, soloists []*voice, i int) 
 	}
 }
 
-// TestTogetherCancelled cancels each call of a batch at each of its groups. It
+// TestBatchCancelled cancels each call of a batch at each of its groups. It
 // leaves, its session is unchanged, and the others get their results.
-func TestTogetherCancelled(t *testing.T) {
+func TestBatchCancelled(t *testing.T) {
 	p, voices, soloists := trio(t)
 	for i := range voices {
 		for asked := 0; ; asked++ {
@@ -116,10 +116,10 @@ func (v *voice) rewind(t *testing.T) {
 	require.NoError(t, v.say(context.Background()))
 }
 
-// TestTogetherCancelledWhileWaiting is an error at once, of that call only.
-func TestTogetherCancelledWhileWaiting(t *testing.T) {
+// TestBatchCancelledWhileWaiting is an error at once, of that call only.
+func TestBatchCancelledWhileWaiting(t *testing.T) {
 	p, voices, soloists := trio(t)
-	waiting, release := engine.HoldRounds(p.prog)
+	waiting, release := engine.HoldBatches(p.prog)
 	ctx, cancel := context.WithCancel(context.Background())
 	errs := make([]error, 3)
 	gone := make(chan struct{})
@@ -148,10 +148,10 @@ func TestTogetherCancelledWhileWaiting(t *testing.T) {
 	requireOthers(t, p, voices, soloists, 1)
 }
 
-// TestTogetherFails makes one call of a batch fail: by a token that does not
+// TestBatchFails makes one call of a batch fail: by a token that does not
 // exist, and by a panic in each group of the program. It gets the error, and
 // the others their results.
-func TestTogetherFails(t *testing.T) {
+func TestBatchFails(t *testing.T) {
 	p, voices, soloists := trio(t)
 	for i := range voices {
 		token := voices[i].tokens[0]
@@ -192,10 +192,10 @@ func TestTogetherFails(t *testing.T) {
 	require.Less(t, whole, len(joint))
 }
 
-// TestTogetherPanics plants a panic in the common work of a batch: its calls
+// TestBatchPanics plants a panic in the common work of a batch: its calls
 // fail with it, whichever leads, and later batches run.
-func TestTogetherPanics(t *testing.T) {
-	for _, at := range []string{"round", "settle"} {
+func TestBatchPanics(t *testing.T) {
+	for _, at := range []string{"batch", "settle"} {
 		p, voices, _ := trio(t)
 		engine.PlantPanic(p.e, at)
 		failed := 0

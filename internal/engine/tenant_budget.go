@@ -6,9 +6,9 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Account is the memory budget of one tenant's sessions. It is safe for
+// TenantBudget is the memory budget of one tenant's sessions. It is safe for
 // concurrent use.
-type Account interface {
+type TenantBudget interface {
 	// Take counts n bytes before they are taken, or refuses them.
 	Take(n int64) error
 	// Give counts n bytes that have been released.
@@ -21,16 +21,16 @@ type unbounded struct{}
 func (unbounded) Take(int64) error { return nil }
 func (unbounded) Give(int64)       {}
 
-// sessionAccount is the memory budget of one session: its own limit, and the
+// sessionBudget is the memory budget of one session: its own limit, and the
 // budget of its tenant.
-type sessionAccount struct {
+type sessionBudget struct {
 	limit int64 // bytes; 0 for none
 	used  atomic.Int64
-	payer Account
+	payer TenantBudget
 }
 
-// Take implements [Account].
-func (p *sessionAccount) Take(n int64) error {
+// Take implements [TenantBudget].
+func (p *sessionBudget) Take(n int64) error {
 	if used := p.used.Add(n); p.limit > 0 && used > p.limit {
 		p.used.Add(-n)
 		return &transport.MemoryError{Need: n, Free: max(0, p.limit-used+n), Limit: p.limit, For: "state and retained values of one session"}
@@ -42,12 +42,12 @@ func (p *sessionAccount) Take(n int64) error {
 	return err
 }
 
-// Give implements [Account].
-func (p *sessionAccount) Give(n int64) {
+// Give implements [TenantBudget].
+func (p *sessionBudget) Give(n int64) {
 	p.used.Add(-n)
 	p.payer.Give(n)
 }
 
 // Charge makes the session take its memory, carried state and retained values,
 // from another budget too. It must be called before the session's first call.
-func (s *Session) Charge(a Account) { s.account.payer = a }
+func (s *Session) Charge(a TenantBudget) { s.budget.payer = a }

@@ -131,7 +131,7 @@ func (v *voice) say(ctx context.Context) error {
 
 // chorus runs voices in one batch and returns their errors.
 func chorus(p *speaking, voices []*voice, ctx func(i int) context.Context) []error {
-	waiting, release := engine.HoldRounds(p.prog)
+	waiting, release := engine.HoldBatches(p.prog)
 	errs := make([]error, len(voices))
 	var wg sync.WaitGroup
 	for i, v := range voices {
@@ -147,10 +147,10 @@ func chorus(p *speaking, voices []*voice, ctx func(i int) context.Context) []err
 
 func background(int) context.Context { return context.Background() }
 
-// TestTogetherSameBits lets sessions join and leave at every step, with caches
+// TestBatchSameBits lets sessions join and leave at every step, with caches
 // of different lengths, different sampling and different numbers of sequences,
 // and verifies that each gets the same bits as alone.
-func TestTogetherSameBits(t *testing.T) {
+func TestBatchSameBits(t *testing.T) {
 	for _, c := range []struct {
 		folder string
 		opts   engine.Options
@@ -213,7 +213,7 @@ func TestManyRowsRunApart(t *testing.T) {
 		sequences int
 		apart     bool
 	}{{1, false}, {3, false}, {4, true}, {6, true}, {9, true}} {
-		waiting, release := engine.HoldRounds(p.prog)
+		waiting, release := engine.HoldBatches(p.prog)
 		v := p.newVoice(0, c.sequences)
 		done := make(chan error, 1)
 		go func() { done <- v.say(context.Background()) }()

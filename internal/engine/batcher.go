@@ -21,36 +21,36 @@ const (
 	returnExtra = 50 * time.Microsecond
 )
 
-// rounds batches calls of one program, each from another session. A call that
+// batcher batches calls of one program, each from another session. A call that
 // arrives during a batch waits for the next one, which takes all waiting calls
 // in the order of arrival. The first of them gathers the batch and runs it on
 // its own goroutine. A lone call runs at once: it waits only for calls that
 // recently returned quickly.
-type rounds struct {
+type batcher struct {
 	limit int // maximum rows of a batch
 	// run runs the calls of a batch and returns those that stayed to its end;
 	// it releases the others earlier. When the batch is not over, its leader
-	// has left, and goOn runs the rest.
-	run  func(members []*member) (stay []*member, over bool)
-	goOn func() (stay []*member, over bool)
+	// has left, and resume runs the rest.
+	run    func(calls []*batchCall) (stay []*batchCall, over bool)
+	resume func() (stay []*batchCall, over bool)
 
 	mu      sync.Mutex
-	busy    bool      // a batch is being gathered or runs
-	waiting []*member // in the order of arrival
-	rows    int       // of the waiting calls
-	ended   int       // batches
-	due     int       // calls of the last batch that are waited for
-	until   time.Time // and until when
+	busy    bool         // a batch is being gathered or runs
+	waiting []*batchCall // in the order of arrival
+	rows    int          // of the waiting calls
+	ended   int          // batches
+	due     int          // calls of the last batch that are waited for
+	until   time.Time    // and until when
 
 	gathering bool
 	timer     *time.Timer   // of the leader that gathers
 	look      chan struct{} // a token: the wait may be over
-	batch     []*member     // of the running batch
+	batch     []*batchCall  // of the running batch
 }
 
-// member is a call that takes part in batches. A session has one for each of
+// batchCall is a call that takes part in batches. A session has one for each of
 // its programs.
-type member struct {
+type batchCall struct {
 	call *Call
 	ctx  context.Context //nolint:containedctx // of the call, while it runs
 	rows int             // of its products, at most
@@ -58,20 +58,20 @@ type member struct {
 	lead bool            // it gathers or runs a batch
 	err  error
 
-	// In a round.
+	// In a batch.
 	at int // the running group, or the one that failed
-	// What follows is guarded by the mutex of the rounds.
+	// What follows is guarded by the mutex of the batcher.
 	dueIn int           // the batch after which it is waited for
 	left  time.Time     // when that batch released it, while it is away
 	away  time.Duration // its last delay; 0 when unknown
 }
 
-func newRounds(limit int, run func(members []*member) ([]*member, bool), goOn func() ([]*member, bool)) *rounds {
-	return &rounds{limit: limit, run: run, goOn: goOn, look: make(chan struct{}, 1)}
+func newBatcher(limit int, run func(calls []*batchCall) ([]*batchCall, bool), resume func() ([]*batchCall, bool)) *batcher {
+	return &batcher{limit: limit, run: run, resume: resume, look: make(chan struct{}, 1)}
 }
 
 // do runs m's call in a batch. Its error is m.err.
-func (r *rounds) do(m *member) {
+func (r *batcher) do(m *batchCall) {
 	if !r.join(m) {
 		select {
 		case <-m.wake:
@@ -86,10 +86,10 @@ func (r *rounds) do(m *member) {
 		return
 	}
 	start := time.Now()
-	var rest []*member
+	var rest []*batchCall
 	over := true
 	defer func() {
-		m.lead = false // no other goroutine looks: a running member is in no list
+		m.lead = false // no other goroutine looks: a running call is in no list
 		if over {
 			r.end(m, rest, time.Since(start)) // or when nothing runs any more
 		}
@@ -100,14 +100,14 @@ func (r *rounds) do(m *member) {
 }
 
 // runRest runs the rest of a batch whose leader has gone.
-func (r *rounds) runRest(start time.Time) {
-	var rest []*member
+func (r *batcher) runRest(start time.Time) {
+	var rest []*batchCall
 	defer func() { r.end(nil, rest, time.Since(start)) }()
-	rest, _ = r.goOn()
+	rest, _ = r.resume()
 }
 
 // join makes m wait, or lead if there is no leader.
-func (r *rounds) join(m *member) (leads bool) {
+func (r *batcher) join(m *batchCall) (leads bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !m.left.IsZero() {
@@ -128,7 +128,7 @@ func (r *rounds) join(m *member) (leads bool) {
 }
 
 // expecting reports whether a batch should wait for more calls.
-func (r *rounds) expecting() bool { return r.due > 0 && r.rows < r.limit }
+func (r *batcher) expecting() bool { return r.due > 0 && r.rows < r.limit }
 
 // notify leaves a token, unless there is one.
 func notify(c chan struct{}) {
@@ -139,7 +139,7 @@ func notify(c chan struct{}) {
 }
 
 // withdraw removes a cancelled call, unless it is in a batch or has one to run.
-func (r *rounds) withdraw(m *member) bool {
+func (r *batcher) withdraw(m *batchCall) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i := slices.Index(r.waiting, m)
@@ -155,7 +155,7 @@ func (r *rounds) withdraw(m *member) bool {
 // gather takes the calls of the next batch, of which m is the first. It returns
 // false when m was cancelled before the others arrived; then the next one in
 // turn leads.
-func (r *rounds) gather(m *member) bool {
+func (r *batcher) gather(m *batchCall) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for r.expecting() {
@@ -184,7 +184,7 @@ func (r *rounds) gather(m *member) bool {
 
 // await sleeps, without the lock, until the wait may be over or d has passed.
 // It returns false when m is cancelled.
-func (r *rounds) await(m *member, d time.Duration) bool {
+func (r *batcher) await(m *batchCall, d time.Duration) bool {
 	if r.timer == nil {
 		r.timer = time.NewTimer(d)
 	} else {
@@ -205,7 +205,7 @@ func (r *rounds) await(m *member, d time.Duration) bool {
 }
 
 // pass lets the first waiting call lead, if there is one.
-func (r *rounds) pass() {
+func (r *batcher) pass() {
 	if r.busy = len(r.waiting) > 0; r.busy {
 		r.waiting[0].lead = true
 		r.waiting[0].wake <- struct{}{}
@@ -214,7 +214,7 @@ func (r *rounds) pass() {
 
 // end releases the calls that stayed in a batch that m led (m is nil when it
 // has left), and passes on.
-func (r *rounds) end(m *member, rest []*member, took time.Duration) {
+func (r *batcher) end(m *batchCall, rest []*batchCall, took time.Duration) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -233,6 +233,6 @@ func (r *rounds) end(m *member, rest []*member, took time.Duration) {
 			o.wake <- struct{}{}
 		}
 	}
-	clear(r.batch) // which rest is part of: a member is its session's to drop
+	clear(r.batch) // which rest is part of: a call is its session's to drop
 	r.pass()
 }
