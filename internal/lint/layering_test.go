@@ -124,6 +124,11 @@ var layers = []layer{
 
 	{"internal/workloadtest", []string{"genie", "internal/safetensors", "internal/worker/workertest", "semantic", "workloads"}},
 
+	{"internal/familytest", []string{
+		"genie", "internal/checkpoint/checkpointtest", "internal/pyjson", "internal/worker/workertest", "lazy", "semantic",
+		"workloads", "workloads/families",
+	}},
+
 	{"testdata/models", nil}, // the model that is built into the command
 
 	// Examples, as others would write them, use only what they can import.
@@ -205,7 +210,7 @@ var neverLinks = []struct {
 // testLibraries may be linked by tests and by packages made for tests.
 var testLibraries = []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak"}
 
-var forTests = []string{"transport/conformance", "internal/device/devicetest", "internal/worker/workertest", "internal/workloadtest", "internal/checkpoint/checkpointtest"}
+var forTests = []string{"transport/conformance", "internal/device/devicetest", "internal/worker/workertest", "internal/workloadtest", "internal/familytest", "internal/checkpoint/checkpointtest"}
 
 func TestLayers(t *testing.T) {
 	for _, p := range ours(t) {
