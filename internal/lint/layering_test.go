@@ -76,6 +76,12 @@ var layers = []layer{
 	{"internal/device/devicetest", []string{
 		"internal/budget", "internal/device", "internal/engine", "internal/op", "internal/planmaker", "transport", "transport/plan",
 	}},
+	{"internal/device/mixed", []string{
+		"internal/budget", "internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
+	}},
+	{"internal/device/null", []string{
+		"internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
+	}},
 	{"internal/host", []string{"internal/device/...", "internal/engine", "internal/memory", "transport"}},
 	{"transport/local", []string{"internal/engine", "internal/host", "internal/memory", "transport", "transport/loops", "transport/plan"}},
 	{"internal/admission", nil},
