@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -185,7 +186,9 @@ func TestTop(t *testing.T) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	require.NoError(t, cmd.Start())
-	go generate()
+	var active sync.WaitGroup
+	active.Go(generate)
+	defer active.Wait() // it is the test's, and ends with it
 	for d := json.NewDecoder(out); ; {
 		var live topReport
 		require.NoError(t, d.Decode(&live))

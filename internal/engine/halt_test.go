@@ -49,7 +49,7 @@ func (z zeros) call(t testing.TB, s *Session, p *Program) *Call {
 func (z zeros) stopsSoon(t *testing.T, e *Engine, p *plan.Plan) {
 	prog := prepare(t, e, p)
 	best := time.Hour
-	for try := 0; try < 5 && best > soon(); try++ {
+	for try := 0; try < 25 && best > soon(); try++ {
 		s := e.NewSession()
 		c := z.call(t, s, prog)
 		ctx, cancel := context.WithCancel(t.Context())
