@@ -7,7 +7,8 @@
 // tensor, the KV caches among the carried pairs, and bytes, rate and
 // criticality of every edge. What depends on sizes, phase above all, depends
 // on a [Profile], a predicate on the bindings of a run. A [Policy] turns an SRG
-// and a profile into a plan.
+// and a profile into a plan: [Features] is one of switches, [Rules] one of functions
+// that rewrite the graph and place its values.
 //
 // Everything is recognised from structure; names mean nothing. A [Hint]
 // overrides what is recognised.

@@ -56,14 +56,13 @@ func (c *compiled) kernels(b plan.Bindings) ([]Kernel, error) {
 	out := make([]Kernel, 0, len(c.program.Groups))
 	for i := range c.program.Groups {
 		g := &c.program.Groups[i]
-		k := Kernel{Name: c.program.Labels[i], Class: v.class(g), Cost: v.traffic(g)}
+		cost := c.program.Cost(i, v.shape)
+		k := Kernel{Name: c.program.Labels[i], Class: v.class(g), Cost: Cost{FLOPs: cost.FLOPs, BytesRead: cost.Read, BytesWritten: cost.Written}}
 		for _, step := range g.Steps {
 			if _, view := c.program.Res.Ops[step].(op.Viewer); view && len(g.Steps) > 1 {
 				continue
 			}
-			flops := v.flops(step)
-			k.Cost.FLOPs += flops
-			k.Nodes, k.flops = append(k.Nodes, c.origin[p.Steps[step].Out]), append(k.flops, flops)
+			k.Nodes, k.flops = append(k.Nodes, c.origin[p.Steps[step].Out]), append(k.flops, c.program.FLOPs(step, v.shape))
 		}
 		out = append(out, k)
 	}
@@ -95,48 +94,4 @@ func (v *pricing) inputs(s *plan.Step) [][]int {
 	return in
 }
 
-func (v *pricing) flops(step int) float64 {
-	s := &v.plan.Steps[step]
-	return v.program.Res.Ops[step].FLOPs(v.inputs(s), v.sizes[s.Out])
-}
-
-// traffic is what a group reads and writes: its result, and the operands that are
-// not its own.
-func (v *pricing) traffic(g *program.Group) Cost {
-	res := v.program.Res
-	own := map[int]bool{}
-	for _, step := range g.Steps {
-		own[res.Base[v.plan.Steps[step].Out]] = true
-	}
-	if s := &v.plan.Steps[g.Steps[0]]; len(g.Steps) == 1 && res.Base[s.Out] == res.Base[s.In[0]] && len(s.In) > 1 {
-		n := v.bytes(s.In[1]) // an update of carried state in its own memory: the new rows alone
-		return Cost{BytesRead: n, BytesWritten: n}
-	}
-	c := Cost{BytesWritten: v.bytes(g.Out)}
-	for _, step := range g.Steps {
-		s := &v.plan.Steps[step]
-		for i, x := range s.In {
-			switch {
-			case own[res.Base[x]]:
-			case i == 0 && res.Ops[step].Traits().Gathers:
-				c.BytesRead += elements(v.sizes[s.Out]) * float64(v.storage(x).Size())
-			default:
-				c.BytesRead += v.bytes(x)
-			}
-		}
-	}
-	return c
-}
-
-// storage is the type that a value is kept in: a weight's may be narrower than the
-// one that is computed in.
-func (v *pricing) storage(x int) plan.DType {
-	if w := &v.plan.Values[v.program.Res.Base[x]]; w.Kind == plan.KindWeight {
-		return w.Storage
-	}
-	return v.plan.Values[x].Spec.DType
-}
-
-func (v *pricing) bytes(x int) float64 {
-	return elements(v.sizes[x]) * float64(v.storage(x).Size())
-}
+func (v *pricing) shape(x int) []int { return v.sizes[x] }

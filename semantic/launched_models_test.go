@@ -1,24 +1,18 @@
 package semantic_test
 
 import (
-	"context"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/familytest"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/workloads"
-	"github.com/genie-sdk/go/workloads/bert"
-	"github.com/genie-sdk/go/workloads/clip"
-	"github.com/genie-sdk/go/workloads/easyvqa"
-	"github.com/genie-sdk/go/workloads/gpt2"
 	"github.com/genie-sdk/go/workloads/llm"
 	"github.com/genie-sdk/go/workloads/micro"
-	"github.com/genie-sdk/go/workloads/resnet"
 	"github.com/genie-sdk/go/workloads/vision"
 	"github.com/genie-sdk/go/workloads/vqa"
 )
@@ -37,56 +31,16 @@ func checkGraph(t *testing.T, g *lazy.Graph) {
 	}))
 }
 
-// TestLaunchedOfModels holds that the kernels which are predicted for each model of
-// testdata are those that a run launches: a prefill and a decode step where there is
-// a cache.
+// TestLaunchedOfModels holds that the kernels which are predicted for each model in
+// the tree are those that a run launches: a prefill and a decode step where there is a
+// cache.
 func TestLaunchedOfModels(t *testing.T) {
-	loads := map[string]func(ctx context.Context, dir string) (*lazy.Graph, func() error, error){
-		"gpt2": func(ctx context.Context, dir string) (*lazy.Graph, func() error, error) {
-			m, err := gpt2.Load(ctx, dir, gpt2.LoadOptions{Hashes: "off"})
-			if err != nil {
-				return nil, nil, err
-			}
-			return m.LM.Graph, m.Close, nil
-		},
-		"bert": func(ctx context.Context, dir string) (*lazy.Graph, func() error, error) {
-			m, err := bert.Load(ctx, dir, bert.LoadOptions{Hashes: "off"})
-			if err != nil {
-				return nil, nil, err
-			}
-			return m.Graph, m.Close, nil
-		},
-		"resnet": func(ctx context.Context, dir string) (*lazy.Graph, func() error, error) {
-			m, err := resnet.Load(ctx, dir, resnet.LoadOptions{Size: 32, Hashes: "off"})
-			if err != nil {
-				return nil, nil, err
-			}
-			return m.Graph, m.Close, nil
-		},
-		"clip": func(ctx context.Context, dir string) (*lazy.Graph, func() error, error) {
-			m, err := clip.Load(ctx, dir, clip.LoadOptions{Hashes: "off"})
-			if err != nil {
-				return nil, nil, err
-			}
-			return m.Graph, m.Close, nil
-		},
-		"models": func(ctx context.Context, dir string) (*lazy.Graph, func() error, error) {
-			m, err := easyvqa.Load(ctx, dir, easyvqa.LoadOptions{Hashes: "off"})
-			if err != nil {
-				return nil, nil, err
-			}
-			return m.Graph, m.Close, nil
-		},
-	}
-	for _, dir := range []string{
-		"gpt2/basic", "gpt2/bf16", "gpt2/fp16", "gpt2/gelu", "gpt2/noprefix", "gpt2/odd", "gpt2/scaled", "gpt2/sharded", "gpt2/untied",
-		"bert/tiny", "resnet/basic", "resnet/bottleneck", "resnet/early", "clip/legacy", "clip/plain", "clip/quick", "models/easy-vqa",
-	} {
-		t.Run(dir, func(t *testing.T) {
-			g, stop, err := loads[filepath.Dir(dir)](t.Context(), filepath.Join(testdata, dir))
+	for _, c := range familytest.Checkpoints(t, "..") {
+		t.Run(c.Name, func(t *testing.T) {
+			m, err := c.Family.Load(t.Context(), c.Dir, workloads.FamilyOptions{Hashes: "off"})
 			require.NoError(t, err)
-			defer func() { require.NoError(t, stop()) }()
-			checkGraph(t, g)
+			defer func() { require.NoError(t, m.Close()) }()
+			checkGraph(t, m.Graph)
 		})
 	}
 }

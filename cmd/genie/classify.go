@@ -13,7 +13,7 @@ import (
 	"github.com/genie-sdk/go/internal/imaging"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/workloads/resnet"
+	"github.com/genie-sdk/go/workloads"
 )
 
 type classifyOptions struct {
@@ -27,8 +27,8 @@ func (a *app) classifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "classify --model DIR --image FILE",
 		Short: "Classify images",
-		Long: `classify prints the likeliest labels of images. It takes a ResNet checkpoint in
-the Hugging Face layout and runs in this process or on a worker.
+		Long: `classify prints the likeliest labels of images. It runs in this process or on a
+worker, and takes checkpoints in the Hugging Face layout of ` + titles(familiesThat(classifies)) + `.
 
 Images are rotated by their orientation tag and preprocessed as the checkpoint's
 preprocessor_config.json says. Several images run as one batch, with the same
@@ -72,21 +72,25 @@ type label struct {
 }
 
 func (a *app) classify(ctx context.Context, o classifyOptions) error {
-	if err := o.checkType("classify", "resnet"); err != nil {
+	family, err := familyOf("classify", o.model, classifies)
+	if err != nil {
 		return err
 	}
-	pixels, err := o.pixels(ctx, imaging.ConvNext)
+	pixels, err := o.pixels(ctx, imaging.Kind(family.ImageProcessor))
 	if err != nil {
 		return err
 	}
 	var names map[string]string
 	out, run, err := a.look(ctx, &o.visionOptions, func(p transport.Progress) (*visionModel, error) {
-		m, err := resnet.Load(ctx, o.model, resnet.LoadOptions{Height: pixels.Height, Width: pixels.Width, Progress: p, Hashes: o.hashes, Logger: a.warnings()})
+		m, err := family.Load(ctx, o.model, workloads.FamilyOptions{
+			Height: pixels.Height, Width: pixels.Width, Progress: p, Hashes: o.hashes, Logger: a.warnings(),
+		})
 		if err != nil {
 			return nil, err
 		}
-		names = m.Config.Labels
-		return &visionModel{genie.Feed{"pixels": tensor(pixels)}, []*lazy.Tensor{m.Logits}, m.Close}, nil
+		c := m.Classifier
+		names = c.Labels
+		return &visionModel{genie.Feed{c.Pixels: tensor(pixels)}, []*lazy.Tensor{c.Logits}, m.Close}, nil
 	})
 	if err != nil {
 		return err

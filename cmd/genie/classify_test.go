@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/familytest"
 )
 
 const (
@@ -17,7 +19,7 @@ const (
 	pictures = "../../testdata/images"
 )
 
-// classified is one image of testdata/resnet/*/classify.json.
+// classified is one image of the classify.json of a checkpoint.
 type classified struct {
 	Image         string
 	Logits        []float32
@@ -25,9 +27,9 @@ type classified struct {
 	Labels        []string
 }
 
-func readClassified(t *testing.T, model string) []classified {
+func readClassified(t *testing.T, dir string) []classified {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(resnets, model, "classify.json"))
+	text, err := os.ReadFile(filepath.Join(dir, "classify.json"))
 	require.NoError(t, err)
 	var golden struct{ Pictures []classified }
 	require.NoError(t, json.Unmarshal(text, &golden))
@@ -38,35 +40,49 @@ func readClassified(t *testing.T, model string) []classified {
 // picture is an image file that both commands are tested with.
 func picture(name string) string { return filepath.Join(pictures, name) }
 
-// TestClassify compares with transformers, from the file to the probabilities,
-// everywhere and under each policy; a batch has the bits of single images.
+// TestClassify compares every checkpoint that has a classify.json with transformers,
+// from the file to the probabilities, everywhere and under each policy; a batch has the
+// bits of single images. Every family of classifiers has such a checkpoint.
 func TestClassify(t *testing.T) {
 	w := startChild(t, both())
-	for _, model := range []string{"basic", "bottleneck"} {
-		golden := readClassified(t, model)
-		args := []string{"classify", "--model", filepath.Join(resnets, model), "--top", "7", "--json"}
-		for _, p := range golden {
-			args = append(args, "--image", picture(p.Image))
+	held := map[string]bool{}
+	for _, c := range familytest.Checkpoints(t, filepath.Join("..", "..")) {
+		if _, err := os.Stat(filepath.Join(c.Dir, "classify.json")); err != nil {
+			continue
 		}
-		first := decode[classifyReport](t, args...)
-		require.Len(t, first.Images, len(golden))
-		for i, p := range golden {
-			requireLabels(t, p, first.Images[i])
-		}
-		require.Zero(t, first.WorkerPID)
-		one := decode[classifyReport](t, "classify", "--model", filepath.Join(resnets, model), "--top", "2", "--json", "--image", picture(golden[1].Image))
-		require.Equal(t, first.Images[1].Labels[:2], one.Images[0].Labels)
-		for _, executor := range w.urls {
-			for _, policy := range []string{"blind", "resident", "full"} {
-				r := decode[classifyReport](t, append(args, "--executor", executor, "--policy", policy)...)
-				require.Equal(t, first.Images, r.Images, "%s %s", executor, policy)
-				require.Equal(t, policy, r.Policy)
-				require.Equal(t, executor, r.Executor)
-				require.Equal(t, w.cmd.Process.Pid, r.WorkerPID)
-				require.Greater(t, r.RemoteOps, int64(10))
-				require.Positive(t, r.RoundTrips)
-				require.Positive(t, sum(r.Wire.Sent))
-			}
+		held[c.Family.Name] = true
+		t.Run(c.Name, func(t *testing.T) { requireClassified(t, w, c.Dir) })
+	}
+	for _, f := range familiesThat(classifies) {
+		require.True(t, held[f.Name], "%s has no checkpoint with a classify.json", f.Title)
+	}
+}
+
+func requireClassified(t *testing.T, w *child, dir string) {
+	t.Helper()
+	golden := readClassified(t, dir)
+	args := []string{"classify", "--model", dir, "--top", "1000", "--json"}
+	for _, p := range golden {
+		args = append(args, "--image", picture(p.Image))
+	}
+	first := decode[classifyReport](t, args...)
+	require.Len(t, first.Images, len(golden))
+	for i, p := range golden {
+		requireLabels(t, p, first.Images[i])
+	}
+	require.Zero(t, first.WorkerPID)
+	one := decode[classifyReport](t, "classify", "--model", dir, "--top", "2", "--json", "--image", picture(golden[1].Image))
+	require.Equal(t, first.Images[1].Labels[:2], one.Images[0].Labels)
+	for _, executor := range w.urls {
+		for _, policy := range []string{"blind", "resident", "full"} {
+			r := decode[classifyReport](t, append(args, "--executor", executor, "--policy", policy)...)
+			require.Equal(t, first.Images, r.Images, "%s %s", executor, policy)
+			require.Equal(t, policy, r.Policy)
+			require.Equal(t, executor, r.Executor)
+			require.Equal(t, w.cmd.Process.Pid, r.WorkerPID)
+			require.Greater(t, r.RemoteOps, int64(10))
+			require.Positive(t, r.RoundTrips)
+			require.Positive(t, sum(r.Wire.Sent))
 		}
 	}
 }
@@ -84,7 +100,7 @@ func requireLabels(t *testing.T, want classified, got imageLabels) {
 
 func TestClassifyText(t *testing.T) {
 	model := filepath.Join(resnets, "basic")
-	p := readClassified(t, "basic")[0]
+	p := readClassified(t, model)[0]
 	r := cli(t, "classify", "--model", model, "--image", picture(p.Image), "--top", "2")
 	require.Zero(t, r.code, r.stderr)
 	require.Empty(t, r.stderr)

@@ -16,6 +16,7 @@ import (
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/testdata/models"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
@@ -113,7 +114,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 		Model:  fmt.Sprintf("GPT-2 of %.1f million weights, trained on Jane Austen's novels", float64(m.Config.Parameters())/1e6),
 		Prompt: o.prompt, WorkerPID: w.pid,
 	}
-	d := &demoRunner{a: a, o: o, model: m, prompt: prompt, url: w.url, report: report}
+	d := &demoRunner{a: a, o: o, model: m.Language(), prompt: prompt, url: w.url, report: report}
 	if err := d.runs(ctx); err != nil {
 		return err
 	}
@@ -144,7 +145,7 @@ func unpack(files fs.FS, name, dir string) error {
 type demoRunner struct {
 	a      *app
 	o      demoOptions
-	model  *gpt2.Model
+	model  *workloads.LanguageModel
 	prompt []int
 	url    string
 	report *demoReport

@@ -1,20 +1,18 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"github.com/genie-sdk/go/semantic"
+	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/workloads"
 )
 
 type explainOptions struct {
 	model, phase, format, policy string
 	hashes                       string
-	log                          *slog.Logger
 	batch, texts, seq, past      int
 	json                         bool
 }
@@ -34,9 +32,10 @@ that a policy derives from it. It runs nothing.
   edges     bytes, rates, and whether they are on the critical path
   graph     parallel branches, and the cost of each phase
 
-It takes checkpoints of GPT-2 (the plan samples the next token in the given
---phase, with --seq and --past), BERT (--batch texts of --seq tokens), ResNet
-(--batch images) and CLIP (--batch images against --texts texts of --seq tokens).`,
+It takes checkpoints of these families; what is counted follows its flag:
+
+` + sizesTable() + `
+The plan of a model with a cache samples the next token in the given phase.`,
 		Example: `  genie explain --model ./gpt2 --phase decode --format text
   genie explain --model ./gpt2 --phase prefill --seq 512 --format dot | dot -Tsvg > prefill.svg
   genie explain --model ./bert-base-uncased --seq 128
@@ -53,8 +52,8 @@ It takes checkpoints of GPT-2 (the plan samples the next token in the given
 	f.StringVar(&o.format, "format", "text", "text, json or dot")
 	f.StringVar(&o.policy, "policy", "full", "policy of the plan: blind, resident or full")
 	f.IntVar(&o.batch, "batch", 1, "sequences or images in a batch")
-	f.IntVar(&o.texts, "texts", 1, "texts in a batch (CLIP)")
-	f.IntVar(&o.seq, "seq", 0, "new rows of a sequence (default 72 for prefill, 1 for decode); BERT and CLIP: tokens of a text, 0 means the maximum")
+	f.IntVar(&o.texts, "texts", 1, "texts in a batch, for a model that also reads images")
+	f.IntVar(&o.seq, "seq", 0, "new rows of a sequence (default 72 for prefill, 1 for decode); without a cache: tokens of a text, 0 means the maximum")
 	f.IntVar(&o.past, "past", 0, "rows in the KV cache (default 0 for prefill, 72 for decode)")
 	hashesFlag(f, &o.hashes)
 	f.BoolVar(&o.json, "json", false, "the same as --format json")
@@ -88,16 +87,16 @@ func (a *app) explain(cmd *cobra.Command, o explainOptions) (err error) {
 	if err != nil {
 		return &usageError{err}
 	}
-	m, err := a.explainable(cmd, &o)
+	m, sizes, err := a.explainable(cmd, &o)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.close()) }()
-	srg, err := semantic.Analyze(m.graph)
+	defer func() { err = errors.Join(err, m.Close()) }()
+	srg, err := semantic.Analyze(m.Graph)
 	if err != nil {
 		return err
 	}
-	e, err := semantic.Explain(srg, policy, m.sizes, m.outputs...)
+	e, err := semantic.Explain(srg, policy, sizes, m.Outputs...)
 	if err != nil {
 		return err
 	}
@@ -110,39 +109,36 @@ func (a *app) explain(cmd *cobra.Command, o explainOptions) (err error) {
 	return a.printf("%s", e.Text())
 }
 
-// explainable loads the model, once the flags are known to fit it.
-func (a *app) explainable(cmd *cobra.Command, o *explainOptions) (*explainable, error) {
-	kind, err := modelType(o.model)
+// explainable loads the model, once the flags are known to fit it, and binds its sizes.
+func (a *app) explainable(cmd *cobra.Command, o *explainOptions) (*workloads.FamilyModel, plan.Bindings, error) {
+	family, err := familyOf("explain", o.model, anyFamily)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	load := map[string]func(context.Context, *explainOptions, func(done, total int64)) (*explainable, error){
-		"": explainGPT2, "gpt2": explainGPT2, "bert": explainBERT, "roberta": explainBERT, "xlm-roberta": explainBERT, "camembert": explainBERT,
-		"resnet": explainResNet, "clip": explainCLIP,
-	}[kind]
-	if load == nil {
-		return nil, fmt.Errorf("%s is a checkpoint of model_type %q; explain takes gpt2, bert, resnet and clip", o.model, kind)
-	}
-	text := []string{"phase", "past", "texts"}
-	refused := map[string][]string{
-		"resnet": {"phase", "texts", "seq", "past"}, "clip": {"phase", "past"},
-		"bert": text, "roberta": text, "xlm-roberta": text, "camembert": text,
-	}[kind]
-	if kind == "" || kind == "gpt2" {
-		refused = []string{"texts"}
+	cached := family.Takes(workloads.SizePast)
+	if cached {
 		if err := o.checkPhase(cmd); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	for _, name := range refused {
-		if cmd.Flags().Changed(name) {
-			return nil, usagef("--%s is not for a checkpoint of model_type %q", name, kind)
+	for _, name := range []string{"phase", workloads.SizeBatch, workloads.SizeTexts, workloads.SizeSeq, workloads.SizePast} {
+		fits := family.Takes(name) || name == "phase" && cached
+		if !fits && cmd.Flags().Changed(name) {
+			return nil, nil, usagef("--%s is not for a checkpoint of %s", name, family.Title)
 		}
 	}
 	hashing := a.progress("hashing weights")
 	defer hashing.stop()
-	o.log = a.warnings()
-	return load(cmd.Context(), o, hashing.report)
+	m, err := family.Load(cmd.Context(), o.model, workloads.FamilyOptions{Progress: hashing.report, Hashes: o.hashes, Logger: a.warnings()})
+	if err != nil {
+		return nil, nil, err
+	}
+	sizes, err := m.Bind(workloads.Sizes{Batch: o.batch, Texts: o.texts, Seq: o.seq, Past: o.past})
+	if err != nil {
+		_ = m.Close()
+		return nil, nil, &usageError{err}
+	}
+	return m, sizes, nil
 }
 
 // checkPhase completes the options of a language model and checks them.

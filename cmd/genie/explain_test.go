@@ -4,11 +4,15 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/familytest"
 	"github.com/genie-sdk/go/semantic"
+	"github.com/genie-sdk/go/workloads"
+	"github.com/genie-sdk/go/workloads/families"
 )
 
 var update = flag.Bool("update", false, "write the goldens")
@@ -111,7 +115,31 @@ func TestExplainFlags(t *testing.T) {
 	r := cli(t, "explain", "--model", t.TempDir())
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.stderr, "config.json")
-	r = cli(t, "explain", "--model", dir("models", "easy-vqa"))
+	other := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(other, "config.json"), []byte(`{"model_type": "llama"}`), 0o600))
+	r = cli(t, "explain", "--model", other)
 	require.Equal(t, 1, r.code, "what is wrong with the checkpoint is wrong with every command that takes one")
-	require.Contains(t, r.stderr, "explain takes gpt2, bert, resnet and clip")
+	for _, f := range families.All() {
+		require.Contains(t, r.stderr, strconv.Quote(f.Name))
+	}
+}
+
+// TestExplainEveryModel explains each checkpoint of the tree, as the table of families
+// says how.
+func TestExplainEveryModel(t *testing.T) {
+	for _, c := range familytest.Checkpoints(t, filepath.Join("..", "..")) {
+		args := []string{"explain", "--model", c.Dir, "--batch", "2", "--json"}
+		if c.Family.Takes(workloads.SizePast) {
+			args = append(args, "--phase", "decode", "--past", "3")
+		}
+		e := decode[struct {
+			Nodes []struct {
+				Phase string `json:"phase"`
+			} `json:"nodes"`
+		}](t, args...)
+		require.NotEmpty(t, e.Nodes, c.Name)
+		for _, n := range e.Nodes {
+			require.NotEmpty(t, n.Phase, c.Name)
+		}
+	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/workloads/gpt2"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
@@ -22,8 +22,8 @@ func (a *app) generateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate --model DIR (--prompt TEXT | --tokens 1,2,3)",
 		Short: "Generate text with a language model",
-		Long: `generate continues a prompt. It takes a GPT-2 checkpoint in the Hugging Face
-layout and runs in this process or on a worker. The same seed gives the same
+		Long: `generate continues a prompt. It takes checkpoints in the Hugging Face layout of
+` + titles(familiesThat(generates)) + `, and runs in this process or on a worker. The same seed gives the same
 tokens on every executor and under every policy.
 
 Without a sampling flag it takes the likeliest token at each step. For a
@@ -101,15 +101,30 @@ func openExecutor(ctx context.Context, url string, opts []genie.Option) (*genie.
 	return client, err
 }
 
-func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
+// executorOptions reads the flags about the executor.
+func (o *generateOptions) executorOptions() (semantic.Policy, []genie.Option, error) {
 	policy, err := semantic.PolicyNamed(o.policy)
 	if err != nil {
-		return &usageError{err}
-	}
-	if err := o.checkFolder(); err != nil {
-		return err
+		return nil, nil, &usageError{err}
 	}
 	secure, err := o.secure.options()
+	return policy, secure, err
+}
+
+// family is that of the model, once it is known that the result can be written.
+func (o *generateOptions) family() (workloads.Family, error) {
+	if err := o.checkFolder(); err != nil {
+		return workloads.Family{}, err
+	}
+	return familyOf("generate", o.model, generates)
+}
+
+func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
+	policy, secure, err := o.executorOptions()
+	if err != nil {
+		return err
+	}
+	family, err := o.family()
 	if err != nil {
 		return err
 	}
@@ -132,13 +147,13 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	}
 	defer client.Close()
 	hashing := a.progress("hashing weights")
-	m, err := gpt2.Load(ctx, o.model, gpt2.LoadOptions{Progress: hashing.report, Hashes: o.hashes, Logger: a.warnings()})
+	m, err := family.Load(ctx, o.model, workloads.FamilyOptions{Progress: hashing.report, Hashes: o.hashes, Logger: a.warnings()})
 	hashing.stop()
 	if err != nil {
 		return err
 	}
-	defer m.Close()
-	request, texts, err := o.fit(m)
+	defer func() { err = errors.Join(err, m.Close()) }()
+	request, texts, err := o.fit(m.Language)
 	if err != nil {
 		return err
 	}
@@ -146,10 +161,10 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	if !o.json {
 		out = a.text()
 	}
-	r := &generationRun{client: client, model: m, out: out, remote: o.remote(), stops: texts}
+	r := &generationRun{client: client, model: m.Language, out: out, remote: o.remote(), stops: texts}
 	var logits *logitsFile
 	if o.logitsOut != "" {
-		logits = &logitsFile{vocab: m.Config.Vocab}
+		logits = &logitsFile{vocab: m.Language.Vocab}
 		request.OnLogits = logits.add
 	}
 	report, err := r.run(ctx, request)
@@ -202,7 +217,7 @@ func (a *app) summary(r *generateReport) {
 // generationRun is one call of genie.Generate with its text.
 type generationRun struct {
 	client *genie.Client
-	model  *gpt2.Model
+	model  *workloads.LanguageModel
 	out    io.Writer // streamed text
 	remote bool
 	stops  []string // strings that end the generation
@@ -223,7 +238,7 @@ func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) 
 	}
 	w := &textWriter{out: r.out, tokenizer: r.model.Tokenizer, stop: stopper{texts: r.stops}}
 	if !request.IgnoreEOS {
-		w.skip = r.model.Generation.EOS
+		w.skip = r.model.Settings.EOS
 	}
 	watch := request.OnToken
 	request.OnToken = func(sequence, token int) error {

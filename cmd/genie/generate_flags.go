@@ -11,7 +11,7 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
-	"github.com/genie-sdk/go/workloads/gpt2"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
@@ -133,7 +133,7 @@ func (o *generateOptions) checkFolder() error {
 func (o *generateOptions) remote() bool { return !strings.HasPrefix(o.executor, "local:") }
 
 // promptTokens is the prompt in token ids.
-func (o *generateOptions) promptTokens(m *gpt2.Model) ([]int, error) {
+func (o *generateOptions) promptTokens(m *workloads.LanguageModel) ([]int, error) {
 	if o.byTokens {
 		return parseTokens(o.tokens)
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/genie-sdk/go/genie"
-	"github.com/genie-sdk/go/workloads/gpt2"
+	"github.com/genie-sdk/go/workloads"
+	"github.com/genie-sdk/go/workloads/generation"
 )
 
 // warnings is a logger of faults in inputs that are used in spite of them.
@@ -27,12 +28,12 @@ func (a *app) warnings() *slog.Logger {
 
 // fit makes the request from the flags and, where they are not given, the
 // checkpoint's settings. It also returns the strings that end the generation.
-func (o *generateOptions) fit(m *gpt2.Model) (r genie.GenerateRequest, stops []string, err error) {
+func (o *generateOptions) fit(m *workloads.LanguageModel) (r genie.GenerateRequest, stops []string, err error) {
 	prompt, err := o.promptTokens(m)
 	if err != nil {
 		return r, nil, err
 	}
-	if err := o.follow(m.Generation, len(prompt)); err != nil {
+	if err := o.follow(m.Settings, len(prompt)); err != nil {
 		return r, nil, err
 	}
 	texts, ids, err := o.stops(m)
@@ -46,7 +47,7 @@ func (o *generateOptions) fit(m *gpt2.Model) (r genie.GenerateRequest, stops []s
 
 // follow takes settings without a flag from the checkpoint, as transformers'
 // generate does: whether and how to sample, and how many tokens to generate.
-func (o *generateOptions) follow(g *gpt2.Generation, prompt int) error {
+func (o *generateOptions) follow(g *generation.Settings, prompt int) error {
 	if o.ignoreSettings {
 		return nil
 	}
@@ -91,7 +92,7 @@ func givenFlags(f *pflag.FlagSet) map[string]bool {
 
 // stops divides --stop and the checkpoint's stop strings into strings and, for
 // a model without a tokenizer, token ids.
-func (o *generateOptions) stops(m *gpt2.Model) (texts []string, ids []int, err error) {
+func (o *generateOptions) stops(m *workloads.LanguageModel) (texts []string, ids []int, err error) {
 	if m.Tokenizer == nil {
 		for _, s := range o.stop {
 			id, err := strconv.Atoi(s)
@@ -104,7 +105,7 @@ func (o *generateOptions) stops(m *gpt2.Model) (texts []string, ids []int, err e
 	}
 	texts = append(texts, o.stop...)
 	if !o.ignoreSettings {
-		texts = append(texts, m.Generation.StopStrings...)
+		texts = append(texts, m.Settings.StopStrings...)
 	}
 	return texts, nil, nil
 }

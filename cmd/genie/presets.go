@@ -1,24 +1,21 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/genie-sdk/go/workloads"
-	"github.com/genie-sdk/go/workloads/clip"
-	"github.com/genie-sdk/go/workloads/gpt2"
-	"github.com/genie-sdk/go/workloads/resnet"
+	"github.com/genie-sdk/go/workloads/families"
 )
 
 // preset is an architecture that models lists and models new makes.
 type preset struct {
 	Name       string `json:"name"`
-	Family     string `json:"family"` // gpt2, resnet or clip
+	Family     string `json:"family"` // model_type
 	Parameters int64  `json:"parameters"`
 	Bytes      int64  `json:"bytes"`  // of a float32 checkpoint
-	Layers     int    `json:"layers"` // of a CLIP model: of both towers
+	Layers     int    `json:"layers"` // of all parts
 	Hidden     int    `json:"hidden"` // the widest
 	Heads      int    `json:"heads,omitempty"`
 	Vocab      int    `json:"vocab,omitempty"`
@@ -26,36 +23,22 @@ type preset struct {
 	Image      int    `json:"image,omitempty"`   // height and width
 	Classes    int    `json:"classes,omitempty"`
 
-	write func(ctx context.Context, preset string, seed uint64, dir string, opts workloads.CheckpointOptions) error
+	write workloads.NewCheckpoint
 }
 
 // presets are the architectures, by family, smallest first.
 func presets() []preset {
 	var list []preset
-	for _, name := range []string{"gpt2-tiny", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"} {
-		c, _ := gpt2.Preset(name)
-		list = append(list, preset{
-			Name: name, Family: "gpt2", Parameters: c.Parameters(), Layers: c.Layers, Hidden: c.Hidden, Heads: c.Heads,
-			Vocab: c.Vocab, Context: c.Positions, write: gpt2.NewCheckpoint,
-		})
-	}
-	for _, name := range resnet.Presets() {
-		c, _ := resnet.Preset(name)
-		list = append(list, preset{
-			Name: name, Family: "resnet", Parameters: c.Parameters(), Layers: c.Layers(), Hidden: slices.Max(c.HiddenSizes),
-			Image: 224, Classes: c.Classes(), write: resnet.NewCheckpoint,
-		})
-	}
-	for _, name := range clip.Presets() {
-		c, _ := clip.Preset(name)
-		list = append(list, preset{
-			Name: name, Family: "clip", Parameters: c.Parameters(), Layers: c.Text.Layers + c.Vision.Layers,
-			Hidden: max(c.Text.Hidden, c.Vision.Hidden), Heads: c.Vision.Heads, Vocab: c.Text.Vocab, Context: c.Text.Positions,
-			Image: c.Vision.Image, write: clip.NewCheckpoint,
-		})
-	}
-	for i := range list {
-		list[i].Bytes = 4 * list[i].Parameters
+	for _, f := range families.All() {
+		if f.Presets == nil {
+			continue
+		}
+		for _, p := range f.Presets() {
+			list = append(list, preset{
+				Name: p.Name, Family: f.Name, Parameters: p.Parameters, Bytes: 4 * p.Parameters, Layers: p.Layers, Hidden: p.Hidden,
+				Heads: p.Heads, Vocab: p.Vocab, Context: p.Context, Image: p.Image, Classes: p.Classes, write: p.Write,
+			})
+		}
 	}
 	return list
 }
@@ -80,11 +63,15 @@ func presetNames() string {
 
 // takes says what a model reads.
 func (p preset) takes() string {
-	switch p.Family {
-	case "resnet":
-		return fmt.Sprintf("%dx%d images, %d classes", p.Image, p.Image, p.Classes)
-	case "clip":
-		return fmt.Sprintf("%dx%d images, %d tokens of %d", p.Image, p.Image, p.Context, p.Vocab)
+	var parts []string
+	if p.Image > 0 {
+		parts = append(parts, fmt.Sprintf("%dx%d images", p.Image, p.Image))
 	}
-	return fmt.Sprintf("%d tokens of %d", p.Context, p.Vocab)
+	if p.Context > 0 {
+		parts = append(parts, fmt.Sprintf("%d tokens of %d", p.Context, p.Vocab))
+	}
+	if p.Classes > 0 {
+		parts = append(parts, fmt.Sprintf("%d classes", p.Classes))
+	}
+	return strings.Join(parts, ", ")
 }

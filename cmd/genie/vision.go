@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/imaging"
-	"github.com/genie-sdk/go/internal/pyjson"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/semantic"
 	"github.com/genie-sdk/go/transport"
@@ -53,31 +51,6 @@ func (o *visionOptions) check() error {
 }
 
 func (o *visionOptions) remote() bool { return !strings.HasPrefix(o.executor, "local:") }
-
-// checkType refuses a checkpoint of another architecture before its weights
-// are looked for.
-func (o *visionOptions) checkType(command, want string) error {
-	got, err := modelType(o.model)
-	if err == nil && got != want {
-		err = fmt.Errorf("%s is a checkpoint of model_type %q; %s takes %q", o.model, got, command, want)
-	}
-	return err
-}
-
-// modelType is the architecture that the config.json of a checkpoint names.
-func modelType(model string) (string, error) {
-	const most = 16 << 20
-	path := filepath.Join(model, "config.json")
-	config, err := pyjson.ReadFile(path, most)
-	if err != nil {
-		return "", err
-	}
-	name, r := "", config.Reader()
-	if r.String("model_type", &name); r.Err() != nil {
-		return "", fmt.Errorf("%s: %w", path, r.Err())
-	}
-	return name, nil
-}
 
 // pixels reads and preprocesses the images as the checkpoint's
 // preprocessor_config.json says.

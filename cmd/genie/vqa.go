@@ -13,6 +13,7 @@ import (
 	"github.com/genie-sdk/go/internal/imaging"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads"
 	"github.com/genie-sdk/go/workloads/clip"
 	"github.com/genie-sdk/go/workloads/tokenizer"
 )
@@ -110,7 +111,7 @@ type answer struct {
 }
 
 func (a *app) vqa(ctx context.Context, o vqaOptions) error {
-	if err := o.checkType("vqa", "clip"); err != nil {
+	if _, err := familyOf("vqa", o.model, func(f workloads.Family) bool { return f.Name == workloads.CLIP }); err != nil {
 		return err
 	}
 	words, err := tokenizer.Load(o.model)

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -26,6 +29,8 @@ type workerOptions struct {
 	listen    []string
 	models    string
 	hashes    string
+	device    string
+	missing   string
 	threads   int
 	maxBatch  int
 	queue     int
@@ -70,6 +75,8 @@ it at once.`,
 	f.StringArrayVar(&o.listen, "listen", []string{"tcp://127.0.0.1:7070"}, "address to serve, tcp://host:port or grpc://host:port; may be repeated")
 	f.StringVar(&o.models, "models", "", "folder of checkpoints; clients do not upload weights that are found there by name and content")
 	hashesFlag(f, &o.hashes)
+	f.StringVar(&o.device, "device", "cpu", "what computes: "+strings.Join(host.Devices(), ", "))
+	f.StringVar(&o.missing, "missing-operators", string(host.MissingOnCPU), "what is done with a plan that has operators which the device lacks: cpu runs them on the CPU of this worker and logs which, refuse refuses the plan and names the step")
 	f.IntVar(&o.threads, "threads", 0, "compute threads; 0 means one per CPU, or GOMAXPROCS if it is set")
 	f.IntVar(&o.maxBatch, "max-batch", engine.DefaultMaxBatch, "maximum size of a dynamic batch: sequences of different sessions that share one pass over the weights; 1 disables batching")
 	f.IntVar(&o.queue, "max-queue", worker.DefaultMaxQueue, "maximum number of runs, and of plans to prepare, that wait in the queue, over all sessions; more are refused as overload")
@@ -89,6 +96,10 @@ it at once.`,
 // check finds inconsistent flags.
 func (o *workerOptions) check() error {
 	switch {
+	case !slices.Contains(host.Devices(), o.device):
+		return usagef("--device is %q; there is %s", o.device, strings.Join(host.Devices(), ", "))
+	case o.missing != string(host.MissingOnCPU) && o.missing != string(host.MissingRefused):
+		return usagef("--missing-operators is %q; there is %s, %s", o.missing, host.MissingOnCPU, host.MissingRefused)
 	case o.threads < 0:
 		return usagef("--threads is %d", o.threads)
 	case o.maxBatch < 1:
@@ -159,7 +170,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 	threads, restore := o.spareProcessor()
 	defer restore()
 	opts.MaxRunning = o.running
-	e, stopEngine, err := o.engine(threads)
+	e, stopEngine, err := o.engine(threads, log)
 	if err != nil {
 		return err
 	}
@@ -179,8 +190,11 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 
 // engine makes the worker's engine with its limits. The process's heap keeps
 // within the memory budget until stop, which closes the engine.
-func (o *workerOptions) engine(threads int) (e *engine.Engine, stop func(), err error) {
+func (o *workerOptions) engine(threads int, log *slog.Logger) (e *engine.Engine, stop func(), err error) {
 	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch, MaxStepFLOPs: o.stepFLOPs}
+	if limits.Device, err = host.Device(o.device, host.Missing(o.missing), log); err != nil {
+		return nil, nil, err
+	}
 	o.memory.engine(&limits)
 	if e, err = host.Open(limits); err != nil {
 		return nil, nil, err

@@ -13,9 +13,9 @@ import (
 //
 //   - Weights stay on the worker if all of them together are larger than
 //     SmallWeights; smaller ones travel with each run, and the worker forgets them.
-//   - Carried state stays on the worker if it is a KV cache, which grows and would
-//     travel twice a step. Other state, such as a recurrent network's, is small: it
-//     comes back, and a lost worker takes nothing away.
+//   - A carried value stays on the worker if it is a KV cache, which grows and would
+//     travel twice a step. Another, such as a recurrent network's, is small: it comes
+//     back, and a lost worker takes nothing away.
 //   - Tokens are sampled on the worker if the caches are there, since logits are
 //     larger than tokens.
 //
@@ -47,13 +47,19 @@ func (f Frugal) Schedule(s *semantic.SRG, r semantic.Request) (*semantic.Schedul
 	if err != nil {
 		return nil, err
 	}
-	switches := semantic.Features{
-		Label:   f.Name(),
-		Weights: d.KeepWeights,
-		State:   d.KeepState, Sampling: d.KeepState, Loop: d.KeepState,
-		Prune: true, // computes only what is read; gives the same values
+	caches := map[int]bool{}
+	for _, c := range s.Caches {
+		caches[c.Carry] = true
 	}
-	return switches.Schedule(s, r)
+	return semantic.Rules{
+		Features: semantic.Features{
+			Label:   f.Name(),
+			Weights: d.KeepWeights,
+			State:   d.KeepState, Sampling: d.KeepState, Loop: d.KeepState,
+			Prune: true, // computes only what is read; gives the same values
+		},
+		KeepState: func(carry int) bool { return caches[carry] },
+	}.Schedule(s, r)
 }
 
 // Decide reads the semantic graph.

@@ -167,3 +167,23 @@ func TestOtherWeightsFile(t *testing.T) {
 		require.NoError(t, m.Close())
 	}
 }
+
+// TestCheckCausal: in transformers 5.24.0 the key turns the mask of a decoder off, and
+// under scaled_dot_product_attention that of an encoder on.
+func TestCheckCausal(t *testing.T) {
+	for text, want := range map[string][2]bool{ // refused of an encoder, of a decoder
+		`{}`: {false, false}, `{"is_causal": true}`: {true, false}, `{"is_causal": false}`: {false, true},
+		`{"is_causal": null}`: {false, true}, `{"is_causal": 1}`: {true, false}, `{"Is_Causal": 7}`: {false, false},
+	} {
+		o, err := pyjson.Parse([]byte(text))
+		require.NoError(t, err)
+		for i, causal := range []bool{false, true} {
+			err := checkpoint.CheckCausal(o, "text_config.", causal)
+			require.Equal(t, want[i], err != nil, "%s %t", text, causal)
+			if err != nil {
+				require.ErrorIs(t, err, checkpoint.ErrFamily)
+				require.ErrorContains(t, err, "text_config.is_causal is ")
+			}
+		}
+	}
+}

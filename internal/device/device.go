@@ -51,7 +51,8 @@ type Info struct {
 	// HostAddressable says that this process can address the device's memory, so that
 	// a value which lies row-major is read where it is.
 	HostAddressable bool
-	// PageRows is how many positions a page of carried state has.
+	// PageRows is how many positions a page of carried state has. A device takes pages
+	// of a multiple of it, too.
 	PageRows int
 }
 
@@ -80,8 +81,8 @@ type Capabilities struct {
 	// can be applied to a product's result.
 	Pointwise func(o op.Op) bool
 	// Lacks reports whether the device has nothing that computes an operator; nil
-	// where it has something for all. Such a step is given to the CPU, or its plan
-	// refused.
+	// where it has something for all. A plan with such a step is refused, unless the
+	// device is combined with the CPU, see package internal/device/mixed.
 	Lacks func(o op.Op) bool
 }
 
@@ -116,6 +117,12 @@ type Memory interface {
 	// of memory to position to of another, until h says stop. Where the value does not
 	// grow it is copied whole.
 	CopyRows(dst Piece, to int, src Piece, from, n int, s State, h halt.Func) error
+	// Download copies len(dst) bytes of a buffer, from byte off on, to memory of this
+	// process, until h says stop, and Upload copies the other way. In an arena a value
+	// has its bytes where the [program.Bound] says and by its strides, and in a page of
+	// state the positions are row-major. No group that uses the bytes is queued.
+	Download(dst []byte, b Buffer, off int, h halt.Func) error
+	Upload(b Buffer, off int, src []byte, h halt.Func) error
 }
 
 // State is a carried value: row-major, growing along Axis; -1 where it does not grow.
@@ -192,6 +199,9 @@ type Code interface {
 	NewBatch() Batch
 	// RunHeap is the memory of this process that NewRun takes, in bytes.
 	RunHeap() int64
+	// Elsewhere names the device that runs a group in place of this one, by group, ""
+	// where it is this one; nil where this one runs them all.
+	Elsewhere() []string
 }
 
 // Control is what the kernels of a run ask. It is safe for concurrent use.
@@ -206,14 +216,16 @@ type Control interface {
 // is of one goroutine at a time.
 type Run interface {
 	// Prepare gives it its weights, by value, once, and lays out anew what kernels
-	// want together with others, such as filters with their batch normalisation.
+	// want together with others, such as filters with their batch normalisation. One
+	// that no group reads may be nil.
 	Prepare(ctx context.Context, weights []Weight) error
 	// Workspaces says how many bytes kernels need beside the buffers at the sizes that
 	// are bound now, by lane.
 	Workspaces(need []int)
 	// Heap is the memory of this process that kernels take at these sizes, in bytes.
 	Heap() int64
-	// Place points the values at their memory before the groups run.
+	// Place points the values at their memory before the groups run. It is
+	// [op.ErrHalted] when it was stopped.
 	Place(p Placement) error
 	// Forget makes the next Place do it for all values.
 	Forget()

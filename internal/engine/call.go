@@ -174,6 +174,9 @@ func (c *Call) Run(ctx context.Context) (err error) {
 	c.s.e.fault("place")
 	b.place.Arena, b.place.Changed, b.place.Moved = c.arena, b.changed, b.moved
 	if err := b.run.Place(b.place); err != nil {
+		if c.pace.Halted() {
+			return c.pace.cause(ctx)
+		}
 		return err
 	}
 	b.changed, b.moved = 0, false

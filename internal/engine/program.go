@@ -2,6 +2,7 @@ package engine
 
 import (
 	"container/list"
+	"fmt"
 	"time"
 
 	"github.com/genie-sdk/go/internal/device"
@@ -51,11 +52,19 @@ func (e *Engine) compile(p *plan.Plan, w *op.Work) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := e.hasAll(c, can); err != nil {
+		return nil, err
+	}
 	code, err := e.device.Compile(c, w)
 	if err != nil {
 		return nil, err
 	}
 	prog := &Program{Program: c, code: code, layout: code.Layouts()}
+	for i, kind := range code.Elsewhere() {
+		if kind != "" {
+			c.Labels[i] += " on " + kind
+		}
+	}
 	if err := w.Spend(len(p.Values) + len(p.Steps)); err != nil {
 		return nil, err
 	}
@@ -63,6 +72,19 @@ func (e *Engine) compile(p *plan.Plan, w *op.Work) (*Program, error) {
 	prog.findCrossed()
 	prog.together = newTogether(prog, e.opts)
 	return prog, nil
+}
+
+// hasAll refuses a program with a step that the device has nothing for.
+func (e *Engine) hasAll(p *program.Program, can device.Capabilities) error {
+	if can.Lacks == nil {
+		return nil
+	}
+	for i, o := range p.Res.Ops {
+		if !p.Res.View[i] && can.Lacks(o) {
+			return fmt.Errorf("%w: step %d (%s): the device %s has no such operator, and none may run elsewhere", plan.ErrInvalid, i, o.Name(), e.device.Info().Kind)
+		}
+	}
+	return nil
 }
 
 // findCrossed fills crossed.

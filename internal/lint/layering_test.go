@@ -76,6 +76,12 @@ var layers = []layer{
 	{"internal/device/devicetest", []string{
 		"internal/budget", "internal/device", "internal/engine", "internal/op", "internal/planmaker", "transport", "transport/plan",
 	}},
+	{"internal/device/mixed", []string{
+		"internal/budget", "internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
+	}},
+	{"internal/device/null", []string{
+		"internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
+	}},
 	{"internal/host", []string{"internal/device/...", "internal/engine", "internal/memory", "transport"}},
 	{"transport/local", []string{"internal/engine", "internal/host", "internal/memory", "transport", "transport/loops", "transport/plan"}},
 	{"internal/admission", nil},
@@ -123,6 +129,11 @@ var layers = []layer{
 	}},
 
 	{"internal/workloadtest", []string{"genie", "internal/safetensors", "internal/worker/workertest", "semantic", "workloads"}},
+
+	{"internal/familytest", []string{
+		"genie", "internal/checkpoint/checkpointtest", "internal/pyjson", "internal/worker/workertest", "lazy", "semantic",
+		"workloads", "workloads/families",
+	}},
 
 	{"testdata/models", nil}, // the model that is built into the command
 
@@ -204,7 +215,7 @@ var neverLinks = []struct {
 // testLibraries may be linked by tests and by packages made for tests.
 var testLibraries = []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak"}
 
-var forTests = []string{"transport/conformance", "internal/device/devicetest", "internal/worker/workertest", "internal/workloadtest", "internal/checkpoint/checkpointtest"}
+var forTests = []string{"transport/conformance", "internal/device/devicetest", "internal/worker/workertest", "internal/workloadtest", "internal/familytest", "internal/checkpoint/checkpointtest"}
 
 func TestLayers(t *testing.T) {
 	for _, p := range ours(t) {

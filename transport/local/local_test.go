@@ -6,6 +6,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
+	"github.com/genie-sdk/go/internal/device/devicetest"
+	"github.com/genie-sdk/go/internal/device/mixed"
 	"github.com/genie-sdk/go/internal/device/opaque"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/conformance"
@@ -31,6 +34,22 @@ func TestConformanceOpaque(t *testing.T) {
 		st, err := ex.Stats(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, "reference", st.CPU)
+		return ex
+	}, conformance.Options{})
+}
+
+// TestConformanceMixed is the suite on a device that lacks operators, with the CPU
+// beside it.
+func TestConformanceMixed(t *testing.T) {
+	open := mixed.Open(mixed.Options{
+		Primary: devicetest.Lacking(opaque.Open, "matmul", "append", "relu", "add", "reduce", "sample"), CPU: cpu.Open,
+	})
+	conformance.Run(t, func(t *testing.T) transport.Executor {
+		ex, err := local.Open(local.WithDevice(open))
+		require.NoError(t, err)
+		st, err := ex.Stats(t.Context())
+		require.NoError(t, err)
+		require.Contains(t, st.CPU, "reference+")
 		return ex
 	}, conformance.Options{})
 }

@@ -80,6 +80,9 @@ func ParseConfig(text []byte) (Config, error) {
 	if err := checkpoint.CheckType(file, bertType, robertaType, xlmRobertaType, camembertType); err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
+	if err := checkpoint.CheckCausal(file, "", false); err != nil {
+		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
 	c := defaultConfig(checkpoint.TypeOf(file, bertType, robertaType, xlmRobertaType, camembertType))
 	r := file.Reader()
 	places, decoder, cross := "absolute", false, false

@@ -131,6 +131,9 @@ func readTower(r *pyjson.Reader, t *Tower) {
 }
 
 func readText(o pyjson.Object, c *TextConfig) error {
+	if err := checkpoint.CheckCausal(o, "text_config.", true); err != nil {
+		return err
+	}
 	r := o.Reader().Within("text_config.")
 	readTower(r, &c.Tower)
 	r.Int("vocab_size", &c.Vocab)
@@ -156,6 +159,9 @@ func readText(o pyjson.Object, c *TextConfig) error {
 }
 
 func readVision(o pyjson.Object, c *VisionConfig) error {
+	if err := checkpoint.CheckCausal(o, "vision_config.", false); err != nil {
+		return err
+	}
 	r := o.Reader().Within("vision_config.")
 	readTower(r, &c.Tower)
 	r.Int("num_channels", &c.Channels)

@@ -23,6 +23,8 @@ func TestBadConfig(t *testing.T) {
 		`{"text_config": {"eos_token_id": null}}`:                                          "token id",
 		`{"text_config": {"eos_token_id": -1}}`:                                            "eos_token_id",
 		`{"text_config": {"vocab_size": 99999999}}`:                                        "vocab_size",
+		`{"text_config": {"is_causal": false}}`:                                            "text_config.is_causal",
+		`{"vision_config": {"is_causal": true}}`:                                           "vision_config.is_causal",
 		`{"vision_config": {"patch_size": 225}}`:                                           "patch_size",
 		`{"vision_config": {"num_hidden_layers": -1}}`:                                     "vision_config.num_hidden_layers",
 		`{"vision_config": {"image_size": [224, 224]}}`:                                    "vision_config",

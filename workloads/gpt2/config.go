@@ -10,6 +10,7 @@ import (
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/pyjson"
 	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/workloads/generation"
 )
 
 // ErrConfig marks a config.json that is broken, that contradicts itself, or
@@ -150,6 +151,9 @@ func ParseConfig(text []byte) (Config, error) {
 	if err := checkpoint.CheckType(file, "gpt2"); err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
+	if err := checkpoint.CheckCausal(file, "", true); err != nil {
+		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
 	c, r := defaultConfig(), file.Reader()
 	if !file.Given("n_positions") && !file.Given("max_position_embeddings") {
 		r.Int("n_ctx", &c.Positions)
@@ -201,7 +205,7 @@ func parseDType(file pyjson.Object) plan.DType {
 
 // firstToken is a token id, or the first of several; NoToken for anything else.
 func firstToken(raw json.RawMessage) int {
-	if ids, err := tokenIDs(raw); err == nil && len(ids) > 0 && ids[0] >= 0 {
+	if ids, err := generation.TokenIDs(raw); err == nil && len(ids) > 0 && ids[0] >= 0 {
 		return ids[0]
 	}
 	return NoToken

@@ -90,6 +90,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"epsilon NaN", `{"layer_norm_epsilon":NaN}`, "layer_norm_epsilon is NaN"},
 		{"quantised", `{"quantization_config":{"quant_method":"gptq"}}`, "quantization_config"},
 		{"layers of their own", `{"per_layer_config":{"0":{"n_head":2}}}`, "per_layer_config"},
+		{"no mask", `{"is_causal":false}`, "is_causal is false"},
 		{"another architecture", `{"architectures":["GPTNeoForCausalLM"]}`, "GPTNeoForCausalLM"},
 		{"type is a number", `{"model_type":3}`, "model_type is 3"},
 	}

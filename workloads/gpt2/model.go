@@ -14,8 +14,16 @@ import (
 	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads/generation"
 	"github.com/genie-sdk/go/workloads/tokenizer"
 )
+
+// Generation is the generation settings of a checkpoint.
+type Generation = generation.Settings
+
+// ErrGeneration marks generation settings of a checkpoint that are not supported here
+// and that would change the tokens.
+var ErrGeneration = generation.ErrSetting
 
 // Model is a GPT-2 checkpoint captured as a program. It is safe for concurrent
 // use until Close.
@@ -78,7 +86,7 @@ func (m *Model) load(dir string) error {
 	}
 	var never []int
 	var err error
-	if m.Generation, never, err = loadGeneration(dir, m.files.ConfigJSON(), m.Config.Vocab); err != nil {
+	if m.Generation, never, err = generation.Load(dir, m.files.ConfigJSON(), m.Config.Vocab); err != nil {
 		return err
 	}
 	if len(never) > 0 {
@@ -91,7 +99,7 @@ func (m *Model) load(dir string) error {
 		return err
 	}
 	b.names.WarnUnused(func(name string) bool { return strings.HasPrefix(name, "h.") }, ".attn.bias", ".attn.masked_bias")
-	lm.Context, lm.Check = m.Config.Positions, m.Generation.check
+	lm.Context, lm.Check = m.Config.Positions, m.Generation.Check
 	if ends := m.Generation.EOS; len(ends) > 0 {
 		lm.EOS, lm.MoreEOS = ends[0], ends[1:]
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/zeebo/blake3"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/internal/familytest"
 	"github.com/genie-sdk/go/internal/randomweights"
 	"github.com/genie-sdk/go/transport/plan"
 	"github.com/genie-sdk/go/workloads"
@@ -84,7 +85,7 @@ func requireOrderOne(t *testing.T, m *resnet.Model) {
 	s, err := client.NewSession(t.Context())
 	require.NoError(t, err)
 	defer s.Close()
-	out, err := s.Run(t.Context(), genie.Feed{"pixels": genie.Float32s(pixels(3*32*32), 1, 3, 32, 32)}, m.Logits)
+	out, err := s.Run(t.Context(), genie.Feed{"pixels": genie.Float32s(familytest.Waves(3*32*32), 1, 3, 32, 32)}, m.Logits)
 	require.NoError(t, err)
 	logits, err := out[0].Float32s(t.Context())
 	require.NoError(t, err)

@@ -1,11 +1,8 @@
 package resnet
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/genie-sdk/go/internal/activation"
 	"github.com/genie-sdk/go/internal/checkpoint"
@@ -21,7 +18,6 @@ const (
 	maxStages   = 16
 	maxDepth    = 1 << 10
 	maxChannels = 1 << 16
-	maxClasses  = 1 << 22
 )
 
 // The kinds of layers, as config.json names them.
@@ -86,50 +82,13 @@ func ParseConfig(text []byte) (Config, error) {
 	r.String("hidden_act", &c.Activation)
 	r.Bool("downsample_in_first_stage", &c.DownsampleInFirstStage)
 	r.Bool("downsample_in_bottleneck", &c.DownsampleInBottleneck)
-	names := r.Object("id2label")
-	classes := 2
-	if file.Given("id2label") {
-		classes = len(names)
-	}
-	r.Int("num_labels", &classes)
 	if err := r.Err(); err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if classes < 1 || classes > maxClasses {
-		return Config{}, fmt.Errorf("%w: num_labels is %d", ErrConfig, classes)
-	}
-	if c.Labels, err = labels(names, classes); err != nil {
-		return Config{}, err
+	if c.Labels, err = checkpoint.Labels(file); err != nil {
+		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	return c, c.check()
-}
-
-// labels are the classes by their ids, as Python reads ids: "3", "03" or " 3".
-// Like transformers, it ignores a map whose size is not the number of classes.
-func labels(names pyjson.Object, classes int) (map[string]string, error) {
-	out := make(map[string]string, classes)
-	if len(names) != classes {
-		for i := range classes {
-			id := strconv.Itoa(i)
-			out[id] = "LABEL_" + id
-		}
-		return out, nil
-	}
-	for key, raw := range names {
-		id, err := strconv.Atoi(strings.TrimSpace(key))
-		if err != nil {
-			return nil, fmt.Errorf("%w: id2label has the key %.40q, which is no integer", ErrConfig, key)
-		}
-		var name string
-		if json.Unmarshal(raw, &name) != nil {
-			name = string(raw)
-		}
-		out[strconv.Itoa(id)] = name
-	}
-	if len(out) != classes {
-		return nil, fmt.Errorf("%w: id2label has one id twice", ErrConfig)
-	}
-	return out, nil
 }
 
 func (c Config) check() error {

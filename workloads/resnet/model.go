@@ -19,6 +19,9 @@ import (
 // uses.
 const normEpsilon = 1e-5
 
+// usualSize is the height and width of images where nothing else is said.
+const usualSize = 224
+
 // Model is a ResNet checkpoint captured as a program. It is safe for concurrent
 // use until Close.
 type Model struct {
@@ -57,7 +60,7 @@ type LoadOptions struct {
 func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 	capture := func(files *checkpoint.Model, c Config) (*Model, error) {
 		m := &Model{Config: c, files: files}
-		return m, m.load(cmp.Or(opts.Height, opts.Size, 224), cmp.Or(opts.Width, opts.Size, 224))
+		return m, m.load(cmp.Or(opts.Height, opts.Size, usualSize), cmp.Or(opts.Width, opts.Size, usualSize))
 	}
 	return checkpoint.Load(ctx, dir, checkpoint.Options{Progress: opts.Progress, Hashes: opts.Hashes, Logger: opts.Logger}, ParseConfig, capture)
 }

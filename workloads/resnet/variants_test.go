@@ -10,6 +10,7 @@ import (
 
 	"github.com/genie-sdk/go/genie"
 	"github.com/genie-sdk/go/internal/checkpoint/checkpointtest"
+	"github.com/genie-sdk/go/internal/familytest"
 	"github.com/genie-sdk/go/workloads/resnet"
 )
 
@@ -37,7 +38,7 @@ func TestVariants(t *testing.T) {
 			s, err := client.NewSession(ctx)
 			require.NoError(t, err)
 			defer s.Close()
-			out, err := s.Run(ctx, genie.Feed{"pixels": genie.Float32s(pixels(3*h*w), 1, 3, h, w)}, m.Logits)
+			out, err := s.Run(ctx, genie.Feed{"pixels": genie.Float32s(familytest.Waves(3*h*w), 1, 3, h, w)}, m.Logits)
 			require.NoError(t, err)
 			got, err := out[0].Float32s(ctx)
 			require.NoError(t, err)

@@ -164,6 +164,9 @@ func (c *code) RunHeap() int64 {
 	return n
 }
 
+// Elsewhere implements [device.Code].
+func (*code) Elsewhere() []string { return nil }
+
 // filtersOf is the convolution whose filters are value id, nil if there is none.
 func (c *code) filtersOf(id int) *program.Group {
 	if i, ok := c.filtersIn[id]; ok {

@@ -144,6 +144,25 @@ func (d *Device) Free(use device.Use, b device.Buffer) {
 // Bytes implements [device.Memory].
 func (*Device) Bytes(b device.Buffer, n int) ([]byte, error) { return bytes(b)[:n], nil }
 
+// Download implements [device.Memory].
+func (*Device) Download(dst []byte, b device.Buffer, off int, h halt.Func) error {
+	copyPieces(dst, bytes(b)[off:off+len(dst)], h)
+	return nil
+}
+
+// Upload implements [device.Memory].
+func (*Device) Upload(b device.Buffer, off int, src []byte, h halt.Func) error {
+	copyPieces(bytes(b)[off:off+len(src)], src, h)
+	return nil
+}
+
+// copyPieces copies all of src until h says stop.
+func copyPieces(dst, src []byte, h halt.Func) {
+	for i := 0; i < len(src) && (i == 0 || !h.Now()); i += copyPiece {
+		copy(dst[i:], src[i:min(i+copyPiece, len(src))])
+	}
+}
+
 // CopyRows implements [device.Memory].
 func (*Device) CopyRows(dst device.Piece, to int, src device.Piece, from, n int, s device.State, h halt.Func) error {
 	if s.Axis >= 0 {
@@ -153,10 +172,7 @@ func (*Device) CopyRows(dst device.Piece, to int, src device.Piece, from, n int,
 		}
 		return nil
 	}
-	mem, all := bytes(dst.Buffer), bytes(src.Buffer)
-	for i := 0; i < len(all) && (i == 0 || !h.Now()); i += copyPiece {
-		copy(mem[i:], all[i:min(i+copyPiece, len(all))])
-	}
+	copyPieces(bytes(dst.Buffer), bytes(src.Buffer), h)
 	return nil
 }
 

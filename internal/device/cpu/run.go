@@ -117,7 +117,9 @@ func (r *run) Prepare(ctx context.Context, weights []device.Weight) error {
 	}
 	p := r.prog
 	for v := range r.code.layout {
-		r.weights[v] = weights[v].(*weight)
+		if w, ok := weights[v].(*weight); ok {
+			r.weights[v] = w
+		}
 	}
 	for i := range p.Groups {
 		st, in := &r.steps[i], p.Groups[i].In
@@ -221,7 +223,9 @@ func (r *run) placeAll(values []int, arena []byte) {
 		case p.State >= 0:
 			a.Data = r.states[p.State].first()
 		case p.Kind == plan.KindWeight:
-			a.Data = r.weights[v].data
+			if w := r.weights[v]; w != nil { // one that no group reads
+				a.Data = w.data
+			}
 		case p.Kind == plan.KindConst:
 			a.Data = r.prog.Plan().Values[v].Const
 		case p.Kind == plan.KindTemp:

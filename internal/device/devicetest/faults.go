@@ -60,7 +60,7 @@ func (f *fixture) watched(kernels chan struct{}) device.Open {
 // testCancelWithinAStep stops a convolution of 770 billion operations, which takes a
 // processor several seconds, and hours by the reference. The session computes on.
 func testCancelWithinAStep(f *fixture) {
-	kernels := make(chan struct{})
+	kernels := make(chan struct{}, 1)
 	e := f.engine(func(o *engine.Options) { o.Device, o.Threads = f.watched(kernels), 1 })
 	b := f.plan("long")
 	const channels, outs, kernel, side, n = 16, 64, 31, 64, 96
@@ -91,7 +91,7 @@ func (f *fixture) again(stopped *session) {
 
 // testCancelInTheQueue stops a run of many short steps, and one that has not begun.
 func testCancelInTheQueue(f *fixture) {
-	kernels := make(chan struct{})
+	kernels := make(chan struct{}, 1)
 	e := f.engine(func(o *engine.Options) { o.Device, o.Threads = f.watched(kernels), 1 })
 	b := f.plan("many")
 	x := b.in(plan.F32, "n", "n")
@@ -150,7 +150,9 @@ func testBudgetRefused(f *fixture) {
 			refused++
 			require.ErrorIs(f, err, transport.ErrMemory)
 			e.Memory().Reclaim()
-			require.LessOrEqual(f, e.Memory().Used(), used)
+			if !f.opts.Copies {
+				require.LessOrEqual(f, e.Memory().Used(), used)
+			}
 			if out, handles, err = s.try(context.Background(), c.sizes, data(c.in...)...); err != nil {
 				require.NoError(f, err)
 			}

@@ -31,6 +31,12 @@ type Options struct {
 	// Int8 says that the device can round weights to 8 bits. One that cannot must say
 	// so when it is opened.
 	Int8 bool
+	// Zeros says that the device computes nothing: all numbers are zeros.
+	Zeros bool
+	// Copies says that the device takes memory for copies as it runs, beside what the
+	// engine reserves for a call: a run that is refused for it leaves states that have
+	// grown for it.
+	Copies bool
 	// Plans is how many random plans are run; 150 when 0.
 	Plans int
 }

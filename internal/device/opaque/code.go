@@ -51,6 +51,9 @@ const (
 // RunHeap implements [device.Code].
 func (c *code) RunHeap() int64 { return runBytes + runValueBytes*int64(len(c.prog.Places)) }
 
+// Elsewhere implements [device.Code].
+func (*code) Elsewhere() []string { return nil }
+
 // NewRun implements [device.Code].
 func (c *code) NewRun(b *program.Bound, ctl device.Control) device.Run {
 	r := &run{d: c.d, prog: c.prog, bound: b, ctl: ctl, weights: make([]*weight, len(c.prog.Places))}

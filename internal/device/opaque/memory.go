@@ -155,6 +155,28 @@ func (d *Device) Bytes(b device.Buffer, n int) ([]byte, error) {
 	return d.memory.read(b.(*buffer), 0, n)
 }
 
+// Download implements [device.Memory].
+func (d *Device) Download(dst []byte, b device.Buffer, off int, h halt.Func) error {
+	for i := 0; i < len(dst) && !h.Now(); i += zeroed {
+		part, err := d.memory.read(b.(*buffer), off+i, min(zeroed, len(dst)-i))
+		if err != nil {
+			return err
+		}
+		copy(dst[i:], part)
+	}
+	return nil
+}
+
+// Upload implements [device.Memory].
+func (d *Device) Upload(b device.Buffer, off int, src []byte, h halt.Func) error {
+	for i := 0; i < len(src) && !h.Now(); i += zeroed {
+		if err := d.memory.write(b.(*buffer), off+i, src[i:min(i+zeroed, len(src))]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // CopyRows implements [device.Memory].
 func (d *Device) CopyRows(dst device.Piece, to int, src device.Piece, from, n int, s device.State, h halt.Func) error {
 	in, out := src.Buffer.(*buffer), dst.Buffer.(*buffer)

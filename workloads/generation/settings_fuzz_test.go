@@ -1,4 +1,4 @@
-package gpt2
+package generation
 
 import (
 	"testing"
@@ -9,10 +9,10 @@ import (
 	"github.com/genie-sdk/go/internal/pyjson"
 )
 
-// FuzzGeneration: whatever a file says, its end tokens are of the vocabulary,
+// FuzzSettings: whatever a file says, its end tokens are of the vocabulary,
 // what it refuses is refused by its kind of error, and a request that ignores end
 // tokens is not refused for them.
-func FuzzGeneration(f *testing.F) {
+func FuzzSettings(f *testing.F) {
 	for _, text := range []string{
 		`{"eos_token_id": [1, [2], 99], "do_sample": true, "top_k": 3}`, `{"eos_token_id": "x", "stop_strings": "a"}`,
 		`{"repetition_penalty": NaN, "min_length": 1e999, "bad_words_ids": {}}`, `{"temperature": -1, "do_sample": true, "top_p": 2}`,
@@ -24,7 +24,7 @@ func FuzzGeneration(f *testing.F) {
 		if err != nil {
 			return
 		}
-		g, never := newGeneration("generation_config.json", o, 50)
+		g, never := newSettings("generation_config.json", o, 50)
 		for _, id := range g.EOS {
 			require.True(t, id >= 0 && id < 50)
 		}
@@ -34,13 +34,13 @@ func FuzzGeneration(f *testing.F) {
 		for _, r := range []genie.GenerateRequest{
 			{Prompts: [][]int{{1}}}, {Prompts: [][]int{{1, 2}}, IgnoreEOS: true, OwnStops: true}, {Prompts: [][]int{{1}}, Temperature: 1},
 		} {
-			if err := g.check(&r); err != nil {
-				require.ErrorIs(t, err, ErrGeneration)
+			if err := g.Check(&r); err != nil {
+				require.ErrorIs(t, err, ErrSetting)
 				require.False(t, r.IgnoreEOS && g.bad != nil && err == g.bad, "an end token that nobody looks for") //nolint:errorlint // that very one
 			}
 		}
 		if err := g.Err(); err != nil {
-			require.ErrorIs(t, err, ErrGeneration)
+			require.ErrorIs(t, err, ErrSetting)
 		} else if g.Sample {
 			require.True(t, g.Temperature > 0 && g.TopK >= 0 && g.TopP >= 0)
 		}

@@ -1,4 +1,4 @@
-package gpt2
+package generation
 
 import (
 	"encoding/json"
@@ -11,19 +11,19 @@ import (
 	"github.com/genie-sdk/go/internal/pyjson"
 )
 
-// ErrGeneration marks generation settings of a checkpoint that are not
+// ErrSetting marks generation settings of a checkpoint that are not
 // supported here and that would change the tokens.
-var ErrGeneration = errors.New("genie: unsupported generation setting")
+var ErrSetting = errors.New("genie: unsupported generation setting")
 
 const (
-	generationFile     = "generation_config.json"
-	maxGenerationBytes = 1 << 20
+	settingsFile = "generation_config.json"
+	maxBytes     = 1 << 20
 )
 
-// Generation is the generation settings of a checkpoint: those of
+// Settings are the generation settings of a checkpoint: those of
 // generation_config.json, or of config.json if there is no such file, as in
 // transformers.
-type Generation struct {
+type Settings struct {
 	// EOS are the tokens that end a sequence, restricted to those in the
 	// vocabulary.
 	EOS []int
@@ -44,26 +44,26 @@ type Generation struct {
 	bad    error // the same for end tokens
 }
 
-// loadGeneration reads the settings of the checkpoint in dir, whose config.json
+// Load reads the settings of the checkpoint in dir, whose config.json
 // is config, and the end tokens outside a vocabulary of that size.
-func loadGeneration(dir string, config []byte, vocab int) (*Generation, []int, error) {
-	path := filepath.Join(dir, generationFile)
-	o, err := pyjson.ReadFile(path, maxGenerationBytes)
+func Load(dir string, config []byte, vocab int) (*Settings, []int, error) {
+	path := filepath.Join(dir, settingsFile)
+	o, err := pyjson.ReadFile(path, maxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		path = filepath.Join(dir, "config.json")
 		o, err = pyjson.Parse(config)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrGeneration, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrSetting, err)
 	}
-	g, never := newGeneration(path, o, vocab)
+	g, never := newSettings(path, o, vocab)
 	return g, never, nil
 }
 
-// newGeneration takes the settings of a file, and the end tokens outside a
+// newSettings takes the settings of a file, and the end tokens outside a
 // vocabulary of that size.
-func newGeneration(path string, o pyjson.Object, vocab int) (g *Generation, never []int) {
-	g = &Generation{Temperature: 1, TopK: 50, TopP: 1, file: path, values: o}
+func newSettings(path string, o pyjson.Object, vocab int) (g *Settings, never []int) {
+	g = &Settings{Temperature: 1, TopK: 50, TopP: 1, file: path, values: o}
 	r := o.Reader()
 	r.Bool("do_sample", &g.Sample)
 	temperature, topP := 1.0, 1.0
@@ -79,9 +79,9 @@ func newGeneration(path string, o pyjson.Object, vocab int) (g *Generation, neve
 		r.Strings("stop_strings", &g.StopStrings)
 	}
 	g.Temperature, g.TopP, g.err = float32(temperature), float32(topP), r.Err()
-	all, err := tokenIDs(o["eos_token_id"])
+	all, err := TokenIDs(o["eos_token_id"])
 	if err != nil {
-		g.bad = fmt.Errorf("%w: %s: eos_token_id: %w", ErrGeneration, path, err)
+		g.bad = fmt.Errorf("%w: %s: eos_token_id: %w", ErrSetting, path, err)
 	}
 	for _, id := range all {
 		if id >= 0 && id < vocab {
@@ -93,8 +93,8 @@ func newGeneration(path string, o pyjson.Object, vocab int) (g *Generation, neve
 	return g, never
 }
 
-// tokenIDs reads a token id, several in a list, or null for none.
-func tokenIDs(raw json.RawMessage) ([]int, error) {
+// TokenIDs reads a token id, several in a list, or null for none.
+func TokenIDs(raw json.RawMessage) ([]int, error) {
 	if raw == nil || string(raw) == "null" {
 		return nil, nil
 	}
@@ -126,7 +126,7 @@ func tokenIDs(raw json.RawMessage) ([]int, error) {
 type setting struct {
 	key string
 	// on reports whether the value has this effect for a request.
-	on func(v value, r *genie.GenerateRequest, g *Generation) bool
+	on func(v value, r *genie.GenerateRequest, g *Settings) bool
 }
 
 // value is the value of a setting, which is not null.
@@ -147,12 +147,12 @@ func (v value) above(n float64) bool {
 // filled reports whether the value is anything but false and an empty list.
 func (v value) filled() bool { return pyjson.Object{"": v.raw}.Truthy("") }
 
-func always(value, *genie.GenerateRequest, *Generation) bool { return true }
+func always(value, *genie.GenerateRequest, *Settings) bool { return true }
 
-func filled(v value, _ *genie.GenerateRequest, _ *Generation) bool { return v.filled() }
+func filled(v value, _ *genie.GenerateRequest, _ *Settings) bool { return v.filled() }
 
 // ends reports whether the request looks for an end token.
-func (g *Generation) ends(r *genie.GenerateRequest) bool { return !r.IgnoreEOS && len(g.EOS) > 0 }
+func (g *Settings) ends(r *genie.GenerateRequest) bool { return !r.IgnoreEOS && len(g.EOS) > 0 }
 
 func longestPrompt(r *genie.GenerateRequest) int {
 	n := 0
@@ -167,14 +167,14 @@ func longestPrompt(r *genie.GenerateRequest) int {
 // here. Settings that have an effect only in other modes, such as
 // length_penalty with several beams, or none at all, are not listed.
 var settings = []setting{
-	{"repetition_penalty", func(v value, _ *genie.GenerateRequest, _ *Generation) bool { return v.other(1) }},
-	{"encoder_repetition_penalty", func(v value, _ *genie.GenerateRequest, _ *Generation) bool { return v.other(1) }},
-	{"guidance_scale", func(v value, _ *genie.GenerateRequest, _ *Generation) bool { return v.other(1) }},
-	{"no_repeat_ngram_size", func(v value, _ *genie.GenerateRequest, _ *Generation) bool { return v.above(0) }},
-	{"encoder_no_repeat_ngram_size", func(v value, _ *genie.GenerateRequest, _ *Generation) bool { return v.above(0) }},
-	{"penalty_alpha", func(v value, _ *genie.GenerateRequest, _ *Generation) bool { return v.above(0) }},
-	{"num_beams", func(v value, _ *genie.GenerateRequest, _ *Generation) bool { return v.above(1) }},
-	{"num_return_sequences", func(v value, _ *genie.GenerateRequest, _ *Generation) bool { return v.above(1) }},
+	{"repetition_penalty", func(v value, _ *genie.GenerateRequest, _ *Settings) bool { return v.other(1) }},
+	{"encoder_repetition_penalty", func(v value, _ *genie.GenerateRequest, _ *Settings) bool { return v.other(1) }},
+	{"guidance_scale", func(v value, _ *genie.GenerateRequest, _ *Settings) bool { return v.other(1) }},
+	{"no_repeat_ngram_size", func(v value, _ *genie.GenerateRequest, _ *Settings) bool { return v.above(0) }},
+	{"encoder_no_repeat_ngram_size", func(v value, _ *genie.GenerateRequest, _ *Settings) bool { return v.above(0) }},
+	{"penalty_alpha", func(v value, _ *genie.GenerateRequest, _ *Settings) bool { return v.above(0) }},
+	{"num_beams", func(v value, _ *genie.GenerateRequest, _ *Settings) bool { return v.above(1) }},
+	{"num_return_sequences", func(v value, _ *genie.GenerateRequest, _ *Settings) bool { return v.above(1) }},
 	{"bad_words_ids", filled},
 	{"sequence_bias", filled},
 	{"suppress_tokens", filled},
@@ -186,13 +186,13 @@ var settings = []setting{
 	{"watermarking_config", always},
 	{"max_time", always},
 	{"forced_eos_token_id", always},
-	{"forced_bos_token_id", func(_ value, r *genie.GenerateRequest, _ *Generation) bool { return longestPrompt(r) == 1 }},
-	{"exponential_decay_length_penalty", func(_ value, r *genie.GenerateRequest, g *Generation) bool { return g.ends(r) }},
-	{"min_new_tokens", func(v value, r *genie.GenerateRequest, g *Generation) bool { return g.ends(r) && v.above(0) }},
-	{"min_length", func(v value, r *genie.GenerateRequest, g *Generation) bool {
+	{"forced_bos_token_id", func(_ value, r *genie.GenerateRequest, _ *Settings) bool { return longestPrompt(r) == 1 }},
+	{"exponential_decay_length_penalty", func(_ value, r *genie.GenerateRequest, g *Settings) bool { return g.ends(r) }},
+	{"min_new_tokens", func(v value, r *genie.GenerateRequest, g *Settings) bool { return g.ends(r) && v.above(0) }},
+	{"min_length", func(v value, r *genie.GenerateRequest, g *Settings) bool {
 		return g.ends(r) && v.above(float64(longestPrompt(r)))
 	}},
-	{"stop_strings", func(_ value, r *genie.GenerateRequest, g *Generation) bool {
+	{"stop_strings", func(_ value, r *genie.GenerateRequest, g *Settings) bool {
 		return len(g.StopStrings) > 0 && !r.OwnStops
 	}},
 	{"typical_p", samplingBelow},
@@ -202,46 +202,46 @@ var settings = []setting{
 	{"top_h", sampling},
 }
 
-func sampling(_ value, r *genie.GenerateRequest, _ *Generation) bool { return r.Temperature > 0 }
+func sampling(_ value, r *genie.GenerateRequest, _ *Settings) bool { return r.Temperature > 0 }
 
-func samplingBelow(v value, r *genie.GenerateRequest, _ *Generation) bool {
+func samplingBelow(v value, r *genie.GenerateRequest, _ *Settings) bool {
 	x, ok := pyjson.Number(v.raw)
 	return r.Temperature > 0 && (!ok || x < 1)
 }
 
-func samplingBetween(v value, r *genie.GenerateRequest, _ *Generation) bool {
+func samplingBetween(v value, r *genie.GenerateRequest, _ *Settings) bool {
 	x, ok := pyjson.Number(v.raw)
 	return r.Temperature > 0 && (!ok || x > 0 && x < 1)
 }
 
-// check refuses a request for which the checkpoint's settings would give
-// another answer. The error wraps [ErrGeneration] and names the first such
+// Check refuses a request for which the checkpoint's settings would give
+// another answer. The error wraps [ErrSetting] and names the first such
 // setting.
-func (g *Generation) check(r *genie.GenerateRequest) error {
+func (g *Settings) Check(r *genie.GenerateRequest) error {
 	if g.bad != nil && !r.IgnoreEOS {
 		return g.bad
 	}
 	for _, s := range settings {
 		if g.values.Given(s.key) && s.on(value{g.values[s.key]}, r, g) {
-			return fmt.Errorf("%w: %s: %s is %.60s", ErrGeneration, g.file, s.key, g.values[s.key])
+			return fmt.Errorf("%w: %s: %s is %.60s", ErrSetting, g.file, s.key, g.values[s.key])
 		}
 	}
 	return nil
 }
 
 // Err is the error in a setting for sampling or length, for callers that apply
-// these settings; it wraps [ErrGeneration].
-func (g *Generation) Err() error {
+// these settings; it wraps [ErrSetting].
+func (g *Settings) Err() error {
 	switch {
 	case g.err != nil:
 	case g.Sample && !(g.Temperature > 0):
-		return fmt.Errorf("%w: %s: temperature is %g", ErrGeneration, g.file, g.Temperature)
+		return fmt.Errorf("%w: %s: temperature is %g", ErrSetting, g.file, g.Temperature)
 	case g.Sample && g.TopK < 0:
-		return fmt.Errorf("%w: %s: top_k is %d", ErrGeneration, g.file, g.TopK)
+		return fmt.Errorf("%w: %s: top_k is %d", ErrSetting, g.file, g.TopK)
 	case g.Sample && !(g.TopP >= 0 && g.TopP <= 1):
-		return fmt.Errorf("%w: %s: top_p is %g", ErrGeneration, g.file, g.TopP)
+		return fmt.Errorf("%w: %s: top_p is %g", ErrSetting, g.file, g.TopP)
 	default:
 		return nil
 	}
-	return fmt.Errorf("%w: %s: %w", ErrGeneration, g.file, g.err)
+	return fmt.Errorf("%w: %s: %w", ErrSetting, g.file, g.err)
 }

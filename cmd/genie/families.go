@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/genie-sdk/go/workloads"
+	"github.com/genie-sdk/go/workloads/families"
+)
+
+// familyOf finds the family of a checkpoint. It refuses one that the command does not
+// take, before the weights are looked for.
+func familyOf(command, model string, takes func(workloads.Family) bool) (workloads.Family, error) {
+	kind, err := families.TypeOf(model)
+	if err != nil {
+		return workloads.Family{}, err
+	}
+	f, ok := families.Of(kind)
+	if !ok || !takes(f) {
+		var names []string
+		for _, f := range familiesThat(takes) {
+			names = append(names, strconv.Quote(f.Name))
+		}
+		return workloads.Family{}, fmt.Errorf("%w: %s is a checkpoint of model_type %q; %s takes %s", workloads.ErrFamily, model, kind, command, either(names))
+	}
+	return f, nil
+}
+
+// familiesThat are the families that a command takes.
+func familiesThat(takes func(workloads.Family) bool) []workloads.Family {
+	var list []workloads.Family
+	for _, f := range families.All() {
+		if takes(f) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// titles names families as people write them.
+func titles(list []workloads.Family) string {
+	var names []string
+	for _, f := range list {
+		names = append(names, f.Title)
+	}
+	return either(names)
+}
+
+// either joins names with commas and an "or".
+func either(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// anyFamily takes every model.
+func anyFamily(workloads.Family) bool { return true }
+
+// classifies takes classifiers of images.
+func classifies(f workloads.Family) bool { return f.ImageProcessor != "" }
+
+// generates takes language models.
+func generates(f workloads.Family) bool { return f.Generates }
+
+// sizesTable is a line for each family with the flags that give a run its sizes.
+func sizesTable() string {
+	var b strings.Builder
+	for _, f := range families.All() {
+		var flags []string
+		if f.Takes(workloads.SizePast) {
+			flags = append(flags, "--phase prefill|decode")
+		}
+		for _, s := range f.Sizes {
+			flags = append(flags, "--"+s.Name+" "+s.Of)
+		}
+		fmt.Fprintf(&b, "  %-9s %s\n", f.Title, strings.Join(flags, ", "))
+	}
+	return b.String()
+}

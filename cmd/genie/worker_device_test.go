@@ -1,0 +1,33 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/host"
+)
+
+// TestWorkerDevice holds what --device and --missing-operators take.
+func TestWorkerDevice(t *testing.T) {
+	for _, tc := range []struct{ device, missing, wrong string }{
+		{"cpu", "cpu", ""},
+		{"cpu", "refuse", ""},
+		{"cuda:7", "cpu", `--device is "cuda:7"; there is cpu`},
+		{"cpu", "skip", `--missing-operators is "skip"; there is cpu, refuse`},
+	} {
+		o := workerOptions{device: tc.device, missing: tc.missing, maxBatch: 1, queue: 1, lease: time.Second, watch: watchOptions{logFormat: "text"}}
+		err := o.check()
+		if tc.wrong != "" {
+			require.ErrorContains(t, err, tc.wrong)
+			continue
+		}
+		require.NoError(t, err)
+		e, stop, err := o.engine(1, nil)
+		require.NoError(t, err)
+		require.NotEmpty(t, e.Stats().CPU)
+		stop()
+	}
+	require.Equal(t, []string{"cpu"}, host.Devices())
+}
