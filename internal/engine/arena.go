@@ -60,8 +60,6 @@ func noMemory(n int, err error) error {
 	return fmt.Errorf("%w: the system gives no %d bytes: %w", transport.ErrMemory, n, err)
 }
 
-const maxFreeArenas = DefaultMaxBatch + 2 // a batch has one for each call and one of its own
-
 // arenaSizes are the sizes of a new region of n bytes: with room to grow, so
 // that a growing sequence does not map memory at every step, and without.
 func arenaSizes(n int) [2]int {

@@ -1,16 +1,11 @@
 package engine
 
 import (
-	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/genie-sdk/go/internal/device"
 )
-
-// DefaultMaxBatch is [Options.MaxBatch] where that is 0.
-const DefaultMaxBatch = 16
 
 // The leader of a batch waits for calls of the previous batch that last
 // returned within a fraction of a batch's time: a batch without them would
@@ -20,51 +15,6 @@ const (
 	returnPart  = 4 // of a batch's time: a quarter
 	returnExtra = 50 * time.Microsecond
 )
-
-// batcher batches calls of one program, each from another session. A call that
-// arrives during a batch waits for the next one, which takes all waiting calls
-// in the order of arrival. The first of them gathers the batch and runs it on
-// its own goroutine. A lone call runs at once: it waits only for calls that
-// recently returned quickly.
-type batcher struct {
-	limit int // maximum rows of a batch
-	// run runs the calls of a batch and returns those that stayed to its end;
-	// it releases the others earlier. When the batch is not over, its leader
-	// has left, and resume runs the rest.
-	run    func(calls []*batchCall) (stay []*batchCall, over bool)
-	resume func() (stay []*batchCall, over bool)
-
-	mu      sync.Mutex
-	busy    bool         // a batch is being gathered or runs
-	waiting []*batchCall // in the order of arrival
-	rows    int          // of the waiting calls
-	ended   int          // batches
-	due     int          // calls of the last batch that are waited for
-	until   time.Time    // and until when
-
-	gathering bool
-	timer     *time.Timer   // of the leader that gathers
-	look      chan struct{} // a token: the wait may be over
-	batch     []*batchCall  // of the running batch
-}
-
-// batchCall is a call that takes part in batches. A session has one for each of
-// its programs.
-type batchCall struct {
-	call *Call
-	ctx  context.Context //nolint:containedctx // of the call, while it runs
-	rows int             // of its products, at most
-	wake chan struct{}   // a token: its batch is over, or it is to run one
-	lead bool            // it gathers or runs a batch
-	err  error
-
-	// In a batch.
-	at int // the running group, or the one that failed
-	// What follows is guarded by the mutex of the batcher.
-	dueIn int           // the batch after which it is waited for
-	left  time.Time     // when that batch released it, while it is away
-	away  time.Duration // its last delay; 0 when unknown
-}
 
 func newBatcher(limit int, run func(calls []*batchCall) ([]*batchCall, bool), resume func() ([]*batchCall, bool)) *batcher {
 	return &batcher{limit: limit, run: run, resume: resume, look: make(chan struct{}, 1)}

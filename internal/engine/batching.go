@@ -1,41 +1,10 @@
 package engine
 
 import (
-	"context"
 	"time"
 
 	"github.com/genie-sdk/go/internal/device"
-	"github.com/genie-sdk/go/internal/halt"
 )
-
-// batching runs calls of one program in a batch: each group that multiplies
-// with a matrix which the device wants to read once is one product of all their
-// rows, and everything else runs for each call separately. Products give a row
-// the same bits whatever other rows they compute, so each call computes what it
-// computes alone.
-type batching struct {
-	batcher *batcher
-	joint   []bool  // by group
-	outs    []int32 // shape classes of the outputs of joint groups
-	batch   device.Batch
-	eachOf  func(i int) // runs groups of call i
-	halt    halt.Func   // stopped
-
-	// Of the running batch.
-	e     *Engine
-	calls []*batchCall
-	runs  []device.Run
-	mem   device.Buffer // of its products, nil if there is none
-	halts bool          // it has several calls, and halt is asked
-	// The groups between from and to are in progress: one product, or groups
-	// that run for each call. done is the number of calls that completed
-	// them.
-	from, to, done int
-	started        bool // the product has been started
-	apart          bool // each call computes the product separately
-	begun          bool // it has taken its memory
-	orphaned       bool // the leading call has left
-}
 
 // newBatching decides how calls of a program are batched; nil where no matrix
 // is worth sharing among several of them.
@@ -61,38 +30,6 @@ func newBatching(p *Program, opts Options) *batching {
 // separately between two joint products. The others wait for it, including
 // cancelled ones: about 10 ms.
 const jointApart = 1 << 27
-
-// compute runs the call's groups, in a batch with other calls where its
-// products have few rows.
-func (c *Call) compute(ctx context.Context) error {
-	if !c.Gathers() {
-		c.s.e.device.Begin()
-		defer c.s.e.device.End()
-		return c.steps(ctx)
-	}
-	m, t := &c.b.batchCall, c.b.prog.batching
-	m.call, m.ctx, m.err, m.at = c, ctx, nil, 0
-	t.batcher.do(m)
-	m.ctx = nil
-	return m.err
-}
-
-// Gathers reports whether the call, when it runs, waits for running calls of
-// the same program in other sessions to form a batch. It does so if its
-// products have rows, few enough that as many again would fit, and if it does
-// little work besides them.
-func (c *Call) Gathers() bool {
-	t, rows := c.b.prog.batching, 0
-	if t == nil {
-		return false
-	}
-	for _, class := range t.outs {
-		dims := c.b.bound.Dims[class]
-		rows = max(rows, c.b.bound.Elems[class]/max(dims[len(dims)-1], 1))
-	}
-	c.b.batchCall.rows = rows
-	return rows > 0 && 2*rows <= t.batcher.limit && c.b.bound.Apart(t.joint) <= jointApart
-}
 
 // run runs a batch on the goroutine of its first call, the leader. A call
 // that fails or is cancelled leaves it at once, and the others continue. When

@@ -10,27 +10,6 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// binding is a program bound to sizes and memory. A session retains one for
-// each of its programs, so that a step of a loop only computes what changed.
-type binding struct {
-	prog      *Program
-	bound     *program.Bound
-	run       device.Run
-	changed   uint64 // symbols that changed since the last run
-	moved     bool   // a state's memory was replaced
-	states    []*state
-	seen      []uint64 // by state: its version when the run took over its pages
-	growing   []growth // states that the call makes larger
-	need      []int    // bytes of workspace, by lane
-	ready     bool     // weights are found
-	resets    int      // of the session, when states was filled
-	last      uint64   // call, by the engine's clock
-	heap      int64    // that kernels take, see takeHeap
-	place     device.Placement
-	call      Call      // the session's one call of this program
-	batchCall batchCall // the same in dynamic batches
-}
-
 func newBinding(p *Program) *binding {
 	b := &binding{prog: p, bound: program.NewBound(p.Program), states: make([]*state, len(p.Plan().States))}
 	b.need = make([]int, len(b.bound.Workspaces))
@@ -96,21 +75,6 @@ func (b *binding) fitStates(s *Session) (grown bool, err error) {
 		grown = b.sees(i, st) || grown
 	}
 	return grown, nil
-}
-
-// sees reads where state i is stored, and reports whether its capacity has
-// changed.
-func (b *binding) sees(i int, st *state) bool {
-	if b.states[i] != st || b.seen[i] != st.version {
-		b.moved = true
-		at := &b.place.States[i]
-		at.Buffers, at.Rows = at.Buffers[:0], st.capacity
-		for _, p := range st.pages {
-			at.Buffers = append(at.Buffers, p.mem)
-		}
-	}
-	b.states[i], b.seen[i] = st, st.version
-	return b.bound.SetCapacity(i, st.capacity, len(st.pages))
 }
 
 // fitBuffers makes the scratch buffers large enough.

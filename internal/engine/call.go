@@ -3,39 +3,13 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/memory"
-	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/plan"
 )
-
-// Call is one run of a program in a session. Use it from one goroutine and
-// release it.
-type Call struct {
-	s       *Session
-	b       *binding
-	staged  [][]byte // input memory owned by the call
-	arena   device.Buffer
-	spare   int64       // reserved for copies of outputs
-	growing int64       // reserved for states that will grow, until they do
-	grown   int64       // taken from the session's budget for the same
-	keeping int64       // reserved for outputs that will be retained
-	used    []*retained // inputs that are retained values
-	outputs []output
-	aside   []device.Buffer // by state: its new value until it is copied, nil for most
-	copies  [][]byte        // memory of outputs that are stored outside the arena
-	elapsed time.Duration
-	kernel  time.Duration
-	times   []time.Duration // by group, when the engine profiles
-	locked  bool
-	pace    pace
-	broken  bool // it was stopped: its memory goes back to the system
-}
 
 // NewCall binds a program to sizes. It waits for the session's running call,
 // and the session runs no other until Release. It takes all memory of the run
@@ -191,51 +165,6 @@ func (c *Call) Run(ctx context.Context) (err error) {
 		return err
 	}
 	return nil
-}
-
-// steps runs all groups in order. A panic of a kernel is an error of the run.
-func (c *Call) steps(ctx context.Context) (err error) {
-	c.measure()
-	n := 0
-	defer func() {
-		n, err = c.wait(ctx, n, err)
-		err = c.settle(ctx, n, err)
-	}()
-	n, err = c.groups(ctx, 0, len(c.b.prog.Groups))
-	return err
-}
-
-// groups runs groups from..to and returns the first that did not run.
-func (c *Call) groups(ctx context.Context, from, to int) (n int, err error) {
-	n, err = c.b.run.Groups(from, to, c.times)
-	if err != nil && c.pace.Halted() {
-		return n, c.pace.cause(ctx)
-	}
-	return n, err
-}
-
-// wait returns when no group of the call is queued or running any more, with
-// the number of groups that ran, and the error that stopped them. n and err are
-// what was known before.
-func (c *Call) wait(ctx context.Context, n int, err error) (int, error) {
-	at, late := c.b.run.Wait(n)
-	switch {
-	case late == nil:
-		return n, err
-	case c.pace.Halted():
-		return at, c.pace.cause(ctx)
-	}
-	return at, late
-}
-
-// lose marks states that one of the first n groups overwrote as lost.
-func (c *Call) lose(n int) {
-	p := c.b.prog
-	for i, d := range p.Plan().States {
-		if d.Mode == plan.StateWrite && slices.ContainsFunc(p.Groups[:n], func(g program.Group) bool { return g.Last() == p.Res.Def[d.Out] }) {
-			c.b.states[i].lost = true
-		}
-	}
 }
 
 // Elapsed is the time that Run took.

@@ -7,15 +7,12 @@
 package engine
 
 import (
-	"container/list"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"os"
 	"runtime"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/genie-sdk/go/internal/budget"
@@ -24,88 +21,6 @@ import (
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
-
-// Options configure an engine. The zero value is ready to use.
-type Options struct {
-	// Threads is the number of goroutines that compute, GOMAXPROCS when 0.
-	Threads int
-	// MaxScratch bounds the scratch, input and state memory of one run, in
-	// bytes; 0 means 16 GiB.
-	MaxScratch int64
-	// MaxPlans bounds the number of compiled plans held that no open session
-	// uses; 0 means [MaxIdlePlans]. The least recently used one is dropped
-	// first, also when its memory is needed.
-	MaxPlans int
-	// MaxPlanBytes bounds the memory of the same plans; 0 means
-	// [MaxIdlePlanBytes], or a quarter of MemLimit if that is less.
-	MaxPlanBytes int64
-	// MemLimit bounds all big memory together, in bytes: weights, state,
-	// retained values, scratch, and a worker's receive buffers. 0 for no limit.
-	MemLimit int64
-	// SessionMemory bounds the state and the retained values of each session,
-	// in bytes. 0 for no limit.
-	SessionMemory int64
-	// MaxStepFLOPs bounds the arithmetic of each step of a run, in
-	// floating-point operations, or elements for a step that only moves them:
-	// sizes at which a step exceeds it are refused with [transport.ErrLimit]. 0
-	// for no limit.
-	MaxStepFLOPs float64
-	// Profile measures the time inside kernels, see [Call.KernelTime].
-	Profile bool
-	// Trace is called with the kernels of each profiled run, in order, as the
-	// profile names them. It may be nil, and must not call the engine.
-	Trace func(kernel string)
-	// Int8Weights rounds the matrices of products to 8 bits, with a scale for
-	// each output: an element changes by at most 1/254 of the largest one of
-	// its output. It is the only option that changes numbers.
-	Int8Weights bool
-	// Branches runs two independent parts of a plan concurrently, each on a
-	// thread. The bits are the same either way.
-	Branches bool
-	// MaxBatch is the maximum number of sequences of different sessions that
-	// run in one dynamic batch, see [Call.Run]; 0 means [DefaultMaxBatch], and
-	// 1 none. The bits are the same either way.
-	MaxBatch int
-
-	// Device opens the device; it is required.
-	Device device.Open
-
-	// For tests: steps run separately, and by their references.
-	separate, plain bool
-	fault           func(at string) // see [Engine.fault]
-}
-
-// Engine holds compiled plans, weights and threads. It is safe for concurrent
-// use.
-type Engine struct {
-	opts   Options
-	epoch  uint64
-	device device.Device
-	// pageRows is the number of positions in a page of carried state.
-	pageRows    int
-	addressable bool // this process can address the device's memory
-	budget      *budget.Budget
-	store       *store
-	arenas      *arenas[device.Buffer]
-	host        *arenas[[]byte] // for inputs that the engine is asked to receive
-
-	possession atomic.Pointer[transport.PossessionKey] // see KeepTags
-
-	mu       sync.Mutex
-	closed   bool
-	programs map[plan.Hash]*Program
-	unused   list.List // programs that no session uses, the longest unused first
-	sessions map[*Session]struct{}
-	nextID   uint64
-
-	unusedBytes int64         // of the programs that no session uses
-	calls       atomic.Uint64 // begun: the clock that orders bindings by age
-
-	profile  map[string]time.Duration // by label of a group, of dropped programs
-	profiled map[*Program]struct{}    // programs that have a profile
-
-	runs, ops, plansSeen, kernelNS, batches, batched atomic.Int64
-}
 
 // New starts an engine on a device that it opens.
 func New(opts Options) (*Engine, error) {

@@ -11,14 +11,6 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// output is an output of a finished run.
-type output struct {
-	t   transport.Tensor
-	h   transport.Handle
-	n   int           // bytes
-	mem device.Buffer // of a value to be retained, until the session has it
-}
-
 // finish makes the run's effects permanent: new state, retained and downloaded
 // outputs. When ctx ends during the copies there are none, except for the
 // states that [Call.commitStates] has begun to write.

@@ -2,20 +2,11 @@ package engine
 
 import (
 	"fmt"
-	"sync/atomic"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/transport"
 )
-
-// page is memory of carried state. Sessions share pages: a shared one is copied
-// before a run writes to it. Every session counts it, the engine's budget
-// counts it once.
-type page struct {
-	mem  device.Buffer
-	refs atomic.Int32 // sessions
-}
 
 func (p *page) size() int { return p.mem.Len() }
 
@@ -153,4 +144,19 @@ func (s *Session) adopt(list []*state) (taken bool, err error) {
 	}
 	s.resets++ // bindings look the states up again
 	return true, nil
+}
+
+// sees reads where state i is stored, and reports whether its capacity has
+// changed.
+func (b *binding) sees(i int, st *state) bool {
+	if b.states[i] != st || b.seen[i] != st.version {
+		b.moved = true
+		at := &b.place.States[i]
+		at.Buffers, at.Rows = at.Buffers[:0], st.capacity
+		for _, p := range st.pages {
+			at.Buffers = append(at.Buffers, p.mem)
+		}
+	}
+	b.states[i], b.seen[i] = st, st.version
+	return b.bound.SetCapacity(i, st.capacity, len(st.pages))
 }

@@ -1,42 +1,13 @@
 package engine
 
 import (
-	"container/list"
 	"fmt"
-	"time"
 
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
 )
-
-// Program is a compiled plan with the kernels of its groups and the layouts of
-// its weights. It is immutable, except for the fields noted below, and shared
-// by sessions.
-type Program struct {
-	*program.Program
-
-	hash   plan.Hash
-	code   device.Code
-	layout map[int]device.WeightLayout // by weight value
-	keys   []WeightKey                 // of the weights, each once
-	keyOf  []int                       // by key: a value that has it
-	keysOf map[plan.Hash][]int         // by content of weights: their few keys
-
-	// crossed is by state: its new value is stored in memory of a state that is
-	// also replaced, perhaps itself, so it is copied aside before any is
-	// replaced.
-	crossed []bool
-
-	batching *batching       // how calls are batched, nil where they are not; it alone changes
-	size     int64           // bytes, see [Program.measure]
-	bound    int64           // bytes of a binding
-	profile  []time.Duration // under the engine's lock: by group, nil where nothing was measured
-	users    int             // under the engine's lock: sessions that use it
-	counted  bool            // under the engine's lock: it is counted in the budget
-	idle     *list.Element   // under the engine's lock: in the list of unused programs
-}
 
 // Hash is the content hash of the plan.
 func (p *Program) Hash() plan.Hash { return p.hash }

@@ -6,22 +6,7 @@ import (
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/transport"
-	"github.com/genie-sdk/go/transport/plan"
 )
-
-// retained is a value that the session retains. The session's lock guards what
-// changes.
-type retained struct {
-	dtype plan.DType
-	shape []int
-	mem   device.Buffer
-	n     int // bytes
-	gen   uint64
-
-	host  []byte // a copy for readers, where the host cannot address mem
-	users int    // current uses by calls and readers
-	gone  bool   // the session has released it: the last user frees it
-}
 
 // Read returns a retained value. Its bytes are the session's and must not be
 // changed. If they are a copy of device memory, the session retains the copy,

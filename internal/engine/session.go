@@ -3,50 +3,10 @@ package engine
 import (
 	"fmt"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
-
-// Session owns carried state, retained values and bound programs. Its calls run
-// one at a time; different sessions run concurrently.
-type Session struct {
-	e      *Engine
-	id     uint64
-	budget sessionBudget
-	last   atomic.Uint64 // call, by the engine's clock
-
-	run      sync.Mutex // held by the running call, by Reset and by Close
-	mu       sync.Mutex // guards the fields below
-	closed   bool
-	broken   error // a call panicked outside the kernels
-	states   map[string]*state
-	retained map[uint64]*retained
-	used     map[*Program]struct{} // programs whose weights stay while the session is open
-	bound    map[*Program]*binding
-	nextID   uint64
-	gen      uint64
-	blank    []state
-	resets   int // number of times that states was cleared
-}
-
-// state is a carried value, in one page of memory or in several with equally
-// many positions: axis has room for capacity positions in each page, and in
-// total shape[axis] positions are valid.
-type state struct {
-	name     string
-	mode     plan.StateMode
-	dtype    plan.DType
-	axis     int
-	shape    []int // in dims
-	dims     [plan.MaxRank]int
-	capacity int
-	pages    []*page
-	version  uint64 // counts changes of pages
-	lost     bool   // an in-place write was interrupted
-}
 
 // newState takes a state from a block of them: a step passes over all states of
 // a plan, which should not be on separate pages.
@@ -158,3 +118,7 @@ func (s *Session) fit(known *state, d *plan.State, dt plan.DType, in []int) (*st
 	}
 	return st, nil
 }
+
+// Charge makes the session take its memory, carried state and retained values,
+// from another budget too. It must be called before the session's first call.
+func (s *Session) Charge(a TenantBudget) { s.budget.payer = a }

@@ -9,41 +9,6 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// The bounds of unused objects, see [Options].
-const (
-	MaxIdlePlans     = 1024
-	MaxIdlePlanBytes = 256 << 20
-)
-
-// MaxBindingBytes bounds the bindings that a session retains for its next
-// calls, except for that of the running call: the least recently used others
-// are dropped.
-const MaxBindingBytes = 64 << 20
-
-// Memory on the Go heap is counted by component. The numbers are those of a
-// 64-bit machine, including the allocator's classes and maps; a test compares
-// them with the heap.
-const (
-	valueBytes  = 240 // a value with its place, layout and lists, without its dimensions
-	stepBytes   = 510 // a step with its operator and group
-	attrBytes   = 160
-	stateBytes  = 400
-	portBytes   = 160
-	weightBytes = 420 // in maps by value and by content
-	dimBytes    = 64
-	termBytes   = 96
-	inBytes     = 32
-
-	boundClassBytes  = 40
-	boundBufferBytes = 32
-	boundStateBytes  = 480 // including the state itself, which the session has
-	boundInputBytes  = 64
-	boundBytes       = 3 << 10 // independent of the plan
-
-	weightHead = 512 // of a held weight, in addition to its content
-	keptHead   = 512 // of a retained value, likewise
-)
-
 // measure computes the heap memory of the program, and of each of its bindings.
 func (p *Program) measure() {
 	n := int64(4 << 10)
