@@ -143,7 +143,7 @@ func (b *builder) norm(name string, x *lazy.Tensor) *lazy.Tensor {
 	return lazy.LayerNorm(x, gain, bias, b.c.Epsilon)
 }
 
-// embed is a row for the class and one for each patch, with their positions:
+// embed is a row for the class and one for each patch, plus their positions:
 // [batch, 1+patches, hidden].
 func (b *builder) embed(pixels *lazy.Tensor) *lazy.Tensor {
 	const e = prefix + "embeddings."

@@ -31,11 +31,11 @@ type Options struct {
 	// Int8 means that the device can round weights to 8 bits. A device that
 	// cannot must report so when it is opened.
 	Int8 bool
-	// Zeros says that the device computes nothing: all numbers are zeros.
+	// Zeros means that the device computes nothing: all numbers are zeros.
 	Zeros bool
-	// Copies says that the device takes memory for copies as it runs, beside what the
-	// engine reserves for a call: a run that is refused for it leaves states that have
-	// grown for it.
+	// Copies means that the device takes memory for copies as it runs, in
+	// addition to the engine's reservation for a call: a run that is refused
+	// for this leaves states that have grown for it.
 	Copies bool
 	// Plans is the number of random plans; 0 means 150.
 	Plans int
