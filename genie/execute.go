@@ -113,6 +113,10 @@ func (s *Session) input(ctx context.Context, l *loop, src semantic.Source, feed 
 				in.Data = d
 				return in, nil
 			}
+			if l.ran {
+				return in, fmt.Errorf("%w: the plan feeds the carried input %q, whose value an earlier plan of the policy left on the executor",
+					semantic.ErrPolicy, src.Tensor.Name())
+			}
 			shape, err := src.Tensor.Shape().Eval(l.names)
 			if err != nil {
 				return in, err

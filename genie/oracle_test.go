@@ -23,7 +23,8 @@ import (
 )
 
 // TestOracle runs random programs on the engine, under the policy that rewrites
-// nothing and under the one that rewrites most, and compares with Gorgonia's
+// nothing, under the one that rewrites most and under one that puts an operator behind
+// each, and compares with Gorgonia's
 // TapeMachine on the instantiated graph.
 func TestOracle(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
@@ -37,7 +38,7 @@ func TestOracle(t *testing.T) {
 		n = 20
 	}
 	clients := []*genie.Client{}
-	for _, p := range []semantic.Policy{semantic.Blind(), semantic.Full()} {
+	for _, p := range []semantic.Policy{semantic.Blind(), semantic.Full(), everywhere()} {
 		c, err := genie.Open(context.Background(), "local:", genie.WithPolicy(p))
 		require.NoError(t, err)
 		defer c.Close()

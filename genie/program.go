@@ -155,6 +155,9 @@ func (p *program) schedule(ctx context.Context, policy semantic.Policy, w wanted
 	if err != nil {
 		return nil, err
 	}
+	if err := sch.Check(p.srg, req); err != nil {
+		return nil, fmt.Errorf("policy %s: %w", policy.Name(), err)
+	}
 	s := &scheduled{Schedule: sch, copied: shared(sch)}
 	s.allStay = !slices.ContainsFunc(sch.Carries, func(c semantic.CarryPlace) bool { return c.State == "" })
 	if s.symbols, err = p.places(sch.Plan.Symbols()); err != nil {

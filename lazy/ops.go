@@ -63,6 +63,9 @@ func GELUTanh(x *Tensor) *Tensor { return Apply(op.GELU{Tanh: true}, x) }
 // QuickGELU is x*sigmoid(1.702*x), CLIP's approximation of GELU.
 func QuickGELU(x *Tensor) *Tensor { return Apply(op.QuickGELU{}, x) }
 
+// SiLU is x*sigmoid(x), also called swish.
+func SiLU(x *Tensor) *Tensor { return Apply(op.SiLU{}, x) }
+
 // Exp is e^x.
 func Exp(x *Tensor) *Tensor { return Apply(op.Exp{}, x) }
 

@@ -27,7 +27,7 @@ func (s *SRG) compiledFor(d Device, profile Profile) (*compiled, error) {
 	if c := slot.Load(); c != nil && c.device == d.kernelsKey() && !s.Outdated() {
 		return c, nil
 	}
-	l, err := fullFeatures().lower(s, Request{Profile: profile})
+	l, err := Rules{Features: fullFeatures()}.lower(s, Request{Profile: profile})
 	if err != nil {
 		return nil, err
 	}

@@ -276,7 +276,8 @@ func madeUp(name string, rng *rand.Rand, data []byte) (*lazy.Graph, transport.We
 		case 5:
 			x = lazy.Sub(x, g.Input(fmt.Sprint("m", i), lazy.F32, "a", width))
 		default:
-			x = []func(*lazy.Tensor) *lazy.Tensor{lazy.ReLU, lazy.GELU, lazy.GELUTanh, lazy.QuickGELU, lazy.Exp, lazy.Sqrt, lazy.Tanh}[rng.IntN(7)](x)
+			all := append(op.Activations(), op.GELU{}, op.GELU{Tanh: true})
+			x = lazy.Apply(all[rng.IntN(len(all))], x)
 		}
 		if rng.IntN(6) == 0 {
 			g.Output(fmt.Sprint("part", i), x)
@@ -313,8 +314,9 @@ func apply(o op.Op, in []int, at map[int]*lazy.Tensor) *lazy.Tensor {
 func TestCompareNotices(t *testing.T) {
 	g := lazy.NewGraph("noticed")
 	x := g.Input("x", lazy.F32, "a", 4)
-	for i, f := range []func(*lazy.Tensor) *lazy.Tensor{lazy.ReLU, lazy.GELU, lazy.QuickGELU, lazy.Exp, lazy.Sqrt, lazy.Tanh} {
-		x = f(lazy.MatMul(x, g.Input(fmt.Sprint("m", i), lazy.F32, 4, 4)))
+	all := append(op.Activations(), op.GELU{})
+	for i, o := range all {
+		x = lazy.Apply(o, lazy.MatMul(x, g.Input(fmt.Sprint("m", i), lazy.F32, 4, 4)))
 	}
 	g.Output("y", x)
 	s, err := Analyze(g)
@@ -322,11 +324,11 @@ func TestCompareNotices(t *testing.T) {
 	l := Launch(t, s, nil, plan.Bindings{"a": 3})[0]
 	require.NoError(t, l.Err)
 	require.NoError(t, l.Compare(s, ReferenceDevice()))
-	require.Len(t, l.Kernels, 6)
-	for _, name := range []string{"relu", "gelu", "quick_gelu", "exp", "sqrt", "tanh"} {
+	require.Len(t, l.Kernels, len(all))
+	for _, o := range all {
 		d := ReferenceDevice()
-		d.Lacks = append(d.Lacks, name)
-		require.Error(t, l.Compare(s, d), name)
+		d.Lacks = append(d.Lacks, o.Name())
+		require.Error(t, l.Compare(s, d), o.Name())
 	}
 	more, moved := l, l
 	more.Kernels = append(slices.Clone(l.Kernels), l.Kernels[0])

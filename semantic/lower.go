@@ -11,7 +11,7 @@ import (
 
 // lowering turns one request into plans.
 type lowering struct {
-	f       Features
+	f       Rules
 	s       *SRG
 	r       Request
 	main    *irGraph
@@ -33,7 +33,8 @@ type mainOut struct {
 	name    string
 	src     *lazy.Tensor
 	cause   plan.Cause
-	byValue bool // needed by this side, not only to be handed to the caller
+	byValue bool    // needed by this side, not only to be handed to the caller
+	copied  *irNode // a copy of src, whose own memory is overwritten before it is read
 }
 
 type carryState struct {
@@ -42,7 +43,7 @@ type carryState struct {
 	in, out *irNode
 }
 
-func newLowering(f Features, s *SRG, r Request) *lowering {
+func newLowering(f Rules, s *SRG, r Request) *lowering {
 	l := &lowering{
 		f: f, s: s, r: r, main: newIR(), client: newIR(), onSide: map[int]bool{},
 		carried: map[int]int{}, out: &Schedule{},
@@ -98,11 +99,22 @@ func (l *lowering) targets() error {
 			l.download(fmt.Sprintf("cut:%d", n.src.ID()), n.src, true)
 		}
 	}
+	if err := l.rewrite(); err != nil {
+		return err
+	}
+	for i, c := range l.s.Graph.Carries() {
+		if !l.stays(i) {
+			l.download(carryName(c), c.Out, true)
+		}
+	}
 	for i := range l.s.Graph.Carries() {
 		l.carry(i)
 	}
 	return nil
 }
+
+// carryName is the name of the output that a carried pair comes back as.
+func carryName(c lazy.Carried) string { return "carry:" + c.In.Name() }
 
 // takeSampling leaves the choice of tokens to the client: the sampling nodes,
 // and the views between them and a value that the client has anyway.
@@ -158,7 +170,7 @@ func (l *lowering) download(name string, t *lazy.Tensor, byValue bool) int {
 	}
 	l.outAt[t] = len(l.mainOuts)
 	l.main.target(l.main.add(t, func(*lazy.Tensor) bool { return false }))
-	l.mainOuts = append(l.mainOuts, mainOut{name, t, l.outputCause(t), byValue})
+	l.mainOuts = append(l.mainOuts, mainOut{name: name, src: t, cause: l.outputCause(t), byValue: byValue})
 	return len(l.mainOuts) - 1
 }
 
@@ -217,7 +229,7 @@ func (l *lowering) carry(i int) {
 	in, out := l.main.add(c.In, never), l.main.add(c.Out, never)
 	l.main.target(in)
 	if !l.stays(i) {
-		l.out.Carries = append(l.out.Carries, CarryPlace{Output: l.download("carry:"+c.In.Name(), c.Out, true)})
+		l.out.Carries = append(l.out.Carries, CarryPlace{Output: l.download(carryName(c), c.Out, true)})
 		return
 	}
 	st := carryState{mode: plan.StateReplace, in: in, out: out}
@@ -227,6 +239,7 @@ func (l *lowering) carry(i int) {
 		}
 	}
 	if st.mode == plan.StateReplace {
+		l.copyOld(st.in)
 		// The new value is copied over the old: it may not be a view of it.
 		n := l.main.node(out.key)
 		n.kind, n.op, n.in, n.spec = lazy.KindOp, op.Contiguous{}, []*irNode{out}, out.spec
@@ -236,9 +249,6 @@ func (l *lowering) carry(i int) {
 	l.states = append(l.states, st)
 	l.out.Carries = append(l.out.Carries, CarryPlace{State: l.stateName(c.In), Output: -1})
 }
-
-// stays reports whether carried pair i stays on the executor.
-func (l *lowering) stays(i int) bool { return l.f.State && !slices.Contains(l.r.Fed, i) }
 
 // StateOf is what the names of a graph's states begin with where a session
 // carries the values of no other graph of its structure: it depends on the
@@ -251,10 +261,13 @@ func StateOf(g *lazy.Graph) string {
 	return g.Fingerprint()[:12]
 }
 
-func (l *lowering) stateName(in *lazy.Tensor) string {
-	of := l.r.State
+func (l *lowering) stateName(in *lazy.Tensor) string { return stateName(l.s.Graph, l.r, in) }
+
+// stateName is the name of a carried input's state.
+func stateName(g *lazy.Graph, r Request, in *lazy.Tensor) string {
+	of := r.State
 	if of == "" {
-		of = StateOf(l.s.Graph)
+		of = StateOf(g)
 	}
 	return of + "/" + in.Name()
 }
@@ -280,6 +293,7 @@ func (l *lowering) inPlace(c Cache, st *carryState) {
 		l.main.reads(u, []*irNode{st.in, u.in[1]})
 		st.mode, st.axis, st.out = plan.StateAppend, axis, u
 	case op.WriteRows:
+		l.copyOld(st.in)
 		before := l.main.after[u]
 		back := false // against the order of capture, which is one as long as nothing else is
 		for _, n := range l.main.readers(st.in) {
@@ -298,6 +312,31 @@ func (l *lowering) inPlace(c Cache, st *carryState) {
 		}
 		l.main.reads(u, append([]*irNode{st.in}, u.in[1:]...))
 		st.mode, st.out = plan.StateWrite, u
+	}
+}
+
+// copyOld copies the outputs that have the memory of a carried input which the run
+// overwrites: they are read when it has ended.
+func (l *lowering) copyOld(in *irNode) {
+	for i := range l.mainOuts {
+		o := &l.mainOuts[i]
+		x := l.main.current(o.src)
+		if o.copied == nil && memoryOf(x) == in {
+			o.copied = l.main.node(x.key)
+			o.copied.kind, o.copied.op, o.copied.spec = lazy.KindOp, op.Contiguous{}, x.spec
+			l.main.reads(o.copied, []*irNode{x})
+			l.main.target(o.copied)
+		}
+	}
+}
+
+// memoryOf is the node that n is a view of.
+func memoryOf(n *irNode) *irNode {
+	for {
+		if _, ok := n.op.(op.Viewer); !ok {
+			return n
+		}
+		n = n.in[0]
 	}
 }
 

@@ -32,10 +32,14 @@ func (l *lowering) executorPlan() (*plan.Plan, map[*irNode]int, error) {
 	}
 	for _, o := range l.mainOuts {
 		place := plan.Download
-		if l.r.Keep && l.f.State && !o.byValue {
+		if l.retained(o) {
 			place = plan.Retain
 		}
-		p.Outputs = append(p.Outputs, plan.Output{Name: o.name, Value: ids[l.main.current(o.src)], Place: place, Cause: o.cause})
+		n := o.copied
+		if n == nil {
+			n = l.main.current(o.src)
+		}
+		p.Outputs = append(p.Outputs, plan.Output{Name: o.name, Value: ids[n], Place: place, Cause: o.cause})
 	}
 	for _, st := range l.states {
 		p.States = append(p.States, plan.State{
@@ -132,7 +136,7 @@ func (l *lowering) leaf(p *plan.Plan, g *irGraph, n *irNode, v *plan.Value, id i
 		v.Kind, v.Const = plan.KindConst, t.ConstData()
 		return
 	case lazy.KindWeight:
-		if l.f.Weights || client {
+		if client || l.staysWeight(t) {
 			v.Kind = plan.KindWeight
 			v.Hash, v.Storage = t.WeightRef()
 			return

@@ -88,8 +88,8 @@ type CarryPlace struct {
 }
 
 // Policy decides what runs where and what stays. Its three plug points are
-// rewrites of the graph, placement, and hints to the run time; each is a field
-// of the options that the built-in policies are made of.
+// rewrites of the graph, placement, and hints to the run time: the built-in policies
+// are switches for these, [Features]; one of your own may be functions, [Rules].
 type Policy interface {
 	// Name is how the policy is selected: blind, resident, full.
 	Name() string
@@ -147,31 +147,5 @@ func (f Features) Name() string { return f.Label }
 
 // Schedule implements [Policy].
 func (f Features) Schedule(s *SRG, r Request) (*Schedule, error) {
-	l, err := f.lower(s, r)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.emit(); err != nil {
-		return nil, err
-	}
-	l.out.Loop = f.Loop
-	return l.out, nil
-}
-
-// lower rewrites the graph for a request.
-func (f Features) lower(s *SRG, r Request) (*lowering, error) {
-	if err := s.Graph.Err(); err != nil {
-		return nil, err
-	}
-	if s.Outdated() {
-		return nil, planErr("the graph %q has grown since it was analysed; analyse it again", s.Graph.Name())
-	}
-	l := newLowering(f, s, r)
-	if err := l.targets(); err != nil {
-		return nil, err
-	}
-	if f.Prune {
-		l.main.pruneRows()
-	}
-	return l, nil
+	return Rules{Features: f}.Schedule(s, r)
 }

@@ -8,21 +8,20 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Frugal is a policy for a worker that many small services share: it occupies
-// the worker's memory only where that saves more than it costs.
+// Frugal is a policy for a worker that many small services share: it occupies the
+// worker's memory only where that saves more than it costs.
 //
 //   - Weights stay on the worker if all of them together are larger than
-//     SmallWeights; smaller ones are sent with each run, and the worker forgets
-//     them.
-//   - Carried state stays on the worker if it is a KV cache, which grows and would
-//     cross the wire twice per step. Other state, such as a recurrent network's, is
-//     small: it is returned, so that the loss of a worker does not lose it.
+//     SmallWeights; smaller ones travel with each run, and the worker forgets them.
+//   - A carried value stays on the worker if it is a KV cache, which grows and would
+//     travel twice a step. Another, such as a recurrent network's, is small: it comes
+//     back, and a lost worker takes nothing away.
 //   - Tokens are sampled on the worker if the caches are there, since logits are
 //     larger than tokens.
 //
 // The decisions depend on the graph alone and not on the request: plans of one
-// program share the state of a session, so prefill and decode must agree on its
-// location.
+// program share the state of a session, so prefill and decode have to agree on
+// where that is.
 type Frugal struct {
 	SmallWeights int64 // bytes
 }
@@ -48,13 +47,19 @@ func (f Frugal) Schedule(s *semantic.SRG, r semantic.Request) (*semantic.Schedul
 	if err != nil {
 		return nil, err
 	}
-	switches := semantic.Features{
-		Label:   f.Name(),
-		Weights: d.KeepWeights,
-		State:   d.KeepState, Sampling: d.KeepState, Loop: d.KeepState,
-		Prune: true, // computes only values that are read; the results are the same
+	caches := map[int]bool{}
+	for _, c := range s.Caches {
+		caches[c.Carry] = true
 	}
-	return switches.Schedule(s, r)
+	return semantic.Rules{
+		Features: semantic.Features{
+			Label:   f.Name(),
+			Weights: d.KeepWeights,
+			State:   d.KeepState, Sampling: d.KeepState, Loop: d.KeepState,
+			Prune: true, // computes only values that are read; the results are the same
+		},
+		KeepState: func(carry int) bool { return caches[carry] },
+	}.Schedule(s, r)
 }
 
 // Decide reads the semantic graph.

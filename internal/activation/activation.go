@@ -37,8 +37,8 @@ var functions = map[string]Func{
 	"leaky_relu":        leakyReLU,
 	"tanh":              lazy.Tanh,
 	"sigmoid":           sigmoid,
-	"silu":              silu,
-	"swish":             silu,
+	"silu":              lazy.SiLU,
+	"swish":             lazy.SiLU,
 	"hardswish":         hardSwish,
 	"mish":              mish,
 	"linear":            lazy.Identity,
@@ -78,11 +78,6 @@ func relu6(x *lazy.Tensor) *lazy.Tensor { return atMost(lazy.ReLU(x), 6) }
 // leakyReLU has PyTorch's slope of 0.01 below zero.
 func leakyReLU(x *lazy.Tensor) *lazy.Tensor {
 	return lazy.Sub(lazy.ReLU(x), lazy.Scale(lazy.ReLU(lazy.Scale(x, -1)), 0.01))
-}
-
-// silu is x/(1+exp(-x)), which is 0 where the exponential is infinite.
-func silu(x *lazy.Tensor) *lazy.Tensor {
-	return lazy.Div(x, plus(lazy.Exp(lazy.Scale(x, -1)), 1))
 }
 
 func sigmoid(x *lazy.Tensor) *lazy.Tensor {

@@ -78,9 +78,10 @@ var square = [2]int{1, 1}
 
 func conv(groups int) op.Conv2D { return op.Conv2D{Stride: square, Dilation: square, Groups: groups} }
 
-// haltCases has steps for every operator, and for every kernel with a separate
-// code path for it, that take at least seconds.
-var haltCases = map[string]func(s *steps){
+// haltCases has steps for every operator, and for every kernel that has some way
+// of its own to compute it, that take seconds at least. Activations without
+// attributes have theirs by their traits.
+var haltCases = withActivations(map[string]func(s *steps){
 	"add":              func(s *steps) { s.op(op.Add(), s.f32(many), s.f32(many)) },
 	"add/scalar":       func(s *steps) { s.op(op.Add(), s.f32(many), s.f32(1)) },
 	"add/long rows":    func(s *steps) { s.op(op.Add(), s.f32(3, many), s.f32(many)) },
@@ -118,7 +119,6 @@ var haltCases = map[string]func(s *steps){
 	"embedding":        func(s *steps) { s.op(op.Embedding{}, s.f32(4, 4), s.input(plan.I32, many/2)) },
 	"embedding/long":   func(s *steps) { s.op(op.Embedding{}, s.f32(1, many), s.input(plan.I32, 4)) },
 	"equal":            func(s *steps) { s.op(op.Equal{}, s.f32(many), s.f32(many)) },
-	"exp":              func(s *steps) { s.op(op.Exp{}, s.f32(many)) },
 	"expand":           func(s *steps) { s.op(op.Expand{Shape: op.Static([]int{large, large})}, s.f32(large, 1)) },
 	"gelu":             func(s *steps) { s.op(op.GELU{}, s.f32(many)) },
 	"gelu/tanh":        func(s *steps) { s.op(op.GELU{Tanh: true}, s.f32(many)) },
@@ -146,10 +146,8 @@ var haltCases = map[string]func(s *steps){
 	"max_pool2d/last":  pooledLast,
 	"pick":             func(s *steps) { s.op(op.Pick{}, s.f32(1, 2, many), s.input(plan.I32, 1)) },
 	"pick/rows":        func(s *steps) { s.op(op.Pick{}, s.f32(many, 2), s.input(plan.I32, many)) },
-	"quick_gelu":       func(s *steps) { s.op(op.QuickGELU{}, s.f32(many)) },
 	"reduce":           func(s *steps) { s.op(op.Reduce{Kind: "sum", Axes: []int{0, 1}}, s.f32(large, large)) },
 	"reduce/mean":      meanOfImage,
-	"relu":             func(s *steps) { s.op(op.ReLU{}, s.f32(many)) },
 	"reshape": func(s *steps) {
 		s.op(op.Reshape{Shape: op.Static([]int{many})}, s.op(op.Transpose{Perm: []int{1, 0}}, s.f32(large, large)))
 	},
@@ -159,8 +157,6 @@ var haltCases = map[string]func(s *steps){
 	"softmax":       func(s *steps) { s.op(op.Softmax{Axis: -1}, s.f32(1, many)) },
 	"softmax/rows":  func(s *steps) { s.op(op.Softmax{Axis: -1}, s.f32(many/8, 8)) },
 	"softmax/first": func(s *steps) { s.op(op.Softmax{}, s.f32(large, large)) },
-	"sqrt":          func(s *steps) { s.op(op.Sqrt{}, s.f32(many)) },
-	"tanh":          func(s *steps) { s.op(op.Tanh{}, s.f32(many)) },
 	"topk":          func(s *steps) { s.op(op.TopK{K: many / 16}, s.f32(1, many)) },
 	"topk/rows":     func(s *steps) { s.op(op.TopK{K: 1, Indices: true}, s.f32(many/2, 2)) },
 	"transpose":     func(s *steps) { s.op(op.Transpose{Perm: []int{1, 0}}, s.f32(large, large)) },
@@ -170,6 +166,13 @@ var haltCases = map[string]func(s *steps){
 		in := s.value(plan.Value{Kind: plan.KindState, Name: "state", Spec: plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.Sym("n"), plan.C(2)}}, Buffer: plan.NoBuffer})
 		s.state(plan.StateAppend, in, s.op(op.Append{}, in, s.f32(many/2, 2)))
 	},
+})
+
+func withActivations(cases map[string]func(s *steps)) map[string]func(s *steps) {
+	for _, o := range op.Activations() {
+		cases[o.Name()] = func(s *steps) { s.op(o, s.f32(many)) }
+	}
+	return cases
 }
 
 func batchNorm(s *steps, x int) int {

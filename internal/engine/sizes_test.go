@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/planmaker"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -146,8 +147,11 @@ func everySize() map[string]struct {
 			{"matmul", product, []string{"p", "v"}, "y"},
 		}},
 	}
-	for _, name := range []string{"relu", "tanh", "exp", "sqrt", "quick_gelu", "identity", "contiguous"} {
+	for _, name := range []string{"identity", "contiguous"} {
 		out[name] = one(name, nil, x)
+	}
+	for _, o := range op.Activations() {
+		out[o.Name()] = one(o.Name(), nil, x)
 	}
 	for _, tanh := range []bool{true, false} {
 		out[fmt.Sprint("gelu ", tanh)] = one("gelu", plan.Attrs{plan.BoolAttr("tanh", tanh)}, x)

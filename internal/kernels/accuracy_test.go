@@ -10,33 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// accuracy is what the doc comment of a function states: an error of at most so
-// many units in the last place or, where absolute allows it, of so much.
-type accuracy struct {
-	apply    func(dst, src []float32)
-	want     func(x float64) float64
-	ulps     float64
-	absolute func(x float64) float64
-}
+// accuracies are what the generator states of each activation, by name.
+var accuracies = func() map[string]activation {
+	out := map[string]activation{}
+	for _, a := range activations {
+		out[a.name] = a
+	}
+	return out
+}()
 
-var accuracies = map[string]accuracy{
-	"exp":       {Exp, math.Exp, 1, never},
-	"tanh":      {Tanh, math.Tanh, 2, never},
-	"relu":      {Relu, func(x float64) float64 { return max(x, 0) }, 0, never},
-	"gelutanh":  {GeluTanh, geluTanhOf, 3, below},
-	"quickgelu": {QuickGelu, func(x float64) float64 { return x / (1 + math.Exp(-1.702*x)) }, 4, below},
-	"geluerf":   {GeluErf, func(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) }, 8, below},
-}
-
-func geluTanhOf(x float64) float64 {
-	return x / (1 + math.Exp(-2*math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
-}
-
-func never(float64) float64 { return 0 }
-
-func below(x float64) float64 {
-	if x < -1 {
-		return 1e-7
+// absolute is the error that is allowed at x whatever its unit is.
+func (a activation) absolute(x float64) float64 {
+	if x < a.below {
+		return a.tail
 	}
 	return 0
 }
@@ -50,7 +36,7 @@ func ulp(x float64) float64 {
 // check returns the greatest error in units of the last place where these count,
 // and an input whose error is not allowed. Inputs that are not finite are
 // TestFunctionsAtSpecialValues's.
-func (a accuracy) check(src, dst []float32) (worst float64, bad []float32) {
+func (a activation) check(src, dst []float32) (worst float64, bad []float32) {
 	a.apply(dst, src)
 	for i, x := range src {
 		x64, got := float64(x), float64(dst[i])
@@ -58,7 +44,7 @@ func (a accuracy) check(src, dst []float32) (worst float64, bad []float32) {
 			continue
 		}
 		// Inf stands for the number after the greatest one.
-		want := min(a.want(x64), 1<<128)
+		want := min(a.exact(x64), 1<<128)
 		if math.IsInf(got, 1) {
 			got = 1 << 128
 		}
@@ -139,7 +125,7 @@ func TestAccuracyOverTheWholeRange(t *testing.T) {
 					if len(bad) > 0 {
 						got := make([]float32, 1)
 						a.apply(got, bad[:1])
-						t.Errorf("%s(%v) = %v, want %v", name, bad[0], got[0], a.want(float64(bad[0])))
+						t.Errorf("%s(%v) = %v, want %v", name, bad[0], got[0], a.exact(float64(bad[0])))
 					}
 				})
 				t.Logf("%s: at most %.3f units in the last place", name, worst)

@@ -4,62 +4,72 @@
 
 package kernels
 
-// expAVX2 computes e^x of n elements.
+// expAVX2 is Exp of n elements.
 //
 //go:noescape
 func expAVX2(dst *float32, src *float32, n int)
 
-// expAVX512 computes e^x of n elements.
+// expAVX512 is Exp of n elements.
 //
 //go:noescape
 func expAVX512(dst *float32, src *float32, n int)
 
-// geluTanhAVX2 computes the tanh form of GELU of n elements.
+// geluTanhAVX2 is GeluTanh of n elements.
 //
 //go:noescape
 func geluTanhAVX2(dst *float32, src *float32, n int)
 
-// geluTanhAVX512 computes the tanh form of GELU of n elements.
+// geluTanhAVX512 is GeluTanh of n elements.
 //
 //go:noescape
 func geluTanhAVX512(dst *float32, src *float32, n int)
 
-// quickGeluAVX2 computes x*sigmoid(1.702*x) of n elements.
+// quickGeluAVX2 is QuickGelu of n elements.
 //
 //go:noescape
 func quickGeluAVX2(dst *float32, src *float32, n int)
 
-// quickGeluAVX512 computes x*sigmoid(1.702*x) of n elements.
+// quickGeluAVX512 is QuickGelu of n elements.
 //
 //go:noescape
 func quickGeluAVX512(dst *float32, src *float32, n int)
 
-// geluErfAVX2 computes the exact GELU of n elements.
+// siluAVX2 is Silu of n elements.
+//
+//go:noescape
+func siluAVX2(dst *float32, src *float32, n int)
+
+// siluAVX512 is Silu of n elements.
+//
+//go:noescape
+func siluAVX512(dst *float32, src *float32, n int)
+
+// geluErfAVX2 is GeluErf of n elements.
 //
 //go:noescape
 func geluErfAVX2(dst *float32, src *float32, n int)
 
-// geluErfAVX512 computes the exact GELU of n elements.
+// geluErfAVX512 is GeluErf of n elements.
 //
 //go:noescape
 func geluErfAVX512(dst *float32, src *float32, n int)
 
-// tanhAVX2 computes the hyperbolic tangent of n elements.
+// tanhAVX2 is Tanh of n elements.
 //
 //go:noescape
 func tanhAVX2(dst *float32, src *float32, n int)
 
-// tanhAVX512 computes the hyperbolic tangent of n elements.
+// tanhAVX512 is Tanh of n elements.
 //
 //go:noescape
 func tanhAVX512(dst *float32, src *float32, n int)
 
-// reluAVX2 computes max(x, 0) of n elements.
+// reluAVX2 is Relu of n elements.
 //
 //go:noescape
 func reluAVX2(dst *float32, src *float32, n int)
 
-// reluAVX512 computes max(x, 0) of n elements.
+// reluAVX512 is Relu of n elements.
 //
 //go:noescape
 func reluAVX512(dst *float32, src *float32, n int)

@@ -78,6 +78,43 @@ func TestFunctionsAtSpecialValues(t *testing.T) {
 	})
 }
 
+// TestActivationsAtSpecialValues holds that each activation has at values that are
+// not finite, and at those where its formula overflows, what float64 has there; to
+// the sign of a zero.
+func TestActivationsAtSpecialValues(t *testing.T) {
+	inf := float32(math.Inf(1))
+	src := []float32{0, float32(math.Copysign(0, -1)), inf, -inf, float32(math.NaN()), -1e30, 1e30, -math.MaxFloat32, math.MaxFloat32}
+	eachPath(t, func(t *testing.T) {
+		for name, f := range accuracies {
+			got, want := make([]float32, len(src)), make([]float32, len(src))
+			f.apply(got, src)
+			for i, x := range src {
+				want[i] = float32(f.exact(float64(x)))
+			}
+			requireBits(t, want, got, "%s of %v", name, src)
+		}
+	})
+}
+
+// TestActivation finds kernels by operator: those that one kernel computes.
+func TestActivation(t *testing.T) {
+	names := map[string]bool{}
+	for _, a := range activations {
+		require.False(t, names[a.name], "two are called %s", a.name)
+		names[a.name] = true
+		if a.operator != "" {
+			require.False(t, names["operator "+a.operator], "two compute %s", a.operator)
+			names["operator "+a.operator] = true
+			got, want := []float32{0.7}, []float32{0.7}
+			Activation(a.operator)(got, got)
+			a.apply(want, want)
+			require.Equal(t, want, got)
+		}
+	}
+	require.Nil(t, Activation(""))
+	require.Nil(t, Activation("add"))
+}
+
 // TestSqrt verifies that a root is rounded once, to the nearest.
 func TestSqrt(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))

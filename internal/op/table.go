@@ -40,6 +40,7 @@ var table = map[string]decoder{
 	"relu":        func(*plan.AttrReader) Op { return ReLU{} },
 	"reshape":     decodeReshape,
 	"sample":      func(*plan.AttrReader) Op { return Sample{} },
+	"silu":        func(*plan.AttrReader) Op { return SiLU{} },
 	"slice":       decodeSlice,
 	"softmax":     decodeSoftmax,
 	"sqrt":        func(*plan.AttrReader) Op { return Sqrt{} },

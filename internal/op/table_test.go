@@ -13,9 +13,9 @@ import (
 )
 
 // examples has at least one value of every operator, with attributes that are
-// not the zero value.
+// not the zero value. Activations without attributes have theirs by their traits.
 func examples() []op.Op {
-	return []op.Op{
+	return append(op.Activations(), []op.Op{
 		op.Add(), op.Sub(), op.Mul(), op.Div(),
 		op.Append{Axis: 2},
 		op.ArgMax{Axis: -1},
@@ -28,7 +28,6 @@ func examples() []op.Op {
 		op.Conv2D{Stride: [2]int{1, 2}, Pad: [2]int{3, 4}, Dilation: [2]int{5, 6}, Groups: 7},
 		op.Embedding{},
 		op.Equal{},
-		op.Exp{},
 		op.Expand{Shape: plan.Shape{plan.Sym("b"), plan.C(3)}},
 		op.GELU{},
 		op.GELU{Tanh: true},
@@ -39,20 +38,31 @@ func examples() []op.Op {
 		op.MatMul{TransB: true},
 		op.MaxPool2D{Kernel: [2]int{1, 2}, Stride: [2]int{3, 4}, Pad: [2]int{5, 6}},
 		op.Pick{},
-		op.QuickGELU{},
 		op.Reduce{Kind: "mean", Axes: []int{1, -1}, Keep: true},
-		op.ReLU{},
 		op.Reshape{Shape: plan.Shape{plan.Sym("a").Add(plan.C(2)), plan.C(300)}},
 		op.Sample{},
 		op.Slice{Axis: 1, Start: plan.C(768), Stop: plan.Sym("seq").Scale(3)},
 		op.Softmax{Axis: -1},
-		op.Sqrt{},
-		op.Tanh{},
 		op.TopK{K: 5},
 		op.TopK{K: 5, Indices: true},
 		op.Transpose{Perm: []int{2, 0, 1}},
 		op.Where{},
 		op.WriteRows{Axis: 3},
+	}...)
+}
+
+// TestActivations holds that the traits find the activations, and what is none of
+// them does not pass for one.
+func TestActivations(t *testing.T) {
+	var names []string
+	for _, o := range op.Activations() {
+		names = append(names, o.Name())
+		require.Empty(t, o.Attrs())
+	}
+	require.IsIncreasing(t, names)
+	require.Subset(t, names, []string{"exp", "quick_gelu", "relu", "sqrt", "tanh"})
+	for _, name := range []string{"add", "bias", "cast", "gelu", "identity", "softmax", "where"} {
+		require.NotContains(t, names, name)
 	}
 }
 

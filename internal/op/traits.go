@@ -1,6 +1,11 @@
 package op
 
-import "github.com/genie-sdk/go/transport/plan"
+import (
+	"maps"
+	"slices"
+
+	"github.com/genie-sdk/go/transport/plan"
+)
 
 // Traits are the properties of an operator that other packages need. Each
 // operator states its own beside its shape rule; there are no hand-written
@@ -100,6 +105,26 @@ func firstRows(in []plan.Spec, s Slice) []int {
 // activation is what the traits of all unary activations are.
 func activation() Traits {
 	return Traits{Class: ClassElementwise, Pointwise: true, NonLinear: true}
+}
+
+// Activations are the unary activations of the table that have no attributes, by
+// name: what holds for one of them is tested for all.
+func Activations() []Op {
+	x := []plan.Spec{{DType: plan.F32, Shape: plan.Shape{plan.C(2)}}}
+	var out []Op
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		o, err := New(name, nil)
+		if err != nil {
+			continue // it wants attributes
+		}
+		if t := o.Traits(); !t.Pointwise || !t.NonLinear {
+			continue
+		}
+		if _, err := o.Infer(x); err == nil {
+			out = append(out, o)
+		}
+	}
+	return out
 }
 
 // moves is what the traits of operators have in common that only move elements.

@@ -15,21 +15,27 @@ type elementwise struct {
 	scalar func(dst, a []float32, b float32) // binary with one element for all
 }
 
-// pointwise are the kernels of pointwise operators, by name: one line each.
-// They compute an operator both alone and as a stage of a product. An operator
-// without a line is computed by its reference, and alone.
+// pointwise are the kernels of pointwise operators, by name, but for those that
+// package kernels finds by the operator's name: see [pointwiseKernel].
 var pointwise = map[string]func(o op.Op) elementwise{
-	"add":        twoOperands(kernels.Add, kernels.AddScalar),
-	"bias":       twoOperands(kernels.Add, kernels.AddScalar),
-	"div":        twoOperands(kernels.Div, kernels.DivScalar),
-	"exp":        oneOperand(kernels.Exp),
-	"gelu":       gelu,
-	"mul":        twoOperands(kernels.Mul, kernels.MulScalar),
-	"quick_gelu": oneOperand(kernels.QuickGelu),
-	"relu":       oneOperand(kernels.Relu),
-	"sqrt":       oneOperand(kernels.Sqrt),
-	"sub":        twoOperands(kernels.Sub, kernels.SubScalar),
-	"tanh":       oneOperand(kernels.Tanh),
+	"add":  twoOperands(kernels.Add, kernels.AddScalar),
+	"bias": twoOperands(kernels.Add, kernels.AddScalar),
+	"div":  twoOperands(kernels.Div, kernels.DivScalar),
+	"gelu": gelu,
+	"mul":  twoOperands(kernels.Mul, kernels.MulScalar),
+	"sqrt": oneOperand(kernels.Sqrt),
+	"sub":  twoOperands(kernels.Sub, kernels.SubScalar),
+}
+
+// pointwiseKernel is the kernel of a pointwise operator: of the table above, or of
+// package kernels' own table of activations. It computes an operator alone and behind
+// a product alike. An operator without one is computed by its reference, and alone.
+func pointwiseKernel(o op.Op) (e elementwise, ok bool) {
+	if k := pointwise[o.Name()]; k != nil {
+		return k(o), true
+	}
+	f := kernels.Activation(o.Name())
+	return elementwise{unary: f}, f != nil
 }
 
 func oneOperand(f func(dst, src []float32)) func(op.Op) elementwise {
@@ -49,16 +55,22 @@ func gelu(o op.Op) elementwise {
 }
 
 // hasPointwise reports whether there is a kernel for a pointwise operator.
-func hasPointwise(o op.Op) bool { return pointwise[o.Name()] != nil }
+func hasPointwise(o op.Op) bool {
+	_, ok := pointwiseKernel(o)
+	return ok
+}
 
 // elementsOf are the kernels of a group's pointwise operators: of its stages,
 // or of the group's single operator.
 func elementsOf(g *program.Group, ops []op.Op) (out []elementwise) {
-	if g.Kind == program.Single && hasPointwise(ops[g.Steps[0]]) {
-		return []elementwise{pointwise[ops[g.Steps[0]].Name()](ops[g.Steps[0]])}
+	if g.Kind == program.Single {
+		if e, ok := pointwiseKernel(ops[g.Steps[0]]); ok {
+			return []elementwise{e}
+		}
 	}
 	for _, st := range g.Stages {
-		out = append(out, pointwise[st.Op.Name()](st.Op))
+		e, _ := pointwiseKernel(st.Op) // it is a stage since there is one
+		out = append(out, e)
 	}
 	return out
 }

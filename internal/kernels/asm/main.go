@@ -1,5 +1,6 @@
 // Command asm generates the assembly of the kernels package: for each file
-// below NAME_amd64.s and its Go declarations NAME_stubs_amd64.go.
+// below NAME_amd64.s and its Go declarations NAME_stubs_amd64.go, and for the
+// activations the Go that calls them.
 package main
 
 import (
@@ -42,6 +43,9 @@ func main() {
 		if err := write(filepath.Join(*dir, name), kernels); err != nil {
 			log.Fatalf("asm: %s: %v", name, err)
 		}
+	}
+	if err := writeActivations(filepath.Join(*dir, "activation_asm")); err != nil {
+		log.Fatalf("asm: activations: %v", err)
 	}
 }
 

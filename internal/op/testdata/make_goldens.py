@@ -187,6 +187,7 @@ for dt in (np.int32, np.int64):
     for shape in ((3, 5), (3, 5, 4), (3, 5, 2, 2)):
         case(f"pick {dt.__name__} {len(shape)}", "pick", {}, [f32(*shape), np.array([4, 0, 2], dt)], lambda x, i: x[torch.arange(3), i.long()])
 case("pick nothing", "pick", {}, [f32(0, 5, 4), np.zeros((0,), np.int32)], lambda x, i: x[:, 0])
+case("silu", "silu", {}, [np.concatenate([f32(21, scale=6), np.float32([0, -0.0, 80, -80, 1e-8, np.inf, np.nan])]).reshape(4, 7)], F.silu)
 
 path = pathlib.Path(__file__).with_name("goldens.json")
 body = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
