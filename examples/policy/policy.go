@@ -8,20 +8,21 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Frugal is a policy for a worker that many small services share: it occupies the
-// worker's memory only where that saves more than it costs.
+// Frugal is a policy for a worker that many small services share: it occupies
+// the worker's memory only where that saves more than it costs.
 //
 //   - Weights stay on the worker if all of them together are larger than
-//     SmallWeights; smaller ones travel with each run, and the worker forgets them.
-//   - A carried value stays on the worker if it is a KV cache, which grows and would
-//     travel twice a step. Another, such as a recurrent network's, is small: it comes
-//     back, and a lost worker takes nothing away.
+//     SmallWeights; smaller ones are sent with each run, and the worker forgets
+//     them.
+//   - A carried value stays on the worker if it is a KV cache, which grows and
+//     would cross the wire twice per step. Another, such as a recurrent network's,
+//     is small: it is returned, so that the loss of a worker does not lose it.
 //   - Tokens are sampled on the worker if the caches are there, since logits are
 //     larger than tokens.
 //
 // The decisions depend on the graph alone and not on the request: plans of one
-// program share the state of a session, so prefill and decode have to agree on
-// where that is.
+// program share the state of a session, so prefill and decode must agree on its
+// location.
 type Frugal struct {
 	SmallWeights int64 // bytes
 }
