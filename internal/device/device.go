@@ -1,15 +1,16 @@
-// Package device is the contract between the engine and what computes.
+// Package device is the contract between the engine and a device that computes.
 //
-// A device has memory that perhaps it alone can address, says in which layouts it
-// wants weights, makes code of programs, and runs ranges of the groups of a program
-// that is bound to sizes and memory. What is common to all devices is the engine's:
-// sessions, carried state and its growth, who uses which weight, reservation before
-// running, dynamic batches, cancellation, memory budgets.
+// A device has memory that perhaps only the device can address. It chooses the
+// layouts of weights, compiles programs to code, and runs ranges of the groups
+// of a program that is bound to sizes and memory. The engine does what is
+// common to all devices: sessions, carried state and its growth, use of
+// weights, reservation before running, dynamic batches, cancellation, memory
+// budgets.
 //
-// The interface is coarse: one call for a run, or for the stretch between two
-// products that several runs share, never one for each step. Groups may run late, in a
-// queue of the run's own: only [Run.Wait] says that they have. What a call of [Memory]
-// does has been done when it returns.
+// The interface is coarse: one call for a run, or for the groups between two
+// products that several runs share, never one per step. Groups may run later,
+// in the run's own queue: only [Run.Wait] reports that they have run. A call of
+// [Memory] is complete when it returns.
 //
 // Package internal/device/cpu is the device of this process, and
 // internal/device/devicetest the suite that every device passes.

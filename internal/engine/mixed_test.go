@@ -42,7 +42,7 @@ func sameRuns(t *testing.T, a, b *engine.Engine, p *plan.Plan, weights transport
 		return
 	}
 	past := map[string]int{}
-	for range 4 { // the later ones in memory that was used, with states that have grown
+	for range 4 { // the later ones in used memory, with states that have grown
 		call := makeCall(p, d, past)
 		left, leftErr := one.run(t, call)
 		right, rightErr := two.run(t, call)

@@ -27,7 +27,7 @@ func (p *Program) Cost(i int, shape func(v int) []int) Cost {
 		}
 	}
 	if s := &p.plan.Steps[g.Steps[0]]; len(g.Steps) == 1 && len(s.In) > 1 && res.Base[s.Out] == res.Base[s.In[0]] {
-		n := p.bytes(s.In[1], shape) // an update of carried state in its own memory: the new rows alone
+		n := p.bytes(s.In[1], shape) // an in-place update of carried state: only the new rows
 		c.Read, c.Written = n, n
 		return c
 	}

@@ -1,7 +1,7 @@
-// Package devicetest is the suite that every device passes: each operator at odd sizes
-// against its reference, weights in all storage formats, carried state in one piece and
-// in pages, shared state, runs that are stopped, memory that is refused, panics, many
-// sessions at once, and dynamic batches.
+// Package devicetest is the suite that every device passes: each operator at
+// odd sizes against its reference, weights in all storage formats, carried
+// state in one piece and in pages, shared state, stopped runs, refused memory,
+// panics, concurrent sessions, and dynamic batches.
 //
 // A test of a device is one call:
 //
@@ -9,8 +9,8 @@
 //		devicetest.Run(t, mydevice.Open, devicetest.Options{Tolerance: 1e-5})
 //	}
 //
-// The suite uses a device as everybody does, through an engine, and compares with an
-// interpreter of plans that has nothing in common with either.
+// The suite uses a device through an engine, as every user does, and compares
+// with an independent interpreter of plans.
 package devicetest
 
 import (

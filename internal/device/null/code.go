@@ -81,7 +81,7 @@ type layout struct {
 func layoutOf(v *plan.Value) layout {
 	l := layout{dtype: v.Spec.DType, storage: v.Storage, rank: len(v.Spec.Shape)}
 	for i, d := range v.Spec.Shape {
-		l.dims[i], _ = d.Const() // all are, in a plan that has passed its checks
+		l.dims[i], _ = d.Const() // all are constant, in a plan that has passed its checks
 	}
 	return l
 }
