@@ -45,8 +45,8 @@ func oldValues(step int32) (feed genie.Feed, outputs []*lazy.Tensor) {
 	return genie.Feed{"x": genie.Float32s([]float32{1, 2}, 2), "pos": genie.Int32s([]int32{step})}, outputs
 }
 
-// TestOutputsOfOldState holds that an output with a carried value of before the run has
-// that value, and not what the run leaves there.
+// TestOutputsOfOldState verifies that an output with the value that a carried
+// tensor had before the run has that value, and not the value after the run.
 func TestOutputsOfOldState(t *testing.T) {
 	want := map[int][][]float32{}
 	for _, p := range []semantic.Policy{semantic.Blind(), semantic.Full(), everywhere(), dropping()} {

@@ -11,9 +11,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// program is what is known of one graph: analysed once, planned once for each
-// profile, policy and choice of outputs. Sizes are numbered by symbol, so that
-// a step of a loop looks up no names of dimensions.
+// program is what is known about one graph: analysed once, planned once for
+// each profile, policy and selection of outputs. Sizes are numbered by symbol,
+// so that a step of a loop looks up no dimension names.
 type program struct {
 	graph   *lazy.Graph
 	srg     *semantic.SRG
@@ -96,11 +96,11 @@ type scheduled struct {
 	*semantic.Schedule
 	symbols, clientSymbols []int
 	allStay                bool   // every carried pair stays on the executor
-	copied                 []bool // by result: its memory is another's, too
+	copied                 []bool // by result: another result or carried value shares its memory
 }
 
-// shared says which results have memory that a carried value or a result before
-// them has, too: the caller may do with each what it likes.
+// shared reports which results share memory with a carried value or an earlier
+// result: the caller may modify each result freely.
 func shared(sch *semantic.Schedule) []bool {
 	taken := map[semantic.Result]bool{}
 	for _, c := range sch.Carries {

@@ -313,8 +313,8 @@ func TestBlindStateSurvives(t *testing.T) {
 	}
 }
 
-// TestLogitsOfAReplay verifies that a caller who asks for logits gets one row
-// per step, the same as without a replay.
+// TestLogitsOfAReplay verifies that a request for logits gets one row per step,
+// the same as without a replay.
 func TestLogitsOfAReplay(t *testing.T) {
 	m := tiny(t)
 	logits := func(c *genie.Client) (out [][]byte) {

@@ -34,8 +34,8 @@ func everywhere() semantic.Rules {
 	}}
 }
 
-// TestRulesGenerate holds that rewrites and placements of all kinds leave a language
-// model's tokens as they are, in process and on a worker.
+// TestRulesGenerate verifies that rewrites and placements of all kinds leave a
+// language model's tokens unchanged, in process and on a worker.
 func TestRulesGenerate(t *testing.T) {
 	m, err := gpt2.Load(t.Context(), "../testdata/gpt2/basic", gpt2.LoadOptions{Hashes: "off"})
 	require.NoError(t, err)

@@ -131,7 +131,7 @@ func Transpose(x *Tensor, perm ...int) *Tensor {
 	return Apply(op.Transpose{Perm: slices.Clone(perm)}, x)
 }
 
-// Slice keeps positions start to stop (exclusive) along an axis.
+// Slice selects positions start to stop (exclusive) along an axis.
 func Slice(x *Tensor, axis int, start, stop plan.Dim) *Tensor {
 	return Apply(op.Slice{Axis: axis, Start: start, Stop: stop}, x)
 }
@@ -179,9 +179,10 @@ func Concat(axis int, xs ...*Tensor) *Tensor {
 	return Apply(op.Concat{Axis: axis}, slices.Clone(xs)...)
 }
 
-// CausalMask masks attention scores [batch, ..., q, k]: query i stands at key
-// k-q+i and attends to no later key. start, if not nil, is i32 or i64 [batch]:
-// the number of padding keys before each sequence, which no query attends to.
+// CausalMask masks attention scores [batch, ..., q, k]: query i has key
+// position k-q+i and attends to no later key. start, if not nil, is i32 or i64
+// [batch]: the number of padding keys before each sequence, which no query
+// attends to.
 func CausalMask(scores, start *Tensor) *Tensor { return WindowMask(scores, start, 0) }
 
 // WindowMask is [CausalMask] where a query attends only to the last window

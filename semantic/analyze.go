@@ -32,13 +32,13 @@ type reader struct{ id, operand int }
 // analysis is a graph while it is being recognised.
 type analysis struct {
 	*SRG
-	tensors []*lazy.Tensor
-	readers [][]reader // by tensor id, live readers only
-	fixed   []bool     // computed from weights and constants alone
-	attn    []attention
-	carried []bool // inputs that are carried into
-	uniform map[int]float32
-	hints   hintTable
+	tensors  []*lazy.Tensor
+	readers  [][]reader // by tensor id, live readers only
+	constant []bool     // computed from weights and constants alone
+	attn     []attention
+	carried  []bool // inputs that are carried into
+	uniform  map[int]float32
+	hints    hintTable
 }
 
 // Analyze derives the meaning of g's tensors. Hints override what it
@@ -55,16 +55,16 @@ func Analyze(g *lazy.Graph, hints ...Hint) (*SRG, error) {
 	if err := a.addHints(hints); err != nil {
 		return nil, err
 	}
-	a.fixed = make([]bool, len(a.tensors))
+	a.constant = make([]bool, len(a.tensors))
 	a.carried = make([]bool, len(a.tensors))
 	for _, c := range g.Carries() {
 		a.carried[c.In.ID()] = true
 	}
 	for i, t := range a.tensors {
 		a.Nodes[i].Tensor = t
-		a.fixed[i] = t.Kind() != lazy.KindInput
+		a.constant[i] = t.Kind() != lazy.KindInput
 		for _, in := range t.In() {
-			a.fixed[i] = a.fixed[i] && a.fixed[in.ID()]
+			a.constant[i] = a.constant[i] && a.constant[in.ID()]
 		}
 	}
 	a.findUniform()

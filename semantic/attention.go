@@ -71,7 +71,7 @@ type attentionWalk struct {
 // whether there is one.
 func (w *attentionWalk) back(t *lazy.Tensor, m axesMap, axis int) bool {
 	id := t.ID()
-	if w.seen[id] == w.stamp || w.fixed[id] || w.Nodes[id].Attention > 0 || !m.has(axis) {
+	if w.seen[id] == w.stamp || w.constant[id] || w.Nodes[id].Attention > 0 || !m.has(axis) {
 		return false
 	}
 	w.seen[id] = w.stamp
@@ -83,7 +83,7 @@ func (w *attentionWalk) back(t *lazy.Tensor, m axesMap, axis int) bool {
 		if !m.is(last, axis) {
 			side, query = 0, t.Dim(last)
 		}
-		found = (side == 1 || m.is(last-1, axis)) && !w.fixed[t.In()[side].ID()]
+		found = (side == 1 || m.is(last-1, axis)) && !w.constant[t.In()[side].ID()]
 		if found {
 			if len(w.att.scores) == 0 {
 				w.att.query = query
@@ -116,7 +116,7 @@ func (w *attentionWalk) ahead(id int, m axesMap, axis int) bool {
 	for _, r := range w.readers[id] {
 		t := w.tensors[r.id]
 		if o, ok := t.Op().(op.MatMul); ok {
-			if v := 1 - r.operand; m.is(summedAxis(o, r.operand, len(m)), axis) && !w.fixed[t.In()[v].ID()] {
+			if v := 1 - r.operand; m.is(summedAxis(o, r.operand, len(m)), axis) && !w.constant[t.In()[v].ID()] {
 				w.att.context = append(w.att.context, product{r.id, v})
 				w.trail = append(w.trail, r.id)
 				found = true

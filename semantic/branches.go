@@ -89,10 +89,10 @@ func newBranchWalk(a *analysis) *branchWalk {
 		mask: make([]uint64, n), stamp: make([]int, n), plain: true, left: stepsPerTensor * n,
 	}
 	for id, t := range a.tensors {
-		fixed := func(i int) bool { return a.fixed[t.In()[i].ID()] }
+		constant := func(i int) bool { return a.constant[t.In()[i].ID()] }
 		if o := lazygraph.Op(t); o != nil {
 			traits := o.Traits()
-			w.param[id] = traits.Layer && fixed(0) != fixed(1)
+			w.param[id] = traits.Layer && constant(0) != constant(1)
 			w.nonLinear[id] = traits.NonLinear
 		}
 		w.work[id] = w.param[id]
@@ -157,7 +157,7 @@ func (w *branchWalk) join(id int) {
 // joins all their terms, unless other tensors read the partial result.
 func (w *branchWalk) tops(out []*lazy.Tensor, t *lazy.Tensor, depth *int) []*lazy.Tensor {
 	for _, in := range t.In() {
-		if len(out) > maxSides || w.fixed[in.ID()] || slices.Contains(out, in) {
+		if len(out) > maxSides || w.constant[in.ID()] || slices.Contains(out, in) {
 			continue
 		}
 		same := (is(t, "add") || is(t, "concat")) && in.Op() != nil && in.Op().Name() == t.Op().Name()
@@ -176,7 +176,7 @@ func (w *branchWalk) tops(out []*lazy.Tensor, t *lazy.Tensor, depth *int) []*laz
 // parameterised work behind them and passes the few others at once.
 func (w *branchWalk) reach(t *lazy.Tensor, mask uint64) {
 	id := t.ID()
-	if w.left--; w.fixed[id] || w.left < 0 {
+	if w.left--; w.constant[id] || w.left < 0 {
 		return
 	}
 	fresh := w.stamp[id] != w.now

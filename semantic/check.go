@@ -9,14 +9,15 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Check holds a schedule against the program and the request that it is for: its plans
-// are valid, inputs come from where there are such bytes, each requested output and
-// each carried pair is somewhere and of its type and shape, and the executor's weights
-// are the program's. What is wrong is [ErrPolicy]. Clients check what any policy gives
-// them.
+// Check validates a schedule against its program and request: its plans are
+// valid, the source of each input has its bytes, each requested output and each
+// carried pair is present with its type and shape, and the executor's weights
+// are the program's. A fault is [ErrPolicy]. Clients check the schedules of
+// every policy.
 //
-// That the steps of a plan which a policy wrote by itself compute the program cannot be
-// told from them; what [Rules.Rewrite] does to the steps is compared when it does it.
+// Check cannot tell whether the steps of a plan that a policy wrote itself
+// compute the program; the changes of [Rules.Rewrite] are compared when it
+// makes them.
 func (sch *Schedule) Check(s *SRG, r Request) error {
 	if sch == nil || sch.Plan == nil {
 		return planErr("no plan")
@@ -64,8 +65,9 @@ func (c *scheduleCheck) plans() error {
 	return nil
 }
 
-// overwritten looks for outputs in the memory of a state that is replaced: they are
-// read when the run has ended. Those of a written state are no valid plan.
+// overwritten finds outputs in the memory of a state that is replaced: they are
+// read after the end of the run. Outputs in a written state are already an
+// invalid plan.
 func overwritten(r *op.Resolved) error {
 	for i := range r.Plan.States {
 		st := &r.Plan.States[i]
@@ -78,7 +80,7 @@ func overwritten(r *op.Resolved) error {
 	return nil
 }
 
-// weights holds that a plan names contents of the program alone.
+// weights checks that a plan names only contents of the program.
 func (c *scheduleCheck) weights(p *plan.Plan) error {
 	type weight struct {
 		hash    plan.Hash
@@ -144,7 +146,7 @@ func (c *scheduleCheck) source(p *plan.Plan, spec plan.Spec, src Source) error {
 	return sameSpec(spec, t.Spec())
 }
 
-// output holds an output of the executor's plan against what it is taken for.
+// output compares an output of the executor's plan with its intended use.
 func (c *scheduleCheck) output(i int, spec plan.Spec, places ...plan.Place) error {
 	p := c.sch.Plan
 	if i < 0 || i >= len(p.Outputs) {

@@ -25,8 +25,8 @@ func checked(t *testing.T) (*semantic.SRG, *lazy.Graph, semantic.Request) {
 	return s, g, semantic.Request{Outputs: g.Outputs()}
 }
 
-// TestCheck holds that the schedules of all built-in policies pass, and that each way
-// to spoil one is found.
+// TestCheck verifies that the schedules of all built-in policies pass, and that
+// each way to corrupt one is found.
 func TestCheck(t *testing.T) {
 	s, g, r := checked(t)
 	other := lazy.NewGraph("other").Input("x", lazy.F32, "n", 4)

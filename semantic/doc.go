@@ -5,10 +5,10 @@
 // [Analyze] runs the recognisers over a graph and returns an [SRG], the
 // semantically rich graph: residency, modality, branch and cost of every
 // tensor, the KV caches among the carried pairs, and bytes, rate and
-// criticality of every edge. What depends on sizes, phase above all, depends
-// on a [Profile], a predicate on the bindings of a run. A [Policy] turns an SRG
-// and a profile into a plan: [Features] is one of switches, [Rules] one of functions
-// that rewrite the graph and place its values.
+// criticality of every edge. What depends on sizes, above all the phase,
+// depends on a [Profile], a predicate on the bindings of a run. A [Policy]
+// turns an SRG and a profile into a plan: [Features] is a policy of switches,
+// [Rules] one of functions that rewrite the graph and place its values.
 //
 // Recognition uses structure alone; names mean nothing. A [Hint] overrides what
 // is recognised.

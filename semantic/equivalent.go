@@ -11,18 +11,20 @@ import (
 )
 
 const (
-	// maxCheckWork is the work, in operations and elements, that comparing one
-	// replacement may take.
+	// maxCheckWork is the maximum work, in operations and elements, of
+	// comparing one replacement.
 	maxCheckWork = 1 << 26
-	// maxCheckDepth is how far behind the inputs of a replacement the comparison looks
-	// for values that it and what it replaces have in common.
+	// maxCheckDepth is how far behind the inputs of a replacement the
+	// comparison searches for values that it shares with the replaced
+	// expression.
 	maxCheckDepth = 3
 )
 
-// equivalent reports, as an error, that two expressions have different values, or that
-// this cannot be found out. Both are computed from the values that the replacement was
-// made of. These are taken to be independent: what is equal then is always equal. Where
-// it is not, they may depend on each other, and the comparison begins further back.
+// equivalent returns an error if two expressions have different values, or if
+// it cannot find out. It computes both from the values from which the
+// replacement was made, which it takes to be independent: what is equal then is
+// always equal. Where the results differ, these values may depend on each
+// other, and the comparison starts further back.
 func equivalent(old, by *irNode) error {
 	var last error
 	for depth := range maxCheckDepth + 1 {
@@ -34,8 +36,8 @@ func equivalent(old, by *irNode) error {
 	return last
 }
 
-// frontier are the captured values that an expression is computed from, or those so
-// many operators behind them.
+// frontier are the captured values from which an expression is computed, or
+// those the given number of operators behind them.
 func frontier(by *irNode, depth int) map[*irNode]bool {
 	type at struct {
 		n     *irNode
@@ -65,8 +67,9 @@ func frontier(by *irNode, depth int) map[*irNode]bool {
 	return out
 }
 
-// compareFrom compares two expressions over random values at the nodes given and at
-// the leaves, at some sizes of the symbols and at small and large values.
+// compareFrom compares two expressions over random values at the given nodes
+// and at the leaves, at some sizes of the symbols and at small and large
+// values.
 func compareFrom(free map[*irNode]bool, old, by *irNode) error {
 	bases := []int{2, 3, 17}
 	// A window or a limit shows only at sizes beyond it.
@@ -138,8 +141,8 @@ type sampler struct {
 	left  float64
 }
 
-// array is one of a spec, if there is work left for it, that of computing it
-// included.
+// array is one of a spec, if enough work is left for it, including that of
+// computing it.
 func (e *sampler) array(spec plan.Spec, work func(shape []int) float64) (*op.Array, error) {
 	for _, d := range spec.Shape {
 		for _, name := range d.Symbols(nil) {
@@ -211,7 +214,7 @@ func (e *sampler) compute(n *irNode) (*op.Array, error) {
 	return out, o.Eval(out, in, nil)
 }
 
-// bound is an operator at the sizes of this sample, if it takes them.
+// bound is an operator at the sizes of this sample, if it accepts them.
 func (e *sampler) bound(o op.Op, in []plan.Spec, out *op.Array) (op.Op, error) {
 	o, err := op.Bind(o, e.bind)
 	if err != nil {
@@ -235,8 +238,8 @@ func (e *sampler) bound(o op.Op, in []plan.Spec, out *op.Array) (op.Op, error) {
 	return o, nil
 }
 
-// fill writes random values: numbers of both signs, and indices that a table of two
-// rows has.
+// fill writes random values: numbers of both signs, and valid indices of a
+// table of two rows.
 func (e *sampler) fill(a *op.Array) {
 	for i := range a.Len() {
 		switch a.DType {
@@ -250,7 +253,7 @@ func (e *sampler) fill(a *op.Array) {
 	}
 }
 
-// sameValues compares to what float32 can tell apart, beside the largest value.
+// sameValues compares to float32 accuracy, relative to the largest value.
 func sameValues(a, b *op.Array) error {
 	if a.DType != plan.F32 {
 		for i := range a.Data {

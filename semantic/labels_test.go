@@ -54,7 +54,7 @@ type checker struct {
 	p        *progGraph
 	c        *captured
 	srg      *SRG
-	fixed    map[*progNode]bool
+	constant map[*progNode]bool
 	results  map[*progNode]bool // outputs and carried out
 	scores   scores
 	mismatch []string
@@ -82,7 +82,7 @@ func (n *progNode) root() *progNode {
 }
 
 func (k *checker) check() error {
-	k.fixed, k.results = map[*progNode]bool{}, map[*progNode]bool{}
+	k.constant, k.results = map[*progNode]bool{}, map[*progNode]bool{}
 	for _, n := range k.p.outputs {
 		k.results[n] = true
 	}
@@ -92,9 +92,9 @@ func (k *checker) check() error {
 	for changed := true; changed; {
 		changed = false
 		for _, n := range k.p.nodes {
-			fixed := n.kind != "input" && !slices.ContainsFunc(n.in, func(x *progNode) bool { return !k.fixed[x] })
-			changed = changed || fixed != k.fixed[n]
-			k.fixed[n] = fixed
+			constant := n.kind != "input" && !slices.ContainsFunc(n.in, func(x *progNode) bool { return !k.constant[x] })
+			changed = changed || constant != k.constant[n]
+			k.constant[n] = constant
 		}
 	}
 	for _, n := range k.p.nodes {
@@ -144,11 +144,11 @@ func (k *checker) residency(n, root *progNode) (string, bool) {
 	case k.results[n]:
 		return ExternalOutput.String(), true
 	}
-	return EphemeralActivation.String(), !k.fixed[n]
+	return EphemeralActivation.String(), !k.constant[n]
 }
 
 func (k *checker) modality(n *progNode) string {
-	if k.fixed[n] {
+	if k.constant[n] {
 		return ModalityNone.String()
 	}
 	want, rest := "", ModalityNone.String()

@@ -31,9 +31,9 @@ func checkGraph(t *testing.T, g *lazy.Graph) {
 	}))
 }
 
-// TestLaunchedOfModels holds that the kernels which are predicted for each model in
-// the tree are those that a run launches: a prefill and a decode step where there is a
-// cache.
+// TestLaunchedOfModels compares the kernels predicted for each model in the
+// tree with those that a run launches: a prefill, and a decode step where there
+// is a cache.
 func TestLaunchedOfModels(t *testing.T) {
 	for _, c := range familytest.Checkpoints(t, "..") {
 		t.Run(c.Name, func(t *testing.T) {

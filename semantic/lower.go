@@ -22,10 +22,10 @@ type lowering struct {
 
 	mainOuts []mainOut
 	outAt    map[*lazy.Tensor]int // index in mainOuts
-	// Tensors that a token is chosen from, through views, and that are inputs of
-	// the choice.
+	// Tensors from which a token is sampled, through views, and which are
+	// inputs of the sampling.
 	logits, chosen map[*lazy.Tensor]bool
-	// states is what becomes of each carried pair that stays.
+	// states is the treatment of each carried pair that stays.
 	states []carryState
 }
 
@@ -33,7 +33,7 @@ type mainOut struct {
 	name    string
 	src     *lazy.Tensor
 	cause   plan.Cause
-	byValue bool    // needed by this side, not only to be handed to the caller
+	byValue bool    // the client needs it itself, not only to return it to the caller
 	copied  *irNode // a copy of src, whose own memory is overwritten before it is read
 }
 
@@ -59,8 +59,7 @@ func newLowering(f Rules, s *SRG, r Request) *lowering {
 	return l
 }
 
-// targets decides which side computes what, and brings it into the two
-// graphs.
+// targets decides which partition computes what, and adds it to the two graphs.
 func (l *lowering) targets() error {
 	downloads := slices.Clone(l.r.Outputs)
 	requested := make(map[lazy.Named]bool, len(downloads))
@@ -113,11 +112,11 @@ func (l *lowering) targets() error {
 	return nil
 }
 
-// carryName is the name of the output that a carried pair comes back as.
+// carryName is the name of the output in which a carried pair is returned.
 func carryName(c lazy.Carried) string { return "carry:" + c.In.Name() }
 
-// takeSampling leaves the choice of tokens to the client: the sampling nodes,
-// and the views between them and a value that the client has anyway.
+// takeSampling leaves sampling to the client: the sampling nodes, and the views
+// between them and a value that the client has anyway.
 func (l *lowering) takeSampling(downloads []lazy.Named) {
 	down := map[int]bool{}
 	for _, o := range downloads {
@@ -146,7 +145,7 @@ func (l *lowering) takeSampling(downloads []lazy.Named) {
 			}
 		}
 	}
-	// Nothing that the executor needs for itself may be left to the client.
+	// A value that the executor itself needs may not be left to the client.
 	for _, c := range l.s.Graph.Carries() {
 		l.keepHere(c.Out)
 	}
@@ -161,8 +160,8 @@ func (l *lowering) keepHere(t *lazy.Tensor) {
 	}
 }
 
-// download adds t to the executor's outputs, once however many want it, and
-// gives its index. byValue says that this side needs the bytes.
+// download adds t to the executor's outputs, once for any number of uses, and
+// returns its index. byValue means that the client needs the bytes.
 func (l *lowering) download(name string, t *lazy.Tensor, byValue bool) int {
 	if i, ok := l.outAt[t]; ok {
 		l.mainOuts[i].byValue = l.mainOuts[i].byValue || byValue
@@ -174,7 +173,7 @@ func (l *lowering) download(name string, t *lazy.Tensor, byValue bool) int {
 	return len(l.mainOuts) - 1
 }
 
-// outputCause says what an output's bytes count as.
+// outputCause is what an output's bytes count as.
 func (l *lowering) outputCause(t *lazy.Tensor) plan.Cause {
 	n := l.s.Nodes[t.ID()]
 	switch {
@@ -222,7 +221,7 @@ func (l *lowering) inputCause(t *lazy.Tensor) plan.Cause {
 	return plan.CauseActivation
 }
 
-// carry brings a carried pair into the executor's graph.
+// carry adds a carried pair to the executor's graph.
 func (l *lowering) carry(i int) {
 	c := l.s.Graph.Carries()[i]
 	never := func(*lazy.Tensor) bool { return false }
@@ -250,10 +249,10 @@ func (l *lowering) carry(i int) {
 	l.out.Carries = append(l.out.Carries, CarryPlace{State: l.stateName(c.In), Output: -1})
 }
 
-// StateOf is what the names of a graph's states begin with where a session
-// carries the values of no other graph of its structure: it depends on the
-// structure alone, so that different processes make the same plan, and on the
-// name given by [lazy.Graph.ShareState], if there is one.
+// StateOf is the prefix of the names of a graph's states if a session carries
+// the values of no other graph of its structure. It depends only on the
+// structure, so that different processes make the same plan, and on the name
+// given by [lazy.Graph.ShareState], if there is one.
 func StateOf(g *lazy.Graph) string {
 	if name := g.SharedState(); name != "" {
 		return "@" + name
@@ -272,9 +271,9 @@ func stateName(g *lazy.Graph, r Request, in *lazy.Tensor) string {
 	return of + "/" + in.Name()
 }
 
-// inPlace turns the update of a KV cache into one that works in the state's
-// own memory: a concat becomes an append of the new rows; a write of rows
-// stays and is ordered after the readers of the old value.
+// inPlace turns the update of a KV cache into one in the state's own memory: a
+// concat becomes an append of the new rows; a write of rows stays and is
+// ordered after the readers of the old value.
 func (l *lowering) inPlace(c Cache, st *carryState) {
 	u := l.main.nodes[c.Update.ID()]
 	if u == nil || throughIdentity(st.out) != u || len(u.in) == 0 || throughIdentity(u.in[0]) != st.in {
@@ -295,7 +294,7 @@ func (l *lowering) inPlace(c Cache, st *carryState) {
 	case op.WriteRows:
 		l.copyOld(st.in)
 		before := l.main.after[u]
-		back := false // against the order of capture, which is one as long as nothing else is
+		back := false // against the order of capture, which is valid as long as nothing else is
 		for _, n := range l.main.readers(st.in) {
 			if n != u {
 				l.main.after[u] = append(l.main.after[u], n)
@@ -315,8 +314,8 @@ func (l *lowering) inPlace(c Cache, st *carryState) {
 	}
 }
 
-// copyOld copies the outputs that have the memory of a carried input which the run
-// overwrites: they are read when it has ended.
+// copyOld copies the outputs in the memory of a carried input that the run
+// overwrites: they are read after the end of the run.
 func (l *lowering) copyOld(in *irNode) {
 	for i := range l.mainOuts {
 		o := &l.mainOuts[i]

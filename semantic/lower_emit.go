@@ -7,7 +7,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// emit writes the two graphs down as plans.
+// emit writes the two graphs as plans.
 func (l *lowering) emit() error {
 	p, _, err := l.executorPlan()
 	if err != nil {
@@ -23,8 +23,8 @@ func (l *lowering) emit() error {
 	return nil
 }
 
-// executorPlan writes down what the executor computes. It gives the value of each
-// node beside the plan.
+// executorPlan writes the executor's part. It returns the value of each node
+// beside the plan.
 func (l *lowering) executorPlan() (*plan.Plan, map[*irNode]int, error) {
 	p, ids, err := l.plan(l.main, "")
 	if err != nil {
@@ -79,7 +79,7 @@ func finish(p *plan.Plan) error {
 	return nil
 }
 
-// locate tells the caller where each requested output is found.
+// locate records where each requested output is found.
 func (l *lowering) locate() {
 	atClient := 0
 	for _, o := range l.r.Outputs {
@@ -121,10 +121,10 @@ func (l *lowering) plan(g *irGraph, side string) (*plan.Plan, map[*irNode]int, e
 	return p, ids, nil
 }
 
-// clip shortens a label to what a plan may hold.
+// clip shortens a label to the limit of a plan.
 func clip(s string) string { return s[:min(len(s), plan.MaxNameLen)] }
 
-// leaf fills in where a leaf's bytes come from.
+// leaf records the source of a leaf's bytes.
 func (l *lowering) leaf(p *plan.Plan, g *irGraph, n *irNode, v *plan.Value, id int) {
 	t := n.src
 	v.Name = t.Name()

@@ -14,7 +14,7 @@ import (
 // ErrPolicy is the cause of errors of policies and schedules.
 var ErrPolicy = errors.New("genie: cannot plan")
 
-// irNode is one value of a program that is being rewritten.
+// irNode is one value of a program during rewriting.
 type irNode struct {
 	src  *lazy.Tensor // the captured tensor whose value it has, nil if rewritten
 	kind lazy.Kind
@@ -31,19 +31,19 @@ type irNode struct {
 type irGraph struct {
 	nodes   map[int]*irNode // by captured tensor id
 	targets []*irNode
-	wanted  map[*irNode][]int // where in targets a node is
+	wanted  map[*irNode][]int // positions of a node in targets
 	seq     int
 	// after orders side effects: the node comes after all of these.
 	after map[*irNode][]*irNode
 	back  bool                  // some of after goes against the order of capture
-	users map[*irNode][]*irNode // of captured tensors, those that have read them among them
+	users map[*irNode][]*irNode // of captured tensors, including former readers
 }
 
 func newIR() *irGraph {
 	return &irGraph{nodes: map[int]*irNode{}, wanted: map[*irNode][]int{}, after: map[*irNode][]*irNode{}, users: map[*irNode][]*irNode{}}
 }
 
-// add brings t and everything it needs into the graph. leaf says which tensors
+// add adds t and everything it needs to the graph. leaf selects tensors that
 // are inputs of this part although operators compute them.
 func (g *irGraph) add(t *lazy.Tensor, leaf func(*lazy.Tensor) bool) *irNode {
 	type frame struct {
@@ -83,7 +83,7 @@ func (g *irGraph) node(key int) *irNode {
 	return &irNode{key: key, seq: g.seq}
 }
 
-// target adds n to what the plan has to compute.
+// target adds n to what the plan must compute.
 func (g *irGraph) target(n *irNode) {
 	if len(g.wanted[n]) == 0 {
 		g.wanted[n] = []int{len(g.targets)}
@@ -92,7 +92,7 @@ func (g *irGraph) target(n *irNode) {
 }
 
 // order is a topological order of what the targets need, close to the order of
-// capture. false means that the extra edges close a circle.
+// capture. false means that the extra edges form a cycle.
 func (g *irGraph) order() ([]*irNode, bool) {
 	need := map[*irNode]bool{}
 	stack := append([]*irNode(nil), g.targets...)

@@ -106,7 +106,7 @@ func TestBlindPlan(t *testing.T) {
 	require.Equal(t, "[batch, seq, 128]", logits.String(), "all rows come back")
 }
 
-// TestResidentPlan differs from blind in the weights alone.
+// TestResidentPlan differs from blind only in the weights.
 func TestResidentPlan(t *testing.T) {
 	_, blind := schedules(t, semantic.Blind(), semantic.PhaseDecode)
 	_, s := schedules(t, semantic.Resident(), semantic.PhaseDecode)
@@ -125,7 +125,7 @@ func TestScheduleIsPure(t *testing.T) {
 }
 
 // TestWrittenCache is ordered after the readers of its old value, and falls
-// back to a copy when a reader depends on what is written.
+// back to a copy when a reader depends on the written value.
 func TestWrittenCache(t *testing.T) {
 	build := func(circle bool) (*lazy.Graph, *lazy.Tensor) {
 		g := lazy.NewGraph("written")
@@ -185,8 +185,8 @@ func TestPolicyNamed(t *testing.T) {
 	require.ErrorContains(t, err, `"fast"`)
 }
 
-// TestEachTensorOnce asks for a tensor under two names that is carried and
-// declared as well: it comes back once.
+// TestEachTensorOnce requests a tensor under two names that is also carried and
+// declared: it is returned once.
 func TestEachTensorOnce(t *testing.T) {
 	g := lazy.NewGraph("once")
 	h := g.Input("h", lazy.F32, 1, 2)

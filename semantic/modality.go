@@ -38,12 +38,12 @@ func (modalities) Recognise(a *analysis) error {
 			a.seedSource(seed, t.In()[0], 0, convModality(t))
 		case op.MatMul:
 			for i, in := range t.In() {
-				if a.fixed[t.In()[1-i].ID()] {
+				if a.constant[t.In()[1-i].ID()] {
 					a.seedSource(seed, in, 4, ModalityVision)
 				}
 			}
 		case op.Embedding:
-			if a.fixed[t.In()[0].ID()] && !a.fixed[t.In()[1].ID()] {
+			if a.constant[t.In()[0].ID()] && !a.constant[t.In()[1].ID()] {
 				gathers = append(gathers, id)
 			}
 		}
@@ -76,7 +76,7 @@ func (a *analysis) seedSource(seed []Modality, t *lazy.Tensor, rank int, m Modal
 		data := -1
 		if prepares(lazygraph.Op(t).Traits()) {
 			for i, in := range t.In() {
-				if a.fixed[in.ID()] {
+				if a.constant[in.ID()] {
 					continue
 				}
 				if data >= 0 {
@@ -109,7 +109,7 @@ func (a *analysis) seedIndices(seed []Modality, t *lazy.Tensor) {
 		return
 	}
 	for _, in := range t.In() {
-		if in.DType().IsInt() && !a.fixed[in.ID()] && a.Nodes[in.ID()].Modality == ModalityNone {
+		if in.DType().IsInt() && !a.constant[in.ID()] && a.Nodes[in.ID()].Modality == ModalityNone {
 			a.seedIndices(seed, in)
 		}
 	}

@@ -59,7 +59,7 @@ func (a *analysis) findUniform() {
 			}
 			continue
 		}
-		if !a.fixed[id] || t.Op() == nil {
+		if !a.constant[id] || t.Op() == nil {
 			continue
 		}
 		if i, ok := a.passThrough(t); ok {

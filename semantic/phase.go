@@ -177,7 +177,7 @@ func (a *analysis) stream(roots []*lazy.Tensor) []*lazy.Tensor {
 	for len(todo) > 0 {
 		t := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if seen[t.ID()] || a.fixed[t.ID()] {
+		if seen[t.ID()] || a.constant[t.ID()] {
 			continue
 		}
 		seen[t.ID()] = true

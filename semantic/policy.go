@@ -9,35 +9,36 @@ import (
 
 // Device is one executor's speed, for the cost model.
 type Device struct {
-	FLOPS     float64 // float32 operations a second
-	Bandwidth float64 // bytes of memory read a second
-	Link      float64 // bytes a second between the client and the device; 0 in-process
-	// Lacks names the pointwise operators that the device has no kernel for: it
-	// computes them by their reference, and applies them to no product's result.
+	FLOPS     float64 // float32 operations per second
+	Bandwidth float64 // bytes of memory read per second
+	Link      float64 // bytes per second between the client and the device; 0 in-process
+	// Lacks names the pointwise operators for which the device has no kernel:
+	// it computes them by their reference, and never fuses them with a product.
 	Lacks []string `json:",omitempty"`
-	// Calibration is what was measured on the device, and goes before the
-	// rates above where it knows more. nil is no calibration.
+	// Calibration contains measurements of the device, which take precedence
+	// over the rates above where they exist. nil is no calibration.
 	Calibration *Calibration `json:",omitempty"`
 }
 
-// Request is what is asked of a policy: the profile and the outputs to be
-// read. No outputs means all that the graph declares.
+// Request is the input of a policy: the profile and the outputs to be read. No
+// outputs means all that the graph declares.
 type Request struct {
 	Profile Profile
 	Outputs []lazy.Named
-	// Keep leaves the outputs on the executor where the policy can.
+	// Keep retains the outputs on the executor where the policy can.
 	Keep bool
-	// State begins the names of the states that the plan leaves on the executor:
-	// another one for each graph whose values a session carries apart. Empty is
-	// the graph's own, which every graph of its structure has.
+	// State is the prefix of the names of the states that the plan leaves on
+	// the executor: a different one for each graph whose values a session
+	// carries separately. Empty is the graph's own, shared by every graph of
+	// its structure.
 	State string
-	// Fed lists carried pairs, by index, whose value the caller gives: these
-	// come and go with the run.
+	// Fed lists carried pairs, by index, whose value the caller feeds: these
+	// are sent and returned with the run.
 	Fed []int
 }
 
-// Schedule is what a policy decided: a plan for the executor, and, when tokens
-// are chosen on the client's side, a plan for the client's own engine.
+// Schedule is a policy's decision: a plan for the executor and, when tokens are
+// sampled in the client partition, a plan for the client's own engine.
 type Schedule struct {
 	Plan   *plan.Plan
 	Client *plan.Plan // nil when nothing is left to the client
@@ -45,21 +46,22 @@ type Schedule struct {
 	Inputs []Source
 	// ClientInputs does the same for the client's plan.
 	ClientInputs []Source
-	// Results tells where each requested output is found.
+	// Results lists where each requested output is found.
 	Results []Result
-	// Carries tells how each of the graph's carried pairs gets from run to run.
+	// Carries lists how each of the graph's carried pairs is passed from run to
+	// run.
 	Carries []CarryPlace
 	// Loop lets the executor repeat a run by itself.
 	Loop bool
 }
 
-// SourceKind says where an input's bytes come from.
+// SourceKind is where an input's bytes come from.
 type SourceKind uint8
 
 // The sources.
 const (
 	FromFeed   SourceKind = iota // fed by the caller
-	FromCarry                    // the carried value of the run before
+	FromCarry                    // the carried value of the previous run
 	FromWeight                   // a weight's content, sent as an input
 	FromOutput                   // an output of the executor's plan
 )
@@ -79,17 +81,18 @@ type Result struct {
 	Output int
 }
 
-// CarryPlace says how a carried pair gets from run to run.
+// CarryPlace is how a carried pair is passed from run to run.
 type CarryPlace struct {
-	// State is the name of the executor's state; empty when the value comes
-	// back as Output and is fed again.
+	// State is the name of the executor's state; empty when the value is
+	// returned as Output and fed again.
 	State  string
 	Output int
 }
 
-// Policy decides what runs where and what stays. Its three plug points are
-// rewrites of the graph, placement, and hints to the run time: the built-in policies
-// are switches for these, [Features]; one of your own may be functions, [Rules].
+// Policy decides what runs where and which values stay. Its three plug points
+// are rewrites of the graph, placement, and hints to the run time: the built-in
+// policies are switches for these, [Features]; a custom policy may use
+// functions, [Rules].
 type Policy interface {
 	// Name is how the policy is selected: blind, resident, full.
 	Name() string
@@ -97,21 +100,21 @@ type Policy interface {
 	Schedule(s *SRG, r Request) (*Schedule, error)
 }
 
-// Features is a policy made of switches. The zero value is the blind policy:
-// every tensor alike, all inputs up, weights included, all outputs back, at
-// every call.
+// Features is a policy of switches. The zero value is the blind policy, which
+// treats every tensor alike: it sends all inputs, including weights, and
+// returns all outputs, at every call.
 type Features struct {
 	Label string
 	// Weights leaves weights on the executor, named by content hash.
 	Weights bool
 	// State leaves carried values on the executor; KV caches grow in place.
 	State bool
-	// Sampling chooses tokens on the executor's side.
+	// Sampling samples tokens on the executor.
 	Sampling bool
 	// Prune computes only what is read, rows included.
 	Prune bool
-	// Loop leaves the loop over tokens to the executor, where state and
-	// sampling are there too.
+	// Loop leaves the loop over tokens to the executor, if state and sampling
+	// are there too.
 	Loop bool
 }
 
@@ -128,8 +131,8 @@ func fullFeatures() Features {
 	return Features{Label: "full", Weights: true, State: true, Sampling: true, Prune: true, Loop: true}
 }
 
-// PolicyNamed finds a built-in policy: blind, resident or full. The former name
-// of full, semantic, still counts.
+// PolicyNamed finds a built-in policy: blind, resident or full. It also accepts
+// the former name of full, semantic.
 func PolicyNamed(name string) (Policy, error) {
 	if name == "semantic" {
 		return Full(), nil

@@ -8,8 +8,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Rewriter is the program that an executor is to compute, while [Rules.Rewrite]
-// changes it. It is of use during that call alone.
+// Rewriter is the program that an executor will compute, while [Rules.Rewrite]
+// changes it. It is valid only during that call.
 type Rewriter struct {
 	l      *lowering
 	values map[*irNode]*Value
@@ -61,14 +61,14 @@ func (r *Rewriter) value(n *irNode) *Value {
 	return r.values[n]
 }
 
-// SRG is what is known of the captured program.
+// SRG is the analysis of the captured program.
 func (r *Rewriter) SRG() *SRG { return r.l.s }
 
-// Request is what the plan is for.
+// Request is the request for the plan.
 func (r *Rewriter) Request() Request { return r.l.r }
 
-// Values lists what is computed and the leaves that are read, each after its inputs.
-// Values that nothing reads any more are not among them.
+// Values lists the computed values and the leaves that are read, each after its
+// inputs. It omits values that nothing reads any more.
 func (r *Rewriter) Values() []*Value {
 	var out []*Value
 	seen := map[*irNode]bool{}
@@ -93,9 +93,10 @@ func (r *Rewriter) Values() []*Value {
 	return out
 }
 
-// Insert makes a value by an operator, given by name and attributes, of others. It is
-// computed once something reads it: see [Rewriter.Replace]. An unknown operator,
-// attributes and inputs that it does not take are [ErrPolicy].
+// Insert applies an operator, given by name and attributes, to other values.
+// The result is computed once something reads it: see [Rewriter.Replace]. An
+// unknown operator, and attributes or inputs that it does not accept, are
+// [ErrPolicy].
 func (r *Rewriter) Insert(operator string, attrs plan.Attrs, in ...*Value) (*Value, error) {
 	o, err := op.New(operator, attrs)
 	if err != nil {
@@ -128,15 +129,16 @@ func (r *Rewriter) owns(v *Value) error {
 	return nil
 }
 
-// Replace makes all readers of old, and the outputs and carried pairs that have its
-// value, read by instead; what by itself is computed from keeps old. To drop an
-// operator, replace it by its input; to insert one behind it, replace it by what was
-// inserted.
+// Replace makes all readers of old, and the outputs and carried pairs that have
+// its value, read by instead; the inputs of by keep old. To drop an operator,
+// replace it by its input; to insert one after it, replace it by the inserted
+// value.
 //
-// A replacement has the shape and the values of what it replaces. Both are computed, by
-// the reference kernels from some random values of what they are computed from, and
-// compared to the accuracy of float32; where they differ, or cannot be computed
-// cheaply, nothing is replaced and the error is [ErrPolicy]. Leaves are not replaced.
+// A replacement has the shape and the values of what it replaces. Replace
+// computes both with the reference kernels, from random values of their inputs,
+// and compares them to float32 accuracy. If they differ, or cannot be computed
+// cheaply, it replaces nothing and returns [ErrPolicy]. Leaves are not
+// replaced.
 func (r *Rewriter) Replace(old, by *Value) error {
 	for _, v := range []*Value{old, by} {
 		if err := r.owns(v); err != nil {
@@ -159,7 +161,8 @@ func (r *Rewriter) Replace(old, by *Value) error {
 	return nil
 }
 
-// substitute is replace, but for the readers that n itself is computed from.
+// substitute is replace, except for the readers from which n itself is
+// computed.
 func (g *irGraph) substitute(old, n *irNode) {
 	above := map[*irNode]bool{}
 	stack := []*irNode{n}

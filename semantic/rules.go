@@ -7,30 +7,32 @@ import (
 	"github.com/genie-sdk/go/lazy"
 )
 
-// Rules is a policy made of functions, one for each plug point of the lowering that
-// [Features] drives with switches: rewrites of the graph, placement, and hints to the
-// run time (Features.Loop). The zero value is the blind policy; a function that is nil
-// leaves its decision to the switches.
+// Rules is a policy of functions, one for each plug point of the lowering that
+// [Features] drives with switches: rewrites of the graph, placement, and hints
+// to the run time (Features.Loop). The zero value is the blind policy; a nil
+// function leaves its decision to the switches.
 //
-// A policy of one's own embeds Rules, or makes one in its Schedule. The functions have
-// to be pure: the same graph and request give the same plan. What they decide is
-// checked, and what cannot be carried out is [ErrPolicy].
+// A custom policy embeds Rules, or makes one in its Schedule. The functions
+// must be pure: the same graph and request give the same plan. Their decisions
+// are checked, and an infeasible one is [ErrPolicy].
 type Rules struct {
 	// Features are the switches that the functions refine. Label names the policy.
 	Features
 	// Rewrite changes the program that the executor computes, before the switches and
 	// the functions below are applied to it.
 	Rewrite func(*Rewriter) error
-	// KeepWeight says of a weight whether it stays on the executor; others travel with
-	// each run. It is asked where Features.Weights is set.
+	// KeepWeight reports whether a weight stays on the executor; others are
+	// sent with each run. It is called if Features.Weights is set.
 	KeepWeight func(weight *lazy.Tensor) bool
-	// KeepState says of a carried pair, by index into [lazy.Graph.Carries], whether its
-	// value stays on the executor; others come back with each run and are fed to the
-	// next. It is asked where Features.State is set and the caller gives no value.
-	// All plans of a graph have to agree on it: sessions hold that.
+	// KeepState reports whether the value of a carried pair, by index into
+	// [lazy.Graph.Carries], stays on the executor; others are returned with
+	// each run and fed to the next. It is called if Features.State is set and
+	// the caller feeds no value. All plans of a graph must agree on it:
+	// sessions enforce that.
 	KeepState func(carry int) bool
-	// Retain says of an output that the caller wants to keep ([Request.Keep]) whether
-	// it stays on the executor. It is asked where Features.State is set.
+	// Retain reports whether an output that the caller wants to retain
+	// ([Request.Keep]) stays on the executor. It is called if Features.State is
+	// set.
 	Retain func(output lazy.Named) bool
 }
 
@@ -65,8 +67,8 @@ func (p Rules) lower(s *SRG, r Request) (*lowering, error) {
 	return l, nil
 }
 
-// rewrite lets the policy change what the executor computes: all of it, what is
-// carried included.
+// rewrite lets the policy change everything that the executor computes,
+// including carried values.
 func (l *lowering) rewrite() error {
 	if l.f.Rewrite == nil {
 		return nil

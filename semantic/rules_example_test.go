@@ -7,8 +7,8 @@ import (
 	"github.com/genie-sdk/go/semantic"
 )
 
-// swish is a policy that computes x/(1+exp(-x)) by one operator and keeps large weights
-// alone on the executor.
+// swish is a policy that computes x/(1+exp(-x)) by one operator and retains
+// only large weights on the executor.
 func swish() semantic.Policy {
 	is := func(v *semantic.Value, operator string) bool { return v.Op() != nil && v.Op().Name() == operator }
 	return semantic.Rules{

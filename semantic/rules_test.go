@@ -46,8 +46,8 @@ func rewritten(g *lazy.Graph, y *lazy.Tensor, f func(r *semantic.Rewriter, v *se
 
 var errNoValue = errors.New("the value is not there")
 
-// TestReplace replaces values by what equals them, each in a way of its own: the plan
-// computes the replacement and no more what was replaced.
+// TestReplace replaces values by equal ones, each in a different way: the plan
+// computes the replacement and no longer what was replaced.
 func TestReplace(t *testing.T) {
 	insert := func(operator string, attrs ...plan.Attr) func(*semantic.Rewriter, *semantic.Value) (*semantic.Value, error) {
 		return func(r *semantic.Rewriter, v *semantic.Value) (*semantic.Value, error) {
@@ -91,8 +91,8 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-// TestReplaceCommon replaces a value by another captured one that is computed in the
-// same way, of which the replacement alone says nothing.
+// TestReplaceCommon replaces a value by another captured one that is computed
+// in the same way, which the replacement alone does not show.
 func TestReplaceCommon(t *testing.T) {
 	g := lazy.NewGraph("common")
 	x := g.Input("x", lazy.F32, "rows", 4)
@@ -110,7 +110,8 @@ func TestReplaceCommon(t *testing.T) {
 	require.Equal(t, map[string]int{"tanh": 1, "relu": 1, "sub": 1}, got)
 }
 
-// TestReplaceRefuses tries what is no replacement, or cannot be known to be one.
+// TestReplaceRefuses tries invalid replacements, and those that cannot be
+// verified.
 func TestReplaceRefuses(t *testing.T) {
 	var foreign, none *semantic.Value
 	for name, c := range map[string]struct {
@@ -175,7 +176,7 @@ func TestReplaceRefuses(t *testing.T) {
 	}
 }
 
-// TestReplaceLeaf: an input or a weight stays what it is.
+// TestReplaceLeaf: an input or a weight stays unchanged.
 func TestReplaceLeaf(t *testing.T) {
 	g := lazy.NewGraph("leaf")
 	x := g.Input("x", lazy.F32, 2)
@@ -187,7 +188,7 @@ func TestReplaceLeaf(t *testing.T) {
 	require.ErrorContains(t, err, "leaf")
 }
 
-// TestRewriteError: what a policy itself finds wrong is passed on.
+// TestRewriteError: an error of the policy itself is passed on.
 func TestRewriteError(t *testing.T) {
 	g := lazy.NewGraph("fails")
 	y := g.Output("y", lazy.Tanh(g.Input("x", lazy.F32, 2)))
@@ -196,8 +197,8 @@ func TestRewriteError(t *testing.T) {
 	require.ErrorIs(t, err, errNoValue)
 }
 
-// TestTraitsArePublic holds that the public traits are all of an operator's own, with
-// their values.
+// TestTraitsArePublic verifies that the public traits are all of an operator's
+// own, with their values.
 func TestTraitsArePublic(t *testing.T) {
 	own, public := reflect.TypeFor[op.Traits](), reflect.TypeFor[semantic.Traits]()
 	require.Equal(t, own.NumField(), public.NumField())

@@ -64,7 +64,7 @@ func (a *analysis) vocabularies() []plan.Dim {
 			continue
 		}
 		if _, ok := t.Op().(op.Embedding); ok {
-			if a.fixed[t.In()[0].ID()] {
+			if a.constant[t.In()[0].ID()] {
 				group[id] = id + 1
 				embeddings = append(embeddings, id)
 			}

@@ -7,45 +7,45 @@ import (
 	"github.com/genie-sdk/go/lazy"
 )
 
-// Traits are what a policy can know of an operator without a list of operators: each
-// operator states its own. More than these say is in its name and attributes.
+// Traits are what a policy can know about an operator without a list of
+// operators: each operator states its own. Its name and attributes tell more.
 type Traits struct {
-	// Class is the kind of work that it is. What depends on sizes, too, is in
-	// [Kernel.Class].
+	// Class is the operator's kind of work. [Kernel.Class] also depends on
+	// sizes.
 	Class Class
-	// Pointwise: an element of the output is computed from those elements of the
-	// inputs that are at its place, smaller inputs broadcast, and from nothing else.
+	// Pointwise: each output element is computed only from the input elements
+	// at the same position, with smaller inputs broadcast.
 	Pointwise bool
 	// Commutative: the two operands may be swapped.
 	Commutative bool
 	// NonLinear: an activation.
 	NonLinear bool
-	// Aligned: the element of the output at a place comes from the element of the
-	// first input at that place, whatever else is done to it.
+	// Aligned: each output element comes from the element of the first input at
+	// the same position, whatever else is done to it.
 	Aligned bool
-	// View: it gives its first input another layout where it can, and moves no data.
+	// View: it changes the layout of its first input where possible, and moves
+	// no data.
 	View bool
-	// Moves: it computes no numbers: the output's elements are elements of the inputs.
+	// Moves: it computes no numbers: output elements are input elements.
 	Moves bool
 	// Reduces: several elements become one.
 	Reduces bool
-	// Gathers: it reads its first input at random, at the indices that another input
-	// has.
+	// Gathers: it reads its first input at random, at the indices in another
+	// input.
 	Gathers bool
-	// Overwrites: it writes over elements of its first input where that is carried
+	// Overwrites: it overwrites elements of its first input if that is carried
 	// state.
 	Overwrites bool
 	// Layer: with a weight for one of its first two operands it is a parameterised
 	// layer.
 	Layer bool
-	// Images: it takes an image with its channels last as well as with its channels
-	// first.
+	// Images: it accepts images with channels last as well as channels first.
 	Images bool
 }
 
-// TraitsOf gives the traits of an operator, such as [lazy.Tensor.Op] gives. No
-// operator, one that this module does not have and attributes that it does not take
-// are [ErrPolicy].
+// TraitsOf returns the traits of an operator, such as the one from
+// [lazy.Tensor.Op]. No operator, an unknown one, and attributes that it does
+// not accept are [ErrPolicy].
 func TraitsOf(o lazy.Operator) (Traits, error) {
 	if o == nil {
 		return Traits{}, planErr("a leaf has no operator")

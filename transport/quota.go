@@ -6,7 +6,7 @@ import "fmt"
 // [ErrQuota], on both sides of the wire.
 type QuotaError struct {
 	What  string // sessions, bytes, plans or calls
-	Limit int64  // maximum at one time
+	Limit int64  // maximum at a time
 	Used  int64  // current use
 	Want  int64  // what the request would add
 }

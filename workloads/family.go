@@ -13,18 +13,19 @@ import (
 	"github.com/genie-sdk/go/workloads/tokenizer"
 )
 
-// ErrSizes marks sizes of a run that a model does not take: a text longer than its
-// context, an image of another size than it was made for.
+// ErrSizes marks sizes of a run that a model does not accept: a text longer
+// than its context, or an image of another size than the model's.
 var ErrSizes = errors.New("genie: sizes that the model does not take")
 
-// Family is a family of models: all that a command or a test which takes any model
-// knows of it. The package of a family makes it, and package families lists them.
+// Family is a family of models: all that a command or a test which accepts any
+// model knows about it. The package of a family makes it, and package families
+// lists them.
 type Family struct {
 	// Name is the family's model_type in config.json.
 	Name string
-	// Title is the name as people write it, such as GPT-2.
+	// Title is the display name, such as GPT-2.
 	Title string
-	// Types are further values of model_type that the family's loader takes.
+	// Types are further values of model_type that the family's loader accepts.
 	Types []string
 	// Untyped is true of the family of a config.json without model_type.
 	Untyped bool
@@ -34,7 +35,7 @@ type Family struct {
 	// preprocessor_config.json names none: CLIP, ConvNext or ViT. It is "" for other
 	// models.
 	ImageProcessor string
-	// Generates is true of language models, whose Load gives a LanguageModel.
+	// Generates is true of language models, whose Load returns a LanguageModel.
 	Generates bool
 	// Presets are the published architectures that can be written with random
 	// weights, smallest first. It is nil for a family without any.
@@ -67,24 +68,24 @@ type Size struct {
 	Of   string // what is counted: images, tokens of a text
 }
 
-// Sizes are the sizes of a run by name. A Seq of 0 is the longest that the model
-// takes, in a model without a cache.
+// Sizes are the sizes of a run by name. A Seq of 0 is the longest that the
+// model accepts, in a model without a cache.
 type Sizes struct{ Batch, Texts, Seq, Past int }
 
 // FamilyOptions configure the Load of a [Family]. The zero value is ready to use.
 type FamilyOptions struct {
-	// Height and Width are those of the images of a classifier; 0 means what the
-	// model was made for.
+	// Height and Width are those of the images of a classifier; 0 means the
+	// model's own size.
 	Height, Width int
 	// Progress reports the bytes of weights that have been hashed, which happens once
 	// for each checkpoint.
 	Progress transport.Progress
-	// Hashes says where to store the hashes of the weights: a folder; "cache", the
-	// default, for genie/hashes in the user's cache folder; "model" for
-	// genie-hashes.json beside the model; "off" for nowhere.
+	// Hashes selects where to store the hashes of the weights: a folder;
+	// "cache", the default, for genie/hashes in the user's cache folder;
+	// "model" for genie-hashes.json beside the model; "off" for nowhere.
 	Hashes string
-	// Logger reports, at warn, what is wrong with a checkpoint that is still usable.
-	// Nil discards.
+	// Logger reports, at warn, faults of a checkpoint that is still usable. Nil
+	// discards.
 	Logger *slog.Logger
 }
 
@@ -103,22 +104,22 @@ type FamilyModel struct {
 	Close func() error
 }
 
-// LanguageModel is what generates tokens.
+// LanguageModel generates tokens.
 type LanguageModel struct {
-	// LM is the captured program, for genie.Generate. It ends at the tokens that the
-	// settings say and refuses settings that would change the tokens.
+	// LM is the captured program, for genie.Generate. It ends at the tokens in
+	// the settings and refuses settings that would change the tokens.
 	LM *genie.CausalLM
 	// Settings are the checkpoint's generation settings.
 	Settings *generation.Settings
-	// Tokenizer is nil for a folder without a usable tokenizer.json; TokenizerErr then
-	// says why. Token ids need no tokenizer.
+	// Tokenizer is nil for a folder without a usable tokenizer.json;
+	// TokenizerErr is the reason. Token ids need no tokenizer.
 	Tokenizer    *tokenizer.Tokenizer
 	TokenizerErr error
 	// Vocab is the number of logits of a token.
 	Vocab int
 }
 
-// Classifier is what a classifier of images reads and gives.
+// Classifier describes the inputs and outputs of a classifier of images.
 type Classifier struct {
 	// Pixels is the name of the input, f32 [batch, channels, height, width].
 	Pixels string

@@ -57,7 +57,7 @@ type classifyReport struct {
 	runReport
 }
 
-// imageLabels are the likeliest classes of an image.
+// imageLabels are the most likely classes of an image.
 type imageLabels struct {
 	File   string  `json:"file"`
 	Labels []label `json:"labels"`
@@ -130,7 +130,7 @@ func (a *app) printLabels(p imageLabels, i, images int) error {
 	return nil
 }
 
-// topLabels are the n likeliest classes; ties keep their order.
+// topLabels are the n most likely classes; ties keep their order.
 func topLabels(logits []float32, names map[string]string, n int) []label {
 	probability := softmax(logits)
 	all := make([]label, len(logits))

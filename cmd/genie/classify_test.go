@@ -123,7 +123,7 @@ func brokenPictures(t *testing.T) (text, truncated string) {
 	return text, truncated
 }
 
-// refusal is a call that has to fail with one line.
+// refusal is a call that must fail with one line.
 type refusal struct {
 	name string
 	args []string
@@ -170,7 +170,7 @@ func TestClassifyRefuses(t *testing.T) {
 }
 
 // requireInterruptible runs a command against a worker that never answers, and
-// interrupts it when it has come to it.
+// interrupts it when it has reached that point.
 func requireInterruptible(t *testing.T, args ...string) {
 	t.Helper()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")

@@ -17,8 +17,8 @@ import (
 
 var update = flag.Bool("update", false, "write the goldens")
 
-// TestExplainVision compares what is said of tiny checkpoints with goldens, and
-// the JSON with what it has to hold.
+// TestExplainVision compares the output for tiny checkpoints with goldens, and
+// checks the JSON.
 func TestExplainVision(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -124,8 +124,8 @@ func TestExplainFlags(t *testing.T) {
 	}
 }
 
-// TestExplainEveryModel explains each checkpoint of the tree, as the table of families
-// says how.
+// TestExplainEveryModel explains each checkpoint of the tree, with the sizes
+// from the table of families.
 func TestExplainEveryModel(t *testing.T) {
 	for _, c := range familytest.Checkpoints(t, filepath.Join("..", "..")) {
 		args := []string{"explain", "--model", c.Dir, "--batch", "2", "--json"}

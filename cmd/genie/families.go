@@ -9,8 +9,8 @@ import (
 	"github.com/genie-sdk/go/workloads/families"
 )
 
-// familyOf finds the family of a checkpoint. It refuses one that the command does not
-// take, before the weights are looked for.
+// familyOf finds the family of a checkpoint. It refuses one that the command
+// does not accept, before it looks for the weights.
 func familyOf(command, model string, takes func(workloads.Family) bool) (workloads.Family, error) {
 	kind, err := families.TypeOf(model)
 	if err != nil {
@@ -27,7 +27,7 @@ func familyOf(command, model string, takes func(workloads.Family) bool) (workloa
 	return f, nil
 }
 
-// familiesThat are the families that a command takes.
+// familiesThat are the families that a command accepts.
 func familiesThat(takes func(workloads.Family) bool) []workloads.Family {
 	var list []workloads.Family
 	for _, f := range families.All() {
@@ -38,7 +38,7 @@ func familiesThat(takes func(workloads.Family) bool) []workloads.Family {
 	return list
 }
 
-// titles names families as people write them.
+// titles are the display names of families.
 func titles(list []workloads.Family) string {
 	var names []string
 	for _, f := range list {
@@ -56,16 +56,16 @@ func either(names []string) string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// anyFamily takes every model.
+// anyFamily accepts every model.
 func anyFamily(workloads.Family) bool { return true }
 
-// classifies takes classifiers of images.
+// classifies accepts classifiers of images.
 func classifies(f workloads.Family) bool { return f.ImageProcessor != "" }
 
-// generates takes language models.
+// generates accepts language models.
 func generates(f workloads.Family) bool { return f.Generates }
 
-// sizesTable is a line for each family with the flags that give a run its sizes.
+// sizesTable has a line for each family with the flags for the sizes of a run.
 func sizesTable() string {
 	var b strings.Builder
 	for _, f := range families.All() {

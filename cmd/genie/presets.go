@@ -9,7 +9,7 @@ import (
 	"github.com/genie-sdk/go/workloads/families"
 )
 
-// preset is an architecture that models lists and models new makes.
+// preset is an architecture that models lists and models new writes.
 type preset struct {
 	Name       string `json:"name"`
 	Family     string `json:"family"` // model_type
@@ -61,7 +61,7 @@ func presetNames() string {
 	return strings.Join(names, ", ")
 }
 
-// takes says what a model reads.
+// takes describes the inputs of a model.
 func (p preset) takes() string {
 	var parts []string
 	if p.Image > 0 {

@@ -97,7 +97,7 @@ type vqaReport struct {
 	runReport
 }
 
-// imageAnswers are the answers for an image, likeliest first.
+// imageAnswers are the answers for an image, most likely first.
 type imageAnswers struct {
 	File    string   `json:"file"`
 	Answers []answer `json:"answers"`

@@ -9,7 +9,7 @@ import (
 	"github.com/genie-sdk/go/internal/host"
 )
 
-// TestWorkerDevice holds what --device and --missing-operators take.
+// TestWorkerDevice tests the values of --device and --missing-operators.
 func TestWorkerDevice(t *testing.T) {
 	for _, tc := range []struct{ device, missing, wrong string }{
 		{"cpu", "cpu", ""},

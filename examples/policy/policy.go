@@ -12,10 +12,11 @@ import (
 // the worker's memory only where that saves more than it costs.
 //
 //   - Weights stay on the worker if all of them together are larger than
-//     SmallWeights; smaller ones travel with each run, and the worker forgets them.
-//   - A carried value stays on the worker if it is a KV cache, which grows and would
-//     travel twice a step. Another, such as a recurrent network's, is small: it comes
-//     back, and a lost worker takes nothing away.
+//     SmallWeights; smaller ones are sent with each run, and the worker forgets
+//     them.
+//   - A carried value stays on the worker if it is a KV cache, which grows and
+//     would cross the wire twice per step. Another, such as a recurrent network's,
+//     is small: it is returned, so that the loss of a worker does not lose it.
 //   - Tokens are sampled on the worker if the caches are there, since logits are
 //     larger than tokens.
 //
@@ -56,7 +57,7 @@ func (f Frugal) Schedule(s *semantic.SRG, r semantic.Request) (*semantic.Schedul
 			Label:   f.Name(),
 			Weights: d.KeepWeights,
 			State:   d.KeepState, Sampling: d.KeepState, Loop: d.KeepState,
-			Prune: true, // computes only what is read; gives the same values
+			Prune: true, // computes only values that are read; the results are the same
 		},
 		KeepState: func(carry int) bool { return caches[carry] },
 	}.Schedule(s, r)

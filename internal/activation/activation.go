@@ -1,5 +1,5 @@
-// Package activation has the activation functions of models by their names in
-// transformers (activations.py, ACT2CLS), written in operators that every
+// Package activation defines the activation functions of models by their names
+// in transformers (activations.py, ACT2CLS), written in operators that every
 // executor has.
 package activation
 

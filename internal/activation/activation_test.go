@@ -16,7 +16,7 @@ import (
 	"github.com/genie-sdk/go/lazy"
 )
 
-// TestGoldens compares every activation with what PyTorch computes of it
+// TestGoldens compares every activation with PyTorch's results
 // (testdata/scripts/make_activation_goldens.py).
 func TestGoldens(t *testing.T) {
 	var golden struct {

@@ -33,10 +33,11 @@ func CheckType(config pyjson.Object, types ...string) error {
 	return nil
 }
 
-// CheckCausal refuses an is_causal in config.json, or in an object of it, that is not
-// what a model computes: transformers 5 lets it change which tokens attend to which,
-// and not in the same way for each of its implementations of attention. where begins
-// the key's name in the error, which wraps [ErrFamily].
+// CheckCausal refuses an is_causal in config.json, or in an object of it, that
+// differs from what a model computes: transformers 5 lets it change which
+// tokens attend to which, and differently for each of its implementations of
+// attention. where is the beginning of the key's name in the error, which wraps
+// [ErrFamily].
 func CheckCausal(config pyjson.Object, where string, causal bool) error {
 	if raw, there := config["is_causal"]; there && config.Truthy("is_causal") != causal {
 		return fmt.Errorf("%w: %sis_causal is %.40s, not %t", ErrFamily, where, raw, causal)

@@ -12,11 +12,12 @@ import (
 // maxClasses bounds the classes of a classifier, far above any.
 const maxClasses = 1 << 22
 
-// Labels are the names of a classifier's classes by their number in decimal: those
-// of id2label in config.json, with ids as Python reads them: "3", "03" or " 3". As in
-// transformers, num_labels is the number of classes where it is given, they are
-// LABEL_0 and so on where id2label has another number of them, and there are two
-// where nothing is said. The error wraps [pyjson.ErrType] and names the key.
+// Labels are the names of a classifier's classes by their number in decimal:
+// those of id2label in config.json, with ids as Python reads them: "3", "03" or
+// " 3". As in transformers, num_labels is the number of classes if it is given;
+// the names are LABEL_0 and so on if id2label has another number of them; and
+// there are two without either. The error wraps [pyjson.ErrType] and names the
+// key.
 func Labels(config pyjson.Object) (map[string]string, error) {
 	r := config.Reader()
 	names := r.Object("id2label")

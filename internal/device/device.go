@@ -1,15 +1,16 @@
-// Package device is the contract between the engine and what computes.
+// Package device is the contract between the engine and a device that computes.
 //
-// A device has memory that perhaps it alone can address, says in which layouts it
-// wants weights, makes code of programs, and runs ranges of the groups of a program
-// that is bound to sizes and memory. What is common to all devices is the engine's:
-// sessions, carried state and its growth, who uses which weight, reservation before
-// running, dynamic batches, cancellation, memory budgets.
+// A device has memory that perhaps only the device can address. It chooses the
+// layouts of weights, compiles programs to code, and runs ranges of the groups
+// of a program that is bound to sizes and memory. The engine does what is
+// common to all devices: sessions, carried state and its growth, use of
+// weights, reservation before running, dynamic batches, cancellation, memory
+// budgets.
 //
-// The interface is coarse: one call for a run, or for the stretch between two
-// products that several runs share, never one for each step. Groups may run late, in a
-// queue of the run's own: only [Run.Wait] says that they have. What a call of [Memory]
-// does has been done when it returns.
+// The interface is coarse: one call for a run, or for the groups between two
+// products that several runs share, never one per step. Groups may run later,
+// in the run's own queue: only [Run.Wait] reports that they have run. A call of
+// [Memory] is complete when it returns.
 //
 // Package internal/device/cpu is the device of this process, and
 // internal/device/devicetest the suite that every device passes.
@@ -52,8 +53,8 @@ type Info struct {
 	// HostAddressable means that this process can address the device's memory,
 	// so that a row-major value is read in place.
 	HostAddressable bool
-	// PageRows is how many positions a page of carried state has. A device takes pages
-	// of a multiple of it, too.
+	// PageRows is the number of positions in a page of carried state. A device
+	// also accepts pages of a multiple of it.
 	PageRows int
 }
 
@@ -82,9 +83,9 @@ type Capabilities struct {
 	// Pointwise reports whether there is a kernel for a pointwise operator, so that it
 	// can be applied to a product's result.
 	Pointwise func(o op.Op) bool
-	// Lacks reports whether the device has nothing that computes an operator; nil
-	// where it has something for all. A plan with such a step is refused, unless the
-	// device is combined with the CPU, see package internal/device/mixed.
+	// Lacks reports whether the device cannot compute an operator; nil if it
+	// can compute all. A plan with such a step is refused, unless the device is
+	// combined with the CPU, see package internal/device/mixed.
 	Lacks func(o op.Op) bool
 }
 
@@ -118,10 +119,11 @@ type Memory interface {
 	// piece of memory to position to of another, until h says stop. It copies a
 	// value that does not grow as a whole.
 	CopyRows(dst Piece, to int, src Piece, from, n int, s State, h halt.Func) error
-	// Download copies len(dst) bytes of a buffer, from byte off on, to memory of this
-	// process, until h says stop, and Upload copies the other way. In an arena a value
-	// has its bytes where the [program.Bound] says and by its strides, and in a page of
-	// state the positions are row-major. No group that uses the bytes is queued.
+	// Download copies len(dst) bytes of a buffer, from byte off on, to memory
+	// of this process, until h says stop; Upload copies the other way. In an
+	// arena a value has its bytes where the [program.Bound] places it and by
+	// its strides; in a page of state the positions are row-major. No group
+	// that uses the bytes is queued.
 	Download(dst []byte, b Buffer, off int, h halt.Func) error
 	Upload(b Buffer, off int, src []byte, h halt.Func) error
 }
@@ -202,8 +204,8 @@ type Code interface {
 	NewBatch() Batch
 	// RunHeap is the memory of this process that NewRun takes, in bytes.
 	RunHeap() int64
-	// Elsewhere names the device that runs a group in place of this one, by group, ""
-	// where it is this one; nil where this one runs them all.
+	// Elsewhere names the device that runs a group instead of this one, by
+	// group, "" for this one; nil if this one runs them all.
 	Elsewhere() []string
 }
 
@@ -218,17 +220,17 @@ type Control interface {
 // Run is a program bound to the sizes of a [program.Bound] and to memory. One
 // goroutine at a time may use it.
 type Run interface {
-	// Prepare gives it its weights, by value, once, and lays out anew what kernels
-	// want together with others, such as filters with their batch normalisation. One
-	// that no group reads may be nil.
+	// Prepare gives it its weights, by value, once. It lays out again those that
+	// kernels need together with others, such as filters with their batch
+	// normalisation. One that no group reads may be nil.
 	Prepare(ctx context.Context, weights []Weight) error
 	// Workspaces stores the workspace that kernels need in addition to the
 	// buffers at the currently bound sizes, in bytes by lane.
 	Workspaces(need []int)
 	// Heap is the memory of this process that kernels take at these sizes, in bytes.
 	Heap() int64
-	// Place points the values at their memory before the groups run. It is
-	// [op.ErrHalted] when it was stopped.
+	// Place points the values at their memory before the groups run. The error
+	// is [op.ErrHalted] when it was stopped.
 	Place(p Placement) error
 	// Forget makes the next Place do it for all values.
 	Forget()

@@ -78,9 +78,9 @@ var square = [2]int{1, 1}
 
 func conv(groups int) op.Conv2D { return op.Conv2D{Stride: square, Dilation: square, Groups: groups} }
 
-// haltCases has steps for every operator, and for every kernel that has some way
-// of its own to compute it, that take seconds at least. Activations without
-// attributes have theirs by their traits.
+// haltCases has steps for every operator, and for every kernel with a separate
+// code path for it, that take at least seconds. Activations without attributes
+// get theirs from their traits.
 var haltCases = withActivations(map[string]func(s *steps){
 	"add":              func(s *steps) { s.op(op.Add(), s.f32(many), s.f32(many)) },
 	"add/scalar":       func(s *steps) { s.op(op.Add(), s.f32(many), s.f32(1)) },

@@ -16,8 +16,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// TestMixedCancelled cancels runs at many moments: they end soon, and leave what the
-// session carries and the next run as they were.
+// TestMixedCancelled cancels runs at many moments: they end soon, and leave the
+// session's carried state and the next run unchanged.
 func TestMixedCancelled(t *testing.T) {
 	e, err := engine.New(engine.Options{Threads: 2, Device: helped(cpu.Open, "softmax")})
 	require.NoError(t, err)
@@ -78,7 +78,7 @@ func TestMixedCancelledCopy(t *testing.T) {
 	require.Zero(t, e.Memory().Used())
 }
 
-// TestMixedMemory holds that what the CPU has copies of counts, and is refused where
+// TestMixedMemory verifies that the CPU's copies are counted, and refused where
 // there is no room.
 func TestMixedMemory(t *testing.T) {
 	const rows = 256
@@ -117,7 +117,8 @@ func TestMixedMemory(t *testing.T) {
 
 const softmaxWidth = 1000
 
-// softmaxPlan computes exp(softmax(exp(x))) of rows, and retains what is between.
+// softmaxPlan computes exp(softmax(exp(x))) of rows, and retains the
+// intermediate values.
 func softmaxPlan() *plan.Plan {
 	m := planmaker.New(nil)
 	m.Plan().Name = "softmax"

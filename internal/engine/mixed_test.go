@@ -26,13 +26,13 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// helped is a device that lacks operators with the CPU beside it.
+// helped is a device that lacks operators, combined with the CPU.
 func helped(open device.Open, lacks ...string) device.Open {
 	return mixed.Open(mixed.Options{Primary: devicetest.Lacking(open, lacks...), CPU: cpu.Open})
 }
 
-// sameRuns runs a plan on two engines, which give the same bits or fail alike, and
-// leaves nothing behind.
+// sameRuns runs a plan on two engines, which must give the same bits or fail
+// alike, and leave nothing behind.
 func sameRuns(t *testing.T, a, b *engine.Engine, p *plan.Plan, weights transport.Weights, d *planmaker.Draws) {
 	t.Helper()
 	one, ok := prepareFuzzed(t, a, p, weights)
@@ -42,7 +42,7 @@ func sameRuns(t *testing.T, a, b *engine.Engine, p *plan.Plan, weights transport
 		return
 	}
 	past := map[string]int{}
-	for range 4 { // the later ones in memory that was used, with states that have grown
+	for range 4 { // the later ones in used memory, with states that have grown
 		call := makeCall(p, d, past)
 		left, leftErr := one.run(t, call)
 		right, rightErr := two.run(t, call)
@@ -71,7 +71,7 @@ func operators(p *plan.Plan) (names []string) {
 	return names
 }
 
-// TestMixedSameBits runs plans at random on a device that lacks some of their
+// TestMixedSameBits runs random plans on a device that lacks some of their
 // operators and on the CPU alone.
 func TestMixedSameBits(t *testing.T) {
 	t.Parallel()
@@ -135,8 +135,8 @@ func newEngine(o engine.Options, plain bool) (*engine.Engine, error) {
 	return engine.New(o)
 }
 
-// TestMixedPages compares a cache that grows over many pages, whichever operator of
-// its attention the device lacks.
+// TestMixedPages compares a cache that grows over many pages, for each operator
+// of its attention that the device may lack.
 func TestMixedPages(t *testing.T) {
 	reference, err := engine.New(engine.Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
@@ -160,8 +160,8 @@ func TestMixedPages(t *testing.T) {
 	}
 }
 
-// TestMixedDecode decodes with GPT-2, several sessions at a time, of which some are
-// cancelled.
+// TestMixedDecode decodes with GPT-2 in several concurrent sessions, some of
+// which are cancelled.
 func TestMixedDecode(t *testing.T) {
 	want := decoded(t, engine.Options{Device: cpu.Open, Threads: 2})
 	for _, lacks := range []string{"softmax", "layer_norm", "gelu", "append", "embedding", "sample", "matmul", "softmax,layer_norm,append"} {
@@ -183,7 +183,8 @@ func decoded(t *testing.T, o engine.Options) (tokens []int) {
 	return tokens
 }
 
-// TestMixedRefused holds that a plan is refused by name where nothing stands in.
+// TestMixedRefused verifies that a plan is refused by name if nothing replaces
+// the operator.
 func TestMixedRefused(t *testing.T) {
 	e, err := engine.New(engine.Options{Device: devicetest.Lacking(cpu.Open, "softmax")})
 	require.NoError(t, err)
@@ -196,8 +197,8 @@ func TestMixedRefused(t *testing.T) {
 	require.Zero(t, e.Memory().Used())
 }
 
-// TestMixedTells holds that a plan's operators on the CPU are logged, once, and named
-// in profiles.
+// TestMixedTells verifies that a plan's operators on the CPU are logged, once,
+// and named in profiles.
 func TestMixedTells(t *testing.T) {
 	var log bytes.Buffer
 	e, err := engine.New(engine.Options{Profile: true, Device: mixed.Open(mixed.Options{
@@ -239,15 +240,16 @@ func (c copied) Upload(b device.Buffer, off int, src []byte, h halt.Func) error 
 	return c.Device.Upload(b, off, src, h)
 }
 
-// TestMixedCopiesLittle holds that a cache which the CPU alone uses stays there, and of
-// one that the device appends to only the pages that are written move.
+// TestMixedCopiesLittle verifies that a cache which only the CPU uses stays
+// there, and that of a cache to which the device appends only the written pages
+// move.
 func TestMixedCopiesLittle(t *testing.T) {
 	for _, tc := range []struct {
 		lacks []string
 		pages int64
 	}{
 		{[]string{"append", "softmax"}, 0},
-		{[]string{"softmax"}, 2 * 2}, // of keys and values, two at most
+		{[]string{"softmax"}, 2 * 2}, // of keys and values, at most two
 	} {
 		t.Run(strings.Join(tc.lacks, "+"), func(t *testing.T) {
 			var n atomic.Int64
@@ -266,7 +268,7 @@ func TestMixedCopiesLittle(t *testing.T) {
 			}
 			const batch, rows = 2, 1
 			page := int64(4 * batch * cachedHeads * kernels.KeyBlock * cachedDim)
-			few := int64(8 * 4 * batch * cachedHeads * rows * cachedDim) // what a step reads and gives
+			few := int64(8 * 4 * batch * cachedHeads * rows * cachedDim) // what a step reads and writes
 			for ; past < 660; past++ {
 				before := n.Load()
 				c.step(t, s, past, rows, past)

@@ -46,7 +46,7 @@ func (e *Engine) compile(p *plan.Plan, w *op.Work) (*Program, error) {
 	return prog, nil
 }
 
-// hasAll refuses a program with a step that the device has nothing for.
+// hasAll refuses a program with a step that the device cannot compute.
 func (e *Engine) hasAll(p *program.Program, can device.Capabilities) error {
 	if can.Lacks == nil {
 		return nil

@@ -16,10 +16,10 @@ import (
 	"github.com/genie-sdk/go/internal/pyjson"
 )
 
-// chance makes things at random.
+// chance generates random content.
 type chance struct{ *rand.Rand }
 
-// checkpoint writes the family's checkpoint with all changed that is not used.
+// checkpoint writes the family's checkpoint with everything unused changed.
 func (r *chance) checkpoint(t *testing.T, f Rule, dir string) {
 	t.Helper()
 	base := f.Dir
@@ -45,7 +45,7 @@ func (r *chance) checkpoint(t *testing.T, f Rule, dir string) {
 	checkpointtest.WriteRaw(t, filepath.Join(dir, "model.safetensors"), tensors, r.IntN(17))
 }
 
-// spoil sets keys of an object that are not used.
+// spoil sets unused keys of an object.
 func (r *chance) spoil(t *testing.T, o pyjson.Object, used []string, within string) {
 	known := []string{
 		"transformers_version", "architectures", "dtype", "torch_dtype", "bos_token_id", "pad_token_id", "use_cache", "initializer_range", "attn_pdrop",
@@ -79,7 +79,7 @@ func (r *chance) spoil(t *testing.T, o pyjson.Object, used []string, within stri
 	}
 }
 
-// inner are the used keys of the object under key, nil where that is used whole.
+// inner are the used keys of the object under key, nil if all of it is used.
 func (r *chance) inner(used []string, key string) (out []string) {
 	for _, u := range used {
 		if rest, ok := strings.CutPrefix(u, key+"."); ok {

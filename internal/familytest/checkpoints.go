@@ -20,14 +20,14 @@ type Checkpoint struct {
 	Family workloads.Family
 }
 
-// notModels are folders with a config.json that no family's loader is for.
+// notModels are folders with a config.json that no family's loader reads.
 var notModels = []string{
 	"testdata/micro", // operators alone
 }
 
-// Checkpoints are all that a family loads: every folder with a config.json below
-// testdata and below the folders of the families. It fails where one is of no family,
-// and where a family has none.
+// Checkpoints are all that a family loads: every folder with a config.json
+// below testdata and below the folders of the families. It fails for one
+// without a family, and for a family without any.
 func Checkpoints(t *testing.T, root string) []Checkpoint {
 	t.Helper()
 	var list []Checkpoint

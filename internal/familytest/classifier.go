@@ -15,7 +15,7 @@ import (
 	"github.com/genie-sdk/go/workloads"
 )
 
-// Waves are the images of the golden.json of classifiers: pixels that no image has, the
+// Waves are the images of the golden.json of classifiers: synthetic pixels, the
 // same in every implementation.
 func Waves(n int) []float32 {
 	x := make([]float32, n)
@@ -25,10 +25,10 @@ func Waves(n int) []float32 {
 	return x
 }
 
-// golden is the golden.json of a classifier: what another implementation computed for
-// [Waves] of this size.
+// golden is the golden.json of a classifier: another implementation's results
+// for [Waves] of this size.
 type golden struct {
-	Size     int         `json:"size"` // height and width, where they are one
+	Size     int         `json:"size"` // height and width, if they are equal
 	Height   int         `json:"height"`
 	Width    int         `json:"width"`
 	Channels int         `json:"channels"` // 3 if absent
@@ -48,13 +48,14 @@ func readGolden(t *testing.T, dir string) golden {
 	return g
 }
 
-// within is a difference from the golden, relative to its largest logit: of float32
-// from float64 or from another order of summation.
+// within is an allowed difference from the golden, relative to its largest
+// logit: of float32 from float64 or from another order of summation.
 const within = 1e-5
 
-// Classifier compares a classifier of images with its golden.json, in-process and on a
-// worker by either transport, under each policy and at each size of batch: the logits
-// are those of the golden, and their bits are the same everywhere.
+// Classifier compares a classifier of images with its golden.json, in-process
+// and on a worker over either transport, under each policy and at each batch
+// size: the logits are those of the golden, and their bits are the same
+// everywhere.
 func Classifier(t *testing.T, f workloads.Family, dir string) {
 	t.Helper()
 	w := workertest.Start(t, nil)
@@ -79,7 +80,7 @@ func Classifier(t *testing.T, f workloads.Family, dir string) {
 			require.NoError(t, err)
 			s, err := client.NewSession(t.Context())
 			require.NoError(t, err)
-			for n := len(g.Logits); n > 0; n-- { // one image has the bits of many
+			for n := len(g.Logits); n > 0; n-- { // one image has the same bits as many
 				feed := genie.Feed{m.Classifier.Pixels: genie.Float32s(images[:n*one], n, g.Channels, g.Height, g.Width)}
 				got, err := Values(t.Context(), s, feed, m.Classifier.Logits)
 				require.NoError(t, err)

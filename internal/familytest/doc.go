@@ -1,4 +1,4 @@
-// Package familytest has what the tests of families of models share: the checkpoints
-// that are in the tree, each with its family, and the rule that a loader uses what it
-// says of a checkpoint and nothing else.
+// Package familytest contains what the tests of model families share: the
+// checkpoints in the tree, each with its family, and the rule that a loader
+// uses exactly what it declares of a checkpoint.
 package familytest

@@ -19,23 +19,23 @@ import (
 type Rule struct {
 	// Dir is a checkpoint with its weights in model.safetensors.
 	Dir string
-	// Used are keys of config.json that mean something, those of nested objects after
-	// a dot, but for those that every loader looks at.
+	// Used are keys of config.json that have a meaning, those of nested objects
+	// after a dot, without those that every loader reads.
 	Used []string
 	// Own is true of networks of this project, which have no quantised weights.
 	Own bool
-	// Layer begins the name of a tensor that is in a layer.
+	// Layer is the beginning of the name of a tensor in a layer.
 	Layer string
 	// Run computes something from a copy of the checkpoint.
 	Run func(ctx context.Context, s *genie.Session, dir string) ([]float32, error)
 }
 
-// general are keys that every loader looks at.
+// general are keys that every loader reads.
 func general() []string {
 	return []string{"model_type", "quantization_config", "compression_config", "per_layer_config"}
 }
 
-// all are the keys that the rule's loader looks at.
+// all are the keys that the rule's loader reads.
 func (r Rule) all() []string {
 	if r.Own {
 		return append([]string{"model_type"}, r.Used...)
@@ -70,7 +70,7 @@ func Ramp(n int) []float32 {
 	return x
 }
 
-// Check holds both directions of the rule.
+// Check checks both directions of the rule.
 func (r Rule) Check(t *testing.T) {
 	t.Helper()
 	t.Run("not used", r.notUsed)

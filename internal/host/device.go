@@ -12,7 +12,7 @@ import (
 	"github.com/genie-sdk/go/internal/device/mixed"
 )
 
-// Missing is what is done with a plan that has operators which the device lacks.
+// Missing is the treatment of a plan with operators that the device lacks.
 type Missing string
 
 const (
@@ -30,8 +30,8 @@ func devices() map[string]device.Open {
 // Devices lists the names that [Device] knows.
 func Devices() []string { return slices.Sorted(maps.Keys(devices())) }
 
-// Device is the device of a name, for [engine.Options]. log, which may be nil, is told
-// of operators that run on the CPU in its place.
+// Device is the device of a name, for [engine.Options]. log, which may be nil,
+// gets a record of operators that run on the CPU instead.
 func Device(name string, missing Missing, log *slog.Logger) (device.Open, error) {
 	open, ok := devices()[name]
 	if !ok {
@@ -40,7 +40,8 @@ func Device(name string, missing Missing, log *slog.Logger) (device.Open, error)
 	return withCPU(open, missing, log)
 }
 
-// withCPU puts the CPU beside a device, unless what it lacks is to be refused.
+// withCPU combines a device with the CPU, unless missing operators are to be
+// refused.
 func withCPU(open device.Open, missing Missing, log *slog.Logger) (device.Open, error) {
 	switch missing {
 	case MissingOnCPU:

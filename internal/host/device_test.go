@@ -33,8 +33,8 @@ func TestDevice(t *testing.T) {
 	}
 }
 
-// TestMissing holds that a step which a device lacks runs on the CPU, as the log and
-// the profile say, or that its plan is refused by name.
+// TestMissing verifies that a step which a device lacks runs on the CPU, as the
+// log and the profile report, or that its plan is refused by name.
 func TestMissing(t *testing.T) {
 	open := devicetest.Lacking(opaque.Open, "tanh")
 	m := planmaker.New(nil)

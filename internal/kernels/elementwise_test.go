@@ -78,9 +78,9 @@ func TestFunctionsAtSpecialValues(t *testing.T) {
 	})
 }
 
-// TestActivationsAtSpecialValues holds that each activation has at values that are
-// not finite, and at those where its formula overflows, what float64 has there; to
-// the sign of a zero.
+// TestActivationsAtSpecialValues verifies that each activation matches float64
+// at values that are not finite, and at those where its formula overflows, down
+// to the sign of a zero.
 func TestActivationsAtSpecialValues(t *testing.T) {
 	inf := float32(math.Inf(1))
 	src := []float32{0, float32(math.Copysign(0, -1)), inf, -inf, float32(math.NaN()), -1e30, 1e30, -math.MaxFloat32, math.MaxFloat32}
@@ -115,7 +115,7 @@ func TestActivation(t *testing.T) {
 	require.Nil(t, Activation("add"))
 }
 
-// TestSqrt holds that a root is rounded once, to the nearest.
+// TestSqrt verifies that a root is rounded once, to the nearest.
 func TestSqrt(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))
 	for n := range 70 {

@@ -6,8 +6,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Widen is an element of a half format as float32: plainly, where kernels convert
-// many at once.
+// Widen is an element of a half format as float32: the plain version of the
+// kernels that convert many at once.
 func Widen(t plan.DType, x uint16) float32 {
 	if t == plan.BF16 {
 		return math.Float32frombits(uint32(x) << 16)

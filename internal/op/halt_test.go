@@ -12,7 +12,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// huge makes an array of any shape out of one element: all its strides are 0.
+// huge makes an array of any shape from one element: all its strides are 0.
 func huge(dt plan.DType, shape ...int) *op.Array {
 	a := op.NewArray(dt, 1)
 	a.Shape, a.Strides = shape, make([]int, len(shape))
@@ -25,19 +25,19 @@ func huge(dt plan.DType, shape ...int) *op.Array {
 const (
 	many = 1 << 33 // elements
 	side = 1 << 20
-	// stored is what is written by index, so that there has to be memory.
+	// stored is written by index, so it needs real memory.
 	stored = 1 << 24
 )
 
-// hugeCase is an evaluation that would take minutes at least.
+// hugeCase is an evaluation that would take at least minutes.
 type hugeCase struct {
 	op  op.Op
 	out *op.Array
 	in  []*op.Array
 }
 
-// hugeCases has one case or more for every operator: of many positions, and of
-// few that are large. Activations without attributes have theirs by their traits.
+// hugeCases has at least one case for every operator: of many positions, and of
+// few large ones. Activations without attributes get theirs from their traits.
 func hugeCases() []hugeCase {
 	x, f := huge(plan.F32, many), func(shape ...int) *op.Array { return huge(plan.F32, shape...) }
 	one := [2]int{1, 1}

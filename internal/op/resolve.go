@@ -8,8 +8,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// CapSymbol is the symbol that stands for the capacity of state i in layouts.
-// It is no valid name of a dimension, so no plan can bind it.
+// CapSymbol is the symbol for the capacity of state i in layouts. It is not a
+// valid name of a dimension, so no plan can bind it.
 func CapSymbol(i int) string { return fmt.Sprintf("#cap%d", i) }
 
 // Resolved is a plan whose operators have been made and checked, and whose
@@ -21,7 +21,7 @@ type Resolved struct {
 	Base    []int    // by value: the value whose memory it is stored in, itself for a root
 	View    []bool   // by step: the output is a view and the step does nothing
 	State   []int    // by value: the state whose memory a root is stored in, or -1
-	Last    []int    // by root value: last step that touches it, len(Steps) if it outlives them
+	Last    []int    // by root value: last step that accesses it, len(Steps) if it outlives them
 	Def     []int    // by root value: step that writes it, -1 for leaves
 
 	stateOut map[int]int // state by its Out value
@@ -30,7 +30,7 @@ type Resolved struct {
 }
 
 // Choose picks the layout in which step i writes its output, of operator o,
-// knowing the layouts of the values before it; false leaves it row-major.
+// given the layouts of the values before it; false leaves it row-major.
 type Choose func(r *Resolved, i int, o Op) (Layout, bool)
 
 // Resolve makes and checks the operators of a valid plan and lays out its
@@ -45,8 +45,8 @@ func Resolve(p *plan.Plan) (*Resolved, error) {
 // RowMajor is the [Choose] of [Resolve].
 func RowMajor(*Resolved, int, Op) (Layout, bool) { return Layout{}, false }
 
-// ResolveLayouts is [Resolve] with layouts of the caller's choice, and within
-// what w still allows.
+// ResolveLayouts is [Resolve] with layouts that the caller chooses, and within
+// the remaining work of w.
 func ResolveLayouts(p *plan.Plan, w *Work, choose Choose) (*Resolved, error) {
 	n := len(p.Values)
 	r := &Resolved{
@@ -79,8 +79,8 @@ func ResolveLayouts(p *plan.Plan, w *Work, choose Choose) (*Resolved, error) {
 	return r, r.lifetimes()
 }
 
-// wrong says where the plan is wrong, unless the work was stopped, which is not
-// the plan's fault.
+// wrong reports where the plan is invalid, unless the work was stopped, which
+// is not the plan's fault.
 func (r *Resolved) wrong(err error, format string, args ...any) error {
 	if stopped := r.work.stopped(); stopped != nil {
 		return stopped
@@ -171,7 +171,7 @@ func (r *Resolved) updates(s *plan.Step) int {
 	return -1
 }
 
-// lifetimes finds the last use of each root and checks the states: what is
+// lifetimes finds the last use of each root and checks the states: a state
 // updated in place is written by its own step, after the other readers.
 func (r *Resolved) lifetimes() error {
 	p := r.Plan
@@ -236,7 +236,7 @@ func (r *Resolved) InScratch(v int) bool {
 }
 
 // CheckBuffers verifies the buffer assignment: every temporary has its root's
-// buffer, and no two roots in one buffer are alive at one time.
+// buffer, and no two roots in one buffer are alive at the same time.
 func (r *Resolved) CheckBuffers() error {
 	p := r.Plan
 	byBuffer := make([][]int, p.Buffers)

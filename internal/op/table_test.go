@@ -13,7 +13,8 @@ import (
 )
 
 // examples has at least one value of every operator, with attributes that are
-// not the zero value. Activations without attributes have theirs by their traits.
+// not the zero value. Activations without attributes get theirs from their
+// traits.
 func examples() []op.Op {
 	return append(op.Activations(), []op.Op{
 		op.Add(), op.Sub(), op.Mul(), op.Div(),
@@ -51,8 +52,8 @@ func examples() []op.Op {
 	}...)
 }
 
-// TestActivations holds that the traits find the activations, and what is none of
-// them does not pass for one.
+// TestActivations verifies that the traits find the activations, and nothing
+// else.
 func TestActivations(t *testing.T) {
 	var names []string
 	for _, o := range op.Activations() {
@@ -136,7 +137,7 @@ func TestNewRefuses(t *testing.T) {
 	require.Equal(t, op.Slice{Stop: plan.C(1)}.Attrs(), o.Attrs())
 }
 
-// source hands out a fuzzer's bytes as values that lean towards the hostile.
+// source hands out a fuzzer's bytes as mostly hostile values.
 type source []byte
 
 func (s *source) byte() int {

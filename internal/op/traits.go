@@ -12,39 +12,38 @@ import (
 // lists of operators. Code that depends on one operator's attributes, such as
 // the pattern of attention, asks for that operator.
 type Traits struct {
-	// Class is the kind of work that it is, for the cost model.
+	// Class is the operator's kind of work, for the cost model.
 	Class Class
-	// Pointwise: an element of the output is computed from those elements of the
-	// inputs that are at its place, smaller inputs broadcast, and from nothing else.
-	// Such an operator runs in any layout.
+	// Pointwise: each output element is computed only from the input elements
+	// at the same position, with smaller inputs broadcast. Such an operator
+	// runs in any layout.
 	Pointwise bool
 	// Commutative: the two operands may be swapped.
 	Commutative bool
-	// NonLinear: an activation, which makes two layers more than one.
+	// NonLinear: an activation, which separates two layers.
 	NonLinear bool
 	// Aligned: each output element comes from the element of the first input at
 	// the same position, whatever else is done to it. A pointwise operator is
 	// aligned for each of its inputs.
 	Aligned bool
-	// View: it gives its first input another layout where it can, see [Viewer], and
-	// moves no data.
+	// View: it changes the layout of its first input where possible, see
+	// [Viewer], and moves no data.
 	View bool
-	// Moves: it computes no numbers: the output's elements are elements of the
-	// inputs.
+	// Moves: it computes no numbers: output elements are input elements.
 	Moves bool
 	// Reduces: several elements become one.
 	Reduces bool
-	// Gathers: it reads its first input at random, at the indices that another input
-	// has: no more of it than it gives.
+	// Gathers: it reads its first input at random, at the indices in another
+	// input: no more of it than it outputs.
 	Gathers bool
-	// Overwrites: it writes over elements of its first input where that is carried
-	// state, so that readers of what was there before come first.
+	// Overwrites: it overwrites elements of its first input if that is carried
+	// state, so that readers of the old content come first.
 	Overwrites bool
 	// Layer: with a weight for one of its first two operands it is a parameterised
 	// layer.
 	Layer bool
-	// Images: it takes an image with its channels last as well as with its channels
-	// first, and its output is best laid out as the input is.
+	// Images: it accepts images with channels last as well as channels first,
+	// and its output should have the layout of its input.
 	Images bool
 }
 
@@ -60,11 +59,11 @@ const (
 	ClassNorm                     // batch and layer normalisation, softmax
 	ClassGather                   // rows of a table by index
 	ClassCopy                     // concatenation, updates of state, casts and other moves
-	ClassReduce                   // reductions, pooling, choice of tokens
+	ClassReduce                   // reductions, pooling, sampling
 )
 
-// RowWise is implemented by operators that are not pointwise and of which a part
-// along some axes is computed from parts of the inputs.
+// RowWise is implemented by operators that are not pointwise but compute a part
+// of the output, along some axes, from parts of the inputs.
 type RowWise interface {
 	// Rows gives, for each input, the axis along which to take positions
 	// s.Start to s.Stop, or -1 for the whole input, and the operator that
@@ -73,7 +72,7 @@ type RowWise interface {
 	Rows(in []plan.Spec, out plan.Spec, s Slice) (axes []int, o Op, ok bool)
 }
 
-// Rows is [RowWise.Rows] of o, which pointwise operators have, too.
+// Rows is [RowWise.Rows] of o; it also covers pointwise operators.
 func Rows(o Op, in []plan.Spec, out plan.Spec, s Slice) (axes []int, part Op, ok bool) {
 	if r, ok := o.(RowWise); ok {
 		return r.Rows(in, out, s)
@@ -102,20 +101,20 @@ func firstRows(in []plan.Spec, s Slice) []int {
 	return axes
 }
 
-// activation is what the traits of all unary activations are.
+// activation is the traits of all unary activations.
 func activation() Traits {
 	return Traits{Class: ClassElementwise, Pointwise: true, NonLinear: true}
 }
 
-// Activations are the unary activations of the table that have no attributes, by
-// name: what holds for one of them is tested for all.
+// Activations are the unary activations of the table without attributes, by
+// name: a test of one property covers all of them.
 func Activations() []Op {
 	x := []plan.Spec{{DType: plan.F32, Shape: plan.Shape{plan.C(2)}}}
 	var out []Op
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		o, err := New(name, nil)
 		if err != nil {
-			continue // it wants attributes
+			continue // it needs attributes
 		}
 		if t := o.Traits(); !t.Pointwise || !t.NonLinear {
 			continue
@@ -127,8 +126,8 @@ func Activations() []Op {
 	return out
 }
 
-// moves is what the traits of operators have in common that only move elements.
+// moves is the common traits of operators that only move elements.
 func moves() Traits { return Traits{Class: ClassCopy, Moves: true} }
 
-// views are the traits of operators that move nothing where they can.
+// views are the traits of operators that move nothing where possible.
 func views() Traits { return Traits{Class: ClassCopy, Moves: true, View: true} }

@@ -19,7 +19,7 @@ func (p *Program) conditions(index map[string]uint16) {
 		dims, what := c.Conditions(x)
 		k := Class{Text: dims, Why: fmt.Sprintf("step %d (%s): %s of %v", i, o.Name(), what, x)}
 		for _, d := range dims {
-			if _, fixed := d.Const(); !fixed { // constants have been checked
+			if _, constant := d.Const(); !constant { // constants have been checked
 				k.Dims = append(k.Dims, p.poly(d, index, &k.Mask))
 			}
 		}

@@ -7,17 +7,17 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Cost is what a group computes and moves, in floating-point operations and bytes.
-// Values inside of it are not moved, weights count in their storage format, and what
-// gathers reads what it gathers.
+// Cost is what a group computes and moves, in floating-point operations and
+// bytes. Values inside it are not moved, weights count in their storage type,
+// and a gather reads only what it gathers.
 type Cost struct {
 	FLOPs   float64
 	Read    float64
 	Written float64
-	Weights float64 // of what is read
+	Weights float64 // of the values read
 }
 
-// Cost is that of group i at sizes: shape gives that of a value.
+// Cost is that of group i at sizes: shape returns the shape of a value.
 func (p *Program) Cost(i int, shape func(v int) []int) Cost {
 	g, res := &p.Groups[i], p.Res
 	var c Cost
@@ -27,7 +27,7 @@ func (p *Program) Cost(i int, shape func(v int) []int) Cost {
 		}
 	}
 	if s := &p.plan.Steps[g.Steps[0]]; len(g.Steps) == 1 && len(s.In) > 1 && res.Base[s.Out] == res.Base[s.In[0]] {
-		n := p.bytes(s.In[1], shape) // an update of carried state in its own memory: the new rows alone
+		n := p.bytes(s.In[1], shape) // an in-place update of carried state: only the new rows
 		c.Read, c.Written = n, n
 		return c
 	}
@@ -51,7 +51,7 @@ func (p *Program) Cost(i int, shape func(v int) []int) Cost {
 	return c
 }
 
-// computes reports whether one of the group's steps gives a value.
+// computes reports whether one of the group's steps computes a value.
 func (g *Group) computes(p *Program, base int) bool {
 	return slices.ContainsFunc(g.Steps, func(k int) bool { return p.Res.Base[p.plan.Steps[k].Out] == base })
 }

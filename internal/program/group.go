@@ -30,8 +30,7 @@ const (
 	Convolve
 )
 
-// Place is the step at which the group runs among the others. Last is the last
-// step of the group, which is its place among the others.
+// Last is the last step of the group, which is its place among the others.
 func (g *Group) Last() int { return g.Steps[len(g.Steps)-1] }
 
 // Stage is one pointwise operator that is applied to the result of a product

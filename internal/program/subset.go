@@ -1,8 +1,8 @@
 package program
 
-// Subset is the program with some of its groups alone, given in order, for one of the
-// devices that share it. Values have the places that they have in the whole, and the
-// sizes are those of a [Bound] of the whole.
+// Subset is the program with only some of its groups, given in order, for one
+// of the devices that share it. Values have the same places as in the whole,
+// and the sizes are those of a [Bound] of the whole.
 func (p *Program) Subset(groups []int) *Program {
 	part := *p
 	part.Groups, part.Labels, part.Lanes = make([]Group, 0, len(groups)), make([]string, 0, len(groups)), nil

@@ -184,7 +184,7 @@ func hanging(t *testing.T, ex transport.Executor, here *atomic.Bool) (s transpor
 }
 
 // TestBriefRunsBesideEachOther verifies that sessions of one connection which
-// take turns keep their own goroutines, in which their runs can go at one time.
+// take turns keep their own goroutines, in which their runs can be concurrent.
 func TestBriefRunsBesideEachOther(t *testing.T) {
 	var here atomic.Bool
 	w := brief(t, &hooked{run: func(context.Context) error { here.Store(received()); return nil }}, nil)

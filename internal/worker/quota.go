@@ -8,8 +8,8 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Quota is what one identity may have at one time, over all its connections.
-// Zero means no limit.
+// Quota is what one identity may use at a time, over all its connections. Zero
+// means no limit.
 type Quota struct {
 	Sessions int64 // open
 	Plans    int64 // prepared, in all sessions

@@ -84,8 +84,9 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// TestPolicyPlan holds that the activation is one operator in the plan, that what
-// passes its input on is gone, and that the carried value comes back.
+// TestPolicyPlan verifies that the activation is one operator in the plan, that
+// the operator that passes its input on is gone, and that the carried value is
+// returned.
 func TestPolicyPlan(t *testing.T) {
 	_, y, next := recurrent()
 	srg, err := semantic.Analyze(y.Graph())

@@ -130,8 +130,8 @@ func run(ctx context.Context, t *testing.T, url string, policy semantic.Policy, 
 	return out
 }
 
-// TestPadding verifies that what stands behind a text, and how much of it,
-// changes no bit, and that padding before it does only as positions do.
+// TestPadding verifies that the padding after a text, and its length, changes
+// no bit, and that padding before it has only the effect of positions.
 func TestPadding(t *testing.T) {
 	ctx := context.Background()
 	m, g := load(t, "quick")

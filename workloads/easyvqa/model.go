@@ -47,9 +47,9 @@ type LoadOptions struct {
 	// Progress reports the bytes of weights that have been hashed, which
 	// happens once for each checkpoint.
 	Progress transport.Progress
-	// Hashes says where to store the hashes of the weights: a folder; "cache",
-	// the default, for genie/hashes in the user's cache folder; "model" for
-	// genie-hashes.json beside the model; "off" for nowhere.
+	// Hashes selects where to store the hashes of the weights: a folder;
+	// "cache", the default, for genie/hashes in the user's cache folder;
+	// "model" for genie-hashes.json beside the model; "off" for nowhere.
 	Hashes string
 }
 

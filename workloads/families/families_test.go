@@ -15,8 +15,8 @@ import (
 	"github.com/genie-sdk/go/workloads/families"
 )
 
-// TestTable: names, types and presets tell families apart, and what a family says of
-// itself is whole.
+// TestTable: names, types and presets distinguish families, and each family's
+// declaration is complete.
 func TestTable(t *testing.T) {
 	types, titles, presets, untyped := map[string]bool{"": true}, map[string]bool{"": true}, map[string]bool{"": true}, 0
 	for _, f := range families.All() {
@@ -55,8 +55,8 @@ func TestTable(t *testing.T) {
 	require.False(t, ok)
 }
 
-// TestCheckpoints loads every checkpoint of the tree by the table alone and explains a
-// run of it; sizes that a model does not take are refused.
+// TestCheckpoints loads every checkpoint of the tree by the table alone and
+// explains a run of it; sizes that a model does not accept are refused.
 func TestCheckpoints(t *testing.T) {
 	for _, c := range familytest.Checkpoints(t, filepath.Join("..", "..")) {
 		t.Run(c.Name, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestCheckpoints(t *testing.T) {
 	}
 }
 
-// TestSizes: a model that reads at most so many tokens says so.
+// TestSizes: a model with a limited number of tokens reports the limit.
 func TestSizes(t *testing.T) {
 	for _, dir := range []string{"gpt2/basic", "bert/tiny", "clip/plain"} {
 		dir = filepath.Join("..", "..", "testdata", dir)
@@ -98,7 +98,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestTypeOf: what config.json says is read, and what is wrong with it has a cause.
+// TestTypeOf: config.json is read, and each fault in it has a cause.
 func TestTypeOf(t *testing.T) {
 	for text, want := range map[string]struct {
 		kind string

@@ -27,7 +27,7 @@ type Settings struct {
 	// EOS are the tokens that end a sequence, restricted to those in the
 	// vocabulary.
 	EOS []int
-	// Sample says that tokens are sampled, with Temperature, TopK and TopP.
+	// Sample means that tokens are sampled, with Temperature, TopK and TopP.
 	// Their defaults are those of transformers: 1, 50 and 1.
 	Sample            bool
 	Temperature, TopP float32

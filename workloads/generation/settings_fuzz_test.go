@@ -9,9 +9,9 @@ import (
 	"github.com/genie-sdk/go/internal/pyjson"
 )
 
-// FuzzSettings: whatever a file says, its end tokens are of the vocabulary,
-// what it refuses is refused by its kind of error, and a request that ignores end
-// tokens is not refused for them.
+// FuzzSettings: for any file, end tokens are in the vocabulary, refusals have
+// the right error, and a request that ignores end tokens is not refused because
+// of them.
 func FuzzSettings(f *testing.F) {
 	for _, text := range []string{
 		`{"eos_token_id": [1, [2], 99], "do_sample": true, "top_k": 3}`, `{"eos_token_id": "x", "stop_strings": "a"}`,

@@ -56,7 +56,7 @@ func loadFamily(ctx context.Context, dir string, o workloads.FamilyOptions) (*wo
 	}, nil
 }
 
-// Language is the model as the commands that generate take it.
+// Language is the model in the form that commands for generation use.
 func (m *Model) Language() *workloads.LanguageModel {
 	return &workloads.LanguageModel{
 		LM: m.LM, Settings: m.Generation, Tokenizer: m.Tokenizer, TokenizerErr: m.TokenizerErr, Vocab: m.Config.Vocab,

@@ -26,7 +26,7 @@ func small(kind string) resnet.Config {
 	}
 }
 
-// TestPresets holds the sizes of the published models: the weights that
+// TestPresets checks the sizes of the published models: the weights that
 // torchvision states for the three, and the running statistics beside them.
 func TestPresets(t *testing.T) {
 	statistics := map[string]int64{"resnet-18": 2 * 4800, "resnet-50": 2 * 26560, "resnet-152": 2 * 75712}
@@ -41,7 +41,7 @@ func TestPresets(t *testing.T) {
 	require.False(t, ok)
 }
 
-// TestNewCheckpoint loads what it wrote, and holds its bytes: references of
+// TestNewCheckpoint loads its output, and checks its bytes: references of
 // checkpoints with random weights depend on them.
 func TestNewCheckpoint(t *testing.T) {
 	for _, c := range []struct {
@@ -76,7 +76,7 @@ func TestNewCheckpoint(t *testing.T) {
 	}
 }
 
-// requireOrderOne runs the model and looks at the size of the logits.
+// requireOrderOne runs the model and checks the size of the logits.
 func requireOrderOne(t *testing.T, m *resnet.Model) {
 	t.Helper()
 	client, err := genie.Open(t.Context(), "local:")

@@ -130,10 +130,10 @@ func text(file string, content map[string]any) ([]byte, error) {
 	return append(out, '\n'), nil
 }
 
-// The sizes of the random weights. Those of a matrix are over the square root of its
-// inputs, and of the last of a residual part over that of twice the layers as well, so
-// that the stream does not grow with depth. Scores stay of order 1, since an attention
-// close to a hard choice amplifies rounding.
+// The sizes of the random weights. Those of a matrix are divided by the square
+// root of its inputs, and of the last one of a residual part also by that of
+// twice the layers, so that the stream does not grow with depth. Scores stay of
+// order 1, since an attention close to a hard choice amplifies rounding.
 const (
 	stdPatch  = 1.0
 	stdClass  = 0.5

@@ -18,7 +18,7 @@ import (
 	"github.com/genie-sdk/go/workloads/vit"
 )
 
-// TestPresets holds the sizes of the published models, as timm states them.
+// TestPresets checks the sizes of the published models, as timm states them.
 func TestPresets(t *testing.T) {
 	published := map[string]int64{"vit-base-patch16-224": 86567656, "vit-large-patch16-224": 304326632}
 	require.Len(t, vit.Presets(), len(published))
@@ -38,7 +38,7 @@ func small() vit.Config {
 	}
 }
 
-// TestNewCheckpoint loads what it wrote, and holds its bytes.
+// TestNewCheckpoint loads its output, and checks its bytes.
 func TestNewCheckpoint(t *testing.T) {
 	for dtype, want := range map[plan.DType]string{
 		plan.F32: "24b1cee85bdc5c04708cfa5bc8516c8d33fd1852268d3a0147c83c1b6965a50d",
@@ -66,7 +66,7 @@ func TestNewCheckpoint(t *testing.T) {
 	}
 }
 
-// requireOrderOne runs the model and looks at the size of the logits.
+// requireOrderOne runs the model and checks the size of the logits.
 func requireOrderOne(t *testing.T, m *vit.Model) {
 	t.Helper()
 	client, err := genie.Open(t.Context(), "local:")

@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzParseConfig: a config is refused with [ErrConfig], or has sizes that a program
-// can be made of.
+// FuzzParseConfig: a config is refused with [ErrConfig], or has sizes from
+// which a program can be made.
 func FuzzParseConfig(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `[]`, `{"image_size":[32,24],"patch_size":8}`, `{"hidden_size":-1}`, `{"head_dim":9223372036854775807}`, `{"num_labels":3,"id2label":{"0":"a"}}`,

@@ -18,7 +18,7 @@ import (
 	"github.com/genie-sdk/go/workloads/vit"
 )
 
-// TestGoldens compares with what transformers computes in float64, in-process and on
+// TestGoldens compares with transformers' results in float64, in-process and on
 // workers, under each policy, with the same bits alone and in a batch.
 func TestGoldens(t *testing.T) {
 	for _, name := range []string{"basic", "odd", "narrow"} {
@@ -26,8 +26,8 @@ func TestGoldens(t *testing.T) {
 	}
 }
 
-// variant is one of variants.json: a checkpoint as basic but for one change, and what
-// transformers makes of it.
+// variant is an entry of variants.json: a checkpoint that differs from basic in
+// one change, and transformers' result for it.
 type variant struct {
 	Name   string                     `json:"name"`
 	Set    map[string]json.RawMessage `json:"set"`
@@ -55,8 +55,8 @@ func (v variant) dir(t *testing.T) string {
 	return dir
 }
 
-// TestVariants: what transformers computes for checkpoints with one change is computed,
-// or refused by the name of the key; what it cannot load is refused.
+// TestVariants: checkpoints with one change give transformers' result, or are
+// refused by the name of the key; what transformers cannot load is refused.
 func TestVariants(t *testing.T) {
 	var file struct {
 		Variants []variant `json:"variants"`

@@ -34,7 +34,7 @@ func TestUsed(t *testing.T) {
 	}.Check(t)
 }
 
-// TestLoadRefuses: what is wrong with a checkpoint has a cause that errors.Is finds.
+// TestLoadRefuses: each fault of a checkpoint has a cause that errors.Is finds.
 func TestLoadRefuses(t *testing.T) {
 	basic := filepath.Join("testdata", "basic")
 	config, err := os.ReadFile(filepath.Join(basic, "config.json"))
@@ -84,14 +84,15 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-// TestImageSize: images of another size than the positions are for are refused.
+// TestImageSize: images of another size than that of the position embeddings
+// are refused.
 func TestImageSize(t *testing.T) {
 	_, err := vit.Family().Load(t.Context(), filepath.Join("testdata", "basic"), workloads.FamilyOptions{Height: 33, Width: 32})
 	require.ErrorIs(t, err, workloads.ErrSizes)
 	require.ErrorContains(t, err, "33x32 pixels, the model takes 32x32")
 }
 
-// TestConfig names what is wrong with a config, and takes what is not used.
+// TestConfig names the fault of a config, and accepts unused content.
 func TestConfig(t *testing.T) {
 	for text, want := range map[string]string{
 		`[]`:                                           "JSON",

@@ -33,9 +33,9 @@ type LoadOptions struct {
 	// Progress reports the bytes of weights that have been hashed, which happens once
 	// for each checkpoint.
 	Progress transport.Progress
-	// Hashes says where to store the hashes of the weights: a folder; "cache", the
-	// default, for genie/hashes in the user's cache folder; "model" for
-	// genie-hashes.json beside the model; "off" for nowhere.
+	// Hashes selects where to store the hashes of the weights: a folder;
+	// "cache", the default, for genie/hashes in the user's cache folder;
+	// "model" for genie-hashes.json beside the model; "off" for nowhere.
 	Hashes string
 	// Logger reports unused tensors, at warn. Nil discards.
 	Logger *slog.Logger
@@ -143,7 +143,7 @@ func (b *builder) norm(name string, x *lazy.Tensor) *lazy.Tensor {
 	return lazy.LayerNorm(x, gain, bias, b.c.Epsilon)
 }
 
-// embed is a row for the class and one for each patch, with their positions:
+// embed is a row for the class and one for each patch, plus their positions:
 // [batch, 1+patches, hidden].
 func (b *builder) embed(pixels *lazy.Tensor) *lazy.Tensor {
 	const e = prefix + "embeddings."

@@ -15,7 +15,7 @@ type elementwise struct {
 	scalar func(dst, a []float32, b float32) // binary with one element for all
 }
 
-// pointwise are the kernels of pointwise operators, by name, but for those that
+// pointwise are the kernels of pointwise operators, by name, except those that
 // package kernels finds by the operator's name: see [pointwiseKernel].
 var pointwise = map[string]func(o op.Op) elementwise{
 	"add":  twoOperands(kernels.Add, kernels.AddScalar),
@@ -27,9 +27,10 @@ var pointwise = map[string]func(o op.Op) elementwise{
 	"sub":  twoOperands(kernels.Sub, kernels.SubScalar),
 }
 
-// pointwiseKernel is the kernel of a pointwise operator: of the table above, or of
-// package kernels' own table of activations. It computes an operator alone and behind
-// a product alike. An operator without one is computed by its reference, and alone.
+// pointwiseKernel is the kernel of a pointwise operator: from the table above,
+// or from package kernels' own table of activations. It computes an operator
+// both alone and as a stage of a product. An operator without one is computed
+// by its reference, and alone.
 func pointwiseKernel(o op.Op) (e elementwise, ok bool) {
 	if k := pointwise[o.Name()]; k != nil {
 		return k(o), true
@@ -69,7 +70,7 @@ func elementsOf(g *program.Group, ops []op.Op) (out []elementwise) {
 		}
 	}
 	for _, st := range g.Stages {
-		e, _ := pointwiseKernel(st.Op) // it is a stage since there is one
+		e, _ := pointwiseKernel(st.Op) // it is a stage, so it has a kernel
 		out = append(out, e)
 	}
 	return out

@@ -9,9 +9,9 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 )
 
-// TestActivationKernels compares the kernel of each activation with the operator's
-// own reference, which was written apart from it. One without a kernel fails: the
-// cost model takes it that the CPU has them all.
+// TestActivationKernels compares the kernel of each activation with the
+// operator's independent reference. An activation without a kernel fails: the
+// cost model assumes that the CPU has them all.
 func TestActivationKernels(t *testing.T) {
 	inf := float32(math.Inf(1))
 	src := []float32{0, inf, -inf, float32(math.NaN()), 1e30, -1e30, math.MaxFloat32, -math.MaxFloat32, 3e-42, -3e-42}
@@ -29,7 +29,7 @@ func TestActivationKernels(t *testing.T) {
 		k.unary(got, src)
 		require.NoError(t, o.Eval(want, []*op.Array{op.FromF32(src, len(src))}, nil))
 		for i, w := range want.F32() {
-			// Within the allowance that a kernel has near zero, or a few units in the
+			// Within the kernel's tolerance near zero, or a few units in the
 			// last place.
 			near := math.Abs(float64(got[i])-float64(w)) <= max(2e-7, 1e-6*math.Abs(float64(w)))
 			same := got[i] == w || got[i] != got[i] && w != w

@@ -7,7 +7,7 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 )
 
-// Lacking is a device that says that it lacks operators, by their names.
+// Lacking is a device that claims to lack operators, by their names.
 func Lacking(open device.Open, operators ...string) device.Open {
 	return func(o device.Options) (device.Device, error) {
 		d, err := open(o)

@@ -82,8 +82,8 @@ func slice(axis, start, stop int) plan.Attrs {
 
 func eps(e float64) plan.Attrs { return plan.Attrs{plan.Float("eps", e)} }
 
-// evaluations are those of each operator of the table: one that has none fails the
-// suite. Activations without attributes have theirs by their traits.
+// evaluations are those of each operator of the table: an operator without one
+// fails the suite. Activations without attributes get theirs from their traits.
 var evaluations = withActivations(map[string][]evaluation{
 	"add": pairs(f32), "sub": pairs(f32), "mul": pairs(f32), "div": pairs(f32),
 	"sqrt": unary(nil, positive), "identity": unary(nil, f32), "contiguous": unary(nil, f32),

@@ -200,7 +200,7 @@ func (f *fixture) compareRun(s *session, what string, c call, want []*op.Array, 
 	f.Helper()
 	got, handles, err := s.try(context.Background(), c.sizes, data(c.in...)...)
 	if f.opts.Zeros && wantErr != nil && err == nil {
-		return false // what is wrong with its numbers nobody sees
+		return false // an error in its numbers would go unnoticed
 	}
 	if wantErr != nil || err != nil {
 		require.Equal(f, wantErr == nil, err == nil, "%s at %v: %v, the reference %v", what, c.sizes, err, wantErr)

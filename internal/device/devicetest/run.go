@@ -1,7 +1,7 @@
-// Package devicetest is the suite that every device passes: each operator at odd sizes
-// against its reference, weights in all storage formats, carried state in one piece and
-// in pages, shared state, runs that are stopped, memory that is refused, panics, many
-// sessions at once, and dynamic batches.
+// Package devicetest is the suite that every device passes: each operator at
+// odd sizes against its reference, weights in all storage formats, carried
+// state in one piece and in pages, shared state, stopped runs, refused memory,
+// panics, concurrent sessions, and dynamic batches.
 //
 // A test of a device is one call:
 //
@@ -9,8 +9,8 @@
 //		devicetest.Run(t, mydevice.Open, devicetest.Options{Tolerance: 1e-5})
 //	}
 //
-// The suite uses a device as everybody does, through an engine, and compares with an
-// interpreter of plans that has nothing in common with either.
+// The suite uses a device through an engine, as every user does, and compares
+// with an independent interpreter of plans.
 package devicetest
 
 import (
@@ -31,11 +31,11 @@ type Options struct {
 	// Int8 means that the device can round weights to 8 bits. A device that
 	// cannot must report so when it is opened.
 	Int8 bool
-	// Zeros says that the device computes nothing: all numbers are zeros.
+	// Zeros means that the device computes nothing: all numbers are zeros.
 	Zeros bool
-	// Copies says that the device takes memory for copies as it runs, beside what the
-	// engine reserves for a call: a run that is refused for it leaves states that have
-	// grown for it.
+	// Copies means that the device takes memory for copies as it runs, in
+	// addition to the engine's reservation for a call: a run that is refused
+	// for this leaves states that have grown for it.
 	Copies bool
 	// Plans is the number of random plans; 0 means 150.
 	Plans int

@@ -28,7 +28,7 @@ func (b *batch) Start(i int, runs []device.Run, scratch device.Buffer) {
 	b.own.Start(b.code.at[i], b.runs, scratch.(*buffer).own)
 }
 
-// join makes a run ready for a product with others.
+// join prepares a run for a product with others.
 func (r *run) join(i int) (err error) {
 	defer device.Recovered(&err)
 	if r.lacks(i, onDevice) {

@@ -10,25 +10,25 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 )
 
-// buffer is memory of the device, with its mirror in memory of this process where the
-// CPU has used it. Of states and retained values it says which side has the content;
-// of scratch the run says so for each value, see [run]. It implements
-// [device.Buffer].
+// buffer is memory of the device, with a mirror in memory of this process if
+// the CPU has used it. For states and retained values it records which side has
+// the current content; for scratch the run records this for each value, see
+// [run]. It implements [device.Buffer].
 type buffer struct {
 	d   *Device
 	use device.Use
 	own device.Buffer
 
-	copying chan struct{} // held by a token, while a piece is copied
+	copying chan struct{} // held by a token during the copy of a piece
 
 	mu     sync.Mutex
 	mirror device.Buffer // of the CPU's; nil until it is needed
-	behind side          // whose content is old: at most one's
-	copied int           // bytes that it has got by now
-	zero   bool          // a state that nobody has written: a mirror begins as zeros, too
+	behind side          // the side with stale content: at most one
+	copied int           // bytes copied to it so far
+	zero   bool          // a state that has not been written: a mirror also begins as zeros
 }
 
-// side is where content is old, or new.
+// side is where content is stale, or current.
 type side uint8
 
 const (
@@ -52,7 +52,8 @@ func (b *buffer) mirrorKind() budget.Kind {
 	return budget.Scratch
 }
 
-// mirrored gives the mirror of a state or a retained value, whose content may be old.
+// mirrored returns the mirror of a state or a retained value, whose content may
+// be stale.
 func (b *buffer) mirrored() (device.Buffer, error) {
 	if m := b.hasMirror(); m != nil {
 		return m, nil
@@ -68,8 +69,8 @@ func (b *buffer) mirrored() (device.Buffer, error) {
 	return first, nil
 }
 
-// scratch gives a mirror of the first n bytes, of undefined content, to the one run
-// that has the memory.
+// scratch returns a mirror of the first n bytes, of undefined content, to the
+// only run that has the memory.
 func (b *buffer) scratch(n int) (device.Buffer, error) {
 	if m := b.hasMirror(); m != nil {
 		if m.Len() >= n {
@@ -84,8 +85,8 @@ func (b *buffer) scratch(n int) (device.Buffer, error) {
 	return b.setMirror(m), nil
 }
 
-// newMirror allocates memory of this process. It is scratch memory, whatever it is
-// for, which begins as zeros without being written.
+// newMirror allocates memory of this process. It is scratch memory for every
+// purpose, which begins as zeros without being written.
 func (b *buffer) newMirror(n int) (device.Buffer, error) {
 	n = max(n, 1)
 	if err := b.d.budget.Reserve(b.mirrorKind(), int64(n), "a copy for the CPU of memory of the device"); err != nil {
@@ -105,7 +106,7 @@ func (b *buffer) hasMirror() device.Buffer {
 	return b.mirror
 }
 
-// setMirror takes a mirror, unless there is one.
+// setMirror sets a mirror, unless there is one.
 func (b *buffer) setMirror(m device.Buffer) device.Buffer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -118,7 +119,7 @@ func (b *buffer) setMirror(m device.Buffer) device.Buffer {
 	return b.mirror
 }
 
-// dropMirror frees the mirror, of a buffer that nobody else uses.
+// dropMirror frees the mirror of a buffer with no other user.
 func (b *buffer) dropMirror() {
 	if m := b.takeMirror(); m != nil {
 		b.release(m)
@@ -139,7 +140,7 @@ func (b *buffer) release(m device.Buffer) {
 	b.d.budget.Release(b.mirrorKind(), int64(n))
 }
 
-// toHost gives the mirror with the content.
+// toHost returns the mirror with the current content.
 func (b *buffer) toHost(h halt.Func) (device.Buffer, error) {
 	m, err := b.mirrored()
 	if err != nil {
@@ -148,12 +149,13 @@ func (b *buffer) toHost(h halt.Func) (device.Buffer, error) {
 	return m, b.update(onHost, h)
 }
 
-// toDevice brings the content to the device.
+// toDevice brings the current content to the device.
 func (b *buffer) toDevice(h halt.Func) error { return b.update(onDevice, h) }
 
-// update copies the content to a side where it is old, until h says stop. Runs that
-// share a page may ask at one time: they copy its pieces in turn. Nobody asks whether to
-// stop meanwhile, since the answer may wait for another run.
+// update copies the content to a side where it is stale, until h says stop.
+// Runs that share a page may call it concurrently: they copy its pieces in
+// turn. There is no halt check during a piece, since the answer may wait for
+// another run.
 func (b *buffer) update(to side, h halt.Func) error {
 	for {
 		more, err := b.updatePiece(to)
@@ -166,15 +168,15 @@ func (b *buffer) update(to side, h halt.Func) error {
 	}
 }
 
-// updatePiece copies the next piece and reports whether there is more.
+// updatePiece copies the next piece and reports whether more remain.
 func (b *buffer) updatePiece(to side) (more bool, err error) {
-	b.copying <- struct{}{} // nobody has it for longer than a piece takes
+	b.copying <- struct{}{} // held for no longer than a piece takes
 	defer func() { <-b.copying }()
 	mirror, from := b.next(to)
 	if mirror == nil {
 		return false, nil
 	}
-	mem, err := b.d.cpu.Bytes(mirror, b.own.Len()) // the mirror is ours to write
+	mem, err := b.d.cpu.Bytes(mirror, b.own.Len()) // this run may write the mirror
 	if err != nil {
 		return false, err
 	}
@@ -190,8 +192,8 @@ func (b *buffer) updatePiece(to side) (more bool, err error) {
 	return b.has(to, from+len(part)), nil
 }
 
-// next is the mirror, nil where the content of a side is not old, and how many of its
-// bytes have been copied.
+// next returns the mirror, nil if the content of a side is current, and how
+// many of its bytes have been copied.
 func (b *buffer) next(to side) (mirror device.Buffer, from int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -201,7 +203,8 @@ func (b *buffer) next(to side) (mirror device.Buffer, from int) {
 	return b.mirror, b.copied
 }
 
-// has says how much has been copied to a side, and reports whether there is more.
+// has records how much has been copied to a side, and reports whether more
+// remains.
 func (b *buffer) has(to side, n int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -211,10 +214,11 @@ func (b *buffer) has(to side, n int) bool {
 	return b.behind == to
 }
 
-// piece bytes are copied without a question.
+// piece bytes are copied between two halt checks.
 const piece = 1 << 20
 
-// written says that one side is about to change the content, which it has.
+// written records that one side, which has the current content, is about to
+// change it.
 func (b *buffer) written(by side) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -227,7 +231,7 @@ func (b *buffer) written(by side) {
 	}
 }
 
-// isBehind reports whether the content of a side is old.
+// isBehind reports whether the content of a side is stale.
 func (b *buffer) isBehind(s side) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -13,21 +13,22 @@ type code struct {
 	primary, cpu half
 	side         []side // by group
 	at           []int  // by group: its index among those of its side
-	before       []int  // by group, and behind all: the groups of the device before it
+	before       []int  // by group and at the end: the number of the device's groups before it
 	uses         []uses // by group
 }
 
-// half is what one of the devices runs.
+// half is the part of the program that one device runs.
 type half struct {
 	prog    *program.Program
 	code    device.Code
 	groups  []int  // of the whole program, in order
-	weights []bool // by value: it reads them
+	weights []bool // by value: the half reads it
 	inputs  []bool // by value
 	states  []bool // by state
 }
 
-// uses is what a group reads and writes that moves between the devices.
+// uses is the values that a group reads and writes and that move between the
+// devices.
 type uses struct {
 	reads  []int // values in scratch memory, each the root of its memory
 	states []int // that it reads or writes
@@ -61,7 +62,7 @@ func newCode(d *Device, p *program.Program) *code {
 	for _, s := range p.Plan().States {
 		c.primary.weights[p.Res.Base[s.Out]] = true
 	}
-	c.primary.prog = p // with its lanes, where all groups are the device's
+	c.primary.prog = p // with its lanes, if all groups are the device's
 	if len(c.cpu.groups) > 0 {
 		c.primary.prog, c.cpu.prog = p.Subset(c.primary.groups), p.Subset(c.cpu.groups)
 	}
@@ -76,7 +77,7 @@ func (c *code) half(i int) *half {
 	return &c.primary
 }
 
-// findUses finds what group i reads and writes.
+// findUses finds the values that group i reads and writes.
 func (c *code) findUses(i int, h *half) {
 	p, u := c.prog, uses{out: -1, writes: -1}
 	inside, seen := map[int]bool{}, map[int]bool{}
@@ -152,10 +153,11 @@ func (c *code) RunHeap() int64 {
 	return n
 }
 
-// The memory of this process that a run takes beside those of the devices.
+// The memory of this process that a run takes in addition to those of the
+// devices.
 const (
 	runBytes      = 1 << 10
-	runValueBytes = 2 + 2*16 // two flags, two weights while it is prepared
+	runValueBytes = 2 + 2*16 // two flags, and two weights during preparation
 	runGroupBytes = 2 * 8    // two times
 )
 

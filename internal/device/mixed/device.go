@@ -1,11 +1,12 @@
-// Package mixed combines a device with the CPU: the groups of a program with an
-// operator that the device lacks run on the CPU, and all others on the device.
+// Package mixed combines a device with the CPU: groups with an operator that
+// the device lacks run on the CPU, all others on the device.
 //
-// Every buffer is memory of the device. What the CPU reads or writes of it has a copy
-// in memory of this process, which is made when it is first needed and counts in the
-// memory budget. Either side may have the newer content; it is copied to the other
-// when that reads it, see [buffer]. So a state that the CPU alone uses, such as a cache
-// for an attention that the device lacks, is not copied at all.
+// Every buffer is memory of the device. The part that the CPU reads or writes
+// has a copy in memory of this process, which is made at first need and counts
+// in the memory budget. Either side may have the newer content; it is copied to
+// the other when that reads it, see [buffer]. So a state that only the CPU
+// uses, such as a cache for an attention that the device lacks, is not copied
+// at all.
 package mixed
 
 import (
@@ -22,13 +23,13 @@ import (
 	"github.com/genie-sdk/go/internal/program"
 )
 
-// Options are what is combined.
+// Options select the devices to combine.
 type Options struct {
-	// Primary opens the device, and CPU what computes what it lacks: a device whose
-	// memory this process can address.
+	// Primary opens the device, and CPU the one that computes what the first
+	// lacks: a device whose memory this process can address.
 	Primary, CPU device.Open
-	// Log, which may be nil, is told once for each compiled plan which of its
-	// operators run on the CPU.
+	// Log, which may be nil, gets one record for each compiled plan with its
+	// operators on the CPU.
 	Log *slog.Logger
 }
 
@@ -40,7 +41,8 @@ type Device struct {
 	log          *slog.Logger
 }
 
-// Open combines two devices. It gives the primary alone where that lacks nothing.
+// Open combines two devices. It returns the primary alone if that lacks
+// nothing.
 func Open(o Options) device.Open {
 	return func(opts device.Options) (device.Device, error) {
 		primary, err := o.Primary(opts)
@@ -79,7 +81,8 @@ func (d *Device) Info() device.Info {
 	}
 }
 
-// commonMultiple is the least number of rows that both take; none where one has none.
+// commonMultiple is the smallest number of rows that suits both; none if one
+// has none.
 func commonMultiple(a, b int) int {
 	if a == 0 || b == 0 {
 		return 0
@@ -91,8 +94,8 @@ func commonMultiple(a, b int) int {
 	return n
 }
 
-// Capabilities implements [device.Device]: nothing is lacked, and fused is what both
-// can fuse, since a group runs on one of them.
+// Capabilities implements [device.Device]: nothing is lacking, and steps are
+// fused only if both devices can fuse them, since a group runs on one of them.
 func (d *Device) Capabilities() device.Capabilities {
 	cpu := d.cpu.Capabilities()
 	can := device.Capabilities{
@@ -133,8 +136,8 @@ func (d *Device) Compile(p *program.Program, w *op.Work) (device.Code, error) {
 	return c, nil
 }
 
-// tell logs which operators of a program run on the CPU, those that the device lacks
-// and those that are one kernel with them.
+// tell logs which operators of a program run on the CPU: those that the device
+// lacks and those fused with them.
 func (d *Device) tell(c *code) {
 	lacked, others := map[string]int{}, map[string]int{}
 	for _, i := range c.cpu.groups {
@@ -209,7 +212,7 @@ func (d *Device) Bytes(b device.Buffer, n int) ([]byte, error) {
 	return d.primary.Bytes(x.own, n)
 }
 
-// CopyRows implements [device.Memory], on the side that has the content.
+// CopyRows implements [device.Memory], on the side with the current content.
 func (d *Device) CopyRows(dst device.Piece, to int, src device.Piece, from, n int, s device.State, h halt.Func) error {
 	out, in := dst.Buffer.(*buffer), src.Buffer.(*buffer)
 	if in.isBehind(onDevice) {

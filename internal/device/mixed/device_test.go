@@ -18,7 +18,7 @@ func helped(open device.Open, lacks ...string) device.Open {
 	return mixed.Open(mixed.Options{CPU: cpu.Open, Primary: devicetest.Lacking(open, lacks...)})
 }
 
-// TestDevice runs the suite on devices that lack what matters.
+// TestDevice runs the suite on devices that lack important operators.
 func TestDevice(t *testing.T) {
 	for _, tc := range []struct {
 		name  string

@@ -7,7 +7,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// has is where values in scratch memory have their content on a side.
+// has records where values in scratch memory have their current content.
 func (r *run) has(s side) []bool {
 	if s == onHost {
 		return r.onHost
@@ -15,7 +15,8 @@ func (r *run) has(s side) []bool {
 	return r.onDevice
 }
 
-// lacks reports whether a side has old content of something that group n reads.
+// lacks reports whether a side has stale content of something that group n
+// reads.
 func (r *run) lacks(n int, s side) bool {
 	u, has := &r.code.uses[n], r.has(s)
 	return slices.ContainsFunc(u.reads, func(v int) bool { return !has[v] }) ||
@@ -67,8 +68,8 @@ func (r *run) move(v int, to side) error {
 	return nil
 }
 
-// writes says that group n is about to write on a side. What is old there of a state
-// has been brought.
+// writes records that group n is about to write on a side. The stale content of
+// a state there has been updated.
 func (r *run) writes(n int, s side) {
 	u := &r.code.uses[n]
 	if u.out >= 0 {
@@ -79,7 +80,7 @@ func (r *run) writes(n int, s side) {
 	}
 	st, first := &r.prog.Plan().States[u.writes], 0
 	if rows := r.place.States[u.writes].Rows; st.Mode == plan.StateAppend && rows > 0 {
-		first = r.bound.Shape(st.In)[st.Axis] / rows // pages before it stay as they are
+		first = r.bound.Shape(st.In)[st.Axis] / rows // earlier pages stay unchanged
 	}
 	for _, b := range r.states[u.writes][min(first, len(r.states[u.writes])):] {
 		b.written(s)

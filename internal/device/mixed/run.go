@@ -10,24 +10,24 @@ import (
 	"github.com/genie-sdk/go/internal/program"
 )
 
-// run implements [device.Run]: a run of each device on one [program.Bound], in arenas
-// that are laid out alike.
+// run implements [device.Run]: a run of each device on one [program.Bound], in
+// arenas with the same layout.
 type run struct {
 	code         *code
 	prog         *program.Program
 	bound        *program.Bound
 	ctl          device.Control
-	primary, cpu device.Run // cpu is nil where the device runs all groups
+	primary, cpu device.Run // cpu is nil if the device runs all groups
 
-	onDevice, onHost []bool // by value in scratch memory: it has its content there
+	onDevice, onHost []bool // by value in scratch memory: its current content is there
 	queued           bool   // the device may have groups to run
 	need             []int
 
-	place, cpuPlace device.Placement // as the devices get it
+	place, cpuPlace device.Placement // as passed to the devices
 	states          [][]*buffer      // by state: its pages
 	arena           *buffer
 	hostArena       []byte
-	unplaced        bool // the pages must be listed anew
+	unplaced        bool // the pages must be listed again
 
 	times, primaryTimes, cpuTimes []time.Duration
 }
@@ -63,7 +63,7 @@ func (r *run) Prepare(ctx context.Context, weights []device.Weight) error {
 	return r.cpu.Prepare(ctx, host)
 }
 
-// Workspaces implements [device.Run]: as much as the larger of the two needs.
+// Workspaces implements [device.Run]: the larger need of the two.
 func (r *run) Workspaces(need []int) {
 	r.primary.Workspaces(need)
 	if r.cpu == nil {
@@ -79,7 +79,7 @@ func (r *run) Workspaces(need []int) {
 func (r *run) Heap() int64 {
 	n := r.primary.Heap()
 	if r.cpu != nil {
-		n = max(n, r.cpu.Heap()) // one runs at a time
+		n = max(n, r.cpu.Heap()) // one of them runs at a time
 	}
 	return n
 }
@@ -97,7 +97,7 @@ func (r *run) Place(p device.Placement) error {
 	clear(r.onDevice)
 	clear(r.onHost)
 	moved := p.Moved || r.unplaced
-	r.unplaced = true // until all of it has been done
+	r.unplaced = true // until everything is done
 	r.arena = p.Arena.(*buffer)
 	if err := r.placePrimary(p, moved); err != nil {
 		return err
@@ -117,7 +117,7 @@ func (r *run) placePrimary(p device.Placement, moved bool) error {
 	for i, in := range p.Inputs {
 		to.Inputs[i] = in
 		if in.Buffer != nil {
-			to.Inputs[i].Buffer = in.Buffer.(*buffer).own // what is retained has its content there
+			to.Inputs[i].Buffer = in.Buffer.(*buffer).own // a retained value has its content there
 		}
 	}
 	for i := range p.States {
@@ -159,7 +159,7 @@ func (r *run) placeCPU(p device.Placement, moved bool) error {
 		}
 		to.States[i].Buffers, to.States[i].Rows = to.States[i].Buffers[:0], p.States[i].Rows
 		for _, b := range r.states[i] {
-			var m device.Buffer // none where no group of the CPU uses the state
+			var m device.Buffer // none if no group of the CPU uses the state
 			if r.code.cpu.states[i] {
 				if m, err = b.mirrored(); err != nil {
 					return err
@@ -192,9 +192,9 @@ func (r *run) measure(times []time.Duration) {
 	}
 }
 
-// groupOnHost runs a group on the CPU. Its time is that of the copies, too.
+// groupOnHost runs a group on the CPU. Its time includes that of the copies.
 func (r *run) groupOnHost(n int) (int, error) {
-	if at, err := r.flush(n); err != nil { // also what it does not read: a run that failed runs no more
+	if at, err := r.flush(n); err != nil { // including what it does not read: a failed run must run nothing more
 		return at, err
 	}
 	start := time.Now()
@@ -215,8 +215,8 @@ func (r *run) groupOnHost(n int) (int, error) {
 	return n + 1, nil
 }
 
-// stretch runs groups of the device, from group n on up to one that needs something
-// of the CPU.
+// stretch runs groups of the device, from group n up to the first that needs
+// something from the CPU.
 func (r *run) stretch(n, to int) (int, error) {
 	if r.lacks(n, onDevice) {
 		if at, err := r.flush(n); err != nil {
@@ -237,7 +237,7 @@ func (r *run) stretch(n, to int) (int, error) {
 	return n + k - at, err
 }
 
-// flush waits for what the device has to do before group n. On an error it gives the
+// flush waits for the device's work before group n. On an error it returns the
 // group that failed.
 func (r *run) flush(n int) (int, error) {
 	if !r.queued {
@@ -287,8 +287,7 @@ func (r *run) Copy(v int, dst device.Buffer) error {
 	return r.primary.Copy(v, to.own)
 }
 
-// unlessHalted is no error where the run was halted, as it is of what copies until
-// then.
+// unlessHalted suppresses the error of a copy in a halted run.
 func unlessHalted(err error) error {
 	if errors.Is(err, op.ErrHalted) {
 		return nil

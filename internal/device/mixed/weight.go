@@ -5,8 +5,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// layout is how a weight is held on each of the devices; nil where none of its groups
-// reads it.
+// layout is how a weight is stored on each of the devices; nil for one without
+// a group that reads it.
 type layout struct{ primary, cpu device.WeightLayout }
 
 // Layouts implements [device.Code].
@@ -32,7 +32,8 @@ func (c *code) Layouts() map[int]device.WeightLayout {
 	return out
 }
 
-// onPrimary reports whether the device holds a weight: one that it reads, or nobody.
+// onPrimary reports whether the device holds a weight: one that it reads, or
+// that nothing reads.
 func (c *code) onPrimary(v int) bool { return c.primary.weights[v] || !c.cpu.weights[v] }
 
 // WeightSizes implements [device.Code].
@@ -77,7 +78,8 @@ func (c *code) LoadWeight(v int, _ device.WeightSizes) (device.WeightLoader, err
 	return l, nil
 }
 
-// loader implements [device.WeightLoader] for both devices; nil where one has none.
+// loader implements [device.WeightLoader] for both devices; nil for one that
+// has none.
 type loader struct{ primary, cpu device.WeightLoader }
 
 // Write implements [device.WeightLoader].
@@ -131,7 +133,7 @@ func (l *loader) Bytes() (n int64) {
 	return n
 }
 
-// weight implements [device.Weight]; a part is nil where a device has none.
+// weight implements [device.Weight]; a part is nil if a device has none.
 type weight struct{ primary, cpu device.Weight }
 
 // Bytes implements [device.Weight].

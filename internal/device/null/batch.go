@@ -18,8 +18,8 @@ type batch struct {
 // Scratch implements [device.Batch].
 func (b *batch) Scratch(rows int) int { return program.Align(4 * rows * b.code.width) }
 
-// Start implements [device.Batch]: the product is one piece of work, behind what the
-// runs have queued. All that was queued before is done before it.
+// Start implements [device.Batch]: the product is one piece of work, after
+// everything the runs have queued, all of which is done before it.
 func (b *batch) Start(i int, runs []device.Run, _ device.Buffer) {
 	b.failed = nil
 	defer device.Recovered(&b.failed)
@@ -33,7 +33,7 @@ func (b *batch) Start(i int, runs []device.Run, _ device.Buffer) {
 		if k == 0 {
 			all.Weights = c.Weights
 		} else {
-			all.Read -= c.Weights // it is there
+			all.Read -= c.Weights // the weight is present
 		}
 	}
 	begin, end := b.code.d.queue(b.code.d.time(Work{
@@ -50,7 +50,7 @@ func (b *batch) Continue(halt.Func) (done bool, err error) { return b.failed == 
 // Fault implements [device.Batch].
 func (*batch) Fault(int) error { return nil }
 
-// Each implements [device.Batch]: one after the other, since they are queued in no
+// Each implements [device.Batch]: one after the other, since queueing takes no
 // time.
 func (*batch) Each(from, n int, h halt.Func, f func(i int)) (to int) {
 	for to = from; to < n && (to == from || !h.Now()); to++ {

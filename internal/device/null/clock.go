@@ -11,14 +11,15 @@ import (
 
 // Clock is the time that passes for devices.
 type Clock interface {
-	// Now is the time since a moment of the clock's own.
+	// Now is the time since an origin of the clock's choice.
 	Now() time.Duration
-	// WaitUntil returns at time to, or when h says stop, and reports whether it is to.
+	// WaitUntil returns at time to, or when h says stop, and reports whether
+	// time to has come.
 	WaitUntil(to time.Duration, h halt.Func) bool
 }
 
-// Real is the time of the system, also the synthetic time of a testing/synctest
-// bubble.
+// Real is the time of the system, including the synthetic time of a
+// testing/synctest bubble.
 type Real struct{ start time.Time }
 
 // NewReal starts a clock.
@@ -27,7 +28,7 @@ func NewReal() *Real { return &Real{time.Now()} }
 // Now implements [Clock].
 func (c *Real) Now() time.Duration { return time.Since(c.start) }
 
-// askAgain is how long a wait sleeps before it asks whether to stop.
+// askAgain is how long a wait sleeps between two halt checks.
 const askAgain = time.Millisecond
 
 // WaitUntil implements [Clock].
@@ -42,11 +43,12 @@ func (c *Real) WaitUntil(to time.Duration, h halt.Func) bool {
 	return false
 }
 
-// Virtual is a clock that a wait moves to its end at once. It is deterministic where
-// one goroutine uses it: a simulation gives each worker a clock of its own, takes the
-// requests in the order in which they come, and moves the clock of the worker that
-// gets one to that time, see [Virtual.Advance]. Several goroutines may use one clock,
-// in an order that is the scheduler's; a testing/synctest bubble and [Real] order them.
+// Virtual is a clock that a wait moves to its end at once. It is deterministic
+// with a single goroutine: a simulation gives each worker its own clock, takes
+// the requests in order of arrival, and moves the clock of the worker that gets
+// one to that time, see [Virtual.Advance]. Several goroutines may use one
+// clock, in an order that the scheduler chooses; a testing/synctest bubble and
+// [Real] order them.
 type Virtual struct {
 	mu     sync.Mutex
 	now    time.Duration
@@ -65,8 +67,8 @@ func (c *Virtual) Now() time.Duration {
 	return c.now
 }
 
-// At calls f when it is t, such as to cancel a run: in the wait or the advance that
-// comes there, and before what waits for t itself.
+// At calls f at time t, to cancel a run for example: in the wait or the advance
+// that reaches t, and before a wait for t itself ends.
 func (c *Virtual) At(t time.Duration, f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,7 +76,7 @@ func (c *Virtual) At(t time.Duration, f func()) {
 	slices.SortStableFunc(c.events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
 }
 
-// Advance moves the clock on to t; it never moves back.
+// Advance moves the clock forward to t; it never moves back.
 func (c *Virtual) Advance(t time.Duration) { c.WaitUntil(t, nil) }
 
 // WaitUntil implements [Clock].
@@ -89,8 +91,8 @@ func (c *Virtual) WaitUntil(to time.Duration, h halt.Func) bool {
 	return false
 }
 
-// next moves the clock to the next event up to a time, or to that time when there is
-// none.
+// next moves the clock to the next event up to a time, or to that time if there
+// is none.
 func (c *Virtual) next(to time.Duration) (do func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

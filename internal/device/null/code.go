@@ -16,11 +16,11 @@ type code struct {
 	prog    *program.Program
 	layouts map[int]device.WeightLayout
 	joint   []bool // by group; nil where no group is joint
-	width   int    // of the rows of a joint product, of what goes in and comes out
+	width   int    // of the rows of a joint product: input and output widths
 }
 
-// newCode chooses the kernels of the groups and the layouts of the weights, of which
-// there are none.
+// newCode chooses the kernels of the groups and the layouts of the weights;
+// there are no real ones.
 func newCode(d *Device, p *program.Program) *code {
 	c := &code{d: d, prog: p, layouts: map[int]device.WeightLayout{}}
 	for v := range p.Plan().Values {
@@ -69,8 +69,9 @@ func (c *code) NewRun(b *program.Bound, ctl device.Control) device.Run {
 // NewBatch implements [device.Code].
 func (c *code) NewBatch() device.Batch { return &batch{code: c} }
 
-// layout is how a weight is held: as it comes. It says what the plan says of the
-// content, since who says otherwise of it does not get it.
+// layout is how a weight is stored: as it arrives. It includes the plan's
+// description of the content, since a plan that describes it differently does
+// not get it.
 type layout struct {
 	dtype, storage plan.DType
 	rank           int
@@ -80,7 +81,7 @@ type layout struct {
 func layoutOf(v *plan.Value) layout {
 	l := layout{dtype: v.Spec.DType, storage: v.Storage, rank: len(v.Spec.Shape)}
 	for i, d := range v.Spec.Shape {
-		l.dims[i], _ = d.Const() // all are, in a plan that has passed its checks
+		l.dims[i], _ = d.Const() // all are constant, in a plan that has passed its checks
 	}
 	return l
 }

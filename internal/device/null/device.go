@@ -1,15 +1,15 @@
-// Package null is a device that computes nothing. It takes the time that a cost model
-// says, on a clock that may be virtual, and accounts for all memory. Fleets of workers
-// are simulated with it, and it is the skeleton of the next device: a copy of it with
-// memory, kernels and a queue of its own in their places is one.
+// Package null is a device that computes nothing. It takes the time that a cost
+// model predicts, on a clock that may be virtual, and accounts for all memory.
+// It serves to simulate fleets of workers, and as the skeleton of the next
+// device: copy it, and fill in memory, kernels and a queue.
 //
-//	device.go  what the device is, and its memory; here go allocation and copies
-//	code.go    code of a program, and weights; here go kernels and layouts
-//	run.go     a program bound to sizes, and its queue; here goes the real queue
-//	batch.go   products of several runs; here goes a product of all their rows
-//	clock.go   real and virtual time; a real device has no use for it
+//	device.go  the device and its memory; add allocation and copies here
+//	code.go    code of a program, and weights; add kernels and layouts here
+//	run.go     a program bound to sizes, and its queue; add the real queue here
+//	batch.go   products of several runs; add a product of all their rows here
+//	clock.go   real and virtual time; a real device does not need it
 //
-// All values are zeros. What is moved takes no time: a link's model adds that.
+// All values are zeros. Transfers take no time: a link's model adds that.
 package null
 
 import (
@@ -26,20 +26,20 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Options are what a null device is like.
+// Options describe a null device.
 type Options struct {
 	// Time is how long the device takes for some work; nil for no time.
 	Time func(w Work) time.Duration
 	// Clock is the time that passes; nil for that of the system.
 	Clock Clock
-	// Memory is how many bytes the device has; 0 for no limit.
+	// Memory is the device's memory in bytes; 0 for no limit.
 	Memory int64
-	// Lacks is what the device says that it lacks; nil for nothing.
+	// Lacks is the device's answer about missing operators; nil for none.
 	Lacks func(o op.Op) bool
 }
 
-// Work is a group of a program, for one run or for several at once, and what it
-// computes and moves for all of them: a weight is read once.
+// Work is a group of a program, for one run or for several together, with what
+// it computes and moves for all of them: a weight is read once.
 type Work struct {
 	program.Cost
 	Program *program.Program
@@ -55,18 +55,18 @@ type Device struct {
 
 	mu   sync.Mutex
 	held Held
-	free time.Duration // when all that has been queued is done
+	free time.Duration // when all queued work is done
 }
 
-// Held is the memory that is in use, in bytes.
+// Held is the memory in use, in bytes.
 type Held struct {
 	Weights, State, Scratch, Retained int64
 }
 
-// Total is all of it.
+// Total is the sum.
 func (h Held) Total() int64 { return h.Weights + h.State + h.Scratch + h.Retained }
 
-// Open gives what opens a device.
+// Open returns a function that opens a device.
 func Open(o Options) device.Open {
 	return func(of device.Options) (device.Device, error) {
 		if of.Int8Weights {
@@ -109,7 +109,7 @@ func (*Device) End() {}
 // Close implements [device.Device].
 func (*Device) Close() {}
 
-// Held is the memory that is in use now.
+// Held is the memory in use.
 func (d *Device) Held() Held {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -140,8 +140,7 @@ func usedFor(use device.Use) func(h *Held) *int64 {
 	}
 }
 
-// buffer is memory of the device: no more than its size. It implements
-// [device.Buffer].
+// buffer is memory of the device: only its size. It implements [device.Buffer].
 type buffer struct{ n int }
 
 // Len implements [device.Buffer].
@@ -149,7 +148,7 @@ func (b *buffer) Len() int { return b.n }
 
 // Alloc implements [device.Memory].
 func (d *Device) Alloc(ctx context.Context, use device.Use, n int) (device.Buffer, error) {
-	if ctx.Err() != nil { // a device that clears memory asks again while it does
+	if ctx.Err() != nil { // a device that clears memory checks again meanwhile
 		return nil, device.Stopped(ctx)
 	}
 	if err := d.take(usedFor(use), int64(n)); err != nil {
@@ -161,7 +160,7 @@ func (d *Device) Alloc(ctx context.Context, use device.Use, n int) (device.Buffe
 // Free implements [device.Memory].
 func (d *Device) Free(use device.Use, b device.Buffer) {
 	if b != nil {
-		_ = d.take(usedFor(use), -int64(b.Len())) // less is never refused
+		_ = d.take(usedFor(use), -int64(b.Len())) // a release is never refused
 	}
 }
 
@@ -182,8 +181,8 @@ func (*Device) Download(dst []byte, _ device.Buffer, _ int, _ halt.Func) error {
 // Upload implements [device.Memory].
 func (*Device) Upload(device.Buffer, int, []byte, halt.Func) error { return nil }
 
-// queue puts work behind all that the device has to do, and says from when to when it
-// will do it.
+// queue appends work to the device's queue, and returns when it begins and
+// ends.
 func (d *Device) queue(t time.Duration) (from, to time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -192,8 +191,8 @@ func (d *Device) queue(t time.Duration) (from, to time.Duration) {
 	return from, d.free
 }
 
-// giveUp ends work before its time. What others have queued behind it stays where it
-// is: they have been told when they are done.
+// giveUp ends work early. Work queued behind it keeps its place: its owners
+// already know when it ends.
 func (d *Device) giveUp(to time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -202,7 +201,7 @@ func (d *Device) giveUp(to time.Duration) {
 	}
 }
 
-// time is what the cost model says.
+// time is the cost model's answer.
 func (d *Device) time(w Work) time.Duration {
 	if d.opts.Time == nil {
 		return 0

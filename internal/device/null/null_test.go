@@ -87,7 +87,7 @@ func (m *model) worker(t *testing.T, n null.Options, o engine.Options) *worker {
 	return w
 }
 
-// sizes binds a step behind so many tokens.
+// sizes binds a step after the given number of tokens.
 func (w *worker) sizes(past int) (plan.Bindings, []int) {
 	b, list := plan.Bindings{}, []int{}
 	for _, s := range w.prog.Symbols() {
@@ -100,7 +100,7 @@ func (w *worker) sizes(past int) (plan.Bindings, []int) {
 	return b, list
 }
 
-// step decodes a token behind so many.
+// step decodes a token after the given number.
 func (w *worker) step(ctx context.Context, s *engine.Session, past int) error {
 	_, list := w.sizes(past)
 	c, err := s.NewCall(w.prog, list)
@@ -124,8 +124,8 @@ func (w *worker) end(t *testing.T) {
 	require.Zero(t, w.Memory().Used())
 }
 
-// TestPredictedTime compares the time that steps take with what the cost model
-// predicts of the program.
+// TestPredictedTime compares the time of steps with the cost model's prediction
+// for the program.
 func TestPredictedTime(t *testing.T) {
 	m := newModel(t)
 	clock := &null.Virtual{}
@@ -175,8 +175,8 @@ func TestCancelled(t *testing.T) {
 	w.end(t)
 }
 
-// TestQueuesInOrder runs sessions at one time: the device does what each asks in the
-// order in which they came.
+// TestQueuesInOrder runs concurrent sessions: the device does their work in the
+// order of arrival.
 func TestQueuesInOrder(t *testing.T) {
 	m := newModel(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -208,8 +208,8 @@ func TestQueuesInOrder(t *testing.T) {
 	})
 }
 
-// TestBatchesAreCheaper decodes in several sessions at one time, in dynamic batches and
-// without: weights are read once for all of a batch.
+// TestBatchesAreCheaper decodes in several concurrent sessions, with and
+// without dynamic batches: a batch reads weights once.
 func TestBatchesAreCheaper(t *testing.T) {
 	m := newModel(t)
 	took := map[int]time.Duration{}
@@ -261,8 +261,8 @@ func TestMemoryOfTheDevice(t *testing.T) {
 	w.end(t)
 }
 
-// TestFleet simulates workers that each get requests as they come: the times follow from
-// the requests alone.
+// TestFleet simulates workers that each get requests as they arrive: the times
+// follow from the requests alone.
 func TestFleet(t *testing.T) {
 	m := newModel(t)
 	simulate := func() (latencies []time.Duration) {
@@ -276,7 +276,7 @@ func TestFleet(t *testing.T) {
 		start, at := time.Now(), time.Duration(0)
 		for i := range requests {
 			at += time.Duration(i*7919%100) * time.Microsecond
-			k := 0 // the worker that is free first
+			k := 0 // the first free worker
 			for j := range clocks {
 				if clocks[j].Now() < clocks[k].Now() {
 					k = j

@@ -11,24 +11,24 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// run implements [device.Run]. A real one has where its values lie, and the arguments
-// of its kernels.
+// run implements [device.Run]. A real one has the places of its values, and the
+// arguments of its kernels.
 type run struct {
 	code  *code
 	bound *program.Bound
 	ctl   device.Control
 	costs []cost   // by group, at the sizes of the last run
-	queue []queued // what the device has to do for it, in order
+	queue []queued // the device's work for it, in order
 }
 
-// cost is what a group does, once somebody has asked.
+// cost is the work of a group, computed on demand.
 type cost struct {
 	known bool
 	work  program.Cost
 	time  time.Duration // alone
 }
 
-// queued is a group that the device does until a time.
+// queued is a group that occupies the device until a time.
 type queued struct {
 	group    int
 	from, to time.Duration

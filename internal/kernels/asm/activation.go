@@ -7,23 +7,23 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// activation is a kernel of one input, element by element: all that there is to say
-// of it. The assembly, the portable Go, the table by operator and the table of its
-// test are generated from this.
+// activation is the complete description of an elementwise kernel of one input.
+// The assembly, the portable Go, the table by operator and the table of its
+// test are generated from it.
 type activation struct {
 	name     string // nameAVX2 and nameAVX512 in assembly
 	function string // exported by package kernels
-	operator string // that it computes; none where attributes choose between kernels
+	operator string // the operator it computes; none if attributes select the kernel
 	doc      string // what it computes
-	special  string // what its doc comment says of NaN, infinities and zeros
+	special  string // what its doc comment says about NaN, infinities and zeros
 	exact    string // body of a Go function of x in float64: the portable kernel
 	bound    bound
-	group    int // vectors at once, at most
+	group    int // maximum number of vectors at once
 	apply    func(t round, src reg.GPVirtual) vectors
 }
 
-// bound is how far a kernel may be off: by so many units in the last place or, below
-// an input, where results are near zero, by so much.
+// bound is the allowed error of a kernel: units in the last place or, below an
+// input where results are near zero, an absolute difference.
 type bound struct {
 	ulps        float64
 	below, tail float64 // no tail: none
@@ -31,7 +31,7 @@ type bound struct {
 
 const geluSpecial = "NaN and -Inf give NaN, as in PyTorch, Inf gives Inf, -0 gives -0."
 
-// activations are all of them: one entry each, and what it applies below.
+// activations are all of them: one entry each, with the code they use below.
 var activations = []activation{
 	{
 		name: "exp", function: "Exp", operator: "exp", doc: "e^x",
@@ -130,7 +130,7 @@ func quickGelu(t round, src reg.GPVirtual) vectors {
 	return x
 }
 
-// silu is x/(1+exp(-x)). Its relative error is small as far as exp(-x) is finite,
+// silu is x/(1+exp(-x)). Its relative error is small while exp(-x) is finite,
 // since -x is exact.
 func silu(t round, src reg.GPVirtual) vectors {
 	u := t.loadAll(src)

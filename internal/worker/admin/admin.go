@@ -44,7 +44,7 @@ const (
 	requestTime = 10 * time.Second
 	profileTime = 2 * time.Minute
 	idleTime    = 2 * time.Minute
-	scrapes     = 4  // at one time
+	scrapes     = 4  // concurrent
 	maxConns    = 64 // over all clients
 )
 

@@ -204,7 +204,7 @@ func TestOverloadsAreCounted(t *testing.T) {
 	}, 10*time.Second, time.Millisecond)
 }
 
-// TestBatchesAreCounted has several sessions generate at one time.
+// TestBatchesAreCounted has several concurrent sessions generate.
 func TestBatchesAreCounted(t *testing.T) {
 	m := loadBasic(t)
 	w := start(t, nil)
