@@ -13,7 +13,7 @@ type Kind uint8
 
 // The kinds.
 const (
-	KindGenie           Kind = iota // this module, here or on a worker
+	KindGenie           Kind = iota // this module, in this process or on a worker
 	KindGorgonia                    // Gorgonia's own operators and machine
 	KindReferenceSystem             // another implementation, in Python
 )
@@ -23,19 +23,19 @@ type Baseline struct {
 	Name string
 	Kind Kind
 	// Policy and Scheme are those of [KindGenie]. Scheme is "tcp" or "grpc" for
-	// a worker of its own, "" in this process.
+	// a worker of its own, "" for this process.
 	Policy semantic.Policy
 	Scheme string
-	// Resend sends the plan with every run, though the worker has it.
+	// Resend sends the plan with every run, although the worker has it.
 	Resend bool
 	// Ablation names one of [Ablations], "" for none.
 	Ablation string
-	// Program is the program of [KindPeer], Tolerance the error of its logits
-	// that is allowed, as a fraction of the largest one.
+	// Program is the program of [KindReferenceSystem], Tolerance the allowed
+	// error of its logits, as a fraction of the largest one.
 	Program   string
 	Tolerance float64
 	// MaxTokens bounds the new tokens of a slow case at the small and full
-	// scales; figures are per token. 0 is no bound.
+	// scales; figures are per token. 0 means no bound.
 	MaxTokens int
 }
 
@@ -62,9 +62,9 @@ func Full() Baseline { return Baseline{Name: "full", Policy: semantic.Full(), Sc
 func FullRPC() Baseline { return Baseline{Name: "full-rpc", Policy: semantic.Full(), Scheme: "grpc"} }
 
 // LocalGorgonia runs the captured program lowered to Gorgonia's own operators
-// on its TapeMachine. Shapes in Gorgonia are numbers, so every length is a
-// program of its own; building and compiling it is part of the step, as it
-// would be in a service that uses Gorgonia so.
+// on its TapeMachine. Shapes in Gorgonia are numbers, so every length needs its
+// own program. Building and compiling it is part of the step, as in a service
+// that uses Gorgonia this way.
 func LocalGorgonia() Baseline {
 	return Baseline{Name: "local-gorgonia", Kind: KindGorgonia, MaxTokens: 4}
 }
@@ -76,12 +76,12 @@ func LocalPyTorch() Baseline {
 }
 
 // PyTorchRPC keeps the model and its cache in a worker of
-// torch.distributed.rpc: one call a step.
+// torch.distributed.rpc, with one call per step.
 func PyTorchRPC() Baseline {
 	return Baseline{Name: "pytorch-rpc", Kind: KindReferenceSystem, Program: systems.PyTorchRPC, Tolerance: 2e-5}
 }
 
-// Ray keeps the model and its cache in an actor of Ray: one call a step.
+// Ray keeps the model and its cache in a Ray actor, with one call per step.
 func Ray() Baseline {
 	return Baseline{Name: "ray", Kind: KindReferenceSystem, Program: systems.Ray, Tolerance: 2e-5}
 }
@@ -99,7 +99,7 @@ func LlamaCppRPC() Baseline {
 
 // Ablations are Full with its features added one by one. Each is a set of
 // switches of one program; the last one is Full itself. It is part of the name,
-// since tables of benchstat have one column for each baseline.
+// since tables of benchstat have one column per baseline.
 func Ablations() []Baseline {
 	ablations := []semantic.Features{
 		{Label: "weights", Weights: true},
@@ -123,11 +123,11 @@ func All() []Baseline {
 	}
 }
 
-// ErrUnknown is the cause of an error about a name that no baseline or
-// workload has.
+// ErrUnknown is the cause of an error about a name that matches no baseline or
+// workload.
 var ErrUnknown = errors.New("genie: unknown name")
 
-// Named finds a baseline by its name, the ablations included.
+// Named finds a baseline by its name, including the ablations.
 func Named(name string) (Baseline, error) {
 	var names []string
 	for _, b := range append(All(), Ablations()...) {

@@ -54,7 +54,7 @@ func cases(b *testing.B, name string, bases ...baselines.Baseline) {
 // benchCase opens and verifies a case, then times it.
 func benchCase(b *testing.B, s baselines.Spec) {
 	ctx := context.Background()
-	debug.FreeOSMemory() // what the case before left
+	debug.FreeOSMemory() // memory that the previous case left behind
 	memory.ResetPeak()
 	c, err := baselines.Open(ctx, s)
 	if errors.Is(err, baselines.ErrUnavailable) {
@@ -79,7 +79,7 @@ func benchCase(b *testing.B, s baselines.Spec) {
 		samples.Add(f)
 	}
 	// A run may be several operations, such as the batches of a stream, and a
-	// reference system's times are of its own clock.
+	// reference system's times use its own clock.
 	b.ReportMetric(float64(samples.Mean()), "ns/op")
 	for _, m := range samples.Metrics(c.Facts(ctx), ops(b, c)-before) {
 		b.ReportMetric(m.Value, m.Unit)

@@ -16,14 +16,14 @@ import (
 )
 
 var (
-	// ErrUnavailable is the cause of an error about a case that cannot run
-	// here. The text is the reason.
+	// ErrUnavailable is the cause of an error about a case that cannot run on
+	// this machine. The text is the reason.
 	ErrUnavailable = errors.New("genie: unavailable")
-	// errCase is the cause of errors of a case that does not do what it says.
+	// errCase is the cause of errors of a case that does not do what it claims.
 	errCase = errors.New("genie: benchmark case")
 )
 
-// Spec says which case to open.
+// Spec selects the case to open.
 type Spec struct {
 	Workload workloads.Workload
 	Baseline Baseline
@@ -55,8 +55,8 @@ func (s Spec) Label() string {
 	return label + "/net=" + s.net()
 }
 
-// Benchmark is the case's whole name, of which the first part is the Go
-// benchmark that runs it.
+// Benchmark is the case's full name. Its first part is the Go benchmark that
+// runs it.
 func (s Spec) Benchmark() string {
 	base := camel(s.Baseline.Name)
 	if s.Baseline.Ablation != "" {
@@ -82,9 +82,9 @@ func camel(name string) string {
 	return b.String()
 }
 
-// Meaningful reports whether the case belongs to the matrix: the ablations of
-// features is for language models, which have them all, and so are llama.cpp and
-// the lowering to Gorgonia's own operators; ONNX Runtime runs whole models.
+// Meaningful reports whether the case belongs to the matrix. The ablations,
+// llama.cpp and the lowering to Gorgonia's own operators apply only to language
+// models, which use every feature; ONNX Runtime runs whole models.
 func (s Spec) Meaningful() bool {
 	switch id := s.Workload.ID(); {
 	case isLLM(id):
@@ -96,10 +96,10 @@ func (s Spec) Meaningful() bool {
 	}
 }
 
-// blind reports whether every tensor crosses a link that is shaped.
+// blind reports whether every tensor crosses a shaped link.
 func (s Spec) blind() bool { return s.shaped() && s.Baseline.Name == NoSemantics().Name }
 
-// Samples is the number of samples that are enough, 0 for any: one where every
+// Samples is the number of samples that suffice, 0 for any: one where every
 // tensor crosses a shaped link.
 func (s Spec) Samples() int {
 	if s.blind() {
@@ -138,13 +138,13 @@ type Case interface {
 	// Ops is the number of operators that a worker of this module executed so
 	// far; 0 where there is none.
 	Ops(ctx context.Context) (int64, error)
-	// Facts are what does not depend on the run.
+	// Facts are properties that do not depend on the run.
 	Facts(ctx context.Context) Facts
 	// Close ends the processes that the case started.
 	Close() error
 }
 
-// Figures are what one run of a case cost.
+// Figures are the costs of one run of a case.
 type Figures struct {
 	workloads.Run
 	Total      time.Duration      // of the whole run
@@ -154,19 +154,19 @@ type Figures struct {
 	Counted    bool               // whether bytes and round trips are known
 }
 
-// Facts are what is known of an opened case.
+// Facts are the properties of an opened case.
 type Facts struct {
 	MaxAbsErr float64           // of the verified output, against the reference
 	PeakRSS   map[string]int64  // bytes by role: client, worker
 	Versions  map[string]string // of other implementations, by library
-	// Settings are how another implementation was run where there is a choice:
-	// threads, memory format, transport.
+	// Settings record how another implementation was run where there is a
+	// choice: threads, memory format, transport.
 	Settings map[string]string
 }
 
-// Open loads the model, starts what the baseline needs, runs the workload once
-// and verifies its output. A case that cannot run here is [ErrUnavailable];
-// none falls back to another.
+// Open loads the model, starts the processes of the baseline, runs the workload
+// once and verifies its output. A case that cannot run on this machine is
+// [ErrUnavailable]; it never falls back to another.
 func Open(ctx context.Context, s Spec) (Case, error) {
 	switch s.Baseline.Kind {
 	case KindGorgonia:

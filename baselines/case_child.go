@@ -16,7 +16,7 @@ import (
 	"github.com/genie-sdk/go/workloads"
 )
 
-// Name names a case for a process that is to open it.
+// Name identifies a case for the process that opens it.
 type Name struct {
 	Testdata string          `json:"testdata"`
 	Workload string          `json:"workload"` // name
@@ -24,11 +24,11 @@ type Name struct {
 	Scale    workloads.Scale `json:"scale"`
 	Baseline string          `json:"baseline"`
 	Net      string          `json:"net"`
-	// Checkpoint stands in for the scale's model, nil without one.
+	// Checkpoint replaces the scale's model; nil uses the scale's model.
 	Checkpoint *workloads.Checkpoint `json:"checkpoint,omitempty"`
 }
 
-// Spec finds what n names.
+// Spec finds the case that n identifies.
 func (n Name) Spec() (Spec, error) {
 	base, err := Named(n.Baseline)
 	if err != nil {
@@ -46,8 +46,8 @@ func (n Name) Spec() (Spec, error) {
 	return Spec{}, fmt.Errorf("%w: %s at scale %s has no %q", ErrUnknown, n.Workload, n.Scale, n.Label)
 }
 
-// workloads are those that n may mean. A checkpoint has to be as it was when the
-// case was named.
+// workloads are those that n may identify. A checkpoint must be unchanged since
+// the case was named.
 func (n Name) workloads() ([]workloads.Workload, error) {
 	if n.Checkpoint == nil {
 		return Workloads(n.Testdata, n.Workload, n.Scale)
@@ -62,14 +62,13 @@ func (n Name) workloads() ([]workloads.Workload, error) {
 	return CheckpointWorkloads(c)
 }
 
-// order is what the parent asks of a case's process: to run for so long, at
+// order is the parent's request to a case's process: run for the given time, at
 // least once.
 type order struct {
 	For time.Duration `json:"for_ns"`
 }
 
-// report is what it answers: first how the opening went, then one for each
-// order.
+// report is the answer: first the result of opening, then one result per order.
 type report struct {
 	Unavailable string            `json:"unavailable,omitempty"`
 	Error       string            `json:"error,omitempty"`
@@ -80,8 +79,8 @@ type report struct {
 	Metrics     []Metric          `json:"metrics,omitempty"`
 }
 
-// runCase is the main function of a case's process: it reads a [Name], opens
-// the case, and runs it as often as it is told, until its input ends.
+// runCase is the main function of a case's process. It reads a [Name], opens
+// the case, and runs it as ordered until its input ends.
 func runCase(in io.Reader, out io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -90,7 +89,7 @@ func runCase(in io.Reader, out io.Writer) error {
 	lines := make(chan []byte)
 	go func() {
 		defer close(lines)
-		defer cancel() // a run that is under way ends with its parent
+		defer cancel() // a run in progress ends with its parent
 		s := bufio.NewScanner(in)
 		for s.Scan() {
 			lines <- append([]byte(nil), s.Bytes()...)
@@ -144,8 +143,8 @@ func serveCase(ctx context.Context, c Case, spec Spec, lines <-chan []byte, to *
 	return nil
 }
 
-// obey runs the case for a while. What the runs before left in memory is given
-// back first, so that no run pays for another.
+// obey runs the case for a while. It first returns the memory that earlier runs
+// left behind, so that no run pays for another.
 func obey(ctx context.Context, c Case, spec Spec, o order) (report, error) {
 	debug.FreeOSMemory()
 	memory.ResetPeak()

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Process is a case in a process of its own, so that cases that take turns
-// share neither heap, caches of this module, nor peak of memory.
+// Process is a case in its own process, so that interleaved cases share neither
+// heap, nor caches of this module, nor peak memory.
 type Process struct {
 	name   Name
 	cmd    *exec.Cmd
@@ -22,16 +22,16 @@ type Process struct {
 	opened report
 }
 
-// Result is what a [Process] measured.
+// Result is the measurement of a [Process].
 type Result struct {
 	Runs    int           // operations, see [Samples.Operations]
 	Mean    time.Duration // of an operation
 	Metrics []Metric
 }
 
-// StartProcess runs this executable again, which must call [RunChild] first
-// thing when [Child] says so, and opens a case there. It ends with ctx, with
-// Close, or with this process.
+// StartProcess runs this executable again and opens a case there. The
+// executable must call [RunChild] first if [Child] reports true. The process
+// ends with ctx, with Close, or with this process.
 func StartProcess(ctx context.Context, name Name) (*Process, error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -41,7 +41,8 @@ func StartProcess(ctx context.Context, name Name) (*Process, error) {
 	p.cmd.Env = append(os.Environ(), EnvChild+"="+childCase)
 	p.cmd.Stderr = os.Stderr
 	isolate(p.cmd)
-	// A case that is told to end closes what it started; it gets time for that.
+	// A case that is told to end closes what it started, and gets time for
+	// that.
 	p.cmd.Cancel = func() error { return p.in.Close() }
 	p.cmd.WaitDelay = 20 * time.Second
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
@@ -64,7 +65,7 @@ func StartProcess(ctx context.Context, name Name) (*Process, error) {
 // Versions are those of other implementations that the case runs, by library.
 func (p *Process) Versions() map[string]string { return p.opened.Versions }
 
-// Settings are how another implementation was run where there is a choice.
+// Settings record how another implementation was run where there is a choice.
 func (p *Process) Settings() map[string]string { return p.opened.Settings }
 
 // Run runs the case for a while, at least once, each run verified.
@@ -97,7 +98,7 @@ func (p *Process) ask(what any) (report, error) {
 	return r, nil
 }
 
-// reason is an error that another process reported, its text as it was there.
+// reason is an error that another process reported, with its original text.
 type reason struct {
 	cause error
 	text  string
@@ -106,7 +107,8 @@ type reason struct {
 func (r *reason) Error() string { return r.text }
 func (r *reason) Unwrap() error { return r.cause }
 
-// Close ends the process, after it has ended what it started, and waits.
+// Close ends the process, after it has ended the processes it started, and
+// waits.
 func (p *Process) Close() error {
 	_ = p.in.Close()
 	_, _ = io.Copy(io.Discard, p.out)

@@ -20,13 +20,14 @@ import (
 	"github.com/genie-sdk/go/workloads/llm"
 )
 
-// skipped leaves out what runs in Python unless GENIE_TEST_REFERENCE_SYSTEMS asks for it.
+// skipped omits Python baselines unless GENIE_TEST_REFERENCE_SYSTEMS requests
+// them.
 func skipped(b baselines.Baseline) bool {
 	return b.Kind == baselines.KindReferenceSystem && !systems.Tested()
 }
 
-// TestCases opens every case at the tiny scale: outputs verified, work proved
-// to have run where it should.
+// TestCases opens every case at the tiny scale, verifies the outputs and checks
+// that the work ran in the right process.
 func TestCases(t *testing.T) {
 	ctx := context.Background()
 	for _, name := range baselines.WorkloadNames() {
@@ -36,7 +37,7 @@ func TestCases(t *testing.T) {
 			for _, base := range append(baselines.All(), baselines.Ablations()...) {
 				s := baselines.Spec{Workload: w, Baseline: base}
 				if !s.Meaningful() || strings.HasSuffix(s.Label(), "-64KiB/net=loopback") || skipped(base) {
-					continue // 64 KiB is as 1 KiB
+					continue // 64 KiB adds nothing to 1 KiB
 				}
 				t.Run(s.Label(), func(t *testing.T) {
 					c, err := baselines.Open(ctx, s)
@@ -59,8 +60,8 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// TestAblations holds what each ablation saves on the one before: the plan, then the
-// cache and all logits, then the logits.
+// TestAblations checks what each ablation saves compared with the previous one:
+// the plan, then the cache and all logits, then the logits.
 func TestAblations(t *testing.T) {
 	ctx := context.Background()
 	w, err := llm.Load(testdata, llm.Decode, workloads.Tiny)
@@ -115,7 +116,7 @@ func TestCasesNotice(t *testing.T) {
 	}
 }
 
-// TestProcess opens cases in processes of their own, as a matrix does.
+// TestProcess opens cases in separate processes, as a matrix does.
 func TestProcess(t *testing.T) {
 	n := baselines.Name{Testdata: testdata, Workload: llm.Decode, Label: llm.Decode, Scale: workloads.Tiny, Baseline: "full"}
 	p, err := baselines.StartProcess(t.Context(), n)
@@ -143,9 +144,9 @@ func TestProcess(t *testing.T) {
 	require.ErrorIs(t, err, baselines.ErrUnavailable)
 }
 
-// TestNames holds that each case's name begins with the Go benchmark that runs
-// it, that no two cases share workload and baseline, and that each of the pairs
-// has its benchmark.
+// TestNames checks that each case's name begins with the Go benchmark that runs
+// it, that no two cases share workload and baseline, and that each pair has its
+// benchmark.
 func TestNames(t *testing.T) {
 	source, err := os.ReadFile("matrix_test.go")
 	require.NoError(t, err)

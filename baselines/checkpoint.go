@@ -16,21 +16,21 @@ import (
 )
 
 // EnvCheckpoints names the environment variable with the checkpoints that Go
-// benchmarks measure in place of a scale's models: gpt2=DIR,resnet=DIR,clip=DIR.
+// benchmarks measure instead of a scale's models: gpt2=DIR,resnet=DIR,clip=DIR.
 const EnvCheckpoints = "GENIE_CHECKPOINTS"
 
-// CheckpointOptions are how [OpenCheckpoints] prepares checkpoints. The zero
-// value is ready to use.
+// CheckpointOptions configure how [OpenCheckpoints] prepares checkpoints. The
+// zero value is ready to use.
 type CheckpointOptions struct {
 	Progress transport.Progress // of hashing
-	Said     func(line string)  // is told of references that are computed
-	Again    bool               // compute references that are there, too
+	Said     func(line string)  // called for each reference that is computed
+	Again    bool               // recompute existing references
 }
 
-// OpenCheckpoints opens checkpoints that are named FAMILY=DIR and sees to it that
-// each has its reference: what is not kept yet is computed, and where there is
-// no environment for that the error, an [ErrUnavailable], names the commands.
-// What is named wrongly is [ErrUnknown].
+// OpenCheckpoints opens checkpoints named FAMILY=DIR and ensures that each has
+// its reference. It computes missing references. Without an environment for
+// that, the error is an [ErrUnavailable] that names the commands. An invalid
+// name is [ErrUnknown].
 func OpenCheckpoints(ctx context.Context, named []string, o CheckpointOptions) ([]*workloads.Checkpoint, error) {
 	var all []*workloads.Checkpoint
 	for _, n := range named {
@@ -53,7 +53,7 @@ func OpenCheckpoints(ctx context.Context, named []string, o CheckpointOptions) (
 	return all, nil
 }
 
-// refer makes sure of a checkpoint's reference.
+// refer ensures that a checkpoint has its reference.
 func (o CheckpointOptions) refer(ctx context.Context, c *workloads.Checkpoint) error {
 	_, err := workloads.ReadReference(c)
 	if err == nil && !o.Again || err != nil && !errors.Is(err, workloads.ErrNoReference) && !o.Again {
@@ -70,8 +70,8 @@ func (o CheckpointOptions) refer(ctx context.Context, c *workloads.Checkpoint) e
 	return err
 }
 
-// CheckpointWorkloads are the workloads of a checkpoint whose reference is kept,
-// in every batch size.
+// CheckpointWorkloads are the workloads of a checkpoint with a stored
+// reference, in every batch size.
 func CheckpointWorkloads(c *workloads.Checkpoint) ([]workloads.Workload, error) {
 	r, err := workloads.ReadReference(c)
 	if err != nil {
@@ -99,8 +99,8 @@ func checkpointWorkloads(c *workloads.Checkpoint, r *workloads.Reference) (all [
 }
 
 // WorkloadsFromEnv are the workloads of a name on the checkpoints that
-// GENIE_CHECKPOINTS names or, if it names none, those of a scale. A name that no
-// checkpoint is for has none.
+// GENIE_CHECKPOINTS names or, if it names none, those of a scale. A name
+// without a matching checkpoint has none.
 func WorkloadsFromEnv(ctx context.Context, testdata, name string, scale workloads.Scale) ([]workloads.Workload, error) {
 	named := os.Getenv(EnvCheckpoints)
 	if named == "" {

@@ -21,8 +21,8 @@ import (
 	"github.com/genie-sdk/go/workloads/llm"
 )
 
-// kept are the checkpoints whose references are in testdata/references: two
-// trained ones, and two folders that transformers' save_pretrained wrote.
+// kept are the checkpoints with references in testdata/references: two trained
+// ones, and two folders that transformers' save_pretrained wrote.
 func kept() []string {
 	return []string{
 		"gpt2=" + filepath.Join(testdata, "models", "austen"),
@@ -32,7 +32,7 @@ func kept() []string {
 	}
 }
 
-// withoutPython takes the environment of other implementations away.
+// withoutPython removes the environment of other implementations.
 func withoutPython(t *testing.T) {
 	t.Helper()
 	t.Setenv(systems.EnvPython, "")
@@ -50,8 +50,8 @@ func openCase(t *testing.T, s baselines.Spec) error {
 	return errors.Join(err, c.Close())
 }
 
-// TestCheckpointCases opens every case on checkpoints with kept references, by
-// transformers 5.23.0.
+// TestCheckpointCases opens every case on checkpoints with references that
+// transformers 5.23.0 computed.
 func TestCheckpointCases(t *testing.T) {
 	t.Setenv(workloads.EnvReferences, filepath.Join(testdata, "references"))
 	if !systems.Tested() {
@@ -62,9 +62,9 @@ func TestCheckpointCases(t *testing.T) {
 	casesOf(t, opened, func(name string, err error) { require.NoError(t, err, name) })
 }
 
-// casesOf opens every case of checkpoints and hands its outcome on. A case that
-// cannot run here is left out, if it is not one of this module. Those in Python,
-// which take some seconds each, run in one batch size.
+// casesOf opens every case of checkpoints and passes its result on. It omits
+// cases that cannot run on this machine, unless they are cases of this module.
+// Python cases, which take some seconds each, run in one batch size.
 func casesOf(t *testing.T, opened []*workloads.Checkpoint, outcome func(string, error)) {
 	t.Helper()
 	names, referenceSystems := map[string]bool{}, map[string]string{}
@@ -100,7 +100,7 @@ func casesOf(t *testing.T, opened []*workloads.Checkpoint, outcome func(string, 
 	require.Greater(t, len(names), 10)
 }
 
-// TestCheckpointCellsNotice changes one weight and keeps the reference: every
+// TestCheckpointCasesNotice changes one weight but not the reference: every
 // case must refuse to be timed.
 func TestCheckpointCasesNotice(t *testing.T) {
 	refs := t.TempDir()
@@ -128,8 +128,8 @@ func TestCheckpointCasesNotice(t *testing.T) {
 	casesOf(t, changed, func(name string, err error) { require.ErrorIs(t, err, workloads.ErrMismatch, name) })
 }
 
-// spoilt is a copy of a checkpoint whose weights of one large tensor, or the
-// last part of the file, have other signs.
+// spoilt is a copy of a checkpoint with flipped signs in the weights of one
+// large tensor, or in the last part of the file.
 func spoilt(t *testing.T, family, from string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -149,8 +149,8 @@ func spoilt(t *testing.T, family, from string) string {
 	return dir
 }
 
-// TestCheckpointProcess: the process of a case finds the checkpoint, and refuses
-// one that is not what it was.
+// TestCheckpointProcess: the process of a case finds the checkpoint, and
+// refuses one that has changed.
 func TestCheckpointProcess(t *testing.T) {
 	t.Setenv(workloads.EnvReferences, filepath.Join(testdata, "references"))
 	opened, err := baselines.OpenCheckpoints(t.Context(), kept()[1:2], baselines.CheckpointOptions{})
@@ -173,7 +173,7 @@ func TestCheckpointProcess(t *testing.T) {
 	require.ErrorContains(t, err, "changed")
 }
 
-// TestCheckpointWithoutReference: without the environment the error names the
+// TestCheckpointWithoutReference: without the environment, the error names the
 // commands that make it.
 func TestCheckpointWithoutReference(t *testing.T) {
 	withoutPython(t)
@@ -193,8 +193,8 @@ func TestCheckpointWithoutReference(t *testing.T) {
 	require.ErrorIs(t, err, baselines.ErrUnknown, "twice")
 }
 
-// TestCheckpointsFromEnv: Go benchmarks take the checkpoints that are named, and
-// nothing else.
+// TestCheckpointsFromEnv: Go benchmarks use the named checkpoints, and nothing
+// else.
 func TestCheckpointsFromEnv(t *testing.T) {
 	t.Setenv(workloads.EnvReferences, filepath.Join(testdata, "references"))
 	t.Setenv(baselines.EnvCheckpoints, strings.Join(kept()[2:], ","))
@@ -210,8 +210,8 @@ func TestCheckpointsFromEnv(t *testing.T) {
 	require.Equal(t, map[string]int{"llm-decode": 0, "llm-prefill": 0, "vision-cnn": 2, "multimodal-vqa": 2, "micro": 0}, count)
 }
 
-// TestCheckpointResultsDoNotMix: two checkpoints of one name are two results,
-// and tables call the workload by its own name.
+// TestCheckpointResultsDoNotMix: two checkpoints with one name are two results,
+// and tables use the workload's own name.
 func TestCheckpointResultsDoNotMix(t *testing.T) {
 	w := workloads.ID{Name: "llm-decode", Model: "net@111111111111", Checkpoint: "net@111111111111", Batch: 4}
 	other := w
@@ -224,7 +224,7 @@ func TestCheckpointResultsDoNotMix(t *testing.T) {
 	require.Equal(t, "llm-decode", key(w).Workload)
 }
 
-// TestLargeCheckpoints are run as the full scale is: one sequence at a time.
+// TestLargeCheckpoints are run as at the full scale: one sequence at a time.
 func TestLargeCheckpoints(t *testing.T) {
 	small, large := &workloads.Checkpoint{Bytes: 2 << 30}, &workloads.Checkpoint{Bytes: 2<<30 + 1}
 	require.Equal(t, workloads.Small, small.Scale())
@@ -234,7 +234,7 @@ func TestLargeCheckpoints(t *testing.T) {
 }
 
 // TestSavePretrained lets transformers write checkpoints and compute their
-// references, and opens every case there is: GENIE_TEST_REFERENCE_SYSTEMS=1.
+// references, and opens every case: GENIE_TEST_REFERENCE_SYSTEMS=1.
 func TestSavePretrained(t *testing.T) {
 	if !systems.Tested() {
 		t.Skip("it needs Python: genie bench setup, then GENIE_TEST_REFERENCE_SYSTEMS=1 go test -run TestSavePretrained -timeout 30m ./baselines")

@@ -5,17 +5,17 @@ import (
 	"os"
 )
 
-// EnvChild marks a process that this package started, and says what it is.
+// EnvChild marks a process that this package started, and selects its role.
 const EnvChild = "GENIE_BASELINES_CHILD"
 
-// What a child process is.
+// The roles of a child process.
 const (
 	childWorker = "worker"
 	childCase   = "case"
 )
 
-// Child reports whether this process is one that this package started. A
-// program that opens cases asks first thing, and calls [RunChild] if so.
+// Child reports whether this package started this process. A program that opens
+// cases checks this first, and calls [RunChild] if so.
 func Child() bool { return os.Getenv(EnvChild) != "" }
 
 // RunChild is the main function of such a process.

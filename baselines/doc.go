@@ -3,8 +3,9 @@
 //
 //	GENIE_SCALE=small go test -run '^$' -bench . ./baselines
 //
-// A case first checks its output against the workload's reference and is timed
-// only then. Remote cases use a worker in a process of its own, whose counters
-// prove that it did the work while this process did none. A case that cannot
-// run says why and is skipped; none falls back to another configuration.
+// A case verifies its output against the workload's reference before it is
+// timed. Remote cases use a worker in a separate process. The worker's counters
+// prove that it did the work and that this process did none. A case that cannot
+// run reports the reason and is skipped; it never falls back to another
+// configuration.
 package baselines

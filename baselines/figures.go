@@ -17,7 +17,7 @@ type Metric struct {
 	Unit  string  `json:"unit"`
 }
 
-// Samples are runs of a case.
+// Samples accumulate the runs of a case.
 type Samples struct {
 	id            workloads.ID
 	runs, items   int
@@ -26,14 +26,14 @@ type Samples struct {
 	first, steps  []time.Duration
 	counted       bool
 	moved, perTok transport.Snapshot
-	transfer      time.Duration // of what perTok moved: outside the executor
+	transfer      time.Duration // time in which the bytes of perTok moved: outside the executor
 }
 
 // NewSamples begins a collection for a workload.
 func NewSamples(w workloads.Workload) *Samples { return &Samples{id: w.ID()} }
 
-// Add adds a run. Bytes per token are of the steps after the first token, or of
-// the prompt when there is no other.
+// Add adds a run. Bytes per token count the steps after the first token, or the
+// prompt when there is no other.
 func (s *Samples) Add(f *Figures) {
 	s.runs++
 	s.items += f.Items
@@ -58,9 +58,9 @@ func (s *Samples) Add(f *Figures) {
 	}
 }
 
-// Transfers are, of a language model, the bytes that a step moved, or a whole run where there are no
-// steps, and the rate at which they moved while the executor did not compute,
-// in bytes a second.
+// Transfers describe a language model: the bytes that a step moved, or a whole
+// run without steps, and the rate at which they moved while the executor did
+// not compute, in bytes per second.
 func (s *Samples) Transfers() (each int, rate float64) {
 	n := max(len(s.steps), 1)
 	if len(s.steps) == 0 {
@@ -72,7 +72,7 @@ func (s *Samples) Transfers() (each int, rate float64) {
 	return int(bytes(s.perTok)) / n, bytes(s.perTok) / s.transfer.Seconds()
 }
 
-// sum adds up what moved.
+// sum adds up the bytes moved.
 func sum(parts ...transport.Snapshot) (t transport.Snapshot) {
 	for _, p := range parts {
 		t = t.Sub(transport.Snapshot{}.Sub(p))
@@ -80,8 +80,8 @@ func sum(parts ...transport.Snapshot) (t transport.Snapshot) {
 	return t
 }
 
-// Operations is how many operations the runs were: a batch each where images
-// come in a stream of several, and otherwise one a run.
+// Operations is the number of operations in the runs: one per batch in a stream
+// of images, otherwise one per run.
 func (s *Samples) Operations() int {
 	if n := s.id.Batch; itemsUnit(s.id) == "images/s" && n > 0 {
 		return max(s.items/n, 1)
@@ -92,8 +92,8 @@ func (s *Samples) Operations() int {
 // Mean is the mean time of an operation.
 func (s *Samples) Mean() time.Duration { return s.total / time.Duration(s.Operations()) }
 
-// Metrics are the figures of all runs added, with what is known of the case.
-// ops is the number of operators that the worker executed during them.
+// Metrics are the accumulated figures of all runs, with the properties of the
+// case. ops is the number of operators that the worker executed during them.
 func (s *Samples) Metrics(facts Facts, ops int64) []Metric {
 	if s.runs == 0 {
 		return nil
@@ -137,7 +137,7 @@ func (s *Samples) rates() []Metric {
 	return out
 }
 
-// wire is what moved.
+// wire is the figures of bytes on the wire.
 func (s *Samples) wire(ops int64) []Metric {
 	runs := float64(s.Operations())
 	out := []Metric{
@@ -179,7 +179,7 @@ func quantile(d []time.Duration, q float64) float64 {
 
 func isLLM(id workloads.ID) bool { return id.Name == llm.Decode || id.Name == llm.Prefill }
 
-// itemsUnit is the unit of a workload's items a second.
+// itemsUnit is the unit of a workload's items per second.
 func itemsUnit(id workloads.ID) string {
 	if isLLM(id) || id.Name == micro.Name {
 		return ""

@@ -72,9 +72,9 @@ func (c *genieCase) open(ctx context.Context) error {
 	return c.check(ctx)
 }
 
-// check runs once, verifies all that can be compared, and proves where the work
-// was done: a remote case's operators were executed by the worker's process, a
-// local one's by this.
+// check runs once, verifies everything that can be compared, and proves where
+// the work was done: the worker's process executed a remote case's operators,
+// this process a local one's.
 func (c *genieCase) check(ctx context.Context) error {
 	base := c.spec.Baseline
 	before := c.client.Ledger()
@@ -186,7 +186,7 @@ func (c *genieCase) Close() error {
 // promptTokens is the number of prompt tokens of a language model, all
 // sequences together.
 func promptTokens(w workloads.Workload) int {
-	if !isLLM(w.ID()) { // the inputs of others are large, and made when asked for
+	if !isLLM(w.ID()) { // the inputs of others are large and generated on demand
 		return 0
 	}
 	return w.Inputs()["tokens"].Elements()

@@ -91,7 +91,7 @@ func (c *gorgoniaCase) Run(ctx context.Context) (*Figures, error) {
 	return f, err
 }
 
-// step runs the program lowered for its sizes and chooses the largest logit.
+// step runs the program lowered for its sizes and picks the largest logit.
 func (c *gorgoniaCase) step(rows []int, past int, carried map[*lazy.Tensor]transport.Tensor) (int, error) {
 	lm := c.program.Model.LM
 	outputs := []*lazy.Tensor{lm.Logits}

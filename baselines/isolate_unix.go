@@ -7,6 +7,6 @@ import (
 	"syscall"
 )
 
-// isolate keeps a terminal's interrupt away from a child: it ends when its
-// input does, which its parent sees to.
+// isolate protects a child from a terminal's interrupt: the child ends when its
+// input ends, which its parent controls.
 func isolate(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

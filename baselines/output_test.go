@@ -11,8 +11,8 @@ import (
 	"github.com/genie-sdk/go/internal/benchname/benchcheck"
 )
 
-// TestBenchmarkOutput runs some of the pairs once, as go test does, and holds that
-// benchstat has a row, a column and a time for each.
+// TestBenchmarkOutput runs some of the pairs once, as go test does, and checks
+// that benchstat has a row, a column and a time for each.
 func TestBenchmarkOutput(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$", "-test.benchtime=1x",
 		"-test.bench=(LLMPrefill|MultimodalVQA|Micro)_(CaptureOnly|NoSemantics|Full|Ablation)$/^workload=(llm|multimodal|micro-(matmul|echo))")

@@ -10,8 +10,8 @@ import (
 	"github.com/genie-sdk/go/baselines"
 )
 
-// reportLink compares the rate at which a case moves its bytes with that of a
-// raw socket that moves as many, from memory to memory, here and now.
+// reportLink compares a case's transfer rate with that of a raw socket that
+// moves as many bytes, from memory to memory, at the same time and place.
 func reportLink(b *testing.B, s *baselines.Samples) {
 	b.Helper()
 	per, rate := s.Transfers()
@@ -27,9 +27,9 @@ func reportLink(b *testing.B, s *baselines.Samples) {
 	b.ReportMetric(rate/raw, "link-frac")
 }
 
-// rawSocketRate is the rate of a loopback TCP connection between two
-// goroutines that moves total bytes out of one region into another, in bytes a
-// second, over five times. It does nothing else: no framing, no checksum.
+// rawSocketRate is the rate of a loopback TCP connection between two goroutines
+// that moves total bytes from one region into another, in bytes per second,
+// over five runs. It does nothing else: no framing, no checksum.
 func rawSocketRate(total int) (rate float64, err error) {
 	src, dst := make([]byte, total), make([]byte, total)
 	for i := 0; i < total; i += 4096 {

@@ -16,10 +16,10 @@ import (
 	"github.com/genie-sdk/go/workloads/vqa"
 )
 
-// ComputeReference lets transformers compute what a checkpoint's workloads
-// should give, in the environment that [systems.Setup] made, and keeps it. said is
-// told of each part, and may be nil. Without the environment the error is
-// [ErrUnavailable].
+// ComputeReference lets transformers compute the expected results of a
+// checkpoint's workloads, in the environment that [systems.Setup] made, and
+// stores them. said is called for each part, and may be nil. Without the
+// environment the error is [ErrUnavailable].
 func ComputeReference(ctx context.Context, c *workloads.Checkpoint, said func(string)) (file string, err error) {
 	if said == nil {
 		said = func(string) {}
@@ -57,7 +57,7 @@ type referenceCall struct {
 	args map[string]any
 }
 
-// referenceCalls are those that a checkpoint's reference takes, by part.
+// referenceCalls are the calls that a checkpoint's reference needs, by part.
 func referenceCalls(c *workloads.Checkpoint) map[string]referenceCall {
 	calls := map[string]referenceCall{}
 	switch c.Family {
@@ -73,8 +73,8 @@ func referenceCalls(c *workloads.Checkpoint) map[string]referenceCall {
 	return calls
 }
 
-// imageSize is the size of the images that a classifier is given: what its
-// preprocessor_config.json makes, where that is square, and 224 otherwise.
+// imageSize is the size of a classifier's input images: the output size of its
+// preprocessor_config.json, where that is square, and 224 otherwise.
 func imageSize(dir string) int {
 	const usual = 224
 	p, err := imaging.LoadProcessor(dir, imaging.ConvNext)

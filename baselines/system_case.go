@@ -15,8 +15,8 @@ import (
 	"github.com/genie-sdk/go/workloads/micro"
 )
 
-// systemCase runs a workload with another implementation. Its times are those of
-// the other process's clock, from having the inputs to having the outputs.
+// systemCase runs a workload with another implementation. Its times use the
+// other process's clock, from having the inputs to having the outputs.
 type systemCase struct {
 	spec    Spec
 	dir     string
@@ -25,7 +25,7 @@ type systemCase struct {
 	link    *link.Link // nil on loopback
 	proxies []*link.Proxy
 	fed     bool // the program has the inputs
-	polls   bool // it is open, and has to be paused between runs
+	polls   bool // it is open, and must be paused between runs
 	maxAbs  float64
 }
 
@@ -84,7 +84,8 @@ func (c *systemCase) open(ctx context.Context) error {
 	return nil
 }
 
-// rest pauses what would poll until the next run, and rise lets it continue.
+// rest pauses a program that would poll until the next run; rise lets it
+// continue.
 func (c *systemCase) rest() {
 	if c.polls {
 		c.model.Pause()
@@ -133,7 +134,7 @@ func (c *systemCase) probe(ctx context.Context, m *systems.Model) (time.Duration
 	return least, nil
 }
 
-// begin makes the model ready and verifies it.
+// begin prepares the model and verifies it.
 func (c *systemCase) begin(ctx context.Context) error {
 	if c.spec.Workload.ID().Name == micro.Name {
 		weights, err := weightsIn(c.dir)
@@ -150,7 +151,7 @@ func (c *systemCase) begin(ctx context.Context) error {
 	return nil
 }
 
-// verify compares with the reference everything that can be.
+// verify compares everything that has a reference.
 func (c *systemCase) verify(ctx context.Context) error {
 	w, ok := c.spec.Workload.(*llm.Workload)
 	if !ok {
@@ -200,7 +201,7 @@ func (c *systemCase) prove(ctx context.Context) error {
 func (c *systemCase) Run(ctx context.Context) (*Figures, error) {
 	c.rise()
 	defer c.rest()
-	if c.polls { // what was paused has lost its caches; its first run is not measured
+	if c.polls { // a paused program has lost its caches, so its first run is not measured
 		if _, err := c.once(ctx); err != nil {
 			return nil, err
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// systemTensors are tensors as reference systems get them.
+// systemTensors are tensors in the form that reference systems receive.
 func systemTensors(in map[string]transport.Tensor) map[string]systems.Tensor {
 	out := make(map[string]systems.Tensor, len(in))
 	for name, t := range in {
@@ -38,7 +38,7 @@ func absolute(dir string) (string, error) {
 	return filepath.Abs(dir)
 }
 
-// weightsIn are all tensors of a checkpoint of one file, copied.
+// weightsIn are copies of all tensors of a single-file checkpoint.
 func weightsIn(dir string) (map[string]systems.Tensor, error) {
 	f, err := safetensors.Open(filepath.Join(dir, "model.safetensors"))
 	if err != nil {

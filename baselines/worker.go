@@ -37,7 +37,7 @@ type Worker struct {
 
 // StartWorker runs this executable again as a worker on loopback, at the other
 // end of a link of that name ([link.Parse]). The program must call [RunChild]
-// first thing when [Child] says so.
+// first if [Child] reports true.
 func StartWorker(ctx context.Context, net string) (*Worker, error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -46,7 +46,7 @@ func StartWorker(ctx context.Context, net string) (*Worker, error) {
 	cmd := exec.CommandContext(ctx, exe)
 	cmd.Env = append(os.Environ(), EnvChild+"="+childWorker, link.EnvNet+"="+net)
 	cmd.Stderr = os.Stderr
-	// The child ends when this pipe closes, so it cannot outlive us.
+	// The child ends when this pipe closes, so it cannot outlive this process.
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (w *Worker) Close() error {
 	return w.cmd.Wait()
 }
 
-// runWorker is the main function of the worker process: it listens on two free
+// runWorker is the main function of the worker process. It listens on two free
 // loopback ports, writes their URLs, and serves until its standard input ends.
 // It is the worker's end of the link that GENIE_NET names.
 func runWorker() error {

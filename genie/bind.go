@@ -60,7 +60,7 @@ func (l *loop) takeOver(old *loop) {
 	copy(l.data, old.data)
 	copy(l.shape, old.shape)
 	if n := len(old.p.carries); l.gone == nil {
-		l.gone = fmt.Errorf("%w: %q of %q is carried only since the session has state, Reset begins anew", ErrState, l.p.carries[n].t.Name(), l.p.graph.Name())
+		l.gone = fmt.Errorf("%w: %q of %q is carried only since the session has state, Reset starts again", ErrState, l.p.carries[n].t.Name(), l.p.graph.Name())
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/genie-sdk/go/semantic"
 )
 
-// TestSizesAreBoundOnce counts how often sizes are computed of what travels: once
-// for each run on either side, and for no token of a loop.
+// TestSizesAreBoundOnce counts how often sizes are computed from transferred
+// bindings: once per run on either side, and not per token of a loop.
 func TestSizesAreBoundOnce(t *testing.T) {
 	m, w := tiny(t), workertest.Start(t, nil)
 	for _, url := range []string{"tcp://" + w.TCP, "grpc://" + w.GRPC} {

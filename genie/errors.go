@@ -60,8 +60,8 @@ type (
 	OverloadError = transport.OverloadError
 	// QuotaError is an [ErrQuota] that says which quota, its limit and its use.
 	QuotaError = transport.QuotaError
-	// RemoteError is an error that a worker reported: its words and its address. An
-	// error that this side found has none.
+	// RemoteError is an error that a worker reported, with its text and its
+	// address. An error found on this side is a different type.
 	RemoteError = transport.RemoteError
 	// ContentError is an [ErrCorrupt]: a weight that does not have the hash that was
 	// stored of it.

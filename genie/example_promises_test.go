@@ -79,8 +79,9 @@ func ExampleSession() {
 	// 1 1
 }
 
-// A result that is kept stays on the executor and can be fed to a run there; it is
-// fetched when it is first read. It may be fed to other sessions and clients, too.
+// A retained result stays on the executor and can be fed to a run there; it is
+// fetched when it is first read. It may be fed to other sessions and clients,
+// too.
 func ExampleSession_RunRetain() {
 	ctx := context.Background()
 	client := must(genie.Open(ctx, "local:"))

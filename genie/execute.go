@@ -168,7 +168,7 @@ func (s *Session) runSide(ctx context.Context, l *loop, sch *scheduled, feed Fee
 	return s.side.Run(ctx, call)
 }
 
-// openSide makes the half in this process, if it is not there.
+// openSide opens the half in this process, unless it is open.
 func (s *Session) openSide(ctx context.Context) error {
 	if s.side != nil {
 		return nil

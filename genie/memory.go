@@ -10,10 +10,10 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// What a client and its sessions remember of a program, so that its next run need
-// not analyse it, schedule it and prepare its plans anew, is stored with its graph
-// and goes with it, or when client or session are closed. What grows by itself has
-// limits.
+// What a client and its sessions remember about a program, so that its next run
+// need not analyse, schedule and prepare it again, is stored with its graph. It
+// is freed with the graph, or when client or session are closed. Everything
+// that grows has limits.
 const (
 	maxPlans  = 4096 // of one program: made, and prepared in a session
 	maxStates = 1024 // programs that carry values in a session, between two Resets
@@ -33,7 +33,7 @@ func (a *analysed) current() *program {
 	return nil
 }
 
-// program is what the client knows of a graph. Of callers that want it at once one
+// program is what the client knows about a graph. Of concurrent callers one
 // analyses it; the others wait, no longer than ctx.
 func (c *Client) program(ctx context.Context, g *lazy.Graph) (*program, error) {
 	a := c.programs.of(g)

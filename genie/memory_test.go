@@ -18,8 +18,8 @@ const (
 	tick     = time.Millisecond
 )
 
-// heap is the bytes that are reachable, once what weak pointers and cleanups let
-// go of has been collected.
+// heap is the number of reachable bytes, after a collection of what weak
+// pointers and cleanups have released.
 func heap() int64 {
 	for range 3 {
 		runtime.GC()
@@ -62,9 +62,9 @@ func TestManyGraphs(t *testing.T) {
 	require.Less(t, len(c.programs.graphs), graphs)
 }
 
-// TestManyStructures captures a program of another structure for each run: what the
-// executor in this process compiles goes with it, but for what any engine keeps for
-// the next session that wants it.
+// TestManyStructures captures a program of another structure for each run: what
+// the executor in this process compiles is freed with it, except for what any
+// engine retains for the next session.
 func TestManyStructures(t *testing.T) {
 	const graphs, idle = 4000, 1024
 	c, s := localSession(t)
@@ -79,7 +79,7 @@ func TestManyStructures(t *testing.T) {
 	}
 	require.Eventually(t, func() bool {
 		runtime.GC()
-		run(0) // the session's next call ends the use of plans that nobody has
+		run(0) // the session's next call releases unreferenced plans
 		stats, err := c.Stats(t.Context())
 		return err == nil && stats.Plans <= idle+8
 	}, patience, tick)

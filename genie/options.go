@@ -83,9 +83,10 @@ func WithHints(h ...semantic.Hint) Option {
 	return optionFunc(func(o *options) { o.hints = append(o.hints, h...) })
 }
 
-// WithProgress is told how many bytes of weights are in place whenever a run
-// has to bring weights to the executor first: by goroutines of the client's, one at
-// a time for each session. It must not block. The default reports nothing.
+// WithProgress sets a function that is called with the number of bytes of
+// weights in place whenever a run must first bring weights to the executor.
+// Goroutines of the client call it, one at a time for each session. It must not
+// block. The default reports nothing.
 func WithProgress(p transport.Progress) Option {
 	return optionFunc(func(o *options) { o.progress = p })
 }

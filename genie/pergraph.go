@@ -9,17 +9,17 @@ import (
 )
 
 // perGraph holds a value for each graph that its owner works with. The value is
-// stored with the graph ([lazy.Graph.Memo]) and may refer to it: it goes with the
-// graph, or when the owner is done. Here are weak pointers alone, by which the
-// owner finds the values of the graphs that are still there.
+// stored with the graph ([lazy.Graph.Memo]) and may refer to it: it is freed
+// with the graph, or when the owner is done. perGraph itself has only weak
+// pointers, by which the owner finds the values of the live graphs.
 type perGraph[T any] struct {
 	mu     sync.Mutex
 	closed bool
 	graphs map[weak.Pointer[lazy.Graph]]struct{}
-	sweep  int // entries at which those of graphs that are gone are looked for
+	sweep  int // number of entries at which those of dead graphs are removed
 }
 
-// sweepFrom is how many entries are left alone.
+// sweepFrom is the number of entries below which no sweep runs.
 const sweepFrom = 64
 
 // of is the value of a graph; nil for none.
@@ -31,7 +31,7 @@ func (p *perGraph[T]) of(g *lazy.Graph) *T {
 	return v.(*T)
 }
 
-// set gives a graph a value.
+// set stores the value of a graph.
 func (p *perGraph[T]) set(g *lazy.Graph, v *T) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -40,7 +40,8 @@ func (p *perGraph[T]) set(g *lazy.Graph, v *T) {
 	}
 }
 
-// setOnce gives a graph a value unless it has one, and returns which it has.
+// setOnce stores the value of a graph unless it has one, and returns the stored
+// value.
 func (p *perGraph[T]) setOnce(g *lazy.Graph, v *T) *T {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,7 +52,8 @@ func (p *perGraph[T]) setOnce(g *lazy.Graph, v *T) *T {
 	return have.(*T)
 }
 
-// note remembers a graph; false when the owner is done. The caller has the lock.
+// note records a graph; false when the owner is done. The caller holds the
+// lock.
 func (p *perGraph[T]) note(g *lazy.Graph) bool {
 	if p.closed {
 		return false
@@ -71,7 +73,7 @@ func (p *perGraph[T]) note(g *lazy.Graph) bool {
 	return true
 }
 
-// alive lists the graphs that are still there.
+// alive lists the live graphs.
 func (p *perGraph[T]) alive() []*lazy.Graph {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,7 +86,7 @@ func (p *perGraph[T]) alive() []*lazy.Graph {
 	return out
 }
 
-// all goes through the values of the graphs that are still there.
+// all iterates over the values of the live graphs.
 func (p *perGraph[T]) all() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		for _, g := range p.alive() {
@@ -95,7 +97,7 @@ func (p *perGraph[T]) all() iter.Seq[*T] {
 	}
 }
 
-// done drops all values: the owner wants none any more.
+// done drops all values; the owner needs none any more.
 func (p *perGraph[T]) done() {
 	graphs := p.alive()
 	p.mu.Lock()

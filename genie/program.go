@@ -116,7 +116,7 @@ func shared(sch *semantic.Schedule) []bool {
 	return out
 }
 
-// wanted is what a run wants of a plan.
+// wanted is what a run needs from a plan.
 type wanted struct {
 	profile semantic.Profile
 	keep    bool
@@ -133,8 +133,8 @@ func (w *wanted) key() planKey {
 	return key
 }
 
-// schedule finds a plan, and makes it where there is none: one caller at a time,
-// for which another waits no longer than ctx.
+// schedule finds a plan, or makes it: one caller at a time, for which another
+// waits no longer than ctx.
 func (p *program) schedule(ctx context.Context, policy semantic.Policy, w wanted) (*scheduled, error) {
 	key := w.key()
 	if s := p.planned(key); s != nil {

@@ -56,9 +56,9 @@ func TestConstructorsCopy(t *testing.T) {
 	require.Same(t, &raw.Data[0], &same.Data[0], "FromTensor does not")
 }
 
-// TestValuesAreShared reads one kept value from many goroutines, and feeds it to
-// other sessions and another client at the same time. It is fetched once. When its
-// session is closed, what was fetched is still there.
+// TestValuesAreShared reads one retained value from many goroutines, and feeds
+// it to other sessions and another client at the same time. It is fetched once.
+// After its session is closed, the fetched content is still available.
 func TestValuesAreShared(t *testing.T) {
 	executors(t, func(t *testing.T, c *genie.Client) {
 		ctx := t.Context()
@@ -153,8 +153,8 @@ func TestWhichFeedBindsWhichSymbol(t *testing.T) {
 	})
 }
 
-// TestWhoCallsBack holds that the callbacks of a generation run on the stack of its
-// caller, and that progress is told by one goroutine at a time.
+// TestWhoCallsBack verifies that the callbacks of a generation run on the stack
+// of its caller, and that one goroutine at a time reports progress.
 func TestWhoCallsBack(t *testing.T) {
 	m := tiny(t)
 	w := workertest.Start(t, nil)

@@ -15,7 +15,7 @@ import (
 )
 
 // gone is a link to a worker that can be cut off: connections are then refused,
-// or taken and never answered, as a stopped process does.
+// or accepted and never answered, as by a stopped process.
 type gone struct {
 	*fault.Proxy
 	off  atomic.Bool
@@ -45,8 +45,8 @@ func (g *gone) away(refuses bool) {
 	g.CutAll()
 }
 
-// TestDeadlineDuringReconnect holds that a call whose worker is being waited for
-// ends with its context's deadline, to within 200 ms, and says so.
+// TestDeadlineDuringReconnect verifies that a call whose worker is being waited
+// for ends with its context's deadline, to within 200 ms, and says so.
 func TestDeadlineDuringReconnect(t *testing.T) {
 	const deadline, late = 500 * time.Millisecond, 200 * time.Millisecond
 	m := tiny(t)
@@ -101,8 +101,9 @@ func TestDeadlineDuringReconnect(t *testing.T) {
 	}
 }
 
-// TestReconnectIsTheWholeWait holds that the time of WithReconnect is that of all
-// workers together, though each of them takes connections and says nothing.
+// TestReconnectIsTheWholeWait verifies that the time of WithReconnect is the
+// total for all workers, even if each of them accepts connections and sends
+// nothing.
 func TestReconnectIsTheWholeWait(t *testing.T) {
 	w := workertest.Start(t, quick)
 	const limit = 600 * time.Millisecond

@@ -58,9 +58,9 @@ func leaving(err error) bool {
 	return remote && (errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled))
 }
 
-// rebuild gives the session a new half on an executor after the one it had is
-// lost. Carried state that was there is gone, and runs that want it say so until
-// a Reset. The caller has the turn.
+// rebuild gives the session a new half on an executor after it lost the old
+// one. Carried state there is lost, and runs that need it report so until a
+// Reset. The caller has the turn.
 func (s *Session) rebuild(ctx context.Context, cause error) (err error) {
 	ctx, span := s.c.span(ctx, "genie.Rebuild", nil)
 	span.Set(slog.String("genie.cause", cause.Error()))
@@ -122,7 +122,7 @@ func (l *loop) interrupt(cause error) {
 	}
 	for i := range l.p.carries {
 		if l.data[i] == nil {
-			l.gone = fmt.Errorf("%w: the state of %q is gone, Reset begins anew: %w", ErrSessionLost, l.p.graph.Name(), cause)
+			l.gone = fmt.Errorf("%w: the state of %q is gone, Reset starts again: %w", ErrSessionLost, l.p.graph.Name(), cause)
 			return
 		}
 	}

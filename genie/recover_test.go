@@ -60,7 +60,7 @@ func write(ctx context.Context, c *genie.Client, m *gpt2.Model, r genie.Generate
 	return genie.Generate(ctx, s, m.LM, r)
 }
 
-// typed holds that an error is one that a program can tell from others.
+// typed verifies that an error is one that a program can tell from others.
 func typed(t *testing.T, err error) {
 	t.Helper()
 	for _, cause := range []error{
@@ -255,8 +255,8 @@ func TestWorkerShutsDown(t *testing.T) {
 	}
 }
 
-// TestStateIsNeverZeros cuts off a session for longer than its lease: what it
-// carried is gone, which the next run says.
+// TestStateIsNeverZeros cuts off a session for longer than its lease: its
+// carried state is lost, which the next run reports.
 func TestStateIsNeverZeros(t *testing.T) {
 	w := workertest.Start(t, func(o *worker.Options) { o.Lease = time.Millisecond })
 	for range 3 {
@@ -291,8 +291,8 @@ func TestStateIsNeverZeros(t *testing.T) {
 	}
 }
 
-// TestBlindStateSurvives holds that what comes and goes with the runs is here,
-// whatever becomes of the worker.
+// TestBlindStateSurvives verifies that state which is sent with the runs
+// survives on this side, whatever happens to the worker.
 func TestBlindStateSurvives(t *testing.T) {
 	a, b := workertest.Start(t, nil), workertest.Start(t, nil)
 	c, err := genie.Open(t.Context(), "tcp://"+a.TCP+",grpc://"+b.GRPC, genie.WithPolicy(semantic.Blind()), genie.WithReconnect(100*time.Millisecond))

@@ -35,7 +35,7 @@ type Session struct {
 	states states
 	fresh  bool  // remote is a new one after a loss, and nothing was run there
 	stale  bool  // the executor has state that the client has forgotten
-	lost   error // why remote is gone, where no other could be opened yet
+	lost   error // why remote is gone, until another one is open
 
 	mu     sync.Mutex
 	closed bool
@@ -108,13 +108,14 @@ func (s *Session) forget() bool {
 	return ran && !s.fresh
 }
 
-// Run computes tensors of one program and brings them here: a value for each
-// output, with memory of its own. Errors of capture come back from here too. A run
-// that fails leaves carried state as it was, or lost where it was stopped while it
-// wrote in place: runs then say [ErrState] until a Reset. Between runs the program may grow, by its own
-// goroutine and while no other session uses it: it is then analysed and planned
-// anew, and carried state stays. Only a pair that is carried since later than
-// the session's state is refused with [ErrState] until a Reset.
+// Run computes tensors of one program and returns them: a value for each
+// output, with memory of its own. It also returns errors of capture. A run that
+// fails leaves carried state unchanged, or lost if it was stopped during an
+// in-place write: later runs then return [ErrState] until a Reset. Between runs
+// the program may grow, by its own goroutine and while no other session uses
+// it. It is then analysed and planned again, and carried state stays. Only a
+// pair that was declared carried after the session got its state is refused
+// with [ErrState] until a Reset.
 func (s *Session) Run(ctx context.Context, feed Feed, outputs ...*lazy.Tensor) ([]*Value, error) {
 	return s.run(ctx, feed, false, outputs)
 }
@@ -161,8 +162,8 @@ func (s *Session) runNow(ctx context.Context, feed Feed, keep bool, outputs []*l
 	}
 }
 
-// ready makes up for what the call before could not do: it opens the session
-// anew where that failed or was given up, and forgets carried state.
+// ready completes what the previous call could not: it opens the session again
+// if that failed or was given up, and forgets carried state.
 func (s *Session) ready(ctx context.Context) error {
 	if s.lost != nil {
 		if err := s.rebuild(ctx, s.lost); err != nil {

@@ -51,10 +51,10 @@ func (l *loop) forget() {
 	l.state = ""
 }
 
-// states are the names of what a session carries. They are given anew after a
-// Reset, in the order in which programs run: the first graph of a structure has
-// the name that it has in every session, so that sessions and processes make the
-// same plan of it, which an executor compiles once.
+// states are the names of a session's carried state. They are assigned again
+// after a Reset, in the order in which programs run: the first graph of a
+// structure has the same name in every session, so that sessions and processes
+// make the same plan of it, which an executor compiles once.
 type states struct {
 	ran    bool                // the executor may have state
 	of     map[string]int      // graphs that were given a name, by that of the first
@@ -77,7 +77,7 @@ func (t *states) all() iter.Seq[*loop] {
 // named notes that a loop has got its names.
 func (t *states) named(l *loop, state string) {
 	l.state = state
-	if len(t.loops) >= 2*maxStates { // of programs captured anew that share a state
+	if len(t.loops) >= 2*maxStates { // of recaptured programs that share a state
 		t.loops = slices.DeleteFunc(t.loops, func(w weak.Pointer[loop]) bool { return w.Value() == nil })
 	}
 	t.loops = append(t.loops, weak.Make(l))
@@ -136,7 +136,7 @@ func (t *states) replaced(old, l *loop) {
 	}
 }
 
-// forget begins anew.
+// forget starts again without state.
 func (t *states) forget() {
 	for l := range t.all() {
 		l.forget()
@@ -144,7 +144,7 @@ func (t *states) forget() {
 	*t = states{}
 }
 
-// runs notes that a run is about to be made, whatever becomes of it.
+// runs records that a run is about to start, whatever its outcome.
 func (s *Session) runs(l *loop) {
 	s.fresh = false
 	s.states.ran = s.states.ran || len(l.p.carries) > 0

@@ -30,9 +30,9 @@ func (p *stepper) step(y *lazy.Tensor, h *[2]float32) {
 	require.InDeltaSlice(p, h[:], floats(p.T, out[0]), 1e-6)
 }
 
-// TestGraphsCarryApart runs two graphs of one structure in turn in one session:
-// each has values of its own, whatever the policy and the executor, and whatever is
-// reset or grows in between.
+// TestGraphsCarryApart runs two graphs of one structure alternately in one
+// session: each has its own values, under every policy and executor, and after
+// resets and growth in between.
 func TestGraphsCarryApart(t *testing.T) {
 	executors(t, func(t *testing.T, c *genie.Client) {
 		a, b := rnn(), rnn()
@@ -45,7 +45,7 @@ func TestGraphsCarryApart(t *testing.T) {
 			p.step(b, &hb)
 		}
 		require.NotEqual(t, ha, hb)
-		require.NoError(t, lazy.Add(b, b).Err()) // it grows, and is analysed anew
+		require.NoError(t, lazy.Add(b, b).Err()) // it grows, and is analysed again
 		p.step(b, &hb)
 		p.step(a, &ha)
 		require.NoError(t, p.s.Reset(t.Context()))
@@ -56,8 +56,8 @@ func TestGraphsCarryApart(t *testing.T) {
 	})
 }
 
-// TestSharedState runs a program that is captured anew for each step: with a name
-// the next one continues where the one before was.
+// TestSharedState recaptures a program for each step: with a name, each one
+// continues where the previous one stopped.
 func TestSharedState(t *testing.T) {
 	executors(t, func(t *testing.T, c *genie.Client) {
 		p := &stepper{T: t, s: session(t, c)}
@@ -136,9 +136,9 @@ func TestSharedCache(t *testing.T) {
 	})
 }
 
-// TestFirstGraphHasOneName holds that a session makes the same plan of the first
-// graph of a structure as any other session does, before and after a Reset: an
-// executor compiles it once.
+// TestFirstGraphHasOneName verifies that a session makes the same plan of the
+// first graph of a structure as any other session does, before and after a
+// Reset: an executor compiles it once.
 func TestFirstGraphHasOneName(t *testing.T) {
 	w := workertest.Start(t, nil)
 	c, err := genie.Open(t.Context(), "tcp://"+w.TCP)

@@ -8,9 +8,9 @@ import (
 	"github.com/genie-sdk/go/genie"
 )
 
-// TestGenerateIsOneCall holds that a generation has the session's turn from its
-// first token to its last, under every policy: others wait, for as long as their
-// contexts last. Close ends it, from its own callback too.
+// TestGenerateIsOneCall verifies that a generation has the session's turn from
+// its first token to its last, under every policy: others wait, for as long as
+// their contexts last. Close ends it, from its own callback too.
 func TestGenerateIsOneCall(t *testing.T) {
 	m := tiny(t)
 	executors(t, func(t *testing.T, c *genie.Client) {

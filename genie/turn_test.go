@@ -23,7 +23,7 @@ import (
 const prompt = 2 * time.Second
 
 // stuck is an executor whose sessions stop in the calls of one name, until they
-// are let go or, unless it is deaf, their context ends.
+// are released or, unless it is deaf, their context ends.
 type stuck struct {
 	transport.Executor
 	in    atomic.Value // string
@@ -116,8 +116,8 @@ var sessionCalls = map[string]func(ctx context.Context, s *genie.Session, y *laz
 	"reset": func(ctx context.Context, s *genie.Session, _ *lazy.Tensor) error { return s.Reset(ctx) },
 }
 
-// waitersGo holds that calls of a session whose turn another one has return when
-// their context ends, and that ExecutorTime waits for nobody.
+// waitersGo verifies that calls of a session during another call's turn return
+// when their context ends, and that ExecutorTime never waits.
 func waitersGo(t *testing.T, s *genie.Session, y *lazy.Tensor) {
 	t.Helper()
 	for name, call := range sessionCalls {

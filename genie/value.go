@@ -12,13 +12,13 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Value is a tensor with numbers, here or on an executor; where it is does not
-// show until it is read. It is safe for concurrent use and may be fed to any
-// session of any client. A value on an executor belongs to its session and is gone
-// when that closes, unless it was read before.
+// Value is a tensor with numbers, in this process or on an executor; its
+// location does not show until it is read. It is safe for concurrent use and
+// may be fed to any session of any client. A value on an executor belongs to
+// its session and is gone when that closes, unless it was read before.
 type Value struct {
 	t    transport.Tensor
-	kept *kept // of a value on an executor; nil for one that is here
+	kept *kept // of a value on an executor; nil for one in this process
 }
 
 // kept is a value on an executor.
@@ -30,8 +30,8 @@ type kept struct {
 	here atomic.Pointer[[]byte]
 }
 
-// fetch brings the value here, once for all callers, who wait for each other no
-// longer than their contexts.
+// fetch fetches the value, once for all callers. A caller waits for another no
+// longer than its own context.
 func (k *kept) fetch(ctx context.Context) ([]byte, error) {
 	if b := k.here.Load(); b != nil {
 		return *b, nil
@@ -109,8 +109,9 @@ func (v *Value) Shape() []int { return v.t.Shape }
 // Remote reports whether the numbers are on an executor.
 func (v *Value) Remote() bool { return v.kept != nil }
 
-// Tensor reads the value; one on an executor is fetched, once for all readers, who
-// wait for each other no longer than their contexts. The memory is the value's own.
+// Tensor reads the value. One on an executor is fetched, once for all readers;
+// a reader waits for another no longer than its own context. The memory is the
+// value's own.
 func (v *Value) Tensor(ctx context.Context) (transport.Tensor, error) {
 	t := v.t
 	if v.kept != nil {
@@ -193,8 +194,8 @@ func (v *Value) Bools(ctx context.Context) ([]bool, error) {
 	return out, nil
 }
 
-// read fetches a value of one of the wanted types, and holds that it has as many
-// bytes as its shape says.
+// read fetches a value of one of the wanted types, and verifies that it has as
+// many bytes as its shape says.
 func (v *Value) read(ctx context.Context, want ...plan.DType) (transport.Tensor, error) {
 	if dt := v.t.DType; !dt.Valid() || !slices.Contains(want, dt) {
 		return transport.Tensor{}, fmt.Errorf("%w: value is %v, read as %v", ErrDType, dt, want[0])

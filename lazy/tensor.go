@@ -50,7 +50,7 @@ func (t *Tensor) Graph() *Graph { return t.orZero().g }
 // ID is t's position in [Graph.Tensors]; -1 for a tensor with an error.
 func (t *Tensor) ID() int { return t.orZero().id }
 
-// Kind says whether t is a leaf, and of which kind.
+// Kind reports whether t is a leaf, and of which kind.
 func (t *Tensor) Kind() Kind { return t.orZero().kind }
 
 // Name is the name of a leaf, empty for results of operators.

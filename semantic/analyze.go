@@ -6,13 +6,13 @@ import (
 	"github.com/genie-sdk/go/lazy"
 )
 
-// recogniser finds one kind of meaning and writes it into the analysis.
+// recogniser finds one kind of meaning and records it in the analysis.
 type recogniser interface {
 	Name() string
 	Recognise(a *analysis) error
 }
 
-// recognisers run in this order; each may use what those before it found.
+// recognisers run in this order; each may use the results of those before it.
 func recognisers() []recogniser {
 	return []recogniser{
 		liveness{},
@@ -26,7 +26,7 @@ func recognisers() []recogniser {
 	}
 }
 
-// reader is one use of a tensor: the tensor that reads it, and as which input.
+// reader is one use of a tensor: the reading tensor and the input position.
 type reader struct{ id, operand int }
 
 // analysis is a graph while it is being recognised.
@@ -41,8 +41,8 @@ type analysis struct {
 	hints   hintTable
 }
 
-// Analyze finds out what the tensors of g mean. Hints override what is
-// recognised. Errors: the program's capture error; a hint about a tensor of
+// Analyze derives the meaning of g's tensors. Hints override what it
+// recognises. Errors: the program's capture error; a hint about a tensor of
 // another graph, or one that cannot hold.
 func Analyze(g *lazy.Graph, hints ...Hint) (*SRG, error) {
 	if g == nil {
@@ -78,7 +78,7 @@ func Analyze(g *lazy.Graph, hints ...Hint) (*SRG, error) {
 	return a.SRG, nil
 }
 
-// is reports whether t is computed by the operator named name.
+// is reports whether the operator named name computes t.
 func is(t *lazy.Tensor, name string) bool {
 	o := t.Op()
 	return o != nil && o.Name() == name

@@ -12,8 +12,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// labelled captures a labelled graph; tensors are found by their name there,
-// the last one where a name repeats.
+// labelled captures a labelled graph. Tensors are found by name; the last one
+// wins where a name repeats.
 func labelled(t testing.TB, name string, sizes map[string]int) (*lazy.Graph, func(string) *lazy.Tensor) {
 	t.Helper()
 	p, err := loadGraphs(t)[name].build(sizes)
@@ -104,7 +104,7 @@ func TestAnalyzeErrors(t *testing.T) {
 	require.Len(t, s.Nodes, 1)
 }
 
-// TestAudio tells a convolution over frames from one over an image.
+// TestAudio distinguishes a convolution over frames from one over an image.
 func TestAudio(t *testing.T) {
 	g := lazy.NewGraph("audio")
 	mel := g.Input("mel", lazy.F32, "batch", 80, 100)
@@ -119,8 +119,8 @@ func TestAudio(t *testing.T) {
 	require.Equal(t, PhaseForward, p.Phase)
 }
 
-// TestSplitAttention reads the old rows and the new ones with products of
-// their own and joins the scores.
+// TestSplitAttention reads old and new rows through separate products and joins
+// the scores.
 func TestSplitAttention(t *testing.T) {
 	g := lazy.NewGraph("split")
 	row := func(name string) *lazy.Tensor { return g.Input(name, lazy.F32, "batch", "seq", 8) }
@@ -138,8 +138,8 @@ func TestSplitAttention(t *testing.T) {
 	require.Equal(t, "seq", s.Caches[0].Query.String())
 }
 
-// TestFoldedGroups has the query heads of a group in the rows of the product:
-// one new row is still one query row.
+// TestFoldedGroups folds the query heads of a group into the rows of the
+// product: one new row is still one query row.
 func TestFoldedGroups(t *testing.T) {
 	g := lazy.NewGraph("folded")
 	q := g.Input("q", lazy.F32, "batch", 2, 3, "seq", 8)
@@ -185,7 +185,7 @@ func TestCosts(t *testing.T) {
 	require.ErrorIs(t, err, plan.ErrInvalid)
 }
 
-// TestCacheUpdateCost counts the new rows of a cache only.
+// TestCacheUpdateCost counts only the new rows of a cache.
 func TestCacheUpdateCost(t *testing.T) {
 	g, at := labelled(t, "gpt2", map[string]int{"layers": 1})
 	s, err := Analyze(g)

@@ -6,22 +6,22 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// attention is softmax(Q K^T) V: one softmax with the matrix products that
-// give its scores and those that weigh values with it.
+// attention is softmax(Q K^T) V: one softmax, the matrix products that compute
+// its scores, and those that weight values with it.
 type attention struct {
 	softmax int
 	scores  []product // side: which operand is K
 	context []product // side: which operand is V
 	query   plan.Dim  // query rows of the first scores product
-	causal  bool      // a causal mask lies on the scores
+	causal  bool      // a causal mask is applied to the scores
 }
 
 type product struct{ id, side int }
 
-// attentions finds the attention patterns. From each softmax it walks
-// back through views, scaling and masks to the scores products, and forward to
-// the products that sum over the softmax's axis. K and V have to depend on an
-// input: softmax(x W1) W2 with weights on both sides is a layer with an odd
+// attentions finds the attention patterns. From each softmax it walks back
+// through views, scaling and masks to the score products, and forward to the
+// products that sum over the softmax's axis. K and V must depend on an input:
+// softmax(x W1) W2 with weights on both sides is a layer with an unusual
 // activation, and a softmax over a matrix product that feeds no other is a
 // classifier. The tensors of a pattern, from the scores to the context
 // products, get its number.
@@ -67,7 +67,7 @@ type attentionWalk struct {
 	trail []int
 }
 
-// back follows the softmax's axis to the scores products behind t and reports
+// back follows the softmax's axis to the score products behind t and reports
 // whether there is one.
 func (w *attentionWalk) back(t *lazy.Tensor, m axesMap, axis int) bool {
 	id := t.ID()

@@ -11,7 +11,7 @@ import (
 
 // axisPart is a factor of an axis of some tensor of origin: size positions,
 // stride apart, of the axis with index axis. A whole axis has stride 1 and the
-// size of the axis. Parts of no interest have axis foreign.
+// size of the axis. Irrelevant parts have axis foreign.
 type axisPart struct {
 	axis         int
 	stride, size plan.Dim
@@ -19,8 +19,8 @@ type axisPart struct {
 
 const foreign = -1
 
-// axesMap says of which parts of the origin's axes each axis of a tensor is
-// made, outermost part first. Axes of size one have no parts. It follows rows
+// axesMap records which parts of the origin's axes make up each axis of a
+// tensor, outermost part first. Axes of size one have no parts. It follows rows
 // through any chain of reshapes and transposes without loss.
 type axesMap [][]axisPart
 
@@ -34,7 +34,7 @@ func newAxes(s plan.Shape) axesMap {
 	return m
 }
 
-// sole is the one part that axis i consists of, adjacent parts joined.
+// sole is the one part that axis i consists of, with adjacent parts merged.
 func (m axesMap) sole(i int) (axisPart, bool) {
 	if i < 0 || i >= len(m) {
 		return axisPart{}, false
@@ -52,7 +52,7 @@ func (m axesMap) is(i, axis int) bool {
 	return ok && p.axis == axis && p.stride.Is(1)
 }
 
-// has reports whether a part of the origin's axis is left anywhere.
+// has reports whether any axis still contains a part of the origin's axis.
 func (m axesMap) has(axis int) bool {
 	for _, g := range m {
 		if slices.ContainsFunc(g, func(p axisPart) bool { return p.axis == axis }) {
@@ -74,8 +74,9 @@ func joinParts(g []axisPart) []axisPart {
 	return out
 }
 
-// reshape regroups the parts, in row-major order, into the axes of shape to.
-// It works both ways: the parts of a reshape's output seen at its input.
+// reshape regroups the parts, in row-major order, into the axes of shape to. It
+// works in both directions: it can also express the parts of a reshape's output
+// on its input.
 func (m axesMap) reshape(to plan.Shape) (axesMap, bool) {
 	var parts []axisPart
 	for _, g := range m {
@@ -119,8 +120,8 @@ func alignParts(parts []axisPart, dims []int, to plan.Shape) (np, nd int, ok boo
 	return np, nd, np > 0
 }
 
-// fillAxes distributes parts over dims of equal product, splitting parts where
-// a dimension ends within one.
+// fillAxes distributes parts over dims of equal product and splits a part where
+// a dimension ends within it.
 func fillAxes(out axesMap, parts []axisPart, dims []int, to plan.Shape) bool {
 	if len(dims) == 1 {
 		out[dims[0]] = slices.Clone(parts)
@@ -168,9 +169,9 @@ func (m axesMap) permute(perm []int) axesMap {
 	return out
 }
 
-// resized replaces the parts of one axis after its positions were selected or
-// joined by others: an axis that is exactly one part stays this part, with
-// another size; anything else is foreign from now on.
+// resized replaces the parts of one axis after a selection or concatenation of
+// its positions. An axis that is exactly one part keeps this part with another
+// size; anything else becomes foreign.
 func (m axesMap) resized(axis int, size plan.Dim) axesMap {
 	out := slices.Clone(m)
 	part := axisPart{foreign, plan.C(1), size}
@@ -185,8 +186,8 @@ func (m axesMap) resized(axis int, size plan.Dim) axesMap {
 }
 
 // forward carries the map from t's input operand to t, through operators that
-// keep rows apart: views, casts, broadcasting arithmetic, masks, slices,
-// concatenations and normalisation of the last axis.
+// treat rows independently: views, casts, broadcasting arithmetic, masks,
+// slices, concatenations and normalisation of the last axis.
 func (m axesMap) forward(t *lazy.Tensor, operand int) (axesMap, bool) {
 	in := t.In()[operand]
 	switch o := t.Op().(type) {
@@ -270,7 +271,7 @@ func wrapAxis(axis int, t *lazy.Tensor) int {
 }
 
 // rowwise reports whether element i of t comes from element i of the input,
-// whatever is done to it with the other inputs.
+// whatever the operator combines it with.
 func rowwise(t *lazy.Tensor, operand int) bool {
 	if t.Op() == nil {
 		return false
@@ -279,7 +280,7 @@ func rowwise(t *lazy.Tensor, operand int) bool {
 	return traits.Pointwise || traits.Aligned && operand == 0
 }
 
-// isView reports whether t only shows its first input's memory.
+// isView reports whether t only exposes the memory of its first input.
 func isView(t *lazy.Tensor) bool {
 	_, ok := t.Op().(op.Viewer)
 	return ok

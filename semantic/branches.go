@@ -10,19 +10,19 @@ import (
 	"github.com/genie-sdk/go/lazy"
 )
 
-// branches finds parallel subgraphs. At an operator that joins several values
-// the side of each is what it alone was computed from: the nodes that the
-// other sides do not need. Two or more substantial sides are branches.
+// branches finds parallel subgraphs. At an operator that joins several values,
+// the side of each value is the set of nodes that only this value needs. Two or
+// more substantial sides are branches.
 //
-// A side whose siblings share a fork with it is substantial when it is at
+// A side whose siblings share a fork with it is substantial when it contains at
 // least two parameterised layers (matrix product or convolution with weights,
-// embedding) with a nonlinearity between: a feed-forward or attention block,
-// not a projection. So Q, K and V of one attention are no branches, nor are
-// the gates of a recurrent cell, nor a residual connection. A side that has
+// embedding) with a nonlinearity between them: a feed-forward or attention
+// block, not a projection. So Q, K and V of one attention are not branches, nor
+// are the gates of a recurrent cell or a residual connection. A side with
 // inputs of its own, a tower, is substantial with one parameterised layer and
-// one nonlinearity; a parameterised layer alone does when its sibling is of
-// another modality. Branches are maximal: one inside another is not reported.
-// Weights and side inputs that only one branch reads belong to it.
+// one nonlinearity; a parameterised layer alone suffices when its sibling has
+// another modality. Branches are maximal: a branch inside another is not
+// reported. Weights and side inputs that only one branch reads belong to it.
 type branches struct{}
 
 func (branches) Name() string { return "branches" }
@@ -39,12 +39,12 @@ func (branches) Recognise(a *analysis) error {
 	return a.hintBranches()
 }
 
-const maxSides = 64 // a join of more values is not looked at
+const maxSides = 64 // joins of more values are ignored
 
 type branchWalk struct {
 	*analysis
 	param []bool // a parameterised layer
-	work  []bool // computed by at least one
+	work  []bool // computed by at least one parameterised layer
 	// nonLinear is by tensor: an activation.
 	nonLinear []bool
 	plain     bool // no input has a modality: any may be a fork
@@ -55,12 +55,11 @@ type branchWalk struct {
 	queue     idHeap
 	fork      bool
 	closed    int // entries of the queue that are shared
-	left      int // steps that the search may still take, see stepsPerTensor
+	left      int // steps that the search may still take; see stepsPerTensor
 }
 
-// stepsPerTensor bounds the search. Joins of joins make it look at a tensor again
-// and again; a program that takes more has the branches that were found until
-// then.
+// stepsPerTensor bounds the search. Nested joins make it visit a tensor
+// repeatedly. A program that needs more steps gets the branches found so far.
 const stepsPerTensor = 512
 
 type branchSide struct {
@@ -154,8 +153,8 @@ func (w *branchWalk) join(id int) {
 	}
 }
 
-// tops lists the values that t joins. A sum of sums and a concat of concats
-// join all their terms, unless others read the partial result.
+// tops lists the values that t joins. A sum of sums or a concat of concats
+// joins all their terms, unless other tensors read the partial result.
 func (w *branchWalk) tops(out []*lazy.Tensor, t *lazy.Tensor, depth *int) []*lazy.Tensor {
 	for _, in := range t.In() {
 		if len(out) > maxSides || w.fixed[in.ID()] || slices.Contains(out, in) {
@@ -173,8 +172,8 @@ func (w *branchWalk) tops(out []*lazy.Tensor, t *lazy.Tensor, depth *int) []*laz
 	return out
 }
 
-// reach marks t as needed by the sides in mask. Tensors with parameterised
-// work behind them are queued; the few others are passed at once.
+// reach marks t as needed by the sides in mask. It queues tensors with
+// parameterised work behind them and passes the few others at once.
 func (w *branchWalk) reach(t *lazy.Tensor, mask uint64) {
 	id := t.ID()
 	if w.left--; w.fixed[id] || w.left < 0 {
@@ -205,7 +204,7 @@ func (w *branchWalk) reach(t *lazy.Tensor, mask uint64) {
 	case before&(before-1) == 0:
 		w.sides[bits.TrailingZeros64(before)].open--
 	default:
-		return // shared already, and queued as such
+		return // already shared, and queued as such
 	}
 	if after&(after-1) == 0 {
 		w.sides[bits.TrailingZeros64(after)].open++
@@ -261,7 +260,7 @@ func (w *branchWalk) substantial(i int) bool {
 	return w.plausible(i) && (!w.fork || w.layered(&w.sides[i]))
 }
 
-// otherModality reports whether a sibling of side i is of another modality.
+// otherModality reports whether a sibling of side i has another modality.
 func (w *branchWalk) otherModality(i int) bool {
 	m := w.Nodes[w.sides[i].top.ID()].Modality
 	for k := range w.sides {
@@ -293,8 +292,8 @@ func (w *branchWalk) layered(s *branchSide) bool {
 	return false
 }
 
-// adoptIntoBranches puts weights, and what else only one branch needs, into
-// that branch.
+// adoptIntoBranches assigns weights and other values that only one branch needs
+// to that branch.
 func (a *analysis) adoptIntoBranches() {
 	if len(a.Branches) == 0 {
 		return

@@ -5,7 +5,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// assignBuffers gives every scratch value a buffer.
+// assignBuffers assigns a buffer to every scratch value.
 func assignBuffers(p *plan.Plan) error {
 	r, err := op.Resolve(p)
 	if err != nil {

@@ -37,7 +37,7 @@ func TestCurveSeconds(t *testing.T) {
 	}
 }
 
-// TestFitCurve recovers latency and rates of two regimes from noisy points.
+// TestFitCurve recovers the latency and rates of two regimes from noisy points.
 func TestFitCurve(t *testing.T) {
 	truth := func(bytes float64) float64 {
 		const knee = 1 << 20
@@ -86,7 +86,7 @@ func TestClassText(t *testing.T) {
 	}
 }
 
-// TestKernels names the groups of small programs.
+// TestKernels checks the kernel names of small programs.
 func TestKernels(t *testing.T) {
 	zeros := func(g *lazy.Graph, name string, shape ...int) *lazy.Tensor {
 		n := 1
@@ -173,7 +173,8 @@ func TestKernels(t *testing.T) {
 	}
 }
 
-// TestKernelsOfAModel holds that a model's work is all there, in few kernels.
+// TestKernelsOfAModel checks that the kernels account for all of a model's
+// work, and that they are few.
 func TestKernelsOfAModel(t *testing.T) {
 	g, _ := labelled(t, "gpt2", map[string]int{"layers": 3})
 	s, err := Analyze(g)

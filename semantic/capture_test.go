@@ -13,14 +13,14 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// captured is a program as a lazy graph, and where each node went.
+// captured is a program as a lazy graph, with the tensor of each node.
 type captured struct {
 	graph *lazy.Graph
 	at    map[*progNode]*lazy.Tensor
 }
 
-// capture builds the lazy graph. With rng the names are noise and the order is
-// a random topological one.
+// capture builds the lazy graph. With rng it uses random names and a random
+// topological order.
 func (p *progGraph) capture(rng *rand.Rand) (*captured, error) {
 	c := &captured{lazy.NewGraph("labelled"), map[*progNode]*lazy.Tensor{}}
 	order := p.nodes
@@ -52,7 +52,7 @@ func (p *progGraph) capture(rng *rand.Rand) (*captured, error) {
 	return c, c.graph.Err()
 }
 
-// infer finds the type and shape of every node, for mutations to go by.
+// infer computes the type and shape of every node, which mutations need.
 func (p *progGraph) infer() error {
 	for _, n := range p.nodes {
 		if n.kind != "op" {
@@ -89,7 +89,7 @@ func (c *captured) node(n *progNode, name string, serial int) (*lazy.Tensor, err
 		return t, t.Err()
 	case "weight":
 		w := transport.Weight{Name: name, Storage: n.dtype, Shape: ints, Data: make([]byte, elems*n.dtype.Size())}
-		copy(w.Data, binary.LittleEndian.AppendUint32(nil, uint32(serial))) // no two are alike
+		copy(w.Data, binary.LittleEndian.AppendUint32(nil, uint32(serial))) // makes all weights distinct
 		w.Hash = transport.HashWeight(w.Storage, w.Shape, w.Data)
 		t := c.graph.AddWeight(w)
 		return t, t.Err()
@@ -113,7 +113,7 @@ func (c *captured) node(n *progNode, name string, serial int) (*lazy.Tensor, err
 	return t, t.Err()
 }
 
-// shuffled gives the nodes in a random topological order.
+// shuffled returns the nodes in a random topological order.
 func shuffled(nodes []*progNode, rng *rand.Rand) []*progNode {
 	readers := map[*progNode][]*progNode{}
 	missing := map[*progNode]int{}
@@ -148,7 +148,8 @@ func scalar(v float32) *progNode {
 	return &progNode{kind: "const", dtype: plan.F32, shape: s, value: v, spec: plan.Spec{DType: plan.F32, Shape: s}}
 }
 
-// selects reports whether one of the selectors means n: its name, a #tag, or *.
+// selects reports whether one of the selectors matches n: its name, a #tag, or
+// *.
 func selects(selectors []string, n *progNode) bool {
 	for _, s := range selectors {
 		if s == n.name || s == "*" {

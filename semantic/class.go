@@ -7,22 +7,22 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 )
 
-// Class is a kind of work that a device does at a rate of its own.
+// Class is a kind of work with its own rate on a device.
 type Class uint8
 
 // The classes. Work is counted in FLOPs where arithmetic is the bound and in
 // bytes where memory is.
 const (
-	ClassElementwise Class = iota // bytes: arithmetic and activations by themselves
+	ClassElementwise Class = iota // bytes: stand-alone arithmetic and activations
 	ClassProduct                  // FLOPs: matrix products
-	ClassNarrow                   // bytes: products in which a side is below narrowSide
+	ClassNarrow                   // bytes: products with a dimension below narrowSide
 	ClassConv                     // FLOPs: convolutions
-	ClassConv3x3                  // FLOPs: convolutions 3x3 of stride 1, which have shorter algorithms
+	ClassConv3x3                  // FLOPs: 3x3 convolutions of stride 1, which have faster algorithms
 	ClassAttention                // FLOPs: attention patterns, from scores to context
 	ClassNorm                     // bytes: batch and layer normalisation, softmax
 	ClassGather                   // bytes: rows of a table by index
 	ClassCopy                     // bytes: concatenation, cache updates, casts and other moves
-	ClassReduce                   // bytes: reductions, pooling, choice of tokens
+	ClassReduce                   // bytes: reductions, pooling, sampling
 	numClasses
 )
 
@@ -46,8 +46,8 @@ func (c *Class) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// narrowSide is the side of a product below which reading its operands takes
-// longer than multiplying them.
+// narrowSide is the dimension of a product below which reading its operands
+// takes longer than multiplying them.
 const narrowSide = 16
 
 // Work is the amount of c's work in a cost: FLOPs or bytes.
@@ -60,8 +60,8 @@ func (c Class) Work(cost Cost) float64 {
 	return cost.BytesRead + cost.BytesWritten
 }
 
-// classOf is the class of an operator by itself, at the given sizes of its inputs
-// and its output.
+// classOf is the class of a stand-alone operator at the given sizes of its
+// inputs and output.
 func classOf(o op.Op, in [][]int, out []int) Class {
 	switch o := o.(type) {
 	case op.MatMul:
@@ -70,7 +70,7 @@ func classOf(o op.Op, in [][]int, out []int) Class {
 		if o.TransA {
 			k = a[len(a)-2]
 		}
-		rows := 1 // leading axes are rows when all of them meet one matrix
+		rows := 1 // leading axes are rows when all of them share one matrix
 		if len(in[1]) == 2 && !o.TransA {
 			for _, n := range out[:len(out)-2] {
 				rows *= n
@@ -89,7 +89,8 @@ func classOf(o op.Op, in [][]int, out []int) Class {
 	return classes[o.Traits().Class]
 }
 
-// classes are the classes of operators whose sizes do not matter to it.
+// classes are the classes of the operators whose class does not depend on
+// sizes.
 var classes = map[op.Class]Class{
 	op.ClassElementwise: ClassElementwise,
 	op.ClassProduct:     ClassProduct,

@@ -10,15 +10,15 @@ import (
 	"github.com/genie-sdk/go/internal/program"
 )
 
-// compiled is a plan of a whole graph as an executor compiles it.
+// compiled is a plan of a whole graph, compiled as an executor compiles it.
 type compiled struct {
 	device  string // see [Device.kernelsKey]
 	program *program.Program
-	origin  []int // by value of the plan: the captured tensor that it came of
+	origin  []int // by value of the plan: the captured tensor it came from
 }
 
-// compilations keeps the last one of each phase, so that a cost model that is asked
-// at many sizes compiles once.
+// compilations keeps the last compilation of each phase, so that a cost model
+// that is queried at many sizes compiles once.
 type compilations [len(phaseNames)]atomic.Pointer[compiled]
 
 // compiledFor is the plan of the declared outputs, compiled for d.
@@ -49,5 +49,5 @@ func (s *SRG) compiledFor(d Device, profile Profile) (*compiled, error) {
 	return c, nil
 }
 
-// kernelsKey tells devices apart that have other kernels.
+// kernelsKey distinguishes devices with different kernels.
 func (d Device) kernelsKey() string { return strings.Join(d.Lacks, ",") }

@@ -9,8 +9,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// TestPredictIsFast holds that the kernels of a model of 48 layers are known within
-// a time that a caller does not feel, and at other sizes at once.
+// TestPredictIsFast bounds the time to predict the kernels of a 48-layer model:
+// the first prediction is imperceptible to a caller, and one at other sizes is
+// immediate.
 func TestPredictIsFast(t *testing.T) {
 	g, _ := labelled(t, "gpt2", map[string]int{"layers": 48})
 	s, err := Analyze(g)

@@ -8,14 +8,14 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Cost is the work of one tensor, or of several.
+// Cost is the work of one or more tensors.
 type Cost struct {
 	FLOPs        float64
 	BytesRead    float64
 	BytesWritten float64
 }
 
-// Intensity is the operational intensity: FLOPs for each byte moved; 0 when
+// Intensity is the operational intensity: FLOPs per byte moved, or 0 when
 // nothing is moved.
 func (c Cost) Intensity() float64 {
 	if n := c.BytesRead + c.BytesWritten; n > 0 {
@@ -24,7 +24,7 @@ func (c Cost) Intensity() float64 {
 	return 0
 }
 
-// Add is the cost of both.
+// Add is the sum of two costs.
 func (c Cost) Add(o Cost) Cost {
 	return Cost{c.FLOPs + o.FLOPs, c.BytesRead + o.BytesRead, c.BytesWritten + o.BytesWritten}
 }
@@ -43,12 +43,11 @@ func (c Cost) Seconds(d Device) float64 {
 	return s
 }
 
-// Costs gives the cost of every tensor, by id, when the symbols are bound to
-// b. Bytes are those of the storage type, so a bf16 weight counts two an
-// element; batch and sequence are in the sizes. Leaves, views and dead tensors
-// cost nothing. A gather reads the rows it gathers and not the table, and
-// a KV cache's update reads and writes the new rows alone, since it is done in
-// place.
+// Costs returns the cost of every tensor, by id, when the symbols are bound to
+// b. Bytes use the storage type, so a bf16 weight counts two per element; sizes
+// include batch and sequence. Leaves, views and dead tensors cost nothing. A
+// gather reads only the rows it gathers, not the table. A KV cache update
+// happens in place, so it reads and writes only the new rows.
 func (s *SRG) Costs(b plan.Bindings) ([]Cost, error) {
 	sizes, err := s.bind(b)
 	if err != nil {
@@ -113,11 +112,12 @@ func (s *SRG) costs(sizes [][]int) []Cost {
 	return out
 }
 
-// storage is the element type that t is kept in: a weight's storage type may
-// be narrower than its compute type. Views of a weight are kept as it is.
+// storage is the element type in which t is stored: a weight's storage type may
+// be narrower than its compute type. Views of a weight have the weight's
+// storage type.
 func (s *SRG) storage(t *lazy.Tensor) plan.DType { return s.stored[t.ID()] }
 
-// storages finds the storage of every tensor of a program.
+// storages finds the storage type of every tensor of a program.
 func storages(tensors []*lazy.Tensor) []plan.DType {
 	out := make([]plan.DType, len(tensors))
 	for id, t := range tensors {

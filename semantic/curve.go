@@ -6,21 +6,22 @@ import (
 	"slices"
 )
 
-// Point is a measurement: so much work, in FLOPs or bytes, took so long.
+// Point is a measurement: an amount of work, in FLOPs or bytes, and the time it
+// took.
 type Point struct {
 	Work    float64 `json:"work"`
 	Seconds float64 `json:"seconds"`
 }
 
-// Curve is the time that work takes, as measured at some amounts of it, which
-// rise. Between two of them time is affine, a fixed part and a rate, so every
-// pair of neighbours is a regime of its own: in a cache and out of it, one
-// packet and a stream. [FitCurve] makes one.
+// Curve is the time that work takes, measured at increasing amounts of it.
+// Between two points time is affine, a constant plus a rate, so every pair of
+// neighbours is a regime of its own: in and out of a cache, one packet and a
+// stream. [FitCurve] makes one.
 type Curve []Point
 
-// Seconds is the time of an amount of work. Below the first point the line
-// through the first two goes on, though never below nothing; above the last one
-// time grows in proportion. An empty curve says 0.
+// Seconds is the time of an amount of work. Below the first point it
+// extrapolates the line through the first two, but not below zero. Above the
+// last point time grows proportionally. An empty curve gives 0.
 func (c Curve) Seconds(work float64) float64 {
 	switch {
 	case len(c) == 0 || work < 0:
@@ -38,11 +39,12 @@ func (c Curve) Seconds(work float64) float64 {
 	return max(a.Seconds+(work-a.Work)*(b.Seconds-a.Seconds)/(b.Work-a.Work), 0)
 }
 
-// FitCurve makes a curve of measurements in any order. Several of one amount
-// count as their median. More work never takes less time: where measurements
-// say so they are noise, and neighbours are pooled until they rise (the pool
-// adjacent violators algorithm of isotonic regression: Ayer, Brunk, Ewing, Reid
-// and Silverman, 1955). Points without a finite amount and time are left out.
+// FitCurve fits a curve to measurements in any order. It takes the median of
+// several measurements of one amount. More work never takes less time:
+// measurements that contradict this are noise, and neighbours are pooled until
+// they rise (the pool adjacent violators algorithm of isotonic regression:
+// Ayer, Brunk, Ewing, Reid and Silverman, 1955). Points without a finite amount
+// and time are ignored.
 func FitCurve(points ...Point) Curve {
 	points = slices.DeleteFunc(slices.Clone(points), func(p Point) bool {
 		return p.Work < 0 || math.IsNaN(p.Work+p.Seconds) || math.IsInf(p.Work+p.Seconds, 0)

@@ -1,8 +1,8 @@
-// Package semantic finds out what the tensors of a captured program mean and
-// plans its execution accordingly. It is pure: graphs in, annotations and
-// plans out, no I/O.
+// Package semantic derives the meaning of the tensors of a captured program and
+// plans its execution accordingly. It is pure: graphs in, annotations and plans
+// out, no I/O.
 //
-// [Analyze] runs the recognisers over a graph and gives an [SRG], the
+// [Analyze] runs the recognisers over a graph and returns an [SRG], the
 // semantically rich graph: residency, modality, branch and cost of every
 // tensor, the KV caches among the carried pairs, and bytes, rate and
 // criticality of every edge. What depends on sizes, phase above all, depends
@@ -10,6 +10,6 @@
 // and a profile into a plan: [Features] is one of switches, [Rules] one of functions
 // that rewrite the graph and place its values.
 //
-// Everything is recognised from structure; names mean nothing. A [Hint]
-// overrides what is recognised.
+// Recognition uses structure alone; names mean nothing. A [Hint] overrides what
+// is recognised.
 package semantic

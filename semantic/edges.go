@@ -6,26 +6,27 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Edge is a tensor on its way from where it is computed to one that reads it.
+// Edge is the transfer of a tensor from its producer to one reader.
 type Edge struct {
 	From, To int // tensor ids
-	// Bytes is what the reader reads of it, in storage bytes.
+	// Bytes is the amount that the reader reads, in storage bytes.
 	Bytes float64
-	// Rate is how fast the producer makes it, in bytes a second: Bytes by the
-	// producer's time on the device. What takes no time, a leaf or a view of
-	// one, comes at the device's memory bandwidth.
+	// Rate is how fast the producer makes it, in bytes per second: Bytes
+	// divided by the producer's time on the device. A producer that takes no
+	// time, a leaf or a view of one, delivers at the device's memory bandwidth.
 	Rate float64
-	// Demand is how fast the reader takes it, in bytes a second: Bytes by the
-	// reader's time, or the bandwidth when it takes none.
+	// Demand is how fast the reader consumes it, in bytes per second: Bytes
+	// divided by the reader's time, or the bandwidth when the reader takes no
+	// time.
 	Demand float64
-	// Critical is set on the edges of a longest path through the graph by the
-	// devices' time: making one of its ends faster is what makes a run faster.
+	// Critical is set on the edges of a longest path through the graph by
+	// device time: a run becomes faster only if the nodes on this path do.
 	Critical bool
 }
 
-// ReferenceDevice is the device that [SRG.Edges] assumes: one CPU socket of
-// 200 GFLOP/s and 25 GB/s, with the kernels of this module's own. Rates and the
-// critical path depend on the ratio.
+// ReferenceDevice is the device that [SRG.Edges] assumes: one CPU socket of 200
+// GFLOP/s and 25 GB/s with this module's kernels. Rates and the critical path
+// depend on the ratio.
 func ReferenceDevice() Device {
 	return Device{FLOPS: 200e9, Bandwidth: 25e9, Lacks: []string{"cast", "equal", "where"}}
 }
@@ -46,8 +47,8 @@ func (s *SRG) EdgesOn(d Device, b plan.Bindings) ([]Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := make([]float64, n)   // time of what computed its memory
-	finish := make([]float64, n) // longest path that ends with it
+	made := make([]float64, n)   // time of the producer of its memory
+	finish := make([]float64, n) // longest path that ends at the tensor
 	total := 0.0
 	count := 0
 	for id := range s.Nodes {
@@ -86,7 +87,7 @@ func (s *SRG) EdgesOn(d Device, b plan.Bindings) ([]Edge, error) {
 	return edges, nil
 }
 
-// tails gives the longest path after each tensor.
+// tails computes the longest path after each tensor.
 func (s *SRG) tails(own []float64) []float64 {
 	tail := make([]float64, len(own))
 	for id, o := range slices.Backward(own) {

@@ -16,21 +16,23 @@ type Explanation struct {
 	Phase    Phase         `json:"phase"`
 	Policy   string        `json:"policy"`
 	Bindings plan.Bindings `json:"bindings"`
-	Device   Device        `json:"device"` // that costs in seconds, rates and criticality assume
+	Device   Device        `json:"device"` // assumed for costs in seconds, rates and criticality
 	Total    ExplainedCost `json:"total"`
 
 	Nodes    []ExplainedNode   `json:"nodes"` // by id
 	Edges    []ExplainedEdge   `json:"edges"`
 	Caches   []ExplainedCache  `json:"kv_caches"`
 	Branches []ExplainedBranch `json:"branches"`
-	// Phases is what the run is made of: the nodes that compute, by phase, in
-	// the order in which phases begin.
+	// Phases groups the nodes that compute by phase, in the order in which
+	// phases begin.
 	Phases []ExplainedPhase `json:"phases"`
 
 	Plan *plan.Plan `json:"plan"`
-	// Buffers is the bytes of each scratch buffer of Plan at these sizes.
+	// Buffers is the size in bytes of each scratch buffer of Plan at these
+	// sizes.
 	Buffers []int64 `json:"buffer_bytes"`
-	// Client is the plan of what the policy leaves to the client's side.
+	// Client is the plan of the client partition: what the policy leaves to the
+	// client.
 	Client *plan.Plan `json:"client_plan,omitempty"`
 }
 
@@ -43,7 +45,7 @@ type ExplainedNode struct {
 	Call      string     `json:"call,omitempty"` // the operator with its attributes
 	In        []int      `json:"in,omitempty"`
 	DType     plan.DType `json:"dtype"`
-	Storage   plan.DType `json:"storage"` // what it is kept in: half precision for some weights
+	Storage   plan.DType `json:"storage"` // storage type: half precision for some weights
 	Shape     plan.Shape `json:"shape"`
 	Sizes     []int      `json:"sizes"`
 	Phase     Phase      `json:"phase"`
@@ -102,9 +104,9 @@ type ExplainedPhase struct {
 	Cost  ExplainedCost `json:"cost"`
 }
 
-// Explain writes out a graph, with the symbols bound to b, and its plan under
-// a policy for the given outputs; none means all that the graph declares. The
-// profile is that of b. Rates and criticality assume [ReferenceDevice].
+// Explain describes a graph, with the symbols bound to b, and its plan under a
+// policy for the given outputs; no outputs means all that the graph declares.
+// The profile is that of b. Rates and criticality assume [ReferenceDevice].
 func Explain(s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Named) (*Explanation, error) {
 	profile, err := s.ProfileOf(b)
 	if err != nil {
@@ -242,8 +244,8 @@ func explainCost(c Cost) ExplainedCost {
 	return ExplainedCost{c.FLOPs, c.BytesRead, c.BytesWritten, c.Intensity(), c.Seconds(ReferenceDevice())}
 }
 
-// label names a node for people: the leaf's name, or the operator with its
-// attributes.
+// label is the displayed name of a node: the leaf's name, or the operator with
+// its attributes.
 func (n *ExplainedNode) label() string {
 	if n.Op == "" {
 		return n.Kind + " " + n.Name

@@ -7,14 +7,14 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// residencyColours fill the nodes of a drawing.
+// residencyColours are the fill colours of nodes in a drawing.
 var residencyColours = [...]string{
 	EphemeralActivation: "white", PersistentWeight: "lightgrey", StatefulKVCache: "lightsalmon",
 	ExternalInput: "lightblue", ExternalOutput: "palegreen",
 }
 
-// Dot is the explanation in the language of Graphviz: the graph, its critical
-// edges in red, and the plan beside it.
+// Dot renders the explanation for Graphviz: the graph, its critical edges in
+// red, and the plan beside it.
 func (e *Explanation) Dot() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "digraph %s {\n  rankdir=TB; fontname=Helvetica; compound=true;\n", quoteDot(e.Graph))
@@ -35,7 +35,7 @@ func (e *Explanation) Dot() string {
 	b.WriteString("  }\n")
 	dotPlan(&b, "plan", "plan for the executor, policy "+e.Policy, e.Plan)
 	if e.Client != nil {
-		dotPlan(&b, "client", "plan for the client's side, policy "+e.Policy, e.Client)
+		dotPlan(&b, "client", "plan for the client partition, policy "+e.Policy, e.Client)
 	}
 	b.WriteString("}\n")
 	return b.String()
@@ -62,7 +62,7 @@ func (e *Explanation) dotNode(b *strings.Builder, n *ExplainedNode) {
 	fmt.Fprintf(b, "    n%d [label=%s, fillcolor=%s%s];\n", n.ID, quoteDot(strings.Join(lines, "\n")), residencyColours[n.Residency], style)
 }
 
-// dotPlan draws the steps of a plan with what they read and write.
+// dotPlan draws the steps of a plan with the values they read and write.
 func dotPlan(b *strings.Builder, id, title string, p *plan.Plan) {
 	fmt.Fprintf(b, "  subgraph cluster_%s {\n    label=%s;\n", id, quoteDot(fmt.Sprintf("%s: %d steps, %d buffers", title, len(p.Steps), p.Buffers)))
 	made := map[int]bool{}
@@ -92,7 +92,7 @@ func dotPlan(b *strings.Builder, id, title string, p *plan.Plan) {
 	b.WriteString("  }\n")
 }
 
-// quoteDot writes a string of the language; a line break stays one.
+// quoteDot writes a DOT string and preserves line breaks.
 func quoteDot(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\x00", "").Replace(s) + `"`
 }

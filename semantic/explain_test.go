@@ -15,7 +15,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// cachedAttention is one head of attention over a cache, behind names that a
+// cachedAttention is one head of attention over a cache, with names that a
 // drawing has to quote.
 func cachedAttention(t *testing.T) (*lazy.Graph, *lazy.Tensor) {
 	t.Helper()
@@ -136,8 +136,8 @@ func TestExplainText(t *testing.T) {
 	require.Equal(t, text, e.Text())
 }
 
-// TestExplainDot reads the drawing back: every line is a statement with whole
-// strings, braces are balanced, and an edge joins nodes that are declared.
+// TestExplainDot parses the drawing: every line is a statement with complete
+// strings, braces are balanced, and an edge joins declared nodes.
 func TestExplainDot(t *testing.T) {
 	quoted := regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 	arrow := regexp.MustCompile(`^(\w+) -> (\w+)(?: \[.*\])?;$`)

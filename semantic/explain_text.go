@@ -10,7 +10,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Text is the explanation as tables for people.
+// Text renders the explanation as readable tables.
 func (e *Explanation) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "graph %s, phase %v, policy %s\n", e.Graph, e.Phase, e.Policy)
@@ -35,12 +35,12 @@ func (e *Explanation) Text() string {
 	}
 	fmt.Fprintf(&b, "scratch buffers at these sizes: %s\n", strings.Join(buffers, ", "))
 	if e.Client != nil {
-		textPlan(&b, "plan for the client's side", e.Client)
+		textPlan(&b, "plan for the client partition", e.Client)
 	}
 	return b.String()
 }
 
-// table writes rows of cells under a head.
+// table writes rows of cells under a header.
 func table(b *strings.Builder, head string, rows func(row func(cells ...any))) {
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	row := func(cells ...any) {
@@ -135,7 +135,7 @@ func (e *Explanation) textCaches(b *strings.Builder) {
 	})
 }
 
-// textPlan lists what goes in, what comes out, what stays, and the steps.
+// textPlan lists the inputs, outputs, retained values and steps.
 func textPlan(b *strings.Builder, title string, p *plan.Plan) {
 	fmt.Fprintf(b, "\n%s: %d steps, %d values in %d scratch buffers, %d weights by content\n",
 		title, len(p.Steps), len(p.Values), p.Buffers, countKind(p, plan.KindWeight))
@@ -197,7 +197,7 @@ func buffer(n int) string {
 	return strconv.Itoa(n)
 }
 
-// ref names a node of the graph, value a value of a plan.
+// ref names a node of the graph; value names a value of a plan.
 func ref(id int) string { return "%" + strconv.Itoa(id) }
 
 func value(id int) string { return "v" + strconv.Itoa(id) }

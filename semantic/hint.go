@@ -6,9 +6,9 @@ import (
 	"github.com/genie-sdk/go/lazy"
 )
 
-// Hint says what a tensor means, over what would be recognised. Make one with
-// [HintResidency], [HintModality], [HintPhase], [HintBranch] or [HintCache].
-// The last hint of one kind about one tensor wins.
+// Hint states what a tensor means and overrides what would be recognised. Make
+// one with [HintResidency], [HintModality], [HintPhase], [HintBranch] or
+// [HintCache]. The last hint of one kind about one tensor wins.
 type Hint struct {
 	tensor *lazy.Tensor
 	set    func(t *hintTable, id int)
@@ -28,9 +28,8 @@ func HintResidency(t *lazy.Tensor, r Residency) Hint {
 	return Hint{t, func(h *hintTable, id int) { h.residency[id] = r }}
 }
 
-// HintModality sets the modality of t, and with it that of what is computed
-// from t. Audio that is no convolution over frames, for instance, looks like
-// any other matrix.
+// HintModality sets the modality of t and of everything computed from t. Audio
+// without a convolution over frames, for instance, looks like any other matrix.
 func HintModality(t *lazy.Tensor, m Modality) Hint {
 	return Hint{t, func(h *hintTable, id int) { h.modality[id] = m }}
 }
@@ -40,15 +39,15 @@ func HintPhase(t *lazy.Tensor, p Phase) Hint {
 	return Hint{t, func(h *hintTable, id int) { h.phase[id] = p }}
 }
 
-// HintBranch puts t in the branch with an id, 0 for none. Ids count from 1;
-// one that nothing was recognised for makes a new branch.
+// HintBranch puts t in the branch with the given id, 0 for none. Ids count from
+// 1; an id that matches no recognised branch makes a new one.
 func HintBranch(t *lazy.Tensor, id int) Hint {
 	return Hint{t, func(h *hintTable, at int) { h.branch[at] = id }}
 }
 
-// HintCache says of a carried input that it is a KV cache, whoever reads it,
-// or that it is none. A pair that does not add rows to its input cannot be
-// one: [Analyze] reports that.
+// HintCache declares that a carried input is, or is not, a KV cache, regardless
+// of its readers. A pair that does not add rows to its input cannot be one:
+// [Analyze] reports that.
 func HintCache(in *lazy.Tensor, is bool) Hint {
 	return Hint{in, func(h *hintTable, id int) { h.cache[id] = is }}
 }

@@ -8,28 +8,28 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Kernel is work that an executor does in one go: an operator, or several
-// whose intermediate values are never stored.
+// Kernel is work that an executor does in one launch: an operator, or several
+// operators whose intermediate values are never stored.
 type Kernel struct {
-	// Name is its operators, with the shapes of weights, as profiles name it.
+	// Name lists its operators with the shapes of weights, as profiles name it.
 	Name  string
 	Class Class
-	Cost  Cost // of all together; intermediate values are not moved
-	// Nodes are the tensors that it computes, by id, in order. A tensor that is
-	// computed in part only is among them, and one that is moved to become carried
-	// state is in two kernels.
+	Cost  Cost // of all operators together; intermediate values are not moved
+	// Nodes are the tensors that it computes, by id, in order. They include a
+	// tensor that the kernel computes only in part. A tensor that is moved to
+	// become carried state is in two kernels.
 	Nodes []int
 
 	flops []float64 // by node
 }
 
-// Kernels are those of a run on [ReferenceDevice], see [SRG.KernelsOn].
+// Kernels lists the kernels of a run on [ReferenceDevice]; see [SRG.KernelsOn].
 func (s *SRG) Kernels(b plan.Bindings) ([]Kernel, error) { return s.KernelsOn(ReferenceDevice(), b) }
 
-// KernelsOn lists the kernels that a run of the declared outputs launches on d,
-// with the symbols bound to b and under the policy that uses all of the graph, in
-// order. It compiles the plan as an executor does, so what is fused, pruned or
-// copied here is so there. Views do nothing and are in none.
+// KernelsOn lists, in order, the kernels that a run of the declared outputs
+// launches on d, with the symbols bound to b, under the policy that uses the
+// whole graph. It compiles the plan as an executor does, so fusion, pruning and
+// copies match a real run. Views launch nothing and are in no kernel.
 func (s *SRG) KernelsOn(d Device, b plan.Bindings) ([]Kernel, error) {
 	profile, err := s.ProfileOf(b)
 	if err != nil {
@@ -69,15 +69,16 @@ func (c *compiled) kernels(b plan.Bindings) ([]Kernel, error) {
 	return out, nil
 }
 
-// pricing finds out what the groups of a plan cost at sizes.
+// pricing computes the cost of a plan's groups at given sizes.
 type pricing struct {
 	program *program.Program
 	plan    *plan.Plan
 	sizes   [][]int // by value
 }
 
-// class is the class of a group: that of its first step but for an attention
-// pattern, since what follows a product or a convolution is done on the way.
+// class is the class of a group. Except for an attention pattern it is the
+// class of the first step, since the steps after a product or a convolution run
+// as its epilogue.
 func (v *pricing) class(g *program.Group) Class {
 	if g.Kind == program.Attend {
 		return ClassAttention

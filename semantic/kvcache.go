@@ -11,16 +11,16 @@ import (
 // caches finds the KV caches among the carried pairs.
 //
 // A pair is one when its output is its own input with rows added, by a concat
-// that has the old rows first or by write_rows, and when the rows are keys or
-// values of attention: the old or the updated tensor reaches a scores product
-// as K, or a context product as V, with the rows on the axis that the softmax
-// runs over. In between there may be views, casts, scaling, rotation, head
-// repetition: whatever keeps rows apart. Views between input, update and
-// output must cancel out, so that the rows lie in the carried tensor as they
-// are added.
+// with the old rows first or by write_rows, and when the rows are keys or
+// values of attention: the old or the updated tensor reaches a score product as
+// K, or a context product as V, with the rows on the axis that the softmax runs
+// over. The path may contain views, casts, scaling, rotation and head
+// repetition: anything that keeps rows apart. Views between input, update and
+// output must cancel out, so that the carried tensor stores the rows in the
+// order in which they are added.
 //
-// No caches are: a window (rows of the concat are dropped), state that is
-// computed anew (recurrent networks, running sums), rows put in front, a
+// These are not caches: a window (rows of the concat are dropped), state that
+// is recomputed (recurrent networks, running sums), rows added in front, a
 // concat that is not carried, a carried log that attention does not read or
 // reads only through a projection or an embedding.
 type caches struct{}
@@ -74,8 +74,8 @@ func (caches) Recognise(a *analysis) error {
 }
 
 // queryRows is the number of query rows per sequence. Grouped-query attention
-// may fold the heads of a group into the rows of the product: a constant
-// multiple of the new rows means the new rows.
+// may fold the heads of a group into the rows of the product, so a constant
+// multiple of the new rows counts as the new rows.
 func queryRows(rows, added plan.Dim) plan.Dim {
 	if q, ok := rows.Div(added); ok {
 		if _, ok := q.Const(); ok {
@@ -85,8 +85,8 @@ func queryRows(rows, added plan.Dim) plan.Dim {
 	return rows
 }
 
-// rowsAdded reports whether the pair's output is its input with rows added
-// along one axis, and how.
+// rowsAdded reports whether and how the pair's output is its input with rows
+// added along one axis.
 func (a *analysis) rowsAdded(pair lazy.Carried) (Cache, bool) {
 	u, post := a.source(pair.Out)
 	c := Cache{Update: u}
@@ -165,8 +165,8 @@ func rowMap(t *lazy.Tensor, c Cache) axesMap {
 	return m
 }
 
-// cacheUse says that an operand of a matrix product is K or V of an attention
-// pattern, numbered from 1.
+// cacheUse records that an operand of a matrix product is K or V of an
+// attention pattern, numbered from 1.
 type cacheUse struct {
 	attention int
 	key       bool
@@ -181,7 +181,7 @@ type cacheWalk struct {
 }
 
 // read follows rows, axis 0 of the map's origin, from tensor id to the
-// attention patterns that have them as keys or values.
+// attention patterns that use them as keys or values.
 func (w *cacheWalk) read(id int, m axesMap) {
 	if w.seen[id] == w.stamp {
 		return

@@ -17,8 +17,8 @@ import (
 	"github.com/genie-sdk/go/lazy"
 )
 
-// score counts how often a label was found where it is (tp), where it is not
-// (fp), and not found where it is (fn).
+// score counts true positives (tp), false positives (fp) and false negatives
+// (fn) of a label.
 type score struct{ tp, fp, fn int }
 
 func (s *score) count(want, got bool) {
@@ -48,7 +48,7 @@ func (s scores) class(kind, want, got string) {
 	}
 }
 
-// checker compares what is recognised with the labels of one capture.
+// checker compares the recognised meanings with the labels of one capture.
 type checker struct {
 	f        *graphFile
 	p        *progGraph
@@ -135,7 +135,7 @@ func (k *checker) residency(n, root *progNode) (string, bool) {
 	}
 	switch {
 	case base == StatefulKVCache.String():
-		copied := n.op == "reshape" && n.in[0].of != nil // a view of a copy is no view of the cache
+		copied := n.op == "reshape" && n.in[0].of != nil // a view of a copy is not a view of the cache
 		return base, n == root && !copied || k.results[n]
 	case root.kind == "weight", root.kind == "const":
 		return PersistentWeight.String(), n == root
@@ -284,7 +284,7 @@ func (f *graphFile) analyse(p *progGraph, rng *rand.Rand, s scores) ([]string, e
 	return k.mismatch, err
 }
 
-// seedOf gives the seed of this run: GENIE_SEED, or the time.
+// seedOf returns the seed of this run: GENIE_SEED, or the time.
 func seedOf(t testing.TB) uint64 {
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("GENIE_SEED"); s != "" {

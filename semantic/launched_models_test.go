@@ -19,7 +19,7 @@ import (
 
 const testdata = "../testdata"
 
-// checkGraph holds the runs of one graph against their prediction.
+// checkGraph compares the runs of one graph with their prediction.
 func checkGraph(t *testing.T, g *lazy.Graph) {
 	t.Helper()
 	s, err := semantic.Analyze(g)

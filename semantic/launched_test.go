@@ -20,16 +20,16 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Launched is what one run launched, and why it ended before its end.
+// Launched is what one run launched, and the error that ended it, if any.
 type Launched struct {
 	Sizes   plan.Bindings
 	Kernels []string
 	Err     error
 }
 
-// Launch runs a program's plan for the sizes of each of runs, one after the other in
-// one session, on an engine that says which kernels it launches. What follows a run
-// that fails is not run.
+// Launch runs a program's plan once for each of the given sizes, in order and
+// in one session, on an engine that reports the kernels it launches. It stops
+// after a run that fails.
 func Launch(t testing.TB, s *SRG, weights func(h plan.Hash) transport.Weight, runs ...plan.Bindings) (out []Launched) {
 	t.Helper()
 	kernels := []string{}
@@ -58,14 +58,15 @@ func Launch(t testing.TB, s *SRG, weights func(h plan.Hash) transport.Weight, ru
 	return out
 }
 
-// Compare says how what a run launched differs from what is predicted for d, kernel
-// by kernel and in order; of a run that failed, as far as it came.
+// Compare describes how the kernels of a run differ from those predicted for d,
+// kernel by kernel and in order. For a run that failed it compares the kernels
+// before the failure.
 func (l Launched) Compare(s *SRG, d Device) error {
 	kernels, err := s.KernelsOn(d, l.Sizes)
 	if err != nil && l.Err == nil {
 		return fmt.Errorf("what ran is not predicted: %w", err)
 	}
-	want := []string{} // none for sizes that no run can have
+	want := []string{} // empty for sizes that no run can have
 	for _, k := range kernels {
 		want = append(want, k.Name)
 	}
@@ -78,8 +79,8 @@ func (l Launched) Compare(s *SRG, d Device) error {
 	return nil
 }
 
-// CheckLaunches holds the runs of a program, see [RunsOf], against their prediction
-// and gives the error of the last one.
+// CheckLaunches compares the runs of a program, see [RunsOf], with their
+// prediction and returns the error of the last one.
 func CheckLaunches(t testing.TB, s *SRG, weights func(h plan.Hash) transport.Weight) (err error) {
 	t.Helper()
 	for _, l := range Launch(t, s, weights, RunsOf(s)...) {
@@ -89,7 +90,7 @@ func CheckLaunches(t testing.TB, s *SRG, weights func(h plan.Hash) transport.Wei
 	return err
 }
 
-// tracedEngine is an engine of one thread that tells of each kernel.
+// tracedEngine is a single-threaded engine that reports each kernel.
 func tracedEngine(trace func(kernel string)) (*engine.Engine, error) {
 	return engine.New(engine.Options{Threads: 1, Profile: true, Trace: trace, Device: cpu.Open})
 }
@@ -124,7 +125,7 @@ func runPlan(t testing.TB, e *engine.Engine, session *engine.Session, p *plan.Pl
 	return c.Run(t.Context())
 }
 
-// RunsOf are sizes for a run over empty caches and one after it.
+// RunsOf are the sizes for a run over empty caches and the run after it.
 func RunsOf(s *SRG) []plan.Bindings {
 	first := plan.Bindings{}
 	for _, n := range s.Nodes {
@@ -158,8 +159,8 @@ func RunsOf(s *SRG) []plan.Bindings {
 	return []plan.Bindings{first, second}
 }
 
-// TestLaunchedOfLabelledGraphs holds that the kernels which are predicted for each
-// labelled graph, and for graphs mutated from it, are those that a run launches.
+// TestLaunchedOfLabelledGraphs compares the kernels predicted for each labelled
+// graph, and for mutations of it, with those that a run launches.
 func TestLaunchedOfLabelledGraphs(t *testing.T) {
 	seed := seedOf(t)
 	for name, f := range loadGraphs(t) {
@@ -186,7 +187,7 @@ func TestLaunchedOfLabelledGraphs(t *testing.T) {
 				}
 				err = CheckLaunches(t, s, weight)
 				if errors.Is(err, transport.ErrState) {
-					continue // carried from a first run of other sizes: no loop that could run
+					continue // carried from a first run of other sizes: such a loop cannot run
 				}
 				require.NoError(t, err, "mutation %d of GENIE_SEED=%d", i, seed)
 			}
@@ -194,7 +195,7 @@ func TestLaunchedOfLabelledGraphs(t *testing.T) {
 	}
 }
 
-// TestLaunchedOfRandomPrograms does the same for programs that are made up.
+// TestLaunchedOfRandomPrograms does the same for random programs.
 func TestLaunchedOfRandomPrograms(t *testing.T) {
 	seed := seedOf(t)
 	whole, fused := 0, 0
@@ -207,10 +208,10 @@ func TestLaunchedOfRandomPrograms(t *testing.T) {
 		g, weights := madeUp(fmt.Sprintf("%d of GENIE_SEED=%d", i, seed), rng, data)
 		s, err := Analyze(g)
 		if err != nil {
-			continue // no program: what it was made from is spoiled now and then
+			continue // not a valid program: its source is corrupted now and then
 		}
 		if err := CheckLaunches(t, s, func(h plan.Hash) transport.Weight { return weights[h] }); err != nil {
-			continue // an index out of its range, a size that an operator cannot have
+			continue // an index out of range, or a size that an operator cannot have
 		}
 		whole++
 		kernels, err := s.Kernels(RunsOf(s)[0])
@@ -223,8 +224,8 @@ func TestLaunchedOfRandomPrograms(t *testing.T) {
 	require.Greater(t, fused, 100, "many have something to fuse")
 }
 
-// madeUp is a program of random operators, which draws from data; products and
-// what may follow them are drawn more often than the rest.
+// madeUp is a program of random operators driven by data. It draws products,
+// and operators that may follow them, more often than the rest.
 func madeUp(name string, rng *rand.Rand, data []byte) (*lazy.Graph, transport.Weights) {
 	g := lazy.NewGraph(name)
 	p, weights, _ := planmaker.Make(data)
@@ -291,7 +292,8 @@ func madeUp(name string, rng *rand.Rand, data []byte) (*lazy.Graph, transport.We
 	return g, weights
 }
 
-// apply is an operator on the values that are there, on none where one is not.
+// apply adds an operator to the existing values, or to none where one is
+// missing.
 func apply(o op.Op, in []int, at map[int]*lazy.Tensor) *lazy.Tensor {
 	var args []*lazy.Tensor
 	var specs []plan.Spec
@@ -307,8 +309,8 @@ func apply(o op.Op, in []int, at map[int]*lazy.Tensor) *lazy.Tensor {
 	return lazy.Apply(o, args...)
 }
 
-// TestCompareNotices plants a device that differs in what it fuses, one operator
-// after the other, and a run that launches one kernel more or in another order.
+// TestCompareNotices plants a device that fuses differently, one operator after
+// another, and a run that launches one extra kernel or another order.
 func TestCompareNotices(t *testing.T) {
 	g := lazy.NewGraph("noticed")
 	x := g.Input("x", lazy.F32, "a", 4)
@@ -336,8 +338,8 @@ func TestCompareNotices(t *testing.T) {
 	require.Error(t, moved.Compare(s, ReferenceDevice()))
 }
 
-// TestReferenceDeviceLacks holds that the device which the cost model assumes lacks
-// the kernels that the CPU lacks, and no others.
+// TestReferenceDeviceLacks checks that the cost model's assumed device lacks
+// exactly the kernels that the CPU lacks.
 func TestReferenceDeviceLacks(t *testing.T) {
 	d, err := cpu.Open(device.Options{Threads: 1})
 	require.NoError(t, err)

@@ -1,8 +1,8 @@
 package semantic
 
-// liveness marks what no output, carried pair or hint needs as dead,
-// and lists the live readers of every tensor. The later recognisers look at
-// live tensors only: what is never computed means nothing.
+// liveness marks tensors that no output, carried pair or hint needs as dead,
+// and lists the live readers of every tensor. The later recognisers consider
+// live tensors only: a value that is never computed means nothing.
 type liveness struct{}
 
 func (liveness) Name() string { return "liveness" }

@@ -37,7 +37,7 @@ func count(p *plan.Plan, op string) (n int) {
 	return n
 }
 
-// TestFullPlan holds what the policy full does to GPT-2: weights by hash,
+// TestFullPlan verifies what the policy full does to GPT-2: weights by hash,
 // caches appended in place, one token out, the head on one row.
 func TestFullPlan(t *testing.T) {
 	for _, phase := range []semantic.Phase{semantic.PhasePrefill, semantic.PhaseDecode} {
@@ -80,7 +80,7 @@ func TestFullPlan(t *testing.T) {
 	}
 }
 
-// TestBlindPlan holds what the blind policy moves: every weight up, every
+// TestBlindPlan verifies what the blind policy moves: every weight up, every
 // output back, caches too, and the choice of the token on this side.
 func TestBlindPlan(t *testing.T) {
 	m, s := schedules(t, semantic.Blind(), semantic.PhaseDecode)

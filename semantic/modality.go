@@ -6,8 +6,8 @@ import (
 	"github.com/genie-sdk/go/lazy"
 )
 
-// modalities finds what kind of data each tensor was computed from.
-// Inputs decide:
+// modalities finds the kind of data from which each tensor was computed. Inputs
+// decide:
 //
 //   - text: integers that index the rows of a weight, the embedding table;
 //   - vision: what a two-dimensional convolution runs over, and an input of
@@ -15,12 +15,13 @@ import (
 //   - audio: what a convolution in one dimension runs over, a conv2d whose
 //     input and filter have size one along height or width;
 //   - none: everything else, such as masks, lengths, sampling parameters and
-//     plain feature vectors, which leaves the modality of what it joins.
+//     plain feature vectors, which does not change the modality of what it
+//     joins.
 //
-// An embedding that is only added to (or multiplied with) vision or audio, as
-// position and type embeddings are, is a side input and none too. Where two
-// different modalities meet, the result is fusion. Carried inputs have the
-// modality of what is carried into them.
+// An embedding that is only added to or multiplied with vision or audio, such
+// as a position or type embedding, is a side input and has modality none too.
+// Where two different modalities meet, the result is fusion. Carried inputs
+// have the modality of the value that is carried into them.
 type modalities struct{}
 
 func (modalities) Name() string { return "modality" }
@@ -57,7 +58,7 @@ func (modalities) Recognise(a *analysis) error {
 	return nil
 }
 
-// convModality tells convolutions in one dimension from those in two.
+// convModality distinguishes one-dimensional from two-dimensional convolutions.
 func convModality(t *lazy.Tensor) Modality {
 	x, w := t.In()[0], t.In()[1]
 	for axis := 2; axis < 4; axis++ {
@@ -68,8 +69,8 @@ func convModality(t *lazy.Tensor) Modality {
 	return ModalityVision
 }
 
-// seedSource gives a modality to the inputs, not carried ones, that t shows
-// in another form or normalised by constants, if their rank is at least rank.
+// seedSource assigns a modality to the inputs that t views or normalises by
+// constants, if their rank is at least rank. It skips carried inputs.
 func (a *analysis) seedSource(seed []Modality, t *lazy.Tensor, rank int, m Modality) {
 	for t.Op() != nil {
 		data := -1
@@ -94,14 +95,14 @@ func (a *analysis) seedSource(seed []Modality, t *lazy.Tensor, rank int, m Modal
 	}
 }
 
-// prepares reports whether an operator only shows its input in another form, or
-// scales it, or takes an image smaller.
+// prepares reports whether an operator only views, scales or downsizes its
+// input.
 func prepares(o op.Traits) bool {
 	return o.Moves || o.Pointwise && !o.NonLinear || o.Images && !o.Layer
 }
 
-// seedIndices makes text of the integer inputs that an embedding's indices
-// are computed from.
+// seedIndices assigns text to the integer inputs from which an embedding's
+// indices are computed.
 func (a *analysis) seedIndices(seed []Modality, t *lazy.Tensor) {
 	if t.Kind() == lazy.KindInput && t.DType().IsInt() && seed[t.ID()] == ModalityNone {
 		seed[t.ID()] = ModalityText
@@ -114,8 +115,8 @@ func (a *analysis) seedIndices(seed []Modality, t *lazy.Tensor) {
 	}
 }
 
-// sideInput reports whether an embedding is only added to, or multiplied
-// with, what is vision or audio without it.
+// sideInput reports whether an embedding is only added to, or multiplied with,
+// values that are vision or audio without it.
 func (a *analysis) sideInput(id int) bool {
 	side := len(a.readers[id]) > 0
 	for _, r := range a.readers[id] {
@@ -135,9 +136,9 @@ func (a *analysis) sideInput(id int) bool {
 
 func (a *analysis) carriedIn(t *lazy.Tensor) bool { return a.carried[t.ID()] }
 
-// spread computes every tensor's modality from the inputs'. What is carried
-// back may change an input; a modality can rise twice at most, to one kind and
-// then to fusion, so few rounds settle all.
+// spread computes every tensor's modality from the inputs'. A carried value may
+// change an input's modality. A modality can rise at most twice, to one kind
+// and then to fusion, so few passes reach the fixed point.
 func (a *analysis) spread(seed []Modality) {
 	for changed := true; changed; {
 		for id, t := range a.tensors {
@@ -160,7 +161,7 @@ func (a *analysis) spread(seed []Modality) {
 	}
 }
 
-// join is the modality of what is computed from both.
+// join is the modality of a value computed from both.
 func (m Modality) join(o Modality) Modality {
 	switch {
 	case m == o, o == ModalityNone:

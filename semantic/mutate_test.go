@@ -8,13 +8,13 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// mutator rewrites a program without changing what its tensors mean.
+// mutator rewrites a program without changing the meaning of its tensors.
 type mutator struct {
 	*progGraph
 	rng *rand.Rand
 }
 
-// sizesFor draws the sizes that a file lets vary.
+// sizesFor draws the sizes that a file allows to vary.
 func (f *graphFile) sizesFor(rng *rand.Rand) map[string]int {
 	out := map[string]int{}
 	var keys []string
@@ -71,12 +71,12 @@ func (m *mutator) apply(of *progNode, o op.Op, in ...*progNode) *progNode {
 	}
 	spec, err := o.Infer(specs)
 	if err != nil {
-		panic(err) // a mutation that is no program
+		panic(err) // the mutation is not a valid program
 	}
 	return m.add(&progNode{kind: "op", op: o.Name(), attrs: o.Attrs(), in: in, of: of, spec: spec})
 }
 
-// replaceUses makes everything that reads old read new, but for one node.
+// replaceUses makes all readers of old, except one node, read new instead.
 func (m *mutator) replaceUses(old, by, but *progNode) {
 	for _, n := range m.nodes {
 		if n == but || n == by {
@@ -124,7 +124,7 @@ func (m *mutator) storeHalf() {
 	}
 }
 
-// transposeWeight stores a weight the other way round.
+// transposeWeight stores a weight transposed.
 func (m *mutator) transposeWeight() {
 	w := m.pick(func(n *progNode) bool {
 		if n.kind != "weight" || len(n.shape) != 2 {
@@ -209,7 +209,7 @@ func (m *mutator) maskBeforeScale() {
 	scale.in[0] = mask
 }
 
-// deadNodes adds what nobody reads.
+// deadNodes adds nodes that nothing reads.
 func (m *mutator) deadNodes() {
 	x := m.pick(func(n *progNode) bool { return n.spec.DType == plan.F32 && len(n.spec.Shape) >= 2 })
 	if x == nil {
@@ -232,7 +232,7 @@ func (m *mutator) deadNodes() {
 	}
 }
 
-// wrapEdge puts something that changes nothing on a random edge.
+// wrapEdge inserts an operation without effect on a random edge.
 func (m *mutator) wrapEdge() {
 	if m.rng.IntN(8) == 0 && len(m.outputs) > 0 {
 		i := m.rng.IntN(len(m.outputs))
@@ -250,7 +250,7 @@ func (m *mutator) wrapEdge() {
 	}
 }
 
-// wrap gives x in another form.
+// wrap returns x in another form.
 func (m *mutator) wrap(x *progNode) *progNode {
 	s := x.spec.Shape
 	choice := m.rng.IntN(9)
@@ -282,8 +282,8 @@ func (m *mutator) wrap(x *progNode) *progNode {
 	return m.apply(x, op.Identity{}, x)
 }
 
-// flattened is a shape with as many elements: some axes joined, or one of size
-// one added.
+// flattened is a shape with as many elements: with some axes merged, or one of
+// size one added.
 func (m *mutator) flattened(s plan.Shape) plan.Shape {
 	if m.rng.IntN(3) == 0 {
 		return slices.Insert(slices.Clone(s), m.rng.IntN(len(s)+1), plan.C(1))

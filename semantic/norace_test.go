@@ -2,5 +2,6 @@
 
 package semantic_test
 
-// scaledTensors is how many tensors a program of [TestPlanningIsLinear] has.
+// scaledTensors is the number of tensors in a program of
+// [TestPlanningIsLinear].
 const scaledTensors = 2000

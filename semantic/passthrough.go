@@ -9,9 +9,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// passThrough gives the input that t only shows in another form, if t does no
-// more than that: views, copies, casts to the same type, slices and concats of
-// everything, products with one and sums with zero.
+// passThrough returns the input that t reproduces unchanged, if any: through
+// views, copies, casts to the same type, complete slices and concats, products
+// with one and sums with zero.
 func (a *analysis) passThrough(t *lazy.Tensor) (operand int, ok bool) {
 	switch o := t.Op().(type) {
 	case op.Identity, op.Contiguous, op.Reshape, op.Transpose:
@@ -33,7 +33,7 @@ func (a *analysis) passThrough(t *lazy.Tensor) (operand int, ok bool) {
 	return 0, false
 }
 
-// neutral reports whether v as operand i leaves the other operand as it is.
+// neutral reports whether v as operand i leaves the other operand unchanged.
 func neutral(name string, i int, v float32) bool {
 	switch name {
 	case "add":
@@ -48,8 +48,8 @@ func neutral(name string, i int, v float32) bool {
 	return false
 }
 
-// findUniform finds the constants whose elements are all one value, and what
-// passes these on.
+// findUniform finds the constants whose elements all have one value, and the
+// tensors that pass these on.
 func (a *analysis) findUniform() {
 	a.uniform = map[int]float32{}
 	for id, t := range a.tensors {
@@ -84,7 +84,7 @@ func uniformConst(t *lazy.Tensor) (float32, bool) {
 	return math.Float32frombits(first), true
 }
 
-// source walks back from t through what only passes values through; via lists
+// source walks back from t through tensors that only pass values on; via lists
 // the tensors passed, t first.
 func (a *analysis) source(t *lazy.Tensor) (src *lazy.Tensor, via []*lazy.Tensor) {
 	for {

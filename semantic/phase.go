@@ -6,15 +6,15 @@ import (
 	"github.com/genie-sdk/go/lazy"
 )
 
-// phases finds the phase of a graph without caches, and the tensors whose
-// phase is not that of the run they are computed in.
+// phases finds the phase of a graph without caches, and the tensors whose phase
+// differs from that of the run that computes them.
 //
 // The phase of a graph without caches is the first that holds:
 //
 //   - forward, if an output depends on carried state: one step of a recurrence;
 //   - llm_prefill, if it is a causal language model: it has attention with a
-//     causal mask, or the sample operator, and gives scores over the
-//     vocabulary of its input or a token. Without a cache every run is over
+//     causal mask, or the sample operator, and outputs scores over the
+//     vocabulary of its input or a token. Without a cache every run covers
 //     all rows, so none is a decode, not even one over a single token;
 //   - multimodal_fusion, if modalities meet, or there is more than one;
 //   - vision_encoding, if vision is the only modality and the outputs are
@@ -22,14 +22,14 @@ import (
 //   - text_encoding, if text is the only modality;
 //   - forward.
 //
-// In a language model (with caches, or as above) the tensors that depend on
-// the tokens being decoded or on a cache are in the phase of the run, and so
-// is what they are fused with. What does not depend on these is an encoder:
-// text_encoding or vision_encoding by its modality, keys and values projected
-// from its output for cross-attention included. In a fused graph tensors of
-// one modality are in its encoding and those after the join are in
-// multimodal_fusion. Weights and side inputs are in the phase of what reads
-// them, or in that of the run when readers differ.
+// In a language model (with caches, or as above) the tensors that depend on the
+// tokens being decoded or on a cache are in the phase of the run, and so is
+// everything they are fused with. A tensor that does not depend on these
+// belongs to an encoder: text_encoding or vision_encoding by its modality,
+// including keys and values projected from its output for cross-attention. In a
+// fused graph tensors of one modality are in its encoding and those after the
+// join are in multimodal_fusion. Weights and side inputs are in the phase of
+// their readers, or in that of the run when readers differ.
 type phases struct{}
 
 func (phases) Name() string { return "phase" }
@@ -53,7 +53,7 @@ func (phases) Recognise(a *analysis) error {
 	return nil
 }
 
-// nodePhase is a phase of a tensor's own, or one of two values below.
+// nodePhase is a tensor's own phase, or one of the two values below.
 type nodePhase int8
 
 const (
@@ -63,7 +63,7 @@ const (
 
 func ownPhase(p Phase) nodePhase { return nodePhase(p) + 1 }
 
-// encoding is the phase of what is computed from one modality.
+// encoding is the phase of values computed from one modality.
 func encoding(m Modality) nodePhase {
 	switch m {
 	case ModalityText:
@@ -162,8 +162,8 @@ func (a *analysis) recurrent() bool {
 }
 
 // stream finds the inputs whose rows become the rows of the roots. It walks
-// back through everything, but at attention through the queries only: keys
-// and values may come from elsewhere. Caches are not of the stream's inputs.
+// back through everything, but at attention only through the queries: keys and
+// values may come from elsewhere. Caches are not among the stream's inputs.
 func (a *analysis) stream(roots []*lazy.Tensor) []*lazy.Tensor {
 	through := map[int]int{} // product -> the operand to follow
 	for _, at := range a.attn {
@@ -193,8 +193,8 @@ func (a *analysis) stream(roots []*lazy.Tensor) []*lazy.Tensor {
 	return a.decoded(inputs)
 }
 
-// decoded picks, of a stream's inputs, those that are decoded: text; else what
-// has any modality; else all.
+// decoded selects those of a stream's inputs that are decoded: text; else those
+// with any modality; else all.
 func (a *analysis) decoded(inputs []*lazy.Tensor) []*lazy.Tensor {
 	for _, want := range []func(Modality) bool{
 		func(m Modality) bool { return m == ModalityText },
@@ -213,7 +213,7 @@ func (a *analysis) decoded(inputs []*lazy.Tensor) []*lazy.Tensor {
 	return inputs
 }
 
-// phaseByStream gives encoders beside a stream of decoded inputs their phase.
+// phaseByStream assigns phases to encoders beside a stream of decoded inputs.
 func (a *analysis) phaseByStream(inputs []*lazy.Tensor) {
 	decoded := make([]bool, len(a.tensors))
 	for _, t := range inputs {
@@ -234,7 +234,7 @@ func (a *analysis) phaseByStream(inputs []*lazy.Tensor) {
 	a.inheritPhases()
 }
 
-// inheritPhases decides for tensors without a modality by their readers.
+// inheritPhases gives tensors without a modality the phase of their readers.
 func (a *analysis) inheritPhases() {
 	for id := len(a.tensors) - 1; id >= 0; id-- {
 		if a.own[id] != phaseOfReaders {

@@ -9,16 +9,16 @@ import (
 // ErrCalibration is the cause of errors about a calibration.
 var ErrCalibration = errors.New("genie: calibration")
 
-// Calibration is how fast a device, and the way to it, were measured to be.
+// Calibration is the measured speed of a device and of the connection to it.
 type Calibration struct {
-	// Kernels is the time of one kernel over the work in it, by class. A class
-	// that is missing goes by the device's roofline.
+	// Kernels is the time of one kernel as a function of its work, by class. A
+	// missing class uses the device's roofline.
 	Kernels map[Class]Curve `json:"kernels"`
 	// Call is the time of a run that neither computes nor moves anything, in
-	// seconds: the round trip and what is done for each run.
+	// seconds: the round trip and the overhead of each run.
 	Call float64 `json:"call_seconds"`
-	// Up and Down are the times to bring bytes to the device and back, above
-	// Call. In-process they are the copies that are made.
+	// Up and Down are the times to move bytes to the device and back, in
+	// addition to Call. In-process they are the time to copy.
 	Up   Curve `json:"up"`
 	Down Curve `json:"down"`
 }
@@ -34,9 +34,9 @@ func (d Device) KernelSeconds(k Kernel) float64 {
 	return k.Cost.Seconds(d)
 }
 
-// TransferSeconds is the time of a run that brings up bytes to the device and
-// down bytes back, what it computes apart: without a calibration the bytes at
-// the rate of the link, which takes no time in-process.
+// TransferSeconds is the time of a run that moves up bytes to the device and
+// down bytes back, excluding computation. Without a calibration it is the time
+// of the bytes at the rate of the link, which is zero in-process.
 func (d Device) TransferSeconds(up, down float64) float64 {
 	if c := d.Calibration; c != nil {
 		return c.Call + c.Up.Seconds(up) + c.Down.Seconds(down)
@@ -47,19 +47,20 @@ func (d Device) TransferSeconds(up, down float64) float64 {
 	return 0
 }
 
-// Prediction is what the cost model says of one run.
+// Prediction is the cost model's estimate for one run.
 type Prediction struct {
 	Kernels  float64 // seconds on the device
 	Transfer float64 // seconds for the round trip and the bytes
 	Up, Down float64 // bytes of inputs and outputs; weights and state stay
 }
 
-// Seconds is the time from call to result. The engine computes when all inputs
-// are there and answers when all outputs are, so the parts add up.
+// Seconds is the time from call to result. The engine starts when all inputs
+// have arrived and answers when all outputs are ready, so the parts add up.
 func (p Prediction) Seconds() float64 { return p.Kernels + p.Transfer }
 
-// Predict says how long a run of the declared outputs takes on d, with the
-// symbols bound to b, when weights are in place and carried values stay there.
+// Predict estimates the time of a run of the declared outputs on d, with the
+// symbols bound to b, when weights are resident and carried values stay on the
+// device.
 func (s *SRG) Predict(d Device, b plan.Bindings) (Prediction, error) {
 	var p Prediction
 	sizes, err := s.bind(b)
@@ -89,9 +90,10 @@ func (s *SRG) Predict(d Device, b plan.Bindings) (Prediction, error) {
 	return p, nil
 }
 
-// times is the time of every tensor on d, by id. Without a calibration each is
-// by itself; with one a kernel's time is shared by its tensors in proportion to
-// their FLOPs, and is its result's where there are none.
+// times is the time of every tensor on d, by id. Without a calibration each
+// tensor counts separately. With one, the tensors of a kernel share its time in
+// proportion to their FLOPs; where there are none, all of it goes to the
+// result.
 func (s *SRG) times(d Device, b plan.Bindings, costs []Cost) ([]float64, error) {
 	own := make([]float64, len(s.Nodes))
 	if d.Calibration == nil {

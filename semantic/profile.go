@@ -16,10 +16,10 @@ type Profile struct {
 // String names the profile.
 func (p Profile) String() string { return p.Phase.String() }
 
-// ProfileOf finds the profile of a run with the given sizes. With KV caches,
-// a run over empty caches is a prefill, and so is one that adds several query
+// ProfileOf finds the profile of a run with the given sizes. With KV caches, a
+// run over empty caches is a prefill, and so is one that adds several query
 // rows; one query row per sequence against a longer cache is a decode. Without
-// caches it is the phase of the graph as a whole.
+// caches the profile is the phase of the graph as a whole.
 func (s *SRG) ProfileOf(b plan.Bindings) (Profile, error) {
 	if len(s.Caches) == 0 {
 		return Profile{Phase: s.staticPhase()}, nil

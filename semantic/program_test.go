@@ -47,8 +47,8 @@ type labelledRun struct {
 	Phase string        `json:"phase"`
 }
 
-// progNode is a tensor of a labelled program before it is captured: what
-// mutations work on.
+// progNode is a tensor of a labelled program before capture. Mutations work on
+// these.
 type progNode struct {
 	kind    string // op, input, weight, const
 	dtype   plan.DType
@@ -57,9 +57,9 @@ type progNode struct {
 	op      string
 	attrs   plan.Attrs
 	in      []*progNode
-	name    string // empty for what a mutation inserted
+	name    string // empty for an inserted node
 	tags    []string
-	of      *progNode // what an inserted node shows in another form
+	of      *progNode // what an inserted node views
 	deadend bool
 	spec    plan.Spec // known once captured
 }
@@ -89,7 +89,7 @@ func loadGraphs(t testing.TB) map[string]*graphFile {
 	return out
 }
 
-// program reads a file's program with some sizes other than its own.
+// program reads a file's program with some of its sizes replaced.
 func (f *graphFile) build(sizes map[string]int) (*progGraph, error) {
 	r := &programReader{env: map[string]*progNode{}, p: &progGraph{sizes: map[string]plan.Dim{}}}
 	for k, v := range f.Params {

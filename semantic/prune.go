@@ -8,11 +8,11 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// pruneRows moves slices towards the inputs, so that rows which nobody reads
-// are not computed: where all readers of a value take the same slice of it,
-// and the operator works row by row along that axis, the operator runs on the
-// slice of its inputs instead. Every element that is still computed has the
-// same bits, since no kernel's result depends on the other rows.
+// pruneRows moves slices towards the inputs, so that rows which nothing reads
+// are not computed. Where all readers of a value take the same slice of it, and
+// the operator works row by row along that axis, the operator runs on the slice
+// of its inputs instead. Every element that is still computed has the same
+// bits, since no kernel's result depends on the other rows.
 func (g *irGraph) pruneRows() {
 	order, ok := g.order()
 	if !ok {

@@ -2,19 +2,20 @@ package semantic
 
 import "github.com/genie-sdk/go/lazy"
 
-// residencies finds the lifetime of every value. The first that holds:
+// residencies finds the lifetime of every value. The first rule that holds
+// applies:
 //
 //  1. a hint;
 //  2. stateful_kv_cache: input, update and output of a KV cache, and views of
 //     them;
 //  3. persistent_weight: weights and constants, and views of them;
-//  4. external_input: inputs, carried ones that are no cache included;
-//  5. external_output: declared outputs, and what is carried out of the run
-//     without being a cache;
+//  4. external_input: inputs, including carried ones that are not a cache;
+//  5. external_output: declared outputs, and values carried out of the run
+//     that are not a cache;
 //  6. ephemeral_activation.
 //
-// Views are the tensors that show another one's memory: reshapes, transposes,
-// slices, identities.
+// Views are the tensors that expose another tensor's memory: reshapes,
+// transposes, slices, identities.
 type residencies struct{}
 
 func (residencies) Name() string { return "residency" }

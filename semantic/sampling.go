@@ -8,10 +8,11 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// sampling marks what chooses a token, the sample operator and the
-// argmax (or the index of the largest) over a vocabulary, and what is computed
-// from such tokens and constants alone. A vocabulary is as many entries as a
-// table has that text is embedded by: the argmax of a classifier is none.
+// sampling marks the operators that sample a token, the sample operator and the
+// argmax (or the index of the largest) over a vocabulary, and everything
+// computed from such tokens and constants alone. A vocabulary has as many
+// entries as a table that embeds text has rows: the argmax of a classifier does
+// not sample a token.
 type sampling struct{}
 
 func (sampling) Name() string { return "sampling" }
@@ -52,9 +53,9 @@ func (a *analysis) fromTokens(t *lazy.Tensor) bool {
 	return tokens
 }
 
-// vocabularies are the row counts of the tables that text is embedded by. Of
-// embeddings that are added up, only the one with the most rows counts: the
-// others are of positions or types.
+// vocabularies are the row counts of the tables that embed text. Of embeddings
+// that are added up, only the one with the most rows counts: the others embed
+// positions or types.
 func (a *analysis) vocabularies() []plan.Dim {
 	group := make([]int, len(a.tensors)) // 1 + the embedding that a sum leads to
 	var embeddings []int
@@ -86,7 +87,7 @@ func (a *analysis) vocabularies() []plan.Dim {
 	return out
 }
 
-// larger joins the groups of a sum's terms and gives the one that leads.
+// larger merges the groups of a sum's terms and returns the leading one.
 func larger(a *analysis, group []int, t *lazy.Tensor) int {
 	lead := func(g int) int {
 		for g > 0 && group[g-1] != g {

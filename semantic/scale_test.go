@@ -14,8 +14,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// programs each have much of one thing that capture, analysis and planning look
-// at. n is about the number of tensors.
+// programs each contain a large amount of one thing that capture, analysis and
+// planning examine. n is about the number of tensors.
 var programs = map[string]func(g *lazy.Graph, n int){
 	"chain": func(g *lazy.Graph, n int) {
 		x := g.Input("x", lazy.F32, "a", 4)
@@ -151,7 +151,7 @@ var programs = map[string]func(g *lazy.Graph, n int){
 	},
 }
 
-// planned is all that the client does with a program before it is sent.
+// planned does all of the client's work on a program before it is sent.
 func planned(t *testing.T, build func(g *lazy.Graph, n int), n int) time.Duration {
 	begin := time.Now()
 	g := lazy.NewGraph("scaled")
@@ -178,10 +178,9 @@ func planned(t *testing.T, build func(g *lazy.Graph, n int), n int) time.Duratio
 	return time.Since(begin)
 }
 
-// TestPlanningIsLinear captures, analyses, plans and explains programs of n and of
-// 4n tensors: four times the program may take ten times as long, where a pass that
-// looked at everything for everything would take sixteen. A machine that is busy
-// with something else gets more attempts.
+// TestPlanningIsLinear captures, analyses, plans and explains programs of n and
+// of 4n tensors: four times the program may take ten times as long, where a
+// quadratic pass would take sixteen. It retries on a busy machine.
 func TestPlanningIsLinear(t *testing.T) {
 	const attempts = 6
 	for name, build := range programs {
@@ -199,8 +198,9 @@ func TestPlanningIsLinear(t *testing.T) {
 	}
 }
 
-// TestHostileShapes captures programs whose shapes multiply to huge polynomials:
-// the first that is none is an error of its tensor, with its cause, at once.
+// TestHostileShapes captures programs whose shapes multiply to huge
+// polynomials: the first invalid shape is an error of its tensor, with its
+// cause, at once.
 func TestHostileShapes(t *testing.T) {
 	long := func(i int) plan.Dim {
 		d := plan.C(0)

@@ -25,7 +25,7 @@ func (r Residency) String() string { return residencyNames[r] }
 // MarshalText implements encoding.TextMarshaler.
 func (r Residency) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// Phase is the part of a model's work that a run, or a node, belongs to.
+// Phase is the part of a model's work to which a run or a node belongs.
 type Phase uint8
 
 // The phases.
@@ -46,12 +46,12 @@ func (p Phase) String() string { return phaseNames[p] }
 // MarshalText implements encoding.TextMarshaler.
 func (p Phase) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// Modality is the kind of data that a tensor was computed from.
+// Modality is the kind of data from which a tensor was computed.
 type Modality uint8
 
 // The modalities.
 const (
-	ModalityNone Modality = iota // weights and constants, and what is computed from these alone
+	ModalityNone Modality = iota // weights and constants, and values computed from these alone
 	ModalityText
 	ModalityVision
 	ModalityAudio
@@ -66,7 +66,7 @@ func (m Modality) String() string { return modalityNames[m] }
 // MarshalText implements encoding.TextMarshaler.
 func (m Modality) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// Node is what is known of one tensor.
+// Node is the analysis result for one tensor.
 type Node struct {
 	Tensor    *lazy.Tensor
 	Residency Residency
@@ -76,39 +76,39 @@ type Node struct {
 	// Attention is set on the tensors of an attention pattern: the id of the
 	// pattern, from 1.
 	Attention int
-	// Sampling is set on tensors that choose a token (sample, argmax over the
-	// vocabulary) and on what is computed from these alone.
+	// Sampling is set on tensors that sample a token (sample, argmax over the
+	// vocabulary) and on values computed from these alone.
 	Sampling bool
 	// Dead is set on tensors that no output, carried pair or hint reads.
 	Dead bool
 }
 
-// CacheMode says how a KV cache takes new rows.
+// CacheMode is how a KV cache takes new rows.
 type CacheMode uint8
 
 // The modes.
 const (
 	CacheAppend CacheMode = iota // concat of the old rows and the new
-	CacheWrite                   // rows written at a position of a fixed buffer
+	CacheWrite                   // rows written at a position of a buffer of constant size
 )
 
 // Cache is a carried pair that is a KV cache.
 type Cache struct {
 	Carry  int // index into lazy.Graph.Carries
 	Mode   CacheMode
-	Axis   int          // axis of the rows in the carried tensors; in Update's operands it may be another
+	Axis   int          // axis of the rows in the carried tensors; Update's operands may use another axis
 	Update *lazy.Tensor // the concat or write_rows that adds the rows
-	Rows   *lazy.Tensor // the new rows, as Update has them
+	Rows   *lazy.Tensor // the new rows, as Update reads them
 	// Old and New are the numbers of rows before a run and added by it.
 	Old, New plan.Dim
 	// Query is the number of query rows per sequence of the attention that
-	// reads it: the first one, if several do, and New if a hint alone makes it
-	// a cache.
+	// reads the cache: of the first attention, if there are several, and New if
+	// only a hint makes it a cache.
 	Query plan.Dim
 }
 
-// SRG is a semantically rich graph: a captured program and what its tensors
-// mean. It is immutable and safe to share.
+// SRG is a semantically rich graph: a captured program and the meaning of its
+// tensors. It is immutable and safe to share.
 type SRG struct {
 	Graph  *lazy.Graph
 	Nodes  []Node // indexed by lazy.Tensor.ID
@@ -121,19 +121,19 @@ type SRG struct {
 	own    []nodePhase  // by tensor id
 	stored []plan.DType // by tensor id, see [SRG.storage]
 
-	outputs, carries int // of the program as it was analysed
+	outputs, carries int // of the program when it was analysed
 
 	compilations compilations
 }
 
-// Outdated reports whether the program has grown since it was analysed: such an
+// Outdated reports whether the program has grown since its analysis: such an
 // SRG cannot be scheduled.
 func (s *SRG) Outdated() bool {
 	g := s.Graph
 	return len(g.Tensors()) != len(s.Nodes) || len(g.Outputs()) != s.outputs || len(g.Carries()) != s.carries
 }
 
-// cacheRows are the dimensions that decide a profile, shared by many caches.
+// cacheRows are the dimensions that decide a profile. Many caches share them.
 type cacheRows struct {
 	cache      int
 	old, query plan.Dim

@@ -28,18 +28,18 @@ var (
 	ErrClosed        = errors.New("genie: closed")
 	ErrInternal      = errors.New("genie: internal error")
 	ErrMemory        = errors.New("genie: not enough memory") // see [MemoryError]
-	// ErrSessionLost says that a session or its state is gone: its worker
+	// ErrSessionLost means that a session or its state is gone: its worker
 	// restarted, its lease expired, or the progress of an interrupted run is
 	// unknown.
 	ErrSessionLost = errors.New("genie: session lost")
 
-	// ErrUnauthenticated says that authentication failed: a certificate was not
-	// accepted, or a token is missing or wrong.
+	// ErrUnauthenticated means that authentication failed: a certificate was
+	// not accepted, or a token is missing or wrong.
 	ErrUnauthenticated = errors.New("genie: not authenticated")
-	// ErrPermission says that a client asked for something that belongs to
+	// ErrPermission means that a client asked for something that belongs to
 	// another.
 	ErrPermission = errors.New("genie: not permitted")
-	// ErrQuota says that an identity has used up a quota; see [QuotaError].
+	// ErrQuota means that an identity has used up a quota; see [QuotaError].
 	ErrQuota = errors.New("genie: quota exceeded")
 )
 

@@ -64,12 +64,12 @@ type WeightSource interface {
 	// [ErrMissingWeight].
 	Weight(hash plan.Hash) (Weight, error)
 	// Model is the name under which an executor may find the same content in
-	// its own model folder; empty when there is none.
+	// its own model folder; empty without one.
 	Model() string
 }
 
-// Progress is told how many of total bytes are done, by goroutines of the
-// executor's, one at a time for each session. It must not block.
+// Progress is called with the number of bytes done of total, by goroutines of
+// the executor, one at a time for each session. It must not block.
 type Progress func(done, total int64)
 
 // Executor runs plans. Implementations are safe for concurrent use.
@@ -93,9 +93,9 @@ type PlanRef interface {
 	Hash() plan.Hash
 }
 
-// Session is one tenant of an executor: carried state, kept values, prepared
-// plans. Calls of one session are run one after the other, in the order in
-// which they were made; different sessions run at the same time. A call that waits
+// Session is one tenant of an executor: carried state, retained values,
+// prepared plans. Calls of one session run one after the other, in the order in
+// which they were made; different sessions run concurrently. A call that waits
 // for another one returns when its context ends. Implementations are safe for
 // concurrent use.
 type Session interface {

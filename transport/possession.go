@@ -20,7 +20,7 @@ import (
 type PossessionKey [32]byte
 
 // PossessionTag is derived from a worker's nonce and the content of a weight.
-// Only the worker and those who have the content know it.
+// Only the worker and holders of the content know it.
 type PossessionTag [32]byte
 
 // PossessionProof answers a challenge.

@@ -29,7 +29,7 @@ type Span interface {
 	End(err error)
 }
 
-// SpanKind says whether a span is of a client or of a server.
+// SpanKind reports whether a span is of a client or of a server.
 type SpanKind uint8
 
 // The kinds.

@@ -43,8 +43,8 @@ var (
 	ErrUnknownActivation = activation.ErrUnknown
 	// ErrJSONSyntax marks a JSON file that is not valid JSON.
 	ErrJSONSyntax = pyjson.ErrSyntax
-	// ErrJSONType marks a key of a JSON file that holds something else than a model
-	// wants of it.
+	// ErrJSONType marks a key of a JSON file whose value has another type than
+	// a model requires.
 	ErrJSONType = pyjson.ErrType
 )
 

@@ -31,7 +31,7 @@ const referenceForm = 1
 // The default is genie/references below the user's cache folder.
 const EnvReferences = "GENIE_REFERENCES"
 
-// ErrNoReference says that a checkpoint's reference has not been computed yet.
+// ErrNoReference means that a checkpoint's reference has not been computed yet.
 var ErrNoReference = errors.New("genie: no reference")
 
 // ReferenceFile is the path of a checkpoint's reference. It need not exist.

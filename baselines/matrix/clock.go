@@ -6,8 +6,8 @@ import (
 	"github.com/genie-sdk/go/baselines/results"
 )
 
-// clock estimates how long a run will take: each case as long as its samples
-// took on average, opening and closing included in an even share of the rest.
+// clock estimates the duration of a run: the average sample time of each case,
+// plus an equal share of the remaining time for opening and closing.
 type clock struct {
 	began time.Time
 	left  map[results.Key]int // samples to come
@@ -38,13 +38,13 @@ func (c *clock) sampled(k results.Key, took time.Duration) {
 	c.taken[k]++
 }
 
-// drop takes what is left of a case out of the sum.
+// drop removes a case's remaining samples from the sum.
 func (c *clock) drop(k results.Key) {
 	c.total -= c.left[k]
 	c.left[k] = 0
 }
 
-// progress is the state of things now.
+// progress is the current state of the run.
 func (c *clock) progress() Progress {
 	p := Progress{Done: c.done, Total: c.total, Elapsed: time.Since(c.began)}
 	if c.done == 0 {

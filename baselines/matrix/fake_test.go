@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// diary is what happened to the cases of a test, in order.
+// diary records the events of a test's cases, in order.
 type diary struct {
 	events []string
 	open   map[string]bool
@@ -27,7 +27,7 @@ type diary struct {
 
 func (d *diary) write(event, name string) { d.events = append(d.events, event+" "+name) }
 
-// fake is a case that measures what it is told to.
+// fake is a case that reports the measurements it is given.
 type fake struct {
 	name, short string
 	diary       *diary
@@ -37,7 +37,7 @@ type fake struct {
 	takes       time.Duration
 	memory      int64
 	versions    map[string]string
-	during      func(run int) // called while a run is under way
+	during      func(run int) // called during a run
 
 	runs int
 }
@@ -110,7 +110,7 @@ func group(cases []*fake) []Case {
 	return g
 }
 
-// fleet is a made-up matrix of the suite's shape: two workloads, two links,
+// fleet is a synthetic matrix of the suite's shape: two workloads, two links,
 // ablations, micro cases with predictions. slower scales the times of full.
 func fleet(seed uint64, slower float64) [][]Case {
 	d := &diary{open: map[string]bool{}}
@@ -121,8 +121,8 @@ func fleet(seed uint64, slower float64) [][]Case {
 	return append(groups, visionFleet(d, seed), microFleet(d, seed))
 }
 
-// noise gives figures that vary by some percent, the same ones for one name and
-// seed.
+// noise generates figures that vary by some percent, the same ones for one name
+// and seed.
 func noise(name string, seed uint64) func(v float64) float64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(name))
@@ -134,9 +134,9 @@ func noise(name string, seed uint64) func(v float64) float64 {
 
 type profile struct {
 	baseline, ablation string
-	tokens             float64 // a second
+	tokens             float64 // per second
 	wire               map[string]float64
-	delays             float64 // round trips a token
+	delays             float64 // round trips per token
 }
 
 func decodeProfiles() []profile {

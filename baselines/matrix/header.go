@@ -15,7 +15,7 @@ import (
 // Header describes a run at the head of its file.
 type Header struct {
 	Commit     string
-	Dirty      bool // built from changed files
+	Dirty      bool // built from modified files
 	Date       string
 	Go         string
 	OS, Arch   string
@@ -23,13 +23,13 @@ type Header struct {
 	Cores      int
 	GOMAXPROCS int
 	Scale      string
-	// Versions are those of what all cases run; see [Versioned].
+	// Versions are those that all cases share; see [Versioned].
 	Versions map[string]string
 	// Units are declarations for benchstat, "tok/s better=higher" for instance.
 	Units []string
 }
 
-// describing lists what two runs differ in without being two machines.
+// describing lists settings that may differ between two runs on one machine.
 func (h *Header) describing() [][2]string {
 	all := [][2]string{
 		{"commit", cmp.Or(h.Commit, "unknown")},
@@ -49,7 +49,7 @@ func lines(m map[string]string) (all [][2]string) {
 	return all
 }
 
-// deciding lists what makes the results of two runs incomparable.
+// deciding lists settings that make the results of two runs incomparable.
 func (h *Header) deciding() [][2]string {
 	return [][2]string{
 		{"goos", h.OS},
@@ -60,15 +60,15 @@ func (h *Header) deciding() [][2]string {
 	}
 }
 
-// configKey makes a name fit for a configuration line: no upper case, no
-// spaces.
+// configKey converts a name for a configuration line: no upper case, no spaces.
 func configKey(name string) string {
 	return strings.Join(strings.Fields(strings.ToLower(name)), "-")
 }
 
 // write writes the lines that describe the run, withdraws them, and declares
-// the units. benchstat makes a table of every configuration: what is in force
-// at a result may differ between two files only if they are not to be compared.
+// the units. benchstat makes a table for every configuration. So the
+// configuration in force at a result may differ between two files only if they
+// must not be compared.
 func (h *Header) write(w io.Writer) error {
 	var b strings.Builder
 	said(&b, "# The lines above describe this run. They are withdrawn here, so that\n"+
@@ -99,8 +99,8 @@ func said(b *strings.Builder, remark string, lines [][2]string) {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// differs names what a recording was made with that this run does not have;
-// empty when it can be continued.
+// differs names the settings of a recording that this run lacks; empty when the
+// recording can be continued.
 func (h *Header) differs(f *results.File) string {
 	var all []string
 	same := slices.Concat([][2]string{{"commit", cmp.Or(h.Commit, "unknown")}, {"dirty", strconv.FormatBool(h.Dirty)}}, h.deciding())

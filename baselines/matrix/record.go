@@ -13,13 +13,13 @@ import (
 	"github.com/genie-sdk/go/baselines/results"
 )
 
-// recorder writes results as they come, each with one call of its writer.
+// recorder writes results as they arrive, each with one call of its writer.
 type recorder struct {
 	w      io.Writer
 	out    *benchfmt.Writer
 	config []benchfmt.Config // of all results
 	procs  int
-	known  map[string]string // what cases said of themselves
+	known  map[string]string // what cases reported about themselves
 }
 
 func newRecorder(w io.Writer, h *Header) *recorder {
@@ -34,9 +34,9 @@ func fileConfig(key, value string) benchfmt.Config {
 	return benchfmt.Config{Key: key, Value: []byte(value), File: true}
 }
 
-// result writes one. What its name says beside workload and baseline is
-// configuration too: benchstat -row /workload -col /baseline then has a table
-// for every model, batch and link, and nothing that varies within a case.
+// result writes one result. The parts of its name besides workload and baseline
+// are configuration too: benchstat -row /workload -col /baseline then has a
+// table for every model, batch and link, and nothing that varies within a case.
 func (r *recorder) result(name string, values map[string]float64, iterations int) error {
 	if err := check(values, iterations); err != nil {
 		return err
@@ -52,7 +52,8 @@ func (r *recorder) result(name string, values map[string]float64, iterations int
 	return nil
 }
 
-// versions writes what an opened case says of itself and was not written yet.
+// versions writes what an opened case reports about itself and has not been
+// written yet.
 func (r *recorder) versions(v map[string]string) error {
 	var news [][2]string
 	for _, l := range lines(v) {
@@ -79,7 +80,7 @@ func (r *recorder) absence(a results.Absence) error {
 	return nil
 }
 
-// fullName is a case's name as it stands in a file, without "Benchmark".
+// fullName is a case's name as written in a file, without "Benchmark".
 func fullName(name string, procs int) string {
 	name = strings.TrimPrefix(name, "Benchmark")
 	if procs > 1 {
@@ -88,8 +89,8 @@ func fullName(name string, procs int) string {
 	return name
 }
 
-// distinguishing is configuration from the parts of a name. A part that the
-// name lacks is no line, which withdraws that of the result before.
+// distinguishing is configuration from the parts of a name. It has no line for
+// a missing part, which withdraws that of the previous result.
 func distinguishing(name string) (all []benchfmt.Config) {
 	k := results.ParseName(name)
 	if k.Net != "" {
@@ -106,7 +107,7 @@ func distinguishing(name string) (all []benchfmt.Config) {
 	return all
 }
 
-// compareUnits puts the time of an operation first, as Go does, and the rest
+// compareUnits orders the time of an operation first, as Go does, and the rest
 // by name.
 func compareUnits(a, b string) int {
 	if (a == "ns/op") != (b == "ns/op") {
@@ -118,7 +119,7 @@ func compareUnits(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// check refuses what the format cannot hold.
+// check refuses values that the format cannot represent.
 func check(values map[string]float64, iterations int) error {
 	if len(values) == 0 || iterations < 1 {
 		return fmt.Errorf("%w: %d values of %d iterations", ErrBadResult, len(values), iterations)

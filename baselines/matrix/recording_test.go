@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "write the recordings that package results is tested with")
 
-// recordings are made-up runs of the suite; in the second one full is 20%
+// recordings are synthetic runs of the suite; in the second one full is 20%
 // slower over every link.
 func recordings(t *testing.T) map[string][]byte {
 	t.Helper()
@@ -33,7 +33,7 @@ func recordings(t *testing.T) map[string][]byte {
 	return all
 }
 
-// TestRecording compares what is written with the recordings that the tests of
+// TestRecording compares the output with the recordings that the tests of
 // package results read.
 func TestRecording(t *testing.T) {
 	for name, text := range recordings(t) {
@@ -48,9 +48,8 @@ func TestRecording(t *testing.T) {
 	}
 }
 
-// TestBenchstat runs the pinned benchstat on recordings: it compares them in
-// one set of tables, and has nothing to say about names, units or lines that
-// are not of the format.
+// TestBenchstat runs the pinned benchstat on recordings: it must compare them
+// in one set of tables without any warning about names, units or invalid lines.
 func TestBenchstat(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range recordings(t) {
@@ -90,7 +89,7 @@ func TestBenchstat(t *testing.T) {
 }
 
 // TestBenchstatWouldWarn shows that the test above can fail: without the
-// configuration lines, figures of different batches fall into one case.
+// configuration lines, figures of different batches share one case.
 func TestBenchstatWouldWarn(t *testing.T) {
 	var kept []string
 	for line := range strings.SplitSeq(string(recordings(t)["new.txt"]), "\n") {

@@ -10,19 +10,19 @@ import (
 	"github.com/genie-sdk/go/baselines/results"
 )
 
-// ErrOtherRun says that a file cannot be continued: it is of another commit,
+// ErrOtherRun means that a file cannot be continued: it is from another commit,
 // machine or scale.
 var ErrOtherRun = errors.New("genie: recorded by another run")
 
-// Resume opens a recording to be continued. done is the number of results of
-// each case that it has. An unfinished last line, left by a process that was
-// killed, is taken off. A file that is not there or is empty is begun anew: done
-// is nil.
+// Resume opens a recording to continue it. done is the number of results of
+// each case that it has. Resume removes an unfinished last line, left by a
+// killed process. It starts a missing or empty file from the beginning: done is
+// nil.
 //
-// What is no ordinary file, a pipe for example, cannot be continued.
+// Only an ordinary file can be continued, not a pipe for example.
 func Resume(path string, h *Header) (file *os.File, done map[results.Key]int, err error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("%w: %s: it is no ordinary file, it is of type %v", ErrOtherRun, path, info.Mode().Type())
+		return nil, nil, fmt.Errorf("%w: %s: it is not a regular file but of type %v", ErrOtherRun, path, info.Mode().Type())
 	}
 	file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {

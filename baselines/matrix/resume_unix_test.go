@@ -12,7 +12,7 @@ import (
 	"github.com/genie-sdk/go/baselines/matrix"
 )
 
-// TestResumeOfAPipe does not wait for somebody to write to it.
+// TestResumeOfAPipe must not block until something writes to it.
 func TestResumeOfAPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "p")
 	require.NoError(t, syscall.Mkfifo(path, 0o600))

@@ -15,34 +15,34 @@ import (
 var (
 	// ErrBadResult is a case's result that cannot be recorded.
 	ErrBadResult = errors.New("genie: bad benchmark result")
-	// ErrName is a case whose name does not tell workload and baseline, or is
-	// another one's.
+	// ErrName is the error of a case whose name lacks workload or baseline, or
+	// is already in use.
 	ErrName = errors.New("genie: bad benchmark name")
 )
 
-// Options say how a matrix is run.
+// Options configure the run of a matrix.
 type Options struct {
-	// Count is how many samples of each case are wanted; at least 1.
+	// Count is the number of samples of each case; at least 1.
 	Count int
-	// Alive is how many cases may be open at once; 0 is as many as there are.
-	// Where it is 1, a case is opened and closed for every sample.
+	// Alive is the number of cases that may be open at once; 0 means all. With
+	// 1, a case is opened and closed for every sample.
 	Alive  int
 	Header Header
 	// Done is what an earlier run recorded, from [Resume]. Unless it is nil, the
 	// head of the file is not written again.
 	Done map[results.Key]int
-	// Available is the memory that is free, in bytes; false when it is not known.
-	// It may be nil.
+	// Available returns the free memory in bytes; false when it is unknown. It
+	// may be nil.
 	Available func() (int64, bool)
-	// Progress is told of every step; it may be nil.
+	// Progress is called at every step; it may be nil.
 	Progress func(Progress)
 }
 
-// Progress says how far a run is.
+// Progress is the progress of a run.
 type Progress struct {
 	// Doing is the case that is opened or measured next; empty at the end.
 	Doing string
-	// Opening tells opening a case from measuring it.
+	// Opening distinguishes opening a case from measuring it.
 	Opening     bool
 	Done, Total int // samples
 	Elapsed     time.Duration
@@ -50,14 +50,14 @@ type Progress struct {
 	Left time.Duration
 }
 
-// Outcome is what a run left beside the samples.
+// Outcome is the result of a run apart from the samples.
 type Outcome struct {
 	Samples int // recorded by this run
-	// Absent are the cases that were left out or failed.
+	// Absent are the cases that were omitted or failed.
 	Absent []results.Absence
 }
 
-// Failed counts the cases that went wrong.
+// Failed counts the failed cases.
 func (o *Outcome) Failed() int {
 	n := 0
 	for _, a := range o.Absent {
@@ -69,8 +69,8 @@ func (o *Outcome) Failed() int {
 }
 
 // Run measures all groups and writes to w. It returns an error when the context
-// ends (its cause) or w fails; all cases are closed then. A case that fails is
-// part of the outcome and ends nothing else.
+// ends (its cause) or w fails; all cases are closed then. The failure of a case
+// is part of the outcome and does not end the run.
 func Run(ctx context.Context, w io.Writer, groups [][]Case, o Options) (*Outcome, error) {
 	if err := checkNames(groups); err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func Run(ctx context.Context, w io.Writer, groups [][]Case, o Options) (*Outcome
 	return r.outcome, nil
 }
 
-// checkNames refuses cases that a reader of the file could not tell apart.
+// checkNames refuses cases that a reader of the file could not distinguish.
 func checkNames(groups [][]Case) error {
 	seen := map[results.Key]bool{}
 	for _, group := range groups {
@@ -102,7 +102,7 @@ func checkNames(groups [][]Case) error {
 			case k.Workload == "" || k.Baseline == "":
 				return fmt.Errorf("%w: %s: no workload or no baseline", ErrName, c.Name())
 			case k.String() != results.ParseName(fullName(c.Name(), 2)).String() || strings.ContainsAny(c.Name(), " \t\n"):
-				return fmt.Errorf("%w: %s: a space, or a number at the end that reads as GOMAXPROCS", ErrName, c.Name())
+				return fmt.Errorf("%w: %s: it contains a space, or ends in a number that parses as GOMAXPROCS", ErrName, c.Name())
 			case seen[k]:
 				return fmt.Errorf("%w: %s: there are two", ErrName, c.Name())
 			}
@@ -119,13 +119,13 @@ type runner struct {
 	clock   clock
 }
 
-// member is a case of the group that is running.
+// member is a case of the running group.
 type member struct {
 	Case
 
 	key  results.Key
 	want int // samples
-	done int // samples, those of an earlier run included
+	done int // samples, including those of an earlier run
 	out  bool
 }
 
@@ -143,7 +143,8 @@ func (r *runner) group(ctx context.Context, cases []Case) (err error) {
 		}
 	}()
 	if r.o.Alive == 0 || r.o.Alive >= len(members) && r.o.Alive > 1 {
-		// All are there before the first is measured: every round is like another.
+		// All cases are open before the first is measured, so that every round
+		// is alike.
 		for _, m := range members {
 			if m.done >= m.want {
 				continue
@@ -180,8 +181,9 @@ func (r *runner) group(ctx context.Context, cases []Case) (err error) {
 	return nil
 }
 
-// ready opens a member unless it is open, and closes others first where only so
-// many may be open. The member is last in what it returns, unless it is out.
+// ready opens a member unless it is open, and closes others first where the
+// number of open cases is limited. The member is last in the returned list,
+// unless it is out.
 func (r *runner) ready(ctx context.Context, m *member, open []*member) ([]*member, error) {
 	if i := slices.Index(open, m); i >= 0 {
 		return append(slices.Delete(open, i, i+1), m), nil
@@ -212,7 +214,7 @@ func (r *runner) ready(ctx context.Context, m *member, open []*member) ([]*membe
 	return open, nil
 }
 
-// tooLarge says why there is too little memory for a case.
+// tooLarge explains why there is too little memory for a case.
 func (r *runner) tooLarge(m *member) string {
 	sized, ok := m.Case.(Sized)
 	if !ok || r.o.Available == nil {
@@ -234,7 +236,7 @@ func (r *runner) sample(ctx context.Context, m *member) error {
 	start := time.Now()
 	values, iterations, err := m.Run(ctx)
 	if ended := context.Cause(ctx); ended != nil {
-		return ended // a sample that was cut short is none
+		return ended // an interrupted sample does not count
 	}
 	if err == nil {
 		err = r.out.result(m.Name(), values, iterations)
@@ -251,8 +253,8 @@ func (r *runner) sample(ctx context.Context, m *member) error {
 	return nil
 }
 
-// reason is an error as the file has it: without the sentinels' prefix, and
-// without saying that what is listed as unavailable is unavailable.
+// reason is an error as written to the file: without the sentinels' prefix, and
+// without repeating that an unavailable case is unavailable.
 func reason(err error) string {
 	text := strings.ReplaceAll(err.Error(), "genie: ", "")
 	if cut, ok := strings.CutPrefix(text, "unavailable: "); ok && errors.Is(err, ErrUnavailable) {
@@ -270,7 +272,8 @@ func (r *runner) leaveOut(m *member, a results.Absence) error {
 	return r.out.absence(a)
 }
 
-// close ends a member. One that cannot end has failed, whatever it measured.
+// close ends a member. A member that cannot end has failed, whatever it
+// measured.
 func (r *runner) close(m *member) error {
 	err := m.Close()
 	if err == nil || m.out {

@@ -233,7 +233,7 @@ func TestResumeRefuses(t *testing.T) {
 	require.Equal(t, "Dear Sir,\n", string(text))
 }
 
-// TestEachLineIsWrittenAtOnce: what was measured is in the file before the next
+// TestEachLineIsWrittenAtOnce: a measurement is in the file before the next
 // case starts.
 func TestEachLineIsWrittenAtOnce(t *testing.T) {
 	var d diary
@@ -271,7 +271,7 @@ func TestNames(t *testing.T) {
 	for _, names := range [][]string{
 		{"BenchmarkX/baseline=a"},
 		{"BenchmarkX/workload=x"},
-		{"BenchmarkX/workload=x/baseline=a/model=vit-32"}, // reads as GOMAXPROCS
+		{"BenchmarkX/workload=x/baseline=a/model=vit-32"}, // parses as GOMAXPROCS
 		{"BenchmarkX/workload=x/baseline=a b"},
 		{"BenchmarkX/workload=x/baseline=a", "BenchmarkY/workload=x/baseline=a"},
 	} {
@@ -284,7 +284,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestProgress: the estimate knows what each case takes, and what falls away.
+// TestProgress: the estimate accounts for the time of each case and for omitted
+// cases.
 func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
@@ -302,7 +303,7 @@ func TestProgress(t *testing.T) {
 			{name(1), true, 0, 6, 0, 0},
 			{name(2), true, 0, 6, 0, 0},
 			{name(0), false, 0, 4, 0, 0},
-			{name(1), false, 1, 4, s, 3 * s}, // b is taken to be like a
+			{name(1), false, 1, 4, s, 3 * s}, // b is assumed to be like a
 			{name(1), false, 2, 4, 4 * s, 4 * s},
 			{name(0), false, 3, 4, 7 * s, s},
 			{"", false, 4, 4, 8 * s, 0},
@@ -310,8 +311,8 @@ func TestProgress(t *testing.T) {
 	})
 }
 
-// TestVersions: what an opened case says of itself is in the file once for each
-// value, and in force at no result.
+// TestVersions: what an opened case reports about itself is in the file once
+// for each value, and in force at no result.
 func TestVersions(t *testing.T) {
 	var d diary
 	cases := fakes(&d, "a", "b")

@@ -11,7 +11,7 @@ const (
 )
 
 // Line is the comment that records the absence, with its line break. benchstat
-// passes over it. The reason is put on one line.
+// skips it. The reason is put on one line.
 func (a Absence) Line() string {
 	prefix := unavailablePrefix
 	if a.Failed {
@@ -21,7 +21,7 @@ func (a Absence) Line() string {
 	return fmt.Sprintf("%s%s: %s\n", prefix, strings.ReplaceAll(a.String(), "/", " "), reason)
 }
 
-// parseAbsence reads what Line wrote.
+// parseAbsence parses the output of Line.
 func parseAbsence(line string) (Absence, bool) {
 	rest, failed := strings.CutPrefix(line, failedPrefix)
 	if !failed {

@@ -6,12 +6,12 @@ import (
 	"strconv"
 )
 
-// Prediction is one case of which the cost model foretold the time.
+// Prediction is one case whose time the cost model predicted.
 type Prediction struct {
 	Key
 	Predicted float64 `json:"predicted_sec"` // medians
 	Measured  float64 `json:"measured_sec"`
-	// Transfer tells moving bytes from computing.
+	// Transfer distinguishes moving bytes from computing.
 	Transfer bool  `json:"transfer"`
 	Bytes    int64 `json:"bytes,omitempty"` // of a transfer
 }
@@ -24,7 +24,7 @@ type CostModel struct {
 	Net         string       `json:"net"`
 	Predictions []Prediction `json:"predictions"`
 	// OperatorError is the median relative error over operators, TransferError
-	// that over transfers of 1 MiB and more; absent without any.
+	// that over transfers of at least 1 MiB; absent without any.
 	OperatorError *float64 `json:"operator_error,omitempty"`
 	TransferError *float64 `json:"transfer_error,omitempty"`
 	// Rank is Spearman's rank correlation of predicted and measured times;
@@ -32,8 +32,8 @@ type CostModel struct {
 	Rank *float64 `json:"rank_correlation,omitempty"`
 }
 
-// CostModels gathers the cases with the units predicted-ns and measured-ns, one
-// model a link.
+// CostModels collects the cases with the units predicted-ns and measured-ns,
+// one model per link.
 func (f *File) CostModels() []CostModel {
 	var models []CostModel
 	for _, c := range f.Cases {
@@ -86,8 +86,8 @@ func median(values []float64) *float64 {
 	return &mid
 }
 
-// ranks gives each value its place from 1 on; equal ones share the mean of
-// theirs.
+// ranks gives each value its rank from 1 on; equal values share their mean
+// rank.
 func ranks(values []float64) []float64 {
 	sorted := slices.Clone(values)
 	slices.Sort(sorted)

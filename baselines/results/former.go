@@ -7,17 +7,17 @@ import (
 	"golang.org/x/perf/benchfmt"
 )
 
-// formerName is how benchmarks were named before each of them had a workload and
-// a baseline: results of the function, which may be told by a part, are those of a
-// workload; one part was what the baseline is now.
+// formerName is a benchmark name from before every benchmark had a workload and
+// a baseline. The results of a function, possibly distinguished by a part of
+// the name, are those of a workload. One part is what the baseline is now.
 type formerName struct {
 	workload, baseline string
-	from               string            // the part that the baseline is, "" for none
-	values             map[string]string // of that part, where they are other words now
-	drop               string            // a part that is not there any more
+	from               string            // the part that became the baseline, "" for none
+	values             map[string]string // of that part, where the words have changed
+	drop               string            // a part that no longer exists
 }
 
-// formerNames are the functions that recordings have without a workload.
+// formerNames are the functions that recordings contain without a workload.
 var formerNames = map[string]formerName{
 	"DecodeBatch":          {workload: "decode-batch", baseline: "genie"},
 	"DecodeOverhead":       {workload: "decode-overhead", baseline: "genie", drop: "step"},
@@ -32,7 +32,7 @@ var formerNames = map[string]formerName{
 	"TwoSessions":          {workload: "two-sessions", from: "together", values: map[string]string{"false": "in-turn", "true": "at-once"}},
 }
 
-// currentName is the name that a benchmark has now.
+// currentName is the present name of a benchmark.
 func currentName(name benchfmt.Name) benchfmt.Name {
 	base, parts := name.Parts()
 	function := string(base)
@@ -60,10 +60,10 @@ func currentName(name benchfmt.Name) benchfmt.Name {
 }
 
 // formerUnits are the units of times that reference systems took by their own
-// clocks, which stood beside a time of an operation that meant nothing.
+// clocks, next to a meaningless time of an operation.
 var formerUnits = map[string]string{"peer-sec": "sec/op", "peer-min-sec": "min-sec"}
 
-// currentUnit is the unit that a figure has now.
+// currentUnit is the present unit of a figure.
 func currentUnit(unit string) string {
 	if now := formerUnits[unit]; now != "" {
 		return now

@@ -10,8 +10,8 @@ import (
 
 const recorded = "../../testdata/bench"
 
-// TestFormerNames: benchmarks that were recorded under former names are those of
-// the present ones.
+// TestFormerNames: benchmarks recorded under former names map to the present
+// ones.
 func TestFormerNames(t *testing.T) {
 	for former, now := range map[string]string{
 		"DecodeBatch/batch=4/model=gpt2-2":                        "DecodeBatch/workload=decode-batch-b4/baseline=genie/batch=4/model=gpt2-8",
@@ -29,8 +29,8 @@ func TestFormerNames(t *testing.T) {
 	}
 }
 
-// TestFormerRecordings reads recordings that are older than the present names: of
-// each result there is a workload and a baseline, and a time.
+// TestFormerRecordings reads recordings that are older than the present names:
+// each result has a workload, a baseline and a time.
 func TestFormerRecordings(t *testing.T) {
 	for _, name := range []string{"engine-small.txt", "kernels-avx512.txt", "kernels-openblas.txt", "reference-systems-small.txt", "reference-systems-avx512.txt"} {
 		f, err := Open(filepath.Join(recorded, name))

@@ -8,11 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzRead: whatever a recording says, its cases have one key each, numbers that
-// can be reckoned with, and as many samples of a unit as lines at most.
+// FuzzRead: whatever a recording contains, its cases have one key each, finite
+// numbers, and at most as many samples of a unit as lines.
 func FuzzRead(f *testing.F) {
-	// Short ones, each of a few lines of what a recording has: an input that finds
-	// something new is cut byte by byte, which takes a minute for one of a kilobyte.
+	// Seeds are short, a few recording lines each: the fuzzer minimises an
+	// interesting input byte by byte, which takes a minute for a kilobyte.
 	for _, text := range []string{
 		"BenchmarkX/workload=w/baseline=b-2 1 5 ns/op NaN tok/s\nUnit tok/s better=higher\ngoos: linux\n",
 		"# unavailable workload=w baseline=b: why\n",

@@ -6,18 +6,18 @@ import (
 	"slices"
 )
 
-// Reason says why a gate is closed.
+// Reason is why a gate is closed.
 type Reason string
 
-// What closes a gate.
+// The reasons to close a gate.
 const (
 	Regression  Reason = "regression"   // significantly worse, and by more than allowed
 	ExactChange Reason = "exact-change" // a unit without noise has another value
-	Disappeared Reason = "disappeared"  // a case or a unit of it that was measured is not any more
-	Failed      Reason = "failed"       // a case has results and then went wrong
+	Disappeared Reason = "disappeared"  // a case or one of its units is no longer measured
+	Failed      Reason = "failed"       // a case has results and then failed
 )
 
-// Finding is one thing that closes a gate.
+// Finding is one reason to close a gate.
 type Finding struct {
 	Key
 	Unit   string   `json:"unit,omitempty"` // none when the whole case disappeared
@@ -30,25 +30,26 @@ type Finding struct {
 	Detail  string   `json:"detail,omitempty"`
 }
 
-// Verdict is what a gate found.
+// Verdict is the result of a gate.
 type Verdict struct {
 	OK       bool      `json:"ok"`
 	Findings []Finding `json:"findings"`
-	// Compared counts the pairs of samples that were judged.
+	// Compared counts the pairs of samples judged.
 	Compared int `json:"compared"`
-	// Undirected counts those that only an exact change could have failed: no
+	// Undirected counts the pairs that only an exact change could fail: neither
 	// direction is better.
 	Undirected int `json:"undirected"`
-	// TooFew counts pairs of so few samples that no difference is significant.
+	// TooFew counts pairs with too few samples for any difference to be
+	// significant.
 	TooFew int `json:"too_few"`
-	// Added are cases that the old recording does not have.
+	// Added are cases that the old recording lacks.
 	Added []Key `json:"added"`
 }
 
-// Gate compares two recordings. A change for the worse closes it when it is
-// significant and larger than maxRegress, a fraction of the old median; any
-// change of an exact unit closes it, and so does a case that failed, or that
-// disappeared with all its units or one.
+// Gate compares two recordings. A change for the worse closes the gate when it
+// is significant and larger than maxRegress, a fraction of the old median. So
+// does any change of an exact unit, and a case that failed or that lost one or
+// all of its units.
 func Gate(before, after *File, maxRegress float64) Verdict {
 	v := Verdict{Findings: []Finding{}, Added: []Key{}}
 	for _, o := range before.Cases {
@@ -73,7 +74,7 @@ func Gate(before, after *File, maxRegress float64) Verdict {
 	return v
 }
 
-// whyAbsent is what the recording says of a case without results.
+// whyAbsent is the recorded reason for a case without results.
 func (f *File) whyAbsent(k Key) string {
 	if a := f.absence(k); a != nil {
 		return a.Reason
@@ -93,7 +94,7 @@ func (f *File) absence(k Key) *Absence {
 func (v *Verdict) judge(before, after *File, o, n *Case, unit string, maxRegress float64) {
 	c, ok := Compare(o, n, unit)
 	if !ok {
-		v.Findings = append(v.Findings, Finding{Key: o.Key, Unit: unit, Reason: Disappeared, Detail: "the case has no such unit any more"})
+		v.Findings = append(v.Findings, Finding{Key: o.Key, Unit: unit, Reason: Disappeared, Detail: "the case no longer has this unit"})
 		return
 	}
 	v.Compared++
@@ -136,7 +137,7 @@ func exactChange(c Change) string {
 	return ""
 }
 
-// worse is by how much the median became worse, as a fraction of the old one;
+// worse is the fraction of the old median by which the median became worse;
 // negative when it became better.
 func worse(c Change, direction int) float64 {
 	d := float64(-direction) * (c.New.Median - c.Old.Median)

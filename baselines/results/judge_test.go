@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// caseText is results of one case, one a value.
+// caseText is the results of one case, one per value.
 func caseText(baseline, unit string, values ...float64) string {
 	var b strings.Builder
 	for _, v := range values {
@@ -24,7 +24,7 @@ func TestSummary(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, 10, s.N)
 	require.Equal(t, 5.5, s.Median)
-	// The median of 10 lies between the 2nd and the 9th with 97.9% confidence
+	// The median of 10 is between the 2nd and the 9th with 97.9% confidence
 	// (binomial: 1 - 2*(1+10)/1024).
 	require.Equal(t, 2.0, *s.Lo)
 	require.Equal(t, 9.0, *s.Hi)
@@ -175,8 +175,8 @@ func TestCostModels(t *testing.T) {
 	require.Equal(t, int64(1<<20), m.Predictions[4].Bytes)
 }
 
-// TestRankCorrelation: the textbook formula without ties, 1 - 6 sum d^2 /
-// (n (n^2-1)), and shared ranks with them.
+// TestRankCorrelation: the textbook formula without ties, 1 - 6 sum d^2 / (n
+// (n^2-1)), and shared ranks with ties.
 func TestRankCorrelation(t *testing.T) {
 	x, y := []float64{1, 2, 3, 4, 5}, []float64{10, 30, 20, 50, 40}
 	require.InDelta(t, 1-6*4.0/(5*24), *correlation(ranks(x), ranks(y)), 1e-12)

@@ -10,8 +10,8 @@ import (
 	"github.com/genie-sdk/go/internal/benchname"
 )
 
-// Key names a case: what was run, how, and over which link. Two results with
-// one key are samples of the same thing.
+// Key identifies a case: what was run, how, and over which link. Two results
+// with one key are samples of the same case.
 type Key struct {
 	Workload string `json:"workload"`
 	Net      string `json:"net"`
@@ -19,8 +19,8 @@ type Key struct {
 	// "op=upload/bytes=1048576".
 	Variant  string `json:"variant"`
 	Baseline string `json:"baseline"`
-	// Ablation is the set of features of one of the ablations,
-	// "weights+plan", and empty elsewhere.
+	// Ablation is the feature set of one of the ablations, "weights+plan", and
+	// empty elsewhere.
 	Ablation string `json:"ablation,omitempty"`
 }
 
@@ -32,7 +32,7 @@ func (k Key) Label() string {
 	return k.Baseline + " [" + k.Ablation + "]"
 }
 
-// String is the key as the name of a result spells it.
+// String is the key as written in the name of a result.
 func (k Key) String() string {
 	var parts []string
 	for _, p := range [][2]string{{"workload", k.Workload}, {"baseline", k.Baseline}, {"ablation", k.Ablation}, {"", k.Variant}, {"net", k.Net}} {
@@ -48,7 +48,7 @@ func (k Key) String() string {
 }
 
 // Part is the value of a part of the variant, Part("op") for instance, and
-// empty when there is none.
+// empty if it is missing.
 func (k Key) Part(name string) string {
 	for p := range strings.SplitSeq(k.Variant, "/") {
 		if v, ok := strings.CutPrefix(p, name+"="); ok {
@@ -64,8 +64,8 @@ func (k Key) With(baseline string) Key {
 	return k
 }
 
-// ParseName takes the name of a result apart, with or without "Benchmark" in
-// front and GOMAXPROCS at the end.
+// ParseName parses the name of a result, with or without the prefix "Benchmark"
+// and the suffix GOMAXPROCS.
 func ParseName(name string) Key {
 	_, parts := currentName(benchfmt.Name(strings.TrimPrefix(name, "Benchmark"))).Parts()
 	var texts []string
@@ -77,7 +77,7 @@ func ParseName(name string) Key {
 	return keyOf(texts)
 }
 
-// keyOf makes a key of the parts of a name.
+// keyOf makes a key from the parts of a name.
 func keyOf(parts []string) Key {
 	var k Key
 	var rest []string
@@ -100,10 +100,11 @@ func keyOf(parts []string) Key {
 	return k.normal()
 }
 
-// normal takes out of workload and baseline what a name repeats in them for
-// tables that have nothing but these two: "llm-decode-b4/…/batch=4" is
-// llm-decode, "llm-decode-NAME@HASH/model=NAME@HASH" too, "micro-matmul/…/variant=matmul" is micro, and
-// "full:weights/ablation=weights" is full. [benchname.Of] repeats parts so.
+// normal removes from workload and baseline the parts that a name repeats there
+// for tables with only these two columns: "llm-decode-b4/…/batch=4" is
+// llm-decode, "llm-decode-NAME@HASH/model=NAME@HASH" too,
+// "micro-matmul/…/variant=matmul" is micro, and "full:weights/ablation=weights"
+// is full. [benchname.Of] repeats parts this way.
 func (k Key) normal() Key {
 	if b := k.Part("batch"); b != "" {
 		k.Workload = strings.TrimSuffix(k.Workload, "-b"+b)
@@ -126,17 +127,17 @@ func (k Key) normal() Key {
 	return k
 }
 
-// The baselines that ratios are taken to.
+// The baselines that ratios refer to.
 const (
 	LocalPyTorch = "local-pytorch"
 	CaptureOnly  = "capture-only"
 )
 
-// NoSemantics is the baseline that the ablations begin with.
+// NoSemantics is the baseline from which the ablations start.
 const NoSemantics = "no-semantics"
 
-// rank orders baselines for reading: what runs in one process, then what is
-// remote, ours before others'. Unknown ones come last, in order of appearance.
+// rank orders baselines for display: single-process before remote ones, this
+// module's before others'. Unknown ones come last, in order of appearance.
 func rank(baseline string) int {
 	order := []string{
 		LocalPyTorch, "onnxruntime", "local-gorgonia", CaptureOnly,
@@ -148,11 +149,11 @@ func rank(baseline string) int {
 	return len(order)
 }
 
-// CompareBaselines orders baselines for reading; unknown ones are equal.
+// CompareBaselines orders baselines for display; unknown ones are equal.
 func CompareBaselines(a, b string) int { return cmp.Compare(rank(a), rank(b)) }
 
-// compareRows orders two cases of a section and variant; the ablations go
-// up and end in front of the full set of features.
+// compareRows orders two cases of a section and variant; the ablations are in
+// ascending order and precede the full set of features.
 func compareRows(a, b Key) int {
 	if c := CompareBaselines(a.Baseline, b.Baseline); c != 0 {
 		return c

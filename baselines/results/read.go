@@ -17,15 +17,15 @@ import (
 	"golang.org/x/perf/benchunit"
 )
 
-// ErrNoResults says that a file holds neither results nor cases without any.
+// ErrNoResults means that a file has neither results nor cases without results.
 var ErrNoResults = errors.New("genie: no benchmark results")
 
-// ErrLongLine says that a file has a line that is longer than the reader of the
-// benchmark format takes.
+// ErrLongLine means that a file has a line that is too long for the reader of
+// the benchmark format.
 var ErrLongLine = errors.New("genie: a line that is too long")
 
-// maxLine bounds a line, its end included: the reader of the format takes a
-// token of a scanner, which is shorter than this.
+// maxLine bounds a line, including its end: the format's reader uses a scanner,
+// whose tokens are shorter than this.
 const maxLine = bufio.MaxScanTokenSize - 1
 
 // Setting is one configuration line.
@@ -34,11 +34,12 @@ type Setting struct {
 	Value string `json:"value"`
 }
 
-// Absence is a case that has no results.
+// Absence is a case without results.
 type Absence struct {
 	Key
 	Reason string `json:"reason"`
-	// Failed tells a case that went wrong from one that cannot run here.
+	// Failed distinguishes a case that failed from one that cannot run on this
+	// machine.
 	Failed bool `json:"failed"`
 
 	line int
@@ -66,11 +67,11 @@ type File struct {
 	Path string
 	// Header is every configuration line, with all its values.
 	Header []Setting
-	// Cases are in order of reading: sections and variants as they come, their
-	// baselines ordered by what they are.
+	// Cases are in order of reading: sections and variants in file order, their
+	// baselines in the order of rank.
 	Cases []*Case
-	// Absent are the cases that have no results, and why; and those that failed
-	// after some.
+	// Absent are the cases without results and the reasons, and cases that
+	// failed after some results.
 	Absent []Absence
 	// Warnings are faults of the file that make some of its results doubtful.
 	Warnings []string
@@ -92,8 +93,7 @@ func (f *File) Setting(key string) string {
 	return ""
 }
 
-// Open reads a recording. A file in which nothing was recorded is
-// [ErrNoResults].
+// Open reads a recording. A file without any record is [ErrNoResults].
 func Open(path string) (*File, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -109,8 +109,8 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// Read reads a recording; path is for messages. Lines that are not of the
-// format are warnings, not errors.
+// Read reads a recording; path is for messages. Lines outside the format are
+// warnings, not errors.
 func Read(r io.Reader, path string) (*File, error) {
 	var text bytes.Buffer
 	if _, err := text.ReadFrom(r); err != nil {
@@ -157,8 +157,8 @@ func (f *File) readLines(text []byte) (absent []Absence, err error) {
 	return absent, nil
 }
 
-// add keeps another value of a setting, once: the commits of a file that is put
-// together from several runs, for instance.
+// add adds another value of a setting, once: the commits of a file assembled
+// from several runs, for instance.
 func (s *Setting) add(value string) {
 	if !slices.Contains(strings.Split(s.Value, ", "), value) {
 		s.Value += ", " + value
@@ -176,11 +176,11 @@ func configKey(key string) bool {
 	return key != ""
 }
 
-// sameRun are settings that results of one file are expected to share.
+// sameRun are settings that results of one file should share.
 func sameRun() string { return "goos,goarch,cpu,cores,scale" }
 
-// projections tell which results are samples of one case, and what else about
-// them differs.
+// projections determine which results are samples of one case, and how they
+// differ otherwise.
 type projections struct {
 	section, row, name, procs, variant, run *benchproc.Projection
 
@@ -212,8 +212,8 @@ func newProjections() (*projections, error) {
 	return &p, nil
 }
 
-// key is the case of a result. The full name without what the other
-// projections take is "*/model=gpt2/batch=1".
+// key is the case of a result. The full name without the other projections'
+// parts is "*/model=gpt2/batch=1".
 func (p *projections) key(r *benchfmt.Result) Key {
 	section, row := p.section.Project(r), p.row.Project(r)
 	s, b := p.section.Fields(), p.row.Fields()
@@ -227,7 +227,7 @@ func (p *projections) key(r *benchfmt.Result) Key {
 	}.normal()
 }
 
-// warnings names what differs within the file and should not.
+// warnings names settings that differ within the file and should not.
 func (p *projections) warnings(path string) (all []string) {
 	for _, keys := range [][]benchproc.Key{p.runs, p.procsSeen} {
 		for _, field := range benchproc.NonSingularFields(keys) {
@@ -277,7 +277,7 @@ func (f *File) add(k Key, r *benchfmt.Result) {
 	c.Runs++
 	_, c.line = r.Pos()
 	for _, v := range r.Values {
-		// The reader leaves the unit of a zero as it is.
+		// The reader does not convert the unit of a zero.
 		_, unit := benchunit.Tidy(1, v.Unit)
 		unit = currentUnit(unit)
 		if math.IsNaN(v.Value) || math.IsInf(v.Value, 0) {
@@ -291,8 +291,8 @@ func (f *File) add(k Key, r *benchfmt.Result) {
 	}
 }
 
-// keepAbsent keeps the last word on every case: results that come after the
-// comment (a run that was resumed) void it.
+// keepAbsent retains the latest state of every case: results after the comment
+// (from a resumed run) cancel it.
 func (f *File) keepAbsent(all []Absence) {
 	for _, a := range all {
 		if c := f.index[a.Key]; c != nil && c.line > a.line {
@@ -306,8 +306,7 @@ func (f *File) keepAbsent(all []Absence) {
 	}
 }
 
-// sort puts the baselines of a variant in their order and leaves the rest as
-// it came.
+// sort orders the baselines of a variant and leaves the rest in file order.
 func (f *File) sort() {
 	place := map[Key]int{} // of a section and variant
 	at := func(k Key) int {

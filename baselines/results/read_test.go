@@ -64,8 +64,8 @@ func TestParseName(t *testing.T) {
 	require.Empty(t, ParseName(tests[2].in).Part("byte"))
 }
 
-// TestReadAgreesWithNames: the keys that benchproc's projections give are those
-// of the names.
+// TestReadAgreesWithNames: the keys from benchproc's projections equal those of
+// the names.
 func TestReadAgreesWithNames(t *testing.T) {
 	for _, name := range []string{"old.txt", "new.txt"} {
 		f := recording(t, name)
@@ -87,8 +87,8 @@ func TestHeaderIsKeptThoughWithdrawn(t *testing.T) {
 	require.Equal(t, Setting{"commit", "2222222"}, f.Header[0])
 }
 
-// TestLongLine: what comes after a line that is too long is not left out without
-// a word, and one that is as long as may be is read.
+// TestLongLine: content after a line that is too long is not dropped silently,
+// and a line of the maximum length is read.
 func TestLongLine(t *testing.T) {
 	const before, after = "goos: linux\n", "# unavailable workload=w baseline=b: why\n"
 	line := func(n int) string { return "note: " + strings.Repeat("x", n-len("note: \n")) + "\n" }
@@ -180,7 +180,7 @@ func TestAbsence(t *testing.T) {
 	}
 }
 
-// TestAbsentUntilMeasured: the last word counts.
+// TestAbsentUntilMeasured: the latest state counts.
 func TestAbsentUntilMeasured(t *testing.T) {
 	const result = "BenchmarkX/workload=w/baseline=b/net=loopback 1 3 tok/s\n"
 	const failed = "# failed workload=w baseline=b net=loopback: died\n"

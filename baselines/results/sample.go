@@ -10,19 +10,19 @@ import (
 // Confidence is the level of every interval.
 const Confidence = 0.95
 
-// Summary is the samples of a unit in short. All values are in the base unit.
+// Summary summarises the samples of a unit. All values are in the base unit.
 type Summary struct {
 	N      int     `json:"n"`
 	Median float64 `json:"median"`
-	// Lo and Hi bound the 95% interval of the median; both are absent when the
-	// samples are too few for one (fewer than 6).
+	// Lo and Hi bound the 95% interval of the median; both are absent with too
+	// few samples (fewer than 6).
 	Lo  *float64 `json:"lo,omitempty"`
 	Hi  *float64 `json:"hi,omitempty"`
 	Min float64  `json:"min"`
 	Max float64  `json:"max"`
 }
 
-// Low is the lower end of what is known: of the interval, or of the samples.
+// Low is the lower end of the interval or, without one, of the samples.
 func (s Summary) Low() float64 {
 	if s.Lo != nil {
 		return *s.Lo
@@ -30,7 +30,7 @@ func (s Summary) Low() float64 {
 	return s.Min
 }
 
-// High is the upper end of what is known.
+// High is the upper end of the interval or, without one, of the samples.
 func (s Summary) High() float64 {
 	if s.Hi != nil {
 		return *s.Hi
@@ -48,13 +48,13 @@ func thresholds() *benchmath.Thresholds {
 	return &t
 }
 
-// Summary sums up a unit's samples; false when there are none.
+// Summary summarises a unit's samples; false without samples.
 func (c *Case) Summary(unit string) (Summary, bool) {
 	if len(c.samples[unit]) == 0 {
 		return Summary{}, false
 	}
 	sample := c.sample(unit)
-	// The median whatever is assumed: an exact unit that varies has no other
+	// The median under any assumption: an exact unit that varies has no other
 	// centre either.
 	sum := benchmath.AssumeNothing.Summary(sample, Confidence)
 	s := Summary{
@@ -67,9 +67,9 @@ func (c *Case) Summary(unit string) (Summary, bool) {
 	return s, true
 }
 
-// Ratio says how many times as good a value is as a base: value/base where
-// higher is better, base/value where lower is; where neither is, value/base.
-// It is absent when it would be of zero.
+// Ratio is how many times as good a value is as a base: value/base where higher
+// is better, base/value where lower is, and value/base where neither is. It is
+// absent if the divisor is zero.
 func Ratio(value, base float64, direction int) *float64 {
 	if direction < 0 {
 		value, base = base, value
@@ -81,7 +81,7 @@ func Ratio(value, base float64, direction int) *float64 {
 	return &r
 }
 
-// Change is what became of a unit of a case from one recording to the next.
+// Change is the change of a unit of a case from one recording to the next.
 type Change struct {
 	Old Summary `json:"old"`
 	New Summary `json:"new"`
@@ -91,7 +91,7 @@ type Change struct {
 	P float64 `json:"p"`
 	// Significant is P < 0.05.
 	Significant bool `json:"significant"`
-	// TooFew says that no samples of these numbers could be significant.
+	// TooFew means that samples of these numbers can never be significant.
 	TooFew bool `json:"too_few,omitempty"`
 }
 
@@ -115,8 +115,8 @@ func Compare(before, after *Case, unit string) (Change, bool) {
 	return change, true
 }
 
-// tooFew says whether even samples that do not overlap have P at or above
-// alpha: the two-sided rank test gives them 2 in (n+m choose n).
+// tooFew reports whether even disjoint samples have P at or above alpha: the
+// two-sided rank test gives them 2 in (n+m choose n).
 func tooFew(n, m int, alpha float64) bool {
 	ways := 1.0
 	for i := 1; i <= n; i++ {

@@ -15,8 +15,8 @@ func Causes() []string {
 	return []string{"weights", "kv", "activation", "logits", "token", "plan", "control"}
 }
 
-// Direction says which way a unit is better: +1 higher, -1 lower, 0 neither.
-// A declaration in the file counts; else what the unit's name says.
+// Direction is the direction in which a unit is better: +1 higher, -1 lower, 0
+// neither. A declaration in the file takes precedence over the unit's name.
 func (f *File) Direction(unit string) int {
 	if f.meta.Get(unit, "better") != nil {
 		return f.meta.GetBetter(unit)
@@ -40,13 +40,13 @@ func knownDirection(meta benchfmt.UnitMetadataMap, unit string) int {
 	return 0
 }
 
-// Exact says whether a unit is declared to have no noise.
+// Exact reports whether a unit is declared to have no noise.
 func (f *File) Exact(unit string) bool {
 	a := f.meta.Get(unit, "assume")
 	return a != nil && a.Value == "exact"
 }
 
-// Kind is what a unit measures, as far as a report treats it on its own.
+// Kind is what a unit measures, as far as a report treats it specially.
 type Kind int
 
 // The kinds of units.
@@ -58,7 +58,7 @@ const (
 	WireCause       // bytes on the wire for one cause
 )
 
-// KindOf tells the kind of a unit from its name.
+// KindOf derives the kind of a unit from its name.
 func KindOf(unit string) Kind {
 	numerator, per, ratio := strings.Cut(unit, "/")
 	switch {
@@ -95,7 +95,7 @@ func CauseOf(unit string) string {
 	return ""
 }
 
-// Predicted says whether a unit is what the cost model foretold.
+// Predicted reports whether a unit is a prediction of the cost model.
 func Predicted(unit string) bool { return unit == predictedUnit }
 
 const (
@@ -105,7 +105,7 @@ const (
 
 func hasPart(name, part string) bool { return slices.Contains(strings.Split(name, "-"), part) }
 
-// Format writes a value with its unit's scale, "12.34 ms", "83 B" or "0.208";
+// Format formats a value with its unit's scale, "12.34 ms", "83 B" or "0.208";
 // per is what the value is per, "op" or "tok", or empty.
 func Format(value float64, unit string) (text, per string) {
 	numerator, per, _ := strings.Cut(unit, "/")
@@ -115,7 +115,7 @@ func Format(value float64, unit string) (text, per string) {
 	case value == 0:
 		text = "0"
 	case !seconds && class == benchunit.Decimal && math.Abs(value) < 1:
-		return fmt.Sprintf("%.4g", value), per // a rate of 0.2 is no 200m
+		return fmt.Sprintf("%.4g", value), per // a rate of 0.2 is not written 200m
 	default:
 		text = benchunit.Scale(value, class)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // BenchmarkDecodeBatch decodes the same prompt in several sequences at once:
-// weights are read once for all of them.
+// all of them share one read of the weights.
 func BenchmarkDecodeBatch(b *testing.B) {
 	w := workload(b, llm.Decode)
 	m := loaded(b, w.ID().Scale)
@@ -34,8 +34,8 @@ func BenchmarkDecodeBatch(b *testing.B) {
 	}
 }
 
-// batchRun decodes once and gives the time of the steps after the first and
-// their number.
+// batchRun decodes once and returns the time and the number of the steps after
+// the first.
 func batchRun(b *testing.B, client *genie.Client, m *gpt2.Model, w *llm.Workload, batch int) (time.Duration, int) {
 	b.Helper()
 	ctx := context.Background()
@@ -64,7 +64,7 @@ func batchRun(b *testing.B, client *genie.Client, m *gpt2.Model, w *llm.Workload
 	return d, len(out.Steps)
 }
 
-// BenchmarkTwoSessions decodes in two sessions, one after the other and at once,
+// BenchmarkTwoSessions decodes in two sessions, sequentially and concurrently,
 // in steps of both. An operation is the generations of the two.
 func BenchmarkTwoSessions(b *testing.B) {
 	w := workload(b, llm.Decode)

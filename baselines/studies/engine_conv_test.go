@@ -17,7 +17,7 @@ import (
 )
 
 // engineConv is a layer as the engine runs it between others: images with
-// their channels last, filters packed.
+// channels last, filters packed.
 type engineConv struct {
 	shape       kernels.ConvShape
 	epilogue    kernels.ConvEpilogue
@@ -74,7 +74,7 @@ func (e *engineConv) run() {
 	wg.Wait()
 }
 
-// result is the output as the reference system gives it.
+// result is the output in the layout of the reference system.
 func (e *engineConv) result(batch int) systems.Tensor {
 	out := make([]float32, len(e.y))
 	pixels := e.outH * e.outW
@@ -82,8 +82,9 @@ func (e *engineConv) result(batch int) systems.Tensor {
 	return systems.F32(out, batch, e.shape.OutC, e.outH, e.outW)
 }
 
-// BenchmarkResNet50_Engine times the whole network of [BenchmarkResNet50_ReferenceSystems], from
-// its checkpoint, on the same images; the logits have to agree.
+// BenchmarkResNet50_Engine times the whole network of
+// [BenchmarkResNet50_ReferenceSystems], from its checkpoint, on the same
+// images; the logits must agree.
 func BenchmarkResNet50_Engine(b *testing.B) {
 	c := startConvolutions(b, 0)
 	ctx := context.Background()

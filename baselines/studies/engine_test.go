@@ -16,8 +16,8 @@ func BenchmarkReferenceDecode_Engine(b *testing.B)      { engines(b, llm.Decode)
 func BenchmarkReferenceDecodeBatch_Engine(b *testing.B) { engines(b, decodeBatch) }
 func BenchmarkReferencePrefill_Engine(b *testing.B)     { engines(b, llm.Prefill) }
 
-// weightTypes are the types of weights that the engine holds, with the errors
-// that are allowed to reference systems with the same.
+// weightTypes are the engine's weight types, with the allowed errors compared
+// to reference systems with the same type.
 var weightTypes = []struct {
 	within
 	storage plan.DType

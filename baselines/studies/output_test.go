@@ -11,7 +11,7 @@ import (
 	"github.com/genie-sdk/go/internal/benchname/benchcheck"
 )
 
-// TestBenchmarkOutput runs some of them once, as go test does, and holds that
+// TestBenchmarkOutput runs some of them once, as go test does, and checks that
 // benchstat has a row, a column and a time for each.
 func TestBenchmarkOutput(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$", "-test.benchtime=1x",

@@ -14,7 +14,7 @@ import (
 	"github.com/genie-sdk/go/workloads/llm"
 )
 
-// BenchmarkDecodeOverhead measures what a local decode step costs above the
+// BenchmarkDecodeOverhead measures the cost of a local decode step above the
 // sum of its kernels: the SDK, binding, the engine's loop, and the clock that
 // measures it.
 func BenchmarkDecodeOverhead(b *testing.B) {
@@ -33,9 +33,9 @@ func BenchmarkDecodeOverhead(b *testing.B) {
 	})
 }
 
-// BenchmarkProfile measures where the time of a workload goes: the share of
-// each kind of step, with the shape of its matrix, in percent of the kernels'
-// time, and their sum.
+// BenchmarkProfile measures the time profile of a workload: the share of each
+// kind of step, with the shape of its matrix, in percent of the kernels' time,
+// and their sum.
 func BenchmarkProfile(b *testing.B) {
 	for _, w := range []*llm.Workload{workload(b, llm.Decode), workload(b, llm.Prefill)} {
 		b.Run(benchname.Of("profile", "genie", "of="+w.ID().Name, "model="+llm.ModelName(w.ID().Scale)), func(b *testing.B) {

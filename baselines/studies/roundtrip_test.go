@@ -24,18 +24,18 @@ import (
 // envEcho marks a process that answers raw round trips.
 const envEcho = "GENIE_BASELINES_ECHO"
 
-// The bytes of a remote run of micro-upload-1KiB, there and back, with control
-// messages: as a raw round trip moves them.
+// The bytes of a remote run of micro-upload-1KiB in both directions, including
+// control messages. A raw round trip moves the same number.
 const (
 	rawRequest = 1100
 	rawAnswer  = 128
 )
 
-// BenchmarkRoundTrip measures a remote run that moves 1 KiB beside a raw round
-// trip of a TCP connection that moves as much, both to a process of their own on
-// loopback. round-trips/op is the one in terms of the other, which is measured
-// in turns with it. The raw round trip is also there between two goroutines of
-// one process, which need not wake another processor.
+// BenchmarkRoundTrip measures a remote run that moves 1 KiB and a raw round
+// trip of a TCP connection that moves as much, both to a separate process on
+// loopback. round-trips/op is the ratio of the two, measured alternately. It
+// also measures the raw round trip between two goroutines of one process, which
+// need not wake another processor.
 func BenchmarkRoundTrip(b *testing.B) {
 	raw := startEcho(b)
 	for _, e := range []struct {
@@ -54,8 +54,8 @@ func BenchmarkRoundTrip(b *testing.B) {
 }
 
 // runBesideRaw times runs, and after each hundred of them a hundred raw round
-// trips, which are no part of ns/op. Of both the median counts: the machine may
-// have other work.
+// trips, which are not part of ns/op. It uses the median of both: the machine
+// may have other work.
 func runBesideRaw(b *testing.B, base baselines.Baseline, raw *echo) {
 	const turn = 100
 	ctx := context.Background()
@@ -90,7 +90,7 @@ func middle(d []time.Duration) float64 {
 	return float64(d[len(d)/2].Nanoseconds())
 }
 
-// upload is the workload that sends 1 KiB and gets hardly anything back.
+// upload is the workload that sends 1 KiB and receives almost nothing.
 func upload(b *testing.B) workloads.Workload {
 	b.Helper()
 	scale, err := workloads.ScaleFromEnv()
@@ -185,7 +185,7 @@ func answer(l net.Listener) error {
 	var buf [rawRequest]byte
 	for {
 		if _, err := io.ReadFull(conn, buf[:]); err != nil {
-			return nil // the other side has ended
+			return nil // the peer has ended
 		}
 		if _, err := conn.Write(buf[:rawAnswer]); err != nil {
 			return err

@@ -17,11 +17,12 @@ import (
 	"github.com/genie-sdk/go/workloads/llm"
 )
 
-// BenchmarkDecodeSessions decodes one prompt in several sessions at once, each
-// of them a client that knows nothing of the others. tok/s is the tokens of all
-// sessions by the time from when all have their first to when all have their
-// last; batch is the mean number of runs that the executor made one. max-batch=1
-// runs each by itself. Clients leave the loop to the worker, but for tcp-steps.
+// BenchmarkDecodeSessions decodes one prompt in several concurrent sessions,
+// each an independent client. tok/s is the tokens of all sessions divided by
+// the time from when all have their first token to when all have their last;
+// batch is the mean number of runs that the executor merged into one dynamic
+// batch. max-batch=1 runs each session alone. Except for tcp-steps, the worker
+// runs the loop for its clients.
 func BenchmarkDecodeSessions(b *testing.B) {
 	w := workload(b, llm.Decode)
 	m := loaded(b, w.ID().Scale)

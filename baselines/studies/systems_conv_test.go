@@ -20,12 +20,12 @@ import (
 // reference of whole networks.
 var convLibraries = []string{systems.TorchContiguous, systems.TorchChannelsLast, systems.TorchPacked, systems.ORT}
 
-// convLayer is a layer of ResNet-50 on images of 224 by 224, its batch
+// convLayer is a layer of ResNet-50 on images of 224 by 224, with its batch
 // normalization folded into weights and bias.
 type convLayer struct {
 	c, size, oc, k, stride, pad int
 	relu, residual              bool
-	times                       int // that the network has it
+	times                       int // how often the network contains it
 }
 
 func (l convLayer) String() string {
@@ -45,13 +45,13 @@ func (l convLayer) flops(batch int) float64 {
 	return 2 * float64(batch*l.oc*l.out()*l.out()) * float64(l.c*l.k*l.k)
 }
 
-// resnet50Layers are its different layers.
+// resnet50Layers are its distinct layers.
 func resnet50Layers() []convLayer {
 	layers := []convLayer{{c: 3, size: 224, oc: 64, k: 7, stride: 2, pad: 3, relu: true, times: 1}}
 	in, size, stride := 64, 56, 1
 	for stage, blocks := range []int{3, 4, 6, 3} {
 		width, half := 64<<stage, size/stride
-		first, others := blocks, 0 // blocks with the first one's 3x3 layer, and with another one
+		first, others := blocks, 0 // blocks with the first block's 3x3 layer, and blocks with another
 		if stride == 2 {
 			first, others = 1, blocks-1
 		}
@@ -70,7 +70,7 @@ func resnet50Layers() []convLayer {
 	return layers
 }
 
-// input makes a layer's tensors from a seed.
+// input generates a layer's tensors from a seed.
 func (l convLayer) input(batch int) systems.Conv {
 	rng := rand.New(rand.NewPCG(1, 2))
 	make32 := func(scale float64, shape ...int) systems.Tensor {
@@ -166,9 +166,9 @@ func resnet50Name(baseline, threads string, batch int) string {
 	return benchname.Of("resnet50", baseline, "net=none", "threads="+threads, fmt.Sprintf("batch=%d", batch))
 }
 
-// reportOwn reports the times of b.N operations that a reference system repeated
-// by itself and took by its own clock, so that no tensor moves in between: their
-// mean as ns/op, and the least.
+// reportOwn reports the times of b.N operations that a reference system
+// repeated itself and timed by its own clock, so that no tensor moves in
+// between: their mean as ns/op, and the minimum.
 func reportOwn(b *testing.B, times []time.Duration) (mean time.Duration) {
 	b.Helper()
 	if len(times) != b.N {
@@ -183,7 +183,8 @@ func reportOwn(b *testing.B, times []time.Duration) (mean time.Duration) {
 	return mean
 }
 
-// repeat asks a reference system for b.N operations, however long they take.
+// repeat requests b.N operations from a reference system, however long they
+// take.
 func repeat(b *testing.B) systems.Timing {
 	b.Helper()
 	return systems.Timing{Repeat: b.N, For: time.Hour}
@@ -214,8 +215,8 @@ func BenchmarkConv_ReferenceSystems(b *testing.B) {
 	}
 }
 
-// BenchmarkResNet50_ReferenceSystems times the whole network with every library,
-// whose logits have to agree.
+// BenchmarkResNet50_ReferenceSystems times the whole network with every
+// library; the logits must agree.
 func BenchmarkResNet50_ReferenceSystems(b *testing.B) {
 	for _, threads := range threadCounts {
 		c := startConvolutions(b, threads.n)
@@ -223,7 +224,7 @@ func BenchmarkResNet50_ReferenceSystems(b *testing.B) {
 			var want []float32
 			for _, library := range convLibraries {
 				b.Run(resnet50Name(library, threads.name, batch), func(b *testing.B) {
-					// The first call makes the network, which takes long.
+					// The first call builds the network, which takes long.
 					if _, _, err := c.ResNet50(context.Background(), library, batch, systems.Timing{Repeat: 1}); err != nil {
 						b.Fatal(err)
 					}
@@ -244,8 +245,8 @@ func BenchmarkResNet50_ReferenceSystems(b *testing.B) {
 	}
 }
 
-// TestConvLayers checks the list: the convolutions of a ResNet-50 do 8.2
-// GFLOP per image when each layer counts as often as the network has it.
+// TestConvLayers checks the list: the convolutions of a ResNet-50 do 8.2 GFLOP
+// per image when each layer is multiplied by its number of occurrences.
 func TestConvLayers(t *testing.T) {
 	layers := resnet50Layers()
 	require.Len(t, layers, 24)

@@ -54,7 +54,7 @@ func BenchmarkReferencePrefill_ONNXRuntime(b *testing.B) {
 }
 func BenchmarkReferencePrefill_LlamaCPP(b *testing.B) { referenceSystems(b, llm.Prefill, llamaCPP) }
 
-// referenceSystem is one in the forms that are measured.
+// referenceSystem is a reference system with the forms in which it is measured.
 type referenceSystem struct {
 	name, program string
 	compile       bool
@@ -72,7 +72,7 @@ var (
 	pytorch        = referenceSystem{name: "pytorch", program: systems.PyTorch, within: []within{{"f32", 2e-5}, {"bf16", 5e-2}}}
 	pytorchCompile = referenceSystem{name: "pytorch-compile", program: systems.PyTorch, compile: true, within: []within{{"f32", 2e-5}, {"bf16", 5e-2}}}
 	onnxRuntime    = referenceSystem{name: "onnxruntime", program: systems.ONNXRuntime, within: []within{{"f32", 2e-5}}}
-	// llama.cpp looks GELU up in a table of float16 values, and keeps keys and
+	// llama.cpp takes GELU from a table of float16 values, and stores keys and
 	// values in float16.
 	llamaCPP = referenceSystem{name: "llamacpp", program: systems.LlamaCPP, within: []within{{"f32", 5e-3}, {"f16", 5e-3}, {"bf16", 3e-2}, {"q8_0", 1e-1}}}
 )
@@ -83,7 +83,7 @@ var threadCounts = []struct {
 	n    int
 }{{"1", 1}, {"all", 0}}
 
-// golden is the reference of name; one new token of a prefill.
+// golden is the reference of name; one new token for a prefill.
 func golden(tb testing.TB, name string, scale workloads.Scale) *llm.Workload {
 	tb.Helper()
 	most := math.MaxInt
@@ -118,7 +118,7 @@ func openSystem(ctx context.Context, w *llm.Workload, v referenceSystem, form wi
 	if err == nil {
 		err = w.Follows(g.Tokens, form.error)
 	}
-	for i := 0; err == nil && v.compile && i < 2; i++ { // until nothing is compiled anew
+	for i := 0; err == nil && v.compile && i < 2; i++ { // until nothing is recompiled
 		_, err = m.Generate(ctx, systems.Generate{Prompts: w.Prompts, New: w.New()})
 	}
 	if err != nil {
@@ -149,8 +149,8 @@ func llmName(name, baseline string, scale workloads.Scale, dtype, threads string
 	return benchname.Of(name, baseline, "model="+llm.ModelName(scale), "net=none", "dtype="+dtype, "threads="+threads)
 }
 
-// systemCase times generations, an operation each, by the clock of this process;
-// ttft and steps are by the system's own.
+// systemCase times generations, one per operation, by the clock of this
+// process; ttft and steps use the system's own clock.
 func systemCase(b *testing.B, w *llm.Workload, v referenceSystem, form within, threads int) {
 	ctx := context.Background()
 	m, err := openSystem(ctx, w, v, form, threads)
@@ -205,7 +205,8 @@ func (t *timings) report(b *testing.B, w *llm.Workload) {
 	}
 }
 
-// TestReferenceSystems verifies every reference system that there is at the tiny scale.
+// TestReferenceSystems verifies every available reference system at the tiny
+// scale.
 func TestReferenceSystems(t *testing.T) {
 	if !systems.Tested() {
 		t.Skip("GENIE_TEST_REFERENCE_SYSTEMS is not set; genie bench setup, then GENIE_TEST_REFERENCE_SYSTEMS=1 go test -run TestReferenceSystems ./baselines")

@@ -11,11 +11,12 @@ import (
 	"time"
 )
 
-// scratchName is the folder of a setup's temporary files in the environment that
-// it makes: what pip leaves when it is killed goes where the environment goes.
+// scratchName is the folder of a setup's temporary files inside the environment
+// that it makes: files that a killed pip leaves behind are removed with the
+// environment.
 const scratchName = "scratch"
 
-// build makes an environment in e.Dir. It is valid once it has its stamp.
+// build makes an environment in e.Dir. The stamp makes it valid.
 func (e *Environment) build(ctx context.Context, exe string, o SetupOptions) error {
 	o.Said(fmt.Sprintf("Python %s (%s) in %s", e.Python, exe, e.Dir))
 	if err := e.openScratch(); err != nil {
@@ -42,9 +43,9 @@ func (e *Environment) build(ctx context.Context, exe string, o SetupOptions) err
 	return os.RemoveAll(e.scratch())
 }
 
-// extend makes a copy of a working environment in dir with further groups, and
-// reports whether it got any. What it had still works there. An error is not
-// that of a group.
+// extend makes a copy of a working environment in dir, adds further groups, and
+// reports whether it added any. Everything in the original still works in the
+// copy. An error is never that of a group.
 func (e *Environment) extend(ctx context.Context, dir string, groups []Group, o SetupOptions) (longer *Environment, added bool, err error) {
 	longer = &Environment{Dir: dir, Python: e.Python, Hash: e.Hash, Missing: maps.Clone(e.Missing)}
 	o.Said(fmt.Sprintf("Python %s in %s", e.Python, dir))
@@ -64,14 +65,14 @@ func (e *Environment) extend(ctx context.Context, dir string, groups []Group, o 
 		}
 		err := o.step(g.Name, nil, func(out func(string)) error { return longer.tryImport(ctx, out, g) })
 		if err != nil {
-			return nil, false, fmt.Errorf("group %s worked before others came in; make all anew with --rebuild: %w", g.Name, err)
+			return nil, false, fmt.Errorf("group %s worked before others came in; rebuild everything with --rebuild: %w", g.Name, err)
 		}
 	}
 	return longer, true, os.RemoveAll(longer.scratch())
 }
 
-// installAll installs groups, notes those that fail, and reports whether one did
-// not. An error is that of the group that is needed, or of ctx.
+// installAll installs groups, records those that fail, and reports whether one
+// did not. An error is that of the required group, or of ctx.
 func (e *Environment) installAll(ctx context.Context, groups []Group, o SetupOptions) (added bool, err error) {
 	for _, g := range groups {
 		began := time.Now()
@@ -84,7 +85,7 @@ func (e *Environment) installAll(ctx context.Context, groups []Group, o SetupOpt
 			return added, fmt.Errorf("group %s: %w", g.Name, err)
 		case err != nil:
 			e.Missing[g.Name] = err.Error()
-			o.Said(fmt.Sprintf("group %s: does not install; its cases will be unavailable", g.Name))
+			o.Said(fmt.Sprintf("group %s does not install; its cases will be unavailable", g.Name))
 		default:
 			added = true
 			delete(e.Missing, g.Name)
@@ -97,7 +98,7 @@ func (e *Environment) installAll(ctx context.Context, groups []Group, o SetupOpt
 // install installs a group and imports it.
 func (e *Environment) install(ctx context.Context, out func(string), g Group, index string) error {
 	args := []string{"-m", "pip", "install", "--progress-bar", "off", "--no-input", "--disable-pip-version-check"}
-	// A group may not exchange what another one has pinned.
+	// A group may not replace a version that another one has pinned.
 	pins := filepath.Join(e.scratch(), "requirements.txt")
 	if err := os.WriteFile(pins, []byte(requirements), 0o600); err != nil {
 		return err
@@ -107,8 +108,8 @@ func (e *Environment) install(ctx context.Context, out func(string), g Group, in
 		args = append(args, "--extra-index-url", index)
 	}
 	if g.Name == "llama" {
-		// pip's cache does not tell builds with other CMAKE_ARGS apart. What the
-		// compiler says is kept from view unless pip is asked for it.
+		// pip's cache does not distinguish builds with other CMAKE_ARGS. pip
+		// hides the compiler's output unless it is asked for it.
 		args = append(args, "--no-binary", "llama-cpp-python", "--no-cache-dir", "--verbose")
 	}
 	if said, err := e.command(ctx, out, e.Interpreter(), append(args, g.Packages...)...); err != nil {
@@ -125,7 +126,7 @@ func (e *Environment) tryImport(ctx context.Context, out func(string), g Group) 
 	return nil
 }
 
-// withSaid adds what a command said last to why it failed.
+// withSaid adds the last output of a command to the reason for its failure.
 func withSaid(err error, said string) error {
 	if err == nil || said == "" {
 		return err
@@ -137,7 +138,7 @@ func (e *Environment) scratch() string { return filepath.Join(e.Dir, scratchName
 
 func (e *Environment) openScratch() error { return os.MkdirAll(e.scratch(), 0o750) }
 
-// command runs a command that belongs to the making of e.
+// command runs a command as part of making e.
 func (e *Environment) command(ctx context.Context, out func(string), exe string, args ...string) (said string, err error) {
 	c := setupCommand{exe: exe, args: args, mark: filepath.Base(e.Dir), scratch: e.scratch()}
 	said, err = c.run(ctx, out)
@@ -161,7 +162,7 @@ func (e *Environment) relabel(leave []string, why map[string]string) error {
 	return e.writeStamp()
 }
 
-// stamp makes e valid, which is the last thing.
+// stamp makes e valid; it is the last step.
 func (e *Environment) stamp(ctx context.Context) error {
 	e.Bytes = folderBytes(e.Dir)
 	return errors.Join(context.Cause(ctx), e.writeStamp())

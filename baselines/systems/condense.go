@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// condenser makes one line of what pip says of a package.
+// condenser reduces pip's output about a package to one line.
 type condenser struct{ said func(line string) }
 
 var (

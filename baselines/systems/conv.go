@@ -11,9 +11,9 @@ const (
 	ORT               = "onnxruntime"
 	TorchContiguous   = "torch-contiguous"
 	TorchChannelsLast = "torch-channels_last"
-	// TorchPacked is oneDNN with weights packed beforehand and the addition and
-	// ReLU fused, the form that torch.compile with frozen weights makes. For a
-	// whole network it is torch.compile itself.
+	// TorchPacked is oneDNN with prepacked weights and fused addition and ReLU,
+	// the form that torch.compile produces with frozen weights. For a whole
+	// network it is torch.compile itself.
 	TorchPacked = "torch-packed"
 )
 
@@ -37,7 +37,8 @@ type Conv struct {
 	X, W, B     Tensor // [N, C, H, W], [OC, C, KH, KW], [OC], f32
 }
 
-// Timing bounds how often something is run: Repeat times, or until For is over.
+// Timing bounds the number of repetitions: Repeat times, or until For has
+// passed.
 type Timing struct {
 	Repeat int
 	For    time.Duration
@@ -64,14 +65,15 @@ func (c *Convolutions) ResNet50(ctx context.Context, library string, batch int, 
 }
 
 // Checkpoint writes the network of [Convolutions.ResNet50] to a directory as
-// transformers does, and returns so many of its images and their logits.
+// transformers does, and returns the given number of its images and their
+// logits.
 func (c *Convolutions) Checkpoint(ctx context.Context, dir string, batch int) (images, logits Tensor, err error) {
 	out, err := c.Call(ctx, "checkpoint", map[string]any{"dir": dir, "batch": batch}, nil, nil)
 	if err != nil {
 		return Tensor{}, Tensor{}, err
 	}
 	if out["x"].DType != "f32" || out["y"].DType != "f32" {
-		return Tensor{}, Tensor{}, fmt.Errorf("%w: checkpoint answers without images or logits", ErrProtocol)
+		return Tensor{}, Tensor{}, fmt.Errorf("%w: checkpoint returned no images or logits", ErrProtocol)
 	}
 	return out["x"], out["y"], nil
 }
@@ -86,7 +88,7 @@ func (c *Convolutions) timed(ctx context.Context, op string, args map[string]any
 	}
 	y, ok := out["y"]
 	if !ok || y.DType != "f32" || len(r.Ns) == 0 {
-		return nil, Tensor{}, fmt.Errorf("%w: %s answers without output or times", ErrProtocol, op)
+		return nil, Tensor{}, fmt.Errorf("%w: %s returned no output or times", ErrProtocol, op)
 	}
 	times := make([]time.Duration, len(r.Ns))
 	for i, ns := range r.Ns {

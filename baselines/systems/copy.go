@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// copyEnvironment copies an environment to a folder that is empty, without what
-// makes it valid. Files are linked where that is possible: pip removes a file
-// before it writes one of that name, so that the other environment keeps its own.
+// copyEnvironment copies an environment to an empty folder, without the stamp
+// that makes it valid. It links files where possible: pip removes a file before
+// it writes one of that name, so the other environment keeps its own.
 func copyEnvironment(ctx context.Context, from, to string) error {
 	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
 		if err = errors.Join(err, context.Cause(ctx)); err != nil {
@@ -45,14 +45,14 @@ func copyEnvironment(ctx context.Context, from, to string) error {
 	})
 }
 
-// namesItsFolder reports whether a file of an environment may have the path of
-// the environment in it: scripts, and the description of it.
+// namesItsFolder reports whether a file of an environment may contain the path
+// of the environment: scripts, and the description of it.
 func namesItsFolder(rel string) bool {
 	dir := filepath.Dir(rel)
 	return dir == "." || dir == "bin" || dir == "Scripts"
 }
 
-// copyText copies a file with the new path in the place of the old one.
+// copyText copies a file and replaces the old path by the new one.
 func copyText(path, target, from, to string) error {
 	const limit = 1 << 20 // of scripts; an interpreter is larger
 	info, err := os.Stat(path)
@@ -66,7 +66,7 @@ func copyText(path, target, from, to string) error {
 	if err != nil {
 		return err
 	}
-	if !bytes.ContainsRune(text, 0) { // else it is no text, and lengths count
+	if !bytes.ContainsRune(text, 0) { // otherwise it is binary, and lengths matter
 		text = bytes.ReplaceAll(text, []byte(from), []byte(to))
 	}
 	return errors.Join(os.WriteFile(target, text, 0o600), os.Chmod(target, info.Mode().Perm()))
@@ -83,8 +83,8 @@ func copyLink(path, target, from, to string) error {
 	return os.Symlink(leads, target)
 }
 
-// copyFile copies a file with its mode, and with its time, by which Python tells
-// that what it compiled is up to date.
+// copyFile copies a file with its mode, and with its time, by which Python
+// recognises that compiled files are up to date.
 func copyFile(path, target string) (err error) {
 	in, err := os.Open(path)
 	if err != nil {

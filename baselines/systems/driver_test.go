@@ -8,12 +8,12 @@ import (
 	"path/filepath"
 )
 
-// envDriver makes the test's executable start the model of a program, tell of its
-// processes, and wait to be killed.
+// envDriver makes the test's executable start the model of a program, report
+// its processes, and wait to be killed.
 const envDriver = "GENIE_SYSTEM_DRIVER"
 
-// driveSetup is the program that makes an environment, with the fake interpreter
-// that envDriver with "_FAKE" tells of.
+// driveSetup is the program that makes an environment, with the fake
+// interpreter that envDriver with "_FAKE" selects.
 const driveSetup = "setup"
 
 func drive(program string) error {

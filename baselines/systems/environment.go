@@ -21,10 +21,10 @@ type Group struct {
 	Packages []string // pinned: name==version
 }
 
-// groupTorch is the group that every program needs; the others may be left out.
+// groupTorch is the group that every program needs; the others are optional.
 const groupTorch = "torch"
 
-// Groups are those of the requirements that are built in, the first one needed.
+// Groups are those of the embedded requirements, the required one first.
 func Groups() []Group {
 	var groups []Group
 	for l := range strings.Lines(requirements) {
@@ -39,7 +39,7 @@ func Groups() []Group {
 	return groups
 }
 
-// modules are what has to be importable for a group to be there.
+// modules must be importable for a group to be present.
 func modules(group string) string {
 	switch group {
 	case groupTorch:
@@ -54,8 +54,8 @@ func modules(group string) string {
 
 // stampName is the file that makes an environment valid. It is written last.
 //
-// The name is that of environments which were made under the former name of
-// this package: they remain valid.
+// The name is that of environments made under the former name of this package:
+// they remain valid.
 const stampName = "genie-peers.json"
 
 // inUseName is the file that a program's owner locks while the program runs.
@@ -66,10 +66,10 @@ type Environment struct {
 	Dir    string `json:"-"`
 	Python string `json:"python"` // version of the interpreter
 	Hash   string `json:"hash"`   // of the requirements and that version
-	// Missing are the groups that are not there, and why: left out, or what
-	// their installation said last.
+	// Missing are the missing groups and the reasons: skipped, or the last
+	// output of their installation.
 	Missing map[string]string `json:"missing"`
-	Bytes   int64             `json:"bytes"` // that it takes on disk
+	Bytes   int64             `json:"bytes"` // size on disk
 }
 
 // Interpreter is the path of the environment's Python.
@@ -82,22 +82,22 @@ func venvPython(dir string) string {
 	return filepath.Join(dir, "bin", "python")
 }
 
-// environmentHash names what an environment was made of.
+// environmentHash identifies what an environment was made from.
 func environmentHash(python string) string {
 	sum := sha256.Sum256([]byte(requirements + "\n" + python))
 	return hex.EncodeToString(sum[:])
 }
 
-// EnvironmentDir is the place of the environment: venv below GENIE_REFERENCE_SYSTEMS,
-// or below genie/reference-systems in the user's cache folder. It is a link to the folder
-// that [Environment.Dir] is.
+// EnvironmentDir is the place of the environment: venv below
+// GENIE_REFERENCE_SYSTEMS, or below genie/reference-systems in the user's cache
+// folder. It is a link to the folder [Environment.Dir].
 func EnvironmentDir() (string, error) {
 	root, err := cacheDir()
 	return filepath.Join(root, linkName), err
 }
 
-// Find is the environment that [Setup] made. One that is not there, is not
-// whole, or was made of other requirements than those that are built in is
+// Find returns the environment that [Setup] made. A missing or incomplete
+// environment, or one made from other requirements than the embedded ones, is
 // [ErrUnavailable].
 func Find() (*Environment, error) {
 	root, err := cacheDir()
@@ -145,7 +145,8 @@ func readStamp(dir string) (*Environment, error) {
 	return e, nil
 }
 
-// writeStamp makes an environment valid, or changes what a valid one is said to be.
+// writeStamp makes an environment valid, or changes the recorded state of a
+// valid one.
 func (e *Environment) writeStamp() error {
 	text, err := json.MarshalIndent(e, "", "  ")
 	if err != nil {
@@ -158,7 +159,7 @@ func (e *Environment) writeStamp() error {
 	return os.Rename(partial, filepath.Join(e.Dir, stampName))
 }
 
-// folderBytes is what the files of a folder take, as their sizes say.
+// folderBytes is the size of a folder's files.
 func folderBytes(dir string) int64 {
 	var n int64
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
@@ -172,16 +173,16 @@ func folderBytes(dir string) int64 {
 	return n
 }
 
-// Available is nil if a program could be started with what [Options] without an
-// interpreter mean, and otherwise the [ErrUnavailable] that says why not. It
-// starts nothing.
+// Available returns nil if a program could be started with [Options] without an
+// interpreter, and otherwise the [ErrUnavailable] with the reason. It starts
+// nothing.
 func Available(program string) error {
 	_, _, err := interpreter(program, "")
 	return err
 }
 
 // interpreter is the executable that is to run a program, and the environment
-// that it is of, if it is of one.
+// to which it belongs, if any.
 func interpreter(program, python string) (string, *Environment, error) {
 	if python == "" {
 		python = os.Getenv(EnvPython)
@@ -206,9 +207,9 @@ func interpreter(program, python string) (string, *Environment, error) {
 }
 
 // holdInterpreter is the executable that is to run a program. Until it is
-// released no setup removes the environment that it is of.
+// released no setup removes its environment.
 func holdInterpreter(program, python string) (exe string, release func(), err error) {
-	for range 10 { // each one that failed found an environment that another one replaced
+	for range 10 { // each failed attempt found an environment that was being replaced
 		exe, e, err := interpreter(program, python)
 		if err != nil || e == nil {
 			return exe, func() {}, err
@@ -217,11 +218,11 @@ func holdInterpreter(program, python string) (exe string, release func(), err er
 		switch {
 		case err == nil:
 			return exe, release, nil
-		case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS): // who may not lock it may not remove it
+		case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS): // a user that may not lock it may not remove it
 			return exe, func() {}, nil
 		case !errors.Is(err, errLocked) && !errors.Is(err, fs.ErrNotExist):
 			return "", nil, unavailable(err)
 		}
 	}
-	return "", nil, unavailable(errors.New("the environment is replaced over and over"))
+	return "", nil, unavailable(errors.New("the environment is being replaced repeatedly"))
 }

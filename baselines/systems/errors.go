@@ -7,11 +7,11 @@ import (
 )
 
 var (
-	// ErrUnavailable is the cause of errors about an interpreter that is not
-	// there, or that lacks a package or a feature that was asked for.
+	// ErrUnavailable is the cause of errors about a missing interpreter, or one
+	// that lacks a requested package or feature.
 	ErrUnavailable = errors.New("genie: reference system unavailable")
-	// ErrProtocol is the cause of errors about frames that are not what the
-	// protocol allows.
+	// ErrProtocol is the cause of errors about frames that violate the
+	// protocol.
 	ErrProtocol = errors.New("genie: reference system protocol")
 	// ErrEnded is the cause of errors about a reference system whose process has ended.
 	ErrEnded = errors.New("genie: reference system ended")
@@ -29,7 +29,7 @@ type ProgramError struct {
 	Unavailable bool     `json:"unavailable"`
 }
 
-// Error tells what was raised, and where.
+// Error describes what was raised, and where.
 func (e *ProgramError) Error() string {
 	s := fmt.Sprintf("%v: %s", ErrProgram, e.Program)
 	if e.Op != "" {
@@ -50,7 +50,7 @@ func (e *ProgramError) Unwrap() []error {
 	return []error{ErrProgram}
 }
 
-// unavailable says what to do.
+// unavailable explains what to do.
 func unavailable(cause error) error {
 	return fmt.Errorf("%w: run 'genie bench setup', or set %s=/path/to/python, an interpreter with the packages of baselines/systems/python/requirements.txt: %w",
 		ErrUnavailable, EnvPython, cause)

@@ -2,7 +2,7 @@ package systems
 
 import "golang.org/x/sys/unix"
 
-// exchange gives two paths each other's name, in one step.
+// exchange swaps the names of two paths in one step.
 func exchange(a, b string) error {
 	return unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
 }

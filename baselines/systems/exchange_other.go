@@ -4,5 +4,5 @@ package systems
 
 import "errors"
 
-// exchange is not known here.
+// exchange is not available on this system.
 func exchange(_, _ string) error { return errors.ErrUnsupported }

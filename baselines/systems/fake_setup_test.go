@@ -15,19 +15,19 @@ import (
 )
 
 // fakeSetup begins the modes of an interpreter that can make environments; the
-// rest says what goes wrong, and with ":" after it in which installation.
+// rest selects what fails, and after ":" in which installation.
 const fakeSetup = "setup:"
 
 // Environment variables of such an interpreter.
 const (
-	// envFakeLog names the file that it adds its arguments to.
+	// envFakeLog names the file to which it appends its arguments.
 	envFakeLog = "GENIE_SYSTEM_FAKE_LOG"
-	// envFakeWaits names the file that it writes its number to when it waits for
-	// the file of that name with ".go".
+	// envFakeWaits names the file to which it writes its number when it waits
+	// for the file of that name with ".go".
 	envFakeWaits = "GENIE_SYSTEM_FAKE_WAITS"
 )
 
-// setUp is what it does with its arguments.
+// setUp carries out its arguments.
 func setUp(wrong string, args []string) int {
 	line := strings.Join(args, " ")
 	if err := logFake(line); err != nil {
@@ -84,7 +84,7 @@ func logFake(line string) error {
 	return errors.Join(err, f.Close())
 }
 
-// waitFake says what a compiler would, and waits.
+// waitFake prints what a compiler would, and waits.
 func waitFake() {
 	path := os.Getenv(envFakeWaits)
 	fmt.Print("[7/9] Building \x1b[31mggml\x1b[0m\x07.o\t\u202e" + strings.Repeat("o", 1<<21) + "\n")
@@ -97,8 +97,8 @@ func waitFake() {
 	}
 }
 
-// installFake leaves a module and a script of each package, as pip does: what was
-// there of that name is removed first.
+// installFake installs a module and a script of each package, as pip does: it
+// first removes existing ones of that name.
 func installFake(venv string, args []string) int {
 	python := filepath.Join(venv, "bin", "python")
 	for _, a := range args {
@@ -140,7 +140,7 @@ func fakeWaits(t *testing.T) (goOn func()) {
 	return func() { require.NoError(t, os.WriteFile(path+".go", nil, 0o600)) }
 }
 
-// fakeInstalls are the packages that were installed since the last call.
+// fakeInstalls are the packages installed since the last call.
 func fakeInstalls(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile(os.Getenv(envFakeLog))
@@ -159,7 +159,7 @@ func fakeInstalls(t *testing.T) []string {
 	return packages
 }
 
-// cacheNames are what is in the cache folder.
+// cacheNames are the names in the cache folder.
 func cacheNames(t *testing.T) []string {
 	t.Helper()
 	entries, err := os.ReadDir(os.Getenv(EnvCache))
@@ -171,7 +171,8 @@ func cacheNames(t *testing.T) []string {
 	return names
 }
 
-// contents are the files of a folder with what is in them, or where links lead.
+// contents are the files of a folder with their content, or the targets of
+// links.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}

@@ -14,7 +14,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// envFake makes the test's executable an interpreter that behaves as its value says.
+// envFake makes the test's executable an interpreter with the behaviour that
+// its value names.
 const envFake = "GENIE_SYSTEM_FAKE"
 
 func TestMain(m *testing.M) {
@@ -28,13 +29,13 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// useFake starts reference systems that behave so.
+// useFake starts reference systems with this behaviour.
 func useFake(t *testing.T, mode string) Options {
 	t.Helper()
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	t.Setenv(envFake, mode)
-	t.Setenv("GORACE", "atexit_sleep_ms=0") // which is a second otherwise, of each interpreter
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // which otherwise takes a second per interpreter
 	return Options{Python: exe, Threads: 3, Cache: t.TempDir()}
 }
 

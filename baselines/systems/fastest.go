@@ -8,8 +8,8 @@ import (
 )
 
 // Fastest starts a program with each number of threads, one and all, and each
-// memory format that is worth a try, lets probe time it, and keeps the fastest
-// open: which one that is depends on the model and the machine. One is open at a
+// plausible memory format, times each with probe, and keeps the fastest open:
+// the best choice depends on the model and the machine. Only one is open at a
 // time. probe should verify the output as well as time it.
 func Fastest(ctx context.Context, program string, o ModelOptions, probe func(*Model) (time.Duration, error)) (*Model, ModelOptions, error) {
 	var best ModelOptions

@@ -32,7 +32,7 @@ func TestFastest(t *testing.T) {
 	require.ErrorIs(t, err, wrong)
 }
 
-// TestModelProtocol holds what is exchanged without a program's help.
+// TestModelProtocol checks the exchange without a program.
 func TestModelProtocol(t *testing.T) {
 	o := ModelOptions{Options: useFake(t, "echo"), Workload: "micro"}
 	m, err := StartModel(t.Context(), Ray, o)

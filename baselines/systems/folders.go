@@ -11,12 +11,13 @@ import (
 	"strings"
 )
 
-// linkName is the environment in the cache folder: a symbolic link to the folder
-// beside it that is in use; where those cannot be made a file with its name; and
-// a folder if a version made it that knew neither.
+// linkName is the environment in the cache folder: a symbolic link to the
+// folder in use beside it; where links cannot be made, a file with its name;
+// and a folder if an earlier version without either made it.
 const linkName = "venv"
 
-// folderName is what folders of environments are called. Nothing else is removed.
+// folderName is the name pattern of environment folders. Nothing else is
+// removed.
 var folderName = regexp.MustCompile(`^` + linkName + `-[A-Z2-7]{26}$`)
 
 // newFolder makes one.
@@ -25,9 +26,9 @@ func newFolder(root string) (string, error) {
 	return dir, os.Mkdir(dir, 0o750)
 }
 
-// currentFolder is the folder that is in use. Programs are started there and not
-// by way of the link, so that one that runs does not change its libraries when
-// the link does.
+// currentFolder is the folder in use. Programs start there and not through the
+// link, so that a running one does not change its libraries when the link
+// changes.
 func currentFolder(root string) (string, error) {
 	link := filepath.Join(root, linkName)
 	info, err := os.Lstat(link)
@@ -39,7 +40,7 @@ func currentFolder(root string) (string, error) {
 	case info.Mode().IsRegular():
 		const limit = 100
 		if info.Size() > limit {
-			return "", fmt.Errorf("%s is not of this program's making", link)
+			return "", fmt.Errorf("%s was not created by this program", link)
 		}
 		text, err := os.ReadFile(link)
 		if err != nil {
@@ -47,7 +48,7 @@ func currentFolder(root string) (string, error) {
 		}
 		name := strings.TrimSpace(string(text))
 		if !folderName.MatchString(name) {
-			return "", fmt.Errorf("%s is not of this program's making", link)
+			return "", fmt.Errorf("%s was not created by this program", link)
 		}
 		return filepath.Join(root, name), nil
 	}
@@ -61,7 +62,7 @@ func currentFolder(root string) (string, error) {
 	return target, nil
 }
 
-// takePlace makes a whole environment the one in use.
+// takePlace puts a complete environment into use.
 func takePlace(root, dir string) error {
 	link, partial, name := filepath.Join(root, linkName), partialLink(root), filepath.Base(dir)
 	if err := os.Remove(partial); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -79,8 +80,8 @@ func takePlace(root, dir string) error {
 	return err
 }
 
-// replaceLink puts partial in the place of link, in one step if the system can:
-// it cannot rename onto a folder, nor, on Windows, onto a link to one.
+// replaceLink replaces link by partial, in one step if the system can: it
+// cannot rename onto a folder, nor, on Windows, onto a link to one.
 func replaceLink(root, partial, link string) error {
 	info, err := os.Lstat(link)
 	if err != nil || !info.IsDir() {
@@ -103,8 +104,8 @@ func replaceLink(root, partial, link string) error {
 
 func partialLink(root string) string { return filepath.Join(root, linkName+".partial") }
 
-// recoverLink puts back what a process that was killed between the two steps of
-// replaceLink took away: of the whole environments there the one to be.
+// recoverLink restores what a process that was killed between the two steps of
+// replaceLink removed: of the complete environments, the one to be used.
 func recoverLink(root string) error {
 	if _, err := os.Lstat(filepath.Join(root, linkName)); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -117,7 +118,7 @@ func recoverLink(root string) error {
 }
 
 // leftovers are the folders of environments that are not in use, and links that
-// did not get their place.
+// were never put in place.
 func leftovers(root string) []string {
 	current, _ := currentFolder(root)
 	entries, _ := os.ReadDir(root)
@@ -131,11 +132,12 @@ func leftovers(root string) []string {
 	return paths
 }
 
-// sweep removes leftovers, but for environments in which programs run: those are
-// a later setup's. It has to hold the lock, so that nobody makes one of them.
+// sweep removes leftovers, except for environments in which programs run: those
+// are left to a later setup. It must hold the lock, so that no other setup is
+// making one of them.
 func sweep(root string) {
 	for _, path := range leftovers(root) {
-		if path == partialLink(root) { // and not the folder that it leads to
+		if path == partialLink(root) { // and not the folder that it links to
 			_ = os.Remove(path)
 			continue
 		}
@@ -143,8 +145,8 @@ func sweep(root string) {
 	}
 }
 
-// discard ends what a setup that was killed may have left running to fill a
-// folder, and removes it.
+// discard ends the processes that a killed setup may have left filling a
+// folder, and removes the folder.
 func discard(path string) {
 	release, err := lockFile(filepath.Join(path, inUseName), false)
 	if errors.Is(err, errLocked) {
@@ -154,5 +156,5 @@ func discard(path string) {
 		defer release()
 	}
 	killMarked(envMark + "=" + filepath.Base(path))
-	_ = os.RemoveAll(path) // what cannot be removed is tried again by the next one
+	_ = os.RemoveAll(path) // the next setup retries what cannot be removed
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFormerNames holds that what was set up under former names is found: the
-// environment variables, and the folder where the present one is not there.
+// TestFormerNames checks that environments set up under former names are found:
+// the environment variables, and the folder where the present one is missing.
 func TestFormerNames(t *testing.T) {
 	t.Setenv(EnvTest, "")
 	t.Setenv(formerTest, "")
@@ -30,7 +30,7 @@ func TestFormerNames(t *testing.T) {
 	require.Equal(t, filepath.Join(dir, "present"), got)
 
 	if runtime.GOOS != "linux" {
-		return // where the user's cache folder is depends on the system
+		return // the location of the user's cache folder depends on the system
 	}
 	t.Setenv(EnvCache, "")
 	t.Setenv(formerCache, "")

@@ -73,7 +73,7 @@ type listed struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// request is the JSON object that asks for an operation.
+// request is the JSON object that requests an operation.
 type request struct {
 	ID      uint64   `json:"id"`
 	Op      string   `json:"op"`
@@ -121,8 +121,8 @@ func writeFrame(w io.Writer, r request, tensors []named) error {
 	return nil
 }
 
-// readFrame reads an answer and its tensors. Lengths are checked before
-// anything is read, and memory is taken as the bytes come.
+// readFrame reads an answer and its tensors. It checks lengths before reading,
+// and allocates memory as the bytes arrive.
 func readFrame(r io.Reader) (*answer, map[string]Tensor, error) {
 	var n [4]byte
 	if _, err := io.ReadFull(r, n[:]); err != nil {
@@ -163,11 +163,11 @@ func readFrame(r io.Reader) (*answer, map[string]Tensor, error) {
 	return &a, tensors, nil
 }
 
-// firstPiece is the memory that is taken on the word of a length alone.
+// firstPiece is the memory allocated for a length alone.
 const firstPiece = 64 << 10
 
-// readBytes reads n bytes into memory that doubles when it is full, so that a
-// length without bytes behind it costs no more than firstPiece.
+// readBytes reads n bytes into memory that doubles when full, so that a length
+// without bytes costs at most firstPiece.
 func readBytes(r io.Reader, n int64) ([]byte, error) {
 	b := make([]byte, min(n, firstPiece))
 	for at := 0; ; {
@@ -184,7 +184,7 @@ func readBytes(r io.Reader, n int64) ([]byte, error) {
 	}
 }
 
-// cut makes an end of input in the middle of a frame an unexpected one.
+// cut turns an end of input within a frame into an unexpected one.
 func cut(err error) error {
 	if err == io.EOF { //nolint:errorlint // io.ReadFull returns it as it is
 		return io.ErrUnexpectedEOF

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// frame is an answer with so many bytes after it.
+// frame is an answer followed by the given number of bytes.
 func frame(head string, data ...byte) []byte {
 	return append(append(binary.LittleEndian.AppendUint32(nil, uint32(len(head))), head...), data...)
 }
@@ -58,7 +58,7 @@ func TestReadFrameRefuses(t *testing.T) {
 }
 
 func TestReadFrameBoundsTotal(t *testing.T) {
-	// Two tensors that are each allowed and together are not.
+	// Each tensor is within the limit; the two together exceed it.
 	const each = maxPayload / 4 * 3
 	two := make([]string, 2)
 	for i := range two {
@@ -69,8 +69,8 @@ func TestReadFrameBoundsTotal(t *testing.T) {
 	require.ErrorIs(t, err, ErrProtocol)
 }
 
-// TestReadFrameTakesMemoryAsBytesCome: lengths that nothing follows cost little,
-// and what does follow, in any number of pieces, is whole.
+// TestReadFrameTakesMemoryAsBytesCome: lengths without content cost little, and
+// content in any number of pieces arrives complete.
 func TestReadFrameTakesMemoryAsBytesCome(t *testing.T) {
 	const most = maxPayload
 	for name, in := range map[string][]byte{

@@ -9,11 +9,12 @@ import (
 	"strings"
 )
 
-// suitable are the versions of Python that the requirements have builds for,
+// suitable are the versions of Python for which the requirements have builds,
 // the preferred one first.
 var suitable = []string{"3.11", "3.12", "3.13"}
 
-// findInterpreter finds a suitable Python: the one named, or the first that runs.
+// findInterpreter finds a suitable Python: the named one, or the first that
+// runs.
 func findInterpreter(ctx context.Context, named string) (exe, version string, err error) {
 	candidates := []string{named}
 	if named == "" {
@@ -42,7 +43,7 @@ func findInterpreter(ctx context.Context, named string) (exe, version string, er
 	return "", "", fmt.Errorf("%w: no Python %s: %w", ErrUnavailable, strings.Join(suitable, ", "), errors.Join(causes...))
 }
 
-// pythonVersion runs an interpreter: a name in a path may lead to nothing.
+// pythonVersion runs an interpreter: a name in a path may be a dangling link.
 func pythonVersion(ctx context.Context, exe string) (string, error) {
 	out, err := exec.CommandContext(ctx, exe, "-c", "import sys; print('.'.join(map(str, sys.version_info[:3])))").Output()
 	if err != nil {

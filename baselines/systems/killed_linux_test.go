@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestKilled holds that nothing of a reference system outlives this side or the program,
-// whichever is killed, and that nothing outlives Close.
+// TestKilled checks that nothing of a reference system outlives this process or
+// the program, whichever is killed, and that nothing outlives Close.
 func TestKilled(t *testing.T) {
 	for _, program := range []string{PyTorchRPC, LlamaCPPRPC, Ray, Ray + " linked"} {
 		for _, victim := range []string{"driver", "program"} {

@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// Load says which language model a reference system opens, and in which form.
+// Load selects the language model that a reference system opens, and its form.
 type Load struct {
 	Dir     string `json:"dir"`     // checkpoint in the layout of Hugging Face
-	DType   string `json:"dtype"`   // of weights: f32, and what the program has of bf16, f16, q8_0
+	DType   string `json:"dtype"`   // of weights: f32, and of bf16, f16, q8_0 those that the program supports
 	Compile bool   `json:"compile"` // PyTorch only: torch.compile
 }
 
-// LLM is a reference system that has a language model open.
+// LLM is a reference system with an open language model.
 type LLM struct {
 	*System
-	Threads int // that it says it uses
+	Threads int // as reported by the program
 }
 
-// OpenLLM starts a program and lets it load a model. What a program does not
-// offer is [ErrUnavailable].
+// OpenLLM starts a program and lets it load a model. A feature that a program
+// lacks is [ErrUnavailable].
 func OpenLLM(ctx context.Context, program string, o Options, l Load) (*LLM, error) {
 	p, err := Start(ctx, program, o)
 	if err != nil {
@@ -36,26 +36,26 @@ func OpenLLM(ctx context.Context, program string, o Options, l Load) (*LLM, erro
 	return &LLM{System: p, Threads: loaded.Threads}, nil
 }
 
-// Generate is what an [LLM] is asked to generate, greedily and without regard
-// to any end-of-text token.
+// Generate is a request to an [LLM] to generate, greedily and ignoring any
+// end-of-text token.
 type Generate struct {
 	Prompts [][]int `json:"prompts"` // of one length
-	New     int     `json:"new"`     // tokens per prompt; 1 is a prompt pass alone
-	// Force, of the form [prompt][new], is fed in place of the chosen tokens.
+	New     int     `json:"new"`     // tokens per prompt; 1 is only a prompt pass
+	// Force, of the form [prompt][new], is fed instead of the sampled tokens.
 	Force [][]int `json:"force,omitempty"`
-	// Logits asks for the logits of every chosen token.
+	// Logits requests the logits of every sampled token.
 	Logits bool `json:"logits,omitempty"`
 }
 
-// Generation is what an [LLM] generated, and the time it took by the clock of
-// its own process, from having token ids to having the next ones.
+// Generation is the output of an [LLM] and its time by the clock of its own
+// process, from having token ids to having the next ones.
 type Generation struct {
 	Tokens [][]int // [prompt][new]
 	TTFT   time.Duration
 	Steps  []time.Duration // of each token after the first
-	Logits []float32       // [new, prompt, vocab] if asked for
+	Logits []float32       // [new, prompt, vocab] if requested
 	Vocab  int             // with Logits
-	Calls  int             // to a worker, where there is one and its program counts
+	Calls  int             // to a worker, if there is one and its program counts calls
 }
 
 // Generate generates once.

@@ -10,13 +10,14 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// errLocked is the cause of errors about a file that another one has locked.
+// errLocked is the cause of errors about a file that another process has
+// locked.
 var errLocked = errors.New("genie: locked")
 
-// lockFile locks a file, which it makes, for this one alone or with others that
-// share it. It does not wait. The system releases what a killed process held.
+// lockFile creates and locks a file, exclusively or shared. It does not wait.
+// The system releases the locks of a killed process.
 func lockFile(path string, shared bool) (release func(), err error) {
-	for range 10 { // each one that failed found a file that its owner just removed
+	for range 10 { // each failed attempt found a file that its owner had just removed
 		l := flock.New(path, flock.SetPermissions(0o600))
 		try := l.TryLock
 		if shared {
@@ -39,7 +40,7 @@ func lockFile(path string, shared bool) (release func(), err error) {
 	return nil, fmt.Errorf("genie: %s: cannot be locked", path)
 }
 
-// lockSetup keeps a second setup out.
+// lockSetup prevents a second concurrent setup.
 func lockSetup(path string) (unlock func(), err error) {
 	release, err := lockFile(path, false)
 	if errors.Is(err, errLocked) {
@@ -53,10 +54,11 @@ func lockSetup(path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	// For the other one to say. Where a lock keeps writers out it stays empty.
+	// For the other setup to report. Where a lock blocks writers it stays
+	// empty.
 	_ = os.WriteFile(path, strconv.AppendInt(nil, int64(os.Getpid()), 10), 0o600)
 	return func() {
-		_ = os.Remove(path) // before it is released: then it may be another one's
+		_ = os.Remove(path) // before the release: afterwards it may belong to another process
 		release()
 	}, nil
 }

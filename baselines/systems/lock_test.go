@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestLockSetup holds that one has the lock at a time, though each removes its
-// file, and that nobody keeps it.
+// TestLockSetup checks that the lock has one owner at a time, although each
+// removes its file, and that every owner releases it.
 func TestLockSetup(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	var inside, entered atomic.Int32
@@ -41,7 +41,7 @@ func TestLockSetup(t *testing.T) {
 	unlock()
 }
 
-// TestLockFileShared holds that those who share a file keep others out together.
+// TestLockFileShared checks that shared owners of a file exclude others.
 func TestLockFileShared(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	first, err := lockFile(path, true)

@@ -151,5 +151,5 @@ func runMicro(t *testing.T, program string, o ModelOptions) int64 {
 		_, _, err := m.Run(t.Context(), nil, RunArgs{Op: "nonsense"})
 		require.ErrorIs(t, err, ErrProgram)
 	}
-	return 4 << 20 // echo: twice there and back
+	return 4 << 20 // echo: twice in both directions
 }

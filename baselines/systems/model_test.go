@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// realSystems skips a test unless the programs are asked for and could be started.
+// realSystems skips a test unless the programs are requested and can be
+// started.
 func realSystems(t *testing.T, program string) {
 	t.Helper()
 	if !Tested() {
@@ -77,7 +78,7 @@ func near(t *testing.T, want [][]float64, got Tensor, tolerance float64) {
 	}
 }
 
-// relay is a proxy that counts what passes.
+// relay is a proxy that counts the bytes passed.
 type relay struct {
 	up, down atomic.Int64
 	mu       sync.Mutex
@@ -143,7 +144,7 @@ func pump(to, from net.Conn, count *atomic.Int64) {
 	}
 }
 
-// startReal starts a program's model for a test, with its ModelOptions' rest.
+// startReal starts a program's model for a test with the given ModelOptions.
 func startReal(t *testing.T, program string, o ModelOptions) *Model {
 	t.Helper()
 	o.Threads = 1
@@ -153,7 +154,7 @@ func startReal(t *testing.T, program string, o ModelOptions) *Model {
 	return m
 }
 
-// placed holds that calls were answered by another process, and by it alone.
+// placed checks that another process, and only that one, answered the calls.
 func placed(t *testing.T, program string, m *Model, calls int) {
 	t.Helper()
 	s, err := m.Stats(t.Context())
@@ -188,8 +189,8 @@ var modelPrograms = map[string]string{
 	PyTorch: "", PyTorchRPC: "", Ray: "", ONNXRuntime: "micro", LlamaCPPRPC: "vision-cnn multimodal-vqa micro",
 }
 
-// TestModels compares every program with the goldens of every workload, over
-// loopback as it comes and, where there is a worker, through a proxy.
+// TestModels compares every program with the goldens of every workload,
+// directly over loopback and, where there is a worker, through a proxy.
 func TestModels(t *testing.T) {
 	for program, lacks := range modelPrograms {
 		for _, link := range []string{"direct", "proxy"} {
@@ -220,7 +221,8 @@ func TestModels(t *testing.T) {
 	}
 }
 
-// runLLM returns the least number of bytes that has to travel, as the others do.
+// runLLM returns the minimum number of bytes that must be transferred, as the
+// others do.
 func runLLM(t *testing.T, program string, o ModelOptions) int64 {
 	var g struct {
 		Prompts [][]int `json:"prompts"`
@@ -264,7 +266,7 @@ func runVision(t *testing.T, program string, o ModelOptions) int64 {
 	dirs, err := os.ReadDir(testdata(t, "resnet"))
 	require.NoError(t, err)
 	if o.Proxy != nil || program == Ray {
-		dirs = dirs[:1] // each starts everything anew
+		dirs = dirs[:1] // each one restarts everything
 	}
 	var bytes int64
 	for _, d := range dirs {

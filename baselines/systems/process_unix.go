@@ -10,8 +10,8 @@ import (
 // detach puts a child into a process group of its own.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-// killAll ends a detached child and what it started, as far as that is below it
-// or in its group.
+// killAll ends a detached child and the processes it started, as far as they
+// are below it or in its group.
 func killAll(cmd *exec.Cmd) {
 	below := descendants(cmd.Process.Pid)
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)

@@ -19,7 +19,7 @@ const (
 	LlamaCPP    = "llamacpp"
 	LlamaCPPRPC = "llamacpp_rpc" // llama.cpp's RPC backend
 	ResNet      = "resnet_layers"
-	Reference   = "reference" // transformers, for what the others are compared with
+	Reference   = "reference" // transformers, for the reference outputs
 )
 
 // groupOf is the group of requirements that a program needs besides [groupTorch].
@@ -35,12 +35,12 @@ func groupOf(program string) string {
 	return groupTorch
 }
 
-// Remote reports whether a program computes in another process than its own.
+// Remote reports whether a program computes in another process.
 func Remote(program string) bool {
 	return program == PyTorchRPC || program == Ray || program == LlamaCPPRPC
 }
 
-// Polls reports whether a program takes processor time while it waits for work:
+// Polls reports whether a program uses processor time while it waits for work:
 // TensorPipe watches its shared memory in a loop. It should be paused then.
 func Polls(program string) bool { return program == PyTorchRPC }
 

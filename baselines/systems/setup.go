@@ -9,44 +9,45 @@ import (
 	"time"
 )
 
-// SetupOptions configure [Setup]. The zero value installs everything that is not
-// there yet.
+// SetupOptions configure [Setup]. The zero value installs everything that is
+// missing.
 type SetupOptions struct {
 	Python  string   // interpreter to make the environment with; "" finds one
-	Skip    []string // groups to leave out, but not the first of [Groups]
-	Rebuild bool     // make a valid environment anew
-	// Index is the URL of a further package index, for CPU builds of torch. The
-	// one that is configured for pip is always used.
+	Skip    []string // groups to skip, except the first of [Groups]
+	Rebuild bool     // rebuild a valid environment
+	// Index is the URL of a further package index, for CPU builds of torch.
+	// pip's configured index is always used.
 	Index string
-	// Said, if not nil, is told of progress, a line at a time.
+	// Said, if not nil, is called with progress, a line at a time.
 	Said func(line string)
-	// Step, if not nil, is told once a second what is under way. It and Said are
-	// called by the goroutine of Setup.
+	// Step, if not nil, is called once a second with the current step. The
+	// goroutine of Setup calls it and Said.
 	Step func(SetupStep)
 
 	interval time.Duration // between two calls of Step
 }
 
-// SetupStep is a part of a setup that is under way.
+// SetupStep is a running part of a setup.
 type SetupStep struct {
 	Name    string // "environment" or a group
 	Elapsed time.Duration
-	// Last is the last line of what the step printed: printable, not longer than
-	// 200 characters, "" if it printed nothing.
+	// Last is the last line that the step printed: printable, at most 200
+	// characters, "" if it printed nothing.
 	Last string
 }
 
-// Setup makes the environment of the reference systems and reports whether it changed it.
+// Setup makes the environment of the reference systems and reports whether it
+// changed it.
 //
-// An environment that was made of the same requirements by the same version of
-// Python is left as it is if it has what is asked for. If groups are missing that
-// are, because they failed or were left out, only these are installed; if it has
-// a group that is to be left out, it is made anew. A group that does not install
-// is [Environment.Missing], but for the first one.
+// An environment made from the same requirements by the same version of Python
+// stays unchanged if it has what is requested. If groups are missing because
+// they failed or were skipped, Setup installs only these. If it has a group
+// that is to be skipped, Setup rebuilds it. A group that does not install is
+// listed in [Environment.Missing], except for the first one, which is an error.
 //
-// Whatever is made is made beside the environment that is there, which works
-// until the new one is whole and takes its place. An error, ctx that ends, or the
-// end of the process leave it as it was.
+// Setup builds beside the existing environment, which works until the new one
+// is complete and replaces it. An error, the end of ctx, or the end of the
+// process leaves the existing one unchanged.
 func Setup(ctx context.Context, o SetupOptions) (e *Environment, made bool, err error) {
 	for _, g := range o.Skip {
 		if i := slices.IndexFunc(Groups(), func(x Group) bool { return x.Name == g }); i < 1 {
@@ -74,7 +75,7 @@ func Setup(ctx context.Context, o SetupOptions) (e *Environment, made bool, err 
 		return nil, false, err
 	}
 	unlock, err := lockSetup(filepath.Join(root, linkName+".lock"))
-	if err != nil && w.none() { // what the other setup leaves is not this one's
+	if err != nil && w.none() { // what the other setup leaves behind belongs to it
 		return w.present, false, nil
 	}
 	if err != nil {
@@ -91,25 +92,25 @@ func Setup(ctx context.Context, o SetupOptions) (e *Environment, made bool, err 
 	return w.do(ctx, root, o)
 }
 
-// leftOut is why a group is missing that was not asked for.
+// leftOut is the reason for a group that was not requested.
 const leftOut = "left out by --skip"
 
 // work is what a setup has to do.
 type work struct {
-	present *Environment // that works, nil if there is none or it does not matter
+	present *Environment // a working one, nil if there is none or it does not matter
 	add     []Group      // that it lacks
 	leave   []string     // that it lacks, and from now on by choice
-	exe     string       // to make an environment with; "" if that is not wanted
+	exe     string       // to make an environment with; "" if none is wanted
 	version string       // of exe
 }
 
 func (w work) none() bool { return w.exe == "" && len(w.add) == 0 && len(w.leave) == 0 }
 
-// chooseWork compares what is there with what is asked for.
+// chooseWork compares the existing environment with the request.
 func chooseWork(ctx context.Context, o SetupOptions) (work, error) {
 	var w work
 	if e, err := Find(); err == nil && !o.Rebuild {
-		// The Python that it was made with may have been removed or replaced.
+		// The Python that made it may have been removed or replaced.
 		if version, err := pythonVersion(ctx, e.Interpreter()); err == nil && version == e.Python {
 			w.present = e
 		}
@@ -138,7 +139,7 @@ func chooseWork(ctx context.Context, o SetupOptions) (work, error) {
 	return w, nil
 }
 
-// do does it, under the lock.
+// do carries out the work under the lock.
 func (w work) do(ctx context.Context, root string, o SetupOptions) (*Environment, bool, error) {
 	if w.none() {
 		return w.present, false, nil
@@ -158,12 +159,12 @@ func (w work) do(ctx context.Context, root string, o SetupOptions) (*Environment
 		discard(dir)
 		return e, false, err
 	}
-	sweep(root) // the one before
+	sweep(root) // the previous one
 	return e, true, nil
 }
 
-// make makes what is wanted in a new folder. If that is no more than there is,
-// what is returned is what there is.
+// make makes the requested environment in a new folder. If that adds nothing to
+// the existing one, it returns the existing one.
 func (w work) make(ctx context.Context, dir string, o SetupOptions) (e *Environment, changed bool, err error) {
 	if w.exe != "" {
 		e = &Environment{Dir: dir, Python: w.version, Hash: environmentHash(w.version), Missing: map[string]string{}}

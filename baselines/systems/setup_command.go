@@ -14,11 +14,11 @@ import (
 	"unicode/utf8"
 )
 
-// lastRunes is how much of a line is told as a step's last.
+// lastRunes is the maximum length of a step's last line.
 const lastRunes = 200
 
-// step does a part of a setup. What run says goes to line, if that is not nil,
-// and meanwhile Step is told how it stands.
+// step runs a part of a setup. The output of run goes to line, if that is not
+// nil, and Step is called with its state meanwhile.
 func (o SetupOptions) step(name string, line func(string), run func(out func(string)) error) error {
 	began := time.Now()
 	lines, ended := make(chan string), make(chan error)
@@ -43,7 +43,7 @@ func (o SetupOptions) step(name string, line func(string), run func(out func(str
 	}
 }
 
-// beginning is as much of a text.
+// beginning is the first part of a text of this length.
 func beginning(s string, runes int) string {
 	if utf8.RuneCountInString(s) <= runes {
 		return s
@@ -59,13 +59,13 @@ type setupCommand struct {
 	scratch string // for its temporary files
 }
 
-// run runs it to its end, or ends it and what it started with ctx. Of its output
-// out gets each line; what says why it failed comes back.
+// run runs it to its end, or ends it and what it started with ctx. out gets
+// each line of its output; the result explains a failure.
 func (c setupCommand) run(ctx context.Context, out func(string)) (said string, err error) {
 	cmd := exec.Command(c.exe, c.args...) //nolint:noctx // running it is the purpose; its group is ended below
 	cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1", "PIP_NO_COLOR=1", "PYTHONNOUSERSITE=1", envMark+"="+c.mark,
 		"CMAKE_ARGS="+strings.TrimSpace("-DGGML_NATIVE=ON -DGGML_RPC=ON "+os.Getenv("CMAKE_ARGS")))
-	if runtime.GOOS != "windows" { // where builds are at the limit of paths as it is
+	if runtime.GOOS != "windows" { // builds already reach the limit of path lengths
 		cmd.Env = append(cmd.Env, "TMPDIR="+c.scratch)
 	}
 	detach(cmd)
@@ -84,10 +84,10 @@ func (c setupCommand) run(ctx context.Context, out func(string)) (said string, e
 	ended := make(chan error, 1)
 	go func() {
 		err := cmd.Wait()
-		release() // the number may be another process's from here on
+		release() // from here on the number may belong to another process
 		killAll(cmd)
 		killMarked(envMark + "=" + c.mark)
-		const grace = 5 * time.Second // for what they said to be read; then whoever holds the pipe is nobody's
+		const grace = 5 * time.Second // time to read their output; after that the pipe is abandoned
 		_ = r.SetReadDeadline(time.Now().Add(grace))
 		ended <- err
 	}()
@@ -99,13 +99,13 @@ func (c setupCommand) run(ctx context.Context, out func(string)) (said string, e
 	return kept.text(), <-ended
 }
 
-// outcome is what of a command's output says why it failed.
+// outcome is the part of a command's output that explains its failure.
 type outcome struct {
-	errors []string // the first lines that call themselves so
-	last   tail     // for want of those
+	errors []string // the first lines that report errors
+	last   tail     // used if there are none
 }
 
-// isError finds what compilers, CMake, Python and pip call an error.
+// isError recognises the errors of compilers, CMake, Python and pip.
 var isError = regexp.MustCompile(`(?i)error(:| at )`)
 
 func (o *outcome) add(line string) {
@@ -124,8 +124,8 @@ func (o *outcome) text() string {
 }
 
 // readLines calls line with each line of r, up to a carriage return or a
-// newline, as text that changes nothing on a terminal. Of a long one it gets the
-// beginning.
+// newline, as text without effect on a terminal. It passes only the beginning
+// of a long line.
 func readLines(r io.Reader, line func(string)) {
 	const limit = 4 << 10
 	from := bufio.NewReader(r)
@@ -149,7 +149,7 @@ func readLines(r io.Reader, line func(string)) {
 // control is a sequence that a terminal does not show.
 var control = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)`)
 
-// plain is a text without what is not to be seen, at its end without spaces.
+// plain is a text without invisible characters and trailing spaces.
 func plain(s string) string {
 	s = control.ReplaceAllString(strings.ToValidUTF8(s, "\uFFFD"), "")
 	s = strings.Map(func(r rune) rune {

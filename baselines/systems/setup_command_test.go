@@ -8,8 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestReadLines holds that what a compiler or a package's name does to a terminal
-// is not done, and that a line without an end takes no more than its limit.
+// TestReadLines checks that control sequences from a compiler or a package's
+// name have no effect on a terminal, and that a line without an end takes no
+// more than its limit.
 func TestReadLines(t *testing.T) {
 	var lines []string
 	in := "a\r\n\x1b[1;31mred\x1b[0m\t1%\r2%\n\x1b]0;title\x07b\x1b]8;;x\x1b\\link\x1bcd\n\xff\u202e\u200b\u0000é…\n" + strings.Repeat("x", 1<<20) + "\nend"
@@ -20,8 +21,9 @@ func TestReadLines(t *testing.T) {
 	}
 }
 
-// TestOutcome holds what is told of a failure, on what pip 23.2 and gcc say of an
-// extension whose header is not there, with pip asked to say more and not.
+// TestOutcome checks the explanation of a failure, on the output of pip 23.2
+// and gcc for an extension with a missing header, with and without pip's
+// verbose option.
 func TestOutcome(t *testing.T) {
 	for name, text := range map[string]string{
 		"verbose": `  building 'bad' extension

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSetupTriesAgain holds that a second setup installs the groups that failed
-// and no other, and that the environment works whether they fail again or not.
+// TestSetupTriesAgain checks that a second setup installs only the groups that
+// failed, and that the environment works whether they fail again or not.
 func TestSetupTriesAgain(t *testing.T) {
 	for wrong, c := range map[string]struct {
 		program  string
@@ -62,8 +62,8 @@ func TestSetupTriesAgain(t *testing.T) {
 	}
 }
 
-// requireWhole requires that all packages are there, with scripts that run the
-// interpreter of their own folder.
+// requireWhole requires that all packages are present, with scripts that run
+// the interpreter of their own folder.
 func requireWhole(t *testing.T, e *Environment) {
 	t.Helper()
 	for _, g := range Groups() {
@@ -81,9 +81,9 @@ func requireWhole(t *testing.T, e *Environment) {
 	require.FileExists(t, e.Interpreter())
 }
 
-// TestSetupAddsSkipped holds that a group that was left out comes in alone, that
-// naming it again keeps it out, and that leaving out one that failed is a matter
-// of words.
+// TestSetupAddsSkipped checks that a skipped group is added alone, that naming
+// it again leaves it out, and that skipping a failed group only changes the
+// recorded reason.
 func TestSetupAddsSkipped(t *testing.T) {
 	o := fakeSetupIn(t, "build")
 	o.Skip = []string{"ray"}
@@ -127,8 +127,8 @@ func TestSetupAddsSkipped(t *testing.T) {
 	requireWhole(t, e)
 }
 
-// TestSetupAddsNothingThatBreaks holds that a group that installs and takes
-// another one's packages away does not come in.
+// TestSetupAddsNothingThatBreaks checks that a group is rejected if it installs
+// but removes another one's packages.
 func TestSetupAddsNothingThatBreaks(t *testing.T) {
 	o := fakeSetupIn(t, "")
 	o.Skip = []string{"ray"}
@@ -145,7 +145,7 @@ func TestSetupAddsNothingThatBreaks(t *testing.T) {
 	require.Equal(t, first, found)
 }
 
-// TestCopyEnvironment holds what a copy shares with what it is of.
+// TestCopyEnvironment checks what a copy shares with its original.
 func TestCopyEnvironment(t *testing.T) {
 	from, to := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "longer")
 	write := func(name, text string, mode os.FileMode) {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSetupKilled holds that a setup whose process is killed changes nothing, and
-// that the next one ends what it left running and removes what it left behind.
+// TestSetupKilled checks that a killed setup changes nothing, and that the next
+// one ends its remaining processes and removes its files.
 func TestSetupKilled(t *testing.T) {
 	for _, there := range []bool{false, true} {
 		t.Run(map[bool]string{true: "there", false: "empty"}[there], func(t *testing.T) {

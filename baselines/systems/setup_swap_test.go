@@ -19,7 +19,7 @@ type result struct {
 	err  error
 }
 
-// setupBeside starts a setup, whose end is sent.
+// setupBeside starts a setup and sends its result.
 func setupBeside(ctx context.Context, o SetupOptions) <-chan result {
 	done := make(chan result, 1)
 	go func() {
@@ -29,8 +29,8 @@ func setupBeside(ctx context.Context, o SetupOptions) <-chan result {
 	return done
 }
 
-// TestSetupBeside holds that the environment that is there works until another
-// one takes its place, and then is removed.
+// TestSetupBeside checks that the existing environment works until another one
+// replaces it, and is then removed.
 func TestSetupBeside(t *testing.T) {
 	for name, o := range map[string]SetupOptions{"rebuild": {Rebuild: true}, "skip": {Skip: []string{"ray"}}} {
 		t.Run(name, func(t *testing.T) {
@@ -68,8 +68,8 @@ func TestSetupBeside(t *testing.T) {
 	}
 }
 
-// TestSetupInterrupted holds that a setup that fails or is interrupted changes
-// nothing, whatever there was, and that a second one is kept out meanwhile.
+// TestSetupInterrupted checks that a failed or interrupted setup changes
+// nothing, whatever existed, and that a second one is kept out meanwhile.
 func TestSetupInterrupted(t *testing.T) {
 	for _, there := range []bool{false, true} {
 		for _, stage := range []string{"torch", "llama", "network"} {
@@ -121,8 +121,8 @@ func interruptSetup(t *testing.T, o SetupOptions, mode string) {
 	require.NoError(t, os.Remove(os.Getenv(envFakeWaits)))
 }
 
-// TestSetupWhileUpToDate holds that a setup with nothing to do does not wait for,
-// or refuse because of, one that makes another environment.
+// TestSetupWhileUpToDate checks that a setup with nothing to do neither waits
+// for, nor fails because of, one that makes another environment.
 func TestSetupWhileUpToDate(t *testing.T) {
 	o := fakeSetupIn(t, "")
 	first, _, err := Setup(t.Context(), o)
@@ -140,7 +140,7 @@ func TestSetupWhileUpToDate(t *testing.T) {
 	require.NoError(t, (<-done).err)
 }
 
-// TestSetupMigrates holds that an environment in a folder of the link's name,
+// TestSetupMigrates checks that an environment in a folder of the link's name,
 // which earlier versions made, works, is extended, and is replaced.
 func TestSetupMigrates(t *testing.T) {
 	for _, o := range []SetupOptions{{Rebuild: true}, {}} {
@@ -169,8 +169,8 @@ func TestSetupMigrates(t *testing.T) {
 	}
 }
 
-// TestLinkIsFile holds that a file does what a link does where links cannot be
-// made, and that nothing else than a folder of an environment is followed.
+// TestLinkIsFile checks that a file replaces a link where links cannot be made,
+// and that nothing other than an environment folder is followed.
 func TestLinkIsFile(t *testing.T) {
 	o := fakeSetupIn(t, "")
 	e, _, err := Setup(t.Context(), o)
@@ -197,7 +197,7 @@ func TestLinkIsFile(t *testing.T) {
 	require.Len(t, cacheNames(t), 2)
 }
 
-// TestLinkRecovers holds what happens to a link whose setup was killed between
+// TestLinkRecovers checks the recovery of a link whose setup was killed between
 // the two steps that some systems need.
 func TestLinkRecovers(t *testing.T) {
 	o := fakeSetupIn(t, "")
@@ -214,8 +214,8 @@ func TestLinkRecovers(t *testing.T) {
 	require.Len(t, cacheNames(t), 2)
 }
 
-// TestSweepSpares holds that no setup removes what is not of a setup's making, or
-// an environment in which a program runs.
+// TestSweepSpares checks that no setup removes files that no setup made, or an
+// environment in which a program runs.
 func TestSweepSpares(t *testing.T) {
 	o := fakeSetupIn(t, "")
 	first, _, err := Setup(t.Context(), o)
@@ -242,8 +242,8 @@ func TestSweepSpares(t *testing.T) {
 	require.Equal(t, []string{"gguf", linkName, "venv-3.12", filepath.Base(second.Dir), "venv-old"}, cacheNames(t))
 }
 
-// TestSetupSaysWhatIsUnderWay holds that a step that prints nothing more is told
-// of, with its last line as text for a terminal.
+// TestSetupSaysWhatIsUnderWay checks that a step that prints nothing more is
+// reported, with its last line as text for a terminal.
 func TestSetupSaysWhatIsUnderWay(t *testing.T) {
 	o := fakeSetupIn(t, "wait:llama")
 	o.interval = time.Millisecond

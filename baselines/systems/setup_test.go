@@ -65,7 +65,8 @@ func TestSetupFails(t *testing.T) {
 	require.ErrorContains(t, err, "no group")
 }
 
-// TestFindHalf holds that what a killed setup leaves is not taken for whole.
+// TestFindHalf checks that the remains of a killed setup do not count as
+// complete.
 func TestFindHalf(t *testing.T) {
 	o := fakeSetupIn(t, "")
 	e, _, err := Setup(t.Context(), o)

@@ -23,43 +23,43 @@ import (
 
 // Environment variables that configure reference systems.
 const (
-	// EnvPython names the interpreter. Without it, it is that of the environment
-	// which [Setup] made.
+	// EnvPython names the interpreter. Without it, the interpreter of the
+	// environment that [Setup] made is used.
 	EnvPython = "GENIE_PYTHON"
-	// EnvCache names the folder for checkpoints in other forms; without it, it
-	// is genie/reference-systems below the user's cache folder, or genie/peers,
-	// its former name, where only that is there.
+	// EnvCache names the folder for checkpoints in other forms; without it, the
+	// folder is genie/reference-systems below the user's cache folder, or
+	// genie/peers, its former name, if only that exists.
 	EnvCache = "GENIE_REFERENCE_SYSTEMS"
 )
 
-// formerCache is the former name of [EnvCache], which still counts.
+// formerCache is the former name of [EnvCache], which is still accepted.
 const formerCache = "GENIE_PEER_CACHE"
 
-// EnvTest makes tests run the reference systems that are installed.
+// EnvTest makes tests run the installed reference systems.
 const EnvTest = "GENIE_TEST_REFERENCE_SYSTEMS"
 
-// formerTest is the former name of [EnvTest], which still counts.
+// formerTest is the former name of [EnvTest], which is still accepted.
 const formerTest = "GENIE_PEERS"
 
-// Tested reports whether tests are to run reference systems: they do where
+// Tested reports whether tests should run reference systems: they do where
 // [EnvTest] is set.
 func Tested() bool { return os.Getenv(EnvTest) != "" || os.Getenv(formerTest) != "" }
 
 // envMark is the same in all processes of a reference system, and in no other.
 const envMark = "GENIE_SYSTEM_MARK"
 
-// envThreads tells a program its number of threads.
+// envThreads passes the number of threads to a program.
 const envThreads = "GENIE_SYSTEM_THREADS"
 
-// Options are how a reference system runs.
+// Options configure a reference system.
 type Options struct {
-	Python  string // the interpreter; "" is what GENIE_PYTHON names, or else what [Setup] made
+	Python  string // the interpreter; "" is the one that GENIE_PYTHON names, or else the one that [Setup] made
 	Threads int    // of each of its libraries; 0 is as many as Go uses here
 	Cache   string // folder for converted checkpoints; "" is the default one
 }
 
-// System is a running program. Its methods may be called from several goroutines;
-// it answers one call at a time.
+// System is a running program. Its methods may be called from several
+// goroutines; it handles one call at a time.
 type System struct {
 	program  string
 	versions map[string]string
@@ -144,8 +144,8 @@ func environment(o Options) []string {
 		"HF_HUB_DISABLE_PROGRESS_BARS=1", "TOKENIZERS_PARALLELISM=false", "PYTHONNOUSERSITE=1")
 }
 
-// start runs the interpreter. The pipes are files of ours, so that waiting for
-// the process waits for nothing else.
+// start runs the interpreter. The pipes are this package's own files, so that
+// waiting for the process waits for nothing else.
 func (p *System) start(ctx context.Context, exe string, o Options) error {
 	var pipes [3][2]*os.File // of standard input, output, error; reader, writer
 	for i := range pipes {
@@ -159,7 +159,8 @@ func (p *System) start(ctx context.Context, exe string, o Options) error {
 	errs := pipes[2][0]
 	p.in, p.out = pipes[0][1], pipes[1][0]
 	p.from = bufio.NewReaderSize(p.out, 1<<16)
-	// Not CommandContext: that would kill the interpreter and not what it started.
+	// Not CommandContext, which would kill the interpreter but not the
+	// processes it started.
 	p.cmd = exec.Command(exe, "-u", "-B", filepath.Join(p.dir, p.program+".py")) //nolint:noctx,gosec // running it is the purpose
 	p.cmd.Env = append(environment(o), envMark+"="+p.mark)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = stdin, stdout, stderr
@@ -187,7 +188,7 @@ func closeAll(pipes ...[2]*os.File) error {
 	return errors.Join(errs...)
 }
 
-// wait ends when the process, all that it started, and what they said have.
+// wait ends when the process, all that it started, and their output have ended.
 func (p *System) wait(errs *os.File) {
 	drained := make(chan struct{})
 	go func() {
@@ -204,7 +205,7 @@ func (p *System) wait(errs *os.File) {
 }
 
 // greet reads the versions. An interpreter that cannot run the program at all
-// is as good as none.
+// counts as missing.
 func (p *System) greet() error {
 	var hello struct {
 		Versions map[string]string `json:"versions"`
@@ -238,8 +239,9 @@ func (p *System) Versions() map[string]string { return maps.Clone(p.versions) }
 // PID is the process id of the interpreter.
 func (p *System) PID() int { return p.cmd.Process.Pid }
 
-// Call asks for an operation. Its result is decoded into result, which may be
-// nil. A reference system cannot be interrupted: when ctx ends first, the process does too.
+// Call requests an operation. It decodes the result into result, which may be
+// nil. A reference system cannot be interrupted: when ctx ends first, the
+// process does too.
 func (p *System) Call(ctx context.Context, op string, args any, in map[string]Tensor, result any) (map[string]Tensor, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -280,7 +282,7 @@ func (p *System) Call(ctx context.Context, op string, args any, in map[string]Te
 // kill ends the process, if it has not ended, and what it started.
 func (p *System) kill() {
 	select {
-	case <-p.ended: // the number may be another process's by now
+	case <-p.ended: // by now the number may belong to another process
 	default:
 		killAll(p.cmd)
 	}
@@ -293,10 +295,11 @@ func (p *System) exchange(r request, tensors []named) (*answer, map[string]Tenso
 	return readFrame(p.from)
 }
 
-// fault makes the reference system unusable and says why, with what the process said last.
+// fault makes the reference system unusable with a reason that includes the
+// last output of the process.
 func (p *System) fault(err error) error {
 	const grace = 2 * time.Second
-	if !errors.Is(err, ErrProtocol) { // the pipe is cut: the process is about to end
+	if !errors.Is(err, ErrProtocol) { // the pipe is broken: the process is about to end
 		select {
 		case <-p.ended:
 		case <-time.After(grace):
@@ -314,16 +317,16 @@ func (p *System) fault(err error) error {
 	return p.broken
 }
 
-// Pause stops the process and all that it started until [System.Resume]: what
-// polls while it waits would slow down what is measured meanwhile. No call may
-// be under way.
+// Pause stops the process and all that it started until [System.Resume]:
+// polling while it waits would slow down other measurements. No call may be in
+// progress.
 func (p *System) Pause() { signalAll(p.cmd, true) }
 
 // Resume lets them continue.
 func (p *System) Resume() { signalAll(p.cmd, false) }
 
-// Close ends the process and what it started, and waits for that: kindly at
-// first, by the end of its input, by force after a moment.
+// Close ends the process and what it started, and waits for that: first by
+// closing its input, by force after a moment.
 func (p *System) Close() error {
 	const grace = 3 * time.Second
 	p.release()

@@ -8,7 +8,7 @@ import (
 
 const tailBytes = 8 << 10
 
-// tail keeps the end of what is written to it.
+// tail retains the end of what is written to it.
 type tail struct {
 	mu  sync.Mutex
 	buf []byte
@@ -25,7 +25,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lines are the last n lines, without what a carriage return wrote over.
+// lines are the last n lines, without text that a carriage return overwrote.
 func (t *tail) lines(n int) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

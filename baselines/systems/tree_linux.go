@@ -28,7 +28,7 @@ func parentOf(pid int) int {
 	if err != nil {
 		return 0
 	}
-	// pid (command) state parent …, the command being any text.
+	// pid (command) state parent …, where the command may be any text.
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	if len(fields) < 2 || fields[0] == "Z" || fields[0] == "X" {
 		return 0
@@ -52,8 +52,8 @@ func descendants(pid int) []int {
 	return found[1:]
 }
 
-// killMarked ends the processes that have a variable in their environment, until
-// there are none: those that left their group and lost their parent.
+// killMarked ends the processes that have a variable in their environment,
+// until none remain: those that left their group and lost their parent.
 func killMarked(variable string) {
 	const patience = 10 * time.Second
 	for until := time.Now().Add(patience); time.Now().Before(until); {

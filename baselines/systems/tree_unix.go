@@ -2,7 +2,7 @@
 
 package systems
 
-// descendants are unknown without /proc: a group has to do.
+// descendants are unknown without /proc: the process group has to suffice.
 func descendants(int) []int { return nil }
 
 func killMarked(string) {}

@@ -117,7 +117,8 @@ func (a *attacker) open(num uint32, p *plan.Plan) bool {
 	return ok && a.refused(code) && code == 0
 }
 
-// refused holds that a refusal has one of the causes that say what is exhausted.
+// refused verifies that a refusal has one of the causes that say what is
+// exhausted.
 func (a *attacker) refused(code uint32) bool {
 	if code == 0 {
 		return true
@@ -245,8 +246,9 @@ func halfMessage(addr string, n int) (net.Conn, error) {
 	return nc, nil
 }
 
-// windowUpdate reads one frame, and says how much more may be sent on the
-// connection, stream 0, or on a stream; 0 when the frame says nothing of it.
+// windowUpdate reads one frame, and reports how much more may be sent on the
+// connection, stream 0, or on a stream; 0 when the frame is about something
+// else.
 func windowUpdate(r io.Reader) (more int, stream uint32, err error) {
 	const initialWindow = 4 // of SETTINGS
 	var head [9]byte

@@ -358,7 +358,7 @@ func left(t testing.TB, w *child) {
 	require.NoError(t, err, "a third of the memory, twice for a moment")
 }
 
-// victim is a client that wants very little.
+// victim is a client with very small requests.
 func victim(t testing.TB, w *child) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

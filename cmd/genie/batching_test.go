@@ -26,8 +26,8 @@ type text struct {
 	stop    int // it gives up after so many tokens; 0 for never
 }
 
-// texts are of other lengths, and in other ways, so that they come and go: two
-// give up, one has several sequences.
+// texts have different lengths and modes, so that clients come and go: two give
+// up, one has several sequences.
 func texts() []text {
 	var all []text
 	for i := range 8 {
@@ -88,9 +88,9 @@ func (x text) write(ctx context.Context, c *genie.Client, lm *genie.CausalLM, lo
 }
 
 // TestWorkerBatches has eight clients of one worker process write at the same
-// time, in loops on the worker and in steps of their own, and holds that each
-// gets what it gets alone and without batches. The worker's counters say that
-// runs were joined, or that none was where --max-batch is 1.
+// time, in loops on the worker and in steps of their own, and verifies that
+// each gets what it gets alone and without batches. The worker's counters say
+// that runs were joined, or that none was where --max-batch is 1.
 func TestWorkerBatches(t *testing.T) {
 	ctx := context.Background()
 	m, err := gpt2.Load(ctx, basic, gpt2.LoadOptions{})

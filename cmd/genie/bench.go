@@ -4,13 +4,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// benchCommand groups what has to do with measuring.
+// benchCommand groups the benchmark commands.
 func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure every workload with every baseline, and read the results",
-		Long: `bench measures configurations of genie and of other systems on the same
-workloads, and reads what was measured.
+		Short: "Measure every workload with every baseline, and report the results",
+		Long: `bench measures configurations of genie and of other systems on the same workloads,
+and reports recorded results.
 
   genie bench setup
   genie bench run --scale small --net loopback --count 10 --out new.txt

@@ -18,21 +18,21 @@ import (
 	"github.com/genie-sdk/go/workloads"
 )
 
-// errNoCase says that a selection has nothing to measure.
+// errNoCase means that a selection has nothing to measure.
 var errNoCases = errors.New("genie: no cases")
 
-// sampleTime is how long a sample of a case lasts at the least: a slow case runs
-// once, a fast one as often as that takes.
+// sampleTime is the minimum duration of a sample of a case: a slow case runs
+// once, a fast one as often as fits.
 const sampleTime = 300 * time.Millisecond
 
-// selection is which part of the matrix is wanted. Empty lists are everything.
+// selection selects a part of the matrix. Empty lists select everything.
 type selection struct {
 	Scale     string
 	Nets      []string
 	Workloads []string
 	Baselines []string
 	Testdata  string
-	// Checkpoints stand in for the models of a scale.
+	// Checkpoints replace the models of a scale.
 	Checkpoints []*workloads.Checkpoint
 }
 
@@ -68,7 +68,7 @@ func cases(_ context.Context, s selection) ([][]matrix.Case, error) {
 	return groups, nil
 }
 
-// choice is a workload with what a case's process needs to find it.
+// choice is a workload with the data that a case's process needs to find it.
 type choice struct {
 	workloads.Workload
 
@@ -142,8 +142,7 @@ func (s selection) baselines() ([]baselines.Baseline, error) {
 	return out, nil
 }
 
-// group is a workload on a link with each baseline that says something about
-// it.
+// group is a workload on a link with each baseline that is meaningful for it.
 func (s selection) group(w choice, bases []baselines.Baseline, net string) []matrix.Case {
 	var g []matrix.Case
 	for _, b := range bases {
@@ -160,8 +159,8 @@ func (s selection) group(w choice, bases []baselines.Baseline, net string) []mat
 	return g
 }
 
-// testdataDir finds the folder with inputs and references: the one that is
-// named, or testdata of the checkout that the program runs in.
+// testdataDir finds the folder with inputs and references: the named one, or
+// testdata of the checkout in which the program runs.
 func testdataDir(dir string) (string, error) {
 	if dir != "" {
 		_, err := os.Stat(filepath.Join(dir, "llm"))
@@ -187,11 +186,11 @@ func testdataDir(dir string) (string, error) {
 	}
 }
 
-// processCase is a case of package baselines in a process of its own.
+// processCase is a case of package baselines in its own process.
 type processCase struct {
 	name    baselines.Name
 	title   string
-	samples int // that are enough, 0 for any number
+	samples int // sufficient number, 0 for any
 	p       *baselines.Process
 }
 
@@ -235,8 +234,8 @@ func (c *processCase) Run(context.Context) (map[string]float64, int, error) {
 // Close implements [matrix.Case].
 func (c *processCase) Close() error { return c.p.Close() } //nolint:wrapcheck // names the case
 
-// Versions implements [matrix.Versioned]: libraries by their names, and settings
-// by what they are of.
+// Versions implements [matrix.Versioned]: libraries by their names, and
+// settings by their subject.
 func (c *processCase) Versions() map[string]string {
 	all := maps.Clone(c.p.Versions())
 	for what, value := range c.p.Settings() {
@@ -245,7 +244,7 @@ func (c *processCase) Versions() map[string]string {
 	return all
 }
 
-// knownBaselines are the names that --baseline takes.
+// knownBaselines are the names that --baseline accepts.
 func knownBaselines() []string {
 	var names []string
 	for _, b := range baselines.All() {

@@ -20,15 +20,15 @@ func (a *app) benchGateCommand() *cobra.Command {
 	var o benchGateOptions
 	cmd := &cobra.Command{
 		Use:   "gate OLD.txt NEW.txt",
-		Short: "Fail when results became worse",
+		Short: "Fail on regressions",
 		Long: `gate compares two files of results and exits with 1 when
 
-  - a unit became worse by more than --max-regress, significantly so (p below
-    0.05 in the rank test of Mann and Whitney, which takes 4 samples of each at
-    the least). Which way is worse is declared in the file (Unit lines), or known
-    from the unit;
+  - a unit became significantly worse by more than --max-regress (p below 0.05 in
+    the rank test of Mann and Whitney, which needs at least 4 samples of each).
+    The file declares which direction is worse (Unit lines), or the unit implies
+    it;
   - a unit that is declared exact changed at all, for better or worse;
-  - a case, or a unit of one, is not there any more, or a case failed.`,
+  - a case, or a unit of one, is missing, or a case failed.`,
 		Example: "  genie bench gate old.txt new.txt --max-regress 5%",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -39,7 +39,7 @@ func (a *app) benchGateCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error { return a.benchGate(args, o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.maxRegress, "max-regress", "5%", "largest change for the worse, of the median, that passes")
+	f.StringVar(&o.maxRegress, "max-regress", "5%", "largest accepted regression of the median")
 	f.BoolVar(&o.json, "json", false, "print a JSON object")
 	return cmd
 }
@@ -65,7 +65,7 @@ func (a *app) benchGate(args []string, o benchGateOptions) error {
 	return err
 }
 
-// fraction reads "5%" or "0.05".
+// fraction parses "5%" or "0.05".
 func fraction(text string) (float64, error) {
 	number, percent := strings.CutSuffix(strings.TrimSpace(text), "%")
 	v, err := strconv.ParseFloat(number, 64)

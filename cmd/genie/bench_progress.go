@@ -13,8 +13,8 @@ import (
 	"github.com/genie-sdk/go/baselines/matrix"
 )
 
-// benchProgress shows how far a run of the matrix is: a bar on a terminal, and
-// elsewhere a line now and then.
+// benchProgress shows the progress of a matrix run: a bar on a terminal,
+// otherwise a line at intervals.
 type benchProgress struct {
 	out   io.Writer
 	bar   *progressbar.ProgressBar
@@ -31,7 +31,7 @@ func (a *app) benchProgress() *benchProgress {
 	return p
 }
 
-// report is told of every step.
+// report is called at every step.
 func (p *benchProgress) report(s matrix.Progress) {
 	if s.Total == 0 {
 		return
@@ -48,7 +48,7 @@ func (p *benchProgress) report(s matrix.Progress) {
 	_, _ = fmt.Fprintln(p.out, progressText(s))
 }
 
-// progressText is the state of a run in one line.
+// progressText describes the state of a run in one line.
 func progressText(s matrix.Progress) string {
 	text := fmt.Sprintf("%d of %d results, %s so far", s.Done, s.Total, s.Elapsed.Round(time.Second))
 	if s.Left > 0 {
@@ -60,7 +60,7 @@ func progressText(s matrix.Progress) string {
 	return text
 }
 
-// doing is the case and what is done with it, without the function's name.
+// doing is the current case and its operation, without the function's name.
 func doing(s matrix.Progress) string {
 	_, name, _ := strings.Cut(s.Doing, "/")
 	return map[bool]string{true: "opening ", false: ""}[s.Opening] + name
@@ -75,12 +75,12 @@ func (p *benchProgress) draw(s matrix.Progress) {
 	if s.Left > 0 {
 		text = fmt.Sprintf("%s left; %s", s.Left.Round(time.Second), text)
 	}
-	p.bar.ChangeMax(s.Total) // cases that fall away make it less
+	p.bar.ChangeMax(s.Total) // omitted cases reduce it
 	p.bar.Describe(text)
 	_ = p.bar.Set(s.Done)
 }
 
-// stop takes the bar off the screen.
+// stop removes the bar from the screen.
 func (p *benchProgress) stop() {
 	if p.bar != nil {
 		_ = p.bar.Clear()

@@ -21,12 +21,12 @@ func (a *app) benchReferenceCommand() *cobra.Command {
 	var o benchReferenceOptions
 	cmd := &cobra.Command{
 		Use:   "reference --checkpoint FAMILY=DIR",
-		Short: "Let transformers compute what a checkpoint's cases are verified against",
-		Long: `reference lets transformers compute, in the environment of genie bench setup, what
-the workloads should give on a checkpoint of yours, and keeps it below the user's
-cache folder (or in GENIE_REFERENCES) by the hash of the checkpoint's content. A
-checkpoint whose reference is there already is left alone. genie bench run
---checkpoint does the same where it has to.
+		Short: "Compute a checkpoint's reference outputs with transformers",
+		Long: `reference computes the expected results of the workloads on a checkpoint, with
+transformers in the environment of genie bench setup. It stores them below the
+user's cache folder (or in GENIE_REFERENCES) by the hash of the checkpoint's
+content. A checkpoint that has a reference is left unchanged. genie bench run
+--checkpoint computes missing references too.
 
   gpt2      llm-decode and llm-prefill: greedy tokens of random prompts
   resnet    vision-cnn: logits of images
@@ -43,12 +43,12 @@ checkpoint whose reference is there already is left alone. genie bench run
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&o.checkpoints, "checkpoint", nil, "checkpoints, FAMILY=DIR separated by commas (required)")
-	f.BoolVar(&o.again, "again", false, "compute references that are there, too")
+	f.BoolVar(&o.again, "again", false, "also recompute existing references")
 	f.BoolVar(&o.json, "json", false, "print a JSON object")
 	return cmd
 }
 
-// keptReference is what is said of a checkpoint and its reference.
+// keptReference is the report about a checkpoint and its reference.
 type keptReference struct {
 	workloads.Checkpoint
 
@@ -86,8 +86,8 @@ func (a *app) benchReference(ctx context.Context, o benchReferenceOptions) error
 	return nil
 }
 
-// openCheckpoints opens checkpoints and computes the references that are not
-// there, with what that is doing on standard error.
+// openCheckpoints opens checkpoints and computes missing references, with
+// progress on standard error.
 func (a *app) openCheckpoints(ctx context.Context, named []string, again bool) ([]*workloads.Checkpoint, error) {
 	hashing := a.progress("hashing weights")
 	defer hashing.stop()
@@ -101,8 +101,8 @@ func (a *app) openCheckpoints(ctx context.Context, named []string, again bool) (
 	return opened, err //nolint:wrapcheck // names the checkpoint
 }
 
-// benchCheckpoints puts checkpoints in place of a scale's models, and into the
-// header: a file of them is not continued with others.
+// benchCheckpoints replaces a scale's models by checkpoints and adds them to
+// the header: a recording of some checkpoints is not continued with others.
 func (a *app) benchCheckpoints(ctx context.Context, o *benchRunOptions, header *matrix.Header) error {
 	opened, err := a.openCheckpoints(ctx, o.checkpoints, false)
 	if err != nil {

@@ -23,11 +23,11 @@ func (a *app) benchReportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report OLD.txt [NEW.txt]",
 		Short: "Show recorded results as tables, JSON or a page with charts",
-		Long: `report shows what was measured: for every workload and link the medians of all
+		Long: `report shows recorded results: for every workload and link the medians of all
 baselines with 95% intervals, their ratios to local-pytorch and capture-only, the
-bytes on the wire by cause, how the cost model's predictions came out, and which
-cases could not run and why. Of two files it shows the second, and what changed
-since the first.
+bytes on the wire by cause, the accuracy of the cost model's predictions, and the
+cases that could not run, with the reasons. Of two files it shows the second, and
+the changes since the first.
 
 --out FILE.html writes a page with charts that opens without a network.`,
 		Example: `  genie bench report new.txt
@@ -72,8 +72,7 @@ func (a *app) benchReport(ctx context.Context, args []string, o benchReportOptio
 	return report.WriteText(a.stdout, r, o.all)
 }
 
-// openResults reads recordings. A file that is not there is a mistake of the
-// call.
+// openResults reads recordings. A missing file is a usage error.
 func openResults(paths []string) (files []*results.File, err error) {
 	for _, path := range paths {
 		f, err := results.Open(path)
@@ -88,8 +87,8 @@ func openResults(paths []string) (files []*results.File, err error) {
 	return files, nil
 }
 
-// writePage writes the whole page or nothing, and to what is no ordinary file
-// as it is.
+// writePage writes the whole page or nothing; a target that is not an ordinary
+// file is written directly.
 func writePage(ctx context.Context, path string, r *report.Report) error {
 	f, err := atomicfile.CreateContext(ctx, path)
 	if err != nil {

@@ -39,19 +39,19 @@ func (a *app) benchRunCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Measure the matrix of workloads and baselines",
-		Long: `run measures the chosen cases and writes their results as they come. The cases of
-a workload and link take turns, one sample each, and every round begins with
-another one, so that whatever drifts hits all of them alike. Each case
-checks its output before it is measured. A case that cannot run here is recorded
-with the reason; one that fails is too, and makes the command exit with 1 at the
-end.
+		Long: `run measures the selected cases and writes each result as soon as it is known. The
+cases of a workload and link take turns, one sample each, and every round begins
+with another case, so that drift of the machine affects all of them alike. Each
+case verifies its output before it is measured. A case that cannot run on this
+machine is recorded with the reason. So is one that fails; the command then exits
+with 1 at the end.
 
---checkpoint measures directories of Hugging Face in place of the scale's models,
-against what transformers computes of them; see genie bench reference. Their
-names and hashes are in the results.
+--checkpoint measures Hugging Face directories instead of the scale's models, and
+verifies them against the results of transformers; see genie bench reference. The
+results contain their names and hashes.
 
-After Ctrl-C the file has everything that was measured, and --resume continues
-it, on the same commit, machine and scale.`,
+After Ctrl-C the file has all measurements so far, and --resume continues it, on
+the same commit, machine and scale.`,
 		Example: `  genie bench run --scale small --net loopback,lan-1g-500us --count 10 --out new.txt
   genie bench run --workload llm-decode --baseline full,capture-only --count 6
   genie bench run --workload micro --match 'workload=micro-(conv|echo)'
@@ -59,7 +59,7 @@ it, on the same commit, machine and scale.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(o.checkpoints) > 0 && cmd.Flags().Changed("scale") {
-				return usagef("--checkpoint takes the place of --scale: give one of them")
+				return usagef("--checkpoint replaces --scale: give only one of them")
 			}
 			if err := o.check(); err != nil {
 				return err
@@ -73,10 +73,10 @@ it, on the same commit, machine and scale.`,
 	f.StringSliceVar(&o.Workloads, "workload", nil, "workloads, separated by commas (default all: "+strings.Join(baselines.WorkloadNames(), ", ")+")")
 	f.StringSliceVar(&o.Baselines, "baseline", nil, "baselines, separated by commas (default all: "+strings.Join(knownBaselines(), ", ")+")")
 	f.StringSliceVar(&o.checkpoints, "checkpoint", nil, "checkpoints in place of a scale's models, FAMILY=DIR separated by commas; families: "+strings.Join(workloads.Families(), ", "))
-	f.StringVar(&o.match, "match", "", "regular expression for the names of the cases to measure, among the chosen ones")
-	f.StringVar(&o.Testdata, "testdata", "", "folder with inputs and references (default testdata of the checkout around)")
+	f.StringVar(&o.match, "match", "", "regular expression that selects cases by name")
+	f.StringVar(&o.Testdata, "testdata", "", "folder with inputs and references (default: testdata of the enclosing checkout)")
 	f.IntVar(&o.count, "count", 10, "samples of each case")
-	f.IntVar(&o.alive, "alive", 0, "cases that may be open at once; 0 is all of a group, but 1 at the full scale")
+	f.IntVar(&o.alive, "alive", 0, "maximum number of open cases; 0 means all of a group, or 1 at the full scale")
 	f.StringVar(&o.out, "out", "", "file to write (default standard output)")
 	f.BoolVar(&o.resume, "resume", false, "continue the file that --out names")
 	f.BoolVar(&o.json, "json", false, "print a JSON object about the run at its end")
@@ -105,9 +105,9 @@ func (o *benchRunOptions) check() error {
 	return nil
 }
 
-// matching are the cases whose names --match finds.
+// matching are the cases whose names match --match.
 func (o *benchRunOptions) matching(groups [][]matrix.Case) ([][]matrix.Case, error) {
-	re, err := regexp.Compile(o.match) // an empty one finds all
+	re, err := regexp.Compile(o.match) // an empty one matches all
 	if err != nil {
 		return nil, usagef("--match: %v", err)
 	}
@@ -119,7 +119,7 @@ func (o *benchRunOptions) matching(groups [][]matrix.Case) ([][]matrix.Case, err
 		}
 	}
 	if len(found) == 0 && o.match != "" {
-		return nil, usagef("--match %q: no case of the chosen ones has such a name", o.match)
+		return nil, usagef("--match %q matches none of the selected cases", o.match)
 	}
 	return found, nil
 }
@@ -132,7 +132,7 @@ type benchRunReport struct {
 	Absent  []results.Absence `json:"absent"`
 }
 
-// benchRun measures the cases that choose gives.
+// benchRun measures the cases that choose returns.
 func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(context.Context, selection) ([][]matrix.Case, error)) error {
 	header := benchHeader(ctx, o.Scale)
 	if len(o.checkpoints) > 0 {
@@ -172,8 +172,8 @@ func (a *app) benchRun(ctx context.Context, o benchRunOptions, choose func(conte
 	return err
 }
 
-// benchOutput opens what results are written to. A file that is there is
-// continued or refused, never overwritten; a pipe or a device is written to.
+// benchOutput opens the target of the results. It continues or refuses an
+// existing file but never overwrites it; it writes to a pipe or a device.
 func (a *app) benchOutput(ctx context.Context, o benchRunOptions, h *matrix.Header) (out io.Writer, done map[results.Key]int, err error) {
 	switch {
 	case o.out == "":
@@ -191,7 +191,7 @@ func (a *app) benchOutput(ctx context.Context, o benchRunOptions, h *matrix.Head
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, os.ErrExist) {
-		return nil, nil, fmt.Errorf("%s is there already; --resume continues it", o.out)
+		return nil, nil, fmt.Errorf("%s already exists; --resume continues it", o.out)
 	}
 	return f, nil, err //nolint:wrapcheck // names the path
 }
@@ -207,7 +207,7 @@ func closeOutput(out io.Writer) error {
 	return nil
 }
 
-// benchSummary says on standard error, or as JSON, how the run went.
+// benchSummary reports the result of the run on standard error, or as JSON.
 func (a *app) benchSummary(o benchRunOptions, outcome *matrix.Outcome) error {
 	if o.json {
 		absent := append([]results.Absence{}, outcome.Absent...)
@@ -238,14 +238,14 @@ func benchHeader(ctx context.Context, scale string) matrix.Header {
 		GOMAXPROCS: runtime.GOMAXPROCS(0), Scale: scale, Units: results.DefaultUnits(),
 		Versions: map[string]string{"kernels": v.Kernels},
 	}
-	if h.Commit == "" { // go run does not stamp what it builds
+	if h.Commit == "" { // go run does not stamp the program it builds
 		h.Commit, h.Dirty = gitState(ctx)
 	}
 	return h
 }
 
-// gitState is the commit of the folder that the program runs in, and whether
-// files were changed; empty where that is not known.
+// gitState is the commit of the folder in which the program runs, and whether
+// files were modified; empty where that is unknown.
 func gitState(ctx context.Context) (commit string, dirty bool) {
 	head, err := exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output()
 	if err != nil {

@@ -24,26 +24,25 @@ func (a *app) benchSetupCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "setup",
-		Short: "Make the Python environment of the implementations compared with",
-		Long: `setup makes a virtual environment with PyTorch, ONNX Runtime, Ray and llama.cpp
+		Short: "Create the Python environment of the reference systems",
+		Long: `setup creates a virtual environment with PyTorch, ONNX Runtime, Ray and llama.cpp
 in genie/reference-systems below the user's cache folder (or in
-GENIE_REFERENCE_SYSTEMS), from
-pinned requirements that are part of this program. Benchmarks find it there. It
-needs Python 3.11, 3.12 or 3.13, a C++ compiler for llama.cpp, and the package
-index that pip is configured for.
+GENIE_REFERENCE_SYSTEMS), from pinned requirements that are part of this program.
+Benchmarks find it there. It needs Python 3.11, 3.12 or 3.13, a C++ compiler for
+llama.cpp, and the package index that pip is configured for.
 
 On Linux the torch of the usual index is a CUDA build: with its libraries the
 environment takes about 7 GB. --index names a further index that has CPU builds.
 
-A group of packages that does not install is noted, and only what needs it will
-be unavailable.
+A group of packages that does not install is reported, and only the cases that
+need it will be unavailable.
 
-Called again, it does nothing if all is there. Groups that failed are tried
-again, and groups that were left out are added unless --skip names them again;
-the others are not installed anew. Everything is made anew if the requirements or
-the version of Python are others, if --skip names a group that is there, or with
---rebuild. What is made is made beside the environment that works, and takes its
-place when it is whole; if that fails or is interrupted, nothing has changed.`,
+Called again, it does nothing if the environment is complete. It retries groups
+that failed, and adds groups that were skipped unless --skip names them again; it
+does not reinstall the others. It rebuilds everything if the requirements or the
+version of Python changed, if --skip names an installed group, or with --rebuild.
+It builds beside the working environment and replaces that one when complete; a
+setup that fails or is interrupted changes nothing.`,
 		Example: `  genie bench setup
   genie bench setup --skip llama   # without a C++ compiler`,
 		Args: noArgs,
@@ -59,13 +58,13 @@ place when it is whole; if that fails or is interrupted, nothing has changed.`,
 	f := cmd.Flags()
 	f.StringVar(&o.Python, "python", "", "interpreter to make it with (default: the first suitable one found)")
 	f.StringSliceVar(&o.Skip, "skip", nil, "leave out some of "+strings.Join(systemGroups()[1:], ", "))
-	f.BoolVar(&o.Rebuild, "rebuild", false, "make it anew even if it is up to date")
+	f.BoolVar(&o.Rebuild, "rebuild", false, "rebuild it even if it is up to date")
 	f.StringVar(&o.Index, "index", "", "URL of a further package index, for CPU builds of torch")
 	f.BoolVar(&asJSON, "json", false, "print a JSON object at the end")
 	return cmd
 }
 
-// systemGroups are the names of the parts, the needed one first.
+// systemGroups are the names of the parts, the required one first.
 func systemGroups() []string {
 	var names []string
 	for _, g := range systems.Groups() {
@@ -99,14 +98,14 @@ func (a *app) benchSetup(cmd *cobra.Command, o systems.SetupOptions, asJSON bool
 	return nil
 }
 
-// setupState is what came of a setup that did not fail.
+// setupState is the result of a setup that did not fail.
 func setupState(e *systems.Environment, made bool, skip []string) string {
 	if made {
 		return "ready"
 	}
 	for name := range e.Missing {
 		if !slices.Contains(skip, name) {
-			return "as before" // what was tried failed again
+			return "as before" // the attempted parts failed again
 		}
 	}
 	return "up to date"

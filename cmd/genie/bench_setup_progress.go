@@ -13,19 +13,19 @@ import (
 	"github.com/genie-sdk/go/baselines/systems"
 )
 
-// setupSilence is how long a log of a setup says nothing, at most.
+// setupSilence is the longest pause between two lines in the log of a setup.
 const setupSilence = 20 * time.Second
 
-// setupProgress shows what a setup does: what it says as lines of standard
-// output, and in between a line on a terminal that is always the last, or, where
-// there is none, a further line now and then.
+// setupProgress shows the progress of a setup: its messages as lines on
+// standard output, and between them its state as the last line of the terminal
+// or, without a terminal, as a further line at intervals.
 type setupProgress struct {
 	lines  io.Writer // nil if standard output is for something else
 	status io.Writer // the terminal; nil if there is none
 	width  func() int
 	now    func() time.Time
 
-	printed time.Time // when the last line was
+	printed time.Time // time of the last line
 	drawn   int       // characters of the line on the terminal
 	err     error     // of lines
 }
@@ -60,7 +60,7 @@ func (p *setupProgress) said(line string) {
 	}
 }
 
-// step is told again and again what is under way.
+// step is called repeatedly with the current step.
 func (p *setupProgress) step(s systems.SetupStep) {
 	text := fmt.Sprintf("  %s: %s so far", s.Name, s.Elapsed.Round(time.Second))
 	if s.Last != "" {
@@ -74,7 +74,7 @@ func (p *setupProgress) step(s systems.SetupStep) {
 	}
 }
 
-// draw writes over the line on the terminal.
+// draw overwrites the line on the terminal.
 func (p *setupProgress) draw(text string) {
 	runes := []rune(text)
 	runes = runes[:min(len(runes), max(p.width()-1, 0))]
@@ -82,7 +82,7 @@ func (p *setupProgress) draw(text string) {
 	p.drawn = len(runes)
 }
 
-// stop takes the line off the terminal.
+// stop removes the line from the terminal.
 func (p *setupProgress) stop() {
 	if p.drawn > 0 {
 		_, _ = fmt.Fprintf(p.status, "\r%s\r", strings.Repeat(" ", p.drawn))

@@ -12,7 +12,7 @@ import (
 	"github.com/genie-sdk/go/baselines/systems"
 )
 
-// TestSetupProgress holds what a setup with a step of a minute shows.
+// TestSetupProgress checks the output of a setup with a step of one minute.
 func TestSetupProgress(t *testing.T) {
 	minute := func(p *setupProgress) {
 		now := time.Unix(0, 0)
@@ -54,7 +54,7 @@ func TestSetupProgress(t *testing.T) {
 		require.Equal(t, "\r  llama: 0s so far: [1/9] Building ggml.o\r  llama: 0s so far"+strings.Repeat(" ", 23), status.String())
 	})
 	t.Run("json", func(*testing.T) {
-		minute(&setupProgress{}) // it has nowhere to write
+		minute(&setupProgress{}) // without any output
 	})
 	t.Run("closed", func(t *testing.T) {
 		p := &setupProgress{lines: closedOutput{}}

@@ -44,7 +44,7 @@ case "$*" in
 esac
 `
 
-// TestBenchSetup holds what the command says as lines and as an object.
+// TestBenchSetup checks the command's output as lines and as an object.
 func TestBenchSetup(t *testing.T) {
 	dir := t.TempDir()
 	python, broken := filepath.Join(dir, "python"), filepath.Join(dir, "broken")
@@ -64,7 +64,7 @@ func TestBenchSetup(t *testing.T) {
 	require.Contains(t, first, ": ready\n")
 	require.Contains(t, first, "without ray: left out by --skip\nwithout llama: exit status 1: no compiler\n")
 	again := setup("--skip", "ray").stdout
-	require.Contains(t, again, "group llama: does not install")
+	require.Contains(t, again, "group llama does not install")
 	require.Contains(t, again, ": as before\n")
 	require.NotContains(t, again, "torch")
 

@@ -134,7 +134,7 @@ func counters(names ...string) []*counter {
 	return all
 }
 
-// choosing gives cases to bench run, and checks what is asked for.
+// choosing passes cases to bench run, and checks the request.
 func choosing(t *testing.T, cs []*counter) func(context.Context, selection) ([][]matrix.Case, error) {
 	t.Helper()
 	return func(_ context.Context, s selection) ([][]matrix.Case, error) {
@@ -222,8 +222,8 @@ func TestBenchRunMatch(t *testing.T) {
 	require.Equal(t, 2, f.Find(results.ParseName(cs[2].name)).Runs)
 }
 
-// TestBenchCheckpoint measures a checkpoint whose reference is kept; without one
-// the command that computes it is named.
+// TestBenchCheckpoint measures a checkpoint with a stored reference; without
+// one the error names the command that computes it.
 func TestBenchCheckpoint(t *testing.T) {
 	t.Setenv("GENIE_PYTHON", "")
 	t.Setenv("GENIE_REFERENCE_SYSTEMS", t.TempDir())

@@ -9,8 +9,8 @@ import (
 	"github.com/genie-sdk/go/workloads/micro"
 )
 
-// TestDoctorCalibrates holds what is reported, not how good it is: times at the
-// tiny scale say nothing.
+// TestDoctorCalibrates verifies what is reported, not how good it is: times at
+// the tiny scale say nothing.
 func TestDoctorCalibrates(t *testing.T) {
 	w := startChild(t, anyTCP())
 	r := decode[doctorReport](t, "doctor", "--calibrate", "--scale", "tiny", "--rounds", "1", "--executor", w.urls[0], "--json")

@@ -37,7 +37,7 @@ func readClassified(t *testing.T, dir string) []classified {
 	return golden.Pictures
 }
 
-// picture is an image file that both commands are tested with.
+// picture is an image file for the tests of both commands.
 func picture(name string) string { return filepath.Join(pictures, name) }
 
 // TestClassify compares every checkpoint that has a classify.json with transformers,

@@ -20,8 +20,8 @@ import (
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
-// replaced has two models that only their weights tell apart, and what each
-// continues 1, 5, 9 with: see its README.
+// replaced has two models that differ only in their weights, and their
+// continuations of 1, 5, 9: see its README.
 const (
 	replaced  = "../../testdata/replaced"
 	oldTokens = "70 70 70 74 74 74\n"

@@ -25,8 +25,8 @@ import (
 
 const deploy = "../../deploy"
 
-// workerFlags parses the arguments of a worker as the program does, so that a
-// flag that is not there, or a value that it does not take, is an error.
+// workerFlags parses the arguments of a worker as the program does, so that an
+// unknown flag, or an invalid value, is an error.
 func workerFlags(t *testing.T, args []string) *pflag.FlagSet {
 	t.Helper()
 	require.NotEmpty(t, args)
@@ -112,7 +112,7 @@ func TestSystemdUnit(t *testing.T) {
 		t.Log("systemd-analyze is not here: the unit was not verified by it")
 		return
 	}
-	// It wants the program to be there.
+	// The program must exist.
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	copied := filepath.Join(t.TempDir(), "genie-worker.service")
@@ -287,7 +287,8 @@ func quantity(t *testing.T, text string) (b byteSize) {
 	return b
 }
 
-// requireStatic holds that an ELF file asks for no interpreter and no library.
+// requireStatic verifies that an ELF file asks for no interpreter and no
+// library.
 func requireStatic(t *testing.T, path string) {
 	t.Helper()
 	f, err := elf.Open(path)

@@ -61,8 +61,8 @@ func unknown(root *cobra.Command, line string) string {
 	return ""
 }
 
-// TestDocumentedCommands holds that the commands and flags that the documents show
-// are those of this program.
+// TestDocumentedCommands verifies that the commands and flags that the
+// documents show are those of this program.
 func TestDocumentedCommands(t *testing.T) {
 	shown := 0
 	for _, page := range documents(t) {
@@ -89,7 +89,8 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
-// TestEveryCommandIsDocumented holds that docs/commands.md has every command.
+// TestEveryCommandIsDocumented verifies that docs/commands.md has every
+// command.
 func TestEveryCommandIsDocumented(t *testing.T) {
 	page, err := os.ReadFile("../../docs/commands.md")
 	require.NoError(t, err)

@@ -137,7 +137,7 @@ func TestSecondSignal(t *testing.T) {
 	require.ErrorIs(t, <-r.done, genie.ErrUnreachable)
 }
 
-// TestDrainEndsWhateverRuns tells a worker to stop while a step of it would take an
+// TestDrainEndsWhateverRuns stops a worker during a step that would take an
 // hour: it ends when the time to drain is over.
 func TestDrainEndsWhateverRuns(t *testing.T) {
 	for i, scheme := range []string{"tcp", "grpc"} {

@@ -94,7 +94,7 @@ func TestExplainVision(t *testing.T) {
 	}
 }
 
-// TestExplainFlags wants flags that fit the model.
+// TestExplainFlags requires flags that fit the model.
 func TestExplainFlags(t *testing.T) {
 	dir := func(name ...string) string {
 		return filepath.Join(append([]string{"..", "..", "testdata"}, name...)...)

@@ -16,9 +16,9 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// TestFailuresAsJSON holds that every command that is asked for JSON prints it
-// when it fails, one object on standard output, and that the codes agree with the
-// exit codes.
+// TestFailuresAsJSON verifies that every command that is asked for JSON prints
+// it when it fails, one object on standard output, and that the codes agree
+// with the exit codes.
 func TestFailuresAsJSON(t *testing.T) {
 	refused := "tcp://127.0.0.1:1"
 	picture := "../../testdata/images/none.png"

@@ -80,7 +80,7 @@ func TestLogitsFile(t *testing.T) {
 	}
 }
 
-// The fields that scripts read are there by these names.
+// The fields that scripts read exist under these names.
 func TestGenerateJSONFields(t *testing.T) {
 	w := startChild(t, anyTCP())
 	m := decode[map[string]any](t, "generate", "--model", austen, "--prompt", "It is a truth", "--max-new", "5", "--executor", w.urls[0], "--json")

@@ -35,6 +35,6 @@ func endAnyway(ctx context.Context, after time.Duration, end func()) (done func(
 
 // giveUp ends a worker whose shutdown hangs.
 func (a *app) giveUp() {
-	_, _ = fmt.Fprintln(a.stderr, "genie: the shutdown hangs: the process is ended")
+	_, _ = fmt.Fprintln(a.stderr, "genie: the shutdown hangs; ending the process")
 	os.Exit(exitDrain)
 }

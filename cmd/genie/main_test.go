@@ -137,7 +137,7 @@ func anyTCP() []string { return []string{"tcp://127.0.0.1:0"} }
 
 func both() []string { return []string{"tcp://127.0.0.1:0", "grpc://127.0.0.1:0"} }
 
-// alive reports whether a process is there.
+// alive reports whether a process exists.
 func alive(pid int) bool {
 	p, err := os.FindProcess(pid)
 	return err == nil && p.Signal(syscall.Signal(0)) == nil

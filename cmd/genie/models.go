@@ -91,7 +91,7 @@ machine. It writes no tokenizer, since no seed gives a vocabulary; generate with
 	f.StringVar(&o.out, "out", "", "directory to write, made if absent (required)")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the weights")
 	f.StringVar(&o.dtype, "dtype", "f32", "type of the weights: f32, f16 or bf16")
-	f.BoolVar(&o.force, "force", false, "replace a checkpoint that is there")
+	f.BoolVar(&o.force, "force", false, "replace an existing checkpoint")
 	f.BoolVar(&o.json, "json", false, "print a JSON object")
 	return cmd
 }
@@ -113,7 +113,7 @@ func (a *app) modelsNew(ctx context.Context, o modelsNewOptions) error {
 	}
 	weights := filepath.Join(o.out, "model.safetensors")
 	if _, err := os.Lstat(weights); err == nil && !o.force {
-		return fmt.Errorf("%s is there already; --force replaces it", weights)
+		return fmt.Errorf("%s already exists; --force replaces it", weights)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err //nolint:wrapcheck // names the path
 	}

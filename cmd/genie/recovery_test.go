@@ -64,7 +64,7 @@ func unbroken(t *testing.T, m *gpt2.Model, r genie.GenerateRequest) [][]int {
 	return out.Tokens
 }
 
-// kill ends a worker as nothing else does, and waits until it is gone.
+// kill ends a worker without warning, and waits until it is gone.
 func (c *child) kill(t *testing.T) {
 	t.Helper()
 	require.NoError(t, c.cmd.Process.Kill())
@@ -318,7 +318,7 @@ func TestDeadClient(t *testing.T) {
 	}
 }
 
-// TestNoRecovery holds that the flag turns it off.
+// TestNoRecovery verifies that the flag turns it off.
 func TestNoRecovery(t *testing.T) {
 	w := startChild(t, anyTCP())
 	cmd := command(t, "generate", "--model", austen, "--tokens", "1", "--max-new", "250", "--ignore-eos", "--policy", "resident",

@@ -23,11 +23,11 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// nasty is what a peer says to a terminal: a title, a cleared screen, a line of its
-// own, colours by one byte of C1, text that runs backwards.
+// nasty is hostile output to a terminal: a title, a cleared screen, an extra
+// line, colours by one byte of C1, text that runs backwards.
 const nasty = "\x1b]0;owned\x07\x1b[2J\r\nforged line\x00\x7f \u009b31m \u202egnp.exe"
 
-// requireShown holds that text is lines of what is printed.
+// requireShown verifies that text is lines of what is printed.
 func requireShown(t *testing.T, text string) {
 	t.Helper()
 	require.NotEmpty(t, text)

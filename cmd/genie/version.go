@@ -50,7 +50,8 @@ func currentVersion() versionReport {
 	return stamped(r)
 }
 
-// stamped says what the linker was told, which goes before the record.
+// stamped is the version from the linker, which takes precedence over the
+// record.
 func stamped(r versionReport) versionReport {
 	if stampedVersion != "" {
 		r.Version, r.Revision, r.Modified = stampedVersion, stampedRevision, false

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestStampedVersion holds that the names which the release script gives to the
-// linker are this program's: the linker says nothing of one that is not there.
+// TestStampedVersion verifies that the names which the release script passes to
+// the linker exist in this program: the linker does not report an unknown name.
 func TestStampedVersion(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "genie")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "-ldflags",

@@ -31,8 +31,8 @@ func TestWatchedSecurely(t *testing.T) {
 	}{
 		{"tcp", join([]string{"health", tcpURL}, both, shown), ""},
 		{"tcp without TLS", join([]string{"health", tcpURL}, shown), "speaks TLS"},
-		{"tcp without a token", join([]string{"health", tcpURL}, both), "wants a token"},
-		{"tcp without a certificate", join([]string{"health", tcpURL}, authority, shown), "wants a client certificate"},
+		{"tcp without a token", join([]string{"health", tcpURL}, both), "requires a token"},
+		{"tcp without a certificate", join([]string{"health", tcpURL}, authority, shown), "requires a client certificate"},
 		{"tcp of an authority unknown", join([]string{"health", tcpURL, "--tls"}, pair, shown), "unknown authority"},
 		{"grpc", join([]string{"health", grpcURL}, both), ""},
 		{"grpc without TLS", []string{"health", grpcURL}, grpcURL},

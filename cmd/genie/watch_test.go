@@ -203,7 +203,7 @@ func TestTop(t *testing.T) {
 	require.Empty(t, stderr.String())
 }
 
-// TestFit holds what becomes of a report on terminals of other sizes.
+// TestFit verifies what becomes of a report on terminals of other sizes.
 func TestFit(t *testing.T) {
 	lines := []string{"one", "", "three", "", "a line of some length"}
 	for _, c := range []struct {

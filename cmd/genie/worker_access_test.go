@@ -111,13 +111,13 @@ func TestGenerateSecurely(t *testing.T) {
 		plain := cli(t, "generate", "--model", basic, "--tokens", "1,2", "--max-new", "3")
 		require.Equal(t, plain.stdout, r.stdout)
 		for says, args := range map[string][]string{
-			"speaks TLS":                 shown,
-			"unknown authority":          append(append([]string{"--tls"}, pair...), shown...),
-			"wants a client certificate": append(append([]string{}, ca1...), shown...),
-			"wants a token":              append(append([]string{}, ca1...), pair...),
-			"elsewhere.example":          append([]string{"--tls-server-name", "elsewhere.example"}, all...),
-			"must be given together":     append(append([]string{}, ca1...), "--tls-cert", client.Cert),
-			"no such file":               append(append([]string{}, ca1...), "--token-file", "/nowhere/token"),
+			"speaks TLS":                    shown,
+			"unknown authority":             append(append([]string{"--tls"}, pair...), shown...),
+			"requires a client certificate": append(append([]string{}, ca1...), shown...),
+			"requires a token":              append(append([]string{}, ca1...), pair...),
+			"elsewhere.example":             append([]string{"--tls-server-name", "elsewhere.example"}, all...),
+			"must be given together":        append(append([]string{}, ca1...), "--tls-cert", client.Cert),
+			"no such file":                  append(append([]string{}, ca1...), "--token-file", "/nowhere/token"),
 		} {
 			r := run(args...)
 			require.NotZero(t, r.code, says)

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSpareProcessor holds that there is one processor more than the engine has
-// threads, and that neither threads nor runs become more by it.
+// TestSpareProcessor verifies that there is one processor more than the engine
+// has threads, and that neither threads nor runs become more by it.
 func TestSpareProcessor(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	for name, tt := range map[string]struct {

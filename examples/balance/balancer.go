@@ -20,19 +20,19 @@ type Balancer struct {
 	backends []*backend
 
 	ledger transport.Ledger
-	// counted is what the backends' ledgers had when they were last added to
-	// ledger.
+	// counted is the state of the backends' ledgers when they were last added
+	// to ledger.
 	counted []transport.Snapshot
 }
 
-// backend is one executor and what it has done, under the balancer's lock.
+// backend is one executor and its counters, under the balancer's lock.
 type backend struct {
 	exec   transport.Executor
-	open   int // sessions, those that are being opened too
+	open   int // sessions, including those being opened
 	counts Counts
 }
 
-// Counts is what a backend did.
+// Counts is the work of a backend.
 type Counts struct {
 	Sessions, Prepared, Runs, Loops, Failed int
 	Time                                    time.Duration // of runs and loops, transfers included
@@ -40,7 +40,7 @@ type Counts struct {
 
 var _ transport.Executor = (*Balancer)(nil)
 
-// New makes an executor of at least one other.
+// New makes an executor from one or more others.
 func New(backends ...transport.Executor) *Balancer {
 	b := &Balancer{counted: make([]transport.Snapshot, len(backends))}
 	for _, ex := range backends {
@@ -49,8 +49,8 @@ func New(backends ...transport.Executor) *Balancer {
 	return b
 }
 
-// NewSession opens a session on the backend with the fewest, or, where that
-// cannot be reached or takes no more, on the next one.
+// NewSession opens a session on the backend with the fewest sessions or, if
+// that is unreachable or full, on the next one.
 func (b *Balancer) NewSession(ctx context.Context) (transport.Session, error) {
 	var tried []*backend
 	var failed []error
@@ -80,8 +80,8 @@ func elsewhere(err error) bool {
 	}, func(cause error) bool { return errors.Is(err, cause) })
 }
 
-// take counts a session on the backend with the fewest of those that were not
-// tried; nil is none.
+// take counts a session on the untried backend with the fewest sessions; nil if
+// there is none.
 func (b *Balancer) take(tried []*backend) *backend {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -109,7 +109,7 @@ func (b *Balancer) count(at *backend, add func(*Counts)) {
 	add(&at.counts)
 }
 
-// Counts is what each backend did, in their order.
+// Counts is the work of each backend, in their order.
 func (b *Balancer) Counts() []Counts {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -120,8 +120,9 @@ func (b *Balancer) Counts() []Counts {
 	return all
 }
 
-// Ledger is the sum of the backends' ledgers at the time of the call. Backends
-// are asked without the lock: what they do is not known here.
+// Ledger is the sum of the backends' ledgers at the time of the call. It asks
+// the backends without holding the lock, since their implementation is unknown
+// here.
 func (b *Balancer) Ledger() *transport.Ledger {
 	now := make([]transport.Snapshot, len(b.backends))
 	for i, x := range b.backends {
@@ -130,7 +131,7 @@ func (b *Balancer) Ledger() *transport.Ledger {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range now {
-		// Of two calls at the same time the older may come last: it takes back what
+		// Of two concurrent calls the older may finish last: it subtracts what
 		// the other one added, and the next call adds it again.
 		more := now[i].Sub(b.counted[i])
 		b.counted[i] = now[i]
@@ -144,8 +145,8 @@ func (b *Balancer) Ledger() *transport.Ledger {
 	return &b.ledger
 }
 
-// Stats is the sum of what the backends say; the process and the kernels are the
-// first one's. It fails if one of them cannot be asked.
+// Stats is the sum of the backends' statistics; the process and the kernels are
+// those of the first one. It fails if one backend cannot be asked.
 func (b *Balancer) Stats(ctx context.Context) (transport.Stats, error) {
 	var sum transport.Stats
 	for i, x := range b.backends {
@@ -168,8 +169,7 @@ func (b *Balancer) Stats(ctx context.Context) (transport.Stats, error) {
 	return sum, nil
 }
 
-// addInts adds every counter, so that one which a later version has is summed
-// too.
+// addInts adds every counter, including those of later versions.
 func addInts(sum *transport.Stats, st transport.Stats) {
 	to, from := reflect.ValueOf(sum).Elem(), reflect.ValueOf(st)
 	for i := range to.NumField() {

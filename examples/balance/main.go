@@ -1,30 +1,31 @@
-// Command balance is an executor of a third party: it spreads sessions over
-// several workers, and counts what each of them does.
+// Command balance is a third-party executor: it spreads sessions over several
+// workers, and counts the work of each.
 //
 // An executor implements transport.Executor and transport.Session, and needs
-// packages transport and transport/plan alone. This one, in balancer.go and
-// session.go, wraps others; one that computes by itself has the same methods. It
-// shows what an executor has to get right:
+// only the packages transport and transport/plan. This one, in balancer.go and
+// session.go, wraps others; one that computes by itself has the same methods.
+// It shows the duties of an executor:
 //
-//   - a session stays where it was opened: its plans, state and kept values are
-//     there, so the choice is made once, in NewSession;
+//   - a session stays where it was opened, with its plans, state and retained
+//     values, so the choice is made once, in NewSession;
 //   - a session may be able to loop by itself (transport.Looper, LoopOpener); a
-//     wrapper has these methods exactly if what it wraps has them;
+//     wrapper has these methods exactly if the wrapped session has them;
 //   - errors pass through unchanged, so that errors.Is finds their causes;
 //   - the ledger and the statistics are sums;
-//   - it never computes somewhere else than it says: a worker that cannot be
-//     reached is left out while another one can, and is an error when none can.
+//   - it never computes anywhere else than it claims: it avoids an unreachable
+//     worker while another one is reachable, and returns an error when none is.
 //
-// main_test.go runs package transport/conformance on it, in this process and over
-// real workers. genie.NewClient takes it as any other executor.
+// main_test.go runs package transport/conformance on it, in this process and
+// over real workers. genie.NewClient accepts it like any other executor.
 //
 // Run it:
 //
 //	go run ./examples/balance -executors local:,local:
 //	go run ./examples/balance -executors tcp://127.0.0.1:7070,grpc://127.0.0.1:7071 -sessions 32
 //
-// The table of workers goes to standard output, errors to standard error. The exit
-// code is 0 for success, 1 for a failure and 2 for a mistake in the command line.
+// The table of workers goes to standard output, errors to standard error. The
+// exit code is 0 for success, 1 for a failure and 2 for a mistake in the
+// command line.
 package main
 
 import (
@@ -141,12 +142,12 @@ func dial(ctx context.Context, url string) (transport.Executor, error) {
 	case "grpc":
 		return rpc.Dial(ctx, address)
 	default:
-		return nil, fmt.Errorf("%q is no executor: want local:, tcp://host:port or grpc://host:port", url)
+		return nil, fmt.Errorf("%q is not an executor: want local:, tcp://host:port or grpc://host:port", url)
 	}
 }
 
 // program is a small network with carried state, so that a session which moved
-// would give other numbers.
+// would return other numbers.
 func program() *lazy.Tensor {
 	g := lazy.NewGraph("accumulator")
 	x := g.Input("x", lazy.F32, "rows", 2)
@@ -157,7 +158,7 @@ func program() *lazy.Tensor {
 	return y
 }
 
-// accumulate makes some runs of a session and gives the last one's result.
+// accumulate runs a session several times and returns the last result.
 func accumulate(ctx context.Context, s *genie.Session, y *lazy.Tensor, runs int) ([]float32, error) {
 	var last []float32
 	for range runs {

@@ -19,8 +19,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestConformance holds the balancer to what every executor promises: over two
-// engines of this process, and over two workers by different transports.
+// TestConformance runs the conformance suite on the balancer: over two engines
+// of this process, and over two workers with different transports.
 func TestConformance(t *testing.T) {
 	t.Run("Local", func(t *testing.T) {
 		conformance.Run(t, func(t *testing.T) transport.Executor {
@@ -71,7 +71,7 @@ func TestBalance(t *testing.T) {
 	}
 }
 
-// TestLost loses a worker: sessions are then opened on the other one, and when
+// TestLost stops a worker: sessions are then opened on the other one, and when
 // that is gone too the error names both.
 func TestLost(t *testing.T) {
 	a, b := workertest.Start(t, nil), workertest.Start(t, nil)
@@ -93,8 +93,8 @@ func TestLost(t *testing.T) {
 	require.ErrorContains(t, err, b.TCP)
 }
 
-// TestText writes a text through the balancer: prefill and loop are one request
-// of a session that can loop, and one run for each token of one that cannot.
+// TestText generates through the balancer: prefill and loop are one request of
+// a session that can loop, and one run per token of one that cannot.
 func TestText(t *testing.T) {
 	const tokens = 20
 	w := workertest.Start(t, nil)
@@ -134,7 +134,7 @@ func TestFailures(t *testing.T) {
 		says string
 	}{
 		{"no worker", 1, []string{"-executors", "local:,tcp://127.0.0.1:1"}, "unreachable"},
-		{"no URL", 1, []string{"-executors", "here"}, "no executor"},
+		{"no URL", 1, []string{"-executors", "here"}, "not an executor"},
 		{"no sessions", 2, []string{"-sessions", "0"}, "-sessions"},
 		{"unknown flag", 2, []string{"-nothing"}, "-nothing"},
 	} {

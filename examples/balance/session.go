@@ -9,8 +9,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// session counts the calls of a backend's session. What it does not count, and
-// handles and plans, are the backend's own.
+// session counts the calls of a backend's session. Everything else, and handles
+// and plans, are the backend's own.
 type session struct {
 	transport.Session
 
@@ -20,8 +20,9 @@ type session struct {
 }
 
 // looping and opening are sessions of backends that can loop. A wrapper that
-// always had these methods would promise what its backend may not be able to do;
-// one that never had them would make a text of n tokens n round trips.
+// always had these methods would promise what its backend may be unable to do;
+// one that never had them would turn a generation of n tokens into n round
+// trips.
 type (
 	looping struct {
 		*session
@@ -40,7 +41,7 @@ var (
 	_ transport.LoopOpener = opening{}
 )
 
-// wrap gives s the loops of inner.
+// wrap adds the loops of inner to s.
 func wrap(inner transport.Session, s *session) transport.Session {
 	switch inner := inner.(type) {
 	case transport.LoopOpener:
@@ -82,7 +83,7 @@ func (s *session) Run(ctx context.Context, call transport.Call) (transport.Resul
 	return res, err
 }
 
-// Close gives the session's place back once, however often it is called.
+// Close frees the session's place once, however often it is called.
 func (s *session) Close() error {
 	defer s.closed.Do(func() { s.b.give(s.at) })
 	return s.Session.Close()

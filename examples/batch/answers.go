@@ -8,18 +8,18 @@ import (
 	"os"
 )
 
-// answer is a line of the file of answers.
+// answer is a line of the answers file.
 type answer struct {
 	File     string `json:"file"`
 	Question string `json:"question"`
 	Answer   string `json:"answer"`
 }
 
-// key is what one answer is for.
+// key identifies the subject of an answer.
 type key struct{ file, question string }
 
-// answers is the file of answers. It has whole lines only: what a run that was
-// killed had begun to write is cut off when the file is opened.
+// answers is the answers file. It contains only complete lines: opening it cuts
+// off a line that a killed run left incomplete.
 type answers struct {
 	file *os.File
 	have map[key]bool
@@ -53,12 +53,12 @@ func (a *answers) load(path string) error {
 		a.have[key{l.File, l.Question}] = true
 	}
 	if whole == 0 && len(text) > 0 && text[0] != '{' {
-		return fmt.Errorf("%s: not a file of answers", path) // somebody else's: it stays as it is
+		return fmt.Errorf("%s: not a file of answers", path) // not our file: leave it unchanged
 	}
 	return a.file.Truncate(int64(whole))
 }
 
-// missing lists the files that have no answer to the question.
+// missing lists the files without an answer to the question.
 func (a *answers) missing(files []string, question string) []string {
 	var todo []string
 	for _, f := range files {

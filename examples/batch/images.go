@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// maxFile bounds what is read of a file that claims to be an image.
+// maxFile bounds the bytes read from a file that claims to be an image.
 const maxFile = 16 << 20
 
 // list finds the images of a folder, by their paths below it, in order.
@@ -36,16 +36,16 @@ func list(folder string) ([]string, error) {
 	return files, err
 }
 
-// batch is images that were read, and the errors of files that could not be.
+// batch contains the images read, and the errors of unreadable files.
 type batch struct {
 	files  []string // of images
 	images []image.Image
 	bad    []error
 }
 
-// read reads and decodes files, size at a time, one batch ahead of the receiver.
-// The channel is closed at the end, or when ctx ends; what is received after that
-// may be left out.
+// read reads and decodes files, size at a time, one batch ahead of the
+// receiver. It closes the channel at the end, or when ctx ends; batches after
+// that may be missing.
 func read(ctx context.Context, folder string, files []string, size, pixels int) <-chan batch {
 	batches := make(chan batch, 1)
 	go func() {
@@ -73,8 +73,8 @@ func read(ctx context.Context, folder string, files []string, size, pixels int) 
 	return batches
 }
 
-// decode reads one image of pixels x pixels. The size is checked before anything
-// is decoded, since a file of a few bytes can claim to be a huge image.
+// decode reads one image of pixels x pixels. It checks the size before
+// decoding, since a file of a few bytes can claim to be a huge image.
 func decode(path string, pixels int) (image.Image, error) {
 	info, err := os.Stat(path)
 	if err != nil {

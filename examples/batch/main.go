@@ -1,25 +1,26 @@
-// Command batch asks one question about every image of a folder, in batches, and
-// writes the answers to a file. It can be interrupted and started again.
+// Command batch asks one question about every image of a folder, in batches,
+// and writes the answers to a file. It can be interrupted and restarted.
 //
-// It shows what batch inference needs beside the model:
+// It shows what batch inference needs besides the model:
 //
-//   - images are read and decoded while the batch before is computed;
-//   - a file that is no image, or of a wrong size, is reported and left out: it
-//     fails neither the batch nor the run;
-//   - answers are written and synced batch by batch, one JSON object a line; a run
-//     that was interrupted or killed is resumed by the same command, which skips
-//     what has been answered and repairs a line that was cut short;
+//   - images are read and decoded while the previous batch is computed;
+//   - a file that is not an image, or has a wrong size, is reported and skipped:
+//     it fails neither the batch nor the run;
+//   - answers are written and synced batch by batch, one JSON object per line;
+//     the same command resumes an interrupted or killed run, skips existing
+//     answers and repairs a line that was cut short;
 //   - progress goes to standard error.
 //
-// The model is the network of workloads/easyvqa, which knows one coloured shape on
-// a plain ground, 64x64 pixels. Run it from the root of the repository:
+// The model is the network of workloads/easyvqa, which recognises one coloured
+// shape on a plain background, 64x64 pixels. Run it from the root of the
+// repository:
 //
 //	go run ./examples/batch -in FOLDER -out answers.jsonl -question "what color is the shape?"
 //	go run ./examples/batch -in FOLDER -out answers.jsonl -executor tcp://127.0.0.1:7070 -size 256
 //
 // The exit code is 0 when every image has an answer, 1 for a failure, 2 for a
-// mistake in the command line, and 3 when all is done but some files could not be
-// read. Those are tried again by the next run.
+// mistake in the command line, and 3 when everything is done but some files
+// could not be read. The next run tries those again.
 package main
 
 import (
@@ -63,7 +64,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	flags := flag.NewFlagSet("batch", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.in, "in", "", "folder of images: .png, .jpg, .jpeg and .gif files in it and below it")
-	flags.StringVar(&o.out, "out", "", "file for the answers, one JSON object a line; it is added to")
+	flags.StringVar(&o.out, "out", "", "answers file, one JSON object per line; new answers are appended")
 	flags.StringVar(&o.question, "question", "what color is the shape?", "question about each image")
 	flags.StringVar(&o.model, "model", "testdata/models/easy-vqa", "folder of the model")
 	flags.StringVar(&o.executor, "executor", "local:", "where the model runs: local:, tcp://host:port or grpc://host:port")
@@ -88,7 +89,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	return exitOK
 }
 
-// infer answers what has no answer yet, and gives the number of bad files.
+// infer answers the images without an answer, and returns the number of bad
+// files.
 func infer(ctx context.Context, o options, stderr io.Writer) (bad int, err error) {
 	answers, err := openAnswers(o.out)
 	if err != nil {
@@ -145,7 +147,7 @@ func infer(ctx context.Context, o options, stderr io.Writer) (bad int, err error
 		}
 		fmt.Fprintf(stderr, "%d of %d, %d bad, %.0f images/s\n", done+bad, len(todo), bad, float64(done)/time.Since(start).Seconds())
 	}
-	return bad, context.Cause(ctx) // a run that was interrupted while it read
+	return bad, context.Cause(ctx) // the run was interrupted while it read
 }
 
 // ask runs one batch.

@@ -26,8 +26,8 @@ const (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// folder writes images of the test split of easy-VQA to files, some of them in a
-// folder below, and gives the right answers by file.
+// folder writes images of the test split of easy-VQA to files, some of them in
+// a subfolder, and returns the correct answers by file.
 func folder(t *testing.T) (dir string, want map[string]string) {
 	t.Helper()
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
@@ -55,7 +55,7 @@ func folder(t *testing.T) (dir string, want map[string]string) {
 	return dir, want
 }
 
-// answered reads a file of answers: each file is in it once.
+// answered reads an answers file: each file occurs once.
 func answered(t *testing.T, path string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -78,7 +78,8 @@ func call(t *testing.T, want int, args ...string) string {
 	return errs.String()
 }
 
-// TestAnswers holds the answers against the data set's, here and on a worker.
+// TestAnswers compares the answers with those of the data set, in this process
+// and on a worker.
 func TestAnswers(t *testing.T) {
 	dir, want := folder(t)
 	w := workertest.Start(t, nil)
@@ -90,7 +91,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestBadFiles leaves out what is no image, and tries it again the next time.
+// TestBadFiles skips files that are not images, and retries them in the next
+// run.
 func TestBadFiles(t *testing.T) {
 	dir, want := folder(t)
 	out := filepath.Join(t.TempDir(), "answers.jsonl")
@@ -117,7 +119,7 @@ func TestBadFiles(t *testing.T) {
 	require.Equal(t, want, answered(t, out))
 }
 
-// interrupting is a log that ends the run once it has text.
+// interrupting is a log that ends the run when it contains text.
 type interrupting struct {
 	bytes.Buffer
 
@@ -133,7 +135,7 @@ func (i *interrupting) Write(b []byte) (int, error) {
 }
 
 // TestResume interrupts a run in the middle, cuts its last line short as a kill
-// would, and starts it again: each image is answered once.
+// would, and restarts it: each image is answered once.
 func TestResume(t *testing.T) {
 	dir, want := folder(t)
 	out := filepath.Join(t.TempDir(), "answers.jsonl")
@@ -157,7 +159,7 @@ func TestResume(t *testing.T) {
 	require.Equal(t, want, answered(t, out))
 }
 
-// TestForeignFile holds that a file which is not of answers stays as it is.
+// TestForeignFile checks that a file without answers stays unchanged.
 func TestForeignFile(t *testing.T) {
 	dir, _ := folder(t)
 	for _, text := range []string{"a letter, without a line's end", "a letter\nof two lines\n", "{}\n"} {

@@ -1,6 +1,6 @@
-// Command capture runs a model of one's own: a recurrent network that nobody
-// ships a loader for, written down with package lazy and run where -executor
-// says, in this process or on a worker.
+// Command capture runs a custom model: a recurrent network without an existing
+// loader, written with package lazy and run where -executor says, in this
+// process or on a worker.
 //
 // The network is a gated recurrent unit (GRU, Cho et al., arXiv:1406.1078) that
 // forecasts the next measurement of several sensors. It shows what a captured
@@ -9,7 +9,7 @@
 //   - inputs with a symbolic dimension: one program serves any number of sensors;
 //   - weights by content: the second run on a worker sends none of them;
 //   - carried state: the hidden state stays where the model runs, and each step
-//     sends three numbers a sensor and brings one back;
+//     sends three numbers per sensor and returns one;
 //   - a check: reference.go computes the same network in plain Go, in float64,
 //     and shares no code with the captured one. The program fails when they differ.
 //
@@ -81,8 +81,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// forecast feeds the network one measurement after the other and holds each
-// forecast against the plain network's.
+// forecast feeds the measurements to the network in order and compares each
+// forecast with the plain network's.
 func forecast(ctx context.Context, o options, stdout io.Writer) error {
 	w := randomWeights(o.seed)
 	if o.weights != "" {
@@ -128,7 +128,7 @@ func forecast(ctx context.Context, o options, stdout io.Writer) error {
 		for i := range plain {
 			want := plain[i].step(w, x[i*inputs:][:inputs])
 			d := math.Abs(float64(got[i]) - want)
-			if !(d <= tolerance) { // not a number, too
+			if !(d <= tolerance) { // also true for NaN
 				return fmt.Errorf("step %d, sensor %d: the forecast is %v, plain Go computes %v", step, i, got[i], want)
 			}
 			worst = max(worst, d)
@@ -141,7 +141,7 @@ func forecast(ctx context.Context, o options, stdout io.Writer) error {
 	return nil
 }
 
-// measure is what the sensors say: waves of their own frequency, sampled with
+// measure is the sensors' values: waves of different frequencies, sampled with
 // their slope and the time of day.
 func measure(step, sensors int) []float32 {
 	x := make([]float32, 0, sensors*inputs)

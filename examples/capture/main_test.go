@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// call runs the program and gives what it wrote.
+// call runs the program and returns its output.
 func call(t *testing.T, want int, args ...string) (stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -26,8 +26,8 @@ func call(t *testing.T, want int, args ...string) (stdout, stderr string) {
 }
 
 // TestRuns runs it in this process and on a worker, over both transports. The
-// first run on the worker brings the weights, the others find them; the state
-// never moves; the forecasts are the same text everywhere.
+// first run on the worker sends the weights, the others find them there; the
+// state never moves; the forecasts are the same text everywhere.
 func TestRuns(t *testing.T) {
 	w := workertest.Start(t, nil)
 	here, _ := call(t, 0, "-sensors", "7", "-steps", "30")
@@ -41,7 +41,8 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-// TestWeights goes by way of a file, and refuses one that does not fit.
+// TestWeights saves and loads weights through a file, and refuses a file that
+// does not fit.
 func TestWeights(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "gru.json")
 	first, _ := call(t, 0, "-seed", "7", "-save", file)
@@ -55,8 +56,8 @@ func TestWeights(t *testing.T) {
 	require.Contains(t, errs, "input has 2 numbers, want 144")
 }
 
-// TestDisagreement holds that the check can fail: a network with one other weight
-// than the plain one's is found out.
+// TestDisagreement checks that the check can fail: it detects a network with
+// one weight that differs from the plain one's.
 func TestDisagreement(t *testing.T) {
 	w := randomWeights(1)
 	m, err := w.capture()

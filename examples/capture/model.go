@@ -18,7 +18,7 @@ const (
 	gates  = 3 // reset, update, new, in this order
 )
 
-// maxWeightsFile bounds what is read of a file of weights.
+// maxWeightsFile bounds the bytes read from a weights file.
 const maxWeightsFile = 1 << 20
 
 // weights are the network's, each row-major.
@@ -31,7 +31,7 @@ type weights struct {
 	OutputBias []float32 `json:"output_bias"` // [1]
 }
 
-// randomWeights makes a network that is no good at forecasting and fine to
+// randomWeights makes a network that cannot forecast but is good enough to
 // measure and to check.
 func randomWeights(seed uint64) *weights {
 	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // numbers that anybody may know
@@ -49,8 +49,8 @@ func randomWeights(seed uint64) *weights {
 	}
 }
 
-// readWeights reads what write wrote. A file is somebody else's: what does not
-// fit the network is an error that says so.
+// readWeights reads the output of write. The file is untrusted input: weights
+// that do not fit the network are an error.
 func readWeights(path string) (*weights, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -108,9 +108,8 @@ type model struct {
 	forecast *lazy.Tensor // output, f32 [sensors, 1]
 }
 
-// capture writes one step of the network down; nothing is computed. Errors of
-// any operator stay with its tensor and come back from Err, with the line of
-// this file.
+// capture records one step of the network and computes nothing. The error of an
+// operator stays with its tensor; Err returns it with the line of this file.
 func (w *weights) capture() (*model, error) {
 	g := lazy.NewGraph("gru")
 	x := g.Input("x", lazy.F32, "sensors", inputs)

@@ -5,8 +5,8 @@ import "math"
 // state is the hidden state of one sensor in the plain network.
 type state [hidden]float64
 
-// step computes the network for one measurement in float64, from the formulas of
-// PyTorch's GRUCell, and gives the forecast.
+// step computes the network for one measurement in float64, from the formulas
+// of PyTorch's GRUCell, and returns the forecast.
 func (s *state) step(w *weights, x []float32) float64 {
 	gate := func(g, j int) (input, state float64) {
 		column := g*hidden + j

@@ -1,21 +1,21 @@
-// Command policy runs programs under a policy of one's own and under the default
-// one, and shows that the answers are the same while the traffic is not.
+// Command policy runs programs under a custom policy and under the default one,
+// and shows that the answers are the same but the traffic differs.
 //
 // A policy is a value with two methods, semantic.Policy: its name, and a pure
-// function from the semantic graph and a request to a plan. It decides what runs
-// where and what stays there; it can never change what comes out. genie.WithPolicy
-// takes it. The one here, in policy.go, reads the semantic graph (which tensors
-// are weights, which carried pairs are KV caches) and lets package semantic write
-// the plan.
+// function from the semantic graph and a request to a plan. It decides what
+// runs where and which values stay there; it can never change the results.
+// genie.WithPolicy takes it. The one here, in policy.go, reads the semantic
+// graph (which tensors are weights, which carried pairs are KV caches) and lets
+// package semantic write the plan.
 //
-// Run it on a worker; in this process nothing travels:
+// Run it on a worker; in this process nothing is transferred:
 //
 //	go run ./cmd/genie worker --listen tcp://127.0.0.1:7070 &
 //	go run ./examples/policy -executor tcp://127.0.0.1:7070
 //
-// The table goes to standard output, errors to standard error. The exit code is 0
-// for success, 1 for a failure (answers that differ are one) and 2 for a mistake in
-// the command line.
+// The table goes to standard output, errors to standard error. The exit code is
+// 0 for success, 1 for a failure (answers that differ are one) and 2 for a
+// mistake in the command line.
 package main
 
 import (
@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	executor := flags.String("executor", "local:", "where the programs run: local:, tcp://host:port or grpc://host:port")
 	model := flags.String("model", "testdata/models/austen", "folder of a GPT-2 checkpoint")
-	small := flags.Int64("small-weights", 64<<10, "weights of so many bytes or fewer, together, travel with each run")
+	small := flags.Int64("small-weights", 64<<10, "weights of at most this many bytes in total are sent with each run")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -104,8 +104,8 @@ func compare(ctx context.Context, executor, model string, frugal Frugal, stdout 
 	return table.Flush()
 }
 
-// measure runs a program in a client of its own, and gives the answer and what
-// travelled for it.
+// measure runs a program in a separate client, and returns the answer and the
+// bytes transferred.
 func measure(ctx context.Context, executor string, policy semantic.Policy, p program) (answer []float32, moved transport.Snapshot, err error) {
 	client, err := genie.Open(ctx, executor, genie.WithPolicy(policy))
 	if err != nil {

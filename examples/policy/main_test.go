@@ -46,9 +46,9 @@ func table(t *testing.T, args ...string) map[string]row {
 	return rows
 }
 
-// TestOnWorker holds that the policy decides as it says, that the decisions show
-// on the wire, and, since the program fails otherwise, that no answer depends on
-// them.
+// TestOnWorker checks that the policy decides as documented, that the decisions
+// appear on the wire, and, since the program fails otherwise, that no answer
+// depends on them.
 func TestOnWorker(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	w := workertest.Start(t, nil)
@@ -75,7 +75,7 @@ func TestOnWorker(t *testing.T) {
 	}
 }
 
-// TestThreshold moves the limit: the same program then keeps its weights.
+// TestThreshold lowers the limit: the same program then retains its weights.
 func TestThreshold(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	require.Equal(t, "true", table(t, "-small-weights", "767")["recurrent frugal"].weights)
@@ -83,7 +83,7 @@ func TestThreshold(t *testing.T) {
 	require.Equal(t, "false", table(t, "-small-weights", "1000000")["classifier frugal"].weights)
 }
 
-// TestPure holds that a request gives the same plan each time.
+// TestPure checks that a request gives the same plan each time.
 func TestPure(t *testing.T) {
 	srg, err := semantic.Analyze(recurrent().graph)
 	require.NoError(t, err)

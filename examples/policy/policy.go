@@ -8,8 +8,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Frugal is a policy for a worker that many small services share: it occupies the
-// worker's memory only where that saves more than it costs.
+// Frugal is a policy for a worker that many small services share: it occupies
+// the worker's memory only where that saves more than it costs.
 //
 //   - Weights stay on the worker if all of them together are larger than
 //     SmallWeights; smaller ones travel with each run, and the worker forgets them.
@@ -20,15 +20,15 @@ import (
 //     larger than tokens.
 //
 // The decisions depend on the graph alone and not on the request: plans of one
-// program share the state of a session, so prefill and decode have to agree on
-// where that is.
+// program share the state of a session, so prefill and decode must agree on its
+// location.
 type Frugal struct {
 	SmallWeights int64 // bytes
 }
 
 var _ semantic.Policy = Frugal{}
 
-// Decision is what Frugal decides for a program, and why.
+// Decision is Frugal's decision for a program, with the reasons.
 type Decision struct {
 	WeightBytes int64 // as they are stored, each content once
 	Caches      int   // KV caches among the carried pairs

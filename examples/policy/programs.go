@@ -8,7 +8,7 @@ import (
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
-// program is something to run: run gives its answer.
+// program is something to run: run returns its answer.
 type program struct {
 	name  string
 	graph *lazy.Graph
@@ -37,7 +37,8 @@ func load(ctx context.Context, model string) ([]program, func(), error) {
 	return []program{recurrent(), classifier(), text}, func() { _ = m.Close() }, nil
 }
 
-// recurrent carries a state of 64 numbers, gives one, and has 768 bytes of weights.
+// recurrent carries a state of 64 numbers, outputs one, and has 768 bytes of
+// weights.
 func recurrent() program {
 	const hidden = 64
 	in, out := make([]float32, 2*hidden), make([]float32, hidden)
@@ -64,7 +65,7 @@ func classifier() program {
 	return program{"classifier", g, repeat(g.Output("y", lazy.Softmax(lazy.MatMul(x, g.WeightF32("w", w, features, classes)), -1)), features)}
 }
 
-// repeat runs y some times with the same row and gives the last values.
+// repeat runs y several times with the same row and returns the last values.
 func repeat(y *lazy.Tensor, features int) func(context.Context, *genie.Session) ([]float32, error) {
 	return func(ctx context.Context, s *genie.Session) (last []float32, err error) {
 		row := make([]float32, features)

@@ -42,8 +42,8 @@ func (s stuckSession) Run(ctx context.Context, _ transport.Call) (transport.Resu
 	return transport.Result{}, context.Cause(ctx)
 }
 
-// TestCancel holds that a generation ends with its request: when the client
-// disconnects, and when the request's time is over.
+// TestCancel checks that a generation ends with its request: when the client
+// disconnects, and when the request times out.
 func TestCancel(t *testing.T) {
 	inner, err := local.Open()
 	require.NoError(t, err)

@@ -1,17 +1,17 @@
 // Command serve is a service around a language model: HTTP in front, the model
-// in this process or on a worker behind it, and a graceful end.
+// in this process or on a worker, and a graceful shutdown.
 //
 // It shows what a service needs:
 //
-//   - the model is loaded and prepared before the service says that it is ready;
-//   - every request has a session of its own, so requests run at the same time and
-//     the engine batches their steps;
-//   - at most -max-running requests run; what comes above that is answered with
-//     503 and Retry-After at once, and not queued without bound;
+//   - the model is loaded and prepared before the service reports that it is ready;
+//   - every request has its own session, so requests run concurrently and the
+//     engine batches their steps;
+//   - at most -max-running requests run; further ones are answered with 503 and
+//     Retry-After at once instead of queueing without bound;
 //   - a client that disconnects, or a request older than -timeout, ends its
 //     generation on the worker too: its context is the request's;
-//   - SIGTERM or SIGINT drains: readiness fails, new requests are refused, what runs
-//     is finished, for at most -drain. The exit code is 0 if all was finished.
+//   - SIGTERM or SIGINT drains: readiness fails, new requests are refused, running
+//     ones finish, for at most -drain. The exit code is 0 if all finished.
 //
 // Run it from the root of the repository:
 //
@@ -23,10 +23,10 @@
 //	go run ./cmd/genie worker --listen tcp://127.0.0.1:7070 &
 //	go run ./examples/serve -executor tcp://127.0.0.1:7070
 //
-// GET /healthz says that the process is alive, GET /readyz that it takes requests.
-// The program prints one line, "listening ADDRESS", on standard output; logs go to
-// standard error. The exit code is 1 for a failure and 2 for a mistake in the
-// command line.
+// GET /healthz reports that the process is alive, GET /readyz that it accepts
+// requests. The program prints one line, "listening ADDRESS", on standard
+// output; logs go to standard error. The exit code is 1 for a failure and 2 for
+// a mistake in the command line.
 package main
 
 import (
@@ -47,7 +47,7 @@ import (
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
-// grace is the time that requests get to say that they were cut short.
+// grace is the time that requests get to report that they were cut short.
 const grace = time.Second
 
 type options struct {
@@ -58,7 +58,7 @@ type options struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second signal ends the process at once: the handler goes with the first.
+	// A second signal ends the process at once: the first removes the handler.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -100,7 +100,7 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 	}
 	defer func() { err = errors.Join(err, model.Close()) }()
 	if model.Tokenizer == nil {
-		return fmt.Errorf("%s: a service for texts wants a tokenizer: %w", o.model, model.TokenizerErr)
+		return fmt.Errorf("%s: the service needs a tokenizer: %w", o.model, model.TokenizerErr)
 	}
 	client, err := genie.Open(ctx, o.executor, genie.WithLogger(log), genie.WithRetryOverloaded())
 	if err != nil {
@@ -113,7 +113,7 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 		return fmt.Errorf("the first text: %w", err)
 	}
 
-	// Requests are not children of ctx: they are finished after it has ended.
+	// Requests are not children of ctx: they finish after it has ended.
 	requests, cancelRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelRequests()
 	server := &http.Server{
@@ -131,7 +131,7 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) (
 	go func() { served <- server.Serve(listener) }()
 
 	select {
-	case err := <-served: // it cannot accept any more
+	case err := <-served: // it can no longer accept connections
 		return err
 	case <-ctx.Done():
 	}

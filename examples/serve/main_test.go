@@ -26,7 +26,7 @@ import (
 
 const model = "../../testdata/models/austen"
 
-// TestMain is the program itself in the processes that the tests start.
+// TestMain runs the program itself in the processes that the tests start.
 func TestMain(m *testing.M) {
 	if os.Getenv("SERVE_EXAMPLE") != "" {
 		main()
@@ -43,10 +43,10 @@ type process struct {
 
 	mu  sync.Mutex
 	log bytes.Buffer
-	new chan struct{} // a line of the log came
+	new chan struct{} // the log has a new line
 }
 
-// Write takes the log.
+// Write receives the log.
 func (p *process) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,7 +57,7 @@ func (p *process) Write(b []byte) (int, error) {
 	return p.log.Write(b)
 }
 
-// waitLog waits until the log has text.
+// waitLog waits until the log contains text.
 func (p *process) waitLog(text string) {
 	p.t.Helper()
 	deadline := time.After(time.Minute)
@@ -76,7 +76,7 @@ func (p *process) waitLog(text string) {
 	}
 }
 
-// start starts the program as a process of its own, on a free port.
+// start starts the program as a separate process, on a free port.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, new: make(chan struct{}, 1), client: &http.Client{
@@ -101,7 +101,7 @@ func start(t *testing.T, args ...string) *process {
 	return p
 }
 
-// end asks the process to end and gives its exit code.
+// end asks the process to end and returns its exit code.
 func (p *process) end() int {
 	p.t.Helper()
 	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
@@ -114,7 +114,7 @@ func (p *process) wait() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// post sends a request and gives the status and the body.
+// post sends a request and returns the status and the body.
 func (p *process) post(body io.Reader, header http.Header) (int, string, error) {
 	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.url+"/generate", body)
 	if err != nil {
@@ -142,7 +142,7 @@ func (p *process) get(path string) (int, error) {
 	return res.StatusCode, res.Body.Close()
 }
 
-// goldens are what transformers continues prompts with, greedily.
+// goldens are transformers' greedy continuations of prompts.
 type golden struct {
 	New     int `json:"new"`
 	Prompts []struct {
@@ -151,7 +151,7 @@ type golden struct {
 	} `json:"prompts"`
 }
 
-// goldens gives prompts and the texts that 30 greedy tokens of transformers make.
+// goldens returns prompts and the texts of transformers' 30 greedy tokens.
 func goldens(t *testing.T) (prompts, texts []string) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(model, "golden.json"))
@@ -170,8 +170,9 @@ func goldens(t *testing.T) (prompts, texts []string) {
 	return prompts, texts
 }
 
-// TestConcurrentRequests sends requests at once and compares every text with
-// transformers'; the model is in the service's process and on a worker.
+// TestConcurrentRequests sends concurrent requests and compares every
+// generation with transformers'; the model is in the service's process and on a
+// worker.
 func TestConcurrentRequests(t *testing.T) {
 	prompts, texts := goldens(t)
 	w := workertest.Start(t, nil)
@@ -203,8 +204,8 @@ func TestConcurrentRequests(t *testing.T) {
 	}
 }
 
-// slowBody is the body of a request whose client takes its time: begun says that
-// the server asked for it, which it does when the request has its place.
+// slowBody is the body of a request from a slow client: begun reports that the
+// server asked for it, which it does when the request has its place.
 type slowBody struct {
 	begun, rest chan struct{}
 	once        sync.Once
@@ -238,8 +239,8 @@ func (p *process) hold(body *slowBody) chan result {
 	return done
 }
 
-// TestDrain ends the service while a request is under way: the request gets its
-// text, new ones find nobody, and the process ends with 0.
+// TestDrain ends the service during a request: the request gets its generation,
+// new ones are refused, and the process exits with 0.
 func TestDrain(t *testing.T) {
 	p := start(t, "-max-running", "1")
 	body := newSlowBody(`{"prompt": "It is a truth", "max_new": 10}`)
@@ -262,8 +263,8 @@ func TestDrain(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestDrainEnds holds that a request which does not finish does not hold the
-// service up: the exit code says that it was cut short.
+// TestDrainEnds checks that a request which does not finish does not delay the
+// service: the exit code reports that it was cut short.
 func TestDrainEnds(t *testing.T) {
 	p := start(t, "-drain", "10ms")
 	body := newSlowBody(`{}`)

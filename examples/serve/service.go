@@ -17,7 +17,7 @@ import (
 
 const (
 	maxBody      = 64 << 10
-	statusClosed = 499 // the client is gone; nobody reads it but the log
+	statusClosed = 499 // the client is gone; only the log records it
 )
 
 // service answers requests. It is safe for concurrent use.
@@ -26,7 +26,7 @@ type service struct {
 	model    *gpt2.Model
 	opts     options
 	log      *slog.Logger
-	places   chan struct{} // one for each request that runs
+	places   chan struct{} // one per running request
 	draining atomic.Bool
 }
 
@@ -42,7 +42,7 @@ type request struct {
 	Seed        int64   `json:"seed"`
 }
 
-// answer is what it is answered with.
+// answer is the response body.
 type answer struct {
 	Text   string             `json:"text"` // the prompt's continuation
 	Tokens int                `json:"tokens"`
@@ -58,8 +58,8 @@ func (s *service) handler() http.Handler {
 	return mux
 }
 
-// warm writes one token, so that plans and weights are in place before the first
-// request, and a model that does not work fails the start.
+// warm generates one token, so that plans and weights are in place before the
+// first request, and a model that does not work fails at startup.
 func (s *service) warm(ctx context.Context) error {
 	_, err := s.write(ctx, request{Prompt: "It", MaxNew: 1})
 	return err
@@ -71,7 +71,7 @@ func (s *service) ready(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "draining", http.StatusServiceUnavailable)
 		return
 	}
-	if _, err := s.client.Stats(r.Context()); err != nil { // the worker, if there is one, is there
+	if _, err := s.client.Stats(r.Context()); err != nil { // the worker, if there is one, is reachable
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
@@ -113,15 +113,15 @@ func (s *service) generate(w http.ResponseWriter, r *http.Request) {
 func (s *service) reply(w http.ResponseWriter, status int, v any) {
 	text, err := json.Marshal(v)
 	if err != nil {
-		s.log.Error("an answer that is no JSON", "error", err)
+		s.log.Error("an answer that is not JSON", "error", err)
 		status, text = http.StatusInternalServerError, []byte(`{"error": "internal"}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n')) // an error says that the client is gone
+	_, _ = w.Write(append(text, '\n')) // an error means that the client is gone
 }
 
-// write continues a text in a session of its own.
+// write continues a prompt in its own session.
 func (s *service) write(ctx context.Context, q request) (a *answer, err error) {
 	ids, err := s.model.Tokenizer.Encode(q.Prompt)
 	if err != nil {
@@ -145,7 +145,7 @@ func (s *service) write(ctx context.Context, q request) (a *answer, err error) {
 	return &answer{Text: text, Tokens: len(out.Tokens[0]), Reason: out.Reasons[0], TTFT: out.TTFT.Seconds() * 1e3}, nil
 }
 
-// status says whose fault an error is.
+// status maps an error to the status that names its cause.
 func status(client context.Context, err error) int {
 	switch {
 	case client.Err() != nil:

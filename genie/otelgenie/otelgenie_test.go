@@ -161,7 +161,7 @@ func TestOneRequest(t *testing.T) {
 	require.Equal(t, loop[0].SpanContext.SpanID(), named(tr.there.GetSpans(), "genie.worker/Loop")[0].Parent.SpanID())
 }
 
-// TestErrors holds that a failed request is a failed span on both sides.
+// TestErrors verifies that a failed request is a failed span on both sides.
 func TestErrors(t *testing.T) {
 	tr := newTraced(t, "tcp", genie.WithPolicy(measure.InTurn(semantic.Full())), genie.WithRecovery(false))
 	ctx := t.Context()

@@ -119,8 +119,8 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
-// TestRebuild cuts the link in the middle of a text: what is done anew is in
-// the trace of the generation, with the cause.
+// TestRebuild cuts the link in the middle of a generation: the trace of the
+// generation contains the repeated work, with the cause.
 func TestRebuild(t *testing.T) {
 	m, err := gpt2.Load(t.Context(), filepath.Join("..", "..", "testdata", "gpt2", "basic"), gpt2.LoadOptions{})
 	require.NoError(t, err)

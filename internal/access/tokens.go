@@ -66,7 +66,7 @@ func Open(path string, log *slog.Logger, limit *Limiter) (*Tokens, error) {
 // of the client. Errors are [*RefusedError] and contain no part of the token.
 func (t *Tokens) Authenticate(from string, token []byte) (string, error) {
 	if len(token) == 0 {
-		return "", t.refused(from, "this worker wants a token")
+		return "", t.refused(from, "this worker requires a token")
 	}
 	hash := sha256.Sum256(token)
 	list, found := t.current(), -1

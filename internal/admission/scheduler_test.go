@@ -164,7 +164,7 @@ func TestBounds(t *testing.T) {
 		for i, c := range clients {
 			require.Positive(t, c.runs, "seed %d: client %d starved", seed, i)
 			// Between two turns every other client that has been served as much
-			// has a few turns, and so have the flows of its own owner.
+			// has a few turns, and so have the other flows of its own owner.
 			require.LessOrEqual(t, slices.Max(c.waits), time.Duration(8*len(clients))*longest, "seed %d: client %d", seed, i)
 		}
 	}
@@ -238,8 +238,8 @@ func TestIdleSavesNothingUp(t *testing.T) {
 	require.InDelta(t, float64(11*time.Second), float64(busy.got), float64(20*time.Millisecond))
 }
 
-// TestGathered holds that runs with one key take one place and one price, and
-// that joining each other they do not keep others out.
+// TestGathered verifies that runs with one key take one place and one price,
+// and that joining each other they do not keep others out.
 func TestGathered(t *testing.T) {
 	now := time.Unix(1, 0)
 	s := admission.New(admission.Options{MaxRunning: 1, Now: func() time.Time { return now }})

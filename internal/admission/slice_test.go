@@ -30,8 +30,8 @@ func long(ctx context.Context, f *admission.Flow) (waited time.Duration) {
 	return waited
 }
 
-// endless begins runs that ask all the time, each in a flow of its own,
-// and returns what ends them.
+// endless starts runs that request turns all the time, each in its own flow,
+// and returns a function that ends them.
 func endless(t *testing.T, s *admission.Scheduler, owner string, flows int) (end func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -51,8 +51,8 @@ func endless(t *testing.T, s *admission.Scheduler, owner string, flows int) (end
 	}
 }
 
-// TestSliceLeavesRoom holds that runs without end, however many, do not keep another
-// owner's waiting: not its first one either, of which nothing is known.
+// TestSliceLeavesRoom verifies that runs without end, however many, do not keep
+// another owner's waiting: not its first one either, of which nothing is known.
 func TestSliceLeavesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const places = 2

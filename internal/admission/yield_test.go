@@ -13,7 +13,7 @@ import (
 	"github.com/genie-sdk/go/internal/admission"
 )
 
-// work is a run of n steps of d each, which gives way between them.
+// work is a run of n steps of d each, which yields between them.
 func work(ctx context.Context, f *admission.Flow, n int, d time.Duration) (waited time.Duration, err error) {
 	t, err := f.Enter(ctx, nil)
 	if err != nil {
@@ -62,7 +62,7 @@ func TestYield(t *testing.T) {
 			begin := time.Now()
 			_, err := work(ctx, f, 1, short)
 			require.NoError(t, err)
-			// A run gives way after four times what the other takes: two steps.
+			// A run yields after four times the other's duration: two steps.
 			require.LessOrEqual(t, time.Since(begin), 2*step+short)
 			load := s.Load()
 			require.Equal(t, greedy+1, load.Flows)

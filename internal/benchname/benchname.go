@@ -1,10 +1,10 @@
-// Package benchname names benchmarks as benchstat wants them, so that
+// Package benchname names benchmarks as benchstat expects them, so that
 //
 //	benchstat -row /workload -col /baseline
 //
-// has a row for each thing that is measured and mixes no two of them: every part
-// is key=value, and workload repeats what tells variants apart. Only tests import
-// it:
+// has a row for each measured thing and mixes no two of them: every part is
+// key=value, and workload repeats the parts that distinguish variants. Only
+// tests import it:
 //
 //	b.Run(benchname.Of("gemm-packed", "avx512", "threads=2", "m=128"), func(b *testing.B) { … })
 //
@@ -18,9 +18,9 @@ import (
 	"strings"
 )
 
-// Of is the name of a sub-benchmark: what is measured, the alternative that does
-// it, and the parts that tell its variants apart, each "key=value". Parts model
-// and net are not repeated in the workload.
+// Of is the name of a sub-benchmark: the measured thing, the alternative that
+// does it, and the parts that distinguish its variants, each "key=value". The
+// workload does not repeat the parts model and net.
 func Of(workload, baseline string, parts ...string) string {
 	whole := []string{workload}
 	for _, p := range parts {
@@ -47,9 +47,9 @@ func Suffix(key, value string) string {
 	return value
 }
 
-// Declare writes to w the units of a package's benchmarks, each as benchstat wants
-// it ("GF/s better=higher"), if the flags of the test binary ask for benchmarks.
-// TestMain calls it.
+// Declare writes the units of a package's benchmarks to w, each in benchstat's
+// form ("GF/s better=higher"), if the flags of the test binary select
+// benchmarks. TestMain calls it.
 func Declare(w io.Writer, units ...string) {
 	flag.Parse()
 	f := flag.Lookup("test.bench")

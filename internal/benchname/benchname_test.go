@@ -26,8 +26,7 @@ func TestOf(t *testing.T) {
 	require.Panics(t, func() { benchname.Of("w", "b", "lan") })
 }
 
-// TestDeclare: units are for benchmarks alone, lest they stand in the output of
-// tests.
+// TestDeclare: only benchmarks print units; the output of tests has none.
 func TestDeclare(t *testing.T) {
 	f := flag.Lookup("test.bench")
 	was := f.Value.String()

@@ -12,7 +12,7 @@ import (
 )
 
 // root opens files of the model directory and nothing outside it, whatever
-// names an index contains and wherever links lead.
+// names an index contains and wherever links point.
 //
 // Only in Hugging Face's download cache do a model's files link out of their
 // folder: snapshots/REVISION/model.safetensors points to ../../blobs/HASH, and

@@ -208,8 +208,8 @@ func TestFlood(t *testing.T) {
 	})
 }
 
-// TestIdentityPart lets one identity take what it can: half of what the others
-// leave, and a quota of its own in its place.
+// TestIdentityPart lets one identity take all it can: half of what the others
+// leave, or its own quota instead.
 func TestIdentityPart(t *testing.T) {
 	const maximum = 64
 	r := newRoom(t, maximum, true)
@@ -237,8 +237,9 @@ func TestIdentityPart(t *testing.T) {
 	require.Zero(t, r.strangers.Load())
 }
 
-// TestStreams holds what a connection of several streams counts for: one that
-// says hello at a time, each that is known, and a stranger when none is left.
+// TestStreams verifies what a connection of several streams counts for: one
+// that says hello at a time, each that is known, and a stranger when none is
+// left.
 func TestStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t, 4, false)

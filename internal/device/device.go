@@ -26,14 +26,15 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Options are what a device is opened with.
+// Options configure the opening of a device.
 type Options struct {
-	// Threads is the number of goroutines that compute; of devices that use any.
+	// Threads is the number of goroutines that compute, for devices that use
+	// any.
 	Threads int
-	// Int8Weights rounds the matrices that products read to 8 bits.
+	// Int8Weights rounds the matrices of products to 8 bits.
 	Int8Weights bool
-	// Budget counts what the device takes by itself: memory for weights that are
-	// laid out anew when they are first used, and workspace that was not foreseen.
+	// Budget counts memory that the device takes itself: for weights that are
+	// laid out again at first use, and for unforeseen workspace.
 	Budget *budget.Budget
 	// Reference computes every step by its operator's reference, for tests.
 	Reference bool
@@ -44,12 +45,12 @@ type Options struct {
 // Open opens a device.
 type Open func(o Options) (Device, error)
 
-// Info is what a device is.
+// Info describes a device.
 type Info struct {
 	Kind string // such as cpu
-	Path string // which kernels it runs, such as avx512: results have the same bits on one path
-	// HostAddressable says that this process can address the device's memory, so that
-	// a value which lies row-major is read where it is.
+	Path string // the kernels it runs, such as avx512: results have the same bits on one path
+	// HostAddressable means that this process can address the device's memory,
+	// so that a row-major value is read in place.
 	HostAddressable bool
 	// PageRows is how many positions a page of carried state has. A device takes pages
 	// of a multiple of it, too.
@@ -59,23 +60,24 @@ type Info struct {
 // Device computes programs. It is safe for concurrent use.
 type Device interface {
 	Info() Info
-	// Capabilities says what the device lacks, before a plan is compiled for it.
+	// Capabilities reports what the device lacks, before a plan is compiled for
+	// it.
 	Capabilities() Capabilities
-	// Compile makes code of a program. It spends work in proportion to the plan.
+	// Compile compiles a program to code. Its work is proportional to the plan.
 	Compile(p *program.Program, w *op.Work) (Code, error)
 	Memory
-	// Begin and End enclose a run, or the calls of a dynamic batch: runs that fill the
-	// processors by themselves get no help.
+	// Begin and End enclose a run, or the calls of a dynamic batch: runs that
+	// fill the processors themselves get no help.
 	Begin()
 	End()
-	// Close frees what the device holds. Nothing runs any more.
+	// Close frees the device's resources. Nothing may be running.
 	Close()
 }
 
-// Capabilities is what a device can do, as the compiler asks it.
+// Capabilities answer the compiler's questions about a device.
 type Capabilities struct {
-	// Convolution reports whether there is a kernel for a convolution with filters of
-	// this shape, whatever the number of images.
+	// Convolution reports whether there is a kernel for a convolution with
+	// filters of this shape, for any number of images.
 	Convolution func(c *program.Convolution, filters []int) bool
 	// Pointwise reports whether there is a kernel for a pointwise operator, so that it
 	// can be applied to a product's result.
@@ -86,13 +88,13 @@ type Capabilities struct {
 	Lacks func(o op.Op) bool
 }
 
-// Use is what memory is for.
+// Use is the purpose of memory.
 type Use uint8
 
 // The uses.
 const (
-	UseScratch  Use = iota // of one run; undefined at first
-	UseState               // carried state; zeros at first
+	UseScratch  Use = iota // of one run; initially undefined
+	UseState               // carried state; initially zeros
 	UseRetained            // values that stay with a session
 )
 
@@ -102,20 +104,19 @@ type Buffer interface {
 	Len() int
 }
 
-// Memory is the memory of a device. What is allocated has been reserved by the
-// caller.
+// Memory is the memory of a device. The caller has reserved what is allocated.
 type Memory interface {
-	// Alloc gives at least n bytes. It stops when ctx ends.
+	// Alloc allocates at least n bytes. It stops when ctx ends.
 	Alloc(ctx context.Context, use Use, n int) (Buffer, error)
-	// Free gives a buffer back; nil is none.
+	// Free releases a buffer; nil is none.
 	Free(use Use, b Buffer)
-	// Bytes gives the first n bytes of a retained value as memory of this process:
-	// the device's own where the host can address it, else a copy, whose memory the
-	// caller has reserved. They must not be changed.
+	// Bytes returns the first n bytes of a retained value as memory of this
+	// process: the device's own where the host can address it, else a copy,
+	// whose memory the caller has reserved. The bytes must not be changed.
 	Bytes(b Buffer, n int) ([]byte, error)
-	// CopyRows copies n positions of a carried value, from position from of one piece
-	// of memory to position to of another, until h says stop. Where the value does not
-	// grow it is copied whole.
+	// CopyRows copies n positions of a carried value, from position from of one
+	// piece of memory to position to of another, until h says stop. It copies a
+	// value that does not grow as a whole.
 	CopyRows(dst Piece, to int, src Piece, from, n int, s State, h halt.Func) error
 	// Download copies len(dst) bytes of a buffer, from byte off on, to memory of this
 	// process, until h says stop, and Upload copies the other way. In an arena a value
@@ -125,7 +126,8 @@ type Memory interface {
 	Upload(b Buffer, off int, src []byte, h halt.Func) error
 }
 
-// State is a carried value: row-major, growing along Axis; -1 where it does not grow.
+// State describes a carried value: row-major, growing along Axis; -1 where it
+// does not grow.
 type State struct {
 	DType plan.DType
 	Shape []int
@@ -138,35 +140,35 @@ type Piece struct {
 	Positions int
 }
 
-// Pages is where a carried value lies: in one buffer, or in several of Rows positions
-// each.
+// Pages is where a carried value is stored: in one buffer, or in several of
+// Rows positions each.
 type Pages struct {
 	Buffers []Buffer
 	Rows    int
 }
 
-// WeightLayout is how a weight is held on a device. It is comparable: equal layouts
-// of equal content are one copy, for all sessions.
+// WeightLayout is how a device stores a weight. It is comparable: equal layouts
+// of equal content share one copy, across all sessions.
 type WeightLayout any
 
 // Weight is content in a layout.
 type Weight interface {
-	// Bytes is the memory that it takes now.
+	// Bytes is its current memory.
 	Bytes() int64
 	// Packed reports whether the content has been laid out for kernels.
 	Packed() bool
-	// Free gives the memory back.
+	// Free releases the memory.
 	Free()
 }
 
-// WeightSizes is the memory that a weight takes, in bytes. All of it follows from
-// the plan.
+// WeightSizes is the memory of a weight, in bytes. All of it follows from the
+// plan.
 type WeightSizes struct {
 	Content int64 // in storage format
-	Packed  bool  // what it counts as
+	Packed  bool  // the size that is counted
 	Peak    int64 // held while it comes
-	Held    int64 // held at last, once it has been used
-	Staging int64 // of this process, for what has come and is not in its place
+	Held    int64 // held finally, after the first use
+	Staging int64 // of this process, for content that has arrived but is not in its place
 }
 
 // WeightLoader takes the content of one weight in its storage format, in order, in
@@ -174,28 +176,29 @@ type WeightSizes struct {
 type WeightLoader interface {
 	// Write takes the next bytes, no more than the content has.
 	Write(b []byte)
-	// Finish gives the weight, which takes the memory over. On an error, as on Abort,
-	// nothing is left.
+	// Finish returns the weight, which takes the memory over. After an error,
+	// as after Abort, no memory is held.
 	Finish() (Weight, error)
 	Abort()
-	// Bytes is the memory that it holds beside staging.
+	// Bytes is the memory that it holds, excluding staging.
 	Bytes() int64
 }
 
 // Code is a program as a device runs it. It is immutable and shared by sessions.
 type Code interface {
-	// Layouts is how the weights are held, by value.
+	// Layouts is the layouts of the weights, by value.
 	Layouts() map[int]WeightLayout
 	// WeightSizes is the memory of a weight.
 	WeightSizes(value int) (WeightSizes, error)
-	// LoadWeight takes a weight, whose memory has been reserved.
+	// LoadWeight begins to load a weight, whose memory has been reserved.
 	LoadWeight(value int, s WeightSizes) (WeightLoader, error)
-	// Joint says which groups are worth being computed at once for several runs; nil
-	// where none is.
+	// Joint reports which groups benefit from being computed together for
+	// several runs; nil where none does.
 	Joint() []bool
 	// NewRun binds the program to sizes and memory.
 	NewRun(b *program.Bound, c Control) Run
-	// NewBatch makes what computes joint groups. It is of one goroutine at a time.
+	// NewBatch makes a batch, which computes joint groups. One goroutine at a
+	// time may use it.
 	NewBatch() Batch
 	// RunHeap is the memory of this process that NewRun takes, in bytes.
 	RunHeap() int64
@@ -204,23 +207,23 @@ type Code interface {
 	Elsewhere() []string
 }
 
-// Control is what the kernels of a run ask. It is safe for concurrent use.
+// Control is queried by the kernels of a run. It is safe for concurrent use.
 type Control interface {
-	// Halt reports whether to stop. It may wait while others go first.
+	// Halt reports whether to stop. It may wait while other runs go first.
 	Halt() bool
-	// Halted reports whether Halt has said so.
+	// Halted reports whether Halt has returned true.
 	Halted() bool
 }
 
-// Run is a program that is bound to the sizes of a [program.Bound] and to memory. It
-// is of one goroutine at a time.
+// Run is a program bound to the sizes of a [program.Bound] and to memory. One
+// goroutine at a time may use it.
 type Run interface {
 	// Prepare gives it its weights, by value, once, and lays out anew what kernels
 	// want together with others, such as filters with their batch normalisation. One
 	// that no group reads may be nil.
 	Prepare(ctx context.Context, weights []Weight) error
-	// Workspaces says how many bytes kernels need beside the buffers at the sizes that
-	// are bound now, by lane.
+	// Workspaces stores the workspace that kernels need in addition to the
+	// buffers at the currently bound sizes, in bytes by lane.
 	Workspaces(need []int)
 	// Heap is the memory of this process that kernels take at these sizes, in bytes.
 	Heap() int64
@@ -229,19 +232,21 @@ type Run interface {
 	Place(p Placement) error
 	// Forget makes the next Place do it for all values.
 	Forget()
-	// Groups runs groups from..to in order, or queues them behind those before, and
-	// returns the first of which it did neither, which is the one that failed where
-	// there is an error. times, nil for none, gets the time of each group by its index.
-	// It is [op.ErrHalted] when it was stopped.
+	// Groups runs groups from..to in order, or queues them behind earlier ones.
+	// It returns the first group that it neither ran nor queued; with an error
+	// that is the group that failed. times, nil for none, gets the time of each
+	// group by its index. The error is [op.ErrHalted] when it was stopped.
 	Groups(from, to int, times []time.Duration) (n int, err error)
-	// Wait returns when nothing of the run is queued or runs any more, in a batch
-	// either, also after an error or a panic of Groups. n is how far Groups and batches
-	// have come as they said. It gives how far they really came, and the error of the
-	// group that failed late, behind which none has run; times are complete. What
-	// follows waits for it: the memory of the run is in use until then.
+	// Wait returns when nothing of the run is queued or running any more,
+	// including in a batch, and also after an error or a panic of Groups. n is
+	// the progress that Groups and batches reported. Wait returns the real
+	// progress, and the error of a group that failed late, after which none has
+	// run; times are complete. Whatever follows must wait for it: the memory of
+	// the run is in use until then.
 	Wait(n int) (int, error)
-	// View is the bytes of a value where the host can address them and they lie
-	// row-major without gaps, else nil. It is valid until the memory is placed anew.
+	// View is the bytes of a value where the host can address them and they are
+	// row-major without gaps, else nil. It is valid until the memory is placed
+	// again.
 	View(value int) []byte
 	// Read copies a value, row-major, to memory of this process, until it is halted.
 	Read(value int, dst []byte) error
@@ -254,34 +259,38 @@ type Placement struct {
 	Arena  Buffer
 	Inputs []Input // by input
 	States []Pages // by state
-	// Changed is the symbols whose sizes changed since the last time, and Moved says
-	// that a state has other memory than then.
+	// Changed is the symbols whose sizes changed since the previous call, and
+	// Moved means that a state has other memory than then.
 	Changed uint64
 	Moved   bool
 }
 
-// Input is an input of a run: bytes of this process, which stay as they are until
+// Input is an input of a run: bytes of this process, which stay unchanged until
 // the run has ended, or memory of the device.
 type Input struct {
 	Data   []byte
 	Buffer Buffer
 }
 
-// Batch computes groups for several runs of one program, each of another session.
+// Batch computes groups for several runs of one program, each from another
+// session.
 type Batch interface {
-	// Scratch is how many bytes of scratch memory products of so many rows need.
+	// Scratch is the scratch memory, in bytes, that products of this many rows
+	// need.
 	Scratch(rows int) int
-	// Start begins the product of group i for all runs at once, with scratch memory,
-	// behind what the runs have queued.
+	// Start begins the product of group i for all runs together, with scratch
+	// memory, after everything the runs have queued.
 	Start(i int, runs []Run, scratch Buffer)
-	// Continue computes a part of it, until h says stop. done says that all of it is
-	// computed; an error that the product cannot be computed jointly.
+	// Continue computes a part of it, until h says stop. done reports that it
+	// is complete; an error means that the product cannot be computed jointly.
 	Continue(h halt.Func) (done bool, err error)
-	// Fault is what went wrong in run k's own part, nil for nothing. It is given once.
+	// Fault is the failure of run k's own part, nil for none. It is returned
+	// once.
 	Fault(k int) error
-	// Each calls f for the runs from..n, at one time where the device can, and returns
-	// when all are done or h says stop: how far it came. It does one at least.
+	// Each calls f for the runs from..n, concurrently where the device can. It
+	// returns when all are done or h says stop, with the number reached. It
+	// completes at least one.
 	Each(from, n int, h halt.Func, f func(i int)) (to int)
-	// Drop lets run k go: those behind it move up.
+	// Drop removes run k: later runs move up.
 	Drop(k int)
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 )
 
-// HaltOn stops what ctx ends; nil where it never does. It is for work that waits
-// for no turn, of which there may be as much as there are sessions: goroutines that
-// are ready go first.
+// HaltOn stops when ctx ends; nil if it never does. It is for work that waits
+// for no turn. There may be as much of it as there are sessions, so it lets
+// ready goroutines go first.
 func HaltOn(ctx context.Context) halt.Func {
 	done := ctx.Done()
 	if done == nil {

@@ -8,21 +8,21 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// PanicError is a panic of code of this module, caught where it would have left
-// the engine or a device. It wraps [transport.ErrInternal].
+// PanicError is a panic of this module's code, caught before it leaves the
+// engine or a device. It wraps [transport.ErrInternal].
 type PanicError struct {
 	Value any
-	Stack []byte // of the goroutine that panicked; not for a peer
+	Stack []byte // of the goroutine that panicked; never sent to a peer
 }
 
-// Error gives the panic's value.
+// Error describes the panic's value.
 func (e *PanicError) Error() string { return fmt.Sprintf("%v: %v", transport.ErrInternal, e.Value) }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (*PanicError) Unwrap() error { return transport.ErrInternal }
 
-// Caught is the error of a panic. It is called by the deferred function that
-// recovered from it; one that was raised again keeps its stack.
+// Caught is the error of a panic. The deferred function that recovered calls
+// it; a panic that was raised again keeps its stack.
 func Caught(r any) *PanicError {
 	if e, ok := r.(*PanicError); ok {
 		return e
@@ -33,7 +33,7 @@ func Caught(r any) *PanicError {
 // Failure is the first panic of several goroutines.
 type Failure struct{ first atomic.Pointer[error] }
 
-// Set notes a panic.
+// Set records a panic.
 func (f *Failure) Set(r any) {
 	err := error(Caught(r))
 	f.first.CompareAndSwap(nil, &err)
@@ -47,7 +47,7 @@ func (f *Failure) Take() error {
 	return nil
 }
 
-// Recovered makes a panic an error.
+// Recovered converts a panic to an error.
 func Recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = Caught(r)

@@ -11,11 +11,12 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// arenas hands out memory for runs, one region each, and takes it back. The contents
-// are what the last run left: runs write before they read. There is one of scratch
-// memory of the device, and one of memory of this process for inputs.
+// arenas hands out memory for runs, one region each, and takes it back. A
+// region contains what the last run left: runs write before they read. There is
+// one for scratch memory of the device, and one for memory of this process for
+// inputs.
 type arenas[T any] struct {
-	account *budget.Budget
+	budget  *budget.Budget
 	alloc   func(n int) (T, error)
 	release func(T)
 	size    func(T) int
@@ -27,9 +28,9 @@ type arenas[T any] struct {
 }
 
 // scratchArenas are regions of a device's scratch memory.
-func scratchArenas(account *budget.Budget, d device.Device) *arenas[device.Buffer] {
+func scratchArenas(total *budget.Budget, d device.Device) *arenas[device.Buffer] {
 	return &arenas[device.Buffer]{
-		account: account,
+		budget: total,
 		alloc: func(n int) (device.Buffer, error) {
 			return d.Alloc(context.Background(), device.UseScratch, n)
 		},
@@ -39,9 +40,9 @@ func scratchArenas(account *budget.Budget, d device.Device) *arenas[device.Buffe
 }
 
 // hostArenas are regions of this process's memory, which inputs are received into.
-func hostArenas(account *budget.Budget) *arenas[[]byte] {
+func hostArenas(total *budget.Budget) *arenas[[]byte] {
 	return &arenas[[]byte]{
-		account: account,
+		budget: total,
 		alloc: func(n int) ([]byte, error) {
 			b, err := memory.Map(n)
 			if err != nil {
@@ -54,7 +55,7 @@ func hostArenas(account *budget.Budget) *arenas[[]byte] {
 	}
 }
 
-// noMemory is the error for n bytes that the system does not give.
+// noMemory is the error for n bytes that the system does not provide.
 func noMemory(n int, err error) error {
 	return fmt.Errorf("%w: the system gives no %d bytes: %w", transport.ErrMemory, n, err)
 }
@@ -62,15 +63,15 @@ func noMemory(n int, err error) error {
 const maxFreeArenas = DefaultMaxBatch + 2 // a batch has one for each call and one of its own
 
 // arenaSizes are the sizes of a new region of n bytes: with room to grow, so
-// that a sequence that gets longer does not map anew at every step, and without.
+// that a growing sequence does not map memory at every step, and without.
 func arenaSizes(n int) [2]int {
 	const unit = 0xffff
 	return [2]int{(n + n/4 + unit) &^ unit, (n + 4095) &^ 4095}
 }
 
 // take returns a free region of at least n bytes, the smallest that is large
-// enough. When none is, ok is false and the largest one is given back rather
-// than kept beside a new one.
+// enough. When none is, ok is false and the largest one is unmapped rather than
+// retained beside a new one.
 func (a *arenas[T]) take(n int) (b T, ok bool) {
 	b, found, drop := a.pick(n)
 	if drop {
@@ -81,7 +82,7 @@ func (a *arenas[T]) take(n int) (b T, ok bool) {
 	return b, found
 }
 
-// pick takes the region of take, or the one to give back, from the list.
+// pick takes the region of take, or the one to unmap, from the list.
 func (a *arenas[T]) pick(n int) (b T, found, drop bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -111,7 +112,7 @@ func (a *arenas[T]) get(n int) (b T, err error) {
 		return b, nil
 	}
 	for _, size := range arenaSizes(n) {
-		if err = a.account.Reserve(budget.Scratch, int64(size), "scratch memory"); err == nil {
+		if err = a.budget.Reserve(budget.Scratch, int64(size), "scratch memory"); err == nil {
 			return a.mapped(size)
 		}
 	}
@@ -122,19 +123,19 @@ func (a *arenas[T]) get(n int) (b T, err error) {
 func (a *arenas[T]) mapped(size int) (T, error) {
 	b, err := a.alloc(size)
 	if err != nil {
-		a.account.Release(budget.Scratch, int64(size))
+		a.budget.Release(budget.Scratch, int64(size))
 	}
 	return b, err
 }
 
-// put takes back what get gave.
+// put takes back a region from get.
 func (a *arenas[T]) put(b T) {
 	if !a.keep(b) {
 		a.drop(b)
 	}
 }
 
-// keep keeps a region for the next run if there is room for one more.
+// keep retains a region for the next run if there is room for one more.
 func (a *arenas[T]) keep(b T) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -145,11 +146,11 @@ func (a *arenas[T]) keep(b T) bool {
 	return true
 }
 
-// discardFrom is the size from which a region is worth being given back when the
-// run that had it was stopped.
+// discardFrom is the size from which a region is worth unmapping when its run
+// was stopped.
 const discardFrom = 1 << 20
 
-// discard gives a region back to the system, which takes its time, without making
+// discard returns a region to the system, which takes a while, without making
 // the caller wait for it.
 func (a *arenas[T]) discard(b T) {
 	if a.size(b) < discardFrom {
@@ -161,8 +162,8 @@ func (a *arenas[T]) discard(b T) {
 	}
 }
 
-// dropLater drops a region on a goroutine that close waits for. It is false when
-// that has begun to.
+// dropLater drops a region on a goroutine that close waits for. It returns
+// false when close has begun.
 func (a *arenas[T]) dropLater(b T) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -176,7 +177,7 @@ func (a *arenas[T]) dropLater(b T) bool {
 func (a *arenas[T]) drop(b T) {
 	n := a.size(b)
 	a.release(b)
-	a.account.Release(budget.Scratch, int64(n))
+	a.budget.Release(budget.Scratch, int64(n))
 }
 
 // Idle implements [budget.Holder].
@@ -189,16 +190,15 @@ func (a *arenas[T]) Idle() (n int64) {
 	return n
 }
 
-// Reclaim implements [budget.Holder]. It gives back all free regions: they are
-// mapped anew at the cost of a few page faults.
+// Reclaim implements [budget.Holder]. It unmaps all free regions: mapping them
+// again costs a few page faults.
 func (a *arenas[T]) Reclaim(int64) {
 	for _, b := range a.empty(false) {
 		a.drop(b)
 	}
 }
 
-// empty takes all regions from the list, to which none comes any more if that is
-// the last time.
+// empty takes all regions from the list; the last time closes it.
 func (a *arenas[T]) empty(last bool) []T {
 	a.mu.Lock()
 	defer a.mu.Unlock()

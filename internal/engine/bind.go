@@ -10,33 +10,33 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// binding is a program bound to sizes and memory. A session keeps one for each
-// of its programs, so that a step of a loop only computes what changed.
+// binding is a program bound to sizes and memory. A session retains one for
+// each of its programs, so that a step of a loop only computes what changed.
 type binding struct {
-	prog    *Program
-	bound   *program.Bound
-	run     device.Run
-	changed uint64 // symbols that changed since the last run
-	moved   bool   // a state's memory was replaced
-	states  []*state
-	seen    []uint64 // by state: its version when the run took over its pages
-	growing []growth // states that the call makes larger
-	need    []int    // bytes of workspace, by lane
-	ready   bool     // weights are found
-	resets  int      // of the session, when states was filled
-	last    uint64   // call, by the engine's clock
-	heap    int64    // that kernels take, see takeHeap
-	place   device.Placement
-	call    Call   // the session's one call of this program
-	member  member // the same in dynamic batches
+	prog      *Program
+	bound     *program.Bound
+	run       device.Run
+	changed   uint64 // symbols that changed since the last run
+	moved     bool   // a state's memory was replaced
+	states    []*state
+	seen      []uint64 // by state: its version when the run took over its pages
+	growing   []growth // states that the call makes larger
+	need      []int    // bytes of workspace, by lane
+	ready     bool     // weights are found
+	resets    int      // of the session, when states was filled
+	last      uint64   // call, by the engine's clock
+	heap      int64    // that kernels take, see takeHeap
+	place     device.Placement
+	call      Call      // the session's one call of this program
+	batchCall batchCall // the same in dynamic batches
 }
 
 func newBinding(p *Program) *binding {
 	b := &binding{prog: p, bound: program.NewBound(p.Program), states: make([]*state, len(p.Plan().States))}
 	b.need = make([]int, len(b.bound.Workspaces))
 	b.run = p.code.NewRun(b.bound, &b.call.pace)
-	b.member.wake = make(chan struct{}, 1)
-	b.member.call = &b.call
+	b.batchCall.wake = make(chan struct{}, 1)
+	b.batchCall.call = &b.call
 	b.call.staged = make([][]byte, len(p.Plan().Inputs))
 	b.place.Inputs = make([]device.Input, len(p.Plan().Inputs))
 	b.place.States = make([]device.Pages, len(p.Plan().States))
@@ -98,8 +98,8 @@ func (b *binding) fitStates(s *Session) (grown bool, err error) {
 	return grown, nil
 }
 
-// sees takes over where state i lies, and reports whether its capacity is
-// another than before.
+// sees reads where state i is stored, and reports whether its capacity has
+// changed.
 func (b *binding) sees(i int, st *state) bool {
 	if b.states[i] != st || b.seen[i] != st.version {
 		b.moved = true
@@ -125,7 +125,7 @@ func (b *binding) fitBuffers(changed uint64, limit int64) error {
 	return err
 }
 
-// checkViews checks the views that changed against their bases.
+// checkViews checks the changed views against their bases.
 func (b *binding) checkViews(changed uint64) error {
 	return b.bound.CheckViews(changed, func(i int) int { return b.states[i].size() })
 }

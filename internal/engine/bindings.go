@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// A session keeps a binding for each program that it has called, so that the
-// next call computes only what changed. It is memory of the session's account
-// that nobody has to have: a binding that no call uses goes when memory is
-// wanted, and is made anew by the next call.
+// A session retains a binding for each program that it has called, so that the
+// next call computes only what changed. This memory of the session's budget is
+// optional: a binding that no call uses is dropped when memory is needed, and
+// the next call makes it again.
 
 // binding is the session's binding of p. The caller has the session's turn.
 func (s *Session) binding(p *Program) (*binding, error) {
@@ -56,7 +56,7 @@ func (s *Session) bindingOf(p *Program) (*binding, error) {
 	return b, nil
 }
 
-// bind notes a binding.
+// bind records a binding.
 func (s *Session) bind(p *Program, b *binding) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,18 +67,18 @@ func (s *Session) bind(p *Program, b *binding) error {
 	return nil
 }
 
-// called says that a call begins now.
+// called records that a call begins now.
 func (s *Session) called(b *binding) {
 	b.last = s.e.calls.Add(1)
 	s.last.Store(b.last)
 }
 
-// counted is what the binding counts as.
+// counted is the memory that the binding counts as.
 func (b *binding) counted() int64 { return b.prog.bound + b.heap }
 
-// dropBindings drops the bindings that were used longest ago, but for keep, until
-// the others have so many bytes at most, and says how much that was. The caller has
-// the session's turn.
+// dropBindings drops the least recently used bindings, except keep, until the
+// others have at most the given number of bytes, and returns the number of
+// bytes dropped. The caller has the session's turn.
 func (s *Session) dropBindings(most int64, keep *binding) (dropped int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +104,7 @@ func (s *Session) dropBindings(most int64, keep *binding) (dropped int64) {
 	return dropped
 }
 
-// takeAll takes the memory of a call, and gives up the session's other bindings
+// takeAll takes the memory of a call, and drops the session's other bindings
 // when there is not enough.
 func (b *binding) takeAll(s *Session) error {
 	err := b.takeMemory(s)
@@ -114,18 +114,19 @@ func (b *binding) takeAll(s *Session) error {
 	return err
 }
 
-// DropBindings gives up the idle bindings of sessions that an account pays for, as
-// much as n bytes if there is as much.
-func (e *Engine) DropBindings(a Account, n int64) {
+// DropBindings drops idle bindings of sessions of a memory budget, n bytes if
+// there are as many.
+func (e *Engine) DropBindings(a TenantBudget, n int64) {
 	for _, s := range (idleBindings{e}).sessions() {
-		if n > 0 && s.account.payer == a {
+		if n > 0 && s.budget.payer == a {
 			n -= s.dropIdle()
 		}
 	}
 }
 
-// dropIdle drops the session's bindings unless a call runs, and says how much that
-// was. It waits for nobody, and may be called by who makes room in the account.
+// dropIdle drops the session's bindings unless a call runs, and returns the
+// number of bytes dropped. It does not wait, and may be called to make room in
+// the budget.
 func (s *Session) dropIdle() int64 {
 	if !s.run.TryLock() {
 		return 0
@@ -134,7 +135,7 @@ func (s *Session) dropIdle() int64 {
 	return s.dropBindings(0, nil)
 }
 
-// idle is what dropIdle would give up.
+// idle is the number of bytes that dropIdle would drop.
 func (s *Session) idle() (n int64) {
 	if !s.run.TryLock() {
 		return 0
@@ -169,7 +170,7 @@ func (x idleBindings) Reclaim(n int64) {
 	}
 }
 
-// sessions lists the sessions, those that have called longest ago first.
+// sessions lists the sessions, least recently called first.
 func (x idleBindings) sessions() []*Session {
 	list := x.e.openSessions()
 	last := make(map[*Session]uint64, len(list))

@@ -24,7 +24,7 @@ func runChain(t *testing.T, s *Session, p *Program) error {
 }
 
 // TestBindingsAreEvicted has many sessions run a large plan in memory for a few
-// bindings of it: all run, since those of sessions that do not run go.
+// bindings of it: all run, since those of idle sessions are dropped.
 func TestBindingsAreEvicted(t *testing.T) {
 	e := open(t, Options{Device: cpu.Open, Threads: 1, MemLimit: 24 << 20})
 	p, err := e.Compile(chainPlan("chain", 5000, 0))
@@ -41,7 +41,7 @@ func TestBindingsAreEvicted(t *testing.T) {
 		require.Equal(t, p.bound, purses[i].used, "the tenant pays for it")
 	}
 	require.Zero(t, purses[0].used, "what was used longest ago has gone")
-	require.NoError(t, runChain(t, sessions[0], p), "and is made anew")
+	require.NoError(t, runChain(t, sessions[0], p), "and is made again")
 	for i := range sessions {
 		sessions[i].Close()
 		require.Zero(t, purses[i].used)
@@ -49,7 +49,8 @@ func TestBindingsAreEvicted(t *testing.T) {
 	require.Equal(t, p.size, e.Memory().Held()[budget.Plans])
 }
 
-// TestBindingsOfASession bounds those of one session, which calls many plans.
+// TestBindingsOfASession bounds the bindings of one session that calls many
+// plans.
 func TestBindingsOfASession(t *testing.T) {
 	e := open(t, Options{Device: cpu.Open, Threads: 1})
 	s := e.NewSession()
@@ -63,7 +64,7 @@ func TestBindingsOfASession(t *testing.T) {
 		require.LessOrEqual(t, b.used, int64(MaxBindingBytes))
 		require.GreaterOrEqual(t, b.used, p.bound)
 	}
-	b.limit = b.used // no more: others of the session's go
+	b.limit = b.used // no more: others of the session are dropped
 	p, err := e.Compile(chainPlan("one more", 12000, 0))
 	require.NoError(t, err)
 	require.NoError(t, runChain(t, s, p))
@@ -74,8 +75,9 @@ func TestBindingsOfASession(t *testing.T) {
 	require.Zero(t, b.used)
 }
 
-// TestIdlePlansAreBounded compiles plans that nobody uses: they are in the
-// account, the oldest go beyond a bound, and all of them when memory is wanted.
+// TestIdlePlansAreBounded compiles plans that no session uses: the budget
+// counts them, the oldest are dropped beyond a bound, and all of them when
+// memory is needed.
 func TestIdlePlansAreBounded(t *testing.T) {
 	const limit = 64 << 20
 	e := open(t, Options{Device: cpu.Open, Threads: 1, MemLimit: limit})

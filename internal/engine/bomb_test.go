@@ -17,8 +17,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// sums is a shape of so many dimensions, each a sum of terms products of two
-// symbols, none like another.
+// sums is a shape of the given number of dimensions, each a distinct sum of
+// terms products of two symbols.
 func sums(rank, terms int) plan.Shape {
 	s := make(plan.Shape, rank)
 	k := 0
@@ -120,7 +120,7 @@ var bombs = map[string]func(b *scaled){
 	},
 }
 
-// says adds a step whose output the plan gives the spec s, true or not.
+// says adds a step whose output has the spec s in the plan, true or not.
 func (b *scaled) says(o op.Op, s plan.Spec, in ...int) int {
 	v := b.value(plan.Value{Kind: plan.KindTemp, Spec: s})
 	b.p.Steps = append(b.p.Steps, plan.Step{Op: o.Name(), Attrs: o.Attrs(), In: in, Out: v})
@@ -128,8 +128,8 @@ func (b *scaled) says(o op.Op, s plan.Spec, in ...int) int {
 	return v
 }
 
-// TestShapeBombs holds that a small plan is refused by name, or taken, in little
-// time and memory, whatever its shapes multiply to.
+// TestShapeBombs verifies that a small plan is refused by name, or accepted, in
+// little time and memory, whatever its shapes multiply to.
 func TestShapeBombs(t *testing.T) {
 	refused := 0
 	for name, bomb := range bombs {
@@ -160,8 +160,8 @@ func TestShapeBombs(t *testing.T) {
 	require.Greater(t, refused, len(bombs)/2)
 }
 
-// heavy is a plan whose shapes are within all limits and take more than
-// [op.MaxPlanWork] together.
+// heavy is a plan whose shapes are within all limits and together take more
+// than [op.MaxPlanWork].
 func heavy(t *testing.T) *plan.Plan {
 	b := newScaled(t)
 	x := b.input(f32s(sums(3, 15)...))
@@ -171,8 +171,8 @@ func heavy(t *testing.T) *plan.Plan {
 	return &b.p
 }
 
-// TestCompileWork holds that a plan that takes too much to check is refused with
-// a cause of its own, which is not that it is wrong.
+// TestCompileWork verifies that a plan that takes too much to check is refused
+// with a cause of its own, distinct from that of an invalid plan.
 func TestCompileWork(t *testing.T) {
 	e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)
@@ -186,8 +186,8 @@ func TestCompileWork(t *testing.T) {
 	require.NotErrorIs(t, err, plan.ErrInvalid)
 }
 
-// TestCompileStops holds that compiling looks up often, whatever the plan is, and
-// ends when its caller has gone or when it is told to.
+// TestCompileStops verifies that compiling checks often whether to continue,
+// for any plan, and ends when its caller has gone or when it is told to.
 func TestCompileStops(t *testing.T) {
 	e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)
@@ -207,7 +207,7 @@ func TestCompileStops(t *testing.T) {
 			})
 			require.NoError(t, err)
 			require.Greater(t, looks, 1)
-			require.Less(t, longest, time.Second) // some milliseconds where nothing else runs
+			require.Less(t, longest, time.Second) // some milliseconds on an idle machine
 
 			b = newScaled(t)
 			shape(b, 2*scaledValues)

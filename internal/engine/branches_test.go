@@ -25,7 +25,7 @@ func (n *network) tower(input string, width, layers int) *lazy.Tensor {
 	return h
 }
 
-// towers are two towers, what compares them, and something small beside both.
+// towers are two towers, their comparison, and something small beside both.
 func (n *network) towers() {
 	a := lazy.Mean(n.tower("a", 40, 4), 1)
 	b := lazy.Mean(n.tower("b", 24, 3), 1)
@@ -36,7 +36,7 @@ func (n *network) towers() {
 	n.g.Output("c", lazy.Tanh(n.g.Input("c", lazy.F32, "batch", 5)))
 }
 
-// forked begins with layers that both towers read: no two branches.
+// forked begins with layers that both towers read: these are not two branches.
 func (n *network) forked() {
 	h := n.tower("a", 24, 3)
 	one, two := h, h
@@ -57,8 +57,8 @@ func (n *network) plan(t *testing.T) *plan.Plan {
 	return sch.Plan
 }
 
-// TestBranches holds that branches are found where they are, and that running
-// them at one time changes no bit, whatever the number of threads.
+// TestBranches verifies that branches are found where they exist, and that
+// running them concurrently changes no bit, with any number of threads.
 func TestBranches(t *testing.T) {
 	for name, c := range map[string]struct {
 		build func(*network)
@@ -93,8 +93,8 @@ func TestBranches(t *testing.T) {
 	}
 }
 
-// TestBranchesFail holds that an error in either branch, or that the run is
-// cancelled, ends the run and leaves the session usable.
+// TestBranchesFail verifies that an error in either branch, or cancelling the
+// run, ends the run and leaves the session usable.
 func TestBranchesFail(t *testing.T) {
 	n := &network{g: lazy.NewGraph("failing"), rng: rand.New(rand.NewPCG(3, 4))}
 	rows := lazy.Embedding(n.weight(1, 0, 7, 24), n.g.Input("tokens", lazy.I32, "batch", "seq"))

@@ -21,14 +21,14 @@ type Call struct {
 	b       *binding
 	staged  [][]byte // input memory owned by the call
 	arena   device.Buffer
-	spare   int64   // reserved for copies of outputs
-	growing int64   // reserved for states that are larger after it, until they are
-	grown   int64   // taken from the session's account for the same
-	keeping int64   // reserved for outputs that will be kept
-	used    []*kept // inputs that are retained values
+	spare   int64       // reserved for copies of outputs
+	growing int64       // reserved for states that will grow, until they do
+	grown   int64       // taken from the session's budget for the same
+	keeping int64       // reserved for outputs that will be retained
+	used    []*retained // inputs that are retained values
 	outputs []output
 	aside   []device.Buffer // by state: its new value until it is copied, nil for most
-	copies  [][]byte        // memory of outputs that lie elsewhere than in the arena
+	copies  [][]byte        // memory of outputs that are stored outside the arena
 	elapsed time.Duration
 	kernel  time.Duration
 	times   []time.Duration // by group, when the engine profiles
@@ -38,17 +38,17 @@ type Call struct {
 }
 
 // NewCall binds a program to sizes. It waits for the session's running call,
-// and the session runs no other until Release. All memory of the run but for
-// its inputs is taken here, or none is. Errors: [transport.ErrShape] for bad
-// sizes, [transport.ErrState], [transport.ErrLimit], [transport.MemoryError],
+// and the session runs no other until Release. It takes all memory of the run
+// except its inputs, or none. Errors: [transport.ErrShape] for bad sizes,
+// [transport.ErrState], [transport.ErrLimit], [transport.MemoryError],
 // [transport.ErrMissingWeight].
 func (s *Session) NewCall(p *Program, bindings []int) (*Call, error) {
 	return s.NewCallContext(context.Background(), p, bindings)
 }
 
-// NewCallContext is NewCall, but stops when ctx ends: states that grow are copied,
-// and filters packed, which takes its time where they are large. The error wraps
-// the cause of ctx then.
+// NewCallContext is NewCall, but stops when ctx ends: copying growing states
+// and packing filters take a while where they are large. The error then wraps
+// the cause of ctx.
 func (s *Session) NewCallContext(ctx context.Context, p *Program, bindings []int) (*Call, error) {
 	if len(bindings) != len(p.Symbols()) {
 		return nil, fmt.Errorf("%w: %d bindings for the symbols %v", transport.ErrShape, len(bindings), p.Symbols())
@@ -64,7 +64,7 @@ func (s *Session) NewCallContext(ctx context.Context, p *Program, bindings []int
 }
 
 // newCall is NewCall with the session's turn, which it leaves to its caller; a
-// panic is an error, so that the turn is given on.
+// panic becomes an error, so that the turn is passed on.
 func (s *Session) newCall(ctx context.Context, p *Program, bindings []int) (c *Call, err error) {
 	defer func() {
 		if err != nil && c != nil {
@@ -119,7 +119,7 @@ func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 		return err
 	}
 	if err := b.takeAll(s); err != nil && b.bound.Valid() {
-		b.bound.SetValid(false) // without room to grow in the buffers, too
+		b.bound.SetValid(false) // also without room to grow in the buffers
 		if err := b.fitBuffers(changed, s.e.opts.MaxScratch); err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 			return err
 		}
 	}
-	b.changed |= changed // of a call that was given up, too
+	b.changed |= changed // including those of an abandoned call
 	if err := b.checkViews(changed); err != nil {
 		return err
 	}
@@ -149,18 +149,19 @@ func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 	return nil
 }
 
-// Run runs the program, together with those of other sessions that call it at
-// the same time where it has products of few rows, see [Options.MaxBatch]. When
-// ctx is done it stops within milliseconds, in the middle of a step if need be, and
-// the error wraps the cause of ctx. State keeps its value, but for what is written
-// in place: the step that was cut short may have spoiled it, so that it is lost.
+// Run runs the program, in a dynamic batch with concurrent calls of other
+// sessions where it has products of few rows, see [Options.MaxBatch]. When ctx
+// is done it stops within milliseconds, in the middle of a step if need be, and
+// the error wraps the cause of ctx. State keeps its value, except for state
+// written in place: the interrupted step may have corrupted it, so that it is
+// lost.
 func (c *Call) Run(ctx context.Context) (err error) {
 	start := time.Now()
 	c.pace.begin(ctx)
 	defer func() {
 		c.elapsed = time.Since(start) - c.pace.paused
 		if c.broken = err != nil; c.broken {
-			c.b.run.Forget() // what a kernel had of its workspace when it panicked is free again
+			c.b.run.Forget() // frees the workspace that a kernel held when it panicked
 		}
 		c.pace.end()
 	}()
@@ -186,7 +187,7 @@ func (c *Call) Run(ctx context.Context) (err error) {
 	c.s.e.runs.Add(1)
 	c.s.e.fault("finish")
 	if err := c.finish(ctx); err != nil {
-		c.lose(len(p.Groups)) // what was written in place is there
+		c.lose(len(p.Groups)) // what was written in place remains
 		return err
 	}
 	return nil
@@ -213,8 +214,9 @@ func (c *Call) groups(ctx context.Context, from, to int) (n int, err error) {
 	return n, err
 }
 
-// wait returns when no group of the call is queued or runs any more: how far they
-// came, and why no further. n and err are what was known before.
+// wait returns when no group of the call is queued or running any more, with
+// the number of groups that ran, and the error that stopped them. n and err are
+// what was known before.
 func (c *Call) wait(ctx context.Context, n int, err error) (int, error) {
 	at, late := c.b.run.Wait(n)
 	switch {
@@ -226,7 +228,7 @@ func (c *Call) wait(ctx context.Context, n int, err error) (int, error) {
 	return at, late
 }
 
-// lose marks states that one of the first n groups overwrote.
+// lose marks states that one of the first n groups overwrote as lost.
 func (c *Call) lose(n int) {
 	p := c.b.prog
 	for i, d := range p.Plan().States {
@@ -243,7 +245,7 @@ func (c *Call) Elapsed() time.Duration { return c.elapsed }
 // [Options.Profile] is set.
 func (c *Call) KernelTime() time.Duration { return c.kernel }
 
-// Release frees the call and lets the session's next call go. It may be called
+// Release frees the call and lets the session's next call run. It may be called
 // twice.
 func (c *Call) Release() {
 	if !c.locked {
@@ -254,7 +256,7 @@ func (c *Call) Release() {
 	c.giveBack()
 }
 
-// giveBack frees the memory of the call, and what is left of what was taken for
+// giveBack frees the memory of the call, and the unused rest of the memory for
 // its effects.
 func (c *Call) giveBack() {
 	switch {
@@ -274,10 +276,10 @@ func (c *Call) giveBack() {
 			c.s.e.host.put(m)
 		}
 	}
-	c.s.e.account.Release(budget.Scratch, c.spare)
-	c.s.e.account.Release(budget.Retained, c.keeping)
-	c.s.e.account.Release(budget.State, c.growing)
-	c.s.account.Give(c.keeping + c.grown)
+	c.s.e.budget.Release(budget.Scratch, c.spare)
+	c.s.e.budget.Release(budget.Retained, c.keeping)
+	c.s.e.budget.Release(budget.State, c.growing)
+	c.s.budget.Give(c.keeping + c.grown)
 	c.arena, c.spare, c.keeping, c.growing, c.grown = nil, 0, 0, 0, 0
 	clear(c.staged)
 	c.dropOutputs()
@@ -288,8 +290,8 @@ func (c *Call) giveBack() {
 	c.used = c.used[:0]
 }
 
-// dropOutputs frees the memory of values that were to be retained, of a call that did
-// not come to that, and of those on the way to a state.
+// dropOutputs frees the memory of values to be retained, if the call did not
+// retain them, and of values on the way to a state.
 func (c *Call) dropOutputs() {
 	for i := range c.outputs {
 		if o := &c.outputs[i]; o.mem != nil {

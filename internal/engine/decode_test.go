@@ -68,7 +68,7 @@ func newDecoder(t testing.TB, opts engine.Options) *decoder {
 	return d
 }
 
-// step decodes one token at position past and gives its kernels' time.
+// step decodes one token at position past and returns its kernels' time.
 func (d *decoder) step(ctx context.Context, s *engine.Session, inputs [][]byte, token, past int) (next int, kernels, all time.Duration, err error) {
 	t0 := time.Now()
 	var sizes [3]int
@@ -105,7 +105,7 @@ func (d *decoder) step(ctx context.Context, s *engine.Session, inputs [][]byte, 
 	return int(binary.LittleEndian.Uint32(out.Data)), c.KernelTime(), time.Since(t0), nil
 }
 
-// TestDecodeAllocatesNothing holds that a steady decode step allocates no
+// TestDecodeAllocatesNothing verifies that a steady decode step allocates no
 // memory on the Go heap.
 func TestDecodeAllocatesNothing(t *testing.T) {
 	d := newDecoder(t, engine.Options{Device: cpu.Open, Threads: 2})
@@ -125,8 +125,8 @@ func TestDecodeAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestSessionsShareAPlan decodes in several sessions at once and compares with
-// one alone.
+// TestSessionsShareAPlan decodes in several concurrent sessions and compares
+// with one alone.
 func TestSessionsShareAPlan(t *testing.T) {
 	d := newDecoder(t, engine.Options{Device: cpu.Open, Threads: 3})
 	decode := func(first int) []int {
@@ -175,7 +175,7 @@ func equal(a, b []int) bool {
 	return true
 }
 
-// TestCancelKeepsState stops a run and goes on as if it had never been.
+// TestCancelKeepsState stops a run and continues as if it had never been.
 func TestCancelKeepsState(t *testing.T) {
 	d := newDecoder(t, engine.Options{Device: cpu.Open, Threads: 2})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -203,8 +203,8 @@ func TestCancelKeepsState(t *testing.T) {
 	require.ErrorIs(t, err, transport.ErrState)
 }
 
-// TestTokenOutOfRange is an error that names the index and leaves the session
-// as it was.
+// TestTokenOutOfRange: the error names the index and leaves the session
+// unchanged.
 func TestTokenOutOfRange(t *testing.T) {
 	d := newDecoder(t, engine.Options{Device: cpu.Open, Threads: 1})
 	_, _, _, err := d.step(context.Background(), d.session, d.inputs, 1<<20, 0)
@@ -214,7 +214,7 @@ func TestTokenOutOfRange(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// BenchmarkStepOverhead measures what a decode step costs above the sum of its
+// BenchmarkStepOverhead measures the cost of a decode step above the sum of its
 // kernels.
 func BenchmarkStepOverhead(b *testing.B) {
 	d := newDecoder(b, engine.Options{Device: cpu.Open, Profile: true})

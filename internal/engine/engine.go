@@ -1,9 +1,8 @@
-// Package engine runs plans on a device. The local executor and the
-// worker are thin covers of it, so a plan gives the same bits in-process and
-// remotely.
+// Package engine runs plans on a device. The local executor and the worker are
+// thin layers over it, so a plan gives the same bits in-process and remotely.
 //
 // Memory is of three kinds, all off the Go heap: weights, shared by all
-// sessions and kept by content; state, owned by a session and grown in place;
+// sessions and stored by content; state, owned by a session and grown in place;
 // scratch, one arena per run, laid out by liveness and reused.
 package engine
 
@@ -31,46 +30,47 @@ type Options struct {
 	// Threads is the number of goroutines that compute, GOMAXPROCS when 0.
 	Threads int
 	// MaxScratch bounds the scratch, input and state memory of one run, in
-	// bytes; 16 GiB when 0.
+	// bytes; 0 means 16 GiB.
 	MaxScratch int64
 	// MaxPlans bounds the number of compiled plans held that no open session
-	// uses; [MaxIdlePlans] when 0. The one that was used longest ago goes first,
-	// also when its memory is wanted.
+	// uses; 0 means [MaxIdlePlans]. The least recently used one is dropped
+	// first, also when its memory is needed.
 	MaxPlans int
-	// MaxPlanBytes bounds the memory of the same plans; when 0 it is
-	// [MaxIdlePlanBytes], or a quarter of MemLimit where that is less.
+	// MaxPlanBytes bounds the memory of the same plans; 0 means
+	// [MaxIdlePlanBytes], or a quarter of MemLimit if that is less.
 	MaxPlanBytes int64
-	// MemLimit bounds all big memory together, in bytes: weights, state, kept
-	// values, scratch, and what a worker receives into. 0 for no limit.
+	// MemLimit bounds all big memory together, in bytes: weights, state,
+	// retained values, scratch, and a worker's receive buffers. 0 for no limit.
 	MemLimit int64
-	// SessionMemory bounds the state and the kept values of each session, in
-	// bytes. 0 for no limit.
+	// SessionMemory bounds the state and the retained values of each session,
+	// in bytes. 0 for no limit.
 	SessionMemory int64
-	// MaxStepFLOPs bounds the arithmetic of each step of a run, in floating-point
-	// operations, elements for a step that only moves them: sizes at which a step
-	// takes more are refused with [transport.ErrLimit]. 0 for no limit.
+	// MaxStepFLOPs bounds the arithmetic of each step of a run, in
+	// floating-point operations, or elements for a step that only moves them:
+	// sizes at which a step exceeds it are refused with [transport.ErrLimit]. 0
+	// for no limit.
 	MaxStepFLOPs float64
 	// Profile measures the time inside kernels, see [Call.KernelTime].
 	Profile bool
-	// Trace is told of the kernels of each run that is profiled, in order, as the
-	// profile names them. nil for nobody; it may not call the engine.
+	// Trace is called with the kernels of each profiled run, in order, as the
+	// profile names them. It may be nil, and must not call the engine.
 	Trace func(kernel string)
-	// Int8Weights rounds the matrices that products read to 8 bits, with a
-	// scale for each output: an element changes by at most 1/254 of the
-	// largest one of its output's. It is the only option that changes numbers.
+	// Int8Weights rounds the matrices of products to 8 bits, with a scale for
+	// each output: an element changes by at most 1/254 of the largest one of
+	// its output. It is the only option that changes numbers.
 	Int8Weights bool
-	// Branches runs two parts of a plan that read nothing of each other at one
-	// time, each on a thread. The bits are the same either way.
+	// Branches runs two independent parts of a plan concurrently, each on a
+	// thread. The bits are the same either way.
 	Branches bool
-	// MaxBatch is the number of sequences of different sessions that run
-	// together, see [Call.Run]; [DefaultMaxBatch] when 0, and 1 for none. The
-	// bits are the same either way.
+	// MaxBatch is the maximum number of sequences of different sessions that
+	// run in one dynamic batch, see [Call.Run]; 0 means [DefaultMaxBatch], and
+	// 1 none. The bits are the same either way.
 	MaxBatch int
 
-	// Device opens what computes; it must be given.
+	// Device opens the device; it is required.
 	Device device.Open
 
-	// For tests: steps run by themselves, and by their references.
+	// For tests: steps run separately, and by their references.
 	separate, plain bool
 	fault           func(at string) // see [Engine.fault]
 }
@@ -81,10 +81,10 @@ type Engine struct {
 	opts   Options
 	epoch  uint64
 	device device.Device
-	// pageRows is how many positions a page of carried state has.
+	// pageRows is the number of positions in a page of carried state.
 	pageRows    int
 	addressable bool // this process can address the device's memory
-	account     *budget.Budget
+	budget      *budget.Budget
 	store       *store
 	arenas      *arenas[device.Buffer]
 	host        *arenas[[]byte] // for inputs that the engine is asked to receive
@@ -99,12 +99,12 @@ type Engine struct {
 	nextID   uint64
 
 	unusedBytes int64         // of the programs that no session uses
-	calls       atomic.Uint64 // begun: the clock by which bindings are old
+	calls       atomic.Uint64 // begun: the clock that orders bindings by age
 
-	profile  map[string]time.Duration // by label of a group, of programs that are forgotten
+	profile  map[string]time.Duration // by label of a group, of dropped programs
 	profiled map[*Program]struct{}    // programs that have a profile
 
-	runs, ops, plansSeen, kernelNS, rounds, joined atomic.Int64
+	runs, ops, plansSeen, kernelNS, batches, batched atomic.Int64
 }
 
 // New starts an engine on a device that it opens.
@@ -134,31 +134,31 @@ func New(opts Options) (*Engine, error) {
 	if _, err := rand.Read(seed[:]); err != nil {
 		return nil, fmt.Errorf("genie: engine epoch: %w", err)
 	}
-	account := budget.New(opts.MemLimit)
+	total := budget.New(opts.MemLimit)
 	e := &Engine{
 		opts: opts, epoch: binary.LittleEndian.Uint64(seed[:]) | 1,
-		account: account, store: newStore(account),
+		budget: total, store: newStore(total),
 		programs: map[plan.Hash]*Program{}, sessions: map[*Session]struct{}{},
 	}
 	d, err := opts.Device(device.Options{
-		Threads: opts.Threads, Int8Weights: opts.Int8Weights, Budget: account, Reference: opts.plain, Fault: e.fault,
+		Threads: opts.Threads, Int8Weights: opts.Int8Weights, Budget: total, Reference: opts.plain, Fault: e.fault,
 	})
 	if err != nil {
 		return nil, err
 	}
-	e.device, e.arenas, e.host = d, scratchArenas(account, d), hostArenas(account)
+	e.device, e.arenas, e.host = d, scratchArenas(total, d), hostArenas(total)
 	e.pageRows, e.addressable = d.Info().PageRows, d.Info().HostAddressable
-	account.Register(budget.Spare, e.arenas)
-	account.Register(budget.Spare, e.host)
-	account.Register(budget.Derived, idleBindings{e})
-	account.Register(budget.Derived, unusedPrograms{e})
-	account.Register(budget.Unused, e.store)
+	total.Register(budget.Spare, e.arenas)
+	total.Register(budget.Spare, e.host)
+	total.Register(budget.Derived, idleBindings{e})
+	total.Register(budget.Derived, unusedPrograms{e})
+	total.Register(budget.Unused, e.store)
 	return e, nil
 }
 
-// Memory is the account of the engine's memory. What else a worker takes is
-// counted there, too.
-func (e *Engine) Memory() *budget.Budget { return e.account }
+// Memory is the engine's memory budget. A worker's other memory is counted
+// there, too.
+func (e *Engine) Memory() *budget.Budget { return e.budget }
 
 // Epoch is the random number of this incarnation of the engine's memory.
 func (e *Engine) Epoch() uint64 { return e.epoch }
@@ -180,8 +180,8 @@ func (e *Engine) Close() error {
 	return nil
 }
 
-// end lets no session be opened any more and gives those that are open; first is
-// false when it has done so before.
+// end prevents new sessions and returns the open ones; first is false after an
+// earlier call.
 func (e *Engine) end() (open []*Session, first bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -202,20 +202,20 @@ func (e *Engine) counted() transport.Stats {
 	return transport.Stats{Sessions: int64(len(e.sessions)), Plans: int64(len(e.programs)), Kernels: e.kernels()}
 }
 
-// Stats is what the engine has done and holds.
+// Stats reports what the engine has done and holds.
 func (e *Engine) Stats() transport.Stats {
 	st := e.counted()
 	st.PID, st.CPU = os.Getpid(), e.device.Info().Path
 	st.Runs, st.Ops, st.PlansSent = e.runs.Load(), e.ops.Load(), e.plansSeen.Load()
-	st.Batches, st.BatchedRuns = e.rounds.Load(), e.joined.Load()
+	st.Batches, st.BatchedRuns = e.batches.Load(), e.batched.Load()
 	st.KernelTime = time.Duration(e.kernelNS.Load())
-	weights, held := e.store.stats(), e.account.Held()
+	weights, held := e.store.stats(), e.budget.Held()
 	st.Weights, st.WeightsSent, st.WeightEvictions = weights.held, weights.received, weights.evicted
 	st.WeightBytes, st.PackedBytes = held[budget.Weights]+held[budget.Packed], held[budget.Packed]
 	st.StateBytes, st.RetainedBytes = held[budget.State], held[budget.Retained]
 	st.ScratchBytes, st.StagingBytes = held[budget.Scratch], held[budget.Staging]
 	st.PlanBytes, st.BufferBytes = held[budget.Plans], held[budget.Buffers]
-	st.MemoryUsed, st.MemoryLimit = e.account.Used(), e.account.Limit()
+	st.MemoryUsed, st.MemoryLimit = e.budget.Used(), e.budget.Limit()
 	st.PeakRSS = memory.PeakRSS()
 	return st
 }

@@ -17,21 +17,21 @@ func Branches(p *Program) []int {
 	return append(out, len(p.Groups)-p.Lanes[len(p.Lanes)-1].To)
 }
 
-// NewReference makes an engine that runs every step of a plan by itself, with
-// its reference where plain is true and with the kernels otherwise.
+// NewReference makes an engine that runs every step of a plan separately, with
+// its reference if plain is true and with the kernels otherwise.
 func NewReference(opts Options, plain bool) (*Engine, error) {
 	opts.separate, opts.plain = true, plain
 	return New(opts)
 }
 
-// HoldRounds acts as if a round of p were under way: its calls wait until
-// release, and then run as rounds. waiting is how many do.
-func HoldRounds(p *Program) (waiting func() int, release func()) {
-	r := p.together.rounds
+// HoldBatches acts as if a batch of p were running: its calls wait until
+// release, and then run in batches. waiting is the number of waiting calls.
+func HoldBatches(p *Program) (waiting func() int, release func()) {
+	r := p.batching.batcher
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.busy {
-		panic("a round is under way")
+		panic("a batch is running")
 	}
 	r.busy = true
 	waiting = func() int {
@@ -48,9 +48,9 @@ func HoldRounds(p *Program) (waiting func() int, release func()) {
 }
 
 // Joint lists the groups of a program that are products of all calls of a
-// round, and the number of all groups.
+// batch, and the number of all groups.
 func Joint(p *Program) (joint []int, groups int) {
-	for i, is := range p.together.joint {
+	for i, is := range p.batching.joint {
 		if is {
 			joint = append(joint, i)
 		}
@@ -67,8 +67,8 @@ func BreakGroup(s *Session, p *Program, group int) (mend func()) {
 // PlantPanic makes an engine panic at a place, once.
 func PlantPanic(e *Engine, at string) { e.opts.fault = (&panicking{at: at}).fault }
 
-// StatePages is how many pages a state of a session has, the states in order of their
-// names, and of how many positions.
+// StatePages is the number of pages of each state of a session, in the order of
+// the states' names, and their positions.
 func StatePages(s *Session, i int) (pages, rows int) {
 	st := s.states[slices.Sorted(maps.Keys(s.states))[i]]
 	return len(st.pages), st.capacity

@@ -83,8 +83,9 @@ func (n *network) cnn() {
 	g.Output("classes", lazy.Bias(lazy.MatMul(lazy.Mean(h, 2, 3), n.weight(0.2, 0, 10, 24), lazy.TransB), n.weight(1, 0, 10)))
 }
 
-// norms has normalisations that no convolution takes along: channels apart, side
-// by side, at a distance from zero, and in an order without a kernel.
+// norms has normalisations that are not fused with a convolution: with separate
+// channels, interleaved ones, values far from zero, and an order without a
+// kernel.
 func (n *network) norms() {
 	g := n.g
 	x := g.Input("x", lazy.F32, "batch", 20, 9, 7)
@@ -191,7 +192,7 @@ func TestFused(t *testing.T) {
 	}
 }
 
-// run runs a plan on an engine of its own, with the same inputs each time.
+// run runs a plan on a separate engine, with the same inputs each time.
 func (n *network) run(t *testing.T, p *plan.Plan, batch int, open func() (*engine.Engine, error)) [][]float32 {
 	t.Helper()
 	e, err := open()
@@ -216,7 +217,7 @@ func (n *network) run(t *testing.T, p *plan.Plan, batch int, open func() (*engin
 	s := e.NewSession()
 	defer s.Close()
 	var out [][]float32
-	for range 2 { // the second time in memory that was used
+	for range 2 { // the second time in used memory
 		c, err := s.NewCall(prog, bindings)
 		require.NoError(t, err)
 		rng := rand.New(rand.NewPCG(5, uint64(batch)))

@@ -15,11 +15,11 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// FuzzBindings runs a plan made up from bytes with bindings, payloads and handles
-// that are made up, too: any numbers, in any number, content of any bits and of any
-// length, values of other calls and of none. Each call ends with a cause that a
-// peer may be told; afterwards the session can be used and closed, and all that it
-// took is back.
+// FuzzBindings runs a random plan with random bindings, payloads and handles:
+// any numbers, in any quantity, content of any bits and length, values of other
+// calls and of none. Each call ends with a cause that a peer may be told;
+// afterwards the session can be used and closed, and everything that it took is
+// released.
 func FuzzBindings(f *testing.F) {
 	r := rand.New(rand.NewPCG(5, 6))
 	random := func(n int) []byte {
@@ -71,7 +71,7 @@ func FuzzBindings(f *testing.F) {
 	})
 }
 
-// wild is one call with whatever there is, and the values that it keeps.
+// wild is one random call, with the values that it retains.
 func (f *fuzzed) wild(t *testing.T, p *plan.Plan, bindings *[]byte, d *planmaker.Draws, kept []transport.Handle) []transport.Handle {
 	n := len(p.Symbols())
 	if d.Below(32) == 31 {
@@ -127,8 +127,8 @@ func (f *fuzzed) wild(t *testing.T, p *plan.Plan, bindings *[]byte, d *planmaker
 	return out
 }
 
-// TestFittingPlans runs plans of groups that an engine runs as one, fused and step
-// by step: convolutions with what follows them, attention, products, draws.
+// TestFittingPlans runs plans of groups that an engine fuses, fused and step by
+// step: convolutions with their stages, attention, products, draws.
 func TestFittingPlans(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	ran := 0
@@ -150,8 +150,8 @@ func TestFittingPlans(t *testing.T) {
 	require.Greater(t, ran, 150)
 }
 
-// TestWeightOfAnotherShape has a plan say of a weight that is there, by its hash,
-// that it is larger, or of another type, than it is: it is missing, and nobody
+// TestWeightOfAnotherShape has a plan claim a larger size, or another type, for
+// a weight that the engine holds by hash: it counts as missing, and nothing
 // reads beyond it.
 func TestWeightOfAnotherShape(t *testing.T) {
 	e, err := engine.New(fuzzOptions())

@@ -19,15 +19,15 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// fuzzOptions keep a run that a fuzzer makes up small: what would take more is
-// refused with [transport.ErrLimit].
+// fuzzOptions keep a fuzzer's runs small: larger ones are refused with
+// [transport.ErrLimit].
 func fuzzOptions() engine.Options {
 	return engine.Options{Device: cpu.Open, Threads: 1, MaxScratch: 16 << 20}
 }
 
-// FuzzPlan runs plans made up from bytes. What validates compiles or is
+// FuzzPlan runs random plans. What validates compiles or is
 // [transport.ErrInvalidPlan]; what compiles runs or fails with a cause; and
-// whatever runs gives the same bits fused and step by step.
+// what runs gives the same bits fused and step by step.
 func FuzzPlan(f *testing.F) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
@@ -70,7 +70,7 @@ func FuzzEncodedPlan(f *testing.F) {
 			require.ErrorIs(t, err, transport.ErrInvalidPlan)
 			return
 		}
-		for _, v := range p.Values { // weights of any content cannot be made up
+		for _, v := range p.Values { // weights of given content cannot be made up
 			if v.Kind == plan.KindWeight {
 				return
 			}
@@ -80,7 +80,7 @@ func FuzzEncodedPlan(f *testing.F) {
 	})
 }
 
-// compareRuns compiles and runs a plan twice over, fused and step by step.
+// compareRuns compiles and runs a plan twice, fused and step by step.
 func compareRuns(t *testing.T, p *plan.Plan, weights transport.Weights, d *planmaker.Draws) {
 	fused, err := engine.New(fuzzOptions())
 	require.NoError(t, err)
@@ -95,7 +95,7 @@ func compareRuns(t *testing.T, p *plan.Plan, weights transport.Weights, d *planm
 		return
 	}
 	past := map[string]int{}
-	for range 3 { // the later ones in memory that was used, with states that have grown
+	for range 3 { // the later ones in used memory, with states that have grown
 		call := makeCall(p, d, past)
 		left, leftErr := one.run(t, call)
 		right, rightErr := two.run(t, call)
@@ -116,8 +116,8 @@ func compareRuns(t *testing.T, p *plan.Plan, weights transport.Weights, d *planm
 	require.Zero(t, two.close(t))
 }
 
-// folds reports whether a convolution may take a normalisation into its filters,
-// which rounds otherwise.
+// folds reports whether a convolution may fold a normalisation into its
+// filters, which rounds differently.
 func folds(p *plan.Plan) bool {
 	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Op == "batch_norm" })
 }
@@ -146,7 +146,7 @@ func prepareFuzzed(t *testing.T, e *engine.Engine, p *plan.Plan, weights transpo
 			err = out.Commit()
 		}
 		out.Abort()
-		if err != nil { // the plan was spoiled: it says of a content that it has another shape
+		if err != nil { // the plan was corrupted: it gives a content another shape
 			require.ErrorIs(t, err, transport.ErrCorrupt)
 			shape, evalErr := v.Spec.Shape.Eval(nil)
 			require.NoError(t, evalErr)
@@ -158,7 +158,7 @@ func prepareFuzzed(t *testing.T, e *engine.Engine, p *plan.Plan, weights transpo
 	return &fuzzed{e, e.NewSession(), prog}, true
 }
 
-// close says what is left of the session's memory.
+// close returns what is left of the session's memory.
 func (f *fuzzed) close(*testing.T) int64 {
 	f.s.Close()
 	return f.e.Stats().StateBytes + f.e.Stats().Sessions
@@ -173,7 +173,7 @@ type fuzzCall struct {
 }
 
 // makeCall binds the plan's symbols: states to what they have, the others to
-// small numbers and now and then to a hostile one.
+// small numbers and sometimes to a hostile one.
 func makeCall(p *plan.Plan, d *planmaker.Draws, past map[string]int) fuzzCall {
 	c := fuzzCall{p: p, sizes: plan.Bindings{}, seed: d.Byte()}
 	for _, s := range p.Symbols() {
@@ -189,7 +189,7 @@ func makeCall(p *plan.Plan, d *planmaker.Draws, past map[string]int) fuzzCall {
 	return c
 }
 
-// advance notes what the states have grown to.
+// advance records the growth of the states.
 func (c fuzzCall) advance(past map[string]int) {
 	for _, s := range c.p.States {
 		if s.Mode != plan.StateAppend || s.Axis >= len(c.p.Values[s.In].Spec.Shape) {
@@ -231,7 +231,7 @@ func (f *fuzzed) run(t *testing.T, call fuzzCall) ([]transport.Tensor, error) {
 		x, h := c.Output(i)
 		if o.Place == plan.Retain {
 			if x, err = f.s.Read(h); err != nil {
-				return nil, errors.Join(errors.New("a value that was just kept"), err)
+				return nil, errors.Join(errors.New("a value that was just retained"), err)
 			}
 			f.s.Release(h)
 		}
@@ -245,7 +245,7 @@ func (f *fuzzed) run(t *testing.T, call fuzzCall) ([]transport.Tensor, error) {
 	return out, nil
 }
 
-// bitsOf are the elements, all NaNs being one.
+// bitsOf are the elements, with one representation for all NaNs.
 func bitsOf(x transport.Tensor) []byte {
 	if x.DType != plan.F32 {
 		return x.Data

@@ -16,8 +16,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// TestGrowthStops cancels a call while it makes a state larger: the state is as it
-// was, and so are the accounts.
+// TestGrowthStops cancels a call while it makes a state larger: the state is
+// unchanged, and so are the budgets.
 func TestGrowthStops(t *testing.T) {
 	e, err := New(Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
@@ -35,11 +35,11 @@ func TestGrowthStops(t *testing.T) {
 		require.NoError(t, c.Run(t.Context()))
 	}
 	run(0, 1)
-	held := e.account.Held()
+	held := e.budget.Held()
 	for _, rows := range []int{1000, 100_000} {
 		_, err = s.NewCallContext(gone, p, []int{1, rows})
 		require.ErrorIs(t, err, context.Canceled)
-		require.Equal(t, held[budget.State], e.account.Held()[budget.State])
+		require.Equal(t, held[budget.State], e.budget.Held()[budget.State])
 	}
 	run(1, 2)
 	c, err := s.NewCall(p, []int{2, 1000})
@@ -54,8 +54,8 @@ func TestGrowthStops(t *testing.T) {
 	require.Equal(t, f32(1, 1, 2, 2), all.Data[:16])
 }
 
-// TestPackingStops cancels the call that packs filters: they stay as they are, and
-// the next call packs them.
+// TestPackingStops cancels the call that packs filters: they stay unchanged,
+// and the next call packs them.
 func TestPackingStops(t *testing.T) {
 	e, err := New(Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
@@ -72,11 +72,11 @@ func TestPackingStops(t *testing.T) {
 	session := e.NewSession()
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	held := e.account.Held()
+	held := e.budget.Held()
 	_, err = session.NewCallContext(gone, p, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	held[budget.Plans] += p.bound // which the next call uses
-	require.Equal(t, held, e.account.Held())
+	require.Equal(t, held, e.budget.Held())
 	c, err := session.NewCall(p, nil)
 	require.NoError(t, err)
 	require.NoError(t, c.SetInput(0, f32(1, 2, 3, 4)))
@@ -84,9 +84,9 @@ func TestPackingStops(t *testing.T) {
 	c.Release()
 }
 
-// TestStateAfterHalt cancels runs in the middle of what they write: state that is
-// written in place, or copied at the end, is lost; state that would have been
-// replaced later has its value.
+// TestStateAfterHalt cancels runs during their writes: state that is written in
+// place, or copied at the end, is lost; state that would have been replaced
+// later has its value.
 func TestStateAfterHalt(t *testing.T) {
 	z := newZeros(t)
 	for name, c := range map[string]struct {
@@ -144,11 +144,11 @@ func TestMaxStepFLOPs(t *testing.T) {
 	c, err := session.NewCall(prog, []int{1000, 500})
 	require.NoError(t, err)
 	c.Release()
-	held := e.account.Held()
+	held := e.budget.Held()
 	for _, sizes := range [][]int{{1000, 501}, {1 << 14, 1 << 14}, {1, 500_000_001}} {
 		_, err = session.NewCall(prog, sizes)
 		require.ErrorIs(t, err, transport.ErrLimit)
-		require.Equal(t, held, e.account.Held())
+		require.Equal(t, held, e.budget.Held())
 	}
 	_, err = session.NewCall(prog, []int{1000, 501})
 	require.EqualError(t, err, "genie: limit exceeded: step 1 (matmul) takes 1.002e+09 floating-point operations, a step may take 1e+09")
@@ -157,7 +157,7 @@ func TestMaxStepFLOPs(t *testing.T) {
 	c.Release()
 }
 
-// TestWorkSaturates computes the work of steps that no float64, and no int, holds.
+// TestWorkSaturates computes work of steps beyond any float64 or int.
 func TestWorkSaturates(t *testing.T) {
 	huge := []int{math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt}
 	all := append(append([]int(nil), huge...), huge...)

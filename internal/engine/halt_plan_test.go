@@ -85,7 +85,7 @@ func (s *steps) plan() *plan.Plan {
 	return s.p
 }
 
-// prepare compiles a plan and brings its weights, which are zeros.
+// prepare compiles a plan and loads its weights, which are zeros.
 func prepare(t testing.TB, e *Engine, p *plan.Plan) *Program {
 	prog, err := e.Compile(p)
 	require.NoError(t, err)

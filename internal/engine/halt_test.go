@@ -16,8 +16,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// soon is how long a run may go on once it is cancelled. The best of some tries
-// counts: the machine may be busy.
+// soon is how long a run may continue after it is cancelled. The best of
+// several attempts counts: the machine may be busy.
 func soon() time.Duration {
 	if raceEnabled {
 		return 500 * time.Millisecond
@@ -45,7 +45,7 @@ func (z zeros) call(t testing.TB, s *Session, p *Program) *Call {
 	return c
 }
 
-// stopsSoon cancels a run a moment after it began, some times.
+// stopsSoon cancels a run a moment after it began, several times.
 func (z zeros) stopsSoon(t *testing.T, e *Engine, p *plan.Plan) {
 	prog := prepare(t, e, p)
 	best := time.Hour
@@ -64,7 +64,7 @@ func (z zeros) stopsSoon(t *testing.T, e *Engine, p *plan.Plan) {
 		s.Close()
 		cancel()
 		// Its memory goes back to the system.
-		require.Eventually(t, func() bool { return e.account.Held()[budget.Scratch] < 16<<20 }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return e.budget.Held()[budget.Scratch] < 16<<20 }, 5*time.Second, time.Millisecond)
 	}
 	require.LessOrEqual(t, best, soon())
 }
@@ -213,7 +213,7 @@ func maxPool(s *steps, window int) {
 	s.op(op.MaxPool2D{Kernel: [2]int{window, window}, Stride: square}, s.f32(1, 1, 4096, 4096))
 }
 
-// pooledLast pools what a convolution leaves with its channels last.
+// pooledLast pools the output of a convolution with channels last.
 func pooledLast(s *steps) {
 	y := s.op(conv(1), s.f32(1, 1, 2048, 2048), s.f32(2, 1, 1, 1))
 	s.op(op.MaxPool2D{Kernel: [2]int{1024, 1024}, Stride: square}, y)
@@ -228,9 +228,9 @@ func draw(s *steps, rows, v int) {
 	s.op(op.Sample{}, s.f32(rows, v), s.f32(rows), s.f32(rows), s.input(plan.I32, rows), s.input(plan.I64, rows), s.input(plan.I32, rows))
 }
 
-// TestRunStops cancels a run of each operator by each way there is to compute it,
-// in the middle of a step that would take seconds, minutes or hours. An operator
-// without a case fails.
+// TestRunStops cancels a run of each operator on each code path, in the middle
+// of a step that would take seconds, minutes or hours. An operator without a
+// case fails.
 func TestRunStops(t *testing.T) {
 	z := newZeros(t)
 	covered := map[string]bool{}

@@ -14,7 +14,7 @@ func (c *Call) InputSize(i int) int {
 	return c.b.bound.Bytes(c.b.prog.Plan().Inputs[i].Value)
 }
 
-// AllocInput gives memory for input i, owned by the call.
+// AllocInput returns memory for input i, owned by the call.
 func (c *Call) AllocInput(i int) ([]byte, error) {
 	n := c.InputSize(i)
 	if c.staged[i] == nil {
@@ -28,7 +28,7 @@ func (c *Call) AllocInput(i int) ([]byte, error) {
 	return c.staged[i][:n], nil
 }
 
-// SetInput uses data for input i; it must stay as it is until Release.
+// SetInput uses data for input i; it must stay unchanged until Release.
 func (c *Call) SetInput(i int, data []byte) error {
 	if n := c.InputSize(i); len(data) != n {
 		in := c.b.prog.Plan().Inputs[i]
@@ -42,7 +42,8 @@ func (c *Call) SetInput(i int, data []byte) error {
 	return nil
 }
 
-// SetHandle uses a retained value for input i, which nobody frees until Release.
+// SetHandle uses a retained value for input i, which is not freed until
+// Release.
 func (c *Call) SetHandle(i int, h transport.Handle) error {
 	k, _, err := c.s.use(h)
 	if err != nil {

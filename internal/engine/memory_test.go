@@ -38,7 +38,7 @@ func sumPlan(fill float32, n int) (*plan.Plan, []byte) {
 	}, w
 }
 
-// sums prepares a sumPlan in a session and uploads what is missing.
+// sums prepares a sumPlan in a session and uploads the missing weights.
 func sums(t testing.TB, e *Engine, s *Session, fill float32, n int) (*Program, error) {
 	p, w := sumPlan(fill, n)
 	prog, err := e.Compile(p)
@@ -100,7 +100,7 @@ func memoryError(t testing.TB, err error) *transport.MemoryError {
 }
 
 // TestWeightsGoWhenUnused evicts in the order of last use, never what an open
-// session uses, and asks for what has gone again.
+// session uses, and requests evicted weights again.
 func TestWeightsGoWhenUnused(t *testing.T) {
 	const n = 1 << 18 // a weight of 1 MiB
 	e := open(t, Options{Device: cpu.Open, Threads: 1, MemLimit: 6 << 20})
@@ -133,7 +133,7 @@ func TestWeightsGoWhenUnused(t *testing.T) {
 	require.Equal(t, 3<<20-3*first.size-2*weightHead, m.Free, "but for the plans that are in use, the fifth among them")
 	require.EqualValues(t, 6<<20, m.Limit)
 	require.Empty(t, e.Missing(third), "nothing goes for what would not fit all the same")
-	require.NoError(t, runSum(t, a, first, 1, n), "other sessions go on")
+	require.NoError(t, runSum(t, a, first, 1, n), "other sessions continue")
 	a.Close()
 	_, err = fifth()
 	require.NoError(t, err)
@@ -149,8 +149,8 @@ func TestWeightsGoWhenUnused(t *testing.T) {
 	require.NoError(t, runSum(t, f, again, 2, n))
 }
 
-// TestWeightReserve holds that a weight that does not fit is refused before
-// memory is taken, and that one which is given up leaves nothing.
+// TestWeightReserve verifies that a weight that does not fit is refused before
+// memory is taken, and that an aborted one leaves nothing.
 func TestWeightReserve(t *testing.T) {
 	e := open(t, Options{Device: cpu.Open, Threads: 1, MemLimit: 3 << 20})
 	s := e.NewSession()
@@ -192,13 +192,13 @@ func appended(t *testing.T, s *Session, p *Program, past, rows int) error {
 }
 
 // TestStateGrowsWithinTheLimit appends until there is no room, at limits of any
-// size: a refused call takes nothing and leaves the state as it was, and a call
+// size: a refused call takes nothing and leaves the state unchanged, and a call
 // that begins ends.
 func TestStateGrowsWithinTheLimit(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	refused := 0
 	for range 200 {
-		limit := int64(40_000 + rng.IntN(200_000)) // the plan and its binding take half of the least
+		limit := int64(40_000 + rng.IntN(200_000)) // the plan and its binding take half of the smallest limit
 		e := open(t, Options{Device: cpu.Open, Threads: 2, MemLimit: limit})
 		p, err := e.Compile(appendPlan())
 		require.NoError(t, err)
@@ -231,7 +231,7 @@ func TestStateGrowsWithinTheLimit(t *testing.T) {
 	require.Greater(t, refused, 150)
 }
 
-// TestSessionMemory bounds what one session holds; another has its own.
+// TestSessionMemory bounds the memory of one session; another has its own.
 func TestSessionMemory(t *testing.T) {
 	const quota = 40_000
 	e := open(t, Options{Device: cpu.Open, Threads: 1, SessionMemory: quota})
@@ -248,7 +248,7 @@ func TestSessionMemory(t *testing.T) {
 		m := memoryError(t, err)
 		require.EqualValues(t, quota, m.Limit)
 		require.Contains(t, m.For, "session")
-		// A row is 8 bytes in the state and as much in the output that is kept.
+		// A row is 8 bytes in the state and as much in the retained output.
 		require.InDelta(t, quota/2, 8*past, 8*200)
 		err = nil
 		held := e.Stats().StateBytes
@@ -308,7 +308,7 @@ func TestProgramsGoWhenUnused(t *testing.T) {
 	require.False(t, has(progs[1]))
 	require.False(t, has(progs[2]))
 	require.EqualValues(t, 4, e.Stats().Plans)
-	require.NoError(t, s.Use(progs[1]), "who has one may still use it")
+	require.NoError(t, s.Use(progs[1]), "a session that has one may still use it")
 	require.True(t, has(progs[1]))
 	s.Close()
 	require.EqualValues(t, 3, e.Stats().Plans)
@@ -316,7 +316,7 @@ func TestProgramsGoWhenUnused(t *testing.T) {
 
 // TestSessionsComeAndGo opens, runs, is refused and closes from many goroutines
 // in little memory. No result is wrong, the limit holds at every moment, and
-// everything comes back.
+// all memory is released.
 func TestSessionsComeAndGo(t *testing.T) {
 	const n, limit = 1 << 14, 900 << 10 // weights of 64 KiB
 	e := open(t, Options{Device: cpu.Open, Threads: 2, MemLimit: limit, SessionMemory: 100 << 10, MaxPlans: 4})

@@ -2,5 +2,5 @@
 
 package engine_test
 
-// scaledValues is how many values a plan of [TestCompileIsLinear] has.
+// scaledValues is the number of values in a plan of [TestCompileIsLinear].
 const scaledValues = 4000

@@ -11,11 +11,11 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// TestOfNothing is what comes of axes without elements, which symbols are bound to:
-// a sum is 0, a mean NaN, a product over nothing 0, and so attention without keys,
-// which ends in one. The values are what NumPy 2.4.6 gives for sum, mean and matmul
-// of arrays of these shapes; its max and argmax raise ValueError, as TestSizesAtBind
-// has it.
+// TestOfNothing computes with empty axes, to which symbols are bound: a sum is
+// 0, a mean NaN, a product over nothing 0, and so is attention without keys,
+// which ends in one. The values are what NumPy 2.4.6 gives for sum, mean and
+// matmul of arrays of these shapes; its max and argmax raise ValueError, as
+// TestSizesAtBind expects.
 func TestOfNothing(t *testing.T) {
 	nan := float32(math.NaN())
 	for name, c := range map[string]struct {

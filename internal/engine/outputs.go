@@ -19,9 +19,9 @@ type output struct {
 	mem device.Buffer // of a value to be retained, until the session has it
 }
 
-// finish makes the run's effects last: new state, kept and downloaded outputs. When
-// ctx ends while it copies them there are none, but for the states that
-// [Call.commitStates] has begun to write.
+// finish makes the run's effects permanent: new state, retained and downloaded
+// outputs. When ctx ends during the copies there are none, except for the
+// states that [Call.commitStates] has begun to write.
 func (c *Call) finish(ctx context.Context) error {
 	b, p := c.b, c.b.prog.Plan()
 	if cap(c.outputs) < len(p.Outputs) {
@@ -72,8 +72,8 @@ func (c *Call) finish(ctx context.Context) error {
 	return nil
 }
 
-// view is the bytes of an output where they can stay where they are: not what a state
-// had that gets another value.
+// view is the bytes of an output that can stay in place, which excludes the old
+// memory of a replaced state.
 func (b *binding) view(v int) []byte {
 	if i := b.prog.StateOf(v); i >= 0 && b.prog.Plan().States[i].Mode == plan.StateReplace {
 		return nil
@@ -81,8 +81,9 @@ func (b *binding) view(v int) []byte {
 	return b.run.View(v)
 }
 
-// mapFrom is the size from which the copy of an output is not the collector's: what
-// that gives it may have to fill with zeros first, which nothing stops.
+// mapFrom is the size from which the copy of an output is not allocated by the
+// garbage collector, which may have to fill it with zeros first, without a way
+// to stop.
 const mapFrom = 64 << 10
 
 // copyMemory is memory for the copy of an output, until Release.
@@ -98,8 +99,8 @@ func (c *Call) copyMemory(n int) ([]byte, error) {
 	return mem, nil
 }
 
-// commitStates gives the states their new values. Those that are copied are lost
-// when ctx ends in between.
+// commitStates gives the states their new values. States that are copied are
+// lost when ctx ends in between.
 func (c *Call) commitStates(ctx context.Context) error {
 	b, p := c.b, c.b.prog.Plan()
 	if err := c.setAside(ctx); err != nil {
@@ -137,7 +138,8 @@ func (c *Call) replace(i int) error {
 	return c.b.run.Copy(d.Out, st.pages[0].mem)
 }
 
-// setAside copies the new values that lie in memory of states which are replaced.
+// setAside copies the new values that are stored in memory of states to be
+// replaced.
 func (c *Call) setAside(ctx context.Context) error {
 	for i, crossed := range c.b.prog.crossed {
 		if !crossed {
@@ -162,8 +164,8 @@ func (c *Call) setAside(ctx context.Context) error {
 	return nil
 }
 
-// loseReplaced marks the first states, up to the one whose copy was cut short, as
-// lost where they have new values: the run did not succeed.
+// loseReplaced marks the first states, up to the one whose copy was
+// interrupted, as lost where they have new values: the run did not succeed.
 func (c *Call) loseReplaced(last int) {
 	for i := range last + 1 {
 		if c.b.prog.Plan().States[i].Mode == plan.StateReplace {
@@ -173,7 +175,7 @@ func (c *Call) loseReplaced(last int) {
 }
 
 // Output is output i of a finished run: a view valid until Release, or the
-// handle of a kept value.
+// handle of a retained value.
 func (c *Call) Output(i int) (transport.Tensor, transport.Handle) {
 	return c.outputs[i].t, c.outputs[i].h
 }

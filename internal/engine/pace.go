@@ -11,14 +11,14 @@ import (
 )
 
 // askAgain is how long the kernels of a call compute before they ask whether
-// others should go first, and let goroutines of this process that are ready do
-// so: those that receive and send would otherwise wait for the runtime to
-// interrupt a kernel, which takes 10 ms and more.
+// others should go first, and yield to ready goroutines of this process: those
+// that receive and send would otherwise wait for the runtime to interrupt a
+// kernel, which takes 10 ms or more.
 const askAgain = time.Millisecond
 
-// pace is what the kernels of a call ask while they run: whether the call has
-// been cancelled, and, now and then, whether it should wait for others. They ask
-// on all threads that work for the call; while it waits, all of them do.
+// pace answers the kernels of a running call: whether the call has been
+// cancelled and, at intervals, whether it should wait for others. All threads
+// that work for the call ask; while it waits, all of them do.
 type pace struct {
 	ctx   context.Context //nolint:containedctx // of the call, while it runs
 	done  <-chan struct{}
@@ -26,15 +26,15 @@ type pace struct {
 	begun time.Time
 
 	next    atomic.Int64 // when to ask others, counted from begun
-	waits   atomic.Bool  // somebody asks, or waits
+	waits   atomic.Bool  // some thread asks, or waits
 	stopped atomic.Bool  // a kernel has been told to stop
 
-	mu     sync.Mutex // of who asks others
+	mu     sync.Mutex // of the thread that asks others
 	paused time.Duration
-	err    error // why the call does not go on, if it is not ctx
+	err    error // why the call stops, other than ctx
 }
 
-// begin is called before a call's kernels run, end when none does any more.
+// begin is called before a call's kernels run, end after the last one.
 func (p *pace) begin(ctx context.Context) {
 	p.ctx, p.done, p.begun = ctx, ctx.Done(), time.Now()
 	p.paused, p.err = 0, nil
@@ -71,7 +71,7 @@ func (p *pace) over() bool {
 }
 
 // letOthers asks the call's owner whether others go first, and waits until they
-// have. The thread that comes first asks, the others wait for it.
+// have. The first thread asks, the others wait for it.
 func (p *pace) letOthers() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

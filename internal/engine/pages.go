@@ -9,8 +9,9 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// page is memory of carried state. Sessions share pages: one that is shared is copied
-// before a run writes to it. Every session counts it, the budget counts it once.
+// page is memory of carried state. Sessions share pages: a shared one is copied
+// before a run writes to it. Every session counts it, the engine's budget
+// counts it once.
 type page struct {
 	mem  device.Buffer
 	refs atomic.Int32 // sessions
@@ -28,11 +29,11 @@ func pagesSize(pages []*page) (n int) {
 	return n
 }
 
-// room is how many positions the state has room for.
+// room is the number of positions that the state has room for.
 func (st *state) room() int { return st.capacity * max(len(st.pages), 1) }
 
-// written is the first page that is written to when the state grows from the
-// positions that it has.
+// written is the first page that is written to when the state grows from its
+// present positions.
 func (st *state) written() int {
 	if st.axis < 0 || st.capacity == 0 {
 		return 0
@@ -50,16 +51,16 @@ func (st *state) sharedFrom(first int) bool {
 	return false
 }
 
-// piece is page i as the device sees it.
+// piece is page i in the device's form.
 func (st *state) piece(i int) device.Piece {
 	return device.Piece{Buffer: st.pages[i].mem, Positions: st.capacity}
 }
 
-// replacePages keeps the first pages of a state, gives up the others and adds more,
-// which the accounts have.
+// replacePages keeps the first pages of a state, drops the others and adds
+// more, whose memory has been reserved.
 func (s *Session) replacePages(st *state, keep int, more []*page) {
 	gone := st.pages[keep:]
-	s.account.Give(max(int64(pagesSize(gone)-pagesSize(more)), 0)) // what is more has been taken
+	s.budget.Give(max(int64(pagesSize(gone)-pagesSize(more)), 0)) // the rest has been taken
 	for i, p := range gone {
 		s.e.dropPage(p)
 		gone[i] = nil
@@ -68,20 +69,20 @@ func (s *Session) replacePages(st *state, keep int, more []*page) {
 	st.version++
 }
 
-// dropPage gives up one session's part in a page.
+// dropPage drops one session's share of a page.
 func (e *Engine) dropPage(p *page) {
 	if p.refs.Add(-1) == 0 {
 		n := p.size()
 		e.device.Free(device.UseState, p.mem)
-		e.account.Release(budget.State, int64(n))
+		e.budget.Release(budget.State, int64(n))
 	}
 }
 
-// ShareState gives s the carried state of another session of the engine, which keeps
-// it. They share its memory: pages that are full stay shared, and one that a later run
-// of either writes to is copied before. It waits for the running calls of both; s must
-// have no state. The error is [transport.ErrState], [transport.ErrClosed] or that of
-// the account of s.
+// ShareState gives s the carried state of another session of the engine, which
+// keeps it. They share its memory: full pages stay shared, and a page that a
+// later run of either writes to is copied first. It waits for the running calls
+// of both; s must have no state. The error is [transport.ErrState],
+// [transport.ErrClosed] or that of the budget of s.
 func (s *Session) ShareState(from *Session) error {
 	list, err := from.shareStates()
 	if err != nil {
@@ -144,12 +145,12 @@ func (s *Session) adopt(list []*state) (taken bool, err error) {
 	for _, st := range list {
 		size += st.size()
 	}
-	if err := s.account.Take(int64(size)); err != nil {
+	if err := s.budget.Take(int64(size)); err != nil {
 		return false, err
 	}
 	for _, st := range list {
 		s.states[st.name] = st
 	}
-	s.resets++ // bindings look for the states anew
+	s.resets++ // bindings look the states up again
 	return true, nil
 }

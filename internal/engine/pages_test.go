@@ -63,7 +63,8 @@ func newCached(t testing.TB, e *engine.Engine, turned, tapped bool) *cached {
 	return &cached{e, prog}
 }
 
-// step appends n rows, whose numbers follow from their positions, and gives the output.
+// step appends n rows, whose numbers follow from their positions, and returns
+// the output.
 func (c *cached) step(t testing.TB, s *engine.Session, past, n, seed int) []byte {
 	t.Helper()
 	out, err := c.try(s, past, n, seed)
@@ -99,8 +100,8 @@ func (c *cached) try(s *engine.Session, past, n, seed int) ([]byte, error) {
 	return append([]byte(nil), t.Data...), nil
 }
 
-// TestPagesSameBits appends to caches beyond several pages, in one piece and in pages:
-// the bits are the same, however the rows came.
+// TestPagesSameBits appends to caches beyond several pages, in one piece and in
+// pages: the bits are the same, however the rows arrive.
 func TestPagesSameBits(t *testing.T) {
 	for _, turned := range []bool{false, true} {
 		t.Run(fmt.Sprintf("turned=%v", turned), func(t *testing.T) {
@@ -127,8 +128,8 @@ func TestPagesSameBits(t *testing.T) {
 			pages, _ = engine.StatePages(b, 0)
 			require.Equal(t, 1, pages)
 
-			// A plan that reads the cache otherwise wants it in one piece; the other goes on
-			// from there.
+			// A plan that reads the cache differently needs it in one piece;
+			// the other continues from there.
 			got, err := tapped.try(a, past, 5, 1)
 			require.NoError(t, err)
 			require.Equal(t, one.step(t, b, past, 5, 1), got)
@@ -146,9 +147,9 @@ func TestPagesSameBits(t *testing.T) {
 	}
 }
 
-// TestSharedPages continues one cache in several sessions: each computes what it
-// computes with a cache of its own, and the memory is there once but for the pages that
-// they write to.
+// TestSharedPages continues one cache in several sessions: each computes what
+// it computes with its own cache, and the memory exists once except for the
+// pages that they write to.
 func TestSharedPages(t *testing.T) {
 	e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 2, MemLimit: 1 << 30})
 	require.NoError(t, err)
@@ -184,7 +185,8 @@ func TestSharedPages(t *testing.T) {
 		}
 		alone.Close()
 	}
-	// Three full pages of each cache are shared still; every session has two of its own.
+	// Three full pages of each cache are still shared; every session has two of
+	// its own.
 	require.Equal(t, 2*(3+1+4*2)*page, e.Memory().Held()[budget.State])
 	alone := e.NewSession()
 	c.step(t, alone, 0, prefix, 1)
@@ -203,8 +205,8 @@ func TestSharedPages(t *testing.T) {
 	require.Zero(t, e.Memory().Held()[budget.State])
 }
 
-// TestPagesRefused gives a session no memory for another page, or for a copy of one
-// that is shared: the call is refused, the state is as it was.
+// TestPagesRefused gives a session no memory for another page, or for a copy of
+// a shared one: the call is refused, the state is unchanged.
 func TestPagesRefused(t *testing.T) {
 	e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)

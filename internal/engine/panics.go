@@ -10,16 +10,16 @@ import (
 // PanicError is [device.PanicError].
 type PanicError = device.PanicError
 
-// fault is for tests: it lets them panic at a named place.
+// fault lets tests panic at a named place.
 func (e *Engine) fault(at string) {
 	if e.opts.fault != nil {
 		e.opts.fault(at)
 	}
 }
 
-// guard makes a panic outside of the kernels an error of the call. Nobody knows
-// how far its bookkeeping came, so the session runs no other call; what it holds
-// is given back when it closes.
+// guard makes a panic outside the kernels an error of the call. The progress of
+// its bookkeeping is unknown, so the session runs no other call; its memory is
+// released when it closes.
 func (s *Session) guard(err *error) {
 	if r := recover(); r != nil {
 		*err = s.breaks(r)

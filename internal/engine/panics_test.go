@@ -58,7 +58,7 @@ func appendCall(s *Session, p *Program, past, n int) error {
 
 // TestPanicLeavesNoLock plants a panic at each place where a call leaves the
 // kernels, and in a kernel: it is an error, the session closes, others run, and
-// all memory comes back to the accounts.
+// all memory is released to the budgets.
 func TestPanicLeavesNoLock(t *testing.T) {
 	for _, c := range []struct {
 		at     string
@@ -77,9 +77,9 @@ func TestPanicLeavesNoLock(t *testing.T) {
 			require.NoError(t, err)
 			p, err := e.Compile(appendPlan())
 			require.NoError(t, err)
-			account := &purse{limit: 1 << 30}
+			total := &purse{limit: 1 << 30}
 			s := e.NewSession()
-			s.Charge(account)
+			s.Charge(total)
 			require.NoError(t, appendCall(s, p, 0, 3))
 			planted.at = c.at
 			within(t, "the call", func() { err = appendCall(s, p, 3, 1000) })
@@ -104,7 +104,7 @@ func TestPanicLeavesNoLock(t *testing.T) {
 			within(t, "Reset", s.Reset)
 			within(t, "Close", s.Close)
 			within(t, "Close", other.Close)
-			require.Zero(t, account.used)
+			require.Zero(t, total.used)
 			held := e.Memory().Held()
 			require.Zero(t, held[budget.State])
 			require.Zero(t, held[budget.Retained])
@@ -148,7 +148,8 @@ func convPlan(h plan.Hash) *plan.Plan {
 	}
 }
 
-// TestPanicInWeights plants panics where a weight comes and where it is packed.
+// TestPanicInWeights plants panics where a weight is loaded and where it is
+// packed.
 func TestPanicInWeights(t *testing.T) {
 	data := f32(make([]float32, 9)...)
 	h := transport.HashWeight(plan.F32, []int{1, 1, 3, 3}, data)

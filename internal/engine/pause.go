@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// OnStep has pause called now and then while the run computes, in the middle of
-// long steps too, to let others go first: not by two threads at once. It says how
-// long that took, which does not count as the run's time; an error ends the run.
-// NewCall forgets it.
+// OnStep sets pause, which is called at intervals while the run computes, also
+// within long steps, to let others go first: never by two threads at once. It
+// returns how long that took, which does not count as the run's time; an error
+// ends the run. NewCall resets it.
 func (c *Call) OnStep(pause func(ctx context.Context) (time.Duration, error)) { c.pace.pause = pause }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// The profile of a program is the time of each of its groups, side by side: a run adds
-// to it what it took without going through a map of labels. What is forgotten with its
-// program is added to the engine's by label.
+// The profile of a program is the time of each of its groups, by index: a run
+// adds its times without a map of labels. When a program is dropped, its times
+// are added to the engine's profile by label.
 
 // addProfile adds the times of the groups of one run.
 func (e *Engine) addProfile(p *Program, times []time.Duration, total time.Duration) {

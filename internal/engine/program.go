@@ -11,8 +11,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Program is a compiled plan with the kernels that compute its groups and the
-// forms of its weights. It is immutable, but for what is said below, and shared
+// Program is a compiled plan with the kernels of its groups and the layouts of
+// its weights. It is immutable, except for the fields noted below, and shared
 // by sessions.
 type Program struct {
 	*program.Program
@@ -22,19 +22,20 @@ type Program struct {
 	layout map[int]device.WeightLayout // by weight value
 	keys   []WeightKey                 // of the weights, each once
 	keyOf  []int                       // by key: a value that has it
-	keysOf map[plan.Hash][]int         // by content of weights: the keys, few
+	keysOf map[plan.Hash][]int         // by content of weights: their few keys
 
-	// crossed is by state: its new value lies in memory of a state that is replaced too,
-	// be it its own, so it is copied aside before any is.
+	// crossed is by state: its new value is stored in memory of a state that is
+	// also replaced, perhaps itself, so it is copied aside before any is
+	// replaced.
 	crossed []bool
 
-	together *together       // how calls run together, nil where they do not; it alone changes
+	batching *batching       // how calls are batched, nil where they are not; it alone changes
 	size     int64           // bytes, see [Program.measure]
 	bound    int64           // bytes of a binding
 	profile  []time.Duration // under the engine's lock: by group, nil where nothing was measured
 	users    int             // under the engine's lock: sessions that use it
-	counted  bool            // under the engine's lock: it is in the account
-	idle     *list.Element   // under the engine's lock: in the list of programs that nobody uses
+	counted  bool            // under the engine's lock: it is counted in the budget
+	idle     *list.Element   // under the engine's lock: in the list of unused programs
 }
 
 // Hash is the content hash of the plan.
@@ -70,7 +71,7 @@ func (e *Engine) compile(p *plan.Plan, w *op.Work) (*Program, error) {
 	}
 	prog.listKeys()
 	prog.findCrossed()
-	prog.together = newTogether(prog, e.opts)
+	prog.batching = newBatching(prog, e.opts)
 	return prog, nil
 }
 

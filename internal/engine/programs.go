@@ -21,17 +21,17 @@ func (e *Engine) Program(h plan.Hash) (*Program, bool) {
 	return p, ok
 }
 
-// Compile is [Engine.CompileContext] that nothing stops.
+// Compile is [Engine.CompileContext] without a way to stop it.
 func (e *Engine) Compile(p *plan.Plan) (*Program, error) {
 	return e.CompileContext(context.Background(), p, nil)
 }
 
-// CompileContext validates p, checks its operators and prepares it to run. Plans
-// are held by content hash. Errors wrap [transport.ErrInvalidPlan], or
+// CompileContext validates p, checks its operators and prepares it to run.
+// Plans are stored by content hash. Errors wrap [transport.ErrInvalidPlan], or
 // [transport.ErrLimit] when the plan takes more than [op.MaxPlanWork], or the
-// cause of ctx, or are a [transport.MemoryError], or [transport.ErrInternal] after
-// a panic. Now and then it calls pause, which may be nil, to let others go first; an
-// error of it ends the work.
+// cause of ctx, or are a [transport.MemoryError], or [transport.ErrInternal]
+// after a panic. At intervals it calls pause, which may be nil, to let others
+// go first; an error from pause ends the work.
 func (e *Engine) CompileContext(ctx context.Context, p *plan.Plan, pause func(ctx context.Context) error) (_ *Program, err error) {
 	defer device.Recovered(&err)
 	encoded, err := p.Encode()
@@ -42,7 +42,7 @@ func (e *Engine) CompileContext(ctx context.Context, p *plan.Plan, pause func(ct
 }
 
 // CompileHashed is [Engine.CompileContext] of a plan that is known to be valid
-// and to have the hash h, such as one that has been decoded.
+// and to have the hash h, such as a decoded one.
 func (e *Engine) CompileHashed(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (_ *Program, err error) {
 	defer device.Recovered(&err)
 	e.fault("compile")
@@ -66,16 +66,16 @@ func (e *Engine) CompileHashed(ctx context.Context, p *plan.Plan, h plan.Hash, p
 	return e.hold(prog)
 }
 
-// hold keeps a new program among those that nobody uses.
+// hold adds a new program to the unused ones.
 func (e *Engine) hold(prog *Program) (*Program, error) {
 	prog.measure()
-	if err := e.account.Reserve(budget.Plans, prog.size, "a compiled plan"); err != nil {
+	if err := e.budget.Reserve(budget.Plans, prog.size, "a compiled plan"); err != nil {
 		return nil, err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if other, ok := e.programs[prog.hash]; ok {
-		e.account.Release(budget.Plans, prog.size)
+		e.budget.Release(budget.Plans, prog.size)
 		return other, nil
 	}
 	prog.counted = true
@@ -84,8 +84,8 @@ func (e *Engine) hold(prog *Program) (*Program, error) {
 	return prog, nil
 }
 
-// rest puts a program that nobody uses behind the others, of which the first
-// goes when there are too many. The caller holds the engine's lock.
+// rest appends a program to the unused ones, and drops the first when there are
+// too many. The caller holds the engine's lock.
 func (e *Engine) rest(p *Program) {
 	p.idle = e.unused.PushBack(p)
 	e.unusedBytes += p.size
@@ -94,8 +94,8 @@ func (e *Engine) rest(p *Program) {
 	}
 }
 
-// forgetOldest drops the program that nobody has used for longest, and says how
-// large it was. The caller holds the engine's lock.
+// forgetOldest drops the longest unused program, and returns its size. The
+// caller holds the engine's lock.
 func (e *Engine) forgetOldest() int64 {
 	old := e.unused.Front().Value.(*Program)
 	e.wakes(old)
@@ -104,8 +104,8 @@ func (e *Engine) forgetOldest() int64 {
 	return old.size
 }
 
-// wakes takes a program from those that nobody uses. The caller holds the
-// engine's lock.
+// wakes removes a program from the unused ones. The caller holds the engine's
+// lock.
 func (e *Engine) wakes(p *Program) {
 	if p.idle != nil {
 		e.unused.Remove(p.idle)
@@ -114,13 +114,13 @@ func (e *Engine) wakes(p *Program) {
 	}
 }
 
-// uncount gives back what a program counts as. The caller holds the engine's
-// lock.
+// uncount releases the memory that a program counts as. The caller holds the
+// engine's lock.
 func (e *Engine) uncount(p *Program) {
 	e.forgetProfile(p)
 	if p.counted {
 		p.counted = false
-		e.account.Release(budget.Plans, p.size)
+		e.budget.Release(budget.Plans, p.size)
 	}
 }
 
@@ -134,7 +134,7 @@ func (u unusedPrograms) Idle() int64 {
 	return u.e.unusedBytes
 }
 
-// Reclaim implements [budget.Holder]: those that were used longest ago go.
+// Reclaim implements [budget.Holder]: it drops the longest unused ones.
 func (u unusedPrograms) Reclaim(n int64) {
 	u.e.mu.Lock()
 	defer u.e.mu.Unlock()
@@ -143,8 +143,8 @@ func (u unusedPrograms) Reclaim(n int64) {
 	}
 }
 
-// Use says that the session uses p: until it closes, p and those of its weights
-// that are there or come stay. A call says so by itself.
+// Use declares that the session uses p: until it closes, p and its present and
+// future weights stay. A call does this itself.
 func (s *Session) Use(p *Program) error {
 	if used, err := s.uses(p); used || err != nil {
 		return err
@@ -175,8 +175,8 @@ func (s *Session) uses(p *Program) (bool, error) {
 	return ok, nil
 }
 
-// using notes that the session uses p; first is false when it did so before, or
-// cannot.
+// using records that the session uses p; first is false when it did so before,
+// or cannot.
 func (s *Session) using(p *Program) (first bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,13 +190,13 @@ func (s *Session) using(p *Program) (first bool, err error) {
 	return true, nil
 }
 
-// enter says that one session more uses p. No lock is held: room may have to be
-// made for a program that had gone before the session came.
+// enter counts one more session that uses p. No lock is held: room may have to
+// be made for a program that was dropped before the session came.
 func (e *Engine) enter(p *Program) error {
 	if e.join(p, false) {
 		return nil
 	}
-	if err := e.account.Reserve(budget.Plans, p.size, "a compiled plan"); err != nil {
+	if err := e.budget.Reserve(budget.Plans, p.size, "a compiled plan"); err != nil {
 		return err
 	}
 	e.join(p, true)
@@ -209,7 +209,7 @@ func (e *Engine) join(p *Program, reserved bool) bool {
 	defer e.mu.Unlock()
 	switch {
 	case p.counted && reserved:
-		e.account.Release(budget.Plans, p.size)
+		e.budget.Release(budget.Plans, p.size)
 	case !p.counted && !reserved:
 		return false
 	}
@@ -222,7 +222,7 @@ func (e *Engine) join(p *Program, reserved bool) bool {
 	return true
 }
 
-// Leave takes a Use back, unless the session has called the program.
+// Leave revokes a Use, unless the session has called the program.
 func (s *Session) Leave(p *Program) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -232,8 +232,8 @@ func (s *Session) Leave(p *Program) {
 	}
 }
 
-// Forget is Leave of a program that the session may have called: what it has bound
-// of it goes first. It waits for the running call.
+// Forget is Leave for a program that the session may have called: it drops the
+// session's binding first. It waits for the running call.
 func (s *Session) Forget(p *Program) {
 	s.run.Lock()
 	defer s.run.Unlock()
@@ -250,7 +250,7 @@ func (s *Session) unbind(p *Program) {
 	}
 }
 
-// leave says that one session less uses p.
+// leave counts one session less that uses p.
 func (e *Engine) leave(p *Program) {
 	e.store.leave(p)
 	e.mu.Lock()

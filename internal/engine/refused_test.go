@@ -14,8 +14,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// squarePlan is y[i] = sum over j of x[i] + z[j], by way of all n x n sums, which
-// are there several times. y is kept.
+// squarePlan is y[i] = sum over j of x[i] + z[j], computed from all n x n sums,
+// which exist several times. y is retained.
 func squarePlan(times int) *plan.Plan {
 	n, one := plan.Sym("n"), plan.C(1)
 	f := func(s ...plan.Dim) plan.Spec { return plan.Spec{DType: plan.F32, Shape: s} }
@@ -37,8 +37,8 @@ func squarePlan(times int) *plan.Plan {
 	return p
 }
 
-// TestSystemRefuses calls for more than the system has, where no limit is set:
-// all that was taken for the call is given back, and the session goes on.
+// TestSystemRefuses calls for more than the system has, without a limit:
+// everything taken for the call is released, and the session continues.
 func TestSystemRefuses(t *testing.T) {
 	e := open(t, Options{Device: cpu.Open, Threads: 1, MaxScratch: 1 << 50})
 	p, err := e.Compile(squarePlan(1024))
@@ -70,11 +70,12 @@ func TestSystemRefuses(t *testing.T) {
 	require.Equal(t, before, e.Memory().Held())
 }
 
-// TestPrepareTakesNothing has two sessions told that a plan fits, of which only
-// one at a time does: what a run needs is taken when it begins, so the other is
-// refused before it computes, and has its turn afterwards. Kept values count.
+// TestPrepareTakesNothing tells two sessions that a plan fits, although only
+// one at a time does: a run takes its memory when it begins, so the other is
+// refused before it computes, and has its turn afterwards. Retained values
+// count.
 func TestPrepareTakesNothing(t *testing.T) {
-	const rows = 2000 // 16 kB of state, as much that is kept
+	const rows = 2000 // 16 kB of state, and as much retained
 	e := open(t, Options{Device: cpu.Open, Threads: 1, MemLimit: 130 << 10})
 	p, err := e.Compile(appendPlan())
 	require.NoError(t, err)
@@ -98,16 +99,16 @@ func TestPrepareTakesNothing(t *testing.T) {
 	a, b := sessions[0], sessions[1]
 	c, err := kept(a)
 	require.NoError(t, err)
-	require.EqualValues(t, 8*rows+keptHead, e.Stats().RetainedBytes, "on the Go heap, and in the account")
+	require.EqualValues(t, 8*rows+keptHead, e.Stats().RetainedBytes, "on the Go heap, and in the budget")
 	held := e.Memory().Held()
 	_, err = kept(b)
-	held[budget.Plans] += p.bound // which b keeps for its next call
+	held[budget.Plans] += p.bound // which b retains for its next call
 	m := memoryError(t, err)
 	require.EqualValues(t, 130<<10, m.Limit)
 	require.Equal(t, held, e.Memory().Held(), "refused before anything is taken")
 	c.Release()
 	_, err = kept(b)
-	_ = memoryError(t, err) // a's state and kept value are still there
+	_ = memoryError(t, err) // a's state and retained value still exist
 	_, h := c.Output(0)
 	require.True(t, h.IsZero())
 	_, h = c.Output(1)
@@ -119,9 +120,9 @@ func TestPrepareTakesNothing(t *testing.T) {
 	c.Release()
 }
 
-// TestTogetherInLittleMemory has more sessions than memory at one time: each
-// run is done in full or refused in full, and the limit holds at every moment.
-func TestTogetherInLittleMemory(t *testing.T) {
+// TestBatchesInLittleMemory has more concurrent sessions than memory: each run
+// is done in full or refused in full, and the limit holds at every moment.
+func TestBatchesInLittleMemory(t *testing.T) {
 	const limit = 120 << 10
 	e := open(t, Options{Device: cpu.Open, Threads: 2, MemLimit: limit})
 	p, err := e.Compile(squarePlan(1))

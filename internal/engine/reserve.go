@@ -12,29 +12,31 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// A call takes all its memory at once, before any of it is allocated: what its
-// states grow by, its arena, its outputs. First it asks for room to grow, too,
-// and where that is refused for what it needs now.
+// A call takes all its memory at once, before any of it is allocated: the
+// growth of its states, its arena, its outputs. It first requests room to grow
+// as well; if that is refused, only what it needs now.
 
-// growth is a state that a call makes larger, or whose pages it may not write to.
+// growth describes a state that a call makes larger, or whose pages it may not
+// write to.
 type growth struct {
 	index    int // of the plan's states
 	st       *state
 	rows     int  // positions along the appended axis
 	least    int  // bytes in one page without room to grow
 	paged    bool // it may have several pages
-	keep     int  // pages that stay as they are
-	pages    int  // that are added
+	keep     int  // pages that stay unchanged
+	pages    int  // pages that are added
 	capacity int  // positions of each
 	size     int  // bytes of each
 }
 
-// added is the memory that is added, and dropped what the session gives up for it.
+// added is the added memory, and dropped the memory that the session releases
+// for it.
 func (g *growth) added() int   { return g.pages * g.size }
 func (g *growth) dropped() int { return pagesSize(g.st.pages[g.keep:]) }
 
-// firstRoom is how many positions a state has room for beyond those of the run
-// that begins it.
+// firstRoom is the number of positions that a new state has room for beyond
+// those of its first run.
 const firstRoom = 64
 
 // outgrows reports whether a state must grow for rows positions, or for a new
@@ -76,10 +78,10 @@ func (st *state) bytes(capacity int, limit int64) (int, error) {
 	return int(size), nil
 }
 
-// choose says which pages are added. A state begins in one page that grows, so that a
-// sequence of appends copies each row a constant number of times; from pageRows
-// positions on it has pages of as many, where its plan allows several, and no row is
-// copied any more. room is for positions that are to come.
+// choose decides which pages are added. A state begins in one page that grows,
+// so that a sequence of appends copies each row a constant number of times.
+// From pageRows positions on it has pages of that size, where its plan allows
+// several, and no row is copied any more. room is for future positions.
 func (g *growth) choose(room bool, pageRows int, limit int64) {
 	st := g.st
 	g.keep, g.pages, g.capacity, g.size = 0, 1, 1, g.least
@@ -139,18 +141,18 @@ func (b *binding) takeMemory(s *Session) error {
 			amounts[budget.State] += int64(g.added())
 			grown += int64(g.added() - g.dropped())
 		}
-		if err = s.account.Take(grown + keeping); err != nil {
+		if err = s.budget.Take(grown + keeping); err != nil {
 			continue
 		}
-		if err = e.account.ReserveAll(amounts, b.purpose(&amounts)); err != nil {
-			s.account.Give(grown + keeping)
+		if err = e.budget.ReserveAll(amounts, b.purpose(&amounts)); err != nil {
+			s.budget.Give(grown + keeping)
 			continue
 		}
 		if arena > 0 {
 			if c.arena, err = e.arenas.mapped(arena); err != nil {
 				amounts[budget.Scratch] -= int64(arena)
-				e.account.ReleaseAll(amounts)
-				s.account.Give(grown + keeping)
+				e.budget.ReleaseAll(amounts)
+				s.budget.Give(grown + keeping)
 				return err
 			}
 		}
@@ -164,7 +166,7 @@ func (b *binding) takeMemory(s *Session) error {
 	return err
 }
 
-// purpose says what most of the memory is for.
+// purpose names the main use of the memory.
 func (b *binding) purpose(a *budget.Amounts) string {
 	switch {
 	case a[budget.State] >= a[budget.Scratch] && a[budget.State] >= a[budget.Retained]:
@@ -175,8 +177,8 @@ func (b *binding) purpose(a *budget.Amounts) string {
 	return "scratch of the run"
 }
 
-// outputBytes is the memory of outputs outside the arena: of copies that are
-// made for the answer or on the way to a state, and of values that are kept.
+// outputBytes is the memory of outputs outside the arena: of copies for the
+// answer or on the way to a state, and of retained values.
 func (b *binding) outputBytes(e *Engine) (spare, keeping int64) {
 	for _, o := range b.prog.Plan().Outputs {
 		p := &b.prog.Places[o.Value]
@@ -195,8 +197,8 @@ func (b *binding) outputBytes(e *Engine) (spare, keeping int64) {
 	return spare, keeping
 }
 
-// growStates gives the states their memory, which has been reserved. When ctx ends
-// the states that have not got it stay as they were.
+// growStates gives the states their reserved memory. When ctx ends the
+// remaining states stay unchanged.
 func (b *binding) growStates(ctx context.Context, s *Session) error {
 	h := device.HaltOn(ctx)
 	for i := range b.growing {
@@ -207,8 +209,9 @@ func (b *binding) growStates(ctx context.Context, s *Session) error {
 	return nil
 }
 
-// grow adds pages to a state, and moves what was in pages that it gives up. What was
-// reserved for them is then the state's, and the call's until then.
+// grow adds pages to a state, and moves the content of the pages that it drops.
+// What was reserved for them then belongs to the state, and until then to the
+// call.
 func (b *binding) grow(ctx context.Context, s *Session, g *growth, h halt.Func) error {
 	st := g.st
 	more := make([]*page, 0, g.pages)
@@ -246,7 +249,7 @@ func (b *binding) grow(ctx context.Context, s *Session, g *growth, h halt.Func) 
 	return nil
 }
 
-// move copies what is in the pages that are given up to those that are added.
+// move copies the content of the dropped pages to the added ones.
 func (g *growth) move(e *Engine, more []*page, h halt.Func) error {
 	st := g.st
 	spec := device.State{DType: st.dtype, Shape: st.shape, Axis: st.axis}

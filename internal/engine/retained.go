@@ -9,9 +9,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// kept is a value that stays with the session. The session's lock guards what
+// retained is a value that the session retains. The session's lock guards what
 // changes.
-type kept struct {
+type retained struct {
 	dtype plan.DType
 	shape []int
 	mem   device.Buffer
@@ -19,13 +19,13 @@ type kept struct {
 	gen   uint64
 
 	host  []byte // a copy for readers, where the host cannot address mem
-	users int    // calls and readers that use it now
-	gone  bool   // the session has given it up: who uses it last frees it
+	users int    // current uses by calls and readers
+	gone  bool   // the session has released it: the last user frees it
 }
 
-// Read gives a retained value. Its bytes are the session's and must not be changed.
-// Where they are a copy of what the device has, the session has it from then on, and
-// its memory counts with the value's.
+// Read returns a retained value. Its bytes are the session's and must not be
+// changed. If they are a copy of device memory, the session retains the copy,
+// and its memory counts with the value's.
 func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
 	k, host, err := s.use(h)
 	if err != nil {
@@ -40,29 +40,30 @@ func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
 	return transport.Tensor{DType: k.dtype, Shape: k.shape, Data: host}, nil
 }
 
-// hostBytes is the content of a retained value that is used, in memory of this process.
-func (s *Session) hostBytes(k *kept) ([]byte, error) {
+// hostBytes is the content of a retained value in use, in memory of this
+// process.
+func (s *Session) hostBytes(k *retained) ([]byte, error) {
 	if s.e.addressable || k.n == 0 {
 		return s.e.device.Bytes(k.mem, k.n)
 	}
 	n := int64(k.n)
-	if err := s.account.Take(n); err != nil {
+	if err := s.budget.Take(n); err != nil {
 		return nil, err
 	}
-	if err := s.e.account.Reserve(budget.Retained, n, "a copy of a retained value"); err != nil {
-		s.account.Give(n)
+	if err := s.e.budget.Reserve(budget.Retained, n, "a copy of a retained value"); err != nil {
+		s.budget.Give(n)
 		return nil, err
 	}
 	data, err := s.e.device.Bytes(k.mem, k.n)
 	if err != nil || !s.hasHost(k, data) {
-		s.account.Give(n)
-		s.e.account.Release(budget.Retained, n)
+		s.budget.Give(n)
+		s.e.budget.Release(budget.Retained, n)
 	}
 	return data, err
 }
 
-// hasHost notes a copy of a retained value, unless there is one by now.
-func (s *Session) hasHost(k *kept, data []byte) bool {
+// hasHost records a copy of a retained value, unless there is one by now.
+func (s *Session) hasHost(k *retained, data []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k.host != nil {
@@ -72,9 +73,9 @@ func (s *Session) hasHost(k *kept, data []byte) bool {
 	return true
 }
 
-// use finds a retained value, which nobody frees until unuse, and its copy in memory
-// of this process, if there is one.
-func (s *Session) use(h transport.Handle) (k *kept, host []byte, err error) {
+// use finds a retained value, which is not freed until unuse, and its copy in
+// memory of this process, if there is one.
+func (s *Session) use(h transport.Handle) (k *retained, host []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k, err = s.find(h); err != nil {
@@ -85,7 +86,7 @@ func (s *Session) use(h transport.Handle) (k *kept, host []byte, err error) {
 }
 
 // unuse ends a use.
-func (s *Session) unuse(k *kept) {
+func (s *Session) unuse(k *retained) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k.users--; k.users == 0 && k.gone {
@@ -93,51 +94,51 @@ func (s *Session) unuse(k *kept) {
 	}
 }
 
-func (s *Session) find(h transport.Handle) (*kept, error) {
+func (s *Session) find(h transport.Handle) (*retained, error) {
 	if err := s.usable(); err != nil {
 		return nil, err
 	}
-	k := s.kept[h.ID]
+	k := s.retained[h.ID]
 	if k == nil || h.Session != s.id || h.Epoch != s.e.epoch || h.Generation != k.gen {
 		return nil, fmt.Errorf("%w: value %d of session %d", transport.ErrStaleHandle, h.ID, h.Session)
 	}
 	return k, nil
 }
 
-// Release gives retained values back; unknown handles are ignored. The memory of one
-// that a call or a reader uses is freed when that has ended.
+// Release releases retained values; unknown handles are ignored. The memory of
+// a value that a call or a reader uses is freed when that has ended.
 func (s *Session) Release(hs ...transport.Handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range hs {
 		if k, err := s.find(h); err == nil {
-			delete(s.kept, h.ID)
+			delete(s.retained, h.ID)
 			s.forget(k)
 		}
 	}
 }
 
-// forget frees a retained value, now or when nobody uses it any more. The caller
-// holds the session's lock.
-func (s *Session) forget(k *kept) {
+// forget frees a retained value, now or after its last use. The caller holds
+// the session's lock.
+func (s *Session) forget(k *retained) {
 	if k.gone = true; k.users == 0 {
 		s.free(k)
 	}
 }
 
-func (s *Session) free(k *kept) {
+func (s *Session) free(k *retained) {
 	n := int64(k.n) + keptHead + int64(len(k.host))
 	s.e.device.Free(device.UseRetained, k.mem)
-	s.account.Give(n)
-	s.e.account.Release(budget.Retained, n)
+	s.budget.Give(n)
+	s.e.budget.Release(budget.Retained, n)
 }
 
-// keep keeps a value whose memory is reserved.
+// keep retains a value whose memory is reserved.
 func (s *Session) keep(t transport.Tensor, mem device.Buffer, n int) transport.Handle {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nextID++
 	s.gen++
-	s.kept[s.nextID] = &kept{dtype: t.DType, shape: t.Shape, mem: mem, n: n, gen: s.gen}
+	s.retained[s.nextID] = &retained{dtype: t.DType, shape: t.Shape, mem: mem, n: n, gen: s.gen}
 	return transport.Handle{Session: s.id, ID: s.nextID, Epoch: s.e.epoch, Generation: s.gen}
 }

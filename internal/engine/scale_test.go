@@ -88,8 +88,8 @@ func (b *scaled) finish() *plan.Plan {
 	return &b.p
 }
 
-// shapes are plans that each make much of one thing that compiling has to look
-// at. n is about the number of values.
+// shapes are plans that each contain a large amount of one thing that compiling
+// examines. n is about the number of values.
 var shapes = map[string]func(b *scaled, n int){
 	"weights": func(b *scaled, n int) {
 		for i := range n {
@@ -195,7 +195,7 @@ var shapes = map[string]func(b *scaled, n int){
 		for range n / 3 {
 			products = append(products, b.step(op.MatMul{}, x, w))
 		}
-		for range n / 6 { // of nobody's rows
+		for range n / 6 { // of unknown rows
 			b.step(op.WriteRows{}, x, x, b.position())
 		}
 		b.carry(plan.StateWrite, old, b.step(op.WriteRows{}, old, b.input(ints(1, 2)), b.position()))
@@ -232,12 +232,13 @@ var shapes = map[string]func(b *scaled, n int){
 	},
 }
 
-// position is an input that says where rows go.
+// position is an input that selects where rows are written.
 func (b *scaled) position() int {
 	return b.input(plan.Spec{DType: plan.I32, Shape: op.Static([]int{1})})
 }
 
-// prepared is all that a worker does when a plan comes for the first time.
+// prepared does all of a worker's work on a plan that arrives for the first
+// time.
 func prepared(t *testing.T, e *engine.Engine, encoded []byte) time.Duration {
 	begin := time.Now()
 	p, err := plan.Decode(encoded)
@@ -267,10 +268,9 @@ func prepared(t *testing.T, e *engine.Engine, encoded []byte) time.Duration {
 	return time.Since(begin)
 }
 
-// TestCompileIsLinear prepares plans of n and of 4n values, whatever they make
-// much of: four times the plan may take nine times as long, where a pass that
-// looked at everything for everything would take sixteen. A machine that is busy
-// with something else gets more attempts.
+// TestCompileIsLinear prepares plans of n and of 4n values of each kind: four
+// times the plan may take nine times as long, where a quadratic pass would take
+// sixteen. It retries on a busy machine.
 func TestCompileIsLinear(t *testing.T) {
 	const n, attempts = scaledValues, 6
 	for name, shape := range shapes {

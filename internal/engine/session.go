@@ -10,31 +10,31 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Session owns carried state, kept values and bound programs. Its calls run
-// one at a time; different sessions run at the same time.
+// Session owns carried state, retained values and bound programs. Its calls run
+// one at a time; different sessions run concurrently.
 type Session struct {
-	e       *Engine
-	id      uint64
-	account sessionAccount
-	last    atomic.Uint64 // call, by the engine's clock
+	e      *Engine
+	id     uint64
+	budget sessionBudget
+	last   atomic.Uint64 // call, by the engine's clock
 
-	run    sync.Mutex // held by the running call, by Reset and by Close
-	mu     sync.Mutex // guards what follows
-	closed bool
-	broken error // a call panicked outside of the kernels
-	states map[string]*state
-	kept   map[uint64]*kept
-	used   map[*Program]struct{} // programs whose weights stay while the session is open
-	bound  map[*Program]*binding
-	nextID uint64
-	gen    uint64
-	blank  []state
-	resets int // how often states was cleared
+	run      sync.Mutex // held by the running call, by Reset and by Close
+	mu       sync.Mutex // guards the fields below
+	closed   bool
+	broken   error // a call panicked outside the kernels
+	states   map[string]*state
+	retained map[uint64]*retained
+	used     map[*Program]struct{} // programs whose weights stay while the session is open
+	bound    map[*Program]*binding
+	nextID   uint64
+	gen      uint64
+	blank    []state
+	resets   int // number of times that states was cleared
 }
 
-// state is a carried value, in one page of memory or in several of as many positions
-// each: axis has room for capacity positions in each page, and shape[axis] in all are
-// valid.
+// state is a carried value, in one page of memory or in several with equally
+// many positions: axis has room for capacity positions in each page, and in
+// total shape[axis] positions are valid.
 type state struct {
 	name     string
 	mode     plan.StateMode
@@ -45,11 +45,11 @@ type state struct {
 	capacity int
 	pages    []*page
 	version  uint64 // counts changes of pages
-	lost     bool   // an in-place write was cut short
+	lost     bool   // an in-place write was interrupted
 }
 
-// newState takes a state from a block of them: a step passes over all states
-// of a plan, which should not lie on a page each.
+// newState takes a state from a block of them: a step passes over all states of
+// a plan, which should not be on separate pages.
 func (s *Session) newState(d *plan.State, dt plan.DType, in []int) *state {
 	const block = 32
 	if len(s.blank) == 0 {
@@ -73,7 +73,7 @@ func (e *Engine) NewSession() *Session {
 	defer e.mu.Unlock()
 	e.nextID++
 	s := &Session{
-		e: e, id: e.nextID, account: sessionAccount{limit: e.opts.SessionMemory, payer: unbounded{}}, states: map[string]*state{}, kept: map[uint64]*kept{},
+		e: e, id: e.nextID, budget: sessionBudget{limit: e.opts.SessionMemory, payer: unbounded{}}, states: map[string]*state{}, retained: map[uint64]*retained{},
 		used: map[*Program]struct{}{}, bound: map[*Program]*binding{}, closed: e.closed,
 	}
 	if !e.closed {
@@ -102,7 +102,7 @@ func (s *Session) drop() {
 	}
 	s.closed = true
 	s.dropStates()
-	for _, k := range s.kept {
+	for _, k := range s.retained {
 		s.forget(k)
 	}
 	for p := range s.used {
@@ -111,17 +111,17 @@ func (s *Session) drop() {
 	for _, b := range s.bound {
 		s.uncharge(b.counted())
 	}
-	s.kept, s.used, s.bound = nil, nil, nil
+	s.retained, s.used, s.bound = nil, nil, nil
 }
 
-// endSession takes a session that is closed from the engine's.
+// endSession removes a closed session from the engine's.
 func (e *Engine) endSession(s *Session) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.sessions, s)
 }
 
-// Reset forgets carried state; kept values stay.
+// Reset forgets carried state; retained values stay.
 func (s *Session) Reset() {
 	s.run.Lock()
 	defer s.run.Unlock()
@@ -139,7 +139,7 @@ func (s *Session) dropStates() {
 }
 
 // fit finds the session's state for a run that starts with the shape in; it
-// makes one that the session does not have yet, which has no memory.
+// makes a missing one, without memory.
 //
 // known is the state as the caller last saw it, nil if it does not know.
 func (s *Session) fit(known *state, d *plan.State, dt plan.DType, in []int) (*state, error) {

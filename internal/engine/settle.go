@@ -13,8 +13,8 @@ func (c *Call) measure() {
 	}
 }
 
-// settle accounts for n groups that ran. With an error it says where it
-// occurred and marks the states that are lost by it.
+// settle accounts for n groups that ran. For an error it adds where it occurred
+// and marks the states that it lost.
 func (c *Call) settle(ctx context.Context, n int, err error) error {
 	p := c.b.prog
 	c.s.e.fault("settle")

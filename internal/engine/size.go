@@ -9,22 +9,22 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// The bounds of what nobody uses, see [Options].
+// The bounds of unused objects, see [Options].
 const (
 	MaxIdlePlans     = 1024
 	MaxIdlePlanBytes = 256 << 20
 )
 
-// MaxBindingBytes bounds the bindings that a session keeps for its next calls,
-// but for the one of the call that runs: the others that were used longest ago
-// go.
+// MaxBindingBytes bounds the bindings that a session retains for its next
+// calls, except for that of the running call: the least recently used others
+// are dropped.
 const MaxBindingBytes = 64 << 20
 
-// Memory on the Go heap is counted by what makes it up. The numbers are those of
-// a 64-bit machine, allocator's classes and maps among them; a test holds them
-// against the heap.
+// Memory on the Go heap is counted by component. The numbers are those of a
+// 64-bit machine, including the allocator's classes and maps; a test compares
+// them with the heap.
 const (
-	valueBytes  = 240 // a value with its place, layout and lists, but for its dimensions
+	valueBytes  = 240 // a value with its place, layout and lists, without its dimensions
 	stepBytes   = 510 // a step with its operator and group
 	attrBytes   = 160
 	stateBytes  = 400
@@ -36,15 +36,15 @@ const (
 
 	boundClassBytes  = 40
 	boundBufferBytes = 32
-	boundStateBytes  = 480 // with the state itself, which the session has
+	boundStateBytes  = 480 // including the state itself, which the session has
 	boundInputBytes  = 64
-	boundBytes       = 3 << 10 // whatever the plan
+	boundBytes       = 3 << 10 // independent of the plan
 
-	weightHead = 512 // of a weight that is held, beside its content
-	keptHead   = 512 // of a value that is kept, the same
+	weightHead = 512 // of a held weight, in addition to its content
+	keptHead   = 512 // of a retained value, likewise
 )
 
-// measure counts what the program takes on the heap, and each of its bindings.
+// measure computes the heap memory of the program, and of each of its bindings.
 func (p *Program) measure() {
 	n := int64(4 << 10)
 	for i := range p.Plan().Values {
@@ -70,7 +70,7 @@ func (p *Program) measure() {
 	p.measureBinding()
 }
 
-// measureBinding counts what newBinding makes.
+// measureBinding counts what newBinding allocates.
 func (p *Program) measureBinding() {
 	n := int64(boundBytes) + p.code.RunHeap() +
 		int64(len(p.Classes))*boundClassBytes + int64(p.Buffers)*boundBufferBytes +
@@ -99,15 +99,15 @@ func heapBlock(n int) int64 {
 	return int64(n + n/8 + bits.Len(uint(n)))
 }
 
-// PlanWork is the most memory that is taken while an encoded plan is read and
-// compiled, and by what comes of it: a bound that is known before.
+// PlanWork is the maximum memory that reading and compiling an encoded plan,
+// and its result, take: a bound that is known in advance.
 func PlanWork(encoded []byte) int64 {
 	content, parts := plan.Weigh(encoded)
 	return 64<<10 + 3*content + 24*(int64(len(encoded))-content) + int64(parts)<<10
 }
 
-// takeHeap counts what kernels take on the heap, which stays with the binding,
-// and says by how much it is more.
+// takeHeap counts the heap memory of kernels, which stays with the binding, and
+// returns the increase.
 func (b *binding) takeHeap(s *Session, changed uint64) (more int64, err error) {
 	if changed == 0 {
 		return 0, nil
@@ -122,7 +122,7 @@ func (b *binding) takeHeap(s *Session, changed uint64) (more int64, err error) {
 	return more, nil
 }
 
-// giveHeap takes that back, of a call that does not run.
+// giveHeap takes that back, for a call that does not run.
 func (b *binding) giveHeap(s *Session, more int64) {
 	b.heap -= more
 	s.uncharge(more)
@@ -130,12 +130,12 @@ func (b *binding) giveHeap(s *Session, more int64) {
 
 // charge takes n bytes for a binding of the session.
 func (s *Session) charge(n int64, purpose string) error {
-	if err := s.account.payer.Take(n); err != nil {
+	if err := s.budget.payer.Take(n); err != nil {
 		return err
 	}
-	err := s.e.account.Reserve(budget.Plans, n, purpose)
+	err := s.e.budget.Reserve(budget.Plans, n, purpose)
 	if err != nil {
-		s.account.payer.Give(n)
+		s.budget.payer.Give(n)
 	}
 	return err
 }
@@ -144,6 +144,6 @@ func (s *Session) uncharge(n int64) {
 	if n == 0 {
 		return
 	}
-	s.e.account.Release(budget.Plans, n)
-	s.account.payer.Give(n)
+	s.e.budget.Release(budget.Plans, n)
+	s.budget.payer.Give(n)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// chainPlan is steps exp operations one after the other, with so many bytes of a
-// constant beside them.
+// chainPlan is steps exp operations one after the other, with the given number
+// of bytes of a constant beside them.
 func chainPlan(name string, steps, content int) *plan.Plan {
 	one := plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.C(1)}}
 	p := &plan.Plan{Version: plan.Version, Name: name, Buffers: 2}
@@ -71,7 +71,7 @@ func manyWeights(weights int) *plan.Plan {
 	return p
 }
 
-// grown is how much the heap is larger for what build returns.
+// grown is the growth of the heap by the value that build returns.
 func grown(t *testing.T, build func() any) int64 {
 	t.Helper()
 	runtime.GC()
@@ -84,8 +84,8 @@ func grown(t *testing.T, build func() any) int64 {
 	return int64(after.HeapAlloc) - int64(before.HeapAlloc)
 }
 
-// TestSizes holds what plans and bindings count as against the heap: never much
-// less than they take, and not several times as much.
+// TestSizes compares the counted sizes of plans and bindings with the heap:
+// never much less than the real ones, and not several times as much.
 func TestSizes(t *testing.T) {
 	e, err := New(Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)

@@ -14,8 +14,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// nastySizes are what symbols are bound to: nothing, one, few, those around the
-// widths of integers, the largest dimension, and what is none.
+// nastySizes are the sizes to which symbols are bound: zero, one, small ones,
+// those around the widths of integers, the largest dimension, and invalid ones.
 var nastySizes = []int{0, 1, 3, 17, 1<<31 - 1, 1 << 31, 1<<31 + 1, 1 << 33, 1 << 40, 1<<40 + 1, -1, -1 << 31, -1 << 63, 1<<63 - 1}
 
 // sizedStep is a step of a plan: an operator over the values of names.
@@ -26,7 +26,8 @@ type sizedStep struct {
 	out   string
 }
 
-// sizedPlan makes a plan of inputs, by name, and steps, or says why there is none.
+// sizedPlan makes a plan of inputs, by name, and steps, or returns why there is
+// none.
 func sizedPlan(inputs []sizedInput, steps []sizedStep) (*plan.Plan, error) {
 	m := planmaker.New(nil)
 	values := map[string]int{}
@@ -60,7 +61,8 @@ type sizedInput struct {
 	spec plan.Spec
 }
 
-// input is an input of f32, or of another type where the name ends in :i32 or so.
+// input is an input of f32, or of another type if the name ends in :i32 or
+// similar.
 func input(name string, dims ...any) sizedInput {
 	s := plan.Spec{DType: plan.F32}
 	for _, d := range dims {
@@ -220,7 +222,7 @@ func twoEngines(t *testing.T) (fused, alone *engine.Engine) {
 	return fused, alone
 }
 
-// combine calls f with all lists of n sizes; f must not keep them.
+// combine calls f with all lists of n sizes; f must not retain them.
 func combine(n int, sizes []int, f func([]int)) {
 	at, list := make([]int, n), make([]int, n)
 	for {
@@ -250,7 +252,7 @@ func (b bothWays) run(t *testing.T, p *plan.Plan, bindings []int) bool {
 	left, leftErr := b.fused.run(t, call)
 	right, rightErr := b.alone.run(t, call)
 	if errors.Is(leftErr, transport.ErrLimit) || errors.Is(rightErr, transport.ErrLimit) {
-		return false // what is fused stores less
+		return false // fusion stores less
 	}
 	require.Equal(t, leftErr == nil, rightErr == nil, "%v: fused: %v, step by step: %v", call.sizes, leftErr, rightErr)
 	if leftErr != nil {
@@ -266,8 +268,9 @@ func (b bothWays) run(t *testing.T, p *plan.Plan, bindings []int) bool {
 	return true
 }
 
-// TestEveryImage is the same for what images want to be constant: no channels, no
-// filters, no pixels but padding, and sides that no kernel takes.
+// TestEveryImage is the same for sizes that must be constant for images: no
+// channels, no filters, no pixels but padding, and sides that no kernel
+// accepts.
 func TestEveryImage(t *testing.T) {
 	sizes := []int{0, 1, 4, 1 << 29, 1 << 33, 1 << 40}
 	fused, alone := twoEngines(t)
@@ -315,8 +318,8 @@ func TestEveryImage(t *testing.T) {
 	require.Positive(t, refused)
 }
 
-// TestSizesAtBind is what is refused when it is bound, and how: by the cause, at
-// once, and the session goes on.
+// TestSizesAtBind tests what is refused at binding, and how: by the cause, at
+// once, and the session continues.
 func TestSizesAtBind(t *testing.T) {
 	for name, c := range map[string]struct {
 		plan  string

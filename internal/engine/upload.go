@@ -9,24 +9,24 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// WeightWriter takes the content of one weight in its storage format, in
-// order, in pieces of any size, and gives it to the device in the layout that a
+// WeightWriter takes the content of one weight in its storage format, in order,
+// in pieces of any size, and passes it to the device in the layout that a
 // program needs.
 type WeightWriter struct {
 	e       *Engine
 	key     WeightKey
 	val     plan.Value
 	hash    transport.WeightHasher
-	tag     *transport.PossessionHasher // nil where nobody asks for it
+	tag     *transport.PossessionHasher // nil if not requested
 	to      device.WeightLoader
 	size    device.WeightSizes
 	got     int64
 	aborted bool
 }
 
-// PutWeight starts to take the content of v, one of [Engine.Missing]. All
-// memory for it is reserved and mapped here; when there is not enough the error
-// is a [transport.MemoryError]. Several writers may bring the same content.
+// PutWeight starts to receive the content of v, one of [Engine.Missing]. It
+// reserves and maps all memory for it; when there is not enough the error is a
+// [transport.MemoryError]. Several writers may load the same content.
 func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 	id, err := e.weightID(p, v.Hash)
 	if err != nil {
@@ -49,23 +49,23 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 		tag := transport.NewPossessionHasher(*nonce, v.Storage, shape)
 		ww.tag = &tag
 	}
-	if err := e.account.ReserveAll(ww.amounts(), "a weight"); err != nil {
+	if err := e.budget.ReserveAll(ww.amounts(), "a weight"); err != nil {
 		return nil, err
 	}
 	if ww.to, err = p.code.LoadWeight(id, size); err != nil {
-		e.account.ReleaseAll(ww.amounts())
+		e.budget.ReleaseAll(ww.amounts())
 		return nil, err
 	}
 	return ww, nil
 }
 
 // weightID is the value of p with the content h that the engine does not hold
-// in the form that p needs, or another of that content when it holds all.
+// in the layout that p needs, or another of that content when it holds all.
 func (e *Engine) weightID(p *Program, h plan.Hash) (int, error) {
 	id := -1
 	for _, k := range p.keysOf[h] {
 		if e.store.get(p.keys[k]) == nil {
-			return p.keyOf[k], nil // no more are looked at than are held, whatever the plan lists
+			return p.keyOf[k], nil // no more are examined than are held, whatever the plan lists
 		}
 		if id < 0 {
 			id = p.keyOf[k]
@@ -86,11 +86,11 @@ func (e *Engine) WeightForm(p *Program, v plan.Value) (WeightKey, error) {
 	return WeightKey{v.Hash, p.layout[id]}, nil
 }
 
-// Got is the number of bytes that have been written, and the hash of them as
-// [transport.HashWeight] would have it.
+// Got is the number of bytes written, and their hash as [transport.HashWeight]
+// computes it.
 func (w *WeightWriter) Got() (n int64, prefix plan.Hash) { return w.got, w.hash.Sum() }
 
-// Tag is the tag of what has been written; nil where none is kept.
+// Tag is the tag of the bytes written; nil if none is computed.
 func (w *WeightWriter) Tag() *transport.PossessionTag {
 	if w.tag == nil {
 		return nil
@@ -120,17 +120,17 @@ func (e *Engine) WeightMemory(p *Program, v plan.Value) (int64, error) {
 	return s.Peak + s.Staging + weightHead, err
 }
 
-// unreserve takes what is reserved from the account, but for what the weight keeps.
+// unreserve releases the reservation, except for what the weight keeps.
 func (w *WeightWriter) unreserve(keeps device.Weight) {
 	a := w.amounts()
 	if keeps != nil {
 		a[kind(w.size.Packed)] -= keeps.Bytes()
 		a[budget.Plans] -= weightHead
 	}
-	w.e.account.ReleaseAll(a)
+	w.e.budget.ReleaseAll(a)
 }
 
-// Want is the number of bytes that the content has.
+// Want is the size of the content in bytes.
 func (w *WeightWriter) Want() int64 { return w.size.Content }
 
 // Write takes the next bytes. More than the content has is
@@ -186,7 +186,7 @@ func (w *WeightWriter) Commit() (err error) {
 	return nil
 }
 
-// Abort gives the memory back. It is harmless after Commit.
+// Abort releases the memory. It is harmless after Commit.
 func (w *WeightWriter) Abort() {
 	if !w.aborted {
 		w.aborted = true

@@ -11,8 +11,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// WeightKey names content in one of the layouts in which an engine holds it. It
-// is comparable.
+// WeightKey names content in one of the layouts in which an engine stores it.
+// It is comparable.
 type WeightKey struct {
 	hash   plan.Hash
 	layout device.WeightLayout
@@ -21,8 +21,8 @@ type WeightKey struct {
 // weight is content on the device.
 type weight struct {
 	on   device.Weight
-	tag  *transport.PossessionTag // nil where nobody asks for it
-	idle *list.Element            // under the store's lock: in the list of weights that nobody uses
+	tag  *transport.PossessionTag // nil if not requested
+	idle *list.Element            // under the store's lock: in the list of unused weights
 }
 
 // kind is what a weight's memory counts as.
@@ -33,23 +33,23 @@ func kind(packed bool) budget.Kind {
 	return budget.Weights
 }
 
-// store holds weights by content and form. A weight that an open session has in
-// one of its plans stays; the others go, the one that was used longest ago
-// first, when their memory is needed.
+// store holds weights by content and layout. A weight that an open session has
+// in one of its plans stays; the others are evicted, least recently used first,
+// when their memory is needed.
 type store struct {
-	account *budget.Budget
+	budget *budget.Budget
 
 	mu   sync.Mutex
 	held map[WeightKey]*weight // nil when closed
 	// uses counts the sessions that use a weight, also while it is not held.
 	uses map[WeightKey]int
-	idle list.List // keys of weights that nobody uses, the longest unused first
+	idle list.List // keys of unused weights, the longest unused first
 
 	received, evicted int64
 }
 
-func newStore(account *budget.Budget) *store {
-	return &store{account: account, held: map[WeightKey]*weight{}, uses: map[WeightKey]int{}}
+func newStore(total *budget.Budget) *store {
+	return &store{budget: total, held: map[WeightKey]*weight{}, uses: map[WeightKey]int{}}
 }
 
 func (s *store) get(k WeightKey) *weight {
@@ -58,15 +58,15 @@ func (s *store) get(k WeightKey) *weight {
 	return s.held[k]
 }
 
-// use says that a session uses the weights of p, of which none goes until as
-// many calls of leave.
+// use records that a session uses the weights of p. None of them is evicted
+// until the matching call of leave.
 func (s *store) use(p *Program) {
 	for keys := range slices.Chunk(p.keys, keysAtOnce) {
 		s.useKeys(keys)
 	}
 }
 
-// keysAtOnce is how many weights are looked at under one lock: sessions that run
+// keysAtOnce is the number of weights examined under one lock: running sessions
 // take it too.
 const keysAtOnce = 1 << 10
 
@@ -82,7 +82,7 @@ func (s *store) useKeys(keys []WeightKey) {
 	}
 }
 
-// leave says that a session uses the weights of p no more.
+// leave records that a session no longer uses the weights of p.
 func (s *store) leave(p *Program) {
 	for keys := range slices.Chunk(p.keys, keysAtOnce) {
 		s.leaveKeys(keys)
@@ -112,7 +112,7 @@ func (s *store) stats() weightStats {
 	return weightStats{int64(len(s.held)), s.received, s.evicted}
 }
 
-// add keeps w, whose memory is reserved, unless the store has the content
+// add stores w, whose memory is reserved, unless the store has the content
 // already.
 func (s *store) add(k WeightKey, w *weight) {
 	s.mu.Lock()
@@ -128,12 +128,12 @@ func (s *store) add(k WeightKey, w *weight) {
 	}
 }
 
-// release gives the memory of w back.
+// release releases the memory of w.
 func (s *store) release(w *weight) {
 	k, n := kind(w.on.Packed()), w.on.Bytes()
 	w.on.Free()
-	s.account.Release(k, n)
-	s.account.Release(budget.Plans, weightHead)
+	s.budget.Release(k, n)
+	s.budget.Release(budget.Plans, weightHead)
 }
 
 // Idle implements [budget.Holder].
@@ -146,7 +146,7 @@ func (s *store) Idle() (n int64) {
 	return n
 }
 
-// Reclaim implements [budget.Holder]: weights that nobody uses go.
+// Reclaim implements [budget.Holder]: it evicts unused weights.
 func (s *store) Reclaim(n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,7 +171,7 @@ func (s *store) close() {
 }
 
 // Missing lists the weights of a program that the engine does not hold in the
-// form that the program needs.
+// layout that the program needs.
 func (e *Engine) Missing(p *Program) []plan.Value {
 	var out []plan.Value
 	for _, id := range e.MissingIDs(p) {
@@ -205,15 +205,15 @@ func (e *Engine) Fits(p *Program, absent func(plan.Hash) bool) error {
 			need += size.Held + weightHead
 		}
 	}
-	return e.account.Check(need, "the weights of the plan")
+	return e.budget.Check(need, "the weights of the plan")
 }
 
-// KeepTags makes the engine keep, beside each weight that comes from now on, the
-// tag that follows from nonce and its content.
+// KeepTags makes the engine retain, beside each weight that is loaded from now
+// on, the tag derived from nonce and its content.
 func (e *Engine) KeepTags(nonce transport.PossessionKey) { e.possession.Store(&nonce) }
 
 // PossessionTag is the tag of weight id of a program; nil when the engine does
-// not hold the weight in the form that the program needs, or keeps no tags.
+// not hold the weight in the layout that the program needs, or retains no tags.
 func (e *Engine) PossessionTag(p *Program, id int) *transport.PossessionTag {
 	layout, ok := p.layout[id]
 	if !ok {

@@ -18,7 +18,7 @@ import (
 
 // typed builds a program whose matrices are stored as t: a table that an
 // embedding and a transposed product read, and a matrix of a plain product. All
-// have values that bf16 and f16 can hold.
+// have values that bf16 and f16 can represent.
 func typed(t *testing.T, storage plan.DType) *network {
 	n := &network{g: lazy.NewGraph("typed"), rng: rand.New(rand.NewPCG(7, 8))}
 	weight := func(name string, rows, cols int) *lazy.Tensor {
@@ -50,7 +50,7 @@ func typed(t *testing.T, storage plan.DType) *network {
 	return n
 }
 
-// TestWeightTypes holds that weights of 16 bits give the bits of the same
+// TestWeightTypes verifies that weights of 16 bits give the same bits as their
 // values in 32, and that 8 bits are off by no more than their rounding allows.
 func TestWeightTypes(t *testing.T) {
 	run := func(storage plan.DType, opts engine.Options) ([][]float32, int64) {
@@ -86,7 +86,8 @@ func TestWeightTypes(t *testing.T) {
 	}
 }
 
-// TestInt8RefusesInfinities holds that what has no scale is an error.
+// TestInt8RefusesInfinities verifies that weights without a valid scale are an
+// error.
 func TestInt8RefusesInfinities(t *testing.T) {
 	n := &network{g: lazy.NewGraph("inf"), rng: rand.New(rand.NewPCG(7, 8))}
 	data := n.floats(80*80, 1, 0)

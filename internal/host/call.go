@@ -9,8 +9,7 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Call is one run of an engine, see [engine.Call], or what stands in for it in a
-// test.
+// Call is one run of an engine, see [engine.Call], or a test double.
 type Call interface {
 	InputSize(i int) int
 	AllocInput(i int) ([]byte, error)
@@ -26,9 +25,9 @@ type Call interface {
 	Release()
 }
 
-// Feed gives a call its n inputs. An input in a mapped file is copied, under a guard:
-// the threads of an engine must not read the mapping, since a truncated file would end
-// the process.
+// Feed gives a call its n inputs. It copies an input in a mapped file under a
+// guard: the threads of an engine must not read the mapping, since a truncated
+// file would end the process.
 func Feed(c Call, n int, input func(i int) transport.Input) error {
 	for i := range n {
 		var err error
@@ -55,7 +54,7 @@ func feedFile(c Call, i int, in transport.Input) error {
 	return FileError(in.File, memory.Guard(in.Data, func() { copy(b, in.Data) }))
 }
 
-// FileError says which file an input could not be read from.
+// FileError names the file from which an input could not be read.
 func FileError(file string, err error) error {
 	if err == nil {
 		return nil
@@ -63,8 +62,8 @@ func FileError(file string, err error) error {
 	return fmt.Errorf("%w: an input from %s: %w", transport.ErrCorrupt, file, err)
 }
 
-// Tokens copies an output of a finished call, with room for a few bytes more, and
-// releases the call.
+// Tokens copies an output of a finished call, with spare capacity for a few
+// bytes, and releases the call.
 func Tokens(c Call, output int) ([]byte, time.Duration) {
 	defer c.Release()
 	t, _ := c.Output(output)

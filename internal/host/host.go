@@ -1,5 +1,5 @@
-// Package host makes an engine of this process's devices. It is what the local
-// executor and the worker share.
+// Package host makes an engine of this process's devices. The local executor
+// and the worker share it.
 package host
 
 import (

@@ -15,16 +15,17 @@ type WeightWriter interface {
 	Commit() error
 }
 
-// uploadPart is how much of a weight is packed between two turns, where it is not
-// copied first.
+// uploadPart is the size of the parts in which a weight is packed between two
+// turns, unless it is copied first.
 const uploadPart = 4 << 20
 
-// Upload gives an engine a weight. What is in a mapped file is copied to buffer first,
-// a part at a time, so that the hashed bytes are the packed bytes, whatever happens to
-// the file meanwhile, and a truncated file is an error of this weight alone; a nil
-// buffer reads the content where it is. Before each part it takes a turn, which may
-// wait and end the upload; did, which may be nil, is told how much was taken. fault is
-// what is wrong with the weight, err why it was not taken otherwise.
+// Upload gives an engine a weight. It copies content in a mapped file to buffer
+// first, a part at a time, so that the hashed bytes are the packed bytes even
+// if the file changes meanwhile, and a truncated file is an error of this
+// weight alone. A nil buffer reads the content in place. Before each part
+// Upload takes a turn, which may wait and may end the upload. It reports the
+// amount taken to did, which may be nil. fault is a fault of the weight, err
+// any other reason for refusing it.
 func Upload(ctx context.Context, to WeightWriter, from transport.Weight, buffer []byte, turn func(ctx context.Context) error, did func(n int)) (fault, err error) {
 	size := len(from.Data)
 	if int64(size) != to.Want() {

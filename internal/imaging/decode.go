@@ -125,7 +125,7 @@ func configBy(read func(io.Reader) (image.Config, error)) func([]byte) (image.Co
 	return func(content []byte) (image.Config, error) { return read(bytes.NewReader(content)) }
 }
 
-// sniff finds the format by a file's first bytes, whatever its name is.
+// sniff finds the format by a file's first bytes, regardless of its name.
 func sniff(content []byte) (format, bool) {
 	switch begins := func(magic string) bool { return bytes.HasPrefix(content, []byte(magic)) }; {
 	case begins("\xff\xd8"):

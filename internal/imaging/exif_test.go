@@ -58,7 +58,8 @@ func TestTurned(t *testing.T) {
 	require.Len(t, seen, 8)
 }
 
-// TestHostileMetadata: what metadata claim costs nothing before it is there.
+// TestHostileMetadata: a size that metadata claim costs nothing before the
+// bytes arrive.
 func TestHostileMetadata(t *testing.T) {
 	picture := smallPictures(t)["PNG alpha"]
 	for name, c := range map[string]struct {

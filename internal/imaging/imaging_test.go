@@ -98,7 +98,7 @@ func TestProcessBatch(t *testing.T) {
 	require.ErrorContains(t, err, "image 2 16x8")
 }
 
-// TestParseConfigRefuses holds that each broken field is named.
+// TestParseConfigRefuses verifies that each broken field is named.
 func TestParseConfigRefuses(t *testing.T) {
 	for text, field := range map[string]string{
 		`{`: "", `[]`: "",
@@ -133,8 +133,9 @@ func TestParseConfigRefuses(t *testing.T) {
 	require.ErrorIs(t, err, imaging.ErrConfig, "no kind")
 }
 
-// TestStepsLeftOut holds that a switch which is null, or 0, leaves its step out,
-// as in transformers 5.24.0, and that what belongs to such a step is not read.
+// TestStepsLeftOut verifies that a switch which is null, or 0, leaves its step
+// out, as in transformers 5.24.0, and that what belongs to such a step is not
+// read.
 func TestStepsLeftOut(t *testing.T) {
 	c, err := imaging.ParseConfig([]byte(`{"do_resize": null, "do_center_crop": 0, "do_rescale": null, "do_normalize": false, "do_pad": true,
 		"size": "x", "crop_size": {"a": 1}, "resample": "y", "rescale_factor": NaN, "image_mean": "z", "image_std": [0], "feature_extractor_type": 3,

@@ -65,7 +65,7 @@ func TestJPEGWithoutItsEnd(t *testing.T) {
 	}
 }
 
-// FuzzDecode: whatever the bytes, a picture of the stated size or an error.
+// FuzzDecode: any bytes give an image of the stated size or an error.
 func BenchmarkDecodeJPEG(b *testing.B) {
 	var content bytes.Buffer
 	require.NoError(b, jpeg.Encode(&content, photo(2000, 1500), &jpeg.Options{Quality: 90}))

@@ -68,8 +68,8 @@ func (s AttentionSpec) scoreStride() int { return Panels(s.Keys)*PanelWidth + sc
 // KeyBlock keys are a block of [Attention]: the rows of a page are a multiple.
 const KeyBlock = keyBlock
 
-// Rows is a matrix whose rows lie Stride elements apart, in one piece of memory or in
-// pages of PageRows rows, each from element Offset of its page on.
+// Rows is a matrix whose rows are Stride elements apart, in one piece of memory
+// or in pages of PageRows rows, each from element Offset of its page on.
 type Rows struct {
 	Data     []float32   // from the first row on, where there are no pages
 	Pages    [][]float32 // nil for none
@@ -177,8 +177,8 @@ func (h *head) fewRows(work []float32) {
 	h.oddRows(0, odd, work)
 }
 
-// products multiplies rows of queries with the keys from lo to hi, whose scores lie
-// side by side.
+// products multiplies rows of queries with the keys from lo to hi, whose scores
+// are stored side by side.
 func (h *head) products(scores []float32, ld int, q []float32, rows, lo, hi int) {
 	for r := lo; r < hi; {
 		k, to := h.k.part(r, hi)

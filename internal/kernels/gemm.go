@@ -52,8 +52,9 @@ func GemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 	gemmNN(c, ldc, a, lda, b, ldb, m, n0, n1, k, false, h)
 }
 
-// gemmNN is GemmNN or, with accumulate, C += A x B: the sums go on from what C holds,
-// so that a product in parts of its depth has the bits of the whole.
+// gemmNN is GemmNN or, with accumulate, C += A x B: the sums continue from the
+// content of C, so that a product in parts of its depth has the bits of the
+// whole.
 func gemmNN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int, accumulate bool, h halt.Func) {
 	needDims("GemmNN", m, n1, k)
 	needRange("GemmNN", n0, n1, n1)

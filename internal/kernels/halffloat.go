@@ -3,7 +3,7 @@ package kernels
 import "math"
 
 // F16ToF32 converts IEEE 754 binary16 to float32, exactly. A signalling NaN
-// becomes quiet; NaN payloads are kept.
+// becomes quiet; NaN payloads are preserved.
 func F16ToF32(dst []float32, src []uint16) {
 	needSame("F16ToF32", len(dst), len(src))
 	done := f16ToF32Arch(dst, src)

@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// FuzzHalves holds conversions of element types, on whatever path this machine
-// takes and element by element, against arithmetic in float64: what is narrow
-// widens exactly and narrows to itself, and what is wide becomes one of the two
-// neighbours that is nearest, the even one of two. A few numbers are repeated to
-// a length of up to 80, with a tail that no vector width divides: short inputs
-// are quickly made shorter.
+// FuzzHalves compares conversions of element types, on this machine's path and
+// element by element, with arithmetic in float64: a narrow number widens
+// exactly and narrows to itself, and a wide one becomes the nearer of its two
+// neighbours, the even one in a tie. A few numbers are repeated to a length of
+// up to 80, with a tail that no vector width divides: short inputs are quickly
+// made shorter.
 func FuzzHalves(f *testing.F) {
 	f.Add([]byte{0, 0, 128, 63, 255, 255, 127, 127, 1, 0, 0, 0, 0, 0, 128, 255, 0, 240, 127, 71, 0, 0, 128, 51}, byte(6))
 	f.Add([]byte{0, 0, 128, 63, 37, 74, 111, 148, 185, 222, 3, 40}, byte(70))

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestBenchmarks holds what package benchcheck holds of the output, where the code
-// shows it: a benchmark names its parts by a function and not by hand, does
+// TestBenchmarks checks in the code what package benchcheck checks in the
+// output: a benchmark names its parts by a function and not by hand, does
 // something in each iteration, and keeps the time of an operation.
 func TestBenchmarks(t *testing.T) {
 	seen := 0
@@ -67,7 +67,7 @@ func benchmarkFaults(f *ast.FuncDecl) (faults []benchmarkFault) {
 	return faults
 }
 
-// takesB tells the functions that get a *testing.B.
+// takesB recognises the functions with a *testing.B parameter.
 func takesB(f *ast.FuncType) bool {
 	for _, p := range f.Params.List {
 		star, ok := p.Type.(*ast.StarExpr)
@@ -81,13 +81,13 @@ func takesB(f *ast.FuncType) bool {
 	return false
 }
 
-// isBenchmark tells a function literal that is a benchmark.
+// isBenchmark recognises a function literal that is a benchmark.
 func isBenchmark(e ast.Expr) bool {
 	f, ok := e.(*ast.FuncLit)
 	return ok && takesB(f.Type)
 }
 
-// written tells a name that is put together from literals.
+// written recognises a name that is assembled from literals.
 func written(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -100,7 +100,7 @@ func written(e ast.Expr) bool {
 	return false
 }
 
-// isCall tells a call of a method or function of some name.
+// isCall recognises a call of a method or function of some name.
 func isCall(e ast.Expr, name string) bool {
 	call, ok := e.(*ast.CallExpr)
 	if !ok {

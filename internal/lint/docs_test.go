@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestReadmeProgram holds that the README's program is the example of package
+// TestReadmeProgram checks that the README's program is the example of package
 // genie, which is compiled and run.
 func TestReadmeProgram(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(root(), "README.md"))
@@ -33,8 +33,8 @@ func TestReadmeProgram(t *testing.T) {
 	}
 }
 
-// TestReadmeGeneration holds that the README's lines that generate are those of the
-// example of package gpt2, which is compiled and run.
+// TestReadmeGeneration checks that the README's lines that generate are those
+// of the example of package gpt2, which is compiled and run.
 func TestReadmeGeneration(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(root(), "README.md"))
 	require.NoError(t, err)
@@ -46,7 +46,7 @@ func TestReadmeGeneration(t *testing.T) {
 	require.Contains(t, strings.ReplaceAll(lines, "../../", ""), string(block[1]))
 }
 
-// body is the text between the braces of a function, but for the comment with
+// body is the text between the braces of a function, without the comment with
 // an example's output.
 func body(t *testing.T, text []byte, name string) string {
 	t.Helper()
@@ -63,14 +63,15 @@ func body(t *testing.T, text []byte, name string) string {
 	return ""
 }
 
-// heading is a heading of a document; fenced is a block of code, which has none.
+// heading is a heading of a document; fenced is a block of code, which has no
+// headings.
 var (
 	heading = regexp.MustCompile(`(?m)^#+ +(.+)$`)
 	fenced  = regexp.MustCompile("(?s)```.*?```")
 )
 
-// anchors are the names under which a document's headings are linked to, as the
-// repository's host makes them.
+// anchors are the link targets of a document's headings, as the repository's
+// host generates them.
 func anchors(text []byte) map[string]bool {
 	out := map[string]bool{}
 	for _, m := range heading.FindAllSubmatch(fenced.ReplaceAll(text, nil), -1) {
@@ -89,8 +90,8 @@ func anchors(text []byte) map[string]bool {
 	return out
 }
 
-// TestDocumentLinks holds that every relative link in a document leads somewhere:
-// to a file, and to a heading of it where the link names one.
+// TestDocumentLinks checks that every relative link in a document has a target:
+// a file, and a heading of it where the link names one.
 func TestDocumentLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#\s]*)(#[^)\s]*)?\)`)
 	toHeadings := 0

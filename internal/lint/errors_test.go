@@ -11,8 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// errorHomes say where a user finds the errors of the packages that a program links:
-// what one of users links, directly or not, has an alias in one of homes.
+// errorHomes lists where a user finds the errors of the packages that a program
+// links: an error of a package that one of users links, directly or not, has an
+// alias in one of homes.
 var errorHomes = []struct {
 	users, homes []string
 }{
@@ -20,7 +21,7 @@ var errorHomes = []struct {
 	{[]string{"workloads/..."}, []string{"genie", "workloads/..."}},
 }
 
-// unnamedErrors are those that need no alias, each for a reason.
+// unnamedErrors need no alias, each for a reason.
 var unnamedErrors = map[string]string{
 	"semantic.ErrCalibration":              "of calibrations, which callers of package semantic alone make",
 	"transport/internal/remote.FinalError": "a mark between the packages of the client, which unwraps to the cause",
@@ -35,8 +36,8 @@ var unnamedErrors = map[string]string{
 	"internal/models.ErrName":              "of a worker's folder of models, which no workload opens",
 }
 
-// TestErrorsHaveNames holds that every sentinel and every type of error that a user
-// may meet can be named outside this module, from one package.
+// TestErrorsHaveNames checks that every sentinel and every error type that a
+// user may meet can be named outside this module, from one package.
 func TestErrorsHaveNames(t *testing.T) {
 	defined, alias := errorNames(t)
 	require.Greater(t, len(defined), 20, "packages with errors")
@@ -80,8 +81,9 @@ func TestErrorsHaveNames(t *testing.T) {
 	}
 }
 
-// errorNames lists the sentinels (ErrX) and types (XError) that each package defines,
-// and those that are another's: package/name by package/name.
+// errorNames lists the sentinels (ErrX) and types (XError) that each package
+// defines, and the aliases of other packages' errors: package/name by
+// package/name.
 func errorNames(t *testing.T) (defined map[string][]string, alias map[string]string) {
 	t.Helper()
 	defined, alias = map[string][]string{}, map[string]string{}

@@ -18,10 +18,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestExportedTypes holds that a user of a public package can name every type that
-// its exported signatures name, and that a version of a package is not bound to those
-// of other modules: no type is of an internal package, and types of other modules are
-// in the signatures of packages that are there for them.
+// TestExportedTypes checks that a user of a public package can name every type
+// in its exported signatures, and that a version of a package is not bound to
+// those of other modules: no type is from an internal package, and types of
+// other modules occur only in the signatures of packages that exist for them.
 func TestExportedTypes(t *testing.T) {
 	for _, pkg := range publicPackages(t) {
 		name, _ := below(pkg.Path())
@@ -47,19 +47,19 @@ func TestExportedTypes(t *testing.T) {
 var foreignTypes = []string{
 	"genie/otelgenie",                                                    // OpenTelemetry's
 	"lazy/gorgonia",                                                      // Gorgonia's
-	"transport/rpc",                                                      // a handler of gRPC's, for tracers
-	"transport/wire", "transport/wire/grpcwire", "transport/wire/wirepb", // messages of protobuf, streams of gRPC
+	"transport/rpc",                                                      // a gRPC handler, for tracers
+	"transport/wire", "transport/wire/grpcwire", "transport/wire/wirepb", // protobuf messages, gRPC streams
 }
 
-// foreign reports whether a package is of another module.
+// foreign reports whether a package belongs to another module.
 func foreign(path string) bool {
 	_, ours := below(path)
 	first, _, _ := strings.Cut(path, "/")
 	return !ours && strings.Contains(first, ".")
 }
 
-// publicPackages are the packages of this module that others can import, but for
-// commands, from the compiler's export data.
+// publicPackages are the packages of this module that others can import,
+// without commands, from the compiler's export data.
 func publicPackages(t *testing.T) []*types.Package {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Export,Name", "./...")
@@ -91,16 +91,16 @@ func publicPackages(t *testing.T) []*types.Package {
 	return all
 }
 
-// internalPath reports whether a package of this module can be imported by this
-// module alone.
+// internalPath reports whether only this module can import a package.
 func internalPath(path string) bool {
 	name, ours := below(path)
 	return ours && slices.Contains(strings.Split(name, "/"), "internal")
 }
 
-// exportedWalk goes through whatever a user of a package can reach: exported
-// functions, values and types, the exported fields and methods of these, promoted
-// ones too, and those of unexported types that an exported signature names.
+// exportedWalk visits everything that a user of a package can reach: exported
+// functions, values and types, the exported fields and methods of these,
+// including promoted ones, and those of unexported types that an exported
+// signature names.
 type exportedWalk struct {
 	bad   func(*types.Package) bool
 	seen  map[types.Type]bool // declared types whose fields and methods have been walked
@@ -190,7 +190,7 @@ func (w *exportedWalk) typ(at string, t types.Type) {
 	}
 }
 
-// named notes a type that must not be named, and walks its arguments.
+// named records a type that must not be named, and walks its arguments.
 func (w *exportedWalk) named(at string, o *types.TypeName, args *types.TypeList) bool {
 	for a := range args.Types() {
 		w.typ(at, a)
@@ -202,8 +202,8 @@ func (w *exportedWalk) named(at string, o *types.TypeName, args *types.TypeList)
 	return true
 }
 
-// fields walks exported fields, and what an unexported embedded one promotes. Methods
-// that it promotes are in the method set of the struct's type.
+// fields walks exported fields, and those that an unexported embedded one
+// promotes. Promoted methods are in the method set of the struct's type.
 func (w *exportedWalk) fields(at string, s *types.Struct) {
 	for f := range s.Fields() {
 		if f.Exported() {

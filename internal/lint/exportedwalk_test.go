@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestExportedWalk holds that the walk sees each way in which a signature can name a
-// type, and none in which it cannot be reached. The package hidden stands in for
+// TestExportedWalk checks that the walk sees each way in which a signature can
+// name a type, and none that is unreachable. The package hidden stands in for
 // an internal one; each piece of code lets a user reach its type or not.
 func TestExportedWalk(t *testing.T) {
 	check := func(t *testing.T, path, code string, im types.Importer) *types.Package {

@@ -12,8 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestHostedCI holds what keeps hosted CI honest: it runs .ci/run and nothing else,
-// with actions named by commit, few rights and an end.
+// TestHostedCI checks that hosted CI runs .ci/run and nothing else, with
+// actions pinned to commits, few rights and a time limit.
 func TestHostedCI(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root(), ".github", "workflows", "*.yml"))
 	require.NoError(t, err)
@@ -48,7 +48,7 @@ func TestHostedCI(t *testing.T) {
 	require.Equal(t, []string{"bash .ci/run"}, runs)
 }
 
-// TestTemplates holds that the forms for issues are forms.
+// TestTemplates checks that the issue forms are valid forms.
 func TestTemplates(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root(), ".github", "ISSUE_TEMPLATE", "*.yml"))
 	require.NoError(t, err)
@@ -82,9 +82,9 @@ func TestTemplates(t *testing.T) {
 	require.Equal(t, 3, forms)
 }
 
-// TestStageBudgets holds that every stage of .ci/run has a budget, and that all of
-// them together stay below the limit of the whole. A stage that is not there is
-// refused after that, so nothing is run.
+// TestStageBudgets checks that every stage of .ci/run has a budget, and that
+// their sum is below the limit of the whole. It names an unknown stage, which
+// is refused after that check, so nothing is run.
 func TestStageBudgets(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {

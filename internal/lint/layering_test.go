@@ -18,19 +18,19 @@ import (
 
 const module = "github.com/genie-sdk/go"
 
-// layer says what the packages of one pattern may import from this module.
-// A pattern is a path below the module's, "x/..." standing for x and everything
-// below it; the first layer that matches a package is its own.
+// layer lists what the packages of one pattern may import from this module. A
+// pattern is a path below the module's, "x/..." standing for x and everything
+// below it; the first layer that matches a package applies.
 type layer struct {
 	pkg string
 	may []string
 }
 
-// layers is the whole list: a package that no pattern matches is an error, so
-// that a new package states its place.
+// layers is the complete list: a package that no pattern matches is an error,
+// so that a new package states its place.
 var layers = []layer{
-	// The contract. It is what a third party builds an executor on, so plan
-	// depends on nothing of ours and transport on plan alone, and on the guard of
+	// The contract. Third parties build executors on it, so plan depends on
+	// nothing in this module, and transport only on plan and on the guard of
 	// reads of mapped files.
 	{"transport/plan", []string{"transport/plan/internal/..."}},
 	{"transport/plan/internal/...", nil},
@@ -53,8 +53,8 @@ var layers = []layer{
 	}},
 	{"transport/link", []string{"transport"}},
 
-	// What computes. The engine speaks the contract's vocabulary (handles,
-	// errors, statistics), hence package transport.
+	// Computation. The engine uses the contract's vocabulary (handles, errors,
+	// statistics), hence package transport.
 	{"internal/halt", nil},
 	{"internal/kernels", []string{"internal/halt"}},
 	{"internal/memory", nil},
@@ -101,7 +101,7 @@ var layers = []layer{
 	}},
 	{"internal/access", []string{"internal/connlimit", "transport"}},
 
-	// What a program is and what it means.
+	// Programs and their meaning.
 	{"internal/lazygraph", []string{"internal/op", "transport/plan"}},
 	{"lazy", []string{"internal/lazygraph", "internal/op", "transport", "transport/plan"}},
 	{"lazy/gorgonia", []string{"internal/lazygraph", "internal/op", "lazy", "transport", "transport/plan"}},
@@ -137,13 +137,13 @@ var layers = []layer{
 
 	{"testdata/models", nil}, // the model that is built into the command
 
-	// What others write: examples use what they can import.
+	// Examples, as others would write them, use only what they can import.
 	{"examples/...", []string{
 		"genie", "lazy", "semantic", "transport", "transport/local", "transport/plan", "transport/rpc", "transport/tcp",
 		"workloads/easyvqa", "workloads/gpt2",
 	}},
 
-	// What is at the top may use everything.
+	// The top may use everything.
 	{"baselines/results/...", []string{"baselines/results/...", "internal/benchname"}},
 	{"baselines/matrix", []string{"baselines/results"}},
 	{"baselines/...", []string{"..."}},
@@ -152,8 +152,9 @@ var layers = []layer{
 	{"internal/operatortest", nil},
 }
 
-// neverLinks lists what must not be in a binary because of a package, directly
-// or through others. Of patterns outside this module only the prefix counts.
+// neverLinks lists packages that a package must not link into a binary,
+// directly or indirectly. For patterns outside this module only the prefix
+// counts.
 var neverLinks = []struct {
 	pkg, why string
 	never    []string
@@ -262,7 +263,7 @@ func TestTestLibrariesStayInTests(t *testing.T) {
 }
 
 func TestLayersAreUsed(t *testing.T) {
-	planned := []string{} // packages with a place and no code yet
+	planned := []string{} // packages with a place but without code
 	for _, l := range layers {
 		if !slices.ContainsFunc(ours(t), func(p listed) bool { return matches(l.pkg, p.name()) }) && !slices.Contains(planned, l.pkg) {
 			t.Errorf("layer %q has no package", l.pkg)
@@ -282,7 +283,7 @@ func TestMatches(t *testing.T) {
 	require.False(t, forbidden([]string{"internal/engine"}, "internal/engine"))
 }
 
-// listed is what the go command says of a package.
+// listed is the go command's description of a package.
 type listed struct {
 	ImportPath string   `json:"ImportPath"`
 	Imports    []string `json:"Imports"`

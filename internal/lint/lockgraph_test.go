@@ -19,21 +19,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lockGraph finds which locks are taken while which others are held: in each
-// function, in what it calls, and in what implements the interfaces of this module
-// that it calls. What it does not see are calls of function values, and which
-// object's lock it is.
+// lockGraph finds which locks are taken while others are held: in each
+// function, in its callees, and in the implementations of this module's
+// interfaces that it calls. It does not see calls of function values, and does
+// not distinguish objects.
 type lockGraph struct {
 	fset   *token.FileSet
 	names  map[*types.Var]string // of locks
 	funcs  map[*types.Func]*lockUse
 	ifaces map[*types.Func][]*types.Func // methods of interfaces, and what implements them
 	named  []*types.Named
-	all    map[*types.Func]map[string]bool // locks taken by a function and what it calls
-	bare   map[string]string               // by function: what is wrong with a critical section without a deferred Unlock; empty for nothing
+	all    map[*types.Func]map[string]bool // locks taken by a function and its callees
+	bare   map[string]string               // by function: the fault of a critical section without a deferred Unlock; empty for none
 }
 
-// lockUse is what a function does with locks.
+// lockUse is a function's use of locks.
 type lockUse struct {
 	takes map[string]token.Pos // by itself
 	calls map[*types.Func]bool

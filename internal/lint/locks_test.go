@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// locksPage is docs/locks.md: the locks in their order, the channels that are used
+// locksPage is docs/locks.md: the locks in their order, the channels that serve
 // as locks, and the functions that unlock without a defer, with the reason.
 type locksPage struct {
 	order []string
@@ -46,9 +46,10 @@ var readLocksPage = sync.OnceValues(func() (locksPage, error) {
 	return p, nil
 })
 
-// TestLocksPage holds docs/locks.md against the code, both ways: every lock of it
-// is on the page, whatever is taken while another is held stands below it, and what
-// unlocks without a defer is listed and can do nothing that panics.
+// TestLocksPage compares docs/locks.md with the code, in both directions: the
+// page lists every lock of the code, a lock taken while another is held is
+// below it on the page, and a function that unlocks without a defer is listed
+// and can do nothing that panics.
 func TestLocksPage(t *testing.T) {
 	page, err := readLocksPage()
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// uses notes what each function of a file does with locks.
+// uses records each function's use of locks in a file.
 func (g *lockGraph) uses(f *ast.File, info *types.Info) {
 	for _, d := range f.Decls {
 		fd, ok := d.(*ast.FuncDecl)
@@ -25,7 +25,7 @@ func (g *lockGraph) uses(f *ast.File, info *types.Info) {
 	}
 }
 
-// lockWalk goes through one function in the order of its statements.
+// lockWalk visits one function in the order of its statements.
 type lockWalk struct {
 	g    *lockGraph
 	info *types.Info
@@ -48,7 +48,7 @@ func funcName(fn *types.Func) string {
 	return pkg + "." + fn.Name()
 }
 
-// block walks statements with locks held, and gives those that are held after it.
+// block walks statements with locks held, and returns those held after it.
 func (w *lockWalk) block(list []ast.Stmt, held []string) []string {
 	held = slices.Clone(held)
 	for i, s := range list {
@@ -77,8 +77,8 @@ func (w *lockWalk) deferred(next []ast.Stmt, lock string) bool {
 	return l == lock && (verb == "Unlock" || verb == "RUnlock")
 }
 
-// bare says why a critical section could panic before its Unlock: it has more in it
-// than assignments, comparisons, maps and their like.
+// bare explains why a critical section could panic before its Unlock: it
+// contains more than assignments, comparisons, maps and similar operations.
 func (w *lockWalk) bare(next []ast.Stmt, lock string) (why string) {
 	for _, s := range next {
 		if e, ok := s.(*ast.ExprStmt); ok {
@@ -147,7 +147,7 @@ func (w *lockWalk) stmt(s ast.Stmt, held []string) []string {
 				w.exprs(e, held)
 			}
 		}
-	case *ast.GoStmt: // on a goroutine of its own, which holds nothing
+	case *ast.GoStmt: // on a separate goroutine, which holds nothing
 		w.exprs(s.Call, nil)
 	case *ast.BlockStmt:
 		return w.block(s.List, held)
@@ -204,12 +204,12 @@ func (w *lockWalk) clauses(b *ast.BlockStmt, held []string) {
 	}
 }
 
-// later are functions whose argument runs on a goroutine of its own, or when
+// later are functions whose argument runs on a separate goroutine, or when
 // nothing is held any more.
 var later = []string{"AfterFunc", "Go", "Cleanup", "OnceFunc", "OnceValue", "OnceValues", "WithContext"}
 
-// exprs notes the calls of an expression. A function literal is taken to run where
-// it stands, unless it is for later.
+// exprs records the calls of an expression. A function literal counts as
+// running in place, unless it is for later.
 func (w *lockWalk) exprs(n ast.Node, held []string) {
 	if n == nil {
 		return
@@ -235,7 +235,7 @@ func (w *lockWalk) exprs(n ast.Node, held []string) {
 	})
 }
 
-// note has a call made, or a lock taken, with others held.
+// note records a call, or the taking of a lock, with others held.
 func (w *lockWalk) note(held []string, fn *types.Func, lock string, pos token.Pos) {
 	if fn != nil {
 		w.use.calls[fn] = true
@@ -245,7 +245,7 @@ func (w *lockWalk) note(held []string, fn *types.Func, lock string, pos token.Po
 	}
 }
 
-// callee is the function of this module that a call is of; nil for another.
+// callee is the function of this module that a call calls; nil for another.
 func (w *lockWalk) callee(c *ast.CallExpr) *types.Func {
 	var id *ast.Ident
 	switch f := ast.Unparen(c.Fun).(type) {
@@ -286,8 +286,9 @@ func (w *lockWalk) lockCall(e ast.Expr) (lock, verb string) {
 	return w.g.names[v.Origin()], sel.Sel.Name
 }
 
-// implementers are the methods that a call of an interface's method may reach; of
-// interfaces of other modules, such as io.Closer, which would be nearly all, none.
+// implementers are the methods that a call of an interface's method may reach.
+// For interfaces of other modules, such as io.Closer, there are none, since
+// nearly everything would match.
 func (g *lockGraph) implementers(fn *types.Func) []*types.Func {
 	var out []*types.Func
 	recv := fn.Signature().Recv()
@@ -315,7 +316,7 @@ func ifaceOf(recv *types.Var) (*types.Interface, bool) {
 	return i, ok
 }
 
-// settle finds for each function the locks that it takes with all that it calls.
+// settle computes for each function the locks that it and its callees take.
 func (g *lockGraph) settle() {
 	for _, u := range g.funcs { // methods of interfaces call what implements them
 		for c := range u.calls {
@@ -357,7 +358,7 @@ func (g *lockGraph) settle() {
 	}
 }
 
-// lockEdge is a lock that is taken while another is held.
+// lockEdge is a lock taken while another is held.
 type lockEdge struct{ held, taken string }
 
 // edges are all of them, with one place each.

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestNamedTests holds that the tests and benchmarks that the documents name are
-// there.
+// TestNamedTests checks that the tests and benchmarks named in the documents
+// exist.
 func TestNamedTests(t *testing.T) {
 	there := map[string]bool{}
 	for _, s := range files(t) {
@@ -27,7 +27,7 @@ func TestNamedTests(t *testing.T) {
 	named := 0
 	require.NoError(t, walk(func(path string) error {
 		if filepath.Ext(path) != ".md" || path == "CHANGELOG.md" {
-			return nil // a changelog speaks of what has been
+			return nil // a changelog describes the past
 		}
 		text, err := os.ReadFile(filepath.Join(root(), path))
 		if err != nil {

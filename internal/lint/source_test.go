@@ -23,11 +23,11 @@ const maxLines = 400
 // longFiles may be longer, each for a reason.
 var longFiles = map[string]string{}
 
-// bannedNames say nothing about what a file or a package holds.
+// bannedNames say nothing about the content of a file or a package.
 var bannedNames = []string{"util", "utils", "common", "helper", "helpers", "misc", "types"}
 
-// quiet are the packages that neither print nor log but to a logger given to
-// them, and keep no state of their own.
+// quiet are the packages that do not print, log only to a given logger, and
+// keep no state of their own.
 var quiet = []string{"genie/...", "lazy/...", "semantic/...", "transport/..."}
 
 // source is one parsed Go file.
@@ -191,7 +191,7 @@ func library(t *testing.T) []source {
 	})
 }
 
-// TestPaths keeps paths of somebody's own machine out of the tree.
+// TestPaths keeps paths of individual machines out of the tree.
 func TestPaths(t *testing.T) {
 	home := regexp.MustCompile(`(^|[\s"'=(:` + "`" + `])(/home/|/root/|/Users/|[A-Z]:\\Users\\)[A-Za-z.]`)
 	require.NoError(t, walk(func(path string) error {

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestNoPackageState holds that package-level variables are constants in all
-// but name: set where they are declared and by nothing else, and of no type
-// that exists to change.
+// TestNoPackageState checks that package-level variables are constants in all
+// but name: only their declaration sets them, and they have no type that exists
+// to change.
 func TestNoPackageState(t *testing.T) {
 	packages := map[string][]*ast.File{}
 	for _, s := range library(t) {
@@ -59,8 +59,8 @@ func TestStateful(t *testing.T) {
 	}
 }
 
-// stateful finds what changes package-level variables. Names are resolved
-// without loading imports, so types of other packages are known by name only.
+// stateful finds changes of package-level variables. It resolves names without
+// loading imports, so it knows types of other packages by name only.
 func stateful(path string, fs []*ast.File) []token.Pos {
 	s := stateFinder{info: types.Info{Uses: map[*ast.Ident]types.Object{}}}
 	conf := types.Config{Error: func(error) {}, Importer: nameless{}}
@@ -96,7 +96,7 @@ func (s *stateFinder) declared(g *ast.GenDecl) {
 	}
 }
 
-// changes reports whether e, a type or an initial value, is a channel or of a
+// changes reports whether e, a type or an initial value, is a channel or has a
 // type of packages sync and sync/atomic.
 func changes(e ast.Expr) bool {
 	switch e := e.(type) {
@@ -156,7 +156,7 @@ func (s *stateFinder) packageLevel(id *ast.Ident) bool {
 	return ok && v.Parent() == s.scope
 }
 
-// base is the variable that an expression such as v.f[i] is a part of.
+// base is the variable that contains an expression such as v.f[i].
 func base(e ast.Expr) *ast.Ident {
 	switch e := e.(type) {
 	case *ast.Ident:
@@ -175,7 +175,7 @@ func base(e ast.Expr) *ast.Ident {
 	return nil
 }
 
-// nameless is an importer that gives packages with a name and no content.
+// nameless is an importer of packages that have a name and no content.
 type nameless struct{}
 
 func (nameless) Import(path string) (*types.Package, error) {

@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// wirePath are the packages that bytes of a peer go through.
+// wirePath are the packages that process a peer's bytes.
 var wirePath = []string{"transport/...", "internal/worker", "internal/access", "internal/engine", "internal/models", "internal/op"}
 
-// neverOnTheWire must not be in a binary because of them: what makes values of
-// any type, or runs code, from bytes; and what tells strangers about the
-// service.
+// neverOnTheWire must not be linked into a binary by them: packages that make
+// values of any type, or run code, from bytes; and packages that expose the
+// service to strangers.
 var neverOnTheWire = []string{
 	"encoding/gob", "plugin", "os/exec", "net/rpc", "go/parser", "go/types", "debug/elf",
 	"google.golang.org/grpc/reflection", "google.golang.org/grpc/channelz/service", "net/http/pprof", "expvar",

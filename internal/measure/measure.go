@@ -1,6 +1,6 @@
-// Package measure changes how a client works in order to measure what that costs,
-// and counts what a measurement has to know. It is for benchmarks and tests: the
-// results of a program are the same, and nobody else needs it.
+// Package measure changes how a client works in order to measure the cost, and
+// counts what a measurement needs. It is for benchmarks and tests only; the
+// results of a program are the same.
 //
 //	p := &measure.Policy{Policy: semantic.Full(), InTurn: true}
 //	client, err := genie.Open(ctx, url, genie.WithPolicy(p))
@@ -14,14 +14,15 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Policy is a policy whose client works in another way. It is for one client.
+// Policy is a policy that changes how its client works. It is for one client.
 type Policy struct {
 	semantic.Policy
-	// InTurn sends prefill and loop one after the other, and asks for one plan
-	// after the other, instead of all in one round trip.
+	// InTurn sends prefill and loop sequentially, and requests plans one at a
+	// time, instead of all in one round trip.
 	InTurn bool
-	// Resend sends the plan again with every run, though the worker has it, and so
-	// makes no loops: what an executor costs that remembers no plans.
+	// Resend sends the plan again with every run, although the worker has it,
+	// and therefore makes no loops: the cost of an executor that does not
+	// remember plans.
 	Resend bool
 
 	side atomic.Pointer[transport.Executor]
@@ -30,7 +31,7 @@ type Policy struct {
 // InTurn is a policy whose requests wait for each other.
 func InTurn(p semantic.Policy) *Policy { return &Policy{Policy: p, InTurn: true} }
 
-// UseSide tells the policy of the executor that runs what is left to the client.
+// UseSide gives the policy the executor that runs the client partition.
 func (p *Policy) UseSide(e transport.Executor) { p.side.Store(&e) }
 
 // SideOps is the number of operators that the client's process executed because the
@@ -44,9 +45,8 @@ func (p *Policy) SideOps(ctx context.Context) (int64, error) {
 	return st.Ops, err
 }
 
-// Resender is a session that can send a prepared plan again, which costs what it
-// costs and changes nothing. Sessions of an executor without a wire have no such
-// method.
+// Resender is a session that can send a prepared plan again, which has its cost
+// and changes nothing. Sessions of an executor without a wire lack this method.
 type Resender interface {
 	Resend(ctx context.Context, ref transport.PlanRef) error
 }

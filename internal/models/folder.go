@@ -211,8 +211,8 @@ func (f *Folder) renew(ctx context.Context, m *model) (failed, err error) {
 	return m.failure(), nil
 }
 
-// renewing is closed when the current attempt of renew has ended; it begins one
-// if there is none. It is nil where no attempt is to be made.
+// renewing is closed when the current attempt of renew has ended; it starts one
+// if none is running. It is nil where no attempt is to be made.
 func (f *Folder) renewing(m *model) (busy <-chan struct{}, failed, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

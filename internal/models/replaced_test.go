@@ -30,7 +30,7 @@ func finds(t *testing.T, f *models.Folder, name string, hash plan.Hash) transpor
 	return w
 }
 
-// deleted reports whether a file that has gone is still mapped.
+// deleted reports whether a deleted file is still mapped.
 func deleted(t *testing.T, path string) bool {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -41,8 +41,8 @@ func deleted(t *testing.T, path string) bool {
 	return strings.Contains(string(maps), path+" (deleted)")
 }
 
-// TestReplacedByRename: a new version is found when its content is asked for,
-// and the old one is let go of when its last weight is taken.
+// TestReplacedByRename: a new version is found when its content is requested,
+// and the old one is released when its last weight is taken.
 func TestReplacedByRename(t *testing.T) {
 	dir := t.TempDir()
 	copyModel(t, "basic", filepath.Join(dir, "m"))

@@ -9,7 +9,7 @@ import (
 )
 
 // Array is a strided view of memory. Data begins at element [0, 0, ...] and
-// reaches at least to the last element; strides count elements.
+// extends at least to the last element; strides count elements.
 type Array struct {
 	DType   plan.DType
 	Shape   []int
@@ -45,7 +45,7 @@ func ContiguousStrides(shape []int) []int {
 // Len is the number of elements.
 func (a *Array) Len() int { return product(a.Shape) }
 
-// Contiguous reports whether the elements lie row-major without gaps.
+// Contiguous reports whether the elements are row-major without gaps.
 func (a *Array) Contiguous() bool {
 	n := 1
 	for i, v := range slices.Backward(a.Shape) {
@@ -100,8 +100,8 @@ func (a *Array) SetInt(off, v int) {
 	a.I64()[off] = int64(v)
 }
 
-// BroadcastStrides are a's strides seen at shape: zero where a has one element
-// for many.
+// BroadcastStrides are a's strides seen at shape: zero where a repeats one
+// element.
 func (a *Array) BroadcastStrides(shape []int) []int {
 	s := make([]int, len(shape))
 	skip := len(shape) - len(a.Shape)
@@ -115,18 +115,20 @@ func (a *Array) BroadcastStrides(shape []int) []int {
 
 const (
 	// elementWork is the work of one element, as [halt.Counter] counts it: with
-	// large strides each misses the caches, and its page may have to be mapped.
+	// large strides each element misses the caches, and its page may have to be
+	// mapped.
 	elementWork = 16
-	// positionWork is that of a position of [walk] beside what is computed there,
-	// in elements.
+	// positionWork is the work of a position of [walk], in elements, in
+	// addition to the computation there.
 	positionWork = 4
-	// innerWork elements of an inner loop are gone through without a question.
+	// innerWork is the number of inner-loop elements processed between two halt
+	// checks.
 	innerWork = 1 << 10
 )
 
 // walk calls f with the element offsets of every position of shape, in
-// row-major order, for each of the stride lists. work is what f computes, in
-// elements. When ask says stop, in f or here, it is [ErrHalted].
+// row-major order, for each of the stride lists. work is the work of f, in
+// elements. When ask says stop, in f or here, it returns [ErrHalted].
 func walk(shape []int, ask *halt.Counter, work int, f func(off []int), strides ...[]int) error {
 	n := product(shape)
 	if n == 0 {

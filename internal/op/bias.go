@@ -24,12 +24,12 @@ func (Bias) Infer(in []plan.Spec) (plan.Spec, error) {
 	}
 	x, b := in[0].Shape, in[1].Shape
 	if len(b) != 1 || len(x) < 1 || !x[len(x)-1].Equal(b[0]) {
-		return plan.Spec{}, shapeErr("bias %v for %v, wants one dimension, the last", b, x)
+		return plan.Spec{}, shapeErr("bias %v for %v, want one dimension, the last", b, x)
 	}
 	return in[0], wantF32(in...)
 }
 
-// Rows are those of x; the last axis has to stay whole for the vector.
+// Rows are those of x; the last axis must stay whole for the vector.
 func (o Bias) Rows(in []plan.Spec, out plan.Spec, s Slice) ([]int, Op, bool) {
 	return firstRows(in, s), o, s.Axis < len(out.Shape)-1
 }

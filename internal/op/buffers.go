@@ -8,17 +8,17 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Lifetime is when a value's memory is in use: from the position that writes
-// it to the last one that touches it, both inclusive.
+// Lifetime is when a value's memory is in use: from the position that writes it
+// to the last one that accesses it, both inclusive.
 type Lifetime struct{ Value, Def, Last int }
 
-// AssignBuffers shares buffers between values of p that are never alive at one
-// time. It gives the buffer of each of them, in the order given, and the number
-// of buffers. Sizes are compared at a typical binding; whatever the real one
-// is, a buffer takes the largest of its values.
+// AssignBuffers shares buffers between values of p that are never alive at the
+// same time. It returns the buffer of each value, in the order given, and the
+// number of buffers. Sizes are compared at a typical binding; at the real one a
+// buffer takes the size of its largest value.
 //
 // A value takes the smallest free buffer that is large enough, else the largest
-// one, and of equal ones the first.
+// one, and among equal ones the first.
 func AssignBuffers(p *plan.Plan, lives []Lifetime) (buffers []int, n int) {
 	sizes := typicalSizes(p, lives)
 	order := make([]int, len(lives))
@@ -29,7 +29,7 @@ func AssignBuffers(p *plan.Plan, lives []Lifetime) (buffers []int, n int) {
 	free := newFreeBuffers(sizes)
 	buffers = make([]int, len(lives))
 	var busy busyBuffers
-	var rank []int // by buffer: of its size
+	var rank []int // by buffer: rank of its size
 	for _, i := range order {
 		for len(busy) > 0 && busy[0].until <= lives[i].Def {
 			b := heap.Pop(&busy).(busyBuffer).buffer
@@ -48,8 +48,8 @@ func AssignBuffers(p *plan.Plan, lives []Lifetime) (buffers []int, n int) {
 	return buffers, len(rank)
 }
 
-// typicalSizes are the sizes of values in bytes, at sizes of symbols as they may
-// be.
+// typicalSizes are the sizes of values in bytes, at plausible sizes of the
+// symbols.
 func typicalSizes(p *plan.Plan, lives []Lifetime) []int64 {
 	typical := plan.Bindings{}
 	for _, s := range p.Symbols() {
@@ -73,7 +73,7 @@ func typicalSizes(p *plan.Plan, lives []Lifetime) []int64 {
 // busyBuffer is in use up to a position.
 type busyBuffer struct{ buffer, until int }
 
-// busyBuffers is a heap, the one that is free first at its top.
+// busyBuffers is a heap with the buffer that becomes free first at its top.
 type busyBuffers []busyBuffer
 
 func (h busyBuffers) Len() int           { return len(h) }
@@ -90,8 +90,9 @@ func (h *busyBuffers) Pop() any {
 	return last
 }
 
-// freeBuffers finds buffers by size, whose distinct values are known beforehand:
-// a buffer is as large as some value. A size is its rank among them.
+// freeBuffers finds buffers by size. The distinct sizes are known in advance,
+// since each buffer is as large as some value. A size is represented by its
+// rank among them.
 type freeBuffers struct {
 	sizes []int64
 	of    []indexHeap // by rank: the free buffers of that size, the first at the top
@@ -117,7 +118,7 @@ func (f *freeBuffers) put(b, rank int) {
 	f.above[rank/64/64] |= 1 << (rank / 64 % 64)
 }
 
-// take removes the buffer that suits a rank best.
+// take removes the best-fitting buffer for a rank.
 func (f *freeBuffers) take(rank int) (b int, ok bool) {
 	r := f.from(rank)
 	if r < 0 {
@@ -165,7 +166,7 @@ func (f *freeBuffers) last() int {
 	return -1
 }
 
-// indexHeap has the least number at its top.
+// indexHeap has the smallest number at its top.
 type indexHeap []int
 
 func (h indexHeap) Len() int           { return len(h) }

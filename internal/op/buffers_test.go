@@ -11,8 +11,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// scanned is the assignment found by looking at every buffer for every value:
-// what [op.AssignBuffers] is defined by.
+// scanned is the assignment found by examining every buffer for every value:
+// the definition of [op.AssignBuffers].
 func scanned(sizes []int64, lives []op.Lifetime) (buffers []int, n int) {
 	type buffer struct {
 		free int
@@ -51,7 +51,8 @@ func scanned(sizes []int64, lives []op.Lifetime) (buffers []int, n int) {
 	return buffers, len(all)
 }
 
-// TestAssignBuffers holds that buffers are chosen as by trying all of them.
+// TestAssignBuffers compares the chosen buffers with those that an exhaustive
+// search chooses.
 func TestAssignBuffers(t *testing.T) {
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 3))

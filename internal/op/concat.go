@@ -7,7 +7,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Concat joins its inputs, of any one type, along Axis.
+// Concat joins its inputs, all of one type, along Axis.
 type Concat struct{ Axis int }
 
 // Name is concat.
@@ -73,15 +73,15 @@ func (o Concat) Eval(out *Array, in []*Array, h halt.Func) error {
 	return nil
 }
 
-// Append is [Concat] of carried state and new rows, done in the state's
-// memory: In[0] is the state, In[1] the rows. The planner makes it out of a
-// concat; programs do not capture it.
+// Append is [Concat] of carried state and new rows, done in the state's memory:
+// In[0] is the state, In[1] the rows. The planner derives it from a concat;
+// programs do not capture it.
 type Append struct{ Axis int }
 
 // Name is append.
 func (Append) Name() string { return "append" }
 
-// Traits are those of a copy. What was there before stays as it was.
+// Traits are those of a copy. Earlier content stays unchanged.
 func (Append) Traits() Traits { return moves() }
 
 // Attrs is the axis that grows.
@@ -111,7 +111,7 @@ type WriteRows struct{ Axis int }
 // Name is write_rows.
 func (WriteRows) Name() string { return "write_rows" }
 
-// Traits are those of a copy over what was there before.
+// Traits are those of a copy over existing content.
 func (WriteRows) Traits() Traits {
 	return Traits{Class: ClassCopy, Moves: true, Overwrites: true}
 }

@@ -18,7 +18,7 @@ type Conv2D struct {
 // Name is conv2d.
 func (Conv2D) Name() string { return "conv2d" }
 
-// Traits are those of a layer that takes images in any layout.
+// Traits are those of a layer that accepts images in any layout.
 func (Conv2D) Traits() Traits {
 	return Traits{Class: ClassConv, Layer: true, Images: true}
 }
@@ -40,7 +40,7 @@ func decodeConv2D(r *plan.AttrReader) Op {
 func pooled(in plan.Dim, k, stride, pad, dilation int) (plan.Dim, error) {
 	n, ok := in.Const()
 	if !ok {
-		return plan.Dim{}, shapeErr("convolution and pooling want constant height and width, not %v", in)
+		return plan.Dim{}, shapeErr("convolution and pooling need constant height and width, not %v", in)
 	}
 	if k < 1 || stride < 1 || pad < 0 || dilation < 1 || pad > 1<<16 || stride > 1<<16 || dilation > 1<<16 || k > 1<<16 {
 		return plan.Dim{}, shapeErr("kernel %d, stride %d, padding %d, dilation %d", k, stride, pad, dilation)
@@ -68,7 +68,7 @@ func (o Conv2D) Infer(in []plan.Spec) (plan.Spec, error) {
 		return plan.Spec{}, shapeErr("convolution of %v with %v in %d groups", x, w, o.Groups)
 	}
 	if len(in) == 3 && (len(in[2].Shape) != 1 || !in[2].Shape[0].Equal(w[0])) {
-		return plan.Spec{}, shapeErr("convolution bias %v, wants [%v]", in[2].Shape, w[0])
+		return plan.Spec{}, shapeErr("convolution bias %v, want [%v]", in[2].Shape, w[0])
 	}
 	h, err := pooled(x[2], kh, o.Stride[0], o.Pad[0], o.Dilation[0])
 	if err != nil {
@@ -160,11 +160,11 @@ func (o MaxPool2D) Infer(in []plan.Spec) (plan.Spec, error) {
 		return s, err
 	}
 	if len(s.Shape) != 4 {
-		return s, shapeErr("max pool of %v, wants [n, c, h, w]", s.Shape)
+		return s, shapeErr("max pool of %v, want [n, c, h, w]", s.Shape)
 	}
 	out := plan.Shape{s.Shape[0], s.Shape[1], {}, {}}
 	for i := range 2 {
-		if o.Pad[i] >= o.Kernel[i] { // some windows would hold padding alone
+		if o.Pad[i] >= o.Kernel[i] { // some windows would contain only padding
 			return s, shapeErr("max pool with kernel %v and padding %v", o.Kernel, o.Pad)
 		}
 		if s.Shape[2+i].Is(0) {

@@ -29,7 +29,7 @@ func (Embedding) Infer(in []plan.Spec) (plan.Spec, error) {
 	}
 	t, idx := in[0], in[1]
 	if len(t.Shape) != 2 {
-		return plan.Spec{}, shapeErr("embedding table %v, wants [rows, width]", t.Shape)
+		return plan.Spec{}, shapeErr("embedding table %v, want [rows, width]", t.Shape)
 	}
 	if !idx.DType.IsInt() {
 		return plan.Spec{}, dtypeErr("embedding indices are %v, want i32 or i64", idx.DType)

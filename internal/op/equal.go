@@ -5,8 +5,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Equal is whether elements are the same number: bool, of two inputs of one
-// type, f32, i32 or i64, that broadcast. NaN is equal to nothing.
+// Equal reports whether elements are the same number. It outputs bool from two
+// inputs of one type, f32, i32 or i64, that broadcast. NaN is equal to nothing.
 type Equal struct{}
 
 // Name is equal.
@@ -26,13 +26,13 @@ func (Equal) Infer(in []plan.Spec) (plan.Spec, error) {
 		return plan.Spec{}, err
 	}
 	if d := in[0].DType; d != in[1].DType || d != plan.F32 && !d.IsInt() {
-		return plan.Spec{}, dtypeErr("equality of %v and %v, wants two alike, f32, i32 or i64", in[0].DType, in[1].DType)
+		return plan.Spec{}, dtypeErr("equality of %v and %v, want two of one type, f32, i32 or i64", in[0].DType, in[1].DType)
 	}
 	s, err := broadcast(in[0].Shape, in[1].Shape)
 	return plan.Spec{DType: plan.Bool, Shape: s}, err
 }
 
-// FLOPs is none: nothing is computed with the elements.
+// FLOPs is none: there is no arithmetic on the elements.
 func (Equal) FLOPs([][]int, []int) float64 { return 0 }
 
 // Eval is the reference kernel.

@@ -56,13 +56,13 @@ func TestCastNumbers(t *testing.T) {
 	b := op.NewArray(plan.Bool, 7)
 	require.NoError(t, op.Cast{To: plan.Bool}.Eval(b, []*op.Array{in}, nil))
 	require.Equal(t, []byte{1, 1, 1, 1, 1, 1, 1}, b.Data)
-	odd := &op.Array{DType: plan.Bool, Shape: []int{1}, Strides: []int{1}, Data: []byte{7}} // a peer's true
+	odd := &op.Array{DType: plan.Bool, Shape: []int{1}, Strides: []int{1}, Data: []byte{7}} // a non-canonical true
 	one := op.NewArray(plan.I32, 1)
 	require.NoError(t, op.Cast{To: plan.I32}.Eval(one, []*op.Array{odd}, nil))
 	require.Equal(t, []int32{1}, one.I32())
 }
 
-// TestZeroSizes evaluates every operator that allows it on nothing.
+// TestZeroSizes evaluates every operator that allows it on empty inputs.
 func TestZeroSizes(t *testing.T) {
 	for _, c := range []struct {
 		op op.Op
@@ -106,7 +106,7 @@ func TestZeroSizes(t *testing.T) {
 	}
 }
 
-// TestMaskRange is the window of keys at the corners.
+// TestMaskRange tests the window of keys at the corners.
 func TestMaskRange(t *testing.T) {
 	for _, c := range []struct{ window, i, q, k, start, lo, hi int }{
 		{0, 0, 1, 1, 0, 0, 1},
@@ -136,7 +136,7 @@ func TestBind(t *testing.T) {
 	require.Equal(t, "[6]", o.(op.Reshape).Shape.String())
 }
 
-// TestEvalKeepsNaN is about the operators that compare.
+// TestEvalKeepsNaN tests the operators that compare.
 func TestEvalKeepsNaN(t *testing.T) {
 	nan := float32(math.NaN())
 	x := op.FromF32([]float32{1, nan, 3}, 1, 3)

@@ -27,7 +27,7 @@ func (t goldenTensor) array() *op.Array {
 	return &op.Array{DType: t.DType, Shape: t.Shape, Strides: op.ContiguousStrides(t.Shape), Data: slices.Clone(t.Data)}
 }
 
-// scattered is the same tensor with its axes stored in reverse order and gaps
+// scattered is the same tensor stored with its axes in reverse order and gaps
 // between the elements.
 func (t goldenTensor) scattered() *op.Array {
 	a := &op.Array{DType: t.DType, Shape: t.Shape, Strides: make([]int, len(t.Shape))}
@@ -162,8 +162,8 @@ func TestGoldens(t *testing.T) {
 	}
 }
 
-// TestGoldenBroadcastStrides gives every f32 input a batch of one that is seen
-// many times over by a stride of zero.
+// TestGoldenBroadcastStrides gives every f32 input a batch of one that a stride
+// of zero repeats.
 func TestGoldenBroadcastStrides(t *testing.T) {
 	x := op.FromF32([]float32{1, 2, 3}, 3)
 	v := &op.Array{DType: plan.F32, Shape: []int{4, 3}, Strides: []int{0, 1}, Data: x.Data}

@@ -110,8 +110,8 @@ func hugeCases() []hugeCase {
 	return cases
 }
 
-// soon is how long an evaluation may go on once it is told to stop. The best of
-// some tries counts: the machine may be busy.
+// soon is how long an evaluation may continue after it is told to stop. The
+// best of several attempts counts: the machine may be busy.
 func soon() time.Duration {
 	if raceEnabled {
 		return 500 * time.Millisecond
@@ -140,7 +140,7 @@ func TestEvalHalts(t *testing.T) {
 	}
 }
 
-// haltedAfter is how long an evaluation goes on once it is told to stop.
+// haltedAfter is how long an evaluation continues after it is told to stop.
 func haltedAfter(t *testing.T, c hugeCase) time.Duration {
 	begin := time.Now()
 	const after = 3 * time.Millisecond

@@ -209,7 +209,7 @@ func TestInferErrors(t *testing.T) {
 	}
 }
 
-// TestReshapeTermBomb asks for the product of eight sums of many symbols.
+// TestReshapeTermBomb takes the product of eight sums of many symbols.
 func TestReshapeTermBomb(t *testing.T) {
 	var s plan.Shape
 	for i := range 8 {

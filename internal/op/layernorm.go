@@ -30,13 +30,13 @@ func (LayerNorm) Infer(in []plan.Spec) (plan.Spec, error) {
 	x := in[0].Shape
 	for _, p := range in[1:] {
 		if len(x) < 1 || len(p.Shape) != 1 || !p.Shape[0].Equal(x[len(x)-1]) {
-			return plan.Spec{}, shapeErr("layer norm of %v with parameters %v, wants [%v]", x, p.Shape, x[max(len(x)-1, 0):])
+			return plan.Spec{}, shapeErr("layer norm of %v with parameters %v, want [%v]", x, p.Shape, x[max(len(x)-1, 0):])
 		}
 	}
 	return in[0], wantF32(in...)
 }
 
-// Rows are those of the input: each row along the last axis is by itself.
+// Rows are those of the input: each row along the last axis is independent.
 func (o LayerNorm) Rows(in []plan.Spec, out plan.Spec, s Slice) ([]int, Op, bool) {
 	return firstRows(in, s), o, s.Axis < len(out.Shape)-1
 }

@@ -6,12 +6,12 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Layout is where the elements of a value lie in the memory of its base:
+// Layout is where the elements of a value are stored in the memory of its base:
 // strides and offset in elements, symbolic like the shapes.
 type Layout struct {
 	Strides []plan.Dim
 	Offset  plan.Dim
-	Dense   bool // row-major without gaps, offset 0 not implied
+	Dense   bool // row-major without gaps; offset 0 not implied
 }
 
 // DenseLayout is the row-major layout of shape.
@@ -25,8 +25,8 @@ func DenseLayout(shape plan.Shape) Layout {
 	return l
 }
 
-// Err is an error wrapping [ErrShape] when strides or offset are beyond what
-// arithmetic on dimensions may give.
+// Err is an error that wraps [ErrShape] when strides or offset exceed the
+// limits of arithmetic on dimensions.
 func (l Layout) Err() error {
 	err := l.Offset.Err()
 	for i := range l.Strides {
@@ -40,15 +40,15 @@ func (l Layout) Err() error {
 	return nil
 }
 
-// ChannelsLast is the layout of an image batch [n, c, h, w] whose channels lie
-// together: the memory of [n, h, w, c].
+// ChannelsLast is the layout of an image batch [n, c, h, w] with adjacent
+// channels: the memory of [n, h, w, c].
 func ChannelsLast(shape plan.Shape) Layout {
 	c, h, w := shape[1], shape[2], shape[3]
 	return Layout{Strides: []plan.Dim{c.Mul(h).Mul(w), plan.C(1), c.Mul(w), c}}
 }
 
-// IsChannelsLast reports whether a value of this shape lies as [ChannelsLast]
-// says.
+// IsChannelsLast reports whether a value of this shape has the layout
+// [ChannelsLast].
 func (l Layout) IsChannelsLast(shape plan.Shape) bool {
 	if len(shape) != 4 || !l.Offset.Is(0) {
 		return false
@@ -61,8 +61,8 @@ func (l Layout) IsChannelsLast(shape plan.Shape) bool {
 	return true
 }
 
-// reshapeLayout finds strides for to over from's memory. Dimensions are
-// matched group by group; within a group the old ones must be dense.
+// reshapeLayout finds strides for to over from's memory. It matches dimensions
+// group by group; within a group the old ones must be dense.
 func reshapeLayout(from plan.Shape, l Layout, to plan.Shape) (Layout, bool) {
 	if l.Dense {
 		r := DenseLayout(to)

@@ -11,7 +11,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// viewed is a value with the layout it has over a base of consecutive i32.
+// viewed is a value and its layout over a base of consecutive i32.
 type viewed struct {
 	spec   plan.Spec
 	layout op.Layout
@@ -27,8 +27,8 @@ func consecutive(shape []int) viewed {
 	return viewed{plan.Spec{DType: plan.I32, Shape: s}, op.DenseLayout(s), a}
 }
 
-// apply gives what o does to v, by layout and by copying; ok is false when o
-// has to copy.
+// apply applies o to v, by layout and by copying; ok is false when o has to
+// copy.
 func (v viewed) apply(t *testing.T, o op.Op) (viewed, bool) {
 	t.Helper()
 	out, err := o.Infer([]plan.Spec{v.spec})
@@ -63,7 +63,8 @@ func (v viewed) requireSame(t *testing.T, base int, trail []op.Op) {
 }
 
 // TestViewsAgreeWithCopies chains random reshapes, transposes, slices and
-// identities: the layout over the first value reads what copying gives.
+// identities: the layout over the first value must read the same elements as
+// copying.
 func TestViewsAgreeWithCopies(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	views := 0
@@ -127,8 +128,8 @@ func randomViewer(rng *rand.Rand, shape []int) op.Op {
 	return op.Identity{}
 }
 
-// TestReshapeViewSymbolic splits the heads of a slice of a fused QKV tensor,
-// sizes unknown.
+// TestReshapeViewSymbolic splits the heads of a slice of a fused QKV tensor
+// with unknown sizes.
 func TestReshapeViewSymbolic(t *testing.T) {
 	in := f32("b", "s", 2304)
 	cut := op.Slice{Axis: 2, Start: plan.C(768), Stop: plan.C(1536)}

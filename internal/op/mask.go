@@ -11,16 +11,16 @@ import (
 // masked row stays finite after softmax.
 const MaskValue = -math.MaxFloat32
 
-// CausalMask masks attention scores [batch, ..., q, k]: query i stands at key
-// position k-q+i and sees the keys from start to its own position; with a
-// Window, only the last Window of these. start is an optional second input,
+// CausalMask masks attention scores [batch, ..., q, k]: query i has key
+// position k-q+i and attends to the keys from start to its own position; with a
+// Window, only to the last Window of these. start is an optional second input,
 // i32 or i64 [batch]: the number of padding keys before each sequence.
 type CausalMask struct{ Window int }
 
 // Name is causal_mask.
 func (CausalMask) Name() string { return "causal_mask" }
 
-// Traits are those of elementwise work that knows where it is.
+// Traits are those of position-dependent elementwise work.
 func (CausalMask) Traits() Traits { return Traits{Class: ClassElementwise, Aligned: true} }
 
 // Attrs is the window, 0 for none.
@@ -35,21 +35,21 @@ func (o CausalMask) Infer(in []plan.Spec) (plan.Spec, error) {
 	}
 	s := in[0].Shape
 	if len(s) < 2 || o.Window < 0 {
-		return plan.Spec{}, shapeErr("causal mask of %v, wants scores [..., q, k]", s)
+		return plan.Spec{}, shapeErr("causal mask of %v, want scores [..., q, k]", s)
 	}
 	if len(in) == 2 {
 		if !in[1].DType.IsInt() {
-			return plan.Spec{}, dtypeErr("causal mask start is %v, wants i32 or i64", in[1].DType)
+			return plan.Spec{}, dtypeErr("causal mask start is %v, want i32 or i64", in[1].DType)
 		}
 		if len(in[1].Shape) != 1 || len(s) < 3 || !in[1].Shape[0].Equal(s[0]) {
-			return plan.Spec{}, shapeErr("causal mask start %v for scores %v, wants [batch]", in[1].Shape, s)
+			return plan.Spec{}, shapeErr("causal mask start %v for scores %v, want [batch]", in[1].Shape, s)
 		}
 	}
 	return in[0], wantF32(in[0])
 }
 
-// Rows are the last ones of the queries: their positions are counted from the end,
-// so a tail of the queries is masked alike.
+// Rows are the last ones of the queries: their positions are counted from the
+// end, so a tail of the queries gets the same mask.
 func (o CausalMask) Rows(in []plan.Spec, out plan.Spec, s Slice) ([]int, Op, bool) {
 	queries := len(out.Shape) - 2
 	return firstRows(in, s), o, s.Axis == queries && s.Stop.Equal(out.Shape[queries])
@@ -95,14 +95,14 @@ func (o CausalMask) Eval(out *Array, in []*Array, h halt.Func) error {
 	}, out.Strides, in[0].Strides)
 }
 
-// Where takes a where cond (bool) is true and b elsewhere; the three
+// Where selects a where cond (bool) is true and b elsewhere; the three
 // broadcast.
 type Where struct{}
 
 // Name is where.
 func (Where) Name() string { return "where" }
 
-// Traits are those of an elementwise choice.
+// Traits are those of an elementwise selection.
 func (Where) Traits() Traits { return Traits{Class: ClassElementwise, Pointwise: true} }
 
 // Attrs has none.
@@ -114,7 +114,7 @@ func (Where) Infer(in []plan.Spec) (plan.Spec, error) {
 		return plan.Spec{}, err
 	}
 	if in[0].DType != plan.Bool || in[1].DType != in[2].DType {
-		return plan.Spec{}, dtypeErr("where of %v, %v and %v, wants bool and two alike", in[0].DType, in[1].DType, in[2].DType)
+		return plan.Spec{}, dtypeErr("where of %v, %v and %v, want bool and two of one type", in[0].DType, in[1].DType, in[2].DType)
 	}
 	s, err := broadcast(in[1].Shape, in[2].Shape)
 	if err == nil {

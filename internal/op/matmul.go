@@ -6,8 +6,8 @@ import (
 )
 
 // MatMul is the matrix product of the last two axes, op(A) [..., m, k] times
-// op(B) [..., k, n], each transposed first if so flagged. Leading axes
-// broadcast like NumPy's, so a rank-2 B serves every batch.
+// op(B) [..., k, n], each transposed first if its flag is set. Leading axes
+// broadcast as in NumPy, so a rank-2 B serves every batch.
 type MatMul struct{ TransA, TransB bool }
 
 // Name is matmul.
@@ -30,7 +30,7 @@ func (o MatMul) Infer(in []plan.Spec) (plan.Spec, error) {
 	}
 	a, b := in[0].Shape, in[1].Shape
 	if len(a) < 2 || len(b) < 2 {
-		return plan.Spec{}, shapeErr("matmul of %v and %v, wants rank 2 or more", a, b)
+		return plan.Spec{}, shapeErr("matmul of %v and %v, want rank 2 or more", a, b)
 	}
 	m, ka := matDims(a, o.TransA)
 	kb, n := matDims(b, o.TransB)

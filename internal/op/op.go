@@ -1,4 +1,4 @@
-// Package op holds the operators: one file each, with the attributes as
+// Package op defines the operators: one file each, with the attributes as
 // fields, the shape and dtype rule, the cost rule, the wire form and a plain
 // reference kernel. The explicit table in table.go is the only registry.
 package op
@@ -14,36 +14,36 @@ import (
 type Op interface {
 	// Name is the operator's name in plans.
 	Name() string
-	// Attrs are the attributes; Name and Attrs together are the identity of
-	// an operator, without loss.
+	// Attrs are the attributes. Name and Attrs together are the complete
+	// identity of an operator.
 	Attrs() plan.Attrs
-	// Traits are what others want to know of the operator.
+	// Traits are the properties that other packages need.
 	Traits() Traits
-	// Infer checks the inputs and gives the output, symbolic dimensions
-	// included.
+	// Infer checks the inputs and computes the output, including symbolic
+	// dimensions.
 	Infer(in []plan.Spec) (plan.Spec, error)
 	// FLOPs is the arithmetic of one evaluation at concrete shapes; a
 	// transcendental function counts as one.
 	FLOPs(in [][]int, out []int) float64
 	// Eval is the reference kernel. It accepts any strides and writes every
-	// element of out, which is contiguous. Inputs have been checked by Infer.
-	// When h says stop it is [ErrHalted] and out is undefined.
+	// element of out, which is contiguous. Infer has checked the inputs. When h
+	// says stop, Eval returns [ErrHalted] and out is undefined.
 	Eval(out *Array, in []*Array, h halt.Func) error
 }
 
-// Viewer is implemented by operators that only give their first input another
-// layout and move no data.
+// Viewer is implemented by operators that only change the layout of their first
+// input and move no data.
 type Viewer interface {
 	// View is the output's layout over the input's memory, or false when the
-	// input's layout cannot be seen that way without a copy.
+	// input's layout does not allow that without a copy.
 	View(in plan.Spec, l Layout, out plan.Spec) (Layout, bool)
 }
 
-// Conditional is implemented by operators that want more of sizes than that they
-// are sizes.
+// Conditional is implemented by operators with additional conditions on sizes.
 type Conditional interface {
 	// Conditions are dimensions that must not be negative once the symbols of
-	// the first input's shape are bound, and what does not hold where one is.
+	// the first input's shape are bound, and a description of what fails when
+	// one is negative.
 	Conditions(in plan.Shape) (dims plan.Shape, what string)
 }
 
@@ -53,9 +53,9 @@ func some(d plan.Dim) plan.Dim { return d.Sub(plan.C(1)) }
 func arity(in []plan.Spec, lo, hi int) error {
 	if len(in) < lo || len(in) > hi {
 		if lo == hi {
-			return fmt.Errorf("%w: %d inputs, wants %d", plan.ErrInvalid, len(in), lo)
+			return fmt.Errorf("%w: %d inputs, want %d", plan.ErrInvalid, len(in), lo)
 		}
-		return fmt.Errorf("%w: %d inputs, wants %d to %d", plan.ErrInvalid, len(in), lo, hi)
+		return fmt.Errorf("%w: %d inputs, want %d to %d", plan.ErrInvalid, len(in), lo, hi)
 	}
 	return nil
 }
@@ -71,7 +71,7 @@ func dtypeErr(format string, args ...any) error {
 func wantF32(in ...plan.Spec) error {
 	for i, s := range in {
 		if s.DType != plan.F32 {
-			return dtypeErr("input %d is %v, wants f32", i, s.DType)
+			return dtypeErr("input %d is %v, want f32", i, s.DType)
 		}
 	}
 	return nil

@@ -5,9 +5,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Pick takes one position of each sequence: of x [batch, n, ...], f32, and
-// index [batch], i32 or i64, it is x[b, index[b], ...], [batch, ...]. An index
-// outside of 0 to n-1 is an error.
+// Pick selects one position of each sequence: from x [batch, n, ...], f32, and
+// index [batch], i32 or i64, it takes x[b, index[b], ...], [batch, ...]. An
+// index outside 0 to n-1 is an error.
 type Pick struct{}
 
 // Name is pick.
@@ -26,10 +26,10 @@ func (Pick) Infer(in []plan.Spec) (plan.Spec, error) {
 	}
 	x, idx := in[0], in[1]
 	if len(x.Shape) < 2 || len(idx.Shape) != 1 || !x.Shape[0].Equal(idx.Shape[0]) {
-		return plan.Spec{}, shapeErr("pick of %v at %v, wants [batch, n, ...] and [batch]", x.Shape, idx.Shape)
+		return plan.Spec{}, shapeErr("pick of %v at %v, want [batch, n, ...] and [batch]", x.Shape, idx.Shape)
 	}
 	if !idx.DType.IsInt() {
-		return plan.Spec{}, dtypeErr("pick at indices of %v, wants i32 or i64", idx.DType)
+		return plan.Spec{}, dtypeErr("pick at indices of %v, want i32 or i64", idx.DType)
 	}
 	s := append(plan.Shape{x.Shape[0]}, x.Shape[2:]...)
 	return plan.Spec{DType: plan.F32, Shape: s}, wantF32(x)

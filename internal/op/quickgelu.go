@@ -7,11 +7,11 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// QuickGELU is x*sigmoid(1.702*x), the approximation of GELU that CLIP was
-// trained with (Hendrycks and Gimpel, 2016, section 2).
+// QuickGELU is x*sigmoid(1.702*x), the approximation of GELU with which CLIP
+// was trained (Hendrycks and Gimpel, 2016, section 2).
 type QuickGELU struct{}
 
-// QuickGELUScale is what x is multiplied by before the sigmoid.
+// QuickGELUScale is the factor of x inside the sigmoid.
 const QuickGELUScale = 1.702
 
 // Name is quick_gelu.

@@ -8,8 +8,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Reduce is the sum, mean or max over the given axes, which are kept with size
-// one or dropped.
+// Reduce is the sum, mean or max over the given axes, which are retained with
+// size one or dropped.
 type Reduce struct {
 	Kind string // sum, mean or max
 	Axes []int
@@ -22,7 +22,7 @@ func (Reduce) Name() string { return "reduce" }
 // Traits are those of a reduction.
 func (Reduce) Traits() Traits { return Traits{Class: ClassReduce, Reduces: true} }
 
-// Attrs are the kind, the axes and whether they are kept.
+// Attrs are the kind, the axes and whether the axes are retained.
 func (o Reduce) Attrs() plan.Attrs {
 	return plan.Attrs{plan.Ints("axes", o.Axes), plan.BoolAttr("keep", o.Keep), plan.Str("kind", o.Kind)}
 }
@@ -46,14 +46,14 @@ func (o Reduce) reduced(rank int) ([]bool, error) {
 	return in, nil
 }
 
-// Infer drops the axes or keeps them with size one.
+// Infer drops the axes or retains them with size one.
 func (o Reduce) Infer(in []plan.Spec) (plan.Spec, error) {
 	s, err := inferSame(in)
 	if err != nil {
 		return s, err
 	}
 	if o.Kind != "sum" && o.Kind != "mean" && o.Kind != "max" {
-		return s, shapeErr("unknown reduction %.40q, wants sum, mean or max", o.Kind)
+		return s, shapeErr("unknown reduction %.40q, want sum, mean or max", o.Kind)
 	}
 	red, err := o.reduced(len(s.Shape))
 	if err != nil {
@@ -74,8 +74,9 @@ func (o Reduce) Infer(in []plan.Spec) (plan.Spec, error) {
 	return plan.Spec{DType: plan.F32, Shape: out}, nil
 }
 
-// Conditions are that a maximum is one of something. A sum of nothing is 0 and a
-// mean of nothing NaN, as PyTorch and NumPy have it; a maximum both refuse.
+// Conditions are that a maximum has at least one element. A sum of nothing is 0
+// and a mean of nothing NaN, as in PyTorch and NumPy; both refuse a maximum of
+// nothing.
 func (o Reduce) Conditions(in plan.Shape) (plan.Shape, string) {
 	red, err := o.reduced(len(in))
 	if err != nil || o.Kind != "max" {
@@ -231,7 +232,7 @@ func (TopK) Name() string { return "topk" }
 // Traits are those of a reduction.
 func (TopK) Traits() Traits { return Traits{Class: ClassReduce, Reduces: true} }
 
-// Attrs are k and which of the two outputs.
+// Attrs are k and the selected output.
 func (o TopK) Attrs() plan.Attrs {
 	return plan.Attrs{plan.BoolAttr("indices", o.Indices), plan.Int("k", o.K)}
 }
@@ -266,7 +267,7 @@ func (TopK) FLOPs(in [][]int, _ []int) float64 { return fproduct(in[0]) }
 func (o TopK) Eval(out *Array, in []*Array, h halt.Func) error {
 	axis := len(in[0].Shape) - 1
 	x, st, n := in[0].F32(), in[0].Strides[axis], in[0].Shape[axis]
-	best := make([]int, 0, o.K) // a heap, the last of them at its root
+	best := make([]int, 0, o.K) // a heap with the last of them at its root
 	at := 0
 	ask := h.Counter()
 	return rows(in[0].Shape, axis, &ask, func(p []int) {
@@ -308,8 +309,8 @@ func (o TopK) Eval(out *Array, in []*Array, h halt.Func) error {
 	}, in[0].Strides)
 }
 
-// siftDown restores a heap whose root has changed; nothing in it is before what
-// is above it.
+// siftDown restores a heap whose root has changed: no element precedes its
+// parent.
 func siftDown(heap []int, before func(a, b int) bool) {
 	for i := 0; ; {
 		c := 2*i + 1

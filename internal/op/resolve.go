@@ -18,9 +18,9 @@ type Resolved struct {
 	Plan    *plan.Plan
 	Ops     []Op     // by step
 	Layouts []Layout // by value, over the memory of Base
-	Base    []int    // by value: the value whose memory it lies in, itself for a root
+	Base    []int    // by value: the value whose memory it is stored in, itself for a root
 	View    []bool   // by step: the output is a view and the step does nothing
-	State   []int    // by value: the state whose memory a root lies in, or -1
+	State   []int    // by value: the state whose memory a root is stored in, or -1
 	Last    []int    // by root value: last step that touches it, len(Steps) if it outlives them
 	Def     []int    // by root value: step that writes it, -1 for leaves
 
@@ -88,7 +88,7 @@ func (r *Resolved) wrong(err error, format string, args ...any) error {
 	return fmt.Errorf("%w: "+format+": %w", append(append([]any{plan.ErrInvalid}, args...), err)...)
 }
 
-// lay gives a value its layout, unless that is beyond the limits.
+// lay computes the layout of a value, unless that is beyond the limits.
 func (r *Resolved) lay(v int, l Layout) error {
 	if err := l.Err(); err != nil {
 		return err
@@ -136,7 +136,7 @@ func (r *Resolved) step(i int, choose Choose) error {
 			return r.lay(s.Out, r.Layouts[s.In[0]])
 		}
 		if _, ok := o.(Append); ok {
-			return errors.New("appends to something that is no state")
+			return errors.New("appends to something that is not a state")
 		}
 	case Viewer:
 		if l, ok := o.View(in[0], r.Layouts[s.In[0]], out); ok {

@@ -14,12 +14,12 @@ import (
 // i32 [batch].
 //
 // Temperature 0 (or less) is greedy: the first largest logit. Otherwise logits
-// are divided by the temperature, only the top_k largest stay (0: all), of
-// these the smallest set whose probability reaches top_p (1: all; Holtzman et
-// al., 2019), and one is drawn with a uniform number that is a function of
-// seed and counter alone, so the draw does not depend on the batch, the
-// executor or what was drawn before. All arithmetic is float64 without fused
-// operations: the same logits give the same token on every machine.
+// are divided by the temperature. Only the top_k largest remain (0: all), and
+// of these the smallest set whose probability reaches top_p (1: all; Holtzman
+// et al., 2019). One is drawn with a uniform number that is a function of seed
+// and counter alone, so the draw does not depend on the batch, the executor or
+// earlier draws. All arithmetic is float64 without fused operations: the same
+// logits give the same token on every machine.
 type Sample struct{}
 
 // Name is sample.
@@ -39,14 +39,14 @@ func (Sample) Infer(in []plan.Spec) (plan.Spec, error) {
 	}
 	s := in[0].Shape
 	if len(s) != 2 || s[1].Is(0) {
-		return plan.Spec{}, shapeErr("sample from %v, wants [batch, vocab]", s)
+		return plan.Spec{}, shapeErr("sample from %v, want [batch, vocab]", s)
 	}
 	if err := wantF32(in[:3]...); err != nil {
 		return plan.Spec{}, err
 	}
 	for i, p := range in[1:] {
 		if len(p.Shape) != 1 || !p.Shape[0].Equal(s[0]) {
-			return plan.Spec{}, shapeErr("sample parameter %d has shape %v, wants [%v]", i+1, p.Shape, s[0])
+			return plan.Spec{}, shapeErr("sample parameter %d has shape %v, want [%v]", i+1, p.Shape, s[0])
 		}
 	}
 	if in[3].DType != plan.I32 || in[4].DType != plan.I64 || !in[5].DType.IsInt() {
@@ -107,8 +107,8 @@ type SampleScratch struct{ cand candidates }
 // Draw picks an index of logits as [Sample] describes.
 func (p SampleParams) Draw(logits []float32) int { return p.DrawScratch(logits, &SampleScratch{}, nil) }
 
-// DrawScratch is Draw with memory to reuse; a greedy draw needs none. When h stops
-// it the index is any.
+// DrawScratch is Draw with reusable memory; a greedy draw needs none. When h
+// stops it the index is arbitrary.
 func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch, h halt.Func) int {
 	best := 0
 	hi := math.Inf(-1)
@@ -170,8 +170,7 @@ func (p SampleParams) DrawScratch(logits []float32, scratch *SampleScratch, h ha
 	return best
 }
 
-// heapWork is the work of taking the first of a heap: a large one misses the
-// caches.
+// heapWork is the work of popping a heap: a large one misses the caches.
 const heapWork = 8
 
 type candidate struct {
@@ -186,10 +185,10 @@ func (c candidate) before(o candidate) bool {
 
 type candidates []candidate
 
-// largest takes candidates, largest logit first and ties by lower index, until
-// enough says so of their number and the last one's weight. It works in place
-// with a heap: a vocabulary need not be sorted for the few that are kept. When ask
-// says stop it returns those it has.
+// largest pops candidates, largest logit first and ties by lower index, until
+// enough accepts their number and the last one's weight. It works in place with
+// a heap: the vocabulary need not be sorted for the few that are retained. When
+// ask says stop it returns the candidates so far.
 func (c candidates) largest(ask *halt.Counter, enough func(n int, weight float64) bool) candidates {
 	for i := len(c)/2 - 1; i >= 0; i-- {
 		if ask.Stop(elementWork * positionWork) {

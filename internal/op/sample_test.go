@@ -14,8 +14,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// naiveProbs is what temperature, top-k and top-p leave of the softmax, by the
-// definition, in float64.
+// naiveProbs is what temperature, top-k and top-p leave of the softmax,
+// computed by the definition in float64.
 func naiveProbs(p SampleParams, logits []float32) []float64 {
 	order := make([]int, len(logits))
 	for i := range order {
@@ -117,7 +117,7 @@ func TestSampleDeterministic(t *testing.T) {
 		require.NoError(t, Sample{}.Eval(alone, one, nil))
 		require.Equal(t, out.I32()[i], alone.I32()[0], "row %d differs alone", i)
 	}
-	// The same draws for ever: a change here changes users' texts.
+	// The draws never change: a change here changes users' generations.
 	p := SampleParams{Temperature: 1, TopP: 0.95, TopK: 20, Seed: 1}
 	var got []int
 	for i := range 12 {

@@ -66,8 +66,8 @@ func New(name string, attrs plan.Attrs) (Op, error) {
 	if err := r.Done(); err != nil {
 		return nil, err
 	}
-	// A list that is too long, a number that was cut short: what the operator
-	// kept must be what the plan said.
+	// A list that is too long, or a truncated number: what the operator stored
+	// must be what the plan said.
 	if got, want := o.Attrs().Key(), sorted(attrs).Key(); got != want {
 		return nil, fmt.Errorf("%w: operator %q cannot have the attributes %.200s", plan.ErrInvalid, name, want)
 	}

@@ -7,9 +7,10 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Traits are what others want to know of an operator: each states its own beside
-// its shape rule, and nobody lists operators by hand. What hangs on one operator's
-// attributes, such as the pattern of attention, asks for that operator.
+// Traits are the properties of an operator that other packages need. Each
+// operator states its own beside its shape rule; there are no hand-written
+// lists of operators. Code that depends on one operator's attributes, such as
+// the pattern of attention, asks for that operator.
 type Traits struct {
 	// Class is the kind of work that it is, for the cost model.
 	Class Class
@@ -21,9 +22,9 @@ type Traits struct {
 	Commutative bool
 	// NonLinear: an activation, which makes two layers more than one.
 	NonLinear bool
-	// Aligned: the element of the output at a place comes from the element of the
-	// first input at that place, whatever else is done to it. What is pointwise is so
-	// for each of its inputs.
+	// Aligned: each output element comes from the element of the first input at
+	// the same position, whatever else is done to it. A pointwise operator is
+	// aligned for each of its inputs.
 	Aligned bool
 	// View: it gives its first input another layout where it can, see [Viewer], and
 	// moves no data.
@@ -47,8 +48,8 @@ type Traits struct {
 	Images bool
 }
 
-// Class is the kind of work that an operator is. A device does each at a rate of
-// its own; what depends on sizes too is the cost model's.
+// Class is the kind of work of an operator. A device does each kind at its own
+// rate; effects of sizes belong to the cost model.
 type Class uint8
 
 // The classes of operators.
@@ -65,10 +66,10 @@ const (
 // RowWise is implemented by operators that are not pointwise and of which a part
 // along some axes is computed from parts of the inputs.
 type RowWise interface {
-	// Rows gives, for each input, the axis along which to take positions s.Start to
-	// s.Stop of it, or -1 for all of it, and the operator that makes of these the
-	// same positions of the output along s.Axis, which is not negative. ok is false
-	// where there is none.
+	// Rows gives, for each input, the axis along which to take positions
+	// s.Start to s.Stop, or -1 for the whole input, and the operator that
+	// computes from these the same positions of the output along s.Axis, which
+	// is not negative. ok is false if there is no such operator.
 	Rows(in []plan.Spec, out plan.Spec, s Slice) (axes []int, o Op, ok bool)
 }
 

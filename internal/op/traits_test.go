@@ -11,7 +11,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// traitExamples are operators whose attributes suit small inputs.
+// traitExamples are operators with attributes that suit small inputs.
 func traitExamples() []op.Op {
 	out := []op.Op{
 		op.Append{},
@@ -47,7 +47,7 @@ func traitExamples() []op.Op {
 	return out
 }
 
-// evaluation is an operator at inputs that it takes.
+// evaluation is an operator with valid inputs.
 type evaluation struct {
 	o     op.Op
 	specs []plan.Spec
@@ -56,7 +56,7 @@ type evaluation struct {
 	out   *op.Array
 }
 
-// evaluations are what of n random inputs an operator takes.
+// evaluations are the cases, of n random inputs, that an operator accepts.
 func evaluations(t *testing.T, o op.Op, n int) (out []evaluation) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for try := 0; try < 400000 && len(out) < n; try++ {
@@ -77,7 +77,7 @@ func evaluations(t *testing.T, o op.Op, n int) (out []evaluation) {
 			}
 			e.specs = append(e.specs, s)
 		}
-		if o.Name() == "sample" { // six inputs that fit are not found by chance
+		if o.Name() == "sample" { // six matching inputs are not found by chance
 			b := plan.C(dims[0])
 			e.specs = []plan.Spec{
 				{DType: plan.F32, Shape: plan.Shape{b, plan.C(dims[1])}},
@@ -127,7 +127,7 @@ func eval(o op.Op, spec plan.Spec, in []*op.Array) (*op.Array, error) {
 	return out, o.Eval(out, in, nil)
 }
 
-// TestTraitsHold holds what each operator says of itself against what it computes.
+// TestTraitsHold compares each operator's traits with what it computes.
 func TestTraitsHold(t *testing.T) {
 	for _, o := range traitExamples() {
 		t.Run(o.Name(), func(t *testing.T) {
@@ -160,8 +160,8 @@ func TestTraitsHold(t *testing.T) {
 	}
 }
 
-// pointwise changes one element of an input after the other: no element of the
-// output at another place may change.
+// pointwise changes the elements of an input one at a time: no output element
+// at another position may change.
 func (e *evaluation) pointwise(t *testing.T) {
 	for _, x := range e.in {
 		places := x.BroadcastStrides(e.out.Shape)
@@ -184,7 +184,7 @@ func (e *evaluation) pointwise(t *testing.T) {
 	}
 }
 
-// moves looks for each element of the output among those of the inputs.
+// moves looks up each output element among the input elements.
 func (e *evaluation) moves(t *testing.T) {
 	n := e.out.DType.Size()
 	known := map[string]bool{}
@@ -238,7 +238,8 @@ func part(t *testing.T, s op.Slice, spec plan.Spec, x *op.Array) (plan.Spec, *op
 	return sliced, out
 }
 
-// TestTraitsOfAll holds that the test above sees every operator of the table.
+// TestTraitsOfAll checks that the test above covers every operator of the
+// table.
 func TestTraitsOfAll(t *testing.T) {
 	seen := map[string]bool{}
 	for _, o := range traitExamples() {

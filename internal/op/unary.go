@@ -96,9 +96,10 @@ func (o GELU) Eval(out *Array, in []*Array, h halt.Func) error {
 }
 
 // Cast changes the element type: f32, i32 and i64 to each other, bool to and
-// from each of them (non-zero is true). A float is cut towards zero; outside
-// the range of the index type it becomes the nearest index, and NaN becomes 0,
-// on every CPU. An i64 outside the range of i32 keeps its low 32 bits.
+// from each of them (non-zero is true). A float is truncated towards zero.
+// Outside the range of the index type it becomes the nearest index, and NaN
+// becomes 0, on every CPU. An i64 outside the range of i32 keeps its low 32
+// bits.
 type Cast struct{ To plan.DType }
 
 // Name is cast.
@@ -166,8 +167,7 @@ func (o Cast) store(out *Array) func(at int, f float64, t bool, n func() int) {
 	}
 }
 
-// truncate is v as an index, without the conversions that Go leaves to the
-// CPU.
+// truncate converts v to an index without Go's CPU-dependent conversions.
 func (o Cast) truncate(v float64) int {
 	lo, hi := int64(math.MinInt64), int64(math.MaxInt64)
 	if o.To == plan.I32 {

@@ -77,7 +77,7 @@ func (o Reshape) Infer(in []plan.Spec) (plan.Spec, error) {
 	return plan.Spec{DType: in[0].DType, Shape: o.Shape}, nil
 }
 
-// Rows are those of the input where the axes up to the output's are the same.
+// Rows are those of the input if the axes up to the output's are the same.
 func (o Reshape) Rows(in []plan.Spec, _ plan.Spec, s Slice) ([]int, Op, bool) {
 	from := in[0].Shape
 	if len(from) <= s.Axis || !from[:s.Axis+1].Equal(o.Shape[:s.Axis+1]) {
@@ -128,7 +128,7 @@ func (o Transpose) Infer(in []plan.Spec) (plan.Spec, error) {
 		ok = ok && p == i
 	}
 	if !ok {
-		return plan.Spec{}, shapeErr("transpose of %v by %v, wants a permutation of its axes", in[0].Shape, o.Perm)
+		return plan.Spec{}, shapeErr("transpose of %v by %v, want a permutation of its axes", in[0].Shape, o.Perm)
 	}
 	out := make(plan.Shape, len(o.Perm))
 	for i, p := range o.Perm {
@@ -165,7 +165,7 @@ func (o Transpose) Eval(out *Array, in []*Array, h halt.Func) error {
 	return copyArray(out, &v, h)
 }
 
-// Slice keeps positions Start to Stop (exclusive) along Axis.
+// Slice selects positions Start to Stop (exclusive) along Axis.
 type Slice struct {
 	Axis        int
 	Start, Stop plan.Dim
@@ -186,8 +186,8 @@ func decodeSlice(r *plan.AttrReader) Op {
 	return Slice{r.Int("axis"), r.Dim("start"), r.Dim("stop")}
 }
 
-// Infer shortens the axis. Bounds that are constants are checked here, the
-// others when they are bound.
+// Infer shortens the axis. It checks constant bounds; the others are checked at
+// binding.
 func (o Slice) Infer(in []plan.Spec) (plan.Spec, error) {
 	if err := arity(in, 1, 1); err != nil {
 		return plan.Spec{}, err

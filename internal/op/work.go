@@ -7,21 +7,21 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// MaxPlanWork bounds what it takes to check and lay out one plan: about the
-// products of two terms that its shapes and strides are multiplied from, counted
-// at each step that reads or writes them, and heldWork for each symbol and number
-// of the strides, which are held. A plan with as many entries as a plan may have,
-// in shapes like those of attention, comes to half of it.
+// MaxPlanWork bounds the work of checking and laying out one plan. It counts
+// about one unit per product of two terms in its shapes and strides, at each
+// step that reads or writes them, and heldWork for each symbol and number of
+// the strides, which stay in memory. A plan with the maximum number of entries,
+// in shapes like those of attention, needs about half of it.
 const (
 	MaxPlanWork = 1 << 26
 	heldWork    = 8
 )
 
-// workTurn is the work between two looks at whether to go on.
+// workTurn is the work between two checks whether to continue.
 const workTurn = 1 << 11
 
-// Work counts what the checks of a plan cost. It is of one goroutine; a nil Work
-// counts nothing.
+// Work counts the cost of checking a plan. It belongs to one goroutine; a nil
+// Work counts nothing.
 type Work struct {
 	left  int
 	since int          // the last pause
@@ -29,12 +29,12 @@ type Work struct {
 	err   error
 }
 
-// NewWork allows [MaxPlanWork]. Now and then it calls pause, whose error ends the
-// work: for the end of a context, or to let others go first.
+// NewWork allows [MaxPlanWork]. It calls pause at intervals; an error from
+// pause ends the work. Pause may return a context's error or yield to others.
 func NewWork(pause func() error) *Work { return &Work{left: MaxPlanWork, pause: pause} }
 
-// Spend counts n and says whether to go on. An error, [transport.ErrLimit] or
-// that of the pause, is given at each later call too.
+// Spend counts n and reports whether to continue. An error,
+// [transport.ErrLimit] or that of the pause, is repeated by each later call.
 func (w *Work) Spend(n int) error {
 	if w == nil || w.err != nil {
 		return w.stopped()
@@ -59,8 +59,8 @@ func (w *Work) stopped() error {
 	return w.err
 }
 
-// work is what reading a value of this shape and layout costs: its strides were
-// made of products with its dimensions, and whoever infers a shape from it
+// work is the cost of reading a value of this shape and layout: its strides
+// were computed as products of its dimensions, and inferring a shape from it
 // multiplies and compares them again.
 func (l Layout) work(shape plan.Shape) int {
 	n := 1

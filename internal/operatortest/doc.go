@@ -1,3 +1,3 @@
-// Package operatortest holds the tests of what it takes to add an operator: they
-// add one that exists nowhere else and use it as a program does.
+// Package operatortest contains the tests of adding an operator: they add one
+// that exists nowhere else and use it as a program does.
 package operatortest

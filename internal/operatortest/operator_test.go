@@ -21,9 +21,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// The tables of operators and of the CPU's kernels are variables that nothing but
-// their declaration sets. The tests add a line to each as an author would, before
-// any of them runs, and take it out again.
+// The tables of operators and of the CPU's kernels are variables that only
+// their declaration sets. The tests add a line to each as an author would,
+// before any of them runs, and remove it afterwards.
 
 //go:linkname operators github.com/genie-sdk/go/internal/op.table
 var operators map[string]func(r *plan.AttrReader) op.Op
@@ -62,7 +62,7 @@ func TestMain(m *testing.M) {
 func softSign(x float32) float32 { return x / (1 + float32(math.Abs(float64(x)))) }
 func cube(x float32) float32     { return x * x * x }
 
-// activation is an operator as the file of one in internal/op has it.
+// activation is an operator as its file in internal/op defines it.
 type activation struct {
 	name string
 	f    func(x float32) float32
@@ -96,8 +96,8 @@ func apply(name string, x *lazy.Tensor) *lazy.Tensor {
 
 const side = 8
 
-// program is an operator behind a product, alone, and behind a product of which one
-// row is read.
+// program is an operator after a product, alone, and after a product of which
+// one row is read.
 func program(name string) (g *lazy.Graph, outputs []*lazy.Tensor) {
 	g = lazy.NewGraph(name)
 	x := g.Input("x", lazy.F32, "n", side)
@@ -139,7 +139,7 @@ func want(f func(x float32) float32, x []float32) [][]float32 {
 	return [][]float32{behind, alone, last}
 }
 
-// expected is what is expected of each operator.
+// expected is the expectation for each operator.
 var expected = []struct {
 	name    string
 	f       func(x float32) float32
@@ -156,8 +156,8 @@ func device() semantic.Device {
 	return d
 }
 
-// TestEveryExecutor runs a new operator, fused and alone, on each executor, with a
-// kernel and without one.
+// TestEveryExecutor runs a new operator, fused and alone, on each executor,
+// with and without a kernel.
 func TestEveryExecutor(t *testing.T) {
 	worker := workertest.StartEngine(t, engine.Options{Threads: 2, Profile: true}, nil)
 	here, err := local.Open(local.WithProfile())
@@ -202,9 +202,9 @@ func TestEveryExecutor(t *testing.T) {
 	}
 }
 
-// TestPriced holds that the cost model knows an operator by its traits: which
-// kernels a run launches, of which class, over what work; and that a row of it is
-// computed where one is read.
+// TestPriced checks that the cost model knows an operator by its traits: which
+// kernels a run launches, of which class, over what work; and that only a row
+// is computed where only a row is read.
 func TestPriced(t *testing.T) {
 	for _, tt := range expected {
 		t.Run(tt.name, func(t *testing.T) {
@@ -240,7 +240,7 @@ func TestPriced(t *testing.T) {
 	}
 }
 
-// TestExplained holds that an explanation shows a new operator in each form.
+// TestExplained checks that every form of an explanation shows a new operator.
 func TestExplained(t *testing.T) {
 	for _, tt := range expected {
 		g, _ := program(tt.name)

@@ -5,9 +5,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// MakeFitting is [Make] of what a row of random steps hardly ever comes to: operands
-// that fit each other, and the groups of steps that an engine runs as one. Sizes are
-// as odd as those of Make, zero among them.
+// MakeFitting is [Make] for patterns that random steps rarely produce: operands
+// that fit each other, and the groups of steps that an engine fuses. Sizes are
+// as odd as those of Make, including zero.
 func MakeFitting(data []byte) (*plan.Plan, transport.Weights, *Draws) {
 	m := New(data)
 	for range 1 + m.Below(3) {
@@ -21,7 +21,7 @@ func MakeFitting(data []byte) (*plan.Plan, transport.Weights, *Draws) {
 	return &m.p, m.weights, &m.Draws
 }
 
-// f32 is an input of floats, or a constant of some.
+// f32 is an input of floats, or a constant.
 func (m *Maker) f32(dims ...plan.Dim) int {
 	spec := plan.Spec{DType: plan.F32, Shape: dims}
 	if n, ok := plan.Shape(dims).Elements().Const(); ok && n <= 512 && m.Below(3) == 0 {
@@ -30,7 +30,7 @@ func (m *Maker) f32(dims ...plan.Dim) int {
 	return m.Input(spec)
 }
 
-// last is the value that a step gave, or one that there was where it was refused.
+// last is the value of a step, or an existing one if the step was refused.
 func (m *Maker) last(name string, attrs plan.Attrs, in ...int) int {
 	if v, ok := m.Apply(name, attrs, in...); ok {
 		return v
@@ -68,7 +68,7 @@ func (m *Maker) pattern() {
 	}
 }
 
-// image is a convolution of images with what may follow it, or a pooling.
+// image is a convolution of images with possible follow-up steps, or a pooling.
 func (m *Maker) image() {
 	pair := func(key string, least int) plan.Attr {
 		return plan.Ints(key, []int{least + m.Below(3), least + m.Below(3)})
@@ -98,7 +98,8 @@ func (m *Maker) image() {
 	m.last("reduce", plan.Attrs{plan.Ints("axes", []int{2, 3}), plan.BoolAttr("keep", m.Below(2) == 0), plan.Str("kind", []string{"mean", "max"}[m.Below(2)])}, y)
 }
 
-// linear is a product with one matrix, a weight where it can be, and what follows.
+// linear is a product with one matrix, a weight where possible, and follow-up
+// steps.
 func (m *Maker) linear() {
 	k, n, t := m.dim(true), m.dim(true), m.Below(2) == 0
 	shape := []plan.Dim{k, n}
@@ -110,7 +111,7 @@ func (m *Maker) linear() {
 	m.last("gelu", plan.Attrs{plan.BoolAttr("tanh", m.Below(2) == 0)}, y)
 }
 
-// attention is that of some heads, masked or not.
+// attention is attention of some heads, masked or not.
 func (m *Maker) attention() {
 	b, h, d := m.dim(false), m.dim(true), m.dim(true)
 	keys := m.dim(false)

@@ -1,6 +1,6 @@
-// Package planmaker makes up plans from bytes, and spoils them: for fuzz tests of
-// whatever takes plans of others. Most of them are right, with the shapes, buffers
-// and states that their steps want.
+// Package planmaker generates plans from bytes, and corrupts them: for fuzz
+// tests of code that takes plans of others. Most of them are valid, with the
+// shapes, buffers and states that their steps need.
 //
 //	p, weights, rest := planmaker.Make(data)
 package planmaker
@@ -16,7 +16,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Draws hands out a fuzzer's bytes; when they are used up it gives zeros.
+// Draws hands out a fuzzer's bytes; when they are used up it returns zeros.
 type Draws []byte
 
 // Byte is the next byte.
@@ -32,16 +32,16 @@ func (d *Draws) Byte() int {
 // Below is a number below n, which is at most 256.
 func (d *Draws) Below(n int) int { return d.Byte() % n }
 
-// Maker builds a plan that is mostly right from a fuzzer's bytes: shapes are
-// inferred, buffers belong to their values, states grow as they say. What it
-// spoils at the end is for the checks to find.
+// Maker builds a mostly valid plan from a fuzzer's bytes: shapes are inferred,
+// buffers belong to their values, states grow as declared. The checks should
+// find what it corrupts at the end.
 type Maker struct {
 	Draws
 	p       plan.Plan
 	weights transport.Weights
 }
 
-// Make is the plan of data, with its weights and what is left of data. The plan may
+// Make returns the plan of data, its weights and the rest of data. The plan may
 // be invalid: then it does not encode.
 func Make(data []byte) (*plan.Plan, transport.Weights, *Draws) {
 	m := New(data)
@@ -66,7 +66,7 @@ func Make(data []byte) (*plan.Plan, transport.Weights, *Draws) {
 	return &m.p, m.weights, &m.Draws
 }
 
-// New makes a maker without a value yet, which draws from data.
+// New makes a maker without values, which draws from data.
 func New(data []byte) *Maker {
 	m := &Maker{Draws: data, weights: transport.Weights{}}
 	m.p = plan.Plan{
@@ -202,7 +202,7 @@ func (m *Maker) state() {
 	}
 	st := m.leaf(plan.Value{Kind: plan.KindState, Spec: plan.Spec{DType: plan.F32, Shape: shape}})
 	s := plan.State{Name: name, Mode: plan.StateReplace, In: st, Out: st}
-	for range 3 { // rows and positions among what there is
+	for range 3 { // rows and positions among the existing ones
 		if out, ok := m.Apply("write_rows", plan.Attrs{plan.Int("axis", axis)}, st, m.value(), m.value()); ok {
 			s.Mode, s.Out = mode, out
 			break
@@ -211,7 +211,7 @@ func (m *Maker) state() {
 	m.p.States = append(m.p.States, s)
 }
 
-// value is a value that exists, mostly a late one.
+// value is an existing value, usually a late one.
 func (m *Maker) value() int {
 	n, b := len(m.p.Values), m.Byte()
 	if b < 128 {
@@ -263,7 +263,7 @@ func (m *Maker) reshaped(s plan.Shape) plan.Shape {
 	return append(out, plan.C(1))
 }
 
-// Apply adds a step if the operator takes the inputs.
+// Apply adds a step if the operator accepts the inputs.
 func (m *Maker) Apply(name string, attrs plan.Attrs, in ...int) (int, bool) {
 	o, err := op.New(name, attrs)
 	if err != nil {
@@ -288,7 +288,7 @@ func (m *Maker) outputs() {
 			Name: fmt.Sprint("o", i), Value: m.value(), Place: plan.Place(1 + m.Below(8)/7), Cause: plan.CauseActivation,
 		})
 	}
-	for i := range m.p.States { // a value that is like the state becomes the next one
+	for i := range m.p.States { // a value like the state becomes the next one
 		s := &m.p.States[i]
 		if v := m.value(); s.Mode == plan.StateReplace && m.p.Values[v].Spec.String() == m.p.Values[s.In].Spec.String() {
 			s.Out = v
@@ -296,7 +296,7 @@ func (m *Maker) outputs() {
 	}
 }
 
-// Assign gives each root a buffer of its own, or one by liveness.
+// Assign gives each root its own buffer, or one by liveness.
 func (m *Maker) Assign() {
 	r, err := op.Resolve(&m.p)
 	if err != nil {
@@ -320,7 +320,7 @@ func (m *Maker) Assign() {
 	}
 }
 
-// spoil makes one thing wrong, or nothing.
+// spoil corrupts one thing, or nothing.
 func (m *Maker) spoil() {
 	if m.Below(3) != 2 {
 		return

@@ -8,15 +8,16 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// Sizes are what a hostile peer binds: nothing, few, those around the widths of
-// integers and the largest dimension, and what a signed number makes negative.
+// Sizes are those that a hostile peer binds: zero, small ones, those around the
+// widths of integers and the largest dimension, and those that become negative
+// as signed numbers.
 var Sizes = []uint64{
 	0, 1, 2, 3, 5, 8, 17, 1 << 16, 1<<31 - 1, 1 << 31, 1<<31 + 1, 1<<32 - 1, 1 << 32, 1 << 33, 1<<40 - 1, 1 << 40, 1<<40 + 1,
 	1 << 62, 1<<63 - 1, 1 << 63, 1<<64 - 2, 1<<64 - 1,
 }
 
-// Mutate changes some fields of an encoded plan, anywhere in it. What is no plan
-// is returned with a byte of it changed.
+// Mutate changes some fields of an encoded plan, anywhere in it. Bytes that are
+// not a plan are returned with one byte changed.
 func Mutate(r *rand.Rand, encoded []byte, changes int) []byte {
 	typ, err := protoregistry.GlobalTypes.FindMessageByName("genie.plan.v1.Plan")
 	if err != nil {
@@ -30,7 +31,7 @@ func Mutate(r *rand.Rand, encoded []byte, changes int) []byte {
 		mutate(r, m.ProtoReflect())
 	}
 	out, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
-	if err != nil { // a string that is none
+	if err != nil { // an invalid string
 		return flip(r, encoded)
 	}
 	if r.IntN(16) == 0 {
@@ -101,7 +102,7 @@ func clone(v protoreflect.Value, f protoreflect.FieldDescriptor) protoreflect.Va
 	return protoreflect.ValueOfMessage(proto.Clone(v.Message().Interface()).ProtoReflect())
 }
 
-// words are what a string of a plan may say: sizes, operators and names.
+// words are possible contents of a plan's strings: sizes, operators and names.
 var words = []string{
 	"", "a", "b", "a-b", "a*b", "2*a", "a+b", "a-1000", "0", "1", "3", "17", "-1", "2147483648", "8589934592", "1099511627776", "1099511627777",
 	"matmul", "identity", "append", "write_rows", "conv2d", "embedding", "softmax", "reduce", "sample", "topk", "slice", "reshape",

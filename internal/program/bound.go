@@ -8,14 +8,14 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Bound is a program at given sizes: the dimensions of its values, and where its
-// scratch buffers lie in an arena. A step of a loop computes only what changed. It
-// is of one goroutine at a time.
+// Bound is a program at given sizes: the dimensions of its values, and the
+// places of its scratch buffers in an arena. A step of a loop computes only
+// what changed. One goroutine at a time may use it.
 type Bound struct {
 	Dims  [][]int // by class
 	Elems []int   // by class: the product of its dimensions, -1 when it is too large
-	// Buffers are the scratch buffers, and Workspaces what kernels work in beside
-	// them, one for each lane of the program, or one.
+	// Buffers are the scratch buffers, and Workspaces the additional memory of
+	// kernels: one for each lane of the program, or one.
 	Buffers, Workspaces []Extent
 	Total               int // bytes of the arena
 
@@ -35,7 +35,7 @@ type Extent struct {
 	Off, Size int
 }
 
-// Align rounds n up to the alignment of what lies in an arena.
+// Align rounds n up to the alignment of an arena's parts.
 func Align(n int) int { return (n + arenaAlign - 1) &^ (arenaAlign - 1) }
 
 const arenaAlign = 64
@@ -62,14 +62,14 @@ func NewBound(p *Program) *Bound {
 	return b
 }
 
-// Valid reports whether the last sizes were taken as a whole.
+// Valid reports whether the last sizes were bound completely.
 func (b *Bound) Valid() bool { return b.valid }
 
-// SetValid says whether they were: after false the next sizes are bound anew.
+// SetValid records whether they were: after false all sizes are bound again.
 func (b *Bound) SetValid(ok bool) { b.valid = ok }
 
-// Set stores the bindings of the symbols and tells which changed, as a mask; all of
-// them when nothing is valid.
+// Set stores the bindings of the symbols and returns which changed, as a mask;
+// all of them if nothing is valid.
 func (b *Bound) Set(bindings []int) (changed uint64) {
 	for i, n := range bindings {
 		if b.sizes[i] != int64(n) {
@@ -83,9 +83,9 @@ func (b *Bound) Set(bindings []int) (changed uint64) {
 	return changed
 }
 
-// SetCapacity stores the capacity of state i, in positions, and reports whether it is
-// another. Of a state in pages it is that of a page: strides and offsets are those
-// within it.
+// SetCapacity stores the capacity of state i, in positions, and reports whether
+// it changed. For a state in pages it is the capacity of a page: strides and
+// offsets are those within it.
 func (b *Bound) SetCapacity(i, positions, pages int) (changed bool) {
 	b.pages[i] = pages
 	c := &b.sizes[len(b.prog.symbols)+i]
@@ -116,7 +116,7 @@ func (b *Bound) Eval(changed uint64) error {
 				return fmt.Errorf("%w: dimension %v is out of range at %v=%v", transport.ErrShape, k.Text[i], b.prog.symbols, b.sizes[:len(b.prog.symbols)])
 			}
 		}
-		b.Elems[c] = -1 // too many; no error for strides, whose product means nothing
+		b.Elems[c] = -1 // too large; no error for strides, whose product means nothing
 		if ok {
 			b.Elems[c] = int(n / 8)
 			for _, d := range b.Dims[c] {
@@ -138,7 +138,7 @@ func (b *Bound) Strides(v int) []int { return b.Dims[b.prog.Places[v].Strides] }
 // Len is the number of elements of a value.
 func (b *Bound) Len(v int) int { return b.Elems[b.prog.Places[v].Shape] }
 
-// Bytes is the size of a value, its elements side by side.
+// Bytes is the size of a value without gaps.
 func (b *Bound) Bytes(v int) int {
 	p := &b.prog.Places[v]
 	return b.Elems[p.Shape] * int(p.Size)
@@ -158,9 +158,9 @@ func (b *Bound) Contiguous(v int) bool {
 }
 
 // FitBuffers makes the buffers and workspaces large enough, the workspaces for
-// need bytes each, and reports whether any of them lies elsewhere now. Room beyond
-// the need, once one grows, keeps the layout as it is over many steps of a sequence
-// that gets longer. More than limit bytes is [transport.ErrLimit].
+// need bytes each, and reports whether any of them moved. When one grows it
+// gets spare room, which keeps the layout stable over many steps of a growing
+// sequence. More than limit bytes is [transport.ErrLimit].
 func (b *Bound) FitBuffers(changed uint64, need []int, limit int64) (moved bool, err error) {
 	fit := true
 	for k := range b.Workspaces {
@@ -200,8 +200,8 @@ func (b *Bound) FitBuffers(changed uint64, need []int, limit int64) (moved bool,
 	return true, nil
 }
 
-// outgrown reports whether a root that changed needs a larger buffer, or
-// everything got so much smaller that less memory would do.
+// outgrown reports whether a changed root needs a larger buffer, or everything
+// shrank so much that less memory suffices.
 func (b *Bound) outgrown(changed uint64) bool {
 	for i, roots := range b.prog.RootsOf {
 		if changed>>i&1 == 0 {
@@ -219,8 +219,8 @@ func (b *Bound) outgrown(changed uint64) bool {
 	return false
 }
 
-// CheckViews checks the views that changed against their bases, given how many
-// bytes the memory of each state has. Errors wrap [transport.ErrShape].
+// CheckViews checks the changed views against their bases, given the size in
+// bytes of each state's memory. Errors wrap [transport.ErrShape].
 func (b *Bound) CheckViews(changed uint64, state func(i int) int) error {
 	if !b.valid {
 		return b.checkViewList(b.prog.Views, state)
@@ -247,8 +247,8 @@ func (b *Bound) checkViewList(views []int, state func(i int) int) error {
 	return nil
 }
 
-// reach is the number of elements of its base that a value reaches over; 0
-// for an empty value, -1 for a number that is too large.
+// reach is the number of elements of its base that a value spans; 0 for an
+// empty value, -1 if the number is too large.
 func (b *Bound) reach(v int) int {
 	p := &b.prog.Places[v]
 	shape, strides := b.Dims[p.Shape], b.Dims[p.Strides]
@@ -274,7 +274,7 @@ func (b *Bound) extent(v int, state func(i int) int) int {
 	return b.Elems[p.Shape]
 }
 
-// stepWork is the shapes of a step, as a program at its sizes has them.
+// stepWork provides the shapes of a step at the program's sizes.
 type stepWork struct {
 	index int // in the plan
 	in    [][]int

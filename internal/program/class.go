@@ -2,19 +2,19 @@ package program
 
 import "github.com/genie-sdk/go/transport/plan"
 
-// Class is a list of dimensions, compiled.
+// Class is a compiled list of dimensions.
 type Class struct {
 	Dims []poly
 	Mask uint64     // symbols that they depend on
 	Size bool       // it is the shape of some value, so its product must be in range
 	Text plan.Shape // for error texts
-	Why  string     // of dimensions that are conditions: what does not hold where one is negative
+	Why  string     // for dimensions that are conditions: the failure if one is negative
 }
 
-// Place is where a value's memory comes from, small enough that a pass over
-// many values touches little memory.
+// Place is where a value's memory comes from. It is compact, so that a pass
+// over many values touches little memory.
 type Place struct {
-	Base                   int32 // the value whose memory it lies in, itself for a root
+	Base                   int32 // the value whose memory it uses, itself for a root
 	Shape, Strides, Offset int32 // classes
 	Buffer, State          int32
 	Kind                   plan.Kind

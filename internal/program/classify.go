@@ -39,7 +39,7 @@ func (p *Program) classify(index map[string]uint16) {
 	}
 }
 
-// appendDim appends what no other dimension has: it is shorter than the text.
+// appendDim appends a unique key of a dimension that is shorter than its text.
 func appendDim(b []byte, d plan.Dim, index map[string]uint16) []byte {
 	b = binary.AppendUvarint(b, uint64(d.NumTerms()))
 	d.Terms(func(coeff int64, syms []string) {
@@ -51,13 +51,13 @@ func appendDim(b []byte, d plan.Dim, index map[string]uint16) []byte {
 	return b
 }
 
-// mask is the symbols that a value's place depends on.
+// mask is the symbols on which a value's place depends.
 func (p *Program) mask(v int) uint64 {
 	x := &p.Places[v]
 	return p.Classes[x.Shape].Mask | p.Classes[x.Strides].Mask | p.Classes[x.Offset].Mask
 }
 
-// dependencies fills the lists of what changes with what.
+// dependencies fills the lists of what each symbol changes.
 func (p *Program) dependencies() {
 	p.RootsOf = make([][]int, len(p.symbols)+1)
 	p.ViewsOf = make([][]int, len(p.symbols)+1)

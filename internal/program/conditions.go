@@ -6,8 +6,8 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 )
 
-// conditions compiles what operators want of sizes that are only known when they
-// are bound, such as a slice within its axis, as classes of dimensions that must
+// conditions compiles the operators' conditions on sizes that are known only at
+// binding, such as a slice within its axis, as classes of dimensions that must
 // not be negative.
 func (p *Program) conditions(index map[string]uint16) {
 	for i, o := range p.Res.Ops {
@@ -19,7 +19,7 @@ func (p *Program) conditions(index map[string]uint16) {
 		dims, what := c.Conditions(x)
 		k := Class{Text: dims, Why: fmt.Sprintf("step %d (%s): %s of %v", i, o.Name(), what, x)}
 		for _, d := range dims {
-			if _, fixed := d.Const(); !fixed { // what is fixed has been checked
+			if _, fixed := d.Const(); !fixed { // constants have been checked
 				k.Dims = append(k.Dims, p.poly(d, index, &k.Mask))
 			}
 		}

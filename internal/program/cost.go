@@ -66,8 +66,8 @@ func (p *Program) FLOPs(k int, shape func(v int) []int) float64 {
 	return p.Res.Ops[k].FLOPs(in, shape(s.Out))
 }
 
-// storage is the type that a value is kept in: a weight's may be narrower than the
-// one that is computed in.
+// storage is the type in which a value is stored: a weight's may be narrower
+// than its compute type.
 func (p *Program) storage(v int) plan.DType {
 	if w := &p.plan.Values[p.Res.Base[v]]; w.Kind == plan.KindWeight {
 		return w.Storage

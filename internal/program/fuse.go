@@ -7,8 +7,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// fuse groups the steps that do something, in the order in which the groups
-// run.
+// fuse groups the steps that compute something, in the order in which the
+// groups run.
 func fuse(p *plan.Plan, res *op.Resolved, opts Options) []Group {
 	f := &fuser{p: p, res: res, reader: make([]int, len(p.Values)), taken: make([]bool, len(p.Steps)), opts: opts}
 	f.findReaders()
@@ -40,7 +40,7 @@ func fuse(p *plan.Plan, res *op.Resolved, opts Options) []Group {
 	return groups
 }
 
-// alone is the group of step i and no other.
+// alone is the group of step i only.
 func (f *fuser) alone(i int) Group {
 	s := &f.p.Steps[i]
 	g := Group{Steps: []int{i}, In: s.In, Out: s.Out}

@@ -73,8 +73,8 @@ func (f *fuser) attention(i int) (Group, bool) {
 	return g, true
 }
 
-// mergeHeads adds the steps that put the heads side by side, so that they are
-// written there at once.
+// mergeHeads adds the steps that concatenate the heads, so that the kernel
+// writes them in place.
 func (f *fuser) mergeHeads(g *Group) {
 	t, ok := f.next(g.Out)
 	if !ok {

@@ -4,7 +4,7 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 )
 
-// convolution takes the steps after a convolution with it, in the order that
+// convolution adds the steps after a convolution to it, in the order in which
 // its kernel applies them.
 func (f *fuser) convolution(i int) (Group, bool) {
 	o, ok := f.res.Ops[i].(op.Conv2D)
@@ -20,12 +20,12 @@ func (f *fuser) convolution(i int) (Group, bool) {
 	for d := range c.Image {
 		n, ok := f.p.Values[s.In[0]].Spec.Shape[2+d].Const()
 		if !ok {
-			return Group{}, false // no plan that has passed its checks
+			return Group{}, false // not possible in a plan that has passed its checks
 		}
 		c.Image[d] = n
 	}
 	if shape, err := f.p.Values[s.In[1]].Spec.Shape.Eval(nil); err != nil || f.opts.Convolution != nil && !f.opts.Convolution(c, shape) {
-		return Group{}, false // the reference takes any size, and numbers of channels that are not known before they are bound
+		return Group{}, false // the reference accepts any size, and numbers of channels that are unknown before binding
 	}
 	if len(s.In) == 3 {
 		c.Bias = s.In[2]
@@ -48,7 +48,7 @@ func (f *fuser) convolution(i int) (Group, bool) {
 }
 
 // foldable reports whether a step is a batch normalisation that can be folded
-// into the filters: nobody else reads them, and its parameters lie row-major.
+// into the filters: it is their only reader, and its parameters are row-major.
 func (f *fuser) foldable(step, filters int) bool {
 	if _, ok := f.res.Ops[step].(op.BatchNorm); !ok || f.reader[filters] < 0 {
 		return false

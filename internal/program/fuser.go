@@ -11,7 +11,7 @@ import (
 type fuser struct {
 	p      *plan.Plan
 	res    *op.Resolved
-	reader []int         // by value: the only step that reads it, -1 where that is not all
+	reader []int         // by value: the only step that reads it, -1 if there are other readers
 	taken  []bool        // by step
 	writes map[int][]int // by root value: the steps that overwrite rows of it, in order
 	opts   Options
@@ -64,8 +64,8 @@ func (f *fuser) next(v int) (int, bool) {
 	return i, f.p.Steps[i].In[0] == v
 }
 
-// movable reports whether all of g may run where its last step stands: nothing
-// overwrites what the earlier ones read.
+// movable reports whether all of g may run at the position of its last step:
+// nothing overwrites what the earlier steps read.
 func (f *fuser) movable(g Group) bool {
 	for _, k := range g.Steps {
 		for _, v := range f.p.Steps[k].In {
@@ -79,7 +79,8 @@ func (f *fuser) movable(g Group) bool {
 }
 
 // stage is the pointwise step that alone reads v, if it can be applied to v in
-// place and the device has it. A second operand of v's shape has to please accept.
+// place and the device supports it. accept must approve a second operand of v's
+// shape.
 func (f *fuser) stage(v int, accept func(v int) bool) (int, Stage, bool) {
 	i := f.reader[v]
 	if i < 0 || f.taken[i] || f.res.View[i] || f.opts.Separate {
@@ -142,6 +143,6 @@ func (f *fuser) flatMatMul(i int) bool {
 	return ok && !m.TransA && len(f.p.Values[f.p.Steps[i].In[1]].Spec.Shape) == 2
 }
 
-// maxStages bounds what a product takes along. Products that cannot move to where
-// their last stage is look along the same stages, one after the other.
+// maxStages bounds the stages of a product. Products that cannot move to the
+// place of their last stage search the same stages, one after the other.
 const maxStages = 64

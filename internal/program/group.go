@@ -5,24 +5,24 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Group is what one kernel computes: one step of the plan, or several whose
-// intermediate values are never stored. A fused group gives the bits that its
-// steps give one by one.
+// Group is the work of one kernel: one step of the plan, or several whose
+// intermediate values are never stored. A fused group gives the same bits as
+// its steps one by one.
 type Group struct {
 	Steps  []int // in order; the last one is the group's place among the others
 	Kind   Kind
-	In     []int // values that the kernel reads, stages' apart
+	In     []int // values that the kernel reads, except those of stages
 	Out    int
-	Stages []Stage     // what follows a product, element by element
+	Stages []Stage     // elementwise steps after a product
 	Attend Attention   // kind attend
 	Conv   Convolution // kind convolve
 }
 
-// Kind is what computes a group.
+// Kind is the kind of kernel of a group.
 type Kind uint8
 
 // The kinds of groups: one step, a product with one matrix and its stages, an
-// attention pattern, a convolution and what follows it.
+// attention pattern, a convolution and the steps after it.
 const (
 	Single Kind = iota
 	Linear
@@ -30,12 +30,12 @@ const (
 	Convolve
 )
 
-// Place is the step where the group runs among the others.
-// Last is the last step of the group, which is its place among the others.
+// Place is the step at which the group runs among the others. Last is the last
+// step of the group, which is its place among the others.
 func (g *Group) Last() int { return g.Steps[len(g.Steps)-1] }
 
-// Stage is one pointwise operator on the result of a product, applied while that
-// is at hand.
+// Stage is one pointwise operator that is applied to the result of a product
+// before it is stored.
 type Stage struct {
 	Kind  StageKind
 	Op    op.Op
@@ -47,24 +47,24 @@ type StageKind uint8
 
 // The kinds of stages.
 const (
-	StageUnary StageKind = iota // there is none
+	StageUnary StageKind = iota // no second operand
 	StageRow                    // one vector for all rows
 	StageRows                   // a value of the product's shape
 )
 
 // Attention is softmax(scale * Q x K^T, masked) x V of many heads, with the
-// step that puts the heads side by side.
+// step that concatenates the heads.
 type Attention struct {
 	Mask   op.CausalMask
 	Masked bool
 	Start  int // value with the padding before each sequence, -1 for none
-	Scale  int // constant that the scores are multiplied with or divided by, -1 for none
+	Scale  int // constant that multiplies or divides the scores, -1 for none
 	Divide bool
-	Merge  bool // heads are put side by side: [b, h, q, d] to [b, q, h*d]
+	Merge  bool // heads are concatenated: [b, h, q, d] to [b, q, h*d]
 }
 
-// Convolution is relu(batch_norm(conv(x) + bias) + residual), each part but
-// the first if it is there.
+// Convolution is relu(batch_norm(conv(x) + bias) + residual); every part except
+// the convolution is optional.
 type Convolution struct {
 	Geometry op.Conv2D
 	Image    [2]int // height and width
@@ -87,7 +87,7 @@ func (c *Convolution) Folded(p *plan.Plan) (values []int) {
 	return values
 }
 
-// PackedOnce reports whether filters and all that is folded into them are
+// PackedOnce reports whether filters and everything folded into them are
 // weights, so that they are packed once and not at each run.
 func (c *Convolution) PackedOnce(p *plan.Plan) bool {
 	for _, v := range append(c.Folded(p), c.Filters) {

@@ -6,15 +6,15 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// minBranch is the number of products and convolutions that make a branch worth
-// being run apart from another.
+// minBranch is the number of products and convolutions from which a branch is
+// worth running concurrently with another.
 const minBranch = 4
 
-// branches finds two parts of a program that read nothing of each other, such
-// as the towers of a model with two kinds of input, and puts their groups side
-// by side: first those of the larger branch, then those of the other, then what
-// needs both. Programs with carried state are left as they are, since an update
-// in place is ordered after its readers by nothing but the order of the steps.
+// branches finds two independent parts of a program, such as the towers of a
+// model with two kinds of input, and places their groups side by side: first
+// those of the larger branch, then those of the other, then what needs both. It
+// leaves programs with carried state unchanged, since only the order of the
+// steps orders an in-place update after its readers.
 func (p *Program) branches() {
 	if len(p.plan.States) > 0 {
 		return
@@ -42,8 +42,9 @@ func (p *Program) branches() {
 		}
 		return a - b
 	})
-	// What belongs to neither of the two largest goes with the rest, behind
-	// them, unless one of them needs it, and then it would be part of it.
+	// Groups that belong to neither of the two largest parts come with the
+	// rest, after them. If one of the two needed such a group, it would be part
+	// of it.
 	place := func(i int) int {
 		if k := slices.Index(large[:2], part[i]); k >= 0 {
 			return k
@@ -65,8 +66,8 @@ func (p *Program) branches() {
 	p.Lanes = []span{{0, count[0]}, {count[0], count[0] + count[1]}}
 }
 
-// parts numbers the groups by what they are connected with through the groups
-// before them. A group that joins two parts of some size, and all that needs
+// parts numbers the groups by the part that they are connected to through
+// earlier groups. A group that joins two parts of some size, and all that needs
 // it, has -1.
 func (p *Program) parts() []int {
 	writer := map[int]int{} // by root value
@@ -74,7 +75,7 @@ func (p *Program) parts() []int {
 	products := make([]int, len(p.Groups))
 	find := func(i int) int {
 		for root[i] != i {
-			root[i] = root[root[i]] // so that the next one finds it sooner
+			root[i] = root[root[i]] // path compression
 			i = root[i]
 		}
 		return i

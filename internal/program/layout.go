@@ -5,9 +5,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// chooseLayout keeps images with their channels last from the first
-// convolution on, as long as the operators after it do not care: then a
-// convolution is a matrix product that reads the image in place.
+// chooseLayout stores images with channels last from the first convolution on,
+// as long as the operators after it accept any layout: a convolution is then a
+// matrix product that reads the image in place.
 func chooseLayout(r *op.Resolved, i int, o op.Op) (op.Layout, bool) {
 	s := &r.Plan.Steps[i]
 	shape := r.Plan.Values[s.Out].Spec.Shape
@@ -33,7 +33,7 @@ func chooseLayout(r *op.Resolved, i int, o op.Op) (op.Layout, bool) {
 }
 
 // denseFilters reports whether a convolution's filters, and its bias if it has
-// one, lie row-major.
+// one, are row-major.
 func denseFilters(r *op.Resolved, s *plan.Step) bool {
 	for _, v := range s.In[1:] {
 		if !r.Layouts[v].Dense {

@@ -5,9 +5,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// findPaged says which states may lie in pages: those that grow by appending, and
-// that nothing reads but attention, as keys or values whose rows are the positions
-// which are appended. All others lie in one piece.
+// findPaged finds the states that may be stored in pages: those that grow by
+// appending, and that only attention reads, as keys or values whose rows are
+// the appended positions. All others are stored in one piece.
 func (p *Program) findPaged() {
 	p.Paged = make([]bool, len(p.plan.States))
 	for i, st := range p.plan.States {
@@ -37,7 +37,7 @@ func (p *Program) findPaged() {
 	for k := range p.plan.Steps {
 		s := &p.plan.Steps[k]
 		if p.Res.View[k] {
-			continue // it is its readers that count
+			continue // its readers decide
 		}
 		_, appends := p.Res.Ops[k].(op.Append)
 		for j, v := range s.In {
@@ -53,8 +53,8 @@ func (p *Program) findPaged() {
 	}
 }
 
-// rowsArePositions reports whether v has all axes of state i, in any order, and its
-// rows, the axis before the last one, are the positions that are appended.
+// rowsArePositions reports whether v has all axes of state i, in any order, and
+// its rows, the second-last axis, are the appended positions.
 func (p *Program) rowsArePositions(i, v int) bool {
 	st := &p.plan.States[i]
 	l, shape := p.Res.Layouts[v], p.plan.Values[v].Spec.Shape

@@ -1,8 +1,8 @@
-// Package program compiles plans for an executor: it makes their operators, resolves
-// layouts, fuses steps into the groups that kernels compute, shares scratch
-// memory by liveness, and turns dimensions into code over the numbers of symbols.
-// It is pure: it holds no memory of a device and knows no kernel, so the engine
-// compiles with it and the cost model predicts with it.
+// Package program compiles plans for an executor. It makes their operators,
+// resolves layouts, fuses steps into the groups that kernels compute, shares
+// scratch memory by liveness, and compiles dimensions to code over the values
+// of symbols. It is pure: it holds no device memory and knows no kernel, so the
+// engine compiles with it and the cost model predicts with it.
 package program
 
 import (
@@ -11,22 +11,23 @@ import (
 )
 
 // Program is a compiled plan: operators made, layouts resolved, steps grouped,
-// dimensions turned into code over the numbers of symbols. It is immutable and
+// dimensions compiled to code over the values of symbols. It is immutable and
 // shared by sessions.
 type Program struct {
 	plan    *plan.Plan
 	Res     *op.Resolved
 	symbols []string
-	Groups  []Group  // what runs, in order
+	Groups  []Group  // the groups, in running order
 	Labels  []string // by group, for profiles
-	// StepsBefore is, by group and its end, the steps of all groups before.
+	// StepsBefore is, by group and its end, the number of steps of all earlier
+	// groups.
 	StepsBefore []int
-	Lanes       []span // ranges of groups that may run at one time
+	Lanes       []span // ranges of groups that may run concurrently
 	Buffers     int    // scratch buffers, shared by liveness of the groups
 	Retains     bool   // outputs may need memory of their own
 
-	// Equal lists of dimensions, be they shapes, strides or offsets, are one
-	// class: what is computed when a size changes is a handful of classes,
+	// Equal lists of dimensions, whether shapes, strides or offsets, are one
+	// class: a changed size causes the evaluation of a handful of classes,
 	// however many layers a model has.
 	Classes []Class
 	Places  []Place // by value
@@ -40,28 +41,29 @@ type Program struct {
 	RootsOf, ViewsOf [][]int
 
 	StateTypes []plan.DType // element types of the states
-	Paged      []bool       // by state: it may lie in pages, see [Bound.SetCapacity]
+	Paged      []bool       // by state: it may be stored in pages, see [Bound.SetCapacity]
 }
 
-// Plan is the plan as it was compiled.
+// Plan is the compiled plan.
 func (p *Program) Plan() *plan.Plan { return p.plan }
 
 // Symbols lists the symbols in the order of a call's bindings.
 func (p *Program) Symbols() []string { return p.symbols }
 
-// Options say how steps are grouped.
+// Options configure how steps are grouped.
 type Options struct {
-	// Separate makes each step a group of its own, and Plain also keeps the
-	// layouts and products as the plan has them: for tests.
+	// Separate makes each step a separate group, and Plain also keeps the
+	// plan's layouts and products: for tests.
 	Separate, Plain bool
-	// Branches finds two parts that may run at one time.
+	// Branches finds two parts that may run concurrently.
 	Branches bool
 	// Convolution reports whether a device has a kernel for a convolution with
-	// filters of this shape, whatever the number of images; nil where it has one
-	// for all.
+	// filters of this shape, for any number of images; nil if it has one for
+	// all.
 	Convolution func(c *Convolution, filters []int) bool
-	// Pointwise reports whether a device has a kernel for a pointwise operator, so
-	// that it can be applied to a product's result; nil where it has one for each.
+	// Pointwise reports whether a device has a kernel for a pointwise operator,
+	// so that it can be applied to a product's result; nil if it has one for
+	// each.
 	Pointwise func(o op.Op) bool
 }
 
@@ -87,7 +89,7 @@ func (p *Program) LaneOf(g int) int {
 	return len(p.Lanes)
 }
 
-// StateOf is the state in whose memory a value lies, -1 for none.
+// StateOf is the state whose memory contains a value, -1 for none.
 func (p *Program) StateOf(v int) int { return p.Res.State[p.Res.Base[v]] }
 
 // Capacities is the mask of all capacities.

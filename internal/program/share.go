@@ -5,8 +5,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// share gives the values that groups write their scratch buffers. The plan's
-// own assignment holds for its steps one by one, not for groups of them.
+// share assigns scratch buffers to the values that groups write. The plan's own
+// assignment is valid for its steps one by one, not for groups of them.
 func (p *Program) share() {
 	def, last := make([]int, len(p.Places)), make([]int, len(p.Places))
 	for v := range def {
@@ -42,8 +42,8 @@ func (p *Program) share() {
 	p.Buffers = n
 }
 
-// assign gives values scratch buffers. Branches run at one time, so they share
-// none.
+// assign assigns scratch buffers to values. Branches run concurrently, so they
+// share none.
 func (p *Program) assign(lives []op.Lifetime) (buffers []int, n int) {
 	if len(p.Lanes) == 0 {
 		return op.AssignBuffers(p.plan, lives)

@@ -8,7 +8,7 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// worked lists the steps that do something.
+// worked lists the steps that compute something.
 func (b *Bound) worked() []stepWork {
 	if b.work != nil {
 		return b.work
@@ -43,8 +43,9 @@ func (b *Bound) CheckWork(limit float64) error {
 	return nil
 }
 
-// Work is the arithmetic of a step, and for one that does none the number of
-// elements that it writes. It is infinite where no float64 holds it.
+// Work is the arithmetic of a step or, for a step without arithmetic, the
+// number of elements that it writes. It is infinite where no float64 can
+// represent it.
 func Work(o op.Op, in [][]int, out []int) float64 {
 	elements := 1.0
 	for _, n := range out {
@@ -57,11 +58,11 @@ func Work(o op.Op, in [][]int, out []int) float64 {
 	return n
 }
 
-// plainProduct is how much longer a product takes that has no kernel.
+// plainProduct is the slowdown of a product without a kernel.
 const plainProduct = 16
 
-// Apart is how much work, see [Work], a run does at most between two groups of
-// which joint is true. It was computed at sizes about as large as these.
+// Apart is the maximum work, see [Work], that a run does between two joint
+// groups. It was computed at sizes about as large as these.
 func (b *Bound) Apart(joint []bool) float64 {
 	if b.apartSeen && b.sizesNear(b.apartAt) {
 		return b.apart

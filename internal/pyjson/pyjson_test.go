@@ -9,7 +9,7 @@ import (
 	"github.com/genie-sdk/go/internal/pyjson"
 )
 
-// TestClean holds what json.loads of Python 3.11 takes and refuses.
+// TestClean verifies what json.loads of Python 3.11 takes and refuses.
 func TestClean(t *testing.T) {
 	for _, text := range []string{
 		`{"a": NaN}`, `[NaN, Infinity, -Infinity]`, `NaN`, `{"a": {"b": [1, NaN]}}`, "\xef\xbb\xbf{}", ` {"a":1} `,

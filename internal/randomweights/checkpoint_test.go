@@ -58,8 +58,8 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// checkMoments compares mean and deviation with what was asked for, within
-// five standard errors.
+// checkMoments compares mean and deviation with the requested ones, within five
+// standard errors.
 func checkMoments(t *testing.T, s Spec, data []byte) {
 	t.Helper()
 	n, sum, squares := float64(len(data)/4), 0.0, 0.0

@@ -7,16 +7,16 @@ import (
 	"github.com/genie-sdk/go/internal/safetensors"
 )
 
-// noise makes the random numbers of one tensor. Number i depends on the seed,
-// the tensor's name and i alone, so that any goroutine can make any part.
+// noise generates the random numbers of one tensor. Number i depends on the
+// seed, the tensor's name and i alone, so any goroutine can generate any part.
 type noise struct {
 	key  uint64
 	mean float32
 	step float32 // std of the tensor over std of the integer sum
 }
 
-// Constants of splitmix64 (Steele, Lea and Flood 2014), whose output function
-// over a counter is the generator used here.
+// Constants of splitmix64 (Steele, Lea and Flood 2014). The generator is its
+// output function over a counter.
 const (
 	splitmixGamma = 0x9e3779b97f4a7c15
 	splitmixMul1  = 0xbf58476d1ce4e5b9
@@ -51,19 +51,19 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// at returns number i: mean + std*g, g close to Gaussian. It is the sum of four
-// uniform integers (Irwin-Hall), which ends at 3.46 standard deviations. The
-// sum is exact in float32 and is scaled by one product; the conversion around
-// the product forbids fusing it with the addition, so that every architecture
-// rounds twice and gets the same bits.
+// at returns number i: mean + std*g, with g close to Gaussian. It is the sum of
+// four uniform integers (Irwin-Hall), which is bounded by 3.46 standard
+// deviations. The sum is exact in float32 and one product scales it. The
+// conversion around the product prevents fusing it with the addition, so that
+// every architecture rounds twice and gets the same bits.
 func (n noise) at(i int64) float32 {
 	z := mix(n.key + (uint64(i)+1)*splitmixGamma)
 	sum := int32(z&laneMax) + int32(z>>16&laneMax) + int32(z>>32&laneMax) + int32(z>>48)
 	return n.mean + float32(float32(sum-sumMean)*n.step)
 }
 
-// fill appends numbers from..from+count to buf in the given dtype. An I64
-// tensor has its mean, a whole number, everywhere.
+// fill appends numbers from..from+count to buf in the given dtype. In an I64
+// tensor every element is the mean, a whole number.
 func (n noise) fill(buf []byte, dtype safetensors.DType, from, count int64) []byte {
 	switch dtype {
 	case safetensors.I64:
@@ -92,9 +92,9 @@ func bfloat16Bits(x float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// float16Bits rounds a number below 65504 in size to nearest even, by integer
-// arithmetic: the engine's conversion may use an instruction of the CPU, and
-// a checkpoint's bytes must not depend on that.
+// float16Bits rounds a number below 65504 in magnitude to nearest even, by
+// integer arithmetic: the engine's conversion may use a CPU instruction, and a
+// checkpoint's bytes must not depend on that.
 func float16Bits(x float32) uint16 {
 	b := math.Float32bits(x)
 	sign := uint16(b >> 16 & 0x8000)
@@ -113,7 +113,7 @@ func float16Bits(x float32) uint16 {
 	kept := mantissa >> drop
 	rest, half := mantissa&(1<<drop-1), uint32(1)<<(drop-1)
 	if rest > half || rest == half && kept&1 == 1 {
-		kept++ // a carry into the exponent is right
+		kept++ // a carry into the exponent is correct
 	}
 	return sign | uint16(uint32(exponent)<<10+kept)
 }

@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// PreprocessorFile is the file that says how images become pixels, as
+// PreprocessorFile is the file that describes how images become pixels, as
 // transformers names it.
 const PreprocessorFile = "preprocessor_config.json"
 
-// Preprocessing is how a photograph becomes the pixels of a model: the shorter
-// edge is resized to Resize, the middle Crop x Crop is cut out, and channels
-// are normalised.
+// Preprocessing describes how a photograph becomes the pixels of a model: the
+// shorter edge is resized to Resize, the centre Crop x Crop is cut out, and
+// channels are normalised.
 type Preprocessing struct {
 	Resize, Crop int
 	Mean, Std    [3]float64
@@ -20,7 +20,7 @@ type Preprocessing struct {
 // bicubic is PIL's number of the filter.
 const bicubic = 3
 
-// JSON is a preprocessor_config.json that transformers reads.
+// JSON is a preprocessor_config.json that transformers can read.
 func (p Preprocessing) JSON() ([]byte, error) {
 	text, err := json.MarshalIndent(map[string]any{
 		"image_processor_type": "CLIPImageProcessor",

@@ -2,5 +2,5 @@
 
 package randomweights
 
-// freeBytes does not know; writing will tell.
+// freeBytes has no answer here; a write finds out.
 func freeBytes(string) (uint64, bool) { return 0, false }

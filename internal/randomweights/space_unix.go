@@ -4,7 +4,8 @@ package randomweights
 
 import "golang.org/x/sys/unix"
 
-// freeBytes returns what an ordinary user may still write to the disk of dir.
+// freeBytes returns the space that an ordinary user can still write on the disk
+// of dir.
 func freeBytes(dir string) (uint64, bool) {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(dir, &stat); err != nil {

@@ -6,18 +6,18 @@ import (
 	"github.com/genie-sdk/go/internal/safetensors"
 )
 
-// Spec is one tensor to make: Mean + Std * noise, where the noise has mean 0
-// and deviation 1 and never exceeds 3.47 in size.
+// Spec describes one tensor to generate: Mean + Std * noise, where the noise
+// has mean 0 and deviation 1 and never exceeds 3.47 in magnitude.
 type Spec struct {
 	Name      string
 	Shape     []int64
 	Mean, Std float64
-	// DType is the element type where it is not that of the checkpoint: I64,
-	// for counters, which have their Mean everywhere.
+	// DType is the element type if it differs from that of the checkpoint: I64,
+	// for counters, whose elements all equal Mean.
 	DType safetensors.DType
 }
 
-// Const is a tensor with one value everywhere.
+// Const is a tensor of one constant value.
 func Const(name string, value float64, shape ...int64) Spec {
 	return Spec{Name: name, Shape: shape, Mean: value}
 }

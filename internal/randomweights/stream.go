@@ -15,8 +15,8 @@ const (
 	defaultMakeWorkers = 2
 )
 
-// chunk is a run of one tensor's elements on its way from the goroutine that
-// makes it to the one that writes it.
+// chunk is a range of one tensor's elements, passed from the goroutine that
+// generates it to the one that writes it.
 type chunk struct {
 	spec        int
 	from, count int64
@@ -24,8 +24,8 @@ type chunk struct {
 	ready       chan struct{} // holds one token when data is filled
 }
 
-// writeWeights makes the tensors chunk by chunk in parallel and writes them in
-// order. chunksInFlight buffers exist, so memory is bounded.
+// writeWeights generates the tensors chunk by chunk in parallel and writes them
+// in order. It uses chunksInFlight buffers, so memory is bounded.
 func writeWeights(ctx context.Context, w *safetensors.Writer, specs []Spec, seed uint64, dtype safetensors.DType, opts Options) error {
 	workers := opts.Workers
 	if workers <= 0 {
@@ -38,7 +38,7 @@ func writeWeights(ctx context.Context, w *safetensors.Writer, specs []Spec, seed
 	for range chunksInFlight {
 		free <- &chunk{ready: make(chan struct{}, 1)}
 	}
-	todo := make(chan *chunk, chunksInFlight)  // to be made, in any order
+	todo := make(chan *chunk, chunksInFlight)  // to be generated, in any order
 	order := make(chan *chunk, chunksInFlight) // the same, to be written in order
 	group.Go(func() error {
 		defer close(todo)
@@ -64,8 +64,8 @@ func writeWeights(ctx context.Context, w *safetensors.Writer, specs []Spec, seed
 	return err
 }
 
-// deal cuts the tensors into chunks. No send but the one to free can block:
-// there are as many places as chunks.
+// deal splits the tensors into chunks. Only the send to free can block: there
+// are as many places as chunks.
 func deal(ctx context.Context, specs []Spec, free <-chan *chunk, todo, order chan<- *chunk) error {
 	for i, s := range specs {
 		for from, n := int64(0), s.Elements(); from < n; from += chunkElements {
@@ -82,11 +82,11 @@ func deal(ctx context.Context, specs []Spec, free <-chan *chunk, todo, order cha
 	return nil
 }
 
-// collect writes the chunks in order and gives them back.
+// collect writes the chunks in order and returns them.
 func collect(ctx context.Context, w *safetensors.Writer, specs []Spec, order <-chan *chunk, free chan<- *chunk, total int64, progress func(done, total int64)) error {
 	done := int64(0)
 	for c := range order {
-		<-c.ready // every chunk in order is in todo as well, or about to be
+		<-c.ready // every chunk in order is in todo as well, or is about to be
 		if err := ctx.Err(); err != nil {
 			return err //nolint:wrapcheck // wrapped by the caller
 		}

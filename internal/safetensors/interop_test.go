@@ -65,7 +65,7 @@ func rewrite(t *testing.T, f *File) *File {
 }
 
 // checkFinite finds views that point at the wrong bytes: float weights are
-// finite and small, what lies between them is not.
+// finite and small, the bytes between them are not.
 func checkFinite(t *testing.T, name string, x Tensor) {
 	t.Helper()
 	if x.DType != F32 {

@@ -31,7 +31,7 @@ const (
 	u8b  = `{"dtype":"U8","shape":[2],"data_offsets":[2,4]}`
 )
 
-// badFiles are files that lie, each with what the reader has to say.
+// badFiles are files with false headers, each with the reader's error.
 var badFiles = []struct {
 	name     string
 	data     []byte

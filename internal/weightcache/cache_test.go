@@ -98,7 +98,7 @@ func TestRoundTrip(t *testing.T) {
 	require.Equal(t, weightcache.Stats{Misses: 1, Bytes: 5000, Entries: 1}, c.Stats())
 }
 
-// TestSpoiledFiles holds that what is not what its name says is never taken,
+// TestSpoiledFiles verifies that what is not what its name says is never taken,
 // and is removed.
 func TestSpoiledFiles(t *testing.T) {
 	b, h := content(1, 5000)
@@ -154,7 +154,7 @@ func TestBounds(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		o    weightcache.Options
-		want []byte // seeds that are left, of 1 to 5 with 1 used last
+		want []byte // remaining seeds, of 1 to 5 with 1 used last
 	}{
 		{"bytes", weightcache.Options{MaxBytes: 3500}, []byte{1, 4, 5}},
 		{"exactly", weightcache.Options{MaxBytes: 3000}, []byte{1, 4, 5}},

@@ -12,7 +12,7 @@ import (
 	"github.com/genie-sdk/go/internal/weightcache"
 )
 
-// faulty is a real folder whose operations fail when a test wants so.
+// faulty is a real folder whose operations fail on request of a test.
 type faulty struct {
 	weightcache.Files
 	create, rename, remove, list, touch, sync error

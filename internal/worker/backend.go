@@ -39,9 +39,9 @@ type Engine interface {
 	// [engine.Engine.CompileHashed].
 	Compile(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (Program, error)
 	Memory() *budget.Budget
-	// DropBindings drops bindings that sessions of an account can make again, n
-	// bytes if there are as many.
-	DropBindings(a engine.Account, n int64)
+	// DropBindings drops bindings that sessions of a memory budget can make
+	// again, n bytes if there are as many.
+	DropBindings(a engine.TenantBudget, n int64)
 	NewSession() Session
 }
 
@@ -52,9 +52,9 @@ type Program = *engine.Program
 type Session interface {
 	Use(p Program) error
 	Leave(p Program)
-	// Charge makes the session take its memory from an account. It is called
-	// before the first call.
-	Charge(a engine.Account)
+	// Charge makes the session take its memory from a memory budget. It is
+	// called before the first call.
+	Charge(a engine.TenantBudget)
 	NewCall(ctx context.Context, p Program, bindings []int) (Call, error)
 	Read(h transport.Handle) (transport.Tensor, error)
 	Release(h ...transport.Handle)

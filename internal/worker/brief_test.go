@@ -183,8 +183,8 @@ func hanging(t *testing.T, ex transport.Executor, here *atomic.Bool) (s transpor
 	return s, call, n
 }
 
-// TestBriefRunsBesideEachOther holds that sessions of one connection which take
-// turns keep their own goroutines, in which their runs can go at one time.
+// TestBriefRunsBesideEachOther verifies that sessions of one connection which
+// take turns keep their own goroutines, in which their runs can go at one time.
 func TestBriefRunsBesideEachOther(t *testing.T) {
 	var here atomic.Bool
 	w := brief(t, &hooked{run: func(context.Context) error { here.Store(received()); return nil }}, nil)
@@ -207,8 +207,8 @@ func TestBriefRunsBesideEachOther(t *testing.T) {
 	}, 5*time.Second, time.Millisecond)
 }
 
-// TestBriefRunPanics holds that a run which panics on the goroutine that receives is
-// an error of that run alone, and is not taken for brief again.
+// TestBriefRunPanics verifies that a run which panics on the goroutine that
+// receives is an error of that run alone, and is not taken for brief again.
 func TestBriefRunPanics(t *testing.T) {
 	var panics, here atomic.Bool
 	w := brief(t, &hooked{run: func(context.Context) error {

@@ -148,8 +148,8 @@ func (c *conn) close() {
 	_ = c.wc.Close()
 }
 
-// handshake exchanges Hellos; every is how often the client wants to hear
-// something.
+// handshake exchanges Hellos; every is the interval in which the client expects
+// a message.
 func (c *conn) handshake() (every time.Duration, err error) {
 	late := time.AfterFunc(c.s.opts.handshake, c.close)
 	defer late.Stop()

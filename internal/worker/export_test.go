@@ -57,10 +57,11 @@ func (s *Server) Part(key engine.WeightKey) int64 {
 	return 0
 }
 
-// SetClaimIdle sets how long a client that was told to send weights may send none.
+// SetClaimIdle sets how long a client that was asked to send weights may send
+// nothing.
 func SetClaimIdle(o *Options, d time.Duration) { o.claimIdle = d }
 
-// Claims is the number of weights that clients have been told to send.
+// Claims is the number of weights that clients have been asked to send.
 func (s *Server) Claims() int {
 	s.claims.mu.Lock()
 	defer s.claims.mu.Unlock()

@@ -2,9 +2,9 @@ package worker_test
 
 import "github.com/genie-sdk/go/transport/plan"
 
-// growing is a plan whose state, rows of width values, grows by the rows that it
-// is given. Its output is twice those that are there then, all of them or only
-// those that came. Bindings: how many were there, and how many come.
+// growing is a plan whose state, rows of width values, grows by the rows that
+// it is given. Its output is twice the rows present afterwards: all of them or
+// only the new ones. Bindings: the number of rows before, and of new rows.
 func growing(width int, all bool, place plan.Place) *plan.Plan {
 	past, n := plan.Sym("past"), plan.Sym("n")
 	rows := func(d plan.Dim) plan.Spec { return plan.Spec{DType: plan.F32, Shape: plan.Shape{d, plan.C(width)}} }

@@ -29,7 +29,7 @@ func TestNothingOfAnothers(t *testing.T) {
 	uses := func(session, plan uint32, h *wirepb.Handle) *wirepb.Run {
 		return &wirepb.Run{Session: session, Plan: plan, Handles: []*wirepb.InputHandle{{Input: 0, Handle: h}}}
 	}
-	// Without a session of its own, the numbers lead nowhere.
+	// Without a session of its own, the numbers are invalid.
 	for name, ask := range map[string]func() error{
 		"read":  func() error { return b.ask(wire.TypeRead, &wirepb.Read{Session: 1, Handle: handle}, nil, nil) },
 		"run":   func() error { return b.ask(wire.TypeRun, &wirepb.Run{Session: 1, Plan: 1}, floats(1, 1), nil) },

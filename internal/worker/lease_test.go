@@ -192,7 +192,7 @@ func TestLease(t *testing.T) {
 	})
 }
 
-// TestOnce holds that a numbered request is done once, whatever is lost.
+// TestOnce verifies that a numbered request is done once, whatever is lost.
 func TestOnce(t *testing.T) {
 	w := workertest.Start(t, nil)
 	p := greeted(t, w)
@@ -220,7 +220,7 @@ func TestOnce(t *testing.T) {
 	require.Equal(t, floats(404, 804), p.sum(9))
 }
 
-// TestSilentClient holds that a client that is silent is given up: one that
+// TestSilentClient verifies that a client that is silent is given up: one that
 // promised a heartbeat after the silence, one that did not after the lease.
 func TestSilentClient(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -237,7 +237,7 @@ func TestSilentClient(t *testing.T) {
 			p.next()
 			require.NoError(t, p.join(aKey, false))
 			require.EqualValues(t, 1, w.Engine.Stats().Sessions)
-			// The connection stays open and says nothing.
+			// The connection stays open and silent.
 			require.Eventually(t, empty(w), 5*time.Second, time.Millisecond)
 		})
 	}
@@ -266,7 +266,7 @@ func TestSlowLoris(t *testing.T) {
 	w := workertest.Start(t, func(o *worker.Options) { o.MaxConns = 40 })
 	watch := newBystander(t, w)
 	watch.check()
-	// An answer may be there before the memory of its inputs is given back.
+	// An answer may arrive before the memory of its inputs is released.
 	var staged int64
 	require.Eventually(t, func() bool {
 		staged = w.Server.Staged()
@@ -292,7 +292,8 @@ func TestSlowLoris(t *testing.T) {
 	require.EqualValues(t, 1, w.Engine.Stats().Sessions)
 }
 
-// TestHelloInTime holds that a client that takes its time to say hello is ended.
+// TestHelloInTime verifies that a client that takes its time to say hello is
+// ended.
 func TestHelloInTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes the ten seconds that a hello may take; run without -short")

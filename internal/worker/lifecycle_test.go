@@ -101,7 +101,7 @@ func TestRetainedLimit(t *testing.T) {
 	require.NoError(t, run(), "what was released makes room")
 }
 
-// stuck is a listener whose connections take until let go to close.
+// stuck is a listener whose connections block in Close until released.
 type stuck struct {
 	net.Listener
 	closing chan struct{}

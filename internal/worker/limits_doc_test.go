@@ -22,9 +22,9 @@ import (
 // row is a row of docs/limits.md: its constant, value, unit and tests.
 var row = regexp.MustCompile("(?m)^\\| [^|]+ \\| `([A-Za-z0-9.]+)`[^|]* \\| ([0-9]+)( B| s| ms|) \\| [^|]+ \\| ([^|]+) \\|$")
 
-// TestLimitsDocument holds the page against the code, both ways: each number of
-// the code that is a limit is there with its value, and each row's limit and tests
-// are in the code.
+// TestLimitsDocument compares the page with the code, in both directions: the
+// page lists each number of the code that is a limit, with its value, and each
+// row's limit and tests exist in the code.
 func TestLimitsDocument(t *testing.T) {
 	root := filepath.Join("..", "..")
 	text, err := os.ReadFile(filepath.Join(root, "docs", "limits.md"))
@@ -66,7 +66,7 @@ func TestLimitsDocument(t *testing.T) {
 	}
 }
 
-// TestLimitsAreFound holds that the scan finds limits of every form.
+// TestLimitsAreFound verifies that the scan finds limits of every form.
 func TestLimitsAreFound(t *testing.T) {
 	code := load(t, filepath.Join("..", ".."))
 	found := code.limits()

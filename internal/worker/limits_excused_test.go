@@ -7,7 +7,7 @@ const (
 	piece  = "a buffer or piece of fixed size, one a connection or a request that is counted"
 	other  = "the limit is there under another name"
 	heap   = "when this side collects its garbage"
-	weighs = "what one of its kind counts as in the account of memory, which is bounded"
+	weighs = "what one of its kind counts as in the memory budget, which is bounded"
 	inner  = "of what has been bounded already, by the limits of plans and of memory"
 )
 

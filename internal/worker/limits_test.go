@@ -126,7 +126,7 @@ func TestStagingLimit(t *testing.T) {
 		defer func() { require.NoError(t, s.Close()) }()
 		ref, err := s.Prepare(t.Context(), growing(1, false, plan.Download), nil, nil)
 		require.NoError(t, err)
-		// The memory of the plan is given back once its answer is sent.
+		// The memory of the plan is released once its answer is sent.
 		require.Eventually(t, func() bool { return w.Server.Staged() == 0 }, 5*time.Second, time.Millisecond)
 		_, err = s.Run(t.Context(), transport.Call{Plan: ref, Bindings: []int{0, n}, Inputs: []transport.Input{{Data: make([]byte, 4*n)}}})
 		return err

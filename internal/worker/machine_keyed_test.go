@@ -331,7 +331,7 @@ func (m *machine) lapse() {
 	})
 }
 
-// await polls the worker for what no message tells.
+// await polls the worker for changes that no message announces.
 func (m *machine) await(what string, ok func() bool) {
 	deadline := time.Now().Add(patience)
 	for wait := 10 * time.Microsecond; !ok(); wait = min(2*wait, 10*time.Millisecond) {

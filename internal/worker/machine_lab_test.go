@@ -58,7 +58,7 @@ func newLab(t testing.TB) (*lab, func()) {
 	require.NoError(t, err)
 	l.call = transport.Call{Plan: ref, Inputs: []transport.Input{{Data: floats(0, 1)}}}
 	l.sing(t)
-	// The upload gives its buffers back after its answer has gone; one page stays,
+	// The upload releases its buffers after its answer is sent; one page stays,
 	// in which the canary's session receives.
 	require.Eventually(t, func() bool { return l.server.Staged() == 4096 }, patience, time.Millisecond)
 	l.stats, l.staged = e.Stats(), l.server.Staged()

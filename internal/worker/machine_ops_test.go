@@ -221,7 +221,7 @@ func preparedOf(control []byte) (*wirepb.Prepared, error) {
 	return &p, err
 }
 
-// plan picks a plan of a session and says with what certainty it is there.
+// plan picks a plan of a session and returns how certain its presence is.
 func (m *machine) plan(t *tenant) (uint32, *numbered, outcomes) {
 	number := uint32(1 + m.below(3))
 	if t == nil {

@@ -56,7 +56,7 @@ type asked struct {
 	whole   outcomes // what it may be answered with when its frame is as it should be
 	// succeeded checks the frames of a successful answer.
 	succeeded func(control, payload []byte, last bool) error
-	// failed is told of an error; it may be nil.
+	// failed is called with an error; it may be nil.
 	failed func(code uint32) error
 }
 

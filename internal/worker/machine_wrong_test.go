@@ -44,7 +44,7 @@ func (m *machine) data() bool {
 	m.mu.Lock()
 	if r := m.pending[stream]; r != nil {
 		r.partial = false
-		if t := r.tenant; t != nil { // its turn comes when it is there in full
+		if t := r.tenant; t != nil { // its turn comes when it is complete
 			t.seq++
 			r.seq = t.seq
 		}

@@ -115,7 +115,8 @@ func (b *bystander) check() {
 	require.Equal(b.t, floats(100*b.n, 201*b.n), res.Outputs[0].Tensor.Data)
 }
 
-// peer speaks the protocol frame by frame, and wrongly where a test wants so.
+// peer speaks the protocol frame by frame, and incorrectly where a test
+// requires it.
 type peer struct {
 	t    *testing.T
 	conn net.Conn

@@ -12,7 +12,7 @@ const (
 	preparedBytes = 1 << 10 // a plan of a session
 	streamBytes   = 4 << 10 // a request
 	uploadBytes   = 24 << 10
-	inputBytes    = 128 // of an input of a call, whatever its size
+	inputBytes    = 128 // of an input of a call, regardless of its size
 	controlFactor = 8   // a decoded control message takes so many times its length
 )
 

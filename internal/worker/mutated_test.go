@@ -120,7 +120,7 @@ func repeatable(t *testing.T) *plan.Plan {
 	return p
 }
 
-// ask makes a request and holds that its answer is one that a peer may get.
+// ask makes a request and verifies that its answer is one that a peer may get.
 func (m *mutator) ask(what string, typ wire.Type, control proto.Message, payload []byte, answer proto.Message) bool {
 	m.t.Helper()
 	err := m.p.ask(typ, control, payload, answer)

@@ -17,8 +17,8 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// TestLogLines holds that every line says which connection it is about, and each
-// that comes of a request which session and which request.
+// TestLogLines verifies that every line says which connection it is about, and
+// each that comes of a request which session and which request.
 func TestLogLines(t *testing.T) {
 	log := &logged{}
 	panics := false
@@ -71,8 +71,8 @@ func TestLogLines(t *testing.T) {
 	require.Len(t, requests, int(last))
 }
 
-// TestLedgersAgree holds that a worker counts what travels as its clients do, by
-// direction and by cause, at the socket and frame by frame.
+// TestLedgersAgree verifies that a worker counts what travels as its clients
+// do, by direction and by cause, at the socket and frame by frame.
 func TestLedgersAgree(t *testing.T) {
 	for over := range dialers {
 		t.Run(over, func(t *testing.T) {

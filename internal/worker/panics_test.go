@@ -163,10 +163,10 @@ var plantedAt = []string{
 	"NewCall", "SetInput", "Run", "Output", "Elapsed", "Release", "Read", "Reset", "Release of values", "Close",
 }
 
-// TestPlantedPanics has each method of the engine panic in the request of a
-// client. It is told so at most; its quota, the worker's memory and its queues are
-// as they were, another client of its identity can do the same at once, a
-// bystander notices nothing, and the worker ends within its time.
+// TestPlantedPanics makes each method of the engine panic in the request of a
+// client. At most that client gets an error. Its quota, the worker's memory and
+// its queues are unchanged, another client of its identity can do the same at
+// once, a bystander notices nothing, and the worker ends in time.
 func TestPlantedPanics(t *testing.T) {
 	for _, at := range plantedAt {
 		for how := range dialers {
@@ -259,8 +259,8 @@ func TestPanicLeavesNoClaim(t *testing.T) {
 	require.Equal(t, 1, w.Server.Claims())
 }
 
-// TestPanicInAProof holds that a proof that panics opens nothing, and that the next
-// one of the session does.
+// TestPanicInAProof verifies that a proof that panics opens nothing, and that
+// the session's next one does.
 func TestPanicInAProof(t *testing.T) {
 	p := &planted{at: "PossessionTag"}
 	w, alice, bob := guarded(t, func(o *worker.Options) { p.Engine, o.Engine = o.Engine, p })

@@ -45,8 +45,9 @@ func (p *peer) prepared(t *testing.T, pl *plan.Plan) {
 	require.NoError(t, p.ask(wire.TypePrepare, &wirepb.Prepare{Session: 1, Plan: 1, Hash: h[:], PlanBytes: uint64(len(encoded))}, encoded, nil))
 }
 
-// TestAnnouncedIsNotTaken announces payloads of which little comes: memory is taken
-// for what came, and given back when a message stalls while its client lives.
+// TestAnnouncedIsNotTaken announces payloads of which little arrives: memory is
+// taken for the arrived part, and released when a message stalls while its
+// client lives.
 func TestAnnouncedIsNotTaken(t *testing.T) {
 	const n = 16 * mib
 	w := workertest.StartEngine(t, engine.Options{Threads: 1, MemLimit: 64 * mib}, func(o *worker.Options) { o.Patience = patient })
@@ -121,9 +122,9 @@ func heavy(size int) *plan.Plan {
 	return p
 }
 
-// TestUploadTakesItsMemoryInEarnest begins weights of nearly all memory: they take
-// what has come of them, all of it once an eighth is there, and give it back when
-// they stall. A client beside them does not notice.
+// TestUploadTakesItsMemoryInEarnest begins weights of nearly all memory: they
+// take the arrived part, all of it once an eighth has arrived, and release it
+// when they stall. A concurrent client does not notice.
 func TestUploadTakesItsMemoryInEarnest(t *testing.T) {
 	const limit, size = 64 * mib, 40 * mib
 	w := workertest.StartEngine(t, engine.Options{Threads: 1, MemLimit: limit}, func(o *worker.Options) { o.Patience = time.Second })
@@ -149,8 +150,8 @@ func TestUploadTakesItsMemoryInEarnest(t *testing.T) {
 	require.Eventually(t, func() bool { return w.Engine.Stats().WeightBytes < mib && w.Server.Staged() == 0 }, 5*time.Second, time.Millisecond)
 }
 
-// TestUploadCountsForItsIdentity refuses a weight beyond the quota of bytes before
-// any of it comes, and counts one that comes until it is there.
+// TestUploadCountsForItsIdentity refuses a weight beyond the quota of bytes
+// before any of it arrives, and counts an arriving one until it is complete.
 func TestUploadCountsForItsIdentity(t *testing.T) {
 	w := workertest.Start(t, func(o *worker.Options) {
 		o.Quota = func(string) worker.Quota { return worker.Quota{Bytes: 4 * mib} }
@@ -170,7 +171,7 @@ func TestUploadCountsForItsIdentity(t *testing.T) {
 		require.NoError(t, upload(float32(fill), 2*mib))
 	}
 	sent := ex.Ledger().Snapshot().Sent[plan.CauseWeights]
-	const large = 64 * mib // so that the refusal comes before all of it has gone
+	const large = 64 * mib // so that the refusal comes before all of it is sent
 	err = upload(9, large)
 	require.ErrorIs(t, err, transport.ErrQuota)
 	q, ok := errors.AsType[*transport.QuotaError](err)

@@ -57,8 +57,9 @@ func (p *peer) prove(ready *wirepb.Prepared, content []byte) *wirepb.Prepared {
 	return &left
 }
 
-// TestHashIsNoRight holds that an identity that knows the hash of another's weight
-// neither hears that it is there nor runs with it, and that the content opens it.
+// TestHashIsNoRight verifies that an identity that knows the hash of another's
+// weight neither learns that it is present nor runs with it, and that the
+// content grants access.
 func TestHashIsNoRight(t *testing.T) {
 	w, alice, bob := guarded(t, nil)
 	pl, weights := counter()
@@ -269,8 +270,8 @@ func TestSenderDies(t *testing.T) {
 	}
 }
 
-// TestSenderSaysNothing lets the client that was told to send do nothing: after a
-// while another one is told, and a cancelled wait ends at once.
+// TestSenderSaysNothing lets the client that was asked to send do nothing:
+// after a while another one is asked, and a cancelled wait ends at once.
 func TestSenderSaysNothing(t *testing.T) {
 	w := workertest.Start(t, func(o *worker.Options) { worker.SetClaimIdle(o, 300*time.Millisecond) })
 	pl, _ := counter()

@@ -20,8 +20,8 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// slowCompiler is an engine that compiles plans named "slow" until it is let go
-// or told to stop.
+// slowCompiler is an engine that compiles plans named "slow" until it is
+// released or told to stop.
 type slowCompiler struct {
 	worker.Engine
 	began chan string

@@ -76,7 +76,7 @@ func (g *gauge) tryTake(n int64) error {
 
 func (g *gauge) give(n int64) { g.used.Add(-n) }
 
-// Take and Give make the gauge of bytes an account of an engine's session.
+// Take and Give make the gauge of bytes a memory budget of an engine's session.
 func (g *gauge) Take(n int64) error { return g.take(n) }
 
 // Give is the inverse of Take.

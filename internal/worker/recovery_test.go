@@ -36,8 +36,9 @@ func recovering(t *testing.T, scheme, addr string) transport.Executor {
 	return ex
 }
 
-// TestAppendedOnce appends rows to a cache over links that lose, cut and damage:
-// each row is there once, in its place, and the cache is as long as it must be.
+// TestAppendedOnce appends rows to a cache over links that lose, cut and damage
+// data: each row is present once, in its place, and the cache has the right
+// length.
 func TestAppendedOnce(t *testing.T) {
 	t.Parallel()
 	w := workertest.Start(t, func(o *worker.Options) { o.Silence = silence })
@@ -181,8 +182,8 @@ func TestLapsedSession(t *testing.T) {
 	require.ErrorIs(t, err, transport.ErrStaleHandle, "a handle of another session")
 }
 
-// TestClosedInTime holds that an executor that is closed leaves nothing on the
-// worker, though its sessions could have come back.
+// TestClosedInTime verifies that an executor that is closed leaves nothing on
+// the worker, though its sessions could have come back.
 func TestClosedInTime(t *testing.T) {
 	w := workertest.Start(t, nil)
 	for _, scheme := range []string{"tcp", "grpc"} {
@@ -198,8 +199,8 @@ func TestClosedInTime(t *testing.T) {
 	}
 }
 
-// TestReconnectEnds holds that a worker that stays away is an error, after the
-// time given or when the context ends.
+// TestReconnectEnds verifies that a worker that stays away is an error, after
+// the time given or when the context ends.
 func TestReconnectEnds(t *testing.T) {
 	w := workertest.Start(t, nil)
 	var dialled atomic.Int64

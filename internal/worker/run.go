@@ -175,7 +175,7 @@ func (r *call) ended() {
 func (r *call) do(ctx context.Context) (answer, error) {
 	defer r.ended()
 	begun := time.Now()
-	r.p.expected.brief = false // until it has gone well
+	r.p.expected.brief = false // until it has succeeded
 	if err := r.s.mayKeep(r.p.keeps); err != nil {
 		return answer{}, err
 	}

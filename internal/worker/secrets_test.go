@@ -150,7 +150,7 @@ func TestErrorsNameNothingOfTheWorker(t *testing.T) {
 	}
 }
 
-// probe sends requests that fail, each in a way of its own.
+// probe sends requests that fail, each in its own way.
 func (p *peer) probe(check func(name string, err error)) {
 	p.t.Helper()
 	other, _ := counter()

@@ -121,7 +121,7 @@ func TestHandshakes(t *testing.T) {
 		},
 		{
 			"no client certificate", func(t *testing.T) *workertest.Worker { return encrypted(t, ca, true, nil) },
-			with(authority), transport.ErrUnauthenticated, "wants a client certificate",
+			with(authority), transport.ErrUnauthenticated, "requires a client certificate",
 		},
 		{
 			"expired client", func(t *testing.T) *workertest.Worker { return encrypted(t, ca, true, nil) },

@@ -23,8 +23,8 @@ import (
 	"github.com/genie-sdk/go/internal/worker"
 )
 
-// The processes of the soak are this test binary again, told by soakRole what
-// they are.
+// The processes of the soak are this test binary again; soakRole selects their
+// role.
 const (
 	soakRole = "GENIE_SOAK_ROLE" // worker, or client
 	soakArgs = "GENIE_SOAK_ARGS" // of a client: how, address, seed

@@ -199,7 +199,7 @@ var patiently = map[string]func(ctx context.Context, w *workertest.Worker, c cre
 	},
 }
 
-// probe asks for health until it is told, as an orchestrator does.
+// probe asks for health until it is told to stop, as an orchestrator does.
 func probe(t *testing.T, w *workertest.Worker) {
 	t.Helper()
 	cc, err := channel(w)
@@ -216,8 +216,8 @@ func probe(t *testing.T, w *workertest.Worker) {
 }
 
 // TestStrangersTime verifies that a gRPC connection has no longer than a
-// handshake to authenticate, whatever else it does there, and that one that has
-// authenticated stays.
+// handshake to authenticate, whatever else it does meanwhile, and that an
+// authenticated one stays.
 func TestStrangersTime(t *testing.T) {
 	const limit = 200 * time.Millisecond
 	w := workertest.Start(t, func(o *worker.Options) { worker.SetHandshake(o, limit) })

@@ -131,8 +131,8 @@ func (st *stream) received(h wire.Header, bad error) *task {
 	return st.enqueue()
 }
 
-// enqueue hands the request, which is there in full, to its session, or gives it
-// back where it is to be done here.
+// enqueue passes the request, which is complete, to its session, or returns it
+// if it is to be done here.
 func (st *stream) enqueue() (here *task) {
 	t := st.task
 	switch {
@@ -212,7 +212,7 @@ func (st *stream) settle() bool {
 	return first
 }
 
-// cancelled stops the request, whatever its state.
+// cancelled stops the request in any state.
 func (st *stream) cancelled() {
 	err := fmt.Errorf("genie: stopped by the client: %w", context.Canceled)
 	if st.receiving {
@@ -222,7 +222,7 @@ func (st *stream) cancelled() {
 		return
 	}
 	st.cancel(err)
-	if st.waiting() && st.settleBefore() { // its client need not wait until it is its turn, to be told that it has none
+	if st.waiting() && st.settleBefore() { // its client need not wait for its turn to learn that it has none
 		st.c.answerError(st.id, err)
 	}
 }

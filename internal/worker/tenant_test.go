@@ -22,7 +22,8 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// guarded starts a worker that wants tokens and gives those of two identities.
+// guarded starts a worker that requires tokens and returns those of two
+// identities.
 func guarded(t *testing.T, change func(*worker.Options)) (w *workertest.Worker, alice, bob string) {
 	t.Helper()
 	alice, first, err := access.NewToken("alice")
@@ -91,7 +92,7 @@ func TestTokens(t *testing.T) {
 	})
 }
 
-// TestTokenAndCertificate wants both; the token is the identity.
+// TestTokenAndCertificate requires both; the token is the identity.
 func TestTokenAndCertificate(t *testing.T) {
 	ca := workertest.NewCA(t)
 	server, client := ca.Issue("worker", nil), ca.Issue("client", nil)

@@ -83,7 +83,7 @@ func (st *stream) putWeight(h wire.Header, control []byte) (*task, error) {
 	return &task{free: nothing}, nil
 }
 
-// newUpload begins to take a weight of want bytes from offset on. It checks
+// newUpload begins to receive a weight of want bytes from offset on. It checks
 // here whether there is room for all of it, but takes none.
 func (st *stream) newUpload(s *session, p Program, v plan.Value, want, offset uint64) (*upload, error) {
 	u := &upload{c: st.c, s: s, st: st, program: p, value: v, want: want, left: want - offset}

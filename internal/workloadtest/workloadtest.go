@@ -1,5 +1,5 @@
-// Package workloadtest holds the tests that workloads of the evaluation with
-// floating-point outputs have in common.
+// Package workloadtest contains the common tests of the evaluation's workloads
+// with floating-point outputs.
 package workloadtest
 
 import (
@@ -25,7 +25,7 @@ const Testdata = "../../testdata"
 type Suite struct {
 	Load    func(testdata string, scale workloads.Scale, batch int) (workloads.Workload, error)
 	Batches func(workloads.Scale) []int
-	Tiny    workloads.ID // of the tiny scale; its batch is not looked at
+	Tiny    workloads.ID // of the tiny scale; its batch is ignored
 	Output  string       // the tensor whose bits are the same everywhere
 	Weight  string       // one that the output depends on
 }
@@ -57,7 +57,7 @@ func (s Suite) load(t *testing.T, scale workloads.Scale, batch int) (workloads.W
 }
 
 // Run runs the tiny scale in-process and on workers, under each policy, and
-// compares with what transformers computed.
+// compares with transformers' results.
 func (s Suite) Run(t *testing.T) {
 	worker := workertest.Start(t, nil)
 	for _, batch := range append(s.Batches(workloads.Tiny), 4) {
@@ -90,7 +90,7 @@ func (s Suite) Run(t *testing.T) {
 	}
 }
 
-// ChangedWeight holds that one weight of another value is seen.
+// ChangedWeight checks that one changed weight is detected.
 func (s Suite) ChangedWeight(t *testing.T) {
 	w, from := s.load(t, workloads.Tiny, 1)
 	dir := t.TempDir()
@@ -127,7 +127,8 @@ func change(t *testing.T, path string, content []byte, tensor string) {
 	binary.LittleEndian.PutUint32(content[at:], math.Float32bits(v+1))
 }
 
-// Refuses loads what has no reference, and verifies nothing.
+// Refuses checks that a workload without a reference does not load, and that an
+// empty output does not verify.
 func (s Suite) Refuses(t *testing.T) {
 	_, err := s.Load(Testdata, workloads.Tiny, 99)
 	require.ErrorIs(t, err, workloads.ErrReference)
@@ -141,8 +142,8 @@ func (s Suite) Refuses(t *testing.T) {
 	require.ErrorIs(t, err, workloads.ErrMismatch)
 }
 
-// RandomWeights verifies the scale that GENIE_SCALE asks for, small or full, whose
-// checkpoint is made at first use: 0.1 to 1.7 GB.
+// RandomWeights verifies the scale that GENIE_SCALE selects, small or full,
+// whose checkpoint is generated at first use: 0.1 to 1.7 GB.
 func (s Suite) RandomWeights(t *testing.T) {
 	scale, err := workloads.ScaleFromEnv()
 	require.NoError(t, err)

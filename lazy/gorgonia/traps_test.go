@@ -127,8 +127,8 @@ func TestHashCollision(t *testing.T) {
 	require.Equal(t, []float32{4, 5}, floats(got))
 }
 
-// TestPlaceholders tells symbols apart on the captured graph, where Gorgonia
-// wants numbers.
+// TestPlaceholders distinguishes symbols on the captured graph, where Gorgonia
+// needs numbers.
 func TestPlaceholders(t *testing.T) {
 	g := lazy.NewGraph("dims")
 	x := g.Input("x", lazy.F32, "a", "b")

@@ -105,8 +105,8 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// TestTokenizerErrors tells a tokenizer that is not there from one that is broken and
-// from one that asks for what the SDK does not do.
+// TestTokenizerErrors distinguishes a missing tokenizer from a broken one and
+// from one that needs unsupported features.
 func TestTokenizerErrors(t *testing.T) {
 	for _, c := range []struct {
 		name, file string
@@ -182,8 +182,8 @@ func TestNewCheckpoint(t *testing.T) {
 	}
 }
 
-// TestTypedErrors finds the errors of a run, of the worker's side too, without any
-// package but genie.
+// TestTypedErrors finds the errors of a run, including the worker's, with
+// package genie alone.
 func TestTypedErrors(t *testing.T) {
 	url := startWorker(t)
 	client, err := genie.Open(t.Context(), url)
@@ -212,7 +212,7 @@ func TestTypedErrors(t *testing.T) {
 		t.Errorf("got %v, of the program %+v", err, capture)
 	}
 
-	// What it takes a busy or a full worker for: their fields and causes.
+	// Errors of a busy or a full worker: their fields and causes.
 	for _, c := range []struct{ err, want error }{
 		{&genie.MemoryError{Need: 2, Free: 1}, genie.ErrMemory},
 		{&genie.OverloadError{RetryAfter: time.Second, Err: genie.ErrOverloaded}, genie.ErrOverloaded},

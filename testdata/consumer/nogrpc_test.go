@@ -11,8 +11,8 @@ import (
 	"github.com/genie-sdk/go/genie"
 )
 
-// TestNoGRPC holds that a program without gRPC says so, and reaches nothing else
-// instead.
+// TestNoGRPC verifies that a program without gRPC says so, and reaches nothing
+// else instead.
 func TestNoGRPC(t *testing.T) {
 	err := serve(t.Context(), "grpc://127.0.0.1:1", &bytes.Buffer{})
 	if !errors.Is(err, genie.ErrURL) || !strings.Contains(err.Error(), "genie_nogrpc") {

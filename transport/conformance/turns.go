@@ -121,7 +121,7 @@ func testCloseStops(f *fixture) {
 		_, err := s.Run(f.ctx, transport.Call{Plan: ref, Bindings: []int{0}, Inputs: in})
 		ended <- err
 	}()
-	// Until it computes, as far as the executor tells.
+	// Until it computes, as far as the executor reports.
 	for wait := time.Now(); f.stats().ScratchBytes <= before.ScratchBytes && time.Since(wait) < 200*time.Millisecond; {
 		runtime.Gosched()
 	}

@@ -241,7 +241,7 @@ func TestCloseEndsWrite(t *testing.T) {
 	})
 }
 
-// TestAbort drops what is under way, whatever the goroutine is doing.
+// TestAbort drops what is in progress, in any state of the goroutine.
 func TestAbort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, limit := range []int{1000, plenty} {
@@ -261,7 +261,7 @@ func TestAbort(t *testing.T) {
 	})
 }
 
-// TestSmallWrites holds that a queue of tiny writes is bounded as well.
+// TestSmallWrites verifies that a queue of tiny writes is bounded as well.
 func TestSmallWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := virtual(named(t, "10m-1s"), 1)

@@ -102,8 +102,8 @@ func echo(c net.Conn) {
 	}
 }
 
-// TestDelayDoesNotBound holds that a link carries its rate whatever its delay,
-// that arrivals follow the rate all the way, and that writers wait.
+// TestDelayDoesNotBound verifies that a link reaches its rate with any delay,
+// that arrivals follow the rate throughout, and that writers wait.
 func TestDelayDoesNotBound(t *testing.T) {
 	for _, name := range []string{"1g-0s", "1g-40ms", "10g-40ms", "100m-2s", "1g-40ms-j1ms"} {
 		t.Run(name, func(t *testing.T) {

@@ -57,7 +57,7 @@ func roundTrips(t testing.TB, l *Link, n int) (median, least time.Duration) {
 	return took[n/2], took[0]
 }
 
-// transfer is the time until the last of n bytes is there.
+// transfer is the time until the last of n bytes arrives.
 func transfer(t testing.TB, l *Link, n int) time.Duration {
 	c, w := sockets(t, l)
 	start := time.Now()
@@ -118,7 +118,7 @@ func TestSockets(t *testing.T) {
 	}
 }
 
-// TestAccuracy wants a machine with nothing else to do: GENIE_LINK=1.
+// TestAccuracy needs an otherwise idle machine: GENIE_LINK=1.
 func TestAccuracy(t *testing.T) {
 	if os.Getenv("GENIE_LINK") == "" {
 		t.Skip("timing of a quiet machine; set GENIE_LINK=1")

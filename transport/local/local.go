@@ -114,8 +114,8 @@ func (x *executor) Close() error {
 	return x.engine.Close()
 }
 
-// end lets no session be opened any more and gives those that are open; first is
-// false when it has done so before.
+// end prevents new sessions and returns the open ones; first is false after an
+// earlier call.
 func (x *executor) end() (open []*session, first bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

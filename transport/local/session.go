@@ -46,9 +46,9 @@ type planRef struct {
 // Hash implements [transport.PlanRef].
 func (r *planRef) Hash() plan.Hash { return r.program.Hash() }
 
-// refer makes a reference to a program that the session uses. When the last one is
-// gone the session's next call ends the use, and with it what the program and its
-// weights take.
+// refer makes a reference to a program that the session uses. After the last
+// one is gone, the session's next call ends the use and frees the memory of the
+// program and its weights.
 func (s *session) refer(p *engine.Program) *planRef {
 	s.mu.Lock()
 	defer s.mu.Unlock()

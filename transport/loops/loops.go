@@ -1,6 +1,6 @@
-// Package loops is the logic of a loop ([transport.Loop]), for those who write an
-// executor: what the next run gets, and when every sequence has ended. The executor
-// in this process and the worker both use it.
+// Package loops contains the logic of a loop ([transport.Loop]), for
+// implementers of executors: the inputs of the next run, and when every
+// sequence has ended. The executor in this process and the worker both use it.
 //
 //	state := loops.Start(&loop, bindings, inputs)
 //	err := state.Drive(nil, func() ([]byte, time.Duration, error) {
@@ -85,9 +85,9 @@ func count(b []byte, limit int64) {
 // that it took.
 type Run func() (tokens []byte, elapsed time.Duration, err error)
 
-// Drive makes the runs of a loop until every sequence has ended: first the opening,
-// which may be nil, then runs. It tells each of the tokens of every run, of which more
-// says whether another one follows.
+// Drive makes the runs of a loop until every sequence has ended: first the
+// opening, which may be nil, then runs. It passes the tokens of every run to
+// each; more reports whether another run follows.
 func (s *State) Drive(opening, run Run, each func(tokens []byte, elapsed time.Duration, more bool) error) error {
 	more := true
 	if opening != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sized is a polynomial and its value in integers without bounds, by an
-// arithmetic of its own.
+// sized is a polynomial and its value in unbounded integers, by independent
+// arithmetic.
 type sized struct {
 	d Dim
 	v *big.Int
@@ -76,7 +76,7 @@ func program(code []byte) []sized {
 	return stack
 }
 
-// agree holds that a polynomial is what integers without bounds say, or says
+// agree verifies that a polynomial is what integers without bounds say, or says
 // that it is none; that it is canonical; and that it is bounded.
 func agree(t *testing.T, x sized) {
 	t.Helper()
@@ -118,7 +118,7 @@ func distinctRuns(s []string) (out []string) {
 	return out
 }
 
-// FuzzDimArithmetic holds that arithmetic on dimensions never wraps around,
+// FuzzDimArithmetic verifies that arithmetic on dimensions never wraps around,
 // never grows beyond its limits, and agrees with math/big otherwise.
 func FuzzDimArithmetic(f *testing.F) {
 	f.Add([]byte{0, 1, 6, 15, 15, 15, 2, 13})
@@ -149,8 +149,8 @@ func TestDimArithmetic(t *testing.T) {
 	require.Positive(t, beyond, "no program came to a limit")
 }
 
-// TestDimOverflow holds that a coefficient that 64 bits do not hold is an error,
-// and that an error stays one.
+// TestDimOverflow verifies that a coefficient that 64 bits do not hold is an
+// error, and that an error stays one.
 func TestDimOverflow(t *testing.T) {
 	big, a := C(math.MaxInt), Sym("a")
 	huge := a.Scale(1 << 40)
@@ -180,8 +180,8 @@ func inputPlan() *Plan {
 	}
 }
 
-// TestProductTerms holds that products of sums stop at their limits at once,
-// whatever has come before, and that products with few terms are what they were.
+// TestProductTerms verifies that products of sums stop at their limits at once,
+// whatever came before, and that products with few terms are unchanged.
 func TestProductTerms(t *testing.T) {
 	begin := time.Now()
 	for rank := 2; rank <= 8; rank++ {
@@ -226,8 +226,8 @@ func TestProductTerms(t *testing.T) {
 	require.Less(t, time.Since(begin), 5*time.Second)
 }
 
-// TestDimText holds that what is counted of a text without writing it is what it
-// has.
+// TestDimText verifies that what is counted of a text without writing it is
+// what it has.
 func TestDimText(t *testing.T) {
 	for seed := range uint64(400) {
 		rng := rand.New(rand.NewPCG(seed, 12))
@@ -245,8 +245,8 @@ func TestDimText(t *testing.T) {
 	}
 }
 
-// TestPlanFactors holds that the dimensions of a plan are bounded together, when
-// it is written and before anything is made of what is read.
+// TestPlanFactors verifies that the dimensions of a plan are bounded together,
+// when it is written and before anything is made of what is read.
 func TestPlanFactors(t *testing.T) {
 	d, err := ParseDim(strings.Repeat("a*b*c*d*e*f+", 15) + "a*b*c*d*e*g")
 	require.NoError(t, err)

@@ -128,7 +128,7 @@ func Dial(ctx context.Context, addr string, opts ...Option) (transport.Executor,
 	}
 	cfg := remote.Config{Addr: url, Ledger: &transport.Ledger{}, Log: o.log, MaxMessage: o.maxMessage, Silence: o.silence, RetryOverloaded: o.overload, Tracer: o.tracer}
 	x, err := remote.Dial(ctx, cfg, o.retry, func(ctx context.Context) (*remote.Client, error) {
-		creds := newCreds(guard, addr, cfg.Ledger) // anew for each connection: files and token may have changed
+		creds := newCreds(guard, addr, cfg.Ledger) // repeated for each connection: files and token may have changed
 		pipe, err := connect(ctx, addr, &o, creds)
 		if err != nil {
 			return nil, remote.Describe("connection", url, creds.reason(err))

@@ -20,7 +20,7 @@ import (
 	"github.com/genie-sdk/go/transport/wire/wirepb"
 )
 
-// liar is a worker that answers what a test wants, and rightly otherwise.
+// liar is a worker that answers as a test requires, and correctly otherwise.
 type liar struct {
 	answers map[wire.Type]*wire.Message // of each type of request
 	weights atomic.Int32                // that came
@@ -72,8 +72,8 @@ func (l *liar) right(typ wire.Type) proto.Message {
 	return nil
 }
 
-// lied opens a session at a worker that lies, with a plan that retains exp(x),
-// x f32 [4], and has a weight.
+// lied opens a session at a lying worker, with a plan that retains exp(x), x
+// f32 [4], and has a weight.
 func lied(t *testing.T, answers map[wire.Type]*wire.Message) (*liar, transport.Executor, transport.Session) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -213,8 +213,8 @@ func unwrapped(err error) error {
 	return nil
 }
 
-// TestOneDevice asks a worker that takes any plan for a device which no worker
-// has: this side refuses to send it.
+// TestOneDevice asks a worker that accepts any plan for a device which no
+// worker has: this side refuses to send it.
 func TestOneDevice(t *testing.T) {
 	_, ex, s := lied(t, nil)
 	p, weights := keepingPlan()

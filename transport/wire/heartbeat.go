@@ -49,7 +49,7 @@ type Lively interface {
 // Heart sends the heartbeats of one end of a connection and checks those of its
 // peer. Any traffic counts; a Ping is sent only into silence.
 type Heart struct {
-	Every   time.Duration // the peer wants to hear something this often; 0 if it does not ask
+	Every   time.Duration // the peer expects a message this often; 0 if it does not ask
 	Silence time.Duration // the peer is dead after this silence; 0 for never
 }
 

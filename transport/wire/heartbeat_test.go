@@ -75,8 +75,8 @@ func TestSilentPeer(t *testing.T) {
 	})
 }
 
-// TestHeartbeats holds that two sides that have nothing to say keep each other
-// sure for hours, and that pings go into silence alone.
+// TestHeartbeats verifies that two sides that have nothing to say keep each
+// other sure for hours, and that pings go into silence alone.
 func TestHeartbeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t)
@@ -178,8 +178,8 @@ func (c slowly) Write(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// TestFrameNumbers holds that a frame that is lost, doubled or out of its place
-// is noticed at the next one.
+// TestFrameNumbers verifies that a frame that is lost, doubled or out of its
+// place is noticed at the next one.
 func TestFrameNumbers(t *testing.T) {
 	frames := make([][]byte, 3)
 	pipe := &memoryPipe{}

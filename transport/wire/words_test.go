@@ -38,7 +38,7 @@ func TestWords(t *testing.T) {
 	require.LessOrEqual(t, len(wire.Words(strings.Repeat("\u202e", 5000))), 4*wire.MaxErrorText)
 }
 
-// FuzzPrintable holds that what is left is printed.
+// FuzzPrintable verifies that what is left is printed.
 func FuzzPrintable(f *testing.F) {
 	for _, s := range []string{"a", "\x1b[2J", "\u202e\u009b", "\xff\xfe", "\U000e0041", "ü\n"} {
 		f.Add(s)

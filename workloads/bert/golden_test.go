@@ -161,7 +161,7 @@ func TestMiniLM(t *testing.T) {
 	})
 }
 
-// TestPhase holds that the pass knows an encoder of text and its attention.
+// TestPhase verifies that the pass knows an encoder of text and its attention.
 func TestPhase(t *testing.T) {
 	m := load(t, filepath.Join(goldens, "tiny"))
 	srg, err := semantic.Analyze(m.Graph)
@@ -179,7 +179,7 @@ func TestPhase(t *testing.T) {
 	require.Equal(t, semantic.ModalityNone, srg.Nodes[m.Mask.ID()].Modality)
 }
 
-// TestBad holds that what cannot be read or embedded is named.
+// TestBad verifies that what cannot be read or embedded is named.
 func TestBad(t *testing.T) {
 	for text, field := range map[string]string{
 		`{`: "", `[]`: "",

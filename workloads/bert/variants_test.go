@@ -12,9 +12,9 @@ import (
 	"github.com/genie-sdk/go/workloads/bert"
 )
 
-// TestVariants compares with what transformers computes of checkpoints that are
-// changed in one thing; what it cannot load, or loads with weights of its own
-// making, is refused.
+// TestVariants compares with transformers' results for checkpoints with one
+// change; a checkpoint that transformers cannot load, or completes with weights
+// of its own, is refused.
 func TestVariants(t *testing.T) {
 	ctx := context.Background()
 	client, err := genie.Open(ctx, "local:")
@@ -59,9 +59,10 @@ func rows(ctx context.Context, s *genie.Session, dir string, ids []int) ([]float
 	return out[0].Float32s(ctx)
 }
 
-// TestRelatives holds that what has BERT's tensors and computes something else
-// is refused by its type: by transformers 5.24.0 the vectors differ by up to 1.8
-// times the largest value. See ggml-org/llama.cpp#8658, sbryngelson/ANEForge#257.
+// TestRelatives verifies that what has BERT's tensors and computes something
+// else is refused by its type: by transformers 5.24.0 the vectors differ by up
+// to 1.8 times the largest value. See ggml-org/llama.cpp#8658,
+// sbryngelson/ANEForge#257.
 func TestRelatives(t *testing.T) {
 	for _, name := range []string{
 		"electra", "distilbert", "albert", "mpnet", "megatron-bert", "bert-generation", "nezha", "ernie", "roberta-prelayernorm",
@@ -85,8 +86,8 @@ func TestRelatives(t *testing.T) {
 	}
 }
 
-// TestRobertaBatch holds that a text has in a batch the bits that it has alone,
-// also beside longer ones.
+// TestRobertaBatch verifies that a text has in a batch the bits that it has
+// alone, also beside longer ones.
 func TestRobertaBatch(t *testing.T) {
 	ctx := context.Background()
 	m := load(t, "../../testdata/bert/xlm-roberta")

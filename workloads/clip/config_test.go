@@ -8,7 +8,7 @@ import (
 	"github.com/genie-sdk/go/workloads/clip"
 )
 
-// TestBadConfig holds that each broken field is named.
+// TestBadConfig verifies that each broken field is named.
 func TestBadConfig(t *testing.T) {
 	for text, field := range map[string]string{
 		`{`: "", `[]`: "",

@@ -130,8 +130,8 @@ func run(ctx context.Context, t *testing.T, url string, policy semantic.Policy, 
 	return out
 }
 
-// TestPadding holds that what stands behind a text, and how much of it, changes
-// no bit, and that padding before it does only as positions do.
+// TestPadding verifies that what stands behind a text, and how much of it,
+// changes no bit, and that padding before it does only as positions do.
 func TestPadding(t *testing.T) {
 	ctx := context.Background()
 	m, g := load(t, "quick")
@@ -150,7 +150,8 @@ func TestPadding(t *testing.T) {
 	require.Equal(t, short, embeds(7, 96), "the first end token counts")
 }
 
-// TestTooLong holds that a text longer than the model's positions is an error.
+// TestTooLong verifies that a text longer than the model's positions is an
+// error.
 func TestTooLong(t *testing.T) {
 	m, _ := load(t, "quick")
 	client, err := genie.Open(t.Context(), "local:")

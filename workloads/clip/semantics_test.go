@@ -28,8 +28,8 @@ func inputsBehind(g *lazy.Graph) []map[string]bool {
 	return behind
 }
 
-// TestTowers holds that the towers are recognised as parallel branches, each in
-// its phase, and what is computed from both as fusion.
+// TestTowers verifies that the towers are recognised as parallel branches, each
+// in its phase, and what is computed from both as fusion.
 func TestTowers(t *testing.T) {
 	for _, name := range []string{"quick", "legacy", "plain"} {
 		t.Run(name, func(t *testing.T) {

@@ -58,7 +58,7 @@ func matrix(rows [][]int) *genie.Value {
 	return genie.Int32s(out, len(rows), len(rows[0]))
 }
 
-// TestRelatives holds that what is like CLIP and computes something else is
+// TestRelatives verifies that what is like CLIP and computes something else is
 // refused by its type.
 func TestRelatives(t *testing.T) {
 	for _, name := range []string{"siglip", "chinese_clip", "altclip", "clipseg", "clip_text_model", "clip_vision_model", "align", "xclip", "metaclip_2"} {

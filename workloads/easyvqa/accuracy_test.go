@@ -164,7 +164,7 @@ func checkAccuracy(t *testing.T, m *easyvqa.Model, s *easyvqa.Split, classes []i
 	t.Logf("%d of %d questions, %.2f%%", correct, len(s.Answers), 100*accuracy)
 }
 
-// TestAlone holds that a question has the same logits alone as in company.
+// TestAlone verifies that a question has the same logits alone as in company.
 func TestAlone(t *testing.T) {
 	m := load(t, modelDir)
 	s, err := split()
@@ -185,8 +185,8 @@ func TestAlone(t *testing.T) {
 	require.Equal(t, together, alone)
 }
 
-// TestOneWeight holds that the comparison with PyTorch's logits notices a change
-// of one weight of any layer.
+// TestOneWeight verifies that the comparison with PyTorch's logits notices a
+// change of one weight of any layer.
 func TestOneWeight(t *testing.T) {
 	want := readGolden(t)
 	s, err := split()

@@ -46,7 +46,7 @@ func normal(v uint8) float32 { return float32(v)/255 - 0.5 }
 func (m *Model) Feed(pixels []float32, questions []Question) (genie.Feed, error) {
 	one := colours * m.Config.Size * m.Config.Size
 	if len(pixels) == 0 || len(pixels)%one != 0 {
-		return nil, fmt.Errorf("%w: %d pixels are no whole images of %d", genie.ErrShape, len(pixels), one)
+		return nil, fmt.Errorf("%w: %d pixels are not a whole number of images of %d", genie.ErrShape, len(pixels), one)
 	}
 	if len(questions) == 0 {
 		return nil, fmt.Errorf("%w: no questions", genie.ErrShape)

@@ -29,7 +29,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestFeed holds what a question and an image become.
+// TestFeed verifies what a question and an image become.
 func TestFeed(t *testing.T) {
 	ctx := context.Background()
 	m := load(t, modelDir)
@@ -66,7 +66,7 @@ func TestFeed(t *testing.T) {
 		"image":       {pixels, []easyvqa.Question{{Image: 1, Text: "what shape is this?"}}, genie.ErrIndexRange, "image 1 of 1"},
 		"below":       {pixels, []easyvqa.Question{{Image: -1, Text: "what shape is this?"}}, genie.ErrIndexRange, "image -1"},
 		"pixels":      {pixels[1:], []easyvqa.Question{{Text: "is there a circle?"}}, genie.ErrShape, "12287"},
-		"no pixels":   {nil, []easyvqa.Question{{Text: "is there a circle?"}}, genie.ErrShape, "no whole images"},
+		"no pixels":   {nil, []easyvqa.Question{{Text: "is there a circle?"}}, genie.ErrShape, "not a whole number of images"},
 	} {
 		_, err := m.Feed(c.pixels, c.q)
 		require.ErrorIs(t, err, c.is, name)

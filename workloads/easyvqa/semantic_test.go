@@ -9,7 +9,7 @@ import (
 	"github.com/genie-sdk/go/semantic"
 )
 
-// TestBranches holds that the semantic pass finds the two branches and what
+// TestBranches verifies that the semantic pass finds the two branches and what
 // each part of the network is, with no hint.
 func TestBranches(t *testing.T) {
 	m := load(t, modelDir)

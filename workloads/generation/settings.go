@@ -103,7 +103,7 @@ func TokenIDs(raw json.RawMessage) ([]int, error) {
 	}
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil {
-		return nil, fmt.Errorf("%.60s is no token id and no list of them", raw)
+		return nil, fmt.Errorf("%.60s is neither a token id nor a list of token ids", raw)
 	}
 	var out []int
 	for _, item := range list {

@@ -175,8 +175,8 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-// TestSamplingSide draws with a temperature: on the client's side under blind
-// and resident, on the worker's under semantic, and the tokens agree.
+// TestSamplingSide samples with a temperature: on the client under blind and
+// resident, on the worker under full, and the tokens agree.
 func TestSamplingSide(t *testing.T) {
 	m := load(t, "basic")
 	gold := loadGolden(t, filepath.Join(goldens, "basic"))

@@ -13,7 +13,7 @@ import (
 	"github.com/genie-sdk/go/semantic"
 )
 
-// TestLoop holds that a loop on the executor writes what runs one by one do,
+// TestLoop verifies that a loop on the executor writes what runs one by one do,
 // ends where they end, and leaves the session where they leave it.
 func TestLoop(t *testing.T) {
 	ctx := context.Background()

@@ -22,9 +22,9 @@ var refused = map[string]bool{
 	"min_length": true, "min_new_tokens": true,
 }
 
-// TestVariants compares with what transformers writes with checkpoints that are
-// changed in one thing; what it cannot load, or loads with weights of its own
-// making, is refused.
+// TestVariants compares with transformers' generations for checkpoints with one
+// change; a checkpoint that transformers cannot load, or completes with weights
+// of its own, is refused.
 func TestVariants(t *testing.T) {
 	ctx := context.Background()
 	client, err := genie.Open(ctx, "local:")

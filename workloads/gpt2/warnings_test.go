@@ -19,8 +19,8 @@ import (
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
-// TestWarnings holds what a checkpoint is warned of that can be used though it
-// should not be like that, and that others are not.
+// TestWarnings verifies what a checkpoint is warned of that can be used though
+// it should not be like that, and that others are not.
 func TestWarnings(t *testing.T) {
 	said := map[string]string{
 		"other lm_head": "has another head", "other lm_head, tie absent": "has another head", "layer too many": "first=h.2.attn.c_attn.bias",

@@ -14,15 +14,15 @@ import (
 	"github.com/genie-sdk/go/workloads/gpt2"
 )
 
-// ModelDir is the directory of the float32 checkpoint at a scale. One that is
-// not there yet is made, which writes 0.5 GB at the small scale and 6.2 GB at
-// the full one; progress may be nil.
+// ModelDir is the directory of the float32 checkpoint at a scale. It generates
+// a missing one, which writes 0.5 GB at the small scale and 6.2 GB at the full
+// one; progress may be nil.
 func ModelDir(ctx context.Context, testdata string, scale workloads.Scale, progress transport.Progress) (string, error) {
 	return ModelDirAs(ctx, testdata, scale, plan.F32, progress)
 }
 
 // ModelDirAs is [ModelDir] with the same weights rounded to another type: F16
-// or BF16. At the tiny scale there is only F32.
+// or BF16. The tiny scale has only F32.
 func ModelDirAs(ctx context.Context, testdata string, scale workloads.Scale, dtype plan.DType, progress transport.Progress) (string, error) {
 	arch := preset(scale)
 	if arch == "" {

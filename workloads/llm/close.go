@@ -7,19 +7,20 @@ import (
 	"github.com/genie-sdk/go/workloads"
 )
 
-// Another implementation that computes the same in another order gives other
-// roundings, and where two tokens are as likely as rounding, another token. Such
-// a choice is a close call: from there on texts may differ.
+// Another implementation that computes the same in another order rounds
+// differently. Where two tokens are equally likely up to rounding, it may
+// sample another token. Such a choice is a close call: from there on the
+// generations may differ.
 
-// close reports whether an error within the tolerance, a fraction of the largest
-// logit, can change a choice.
+// close reports whether an error within the tolerance, a fraction of the
+// largest logit, can change which token is sampled.
 func (w *Workload) close(seq, step int, tolerance float64) bool {
 	top := w.Top[seq][step]
 	return top.Logits[0]-top.Logits[1] <= 2*tolerance*top.MaxAbs
 }
 
-// Follows compares new tokens, [batch][new], with transformers', each sequence
-// up to its first close call.
+// Follows compares new tokens, [batch][new], with those of transformers, each
+// sequence up to its first close call.
 func (w *Workload) Follows(tokens [][]int, tolerance float64) error {
 	if len(tokens) != len(w.Want) {
 		return fmt.Errorf("%w: %s: %d sequences, want %d", workloads.ErrMismatch, w.id.Label(), len(tokens), len(w.Want))

@@ -16,7 +16,7 @@ func Parts(c *workloads.Checkpoint) map[string]int {
 	return parts
 }
 
-// checkpointForms are the forms that a checkpoint is measured in.
+// checkpointForms are the forms in which a checkpoint is measured.
 func checkpointForms(c *workloads.Checkpoint) []form {
 	all := []form{{name: Decode, file: "decode", batch: 1}, {name: Prefill, file: "prefill", batch: 1}}
 	if c.Scale() != workloads.Full {
@@ -25,7 +25,7 @@ func checkpointForms(c *workloads.Checkpoint) []form {
 	return all
 }
 
-// OfCheckpoint are the workloads on a checkpoint with its reference.
+// OfCheckpoint returns the workloads on a checkpoint with its reference.
 func OfCheckpoint(c *workloads.Checkpoint, r *workloads.Reference) ([]*Workload, error) {
 	var all []*Workload
 	for _, f := range checkpointForms(c) {
@@ -46,9 +46,9 @@ func OfCheckpoint(c *workloads.Checkpoint, r *workloads.Reference) ([]*Workload,
 	return all, nil
 }
 
-// check finds a golden that was cut or put together wrongly: its sequences are
-// as long as each other, and each new token has two logits at the least, of
-// which the first is its own.
+// check finds a golden that was cut or assembled incorrectly: its sequences
+// must have equal lengths, and each new token must have at least two logits,
+// its own first.
 func (g *golden) check() error {
 	if len(g.Prompts) == 0 || len(g.Greedy) != len(g.Prompts) || len(g.Top) != len(g.Prompts) {
 		return fmt.Errorf("%d prompts, %d continuations, %d with logits", len(g.Prompts), len(g.Greedy), len(g.Top))

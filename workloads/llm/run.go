@@ -49,7 +49,7 @@ func (p *Program) Open(ctx context.Context, client *genie.Client) (workloads.Run
 	return &runner{p: p, s: s}, nil
 }
 
-// runner generates again and again in one session.
+// runner generates repeatedly in one session.
 type runner struct {
 	p *Program
 	s *genie.Session
@@ -58,7 +58,7 @@ type runner struct {
 func (r *runner) Close() error { return r.s.Close() }
 
 // Run generates once. The first result is the first token, the others are
-// steps. With Check, logits come along.
+// steps. With Check, the results include logits.
 func (r *runner) Run(ctx context.Context, o workloads.RunOptions) (*workloads.Run, error) {
 	w := r.p.work
 	req := genie.GenerateRequest{Prompts: w.Prompts, MaxNew: w.New(), IgnoreEOS: true, IgnoreSettings: true}

@@ -31,7 +31,7 @@ const tolerance = 1e-4
 type Workload struct {
 	id       workloads.ID
 	testdata string
-	dir      string // of the checkpoint, if it is not its scale's
+	dir      string // of the checkpoint, if it is not the scale's own
 	// Prompts are token ids, [batch][length].
 	Prompts [][]int
 	// Want is transformers' greedy continuation, [batch][new].
@@ -40,14 +40,15 @@ type Workload struct {
 	Top [][]Top
 }
 
-// Top is some logits of one row: those of the likeliest tokens.
+// Top is some logits of one row: those of the most likely tokens.
 type Top struct {
 	MaxAbs float64   `json:"max_abs"` // of the whole row
 	IDs    []int     `json:"ids"`
 	Logits []float64 `json:"logits"`
 }
 
-// form is a workload's batch size, variant and the golden that it begins.
+// form is a workload's batch size, variant and the golden of which it is the
+// beginning.
 type form struct {
 	name, variant, file string
 	batch               int
@@ -81,7 +82,7 @@ func All(testdata string, scale workloads.Scale) ([]*Workload, error) {
 	return all, nil
 }
 
-// Load is the workload of a name with one sequence.
+// Load returns the workload of a name with one sequence.
 func Load(testdata, name string, scale workloads.Scale) (*Workload, error) {
 	for _, f := range forms() {
 		if f.name == name && f.batch == 1 && f.variant == "" {
@@ -92,7 +93,7 @@ func Load(testdata, name string, scale workloads.Scale) (*Workload, error) {
 }
 
 // Golden is a workload with all the prompts of a golden, decode8 for instance,
-// that continue for at most so many tokens. A scale without it is
+// that generates at most the given number of tokens. A scale without it is
 // [fs.ErrNotExist].
 func Golden(testdata, file string, scale workloads.Scale, most int) (*Workload, error) {
 	w, err := load(testdata, form{name: "llm-" + file, file: file}, scale)
@@ -123,14 +124,14 @@ func load(testdata string, f form, scale workloads.Scale) (*Workload, error) {
 	return w, nil
 }
 
-// golden is a file of prompts and what transformers makes of them.
+// golden is a file of prompts and the outputs of transformers for them.
 type golden struct {
 	Prompts [][]int `json:"prompts"`
 	Greedy  [][]int `json:"greedy"`
 	Top     [][]Top `json:"top"`
 }
 
-// workload is the beginning of a golden that a form asks for.
+// workload is the beginning of a golden that a form selects.
 func (g *golden) workload(file string, f form) (*Workload, error) {
 	n := len(g.Prompts)
 	if f.batch == 0 {
@@ -172,8 +173,8 @@ func (w *Workload) Inputs() map[string]transport.Tensor {
 	}
 }
 
-// Verify implements [workloads.Workload]: tokens are the beginning of the
-// expected ones; "logits", f32 [new, batch, vocab], if it is there, is within
+// Verify implements [workloads.Workload]: tokens must be the beginning of the
+// expected ones; "logits", f32 [new, batch, vocab], if present, must be within
 // 1e-4 of the largest.
 func (w *Workload) Verify(out workloads.Output) (maxAbs float64, err error) {
 	if len(out.Tokens) != len(w.Want) {

@@ -30,16 +30,16 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// envFastest makes the fastest runs count and not the medians.
+// envFastest selects the fastest runs instead of the medians.
 const envFastest = "GENIE_MICRO_FASTEST"
 
-// calibrationRounds are fewer than [micro.Calibrate] makes by itself, so that the
-// package ends in a few minutes.
+// calibrationRounds are fewer than the default of [micro.Calibrate], so that
+// the package ends in a few minutes.
 const calibrationRounds = 3
 
-// BenchmarkCostModel runs each judged case, in-process and on a worker in another
-// process, and reports what the cost model, calibrated there and then, predicts of
-// it beside what was measured. An operation is a run of the case.
+// BenchmarkCostModel runs each judged case, in-process and on a worker in
+// another process, and reports the measured time and the prediction of the cost
+// model, calibrated immediately before. An operation is a run of the case.
 func BenchmarkCostModel(b *testing.B) {
 	for _, on := range [][2]string{{"local", "capture-only"}, {"tcp", "full"}, {"grpc", "full-rpc"}} {
 		costModel(b, on[0], on[1])
@@ -69,7 +69,7 @@ func costModel(b *testing.B, scheme, baseline string) {
 	}
 	defer client.Close()
 	suite, sampling := micro.SuiteAt(scale), micro.Sampling{Rounds: calibrationRounds, Fastest: os.Getenv(envFastest) != ""}
-	if scale == workloads.Tiny { // where times say nothing
+	if scale == workloads.Tiny { // where times mean nothing
 		sampling.Rounds = 1
 	}
 	device, err := micro.Calibrate(ctx, client, suite, sampling)
@@ -98,12 +98,12 @@ func costModel(b *testing.B, scheme, baseline string) {
 		})
 	}
 	if len(measured) < len(suite.Judged) {
-		return // -bench chose some of them
+		return // -bench selected some of them
 	}
 	predictAll(b, baseline, device, measured)
 }
 
-// measure runs a case, verified first, again and again.
+// measure verifies a case and then runs it repeatedly.
 func measure(ctx context.Context, b *testing.B, client *genie.Client, c micro.Case, s micro.Sampling) (m micro.Measurement, err error) {
 	b.Helper()
 	r, err := micro.OpenCase(ctx, client, c)
@@ -122,8 +122,8 @@ func measure(ctx context.Context, b *testing.B, client *genie.Client, c micro.Ca
 	return micro.Measurement{Case: c, Wall: s.One(wall), Executor: s.One(executor), Runs: len(wall)}, nil
 }
 
-// predictAll is what the predictions of all judged cases cost, and how good they
-// are.
+// predictAll measures the cost of the predictions of all judged cases, and
+// their quality.
 func predictAll(b *testing.B, baseline string, device semantic.Device, measured []micro.Measurement) {
 	b.Helper()
 	b.Run(benchname.Of("cost-model", baseline, "op=predict-all", "net=loopback"), func(b *testing.B) {

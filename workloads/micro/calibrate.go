@@ -9,9 +9,9 @@ import (
 	"github.com/genie-sdk/go/semantic"
 )
 
-// Calibrate measures the calibration cases of a suite and gives the device that
-// the client's executor is, as a [semantic.Device]. It takes a minute or
-// two at the small scale and needs about 1.5 GB in each process.
+// Calibrate measures the calibration cases of a suite and describes the
+// client's executor as a [semantic.Device]. It takes a minute or two at the
+// small scale and needs about 1.5 GB in each process.
 func Calibrate(ctx context.Context, client *genie.Client, suite Suite, s Sampling) (semantic.Device, error) {
 	measured, err := Measure(ctx, client, suite.Calibration, s)
 	if err != nil {
@@ -26,18 +26,18 @@ func remote(client *genie.Client) bool {
 	return l.SocketSent+l.SocketReceived > 0
 }
 
-// Fit makes a calibrated device of measurements:
+// Fit fits a calibrated device to measurements:
 //
-//   - the curve of a class of kernels goes through the executor's time of the
-//     cases that are one kernel of it, over FLOPs or bytes;
-//   - the call is the least difference between wall time and executor's time
-//     of a transfer, which is the round trip when hardly a byte travels;
-//   - what uploads and downloads take above executor and call is the curve up
-//     and the curve down.
+//   - the curve of a class of kernels goes through the executor's times of the
+//     cases that are one kernel of that class, over FLOPs or bytes;
+//   - the call is the smallest difference between wall time and executor's
+//     time of a transfer, which is the round trip of the smallest messages;
+//   - the time of uploads and downloads in excess of executor and call is the
+//     curve up and the curve down.
 //
-// FLOPS is the best rate of a product, Bandwidth that of the largest elementwise
-// kernel, which no cache holds, and Link, over a wire, that of the largest
-// upload.
+// FLOPS is the best rate of a product, Bandwidth that of the largest
+// elementwise kernel, which exceeds every cache, and Link, over a wire, that of
+// the largest upload.
 func Fit(measured []Measurement, remote bool) (semantic.Device, error) {
 	points := map[semantic.Class][]semantic.Point{}
 	call := math.Inf(1)
@@ -74,8 +74,8 @@ func Fit(measured []Measurement, remote bool) (semantic.Device, error) {
 	return d, nil
 }
 
-// moves is the curve through the time over the bytes of one kind of transfer.
-// It starts at nothing.
+// moves is the curve of time over bytes of one kind of transfer. It starts at
+// zero.
 func moves(measured []Measurement, op string, seconds func(Measurement) float64) semantic.Curve {
 	points := []semantic.Point{{}}
 	for _, m := range measured {

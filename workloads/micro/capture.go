@@ -9,7 +9,7 @@ import (
 // normEpsilon is added to variances: PyTorch's default.
 const normEpsilon = 1e-5
 
-// inputs are the leaves that come with each run.
+// inputs are the leaves supplied with each run.
 func (c Case) inputs() []leaf {
 	d := c.Dims
 	switch c.Op {
@@ -32,7 +32,7 @@ func (c Case) inputs() []leaf {
 	return []leaf{{"x", 1, integer, []int{rows, columns}}}
 }
 
-// weights are the leaves that a checkpoint holds.
+// weights are the leaves that a checkpoint stores.
 func (c Case) weights() []leaf {
 	d := c.Dims
 	switch c.Op {
@@ -63,7 +63,7 @@ func (c Case) weights() []leaf {
 // output is the name of the only output.
 const output = "y"
 
-// capture builds the case's program on g; weight gives its weights.
+// capture builds the case's program on g; weight provides its weights.
 func (c Case) capture(g *lazy.Graph, weight func(leaf) (*lazy.Tensor, error)) error {
 	in := map[string]*lazy.Tensor{}
 	for _, l := range c.inputs() {
@@ -105,5 +105,5 @@ func (c Case) apply(g *lazy.Graph, in, w map[string]*lazy.Tensor) *lazy.Tensor {
 	return lazy.Add(in["x"], g.Const([]float32{1}, 1))
 }
 
-// attentionScale is one by the square root of the heads' width.
+// attentionScale is the reciprocal of the square root of the head width.
 func attentionScale(width int) float32 { return float32(1 / math.Sqrt(float64(width))) }

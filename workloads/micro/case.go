@@ -9,10 +9,10 @@ import (
 	"github.com/genie-sdk/go/workloads"
 )
 
-// ErrCase is the cause of errors about a case that cannot be.
+// ErrCase is the cause of errors about an invalid case.
 var ErrCase = errors.New("genie: no such micro case")
 
-// The operators and transfers, with what their dimensions are.
+// The operators and transfers, with the meaning of their dimensions.
 const (
 	MatMul    = "matmul"     // m, n, k: x [m, k] times a weight [k, n]
 	Conv      = "conv"       // channels, size: x [1, channels, size, size], as many filters 3x3, padding 1
@@ -30,10 +30,10 @@ type Case struct {
 	Dims []int  `json:"dims"`
 }
 
-// Transfer reports whether the case is about moving bytes.
+// Transfer reports whether the case measures moving bytes.
 func (c Case) Transfer() bool { return c.Op == Upload || c.Op == Download || c.Op == Echo }
 
-// Size is the dimensions for people: 1024x1024x1024, 16MiB.
+// Size is the dimensions in readable form: 1024x1024x1024, 16MiB.
 func (c Case) Size() string {
 	if c.Transfer() && len(c.Dims) == 1 {
 		n := c.Dims[0]
@@ -84,8 +84,8 @@ func (c Case) check() error {
 	return nil
 }
 
-// grid is the rows and columns of a transfer's float32: the most square there
-// is, so that a value for each row or column is little beside them.
+// grid is the rows and columns of a transfer's float32: the most square grid,
+// so that one value per row or column is small in comparison.
 func (c Case) grid() (rows, columns int) {
 	n := c.Dims[0] / 4
 	rows = 1
@@ -100,7 +100,7 @@ func (c Case) grid() (rows, columns int) {
 // Suite is the cases of a scale.
 type Suite struct {
 	Calibration []Case // measured to fit the cost model
-	Judged      []Case // compared with it; none is among the others
+	Judged      []Case // compared with its predictions; disjoint from Calibration
 }
 
 const kib, mib = 1 << 10, 1 << 20

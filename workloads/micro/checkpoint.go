@@ -20,8 +20,8 @@ import (
 // modelType marks config.json of a case's checkpoint.
 const modelType = "genie-micro"
 
-// config is config.json of a case's checkpoint: all that another
-// implementation needs to run the case beside its weights.
+// config is config.json of a case's checkpoint: with the weights, all that
+// another implementation needs to run the case.
 type config struct {
 	ModelType string  `json:"model_type"`
 	Op        string  `json:"op"`
@@ -29,8 +29,9 @@ type config struct {
 	Epsilon   float64 `json:"norm_epsilon,omitempty"`
 }
 
-// writeCheckpoint makes the checkpoint of a case: config.json and
-// model.safetensors, the latter last, since it says that both are there.
+// writeCheckpoint writes the checkpoint of a case: config.json and
+// model.safetensors, the latter last, since its presence means that both are
+// complete.
 func (c Case) writeCheckpoint(ctx context.Context, dir string) error {
 	conf := config{ModelType: modelType, Op: c.Op, Dims: c.Dims}
 	if c.Op == BatchNorm {
@@ -72,7 +73,7 @@ func (c Case) writeCheckpoint(ctx context.Context, dir string) error {
 	return w.Close()
 }
 
-// ensureCheckpoint makes the checkpoint of a case unless it is there.
+// ensureCheckpoint writes the checkpoint of a case unless it exists.
 func (c Case) ensureCheckpoint(ctx context.Context, dir string) error {
 	_, err := os.Stat(filepath.Join(dir, "model.safetensors"))
 	if errors.Is(err, fs.ErrNotExist) {

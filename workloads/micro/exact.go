@@ -9,7 +9,7 @@ import (
 )
 
 // exact is element i of an operator's output, computed in float64 from the
-// definition: what checks sizes that no reference was recorded for.
+// definition. It checks sizes without a recorded reference.
 func (c Case) exact(i int) float64 {
 	in, w := c.inputs(), c.weights()
 	x := func(at int) float64 { return float64(in[0].at(at)) }
@@ -78,11 +78,11 @@ func (c Case) exactAttention(i int) float64 {
 }
 
 // spotChecks is the number of elements of an operator's output that are
-// computed anew before it is timed.
+// recomputed before timing.
 const spotChecks = 48
 
-// verify compares a case's output with what it has to be: all of a transfer's,
-// some elements of an operator's.
+// verify compares a case's output with the expected one: completely for a
+// transfer, some elements for an operator.
 func (c Case) verify(got []float32) error {
 	if c.Transfer() {
 		_, err := c.verifyTransfer(got)

@@ -10,8 +10,8 @@ import (
 	"github.com/genie-sdk/go/workloads/micro"
 )
 
-// A device is calibrated and judged. At the tiny scale that takes a moment, and
-// says little.
+// Calibrate a device and judge it. The tiny scale is quick but its times mean
+// little.
 func Example() {
 	ctx := context.Background()
 	client := must(genie.Open(ctx, "local:")) // or "tcp://host:7070", "grpc://host:7071"

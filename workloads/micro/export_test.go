@@ -8,12 +8,13 @@ import (
 	"github.com/genie-sdk/go/workloads"
 )
 
-// WriteCheckpoint makes a workload's checkpoint as Dir does at the small scale.
+// WriteCheckpoint writes a workload's checkpoint as Dir does at the small
+// scale.
 func WriteCheckpoint(ctx context.Context, w workloads.Workload, dir string) error {
 	return w.(*workload).c.ensureCheckpoint(ctx, dir)
 }
 
-// OpenCase is a case that has run once through a client, verified.
+// OpenCase opens a case on a client, runs it once and verifies it.
 func OpenCase(ctx context.Context, client *genie.Client, c Case) (workloads.Runner, error) {
 	g, err := c.inMemory()
 	if err != nil {
@@ -33,5 +34,5 @@ func OpenCase(ctx context.Context, client *genie.Client, c Case) (workloads.Runn
 	return r, nil
 }
 
-// One is the time that stands for several.
+// One is the representative of several times.
 func (s Sampling) One(times []float64) float64 { return s.one(times) }

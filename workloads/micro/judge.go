@@ -12,8 +12,8 @@ import (
 	"github.com/genie-sdk/go/semantic"
 )
 
-// Row is one case beside what the cost model says of it, in seconds. Of an
-// operator the executor's own time is judged, of a transfer all of the run.
+// Row compares one case with the cost model's prediction, in seconds. For an
+// operator it judges the executor's own time, for a transfer the whole run.
 type Row struct {
 	Op        string  `json:"op"`
 	Size      string  `json:"size"`
@@ -22,8 +22,8 @@ type Row struct {
 	Predicted float64 `json:"predicted_seconds"`
 	Measured  float64 `json:"measured_seconds"`
 	Error     float64 `json:"error"` // |predicted - measured| / measured
-	// RunPredicted and RunMeasured are the whole run, from call to result:
-	// an operator's with the transfer of its inputs and outputs.
+	// RunPredicted and RunMeasured are the whole run, from call to result: for
+	// an operator, including the transfer of its inputs and outputs.
 	RunPredicted float64 `json:"run_predicted_seconds"`
 	RunMeasured  float64 `json:"run_measured_seconds"`
 	Runs         int     `json:"runs"` // measured
@@ -32,11 +32,11 @@ type Row struct {
 // judgedBytes is the size from which a transfer counts in the median.
 const judgedBytes = 1 << 20
 
-// Judgement is how the cost model did.
+// Judgement is the result of testing the cost model.
 type Judgement struct {
 	Rows []Row `json:"rows"`
 	// OperatorError and TransferError are the medians of the operators' errors
-	// and of those of the transfers of 1 MiB and more (of all transfers, where
+	// and of the errors of transfers of at least 1 MiB (of all transfers, where
 	// none is that large).
 	OperatorError float64 `json:"operator_median_error"`
 	TransferError float64 `json:"transfer_median_error"`
@@ -54,13 +54,13 @@ const (
 	MinRank          = 0.95
 )
 
-// OK reports whether the targets are met.
+// OK reports whether the judgement meets the targets.
 func (j *Judgement) OK() bool {
 	return j.OperatorError <= MaxOperatorError && j.TransferError <= MaxTransferError && j.Rank >= MinRank
 }
 
-// Judge measures the judged cases of a suite and compares them with what the
-// cost model says of a device.
+// Judge measures the judged cases of a suite and compares them with the cost
+// model's predictions for a device.
 func Judge(ctx context.Context, client *genie.Client, d semantic.Device, suite Suite, s Sampling) (*Judgement, error) {
 	measured, err := Measure(ctx, client, suite.Judged, s)
 	if err != nil {
@@ -69,9 +69,9 @@ func Judge(ctx context.Context, client *genie.Client, d semantic.Device, suite S
 	return Compare(d, measured)
 }
 
-// Evaluate is [Calibrate] and [Judge] in one, with the cases of both measured
-// in the same rounds: a machine that drifts between the two says nothing of the
-// model.
+// Evaluate combines [Calibrate] and [Judge] and measures the cases of both in
+// the same rounds: drift of the machine between two separate measurements would
+// invalidate the comparison.
 func Evaluate(ctx context.Context, client *genie.Client, suite Suite, s Sampling) (semantic.Device, *Judgement, error) {
 	measured, err := Measure(ctx, client, slices.Concat(suite.Calibration, suite.Judged), s)
 	if err != nil {
@@ -86,7 +86,7 @@ func Evaluate(ctx context.Context, client *genie.Client, suite Suite, s Sampling
 	return d, j, err
 }
 
-// Compare puts measurements beside what the cost model says of a device.
+// Compare pairs measurements with the cost model's predictions for a device.
 func Compare(d semantic.Device, measured []Measurement) (*Judgement, error) {
 	j := &Judgement{}
 	var operators, runs, transfers, large, predicted, times []float64
@@ -130,8 +130,7 @@ func Compare(d semantic.Device, measured []Measurement) (*Judgement, error) {
 
 func relative(predicted, measured float64) float64 { return math.Abs(predicted-measured) / measured }
 
-// spearman is the correlation of the ranks, equal values sharing the mean of
-// theirs.
+// spearman is the correlation of the ranks; equal values share their mean rank.
 func spearman(x, y []float64) float64 {
 	if len(x) < 2 {
 		return 0

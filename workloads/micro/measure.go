@@ -13,19 +13,20 @@ import (
 	"github.com/genie-sdk/go/workloads"
 )
 
-// Sampling says how often cases are measured. The zero value is usable.
+// Sampling configures how often cases are measured. The zero value is usable.
 type Sampling struct {
-	// Rounds is how often all cases are gone through, 7 if it is 0. A round
-	// measures each case once more, so that drift of the machine hits all.
+	// Rounds is the number of passes over all cases; 0 means 7. A round
+	// measures each case once more, so that drift of the machine affects all
+	// cases.
 	Rounds int
-	// Time and Runs bound a case in a round from below: 30 ms and 3 runs if
-	// they are 0.
+	// Time and Runs are lower bounds for a case in a round; 0 means 30 ms and 3
+	// runs.
 	Time time.Duration
 	Runs int
-	// Fastest makes the fastest run of a case count and not the median: for a
-	// machine with other work, which only ever makes a run slower.
+	// Fastest uses the fastest run of a case instead of the median: for a
+	// machine with other work, which can only make a run slower.
 	Fastest bool
-	// Progress is told how many cases of how many have been measured, all
+	// Progress is called with the number of cases measured and their total, all
 	// rounds together. It may be nil.
 	Progress transport.Progress
 }
@@ -47,16 +48,16 @@ func (s Sampling) withDefaults() Sampling {
 type Measurement struct {
 	Case
 	Wall     float64 // seconds from call to result
-	Executor float64 // seconds that the executor itself spent on it
+	Executor float64 // seconds that the executor itself reports
 	Runs     int
 }
 
 // samples are the single runs of a case.
 type samples struct{ wall, executor []float64 }
 
-// Measure runs cases through a client again and again. Weights are in place
-// before a case is timed if the client's policy keeps them, and its output is
-// verified first. One case at a time holds memory.
+// Measure runs cases through a client repeatedly. Before it times a case it
+// verifies the output, and weights are resident if the client's policy retains
+// them. Only one case at a time holds memory.
 func Measure(ctx context.Context, client *genie.Client, cases []Case, s Sampling) ([]Measurement, error) {
 	s = s.withDefaults()
 	shared := &pool{}
@@ -78,7 +79,7 @@ func Measure(ctx context.Context, client *genie.Client, cases []Case, s Sampling
 	return out, nil
 }
 
-// one is the time that stands for several.
+// one is the representative of several times.
 func (s Sampling) one(times []float64) float64 {
 	if s.Fastest {
 		return slices.Min(times)
@@ -95,7 +96,7 @@ func median(x []float64) float64 {
 	return (x[(n-1)/2] + x[n/2]) / 2
 }
 
-// take measures a case in one round, after a run that warms up.
+// take measures a case in one round, after a warm-up run.
 func (m *samples) take(ctx context.Context, client *genie.Client, c Case, shared *pool, s Sampling, verify bool) (err error) {
 	g, err := c.inMemory()
 	if err != nil {
@@ -126,7 +127,7 @@ func (m *samples) take(ctx context.Context, client *genie.Client, c Case, shared
 	return nil
 }
 
-// kernel is the one kernel of a case, as the cost model sees it.
+// kernel is the single kernel of a case, as the cost model sees it.
 func (c Case) kernel() (*semantic.SRG, semantic.Kernel, error) {
 	g, err := c.inMemory()
 	if err != nil {

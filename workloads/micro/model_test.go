@@ -14,8 +14,9 @@ import (
 	"github.com/genie-sdk/go/workloads"
 )
 
-// TestSuites holds that nothing is judged that was calibrated with, that the
-// judged sizes lie between the calibrated ones, and that small and full agree.
+// TestSuites checks that no judged case is among the calibration cases, that
+// the judged sizes are between the calibrated ones, and that small and full
+// agree.
 func TestSuites(t *testing.T) {
 	for _, scale := range []workloads.Scale{workloads.Tiny, workloads.Small, workloads.Full} {
 		s := SuiteAt(scale)
@@ -80,7 +81,7 @@ func (x machine) measure(t *testing.T, cases []Case) []Measurement {
 		require.NoError(t, err)
 		rate := x.bytes
 		if k.Class.Work(k.Cost) == k.Cost.FLOPs {
-			rate = x.flops * (1 + float64(k.Class)/10) // each class at its own
+			rate = x.flops * (1 + float64(k.Class)/10) // each class at its own rate
 		}
 		m := Measurement{Case: c, Executor: (x.kernel + k.Class.Work(k.Cost)/rate) * x.noise(), Runs: 1}
 		srg, _, err := c.kernel()
@@ -93,9 +94,9 @@ func (x machine) measure(t *testing.T, cases []Case) []Measurement {
 	return out
 }
 
-// TestFitFindsTheMachine fits the model to times of a known machine: without
-// noise it predicts other sizes exactly, with noise about as well as it was
-// measured, and another machine's times show.
+// TestFitFindsTheMachine fits the model to times of a known machine. Without
+// noise it predicts other sizes exactly, with noise within the precision of the
+// measurements, and it detects the times of another machine.
 func TestFitFindsTheMachine(t *testing.T) {
 	suite := SuiteAt(workloads.Small)
 	quiet := machine{flops: 150e9, bytes: 20e9, kernel: 3e-6, call: 20e-6, up: 2e9, down: 3e9, noise: func() float64 { return 1 }}
@@ -144,7 +145,7 @@ func TestFitErrors(t *testing.T) {
 	require.ErrorIs(t, err, ErrCase)
 }
 
-// TestSpearman compares with values worked out by hand.
+// TestSpearman compares with hand-computed values.
 func TestSpearman(t *testing.T) {
 	require.InDelta(t, 1, spearman([]float64{1, 2, 3}, []float64{10, 100, 1000}), 1e-12)
 	require.InDelta(t, -1, spearman([]float64{1, 2, 3}, []float64{3, 2, 1}), 1e-12)
@@ -189,8 +190,8 @@ func TestSpotChecksNotice(t *testing.T) {
 	}
 }
 
-// TestEvaluate goes through all of it at the tiny scale, where times say
-// nothing: what is reported is whole and consistent.
+// TestEvaluate runs everything at the tiny scale, where times mean nothing: the
+// report must be complete and consistent.
 func TestEvaluate(t *testing.T) {
 	w := workertest.Start(t, nil)
 	ctx := context.Background()

@@ -17,8 +17,8 @@ import (
 	"github.com/genie-sdk/go/workloads"
 )
 
-// pool makes the inputs of cases. The large ones, of uploads and echoes, are
-// the beginning of one sequence and share its memory.
+// pool holds the inputs of cases. The large ones, of uploads and echoes, are
+// prefixes of one sequence and share its memory.
 type pool struct {
 	mu   sync.Mutex
 	long transport.Tensor
@@ -137,8 +137,8 @@ func (r *runner) Run(ctx context.Context, o workloads.RunOptions) (*workloads.Ru
 	}, nil
 }
 
-// floats sees little-endian float32 as such, without a copy where the machine
-// has them that way: copying 256 MiB takes as long as bringing them.
+// floats views little-endian float32 values without a copy where the machine
+// stores them in that form: copying 256 MiB takes as long as transferring them.
 func floats(data []byte) []float32 {
 	n := len(data) / 4
 	if n == 0 {

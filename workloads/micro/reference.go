@@ -11,11 +11,12 @@ import (
 	"github.com/genie-sdk/go/workloads"
 )
 
-// reference is what PyTorch computes of a case in float64 from the same float32
-// numbers; testdata/scripts/make_micro_goldens.py writes it. Some elements are
-// there by themselves. All of them are in the sums: the output is cut into
-// blocks of equal length (the last may be shorter), and each block is added up
-// with signs that depend on the position, so that one wrong element shows.
+// reference is what PyTorch computes for a case in float64 from the same
+// float32 numbers; testdata/scripts/make_micro_goldens.py writes it. It lists
+// some elements individually. The sums cover all of them: the output is cut
+// into blocks of equal length (the last may be shorter), and each block is
+// added up with signs that depend on the position, so that one wrong element
+// changes a sum.
 type reference struct {
 	Elements  int       `json:"elements"`
 	MaxAbs    float64   `json:"max_abs"`
@@ -25,8 +26,9 @@ type reference struct {
 	Sums      []float64 `json:"sums"`
 }
 
-// tolerance is how far an element may be from the reference, by the type that
-// the case is computed in, relative to the largest magnitude of the output.
+// tolerance is the allowed deviation of an element from the reference, by the
+// type that the case is computed in, relative to the largest magnitude of the
+// output.
 func tolerance(t plan.DType) float64 {
 	switch t {
 	case plan.F16:
@@ -38,7 +40,7 @@ func tolerance(t plan.DType) float64 {
 	}
 }
 
-// signSalt keeps the signs apart from the leaves' numbers.
+// signSalt separates the signs from the leaves' numbers.
 const signSalt = 99
 
 // sign is 1 or -1 by position.
@@ -62,7 +64,7 @@ func readReferences(testdata string, scale workloads.Scale) (map[string]*referen
 	return all.Cases, nil
 }
 
-// referenceScale is the scale whose references hold: full is small here.
+// referenceScale is the scale whose references apply: small for full.
 func referenceScale(scale workloads.Scale) workloads.Scale {
 	if scale == workloads.Full {
 		return workloads.Small
@@ -70,8 +72,8 @@ func referenceScale(scale workloads.Scale) workloads.Scale {
 	return scale
 }
 
-// verify compares an operator's output with the reference and gives the largest
-// difference of an element.
+// verify compares an operator's output with the reference and returns the
+// largest difference of an element.
 func (r *reference) verify(got []float32, t plan.DType) (float64, error) {
 	if len(got) != r.Elements {
 		return 0, fmt.Errorf("%w: %d elements, want %d", workloads.ErrMismatch, len(got), r.Elements)
@@ -91,7 +93,7 @@ func (r *reference) verify(got []float32, t plan.DType) (float64, error) {
 		for i, v := range block {
 			sum += sign(b*r.Block+i) * float64(v)
 		}
-		// Errors of rounding are as often up as down.
+		// Rounding errors have random signs.
 		if most := limit * math.Sqrt(float64(len(block))); !(math.Abs(sum-want) <= most) {
 			return worst, fmt.Errorf("%w: elements from %d sum up to %v with signs, want %v within %.3g",
 				workloads.ErrMismatch, b*r.Block, sum, want, most)
@@ -100,8 +102,8 @@ func (r *reference) verify(got []float32, t plan.DType) (float64, error) {
 	return worst, nil
 }
 
-// verifyTransfer compares what a transfer brought back with what it has to be;
-// all of it is exact.
+// verifyTransfer compares the result of a transfer with the expected one,
+// completely and exactly.
 func (c Case) verifyTransfer(got []float32) (float64, error) {
 	rows, columns := c.grid()
 	in := c.inputs()[0]

@@ -8,7 +8,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// kind is how the numbers of a tensor are made from their positions.
+// kind is how the numbers of a tensor follow from their positions.
 type kind uint8
 
 const (
@@ -22,10 +22,10 @@ const (
 // tableRows is the number of rows of a download's table.
 const tableRows = 4
 
-// leaf is a tensor that a case starts from.
+// leaf is a leaf tensor of a case.
 type leaf struct {
 	name  string
-	salt  uint32 // keeps the leaves of one case apart
+	salt  uint32 // distinguishes the leaves of one case
 	kind  kind
 	shape []int
 }
@@ -39,8 +39,8 @@ func (l leaf) dtype() plan.DType {
 	return plan.F32
 }
 
-// mix is the integer hash lowbias32 of Chris Wellons' hash-prospector, so that
-// any language makes the same numbers in a few lines:
+// mix is the integer hash lowbias32 of Chris Wellons' hash-prospector. Any
+// language can generate the same numbers in a few lines, as
 // testdata/scripts/make_micro_goldens.py does.
 func mix(x uint32) uint32 {
 	x ^= x >> 16

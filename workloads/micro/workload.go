@@ -22,10 +22,10 @@ type workload struct {
 	want  *reference // nil for transfers
 }
 
-// All makes the workloads of a scale, an operator or a transfer each. testdata
-// is the folder of that name in a checkout. The small and the full scale are
-// the same cases. Inputs are made when they are asked for, and the large ones
-// share memory.
+// All returns the workloads of a scale, one per operator or transfer. testdata
+// is the folder of that name in a checkout. The small and the full scale have
+// the same cases. Inputs are generated on demand, and the large ones share
+// memory.
 func All(testdata string, scale workloads.Scale) ([]workloads.Workload, error) {
 	references, err := readReferences(testdata, scale)
 	if err != nil {
@@ -52,7 +52,7 @@ func (w *workload) ID() workloads.ID {
 }
 
 // Dir implements [workloads.Workload]: a checkpoint of the case's weights, in
-// testdata at the tiny scale and else made at first use; 4 MiB at most.
+// testdata at the tiny scale and otherwise written at first use; 4 MiB at most.
 func (w *workload) Dir(ctx context.Context, _ transport.Progress) (string, error) {
 	if w.scale == workloads.Tiny {
 		return filepath.Join(w.data, "micro", w.c.String()), nil

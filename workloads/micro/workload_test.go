@@ -71,7 +71,7 @@ func TestTiny(t *testing.T) {
 	}
 }
 
-// TestOperatorsFullSize verifies the operators at the size that is judged.
+// TestOperatorsFullSize verifies the operators at the judged size.
 func TestOperatorsFullSize(t *testing.T) {
 	t.Setenv(workloads.EnvModels, t.TempDir())
 	all, err := micro.All(testdata, workloads.Small)
@@ -88,8 +88,8 @@ func TestOperatorsFullSize(t *testing.T) {
 	}
 }
 
-// TestAttentionIsRecognised holds that the captured subgraph is what the cost
-// model prices as one.
+// TestAttentionIsRecognised checks that the captured subgraph is what the cost
+// model prices as one kernel.
 func TestAttentionIsRecognised(t *testing.T) {
 	all, err := micro.All(testdata, workloads.Tiny)
 	require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestAttentionIsRecognised(t *testing.T) {
 	}
 }
 
-// TestVerifyNotices breaks single elements of right outputs, and weights.
+// TestVerifyNotices corrupts single elements of correct outputs, and weights.
 func TestVerifyNotices(t *testing.T) {
 	ctx := context.Background()
 	all, err := micro.All(testdata, workloads.Tiny)
@@ -161,8 +161,8 @@ func TestVerifyNotices(t *testing.T) {
 	}
 }
 
-// TestCheckpointsAgree holds that Go and PyTorch make the same numbers: what is
-// committed, PyTorch wrote.
+// TestCheckpointsAgree checks that Go and PyTorch generate the same numbers:
+// PyTorch wrote the committed ones.
 func TestCheckpointsAgree(t *testing.T) {
 	ctx := context.Background()
 	all, err := micro.All(testdata, workloads.Tiny)

@@ -24,7 +24,7 @@ func TestGoldens(t *testing.T) {
 	}
 }
 
-// TestBadConfig holds that each broken field is named.
+// TestBadConfig verifies that each broken field is named.
 func TestBadConfig(t *testing.T) {
 	for text, field := range map[string]string{
 		`{`: "", `[]`: "",

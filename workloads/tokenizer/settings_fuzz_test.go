@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzSettings: whatever the files beside tokenizer.json say, a text becomes ids
-// that decode, or the files are refused.
+// FuzzSettings: for any files beside tokenizer.json, a text becomes ids that
+// decode, or the files are refused.
 func FuzzSettings(f *testing.F) {
 	f.Add([]byte(`{"added_tokens_decoder":{"3":{"content":"q"}},"eos_token":"z"}`), []byte(`{}`), []byte(`{}`))
 	f.Add([]byte(`{"tokenizer_class":"GPT2Tokenizer","add_prefix_space":true,"extra_special_tokens":{"x":"y"}}`), []byte(`{"eos_token":{"content":"a","lstrip":true}}`), []byte(`{"q":7}`))

@@ -21,8 +21,8 @@ import (
 const (
 	// Stream is the number of batches of a run.
 	Stream = 4
-	// lanes is the number of sessions that a stream's batches are dealt to: one
-	// computes while the images of the next batch travel.
+	// lanes is the number of sessions to which a stream's batches are dealt:
+	// one computes while the images of the next batch are in transit.
 	lanes = 2
 )
 
@@ -121,8 +121,8 @@ func (r *runner) batch(ctx context.Context, s *genie.Session, st *stream) error 
 	return st.add(logits, s.ExecutorTime())
 }
 
-// stream is a run in progress. Every batch has the same images, and so has to
-// have the same bits as the first.
+// stream is a run in progress. Every batch has the same images and must
+// therefore have the same bits as the first.
 type stream struct {
 	batches int
 	start   time.Time
@@ -135,7 +135,7 @@ type stream struct {
 	executor []time.Duration
 }
 
-// next deals a batch, if there is one left.
+// next deals a batch, if one is left.
 func (s *stream) next() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

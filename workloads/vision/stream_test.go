@@ -14,8 +14,8 @@ import (
 	"github.com/genie-sdk/go/workloads/vision"
 )
 
-// TestStream holds what the options of a run change: how many batches there
-// are and how they are dealt, never a bit.
+// TestStream checks what the options of a run change: the number of batches and
+// how they are dealt, never a bit.
 func TestStream(t *testing.T) {
 	worker := workertest.Start(t, nil)
 	w, err := vision.Load(workloadtest.Testdata, workloads.Tiny, 2)
@@ -45,8 +45,8 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// BenchmarkStream compares a stream whose transfers overlap computing with one
-// batch after the other. An operation is a stream of batches.
+// BenchmarkStream compares a stream that overlaps transfers and computation
+// with sequential batches. An operation is a stream of batches.
 func BenchmarkStream(b *testing.B) {
 	scale, err := workloads.ScaleFromEnv()
 	require.NoError(b, err)

@@ -1,6 +1,6 @@
 // Package vision is the workload vision-cnn: a ResNet classifies a short stream
-// of batches of images. The transfer of a batch overlaps the computing of the
-// one before it, on one worker. See testdata/scripts/make_workload_references.py
+// of batches of images. The transfer of a batch overlaps the computation of the
+// previous one, on one worker. See testdata/scripts/make_workload_references.py
 // for the expected outputs.
 package vision
 
@@ -23,14 +23,14 @@ const Logits = "logits"
 // Workload is vision-cnn at one scale and batch size.
 type Workload struct {
 	id     workloads.ID
-	dir    string // the checkpoint, "" for the one of the scale's seed
+	dir    string // the checkpoint; "" is the one generated from the scale's seed
 	want   workloads.Logits
 	pixels transport.Tensor
 }
 
 var _ workloads.Workload = (*Workload)(nil)
 
-// Batches are the batch sizes that a scale is measured with.
+// Batches are the batch sizes measured at a scale.
 func Batches(s workloads.Scale) []int {
 	switch s {
 	case workloads.Small:
@@ -55,7 +55,8 @@ func model(s workloads.Scale) string {
 }
 
 // Load reads the expected output from the folder testdata of a checkout. batch
-// is the number of images of a batch, up to those that there is an output of.
+// is the number of images in a batch, at most the number with an expected
+// output.
 func Load(testdata string, scale workloads.Scale, batch int) (*Workload, error) {
 	all, err := workloads.ReadLogits(filepath.Join(testdata, "vision", string(scale)+".json"))
 	if err != nil {
@@ -86,8 +87,8 @@ const (
 	CheckpointImages = 8
 )
 
-// OfCheckpoint are the workloads on a checkpoint with its reference, for one
-// image and for all of the reference.
+// OfCheckpoint returns the workloads on a checkpoint with its reference, for
+// one image and for all images of the reference.
 func OfCheckpoint(c *workloads.Checkpoint, r *workloads.Reference) ([]*Workload, error) {
 	var stored workloads.StoredLogits
 	if err := r.Part(Part, &stored); err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/genie-sdk/go/workloads/vqa"
 )
 
-// engines are the towers one after the other and side by side.
+// engines run the towers sequentially and side by side.
 var engines = []struct {
 	name string
 	opts []local.Option
@@ -42,8 +42,8 @@ func runners(t testing.TB, scale workloads.Scale) (*vqa.Workload, []workloads.Ru
 	return w, out
 }
 
-// TestSideBySide holds that the towers side by side give the bits that they
-// give in turn.
+// TestSideBySide checks that towers side by side give the same bits as in
+// sequence.
 func TestSideBySide(t *testing.T) {
 	w, rs := runners(t, workloads.Tiny)
 	var first []float32
@@ -61,7 +61,7 @@ func TestSideBySide(t *testing.T) {
 	}
 }
 
-// BenchmarkTowers compares the two. Beside the time of a call it reports the
+// BenchmarkTowers compares the two. Besides the time of a call it reports the
 // executor's own part of it.
 func BenchmarkTowers(b *testing.B) {
 	scale, err := workloads.ScaleFromEnv()

@@ -17,8 +17,8 @@ import (
 // [questions, answers].
 const AnswerLogits = "logits"
 
-// easyWorkload is multimodal-vqa on an easy-VQA network: questions about images,
-// several about each.
+// easyWorkload is multimodal-vqa on an easy-VQA network: several questions
+// about each image.
 type easyWorkload struct {
 	id     workloads.ID
 	dir    string
@@ -28,7 +28,7 @@ type easyWorkload struct {
 
 var _ workloads.Workload = (*easyWorkload)(nil)
 
-// easyVQA makes the workload of a reference.
+// easyVQA returns the workload of a reference.
 func (s *stored) easyVQA(c *workloads.Checkpoint, want workloads.Logits, id workloads.ID) (*easyWorkload, error) {
 	words, err := rows(s.Words, want.Rows)
 	if err != nil {
@@ -54,8 +54,8 @@ func (s *stored) easyVQA(c *workloads.Checkpoint, want workloads.Logits, id work
 	}}, nil
 }
 
-// easyPixelScale brings the images to the range of this network, a power of two
-// so that they stay exact.
+// easyPixelScale scales the images to the range of this network; it is a power
+// of two, so the values stay exact.
 const easyPixelScale = 0.125
 
 // ID implements [workloads.Workload].

@@ -7,13 +7,13 @@ import (
 )
 
 // Part is the part of a checkpoint's reference that the workload needs: logits
-// of [CheckpointImages] images and the inputs that they are of.
+// of [CheckpointImages] images, and the inputs of these logits.
 const (
 	Part             = "vqa"
 	CheckpointImages = 4
 )
 
-// stored is the part of a reference: CLIP has texts, an easy-VQA network
+// stored is the content of a reference: CLIP has texts, an easy-VQA network
 // questions.
 type stored struct {
 	workloads.StoredLogits
@@ -27,7 +27,7 @@ type stored struct {
 // maxSize bounds the images of a reference.
 const maxSize = 2048
 
-// OfCheckpoint are the workloads on a checkpoint of CLIP or of an easy-VQA
+// OfCheckpoint returns the workloads on a checkpoint of CLIP or of an easy-VQA
 // network with its reference.
 func OfCheckpoint(c *workloads.Checkpoint, r *workloads.Reference) ([]workloads.Workload, error) {
 	var s stored
@@ -69,7 +69,7 @@ func OfCheckpoint(c *workloads.Checkpoint, r *workloads.Reference) ([]workloads.
 	return all, nil
 }
 
-// rows puts n rows of one length behind each other.
+// rows concatenates n rows of equal length.
 func rows(r [][]int32, n int) ([]int32, error) {
 	if len(r) != n || len(r[0]) == 0 {
 		return nil, fmt.Errorf("%w: %d rows, not %d", workloads.ErrReference, len(r), n)

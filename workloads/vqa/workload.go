@@ -19,8 +19,8 @@ const Name = "multimodal-vqa"
 // LogitsPerImage is the name of the output, f32 [batch, Candidates].
 const LogitsPerImage = "logits_per_image"
 
-// Candidates is the number of answers that are ranked, and Tokens the length of
-// the longest.
+// Candidates is the number of ranked answers, and Tokens the length of the
+// longest.
 const (
 	Candidates = 16
 	Tokens     = 8
@@ -29,14 +29,14 @@ const (
 // Workload is multimodal-vqa at one scale and number of images.
 type Workload struct {
 	id     workloads.ID
-	dir    string // the checkpoint, "" for the one of the scale's seed
+	dir    string // the checkpoint; "" is the one generated from the scale's seed
 	want   workloads.Logits
 	inputs map[string]transport.Tensor
 }
 
 var _ workloads.Workload = (*Workload)(nil)
 
-// Batches are the numbers of images that a scale is measured with.
+// Batches are the numbers of images measured at a scale.
 func Batches(s workloads.Scale) []int {
 	if s == workloads.Full {
 		return []int{4}
@@ -44,7 +44,7 @@ func Batches(s workloads.Scale) []int {
 	return []int{1}
 }
 
-// architecture names the model at a scale, and the tokens that it knows.
+// architecture names the model at a scale and the tokens of its vocabulary.
 func architecture(s workloads.Scale) (name string, vocab int) {
 	switch s {
 	case workloads.Small:
@@ -57,7 +57,7 @@ func architecture(s workloads.Scale) (name string, vocab int) {
 }
 
 // Load reads the expected output from the folder testdata of a checkout. batch
-// is the number of images, up to those that there is an output of.
+// is the number of images, at most the number with an expected output.
 func Load(testdata string, scale workloads.Scale, batch int) (*Workload, error) {
 	all, err := workloads.ReadLogits(filepath.Join(testdata, "vqa", string(scale)+".json"))
 	if err != nil {
@@ -90,9 +90,9 @@ func newWorkload(want workloads.Logits, id workloads.ID, tokens, mask []int32) *
 }
 
 // texts are the candidate answers as token ids of a vocabulary, i32
-// [Candidates, Tokens], and their mask: a beginning, words, an end, and the end
-// again as padding, as CLIP's tokenizer pads. The beginning and the end are the
-// last two tokens of the vocabulary.
+// [Candidates, Tokens], and their mask: a start token, words, an end token, and
+// the end token again as padding, as CLIP's tokenizer pads. The start and the
+// end token are the last two tokens of the vocabulary.
 func texts(vocab int) (tokens, mask []int32) {
 	begin, end := int32(vocab-2), int32(vocab-1)
 	for i := range Candidates {

@@ -7,10 +7,10 @@ import (
 	"github.com/genie-sdk/go/baselines/results"
 )
 
-// causes is what moved by cause in a section, all units with one "per".
+// causes is the bytes by cause in a section, all units with one "per".
 type causes struct {
 	per    string   // "tok", "op"
-	causes []string // those that moved anything
+	causes []string // those that moved any bytes
 	rows   []causeRow
 }
 
@@ -28,7 +28,7 @@ func (r causeRow) total() float64 {
 	return t
 }
 
-// causesOf gathers the tables of bytes by cause.
+// causesOf collects the tables of bytes by cause.
 func causesOf(s *Section) (all []causes) {
 	for _, table := range s.Tables {
 		if table.kind != results.WireCause {
@@ -55,7 +55,7 @@ func gather(s *Section, per string) causes {
 			if medians[row.Key] == nil {
 				medians[row.Key] = map[string]float64{}
 			}
-			// A ledger that has a unit for each direction adds up.
+			// A ledger with a unit per direction adds up.
 			medians[row.Key][cause] += row.Summary.Median
 			moved[cause] = moved[cause] || row.Summary.Median > 0
 		}
@@ -77,9 +77,9 @@ func gather(s *Section, per string) causes {
 	return c
 }
 
-// What the page shows of causes.
+// The display form of causes.
 
-// Per is what the bytes are per, for people.
+// Per is what the bytes are per, in readable form.
 func (c causes) Per() string {
 	return map[string]string{"tok": "token", "op": "operation"}[c.per]
 }
@@ -96,7 +96,7 @@ func (c causes) Lines() []causeLine {
 	return all
 }
 
-// causeLine is a causeRow for the page.
+// causeLine is the display form of a causeRow.
 type causeLine struct {
 	Label, Variant string
 	Bytes          []float64

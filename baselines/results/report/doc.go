@@ -1,5 +1,5 @@
-// Package report lays out recorded benchmark results for reading: as text, as
-// JSON and as one HTML page with charts that needs nothing beside itself.
+// Package report renders recorded benchmark results: as text, as JSON and as
+// one self-contained HTML page with charts.
 //
 //	before, _ := results.Open("old.txt")
 //	after, _ := results.Open("new.txt")

@@ -9,12 +9,12 @@ import (
 	"github.com/genie-sdk/go/baselines/results"
 )
 
-// figure is a chart as a list of shapes that the page's template draws. Colours
-// are classes, so that the page's style decides them for light and dark.
+// figure is a chart as a list of shapes for the page's template. Colours are
+// classes, so that the page's style defines them for light and dark.
 type figure struct {
 	ID            string // unique on the page
-	Title         string // what is shown, in one line above the chart
-	Description   string // what is seen, for those who do not see it
+	Title         string // the content, in one line above the chart
+	Description   string // a text alternative for screen readers
 	Note          string // below the title: axis and direction
 	Width, Height float64
 	Shapes        []shape
@@ -34,7 +34,7 @@ type shape struct {
 	Class        string
 	X, Y, X2, Y2 float64 // a rectangle's width and height are X2 and Y2
 	R            float64
-	Text         string // of a text, or what a pointer over the shape shows
+	Text         string // of a text, or the tooltip of a shape
 	Anchor       string // start, middle or end
 	D            string // of a path
 	Rotate       bool   // a text that runs upwards
@@ -86,7 +86,7 @@ func mark(kind string, x, y, r float64, class, title string) shape {
 	return s
 }
 
-// axis places values between two ends, and knows where its ticks are.
+// axis maps values to positions between two ends and places its ticks.
 type axis struct {
 	from, to float64 // pixels
 	lo, hi   float64 // values
@@ -94,12 +94,12 @@ type axis struct {
 	ticks    []float64
 }
 
-// decades is how far apart values have to be for a logarithmic axis: a bar of a
-// tenth of the length of another can still be read.
+// decades is how far apart values must be for a logarithmic axis: a bar a tenth
+// as long as another is still readable.
 const decades = 1.0
 
-// newAxis makes an axis for values; those that are not above 0 have no place
-// on a logarithmic one.
+// newAxis makes an axis for values; values that are not above 0 have no
+// position on a logarithmic one.
 func newAxis(values []float64, from, to float64) axis {
 	lo, hi := math.Inf(1), math.Inf(-1)
 	for _, v := range values {
@@ -122,8 +122,8 @@ func newAxis(values []float64, from, to float64) axis {
 	return a
 }
 
-// logAxis goes from one of 1, 2 or 5 times a power of ten to another, with
-// ticks at powers of ten, or at all three where the powers are few.
+// logAxis runs between two numbers of the form 1, 2 or 5 times a power of ten,
+// with ticks at powers of ten, or at all three where there are few powers.
 func logAxis(lo, hi, from, to float64) axis {
 	a := axis{from: from, to: to, log: true, lo: niceBelow(lo), hi: niceStep(hi)}
 	if a.lo == a.hi {
@@ -145,7 +145,8 @@ func logAxis(lo, hi, from, to float64) axis {
 	return a
 }
 
-// niceBelow is the last of 1, 2 or 5 times a power of ten that is not above v.
+// niceBelow is the largest of 1, 2 or 5 times a power of ten that is not above
+// v.
 func niceBelow(v float64) float64 {
 	p := math.Pow(10, math.Floor(math.Log10(v)))
 	for _, m := range []float64{5, 2, 1} {
@@ -176,7 +177,7 @@ func (a axis) at(v float64) float64 {
 	return a.from + v*(a.to-a.from)
 }
 
-// kind says what the axis is, for the note under the title.
+// kind describes the axis in the note under the title.
 func (a axis) kind() string {
 	if a.log {
 		return "logarithmic axis"
@@ -184,8 +185,8 @@ func (a axis) kind() string {
 	return "axis from 0"
 }
 
-// tickText labels a tick shortly: "10 ms", "1k", "100 MB" in round powers of
-// ten, which binary prefixes are not.
+// tickText is the short label of a tick: "10 ms", "1k", "100 MB". Powers of ten
+// give round labels, which binary prefixes would not.
 func tickText(v float64, unit string) string {
 	if v == 0 {
 		return "0"
@@ -200,7 +201,7 @@ func tickText(v float64, unit string) string {
 	prefixes := []string{"n", "µ", "m", "", "k", "M", "G", "T"}
 	i := int(math.Floor(math.Log10(v)/3+1e-9)) + 3
 	if symbol == "" && i < 3 {
-		return fmt.Sprintf("%g", v) // a rate of 0.1 is no 100m
+		return fmt.Sprintf("%g", v) // a rate of 0.1 is not written 100m
 	}
 	i = max(0, min(i, len(prefixes)-1))
 	if symbol == "s" {
@@ -220,7 +221,7 @@ func tickText(v float64, unit string) string {
 // ticks draws the ticks of a horizontal axis from one height to another, with
 // labels below.
 func (f *figure) ticks(a axis, top, bottom float64, unit string) {
-	free := math.Inf(-1) // where the label before ends
+	free := math.Inf(-1) // where the previous label ends
 	for _, t := range a.ticks {
 		x, text := a.at(t), tickText(t, unit)
 		f.line(x, top, x, bottom, "grid")

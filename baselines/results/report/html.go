@@ -14,8 +14,8 @@ import (
 //go:embed page.html.tmpl page.css
 var pageFiles embed.FS
 
-// WriteHTML writes the report as one page that needs nothing else: no script,
-// no font, no image from elsewhere.
+// WriteHTML writes the report as one self-contained page: no script, font or
+// image from elsewhere.
 func WriteHTML(w io.Writer, r *Report) error {
 	css, err := pageFiles.ReadFile("page.css")
 	if err != nil {
@@ -31,7 +31,7 @@ func WriteHTML(w io.Writer, r *Report) error {
 	return nil
 }
 
-// page is what the template shows.
+// page is the template's data.
 type page struct {
 	*Report
 
@@ -109,8 +109,8 @@ func newPart(s *Section, id string) part {
 	return p
 }
 
-// overview is the matrix of workloads and baselines over a link, in the unit
-// that each workload is about.
+// overview is the matrix of workloads and baselines over a link, in the main
+// unit of each workload.
 type overview struct {
 	Net       string
 	Baselines []string
@@ -122,7 +122,7 @@ type overviewRow struct {
 	Cells                   []overviewCell
 }
 
-// overviewCell is a figure, or why there is none.
+// overviewCell is a figure, or the reason for its absence.
 type overviewCell struct {
 	Row    *Row
 	Absent *results.Absence
@@ -188,8 +188,8 @@ func (o *overview) fill(r *Report) {
 	}
 }
 
-// pageFuncs are the words of the page; change needs to know whether there is
-// anything to compare with.
+// pageFuncs are the template functions; change needs to know whether there is
+// an older recording.
 func pageFuncs(r *Report) template.FuncMap {
 	return template.FuncMap{
 		"value": valueText, "full": fullText, "interval": rangeText, "ratio": ratioText, "variant": variantText,
@@ -214,7 +214,7 @@ func pageFuncs(r *Report) template.FuncMap {
 
 func unitHeading2(t Table) string { return unitHeading(&t) }
 
-// mood is a class: a change for the better or the worse that is no chance.
+// mood is a class: a significant change for the better or the worse.
 func mood(t Table, c *results.Change) string {
 	if c == nil || !c.Significant || c.Percent == nil || t.Better == "" {
 		return ""

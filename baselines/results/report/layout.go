@@ -1,11 +1,12 @@
 package report
 
-// layout is how wide a chart is, and where it writes. A page has each chart twice:
-// text shrinks with a picture that is made smaller, so a narrow screen gets one that
-// was drawn for it.
+// layout is the width of a chart and the position of its texts. A page has each
+// chart twice: text shrinks with a scaled chart, so a narrow screen gets one
+// drawn for it.
 type layout struct {
 	width float64
-	// stacked writes a row's label and value above its bar and not beside it.
+	// stacked writes a row's label and value above its bar instead of beside
+	// it.
 	stacked bool
 }
 
@@ -19,8 +20,8 @@ const (
 	stackedHeight = 42.0
 )
 
-// margins are the room left and right of the axis: what labels and values need,
-// unless they stand above it.
+// margins are the space left and right of the axis for labels and values,
+// unless they are above it.
 func (l layout) margins(left, right float64) (float64, float64) {
 	if l.stacked {
 		return 8, 24
@@ -41,7 +42,7 @@ func (l layout) row(f *figure, y, left, right float64, class, label, value strin
 	return y + 13, y + rowHeight
 }
 
-// drawn is a chart in both layouts; nil where there is nothing to draw.
+// drawn is a chart in both layouts; nil without content.
 func drawn(id string, chart func(l layout, id string) *figure) *figure {
 	f := chart(wide, id)
 	if f != nil {

@@ -29,8 +29,8 @@ func TestResultsComeFirst(t *testing.T) {
 	}
 }
 
-// TestNarrowCharts: every chart is there for a narrow screen too, with text that
-// is as large as the screen's, and with nothing that leaves its frame.
+// TestNarrowCharts: every chart has a version for narrow screens, with text as
+// large as the screen's and nothing outside its frame.
 func TestNarrowCharts(t *testing.T) {
 	html := render(t, New(open(t, "old.txt"), open(t, "new.txt")))
 	charts := regexp.MustCompile(`(?s)<svg class="narrow-screen" viewBox="0 0 (\d+) \d+".*?</svg>`).FindAllStringSubmatch(html, -1)
@@ -41,10 +41,10 @@ func TestNarrowCharts(t *testing.T) {
 		for _, m := range text.FindAllStringSubmatch(c[0], -1) {
 			x, err := strconv.ParseFloat(m[1], 64)
 			require.NoError(t, err)
-			w := 0.85 * textWidth(strings.ReplaceAll(m[4], "&#43;", "+")) // what is estimated is generous
+			w := 0.85 * textWidth(strings.ReplaceAll(m[4], "&#43;", "+")) // the estimate is generous
 			from := x - map[string]float64{"start": 0, "middle": w / 2, "end": w}[m[2]]
 			require.GreaterOrEqual(t, from, 0.0, m[0])
-			require.LessOrEqual(t, from+w, 376.0, m[0]) // the page has 14 px more
+			require.LessOrEqual(t, from+w, 376.0, m[0]) // the page adds 14 px
 		}
 	}
 }

@@ -13,9 +13,10 @@ import (
 type Report struct {
 	New Run  `json:"new"`
 	Old *Run `json:"old,omitempty"`
-	// Sections are one a workload and link, in the order of the recording.
+	// Sections has one section per workload and link, in the order of the
+	// recording.
 	Sections []Section `json:"sections"`
-	// CostModels are predicted against measured times, one a link.
+	// CostModels are predicted against measured times, one per link.
 	CostModels []results.CostModel `json:"cost_models"`
 	// Absent are the cases that could not run, or failed.
 	Absent []results.Absence `json:"absent"`
@@ -49,7 +50,7 @@ type Table struct {
 	Better string `json:"better,omitempty"`
 	// Exact units have no noise.
 	Exact bool `json:"exact,omitempty"`
-	// Headline tables come first: rates of work, latencies, bytes in all.
+	// Headline tables come first: rates of work, latencies, total bytes.
 	Headline bool  `json:"headline,omitempty"`
 	Rows     []Row `json:"rows"`
 
@@ -60,8 +61,8 @@ type Table struct {
 type Row struct {
 	results.Key
 	Summary results.Summary `json:"summary"`
-	// The ratios say how many times as good it is: above 1 is better than the
-	// baseline they are to. Absent where that was not measured.
+	// The ratios compare the case with a baseline: above 1 is better. Absent
+	// where the baseline was not measured.
 	VsPyTorch *float64 `json:"vs_local_pytorch,omitempty"`
 	VsCapture *float64 `json:"vs_capture_only,omitempty"`
 	// Change is from the old recording to the new one.
@@ -104,8 +105,8 @@ func New(before, after *results.File) *Report {
 	return r
 }
 
-// demote takes the time of an operation out of the headlines where tokens have
-// times of their own: a slow case may generate fewer tokens in an operation.
+// demote removes the time of an operation from the headlines where tokens have
+// times of their own: a slow case may generate fewer tokens per operation.
 func (s *Section) demote() {
 	tokens := slices.ContainsFunc(s.Tables, func(t Table) bool { return t.kind == results.Latency && t.Unit != "sec/op" })
 	for i := range s.Tables {
@@ -120,7 +121,8 @@ func newRun(f *results.File) Run {
 	for _, c := range f.Cases {
 		run.Samples += c.Runs
 	}
-	// What differs between results is in their names, not about the run.
+	// What differs between results is in their names and does not describe the
+	// run.
 	run.Settings = slices.DeleteFunc(slices.Clone(run.Settings), func(s results.Setting) bool {
 		return s.Key == "ablation" || slices.ContainsFunc(f.Cases, func(c *results.Case) bool { return c.Part(s.Key) != "" || s.Key == "net" && c.Net != "" })
 	})
@@ -168,7 +170,7 @@ func (s *Section) table(f *results.File, unit string) *Table {
 	return &s.Tables[i]
 }
 
-// place orders the kinds of units for reading.
+// place orders the kinds of units for display.
 func place(k results.Kind) int {
 	return slices.Index([]results.Kind{results.Throughput, results.Latency, results.WireTotal, results.WireCause, results.Other}, k)
 }
@@ -200,7 +202,7 @@ func (t *Table) add(before, after *results.File, c *results.Case) {
 	t.Rows = append(t.Rows, row)
 }
 
-// variants are the variants of a table's rows, as they come.
+// variants are the variants of a table's rows, in order of appearance.
 func (t *Table) variants() []string {
 	var all []string
 	for _, r := range t.Rows {
@@ -216,7 +218,8 @@ func (t *Table) of(variant string) []Row {
 	return slices.DeleteFunc(slices.Clone(t.Rows), func(r Row) bool { return r.Variant != variant })
 }
 
-// variantText writes a variant for people: "gpt2, batch 4", "upload, 1 MiB".
+// variantText is the readable form of a variant: "gpt2, batch 4", "upload, 1
+// MiB".
 func variantText(variant string) string {
 	var all []string
 	for part := range strings.SplitSeq(variant, "/") {

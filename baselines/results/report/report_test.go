@@ -80,7 +80,7 @@ func TestRatiosAndChanges(t *testing.T) {
 	require.True(t, tokens.Change.Significant)
 	require.InDelta(t, -17, *tokens.Change.Percent, 2)
 
-	// Of a time, too, above 1 is better.
+	// For a time, too, above 1 is better.
 	time := row(t, r, "itl-p50-sec", "workload=llm-decode/baseline=full"+variant)
 	base := row(t, r, "itl-p50-sec", "workload=llm-decode/baseline=capture-only"+variant)
 	require.InDelta(t, base.Summary.Median/time.Summary.Median, *time.VsCapture, 1e-12)
@@ -91,7 +91,8 @@ func TestRatiosAndChanges(t *testing.T) {
 	require.Nil(t, upload.VsCapture)
 }
 
-// TestTimeOfAnOperation is a headline only where nothing says it better.
+// TestTimeOfAnOperation: the time of an operation is a headline only if no
+// other unit covers it.
 func TestTimeOfAnOperation(t *testing.T) {
 	for _, s := range New(nil, open(t, "new.txt")).Sections {
 		for _, table := range s.Tables {
@@ -133,8 +134,7 @@ func render(t *testing.T, r *Report) string {
 	return b.String()
 }
 
-// TestPageStandsAlone: nothing on the page is fetched from anywhere, and there
-// is no script.
+// TestPageStandsAlone: the page fetches nothing and contains no script.
 func TestPageStandsAlone(t *testing.T) {
 	html := render(t, New(open(t, "old.txt"), open(t, "new.txt")))
 	for _, forbidden := range []string{"http://", "https://", "//cdn", "src=", "@import", "url(", "<script", "<link rel=\"style", "<img", "<iframe", "ZgotmplZ"} {
@@ -150,7 +150,7 @@ func TestPageStandsAlone(t *testing.T) {
 }
 
 // TestFiguresAreAccessible: every chart is well-formed, has a title and a
-// description that name what it shows, and its ids are its own.
+// description of its content, and unique ids.
 func TestFiguresAreAccessible(t *testing.T) {
 	html := render(t, New(open(t, "old.txt"), open(t, "new.txt")))
 	charts := regexp.MustCompile(`(?s)<svg [^>]*role="img".*?</svg>`).FindAllString(html, -1)
@@ -189,7 +189,8 @@ func TestFiguresAreAccessible(t *testing.T) {
 	}
 }
 
-// TestPageEscapes: names and reasons are text, whatever they say.
+// TestPageEscapes: names and reasons are treated as text, whatever they
+// contain.
 func TestPageEscapes(t *testing.T) {
 	f, err := results.Read(strings.NewReader(`cpu: <b>fast</b>
 BenchmarkX/workload=<i>w</i>/baseline="b"/net=loopback 1 3 tok/s
@@ -203,7 +204,7 @@ BenchmarkX/workload=<i>w</i>/baseline="b"/net=loopback 1 3 tok/s
 	require.Contains(t, html, "&lt;script&gt;")
 }
 
-// TestSmallReports: what is missing leaves no empty chart and no error.
+// TestSmallReports: missing data causes neither an empty chart nor an error.
 func TestSmallReports(t *testing.T) {
 	for name, text := range map[string]string{
 		"one result":       "BenchmarkX/workload=w/baseline=b/net=n 1 3 tok/s\n",
@@ -228,7 +229,7 @@ func TestSmallReports(t *testing.T) {
 	}
 }
 
-// TestRecordedResults: what the project has recorded can be read.
+// TestRecordedResults: the project's own recordings can be read.
 func TestRecordedResults(t *testing.T) {
 	files, err := filepath.Glob("../../../testdata/bench/*.txt")
 	require.NoError(t, err)

@@ -8,9 +8,9 @@ import (
 	"github.com/genie-sdk/go/baselines/results"
 )
 
-// rowChart shows a unit with a row a case: bars from 0 where the values are
-// near each other, points on a logarithmic axis where they are not, with
-// intervals, and the median and its change written beside.
+// rowChart shows a unit with one row per case: bars from 0 where the values are
+// close, otherwise points on a logarithmic axis, with intervals, and the median
+// and its change beside them.
 func rowChart(l layout, s *Section, t *Table, id string) *figure {
 	rows := slices.DeleteFunc(slices.Clone(t.Rows), func(r Row) bool { return r.Ablation != "" || r.Summary.Median <= 0 })
 	if len(rows) == 0 {
@@ -70,11 +70,11 @@ func betterText(t *Table) string {
 	return t.Better + " is better, "
 }
 
-// moved says whether a row changed for certain: only then a chart shows where
-// it was.
+// moved reports whether a row changed significantly: only then does a chart
+// show its old value.
 func (r Row) moved() bool { return r.Change != nil && r.Change.Significant }
 
-// beside is what is written next to a row's mark.
+// beside is the text next to a row's mark.
 func beside(r Row, unit string) string {
 	text := fullText(r.Summary.Median, unit)
 	if r.moved() {
@@ -84,8 +84,8 @@ func beside(r Row, unit string) string {
 	return text
 }
 
-// rowMarks are the bar or point of a row, its interval, and where the older
-// recording was.
+// rowMarks are the bar or point of a row, its interval, and the value of the
+// older recording.
 func rowMarks(a axis, r Row, unit string, y float64) (marks []shape) {
 	fam := familyOf(r.Baseline)
 	s := r.Summary
@@ -131,7 +131,7 @@ func familyLegend(rows []Row) (legend []legendEntry) {
 	return legend
 }
 
-// describe says in words what a chart shows.
+// describe describes a chart in words.
 func describe(s *Section, t *Table, rows []Row) string {
 	var parts []string
 	for _, r := range rows {
@@ -144,11 +144,11 @@ func describe(s *Section, t *Table, rows []Row) string {
 	return fmt.Sprintf("%s of %s over %s: %s.", capital(unitTitle(t.Unit)), s.Workload, netText(s.Net), strings.Join(parts, "; "))
 }
 
-// manyVariants is when a chart of a row a case becomes too long, and a row a
-// variant with all its baselines takes its place.
+// manyVariants is when a chart with a row per case becomes too long; a row per
+// variant with all its baselines replaces it.
 const manyVariants = 4
 
-// stripChart shows a unit with a row a variant.
+// stripChart shows a unit with one row per variant.
 func stripChart(l layout, s *Section, t *Table, id string) *figure {
 	f := &figure{ID: id, Title: capital(unitTitle(t.Unit)), Width: l.width}
 	var rows []Row
@@ -202,8 +202,9 @@ func stripChart(l layout, s *Section, t *Table, id string) *figure {
 	return f
 }
 
-// series is a baseline's colour and marker where a chart has all in one row:
-// told apart by both, and of the hue and shape of the family.
+// series is a baseline's colour and marker in a chart that has all baselines in
+// one row: both differ between baselines, within the hue and shape of the
+// family.
 func series(baseline string) (class, marker string) {
 	fixed := map[string][2]string{
 		"full": {"s0", "circle"}, "full-rpc": {"s5", "circle"},
@@ -296,7 +297,7 @@ func ablationText(r Row) string {
 	return r.Ablation
 }
 
-// ablationBeside is a value with how many times as good as the step before it is.
+// ablationBeside is a value and its ratio to the previous step.
 func ablationBeside(rows []Row, i int, t *Table) string {
 	text := fullText(rows[i].Summary.Median, t.Unit)
 	if i == 0 {

@@ -7,15 +7,15 @@ import (
 	"github.com/genie-sdk/go/baselines/results"
 )
 
-// operatorBand is the error within which a prediction is as good as it should
-// be: a quarter of the measured time.
+// operatorBand is the accepted error of a prediction: a quarter of the measured
+// time.
 const operatorBand = 0.25
 
 // scatterChart shows predicted against measured times, both on logarithmic
-// axes; a prediction that came true is on the diagonal.
+// axes; an exact prediction is on the diagonal.
 func scatterChart(l layout, m results.CostModel, id string) *figure {
 	f := &figure{ID: id, Title: "Cost model: predicted against measured", Width: l.width, Height: 520}
-	f.Note = "on the diagonal it came true; the band is ±25%; logarithmic axes"
+	f.Note = "the diagonal is an exact prediction; the band is ±25%; logarithmic axes"
 	lo, hi := m.Predictions[0].Measured, m.Predictions[0].Measured
 	var told []string
 	for _, p := range m.Predictions {
@@ -41,7 +41,7 @@ func scatterChart(l layout, m results.CostModel, id string) *figure {
 	return f
 }
 
-// band draws the diagonal, and the band around it cut off at the frame.
+// band draws the diagonal, and the band around it clipped at the frame.
 func (f *figure) band(x, y axis) {
 	up, down := 1+operatorBand, 1-operatorBand
 	var d strings.Builder

@@ -8,9 +8,9 @@ import (
 	"github.com/genie-sdk/go/baselines/results"
 )
 
-// shareChart shows bytes on the wire by cause, stacked. Totals lie up to seven
-// orders of magnitude apart, so each bar is the whole of its own bytes and the
-// total is written beside it; a chart of totals is a row chart.
+// shareChart shows bytes on the wire by cause, stacked. Totals differ by up to
+// seven orders of magnitude, so each bar has the full width and the total is
+// written beside it; a chart of totals is a row chart.
 func shareChart(l layout, s *Section, c causes, id string) *figure {
 	per := map[string]string{"tok": "token", "op": "operation"}[c.per]
 	f := &figure{ID: id, Title: "Bytes on the wire by cause", Width: l.width}
@@ -62,7 +62,7 @@ func shareBeside(r causeRow, per string) string {
 	return fullText(r.total(), unit)
 }
 
-// shareMarks are the segments of a bar, named where there is room.
+// shareMarks are the segments of a bar, labelled where there is room.
 func shareMarks(a axis, c causes, r causeRow, y float64) (marks []shape) {
 	sum := 0.0
 	for i, cause := range c.causes {

@@ -10,7 +10,7 @@ import (
 	"github.com/genie-sdk/go/baselines/results"
 )
 
-// WriteText writes the report as tables. all adds the units that are no
+// WriteText writes the report as tables. all adds the units that are not
 // headlines.
 func WriteText(w io.Writer, r *Report, all bool) error {
 	var b strings.Builder
@@ -46,7 +46,7 @@ func writeList[T any](b *strings.Builder, title string, list []T, text func(T) s
 func writeRun(b *strings.Builder, before string, r Run) {
 	fmt.Fprintf(b, "%s%s: %d cases, %d results\n", before, r.Path, r.Cases, r.Samples)
 	var settings []string
-	for _, s := range r.OfAll() { // what is of one case the JSON and the page have
+	for _, s := range r.OfAll() { // settings of single cases appear in the JSON and on the page
 		settings = append(settings, s.Key+" "+s.Value)
 	}
 	fmt.Fprintf(b, "  %s\n", strings.Join(settings, ", "))
@@ -91,8 +91,8 @@ func (r *Report) writeSection(b *strings.Builder, s *Section, all bool) {
 	}
 }
 
-// grid is rows of cells that are lined up: the first column to the left, the
-// others to the right. A row of one cell is a heading.
+// grid is aligned rows of cells: the first column to the left, the others to
+// the right. A row of one cell is a heading.
 type grid [][]string
 
 func (g grid) write(b *strings.Builder) {
@@ -125,7 +125,7 @@ func (g grid) write(b *strings.Builder) {
 	}
 }
 
-// unitHeading is a table's unit with all that is said of it.
+// unitHeading is a table's unit with its properties.
 func unitHeading(t *Table) string {
 	text := t.Unit
 	if title := unitTitle(t.Unit); title != t.Unit {
@@ -170,7 +170,7 @@ func writeTable(b *strings.Builder, t *Table, changes bool) {
 	g.write(b)
 }
 
-// writeCauses writes what moved by cause, all baselines beside each other.
+// writeCauses writes bytes by cause, all baselines beside each other.
 func writeCauses(b *strings.Builder, s *Section) {
 	for _, c := range causesOf(s) {
 		fmt.Fprintf(b, "\nbytes on the wire by cause%s\n", map[bool]string{true: ", per " + c.per}[c.per != ""])

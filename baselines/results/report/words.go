@@ -8,7 +8,7 @@ import (
 	"github.com/genie-sdk/go/baselines/results"
 )
 
-// bytesText writes a number of bytes; a power of 1024 without decimals.
+// bytesText formats a number of bytes; a power of 1024 without decimals.
 func bytesText(digits string) string {
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil {
@@ -26,15 +26,15 @@ func bytesText(digits string) string {
 	return text
 }
 
-// valueText is a value with its unit's prefix and symbol; what it is per is
-// said at the head of the table.
+// valueText is a value with its unit's prefix and symbol; the head of the table
+// states what it is per.
 func valueText(v float64, unit string) string {
 	text, _ := results.Format(v, unit)
 	return text
 }
 
-// fullText is a value with all of its unit that matters to a reader, "62.8
-// tok/s" or "15.9 ms".
+// fullText is a value with the readable part of its unit, "62.8 tok/s" or "15.9
+// ms".
 func fullText(v float64, unit string) string {
 	text, per := results.Format(v, unit)
 	switch numerator, _, _ := strings.Cut(unit, "/"); {
@@ -46,7 +46,7 @@ func fullText(v float64, unit string) string {
 	return text
 }
 
-// unitTitle names a unit for people; unknown ones stay as they are.
+// unitTitle is the readable name of a unit; unknown units are unchanged.
 func unitTitle(unit string) string {
 	names := map[string]string{
 		"tok/s": "tokens a second", "images/s": "images a second", "sec/op": "time of an operation",
@@ -85,7 +85,7 @@ func unitTitle(unit string) string {
 	return first
 }
 
-// netText names a link.
+// netText is the readable name of a link.
 func netText(net string) string {
 	if net == "" || net == "none" {
 		return "no link"
@@ -93,7 +93,7 @@ func netText(net string) string {
 	return net
 }
 
-// ratioText writes how many times as good something is.
+// ratioText formats a ratio of quality.
 func ratioText(r *float64) string {
 	switch {
 	case r == nil:

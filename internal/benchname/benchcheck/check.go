@@ -1,9 +1,9 @@
-// Package benchcheck reads the output of go test -bench and finds where
+// Package benchcheck reads the output of go test -bench and reports where
 //
 //	benchstat -row /workload -col /baseline
 //
-// would have a blank row, mix two benchmarks, or lack a time or the declaration of
-// a unit.
+// would have a blank row, mix two benchmarks, or lack a time or the declaration
+// of a unit.
 package benchcheck
 
 import (
@@ -18,21 +18,21 @@ import (
 	"golang.org/x/perf/benchproc"
 )
 
-// ErrFaults is the cause of the error about benchmarks that are named or measured
-// wrongly.
+// ErrFaults is the cause of the error about incorrectly named or measured
+// benchmarks.
 var ErrFaults = errors.New("genie: benchmarks")
 
-// known are the units that the testing package reports by itself.
+// known are the units that the testing package reports itself.
 var known = []string{"sec/op", "B/op", "allocs/op", "B/s"}
 
-// Check counts the benchmarks in an output and names their faults.
+// Check counts the benchmarks in an output and reports their faults.
 func Check(r io.Reader) (benchmarks int, err error) {
 	c, err := newChecker()
 	if err != nil {
 		return 0, err
 	}
 	reader := benchfmt.NewReader(r, "output")
-	units := map[string]string{} // a benchmark that has it, by unit
+	units := map[string]string{} // by unit: a benchmark that has it
 	for reader.Scan() {
 		if result, ok := reader.Result().(*benchfmt.Result); ok {
 			c.result(result)
@@ -60,20 +60,21 @@ func Check(r io.Reader) (benchmarks int, err error) {
 	return len(c.cells), nil
 }
 
-// isShare tells the shares of a profile, whose units are the names of kernels.
+// isShare recognises the shares of a profile, whose units are the names of
+// kernels.
 func isShare(unit string) bool { return strings.HasSuffix(unit, "-%") }
 
-// cell is a place in the tables of benchstat.
+// cell is a cell in benchstat's tables.
 type cell struct{ table, row, col benchproc.Key }
 
 type checker struct {
 	table, row, col, rest *benchproc.Projection
 
-	cells  map[cell][]benchproc.Key // what else tells its results apart
+	cells  map[cell][]benchproc.Key // configuration that distinguishes its results
 	faults []string
 }
 
-// newChecker has the projections of benchstat.
+// newChecker returns a checker with benchstat's projections.
 func newChecker() (*checker, error) {
 	c := &checker{cells: map[cell][]benchproc.Key{}}
 	var parser benchproc.ProjectionParser

@@ -7,10 +7,10 @@ import (
 )
 
 const (
-	// queryBlock is the least number of query rows that are worth being
-	// computed apart: each part arranges the keys and values of its head anew.
+	// queryBlock is the minimum number of query rows that are worth computing
+	// separately: each part rearranges the keys and values of its head.
 	queryBlock = 96
-	// grainScores is the work of a chunk, in products, at least.
+	// grainScores is the minimum work of a chunk, in products.
 	grainScores = 32 << 10
 )
 
@@ -32,8 +32,8 @@ func (s *step) cutRows(h heads) int {
 	return max(1, min(3*s.pool.threads/max(h.heads, 1), h.rows/queryBlock))
 }
 
-// attentionWorkspace is the memory that the blocks which are computed at one time
-// work in.
+// attentionWorkspace is the workspace of the blocks that are computed
+// concurrently.
 func (s *step) attentionWorkspace() int {
 	h := s.heads()
 	blocks := s.cutRows(h)
@@ -46,7 +46,7 @@ func (s *step) attentionWorkspace() int {
 }
 
 // heads is the geometry of an attention: heads matrices of rows queries and as
-// many of keys; perBatch of them belong to one sequence.
+// many matrices of keys; perBatch of them belong to one sequence.
 type heads struct{ heads, perBatch, rows, keys, dim, width int }
 
 func (s *step) heads() heads {

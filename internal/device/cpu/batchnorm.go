@@ -7,10 +7,10 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 )
 
-// runBatchNorm is a batch normalisation that no convolution takes along (see
-// fuse_conv.go): (x - mean) * scale + beta, in float32, where scale is
-// gamma/sqrt(variance+eps) rounded once. The difference comes first, so that
-// values near a large mean lose nothing.
+// runBatchNorm is a batch normalisation that is not fused with a convolution
+// (see fuse_conv.go): (x - mean) * scale + beta, in float32, where scale is
+// gamma/sqrt(variance+eps) rounded once. It subtracts first, so that values
+// near a large mean lose no precision.
 func runBatchNorm(s *step) error {
 	if !flat(s.out, s.in[0]) {
 		return runReference(s)
@@ -37,7 +37,7 @@ func batchNormScale(s *step, c int) float32 {
 	return float32(float64(s.in[1].F32()[c]) / math.Sqrt(float64(s.in[4].F32()[c])+s.op.(op.BatchNorm).Eps))
 }
 
-// batchNormPlanes has the elements of a channel side by side.
+// batchNormPlanes is for images with the elements of a channel side by side.
 func batchNormPlanes(s *step, lo, hi int) {
 	y, x, beta, mean := s.out.F32(), s.in[0].F32(), s.in[2].F32(), s.in[3].F32()
 	channels := s.out.Shape[1]
@@ -53,7 +53,7 @@ func batchNormPlanes(s *step, lo, hi int) {
 	}
 }
 
-// batchNormRows has the channels of a pixel side by side.
+// batchNormRows is for images with the channels of a pixel side by side.
 func batchNormRows(s *step, lo, hi int) {
 	y, x, beta, mean := s.out.F32(), s.in[0].F32(), s.in[2].F32(), s.in[3].F32()
 	channels := s.out.Shape[1]

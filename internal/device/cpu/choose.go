@@ -5,8 +5,8 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 )
 
-// runSample draws a token from each row of logits, which is the greatest one
-// without a temperature.
+// runSample draws a token from each row of logits; without a temperature it is
+// the greatest one.
 func runSample(s *step) error {
 	logits := s.in[0]
 	rows, v, st, ok := rowRun(logits)
@@ -50,7 +50,7 @@ func runArgMax(s *step) error {
 	return nil
 }
 
-// runTopK finds values and indices, of which the operator gives one.
+// runTopK finds values and indices; the operator outputs one of them.
 func runTopK(s *step) error {
 	o := s.op.(op.TopK)
 	rows, n, st, ok := rowRun(s.in[0])

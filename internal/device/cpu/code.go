@@ -18,11 +18,11 @@ type code struct {
 	elements  [][]elementwise // by group: the kernels of its pointwise operators
 	kernels   []kernel        // by group
 	layout    map[int]layout  // by weight value
-	filtersIn map[int]int     // by value: the first convolution that has it for filters
+	filtersIn map[int]int     // by value: the first convolution that uses it as filters
 	worked    []int           // groups whose kernels may need workspace, see [code.findWorkspaces]
 	drawn     []drawing       // groups whose kernels take memory of the Go heap
 	joint     []bool          // by group; nil where no group is joint
-	jointK    int             // rows of the matrices of joint groups, at most
+	jointK    int             // maximum rows of the matrices of joint groups
 	jointN    int             // and columns
 }
 
@@ -44,7 +44,7 @@ func (d *Device) Compile(p *program.Program, w *op.Work) (device.Code, error) {
 	return c, nil
 }
 
-// findKernels chooses what computes each group.
+// findKernels chooses the kernel of each group.
 func (c *code) findKernels() {
 	for i := range c.prog.Groups {
 		g := &c.prog.Groups[i]
@@ -75,7 +75,7 @@ func (c *code) Layouts() map[int]device.WeightLayout {
 // Joint implements [device.Code].
 func (c *code) Joint() []bool { return c.joint }
 
-// findJoint finds the products whose matrix is worth being read once for several
+// findJoint finds the products whose matrix is worth reading once for several
 // runs.
 func (c *code) findJoint() {
 	p := c.prog
@@ -93,11 +93,11 @@ func (c *code) findJoint() {
 		}
 		shape, err := p.Plan().Values[g.In[1]].Spec.Shape.Eval(nil)
 		if err != nil {
-			return // no weight of a plan that has passed its checks
+			return // not a weight of a plan that has passed its checks
 		}
 		k, n := c.layout[g.In[1]].kind.matrix(shape)
 		if k == 0 || n == 0 || k > jointDepth {
-			continue // nothing to read once for all, or chunks that are too long
+			continue // nothing to share, or chunks that are too long
 		}
 		joint[i], found = true, true
 		c.jointK, c.jointN = max(c.jointK, k), max(c.jointN, n)
@@ -107,8 +107,8 @@ func (c *code) findJoint() {
 	}
 }
 
-// findWorkspaces lists the groups that need workspace: one of those that need
-// equally much at all sizes.
+// findWorkspaces lists the groups that need workspace, and one of each set that
+// needs equally much at all sizes.
 func (c *code) findWorkspaces() {
 	p := c.prog
 	seen := map[string]bool{}
@@ -120,7 +120,7 @@ func (c *code) findWorkspaces() {
 			w := p.Plan().Values[g.Conv.Filters]
 			key += fmt.Sprint(w.Kind, w.Spec.Shape, g.Conv.Geometry, g.Conv.Image)
 		case program.Linear:
-			// A value with memory of its own has equally distant rows.
+			// A value with memory of its own has equidistant rows.
 			if v := g.In[0]; p.Res.Base[v] == v && p.Res.Layouts[v].Dense {
 				continue
 			}
@@ -135,7 +135,7 @@ func (c *code) findWorkspaces() {
 		var of strings.Builder
 		for _, v := range g.In {
 			fmt.Fprint(&of, ";", p.Places[v].Shape)
-			if g.Kind != program.Attend { // which needs as much however its operands are spaced
+			if g.Kind != program.Attend { // which needs as much with any spacing of its operands
 				fmt.Fprint(&of, ",", p.Places[v].Strides)
 			}
 		}
@@ -146,9 +146,9 @@ func (c *code) findWorkspaces() {
 	}
 }
 
-// The memory on the Go heap of a run, counted by what makes it up.
+// The memory on the Go heap of a run, by component.
 const (
-	runBytes      = 3 << 10 // whatever the plan
+	runBytes      = 3 << 10 // independent of the plan
 	runValueBytes = 120     // op.Array and its weight
 	runGroupBytes = 552     // step
 	runPinBytes   = 16
@@ -175,8 +175,8 @@ func (c *code) filtersOf(id int) *program.Group {
 	return nil
 }
 
-// laneOf is the lane of group i whose workspace it uses: lanes run at one time and
-// share none.
+// laneOf is the lane of group i whose workspace it uses: lanes run concurrently
+// and share none.
 func (c *code) laneOf(i int) int {
 	if c.prog.LaneOf(i) == 1 {
 		return 1

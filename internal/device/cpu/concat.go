@@ -27,7 +27,7 @@ func part(out, in *op.Array, axis, at int, h halt.Func) {
 	copyStrided(&dst, in, h)
 }
 
-// runAppend writes the new rows behind the valid ones, in the state's memory.
+// runAppend writes the new rows after the valid ones, in the state's memory.
 func runAppend(s *step) error {
 	rows := s.in[1]
 	outer := 1
@@ -48,8 +48,7 @@ func (s *step) appendAxis() int {
 	return axis
 }
 
-// appendChunk appends positions lo to hi of the axes before the one that
-// grows.
+// appendChunk appends positions lo to hi of the axes before the growing one.
 func appendChunk(s *step, lo, hi int) {
 	axis := s.appendAxis()
 	rows := s.in[1]
@@ -75,7 +74,7 @@ func (s *step) appendRows(axis, from, to int) {
 		copyStrided(&out, &in, s.halt)
 		return
 	}
-	// to is where the rows would begin if the first page went on for ever.
+	// to is where the rows would begin if the first page had no end.
 	to -= s.in[0].Shape[axis] * s.out.Strides[axis]
 	in.Shape, in.Strides, out.Shape, out.Strides = in.Shape[1:], in.Strides[1:], in.Shape[1:], out.Strides[1:]
 	ask := s.halt.Counter()

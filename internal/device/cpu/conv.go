@@ -22,15 +22,15 @@ func convShape(o op.Conv2D, filters, image []int) kernels.ConvShape {
 	}
 }
 
-// hasConvolution reports whether there are kernels for a convolution with filters
-// of this shape, whatever the number of images.
+// hasConvolution reports whether there are kernels for a convolution with
+// filters of this shape, for any number of images.
 func hasConvolution(c *program.Convolution, filters []int) bool {
 	channels, ok := plan.MulChecked(int64(filters[1]), int64(c.Geometry.Groups))
 	return ok && channels > 0 && filterShape(c, filters).Valid()
 }
 
-// findFilters packs the filters of convolutions that are used for the first
-// time, together with what is folded into them.
+// findFilters packs the filters of convolutions at first use, together with the
+// parameters folded into them.
 func (r *run) findFilters(ctx context.Context) error {
 	p := r.prog
 	for i := range p.Groups {
@@ -48,8 +48,8 @@ func (r *run) findFilters(ctx context.Context) error {
 	return nil
 }
 
-// folding is what is folded into filters: a bias or none, and the parameters of
-// a batch normalisation or none.
+// folding is the parameters folded into filters: an optional bias, and the
+// optional parameters of a batch normalisation.
 type folding struct {
 	bias []float32
 	norm [4][]float32 // gamma, beta, mean, variance; nil for none
@@ -69,8 +69,7 @@ func newFolding(p *program.Program, g *program.Group, value func(v int) []float3
 	return f
 }
 
-// fold gives what filters are to be multiplied by and the bias that goes with
-// them, nil for none.
+// fold returns the factors of the filters and the resulting bias, nil for none.
 func (f folding) fold(out int, h halt.Func) (scales []float64, bias []float32) {
 	if f.bias == nil && f.norm[0] == nil {
 		return nil, nil
@@ -84,14 +83,14 @@ func (f folding) fold(out int, h halt.Func) (scales []float64, bias []float32) {
 	return scales, bias
 }
 
-// filterShape is the geometry by which filters are packed, whatever the number
-// of images.
+// filterShape is the geometry by which filters are packed, for any number of
+// images.
 func filterShape(c *program.Convolution, filters []int) kernels.ConvShape {
 	return convShape(c.Geometry, filters, []int{1, filters[1] * c.Geometry.Groups, c.Image[0], c.Image[1]})
 }
 
-// pack replaces filters as they were stored by packed ones, unless that has been
-// done. When there is no room, or ctx ends, they stay as they are.
+// pack replaces stored filters by packed ones, unless they are packed already.
+// When there is no room, or ctx ends, they stay unchanged.
 func (d *Device) pack(ctx context.Context, w *weight, c *program.Convolution, f folding) error {
 	select {
 	case w.packing <- struct{}{}:
@@ -113,7 +112,7 @@ func (d *Device) pack(ctx context.Context, w *weight, c *program.Convolution, f 
 		return noMemory(n, err)
 	}
 	done := false
-	defer func() { // a panic keeps nothing, nor does what is cut short
+	defer func() { // a panic or an interruption keeps nothing
 		if !done {
 			d.weights.Free(packed)
 			d.opts.Budget.Release(budget.Packed, int64(n))
@@ -135,7 +134,7 @@ func (d *Device) pack(ctx context.Context, w *weight, c *program.Convolution, f 
 	return nil
 }
 
-// packNow packs filters that are no weights, for one run.
+// packNow packs filters that are not weights, for one run.
 func (s *step) packNow() (*weight, error) {
 	c := &s.group.Conv
 	value := func(v int) []float32 { return s.arrays[v].F32() }
@@ -159,10 +158,10 @@ func (s *step) packNow() (*weight, error) {
 	return w, nil
 }
 
-// grainConv is the work of a chunk, in products, at least.
+// grainConv is the minimum work of a chunk, in products.
 const grainConv = 1 << 17
 
-// runConv computes a convolution with what follows it, on an image with its
+// runConv computes a convolution with the fused steps, on an image with
 // channels last.
 func runConv(s *step) error {
 	x := s.in[0]
@@ -191,7 +190,7 @@ func runConv(s *step) error {
 	}
 	s.conv = convShape(s.group.Conv.Geometry, s.packed.shape, x.Shape)
 	s.in[0] = image
-	defer func() { s.in[0] = x }() // of the next run, too, should a kernel panic
+	defer func() { s.in[0] = x }() // also for the next run, should a kernel panic
 	units := s.conv.Units()
 	per := s.out.Len() / units * s.packed.shape[1] * s.conv.KH * s.conv.KW
 	each := max(1, grainConv/max(per, 1), units/(8*s.pool.threads))
@@ -207,7 +206,7 @@ func convChunk(s *step, lo, hi int) {
 	kernels.Conv2D(s.out.F32(), s.in[0].F32(), s.packed.f32(), s.conv, e, lo, hi, s.halt)
 }
 
-// lastChannels reports whether an image lies as [n, h, w, c] without gaps.
+// lastChannels reports whether an image is stored as [n, h, w, c] without gaps.
 func lastChannels(a *op.Array) bool {
 	n := 1
 	for _, d := range [...]int{1, 3, 2, 0} {
@@ -219,7 +218,7 @@ func lastChannels(a *op.Array) bool {
 	return true
 }
 
-// turn writes an image to mem with its channels last.
+// turn writes an image to mem with channels last.
 func (s *step) turn(x *op.Array, mem []byte) *op.Array {
 	n, c, h, w := x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]
 	s.turned = op.Array{DType: x.DType, Shape: x.Shape, Strides: s.turnedStrides[:], Data: mem}
@@ -237,7 +236,7 @@ func turnChunk(s *step, lo, hi int) {
 	kernels.ChannelsLast(s.turned.F32(), x.F32(), x.Shape[0], x.Shape[1], x.Shape[2]*x.Shape[3], lo, hi, s.halt)
 }
 
-// runMaxPool computes a pooling of an image with its channels last.
+// runMaxPool computes a pooling of an image with channels last.
 func runMaxPool(s *step) error {
 	o, x := s.op.(op.MaxPool2D), s.in[0]
 	if s.out.Len() == 0 {
@@ -262,7 +261,7 @@ func maxPoolChunk(s *step, lo, hi int) {
 	kernels.MaxPool2D(s.out.F32(), s.in[0].F32(), s.poolShape, lo, hi, s.halt)
 }
 
-// runReduce has a kernel for the mean over an image with its channels last.
+// runReduce has a kernel for the mean over an image with channels last.
 func runReduce(s *step) error {
 	o, x := s.op.(op.Reduce), s.in[0]
 	if s.out.Len() == 0 || o.Kind != "mean" || len(x.Shape) != 4 || !lastChannels(x) || !s.out.Contiguous() || !overImage(o.Axes) {
@@ -272,7 +271,7 @@ func runReduce(s *step) error {
 		N: x.Shape[0], C: x.Shape[1], H: x.Shape[2], W: x.Shape[3],
 		KH: x.Shape[2], KW: x.Shape[3], StrideH: 1, StrideW: 1,
 	}
-	if !s.poolShape.Valid() { // nothing, of which the mean is NaN, or a side too long
+	if !s.poolShape.Valid() { // an empty one, whose mean is NaN, or a side that is too long
 		return runReference(s)
 	}
 	s.pool.run(s.job, s, s.poolShape.Units(), max(1, grainElems/(x.Len()/x.Shape[0])), meanChunk)

@@ -40,7 +40,7 @@ func (o *odometer) next(shape []int, off *int, st []int, off2 *int, st2 []int) b
 	return false
 }
 
-// copyPiece bytes are copied without a question.
+// copyPiece bytes are copied between two halt checks.
 const copyPiece = 256 << 10
 
 // copyStrided copies in to out, which have one shape and element type, or a part
@@ -50,7 +50,7 @@ func copyStrided(out, in *op.Array, h halt.Func) {
 	if copyImage(out, in, size, h) {
 		return
 	}
-	// The longest tail that is dense on both sides is copied at once.
+	// The longest tail that is dense in both is copied at once.
 	run, outer := 1, len(in.Shape)
 	for outer > 0 && (in.Shape[outer-1] == 1 || in.Strides[outer-1] == run && out.Strides[outer-1] == run) {
 		run *= in.Shape[outer-1]
@@ -77,11 +77,11 @@ func copyStrided(out, in *op.Array, h halt.Func) {
 	}
 }
 
-// copyStep is the work of finding a run, as [halt.Counter] counts it.
+// copyStep is the work of finding a dense run, as [halt.Counter] counts it.
 const copyStep = 64
 
-// copyImage is copyStrided for images of 4-byte elements whose channels go to the
-// front or to the back: a transposition by blocks.
+// copyImage is copyStrided for images of 4-byte elements whose channels move to
+// the front or to the back: a transposition by blocks.
 func copyImage(out, in *op.Array, size int, h halt.Func) bool {
 	if size != 4 || len(in.Shape) != 4 || in.Len() == 0 {
 		return false
@@ -89,7 +89,7 @@ func copyImage(out, in *op.Array, size int, h halt.Func) bool {
 	n, c, pixels := in.Shape[0], in.Shape[1], in.Shape[2]*in.Shape[3]
 	move := kernels.ChannelsFirst
 	switch {
-	case c == 1 || pixels == 1: // no transposition
+	case c == 1 || pixels == 1: // not a transposition
 		return false
 	case lastChannels(in) && out.Contiguous():
 	case in.Contiguous() && lastChannels(out):
@@ -113,7 +113,7 @@ func copyDense(mem []byte, a *op.Array, h halt.Func) {
 	copyStrided(&dense, a, h)
 }
 
-// rowRun describes an array as rows of n elements, the last axis, that lie
+// rowRun describes an array as rows of n elements, the last axis, that are
 // stride apart; ok is false when the outer axes do not collapse into one.
 func rowRun(a *op.Array) (rows, n, stride int, ok bool) {
 	last := len(a.Shape) - 1
@@ -141,7 +141,7 @@ func rowRun(a *op.Array) (rows, n, stride int, ok bool) {
 }
 
 // flat reports whether all arrays have the elements of one shape in one order
-// without gaps, so that elementwise work need not know it.
+// without gaps, so that elementwise work can ignore the shape.
 func flat(out *op.Array, in ...*op.Array) bool {
 	reach := 1
 	for d, n := range out.Shape {

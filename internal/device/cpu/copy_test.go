@@ -11,7 +11,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// TestCopyImage turns images of any bits by blocks and element by element.
+// TestCopyImage transposes images of any bits by blocks and element by element.
 func TestCopyImage(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 {

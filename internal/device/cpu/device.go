@@ -1,5 +1,5 @@
-// Package cpu is the device of this process: kernels in Go and assembly on a pool
-// of goroutines, over memory that the host addresses.
+// Package cpu is the device of this process: kernels in Go and assembly on a
+// pool of goroutines, over host memory.
 package cpu
 
 import (
@@ -65,7 +65,7 @@ func (d *Device) Close() {
 	d.states.Close()
 }
 
-// fault is for tests: it lets them panic at a named place.
+// fault lets tests panic at a named place.
 func (d *Device) fault(at string) {
 	if d.opts.Fault != nil {
 		d.opts.Fault(at)
@@ -86,14 +86,14 @@ func bytes(b device.Buffer) []byte {
 	return b.(*buffer).mem
 }
 
-// noMemory is the error for n bytes that the system does not give.
+// noMemory is the error for n bytes that the system does not provide.
 func noMemory(n int, err error) error {
 	return fmt.Errorf("%w: the system gives no %d bytes: %w", transport.ErrMemory, n, err)
 }
 
-// Alloc implements [device.Memory]. Scratch is mapped, state comes from large
-// mappings and begins as zeros whoever had it before, and retained values are on the
-// Go heap, so that a reader may have one that has been freed.
+// Alloc implements [device.Memory]. Scratch is mapped. State comes from large
+// mappings and begins as zeros, whatever used it before. Retained values are on
+// the Go heap, so that a reader may hold one that has been freed.
 func (d *Device) Alloc(ctx context.Context, use device.Use, n int) (device.Buffer, error) {
 	var mem []byte
 	var err error
@@ -137,7 +137,7 @@ func (d *Device) Free(use device.Use, b device.Buffer) {
 		memory.Unmap(bytes(b))
 	case device.UseState:
 		d.states.Free(bytes(b))
-	case device.UseRetained: // the collector's
+	case device.UseRetained: // left to the collector
 	}
 }
 

@@ -17,20 +17,21 @@ type sampler struct {
 	halt      halt.Func // of the draw
 }
 
-// drawRows is how many of the largest logits are looked at for top_p at first.
-// When they have half of what is wanted, eight times as many are; a flatter
-// distribution is left to the reference, whose heap suits large sets better.
+// drawRows is how many of the largest logits are examined for top_p at first.
+// If they have half of the wanted weight, eight times as many are examined. A
+// flatter distribution is left to the reference, whose heap suits large sets
+// better.
 const drawRows = 256
 
 // draw picks an index of logits as [op.Sample] describes, with the same result
-// as [op.SampleParams.Draw]: weights have the same bits, and they are added in
-// the same order.
+// as [op.SampleParams.Draw]: weights have the same bits, and are added in the
+// same order.
 func (s *sampler) draw(p op.SampleParams, logits []float32, h halt.Func) int {
 	s.halt = h
 	best := max(kernels.ArgMax(logits, s.halt), 0)
 	top := logits[best]
 	if !(p.Temperature > 0) || math.IsInf(float64(top), 0) || top != top {
-		return p.DrawScratch(logits, &s.reference, s.halt) // the greatest, or nothing to choose from
+		return p.DrawScratch(logits, &s.reference, s.halt) // the greatest, or an empty choice
 	}
 	n := len(logits)
 	if p.TopK > 0 && p.TopK < n {
@@ -68,7 +69,7 @@ func (s *sampler) nucleus(p op.SampleParams, logits []float32, top float32, sum 
 }
 
 // largest finds the k largest logits. It reports whether all of them can be
-// drawn, which NaN and -Inf cannot.
+// drawn, which excludes NaN and -Inf.
 func (s *sampler) largest(logits []float32, k int) bool {
 	if cap(s.values) < k {
 		s.values, s.indices = make([]float32, k), make([]int32, k)
@@ -98,8 +99,8 @@ func (s *sampler) sum() (sum float64) {
 	return sum
 }
 
-// keep drops weights once those before them have reached top_p of sum, and
-// returns the sum of those that stay.
+// keep drops the weights after those that reach top_p of sum, and returns the
+// sum of the rest.
 func (s *sampler) keep(topP float32, sum float64) float64 {
 	if topP >= 1 {
 		return sum
@@ -116,8 +117,8 @@ func (s *sampler) keep(topP float32, sum float64) float64 {
 	return sum
 }
 
-// choose draws one of the weights. indices says which logit each belongs to,
-// nil that it is its own place.
+// choose draws one of the weights. indices are the logits that they belong to;
+// nil means that each index is its own position.
 func (s *sampler) choose(p op.SampleParams, sum float64, indices []int32, best int) int {
 	u := op.Uniform(uint64(p.Seed), uint64(p.Counter)) * sum
 	var cum float64

@@ -12,7 +12,7 @@ import (
 )
 
 // TestDraw compares with the operator's own code: the same token for any
-// parameters, ties, NaN, infinities and masked logits included.
+// parameters, including ties, NaN, infinities and masked logits.
 func TestDraw(t *testing.T) {
 	rng := rand.New(rand.NewPCG(71, 72))
 	special := []float32{float32(math.NaN()), float32(math.Inf(-1)), -math.MaxFloat32, 0, 1}

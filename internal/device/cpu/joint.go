@@ -8,15 +8,15 @@ import (
 	"github.com/genie-sdk/go/internal/program"
 )
 
-// batch implements [device.Batch]. A product gives a row the same bits whatever rows
-// it is computed with, so each run computes what it computes alone.
+// batch implements [device.Batch]. A product gives a row the same bits whatever
+// other rows it is computed with, so each run computes what it computes alone.
 type batch struct {
 	code *code
 	job  *job
 	step step      // of the chunks
-	runs []portion // those that take part in the product
+	runs []portion // the runs that take part in the product
 	done int       // of its chunks
-	now  product   // what is under way
+	now  product   // the current product
 	err  error
 }
 
@@ -24,11 +24,11 @@ type batch struct {
 type portion struct {
 	run          *run
 	first, count int
-	failed       *device.Failure // a chunk of its own part
+	failed       *device.Failure // panic in a chunk of its own part
 }
 
 // product is C = A x B with the rows of several runs: A [rows, k], B [k, n] in
-// panels. Each takes its rows of C and goes on with them by itself.
+// panels. Each run takes its rows of C and continues with them alone.
 type product struct {
 	group      int
 	packed     *weight
@@ -36,9 +36,9 @@ type product struct {
 	rows, k, n int
 }
 
-// The chunks of a joint product are short, since a run that is cancelled waits for
-// those that are computed: so many elements of the matrix, about, of which no column
-// has more than jointDepth.
+// The chunks of a joint product are short, since a cancelled run waits for
+// those being computed: about this many elements of the matrix, with at most
+// jointDepth in a column.
 const (
 	jointElems = 1 << 20
 	jointDepth = 1 << 16
@@ -56,7 +56,7 @@ func (b *batch) Scratch(rows int) int {
 	return program.Align(4*rows*b.code.jointK) + 4*rows*b.code.jointN
 }
 
-// Start implements [device.Batch]: it puts the rows of all runs together and cuts
+// Start implements [device.Batch]: it gathers the rows of all runs and cuts
 // their product into chunks.
 func (b *batch) Start(i int, runs []device.Run, scratch device.Buffer) {
 	b.done, b.err = 0, nil
@@ -125,8 +125,8 @@ func (b *batch) Drop(k int) {
 	b.runs = b.runs[:len(b.runs)-1]
 }
 
-// jointChunk computes one block of rows and columns of a product, and what
-// follows the product in each run.
+// jointChunk computes one block of rows and columns of a product, and the steps
+// after the product in each run.
 func jointChunk(s *step, lo, hi int) {
 	b, p := s.batch, &s.batch.now
 	for i := lo; i < hi; i++ {
@@ -140,8 +140,8 @@ func jointChunk(s *step, lo, hi int) {
 	}
 }
 
-// store takes rows r0 to r1 and columns n0 to n1 of a product, which are the
-// run's, and applies the stages to them.
+// store takes the run's rows r0 to r1 and columns n0 to n1 of a product, and
+// applies the stages to them.
 func (m *portion) store(p *product, r0, r1, n0, n1 int) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // kernel computes one step. It is chosen once, when a plan is compiled; an
-// operator without a kernel of its own runs its reference.
+// operator without a kernel runs its reference.
 type kernel func(s *step) error
 
 // operators are the kernels of operators that are not pointwise, by name: one line
@@ -61,10 +61,10 @@ func runReference(s *step) error {
 	return s.op.Eval(s.out, s.in, s.halt)
 }
 
-// grainElems is the work below which asking for help costs more than it gives.
+// grainElems is the work below which help costs more than it saves.
 const grainElems = 16 << 10
 
-// pieceElems elements of a row are computed without a question.
+// pieceElems elements of a row are computed between two halt checks.
 const pieceElems = 64 << 10
 
 // pieces calls f for the pieces of a row of n elements until the step is halted.
@@ -116,7 +116,7 @@ func layerNormChunk(s *step, lo, hi int) {
 	}
 }
 
-// runEmbedding copies rows of the table, which may be held in panels.
+// runEmbedding copies rows of the table, which may be stored in panels.
 func runEmbedding(s *step) error {
 	t, idx := s.in[0], s.in[1]
 	if !idx.Contiguous() || s.packed == nil && !t.Contiguous() || s.out.Len() == 0 {

@@ -2,13 +2,13 @@ package cpu
 
 import "time"
 
-// lanes runs the lanes of a program at one time.
+// lanes runs the lanes of a program concurrently.
 type lanes struct {
 	of    *run
 	times []time.Duration
 	step  step
 	job   *job
-	at    []int // by lane: the group that runs, or its end
+	at    []int // by lane: the running group, or its end
 	errs  []error
 }
 
@@ -22,10 +22,10 @@ func newLanes(r *run) *lanes {
 	return l
 }
 
-// run runs the lanes, each on a thread of its own as long as there is one. While
-// both run neither finds a helper, and the one that is left finds the other's. It
-// returns the first group that did not run, which is the one that failed if there is
-// an error.
+// run runs the lanes, each on a separate thread while one is available. While
+// both run neither finds a helper; the last one left finds the other's. It
+// returns the first group that did not run, which is the one that failed if
+// there is an error.
 func (l *lanes) run(times []time.Duration) (int, error) {
 	l.times = times
 	all := l.of.prog.Lanes

@@ -11,18 +11,18 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// layout is how a weight is held: the only copy, which all its readers read. It is
-// comparable, see [device.WeightLayout].
+// layout is how a weight is stored: a single copy that all its readers share.
+// It is comparable, see [device.WeightLayout].
 type layout struct {
 	kind layoutKind
 	// conv is the geometry of a convolution as far as it decides how filters
-	// are held, and fold the batch normalisation that they have taken up.
+	// are stored, and fold the batch normalisation folded into them.
 	conv      op.Conv2D
 	algorithm kernels.ConvAlgorithm
 	fold      plan.Hash
-	// spec is what the plan says that the content is. A hash is one of type and
-	// shape, too: a plan that says otherwise of content that is here does not get
-	// it, and nobody can bring what it asks for.
+	// spec is the plan's description of the content. A hash covers type and
+	// shape, too: a plan that describes held content differently does not get
+	// it, and nothing can be loaded that matches its request.
 	spec weightSpec
 }
 
@@ -36,7 +36,7 @@ type weightSpec struct {
 func specOf(v *plan.Value) weightSpec {
 	s := weightSpec{dtype: v.Spec.DType, storage: v.Storage, rank: len(v.Spec.Shape)}
 	for i, d := range v.Spec.Shape {
-		s.dims[i], _ = d.Const() // all are, in a plan that has passed its checks
+		s.dims[i], _ = d.Const() // all are constant, in a plan that has passed its checks
 	}
 	return s
 }
@@ -47,13 +47,13 @@ const (
 	dense     layoutKind = iota // f32 or index elements, row-major
 	panels                      // a matrix [k, n] in the panels of kernels.GemmPacked
 	columns                     // a matrix [n, k] whose transpose is in such panels
-	filters                     // filters as kernels.PackConvFilters leaves them
-	anyLayout                   // the wish of a reader that can do with all of the above
+	filters                     // filters in the layout of kernels.PackConvFilters
+	anyLayout                   // requested by a reader that accepts all of the above
 )
 
 // layouts chooses the layout of each weight. A matrix that matrix products read
-// on their right side, and otherwise at most embeddings, is held in panels: as
-// it is, or transposed where all products transpose it.
+// on their right side, and otherwise at most embeddings, is stored in panels:
+// as it is, or transposed where all products transpose it.
 func (c *code) layouts() {
 	p := c.prog
 	wants := map[int]layout{}
@@ -99,7 +99,7 @@ func (c *code) layouts() {
 	c.takeLayouts(wants)
 }
 
-// takeLayouts gives weights the layouts that their readers want.
+// takeLayouts gives weights the layouts that their readers request.
 func (c *code) takeLayouts(wants map[int]layout) {
 	p := c.prog
 	forms := map[plan.Hash][]layout{}
@@ -124,12 +124,12 @@ func (c *code) takeLayouts(wants map[int]layout) {
 	}
 }
 
-// maxLayouts bounds the layouts in which a program has one content: beyond it,
-// readers take the content as it is. Each layout is a copy, and is looked for
-// among the others.
+// maxLayouts bounds the layouts of one content in a program: beyond it, readers
+// take the content as it is. Each layout is a copy, and is searched for among
+// the others.
 const maxLayouts = 16
 
-// filters is how the filters of a convolution are held.
+// filters is how the filters of a convolution are stored.
 func (c *code) filters(g *program.Group) layout {
 	p := c.prog
 	if !g.Conv.PackedOnce(p.Plan()) {
@@ -138,7 +138,7 @@ func (c *code) filters(g *program.Group) layout {
 	l := layout{kind: filters, conv: g.Conv.Geometry}
 	shape, err := p.Plan().Values[g.Conv.Filters].Spec.Shape.Eval(nil)
 	if err != nil {
-		return layout{} // no weight of a plan that has passed its checks
+		return layout{} // not a weight of a plan that has passed its checks
 	}
 	l.algorithm = filterShape(&g.Conv, shape).Algorithm()
 	l.conv.Pad = [2]int{}

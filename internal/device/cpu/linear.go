@@ -7,22 +7,23 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// How a product is cut into chunks. Products of few rows are cut by columns,
-// so that each part of the right side is read once; products of many also by
-// rows, so that a part of the left side stays in the second cache.
+// How a product is cut into chunks. Products of few rows are cut by columns, so
+// that each part of the right side is read once; products of many also by rows,
+// so that a part of the left side stays in the second-level cache.
 const (
-	rowBlock    = 192 // rows of a chunk, at most
+	rowBlock    = 192 // maximum rows of a chunk
 	rowTile     = 12  // rows of a chunk are a multiple of this
 	fewRows     = 16
-	fewPanels   = 8       // of a chunk of more than fewRows rows, at least
-	grainMACs   = 1 << 18 // of a chunk, at least
-	chunksEach  = 4       // chunks for each thread, about, so that a slow one is made up for
+	fewPanels   = 8       // minimum of a chunk of more than fewRows rows
+	grainMACs   = 1 << 18 // minimum of a chunk
+	chunksEach  = 4       // about this many chunks per thread, to compensate for slow ones
 	grainPanels = 2
 )
 
 // runLinear multiplies with one matrix and applies the stages to each part of
 // the result while it is in the cache. All kernels give an element the same
-// bits, so which one runs and how the work is cut does not show.
+// bits, so the choice of kernel and the division of the work do not affect the
+// result.
 func runLinear(s *step) error {
 	a, b, out := s.in[0], s.in[1], s.out
 	if out.Len() == 0 {
@@ -87,11 +88,11 @@ func (s *step) block(i, rows, n int) (r0, r1, p0, p1 int) {
 	return r0 * rowTile, min(r1*rowTile, rows), p0, p1
 }
 
-// share is part i of n positions cut into parts of nearly one size.
+// share is part i of n positions cut into parts of nearly equal size.
 func share(n, parts, i int) (lo, hi int) { return i * n / parts, (i + 1) * n / parts }
 
-// runGathered is runLinear for a left side whose rows are not equally far
-// apart or have gaps: they are put together first.
+// runGathered is runLinear for a left side whose rows are not equidistant or
+// have gaps: they are gathered first.
 func runGathered(s *step) error {
 	a := s.in[0]
 	var strides [plan.MaxRank]int
@@ -147,8 +148,8 @@ func (s *step) finishPiece(c []float32, n, r, n0, n1 int) {
 	}
 }
 
-// rowOffset is the offset in elements of row r, the rows being counted over
-// all axes but the last.
+// rowOffset is the offset in elements of row r, with rows counted over all axes
+// but the last.
 func rowOffset(a *op.Array, r int) int {
 	off := 0
 	for d := len(a.Shape) - 2; d >= 0; d-- {

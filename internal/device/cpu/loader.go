@@ -17,9 +17,9 @@ type loader struct {
 	w     *weight
 	size  weightSize
 	got   int64
-	stage []byte // bytes that have come and are not in their place: whole rows but for the last
+	stage []byte // arrived bytes that are not in their place: whole rows except for the last
 	fill  int
-	rows  int // rows or, where they have no shape, elements in their place
+	rows  int // rows in their place or, without a shape, elements
 	width int // elements of a row
 	wide  []float32
 }
@@ -57,7 +57,7 @@ func (l *loader) Bytes() int64 { return int64(len(l.w.data)) }
 // Write implements [device.WeightLoader].
 func (l *loader) Write(b []byte) {
 	l.got += int64(len(b))
-	if l.size.stage == 0 { // the content is held as it comes
+	if l.size.stage == 0 { // the content is stored as it arrives
 		copy(l.w.data[l.got-int64(len(b)):], b)
 		return
 	}
@@ -85,7 +85,7 @@ func (l *loader) Finish() (device.Weight, error) {
 // Abort implements [device.WeightLoader].
 func (l *loader) Abort() { l.w.Free() }
 
-// place puts the staged rows where they belong.
+// place moves the staged rows to their place.
 func (l *loader) place() {
 	elems := l.fill / l.val.Storage.Size()
 	if elems == 0 {
@@ -110,7 +110,7 @@ func (l *loader) place() {
 	l.rows, l.fill = to, 0
 }
 
-// round makes elements of 8 bits.
+// round rounds to 8-bit elements.
 func (l *loader) round() error {
 	m := l.w
 	data, err := l.d.weights.Alloc(len(m.data) / elemF32.size())

@@ -44,8 +44,8 @@ func matMulChunk(s *step, lo, hi int) {
 	}
 }
 
-// batchOffset is the offset in elements of a's matrix for matrix i of out, a's
-// leading axes being broadcast to those of out.
+// batchOffset is the offset in elements of a's matrix for matrix i of out, with
+// a's leading axes broadcast to those of out.
 func batchOffset(a, out *op.Array, i int) int {
 	off := 0
 	for d := len(out.Shape) - 3; d >= 0; d-- {

@@ -6,14 +6,14 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 )
 
-// pages is where a carried value lies.
+// pages is where a carried value is stored.
 type pages struct {
 	mem    [][]byte
-	floats [][]float32 // the same, of a value in float32
+	floats [][]float32 // the same as float32
 	rows   int         // of each
 }
 
-// set takes over where a value lies.
+// set sets where a value is stored.
 func (p *pages) set(at *device.Pages) {
 	p.mem, p.floats, p.rows = p.mem[:0], p.floats[:0], at.Rows
 	for _, b := range at.Buffers {
@@ -23,7 +23,7 @@ func (p *pages) set(at *device.Pages) {
 	}
 }
 
-// first is the first page, which is all of a value in one piece.
+// first is the first page, which is the whole of a value in one piece.
 func (p *pages) first() []byte {
 	if len(p.mem) == 0 {
 		return nil
@@ -31,7 +31,7 @@ func (p *pages) first() []byte {
 	return p.mem[0]
 }
 
-// paged reports whether a value lies in several pages; of a nil one it does not.
+// paged reports whether a value is stored in several pages; false for nil.
 func (p *pages) paged() bool { return p != nil && len(p.mem) > 1 }
 
 // rowsOf is the rows, from element off on, of an operand of attention.

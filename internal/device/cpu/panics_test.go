@@ -20,9 +20,9 @@ type freely struct{}
 func (freely) Halt() bool   { return false }
 func (freely) Halted() bool { return false }
 
-// TestPanicInAChunk lets chunks of a kernel panic on any goroutine of the pool: the
-// run's error is [transport.ErrInternal], with the stack of the chunk, and the next
-// run computes.
+// TestPanicInAChunk makes chunks of a kernel panic on any goroutine of the
+// pool: the run's error is [transport.ErrInternal], with the stack of the
+// chunk, and the next run computes.
 func TestPanicInAChunk(t *testing.T) {
 	const n = 64
 	shape := plan.Shape{plan.C(n)}

@@ -46,7 +46,7 @@ func twoOperands(f func(dst, a, b []float32), scalar func(dst, a []float32, b fl
 	return func(op.Op) elementwise { return elementwise{binary: f, scalar: scalar} }
 }
 
-// gelu is the one operator whose attributes choose the kernel.
+// gelu is the only operator whose attributes select the kernel.
 func gelu(o op.Op) elementwise {
 	if o.(op.GELU).Tanh {
 		return elementwise{unary: kernels.GeluTanh}
@@ -60,8 +60,8 @@ func hasPointwise(o op.Op) bool {
 	return ok
 }
 
-// elementsOf are the kernels of a group's pointwise operators: of its stages, or of
-// the one that it is.
+// elementsOf are the kernels of a group's pointwise operators: of its stages,
+// or of the group's single operator.
 func elementsOf(g *program.Group, ops []op.Op) (out []elementwise) {
 	if g.Kind == program.Single {
 		if e, ok := pointwiseKernel(ops[g.Steps[0]]); ok {
@@ -120,7 +120,7 @@ func runBinary(s *step) error {
 }
 
 // trailing reports whether the axes of part are the last ones of shape, so that
-// it is repeated whole.
+// it is repeated as a whole.
 func trailing(shape, part []int) bool {
 	skip := len(shape) - len(part)
 	return skip >= 0 && slices.Equal(shape[skip:], part)
@@ -137,13 +137,13 @@ func scalarChunk(s *step, lo, hi int) {
 // repeatedChunk has a second operand that is repeated.
 func repeatedChunk(s *step, lo, hi int) { s.repeated(lo, hi, s.in[1].Len()) }
 
-// repeatedRowChunk has it repeated for each row of the first, which are apart.
+// repeatedRowChunk repeats it for each row of the first, whose rows are apart.
 func repeatedRowChunk(s *step, lo, hi int) {
 	_, _, stride, _ := rowRun(s.in[0])
 	s.repeated(lo, hi, stride)
 }
 
-// repeated computes rows lo to hi, those of the first operand being stride apart.
+// repeated computes rows lo to hi; those of the first operand are stride apart.
 func (s *step) repeated(lo, hi, stride int) {
 	f, y, a, b, n := s.elements[0].binary, s.out.F32(), s.in[0].F32(), s.in[1].F32(), s.in[1].Len()
 	for r := lo; r < hi; r++ {

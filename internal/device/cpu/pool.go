@@ -9,10 +9,10 @@ import (
 	"github.com/genie-sdk/go/internal/kernels"
 )
 
-// pool is a set of goroutines that help with loops. While a run goes on an
-// idle helper watches its mailbox for a moment, since the next loop is
-// microseconds away, and then sleeps; between runs all of them sleep. Runs
-// that fill the processors by themselves get no helpers.
+// pool is a set of goroutines that help with loops. During a run an idle helper
+// watches its mailbox for a moment, since the next loop is microseconds away,
+// and then sleeps; between runs all of them sleep. Runs that fill the
+// processors themselves get no helpers.
 type pool struct {
 	threads int
 	helpers []*helper
@@ -22,18 +22,17 @@ type pool struct {
 
 // helper has room for one job at a time.
 type helper struct {
-	box    atomic.Pointer[job] // a job that it may take, taken while it works on one
+	box    atomic.Pointer[job] // a job that it may take; taken while it works on one
 	asleep atomic.Bool
 	wake   chan struct{}
 	_      [64]byte // mailboxes are written from several processors
 }
 
-// taken stands in the mailbox of a helper that works, closed in that of one
-// that is to end.
+// taken is in the mailbox of a working helper, closed in that of one that is to
+// end.
 var taken, closed = new(job), new(job)
 
-// job is one loop over n positions. It is reused from loop to loop by its
-// owner.
+// job is one loop over n positions. Its owner reuses it from loop to loop.
 type job struct {
 	fn      func(s *step, lo, hi int)
 	step    *step
@@ -73,13 +72,13 @@ func (p *pool) close() {
 func (p *pool) begin() { p.running.Add(1) }
 func (p *pool) end()   { p.running.Add(-1) }
 
-// spins is how long a mailbox or the end of a job is watched before its
-// watcher sleeps. To be woken takes about as long.
+// spins is how long a mailbox or the end of a job is watched before its watcher
+// sleeps. A wake-up takes about as long.
 const spins = 30 * time.Microsecond
 
 // watch calls ready until it is true or the time is over.
 func watch(ready func() bool) bool {
-	const between = 64 // looks at the mailbox for one at the clock
+	const between = 64 // looks at the mailbox per look at the clock
 	for start := time.Now(); ; {
 		for range between {
 			if ready() {
@@ -145,7 +144,7 @@ func (j *job) work() {
 	}
 }
 
-// leave is a helper's last touch of the job, which its owner may use anew from
+// leave is a helper's last access to the job, which its owner may reuse from
 // then on unless it waits.
 func (j *job) leave() {
 	if j.pending.Add(-1) == waiting {
@@ -171,8 +170,9 @@ func (p *pool) run(j *job, s *step, n, size int, fn func(s *step, lo, hi int)) {
 	p.runFrom(j, s, 0, n, size, fn)
 }
 
-// runFrom is run for the positions from..n. It returns how far it came: all
-// positions before were computed, none from there on. It does one chunk at least.
+// runFrom is run for the positions from..n. It returns the number reached: all
+// earlier positions were computed, none from there on. It does at least one
+// chunk.
 func (p *pool) runFrom(j *job, s *step, from, n, size int, fn func(s *step, lo, hi int)) (to int) {
 	size = max(size, 1)
 	chunks := (n - from + size - 1) / size
@@ -202,7 +202,7 @@ func (p *pool) runFrom(j *job, s *step, from, n, size int, fn func(s *step, lo, 
 		}
 	}
 	j.work()
-	// A helper that has not begun need not.
+	// A helper that has not begun need not begin.
 	for _, h := range p.helpers {
 		if h.box.CompareAndSwap(j, nil) {
 			j.pending.Add(-1)

@@ -34,7 +34,7 @@ func poolChunk(s *step, lo, hi int) {
 	}
 }
 
-// TestPoolRunsEachPositionOnce runs loops of several runs at a time, with
+// TestPoolRunsEachPositionOnce runs loops of several concurrent runs, with
 // chunks long enough for the helpers to fall asleep, short ones, and ones that
 // panic.
 func TestPoolRunsEachPositionOnce(t *testing.T) {
@@ -73,7 +73,7 @@ func TestPoolRunsEachPositionOnce(t *testing.T) {
 	wg.Wait()
 }
 
-// TestPoolSleeps holds that helpers take no time between runs.
+// TestPoolSleeps verifies that helpers take no time between runs.
 func TestPoolSleeps(t *testing.T) {
 	p := newPool(2)
 	defer p.close()

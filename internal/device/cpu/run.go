@@ -29,8 +29,8 @@ type run struct {
 	work    []*workspace
 	lanes   *lanes // nil without lanes
 	job     *job
-	placed  []byte // arena that the values point into, nil when they must all be placed
-	ready   bool   // weights are there
+	placed  []byte // arena that the values point into, nil when all must be placed
+	ready   bool   // weights are loaded
 }
 
 // NewRun implements [device.Code].
@@ -53,7 +53,7 @@ func (c *code) NewRun(b *program.Bound, ctl device.Control) device.Run {
 	var secondScratch *sampler
 	for i := range p.Groups {
 		s := r.newStep(i, scratch)
-		if p.LaneOf(i) == 1 { // at one time with the first
+		if p.LaneOf(i) == 1 { // concurrent with the first
 			if i == p.Lanes[1].From {
 				second, secondScratch = newJob(), &sampler{}
 			}
@@ -102,7 +102,7 @@ func (r *run) newStep(i int, scratch *sampler) step {
 	return s
 }
 
-// pagesOf is the pages that a value lies in; nil for none.
+// pagesOf is the pages that store a value; nil for none.
 func (r *run) pagesOf(v int) *pages {
 	if i := r.prog.StateOf(v); i >= 0 {
 		return &r.states[i]
@@ -151,11 +151,11 @@ func (r *run) Workspaces(need []int) {
 	}
 }
 
-// drawBytes is what drawing from a row takes, by element: its copy, the weights,
-// the largest, and candidates of the reference.
+// drawBytes is the memory of drawing from a row, by element: its copy, the
+// weights, the largest, and candidates of the reference.
 const drawBytes = 4 + 8 + 8 + 24
 
-// heapNeeds are what kernels take on the heap, by operator, where it is anything.
+// heapNeeds is the heap memory of kernels, by operator, where there is any.
 var heapNeeds = map[string]func(s *step) int64{
 	"sample": func(s *step) int64 { return drawBytes * int64(s.in[0].Shape[len(s.in[0].Shape)-1]) },
 	"reduce": func(s *step) int64 { return 8 * int64(s.out.Len()) },
@@ -172,8 +172,8 @@ func (r *run) Heap() (n int64) {
 // Forget implements [device.Run].
 func (r *run) Forget() { r.placed = nil }
 
-// Place implements [device.Run]: all values when the arena is another than at the
-// last run, else only what changed.
+// Place implements [device.Run]: all values when the arena differs from that of
+// the last run, else only what changed.
 func (r *run) Place(p device.Placement) error {
 	for i, in := range r.prog.Plan().Inputs {
 		data := p.Inputs[i].Data
@@ -210,8 +210,8 @@ func (r *run) Place(p device.Placement) error {
 }
 
 // placeAll gives each value the rest of its base's memory from its first
-// element on; [program.Bound.CheckViews] has made sure that its last element is in
-// there.
+// element on; [program.Bound.CheckViews] has ensured that its last element is
+// within it.
 func (r *run) placeAll(values []int, arena []byte) {
 	b := r.bound
 	for _, v := range values {
@@ -255,12 +255,14 @@ func (r *run) Groups(from, to int, times []time.Duration) (n int, err error) {
 // Wait implements [device.Run]: groups have run when Groups returns.
 func (*run) Wait(n int) (int, error) { return n, nil }
 
-// askEvery groups the loop over groups asks whether to stop, and whether others go
-// first; between, it sees what kernels have found out when they asked.
+// askEvery is the number of groups between two checks whether to stop or to let
+// others go first; in between, the loop sees the results of the kernels' own
+// checks.
 const askEvery = 8
 
-// inOrder runs the groups from n up to to. What it needs for each is in variables: the
-// kernels' weights go through the caches between one look at memory and the next.
+// inOrder runs the groups from n up to to. It keeps what it needs for each in
+// variables: the kernels' weights pass through the caches between two accesses
+// to memory.
 func (r *run) inOrder(n *int, to int, times []time.Duration) error {
 	kernels, steps, ctl, fault := r.code.kernels, r.steps, r.ctl, r.d.opts.Fault
 	var began time.Time
@@ -277,13 +279,13 @@ func (r *run) inOrder(n *int, to int, times []time.Duration) error {
 		}
 		var start time.Duration
 		if times != nil {
-			start = time.Since(began) // which reads one clock, not two
+			start = time.Since(began) // reads one clock, not two
 		}
 		err := kernels[i](&steps[i])
 		if times != nil {
 			times[i] = time.Since(began) - start
 		}
-		if ctl.Halted() { // the kernel may not have come to its end
+		if ctl.Halted() { // the kernel may not have finished
 			return op.ErrHalted
 		}
 		if err != nil {
@@ -325,13 +327,13 @@ func (r *run) Read(v int, dst []byte) error {
 // Copy implements [device.Run].
 func (r *run) Copy(v int, dst device.Buffer) error { return r.Read(v, bytes(dst)) }
 
-// Break makes group i panic when it runs until mend, also behind a joint product; for
-// tests.
+// Break makes group i panic when it runs until mend, including after a joint
+// product; for tests.
 func (r *run) Break(i int) (mend func()) {
 	st := &r.steps[i]
 	out, with := st.out, st.with
 	if r.code.joint != nil && r.code.joint[i] {
-		st.with = nil // what follows the product
+		st.with = nil // the stages of the product
 	} else {
 		st.out = nil
 	}

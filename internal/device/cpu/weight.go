@@ -13,15 +13,15 @@ import (
 // [device.Weight].
 type weight struct {
 	d      *Device
-	data   []byte // under mu where filters are replaced by packed ones
+	data   []byte // under mu where packed filters replace it
 	layout layoutKind
 	elem   element
 	shape  []int
 	k, n   int       // of the matrix in panels
 	scales []float32 // of its columns, elements of 8 bits
 
-	mu      sync.Mutex    // of data and packed, for who counts memory
-	packing chan struct{} // held by a token: filters are packed when they are first used, see [Device.pack]
+	mu      sync.Mutex    // of data and packed, for readers that count memory
+	packing chan struct{} // held by a token: filters are packed at first use, see [Device.pack]
 	packed  bool
 	bias    []float32 // filters: what is added after them
 }
@@ -63,8 +63,8 @@ func (e element) size() int { return [...]int{elemF32: 4, elemF16: 2, elemBF16: 
 // bits.
 const int8From = 1 << 12
 
-// element is the type in which a weight's panels are held: that of the
-// checkpoint unless the device rounds to 8 bits.
+// element is the type of a weight's elements in panels: that of the checkpoint
+// unless the device rounds to 8 bits.
 func (d *Device) element(v *plan.Value, k, n int) element {
 	switch {
 	case d.opts.Int8Weights && k*n >= int8From:

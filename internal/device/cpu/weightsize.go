@@ -14,10 +14,10 @@ import (
 // from the plan.
 type weightSize struct {
 	want    int64 // content in storage format
-	first   int64 // held while it comes
-	rounded int64 // elements of 8 bits, made when all of it is there
-	held    int64 // held at last
-	stage   int64 // what has come and is not in its place; 0 where it is held as it comes
+	first   int64 // held during loading
+	rounded int64 // elements of 8 bits, made when all content has arrived
+	held    int64 // held finally
+	stage   int64 // arrived content that is not in its place; 0 where it is stored as it arrives
 	wide    int64 // the same as float32
 	width   int   // elements of a row
 }
@@ -46,7 +46,7 @@ func (c *code) weightSize(id int) (weightSize, error) {
 		elem := c.d.element(v, k, cols)
 		size := int64(elem.size())
 		if elem == elemI8 {
-			size = int64(elemF32.size()) // until all of it is there
+			size = int64(elemF32.size()) // until all content has arrived
 			s.rounded = int64(kernels.PackedLen(k, cols))
 		}
 		s.first = int64(kernels.PackedLen(k, cols)) * size

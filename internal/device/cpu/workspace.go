@@ -10,20 +10,20 @@ import (
 	"github.com/genie-sdk/go/internal/program"
 )
 
-// workspace is the memory that kernels of one lane of a run work in, beside the
-// buffers of its values. It lies in the run's arena, so that a run has all its
-// memory before it begins.
+// workspace is the memory in which the kernels of one lane of a run work, in
+// addition to the buffers of its values. It is part of the run's arena, so that
+// a run has all its memory before it begins.
 type workspace struct {
 	d *Device
 
 	mu    sync.Mutex
 	mem   []byte
-	top   int // what lies behind has not been handed out since all of it was free
+	top   int // memory after it has not been handed out since all of it was free
 	taken int // pieces
 	free  [][]byte
 }
 
-// get returns at least n bytes, whose contents are undefined.
+// get returns at least n bytes with undefined contents.
 func (p *workspace) get(n int) ([]byte, error) {
 	if b := p.piece(n); b != nil {
 		return b, nil
@@ -53,14 +53,14 @@ func (p *workspace) piece(n int) []byte {
 	return b
 }
 
-// put takes back what get gave.
+// put takes back memory from get.
 func (p *workspace) put(b []byte) {
 	if b != nil && !p.takeBack(b) {
 		p.d.giveBack(b)
 	}
 }
 
-// takeBack reports whether b is a piece of the workspace, which is free then.
+// takeBack reports whether b is a piece of the workspace, and frees it if so.
 func (p *workspace) takeBack(b []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,7 +85,7 @@ func (p *workspace) place(mem []byte) {
 	p.mem, p.top, p.taken, p.free = mem, 0, 0, p.free[:0]
 }
 
-// unforeseen is memory for what no workspace has room for.
+// unforeseen is memory for requests that no workspace has room for.
 func (d *Device) unforeseen(n int) ([]byte, error) {
 	if err := d.opts.Budget.Reserve(budget.Scratch, int64(n), "scratch memory"); err != nil {
 		return nil, err
@@ -103,8 +103,8 @@ func (d *Device) giveBack(b []byte) {
 	memory.Unmap(b)
 }
 
-// workspace is the memory that the group's kernel works in at the sizes that its
-// values have now, in bytes.
+// workspace is the workspace that the group's kernel needs at the current sizes
+// of its values, in bytes.
 func (s *step) workspace() int {
 	switch s.group.Kind {
 	case program.Attend:

@@ -50,7 +50,7 @@ func (b *builder) leaf(v plan.Value) int {
 	return len(p.Values) - 1
 }
 
-// weight adds a weight of content.
+// weight adds a weight with content.
 func (b *builder) weight(storage plan.DType, content []byte, dims ...int) int {
 	compute := plan.F32
 	if storage != plan.F16 && storage != plan.BF16 {
@@ -73,7 +73,7 @@ func (b *builder) state(dims ...any) int {
 	return b.leaf(plan.Value{Kind: plan.KindState, Spec: spec(plan.F32, dims...)})
 }
 
-// carry says what becomes of a state.
+// carry declares what becomes of a state.
 func (b *builder) carry(mode plan.StateMode, in, out, axis int) {
 	p := b.Plan()
 	p.States = append(p.States, plan.State{Name: fmt.Sprint("s", len(p.States)), Mode: mode, In: in, Out: out, Axis: axis})
@@ -107,7 +107,7 @@ func (b *builder) out(place plan.Place, values ...int) *builder {
 	return b
 }
 
-// done is the plan, decoded as it would come.
+// done is the plan, decoded as if received.
 func (b *builder) done() *plan.Plan {
 	b.f.Helper()
 	b.Assign()
@@ -118,7 +118,7 @@ func (b *builder) done() *plan.Plan {
 	return p
 }
 
-// numbers are content of a type: floats that are all different, or indices below most.
+// numbers are content of a type: distinct floats, or indices below most.
 func numbers(t plan.DType, n, most int, seed uint64) []byte {
 	rng := rand.New(rand.NewPCG(seed, uint64(n))) //nolint:gosec // a test
 	out := make([]byte, 0, n*t.Size())
@@ -129,7 +129,7 @@ func numbers(t plan.DType, n, most int, seed uint64) []byte {
 			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(x))
 		case plan.BF16:
 			out = binary.LittleEndian.AppendUint16(out, uint16(math.Float32bits(x)>>16))
-		case plan.F16: // below 2, subnormal numbers among them
+		case plan.F16: // below 2, including subnormal numbers
 			out = binary.LittleEndian.AppendUint16(out, uint16(rng.IntN(1<<15))&0x3fff|uint16(rng.IntN(2)<<15))
 		case plan.I32:
 			out = binary.LittleEndian.AppendUint32(out, uint32(rng.IntN(max(most, 1))))

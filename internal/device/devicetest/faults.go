@@ -17,11 +17,11 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// stopWithin is how long a device may take to stop, on a machine that is busy.
+// stopWithin is how long a device may take to stop, on a busy machine.
 const stopWithin = 3 * time.Second
 
-// stops runs a plan that takes long, cancels it once it computes, and reports how long
-// it took to stop. began says that it computes.
+// stops runs a long plan, cancels it once it computes, and returns how long it
+// took to stop. began reports that it computes.
 func (f *fixture) stops(s *session, c call, computes <-chan struct{}) time.Duration {
 	f.Helper()
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -38,7 +38,7 @@ func (f *fixture) stops(s *session, c call, computes <-chan struct{}) time.Durat
 	return time.Since(<-cancelled)
 }
 
-// watched is the device, which says on a channel when a kernel begins.
+// watched is the device, which signals on a channel when a kernel begins.
 func (f *fixture) watched(kernels chan struct{}) device.Open {
 	return func(o device.Options) (device.Device, error) {
 		fault := o.Fault
@@ -57,8 +57,9 @@ func (f *fixture) watched(kernels chan struct{}) device.Open {
 	}
 }
 
-// testCancelWithinAStep stops a convolution of 770 billion operations, which takes a
-// processor several seconds, and hours by the reference. The session computes on.
+// testCancelWithinAStep stops a convolution of 770 billion operations, which
+// takes a processor several seconds, and hours by the reference. The session
+// can compute afterwards.
 func testCancelWithinAStep(f *fixture) {
 	kernels := make(chan struct{}, 1)
 	e := f.engine(func(o *engine.Options) { o.Device, o.Threads = f.watched(kernels), 1 })
@@ -72,7 +73,7 @@ func testCancelWithinAStep(f *fixture) {
 	f.again(s)
 }
 
-// again runs a plan in a session of which a run was stopped.
+// again runs a plan in a session after a run in it was stopped.
 func (f *fixture) again(stopped *session) {
 	f.Helper()
 	b := f.plan("again")
@@ -129,8 +130,8 @@ func grown(past, n int) call {
 	return call{plan.Bindings{"past": past, "new": n}, [][]byte{floats(7*n, uint64(past))}}
 }
 
-// testBudgetRefused gives a run less memory than it needs, by every amount: it is
-// refused and nothing is left of it, or runs.
+// testBudgetRefused gives a run less memory than it needs, by every amount: the
+// run is either refused without a trace, or succeeds.
 func testBudgetRefused(f *fixture) {
 	p, weights := f.stateful()
 	e := f.engine(func(o *engine.Options) { o.MemLimit = 64 << 20 })
@@ -167,10 +168,10 @@ func testBudgetRefused(f *fixture) {
 	s.s.Close()
 }
 
-// refusing is the device, of which one allocation fails.
+// refusing is the device with one failing allocation.
 type refusing struct {
 	device.Device
-	left atomic.Int64 // allocations until then
+	left atomic.Int64 // remaining allocations before it
 }
 
 var errRefused = fmt.Errorf("%w: the device has none", transport.ErrMemory)
@@ -183,8 +184,8 @@ func (d *refusing) Alloc(ctx context.Context, use device.Use, n int) (device.Buf
 	return d.Device.Alloc(ctx, use, n)
 }
 
-// testAllocRefused lets each allocation of a run fail on the device, one run after
-// another: the session is as before, and nothing is left.
+// testAllocRefused makes each allocation of a run fail on the device, one run
+// after another: the session is unchanged, and no memory is left.
 func testAllocRefused(f *fixture) {
 	p, weights := f.stateful()
 	var d *refusing
@@ -224,8 +225,8 @@ func testAllocRefused(f *fixture) {
 	require.Zero(f, held[budget.State]+held[budget.Retained]+held[budget.Scratch], "%v", held)
 }
 
-// testKernelPanics lets a kernel of each group panic: it is an error of that run, and
-// the device and the session compute on.
+// testKernelPanics makes a kernel of each group panic: the panic is an error of
+// that run, and the device and the session continue to work.
 func testKernelPanics(f *fixture) {
 	p, weights := f.stateful()
 	var left atomic.Int64

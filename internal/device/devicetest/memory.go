@@ -12,8 +12,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// counted is the device, which compares what is allocated with what has been reserved.
-// It is of one goroutine.
+// counted is the device, which compares allocations with reservations. One
+// goroutine may use it.
 type counted struct {
 	device.Device
 	budget *budget.Budget
@@ -48,8 +48,8 @@ func (d *counted) Free(use device.Use, b device.Buffer) {
 	d.Device.Free(use, b)
 }
 
-// testReserved runs plans with states and outputs of all kinds: nothing of the device is
-// allocated that has not been reserved, and all of it is freed.
+// testReserved runs plans with states and outputs of all kinds: every
+// allocation on the device has been reserved, and all of it is freed.
 func testReserved(f *fixture) {
 	var d *counted
 	e := f.engine(func(o *engine.Options) {

@@ -15,7 +15,7 @@ import (
 type operand struct {
 	dtype plan.DType
 	dims  []int
-	most  int  // of indices: they are below it
+	most  int  // of indices: their upper bound
 	abs   bool // floats that are not negative
 }
 
@@ -40,7 +40,7 @@ func unary(attrs plan.Attrs, of func(dims ...int) operand) []evaluation {
 	return []evaluation{eval(attrs, of(1)), eval(attrs, of()), eval(attrs, of(3, 7, 5)), eval(attrs, of(2, 3, 17, 19)), eval(attrs, of(0, 3)), eval(attrs, of(1031))}
 }
 
-// pairs are pointwise operators of two inputs, broadcast and not.
+// pairs are pointwise operators of two inputs, with and without broadcasting.
 func pairs(of func(dims ...int) operand) []evaluation {
 	return []evaluation{
 		eval(nil, f32(5), of(5)), eval(nil, f32(3, 7), of(7)), eval(nil, f32(3, 1, 5), of(2, 5)), eval(nil, f32(), of(3, 3)),
@@ -154,14 +154,14 @@ func withActivations(of map[string][]evaluation) map[string][]evaluation {
 	return of
 }
 
-// form is where the inputs of an operator come from.
+// form is the origin of an operator's inputs.
 type form uint8
 
 const (
 	formInputs  form = iota
-	formWeights      // floats behind the first input are weights
+	formWeights      // floats after the first input are weights
 	formConsts       // the same, constants
-	formTurned       // inputs have their axes the other way round
+	formTurned       // the axes of inputs are in reverse order
 	formTemps        // inputs are computed
 	forms
 )
@@ -181,8 +181,8 @@ func testOperators(f *fixture) {
 	}
 }
 
-// evaluate runs one operator on its own. Its output is given row-major and, where it
-// has axes to turn, with these the other way round.
+// evaluate runs one operator on its own. It outputs the result row-major and,
+// where it has axes to reverse, also with reversed axes.
 func (f *fixture) evaluate(e *engine.Engine, what, name string, x evaluation, form form) {
 	f.Helper()
 	b := f.plan(what)
@@ -233,7 +233,7 @@ func (f *fixture) evaluate(e *engine.Engine, what, name string, x evaluation, fo
 	f.check(e, what, b.out(plan.Download, outs...).done(), b.weights, calls...)
 }
 
-// turned is the permutation that turns n axes the other way round.
+// turned is the permutation that reverses n axes.
 func turned(n int) []int {
 	p := make([]int, n)
 	for i := range p {

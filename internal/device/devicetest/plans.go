@@ -14,7 +14,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// testFused runs what a compiler makes one group of.
+// testFused runs steps that a compiler fuses into one group.
 func testFused(f *fixture) {
 	e := f.engine(nil)
 	b := f.plan("layer")
@@ -69,7 +69,7 @@ func testFused(f *fixture) {
 	f.check(e, "attention", p, b.weights, calls...)
 }
 
-// testBranches runs two towers of products, which may be computed at one time.
+// testBranches runs two towers of products, which may be computed concurrently.
 func testBranches(f *fixture) {
 	e := f.engine(func(o *engine.Options) { o.Branches = true })
 	b := f.plan("towers")
@@ -92,8 +92,9 @@ func testBranches(f *fixture) {
 	f.check(e, "towers", p, b.weights, calls...)
 }
 
-// testPlans runs random plans, with weights, constants and all kinds of state, and
-// compares each run with the reference's: where that fails the device does, too.
+// testPlans runs random plans, with weights, constants and all kinds of state,
+// and compares each run with the reference's: where the reference fails the
+// device must too.
 func testPlans(f *fixture) {
 	e := f.engine(func(o *engine.Options) { o.Threads, o.MaxScratch = 1, 16<<20 })
 	r := rand.New(rand.NewPCG(11, 12)) //nolint:gosec // a test
@@ -119,7 +120,7 @@ func testPlans(f *fixture) {
 			continue
 		}
 		if !fitting(p, weights) {
-			continue // it was spoiled: it says of a content that it has another shape
+			continue // it was corrupted: it gives a content another shape
 		}
 		ran++
 		runs += f.comparePlan(e, fmt.Sprintf("plan %d: %v, states %v, outputs %v", i, p.Steps, p.States, p.Outputs), p, weights, draws)
@@ -127,7 +128,7 @@ func testPlans(f *fixture) {
 	require.Greater(f, runs, f.opts.Plans/2, "runs that gave something")
 }
 
-// fitting reports whether the weights are what the plan says that they are.
+// fitting reports whether the weights match the plan's descriptions of them.
 func fitting(p *plan.Plan, weights transport.Weights) bool {
 	for _, v := range p.Values {
 		if v.Kind != plan.KindWeight {
@@ -142,7 +143,8 @@ func fitting(p *plan.Plan, weights transport.Weights) bool {
 	return true
 }
 
-// comparePlan runs a plan some times over and says how often it gave something.
+// comparePlan runs a plan several times and returns how often it produced a
+// result.
 func (f *fixture) comparePlan(e *engine.Engine, what string, p *plan.Plan, weights transport.Weights, d *planmaker.Draws) (runs int) {
 	f.Helper()
 	s := f.session(e, p, weights)
@@ -182,7 +184,7 @@ func (f *fixture) comparePlan(e *engine.Engine, what string, p *plan.Plan, weigh
 	return runs
 }
 
-// grows is the symbol of how far a state has grown.
+// grows is the symbol of a state's number of positions.
 func grows(p *plan.Plan, st plan.State) (string, bool) {
 	if st.Mode != plan.StateAppend {
 		return "", false
@@ -190,7 +192,7 @@ func grows(p *plan.Plan, st plan.State) (string, bool) {
 	return p.Values[st.In].Spec.Shape[st.Axis].Symbol()
 }
 
-// lost reports whether the session's state is of no use any more.
+// lost reports whether the session's state has become unusable.
 func (s *session) lost() bool { return len(s.plan.States) > 0 }
 
 // compareRun runs a plan once.

@@ -10,8 +10,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// reference interprets a plan: step by step, each value in memory of its own, by the
-// operators' references.
+// reference interprets a plan: step by step, each value in its own memory, by
+// the operators' references.
 type reference struct {
 	plan    *plan.Plan
 	weights transport.Weights
@@ -31,8 +31,9 @@ func newReference(p *plan.Plan, weights transport.Weights) (*reference, error) {
 	return r, nil
 }
 
-// run gives the outputs. What has no elements is not computed, whatever an operator
-// would say of its inputs. Where there is an error the states are as they were.
+// run returns the outputs. It does not compute values without elements,
+// whatever an operator would require of its inputs. After an error the states
+// are unchanged.
 func (r *reference) run(sizes plan.Bindings, inputs [][]byte) ([]*op.Array, error) {
 	if len(inputs) != len(r.plan.Inputs) {
 		return nil, fmt.Errorf("%w: %d inputs", transport.ErrUnknownInput, len(inputs))
@@ -93,7 +94,7 @@ func (r *reference) run(sizes plan.Bindings, inputs [][]byte) ([]*op.Array, erro
 	return outs, nil
 }
 
-// conditions are what operators want of sizes.
+// conditions are the operators' conditions on sizes.
 func (r *reference) conditions(sizes plan.Bindings) error {
 	for k, s := range r.plan.Steps {
 		if _, err := empty(&r.plan.Values[s.Out], sizes); err != nil {
@@ -122,7 +123,7 @@ func empty(v *plan.Value, sizes plan.Bindings) (*op.Array, error) {
 	return op.NewArray(v.Spec.DType, shape...), nil
 }
 
-// widened is a weight's content in the type that it is computed with.
+// widened is a weight's content in its compute type.
 func widened(w transport.Weight, t plan.DType) []byte {
 	if w.Storage == t {
 		return w.Data

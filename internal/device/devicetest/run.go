@@ -25,11 +25,11 @@ import (
 
 // Options describe a device.
 type Options struct {
-	// Tolerance is how far results are from the references', relative to the largest
-	// number of a value; 0 for none.
+	// Tolerance is the allowed difference from the references' results,
+	// relative to the largest number of a value; 0 for none.
 	Tolerance float64
-	// Int8 says that the device can round weights to 8 bits. One that cannot must say
-	// so when it is opened.
+	// Int8 means that the device can round weights to 8 bits. A device that
+	// cannot must report so when it is opened.
 	Int8 bool
 	// Zeros says that the device computes nothing: all numbers are zeros.
 	Zeros bool
@@ -37,7 +37,7 @@ type Options struct {
 	// engine reserves for a call: a run that is refused for it leaves states that have
 	// grown for it.
 	Copies bool
-	// Plans is how many random plans are run; 150 when 0.
+	// Plans is the number of random plans; 0 means 150.
 	Plans int
 }
 
@@ -92,8 +92,8 @@ type fixture struct {
 	engines []*engine.Engine
 }
 
-// engine opens an engine on the device, which ends with the test and then holds no
-// memory. change may be nil.
+// engine opens an engine on the device. It ends with the test, and must then
+// hold no memory. change may be nil.
 func (f *fixture) engine(change func(*engine.Options)) *engine.Engine {
 	f.Helper()
 	o := engine.Options{Device: f.open, Threads: 2}

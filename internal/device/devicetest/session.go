@@ -21,7 +21,7 @@ type session struct {
 	plan *plan.Plan
 }
 
-// session compiles a plan, brings its weights and opens a session.
+// session compiles a plan, loads its weights and opens a session.
 func (f *fixture) session(e *engine.Engine, p *plan.Plan, weights transport.Weights) *session {
 	f.Helper()
 	prog, err := e.Compile(p)
@@ -81,7 +81,8 @@ func (s *session) call(ctx context.Context, sizes plan.Bindings, in []input) (*e
 	return c, nil
 }
 
-// try runs the plan and copies what it gives. Of retained outputs there is the handle.
+// try runs the plan and copies its outputs. For retained outputs it returns the
+// handle.
 func (s *session) try(ctx context.Context, sizes plan.Bindings, in ...input) ([]transport.Tensor, []transport.Handle, error) {
 	c, err := s.call(ctx, sizes, in)
 	if err != nil {
@@ -151,7 +152,7 @@ func (f *fixture) requireNear(want *op.Array, got transport.Tensor, what string)
 	}
 }
 
-// bits are a value's elements, each NaN like another.
+// bits are a value's elements, with one representation for all NaNs.
 func bits(b []byte, t plan.DType) []byte {
 	if t != plan.F32 {
 		return b
@@ -182,7 +183,7 @@ func (f *fixture) check(e *engine.Engine, what string, p *plan.Plan, weights tra
 	}
 }
 
-// call is what a plan is called with.
+// call is the arguments of a call.
 type call struct {
 	sizes plan.Bindings
 	in    [][]byte

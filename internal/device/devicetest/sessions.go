@@ -23,8 +23,8 @@ func (f *fixture) together(n int, run func(i int)) {
 	all.Wait()
 }
 
-// layered is two products with weights about a cache of attention: what batches share
-// and what they do not.
+// layered is two products with weights around a cache of attention: a part that
+// batches share and a part that they do not.
 func (f *fixture) layered() *builder {
 	f.Helper()
 	const wide = cacheHeads * cacheDim
@@ -56,7 +56,7 @@ func steps(i int) (calls []call) {
 	return calls
 }
 
-// testManySessions runs different plans at one time, each in several sessions.
+// testManySessions runs different plans concurrently, each in several sessions.
 func testManySessions(f *fixture) {
 	e := f.engine(func(o *engine.Options) { o.MaxBatch = 1 })
 	b := f.layered()
@@ -77,8 +77,9 @@ func testManySessions(f *fixture) {
 	})
 }
 
-// testBatches runs one plan in several sessions at one time, which share products where
-// the device has any to share: each computes what it computes alone, to the bit.
+// testBatches runs one plan in several concurrent sessions, which share
+// products where the device supports it: each computes what it computes alone,
+// to the bit.
 func testBatches(f *fixture) {
 	b := f.layered()
 	p, w := b.done(), b.weights
@@ -91,7 +92,7 @@ func testBatches(f *fixture) {
 	g := &gate{}
 	e := f.engine(func(o *engine.Options) { o.Device, o.MaxBatch, o.Profile = g.open(f.open), 16, true })
 	joint := f.joint(e, b)
-	for range 200 { // until calls have met
+	for range 200 { // until calls have met in a batch
 		g.arm(sessions)
 		f.together(sessions, func(i int) {
 			g.arrived.Add(1)
@@ -107,8 +108,8 @@ func testBatches(f *fixture) {
 	}
 }
 
-// gate lets the first kernel of a run wait until others have come, so that they wait
-// for the next batch.
+// gate holds the first kernel of a run until others have come, so that they
+// wait for the next batch.
 type gate struct{ left, arrived atomic.Int64 }
 
 func (g *gate) arm(n int) {
@@ -145,7 +146,7 @@ func (f *fixture) joint(e *engine.Engine, b *builder) bool {
 	return c.Gathers()
 }
 
-// answers are what session i gets.
+// answers are the results of session i.
 func (f *fixture) answers(e *engine.Engine, p *plan.Plan, b *builder, i int) (out [][]byte) {
 	s := f.session(e, p, b.weights)
 	defer s.s.Close()
@@ -155,8 +156,8 @@ func (f *fixture) answers(e *engine.Engine, p *plan.Plan, b *builder, i int) (ou
 	return out
 }
 
-// testBatchesPart cancels some of the calls that run at one time: the others compute
-// what they compute alone, and the states of those that were stopped are as they were.
+// testBatchesPart cancels some of the concurrent calls: the others compute what
+// they compute alone, and the states of the stopped ones are unchanged.
 func testBatchesPart(f *fixture) {
 	b := f.layered()
 	p := b.done()
@@ -177,7 +178,7 @@ func testBatchesPart(f *fixture) {
 					go func() { defer close(stop); cancel() }()
 					out, _, err := s.try(ctx, c.sizes, data(c.in...)...)
 					<-stop
-					if err == nil { // it was there before
+					if err == nil { // it was held before
 						require.Equal(f, want[i][k], out[0].Data, "round %d, session %d", round, i)
 						continue
 					}

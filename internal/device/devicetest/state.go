@@ -20,9 +20,9 @@ const (
 	cacheDim   = 5
 )
 
-// cached is attention over a cache of keys and one of values, [batch, heads, rows, dim]
-// or, with turned, [batch, rows, heads, dim]. With whole the keys are an output, so that
-// they cannot lie in pages.
+// cached is attention over a cache of keys and one of values, [batch, heads,
+// rows, dim] or, with turned, [batch, rows, heads, dim]. With whole the keys
+// are an output, so that they cannot be stored in pages.
 func (f *fixture) cached(turned, whole bool) *plan.Plan {
 	f.Helper()
 	b := f.plan(fmt.Sprintf("cached %v %v", turned, whole))
@@ -51,7 +51,8 @@ func rows(past, n int, seed uint64) call {
 	return call{plan.Bindings{"new": n, "past": past}, [][]byte{floats(size, seed+uint64(past)), floats(size, seed+uint64(past)+1), floats(size, seed+uint64(past)+2)}}
 }
 
-// testAppended appends to states along each axis, from nothing and beyond every room.
+// testAppended appends to states along each axis, from empty and beyond every
+// capacity.
 func testAppended(f *fixture) {
 	e := f.engine(nil)
 	for axis := range 3 {
@@ -70,8 +71,8 @@ func testAppended(f *fixture) {
 	}
 }
 
-// testPages appends to caches that lie in pages, whatever the number of rows in each,
-// reads them by a plan that wants them in one piece, and goes on in pages.
+// testPages appends to caches stored in pages, with any number of rows in each,
+// reads them by a plan that needs them in one piece, and continues in pages.
 func testPages(f *fixture) {
 	for _, turned := range []bool{false, true} {
 		e := f.engine(nil)
@@ -108,8 +109,8 @@ func testPages(f *fixture) {
 	}
 }
 
-// testCopyOnWrite shares a cache among sessions, each of which continues it with rows
-// of its own, all at one time.
+// testCopyOnWrite shares a cache among sessions, which all continue it
+// concurrently with their own rows.
 func testCopyOnWrite(f *fixture) {
 	e := f.engine(nil)
 	p := f.cached(false, false)
@@ -148,8 +149,8 @@ func testCopyOnWrite(f *fixture) {
 	require.Zero(f, e.Memory().Held()[budget.State])
 }
 
-// testWrittenAndReplaced has states that are written in place and replaced: by what is
-// computed, by each other, and by themselves turned.
+// testWrittenAndReplaced has states that are written in place and replaced: by
+// computed values, by each other, and by their own transposes.
 func testWrittenAndReplaced(f *fixture) {
 	e := f.engine(nil)
 	b := f.plan("written")
@@ -173,7 +174,7 @@ func testWrittenAndReplaced(f *fixture) {
 	b = f.plan("replaced")
 	x, sum, one, two := b.in(plan.F32, 7), b.state(7), b.state(3, 4), b.state(3, 4)
 	b.carry(plan.StateReplace, sum, b.step("add", nil, sum, x), 0)
-	b.carry(plan.StateReplace, one, two, 0) // they take turns
+	b.carry(plan.StateReplace, one, two, 0) // they swap
 	b.carry(plan.StateReplace, two, b.step("add", nil, one, b.constant(plan.F32, floats(12, 1), 3, 4)), 0)
 	b.out(plan.Download, sum, one, two)
 	var calls []call
@@ -183,7 +184,7 @@ func testWrittenAndReplaced(f *fixture) {
 	f.check(e, "replaced", b.done(), nil, calls...)
 	f.testCrossed(e)
 
-	b = f.plan("overwritten") // one state becomes what another was before it was written
+	b = f.plan("overwritten") // one state becomes the old value of another
 	ring, last := b.state(9, 5), b.state(9, 5)
 	after = b.step("write_rows", plan.Attrs{plan.Int("axis", 0)}, ring, b.in(plan.F32, "n", 5), b.in(plan.I64, 1))
 	b.carry(plan.StateWrite, ring, after, 0)
@@ -192,7 +193,7 @@ func testWrittenAndReplaced(f *fixture) {
 	require.ErrorIs(f, err, transport.ErrInvalidPlan)
 }
 
-// testCrossed gives states each other's values, and their own turned.
+// testCrossed gives states each other's values, and their own transposes.
 func (f *fixture) testCrossed(e *engine.Engine) {
 	f.Helper()
 	b := f.plan("filled")
@@ -230,7 +231,7 @@ func (f *fixture) testCrossed(e *engine.Engine) {
 	}
 }
 
-// testRetained keeps values on the device, reads them and feeds them back.
+// testRetained retains values on the device, reads them and feeds them back.
 func testRetained(f *fixture) {
 	d, err := f.open(device.Options{Threads: 1})
 	require.NoError(f, err)
@@ -276,8 +277,8 @@ func testRetained(f *fixture) {
 	require.Zero(f, e.Memory().Held()[budget.Retained])
 }
 
-// testReleasedInUse releases a value between the call that has it for input and its
-// run.
+// testReleasedInUse releases a value between the call that has it as input and
+// its run.
 func testReleasedInUse(f *fixture) {
 	e := f.engine(func(o *engine.Options) { o.Threads = 1 })
 	b := f.plan("retained")

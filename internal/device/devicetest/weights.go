@@ -13,9 +13,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// testWeightLayouts reads one content in several ways at once, in all formats in which
-// it is stored: by products as it is and transposed, by rows, element by element, and
-// as an output.
+// testWeightLayouts reads one content in several ways together, in all storage
+// formats: by products as stored and transposed, by rows, element by element,
+// and as an output.
 func testWeightLayouts(f *fixture) {
 	for _, storage := range []plan.DType{plan.F32, plan.BF16, plan.F16} {
 		e := f.engine(nil)
@@ -98,8 +98,8 @@ func testInt8(f *fixture) {
 	require.True(f, changed, "nothing is rounded")
 }
 
-// testWeightGivenUp ends weights before they are there, and brings wrong content:
-// nothing is left.
+// testWeightGivenUp aborts weights during loading, and loads wrong content: no
+// memory is left.
 func testWeightGivenUp(f *fixture) {
 	e := f.engine(nil)
 	b := f.plan("weight")

@@ -52,7 +52,7 @@ func (c *code) Joint() []bool { return c.joint }
 // Elsewhere implements [device.Code].
 func (*code) Elsewhere() []string { return nil }
 
-// The memory of this process that a run takes, by what makes it up.
+// The memory of this process that a run takes, by component.
 const (
 	runBytes      = 512
 	runGroupBytes = 64 // a time and a place in the queue
@@ -114,7 +114,7 @@ func (c *code) LoadWeight(_ int, s device.WeightSizes) (device.WeightLoader, err
 
 func ofWeights(h *Held) *int64 { return &h.Weights }
 
-// weight implements [device.Weight], and [device.WeightLoader] while it comes.
+// weight implements [device.Weight], and [device.WeightLoader] during loading.
 type weight struct {
 	d *Device
 	n int64

@@ -79,7 +79,7 @@ func Open(o Options) device.Open {
 	}
 }
 
-// pageRows is how many positions a page of carried state has.
+// pageRows is the number of positions in a page of carried state.
 const pageRows = 64
 
 // Info implements [device.Device].
@@ -210,7 +210,7 @@ func (d *Device) time(w Work) time.Duration {
 	return max(d.opts.Time(w), 0)
 }
 
-// fault is for tests: it lets them panic at a named place.
+// fault lets tests panic at a named place.
 func (d *Device) fault(at string) {
 	if d.of.Fault != nil {
 		d.of.Fault(at)

@@ -9,8 +9,8 @@ import (
 	"github.com/genie-sdk/go/internal/program"
 )
 
-// batch implements [device.Batch]: the rows of all runs are put together in scratch
-// memory, multiplied some at a time, and given back.
+// batch implements [device.Batch]: it gathers the rows of all runs in scratch
+// memory, multiplies some at a time, and distributes the results.
 type batch struct {
 	code *code
 
@@ -51,7 +51,8 @@ func (b *batch) Start(i int, runs []device.Run, scratch device.Buffer) {
 	}
 }
 
-// gather puts the rows of one run behind those of the others, once it has come there.
+// gather appends the rows of one run to those of the others, once the run has
+// reached the group.
 func (b *batch) gather(p *portion, g *program.Group) (err error) {
 	defer device.Recovered(&err)
 	if err := p.run.queue.flush(); err != nil {
@@ -108,10 +109,11 @@ func (b *batch) Continue(h halt.Func) (done bool, err error) {
 	return true, nil
 }
 
-// at is where a row of the product has its place.
+// at is the place of a row of the product.
 func (b *batch) at(row int) int { return program.Align(4*b.rows*b.k) + 4*row*b.n }
 
-// finish gives a run its rows, and computes what follows the product in its group.
+// finish gives a run its rows, and computes the steps after the product in its
+// group.
 func (b *batch) finish(p *portion, g *program.Group) (err error) {
 	defer device.Recovered(&err)
 	p.run.d.fault("kernel")

@@ -42,7 +42,7 @@ func (c *code) findJoint() {
 	}
 }
 
-// The memory of this process that a run takes, by what makes it up.
+// The memory of this process that a run takes, by component.
 const (
 	runBytes      = 2 << 10
 	runValueBytes = 64

@@ -1,7 +1,8 @@
-// Package opaque is a device for tests whose memory nobody but it can read, and which
-// runs late: what is queued begins when somebody waits for it, or some time before. It
-// computes by the operators' references, step by step, so it finds what takes the
-// memory of devices for memory of this process, and a call for what it asks for.
+// Package opaque is a device for tests. Only the device can read its memory,
+// and it runs late: queued work begins when something waits for it, or some
+// time earlier. It computes by the operators' references, step by step. It
+// finds code that treats device memory as memory of this process, or a queued
+// call as a completed one.
 package opaque
 
 import (
@@ -16,8 +17,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// PageRows is how many positions a page of carried state has: few, so that all states
-// that may lie in pages do.
+// PageRows is the number of positions in a page of carried state: few, so that
+// every state that can be paged is.
 const PageRows = 4
 
 // Device implements [device.Device].
@@ -68,14 +69,13 @@ func (*Device) Begin() {}
 // End implements [device.Device].
 func (*Device) End() {}
 
-// Close implements [device.Device]. It panics when memory is left, which somebody has
-// forgotten to free.
+// Close implements [device.Device]. It panics if any memory has not been freed.
 func (d *Device) Close() {
 	d.drains.Wait()
 	d.memory.close()
 }
 
-// fault is for tests: it lets them panic at a named place.
+// fault lets tests panic at a named place.
 func (d *Device) fault(at string) {
 	if d.opts.Fault != nil {
 		d.opts.Fault(at)

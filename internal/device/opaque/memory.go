@@ -13,7 +13,7 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// memory is what a device has: regions by number, whose content is scrambled.
+// memory is the device's memory: numbered regions with scrambled content.
 type memory struct {
 	mu      sync.Mutex
 	last    uint64
@@ -21,15 +21,15 @@ type memory struct {
 	regions map[uint64]*region
 }
 
-// region is memory that has been allocated. Who has it allocated orders what reads
-// and writes it: the race detector finds who does not.
+// region is allocated memory. Its owner must order reads and writes: the race
+// detector finds missing ordering.
 type region struct {
 	use   device.Use
 	bytes []byte
 	mask  []byte // repeats each 8 bytes
 }
 
-// useWeight is memory of weights, beside the uses of [device.Memory].
+// useWeight is memory of weights, in addition to the uses of [device.Memory].
 const useWeight = device.UseRetained + 1
 
 // maskLen bytes are scrambled at once.
@@ -57,8 +57,8 @@ func (m *memory) alloc(use device.Use, n int) *buffer {
 	return &buffer{m.last, n}
 }
 
-// free gives a region back, which panics where it has been given back before or was
-// allocated for something else.
+// free releases a region. It panics if the region has already been released or
+// was allocated for another use.
 func (m *memory) free(use device.Use, b *buffer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -105,7 +105,7 @@ func (m *memory) write(b *buffer, off int, data []byte) error {
 	return nil
 }
 
-// scramble turns content of a region at off into what is stored, or back.
+// scramble converts content of a region at off to its stored form, or back.
 func (r *region) scramble(dst, src []byte, off int) {
 	for i := 0; i < len(src); i += maskLen {
 		part := src[i:min(i+maskLen, len(src))]
@@ -140,7 +140,7 @@ func (d *Device) Alloc(ctx context.Context, use device.Use, n int) (device.Buffe
 	return b, nil
 }
 
-// zeroed bytes are cleared without a question.
+// zeroed bytes are cleared between two halt checks.
 const zeroed = 256 << 10
 
 // Free implements [device.Memory].
@@ -201,12 +201,13 @@ func (d *Device) CopyRows(dst device.Piece, to int, src device.Piece, from, n in
 	a, b := array(had, dst.Positions, to), array(content, src.Positions, from)
 	shape[s.Axis] = n
 	if !move(a, b, shape, h) {
-		return nil // who stops it gives the memory up
+		return nil // the caller that stops it discards the memory
 	}
 	return d.memory.write(out, 0, had)
 }
 
-// move copies elements of one shape, which the arrays may not say, until h says stop.
+// move copies elements of one shape, which the arrays need not carry, until h
+// says stop.
 func move(dst, src *op.Array, shape []int, h halt.Func) (whole bool) {
 	size, n := src.DType.Size(), 1
 	for _, d := range shape {

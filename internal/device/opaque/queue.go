@@ -8,16 +8,16 @@ import (
 	"github.com/genie-sdk/go/internal/device"
 )
 
-// queue is what a run has to do, in order. It begins when somebody waits for it, or
-// on its own some time before.
+// queue is the remaining work of a run, in order. It begins when something
+// waits for it, or on its own some time earlier.
 type queue struct {
 	run *run
 
 	mu      sync.Mutex
 	work    []stretch
 	running chan struct{} // closed when nothing is left; nil while nothing runs
-	failed  error         // since the last wait: nothing runs behind it
-	at      int           // where
+	failed  error         // since the last wait: nothing runs after it
+	at      int           // the failing group
 }
 
 // stretch is groups to run.
@@ -34,7 +34,7 @@ func (q *queue) add(s stretch) {
 	}
 }
 
-// put adds a stretch, and says whether the queue begins by itself.
+// put adds a stretch, and reports whether the queue starts by itself.
 func (q *queue) put(s stretch, begin bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -45,7 +45,8 @@ func (q *queue) put(s stretch, begin bool) bool {
 	return begin
 }
 
-// launch runs the queue, after others have had so many turns.
+// launch runs the queue after other goroutines have had the given number of
+// turns.
 func (q *queue) launch(late int) {
 	q.run.d.drains.Go(func() {
 		for range late {
@@ -55,7 +56,7 @@ func (q *queue) launch(late int) {
 	})
 }
 
-// drain runs what there is.
+// drain runs the queued stretches.
 func (q *queue) drain() {
 	for {
 		s, ok := q.next()
@@ -68,7 +69,7 @@ func (q *queue) drain() {
 	}
 }
 
-// next takes the first stretch; there is none behind one that has failed.
+// next takes the first stretch; there is none after a failed one.
 func (q *queue) next() (s stretch, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -89,7 +90,7 @@ func (q *queue) fail(n int, err error) {
 	q.failed, q.at = err, n
 }
 
-// flush returns when nothing is left, and says what has failed.
+// flush returns when nothing is left, and returns the failure.
 func (q *queue) flush() error {
 	for {
 		done, begin, err := q.under()
@@ -103,7 +104,8 @@ func (q *queue) flush() error {
 	}
 }
 
-// under is what to wait for, nil for nothing, and whether that has to be launched.
+// under is the channel to wait for, nil for none, and whether the queue must be
+// launched.
 func (q *queue) under() (done chan struct{}, begin bool, failed error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -113,7 +115,7 @@ func (q *queue) under() (done chan struct{}, begin bool, failed error) {
 	return q.running, begin, q.failed
 }
 
-// take is what has failed, once.
+// take returns the failure, once.
 func (q *queue) take() (at int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -122,7 +124,7 @@ func (q *queue) take() (at int, err error) {
 	return at, err
 }
 
-// stretch runs groups and returns the first that did not.
+// stretch runs groups and returns the first that did not run.
 func (r *run) stretch(s stretch) (n int, err error) {
 	n = s.from
 	defer func() {

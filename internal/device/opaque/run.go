@@ -20,7 +20,7 @@ type run struct {
 	ctl      device.Control
 	weights  []*weight // by value
 	place    device.Placement
-	uploaded bool // what is of this process is on the device
+	uploaded bool // values of this process are on the device
 	queue    queue
 }
 
@@ -43,8 +43,8 @@ func (r *run) Workspaces(need []int) {
 	})
 }
 
-// brought calls f for the values that come from this process, with where each has its
-// place in the workspace and its size in bytes.
+// brought calls f for the values that come from this process, with their place
+// in the workspace and their size in bytes.
 func (r *run) brought(f func(v, off, n int) error) error {
 	off := 0
 	for v := range r.prog.Places {
@@ -61,7 +61,8 @@ func (r *run) brought(f func(v, off, n int) error) error {
 	return nil
 }
 
-// Heap implements [device.Run]: steps have their operands in memory of this process.
+// Heap implements [device.Run]: steps hold their operands in memory of this
+// process.
 func (r *run) Heap() (most int64) {
 	size := func(v int) int64 { return int64(max(r.bound.Bytes(r.prog.Res.Base[v]), r.bound.Bytes(v), 0)) }
 	for i := range r.prog.Groups {
@@ -101,7 +102,7 @@ func (r *run) Wait(n int) (int, error) {
 	return r.queue.take()
 }
 
-// View implements [device.Run]: nothing of the device can be seen.
+// View implements [device.Run]: no device memory is visible.
 func (*run) View(int) []byte { return nil }
 
 // Read implements [device.Run].
@@ -128,7 +129,7 @@ func (r *run) Copy(v int, dst device.Buffer) (err error) {
 	return r.d.memory.write(dst.(*buffer), 0, dense)
 }
 
-// dense is a value row-major, or a part of it where the run is halted.
+// dense is a row-major value, or a part of it if the run is halted.
 func (r *run) dense(v int) ([]byte, error) {
 	if err := r.upload(); err != nil {
 		return nil, err
@@ -165,7 +166,7 @@ func (r *run) upload() error {
 	return err
 }
 
-// input is the input that a value is, -1 for none.
+// input is the input of a value, -1 for none.
 func (r *run) input(v int) int {
 	for i, in := range r.prog.Plan().Inputs {
 		if in.Value == v {

@@ -7,8 +7,9 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 )
 
-// gather is a value in the pages of state i, put together: one with all axes of the
-// state, of which the one that grows is its own or, as attention reads it, the rows.
+// gather assembles a value in the pages of state i. The value has all axes of
+// the state; the axis that grows is the state's own or, as attention reads it,
+// the rows.
 func (r *run) gather(i, v int, a *op.Array) (*op.Array, error) {
 	st, pages := &r.prog.Plan().States[i], &r.place.States[i]
 	axis := len(a.Shape) - 2
@@ -30,7 +31,7 @@ func (r *run) gather(i, v int, a *op.Array) (*op.Array, error) {
 	return out, nil
 }
 
-// appendRows writes rows behind those that state i has, from position at on.
+// appendRows writes rows after those of state i, from position at on.
 func (r *run) appendRows(i, axis, v, at int, rows *op.Array, h halt.Func) error {
 	pages, strides, size := &r.place.States[i], r.bound.Strides(v), rows.DType.Size()
 	if rows.Len() == 0 {
@@ -58,8 +59,8 @@ func (r *run) appendRows(i, axis, v, at int, rows *op.Array, h halt.Func) error 
 	return nil
 }
 
-// writeRows writes over rows of a state, where they are. A write that was stopped is
-// seen in part.
+// writeRows overwrites rows of a state in place. A stopped write leaves a part
+// of them.
 func (r *run) writeRows(o op.WriteRows, v int, in []*op.Array, h halt.Func) error {
 	page := r.place.States[r.prog.StateOf(v)].Buffers[0].(*buffer)
 	if in[0].Len() == 0 {

@@ -9,8 +9,8 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// registers are the values inside a group, which have no memory: what each has, laid
-// out as its layout says.
+// registers are the values inside a group, which have no memory, each with the
+// layout that its Layout describes.
 type registers map[int][]byte
 
 // group runs a group step by step.
@@ -59,7 +59,7 @@ func (r *run) step(k int, regs registers, h halt.Func) error {
 		return nil
 	}
 	for i := range out.Data {
-		out.Data[i] = 0xff // an element that a reference does not write is seen
+		out.Data[i] = 0xff // makes an element visible that a reference does not write
 	}
 	if err := o.Eval(out, in, h); err != nil {
 		return err
@@ -95,7 +95,7 @@ func (r *run) load(v int, regs registers) (*op.Array, error) {
 	return a, nil
 }
 
-// memory is the content of a value that lies in no other's memory, in one piece.
+// memory is the content of a value with its own memory, in one piece.
 func (r *run) memory(base int, regs registers) ([]byte, error) {
 	if raw, ok := regs[base]; ok {
 		return raw, nil
@@ -126,7 +126,7 @@ func (r *run) memory(base int, regs registers) ([]byte, error) {
 	return raw, err
 }
 
-// store puts what a step gave where its value has its memory.
+// store writes the result of a step to the value's memory.
 func (r *run) store(v int, out *op.Array, regs registers) error {
 	laid := &op.Array{DType: out.DType, Shape: out.Shape, Strides: r.bound.Strides(v), Data: make([]byte, len(out.Data))}
 	move(laid, out, out.Shape, nil)

@@ -11,8 +11,9 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// layout is how a weight is held: its elements as they come, in storage format, but
-// the last first. It says what the plan says of the content, see [device.WeightLayout].
+// layout is how a weight is stored: its elements in storage format, in reverse
+// order. It includes the plan's description of the content, see
+// [device.WeightLayout].
 type layout struct {
 	dtype, storage plan.DType
 	rank           int
@@ -22,12 +23,12 @@ type layout struct {
 func layoutOf(v *plan.Value) layout {
 	l := layout{dtype: v.Spec.DType, storage: v.Storage, rank: len(v.Spec.Shape)}
 	for i, d := range v.Spec.Shape {
-		l.dims[i], _ = d.Const() // all are, in a plan that has passed its checks
+		l.dims[i], _ = d.Const() // all are constant, in a plan that has passed its checks
 	}
 	return l
 }
 
-// weight implements [device.Weight], and [device.WeightLoader] while it comes.
+// weight implements [device.Weight], and [device.WeightLoader] during loading.
 type weight struct {
 	d      *Device
 	layout layout
@@ -86,8 +87,7 @@ func (w *weight) Packed() bool { return w.layout.rank == 2 }
 // Free implements [device.Weight].
 func (w *weight) Free() { w.d.memory.free(useWeight, w.mem) }
 
-// content is the weight as steps read it: row-major, in the type that they compute
-// with.
+// content is the weight as steps read it: row-major, in their compute type.
 func (w *weight) content() ([]byte, error) {
 	back, err := w.d.memory.read(w.mem, 0, w.mem.n)
 	if err != nil {

@@ -18,15 +18,15 @@ func content(t *testing.T, path string) string {
 	return string(b)
 }
 
-// TestLinksAreFollowed holds that a link stays a link, and what it leads to is
-// written: through links of links, from another folder, and to a file that is
-// not there yet.
+// TestLinksAreFollowed verifies that a link stays a link, and that its target
+// is written: through links of links, from another folder, and to a file that
+// does not exist yet.
 func TestLinksAreFollowed(t *testing.T) {
 	cases := []struct {
 		name  string
 		links map[string]string // name below the folder -> where it leads; absolute ones begin with /
 		path  string            // what is written to
-		want  string            // the file that is then there
+		want  string            // the file that exists afterwards
 		old   bool              // it was there before
 	}{
 		{"to a file beside it", map[string]string{"l": "target"}, "l", "target", true},
@@ -117,7 +117,7 @@ func TestPermissionsAreKept(t *testing.T) {
 	fixed := filepath.Join(dir, "fixed")
 	require.NoError(t, os.WriteFile(fixed, []byte("old"), 0o400))
 	if f, err := os.OpenFile(fixed, os.O_WRONLY, 0); err == nil {
-		require.NoError(t, f.Close()) // the superuser may write whatever it is
+		require.NoError(t, f.Close()) // the superuser may write any file
 		return
 	}
 	require.ErrorIs(t, atomicfile.WriteFile(fixed, []byte("new")), os.ErrPermission)

@@ -57,7 +57,7 @@ func TestPipe(t *testing.T) {
 	require.Equal(t, []string{"link", "p"}, names(t, filepath.Dir(path)))
 }
 
-// TestPipeWithoutReader does not wait longer than it is told.
+// TestPipeWithoutReader does not wait longer than its deadline.
 func TestPipeWithoutReader(t *testing.T) {
 	path := pipe(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -69,8 +69,8 @@ func TestPipeWithoutReader(t *testing.T) {
 	isPipe(t, path)
 }
 
-// TestPipeWhoseReaderStops does not hold a writer up beyond its context, and
-// one whose reader has gone is an error.
+// TestPipeWhoseReaderStops does not delay a writer beyond its context, and a
+// pipe whose reader has gone is an error.
 func TestPipeWhoseReaderStops(t *testing.T) {
 	path := pipe(t)
 	reader, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)

@@ -175,7 +175,7 @@ func TestQuotaRefusalsAreCounted(t *testing.T) {
 }
 
 // TestOverloadsAreCounted has more clients than a small queue takes, until some
-// are refused: as many as the clients were told.
+// are refused: the counter equals the refusals that clients saw.
 func TestOverloadsAreCounted(t *testing.T) {
 	w := start(t, func(o *worker.Options) { o.MaxQueue, o.MaxRunning = 1, 1 })
 	var refused atomic.Int64

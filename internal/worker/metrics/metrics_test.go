@@ -82,7 +82,8 @@ func TestConventions(t *testing.T) {
 	require.Empty(t, problems)
 }
 
-// TestDocumented holds that docs/operations.md has every metric, and no other.
+// TestDocumented verifies that docs/operations.md has every metric, and no
+// other.
 func TestDocumented(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "operations.md"))
 	require.NoError(t, err)

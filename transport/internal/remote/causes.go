@@ -6,8 +6,9 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// saidCauses is what the client has told the worker about the causes of a
-// plan's inputs. It tells it with the first run, and again when a run differs.
+// saidCauses is what the client has reported to the worker about the causes of
+// a plan's inputs. It reports them with the first run, and again when a run
+// differs.
 type saidCauses struct {
 	mu   sync.Mutex
 	list []uint32

@@ -184,7 +184,7 @@ func TestReaderIsCancelled(t *testing.T) {
 	}
 }
 
-// TestReaderIsAbandoned holds that a worker which says nothing keeps no caller.
+// TestReaderIsAbandoned verifies that a silent worker blocks no caller.
 func TestReaderIsAbandoned(t *testing.T) {
 	c, s := script(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -198,8 +198,8 @@ func TestReaderIsAbandoned(t *testing.T) {
 	brisker(t, c, s)
 }
 
-// TestReadersAnswerOthers holds that a caller who reads hands over what others wait
-// for, and that they get their answers when it has left.
+// TestReadersAnswerOthers verifies that a reading caller passes on what others
+// wait for, and that they get their answers after it has left.
 func TestReadersAnswerOthers(t *testing.T) {
 	c, s := script(t)
 	for _, first := range []bool{true, false} {
@@ -247,8 +247,8 @@ func TestReaderLeavesLargeFrames(t *testing.T) {
 	}
 }
 
-// TestIdleConnectionIsRead holds that the connection is read when no call waits: its
-// end is noticed.
+// TestIdleConnectionIsRead verifies that the connection is read when no call
+// waits: its end is noticed.
 func TestIdleConnectionIsRead(t *testing.T) {
 	c, s := script(t)
 	brisker(t, c, s)
@@ -261,7 +261,7 @@ func TestIdleConnectionIsRead(t *testing.T) {
 	require.ErrorIs(t, ask(t.Context(), c), transport.ErrUnreachable)
 }
 
-// TestReaderSeesTheEnd ends the connection under a caller who reads.
+// TestReaderSeesTheEnd ends the connection during a caller's read.
 func TestReaderSeesTheEnd(t *testing.T) {
 	for _, part := range []int{0, 10} {
 		c, s := script(t)

@@ -117,7 +117,7 @@ func (c *Client) finish(stream uint64, p *pending) {
 	}
 }
 
-// ended tells the caller that waits for an answer of its end, and reports
+// ended tells the caller that waits for an answer about the end, and reports
 // whether no caller waits.
 func (c *Client) ended(stream uint64, p *pending, err error) (gone bool) {
 	c.mu.Lock()

@@ -15,8 +15,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestWaits holds that the waits between attempts grow, up to the cap, and are
-// not the same for all.
+// TestWaits verifies that the waits between attempts grow, up to the cap, and
+// are not the same for all.
 func TestWaits(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	for range 20 {

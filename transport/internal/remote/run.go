@@ -47,8 +47,8 @@ type runMessage struct {
 	outputs [][]int // shapes
 }
 
-// runMessage makes the message of a run: here its sizes are bound, for all that is
-// done with them on this side.
+// runMessage makes the message of a run: it binds the sizes here, once for
+// everything on this side.
 func (s *session) runMessage(call transport.Call) (runMessage, error) {
 	ref, err := s.planAnyway(call.Plan)
 	if err != nil {

@@ -26,7 +26,7 @@ func (c *Client) carry(ctx context.Context, control proto.Message) {
 	}
 }
 
-// reconnecting begins the span of a caller who waits for session num to be on
+// reconnecting begins the span of a caller that waits for session num to be on
 // another connection, after its own was lost to cause; done ends it. Requests
 // to the worker meanwhile are below that span. There is none when cause is nil.
 func (x *Executor) reconnecting(ctx context.Context, num uint32, cause error) (waiting context.Context, done func(error)) {

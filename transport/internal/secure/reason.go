@@ -35,7 +35,7 @@ func alertError(err error, shown bool) error {
 	text := strings.TrimPrefix(op.Err.Error(), "tls: ")
 	switch {
 	case strings.Contains(text, "certificate") && !shown:
-		return fmt.Errorf("%w: the worker wants a client certificate and none was given (%s)", transport.ErrUnauthenticated, text)
+		return fmt.Errorf("%w: the worker requires a client certificate and none was given (%s)", transport.ErrUnauthenticated, text)
 	case strings.Contains(text, "certificate"), text == "access denied":
 		return fmt.Errorf("%w: the worker does not accept this client's certificate (%s)", transport.ErrUnauthenticated, text)
 	default:

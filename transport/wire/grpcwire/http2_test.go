@@ -84,7 +84,7 @@ func TestOverhead(t *testing.T) {
 	}
 }
 
-// TestStreamsAreForgotten holds that a connection with any number of short
+// TestStreamsAreForgotten verifies that a connection with any number of short
 // streams, as health checks make them, is counted right and in bounded memory.
 func TestStreamsAreForgotten(t *testing.T) {
 	s := &stream{}
@@ -136,8 +136,8 @@ func (m *messages) RecvMsg(to any) error {
 	return Codec().Unmarshal(mem.BufferSlice{mem.SliceBuffer(b)}, to)
 }
 
-// FuzzPipe: frames are read whatever messages their bytes come in, empty ones
-// among them.
+// FuzzPipe: frames are read correctly from messages of any sizes, including
+// empty ones.
 func FuzzPipe(f *testing.F) {
 	f.Add([]byte("GNIE and so on"), []byte{0, 3, 1, 0, 0})
 	f.Fuzz(func(t *testing.T, b, cuts []byte) {

@@ -14,10 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// theatre runs rounds that take a time by the clock of a bubble, and writes down
-// who took part in each and when it began.
+// theatre runs batches that take a time by the clock of a bubble, and records
+// the calls in each and when it began.
 type theatre struct {
-	r     *rounds
+	r     *batcher
 	begin time.Time
 	took  time.Duration
 	log   []string
@@ -25,29 +25,29 @@ type theatre struct {
 
 func newTheatre(limit int, took time.Duration) *theatre {
 	s := &theatre{begin: time.Now(), took: took}
-	s.r = newRounds(limit, func(members []*member) ([]*member, bool) {
+	s.r = newBatcher(limit, func(calls []*batchCall) ([]*batchCall, bool) {
 		var names []string
-		for _, m := range members {
+		for _, m := range calls {
 			names = append(names, strconv.Itoa(m.at))
 		}
 		s.log = append(s.log, fmt.Sprintf("%v %s", time.Since(s.begin), strings.Join(names, "+")))
 		<-time.After(s.took)
-		return members, true
+		return calls, true
 	}, nil)
 	return s
 }
 
-// actor is a member with a number.
-func actor(n, rows int) *member {
-	return &member{at: n, rows: rows, ctx: context.Background(), wake: make(chan struct{}, 1)}
+// actor is a call with a number.
+func actor(n, rows int) *batchCall {
+	return &batchCall{at: n, rows: rows, ctx: context.Background(), wake: make(chan struct{}, 1)}
 }
 
 const ms = time.Millisecond
 
-// TestRounds plays out who runs with whom, and when. Each actor acts at the
-// times that are listed: the time from its last turn's end, or from the start,
-// to the next.
-func TestRounds(t *testing.T) {
+// TestBatcher plays out which calls share a batch, and when. Each actor acts at
+// the listed times: the time from its last turn's end, or from the start, to
+// the next.
+func TestBatcher(t *testing.T) {
 	const took = 100 * ms
 	for _, c := range []struct {
 		name   string
@@ -62,39 +62,39 @@ func TestRounds(t *testing.T) {
 			want:   []string{"0s 0", "101ms 0", "202ms 0", "302ms 0"},
 		},
 		{
-			name: "who comes during a round is in the next", limit: 8,
+			name: "a call that arrives during a batch is in the next", limit: 8,
 			pauses: [][]time.Duration{{0}, {10 * ms}, {90 * ms}, {101 * ms}},
 			want:   []string{"0s 0", "100ms 1+2", "200ms 3"},
 		},
 		{
-			name: "who has come back soon before is waited for", limit: 8,
+			name: "a call that returned quickly is waited for", limit: 8,
 			pauses: [][]time.Duration{{0, 2 * ms, 2 * ms, 2 * ms}, {10 * ms, 20 * ms, 20 * ms}},
-			// Nothing is known of either until it has come back once.
+			// Nothing is known of either until it has returned once.
 			want: []string{"0s 0", "100ms 1", "200ms 0", "302ms 1+0", "422ms 0+1"},
 		},
 		{
-			name: "who comes back late is not waited for", limit: 8,
+			name: "a call that returns late is not waited for", limit: 8,
 			pauses: [][]time.Duration{{0, 30 * ms, 30 * ms, 30 * ms}, {10 * ms, 40 * ms, 40 * ms}},
 			want:   []string{"0s 0", "100ms 1", "200ms 0", "300ms 1", "400ms 0", "500ms 1", "600ms 0"},
 		},
 		{
-			name: "who does not come back is waited for once, and for little longer than it took", limit: 8,
+			name: "a call that does not return is waited for once, and for little longer than its last delay", limit: 8,
 			pauses: [][]time.Duration{{0, 1 * ms, 4 * ms}, {150 * ms, 4 * ms, 2 * ms, 2 * ms, 2 * ms}},
 			// 1.5 times 1 ms and 50 us, and then of 4 ms.
 			want: []string{"0s 0", "101ms 0", "202.55ms 1", "302.55ms 0", "408.6ms 1", "510.6ms 1", "612.6ms 1", "714.6ms 1"},
 		},
 		{
-			name: "rounds have a limit, and turns their order", limit: 2,
+			name: "batches have a limit, and turns their order", limit: 2,
 			pauses: [][]time.Duration{{0}, {1 * ms}, {2 * ms}, {3 * ms}, {4 * ms}, {5 * ms}},
 			want:   []string{"0s 0", "100ms 1+2", "200ms 3+4", "300ms 5"},
 		},
 		{
-			name: "nobody overtakes", limit: 4, rows: []int{1, 2, 1, 2, 1},
+			name: "no call overtakes", limit: 4, rows: []int{1, 2, 1, 2, 1},
 			pauses: [][]time.Duration{{0}, {1 * ms}, {2 * ms}, {3 * ms}, {4 * ms}},
 			want:   []string{"0s 0", "100ms 1+2", "200ms 3+4"},
 		},
 		{
-			name: "a full round waits for nobody", limit: 2,
+			name: "a full batch does not wait", limit: 2,
 			pauses: [][]time.Duration{{0, 1 * ms, 1 * ms}, {5 * ms, 1 * ms}, {6 * ms, 2 * ms}},
 			want:   []string{"0s 0", "100ms 1+2", "200ms 0", "300ms 1+2", "403.05ms 0"},
 		},
@@ -125,15 +125,15 @@ func TestRounds(t *testing.T) {
 	}
 }
 
-// TestRoundsCancelled withdraws calls that wait, and one that gathers.
-func TestRoundsCancelled(t *testing.T) {
+// TestBatcherCancelled withdraws calls that wait, and one that gathers.
+func TestBatcherCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTheatre(8, 100*ms)
 		enough := errors.New("enough")
-		members := []*member{actor(0, 1), actor(1, 1), actor(2, 1)}
+		calls := []*batchCall{actor(0, 1), actor(1, 1), actor(2, 1)}
 		act := func(i int, ctx context.Context, wait time.Duration) *time.Duration {
 			took := new(time.Duration)
-			m := members[i]
+			m := calls[i]
 			go func() {
 				<-time.After(wait)
 				start := time.Now()
@@ -151,8 +151,8 @@ func TestRoundsCancelled(t *testing.T) {
 		<-time.After(50 * ms)
 		cancel(enough)
 		synctest.Wait()
-		require.Equal(t, 40*ms, *waited, "it does not wait for the end of the round")
-		require.ErrorIs(t, members[1].err, enough)
+		require.Equal(t, 40*ms, *waited, "it does not wait for the end of the batch")
+		require.ErrorIs(t, calls[1].err, enough)
 		<-time.After(250 * ms) // now 300ms: nothing runs
 		synctest.Wait()
 		require.Equal(t, []string{"0s 0", "100ms 2"}, s.log)
@@ -160,7 +160,7 @@ func TestRoundsCancelled(t *testing.T) {
 		// 1 gathers while 2 is due, and 0 waits with it.
 		s.log = nil
 		s.r.mu.Lock()
-		members[2].dueIn, s.r.due, s.r.until = s.r.ended, 1, time.Now().Add(30*ms)
+		calls[2].dueIn, s.r.due, s.r.until = s.r.ended, 1, time.Now().Add(30*ms)
 		s.r.mu.Unlock()
 		ctx, cancel = context.WithCancelCause(bg)
 		begin := time.Now()
@@ -172,35 +172,35 @@ func TestRoundsCancelled(t *testing.T) {
 		cancel(enough)
 		synctest.Wait()
 		require.Equal(t, 5*ms, *gathers)
-		require.ErrorIs(t, members[1].err, enough)
+		require.ErrorIs(t, calls[1].err, enough)
 		<-time.After(time.Hour)
 		synctest.Wait()
 		require.Len(t, s.log, 1)
 		require.Equal(t, fmt.Sprintf("%v 0", begin.Add(30*ms).Sub(s.begin)), s.log[0], "the next in turn gathers on")
-		require.NoError(t, members[0].err)
+		require.NoError(t, calls[0].err)
 	})
 }
 
-// TestRoundsAtRandom holds that every call runs once, in a round within the
-// limit, and that rounds do not overlap.
-func TestRoundsAtRandom(t *testing.T) {
+// TestBatcherAtRandom verifies that every call runs once, in a batch within the
+// limit, and that batches do not overlap.
+func TestBatcherAtRandom(t *testing.T) {
 	const actors, turns, limit = 9, 200, 5
 	running, ran := 0, 0
-	r := newRounds(limit, func(members []*member) ([]*member, bool) {
+	r := newBatcher(limit, func(calls []*batchCall) ([]*batchCall, bool) {
 		if running++; running != 1 {
-			t.Error("two rounds at one time")
+			t.Error("two concurrent batches")
 		}
 		rows := 0
-		for _, m := range members {
+		for _, m := range calls {
 			rows += m.rows
 			m.err = nil
 			ran++
 		}
-		if rows > limit || len(members) == 0 {
-			t.Errorf("a round of %d rows", rows)
+		if rows > limit || len(calls) == 0 {
+			t.Errorf("a batch of %d rows", rows)
 		}
 		running--
-		return members, true
+		return calls, true
 	}, nil)
 	errs := make(chan []error, actors)
 	for i := range actors {
@@ -220,5 +220,5 @@ func TestRoundsAtRandom(t *testing.T) {
 	}
 	require.Equal(t, actors*turns, ran)
 	require.False(t, r.busy)
-	require.False(t, slices.ContainsFunc(r.waiting, func(*member) bool { return true }))
+	require.False(t, slices.ContainsFunc(r.waiting, func(*batchCall) bool { return true }))
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// chain is a plan of many products with one matrix, so that a round of it takes
+// chain is a plan of many products with one matrix, so that a batch of it takes
 // about a second.
 func chain(t testing.TB) *plan.Plan {
 	s := newSteps(t)
@@ -25,10 +25,10 @@ func chain(t testing.TB) *plan.Plan {
 	return s.plan()
 }
 
-// TestCancelledLeavesRound cancels one call of a round, the one that leads it and
-// the one that does not, while their products run: it returns at once and the other
-// gets its result.
-func TestCancelledLeavesRound(t *testing.T) {
+// TestCancelledLeavesBatch cancels one call of a batch, its leader and then
+// another, while their products run: it returns at once and the other gets its
+// result.
+func TestCancelledLeavesBatch(t *testing.T) {
 	z := newZeros(t)
 	e, err := New(Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
@@ -36,7 +36,7 @@ func TestCancelledLeavesRound(t *testing.T) {
 	p := prepare(t, e, chain(t))
 	sessions := []*Session{e.NewSession(), e.NewSession()}
 	for leaves := range sessions {
-		t.Run(fmt.Sprintf("member=%d", leaves), func(t *testing.T) {
+		t.Run(fmt.Sprintf("call=%d", leaves), func(t *testing.T) {
 			best := time.Hour
 			for try := 0; try < 5 && best > soon(); try++ {
 				best = min(best, z.leaves(t, p, sessions, leaves))
@@ -46,10 +46,10 @@ func TestCancelledLeavesRound(t *testing.T) {
 	}
 }
 
-// leaves is how long one of two calls of a round takes to return when it is
+// leaves is how long one of two calls of a batch takes to return when it is
 // cancelled.
 func (z zeros) leaves(t *testing.T, p *Program, sessions []*Session, who int) (took time.Duration) {
-	waiting, release := HoldRounds(p)
+	waiting, release := HoldBatches(p)
 	ctx, cancel := context.WithCancel(t.Context())
 	type result struct {
 		err error
@@ -79,8 +79,8 @@ func (z zeros) leaves(t *testing.T, p *Program, sessions []*Session, who int) (t
 	return gone.at.Sub(at)
 }
 
-// TestLongCallsRunApart holds that a call with much to do beside its products is in
-// no round, where others would wait for it.
+// TestLongCallsRunApart verifies that a call with much work besides its
+// products does not join a batch, where others would wait for it.
 func TestLongCallsRunApart(t *testing.T) {
 	z := newZeros(t)
 	e, err := New(Options{Device: cpu.Open, Threads: 2})

@@ -14,7 +14,7 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// fading is cancelled when it has been asked a number of times whether it is.
+// fading is cancelled when it has been queried a number of times.
 type fading struct {
 	context.Context
 	cancel context.CancelFunc
@@ -36,7 +36,8 @@ func (f *fading) Err() error {
 	return f.Context.Err()
 }
 
-// trio is three voices that have said some and the same ones alone.
+// trio is three voices that have generated some tokens, and the same ones
+// alone.
 func trio(t *testing.T) (p *speaking, voices, soloists []*voice) {
 	t.Helper()
 	p = newSpeaking(t, "basic", engine.Options{Device: cpu.Open, Threads: 2})
@@ -52,8 +53,8 @@ func trio(t *testing.T) (p *speaking, voices, soloists []*voice) {
 	return p, voices, soloists
 }
 
-// requireOthers holds that all but voice i have had their turn and go on, with
-// it, as if nothing had happened.
+// requireOthers verifies that all voices except i had their turn, and that all
+// of them continue undisturbed.
 func requireOthers(t *testing.T, p *speaking, voices, soloists []*voice, i int) {
 	t.Helper()
 	for k := range soloists {
@@ -71,9 +72,9 @@ func requireOthers(t *testing.T, p *speaking, voices, soloists []*voice, i int) 
 	}
 }
 
-// TestTogetherCancelled cancels each call of a round at each of its groups. It
-// leaves, its session is as it was, and the others get their results.
-func TestTogetherCancelled(t *testing.T) {
+// TestBatchCancelled cancels each call of a batch at each of its groups. It
+// leaves, its session is unchanged, and the others get their results.
+func TestBatchCancelled(t *testing.T) {
 	p, voices, soloists := trio(t)
 	for i := range voices {
 		for asked := 0; ; asked++ {
@@ -107,7 +108,7 @@ func TestTogetherCancelled(t *testing.T) {
 	}
 }
 
-// rewind begins anew with what was said last.
+// rewind starts again with the last tokens.
 func (v *voice) rewind(t *testing.T) {
 	t.Helper()
 	v.s.Reset()
@@ -115,10 +116,10 @@ func (v *voice) rewind(t *testing.T) {
 	require.NoError(t, v.say(context.Background()))
 }
 
-// TestTogetherCancelledWhileWaiting is an error at once, of that call only.
-func TestTogetherCancelledWhileWaiting(t *testing.T) {
+// TestBatchCancelledWhileWaiting is an error at once, of that call only.
+func TestBatchCancelledWhileWaiting(t *testing.T) {
 	p, voices, soloists := trio(t)
-	waiting, release := engine.HoldRounds(p.prog)
+	waiting, release := engine.HoldBatches(p.prog)
 	ctx, cancel := context.WithCancel(context.Background())
 	errs := make([]error, 3)
 	gone := make(chan struct{})
@@ -147,10 +148,10 @@ func TestTogetherCancelledWhileWaiting(t *testing.T) {
 	requireOthers(t, p, voices, soloists, 1)
 }
 
-// TestTogetherFails has one call of a round fail: by a token that does not
-// exist, and by a panic in each group of the program. It gets the error, and the
-// others their results.
-func TestTogetherFails(t *testing.T) {
+// TestBatchFails makes one call of a batch fail: by a token that does not
+// exist, and by a panic in each group of the program. It gets the error, and
+// the others their results.
+func TestBatchFails(t *testing.T) {
 	p, voices, soloists := trio(t)
 	for i := range voices {
 		token := voices[i].tokens[0]
@@ -191,10 +192,10 @@ func TestTogetherFails(t *testing.T) {
 	require.Less(t, whole, len(joint))
 }
 
-// TestTogetherPanics plants a panic in what a round does for all: its calls fail
-// with it, whoever leads, and later rounds run.
-func TestTogetherPanics(t *testing.T) {
-	for _, at := range []string{"round", "settle"} {
+// TestBatchPanics plants a panic in the common work of a batch: its calls
+// fail with it, whichever leads, and later batches run.
+func TestBatchPanics(t *testing.T) {
+	for _, at := range []string{"batch", "settle"} {
 		p, voices, _ := trio(t)
 		engine.PlantPanic(p.e, at)
 		failed := 0

@@ -12,7 +12,7 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// purse is an account with a limit.
+// purse is a budget with a limit.
 type purse struct{ used, limit int64 }
 
 var errPurse = errors.New("over the purse")
@@ -42,9 +42,9 @@ func runOnce(t *testing.T, s *Session, p *Program, bindings []int, x []byte) (tr
 	return h, nil
 }
 
-// TestAccount takes everything that a session holds from its account, refuses
-// what goes beyond it, and gives all back.
-func TestAccount(t *testing.T) {
+// TestTenantBudget takes everything that a session holds from its budget, refuses
+// what exceeds it, and releases everything.
+func TestTenantBudget(t *testing.T) {
 	e, err := New(Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)
 	defer e.Close()
@@ -59,16 +59,16 @@ func TestAccount(t *testing.T) {
 	bound := e.Stats().PlanBytes - p.size
 	require.Positive(t, bound)
 	state := e.Stats().StateBytes + bound
-	require.Equal(t, state+row, b.used, "the state, the binding and a kept row")
+	require.Equal(t, state+row, b.used, "the state, the binding and a retained row")
 	s.Release(h)
 	s.Release(h)
 	require.Equal(t, state, b.used)
 
 	b.limit = state
 	_, err = runOnce(t, s, p, []int{1, 1}, f32(3, 4))
-	require.ErrorIs(t, err, errPurse, "the kept rows do not fit")
+	require.ErrorIs(t, err, errPurse, "the retained rows do not fit")
 	require.Equal(t, state, b.used)
-	b.limit = state + row + 8 // exactly the rows that are kept
+	b.limit = state + row + 8 // exactly the retained rows
 	_, err = runOnce(t, s, p, []int{1, 1}, f32(3, 4))
 	require.NoError(t, err, "the refused run has left the state as it was")
 	_, err = runOnce(t, s, p, []int{2, 100}, make([]byte, 800))
@@ -105,9 +105,9 @@ func replacePlan() *plan.Plan {
 	}
 }
 
-// TestAccountAllOrNothing refuses the second of two states that get larger: the
-// first keeps its value, and what was taken for it is given back.
-func TestAccountAllOrNothing(t *testing.T) {
+// TestBudgetAllOrNothing refuses the second of two growing states: the first
+// keeps its value, and the memory taken for it is released.
+func TestBudgetAllOrNothing(t *testing.T) {
 	e, err := New(Options{Device: cpu.Open, Threads: 1})
 	require.NoError(t, err)
 	defer e.Close()

@@ -57,8 +57,8 @@ func newSpeaking(t testing.TB, folder string, opts engine.Options) *speaking {
 	return &speaking{e, m, sch, prog}
 }
 
-// voice is a session that goes on with what it said, each of its sequences by
-// itself.
+// voice is a session that continues its generation, each of its sequences
+// separately.
 type voice struct {
 	*speaking
 	s           *engine.Session
@@ -70,7 +70,7 @@ type voice struct {
 	said        []byte // all tokens and logits
 }
 
-// newVoice is session i: even ones choose the likeliest token, the others draw.
+// newVoice is session i: even ones take the most likely token, the others draw.
 func (p *speaking) newVoice(i, sequences int) *voice {
 	v := &voice{speaking: p, s: p.e.NewSession(), topP: 1}
 	if i%2 == 1 {
@@ -129,9 +129,9 @@ func (v *voice) say(ctx context.Context) error {
 	return nil
 }
 
-// chorus lets voices speak in one round and gives their errors.
+// chorus runs voices in one batch and returns their errors.
 func chorus(p *speaking, voices []*voice, ctx func(i int) context.Context) []error {
-	waiting, release := engine.HoldRounds(p.prog)
+	waiting, release := engine.HoldBatches(p.prog)
 	errs := make([]error, len(voices))
 	var wg sync.WaitGroup
 	for i, v := range voices {
@@ -147,10 +147,10 @@ func chorus(p *speaking, voices []*voice, ctx func(i int) context.Context) []err
 
 func background(int) context.Context { return context.Background() }
 
-// TestTogetherSameBits lets sessions join and leave at every step, with caches
-// of other lengths, other ways to choose a token and other numbers of sequences,
-// and holds that each gets the bits that it gets alone.
-func TestTogetherSameBits(t *testing.T) {
+// TestBatchSameBits lets sessions join and leave at every step, with caches
+// of different lengths, different sampling and different numbers of sequences,
+// and verifies that each gets the same bits as alone.
+func TestBatchSameBits(t *testing.T) {
 	for _, c := range []struct {
 		folder string
 		opts   engine.Options
@@ -205,15 +205,15 @@ func TestTogetherSameBits(t *testing.T) {
 	}
 }
 
-// TestManyRowsRunApart holds that a call with many rows neither waits for
-// rounds nor is waited for.
+// TestManyRowsRunApart verifies that a call with many rows neither waits for
+// batches nor is waited for.
 func TestManyRowsRunApart(t *testing.T) {
 	p := newSpeaking(t, "basic", engine.Options{Device: cpu.Open, MaxBatch: 6})
 	for _, c := range []struct {
 		sequences int
 		apart     bool
 	}{{1, false}, {3, false}, {4, true}, {6, true}, {9, true}} {
-		waiting, release := engine.HoldRounds(p.prog)
+		waiting, release := engine.HoldBatches(p.prog)
 		v := p.newVoice(0, c.sequences)
 		done := make(chan error, 1)
 		go func() { done <- v.say(context.Background()) }()
