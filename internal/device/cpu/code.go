@@ -11,27 +11,6 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// code implements [device.Code].
-type code struct {
-	d         *Device
-	prog      *program.Program
-	elements  [][]elementwise // by group: the kernels of its pointwise operators
-	kernels   []kernel        // by group
-	layout    map[int]layout  // by weight value
-	filtersIn map[int]int     // by value: the first convolution that uses it as filters
-	worked    []int           // groups whose kernels may need workspace, see [code.findWorkspaces]
-	drawn     []drawing       // groups whose kernels take memory of the Go heap
-	joint     []bool          // by group; nil where no group is joint
-	jointK    int             // maximum rows of the matrices of joint groups
-	jointN    int             // and columns
-}
-
-// drawing is a group whose kernel takes memory of the Go heap.
-type drawing struct {
-	group int
-	need  func(s *step) int64
-}
-
 // Compile implements [device.Device].
 func (d *Device) Compile(p *program.Program, w *op.Work) (device.Code, error) {
 	c := &code{d: d, prog: p, layout: map[int]layout{}, filtersIn: map[int]int{}}
@@ -173,13 +152,4 @@ func (c *code) filtersOf(id int) *program.Group {
 		return &c.prog.Groups[i]
 	}
 	return nil
-}
-
-// laneOf is the lane of group i whose workspace it uses: lanes run concurrently
-// and share none.
-func (c *code) laneOf(i int) int {
-	if c.prog.LaneOf(i) == 1 {
-		return 1
-	}
-	return 0
 }

@@ -206,18 +206,6 @@ func convChunk(s *step, lo, hi int) {
 	kernels.Conv2D(s.out.F32(), s.in[0].F32(), s.packed.f32(), s.conv, e, lo, hi, s.halt)
 }
 
-// lastChannels reports whether an image is stored as [n, h, w, c] without gaps.
-func lastChannels(a *op.Array) bool {
-	n := 1
-	for _, d := range [...]int{1, 3, 2, 0} {
-		if a.Shape[d] != 1 && a.Strides[d] != n {
-			return false
-		}
-		n *= a.Shape[d]
-	}
-	return true
-}
-
 // turn writes an image to mem with channels last.
 func (s *step) turn(x *op.Array, mem []byte) *op.Array {
 	n, c, h, w := x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]

@@ -17,14 +17,6 @@ import (
 	"github.com/genie-sdk/go/transport"
 )
 
-// Device implements [device.Device].
-type Device struct {
-	opts    device.Options
-	pool    *pool
-	weights memory.Slabs
-	states  memory.Slabs
-}
-
 // Open implements [device.Open]. An unusable GENIE_CPU is an error.
 func Open(o device.Options) (device.Device, error) {
 	if err := kernels.PathErr(); err != nil {
@@ -47,11 +39,6 @@ func (*Device) Info() device.Info {
 	return device.Info{Kind: "cpu", Path: kernels.Path(), HostAddressable: true, PageRows: kernels.KeyBlock}
 }
 
-// Capabilities implements [device.Device].
-func (*Device) Capabilities() device.Capabilities {
-	return device.Capabilities{Convolution: hasConvolution, Pointwise: hasPointwise}
-}
-
 // Begin implements [device.Device].
 func (d *Device) Begin() { d.pool.begin() }
 
@@ -65,26 +52,8 @@ func (d *Device) Close() {
 	d.states.Close()
 }
 
-// fault lets tests panic at a named place.
-func (d *Device) fault(at string) {
-	if d.opts.Fault != nil {
-		d.opts.Fault(at)
-	}
-}
-
-// buffer is memory of the device.
-type buffer struct{ mem []byte }
-
 // Len implements [device.Buffer].
 func (b *buffer) Len() int { return len(b.mem) }
-
-// bytes is the memory of a buffer, which may be nil.
-func bytes(b device.Buffer) []byte {
-	if b == nil {
-		return nil
-	}
-	return b.(*buffer).mem
-}
 
 // noMemory is the error for n bytes that the system does not provide.
 func noMemory(n int, err error) error {
@@ -154,13 +123,6 @@ func (*Device) Download(dst []byte, b device.Buffer, off int, h halt.Func) error
 func (*Device) Upload(b device.Buffer, off int, src []byte, h halt.Func) error {
 	copyPieces(bytes(b)[off:off+len(src)], src, h)
 	return nil
-}
-
-// copyPieces copies all of src until h says stop.
-func copyPieces(dst, src []byte, h halt.Func) {
-	for i := 0; i < len(src) && (i == 0 || !h.Now()); i += copyPiece {
-		copy(dst[i:], src[i:min(i+copyPiece, len(src))])
-	}
 }
 
 // CopyRows implements [device.Memory].

@@ -8,34 +8,6 @@ import (
 	"github.com/genie-sdk/go/internal/program"
 )
 
-// batch implements [device.Batch]. A product gives a row the same bits whatever
-// other rows it is computed with, so each run computes what it computes alone.
-type batch struct {
-	code *code
-	job  *job
-	step step      // of the chunks
-	runs []portion // the runs that take part in the product
-	done int       // of its chunks
-	now  product   // the current product
-	err  error
-}
-
-// portion is the rows of one run in a joint product.
-type portion struct {
-	run          *run
-	first, count int
-	failed       *device.Failure // panic in a chunk of its own part
-}
-
-// product is C = A x B with the rows of several runs: A [rows, k], B [k, n] in
-// panels. Each run takes its rows of C and continues with them alone.
-type product struct {
-	group      int
-	packed     *weight
-	a, c       []float32
-	rows, k, n int
-}
-
 // The chunks of a joint product are short, since a cancelled run waits for
 // those being computed: about this many elements of the matrix, with at most
 // jointDepth in a column.

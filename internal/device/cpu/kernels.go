@@ -3,82 +3,8 @@ package cpu
 import (
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
-	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
 )
-
-// kernel computes one step. It is chosen once, when a plan is compiled; an
-// operator without a kernel runs its reference.
-type kernel func(s *step) error
-
-// operators are the kernels of operators that are not pointwise, by name: one line
-// each. An operator without a line, here or in [pointwise], runs its reference.
-var operators = map[string]kernel{
-	"append":      runAppend,
-	"argmax":      runArgMax,
-	"batch_norm":  runBatchNorm,
-	"causal_mask": runCausalMask,
-	"concat":      runConcat,
-	"contiguous":  runCopy,
-	"embedding":   runEmbedding,
-	"identity":    runCopy,
-	"layer_norm":  runLayerNorm,
-	"matmul":      runMatMul,
-	"max_pool2d":  runMaxPool,
-	"reduce":      runReduce,
-	"reshape":     runReshape,
-	"sample":      runSample,
-	"softmax":     runSoftmax,
-	"topk":        runTopK,
-	"transpose":   runCopy,
-}
-
-// groupKernels are the kernels of groups of several steps.
-var groupKernels = map[program.Kind]kernel{
-	program.Linear:   runLinear,
-	program.Attend:   runAttention,
-	program.Convolve: runConv,
-}
-
-func kernelFor(g *program.Group, ops []op.Op) kernel {
-	if k := groupKernels[g.Kind]; k != nil {
-		return k
-	}
-	o := ops[g.Steps[0]]
-	if hasPointwise(o) {
-		return runPointwise
-	}
-	if k := operators[o.Name()]; k != nil {
-		return k
-	}
-	return runReference
-}
-
-func runReference(s *step) error {
-	if s.out.Len() == 0 {
-		return nil
-	}
-	return s.op.Eval(s.out, s.in, s.halt)
-}
-
-// grainElems is the work below which help costs more than it saves.
-const grainElems = 16 << 10
-
-// pieceElems elements of a row are computed between two halt checks.
-const pieceElems = 64 << 10
-
-// pieces calls f for the pieces of a row of n elements until the step is halted.
-func (s *step) pieces(n int, f func(i, j int)) {
-	for i := 0; i < n; i += pieceElems {
-		if i > 0 && s.halt.Now() {
-			return
-		}
-		f(i, min(i+pieceElems, n))
-	}
-}
-
-// rowsPerChunk gives chunks of about grainElems elements.
-func rowsPerChunk(n int) int { return max(1, grainElems/max(n, 1)) }
 
 func runSoftmax(s *step) error {
 	o := s.op.(op.Softmax)

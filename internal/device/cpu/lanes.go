@@ -2,16 +2,6 @@ package cpu
 
 import "time"
 
-// lanes runs the lanes of a program concurrently.
-type lanes struct {
-	of    *run
-	times []time.Duration
-	step  step
-	job   *job
-	at    []int // by lane: the running group, or its end
-	errs  []error
-}
-
 func newLanes(r *run) *lanes {
 	n := len(r.prog.Lanes)
 	if n == 0 {
@@ -55,4 +45,13 @@ func (l *lanes) lane(i int) error {
 		}
 	}
 	return nil
+}
+
+// laneOf is the lane of group i whose workspace it uses: lanes run concurrently
+// and share none.
+func (c *code) laneOf(i int) int {
+	if c.prog.LaneOf(i) == 1 {
+		return 1
+	}
+	return 0
 }

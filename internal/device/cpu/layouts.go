@@ -5,33 +5,10 @@ import (
 	"math"
 	"slices"
 
-	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
 )
-
-// layout is how a weight is stored: a single copy that all its readers share.
-// It is comparable, see [device.WeightLayout].
-type layout struct {
-	kind layoutKind
-	// conv is the geometry of a convolution as far as it decides how filters
-	// are stored, and fold the batch normalisation folded into them.
-	conv      op.Conv2D
-	algorithm kernels.ConvAlgorithm
-	fold      plan.Hash
-	// spec is the plan's description of the content. A hash covers type and
-	// shape, too: a plan that describes held content differently does not get
-	// it, and nothing can be loaded that matches its request.
-	spec weightSpec
-}
-
-// weightSpec is the type and the shape of a weight.
-type weightSpec struct {
-	dtype, storage plan.DType
-	rank           int
-	dims           [plan.MaxRank]int
-}
 
 func specOf(v *plan.Value) weightSpec {
 	s := weightSpec{dtype: v.Spec.DType, storage: v.Storage, rank: len(v.Spec.Shape)}
@@ -40,16 +17,6 @@ func specOf(v *plan.Value) weightSpec {
 	}
 	return s
 }
-
-type layoutKind uint8
-
-const (
-	dense     layoutKind = iota // f32 or index elements, row-major
-	panels                      // a matrix [k, n] in the panels of kernels.GemmPacked
-	columns                     // a matrix [n, k] whose transpose is in such panels
-	filters                     // filters in the layout of kernels.PackConvFilters
-	anyLayout                   // requested by a reader that accepts all of the above
-)
 
 // layouts chooses the layout of each weight. A matrix that matrix products read
 // on their right side, and otherwise at most embeddings, is stored in panels:

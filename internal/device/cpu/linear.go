@@ -88,9 +88,6 @@ func (s *step) block(i, rows, n int) (r0, r1, p0, p1 int) {
 	return r0 * rowTile, min(r1*rowTile, rows), p0, p1
 }
 
-// share is part i of n positions cut into parts of nearly equal size.
-func share(n, parts, i int) (lo, hi int) { return i * n / parts, (i + 1) * n / parts }
-
 // runGathered is runLinear for a left side whose rows are not equidistant or
 // have gaps: they are gathered first.
 func runGathered(s *step) error {
@@ -146,26 +143,4 @@ func (s *step) finishPiece(c []float32, n, r, n0, n1 int) {
 			f.binary(y, y, s.with[i].F32()[at+n0:at+n1])
 		}
 	}
-}
-
-// rowOffset is the offset in elements of row r, with rows counted over all axes
-// but the last.
-func rowOffset(a *op.Array, r int) int {
-	off := 0
-	for d := len(a.Shape) - 2; d >= 0; d-- {
-		off += r % a.Shape[d] * a.Strides[d]
-		r /= a.Shape[d]
-	}
-	return off
-}
-
-// unitRows reports whether the rows (last axis) are dense.
-func unitRows(a *op.Array) bool {
-	last := len(a.Shape) - 1
-	return a.Shape[last] == 1 || a.Strides[last] == 1
-}
-
-func tail(a *op.Array, off int) []float32 {
-	f := a.F32()
-	return f[min(off, len(f)):]
 }

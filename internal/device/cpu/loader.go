@@ -24,11 +24,6 @@ type loader struct {
 	wide  []float32
 }
 
-const (
-	stageRows  = 4 * kernels.PanelWidth // whole panels of a transposed matrix
-	stageElems = 16 << 10
-)
-
 // LoadWeight implements [device.Code].
 func (c *code) LoadWeight(id int, _ device.WeightSizes) (device.WeightLoader, error) {
 	v := &c.prog.Plan().Values[id]

@@ -43,16 +43,3 @@ func matMulChunk(s *step, lo, hi int) {
 		}
 	}
 }
-
-// batchOffset is the offset in elements of a's matrix for matrix i of out, with
-// a's leading axes broadcast to those of out.
-func batchOffset(a, out *op.Array, i int) int {
-	off := 0
-	for d := len(out.Shape) - 3; d >= 0; d-- {
-		if j := d - len(out.Shape) + len(a.Shape); j >= 0 && a.Shape[j] != 1 {
-			off += i % out.Shape[d] * a.Strides[j]
-		}
-		i /= out.Shape[d]
-	}
-	return off
-}

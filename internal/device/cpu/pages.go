@@ -6,13 +6,6 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 )
 
-// pages is where a carried value is stored.
-type pages struct {
-	mem    [][]byte
-	floats [][]float32 // the same as float32
-	rows   int         // of each
-}
-
 // set sets where a value is stored.
 func (p *pages) set(at *device.Pages) {
 	p.mem, p.floats, p.rows = p.mem[:0], p.floats[:0], at.Rows

@@ -8,13 +8,6 @@ import (
 	"github.com/genie-sdk/go/internal/program"
 )
 
-// elementwise is a kernel of a pointwise operator. dst may be a source.
-type elementwise struct {
-	unary  func(dst, src []float32)
-	binary func(dst, a, b []float32)
-	scalar func(dst, a []float32, b float32) // binary with one element for all
-}
-
 // pointwise are the kernels of pointwise operators, by name, except those that
 // package kernels finds by the operator's name: see [pointwiseKernel].
 var pointwise = map[string]func(o op.Op) elementwise{

@@ -1,49 +1,15 @@
 package cpu
 
 import (
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/kernels"
 )
 
-// pool is a set of goroutines that help with loops. During a run an idle helper
-// watches its mailbox for a moment, since the next loop is microseconds away,
-// and then sleeps; between runs all of them sleep. Runs that fill the
-// processors themselves get no helpers.
-type pool struct {
-	threads int
-	helpers []*helper
-	running atomic.Int32 // runs in progress
-	wg      sync.WaitGroup
-}
-
-// helper has room for one job at a time.
-type helper struct {
-	box    atomic.Pointer[job] // a job that it may take; taken while it works on one
-	asleep atomic.Bool
-	wake   chan struct{}
-	_      [64]byte // mailboxes are written from several processors
-}
-
-// taken is in the mailbox of a working helper, closed in that of one that is to
+// boxTaken is in the mailbox of a working helper, boxClosed in that of one that is to
 // end.
-var taken, closed = new(job), new(job)
-
-// job is one loop over n positions. Its owner reuses it from loop to loop.
-type job struct {
-	fn      func(s *step, lo, hi int)
-	step    *step
-	n, size int // chunks of size positions over n positions
-	next    atomic.Int64
-	// pending is the number of helpers that have the job, plus waiting when
-	// the owner sleeps until they are done.
-	pending atomic.Int32
-	done    chan struct{}
-	failed  atomic.Pointer[any] // first panic of a chunk
-}
+var boxTaken, boxClosed = new(job), new(job)
 
 const waiting = 1 << 30
 
@@ -62,7 +28,7 @@ func newPool(threads int) *pool {
 // close ends the helpers. No run may be in progress.
 func (p *pool) close() {
 	for _, h := range p.helpers {
-		h.box.Store(closed)
+		h.box.Store(boxClosed)
 		h.signal()
 	}
 	p.wg.Wait()
@@ -104,9 +70,9 @@ func (h *helper) loop(p *pool) {
 		}
 		j := h.box.Load()
 		switch {
-		case j == closed:
+		case j == boxClosed:
 			return
-		case j != nil && h.box.CompareAndSwap(j, taken):
+		case j != nil && h.box.CompareAndSwap(j, boxTaken):
 			j.work()
 			h.box.Store(nil)
 			j.leave()

@@ -7,31 +7,11 @@ import (
 	"unsafe"
 
 	"github.com/genie-sdk/go/internal/device"
-	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
-
-// run implements [device.Run].
-type run struct {
-	d       *Device
-	code    *code
-	prog    *program.Program
-	bound   *program.Bound
-	ctl     device.Control
-	halt    halt.Func
-	arrays  []op.Array // by value
-	steps   []step     // by group
-	weights []*weight  // by value
-	states  []pages    // by state
-	work    []*workspace
-	lanes   *lanes // nil without lanes
-	job     *job
-	placed  []byte // arena that the values point into, nil when all must be placed
-	ready   bool   // weights are loaded
-}
 
 // NewRun implements [device.Code].
 func (c *code) NewRun(b *program.Bound, ctl device.Control) device.Run {

@@ -1,30 +1,11 @@
 package cpu
 
 import (
-	"sync"
-
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
-
-// weight is content in the layout that kernels read, off the Go heap. It implements
-// [device.Weight].
-type weight struct {
-	d      *Device
-	data   []byte // under mu where packed filters replace it
-	layout layoutKind
-	elem   element
-	shape  []int
-	k, n   int       // of the matrix in panels
-	scales []float32 // of its columns, elements of 8 bits
-
-	mu      sync.Mutex    // of data and packed, for readers that count memory
-	packing chan struct{} // held by a token: filters are packed at first use, see [Device.pack]
-	packed  bool
-	bias    []float32 // filters: what is added after them
-}
 
 // Bytes implements [device.Weight].
 func (w *weight) Bytes() int64 {
@@ -45,17 +26,6 @@ func (w *weight) Free() {
 	w.d.weights.Free(w.data)
 	w.data = nil
 }
-
-// element is the type of the elements in panels. Products widen them and add in
-// float32.
-type element uint8
-
-const (
-	elemF32 element = iota
-	elemF16
-	elemBF16
-	elemI8 // with a scale for each column
-)
 
 func (e element) size() int { return [...]int{elemF32: 4, elemF16: 2, elemBF16: 2, elemI8: 1}[e] }
 

@@ -10,18 +10,6 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// weightSize is the memory that a weight takes, in bytes. All of it follows
-// from the plan.
-type weightSize struct {
-	want    int64 // content in storage format
-	first   int64 // held during loading
-	rounded int64 // elements of 8 bits, made when all content has arrived
-	held    int64 // held finally
-	stage   int64 // arrived content that is not in its place; 0 where it is stored as it arrives
-	wide    int64 // the same as float32
-	width   int   // elements of a row
-}
-
 // weightSize computes the sizes of weight id of a plan.
 func (c *code) weightSize(id int) (weightSize, error) {
 	p := c.prog

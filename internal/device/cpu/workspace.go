@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"sync"
 	"unsafe"
 
 	"github.com/genie-sdk/go/internal/budget"
@@ -9,19 +8,6 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 )
-
-// workspace is the memory in which the kernels of one lane of a run work, in
-// addition to the buffers of its values. It is part of the run's arena, so that
-// a run has all its memory before it begins.
-type workspace struct {
-	d *Device
-
-	mu    sync.Mutex
-	mem   []byte
-	top   int // memory after it has not been handed out since all of it was free
-	taken int // pieces
-	free  [][]byte
-}
 
 // get returns at least n bytes with undefined contents.
 func (p *workspace) get(n int) ([]byte, error) {
