@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -106,15 +108,15 @@ func (c *Client) handshake(ctx context.Context) error {
 		HeartbeatMs: wire.HeartbeatMillis(c.cfg.Silence),
 		Token:       []byte(c.cfg.Token),
 	}}
-	if _, err := c.conn.Send(ctx, &m); err != nil {
-		return err
-	}
-	h, control, err := c.conn.Next()
-	if err != nil {
-		return err
-	}
-	if h.Type == wire.TypeError {
+	_, unsent := c.conn.Send(ctx, &m)
+	h, control, err := c.conn.Next() // a peer that ended the connection before the Hello may have said why
+	switch {
+	case err == nil && h.Type == wire.TypeError:
 		return c.remoteError(control)
+	case unsent != nil && (err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)):
+		return unsent
+	case err != nil:
+		return err
 	}
 	if h.Type != wire.TypeHello || h.Payload != 0 {
 		return fmt.Errorf("%w: %v instead of Hello", transport.ErrProtocol, h.Type)
