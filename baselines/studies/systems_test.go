@@ -209,7 +209,7 @@ func (t *timings) report(b *testing.B, w *llm.Workload) {
 // scale.
 func TestReferenceSystems(t *testing.T) {
 	if !systems.Tested() {
-		t.Skip("GENIE_TEST_REFERENCE_SYSTEMS is not set; genie bench setup, then GENIE_TEST_REFERENCE_SYSTEMS=1 go test -run TestReferenceSystems ./baselines")
+		t.Skip("GENIE_TEST_REFERENCE_SYSTEMS is not set; genie bench setup, then GENIE_TEST_REFERENCE_SYSTEMS=1 go test -run TestReferenceSystems ./baselines/studies")
 	}
 	for _, v := range []referenceSystem{pytorch, onnxRuntime, llamaCPP} {
 		for _, form := range v.within {

@@ -20,7 +20,7 @@ import (
 func realSystems(t *testing.T, program string) {
 	t.Helper()
 	if !Tested() {
-		t.Skipf("%s is not set", EnvTest)
+		t.Skipf("%s is not set; genie bench setup, then %s=1 go test ./baselines/systems", EnvTest, EnvTest)
 	}
 	if err := Available(program); err != nil {
 		t.Skip(err)

@@ -2,5 +2,7 @@
 
 package engine_test
 
+const raceDetector = true
+
 // scaledValues is the number of values in a plan of [TestCompileIsLinear].
 const scaledValues = 500

@@ -38,14 +38,7 @@ func laneChunk(s *step, lo, hi int) {
 }
 
 // lane runs the groups of a lane in order.
-func (l *lanes) lane(i int) error {
-	for end := l.of.prog.Lanes[i].To; l.at[i] < end; l.at[i]++ {
-		if err := l.of.group(l.at[i], l.times); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (l *lanes) lane(i int) error { return l.of.inOrder(&l.at[i], l.of.prog.Lanes[i].To, l.times) }
 
 // laneOf is the lane of group i whose workspace it uses: lanes run concurrently
 // and share none.

@@ -203,7 +203,7 @@ func (r *run) placeAll(values []int, arena []byte) {
 		case p.State >= 0:
 			a.Data = r.states[p.State].first()
 		case p.Kind == plan.KindWeight:
-			if w := r.weights[v]; w != nil { // one that no group reads
+			if w := r.weights[v]; w != nil { // nil where no group reads it
 				a.Data = w.data
 			}
 		case p.Kind == plan.KindConst:
@@ -274,14 +274,6 @@ func (r *run) inOrder(n *int, to int, times []time.Duration) error {
 	}
 	*n = to
 	return nil
-}
-
-// group runs group i alone.
-func (r *run) group(i int, times []time.Duration) error {
-	if r.halt.Now() {
-		return op.ErrHalted
-	}
-	return r.inOrder(&i, i+1, times)
 }
 
 // View implements [device.Run].
