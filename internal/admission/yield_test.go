@@ -37,8 +37,8 @@ func TestYield(t *testing.T) {
 		const places, step, short = 2, 3 * time.Millisecond, time.Millisecond
 		s := admission.New(admission.Options{MaxRunning: places})
 		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
 		const greedy = 6
+		ended := make(chan struct{}, greedy)
 		var long atomic.Int64
 		for range greedy {
 			f := s.Flow("")
@@ -62,8 +62,10 @@ func TestYield(t *testing.T) {
 			begin := time.Now()
 			_, err := work(ctx, f, 1, short)
 			require.NoError(t, err)
-			// A run yields after four times the other's duration: two steps.
-			require.LessOrEqual(t, time.Since(begin), 2*step+short)
+			// A run that has just begun yields after four times the other's
+			// duration: two steps. Before them may be the last step of a run
+			// whose place a long run takes that has waited for longer.
+			require.LessOrEqual(t, time.Since(begin), 3*step+short)
 			load := s.Load()
 			require.Equal(t, greedy+1, load.Flows)
 			require.Equal(t, places, load.Running)
