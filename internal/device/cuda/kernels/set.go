@@ -1,0 +1,85 @@
+package kernels
+
+import (
+	"embed"
+	"fmt"
+	"unsafe"
+
+	"github.com/genie-sdk/go/internal/device/cuda/driver"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+//go:embed generated
+var images embed.FS
+
+// modules are the .cu files, by name without extension, with their kernels.
+var modules = map[string][]string{
+	"copy": {"fill_words"},
+}
+
+// Set is the loaded kernels of one context. It is safe for concurrent use.
+type Set struct {
+	functions map[string]driver.Function
+	props     driver.Properties
+}
+
+// Load loads all kernels: machine code where it fits the device, else PTX.
+func Load(ctx driver.Context) (*Set, error) { return load(ctx, false) }
+
+// LoadPTX loads the PTX of all kernels, whatever the device.
+func LoadPTX(ctx driver.Context) (*Set, error) { return load(ctx, true) }
+
+func load(ctx driver.Context, ptx bool) (*Set, error) {
+	s := &Set{functions: map[string]driver.Function{}, props: ctx.Properties()}
+	for name, kernels := range modules {
+		file := "generated/sm_80/" + name + ".ptx"
+		if !ptx && s.props.Major == 9 && s.props.Minor == 0 {
+			file = "generated/sm_90/" + name + ".cubin"
+		}
+		image, err := images.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("genie: kernels: %w", err)
+		}
+		m, err := ctx.Load(image)
+		if err != nil {
+			return nil, fmt.Errorf("genie: kernels %s: %w", file, err)
+		}
+		for _, k := range kernels {
+			if s.functions[k], err = m.Function(k); err != nil {
+				return nil, fmt.Errorf("genie: kernel %s of %s: %w", k, file, err)
+			}
+		}
+	}
+	return s, nil
+}
+
+// Tensor is an operand: elements from At on, with strides in elements, 0 where
+// it is broadcast. The rank is at most [plan.MaxRank].
+type Tensor struct {
+	At             driver.Ptr
+	DType          plan.DType
+	Shape, Strides []int
+}
+
+// Len is the number of elements.
+func (t *Tensor) Len() int {
+	n := 1
+	for _, d := range t.Shape {
+		n *= d
+	}
+	return n
+}
+
+// launch launches a kernel with its arguments, a pointer to a struct that
+// mirrors the kernel's.
+func launch[T any](s *Set, st driver.Stream, name string, grid, block driver.Dim, shared int, args *T) error {
+	f := s.functions[name]
+	if f == nil {
+		return fmt.Errorf("genie: there is no kernel %q", name)
+	}
+	b := unsafe.Slice((*byte)(unsafe.Pointer(args)), unsafe.Sizeof(*args))
+	if err := st.Launch(f, grid, block, shared, b); err != nil {
+		return fmt.Errorf("kernel %s: %w", name, err)
+	}
+	return nil
+}
