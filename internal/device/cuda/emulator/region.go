@@ -93,14 +93,20 @@ func (r *region) page(i uint64) *page {
 		r.rewrite = true
 		return r.pages[i]
 	}
+	p := r.find(i)
+	p.mu.Lock()
+	return p
+}
+
+// find is page i of a region that other goroutines use.
+func (r *region) find(i uint64) *page {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	p := r.pages[i]
 	if p == nil {
 		p = &page{}
 		r.pages[i] = p
 	}
-	r.mu.Unlock()
-	p.mu.Lock()
 	return p
 }
 
