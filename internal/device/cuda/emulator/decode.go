@@ -14,6 +14,14 @@ const (
 	localWindow  = uint64(3) << windowBits
 )
 
+// Bounds of what a kernel takes: the memory that a thread's variables need, the
+// registers of a warp, and what the analysis of its flow needs.
+const (
+	maxLocal     = 256 << 10
+	maxRegisters = 16 << 20
+	maxFlow      = 64 << 20
+)
+
 // kernel is a decoded entry function.
 type kernel struct {
 	name       string
@@ -105,8 +113,18 @@ func decode(m *module, f *function) (*kernel, error) {
 		}
 	}
 	d.k.code = append(d.k.code, instruction{action: leave, guard: -1, op: "ret", line: f.line})
-	d.flow()
-	return d.k, nil
+	if err := d.bounds(); err != nil {
+		return nil, fmt.Errorf("function %s: line %d: %w", f.name, f.line, err)
+	}
+	return d.k, d.flow()
+}
+
+// bounds checks how much memory the registers of the kernel take.
+func (d *decoder) bounds() error {
+	if n := lanes * (4*d.k.n32 + 8*d.k.n64); n > maxRegisters {
+		return fmt.Errorf("the registers of a warp take %d bytes, more than %d", n, maxRegisters)
+	}
+	return nil
 }
 
 // declare lays out the memory of the function.
@@ -153,8 +171,8 @@ func (d *decoder) declare() error {
 		default:
 			return fmt.Errorf("line %d: variable %s is in space %s of a function", d.f.line, v.name, v.space)
 		}
-		if k.local > 1<<20 || k.static > 1<<20 {
-			return fmt.Errorf("line %d: its variables take more than a megabyte", d.f.line)
+		if k.local > maxLocal || k.static > maxLocal {
+			return fmt.Errorf("line %d: its variables take more than %d bytes", d.f.line, maxLocal)
 		}
 	}
 	if err := d.alias(); err != nil {

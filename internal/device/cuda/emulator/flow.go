@@ -1,11 +1,17 @@
 package emulator
 
+import "fmt"
+
 // flow finds where the threads of a branch meet again, and which uses of
 // registers are proved to come after a write.
-func (d *decoder) flow() {
+func (d *decoder) flow() error {
 	g := graphOf(d.k.code)
+	if n := len(g.next) * (d.k.marks + 64) / 8; n > maxFlow {
+		return fmt.Errorf("function %s: line %d: its %d blocks with %d registers take too long to analyse", d.f.name, d.f.line, len(g.next), d.k.marks)
+	}
 	g.reconverge(d.k.code)
 	g.prove(d.k)
+	return nil
 }
 
 // graph is the basic blocks of a function.

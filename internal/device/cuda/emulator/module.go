@@ -80,13 +80,7 @@ func (c *context) Load(image []byte) (driver.Module, error) {
 		r := c.heap.add(int64(v.bytes), "variable "+v.name, c.d.options.Check == Full)
 		r.module = true
 		copy(r.data, v.image)
-		for at := range r.data { // what has no value is zero
-			if r.pages != nil {
-				p := r.page(uint64(at) / pageBytes)
-				p.flags[at%pageBytes/4] |= 1 << (at % 4)
-				p.mu.Unlock()
-			}
-		}
+		r.writeAll() // what has no value is zero
 		globals[v.name] = r.base
 	}
 	m.globals = globals

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
 )
@@ -22,6 +23,7 @@ type stream struct {
 	err      *driver.Error // of work that failed, and left the context whole
 	copier   agent
 	op       operation
+	gaps     bool // the copy under way read what is unwritten
 }
 
 // task is what a stream does.
@@ -190,7 +192,12 @@ func (s *stream) ordered() {
 }
 
 // operate executes a copy or a launch.
-func (s *stream) operate(w *work) *driver.Error {
+func (s *stream) operate(w *work) (err *driver.Error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = NewError("cuStream", LaunchFailed, fmt.Sprintf("the emulator panicked: %v\n%s", r, debug.Stack()), true)
+		}
+	}()
 	if w.fault != nil {
 		return w.fault.Err
 	}
