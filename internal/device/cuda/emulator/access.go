@@ -17,7 +17,6 @@ type access struct {
 	signed  bool
 	used    uint64 // the bytes of a load that are used: all if 0
 	relaxed bool   // volatile or relaxed: no race with atomic operations
-	global  bool   // atomic: for what order it makes
 }
 
 // space is a state space.

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -345,8 +346,9 @@ func (d *decoder) operand(a *arg, k kind) (slot, error) {
 			d.in.uses = append(d.in.uses, r)
 		}
 		return r, err
+	default:
+		return slot{}, errors.New("an operand is neither a register nor a number")
 	}
-	return slot{}, fmt.Errorf("an operand is neither a register nor a number")
 }
 
 // literal is a number as the bits of kind k.
@@ -384,7 +386,7 @@ func (d *decoder) result(a *arg, k kind) (int32, error) {
 		return d.slot(k).at, nil
 	}
 	if a.kind != argName {
-		return 0, fmt.Errorf("the destination is no register")
+		return 0, errors.New("the destination is no register")
 	}
 	s, err := d.destination(a.name)
 	if err == nil && s.file != fileOf(k) {

@@ -1,6 +1,9 @@
 package emulator
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // flow finds where the threads of a branch meet again, and which uses of
 // registers are proved to come after a write.
@@ -31,6 +34,7 @@ func graphOf(code []instruction) *graph {
 			leads[code[i].target], leads[i+1] = true, true
 		case leave:
 			leads[i+1] = true
+		default:
 		}
 	}
 	g := &graph{of: make([]int32, len(code))}
@@ -154,9 +158,9 @@ func (g *graph) backward(exits []int32) (order, rank []int32) {
 		}
 	}
 	rank = make([]int32, n+1)
-	for i := len(post) - 1; i >= 0; i-- {
-		order = append(order, post[i])
-		rank[post[i]] = int32(len(order))
+	for _, b := range slices.Backward(post) {
+		order = append(order, b)
+		rank[b] = int32(len(order))
 	}
 	return order, rank
 }

@@ -55,8 +55,8 @@ func TestRefusedPTX(t *testing.T) {
 	_, err = m.c.Load([]byte("hello"))
 	named(t, err, emulator.InvalidPTX)
 	f := m.function(refused[2].ptx, "k")
-	e := named(t, m.s.Launch(f, line(1), line(1), 0, args(0)), emulator.InvalidPTX)
-	require.Contains(t, e.Detail, refused[2].want)
+	detail := named(t, m.s.Launch(f, line(1), line(1), 0, args(0)), emulator.InvalidPTX)
+	require.Contains(t, detail, refused[2].want)
 	mod, err := m.c.Load([]byte(refused[2].ptx))
 	require.NoError(t, err)
 	_, err = mod.Function("other")
@@ -71,7 +71,7 @@ func FuzzPTX(f *testing.F) {
 	for _, name := range []string{"planted", "matrix"} {
 		text := fixture(f, name)
 		head, kernels, _ := strings.Cut(text, "	// .globl")
-		for _, k := range strings.Split(kernels, "	// .globl") {
+		for k := range strings.SplitSeq(kernels, "	// .globl") {
 			if len(k) < 4000 {
 				f.Add(head + "//" + k)
 			}

@@ -91,9 +91,9 @@ func (l *launch) execute(c *context) *driver.Error {
 	l.next.Store(0)
 	l.threads.Store(0)
 	l.err, l.failed = nil, l.total
-	l.operation.fences = nil
+	l.fences = nil
 	if l.k.fences {
-		l.operation.fences = make([]atomic.Uint32, l.total)
+		l.fences = make([]atomic.Uint32, l.total)
 	}
 	for range min(c.pool.workers, l.total) - 1 {
 		l.helpers.Add(1)
@@ -159,14 +159,12 @@ type pool struct {
 func (p *pool) start(workers int) {
 	p.workers, p.jobs = workers, make(chan *launch)
 	for range workers - 1 {
-		p.ended.Add(1)
-		go func() {
-			defer p.ended.Done()
+		p.ended.Go(func() {
 			for l := range p.jobs {
 				p.work(l)
 				l.helpers.Done()
 			}
-		}()
+		})
 	}
 }
 

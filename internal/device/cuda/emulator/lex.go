@@ -95,17 +95,17 @@ func (l *lexer) take() token {
 func (l *lexer) body() (string, bool) {
 	start := l.at
 	for depth := 1; l.at < len(l.text); {
-		switch c := l.text[l.at]; {
-		case c == '\n':
+		switch c := l.text[l.at]; c {
+		case '\n':
 			l.line++
-		case c == '{':
+		case '{':
 			depth++
-		case c == '}':
+		case '}':
 			if depth--; depth == 0 {
 				l.at++
 				return l.text[start:l.at], true
 			}
-		case c == '"' || c == '/':
+		case '"', '/':
 			before := l.at
 			if c == '"' {
 				l.take()

@@ -3,6 +3,7 @@ package emulator
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -23,12 +24,7 @@ func (s *statement) text() string { return strings.Join(s.op, ".") }
 
 // has reports whether the instruction has the modifier.
 func (s *statement) has(modifier string) bool {
-	for _, m := range s.op[1:] {
-		if m == modifier {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.op[1:], modifier)
 }
 
 // variable is a declared register, parameter, or piece of memory.
@@ -159,7 +155,7 @@ func (m *module) function(l *lexer, t token, extern bool) error {
 			}
 			return nil
 		case ".maxntid", ".reqntid":
-			for i := 0; i < 3; i++ {
+			for i := range 3 {
 				n, ok := number(l.take().text, false)
 				if !ok || n.number > 1024 {
 					return syntaxError(d, d.text+" has no size")

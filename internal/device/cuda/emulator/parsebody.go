@@ -165,8 +165,9 @@ func (k kind) width() int {
 		return 4
 	case b64, u64, s64, f64:
 		return 8
+	default:
+		return 0
 	}
-	return 0
 }
 
 func (k kind) signed() bool { return k == s8 || k == s16 || k == s32 || k == s64 }

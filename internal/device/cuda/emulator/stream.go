@@ -138,10 +138,9 @@ func (s *stream) execute(w *work) *driver.Error {
 	case taskJoin:
 		s.clock.join(w.clock)
 	default:
-		if err := s.c.err.Load(); err != nil {
-			return nil
+		if s.c.err.Load() == nil {
+			return s.operate(w)
 		}
-		return s.operate(w)
 	}
 	return nil
 }
@@ -313,8 +312,8 @@ func (s *stream) result() error {
 }
 
 // waited notes that the process has waited for operations.
-func (c *context) waited(for_ clock) {
-	c.host.join(for_)
+func (c *context) waited(until clock) {
+	c.host.join(until)
 	c.waits++
 }
 
