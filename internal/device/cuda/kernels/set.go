@@ -3,6 +3,7 @@ package kernels
 import (
 	"embed"
 	"fmt"
+	"sync"
 	"unsafe"
 
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
@@ -21,7 +22,11 @@ var modules = map[string][]string{
 type Set struct {
 	functions map[string]driver.Function
 	props     driver.Properties
+	arguments sync.Pool // of *[maxArguments]byte
 }
+
+// maxArguments is the largest size of a kernel's parameters in bytes.
+const maxArguments = 4096
 
 // Load loads all kernels: machine code where it fits the device, else PTX.
 func Load(ctx driver.Context) (*Set, error) { return load(ctx, false) }
@@ -77,8 +82,14 @@ func launch[T any](s *Set, st driver.Stream, name string, grid, block driver.Dim
 	if f == nil {
 		return fmt.Errorf("genie: there is no kernel %q", name)
 	}
-	b := unsafe.Slice((*byte)(unsafe.Pointer(args)), unsafe.Sizeof(*args))
-	if err := st.Launch(f, grid, block, shared, b); err != nil {
+	// A copy, since what Launch gets escapes: args itself can be on the stack.
+	b, _ := s.arguments.Get().(*[maxArguments]byte)
+	if b == nil {
+		b = new([maxArguments]byte)
+	}
+	defer s.arguments.Put(b)
+	n := copy(b[:], unsafe.Slice((*byte)(unsafe.Pointer(args)), unsafe.Sizeof(*args)))
+	if err := st.Launch(f, grid, block, shared, b[:n]); err != nil {
 		return fmt.Errorf("kernel %s: %w", name, err)
 	}
 	return nil
