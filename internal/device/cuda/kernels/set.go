@@ -15,7 +15,8 @@ var images embed.FS
 
 // modules are the .cu files, by name without extension, with their kernels.
 var modules = map[string][]string{
-	"copy": {"fill_words"},
+	"copy":      {"fill_words"},
+	"pointwise": {"unary", "unary_vectors", "binary", "binary_vectors", "where_1", "where_4", "where_8", "equal_f32", "equal_i32", "equal_i64", "cast"},
 }
 
 // Set is the loaded kernels of one context. It is safe for concurrent use.
@@ -23,6 +24,7 @@ type Set struct {
 	functions map[string]driver.Function
 	props     driver.Properties
 	arguments sync.Pool // of *[maxArguments]byte
+	indexed   int       // most elements of a launch with an index
 }
 
 // maxArguments is the largest size of a kernel's parameters in bytes.
@@ -35,7 +37,7 @@ func Load(ctx driver.Context) (*Set, error) { return load(ctx, false) }
 func LoadPTX(ctx driver.Context) (*Set, error) { return load(ctx, true) }
 
 func load(ctx driver.Context, ptx bool) (*Set, error) {
-	s := &Set{functions: map[string]driver.Function{}, props: ctx.Properties()}
+	s := &Set{functions: map[string]driver.Function{}, props: ctx.Properties(), indexed: maxIndexed}
 	for name, kernels := range modules {
 		file := "generated/sm_80/" + name + ".ptx"
 		if !ptx && s.props.Major == 9 && s.props.Minor == 0 {
