@@ -3,7 +3,7 @@ package kernels
 import "github.com/genie-sdk/go/internal/op"
 
 // Code is a pointwise operator on one element: the codes of pointwise.cuh have
-// the same numbers. Those from [binary] on have two operands.
+// the same numbers. Those from [twoOperands] on have two operands.
 type Code uint32
 
 // twoOperands is the first code of an operator with two operands.
