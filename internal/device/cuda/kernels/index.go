@@ -2,8 +2,10 @@ package kernels
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
+	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -45,7 +47,7 @@ func over(out *Tensor, in ...*Tensor) (o operands, err error) {
 	o.add(0, out, out.Shape)
 	for k, t := range in {
 		if skip := o.rank - len(t.Shape); skip < 0 || !broadcasts(t.Shape, out.Shape[skip:]) {
-			return o, fmt.Errorf("genie: kernels: operand %d of shape %v for %v", k, t.Shape, out.Shape)
+			return o, fmt.Errorf("genie: kernels: operand %d of shape %v for %v", k, slices.Clone(t.Shape), slices.Clone(out.Shape))
 		}
 		o.add(k+1, t, out.Shape)
 	}
@@ -163,9 +165,10 @@ func (o *operands) vectors() (repeated uint32, ok bool) {
 	return repeated, true
 }
 
-// split calls f for parts of at most limit elements, or not at all for none. They
-// are values, since what f gets as a pointer escapes.
-func (o *operands) split(limit int, f func(o operands) error) error {
+// split calls f for parts of at most limit elements, or not at all for none. It
+// splits only axes from first on. Parts are values, since what f gets as a
+// pointer escapes.
+func (o *operands) split(limit, first int, f func(o operands) error) error {
 	n := o.len()
 	if n <= limit {
 		if n == 0 {
@@ -173,14 +176,16 @@ func (o *operands) split(limit int, f func(o operands) error) error {
 		}
 		return f(*o)
 	}
-	d := 0
-	for i, s := range o.size[:o.rank] {
-		if s >= o.size[d] {
-			d = i
+	d, half := first, 0
+	for i := first; i < o.rank; i++ {
+		if o.size[i] >= o.size[d] {
+			d, half = i, o.size[i]/2
 		}
 	}
+	if half == 0 {
+		return fmt.Errorf("%w: a kernel indexes at most %d elements, not %d", op.ErrShape, limit, n)
+	}
 	// A multiple of 16, where possible, preserves the alignment of vectors.
-	half := o.size[d] / 2
 	if half > 16 {
 		half -= half % 16
 	}
@@ -189,10 +194,10 @@ func (o *operands) split(limit int, f func(o operands) error) error {
 	for k := range o.count {
 		upper.at[k] += driver.Ptr(half * o.stride[k][d] * o.bytes[k])
 	}
-	if err := lower.split(limit, f); err != nil {
+	if err := lower.split(limit, first, f); err != nil {
 		return err
 	}
-	return upper.split(limit, f)
+	return upper.split(limit, first, f)
 }
 
 // index is the shape for a kernel.

@@ -80,7 +80,7 @@ func (s *Set) Unary(st driver.Stream, c Code, param float32, out, x Tensor) erro
 		return err
 	}
 	all.sort()
-	return all.split(s.indexed, func(o operands) error {
+	return all.split(s.indexed, 0, func(o operands) error {
 		a := unaryArgs{y: o.at[0], x: o.at[1], code: c, param: param, n: int64(o.len())}
 		name := "unary"
 		if repeated, ok := o.vectors(); ok {
@@ -98,7 +98,7 @@ func (s *Set) Binary(st driver.Stream, c Code, out, x, y Tensor) error {
 		return err
 	}
 	all.sort()
-	return all.split(s.indexed, func(o operands) error {
+	return all.split(s.indexed, 0, func(o operands) error {
 		a := binaryArgs{y: o.at[0], a: o.at[1], b: o.at[2], code: c, n: int64(o.len())}
 		name := "binary"
 		if repeated, ok := o.vectors(); ok {
@@ -127,7 +127,7 @@ func (s *Set) Where(st driver.Stream, out, cond, x, z Tensor) error {
 		return err
 	}
 	all.sort()
-	return all.split(s.indexed, func(o operands) error {
+	return all.split(s.indexed, 0, func(o operands) error {
 		a := selectArgs{y: o.at[0], cond: o.at[1], x: o.at[2], z: o.at[3], index: o.index()}
 		a.strides = [4]strides{o.strides(0), o.strides(1), o.strides(2), o.strides(3)}
 		return launch(s, st, name, cover(o.len()), blockOf(threads), 0, &a)
@@ -152,7 +152,7 @@ func (s *Set) Equal(st driver.Stream, out, x, y Tensor) error {
 		return err
 	}
 	all.sort()
-	return all.split(s.indexed, func(o operands) error {
+	return all.split(s.indexed, 0, func(o operands) error {
 		a := equalArgs{y: o.at[0], a: o.at[1], b: o.at[2], index: o.index()}
 		a.strides = [3]strides{o.strides(0), o.strides(1), o.strides(2)}
 		return launch(s, st, name, cover(o.len()), blockOf(threads), 0, &a)
@@ -169,7 +169,7 @@ func (s *Set) Cast(st driver.Stream, out, x Tensor) error {
 		return err
 	}
 	all.sort()
-	return all.split(s.indexed, func(o operands) error {
+	return all.split(s.indexed, 0, func(o operands) error {
 		a := castArgs{y: o.at[0], x: o.at[1], from: uint32(x.DType), to: uint32(out.DType), index: o.index()}
 		a.strides = [2]strides{o.strides(0), o.strides(1)}
 		return launch(s, st, "cast", cover(o.len()), blockOf(threads), 0, &a)
