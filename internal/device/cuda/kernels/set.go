@@ -17,6 +17,9 @@ var images embed.FS
 var modules = map[string][]string{
 	"attention": {"attend_tile_64", "attend_tile_128", "attend_few"},
 	"copy":      {"fill_words", "copy_1", "copy_2", "copy_4", "copy_8", "copy_16", "transpose_1", "transpose_2", "transpose_4", "transpose_8"},
+	"gather":    {"embedding", "embedding_packed", "pick"},
+	"norm":      {"layer_norm", "layer_norm_long", "softmax", "softmax_long", "batch_norm", "causal_mask"},
+	"reduce":    {"reduce", "max_pool2d"},
 	"pointwise": {"unary", "unary_vectors", "binary", "binary_vectors", "where_1", "where_4", "where_8", "equal_f32", "equal_i32", "equal_i64", "cast"},
 }
 
