@@ -16,6 +16,7 @@ var images embed.FS
 var modules = map[string][]string{
 	"attention": {"attend_tile_64", "attend_tile_128", "attend_few"},
 	"copy":      {"fill_words"},
+	"state":     {"move_1", "move_2", "move_4", "move_8", "move_16"},
 }
 
 // Set is the loaded kernels of one context. It is safe for concurrent use.
