@@ -16,6 +16,8 @@ var images embed.FS
 var modules = map[string][]string{
 	"attention": {"attend_tile_64", "attend_tile_128", "attend_few"},
 	"copy":      {"fill_words"},
+	"sample":    {"sample"},
+	"select":    {"arg_max", "top_k"},
 	"state":     {"move_1", "move_2", "move_4", "move_8", "move_16"},
 }
 
