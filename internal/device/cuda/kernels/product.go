@@ -21,6 +21,8 @@ type Rows struct {
 type Stage struct {
 	Kind StageKind
 	Code Code
+	// Param is the operator's parameter, see [CodeOf].
+	Param float32
 	// Other is the second operand: [N], or rows of N elements without gaps.
 	Other Tensor
 }

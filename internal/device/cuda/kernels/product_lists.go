@@ -35,7 +35,7 @@ func (l *lists) fill(portions []Rows, n int) error {
 	slot := uint32(0)
 	stages := portions[0].Stages
 	for i := range stages {
-		c := stageArgs{code: uint32(stages[i].Code), binary: flag(stages[i].Kind != StageUnary), slot: slot}
+		c := stageArgs{code: uint32(stages[i].Code), param: stages[i].Param, binary: flag(stages[i].Kind != StageUnary), slot: slot}
 		slot += c.binary
 		if l.at == 0 {
 			l.a.stage[i] = c
@@ -75,8 +75,9 @@ func (l *lists) operands(portions []Rows, n int) error {
 			return fmt.Errorf("genie: kernels: a product whose rows have %d and %d stages", l.a.stages, len(p.Stages))
 		}
 		for j := range p.Stages {
-			s := &p.Stages[j]
-			if s.Kind != portions[0].Stages[j].Kind || s.Code != portions[0].Stages[j].Code || s.Code.Binary() != (s.Kind != StageUnary) {
+			s, first := &p.Stages[j], &portions[0].Stages[j]
+			same := s.Kind == first.Kind && s.Code == first.Code && s.Param == first.Param
+			if !same || s.Code.Binary() != (s.Kind != StageUnary) {
 				return fmt.Errorf("genie: kernels: stage %d of a product has kind %d and code %d", j, s.Kind, s.Code)
 			}
 			if s.Kind == StageUnary || p.Count == 0 {
