@@ -279,7 +279,7 @@ template <i32 parts> __device__ inline void attend_tile(const Attend &a) {
 extern "C" __global__ void __launch_bounds__(tile_threads, 2) attend_tile_64(const __grid_constant__ Attend a) {
   attend_tile<1>(a);
 }
-extern "C" __global__ void __launch_bounds__(tile_threads, 2) attend_tile_128(const __grid_constant__ Attend a) {
+extern "C" __global__ void __launch_bounds__(tile_threads, 1) attend_tile_128(const __grid_constant__ Attend a) {
   attend_tile<2>(a);
 }
 
@@ -351,8 +351,8 @@ extern "C" __global__ void __launch_bounds__(few_threads, 4) attend_few(const __
   // Weights: 16 threads have a row.
   {
     i32 r = threadIdx.x >> 4, lane = threadIdx.x & 15;
-    float x[4], m, l;
-    fragment(x, weights + r * key_block + 4 * lane);
+    float x[4] = {}, m, l;
+    if (r < rows) fragment(x, weights + r * key_block + 4 * lane);
     weigh(x, m, l);
     if (r < rows) {
       *(float4 *)(weights + r * key_block + 4 * lane) = make_float4(x[0], x[1], x[2], x[3]);

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
+	"github.com/genie-sdk/go/internal/device/cuda/emulator"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -23,7 +24,7 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	ctx, err := testDriver().Open(0)
+	ctx, err := emulator.New(emulator.Options{}).Open(0)
 	require.NoError(t, err)
 	set, err := LoadPTX(ctx)
 	require.NoError(t, err)
