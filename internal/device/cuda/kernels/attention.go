@@ -106,7 +106,10 @@ func blocks(keys int) int { return (keys + KeyBlock - 1) / KeyBlock }
 func partialFloats(width int) int { return (width+3)/4*4 + 4 }
 
 // Attention launches an attention.
-func (s *Set) Attention(st driver.Stream, a *Attention) error {
+func (s *Set) Attention(st driver.Stream, a *Attention) error { return s.attention(st, a, math.MaxInt) }
+
+// attention launches few rows of so many heads at a time, at most.
+func (s *Set) attention(st driver.Stream, a *Attention, atOnce int) error {
 	r := len(a.Q.Shape)
 	if err := a.check(r); err != nil {
 		return err
@@ -137,7 +140,7 @@ func (s *Set) Attention(st driver.Stream, a *Attention) error {
 	}
 	a.headAxes(&k)
 	if rows < manyRowsFrom {
-		return s.attendFew(st, &k, heads)
+		return s.attendFew(st, &k, heads, min(atOnce, headsAtOnce(rows, keys, width)))
 	}
 	return s.attendTiles(st, &k, heads)
 }
@@ -154,12 +157,12 @@ func (s *Set) attendTiles(st driver.Stream, k *attend, heads int) error {
 	return launch(s, st, name, grid, driver.Dim{X: 256, Y: 1, Z: 1}, 0, k)
 }
 
-func (s *Set) attendFew(st driver.Stream, k *attend, heads int) error {
+func (s *Set) attendFew(st driver.Stream, k *attend, heads, each int) error {
 	rows, keys := int(k.rows), int(k.keys)
 	if k.partial == 0 || k.counters == 0 {
 		return fmt.Errorf("genie: attention without scratch memory and counters")
 	}
-	for each := headsAtOnce(rows, keys, int(k.width)); int(k.first) < heads; k.first += int32(each) {
+	for ; int(k.first) < heads; k.first += int32(each) {
 		grid := driver.Dim{X: blocks(keys), Y: (rows + fewRows - 1) / fewRows, Z: min(each, heads-int(k.first))}
 		if err := launch(s, st, "attend_few", grid, driver.Dim{X: 128, Y: 1, Z: 1}, 0, k); err != nil {
 			return err

@@ -24,6 +24,7 @@ type attending struct {
 	starts   *op.Array
 	merge    bool
 	pageRows int // 0 for one piece
+	atOnce   int // heads of a launch, 0 for all
 }
 
 func (a *attending) sizes() (lead []int, rows, keys, dim, width int) {
@@ -92,7 +93,11 @@ func (a *attending) run(m *machine) []float32 {
 	if a.starts != nil {
 		g.Start = m.upload(a.starts)
 	}
-	require.NoError(m.t, m.set.Attention(m.st, g))
+	if a.atOnce > 0 {
+		require.NoError(m.t, m.set.attention(m.st, g, a.atOnce))
+	} else {
+		require.NoError(m.t, m.set.Attention(m.st, g))
+	}
 	out := m.floats(g.Out, n)
 	for _, b := range m.get(g.Counters, AttentionCounterBytes) {
 		require.Zero(m.t, b, "a counter is left")
@@ -333,13 +338,17 @@ func TestAttentionOddRows(t *testing.T) {
 	}
 }
 
-// TestAttentionManyHeads needs several launches: there are more heads than
-// counters.
-func TestAttentionManyHeads(t *testing.T) {
+// TestAttentionLaunches has more heads than a launch.
+func TestAttentionLaunches(t *testing.T) {
 	m := newMachine(t)
-	a := attendingOf(4, attentionCounters/4+3, 1, 31, 2, 1, 1, false)
+	a := attendingOf(4, 3, 3, 10, 70, 2, 1, false)
 	a.masked = true
-	near(t, a.reference(t), a.run(m), 1e-5)
+	want := a.run(m)
+	near(t, a.reference(t), want, 1e-5)
+	a.atOnce = 4
+	sameBits(t, want, a.run(m), "in three launches")
+	require.Equal(t, attentionCounters/4, headsAtOnce(32, 1, 1))
+	require.Equal(t, 1, headsAtOnce(1, 1<<30, 64))
 }
 
 func TestAttentionRefuses(t *testing.T) {
