@@ -1,7 +1,7 @@
 package kernels
 
 import (
-	"encoding/binary"
+	le "encoding/binary"
 	"fmt"
 
 	"github.com/genie-sdk/go/internal/op"
@@ -34,10 +34,10 @@ const MaxStatusGroup = 1<<24 - 1
 
 // DecodeStatus decodes the [StatusBytes] bytes of a status word.
 func DecodeStatus(b []byte) Status {
-	word := binary.LittleEndian.Uint32(b)
+	word := le.LittleEndian.Uint32(b)
 	return Status{
 		Code: StatusCode(word), Group: int(word >> 8),
-		Limit: int64(binary.LittleEndian.Uint32(b[4:])), Value: int64(binary.LittleEndian.Uint64(b[8:])),
+		Limit: int64(le.LittleEndian.Uint32(b[4:])), Value: int64(le.LittleEndian.Uint64(b[8:])),
 	}
 }
 
