@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"unsafe"
@@ -160,7 +161,7 @@ func (s *Set) attendTiles(st driver.Stream, k *attend, heads int) error {
 func (s *Set) attendFew(st driver.Stream, k *attend, heads, each int) error {
 	rows, keys := int(k.rows), int(k.keys)
 	if k.partial == 0 || k.counters == 0 {
-		return fmt.Errorf("genie: attention without scratch memory and counters")
+		return errors.New("genie: attention without scratch memory and counters")
 	}
 	for ; int(k.first) < heads; k.first += int32(each) {
 		grid := driver.Dim{X: blocks(keys), Y: (rows + fewRows - 1) / fewRows, Z: min(each, heads-int(k.first))}
@@ -177,7 +178,8 @@ func (a *Attention) check(r int) error {
 	ok := r >= 3 && r <= attentionAxes+2 && len(k.Shape) == r && len(v.Shape) == r &&
 		a.Q.Shape[r-1] == k.Shape[r-1] && k.Shape[r-2] == v.Shape[r-2]
 	for d := 0; ok && d < r-2; d++ {
-		ok = a.Q.Shape[d] == k.Shape[d] && a.Q.Shape[d] == v.Shape[d]
+		n := a.Q.Shape[d]
+		ok = k.Shape[d] == n && v.Shape[d] == n
 	}
 	if !ok {
 		return fmt.Errorf("genie: attention of queries %v, keys %v and values %v", a.Q.Shape, k.Shape, v.Shape)
