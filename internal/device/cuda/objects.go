@@ -25,7 +25,13 @@ type Device struct {
 	memory  memory
 	streams streams
 	staging staging
-	lost    atomic.Pointer[error] // why the context is lost, see [Device.check]
+
+	lost      atomic.Pointer[error] // why the context is lost, see [Device.check]
+	inside    atomic.Int64          // calls in the driver, see [Device.enter]
+	quiet     chan struct{}         // closed when the context is lost and none is inside
+	quietOnce sync.Once
+	freed     chan struct{}  // closed when the lost context is destroyed
+	ends      sync.WaitGroup // that waits for it
 }
 
 // memory is the device's memory: blocks from the driver, those in use and those
