@@ -13,54 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/budget"
-	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/opaque"
 	"github.com/genie-sdk/go/transport"
 )
-
-// breaker plants failures of a device: the after-th call at a place from now on
-// fails with err.
-type breaker struct {
-	mu    sync.Mutex
-	at    string
-	after int
-	err   error
-	opens int
-	times int // that it fails then
-}
-
-var errPlanted = errors.New("planted")
-
-// lost is a loss of the device.
-func lost() error { return &device.LostError{Device: "opaque", Err: errPlanted} }
-
-func (b *breaker) plant(at string, after int, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.at, b.after, b.err, b.times = at, after, err, 1
-}
-
-func (b *breaker) fails(at string) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if at == "open" {
-		b.opens++
-	}
-	if b.times == 0 || at != b.at {
-		return nil
-	}
-	if b.after--; b.after > 0 {
-		return nil
-	}
-	b.times--
-	return b.err
-}
-
-func (b *breaker) opened() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.opens
-}
 
 // told records what an engine reports of its device.
 type told struct {
@@ -80,10 +35,10 @@ func (t *told) list() []DeviceState {
 	return append([]DeviceState(nil), t.all...)
 }
 
-func openFaulty(t *testing.T) (*Engine, *breaker, *told) {
+func openFaulty(t *testing.T) (*Engine, *opaque.Faults, *told) {
 	t.Helper()
-	b, w := &breaker{}, &told{}
-	e := open(t, Options{Device: opaque.Faulty(b.fails), Threads: 1, MemLimit: 64 << 20})
+	b, w := &opaque.Faults{}, &told{}
+	e := open(t, Options{Device: b.Open, Threads: 1, MemLimit: 64 << 20})
 	e.OnDevice(w.add)
 	return e, b, w
 }
@@ -182,18 +137,18 @@ func TestDeviceLost(t *testing.T) {
 					e.Memory().Reclaim()
 					idle = e.NewSession()
 				}
-				b.plant(at, after, lost())
+				b.Lose(at, after)
 				err := work(e, s, 0, 70)
 				if err == nil {
 					require.Greater(t, after, 1)
 					return
 				}
 				require.ErrorIs(t, err, transport.ErrDevice)
-				require.ErrorIs(t, err, errPlanted)
+				require.ErrorIs(t, err, opaque.ErrPlanted)
 				for range 2 {
 					err = work(e, s, 0, 1)
 					require.ErrorIs(t, err, transport.ErrSessionLost)
-					require.ErrorIs(t, err, errPlanted)
+					require.ErrorIs(t, err, opaque.ErrPlanted)
 				}
 				require.ErrorIs(t, work(e, idle, 0, 1), transport.ErrSessionLost)
 				again := e.NewSession()
@@ -206,7 +161,7 @@ func TestDeviceLost(t *testing.T) {
 				for _, k := range []budget.Kind{budget.Weights, budget.Packed, budget.State, budget.Retained, budget.Scratch} {
 					require.Zero(t, held[k], "the sessions that are lost are open, and hold nothing: %v", held)
 				}
-				require.Equal(t, 2, b.opened())
+				require.Equal(t, 2, b.Opened())
 				require.Equal(t, []DeviceState{DeviceLost, DeviceOpen}, w.list())
 				_, err = e.Ready()
 				require.NoError(t, err)
@@ -221,7 +176,7 @@ func TestDeviceFails(t *testing.T) {
 	e, b, w := openFaulty(t)
 	s := e.NewSession()
 	require.NoError(t, work(e, s, 0, 5))
-	b.plant("kernel", 1, fmt.Errorf("%w: %w", transport.ErrDevice, errPlanted))
+	b.Fail("kernel", 1)
 	require.ErrorIs(t, work(e, s, 5, 1), transport.ErrDevice)
 	require.NoError(t, work(e, s, 5, 1))
 	require.Empty(t, w.list())
@@ -240,7 +195,7 @@ func TestDeviceLostDuringUpload(t *testing.T) {
 	_, err = ww.Write(content[:100])
 	require.NoError(t, err)
 	require.Positive(t, ww.Held())
-	b.plant("kernel", 1, lost())
+	b.Lose("kernel", 1)
 	require.ErrorIs(t, work(e, e.NewSession(), 0, 1), transport.ErrDevice)
 	_, err = e.Compile(p) // waits for the device
 	require.NoError(t, err)
@@ -263,7 +218,7 @@ func TestDeviceGivenUp(t *testing.T) {
 			defer s.Close()
 			_, err := e.Compile(appendPlan())
 			require.NoError(t, err)
-			b.plant("alloc", 1, lost())
+			b.Lose("alloc", 1)
 			require.ErrorIs(t, work(e, s, 0, 1), transport.ErrDevice)
 			begin := time.Now()
 			_, _ = e.Compile(appendPlan())
@@ -285,13 +240,13 @@ func TestDeviceGivenUp(t *testing.T) {
 		require.True(t, givenUp)
 		require.ErrorIs(t, err, transport.ErrDevice)
 		require.ErrorContains(t, err, "not opened again")
-		opened := b.opened()
+		opened := b.Opened()
 		for range 3 {
 			_, err := e.Compile(appendPlan())
 			require.ErrorIs(t, err, transport.ErrDevice)
 		}
 		time.Sleep(time.Hour)
-		require.Equal(t, opened, b.opened(), "nothing tries")
+		require.Equal(t, opened, b.Opened(), "nothing tries")
 		list := w.list()
 		require.Equal(t, DeviceGivenUp, list[len(list)-1])
 		require.NoError(t, e.Close())
@@ -303,11 +258,9 @@ func TestDeviceDoesNotOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, b, _ := openFaulty(t)
 		s := e.NewSession()
-		b.plant("alloc", 1, lost())
+		b.Lose("alloc", 1)
 		require.ErrorIs(t, work(e, s, 0, 1), transport.ErrDevice)
-		b.mu.Lock()
-		b.at, b.after, b.err, b.times = "open", 1, lost(), 3
-		b.mu.Unlock()
+		b.Refuse(3)
 		require.NoError(t, work(e, e.NewSession(), 0, 1))
 		require.NoError(t, e.Close())
 	})
@@ -319,7 +272,7 @@ func TestCloseWhileDeviceIsLost(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e, b, _ := openFaulty(t)
 			for range 2 {
-				b.plant("alloc", 1, lost())
+				b.Lose("alloc", 1)
 				require.ErrorIs(t, work(e, e.NewSession(), 0, 1), transport.ErrDevice)
 			}
 			time.Sleep(wait)
@@ -336,7 +289,7 @@ func TestBatchLosesDevice(t *testing.T) {
 		list[i] = e.NewSession()
 		require.NoError(t, work(e, list[i], 0, 3))
 	}
-	b.plant("kernel", 20, lost())
+	b.Lose("kernel", 20)
 	var wg sync.WaitGroup
 	for _, s := range list {
 		wg.Go(func() {
