@@ -35,8 +35,12 @@ func (d *Device) Compile(p *program.Program, w *op.Work) (device.Code, error) {
 	if len(p.Groups) > kernels.MaxStatusGroup {
 		return nil, fmt.Errorf("%w: a plan of %d groups, the device takes %d", plan.ErrInvalid, len(p.Groups), kernels.MaxStatusGroup)
 	}
-	c := &code{weights: weights{d: d, prog: p, layouts: map[int]layout{}}}
-	for _, pass := range []func() error{c.findKernels, c.choose, c.findBrought, c.findJoint, c.findWorked} { // each is linear in the plan
+	c := &code{}
+	choose := func() error {
+		c.weights = newWeights(d, p)
+		return nil
+	}
+	for _, pass := range []func() error{choose, c.findKernels, c.findBrought, c.findJoint, c.findWorked} { // each is linear in the plan
 		if err := w.Spend(len(p.Plan().Values) + len(p.Plan().Steps)); err != nil {
 			return nil, err
 		}
@@ -114,18 +118,12 @@ func (c *code) findJoint() error {
 		if g.Kind != program.Linear || !c.packed(g.In[1]) {
 			continue
 		}
-		shape, err := p.Plan().Values[g.In[1]].Spec.Shape.Eval(nil)
-		if err != nil {
-			return err // not a weight of a plan that has passed its checks
-		}
-		if shape[0] == 0 || shape[1] == 0 {
+		l := c.layouts[g.In[1]]
+		k, n := l.matrix()
+		if k == 0 || n == 0 {
 			continue // nothing to share
 		}
 		joint[i], found = true, true
-		k, n := shape[0], shape[1]
-		if c.layouts[g.In[1]].kind == columns {
-			k, n = n, k
-		}
 		c.deepest, c.widest = max(c.deepest, k), max(c.widest, n)
 	}
 	if found {
@@ -137,7 +135,7 @@ func (c *code) findJoint() error {
 // packed reports whether a value is a weight that is packed for products.
 func (c *code) packed(v int) bool {
 	l, ok := c.layouts[v]
-	return ok && (l.kind == panels || l.kind == columns)
+	return ok && l.packed()
 }
 
 // findWorked lists the groups that may need workspace.

@@ -32,14 +32,15 @@ func Open(drv driver.Driver, ordinal int, o Options) device.Open {
 		if of.Budget == nil {
 			of.Budget = budget.New(0)
 		}
-		d := &Device{opts: of, ordinal: ordinal}
+		d := &Device{opts: of, ordinal: ordinal, quiet: make(chan struct{}), freed: make(chan struct{})}
 		ctx, err := drv.Open(ordinal)
 		if err != nil {
 			return nil, fmt.Errorf("genie: device %s: %w", d.name(), d.check(err))
 		}
 		d.ctx, d.props = ctx, ctx.Properties()
+		d.pace = d.paceOf()
 		if err := d.start(o); err != nil {
-			_ = ctx.Close() // never fails
+			d.Close()
 			return nil, fmt.Errorf("genie: device %s: %w", d.name(), err)
 		}
 		return d, nil
@@ -82,8 +83,14 @@ func (*Device) End() {}
 
 // Close implements [device.Device].
 func (d *Device) Close() {
-	_ = d.ctx.Close() // never fails, and frees everything
+	if d.usable() == nil {
+		d.destroy()
+	}
+	d.ends.Wait()
 }
+
+// destroy destroys the context, and with it everything on the device.
+func (d *Device) destroy() { _ = d.ctx.Close() } // never fails
 
 // fault lets tests panic at a named place.
 func (d *Device) fault(at string) {

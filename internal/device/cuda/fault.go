@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
 	"github.com/genie-sdk/go/transport"
 )
@@ -31,20 +32,57 @@ func (d *Device) check(err error) error {
 	return fmt.Errorf("%w: %w", transport.ErrDevice, err)
 }
 
-// lose records why the context is lost, and returns the first reason.
+// lose records why the context is lost, and returns the first reason. The
+// context is destroyed when no call is in the driver any more, so that its
+// memory is free for the next one.
 func (d *Device) lose(err error) error {
-	lost := fmt.Errorf("%w: the context of %s is lost: %w", transport.ErrDevice, d.name(), err)
-	if d.lost.CompareAndSwap(nil, &lost) {
-		return lost
+	lost := error(&device.LostError{Device: d.name(), Err: err})
+	if !d.lost.CompareAndSwap(nil, &lost) {
+		return *d.lost.Load()
 	}
-	return *d.lost.Load()
+	d.ends.Go(func() {
+		<-d.quiet
+		d.destroy()
+		close(d.freed)
+	})
+	d.quieten()
+	if d.opts.Lost != nil {
+		d.opts.Lost(lost, d.freed)
+	}
+	return lost
 }
 
 // usable is nil while the context is not lost. After that the driver is called
-// for nothing but to close it.
+// for nothing but to destroy it.
 func (d *Device) usable() error {
 	if lost := d.lost.Load(); lost != nil {
 		return *lost
 	}
 	return nil
+}
+
+// enter begins a call that may call the driver or touch page-locked memory, and
+// leave ends it. Such calls may contain others. A lost context stays until all
+// have left.
+func (d *Device) enter() error {
+	d.inside.Add(1)
+	err := d.usable()
+	if err != nil {
+		d.leave()
+	}
+	return err
+}
+
+func (d *Device) leave() {
+	if d.inside.Add(-1) == 0 && d.lost.Load() != nil {
+		d.quieten()
+	}
+}
+
+// quieten lets a lost context be destroyed if no call is inside. A call that
+// enters later finds it lost and leaves at once.
+func (d *Device) quieten() {
+	if d.inside.Load() == 0 {
+		d.quietOnce.Do(func() { close(d.quiet) })
+	}
 }

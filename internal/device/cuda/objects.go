@@ -27,7 +27,14 @@ type Device struct {
 	queues  queues
 	staging staging
 	runs    atomic.Uint64 // their number so far, see [buffer]
-	lost    atomic.Pointer[error] // why the context is lost, see [Device.check]
+	pace    float64       // see [Device.paceOf]
+
+	lost      atomic.Pointer[error] // why the context is lost, see [Device.check]
+	inside    atomic.Int64          // calls in the driver, see [Device.enter]
+	quiet     chan struct{}         // closed when the context is lost and none is inside
+	quietOnce sync.Once
+	freed     chan struct{}  // closed when the lost context is destroyed
+	ends      sync.WaitGroup // that waits for it
 }
 
 // memory is the device's memory: blocks from the driver, those in use and those

@@ -6,6 +6,7 @@ import (
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
 	"github.com/genie-sdk/go/internal/device/cuda/kernels"
+	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
@@ -19,6 +20,7 @@ type run struct {
 	prog  *program.Program
 	bound *program.Bound
 	ctl   device.Control
+	halt  halt.Func // the control's
 	id    uint64 // among the device's runs, from 1
 
 	tensors []kernels.Tensor // by value
@@ -64,7 +66,7 @@ type pages struct {
 func (c *code) NewRun(b *program.Bound, ctl device.Control) device.Run {
 	p := c.prog
 	r := &run{
-		d: c.d, code: c, prog: p, bound: b, ctl: ctl, id: c.d.runs.Add(1),
+		d: c.d, code: c, prog: p, bound: b, ctl: ctl, halt: ctl.Halt, id: c.d.runs.Add(1),
 		tensors: make([]kernels.Tensor, len(p.Places)), weights: make([]*weight, len(p.Places)),
 		groups: make([]group, len(p.Groups)), states: make([]pages, len(p.Plan().States)),
 		inputs: make([]device.Input, len(p.Plan().Inputs)),
@@ -100,7 +102,7 @@ func (r *run) Prepare(_ context.Context, weights []device.Weight) error {
 	for i := range r.groups {
 		g := &r.groups[i]
 		if v, ok := matrixOf(g); ok && r.weights[v] != nil && r.code.packed(v) {
-			g.matrix, g.packed = r.weights[v].matrix(), true
+			g.matrix, g.packed = r.weights[v].product(), true
 		}
 	}
 	return nil
