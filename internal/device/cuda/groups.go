@@ -20,6 +20,10 @@ func (r *run) Groups(from, to int, times []time.Duration) (n int, err error) {
 			err = device.Caught(p)
 		}
 	}()
+	if err := r.d.enter(); err != nil {
+		return n, err
+	}
+	defer r.d.leave()
 	if err := r.begin(); err != nil {
 		return n, err
 	}

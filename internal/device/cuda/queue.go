@@ -11,9 +11,11 @@ import (
 type queue struct {
 	d      *Device
 	st     *stream
-	status driver.Ptr   // zero, unless a kernel of the run has failed
-	host   *pinned      // see the offsets below
-	end    driver.Event // after the last group of the run
+	status driver.Ptr // zero, unless a kernel of the run has failed
+	// counters are for attention, see [kernels.Attention].
+	counters driver.Ptr
+	host     *pinned      // see the offsets below
+	end      driver.Event // after the last group of the run
 	// marks are before and after groups whose time is measured.
 	marks []driver.Event
 }
@@ -24,6 +26,12 @@ const (
 	outputsFrom = 256
 	uploadsFrom = 16 << 10
 	queueHost   = 64 << 10
+)
+
+// The device memory of a queue: the status word and the counters.
+const (
+	countersFrom = 256
+	queueBytes   = countersFrom + kernels.AttentionCounterBytes
 )
 
 // spareQueues is how many queues wait for their next use.
@@ -49,16 +57,17 @@ func (q *queue) open() (err error) {
 	if q.st, err = q.d.stream(); err != nil {
 		return err
 	}
-	if q.status, err = q.d.memory.take(kernels.StatusBytes, "the status of a run"); err != nil {
+	if q.status, err = q.d.memory.take(queueBytes, "the status of a run"); err != nil {
 		return err
 	}
+	q.counters = q.status + countersFrom
 	if q.host, err = q.d.staging.take(queueHost); err != nil {
 		return err
 	}
 	if q.end, err = q.d.ctx.NewEvent(); err != nil {
 		return q.d.check(err)
 	}
-	return q.reset()
+	return q.d.check(q.st.Fill(q.status, 0, queueBytes))
 }
 
 // reset queues clearing the status word.
@@ -84,7 +93,7 @@ func (q *queue) close() {
 		}
 	}
 	q.d.staging.give(q.host)
-	q.d.memory.give(q.status, kernels.StatusBytes, true)
+	q.d.memory.give(q.status, queueBytes, true)
 	if q.st != nil {
 		q.d.giveStream(q.st)
 	}

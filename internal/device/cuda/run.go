@@ -21,7 +21,7 @@ type run struct {
 	bound *program.Bound
 	ctl   device.Control
 	halt  halt.Func // the control's
-	id    uint64 // among the device's runs, from 1
+	id    uint64    // among the device's runs, from 1
 
 	tensors []kernels.Tensor // by value
 	weights []*weight        // by value
@@ -81,7 +81,7 @@ func (c *code) NewRun(b *program.Bound, ctl device.Control) device.Run {
 		for _, v := range g.In {
 			x.in = append(x.in, &r.tensors[v])
 		}
-		x.stages = make([]kernels.Stage, len(g.Stages))
+		x.stages = stagesOf(g)
 	}
 	r.space.init(c)
 	for _, o := range p.Plan().Outputs {

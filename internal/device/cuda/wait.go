@@ -3,8 +3,6 @@ package cuda
 import (
 	"errors"
 
-	"github.com/genie-sdk/go/internal/device"
-	"github.com/genie-sdk/go/internal/device/cuda/driver"
 	"github.com/genie-sdk/go/internal/device/cuda/kernels"
 )
 
@@ -19,6 +17,10 @@ func (r *run) Wait(n int) (at int, err error) {
 		r.leaveShared()
 		r.d.giveQueue(q)
 	}()
+	if err := r.d.enter(); err != nil {
+		return n, err
+	}
+	defer r.d.leave()
 	if err := r.drain(q, n == len(r.groups)); err != nil {
 		return n, err
 	}
@@ -38,9 +40,6 @@ func (r *run) Wait(n int) (at int, err error) {
 // drain waits for everything that the run has queued, with copies of the status
 // word and, if whole, of small outputs.
 func (r *run) drain(q *queue, whole bool) error {
-	if err := r.d.usable(); err != nil {
-		return err
-	}
 	err := r.d.check(r.st.CopyOut(q.host.mem[:kernels.StatusBytes], q.status))
 	if err == nil && whole {
 		err = r.fetch(q)
@@ -57,9 +56,10 @@ func (r *run) drain(q *queue, whole bool) error {
 // fetched is a small output that Wait copies together with the status word, so
 // that reading it takes no further wait.
 type fetched struct {
-	value int
-	data  []byte
-	valid bool
+	value  int
+	queued int // bytes whose copy is queued
+	data   []byte
+	valid  bool
 }
 
 // fetchedMost is the size of an output that is fetched, at most, in bytes.
@@ -71,13 +71,13 @@ func (r *run) fetch(q *queue) error {
 	for i := range r.fetched {
 		f := &r.fetched[i]
 		n := r.bound.Bytes(f.value)
-		if n == 0 || n > fetchedMost || at+n > uploadsFrom || !r.bound.Contiguous(f.value) {
+		if f.queued = 0; n == 0 || n > fetchedMost || at+n > uploadsFrom || !r.bound.Contiguous(f.value) {
 			continue
 		}
 		if err := r.d.check(r.st.CopyOut(q.host.mem[at:at+n], r.tensors[f.value].At)); err != nil {
 			return err
 		}
-		f.valid = true
+		f.queued = n
 		at += (n + 7) &^ 7
 	}
 	return nil
@@ -88,10 +88,10 @@ func (r *run) fetch(q *queue) error {
 func (r *run) takeFetched(q *queue) {
 	at := outputsFrom
 	for i := range r.fetched {
-		if f := &r.fetched[i]; f.valid {
-			n := r.bound.Bytes(f.value)
-			f.data = append(f.data[:0], q.host.mem[at:at+n]...)
-			at += (n + 7) &^ 7
+		if f := &r.fetched[i]; f.queued > 0 {
+			f.data = append(f.data[:0], q.host.mem[at:at+f.queued]...)
+			at += (f.queued + 7) &^ 7
+			f.queued, f.valid = 0, true
 		}
 	}
 }

@@ -1,0 +1,52 @@
+package cuda
+
+import (
+	"github.com/genie-sdk/go/internal/device/cuda/kernels"
+	"github.com/genie-sdk/go/internal/op"
+)
+
+func launchLayerNorm(r *run, g *group) error {
+	return r.d.kernels.LayerNorm(r.st, *g.out, *g.in[0], *g.in[1], *g.in[2], g.op.(op.LayerNorm).Eps)
+}
+
+func launchSoftmax(r *run, g *group) error {
+	return r.d.kernels.Softmax(r.st, *g.out, *g.in[0], g.op.(op.Softmax).Axis)
+}
+
+func launchCausalMask(r *run, g *group) error {
+	var start kernels.Tensor
+	if len(g.in) == 2 {
+		start = *g.in[1]
+	}
+	return r.d.kernels.CausalMask(r.st, *g.out, *g.in[0], start, g.op.(op.CausalMask).Window)
+}
+
+func launchReduce(r *run, g *group) error {
+	return r.d.kernels.Reduce(r.st, g.op.(op.Reduce), *g.out, *g.in[0])
+}
+
+func launchArgMax(r *run, g *group) error {
+	return r.d.kernels.ArgMax(r.st, *g.out, *g.in[0], g.op.(op.ArgMax).Axis)
+}
+
+func launchTopK(r *run, g *group) error {
+	o := g.op.(op.TopK)
+	return r.d.kernels.TopK(r.st, *g.out, *g.in[0], o.K, o.Indices)
+}
+
+func launchSample(r *run, g *group) error {
+	return r.d.kernels.Sample(r.st, *g.out, *g.in[0], *g.in[1], *g.in[2], *g.in[3], *g.in[4], *g.in[5], r.scratch())
+}
+
+// launchEmbedding gathers rows of a table, which may be packed for products.
+func launchEmbedding(r *run, g *group) error {
+	if g.packed {
+		transposed := r.code.layouts[g.of.In[0]].kind == columns
+		return r.d.kernels.EmbeddingPacked(r.st, *g.out, &g.matrix, transposed, *g.in[1], r.queue.status, g.index)
+	}
+	return r.d.kernels.Embedding(r.st, *g.out, *g.in[0], *g.in[1], r.queue.status, g.index)
+}
+
+func launchPick(r *run, g *group) error {
+	return r.d.kernels.Pick(r.st, *g.out, *g.in[0], *g.in[1], r.queue.status, g.index)
+}
