@@ -15,7 +15,8 @@ var images embed.FS
 
 // modules are the .cu files, by name without extension, with their kernels.
 var modules = map[string][]string{
-	"copy": {"fill_words"},
+	"attention": {"attend_tile_64", "attend_tile_128", "attend_few"},
+	"copy":      {"fill_words"},
 }
 
 // Set is the loaded kernels of one context. It is safe for concurrent use.
