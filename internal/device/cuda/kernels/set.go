@@ -16,18 +16,20 @@ var images embed.FS
 // modules are the .cu files, by name without extension, with their kernels.
 var modules = map[string][]string{
 	"attention": {"attend_tile_64", "attend_tile_128", "attend_few"},
-	"copy":      {"fill_words"},
+	"copy":      {"fill_words", "copy_1", "copy_2", "copy_4", "copy_8", "copy_16", "transpose_1", "transpose_2", "transpose_4", "transpose_8"},
+	"pointwise": {"unary", "unary_vectors", "binary", "binary_vectors", "where_1", "where_4", "where_8", "equal_f32", "equal_i32", "equal_i64", "cast"},
 }
 
 // Set is the loaded kernels of one context. It is safe for concurrent use.
 type Set struct {
 	functions map[string]driver.Function
 	props     driver.Properties
-	arguments sync.Pool // memory for the arguments of a launch
+	arguments sync.Pool // of *[maxArguments]byte
+	indexed   int       // most elements of a launch with an index
 }
 
-// maxArguments is the size of the arguments of a kernel, at most.
-const maxArguments = 4 << 10
+// maxArguments is the largest size of a kernel's parameters in bytes.
+const maxArguments = 4096
 
 // Load loads all kernels: machine code where it fits the device, else PTX.
 func Load(ctx driver.Context) (*Set, error) { return load(ctx, false) }
@@ -36,7 +38,7 @@ func Load(ctx driver.Context) (*Set, error) { return load(ctx, false) }
 func LoadPTX(ctx driver.Context) (*Set, error) { return load(ctx, true) }
 
 func load(ctx driver.Context, ptx bool) (*Set, error) {
-	s := &Set{functions: map[string]driver.Function{}, props: ctx.Properties()}
+	s := &Set{functions: map[string]driver.Function{}, props: ctx.Properties(), indexed: maxIndexed}
 	for name, kernels := range modules {
 		file := "generated/sm_80/" + name + ".ptx"
 		if !ptx && s.props.Major == 9 && s.props.Minor == 0 {
@@ -77,21 +79,20 @@ func (t *Tensor) Len() int {
 }
 
 // launch launches a kernel with its arguments, a pointer to a struct that
-// mirrors the kernel's. The arguments stay on the caller's stack: what the
-// driver gets is a copy in memory that launches reuse.
+// mirrors the kernel's.
 func launch[T any](s *Set, st driver.Stream, name string, grid, block driver.Dim, shared int, args *T) error {
 	f := s.functions[name]
 	if f == nil {
 		return fmt.Errorf("genie: there is no kernel %q", name)
 	}
-	mem, ok := s.arguments.Get().(*[maxArguments / 8]uint64)
-	if !ok {
-		mem = new([maxArguments / 8]uint64)
+	// A copy, since what Launch gets escapes: args itself can be on the stack.
+	b, _ := s.arguments.Get().(*[maxArguments]byte)
+	if b == nil {
+		b = new([maxArguments]byte)
 	}
-	defer s.arguments.Put(mem)
-	own := unsafe.Slice((*byte)(unsafe.Pointer(args)), unsafe.Sizeof(*args))
-	b := unsafe.Slice((*byte)(unsafe.Pointer(mem)), maxArguments)
-	if err := st.Launch(f, grid, block, shared, b[:copy(b, own)]); err != nil {
+	defer s.arguments.Put(b)
+	n := copy(b[:], unsafe.Slice((*byte)(unsafe.Pointer(args)), unsafe.Sizeof(*args)))
+	if err := st.Launch(f, grid, block, shared, b[:n]); err != nil {
 		return fmt.Errorf("kernel %s: %w", name, err)
 	}
 	return nil
