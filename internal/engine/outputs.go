@@ -24,7 +24,7 @@ func (c *Call) finish(ctx context.Context) error {
 		t := transport.Tensor{DType: p.Values[o.Value].Spec.DType, Shape: b.bound.Shape(o.Value)}
 		n := b.bound.Bytes(o.Value)
 		if o.Place == plan.Retain {
-			mem, err := c.s.e.device.Alloc(ctx, device.UseRetained, n)
+			mem, err := c.s.on.device.Alloc(ctx, device.UseRetained, n)
 			if err != nil {
 				return err
 			}
@@ -125,7 +125,7 @@ func (c *Call) replace(i int) error {
 	}
 	if c.b.prog.crossed[i] {
 		whole := device.State{DType: st.dtype, Shape: st.shape, Axis: -1}
-		return c.s.e.device.CopyRows(st.piece(0), 0, device.Piece{Buffer: c.aside[i]}, 0, 1, whole, c.pace.Halt)
+		return c.s.on.device.CopyRows(st.piece(0), 0, device.Piece{Buffer: c.aside[i]}, 0, 1, whole, c.pace.Halt)
 	}
 	return c.b.run.Copy(d.Out, st.pages[0].mem)
 }
@@ -138,7 +138,7 @@ func (c *Call) setAside(ctx context.Context) error {
 			continue
 		}
 		d := &c.b.prog.Plan().States[i]
-		mem, err := c.s.e.device.Alloc(ctx, device.UseRetained, c.b.bound.Bytes(d.Out))
+		mem, err := c.s.on.device.Alloc(ctx, device.UseRetained, c.b.bound.Bytes(d.Out))
 		if err != nil {
 			return err
 		}

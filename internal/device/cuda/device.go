@@ -64,7 +64,7 @@ func (d *Device) name() string { return fmt.Sprintf("cuda:%d", d.ordinal) }
 
 // Info implements [device.Device].
 func (d *Device) Info() device.Info {
-	return device.Info{Kind: "cuda", Path: fmt.Sprintf("cuda-sm%d%d", d.props.Major, d.props.Minor), PageRows: pageRows}
+	return device.Info{Kind: "cuda", Path: fmt.Sprintf("cuda-sm%d%d", d.props.Major, d.props.Minor), PageRows: pageRows, Memory: d.memory.limit}
 }
 
 // Begin implements [device.Device].
