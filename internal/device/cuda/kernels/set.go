@@ -18,6 +18,18 @@ var modules = map[string][]string{
 	"attention": {"attend_tile_64", "attend_tile_128", "attend_few"},
 	"copy":      {"fill_words", "copy_1", "copy_2", "copy_4", "copy_8", "copy_16", "transpose_1", "transpose_2", "transpose_4", "transpose_8"},
 	"pointwise": {"unary", "unary_vectors", "binary", "binary_vectors", "where_1", "where_4", "where_8", "equal_f32", "equal_i32", "equal_i64", "cast"},
+	"pack":      {"pack_32", "pack_16"},
+	"product": {
+		"product_skinny_1", "product_skinny_2", "product_skinny_4", "product_skinny_8",
+		"product_tiled_64", "product_tiled_128", "store_words",
+	},
+	"product16": {
+		"product_bf16_skinny_8", "product_bf16_skinny_16", "product_bf16_skinny_32",
+		"product_bf16_tiled_64", "product_bf16_tiled_128", "convert_rows_bf16",
+		"product_f16_skinny_8", "product_f16_skinny_16", "product_f16_skinny_32",
+		"product_f16_tiled_64", "product_f16_tiled_128", "convert_rows_f16",
+	},
+	"matmul": {"matmul_16", "matmul_64"},
 }
 
 // Set is the loaded kernels of one context. It is safe for concurrent use.
@@ -58,7 +70,7 @@ func load(ctx driver.Context, ptx bool) (*Set, error) {
 			}
 		}
 	}
-	return s, nil
+	return s, s.allowShared()
 }
 
 // Tensor is an operand: elements from At on, with strides in elements, 0 where
