@@ -17,8 +17,9 @@ var images embed.FS
 var modules = map[string][]string{
 	"attention": {"attend_tile_64", "attend_tile_128", "attend_few"},
 	"copy":      {"fill_words", "copy_1", "copy_2", "copy_4", "copy_8", "copy_16", "transpose_1", "transpose_2", "transpose_4", "transpose_8"},
-	"pointwise": {"unary", "unary_vectors", "binary", "binary_vectors", "where_1", "where_4", "where_8", "equal_f32", "equal_i32", "equal_i64", "cast"},
+	"matmul":    {"matmul_16", "matmul_64"},
 	"pack":      {"pack_32", "pack_16"},
+	"pointwise": {"unary", "unary_vectors", "binary", "binary_vectors", "where_1", "where_4", "where_8", "equal_f32", "equal_i32", "equal_i64", "cast"},
 	"product": {
 		"product_skinny_1", "product_skinny_2", "product_skinny_4", "product_skinny_8",
 		"product_tiled_64", "product_tiled_128", "store_words",
@@ -29,7 +30,9 @@ var modules = map[string][]string{
 		"product_f16_skinny_8", "product_f16_skinny_16", "product_f16_skinny_32",
 		"product_f16_tiled_64", "product_f16_tiled_128", "convert_rows_f16",
 	},
-	"matmul": {"matmul_16", "matmul_64"},
+	"sample": {"sample"},
+	"select": {"arg_max", "top_k"},
+	"state":  {"move_1", "move_2", "move_4", "move_8", "move_16"},
 }
 
 // Set is the loaded kernels of one context. It is safe for concurrent use.
