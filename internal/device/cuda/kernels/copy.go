@@ -2,11 +2,9 @@ package kernels
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
 	"github.com/genie-sdk/go/internal/op"
-	"github.com/genie-sdk/go/transport/plan"
 )
 
 // copyArgs mirrors CopyStrided of copy.cu.
@@ -138,85 +136,6 @@ func (s *Set) transpose(st driver.Stream, o *operands, d int) error {
 	a.index, a.strides = o.index(), [2]strides{o.strides(0), o.strides(1)}
 	grid := driver.Dim{X: tiles * o.len(), Y: 1, Z: 1}
 	return launch(s, st, transposers[o.bytes[0]], grid, driver.Dim{X: tile, Y: 8, Z: 1}, 0, &a)
-}
-
-// Reshape copies in row-major order of the input's shape to an output without
-// gaps, of any shape.
-func (s *Set) Reshape(st driver.Stream, out, in Tensor) error {
-	if out.Len() != in.Len() || !out.contiguous() || len(in.Shape) > plan.MaxRank {
-		return fmt.Errorf("genie: kernels: reshape of %v to %v", in.Shape, out.Shape)
-	}
-	var strides [plan.MaxRank]int
-	n := 1
-	for i := len(in.Shape) - 1; i >= 0; i-- {
-		strides[i] = n
-		n *= in.Shape[i]
-	}
-	return s.Copy(st, Tensor{At: out.At, DType: out.DType, Shape: in.Shape, Strides: strides[:len(in.Shape)]}, in)
-}
-
-func (t *Tensor) contiguous() bool {
-	n := 1
-	for i := len(t.Shape) - 1; i >= 0; i-- {
-		if t.Shape[i] != 1 && t.Strides[i] != n {
-			return false
-		}
-		n *= t.Shape[i]
-	}
-	return true
-}
-
-// Transpose copies with permuted axes: output axis i is input axis perm[i].
-func (s *Set) Transpose(st driver.Stream, perm []int, out, in Tensor) error {
-	if len(perm) != len(in.Shape) || len(perm) > plan.MaxRank {
-		return fmt.Errorf("genie: kernels: transposition of %v by %v", in.Shape, perm)
-	}
-	var shape, strides [plan.MaxRank]int
-	for i, p := range perm {
-		if p < 0 || p >= len(perm) {
-			return fmt.Errorf("genie: kernels: transposition of %v by %v", in.Shape, perm)
-		}
-		shape[i], strides[i] = in.Shape[p], in.Strides[p]
-	}
-	in.Shape, in.Strides = shape[:len(perm)], strides[:len(perm)]
-	return s.Copy(st, out, in)
-}
-
-// Slice copies the positions of the input from start along axis on.
-func (s *Set) Slice(st driver.Stream, axis, start int, out, in Tensor) error {
-	axis, err := axisOf(axis, len(in.Shape))
-	if err != nil {
-		return err
-	}
-	if len(out.Shape) != len(in.Shape) || start < 0 || start+out.Shape[axis] > in.Shape[axis] {
-		return fmt.Errorf("genie: kernels: slice from %d of axis %d of %v to %v", start, axis, in.Shape, out.Shape)
-	}
-	in.At += driver.Ptr(start * in.Strides[axis] * in.DType.Size())
-	in.Shape = out.Shape
-	return s.Copy(st, out, in)
-}
-
-// Concat joins inputs along an axis.
-func (s *Set) Concat(st driver.Stream, axis int, out Tensor, in ...Tensor) error {
-	axis, err := axisOf(axis, len(out.Shape))
-	if err != nil {
-		return err
-	}
-	at := 0
-	for i := range in {
-		x := &in[i]
-		part := out
-		part.Shape = x.Shape
-		if len(x.Shape) != len(out.Shape) || at+x.Shape[axis] > out.Shape[axis] || !slices.Equal(x.Shape[:axis], out.Shape[:axis]) || !slices.Equal(x.Shape[axis+1:], out.Shape[axis+1:]) {
-			return fmt.Errorf("genie: kernels: input %d of %v to %v along axis %d", i, x.Shape, out.Shape, axis)
-		}
-		part.At += driver.Ptr(at * out.Strides[axis] * out.DType.Size())
-		if err := s.Copy(st, part, *x); err != nil {
-			return err
-		}
-		at += x.Shape[axis]
-	}
-	return nil
 }
 
 // axisOf is an axis that counts from the last one where it is negative.

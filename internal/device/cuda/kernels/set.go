@@ -16,10 +16,18 @@ var images embed.FS
 // modules are the .cu files, by name without extension, with their kernels.
 var modules = map[string][]string{
 	"attention": {"attend_tile_64", "attend_tile_128", "attend_few"},
-	"copy":      {"fill_words", "copy_1", "copy_2", "copy_4", "copy_8", "copy_16", "transpose_1", "transpose_2", "transpose_4", "transpose_8"},
-	"matmul":    {"matmul_16", "matmul_64"},
-	"pack":      {"pack_32", "pack_16"},
-	"pointwise": {"unary", "unary_vectors", "binary", "binary_vectors", "where_1", "where_4", "where_8", "equal_f32", "equal_i32", "equal_i64", "cast"},
+	"copy": {
+		"fill_words", "copy_1", "copy_2", "copy_4", "copy_8", "copy_16",
+		"transpose_1", "transpose_2", "transpose_4", "transpose_8",
+	},
+	"gather": {"embedding", "embedding_packed", "pick"},
+	"matmul": {"matmul_16", "matmul_64"},
+	"norm":   {"layer_norm", "layer_norm_long", "softmax", "softmax_long", "batch_norm", "causal_mask"},
+	"pack":   {"pack_32", "pack_16"},
+	"pointwise": {
+		"unary", "unary_vectors", "binary", "binary_vectors",
+		"where_1", "where_4", "where_8", "equal_f32", "equal_i32", "equal_i64", "cast",
+	},
 	"product": {
 		"product_skinny_1", "product_skinny_2", "product_skinny_4", "product_skinny_8",
 		"product_tiled_64", "product_tiled_128", "store_words",
@@ -30,6 +38,7 @@ var modules = map[string][]string{
 		"product_f16_skinny_8", "product_f16_skinny_16", "product_f16_skinny_32",
 		"product_f16_tiled_64", "product_f16_tiled_128", "convert_rows_f16",
 	},
+	"reduce": {"reduce", "max_pool2d"},
 	"sample": {"sample"},
 	"select": {"arg_max", "top_k"},
 	"state":  {"move_1", "move_2", "move_4", "move_8", "move_16"},
@@ -39,12 +48,12 @@ var modules = map[string][]string{
 type Set struct {
 	functions map[string]driver.Function
 	props     driver.Properties
-	arguments sync.Pool // of *[maxArguments]byte
+	arguments sync.Pool // memory for the arguments of a launch
 	indexed   int       // most elements of a launch with an index
 }
 
-// maxArguments is the largest size of a kernel's parameters in bytes.
-const maxArguments = 4096
+// maxArguments is the size of the arguments of a kernel, at most.
+const maxArguments = 4 << 10
 
 // Load loads all kernels: machine code where it fits the device, else PTX.
 func Load(ctx driver.Context) (*Set, error) { return load(ctx, false) }
@@ -94,20 +103,21 @@ func (t *Tensor) Len() int {
 }
 
 // launch launches a kernel with its arguments, a pointer to a struct that
-// mirrors the kernel's.
+// mirrors the kernel's. The arguments stay on the caller's stack: what the
+// driver gets is a copy in memory that launches reuse.
 func launch[T any](s *Set, st driver.Stream, name string, grid, block driver.Dim, shared int, args *T) error {
 	f := s.functions[name]
 	if f == nil {
 		return fmt.Errorf("genie: there is no kernel %q", name)
 	}
-	// A copy, since what Launch gets escapes: args itself can be on the stack.
-	b, _ := s.arguments.Get().(*[maxArguments]byte)
-	if b == nil {
-		b = new([maxArguments]byte)
+	mem, ok := s.arguments.Get().(*[maxArguments / 8]uint64)
+	if !ok {
+		mem = new([maxArguments / 8]uint64)
 	}
-	defer s.arguments.Put(b)
-	n := copy(b[:], unsafe.Slice((*byte)(unsafe.Pointer(args)), unsafe.Sizeof(*args)))
-	if err := st.Launch(f, grid, block, shared, b[:n]); err != nil {
+	defer s.arguments.Put(mem)
+	own := unsafe.Slice((*byte)(unsafe.Pointer(args)), unsafe.Sizeof(*args))
+	b := unsafe.Slice((*byte)(unsafe.Pointer(mem)), maxArguments)
+	if err := st.Launch(f, grid, block, shared, b[:copy(b, own)]); err != nil {
 		return fmt.Errorf("kernel %s: %w", name, err)
 	}
 	return nil
