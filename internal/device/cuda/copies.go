@@ -19,7 +19,7 @@ func launchTranspose(r *run, g *group) error {
 	in := *g.in[0]
 	perm := g.op.(op.Transpose).Perm
 	for i, p := range perm {
-		strides[i] = g.in[0].Strides[p]
+		strides[i] = in.Strides[p]
 	}
 	in.Shape, in.Strides = g.out.Shape, strides[:len(perm)]
 	return r.d.kernels.Copy(r.st, *g.out, in)

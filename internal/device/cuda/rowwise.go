@@ -26,16 +26,35 @@ func launchReduce(r *run, g *group) error {
 }
 
 func launchArgMax(r *run, g *group) error {
-	return r.d.kernels.ArgMax(r.st, *g.out, *g.in[0], g.op.(op.ArgMax).Axis)
+	return r.d.kernels.ArgMax(r.st, g.out.At, *g.in[0], g.op.(op.ArgMax).Axis)
 }
 
 func launchTopK(r *run, g *group) error {
-	o := g.op.(op.TopK)
-	return r.d.kernels.TopK(r.st, *g.out, *g.in[0], o.K, o.Indices)
+	return r.d.kernels.TopK(r.st, g.op.(op.TopK), g.out.At, *g.in[0], r.scratch())
+}
+
+func topKScratch(_ *run, g *group) int {
+	x := g.in[0]
+	return kernels.TopKScratch(x.Len()/max(x.Shape[len(x.Shape)-1], 1), g.op.(op.TopK).K)
 }
 
 func launchSample(r *run, g *group) error {
-	return r.d.kernels.Sample(r.st, *g.out, *g.in[0], *g.in[1], *g.in[2], *g.in[3], *g.in[4], *g.in[5], r.scratch())
+	return r.d.kernels.Sample(r.st, &kernels.Sampling{
+		Out: g.out.At, Logits: *g.in[0], Temperature: *g.in[1], TopP: *g.in[2], TopK: *g.in[3],
+		Seed: *g.in[4], Counter: *g.in[5], Scratch: r.scratch(),
+	})
+}
+
+func sampleScratch(_ *run, g *group) int {
+	return kernels.SampleScratch(g.in[0].Shape[0], g.in[0].Shape[1])
+}
+
+func launchBatchNorm(r *run, g *group) error {
+	return r.d.kernels.BatchNorm(r.st, *g.out, *g.in[0], *g.in[1], *g.in[2], *g.in[3], *g.in[4], g.op.(op.BatchNorm).Eps)
+}
+
+func launchMaxPool(r *run, g *group) error {
+	return r.d.kernels.MaxPool(r.st, g.op.(op.MaxPool2D), *g.out, *g.in[0])
 }
 
 // launchEmbedding gathers rows of a table, which may be packed for products.

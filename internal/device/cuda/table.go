@@ -16,6 +16,7 @@ type launch func(r *run, g *group) error
 var operators = map[string]launch{
 	"append":      launchAppend,
 	"argmax":      launchArgMax,
+	"batch_norm":  launchBatchNorm,
 	"cast":        launchPointwise,
 	"causal_mask": launchCausalMask,
 	"concat":      launchConcat,
@@ -26,6 +27,7 @@ var operators = map[string]launch{
 	"identity":    launchCopy,
 	"layer_norm":  launchLayerNorm,
 	"matmul":      launchMatMul,
+	"max_pool2d":  launchMaxPool,
 	"pick":        launchPick,
 	"reduce":      launchReduce,
 	"reshape":     launchReshape,
@@ -90,4 +92,7 @@ func workspaceOf(g *program.Group, o op.Op) func(r *run, g *group) int {
 }
 
 // scratches are those of operators, by name, where there is any.
-var scratches = map[string]func(r *run, g *group) int{}
+var scratches = map[string]func(r *run, g *group) int{
+	"sample": sampleScratch,
+	"topk":   topKScratch,
+}
