@@ -22,17 +22,21 @@ type decoder struct {
 	prog  *engine.Program
 }
 
-func newDecoder(t testing.TB, folder string, phase semantic.Phase, e *engine.Engine) *decoder {
+func newDecoder(t testing.TB, folder string, phase semantic.Phase, e *engine.Engine, logits bool) *decoder {
 	t.Helper()
 	m, err := gpt2.Load(context.Background(), "../../../testdata/gpt2/"+folder, gpt2.LoadOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = m.Close() })
 	d := &decoder{e: e, model: m}
+	outputs := []lazy.Named{{Name: "next", Tensor: m.LM.Next}}
+	if logits {
+		outputs = append(outputs, lazy.Named{Name: "logits", Tensor: m.LM.Logits})
+	}
 	srg, err := semantic.Analyze(m.LM.Graph)
 	require.NoError(t, err)
 	d.sch, err = semantic.Full().Schedule(srg, semantic.Request{
 		Profile: semantic.Profile{Phase: phase},
-		Outputs: []lazy.Named{{Name: "next", Tensor: m.LM.Next}, {Name: "logits", Tensor: m.LM.Logits}},
+		Outputs: outputs,
 	})
 	require.NoError(t, err)
 	d.prog, err = e.Compile(d.sch.Plan)

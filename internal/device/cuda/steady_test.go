@@ -18,7 +18,7 @@ func TestSteadyStepAllocatesNothing(t *testing.T) {
 	e, err := engine.New(engine.Options{Device: cuda.Open(drv, 0, cuda.Options{})})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, e.Close()) }()
-	d := newDecoder(t, "basic", semantic.PhaseDecode, e)
+	d := newDecoder(t, "basic", semantic.PhaseDecode, e, false)
 	s, in, past, token := e.NewSession(), d.inputs(1), 0, []int{1}
 	step := func() {
 		if err := d.step(s, in, token, past, nil); err != nil {
