@@ -14,6 +14,9 @@ import (
 // TestSteadyStepAllocatesNothing decodes far into pages: a step allocates nothing
 // on the Go heap, and nothing on the device or of page-locked memory.
 func TestSteadyStepAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates; without it: go test -run TestSteadyStepAllocatesNothing ./internal/device/cuda")
+	}
 	drv := &nothing{next: 256, sizes: map[driver.Ptr]int64{}}
 	e, err := engine.New(engine.Options{Device: cuda.Open(drv, 0, cuda.Options{})})
 	require.NoError(t, err)
