@@ -1,5 +1,5 @@
 //go:build !race
 
-package engine
+package cuda_test
 
-const raceEnabled = false
+const raceDetector = false
