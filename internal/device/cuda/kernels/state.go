@@ -35,7 +35,8 @@ func (s *Set) AppendRows(st driver.Stream, dst Paged, rows Tensor, axis, at int)
 // WriteRows is [op.WriteRows]: out is the cache with rows written over it from
 // the position on that a tensor has. Where out is not the cache's memory, the
 // cache is copied to it first. A position outside is reported in the status
-// word, and nothing is written.
+// word, and nothing is written; nor is anything after an earlier error of the
+// run, since a state would lose its content.
 func (s *Set) WriteRows(st driver.Stream, out, cache, rows, position Tensor, axis int, status driver.Ptr, group int) error {
 	axis, err := moveAxis(&out, &rows, axis)
 	if err != nil {
@@ -118,11 +119,15 @@ func (s *Set) move(st driver.Stream, dst *Paged, rows *Tensor, axis int, m *move
 		m.dst += driver.Ptr(m.at * m.row * int64(dst.DType.Size()))
 		m.at, m.row = 0, 0
 	}
+	switch {
+	case rows.Len() > 0:
+	case m.position == 0:
+		return nil
+	default: // the position is checked all the same
+		return launch(s, st, moveKernels[0], cover(1), blockOf(threads), 0, m)
+	}
 	n := 0
 	for d, size := range rows.Shape {
-		if size == 0 {
-			return nil
-		}
 		to, from := int64(dst.Strides[d]), int64(rows.Strides[d])
 		grows := d == axis && m.table != 0
 		if size == 1 && !grows {
