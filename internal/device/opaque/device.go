@@ -6,6 +6,7 @@
 package opaque
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -24,20 +25,41 @@ const PageRows = 4
 // Device implements [device.Device].
 type Device struct {
 	opts   device.Options
+	faults func(at string) error // see Faulty; nil for none
 	memory memory
 	queued atomic.Uint64  // stretches, which decides when each begins
 	drains sync.WaitGroup // queues that run
 }
 
 // Open implements [device.Open]. Weights of 8 bits are an error.
-func Open(o device.Options) (device.Device, error) {
+func Open(o device.Options) (device.Device, error) { return open(o, nil) }
+
+// Faulty returns a function that opens a device which fails. It calls faults,
+// from any goroutine, when it is opened ("open"), allocates ("alloc"), copies
+// ("copy"), loads a weight ("weight") or computes a group ("kernel"). An error
+// that is a [device.LostError] is the loss of the device; another one is a
+// failure of that call alone.
+func Faulty(faults func(at string) error) device.Open {
+	return func(o device.Options) (device.Device, error) {
+		d, err := open(o, faults)
+		if err != nil {
+			return nil, err
+		}
+		if err := d.fails("open"); err != nil {
+			return nil, err
+		}
+		return d, nil
+	}
+}
+
+func open(o device.Options, faults func(at string) error) (*Device, error) {
 	if o.Int8Weights {
 		return nil, fmt.Errorf("%w: the opaque device holds no weights in 8 bits", plan.ErrInvalid)
 	}
 	if o.Budget == nil {
 		o.Budget = budget.New(0)
 	}
-	return &Device{opts: o, memory: memory{regions: map[uint64]*region{}}}, nil
+	return &Device{opts: o, faults: faults, memory: memory{regions: map[uint64]*region{}}}, nil
 }
 
 // Info implements [device.Device].
@@ -73,6 +95,31 @@ func (*Device) End() {}
 func (d *Device) Close() {
 	d.drains.Wait()
 	d.memory.close()
+}
+
+// fails is a planted failure at a place, or the loss of the device.
+func (d *Device) fails(at string) error {
+	if lost := d.memory.lost.Load(); lost != nil {
+		return *lost
+	}
+	if d.faults == nil {
+		return nil
+	}
+	err := d.faults(at)
+	if lost, ok := errors.AsType[*device.LostError](err); ok {
+		return d.lose(lost)
+	}
+	return err
+}
+
+// lose makes the device and its memory unusable.
+func (d *Device) lose(err error) error {
+	if d.memory.lost.CompareAndSwap(nil, &err) && d.opts.Lost != nil {
+		freed := make(chan struct{})
+		close(freed)
+		d.opts.Lost(err, freed)
+	}
+	return *d.memory.lost.Load()
 }
 
 // fault lets tests panic at a named place.
