@@ -131,7 +131,7 @@ func operandOf(s *Stage, rows, n int) (operandArgs, error) {
 	}
 	switch axes {
 	case 1:
-		c.inner, c.innerStride = uint32(size[0]), uint64(stride[0])
+		c.outerStride = uint64(stride[0])
 	case 2:
 		c.inner, c.innerStride, c.outerStride = uint32(size[1]), uint64(stride[1]), uint64(stride[0])
 	}

@@ -115,12 +115,12 @@ func (s *Set) product16(st driver.Stream, a *productArgs, elem plan.DType) error
 	if rows > mostSkinny16 {
 		return s.tiled16(st, a, names)
 	}
-	m, warps, name := 8, 16, names.skinny8
+	m, warps, name := 8, 13, names.skinny8
 	switch {
 	case rows > 16:
 		m, warps, name = 32, 8, names.skinny32
 	case rows > 8:
-		m, name = 16, names.skinny16
+		m, warps, name = 16, 8, names.skinny16
 	}
 	steps := roundUp(int(a.k), packedRows) / panelStep
 	groups, units, chunks := (rows+m-1)/m, (int(a.n)+panel16-1)/panel16, (steps*panelStep+chunk16-1)/chunk16
