@@ -119,15 +119,11 @@ func (s *Set) move(st driver.Stream, dst *Paged, rows *Tensor, axis int, m *move
 		m.dst += driver.Ptr(m.at * m.row * int64(dst.DType.Size()))
 		m.at, m.row = 0, 0
 	}
-	switch {
-	case rows.Len() > 0:
-	case m.position == 0:
-		return nil
-	default: // the position is checked all the same
-		return launch(s, st, moveKernels[0], cover(1), blockOf(threads), 0, m)
-	}
 	n := 0
 	for d, size := range rows.Shape {
+		if size == 0 && m.position == 0 {
+			return nil
+		}
 		to, from := int64(dst.Strides[d]), int64(rows.Strides[d])
 		grows := d == axis && m.table != 0
 		if size == 1 && !grows {
@@ -166,7 +162,8 @@ func (s *Set) launchMove(st driver.Stream, m *move, size int64) error {
 	for d := range m.rank {
 		m.n *= m.shape[d]
 	}
-	return launch(s, st, moveKernels[bits.TrailingZeros64(uint64(size))], cover(int(m.n)), driver.Dim{X: threads, Y: 1, Z: 1}, 0, m)
+	// Without elements only the position is checked.
+	return launch(s, st, moveKernels[bits.TrailingZeros64(uint64(size))], cover(max(int(m.n), 1)), driver.Dim{X: threads, Y: 1, Z: 1}, 0, m)
 }
 
 var moveKernels = [...]string{"move_1", "move_2", "move_4", "move_8", "move_16"}
