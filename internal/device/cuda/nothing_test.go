@@ -21,9 +21,10 @@ type nothing struct {
 	mu     sync.Mutex
 	next   driver.Ptr
 	sizes  map[driver.Ptr]int64
-	wrong  []string
 	allocs int // of device memory and of page-locked memory
 }
+
+func newNothing() *nothing { return &nothing{next: 256, sizes: map[driver.Ptr]int64{}} }
 
 func (*nothing) Version() int          { return 12090 }
 func (*nothing) Devices() (int, error) { return 1, nil }
@@ -52,7 +53,7 @@ func (n *nothing) Free(p driver.Ptr) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if _, ok := n.sizes[p]; !ok {
-		n.wrong = append(n.wrong, fmt.Sprintf("%d is freed", p))
+		panic(fmt.Sprintf("%d is freed, but not in use", p))
 	}
 	delete(n.sizes, p)
 	return nil
@@ -135,7 +136,7 @@ func (z zeros) Info() device.Info {
 // TestWithoutKernels runs the suite on a device that computes nothing: what it
 // does around its kernels.
 func TestWithoutKernels(t *testing.T) {
-	open := cuda.Open(&nothing{next: 256, sizes: map[driver.Ptr]int64{}}, 0, cuda.Options{})
+	open := cuda.Open(newNothing(), 0, cuda.Options{})
 	beside := func(o device.Options) (device.Device, error) {
 		d, err := null.Open(null.Options{})(o)
 		return zeros{d}, err
