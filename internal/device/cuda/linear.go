@@ -29,7 +29,7 @@ func (r *run) bindRows(g *group, st driver.Stream) error {
 		return dense, r.d.kernels.Copy(st, dense, *t)
 	}
 	a, k := *g.in[0], g.matrix.K
-	rows, _, stride, ok := rowRun(&a)
+	rows, stride, ok := rowRun(&a)
 	if !ok {
 		var err error
 		if a, err = copied(g.in[0], &g.strides); err != nil {
@@ -96,7 +96,7 @@ func linearScratch(r *run, g *group) int {
 		return 0
 	}
 	n := r.productScratch(g)
-	if _, _, _, ok := rowRun(g.in[0]); !ok {
+	if _, _, ok := rowRun(g.in[0]); !ok {
 		n += program.Align(4 * g.in[0].Len())
 	}
 	for i := range g.of.Stages {

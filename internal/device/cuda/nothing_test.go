@@ -110,14 +110,16 @@ func (s *idle) CopyOut(dst []byte, src driver.Ptr) error {
 	clear(dst)
 	return s.use(src, int64(len(dst)))
 }
+
 func (s *idle) Copy(dst, src driver.Ptr, n int64) error {
 	_ = s.use(dst, n)
 	return s.use(src, n)
 }
+
 func (s *idle) Fill(dst driver.Ptr, _ byte, n int64) error { return s.use(dst, n) }
-func (s *idle) Launch(driver.Function, driver.Dim, driver.Dim, int, []byte) error {
-	return nil
-}
+
+func (s *idle) Launch(driver.Function, driver.Dim, driver.Dim, int, []byte) error { return nil }
+
 func (*idle) Record(driver.Event) error  { return nil }
 func (*idle) WaitFor(driver.Event) error { return nil }
 func (*idle) Done() (bool, error)        { return true, nil }
