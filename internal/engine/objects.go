@@ -189,8 +189,9 @@ type Call struct {
 	keeping int64       // reserved for outputs that will be retained
 	used    []*retained // inputs that are retained values
 	outputs []output
-	aside   []device.Buffer // by state: its new value until it is copied, nil for most
-	copies  [][]byte        // memory of outputs that are stored outside the arena
+	aside   []device.Buffer     // by state: its new value until it is copied, nil for most
+	copies  [][]byte            // memory of outputs that are stored outside the arena
+	small   [][smallOutput]byte // memory of small outputs, by output
 	elapsed time.Duration
 	kernel  time.Duration
 	times   []time.Duration // by group, when the engine profiles

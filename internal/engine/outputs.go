@@ -35,7 +35,7 @@ func (c *Call) finish(ctx context.Context) error {
 			continue
 		}
 		if t.Data = b.view(o.Value); t.Data == nil {
-			mem, err := c.copyMemory(n)
+			mem, err := c.copyMemory(i, n)
 			if err != nil {
 				return err
 			}
@@ -78,8 +78,18 @@ func (b *binding) view(v int) []byte {
 // to stop.
 const mapFrom = 64 << 10
 
-// copyMemory is memory for the copy of an output, until Release.
-func (c *Call) copyMemory(n int) ([]byte, error) {
+// smallOutput is the size up to which a binding retains the memory of an
+// output's copy, for its next call: a decode step outputs one token.
+const smallOutput = 64
+
+// copyMemory is memory for the copy of output i, until Release.
+func (c *Call) copyMemory(i, n int) ([]byte, error) {
+	if n <= smallOutput {
+		if c.small == nil {
+			c.small = make([][smallOutput]byte, len(c.outputs))
+		}
+		return c.small[i][:n], nil
+	}
 	if n < mapFrom {
 		return make([]byte, n), nil
 	}
