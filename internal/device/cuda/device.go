@@ -7,7 +7,6 @@ import (
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
 	"github.com/genie-sdk/go/internal/device/cuda/kernels"
-	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -32,14 +31,15 @@ func Open(drv driver.Driver, ordinal int, o Options) device.Open {
 		if of.Budget == nil {
 			of.Budget = budget.New(0)
 		}
-		d := &Device{opts: of, ordinal: ordinal}
+		d := &Device{opts: of, ordinal: ordinal, quiet: make(chan struct{}), freed: make(chan struct{})}
 		ctx, err := drv.Open(ordinal)
 		if err != nil {
-			return nil, fmt.Errorf("genie: device %s: %w", d.name(), d.check(err))
+			return nil, fmt.Errorf("genie: device %s: %w", d.name(), typed(err)) // there is no context to lose
 		}
 		d.ctx, d.props = ctx, ctx.Properties()
+		d.pace = d.paceOf()
 		if err := d.start(o); err != nil {
-			_ = ctx.Close() // never fails
+			d.Close()
 			return nil, fmt.Errorf("genie: device %s: %w", d.name(), err)
 		}
 		return d, nil
@@ -64,14 +64,7 @@ func (d *Device) name() string { return fmt.Sprintf("cuda:%d", d.ordinal) }
 
 // Info implements [device.Device].
 func (d *Device) Info() device.Info {
-	return device.Info{Kind: "cuda", Path: fmt.Sprintf("cuda-sm%d%d", d.props.Major, d.props.Minor), PageRows: pageRows}
-}
-
-// Capabilities implements [device.Device].
-func (*Device) Capabilities() device.Capabilities {
-	return device.Capabilities{
-		Convolution: func(*program.Convolution, []int) bool { return false },
-	}
+	return device.Info{Kind: "cuda", Path: fmt.Sprintf("cuda-sm%d%d", d.props.Major, d.props.Minor), PageRows: pageRows, Memory: d.memory.limit}
 }
 
 // Begin implements [device.Device].
@@ -82,8 +75,14 @@ func (*Device) End() {}
 
 // Close implements [device.Device].
 func (d *Device) Close() {
-	_ = d.ctx.Close() // never fails, and frees everything
+	if d.usable() == nil {
+		d.destroy()
+	}
+	d.ends.Wait()
 }
+
+// destroy destroys the context, and with it everything on the device.
+func (d *Device) destroy() { _ = d.ctx.Close() } // never fails
 
 // fault lets tests panic at a named place.
 func (d *Device) fault(at string) {

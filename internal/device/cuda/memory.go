@@ -45,6 +45,10 @@ var purposes = [...]string{
 
 // Alloc implements [device.Memory].
 func (d *Device) Alloc(ctx context.Context, use device.Use, n int) (device.Buffer, error) {
+	if err := d.enter(); err != nil {
+		return nil, err
+	}
+	defer d.leave()
 	if ctx.Err() != nil {
 		return nil, device.Stopped(ctx)
 	}
@@ -58,7 +62,7 @@ func (d *Device) Alloc(ctx context.Context, use device.Use, n int) (device.Buffe
 			return nil, err
 		}
 	}
-	return &buffer{at, n}, nil
+	return &buffer{at: at, n: n}, nil
 }
 
 // zero clears memory.
@@ -79,10 +83,12 @@ func (d *Device) zero(at driver.Ptr, n int64) error {
 
 // Free implements [device.Memory].
 func (d *Device) Free(_ device.Use, b device.Buffer) {
-	if b != nil {
-		b := b.(*buffer)
-		d.memory.give(b.at, int64(b.n), true)
+	if b == nil || d.enter() != nil {
+		return // memory of a lost context is gone
 	}
+	defer d.leave()
+	x := b.(*buffer)
+	d.memory.give(x.at, int64(x.n), true)
 }
 
 // Bytes implements [device.Memory]: a copy.
@@ -191,7 +197,7 @@ func (m *memory) uncount(size int64) {
 
 // give takes a block of n bytes back. Nothing queued may use it.
 func (m *memory) give(at driver.Ptr, n int64, keep bool) {
-	if at == 0 || m.d.usable() != nil { // a lost context takes all of its memory along
+	if at == 0 || m.d.usable() != nil { // memory of a lost context is gone
 		return
 	}
 	if size := blockSize(n); !keep || !m.keep(at, size) {

@@ -9,6 +9,10 @@ import (
 // CopyRows implements [device.Memory]: a copy for each run of positions that is
 // without gaps in both pieces.
 func (d *Device) CopyRows(dst device.Piece, to int, src device.Piece, from, n int, s device.State, h halt.Func) error {
+	if err := d.enter(); err != nil {
+		return err
+	}
+	defer d.leave()
 	out, in := dst.Buffer.(*buffer), src.Buffer.(*buffer)
 	st, err := d.stream()
 	if err != nil {

@@ -47,8 +47,12 @@ func (d *Device) end(t *transfer) {
 // download copies device memory to dst until h says stop, after what is
 // queued nowhere any more.
 func (d *Device) download(dst []byte, at driver.Ptr, h halt.Func) error {
+	if err := d.enter(); err != nil {
+		return err
+	}
+	defer d.leave()
 	if len(dst) == 0 {
-		return d.usable()
+		return nil
 	}
 	t, err := d.begin(len(dst))
 	if err != nil {
@@ -87,8 +91,12 @@ func (t *transfer) out(dst []byte, at driver.Ptr, h halt.Func) error {
 
 // upload copies src to device memory until h says stop.
 func (d *Device) upload(at driver.Ptr, src []byte, h halt.Func) error {
+	if err := d.enter(); err != nil {
+		return err
+	}
+	defer d.leave()
 	if len(src) == 0 {
-		return d.usable()
+		return nil
 	}
 	t, err := d.begin(len(src))
 	if err != nil {

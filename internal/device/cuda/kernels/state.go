@@ -35,7 +35,8 @@ func (s *Set) AppendRows(st driver.Stream, dst Paged, rows Tensor, axis, at int)
 // WriteRows is [op.WriteRows]: out is the cache with rows written over it from
 // the position on that a tensor has. Where out is not the cache's memory, the
 // cache is copied to it first. A position outside is reported in the status
-// word, and nothing is written.
+// word, and nothing is written; nor is anything after an earlier error of the
+// run, since a state would lose its content.
 func (s *Set) WriteRows(st driver.Stream, out, cache, rows, position Tensor, axis int, status driver.Ptr, group int) error {
 	axis, err := moveAxis(&out, &rows, axis)
 	if err != nil {
