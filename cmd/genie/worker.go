@@ -94,7 +94,7 @@ it at once.`,
 
 // check finds inconsistent flags.
 func (o *workerOptions) check() error {
-	if err := o.devices.Find(o.device); isA[*host.NameError](err) {
+	if err := o.devices.Find(o.device); host.IsNameError(err) {
 		return usagef("--device: %w", err)
 	} else if err != nil {
 		return err

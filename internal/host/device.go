@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -64,10 +65,17 @@ type ProductRate struct {
 // Devices are the devices that a host can open: the CPU and some kinds.
 type Devices []Kind
 
-// NameError means that there is no device of a name.
-type NameError struct{ text string }
+// nameError means that there is no device of a name.
+type nameError struct{ text string }
 
-func (e *NameError) Error() string { return e.text }
+func (e *nameError) Error() string { return e.text }
+
+// IsNameError reports whether err is of [Devices.Find] and says that there is no
+// device of that name, and which there are.
+func IsNameError(err error) bool {
+	var wrong *nameError
+	return errors.As(err, &wrong)
+}
 
 // Names says which names there are, without asking a driver.
 func (d Devices) Names() string {
@@ -81,7 +89,7 @@ func (d Devices) Names() string {
 	return names
 }
 
-// Find checks a name: a [NameError] says which there are.
+// Find checks a name. Other errors than that of [IsNameError] are of a driver.
 func (d Devices) Find(name string) error {
 	_, err := d.find(name)
 	return err
@@ -94,11 +102,11 @@ func (d Devices) find(name string) (device.Open, error) {
 	prefix, number, _ := strings.Cut(name, ":")
 	i := slices.IndexFunc(d, func(k Kind) bool { return k.Name == prefix })
 	if i < 0 {
-		return nil, &NameError{fmt.Sprintf("%q is no device; there is %s", name, d.Names())}
+		return nil, &nameError{fmt.Sprintf("%q is no device; there is %s", name, d.Names())}
 	}
 	k := &d[i]
 	if k.Build != "" {
-		return nil, &NameError{fmt.Sprintf("%q needs %s", name, k.Build)}
+		return nil, &nameError{fmt.Sprintf("%q needs %s", name, k.Build)}
 	}
 	there, err := k.List()
 	if err != nil {
@@ -110,7 +118,7 @@ func (d Devices) find(name string) (device.Open, error) {
 		for i := range there {
 			names = append(names, k.Device(i))
 		}
-		return nil, &NameError{fmt.Sprintf("%q is no device; there is %s", name, strings.Join(names, ", "))}
+		return nil, &nameError{fmt.Sprintf("%q is no device; there is %s", name, strings.Join(names, ", "))}
 	}
 	return k.Open(ordinal), nil
 }
