@@ -19,37 +19,39 @@ const (
 	ptxTarget, cubinTarget = "80", "90"
 )
 
-// compile compiles NAME.cu for both targets, and says what the functions use.
-func compile(t *tree, toolchain, name string) ([]ptxas.Usage, error) {
-	source, err := os.ReadFile(filepath.Join(t.dir, name+".cu"))
+// compiled is what is made of a source, and what its functions use.
+type compiled struct {
+	ptx, cubin []byte
+	used       []ptxas.Usage
+}
+
+// compile compiles NAME.cu of a folder for both targets.
+func compile(dir, toolchain, name string) (made compiled, err error) {
+	source, err := os.ReadFile(filepath.Join(dir, name+".cu"))
 	if err != nil {
-		return nil, err
+		return made, err
 	}
-	var used []ptxas.Usage
 	for _, target := range []string{ptxTarget, cubinTarget} {
-		text, err := toPTX(t.dir, name, string(source), target)
+		text, err := toPTX(dir, name, string(source), target)
 		if err != nil {
-			return nil, err
+			return made, err
 		}
 		cubin, report, err := assemble(toolchain, name, text, target)
 		if err != nil {
-			return nil, err
+			return made, err
 		}
-		u, err := ptxas.Parse(report, "sm_"+target)
+		used, err := ptxas.Parse(report, "sm_"+target)
 		if err != nil {
-			return nil, err
+			return made, err
 		}
-		used = append(used, u...)
+		made.used = append(made.used, used...)
 		if target == ptxTarget {
-			err = t.put(filepath.Join("generated", "sm_"+target, name+".ptx"), []byte(text))
+			made.ptx = []byte(text)
 		} else {
-			err = t.put(filepath.Join("generated", "sm_"+target, name+".cubin"), cubin)
-		}
-		if err != nil {
-			return nil, err
+			made.cubin = cubin
 		}
 	}
-	return used, nil
+	return made, nil
 }
 
 // toPTX compiles CUDA C++. Products and sums are not contracted into an FMA, so
