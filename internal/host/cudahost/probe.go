@@ -134,8 +134,10 @@ func (p *prober) products(ctx context.Context, set *kernels.Set, dtype plan.DTyp
 		at    *driver.Ptr
 		bytes int64
 	}{
-		{&w.At, packed}, {&from, source},
-		{&a, int64(p.m) * int64(p.k) * 4}, {&out, int64(p.m) * int64(p.n) * 4},
+		{&w.At, packed},
+		{&from, source},
+		{&a, int64(p.m) * int64(p.k) * 4},
+		{&out, int64(p.m) * int64(p.n) * 4},
 		{&scratch, int64(set.ProductScratch(&w, p.m))},
 	} {
 		var err error

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,7 +27,7 @@ type compiled struct {
 }
 
 // compile compiles NAME.cu of a folder for both targets.
-func compile(dir, toolchain, name string) (made compiled, err error) {
+func compile(ctx context.Context, dir, toolchain, name string) (made compiled, err error) {
 	source, err := os.ReadFile(filepath.Join(dir, name+".cu"))
 	if err != nil {
 		return made, err
@@ -36,7 +37,7 @@ func compile(dir, toolchain, name string) (made compiled, err error) {
 		if err != nil {
 			return made, err
 		}
-		cubin, report, err := assemble(toolchain, name, text, target)
+		cubin, report, err := assemble(ctx, toolchain, name, text, target)
 		if err != nil {
 			return made, err
 		}
@@ -74,7 +75,7 @@ func toPTX(dir, name, source, target string) (string, error) {
 }
 
 // assemble makes machine code of PTX. The report says what each function uses.
-func assemble(toolchain, name, text, target string) (cubin []byte, report string, err error) {
+func assemble(ctx context.Context, toolchain, name, text, target string) (cubin []byte, report string, err error) {
 	work, err := os.MkdirTemp("", "genie-kernels-")
 	if err != nil {
 		return nil, "", err
@@ -84,7 +85,7 @@ func assemble(toolchain, name, text, target string) (cubin []byte, report string
 	if err := os.WriteFile(in, []byte(text), 0o600); err != nil {
 		return nil, "", err
 	}
-	said, err := exec.Command(filepath.Join(toolchain, "bin", "ptxas"), "-v", "-arch=sm_"+target, in, "-o", out).CombinedOutput()
+	said, err := exec.CommandContext(ctx, filepath.Join(toolchain, "bin", "ptxas"), "-v", "-arch=sm_"+target, in, "-o", out).CombinedOutput() //nolint:gosec // of the pinned toolchain
 	if err != nil {
 		return nil, "", fmt.Errorf("ptxas for sm_%s: %w\n%s", target, err, said)
 	}

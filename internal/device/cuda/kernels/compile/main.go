@@ -12,6 +12,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -56,12 +57,12 @@ func run(o options, rest []string) error {
 	if err != nil {
 		return err
 	}
-	var compiling errgroup.Group
+	compiling, ctx := errgroup.WithContext(context.Background())
 	compiling.SetLimit(runtime.GOMAXPROCS(0))
 	made := make([]compiled, len(sources))
 	for i, name := range sources {
 		compiling.Go(func() (err error) {
-			if made[i], err = compile(t.dir, toolchain, name); err != nil {
+			if made[i], err = compile(ctx, t.dir, toolchain, name); err != nil {
 				return fmt.Errorf("genie: %s.cu: %w", name, err)
 			}
 			return nil
@@ -91,6 +92,6 @@ func run(o options, rest []string) error {
 	if err := errors.Join(append(t.differences, ptxas.Check(bounds, used))...); err != nil {
 		return err
 	}
-	fmt.Printf("%d files of kernels, %d functions within their bounds\n", len(sources), len(used))
-	return nil
+	_, err = fmt.Fprintf(os.Stdout, "%d files of kernels, %d functions within their bounds\n", len(sources), len(used))
+	return err
 }
