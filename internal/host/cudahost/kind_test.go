@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
+	"github.com/genie-sdk/go/internal/device/cuda/emulator"
+	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/host"
 )
 
@@ -133,4 +135,22 @@ func TestProbe(t *testing.T) {
 	cancel()
 	_, err = probe(ctx, &paced{took: time.Millisecond, memory: 1 << 30}, 0, of)
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestEmulator measures and opens the emulator's device, whose checks find wrong
+// operands of the probes.
+func TestEmulator(t *testing.T) {
+	d := emulator.New(emulator.Options{Memory: 64 << 20})
+	rates, err := probe(context.Background(), d, 0, size{bytes: 1 << 16, m: 20, k: 70, n: 40})
+	require.NoError(t, err)
+	require.Positive(t, rates.Copies)
+	require.Len(t, rates.Products, 2)
+
+	k := Kind(func() (driver.Driver, error) { return d, nil })
+	open, err := host.Devices{k}.Open("cuda:0", host.MissingOnCPU, nil)
+	require.NoError(t, err)
+	e, err := host.Open(engine.Options{Device: open})
+	require.NoError(t, err)
+	require.Contains(t, e.Stats().CPU, "cuda-sm")
+	require.NoError(t, e.Close())
 }
