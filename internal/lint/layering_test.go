@@ -90,7 +90,8 @@ var layers = []layer{
 	}},
 	{"internal/device/cuda/cudriver", []string{"internal/device/cuda/driver"}},
 	{"internal/host", []string{"internal/device/...", "internal/engine", "internal/memory", "transport"}},
-	{"transport/local", []string{"internal/engine", "internal/host", "internal/memory", "transport", "transport/loops", "transport/plan"}},
+	{"internal/inprocess", []string{"internal/engine", "internal/host", "internal/memory", "transport", "transport/loops", "transport/plan"}},
+	{"transport/local", []string{"internal/engine", "internal/host", "internal/inprocess", "transport"}},
 	{"internal/admission", nil},
 	{"internal/connlimit", []string{"transport"}},
 	{"internal/worker", []string{
