@@ -88,6 +88,7 @@ var layers = []layer{
 	{"internal/device/cuda", []string{
 		"internal/budget", "internal/device", "internal/device/cuda/driver", "internal/device/cuda/kernels", "internal/halt", "internal/memory", "internal/op", "internal/program", "transport", "transport/plan",
 	}},
+	{"internal/device/cuda/cudatest", nil},
 	{"internal/device/cuda/cudriver", []string{"internal/device/cuda/driver"}},
 	{"internal/host", []string{"internal/device/...", "internal/engine", "internal/memory", "transport"}},
 	{"internal/inprocess", []string{"internal/engine", "internal/host", "internal/memory", "transport", "transport/loops", "transport/plan"}},
