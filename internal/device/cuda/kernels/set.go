@@ -3,6 +3,7 @@ package kernels
 import (
 	"embed"
 	"fmt"
+	"sync"
 	"unsafe"
 
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
@@ -21,7 +22,11 @@ var modules = map[string][]string{
 type Set struct {
 	functions map[string]driver.Function
 	props     driver.Properties
+	arguments sync.Pool // memory for the arguments of a launch
 }
+
+// maxArguments is the size of the arguments of a kernel, at most.
+const maxArguments = 4 << 10
 
 // Load loads all kernels: machine code where it fits the device, else PTX.
 func Load(ctx driver.Context) (*Set, error) { return load(ctx, false) }
@@ -71,14 +76,21 @@ func (t *Tensor) Len() int {
 }
 
 // launch launches a kernel with its arguments, a pointer to a struct that
-// mirrors the kernel's.
+// mirrors the kernel's. The arguments stay on the caller's stack: what the
+// driver gets is a copy in memory that launches reuse.
 func launch[T any](s *Set, st driver.Stream, name string, grid, block driver.Dim, shared int, args *T) error {
 	f := s.functions[name]
 	if f == nil {
 		return fmt.Errorf("genie: there is no kernel %q", name)
 	}
-	b := unsafe.Slice((*byte)(unsafe.Pointer(args)), unsafe.Sizeof(*args))
-	if err := st.Launch(f, grid, block, shared, b); err != nil {
+	mem, ok := s.arguments.Get().(*[maxArguments / 8]uint64)
+	if !ok {
+		mem = new([maxArguments / 8]uint64)
+	}
+	defer s.arguments.Put(mem)
+	own := unsafe.Slice((*byte)(unsafe.Pointer(args)), unsafe.Sizeof(*args))
+	b := unsafe.Slice((*byte)(unsafe.Pointer(mem)), maxArguments)
+	if err := st.Launch(f, grid, block, shared, b[:copy(b, own)]); err != nil {
 		return fmt.Errorf("kernel %s: %w", name, err)
 	}
 	return nil
