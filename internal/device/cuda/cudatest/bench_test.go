@@ -22,61 +22,79 @@ const newTokens = 50
 // vias are the executors that are compared.
 var vias = []string{"local", "worker"}
 
-func clients(b *testing.B) map[string]*genie.Client {
-	return map[string]*genie.Client{"local": inProcess(b, engineOptions(b)), "worker": remote(b)}
+// measured is a checkpoint with an executor of each kind that has its weights.
+type measured struct {
+	checkpoint
+	model   *gpt2.Model
+	clients map[string]*genie.Client
 }
 
-// BenchmarkDecode decodes sequences of one session, in-process and through a
-// worker. read-B/s is the bytes of the weights that a step reads, once for all
-// sequences, by the time of a step. Tokens are verified before they are timed:
-// those of one sequence against transformers', those of the worker against those
-// in-process.
-func BenchmarkDecode(b *testing.B) {
+// BenchmarkGPT2 measures the model of the scale with each type of weights:
+// decoding, prefill, and several sessions at once, in-process and through a
+// worker. Tokens are verified before they are timed, those of one sequence
+// against transformers', those of the worker against those in-process.
+func BenchmarkGPT2(b *testing.B) {
 	for _, c := range checkpoints(b) {
-		m, to := c.load(b), clients(b)
+		x := measured{c, c.load(b), map[string]*genie.Client{"local": inProcess(b, engineOptions(b)), "worker": remote(b)}}
 		for _, batch := range []int{1, 8} {
-			req := genie.GenerateRequest{Prompts: c.prompts(b, batch), MaxNew: newTokens, IgnoreEOS: true, IgnoreSettings: true}
-			var want [][]int
-			for _, via := range vias {
-				b.Run(c.name("decode", "genie-"+via, fmt.Sprintf("batch=%d", batch)), func(b *testing.B) {
-					s := opened(b, to[via])
-					first := generated(b, s, m, req)
-					verifyDecode(b, c, first.Tokens)
-					if want == nil {
-						want = first.Tokens
-					}
-					require.Equal(b, want, first.Tokens, "tokens %s", via)
-					var steps time.Duration
-					n := 0
-					var last *genie.Generation
-					for b.Loop() {
-						last = generated(b, s, m, req)
-						for _, d := range last.Steps {
-							steps += d
-							n++
-						}
-					}
-					b.StopTimer()
-					require.Equal(b, want, last.Tokens)
-					step := steps.Seconds() / float64(n)
-					b.ReportMetric(step*1e9, "step-ns")
-					b.ReportMetric(float64(batch)/step, "tok/s")
-					b.ReportMetric(stepBytes(m, c.dtype)/step, "read-B/s")
-					if via == "worker" {
-						b.ReportMetric(float64(last.Wire.SocketSent+last.Wire.SocketReceived)/float64(newTokens*batch), "wire-B/tok")
-						b.ReportMetric(float64(last.Wire.RoundTrips), "rtts/op")
-					}
-				})
-			}
+			x.decode(b, batch)
+		}
+		for _, rows := range c.prefills() {
+			x.prefill(b, rows)
+		}
+		for _, via := range vias {
+			x.sessions(b, via)
 		}
 	}
 }
 
-func verifyDecode(b *testing.B, c checkpoint, tokens [][]int) {
-	b.Helper()
-	if w := c.golden(b, "decode"); w != nil {
-		require.NoError(b, w.Follows(tokens[:1], c.tolerance()))
+// decode decodes a batch in one session. read-B/s is the bytes of the weights
+// that a step reads, once for all sequences, by the time of a step, whose median
+// over the generations counts.
+func (x *measured) decode(b *testing.B, batch int) {
+	req := genie.GenerateRequest{Prompts: x.prompts(b, batch), MaxNew: newTokens, IgnoreEOS: true, IgnoreSettings: true}
+	var want [][]int
+	for _, via := range vias {
+		b.Run(x.name("decode", "genie-"+via, fmt.Sprintf("batch=%d", batch)), func(b *testing.B) {
+			s := opened(b, x.clients[via])
+			first := generated(b, s, x.model, req)
+			if w := x.golden(b, "decode"); w != nil {
+				require.NoError(b, w.Follows(first.Tokens[:1], x.tolerance()))
+			}
+			if want == nil {
+				want = first.Tokens
+			}
+			require.Equal(b, want, first.Tokens, "tokens %s", via)
+			var steps []time.Duration
+			var last *genie.Generation
+			for b.Loop() {
+				last = generated(b, s, x.model, req)
+				steps = append(steps, sum(last.Steps)/time.Duration(len(last.Steps)))
+			}
+			b.StopTimer()
+			require.Equal(b, want, last.Tokens)
+			step := median(steps).Seconds()
+			b.ReportMetric(step*1e9, "step-ns")
+			b.ReportMetric(float64(batch)/step, "tok/s")
+			b.ReportMetric(stepBytes(x.model, x.dtype)/step, "read-B/s")
+			if via == "worker" {
+				b.ReportMetric(float64(last.Wire.SocketSent+last.Wire.SocketReceived)/float64(newTokens*batch), "wire-B/tok")
+				b.ReportMetric(float64(last.Wire.RoundTrips), "rtts/op")
+			}
+		})
 	}
+}
+
+func sum(d []time.Duration) (all time.Duration) {
+	for _, x := range d {
+		all += x
+	}
+	return all
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
 }
 
 // stepBytes is the bytes of weights that a decode step reads: all but the
@@ -88,36 +106,30 @@ func stepBytes(m *gpt2.Model, dtype plan.DType) float64 {
 	return float64(dtype.Size()) * (float64(c.Vocab)*h + float64(c.Layers)*layer + 2*h)
 }
 
-// BenchmarkPrefill computes the first token after a prompt.
-func BenchmarkPrefill(b *testing.B) {
-	for _, c := range checkpoints(b) {
-		m, to := c.load(b), clients(b)
-		for _, rows := range c.prefills() {
-			req := genie.GenerateRequest{Prompts: [][]int{c.long(b, rows)}, MaxNew: 1, IgnoreEOS: true, IgnoreSettings: true}
-			var want [][]int
-			for _, via := range vias {
-				b.Run(c.name("prefill", "genie-"+via, fmt.Sprintf("rows=%d", rows)), func(b *testing.B) {
-					s := opened(b, to[via])
-					first := generated(b, s, m, req)
-					if w := c.golden(b, "prefill"); w != nil && len(w.Prompts[0]) == rows {
-						require.NoError(b, w.Follows(first.Tokens, c.tolerance()))
-					}
-					if want == nil {
-						want = first.Tokens
-					}
-					require.Equal(b, want, first.Tokens, "tokens %s", via)
-					var ttft time.Duration
-					n := 0
-					for b.Loop() {
-						ttft += generated(b, s, m, req).TTFT
-						n++
-					}
-					b.StopTimer()
-					b.ReportMetric(float64(ttft.Nanoseconds())/float64(n), "ttft-ns")
-					b.ReportMetric(float64(n*rows)/ttft.Seconds(), "tok/s")
-				})
+// prefill computes the first token after a prompt.
+func (x *measured) prefill(b *testing.B, rows int) {
+	req := genie.GenerateRequest{Prompts: [][]int{x.long(b, rows)}, MaxNew: 1, IgnoreEOS: true, IgnoreSettings: true}
+	var want [][]int
+	for _, via := range vias {
+		b.Run(x.name("prefill", "genie-"+via, fmt.Sprintf("rows=%d", rows)), func(b *testing.B) {
+			s := opened(b, x.clients[via])
+			first := generated(b, s, x.model, req)
+			if w := x.golden(b, "prefill"); w != nil && len(w.Prompts[0]) == rows {
+				require.NoError(b, w.Follows(first.Tokens, x.tolerance()))
 			}
-		}
+			if want == nil {
+				want = first.Tokens
+			}
+			require.Equal(b, want, first.Tokens, "tokens %s", via)
+			var ttft []time.Duration
+			for b.Loop() {
+				ttft = append(ttft, generated(b, s, x.model, req).TTFT)
+			}
+			b.StopTimer()
+			d := median(ttft)
+			b.ReportMetric(float64(d.Nanoseconds()), "ttft-ns")
+			b.ReportMetric(float64(rows)/d.Seconds(), "tok/s")
+		})
 	}
 }
 
@@ -179,41 +191,35 @@ func productTime(b *testing.B, client *genie.Client, m *gpt2.Model) (d time.Dura
 	return d
 }
 
-// BenchmarkSessions decodes in one session and in eight at once, which the
-// executor joins into dynamic batches. tok/s is the tokens after the first of
-// all, from when all have their first token to when all have their last.
-func BenchmarkSessions(b *testing.B) {
-	for _, c := range checkpoints(b) {
-		m, to := c.load(b), clients(b)
-		for _, via := range vias {
-			var want [][]int
-			for _, n := range []int{1, 8} {
-				b.Run(c.name("sessions", "genie-"+via, fmt.Sprintf("sessions=%d", n)), func(b *testing.B) {
-					before, err := to[via].Stats(context.Background())
-					require.NoError(b, err)
-					var decoding time.Duration
-					ops := 0
-					for b.Loop() {
-						d, tokens := atOnce(b, to[via], m, c.prompts(b, n))
-						if want == nil {
-							want = tokens
-						}
-						require.Equal(b, want[0], tokens[0], "the first session alone and among others")
-						decoding += d
-						ops++
-					}
-					b.StopTimer()
-					after, err := to[via].Stats(context.Background())
-					require.NoError(b, err)
-					joined := 1.0
-					if rounds := after.Batches - before.Batches; rounds > 0 {
-						joined = float64(after.BatchedRuns-before.BatchedRuns) / float64(rounds)
-					}
-					b.ReportMetric(float64(n*(newTokens-1)*ops)/decoding.Seconds(), "tok/s")
-					b.ReportMetric(joined, "batch")
-				})
+// sessions decodes in one session and in eight at once, which the executor joins
+// into dynamic batches. tok/s is the tokens after the first of all, from when all
+// have their first token to when all have their last.
+func (x *measured) sessions(b *testing.B, via string) {
+	client := x.clients[via]
+	var want [][]int
+	for _, n := range []int{1, 8} {
+		b.Run(x.name("sessions", "genie-"+via, fmt.Sprintf("sessions=%d", n)), func(b *testing.B) {
+			before, err := client.Stats(context.Background())
+			require.NoError(b, err)
+			var decoding []time.Duration
+			for b.Loop() {
+				d, tokens := atOnce(b, client, x.model, x.prompts(b, n))
+				if want == nil {
+					want = tokens
+				}
+				require.Equal(b, want[0], tokens[0], "the first session alone and among others")
+				decoding = append(decoding, d)
 			}
-		}
+			b.StopTimer()
+			after, err := client.Stats(context.Background())
+			require.NoError(b, err)
+			joined := 1.0
+			if rounds := after.Batches - before.Batches; rounds > 0 {
+				joined = float64(after.BatchedRuns-before.BatchedRuns) / float64(rounds)
+			}
+			b.ReportMetric(float64(n*(newTokens-1))/median(decoding).Seconds(), "tok/s")
+			b.ReportMetric(joined, "batch")
+		})
 	}
 }
 
