@@ -16,6 +16,18 @@ var images embed.FS
 // modules are the .cu files, by name without extension, with their kernels.
 var modules = map[string][]string{
 	"copy": {"fill_words"},
+	"pack": {"pack_32", "pack_16"},
+	"product": {
+		"product_skinny_1", "product_skinny_2", "product_skinny_4", "product_skinny_8",
+		"product_tiled_64", "product_tiled_128", "store_words",
+	},
+	"product16": {
+		"product_bf16_skinny_8", "product_bf16_skinny_16", "product_bf16_skinny_32",
+		"product_bf16_tiled_64", "product_bf16_tiled_128", "convert_rows_bf16",
+		"product_f16_skinny_8", "product_f16_skinny_16", "product_f16_skinny_32",
+		"product_f16_tiled_64", "product_f16_tiled_128", "convert_rows_f16",
+	},
+	"matmul": {"matmul_16", "matmul_64"},
 }
 
 // Set is the loaded kernels of one context. It is safe for concurrent use.
@@ -55,7 +67,7 @@ func load(ctx driver.Context, ptx bool) (*Set, error) {
 			}
 		}
 	}
-	return s, nil
+	return s, s.allowShared()
 }
 
 // Tensor is an operand: elements from At on, with strides in elements, 0 where
