@@ -60,6 +60,9 @@ type Info struct {
 	// PageRows is the number of positions in a page of carried state. A device
 	// also accepts pages of a multiple of it.
 	PageRows int
+	// Memory is the bytes that the engine may take of the device's own memory;
+	// 0 where it computes in memory of this process.
+	Memory int64
 }
 
 // Device computes programs. It is safe for concurrent use.

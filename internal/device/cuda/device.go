@@ -7,7 +7,6 @@ import (
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
 	"github.com/genie-sdk/go/internal/device/cuda/kernels"
-	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -38,6 +37,7 @@ func Open(drv driver.Driver, ordinal int, o Options) device.Open {
 			return nil, fmt.Errorf("genie: device %s: %w", d.name(), d.check(err))
 		}
 		d.ctx, d.props = ctx, ctx.Properties()
+		d.pace = d.paceOf()
 		if err := d.start(o); err != nil {
 			d.Close()
 			return nil, fmt.Errorf("genie: device %s: %w", d.name(), err)
@@ -64,14 +64,7 @@ func (d *Device) name() string { return fmt.Sprintf("cuda:%d", d.ordinal) }
 
 // Info implements [device.Device].
 func (d *Device) Info() device.Info {
-	return device.Info{Kind: "cuda", Path: fmt.Sprintf("cuda-sm%d%d", d.props.Major, d.props.Minor), PageRows: pageRows}
-}
-
-// Capabilities implements [device.Device].
-func (*Device) Capabilities() device.Capabilities {
-	return device.Capabilities{
-		Convolution: func(*program.Convolution, []int) bool { return false },
-	}
+	return device.Info{Kind: "cuda", Path: fmt.Sprintf("cuda-sm%d%d", d.props.Major, d.props.Minor), PageRows: pageRows, Memory: d.memory.limit}
 }
 
 // Begin implements [device.Device].

@@ -18,10 +18,16 @@ import (
 //	an error of this process, such as an operand that a kernel does not take,
 //	stays as it is
 func (d *Device) check(err error) error {
+	if err == nil {
+		return nil
+	}
+	return d.classify(err)
+}
+
+// classify is check of an error; apart, since it allocates.
+func (d *Device) classify(err error) error {
 	var failed *driver.Error
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, driver.ErrOutOfMemory) && !driver.IsSticky(err):
 		return fmt.Errorf("%w: %w", transport.ErrMemory, err)
 	case !errors.As(err, &failed):

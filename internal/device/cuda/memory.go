@@ -62,7 +62,7 @@ func (d *Device) Alloc(ctx context.Context, use device.Use, n int) (device.Buffe
 			return nil, err
 		}
 	}
-	return &buffer{at, n}, nil
+	return &buffer{at: at, n: n}, nil
 }
 
 // zero clears memory.

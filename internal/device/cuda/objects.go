@@ -24,7 +24,10 @@ type Device struct {
 
 	memory  memory
 	streams streams
+	queues  queues
 	staging staging
+	runs    atomic.Uint64 // their number so far, see [buffer]
+	pace    float64       // see [Device.paceOf]
 
 	lost      atomic.Pointer[error] // why the context is lost, see [Device.check]
 	inside    atomic.Int64          // calls in the driver, see [Device.enter]
@@ -51,12 +54,21 @@ type memory struct {
 type buffer struct {
 	at driver.Ptr // 0 for no bytes
 	n  int
+	// owner is the run whose constants and page tables are in scratch memory, 0
+	// for none. Only the run that has the memory uses it.
+	owner uint64
 }
 
 // streams are queues that wait for their next use.
 type streams struct {
 	mu   sync.Mutex
 	idle []*stream
+}
+
+// queues are queues of runs that wait for their next use.
+type queues struct {
+	mu   sync.Mutex
+	idle []*queue
 }
 
 // stream is a queue of work, with two events for waiting for a part of it. One

@@ -3,11 +3,11 @@ package kernels
 import "github.com/genie-sdk/go/internal/op"
 
 // Code is a pointwise operator on one element: the codes of pointwise.cuh have
-// the same numbers. Those from [binary] on have two operands.
+// the same numbers. Those from [twoOperands] on have two operands.
 type Code uint32
 
-// binary is the first code of an operator with two operands.
-const binary Code = 32
+// twoOperands is the first code of an operator with two operands.
+const twoOperands Code = 32
 
 // codes are the operators by name; gelu has two. An activation needs one line
 // here and one case in pointwise.cuh.
@@ -20,11 +20,11 @@ var codes = map[string]Code{
 	"exp":        7,
 	"sqrt":       8,
 
-	"add":  binary,
-	"bias": binary,
-	"sub":  binary + 1,
-	"mul":  binary + 2,
-	"div":  binary + 3,
+	"add":  twoOperands,
+	"bias": twoOperands,
+	"sub":  twoOperands + 1,
+	"mul":  twoOperands + 2,
+	"div":  twoOperands + 3,
 }
 
 // geluTanh is gelu with the tanh approximation.
@@ -42,4 +42,4 @@ func CodeOf(o op.Op) (c Code, param float32, ok bool) {
 }
 
 // Binary reports whether the operator has two operands.
-func (c Code) Binary() bool { return c >= binary }
+func (c Code) Binary() bool { return c >= twoOperands }

@@ -13,7 +13,7 @@ import (
 type lists struct {
 	s     *Set
 	st    driver.Stream
-	a     *productArgs
+	a     productArgs
 	at    driver.Ptr // where the next words of the table go; 0 for no table
 	words wordsArgs
 }

@@ -140,9 +140,9 @@ func (s *Set) product16(st driver.Stream, a *productArgs, elem plan.DType) error
 // The tiled kernels of 16 bits: bands of 128 rows, and shared memory for four
 // stages of 64 k's.
 const (
-	tileRows  = 128
-	shared64  = 4 * (64 + tileRows) * 64 * 2
-	shared128 = 4 * (128 + tileRows) * 64 * 2
+	productTileRows = 128
+	shared64        = 4 * (64 + productTileRows) * 64 * 2
+	shared128       = 4 * (128 + productTileRows) * 64 * 2
 )
 
 // tiled16 converts the rows to 16 bits and multiplies. Of the two sizes of tiles
@@ -159,7 +159,7 @@ func (s *Set) tiled16(st driver.Stream, a *productArgs, names *names16) error {
 			return err
 		}
 	}
-	a.groups = uint32((rows + tileRows - 1) / tileRows)
+	a.groups = uint32((rows + productTileRows - 1) / productTileRows)
 	sms := max(1, s.props.Multiprocessors)
 	turns := func(width int) int { return (int(a.groups)*((n+width-1)/width) + sms - 1) / sms }
 	if s.props.SharedPerBlock >= shared128 && 20*turns(128) <= 11*turns(64) {

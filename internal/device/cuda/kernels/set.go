@@ -15,8 +15,19 @@ var images embed.FS
 
 // modules are the .cu files, by name without extension, with their kernels.
 var modules = map[string][]string{
-	"copy": {"fill_words"},
-	"pack": {"pack_32", "pack_16"},
+	"attention": {"attend_tile_64", "attend_tile_128", "attend_few"},
+	"copy": {
+		"fill_words", "copy_1", "copy_2", "copy_4", "copy_8", "copy_16",
+		"transpose_1", "transpose_2", "transpose_4", "transpose_8",
+	},
+	"gather": {"embedding", "embedding_packed", "pick"},
+	"matmul": {"matmul_16", "matmul_64"},
+	"norm":   {"layer_norm", "layer_norm_long", "softmax", "softmax_long", "batch_norm", "causal_mask"},
+	"pack":   {"pack_32", "pack_16"},
+	"pointwise": {
+		"unary", "unary_vectors", "binary", "binary_vectors",
+		"where_1", "where_4", "where_8", "equal_f32", "equal_i32", "equal_i64", "cast",
+	},
 	"product": {
 		"product_skinny_1", "product_skinny_2", "product_skinny_4", "product_skinny_8",
 		"product_tiled_64", "product_tiled_128", "store_words",
@@ -27,7 +38,10 @@ var modules = map[string][]string{
 		"product_f16_skinny_8", "product_f16_skinny_16", "product_f16_skinny_32",
 		"product_f16_tiled_64", "product_f16_tiled_128", "convert_rows_f16",
 	},
-	"matmul": {"matmul_16", "matmul_64"},
+	"reduce": {"reduce", "max_pool2d"},
+	"sample": {"sample"},
+	"select": {"arg_max", "top_k"},
+	"state":  {"move_1", "move_2", "move_4", "move_8", "move_16"},
 }
 
 // Set is the loaded kernels of one context. It is safe for concurrent use.
@@ -35,6 +49,7 @@ type Set struct {
 	functions map[string]driver.Function
 	props     driver.Properties
 	arguments sync.Pool // memory for the arguments of a launch
+	indexed   int       // most elements of a launch with an index
 }
 
 // maxArguments is the size of the arguments of a kernel, at most.
@@ -47,7 +62,7 @@ func Load(ctx driver.Context) (*Set, error) { return load(ctx, false) }
 func LoadPTX(ctx driver.Context) (*Set, error) { return load(ctx, true) }
 
 func load(ctx driver.Context, ptx bool) (*Set, error) {
-	s := &Set{functions: map[string]driver.Function{}, props: ctx.Properties()}
+	s := &Set{functions: map[string]driver.Function{}, props: ctx.Properties(), indexed: maxIndexed}
 	for name, kernels := range modules {
 		file := "generated/sm_80/" + name + ".ptx"
 		if !ptx && s.props.Major == 9 && s.props.Minor == 0 {
