@@ -54,7 +54,7 @@ packed() {
 	others=$(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | tr '\n' ' ')
 	echo "$(basename "$1"): $(stat -c %s "$1") bytes, needs glibc $needs, libraries $others"
 	readelf -W --dyn-syms "$1" | grep -oE '[a-z_0-9]+@GLIBC_2\.3[0-9]' | sort -u | sed 's/^/  /'
-	gzip -9 -f "$1"
+	xz -6 -f -T 2 "$1"
 }
 
 build() {
@@ -90,7 +90,7 @@ build_dry() {
 	cd "$root" || return
 	echo "commit: $(git rev-parse HEAD), a dry run without CUDA" >"$1/build.txt"
 	go build -o "$1/genie" ./cmd/genie && go test -c -tags genie_cuda_suite -o "$1/cudatest.test" "./$packages" &&
-		gzip -1 -f "$1/genie" "$1/cudatest.test"
+		xz -0 -f "$1/genie" "$1/cudatest.test"
 }
 
 # ---- run ----
@@ -222,6 +222,15 @@ clean() {
 	rm -rf "$work"
 }
 
+# unpacked FILE prints a compressed file, where xz may not be there.
+unpacked() {
+	if command -v xz >/dev/null; then
+		xz -dc "$1"
+	else
+		"$python" -c 'import lzma, shutil, sys; shutil.copyfileobj(lzma.open(sys.argv[1]), sys.stdout.buffer)' "$1"
+	fi
+}
+
 # first COMMAND... prints the first of some commands that is there.
 first() {
 	local c
@@ -264,7 +273,7 @@ run() {
 	rm -f "$OUT"/{facts,suites,goldens,genie,pytorch,bits,sanitizer,summary}.txt
 	for tool in facts suites goldens genie pytorch bits sanitizer summary; do head_of "$tool.txt"; done
 	for tool in genie cudatest.test; do
-		gzip -dc "$dir/$tool.gz" >"$bin/$tool" && chmod +x "$bin/$tool" || return
+		unpacked "$dir/$tool.xz" >"$bin/$tool" && chmod +x "$bin/$tool" || return
 	done
 	if [ -z "$dry" ]; then
 		weights >"$work/weights.out" 2>&1 &

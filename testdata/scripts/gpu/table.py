@@ -65,12 +65,13 @@ def main(folder):
         rows.append((what, "", "not measured" if value is None else value, ""))
 
     models = [m for m in ("gpt2-xl", "gpt2", "gpt2-tiny") if any(k[2] == m for k in results)]
-    copies = [figure("copy", b, "", "read-B/s") for b in ("pytorch", "genie")]
+    copies = [figure("copy", "pytorch", "", "read-B/s"), figure("probe", "genie", "", "read-B/s")]
     bandwidth = max((c for c in copies if c), default=None)
     text("bandwidth of copies", bandwidth and f"{bandwidth / 1e9:.0f} GB/s")
     for dtype in ("f32", "bf16"):
         rate = figure("product-" + dtype, "cublas", "", "FLOP/s")
         text(f"cuBLAS, {dtype}, square", rate and f"{rate / 1e12:.1f} TFLOP/s")
+        ratio(f"Genie, {dtype}, square / cuBLAS", None, figure("probe", "genie", "", dtype + "-FLOP/s"), rate)
     for model in models:
         for dtype, least in (("f32", 0.8), ("bf16", 0.6)):
             one = f"decode-{dtype}-b1"

@@ -27,7 +27,7 @@ const testdata = "../../../../testdata"
 
 func TestMain(m *testing.M) {
 	benchname.Declare(os.Stdout, append(results.DefaultUnits(),
-		"read-B/s better=higher", "FLOP/s better=higher", "batch better=higher", "launch-ns better=lower")...)
+		"read-B/s better=higher", "FLOP/s better=higher", "f32-FLOP/s better=higher", "bf16-FLOP/s better=higher", "batch better=higher")...)
 	goleak.VerifyTestMain(m)
 }
 
