@@ -6,11 +6,16 @@ import (
 	"fmt"
 
 	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/device/cuda"
+	"github.com/genie-sdk/go/internal/device/cuda/emulator"
 )
 
-const defaultDevice = "cpu"
+const defaultDevice = "emulator"
 
 // openNamed opens the CUDA device on the emulator.
 func openNamed(name string) (device.Open, error) {
-	return nil, fmt.Errorf("there is no device %q in this build, only emulator and cpu", name)
+	if name != defaultDevice {
+		return nil, fmt.Errorf("there is no device %q in this build, only emulator and cpu", name)
+	}
+	return cuda.Open(emulator.New(emulator.Options{}), 0, cuda.Options{}), nil
 }
