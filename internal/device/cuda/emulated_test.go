@@ -4,7 +4,12 @@ import (
 	"testing"
 
 	"github.com/genie-sdk/go/internal/device"
-	"github.com/genie-sdk/go/internal/device/cpu"
+	"github.com/genie-sdk/go/internal/device/cuda"
+	"github.com/genie-sdk/go/internal/device/cuda/emulator"
 )
 
-func emulated(t testing.TB) device.Open { return cpu.Open }
+// emulated opens the device on an emulated driver. What the emulator finds is an
+// error of the run.
+func emulated(testing.TB) device.Open {
+	return cuda.Open(emulator.New(emulator.Options{Memory: 1 << 30}), 0, cuda.Options{})
+}

@@ -131,7 +131,8 @@ func near(t *testing.T, want, got []float32, tolerance float64) {
 	for i, x := range want {
 		g := got[i]
 		if x != x || g != g || math.IsInf(float64(x), 0) {
-			require.Equal(t, math.Float32bits(x), math.Float32bits(g)&math.Float32bits(x), "element %d is %v, want %v", i, g, x)
+			require.Equal(t, x != x, g != g, "element %d is %v, want %v", i, g, x)
+			require.True(t, x != x || x == g, "element %d is %v, want %v", i, g, x)
 			continue
 		}
 		require.LessOrEqual(t, math.Abs(float64(g)-float64(x)), tolerance*top, "element %d is %v, want %v", i, g, x)

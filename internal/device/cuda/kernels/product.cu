@@ -82,13 +82,18 @@ __device__ inline void skinny(const Product &a) {
     }
     Place place;
     if (threadIdx.x < count * M * 8) place = place_of(a, row0 + min(threadIdx.x / 8 % M, rows - 1), column(threadIdx.x));
+    // Copies that nothing waits for until all are under way.
     for (u32 m = 0; m < M; m++) {
       const float *row = row_of(a, row0 + min(m, rows - 1));
+      float *to = x + m * a.segment * ROW;
       for (u32 i = threadIdx.x; i < cs * 16; i += blockDim.x) {
-        float4 v = load4(row, c0 * CHUNK_F32 + i * 4, a.k, a.aligned);
-        *(float4 *)(x + (m * a.segment + i / 16) * ROW + i % 16 * 4) = v;
+        const u32 k = c0 * CHUNK_F32 + i * 4, at = i / 16 * ROW + i % 16 * 4;
+        if (a.aligned && k + 4 <= a.k) copy_async(to + at, row + k);
+        else *(float4 *)(to + at) = load4(row, k, a.k, false);
       }
     }
+    committed();
+    arrived<0>();
     __syncthreads();
     for (; item < items; item += blockDim.x) {
       const u32 p = item / (cs * 2), rest = item % (cs * 2);
@@ -133,7 +138,7 @@ __device__ inline void skinny(const Product &a) {
         sum = from[0];
         c = 1;
       }
-#pragma unroll 8
+#pragma unroll 32
       for (; c < cs; c++) sum += from[c * M * 8];
       if (c0 + cs < chunks) total[o] = sum;
       else if (m < rows && (panel0 + p) * 8 + rest % 8 < a.n) finish(a, place, column(o), sum);
@@ -144,8 +149,8 @@ __device__ inline void skinny(const Product &a) {
 
 extern "C" __global__ void __launch_bounds__(128, 3) product_skinny_1(const __grid_constant__ Product a) { skinny<1, 16>(a); }
 extern "C" __global__ void __launch_bounds__(128, 3) product_skinny_2(const __grid_constant__ Product a) { skinny<2, 8>(a); }
-extern "C" __global__ void __launch_bounds__(128, 3) product_skinny_4(const __grid_constant__ Product a) { skinny<4, 8>(a); }
-extern "C" __global__ void __launch_bounds__(128, 2) product_skinny_8(const __grid_constant__ Product a) { skinny<8, 8>(a); }
+extern "C" __global__ void __launch_bounds__(256, 1) product_skinny_4(const __grid_constant__ Product a) { skinny<4, 16>(a); }
+extern "C" __global__ void __launch_bounds__(256, 1) product_skinny_8(const __grid_constant__ Product a) { skinny<8, 16>(a); }
 
 // The tiled kernel: a block of 256 threads computes 16*TM rows and 64 columns,
 // 16 k's at a time from two buffers in shared memory. A thread has TM rows and 4

@@ -145,7 +145,7 @@ __device__ inline void skinny(const Product &a) {
         sum = from[0];
         c = 1;
       }
-#pragma unroll 8
+#pragma unroll 16
       for (; c < cs; c++) sum += from[c * most * 16];
       if (c0 + cs < chunks) total[o] = sum;
       else if ((unit0 + p) * 16 + rest % 16 < a.n) finish(a, place, column(o), sum);

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	cpukernels "github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -141,6 +142,30 @@ func TestSample(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestSampleRounding has sums whose rounding decides: 256 weights of 1 and 512 of
+// a little more than a half, each of which loses that little when the reference
+// adds it. So half of its sum is 256, and half of the exact sum is more.
+func TestSampleRounding(t *testing.T) {
+	m := newMachine(t)
+	const low, temperature = -0.86134416, 1.242657
+	weight := make([]float64, 1)
+	cpukernels.DrawWeights(weight, []float32{low}, 0, temperature, nil)
+	require.InDelta(t, 0.5, weight[0], 1e-14)
+	require.Greater(t, weight[0], 0.5)
+	require.Equal(t, 256.5, 256+weight[0])
+	const batch = 12
+	d := draws{logits: op.NewArray(plan.F32, batch, 768)}
+	for i := range d.logits.F32() {
+		if i%768 >= 256 {
+			d.logits.F32()[i] = low
+		}
+	}
+	for i := range batch {
+		d.params = append(d.params, op.SampleParams{Temperature: temperature, TopP: 0.5, Seed: int64(i)})
+	}
+	require.Equal(t, d.reference(), d.run(m, 0, plan.I64))
 }
 
 // TestSampleVocabulary draws from a vocabulary of GPT-2's size, in columns.
