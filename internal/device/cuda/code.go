@@ -3,6 +3,7 @@ package cuda
 import (
 	"fmt"
 	"strings"
+	"unsafe"
 
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/cuda/kernels"
@@ -17,6 +18,7 @@ type code struct {
 	groups  []coded // by group
 	brought []int   // values of this process that groups or outputs read: constants, then inputs
 	inputs  int     // where the inputs begin among them
+	fetched []int   // outputs that groups compute, which a run may fetch when it waits
 	worked  []int   // groups that need workspace, one of each set that needs equally much at all sizes
 	joint   []bool  // by group; nil where no group is joint
 	deepest int     // of the matrices of joint groups, their longest columns and
@@ -71,9 +73,10 @@ func (c *code) findKernels() error {
 // outputs or become states.
 func (c *code) findBrought() error {
 	p := c.prog
-	read := make([]bool, len(p.Places))
+	read, computed := make([]bool, len(p.Places)), make([]bool, len(p.Places))
 	for i := range p.Groups {
 		g := &p.Groups[i]
+		computed[g.Out] = p.Res.InScratch(g.Out)
 		for _, k := range g.Steps {
 			for _, v := range p.Plan().Steps[k].In {
 				if g.Kind != program.Attend || v != g.Attend.Scale {
@@ -84,6 +87,9 @@ func (c *code) findBrought() error {
 	}
 	for _, o := range p.Plan().Outputs {
 		read[p.Res.Base[o.Value]] = true
+		if o.Place == plan.Download && computed[p.Res.Base[o.Value]] {
+			c.fetched = append(c.fetched, o.Value)
+		}
 	}
 	for _, s := range p.Plan().States {
 		read[p.Res.Base[s.Out]] = true
@@ -149,6 +155,11 @@ func (c *code) findWorked() error {
 		}
 		var key strings.Builder
 		fmt.Fprint(&key, g.Kind, c.groups[i].op.Name(), c.groups[i].op.Attrs(), g.Attend.Masked, g.Attend.Merge)
+		for _, s := range g.Stages {
+			if s.Kind == program.StageRows {
+				fmt.Fprint(&key, "+", p.Places[s.Value].Shape, ",", p.Places[s.Value].Strides)
+			}
+		}
 		for _, v := range g.In {
 			fmt.Fprint(&key, ";", p.Places[v].Shape, ",", p.Places[v].Strides, c.layouts[v].kind, c.layouts[v].spec.storage)
 		}
@@ -162,17 +173,21 @@ func (c *code) findWorked() error {
 
 // The memory on the Go heap of a run, by component.
 const (
-	runBytes      = 4 << 10 // independent of the plan
-	runValueBytes = 160     // a tensor, its weight, and where it is brought from
-	runGroupBytes = 320     // group
-	runStageBytes = 128     // of a product
-	runStateBytes = 256     // its pages
+	runBytes      = int64(unsafe.Sizeof(run{})) + 256 // independent of the plan
+	runValueBytes = int64(unsafe.Sizeof(kernels.Tensor{})) + 8
+	runGroupBytes = int64(unsafe.Sizeof(group{}))
+	runStageBytes = int64(unsafe.Sizeof(kernels.Stage{}))
+	runStateBytes = int64(unsafe.Sizeof(pages{})) + 8*(1+tableStep)
+	runPortBytes  = int64(unsafe.Sizeof(device.Input{})) + 16
+	runFetchBytes = int64(unsafe.Sizeof(fetched{})) + fetchedMost
 )
 
 // RunHeap implements [device.Code].
 func (c *code) RunHeap() int64 {
-	n := int64(runBytes) + int64(len(c.prog.Places))*runValueBytes + int64(len(c.groups))*runGroupBytes +
-		int64(len(c.prog.Plan().States))*runStateBytes
+	p := c.prog.Plan()
+	n := runBytes + int64(len(c.prog.Places))*runValueBytes + int64(len(c.groups))*runGroupBytes +
+		int64(len(p.States))*runStateBytes + int64(len(p.Inputs))*runPortBytes + int64(len(c.brought))*8 +
+		int64(len(c.fetched))*runFetchBytes
 	for i := range c.prog.Groups {
 		g := &c.prog.Groups[i]
 		n += int64(len(g.In))*8 + int64(len(g.Stages))*runStageBytes

@@ -62,10 +62,9 @@ func (d *decoder) inputs(n int) [][]byte {
 	return in
 }
 
-// step runs one call with tokens at position past on, and calls read with its
-// outputs.
-func (d *decoder) step(s *engine.Session, in [][]byte, tokens []int, past int, read func(c *engine.Call)) error {
-	var sizes [3]int
+// feed sets the inputs for tokens at position past on, and returns the sizes in
+// the order of the symbols. It allocates nothing.
+func (d *decoder) feed(in [][]byte, tokens []int, past int) (sizes [3]int, n int) {
 	for i, sym := range d.prog.Symbols() {
 		switch sizes[i] = 1; sym {
 		case "past":
@@ -74,11 +73,6 @@ func (d *decoder) step(s *engine.Session, in [][]byte, tokens []int, past int, r
 			sizes[i] = len(tokens)
 		}
 	}
-	c, err := s.NewCall(d.prog, sizes[:len(d.prog.Symbols())])
-	if err != nil {
-		return err
-	}
-	defer c.Release()
 	for i, src := range d.sch.Inputs {
 		switch {
 		case src.Tensor == d.model.LM.Tokens:
@@ -92,6 +86,20 @@ func (d *decoder) step(s *engine.Session, in [][]byte, tokens []int, past int, r
 		case src.Tensor.Name() == "sampling.top_p":
 			binary.LittleEndian.PutUint32(in[i], math.Float32bits(1))
 		}
+	}
+	return sizes, len(d.prog.Symbols())
+}
+
+// step runs one call with tokens at position past on, and calls read, which may be
+// nil, with its outputs.
+func (d *decoder) step(s *engine.Session, in [][]byte, tokens []int, past int, read func(c *engine.Call)) error {
+	sizes, n := d.feed(in, tokens, past)
+	c, err := s.NewCall(d.prog, sizes[:n])
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	for i := range in {
 		if err := c.SetInput(i, in[i][:c.InputSize(i)]); err != nil {
 			return err
 		}
@@ -103,4 +111,26 @@ func (d *decoder) step(s *engine.Session, in [][]byte, tokens []int, past int, r
 		read(c)
 	}
 	return nil
+}
+
+// logits are those of each token, when the session gets so many at a time.
+func (d *decoder) logits(t *testing.T, s *engine.Session, tokens []int, at ...int) (out []string) {
+	t.Helper()
+	in, past := d.inputs(len(tokens)), 0
+	for _, n := range at {
+		require.NoError(t, d.step(s, in, tokens[past:past+n], past, func(c *engine.Call) {
+			got, _ := c.Output(1)
+			out = append(out, rowsOf(got.Data, n)...)
+		}))
+		past += n
+	}
+	return out
+}
+
+// rowsOf cuts a value into n rows.
+func rowsOf(b []byte, n int) (rows []string) {
+	for i := range n {
+		rows = append(rows, string(b[i*len(b)/n:(i+1)*len(b)/n]))
+	}
+	return rows
 }

@@ -19,29 +19,56 @@ func launchLinear(r *run, g *group) error {
 	return r.d.kernels.Product(r.st, &g.matrix, g.rows[:], r.scratch())
 }
 
-// bindRows describes the rows of a product with a packed matrix. It queues a copy
-// of rows that are not equidistant or have gaps.
+// bindRows describes the rows of a product with a packed matrix. It queues copies
+// of operands whose rows the kernel cannot read in place.
 func (r *run) bindRows(g *group, st driver.Stream) error {
-	a := g.in[0]
-	rows, k, stride, ok := rowRun(a)
-	at := a.At
+	spare := r.scratch() + driver.Ptr(r.productScratch(g))
+	copied := func(t *kernels.Tensor, strides *axes) (kernels.Tensor, error) {
+		dense := rowMajor(t, spare, strides)
+		spare += driver.Ptr(program.Align(4 * t.Len()))
+		return dense, r.d.kernels.Copy(st, dense, *t)
+	}
+	a, k := *g.in[0], g.matrix.K
+	rows, stride, ok := rowRun(&a)
 	if !ok {
-		rows, k, stride = a.Len()/g.matrix.K, g.matrix.K, g.matrix.K
-		at = r.scratch() + driver.Ptr(r.gathered(g))
-		var strides axes
-		if err := r.d.kernels.Copy(st, rowMajor(a, at, &strides), *a); err != nil {
+		var err error
+		if a, err = copied(g.in[0], &g.strides); err != nil {
 			return err
 		}
+		rows, stride = a.Len()/max(k, 1), k
 	}
-	g.rows[0] = kernels.Rows{A: at, Out: g.out.At, Count: rows, StrideA: stride, StrideOut: g.matrix.N, Stages: g.stages}
-	_ = k
 	for i := range g.of.Stages {
 		s := &g.of.Stages[i]
-		if s.Value >= 0 {
-			g.stages[i].Other = r.tensors[s.Value]
+		if s.Value < 0 {
+			continue
+		}
+		g.stages[i].Other = r.tensors[s.Value]
+		if s.Kind == program.StageRows && !twoStrides(&r.tensors[s.Value]) {
+			var err error
+			var strides axes // which the tensor retains, in the rare case
+			if g.stages[i].Other, err = copied(&r.tensors[s.Value], &strides); err != nil {
+				return err
+			}
 		}
 	}
+	g.rows[0] = kernels.Rows{A: a.At, Out: g.out.At, Count: rows, StrideA: stride, StrideOut: g.matrix.N, Stages: g.stages}
 	return nil
+}
+
+// twoStrides reports whether the rows of a tensor have at most two strides, as
+// the kernels of products require of the operands of stages.
+func twoStrides(t *kernels.Tensor) bool {
+	count, stride := 0, 0
+	for d := range len(t.Shape) - 1 {
+		switch n := t.Shape[d]; {
+		case n == 1:
+		case count > 0 && stride == n*t.Strides[d]:
+			stride = t.Strides[d]
+		default:
+			count, stride = count+1, t.Strides[d]
+		}
+	}
+	return count <= 2
 }
 
 // stagesOf are the stages of a product, without their operands.
@@ -62,20 +89,26 @@ func stagesOf(g *program.Group) []kernels.Stage {
 	return stages
 }
 
-// linearScratch is the memory of a product, and after it that of rows that are
-// copied first.
+// linearScratch is the memory of a product, and after it that of operands that
+// are copied first.
 func linearScratch(r *run, g *group) int {
 	if !g.packed {
 		return 0
 	}
-	if _, _, _, ok := rowRun(g.in[0]); ok {
-		return r.gathered(g)
+	n := r.productScratch(g)
+	if _, _, ok := rowRun(g.in[0]); !ok {
+		n += program.Align(4 * g.in[0].Len())
 	}
-	return r.gathered(g) + 4*g.in[0].Len()
+	for i := range g.of.Stages {
+		if s := &g.of.Stages[i]; s.Kind == program.StageRows && !twoStrides(&r.tensors[s.Value]) {
+			n += program.Align(4 * r.tensors[s.Value].Len())
+		}
+	}
+	return n
 }
 
-// gathered is where rows that are copied first are in the scratch memory.
-func (r *run) gathered(g *group) int {
+// productScratch is the memory of the product itself.
+func (r *run) productScratch(g *group) int {
 	return program.Align(r.d.kernels.ProductScratch(&g.matrix, g.in[0].Len()/max(g.matrix.K, 1)))
 }
 

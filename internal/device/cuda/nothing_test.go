@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/genie-sdk/go/internal/device/cpu"
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/cuda"
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
 	"github.com/genie-sdk/go/internal/device/devicetest"
 	"github.com/genie-sdk/go/internal/device/mixed"
+	"github.com/genie-sdk/go/internal/device/null"
 )
 
 // nothing is a driver whose kernels and copies do nothing, so that all memory is
@@ -20,9 +21,10 @@ type nothing struct {
 	mu     sync.Mutex
 	next   driver.Ptr
 	sizes  map[driver.Ptr]int64
-	wrong  []string
 	allocs int // of device memory and of page-locked memory
 }
+
+func newNothing() *nothing { return &nothing{next: 256, sizes: map[driver.Ptr]int64{}} }
 
 func (*nothing) Version() int          { return 12090 }
 func (*nothing) Devices() (int, error) { return 1, nil }
@@ -51,7 +53,7 @@ func (n *nothing) Free(p driver.Ptr) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if _, ok := n.sizes[p]; !ok {
-		n.wrong = append(n.wrong, fmt.Sprintf("%d is freed", p))
+		panic(fmt.Sprintf("%d is freed, but not in use", p))
 	}
 	delete(n.sizes, p)
 	return nil
@@ -108,22 +110,38 @@ func (s *idle) CopyOut(dst []byte, src driver.Ptr) error {
 	clear(dst)
 	return s.use(src, int64(len(dst)))
 }
+
 func (s *idle) Copy(dst, src driver.Ptr, n int64) error {
 	_ = s.use(dst, n)
 	return s.use(src, n)
 }
+
 func (s *idle) Fill(dst driver.Ptr, _ byte, n int64) error { return s.use(dst, n) }
-func (s *idle) Launch(driver.Function, driver.Dim, driver.Dim, int, []byte) error {
-	return nil
-}
+
+func (s *idle) Launch(driver.Function, driver.Dim, driver.Dim, int, []byte) error { return nil }
+
 func (*idle) Record(driver.Event) error  { return nil }
 func (*idle) WaitFor(driver.Event) error { return nil }
 func (*idle) Done() (bool, error)        { return true, nil }
 func (*idle) Synchronize() error         { return nil }
 func (*idle) Close() error               { return nil }
 
-// TestWithoutKernels runs the suite on a device that computes nothing.
+// zeros is the null device as a CPU.
+type zeros struct{ device.Device }
+
+func (z zeros) Info() device.Info {
+	i := z.Device.Info()
+	i.HostAddressable = true
+	return i
+}
+
+// TestWithoutKernels runs the suite on a device that computes nothing: what it
+// does around its kernels.
 func TestWithoutKernels(t *testing.T) {
-	open := cuda.Open(&nothing{next: 256, sizes: map[driver.Ptr]int64{}}, 0, cuda.Options{})
-	devicetest.Run(t, mixed.Open(mixed.Options{Primary: open, CPU: cpu.Open}), devicetest.Options{Zeros: true, Copies: true, Plans: 50})
+	open := cuda.Open(newNothing(), 0, cuda.Options{})
+	beside := func(o device.Options) (device.Device, error) {
+		d, err := null.Open(null.Options{})(o)
+		return zeros{d}, err
+	}
+	devicetest.Run(t, mixed.Open(mixed.Options{Primary: open, CPU: beside}), devicetest.Options{Zeros: true, Copies: true, Plans: 50})
 }

@@ -70,7 +70,7 @@ func (q *queue) open() (err error) {
 	return q.d.check(q.st.Fill(q.status, 0, queueBytes))
 }
 
-// reset queues clearing the status word.
+// reset queues clearing the status word, after an error of a run.
 func (q *queue) reset() error { return q.d.check(q.st.Fill(q.status, 0, kernels.StatusBytes)) }
 
 // mark records mark i in a stream.

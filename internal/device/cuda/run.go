@@ -9,7 +9,6 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
-	"github.com/genie-sdk/go/transport/plan"
 )
 
 // run implements [device.Run]: launches in a stream. It has no resources of the
@@ -49,10 +48,11 @@ type group struct {
 	in    []*kernels.Tensor
 	out   *kernels.Tensor
 	// Of a product: its matrix, its rows, and the steps after it.
-	matrix kernels.Packed
-	rows   [1]kernels.Rows
-	stages []kernels.Stage
-	packed bool
+	matrix  kernels.Packed
+	rows    [1]kernels.Rows
+	stages  []kernels.Stage
+	packed  bool
+	strides axes // of rows that are copied first
 }
 
 // pages is where a state is stored.
@@ -69,7 +69,7 @@ func (c *code) NewRun(b *program.Bound, ctl device.Control) device.Run {
 		d: c.d, code: c, prog: p, bound: b, ctl: ctl, halt: ctl.Halt, id: c.d.runs.Add(1),
 		tensors: make([]kernels.Tensor, len(p.Places)), weights: make([]*weight, len(p.Places)),
 		groups: make([]group, len(p.Groups)), states: make([]pages, len(p.Plan().States)),
-		inputs: make([]device.Input, len(p.Plan().Inputs)),
+		inputs: make([]device.Input, len(p.Plan().Inputs)), fetched: make([]fetched, 0, len(c.fetched)),
 	}
 	for v := range p.Places {
 		r.tensors[v] = kernels.Tensor{DType: p.Plan().Values[v].Spec.DType, Shape: b.Shape(v), Strides: b.Strides(v)}
@@ -78,16 +78,15 @@ func (c *code) NewRun(b *program.Bound, ctl device.Control) device.Run {
 		g := &p.Groups[i]
 		x := &r.groups[i]
 		*x = group{coded: &c.groups[i], of: g, index: i, out: &r.tensors[g.Out]}
+		x.in = make([]*kernels.Tensor, 0, len(g.In))
 		for _, v := range g.In {
 			x.in = append(x.in, &r.tensors[v])
 		}
 		x.stages = stagesOf(g)
 	}
 	r.space.init(c)
-	for _, o := range p.Plan().Outputs {
-		if o.Place == plan.Download {
-			r.fetched = append(r.fetched, fetched{value: o.Value})
-		}
+	for _, v := range c.fetched {
+		r.fetched = append(r.fetched, fetched{value: v})
 	}
 	return r
 }

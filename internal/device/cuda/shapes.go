@@ -19,16 +19,16 @@ func rowMajor(t *kernels.Tensor, at driver.Ptr, strides *axes) kernels.Tensor {
 	return kernels.Tensor{At: at, DType: t.DType, Shape: t.Shape, Strides: strides[:len(t.Shape)]}
 }
 
-// rowRun describes a tensor as rows of n elements, the last axis, that are
+// rowRun describes a tensor as rows, the last axis, that are
 // stride apart; ok is false when the outer axes do not collapse into one.
-func rowRun(t *kernels.Tensor) (rows, n, stride int, ok bool) {
+func rowRun(t *kernels.Tensor) (rows, stride int, ok bool) {
 	last := len(t.Shape) - 1
 	if last < 0 {
-		return 1, 1, 1, true
+		return 1, 1, true
 	}
-	n = t.Shape[last]
+	n := t.Shape[last]
 	if n != 1 && t.Strides[last] != 1 {
-		return 0, 0, 0, false
+		return 0, 0, false
 	}
 	rows, stride = 1, n
 	found := false
@@ -39,11 +39,11 @@ func rowRun(t *kernels.Tensor) (rows, n, stride int, ok bool) {
 		if !found {
 			stride, found = t.Strides[d], true
 		} else if t.Strides[d] != stride*rows {
-			return 0, 0, 0, false
+			return 0, 0, false
 		}
 		rows *= t.Shape[d]
 	}
-	return rows, n, stride, true
+	return rows, stride, true
 }
 
 // axisOf is an operator's axis of a tensor of some rank, counted from the first.

@@ -1,8 +1,6 @@
 package cuda
 
 import (
-	"errors"
-
 	"github.com/genie-sdk/go/internal/device/cuda/kernels"
 )
 
@@ -12,15 +10,26 @@ func (r *run) Wait(n int) (at int, err error) {
 	if q == nil {
 		return n, nil
 	}
+	entered := r.d.enter()
+	if entered == nil {
+		defer r.d.leave()
+	}
 	defer func() {
 		r.queue, r.st, r.ahead, r.timed = nil, nil, pacing{}, r.timed[:0]
 		r.leaveShared()
 		r.d.giveQueue(q)
 	}()
-	if err := r.d.enter(); err != nil {
-		return n, err
+	if entered != nil {
+		return n, entered
 	}
-	defer r.d.leave()
+	if at, err = r.result(q, n); err != nil {
+		_ = q.reset() // it fails with the context, and then the queue is not used again
+	}
+	return at, err
+}
+
+// result waits, and returns what has become of n groups.
+func (r *run) result(q *queue, n int) (at int, err error) {
 	if err := r.drain(q, n == len(r.groups)); err != nil {
 		return n, err
 	}
@@ -28,9 +37,6 @@ func (r *run) Wait(n int) (at int, err error) {
 		return n, err
 	}
 	if s := kernels.DecodeStatus(q.host.mem[:kernels.StatusBytes]); s.Code != kernels.StatusOK {
-		if err := q.reset(); err != nil {
-			return n, err
-		}
 		return s.Group, s.Err()
 	}
 	r.takeFetched(q)
@@ -44,10 +50,11 @@ func (r *run) drain(q *queue, whole bool) error {
 	if err == nil && whole {
 		err = r.fetch(q)
 	}
-	if failed := r.d.check(r.st.Record(q.end)); failed != nil {
-		return errors.Join(err, failed)
+	end := q.end.Synchronize
+	if r.st.Record(q.end) != nil {
+		end = r.st.Synchronize
 	}
-	if late := r.d.check(q.end.Synchronize()); err == nil {
+	if late := r.d.check(end()); err == nil {
 		err = late
 	}
 	return err

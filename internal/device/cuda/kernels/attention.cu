@@ -43,32 +43,37 @@ __device__ inline void load_turned(float *to, const float *from, i64 stride, i32
   }
 }
 
-// load_rows stages 64 rows x 64 elements, with zeros beyond.
-template <i32 threads, i32 distance>
-__device__ inline void load_rows(float *to, const float *from, i64 stride, i32 rows, i32 c0, i32 width, bool wide) {
-  constexpr i32 each = part * key_block / 4 / threads;
+// Staged is a thread's part of 64 rows x 64 elements, with zeros beyond, on its
+// way to shared memory.
+template <i32 threads> struct Staged {
+  enum { each = part * key_block / 4 / threads };
   float4 x[each];
+
+  __device__ void fetch(const float *from, i64 stride, i32 rows, i32 c0, i32 width, bool wide) {
 #pragma unroll
-  for (i32 i = 0; i < each; i++) {
-    i32 at = i * threads + threadIdx.x, r = at >> 4, c = (at & 15) * 4;
-    x[i] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-    if (r >= rows) continue;
-    const float *p = from + r * stride + c0 + c;
-    if (wide) {
-      if (c0 + c < width) x[i] = *(const float4 *)p;
-    } else {
-      if (c0 + c < width) x[i].x = p[0];
-      if (c0 + c + 1 < width) x[i].y = p[1];
-      if (c0 + c + 2 < width) x[i].z = p[2];
-      if (c0 + c + 3 < width) x[i].w = p[3];
+    for (i32 i = 0; i < each; i++) {
+      i32 at = i * threads + threadIdx.x, r = at >> 4, c = (at & 15) * 4;
+      x[i] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+      if (r >= rows) continue;
+      const float *p = from + r * stride + c0 + c;
+      if (wide) {
+        if (c0 + c < width) x[i] = *(const float4 *)p;
+      } else {
+        if (c0 + c < width) x[i].x = p[0];
+        if (c0 + c + 1 < width) x[i].y = p[1];
+        if (c0 + c + 2 < width) x[i].z = p[2];
+        if (c0 + c + 3 < width) x[i].w = p[3];
+      }
     }
   }
+  template <i32 distance> __device__ void store(float *to) const {
 #pragma unroll
-  for (i32 i = 0; i < each; i++) {
-    i32 at = i * threads + threadIdx.x, r = at >> 4, c = (at & 15) * 4;
-    *(float4 *)(to + r * distance + c) = x[i];
+    for (i32 i = 0; i < each; i++) {
+      i32 at = i * threads + threadIdx.x, r = at >> 4, c = (at & 15) * 4;
+      *(float4 *)(to + r * distance + c) = x[i];
+    }
   }
-}
+};
 
 __device__ inline void fragment(float (&x)[4], const float *p) {
   float4 y = *(const float4 *)p;
@@ -130,7 +135,9 @@ template <i32 parts> struct Tile {
 #pragma unroll
     for (i32 p = 0; p < parts; p++) {
       if (p > 0) __syncthreads();
-      load_rows<tile_threads, part>(v, from, a.v.row, n, c0 + p * part, a.width, a.v.wide);
+      Staged<tile_threads> staged;
+      staged.fetch(from, a.v.row, n, c0 + p * part, a.width, a.v.wide);
+      staged.store<part>(v);
       __syncthreads();
       float o[4][4];
 #pragma unroll
@@ -269,16 +276,16 @@ template <i32 parts> __device__ inline void attend_tile(const Attend &a) {
 
 // attend_tile_64 computes 64 rows and up to 64 columns of a head in a block of
 // threads, attend_tile_128 up to 128 columns.
-extern "C" __global__ void __launch_bounds__(tile_threads) attend_tile_64(const __grid_constant__ Attend a) {
+extern "C" __global__ void __launch_bounds__(tile_threads, 2) attend_tile_64(const __grid_constant__ Attend a) {
   attend_tile<1>(a);
 }
-extern "C" __global__ void __launch_bounds__(tile_threads) attend_tile_128(const __grid_constant__ Attend a) {
+extern "C" __global__ void __launch_bounds__(tile_threads, 2) attend_tile_128(const __grid_constant__ Attend a) {
   attend_tile<2>(a);
 }
 
 // attend_few computes up to 8 rows of a head: a block of threads for each block
 // of keys, whose results the last of them to finish merges.
-extern "C" __global__ void __launch_bounds__(few_threads) attend_few(const __grid_constant__ Attend a) {
+extern "C" __global__ void __launch_bounds__(few_threads, 4) attend_few(const __grid_constant__ Attend a) {
   __shared__ float4 staged_keys[key_block * few_stride / 4];
   __shared__ float4 staged_values[key_block * part / 4];
   __shared__ float4 staged_queries[few_rows * part / 4];
@@ -302,14 +309,16 @@ extern "C" __global__ void __launch_bounds__(few_threads) attend_few(const __gri
 
   // Scores: a thread has one key, and every other row.
   float s[few_rows / 2] = {};
-  load_rows<few_threads, part>(values, block_of(a.v, h.v, block), a.v.row, n, 0, a.width, a.v.wide);
+  Staged<few_threads> k_staged, v_staged;
+  v_staged.fetch(block_of(a.v, h.v, block), a.v.row, n, 0, a.width, a.v.wide);
   for (i32 d0 = 0; d0 < a.dim; d0 += part) {
     if (d0 > 0) __syncthreads();
-    load_rows<few_threads, few_stride>(keys, block_of(a.k, h.k, block), a.k.row, n, d0, a.dim, a.k.wide);
+    k_staged.fetch(block_of(a.k, h.k, block), a.k.row, n, d0, a.dim, a.k.wide);
     for (i32 i = threadIdx.x; i < rows * part; i += few_threads) {
       i32 r = i / part, d = d0 + i % part;
       queries[i] = d < a.dim ? a.q.at[h.q + (row0 + r) * a.q.row + d] : 0.0f;
     }
+    k_staged.store<few_stride>(keys);
     __syncthreads();
     i32 steps = min(a.dim - d0, (i32)part);
 #pragma unroll
@@ -336,6 +345,7 @@ extern "C" __global__ void __launch_bounds__(few_threads) attend_few(const __gri
     i32 key = block * key_block + mine;
     weights[r * key_block + mine] = key >= seen.lo && key < seen.hi ? scaled(a, s[i]) : MINUS_INF;
   }
+  v_staged.store<part>(values);
   __syncthreads();
 
   // Weights: 16 threads have a row.
@@ -358,7 +368,8 @@ extern "C" __global__ void __launch_bounds__(few_threads) attend_few(const __gri
   for (i32 c0 = 0; c0 < a.width; c0 += part) {
     if (c0 > 0) {
       __syncthreads();
-      load_rows<few_threads, part>(values, block_of(a.v, h.v, block), a.v.row, n, c0, a.width, a.v.wide);
+      v_staged.fetch(block_of(a.v, h.v, block), a.v.row, n, c0, a.width, a.v.wide);
+      v_staged.store<part>(values);
       __syncthreads();
     }
     for (i32 r = half; r < rows; r += 2) {
@@ -394,7 +405,7 @@ extern "C" __global__ void __launch_bounds__(few_threads) attend_few(const __gri
     for (i32 c = mine; c - mine < a.width; c += part) {
       Merged state = nothing_merged();
       float sum = 0.0f;
-#pragma unroll 4
+#pragma unroll 8
       for (i32 b = first; b < end; b++) {
         const float *x = p + (i64)b * stride;
         float value = c < a.width ? __ldcg(x + 4 + c) : 0.0f;

@@ -21,6 +21,8 @@ type Rows struct {
 type Stage struct {
 	Kind StageKind
 	Code Code
+	// Param is the operator's parameter, see [CodeOf].
+	Param float32
 	// Other is the second operand: [N], or rows of N elements without gaps.
 	Other Tensor
 }
@@ -112,8 +114,9 @@ func (s *Set) productOf(st driver.Stream, w *Packed, portions []Rows, scratch dr
 	if len(stages) > tableStages {
 		return 0, fmt.Errorf("genie: kernels: a product has %d stages, the limit is %d", len(stages), tableStages)
 	}
-	l := lists{s: s, st: st, a: productArgs{w: w.At, k: uint32(w.K), n: uint32(w.N), stages: uint32(len(stages)), fit: 1}}
-	a := &l.a
+	l := lists{s: s, st: st}
+	a := &l.args
+	a.w, a.k, a.n, a.stages, a.fit = w.At, uint32(w.K), uint32(w.N), uint32(len(stages)), 1
 	for i := range stages {
 		a.operands += flag(stages[i].Kind != StageUnary)
 	}

@@ -7,12 +7,15 @@ struct Reduce {
   float *y;
   const float *x;
   u32 kind;  // 0 for sum, 1 for mean, 2 for max
-  u32 pad;
+  u32 team;  // threads that reduce a row
   Index reduced;  // its elements in row-major order
   Strides stride;
   Index rows;
   Strides strides[2];
 };
+
+// result is what kind stores.
+__device__ inline float result_of(const Reduce &a, double sum) { return a.kind == 1 ? sum / a.reduced.n : sum; }
 
 // reduce adds in float64: a sum of numbers of both signs can be much smaller than
 // they are.
@@ -34,9 +37,60 @@ extern "C" __global__ void reduce(const __grid_constant__ Reduce a) {
     double sum = 0.0;
     for (u32 i = threadIdx.x; i < a.reduced.n; i += blockDim.x) sum += x[offset(a.reduced, a.stride, i)];
     sum = combine<Sum>(sum, sums, 0.0);
-    result = a.kind == 1 ? sum / a.reduced.n : sum;
+    result = result_of(a, sum);
   }
   if (threadIdx.x == 0) a.y[off[0]] = result;
+}
+
+// fold combines the values of the threads of a column, 32 of them, in the order of
+// combine. All threads of the block call it, and the first of a column gets the
+// result.
+template <class Op, class T>
+__device__ inline T fold(T v, T (&shared)[32][33]) {
+  __syncthreads();  // the last call has read shared
+  shared[threadIdx.y][threadIdx.x] = v;
+#pragma unroll
+  for (u32 o = 16; o > 0; o >>= 1) {
+    __syncthreads();
+    if (threadIdx.y < o) shared[threadIdx.y][threadIdx.x] = v = Op::of(v, shared[threadIdx.y + o][threadIdx.x]);
+  }
+  return v;
+}
+
+// column reduces a column as a team of a.team threads reduces a row, 32 of them at
+// a time.
+template <class Op, class T>
+__device__ inline T column(const Reduce &a, const float *x, bool exists, T none) {
+  __shared__ T shared[32][33];
+  __shared__ T warps[32][33];
+  T all = none;
+  for (u32 w = 0; w < a.team / 32; w++) {
+    T v = none;
+    if (exists)
+      for (u32 i = w * 32 + threadIdx.y; i < a.reduced.n; i += a.team) v = Op::of(v, (T)x[offset(a.reduced, a.stride, i)]);
+    all = fold<Op, T>(v, shared);
+    if (threadIdx.y == 0) warps[w][threadIdx.x] = all;
+  }
+  if (a.team == 32) return all;
+  __syncthreads();
+  return fold<Op, T>(threadIdx.y < a.team / 32 ? warps[threadIdx.y][threadIdx.x] : none, shared);
+}
+
+// reduce_columns is reduce where adjacent outputs reduce adjacent elements: a block
+// of 32 x 32 threads reduces 32 columns.
+extern "C" __global__ void reduce_columns(const __grid_constant__ Reduce a) {
+  u32 row = blockIdx.x * 32 + threadIdx.x;
+  bool exists = row < a.rows.n;
+  i64 off[2];
+  locate(a.rows, a.strides, exists ? row : 0, off);
+  const float *x = a.x + off[1];
+  float result;
+  if (a.kind == 2) {
+    result = column<Max, float>(a, x, exists, __int_as_float(0xff800000));
+  } else {
+    result = result_of(a, column<Sum, double>(a, x, exists, 0.0));
+  }
+  if (exists && threadIdx.y == 0) a.y[off[0]] = result;
 }
 
 struct MaxPool {

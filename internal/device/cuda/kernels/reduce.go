@@ -10,12 +10,12 @@ import (
 
 // reduceArgs mirrors Reduce of reduce.cu.
 type reduceArgs struct {
-	y, x    driver.Ptr
-	kind, _ uint32
-	reduced index
-	stride  strides
-	rows    index
-	strides [2]strides
+	y, x       driver.Ptr
+	kind, team uint32
+	reduced    index
+	stride     strides
+	rows       index
+	strides    [2]strides
 }
 
 // maxPoolArgs mirrors MaxPool of reduce.cu.
@@ -27,6 +27,10 @@ type maxPoolArgs struct {
 	index               index
 	strides             [2]strides
 }
+
+// columnsOf is the number of adjacent outputs that a block of reduce_columns
+// computes.
+const columnsOf = 32
 
 // Reduce is the sum, mean or max over axes, as [op.Reduce] does.
 func (s *Set) Reduce(st driver.Stream, o op.Reduce, out, x Tensor) error {
@@ -55,12 +59,17 @@ func (s *Set) Reduce(st driver.Stream, o op.Reduce, out, x Tensor) error {
 	}
 	reduced.merge()
 	a.reduced, a.stride = reduced.index(), reduced.strides(0)
-	a.reduced.n = uint32(n)
+	a.reduced.n, a.team = uint32(n), uint32(team(n))
 	rows.merge()
+	columns := rows.rank > 0 && rows.size[0] >= columnsOf && rows.stride[1][0] == 1 && n > 1
 	return rows.split(s.indexed, 0, func(o operands) error {
 		a := a
 		a.y, a.x, a.rows, a.strides = o.at[0], o.at[1], o.index(), [2]strides{o.strides(0), o.strides(1)}
-		grid, block := teams(o.len(), team(n))
+		if columns {
+			grid := driver.Dim{X: (o.len() + columnsOf - 1) / columnsOf, Y: 1, Z: 1}
+			return launch(s, st, "reduce_columns", grid, driver.Dim{X: columnsOf, Y: warp, Z: 1}, 0, &a)
+		}
+		grid, block := teams(o.len(), int(a.team))
 		return launch(s, st, "reduce", grid, block, 0, &a)
 	})
 }

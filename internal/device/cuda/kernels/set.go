@@ -38,7 +38,7 @@ var modules = map[string][]string{
 		"product_f16_skinny_8", "product_f16_skinny_16", "product_f16_skinny_32",
 		"product_f16_tiled_64", "product_f16_tiled_128", "convert_rows_f16",
 	},
-	"reduce": {"reduce", "max_pool2d"},
+	"reduce": {"reduce", "reduce_columns", "max_pool2d"},
 	"sample": {"sample"},
 	"select": {"arg_max", "top_k"},
 	"state":  {"move_1", "move_2", "move_4", "move_8", "move_16"},

@@ -25,11 +25,12 @@ struct Move {
   i32 group;
 };
 
-// first_position is where the rows begin, -1 after an error.
+// first_position is where the rows begin, -1 after an error: of the position, or
+// of an earlier kernel of the run.
 __device__ inline i64 first_position(const Move &a) {
   if (!a.position) return a.at;
   i64 p = a.position_wide ? *(const i64 *)a.position : (i64)*(const i32 *)a.position;
-  if (p >= 0 && p <= a.limit - a.rows) return p;
+  if (p >= 0 && p <= a.limit - a.rows) return a.status->word ? -1 : p;
   if (global_thread() == 0) report(a.status, status_rows, a.group, p, a.limit);
   return -1;
 }

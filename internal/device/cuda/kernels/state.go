@@ -35,7 +35,8 @@ func (s *Set) AppendRows(st driver.Stream, dst Paged, rows Tensor, axis, at int)
 // WriteRows is [op.WriteRows]: out is the cache with rows written over it from
 // the position on that a tensor has. Where out is not the cache's memory, the
 // cache is copied to it first. A position outside is reported in the status
-// word, and nothing is written.
+// word, and nothing is written; nor is anything after an earlier error of the
+// run, since a state would lose its content.
 func (s *Set) WriteRows(st driver.Stream, out, cache, rows, position Tensor, axis int, status driver.Ptr, group int) error {
 	axis, err := moveAxis(&out, &rows, axis)
 	if err != nil {
@@ -120,7 +121,7 @@ func (s *Set) move(st driver.Stream, dst *Paged, rows *Tensor, axis int, m *move
 	}
 	n := 0
 	for d, size := range rows.Shape {
-		if size == 0 {
+		if size == 0 && m.position == 0 {
 			return nil
 		}
 		to, from := int64(dst.Strides[d]), int64(rows.Strides[d])
@@ -161,7 +162,8 @@ func (s *Set) launchMove(st driver.Stream, m *move, size int64) error {
 	for d := range m.rank {
 		m.n *= m.shape[d]
 	}
-	return launch(s, st, moveKernels[bits.TrailingZeros64(uint64(size))], cover(int(m.n)), driver.Dim{X: threads, Y: 1, Z: 1}, 0, m)
+	// Without elements only the position is checked.
+	return launch(s, st, moveKernels[bits.TrailingZeros64(uint64(size))], cover(max(int(m.n), 1)), driver.Dim{X: threads, Y: 1, Z: 1}, 0, m)
 }
 
 var moveKernels = [...]string{"move_1", "move_2", "move_4", "move_8", "move_16"}
