@@ -93,14 +93,31 @@ func (r *region) page(i uint64) *page {
 		r.rewrite = true
 		return r.pages[i]
 	}
+	p := r.find(i)
+	p.mu.Lock()
+	return p
+}
+
+// writeAll makes all of a region written.
+func (r *region) writeAll() {
+	for i := range r.pages {
+		p := &page{}
+		for at := range p.flags {
+			p.flags[at] = 15
+		}
+		r.pages[i] = p
+	}
+}
+
+// find is page i of a region that other goroutines use.
+func (r *region) find(i uint64) *page {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	p := r.pages[i]
 	if p == nil {
 		p = &page{}
 		r.pages[i] = p
 	}
-	r.mu.Unlock()
-	p.mu.Lock()
 	return p
 }
 

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
 )
@@ -22,6 +23,7 @@ type stream struct {
 	err      *driver.Error // of work that failed, and left the context whole
 	copier   agent
 	op       operation
+	gaps     bool // the copy under way read what is unwritten
 }
 
 // task is what a stream does.
@@ -102,61 +104,82 @@ func (s *stream) entry() *work {
 
 // run executes the queue until the context or the stream is closed.
 func (s *stream) run() {
-	c := s.c
-	defer c.running.Done()
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer s.c.running.Done()
 	for {
-		for s.finished >= min(s.demand, s.queued) && !c.closed && !s.ended {
-			c.changed.Wait()
-		}
-		if c.closed || s.finished >= min(s.demand, s.queued) {
+		w, ok := s.next()
+		if !ok {
 			return
 		}
-		// The queue may grow, and move, while an entry executes.
-		w := s.queue[s.finished%uint64(len(s.queue))]
-		s.execute(&w)
-		s.queue[s.finished%uint64(len(s.queue))].host = nil
-		s.finished++
-		c.changed.Broadcast()
+		s.finish(&w, s.execute(&w))
 	}
 }
 
-// execute executes an entry. The caller holds the mutex.
-func (s *stream) execute(w *work) {
+// next waits for an entry that something waits for.
+func (s *stream) next() (work, bool) {
 	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for s.finished >= min(s.demand, s.queued) && !c.closed && !s.ended {
+		c.changed.Wait()
+	}
+	if c.closed || s.finished >= min(s.demand, s.queued) {
+		return work{}, false
+	}
+	// The queue may grow, and move, while an entry executes.
+	return s.queue[s.finished%uint64(len(s.queue))], true
+}
+
+// execute executes an entry.
+func (s *stream) execute(w *work) *driver.Error {
+	switch w.task {
+	case taskRecord:
+	case taskWait:
+		s.await(w)
+	case taskJoin:
+		s.clock.join(w.clock)
+	default:
+		if s.c.err.Load() == nil {
+			return s.operate(w)
+		}
+	}
+	return nil
+}
+
+// await waits until an event is reached.
+func (s *stream) await(w *work) {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for w.event.done < w.turn && !c.closed && c.err.Load() == nil {
+		w.event.demand()
+		c.changed.Wait()
+	}
+	s.clock.join(w.event.clock)
+}
+
+// finish removes an entry that was executed.
+func (s *stream) finish(w *work, err *driver.Error) {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail(err)
+	if err != nil && !err.Sticky && s.err == nil {
+		s.err = err
+	}
 	switch w.task {
 	case taskRecord:
 		w.event.reached(s, w.turn)
-		return
-	case taskWait:
-		for w.event.done < w.turn && !c.closed && c.err.Load() == nil {
-			w.event.demand()
-			c.changed.Wait()
+	case taskWait, taskJoin:
+	default:
+		if w.task == taskOut {
+			s.outDone(w.host)
 		}
-		s.clock.join(w.event.clock)
-		return
-	case taskJoin:
-		s.clock.join(w.clock)
-		return
+		c.numbers[s.index]++
+		s.ordered()
 	}
-	c.mu.Unlock()
-	err := c.err.Load()
-	if err == nil {
-		err = s.operate(w)
-	}
-	c.mu.Lock()
-	if err != nil && c.err.Load() == nil {
-		c.fail(err)
-		if !err.Sticky && s.err == nil {
-			s.err = err
-		}
-	}
-	if w.task == taskOut {
-		s.outDone(w.host)
-	}
-	c.numbers[s.index]++
-	s.ordered()
+	s.queue[s.finished%uint64(len(s.queue))].host = nil
+	s.finished++
+	c.changed.Broadcast()
 }
 
 // ordered notes that the stream's earlier operations are ordered before the next.
@@ -168,7 +191,12 @@ func (s *stream) ordered() {
 }
 
 // operate executes a copy or a launch.
-func (s *stream) operate(w *work) *driver.Error {
+func (s *stream) operate(w *work) (err *driver.Error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = NewError("cuStream", LaunchFailed, fmt.Sprintf("the emulator panicked: %v\n%s", r, debug.Stack()), true)
+		}
+	}()
 	if w.fault != nil {
 		return w.fault.Err
 	}
@@ -284,8 +312,8 @@ func (s *stream) result() error {
 }
 
 // waited notes that the process has waited for operations.
-func (c *context) waited(for_ clock) {
-	c.host.join(for_)
+func (c *context) waited(until clock) {
+	c.host.join(until)
 	c.waits++
 }
 
