@@ -45,15 +45,19 @@ func (s *stream) Launch(f driver.Function, grid, block driver.Dim, shared int, a
 		s.c.fail(fault.Err)
 		return fault.Err
 	}
+	k, err := e.kernel(call)
+	if err != nil {
+		return err
+	}
 	if wrong := e.limits(grid, block, shared, args); wrong != "" {
-		return NewError(call, InvalidValue, fmt.Sprintf("kernel %s: %s", e.k.name, wrong), false)
+		return NewError(call, InvalidValue, fmt.Sprintf("kernel %s: %s", k.name, wrong), false)
 	}
 	return s.push(func(w *work) {
 		if w.launch == nil {
 			w.launch = &launch{}
 		}
 		l := w.launch
-		l.k, l.grid, l.block, l.shared = e.k, grid, block, shared
+		l.k, l.grid, l.block, l.shared = k, grid, block, shared
 		l.params.data = append(l.params.data[:0], args...)
 		l.params.name, l.params.size, l.params.private = "the parameters", uint64(len(args)), true
 		l.heap, l.check, l.limit, l.stop = &s.c.heap, s.c.d.options.Check, s.c.d.options.Steps, &s.c.stop
@@ -173,17 +177,25 @@ func (p *pool) end() {
 
 // work executes blocks of a launch in the memory of a block that is idle.
 func (p *pool) work(l *launch) {
-	p.mu.Lock()
-	var b *block
-	if n := len(p.blocks); n > 0 {
-		b, p.blocks = p.blocks[n-1], p.blocks[:n-1]
-	}
-	p.mu.Unlock()
-	if b == nil {
-		b = &block{}
-	}
+	b := p.take()
 	l.work(b)
+	p.give(b)
+}
+
+func (p *pool) take() *block {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.blocks)
+	if n == 0 {
+		return &block{}
+	}
+	b := p.blocks[n-1]
+	p.blocks = p.blocks[:n-1]
+	return b
+}
+
+func (p *pool) give(b *block) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.blocks = append(p.blocks, b)
-	p.mu.Unlock()
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 )
 
 // statement is an instruction or a label of a function.
@@ -41,6 +42,9 @@ type variable struct {
 	extern bool
 	image  []byte // of global and const
 	scope  int32
+
+	same      string // a parameter of a call: the variable whose memory it is
+	sameScope int32  // from where that is seen
 }
 
 // function is a parsed .entry or .func.
@@ -54,15 +58,19 @@ type function struct {
 	scopes     []int32 // of each scope, the one around it
 	body       []statement
 	maxThreads [3]int
+	text       string // of the body, from line start on; it is parsed when it is used
+	start      int32
 }
 
 // module is parsed PTX.
 type module struct {
 	vars      []variable
 	functions map[string]*function
+	globals   map[string]uint64 // their addresses, in a context
+	mu        sync.Mutex        // guards the bodies of functions
 }
 
-// parse parses PTX.
+// parse parses PTX, but for the bodies of functions.
 func parse(text string) (*module, error) {
 	if len(text) > maxPTX {
 		return nil, fmt.Errorf("the PTX has %d bytes, more than %d", len(text), maxPTX)
@@ -136,11 +144,15 @@ func (m *module) function(l *lexer, t token, extern bool) error {
 		d := l.take()
 		switch d.text {
 		case "{":
-			if have := m.functions[f.name]; have != nil && have.body != nil {
+			if m.functions[f.name] != nil {
 				return syntaxError(t, "function "+f.name+" is declared twice")
 			}
 			m.functions[f.name] = f
-			return f.parseBody(l)
+			f.start = l.line
+			if f.text, _ = l.body(); f.text == "" {
+				return syntaxError(t, "function "+f.name+" has no end")
+			}
+			return nil
 		case ";":
 			if extern {
 				return syntaxError(t, "function "+f.name+" is in no module")
@@ -279,19 +291,22 @@ func (l *lexer) initial(v *variable, at token) error {
 		return syntaxError(at, "the value of "+v.name+" is too long")
 	}
 	v.image = make([]byte, v.bytes)
-	a, err := l.operand()
-	if err != nil {
-		return err
-	}
-	values := a.parts
-	if a.kind != argVector {
-		values = []arg{a}
-	}
-	for i, n := range values {
+	list := l.accept("{")
+	for i := 0; ; i++ {
+		n, err := l.operand()
+		if err != nil {
+			return err
+		}
 		if n.kind != argNumber && n.kind != argFloat || (i+1)*size > len(v.image) {
 			return syntaxError(at, "the value of "+v.name+" is no list of numbers of its length")
 		}
 		putBytes(v.image[i*size:(i+1)*size], n.number)
+		if !list || !l.accept(",") {
+			break
+		}
+	}
+	if list {
+		return l.expect("}")
 	}
 	return nil
 }
