@@ -3,6 +3,7 @@
 package kernels
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,6 +44,8 @@ func TestLaunchesAllocateNothing(t *testing.T) {
 	var add, gelu op.Op = op.Add(), op.GELU{Tanh: true}
 	reduce := op.Reduce{Kind: "mean", Axes: []int{1}}
 	w := Packed{At: 1 << 20, Elem: plan.BF16, K: 16, N: 50}
+	rows := []Rows{{A: 1 << 20, Out: 1 << 20, Count: 100, StrideA: 16, StrideOut: 50, Stages: []Stage{{Code: 1}}}}
+	sessions := slices.Repeat(rows, inlinePortions+1)
 	for name, f := range map[string]func() error{
 		"binary":     func() error { return s.Pointwise(st, add, x, x, v) },
 		"unary":      func() error { return s.Pointwise(st, gelu, x, x) },
@@ -62,6 +65,10 @@ func TestLaunchesAllocateNothing(t *testing.T) {
 		"embedding": func() error { return s.Embedding(st, x, table16, index, 1, 0) },
 		"packed":    func() error { return s.EmbeddingPacked(st, x, &w, true, index, 1, 0) },
 		"pick":      func() error { return s.Pick(st, tensor2, x, batch, 1, 0) },
+		"product":   func() error { return s.Product(st, &w, rows, 1<<20) },
+		"table":     func() error { return s.Product(st, &w, sessions, 1<<20) },
+		"matmul":    func() error { return s.MatMul(st, square, x, turned, false, false) },
+		"pack":      func() error { return s.Pack(st, w.At, w.Elem, w.K, w.N, 1<<20, false, 0, w.K) },
 	} {
 		var err error
 		require.Zero(t, testing.AllocsPerRun(20, func() { err = f() }), name)
@@ -71,5 +78,6 @@ func TestLaunchesAllocateNothing(t *testing.T) {
 
 var (
 	tensor2 = Tensor{At: 1 << 20, DType: plan.F32, Shape: []int{3, 16}, Strides: []int{16, 1}}
+	square  = Tensor{At: 1 << 20, DType: plan.F32, Shape: []int{3, 4, 4}, Strides: []int{16, 4, 1}}
 	table16 = Tensor{At: 1 << 20, DType: plan.F32, Shape: []int{9, 16}, Strides: []int{16, 1}}
 )

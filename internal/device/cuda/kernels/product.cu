@@ -65,6 +65,9 @@ __device__ inline void skinny(const Product &a) {
   float *x = shared, *partial = x + M * a.segment * ROW, *total = partial + a.units * a.segment * M * 8;
   const float4 *w = (const float4 *)a.w + (u64)panel0 * 64 * chunks * 2;
 
+  // The column of output o; one that is stored where o is padding.
+  auto column = [&](u32 o) { return min((panel0 + o / (M * 8)) * 8 + o % 8, a.n - 1); };
+
   for (u32 c0 = 0; c0 == 0 || c0 < chunks; c0 += a.segment) {
     const u32 cs = min(a.segment, chunks - c0), items = count * cs * 2;
     u32 item = threadIdx.x;
@@ -77,13 +80,20 @@ __device__ inline void skinny(const Product &a) {
       skinny_load(w0, at, 0, chunks * 2);
       skinny_load(w1, at, U, chunks * 2);
     }
+    Place place;
+    if (threadIdx.x < count * M * 8) place = place_of(a, row0 + min(threadIdx.x / 8 % M, rows - 1), column(threadIdx.x));
+    // Copies that nothing waits for until all are under way.
     for (u32 m = 0; m < M; m++) {
       const float *row = row_of(a, row0 + min(m, rows - 1));
+      float *to = x + m * a.segment * ROW;
       for (u32 i = threadIdx.x; i < cs * 16; i += blockDim.x) {
-        float4 v = load4(row, c0 * CHUNK_F32 + i * 4, a.k, a.aligned);
-        *(float4 *)(x + (m * a.segment + i / 16) * ROW + i % 16 * 4) = v;
+        const u32 k = c0 * CHUNK_F32 + i * 4, at = i / 16 * ROW + i % 16 * 4;
+        if (a.aligned && k + 4 <= a.k) copy_async(to + at, row + k);
+        else *(float4 *)(to + at) = load4(row, k, a.k, false);
       }
     }
+    committed();
+    arrived<0>();
     __syncthreads();
     for (; item < items; item += blockDim.x) {
       const u32 p = item / (cs * 2), rest = item % (cs * 2);
@@ -93,15 +103,22 @@ __device__ inline void skinny(const Product &a) {
       const float *own = x + rest / 2 * ROW;
       float acc[M][4] = {};
 #pragma unroll 1
-      for (u32 t = 0; t < CHUNK_F32; t += 2 * U) {
-        // After the last rows come the first of the next item, if there is one.
-        const bool last = t + 2 * U == CHUNK_F32, more = !last || next < items;
-        const float4 *from = last ? following : at;
-        const u32 t1 = last ? 0 : t + 2 * U;
+      for (u32 t = 0; t < CHUNK_F32 - 2 * U; t += 2 * U) {
         skinny_multiply<M, U>(acc, w0, own + t, a.segment * ROW);
-        if (more) skinny_load(w0, from, t1, chunks * 2);
+        skinny_load(w0, at, t + 2 * U, chunks * 2);
         skinny_multiply<M, U>(acc, w1, own + t + U, a.segment * ROW);
-        if (more) skinny_load(w1, from, t1 + U, chunks * 2);
+        skinny_load(w1, at, t + 3 * U, chunks * 2);
+      }
+      own += CHUNK_F32 - 2 * U;
+      // After the last rows come the first of the next item, if there is one.
+      if (next < items) {
+        skinny_multiply<M, U>(acc, w0, own, a.segment * ROW);
+        skinny_load(w0, following, 0, chunks * 2);
+        skinny_multiply<M, U>(acc, w1, own + U, a.segment * ROW);
+        skinny_load(w1, following, U, chunks * 2);
+      } else {
+        skinny_multiply<M, U>(acc, w0, own, a.segment * ROW);
+        skinny_multiply<M, U>(acc, w1, own + U, a.segment * ROW);
       }
       at = following;
       float4 *to = (float4 *)(partial + (p * a.segment + rest / 2) * M * 8) + rest % 2;
@@ -110,7 +127,8 @@ __device__ inline void skinny(const Product &a) {
     }
     __syncthreads();
     for (u32 o = threadIdx.x; o < count * M * 8; o += blockDim.x) {
-      const u32 p = o / (M * 8), rest = o % (M * 8);
+      const u32 p = o / (M * 8), rest = o % (M * 8), m = rest / 8;
+      if (o != threadIdx.x) place = place_of(a, row0 + min(m, rows - 1), column(o));
       const float *from = partial + p * a.segment * M * 8 + rest;
       float sum = 0.0f;
       u32 c = 0;
@@ -120,20 +138,18 @@ __device__ inline void skinny(const Product &a) {
         sum = from[0];
         c = 1;
       }
-#pragma unroll 8
+#pragma unroll 32
       for (; c < cs; c++) sum += from[c * M * 8];
-      const u32 m = rest / 8, n = (panel0 + p) * 8 + rest % 8;
       if (c0 + cs < chunks) total[o] = sum;
-      else if (m < rows && n < a.n) finish(a, row0 + m, n, sum);
+      else if (m < rows && (panel0 + p) * 8 + rest % 8 < a.n) finish(a, place, column(o), sum);
     }
-    if (c0 + cs < chunks) __syncthreads();
   }
 }
 
 extern "C" __global__ void __launch_bounds__(128, 3) product_skinny_1(const __grid_constant__ Product a) { skinny<1, 16>(a); }
-extern "C" __global__ void __launch_bounds__(128, 3) product_skinny_2(const __grid_constant__ Product a) { skinny<2, 16>(a); }
-extern "C" __global__ void __launch_bounds__(128, 3) product_skinny_4(const __grid_constant__ Product a) { skinny<4, 8>(a); }
-extern "C" __global__ void __launch_bounds__(128, 3) product_skinny_8(const __grid_constant__ Product a) { skinny<8, 8>(a); }
+extern "C" __global__ void __launch_bounds__(128, 3) product_skinny_2(const __grid_constant__ Product a) { skinny<2, 8>(a); }
+extern "C" __global__ void __launch_bounds__(256, 1) product_skinny_4(const __grid_constant__ Product a) { skinny<4, 16>(a); }
+extern "C" __global__ void __launch_bounds__(256, 1) product_skinny_8(const __grid_constant__ Product a) { skinny<8, 16>(a); }
 
 // The tiled kernel: a block of 256 threads computes 16*TM rows and 64 columns,
 // 16 k's at a time from two buffers in shared memory. A thread has TM rows and 4
@@ -223,10 +239,7 @@ __device__ inline void tiled(const Product &a) {
         *(float4 *)&result[(ty * TM % 32 + i) * 64 + tx * 4] = float4{total[i][0], total[i][1], total[i][2], total[i][3]};
     }
     __syncthreads();
-    for (u32 e = threadIdx.x; e < 32 * 64; e += 256) {
-      u32 row = row0 + half + e / 64, col = col0 + e % 64;
-      if (row < a.rows && col < a.n) finish(a, row, col, result[e]);
-    }
+    finish_tile<32, 64, 64, 256>(a, result, row0 + half, col0);
   }
 }
 

@@ -17,8 +17,8 @@ struct Portion {
 };
 
 // Operand is the second operand of a stage for one portion: row r begins at
-// r / inner * outer_stride + r % inner * inner_stride. Strides are 0 for a row
-// vector.
+// r / inner * outer_stride + r % inner * inner_stride. inner is 1 for rows of one
+// stride, which is 0 for a row vector.
 struct Operand {
   const float *at;
   u64 inner_stride, outer_stride;
@@ -96,21 +96,92 @@ __device__ inline const float *row_of(const Product &a, u32 row) {
   return in_global(p.a) + (u64)(row - p.first) * p.stride_a;
 }
 
+__device__ inline const float *operand_row(const Operand &o, u32 r) {
+  const float *at = in_global(o.at);
+  if (o.inner == 1) return at + r * o.outer_stride;
+  return at + (r / o.inner * o.outer_stride + r % o.inner * o.inner_stride);
+}
+
+// Place is where an element goes, and the first operands of its stages, which
+// are loaded before the element is known: at the end of a short kernel, their
+// latency would be a large part of its time.
+const u32 EARLY = 2;
+struct Place {
+  float *out;
+  u32 portion, r;
+  float y[EARLY];
+};
+
+__device__ inline Place place_of(const Product &a, u32 row, u32 col) {
+  Place p;
+  p.portion = portion_of(a, row);
+  Portion own = portion_at(a, p.portion);
+  p.r = row - own.first;
+  p.out = own.out + p.r * own.stride_out + col;
+#pragma unroll
+  for (u32 s = 0; s < EARLY; s++) {
+    p.y[s] = 0.0f;
+    if (s < a.operands) p.y[s] = operand_row(operand_at(a, p.portion * a.operands + s), p.r)[col];
+  }
+  return p;
+}
+
 // finish applies the stages to an element of the product and stores it.
-__device__ inline void finish(const Product &a, u32 row, u32 col, float v) {
-  u32 i = portion_of(a, row);
-  Portion p = portion_at(a, i);
-  u32 r = row - p.first;
+__device__ inline void finish(const Product &a, const Place &p, u32 col, float v) {
   for (u32 s = 0; s < a.stages; s++) {
     StageCode c = stage_at(a, s);
-    if (c.binary) {
-      Operand o = operand_at(a, i * a.operands + c.slot);
-      v = apply_binary(c.code, v, in_global(o.at)[r / o.inner * o.outer_stride + r % o.inner * o.inner_stride + col]);
-    } else {
+    if (!c.binary) {
       v = apply_unary(c.code, v, c.param);
+      continue;
+    }
+    float y = c.slot == 0 ? p.y[0] : p.y[1];
+    if (c.slot >= EARLY) y = operand_row(operand_at(a, p.portion * a.operands + c.slot), p.r)[col];
+    v = apply_binary(c.code, v, y);
+  }
+  *in_global(p.out) = v;
+}
+
+// finish_tile applies the stages to results in shared memory, of which a thread
+// has one column, and stores them. Results after the product's are dropped.
+template <int ROWS, int COLS, int STRIDE, int THREADS>
+__device__ inline void finish_tile(const Product &a, float *tile, u32 row0, u32 col0) {
+  const u32 col = col0 + threadIdx.x % COLS, first = threadIdx.x / COLS;
+  if (col >= a.n || row0 >= a.rows) return;
+  const u32 rows = min((u32)ROWS, a.rows - row0);
+  const int STEP = THREADS / COLS;
+  const bool one = a.portions == 1;
+  tile += threadIdx.x % COLS;
+  for (u32 s = 0; s < a.stages; s++) {
+    const StageCode c = stage_at(a, s);
+    if (!c.binary) {
+#pragma unroll 4
+      for (u32 r = first; r < rows; r += STEP) tile[r * STRIDE] = apply_unary(c.code, tile[r * STRIDE], c.param);
+      continue;
+    }
+    const Operand o = operand_at(a, c.slot);
+    if (one && c.code == CODE_ADD && o.inner == 1) {
+      const float *y = in_global(o.at) + row0 * o.outer_stride + col;
+#pragma unroll 16
+      for (u32 r = first; r < rows; r += STEP) tile[r * STRIDE] += y[r * o.outer_stride];
+      continue;
+    }
+    for (u32 r = first; r < rows; r += STEP) {
+      const u32 i = portion_of(a, row0 + r);
+      const float *y = operand_row(operand_at(a, i * a.operands + c.slot), row0 + r - portion_at(a, i).first);
+      tile[r * STRIDE] = apply_binary(c.code, tile[r * STRIDE], y[col]);
     }
   }
-  in_global(p.out)[(u64)r * p.stride_out + col] = v;
+  if (one) {
+    const Portion p = portion_at(a, 0);
+    float *out = in_global(p.out) + row0 * p.stride_out + col;
+#pragma unroll 8
+    for (u32 r = first; r < rows; r += STEP) out[r * p.stride_out] = tile[r * STRIDE];
+    return;
+  }
+  for (u32 r = first; r < rows; r += STEP) {
+    const Portion p = portion_at(a, portion_of(a, row0 + r));
+    in_global(p.out)[(row0 + r - p.first) * p.stride_out + col] = tile[r * STRIDE];
+  }
 }
 
 // load4 is four elements of a row from k on, 0 beyond its end. v says that a

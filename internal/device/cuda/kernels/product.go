@@ -21,6 +21,8 @@ type Rows struct {
 type Stage struct {
 	Kind StageKind
 	Code Code
+	// Param is the operator's parameter, see [CodeOf].
+	Param float32
 	// Other is the second operand: [N], or rows of N elements without gaps.
 	Other Tensor
 }
@@ -112,7 +114,9 @@ func (s *Set) productOf(st driver.Stream, w *Packed, portions []Rows, scratch dr
 	if len(stages) > tableStages {
 		return 0, fmt.Errorf("genie: kernels: a product has %d stages, the limit is %d", len(stages), tableStages)
 	}
-	a := productArgs{w: w.At, k: uint32(w.K), n: uint32(w.N), stages: uint32(len(stages)), fit: 1}
+	l := lists{s: s, st: st}
+	a := &l.args
+	a.w, a.k, a.n, a.stages, a.fit = w.At, uint32(w.K), uint32(w.N), uint32(len(stages)), 1
 	for i := range stages {
 		a.operands += flag(stages[i].Kind != StageUnary)
 	}
@@ -137,7 +141,6 @@ func (s *Set) productOf(st driver.Stream, w *Packed, portions []Rows, scratch dr
 	if a.rows = uint32(rows); rows == 0 || w.N == 0 {
 		return len(portions), nil
 	}
-	l := lists{s: s, st: st, a: &a}
 	if len(stages) > inlineStages || a.portions > inlinePortions || a.portions*a.operands > inlineOperands {
 		a.table, l.at = scratch, scratch
 	}
@@ -146,7 +149,7 @@ func (s *Set) productOf(st driver.Stream, w *Packed, portions []Rows, scratch dr
 	}
 	a.scratch = scratch + tableBytes
 	if w.Elem == plan.F32 {
-		return len(portions), s.product32(st, &a)
+		return len(portions), s.product32(st, a)
 	}
-	return len(portions), s.product16(st, &a, w.Elem)
+	return len(portions), s.product16(st, a, w.Elem)
 }

@@ -85,11 +85,16 @@ __device__ inline void skinny(const Product &a) {
     }
   };
 
+  // The column of output o; one that is stored where o is padding.
+  auto column = [&](u32 o) { return min((unit0 + o / (rows * 16)) * 16 + o % 16, a.n - 1); };
+
   for (u32 c0 = 0; c0 == 0 || c0 < chunks; c0 += a.segment) {
     const u32 cs = min(a.segment, chunks - c0), tasks = count * cs;
     u32 task = threadIdx.x / 32;
     uint4 next[STEPS];
     if (task < tasks) load(next, task % count, c0 + task / count);
+    Place place;
+    if (threadIdx.x < count * rows * 16) place = place_of(a, row0 + threadIdx.x / 16 % rows, column(threadIdx.x));
     for (; task < tasks; task += warps) {
       const u32 p = task % count, c = c0 + task / count;
       uint4 now[STEPS];
@@ -130,6 +135,7 @@ __device__ inline void skinny(const Product &a) {
     __syncthreads();
     for (u32 o = threadIdx.x; o < count * rows * 16; o += blockDim.x) {
       const u32 p = o / (rows * 16), rest = o % (rows * 16);
+      if (o != threadIdx.x) place = place_of(a, row0 + rest / 16, column(o));
       const float *from = partial + p * a.segment * most * 16 + rest;
       float sum = 0.0f;
       u32 c = 0;
@@ -139,11 +145,10 @@ __device__ inline void skinny(const Product &a) {
         sum = from[0];
         c = 1;
       }
-#pragma unroll 8
+#pragma unroll 16
       for (; c < cs; c++) sum += from[c * most * 16];
-      const u32 n = (unit0 + p) * 16 + rest % 16;
       if (c0 + cs < chunks) total[o] = sum;
-      else if (n < a.n) finish(a, row0 + rest / 16, n, sum);
+      else if ((unit0 + p) * 16 + rest % 16 < a.n) finish(a, place, column(o), sum);
     }
     if (c0 + cs < chunks) __syncthreads();
   }
@@ -170,7 +175,7 @@ __device__ inline void convert(const Product &a) {
 // The tiled kernel: a block computes 128 rows and 16*UNITS columns, 64 k's at a
 // time, with STAGES buffers in shared memory. A warp has 4 units and 32 rows.
 const int STAGES = 4;
-const u32 STRIDE_PAD = 4;  // results of a fragment's rows are in different banks
+const int STRIDE_PAD = 4;  // results of a fragment's rows are in different banks
 
 template <bool BF, int UNITS>
 __device__ inline void tiled(const Product &a) {
@@ -253,7 +258,7 @@ __device__ inline void tiled(const Product &a) {
 
   // Results go through shared memory, so that the stages are one loop and
   // stores are contiguous.
-  const u32 STRIDE = COLS + STRIDE_PAD;
+  const int STRIDE = COLS + STRIDE_PAD;
   float *result = (float *)tiles;
 #pragma unroll
   for (int i = 0; i < 4; i++) {
@@ -265,15 +270,12 @@ __device__ inline void tiled(const Product &a) {
     }
   }
   __syncthreads();
-  for (u32 e = threadIdx.x; e < 128 * COLS; e += THREADS) {
-    const u32 row = band0 * 16 + e / COLS, col = unit0 * 16 + e % COLS;
-    if (row < a.rows && col < a.n) finish(a, row, col, result[e / COLS * STRIDE + e % COLS]);
-  }
+  finish_tile<128, COLS, STRIDE, THREADS>(a, result, band0 * 16, unit0 * 16);
 }
 
 #define KERNELS(NAME, BF)                                                                                                       \
-  extern "C" __global__ void __launch_bounds__(512) product_##NAME##_skinny_8(const __grid_constant__ Product a) { skinny<BF, 1>(a); }  \
-  extern "C" __global__ void __launch_bounds__(512) product_##NAME##_skinny_16(const __grid_constant__ Product a) { skinny<BF, 2>(a); } \
+  extern "C" __global__ void __launch_bounds__(416) product_##NAME##_skinny_8(const __grid_constant__ Product a) { skinny<BF, 1>(a); }  \
+  extern "C" __global__ void __launch_bounds__(256) product_##NAME##_skinny_16(const __grid_constant__ Product a) { skinny<BF, 2>(a); } \
   extern "C" __global__ void __launch_bounds__(256, 1) product_##NAME##_skinny_32(const __grid_constant__ Product a) { skinny<BF, 4>(a); } \
   extern "C" __global__ void convert_rows_##NAME(const __grid_constant__ Product a) { convert<BF>(a); }                         \
   extern "C" __global__ void __launch_bounds__(128) product_##NAME##_tiled_64(const __grid_constant__ Product a) { tiled<BF, 4>(a); }   \

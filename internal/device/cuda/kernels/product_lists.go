@@ -13,7 +13,7 @@ import (
 type lists struct {
 	s     *Set
 	st    driver.Stream
-	a     *productArgs
+	args  productArgs
 	at    driver.Ptr // where the next words of the table go; 0 for no table
 	words wordsArgs
 }
@@ -35,10 +35,10 @@ func (l *lists) fill(portions []Rows, n int) error {
 	slot := uint32(0)
 	stages := portions[0].Stages
 	for i := range stages {
-		c := stageArgs{code: uint32(stages[i].Code), binary: flag(stages[i].Kind != StageUnary), slot: slot}
+		c := stageArgs{code: uint32(stages[i].Code), param: stages[i].Param, binary: flag(stages[i].Kind != StageUnary), slot: slot}
 		slot += c.binary
 		if l.at == 0 {
-			l.a.stage[i] = c
+			l.args.stage[i] = c
 		} else if err := l.put(uint64(c.code)|uint64(math.Float32bits(c.param))<<32, uint64(c.binary)|uint64(c.slot)<<32, 0, 0, 2); err != nil {
 			return err
 		}
@@ -56,7 +56,7 @@ func (l *lists) portions(portions []Rows) error {
 		}
 		c := portionArgs{a: p.A, out: p.Out, strideA: uint64(p.StrideA), strideOut: uint64(p.StrideOut), first: uint32(first)}
 		if l.at == 0 {
-			l.a.portion[i] = c
+			l.args.portion[i] = c
 		} else if err := l.put(uint64(c.a), uint64(c.out), c.strideA, c.strideOut, 4); err != nil {
 			return err
 		} else if err := l.put(uint64(c.first), 0, 0, 0, 1); err != nil {
@@ -71,12 +71,13 @@ func (l *lists) operands(portions []Rows, n int) error {
 	i := 0
 	for k := range portions {
 		p := &portions[k]
-		if len(p.Stages) != int(l.a.stages) {
-			return fmt.Errorf("genie: kernels: a product whose rows have %d and %d stages", l.a.stages, len(p.Stages))
+		if len(p.Stages) != int(l.args.stages) {
+			return fmt.Errorf("genie: kernels: a product whose rows have %d and %d stages", l.args.stages, len(p.Stages))
 		}
 		for j := range p.Stages {
-			s := &p.Stages[j]
-			if s.Kind != portions[0].Stages[j].Kind || s.Code != portions[0].Stages[j].Code || s.Code.Binary() != (s.Kind != StageUnary) {
+			s, first := &p.Stages[j], &portions[0].Stages[j]
+			same := s.Kind == first.Kind && s.Code == first.Code && s.Param == first.Param
+			if !same || s.Code.Binary() != (s.Kind != StageUnary) {
 				return fmt.Errorf("genie: kernels: stage %d of a product has kind %d and code %d", j, s.Kind, s.Code)
 			}
 			if s.Kind == StageUnary || p.Count == 0 {
@@ -87,7 +88,7 @@ func (l *lists) operands(portions []Rows, n int) error {
 				return fmt.Errorf("stage %d of a product: %w", j, err)
 			}
 			if l.at == 0 {
-				l.a.operand[i] = c
+				l.args.operand[i] = c
 			} else if err := l.put(uint64(c.at), c.innerStride, c.outerStride, uint64(c.inner), 4); err != nil {
 				return err
 			}
@@ -131,7 +132,7 @@ func operandOf(s *Stage, rows, n int) (operandArgs, error) {
 	}
 	switch axes {
 	case 1:
-		c.inner, c.innerStride = uint32(size[0]), uint64(stride[0])
+		c.outerStride = uint64(stride[0])
 	case 2:
 		c.inner, c.innerStride, c.outerStride = uint32(size[1]), uint64(stride[1]), uint64(stride[0])
 	}

@@ -23,9 +23,6 @@ const (
 // sharedReserve is what the system takes of the shared memory of a block.
 const sharedReserve = 1 << 10
 
-// skinnyThreads is the size of a block of the skinny float32 kernels, at most.
-const skinnyThreads = 128
-
 // product32 chooses the kernel and its grid. What it chooses does not affect
 // the results.
 func (s *Set) product32(st driver.Stream, a *productArgs) error {
@@ -43,18 +40,31 @@ func (s *Set) product32(st driver.Stream, a *productArgs) error {
 		m, name = 4, "product_skinny_4"
 	}
 	groups, panels, chunks := (rows+m-1)/m, (n+panelF32-1)/panelF32, (int(a.k)+chunk32-1)/chunk32
-	a.groups = uint32(groups)
-	a.units = uint32(s.unitsOf(rows, panels, groups))
-	// Shared memory is for two blocks at a time, and more than one pass is needed
-	// where the rows are long.
-	rowBytes := m * (chunk32 + 4) * 4
-	perUnit := m * panelF32 * 4
-	budget := s.sharedShare() - int(a.units)*perUnit
-	segments := split(chunks, budget/(rowBytes+int(a.units)*perUnit))
-	a.segment = uint32(max(1, (chunks+segments-1)/segments))
-	shared := int(a.segment)*(rowBytes+int(a.units)*perUnit) + int(a.units)*perUnit
-	items := int(a.units) * int(a.segment) * 2
-	return s.launchProduct(st, name, a, (panels+int(a.units)-1)/int(a.units), evenly(items, skinnyThreads), shared)
+	units, block := s.unitsOf(rows, panels, groups), 128
+	// Shared memory is for two blocks at a time. If the rows are too long for
+	// that, one large block has fewer passes, and reads them for more columns.
+	segment := segmentOf(chunks, m, units, s.sharedShare())
+	if segment < chunks && m >= 4 {
+		units, block = max(units, min(2, panels)), 256
+		segment = segmentOf(chunks, m, units, max(48<<10, s.props.SharedPerBlock-sharedReserve))
+	}
+	a.groups, a.units, a.segment = uint32(groups), uint32(units), uint32(segment)
+	shared := skinnyShared(segment, m, units)
+	return s.launchProduct(st, name, a, (panels+units-1)/units, evenly(units*segment*2, block), shared)
+}
+
+// skinnyShared is the shared memory of a block of the skinny float32 kernels:
+// rows, partial results and totals.
+func skinnyShared(segment, m, units int) int {
+	return 4 * m * (segment*(chunk32+4+units*panelF32) + units*panelF32)
+}
+
+// segmentOf is the number of chunks of a pass: the passes are equal, and as many
+// as the shared memory makes necessary.
+func segmentOf(chunks, m, units, shared int) int {
+	most := max(1, (shared-skinnyShared(0, m, units))/(skinnyShared(1, m, units)-skinnyShared(0, m, units)))
+	passes := max(1, (chunks+most-1)/most)
+	return max(1, (chunks+passes-1)/passes)
 }
 
 // unitsOf is how many units of columns a block computes. For one row blocks
@@ -70,9 +80,6 @@ func (s *Set) unitsOf(rows, units, groups int) int {
 
 // sharedShare is half of a multiprocessor's shared memory.
 func (s *Set) sharedShare() int { return max(48<<10, s.props.SharedPerBlock/2-sharedReserve) }
-
-// split is the number of passes over chunks, of at most most each.
-func split(chunks, most int) int { return max(1, (chunks+most-1)/max(1, most)) }
 
 // evenly is the number of threads, a multiple of a warp, that n items need, or
 // that take the same number of items each.
@@ -115,12 +122,12 @@ func (s *Set) product16(st driver.Stream, a *productArgs, elem plan.DType) error
 	if rows > mostSkinny16 {
 		return s.tiled16(st, a, names)
 	}
-	m, warps, name := 8, 16, names.skinny8
+	m, warps, name := 8, 13, names.skinny8
 	switch {
 	case rows > 16:
 		m, warps, name = 32, 8, names.skinny32
 	case rows > 8:
-		m, name = 16, names.skinny16
+		m, warps, name = 16, 8, names.skinny16
 	}
 	steps := roundUp(int(a.k), packedRows) / panelStep
 	groups, units, chunks := (rows+m-1)/m, (int(a.n)+panel16-1)/panel16, (steps*panelStep+chunk16-1)/chunk16
@@ -130,8 +137,9 @@ func (s *Set) product16(st driver.Stream, a *productArgs, elem plan.DType) error
 	a.groups = uint32(groups)
 	a.units = uint32(s.unitsOf(rows, units, groups))
 	perUnit := min(m, rows) * panel16 * 4
-	segments := split(chunks, 48<<10/(int(a.units)*perUnit)-1)
-	a.segment = uint32(max(1, (chunks+segments-1)/segments))
+	most := max(1, 48<<10/(int(a.units)*perUnit)-1)
+	passes := max(1, (chunks+most-1)/most)
+	a.segment = uint32(max(1, (chunks+passes-1)/passes))
 	shared := int(a.units) * perUnit * (int(a.segment) + 1)
 	tasks := int(a.units) * int(a.segment)
 	return s.launchProduct(st, name, a, (units+int(a.units)-1)/int(a.units), evenly(32*tasks, 32*warps), shared)
@@ -183,7 +191,7 @@ func (s *Set) launchProduct(st driver.Stream, name string, a *productArgs, colum
 func (s *Set) allowShared() error {
 	allow := map[string]int{}
 	for _, name := range []string{"product_skinny_1", "product_skinny_2", "product_skinny_4", "product_skinny_8"} {
-		allow[name] = s.sharedShare()
+		allow[name] = max(48<<10, s.props.SharedPerBlock-sharedReserve)
 	}
 	for _, n := range []*names16{&namesF16, &namesBF16} {
 		allow[n.tiled64], allow[n.tiled128] = shared64, shared128
