@@ -120,7 +120,7 @@ func (s *Set) move(st driver.Stream, dst *Paged, rows *Tensor, axis int, m *move
 	}
 	n := 0
 	for d, size := range rows.Shape {
-		if size == 0 {
+		if size == 0 && m.position == 0 {
 			return nil
 		}
 		to, from := int64(dst.Strides[d]), int64(rows.Strides[d])
@@ -161,7 +161,8 @@ func (s *Set) launchMove(st driver.Stream, m *move, size int64) error {
 	for d := range m.rank {
 		m.n *= m.shape[d]
 	}
-	return launch(s, st, moveKernels[bits.TrailingZeros64(uint64(size))], cover(int(m.n)), driver.Dim{X: threads, Y: 1, Z: 1}, 0, m)
+	// Without elements only the position is checked.
+	return launch(s, st, moveKernels[bits.TrailingZeros64(uint64(size))], cover(max(int(m.n), 1)), driver.Dim{X: threads, Y: 1, Z: 1}, 0, m)
 }
 
 var moveKernels = [...]string{"move_1", "move_2", "move_4", "move_8", "move_16"}
