@@ -58,7 +58,7 @@ func (r *run) drain(q *queue, whole bool) error {
 	if r.st.Record(q.end) != nil {
 		end = r.st.Synchronize
 	}
-	if late := r.d.check(end()); err == nil {
+	if late := r.d.waited(end()); err == nil {
 		err = late
 	}
 	return err
