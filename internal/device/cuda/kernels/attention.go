@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"unsafe"
@@ -106,7 +107,10 @@ func blocks(keys int) int { return (keys + KeyBlock - 1) / KeyBlock }
 func partialFloats(width int) int { return (width+3)/4*4 + 4 }
 
 // Attention launches an attention.
-func (s *Set) Attention(st driver.Stream, a *Attention) error {
+func (s *Set) Attention(st driver.Stream, a *Attention) error { return s.attention(st, a, math.MaxInt) }
+
+// attention launches few rows of so many heads at a time, at most.
+func (s *Set) attention(st driver.Stream, a *Attention, atOnce int) error {
 	r := len(a.Q.Shape)
 	if err := a.check(r); err != nil {
 		return err
@@ -137,7 +141,7 @@ func (s *Set) Attention(st driver.Stream, a *Attention) error {
 	}
 	a.headAxes(&k)
 	if rows < manyRowsFrom {
-		return s.attendFew(st, &k, heads)
+		return s.attendFew(st, &k, heads, min(atOnce, headsAtOnce(rows, keys, width)))
 	}
 	return s.attendTiles(st, &k, heads)
 }
@@ -154,12 +158,12 @@ func (s *Set) attendTiles(st driver.Stream, k *attend, heads int) error {
 	return launch(s, st, name, grid, driver.Dim{X: 256, Y: 1, Z: 1}, 0, k)
 }
 
-func (s *Set) attendFew(st driver.Stream, k *attend, heads int) error {
+func (s *Set) attendFew(st driver.Stream, k *attend, heads, each int) error {
 	rows, keys := int(k.rows), int(k.keys)
 	if k.partial == 0 || k.counters == 0 {
-		return fmt.Errorf("genie: attention without scratch memory and counters")
+		return errors.New("genie: attention without scratch memory and counters")
 	}
-	for each := headsAtOnce(rows, keys, int(k.width)); int(k.first) < heads; k.first += int32(each) {
+	for ; int(k.first) < heads; k.first += int32(each) {
 		grid := driver.Dim{X: blocks(keys), Y: (rows + fewRows - 1) / fewRows, Z: min(each, heads-int(k.first))}
 		if err := launch(s, st, "attend_few", grid, driver.Dim{X: 128, Y: 1, Z: 1}, 0, k); err != nil {
 			return err
@@ -174,7 +178,8 @@ func (a *Attention) check(r int) error {
 	ok := r >= 3 && r <= attentionAxes+2 && len(k.Shape) == r && len(v.Shape) == r &&
 		a.Q.Shape[r-1] == k.Shape[r-1] && k.Shape[r-2] == v.Shape[r-2]
 	for d := 0; ok && d < r-2; d++ {
-		ok = a.Q.Shape[d] == k.Shape[d] && a.Q.Shape[d] == v.Shape[d]
+		n := a.Q.Shape[d]
+		ok = k.Shape[d] == n && v.Shape[d] == n
 	}
 	if !ok {
 		return fmt.Errorf("genie: attention of queries %v, keys %v and values %v", a.Q.Shape, k.Shape, v.Shape)
