@@ -25,7 +25,7 @@ func withCPU(t testing.TB) device.Open {
 }
 
 func TestDevice(t *testing.T) {
-	devicetest.Run(t, withCPU(t), devicetest.Options{Tolerance: 2e-5, Half: 0.02, Copies: true, Slow: true, Plans: 60})
+	devicetest.Run(t, withCPU(t), devicetest.Options{Tolerance: 1e-5, Half: 1.0 / 128, Copies: true, Slow: true, Plans: 300})
 }
 
 // TestConformance is the suite of executors over TCP, with a worker that has the
@@ -47,8 +47,8 @@ func TestConformance(t *testing.T) {
 		workers[ex] = w
 		return ex
 	}, conformance.Options{
-		Remote: true,
-		Held:   func(_ *testing.T, ex transport.Executor) map[string]int64 { return workers[ex].Held() },
+		Remote: true, Slow: true,
+		Held: func(_ *testing.T, ex transport.Executor) map[string]int64 { return workers[ex].Held() },
 		Pair: func(t *testing.T) (a, b transport.Executor) {
 			w := start(t)
 			return dial(t, w), dial(t, w)
