@@ -1,6 +1,9 @@
 package emulator
 
-import "math"
+import (
+	"math"
+	"math/big"
+)
 
 // rounding is how a result that is no float is rounded.
 type rounding uint8
@@ -78,7 +81,7 @@ func fma32(a, b, c float32) float32 {
 	r := float32(s)
 	// The rounding of s, to 53 bits, matters only where s is halfway between two
 	// float32s, or where those are subnormal.
-	if x := math.Float64bits(s); x&(1<<29-1) != 1<<28 && x<<1 >= 0x3810000000000000<<1 {
+	if x := math.Float64bits(s); x&(1<<29-1) != 1<<28 && x<<1 >= least<<1 || x<<1 == 0 {
 		return r
 	}
 	return float32(odd(p, float64(c)))
@@ -166,15 +169,25 @@ func add64(a, b float64, r rounding) float64 {
 	return adjust(zeroSum(a, b, s, r), float64(a-float64(s-t))+float64(b-t), r)
 }
 
+// directed rounds an exact number, or one with far more bits than a float64,
+// whose sign as a zero is negative.
+func directed(x *big.Float, r rounding, negative bool) float64 {
+	y, accuracy := x.Float64()
+	y = adjust(y, -float64(accuracy), r)
+	if y == 0 && negative {
+		return math.Copysign(0, -1)
+	}
+	return y
+}
+
 func mul64(a, b float64, r rounding) float64 {
 	p := a * b
 	if r == nearest || p != p || math.IsInf(a, 0) || math.IsInf(b, 0) {
 		return p
 	}
-	if math.IsInf(p, 0) {
-		return adjust(p, -p, r)
-	}
-	return adjust(p, math.FMA(a, b, -p), r)
+	const exact = 128
+	x := new(big.Float).SetPrec(exact).SetFloat64(a)
+	return directed(x.Mul(x, new(big.Float).SetFloat64(b)), r, math.Signbit(p))
 }
 
 func div64(a, b float64, r rounding) float64 {
@@ -182,14 +195,9 @@ func div64(a, b float64, r rounding) float64 {
 	if r == nearest || q != q || math.IsInf(a, 0) || math.IsInf(b, 0) || b == 0 {
 		return q
 	}
-	if math.IsInf(q, 0) {
-		return adjust(q, -q, r)
-	}
-	rest := math.FMA(-q, b, a)
-	if b < 0 {
-		rest = -rest
-	}
-	return adjust(q, rest, r)
+	const far = 256
+	x := new(big.Float).SetPrec(far).SetFloat64(a)
+	return directed(x.Quo(x, new(big.Float).SetFloat64(b)), r, math.Signbit(q))
 }
 
 func sqrt64(a float64, r rounding) float64 {
