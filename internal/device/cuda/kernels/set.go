@@ -15,7 +15,8 @@ var images embed.FS
 
 // modules are the .cu files, by name without extension, with their kernels.
 var modules = map[string][]string{
-	"attention": {"attend_tile_64", "attend_tile_128", "attend_few"},
+	"attend_few": {"attend_few"},
+	"attention":  {"attend_tile_64", "attend_tile_128"},
 	"copy": {
 		"fill_words", "copy_1", "copy_2", "copy_4", "copy_8", "copy_16",
 		"transpose_1", "transpose_2", "transpose_4", "transpose_8",
