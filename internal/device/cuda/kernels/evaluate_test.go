@@ -110,9 +110,9 @@ func each(shape []int, f func(a, b int), x, y []int) {
 	}
 	for i := range n {
 		a, b, rest := 0, 0, i
-		for d := len(shape) - 1; d >= 0; d-- {
-			at := rest % shape[d]
-			rest /= shape[d]
+		for d, size := range slices.Backward(shape) {
+			at := rest % size
+			rest /= size
 			a, b = a+at*x[d], b+at*y[d]
 		}
 		f(a, b)
@@ -123,11 +123,17 @@ func each(shape []int, f func(a, b int), x, y []int) {
 // layouts.
 func (m *rig) compute(o op.Op, in []*op.Array, from, to memory) (*op.Array, error) {
 	m.t.Helper()
+	return m.computeEach(o, in, slices.Repeat([]memory{from}, len(in)), to)
+}
+
+// computeEach is compute with inputs of different layouts.
+func (m *rig) computeEach(o op.Op, in []*op.Array, from []memory, to memory) (*op.Array, error) {
+	m.t.Helper()
 	defer m.free()
 	out := m.room(output(m.t, o, in).DType, output(m.t, o, in).Shape, to)
 	tensors := make([]Tensor, len(in))
 	for i, a := range in {
-		tensors[i] = m.put(a, from)
+		tensors[i] = m.put(a, from[i])
 	}
 	if err := m.operate(o, out, tensors); err != nil {
 		return nil, err

@@ -1,10 +1,9 @@
-//go:build emulator
-
 package kernels_test
 
 import (
 	"encoding/binary"
 	"math"
+	"sync"
 	"testing"
 
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
@@ -14,37 +13,62 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// gpu is the loaded kernels on the emulator, with a stream. Its memory is freed
-// with the context.
+// gpu is the loaded kernels on the emulator, with a stream. What it allocates
+// is freed at the end of the test.
 type gpu struct {
-	t   *testing.T
-	ctx driver.Context
-	set *kernels.Set
-	st  driver.Stream
+	t    *testing.T
+	ctx  driver.Context
+	set  *kernels.Set
+	st   driver.Stream
+	held []driver.Ptr
 }
 
-func open(t *testing.T) *gpu { return openLike(t, func(*driver.Properties) {}) }
+// loaded is a context that all tests share: most of the time of a small test
+// would be that of loading the kernels.
+var loaded = sync.OnceValues(func() (*gpu, error) {
+	ctx, err := emulator.New(emulator.Options{}).Open(0)
+	if err != nil {
+		return nil, err
+	}
+	set, err := kernels.LoadPTX(ctx)
+	return &gpu{ctx: ctx, set: set}, err
+})
 
-// openLike opens a device whose kernels are launched as on one of other
-// properties.
-func openLike(t *testing.T, change func(p *driver.Properties)) *gpu {
+func open(t *testing.T) *gpu {
 	t.Helper()
-	ctx, err := emulator.New().Open(0)
+	l, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}
+	g := &gpu{t: t, ctx: l.ctx, set: l.set}
+	if g.st, err = g.ctx.NewStream(); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		if err := ctx.Close(); err != nil {
+		if err := g.st.Synchronize(); err != nil {
+			t.Error(err)
+		}
+		for _, p := range g.held {
+			if err := g.ctx.Free(p); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := g.st.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	g := &gpu{t: t, ctx: ctx}
-	if g.set, err = kernels.LoadPTX(like{ctx, change}); err != nil {
+	return g
+}
+
+// openLike is a device whose kernels are launched as on one of other properties.
+func openLike(t *testing.T, change func(p *driver.Properties)) *gpu {
+	t.Helper()
+	g := open(t)
+	set, err := kernels.LoadPTX(like{g.ctx, change})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if g.st, err = ctx.NewStream(); err != nil {
-		t.Fatal(err)
-	}
+	g.set = set
 	return g
 }
 
@@ -69,6 +93,7 @@ func (g *gpu) alloc(n int64) driver.Ptr {
 	if err != nil {
 		g.t.Fatal(err)
 	}
+	g.held = append(g.held, p)
 	return p
 }
 

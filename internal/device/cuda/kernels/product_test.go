@@ -1,5 +1,3 @@
-//go:build emulator
-
 package kernels_test
 
 import (
@@ -161,6 +159,21 @@ func TestProductEachRow(t *testing.T) {
 				sameBits(t, fmt.Sprint(rows, " rows"), m.n, got, want[:rows*m.n])
 			}
 		})
+	}
+}
+
+// A sum keeps the sign of a zero: that of products too small for a float32.
+func TestProductOfZeros(t *testing.T) {
+	g := open(t)
+	m := &matrix{k: 64, n: 1, elem: plan.F32, values: slices.Repeat([]float32{1e-30}, 64)}
+	w := m.pack(g, false, m.k)
+	for _, rows := range []int{1, 2, 4, 8, 64, 128} {
+		a := slices.Repeat([]float32{-1e-30}, rows*m.k)
+		for i, x := range m.product(g, w, a) {
+			if math.Float32bits(x) != 1<<31 {
+				t.Fatalf("element %d of %d is %v, want -0", i, rows, x)
+			}
+		}
 	}
 }
 
