@@ -5,9 +5,10 @@
 #   deploy/release/cuda.sh --out DIR [--version V] [--glibc 2.N]
 #
 # Neither a GPU nor CUDA is needed here: internal/device/cuda/toolchain.sh brings the
-# headers and a stub to link against. Where the program runs it needs a driver of
-# CUDA 12 or newer, and a C library at least as new as the script prints; --glibc
-# fails if that is newer than what the target has.
+# headers and a stub to link against. Where the program runs it needs a driver (of
+# CUDA 12 on GPUs of compute capability 9.0, of 12.9 on others), and a C library at
+# least as new as the script prints; --glibc fails if that is newer than what the
+# target has.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 version='' out='' glibc=''
@@ -43,6 +44,6 @@ others=$(grep -vxE 'libcuda\.so\.1|libc\.so\.6|libdl\.so\.2|libpthread\.so\.0|li
 [ -z "$others" ] || { echo "cuda: the program is linked against" $others >&2; exit 1; }
 needs=$(readelf -V "$binary" | grep -oE 'GLIBC_2\.[0-9]+' | sort -Vu | tail -1)
 needs=${needs#GLIBC_}
-echo "cuda: genie-cuda, $(($(wc -c <"$binary") / 1000000)) MB, needs a driver of CUDA 12 and glibc $needs"
+echo "cuda: genie-cuda, $(($(wc -c <"$binary") / 1000000)) MB, needs libcuda.so.1 and glibc $needs"
 [ -z "$glibc" ] || [ "$(printf '%s\n' "$needs" "$glibc" | sort -V | tail -1)" = "$glibc" ] ||
     { echo "cuda: that is newer than glibc $glibc" >&2; exit 1; }

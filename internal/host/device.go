@@ -79,14 +79,15 @@ func IsNameError(err error) bool {
 
 // Names says which names there are, without asking a driver.
 func (d Devices) Names() string {
-	names := CPU
+	names := []string{CPU}
 	for _, k := range d {
-		names += ", " + k.Name + ":N"
+		name := k.Name + ":N"
 		if k.Build != "" {
-			names += " in another build"
+			name += " in another build"
 		}
+		names = append(names, name)
 	}
-	return names
+	return strings.Join(names, ", ")
 }
 
 // Find checks a name. Other errors than that of [IsNameError] are of a driver.

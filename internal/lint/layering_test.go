@@ -88,6 +88,7 @@ var layers = []layer{
 	{"internal/device/cuda", []string{
 		"internal/budget", "internal/device", "internal/device/cuda/driver", "internal/device/cuda/kernels", "internal/halt", "internal/kernels", "internal/op", "internal/program", "transport", "transport/plan",
 	}},
+	{"internal/device/cuda/drivertest", []string{"internal/device/cuda/driver"}},
 	{"internal/device/cuda/cudatest", nil},
 	{"internal/device/cuda/kernels/ptxas", nil},
 	{"internal/device/cuda/kernels/compile", []string{"internal/device/cuda/kernels/ptxas"}},
@@ -228,7 +229,7 @@ var neverLinks = []struct {
 // testLibraries may be linked by tests and by packages made for tests.
 var testLibraries = []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak"}
 
-var forTests = []string{"transport/conformance", "internal/device/devicetest", "internal/worker/workertest", "internal/workloadtest", "internal/familytest", "internal/checkpoint/checkpointtest"}
+var forTests = []string{"transport/conformance", "internal/device/devicetest", "internal/device/cuda/drivertest", "internal/worker/workertest", "internal/workloadtest", "internal/familytest", "internal/checkpoint/checkpointtest"}
 
 func TestLayers(t *testing.T) { checkLayers(t, ours(t)) }
 

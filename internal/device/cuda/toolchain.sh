@@ -40,40 +40,37 @@ PY
 }
 
 # fetch fills dir, all of it or nothing.
-fetch() {
-    local work wheel
+fetch() (
     command -v python3 >/dev/null && python3 -m pip --version >/dev/null 2>&1 ||
-        { echo "cuda: fetching the wheels needs python3 with pip" >&2; return 1; }
+        { echo "cuda: fetching the wheels needs python3 with pip" >&2; exit 1; }
     mkdir -p "$(dirname "$dir")"
     work=$(mktemp -d "$dir.XXXXXX")
-    # shellcheck disable=SC2064 # the folder of now
-    trap "rm -rf '$work'" RETURN
+    trap 'rm -rf "$work"' EXIT
     python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes -r "$pins" -d "$work/wheels" >&2 ||
-        { echo "cuda: the wheels of $pins cannot be fetched" >&2; return 1; }
+        { echo "cuda: the wheels of $pins cannot be fetched" >&2; exit 1; }
     mkdir "$work/tree"
     for wheel in "$work"/wheels/*.whl; do unpack "$wheel" "$work/tree"; done
     ln -s libnvrtc.so.12 "$work/tree/lib/libnvrtc.so"
     # Whoever comes first wins; the others are the same.
     mv -T "$work/tree" "$dir" 2>/dev/null || [ -x "$dir/bin/ptxas" ]
-}
+)
 
 # make_stub DIR writes a libcuda with every function that cuda.h declares, under the
 # names that its macros give them.
-make_stub() {
-    local work
+make_stub() (
+    command -v "${CC:-cc}" >/dev/null || { echo "cuda: there is no C compiler" >&2; exit 1; }
     work=$(mktemp -d "$1.XXXXXX")
-    # shellcheck disable=SC2064 # the folder of now
-    trap "rm -rf '$work'" RETURN
+    trap 'rm -rf "$work"' EXIT
     for per_thread in '' -DCUDA_API_PER_THREAD_DEFAULT_STREAM; do
         echo '#include <cuda.h>' | "${CC:-cc}" -E -P -I"$dir/include" $per_thread -
     done | tr '\n' ' ' | grep -oE 'CUresult +cu[A-Z][A-Za-z0-9_]* *\(' | grep -oE 'cu[A-Z][A-Za-z0-9_]*' | sort -u |
         sed 's/.*/int &(void) { return 34; } \/\/ CUDA_ERROR_STUB_LIBRARY/' >"$work/stub.c"
-    [ "$(wc -l <"$work/stub.c")" -gt 400 ] || { echo "cuda: cuda.h declares too few functions" >&2; return 1; }
+    [ "$(wc -l <"$work/stub.c")" -gt 400 ] || { echo "cuda: cuda.h declares too few functions" >&2; exit 1; }
     mkdir "$work/lib"
     "${CC:-cc}" -shared -fPIC -O1 -w -Wl,-soname,libcuda.so.1 -o "$work/lib/libcuda.so.1" "$work/stub.c"
     ln -s libcuda.so.1 "$work/lib/libcuda.so"
     mv -T "$work/lib" "$1" 2>/dev/null || [ -e "$1/libcuda.so" ]
-}
+)
 
 [ -x "$dir/bin/ptxas" ] || fetch
 stub=$dir/stub-$(key "${BASH_SOURCE[0]}")

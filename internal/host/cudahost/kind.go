@@ -40,7 +40,7 @@ func Kind(start func() (driver.Driver, error)) host.Kind {
 			if err != nil {
 				return host.Rates{}, err
 			}
-			return probe(ctx, d, ordinal)
+			return probe(ctx, d, ordinal, large)
 		},
 	}
 }

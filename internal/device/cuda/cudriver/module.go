@@ -42,7 +42,7 @@ func (c *context) Load(image []byte) (driver.Module, error) {
 	text := append(bytes.Clone(image), 0)
 	log := make([]byte, logBytes)
 	m := &module{ctx: c}
-	code := C.genie_load(c.c, &m.m, unsafe.Pointer(&text[0]), (*C.char)(unsafe.Pointer(&log[0])), logBytes)
+	code := C.genie_load(c.c, &m.m, unsafe.Pointer(&text[0]), (*C.char)(unsafe.Pointer(&log[0])), logBytes) //nolint:gocritic // what cgo makes of it
 	if code == driver.CodeSuccess {
 		return m, nil
 	}
@@ -61,7 +61,7 @@ func (m *module) Function(name string) (driver.Function, error) {
 	text := C.CString(name)
 	defer C.free(unsafe.Pointer(text))
 	f := &function{ctx: m.ctx}
-	if err := failed(call, C.genie_function(m.ctx.c, &f.f, m.m, text)); err != nil {
+	if err := failed(call, C.genie_function(m.ctx.c, &f.f, m.m, text)); err != nil { //nolint:gocritic // what cgo makes of it
 		return nil, err
 	}
 	return f, nil

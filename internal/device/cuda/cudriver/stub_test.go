@@ -36,19 +36,19 @@ func TestNewWithoutDevice(t *testing.T) {
 
 func TestWrap(t *testing.T) {
 	require.NoError(t, wrap("cuMemAlloc", nil))
-	err := wrap("cuMemAlloc", cuResult(2))
+	err := wrap("cuMemAlloc", resultError(2))
 	require.ErrorIs(t, err, driver.ErrOutOfMemory)
 	require.False(t, driver.IsSticky(err))
-	err = wrap("cuStreamSynchronize", cuResult(700))
+	err = wrap("cuStreamSynchronize", resultError(700))
 	require.True(t, driver.IsSticky(err))
 	require.ErrorContains(t, err, "cuStreamSynchronize: CUDA_ERROR_ILLEGAL_ADDRESS (700)")
 	require.ErrorContains(t, wrap("cuMemAlloc", errors.New("odd")), "odd")
 }
 
-// cuResult is as that of gorgonia.org/cu, which is not exported.
-type cuResult int
+// resultError is an error as those of gorgonia.org/cu, whose type is not exported.
+type resultError int
 
-func (cuResult) Error() string { return "" }
+func (resultError) Error() string { return "" }
 
 // TestClosed verifies that a closed context calls no function of the driver.
 func TestClosed(t *testing.T) {

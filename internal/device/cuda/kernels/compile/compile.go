@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,37 +20,39 @@ const (
 	ptxTarget, cubinTarget = "80", "90"
 )
 
-// compile compiles NAME.cu for both targets, and says what the functions use.
-func compile(t *tree, toolchain, name string) ([]ptxas.Usage, error) {
-	source, err := os.ReadFile(filepath.Join(t.dir, name+".cu"))
+// compiled is what is made of a source, and what its functions use.
+type compiled struct {
+	ptx, cubin []byte
+	used       []ptxas.Usage
+}
+
+// compile compiles NAME.cu of a folder for both targets.
+func compile(ctx context.Context, dir, toolchain, name string) (made compiled, err error) {
+	source, err := os.ReadFile(filepath.Join(dir, name+".cu"))
 	if err != nil {
-		return nil, err
+		return made, err
 	}
-	var used []ptxas.Usage
 	for _, target := range []string{ptxTarget, cubinTarget} {
-		text, err := toPTX(t.dir, name, string(source), target)
+		text, err := toPTX(dir, name, string(source), target)
 		if err != nil {
-			return nil, err
+			return made, err
 		}
-		cubin, report, err := assemble(toolchain, name, text, target)
+		cubin, report, err := assemble(ctx, toolchain, name, text, target)
 		if err != nil {
-			return nil, err
+			return made, err
 		}
-		u, err := ptxas.Parse(report, "sm_"+target)
+		used, err := ptxas.Parse(report, "sm_"+target)
 		if err != nil {
-			return nil, err
+			return made, err
 		}
-		used = append(used, u...)
+		made.used = append(made.used, used...)
 		if target == ptxTarget {
-			err = t.put(filepath.Join("generated", "sm_"+target, name+".ptx"), []byte(text))
+			made.ptx = []byte(text)
 		} else {
-			err = t.put(filepath.Join("generated", "sm_"+target, name+".cubin"), cubin)
-		}
-		if err != nil {
-			return nil, err
+			made.cubin = cubin
 		}
 	}
-	return used, nil
+	return made, nil
 }
 
 // toPTX compiles CUDA C++. Products and sums are not contracted into an FMA, so
@@ -72,7 +75,7 @@ func toPTX(dir, name, source, target string) (string, error) {
 }
 
 // assemble makes machine code of PTX. The report says what each function uses.
-func assemble(toolchain, name, text, target string) (cubin []byte, report string, err error) {
+func assemble(ctx context.Context, toolchain, name, text, target string) (cubin []byte, report string, err error) {
 	work, err := os.MkdirTemp("", "genie-kernels-")
 	if err != nil {
 		return nil, "", err
@@ -82,7 +85,7 @@ func assemble(toolchain, name, text, target string) (cubin []byte, report string
 	if err := os.WriteFile(in, []byte(text), 0o600); err != nil {
 		return nil, "", err
 	}
-	said, err := exec.Command(filepath.Join(toolchain, "bin", "ptxas"), "-v", "-arch=sm_"+target, in, "-o", out).CombinedOutput()
+	said, err := exec.CommandContext(ctx, filepath.Join(toolchain, "bin", "ptxas"), "-v", "-arch=sm_"+target, in, "-o", out).CombinedOutput() //nolint:gosec // of the pinned toolchain
 	if err != nil {
 		return nil, "", fmt.Errorf("ptxas for sm_%s: %w\n%s", target, err, said)
 	}

@@ -12,10 +12,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/genie-sdk/go/internal/device/cuda/kernels/ptxas"
 )
@@ -52,13 +57,27 @@ func run(o options, rest []string) error {
 	if err != nil {
 		return err
 	}
+	compiling, ctx := errgroup.WithContext(context.Background())
+	compiling.SetLimit(runtime.GOMAXPROCS(0))
+	made := make([]compiled, len(sources))
+	for i, name := range sources {
+		compiling.Go(func() (err error) {
+			if made[i], err = compile(ctx, t.dir, toolchain, name); err != nil {
+				return fmt.Errorf("genie: %s.cu: %w", name, err)
+			}
+			return nil
+		})
+	}
+	if err := compiling.Wait(); err != nil {
+		return err
+	}
 	var used []ptxas.Usage
-	for _, name := range sources {
-		u, err := compile(&t, toolchain, name)
-		if err != nil {
-			return fmt.Errorf("genie: %s.cu: %w", name, err)
+	for i, name := range sources {
+		ptx, cubin := filepath.Join("generated", "sm_"+ptxTarget, name+".ptx"), filepath.Join("generated", "sm_"+cubinTarget, name+".cubin")
+		if err := errors.Join(t.put(ptx, made[i].ptx), t.put(cubin, made[i].cubin)); err != nil {
+			return err
 		}
-		used = append(used, u...)
+		used = append(used, made[i].used...)
 	}
 	if err := t.prune(); err != nil {
 		return err
@@ -73,6 +92,6 @@ func run(o options, rest []string) error {
 	if err := errors.Join(append(t.differences, ptxas.Check(bounds, used))...); err != nil {
 		return err
 	}
-	fmt.Printf("%d files of kernels, %d functions within their bounds\n", len(sources), len(used))
-	return nil
+	_, err = fmt.Fprintf(os.Stdout, "%d files of kernels, %d functions within their bounds\n", len(sources), len(used))
+	return err
 }

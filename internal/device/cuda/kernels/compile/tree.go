@@ -57,15 +57,16 @@ func (t *tree) put(name string, content []byte) error {
 		}
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // as other folders of a checkout
 		return err
 	}
-	return os.WriteFile(path, content, 0o644)
+	return os.WriteFile(path, content, 0o644) //nolint:gosec // as other files of a checkout
 }
 
 // prune removes output that no source has, or notes it.
 func (t *tree) prune() error {
-	return filepath.WalkDir(filepath.Join(t.dir, "generated"), func(path string, e fs.DirEntry, err error) error {
+	var left []string
+	err := filepath.WalkDir(filepath.Join(t.dir, "generated"), func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
@@ -77,8 +78,13 @@ func (t *tree) prune() error {
 			t.differences = append(t.differences, fmt.Errorf("genie: %s has no source", path))
 			return nil
 		}
-		return os.Remove(path)
+		left = append(left, path)
+		return nil
 	})
+	for _, path := range left {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }
 
 func (t *tree) bounds() ([]ptxas.Usage, error) {
