@@ -169,13 +169,13 @@ func (r *run) joinShared(s *shared) error {
 	if r.shared == s {
 		return nil
 	}
-	if err := r.d.check(r.st.Record(r.queue.end)); err != nil {
+	if err := r.d.check(r.st.Record(r.queue.left)); err != nil {
 		return err
 	}
 	r.leaveShared()
 	s.runs++
 	r.shared, r.st = s, s.st
-	return r.d.check(s.st.WaitFor(r.queue.end))
+	return r.d.check(s.st.WaitFor(r.queue.left))
 }
 
 // leaveShared leaves the shared stream. Nothing of the run is queued there any

@@ -34,7 +34,7 @@ func Open(drv driver.Driver, ordinal int, o Options) device.Open {
 		d := &Device{opts: of, ordinal: ordinal, quiet: make(chan struct{}), freed: make(chan struct{})}
 		ctx, err := drv.Open(ordinal)
 		if err != nil {
-			return nil, fmt.Errorf("genie: device %s: %w", d.name(), d.check(err))
+			return nil, fmt.Errorf("genie: device %s: %w", d.name(), typed(err)) // there is no context to lose
 		}
 		d.ctx, d.props = ctx, ctx.Properties()
 		d.pace = d.paceOf()

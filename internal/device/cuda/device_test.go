@@ -47,8 +47,8 @@ func TestConformance(t *testing.T) {
 		workers[ex] = w
 		return ex
 	}, conformance.Options{
-		Remote: true,
-		Held:   func(_ *testing.T, ex transport.Executor) map[string]int64 { return workers[ex].Held() },
+		Remote: true, Slow: true,
+		Held: func(_ *testing.T, ex transport.Executor) map[string]int64 { return workers[ex].Held() },
 		Pair: func(t *testing.T) (a, b transport.Executor) {
 			w := start(t)
 			return dial(t, w), dial(t, w)

@@ -15,8 +15,7 @@ import (
 //	out of memory                [transport.ErrMemory]; the device is as before
 //	a context that is lost       [transport.ErrDevice], also for all later calls
 //	another failure of the driver  [transport.ErrDevice]
-//	an error of this process, such as an operand that a kernel does not take,
-//	stays as it is
+//	an error of this process       itself, such as that of an operand that a kernel does not take
 func (d *Device) check(err error) error {
 	if err == nil {
 		return nil
@@ -26,16 +25,32 @@ func (d *Device) check(err error) error {
 
 // classify is check of an error; apart, since it allocates.
 func (d *Device) classify(err error) error {
+	if driver.IsSticky(err) {
+		return d.lose(err)
+	}
+	return typed(err)
+}
+
+// typed gives an error of the driver its public cause.
+func typed(err error) error {
 	var failed *driver.Error
 	switch {
-	case errors.Is(err, driver.ErrOutOfMemory) && !driver.IsSticky(err):
+	case errors.Is(err, driver.ErrOutOfMemory):
 		return fmt.Errorf("%w: %w", transport.ErrMemory, err)
 	case !errors.As(err, &failed):
 		return err
-	case failed.Sticky:
-		return d.lose(err)
 	}
 	return fmt.Errorf("%w: %w", transport.ErrDevice, err)
+}
+
+// waited is check for a call that waits for queued work. If it fails, whatever
+// the reason, nobody knows when that work ends, so that its memory can never be
+// used again: the context is lost.
+func (d *Device) waited(err error) error {
+	if err == nil {
+		return nil
+	}
+	return d.lose(err)
 }
 
 // lose records why the context is lost, and returns the first reason. The

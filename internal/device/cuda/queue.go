@@ -16,6 +16,7 @@ type queue struct {
 	counters driver.Ptr
 	host     *pinned      // see the offsets below
 	end      driver.Event // after the last group of the run
+	left     driver.Event // after the last one in its own stream, when it joins a batch
 	// marks are before and after groups whose time is measured.
 	marks []driver.Event
 }
@@ -64,8 +65,10 @@ func (q *queue) open() (err error) {
 	if q.host, err = q.d.staging.take(queueHost); err != nil {
 		return err
 	}
-	if q.end, err = q.d.ctx.NewEvent(); err != nil {
-		return q.d.check(err)
+	for _, e := range []*driver.Event{&q.end, &q.left} {
+		if *e, err = q.d.ctx.NewEvent(); err != nil {
+			return q.d.check(err)
+		}
 	}
 	return q.d.check(q.st.Fill(q.status, 0, queueBytes))
 }
@@ -87,7 +90,7 @@ func (q *queue) mark(st driver.Stream, i int) error {
 
 // close frees a queue in which nothing is queued.
 func (q *queue) close() {
-	for _, e := range append(q.marks, q.end) {
+	for _, e := range append(q.marks, q.end, q.left) {
 		if e != nil && q.d.usable() == nil {
 			_ = q.d.check(e.Close()) // it fails with the context, which the next call finds lost
 		}

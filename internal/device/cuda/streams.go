@@ -80,7 +80,7 @@ func (st *stream) wait() error {
 	if err := st.d.usable(); err != nil {
 		return err
 	}
-	return st.d.check(st.Synchronize())
+	return st.d.waited(st.Synchronize())
 }
 
 // queueOut queues a copy from the device, and event i after it.
@@ -104,5 +104,5 @@ func (st *stream) reached(i int) error {
 	if err := st.d.usable(); err != nil {
 		return err
 	}
-	return st.d.check(st.events[i].Synchronize())
+	return st.d.waited(st.events[i].Synchronize())
 }

@@ -20,7 +20,7 @@ func (r *run) Wait(n int) (at int, err error) {
 		r.d.giveQueue(q)
 	}()
 	if entered != nil {
-		return n, entered
+		return r.last(n), entered
 	}
 	if at, err = r.result(q, n); err != nil {
 		_ = q.reset() // it fails with the context, and then the queue is not used again
@@ -28,13 +28,17 @@ func (r *run) Wait(n int) (at int, err error) {
 	return at, err
 }
 
+// last is the last of n groups: the one that an error is said of that may be of
+// any of them.
+func (r *run) last(n int) int { return max(min(n, len(r.groups))-1, 0) }
+
 // result waits, and returns what has become of n groups.
 func (r *run) result(q *queue, n int) (at int, err error) {
 	if err := r.drain(q, n == len(r.groups)); err != nil {
-		return n, err
+		return r.last(n), err
 	}
 	if err := r.takeTimes(); err != nil {
-		return n, err
+		return r.last(n), err
 	}
 	if s := kernels.DecodeStatus(q.host.mem[:kernels.StatusBytes]); s.Code != kernels.StatusOK {
 		return s.Group, s.Err()
@@ -54,7 +58,7 @@ func (r *run) drain(q *queue, whole bool) error {
 	if r.st.Record(q.end) != nil {
 		end = r.st.Synchronize
 	}
-	if late := r.d.check(end()); err == nil {
+	if late := r.d.waited(end()); err == nil {
 		err = late
 	}
 	return err

@@ -154,6 +154,17 @@ func (w *warp) release() {
 // and records it. The new bytes of a write are in value.
 func (w *warp) check(in *instruction, lane int, r *region, p *page, offset uint64, m *access, use usage, value []byte) bool {
 	me := w.me | uint64(lane)<<threadShift
+	if use == reads && m.used == 0 && m.bytes >= 4 && r != &w.local {
+		word := offset % pageBytes / 4
+		if w.b.agent.readWords(p, uint32(word), uint32(m.bytes/4), me) {
+			return true
+		}
+	} else if use == writes && m.bytes >= 4 && r != &w.local {
+		word := offset % pageBytes / 4
+		if w.b.agent.writeWords(p, uint32(word), uint32(m.bytes/4), me) {
+			return true
+		}
+	}
 	if use == updates {
 		me |= atomicWrite
 		w.b.agent.acquired = w.b.agent.acquired || !r.private
@@ -282,6 +293,10 @@ func put(b []byte, n, x uint64) {
 // load is the exec of ld.
 func load(w *warp, in *instruction, mask uint32) {
 	m := in.mem
+	if m.space == param && m.address < 0 {
+		w.loadUniform(in, mask)
+		return
+	}
 	for left := mask; left != 0; left &= left - 1 {
 		lane := bits.TrailingZeros32(left) & 31
 		r, at := w.memory(in, lane, w.address(m, lane), m)
@@ -302,6 +317,26 @@ func load(w *warp, in *instruction, mask uint32) {
 		}
 	}
 	w.release()
+}
+
+// loadUniform loads a parameter at a fixed address: it is the same in all lanes.
+func (w *warp) loadUniform(in *instruction, mask uint32) {
+	m := in.mem
+	r, at := w.memory(in, bits.TrailingZeros32(mask)&31, m.offset, m)
+	if r == nil {
+		return
+	}
+	for _, s := range in.vector {
+		x := get(r.data[at:], m.element)
+		at += m.element
+		if m.signed {
+			shift := 64 - 8*m.element
+			x = uint64(int64(x<<shift) >> shift)
+		}
+		for left := mask; left != 0; left &= left - 1 {
+			w.set(s, bits.TrailingZeros32(left)&31, x)
+		}
+	}
 }
 
 // set sets a register of a lane.

@@ -127,9 +127,7 @@ func (c *context) Free(p driver.Ptr) error {
 		return NewError("cuMemFree", InvalidValue, fmt.Sprintf("%#x is no allocation", uint64(p)), false)
 	}
 	c.d.count(func(n *Counts) { n.Frees++ })
-	c.device.mu.Lock()
-	c.device.used -= n
-	c.device.mu.Unlock()
+	c.device.free(n)
 	return nil
 }
 
@@ -202,21 +200,31 @@ func (c *context) NewEvent() (driver.Event, error) {
 // Close ends all work, and frees what the context owns.
 func (c *context) Close() error {
 	c.stop.Store(true)
-	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
+	if !c.end() {
 		return nil
+	}
+	c.running.Wait()
+	c.pool.end()
+	c.device.free(c.heap.clear())
+	return nil
+}
+
+// end wakes all streams to end, and reports whether they had not ended before.
+func (c *context) end() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
 	}
 	c.closed = true
 	c.changed.Broadcast()
-	c.mu.Unlock()
-	c.running.Wait()
-	c.pool.end()
-	n := c.heap.clear()
-	c.device.mu.Lock()
-	c.device.used -= n
-	c.device.mu.Unlock()
-	return nil
+	return true
+}
+
+func (d *device) free(n int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.used -= n
 }
 
 // count counts what cannot fail.

@@ -59,7 +59,8 @@ type decoder struct {
 	consts  map[constant]int32
 	special map[special]slot
 	labels  map[scoped]int32
-	dynamic []string // names of dynamic shared memory
+	passed  map[scoped]*variable // parameters of calls
+	dynamic []string             // names of dynamic shared memory
 	in      *instruction
 	s       *statement
 }
@@ -72,9 +73,13 @@ type scoped struct {
 
 // decode decodes function f of a module, whose globals are at the addresses.
 func decode(m *module, f *function, globals map[string]uint64) (*kernel, error) {
+	f, err := m.inlined(f, 0)
+	if err != nil {
+		return nil, err
+	}
 	d := &decoder{
 		f: f, module: m, globals: globals, k: &kernel{name: f.name},
-		symbols: map[scoped]symbol{}, regs: map[scoped]slot{}, consts: map[constant]int32{}, special: map[special]slot{}, labels: map[scoped]int32{},
+		symbols: map[scoped]symbol{}, regs: map[scoped]slot{}, consts: map[constant]int32{}, special: map[special]slot{}, labels: map[scoped]int32{}, passed: map[scoped]*variable{},
 	}
 	if err := d.declare(); err != nil {
 		return nil, fmt.Errorf("function %s: %w", f.name, err)
@@ -134,6 +139,10 @@ func (d *decoder) declare() error {
 		case "shared":
 			d.place(v, v.scope)
 		case "local", "param":
+			if v.same != "" {
+				d.passed[scoped{v.name, v.scope}] = v
+				continue
+			}
 			at := roundUp(k.local, v.align)
 			k.local = at + v.bytes
 			d.symbols[scoped{v.name, v.scope}] = symbol{v, uint64(at)}
@@ -146,6 +155,9 @@ func (d *decoder) declare() error {
 			return fmt.Errorf("line %d: its variables take more than a megabyte", d.f.line)
 		}
 	}
+	if err := d.alias(); err != nil {
+		return err
+	}
 	for _, name := range d.dynamic {
 		s := d.symbols[scoped{name, -1}]
 		s.base = uint64(roundUp(k.static, 16))
@@ -156,6 +168,43 @@ func (d *decoder) declare() error {
 		k.maxThreads = n[0] * max(n[1], 1) * max(n[2], 1)
 	}
 	return nil
+}
+
+// alias gives the parameters of calls the memory of what is passed. The calls of
+// a function come before those of the functions that it calls.
+func (d *decoder) alias() error {
+	for i := len(d.f.vars) - 1; i >= 0; i-- {
+		d.resolve(&d.f.vars[i], 0)
+	}
+	for i := range d.f.vars {
+		v := &d.f.vars[i]
+		if s, ok := d.symbols[scoped{v.name, v.scope}]; v.same != "" && (!ok || s.v.bytes < v.bytes) {
+			return fmt.Errorf("line %d: a call passes %q for parameter %s of %d bytes", d.f.line, v.same, v.name, v.bytes)
+		}
+	}
+	return nil
+}
+
+// resolve finds the memory of a parameter of a call.
+func (d *decoder) resolve(v *variable, depth int) (symbol, bool) {
+	if v.same == "" {
+		s, ok := d.symbols[scoped{v.name, v.scope}]
+		return s, ok && s.v.space != "reg"
+	}
+	for scope := v.sameScope; scope >= 0 && depth <= maxCalls; scope = d.f.scopes[scope] {
+		if s, ok := d.symbols[scoped{v.same, scope}]; ok {
+			d.symbols[scoped{v.name, v.scope}] = s
+			return s, s.v.space != "reg"
+		}
+		if of := d.passed[scoped{v.same, scope}]; of != nil {
+			s, ok := d.resolve(of, depth+1)
+			if ok {
+				d.symbols[scoped{v.name, v.scope}] = s
+			}
+			return s, ok
+		}
+	}
+	return symbol{}, false
 }
 
 // place places a variable in shared memory.

@@ -10,11 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/genie-sdk/go/internal/benchname"
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
 	"github.com/genie-sdk/go/internal/device/cuda/emulator"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	benchname.Declare(os.Stdout, "instructions/s better=higher")
+	goleak.VerifyTestMain(m)
+}
 
 // machine is a context of an emulated device with one stream.
 type machine struct {

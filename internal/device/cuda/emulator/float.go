@@ -81,7 +81,7 @@ func fma32(a, b, c float32) float32 {
 	r := float32(s)
 	// The rounding of s, to 53 bits, matters only where s is halfway between two
 	// float32s, or where those are subnormal.
-	if x := math.Float64bits(s); x&(1<<29-1) != 1<<28 && x<<1 >= 0x3810000000000000<<1 {
+	if x := math.Float64bits(s); x&(1<<29-1) != 1<<28 && x<<1 >= least<<1 || x<<1 == 0 {
 		return r
 	}
 	return float32(odd(p, float64(c)))

@@ -173,17 +173,25 @@ func (p *pool) end() {
 
 // work executes blocks of a launch in the memory of a block that is idle.
 func (p *pool) work(l *launch) {
-	p.mu.Lock()
-	var b *block
-	if n := len(p.blocks); n > 0 {
-		b, p.blocks = p.blocks[n-1], p.blocks[:n-1]
-	}
-	p.mu.Unlock()
-	if b == nil {
-		b = &block{}
-	}
+	b := p.take()
 	l.work(b)
+	p.give(b)
+}
+
+func (p *pool) take() *block {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.blocks)
+	if n == 0 {
+		return &block{}
+	}
+	b := p.blocks[n-1]
+	p.blocks = p.blocks[:n-1]
+	return b
+}
+
+func (p *pool) give(b *block) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.blocks = append(p.blocks, b)
-	p.mu.Unlock()
 }

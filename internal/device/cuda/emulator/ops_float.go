@@ -191,6 +191,12 @@ func fusedMultiplyAdd(s *statement, k kind) execute {
 	})
 }
 
+// The bits of the least normal float32 as a float64, and of infinity.
+const (
+	least    = 0x3810000000000000
+	infinite = 0x7ff0000000000000
+)
+
 func fmaFloat32(w *warp, in *instruction, mask uint32) {
 	d, a, b, c := &w.r32[in.d], &w.r32[in.a], &w.r32[in.b], &w.r32[in.c]
 	of := math.Float32frombits
@@ -198,7 +204,8 @@ func fmaFloat32(w *warp, in *instruction, mask uint32) {
 		for i := range d {
 			p := float64(of(a[i])) * float64(of(b[i]))
 			s := p + float64(of(c[i]))
-			if x := math.Float64bits(s); x&(1<<29-1) != 1<<28 && x<<1-0x3810000000000000<<1 < (0x7ff0000000000000-0x3810000000000000)<<1 {
+			// See fma32: neither a tie, nor subnormal, nor a NaN.
+			if x := math.Float64bits(s); x&(1<<29-1) != 1<<28 && x<<1-least<<1 < (infinite-least)<<1 || x<<1 == 0 {
 				d[i] = math.Float32bits(float32(s))
 			} else {
 				d[i] = bits32of(fma32(of(a[i]), of(b[i]), of(c[i])))

@@ -187,10 +187,6 @@ func update(w *warp, in *instruction, mask uint32, f combine) {
 		if p := w.hold(r, at); p != nil && !w.check(in, lane, r, p, at, m, updates, nil) {
 			break
 		}
-		if len(r.pages) == 0 && !r.private {
-			r.mu.Lock()
-		}
-		old := get(r.data[at:], m.element)
 		var b, c uint64
 		if len(in.vector) > 1 {
 			b = w.value(in.vector[1], lane)
@@ -198,15 +194,24 @@ func update(w *warp, in *instruction, mask uint32, f combine) {
 		if len(in.vector) > 2 {
 			c = w.value(in.vector[2], lane)
 		}
-		put(r.data[at:], m.element, f(old, b, c))
-		if len(r.pages) == 0 && !r.private {
-			r.mu.Unlock()
-		}
+		old := r.update(at, m.element, b, c, f)
 		if in.vector[0].at >= 0 {
 			w.set(in.vector[0], lane, old)
 		}
 	}
 	w.release()
+}
+
+// update combines an element with operands, and is its old value. Where no lock
+// of a page is held, that of the region makes it atomic.
+func (r *region) update(at, n, b, c uint64, f combine) uint64 {
+	if len(r.pages) == 0 && !r.private {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+	}
+	old := get(r.data[at:], n)
+	put(r.data[at:], n, f(old, b, c))
+	return old
 }
 
 // combiner finds an atomic operation by its modifiers. Sums of floats are not

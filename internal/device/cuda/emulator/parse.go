@@ -41,6 +41,9 @@ type variable struct {
 	extern bool
 	image  []byte // of global and const
 	scope  int32
+
+	same      string // a parameter of a call: the variable whose memory it is
+	sameScope int32  // from where that is seen
 }
 
 // function is a parsed .entry or .func.
@@ -279,19 +282,22 @@ func (l *lexer) initial(v *variable, at token) error {
 		return syntaxError(at, "the value of "+v.name+" is too long")
 	}
 	v.image = make([]byte, v.bytes)
-	a, err := l.operand()
-	if err != nil {
-		return err
-	}
-	values := a.parts
-	if a.kind != argVector {
-		values = []arg{a}
-	}
-	for i, n := range values {
+	list := l.accept("{")
+	for i := 0; ; i++ {
+		n, err := l.operand()
+		if err != nil {
+			return err
+		}
 		if n.kind != argNumber && n.kind != argFloat || (i+1)*size > len(v.image) {
 			return syntaxError(at, "the value of "+v.name+" is no list of numbers of its length")
 		}
 		putBytes(v.image[i*size:(i+1)*size], n.number)
+		if !list || !l.accept(",") {
+			break
+		}
+	}
+	if list {
+		return l.expect("}")
 	}
 	return nil
 }

@@ -114,6 +114,60 @@ func (a *agent) apart(old, me uint64, private bool) bool {
 	return a.clash(old)
 }
 
+// readWords records a read of n whole words, of which none is split. It reports
+// false if anything is wrong; it may have recorded some then.
+func (a *agent) readWords(p *page, word, n uint32, me uint64) bool {
+	flags, cells := p.flags[word:word+n], p.cells[word:word+n]
+	for i := range flags {
+		if flags[i] != 15 {
+			return false
+		}
+		c := &cells[i]
+		w, r := c.w, c.r
+		switch {
+		case w>>threadShift == me>>threadShift:
+		case w == 0 || p.private && w>>intervalShift != me>>intervalShift || !p.private && uint32(w>>idShift) == a.ordered:
+		default:
+			if a.read(c, me, p.private) {
+				return false
+			}
+			continue
+		}
+		switch {
+		case r == 0 || p.private && r>>intervalShift != me>>intervalShift:
+			c.r = me
+		case r>>intervalShift == me>>intervalShift && r&3 >= manyReaders:
+		case !p.private && r&3 == gridReaders && uint32(r>>idShift)-a.op.first < a.op.count:
+		default:
+			a.read(c, me, p.private)
+		}
+	}
+	return true
+}
+
+// writeWords is readWords for writes.
+func (a *agent) writeWords(p *page, word, n uint32, me uint64) bool {
+	flags, cells := p.flags[word:word+n], p.cells[word:word+n]
+	for i := range flags {
+		if flags[i]&(split|arriving) != 0 {
+			return false
+		}
+		c := &cells[i]
+		switch {
+		case c.w|c.r == 0:
+			c.w = me
+		case p.private && c.w>>intervalShift != me>>intervalShift && c.r>>intervalShift != me>>intervalShift:
+			c.w = me
+		default:
+			if race, _ := a.write(c, me, p.private, false); race {
+				return false
+			}
+		}
+		flags[i] |= 15
+	}
+	return true
+}
+
 // read records a read in a cell, and reports whether it races with a write.
 func (a *agent) read(c *cell, me uint64, private bool) bool {
 	if c.w != 0 && c.w>>threadShift != me>>threadShift && a.apart(c.w, me, private) {
@@ -134,7 +188,9 @@ func (a *agent) read(c *cell, me uint64, private bool) bool {
 			c.r = me | warpReaders
 		}
 	case r>>idShift != me>>idShift && !private && uint32(r>>idShift)-a.op.first < a.op.count:
-		c.r = me&^3 | gridReaders
+		if r&3 != gridReaders {
+			c.r = me&^3 | gridReaders
+		}
 	case r&3 == gridReaders && r>>idShift == me>>idShift:
 	default:
 		c.r = me

@@ -23,10 +23,11 @@ type region struct {
 
 // page is what is known of the words of 4 KiB of memory.
 type page struct {
-	mu    sync.Mutex
-	flags [pageWords]uint8 // the bytes that were written, and split
-	cells [pageWords]cell
-	bytes map[uint32]*[4]cell // of words that are split
+	mu      sync.Mutex
+	private bool
+	flags   [pageWords]uint8 // the bytes that were written, and split
+	cells   [pageWords]cell
+	bytes   map[uint32]*[4]cell // of words that are split
 }
 
 // split marks a word whose bytes have cells of their own.
@@ -87,19 +88,25 @@ func (r *region) forget() {
 func (r *region) page(i uint64) *page {
 	if r.private {
 		if r.pages[i] == nil {
-			r.pages[i] = &page{}
+			r.pages[i] = &page{private: true}
 		}
 		r.rewrite = true
 		return r.pages[i]
 	}
+	p := r.find(i)
+	p.mu.Lock()
+	return p
+}
+
+// find is page i of a region that other goroutines use.
+func (r *region) find(i uint64) *page {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	p := r.pages[i]
 	if p == nil {
 		p = &page{}
 		r.pages[i] = p
 	}
-	r.mu.Unlock()
-	p.mu.Lock()
 	return p
 }
 

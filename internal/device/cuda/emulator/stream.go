@@ -102,61 +102,83 @@ func (s *stream) entry() *work {
 
 // run executes the queue until the context or the stream is closed.
 func (s *stream) run() {
-	c := s.c
-	defer c.running.Done()
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer s.c.running.Done()
 	for {
-		for s.finished >= min(s.demand, s.queued) && !c.closed && !s.ended {
-			c.changed.Wait()
-		}
-		if c.closed || s.finished >= min(s.demand, s.queued) {
+		w, ok := s.next()
+		if !ok {
 			return
 		}
-		// The queue may grow, and move, while an entry executes.
-		w := s.queue[s.finished%uint64(len(s.queue))]
-		s.execute(&w)
-		s.queue[s.finished%uint64(len(s.queue))].host = nil
-		s.finished++
-		c.changed.Broadcast()
+		s.finish(&w, s.execute(&w))
 	}
 }
 
-// execute executes an entry. The caller holds the mutex.
-func (s *stream) execute(w *work) {
+// next waits for an entry that something waits for.
+func (s *stream) next() (work, bool) {
 	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for s.finished >= min(s.demand, s.queued) && !c.closed && !s.ended {
+		c.changed.Wait()
+	}
+	if c.closed || s.finished >= min(s.demand, s.queued) {
+		return work{}, false
+	}
+	// The queue may grow, and move, while an entry executes.
+	return s.queue[s.finished%uint64(len(s.queue))], true
+}
+
+// execute executes an entry.
+func (s *stream) execute(w *work) *driver.Error {
+	switch w.task {
+	case taskRecord:
+	case taskWait:
+		s.await(w)
+	case taskJoin:
+		s.clock.join(w.clock)
+	default:
+		if err := s.c.err.Load(); err != nil {
+			return nil
+		}
+		return s.operate(w)
+	}
+	return nil
+}
+
+// await waits until an event is reached.
+func (s *stream) await(w *work) {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for w.event.done < w.turn && !c.closed && c.err.Load() == nil {
+		w.event.demand()
+		c.changed.Wait()
+	}
+	s.clock.join(w.event.clock)
+}
+
+// finish removes an entry that was executed.
+func (s *stream) finish(w *work, err *driver.Error) {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail(err)
+	if err != nil && !err.Sticky && s.err == nil {
+		s.err = err
+	}
 	switch w.task {
 	case taskRecord:
 		w.event.reached(s, w.turn)
-		return
-	case taskWait:
-		for w.event.done < w.turn && !c.closed && c.err.Load() == nil {
-			w.event.demand()
-			c.changed.Wait()
+	case taskWait, taskJoin:
+	default:
+		if w.task == taskOut {
+			s.outDone(w.host)
 		}
-		s.clock.join(w.event.clock)
-		return
-	case taskJoin:
-		s.clock.join(w.clock)
-		return
+		c.numbers[s.index]++
+		s.ordered()
 	}
-	c.mu.Unlock()
-	err := c.err.Load()
-	if err == nil {
-		err = s.operate(w)
-	}
-	c.mu.Lock()
-	if err != nil && c.err.Load() == nil {
-		c.fail(err)
-		if !err.Sticky && s.err == nil {
-			s.err = err
-		}
-	}
-	if w.task == taskOut {
-		s.outDone(w.host)
-	}
-	c.numbers[s.index]++
-	s.ordered()
+	s.queue[s.finished%uint64(len(s.queue))].host = nil
+	s.finished++
+	c.changed.Broadcast()
 }
 
 // ordered notes that the stream's earlier operations are ordered before the next.

@@ -1,13 +1,10 @@
-// Attention for many rows and for few, over keys and values in pages.
+// Attention for many rows, in tiles of 64.
 
 #include "attention.cuh"
 
 enum {
   tile_rows = 64,     // rows of a block of attend_tile
   tile_threads = 256, // 16 x 16, each with 4 rows and 4 keys or columns
-  few_rows = 8,       // rows of a block of attend_few
-  few_threads = 128,
-  few_stride = 68, // distance of staged keys: no bank conflicts of float4
 };
 
 // load_turned stages 64 rows x 64 elements, from element d0 on, as [element][row],
@@ -41,43 +38,6 @@ __device__ inline void load_turned(float *to, const float *from, i64 stride, i32
 #pragma unroll
     for (i32 e = 0; e < 4; e++) to[turned(d + e, r >> 2) + (r & 3)] = x[e];
   }
-}
-
-// Staged is a thread's part of 64 rows x 64 elements, with zeros beyond, on its
-// way to shared memory.
-template <i32 threads> struct Staged {
-  enum { each = part * key_block / 4 / threads };
-  float4 x[each];
-
-  __device__ void fetch(const float *from, i64 stride, i32 rows, i32 c0, i32 width, bool wide) {
-#pragma unroll
-    for (i32 i = 0; i < each; i++) {
-      i32 at = i * threads + threadIdx.x, r = at >> 4, c = (at & 15) * 4;
-      x[i] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-      if (r >= rows) continue;
-      const float *p = from + r * stride + c0 + c;
-      if (wide) {
-        if (c0 + c < width) x[i] = *(const float4 *)p;
-      } else {
-        if (c0 + c < width) x[i].x = p[0];
-        if (c0 + c + 1 < width) x[i].y = p[1];
-        if (c0 + c + 2 < width) x[i].z = p[2];
-        if (c0 + c + 3 < width) x[i].w = p[3];
-      }
-    }
-  }
-  template <i32 distance> __device__ void store(float *to) const {
-#pragma unroll
-    for (i32 i = 0; i < each; i++) {
-      i32 at = i * threads + threadIdx.x, r = at >> 4, c = (at & 15) * 4;
-      *(float4 *)(to + r * distance + c) = x[i];
-    }
-  }
-};
-
-__device__ inline void fragment(float (&x)[4], const float *p) {
-  float4 y = *(const float4 *)p;
-  x[0] = y.x, x[1] = y.y, x[2] = y.z, x[3] = y.w;
 }
 
 // Tile is a block of attend_tile: 64 rows and 64*parts columns of a head's
@@ -279,148 +239,6 @@ template <i32 parts> __device__ inline void attend_tile(const Attend &a) {
 extern "C" __global__ void __launch_bounds__(tile_threads, 2) attend_tile_64(const __grid_constant__ Attend a) {
   attend_tile<1>(a);
 }
-extern "C" __global__ void __launch_bounds__(tile_threads, 2) attend_tile_128(const __grid_constant__ Attend a) {
+extern "C" __global__ void __launch_bounds__(tile_threads, 1) attend_tile_128(const __grid_constant__ Attend a) {
   attend_tile<2>(a);
-}
-
-// attend_few computes up to 8 rows of a head: a block of threads for each block
-// of keys, whose results the last of them to finish merges.
-extern "C" __global__ void __launch_bounds__(few_threads, 4) attend_few(const __grid_constant__ Attend a) {
-  __shared__ float4 staged_keys[key_block * few_stride / 4];
-  __shared__ float4 staged_values[key_block * part / 4];
-  __shared__ float4 staged_queries[few_rows * part / 4];
-  __shared__ float4 staged_weights[few_rows * key_block / 4];
-  __shared__ u32 flags[few_rows];
-  float *keys = (float *)staged_keys, *values = (float *)staged_values;
-  float *queries = (float *)staged_queries, *weights = (float *)staged_weights;
-
-  i32 block = blockIdx.x, row0 = blockIdx.y * few_rows, rows = min(a.rows - row0, (i32)few_rows);
-  Heads h = find_head(a, a.first + blockIdx.z);
-  Range all = {range_of(a, h.start, row0).lo, range_of(a, h.start, row0 + rows - 1).hi};
-  i32 from = all.lo / key_block, to = (all.hi + key_block - 1) / key_block;
-  if (from >= to) from = 0, to = 1;
-  if (block < from || block >= to) return;
-
-  i32 n = a.keys - block * key_block;
-  i32 mine = threadIdx.x & (key_block - 1), half = threadIdx.x / key_block; // key or column, and row
-  i32 stride = (a.width + 3) / 4 * 4 + 4;
-  float *partial = a.partial + (i64)(blockIdx.z * a.rows + row0) * gridDim.x * stride;
-  i64 row_stride = (i64)gridDim.x * stride;
-
-  // Scores: a thread has one key, and every other row.
-  float s[few_rows / 2] = {};
-  Staged<few_threads> k_staged, v_staged;
-  v_staged.fetch(block_of(a.v, h.v, block), a.v.row, n, 0, a.width, a.v.wide);
-  for (i32 d0 = 0; d0 < a.dim; d0 += part) {
-    if (d0 > 0) __syncthreads();
-    k_staged.fetch(block_of(a.k, h.k, block), a.k.row, n, d0, a.dim, a.k.wide);
-    for (i32 i = threadIdx.x; i < rows * part; i += few_threads) {
-      i32 r = i / part, d = d0 + i % part;
-      queries[i] = d < a.dim ? a.q.at[h.q + (row0 + r) * a.q.row + d] : 0.0f;
-    }
-    k_staged.store<few_stride>(keys);
-    __syncthreads();
-    i32 steps = min(a.dim - d0, (i32)part);
-#pragma unroll
-    for (i32 i = 0; i < few_rows / 2; i++) {
-      if (2 * i + half >= rows) break;
-      const float *q = queries + (2 * i + half) * part, *k = keys + mine * few_stride;
-      i32 d = 0;
-#pragma unroll 4
-      for (; d + 4 <= steps; d += 4) {
-        float x[4], y[4];
-        fragment(x, q + d);
-        fragment(y, k + d);
-#pragma unroll
-        for (i32 e = 0; e < 4; e++) s[i] = fmaf(x[e], y[e], s[i]);
-      }
-      for (; d < steps; d++) s[i] = fmaf(q[d], k[d], s[i]);
-    }
-  }
-#pragma unroll
-  for (i32 i = 0; i < few_rows / 2; i++) {
-    i32 r = 2 * i + half;
-    if (r >= rows) break;
-    Range seen = range_of(a, h.start, row0 + r);
-    i32 key = block * key_block + mine;
-    weights[r * key_block + mine] = key >= seen.lo && key < seen.hi ? scaled(a, s[i]) : MINUS_INF;
-  }
-  v_staged.store<part>(values);
-  __syncthreads();
-
-  // Weights: 16 threads have a row.
-  {
-    i32 r = threadIdx.x >> 4, lane = threadIdx.x & 15;
-    float x[4], m, l;
-    fragment(x, weights + r * key_block + 4 * lane);
-    weigh(x, m, l);
-    if (r < rows) {
-      *(float4 *)(weights + r * key_block + 4 * lane) = make_float4(x[0], x[1], x[2], x[3]);
-      if (lane == 0) {
-        float *p = partial + r * row_stride + (i64)block * stride;
-        p[0] = m, p[1] = l;
-      }
-    }
-  }
-  __syncthreads();
-
-  // Values: a thread has one column of each part, and every other row.
-  for (i32 c0 = 0; c0 < a.width; c0 += part) {
-    if (c0 > 0) {
-      __syncthreads();
-      v_staged.fetch(block_of(a.v, h.v, block), a.v.row, n, c0, a.width, a.v.wide);
-      v_staged.store<part>(values);
-      __syncthreads();
-    }
-    for (i32 r = half; r < rows; r += 2) {
-      Range seen = range_of(a, h.start, row0 + r);
-      i32 lo = max(seen.lo - block * key_block, 0), hi = min(seen.hi - block * key_block, (i32)key_block);
-      const float *w = weights + r * key_block, *v = values + mine;
-      float o = 0.0f;
-#pragma unroll 8
-      for (i32 key = lo; key < hi; key++) o = fmaf(w[key], v[key * part], o);
-      if (c0 + mine < a.width) partial[r * row_stride + (i64)block * stride + 4 + c0 + mine] = o;
-    }
-  }
-
-  // The last block merges. It leaves its counter at zero.
-  if (to - from > 1) {
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0) {
-      u32 *counter = a.counters + blockIdx.z * gridDim.y + blockIdx.y;
-      flags[0] = atomicAdd(counter, 1u) == to - from - 1;
-      if (flags[0]) *counter = 0;
-    }
-    __syncthreads();
-    if (!flags[0]) return;
-    __threadfence();
-  }
-  __syncthreads();
-  for (i32 r = half; r < rows; r += 2) {
-    i32 row = row0 + r;
-    Range seen = range_of(a, h.start, row);
-    i32 first = seen.lo / key_block, end = seen.lo < seen.hi ? (seen.hi + key_block - 1) / key_block : first;
-    const float *p = partial + r * row_stride;
-    for (i32 c = mine; c - mine < a.width; c += part) {
-      Merged state = nothing_merged();
-      float sum = 0.0f;
-#pragma unroll 8
-      for (i32 b = first; b < end; b++) {
-        const float *x = p + (i64)b * stride;
-        float value = c < a.width ? __ldcg(x + 4 + c) : 0.0f;
-        Factors f = merge(state, __ldcg(x), __ldcg(x + 1));
-        sum = merged(sum, value, f);
-      }
-      bool is_plain = plain(a, seen, state);
-      if (c == 0) flags[r] = is_plain;
-      if (!is_plain && c < a.width) h.out[row * a.out_row + c] = sum / state.l;
-    }
-  }
-  __syncthreads();
-  for (i32 r = 0; r < rows; r++) {
-    if (!flags[r]) continue;
-    i32 row = row0 + r;
-    plain_row(a, h, row, range_of(a, h.start, row), keys, [&](i32 col, float x) { h.out[row * a.out_row + col] = x; });
-  }
 }

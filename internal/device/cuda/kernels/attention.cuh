@@ -195,3 +195,40 @@ __device__ inline void plain_row(const Attend &a, const Heads &h, i32 row, Range
   }
   __syncthreads();
 }
+
+// Staged is a thread's part of 64 rows x 64 elements, with zeros beyond, on its
+// way to shared memory.
+template <i32 threads> struct Staged {
+  enum { each = part * key_block / 4 / threads };
+  float4 x[each];
+
+  __device__ void fetch(const float *from, i64 stride, i32 rows, i32 c0, i32 width, bool wide) {
+#pragma unroll
+    for (i32 i = 0; i < each; i++) {
+      i32 at = i * threads + threadIdx.x, r = at >> 4, c = (at & 15) * 4;
+      x[i] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+      if (r >= rows) continue;
+      const float *p = from + r * stride + c0 + c;
+      if (wide) {
+        if (c0 + c < width) x[i] = *(const float4 *)p;
+      } else {
+        if (c0 + c < width) x[i].x = p[0];
+        if (c0 + c + 1 < width) x[i].y = p[1];
+        if (c0 + c + 2 < width) x[i].z = p[2];
+        if (c0 + c + 3 < width) x[i].w = p[3];
+      }
+    }
+  }
+  template <i32 distance> __device__ void store(float *to) const {
+#pragma unroll
+    for (i32 i = 0; i < each; i++) {
+      i32 at = i * threads + threadIdx.x, r = at >> 4, c = (at & 15) * 4;
+      *(float4 *)(to + r * distance + c) = x[i];
+    }
+  }
+};
+
+__device__ inline void fragment(float (&x)[4], const float *p) {
+  float4 y = *(const float4 *)p;
+  x[0] = y.x, x[1] = y.y, x[2] = y.z, x[3] = y.w;
+}

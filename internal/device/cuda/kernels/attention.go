@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"unsafe"
@@ -50,13 +51,15 @@ const (
 	AttentionCounterBytes = 4 * attentionCounters
 
 	attentionCounters = 4096
-	// fewRows rows are computed in a block of threads for each block of keys,
-	// and more than manyRowsFrom-1 in tiles.
-	fewRows      = 8
-	manyRowsFrom = 33
-	tileRows     = 64
+	// A block of threads computes fewRows rows for one block of keys, or a tile
+	// of tileRows for all keys.
+	fewRows  = 8
+	tileRows = 64
+	// Tiles take less work for more than tilesFrom rows. Up to tilesAlways rows
+	// they are used if there are so many that they fill a device.
+	tilesFrom, tilesAlways, fullGrid = 33, 257, 96
 	// partialBytes bounds the scratch of a launch, unless one head needs more.
-	partialBytes  = 8 << 20
+	partialBytes  = 16 << 20
 	attentionAxes = 6
 	maxGridYZ     = 65535
 )
@@ -88,16 +91,30 @@ type attend struct {
 // AttentionScratch is the scratch memory in bytes that an attention of these
 // sizes needs; heads are of the whole batch.
 func AttentionScratch(heads, rows, keys, width int) int {
-	if rows >= manyRowsFrom || heads == 0 || rows == 0 || keys == 0 || width == 0 {
+	if heads == 0 || rows == 0 || keys == 0 || width == 0 {
 		return 0
 	}
-	return min(heads, headsAtOnce(rows, keys, width)) * rows * blocks(keys) * partialFloats(width) * 4
+	return chooseKernel(heads, rows, keys, width).scratch(rows, keys, width)
 }
 
-// headsAtOnce is the number of heads of a launch of attend_few.
-func headsAtOnce(rows, keys, width int) int {
-	one := rows * blocks(keys) * partialFloats(width) * 4
-	return max(1, min(partialBytes/one, attentionCounters/((rows+fewRows-1)/fewRows)))
+// attentionKernel is how an attention is computed, which changes no bits.
+type attentionKernel struct {
+	tiles  bool
+	atOnce int // heads of a launch without tiles
+}
+
+func chooseKernel(heads, rows, keys, width int) attentionKernel {
+	one := attentionKernel{atOnce: 1}.scratch(rows, keys, width)
+	atOnce := min(heads, max(1, min(partialBytes/one, attentionCounters/((rows+fewRows-1)/fewRows))))
+	tiles := heads * ((rows + tileRows - 1) / tileRows)
+	return attentionKernel{rows >= tilesFrom && (rows >= tilesAlways || tiles >= fullGrid || atOnce < heads), atOnce}
+}
+
+func (c attentionKernel) scratch(rows, keys, width int) int {
+	if c.tiles {
+		return 0
+	}
+	return c.atOnce * rows * blocks(keys) * partialFloats(width) * 4
 }
 
 func blocks(keys int) int { return (keys + KeyBlock - 1) / KeyBlock }
@@ -111,18 +128,31 @@ func (s *Set) Attention(st driver.Stream, a *Attention) error {
 	if err := a.check(r); err != nil {
 		return err
 	}
-	rows, dim := a.Q.Shape[r-2], a.Q.Shape[r-1]
-	keys, width := a.K.Shape[r-2], a.V.Shape[r-1]
-	heads := 1
-	for _, d := range a.Q.Shape[:r-2] {
-		heads *= d
-	}
-	if heads == 0 || rows == 0 || width == 0 {
+	rows, keys, width := a.Q.Shape[r-2], a.K.Shape[r-2], a.V.Shape[r-1]
+	heads := a.heads()
+	switch {
+	case heads == 0 || rows == 0 || width == 0:
 		return nil
-	}
-	if keys == 0 {
+	case keys == 0:
 		return s.Fill(st, a.Out, 0, heads*rows*width)
 	}
+	return s.attention(st, a, chooseKernel(heads, rows, keys, width))
+}
+
+// heads is the number of heads of the batch.
+func (a *Attention) heads() int {
+	n := 1
+	for _, d := range a.Q.Shape[:len(a.Q.Shape)-2] {
+		n *= d
+	}
+	return n
+}
+
+// attention launches a kernel for operands that are not empty.
+func (s *Set) attention(st driver.Stream, a *Attention, c attentionKernel) error {
+	r, heads := len(a.Q.Shape), a.heads()
+	rows, dim := a.Q.Shape[r-2], a.Q.Shape[r-1]
+	keys, width := a.K.Shape[r-2], a.V.Shape[r-1]
 	k := attend{
 		out: a.Out, partial: a.Scratch, counters: a.Counters, perBatch: int32(heads / a.Q.Shape[0]),
 		rows: int32(rows), keys: int32(keys), dim: int32(dim), width: int32(width), scale: a.Scale,
@@ -136,10 +166,10 @@ func (s *Set) Attention(st driver.Stream, a *Attention) error {
 		k.outRow, k.outHead = int64(k.perBatch)*k.outRow, k.outRow
 	}
 	a.headAxes(&k)
-	if rows < manyRowsFrom {
-		return s.attendFew(st, &k, heads)
+	if c.tiles {
+		return s.attendTiles(st, &k, heads)
 	}
-	return s.attendTiles(st, &k, heads)
+	return s.attendFew(st, &k, heads, c.atOnce)
 }
 
 func (s *Set) attendTiles(st driver.Stream, k *attend, heads int) error {
@@ -154,12 +184,12 @@ func (s *Set) attendTiles(st driver.Stream, k *attend, heads int) error {
 	return launch(s, st, name, grid, driver.Dim{X: 256, Y: 1, Z: 1}, 0, k)
 }
 
-func (s *Set) attendFew(st driver.Stream, k *attend, heads int) error {
+func (s *Set) attendFew(st driver.Stream, k *attend, heads, each int) error {
 	rows, keys := int(k.rows), int(k.keys)
 	if k.partial == 0 || k.counters == 0 {
-		return fmt.Errorf("genie: attention without scratch memory and counters")
+		return errors.New("genie: attention without scratch memory and counters")
 	}
-	for each := headsAtOnce(rows, keys, int(k.width)); int(k.first) < heads; k.first += int32(each) {
+	for ; int(k.first) < heads; k.first += int32(each) {
 		grid := driver.Dim{X: blocks(keys), Y: (rows + fewRows - 1) / fewRows, Z: min(each, heads-int(k.first))}
 		if err := launch(s, st, "attend_few", grid, driver.Dim{X: 128, Y: 1, Z: 1}, 0, k); err != nil {
 			return err
@@ -174,9 +204,10 @@ func (a *Attention) check(r int) error {
 	ok := r >= 3 && r <= attentionAxes+2 && len(k.Shape) == r && len(v.Shape) == r &&
 		a.Q.Shape[r-1] == k.Shape[r-1] && k.Shape[r-2] == v.Shape[r-2]
 	for d := 0; ok && d < r-2; d++ {
-		ok = a.Q.Shape[d] == k.Shape[d] && a.Q.Shape[d] == v.Shape[d]
+		n := a.Q.Shape[d]
+		ok = k.Shape[d] == n && v.Shape[d] == n
 	}
-	if !ok {
+	if !ok || a.heads() > math.MaxInt32 {
 		return fmt.Errorf("genie: attention of queries %v, keys %v and values %v", a.Q.Shape, k.Shape, v.Shape)
 	}
 	for _, t := range [...]*Tensor{&a.Q, &k.Tensor, &v.Tensor} {
@@ -200,7 +231,7 @@ func (a *Attention) check(r int) error {
 	return nil
 }
 
-// mask sets what the scores are scaled by and who sees which keys.
+// mask sets what the scores are scaled by and which keys a row sees.
 func (a *Attention) mask(k *attend) {
 	if a.Masked {
 		k.masked, k.window = 1, int32(min(a.Window, math.MaxInt32))

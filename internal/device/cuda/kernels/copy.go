@@ -42,7 +42,7 @@ func (s *Set) Copy(st driver.Stream, out, in Tensor) error {
 		}
 		unit := o.widen()
 		a := copyArgs{y: o.at[0], x: o.at[1], index: o.index(), strides: [2]strides{o.strides(0), o.strides(1)}}
-		return launch(s, st, copiers[unit], cover(o.len()), blockOf(threads), 0, &a)
+		return launch(s, st, copiers[unit], cover(o.len()), line, 0, &a)
 	})
 }
 

@@ -33,14 +33,18 @@ struct Embedding {
 };
 
 // embedding copies a row of the table for each block along x of the grid, a part
-// of it for each along y.
+// of it for each along y. The row of an index out of range is zeros: kernels that
+// are queued behind read it.
 extern "C" __global__ void embedding(const __grid_constant__ Embedding a) {
   i64 off[2];
   locate(a.index, a.strides, blockIdx.x, off);
   i64 row = find(a.indices, off[1], blockIdx.y == 0 && threadIdx.x == 0);
-  if (row < 0) return;
   float *y = a.y + off[0];
   i64 first = (i64)blockIdx.y * blockDim.x + threadIdx.x, step = (i64)gridDim.y * blockDim.x;
+  if (row < 0) {
+    for (i64 i = first; i < a.width; i += step) y[i * a.y_stride] = 0.0f;
+    return;
+  }
   if (a.vectors) {
     const float *x = (const float *)a.table + row * a.row_stride;
     for (i64 i = 4 * first; i < a.width; i += 4 * step) *(float4 *)(y + i) = *(const float4 *)(x + i);
@@ -75,10 +79,9 @@ extern "C" __global__ void embedding_packed(const __grid_constant__ EmbeddingPac
   i64 off[2];
   locate(a.index, a.strides, blockIdx.x, off);
   i64 row = find(a.indices, off[1], blockIdx.y == 0 && threadIdx.x == 0);
-  if (row < 0) return;
   u32 step = gridDim.y * blockDim.x;
   for (u32 i = blockIdx.y * blockDim.x + threadIdx.x; i < a.width; i += step)
-    a.y[off[0] + i * a.y_stride] = packed_at(a.table, a.elem, a.k, a.transposed ? i : row, a.transposed ? row : i);
+    a.y[off[0] + i * a.y_stride] = row < 0 ? 0.0f : packed_at(a.table, a.elem, a.k, a.transposed ? i : row, a.transposed ? row : i);
 }
 
 struct Pick {
@@ -95,6 +98,6 @@ extern "C" __global__ void pick(const __grid_constant__ Pick a) {
     i64 off[3];
     locate(a.index, a.strides, i, off);
     i64 at = find(a.indices, off[2], true);
-    if (at >= 0) a.y[off[0]] = a.x[off[1] + at * a.x_stride];
+    a.y[off[0]] = at < 0 ? 0.0f : a.x[off[1] + at * a.x_stride];
   }
 }

@@ -106,7 +106,7 @@ func (s *Set) Embedding(st driver.Stream, out, table, t Tensor, status driver.Pt
 			fits = fits && o.stride[0][d]%4 == 0
 		}
 		a.vectors = bit(vectors && fits)
-		return launch(s, st, "embedding", lookupGrid(o.len(), width), blockOf(threads), 0, &a)
+		return launch(s, st, "embedding", lookupGrid(o.len(), width), line, 0, &a)
 	})
 }
 
@@ -131,7 +131,7 @@ func (s *Set) EmbeddingPacked(st driver.Stream, out Tensor, w *Packed, transpose
 			yStride: int64(stride), index: o.index(), strides: [2]strides{o.strides(0), o.strides(1)},
 		}
 		a.indices.at = o.at[1]
-		return launch(s, st, "embedding_packed", lookupGrid(o.len(), width), blockOf(threads), 0, &a)
+		return launch(s, st, "embedding_packed", lookupGrid(o.len(), width), line, 0, &a)
 	})
 }
 
@@ -165,6 +165,6 @@ func (s *Set) Pick(st driver.Stream, out, x, t Tensor, status driver.Ptr, group 
 		a := pickArgs{y: o.at[0], x: o.at[1], indices: found, xStride: int64(x.Strides[1]), index: o.index()}
 		a.indices.at = o.at[2]
 		a.strides = [3]strides{o.strides(0), o.strides(1), o.strides(2)}
-		return launch(s, st, "pick", cover(o.len()), blockOf(threads), 0, &a)
+		return launch(s, st, "pick", cover(o.len()), line, 0, &a)
 	})
 }

@@ -1,10 +1,9 @@
-//go:build emulator
-
 package kernels_test
 
 import (
 	"encoding/binary"
 	"math"
+	"sync"
 	"testing"
 
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
@@ -14,50 +13,110 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// gpu is the loaded kernels on the emulator, with a stream. Its memory is freed
-// with the context.
+// gpu is the loaded kernels on the emulator, with a stream. What it allocates
+// is freed at the end of the test.
 type gpu struct {
-	t   *testing.T
-	ctx driver.Context
-	set *kernels.Set
-	st  driver.Stream
+	t    *testing.T
+	ctx  driver.Context
+	set  *kernels.Set
+	st   driver.Stream
+	held []driver.Ptr
+	// Of openLike: the kernels that were launched.
+	launched map[string]bool
 }
 
-func open(t *testing.T) *gpu { return openLike(t, func(*driver.Properties) {}) }
+// loaded is a context that all tests share: most of the time of a small test
+// would be that of loading the kernels.
+var loaded = sync.OnceValues(func() (*gpu, error) {
+	ctx, err := emulator.New(emulator.Options{}).Open(0)
+	if err != nil {
+		return nil, err
+	}
+	set, err := kernels.LoadPTX(ctx)
+	return &gpu{ctx: ctx, set: set}, err
+})
 
-// openLike opens a device whose kernels are launched as on one of other
-// properties.
-func openLike(t *testing.T, change func(p *driver.Properties)) *gpu {
+func open(t *testing.T) *gpu {
 	t.Helper()
-	ctx, err := emulator.New().Open(0)
+	l, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}
+	g := &gpu{t: t, ctx: l.ctx, set: l.set}
+	if g.st, err = g.ctx.NewStream(); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		if err := ctx.Close(); err != nil {
+		if err := g.st.Synchronize(); err != nil {
+			t.Error(err)
+		}
+		for _, p := range g.held {
+			if err := g.ctx.Free(p); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := g.st.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	g := &gpu{t: t, ctx: ctx}
-	if g.set, err = kernels.LoadPTX(like{ctx, change}); err != nil {
-		t.Fatal(err)
-	}
-	if g.st, err = ctx.NewStream(); err != nil {
-		t.Fatal(err)
-	}
 	return g
 }
 
-// like is a context with other properties.
+// openLike is a device whose kernels are launched as on one of other properties.
+// It records which are launched.
+func openLike(t *testing.T, change func(p *driver.Properties)) *gpu {
+	t.Helper()
+	g := open(t)
+	g.launched = map[string]bool{}
+	names := map[driver.Function]string{}
+	set, err := kernels.LoadPTX(like{g.ctx, change, names})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.set = set
+	g.st = recorder{g.st, names, g.launched}
+	return g
+}
+
+// like is a context with other properties. It records the names of functions.
 type like struct {
 	driver.Context
 	change func(p *driver.Properties)
+	names  map[driver.Function]string
 }
 
 func (l like) Properties() driver.Properties {
 	p := l.Context.Properties()
 	l.change(&p)
 	return p
+}
+
+func (l like) Load(image []byte) (driver.Module, error) {
+	m, err := l.Context.Load(image)
+	return module{m, l.names}, err
+}
+
+type module struct {
+	driver.Module
+	names map[driver.Function]string
+}
+
+func (m module) Function(name string) (driver.Function, error) {
+	f, err := m.Module.Function(name)
+	m.names[f] = name
+	return f, err
+}
+
+// recorder is a stream that records which kernels are launched.
+type recorder struct {
+	driver.Stream
+	names    map[driver.Function]string
+	launched map[string]bool
+}
+
+func (r recorder) Launch(f driver.Function, grid, block driver.Dim, shared int, args []byte) error {
+	r.launched[r.names[f]] = true
+	return r.Stream.Launch(f, grid, block, shared, args)
 }
 
 func (g *gpu) alloc(n int64) driver.Ptr {
@@ -69,6 +128,7 @@ func (g *gpu) alloc(n int64) driver.Ptr {
 	if err != nil {
 		g.t.Fatal(err)
 	}
+	g.held = append(g.held, p)
 	return p
 }
 

@@ -13,35 +13,12 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// machine is a context with loaded kernels and one stream.
-type machine struct {
-	t   *testing.T
-	ctx driver.Context
-	st  driver.Stream
-	set *Set
-}
+// machine is a rig whose memory is filled from arrays.
+type machine struct{ *rig }
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	ctx, err := testDriver().Open(0)
-	require.NoError(t, err)
-	set, err := LoadPTX(ctx)
-	require.NoError(t, err)
-	st, err := ctx.NewStream()
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		require.NoError(t, st.Close())
-		require.NoError(t, ctx.Close())
-	})
-	return &machine{t, ctx, st, set}
-}
-
-// alloc allocates n bytes of undefined content.
-func (m *machine) alloc(n int) driver.Ptr {
-	m.t.Helper()
-	p, err := m.ctx.Alloc(int64(max(n, 1)))
-	require.NoError(m.t, err)
-	return p
+	return &machine{newRig(t)}
 }
 
 // zeros allocates n bytes of zeros.
@@ -57,8 +34,7 @@ func (m *machine) put(b []byte) driver.Ptr {
 	m.t.Helper()
 	p := m.alloc(len(b))
 	if len(b) > 0 {
-		require.NoError(m.t, m.st.CopyIn(p, b))
-		require.NoError(m.t, m.st.Synchronize())
+		m.in(p, b)
 	}
 	return p
 }
@@ -68,9 +44,8 @@ func (m *machine) get(p driver.Ptr, n int) []byte {
 	m.t.Helper()
 	b := make([]byte, n)
 	if n > 0 {
-		require.NoError(m.t, m.st.CopyOut(b, p))
+		m.out(b, p)
 	}
-	require.NoError(m.t, m.st.Synchronize())
 	return b
 }
 
@@ -117,9 +92,9 @@ func normal(rng *rand.Rand, a *op.Array) *op.Array {
 
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
 
-// near requires that values differ from those wanted by at most tolerance of
-// the largest of them.
-func near(t *testing.T, want, got []float32, tolerance float64) {
+// near requires that values differ from those wanted by at most 1e-5 of the
+// largest of them.
+func near(t *testing.T, want, got []float32) {
 	t.Helper()
 	require.Len(t, got, len(want))
 	var top float64
@@ -135,7 +110,7 @@ func near(t *testing.T, want, got []float32, tolerance float64) {
 			require.True(t, x != x || x == g, "element %d is %v, want %v", i, g, x)
 			continue
 		}
-		require.LessOrEqual(t, math.Abs(float64(g)-float64(x)), tolerance*top, "element %d is %v, want %v", i, g, x)
+		require.LessOrEqual(t, math.Abs(float64(g)-float64(x)), 1e-5*top, "element %d is %v, want %v", i, g, x)
 	}
 }
 

@@ -209,7 +209,7 @@ func (s *Set) BatchNorm(st driver.Stream, out, x, gamma, beta, mean, variance Te
 		for k := range a.strides {
 			a.strides[k] = o.strides(k)
 		}
-		return launch(s, st, "batch_norm", cover(o.len()), blockOf(threads), 0, &a)
+		return launch(s, st, "batch_norm", cover(o.len()), line, 0, &a)
 	})
 }
 
@@ -244,6 +244,6 @@ func (s *Set) CausalMask(st driver.Stream, out, x, start Tensor, window int) err
 		a.strides = [3]strides{o.strides(0), o.strides(1), o.strides(2)}
 		grid := cover(o.len())
 		grid.Y = min(int(a.queries), maxGridY)
-		return launch(s, st, "causal_mask", grid, blockOf(threads), 0, &a)
+		return launch(s, st, "causal_mask", grid, line, 0, &a)
 	})
 }

@@ -51,24 +51,32 @@ type castArgs struct {
 	strides  [2]strides
 }
 
-// blockOf is a block of n threads.
-func blockOf(n int) driver.Dim { return driver.Dim{X: n, Y: 1, Z: 1} }
+// line is a block of independent threads.
+var line = driver.Dim{X: threads, Y: 1, Z: 1}
 
 // Pointwise computes a pointwise operator. Inputs broadcast to the output's
 // shape, which may be an input as a whole.
 func (s *Set) Pointwise(st driver.Stream, o op.Op, out Tensor, in ...Tensor) error {
 	c, param, ok := CodeOf(o)
-	switch {
-	case ok && c.Binary() && len(in) == 2:
-		return s.Binary(st, c, out, in[0], in[1])
-	case ok && !c.Binary() && len(in) == 1:
-		return s.Unary(st, c, param, out, in[0])
-	case o.Name() == "where" && len(in) == 3:
-		return s.Where(st, out, in[0], in[1], in[2])
-	case o.Name() == "equal" && len(in) == 2:
-		return s.Equal(st, out, in[0], in[1])
-	case o.Name() == "cast" && len(in) == 1:
-		return s.Cast(st, out, in[0])
+	switch len(in) {
+	case 1:
+		switch {
+		case ok && !c.Binary():
+			return s.Unary(st, c, param, out, in[0])
+		case o.Name() == "cast":
+			return s.Cast(st, out, in[0])
+		}
+	case 2:
+		switch {
+		case ok && c.Binary():
+			return s.Binary(st, c, out, in[0], in[1])
+		case o.Name() == "equal":
+			return s.Equal(st, out, in[0], in[1])
+		}
+	case 3:
+		if o.Name() == "where" {
+			return s.Where(st, out, in[0], in[1], in[2]) //nolint:gosec // there are three
+		}
 	}
 	return fmt.Errorf("genie: kernels: %s of %d inputs is not a pointwise operator with a kernel", o.Name(), len(in))
 }
@@ -87,7 +95,7 @@ func (s *Set) Unary(st driver.Stream, c Code, param float32, out, x Tensor) erro
 			a.repeated, name = repeated, "unary_vectors"
 		}
 		a.index, a.strides = o.index(), [2]strides{o.strides(0), o.strides(1)}
-		return launch(s, st, name, cover(o.len()), blockOf(threads), 0, &a)
+		return launch(s, st, name, cover(o.len()), line, 0, &a)
 	})
 }
 
@@ -105,7 +113,7 @@ func (s *Set) Binary(st driver.Stream, c Code, out, x, y Tensor) error {
 			a.repeated, name = repeated, "binary_vectors"
 		}
 		a.index, a.strides = o.index(), [3]strides{o.strides(0), o.strides(1), o.strides(2)}
-		return launch(s, st, name, cover(o.len()), blockOf(threads), 0, &a)
+		return launch(s, st, name, cover(o.len()), line, 0, &a)
 	})
 }
 
@@ -130,7 +138,7 @@ func (s *Set) Where(st driver.Stream, out, cond, x, z Tensor) error {
 	return all.split(s.indexed, 0, func(o operands) error {
 		a := selectArgs{y: o.at[0], cond: o.at[1], x: o.at[2], z: o.at[3], index: o.index()}
 		a.strides = [4]strides{o.strides(0), o.strides(1), o.strides(2), o.strides(3)}
-		return launch(s, st, name, cover(o.len()), blockOf(threads), 0, &a)
+		return launch(s, st, name, cover(o.len()), line, 0, &a)
 	})
 }
 
@@ -155,7 +163,7 @@ func (s *Set) Equal(st driver.Stream, out, x, y Tensor) error {
 	return all.split(s.indexed, 0, func(o operands) error {
 		a := equalArgs{y: o.at[0], a: o.at[1], b: o.at[2], index: o.index()}
 		a.strides = [3]strides{o.strides(0), o.strides(1), o.strides(2)}
-		return launch(s, st, name, cover(o.len()), blockOf(threads), 0, &a)
+		return launch(s, st, name, cover(o.len()), line, 0, &a)
 	})
 }
 
@@ -172,7 +180,7 @@ func (s *Set) Cast(st driver.Stream, out, x Tensor) error {
 	return all.split(s.indexed, 0, func(o operands) error {
 		a := castArgs{y: o.at[0], x: o.at[1], from: uint32(x.DType), to: uint32(out.DType), index: o.index()}
 		a.strides = [2]strides{o.strides(0), o.strides(1)}
-		return launch(s, st, "cast", cover(o.len()), blockOf(threads), 0, &a)
+		return launch(s, st, "cast", cover(o.len()), line, 0, &a)
 	})
 }
 

@@ -143,7 +143,6 @@ __device__ inline void skinny(const Product &a) {
       if (c0 + cs < chunks) total[o] = sum;
       else if (m < rows && (panel0 + p) * 8 + rest % 8 < a.n) finish(a, place, column(o), sum);
     }
-    if (c0 + cs < chunks) __syncthreads();
   }
 }
 

@@ -1,5 +1,3 @@
-//go:build emulator
-
 package kernels_test
 
 import (
@@ -44,6 +42,7 @@ func newSession(g *gpu, r *rand.Rand, w *kernels.Packed, bias driver.Ptr, count,
 		{Kind: kernels.StageRows, Code: code(op.Add()), Other: rows},
 	}
 	for range more {
+		rows.At = g.floats(normal(r, count*w.N))
 		s.rows.Stages = append(s.rows.Stages, kernels.Stage{Kind: kernels.StageRows, Code: code(op.Mul()), Other: rows})
 	}
 	return s

@@ -137,6 +137,6 @@ func (s *Set) MaxPool(st driver.Stream, p op.MaxPool2D, out, x Tensor) error {
 	return all.split(s.indexed, 2, func(o operands) error {
 		a := a
 		a.y, a.x, a.index, a.strides = o.at[0], o.at[1], o.index(), [2]strides{o.strides(0), o.strides(1)}
-		return launch(s, st, "max_pool2d", cover(o.len()), blockOf(threads), 0, &a)
+		return launch(s, st, "max_pool2d", cover(o.len()), line, 0, &a)
 	})
 }

@@ -88,12 +88,11 @@ struct Draw {
   __device__ i64 token(Work &s) {
     u64 mine = 0, total;
     double unit_weight = __longlong_as_double((i64)(unit + 1023) << 52);
-    for (i64 i = threadIdx.x; i < r.n; i += blockDim.x) {
-      float v = r.at(i);
+    each<false>(r, [&](i64 i, float v, u64) {
       u64 w = (u64)(weight(v) * unit_weight);
       weights[i] = w;
       if (r.has(v, code_of(v, i))) mine += w;
-    }
+    });
     scan(s, mine, total);
     r.weights = weights;
     u64 d = bound(total);
@@ -201,39 +200,37 @@ struct Draw {
 };
 
 // sample has a block of threads for each row.
-extern "C" __global__ void __launch_bounds__(1024) sample(const __grid_constant__ Sample a) {
+extern "C" __global__ void __launch_bounds__(select_threads) sample(const __grid_constant__ Sample a) {
   __shared__ Work s;
   for (i64 row = blockIdx.x; row < a.x.rows; row += gridDim.x) {
-    const float *x = line(a.x, row);
+    Draw d;
     i64 n = a.x.n;
-    Best b = best_of(s, best_in(x, n, a.x.stride));
+    d.r = {line(a.x, row), n, a.x.stride, nullptr, ~0ull, true, true, 0.0, 0.0};
+    // The greatest, and of the candidates the number and the smallest, as the best of the negatives.
+    Best b = none_best(), low = none_best();
+    u64 mine = 0;
+    each<false>(d.r, [&](i64 i, float v, u64) {
+      see(b, v, i);
+      if (!d.r.has(v, 0)) return;
+      see(low, -v, 0);
+      mine++;
+    });
+    b = best_of(s, b);
     float temperature = a.temperature[row * a.temperature_stride];
     bool infinite = b.value == __uint_as_float(0x7f800000u) || b.value == __uint_as_float(0xff800000u);
     if (!(temperature > 0.0f) || infinite) {
       if (threadIdx.x == 0) a.y[row] = b.index;
       continue;
     }
-    Draw d;
-    d.r = {x, n, a.x.stride, nullptr, ~0ull, true, true, (double)b.value, 0.0};
+    low = best_of(s, low);
+    scan(s, mine, d.count);
+    double range = (double)b.value + (double)low.value;
+    d.r.top = b.value, d.r.scale = range > 0.0 ? (bins - 1) / range : 0.0;
     d.weights = a.scratch + blockIdx.x * (n + a.sorted), d.codes = d.weights + n;
     d.sorted = a.sorted, d.slack = a.slack, d.unit = a.unit, d.best = b.index;
     d.top = b.value, d.temperature = temperature, d.top_p = a.top_p[row * a.top_p_stride];
     i64 at = row * a.counter_stride;
     d.u = uniform(a.seed[row * a.seed_stride], a.counter_wide ? ((const i64 *)a.counter)[at] : (i64)((const i32 *)a.counter)[at]);
-
-    // The candidates: their number, and the smallest, as the best of the negatives.
-    u64 mine = 0;
-    Best low = {__uint_as_float(0xff800000u), 0};
-    for (i64 i = threadIdx.x; i < n; i += blockDim.x) {
-      float v = x[i * a.x.stride];
-      if (!d.r.has(v, 0)) continue;
-      mine++;
-      if (-v > low.value) low.value = -v;
-    }
-    scan(s, mine, d.count);
-    low = best_of(s, low);
-    double range = d.r.top + (double)low.value;
-    d.r.scale = range > 0.0 ? (bins - 1) / range : 0.0;
     i32 top_k = a.top_k[row * a.top_k_stride];
     d.by_rank = d.top_p < 1.0f;
     if (top_k > 0 && (u64)top_k < d.count) {

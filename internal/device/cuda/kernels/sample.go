@@ -57,7 +57,10 @@ func (s *Set) sample(st driver.Stream, a *Sampling, slack uint64) error {
 	}
 	for i, t := range [...]*Tensor{&a.Temperature, &a.TopP, &a.TopK, &a.Seed, &a.Counter} {
 		want := [...]plan.DType{plan.F32, plan.F32, plan.I32, plan.I64, plan.I64}[i]
-		if len(t.Shape) != 1 || t.Shape[0] != a.Logits.Shape[0] || t.DType != want && !(t == &a.Counter && t.DType == plan.I32) {
+		if t == &a.Counter && t.DType == plan.I32 {
+			want = plan.I32
+		}
+		if len(t.Shape) != 1 || t.Shape[0] != a.Logits.Shape[0] || t.DType != want {
 			return fmt.Errorf("%w: sample parameter %d is %v %v", op.ErrShape, i+1, t.DType, t.Shape)
 		}
 	}

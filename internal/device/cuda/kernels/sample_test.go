@@ -124,11 +124,11 @@ func TestSample(t *testing.T) {
 		for i, vocab := range []int{1, 4, 77, 2500} {
 			t.Run(fmt.Sprintf("%s/vocab=%d", kind, vocab), func(t *testing.T) {
 				rng := newRand(uint64(vocab))
-				const batch = 6
+				const batch = 5
 				d := draws{logits: strided(plan.F32, 3*(i%2), []int{0, 1}, batch, vocab)}
 				fill(rng, d.logits.F32())
-				for round := range 8 {
-					if vocab > 100 && round > 2 {
+				for round := range 4 {
+					if vocab > 100 && round > 0 {
 						break
 					}
 					d.params = nil
@@ -235,11 +235,17 @@ func TestArgMax(t *testing.T) {
 	rng := newRand(7)
 	for kind, fill := range logitKinds {
 		for _, c := range axesOf {
+			if len(c.shape) > 2 && kind != "odd" {
+				continue
+			}
 			x := strided(plan.F32, 1, c.order, c.shape...)
 			fill(rng, x.F32())
 			for axis := -1; axis < len(c.shape)-1; axis++ {
 				o := op.ArgMax{Axis: axis}
 				n := c.shape[(axis+len(c.shape))%len(c.shape)]
+				if x.Len() > 1000*n {
+					continue
+				}
 				if n == 0 {
 					require.ErrorIs(t, m.set.ArgMax(m.st, 256, m.upload(x), axis), op.ErrShape)
 					continue

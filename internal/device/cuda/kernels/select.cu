@@ -8,10 +8,13 @@ struct ArgMax {
 };
 
 // arg_max has a block of threads for each row.
-extern "C" __global__ void __launch_bounds__(1024) arg_max(const __grid_constant__ ArgMax a) {
+extern "C" __global__ void __launch_bounds__(select_threads) arg_max(const __grid_constant__ ArgMax a) {
   __shared__ Work s;
   for (i64 row = blockIdx.x; row < a.x.rows; row += gridDim.x) {
-    Best b = best_of(s, best_in(line(a.x, row), a.x.n, a.x.stride));
+    Row r = {line(a.x, row), a.x.n, a.x.stride};
+    Best b = none_best();
+    each<false>(r, [&](i64 i, float v, u64) { see(b, v, i); });
+    b = best_of(s, b);
     if (threadIdx.x == 0) a.y[row] = b.index;
   }
 }
@@ -25,7 +28,7 @@ struct TopK {
 };
 
 // top_k has a block of threads for each row.
-extern "C" __global__ void __launch_bounds__(1024) top_k(const __grid_constant__ TopK a) {
+extern "C" __global__ void __launch_bounds__(select_threads) top_k(const __grid_constant__ TopK a) {
   __shared__ Work s;
   u64 *codes = a.scratch + blockIdx.x * a.sorted;
   for (i64 row = blockIdx.x; row < a.x.rows; row += gridDim.x) {
@@ -34,10 +37,10 @@ extern "C" __global__ void __launch_bounds__(1024) top_k(const __grid_constant__
     if (threadIdx.x == 0) s.terms = 0;
     for (i64 i = a.k + threadIdx.x; i < a.sorted; i += blockDim.x) codes[i] = ~0ull;
     __syncthreads();
-    for (i64 i = threadIdx.x; i < r.n; i += blockDim.x) {
-      u64 code = code_of(r.at(i), i);
+    each<false>(r, [&](i64 i, float v, u64) {
+      u64 code = code_of(v, i);
       if (code <= r.last) codes[atomicAdd(&s.terms, 1u)] = code;
-    }
+    });
     sort(codes, a.sorted);
     for (i64 i = threadIdx.x; i < a.k; i += blockDim.x) {
       i32 at = (i32)(u32)codes[i];

@@ -37,7 +37,7 @@ __device__ inline u32 order(float x) {
 
 __device__ inline u64 code_of(float x, i64 i) { return (u64)order(x) << 32 | (u32)i; }
 
-enum { bins = 2048, max_warps = 32 };
+enum { bins = 2048, select_threads = 512, max_warps = select_threads / 32 };
 
 // Work is the shared memory of a block.
 struct Work {
@@ -89,13 +89,32 @@ struct Row {
 
   __device__ float at(i64 i) const { return x[i * stride]; }
   __device__ bool has(float v, u64 code) const { return code <= last && (!finite || v >= -3.40282346638528859811704183484516925e38f); }
-  __device__ u64 weight(i64 i) const { return weights ? weights[i] : 1; }
   // bin does not decrease where elements do not increase.
   __device__ u32 bin(float v) const {
     double b = (top - (double)v) * scale;
     return b < bins - 1 ? (u32)b : bins - 1;
   }
 };
+
+// each calls f(i, element, weight) for the elements of a row, each in one thread. Several
+// are loaded at a time: one after the other, most time would be spent waiting.
+template <bool weighted, typename F> __device__ inline void each(const Row &r, F f) {
+  constexpr i32 many = 8;
+  i64 i = threadIdx.x, step = blockDim.x;
+  for (; i + (many - 1) * step < r.n; i += many * step) {
+    float v[many];
+    u64 w[many];
+#pragma unroll
+    for (i32 j = 0; j < many; j++) {
+      v[j] = r.at(i + j * step);
+      w[j] = weighted ? r.weights[i + j * step] : 1;
+    }
+#pragma unroll
+    for (i32 j = 0; j < many; j++) f(i + j * step, v[j], w[j]);
+  }
+#pragma unroll 1
+  for (; i < r.n; i += step) f(i, r.at(i), weighted ? r.weights[i] : 1);
+}
 
 // Found is an element, and the weight of those before it.
 struct Found {
@@ -136,14 +155,17 @@ __device__ inline Found find(Work &s, const Row &r, u64 want) {
     }
     for (i32 i = threadIdx.x; i < bins; i += blockDim.x) s.low[i] = 0, s.high[i] = 0, s.count[i] = 0;
     __syncthreads();
-    for (i64 i = threadIdx.x; i < r.n; i += blockDim.x) {
-      float v = r.at(i);
+    auto count = [&](i64 i, float v, u64 w) {
       u64 code = code_of(v, i);
-      if (!r.has(v, code)) continue;
+      if (!r.has(v, code)) return;
       u32 bin = r.spread ? r.bin(v) : 0;
-      if (level > 0 && (bin != chosen_bin || shift < 64 && code >> shift != chosen >> shift)) continue;
-      add(s, level == 0 ? bin : (u32)(code >> low) & ((1u << (min(shift, 64) - low)) - 1), r.weight(i));
-    }
+      if (level > 0 && (bin != chosen_bin || shift < 64 && code >> shift != chosen >> shift)) return;
+      add(s, level == 0 ? bin : (u32)(code >> low) & ((1u << (shift - low)) - 1), w);
+    };
+    if (r.weights)
+      each<true>(r, count);
+    else
+      each<false>(r, count);
     __syncthreads();
     choose_bin(s, want - before);
     before += s.before;
@@ -155,12 +177,11 @@ __device__ inline Found find(Work &s, const Row &r, u64 want) {
     __syncthreads();
     if (one) break;
   }
-  for (i64 i = threadIdx.x; i < r.n; i += blockDim.x) {
-    float v = r.at(i);
+  each<false>(r, [&](i64 i, float v, u64) {
     u64 code = code_of(v, i);
-    if (!r.has(v, code) || r.spread && r.bin(v) != chosen_bin || shift < 64 && code >> shift != chosen >> shift) continue;
-    s.code = code, s.weight = r.weight(i);
-  }
+    if (!r.has(v, code) || r.spread && r.bin(v) != chosen_bin || shift < 64 && code >> shift != chosen >> shift) return;
+    s.code = code, s.weight = r.weights ? r.weights[i] : 1;
+  });
   __syncthreads();
   Found f = {s.code, before, s.weight};
   __syncthreads();
@@ -206,12 +227,8 @@ __device__ inline Best best_of(Work &s, Best b) {
   return b;
 }
 
-__device__ inline Best best_in(const float *x, i64 n, i64 stride) {
-  Best b = {__uint_as_float(0xff800000u), 0};
-#pragma unroll 4
-  for (i64 i = threadIdx.x; i < n; i += blockDim.x) {
-    float v = x[i * stride];
-    if (v > b.value) b = {v, (i32)i};
-  }
-  return b;
+__device__ inline Best none_best() { return {__uint_as_float(0xff800000u), 0}; }
+
+__device__ inline void see(Best &b, float v, i64 i) {
+  if (v > b.value) b = {v, (i32)i};
 }

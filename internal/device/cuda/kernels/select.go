@@ -58,7 +58,7 @@ func selectGrid(rows, each int) int {
 // selectBlock is the block for rows of n elements: a power of two of threads.
 func selectBlock(n int64) driver.Dim {
 	if n >= longRow {
-		return driver.Dim{X: 1024, Y: 1, Z: 1}
+		return driver.Dim{X: 512, Y: 1, Z: 1}
 	}
 	return driver.Dim{X: 128, Y: 1, Z: 1}
 }

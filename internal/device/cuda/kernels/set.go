@@ -15,7 +15,8 @@ var images embed.FS
 
 // modules are the .cu files, by name without extension, with their kernels.
 var modules = map[string][]string{
-	"attention": {"attend_tile_64", "attend_tile_128", "attend_few"},
+	"attend_few": {"attend_few"},
+	"attention":  {"attend_tile_64", "attend_tile_128"},
 	"copy": {
 		"fill_words", "copy_1", "copy_2", "copy_4", "copy_8", "copy_16",
 		"transpose_1", "transpose_2", "transpose_4", "transpose_8",
@@ -34,9 +35,9 @@ var modules = map[string][]string{
 	},
 	"product16": {
 		"product_bf16_skinny_8", "product_bf16_skinny_16", "product_bf16_skinny_32",
-		"product_bf16_tiled_64", "product_bf16_tiled_128", "convert_rows_bf16",
+		"product_bf16_tiled_32", "product_bf16_tiled_64", "product_bf16_tiled_128", "convert_rows_bf16",
 		"product_f16_skinny_8", "product_f16_skinny_16", "product_f16_skinny_32",
-		"product_f16_tiled_64", "product_f16_tiled_128", "convert_rows_f16",
+		"product_f16_tiled_32", "product_f16_tiled_64", "product_f16_tiled_128", "convert_rows_f16",
 	},
 	"reduce": {"reduce", "reduce_columns", "max_pool2d"},
 	"sample": {"sample"},
