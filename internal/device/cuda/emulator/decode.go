@@ -71,14 +71,16 @@ type scoped struct {
 	scope int32
 }
 
-// decode decodes function f of a module, whose globals are at the addresses.
-func decode(m *module, f *function, globals map[string]uint64) (*kernel, error) {
+// decode decodes function f of a module.
+func decode(m *module, f *function) (*kernel, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	f, err := m.inlined(f, 0)
 	if err != nil {
 		return nil, err
 	}
 	d := &decoder{
-		f: f, module: m, globals: globals, k: &kernel{name: f.name},
+		f: f, module: m, globals: m.globals, k: &kernel{name: f.name},
 		symbols: map[scoped]symbol{}, regs: map[scoped]slot{}, consts: map[constant]int32{}, special: map[special]slot{}, labels: map[scoped]int32{}, passed: map[scoped]*variable{},
 	}
 	if err := d.declare(); err != nil {

@@ -8,6 +8,9 @@ const maxCalls = 16
 
 // inlined is function f with the functions that it calls in place of the calls.
 func (m *module) inlined(f *function, depth int) (*function, error) {
+	if err := f.parse(); err != nil {
+		return nil, err
+	}
 	calls := false
 	for i := range f.body {
 		calls = calls || f.body[i].label == "" && f.body[i].op[0] == "call"

@@ -45,15 +45,19 @@ func (s *stream) Launch(f driver.Function, grid, block driver.Dim, shared int, a
 		s.c.fail(fault.Err)
 		return fault.Err
 	}
+	k, err := e.kernel(call)
+	if err != nil {
+		return err
+	}
 	if wrong := e.limits(grid, block, shared, args); wrong != "" {
-		return NewError(call, InvalidValue, fmt.Sprintf("kernel %s: %s", e.k.name, wrong), false)
+		return NewError(call, InvalidValue, fmt.Sprintf("kernel %s: %s", k.name, wrong), false)
 	}
 	return s.push(func(w *work) {
 		if w.launch == nil {
 			w.launch = &launch{}
 		}
 		l := w.launch
-		l.k, l.grid, l.block, l.shared = e.k, grid, block, shared
+		l.k, l.grid, l.block, l.shared = k, grid, block, shared
 		l.params.data = append(l.params.data[:0], args...)
 		l.params.name, l.params.size, l.params.private = "the parameters", uint64(len(args)), true
 		l.heap, l.check, l.limit, l.stop = &s.c.heap, s.c.d.options.Check, s.c.d.options.Steps, &s.c.stop

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 )
 
 // statement is an instruction or a label of a function.
@@ -57,15 +58,19 @@ type function struct {
 	scopes     []int32 // of each scope, the one around it
 	body       []statement
 	maxThreads [3]int
+	text       string // of the body, from line start on; it is parsed when it is used
+	start      int32
 }
 
 // module is parsed PTX.
 type module struct {
 	vars      []variable
 	functions map[string]*function
+	globals   map[string]uint64 // their addresses, in a context
+	mu        sync.Mutex        // guards the bodies of functions
 }
 
-// parse parses PTX.
+// parse parses PTX, but for the bodies of functions.
 func parse(text string) (*module, error) {
 	if len(text) > maxPTX {
 		return nil, fmt.Errorf("the PTX has %d bytes, more than %d", len(text), maxPTX)
@@ -139,11 +144,15 @@ func (m *module) function(l *lexer, t token, extern bool) error {
 		d := l.take()
 		switch d.text {
 		case "{":
-			if have := m.functions[f.name]; have != nil && have.body != nil {
+			if m.functions[f.name] != nil {
 				return syntaxError(t, "function "+f.name+" is declared twice")
 			}
 			m.functions[f.name] = f
-			return f.parseBody(l)
+			f.start = l.line
+			if f.text, _ = l.body(); f.text == "" {
+				return syntaxError(t, "function "+f.name+" has no end")
+			}
+			return nil
 		case ";":
 			if extern {
 				return syntaxError(t, "function "+f.name+" is in no module")
