@@ -56,6 +56,9 @@ func TestBits(t *testing.T) {
 			if c.scale == workloads.Tiny {
 				n, sequences = 6, 4
 			}
+			if raceEnabled {
+				n, sequences = 3, 2
+			}
 			prompts := c.prompts(t, sequences)
 			want := make([]sequence, len(prompts))
 			for i, prompt := range prompts {

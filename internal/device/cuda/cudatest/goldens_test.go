@@ -76,7 +76,11 @@ func relative(t *testing.T, want, got []float32) float64 {
 
 // tolerances of logits, relative to the largest one, by the type of weights. A
 // product with weights of 16 bits rounds its left operand to their type.
-var tolerances = map[plan.DType]float64{plan.F32: 1e-4, plan.F16: 5e-3, plan.BF16: 4e-2}
+var tolerances = map[plan.DType]float64{plan.F32: 1e-4, plan.F16: 5e-3, plan.BF16: 3e-2}
+
+// underRace are the checkpoints that are enough for the race detector, with which
+// the emulator takes ten times as long.
+var underRace = []string{"untied", "bf16"}
 
 // TestGPT2Goldens compares with what transformers computed for each small
 // checkpoint: logits within the tolerance, and for float32 the tokens, which are
@@ -88,6 +92,9 @@ func TestGPT2Goldens(t *testing.T) {
 	near, far := inProcess(t, engineOptions(t)), remote(t)
 	for _, file := range files {
 		dir := filepath.Dir(file)
+		if raceEnabled && !slices.Contains(underRace, filepath.Base(dir)) {
+			continue
+		}
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			var want struct{ Prompts, Greedy [][]int }
 			readJSON(t, file, &want)

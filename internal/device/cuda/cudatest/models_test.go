@@ -1,7 +1,9 @@
 package cudatest_test
 
 import (
+	"cmp"
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -23,10 +25,10 @@ type checkpoint struct {
 	dtype plan.DType
 }
 
-// checkpoints are those at the scale of the environment.
+// checkpoints are those at the scale of the environment, tiny without one.
 func checkpoints(t testing.TB) []checkpoint {
 	t.Helper()
-	scale, err := workloads.ScaleFromEnv()
+	scale, err := workloads.ParseScale(cmp.Or(os.Getenv(workloads.EnvScale), string(workloads.Tiny)))
 	require.NoError(t, err)
 	return []checkpoint{{scale, plan.F32}, {scale, plan.BF16}}
 }
