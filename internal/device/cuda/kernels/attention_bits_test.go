@@ -6,9 +6,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
-	"github.com/stretchr/testify/require"
 )
 
 // rowsOf is rows from..to of each head of a [batch, heads, rows, width].
