@@ -33,6 +33,7 @@ var (
 	ErrMemory        = transport.ErrMemory
 	ErrSessionLost   = transport.ErrSessionLost
 	ErrOverloaded    = transport.ErrOverloaded
+	ErrDevice        = transport.ErrDevice
 
 	ErrUnauthenticated = transport.ErrUnauthenticated
 	ErrPermission      = transport.ErrPermission

@@ -48,7 +48,7 @@ func (c *Client) recovers(ctx context.Context, err error) bool {
 	if err == nil || !c.opts.recovery || ctx.Err() != nil {
 		return false
 	}
-	return errors.Is(err, ErrSessionLost) || errors.Is(err, ErrUnreachable) && c.workers.several() || leaving(err)
+	return errors.Is(err, ErrSessionLost) || errors.Is(err, ErrDevice) || errors.Is(err, ErrUnreachable) && c.workers.several() || leaving(err)
 }
 
 // leaving reports whether err is the answer of a worker that is shutting down:

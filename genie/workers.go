@@ -100,7 +100,7 @@ func (w *workers) session(ctx context.Context) (transport.Session, error) {
 			switch {
 			case caller.Err() == nil && ctx.Err() != nil:
 				return nil, overTime(total, failed)
-			case !errors.Is(err, ErrUnreachable) && !leaving(err) || ctx.Err() != nil:
+			case !errors.Is(err, ErrUnreachable) && !errors.Is(err, ErrDevice) && !leaving(err) || ctx.Err() != nil:
 				return nil, errors.Join(failed...)
 			}
 			w.next()

@@ -32,6 +32,9 @@ var (
 	// restarted, its lease expired, or the progress of an interrupted run is
 	// unknown.
 	ErrSessionLost = errors.New("genie: session lost")
+	// ErrDevice means that the executor's device failed. A session that used it
+	// is lost; the executor opens the device anew for later ones.
+	ErrDevice = errors.New("genie: device failed")
 
 	// ErrUnauthenticated means that authentication failed: a certificate was
 	// not accepted, or a token is missing or wrong.
@@ -72,6 +75,7 @@ var codes = []struct {
 	{22, ErrPermission},
 	{23, ErrQuota},
 	{24, ErrSessionLost},
+	{25, ErrDevice},
 }
 
 // Code is the number of err's cause on the wire. A cause without a number has

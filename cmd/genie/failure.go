@@ -60,6 +60,7 @@ var failureCodes = []struct {
 	{transport.ErrUnauthenticated, "unauthenticated"},
 	{transport.ErrPermission, "not_permitted"},
 	{transport.ErrSessionLost, "session_lost"},
+	{transport.ErrDevice, "device"},
 	{transport.ErrVersion, "version"},
 	{transport.ErrUnreachable, "unreachable"},
 	{transport.ErrCorrupt, "corrupt"},

@@ -117,7 +117,7 @@ func (o *watchOptions) startWatch(ctx context.Context, log *slog.Logger, config 
 	w.warning = metricsExposure(w.url, l.Addr(), config)
 	// It outlives ctx: the drain is to be monitored too.
 	ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	s := admin.New(admin.Options{Ready: w.ready, Gatherer: w.registry, Pprof: o.pprof, Listen: l.Addr(), Host: host, Log: log})
+	s := admin.New(admin.Options{Ready: w.ready, Alive: w.alive, Gatherer: w.registry, Pprof: o.pprof, Listen: l.Addr(), Host: host, Log: log})
 	go func() { w.done <- admin.Serve(ctx, s, l, config) }()
 	return w, nil
 }
@@ -127,8 +127,18 @@ func (w *watch) ready() error {
 	switch {
 	case s == nil:
 		return errStarting
-	case !s.Ready():
-		return errShuttingDown
+	case s.Ready():
+		return nil
+	}
+	if err := s.DeviceReady(); err != nil {
+		return err
+	}
+	return errShuttingDown
+}
+
+func (w *watch) alive() error {
+	if s := w.server.Load(); s != nil {
+		return s.Alive()
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ const (
 
 // Budget counts memory against a limit. It is safe for concurrent use.
 type Budget struct {
-	limit int64 // bytes; 0 for no limit
+	limit atomic.Int64 // bytes; 0 for no limit
 	used  atomic.Int64
 	kinds [NumKinds]atomic.Int64
 	heap  heap
@@ -83,10 +83,17 @@ type holder struct {
 }
 
 // New makes a budget; a limit of 0 means no limit.
-func New(limit int64) *Budget { return &Budget{limit: limit} }
+func New(limit int64) *Budget {
+	a := &Budget{}
+	a.limit.Store(limit)
+	return a
+}
+
+// SetLimit changes the limit. What is held beyond it stays.
+func (a *Budget) SetLimit(limit int64) { a.limit.Store(limit) }
 
 // Limit is the maximum number of bytes, 0 for no limit.
-func (a *Budget) Limit() int64 { return a.limit }
+func (a *Budget) Limit() int64 { return a.limit.Load() }
 
 // Used is the number of bytes held.
 func (a *Budget) Used() int64 { return a.used.Load() }
@@ -160,7 +167,7 @@ func (a *Budget) Release(k Kind, n int64) {
 	if n == 0 {
 		return
 	}
-	if a.limit > 0 && k.onHeap() { // before the bytes are free
+	if a.limit.Load() > 0 && k.onHeap() { // before the bytes are free
 		a.heap.dropped(n)
 	}
 	a.count(k, -n)
@@ -176,13 +183,13 @@ func (a *Budget) ReleaseAll(amounts Amounts) {
 
 // add counts n more bytes if they are within the limit.
 func (a *Budget) add(n int64) bool {
-	if a.limit == 0 {
+	if a.limit.Load() == 0 {
 		a.used.Add(n)
 		return true
 	}
 	for {
 		used := a.used.Load()
-		if n > a.limit-used-a.heap.owed() {
+		if n > a.limit.Load()-used-a.heap.owed() {
 			return false
 		}
 		if a.used.CompareAndSwap(used, used+n) {
@@ -203,13 +210,13 @@ func (a *Budget) makeRoom(n int64, purpose string) error {
 	for round := 0; !a.add(n); round++ {
 		free, idle := a.freeLocked()
 		if n > free+idle || round == rounds {
-			return &transport.MemoryError{Need: n, Free: free + idle, Limit: a.limit, For: purpose}
+			return &transport.MemoryError{Need: n, Free: free + idle, Limit: a.limit.Load(), For: purpose}
 		}
 		if owed := a.heap.owed(); owed > 0 && owed >= n-a.free() {
 			a.heap.collect()
 		}
 		for _, h := range a.holders {
-			if short := n - (a.limit - a.used.Load()); short > 0 {
+			if short := n - (a.limit.Load() - a.used.Load()); short > 0 {
 				h.Reclaim(short)
 			}
 		}
@@ -221,11 +228,11 @@ func (a *Budget) makeRoom(n int64, purpose string) error {
 }
 
 // free is what may be taken at once.
-func (a *Budget) free() int64 { return a.limit - a.used.Load() - a.heap.owed() }
+func (a *Budget) free() int64 { return a.limit.Load() - a.used.Load() - a.heap.owed() }
 
 // freeLocked is what is free, and what holders and the collector could give up.
 func (a *Budget) freeLocked() (free, idle int64) {
-	free = a.limit - a.used.Load()
+	free = a.limit.Load() - a.used.Load()
 	for _, h := range a.holders {
 		idle += h.Idle()
 	}
@@ -235,13 +242,13 @@ func (a *Budget) freeLocked() (free, idle int64) {
 // Check reports like Reserve whether n bytes could be taken now, but takes
 // none.
 func (a *Budget) Check(n int64, purpose string) error {
-	if a.limit == 0 || n <= a.free() {
+	if a.limit.Load() == 0 || n <= a.free() {
 		return nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if free, idle := a.freeLocked(); n > free+idle {
-		return &transport.MemoryError{Need: n, Free: free + idle, Limit: a.limit, For: purpose}
+		return &transport.MemoryError{Need: n, Free: free + idle, Limit: a.limit.Load(), For: purpose}
 	}
 	return nil
 }

@@ -117,11 +117,11 @@ type governor struct {
 // heap that was larger return to the system. Only one budget of a process may
 // do so; stop ends it. Without a limit it does nothing.
 func (a *Budget) Govern() (stop func()) {
-	if a.limit == 0 {
+	if a.limit.Load() == 0 {
 		return func() {}
 	}
 	before := debug.SetMemoryLimit(-1)
-	g := &governor{h: &a.heap, most: a.limit + a.limit/heapShare + heapExtra, fixed: before, wake: make(chan struct{}, 1)}
+	g := &governor{h: &a.heap, most: a.limit.Load() + a.limit.Load()/heapShare + heapExtra, fixed: before, wake: make(chan struct{}, 1)}
 	g.set()
 	a.heap.governor.Store(g)
 	ended, end := make(chan struct{}), make(chan struct{})

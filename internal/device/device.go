@@ -39,6 +39,10 @@ type Options struct {
 	Budget *budget.Budget
 	// Reference computes every step by its operator's reference, for tests.
 	Reference bool
+	// Lost, which may be nil, is told once that the device is lost, see
+	// [LostError]; freed is closed when another can be opened in its place. It
+	// does not wait.
+	Lost func(err error, freed <-chan struct{})
 	// Fault, which may be nil, is called at named places, for tests to panic there.
 	Fault func(at string)
 }
@@ -56,9 +60,17 @@ type Info struct {
 	// PageRows is the number of positions in a page of carried state. A device
 	// also accepts pages of a multiple of it.
 	PageRows int
+	// Memory is the bytes that the engine may take of the device's own memory;
+	// 0 where it computes in memory of this process.
+	Memory int64
 }
 
 // Device computes programs. It is safe for concurrent use.
+//
+// Calls fail with an error that wraps [transport.ErrDevice] when the hardware or
+// its driver fails them. A [LostError] means that everything is lost: all
+// memory, code and weights. Each later call fails with it, except those that
+// free, which have no effect; Close is called when all has been freed.
 type Device interface {
 	Info() Info
 	// Capabilities reports what the device lacks, before a plan is compiled for

@@ -35,9 +35,10 @@ const jointApart = 1 << 27
 // that fails or is cancelled leaves it at once, and the others continue. When
 // the leader leaves, run returns early, and another goroutine must call resume.
 func (t *batching) run(calls []*batchCall) (stay []*batchCall, over bool) {
-	t.e, t.calls = calls[0].call.s.e, calls
+	t.e, t.on, t.calls = calls[0].call.s.e, calls[0].call.s.on, calls
 	t.from, t.to, t.done, t.orphaned, t.started, t.mem = 0, 0, 0, false, false, nil
-	t.e.device.Begin()
+	t.on.hold()
+	t.on.device.Begin()
 	t.begun = len(calls) == 1
 	t.halts = !t.begun
 	return t.resume()
@@ -54,7 +55,7 @@ func (t *batching) begin() {
 	for _, m := range t.calls {
 		rows += m.rows
 	}
-	if t.mem, err = t.e.arenas.get(t.batch.Scratch(rows)); err != nil {
+	if t.mem, err = t.on.arenas.get(t.batch.Scratch(rows)); err != nil {
 		t.mem = nil
 		return
 	}
@@ -72,11 +73,12 @@ func (t *batching) resume() (stay []*batchCall, over bool) {
 			stay, over = t.calls, true
 		}
 		if over {
-			t.e.device.End()
+			t.on.device.End()
 			if t.mem != nil {
-				t.e.arenas.put(t.mem)
+				t.on.arenas.put(t.mem)
 				t.mem = nil
 			}
+			t.on.leave()
 			clear(t.runs)
 		}
 	}()

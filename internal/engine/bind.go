@@ -24,14 +24,14 @@ func newBinding(p *Program) *binding {
 }
 
 // findWeights resolves the program's weights once.
-func (b *binding) findWeights(ctx context.Context, e *Engine) error {
+func (b *binding) findWeights(ctx context.Context, on *incarnation) error {
 	if b.ready {
 		return nil
 	}
 	p := b.prog
 	weights := make([]device.Weight, len(p.Plan().Values))
 	for v, l := range p.layout {
-		w := e.store.get(WeightKey{p.Plan().Values[v].Hash, l})
+		w := on.store.get(on.key(p.Plan().Values[v].Hash, l))
 		if w == nil {
 			return fmt.Errorf("%w: %q (%v)", transport.ErrMissingWeight, p.Plan().Values[v].Name, p.Plan().Values[v].Hash)
 		}

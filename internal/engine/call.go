@@ -79,7 +79,7 @@ func (b *binding) bind(ctx context.Context, s *Session, bindings []int) error {
 			return err
 		}
 	}
-	if err := b.findWeights(ctx, s.e); err != nil {
+	if err := b.findWeights(ctx, s.on); err != nil {
 		return err
 	}
 	grown, err := b.fitStates(s)
@@ -191,9 +191,9 @@ func (c *Call) giveBack() {
 	switch {
 	case c.arena == nil:
 	case c.broken:
-		c.s.e.arenas.discard(c.arena)
+		c.s.on.arenas.discard(c.arena)
 	default:
-		c.s.e.arenas.put(c.arena)
+		c.s.on.arenas.put(c.arena)
 	}
 	for _, m := range c.copies {
 		memory.Unmap(m)
@@ -224,13 +224,13 @@ func (c *Call) giveBack() {
 func (c *Call) dropOutputs() {
 	for i := range c.outputs {
 		if o := &c.outputs[i]; o.mem != nil {
-			c.s.e.device.Free(device.UseRetained, o.mem)
+			c.s.on.device.Free(device.UseRetained, o.mem)
 			o.mem = nil
 		}
 	}
 	for i, mem := range c.aside {
 		if mem != nil {
-			c.s.e.device.Free(device.UseRetained, mem)
+			c.s.on.device.Free(device.UseRetained, mem)
 			c.aside[i] = nil
 		}
 	}

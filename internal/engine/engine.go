@@ -7,6 +7,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
@@ -16,7 +17,6 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/internal/budget"
-	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/memory"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
@@ -52,22 +52,19 @@ func New(opts Options) (*Engine, error) {
 	total := budget.New(opts.MemLimit)
 	e := &Engine{
 		opts: opts, epoch: binary.LittleEndian.Uint64(seed[:]) | 1,
-		budget: total, store: newStore(total),
+		budget: total, host: hostArenas(total),
 		programs: map[plan.Hash]*Program{}, sessions: map[*Session]struct{}{},
 	}
-	d, err := opts.Device(device.Options{
-		Threads: opts.Threads, Int8Weights: opts.Int8Weights, Budget: total, Reference: opts.plain, Fault: e.fault,
-	})
-	if err != nil {
+	on := newIncarnation(e, nil)
+	close(on.settled)
+	if err := on.open(); err != nil {
 		return nil, err
 	}
-	e.device, e.arenas, e.host = d, scratchArenas(total, d), hostArenas(total)
-	e.pageRows, e.addressable = d.Info().PageRows, d.Info().HostAddressable
-	total.Register(budget.Spare, e.arenas)
+	e.current.Store(on)
+	e.life, e.end = context.WithCancel(context.Background())
 	total.Register(budget.Spare, e.host)
 	total.Register(budget.Derived, idleBindings{e})
 	total.Register(budget.Derived, unusedPrograms{e})
-	total.Register(budget.Unused, e.store)
 	return e, nil
 }
 
@@ -80,24 +77,27 @@ func (e *Engine) Epoch() uint64 { return e.epoch }
 
 // Close closes all sessions, waits for their runs and frees everything.
 func (e *Engine) Close() error {
-	open, first := e.end()
+	open, first := e.closes()
 	if !first {
 		return nil
 	}
+	e.end()
 	for _, s := range open {
 		s.Close()
 	}
-	e.store.close()
-	e.arenas.close()
+	e.renewing.Wait()
+	for on := e.current.Load(); on != nil; on = on.before {
+		on.quiet()
+		on.close()
+	}
 	e.host.close()
-	e.device.Close()
 	unusedPrograms{e}.Reclaim(math.MaxInt64)
 	return nil
 }
 
-// end prevents new sessions and returns the open ones; first is false after an
+// closes prevents new sessions and returns the open ones; first is false after an
 // earlier call.
-func (e *Engine) end() (open []*Session, first bool) {
+func (e *Engine) closes() (open []*Session, first bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -120,12 +120,12 @@ func (e *Engine) counted() transport.Stats {
 // Stats reports what the engine has done and holds.
 func (e *Engine) Stats() transport.Stats {
 	st := e.counted()
-	st.PID, st.CPU = os.Getpid(), e.device.Info().Path
+	st.PID, st.CPU = os.Getpid(), e.info.Load().Path
 	st.Runs, st.Ops, st.PlansSent = e.runs.Load(), e.ops.Load(), e.plansSeen.Load()
 	st.Batches, st.BatchedRuns = e.batches.Load(), e.batched.Load()
 	st.KernelTime = time.Duration(e.kernelNS.Load())
-	weights, held := e.store.stats(), e.budget.Held()
-	st.Weights, st.WeightsSent, st.WeightEvictions = weights.held, weights.received, weights.evicted
+	held := e.budget.Held()
+	st.Weights, st.WeightsSent, st.WeightEvictions = e.current.Load().store.len(), e.weights.received.Load(), e.weights.evicted.Load()
 	st.WeightBytes, st.PackedBytes = held[budget.Weights]+held[budget.Packed], held[budget.Packed]
 	st.StateBytes, st.RetainedBytes = held[budget.State], held[budget.Retained]
 	st.ScratchBytes, st.StagingBytes = held[budget.Scratch], held[budget.Staging]

@@ -36,7 +36,7 @@ func (e *Engine) Missing(p *Program) []plan.Value {
 func (e *Engine) MissingIDs(p *Program) []int {
 	var out []int
 	for i, k := range p.keys {
-		if e.store.get(k) == nil {
+		if p.on.store.get(k) == nil {
 			out = append(out, p.keyOf[i])
 		}
 	}
@@ -49,7 +49,7 @@ func (e *Engine) MissingIDs(p *Program) []int {
 func (e *Engine) Fits(p *Program, absent func(plan.Hash) bool) error {
 	need := int64(0)
 	for i, k := range p.keys {
-		if e.store.get(k) == nil || absent != nil && absent(k.hash) {
+		if p.on.store.get(k) == nil || absent != nil && absent(k.hash) {
 			size, err := p.code.WeightSizes(p.keyOf[i])
 			if err != nil {
 				return err
@@ -71,7 +71,7 @@ func (e *Engine) PossessionTag(p *Program, id int) *transport.PossessionTag {
 	if !ok {
 		return nil
 	}
-	w := e.store.get(WeightKey{p.Plan().Values[id].Hash, layout})
+	w := p.on.store.get(p.on.key(p.Plan().Values[id].Hash, layout))
 	if w == nil {
 		return nil
 	}

@@ -74,14 +74,17 @@ type Options struct {
 type Engine struct {
 	opts   Options
 	epoch  uint64
-	device device.Device
-	// pageRows is the number of positions in a page of carried state.
-	pageRows    int
-	addressable bool // this process can address the device's memory
-	budget      *budget.Budget
-	store       *store
-	arenas      *arenas[device.Buffer]
-	host        *arenas[[]byte] // for inputs that the engine is asked to receive
+	budget *budget.Budget
+	host   *arenas[[]byte] // for inputs that the engine is asked to receive
+
+	current  atomic.Pointer[incarnation] // of the device; the last one
+	info     atomic.Pointer[device.Info] // of the device that was opened last
+	weights  weightCounts
+	losses   losses
+	onDevice atomic.Pointer[func(s DeviceState, err error)] // see OnDevice
+	renewing sync.WaitGroup
+	life     context.Context //nolint:containedctx // ends when the engine closes
+	end      context.CancelFunc
 
 	possession atomic.Pointer[transport.PossessionKey] // see KeepTags
 
@@ -107,6 +110,7 @@ type Engine struct {
 type Program struct {
 	*program.Program
 
+	on     *incarnation // whose device compiled it
 	hash   plan.Hash
 	code   device.Code
 	layout map[int]device.WeightLayout // by weight value
@@ -132,6 +136,7 @@ type Program struct {
 // one at a time; different sessions run concurrently.
 type Session struct {
 	e      *Engine
+	on     *incarnation // whose device holds its memory
 	id     uint64
 	budget sessionBudget
 	last   atomic.Uint64 // call, by the engine's clock
@@ -184,8 +189,9 @@ type Call struct {
 	keeping int64       // reserved for outputs that will be retained
 	used    []*retained // inputs that are retained values
 	outputs []output
-	aside   []device.Buffer // by state: its new value until it is copied, nil for most
-	copies  [][]byte        // memory of outputs that are stored outside the arena
+	aside   []device.Buffer     // by state: its new value until it is copied, nil for most
+	copies  [][]byte            // memory of outputs that are stored outside the arena
+	small   [][smallOutput]byte // memory of small outputs, by output
 	elapsed time.Duration
 	kernel  time.Duration
 	times   []time.Duration // by group, when the engine profiles
@@ -209,6 +215,7 @@ type batching struct {
 
 	// Of the running batch.
 	e     *Engine
+	on    *incarnation
 	calls []*batchCall
 	runs  []device.Run
 	mem   device.Buffer // of its products, nil if there is none
@@ -333,7 +340,10 @@ func (s *Session) usable() error {
 	if s.closed {
 		return fmt.Errorf("%w: session", transport.ErrClosed)
 	}
-	return s.broken
+	if s.broken != nil {
+		return s.broken
+	}
+	return s.on.gone()
 }
 
 func (s *Session) breaks(r any) error {

@@ -24,7 +24,7 @@ func (c *Call) finish(ctx context.Context) error {
 		t := transport.Tensor{DType: p.Values[o.Value].Spec.DType, Shape: b.bound.Shape(o.Value)}
 		n := b.bound.Bytes(o.Value)
 		if o.Place == plan.Retain {
-			mem, err := c.s.e.device.Alloc(ctx, device.UseRetained, n)
+			mem, err := c.s.on.device.Alloc(ctx, device.UseRetained, n)
 			if err != nil {
 				return err
 			}
@@ -35,7 +35,7 @@ func (c *Call) finish(ctx context.Context) error {
 			continue
 		}
 		if t.Data = b.view(o.Value); t.Data == nil {
-			mem, err := c.copyMemory(n)
+			mem, err := c.copyMemory(i, n)
 			if err != nil {
 				return err
 			}
@@ -78,8 +78,18 @@ func (b *binding) view(v int) []byte {
 // to stop.
 const mapFrom = 64 << 10
 
-// copyMemory is memory for the copy of an output, until Release.
-func (c *Call) copyMemory(n int) ([]byte, error) {
+// smallOutput is the size up to which a binding retains the memory of an
+// output's copy, for its next call: a decode step outputs one token.
+const smallOutput = 64
+
+// copyMemory is memory for the copy of output i, until Release.
+func (c *Call) copyMemory(i, n int) ([]byte, error) {
+	if n <= smallOutput {
+		if c.small == nil {
+			c.small = make([][smallOutput]byte, len(c.outputs))
+		}
+		return c.small[i][:n], nil
+	}
 	if n < mapFrom {
 		return make([]byte, n), nil
 	}
@@ -125,7 +135,7 @@ func (c *Call) replace(i int) error {
 	}
 	if c.b.prog.crossed[i] {
 		whole := device.State{DType: st.dtype, Shape: st.shape, Axis: -1}
-		return c.s.e.device.CopyRows(st.piece(0), 0, device.Piece{Buffer: c.aside[i]}, 0, 1, whole, c.pace.Halt)
+		return c.s.on.device.CopyRows(st.piece(0), 0, device.Piece{Buffer: c.aside[i]}, 0, 1, whole, c.pace.Halt)
 	}
 	return c.b.run.Copy(d.Out, st.pages[0].mem)
 }
@@ -138,7 +148,7 @@ func (c *Call) setAside(ctx context.Context) error {
 			continue
 		}
 		d := &c.b.prog.Plan().States[i]
-		mem, err := c.s.e.device.Alloc(ctx, device.UseRetained, c.b.bound.Bytes(d.Out))
+		mem, err := c.s.on.device.Alloc(ctx, device.UseRetained, c.b.bound.Bytes(d.Out))
 		if err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func (s *Session) replacePages(st *state, keep int, more []*page) {
 	gone := st.pages[keep:]
 	s.budget.Give(max(int64(pagesSize(gone)-pagesSize(more)), 0)) // the rest has been taken
 	for i, p := range gone {
-		s.e.dropPage(p)
+		s.on.dropPage(p)
 		gone[i] = nil
 	}
 	st.pages = append(st.pages[:keep], more...)
@@ -61,11 +61,11 @@ func (s *Session) replacePages(st *state, keep int, more []*page) {
 }
 
 // dropPage drops one session's share of a page.
-func (e *Engine) dropPage(p *page) {
+func (on *incarnation) dropPage(p *page) {
 	if p.refs.Add(-1) == 0 {
 		n := p.size()
-		e.device.Free(device.UseState, p.mem)
-		e.budget.Release(budget.State, int64(n))
+		on.device.Free(device.UseState, p.mem)
+		on.e.budget.Release(budget.State, int64(n))
 	}
 }
 
@@ -75,6 +75,13 @@ func (e *Engine) dropPage(p *page) {
 // of both; s must have no state. The error is [transport.ErrState],
 // [transport.ErrClosed] or that of the budget of s.
 func (s *Session) ShareState(from *Session) error {
+	if err := from.on.enter(); err != nil {
+		return err
+	}
+	defer from.on.leave()
+	if s.on != from.on {
+		return fmt.Errorf("%w: the device was lost between the two sessions", transport.ErrState)
+	}
 	list, err := from.shareStates()
 	if err != nil {
 		return err
@@ -84,7 +91,7 @@ func (s *Session) ShareState(from *Session) error {
 		if !taken {
 			for _, st := range list {
 				for _, p := range st.pages {
-					s.e.dropPage(p)
+					s.on.dropPage(p)
 				}
 			}
 		}

@@ -16,22 +16,22 @@ func (p *Program) Hash() plan.Hash { return p.hash }
 func (p *Program) Size() int64 { return p.size }
 
 // compile makes a program of a valid plan.
-func (e *Engine) compile(p *plan.Plan, w *op.Work) (*Program, error) {
-	can := e.device.Capabilities()
+func (e *Engine) compile(on *incarnation, p *plan.Plan, w *op.Work) (*Program, error) {
+	can := on.device.Capabilities()
 	c, err := program.Compile(p, program.Options{
 		Separate: e.opts.separate, Plain: e.opts.plain, Branches: e.opts.Branches, Convolution: can.Convolution, Pointwise: can.Pointwise,
 	}, w)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.hasAll(c, can); err != nil {
+	if err := on.hasAll(c, can); err != nil {
 		return nil, err
 	}
-	code, err := e.device.Compile(c, w)
+	code, err := on.device.Compile(c, w)
 	if err != nil {
 		return nil, err
 	}
-	prog := &Program{Program: c, code: code, layout: code.Layouts()}
+	prog := &Program{Program: c, on: on, code: code, layout: code.Layouts()}
 	for i, kind := range code.Elsewhere() {
 		if kind != "" {
 			c.Labels[i] += " on " + kind
@@ -47,13 +47,13 @@ func (e *Engine) compile(p *plan.Plan, w *op.Work) (*Program, error) {
 }
 
 // hasAll refuses a program with a step that the device cannot compute.
-func (e *Engine) hasAll(p *program.Program, can device.Capabilities) error {
+func (on *incarnation) hasAll(p *program.Program, can device.Capabilities) error {
 	if can.Lacks == nil {
 		return nil
 	}
 	for i, o := range p.Res.Ops {
 		if !p.Res.View[i] && can.Lacks(o) {
-			return fmt.Errorf("%w: step %d (%s): the device %s has no such operator, and none may run elsewhere", plan.ErrInvalid, i, o.Name(), e.device.Info().Kind)
+			return fmt.Errorf("%w: step %d (%s): the device %s has no such operator, and none may run elsewhere", plan.ErrInvalid, i, o.Name(), on.device.Info().Kind)
 		}
 	}
 	return nil
@@ -78,7 +78,7 @@ func (p *Program) listKeys() {
 		if !ok {
 			continue
 		}
-		if k := (WeightKey{p.Plan().Values[v].Hash, l}); !seen[k] {
+		if k := (p.on.key(p.Plan().Values[v].Hash, l)); !seen[k] {
 			seen[k] = true
 			p.keysOf[k.hash] = append(p.keysOf[k.hash], len(p.keys))
 			p.keys, p.keyOf = append(p.keys, k), append(p.keyOf, v)

@@ -7,6 +7,7 @@ import (
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -15,10 +16,13 @@ func (e *Engine) Program(h plan.Hash) (*Program, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	p, ok := e.programs[h]
-	if ok && p.idle != nil {
+	if !ok || p.on.lost.Load() != nil {
+		return nil, false
+	}
+	if p.idle != nil {
 		e.unused.MoveToBack(p.idle)
 	}
-	return p, ok
+	return p, true
 }
 
 // Compile is [Engine.CompileContext] without a way to stop it.
@@ -46,10 +50,18 @@ func (e *Engine) CompileContext(ctx context.Context, p *plan.Plan, pause func(ct
 func (e *Engine) CompileHashed(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (_ *Program, err error) {
 	defer device.Recovered(&err)
 	e.fault("compile")
+	on, err := e.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if prog, ok := e.Program(h); ok {
 		return prog, nil
 	}
-	prog, err := e.compile(p, op.NewWork(func() error {
+	if err := on.enter(); err != nil {
+		return nil, err
+	}
+	defer on.leave()
+	prog, err := e.compile(on, p, op.NewWork(func() error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("genie: stopped while a plan was prepared: %w", context.Cause(ctx))
 		}
@@ -74,7 +86,16 @@ func (e *Engine) hold(prog *Program) (*Program, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if other, ok := e.programs[prog.hash]; ok {
+	if lost := prog.on.lost.Load(); lost != nil {
+		e.budget.Release(budget.Plans, prog.size)
+		return nil, *lost
+	}
+	other, ok := e.programs[prog.hash]
+	if ok && other.on != prog.on {
+		e.forgetLost(other)
+		ok = false
+	}
+	if ok {
 		e.budget.Release(budget.Plans, prog.size)
 		return other, nil
 	}
@@ -149,6 +170,9 @@ func (s *Session) Use(p *Program) error {
 	if used, err := s.uses(p); used || err != nil {
 		return err
 	}
+	if p.on != s.on {
+		return p.elsewhere()
+	}
 	if err := s.e.enter(p); err != nil {
 		return err
 	}
@@ -158,7 +182,7 @@ func (s *Session) Use(p *Program) error {
 			s.e.leave(p)
 		}
 	}()
-	s.e.store.use(p)
+	s.on.store.use(p)
 	var err error
 	first, err = s.using(p)
 	return err
@@ -190,6 +214,15 @@ func (s *Session) using(p *Program) (first bool, err error) {
 	return true, nil
 }
 
+// elsewhere is the error of a program and a session of different incarnations
+// of the device.
+func (p *Program) elsewhere() error {
+	if lost := p.on.lost.Load(); lost != nil {
+		return *lost
+	}
+	return fmt.Errorf("%w: the device was lost after the session was opened", transport.ErrSessionLost)
+}
+
 // enter counts one more session that uses p. No lock is held: room may have to
 // be made for a program that was dropped before the session came.
 func (e *Engine) enter(p *Program) error {
@@ -216,7 +249,7 @@ func (e *Engine) join(p *Program, reserved bool) bool {
 	p.counted = true
 	p.users++
 	e.wakes(p)
-	if e.programs[p.hash] == nil {
+	if e.programs[p.hash] == nil && p.on.lost.Load() == nil {
 		e.programs[p.hash] = p
 	}
 	return true
@@ -252,7 +285,7 @@ func (s *Session) unbind(p *Program) {
 
 // leave counts one session less that uses p.
 func (e *Engine) leave(p *Program) {
-	e.store.leave(p)
+	p.on.store.leave(p)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if p.users--; p.users > 0 {

@@ -29,7 +29,7 @@ const firstRoom = 64
 // value of another size, or has pages that the call may not write to, and lists it if
 // so.
 func (b *binding) outgrows(s *Session, i int, st *state, rows int) (bool, error) {
-	g := growth{index: i, st: st, rows: rows, paged: b.prog.Paged[i] && s.e.pageRows > 0}
+	g := growth{index: i, st: st, rows: rows, paged: b.prog.Paged[i] && s.on.pageRows > 0}
 	if st.axis >= 0 && st.capacity > 0 && rows <= st.room() && (g.paged || len(st.pages) == 1) && !st.sharedFrom(st.written()) {
 		return false, nil
 	}
@@ -104,14 +104,14 @@ func (g *growth) choose(room bool, pageRows int, limit int64) {
 // takeMemory reserves what the call needs and takes its arena. When it fails
 // nothing has changed.
 func (b *binding) takeMemory(s *Session) error {
-	c, e := &b.call, s.e
-	c.arena, _ = e.arenas.take(max(b.bound.Total, 1))
+	c, e, on := &b.call, s.e, s.on
+	c.arena, _ = on.arenas.take(max(b.bound.Total, 1))
 	if c.arena != nil && len(b.growing) == 0 && !b.prog.Retains && !slices.Contains(b.prog.crossed, true) {
 		return nil
 	}
 	var amounts budget.Amounts
 	c.spare, c.keeping, c.growing, c.grown = 0, 0, 0, 0
-	spare, keeping := b.outputBytes(e)
+	spare, keeping := b.outputBytes(on)
 	var err error
 	for room := range 2 {
 		amounts = budget.Amounts{budget.Retained: keeping, budget.Scratch: spare}
@@ -123,7 +123,7 @@ func (b *binding) takeMemory(s *Session) error {
 		grown := int64(0)
 		for i := range b.growing {
 			g := &b.growing[i]
-			g.choose(room == 0, e.pageRows, e.opts.MaxScratch)
+			g.choose(room == 0, on.pageRows, e.opts.MaxScratch)
 			amounts[budget.State] += int64(g.added())
 			grown += int64(g.added() - g.dropped())
 		}
@@ -135,7 +135,7 @@ func (b *binding) takeMemory(s *Session) error {
 			continue
 		}
 		if arena > 0 {
-			if c.arena, err = e.arenas.mapped(arena); err != nil {
+			if c.arena, err = on.arenas.mapped(arena); err != nil {
 				amounts[budget.Scratch] -= int64(arena)
 				e.budget.ReleaseAll(amounts)
 				s.budget.Give(grown + keeping)
@@ -146,7 +146,7 @@ func (b *binding) takeMemory(s *Session) error {
 		return nil
 	}
 	if c.arena != nil {
-		e.arenas.put(c.arena)
+		on.arenas.put(c.arena)
 		c.arena = nil
 	}
 	return err
@@ -165,13 +165,13 @@ func (b *binding) purpose(a *budget.Amounts) string {
 
 // outputBytes is the memory of outputs outside the arena: of copies for the
 // answer or on the way to a state, and of retained values.
-func (b *binding) outputBytes(e *Engine) (spare, keeping int64) {
+func (b *binding) outputBytes(on *incarnation) (spare, keeping int64) {
 	for _, o := range b.prog.Plan().Outputs {
 		p := &b.prog.Places[o.Value]
 		switch n := int64(b.bound.Bytes(o.Value)); {
 		case o.Place == plan.Retain:
 			keeping += n + keptHead
-		case !e.addressable || b.prog.Places[p.Base].State >= 0 || !b.bound.Contiguous(o.Value):
+		case !on.addressable || b.prog.Places[p.Base].State >= 0 || !b.bound.Contiguous(o.Value):
 			spare += n
 		}
 	}
@@ -205,12 +205,12 @@ func (b *binding) grow(ctx context.Context, s *Session, g *growth, h halt.Func) 
 	defer func() {
 		if !moved {
 			for _, p := range more {
-				s.e.device.Free(device.UseState, p.mem)
+				s.on.device.Free(device.UseState, p.mem)
 			}
 		}
 	}()
 	for range g.pages {
-		mem, err := s.e.device.Alloc(ctx, device.UseState, g.size)
+		mem, err := s.on.device.Alloc(ctx, device.UseState, g.size)
 		if err != nil {
 			return err
 		}
@@ -219,7 +219,7 @@ func (b *binding) grow(ctx context.Context, s *Session, g *growth, h halt.Func) 
 		more = append(more, p)
 	}
 	s.e.fault("grow")
-	if err := g.move(s.e, more, h); err != nil {
+	if err := g.move(s.on, more, h); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -236,21 +236,21 @@ func (b *binding) grow(ctx context.Context, s *Session, g *growth, h halt.Func) 
 }
 
 // move copies the content of the dropped pages to the added ones.
-func (g *growth) move(e *Engine, more []*page, h halt.Func) error {
+func (g *growth) move(on *incarnation, more []*page, h halt.Func) error {
 	st := g.st
 	spec := device.State{DType: st.dtype, Shape: st.shape, Axis: st.axis}
 	if len(st.pages) == g.keep || len(more) == 0 {
 		return nil
 	}
 	if st.axis < 0 {
-		return e.device.CopyRows(device.Piece{Buffer: more[0].mem}, 0, st.piece(0), 0, 1, spec, h)
+		return on.device.CopyRows(device.Piece{Buffer: more[0].mem}, 0, st.piece(0), 0, 1, spec, h)
 	}
 	valid := st.shape[st.axis]
 	for at := g.keep * st.capacity; at < valid; {
 		from, to := at%st.capacity, (at-g.keep*g.capacity)%g.capacity
 		n := min(valid-at, st.capacity-from, g.capacity-to)
 		dst := device.Piece{Buffer: more[(at-g.keep*g.capacity)/g.capacity].mem, Positions: g.capacity}
-		if err := e.device.CopyRows(dst, to, st.piece(at/st.capacity), from, n, spec, h); err != nil || h.Now() {
+		if err := on.device.CopyRows(dst, to, st.piece(at/st.capacity), from, n, spec, h); err != nil || h.Now() {
 			return err
 		}
 		at += n

@@ -12,6 +12,10 @@ import (
 // changed. If they are a copy of device memory, the session retains the copy,
 // and its memory counts with the value's.
 func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
+	if err := s.on.enter(); err != nil {
+		return transport.Tensor{}, s.on.gone()
+	}
+	defer s.on.leave()
 	k, host, err := s.use(h)
 	if err != nil {
 		return transport.Tensor{}, err
@@ -28,8 +32,8 @@ func (s *Session) Read(h transport.Handle) (transport.Tensor, error) {
 // hostBytes is the content of a retained value in use, in memory of this
 // process.
 func (s *Session) hostBytes(k *retained) ([]byte, error) {
-	if s.e.addressable || k.n == 0 {
-		return s.e.device.Bytes(k.mem, k.n)
+	if s.on.addressable || k.n == 0 {
+		return s.on.device.Bytes(k.mem, k.n)
 	}
 	n := int64(k.n)
 	if err := s.budget.Take(n); err != nil {
@@ -39,7 +43,7 @@ func (s *Session) hostBytes(k *retained) ([]byte, error) {
 		s.budget.Give(n)
 		return nil, err
 	}
-	data, err := s.e.device.Bytes(k.mem, k.n)
+	data, err := s.on.device.Bytes(k.mem, k.n)
 	if err != nil || !s.hasHost(k, data) {
 		s.budget.Give(n)
 		s.e.budget.Release(budget.Retained, n)
@@ -113,7 +117,7 @@ func (s *Session) forget(k *retained) {
 
 func (s *Session) free(k *retained) {
 	n := int64(k.n) + keptHead + int64(len(k.host))
-	s.e.device.Free(device.UseRetained, k.mem)
+	s.on.device.Free(device.UseRetained, k.mem)
 	s.budget.Give(n)
 	s.e.budget.Release(budget.Retained, n)
 }

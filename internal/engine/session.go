@@ -34,7 +34,7 @@ func (e *Engine) NewSession() *Session {
 	e.nextID++
 	s := &Session{
 		e: e, id: e.nextID, budget: sessionBudget{limit: e.opts.SessionMemory, payer: unbounded{}}, states: map[string]*state{}, retained: map[uint64]*retained{},
-		used: map[*Program]struct{}{}, bound: map[*Program]*binding{}, closed: e.closed,
+		used: map[*Program]struct{}{}, bound: map[*Program]*binding{}, closed: e.closed, on: e.current.Load(),
 	}
 	if !e.closed {
 		e.sessions[s] = struct{}{}
@@ -61,6 +61,11 @@ func (s *Session) drop() {
 		return
 	}
 	s.closed = true
+	s.dropAll()
+}
+
+// dropAll frees what the session holds. The caller holds the session's lock.
+func (s *Session) dropAll() {
 	s.dropStates()
 	for _, k := range s.retained {
 		s.forget(k)
@@ -71,7 +76,9 @@ func (s *Session) drop() {
 	for _, b := range s.bound {
 		s.uncharge(b.counted())
 	}
-	s.retained, s.used, s.bound = nil, nil, nil
+	clear(s.retained)
+	clear(s.used)
+	clear(s.bound)
 }
 
 // endSession removes a closed session from the engine's.

@@ -39,7 +39,7 @@ func (p *Program) measure() {
 func (p *Program) measureBinding() {
 	n := int64(boundBytes) + p.code.RunHeap() +
 		int64(len(p.Classes))*boundClassBytes + int64(p.Buffers)*boundBufferBytes +
-		int64(len(p.Plan().States))*boundStateBytes + int64(len(p.Plan().Inputs)+len(p.Plan().Outputs))*boundInputBytes
+		int64(len(p.Plan().States))*boundStateBytes + int64(len(p.Plan().Inputs)+len(p.Plan().Outputs))*boundInputBytes + int64(len(p.Plan().Outputs))*smallOutput
 	for c := range p.Classes {
 		n += 8 * int64(len(p.Classes[c].Dims))
 	}

@@ -101,7 +101,7 @@ func TestSizes(t *testing.T) {
 			took := grown(t, func() any {
 				decoded, err := plan.Decode(encoded)
 				require.NoError(t, err)
-				prog, err = e.compile(decoded, op.NewWork(nil))
+				prog, err = e.compile(e.current.Load(), decoded, op.NewWork(nil))
 				require.NoError(t, err)
 				return prog
 			})

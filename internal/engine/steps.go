@@ -14,8 +14,8 @@ import (
 // products have few rows.
 func (c *Call) compute(ctx context.Context) error {
 	if !c.Gathers() {
-		c.s.e.device.Begin()
-		defer c.s.e.device.End()
+		c.s.on.device.Begin()
+		defer c.s.on.device.End()
 		return c.steps(ctx)
 	}
 	m, t := &c.b.batchCall, c.b.prog.batching

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/device"
@@ -13,15 +14,18 @@ import (
 // in pieces of any size, and passes it to the device in the layout that a
 // program needs.
 type WeightWriter struct {
-	e       *Engine
-	key     WeightKey
-	val     plan.Value
-	hash    transport.WeightHasher
-	tag     *transport.PossessionHasher // nil if not requested
-	to      device.WeightLoader
-	size    device.WeightSizes
-	got     int64
-	aborted bool
+	e   *Engine
+	on  *incarnation
+	mu  sync.Mutex // a lost device ends the writer from another goroutine
+	key WeightKey
+
+	val   plan.Value
+	hash  transport.WeightHasher
+	tag   *transport.PossessionHasher // nil if not requested
+	to    device.WeightLoader
+	size  device.WeightSizes
+	got   int64
+	ended bool // committed or aborted
 }
 
 // PutWeight starts to receive the content of v, one of [Engine.Missing]. It
@@ -42,7 +46,7 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 		return nil, err
 	}
 	ww := &WeightWriter{
-		e: e, key: WeightKey{v.Hash, p.layout[id]}, val: v, size: size,
+		e: e, on: p.on, key: p.on.key(v.Hash, p.layout[id]), val: v, size: size,
 		hash: transport.NewWeightHasher(v.Storage, shape),
 	}
 	if nonce := e.possession.Load(); nonce != nil {
@@ -52,11 +56,27 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 	if err := e.budget.ReserveAll(ww.amounts(), "a weight"); err != nil {
 		return nil, err
 	}
-	if ww.to, err = p.code.LoadWeight(id, size); err != nil {
+	if err := ww.open(p, id); err != nil {
 		e.budget.ReleaseAll(ww.amounts())
 		return nil, err
 	}
 	return ww, nil
+}
+
+// open begins the loading.
+func (w *WeightWriter) open(p *Program, id int) (err error) {
+	if err := w.on.enter(); err != nil {
+		return err
+	}
+	defer w.on.leave()
+	if w.to, err = p.code.LoadWeight(id, w.size); err != nil {
+		return err
+	}
+	if err := w.on.adds(w); err != nil {
+		w.to.Abort()
+		return err
+	}
+	return nil
 }
 
 // weightID is the value of p with the content h that the engine does not hold
@@ -64,7 +84,7 @@ func (e *Engine) PutWeight(p *Program, v plan.Value) (*WeightWriter, error) {
 func (e *Engine) weightID(p *Program, h plan.Hash) (int, error) {
 	id := -1
 	for _, k := range p.keysOf[h] {
-		if e.store.get(p.keys[k]) == nil {
+		if p.on.store.get(p.keys[k]) == nil {
 			return p.keyOf[k], nil // no more are examined than are held, whatever the plan lists
 		}
 		if id < 0 {
@@ -83,7 +103,7 @@ func (e *Engine) WeightForm(p *Program, v plan.Value) (WeightKey, error) {
 	if err != nil {
 		return WeightKey{}, err
 	}
-	return WeightKey{v.Hash, p.layout[id]}, nil
+	return p.on.key(v.Hash, p.layout[id]), nil
 }
 
 // Got is the number of bytes written, and their hash as [transport.HashWeight]
@@ -100,7 +120,14 @@ func (w *WeightWriter) Tag() *transport.PossessionTag {
 }
 
 // Held is the memory that the writer holds, in bytes.
-func (w *WeightWriter) Held() int64 { return w.amounts().Total() }
+func (w *WeightWriter) Held() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return 0
+	}
+	return w.amounts().Total()
+}
 
 // amounts is the memory of a writer.
 func (w *WeightWriter) amounts() (a budget.Amounts) {
@@ -136,10 +163,15 @@ func (w *WeightWriter) Want() int64 { return w.size.Content }
 // Write takes the next bytes. More than the content has is
 // [transport.ErrCorrupt].
 func (w *WeightWriter) Write(b []byte) (n int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	defer w.guard(&err)
 	w.e.fault("write")
+	if err := w.usable(); err != nil {
+		return 0, err
+	}
 	n = len(b)
-	if w.got += int64(n); w.got > w.size.Content || w.aborted {
+	if w.got += int64(n); w.got > w.size.Content {
 		return 0, fmt.Errorf("%w: weight %q has %d bytes, got more", transport.ErrCorrupt, w.val.Name, w.size.Content)
 	}
 	_, _ = w.hash.Write(b)
@@ -154,7 +186,7 @@ func (w *WeightWriter) Write(b []byte) (n int, err error) {
 func (w *WeightWriter) guard(err *error) {
 	if r := recover(); r != nil {
 		*err = device.Caught(r)
-		w.Abort()
+		w.abort()
 	}
 }
 
@@ -162,35 +194,62 @@ func (w *WeightWriter) guard(err *error) {
 // [transport.ErrCorrupt], a value that is not finite where weights are rounded
 // to 8 bits [transport.ErrDType]; either leaves nothing behind.
 func (w *WeightWriter) Commit() (err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	defer w.guard(&err)
 	w.e.fault("commit")
-	if w.aborted {
-		return fmt.Errorf("%w: weight %q was given up", transport.ErrCorrupt, w.val.Name)
+	if err := w.usable(); err != nil {
+		return err
 	}
 	if w.got != w.size.Content {
-		w.Abort()
+		w.abort()
 		return fmt.Errorf("%w: weight %q has %d bytes, got %d", transport.ErrCorrupt, w.val.Name, w.size.Content, w.got)
 	}
 	if h := w.hash.Sum(); h != w.val.Hash {
-		w.Abort()
+		w.abort()
 		return fmt.Errorf("%w: weight %q has hash %v, the plan says %v", transport.ErrCorrupt, w.val.Name, h, w.val.Hash)
 	}
 	on, err := w.to.Finish()
-	w.aborted = true
+	w.ends()
 	if err != nil {
 		w.unreserve(nil)
 		return err
 	}
 	w.unreserve(on)
-	w.e.store.add(w.key, &weight{on: on, tag: w.Tag()})
+	w.on.store.add(w.key, &weight{on: on, tag: w.Tag()})
 	return nil
 }
 
 // Abort releases the memory. It is harmless after Commit.
 func (w *WeightWriter) Abort() {
-	if !w.aborted {
-		w.aborted = true
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.abort()
+}
+
+// abort is Abort for a caller that holds the lock.
+func (w *WeightWriter) abort() {
+	if !w.ended {
 		w.to.Abort()
+		w.ends()
 		w.unreserve(nil)
 	}
+}
+
+// ends records that nothing is held any more. The caller holds the lock.
+func (w *WeightWriter) ends() {
+	w.ended = true
+	w.on.removes(w)
+}
+
+// usable is nil while content can be taken. The caller holds the lock.
+func (w *WeightWriter) usable() error {
+	if lost := w.on.lost.Load(); lost != nil {
+		w.abort()
+		return *lost
+	}
+	if w.ended {
+		return fmt.Errorf("%w: weight %q was given up", transport.ErrCorrupt, w.val.Name)
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"container/list"
 	"sync"
+	"sync/atomic"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/device"
@@ -15,6 +16,7 @@ import (
 type WeightKey struct {
 	hash   plan.Hash
 	layout device.WeightLayout
+	on     uint64 // number of the incarnation
 }
 
 // weight is content on the device.
@@ -44,11 +46,14 @@ type store struct {
 	uses map[WeightKey]int
 	idle list.List // keys of unused weights, the longest unused first
 
-	received, evicted int64
+	counts *weightCounts
 }
 
-func newStore(total *budget.Budget) *store {
-	return &store{budget: total, held: map[WeightKey]*weight{}, uses: map[WeightKey]int{}}
+// weightCounts is what the stores of an engine have done.
+type weightCounts struct{ received, evicted atomic.Int64 }
+
+func newStore(total *budget.Budget, counts *weightCounts) *store {
+	return &store{budget: total, held: map[WeightKey]*weight{}, uses: map[WeightKey]int{}, counts: counts}
 }
 
 func (s *store) get(k WeightKey) *weight {
@@ -87,13 +92,11 @@ func (s *store) leaveKeys(keys []WeightKey) {
 	}
 }
 
-// weightStats is what a store has done and holds.
-type weightStats struct{ held, received, evicted int64 }
-
-func (s *store) stats() weightStats {
+// len is the number of weights.
+func (s *store) len() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return weightStats{int64(len(s.held)), s.received, s.evicted}
+	return int64(len(s.held))
 }
 
 // add stores w, whose memory is reserved, unless the store has the content
@@ -101,7 +104,7 @@ func (s *store) stats() weightStats {
 func (s *store) add(k WeightKey, w *weight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.received++
+	s.counts.received.Add(1)
 	if s.held == nil || s.held[k] != nil {
 		s.release(w)
 		return
@@ -140,7 +143,7 @@ func (s *store) Reclaim(n int64) {
 		delete(s.held, k)
 		n -= w.on.Bytes() + weightHead
 		s.release(w)
-		s.evicted++
+		s.counts.evicted.Add(1)
 	}
 }
 

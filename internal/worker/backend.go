@@ -39,6 +39,11 @@ type Engine interface {
 	// [engine.Engine.CompileHashed].
 	Compile(ctx context.Context, p *plan.Plan, h plan.Hash, pause func(ctx context.Context) error) (Program, error)
 	Memory() *budget.Budget
+	// Ready is nil while the engine's device is open, see [engine.Engine.Ready].
+	Ready() (givenUp bool, err error)
+	// OnDevice makes the engine report the losses of its device, see
+	// [engine.Engine.OnDevice].
+	OnDevice(f func(s engine.DeviceState, err error))
 	// DropBindings drops bindings that sessions of a memory budget can make
 	// again, n bytes if there are as many.
 	DropBindings(a engine.TenantBudget, n int64)

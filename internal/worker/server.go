@@ -71,6 +71,7 @@ func New(opts Options) *Server {
 		listeners: map[net.Listener]struct{}{}, grpc: map[*grpc.Server]struct{}{}, conns: map[*conn]struct{}{},
 	}
 	s.tenants.reclaim = s.reclaim
+	opts.Engine.OnDevice(s.deviceChanged)
 	s.forget = []func(){memory.Register(budget.Spare, spares{s}), memory.Register(budget.Unused, s.partials)}
 	return s
 }

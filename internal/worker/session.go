@@ -90,6 +90,9 @@ func (c *conn) room(num uint32) error {
 
 // newSession opens a session, charged to its tenant.
 func (c *conn) newSession(num uint32) (*session, error) {
+	if err := c.s.Alive(); err != nil {
+		return nil, err
+	}
 	if err := c.tenant.sessions.take(1); err != nil {
 		return nil, err
 	}

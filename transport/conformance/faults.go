@@ -108,9 +108,13 @@ func testClosed(f *fixture) {
 	require.NoError(f, other.Close())
 }
 
-// slow is a plan that takes seconds and grows a cache by a row.
-func slow() *builder {
-	const width, steps = 256, 4000
+// slow is a plan that takes seconds and grows a cache by a row, and the row.
+func (f *fixture) slow() (*builder, transport.Input) {
+	const steps = 4000
+	width := 256
+	if f.opts.Slow {
+		width = 64
+	}
 	b := newBuilder("slow")
 	past := plan.Sym("past")
 	x := b.input("x", f32(plan.C(1), plan.C(width)))
@@ -129,7 +133,7 @@ func slow() *builder {
 	}, kv), plan.Download, plan.CauseKV)
 	b.p.Values[b.p.Outputs[0].Value].Buffer = 2
 	b.output("m", m, plan.Download, plan.CauseActivation)
-	return b
+	return b, data(plan.CauseActivation, make([]byte, 4*width))
 }
 
 func testCancelledBefore(f *fixture) {
@@ -152,9 +156,9 @@ func testCancelledBefore(f *fixture) {
 
 func testCancelledDuring(f *fixture) {
 	s, other := f.session(), f.session()
-	ref := f.prepare(s, slow())
+	b, x := f.slow()
+	ref := f.prepare(s, b)
 	affineRef := f.prepare(other, plainAffine())
-	x := data(plan.CauseActivation, make([]byte, 4*256))
 	before := f.stats()
 	cause := errors.New("no longer wanted")
 	ctx, cancel := context.WithCancelCause(f.ctx)
@@ -181,11 +185,11 @@ func testCancelledDuring(f *fixture) {
 
 func testDeadline(f *fixture) {
 	s := f.session()
-	ref := f.prepare(s, slow())
+	b, x := f.slow()
+	ref := f.prepare(s, b)
 	ctx, cancel := context.WithTimeout(f.ctx, 20*time.Millisecond)
 	defer cancel()
-	in := []transport.Input{data(plan.CauseActivation, make([]byte, 4*256))}
-	_, err := s.Run(ctx, transport.Call{Plan: ref, Bindings: []int{0}, Inputs: in})
+	_, err := s.Run(ctx, transport.Call{Plan: ref, Bindings: []int{0}, Inputs: []transport.Input{x}})
 	require.ErrorIs(f, err, context.DeadlineExceeded)
 	require.NoError(f, s.Close())
 }

@@ -25,6 +25,9 @@ type Options struct {
 	// are sent, one more round trip shows whether it has them from another
 	// client.
 	Proofs bool
+	// Slow says that the executor computes many times more slowly than a
+	// processor: steps that only take time are smaller.
+	Slow bool
 	// Held, if not nil, reports what the other end of a closed executor still
 	// holds for its sessions, by name: memory of waiting inputs, carried state,
 	// retained values. After each test all of it must drop to zero.

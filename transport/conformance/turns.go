@@ -113,12 +113,12 @@ func testCloseCancels(f *fixture) {
 // testCloseStops closes a session whose run takes seconds: it stops where it is.
 func testCloseStops(f *fixture) {
 	s := f.session()
-	ref := f.prepare(s, slow())
+	b, x := f.slow()
+	ref := f.prepare(s, b)
 	before := f.stats()
 	ended := make(chan error, 1)
 	go func() {
-		in := []transport.Input{data(0, make([]byte, 4*256))}
-		_, err := s.Run(f.ctx, transport.Call{Plan: ref, Bindings: []int{0}, Inputs: in})
+		_, err := s.Run(f.ctx, transport.Call{Plan: ref, Bindings: []int{0}, Inputs: []transport.Input{x}})
 		ended <- err
 	}()
 	// Until it computes, as far as the executor reports.

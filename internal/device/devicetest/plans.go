@@ -213,7 +213,7 @@ func (f *fixture) compareRun(s *session, what string, c call, want []*op.Array, 
 			t, err = s.s.Read(handles[i])
 			require.NoError(f, err)
 		}
-		f.requireNear(want[i], t, what)
+		f.requireWithin(f.tolerance(s.plan), want[i], t, what)
 	}
 	return true
 }

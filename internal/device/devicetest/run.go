@@ -28,6 +28,12 @@ type Options struct {
 	// Tolerance is the allowed difference from the references' results,
 	// relative to the largest number of a value; 0 for none.
 	Tolerance float64
+	// Half is the same for plans with weights of 16 bits, on a device that rounds
+	// the left operand of their products to that type; 0 for no difference.
+	Half float64
+	// Slow means that the device computes many times more slowly than a
+	// processor: computations that only take time are smaller.
+	Slow bool
 	// Int8 means that the device can round weights to 8 bits. A device that
 	// cannot must report so when it is opened.
 	Int8 bool

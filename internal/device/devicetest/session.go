@@ -113,6 +113,23 @@ func (s *session) run(sizes plan.Bindings, in ...[]byte) []transport.Tensor {
 // requireNear compares a result with the reference's.
 func (f *fixture) requireNear(want *op.Array, got transport.Tensor, what string) {
 	f.Helper()
+	f.requireWithin(f.opts.Tolerance, want, got, what)
+}
+
+// tolerance is the allowed difference for a plan.
+func (f *fixture) tolerance(p *plan.Plan) float64 {
+	for i := range p.Values {
+		if v := &p.Values[i]; v.Kind == plan.KindWeight && (v.Storage == plan.BF16 || v.Storage == plan.F16) {
+			return max(f.opts.Tolerance, f.opts.Half)
+		}
+	}
+	return f.opts.Tolerance
+}
+
+// requireWithin compares a result with the reference's, given the allowed
+// difference.
+func (f *fixture) requireWithin(tolerance float64, want *op.Array, got transport.Tensor, what string) {
+	f.Helper()
 	require.Equal(f, want.DType, got.DType, what)
 	require.Len(f, got.Shape, len(want.Shape), what)
 	for i := range want.Shape {
@@ -126,7 +143,7 @@ func (f *fixture) requireNear(want *op.Array, got transport.Tensor, what string)
 		}
 		return
 	}
-	if f.opts.Tolerance == 0 || want.DType != plan.F32 {
+	if tolerance == 0 || want.DType != plan.F32 {
 		x, y := bits(want.Data[:n], want.DType), bits(got.Data, want.DType)
 		for i := range x {
 			if x[i] != y[i] {
@@ -146,7 +163,7 @@ func (f *fixture) requireNear(want *op.Array, got transport.Tensor, what string)
 		a, b := float64(x[i]), float64(y[i])
 		switch {
 		case a == b, math.IsNaN(a) && math.IsNaN(b):
-		case !(math.Abs(a-b) <= f.opts.Tolerance*largest):
+		case !(math.Abs(a-b) <= tolerance*largest):
 			f.Fatalf("%s: element %d is %v, by the reference %v", what, i, b, a)
 		}
 	}
@@ -178,7 +195,7 @@ func (f *fixture) check(e *engine.Engine, what string, p *plan.Plan, weights tra
 		want, err := ref.run(c.sizes, c.in)
 		require.NoError(f, err, what)
 		for i, got := range s.run(c.sizes, c.in...) {
-			f.requireNear(want[i], got, what)
+			f.requireWithin(f.tolerance(p), want[i], got, what)
 		}
 	}
 }

@@ -77,7 +77,7 @@ func (d *Device) Info() device.Info {
 	a, b := d.primary.Info(), d.cpu.Info()
 	return device.Info{
 		Kind: a.Kind, Path: a.Path + "+" + b.Path,
-		PageRows: commonMultiple(a.PageRows, b.PageRows),
+		PageRows: commonMultiple(a.PageRows, b.PageRows), Memory: a.Memory,
 	}
 }
 

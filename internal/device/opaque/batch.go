@@ -77,6 +77,9 @@ func (b *batch) Continue(h halt.Func) (done bool, err error) {
 	if len(b.runs) == 0 {
 		return true, nil
 	}
+	if err := b.code.d.fails("kernel"); err != nil {
+		return false, err
+	}
 	g := &b.code.prog.Groups[b.group]
 	w, err := b.runs[0].run.load(g.In[1], nil)
 	if err != nil {

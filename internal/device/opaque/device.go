@@ -24,20 +24,23 @@ const PageRows = 4
 // Device implements [device.Device].
 type Device struct {
 	opts   device.Options
+	faults *Faults // nil for none
 	memory memory
 	queued atomic.Uint64  // stretches, which decides when each begins
 	drains sync.WaitGroup // queues that run
 }
 
 // Open implements [device.Open]. Weights of 8 bits are an error.
-func Open(o device.Options) (device.Device, error) {
+func Open(o device.Options) (device.Device, error) { return open(o, nil) }
+
+func open(o device.Options, faults *Faults) (*Device, error) {
 	if o.Int8Weights {
 		return nil, fmt.Errorf("%w: the opaque device holds no weights in 8 bits", plan.ErrInvalid)
 	}
 	if o.Budget == nil {
 		o.Budget = budget.New(0)
 	}
-	return &Device{opts: o, memory: memory{regions: map[uint64]*region{}}}, nil
+	return &Device{opts: o, faults: faults, memory: memory{regions: map[uint64]*region{}}}, nil
 }
 
 // Info implements [device.Device].

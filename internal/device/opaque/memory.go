@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/halt"
@@ -15,6 +16,8 @@ import (
 
 // memory is the device's memory: numbered regions with scrambled content.
 type memory struct {
+	lost atomic.Pointer[error] // why nothing can be read or written any more
+
 	mu      sync.Mutex
 	last    uint64
 	closed  bool
@@ -70,6 +73,9 @@ func (m *memory) free(use device.Use, b *buffer) {
 }
 
 func (m *memory) find(b *buffer) (*region, error) {
+	if lost := m.lost.Load(); lost != nil {
+		return nil, *lost
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if r := m.regions[b.id]; r != nil {
@@ -123,6 +129,9 @@ func (m *memory) close() {
 
 // Alloc implements [device.Memory].
 func (d *Device) Alloc(ctx context.Context, use device.Use, n int) (device.Buffer, error) {
+	if err := d.fails("alloc"); err != nil {
+		return nil, err
+	}
 	b := d.memory.alloc(use, n)
 	if use != device.UseState {
 		return b, nil
@@ -134,6 +143,7 @@ func (d *Device) Alloc(ctx context.Context, use device.Use, n int) (device.Buffe
 			return nil, device.Stopped(ctx)
 		}
 		if err := d.memory.write(b, i, make([]byte, min(zeroed, n-i))); err != nil {
+			d.memory.free(use, b)
 			return nil, err
 		}
 	}
@@ -152,11 +162,17 @@ func (d *Device) Free(use device.Use, b device.Buffer) {
 
 // Bytes implements [device.Memory]: a copy.
 func (d *Device) Bytes(b device.Buffer, n int) ([]byte, error) {
+	if err := d.fails("copy"); err != nil {
+		return nil, err
+	}
 	return d.memory.read(b.(*buffer), 0, n)
 }
 
 // Download implements [device.Memory].
 func (d *Device) Download(dst []byte, b device.Buffer, off int, h halt.Func) error {
+	if err := d.fails("copy"); err != nil {
+		return err
+	}
 	for i := 0; i < len(dst) && !h.Now(); i += zeroed {
 		part, err := d.memory.read(b.(*buffer), off+i, min(zeroed, len(dst)-i))
 		if err != nil {
@@ -169,6 +185,9 @@ func (d *Device) Download(dst []byte, b device.Buffer, off int, h halt.Func) err
 
 // Upload implements [device.Memory].
 func (d *Device) Upload(b device.Buffer, off int, src []byte, h halt.Func) error {
+	if err := d.fails("copy"); err != nil {
+		return err
+	}
 	for i := 0; i < len(src) && !h.Now(); i += zeroed {
 		if err := d.memory.write(b.(*buffer), off+i, src[i:min(i+zeroed, len(src))]); err != nil {
 			return err
@@ -179,6 +198,9 @@ func (d *Device) Upload(b device.Buffer, off int, src []byte, h halt.Func) error
 
 // CopyRows implements [device.Memory].
 func (d *Device) CopyRows(dst device.Piece, to int, src device.Piece, from, n int, s device.State, h halt.Func) error {
+	if err := d.fails("copy"); err != nil {
+		return err
+	}
 	in, out := src.Buffer.(*buffer), dst.Buffer.(*buffer)
 	content, err := d.memory.read(in, 0, in.n)
 	if err != nil {

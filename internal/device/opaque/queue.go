@@ -137,6 +137,9 @@ func (r *run) stretch(s stretch) (n int, err error) {
 	}
 	for ; n < s.to; n++ {
 		r.d.fault("kernel")
+		if err := r.d.fails("kernel"); err != nil {
+			return n, err
+		}
 		start := time.Now()
 		if err := r.group(n); err != nil {
 			return n, err

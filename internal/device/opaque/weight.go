@@ -34,6 +34,7 @@ type weight struct {
 	layout layout
 	mem    *buffer
 	got    int
+	err    error // the first of loading
 }
 
 // weightBytes is the size of the content in storage format.
@@ -57,6 +58,9 @@ func (c *code) WeightSizes(v int) (device.WeightSizes, error) {
 
 // LoadWeight implements [device.Code].
 func (c *code) LoadWeight(v int, s device.WeightSizes) (device.WeightLoader, error) {
+	if err := c.d.fails("alloc"); err != nil {
+		return nil, err
+	}
 	return &weight{d: c.d, layout: layoutOf(&c.prog.Plan().Values[v]), mem: c.d.memory.alloc(useWeight, int(s.Content))}, nil
 }
 
@@ -67,13 +71,22 @@ func (w *weight) Write(b []byte) {
 		back[len(b)-1-i] = b[i]
 	}
 	w.got += len(b)
-	if err := w.d.memory.write(w.mem, w.mem.n-w.got, back); err != nil {
-		panic(err)
+	if w.err == nil {
+		w.err = w.d.fails("weight")
+	}
+	if w.err == nil {
+		w.err = w.d.memory.write(w.mem, w.mem.n-w.got, back)
 	}
 }
 
 // Finish implements [device.WeightLoader].
-func (w *weight) Finish() (device.Weight, error) { return w, nil }
+func (w *weight) Finish() (device.Weight, error) {
+	if w.err != nil {
+		w.Free()
+		return nil, w.err
+	}
+	return w, nil
+}
 
 // Abort implements [device.WeightLoader].
 func (w *weight) Abort() { w.Free() }

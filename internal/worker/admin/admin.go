@@ -23,6 +23,8 @@ import (
 type Options struct {
 	// Ready is nil when the worker takes requests, and otherwise says why not.
 	Ready func() error
+	// Alive is nil unless only a new process helps; nil for always.
+	Alive func() error
 	// Gatherer provides the metrics.
 	Gatherer prometheus.Gatherer
 	// Pprof serves /debug/pprof/, only to peers on this machine that use a name
@@ -50,11 +52,14 @@ const (
 
 // New makes a server; the caller calls Serve and Shutdown.
 func New(o Options) *http.Server {
+	if o.Alive == nil {
+		o.Alive = func() error { return nil }
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	mux, at := http.NewServeMux(), newDoors(o.Listen, o.Host)
-	mux.Handle("GET /healthz", within(requestTime, answer(func() error { return nil })))
+	mux.Handle("GET /healthz", within(requestTime, answer(o.Alive)))
 	mux.Handle("GET /readyz", within(requestTime, answer(o.Ready)))
 	mux.Handle("GET /metrics", within(requestTime, promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn), MaxRequestsInFlight: scrapes, Timeout: requestTime,

@@ -37,6 +37,7 @@ type Meter struct {
 	Waiting            atomic.Int64 // requests that wait for their session's turn
 	Running            atomic.Int64 // requests being served
 	Panics             atomic.Int64
+	DeviceLosses       atomic.Int64 // times that the device was lost with all that it held
 	LoopRuns           atomic.Int64 // runs of loops
 	Tokens             atomic.Int64 // tokens of loops, over all sequences
 	PlanHits           atomic.Int64 // plans named by hash that the worker had

@@ -19,7 +19,7 @@ func clients(version string) []metric {
 		gauges("info", "Version and kernel path of the worker; always 1.", []string{"version", "cpu"}, func(s *sample, value func(float64, ...string)) {
 			value(1, version, s.stats.CPU)
 		}),
-		gauge("ready", "Whether the worker takes requests: 0 from the moment it is told to shut down.", func(s *sample) int64 { return truth(s.ready) }),
+		gauge("ready", "Whether the worker takes requests: 0 while its device is lost, and from the moment it is told to shut down.", func(s *sample) int64 { return truth(s.ready) }),
 
 		gauge("connections", "Connections that are open.", func(s *sample) int64 { return s.ConnectionsOpen.Load() }),
 		counter("connections_total", "Connections that were taken.", func(s *sample) int64 { return s.Connections.Load() }),
@@ -40,6 +40,7 @@ func clients(version string) []metric {
 			s.Quotas(func(kind string, n int64) { value(float64(n), kind) })
 		}),
 		counter("requests_handed_back_total", "Requests that a shutdown refused or ended, for their clients to make elsewhere.", func(s *sample) int64 { return s.RequestsHandedBack.Load() }),
+		counter("device_losses_total", "Times that the device was lost with its sessions, plans and weights, and opened anew or given up.", func(s *sample) int64 { return s.DeviceLosses.Load() }),
 		counter("panics_total", "Panics that were caught; each is a fault of the worker.", func(s *sample) int64 { return s.Panics.Load() }),
 
 		histogram("queue_wait_seconds", "Time from the end of a request's message to its turn.", nil, func(s *sample, times func(*meter.Histogram, ...string)) { times(&s.QueueWait) }),

@@ -101,7 +101,7 @@ func (d *Driver) Describe(i int) (driver.Properties, error) {
 	}
 	return driver.Properties{
 		Name: "PTX emulator", Major: 8, Minor: 0, Memory: d.options.Memory, Multiprocessors: multiprocessors,
-		ClockKHz: 100_000, MemoryClockKHz: 100_000, BusBits: 64, L2Bytes: 1 << 20, SharedPerBlock: sharedPerBlock,
+		ClockKHz: 400, MemoryClockKHz: 100_000, BusBits: 64, L2Bytes: 1 << 20, SharedPerBlock: sharedPerBlock,
 	}, nil
 }
 

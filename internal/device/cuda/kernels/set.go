@@ -3,6 +3,7 @@ package kernels
 import (
 	"embed"
 	"fmt"
+	"sync"
 	"unsafe"
 
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
@@ -14,14 +15,46 @@ var images embed.FS
 
 // modules are the .cu files, by name without extension, with their kernels.
 var modules = map[string][]string{
-	"copy": {"fill_words"},
+	"attend_few": {"attend_few"},
+	"attention":  {"attend_tile_64", "attend_tile_128"},
+	"copy": {
+		"fill_words", "copy_1", "copy_2", "copy_4", "copy_8", "copy_16",
+		"transpose_1", "transpose_2", "transpose_4", "transpose_8",
+	},
+	"gather": {"embedding", "embedding_packed", "pick"},
+	"matmul": {"matmul_16", "matmul_64"},
+	"norm":   {"layer_norm", "layer_norm_long", "softmax", "softmax_long", "batch_norm", "causal_mask"},
+	"pack":   {"pack_32", "pack_16"},
+	"pointwise": {
+		"unary", "unary_vectors", "binary", "binary_vectors",
+		"where_1", "where_4", "where_8", "equal_f32", "equal_i32", "equal_i64", "cast",
+	},
+	"product": {
+		"product_skinny_1", "product_skinny_2", "product_skinny_4", "product_skinny_8",
+		"product_tiled_64", "product_tiled_128", "store_words",
+	},
+	"product16": {
+		"product_bf16_skinny_8", "product_bf16_skinny_16", "product_bf16_skinny_32",
+		"product_bf16_tiled_32", "product_bf16_tiled_64", "product_bf16_tiled_128", "convert_rows_bf16",
+		"product_f16_skinny_8", "product_f16_skinny_16", "product_f16_skinny_32",
+		"product_f16_tiled_32", "product_f16_tiled_64", "product_f16_tiled_128", "convert_rows_f16",
+	},
+	"reduce": {"reduce", "reduce_columns", "max_pool2d"},
+	"sample": {"sample"},
+	"select": {"arg_max", "top_k"},
+	"state":  {"move_1", "move_2", "move_4", "move_8", "move_16"},
 }
 
 // Set is the loaded kernels of one context. It is safe for concurrent use.
 type Set struct {
 	functions map[string]driver.Function
 	props     driver.Properties
+	arguments sync.Pool // memory for the arguments of a launch
+	indexed   int       // most elements of a launch with an index
 }
+
+// maxArguments is the size of the arguments of a kernel, at most.
+const maxArguments = 4 << 10
 
 // Load loads all kernels: machine code where it fits the device, else PTX.
 func Load(ctx driver.Context) (*Set, error) { return load(ctx, false) }
@@ -30,7 +63,7 @@ func Load(ctx driver.Context) (*Set, error) { return load(ctx, false) }
 func LoadPTX(ctx driver.Context) (*Set, error) { return load(ctx, true) }
 
 func load(ctx driver.Context, ptx bool) (*Set, error) {
-	s := &Set{functions: map[string]driver.Function{}, props: ctx.Properties()}
+	s := &Set{functions: map[string]driver.Function{}, props: ctx.Properties(), indexed: maxIndexed}
 	for name, kernels := range modules {
 		file := "generated/sm_80/" + name + ".ptx"
 		if !ptx && s.props.Major == 9 && s.props.Minor == 0 {
@@ -50,7 +83,7 @@ func load(ctx driver.Context, ptx bool) (*Set, error) {
 			}
 		}
 	}
-	return s, nil
+	return s, s.allowShared()
 }
 
 // Tensor is an operand: elements from At on, with strides in elements, 0 where
@@ -71,14 +104,21 @@ func (t *Tensor) Len() int {
 }
 
 // launch launches a kernel with its arguments, a pointer to a struct that
-// mirrors the kernel's.
+// mirrors the kernel's. The arguments stay on the caller's stack: what the
+// driver gets is a copy in memory that launches reuse.
 func launch[T any](s *Set, st driver.Stream, name string, grid, block driver.Dim, shared int, args *T) error {
 	f := s.functions[name]
 	if f == nil {
 		return fmt.Errorf("genie: there is no kernel %q", name)
 	}
-	b := unsafe.Slice((*byte)(unsafe.Pointer(args)), unsafe.Sizeof(*args))
-	if err := st.Launch(f, grid, block, shared, b); err != nil {
+	mem, ok := s.arguments.Get().(*[maxArguments / 8]uint64)
+	if !ok {
+		mem = new([maxArguments / 8]uint64)
+	}
+	defer s.arguments.Put(mem)
+	own := unsafe.Slice((*byte)(unsafe.Pointer(args)), unsafe.Sizeof(*args))
+	b := unsafe.Slice((*byte)(unsafe.Pointer(mem)), maxArguments)
+	if err := st.Launch(f, grid, block, shared, b[:copy(b, own)]); err != nil {
 		return fmt.Errorf("kernel %s: %w", name, err)
 	}
 	return nil

@@ -1,0 +1,57 @@
+package cuda_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/device/cpu"
+	"github.com/genie-sdk/go/internal/device/devicetest"
+	"github.com/genie-sdk/go/internal/device/mixed"
+	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/worker/workertest"
+	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/transport/conformance"
+	"github.com/genie-sdk/go/transport/tcp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// withCPU is the device with the CPU for what it lacks, as workers open it.
+func withCPU(t testing.TB) device.Open {
+	return mixed.Open(mixed.Options{Primary: emulated(t), CPU: cpu.Open})
+}
+
+func TestDevice(t *testing.T) {
+	devicetest.Run(t, withCPU(t), devicetest.Options{Tolerance: 1e-5, Half: 1.0 / 128, Copies: true, Slow: true, Plans: 300})
+}
+
+// TestConformance is the suite of executors over TCP, with a worker that has the
+// device.
+func TestConformance(t *testing.T) {
+	workers := map[transport.Executor]*workertest.Worker{}
+	start := func(t *testing.T) *workertest.Worker {
+		return workertest.StartEngine(t, engine.Options{Device: withCPU(t)}, nil)
+	}
+	dial := func(t *testing.T, w *workertest.Worker) transport.Executor {
+		t.Helper()
+		ex, err := tcp.Dial(t.Context(), w.TCP)
+		require.NoError(t, err)
+		return ex
+	}
+	conformance.Run(t, func(t *testing.T) transport.Executor {
+		w := start(t)
+		ex := dial(t, w)
+		workers[ex] = w
+		return ex
+	}, conformance.Options{
+		Remote: true, Slow: true,
+		Held: func(_ *testing.T, ex transport.Executor) map[string]int64 { return workers[ex].Held() },
+		Pair: func(t *testing.T) (a, b transport.Executor) {
+			w := start(t)
+			return dial(t, w), dial(t, w)
+		},
+	})
+}
