@@ -60,7 +60,7 @@ func writePTX(w io.Writer, args []string) error {
 		list[i] = C.CString(o)
 	}
 	var text *C.char
-	code := C.genie_ptx(C.CString(string(source)), C.CString(name+".cu"), C.int(len(options)), &list[0], &text)
+	code := C.genie_ptx(C.CString(string(source)), C.CString(name+".cu"), C.int(len(options)), &list[0], &text) //nolint:gocritic // what cgo makes of it
 	switch {
 	case code < 0:
 		return errors.New("genie: there is no room for NVRTC's heap")
