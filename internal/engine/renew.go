@@ -171,10 +171,9 @@ func (e *Engine) drain(old, next *incarnation) {
 		w.Abort()
 	}
 	busy := slices.DeleteFunc(e.openSessions(), func(s *Session) bool {
-		return s.on != old || s.run.TryLock() && s.loses()
+		return s.on != old || s.losesAtOnce()
 	})
 	for _, s := range busy {
-		s.run.Lock()
 		s.loses()
 	}
 	old.quiet()
@@ -182,14 +181,27 @@ func (e *Engine) drain(old, next *incarnation) {
 	next.before = nil
 }
 
-// loses drops what a session has on a lost device. The caller has the session's
-// turn, which it gives back.
-func (s *Session) loses() bool {
+// loses drops what a session has on a lost device, after its running call.
+func (s *Session) loses() {
+	s.run.Lock()
 	defer s.run.Unlock()
+	s.dropLost()
+}
+
+// losesAtOnce is loses unless a call runs.
+func (s *Session) losesAtOnce() bool {
+	if !s.run.TryLock() {
+		return false
+	}
+	defer s.run.Unlock()
+	s.dropLost()
+	return true
+}
+
+func (s *Session) dropLost() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dropAll()
-	return true
 }
 
 // forgetPrograms drops the programs of a lost device; those that sessions use

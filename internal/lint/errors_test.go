@@ -27,6 +27,7 @@ var unnamedErrors = map[string]string{
 	"transport/internal/remote.FinalError": "a mark between the packages of the client, which unwraps to the cause",
 	"transport/wire.ErrInterrupted":        "a mark between a connection and the client, which goes on",
 	"internal/op.ErrHalted":                "the engine gives the context's error in its place",
+	"internal/device.LostError":            "an ErrDevice; its words say what happened",
 	"internal/device.PanicError":           "an ErrInternal; its stack is for the log",
 	"internal/memory.ErrFault":             "an ErrCorrupt of the weight whose file it is",
 	"internal/checkpoint.Error":            "it wraps a sentinel that has a name; what it knows is in its text",

@@ -86,7 +86,7 @@ var layers = []layer{
 	{"internal/device/cuda/kernels", []string{"internal/device/cuda/driver", "internal/op", "transport", "transport/plan"}},
 	{"internal/device/cuda/emulator", []string{"internal/device/cuda/driver"}},
 	{"internal/device/cuda", []string{
-		"internal/budget", "internal/device", "internal/device/cuda/driver", "internal/device/cuda/kernels", "internal/halt", "internal/memory", "internal/op", "internal/program", "transport", "transport/plan",
+		"internal/budget", "internal/device", "internal/device/cuda/driver", "internal/device/cuda/kernels", "internal/halt", "internal/kernels", "internal/op", "internal/program", "transport", "transport/plan",
 	}},
 	{"internal/device/cuda/cudriver", []string{"internal/device/cuda/driver"}},
 	{"internal/host", []string{"internal/device/...", "internal/engine", "internal/memory", "transport"}},

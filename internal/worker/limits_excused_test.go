@@ -31,6 +31,7 @@ var excused = map[string]string{
 	"connlimit.reportEvery":     "of the log",
 	"credentials.maxPEM":        "a file that this side reads itself",
 	"cpu.maxLayouts":            inner,
+	"cuda.maxLayouts":           inner,
 	"program.maxStages":         inner,
 	"engine.maxFreeArenas":      inner,
 	"program.maxSymbols":        inner,
