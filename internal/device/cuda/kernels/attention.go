@@ -51,13 +51,15 @@ const (
 	AttentionCounterBytes = 4 * attentionCounters
 
 	attentionCounters = 4096
-	// fewRows rows are computed in a block of threads for each block of keys,
-	// and more than manyRowsFrom-1 in tiles.
-	fewRows      = 8
-	manyRowsFrom = 33
-	tileRows     = 64
+	// A block of threads computes fewRows rows for one block of keys, or a tile
+	// of tileRows for all keys.
+	fewRows  = 8
+	tileRows = 64
+	// Tiles take less work for more than tilesFrom rows. Up to tilesAlways rows
+	// they are used if there are so many that they fill a device.
+	tilesFrom, tilesAlways, fullGrid = 33, 257, 96
 	// partialBytes bounds the scratch of a launch, unless one head needs more.
-	partialBytes  = 8 << 20
+	partialBytes  = 16 << 20
 	attentionAxes = 6
 	maxGridYZ     = 65535
 )
@@ -89,16 +91,30 @@ type attend struct {
 // AttentionScratch is the scratch memory in bytes that an attention of these
 // sizes needs; heads are of the whole batch.
 func AttentionScratch(heads, rows, keys, width int) int {
-	if rows >= manyRowsFrom || heads == 0 || rows == 0 || keys == 0 || width == 0 {
+	if heads == 0 || rows == 0 || keys == 0 || width == 0 {
 		return 0
 	}
-	return min(heads, headsAtOnce(rows, keys, width)) * rows * blocks(keys) * partialFloats(width) * 4
+	return chooseKernel(heads, rows, keys, width).scratch(rows, keys, width)
 }
 
-// headsAtOnce is the number of heads of a launch of attend_few.
-func headsAtOnce(rows, keys, width int) int {
-	one := rows * blocks(keys) * partialFloats(width) * 4
-	return max(1, min(partialBytes/one, attentionCounters/((rows+fewRows-1)/fewRows)))
+// attentionKernel is how an attention is computed, which changes no bits.
+type attentionKernel struct {
+	tiles  bool
+	atOnce int // heads of a launch without tiles
+}
+
+func chooseKernel(heads, rows, keys, width int) attentionKernel {
+	one := attentionKernel{atOnce: 1}.scratch(rows, keys, width)
+	atOnce := min(heads, max(1, min(partialBytes/one, attentionCounters/((rows+fewRows-1)/fewRows))))
+	tiles := heads * ((rows + tileRows - 1) / tileRows)
+	return attentionKernel{rows >= tilesFrom && (rows >= tilesAlways || tiles >= fullGrid || atOnce < heads), atOnce}
+}
+
+func (c attentionKernel) scratch(rows, keys, width int) int {
+	if c.tiles {
+		return 0
+	}
+	return c.atOnce * rows * blocks(keys) * partialFloats(width) * 4
 }
 
 func blocks(keys int) int { return (keys + KeyBlock - 1) / KeyBlock }
@@ -107,26 +123,36 @@ func blocks(keys int) int { return (keys + KeyBlock - 1) / KeyBlock }
 func partialFloats(width int) int { return (width+3)/4*4 + 4 }
 
 // Attention launches an attention.
-func (s *Set) Attention(st driver.Stream, a *Attention) error { return s.attention(st, a, math.MaxInt) }
-
-// attention launches few rows of so many heads at a time, at most.
-func (s *Set) attention(st driver.Stream, a *Attention, atOnce int) error {
+func (s *Set) Attention(st driver.Stream, a *Attention) error {
 	r := len(a.Q.Shape)
 	if err := a.check(r); err != nil {
 		return err
 	}
-	rows, dim := a.Q.Shape[r-2], a.Q.Shape[r-1]
-	keys, width := a.K.Shape[r-2], a.V.Shape[r-1]
-	heads := 1
-	for _, d := range a.Q.Shape[:r-2] {
-		heads *= d
-	}
-	if heads == 0 || rows == 0 || width == 0 {
+	rows, keys, width := a.Q.Shape[r-2], a.K.Shape[r-2], a.V.Shape[r-1]
+	heads := a.heads()
+	switch {
+	case heads == 0 || rows == 0 || width == 0:
 		return nil
-	}
-	if keys == 0 {
+	case keys == 0:
 		return s.Fill(st, a.Out, 0, heads*rows*width)
 	}
+	return s.attention(st, a, chooseKernel(heads, rows, keys, width))
+}
+
+// heads is the number of heads of the batch.
+func (a *Attention) heads() int {
+	n := 1
+	for _, d := range a.Q.Shape[:len(a.Q.Shape)-2] {
+		n *= d
+	}
+	return n
+}
+
+// attention launches a kernel for operands that are not empty.
+func (s *Set) attention(st driver.Stream, a *Attention, c attentionKernel) error {
+	r, heads := len(a.Q.Shape), a.heads()
+	rows, dim := a.Q.Shape[r-2], a.Q.Shape[r-1]
+	keys, width := a.K.Shape[r-2], a.V.Shape[r-1]
 	k := attend{
 		out: a.Out, partial: a.Scratch, counters: a.Counters, perBatch: int32(heads / a.Q.Shape[0]),
 		rows: int32(rows), keys: int32(keys), dim: int32(dim), width: int32(width), scale: a.Scale,
@@ -140,10 +166,10 @@ func (s *Set) attention(st driver.Stream, a *Attention, atOnce int) error {
 		k.outRow, k.outHead = int64(k.perBatch)*k.outRow, k.outRow
 	}
 	a.headAxes(&k)
-	if rows < manyRowsFrom {
-		return s.attendFew(st, &k, heads, min(atOnce, headsAtOnce(rows, keys, width)))
+	if c.tiles {
+		return s.attendTiles(st, &k, heads)
 	}
-	return s.attendTiles(st, &k, heads)
+	return s.attendFew(st, &k, heads, c.atOnce)
 }
 
 func (s *Set) attendTiles(st driver.Stream, k *attend, heads int) error {
@@ -181,7 +207,7 @@ func (a *Attention) check(r int) error {
 		n := a.Q.Shape[d]
 		ok = k.Shape[d] == n && v.Shape[d] == n
 	}
-	if !ok {
+	if !ok || a.heads() > math.MaxInt32 {
 		return fmt.Errorf("genie: attention of queries %v, keys %v and values %v", a.Q.Shape, k.Shape, v.Shape)
 	}
 	for _, t := range [...]*Tensor{&a.Q, &k.Tensor, &v.Tensor} {
@@ -205,7 +231,7 @@ func (a *Attention) check(r int) error {
 	return nil
 }
 
-// mask sets what the scores are scaled by and who sees which keys.
+// mask sets what the scores are scaled by and which keys a row sees.
 func (a *Attention) mask(k *attend) {
 	if a.Masked {
 		k.masked, k.window = 1, int32(min(a.Window, math.MaxInt32))

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/genie-sdk/go/internal/device/cuda/driver"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -23,8 +22,8 @@ type attending struct {
 	window   int
 	starts   *op.Array
 	merge    bool
-	pageRows int // 0 for one piece
-	atOnce   int // heads of a launch, 0 for all
+	pageRows int              // 0 for one piece
+	by       *attentionKernel // nil for the one that is chosen
 }
 
 func (a *attending) sizes() (lead []int, rows, keys, width int) {
@@ -85,7 +84,7 @@ func (a *attending) run(m *machine) []float32 {
 	g := &Attention{
 		Out: m.alloc(4 * n), Merge: a.merge, Q: m.upload(a.q), K: a.paged(m, a.k), V: a.paged(m, a.v),
 		Scale: 1, Divide: a.divide, Masked: a.masked, Window: a.window,
-		Scratch: m.alloc(AttentionScratch(heads, rows, keys, width)), Counters: m.zeros(AttentionCounterBytes),
+		Counters: m.zeros(AttentionCounterBytes),
 	}
 	if a.scale != 0 {
 		g.Scale = a.scale
@@ -93,10 +92,12 @@ func (a *attending) run(m *machine) []float32 {
 	if a.starts != nil {
 		g.Start = m.upload(a.starts)
 	}
-	if a.atOnce > 0 {
-		require.NoError(m.t, m.set.attention(m.st, g, a.atOnce))
-	} else {
+	if a.by == nil {
+		g.Scratch = m.alloc(AttentionScratch(heads, rows, keys, width))
 		require.NoError(m.t, m.set.Attention(m.st, g))
+	} else {
+		g.Scratch = m.alloc(a.by.scratch(rows, keys, width))
+		require.NoError(m.t, m.set.attention(m.st, g, *a.by))
 	}
 	out := m.floats(g.Out, n)
 	for _, b := range m.get(g.Counters, AttentionCounterBytes) {
@@ -138,6 +139,9 @@ func (a *attending) paged(m *machine, x *op.Array) Paged {
 	return p
 }
 
+// inTiles and notInTiles choose a kernel.
+var inTiles, notInTiles = &attentionKernel{tiles: true}, &attentionKernel{atOnce: 64}
+
 func startsOf(dt plan.DType, n ...int) *op.Array {
 	a := op.NewArray(dt, len(n))
 	for i, x := range n {
@@ -164,49 +168,78 @@ func attendingOf(seed uint64, batch, heads, rows, keys, dim, width int, turned b
 // TestAttention compares with the operators' references.
 func TestAttention(t *testing.T) {
 	m := newMachine(t)
-	for _, rows := range []int{1, 2, 9, 33, 70} {
-		for i, c := range []struct {
-			keys, dim, width int
-			set              func(a *attending)
-		}{
-			{keys: 70, dim: 64, width: 64, set: func(a *attending) { a.masked, a.divide, a.scale, a.merge = true, true, 8, true }},
-			{keys: 131, dim: 5, width: 3, set: func(a *attending) { a.scale = 0.4 }},
-			{keys: 71, dim: 33, width: 67, set: func(a *attending) { a.masked, a.divide, a.scale, a.window = true, true, 5.7, 40 }},
-			{keys: 130, dim: 68, width: 130, set: func(a *attending) { a.masked, a.pageRows, a.merge = true, 64, true }},
-			{keys: 75, dim: 0, width: 4, set: func(a *attending) { a.masked, a.scale, a.starts = true, 2, startsOf(plan.I32, 3, -1) }},
-			{keys: 70, dim: 20, width: 36, set: func(a *attending) {
-				a.masked, a.scale, a.pageRows, a.starts = true, 0.25, 128, startsOf(plan.I64, 69, math.MaxInt64)
-			}},
-			{keys: 1, dim: 4, width: 4, set: func(a *attending) { a.masked = true }},
-			{keys: 0, dim: 4, width: 4, set: func(*attending) {}},
-		} {
-			if testing.Short() && i > 3 {
-				break
+	for i, c := range []struct {
+		keys, dim, width int
+		set              func(a *attending)
+	}{
+		{70, 64, 64, func(a *attending) { a.masked, a.divide, a.scale, a.merge = true, true, 8, true }},
+		{131, 5, 3, func(a *attending) { a.scale = 0.4 }},
+		{71, 33, 67, func(a *attending) { a.masked, a.divide, a.scale, a.window = true, true, 5.7, 40 }},
+		{130, 68, 130, func(a *attending) { a.masked, a.pageRows, a.merge = true, 64, true }},
+		{75, 0, 4, func(a *attending) { a.masked, a.scale, a.starts = true, 2, startsOf(plan.I32, 3, -1) }},
+		{70, 20, 36, func(a *attending) {
+			a.masked, a.scale, a.pageRows, a.starts = true, 0.25, 128, startsOf(plan.I64, 69, math.MaxInt64)
+		}},
+		{1100, 4, 4, func(a *attending) { a.masked, a.pageRows = true, 64 }},
+		{1, 4, 4, func(a *attending) { a.masked = true }},
+		{0, 4, 4, func(*attending) {}},
+	} {
+		for _, rows := range []int{1, 9, 70} {
+			if c.keys > 1000 && rows != 9 {
+				continue
 			}
-			a := attendingOf(uint64(rows*10+i), 2, 2, rows, c.keys, c.dim, c.width, i%2 == 0)
+			heads := 2 - i%2
+			a := attendingOf(uint64(rows*10+i), 2, heads, rows, c.keys, c.dim, c.width, i%2 == 0)
 			c.set(&a)
 			t.Run(fmt.Sprintf("rows=%d/keys=%d/dim=%d/width=%d", rows, c.keys, c.dim, c.width), func(t *testing.T) {
-				near(t, a.reference(t), a.run(m))
+				got := a.run(m) // not in tiles
+				near(t, a.reference(t), got)
+				if a.by = inTiles; c.keys > 0 {
+					sameBits(t, got, a.run(m), "in tiles")
+				}
 			})
 		}
 	}
 }
 
-// TestAttentionGroupedHeads has query heads that share keys and values.
+// TestAttentionKernels holds which kernels are chosen.
+func TestAttentionKernels(t *testing.T) {
+	for _, c := range []struct {
+		heads, rows, keys, width int
+		want                     attentionKernel
+	}{
+		{25, 1, 1024, 64, attentionKernel{false, 25}},
+		{25, 1024, 1024, 64, attentionKernel{true, 3}},
+		{25, 64, 1024, 64, attentionKernel{false, 25}},
+		{25, 300, 300, 64, attentionKernel{true, 25}},
+		{800, 64, 64, 64, attentionKernel{true, 512}},
+		{5000, 1, 1, 1, attentionKernel{false, 4096}},
+		{12, 200, 100_000, 64, attentionKernel{true, 1}},
+		{12, 1, 100_000_000, 64, attentionKernel{false, 1}},
+	} {
+		require.Equal(t, c.want, chooseKernel(c.heads, c.rows, c.keys, c.width), "%+v", c)
+	}
+	require.Zero(t, AttentionScratch(25, 1024, 1024, 64))
+	require.Equal(t, 25*16*68*4, AttentionScratch(25, 1, 1024, 64))
+	require.Zero(t, AttentionScratch(25, 1, 0, 64))
+}
+
+// TestAttentionGroupedHeads has query heads that share keys and values, on the
+// maximum number of axes.
 func TestAttentionGroupedHeads(t *testing.T) {
 	m := newMachine(t)
-	for _, rows := range []int{1, 40} {
-		a := attendingOf(7, 2, 6, rows, 70, 8, 12, true)
+	for _, by := range []*attentionKernel{inTiles, notInTiles} {
+		a := attendingOf(7, 2, 6, 10, 70, 8, 12, true)
 		for _, x := range []**op.Array{&a.q, &a.k, &a.v} {
 			y := **x
-			y.Shape = []int{2, 2, 3, y.Shape[2], y.Shape[3]}
-			y.Strides = []int{y.Strides[0], 3 * y.Strides[1], y.Strides[1], y.Strides[2], y.Strides[3]}
+			y.Shape = []int{2, 1, 2, 1, 1, 3, y.Shape[2], y.Shape[3]}
+			y.Strides = []int{y.Strides[0], 5, 3 * y.Strides[1], 7, 11, y.Strides[1], y.Strides[2], y.Strides[3]}
 			if *x != a.q {
-				y.Strides[2] = 0
+				y.Strides[5] = 0
 			}
 			*x = &y
 		}
-		a.masked, a.scale = true, 0.3
+		a.masked, a.scale, a.by = true, 0.3, by
 		near(t, a.reference(t), a.run(m))
 	}
 }
@@ -244,13 +277,16 @@ func TestAttentionBits(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("dim=%d/width=%d", c.dim, c.width), func(t *testing.T) {
 			a := attendingOf(uint64(50+i), batch, heads, keys, keys, c.dim, c.width, true)
-			a.masked = true
+			a.masked, a.by = true, inTiles
 			c.set(&a)
 			all := a.run(m)
 			near(t, a.reference(t), all)
 
 			for _, r := range [][2]int{{0, 1}, {63, 64}, {64, 65}, {70, 72}, {100, 150}, {120, 129}, {149, 150}} {
 				b := a
+				if b.by = nil; r[1]-r[0] >= tilesFrom {
+					b.by = inTiles
+				}
 				b.q, b.k, b.v = cut(a.q, r[0], r[1]), cut(a.k, 0, r[1]), cut(a.v, 0, r[1])
 				want := rowsOf(all, batch*heads, keys, c.width, r[0], r[1])
 				if a.starts != nil && r[0] < 66 {
@@ -287,7 +323,7 @@ func TestAttentionUnseen(t *testing.T) {
 	m := newMachine(t)
 	const seen, keys = 70, 150
 	a := attendingOf(9, 1, 1, keys, keys, 12, 20, false)
-	a.masked, a.scale = true, 0.5
+	a.masked, a.scale, a.by = true, 0.5, inTiles
 	want := a.run(m)[:seen*20]
 	bad := []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))}
 	for _, x := range []*op.Array{a.k, a.v} {
@@ -304,6 +340,10 @@ func TestAttentionOddRows(t *testing.T) {
 	m := newMachine(t)
 	inf := float32(math.Inf(1))
 	for _, rows := range []int{1, 10, 72} {
+		by := notInTiles
+		if rows > 10 {
+			by = inTiles
+		}
 		for _, c := range []struct {
 			name string
 			key  func(k []float32, i int) // the only element of key i
@@ -325,6 +365,7 @@ func TestAttentionOddRows(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%s/rows=%d", c.name, rows), func(t *testing.T) {
 				a := attendingOf(3, 2, 1, rows, 72, 1, 70, false)
+				a.by = by
 				for i := range a.q.F32() {
 					a.q.F32()[i] = 1
 				}
@@ -345,10 +386,8 @@ func TestAttentionLaunches(t *testing.T) {
 	a.masked = true
 	want := a.run(m)
 	near(t, a.reference(t), want)
-	a.atOnce = 4
+	a.by = &attentionKernel{atOnce: 4}
 	sameBits(t, want, a.run(m), "in three launches")
-	require.Equal(t, attentionCounters/4, headsAtOnce(32, 1, 1))
-	require.Equal(t, 1, headsAtOnce(1, 1<<30, 64))
 }
 
 func TestAttentionRefuses(t *testing.T) {
@@ -370,5 +409,4 @@ func TestAttentionRefuses(t *testing.T) {
 			require.Error(t, m.set.Attention(m.st, a))
 		})
 	}
-	require.Equal(t, driver.Ptr(0), driver.Ptr(AttentionScratch(0, 1, 1, 1)))
 }

@@ -38,6 +38,17 @@ func TestIndicesOutOfRange(t *testing.T) {
 	}
 }
 
+// TestTableWithoutRows has no index that is in range.
+func TestTableWithoutRows(t *testing.T) {
+	m := newRig(t)
+	indices := op.NewArray(plan.I32, 2)
+	for o, in := range map[op.Op][]*op.Array{op.Embedding{}: {op.NewArray(plan.F32, 0, 4), indices}, op.Pick{}: {op.NewArray(plan.F32, 2, 0, 4), indices}} {
+		_, want := reference(t, o, in)
+		_, err := m.compute(o, in, dense, dense)
+		require.EqualError(t, err, want.Error())
+	}
+}
+
 // halves stores a table in a 16-bit type. The result is its rounded elements.
 func halves(table *op.Array, as plan.DType) (stored, rounded *op.Array) {
 	stored, rounded = op.NewArray(as, table.Shape...), op.NewArray(plan.F32, table.Shape...)

@@ -21,6 +21,8 @@ type gpu struct {
 	set  *kernels.Set
 	st   driver.Stream
 	held []driver.Ptr
+	// Of openLike: the kernels that were launched.
+	launched map[string]bool
 }
 
 // loaded is a context that all tests share: most of the time of a small test
@@ -61,27 +63,60 @@ func open(t *testing.T) *gpu {
 }
 
 // openLike is a device whose kernels are launched as on one of other properties.
+// It records which are launched.
 func openLike(t *testing.T, change func(p *driver.Properties)) *gpu {
 	t.Helper()
 	g := open(t)
-	set, err := kernels.LoadPTX(like{g.ctx, change})
+	g.launched = map[string]bool{}
+	names := map[driver.Function]string{}
+	set, err := kernels.LoadPTX(like{g.ctx, change, names})
 	if err != nil {
 		t.Fatal(err)
 	}
 	g.set = set
+	g.st = recorder{g.st, names, g.launched}
 	return g
 }
 
-// like is a context with other properties.
+// like is a context with other properties. It records the names of functions.
 type like struct {
 	driver.Context
 	change func(p *driver.Properties)
+	names  map[driver.Function]string
 }
 
 func (l like) Properties() driver.Properties {
 	p := l.Context.Properties()
 	l.change(&p)
 	return p
+}
+
+func (l like) Load(image []byte) (driver.Module, error) {
+	m, err := l.Context.Load(image)
+	return module{m, l.names}, err
+}
+
+type module struct {
+	driver.Module
+	names map[driver.Function]string
+}
+
+func (m module) Function(name string) (driver.Function, error) {
+	f, err := m.Module.Function(name)
+	m.names[f] = name
+	return f, err
+}
+
+// recorder is a stream that records which kernels are launched.
+type recorder struct {
+	driver.Stream
+	names    map[driver.Function]string
+	launched map[string]bool
+}
+
+func (r recorder) Launch(f driver.Function, grid, block driver.Dim, shared int, args []byte) error {
+	r.launched[r.names[f]] = true
+	return r.Stream.Launch(f, grid, block, shared, args)
 }
 
 func (g *gpu) alloc(n int64) driver.Ptr {

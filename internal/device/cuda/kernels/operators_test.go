@@ -219,21 +219,6 @@ func TestActivationsHaveCodes(t *testing.T) {
 	require.False(t, ok)
 }
 
-// TestLacks lists what has no kernel.
-func TestLacks(t *testing.T) {
-	for _, name := range op.Names() {
-		require.Equal(t, name == "conv2d", Lacks(onlyName{name: name}), name)
-	}
-}
-
-// onlyName is an operator of a name only.
-type onlyName struct {
-	op.Op
-	name string
-}
-
-func (n onlyName) Name() string { return n.name }
-
 // special are the numbers at which functions go wrong.
 func special() []float32 {
 	v := []float32{

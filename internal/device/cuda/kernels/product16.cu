@@ -23,10 +23,13 @@
 // Tiled: a warp's 64x32 results take 6 loads of 512 bytes from shared memory for
 // 16 instructions, 192 bytes each: 1.5 cycles at 128 bytes a cycle, for 2,048
 // multiply-adds, so that shared memory allows two thirds of the rate of an
-// H200's tensor cores, which is what mma reaches there at most. All loads are of 16
-// bytes a thread and contiguous, without bank conflicts, since both operands are
-// stored as fragments. At 512 rows and K = N = 1600 a block is 2 x 128 x 128 x
-// 1600 FLOPs = 52 MFLOP for 0.8 MB of loads through the second-level cache.
+// H200's tensor cores, which is what mma reaches there at most. All loads are of
+// 16 bytes a thread and contiguous, without bank conflicts, since both operands
+// are stored as fragments. A block of 128x128 reads 32 KB for 64 k's, 64 FLOPs a
+// byte: 380 TFLOP/s at 6 TB/s of second-level cache. Where there are too few of
+// them for all multiprocessors, blocks of 64 and of 32 columns take their place.
+// convert_rows adds 6 bytes for each element of the rows, a tenth of the time at
+// 1,024 rows.
 
 #include "product.cuh"
 
@@ -172,29 +175,30 @@ __device__ inline void convert(const Product &a) {
   }
 }
 
-// The tiled kernel: a block computes 128 rows and 16*UNITS columns, 64 k's at a
-// time, with STAGES buffers in shared memory. A warp has 4 units and 32 rows.
+// The tiled kernel: a block computes BANDS bands of 16 rows and UNITS units of
+// 16 columns, 64 k's at a time, with STAGES buffers in shared memory. A warp has
+// EACH units and 2 bands.
 const int STAGES = 4;
 const int STRIDE_PAD = 4;  // results of a fragment's rows are in different banks
 
-template <bool BF, int UNITS>
+template <bool BF, int UNITS, int BANDS, int EACH>
 __device__ inline void tiled(const Product &a) {
   extern __shared__ uint4 tiles[];
-  const int THREADS = UNITS * 32, COLS = UNITS * 16, STAGE = (UNITS + 8) * 4 * 32;
+  const int THREADS = UNITS / EACH * (BANDS / 2) * 32, COLS = UNITS * 16, STAGE = (UNITS + BANDS) * 128;
   const u32 steps = (a.k + 63) / 64 * 4, units = (a.n + 15) / 16, bands = (a.rows + 15) / 16;
-  const u32 band0 = blockIdx.x % a.groups * 8, unit0 = blockIdx.x / a.groups * UNITS;
+  const u32 band0 = blockIdx.x % a.groups * BANDS, unit0 = blockIdx.x / a.groups * UNITS;
   const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const u32 wr = warp % 4, wc = warp / 4;  // its place in the block: 32 rows, 64 columns
+  const u32 wr = warp % (BANDS / 2), wc = warp / (BANDS / 2);  // its place in the block
 
-  // A stage is 4 steps of UNITS units of the weight and then of 8 bands of 16
+  // A stage is 4 steps of UNITS units of the weight and then of BANDS bands of
   // rows. Each is 128 contiguous loads; what is beyond the end is copied from
   // the last ones and gives results that are not stored.
   const u32 slot = threadIdx.x % 128, first = threadIdx.x / 128;
-  const int EACH = THREADS / 128;
-  const uint4 *from[(UNITS + 8) / EACH];
+  const int TURN = THREADS / 128, COPIES = (UNITS + BANDS) / TURN;
+  const uint4 *from[COPIES];
 #pragma unroll
-  for (int i = 0; i < (UNITS + 8) / EACH; i++) {
-    const u32 s = i * EACH + first;
+  for (int i = 0; i < COPIES; i++) {
+    const u32 s = i * TURN + first;
     if (s < UNITS) from[i] = (const uint4 *)a.w + (u64)min(unit0 + s, units - 1) * steps * 32 + slot;
     else from[i] = (const uint4 *)a.scratch + (u64)min(band0 + s - UNITS, bands - 1) * steps * 32 + slot;
   }
@@ -203,35 +207,35 @@ __device__ inline void tiled(const Product &a) {
     if (it < count) {
       uint4 *to = tiles + it % STAGES * STAGE + first * 128 + slot;
 #pragma unroll
-      for (int i = 0; i < (UNITS + 8) / EACH; i++) copy_async(to + i * THREADS, from[i] + it * 128);
+      for (int i = 0; i < COPIES; i++) copy_async(to + i * THREADS, from[i] + it * 128);
     }
     committed();
   };
 
-  float acc[4][4][4] = {}, total[4][4][4] = {};
+  float acc[EACH][4][4] = {}, total[EACH][4][4] = {};
 #pragma unroll
   for (int i = 0; i < STAGES - 1; i++) fetch(i);
   for (u32 it = 0; it < count; it++) {
     arrived<STAGES - 2>();
     __syncthreads();
     fetch(it + STAGES - 1);
-    const uint4 *ws = tiles + it % STAGES * STAGE + wc * 4 * 128 + lane;
+    const uint4 *ws = tiles + it % STAGES * STAGE + wc * EACH * 128 + lane;
     const uint4 *xs = tiles + it % STAGES * STAGE + (UNITS + wr * 2) * 128 + lane;
-    uint4 w[2][4], x[2][2];
+    uint4 w[2][EACH], x[2][2];
 #pragma unroll
-    for (int i = 0; i < 4; i++) w[0][i] = ws[i * 128];
+    for (int i = 0; i < EACH; i++) w[0][i] = ws[i * 128];
 #pragma unroll
     for (int i = 0; i < 2; i++) x[0][i] = xs[i * 128];
 #pragma unroll
     for (int s = 0; s < 4; s++) {
       if (s < 3) {
 #pragma unroll
-        for (int i = 0; i < 4; i++) w[(s + 1) % 2][i] = ws[i * 128 + (s + 1) * 32];
+        for (int i = 0; i < EACH; i++) w[(s + 1) % 2][i] = ws[i * 128 + (s + 1) * 32];
 #pragma unroll
         for (int i = 0; i < 2; i++) x[(s + 1) % 2][i] = xs[i * 128 + (s + 1) * 32];
       }
 #pragma unroll
-      for (int i = 0; i < 4; i++) {
+      for (int i = 0; i < EACH; i++) {
 #pragma unroll
         for (int h = 0; h < 2; h++) {
           multiply<BF>(acc[i][2 * h], w[s % 2][i], x[s % 2][h].x, x[s % 2][h].y);
@@ -241,7 +245,7 @@ __device__ inline void tiled(const Product &a) {
     }
     if (it % 2 == 1 || it + 1 == count) {
 #pragma unroll
-      for (int i = 0; i < 4; i++) {
+      for (int i = 0; i < EACH; i++) {
 #pragma unroll
         for (int h = 0; h < 4; h++) {
 #pragma unroll
@@ -261,16 +265,16 @@ __device__ inline void tiled(const Product &a) {
   const int STRIDE = COLS + STRIDE_PAD;
   float *result = (float *)tiles;
 #pragma unroll
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < EACH; i++) {
 #pragma unroll
     for (int h = 0; h < 4; h++) {
-      float *to = result + (wr * 32 + h * 8 + lane % 4 * 2) * STRIDE + (wc * 4 + i) * 16 + lane / 4 * 2;
+      float *to = result + (wr * 32 + h * 8 + lane % 4 * 2) * STRIDE + (wc * EACH + i) * 16 + lane / 4 * 2;
       *(float2 *)to = float2{total[i][h][0], total[i][h][2]};
       *(float2 *)(to + STRIDE) = float2{total[i][h][1], total[i][h][3]};
     }
   }
   __syncthreads();
-  finish_tile<128, COLS, STRIDE, THREADS>(a, result, band0 * 16, unit0 * 16);
+  finish_tile<BANDS * 16, COLS, STRIDE, THREADS>(a, result, band0 * 16, unit0 * 16);
 }
 
 #define KERNELS(NAME, BF)                                                                                                       \
@@ -278,8 +282,9 @@ __device__ inline void tiled(const Product &a) {
   extern "C" __global__ void __launch_bounds__(256) product_##NAME##_skinny_16(const __grid_constant__ Product a) { skinny<BF, 2>(a); } \
   extern "C" __global__ void __launch_bounds__(256, 1) product_##NAME##_skinny_32(const __grid_constant__ Product a) { skinny<BF, 4>(a); } \
   extern "C" __global__ void convert_rows_##NAME(const __grid_constant__ Product a) { convert<BF>(a); }                         \
-  extern "C" __global__ void __launch_bounds__(128) product_##NAME##_tiled_64(const __grid_constant__ Product a) { tiled<BF, 4>(a); }   \
-  extern "C" __global__ void __launch_bounds__(256) product_##NAME##_tiled_128(const __grid_constant__ Product a) { tiled<BF, 8>(a); }
+  extern "C" __global__ void __launch_bounds__(128) product_##NAME##_tiled_32(const __grid_constant__ Product a) { tiled<BF, 2, 4, 1>(a); }  \
+  extern "C" __global__ void __launch_bounds__(128) product_##NAME##_tiled_64(const __grid_constant__ Product a) { tiled<BF, 4, 8, 4>(a); }  \
+  extern "C" __global__ void __launch_bounds__(256) product_##NAME##_tiled_128(const __grid_constant__ Product a) { tiled<BF, 8, 8, 4>(a); }
 
 KERNELS(bf16, true)
 KERNELS(f16, false)

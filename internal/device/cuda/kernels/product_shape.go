@@ -11,7 +11,7 @@ import (
 // From how many rows on products are computed by the tiled kernels.
 const (
 	mostSkinny32 = 32
-	mostSkinny16 = 64
+	mostSkinny16 = 32
 )
 
 // The lengths of the chunks of a reduction, see packed.cuh.
@@ -27,7 +27,13 @@ const sharedReserve = 1 << 10
 // the results.
 func (s *Set) product32(st driver.Stream, a *productArgs) error {
 	rows, n := int(a.rows), int(a.n)
-	if rows > mostSkinny32 {
+	// A few tiles leave most of the device idle: reading the weight again from the
+	// second-level cache takes less time.
+	most := mostSkinny32
+	if (n+63)/64 < s.props.Multiprocessors/2 {
+		most *= 2
+	}
+	if rows > most {
 		return s.tiled32(st, a)
 	}
 	m, name := 8, "product_skinny_8"
@@ -99,16 +105,16 @@ func (s *Set) tiled32(st driver.Stream, a *productArgs) error {
 }
 
 // names16 are the kernels for one type of 16 bits.
-type names16 struct{ skinny8, skinny16, skinny32, convert, tiled64, tiled128 string }
+type names16 struct{ skinny8, skinny16, skinny32, convert, tiled32, tiled64, tiled128 string }
 
 var (
 	namesF16 = names16{
 		"product_f16_skinny_8", "product_f16_skinny_16", "product_f16_skinny_32",
-		"convert_rows_f16", "product_f16_tiled_64", "product_f16_tiled_128",
+		"convert_rows_f16", "product_f16_tiled_32", "product_f16_tiled_64", "product_f16_tiled_128",
 	}
 	namesBF16 = names16{
 		"product_bf16_skinny_8", "product_bf16_skinny_16", "product_bf16_skinny_32",
-		"convert_rows_bf16", "product_bf16_tiled_64", "product_bf16_tiled_128",
+		"convert_rows_bf16", "product_bf16_tiled_32", "product_bf16_tiled_64", "product_bf16_tiled_128",
 	}
 )
 
@@ -145,17 +151,21 @@ func (s *Set) product16(st driver.Stream, a *productArgs, elem plan.DType) error
 	return s.launchProduct(st, name, a, (units+int(a.units)-1)/int(a.units), evenly(32*tasks, 32*warps), shared)
 }
 
-// The tiled kernels of 16 bits: bands of 128 rows, and shared memory for four
-// stages of 64 k's.
-const (
-	productTileRows = 128
-	shared64        = 4 * (64 + productTileRows) * 64 * 2
-	shared128       = 4 * (128 + productTileRows) * 64 * 2
-)
+// productTile is a tiled kernel of 16 bits: the rows and columns of a block, and the
+// time of a turn of the device in which a multiprocessor has one block, by that
+// of 64 columns and 128 rows. (Small tiles read more for each instruction.)
+type productTile struct {
+	rows, columns, block int
+	first, later         int // of the first turn and of another, in hundredths
+}
 
-// tiled16 converts the rows to 16 bits and multiplies. Of the two sizes of tiles
-// it takes that of the lower estimate: turns of the device by a block's work,
-// a tenth more for the small ones, which read more.
+var tiles16 = [...]productTile{{64, 32, 128, 55, 35}, {128, 64, 128, 110, 110}, {128, 128, 256, 200, 200}}
+
+// shared is four stages of 64 k's.
+func (t *productTile) shared() int { return 4 * (t.rows + t.columns) * 64 * 2 }
+
+// tiled16 converts the rows to 16 bits and multiplies, with the tiles of the
+// lowest estimate.
 func (s *Set) tiled16(st driver.Stream, a *productArgs, names *names16) error {
 	rows, n := int(a.rows), int(a.n)
 	if warps := roundUp(rows, panelStep) / panelStep * (roundUp(int(a.k), packedRows) / panelStep); warps > 0 {
@@ -167,13 +177,19 @@ func (s *Set) tiled16(st driver.Stream, a *productArgs, names *names16) error {
 			return err
 		}
 	}
-	a.groups = uint32((rows + productTileRows - 1) / productTileRows)
 	sms := max(1, s.props.Multiprocessors)
-	turns := func(width int) int { return (int(a.groups)*((n+width-1)/width) + sms - 1) / sms }
-	if s.props.SharedPerBlock >= shared128 && 20*turns(128) <= 11*turns(64) {
-		return s.launchProduct(st, names.tiled128, a, (n+127)/128, 256, shared128)
+	best, least := 0, 0
+	for i := range tiles16 {
+		t := &tiles16[i]
+		turns := ((rows+t.rows-1)/t.rows*((n+t.columns-1)/t.columns) + sms - 1) / sms
+		if cost := t.first + (turns-1)*t.later; i == 0 || cost < least && t.shared() <= s.props.SharedPerBlock {
+			best, least = i, cost
+		}
 	}
-	return s.launchProduct(st, names.tiled64, a, (n+63)/64, 128, shared64)
+	t := &tiles16[best]
+	a.groups = uint32((rows + t.rows - 1) / t.rows)
+	name := [...]string{names.tiled32, names.tiled64, names.tiled128}[best]
+	return s.launchProduct(st, name, a, (n+t.columns-1)/t.columns, t.block, t.shared())
 }
 
 // launchProduct launches blocks for all groups of rows and blocks of columns.
@@ -194,7 +210,7 @@ func (s *Set) allowShared() error {
 		allow[name] = max(48<<10, s.props.SharedPerBlock-sharedReserve)
 	}
 	for _, n := range []*names16{&namesF16, &namesBF16} {
-		allow[n.tiled64], allow[n.tiled128] = shared64, shared128
+		allow[n.tiled64], allow[n.tiled128] = tiles16[1].shared(), tiles16[2].shared()
 	}
 	for name, n := range allow {
 		if n > s.props.SharedPerBlock {

@@ -113,6 +113,7 @@ func sameBits(t *testing.T, what string, n int, got, want []float32) {
 // Every element is close to the exact product, and a row has the same bits
 // with whatever number of other rows, in whichever kernel.
 func TestProduct(t *testing.T) {
+	t.Parallel()
 	for _, elem := range elems {
 		for _, size := range [][2]int{{1, 1}, {3, 5}, {64, 8}, {65, 9}, {130, 33}, {200, 16}, {324, 70}} {
 			t.Run(fmt.Sprintf("%v/k=%d/n=%d", elem, size[0], size[1]), func(t *testing.T) {
@@ -142,6 +143,7 @@ func TestProduct(t *testing.T) {
 
 // A row has the same bits at each place among many.
 func TestProductEachRow(t *testing.T) {
+	t.Parallel()
 	for _, elem := range elems {
 		t.Run(elem.String(), func(t *testing.T) {
 			t.Parallel()
@@ -164,6 +166,7 @@ func TestProductEachRow(t *testing.T) {
 
 // A sum keeps the sign of a zero: that of products too small for a float32.
 func TestProductOfZeros(t *testing.T) {
+	t.Parallel()
 	g := open(t)
 	m := &matrix{k: 64, n: 1, elem: plan.F32, values: slices.Repeat([]float32{1e-30}, 64)}
 	w := m.pack(g, false, m.k)
@@ -179,33 +182,44 @@ func TestProductOfZeros(t *testing.T) {
 
 // Large products have other blocks, several passes and the large tiles.
 func TestProductShapes(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
-		name             string
-		elem             plan.DType
-		k, n             int
-		multiprocessors  int
-		sharedPerBlock   int
-		alone, many, max int // rows
+		kernel          string
+		elem            plan.DType
+		k, n            int
+		multiprocessors int
+		sharedPerBlock  int
+		rows            int
 	}{
-		{"passes", plan.F32, 3000, 9, 4, 48 << 10, 1, 8, 8},
-		{"units", plan.F32, 100, 300, 1, 160 << 10, 1, 5, 5},
-		{"tiles", plan.F32, 70, 70, 1, 160 << 10, 1, 140, 140},
-		{"passes", plan.BF16, 14000, 16, 4, 160 << 10, 1, 8, 8},
-		{"units", plan.F16, 200, 330, 1, 160 << 10, 1, 5, 5},
-		{"tiles", plan.BF16, 70, 150, 1, 160 << 10, 1, 140, 140},
-		{"small tiles", plan.BF16, 70, 150, 1, 100 << 10, 1, 140, 140},
+		{"product_skinny_8", plan.F32, 3000, 9, 4, 48 << 10, 8}, // passes
+		{"product_skinny_4", plan.F32, 5000, 9, 4, 48 << 10, 3},
+		{"product_skinny_8", plan.F32, 100, 300, 1, 160 << 10, 5}, // units
+		{"product_tiled_128", plan.F32, 70, 70, 1, 160 << 10, 140},
+		{"product_bf16_skinny_8", plan.BF16, 14000, 16, 4, 160 << 10, 8}, // passes
+		{"product_f16_skinny_8", plan.F16, 200, 330, 1, 160 << 10, 5},    // units
+		{"product_bf16_skinny_32", plan.BF16, 200, 40, 4, 160 << 10, 31},
+		{"product_bf16_tiled_32", plan.BF16, 400, 70, 4, 160 << 10, 70},
+		{"product_bf16_tiled_64", plan.BF16, 400, 60, 1, 160 << 10, 140},
+		{"product_bf16_tiled_128", plan.BF16, 400, 125, 1, 160 << 10, 140},
+		{"product_f16_tiled_64", plan.F16, 70, 60, 1, 160 << 10, 140},
+		{"product_f16_tiled_128", plan.F16, 70, 125, 1, 160 << 10, 140},
+		{"product_f16_tiled_64", plan.F16, 70, 125, 1, 100 << 10, 120}, // less shared memory
 	} {
-		t.Run(fmt.Sprintf("%s/%v", c.name, c.elem), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s/k=%d", c.kernel, c.k), func(t *testing.T) {
 			t.Parallel()
 			g := openLike(t, func(p *driver.Properties) { p.Multiprocessors, p.SharedPerBlock = c.multiprocessors, c.sharedPerBlock })
 			r := rand.New(rand.NewPCG(3, 3))
 			m := newMatrix(r, c.elem, c.k, c.n)
 			w := m.pack(g, false, m.k)
-			a := normal(r, c.many*m.k)
+			a := normal(r, c.rows*m.k)
 			got := m.product(g, w, a)
-			checkProduct(t, m, a[:2*m.k], got[:2*m.n])
+			if !g.launched[c.kernel] {
+				t.Fatalf("launched %v, want %s", g.launched, c.kernel)
+			}
+			last := c.rows - 1
+			checkProduct(t, m, a[:m.k], got[:m.n])
+			checkProduct(t, m, a[last*m.k:], got[last*m.n:])
 			sameBits(t, "first row", m.n, m.product(g, w, a[:m.k]), got[:m.n])
-			last := (c.many - 1)
 			sameBits(t, "last row", m.n, m.product(g, w, a[last*m.k:]), got[last*m.n:])
 		})
 	}
@@ -213,6 +227,7 @@ func TestProductShapes(t *testing.T) {
 
 // The layout does not depend on how the content comes.
 func TestPack(t *testing.T) {
+	t.Parallel()
 	for _, elem := range elems {
 		t.Run(elem.String(), func(t *testing.T) {
 			t.Parallel()
@@ -244,6 +259,7 @@ func TestPack(t *testing.T) {
 
 // Sizes of zero compute nothing, or the sum of nothing.
 func TestProductOfNothing(t *testing.T) {
+	t.Parallel()
 	g := open(t)
 	for _, elem := range elems {
 		for _, rows := range []int{1, 100} {

@@ -235,11 +235,17 @@ func TestArgMax(t *testing.T) {
 	rng := newRand(7)
 	for kind, fill := range logitKinds {
 		for _, c := range axesOf {
+			if len(c.shape) > 2 && kind != "odd" {
+				continue
+			}
 			x := strided(plan.F32, 1, c.order, c.shape...)
 			fill(rng, x.F32())
 			for axis := -1; axis < len(c.shape)-1; axis++ {
 				o := op.ArgMax{Axis: axis}
 				n := c.shape[(axis+len(c.shape))%len(c.shape)]
+				if x.Len() > 1000*n {
+					continue
+				}
 				if n == 0 {
 					require.ErrorIs(t, m.set.ArgMax(m.st, 256, m.upload(x), axis), op.ErrShape)
 					continue

@@ -35,9 +35,9 @@ var modules = map[string][]string{
 	},
 	"product16": {
 		"product_bf16_skinny_8", "product_bf16_skinny_16", "product_bf16_skinny_32",
-		"product_bf16_tiled_64", "product_bf16_tiled_128", "convert_rows_bf16",
+		"product_bf16_tiled_32", "product_bf16_tiled_64", "product_bf16_tiled_128", "convert_rows_bf16",
 		"product_f16_skinny_8", "product_f16_skinny_16", "product_f16_skinny_32",
-		"product_f16_tiled_64", "product_f16_tiled_128", "convert_rows_f16",
+		"product_f16_tiled_32", "product_f16_tiled_64", "product_f16_tiled_128", "convert_rows_f16",
 	},
 	"reduce": {"reduce", "reduce_columns", "max_pool2d"},
 	"sample": {"sample"},

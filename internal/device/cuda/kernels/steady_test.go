@@ -26,7 +26,7 @@ func TestStepsAllocateNothing(t *testing.T) {
 	}
 	q, rows, page := tensor(plan.F32, 1, 12, 1, 64), tensor(plan.F32, 1, 12, 1, 64), tensor(plan.F32, 1, 12, 64, 64)
 	state := Paged{Tensor: page, Table: 1 << 20, PageRows: 64}
-	prefill := tensor(plan.F32, 1, 12, 64, 64)
+	prefill := tensor(plan.F32, 1, 12, 512, 64)
 	start, floats, ints := tensor(plan.I64, 1), tensor(plan.F32, 1), tensor(plan.I32, 1)
 	logits := tensor(plan.F32, 1, 50257)
 	attention := Attention{Out: 1, Q: q, K: state, V: state, Scale: 8, Divide: true, Masked: true, Start: start, Merge: true, Scratch: 1, Counters: 1}
