@@ -133,6 +133,8 @@ func storages(tensors []*lazy.Tensor) []plan.DType {
 	return out
 }
 
+func isHalf(t plan.DType) bool { return t == plan.BF16 || t == plan.F16 }
+
 func (s *SRG) storedBytes(t *lazy.Tensor, shape []int) float64 {
 	return elements(shape) * float64(s.storage(t).Size())
 }

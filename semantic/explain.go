@@ -108,6 +108,11 @@ type ExplainedPhase struct {
 // policy for the given outputs; no outputs means all that the graph declares.
 // The profile is that of b. Rates and criticality assume [ReferenceDevice].
 func Explain(s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Named) (*Explanation, error) {
+	return ExplainOn(ReferenceDevice(), s, p, b, outputs...)
+}
+
+// ExplainOn is [Explain] for another device.
+func ExplainOn(d Device, s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Named) (*Explanation, error) {
 	profile, err := s.ProfileOf(b)
 	if err != nil {
 		return nil, err
@@ -116,7 +121,7 @@ func Explain(s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Named) (*Explana
 	if err != nil {
 		return nil, err
 	}
-	edges, err := s.Edges(b)
+	edges, err := s.EdgesOn(d, b)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +130,7 @@ func Explain(s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Named) (*Explana
 		return nil, err
 	}
 	e := &Explanation{
-		Graph: s.Graph.Name(), Phase: profile.Phase, Policy: p.Name(), Bindings: b, Device: ReferenceDevice(),
+		Graph: s.Graph.Name(), Phase: profile.Phase, Policy: p.Name(), Bindings: b, Device: d,
 		Nodes: make([]ExplainedNode, len(s.Nodes)), Edges: make([]ExplainedEdge, len(edges)),
 		Caches: make([]ExplainedCache, len(s.Caches)), Branches: make([]ExplainedBranch, len(s.Branches)),
 		Plan: schedule.Plan, Client: schedule.Client,
@@ -136,14 +141,13 @@ func Explain(s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Named) (*Explana
 	var total Cost
 	for id := range s.Nodes {
 		total = total.Add(costs[id])
-		if e.Nodes[id], err = s.explainNode(id, profile, b, costs[id]); err != nil {
+		if e.Nodes[id], err = s.explainNode(d, id, profile, b, costs[id]); err != nil {
 			return nil, err
 		}
 	}
 	e.addPhases()
-	e.Total = explainCost(total)
+	e.Total = explainCost(total, 0)
 	// The nodes run one after the other.
-	e.Total.Seconds = 0
 	for i := range e.Nodes {
 		e.Total.Seconds += e.Nodes[i].Cost.Seconds
 	}
@@ -178,8 +182,7 @@ func (e *Explanation) addPhases() {
 		sum := Cost{FLOPs: p.Cost.FLOPs + n.Cost.FLOPs, BytesRead: p.Cost.BytesRead + n.Cost.BytesRead, BytesWritten: p.Cost.BytesWritten + n.Cost.BytesWritten}
 		seconds := p.Cost.Seconds + n.Cost.Seconds
 		p.Nodes++
-		p.Cost = explainCost(sum)
-		p.Cost.Seconds = seconds
+		p.Cost = explainCost(sum, seconds)
 	}
 }
 
@@ -202,7 +205,7 @@ func bufferBytes(p *plan.Plan, b plan.Bindings) ([]int64, error) {
 
 var cacheModes = [...]string{CacheAppend: "append", CacheWrite: "write"}
 
-func (s *SRG) explainNode(id int, p Profile, b plan.Bindings, c Cost) (ExplainedNode, error) {
+func (s *SRG) explainNode(d Device, id int, p Profile, b plan.Bindings, c Cost) (ExplainedNode, error) {
 	n := &s.Nodes[id]
 	t := n.Tensor
 	op, attrs := "", plan.Attrs(nil)
@@ -212,7 +215,10 @@ func (s *SRG) explainNode(id int, p Profile, b plan.Bindings, c Cost) (Explained
 	x := ExplainedNode{
 		ID: id, Name: t.Name(), Kind: kindText(t.Kind()), Op: op, Call: callText(op, attrs), DType: t.DType(), Storage: s.storage(t),
 		Shape: t.Shape(), Phase: s.PhaseOf(t, p), Residency: n.Residency, Modality: n.Modality, Branch: n.Branch,
-		Attention: n.Attention, Sampling: n.Sampling, Dead: n.Dead, Cost: explainCost(c),
+		Attention: n.Attention, Sampling: n.Sampling, Dead: n.Dead, Cost: explainCost(c, 0),
+	}
+	if t.Op() != nil {
+		x.Cost.Seconds = s.seconds(id, c, d)
 	}
 	for _, in := range t.In() {
 		x.In = append(x.In, in.ID())
@@ -240,8 +246,8 @@ func kindText(k lazy.Kind) string {
 	return "op"
 }
 
-func explainCost(c Cost) ExplainedCost {
-	return ExplainedCost{c.FLOPs, c.BytesRead, c.BytesWritten, c.Intensity(), c.Seconds(ReferenceDevice())}
+func explainCost(c Cost, seconds float64) ExplainedCost {
+	return ExplainedCost{c.FLOPs, c.BytesRead, c.BytesWritten, c.Intensity(), seconds}
 }
 
 // label is the displayed name of a node: the leaf's name, or the operator with

@@ -20,9 +20,9 @@ func (e *Explanation) Text() string {
 	}
 	slices.Sort(sizes)
 	fmt.Fprintf(&b, "sizes %s\n", strings.Join(sizes, " "))
-	fmt.Fprintf(&b, "cost of the graph: %s, %s read, %s written, %.3g FLOP/B; %s at %s and %s\n",
+	fmt.Fprintf(&b, "cost of the graph: %s, %s read, %s written, %.3g FLOP/B; %s at %s and %s%s\n",
 		si(e.Total.FLOPs, "FLOP"), si(e.Total.BytesRead, "B"), si(e.Total.BytesWritten, "B"), e.Total.Intensity,
-		seconds(e.Total.Seconds), si(e.Device.FLOPS, "FLOP/s"), si(e.Device.Bandwidth, "B/s"))
+		seconds(e.Total.Seconds), si(e.Device.FLOPS, "FLOP/s"), si(e.Device.Bandwidth, "B/s"), e.Device.origin())
 	e.textPhases(&b)
 	e.textBranches(&b)
 	e.textNodes(&b)
@@ -38,6 +38,19 @@ func (e *Explanation) Text() string {
 		textPlan(&b, "plan for the client partition", e.Client)
 	}
 	return b.String()
+}
+
+// origin tells, in a line that shows the device's speeds, where they come from
+// and what else they are.
+func (d Device) origin() string {
+	s := ""
+	if d.HalfFLOPS > 0 {
+		s = ", " + si(d.HalfFLOPS, "FLOP/s") + " with 16-bit weights"
+	}
+	if d.Source != "" {
+		s += " (" + d.Source + ")"
+	}
+	return s
 }
 
 // table writes rows of cells under a header.

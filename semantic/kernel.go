@@ -21,6 +21,7 @@ type Kernel struct {
 	Nodes []int
 
 	flops []float64 // by node
+	half  bool      // a product with 16-bit weights
 }
 
 // Kernels lists the kernels of a run on [ReferenceDevice]; see [SRG.KernelsOn].
@@ -57,7 +58,7 @@ func (c *compiled) kernels(b plan.Bindings) ([]Kernel, error) {
 	for i := range c.program.Groups {
 		g := &c.program.Groups[i]
 		cost := c.program.Cost(i, v.shape)
-		k := Kernel{Name: c.program.Labels[i], Class: v.class(g), Cost: Cost{FLOPs: cost.FLOPs, BytesRead: cost.Read, BytesWritten: cost.Written}}
+		k := Kernel{Name: c.program.Labels[i], Class: v.class(g), half: v.half(g), Cost: Cost{FLOPs: cost.FLOPs, BytesRead: cost.Read, BytesWritten: cost.Written}}
 		for _, step := range g.Steps {
 			if _, view := c.program.Res.Ops[step].(op.Viewer); view && len(g.Steps) > 1 {
 				continue
@@ -85,6 +86,16 @@ func (v *pricing) class(g *program.Group) Class {
 	}
 	s := &v.plan.Steps[g.Steps[0]]
 	return classOf(v.program.Res.Ops[g.Steps[0]], v.inputs(s), v.sizes[s.Out])
+}
+
+// half reports whether a group is a product with 16-bit weights.
+func (v *pricing) half(g *program.Group) bool {
+	s := &v.plan.Steps[g.Steps[0]]
+	if _, product := v.program.Res.Ops[g.Steps[0]].(op.MatMul); !product {
+		return false
+	}
+	w := &v.plan.Values[v.program.Res.Base[s.In[1]]]
+	return w.Kind == plan.KindWeight && isHalf(w.Storage)
 }
 
 func (v *pricing) inputs(s *plan.Step) [][]int {

@@ -12,6 +12,15 @@ type Device struct {
 	FLOPS     float64 // float32 operations per second
 	Bandwidth float64 // bytes of memory read per second
 	Link      float64 // bytes per second between the client and the device; 0 in-process
+	// HalfFLOPS is the operations per second of products with 16-bit weights; 0
+	// is FLOPS.
+	HalfFLOPS float64 `json:",omitempty"`
+	// Launch is the seconds that a kernel takes in addition to its work.
+	Launch float64 `json:",omitempty"`
+	// Source says where the speeds come from, such as [SourceMeasured] or a data
+	// sheet; empty for [ReferenceDevice], which is assumed. Whatever shows a
+	// prediction shows it.
+	Source string `json:",omitempty"`
 	// Lacks names the pointwise operators for which the device has no kernel:
 	// it computes them by their reference, and never fuses them with a product.
 	Lacks []string `json:",omitempty"`

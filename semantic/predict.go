@@ -31,7 +31,15 @@ func (d Device) KernelSeconds(k Kernel) float64 {
 			return c.Seconds(k.Class.Work(k.Cost))
 		}
 	}
-	return k.Cost.Seconds(d)
+	return d.Launch + k.Cost.Seconds(d.multiplying(k.half))
+}
+
+// multiplying is the device with the rate of products of these weights.
+func (d Device) multiplying(half bool) Device {
+	if half && d.HalfFLOPS > 0 {
+		d.FLOPS = d.HalfFLOPS
+	}
+	return d
 }
 
 // TransferSeconds is the time of a run that moves up bytes to the device and
@@ -90,6 +98,12 @@ func (s *SRG) Predict(d Device, b plan.Bindings) (Prediction, error) {
 	return p, nil
 }
 
+// seconds is the time of tensor id by itself, by the roofline.
+func (s *SRG) seconds(id int, c Cost, d Device) float64 {
+	t := s.Nodes[id].Tensor
+	return c.Seconds(d.multiplying(is(t, "matmul") && isHalf(s.storage(t.In()[1]))))
+}
+
 // times is the time of every tensor on d, by id. Without a calibration each
 // tensor counts separately. With one, the tensors of a kernel share its time in
 // proportion to their FLOPs; where there are none, all of it goes to the
@@ -98,7 +112,7 @@ func (s *SRG) times(d Device, b plan.Bindings, costs []Cost) ([]float64, error) 
 	own := make([]float64, len(s.Nodes))
 	if d.Calibration == nil {
 		for id := range s.Nodes {
-			own[id] = costs[id].Seconds(d)
+			own[id] = s.seconds(id, costs[id], d)
 		}
 		return own, nil
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/genie-sdk/go/internal/host"
 	"github.com/genie-sdk/go/internal/worker"
 	"github.com/genie-sdk/go/transport/wire"
 )
@@ -22,10 +23,12 @@ const (
 	exitDrain   = 3 // a stopping worker had to end running requests
 )
 
-// app has the streams of every command.
+// app has what every command gets: its streams, and the devices.
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	// devices are those that the program links beside the CPU.
+	devices host.Devices
 }
 
 // usageError is the cause of exit code 2.
@@ -39,7 +42,7 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(fo
 
 // run is the whole program without the process around it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, devices: linked()}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(stdin)

@@ -53,8 +53,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check this machine, and a worker if one is named",
 		Long: `doctor checks the CPU, the memory and the folders that genie uses, measures the
-peak rates of the machine (memory reads, matrix products, loopback TCP), and
-checks that a worker answers. It exits with 1 when a check fails.
+peak rates of the machine (memory reads, matrix products, loopback TCP) and of each
+device beside the CPU, and checks that a worker answers. It exits with 1 when a check fails.
 
 --calibrate measures operators and transfers on the executor, fits the cost model
 to them, and compares its predictions with operators and transfers of other
@@ -81,6 +81,7 @@ func (a *app) doctor(ctx context.Context, executor string, asJSON bool, model ca
 	checks := []func(context.Context) check{
 		checkCPU, checkThreads, checkMemory, checkReads, checkProducts, checkLoopback, checkHashes, checkTemp,
 	}
+	checks = append(checks, a.checkDevices()...)
 	if executor != "" {
 		checks = append(checks, func(ctx context.Context) check { return checkExecutor(ctx, executor, secure) })
 	}

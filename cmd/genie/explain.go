@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +13,7 @@ import (
 
 type explainOptions struct {
 	model, phase, format, policy string
-	hashes                       string
+	hashes, gpu                  string
 	batch, texts, seq, past      int
 	json                         bool
 }
@@ -31,6 +32,9 @@ that a policy derives from it. It runs nothing.
   nodes     phase, residency, modality, branch and cost
   edges     bytes, rates, and whether they are on the critical path
   graph     parallel branches, and the cost of each phase
+
+Times are those of a reference CPU, or with --gpu those of a GPU by the peak rates
+of its data sheet; the text says which.
 
 It takes checkpoints of these families; what is counted follows its flag:
 
@@ -55,6 +59,7 @@ The plan of a model with a cache samples the next token in the given phase.`,
 	f.IntVar(&o.texts, "texts", 1, "texts in a batch, for a model that also reads images")
 	f.IntVar(&o.seq, "seq", 0, "new rows of a sequence (default 72 for prefill, 1 for decode); without a cache: tokens of a text, 0 means the maximum")
 	f.IntVar(&o.past, "past", 0, "rows in the KV cache (default 0 for prefill, 72 for decode)")
+	f.StringVar(&o.gpu, "gpu", "", "costs on this GPU by its published figures, which are not measurements: "+strings.Join(semantic.PublishedGPUs(), ", "))
 	hashesFlag(f, &o.hashes)
 	f.BoolVar(&o.json, "json", false, "the same as --format json")
 	return cmd
@@ -87,6 +92,13 @@ func (a *app) explain(cmd *cobra.Command, o explainOptions) (err error) {
 	if err != nil {
 		return &usageError{err}
 	}
+	device := semantic.ReferenceDevice()
+	if o.gpu != "" {
+		var known bool
+		if device, known = semantic.PublishedNamed(o.gpu); !known {
+			return usagef("--gpu is %q; there is %s", o.gpu, strings.Join(semantic.PublishedGPUs(), ", "))
+		}
+	}
 	m, sizes, err := a.explainable(cmd, &o)
 	if err != nil {
 		return err
@@ -96,7 +108,7 @@ func (a *app) explain(cmd *cobra.Command, o explainOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	e, err := semantic.Explain(srg, policy, sizes, m.Outputs...)
+	e, err := semantic.ExplainOn(device, srg, policy, sizes, m.Outputs...)
 	if err != nil {
 		return err
 	}

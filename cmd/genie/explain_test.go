@@ -143,3 +143,19 @@ func TestExplainEveryModel(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainGPU checks that costs on a GPU say that they are of published
+// figures.
+func TestExplainGPU(t *testing.T) {
+	args := []string{"explain", "--model", filepath.Join("..", "..", "testdata", "gpt2", "bf16"), "--phase", "decode", "--gpu"}
+	text := cli(t, append(args, "h200")...)
+	require.Zero(t, text.code, text.stderr)
+	const source = "published: NVIDIA H200 SXM data sheet, not measured"
+	require.Contains(t, text.stdout, "at 67 TFLOP/s and 4.8 TB/s, 989 TFLOP/s with 16-bit weights ("+source+")\n")
+	e := decode[struct{ Device semantic.Device }](t, append(args, "h200", "--json")...)
+	require.Equal(t, source, e.Device.Source)
+	require.InDelta(t, 4.8e12, e.Device.Bandwidth, 1)
+	unknown := cli(t, append(args, "h2")...)
+	require.Equal(t, 2, unknown.code)
+	require.Contains(t, unknown.stderr, `--gpu is "h2"; there is a10, `)
+}

@@ -10,8 +10,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -29,6 +27,7 @@ type workerOptions struct {
 	listen    []string
 	models    string
 	hashes    string
+	devices   host.Devices
 	device    string
 	missing   string
 	threads   int
@@ -47,7 +46,7 @@ type workerOptions struct {
 }
 
 func (a *app) workerCommand() *cobra.Command {
-	var o workerOptions
+	o := workerOptions{devices: a.devices}
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Serve tensor programs over TCP and gRPC",
@@ -75,7 +74,7 @@ it at once.`,
 	f.StringArrayVar(&o.listen, "listen", []string{"tcp://127.0.0.1:7070"}, "address to serve, tcp://host:port or grpc://host:port; may be repeated")
 	f.StringVar(&o.models, "models", "", "folder of checkpoints; clients do not upload weights that are found there by name and content")
 	hashesFlag(f, &o.hashes)
-	f.StringVar(&o.device, "device", "cpu", "what computes: "+strings.Join(host.Devices(), ", "))
+	f.StringVar(&o.device, "device", host.CPU, "what computes: "+a.devices.Names())
 	f.StringVar(&o.missing, "missing-operators", string(host.MissingOnCPU), "what is done with a plan that has operators which the device lacks: cpu runs them on the CPU of this worker and logs which, refuse refuses the plan and names the step")
 	f.IntVar(&o.threads, "threads", 0, "compute threads; 0 means one per CPU, or GOMAXPROCS if it is set")
 	f.IntVar(&o.maxBatch, "max-batch", engine.DefaultMaxBatch, "maximum size of a dynamic batch: sequences of different sessions that share one pass over the weights; 1 disables batching")
@@ -95,9 +94,12 @@ it at once.`,
 
 // check finds inconsistent flags.
 func (o *workerOptions) check() error {
+	if err := o.devices.Find(o.device); host.IsNameError(err) {
+		return usagef("--device: %w", err)
+	} else if err != nil {
+		return err
+	}
 	switch {
-	case !slices.Contains(host.Devices(), o.device):
-		return usagef("--device is %q; there is %s", o.device, strings.Join(host.Devices(), ", "))
 	case o.missing != string(host.MissingOnCPU) && o.missing != string(host.MissingRefused):
 		return usagef("--missing-operators is %q; there is %s, %s", o.missing, host.MissingOnCPU, host.MissingRefused)
 	case o.threads < 0:
@@ -192,7 +194,7 @@ func (a *app) worker(ctx context.Context, o workerOptions) (err error) {
 // within the memory budget until stop, which closes the engine.
 func (o *workerOptions) engine(threads int, log *slog.Logger) (e *engine.Engine, stop func(), err error) {
 	limits := engine.Options{Threads: threads, Int8Weights: o.int8, MaxBatch: o.maxBatch, MaxStepFLOPs: o.stepFLOPs}
-	if limits.Device, err = host.Device(o.device, host.Missing(o.missing), log); err != nil {
+	if limits.Device, err = o.devices.Open(o.device, host.Missing(o.missing), log); err != nil {
 		return nil, nil, err
 	}
 	o.memory.engine(&limits)

@@ -3,11 +3,14 @@ package host
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/devicetest"
 	"github.com/genie-sdk/go/internal/device/opaque"
 	"github.com/genie-sdk/go/internal/engine"
@@ -18,19 +21,56 @@ import (
 )
 
 func TestDevice(t *testing.T) {
-	require.Equal(t, []string{"cpu"}, Devices())
-	_, err := Device("tpu", MissingOnCPU, nil)
-	require.ErrorContains(t, err, `no device "tpu", only cpu`)
-	_, err = Device("cpu", "ignore", nil)
+	var none Devices
+	require.Equal(t, "cpu", none.Names())
+	require.NoError(t, none.Find("cpu"))
+	_, err := none.Open("tpu", MissingOnCPU, nil)
+	require.ErrorContains(t, err, `"tpu" is no device; there is cpu`)
+	_, err = none.Open("cpu", "ignore", nil)
 	require.ErrorContains(t, err, `"ignore"`)
 	for _, missing := range []Missing{MissingOnCPU, MissingRefused} {
-		open, err := Device("cpu", missing, nil)
+		open, err := none.Open("cpu", missing, nil)
 		require.NoError(t, err)
 		e, err := Open(engine.Options{Device: open})
 		require.NoError(t, err)
 		require.NotContains(t, e.Stats().CPU, "+", "the CPU lacks nothing, so nothing is beside it")
 		require.NoError(t, e.Close())
 	}
+}
+
+// TestKinds tests the names of devices that a program links, or another build does.
+func TestKinds(t *testing.T) {
+	opened := -1
+	have := Devices{{
+		Name: "cuda",
+		List: func() ([]DeviceInfo, error) { return make([]DeviceInfo, 2), nil },
+		Open: func(ordinal int) device.Open { opened = ordinal; return opaque.Open },
+	}}
+	require.Equal(t, "cpu, cuda:N", have.Names())
+	open, err := have.Open("cuda:1", MissingRefused, nil)
+	require.NoError(t, err)
+	require.Equal(t, 1, opened)
+	e, err := Open(engine.Options{Device: open})
+	require.NoError(t, err)
+	require.NoError(t, e.Close())
+	for _, name := range []string{"cuda", "cuda:", "cuda:2", "cuda:-1", "cuda:01", "cuda:+1", "cuda:1:1", "cuda:99999999999999999999", "cud:0", "", "CPU", "cpu:0"} {
+		err := have.Find(name)
+		require.True(t, IsNameError(err), name)
+		require.ErrorContains(t, err, "there is cpu, cuda:", name)
+		require.ErrorContains(t, err, strconv.Quote(name))
+	}
+
+	broken := errors.New("no driver")
+	gone := Devices{{Name: "cuda", List: func() ([]DeviceInfo, error) { return nil, broken }}}
+	err = gone.Find("cuda:0")
+	require.ErrorIs(t, err, broken)
+	require.False(t, IsNameError(err))
+
+	other := Devices{{Name: "cuda", Build: "a program built with X"}}
+	require.Equal(t, "cpu, cuda:N in another build", other.Names())
+	err = other.Find("cuda:0")
+	require.True(t, IsNameError(err))
+	require.ErrorContains(t, err, `"cuda:0" needs a program built with X`)
 }
 
 // TestMissing verifies that a step which a device lacks runs on the CPU, as the

@@ -88,9 +88,15 @@ var layers = []layer{
 	{"internal/device/cuda", []string{
 		"internal/budget", "internal/device", "internal/device/cuda/driver", "internal/device/cuda/kernels", "internal/halt", "internal/kernels", "internal/op", "internal/program", "transport", "transport/plan",
 	}},
+	{"internal/device/cuda/drivertest", []string{"internal/device/cuda/driver"}},
+	{"internal/device/cuda/cudatest", nil},
+	{"internal/device/cuda/kernels/ptxas", nil},
+	{"internal/device/cuda/kernels/compile", []string{"internal/device/cuda/kernels/ptxas"}},
 	{"internal/device/cuda/cudriver", []string{"internal/device/cuda/driver"}},
+	{"internal/host/cudahost", []string{"internal/device", "internal/device/cuda", "internal/device/cuda/driver", "internal/device/cuda/kernels", "internal/host", "transport/plan"}},
 	{"internal/host", []string{"internal/device/...", "internal/engine", "internal/memory", "transport"}},
-	{"transport/local", []string{"internal/engine", "internal/host", "internal/memory", "transport", "transport/loops", "transport/plan"}},
+	{"internal/inprocess", []string{"internal/engine", "internal/host", "internal/memory", "transport", "transport/loops", "transport/plan"}},
+	{"transport/local", []string{"internal/engine", "internal/host", "internal/inprocess", "transport"}},
 	{"internal/admission", nil},
 	{"internal/connlimit", []string{"transport"}},
 	{"internal/worker", []string{
@@ -223,10 +229,13 @@ var neverLinks = []struct {
 // testLibraries may be linked by tests and by packages made for tests.
 var testLibraries = []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak"}
 
-var forTests = []string{"transport/conformance", "internal/device/devicetest", "internal/worker/workertest", "internal/workloadtest", "internal/familytest", "internal/checkpoint/checkpointtest"}
+var forTests = []string{"transport/conformance", "internal/device/devicetest", "internal/device/cuda/drivertest", "internal/worker/workertest", "internal/workloadtest", "internal/familytest", "internal/checkpoint/checkpointtest"}
 
-func TestLayers(t *testing.T) {
-	for _, p := range ours(t) {
+func TestLayers(t *testing.T) { checkLayers(t, ours(t)) }
+
+func checkLayers(t *testing.T, all []listed) {
+	t.Helper()
+	for _, p := range all {
 		i := slices.IndexFunc(layers, func(l layer) bool { return matches(l.pkg, p.name()) })
 		if i < 0 {
 			t.Errorf("%s: no layer; give it one in internal/lint/layering_test.go", p.name())
@@ -270,7 +279,7 @@ func TestTestLibrariesStayInTests(t *testing.T) {
 }
 
 func TestLayersAreUsed(t *testing.T) {
-	planned := []string{} // packages with a place but without code
+	planned := []string{"internal/device/cuda/kernels/compile"} // packages without code in a default build
 	for _, l := range layers {
 		if !slices.ContainsFunc(ours(t), func(p listed) bool { return matches(l.pkg, p.name()) }) && !slices.Contains(planned, l.pkg) {
 			t.Errorf("layer %q has no package", l.pkg)
@@ -293,6 +302,7 @@ func TestMatches(t *testing.T) {
 // listed is the go command's description of a package.
 type listed struct {
 	ImportPath string   `json:"ImportPath"`
+	CgoFiles   []string `json:"CgoFiles"`
 	Imports    []string `json:"Imports"`
 	Deps       []string `json:"Deps"`
 }
@@ -327,11 +337,13 @@ func forbidden(never []string, dep string) bool {
 	})
 }
 
-// list asks the go command, once. It reads source files only: nothing is
-// compiled or fetched.
-var list = sync.OnceValues(func() ([]listed, error) {
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...", "./testdata/models")
+// list asks the go command about the packages that a build with a tag has, or about
+// those of the default build. It reads source files only: nothing is compiled or
+// fetched. Files that use cgo count, with or without a C compiler.
+func list(tag string) ([]listed, error) {
+	cmd := exec.Command("go", "list", "-tags", tag, "-json=ImportPath,CgoFiles,Imports,Deps", "./...", "./testdata/models")
 	cmd.Dir = root()
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -349,11 +361,14 @@ var list = sync.OnceValues(func() ([]listed, error) {
 		}
 		all = append(all, p)
 	}
-})
+}
+
+// defaultBuild is list's answer for the default build, asked once.
+var defaultBuild = sync.OnceValues(func() ([]listed, error) { return list("") })
 
 func ours(t *testing.T) []listed {
 	t.Helper()
-	all, err := list()
+	all, err := defaultBuild()
 	require.NoError(t, err)
 	require.NotEmpty(t, all)
 	return all

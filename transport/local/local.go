@@ -5,12 +5,9 @@
 package local
 
 import (
-	"context"
-	"fmt"
-	"sync"
-
 	"github.com/genie-sdk/go/internal/engine"
 	"github.com/genie-sdk/go/internal/host"
+	"github.com/genie-sdk/go/internal/inprocess"
 	"github.com/genie-sdk/go/transport"
 )
 
@@ -62,84 +59,5 @@ func Open(opts ...Option) (transport.Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &executor{engine: e, sessions: map[*session]struct{}{}}, nil
-}
-
-type executor struct {
-	engine *engine.Engine
-	ledger transport.Ledger
-	plans  int64
-
-	mu       sync.Mutex
-	closed   bool
-	sessions map[*session]struct{} // open ones
-}
-
-// NewSession implements [transport.Executor].
-func (x *executor) NewSession(ctx context.Context) (transport.Session, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("local session: %w", ctxError(ctx))
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.closed {
-		return nil, fmt.Errorf("%w: local executor", transport.ErrClosed)
-	}
-	s := newSession(x)
-	x.sessions[s] = struct{}{}
-	return s, nil
-}
-
-// Ledger implements [transport.Executor].
-func (x *executor) Ledger() *transport.Ledger { return &x.ledger }
-
-// Stats implements [transport.Executor].
-func (x *executor) Stats(context.Context) (transport.Stats, error) {
-	st := x.engine.Stats()
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	st.PlansSent = x.plans
-	return st, nil
-}
-
-// Close implements [transport.Executor].
-func (x *executor) Close() error {
-	open, first := x.end()
-	if !first {
-		return nil
-	}
-	for _, s := range open {
-		s.end()
-	}
-	return x.engine.Close()
-}
-
-// end prevents new sessions and returns the open ones; first is false after an
-// earlier call.
-func (x *executor) end() (open []*session, first bool) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.closed {
-		return nil, false
-	}
-	x.closed = true
-	for s := range x.sessions {
-		open = append(open, s)
-	}
-	clear(x.sessions)
-	return open, true
-}
-
-// forget takes a session that is closed from the executor's.
-func (x *executor) forget(s *session) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	delete(x.sessions, s)
-}
-
-// compiled counts a plan.
-func (x *executor) compiled() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.plans++
+	return inprocess.New(e), nil
 }

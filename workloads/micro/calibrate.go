@@ -67,7 +67,7 @@ func Fit(measured []Measurement, remote bool) (semantic.Device, error) {
 	cal.Down = moves(measured, Download, func(m Measurement) float64 {
 		return m.Wall - m.Executor - call - cal.Up.Seconds(float64(4*m.inputs()[0].elements()))
 	})
-	d := semantic.Device{FLOPS: best(cal.Kernels[semantic.ClassProduct]), Bandwidth: streamed(cal.Kernels[semantic.ClassElementwise]), Calibration: cal}
+	d := semantic.Device{FLOPS: best(cal.Kernels[semantic.ClassProduct]), Bandwidth: streamed(cal.Kernels[semantic.ClassElementwise]), Calibration: cal, Source: semantic.SourceMeasured}
 	if remote {
 		d.Link = streamed(cal.Up)
 	}

@@ -29,10 +29,7 @@ func (e *Error) Error() string {
 }
 
 // Is reports whether target is [ErrOutOfMemory] and the error means that.
-func (e *Error) Is(target error) bool { return target == ErrOutOfMemory && e.Code == codeOutOfMemory }
-
-// Codes of CUresult that the device distinguishes.
-const codeOutOfMemory = 2
+func (e *Error) Is(target error) bool { return target == ErrOutOfMemory && e.Code == CodeOutOfMemory }
 
 // IsSticky reports whether err means that the context is lost.
 func IsSticky(err error) bool {
