@@ -11,6 +11,7 @@ import (
 	"github.com/genie-sdk/go/internal/device/devicetest"
 	"github.com/genie-sdk/go/internal/device/mixed"
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/conformance"
@@ -25,12 +26,19 @@ func withCPU(t testing.TB) device.Open {
 }
 
 func TestDevice(t *testing.T) {
-	devicetest.Run(t, withCPU(t), devicetest.Options{Tolerance: 1e-5, Half: 1.0 / 128, Copies: true, Slow: true, Plans: 300})
+	plans := 300
+	if raceDetector {
+		plans = 10
+	}
+	devicetest.Run(t, withCPU(t), devicetest.Options{Tolerance: 1e-5, Half: 1.0 / 128, Copies: true, Slow: true, Plans: plans})
 }
 
 // TestConformance is the suite of executors over TCP, with a worker that has the
 // device.
 func TestConformance(t *testing.T) {
+	if raceDetector {
+		t.Skip("the emulator is too slow with the race detector; without it: go test -run TestConformance ./internal/device/cuda")
+	}
 	workers := map[transport.Executor]*workertest.Worker{}
 	start := func(t *testing.T) *workertest.Worker {
 		return workertest.StartEngine(t, engine.Options{Device: withCPU(t)}, nil)
@@ -55,3 +63,26 @@ func TestConformance(t *testing.T) {
 		},
 	})
 }
+
+// TestLacks: the device has a kernel for every operator but convolution.
+func TestLacks(t *testing.T) {
+	d, err := emulated(t)(device.Options{})
+	require.NoError(t, err)
+	defer d.Close()
+	can := d.Capabilities()
+	var lacking []string
+	for _, name := range op.Names() {
+		if can.Lacks(named{name: name}) {
+			lacking = append(lacking, name)
+		}
+	}
+	require.Equal(t, []string{"conv2d"}, lacking)
+}
+
+// named is an operator that is only a name.
+type named struct {
+	op.Op
+	name string
+}
+
+func (n named) Name() string { return n.name }

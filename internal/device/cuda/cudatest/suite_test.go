@@ -7,7 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/genie-sdk/go/internal/device/cpu"
 	"github.com/genie-sdk/go/internal/device/devicetest"
+	"github.com/genie-sdk/go/internal/device/mixed"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/conformance"
@@ -18,12 +20,12 @@ import (
 // the tag genie_cuda_suite on another device, to test this package.
 
 func TestDevice(t *testing.T) {
-	cpu := deviceName() == "cpu"
-	tolerance := 1e-5
-	if cpu {
-		tolerance = 2e-5
+	if deviceName() == "cpu" {
+		devicetest.Run(t, target(t), devicetest.Options{Tolerance: 2e-5, Int8: true})
+		return
 	}
-	devicetest.Run(t, target(t), devicetest.Options{Tolerance: tolerance, Int8: cpu})
+	open := mixed.Open(mixed.Options{Primary: target(t), CPU: cpu.Open}) // which computes convolutions
+	devicetest.Run(t, open, devicetest.Options{Tolerance: 1e-5, Half: 1.0 / 128, Copies: true})
 }
 
 // TestConformance is the suite with a worker on the device.
