@@ -110,3 +110,28 @@ func TestDeviceLossWithoutRecovery(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want, out.Tokens)
 }
+
+// TestDeviceGivenUpElsewhere loses a device that does not open again: the
+// generation moves to the next worker.
+func TestDeviceGivenUpElsewhere(t *testing.T) {
+	t.Parallel()
+	m := tiny(t)
+	one, f, want := faulty(t, m)
+	two, _, _ := faulty(t, m)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, err := genie.Open(ctx, "tcp://"+one.TCP+",tcp://"+two.TCP)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	f.LoseFor("kernel", 100, 1000)
+	out, err := write(ctx, c, m, story())
+	require.NoError(t, err)
+	require.Equal(t, want, out.Tokens)
+	require.Error(t, one.Server.Alive())
+	require.NoError(t, two.Server.Alive())
+	alone, err := genie.Open(ctx, "tcp://"+one.TCP)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, alone.Close()) }()
+	_, err = alone.NewSession(ctx)
+	require.ErrorIs(t, err, genie.ErrDevice, "and says so where there is no other")
+}

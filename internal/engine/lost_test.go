@@ -258,9 +258,8 @@ func TestDeviceDoesNotOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, b, _ := openFaulty(t)
 		s := e.NewSession()
-		b.Lose("alloc", 1)
+		b.LoseFor("alloc", 1, 3)
 		require.ErrorIs(t, work(e, s, 0, 1), transport.ErrDevice)
-		b.Refuse(3)
 		require.NoError(t, work(e, e.NewSession(), 0, 1))
 		require.NoError(t, e.Close())
 	})

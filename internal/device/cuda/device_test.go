@@ -25,7 +25,7 @@ func withCPU(t testing.TB) device.Open {
 }
 
 func TestDevice(t *testing.T) {
-	devicetest.Run(t, withCPU(t), devicetest.Options{Tolerance: 2e-5, Half: 0.02, Copies: true, Slow: true, Plans: 60})
+	devicetest.Run(t, withCPU(t), devicetest.Options{Tolerance: 1e-5, Half: 1.0 / 128, Copies: true, Slow: true, Plans: 300})
 }
 
 // TestConformance is the suite of executors over TCP, with a worker that has the

@@ -19,6 +19,7 @@ type Faults struct {
 	after  int
 	times  int
 	lost   bool
+	refuse int // times that the device then does not open
 	opened int
 }
 
@@ -30,13 +31,17 @@ func (f *Faults) Fail(at string, after int) { f.plant(at, after, 1, false) }
 // Lose is Fail with the loss of the device.
 func (f *Faults) Lose(at string, after int) { f.plant(at, after, 1, true) }
 
-// Refuse makes opening fail a number of times.
-func (f *Faults) Refuse(times int) { f.plant("open", 1, times, true) }
+// LoseFor is Lose of a device that then does not open a number of times.
+func (f *Faults) LoseFor(at string, after, refused int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.at, f.after, f.times, f.lost, f.refuse = at, after, 1, true, refused
+}
 
 func (f *Faults) plant(at string, after, times int, lost bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.at, f.after, f.times, f.lost = at, after, times, lost
+	f.at, f.after, f.times, f.lost, f.refuse = at, after, times, lost, 0
 }
 
 // Planted reports whether a failure has yet to happen.
@@ -79,7 +84,9 @@ func (f *Faults) fails(at string) error {
 		f.after--
 		return nil
 	}
-	f.times--
+	if f.times--; f.times == 0 && f.refuse > 0 {
+		f.at, f.times, f.refuse = "open", f.refuse, 0
+	}
 	if f.lost {
 		return &device.LostError{Device: "opaque", Err: ErrPlanted}
 	}

@@ -112,12 +112,13 @@ func TestPaths(t *testing.T) {
 	busy := errors.New("shutting down")
 	for _, tt := range []struct {
 		name, method, path, from string
-		ready                    error
+		ready, alive             error
 		pprof                    bool
 		code                     int
 		says                     string
 	}{
 		{name: "alive", path: "/healthz", ready: busy, code: 200, says: "ok\n"},
+		{name: "not alive", path: "/healthz", alive: errors.New("the device is gone"), code: 503, says: "the device is gone\n"},
 		{name: "ready", path: "/readyz", code: 200, says: "ok\n"},
 		{name: "not ready", path: "/readyz", ready: busy, code: 503, says: "shutting down\n"},
 		{name: "metrics", path: "/metrics", code: 200, says: "things_total 1\n"},
@@ -132,7 +133,7 @@ func TestPaths(t *testing.T) {
 		{name: "metrics from elsewhere", path: "/metrics", from: "192.0.2.1:5", code: 200},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := admin.New(admin.Options{Ready: func() error { return tt.ready }, Gatherer: r, Pprof: tt.pprof, Listen: anywhere})
+			s := admin.New(admin.Options{Ready: func() error { return tt.ready }, Alive: func() error { return tt.alive }, Gatherer: r, Pprof: tt.pprof, Listen: anywhere})
 			if tt.method == "" {
 				tt.method = http.MethodGet
 			}

@@ -17,7 +17,6 @@ type access struct {
 	signed  bool
 	used    uint64 // the bytes of a load that are used: all if 0
 	relaxed bool   // volatile or relaxed: no race with atomic operations
-	global  bool   // atomic: for what order it makes
 }
 
 // space is a state space.
@@ -154,20 +153,22 @@ func (w *warp) release() {
 // and records it. The new bytes of a write are in value.
 func (w *warp) check(in *instruction, lane int, r *region, p *page, offset uint64, m *access, use usage, value []byte) bool {
 	me := w.me | uint64(lane)<<threadShift
-	if use == reads && m.used == 0 && m.bytes >= 4 && r != &w.local {
+	if use == reads && m.used == 0 && m.bytes >= 4 && !m.relaxed && r != &w.local {
 		word := offset % pageBytes / 4
 		if w.b.agent.readWords(p, uint32(word), uint32(m.bytes/4), me) {
 			return true
 		}
-	} else if use == writes && m.bytes >= 4 && r != &w.local {
+	} else if use == writes && m.bytes >= 4 && !m.relaxed && r != &w.local {
 		word := offset % pageBytes / 4
 		if w.b.agent.writeWords(p, uint32(word), uint32(m.bytes/4), me) {
 			return true
 		}
 	}
-	if use == updates {
-		me |= atomicWrite
+	if use == updates || m.relaxed {
 		w.b.agent.acquired = w.b.agent.acquired || !r.private
+		if use != reads {
+			me |= atomicWrite
+		}
 	}
 	for at, end := offset, offset+m.bytes; at < end; {
 		word := uint32(at % pageBytes / 4)

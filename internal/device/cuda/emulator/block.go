@@ -19,7 +19,6 @@ type block struct {
 	agent    agent
 	region   *region // that was accessed last
 	interval uint64  // barriers that were passed
-	dirty    bool    // shared memory was written to
 }
 
 // prepare takes the registers and the memory that a launch needs.

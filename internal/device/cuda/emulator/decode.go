@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,6 +13,14 @@ const (
 	paramWindow  = uint64(1) << windowBits
 	sharedWindow = uint64(2) << windowBits
 	localWindow  = uint64(3) << windowBits
+)
+
+// Bounds of what a kernel takes: the memory that a thread's variables need, the
+// registers of a warp, and what the analysis of its flow needs.
+const (
+	maxLocal     = 256 << 10
+	maxRegisters = 16 << 20
+	maxFlow      = 64 << 20
 )
 
 // kernel is a decoded entry function.
@@ -71,14 +80,16 @@ type scoped struct {
 	scope int32
 }
 
-// decode decodes function f of a module, whose globals are at the addresses.
-func decode(m *module, f *function, globals map[string]uint64) (*kernel, error) {
+// decode decodes function f of a module.
+func decode(m *module, f *function) (*kernel, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	f, err := m.inlined(f, 0)
 	if err != nil {
 		return nil, err
 	}
 	d := &decoder{
-		f: f, module: m, globals: globals, k: &kernel{name: f.name},
+		f: f, module: m, globals: m.globals, k: &kernel{name: f.name},
 		symbols: map[scoped]symbol{}, regs: map[scoped]slot{}, consts: map[constant]int32{}, special: map[special]slot{}, labels: map[scoped]int32{}, passed: map[scoped]*variable{},
 	}
 	if err := d.declare(); err != nil {
@@ -103,8 +114,18 @@ func decode(m *module, f *function, globals map[string]uint64) (*kernel, error) 
 		}
 	}
 	d.k.code = append(d.k.code, instruction{action: leave, guard: -1, op: "ret", line: f.line})
-	d.flow()
-	return d.k, nil
+	if err := d.bounds(); err != nil {
+		return nil, fmt.Errorf("function %s: line %d: %w", f.name, f.line, err)
+	}
+	return d.k, d.flow()
+}
+
+// bounds checks how much memory the registers of the kernel take.
+func (d *decoder) bounds() error {
+	if n := lanes * (4*d.k.n32 + 8*d.k.n64); n > maxRegisters {
+		return fmt.Errorf("the registers of a warp take %d bytes, more than %d", n, maxRegisters)
+	}
+	return nil
 }
 
 // declare lays out the memory of the function.
@@ -151,8 +172,8 @@ func (d *decoder) declare() error {
 		default:
 			return fmt.Errorf("line %d: variable %s is in space %s of a function", d.f.line, v.name, v.space)
 		}
-		if k.local > 1<<20 || k.static > 1<<20 {
-			return fmt.Errorf("line %d: its variables take more than a megabyte", d.f.line)
+		if k.local > maxLocal || k.static > maxLocal {
+			return fmt.Errorf("line %d: its variables take more than %d bytes", d.f.line, maxLocal)
 		}
 	}
 	if err := d.alias(); err != nil {
@@ -325,8 +346,9 @@ func (d *decoder) operand(a *arg, k kind) (slot, error) {
 			d.in.uses = append(d.in.uses, r)
 		}
 		return r, err
+	default:
+		return slot{}, errors.New("an operand is neither a register nor a number")
 	}
-	return slot{}, fmt.Errorf("an operand is neither a register nor a number")
 }
 
 // literal is a number as the bits of kind k.
@@ -364,7 +386,7 @@ func (d *decoder) result(a *arg, k kind) (int32, error) {
 		return d.slot(k).at, nil
 	}
 	if a.kind != argName {
-		return 0, fmt.Errorf("the destination is no register")
+		return 0, errors.New("the destination is no register")
 	}
 	s, err := d.destination(a.name)
 	if err == nil && s.file != fileOf(k) {

@@ -127,6 +127,7 @@ func (d *Driver) Counts() Counts {
 // Call is a kind of call that a fault makes fail.
 type Call uint8
 
+// The calls that a fault names.
 const (
 	CallOpen Call = iota
 	CallAlloc

@@ -1,11 +1,20 @@
 package emulator
 
+import (
+	"fmt"
+	"slices"
+)
+
 // flow finds where the threads of a branch meet again, and which uses of
 // registers are proved to come after a write.
-func (d *decoder) flow() {
+func (d *decoder) flow() error {
 	g := graphOf(d.k.code)
+	if n := len(g.next) * (d.k.marks + 64) / 8; n > maxFlow {
+		return fmt.Errorf("function %s: line %d: its %d blocks with %d registers take too long to analyse", d.f.name, d.f.line, len(g.next), d.k.marks)
+	}
 	g.reconverge(d.k.code)
 	g.prove(d.k)
+	return nil
 }
 
 // graph is the basic blocks of a function.
@@ -25,6 +34,7 @@ func graphOf(code []instruction) *graph {
 			leads[code[i].target], leads[i+1] = true, true
 		case leave:
 			leads[i+1] = true
+		default:
 		}
 	}
 	g := &graph{of: make([]int32, len(code))}
@@ -148,9 +158,9 @@ func (g *graph) backward(exits []int32) (order, rank []int32) {
 		}
 	}
 	rank = make([]int32, n+1)
-	for i := len(post) - 1; i >= 0; i-- {
-		order = append(order, post[i])
-		rank[post[i]] = int32(len(order))
+	for _, b := range slices.Backward(post) {
+		order = append(order, b)
+		rank[b] = int32(len(order))
 	}
 	return order, rank
 }

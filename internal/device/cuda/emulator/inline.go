@@ -1,6 +1,9 @@
 package emulator
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // maxCalls bounds how deep calls are nested; PTX that NVRTC makes of our kernels
 // has no recursion.
@@ -8,6 +11,9 @@ const maxCalls = 16
 
 // inlined is function f with the functions that it calls in place of the calls.
 func (m *module) inlined(f *function, depth int) (*function, error) {
+	if err := f.parse(); err != nil {
+		return nil, err
+	}
 	calls := false
 	for i := range f.body {
 		calls = calls || f.body[i].label == "" && f.body[i].op[0] == "call"
@@ -50,7 +56,7 @@ func (m *module) inline(f *function, s *statement, depth int) error {
 	case callee == nil || callee.entry:
 		return fmt.Errorf("there is no function %q", args[0].name)
 	case s.guard != "":
-		return fmt.Errorf("it has a guard")
+		return errors.New("it has a guard")
 	case depth >= maxCalls:
 		return fmt.Errorf("calls are nested more than %d deep", maxCalls)
 	case len(results) != len(callee.returns) || len(params) != len(callee.params):

@@ -55,7 +55,6 @@ type instruction struct {
 	meet    int32  // where the threads of a branch meet again, or -1
 	mem     *access
 	vector  []slot // the registers of a load, a store or a product
-	imm     uint64
 	line    int32
 	op      string
 }
@@ -185,17 +184,7 @@ func shift64(f func(a uint64, b uint32) uint64) execute {
 	}
 }
 
-// widen has operands of 32 bits and a result of 64, and narrow the reverse.
-func widen(f func(a, b uint32) uint64) execute {
-	return func(w *warp, in *instruction, mask uint32) {
-		d, a, b := &w.r64[in.d], &w.r32[in.a], &w.r32[in.b]
-		for ; mask != 0; mask &= mask - 1 {
-			i := bits.TrailingZeros32(mask) & 31
-			d[i] = f(a[i], b[i])
-		}
-	}
-}
-
+// narrow has an operand of 64 bits and a result of 32.
 func narrow(f func(a uint64) uint32) execute {
 	return func(w *warp, in *instruction, mask uint32) {
 		d, a := &w.r32[in.d], &w.r64[in.a]

@@ -45,15 +45,19 @@ func (s *stream) Launch(f driver.Function, grid, block driver.Dim, shared int, a
 		s.c.fail(fault.Err)
 		return fault.Err
 	}
+	k, err := e.kernel(call)
+	if err != nil {
+		return err
+	}
 	if wrong := e.limits(grid, block, shared, args); wrong != "" {
-		return NewError(call, InvalidValue, fmt.Sprintf("kernel %s: %s", e.k.name, wrong), false)
+		return NewError(call, InvalidValue, fmt.Sprintf("kernel %s: %s", k.name, wrong), false)
 	}
 	return s.push(func(w *work) {
 		if w.launch == nil {
 			w.launch = &launch{}
 		}
 		l := w.launch
-		l.k, l.grid, l.block, l.shared = e.k, grid, block, shared
+		l.k, l.grid, l.block, l.shared = k, grid, block, shared
 		l.params.data = append(l.params.data[:0], args...)
 		l.params.name, l.params.size, l.params.private = "the parameters", uint64(len(args)), true
 		l.heap, l.check, l.limit, l.stop = &s.c.heap, s.c.d.options.Check, s.c.d.options.Steps, &s.c.stop
@@ -87,9 +91,9 @@ func (l *launch) execute(c *context) *driver.Error {
 	l.next.Store(0)
 	l.threads.Store(0)
 	l.err, l.failed = nil, l.total
-	l.operation.fences = nil
+	l.fences = nil
 	if l.k.fences {
-		l.operation.fences = make([]atomic.Uint32, l.total)
+		l.fences = make([]atomic.Uint32, l.total)
 	}
 	for range min(c.pool.workers, l.total) - 1 {
 		l.helpers.Add(1)
@@ -155,14 +159,12 @@ type pool struct {
 func (p *pool) start(workers int) {
 	p.workers, p.jobs = workers, make(chan *launch)
 	for range workers - 1 {
-		p.ended.Add(1)
-		go func() {
-			defer p.ended.Done()
+		p.ended.Go(func() {
 			for l := range p.jobs {
 				p.work(l)
 				l.helpers.Done()
 			}
-		}()
+		})
 	}
 }
 

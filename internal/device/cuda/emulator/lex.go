@@ -23,7 +23,7 @@ type lexer struct {
 	text string
 	at   int
 	line int32
-	// file is the token that was peeked at, if ahead is set.
+	// next is the token that was peeked at, if ahead is set.
 	next  token
 	ahead bool
 }
@@ -89,6 +89,36 @@ func (l *lexer) take() token {
 		l.at++
 	}
 	return token{l.text[start:l.at], l.line}
+}
+
+// body takes the text up to the brace that closes the one before, and that one.
+func (l *lexer) body() (string, bool) {
+	start := l.at
+	for depth := 1; l.at < len(l.text); {
+		switch c := l.text[l.at]; c {
+		case '\n':
+			l.line++
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				l.at++
+				return l.text[start:l.at], true
+			}
+		case '"', '/':
+			before := l.at
+			if c == '"' {
+				l.take()
+			} else {
+				l.skip()
+			}
+			if l.at > before {
+				continue
+			}
+		}
+		l.at++
+	}
+	return "", false
 }
 
 func (l *lexer) peek() token {

@@ -131,12 +131,22 @@ func TestMathematics(t *testing.T) {
 		in   []float32
 		want func(x float64) float64
 	}{
-		{"sinf", big, math.Sin}, {"cosf", big, math.Cos}, {"expf", xs, math.Exp}, {"logf", big, math.Log}, {"tanhf", big, math.Tanh},
-		{"erff", xs, math.Erf}, {"powf", xs, func(x float64) float64 { return math.Pow(x, float64(float32(1.7))) }},
-		{"exp", xs, math.Exp}, {"log", big, math.Log}, {"sin", big, math.Sin},
-		{"1/x", xs, func(x float64) float64 { return 1 / x }}, {"sqrt", big, math.Sqrt},
-		{"calls", xs, func(x float64) float64 { return 4 * x }}, {"rsqrtf", big, func(x float64) float64 { return 1 / math.Sqrt(x) }},
-		{"fmodf", xs, func(x float64) float64 { return math.Mod(x, float64(float32(0.3))) }}, {"pow", xs, func(x float64) float64 { return math.Pow(x, 1.7) }},
+		{"sinf", big, math.Sin},
+		{"cosf", big, math.Cos},
+		{"expf", xs, math.Exp},
+		{"logf", big, math.Log},
+		{"tanhf", big, math.Tanh},
+		{"erff", xs, math.Erf},
+		{"powf", xs, func(x float64) float64 { return math.Pow(x, float64(float32(1.7))) }},
+		{"exp", xs, math.Exp},
+		{"log", big, math.Log},
+		{"sin", big, math.Sin},
+		{"1/x", xs, func(x float64) float64 { return 1 / x }},
+		{"sqrt", big, math.Sqrt},
+		{"calls", xs, func(x float64) float64 { return 4 * x }},
+		{"rsqrtf", big, func(x float64) float64 { return 1 / math.Sqrt(x) }},
+		{"fmodf", xs, func(x float64) float64 { return math.Mod(x, float64(float32(0.3))) }},
+		{"pow", xs, func(x float64) float64 { return math.Pow(x, 1.7) }},
 	} {
 		n := len(c.in)
 		x, y := m.put(floatBytes(c.in)), m.alloc(4*n)

@@ -3,6 +3,9 @@ package emulator
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
@@ -11,14 +14,45 @@ import (
 // loaded is a driver.Module.
 type loaded struct {
 	c       *context
-	kernels map[string]*kernel
+	entries map[string]*entry
 }
 
 // entry is a driver.Function.
 type entry struct {
 	c       *context
-	k       *kernel
+	m       *module
+	f       *function
 	allowed atomic.Int64
+
+	once sync.Once
+	k    *kernel
+	err  error
+}
+
+// kernel decodes the function, the first time that it is used.
+func (e *entry) kernel(call string) (*kernel, error) {
+	e.once.Do(func() { e.k, e.err = decode(e.m, e.f) })
+	if e.err != nil {
+		return nil, NewError(call, InvalidPTX, e.err.Error(), false)
+	}
+	return e.k, nil
+}
+
+// Decode decodes all kernels of PTX, and is the first error of what the emulator
+// does not know. A context decodes a kernel when it is first launched.
+func Decode(ptx []byte) error {
+	m, err := parse(string(ptx))
+	if err != nil {
+		return fmt.Errorf("genie: PTX: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.functions)) {
+		if f := m.functions[name]; f.entry {
+			if _, err := decode(m, f); err != nil {
+				return fmt.Errorf("genie: PTX: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // Load loads PTX. All its variables are allocations of the context.
@@ -46,25 +80,15 @@ func (c *context) Load(image []byte) (driver.Module, error) {
 		r := c.heap.add(int64(v.bytes), "variable "+v.name, c.d.options.Check == Full)
 		r.module = true
 		copy(r.data, v.image)
-		for at := range r.data { // what has no value is zero
-			if r.pages != nil {
-				p := r.page(uint64(at) / pageBytes)
-				p.flags[at%pageBytes/4] |= 1 << (at % 4)
-				p.mu.Unlock()
-			}
-		}
+		r.writeAll() // what has no value is zero
 		globals[v.name] = r.base
 	}
-	l := &loaded{c: c, kernels: map[string]*kernel{}}
+	m.globals = globals
+	l := &loaded{c: c, entries: map[string]*entry{}}
 	for name, f := range m.functions {
-		if !f.entry {
-			continue
+		if f.entry {
+			l.entries[name] = &entry{c: c, m: m, f: f}
 		}
-		k, err := decode(m, f, globals)
-		if err != nil {
-			return nil, NewError(call, InvalidPTX, err.Error(), false)
-		}
-		l.kernels[name] = k
 	}
 	return l, nil
 }
@@ -73,11 +97,11 @@ func (l *loaded) Function(name string) (driver.Function, error) {
 	if err := l.c.lost("cuModuleGetFunction"); err != nil {
 		return nil, err
 	}
-	k := l.kernels[name]
-	if k == nil {
+	e := l.entries[name]
+	if e == nil {
 		return nil, NewError("cuModuleGetFunction", NotFound, "kernel "+name, false)
 	}
-	return &entry{c: l.c, k: k}, nil
+	return e, nil
 }
 
 func (e *entry) AllowShared(n int) error {
@@ -85,8 +109,12 @@ func (e *entry) AllowShared(n int) error {
 	if err := e.c.lost(call); err != nil {
 		return err
 	}
-	if n < 0 || n > sharedPerBlock-e.k.static {
-		return NewError(call, InvalidValue, fmt.Sprintf("kernel %s: %d bytes of dynamic shared memory, beside %d that it declares, are more than %d", e.k.name, n, e.k.static, sharedPerBlock), false)
+	k, err := e.kernel(call)
+	if err != nil {
+		return err
+	}
+	if n < 0 || n > sharedPerBlock-k.static {
+		return NewError(call, InvalidValue, fmt.Sprintf("kernel %s: %d bytes of dynamic shared memory, beside %d that it declares, are more than %d", k.name, n, k.static, sharedPerBlock), false)
 	}
 	e.allowed.Store(int64(n))
 	return nil

@@ -173,8 +173,8 @@ func (w *warp) await(n int) {
 		}
 	}
 	// The groups that remain keep their memory, and so do the completed ones.
-	kept := append(w.groups[:0:0], w.groups[:ready]...)
-	n = copy(w.groups, w.groups[ready:])
-	copy(w.groups[n:], kept)
-	w.groups = w.groups[:n]
+	for i := ready; i < len(w.groups); i++ {
+		w.groups[i-ready], w.groups[i] = w.groups[i], w.groups[i-ready]
+	}
+	w.groups = w.groups[:len(w.groups)-ready]
 }

@@ -172,7 +172,7 @@ func (d *decoder) ternary(s *statement) error {
 func permute(a, b, selector uint32) uint32 {
 	x := uint64(b)<<32 | uint64(a)
 	r := uint32(0)
-	for i := 0; i < 4; i++ {
+	for i := range 4 {
 		s := selector >> (4 * i) & 15
 		v := uint32(x>>(8*(s&7))) & 0xff
 		if s&8 != 0 {
@@ -210,7 +210,7 @@ func (d *decoder) lop3(s *statement) error {
 	table := uint32(s.args[4].number)
 	d.in.exec = ternary32(func(a, b, c uint32) uint32 {
 		r := uint32(0)
-		for i := uint32(0); i < 8; i++ {
+		for i := range uint32(8) {
 			if table>>i&1 != 0 {
 				r |= (a ^ (i>>2&1 - 1)) & (b ^ (i>>1&1 - 1)) & (c ^ (i&1 - 1))
 			}

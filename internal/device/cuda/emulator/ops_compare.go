@@ -106,6 +106,7 @@ func comparison(s *statement, k kind) (compare32, compare64) {
 			h := halfOf(k)
 			return func(a, b uint32) bool { return f(float64(h.from(a&0xffff)), float64(h.from(b&0xffff))) }, nil
 		}
+	default:
 	}
 	return nil, nil
 }
@@ -152,7 +153,7 @@ func (d *decoder) setp(s *statement) error {
 		return err
 	}
 	if len(s.args) == 3 {
-		if d.in.exec = fastCompare(s.op[1], k, s.has("ftz")); d.in.exec != nil && d.in.e < 0 {
+		if d.in.exec = fastCompare(s.op[1], k); d.in.exec != nil && d.in.e < 0 {
 			return nil
 		}
 		d.in.exec = func(w *warp, in *instruction, mask uint32) {
@@ -185,7 +186,7 @@ func (d *decoder) setp(s *statement) error {
 }
 
 // fastCompare is a comparison with a loop of its own, or nil.
-func fastCompare(op string, k kind, ftz bool) execute {
+func fastCompare(op string, k kind) execute {
 	switch {
 	case k == s32 && (op == "ge" || op == "lt"):
 		flip := uint32(0)

@@ -219,8 +219,9 @@ func roundIntegral(x float64, r rounding) float64 {
 		return math.Floor(x)
 	case up:
 		return math.Ceil(x)
+	default:
+		return math.RoundToEven(x)
 	}
-	return math.RoundToEven(x)
 }
 
 // floatToInteger saturates, and makes a NaN zero, or the least number of 64 bits.
@@ -277,8 +278,9 @@ func floatLoad(from kind, ftz bool) func(x uint64) float64 {
 		return func(x uint64) float64 { return float64(fromFloat16(uint32(x) & 0xffff)) }
 	case bf16:
 		return func(x uint64) float64 { return float64(fromBfloat16(uint32(x) & 0xffff)) }
+	default:
+		return nil
 	}
-	return nil
 }
 
 // floatStore rounds a float64 to a float of kind to.
@@ -327,8 +329,9 @@ func floatStore(s *statement, to kind, sat, ftz bool) func(v float64) uint64 {
 			return nil
 		}
 		return func(v float64) uint64 { return uint64(tensorFloat32(float32(v))) }
+	default:
+		return nil
 	}
-	return nil
 }
 
 // tensorFloat32 keeps 10 bits of the fraction, rounding halves away from zero.

@@ -70,13 +70,13 @@ func (d *decoder) negated(s *statement) {
 		return
 	}
 	var flip [3]uint32
-	any := false
+	flipped := false
 	for i := 1; i < len(s.args) && i < 4; i++ {
 		if s.args[i].not {
-			flip[i-1], any = full, true
+			flip[i-1], flipped = full, true
 		}
 	}
-	if !any {
+	if !flipped {
 		return
 	}
 	op := s.op[0]
@@ -174,6 +174,7 @@ func (d *decoder) wide(s *statement, k kind) error {
 		d.in.exec = binary32(func(a, b uint32) uint32 { return a & 0xffff * (b & 0xffff) })
 	case s16:
 		d.in.exec = binary32(func(a, b uint32) uint32 { return uint32(int32(int16(a)) * int32(int16(b))) })
+	default:
 	}
 	return nil
 }

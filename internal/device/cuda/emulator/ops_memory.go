@@ -123,7 +123,7 @@ func (d *decoder) store(s *statement) error {
 
 // fence decodes membar and fence: they make what the block wrote visible to
 // others.
-func (d *decoder) fence(s *statement) error {
+func (d *decoder) fence(*statement) error {
 	d.k.fences = true
 	d.in.exec = func(w *warp, _ *instruction, _ uint32) {
 		if op := w.b.agent.op; op.fences != nil {

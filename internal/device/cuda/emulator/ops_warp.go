@@ -28,56 +28,59 @@ func (d *decoder) shfl(s *statement) error {
 		return err
 	}
 	d.in.moves, d.in.from = moveItself, [2]int32{-1, -1}
-	var source func(lane, b, most, least, segment int) (int, bool)
-	switch s.op[2] {
-	case "up":
-		source = func(lane, b, most, _, _ int) (int, bool) { return lane - b, lane-b >= most }
-	case "down":
-		source = func(lane, b, most, _, _ int) (int, bool) { return lane + b, lane+b <= most }
-	case "bfly":
-		source = func(lane, b, most, _, _ int) (int, bool) { return lane ^ b, lane^b <= most }
-	case "idx":
-		source = func(_, b, most, least, segment int) (int, bool) {
-			j := least | b&^segment
-			return j, j <= most
-		}
-	default:
-		return nil
-	}
-	d.in.exec = func(w *warp, in *instruction, mask uint32) {
-		if !w.agree(in, mask, members) {
-			return
-		}
-		from := w.r32[in.a]
-		found, inside := uint32(0), uint32(0)
-		for left := mask; left != 0; left &= left - 1 {
-			lane := bits.TrailingZeros32(left) & 31
-			c := int(w.r32[in.c][lane])
-			segment := c >> 8 & 31
-			j, ok := source(lane, int(w.r32[in.b][lane]&31), lane&segment|c&31&^segment, lane&segment, segment)
-			if !ok {
-				j = lane
-			} else {
-				inside |= 1 << lane
-			}
-			j &= 31
-			if mask>>j&1 != 0 {
-				found |= 1 << lane
-			}
-			w.r32[in.d][lane] = from[j]
-		}
-		if in.e >= 0 {
-			w.preds[in.e] = w.preds[in.e]&^mask | inside
-		}
-		for _, s := range in.sets {
-			written := found
-			if s.file == filePred {
-				written = mask
-			}
-			w.marks[s.mark] = w.marks[s.mark]&^mask | written
-		}
+	source := shuffles[s.op[2]]
+	if source != nil {
+		d.in.exec = func(w *warp, in *instruction, mask uint32) { shuffle(w, in, mask, members, source) }
 	}
 	return nil
+}
+
+// shuffles are the modes of shfl: the lane that a lane reads, and whether it is
+// inside the segment.
+var shuffles = map[string]func(lane, b, most, least, segment int) (int, bool){
+	"up":   func(lane, b, most, _, _ int) (int, bool) { return lane - b, lane-b >= most },
+	"down": func(lane, b, most, _, _ int) (int, bool) { return lane + b, lane+b <= most },
+	"bfly": func(lane, b, most, _, _ int) (int, bool) { return lane ^ b, lane^b <= most },
+	"idx": func(_, b, most, least, segment int) (int, bool) {
+		j := least | b&^segment
+		return j, j <= most
+	},
+}
+
+// shuffle executes shfl.sync. A lane that reads one that does not execute it has
+// a result that is not written.
+func shuffle(w *warp, in *instruction, mask uint32, members int32, source func(lane, b, most, least, segment int) (int, bool)) {
+	if !w.agree(in, mask, members) {
+		return
+	}
+	from := w.r32[in.a]
+	found, inside := uint32(0), uint32(0)
+	for left := mask; left != 0; left &= left - 1 {
+		lane := bits.TrailingZeros32(left) & 31
+		c := int(w.r32[in.c][lane])
+		segment := c >> 8 & 31
+		j, ok := source(lane, int(w.r32[in.b][lane]&31), lane&segment|c&31&^segment, lane&segment, segment)
+		if !ok {
+			j = lane
+		} else {
+			inside |= 1 << lane
+		}
+		j &= 31
+		if mask>>j&1 != 0 {
+			found |= 1 << lane
+		}
+		w.r32[in.d][lane] = from[j]
+	}
+	if in.e >= 0 {
+		w.preds[in.e] = w.preds[in.e]&^mask | inside
+	}
+	for _, s := range in.sets {
+		written := found
+		if s.file == filePred {
+			written = mask
+		}
+		w.marks[s.mark] = w.marks[s.mark]&^mask | written
+	}
 }
 
 // agree checks the member mask in a slot, which must be the same in all threads

@@ -3,7 +3,9 @@ package emulator
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // statement is an instruction or a label of a function.
@@ -22,12 +24,7 @@ func (s *statement) text() string { return strings.Join(s.op, ".") }
 
 // has reports whether the instruction has the modifier.
 func (s *statement) has(modifier string) bool {
-	for _, m := range s.op[1:] {
-		if m == modifier {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.op[1:], modifier)
 }
 
 // variable is a declared register, parameter, or piece of memory.
@@ -57,15 +54,19 @@ type function struct {
 	scopes     []int32 // of each scope, the one around it
 	body       []statement
 	maxThreads [3]int
+	text       string // of the body, from line start on; it is parsed when it is used
+	start      int32
 }
 
 // module is parsed PTX.
 type module struct {
 	vars      []variable
 	functions map[string]*function
+	globals   map[string]uint64 // their addresses, in a context
+	mu        sync.Mutex        // guards the bodies of functions
 }
 
-// parse parses PTX.
+// parse parses PTX, but for the bodies of functions.
 func parse(text string) (*module, error) {
 	if len(text) > maxPTX {
 		return nil, fmt.Errorf("the PTX has %d bytes, more than %d", len(text), maxPTX)
@@ -139,18 +140,22 @@ func (m *module) function(l *lexer, t token, extern bool) error {
 		d := l.take()
 		switch d.text {
 		case "{":
-			if have := m.functions[f.name]; have != nil && have.body != nil {
+			if m.functions[f.name] != nil {
 				return syntaxError(t, "function "+f.name+" is declared twice")
 			}
 			m.functions[f.name] = f
-			return f.parseBody(l)
+			f.start = l.line
+			if f.text, _ = l.body(); f.text == "" {
+				return syntaxError(t, "function "+f.name+" has no end")
+			}
+			return nil
 		case ";":
 			if extern {
 				return syntaxError(t, "function "+f.name+" is in no module")
 			}
 			return nil
 		case ".maxntid", ".reqntid":
-			for i := 0; i < 3; i++ {
+			for i := range 3 {
 				n, ok := number(l.take().text, false)
 				if !ok || n.number > 1024 {
 					return syntaxError(d, d.text+" has no size")

@@ -1,13 +1,27 @@
 package emulator
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
 
+// parse parses the body of a function, once.
+func (f *function) parse() error {
+	if f.body != nil {
+		return nil
+	}
+	err := f.parseBody(&lexer{text: f.text, line: f.start})
+	if err != nil {
+		f.body = nil
+		return fmt.Errorf("function %s: %w", f.name, err)
+	}
+	return nil
+}
+
 // parseBody parses the statements of a function, after its opening brace.
 func (f *function) parseBody(l *lexer) error {
-	f.body = []statement{}
+	f.body, f.vars, f.scopes = []statement{}, nil, []int32{-1}
 	scope, used := int32(0), uint64(0)
 	for {
 		t := l.take()
@@ -151,8 +165,9 @@ func (k kind) width() int {
 		return 4
 	case b64, u64, s64, f64:
 		return 8
+	default:
+		return 0
 	}
-	return 0
 }
 
 func (k kind) signed() bool { return k == s8 || k == s16 || k == s32 || k == s64 }

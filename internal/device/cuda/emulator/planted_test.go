@@ -2,7 +2,6 @@ package emulator_test
 
 import (
 	"encoding/binary"
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -100,7 +99,7 @@ func TestBoundsLevel(t *testing.T) {
 			continue
 		}
 		var e *driver.Error
-		require.True(t, errors.As(err, &e), c.name)
+		require.ErrorAs(t, err, &e, c.name)
 		require.Equal(t, c.want, e.Name)
 	}
 }

@@ -86,6 +86,7 @@ func (in *instruction) write(w marks) {
 		proved = (in.from[0] < 0 || w.has(in.from[0])) && (in.from[1] < 0 || w.has(in.from[1]))
 	case moveItself:
 		proved = false
+	case noMove:
 	}
 	for _, s := range in.sets {
 		switch {

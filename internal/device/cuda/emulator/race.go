@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -74,10 +75,8 @@ func (a *agent) clash(old uint64) bool {
 	if id == a.ordered {
 		return false
 	}
-	for _, f := range a.former {
-		if f == id {
-			return false
-		}
+	if slices.Contains(a.former, id) {
+		return false
 	}
 	op := a.op
 	if i := id - op.first; i < op.count {
@@ -201,7 +200,7 @@ func (a *agent) read(c *cell, me uint64, private bool) bool {
 // write records a write in a cell, and reports whether it races with a read or
 // another write. A write of the same value, same, is no race with a write.
 func (a *agent) write(c *cell, me uint64, private, same bool) (race, withRead bool) {
-	if w := c.w; w != 0 && w>>threadShift != me>>threadShift && !same && !(w&me&atomicWrite != 0) && a.apart(w, me, private) {
+	if w := c.w; w != 0 && w>>threadShift != me>>threadShift && !same && w&me&atomicWrite == 0 && a.apart(w, me, private) {
 		return true, false
 	}
 	if r := c.r; r != 0 && r != me&^3 {

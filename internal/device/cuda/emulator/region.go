@@ -98,6 +98,17 @@ func (r *region) page(i uint64) *page {
 	return p
 }
 
+// writeAll makes all of a region written.
+func (r *region) writeAll() {
+	for i := range r.pages {
+		p := &page{}
+		for at := range p.flags {
+			p.flags[at] = 15
+		}
+		r.pages[i] = p
+	}
+}
+
 // find is page i of a region that other goroutines use.
 func (r *region) find(i uint64) *page {
 	r.mu.Lock()

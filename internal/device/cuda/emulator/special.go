@@ -127,6 +127,7 @@ func (w *warp) special(name special, lane int, l *launch) uint32 {
 		return uint32(l.shared)
 	case totalSize:
 		return uint32(b.k.static + l.shared)
+	default: // of which multiprocessor, and the clock
+		return 0
 	}
-	return 0
 }

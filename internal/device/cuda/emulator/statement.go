@@ -39,10 +39,10 @@ type builder struct {
 }
 
 // builders are the instructions by name.
-var builders map[string]builder
+var builders = allBuilders()
 
-func init() {
-	builders = map[string]builder{
+func allBuilders() map[string]builder {
+	builders := map[string]builder{
 		"bra": {(*decoder).branch, 1, 1}, "ret": {(*decoder).leave, 0, 0}, "exit": {(*decoder).leave, 0, 0}, "trap": {(*decoder).trap, 0, 0},
 		"bar": {(*decoder).barrier, 1, 4}, "barrier": {(*decoder).barrier, 1, 4},
 		"mov": {(*decoder).mov, 2, 2}, "cvt": {(*decoder).cvt, 2, 3}, "cvta": {(*decoder).cvta, 2, 2},
@@ -65,6 +65,7 @@ func init() {
 	for _, name := range []string{"mad", "fma", "bfe", "bfi", "prmt", "lop3", "shf", "sad", "dp4a", "addc", "subc", "madc"} {
 		builders[name] = builder{(*decoder).ternary, 3, 5}
 	}
+	return builders
 }
 
 func (d *decoder) branch(s *statement) error {

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
 )
@@ -22,6 +23,7 @@ type stream struct {
 	err      *driver.Error // of work that failed, and left the context whole
 	copier   agent
 	op       operation
+	gaps     bool // the copy under way read what is unwritten
 }
 
 // task is what a stream does.
@@ -136,10 +138,9 @@ func (s *stream) execute(w *work) *driver.Error {
 	case taskJoin:
 		s.clock.join(w.clock)
 	default:
-		if err := s.c.err.Load(); err != nil {
-			return nil
+		if s.c.err.Load() == nil {
+			return s.operate(w)
 		}
-		return s.operate(w)
 	}
 	return nil
 }
@@ -190,7 +191,12 @@ func (s *stream) ordered() {
 }
 
 // operate executes a copy or a launch.
-func (s *stream) operate(w *work) *driver.Error {
+func (s *stream) operate(w *work) (err *driver.Error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = NewError("cuStream", LaunchFailed, fmt.Sprintf("the emulator panicked: %v\n%s", r, debug.Stack()), true)
+		}
+	}()
 	if w.fault != nil {
 		return w.fault.Err
 	}
@@ -306,8 +312,8 @@ func (s *stream) result() error {
 }
 
 // waited notes that the process has waited for operations.
-func (c *context) waited(for_ clock) {
-	c.host.join(for_)
+func (c *context) waited(until clock) {
+	c.host.join(until)
 	c.waits++
 }
 

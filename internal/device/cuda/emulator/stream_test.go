@@ -19,12 +19,12 @@ const (
 )
 
 // named requires an error of a name.
-func named(t *testing.T, err error, name string) *driver.Error {
+func named(t *testing.T, err error, name string) string {
 	t.Helper()
 	var e *driver.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, name, e.Name, e.Detail)
-	return e
+	return e.Detail
 }
 
 // second is one more stream of a machine's context.

@@ -78,6 +78,7 @@ func (s *stream) transfer(w *work) *driver.Error {
 			return err
 		}
 	}
+	gaps := s.gaps && w.task == taskCopy
 	if w.task == taskOut {
 		to = w.host
 	} else {
@@ -91,7 +92,7 @@ func (s *stream) transfer(w *work) *driver.Error {
 			return err
 		}
 		if w.task == taskCopy {
-			return s.within(call, w, target, source)
+			return s.within(call, w, target, source, gaps)
 		}
 	}
 	if w.task == taskFill {
@@ -118,29 +119,40 @@ func (s *stream) span(call string, at, n uint64) (*region, *driver.Error) {
 	return r, nil
 }
 
-// touch checks and records the access of a copy to memory.
+// touch checks and records the access of a copy to memory, page by page. It
+// notes in s.gaps whether it read what is unwritten.
 func (s *stream) touch(call string, r *region, at, n uint64, use usage, written bool) *driver.Error {
+	s.gaps = false
 	if r.pages == nil {
 		return nil
 	}
-	me := uint64(s.copier.id) << idShift
 	for end := at + n; at < end; {
-		p := r.page(at / pageBytes)
 		stop := min(end, at/pageBytes*pageBytes+pageBytes)
-		for at < stop {
-			word, size := uint32(at%pageBytes/4), min(stop-at, 4-at%4)
-			mask := uint8(1<<size-1) << (at % 4)
-			if written && p.flags[word]&mask != mask {
-				p.mu.Unlock()
+		if err := s.touchPage(call, r, at, stop, use, written); err != nil {
+			return err
+		}
+		at = stop
+	}
+	return nil
+}
+
+func (s *stream) touchPage(call string, r *region, at, stop uint64, use usage, written bool) *driver.Error {
+	me := uint64(s.copier.id) << idShift
+	p := r.page(at / pageBytes)
+	defer p.mu.Unlock()
+	for at < stop {
+		word, size := uint32(at%pageBytes/4), min(stop-at, 4-at%4)
+		mask := uint8(1<<size-1) << (at % 4)
+		if use == reads && p.flags[word]&mask != mask {
+			if written {
 				return NewError(call, UnwrittenRead, fmt.Sprintf("offset %d of %s was never written", at, r), true)
 			}
-			if s.touchWord(p, word, mask, me, use) {
-				p.mu.Unlock()
-				return NewError(call, DataRace, fmt.Sprintf("offset %d of %s is in use by work of another stream, and nothing orders the two", at, r), true)
-			}
-			at += size
+			s.gaps = true
 		}
-		p.mu.Unlock()
+		if s.touchWord(p, word, mask, me, use) {
+			return NewError(call, DataRace, fmt.Sprintf("offset %d of %s is in use by work of another stream, and nothing orders the two", at, r), true)
+		}
+		at += size
 	}
 	return nil
 }
@@ -175,25 +187,29 @@ func (s *stream) touchWord(p *page, word uint32, mask uint8, me uint64, use usag
 
 // within copies within the device, with what is known of the bytes: what is
 // unwritten stays unwritten.
-func (s *stream) within(call string, w *work, target, source *region) *driver.Error {
+func (s *stream) within(call string, w *work, target, source *region, gaps bool) *driver.Error {
 	to, from := w.to-target.base, w.at-source.base
 	if target == source && to < from+w.n && from < to+w.n {
 		return NewError(call, InvalidValue, "the copy overlaps itself", true)
 	}
 	copy(target.data[to:to+w.n], source.data[from:from+w.n])
-	if target.pages == nil {
-		return nil
-	}
 	for i := range w.n {
-		a, b := from+i, to+i
-		p := source.page(a / pageBytes)
-		has := p.flags[a%pageBytes/4]>>(a%4)&1 != 0
-		p.mu.Unlock()
-		if !has {
-			p = target.page(b / pageBytes)
-			p.flags[b%pageBytes/4] &^= 1 << (b % 4)
-			p.mu.Unlock()
+		if gaps && !source.written(from+i) {
+			target.unwrite(to + i)
 		}
 	}
 	return nil
+}
+
+// written reports whether a byte was written, and unwrite makes it unwritten.
+func (r *region) written(at uint64) bool {
+	p := r.page(at / pageBytes)
+	defer p.mu.Unlock()
+	return p.flags[at%pageBytes/4]>>(at%4)&1 != 0
+}
+
+func (r *region) unwrite(at uint64) {
+	p := r.page(at / pageBytes)
+	defer p.mu.Unlock()
+	p.flags[at%pageBytes/4] &^= 1 << (at % 4)
 }

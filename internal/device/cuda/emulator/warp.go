@@ -138,6 +138,7 @@ func (w *warp) mark(in *instruction, mask uint32) {
 	case moveSelected:
 		p := w.preds[in.c]
 		has &= p&from(0) | ^p&from(1)
+	case noMove:
 	}
 	for _, s := range in.sets {
 		w.marks[s.mark] = w.marks[s.mark]&^mask | has
@@ -171,6 +172,7 @@ func (w *warp) flow(in *instruction, mask uint32) bool {
 	case syncWarp:
 		w.pc++
 		return w.together(in, mask, full) && w.synchronized()
+	default:
 	}
 	w.pc++
 	if mask == 0 {

@@ -172,7 +172,6 @@ template <i32 parts> struct Tile {
 
   __device__ void store(i32 last) {
     u32 *odd = (u32 *)k; // 1: sees no key, 2: sees keys with low scores
-    __syncthreads();
 #pragma unroll
     for (i32 i = 0; i < 4; i++) {
       i32 row = row0 + 4 * ty + i;

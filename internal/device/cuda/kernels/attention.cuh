@@ -193,7 +193,6 @@ __device__ inline void plain_row(const Attend &a, const Heads &h, i32 row, Range
     }
     if (col < a.width) store(col, total / count);
   }
-  __syncthreads();
 }
 
 // Staged is a thread's part of 64 rows x 64 elements, with zeros beyond, on its

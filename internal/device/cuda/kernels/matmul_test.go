@@ -12,6 +12,7 @@ import (
 
 // MatMul agrees with the operator's reference for any strides and batches.
 func TestMatMul(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		a, b, out      []int
 		sa, sb         []int // nil for dense
@@ -71,6 +72,7 @@ func TestMatMul(t *testing.T) {
 // An element of a matmul has the bits that a product with the packed weight
 // gives it.
 func TestMatMulIsProduct(t *testing.T) {
+	t.Parallel()
 	g := open(t)
 	r := rand.New(rand.NewPCG(9, 9))
 	m := newMatrix(r, plan.F32, 200, 20)
@@ -89,6 +91,7 @@ func TestMatMulIsProduct(t *testing.T) {
 }
 
 func TestMatMulErrors(t *testing.T) {
+	t.Parallel()
 	g := open(t)
 	tensor := func(shape ...int) kernels.Tensor {
 		return kernels.Tensor{DType: plan.F32, Shape: shape, Strides: op.ContiguousStrides(shape)}

@@ -11,11 +11,15 @@
 // Skinny, one row: bytes = 4KN, against 4.8 TB/s of an H200, 20.7 bytes a cycle
 // and multiprocessor. At a latency of 800 ns 29 KB must be under way in each. A
 // thread has 16 to 32 loads of 16 bytes under way (two buffers of 16), 256 to
-// 512 bytes. K = N = 1600 is 5,000 threads of work on 132 multiprocessors, 38
-// each: 10 to 19 KB, two thirds of the bandwidth; all larger products have 4 to
-// 40 times as many threads. Arithmetic is 4 FMAs for each load of 16 bytes and
-// row; 8 rows want 32 warp instructions of 100 issue slots in the time of a
-// load.
+// 512 bytes. K = N = 1600 is 10,000 threads on 132 multiprocessors: 19 to 38 KB;
+// all larger products have more. The first loads are under way before anything
+// waits for the rows, which cp.async copies, or for the operands of stages.
+//
+// Skinny, eight rows: a thread has 32 FMAs and 8/4 loads from shared memory for
+// each load of the weight; a quarter of the issue slots and a third of the
+// bandwidth of shared memory at full speed. Each block reads the rows, 32K bytes
+// through the second-level cache: blocks have more columns than for one row, so
+// that this is less than the weight.
 //
 // Tiled: 2MNK FLOPs; a thread's 8x4 elements take 3 loads of 16 bytes from
 // shared memory for 32 FMAs, 4 of 8 cycles.

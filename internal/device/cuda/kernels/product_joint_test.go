@@ -71,6 +71,7 @@ func (s *session) results(g *gpu) (out []float32) {
 // Rows of several sessions together have the bits of each session alone, and a
 // fused stage those of the operator by itself.
 func TestProductOfSessions(t *testing.T) {
+	t.Parallel()
 	for _, elem := range elems {
 		for _, c := range []struct {
 			name   string
@@ -136,11 +137,13 @@ func (s *session) separately(g *gpu, w *kernels.Packed) []float32 {
 
 // Rows of an operand may have two strides.
 func TestStageStrides(t *testing.T) {
+	t.Parallel()
 	g := open(t)
 	r := rand.New(rand.NewPCG(7, 7))
+	const rows = 12
 	m := newMatrix(r, plan.F32, 5, 3)
 	w := m.pack(g, false, m.k)
-	a := normal(r, 6*m.k)
+	a := normal(r, rows*m.k)
 	other := normal(r, 100)
 	at := g.floats(other)
 	plain := m.product(g, w, a)
@@ -148,30 +151,32 @@ func TestStageStrides(t *testing.T) {
 		shape, strides []int
 		ok             bool
 	}{
-		{[]int{6, 3}, []int{3, 1}, true},
-		{[]int{6, 3}, []int{0, 1}, true},
-		{[]int{2, 3, 3}, []int{40, 5, 1}, true},
-		{[]int{3, 1, 2, 1, 3}, []int{3, 9, 20, 2, 1}, true},
-		{[]int{2, 3, 1, 3}, []int{12, 4, 9, 1}, true},
-		{[]int{6, 3}, []int{3, 2}, false},
-		{[]int{5, 3}, []int{3, 1}, false},
-		{[]int{6, 2}, []int{3, 1}, false},
+		{[]int{12, 3}, []int{3, 1}, true},
+		{[]int{12, 3}, []int{0, 1}, true},
+		{[]int{4, 3, 3}, []int{20, 5, 1}, true},
+		{[]int{3, 1, 4, 1, 3}, []int{3, 9, 20, 2, 1}, true},
+		{[]int{4, 3, 1, 3}, []int{12, 4, 9, 1}, true},
+		{[]int{2, 1, 2, 3, 3}, []int{40, 1, 20, 5, 1}, true},
+		{[]int{2, 3, 2, 3}, []int{50, 11, 4, 1}, false}, // three strides
+		{[]int{12, 3}, []int{3, 2}, false},
+		{[]int{11, 3}, []int{3, 1}, false},
+		{[]int{12, 2}, []int{3, 1}, false},
 		{[]int{}, []int{}, false},
 	} {
-		out := g.alloc(int64(4 * 6 * m.n))
+		out := g.alloc(int64(4 * rows * m.n))
 		stages := []kernels.Stage{{
 			Kind: kernels.StageRows, Code: code(op.Sub()),
 			Other: kernels.Tensor{At: at, DType: plan.F32, Shape: c.shape, Strides: c.strides},
 		}}
-		p := []kernels.Rows{{A: g.floats(a), Out: out, Count: 6, StrideA: m.k, StrideOut: m.n, Stages: stages}}
-		err := g.set.Product(g.st, w, p, g.scratch(w, 6))
+		p := []kernels.Rows{{A: g.floats(a), Out: out, Count: rows, StrideA: m.k, StrideOut: m.n, Stages: stages}}
+		err := g.set.Product(g.st, w, p, g.scratch(w, rows))
 		if (err == nil) != c.ok {
 			t.Fatalf("%v %v: %v", c.shape, c.strides, err)
 		}
 		if err != nil {
 			continue
 		}
-		for i, got := range g.download(out, 6*m.n) {
+		for i, got := range g.download(out, rows*m.n) {
 			row, offset := i/m.n, i%m.n
 			for d := len(c.shape) - 2; d >= 0; d-- {
 				offset += row % c.shape[d] * c.strides[d]
@@ -186,6 +191,7 @@ func TestStageStrides(t *testing.T) {
 
 // What does not fit together is an error, and nothing is launched.
 func TestProductErrors(t *testing.T) {
+	t.Parallel()
 	g := open(t)
 	w := &kernels.Packed{Elem: plan.F32, K: 4, N: 4}
 	unary := []kernels.Stage{{Kind: kernels.StageUnary, Code: code(op.ReLU{})}}

@@ -113,29 +113,30 @@ func operandOf(s *Stage, rows, n int) (operandArgs, error) {
 		return c, nil
 	}
 	// Axes that follow each other without gaps are one; at most two remain.
-	var size, stride [2]int
-	axes, all := 0, 1
-	for d := range last {
-		switch all *= t.Shape[d]; {
-		case t.Shape[d] == 1:
-		case axes > 0 && stride[axes-1] == t.Shape[d]*t.Strides[d]:
-			size[axes-1], stride[axes-1] = size[axes-1]*t.Shape[d], t.Strides[d]
-		case axes == len(size):
-			return c, fmt.Errorf("genie: kernels: an operand of shape %v and strides %v, whose rows have more than two strides", t.Shape, t.Strides)
+	inner, outer, innerStride, outerStride := 1, 1, 0, 0
+	for d := last - 1; d >= 0; d-- {
+		switch size, stride := t.Shape[d], t.Strides[d]; {
+		case size == 1:
+		case inner == 1:
+			inner, innerStride = size, stride
+		case outer == 1 && stride == inner*innerStride:
+			inner *= size
+		case outer == 1:
+			outer, outerStride = size, stride
+		case stride == outer*outerStride:
+			outer *= size
 		default:
-			size[axes], stride[axes] = t.Shape[d], t.Strides[d]
-			axes++
+			return c, fmt.Errorf("genie: kernels: an operand of shape %v and strides %v, whose rows have more than two strides", t.Shape, t.Strides)
 		}
 	}
-	if all != rows {
+	if inner*outer != rows {
 		return c, fmt.Errorf("genie: kernels: an operand of shape %v for %d rows", t.Shape, rows)
 	}
-	switch axes {
-	case 1:
-		c.outerStride = uint64(stride[0])
-	case 2:
-		c.inner, c.innerStride, c.outerStride = uint32(size[1]), uint64(stride[1]), uint64(stride[0])
+	if outer == 1 {
+		c.outerStride = uint64(innerStride)
+		return c, nil
 	}
+	c.inner, c.innerStride, c.outerStride = uint32(inner), uint64(innerStride), uint64(outerStride)
 	return c, nil
 }
 

@@ -101,7 +101,7 @@ func TestProductTables(t *testing.T) {
 		{inlinePortions, inlineStages, []string{"product_skinny_8"}},
 		{inlinePortions + 1, inlineStages, []string{"store_words", "product_skinny_8"}},
 		{1, inlineStages + 1, []string{"store_words", "product_skinny_1"}},
-		{tablePortions + 1, 1, []string{"store_words", "product_tiled_64", "product_skinny_1"}},
+		{tablePortions + 1, 1, []string{"store_words", "product_skinny_8", "product_skinny_1"}},
 	} {
 		var got []string
 		for _, l := range s.launchesOf(t, &Packed{At: 1 << 20, Elem: plan.F32, K: 8, N: 8}, 1, c.sessions, c.stages) {

@@ -113,6 +113,7 @@ func sameBits(t *testing.T, what string, n int, got, want []float32) {
 // Every element is close to the exact product, and a row has the same bits
 // with whatever number of other rows, in whichever kernel.
 func TestProduct(t *testing.T) {
+	t.Parallel()
 	for _, elem := range elems {
 		for _, size := range [][2]int{{1, 1}, {3, 5}, {64, 8}, {65, 9}, {130, 33}, {200, 16}, {324, 70}} {
 			t.Run(fmt.Sprintf("%v/k=%d/n=%d", elem, size[0], size[1]), func(t *testing.T) {
@@ -142,6 +143,7 @@ func TestProduct(t *testing.T) {
 
 // A row has the same bits at each place among many.
 func TestProductEachRow(t *testing.T) {
+	t.Parallel()
 	for _, elem := range elems {
 		t.Run(elem.String(), func(t *testing.T) {
 			t.Parallel()
@@ -164,6 +166,7 @@ func TestProductEachRow(t *testing.T) {
 
 // A sum keeps the sign of a zero: that of products too small for a float32.
 func TestProductOfZeros(t *testing.T) {
+	t.Parallel()
 	g := open(t)
 	m := &matrix{k: 64, n: 1, elem: plan.F32, values: slices.Repeat([]float32{1e-30}, 64)}
 	w := m.pack(g, false, m.k)
@@ -179,6 +182,7 @@ func TestProductOfZeros(t *testing.T) {
 
 // Large products have other blocks, several passes and the large tiles.
 func TestProductShapes(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		kernel          string
 		elem            plan.DType
@@ -223,6 +227,7 @@ func TestProductShapes(t *testing.T) {
 
 // The layout does not depend on how the content comes.
 func TestPack(t *testing.T) {
+	t.Parallel()
 	for _, elem := range elems {
 		t.Run(elem.String(), func(t *testing.T) {
 			t.Parallel()
@@ -254,6 +259,7 @@ func TestPack(t *testing.T) {
 
 // Sizes of zero compute nothing, or the sum of nothing.
 func TestProductOfNothing(t *testing.T) {
+	t.Parallel()
 	g := open(t)
 	for _, elem := range elems {
 		for _, rows := range []int{1, 100} {

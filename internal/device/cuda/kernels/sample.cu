@@ -141,7 +141,6 @@ struct Draw {
       }
     __syncthreads();
     f = {s.code, s.before, s.weight};
-    __syncthreads();
     return certain(f, t, d);
   }
 
@@ -173,7 +172,6 @@ struct Draw {
     }
     __syncthreads();
     i64 at = (i64)s.code;
-    __syncthreads();
     return at < 0 ? best : by_rank ? (i64)(u32)codes[at] : at;
   }
 

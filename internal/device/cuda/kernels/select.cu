@@ -49,6 +49,5 @@ extern "C" __global__ void __launch_bounds__(select_threads) top_k(const __grid_
       else
         ((float *)a.y)[row * a.k + i] = r.at(at);
     }
-    __syncthreads();
   }
 }

@@ -174,7 +174,6 @@ __device__ inline Found find(Work &s, const Row &r, u64 want) {
     else
       chosen |= (u64)s.digit << low, shift = low;
     bool one = s.terms == 1;
-    __syncthreads();
     if (one) break;
   }
   each<false>(r, [&](i64 i, float v, u64) {
@@ -184,7 +183,6 @@ __device__ inline Found find(Work &s, const Row &r, u64 want) {
   });
   __syncthreads();
   Found f = {s.code, before, s.weight};
-  __syncthreads();
   return f;
 }
 
