@@ -25,12 +25,19 @@ func withCPU(t testing.TB) device.Open {
 }
 
 func TestDevice(t *testing.T) {
-	devicetest.Run(t, withCPU(t), devicetest.Options{Tolerance: 1e-5, Half: 1.0 / 128, Copies: true, Slow: true, Plans: 300})
+	plans := 300
+	if raceDetector {
+		plans = 10
+	}
+	devicetest.Run(t, withCPU(t), devicetest.Options{Tolerance: 1e-5, Half: 1.0 / 128, Copies: true, Slow: true, Plans: plans})
 }
 
 // TestConformance is the suite of executors over TCP, with a worker that has the
 // device.
 func TestConformance(t *testing.T) {
+	if raceDetector {
+		t.Skip("the emulator is too slow with the race detector; without it: go test -run TestConformance ./internal/device/cuda")
+	}
 	workers := map[transport.Executor]*workertest.Worker{}
 	start := func(t *testing.T) *workertest.Worker {
 		return workertest.StartEngine(t, engine.Options{Device: withCPU(t)}, nil)
