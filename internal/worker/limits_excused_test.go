@@ -33,6 +33,8 @@ var excused = map[string]string{
 	"cpu.maxLayouts":            inner,
 	"cuda.maxLayouts":           inner,
 	"emulator.maxCalls":         "PTX of this module, in tests",
+	"emulator.staticLimit":      "PTX of this module, in tests",
+	"emulator.maxSyncs":         "PTX of this module, in tests",
 	"emulator.maxStatements":    "PTX of this module, in tests",
 	"emulator.maxRegisters":     "PTX of this module, in tests",
 	"emulator.maxQueued":        "PTX of this module, in tests",
