@@ -207,6 +207,33 @@ func TestDeviceLostDuringUpload(t *testing.T) {
 	require.NoError(t, work(e, e.NewSession(), 0, 1))
 }
 
+// TestDeviceLostUnderACall loses the device while a finished call of another
+// session has not been released: the device is opened without waiting for that
+// for long, and the call's memory counts until its release.
+func TestDeviceLostUnderACall(t *testing.T) {
+	t.Parallel()
+	e, b, _ := openFaulty(t)
+	slow := e.NewSession()
+	require.NoError(t, work(e, slow, 0, 3))
+	p, _ := sumPlan(3, 1<<10)
+	prog, err := e.Compile(p)
+	require.NoError(t, err)
+	c, err := slow.NewCall(prog, nil)
+	require.NoError(t, err)
+	require.NoError(t, c.SetInput(0, make([]byte, 4<<10)))
+	require.NoError(t, c.Run(context.Background()))
+	b.Lose("kernel", 1)
+	require.ErrorIs(t, work(e, e.NewSession(), 0, 1), transport.ErrDevice)
+	begin := time.Now()
+	require.NoError(t, work(e, e.NewSession(), 0, 1))
+	require.GreaterOrEqual(t, time.Since(begin), drainTime-time.Second, "the loss was some time earlier")
+	out, _ := c.Output(0)
+	require.Len(t, out.Data, 4<<10)
+	held := e.Memory().Held()[budget.State]
+	c.Release()
+	require.Eventually(t, func() bool { return e.Memory().Held()[budget.State] < held }, 10*time.Second, time.Millisecond)
+}
+
 // TestDeviceGivenUp loses the device again and again: it is opened anew after
 // growing delays, and given up in the end. One that stays for a while is
 // opened anew at once.
@@ -226,7 +253,7 @@ func TestDeviceGivenUp(t *testing.T) {
 		}
 		for range 3 {
 			require.Zero(t, loses())
-			time.Sleep(staysFor)
+			<-time.After(staysFor)
 		}
 		require.Zero(t, loses())
 		for i := range maxLosses - 2 {
@@ -245,7 +272,7 @@ func TestDeviceGivenUp(t *testing.T) {
 			_, err := e.Compile(appendPlan())
 			require.ErrorIs(t, err, transport.ErrDevice)
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		require.Equal(t, opened, b.Opened(), "nothing tries")
 		list := w.list()
 		require.Equal(t, DeviceGivenUp, list[len(list)-1])
@@ -274,7 +301,7 @@ func TestCloseWhileDeviceIsLost(t *testing.T) {
 				b.Lose("alloc", 1)
 				require.ErrorIs(t, work(e, e.NewSession(), 0, 1), transport.ErrDevice)
 			}
-			time.Sleep(wait)
+			<-time.After(wait)
 			require.NoError(t, e.Close())
 		})
 	}

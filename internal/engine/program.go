@@ -78,7 +78,7 @@ func (p *Program) listKeys() {
 		if !ok {
 			continue
 		}
-		if k := (p.on.key(p.Plan().Values[v].Hash, l)); !seen[k] {
+		if k := p.on.key(p.Plan().Values[v].Hash, l); !seen[k] {
 			seen[k] = true
 			p.keysOf[k.hash] = append(p.keysOf[k.hash], len(p.keys))
 			p.keys, p.keyOf = append(p.keys, k), append(p.keyOf, v)

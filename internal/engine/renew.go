@@ -20,6 +20,11 @@ const (
 	// staysFor is how long a device must have been open for its loss to be a
 	// first one.
 	staysFor = time.Minute
+	// drainTime is how long the device is not opened again while what was on the
+	// lost one still counts: so nobody is refused for memory that is gone. Calls
+	// that are in progress then, such as one whose answer a client does not
+	// read, are not waited for any longer.
+	drainTime = 2 * time.Second
 )
 
 // DeviceState is what [Engine.OnDevice] reports.
@@ -84,9 +89,20 @@ func (e *Engine) renew(old, next *incarnation, cause error, freed <-chan struct{
 	}
 	defer e.renewing.Done()
 	e.tell(DeviceLost, cause)
-	e.renewing.Go(func() { e.drain(old, next) })
+	drained := make(chan struct{})
+	e.renewing.Go(func() {
+		defer close(drained)
+		e.drain(old, next)
+	})
 	select {
 	case <-freed:
+	case <-e.life.Done():
+	}
+	late := time.NewTimer(drainTime)
+	defer late.Stop()
+	select {
+	case <-drained:
+	case <-late.C:
 	case <-e.life.Done():
 	}
 	e.reopen(next, cause)

@@ -13,6 +13,7 @@ import (
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/conformance"
 	"github.com/genie-sdk/go/transport/local"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,6 +37,41 @@ func TestConformanceOpaque(t *testing.T) {
 		require.Equal(t, "reference", st.CPU)
 		return ex
 	}, conformance.Options{})
+}
+
+// TestDeviceLost loses the device under a session: the executor's next session
+// works.
+func TestDeviceLost(t *testing.T) {
+	f := &opaque.Faults{}
+	ex, err := local.Open(local.WithDevice(f.Open))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, ex.Close()) }()
+	n := plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.C(2)}}
+	p := &plan.Plan{
+		Version: plan.Version, Name: "double", Buffers: 1,
+		Values: []plan.Value{
+			{Kind: plan.KindInput, Name: "x", Spec: n, Buffer: plan.NoBuffer}, {Kind: plan.KindTemp, Name: "y", Spec: n, Buffer: 0},
+		},
+		Steps: []plan.Step{{Op: "add", In: []int{0, 0}, Out: 1}}, Inputs: []plan.Port{{Name: "x", Value: 0}},
+		Outputs: []plan.Output{{Name: "y", Value: 1, Place: plan.Download, Cause: plan.CauseActivation}},
+	}
+	run := func(s transport.Session) error {
+		ref, err := s.Prepare(t.Context(), p, nil, nil)
+		if err != nil {
+			return err
+		}
+		_, err = s.Run(t.Context(), transport.Call{Plan: ref, Inputs: []transport.Input{{Data: make([]byte, 8)}}})
+		return err
+	}
+	s, err := ex.NewSession(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, run(s))
+	f.Lose("kernel", 1)
+	require.ErrorIs(t, run(s), transport.ErrDevice)
+	require.ErrorIs(t, run(s), transport.ErrSessionLost)
+	next, err := ex.NewSession(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, run(next))
 }
 
 // TestConformanceMixed is the suite on a device that lacks operators, with the CPU

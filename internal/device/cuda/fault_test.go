@@ -12,6 +12,9 @@ import (
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/cuda"
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
+	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/internal/planmaker"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -142,6 +145,117 @@ func TestWaitFails(t *testing.T) {
 		require.ErrorIs(t, everything(d, c, v), transport.ErrDevice)
 		<-l.freed
 		d.Close()
+	}
+}
+
+// running is an engine on a device, with a plan that has a product, a state that
+// grows and a retained output.
+type running struct {
+	e       *engine.Engine
+	p       *plan.Plan
+	content []byte
+}
+
+func newRunning(t *testing.T, s *stored) (*running, error) {
+	t.Helper()
+	m := planmaker.New(nil)
+	p, r := m.Plan(), &running{content: make([]byte, 4*32*8)}
+	p.Values = append(p.Values, plan.Value{
+		Kind: plan.KindWeight, Name: "w", Spec: plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.C(32), plan.C(8)}}, Storage: plan.F32, Buffer: plan.NoBuffer,
+		Hash: transport.HashWeight(plan.F32, []int{32, 8}, r.content),
+	})
+	past := plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.Sym("past"), plan.C(8)}}
+	p.Values = append(p.Values, plan.Value{Kind: plan.KindState, Name: "rows", Spec: past, Buffer: plan.NoBuffer})
+	x := m.Input(plan.Spec{DType: plan.F32, Shape: plan.Shape{plan.Sym("n"), plan.C(32)}})
+	y, _ := m.Apply("matmul", plan.Attrs{plan.BoolAttr("trans_a", false), plan.BoolAttr("trans_b", false)}, x, 0)
+	all, ok := m.Apply("append", op.Append{Axis: 0}.Attrs(), 1, y)
+	require.True(t, ok)
+	p.States = []plan.State{{Name: "rows", Mode: plan.StateAppend, In: 1, Out: all}}
+	p.Outputs = []plan.Output{{Name: "y", Value: y, Place: plan.Download}, {Name: "all", Value: all, Place: plan.Retain}}
+	m.Assign()
+	r.p = p
+	var err error
+	r.e, err = engine.New(engine.Options{Device: cuda.Open(s, 0, cuda.Options{}), Threads: 1})
+	return r, err
+}
+
+// runs makes some runs in a new session.
+func (r *running) runs() error {
+	prog, err := r.e.Compile(r.p)
+	if err != nil {
+		return err
+	}
+	s := r.e.NewSession()
+	defer s.Close()
+	if err := s.Use(prog); err != nil {
+		return err
+	}
+	for _, v := range r.e.Missing(prog) {
+		w, err := r.e.PutWeight(prog, v)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(r.content); err != nil {
+			return err
+		}
+		if err := w.Commit(); err != nil {
+			return err
+		}
+	}
+	past := 0
+	for _, n := range []int{3, 1, 70, 1} {
+		if err := run(s, prog, past, n); err != nil {
+			return err
+		}
+		past += n
+	}
+	return nil
+}
+
+func run(s *engine.Session, prog *engine.Program, past, n int) error {
+	c, err := s.NewCall(prog, []int{past, n})
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	if err := c.SetInput(0, make([]byte, 4*32*n)); err != nil {
+		return err
+	}
+	if err := c.Run(context.Background()); err != nil {
+		return err
+	}
+	_, h := c.Output(1)
+	_, err = s.Read(h)
+	return err
+}
+
+// TestEveryCallOfARun fails each call of the driver in turn while an engine
+// loads a weight and runs, with the loss of the context and without. The call
+// fails with the device's error or a refusal of memory, another session works
+// after it, and all memory is given back.
+func TestEveryCallOfARun(t *testing.T) {
+	for _, plant := range []func(string) *driver.Error{sticky, invalid, outOfMemory} {
+		planted, failures := true, 0
+		for i := 1; planted; i++ {
+			s := newStored()
+			r, err := newRunning(t, s)
+			require.NoError(t, err)
+			planted = false
+			s.plant(nth("", i, func(call string) *driver.Error {
+				planted = true
+				return plant(call)
+			}))
+			if err := r.runs(); err != nil {
+				failures++
+				require.True(t, errors.Is(err, transport.ErrDevice) || errors.Is(err, transport.ErrMemory), "%v", err)
+			}
+			s.plant(nil)
+			require.NoError(t, r.runs())
+			require.NoError(t, r.e.Close())
+			require.Zero(t, r.e.Memory().Used())
+			require.True(t, s.open.closed)
+		}
+		require.Greater(t, failures, 40)
 	}
 }
 

@@ -155,7 +155,7 @@ func TestMemoryRefused(t *testing.T) {
 		require.NotEmpty(t, m.For)
 		return m
 	}
-	refused(64<<20 + 1)
+	_ = refused(64<<20 + 1)
 	a, err := d.Alloc(ctx, device.UseScratch, 40<<20)
 	require.NoError(t, err)
 	require.EqualValues(t, 24<<20, refused(25<<20).Free)
@@ -165,10 +165,10 @@ func TestMemoryRefused(t *testing.T) {
 	d.Free(device.UseScratch, a)
 	a, err = d.Alloc(ctx, device.UseState, 64<<20)
 	require.NoError(t, err, "spare memory goes to others")
-	refused(1)
+	_ = refused(1)
 	d.Free(device.UseState, a)
 	s.memory = 8 << 20 // others have taken the rest
-	refused(9 << 20)
+	_ = refused(9 << 20)
 	a, err = d.Alloc(ctx, device.UseState, 7<<20)
 	require.NoError(t, err)
 	d.Free(device.UseState, a)

@@ -43,11 +43,10 @@ type memory struct {
 	d     *Device
 	limit int64 // bytes that blocks may have in total
 
-	mu     sync.Mutex
-	taken  int64                  // bytes from the driver
-	idle   int64                  // of them, in spare blocks
-	spare  map[int64][]driver.Ptr // by size
-	closed bool
+	mu    sync.Mutex
+	taken int64                  // bytes from the driver
+	idle  int64                  // of them, in spare blocks
+	spare map[int64][]driver.Ptr // by size
 }
 
 // buffer is memory of the device. It implements [device.Buffer].

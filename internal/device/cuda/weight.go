@@ -6,7 +6,6 @@ import (
 
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/cuda/kernels"
-	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -97,10 +96,4 @@ func (w *weight) Free() {
 func (w *weight) product() kernels.Packed {
 	k, n := w.layout.matrix()
 	return kernels.Packed{At: w.at, Elem: w.layout.spec.storage, K: k, N: n}
-}
-
-// tensor is the weight as all other kernels read it, unless it is packed.
-func (w *weight) tensor() kernels.Tensor {
-	shape := append([]int(nil), w.layout.spec.dims[:w.layout.spec.rank]...)
-	return kernels.Tensor{At: w.at, DType: w.layout.spec.dtype, Shape: shape, Strides: op.ContiguousStrides(shape)}
 }

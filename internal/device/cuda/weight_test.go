@@ -169,6 +169,36 @@ func TestWeightGivenUp(t *testing.T) {
 	require.Equal(t, 3, s.open.others, "a stream with its events")
 }
 
+// TestLoadOverlaps counts the waits of a loader: a piece is waited for when its
+// half of the page-locked memory is needed again, and not before.
+func TestLoadOverlaps(t *testing.T) {
+	s := newStored()
+	d := openStored(t, s, cuda.Options{}, device.Options{})
+	for _, product := range []bool{false, true} {
+		c, v := weighing(t, d, product, plan.F32, plan.F32, 5<<10, 256)
+		sizes, err := c.WeightSizes(v)
+		require.NoError(t, err)
+		waits := 0
+		l, err := c.LoadWeight(v, sizes)
+		require.NoError(t, err)
+		s.plant(func(call string) *driver.Error {
+			if call == "synchronize" {
+				waits++
+			}
+			return nil
+		})
+		for i, want := range []int{0, 0, 1, 2, 3} {
+			l.Write(make([]byte, 1<<20))
+			require.Equal(t, want, waits, "after piece %d", i)
+		}
+		w, err := l.Finish()
+		require.NoError(t, err)
+		require.Equal(t, 4, waits)
+		s.plant(nil)
+		w.Free()
+	}
+}
+
 // TestWeightRefused asks for a weight that is larger than the device, and for
 // one when the driver has too little.
 func TestWeightRefused(t *testing.T) {
