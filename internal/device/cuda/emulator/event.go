@@ -8,27 +8,51 @@ import (
 
 // event is a driver.Event. The mutex of its context guards it.
 type event struct {
-	c     *context
-	turn  uint64 // how often it was recorded
-	done  uint64 // which of these was reached last
-	by    *stream
-	place uint64 // in the queue of that stream
+	c    *context
+	last point // where it was recorded last
+	when time.Time
+	done uint64 // the turn of the last record that was reached
+	// clock is what is ordered before that record.
 	clock clock
-	when  time.Time
 }
 
-// reached notes that a stream has reached the event.
-func (e *event) reached(s *stream, turn uint64) {
-	e.done = max(e.done, turn)
-	e.clock = append(e.clock[:0], s.clock...)
-	e.when = time.Now()
+// point is where a stream records an event: a place in its queue.
+type point struct {
+	s     *stream // nil if the event was never recorded
+	place uint64
+	turn  uint64 // how often the event was recorded
 }
 
-// demand makes the stream that records the event work that far.
-func (e *event) demand() {
-	if e.by != nil && e.by.demand < e.place {
-		e.by.demand = e.place
-		e.c.changed.Broadcast()
+// reached reports whether the stream has come to the point. If not, it works
+// that far. The caller holds the mutex of the context.
+func (p point) reached() bool {
+	if p.s == nil || p.s.finished >= p.place {
+		return true
+	}
+	if p.s.demand < p.place {
+		p.s.demand = p.place
+		p.s.c.changed.Broadcast()
+	}
+	return false
+}
+
+// before is what is ordered before a point of the event that was reached. If
+// another record was reached since, it is all that the stream did.
+func (e *event) before(p point) clock {
+	switch {
+	case p.s == nil:
+		return nil
+	case e.done == p.turn:
+		return e.clock
+	}
+	return p.s.clock
+}
+
+// reach notes that a stream has come to a record of the event.
+func (e *event) reach(p point) {
+	if p.turn > e.done {
+		e.done, e.when = p.turn, time.Now()
+		e.clock = append(e.clock[:0], p.s.clock...)
 	}
 }
 
@@ -38,28 +62,28 @@ func (e *event) Done() (bool, error) {
 	}
 	e.c.mu.Lock()
 	defer e.c.mu.Unlock()
-	e.demand()
-	if e.done < e.turn {
+	if !e.last.reached() {
 		return false, nil
 	}
-	e.c.waited(e.clock)
+	e.c.waited(e.before(e.last))
 	return true, nil
 }
 
 func (e *event) Synchronize() error {
-	if err := e.c.enter("cuEventSynchronize", CallSynchronize, func(n *Counts) { n.Synchronizes++ }); err != nil {
+	const call = "cuEventSynchronize"
+	if err := e.c.enter(call, CallSynchronize, func(n *Counts) { n.Synchronizes++ }); err != nil {
 		return err
 	}
 	e.c.mu.Lock()
 	defer e.c.mu.Unlock()
-	for turn := e.turn; e.done < turn && !e.c.closed; {
-		e.demand()
+	p := e.last
+	for !p.reached() && !e.c.closed {
 		e.c.changed.Wait()
 	}
-	if err := e.c.lost("cuEventSynchronize"); err != nil {
+	if err := e.c.lost(call); err != nil {
 		return err
 	}
-	e.c.waited(e.clock)
+	e.c.waited(e.before(p))
 	return nil
 }
 
@@ -75,9 +99,9 @@ func (e *event) Since(earlier driver.Event) (time.Duration, error) {
 	e.c.mu.Lock()
 	defer e.c.mu.Unlock()
 	switch {
-	case e.turn == 0 || other.turn == 0:
+	case e.last.s == nil || other.last.s == nil:
 		return 0, NewError(call, InvalidHandle, "an event was never recorded", false)
-	case e.done < e.turn || other.done < other.turn:
+	case !e.last.reached() || !other.last.reached():
 		return 0, NewError(call, NotReady, "an event is not done", false)
 	}
 	return e.when.Sub(other.when), nil

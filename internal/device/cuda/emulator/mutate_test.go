@@ -20,7 +20,7 @@ var pieces = regexp.MustCompile(`[A-Za-z0-9_$%.]+|\s+|.`)
 // or end with a result or an error, and never panic.
 func TestMutatedPTX(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
-	rounds := 300
+	rounds := 150
 	if testing.Short() {
 		rounds = 50
 	}

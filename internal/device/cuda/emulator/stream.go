@@ -51,7 +51,7 @@ type work struct {
 	hashed bool
 	launch *launch
 	event  *event
-	turn   uint64 // of the event
+	point  point // of the event
 	clock  clock
 	fault  *Fault
 }
@@ -133,10 +133,8 @@ func (s *stream) next() (work, bool) {
 func (s *stream) execute(w *work) *driver.Error {
 	switch w.task {
 	case taskRecord:
-	case taskWait:
+	case taskWait, taskJoin:
 		s.await(w)
-	case taskJoin:
-		s.clock.join(w.clock)
 	default:
 		if s.c.err.Load() == nil {
 			return s.operate(w)
@@ -145,16 +143,19 @@ func (s *stream) execute(w *work) *driver.Error {
 	return nil
 }
 
-// await waits until an event is reached.
+// await waits until an event is reached, or notes what the process waited for.
 func (s *stream) await(w *work) {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for w.event.done < w.turn && !c.closed && c.err.Load() == nil {
-		w.event.demand()
+	if w.task == taskJoin {
+		s.clock.join(w.clock)
+		return
+	}
+	for !w.point.reached() && !c.closed && c.err.Load() == nil {
 		c.changed.Wait()
 	}
-	s.clock.join(w.event.clock)
+	s.clock.join(w.event.before(w.point))
 }
 
 // finish removes an entry that was executed.
@@ -168,7 +169,7 @@ func (s *stream) finish(w *work, err *driver.Error) {
 	}
 	switch w.task {
 	case taskRecord:
-		w.event.reached(s, w.turn)
+		w.event.reach(w.point)
 	case taskWait, taskJoin:
 	default:
 		if w.task == taskOut {
@@ -240,9 +241,8 @@ func (s *stream) Record(e driver.Event) error {
 		return err
 	}
 	return s.push(func(w *work) {
-		ev.turn++
-		ev.by, ev.place = s, s.queued+1
-		w.task, w.event, w.turn = taskRecord, ev, ev.turn
+		ev.last = point{s, s.queued + 1, ev.last.turn + 1}
+		w.task, w.event, w.point = taskRecord, ev, ev.last
 	})
 }
 
@@ -251,7 +251,7 @@ func (s *stream) WaitFor(e driver.Event) error {
 	if err != nil {
 		return err
 	}
-	return s.push(func(w *work) { w.task, w.event, w.turn = taskWait, ev, ev.turn })
+	return s.push(func(w *work) { w.task, w.event, w.point = taskWait, ev, ev.last })
 }
 
 func (s *stream) event(call string, e driver.Event) (*event, error) {

@@ -137,6 +137,22 @@ func TestStreamOrder(t *testing.T) {
 	}
 }
 
+// TestEventRecordedAgain: a stream waits for the record that was the last as it
+// was told to, though the event has been recorded since, in itself.
+func TestEventRecordedAgain(t *testing.T) {
+	m := open(t, emulator.Options{})
+	x, y := m.put([]byte("abcd")), m.alloc(4)
+	other, e := m.second(), m.event()
+	require.NoError(t, m.s.Copy(y, x, 4))
+	require.NoError(t, m.s.Record(e))
+	require.NoError(t, other.WaitFor(e))
+	out := make([]byte, 4)
+	require.NoError(t, other.CopyOut(out, y))
+	require.NoError(t, other.Record(e))
+	require.NoError(t, e.Synchronize())
+	require.Equal(t, "abcd", string(out))
+}
+
 // TestCopies: copies stay within allocations and read only what was written.
 func TestCopies(t *testing.T) {
 	for _, c := range []struct {
