@@ -11,6 +11,7 @@ import (
 	"github.com/genie-sdk/go/internal/device/devicetest"
 	"github.com/genie-sdk/go/internal/device/mixed"
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/worker/workertest"
 	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/conformance"
@@ -62,3 +63,26 @@ func TestConformance(t *testing.T) {
 		},
 	})
 }
+
+// TestLacks: the device has a kernel for every operator but convolution.
+func TestLacks(t *testing.T) {
+	d, err := emulated(t)(device.Options{})
+	require.NoError(t, err)
+	defer d.Close()
+	can := d.Capabilities()
+	var lacking []string
+	for _, name := range op.Names() {
+		if can.Lacks(named{name: name}) {
+			lacking = append(lacking, name)
+		}
+	}
+	require.Equal(t, []string{"conv2d"}, lacking)
+}
+
+// named is an operator that is only a name.
+type named struct {
+	op.Op
+	name string
+}
+
+func (n named) Name() string { return n.name }

@@ -3,15 +3,9 @@ package cuda_test
 import (
 	"fmt"
 	"sync"
-	"testing"
 	"time"
 
-	"github.com/genie-sdk/go/internal/device"
-	"github.com/genie-sdk/go/internal/device/cuda"
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
-	"github.com/genie-sdk/go/internal/device/devicetest"
-	"github.com/genie-sdk/go/internal/device/mixed"
-	"github.com/genie-sdk/go/internal/device/null"
 )
 
 // nothing is a driver whose kernels and copies do nothing, so that all memory is
@@ -125,23 +119,3 @@ func (*idle) WaitFor(driver.Event) error { return nil }
 func (*idle) Done() (bool, error)        { return true, nil }
 func (*idle) Synchronize() error         { return nil }
 func (*idle) Close() error               { return nil }
-
-// zeros is the null device as a CPU.
-type zeros struct{ device.Device }
-
-func (z zeros) Info() device.Info {
-	i := z.Device.Info()
-	i.HostAddressable = true
-	return i
-}
-
-// TestWithoutKernels runs the suite on a device that computes nothing: what it
-// does around its kernels.
-func TestWithoutKernels(t *testing.T) {
-	open := cuda.Open(newNothing(), 0, cuda.Options{})
-	beside := func(o device.Options) (device.Device, error) {
-		d, err := null.Open(null.Options{})(o)
-		return zeros{d}, err
-	}
-	devicetest.Run(t, mixed.Open(mixed.Options{Primary: open, CPU: beside}), devicetest.Options{Zeros: true, Copies: true, Plans: 50})
-}
