@@ -38,7 +38,7 @@ func newLayer(t *testing.T, storage plan.DType) *layer {
 	t.Helper()
 	m := planmaker.New(nil)
 	l := &layer{p: m.Plan(), weights: map[int][]byte{}}
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(1, 2))
 	weight := func(storage plan.DType, dims ...int) int {
 		n := 1
 		for _, d := range dims {
@@ -136,7 +136,7 @@ func (l *layer) run(t *testing.T, d device.Device, separate bool, n int) (out []
 	arena, err := d.Alloc(ctx, device.UseScratch, b.Total)
 	require.NoError(t, err)
 	defer d.Free(device.UseScratch, arena)
-	random := rand.New(rand.NewPCG(3, uint64(n))) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(3, uint64(n)))
 	place := device.Placement{Arena: arena}
 	for _, elems := range l.inputs {
 		x := op.NewArray(plan.F32, n*elems)
