@@ -17,21 +17,17 @@ import (
 const cudaTag = "genie_cuda"
 
 const (
-	cudaFolder = "internal/device/cuda/..."
-	cudaDriver = "internal/device/cuda/cudriver"
-	emulator   = "internal/device/cuda/emulator/..."
-	cu         = "gorgonia.org/cu"
+	cudaFolder   = "internal/device/cuda/..."
+	cudaDriver   = "internal/device/cuda/cudriver"
+	emulator     = "internal/device/cuda/emulator/..."
+	cu           = "gorgonia.org/cu"
+	cudaCompiler = "internal/device/cuda/kernels/compile"
 )
-
-// cudaImports are the packages that import gorgonia.org/cu, and what of it.
-var cudaImports = map[string]string{
-	cudaDriver:                             cu,
-	"internal/device/cuda/kernels/compile": cu + "/nvrtc",
-}
 
 // usesCgo are the packages with cgo, each with the build tag of its files.
 var usesCgo = map[string]string{
 	cudaDriver:                  cudaTag,
+	cudaCompiler:                cudaTag,
 	"internal/kernels/openblas": "openblas",
 }
 
@@ -50,8 +46,8 @@ func TestCudaImports(t *testing.T) {
 					t.Errorf("%s uses cgo", s.path)
 				}
 			case path == cu || strings.HasPrefix(path, cu+"/"):
-				if cudaImports[s.dir()] != path {
-					t.Errorf("%s imports %s; only %v do", s.path, path, cudaImports)
+				if s.dir() != cudaDriver || path != cu {
+					t.Errorf("%s imports %s; only %s imports %s", s.path, path, cudaDriver, cu)
 				}
 			default:
 				continue
@@ -66,9 +62,6 @@ func TestCudaImports(t *testing.T) {
 		}
 	}
 	for dir := range usesCgo {
-		require.True(t, found[dir], dir)
-	}
-	for dir := range cudaImports {
 		require.True(t, found[dir], dir)
 	}
 }
@@ -135,17 +128,14 @@ func TestCudaBuild(t *testing.T) {
 	require.Contains(t, all[command].Deps, cu)
 	require.Contains(t, all[command].Deps, module+"/"+cudaDriver)
 	for _, p := range all {
-		if len(p.CgoFiles) > 0 && p.name() != cudaDriver {
+		if len(p.CgoFiles) > 0 && usesCgo[p.name()] != cudaTag {
 			t.Errorf("%s uses cgo: %v", p.name(), p.CgoFiles)
 		}
 		for _, dep := range p.Deps {
-			for _, never := range []string{cu + "/dnn", cu + "/blas"} {
+			for _, never := range []string{cu + "/dnn", cu + "/blas", cu + "/nvrtc"} {
 				if dep == never || strings.HasPrefix(dep, never+"/") {
 					t.Errorf("%s links %s", p.name(), dep)
 				}
-			}
-			if dep == cu+"/nvrtc" && p.name() != "internal/device/cuda/kernels/compile" {
-				t.Errorf("%s links a compiler, %s: kernels are compiled ahead", p.name(), dep)
 			}
 			if name, ok := below(dep); ok && matches(emulator, name) && !matches(cudaFolder, p.name()) {
 				t.Errorf("%s links the emulator, which is for tests", p.name())

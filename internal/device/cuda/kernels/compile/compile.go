@@ -8,9 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-
-	"gorgonia.org/cu/nvrtc"
 
 	"github.com/genie-sdk/go/internal/device/cuda/kernels/ptxas"
 )
@@ -28,12 +25,8 @@ type compiled struct {
 
 // compile compiles NAME.cu of a folder for both targets.
 func compile(ctx context.Context, dir, toolchain, name string) (made compiled, err error) {
-	source, err := os.ReadFile(filepath.Join(dir, name+".cu"))
-	if err != nil {
-		return made, err
-	}
 	for _, target := range []string{ptxTarget, cubinTarget} {
-		text, err := toPTX(dir, name, string(source), target)
+		text, err := toPTX(ctx, dir, name, target)
 		if err != nil {
 			return made, err
 		}
@@ -53,25 +46,6 @@ func compile(ctx context.Context, dir, toolchain, name string) (made compiled, e
 		}
 	}
 	return made, nil
-}
-
-// toPTX compiles CUDA C++. Products and sums are not contracted into an FMA, so
-// that a kernel computes what its source says.
-func toPTX(dir, name, source, target string) (string, error) {
-	p, err := nvrtc.CreateProgram(source, name+".cu")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = p.Destroy() }()
-	err = p.Compile(
-		"--gpu-architecture=compute_"+target, "--std=c++17", "--fmad=false", "--device-as-default-execution-space", "-I"+dir,
-	)
-	if err != nil {
-		log, _ := p.GetLog() // the error says enough without it
-		return "", fmt.Errorf("NVRTC: %w\n%s", err, strings.TrimRight(log, "\x00\n"))
-	}
-	text, err := p.GetPTX()
-	return strings.TrimRight(text, "\x00"), err
 }
 
 // assemble makes machine code of PTX. The report says what each function uses.

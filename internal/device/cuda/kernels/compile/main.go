@@ -26,12 +26,20 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == ptxCommand {
+		fail(writePTX(os.Stdout, os.Args[2:]))
+		return
+	}
 	var o options
 	flag.StringVar(&o.dir, "dir", ".", "folder of the kernels")
 	flag.BoolVar(&o.check, "check", false, "compare with the committed files, and write nothing")
 	flag.BoolVar(&o.bounds, "bounds", false, "write what the kernels use into bounds.txt")
 	flag.Parse()
-	if err := run(o, flag.Args()); err != nil {
+	fail(run(o, flag.Args()))
+}
+
+func fail(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
