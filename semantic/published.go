@@ -123,5 +123,8 @@ var perCycle = map[[2]int]struct{ flops, half float64 }{
 }
 
 func publishedDevice(flops, half, bandwidth float64, source string) Device {
-	return Device{FLOPS: flops, HalfFLOPS: half, Bandwidth: bandwidth, Launch: launchSeconds, Source: source}
+	return Device{
+		FLOPS: flops, HalfFLOPS: half, Bandwidth: bandwidth, Launch: launchSeconds, Source: source,
+		Lacks: ReferenceDevice().Lacks, // in a product; they have kernels of their own
+	}
 }

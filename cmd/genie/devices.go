@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/genie-sdk/go/internal/host"
+	"github.com/genie-sdk/go/semantic"
 )
 
 // checkDevices returns the checks of devices beside the CPU: one of each, or one
@@ -55,5 +56,9 @@ func checkDevice(ctx context.Context, k *host.Kind, ordinal int, info *host.Devi
 		c.Values["flops_"+p.DType] = p.FLOPs
 	}
 	c.Detail += "; " + strings.Join(said, ", ")
+	if g, ok := semantic.PublishedGPU(semantic.GPU{Name: info.Model}); ok {
+		c.Detail += fmt.Sprintf("; its data sheet has %.0f GB/s, %.1f TFLOP/s, and %.1f in bfloat16", g.Bandwidth/1e9, g.FLOPS/1e12, g.HalfFLOPS/1e12)
+		c.Values["published"] = g
+	}
 	return c
 }

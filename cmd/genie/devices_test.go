@@ -64,3 +64,12 @@ func TestDoctorDevices(t *testing.T) {
 		})
 	}
 }
+
+// TestCheckPublished checks that the rates of a GPU's data sheet are beside what
+// was measured.
+func TestCheckPublished(t *testing.T) {
+	k := host.Kind{Name: "cuda", Probe: func(context.Context, int) (host.Rates, error) { return host.Rates{Copies: 3e12}, nil }}
+	c := checkDevice(t.Context(), &k, 0, &host.DeviceInfo{Model: "NVIDIA H200"})
+	require.Contains(t, c.Detail, "memory 3000 GB/s; its data sheet has 4800 GB/s, 67.0 TFLOP/s, and 989.0 in bfloat16")
+	require.Contains(t, c.Values, "published")
+}

@@ -78,9 +78,9 @@ func relative(t *testing.T, want, got []float32) float64 {
 // product with weights of 16 bits rounds its left operand to their type.
 var tolerances = map[plan.DType]float64{plan.F32: 1e-4, plan.F16: 5e-3, plan.BF16: 3e-2}
 
-// underRace are the checkpoints that are enough for the race detector, with which
-// the emulator takes ten times as long.
-var underRace = []string{"untied", "bf16"}
+// underRace are the checkpoints that are enough for the race detector, which makes
+// the emulator take more than ten times as long. Of these it gets a few tokens.
+var underRace = []string{"untied"}
 
 // TestGPT2Goldens compares with what transformers computed for each small
 // checkpoint: logits within the tolerance, and for float32 the tokens, which are
@@ -98,6 +98,12 @@ func TestGPT2Goldens(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			var want struct{ Prompts, Greedy [][]int }
 			readJSON(t, file, &want)
+			if raceEnabled {
+				want.Prompts = want.Prompts[:2]
+				for i := range want.Greedy {
+					want.Greedy[i] = want.Greedy[i][:4]
+				}
+			}
 			m, err := gpt2.Load(t.Context(), dir, gpt2.LoadOptions{})
 			require.NoError(t, err)
 			defer m.Close()
@@ -107,7 +113,7 @@ func TestGPT2Goldens(t *testing.T) {
 			got := generate(t, near, m, want.Prompts, len(want.Greedy[0]))
 			worst := 0.0
 			for i, prompt := range want.Prompts {
-				g := goldenOf(logits, i, want.Greedy[i])
+				g := goldenOf(logits, i, want.Greedy[i], m.Config.Vocab)
 				forced := generate(t, near, m, [][]int{slices.Concat(prompt, g.tokens[:len(g.tokens)-1])}, 1)[0]
 				worst = max(worst, g.prefilled(t, m, forced.logits[0]))
 				if m.Config.DType == plan.F32 {
@@ -127,10 +133,11 @@ type golden struct {
 	prefill, steps []float32
 }
 
-func goldenOf(f *safetensors.File, i int, tokens []int) golden {
+// goldenOf reads the golden of prompt i, as far as the tokens.
+func goldenOf(f *safetensors.File, i int, tokens []int, vocab int) golden {
 	pre, _ := f.Tensor(fmt.Sprintf("prefill.%d", i))
 	steps, _ := f.Tensor(fmt.Sprintf("step.%d", i))
-	return golden{tokens, floatsOf(pre.Data), floatsOf(steps.Data)}
+	return golden{tokens, floatsOf(pre.Data), floatsOf(steps.Data)[:(len(tokens)-1)*vocab]}
 }
 
 // generated compares tokens and logits of a generation, and returns the largest
@@ -231,7 +238,7 @@ func TestReferences(t *testing.T) {
 	for _, c := range checkpoints(t) {
 		for _, file := range []string{"decode", "prefill"} {
 			w := c.golden(t, file)
-			if w == nil {
+			if w == nil || raceEnabled { // which has enough in the goldens
 				continue
 			}
 			m := c.load(t)
