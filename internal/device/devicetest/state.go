@@ -74,6 +74,10 @@ func testAppended(f *fixture) {
 // testPages appends to caches stored in pages, with any number of rows in each,
 // reads them by a plan that needs them in one piece, and continues in pages.
 func testPages(f *fixture) {
+	appended := []int{3, 1, 1, 5, 1, 130, 1, 150, 1, 2, 300, 1}
+	if f.opts.Slow { // two pages of up to 256 rows
+		appended = []int{3, 1, 1, 5, 1, 70, 1, 130, 1, 2, 60, 1}
+	}
 	for _, turned := range []bool{false, true} {
 		e := f.engine(nil)
 		paged, whole := f.cached(turned, false), f.cached(turned, true)
@@ -87,7 +91,7 @@ func testPages(f *fixture) {
 		two.s.Close()
 		two.s = s.s
 		past := 0
-		for i, n := range []int{3, 1, 1, 5, 1, 130, 1, 150, 1, 2, 300, 1} {
+		for i, n := range appended {
 			c, now, by := rows(past, n, 7), s, ref
 			if i == 4 || i == 8 {
 				now, by = two, tapped
@@ -114,7 +118,10 @@ func testPages(f *fixture) {
 func testCopyOnWrite(f *fixture) {
 	e := f.engine(nil)
 	p := f.cached(false, false)
-	const prefix = 301
+	prefix := 301
+	if f.opts.Slow {
+		prefix = 133
+	}
 	first := f.session(e, p, nil)
 	c := rows(0, prefix, 1)
 	first.run(c.sizes, c.in...)

@@ -35,7 +35,7 @@ def passed(path, prefix):
         text = f.read()
     good = len(re.findall(rf"^--- PASS: {prefix}", text, re.M))
     bad = len(re.findall(rf"^--- FAIL: {prefix}", text, re.M))
-    cut = "panic: test timed out" in text
+    cut = "SIGQUIT: quit" in text
     if bad or cut:
         return f"{bad} failed, {good} passed" + (", cut" if cut else "")
     return "passed" if good else None

@@ -17,5 +17,9 @@ func openNamed(name string) (device.Open, error) {
 	if name != defaultDevice {
 		return nil, fmt.Errorf("there is no device %q in this build, only emulator and cpu", name)
 	}
-	return cuda.Open(emulator.New(emulator.Options{}), 0, cuda.Options{}), nil
+	o := emulator.Options{Memory: 1 << 30}
+	if raceEnabled {
+		o.Check = emulator.Bounds // the race detector makes it ten times slower
+	}
+	return cuda.Open(emulator.New(o), 0, cuda.Options{}), nil
 }
