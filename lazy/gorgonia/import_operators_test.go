@@ -137,6 +137,7 @@ func shapePrograms() []importProgram {
 		{name: "concat columns", build: one(func(b *graphBuilder) *gorgonia.Node {
 			return must(gorgonia.Concat(1, b.in("x", 2, 3), b.in("y", 2, 5), b.w("z", 2, 1)))
 		})},
+		{name: "diagonal", build: one(func(b *graphBuilder) *gorgonia.Node { return must(gorgonia.DiagFlat(b.in("x", 2, 2))) })},
 		{name: "size", build: one(func(b *graphBuilder) *gorgonia.Node {
 			x := b.in("x", 3, 4)
 			return must(gorgonia.Mul(x, must(gorgonia.SizeOf(1, x))))
