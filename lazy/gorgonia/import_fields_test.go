@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"github.com/genie-sdk/go/transport"
 )
 
 // stockLayouts are the structs of the operators that are read by reflection, in
@@ -240,4 +242,34 @@ func TestUnknownLayout(t *testing.T) {
 	require.Empty(t, f.ints("along"))
 	require.ErrorContains(t, f.err, "axis", "the first one sticks")
 	require.ErrorIs(t, (&fields{v: reflect.ValueOf(otherOp{})}).within("axis").err, errLayout)
+}
+
+// TestImportLimit: the program of a graph is bounded.
+func TestImportLimit(t *testing.T) {
+	g := gorgonia.NewGraph()
+	y := gorgonia.NewScalar(g, gorgonia.Float32, gorgonia.WithName("x"))
+	for range 9 {
+		y = gorgonia.Must(gorgonia.Neg(gorgonia.Must(gorgonia.Square(y))))
+	}
+	im := newImporter(g)
+	im.most = 19
+	require.NoError(t, im.run(gorgonia.Nodes{y}))
+	im = newImporter(g)
+	im.most = 18
+	err := im.run(gorgonia.Nodes{y})
+	require.ErrorIs(t, err, ErrNotImported)
+	require.ErrorIs(t, err, transport.ErrLimit)
+}
+
+// TestImportCycle: a graph whose operands form a cycle, which Gorgonia's own
+// functions do not make, is an error and no endless loop.
+func TestImportCycle(t *testing.T) {
+	g := gorgonia.NewGraph()
+	x := gorgonia.NewScalar(g, gorgonia.Float32, gorgonia.WithName("x"))
+	y := gorgonia.Must(gorgonia.Square(x))
+	z := gorgonia.Must(gorgonia.Neg(y))
+	gorgonia.WithChildren(gorgonia.Nodes{z})(y)
+	_, err := Import(g, gorgonia.Nodes{z})
+	require.ErrorIs(t, err, ErrNotImported)
+	require.ErrorContains(t, err, "cycle")
 }

@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -18,6 +19,7 @@ type importer struct {
 	expr *gorgonia.ExprGraph
 	opts importOptions
 	at   *gorgonia.Node // being captured
+	most int            // nodes that outputs may need
 
 	tensors map[*gorgonia.Node]*lazy.Tensor
 	counts  map[*gorgonia.Node]plan.Dim    // nodes that are sizes
@@ -33,7 +35,7 @@ type importer struct {
 
 func newImporter(g *gorgonia.ExprGraph) *importer {
 	return &importer{
-		g: lazy.NewGraph("gorgonia"), expr: g,
+		g: lazy.NewGraph("gorgonia"), expr: g, most: maxImported,
 		tensors: map[*gorgonia.Node]*lazy.Tensor{}, counts: map[*gorgonia.Node]plan.Dim{},
 		small: map[*lazy.Tensor]*lazy.Tensor{}, sums: map[*lazy.Tensor]summed{},
 		convs: map[*lazy.Tensor]convolution{}, norms: map[*lazy.Tensor]normalisation{},
@@ -98,8 +100,8 @@ func (im *importer) order(outputs gorgonia.Nodes) ([]*gorgonia.Node, error) {
 		if n.Graph() != im.expr && n.Graph() != nil {
 			return im.fault(n, fmt.Errorf("%w: a node of another graph", lazy.ErrCapture))
 		}
-		if len(state) >= maxImported {
-			return im.fault(n, fmt.Errorf("more than %d nodes", maxImported))
+		if len(state) >= im.most {
+			return im.fault(n, fmt.Errorf("%w: more than %d nodes", transport.ErrLimit, im.most))
 		}
 		kids, err := im.needed(n)
 		if err != nil {
