@@ -64,7 +64,8 @@ func (p *Imported) Tensor(n *gorgonia.Node) *lazy.Tensor { return p.tensors[n] }
 // The program computes what the graph says. The results of Gorgonia's own
 // machines differ where gorgonia v0.9.18 is wrong: SoftMax of a row far from the
 // first element of the tensor is NaN there; AveragePool2D divides by the width
-// of the image in place of the size of the window; an elementwise operator
+// of the image in place of the size of the window; sums and maxima over an axis
+// that is neither of the first two nor the last read other elements; an elementwise operator
 // overwrites memory that a reshape shares; leaves with equal 32-bit hashes are
 // taken for one another; BatchedMatMul of two matrices does not end. What
 // Gorgonia merges while the graph is built is lost before Import sees it: two

@@ -1,6 +1,7 @@
 package gorgonia_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -86,7 +87,7 @@ func TestImportSymbolic(t *testing.T) {
 				if batch > 1 { // Gorgonia's slices drop an axis of size one
 					require.Equal(t, append([]int{}, want.Shape()...), append([]int{}, got.Shape()...))
 				}
-				requireNear(t, machineValues(t, other.g, gorgonia.Nodes{want})[0], numbers(t, got), "batch %d", batch)
+				requireNear(t, machineValues(t, other.g, gorgonia.Nodes{want})[0], numbers(t, got), fmt.Sprintf("batch %d", batch))
 			}
 		})
 	}

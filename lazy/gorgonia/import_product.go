@@ -6,6 +6,8 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"github.com/genie-sdk/go/internal/lazygraph"
+	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -29,8 +31,11 @@ func (im *importer) product(_ *gorgonia.Node, kids []*gorgonia.Node, f *fields) 
 	a, b := im.operand(kids[0]), im.operand(kids[1])
 	switch kind {
 	case matMul, batchedMatMul:
+		a, transA = untransposed(a, transA)
+		b, transB = untransposed(b, transB)
 		return lazy.MatMul(a, b, transposed(transA, transB)), nil
 	case matVecMul:
+		a, transA = untransposed(a, transA)
 		row := lazy.Reshape(b, 1, b.Shape().Elements())
 		return flat(lazy.MatMul(row, a, transposed(false, !transA))), nil
 	case vecDot:
@@ -49,6 +54,25 @@ func transposed(a, b bool) (f lazy.Flag) {
 		f |= lazy.TransB
 	}
 	return f
+}
+
+// untransposed is the operand of a product without a transposition of its last
+// two axes, which the product's flag takes over.
+func untransposed(x *lazy.Tensor, flag bool) (*lazy.Tensor, bool) {
+	if x.Err() != nil {
+		return x, flag
+	}
+	o, ok := lazygraph.Op(x).(op.Transpose)
+	last := len(o.Perm) - 1
+	if !ok || last < 1 || o.Perm[last] != last-1 || o.Perm[last-1] != last {
+		return x, flag
+	}
+	for i, p := range o.Perm[:last-1] {
+		if p != i {
+			return x, flag
+		}
+	}
+	return x.In()[0], !flag
 }
 
 // flat is x as a vector.

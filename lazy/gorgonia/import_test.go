@@ -183,16 +183,16 @@ func machineValues(t testing.TB, g *gorgonia.ExprGraph, outputs gorgonia.Nodes) 
 
 // requireNear compares within 1e-5, of one for small numbers and of the number
 // itself for large ones.
-func requireNear(t testing.TB, want, got []float32, msg ...any) {
+func requireNear(t testing.TB, want, got []float32, about ...string) {
 	t.Helper()
-	require.Len(t, got, len(want), msg...)
+	require.Len(t, got, len(want), about)
 	for i, w := range want {
 		g := float64(got[i])
 		if math.IsInf(float64(w), 0) || w != w {
-			require.Equal(t, w, got[i], msg...)
+			require.Equal(t, w, got[i], about)
 			continue
 		}
-		require.InDelta(t, w, g, 1e-5*max(1, math.Abs(float64(w))), append([]any{"element %d", i}, msg...)...)
+		require.InDelta(t, w, g, 1e-5*max(1, math.Abs(float64(w))), "element %d %v", i, about)
 	}
 }
 

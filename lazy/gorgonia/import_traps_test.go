@@ -43,6 +43,24 @@ var importTraps = []importTrap{
 		want: []float32{(1 + 2 + 4 + 5) / 4., (2 + 3 + 5 + 6) / 4.},
 	},
 	{
+		// A reduction over an axis that is neither of the first two nor the last
+		// reads other elements.
+		name: "sum over an inner axis",
+		build: func(b *graphBuilder) *gorgonia.Node {
+			x := b.given("x", []float32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, 1, 2, 3, 2)
+			return must(gorgonia.Sum(x, 2))
+		},
+		want: []float32{0 + 2 + 4, 1 + 3 + 5, 6 + 8 + 10, 7 + 9 + 11},
+	},
+	{
+		name: "maximum over an inner axis",
+		build: func(b *graphBuilder) *gorgonia.Node {
+			x := b.given("x", []float32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, 1, 2, 3, 2)
+			return must(gorgonia.Max(x, 2))
+		},
+		want: []float32{4, 5, 10, 11},
+	},
+	{
 		// The sum overwrites the memory of x, which the reshaped x shares and the
 		// product still needs.
 		name: "reshape and overwritten memory",
