@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 
 	"gorgonia.org/gorgonia"
@@ -245,7 +246,7 @@ func positions(v gorgonia.Value) ([]int, error) {
 	if len(shape) == 0 || d.DataOrder().IsRowMajor() && d.DataOrder().IsContiguous() && !d.RequiresIterator() {
 		return nil, nil
 	}
-	if len(strides) != len(shape) {
+	if len(strides) != len(shape) || shape.TotalSize() > reflect.ValueOf(d.Data()).Len() {
 		return nil, fmt.Errorf("%w: a view of shape %v with strides %v", lazy.ErrShape, shape, strides)
 	}
 	at := []int{0}

@@ -42,8 +42,11 @@ func (im *importer) max(_ *gorgonia.Node, kids []*gorgonia.Node, f *fields) (*la
 // reduction is the operand of a reduction and its axes; none stands for all.
 func (im *importer) reduction(kids []*gorgonia.Node, f *fields) (*lazy.Tensor, []int, error) {
 	x, axes := im.operand(kids[0]), f.ints("along")
-	if f.err != nil || x.Err() != nil {
-		return nil, nil, fmt.Errorf("reduction: %w", firstOf(f.err, x.Err()))
+	switch {
+	case f.err != nil:
+		return nil, nil, f.err
+	case x.Err() != nil:
+		return nil, nil, x.Err()
 	}
 	if len(axes) == 0 {
 		axes = others(x, nil)
@@ -51,11 +54,15 @@ func (im *importer) reduction(kids []*gorgonia.Node, f *fields) (*lazy.Tensor, [
 	return x, axes, nil
 }
 
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+// channelled finds what is wrong with the operand of a normalisation.
+func channelled(x *lazy.Tensor, f *fields) error {
+	switch {
+	case f.err != nil:
+		return f.err
+	case x.Err() != nil:
+		return x.Err()
+	case len(x.Shape()) < 2:
+		return fmt.Errorf("%w: normalisation of %v, want [n, c, ...]", lazy.ErrShape, x.Shape())
 	}
 	return nil
 }
@@ -99,8 +106,8 @@ func (im *importer) normalise(m normalisation) *lazy.Tensor {
 func (im *importer) batchNorm(n *gorgonia.Node, kids []*gorgonia.Node, f *fields) (*lazy.Tensor, error) {
 	eps, training := f.float("epsilon"), f.bool("training") && !im.opts.inference
 	x := im.operand(kids[0])
-	if f.err != nil || x.Err() != nil || len(x.Shape()) < 2 {
-		return nil, fmt.Errorf("%w: batch normalisation of %v: %w", lazy.ErrShape, x.Shape(), firstOf(f.err, x.Err()))
+	if err := channelled(x, f); err != nil {
+		return nil, err
 	}
 	channels := x.Dim(1)
 	m := normalisation{x: x, eps: eps, gamma: im.filled(1, channels), beta: im.filled(0, channels)}
@@ -162,11 +169,14 @@ func (im *importer) filled(v float32, n plan.Dim) *lazy.Tensor {
 // normalisation of rows.
 func (im *importer) groupNorm(_ *gorgonia.Node, kids []*gorgonia.Node, f *fields) (*lazy.Tensor, error) {
 	groups, eps, x := f.int("numGroups"), f.float("epsilon"), im.operand(kids[0])
-	if f.err != nil || x.Err() != nil || len(x.Shape()) < 2 {
-		return nil, fmt.Errorf("%w: group normalisation of %v: %w", lazy.ErrShape, x.Shape(), firstOf(f.err, x.Err()))
+	if err := channelled(x, f); err != nil {
+		return nil, err
+	}
+	if groups < 1 {
+		return nil, fmt.Errorf("%w: %d groups", lazy.ErrShape, groups)
 	}
 	per, ok := x.Shape()[1:].Elements().Div(plan.C(groups))
-	if !ok || groups < 1 {
+	if !ok {
 		return nil, fmt.Errorf("%w: %d groups of %v channels", lazy.ErrShape, groups, x.Dim(1))
 	}
 	rows := lazy.Reshape(x, x.Dim(0).Scale(groups), per)

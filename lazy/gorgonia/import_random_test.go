@@ -84,7 +84,7 @@ func (r *randomGraph) step(x *gorgonia.Node) (y *gorgonia.Node, err error) {
 	case 0:
 		return []unaryFunc{gorgonia.Tanh, gorgonia.Sigmoid, gorgonia.Rectify, gorgonia.Neg}[a](x)
 	case 1:
-		return []unaryFunc{gorgonia.Abs, gorgonia.Square, gorgonia.Sign, gorgonia.Floor}[a](must(gorgonia.Tanh(x)))
+		return []unaryFunc{gorgonia.Abs, gorgonia.Square, gorgonia.Cube, gorgonia.Expm1}[a](must(gorgonia.Tanh(x))) // all continuous
 	case 2:
 		return []binaryFunc{gorgonia.Add, gorgonia.Sub, gorgonia.HadamardProd, gorgonia.MaxBetween}[a](x, must(gorgonia.Tanh(x)))
 	case 3:
@@ -120,6 +120,9 @@ func (r *randomGraph) step(x *gorgonia.Node) (y *gorgonia.Node, err error) {
 		return gorgonia.Slice(x, nil, gorgonia.S(1, 3))
 	case 14:
 		k := 1 + c%3
+		if len(s) != 4 || s[2] < k || s[3] < k { // Gorgonia accepts a window larger than the image
+			return nil, errUnsuited
+		}
 		return gorgonia.Conv2d(x, r.weight(1+a, s[1], k, k), tensor.Shape{k, k}, []int{c % 2, 1}, []int{1, 1 + c%2}, []int{1, 1})
 	}
 	return gorgonia.MaxPool2D(x, tensor.Shape{2, 2}, [][]int{{0, 0}, {1, 1}, {0, 1, 0, 1}, {1, 0, 1, 0}}[a], []int{1 + c%2, 1})

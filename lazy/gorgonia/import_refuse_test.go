@@ -245,3 +245,28 @@ func TestImportDeep(t *testing.T) {
 	p := b.imported(t, gorgonia.Nodes{must(gorgonia.Neg(y))})
 	require.Equal(t, []float32{-1, -2}, numbers(t, outputsOf(t, session(t, "local:"), p, b.feed)[0]))
 }
+
+// TestImportInts: integers are indices, as inputs, weights and constants, and are
+// converted where the graph converts them.
+func TestImportInts(t *testing.T) {
+	b := newGraphBuilder()
+	table := b.given("table", []float32{1, 2, 3, 4, 5, 6}, 3, 2)
+	rows := gorgonia.NewVector(b.g, tensor.Int, gorgonia.WithShape(2), gorgonia.WithName("rows"),
+		gorgonia.WithValue(tensor.New(tensor.WithShape(2), tensor.WithBacking([]int{2, 0}))))
+	fixed := gorgonia.NewConstant(tensor.New(tensor.WithShape(2), tensor.WithBacking([]int{1, 1})))
+	fed := b.indices("fed", 2, 1)
+	out := gorgonia.Nodes{
+		must(gorgonia.ByIndices(table, rows, 0)), must(gorgonia.ByIndices(table, fixed, 0)), must(gorgonia.ByIndices(table, fed, 0)),
+		must(gorgonia.ConvType(fed, tensor.Int, tensor.Float32)),
+	}
+	p := b.imported(t, out)
+	got := outputsOf(t, session(t, "local:"), p, b.feed)
+	for i, want := range [][]float32{{5, 6, 1, 2}, {3, 4, 3, 4}, {5, 6, 3, 4}, {2, 1}} {
+		require.Equal(t, want, numbers(t, got[i]))
+	}
+	b.feed["fed"] = genie.Int64s([]int64{3, 0}, 2)
+	_, err := session(t, "local:").Run(t.Context(), b.feed, p.Outputs()[2].Tensor)
+	require.ErrorIs(t, err, genie.ErrIndexRange)
+	_, err = lazygorgonia.Import(b.g, gorgonia.Nodes{must(gorgonia.Add(fed, fed))})
+	require.ErrorIs(t, err, lazy.ErrDType, "arithmetic is of float32")
+}

@@ -180,8 +180,11 @@ func (im *importer) repeat(n *gorgonia.Node, kids []*gorgonia.Node, f *fields) (
 // upsample repeats each pixel of x [n, c, h, w] along both axes.
 func (im *importer) upsample(_ *gorgonia.Node, kids []*gorgonia.Node, f *fields) (*lazy.Tensor, error) {
 	times, x := f.int("stride")+1, im.operand(kids[0])
-	if f.err != nil || len(x.Shape()) != 4 {
-		return nil, fmt.Errorf("%w: upsampling of %v: %w", lazy.ErrShape, x.Shape(), f.err)
+	if f.err != nil {
+		return nil, f.err
+	}
+	if x.Err() != nil || len(x.Shape()) != 4 {
+		return nil, fmt.Errorf("%w: upsampling of %v, want [n, c, h, w]", lazy.ErrShape, x.Shape())
 	}
 	b, c, h, w := x.Dim(0), x.Dim(1), x.Dim(2), x.Dim(3)
 	apart := lazy.Expand(lazy.Reshape(x, b, c, h, 1, w, 1), b, c, h, times, w, times)
