@@ -120,7 +120,7 @@ func (f *fields) slice() (start, end, step int, all bool) {
 	if !ok || v.IsNil() {
 		return 0, 0, 0, true
 	}
-	s, isSlice := v.Interface().(tensor.Slice) // the field is exported
+	s, isSlice := reflect.TypeAssert[tensor.Slice](v) // the field is exported
 	if !isSlice {
 		f.err = fmt.Errorf("%w: %v.Slice is a %v", errLayout, f.v.Type(), v.Type())
 		return 0, 0, 0, true

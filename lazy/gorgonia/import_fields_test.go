@@ -139,10 +139,10 @@ func stockNodes(t *testing.T, g *gorgonia.ExprGraph) []*gorgonia.Node {
 	group := &gorgonia.GroupNormOp{}
 	require.Equal(t, 0, attributes(group).int("numGroups"))
 	nodes = append(nodes, must(gorgonia.ApplyOp(op, image)), must(gorgonia.ApplyOp(group, image)))
-	return append(append(nodes, elementwiseNodes(t, x, leaf(1, 600))...), productNodes(t, x, leaf)...)
+	return append(append(nodes, elementwiseNodes(t, x)...), productNodes(t, x, leaf)...)
 }
 
-func elementwiseNodes(t *testing.T, x, row *gorgonia.Node) (nodes []*gorgonia.Node) {
+func elementwiseNodes(t *testing.T, x *gorgonia.Node) (nodes []*gorgonia.Node) {
 	for i, f := range []func(*gorgonia.Node) (*gorgonia.Node, error){
 		gorgonia.Abs, gorgonia.Sign, gorgonia.Ceil, gorgonia.Floor, gorgonia.Sin, gorgonia.Cos, gorgonia.Exp, gorgonia.Log, gorgonia.Log2,
 		gorgonia.Neg, gorgonia.Square, gorgonia.Sqrt, gorgonia.Inverse, gorgonia.InverseSqrt, gorgonia.Cube, gorgonia.Tanh, gorgonia.Sigmoid,

@@ -127,7 +127,7 @@ func (im *importer) constant(n *gorgonia.Node, _ []*gorgonia.Node, _ *fields) (*
 	}
 	if i, ok := v.Data().(int); ok && len(n.Shape()) == 0 { // a size
 		im.counts[n] = plan.C(i)
-		return nil, nil
+		return nil, errIsSize
 	}
 	data, err := im.read(v)
 	if err != nil {

@@ -36,11 +36,11 @@ func operatorPrograms() []importProgram {
 	arithmetic := map[string]binaryFunc{
 		"add": gorgonia.Add, "sub": gorgonia.Sub, "mul": gorgonia.HadamardProd, "div": gorgonia.HadamardDiv,
 	}
-	for kind, same := range map[string]bool{"": true, " to bool": false} {
+	for kind, same := range map[string]bool{"number": true, "bool": false} {
 		for name, f := range map[string]func(a, b *gorgonia.Node, retSame bool) (*gorgonia.Node, error){
 			"lt": gorgonia.Lt, "gt": gorgonia.Gt, "lte": gorgonia.Lte, "gte": gorgonia.Gte, "eq": gorgonia.Eq, "ne": gorgonia.Ne,
 		} {
-			arithmetic[name+kind] = func(a, b *gorgonia.Node) (*gorgonia.Node, error) { return f(a, b, same) }
+			arithmetic[name+" to "+kind] = func(a, b *gorgonia.Node) (*gorgonia.Node, error) { return f(a, b, same) }
 		}
 	}
 	for name, f := range arithmetic {

@@ -116,8 +116,8 @@ func (im *importer) binary(n *gorgonia.Node, kids []*gorgonia.Node, f *fields) (
 		return nil, fmt.Errorf("%w: elementwise operator %d", errLayout, number)
 	}
 	kind := binaryNames[number]
-	if t, ok := im.sized(kind, n, kids); ok {
-		return t, nil
+	if t, ok, err := im.sized(kind, n, kids); ok {
+		return t, err
 	}
 	if t := im.rectified(kind, kids); t != nil {
 		return t, nil
@@ -144,20 +144,20 @@ func (im *importer) binary(n *gorgonia.Node, kids []*gorgonia.Node, f *fields) (
 
 // sized captures arithmetic with sizes: a product of two is one, which has no
 // tensor yet, and a sum divided by the number of its elements is a mean.
-func (im *importer) sized(kind string, n *gorgonia.Node, kids []*gorgonia.Node) (*lazy.Tensor, bool) {
+func (im *importer) sized(kind string, n *gorgonia.Node, kids []*gorgonia.Node) (t *lazy.Tensor, ok bool, err error) {
 	b, ok := im.counts[kids[1]]
 	if !ok {
-		return nil, false
+		return nil, false, nil
 	}
 	if a, ok := im.counts[kids[0]]; ok && kind == "mul" {
 		im.counts[n] = a.Mul(b)
-		return nil, true
+		return nil, true, errIsSize
 	}
 	s, ok := im.sums[im.tensors[kids[0]]]
 	if kind != "div" || !ok || !s.count.Equal(b) {
-		return nil, false
+		return nil, false, nil
 	}
-	return lazy.Mean(s.of, s.axes...), true
+	return lazy.Mean(s.of, s.axes...), true, nil
 }
 
 // rectified captures x times (x > 0), Gorgonia's spelling of rectifiers, which
@@ -272,7 +272,8 @@ func broadcasts(a, b, whole plan.Shape) bool {
 		return false
 	}
 	for i, d := range whole {
-		if !(a[i].Equal(d) || a[i].Is(1)) || !(b[i].Equal(d) || b[i].Is(1)) || !a[i].Equal(d) && !b[i].Equal(d) {
+		wholeA, wholeB := a[i].Equal(d), b[i].Equal(d)
+		if !wholeA && !wholeB || !wholeA && !a[i].Is(1) || !wholeB && !b[i].Is(1) {
 			return false
 		}
 	}

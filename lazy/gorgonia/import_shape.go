@@ -133,7 +133,7 @@ func (im *importer) size(n *gorgonia.Node, kids []*gorgonia.Node, f *fields) (*l
 	default:
 		return nil, fmt.Errorf("%w: size of axis %d of %v", lazy.ErrShape, axis, x.Shape())
 	}
-	return nil, nil
+	return nil, errIsSize
 }
 
 // repeat repeats each position along an axis. The times are a size, or follow

@@ -226,7 +226,7 @@ func TestImportOracle(t *testing.T) {
 			}
 			for _, s := range sessions {
 				for i, v := range outputsOf(t, s, p, b.feed) {
-					require.Equal(t, []int(append([]int{}, outputs[i].Shape()...)), append([]int{}, v.Shape()...))
+					require.Equal(t, append([]int{}, outputs[i].Shape()...), append([]int{}, v.Shape()...))
 					requireNear(t, want[i], numbers(t, v))
 				}
 			}

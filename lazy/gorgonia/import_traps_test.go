@@ -218,3 +218,21 @@ func TestImportLeavesTheGraph(t *testing.T) {
 	w.Value().Data().([]float32)[0] = 100
 	require.Equal(t, []float32{11, 22}, numbers(t, outputsOf(t, session(t, "local:"), p, genie.Feed{"x": genie.Float32s([]float32{10, 20}, 2)})[0]))
 }
+
+// TestImportTrained imports what a step of training leaves: values with
+// gradients beside them, and inputs whose shape a reshape has changed.
+func TestImportTrained(t *testing.T) {
+	b := newGraphBuilder()
+	w := b.node("w", []float32{1, 2, 3, 4}, 2, 2)
+	x := b.given("x", []float32{1, 0, 0, 1}, 4)
+	y := must(gorgonia.Mul(must(gorgonia.Reshape(x, tensor.Shape{2, 2})), w))
+	_, err := gorgonia.Grad(must(gorgonia.Sum(y)), w)
+	require.NoError(t, err)
+	m := gorgonia.NewTapeMachine(b.g, gorgonia.BindDualValues(w))
+	defer m.Close()
+	require.NoError(t, m.RunAll())
+	require.NoError(t, gorgonia.NewVanillaSolver(gorgonia.WithLearnRate(0.5)).Step([]gorgonia.ValueGrad{w}))
+	p := b.imported(t, gorgonia.Nodes{y})
+	// The gradient is a matrix of ones.
+	require.Equal(t, []float32{0.5, 1.5, 2.5, 3.5}, numbers(t, outputsOf(t, session(t, "local:"), p, b.feed)[0]))
+}

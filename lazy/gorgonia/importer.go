@@ -176,10 +176,10 @@ func (im *importer) capture(n *gorgonia.Node) error {
 	if f.err != nil {
 		return f.err
 	}
-	if err != nil || t == nil {
-		return err
+	if errors.Is(err, errIsSize) {
+		return nil
 	}
-	return im.set(n, t, nil)
+	return im.set(n, t, err)
 }
 
 // set makes t the tensor of n, if it has the node's shape.
@@ -238,10 +238,14 @@ func (im *importer) number(v float32) *lazy.Tensor {
 	return t
 }
 
+// errIsSize is what a lowering returns that has recorded a size in place of a
+// tensor.
+var errIsSize = errors.New("a size, which has no tensor yet")
+
 type lowering func(im *importer, n *gorgonia.Node, kids []*gorgonia.Node, f *fields) (*lazy.Tensor, error)
 
 // stockOperators are the operators that have a counterpart, by the names of
-// their types in Gorgonia. A lowering that returns no tensor has recorded a size.
+// their types in Gorgonia.
 var stockOperators = map[string]lowering{
 	"Iop":                 (*importer).identity,
 	"constantScalar":      (*importer).constant,
