@@ -122,9 +122,9 @@ func (im *importer) windowed(x *lazy.Tensor, h, w int) (channels, n int, err err
 	if len(x.Shape()) != 4 || h < 1 || w < 1 {
 		return 0, 0, fmt.Errorf("%w: a window of %dx%d on %v", lazy.ErrShape, h, w, x.Shape())
 	}
-	channels, fixed := x.Dim(1).Const()
+	channels, constant := x.Dim(1).Const()
 	n = h * w
-	if !fixed || channels < 1 || channels > plan.MaxConstBytes || h > plan.MaxConstBytes || w > plan.MaxConstBytes ||
+	if !constant || channels < 1 || channels > plan.MaxConstBytes || h > plan.MaxConstBytes || w > plan.MaxConstBytes ||
 		channels*n > 1<<16 || 4*channels*n*channels*n > plan.MaxConstBytes {
 		return 0, 0, fmt.Errorf("%w: a window of %dx%d on %v channels", errNoCounterpart, h, w, x.Dim(1))
 	}

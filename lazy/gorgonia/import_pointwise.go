@@ -122,7 +122,7 @@ func (im *importer) binary(n *gorgonia.Node, kids []*gorgonia.Node, f *fields) (
 	if t := im.rectified(kind, kids); t != nil {
 		return t, nil
 	}
-	a, b := im.together(im.operand(kids[0]), im.operand(kids[1]))
+	a, b := im.unrepeated(im.operand(kids[0]), im.operand(kids[1]))
 	switch kind {
 	case "add":
 		return im.add(a, b), nil
@@ -243,10 +243,10 @@ func (im *importer) pow(x *lazy.Tensor, exponent *gorgonia.Node) (*lazy.Tensor, 
 	return nil, fmt.Errorf("%w: the power %g", errNoCounterpart, p)
 }
 
-// together are the operands of an elementwise operator. Gorgonia repeats the
+// unrepeated are the operands of an elementwise operator. Gorgonia repeats the
 // smaller one in memory; here operators broadcast, so what was repeated takes its
 // place.
-func (im *importer) together(a, b *lazy.Tensor) (*lazy.Tensor, *lazy.Tensor) {
+func (im *importer) unrepeated(a, b *lazy.Tensor) (*lazy.Tensor, *lazy.Tensor) {
 	if a.Err() != nil || b.Err() != nil {
 		return a, b
 	}

@@ -194,8 +194,8 @@ func (im *importer) upsample(_ *gorgonia.Node, kids []*gorgonia.Node, f *fields)
 // diagonal is the square matrix with x on its diagonal.
 func (im *importer) diagonal(_ *gorgonia.Node, kids []*gorgonia.Node, _ *fields) (*lazy.Tensor, error) {
 	x := flat(im.operand(kids[0]))
-	size, fixed := x.Dim(0).Const()
-	if x.Err() != nil || !fixed || size > 1<<16 || 4*size*size > plan.MaxConstBytes {
+	size, constant := x.Dim(0).Const()
+	if x.Err() != nil || !constant || size > 1<<16 || 4*size*size > plan.MaxConstBytes {
 		return nil, fmt.Errorf("%w: the diagonal of a matrix of %v rows", errNoCounterpart, x.Dim(0))
 	}
 	ones := make([]float32, size*size)
