@@ -152,18 +152,45 @@ func poolOf(f *fields) pool {
 	return p
 }
 
-func (im *importer) maxPool(_ *gorgonia.Node, kids []*gorgonia.Node, f *fields) (*lazy.Tensor, error) {
-	p, x := poolOf(f), im.operand(kids[0])
+// maxPool pads as the graph says. A pool here pads both sides alike, so of unlike
+// paddings the larger one is taken, and the windows that it adds are cut off.
+func (im *importer) maxPool(n *gorgonia.Node, kids []*gorgonia.Node, f *fields) (*lazy.Tensor, error) {
+	p, x, out := poolOf(f), im.operand(kids[0]), n.Shape()
 	if f.err != nil {
 		return nil, f.err
 	}
-	if p.before == p.after && p.before[0] < p.kernel[0] && p.before[1] < p.kernel[1] {
-		return lazy.MaxPool2D(x, p.kernel, p.stride, p.before), nil
+	if len(out) != 4 {
+		return nil, fmt.Errorf("%w: a pool of shape %v", lazy.ErrShape, out)
 	}
+	pad, skip, ok := p.alike()
+	if !ok {
+		for i := range 2 {
+			x = im.padded(x, 2+i, p.before[i], p.after[i])
+		}
+		return lazy.MaxPool2D(x, p.kernel, p.stride, [2]int{}), nil
+	}
+	x = lazy.MaxPool2D(x, p.kernel, p.stride, pad)
 	for i := range 2 {
-		x = im.padded(x, 2+i, p.before[i], p.after[i])
+		if x.Err() == nil && !x.Dim(2+i).Is(out[2+i]) {
+			x = lazy.SliceN(x, 2+i, skip[i], skip[i]+out[2+i])
+		}
 	}
-	return lazy.MaxPool2D(x, p.kernel, p.stride, [2]int{}), nil
+	return x, nil
+}
+
+// alike is the padding of both sides in place of unlike ones, and how many
+// windows it adds in front: none is possible if the windows would begin
+// elsewhere, or if one were of padding alone.
+func (p pool) alike() (pad, skip [2]int, ok bool) {
+	for i := range 2 {
+		pad[i] = max(p.before[i], p.after[i])
+		added := pad[i] - p.before[i]
+		if p.stride[i] < 1 || pad[i] >= p.kernel[i] || added%p.stride[i] != 0 {
+			return pad, skip, false
+		}
+		skip[i] = added / p.stride[i]
+	}
+	return pad, skip, true
 }
 
 // padded is x with the least number around it along an axis.

@@ -206,6 +206,9 @@ func layerPrograms() []importProgram {
 		pool("max pool, padded", tensor.Shape{3, 3}, []int{1, 1}, []int{2, 2}),
 		pool("max pool, padded before", tensor.Shape{2, 2}, []int{0, 1, 0, 1}, []int{1, 1}),
 		pool("max pool, padded behind", tensor.Shape{2, 2}, []int{1, 0, 1, 0}, []int{1, 1}),
+		pool("max pool, padded before and strided", tensor.Shape{3, 3}, []int{0, 2, 1, 2}, []int{2, 3}),
+		pool("max pool, padded behind and strided", tensor.Shape{3, 3}, []int{2, 0, 2, 1}, []int{2, 1}),
+		pool("max pool, more padding behind than the stride divides", tensor.Shape{3, 2}, []int{1, 0, 1, 0}, []int{2, 2}),
 		{name: "max pool 1-d", build: one(func(b *graphBuilder) *gorgonia.Node { return must(gorgonia.MaxPool1D(b.in("x", 1, 2, 1, 9), 3, 0, 2)) })},
 		{name: "average pool as wide as the image", build: one(func(b *graphBuilder) *gorgonia.Node {
 			return must(gorgonia.AveragePool2D(b.in("x", 1, 2, 4, 4), tensor.Shape{2, 2}, []int{0, 0}, []int{1, 1}))
