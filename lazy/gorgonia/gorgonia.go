@@ -16,6 +16,12 @@
 // empty cache) pass through those machines, but Gorgonia's own Value.Data
 // panics on them: read with [Instance.Value]. [LowerStock] expresses a program
 // in Gorgonia's own operators instead.
+//
+// The other way round, [Import] captures a program that was written with
+// Gorgonia, with its weights, as it is:
+//
+//	p, err := gorgonia.Import(expr, upstream.Nodes{y}, gorgonia.WithInput(x, "x", "batch", 784))
+//	out, err := session.Run(ctx, genie.Feed{"x": rows}, p.Outputs()[0].Tensor)
 package gorgonia
 
 import (
