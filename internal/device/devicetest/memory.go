@@ -67,8 +67,11 @@ func testReserved(f *fixture) {
 	b.carry(plan.StateReplace, two, one, 0)
 	other := f.session(e, b.out(plan.Retain, one).done(), nil)
 	cache := f.session(e, f.cached(false, false), nil)
-	past := 0
-	for _, n := range []int{1, 9, 1, 130, 2, 300} {
+	past, appended := 0, []int{1, 9, 1, 130, 2, 300}
+	if f.opts.Slow {
+		appended = []int{1, 9, 1, 70, 2, 90}
+	}
+	for _, n := range appended {
 		c := grown(past, n)
 		_, handles, err := s.try(context.Background(), c.sizes, data(c.in...)...)
 		require.NoError(f, err)
