@@ -165,7 +165,7 @@ start_worker() {
 	"$bin/genie" worker --listen tcp://127.0.0.1:0 --device "$device" ${GENIE_MODELS:+--models "$GENIE_MODELS"} >"$work/worker.out" 2>"$work/worker.err" &
 	worker=$!
 	local _
-	for _ in $(seq 300); do
+	for _ in $(seq 600); do
 		if GENIE_CUDA_WORKER=$(sed -n 's/^listening //p' "$work/worker.out" | head -n 1) && [ -n "$GENIE_CUDA_WORKER" ]; then
 			export GENIE_CUDA_WORKER
 			return 0
@@ -260,14 +260,15 @@ run() {
 	nvcc=$(first nvcc /usr/local/cuda/bin/nvcc)
 	sanitize=$(first compute-sanitizer /usr/local/cuda/bin/compute-sanitizer)
 	mkdir -p "$bin" "$work/cache"
-	export XDG_CACHE_HOME=$work/cache HOME=$work
+	# Not HOME, where PyTorch may be installed.
+	export XDG_CACHE_HOME=$work/cache CUDA_CACHE_PATH=$work/cache/nv TORCHINDUCTOR_CACHE_DIR=$work/cache/inductor TRITON_CACHE_DIR=$work/cache/triton
 	export OUT bin root packages dir python nvcc sanitize here
 	export -f facts tests sanitized
 	if [ -n "$dry" ]; then
 		device=${GPU_DRY_DEVICE:-cpu} gpu="none: a dry run on $device" driver='' GENIE_MODELS=''
 		scales=(tiny)
 	else
-		device=cuda:0 scales=(full small)
+		device=cuda:0 scales=(small full)
 		gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
 		gpu=${gpu:-unknown}
 		driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)
@@ -293,7 +294,7 @@ run() {
 	fi
 	measure
 	for tool in "${scales[@]}"; do
-		GENIE_SCALE=$tool step "bits, $tool" 40 bits.txt tests -test.run 'TestBits|TestReferences' -test.v -test.timeout 0
+		GENIE_SCALE=$tool step "bits, $tool" 60 bits.txt tests -test.run 'TestBits|TestReferences' -test.v -test.timeout 0
 	done
 	if command -v "$sanitize" >/dev/null; then
 		for tool in memcheck racecheck initcheck synccheck; do
