@@ -15,7 +15,8 @@ import (
 )
 
 // TestWire checks that a generation on a worker with the device takes the round
-// trips and the bytes of one with the CPU. Times in answers have other lengths.
+// trips and the bytes of one with the CPU, except for control: times in answers
+// have other lengths, and a slow device is asked whether it is alive.
 func TestWire(t *testing.T) {
 	c := checkpoint{workloads.Tiny, plan.F32}
 	m := c.load(t)
@@ -33,10 +34,9 @@ func TestWire(t *testing.T) {
 	}
 	want, got := second(engine.Options{Device: cpu.Open, Threads: 2}), second(engineOptions(t))
 	require.Equal(t, want.RoundTrips, got.RoundTrips)
-	require.Equal(t, want.SocketSent, got.SocketSent)
-	require.InDelta(t, want.SocketReceived, got.SocketReceived, 8*10+20)
 	for cause := range want.Received {
 		if plan.Cause(cause) != plan.CauseControl {
+			require.Equal(t, want.Sent[cause], got.Sent[cause], "%v", plan.Cause(cause))
 			require.Equal(t, want.Received[cause], got.Received[cause], "%v", plan.Cause(cause))
 		}
 	}
