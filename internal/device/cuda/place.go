@@ -79,6 +79,8 @@ func (w *workspace) setTable(i, at int) {
 func (r *run) placeValues(from, to int, small bool, at int) int {
 	for k, v := range r.code.brought[from:to] {
 		if n := r.bound.Bytes(v); n <= smallValue == small {
+			// A large constant comes after the small inputs, whose sizes change.
+			r.space.moved = r.space.moved || from+k < r.code.inputs && r.space.brought[from+k] != at
 			r.space.brought[from+k] = at
 			at += program.Align(n)
 		}

@@ -63,10 +63,10 @@ func (r *run) bringAll() error {
 	if r.uploaded {
 		return nil
 	}
-	if err := r.begin(); err != nil {
-		return err
+	err := r.begin()
+	if _, late := r.Wait(0); err == nil { // gives the queue back, also after an error
+		err = late
 	}
-	_, err := r.Wait(0)
 	return err
 }
 

@@ -33,7 +33,8 @@ func (r *run) begin() error {
 func (r *run) upload() error {
 	w := &r.space
 	host := r.queue.host.mem[uploadsFrom:]
-	if w.small > len(host) {
+	pageable := w.small > len(host)
+	if pageable {
 		host = make([]byte, w.small) // a plan of many values
 	}
 	from := w.inputs
@@ -64,6 +65,11 @@ func (r *run) upload() error {
 	if from < w.small {
 		if err := r.d.check(r.queue.st.CopyIn(r.address(from), host[from:w.small])); err != nil {
 			return err
+		}
+		if pageable { // the driver may read it until then, and nothing else refers to it
+			if err := r.queue.st.wait(); err != nil {
+				return err
+			}
 		}
 	}
 	w.stale = false

@@ -79,8 +79,8 @@ __device__ inline void normalise(const LayerNorm &a) {
   });
 }
 
-extern "C" __global__ void layer_norm(const __grid_constant__ LayerNorm a) { normalise<false>(a); }
-extern "C" __global__ void layer_norm_long(const __grid_constant__ LayerNorm a) { normalise<true>(a); }
+extern "C" __global__ void __launch_bounds__(max_team) layer_norm(const __grid_constant__ LayerNorm a) { normalise<false>(a); }
+extern "C" __global__ void __launch_bounds__(max_team) layer_norm_long(const __grid_constant__ LayerNorm a) { normalise<true>(a); }
 
 struct Softmax {
   float *y;
@@ -119,8 +119,8 @@ __device__ inline void soften(const Softmax &a) {
   });
 }
 
-extern "C" __global__ void softmax(const __grid_constant__ Softmax a) { soften<false>(a); }
-extern "C" __global__ void softmax_long(const __grid_constant__ Softmax a) { soften<true>(a); }
+extern "C" __global__ void __launch_bounds__(max_team) softmax(const __grid_constant__ Softmax a) { soften<false>(a); }
+extern "C" __global__ void __launch_bounds__(max_team) softmax_long(const __grid_constant__ Softmax a) { soften<true>(a); }
 
 struct BatchNorm {
   float *y;

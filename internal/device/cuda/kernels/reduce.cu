@@ -19,7 +19,7 @@ __device__ inline float result_of(const Reduce &a, double sum) { return a.kind =
 
 // reduce adds in float64: a sum of numbers of both signs can be much smaller than
 // they are.
-extern "C" __global__ void reduce(const __grid_constant__ Reduce a) {
+extern "C" __global__ void __launch_bounds__(max_team) reduce(const __grid_constant__ Reduce a) {
   __shared__ double sums[32];
   __shared__ float mosts[32];
   const float least = __int_as_float(0xff800000);
@@ -78,7 +78,7 @@ __device__ inline T column(const Reduce &a, const float *x, bool exists, T none)
 
 // reduce_columns is reduce where adjacent outputs reduce adjacent elements: a block
 // of 32 x 32 threads reduces 32 columns.
-extern "C" __global__ void reduce_columns(const __grid_constant__ Reduce a) {
+extern "C" __global__ void __launch_bounds__(max_team) reduce_columns(const __grid_constant__ Reduce a) {
   u32 row = blockIdx.x * 32 + threadIdx.x;
   bool exists = row < a.rows.n;
   i64 off[2];

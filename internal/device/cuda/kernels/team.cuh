@@ -6,6 +6,11 @@
 
 #include "common.cuh"
 
+// max_team is the number of threads of the largest team. Kernels with teams are
+// compiled for blocks of so many: the driver's compiler of PTX could otherwise
+// give a thread more registers than a block of this size has for each.
+constexpr int max_team = 1024;
+
 // Sum and Max combine two values. Max is that of Go's math.Max: NaN wins over all
 // but infinity.
 struct Sum {
