@@ -24,14 +24,16 @@ static __thread int fixed;
 // spare are freed blocks by class; each begins with the one that was freed before.
 static void *spare[64 * 4 + 4];
 
+// reserve runs before the Go runtime starts, which would perhaps have its own heap
+// there: it begins at a random address.
+__attribute__((constructor)) static void reserve(void) {
+  void *p = mmap(base, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+  if (p == base) next = base;
+}
+
 int heap_begin(void) {
-  if (next == NULL) {
-    void *p = mmap(base, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (p != base) return 0;
-    next = base;
-  }
-  fixed = 1;
-  return 1;
+  fixed = next != NULL;
+  return fixed;
 }
 
 void heap_end(void) { fixed = 0; }
