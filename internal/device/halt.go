@@ -31,3 +31,11 @@ func HaltOn(ctx context.Context) halt.Func {
 func Stopped(ctx context.Context) error {
 	return fmt.Errorf("genie: run stopped: %w", context.Cause(ctx))
 }
+
+// InTurn is [Batch.Each] for a device whose runs take turns: one after the other.
+func InTurn(from, n int, h halt.Func, f func(i int)) (to int) {
+	for to = from; to < n && (to == from || !h.Now()); to++ {
+		f(to)
+	}
+	return to
+}

@@ -5,18 +5,11 @@ import (
 	"math"
 	"slices"
 
+	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
 )
-
-func specOf(v *plan.Value) weightSpec {
-	s := weightSpec{dtype: v.Spec.DType, storage: v.Storage, rank: len(v.Spec.Shape)}
-	for i, d := range v.Spec.Shape {
-		s.dims[i], _ = d.Const() // all are constant, in a plan that has passed its checks
-	}
-	return s
-}
 
 // layouts chooses the layout of each weight. A matrix that matrix products read
 // on their right side, and otherwise at most embeddings, is stored in panels:
@@ -75,7 +68,7 @@ func (c *code) takeLayouts(wants map[int]layout) {
 			continue
 		}
 		h, l := p.Plan().Values[v].Hash, wants[v]
-		l.spec = specOf(&p.Plan().Values[v])
+		l.spec = device.SpecOf(&p.Plan().Values[v])
 		asIs := layout{spec: l.spec}
 		c.layout[v] = asIs
 		if l.kind == anyLayout || l == asIs {

@@ -236,17 +236,7 @@ type layout struct {
 	conv      op.Conv2D
 	algorithm kernels.ConvAlgorithm
 	fold      plan.Hash
-	// spec is the plan's description of the content. A hash covers type and
-	// shape, too: a plan that describes held content differently does not get
-	// it, and nothing can be loaded that matches its request.
-	spec weightSpec
-}
-
-// weightSpec is the type and the shape of a weight.
-type weightSpec struct {
-	dtype, storage plan.DType
-	rank           int
-	dims           [plan.MaxRank]int
+	spec      device.WeightSpec
 }
 
 type layoutKind uint8

@@ -48,7 +48,7 @@ func (b *batch) Scratch(rows int) (most int) {
 		if joint {
 			l := b.code.layouts[b.code.prog.Groups[i].In[1]]
 			k, n := l.matrix()
-			m := kernels.Packed{Elem: l.spec.storage, K: k, N: n}
+			m := kernels.Packed{Elem: l.spec.Storage, K: k, N: n}
 			most = max(most, b.code.d.kernels.ProductScratch(&m, rows))
 		}
 	}
@@ -154,10 +154,7 @@ func (b *batch) Fault(k int) error {
 
 // Each implements [device.Batch]: launches are short.
 func (*batch) Each(from, n int, h halt.Func, f func(i int)) (to int) {
-	for to = from; to < n && (to == from || !h.Now()); to++ {
-		f(to)
-	}
-	return to
+	return device.InTurn(from, n, h, f)
 }
 
 // Drop implements [device.Batch].

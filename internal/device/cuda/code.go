@@ -18,11 +18,10 @@ type code struct {
 	groups  []coded // by group
 	brought []int   // values of this process that groups or outputs read: constants, then inputs
 	inputs  int     // where the inputs begin among them
+	sources []int   // by input among them: its place among the plan's inputs
 	fetched []int   // outputs that groups compute, which a run may fetch when it waits
 	worked  []int   // groups that need workspace, one of each set that needs equally much at all sizes
 	joint   []bool  // by group; nil where no group is joint
-	deepest int     // of the matrices of joint groups, their longest columns and
-	widest  int     // rows
 }
 
 // coded is what all runs of a group share.
@@ -100,9 +99,9 @@ func (c *code) findBrought() error {
 		}
 	}
 	c.inputs = len(c.brought)
-	for v := range p.Places {
-		if read[v] && p.Places[v].Kind == plan.KindInput {
-			c.brought = append(c.brought, v)
+	for i, in := range p.Plan().Inputs {
+		if read[in.Value] {
+			c.brought, c.sources = append(c.brought, in.Value), append(c.sources, i)
 		}
 	}
 	return nil
@@ -130,7 +129,6 @@ func (c *code) findJoint() error {
 			continue // nothing to share
 		}
 		joint[i], found = true, true
-		c.deepest, c.widest = max(c.deepest, k), max(c.widest, n)
 	}
 	if found {
 		c.joint = joint
@@ -161,7 +159,7 @@ func (c *code) findWorked() error {
 			}
 		}
 		for _, v := range g.In {
-			fmt.Fprint(&key, ";", p.Places[v].Shape, ",", p.Places[v].Strides, c.layouts[v].kind, c.layouts[v].spec.storage)
+			fmt.Fprint(&key, ";", p.Places[v].Shape, ",", p.Places[v].Strides, c.layouts[v].kind, c.layouts[v].spec.Storage)
 		}
 		if !seen[key.String()] {
 			seen[key.String()] = true

@@ -73,8 +73,8 @@ func (w *weights) take(wants map[int]layoutKind) {
 		if x.Kind != plan.KindWeight {
 			continue
 		}
-		l := layout{kind: wants[v], spec: specOf(x)}
-		if l.kind == anyLayout || l.spec.rank != 2 || l.spec.dtype != plan.F32 {
+		l := layout{kind: wants[v], spec: device.SpecOf(x)}
+		if l.kind == anyLayout || l.spec.Rank != 2 || l.spec.DType != plan.F32 {
 			l.kind = dense
 		}
 		if l.kind != dense && !slices.Contains(had[x.Hash], l) {
@@ -86,14 +86,6 @@ func (w *weights) take(wants map[int]layoutKind) {
 		}
 		w.layouts[v] = l
 	}
-}
-
-func specOf(v *plan.Value) weightSpec {
-	s := weightSpec{dtype: v.Spec.DType, storage: v.Storage, rank: len(v.Spec.Shape)}
-	for i, d := range v.Spec.Shape {
-		s.dims[i], _ = d.Const() // all are constant, in a plan that has passed its checks
-	}
-	return s
 }
 
 // Layouts implements [device.Code].
@@ -108,9 +100,9 @@ func (w *weights) Layouts() map[int]device.WeightLayout {
 // matrix is the [k, n] of a packed weight.
 func (l *layout) matrix() (k, n int) {
 	if l.kind == columns {
-		return l.spec.dims[1], l.spec.dims[0]
+		return l.spec.Dims[1], l.spec.Dims[0]
 	}
-	return l.spec.dims[0], l.spec.dims[1]
+	return l.spec.Dims[0], l.spec.Dims[1]
 }
 
 // packed reports whether the weight is packed for products.

@@ -126,7 +126,7 @@ func (l *loader) place() error {
 		}
 	case l.size.wide > 0:
 		n = l.widen(half, l.raw[:n])
-		err = l.st.queueIn(l.half, l.w.at+driver.Ptr(at/int64(l.w.layout.spec.storage.Size())*int64(l.w.layout.spec.dtype.Size())), half[:n])
+		err = l.st.queueIn(l.half, l.w.at+driver.Ptr(at/int64(l.w.layout.spec.Storage.Size())*int64(l.w.layout.spec.DType.Size())), half[:n])
 	default:
 		err = l.st.queueIn(l.half, l.w.at+driver.Ptr(at), half[:n])
 	}
@@ -142,14 +142,14 @@ func (l *loader) place() error {
 // pack queues the packing of the source's rows from..to.
 func (l *loader) pack(src driver.Ptr, from, to int) error {
 	k, n := l.w.layout.matrix()
-	return l.d.check(l.d.kernels.Pack(l.st, l.w.at, l.w.layout.spec.storage, k, n, src, l.w.layout.kind == columns, from, to))
+	return l.d.check(l.d.kernels.Pack(l.st, l.w.at, l.w.layout.spec.Storage, k, n, src, l.w.layout.kind == columns, from, to))
 }
 
 // widen converts elements of 16 bits to float32, and returns the bytes of those.
 func (l *loader) widen(dst, src []byte) int {
 	in, n := (&op.Array{Data: src}).U16(), len(src)/2
 	out := (&op.Array{Data: dst}).F32()[:n]
-	if l.w.layout.spec.storage == plan.F16 {
+	if l.w.layout.spec.Storage == plan.F16 {
 		hostkernels.F16ToF32(out, in)
 	} else {
 		hostkernels.BF16ToF32(out, in)

@@ -184,7 +184,9 @@ func TestMemoryRefused(t *testing.T) {
 
 // TestCopyRows moves positions between pieces of different room.
 func TestCopyRows(t *testing.T) {
-	d := openStored(t, newStored(), cuda.Options{}, device.Options{})
+	d, err := emulated(t)(device.Options{})
+	require.NoError(t, err)
+	t.Cleanup(d.Close)
 	ctx := context.Background()
 	for _, axis := range []int{0, 1, 2, 3, -1} {
 		for _, dt := range []plan.DType{plan.F32, plan.I64, plan.Bool} {

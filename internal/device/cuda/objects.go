@@ -8,7 +8,6 @@ import (
 	"github.com/genie-sdk/go/internal/device/cuda/driver"
 	"github.com/genie-sdk/go/internal/device/cuda/kernels"
 	"github.com/genie-sdk/go/internal/program"
-	"github.com/genie-sdk/go/transport/plan"
 )
 
 // What a device, its weights and its memory hold. They refer to each other, so
@@ -102,17 +101,7 @@ type weights struct {
 // layout is how a weight is stored. It is comparable, see [device.WeightLayout].
 type layout struct {
 	kind layoutKind
-	// spec is the plan's description of the content. A hash covers type and
-	// shape, too: a plan that describes held content differently does not get
-	// it, and nothing can be loaded that matches its request.
-	spec weightSpec
-}
-
-// weightSpec is the type and the shape of a weight.
-type weightSpec struct {
-	dtype, storage plan.DType
-	rank           int
-	dims           [plan.MaxRank]int
+	spec device.WeightSpec
 }
 
 type layoutKind uint8

@@ -54,11 +54,11 @@ func (r *run) upload() error {
 		}
 	}
 	for k, v := range r.code.brought[r.code.inputs:] {
-		i := r.inputOf(v)
-		if r.inputs[i].Buffer != nil {
+		in := &r.inputs[r.code.sources[k]]
+		if in.Buffer != nil {
 			continue
 		}
-		if err := r.bring(host, r.code.inputs+k, v, r.inputs[i].Data); err != nil {
+		if err := r.bring(host, r.code.inputs+k, v, in.Data); err != nil {
 			return err
 		}
 	}
@@ -95,14 +95,4 @@ func (r *run) bring(host []byte, k, v int, data []byte) error {
 		return op.ErrHalted
 	}
 	return nil
-}
-
-// inputOf is the input of a value.
-func (r *run) inputOf(v int) int {
-	for i, in := range r.prog.Plan().Inputs {
-		if in.Value == v {
-			return i
-		}
-	}
-	return -1
 }

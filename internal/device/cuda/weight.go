@@ -31,18 +31,18 @@ const stageBytes = 1 << 20
 
 func (l *layout) size() (weightSize, error) {
 	elems := int64(1)
-	for _, d := range l.spec.dims[:l.spec.rank] {
+	for _, d := range l.spec.Dims[:l.spec.Rank] {
 		var ok bool
 		if elems, ok = plan.MulChecked(elems, int64(d)); !ok || elems > math.MaxInt/16 {
-			return weightSize{}, fmt.Errorf("%w: a weight of %v", transport.ErrLimit, l.spec.dims[:l.spec.rank])
+			return weightSize{}, fmt.Errorf("%w: a weight of %v", transport.ErrLimit, l.spec.Dims[:l.spec.Rank])
 		}
 	}
-	storage, wide := l.spec.storage.Size(), l.spec.dtype.Size()
+	storage, wide := l.spec.Storage.Size(), l.spec.DType.Size()
 	s := weightSize{content: elems * int64(storage), held: elems * int64(wide), row: storage}
 	if l.packed() {
 		k, n := l.matrix()
-		s.held = kernels.PackedBytes(l.spec.storage, k, n)
-		s.row = max(l.spec.dims[1], 1) * storage
+		s.held = kernels.PackedBytes(l.spec.Storage, k, n)
+		s.row = max(l.spec.Dims[1], 1) * storage
 	}
 	s.held = blockSize(s.held)
 	s.piece = int(min(int64(max(stageBytes/s.row, 1)*s.row), s.content))
@@ -95,5 +95,5 @@ func (w *weight) Free() {
 // product is the weight as products read it.
 func (w *weight) product() kernels.Packed {
 	k, n := w.layout.matrix()
-	return kernels.Packed{At: w.at, Elem: w.layout.spec.storage, K: k, N: n}
+	return kernels.Packed{At: w.at, Elem: w.layout.spec.Storage, K: k, N: n}
 }

@@ -53,10 +53,7 @@ func (*batch) Fault(int) error { return nil }
 // Each implements [device.Batch]: one after the other, since queueing takes no
 // time.
 func (*batch) Each(from, n int, h halt.Func, f func(i int)) (to int) {
-	for to = from; to < n && (to == from || !h.Now()); to++ {
-		f(to)
-	}
-	return to
+	return device.InTurn(from, n, h, f)
 }
 
 // Drop implements [device.Batch].

@@ -142,10 +142,7 @@ func (b *batch) Fault(k int) error {
 
 // Each implements [device.Batch].
 func (*batch) Each(from, n int, h halt.Func, f func(i int)) (to int) {
-	for to = from; to < n && (to == from || !h.Now()); to++ {
-		f(to)
-	}
-	return to
+	return device.InTurn(from, n, h, f)
 }
 
 // Drop implements [device.Batch].

@@ -14,19 +14,9 @@ import (
 // layout is how a weight is stored: its elements in storage format, in reverse
 // order. It includes the plan's description of the content, see
 // [device.WeightLayout].
-type layout struct {
-	dtype, storage plan.DType
-	rank           int
-	dims           [plan.MaxRank]int
-}
+type layout struct{ device.WeightSpec }
 
-func layoutOf(v *plan.Value) layout {
-	l := layout{dtype: v.Spec.DType, storage: v.Storage, rank: len(v.Spec.Shape)}
-	for i, d := range v.Spec.Shape {
-		l.dims[i], _ = d.Const() // all are constant, in a plan that has passed its checks
-	}
-	return l
-}
+func layoutOf(v *plan.Value) layout { return layout{device.SpecOf(v)} }
 
 // weight implements [device.Weight], and [device.WeightLoader] during loading.
 type weight struct {
@@ -39,11 +29,11 @@ type weight struct {
 
 // weightBytes is the size of the content in storage format.
 func (l *layout) weightBytes() (int64, error) {
-	n := int64(l.storage.Size())
-	for _, d := range l.dims[:l.rank] {
+	n := int64(l.Storage.Size())
+	for _, d := range l.Dims[:l.Rank] {
 		var ok bool
 		if n, ok = plan.MulChecked(n, int64(d)); !ok || n > math.MaxInt/16 {
-			return 0, fmt.Errorf("%w: a weight of %v", transport.ErrLimit, l.dims[:l.rank])
+			return 0, fmt.Errorf("%w: a weight of %v", transport.ErrLimit, l.Dims[:l.Rank])
 		}
 	}
 	return n, nil
@@ -53,7 +43,7 @@ func (l *layout) weightBytes() (int64, error) {
 func (c *code) WeightSizes(v int) (device.WeightSizes, error) {
 	l := layoutOf(&c.prog.Plan().Values[v])
 	n, err := l.weightBytes()
-	return device.WeightSizes{Content: n, Packed: l.rank == 2, Peak: n, Held: n}, err
+	return device.WeightSizes{Content: n, Packed: l.Rank == 2, Peak: n, Held: n}, err
 }
 
 // LoadWeight implements [device.Code].
@@ -95,7 +85,7 @@ func (w *weight) Abort() { w.Free() }
 func (w *weight) Bytes() int64 { return int64(w.mem.n) }
 
 // Packed implements [device.Weight].
-func (w *weight) Packed() bool { return w.layout.rank == 2 }
+func (w *weight) Packed() bool { return w.layout.Rank == 2 }
 
 // Free implements [device.Weight].
 func (w *weight) Free() { w.d.memory.free(useWeight, w.mem) }
@@ -110,12 +100,12 @@ func (w *weight) content() ([]byte, error) {
 	for i := range b {
 		b[i] = back[len(b)-1-i]
 	}
-	if w.layout.storage == w.layout.dtype {
+	if w.layout.Storage == w.layout.DType {
 		return b, nil
 	}
 	wide := op.NewArray(plan.F32, len(b)/2)
 	for i := range wide.F32() {
-		wide.F32()[i] = op.Widen(w.layout.storage, binary.LittleEndian.Uint16(b[2*i:]))
+		wide.F32()[i] = op.Widen(w.layout.Storage, binary.LittleEndian.Uint16(b[2*i:]))
 	}
 	return wide.Data, nil
 }

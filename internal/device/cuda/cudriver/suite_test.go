@@ -12,7 +12,7 @@ import (
 func TestSuite(t *testing.T) {
 	d, err := cudriver.New()
 	if err != nil {
-		t.Skipf("needs a GPU: %v", err)
+		t.Skipf("needs a GPU: internal/device/cuda/toolchain.sh go test -tags genie_cuda -run TestSuite ./internal/device/cuda/cudriver: %v", err)
 	}
 	drivertest.Run(t, d)
 }

@@ -218,63 +218,37 @@ func div32(a, b float32, r rounding) float32 {
 
 func sqrt32(a float32, r rounding) float32 { return round32(math.Sqrt(float64(a)), r) }
 
-// min32 and max32 give the other operand where one is a NaN, and hold -0 below
-// +0.
+// min32 and the others give the other operand where one is a NaN, and hold -0
+// below +0.
 func min32(a, b uint32) uint32 {
 	x, y := math.Float32frombits(a), math.Float32frombits(b)
-	switch {
-	case x != x && y != y:
-		return nan32
-	case x != x:
-		return b
-	case y != y:
-		return a
-	case x < y || x == y && a>>31 == 1:
-		return a
-	}
-	return b
+	return either(x, y, a, b, nan32, x < y || x == y && a>>31 == 1)
 }
 
 func max32(a, b uint32) uint32 {
 	x, y := math.Float32frombits(a), math.Float32frombits(b)
-	switch {
-	case x != x && y != y:
-		return nan32
-	case x != x:
-		return b
-	case y != y:
-		return a
-	case x > y || x == y && a>>31 == 0:
-		return a
-	}
-	return b
+	return either(x, y, a, b, nan32, x > y || x == y && a>>31 == 0)
 }
 
 func min64(a, b uint64) uint64 {
 	x, y := math.Float64frombits(a), math.Float64frombits(b)
-	switch {
-	case x != x && y != y:
-		return nan64
-	case x != x:
-		return b
-	case y != y:
-		return a
-	case x < y || x == y && a>>63 == 1:
-		return a
-	}
-	return b
+	return either(x, y, a, b, nan64, x < y || x == y && a>>63 == 1)
 }
 
 func max64(a, b uint64) uint64 {
 	x, y := math.Float64frombits(a), math.Float64frombits(b)
+	return either(x, y, a, b, nan64, x > y || x == y && a>>63 == 0)
+}
+
+// either is a or b, the bits of x and y: the first unless it is a NaN, where
+// first says so or y is a NaN.
+func either[F float32 | float64, B uint32 | uint64](x, y F, a, b, nan B, first bool) B {
 	switch {
 	case x != x && y != y:
-		return nan64
+		return nan
 	case x != x:
 		return b
-	case y != y:
-		return a
-	case x > y || x == y && a>>63 == 0:
+	case y != y || first:
 		return a
 	}
 	return b
