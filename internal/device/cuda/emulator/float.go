@@ -222,33 +222,33 @@ func sqrt32(a float32, r rounding) float32 { return round32(math.Sqrt(float64(a)
 // below +0.
 func min32(a, b uint32) uint32 {
 	x, y := math.Float32frombits(a), math.Float32frombits(b)
-	return either(x, y, a, b, nan32, x < y || x == y && a>>31 == 1)
+	return either(x != x, y != y, a, b, nan32, x < y || x == y && a>>31 == 1)
 }
 
 func max32(a, b uint32) uint32 {
 	x, y := math.Float32frombits(a), math.Float32frombits(b)
-	return either(x, y, a, b, nan32, x > y || x == y && a>>31 == 0)
+	return either(x != x, y != y, a, b, nan32, x > y || x == y && a>>31 == 0)
 }
 
 func min64(a, b uint64) uint64 {
 	x, y := math.Float64frombits(a), math.Float64frombits(b)
-	return either(x, y, a, b, nan64, x < y || x == y && a>>63 == 1)
+	return either(x != x, y != y, a, b, nan64, x < y || x == y && a>>63 == 1)
 }
 
 func max64(a, b uint64) uint64 {
 	x, y := math.Float64frombits(a), math.Float64frombits(b)
-	return either(x, y, a, b, nan64, x > y || x == y && a>>63 == 0)
+	return either(x != x, y != y, a, b, nan64, x > y || x == y && a>>63 == 0)
 }
 
-// either is a or b, the bits of x and y: the first unless it is a NaN, where
-// first says so or y is a NaN.
-func either[F float32 | float64, B uint32 | uint64](x, y F, a, b, nan B, first bool) B {
+// either is a, or b where first does not say so; where one of them is a NaN, the
+// other, and nan where both are.
+func either[B uint32 | uint64](aNaN, bNaN bool, a, b, nan B, first bool) B {
 	switch {
-	case x != x && y != y:
+	case aNaN && bNaN:
 		return nan
-	case x != x:
+	case aNaN:
 		return b
-	case y != y || first:
+	case bNaN || first:
 		return a
 	}
 	return b
