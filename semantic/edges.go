@@ -37,6 +37,22 @@ func (s *SRG) Edges(b plan.Bindings) ([]Edge, error) { return s.EdgesOn(Referenc
 
 // EdgesOn is [SRG.Edges] for another device.
 func (s *SRG) EdgesOn(d Device, b plan.Bindings) ([]Edge, error) {
+	edges, err := s.core().edgesOn(d, b)
+	if err != nil || s.form == nil {
+		return edges, err
+	}
+	out := edges[:0]
+	for _, e := range edges {
+		e.From, e.To = s.form.owner[e.From], s.form.owner[e.To]
+		if e.From != e.To && e.From >= 0 && e.To >= 0 {
+			out = append(out, e)
+		}
+	}
+	slices.SortStableFunc(out, func(x, y Edge) int { return x.To - y.To })
+	return out, nil
+}
+
+func (s *SRG) edgesOn(d Device, b plan.Bindings) ([]Edge, error) {
 	sizes, err := s.bind(b)
 	if err != nil {
 		return nil, err
