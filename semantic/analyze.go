@@ -75,9 +75,13 @@ func Analyze(g *lazy.Graph, hints ...Hint) (*SRG, error) {
 
 func newAnalysis(g *lazy.Graph) *analysis {
 	ts := g.Tensors()
-	a := &analysis{SRG: &SRG{Graph: g, Nodes: make([]Node, len(ts)), stored: storages(ts)}, tensors: ts}
+	a := &analysis{SRG: &SRG{Graph: g, Nodes: make([]Node, len(ts)), stored: storages(ts)}, tensors: ts, constant: make([]bool, len(ts))}
 	for i, t := range ts {
 		a.Nodes[i].Tensor = t
+		a.constant[i] = t.Kind() != lazy.KindInput
+		for _, in := range t.In() {
+			a.constant[i] = a.constant[i] && a.constant[in.ID()]
+		}
 	}
 	a.outputs, a.carries = len(g.Outputs()), len(g.Carries())
 	return a
@@ -85,16 +89,9 @@ func newAnalysis(g *lazy.Graph) *analysis {
 
 // recognise finds the meaning of a program in normal form.
 func (a *analysis) recognise() (*SRG, error) {
-	a.constant = make([]bool, len(a.tensors))
 	a.carried = make([]bool, len(a.tensors))
 	for _, c := range a.Graph.Carries() {
 		a.carried[c.In.ID()] = true
-	}
-	for i, t := range a.tensors {
-		a.constant[i] = t.Kind() != lazy.KindInput
-		for _, in := range t.In() {
-			a.constant[i] = a.constant[i] && a.constant[in.ID()]
-		}
 	}
 	a.findUniform()
 	for _, r := range recognisers() {

@@ -159,6 +159,56 @@ func (f *normalForm) connect(a *analysis) {
 	}
 }
 
+// viewsInAttention puts a view that the normal form has no tensor for into a
+// pattern of attention if it is between two tensors of the pattern.
+func (s *SRG) viewsInAttention(a *analysis) {
+	f := s.form
+	gone := func(t *lazy.Tensor) bool { return isView(t) && (f.from[f.to[t.ID()].ID()] != t || f.into[t.ID()] >= 0) }
+	for id, t := range slices.Backward(a.tensors) {
+		if !gone(t) {
+			continue
+		}
+		s.Nodes[id].Attention = 0
+		for _, r := range a.readers[id] {
+			s.Nodes[id].Attention = max(s.Nodes[id].Attention, s.Nodes[r.id].Attention)
+		}
+	}
+	for id, t := range a.tensors {
+		if gone(t) && s.Nodes[t.In()[0].ID()].Attention != s.Nodes[id].Attention {
+			s.Nodes[id].Attention = 0
+		}
+	}
+}
+
+// adoptConstants gives constants the branch and the phase of their readers: the
+// normal form shares equal constants, which is not what the program says. It
+// does so with the phase of absorbed values that have no modality.
+func (s *SRG) adoptConstants(a *analysis, declared []bool) {
+	for id := range slices.Backward(a.tensors) {
+		n := &s.Nodes[id]
+		absorbed := s.form.into[id] >= 0 && n.Modality == ModalityNone
+		if !a.constant[id] && !absorbed || declared[id] || n.Dead {
+			continue
+		}
+		readers := a.readers[id]
+		if len(readers) == 0 {
+			continue
+		}
+		branch, phase := s.Nodes[readers[0].id].Branch, s.own[readers[0].id]
+		for _, r := range readers[1:] {
+			if s.Nodes[r.id].Branch != branch {
+				branch = 0
+			}
+			if s.own[r.id] != phase {
+				phase = phaseOfRun
+			}
+		}
+		if s.own[id] = phase; a.constant[id] {
+			n.Branch = branch
+		}
+	}
+}
+
 // liftNodes gives the captured tensors the meaning of what computes them.
 func (s *SRG) liftNodes(a *analysis) {
 	f := s.form
@@ -183,10 +233,19 @@ func (s *SRG) liftNodes(a *analysis) {
 		if r, ok := a.hints.residency[id]; ok {
 			n.Residency = r
 		}
+		s.own[id] = f.srg.own[core] // by what it depends on
 		if f.into[id] >= 0 {
 			core = f.to[f.into[id]].ID()
 		}
-		n.Branch, n.Attention, s.own[id] = f.srg.Nodes[core].Branch, f.srg.Nodes[core].Attention, f.srg.own[core]
+		n.Branch, n.Attention = f.srg.Nodes[core].Branch, f.srg.Nodes[core].Attention
+		if f.into[id] >= 0 && isView(t) && !a.constant[id] {
+			n.Branch = s.Nodes[t.In()[0].ID()].Branch // the side of what it shows, not of what meets there
+		}
+	}
+	s.viewsInAttention(a)
+	s.adoptConstants(a, declared)
+	for id := range s.Nodes {
+		n := &s.Nodes[id]
 		if b, ok := a.hints.branch[id]; ok {
 			n.Branch = b
 		}

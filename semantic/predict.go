@@ -122,6 +122,26 @@ func (s *SRG) costsOn(d Device, b plan.Bindings) ([]Cost, []float64, error) {
 	return s.lifted(costs), seconds, nil
 }
 
+// timesOn is the time of every captured tensor on d, by id.
+func (s *SRG) timesOn(d Device, b plan.Bindings) ([]float64, error) {
+	core := s.core()
+	sizes, err := core.bind(b)
+	if err != nil {
+		return nil, err
+	}
+	times, err := core.times(d, b, core.costs(sizes))
+	if err != nil || s.form == nil {
+		return times, err
+	}
+	own := make([]float64, len(s.Nodes))
+	for id, seconds := range times {
+		if at := s.form.owner[id]; at >= 0 {
+			own[at] += seconds
+		}
+	}
+	return own, nil
+}
+
 // times is the time of every tensor on d, by id. Without a calibration each
 // tensor counts separately. With one, the tensors of a kernel share its time in
 // proportion to their FLOPs; where there are none, all of it goes to the
