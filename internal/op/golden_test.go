@@ -71,7 +71,7 @@ func (c goldenCase) attrs(t *testing.T) plan.Attrs {
 			a = plan.Str(k, v)
 		case float64:
 			a = plan.Float(k, v)
-			if k != "eps" {
+			if !slices.Contains([]string{"eps", "offset", "scale", "softcap"}, k) {
 				a = plan.Int(k, int(v))
 			}
 		case []any:
@@ -91,13 +91,17 @@ func (c goldenCase) attrs(t *testing.T) plan.Attrs {
 
 func goldens(t *testing.T) []goldenCase {
 	t.Helper()
-	raw, err := os.ReadFile("testdata/goldens.json")
-	require.NoError(t, err)
-	var file struct {
-		Cases []goldenCase `json:"cases"`
+	var all []goldenCase
+	for _, name := range []string{"goldens", "goldens_fused"} {
+		raw, err := os.ReadFile("testdata/" + name + ".json")
+		require.NoError(t, err)
+		var file struct {
+			Cases []goldenCase `json:"cases"`
+		}
+		require.NoError(t, json.Unmarshal(raw, &file))
+		all = append(all, file.Cases...)
 	}
-	require.NoError(t, json.Unmarshal(raw, &file))
-	return file.Cases
+	return all
 }
 
 // garbage is an output array whose memory is not zero.
