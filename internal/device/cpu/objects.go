@@ -39,7 +39,8 @@ type step struct {
 	// pointwise operator.
 	elements []elementwise
 	start    *op.Array // attention: padding of each sequence, if any
-	scale    float32   // attention: see [program.Attention]
+	mask     *op.Array // attention: its mask, if any
+	copied   *copies   // attention: nil where the rows of all operands are dense
 	// keys and values are the pages of an attention's operands, and values
 	// those that an append writes to; nil for a value that is not state.
 	keys, values *pages
@@ -50,7 +51,7 @@ type step struct {
 	scratch      *sampler
 	halt         halt.Func // whether to stop; nil for a step that is not a kernel
 
-	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention
+	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention: blocks of rows and of heads
 
 	conv          kernels.ConvShape
 	poolShape     kernels.PoolShape
