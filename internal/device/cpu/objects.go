@@ -89,7 +89,7 @@ type code struct {
 	d         *Device
 	prog      *program.Program
 	elements  [][]elementwise // by group: the kernels of its pointwise operators
-	kernels   []kernel        // by group
+	kernels   []chosen        // by group
 	layout    map[int]layout  // by weight value
 	filtersIn map[int]int     // by value: the first convolution that uses it as filters
 	worked    []int           // groups whose kernels may need workspace, see [code.findWorkspaces]
