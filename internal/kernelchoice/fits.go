@@ -45,7 +45,9 @@ func argMaxFits(o op.Op, in []*op.Array, out *op.Array) bool {
 	return rowsFit(o, in, out) && (a == -1 || a == len(in[0].Shape)-1)
 }
 
-func topKFits(o op.Op, in []*op.Array, out *op.Array) bool { return rowsFit(o, in, out) && out.Contiguous() }
+func topKFits(o op.Op, in []*op.Array, out *op.Array) bool {
+	return rowsFit(o, in, out) && out.Contiguous()
+}
 
 func softmaxFits(o op.Op, in []*op.Array, out *op.Array) bool {
 	a := o.(op.Softmax).Axis

@@ -75,10 +75,10 @@ var layers = []layer{
 		"internal/budget", "internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
 	}},
 	{"internal/device/devicetest", []string{
-		"internal/budget", "internal/device", "internal/engine", "internal/op", "internal/planmaker", "transport", "transport/plan",
+		"internal/budget", "internal/device", "internal/engine", "internal/op", "internal/planmaker", "internal/program", "transport", "transport/plan",
 	}},
 	{"internal/device/mixed", []string{
-		"internal/budget", "internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
+		"internal/budget", "internal/device", "internal/halt", "internal/kernelchoice", "internal/op", "internal/program", "transport", "transport/plan",
 	}},
 	{"internal/device/null", []string{
 		"internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
@@ -87,7 +87,7 @@ var layers = []layer{
 	{"internal/device/cuda/kernels", []string{"internal/device/cuda/driver", "internal/op", "transport", "transport/plan"}},
 	{"internal/device/cuda/emulator", []string{"internal/device/cuda/driver"}},
 	{"internal/device/cuda", []string{
-		"internal/budget", "internal/device", "internal/device/cuda/driver", "internal/device/cuda/kernels", "internal/halt", "internal/kernels", "internal/op", "internal/program", "transport", "transport/plan",
+		"internal/budget", "internal/device", "internal/device/cuda/driver", "internal/device/cuda/kernels", "internal/halt", "internal/kernelchoice", "internal/kernels", "internal/op", "internal/program", "transport", "transport/plan",
 	}},
 	{"internal/device/cuda/drivertest", []string{"internal/device/cuda/driver"}},
 	{"internal/device/cuda/cudatest", nil},

@@ -34,7 +34,10 @@ type step struct {
 	group *program.Group
 	in    []*op.Array
 	out   *op.Array
-	with  []*op.Array // by stage of the group: the second operand, if any
+	// reference is set by the reference: it computed the group last.
+	reference bool
+
+	with []*op.Array // by stage of the group: the second operand, if any
 	// elements are the kernels of the group's stages, or of its single
 	// pointwise operator.
 	elements []elementwise

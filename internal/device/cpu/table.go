@@ -52,6 +52,7 @@ func (d *Device) chosenFor(g *program.Group, ops []op.Op) chosen {
 // compute computes a group with the kernel chosen for it. A kernel that does not
 // fit everything is not called for an output without elements.
 func (c *chosen) compute(s *step) error {
+	s.reference = false
 	if c.fits == nil {
 		return c.run(s)
 	}
@@ -62,6 +63,14 @@ func (c *chosen) compute(s *step) error {
 		return runReference(s)
 	}
 	return c.run(s)
+}
+
+// Kernel implements [device.Run].
+func (r *run) Kernel(i int) string {
+	if r.steps[i].reference {
+		return kernelchoice.Reference
+	}
+	return r.code.kernels[i].name
 }
 
 // Capabilities implements [device.Device].
