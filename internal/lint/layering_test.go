@@ -26,6 +26,14 @@ type layer struct {
 	may []string
 }
 
+// ofFamilies is what families of models may import. They are written as others
+// write theirs, on public packages; the exceptions write checkpoints with random
+// weights.
+var ofFamilies = []string{
+	"genie", "internal/randomweights", "internal/safetensors", "lazy", "transport", "transport/plan", "workloads", "workloads/activation",
+	"workloads/checkpoint", "workloads/generation", "workloads/tokenizer",
+}
+
 // layers is the complete list: a package that no pattern matches is an error,
 // so that a new package states its place.
 var layers = []layer{
@@ -133,10 +141,19 @@ var layers = []layer{
 	{"internal/randomweights", []string{"internal/safetensors/...", "transport", "transport/plan"}},
 	{"workloads/tokenizer", []string{"internal/pyjson"}},
 	{"internal/imaging", []string{"internal/pyjson"}},
-	{"internal/activation", []string{"lazy"}},
 	{"internal/models", []string{"internal/checkpoint", "internal/safetensors/...", "transport", "transport/plan"}},
+	{"workloads/activation", []string{"lazy"}},
+	{"workloads/checkpoint", []string{
+		"internal/checkpoint", "internal/models", "internal/pyjson", "internal/safetensors/...", "lazy", "transport", "transport/plan",
+	}},
+	{"workloads/bert", ofFamilies},
+	{"workloads/clip", ofFamilies},
+	{"workloads/easyvqa", ofFamilies},
+	{"workloads/gpt2", ofFamilies},
+	{"workloads/resnet", ofFamilies},
+	{"workloads/vit", ofFamilies},
 	{"workloads/...", []string{
-		"genie", "internal/activation", "internal/checkpoint", "internal/imaging", "internal/models", "internal/pyjson",
+		"genie", "internal/checkpoint", "internal/imaging", "internal/models", "internal/pyjson",
 		"internal/safetensors/...", "internal/randomweights",
 		"lazy", "semantic",
 		"transport", "transport/plan", "workloads/...",
@@ -154,7 +171,7 @@ var layers = []layer{
 	// Examples, as others would write them, use only what they can import.
 	{"examples/...", []string{
 		"genie", "lazy", "semantic", "transport", "transport/local", "transport/plan", "transport/rpc", "transport/tcp",
-		"workloads/easyvqa", "workloads/gpt2",
+		"workloads/checkpoint", "workloads/easyvqa", "workloads/gpt2",
 	}},
 
 	// The top may use everything.
