@@ -97,6 +97,25 @@ var haltCases = withActivations(map[string]func(s *steps){
 	"batch_norm/wide":  func(s *steps) { batchNorm(s, s.f32(2, many)) },
 	"bias":             func(s *steps) { s.op(op.Bias{}, s.f32(4, many), s.f32(many)) },
 	"bias/short":       func(s *steps) { s.op(op.Bias{}, s.f32(many/4, 4), s.f32(4)) },
+	"and":              func(s *steps) { s.op(op.And(), s.input(plan.Bool, many), s.input(plan.Bool, many)) },
+	"or":               func(s *steps) { s.op(op.Or(), s.input(plan.Bool, many), s.input(plan.Bool, many)) },
+	"xor":              func(s *steps) { s.op(op.Xor(), s.input(plan.Bool, many), s.input(plan.Bool, many)) },
+	"not":              func(s *steps) { s.op(op.Not(), s.input(plan.Bool, many)) },
+	"is_nan":           func(s *steps) { s.op(op.IsNaN(), s.f32(many)) },
+	"is_inf":           func(s *steps) { s.op(op.IsInf(), s.f32(many)) },
+	"neg":              func(s *steps) { s.op(op.Neg(), s.f32(many)) },
+	"neg/ints":         func(s *steps) { s.op(op.Neg(), s.input(plan.I64, many/2)) },
+	"clip":             func(s *steps) { s.op(op.Clip{Max: 1}, s.f32(many)) },
+	"min":              func(s *steps) { s.op(op.Min(), s.f32(many), s.f32(many)) },
+	"max":              func(s *steps) { s.op(op.Max(), s.f32(many), s.f32(1)) },
+	"max/ints":         func(s *steps) { s.op(op.Max(), s.input(plan.I32, many), s.input(plan.I32, 1)) },
+	"pow":              func(s *steps) { s.op(op.Pow(), s.f32(many), s.f32(1)) },
+	"mod":              func(s *steps) { s.op(op.Mod{}, s.f32(many), s.f32(many)) },
+	"less":             func(s *steps) { s.op(op.Less(), s.f32(many), s.f32(many)) },
+	"less_equal":       func(s *steps) { s.op(op.LessEqual(), s.f32(many), s.f32(many)) },
+	"greater":          func(s *steps) { s.op(op.Greater(), s.f32(many), s.f32(many)) },
+	"greater_equal":    func(s *steps) { s.op(op.GreaterEqual(), s.input(plan.I32, many), s.input(plan.I32, many)) },
+	"add/ints":         func(s *steps) { s.op(op.Add(), s.input(plan.I32, many), s.input(plan.I32, 1)) },
 	"cast":             func(s *steps) { s.op(op.Cast{To: plan.I64}, s.f32(many)) },
 	"causal_mask":      func(s *steps) { s.op(op.CausalMask{}, s.f32(1, 4, large, large)) },
 	"causal_mask/long": func(s *steps) { s.op(op.CausalMask{}, s.f32(1, 2, 2, many)) },
@@ -125,6 +144,13 @@ var haltCases = withActivations(map[string]func(s *steps){
 	"identity":         func(s *steps) { s.op(op.Exp{}, s.op(op.Identity{}, s.f32(many))) },
 	"layer_norm":       func(s *steps) { s.op(op.LayerNorm{Eps: 1e-5}, s.f32(1, many), s.f32(many), s.f32(many)) },
 	"layer_norm/rows":  func(s *steps) { s.op(op.LayerNorm{Eps: 1e-5}, s.f32(many/8, 8), s.f32(8), s.f32(8)) },
+	"layer_norm/alone": func(s *steps) { s.op(op.LayerNorm{Eps: 1e-5}, s.f32(1, many)) },
+	"log_softmax":      func(s *steps) { s.op(op.LogSoftmax{Axis: -1}, s.f32(1, many)) },
+	"log_softmax/rows": func(s *steps) { s.op(op.LogSoftmax{Axis: -1}, s.f32(many/8, 8)) },
+	"rms_norm":         func(s *steps) { s.op(op.RMSNorm{Eps: 1e-5}, s.f32(1, many), s.f32(many)) },
+	"rms_norm/rows":    func(s *steps) { s.op(op.RMSNorm{Eps: 1e-5}, s.f32(many/8, 8), s.f32(8)) },
+	"rope":             func(s *steps) { s.op(op.RoPE{}, s.f32(1, 4, many/256, 64), s.f32(many/256, 32), s.f32(many/256, 32)) },
+	"rope/pairs":       func(s *steps) { s.op(op.RoPE{Interleaved: true}, s.f32(1, many), s.f32(1, many/2), s.f32(1, many/2)) },
 	"matmul":           func(s *steps) { s.op(op.MatMul{}, s.f32(large, large), s.f32(large, large)) },
 	"matmul/nt":        func(s *steps) { s.op(op.MatMul{TransB: true}, s.f32(large, large), s.f32(large, large)) },
 	"matmul/tn":        func(s *steps) { s.op(op.MatMul{TransA: true}, s.f32(4096, 4096), s.f32(4096, 4096)) },
@@ -138,6 +164,13 @@ var haltCases = withActivations(map[string]func(s *steps){
 	"matmul/f16":       func(s *steps) { project(s, plan.F16) },
 	"matmul/bf16":      func(s *steps) { project(s, plan.BF16) },
 	"matmul/fused":     fusedProduct,
+	"attend":           func(s *steps) { attendGroups(s, large, 64, op.Attention{Scale: 0.1, Mask: op.MaskNone, Causal: true}) },
+	"attend/masked": func(s *steps) {
+		attendGroups(s, large, 64, op.Attention{Scale: 0.1, Mask: op.MaskAdd, Softcap: 5}, s.f32(large, large))
+	},
+	"attend/long": func(s *steps) {
+		attendGroups(s, many/64, 64, op.Attention{Scale: 0.1, Mask: op.MaskBool}, s.input(plan.Bool, many/64))
+	},
 	"attention":        func(s *steps) { attend8(s, large, 64, 64) },
 	"attention/long":   func(s *steps) { attend8(s, 4, many/64, 64) },
 	"attention/deep":   func(s *steps) { attend8(s, 64, 64, many/64) },
@@ -207,6 +240,12 @@ func attend8(s *steps, rows, keys, dim int) {
 	scores := s.op(op.MatMul{TransB: true}, s.f32(1, 8, rows, dim), s.f32(1, 8, keys, dim))
 	weights := s.op(op.Softmax{Axis: -1}, s.op(op.Mul(), scores, s.scalar(0.5)))
 	s.op(op.MatMul{}, weights, s.f32(1, 8, keys, dim))
+}
+
+// attendGroups is an attention of groups of heads as one step.
+func attendGroups(s *steps, keys, dim int, o op.Attention, masks ...int) {
+	in := []int{s.f32(1, 8, min(keys, large), dim), s.f32(1, 2, keys, dim), s.f32(1, 2, keys, dim)}
+	s.op(o, append(in, masks...)...)
 }
 
 func maxPool(s *steps, window int) {

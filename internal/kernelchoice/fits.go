@@ -4,18 +4,27 @@ import (
 	"slices"
 
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // The order of a kernel's cases is that of its function in internal/device/cpu.
 
 // unaryFits computes elements in any order without gaps.
-func unaryFits(_ op.Op, in []*op.Array, out *op.Array) bool { return Flat(out, in[0]) }
+func unaryFits(_ op.Op, in []*op.Array, out *op.Array) bool {
+	return floats(in, out) && Flat(out, in[0])
+}
+
+func floats(in []*op.Array, out *op.Array) bool {
+	return out.DType == plan.F32 && in[0].DType == plan.F32
+}
 
 // binaryFits computes operands of one shape, one number for all, and a second
 // operand that is repeated as a whole.
 func binaryFits(_ op.Op, in []*op.Array, out *op.Array) bool {
 	a, b := in[0], in[1]
 	switch {
+	case !floats(in, out):
+		return false
 	case Flat(out, a, b), b.Len() == 1 && Flat(out, a):
 		return true
 	case !out.Contiguous() || !b.Contiguous() || !slices.Equal(out.Shape, a.Shape) || !Trailing(out.Shape, b.Shape):
@@ -55,7 +64,12 @@ func softmaxFits(o op.Op, in []*op.Array, out *op.Array) bool {
 }
 
 func layerNormFits(o op.Op, in []*op.Array, out *op.Array) bool {
-	return rowsFit(o, in, out) && in[1].Contiguous() && in[2].Contiguous()
+	for _, p := range in[1:] {
+		if !p.Contiguous() {
+			return false
+		}
+	}
+	return rowsFit(o, in, out)
 }
 
 // embeddingFits copies rows of the table. A table that is stored in panels is a

@@ -47,6 +47,9 @@ func hugeCases() []hugeCase {
 		{op.Append{}, f(many + 8), []*op.Array{f(8), x}},
 		{op.ArgMax{}, huge(plan.I32), []*op.Array{x}},
 		{op.ArgMax{Axis: 1}, huge(plan.I32, 1), []*op.Array{f(1, many)}},
+		{op.Attention{Mask: op.MaskNone}, f(1, side, side), []*op.Array{f(1, side, 2), f(1, 4, 2), f(1, 4, side)}},
+		{op.Attention{Mask: op.MaskNone}, f(1, 1, 1), []*op.Array{f(1, 1, many), f(1, 4, many), f(1, 4, 1)}},
+		{op.Attention{Mask: op.MaskBool, Causal: true}, f(1, 1, many), []*op.Array{f(1, 1, 1), f(1, many, 1), f(1, many, many), huge(plan.Bool, many)}},
 		{op.BatchNorm{}, f(many, 2, 2), []*op.Array{f(many, 2, 2), f(2), f(2), f(2), f(2)}},
 		{op.Bias{}, f(side, side), []*op.Array{f(side, side), f(side)}},
 		{op.CausalMask{}, f(side, side), []*op.Array{f(side, side)}},
@@ -65,6 +68,9 @@ func hugeCases() []hugeCase {
 		{op.Identity{}, x, []*op.Array{x}},
 		{op.LayerNorm{}, f(many, 2), []*op.Array{f(many, 2), f(2), f(2)}},
 		{op.LayerNorm{}, x, []*op.Array{x, x, x}},
+		{op.LayerNorm{}, x, []*op.Array{x}},
+		{op.LogSoftmax{}, x, []*op.Array{x}},
+		{op.LogSoftmax{Axis: 1}, f(many, 2), []*op.Array{f(many, 2)}},
 		{op.MatMul{}, f(side, side), []*op.Array{f(side, 2), f(2, side)}},
 		{op.MatMul{TransA: true, TransB: true}, f(1, 1), []*op.Array{f(many, 1), f(1, many)}},
 		{op.MaxPool2D{Kernel: one, Stride: one}, f(1, 1, side, side), []*op.Array{f(1, 1, side, side)}},
@@ -74,6 +80,10 @@ func hugeCases() []hugeCase {
 		{op.Reduce{Kind: "sum", Axes: []int{0}}, f(), []*op.Array{x}},
 		{op.Reduce{Kind: "max", Axes: []int{1}}, op.NewArray(plan.F32, 2), []*op.Array{f(2, many)}},
 		{op.Reshape{Shape: plan.Shape{plan.C(stored)}}, op.NewArray(plan.F32, stored), []*op.Array{f(stored/4, 4)}},
+		{op.RMSNorm{}, f(many, 2), []*op.Array{f(many, 2), f(2)}},
+		{op.RMSNorm{}, x, []*op.Array{x}},
+		{op.RoPE{}, f(1, many), []*op.Array{f(1, many), f(many / 2), f(many / 2)}},
+		{op.RoPE{Dims: 2}, f(side, side), []*op.Array{f(side, side), f(1), f(1)}},
 		{op.Slice{Stop: plan.C(many)}, x, []*op.Array{x}},
 		{op.Softmax{}, x, []*op.Array{x}},
 		{op.Softmax{Axis: 1}, f(many, 2), []*op.Array{f(many, 2)}},
@@ -88,9 +98,20 @@ func hugeCases() []hugeCase {
 	for _, o := range op.Activations() {
 		cases = append(cases, hugeCase{o, x, []*op.Array{x}})
 	}
-	for _, o := range []op.Op{op.Add(), op.Sub(), op.Mul(), op.Div()} {
+	for _, o := range []op.Op{op.Add(), op.Sub(), op.Mul(), op.Div(), op.Min(), op.Max(), op.Pow(), op.Mod{}} {
 		cases = append(cases, hugeCase{o, x, []*op.Array{x, f(1)}})
 	}
+	for _, o := range []op.Op{op.Less(), op.LessEqual(), op.Greater(), op.GreaterEqual()} {
+		cases = append(cases, hugeCase{o, huge(plan.Bool, many), []*op.Array{x, f(1)}})
+	}
+	bools := huge(plan.Bool, many)
+	for _, o := range []op.Op{op.And(), op.Or(), op.Xor(), op.Equal{}} {
+		cases = append(cases, hugeCase{o, bools, []*op.Array{bools, bools}})
+	}
+	cases = append(cases,
+		hugeCase{op.Not(), bools, []*op.Array{bools}}, hugeCase{op.IsNaN(), bools, []*op.Array{x}}, hugeCase{op.IsInf(), bools, []*op.Array{x}},
+		hugeCase{op.Neg(), x, []*op.Array{x}}, hugeCase{op.Abs(), huge(plan.I64, many), []*op.Array{huge(plan.I64, many)}},
+		hugeCase{op.Clip{Max: 1}, x, []*op.Array{x}})
 	for _, to := range []plan.DType{plan.F32, plan.I32, plan.I64, plan.Bool} {
 		cases = append(cases, hugeCase{op.Cast{To: to}, huge(to, many), []*op.Array{x}})
 	}
