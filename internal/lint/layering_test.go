@@ -64,9 +64,10 @@ var layers = []layer{
 	{"internal/program", []string{"internal/op", "transport", "transport/plan"}},
 	{"internal/planmaker", []string{"internal/op", "transport", "transport/plan"}},
 	{"internal/budget", []string{"transport"}},
+	{"internal/kernelchoice", []string{"internal/op", "internal/program", "transport/plan"}},
 	{"internal/device", []string{"internal/budget", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan"}},
 	{"internal/device/cpu", []string{
-		"internal/budget", "internal/device", "internal/halt", "internal/kernels", "internal/memory", "internal/op", "internal/program",
+		"internal/budget", "internal/device", "internal/halt", "internal/kernelchoice", "internal/kernels", "internal/memory", "internal/op", "internal/program",
 		"transport", "transport/plan",
 	}},
 	{"internal/engine", []string{"internal/budget", "internal/device", "internal/halt", "internal/memory", "internal/op", "internal/program", "transport", "transport/plan"}},
@@ -74,10 +75,10 @@ var layers = []layer{
 		"internal/budget", "internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
 	}},
 	{"internal/device/devicetest", []string{
-		"internal/budget", "internal/device", "internal/engine", "internal/op", "internal/planmaker", "transport", "transport/plan",
+		"internal/budget", "internal/device", "internal/engine", "internal/op", "internal/planmaker", "internal/program", "transport", "transport/plan",
 	}},
 	{"internal/device/mixed", []string{
-		"internal/budget", "internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
+		"internal/budget", "internal/device", "internal/halt", "internal/kernelchoice", "internal/op", "internal/program", "transport", "transport/plan",
 	}},
 	{"internal/device/null", []string{
 		"internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
@@ -86,7 +87,7 @@ var layers = []layer{
 	{"internal/device/cuda/kernels", []string{"internal/device/cuda/driver", "internal/op", "transport", "transport/plan"}},
 	{"internal/device/cuda/emulator", []string{"internal/device/cuda/driver"}},
 	{"internal/device/cuda", []string{
-		"internal/budget", "internal/device", "internal/device/cuda/driver", "internal/device/cuda/kernels", "internal/halt", "internal/kernels", "internal/op", "internal/program", "transport", "transport/plan",
+		"internal/budget", "internal/device", "internal/device/cuda/driver", "internal/device/cuda/kernels", "internal/halt", "internal/kernelchoice", "internal/kernels", "internal/op", "internal/program", "transport", "transport/plan",
 	}},
 	{"internal/device/cuda/drivertest", []string{"internal/device/cuda/driver"}},
 	{"internal/device/cuda/cudatest", nil},
@@ -118,7 +119,7 @@ var layers = []layer{
 	{"internal/lazygraph", []string{"internal/op", "transport/plan"}},
 	{"lazy", []string{"internal/lazygraph", "internal/op", "transport", "transport/plan"}},
 	{"lazy/gorgonia", []string{"internal/lazygraph", "internal/op", "lazy", "transport", "transport/plan"}},
-	{"semantic", []string{"internal/lazygraph", "internal/op", "internal/program", "lazy", "transport/plan"}},
+	{"semantic", []string{"internal/kernelchoice", "internal/lazygraph", "internal/op", "internal/program", "lazy", "transport/plan"}},
 	{"internal/measure", []string{"semantic", "transport"}},
 	{"genie", []string{"internal/measure", "lazy", "semantic", "transport/..."}},
 	{"genie/otelgenie", []string{"transport"}},

@@ -27,11 +27,7 @@ func (d *Device) Compile(p *program.Program, w *op.Work) (device.Code, error) {
 func (c *code) findKernels() {
 	for i := range c.prog.Groups {
 		g := &c.prog.Groups[i]
-		k := kernelFor(g, c.prog.Res.Ops)
-		if c.d.opts.Reference {
-			k = runReference
-		}
-		c.kernels = append(c.kernels, k)
+		c.kernels = append(c.kernels, c.d.chosenFor(g, c.prog.Res.Ops))
 		c.elements = append(c.elements, elementsOf(g, c.prog.Res.Ops))
 		if _, ok := c.filtersIn[g.Conv.Filters]; g.Kind == program.Convolve && !ok {
 			c.filtersIn[g.Conv.Filters] = i

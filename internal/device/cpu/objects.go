@@ -34,7 +34,10 @@ type step struct {
 	group *program.Group
 	in    []*op.Array
 	out   *op.Array
-	with  []*op.Array // by stage of the group: the second operand, if any
+	// reference is set by the reference: it computed the group last.
+	reference bool
+
+	with []*op.Array // by stage of the group: the second operand, if any
 	// elements are the kernels of the group's stages, or of its single
 	// pointwise operator.
 	elements []elementwise
@@ -89,7 +92,7 @@ type code struct {
 	d         *Device
 	prog      *program.Program
 	elements  [][]elementwise // by group: the kernels of its pointwise operators
-	kernels   []kernel        // by group
+	kernels   []chosen        // by group
 	layout    map[int]layout  // by weight value
 	filtersIn map[int]int     // by value: the first convolution that uses it as filters
 	worked    []int           // groups whose kernels may need workspace, see [code.findWorkspaces]

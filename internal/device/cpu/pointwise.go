@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"slices"
-
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
@@ -49,12 +47,6 @@ func gelu(o op.Op) elementwise {
 	return elementwise{unary: kernels.GeluErf}
 }
 
-// hasPointwise reports whether there is a kernel for a pointwise operator.
-func hasPointwise(o op.Op) bool {
-	_, ok := pointwiseKernel(o)
-	return ok
-}
-
 // elementsOf are the kernels of a group's pointwise operators: of its stages,
 // or of the group's single operator.
 func elementsOf(g *program.Group, ops []op.Op) (out []elementwise) {
@@ -82,9 +74,6 @@ func runPointwise(s *step) error {
 }
 
 func runUnary(s *step) error {
-	if !flat(s.out, s.in[0]) {
-		return runReference(s)
-	}
 	s.pool.run(s.job, s, s.out.Len(), grainElems, unaryChunk)
 	return nil
 }
@@ -104,24 +93,13 @@ func runBinary(s *step) error {
 	case b.Len() == 1 && flat(s.out, a):
 		s.pool.run(s.job, s, n, grainElems, scalarChunk)
 		return nil
-	case !s.out.Contiguous() || !b.Contiguous() || !slices.Equal(s.out.Shape, a.Shape) || !trailing(s.out.Shape, b.Shape):
-		return runReference(s)
 	case flat(s.out, a):
 		s.pool.run(s.job, s, n/b.Len(), rowsPerChunk(b.Len()), repeatedChunk)
 		return nil
 	}
-	if rows, _, _, ok := rowRun(a); ok && len(b.Shape) == 1 {
-		s.pool.run(s.job, s, rows, rowsPerChunk(b.Len()), repeatedRowChunk)
-		return nil
-	}
-	return runReference(s)
-}
-
-// trailing reports whether the axes of part are the last ones of shape, so that
-// it is repeated as a whole.
-func trailing(shape, part []int) bool {
-	skip := len(shape) - len(part)
-	return skip >= 0 && slices.Equal(shape[skip:], part)
+	rows, _, _, _ := rowRun(a)
+	s.pool.run(s.job, s, rows, rowsPerChunk(b.Len()), repeatedRowChunk)
+	return nil
 }
 
 func binaryChunk(s *step, lo, hi int) {
