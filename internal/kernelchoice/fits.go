@@ -8,25 +8,6 @@ import (
 
 // The order of a kernel's cases is that of its function in internal/device/cpu.
 
-// unaryFits computes elements in any order without gaps.
-func unaryFits(_ op.Op, in []*op.Array, out *op.Array) bool { return Flat(out, in[0]) }
-
-// binaryFits computes operands of one shape, one number for all, and a second
-// operand that is repeated as a whole.
-func binaryFits(_ op.Op, in []*op.Array, out *op.Array) bool {
-	a, b := in[0], in[1]
-	switch {
-	case Flat(out, a, b), b.Len() == 1 && Flat(out, a):
-		return true
-	case !out.Contiguous() || !b.Contiguous() || !slices.Equal(out.Shape, a.Shape) || !Trailing(out.Shape, b.Shape):
-		return false
-	case Flat(out, a):
-		return true
-	}
-	_, _, _, ok := Rows(a)
-	return ok && len(b.Shape) == 1
-}
-
 // gemmFits computes any left side, whose rows are gathered where they have gaps.
 func gemmFits(_ op.Op, in []*op.Array, _ *op.Array) bool { return UnitRows(in[1]) }
 

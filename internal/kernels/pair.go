@@ -5,11 +5,10 @@ import "unsafe"
 // The functions of this file find kernels that compute dst[i] from a[i] and b[i],
 // slices of equal length, by the name of an operator: nil where there is none.
 // dst may be the same slice as an input of its type, but must not overlap one
-// otherwise. All paths give the same bits; which zero is the least or the
-// greatest of 0 and -0 is not defined.
+// otherwise. All paths give the same bits, except of NaN.
 
 // PairF32 is for float32: add, sub, mul, div, and min and max, which are NaN if
-// one of the two is.
+// one of the two is; -0 is less than 0.
 func PairF32(operator string) func(dst, a, b []float32) {
 	switch operator {
 	case "add":
@@ -76,6 +75,17 @@ func Select[T selectable](dst []T, cond []byte, a, b []T) {
 		} else {
 			dst[i] = b[i]
 		}
+	}
+}
+
+// Clip writes min(max(src[i], lo), hi) to dst[i]; NaN stays NaN. dst may be src.
+func Clip(dst, src []float32, lo, hi float32) {
+	needSame("Clip", len(dst), len(src))
+	if clipArch(dst, src, lo, hi) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = min(max(x, lo), hi)
 	}
 }
 

@@ -30,6 +30,19 @@ func selectArch(size int, dst, cond, a, b unsafe.Pointer, n int) int {
 	return n
 }
 
+func clipArch(dst, src []float32, lo, hi float32) bool {
+	d, x := unsafe.SliceData(dst), unsafe.SliceData(src)
+	switch active {
+	case pathAVX512:
+		clipAVX512(d, x, lo, hi, len(dst))
+	case pathAVX2:
+		clipAVX2(d, x, lo, hi, len(dst))
+	default:
+		return false
+	}
+	return true
+}
+
 // streamArch copies as much of src as fills groups of lines to dst, which begins
 // a line, and returns how many bytes that were.
 func streamArch(dst, src []byte) int {

@@ -27,15 +27,9 @@ func plain[T cmp.Ordered](operator string, x, y T) any {
 	case "greater_equal":
 		return x >= y
 	case "min":
-		if x != x || x < y {
-			return x
-		}
-		return y
+		return min(x, y)
 	case "max":
-		if x != x || x > y {
-			return x
-		}
-		return y
+		return max(x, y)
 	}
 	return nil
 }
@@ -89,14 +83,17 @@ func testPairs[T float32 | uint8 | int32 | int64, R float32 | uint8 | int32 | in
 					if yes, ok := w.(bool); ok {
 						w = any(one(yes))
 					}
-					if w == any(got[i]) || w != w && got[i] != got[i] { //nolint:gocritic,staticcheck // NaN
+					if f, ok := w.(float32); ok && math.Signbit(float64(f)) != math.Signbit(float64(any(got[i]).(float32))) && f == f {
+					t.Fatalf("%s of %v and %v: a zero of the wrong sign", name, a[i], b[i])
+				}
+				if w == any(got[i]) || w != w && got[i] != got[i] { //nolint:gocritic,staticcheck // NaN
 						continue
 					}
 					t.Fatalf("%s of %T%s: element %d of %d: %v and %v give %v, want %v", name, a[i], how, i, n, a[i], b[i], got[i], w)
 				}
 			}
 			kernel(dst, a, b)
-			check(dst, "")
+			check(dst, "") // a and b are as they were
 			if same, ok := any(a).([]R); ok {
 				kernel(same, a, b)
 				check(same, " in place")
@@ -108,7 +105,7 @@ func testPairs[T float32 | uint8 | int32 | int64, R float32 | uint8 | int32 | in
 func TestPairs(t *testing.T) {
 	eachGuard(t, func(t *testing.T, mem *arena) {
 		inf := float32(math.Inf(1))
-		floats := []float32{0, 1, -1, 2, inf, -inf, float32(math.NaN()), 3e-42, -3e-42, math.MaxFloat32, 7.25, -7.25}
+		floats := []float32{0, float32(math.Copysign(0, -1)), 1, -1, 2, inf, -inf, float32(math.NaN()), 3e-42, -3e-42, math.MaxFloat32, 7.25, -7.25}
 		ints := []int32{0, 1, -1, math.MaxInt32, math.MinInt32, 7, -7, 123456789}
 		longs := []int64{0, 1, -1, math.MaxInt64, math.MinInt64, 7, -7, 1 << 33, -1 << 33, 1<<33 + 1, math.MaxInt32}
 		testPairs(t, mem, pairsF32, floats, plain[float32])

@@ -33,6 +33,8 @@ func pairArch(pairOp, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, int) int {
 
 func selectArch(int, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, int) int { return 0 }
 
+func clipArch([]float32, []float32, float32, float32) bool { return false }
+
 func streamArch([]byte, []byte) int { return 0 }
 
 func unaryArch(unary, []float32, []float32) bool { return false }

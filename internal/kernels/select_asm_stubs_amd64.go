@@ -43,3 +43,13 @@ func streamAVX2(dst *byte, src *byte, n int)
 //
 //go:noescape
 func streamAVX512(dst *byte, src *byte, n int)
+
+// clipAVX2 is Clip of n elements.
+//
+//go:noescape
+func clipAVX2(dst *float32, src *float32, lo float32, hi float32, n int)
+
+// clipAVX512 is Clip of n elements.
+//
+//go:noescape
+func clipAVX512(dst *float32, src *float32, lo float32, hi float32, n int)

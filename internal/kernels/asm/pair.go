@@ -52,8 +52,8 @@ func floatPairs() []pair {
 		return pair{operator: operator, in: "float32", out: "float32", portable: portable, emit: emit}
 	}
 	return append([]pair{
-		f("min", "min(x, y)", func(s simd, x, y reg.VecVirtual) reg.VecVirtual { return s.extreme(x, y, s.VMINPS) }),
-		f("max", "max(x, y)", func(s simd, x, y reg.VecVirtual) reg.VecVirtual { return s.extreme(x, y, s.VMAXPS) }),
+		f("min", "min(x, y)", simd.least),
+		f("max", "max(x, y)", simd.greatest),
 	}, comparisons("float32", func(c comparison) pair {
 		return pair{
 			emit: func(s simd, x, y reg.VecVirtual) reg.VecVirtual {
@@ -65,21 +65,24 @@ func floatPairs() []pair {
 	})...)
 }
 
-// extreme is the least or the greatest of two numbers, NaN if one of them is.
-func (s simd) extreme(x, y reg.VecVirtual, f func(ops ...Op)) reg.VecVirtual {
+// least is the lesser of two numbers, NaN if one of them is, and -0 of 0 and -0:
+// the instruction gives its second operand where one is NaN or both are zeros.
+func (s simd) least(x, y reg.VecVirtual) reg.VecVirtual {
 	r := s.vec()
-	f(y, x, r) // y where one of them is NaN
-	const unordered = 3
-	if s.lanes == 16 {
-		k := s.K()
-		s.VCMPPS(U8(unordered), x, x, k)
-		s.VMOVAPS(x, k, r)
-	} else {
-		m := s.vec()
-		s.VCMPPS(U8(unordered), x, x, m)
-		s.VBLENDVPS(m, x, r, r)
-	}
-	return r
+	s.VMINPS(x, y, r)
+	s.VMINPS(y, x, x)
+	s.VORPS(r, x, x)
+	return x
+}
+
+// greatest is [simd.least] of the negated numbers.
+func (s simd) greatest(x, y reg.VecVirtual) reg.VecVirtual {
+	sign := s.allBits(1 << 31)
+	s.VXORPS(sign, x, x)
+	s.VXORPS(sign, y, y)
+	x = s.least(x, y)
+	s.VXORPS(sign, x, x)
+	return x
 }
 
 // comparison is an operator with its predicates for floats, false for NaN, and

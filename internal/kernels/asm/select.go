@@ -11,6 +11,7 @@ func selectKernels(g *gen) {
 		g.bothWidths(func(s simd) { selectKernel(s, size) })
 	}
 	g.bothWidths(streamKernel)
+	g.bothWidths(clipKernel)
 }
 
 // selectKernel picks elements of a where a byte is not zero, else those of b.
@@ -95,5 +96,20 @@ func streamKernel(s simd) {
 	s.JNZ(LabelRef("loop"))
 	s.SFENCE()
 	s.Label("end")
+	s.done()
+}
+
+func clipKernel(s simd) {
+	name := s.name("clip")
+	s.function(name, "func(dst, src *float32, lo, hi float32, n int)", name+" is Clip of n elements.")
+	dst, src, lo, hi := s.pointer("dst"), s.pointer("src"), s.broadcast("lo"), s.broadcast("hi")
+	s.eachGroup(4, func(t round) {
+		x := t.loadAll(src)
+		for _, v := range x {
+			t.VMAXPS(v, lo, v) // v where it is NaN
+			t.VMINPS(v, hi, v)
+		}
+		t.storeAll(x, dst)
+	})
 	s.done()
 }
