@@ -41,8 +41,8 @@ func Of(g *program.Group, ops []op.Op) Choice {
 		return c
 	}
 	o := ops[g.Steps[0]]
-	if fits, ok := pointwise[o.Name()]; ok {
-		return Choice{"pointwise", fits}
+	if pointwise[o.Name()] || selections[o.Name()] {
+		return Choice{Kernel: "pointwise"}
 	}
 	if c, ok := operators[o.Name()]; ok {
 		return c
@@ -52,10 +52,7 @@ func Of(g *program.Group, ops []op.Op) Choice {
 
 // Pointwise reports whether there is a kernel for a pointwise operator, so that
 // it can be applied to a product's result.
-func Pointwise(o op.Op) bool {
-	_, ok := pointwise[o.Name()]
-	return ok
-}
+func Pointwise(o op.Op) bool { return pointwise[o.Name()] }
 
 // At is the kernel that computes operands: Kernel where it fits them.
 func (c Choice) At(o op.Op, in []*op.Array, out *op.Array) string {

@@ -4,37 +4,9 @@ import (
 	"slices"
 
 	"github.com/genie-sdk/go/internal/op"
-	"github.com/genie-sdk/go/transport/plan"
 )
 
 // The order of a kernel's cases is that of its function in internal/device/cpu.
-
-// unaryFits computes elements in any order without gaps.
-func unaryFits(_ op.Op, in []*op.Array, out *op.Array) bool {
-	return floats(in, out) && Flat(out, in[0])
-}
-
-func floats(in []*op.Array, out *op.Array) bool {
-	return out.DType == plan.F32 && in[0].DType == plan.F32
-}
-
-// binaryFits computes operands of one shape, one number for all, and a second
-// operand that is repeated as a whole.
-func binaryFits(_ op.Op, in []*op.Array, out *op.Array) bool {
-	a, b := in[0], in[1]
-	switch {
-	case !floats(in, out):
-		return false
-	case Flat(out, a, b), b.Len() == 1 && Flat(out, a):
-		return true
-	case !out.Contiguous() || !b.Contiguous() || !slices.Equal(out.Shape, a.Shape) || !Trailing(out.Shape, b.Shape):
-		return false
-	case Flat(out, a):
-		return true
-	}
-	_, _, _, ok := Rows(a)
-	return ok && len(b.Shape) == 1
-}
 
 // gemmFits computes any left side, whose rows are gathered where they have gaps.
 func gemmFits(_ op.Op, in []*op.Array, _ *op.Array) bool { return UnitRows(in[1]) }

@@ -10,21 +10,52 @@ var groups = map[program.Kind]Choice{
 	program.Convolve: {"conv", nil},
 }
 
-// pointwise are the pointwise operators with a kernel, which is called
-// pointwise: one line each, with what it computes on its own.
-var pointwise = map[string]Fits{
-	"add":        binaryFits,
-	"bias":       binaryFits,
-	"div":        binaryFits,
-	"exp":        unaryFits,
-	"gelu":       unaryFits,
-	"mul":        binaryFits,
-	"quick_gelu": unaryFits,
-	"relu":       unaryFits,
-	"silu":       unaryFits,
-	"sqrt":       unaryFits,
-	"sub":        binaryFits,
-	"tanh":       unaryFits,
+// pointwise are the pointwise operators with a kernel that also applies them to
+// the result of a product. It is called pointwise, and computes operands of any
+// layout.
+var pointwise = map[string]bool{
+	"abs":        true,
+	"add":        true,
+	"bias":       true,
+	"ceil":       true,
+	"clip":       true,
+	"div":        true,
+	"exp":        true,
+	"floor":      true,
+	"gelu":       true,
+	"max":        true,
+	"min":        true,
+	"mod":        true,
+	"mul":        true,
+	"neg":        true,
+	"quick_gelu": true,
+	"reciprocal": true,
+	"relu":       true,
+	"round":      true,
+	"rsqrt":      true,
+	"sigmoid":    true,
+	"silu":       true,
+	"sqrt":       true,
+	"sub":        true,
+	"tanh":       true,
+}
+
+// selections are the pointwise operators with such a kernel that a product does
+// not take along: their results are of another type, or they have more inputs.
+var selections = map[string]bool{
+	"and":           true,
+	"cast":          true,
+	"equal":         true,
+	"greater":       true,
+	"greater_equal": true,
+	"is_inf":        true,
+	"is_nan":        true,
+	"less":          true,
+	"less_equal":    true,
+	"not":           true,
+	"or":            true,
+	"where":         true,
+	"xor":           true,
 }
 
 // operators are the kernels of the other operators, by the operator's name: one

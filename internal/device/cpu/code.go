@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/op"
@@ -29,6 +30,7 @@ func (c *code) findKernels() {
 		g := &c.prog.Groups[i]
 		c.kernels = append(c.kernels, c.d.chosenFor(g, c.prog.Res.Ops))
 		c.elements = append(c.elements, elementsOf(g, c.prog.Res.Ops))
+		c.blocks = append(c.blocks, c.blocksOf(g))
 		if _, ok := c.filtersIn[g.Conv.Filters]; g.Kind == program.Convolve && !ok {
 			c.filtersIn[g.Conv.Filters] = i
 		}
@@ -36,6 +38,15 @@ func (c *code) findKernels() {
 			c.drawn = append(c.drawn, drawing{i, need})
 		}
 	}
+}
+
+// blocksOf is the kernel of a group that is one elementwise operator, nil of
+// another one.
+func (c *code) blocksOf(g *program.Group) blockKernel {
+	if g.Kind != program.Single || c.kernels[len(c.kernels)-1].name != pointwiseName {
+		return nil
+	}
+	return elementKernel(c.prog.Res.Ops[g.Steps[0]], c.prog.Inputs(g.Steps[0]))
 }
 
 // Layouts implements [device.Code].
@@ -102,10 +113,14 @@ func (c *code) findWorkspaces() {
 		case program.Attend:
 		case program.Single:
 			o, ok := p.Res.Ops[g.Steps[0]].(op.TopK)
-			if !ok {
+			switch {
+			case ok:
+				key += strconv.Itoa(o.K)
+			case c.blocks[i] != nil:
+				key += fmt.Sprint("blocks", p.Plan().Values[g.Out].Spec.DType.Size())
+			default:
 				continue
 			}
-			key += strconv.Itoa(o.K)
 		}
 		var of strings.Builder
 		for _, v := range g.In {
@@ -135,6 +150,9 @@ func (c *code) RunHeap() int64 {
 	for i := range c.prog.Groups {
 		g := &c.prog.Groups[i]
 		n += int64(len(g.In)+len(g.Stages)) * runPinBytes
+		if c.blocks[i] != nil {
+			n += int64(unsafe.Sizeof(nest{}))
+		}
 	}
 	return n
 }

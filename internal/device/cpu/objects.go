@@ -41,6 +41,8 @@ type step struct {
 	// elements are the kernels of the group's stages, or of its single
 	// pointwise operator.
 	elements []elementwise
+	blocks   blockKernel // of an elementwise operator, and its loops
+	nest     *nest
 	start    *op.Array // attention: padding of each sequence, if any
 	scale    float32   // attention: see [program.Attention]
 	// keys and values are the pages of an attention's operands, and values
@@ -92,6 +94,7 @@ type code struct {
 	d         *Device
 	prog      *program.Program
 	elements  [][]elementwise // by group: the kernels of its pointwise operators
+	blocks    []blockKernel   // by group: that of an elementwise operator
 	kernels   []chosen        // by group
 	layout    map[int]layout  // by weight value
 	filtersIn map[int]int     // by value: the first convolution that uses it as filters

@@ -54,6 +54,9 @@ func (r *run) newStep(i int, scratch *sampler) step {
 	for _, v := range g.In {
 		s.in = append(s.in, &r.arrays[v])
 	}
+	if s.blocks = r.code.blocks[i]; s.blocks != nil {
+		s.nest = new(nest)
+	}
 	for _, st := range g.Stages {
 		if st.Value >= 0 {
 			s.with = append(s.with, &r.arrays[st.Value])

@@ -25,12 +25,15 @@ var named = map[string]kernel{
 	"image_mean":   runImageMean,
 	"layer_norm":   runLayerNorm,
 	"max_pool":     runMaxPool,
-	"pointwise":    runPointwise,
+	pointwiseName:  runPointwise,
 	"reshape":      runReshape,
 	"sample":       runSample,
 	"softmax":      runSoftmax,
 	"topk":         runTopK,
 }
+
+// pointwiseName is the name of the kernel of pointwise operators.
+const pointwiseName = "pointwise"
 
 // chosen is the kernel of a group, and what it computes; a kernel that does not
 // fit its operands leaves the group to the reference.
