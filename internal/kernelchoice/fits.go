@@ -35,7 +35,8 @@ func softmaxFits(o op.Op, in []*op.Array, out *op.Array) bool {
 	return rowsFit(o, in, out) && (a == -1 || a == len(out.Shape)-1)
 }
 
-func layerNormFits(o op.Op, in []*op.Array, out *op.Array) bool {
+// parametersFit computes equidistant rows with parameters without gaps.
+func parametersFit(o op.Op, in []*op.Array, out *op.Array) bool {
 	for _, p := range in[1:] {
 		if !p.Contiguous() {
 			return false
@@ -48,6 +49,16 @@ func layerNormFits(o op.Op, in []*op.Array, out *op.Array) bool {
 // weight, which is row-major to its readers.
 func embeddingFits(_ op.Op, in []*op.Array, _ *op.Array) bool {
 	return in[0].Contiguous() && in[1].Contiguous()
+}
+
+func logSoftmaxFits(o op.Op, in []*op.Array, out *op.Array) bool {
+	a := o.(op.LogSoftmax).Axis
+	return rowsFit(o, in, out) && (a == -1 || a == len(out.Shape)-1)
+}
+
+// ropeFits rotates rows that may be anywhere.
+func ropeFits(_ op.Op, in []*op.Array, _ *op.Array) bool {
+	return UnitRows(in[0]) && UnitRows(in[1]) && UnitRows(in[2])
 }
 
 // batchNormFits computes images with the channels of a pixel, or the elements of

@@ -44,7 +44,8 @@ type step struct {
 	blocks   blockKernel // of an elementwise operator, and its loops
 	nest     *nest
 	start    *op.Array // attention: padding of each sequence, if any
-	scale    float32   // attention: see [program.Attention]
+	mask     *op.Array // attention: its mask, if any
+	copied   *copies   // attention: nil where the rows of all operands are dense
 	// keys and values are the pages of an attention's operands, and values
 	// those that an append writes to; nil for a value that is not state.
 	keys, values *pages
@@ -55,7 +56,7 @@ type step struct {
 	scratch      *sampler
 	halt         halt.Func // whether to stop; nil for a step that is not a kernel
 
-	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention
+	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention: blocks of rows and of heads
 
 	conv          kernels.ConvShape
 	poolShape     kernels.PoolShape
