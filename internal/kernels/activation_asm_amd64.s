@@ -3855,6 +3855,1338 @@ end:
 	VZEROUPPER
 	RET
 
+// func sqrtAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·sqrtAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS (CX)(BX*1), Y0
+	VMOVUPS 32(CX)(BX*1), Y1
+	VMOVUPS 64(CX)(BX*1), Y2
+	VMOVUPS 96(CX)(BX*1), Y3
+	VSQRTPS Y0, Y0
+	VSQRTPS Y1, Y1
+	VSQRTPS Y2, Y2
+	VSQRTPS Y3, Y3
+	VMOVUPS Y0, (AX)(BX*1)
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS Y2, 64(AX)(BX*1)
+	VMOVUPS Y3, 96(AX)(BX*1)
+	ADDQ    $+128, BX
+	SUBQ    $+32, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS (CX)(BX*1), Y0
+	VSQRTPS Y0, Y0
+	VMOVUPS Y0, (AX)(BX*1)
+	ADDQ    $+32, BX
+	SUBQ    $+8, DX
+	JGE     loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VSQRTPS    Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func sqrtAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·sqrtAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS (CX)(BX*1), Z0
+	VMOVUPS 64(CX)(BX*1), Z1
+	VMOVUPS 128(CX)(BX*1), Z2
+	VMOVUPS 192(CX)(BX*1), Z3
+	VSQRTPS Z0, Z0
+	VSQRTPS Z1, Z1
+	VSQRTPS Z2, Z2
+	VSQRTPS Z3, Z3
+	VMOVUPS Z0, (AX)(BX*1)
+	VMOVUPS Z1, 64(AX)(BX*1)
+	VMOVUPS Z2, 128(AX)(BX*1)
+	VMOVUPS Z3, 192(AX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS (CX)(BX*1), Z0
+	VSQRTPS Z0, Z0
+	VMOVUPS Z0, (AX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, DX
+	JGE     loop1
+
+rest1:
+	ADDQ      $+16, DX
+	TESTQ     DX, DX
+	JZ        end
+	MOVL      $-1, SI
+	BZHIL     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*1), K1, Z0
+	VSQRTPS   Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func rsqrtAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·rsqrtAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS (CX)(BX*1), Y0
+	VMOVUPS 32(CX)(BX*1), Y1
+	VMOVUPS 64(CX)(BX*1), Y2
+	VMOVUPS 96(CX)(BX*1), Y3
+	VMOVUPS all3f800000<>+0(SB), Y4
+	VSQRTPS Y0, Y0
+	VSQRTPS Y1, Y1
+	VSQRTPS Y2, Y2
+	VSQRTPS Y3, Y3
+	VDIVPS  Y0, Y4, Y0
+	VDIVPS  Y1, Y4, Y1
+	VDIVPS  Y2, Y4, Y2
+	VDIVPS  Y3, Y4, Y3
+	VMOVUPS Y0, (AX)(BX*1)
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS Y2, 64(AX)(BX*1)
+	VMOVUPS Y3, 96(AX)(BX*1)
+	ADDQ    $+128, BX
+	SUBQ    $+32, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS (CX)(BX*1), Y0
+	VMOVUPS all3f800000<>+0(SB), Y1
+	VSQRTPS Y0, Y0
+	VDIVPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)(BX*1)
+	ADDQ    $+32, BX
+	SUBQ    $+8, DX
+	JGE     loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VMOVUPS    all3f800000<>+0(SB), Y2
+	VSQRTPS    Y1, Y1
+	VDIVPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func rsqrtAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rsqrtAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS (CX)(BX*1), Z0
+	VMOVUPS 64(CX)(BX*1), Z1
+	VMOVUPS 128(CX)(BX*1), Z2
+	VMOVUPS 192(CX)(BX*1), Z3
+	VMOVUPS all3f800000<>+0(SB), Z4
+	VSQRTPS Z0, Z0
+	VSQRTPS Z1, Z1
+	VSQRTPS Z2, Z2
+	VSQRTPS Z3, Z3
+	VDIVPS  Z0, Z4, Z0
+	VDIVPS  Z1, Z4, Z1
+	VDIVPS  Z2, Z4, Z2
+	VDIVPS  Z3, Z4, Z3
+	VMOVUPS Z0, (AX)(BX*1)
+	VMOVUPS Z1, 64(AX)(BX*1)
+	VMOVUPS Z2, 128(AX)(BX*1)
+	VMOVUPS Z3, 192(AX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS (CX)(BX*1), Z0
+	VMOVUPS all3f800000<>+0(SB), Z1
+	VSQRTPS Z0, Z0
+	VDIVPS  Z0, Z1, Z0
+	VMOVUPS Z0, (AX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, DX
+	JGE     loop1
+
+rest1:
+	ADDQ      $+16, DX
+	TESTQ     DX, DX
+	JZ        end
+	MOVL      $-1, SI
+	BZHIL     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*1), K1, Z0
+	VMOVUPS   all3f800000<>+0(SB), Z1
+	VSQRTPS   Z0, Z0
+	VDIVPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func reciprocalAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·reciprocalAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS all3f800000<>+0(SB), Y0
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS 32(CX)(BX*1), Y2
+	VMOVUPS 64(CX)(BX*1), Y3
+	VMOVUPS 96(CX)(BX*1), Y4
+	VDIVPS  Y1, Y0, Y1
+	VDIVPS  Y2, Y0, Y2
+	VDIVPS  Y3, Y0, Y3
+	VDIVPS  Y4, Y0, Y4
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS Y2, 32(AX)(BX*1)
+	VMOVUPS Y3, 64(AX)(BX*1)
+	VMOVUPS Y4, 96(AX)(BX*1)
+	ADDQ    $+128, BX
+	SUBQ    $+32, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS all3f800000<>+0(SB), Y0
+	VMOVUPS (CX)(BX*1), Y1
+	VDIVPS  Y1, Y0, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $+32, BX
+	SUBQ    $+8, DX
+	JGE     loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMOVUPS    all3f800000<>+0(SB), Y1
+	VMASKMOVPS (CX)(BX*1), Y0, Y2
+	VDIVPS     Y2, Y1, Y2
+	VMASKMOVPS Y2, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func reciprocalAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·reciprocalAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS all3f800000<>+0(SB), Z0
+	VMOVUPS (CX)(BX*1), Z1
+	VMOVUPS 64(CX)(BX*1), Z2
+	VMOVUPS 128(CX)(BX*1), Z3
+	VMOVUPS 192(CX)(BX*1), Z4
+	VDIVPS  Z1, Z0, Z1
+	VDIVPS  Z2, Z0, Z2
+	VDIVPS  Z3, Z0, Z3
+	VDIVPS  Z4, Z0, Z4
+	VMOVUPS Z1, (AX)(BX*1)
+	VMOVUPS Z2, 64(AX)(BX*1)
+	VMOVUPS Z3, 128(AX)(BX*1)
+	VMOVUPS Z4, 192(AX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS all3f800000<>+0(SB), Z0
+	VMOVUPS (CX)(BX*1), Z1
+	VDIVPS  Z1, Z0, Z1
+	VMOVUPS Z1, (AX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, DX
+	JGE     loop1
+
+rest1:
+	ADDQ      $+16, DX
+	TESTQ     DX, DX
+	JZ        end
+	MOVL      $-1, SI
+	BZHIL     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS   all3f800000<>+0(SB), Z0
+	VMOVUPS.Z (CX)(BX*1), K1, Z1
+	VDIVPS    Z1, Z0, Z1
+	VMOVUPS   Z1, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func absAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·absAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS all7fffffff<>+0(SB), Y0
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS 32(CX)(BX*1), Y2
+	VMOVUPS 64(CX)(BX*1), Y3
+	VMOVUPS 96(CX)(BX*1), Y4
+	VANDPS  Y0, Y1, Y1
+	VANDPS  Y0, Y2, Y2
+	VANDPS  Y0, Y3, Y3
+	VANDPS  Y0, Y4, Y4
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS Y2, 32(AX)(BX*1)
+	VMOVUPS Y3, 64(AX)(BX*1)
+	VMOVUPS Y4, 96(AX)(BX*1)
+	ADDQ    $+128, BX
+	SUBQ    $+32, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS all7fffffff<>+0(SB), Y0
+	VMOVUPS (CX)(BX*1), Y1
+	VANDPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $+32, BX
+	SUBQ    $+8, DX
+	JGE     loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMOVUPS    all7fffffff<>+0(SB), Y1
+	VMASKMOVPS (CX)(BX*1), Y0, Y2
+	VANDPS     Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func absAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·absAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS all7fffffff<>+0(SB), Z0
+	VMOVUPS (CX)(BX*1), Z1
+	VMOVUPS 64(CX)(BX*1), Z2
+	VMOVUPS 128(CX)(BX*1), Z3
+	VMOVUPS 192(CX)(BX*1), Z4
+	VANDPS  Z0, Z1, Z1
+	VANDPS  Z0, Z2, Z2
+	VANDPS  Z0, Z3, Z3
+	VANDPS  Z0, Z4, Z4
+	VMOVUPS Z1, (AX)(BX*1)
+	VMOVUPS Z2, 64(AX)(BX*1)
+	VMOVUPS Z3, 128(AX)(BX*1)
+	VMOVUPS Z4, 192(AX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS all7fffffff<>+0(SB), Z0
+	VMOVUPS (CX)(BX*1), Z1
+	VANDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, DX
+	JGE     loop1
+
+rest1:
+	ADDQ      $+16, DX
+	TESTQ     DX, DX
+	JZ        end
+	MOVL      $-1, SI
+	BZHIL     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS   all7fffffff<>+0(SB), Z0
+	VMOVUPS.Z (CX)(BX*1), K1, Z1
+	VANDPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func negAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·negAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS all80000000<>+0(SB), Y0
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS 32(CX)(BX*1), Y2
+	VMOVUPS 64(CX)(BX*1), Y3
+	VMOVUPS 96(CX)(BX*1), Y4
+	VXORPS  Y0, Y1, Y1
+	VXORPS  Y0, Y2, Y2
+	VXORPS  Y0, Y3, Y3
+	VXORPS  Y0, Y4, Y4
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS Y2, 32(AX)(BX*1)
+	VMOVUPS Y3, 64(AX)(BX*1)
+	VMOVUPS Y4, 96(AX)(BX*1)
+	ADDQ    $+128, BX
+	SUBQ    $+32, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS all80000000<>+0(SB), Y0
+	VMOVUPS (CX)(BX*1), Y1
+	VXORPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $+32, BX
+	SUBQ    $+8, DX
+	JGE     loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMOVUPS    all80000000<>+0(SB), Y1
+	VMASKMOVPS (CX)(BX*1), Y0, Y2
+	VXORPS     Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func negAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·negAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS all80000000<>+0(SB), Z0
+	VMOVUPS (CX)(BX*1), Z1
+	VMOVUPS 64(CX)(BX*1), Z2
+	VMOVUPS 128(CX)(BX*1), Z3
+	VMOVUPS 192(CX)(BX*1), Z4
+	VXORPS  Z0, Z1, Z1
+	VXORPS  Z0, Z2, Z2
+	VXORPS  Z0, Z3, Z3
+	VXORPS  Z0, Z4, Z4
+	VMOVUPS Z1, (AX)(BX*1)
+	VMOVUPS Z2, 64(AX)(BX*1)
+	VMOVUPS Z3, 128(AX)(BX*1)
+	VMOVUPS Z4, 192(AX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS all80000000<>+0(SB), Z0
+	VMOVUPS (CX)(BX*1), Z1
+	VXORPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, DX
+	JGE     loop1
+
+rest1:
+	ADDQ      $+16, DX
+	TESTQ     DX, DX
+	JZ        end
+	MOVL      $-1, SI
+	BZHIL     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS   all80000000<>+0(SB), Z0
+	VMOVUPS.Z (CX)(BX*1), K1, Z1
+	VXORPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func floorAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·floorAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS  (CX)(BX*1), Y0
+	VMOVUPS  32(CX)(BX*1), Y1
+	VMOVUPS  64(CX)(BX*1), Y2
+	VMOVUPS  96(CX)(BX*1), Y3
+	VROUNDPS $0x09, Y0, Y0
+	VROUNDPS $0x09, Y1, Y1
+	VROUNDPS $0x09, Y2, Y2
+	VROUNDPS $0x09, Y3, Y3
+	VMOVUPS  Y0, (AX)(BX*1)
+	VMOVUPS  Y1, 32(AX)(BX*1)
+	VMOVUPS  Y2, 64(AX)(BX*1)
+	VMOVUPS  Y3, 96(AX)(BX*1)
+	ADDQ     $+128, BX
+	SUBQ     $+32, DX
+	JGE      loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS  (CX)(BX*1), Y0
+	VROUNDPS $0x09, Y0, Y0
+	VMOVUPS  Y0, (AX)(BX*1)
+	ADDQ     $+32, BX
+	SUBQ     $+8, DX
+	JGE      loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VROUNDPS   $0x09, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func floorAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·floorAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS     (CX)(BX*1), Z0
+	VMOVUPS     64(CX)(BX*1), Z1
+	VMOVUPS     128(CX)(BX*1), Z2
+	VMOVUPS     192(CX)(BX*1), Z3
+	VRNDSCALEPS $0x09, Z0, Z0
+	VRNDSCALEPS $0x09, Z1, Z1
+	VRNDSCALEPS $0x09, Z2, Z2
+	VRNDSCALEPS $0x09, Z3, Z3
+	VMOVUPS     Z0, (AX)(BX*1)
+	VMOVUPS     Z1, 64(AX)(BX*1)
+	VMOVUPS     Z2, 128(AX)(BX*1)
+	VMOVUPS     Z3, 192(AX)(BX*1)
+	ADDQ        $+256, BX
+	SUBQ        $+64, DX
+	JGE         loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS     (CX)(BX*1), Z0
+	VRNDSCALEPS $0x09, Z0, Z0
+	VMOVUPS     Z0, (AX)(BX*1)
+	ADDQ        $+64, BX
+	SUBQ        $+16, DX
+	JGE         loop1
+
+rest1:
+	ADDQ        $+16, DX
+	TESTQ       DX, DX
+	JZ          end
+	MOVL        $-1, SI
+	BZHIL       DX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (CX)(BX*1), K1, Z0
+	VRNDSCALEPS $0x09, Z0, Z0
+	VMOVUPS     Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func ceilAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·ceilAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS  (CX)(BX*1), Y0
+	VMOVUPS  32(CX)(BX*1), Y1
+	VMOVUPS  64(CX)(BX*1), Y2
+	VMOVUPS  96(CX)(BX*1), Y3
+	VROUNDPS $0x0a, Y0, Y0
+	VROUNDPS $0x0a, Y1, Y1
+	VROUNDPS $0x0a, Y2, Y2
+	VROUNDPS $0x0a, Y3, Y3
+	VMOVUPS  Y0, (AX)(BX*1)
+	VMOVUPS  Y1, 32(AX)(BX*1)
+	VMOVUPS  Y2, 64(AX)(BX*1)
+	VMOVUPS  Y3, 96(AX)(BX*1)
+	ADDQ     $+128, BX
+	SUBQ     $+32, DX
+	JGE      loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS  (CX)(BX*1), Y0
+	VROUNDPS $0x0a, Y0, Y0
+	VMOVUPS  Y0, (AX)(BX*1)
+	ADDQ     $+32, BX
+	SUBQ     $+8, DX
+	JGE      loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VROUNDPS   $0x0a, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func ceilAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·ceilAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS     (CX)(BX*1), Z0
+	VMOVUPS     64(CX)(BX*1), Z1
+	VMOVUPS     128(CX)(BX*1), Z2
+	VMOVUPS     192(CX)(BX*1), Z3
+	VRNDSCALEPS $0x0a, Z0, Z0
+	VRNDSCALEPS $0x0a, Z1, Z1
+	VRNDSCALEPS $0x0a, Z2, Z2
+	VRNDSCALEPS $0x0a, Z3, Z3
+	VMOVUPS     Z0, (AX)(BX*1)
+	VMOVUPS     Z1, 64(AX)(BX*1)
+	VMOVUPS     Z2, 128(AX)(BX*1)
+	VMOVUPS     Z3, 192(AX)(BX*1)
+	ADDQ        $+256, BX
+	SUBQ        $+64, DX
+	JGE         loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS     (CX)(BX*1), Z0
+	VRNDSCALEPS $0x0a, Z0, Z0
+	VMOVUPS     Z0, (AX)(BX*1)
+	ADDQ        $+64, BX
+	SUBQ        $+16, DX
+	JGE         loop1
+
+rest1:
+	ADDQ        $+16, DX
+	TESTQ       DX, DX
+	JZ          end
+	MOVL        $-1, SI
+	BZHIL       DX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (CX)(BX*1), K1, Z0
+	VRNDSCALEPS $0x0a, Z0, Z0
+	VMOVUPS     Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func roundAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·roundAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS  (CX)(BX*1), Y0
+	VMOVUPS  32(CX)(BX*1), Y1
+	VMOVUPS  64(CX)(BX*1), Y2
+	VMOVUPS  96(CX)(BX*1), Y3
+	VROUNDPS $0x08, Y0, Y0
+	VROUNDPS $0x08, Y1, Y1
+	VROUNDPS $0x08, Y2, Y2
+	VROUNDPS $0x08, Y3, Y3
+	VMOVUPS  Y0, (AX)(BX*1)
+	VMOVUPS  Y1, 32(AX)(BX*1)
+	VMOVUPS  Y2, 64(AX)(BX*1)
+	VMOVUPS  Y3, 96(AX)(BX*1)
+	ADDQ     $+128, BX
+	SUBQ     $+32, DX
+	JGE      loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS  (CX)(BX*1), Y0
+	VROUNDPS $0x08, Y0, Y0
+	VMOVUPS  Y0, (AX)(BX*1)
+	ADDQ     $+32, BX
+	SUBQ     $+8, DX
+	JGE      loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VROUNDPS   $0x08, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func roundAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·roundAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS     (CX)(BX*1), Z0
+	VMOVUPS     64(CX)(BX*1), Z1
+	VMOVUPS     128(CX)(BX*1), Z2
+	VMOVUPS     192(CX)(BX*1), Z3
+	VRNDSCALEPS $0x08, Z0, Z0
+	VRNDSCALEPS $0x08, Z1, Z1
+	VRNDSCALEPS $0x08, Z2, Z2
+	VRNDSCALEPS $0x08, Z3, Z3
+	VMOVUPS     Z0, (AX)(BX*1)
+	VMOVUPS     Z1, 64(AX)(BX*1)
+	VMOVUPS     Z2, 128(AX)(BX*1)
+	VMOVUPS     Z3, 192(AX)(BX*1)
+	ADDQ        $+256, BX
+	SUBQ        $+64, DX
+	JGE         loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS     (CX)(BX*1), Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMOVUPS     Z0, (AX)(BX*1)
+	ADDQ        $+64, BX
+	SUBQ        $+16, DX
+	JGE         loop1
+
+rest1:
+	ADDQ        $+16, DX
+	TESTQ       DX, DX
+	JZ          end
+	MOVL        $-1, SI
+	BZHIL       DX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (CX)(BX*1), K1, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMOVUPS     Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func sigmoidAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      32(CX)(BX*1), Y1
+	VMOVUPS      64(CX)(BX*1), Y2
+	VMOVUPS      96(CX)(BX*1), Y3
+	VMOVUPS      allbf800000<>+0(SB), Y4
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y4, Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      allc2ae0000<>+0(SB), Y4
+	VMAXPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      all42b20000<>+0(SB), Y4
+	VMINPS       Y0, Y4, Y0
+	VMINPS       Y1, Y4, Y1
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      all4b40007f<>+0(SB), Y4
+	VMOVAPS      Y4, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y7
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y8
+	VFMADD231PS  Y8, Y0, Y4
+	VFMADD231PS  Y8, Y1, Y5
+	VFMADD231PS  Y8, Y2, Y6
+	VFMADD231PS  Y8, Y3, Y7
+	VMOVUPS      all4b40007f<>+0(SB), Y11
+	VSUBPS       Y11, Y4, Y8
+	VSUBPS       Y11, Y5, Y9
+	VSUBPS       Y11, Y6, Y10
+	VSUBPS       Y11, Y7, Y11
+	VMOVUPS      all3f317218<>+0(SB), Y12
+	VFNMADD231PS Y12, Y8, Y0
+	VFNMADD231PS Y12, Y9, Y1
+	VFNMADD231PS Y12, Y10, Y2
+	VFNMADD231PS Y12, Y11, Y3
+	VMOVUPS      allb102e308<>+0(SB), Y12
+	VFNMADD231PS Y12, Y8, Y0
+	VFNMADD231PS Y12, Y9, Y1
+	VFNMADD231PS Y12, Y10, Y2
+	VFNMADD231PS Y12, Y11, Y3
+	VMOVUPS      all3ab7f936<>+0(SB), Y8
+	VMOVAPS      Y8, Y9
+	VMOVAPS      Y8, Y10
+	VMOVAPS      Y8, Y11
+	VMOVUPS      all3c092bed<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3d2aa97f<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3e2aaa33<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3f000000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VMULPS       Y6, Y10, Y10
+	VMULPS       Y7, Y11, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y8, Y8
+	VADDPS       Y0, Y9, Y9
+	VADDPS       Y0, Y10, Y10
+	VADDPS       Y0, Y11, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VDIVPS       Y8, Y0, Y8
+	VDIVPS       Y9, Y0, Y9
+	VDIVPS       Y10, Y0, Y10
+	VDIVPS       Y11, Y0, Y11
+	VMOVUPS      Y8, (AX)(BX*1)
+	VMOVUPS      Y9, 32(AX)(BX*1)
+	VMOVUPS      Y10, 64(AX)(BX*1)
+	VMOVUPS      Y11, 96(AX)(BX*1)
+	ADDQ         $+128, BX
+	SUBQ         $+32, DX
+	JGE          loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      allbf800000<>+0(SB), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      allc2ae0000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VMOVUPS      all42b20000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMOVUPS      all4b40007f<>+0(SB), Y1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y2
+	VFMADD231PS  Y2, Y0, Y1
+	VMOVUPS      all4b40007f<>+0(SB), Y2
+	VSUBPS       Y2, Y1, Y2
+	VMOVUPS      all3f317218<>+0(SB), Y3
+	VFNMADD231PS Y3, Y2, Y0
+	VMOVUPS      allb102e308<>+0(SB), Y3
+	VFNMADD231PS Y3, Y2, Y0
+	VMOVUPS      all3ab7f936<>+0(SB), Y2
+	VMOVUPS      all3c092bed<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3d2aa97f<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3e2aaa33<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3f000000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y2, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VDIVPS       Y2, Y0, Y2
+	VMOVUPS      Y2, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, DX
+	TESTQ        DX, DX
+	JZ           end
+	NEGQ         DX
+	LEAQ         tailMasks<>+0(SB), SI
+	VMOVUPS      64(SI)(DX*4), Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VMOVUPS      allbf800000<>+0(SB), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      allc2ae0000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      all42b20000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      all4b40007f<>+0(SB), Y2
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y3
+	VFMADD231PS  Y3, Y1, Y2
+	VMOVUPS      all4b40007f<>+0(SB), Y3
+	VSUBPS       Y3, Y2, Y3
+	VMOVUPS      all3f317218<>+0(SB), Y4
+	VFNMADD231PS Y4, Y3, Y1
+	VMOVUPS      allb102e308<>+0(SB), Y4
+	VFNMADD231PS Y4, Y3, Y1
+	VMOVUPS      all3ab7f936<>+0(SB), Y3
+	VMOVUPS      all3c092bed<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3d2aa97f<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3e2aaa33<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3f000000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y1
+	VADDPS       Y1, Y3, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y3
+	VMASKMOVPS   Y3, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func sigmoidAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      64(CX)(BX*1), Z1
+	VMOVUPS      128(CX)(BX*1), Z2
+	VMOVUPS      192(CX)(BX*1), Z3
+	VMOVUPS      allbf800000<>+0(SB), Z4
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z4, Z1, Z1
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      allc2ae0000<>+0(SB), Z4
+	VMAXPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMOVUPS      all42b20000<>+0(SB), Z4
+	VMINPS       Z0, Z4, Z0
+	VMINPS       Z1, Z4, Z1
+	VMINPS       Z2, Z4, Z2
+	VMINPS       Z3, Z4, Z3
+	VMOVUPS      all4b40007f<>+0(SB), Z4
+	VMOVAPS      Z4, Z5
+	VMOVAPS      Z4, Z6
+	VMOVAPS      Z4, Z7
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z8
+	VFMADD231PS  Z8, Z0, Z4
+	VFMADD231PS  Z8, Z1, Z5
+	VFMADD231PS  Z8, Z2, Z6
+	VFMADD231PS  Z8, Z3, Z7
+	VMOVUPS      all4b40007f<>+0(SB), Z11
+	VSUBPS       Z11, Z4, Z8
+	VSUBPS       Z11, Z5, Z9
+	VSUBPS       Z11, Z6, Z10
+	VSUBPS       Z11, Z7, Z11
+	VMOVUPS      all3f317218<>+0(SB), Z12
+	VFNMADD231PS Z12, Z8, Z0
+	VFNMADD231PS Z12, Z9, Z1
+	VFNMADD231PS Z12, Z10, Z2
+	VFNMADD231PS Z12, Z11, Z3
+	VMOVUPS      allb102e308<>+0(SB), Z12
+	VFNMADD231PS Z12, Z8, Z0
+	VFNMADD231PS Z12, Z9, Z1
+	VFNMADD231PS Z12, Z10, Z2
+	VFNMADD231PS Z12, Z11, Z3
+	VMOVUPS      all3ab7f936<>+0(SB), Z8
+	VMOVAPS      Z8, Z9
+	VMOVAPS      Z8, Z10
+	VMOVAPS      Z8, Z11
+	VMOVUPS      all3c092bed<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3d2aa97f<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3e2aaa33<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3f000000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VPSLLD       $0x17, Z4, Z4
+	VPSLLD       $0x17, Z5, Z5
+	VPSLLD       $0x17, Z6, Z6
+	VPSLLD       $0x17, Z7, Z7
+	VMULPS       Z4, Z8, Z8
+	VMULPS       Z5, Z9, Z9
+	VMULPS       Z6, Z10, Z10
+	VMULPS       Z7, Z11, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z8, Z8
+	VADDPS       Z0, Z9, Z9
+	VADDPS       Z0, Z10, Z10
+	VADDPS       Z0, Z11, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VDIVPS       Z8, Z0, Z8
+	VDIVPS       Z9, Z0, Z9
+	VDIVPS       Z10, Z0, Z10
+	VDIVPS       Z11, Z0, Z11
+	VMOVUPS      Z8, (AX)(BX*1)
+	VMOVUPS      Z9, 64(AX)(BX*1)
+	VMOVUPS      Z10, 128(AX)(BX*1)
+	VMOVUPS      Z11, 192(AX)(BX*1)
+	ADDQ         $+256, BX
+	SUBQ         $+64, DX
+	JGE          loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      allbf800000<>+0(SB), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      allc2ae0000<>+0(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VMOVUPS      all42b20000<>+0(SB), Z1
+	VMINPS       Z0, Z1, Z0
+	VMOVUPS      all4b40007f<>+0(SB), Z1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z2
+	VFMADD231PS  Z2, Z0, Z1
+	VMOVUPS      all4b40007f<>+0(SB), Z2
+	VSUBPS       Z2, Z1, Z2
+	VMOVUPS      all3f317218<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      allb102e308<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      all3ab7f936<>+0(SB), Z2
+	VMOVUPS      all3c092bed<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3d2aa97f<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3e2aaa33<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f000000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VPSLLD       $0x17, Z1, Z1
+	VMULPS       Z1, Z2, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z2, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VDIVPS       Z2, Z0, Z2
+	VMOVUPS      Z2, (AX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+16, DX
+	TESTQ        DX, DX
+	JZ           end
+	MOVL         $-1, SI
+	BZHIL        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*1), K1, Z0
+	VMOVUPS      allbf800000<>+0(SB), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      allc2ae0000<>+0(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VMOVUPS      all42b20000<>+0(SB), Z1
+	VMINPS       Z0, Z1, Z0
+	VMOVUPS      all4b40007f<>+0(SB), Z1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z2
+	VFMADD231PS  Z2, Z0, Z1
+	VMOVUPS      all4b40007f<>+0(SB), Z2
+	VSUBPS       Z2, Z1, Z2
+	VMOVUPS      all3f317218<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      allb102e308<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      all3ab7f936<>+0(SB), Z2
+	VMOVUPS      all3c092bed<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3d2aa97f<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3e2aaa33<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f000000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VPSLLD       $0x17, Z1, Z1
+	VMULPS       Z1, Z2, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z2, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VDIVPS       Z2, Z0, Z2
+	VMOVUPS      Z2, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
 DATA all40f8000000000000<>+0(SB)/8, $0x40f8000000000000
 DATA all40f8000000000000<>+8(SB)/8, $0x40f8000000000000
 DATA all40f8000000000000<>+16(SB)/8, $0x40f8000000000000

@@ -26,6 +26,24 @@ func unaryArch(op unary, dst, src []float32) bool {
 			tanhAVX512(d, x, n)
 		case opRelu:
 			reluAVX512(d, x, n)
+		case opSqrt:
+			sqrtAVX512(d, x, n)
+		case opRsqrt:
+			rsqrtAVX512(d, x, n)
+		case opReciprocal:
+			reciprocalAVX512(d, x, n)
+		case opAbs:
+			absAVX512(d, x, n)
+		case opNeg:
+			negAVX512(d, x, n)
+		case opFloor:
+			floorAVX512(d, x, n)
+		case opCeil:
+			ceilAVX512(d, x, n)
+		case opRound:
+			roundAVX512(d, x, n)
+		case opSigmoid:
+			sigmoidAVX512(d, x, n)
 		}
 		return true
 	case pathAVX2:
@@ -44,6 +62,24 @@ func unaryArch(op unary, dst, src []float32) bool {
 			tanhAVX2(d, x, n)
 		case opRelu:
 			reluAVX2(d, x, n)
+		case opSqrt:
+			sqrtAVX2(d, x, n)
+		case opRsqrt:
+			rsqrtAVX2(d, x, n)
+		case opReciprocal:
+			reciprocalAVX2(d, x, n)
+		case opAbs:
+			absAVX2(d, x, n)
+		case opNeg:
+			negAVX2(d, x, n)
+		case opFloor:
+			floorAVX2(d, x, n)
+		case opCeil:
+			ceilAVX2(d, x, n)
+		case opRound:
+			roundAVX2(d, x, n)
+		case opSigmoid:
+			sigmoidAVX2(d, x, n)
 		}
 		return true
 	}

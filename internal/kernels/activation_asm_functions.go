@@ -14,6 +14,15 @@ const (
 	opGeluErf
 	opTanh
 	opRelu
+	opSqrt
+	opRsqrt
+	opReciprocal
+	opAbs
+	opNeg
+	opFloor
+	opCeil
+	opRound
+	opSigmoid
 )
 
 // activations are the kernels of activations.
@@ -25,6 +34,15 @@ var activations = []activation{
 	{"geluErf", "", GeluErf, geluErfOf, 8, -1, 1e-07},
 	{"tanh", "tanh", Tanh, tanhOf, 2, 0, 0},
 	{"relu", "relu", Relu, reluOf, 0, 0, 0},
+	{"sqrt", "sqrt", Sqrt, sqrtOf, 0.5, 0, 0},
+	{"rsqrt", "rsqrt", Rsqrt, rsqrtOf, 1.5, 0, 0},
+	{"reciprocal", "reciprocal", Reciprocal, reciprocalOf, 0.5, 0, 0},
+	{"abs", "abs", Abs, absOf, 0, 0, 0},
+	{"neg", "neg", Neg, negOf, 0, 0, 0},
+	{"floor", "floor", Floor, floorOf, 0, 0, 0},
+	{"ceil", "ceil", Ceil, ceilOf, 0, 0, 0},
+	{"round", "round", Round, roundOf, 0, 0, 0},
+	{"sigmoid", "sigmoid", Sigmoid, sigmoidOf, 3, -87, 1e-36},
 }
 
 // Exp writes e^x to dst. The error is at most one unit in the last place. Subnormal
@@ -158,4 +176,156 @@ func reluOf(x float64) float64 {
 		return 0
 	}
 	return x
+}
+
+// Sqrt writes the square root to dst. The error is at most half a unit in the last
+// place. Sqrt of a negative number is NaN, Sqrt(-0) is -0.
+func Sqrt(dst, src []float32) {
+	needSame("Sqrt", len(dst), len(src))
+	if unaryArch(opSqrt, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(sqrtOf(float64(x)))
+	}
+}
+
+// sqrtOf is Sqrt of one number.
+func sqrtOf(x float64) float64 {
+	return math.Sqrt(x)
+}
+
+// Rsqrt writes 1/sqrt(x) to dst. The error is at most 1.5 units in the last place.
+// Rsqrt of a negative number is NaN, of 0 and -0 Inf and -Inf.
+func Rsqrt(dst, src []float32) {
+	needSame("Rsqrt", len(dst), len(src))
+	if unaryArch(opRsqrt, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(rsqrtOf(float64(x)))
+	}
+}
+
+// rsqrtOf is Rsqrt of one number.
+func rsqrtOf(x float64) float64 {
+	return 1 / math.Sqrt(x)
+}
+
+// Reciprocal writes 1/x to dst. The error is at most half a unit in the last place.
+// Reciprocal of 0 and -0 is Inf and -Inf.
+func Reciprocal(dst, src []float32) {
+	needSame("Reciprocal", len(dst), len(src))
+	if unaryArch(opReciprocal, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(reciprocalOf(float64(x)))
+	}
+}
+
+// reciprocalOf is Reciprocal of one number.
+func reciprocalOf(x float64) float64 {
+	return 1 / x
+}
+
+// Abs writes |x| to dst. It is exact. Abs(-0) is 0.
+func Abs(dst, src []float32) {
+	needSame("Abs", len(dst), len(src))
+	if unaryArch(opAbs, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(absOf(float64(x)))
+	}
+}
+
+// absOf is Abs of one number.
+func absOf(x float64) float64 {
+	return math.Abs(x)
+}
+
+// Neg writes -x to dst. It is exact. Neg(0) is -0.
+func Neg(dst, src []float32) {
+	needSame("Neg", len(dst), len(src))
+	if unaryArch(opNeg, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(negOf(float64(x)))
+	}
+}
+
+// negOf is Neg of one number.
+func negOf(x float64) float64 {
+	return -x
+}
+
+// Floor writes the greatest integer not above x to dst. It is exact. Zeros keep
+// their sign.
+func Floor(dst, src []float32) {
+	needSame("Floor", len(dst), len(src))
+	if unaryArch(opFloor, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(floorOf(float64(x)))
+	}
+}
+
+// floorOf is Floor of one number.
+func floorOf(x float64) float64 {
+	return math.Floor(x)
+}
+
+// Ceil writes the least integer not below x to dst. It is exact. Zeros keep their
+// sign.
+func Ceil(dst, src []float32) {
+	needSame("Ceil", len(dst), len(src))
+	if unaryArch(opCeil, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(ceilOf(float64(x)))
+	}
+}
+
+// ceilOf is Ceil of one number.
+func ceilOf(x float64) float64 {
+	return math.Ceil(x)
+}
+
+// Round writes the nearest integer, of two the even one, to dst. It is exact. Zeros
+// keep their sign.
+func Round(dst, src []float32) {
+	needSame("Round", len(dst), len(src))
+	if unaryArch(opRound, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(roundOf(float64(x)))
+	}
+}
+
+// roundOf is Round of one number.
+func roundOf(x float64) float64 {
+	return math.RoundToEven(x)
+}
+
+// Sigmoid writes 1/(1+exp(-x)) to dst. The error is at most 3 units in the last
+// place for x >= -87, and at most 1e-36 below, where results that are not normal
+// numbers may be -0. Sigmoid(NaN) is NaN, of infinities it is 1 and 0.
+func Sigmoid(dst, src []float32) {
+	needSame("Sigmoid", len(dst), len(src))
+	if unaryArch(opSigmoid, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(sigmoidOf(float64(x)))
+	}
+}
+
+// sigmoidOf is Sigmoid of one number.
+func sigmoidOf(x float64) float64 {
+	return 1 / (1 + math.Exp(-x))
 }

@@ -34,7 +34,7 @@ func newArena(t *testing.T, slots int, before bool) *arena {
 
 func (a *arena) reset() { a.next = 0 }
 
-func guarded[T float32 | float64 | uint16 | int8 | byte](a *arena, n int) []T {
+func guarded[T float32 | float64 | uint8 | uint16 | uint32 | uint64 | int8 | int32 | int64](a *arena, n int) []T {
 	var zero T
 	size := n * int(unsafe.Sizeof(zero))
 	if size > guardedSlot {

@@ -34,10 +34,15 @@ type step struct {
 	group *program.Group
 	in    []*op.Array
 	out   *op.Array
-	with  []*op.Array // by stage of the group: the second operand, if any
+	// reference is set by the reference: it computed the group last.
+	reference bool
+
+	with []*op.Array // by stage of the group: the second operand, if any
 	// elements are the kernels of the group's stages, or of its single
 	// pointwise operator.
 	elements []elementwise
+	blocks   blockKernel // of an elementwise operator, and its loops
+	nest     *nest
 	start    *op.Array // attention: padding of each sequence, if any
 	mask     *op.Array // attention: its mask, if any
 	copied   *copies   // attention: nil where the rows of all operands are dense
@@ -90,7 +95,8 @@ type code struct {
 	d         *Device
 	prog      *program.Program
 	elements  [][]elementwise // by group: the kernels of its pointwise operators
-	kernels   []kernel        // by group
+	blocks    []blockKernel   // by group: that of an elementwise operator
+	kernels   []chosen        // by group
 	layout    map[int]layout  // by weight value
 	filtersIn map[int]int     // by value: the first convolution that uses it as filters
 	worked    []int           // groups whose kernels may need workspace, see [code.findWorkspaces]

@@ -7,10 +7,7 @@ import (
 )
 
 func runRMSNorm(s *step) error {
-	rows, n, _, ok := rowRun(s.in[0])
-	if !ok || n == 0 || !parametersContiguous(s) {
-		return runReference(s)
-	}
+	rows, n, _, _ := rowRun(s.in[0])
 	s.pool.run(s.job, s, rows, rowsPerChunk(n), rmsNormChunk)
 	return nil
 }
@@ -25,10 +22,7 @@ func rmsNormChunk(s *step, lo, hi int) {
 }
 
 func runLogSoftmax(s *step) error {
-	rows, n, _, ok := rowRun(s.in[0])
-	if a := s.op.(op.LogSoftmax).Axis; !ok || a != -1 && a != len(s.out.Shape)-1 {
-		return runReference(s)
-	}
+	rows, n, _, _ := rowRun(s.in[0])
 	s.pool.run(s.job, s, rows, rowsPerChunk(4*n), logSoftmaxChunk)
 	return nil
 }
@@ -43,14 +37,7 @@ func logSoftmaxChunk(s *step, lo, hi int) {
 
 // runRoPE rotates rows, which may be anywhere.
 func runRoPE(s *step) error {
-	x, cos, sin := s.in[0], s.in[1], s.in[2]
 	n := s.out.Shape[len(s.out.Shape)-1]
-	if s.out.Len() == 0 {
-		return nil
-	}
-	if !unitRows(x) || !unitRows(cos) || !unitRows(sin) {
-		return runReference(s)
-	}
 	s.pool.run(s.job, s, s.out.Len()/n, rowsPerChunk(2*n), ropeChunk)
 	return nil
 }

@@ -54,6 +54,9 @@ func (r *run) newStep(i int, scratch *sampler) step {
 	for _, v := range g.In {
 		s.in = append(s.in, &r.arrays[v])
 	}
+	if s.blocks = r.code.blocks[i]; s.blocks != nil {
+		s.nest = new(nest)
+	}
 	for _, st := range g.Stages {
 		if st.Value >= 0 {
 			s.with = append(s.with, &r.arrays[st.Value])
@@ -271,7 +274,7 @@ func (r *run) inOrder(n *int, to int, times []time.Duration) error {
 		if times != nil {
 			start = time.Since(began) // reads one clock, not two
 		}
-		err := kernels[i](&steps[i])
+		err := kernels[i].compute(&steps[i])
 		if times != nil {
 			times[i] = time.Since(began) - start
 		}

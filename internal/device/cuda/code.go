@@ -7,6 +7,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/cuda/kernels"
+	"github.com/genie-sdk/go/internal/kernelchoice"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
@@ -27,6 +28,7 @@ type code struct {
 // coded is what all runs of a group share.
 type coded struct {
 	launch launch
+	kernel string // its name
 	op     op.Op
 }
 
@@ -56,6 +58,7 @@ func (c *code) findKernels() error {
 	for i := range c.prog.Groups {
 		g := &c.prog.Groups[i]
 		k := coded{launch: launchOf(g, c.prog.Res.Ops), op: c.prog.Res.Ops[g.Steps[0]]}
+		k.kernel, _ = kernelchoice.OnCUDA(g, c.prog.Res.Ops)
 		if k.launch == nil {
 			return fmt.Errorf("%w: %s has no kernel on the device", plan.ErrInvalid, c.prog.Labels[i])
 		}

@@ -31,8 +31,11 @@ type bound struct {
 
 const geluSpecial = "NaN and -Inf give NaN, as in PyTorch, Inf gives Inf, -0 gives -0."
 
-// activations are all of them: one entry each, with the code they use below.
-var activations = []activation{
+// activations are all of them: one entry each.
+var activations = append(common, simple...)
+
+// common are the activations of models, with the code they use below.
+var common = []activation{
 	{
 		name: "exp", function: "Exp", operator: "exp", doc: "e^x",
 		special: "Subnormal results count, too. Results that overflow are Inf, those that underflow 0; Exp(NaN) is NaN, Exp(0) is 1.",

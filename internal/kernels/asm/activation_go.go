@@ -84,6 +84,9 @@ func (b bound) String() string {
 }
 
 func units(n float64) string {
+	if n == 0.5 {
+		return "half a unit"
+	}
 	if n == 1 {
 		return "one unit"
 	}

@@ -32,6 +32,8 @@ func main() {
 		"conv_asm":        convKernels,
 		"winograd_asm":    winogradKernels,
 		"pool2d_asm":      poolKernels,
+		"pair_asm":        pairKernels,
+		"select_asm":      selectKernels,
 		"elementwise_asm": elementwiseKernels,
 		"reduce_asm":      reduceKernels,
 		"activation_asm":  activationKernels,
@@ -48,12 +50,16 @@ func main() {
 	if err := writeActivations(filepath.Join(*dir, "activation_asm")); err != nil {
 		log.Fatalf("asm: activations: %v", err)
 	}
+	if err := writePairs(filepath.Join(*dir, "pair_asm")); err != nil {
+		log.Fatalf("asm: pairs: %v", err)
+	}
 }
 
 // gen is the avo context of one file.
 type gen struct {
 	*build.Context
 	masks     operand.Mem
+	order     operand.Mem
 	constants map[uint32]operand.Mem
 }
 
