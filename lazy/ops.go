@@ -28,8 +28,14 @@ func MatMul(a, b *Tensor, flags ...Flag) *Tensor {
 	return Apply(op.MatMul{TransA: f&TransA != 0, TransB: f&TransB != 0}, a, b)
 }
 
-// Linear is x times w plus bias: [..., k], [k, n] and [n] give [..., n].
-func Linear(x, w, bias *Tensor) *Tensor { return Bias(MatMul(x, w), bias) }
+// Linear is x times w plus bias, if that is not nil: [..., k], [k, n] and [n]
+// give [..., n].
+func Linear(x, w, bias *Tensor) *Tensor {
+	if bias == nil {
+		return MatMul(x, w)
+	}
+	return Bias(MatMul(x, w), bias)
+}
 
 // Add is a + b with NumPy broadcasting.
 func Add(a, b *Tensor) *Tensor { return Apply(op.Add(), a, b) }
@@ -81,12 +87,6 @@ func Tanh(x *Tensor) *Tensor { return Apply(op.Tanh{}, x) }
 // Softmax is exp(x - max) / sum along an axis; negative axes count from the
 // last.
 func Softmax(x *Tensor, axis int) *Tensor { return Apply(op.Softmax{Axis: axis}, x) }
-
-// LayerNorm normalises the last axis of x [..., n] and applies gamma [n] and
-// beta [n].
-func LayerNorm(x, gamma, beta *Tensor, eps float64) *Tensor {
-	return Apply(op.LayerNorm{Eps: eps}, x, gamma, beta)
-}
 
 // Embedding gathers rows of table [rows, width] by an i32 or i64 index [...]:
 // [..., width].
