@@ -70,7 +70,9 @@ func (o Attention) Eval(out *Array, in []*Array, h halt.Func) error {
 		at++
 		for j := 0; j < width; j += len(values) {
 			part := values[:min(len(values), width-j)]
-			e.row(part, p, j, lo, hi)
+			if e.row(part, p, j, lo, hi); ask.Stop(elementWork * len(part)) {
+				return
+			}
 			for i, x := range part {
 				y[p[1]+(j+i)*sy] = float32(x)
 			}

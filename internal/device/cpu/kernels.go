@@ -26,19 +26,39 @@ func softmaxChunk(s *step, lo, hi int) {
 
 func runLayerNorm(s *step) error {
 	rows, n, _, ok := rowRun(s.in[0])
-	if !ok || n == 0 || !s.in[1].Contiguous() || !s.in[2].Contiguous() {
+	if !ok || n == 0 || !parametersContiguous(s) {
 		return runReference(s)
 	}
 	s.pool.run(s.job, s, rows, rowsPerChunk(n), layerNormChunk)
 	return nil
 }
 
+// parametersContiguous reports whether the parameters of a normalisation have
+// no gaps.
+func parametersContiguous(s *step) bool {
+	for _, p := range s.in[1:] {
+		if !p.Contiguous() {
+			return false
+		}
+	}
+	return true
+}
+
+// parameter is the vector of n elements that is input k of a normalisation, nil
+// for none.
+func (s *step) parameter(k, n int) []float32 {
+	if len(s.in) <= k {
+		return nil
+	}
+	return s.in[k].F32()[:n]
+}
+
 func layerNormChunk(s *step, lo, hi int) {
 	_, n, st, _ := rowRun(s.in[0])
-	y, x, g, b := s.out.F32(), s.in[0].F32(), s.in[1].F32(), s.in[2].F32()
+	y, x, g, b := s.out.F32(), s.in[0].F32(), s.parameter(1, n), s.parameter(2, n)
 	eps := float32(s.op.(op.LayerNorm).Eps)
 	for r := lo; r < hi; r++ {
-		kernels.LayerNorm(y[r*n:r*n+n], x[r*st:r*st+n], g[:n], b[:n], eps, s.halt)
+		kernels.LayerNorm(y[r*n:r*n+n], x[r*st:r*st+n], g, b, eps, s.halt)
 	}
 }
 
