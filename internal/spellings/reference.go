@@ -36,6 +36,8 @@ func References() map[string]Reference {
 		"rope_partial":     rotate(false, given),
 		"rope_positions":   rotate(false, computed),
 		"rope_table":       rotate(false, computed),
+		"rope_timescale":   rotate(false, computed),
+		"rope_full_table":  rotate(false, computed),
 		"rope_heads":       rotateHeads,
 	}
 }
