@@ -22,7 +22,10 @@ func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
 		{"cast to the same type", []string{"cast"}, castToSame},
 		{"reshape of reshape", []string{"reshape"}, reshapeOfReshape},
 		{"transpose of transpose", []string{"transpose"}, transposeOfTranspose},
+		{"chain of views", []string{"reshape", "transpose"}, viewChain},
 		{"slice of slice", []string{"slice"}, sliceOfSlice},
+		// Whole patterns.
+		{"attention", []string{"matmul"}, attention},
 		{"transposed operand", []string{"matmul"}, transposedOperand},
 	}
 }
