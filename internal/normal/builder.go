@@ -123,7 +123,7 @@ func (b *builder) rewrite(c *node) (*node, bool) {
 }
 
 func (b *builder) store(n *node) {
-	n.seq = len(b.nodes)
+	n.seq, n.same = len(b.nodes), len(b.nodes)
 	b.nodes = append(b.nodes, n)
 }
 
@@ -134,11 +134,11 @@ func (b *builder) keyOf(o op.Op, in []*node) string {
 	k = append(k, '{')
 	k = append(k, o.Attrs().Key()...)
 	k = append(k, '}')
-	if len(in) == 2 && in[0].seq > in[1].seq && o.Traits().Commutative {
+	if len(in) == 2 && in[0].same > in[1].same && o.Traits().Commutative {
 		in = []*node{in[1], in[0]}
 	}
 	for _, x := range in {
-		k = strconv.AppendInt(append(k, ' '), int64(x.seq), 10)
+		k = strconv.AppendInt(append(k, ' '), int64(x.same), 10)
 	}
 	b.key = k
 	return string(k)
@@ -147,16 +147,18 @@ func (b *builder) keyOf(o op.Op, in []*node) string {
 // leaf is the value of a captured leaf.
 func (b *builder) leaf(t *lazy.Tensor) *node {
 	n := &node{leaf: t, spec: t.Spec(), at: t}
+	b.store(n)
 	if t.Kind() == lazy.KindConst {
 		n.data, n.constant = t.ConstData(), true
+		n.findUniform()
+		// Equal constants stay apart, as parts of what reads them, and are the
+		// same operand.
 		key := constKey(n.spec, n.data)
 		if x, ok := b.interned[key]; ok {
-			return x
+			n.same = x.same
 		}
-		n.findUniform()
 		b.interned[key] = n
 	}
-	b.store(n)
 	return n
 }
 

@@ -19,6 +19,7 @@ type node struct {
 	data []byte       // content of a constant, little-endian; see isConst
 
 	seq      int          // order of making; inputs come first
+	same     int          // seq of the first node with this value
 	at       *lazy.Tensor // captured tensor for which it was made
 	wanted   bool         // an output, a carried value, or a value that somebody asks for
 	constant bool

@@ -104,7 +104,7 @@ func program(name string) (g *lazy.Graph, outputs []*lazy.Tensor) {
 	w, b := g.WeightF32("w", ramp(side*side), side, side), g.WeightF32("b", ramp(side), side)
 	behind := g.Output("behind", apply(name, lazy.Linear(x, w, b)))
 	alone := g.Output("alone", apply(name, x))
-	last := lazy.Slice(apply(name, lazy.MatMul(x, w)), 0, plan.Sym("n").Sub(plan.C(1)), plan.Sym("n"))
+	last := lazy.Slice(apply(name, lazy.MatMul(x, g.WeightF32("v", ramp(side*side), side, side))), 0, plan.Sym("n").Sub(plan.C(1)), plan.Sym("n"))
 	row := g.Output("row", lazy.Add(last, last))
 	return g, []*lazy.Tensor{behind, alone, row}
 }
