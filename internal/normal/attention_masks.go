@@ -226,10 +226,7 @@ func (w *attending) limits(m *masking, t maskTerm, limits []positions) bool {
 
 // boolData takes over a mask that is data.
 func (w *attending) boolData(m *masking, t maskTerm, n *node, negated bool) string {
-	if negated {
-		n = w.b.not(n)
-	}
-	x := w.inFrame(n, t.at)
+	x := w.inFrame(w.b.condition(n, negated), t.at)
 	if x == bad {
 		return "its mask is not laid out as rows of queries and keys"
 	}
@@ -343,17 +340,38 @@ func (b *builder) twoValued(n *node) (cond *node, yes, no float64, ok bool) {
 	if n.op == nil {
 		return nil, 0, 0, false
 	}
-	if n.is("cast") && n.in[0].spec.DType == plan.Bool {
-		return n.in[0], 1, 0, true
+	if n.is("cast") {
+		if n.in[0].spec.DType == plan.Bool {
+			return n.in[0], 1, 0, true
+		}
+		cond, yes, no, ok = b.twoValued(n.in[0])
+		if n.spec.DType == plan.Bool {
+			yes, no = truth(yes != 0), truth(no != 0)
+		}
+		return cond, yes, no, ok
 	}
 	if n.is("where") {
 		yes, ok = n.in[1].number()
 		no, ok2 := n.in[2].number()
+		if n.in[0].is("cast") && n.in[0].in[0] == n.in[2] {
+			no, ok2 = 0, true // chosen where it is false, which is zero
+		}
 		return n.in[0], yes, no, ok && ok2
 	}
+	if x, ok := b.viewOf(n); ok {
+		if cond, yes, no, ok = b.twoValued(x); !ok {
+			return nil, 0, 0, false
+		}
+		cond, ok = b.viewed(cond, n)
+		return cond, yes, no, ok
+	}
 	f := arithmetic[n.op.Name()]
-	if f == nil || len(n.in) != 2 || n.spec.DType != plan.F32 {
+	if f == nil || len(n.in) > 2 {
 		return nil, 0, 0, false
+	}
+	if len(n.in) == 1 {
+		cond, yes, no, ok = b.twoValued(n.in[0])
+		return cond, f(yes, 0), f(no, 0), ok
 	}
 	if c, isNumber := n.in[1].number(); isNumber {
 		cond, yes, no, ok = b.twoValued(n.in[0])
@@ -364,6 +382,31 @@ func (b *builder) twoValued(n *node) (cond *node, yes, no float64, ok bool) {
 		return cond, f(c, yes), f(c, no), ok
 	}
 	return nil, 0, 0, false
+}
+
+// viewOf is the input of an operator that only moves elements.
+func (b *builder) viewOf(n *node) (*node, bool) {
+	switch n.op.(type) {
+	case op.Reshape, op.Transpose, op.Expand, op.Slice:
+		return n.in[0], true
+	}
+	return nil, false
+}
+
+// condition is n, or its negation, in as few steps from other values as
+// possible: bool values that were cast to numbers and compared are themselves.
+func (b *builder) condition(n *node, negated bool) *node {
+	for {
+		cond, yes, no, ok := b.twoValued(n)
+		if !ok || cond == n || yes == no {
+			break
+		}
+		n, negated = cond, negated != (yes == 0)
+	}
+	if negated {
+		return b.not(n)
+	}
+	return n
 }
 
 // join makes one mask of all of them.
