@@ -19,7 +19,7 @@ type frame struct {
 
 	atoms [][]axes.Part // of each axis of the scores, outermost first
 	batch []axes.Part   // atoms, each an axis of its own
-	group []axes.Part   // at most one atom: the heads of the keys
+	group []axes.Part   // atoms of the heads of the keys
 	inner []axes.Part   // atoms of the heads that share a key head
 	query []axes.Part   // at most one atom: the rows
 	units int           // axes of size one in front
@@ -236,10 +236,27 @@ func (w *attending) roles() string {
 	// The last axis that keys have is that of their heads, unless it can only
 	// be the batch.
 	if n := len(w.batch); n > 1 || n == 1 && w.batch[0].Axis > 0 {
-		w.group, w.batch = w.batch[n-1:], w.batch[:n-1]
+		n--
+		for n > 0 && w.adjoin(w.batch[n-1], w.batch[n]) {
+			n--
+		}
+		w.group, w.batch = w.batch[n:], w.batch[:n]
 	}
 	w.units = max(0, 1-len(w.batch))
 	return ""
+}
+
+// adjoin reports whether two atoms are one axis of the queries, the keys and the
+// values that the program has split.
+func (w *attending) adjoin(outer, inner axes.Part) bool {
+	for _, at := range []func(axes.Part) (axes.Part, bool){w.atQueries, w.atKeys, w.atValues} {
+		p, ok := at(outer)
+		q, ok2 := at(inner)
+		if !ok || !ok2 || p.Axis != q.Axis || !p.Stride.Equal(q.Stride.Mul(q.Size)) {
+			return false
+		}
+	}
+	return true
 }
 
 // inMemoryOrder sorts atoms as the memory of the queries has them, so that the

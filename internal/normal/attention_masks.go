@@ -40,10 +40,13 @@ type gate struct {
 // gated accepts s*t + a, where a is low where the triangle t is zero.
 func (w *attending) gated(t maskTerm) string {
 	r, ok := w.b.bandOf(t.n)
-	if ok && t.times < 0 {
+	if !ok {
+		return "scores are multiplied by a mask that is not subtracted"
+	}
+	if t.times < 0 {
 		r.in.v, r.out = -r.in.v, -r.out
 	}
-	if !ok || !r.masks() || !sameLimits(r.limits, w.gate.limits) {
+	if r, ok = r.asMask(); !ok || !sameLimits(r.limits, w.gate.limits) {
 		return "scores are multiplied by a mask that is not subtracted"
 	}
 	w.gate = nil
@@ -215,13 +218,41 @@ func (w *attending) limits(m *masking, t maskTerm, limits []positions) bool {
 			return false
 		}
 	}
-	if window > 0 && !causal && !m.causal {
+	if window > 0 && !causal && !m.causal && !w.causalElsewhere(t) {
 		return false
 	}
 	if causal || window > 0 {
 		m.limit(window)
 	}
 	return true
+}
+
+// causalElsewhere reports whether a term after t makes the attention causal.
+func (w *attending) causalElsewhere(t maskTerm) bool {
+	after := false
+	for _, o := range w.terms {
+		if o.n == t.n && o.kind == t.kind {
+			after = true
+			continue
+		}
+		if !after {
+			continue
+		}
+		m := &masking{}
+		switch r, ok := w.b.bandOf(o.n); {
+		case o.kind == termCausal:
+			return true
+		case o.kind == termBool && ok:
+			if r, ok = r.masked(truth(o.negated)); ok && w.limits(m, o, r.limits) && m.causal {
+				return true
+			}
+		case o.kind == termAdd && ok:
+			if r, ok = w.additiveBand(o); ok && w.limits(m, o, r.limits) && m.causal {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // boolData takes over a mask that is data.
@@ -287,7 +318,7 @@ func (w *attending) addMask(m *masking, t maskTerm) string {
 	if _, ok := t.n.number(); ok {
 		return ""
 	}
-	if r, ok := w.b.bandOf(t.n); ok && r.out*float64(t.times) <= maskFill {
+	if r, ok := w.additiveBand(t); ok {
 		whole := w.guarded && r.in.n != nil
 		if !whole && w.limits(m, t, r.limits) {
 			if r.in.n != nil {
@@ -298,6 +329,20 @@ func (w *attending) addMask(m *masking, t maskTerm) string {
 		}
 	}
 	return w.addData(m, t)
+}
+
+// additiveBand is a band that is added to scores and is low outside.
+func (w *attending) additiveBand(t maskTerm) (band, bool) {
+	r, ok := w.b.bandOf(t.n)
+	if !ok {
+		return r, false
+	}
+	if r.out*float64(t.times) > maskFill && r.in.n == nil {
+		if m, ok := r.masked(r.in.v); ok {
+			r = m
+		}
+	}
+	return r, r.out*float64(t.times) <= maskFill
 }
 
 // addData takes over an additive mask that is data. One that adds zero or

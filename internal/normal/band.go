@@ -149,7 +149,10 @@ func (b *builder) viewed(x, n *node) (*node, bool) {
 	case op.Reshape:
 		to, ok := unitReshape(full, from, n.spec.Shape)
 		if !ok {
-			return nil, false
+			if x = b.make(op.Expand{Shape: from}, x); x != bad {
+				x = b.reshape(x, n.spec.Shape...)
+			}
+			return x, x != bad
 		}
 		x = b.reshape(x, to...)
 	case op.Expand:
@@ -206,35 +209,60 @@ func truth(x bool) float64 {
 	return 0
 }
 
-// bandWhere chooses by a band between two values.
+// bandWhere chooses by a band between two values: a number outside of the band,
+// or outside of its complement.
 func (b *builder) bandWhere(n *node) (band, bool) {
 	r, ok := b.bandOf(n.in[0])
 	if !ok {
 		return r, false
 	}
-	if r.out == 1 && r.in.n == nil {
-		if m, ok := r.masked(0); ok {
-			r = m
+	for _, out := range []float64{r.out, 1 - r.out} {
+		c, ok := r.masked(out)
+		if !ok {
+			continue
+		}
+		if w, ok := b.chosen(n, c); ok {
+			return w, true
 		}
 	}
-	outside := n.in[2]
+	return r, false
+}
+
+// chosen is where(r, ...), if it is a number outside of r.
+func (b *builder) chosen(n *node, r band) (band, bool) {
+	within, outside := n.in[1], n.in[2]
 	if r.out != 0 {
-		outside = n.in[1]
+		within, outside = outside, within
 	}
 	out, ok := outside.number()
 	if !ok {
 		return r, false
 	}
 	r.out = out
-	switch {
-	case r.in.n != nil:
+	if r.in.n != nil {
 		r.in.n = b.make(op.Where{}, r.in.n, n.in[1], n.in[2])
-	case r.in.v != 0:
-		r.in = insideOf(n.in[1])
-	default:
-		r.in = insideOf(n.in[2])
+		return r, r.in.n != bad
 	}
-	return r, r.in.n != bad
+	if inner, ok := b.bandOf(within); ok && out <= maskFill {
+		if inner, ok = inner.asMask(); ok {
+			inner.limits = append(slices.Clone(r.limits), inner.limits...)
+			inner.out = max(inner.out, out)
+			return inner, true
+		}
+	}
+	r.in = insideOf(within)
+	return r, true
+}
+
+// asMask brings an additive mask into the form in which it is low outside and
+// zero inside.
+func (r band) asMask() (band, bool) {
+	if r.in.n == nil && r.out == 0 {
+		if m, ok := r.masked(r.in.v); ok {
+			r = m
+		}
+	}
+	return r, r.in.n == nil && r.in.v == 0 && r.out <= maskFill
 }
 
 // insideOf is a value as the inside of a band: a number if it is one.

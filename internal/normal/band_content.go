@@ -7,28 +7,33 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// contentBand reads a constant or a weight: it is a band if its elements have
-// two values, and those of one fill a band along the diagonal of the last two
-// axes.
+// contentBand reads a constant or a weight: it is a band if it has two axes that
+// are not of size one and two values, and the elements of one value fill a band
+// along the diagonal.
 func (b *builder) contentBand(n *node) (band, bool) {
 	shape, ok := static(n.spec.Shape)
-	if !ok || len(shape) < 2 {
+	if !ok {
 		return band{}, false
 	}
-	rows, cols := shape[len(shape)-2], shape[len(shape)-1]
-	for _, d := range shape[:len(shape)-2] {
+	var sides []int
+	for i, d := range shape {
 		if d != 1 {
-			return band{}, false
+			sides = append(sides, i)
 		}
 	}
-	if rows*cols < 2 {
+	if len(sides) != 2 || shape[sides[0]] == 0 || shape[sides[1]] == 0 {
 		return band{}, false
 	}
 	var r band
 	ok = false
 	b.content(n, func(data []byte) {
-		r, ok = diagonalBand(data, n.spec.DType, rows, cols)
+		r, ok = diagonalBand(data, n.spec.DType, shape[sides[0]], shape[sides[1]])
 	})
+	for i := range r.limits {
+		step := r.limits[i].step
+		r.limits[i].step = [plan.MaxRank]int{}
+		r.limits[i].step[len(shape)-1-sides[0]], r.limits[i].step[len(shape)-1-sides[1]] = step[1], step[0]
+	}
 	return r, ok
 }
 

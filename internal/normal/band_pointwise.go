@@ -57,11 +57,14 @@ func (b *builder) bandPointwise(n *node) (band, bool) {
 		}
 		return b.combine(n, x, y, f, okx && oky)
 	}
-	if (n.is("add") || n.is("min")) && okx && oky && x.masks() && y.masks() {
-		// Inside both, nothing is added; outside of one, enough is taken away.
-		x.limits = append(append([]positions(nil), x.limits...), y.limits...)
-		x.out = max(x.out, y.out)
-		return x, true
+	if (n.is("add") || n.is("min")) && okx && oky {
+		mx, ok := x.asMask()
+		if my, ok2 := y.asMask(); ok && ok2 {
+			// Inside both, nothing is added; outside of one, enough is taken away.
+			mx.limits = append(append([]positions(nil), mx.limits...), my.limits...)
+			mx.out = max(mx.out, my.out)
+			return mx, true
+		}
 	}
 	if okx && oky && sameLimits(x.limits, y.limits) {
 		return b.combine(n, x, y, f, true)
@@ -86,9 +89,6 @@ func absorbed(x, y band, okx, oky bool, zero float64, n *node) (x2, y2 band, okx
 	}
 	return x, y, okx, oky
 }
-
-// masks reports whether a band is an additive mask.
-func (r band) masks() bool { return r.in.n == nil && r.in.v == 0 && r.out <= maskFill }
 
 func sameLimits(a, b []positions) bool {
 	if len(a) != len(b) {

@@ -24,6 +24,9 @@ func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
 		{"transpose of transpose", []string{"transpose"}, transposeOfTranspose},
 		{"chain of views", []string{"reshape", "transpose"}, viewChain},
 		{"slice of slice", []string{"slice"}, sliceOfSlice},
+		{"product with ones", []string{"mul"}, timesOnes},
+		{"concat of copies", []string{"concat"}, concatOfCopies},
+		{"concat of slices", []string{"concat"}, concatOfSlices},
 		// Whole patterns.
 		{"attention", []string{"matmul"}, attention},
 		{"transposed operand", []string{"matmul"}, transposedOperand},
