@@ -415,7 +415,9 @@ func (b *builder) twoValued(n *node) (cond *node, yes, no float64, ok bool) {
 		return nil, 0, 0, false
 	}
 	if len(n.in) == 1 {
-		cond, yes, no, ok = b.twoValued(n.in[0])
+		if cond, yes, no, ok = b.twoValued(n.in[0]); !ok && n.is("not") {
+			return n.in[0], 0, 1, true
+		}
 		return cond, f(yes, 0), f(no, 0), ok
 	}
 	if c, isNumber := n.in[1].number(); isNumber {

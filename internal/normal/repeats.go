@@ -38,13 +38,20 @@ func concatOfCopies(b *builder, n *node) (*node, bool) {
 		for i := 0; i < len(n.in); i += r {
 			parts = append(parts, n.in[i])
 		}
-		return b.copies(n, b.make(op.Concat{Axis: axis}, parts...), axis, len(parts), r, size)
+		return b.copies(n, b.joined(axis, parts), axis, len(parts), r, size)
 	}
 	if p := period(n.in); p < len(n.in) {
-		x := b.make(op.Concat{Axis: axis}, n.in[:p]...)
-		return b.copies(n, x, axis, 1, len(n.in)/p, size.Scale(p))
+		return b.copies(n, b.joined(axis, n.in[:p]), axis, 1, len(n.in)/p, size.Scale(p))
 	}
 	return nil, false
+}
+
+// joined is the concat of some values, of one the value itself.
+func (b *builder) joined(axis int, in []*node) *node {
+	if len(in) == 1 {
+		return in[0]
+	}
+	return b.make(op.Concat{Axis: axis}, in...)
 }
 
 // copies is x with each of its parts along the axis r times.
