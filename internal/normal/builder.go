@@ -23,7 +23,7 @@ type builder struct {
 	nodes    []*node          // in order of making
 	key      []byte
 	specs    []plan.Spec
-	byRoot   map[string][]*rule
+	byRoot   map[string][]*rule // see [builder.rulesOf]
 	notes    []Note
 	at       *lazy.Tensor // the captured tensor at hand
 	fuel     int
@@ -42,13 +42,21 @@ type builder struct {
 var bad = &node{seq: -1}
 
 func newBuilder() *builder {
-	b := &builder{interned: map[string]*node{}, byRoot: map[string][]*rule{}}
-	for i := range rules {
-		for _, root := range rules[i].roots {
-			b.byRoot[root] = append(b.byRoot[root], &rules[i])
+	return &builder{interned: map[string]*node{}, byRoot: map[string][]*rule{}}
+}
+
+// rulesOf are the rules whose root may be an operator.
+func (b *builder) rulesOf(name string) []*rule {
+	of, ok := b.byRoot[name]
+	if !ok {
+		for i := range rules {
+			if slices.Contains(rules[i].roots, name) || slices.Contains(rules[i].roots, anyOperator) {
+				of = append(of, &rules[i])
+			}
 		}
+		b.byRoot[name] = of
 	}
-	return b
+	return of
 }
 
 // make is the value of an operator in normal form. Inputs that the operator
@@ -103,7 +111,7 @@ func (b *builder) rewrite(c *node) (*node, bool) {
 		b.rewrote = true
 		return n, true
 	}
-	for _, r := range b.byRoot[c.op.Name()] {
+	for _, r := range b.rulesOf(c.op.Name()) {
 		if b.fuel <= 0 {
 			return nil, false
 		}

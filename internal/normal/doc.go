@@ -27,21 +27,46 @@
 //
 // # The forms that rules may rely on
 //
+// Views and copies:
+//
 //   - No identity, no cast to its own type, no reshape, transpose, slice or
-//     expand that changes nothing, no concat of one value.
-//   - No transpose of a transpose, reshape of a reshape, slice of a slice along
-//     the same axis whose bounds are known to fit, expand of an expand.
+//     expand that changes nothing, no concat of one value. No cast of a cast that
+//     lost nothing.
+//   - No transpose of a transpose, reshape of a reshape, expand of an expand. A
+//     slice of a slice along the same axis, of a concat along the same axis, and
+//     a concat of adjacent slices are one, if the bounds are known to fit at all
+//     sizes; else they stay.
+//   - A transpose of a product's operand has the operand's last two axes in
+//     order: matmul(q, transpose{0,1,3,2}(k)) is matmul{trans_b}(q, k), and
+//     matmul(q, transpose{0,2,3,1}(k)) is matmul{trans_b}(q, transpose{0,2,1,3}(k)).
+//   - A pointwise operator reads no expand: broadcasting repeats the operand, or
+//     the result is expanded. So does a product for batch axes, and a gather.
+//     No reshape that only adds leading axes of one is below an expand or an
+//     operator that broadcasts. A weight [1, ..., n] in arithmetic is read as [n].
+//
+// Constants:
+//
 //   - Operators whose inputs are all small constants are constants, within the
 //     bounds of fold.go.
 //   - A constant operand of a commutative operator is the right one.
 //   - A scale by a constant is mul(x, c), whether it was written mul, div, neg
 //     or a chain of them, with c of shape [1] (or [] for a scalar x):
-//     builder.scale makes it and node.scaled takes it apart.
-//   - A pointwise operator reads no expand that broadcasting does for it.
-//   - x*x and pow(x, 2) are mul(x, x); 1/sqrt(x), pow(x, -0.5) are rsqrt(x); x /
-//     sqrt(y) is mul(x, rsqrt(y)); pow(x, 0.5) is sqrt(x). Until the operator
-//     rsqrt exists in internal/op, div by sqrt stays.
-//   - x - c is add(x, -c) for a constant c; x - y stays sub.
-//   - A sum of a product with weights and a vector [n] is bias(matmul, b).
-//   - The transposes of a product's operands are its flags.
+//     builder.scale makes it and node.scaled takes it apart. A quotient by zero
+//     or by a number whose reciprocal is no normal float32 stays div.
+//   - A sum with a uniform constant is add(x, c), c as in a scale; x - c is
+//     add(x, -c). c - x is sub(c, x), also if it was written c + -x. x - y is
+//     sub(x, y), also if it was written x + -y. Nothing else is done to sums.
+//
+// Powers and quotients, of f32:
+//
+//   - x*x and pow(x, 2) are mul(x, x), pow(x, 3) is mul(mul(x, x), x); pow(x, 0.5)
+//     is sqrt(x), pow(x, -1) and 1/x are reciprocal(x); pow(x, -0.5), 1/sqrt(x),
+//     sqrt(1/x) are rsqrt(x).
+//   - x / sqrt(y) is mul(x, rsqrt(y)), operands in this order; x * (1/sqrt(y)) is
+//     the mul in the order in which it was written. x * (1/y) is div(x, y).
+//
+// Layers:
+//
+//   - The sum of a product and a vector [n] along its last axis is
+//     bias(matmul, b). The bias of a pointwise operator's result is add.
 package normal

@@ -38,16 +38,16 @@ func concatOfCopies(b *builder, n *node) (*node, bool) {
 		for i := 0; i < len(n.in); i += r {
 			parts = append(parts, n.in[i])
 		}
-		return b.copies(n, b.joined(axis, parts), axis, len(parts), r, size)
+		return b.copies(n, b.concatOf(axis, parts), axis, len(parts), r, size)
 	}
 	if p := period(n.in); p < len(n.in) {
-		return b.copies(n, b.joined(axis, n.in[:p]), axis, 1, len(n.in)/p, size.Scale(p))
+		return b.copies(n, b.concatOf(axis, n.in[:p]), axis, 1, len(n.in)/p, size.Scale(p))
 	}
 	return nil, false
 }
 
-// joined is the concat of some values, of one the value itself.
-func (b *builder) joined(axis int, in []*node) *node {
+// concatOf is the concat of some values, of one the value itself.
+func (b *builder) concatOf(axis int, in []*node) *node {
 	if len(in) == 1 {
 		return in[0]
 	}
@@ -101,38 +101,4 @@ func period(in []*node) int {
 		}
 	}
 	return len(in)
-}
-
-// concatOfSlices leaves a concat out that puts adjoining slices of one value
-// together again: a concat less.
-func concatOfSlices(b *builder, n *node) (*node, bool) {
-	axis := wrap(n.op.(op.Concat).Axis, n)
-	for i := 1; i < len(n.in); i++ {
-		x, ok := adjoiningSlices(b, n.in[i-1], n.in[i], axis)
-		if !ok {
-			continue
-		}
-		in := append(slices.Clone(n.in[:i-1]), x)
-		in = append(in, n.in[i+1:]...)
-		if len(in) == 1 {
-			return x, true
-		}
-		return b.make(op.Concat{Axis: axis}, in...), true
-	}
-	return nil, false
-}
-
-// adjoiningSlices is the slice that two slices of one value are the parts of.
-func adjoiningSlices(b *builder, x, y *node, axis int) (*node, bool) {
-	p, ok := x.op.(op.Slice)
-	q, ok2 := y.op.(op.Slice)
-	if !ok || !ok2 || x.in[0] != y.in[0] || wrap(p.Axis, x) != axis || wrap(q.Axis, y) != axis || !p.Stop.Equal(q.Start) {
-		return nil, false
-	}
-	// The slices' own conditions must hold whenever those of the whole do.
-	if !nonNegative(p.Stop.Sub(p.Start)) || !nonNegative(q.Stop.Sub(q.Start)) {
-		return nil, false
-	}
-	out := b.make(op.Slice{Axis: axis, Start: p.Start, Stop: q.Stop}, x.in[0])
-	return out, out != bad
 }

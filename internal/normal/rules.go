@@ -9,6 +9,9 @@ type rule struct {
 	apply func(b *builder, n *node) (*node, bool)
 }
 
+// anyOperator is the root of a rule for every operator.
+const anyOperator = "*"
+
 // rules are all rules, in the order in which those of one root are tried: what
 // leaves things out comes first, whole patterns come before the forms of their
 // parts.
@@ -23,12 +26,31 @@ func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
 		{"reshape of reshape", []string{"reshape"}, reshapeOfReshape},
 		{"transpose of transpose", []string{"transpose"}, transposeOfTranspose},
 		{"chain of views", []string{"reshape", "transpose"}, viewChain},
+		{"cast of cast", []string{"cast"}, castOfCast},
 		{"slice of slice", []string{"slice"}, sliceOfSlice},
-		{"product with ones", []string{"mul"}, timesOnes},
+		{"slice of concat", []string{"slice"}, sliceOfConcat},
 		{"concat of copies", []string{"concat"}, concatOfCopies},
 		{"concat of slices", []string{"concat"}, concatOfSlices},
+		{"product with ones", []string{"mul"}, timesOnes},
+		{"expand of expand", []string{"expand"}, expandOfExpand},
+		{"pointwise of expand", []string{anyOperator}, pointwiseOfExpand},
+		{"product of expand", []string{"matmul"}, productOfExpand},
+		{"gather of expand", []string{"embedding"}, gatherOfExpand},
+
 		// Whole patterns.
 		{"attention", []string{"matmul"}, attention},
 		{"transposed operand", []string{"matmul"}, transposedOperand},
+
+		// Arithmetic.
+		{"scale by a constant", []string{"mul", "div", "neg"}, scaleByConstant},
+		{"sum with a constant", []string{"add"}, sumWithConstant},
+		{"difference", []string{"sub"}, difference},
+		{"power by a constant", []string{"pow"}, powerByConstant},
+		{"root of a quotient", []string{"sqrt", "reciprocal"}, rootOfQuotient},
+		{"quotient", []string{"div"}, quotient},
+		{"product with a reciprocal", []string{"mul"}, productWithReciprocal},
+		{"vector without leading ones", []string{"add", "sub", "mul", "div"}, vectorWithoutLeadingOnes},
+		{"sum with a vector", []string{"add"}, sumWithVector},
+		{"bias of pointwise", []string{"bias"}, biasOfPointwise},
 	}
 }
