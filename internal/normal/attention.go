@@ -54,7 +54,7 @@ type attending struct {
 
 	scale, softcap float32
 	terms          []maskTerm
-	gate           *gate // until what it leaves is masked
+	gate           *triangleGate // until what it leaves is masked
 
 	now                axes.Map // of the value at hand, in axes of scores
 	keyAxis, queryAxis int      // of scores
@@ -321,7 +321,7 @@ func (w *attending) arithmetic(n, other *node, first bool) string {
 		return w.times(float32(1 / c))
 	case n.is("mul"):
 		if r, ok := w.b.bandOf(other); ok && r.in.n == nil && r.in.v == 1 && r.out == 0 {
-			w.gate = &gate{r, w.now}
+			w.gate = &triangleGate{r, w.now}
 			return ""
 		}
 		return "scores are scaled by a tensor"

@@ -30,9 +30,9 @@ func (w *attending) term(n *node, kind termKind) maskTerm {
 	return maskTerm{kind: kind, n: n, times: 1, at: w.now}
 }
 
-// gate is a triangle of ones by which scores are multiplied, before a number is
+// triangleGate is a triangle of ones by which scores are multiplied, before a number is
 // subtracted where it is zero.
-type gate struct {
+type triangleGate struct {
 	band
 	at axes.Map
 }

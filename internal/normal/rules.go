@@ -41,6 +41,38 @@ func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
 		{"attention", []string{"matmul"}, attention},
 		{"transposed operand", []string{"matmul"}, transposedOperand},
 
+		// Reductions.
+		{"axes of a reduction", []string{"reduce"}, reducedAxes},
+		{"reshape of a reduction", []string{"reshape"}, reshapeOfReduction},
+
+		// Activations.
+		{"gelu", []string{"mul", "div"}, gelu},
+		{"gelu", []string{"mul", "div"}, geluTanh},
+		{"gelu", []string{"add"}, geluSum},
+		{"silu", []string{"mul", "div"}, silu},
+		{"sigmoid", []string{"mul", "div", "reciprocal", "pow", "add"}, sigmoid},
+		{"softplus", []string{"log", "log1p"}, softplus},
+		{"softplus", []string{"add"}, softplusOfNegative},
+		{"softplus", []string{"mul", "neg", "div"}, softplusOfSigmoid},
+		{"softplus", []string{"where"}, thresholdSoftplus},
+
+		// Softmax.
+		{"softmax", []string{"mul", "div"}, softmaxOfExp},
+		{"softmax", []string{"softmax", "log_softmax"}, lastAxis},
+		{"softmax", []string{"transpose"}, transposedSoftmax},
+		{"log_softmax", []string{"log"}, logOfSoftmax},
+		{"softmax", []string{"exp"}, expOfLogSoftmax},
+		{"log_softmax", []string{"sub", "add"}, minusLogSum},
+
+		// Norms.
+		{"normalisation", []string{"mul", "div"}, normalised},
+		{"layer_norm", []string{"add", "sub"}, foldedNorm},
+		{"layer_norm", []string{"rms_norm"}, rmsNormOfCentred},
+		{"norm with a weight", []string{"mul"}, normWeight},
+		{"norm with a weight", []string{"add"}, normResidual},
+		{"norm with a shift", []string{"add", "bias"}, normBias},
+		{"norm without parameters", []string{"layer_norm", "rms_norm"}, normParameters},
+
 		// Arithmetic.
 		{"scale by a constant", []string{"mul", "div", "neg"}, scaleByConstant},
 		{"sum with a constant", []string{"add"}, sumWithConstant},
