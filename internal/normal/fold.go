@@ -58,7 +58,7 @@ func (b *builder) fold(c *node) (*node, bool) {
 		return nil, false
 	}
 	if k, ok := c.op.(op.Conditional); ok {
-		dims, _ := k.Conditions(c.in[0].spec.Shape)
+		dims, _ := k.Conditions(specsOf(c.in))
 		for _, d := range dims {
 			if n, ok := d.Const(); !ok || n < 0 {
 				return nil, false // it fails when it runs, and says so
@@ -77,4 +77,12 @@ func (b *builder) fold(c *node) (*node, bool) {
 // file or a message need not be.
 func aligned(data []byte) []byte {
 	return append(make([]byte, 0, len(data)), data...)
+}
+
+func specsOf(in []*node) []plan.Spec {
+	out := make([]plan.Spec, len(in))
+	for i, x := range in {
+		out[i] = x.spec
+	}
+	return out
 }

@@ -25,14 +25,20 @@ func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
 		{"cast to the same type", []string{"cast"}, castToSame},
 		{"reshape of reshape", []string{"reshape"}, reshapeOfReshape},
 		{"transpose of transpose", []string{"transpose"}, transposeOfTranspose},
+		{"chain of views", []string{"reshape", "transpose"}, viewChain},
 		{"cast of cast", []string{"cast"}, castOfCast},
 		{"slice of slice", []string{"slice"}, sliceOfSlice},
 		{"slice of concat", []string{"slice"}, sliceOfConcat},
+		{"concat of copies", []string{"concat"}, concatOfCopies},
 		{"concat of slices", []string{"concat"}, concatOfSlices},
+		{"product with ones", []string{"mul"}, timesOnes},
 		{"expand of expand", []string{"expand"}, expandOfExpand},
 		{"pointwise of expand", []string{anyOperator}, pointwiseOfExpand},
 		{"product of expand", []string{"matmul"}, productOfExpand},
 		{"gather of expand", []string{"embedding"}, gatherOfExpand},
+
+		// Whole patterns.
+		{"attention", []string{"matmul"}, attention},
 		{"transposed operand", []string{"matmul"}, transposedOperand},
 
 		{"slice of a split axis", []string{"reshape"}, sliceOfSplit},

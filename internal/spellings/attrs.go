@@ -87,7 +87,7 @@ func (b *builder) attr(a attr) ([]plan.Attr, error) {
 		if x == float64(int(x)) {
 			out = append(out, plan.Int(a.key, int(x)))
 		}
-		out = append(out, plan.Float(a.key, x))
+		out = append(out, plan.Float(a.key, x), plan.Float(a.key, float64(float32(x))))
 	}
 	if d, dimErr := b.dim(v); dimErr == nil {
 		out = append(out, plan.Dims(a.key, d))
