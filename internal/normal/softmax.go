@@ -82,7 +82,7 @@ func lastAxis(b *builder, n *node) (*node, bool) {
 func transposedSoftmax(b *builder, n *node) (*node, bool) {
 	outer := n.op.(op.Transpose)
 	s := n.in[0]
-	if len(s.in) != 1 || b.wanted(s) {
+	if !s.is("softmax") && !s.is("log_softmax") || b.wanted(s) {
 		return nil, false
 	}
 	inner, ok := s.in[0].op.(op.Transpose)
