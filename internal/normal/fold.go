@@ -82,3 +82,11 @@ func (b *builder) fold(c *node) (*node, bool) {
 func aligned(data []byte) []byte {
 	return append(make([]byte, 0, len(data)), data...)
 }
+
+func specsOf(in []*node) []plan.Spec {
+	out := make([]plan.Spec, len(in))
+	for i, x := range in {
+		out[i] = x.spec
+	}
+	return out
+}

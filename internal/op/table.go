@@ -12,6 +12,10 @@ type decoder func(r *plan.AttrReader) Op
 
 // table lists every operator by its name in plans.
 var table = map[string]decoder{
+	"attention":        decodeAttention,
+	"log_softmax":      decodeLogSoftmax,
+	"rms_norm":         decodeRMSNorm,
+	"rope":             decodeRoPE,
 	"add":              plain(Add()),
 	"sub":              plain(Sub()),
 	"mul":              plain(Mul()),
@@ -58,7 +62,6 @@ var table = map[string]decoder{
 	"is_inf":           plain(IsInf()),
 	"append":           decodeAppend,
 	"argmax":           decodeArgMax,
-	"attention":        decodeAttention,
 	"batch_norm":       decodeBatchNorm,
 	"bias":             plain(Bias{}),
 	"cast":             decodeCast,
@@ -73,7 +76,6 @@ var table = map[string]decoder{
 	"gelu":             decodeGELU,
 	"identity":         plain(Identity{}),
 	"layer_norm":       decodeLayerNorm,
-	"log_softmax":      decodeLogSoftmax,
 	"matmul":           decodeMatMul,
 	"max_pool2d":       decodeMaxPool2D,
 	"pick":             plain(Pick{}),
@@ -81,8 +83,6 @@ var table = map[string]decoder{
 	"reduce":           decodeReduce,
 	"relu":             plain(ReLU{}),
 	"reshape":          decodeReshape,
-	"rms_norm":         decodeRMSNorm,
-	"rope":             decodeRoPE,
 	"sample":           plain(Sample{}),
 	"silu":             plain(SiLU{}),
 	"slice":            decodeSlice,
