@@ -27,6 +27,9 @@ func timesOnes(b *builder, n *node) (*node, bool) {
 // again and again (k0, k1, k0, k1). It lowers the number of inputs of concats.
 func concatOfCopies(b *builder, n *node) (*node, bool) {
 	axis := wrap(n.op.(op.Concat).Axis, n)
+	if axis == n.rank()-1 {
+		return nil, false // the two halves of a table of rotations, which other rules look for
+	}
 	size := n.in[0].dim(axis)
 	for _, x := range n.in {
 		if !x.dim(axis).Equal(size) {

@@ -31,6 +31,8 @@ func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
 		{"slice of concat", []string{"slice"}, sliceOfConcat},
 		{"concat of copies", []string{"concat"}, concatOfCopies},
 		{"concat of slices", []string{"concat"}, concatOfSlices},
+		{"gather of known rows", []string{"gather"}, gatherKnown},
+		{"logic with a constant", []string{"and", "or", "not"}, logicWithConstant},
 		{"product with ones", []string{"mul"}, timesOnes},
 		{"expand of expand", []string{"expand"}, expandOfExpand},
 		{"pointwise of expand", []string{anyOperator}, pointwiseOfExpand},
