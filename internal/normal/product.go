@@ -208,6 +208,11 @@ func peel(n *node) (*node, float64) {
 		case n.is("neg") && n.spec.DType == plan.F32:
 			n, scale = n.in[0], -scale
 			continue
+		case n.is("sub") && n.in[1].spec.Shape.Equal(n.spec.Shape):
+			if c, ok := n.in[0].scalar(); ok && c == 0 {
+				n, scale = n.in[1], -scale
+				continue
+			}
 		case n.is("mul"):
 			if x, c, ok := n.scaled(); ok {
 				n, scale = x, scale*float64(c)

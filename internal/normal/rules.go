@@ -43,6 +43,19 @@ func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
 		{"attention", []string{"matmul"}, attention},
 		{"transposed operand", []string{"matmul"}, transposedOperand},
 
+		{"slice of a split axis", []string{"reshape"}, sliceOfSplit},
+		{"concat of a split axis", []string{"reshape"}, concatOfSplit},
+		{"outer product", []string{"matmul"}, outerProduct},
+		{"outer product", []string{"transpose"}, transposedOuter},
+
+		// Rotary position embedding.
+		{"rope", []string{"add"}, ropeOfRotated},
+		{"rope", []string{"concat"}, ropeOfParts},
+		{"rope", []string{"concat"}, ropeRest},
+		{"rope", []string{"reshape"}, ropeOfPairs},
+		{"rope", []string{"transpose"}, ropeTransposed},
+		{"rope", []string{"rope"}, ropeAngles},
+
 		// Reductions.
 		{"axes of a reduction", []string{"reduce"}, reducedAxes},
 		{"reshape of a reduction", []string{"reshape"}, reshapeOfReduction},

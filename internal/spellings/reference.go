@@ -1,6 +1,7 @@
 package spellings
 
 import (
+	"maps"
 	"math"
 
 	"github.com/genie-sdk/go/transport/plan"
@@ -11,7 +12,7 @@ type Reference func(in map[string]Value, numbers map[string]float64) map[string]
 
 // References are those of all concepts, by name.
 func References() map[string]Reference {
-	return map[string]Reference{
+	out := map[string]Reference{
 		"layer_norm":           layerNorm,
 		"layer_norm_plain":     layerNorm,
 		"layer_norm_modulated": layerNormModulated,
@@ -22,31 +23,26 @@ func References() map[string]Reference {
 		"gelu_tanh": unary(func(x float64) float64 {
 			return x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x))) / 2
 		}),
-		"sigmoid":                   unary(logistic),
-		"silu":                      unary(func(x float64) float64 { return x * logistic(x) }),
-		"quick_gelu":                unary(func(x float64) float64 { return x * logistic(1.702*x) }),
-		"softplus":                  unary(func(x float64) float64 { return math.Log1p(math.Exp(-math.Abs(x))) + max(x, 0) }),
-		"swiglu":                    swiglu,
-		"swiglu_split":              swigluSplit,
-		"softmax":                   softmax(2, false),
-		"softmax_middle":            softmax(1, false),
-		"log_softmax":               softmax(2, true),
-		"rope_half":                 rotate(false, given),
-		"rope_interleaved":          rotate(true, given),
-		"rope_partial":              rotate(false, given),
-		"rope_positions":            rotate(false, computed),
-		"rope_table":                rotate(false, computed),
-		"attention":                 attendRows,
-		"causal_attention":          attend(causal),
-		"grouped_attention":         attend(causal),
-		"multi_query_attention":     attendMultiQuery,
-		"window_attention":          attend(windowed),
-		"capped_attention":          attend(capped),
-		"alibi_attention":           attend(alibi),
-		"padded_attention":          attend(padded),
-		"additive_padded_attention": attend(paddedBy(-10000)),
-		"rope_heads":                rotateHeads,
+		"sigmoid":          unary(logistic),
+		"silu":             unary(func(x float64) float64 { return x * logistic(x) }),
+		"quick_gelu":       unary(func(x float64) float64 { return x * logistic(1.702*x) }),
+		"softplus":         unary(func(x float64) float64 { return math.Log1p(math.Exp(-math.Abs(x))) + max(x, 0) }),
+		"swiglu":           swiglu,
+		"swiglu_split":     swigluSplit,
+		"softmax":          softmax(2, false),
+		"softmax_middle":   softmax(1, false),
+		"log_softmax":      softmax(2, true),
+		"rope_half":        rotate(false, given),
+		"rope_interleaved": rotate(true, given),
+		"rope_partial":     rotate(false, given),
+		"rope_positions":   rotate(false, computed),
+		"rope_table":       rotate(false, computed),
+		"rope_timescale":   rotate(false, computed),
+		"rope_full_table":  rotate(false, computed),
+		"rope_heads":       rotateHeads,
 	}
+	maps.Copy(out, attentionReferences())
+	return out
 }
 
 func like(v Value) Value {

@@ -160,3 +160,18 @@ func attendMultiQuery(in map[string]Value, p map[string]float64) map[string]Valu
 	}
 	return one(y)
 }
+
+// attentionReferences are those of attention in its forms.
+func attentionReferences() map[string]Reference {
+	return map[string]Reference{
+		"attention":                 attendRows,
+		"causal_attention":          attend(causal),
+		"grouped_attention":         attend(causal),
+		"multi_query_attention":     attendMultiQuery,
+		"window_attention":          attend(windowed),
+		"capped_attention":          attend(capped),
+		"alibi_attention":           attend(alibi),
+		"padded_attention":          attend(padded),
+		"additive_padded_attention": attend(paddedBy(-10000)),
+	}
+}
