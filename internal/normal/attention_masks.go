@@ -506,7 +506,7 @@ func (w *attending) inFrame(n *node, at axes.Map) *node {
 
 // laidOut is n in the frame, given the part of n's axes that an atom is.
 func (w *attending) laidOut(n *node, place func(axes.Part) (axes.Part, bool)) *node {
-	l := layoutOf(n)
+	l := w.b.layoutOf(n)
 	inBase := func(a axes.Part) (axes.Part, bool) {
 		p, ok := place(a)
 		if !ok {

@@ -22,14 +22,14 @@ func timesOnes(b *builder, n *node) (*node, bool) {
 	return nil, false
 }
 
-// concatOfCopies makes views and an expand of a concat in which every input
-// occurs the same number of times: each one in a row (k0, k0, k1, k1), or all
-// again and again (k0, k1, k0, k1). It lowers the number of inputs of concats.
-func concatOfCopies(b *builder, n *node) (*node, bool) {
-	axis := wrap(n.op.(op.Concat).Axis, n)
-	if axis == n.rank()-1 {
-		return nil, false // the two halves of a table of rotations, which other rules look for
+// concatOfCopies is a concat in which every input occurs the same number of
+// times as views and an expand: each one in a row (k0, k0, k1, k1), or all again
+// and again (k0, k1, k0, k1).
+func (b *builder) concatOfCopies(n *node) (*node, bool) {
+	if !n.is("concat") {
+		return nil, false
 	}
+	axis := wrap(n.op.(op.Concat).Axis, n)
 	size := n.in[0].dim(axis)
 	for _, x := range n.in {
 		if !x.dim(axis).Equal(size) {

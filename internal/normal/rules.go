@@ -29,7 +29,6 @@ func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
 		{"cast of cast", []string{"cast"}, castOfCast},
 		{"slice of slice", []string{"slice"}, sliceOfSlice},
 		{"slice of concat", []string{"slice"}, sliceOfConcat},
-		{"concat of copies", []string{"concat"}, concatOfCopies},
 		{"concat of slices", []string{"concat"}, concatOfSlices},
 		{"gather of known rows", []string{"gather"}, gatherKnown},
 		{"logic with a constant", []string{"and", "or", "not"}, logicWithConstant},
