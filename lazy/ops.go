@@ -28,10 +28,17 @@ func MatMul(a, b *Tensor, flags ...Flag) *Tensor {
 	return Apply(op.MatMul{TransA: f&TransA != 0, TransB: f&TransB != 0}, a, b)
 }
 
-// Linear is x times w plus bias: [..., k], [k, n] and [n] give [..., n].
-func Linear(x, w, bias *Tensor) *Tensor { return Bias(MatMul(x, w), bias) }
+// Linear is x times w plus bias, if that is not nil: [..., k], [k, n] and [n]
+// give [..., n].
+func Linear(x, w, bias *Tensor) *Tensor {
+	if bias == nil {
+		return MatMul(x, w)
+	}
+	return Bias(MatMul(x, w), bias)
+}
 
-// Add is a + b with NumPy broadcasting.
+// Add is a + b with NumPy broadcasting. Operands of arithmetic have one type,
+// f32, i32 or i64. Integers wrap.
 func Add(a, b *Tensor) *Tensor { return Apply(op.Add(), a, b) }
 
 // Sub is a - b with NumPy broadcasting.
@@ -40,7 +47,8 @@ func Sub(a, b *Tensor) *Tensor { return Apply(op.Sub(), a, b) }
 // Mul is a * b, element by element, with NumPy broadcasting.
 func Mul(a, b *Tensor) *Tensor { return Apply(op.Mul(), a, b) }
 
-// Div is a / b, element by element, with NumPy broadcasting.
+// Div is a / b, element by element, with NumPy broadcasting. A quotient of
+// integers is truncated towards zero; that by zero is 0.
 func Div(a, b *Tensor) *Tensor { return Apply(op.Div(), a, b) }
 
 // Scale is x times a constant.
@@ -194,8 +202,8 @@ func WindowMask(scores, start *Tensor, window int) *Tensor {
 	return Apply(op.CausalMask{Window: window}, scores, start)
 }
 
-// Equal compares elements of two tensors of one type, f32, i32 or i64, with
-// NumPy broadcasting. The result is bool.
+// Equal compares elements of two tensors of one type, f32, i32, i64 or bool,
+// with NumPy broadcasting. The result is bool.
 func Equal(a, b *Tensor) *Tensor { return Apply(op.Equal{}, a, b) }
 
 // Where is a where cond (bool) holds and b elsewhere, all three broadcast.

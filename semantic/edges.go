@@ -28,7 +28,7 @@ type Edge struct {
 // GFLOP/s and 25 GB/s with this module's kernels. Rates and the critical path
 // depend on the ratio.
 func ReferenceDevice() Device {
-	return Device{FLOPS: 200e9, Bandwidth: 25e9, Lacks: []string{"cast", "equal", "where"}}
+	return Device{FLOPS: 200e9, Bandwidth: 25e9, Lacks: withoutKernel()}
 }
 
 // Edges lists the live edges with the symbols bound to b, on

@@ -95,10 +95,11 @@ type Capabilities struct {
 	// Pointwise reports whether there is a kernel for a pointwise operator, so that it
 	// can be applied to a product's result.
 	Pointwise func(o op.Op) bool
-	// Lacks reports whether the device cannot compute an operator; nil if it
-	// can compute all. A plan with such a step is refused, unless the device is
-	// combined with the CPU, see package internal/device/mixed.
-	Lacks func(o op.Op) bool
+	// Lacks reports whether the device cannot compute an operator from inputs of
+	// these types and shapes, of floats if in is empty; nil if it can compute
+	// all. A plan with such a step is refused, unless the device is combined with
+	// the CPU, see package internal/device/mixed.
+	Lacks func(o op.Op, in []plan.Spec) bool
 }
 
 // Use is the purpose of memory.

@@ -52,7 +52,7 @@ func (on *incarnation) hasAll(p *program.Program, can device.Capabilities) error
 		return nil
 	}
 	for i, o := range p.Res.Ops {
-		if !p.Res.View[i] && can.Lacks(o) {
+		if !p.Res.View[i] && can.Lacks(o, p.Inputs(i)) {
 			return fmt.Errorf("%w: step %d (%s): the device %s has no such operator, and none may run elsewhere", plan.ErrInvalid, i, o.Name(), on.device.Info().Kind)
 		}
 	}

@@ -100,6 +100,14 @@ func (a *Array) SetInt(off, v int) {
 	a.I64()[off] = int64(v)
 }
 
+// SetBool writes an element of a bool array.
+func (a *Array) SetBool(off int, v bool) {
+	a.Data[off] = 0
+	if v {
+		a.Data[off] = 1
+	}
+}
+
 // BroadcastStrides are a's strides seen at shape: zero where a repeats one
 // element.
 func (a *Array) BroadcastStrides(shape []int) []int {

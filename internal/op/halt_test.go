@@ -88,9 +88,20 @@ func hugeCases() []hugeCase {
 	for _, o := range op.Activations() {
 		cases = append(cases, hugeCase{o, x, []*op.Array{x}})
 	}
-	for _, o := range []op.Op{op.Add(), op.Sub(), op.Mul(), op.Div()} {
+	for _, o := range []op.Op{op.Add(), op.Sub(), op.Mul(), op.Div(), op.Min(), op.Max(), op.Pow(), op.Mod{}} {
 		cases = append(cases, hugeCase{o, x, []*op.Array{x, f(1)}})
 	}
+	for _, o := range []op.Op{op.Less(), op.LessEqual(), op.Greater(), op.GreaterEqual()} {
+		cases = append(cases, hugeCase{o, huge(plan.Bool, many), []*op.Array{x, f(1)}})
+	}
+	bools := huge(plan.Bool, many)
+	for _, o := range []op.Op{op.And(), op.Or(), op.Xor(), op.Equal{}} {
+		cases = append(cases, hugeCase{o, bools, []*op.Array{bools, bools}})
+	}
+	cases = append(cases,
+		hugeCase{op.Not(), bools, []*op.Array{bools}}, hugeCase{op.IsNaN(), bools, []*op.Array{x}}, hugeCase{op.IsInf(), bools, []*op.Array{x}},
+		hugeCase{op.Neg(), x, []*op.Array{x}}, hugeCase{op.Abs(), huge(plan.I64, many), []*op.Array{huge(plan.I64, many)}},
+		hugeCase{op.Clip{Max: 1}, x, []*op.Array{x}})
 	for _, to := range []plan.DType{plan.F32, plan.I32, plan.I64, plan.Bool} {
 		cases = append(cases, hugeCase{op.Cast{To: to}, huge(to, many), []*op.Array{x}})
 	}

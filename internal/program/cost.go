@@ -86,3 +86,12 @@ func elements(shape []int) float64 {
 	}
 	return n
 }
+
+// Inputs are the types and shapes of the inputs of step k.
+func (p *Program) Inputs(k int) []plan.Spec {
+	in := make([]plan.Spec, len(p.plan.Steps[k].In))
+	for i, v := range p.plan.Steps[k].In {
+		in[i] = p.plan.Values[v].Spec
+	}
+	return in
+}

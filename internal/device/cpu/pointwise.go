@@ -6,6 +6,7 @@ import (
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // pointwise are the kernels of pointwise operators, by name, except those that
@@ -71,6 +72,9 @@ func elementsOf(g *program.Group, ops []op.Op) (out []elementwise) {
 
 // runPointwise computes one pointwise operator that has a kernel.
 func runPointwise(s *step) error {
+	if s.out.DType != plan.F32 || s.in[0].DType != plan.F32 { // kernels are of floats
+		return runReference(s)
+	}
 	if s.elements[0].unary != nil {
 		return runUnary(s)
 	}

@@ -1,10 +1,13 @@
 package cuda
 
 import (
+	"slices"
+
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/cuda/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // launch launches the kernels of a group. The output has elements.
@@ -63,10 +66,19 @@ func hasPointwise(o op.Op) bool {
 	return ok
 }
 
-// lacks reports whether there is no kernel for an operator.
-func lacks(o op.Op) bool {
+// lacks reports whether there is no kernel for an operator of these inputs.
+func lacks(o op.Op, in []plan.Spec) bool {
+	if hasPointwise(o) {
+		return slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType != plan.F32 })
+	}
+	switch o := o.(type) {
+	case op.Equal:
+		return slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType == plan.Bool })
+	case op.Reduce:
+		return o.Kind != "sum" && o.Kind != "mean" && o.Kind != "max"
+	}
 	_, ok := operators[o.Name()]
-	return !ok && !hasPointwise(o)
+	return !ok
 }
 
 // Capabilities implements [device.Device].

@@ -5,6 +5,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // Lacking is a device that claims to lack operators, by their names.
@@ -26,6 +27,6 @@ type lacking struct {
 // Capabilities implements [device.Device].
 func (l lacking) Capabilities() device.Capabilities {
 	can := l.Device.Capabilities()
-	can.Lacks = func(o op.Op) bool { return slices.Contains(l.operators, o.Name()) }
+	can.Lacks = func(o op.Op, _ []plan.Spec) bool { return slices.Contains(l.operators, o.Name()) }
 	return can
 }

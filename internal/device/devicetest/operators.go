@@ -2,6 +2,7 @@ package devicetest
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/stretchr/testify/require"
@@ -48,6 +49,27 @@ func pairs(of func(dims ...int) operand) []evaluation {
 	}
 }
 
+// numeric are operators of two floats or two indices.
+func numeric(attrs plan.Attrs) (all []evaluation) {
+	for _, e := range pairs(f32) {
+		all = append(all, eval(attrs, e.in...))
+	}
+	return append(all,
+		eval(attrs, index(plan.I32, 9, 3, 1, 5), index(plan.I32, 9, 2, 5)), eval(attrs, index(plan.I64, 9, 7), index(plan.I64, 9)),
+		eval(attrs, index(plan.I64, 9, 3, 7), index(plan.I64, 9, 7)))
+}
+
+// logic are operators of two masks.
+var logic = []evaluation{
+	eval(nil, index(plan.Bool, 2, 3, 1, 5), index(plan.Bool, 2, 2, 5)), eval(nil, index(plan.Bool, 2, 7), index(plan.Bool, 2, 7)),
+	eval(nil, index(plan.Bool, 2, 7), index(plan.Bool, 2)),
+}
+
+// integral are unary operators of floats and of indices.
+var integral = append(unary(nil, f32), eval(nil, index(plan.I32, 9, 3, 7)), eval(nil, index(plan.I64, 9, 7)))
+
+func clip(lo, hi float64) plan.Attrs { return plan.Attrs{plan.Float("max", hi), plan.Float("min", lo)} }
+
 func axis(n int) plan.Attrs { return plan.Attrs{plan.Int("axis", n)} }
 
 func conv(dilation, groups, pad, stride int) plan.Attrs {
@@ -85,7 +107,14 @@ func eps(e float64) plan.Attrs { return plan.Attrs{plan.Float("eps", e)} }
 // evaluations are those of each operator of the table: an operator without one
 // fails the suite. Activations without attributes get theirs from their traits.
 var evaluations = withActivations(map[string][]evaluation{
-	"add": pairs(f32), "sub": pairs(f32), "mul": pairs(f32), "div": pairs(f32),
+	"add": numeric(nil), "sub": numeric(nil), "mul": numeric(nil), "div": numeric(nil), "min": numeric(nil), "max": numeric(nil),
+	"pow":  {eval(nil, positive(3, 7), f32(7)), eval(nil, positive(5, 1), f32(2, 1, 3)), eval(nil, f32(9), f32())},
+	"mod":  append(numeric(plan.Attrs{plan.BoolAttr("fmod", true)}), numeric(plan.Attrs{plan.BoolAttr("fmod", false)})...),
+	"less": numeric(nil), "less_equal": numeric(nil), "greater": numeric(nil), "greater_equal": numeric(nil),
+	"and": logic, "or": logic, "xor": logic, "not": {eval(nil, index(plan.Bool, 2, 3, 7)), eval(nil, index(plan.Bool, 2))},
+	"is_nan": unary(nil, f32), "is_inf": unary(nil, f32), "neg": integral, "abs": integral, "sign": integral,
+	"clip": append(unary(clip(-0.5, 0.25), f32), unary(clip(0, math.Inf(1)), f32)...),
+	"log":  unary(nil, positive), "rsqrt": unary(nil, positive), "log1p": unary(nil, positive),
 	"sqrt": unary(nil, positive), "identity": unary(nil, f32), "contiguous": unary(nil, f32),
 	"gelu":   append(unary(plan.Attrs{plan.BoolAttr("tanh", true)}, f32), unary(plan.Attrs{plan.BoolAttr("tanh", false)}, f32)...),
 	"append": {eval(axis(1), f32(3, 2, 5), f32(3, 4, 5)), eval(axis(0), f32(1, 3), f32(7, 3))},
@@ -114,7 +143,7 @@ var evaluations = withActivations(map[string][]evaluation{
 		eval(conv(1, 1, 0, 4), f32(1, 3, 8, 8), f32(7, 3, 4, 4)), eval(conv(1, 1, 1, 1), f32(1, 33, 6, 6), f32(31, 33, 3, 3)),
 	},
 	"embedding": {eval(nil, f32(11, 5), index(plan.I32, 11, 3, 2)), eval(nil, f32(7, 33), index(plan.I64, 7, 5)), eval(nil, f32(3, 1), index(plan.I64, 3, 0))},
-	"equal":     {eval(nil, index(plan.I32, 3, 5, 7), index(plan.I32, 3, 7)), eval(nil, index(plan.I64, 2, 9), index(plan.I64, 2, 1))},
+	"equal":     {eval(nil, index(plan.I32, 3, 5, 7), index(plan.I32, 3, 7)), eval(nil, index(plan.I64, 2, 9), index(plan.I64, 2, 1)), eval(nil, index(plan.Bool, 2, 9), index(plan.Bool, 2, 3, 9))},
 	"expand":    {eval(plan.Attrs{dims("shape", 3, 5, 7)}, f32(5, 1)), eval(plan.Attrs{dims("shape", 2, 3)}, f32())},
 	"layer_norm": {
 		eval(eps(1e-5), f32(3, 17), f32(17), f32(17)), eval(eps(1e-5), f32(2, 3, 65), f32(65), f32(65)), eval(eps(1e-5), f32(1, 1), f32(1), f32(1)),

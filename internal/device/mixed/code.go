@@ -46,7 +46,7 @@ func newCode(d *Device, p *program.Program) *code {
 	for i := range p.Groups {
 		c.side[i] = onDevice
 		for _, k := range p.Groups[i].Steps {
-			if !p.Res.View[k] && d.can.Lacks(p.Res.Ops[k]) {
+			if !p.Res.View[k] && d.can.Lacks(p.Res.Ops[k], p.Inputs(k)) {
 				c.side[i] = onHost
 			}
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // Options select the devices to combine.
@@ -103,11 +104,11 @@ func (d *Device) Capabilities() device.Capabilities {
 			return allows(d.can.Convolution, c, filters) && allows(cpu.Convolution, c, filters)
 		},
 		Pointwise: func(o op.Op) bool {
-			return !d.can.Lacks(o) && (d.can.Pointwise == nil || d.can.Pointwise(o)) && (cpu.Pointwise == nil || cpu.Pointwise(o))
+			return !d.can.Lacks(o, nil) && (d.can.Pointwise == nil || d.can.Pointwise(o)) && (cpu.Pointwise == nil || cpu.Pointwise(o))
 		},
 	}
 	if cpu.Lacks != nil {
-		can.Lacks = func(o op.Op) bool { return d.can.Lacks(o) && cpu.Lacks(o) }
+		can.Lacks = func(o op.Op, in []plan.Spec) bool { return d.can.Lacks(o, in) && cpu.Lacks(o, in) }
 	}
 	return can
 }
@@ -144,7 +145,7 @@ func (d *Device) tell(c *code) {
 		for _, k := range c.prog.Groups[i].Steps {
 			switch o := c.prog.Res.Ops[k]; {
 			case c.prog.Res.View[k]:
-			case d.can.Lacks(o):
+			case d.can.Lacks(o, c.prog.Inputs(k)):
 				lacked[o.Name()]++
 			default:
 				others[o.Name()]++

@@ -35,7 +35,7 @@ type Options struct {
 	// Memory is the device's memory in bytes; 0 for no limit.
 	Memory int64
 	// Lacks is the device's answer about missing operators; nil for none.
-	Lacks func(o op.Op) bool
+	Lacks func(o op.Op, in []plan.Spec) bool
 }
 
 // Work is a group of a program, for one run or for several together, with what
