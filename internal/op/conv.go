@@ -200,7 +200,7 @@ func (o MaxPool2D) Eval(out *Array, in []*Array, h halt.Func) error {
 			for j := range o.Kernel[1] {
 				iw := ow*o.Stride[1] - o.Pad[1] + j
 				if ih >= 0 && ih < x.Shape[2] && iw >= 0 && iw < x.Shape[3] {
-					hi = math.Max(hi, float64(fx[n*x.Strides[0]+c*x.Strides[1]+ih*x.Strides[2]+iw*x.Strides[3]]))
+					hi = max(hi, float64(fx[n*x.Strides[0]+c*x.Strides[1]+ih*x.Strides[2]+iw*x.Strides[3]]))
 				}
 			}
 		}
