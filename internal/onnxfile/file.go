@@ -206,3 +206,8 @@ func (f *File) Close() error {
 	}
 	return err
 }
+
+// CopyTo copies the content, as much as fits into dst.
+func (c Content) CopyTo(dst []byte) error {
+	return guarded(view{c.Data, c.File}, func() { copy(dst, c.Data) })
+}
