@@ -48,6 +48,12 @@ func standard() map[string]handler {
 		"Range": one(rangeOf), "Scatter": one(scatterElements), "ScatterElements": one(scatterElements), "ScatterND": one(scatterND),
 		"TensorScatter": one(tensorScatter), "Tile": one(tile), "TopK": topK, "Trilu": one(trilu),
 
+		"Compress": one(compress), "Hardmax": one(hardmax), "MaxUnpool": one(maxUnpool), "NonZero": nonZero,
+		"NegativeLogLikelihoodLoss": one(negativeLogLikelihood), "SoftmaxCrossEntropyLoss": softmaxCrossEntropy,
+
+		"BlackmanWindow": one(cosines(0.42, -0.5, 0.08)), "HammingWindow": one(cosines(25.0/46, -21.0/46)), "HannWindow": one(cosines(0.5, -0.5)),
+		"DFT": one(dft), "MelWeightMatrix": one(melWeights), "STFT": one(stft),
+
 		"Conv": one(conv), "MaxPool": one(maxPool), "AveragePool": one(averagePool),
 		"GlobalAveragePool": one(globalPool(lazy.Mean)), "GlobalMaxPool": one(globalPool(lazy.Max)),
 	}
