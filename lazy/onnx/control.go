@@ -45,7 +45,7 @@ func (c *call) body(g *onnxfile.Graph, label string, inputs []*value) []*value {
 	}
 	s := &scope{
 		parent: c.s, values: map[string]*value{}, opsets: c.s.opsets, attrs: c.s.attrs, depth: c.s.depth,
-		path: c.s.path + nodeName(c.n) + "." + label + "/",
+		path: c.s.below(c.n, "."+label),
 	}
 	for i, in := range g.Inputs {
 		v := *inputs[i]

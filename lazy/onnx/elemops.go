@@ -72,6 +72,12 @@ func (c *call) fold() []*elems {
 	}
 	out := f(c, in)
 	for _, e := range out {
+		if e != nil {
+			c.im.elems += len(e.v)
+		}
+		if c.im.elems > maxAllElems {
+			return nil
+		}
 		if e == nil || len(e.v) != count(e.shape) || len(e.v) > maxElems || c.err != nil {
 			c.err = nil // the operator itself says what is wrong
 			return nil

@@ -10,7 +10,10 @@ import (
 
 // maxElems bounds the tensors that are evaluated element by element: shapes, axes
 // and the like. Larger constants are computed by the program.
-const maxElems = 1 << 11
+const (
+	maxElems    = 1 << 11
+	maxAllElems = 1 << 21 // of all values of a model
+)
 
 // elems is a tensor whose elements are known while the model is read: numbers, or
 // sizes that the program's symbols give.

@@ -14,8 +14,9 @@ import (
 // what is larger is computed by the program.
 const (
 	foldElements = 1 << 16 // of one tensor
-	foldBudget   = 1 << 26 // elements and arithmetic of all
+	foldBudget   = 1 << 24 // elements and arithmetic of all
 	foldDepth    = 512     // operators between a value and its leaves
+	maxExplained = 256     // refusals that say which input is to blame
 )
 
 // folded is a tensor evaluated while the model is read: its content, or the reason
@@ -92,6 +93,9 @@ func contiguous(a *op.Array) []byte { return a.Data[:a.Len()*a.DType.Size()] }
 // depends on inputs whose content is given, the model is read once more with
 // those as constants.
 func (im *importer) dataDependent(v *value, t *lazy.Tensor, err error) error {
+	if len(im.refused) > maxExplained {
+		return fmt.Errorf("%w: %q", ErrDataDependent, v.name)
+	}
 	missing := ""
 	for _, name := range im.inputsOf(t) {
 		if _, ok := im.opts.shapeValues[name]; !ok {

@@ -16,7 +16,7 @@ func (im *importer) inline(c *call, f *onnxfile.Function) ([]*value, error) {
 		return nil, fmt.Errorf("%w: %d inputs and %d outputs of a function of %d and %d", ErrMalformed, len(c.in), len(c.n.Outputs), len(f.Inputs), len(f.Outputs))
 	}
 	s := &scope{
-		values: map[string]*value{}, depth: c.s.depth + 1, path: c.s.path + nodeName(c.n) + "/",
+		values: map[string]*value{}, depth: c.s.depth + 1, path: c.s.below(c.n, ""),
 		opsets: opsetsOf(f, c.s.opsets), attrs: map[string]*onnxfile.Attr{},
 	}
 	for i, name := range f.Inputs {

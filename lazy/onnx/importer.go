@@ -12,10 +12,11 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Limits of what a model may become. Functions and loops repeat nodes, so the
-// file's size does not bound them.
+// Limits of what a model may become. Functions and loops repeat nodes, and some
+// operators make many, so the file's size does not bound them.
 const (
 	maxNodes     = plan.MaxSteps
+	maxTensors   = plan.MaxValues
 	maxCallDepth = 32 // of functions that call each other
 	minOpset     = 1
 	maxOpset     = 28
@@ -37,6 +38,9 @@ type importer struct {
 	leaves  map[string]bool             // names of leaves of the graph
 	known   map[*lazy.Tensor]*folded    // see fold.go
 	budget  int                         // of evaluation, see fold.go
+	raws    map[rawKey]*lazy.Tensor     // leaves of tensors of the file
+	elems   int                         // elements known one by one, of all values
+	filled  int                         // bytes of filled weights
 	nodes   int
 	refused []Refusal
 	done    int64 // bytes hashed
@@ -50,6 +54,7 @@ func newImporter(f *onnxfile.File, o *options, hashes map[*onnxfile.Tensor]hashe
 	return &importer{
 		file: f, opts: o, g: lazy.NewGraph(name), operators: standard(), hashes: hashes, fixed: fixed, wanted: map[string]bool{},
 		inputs: map[*lazy.Tensor]string{}, leaves: map[string]bool{}, known: map[*lazy.Tensor]*folded{}, budget: foldBudget,
+		raws: map[rawKey]*lazy.Tensor{},
 	}
 }
 
@@ -106,6 +111,9 @@ func (im *importer) graph(s *scope, nodes []*onnxfile.Node) error {
 		if im.nodes++; im.nodes > maxNodes {
 			return fmt.Errorf("%w: more than %d nodes, with those of functions and loops", ErrMalformed, maxNodes)
 		}
+		if n := len(im.g.Tensors()); n > maxTensors {
+			return fmt.Errorf("%w: it becomes more than %d operators", ErrMalformed, maxTensors)
+		}
 		if err := im.ctx.Err(); err != nil {
 			return err //nolint:wrapcheck // the caller's
 		}
@@ -157,6 +165,13 @@ func (im *importer) node(s *scope, n *onnxfile.Node) error {
 
 // fatalError ends the import; other errors refuse a node.
 type fatalError struct{ error }
+
+// below is the path of what a node contains, for the names of leaves.
+func (s *scope) below(n *onnxfile.Node, label string) string {
+	const long = 200
+	p := s.path + nodeName(n) + label + "/"
+	return p[max(0, len(p)-long):]
+}
 
 func nodeName(n *onnxfile.Node) string {
 	if n.Name != "" {

@@ -59,8 +59,8 @@ func constantNode(c *call) []*value {
 	return nil
 }
 
-// maxFilled bounds the content of a filled weight, which the file does not contain.
-const maxFilled = 4 << 30
+// maxFilled bounds the content of all filled weights, which the file does not contain.
+const maxFilled = 1 << 30
 
 // constantOfShape is one number everywhere. Where the shape is known it is a weight,
 // as models store theirs so to be small.
@@ -84,10 +84,11 @@ func constantOfShape(c *call) []*value {
 		return []*value{{t: expandTo(t, shape)}}
 	}
 	size := count(n)
-	if size > maxFilled/t.DType().Size() {
-		c.failf("%v elements of one number", shape.Elements())
+	if size > maxFilled || c.im.filled+size*t.DType().Size() > maxFilled {
+		c.failf("weights of one number each take more than %d bytes", maxFilled)
 		return nil
 	}
+	c.im.filled += size * t.DType().Size()
 	a, err := c.im.evaluate(t, 0)
 	if err != nil {
 		c.fail(err)

@@ -24,6 +24,10 @@ func (im *importer) rawTensor(v *value, spec plan.Spec) (*lazy.Tensor, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: tensor %q", ErrMalformed, v.name)
 	}
+	key := rawKey{v.raw, v.small}
+	if t := im.raws[key]; t != nil {
+		return t, nil
+	}
 	storage, err := stored(v.raw.Type)
 	if err != nil {
 		return nil, err
@@ -35,7 +39,37 @@ func (im *importer) rawTensor(v *value, spec plan.Spec) (*lazy.Tensor, error) {
 	w := transport.Weight{
 		Name: im.leafName(v.name), Storage: storage, Shape: shape, Hash: h.hash, Data: h.content.Data, File: h.content.File,
 	}
-	return im.leaf(v, w, spec.DType)
+	if storage == plan.Bool {
+		if w, err = truths(w); err != nil {
+			return nil, err
+		}
+	}
+	t, err := im.leaf(v, w, spec.DType)
+	if err == nil {
+		im.raws[key] = t
+	}
+	return t, err
+}
+
+// rawKey is a tensor of the file as a weight or as a constant.
+type rawKey struct {
+	t     *onnxfile.Tensor
+	small bool
+}
+
+// truths are booleans as a program has them: 0 and 1, whatever the file says.
+func truths(w transport.Weight) (transport.Weight, error) {
+	b := make([]byte, len(w.Data))
+	if _, err := w.CopyTo(b, 0); err != nil {
+		return w, fatalError{err}
+	}
+	for i, v := range b {
+		if v != 0 {
+			b[i] = 1
+		}
+	}
+	w.Data, w.File, w.Hash = b, "", transport.HashWeight(w.Storage, w.Shape, b)
+	return w, nil
 }
 
 // hash reads the content of a tensor of the file and hashes it, once.
