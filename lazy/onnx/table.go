@@ -54,6 +54,9 @@ func standard() map[string]handler {
 		"BlackmanWindow": one(cosines(0.42, -0.5, 0.08)), "HammingWindow": one(cosines(25.0/46, -21.0/46)), "HannWindow": one(cosines(0.5, -0.5)),
 		"DFT": one(dft), "MelWeightMatrix": one(melWeights), "STFT": one(stft),
 
+		"Attention": attention, "RotaryEmbedding": one(rotaryEmbedding), "SwiGLU": one(swiGLU),
+		"CenterCropPad": one(centerCropPad), "GridSample": one(gridSample),
+
 		"Conv": one(conv), "MaxPool": one(maxPool), "AveragePool": one(averagePool),
 		"GlobalAveragePool": one(globalPool(lazy.Mean)), "GlobalMaxPool": one(globalPool(lazy.Max)),
 	}
