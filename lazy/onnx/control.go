@@ -48,6 +48,10 @@ func (c *call) body(g *onnxfile.Graph, label string, inputs []*value) []*value {
 		path: c.s.below(c.n, "."+label),
 	}
 	for i, in := range g.Inputs {
+		if inputs[i] == nil {
+			c.fail(fmt.Errorf("%w: input %q of %s is left out", ErrMalformed, in.Name, label))
+			return nil
+		}
 		v := *inputs[i]
 		s.values[in.Name] = &v
 	}
@@ -135,6 +139,10 @@ func (c *call) known(v *value) bool {
 func (c *call) tensors(vs []*value) []*lazy.Tensor {
 	out := make([]*lazy.Tensor, len(vs))
 	for i, v := range vs {
+		if v == nil {
+			c.fail(fmt.Errorf("%w: an input is left out", ErrMalformed))
+			return out
+		}
 		t, err := c.im.tensor(v)
 		if err != nil {
 			c.fail(err)

@@ -54,12 +54,7 @@ func (w window) lifted() window {
 
 // conv2 pads by itself where the two ends of an axis differ.
 func (c *call) conv2(x, w, bias *lazy.Tensor, g window, groups int) *lazy.Tensor {
-	pad := [2]int{g.before[0], g.before[1]}
-	for i := range pad {
-		if g.before[i] != g.after[i] {
-			x, pad[i] = c.padAxis(x, 2+i, g.before[i], g.after[i], 0), 0
-		}
-	}
+	x, pad := c.evenPads(x, g, 0)
 	return lazy.Conv2D(x, w, bias, lazy.Conv{
 		Stride: [2]int{g.stride[0], g.stride[1]}, Pad: pad, Dilation: [2]int{g.dilation[0], g.dilation[1]}, Groups: groups,
 	})
@@ -112,20 +107,18 @@ func (c *call) strided(x *lazy.Tensor, axis, start, n, stride int) *lazy.Tensor 
 	return c.selected(x, axis, index)
 }
 
-func maxPool(c *call) *lazy.Tensor {
-	x := c.t(0)
-	if c.err == nil && len(x.Shape()) < 3 {
-		c.failf("%w: pool of %v", ErrMalformed, x.Shape())
+// evenPads pads by itself where the two ends of an axis differ.
+func (c *call) evenPads(x *lazy.Tensor, g window, fill float64) (y *lazy.Tensor, pad [2]int) {
+	before, after := make([]int, 4), make([]int, 4)
+	for i := range pad {
+		if g.before[i] == g.after[i] {
+			pad[i] = g.before[i]
+			continue
+		}
+		before[2+i], after[2+i] = g.before[i], g.after[i]
 	}
-	if c.err != nil {
-		return nil
+	if slices.Max(before)+slices.Max(after) == 0 {
+		return x, pad
 	}
-	g := c.window(nil, x.Shape()[2:])
-	if c.err != nil {
-		return nil
-	}
-	c.failf("pool %v", g)
-	return nil
+	return lazy.Pad(x, before, after, fill), pad
 }
-
-func averagePool(c *call) *lazy.Tensor { return maxPool(c) }

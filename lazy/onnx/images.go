@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"slices"
+
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -28,7 +30,15 @@ type window struct {
 
 // window reads the geometry; kernel may come from the filters.
 func (c *call) window(kernel []int, spatial plan.Shape) window {
-	n := len(spatial)
+	w := c.windowOf(kernel, len(spatial))
+	if c.err == nil {
+		c.autoPad(&w, spatial)
+	}
+	return w
+}
+
+// windowOf is the geometry over n axes, without padding that is said by name.
+func (c *call) windowOf(kernel []int, n int) window {
 	fill := func(v []int, name string, size int, def int) []int {
 		if v == nil {
 			v = make([]int, size)
@@ -56,10 +66,7 @@ func (c *call) window(kernel []int, spatial plan.Shape) window {
 		dilation: fill(c.attrInts("dilations"), "dilations", n, 1), ceil: c.attrBool("ceil_mode", false),
 	}
 	pads := fill(c.attrInts("pads"), "pads", 2*n, 0)
-	w.before, w.after = pads[:n:n], pads[n:]
-	if c.err == nil {
-		c.autoPad(&w, spatial)
-	}
+	w.before, w.after = slices.Clone(pads[:n]), slices.Clone(pads[n:])
 	return w
 }
 

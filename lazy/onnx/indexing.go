@@ -39,17 +39,21 @@ func gather(c *call) *lazy.Tensor {
 	if c.err != nil {
 		return nil
 	}
-	if e, err := c.im.constantElements(c.in[1]); c.has(1) && err == nil && len(e.v) == 1 {
+	index := c.value(1)
+	if c.err != nil {
+		return nil
+	}
+	if e, err := c.im.constantElements(index); err == nil && len(e.v) == 1 {
 		if at, ok := position(e.v[0].d, x.Dim(axis)); ok && !e.v[0].isF {
 			y := lazy.Slice(x, axis, at, at.Add(plan.C(1)))
 			return reshapeTo(y, slices.Concat(x.Shape()[:axis], static(e.shape), x.Shape()[axis+1:]))
 		}
 	}
-	index := c.t(1)
+	at := c.t(1)
 	if c.err != nil {
 		return nil
 	}
-	return c.gatherAxis(x, index, axis)
+	return c.gatherAxis(x, at, axis)
 }
 
 // position is a place on an axis that is surely inside.

@@ -3,6 +3,7 @@ package onnx
 import (
 	"slices"
 
+	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -116,28 +117,18 @@ func rmsNorm(c *call) *lazy.Tensor {
 	return lazy.Mul(lazy.Mul(x, c.inverse(ms, c.attrFloat("epsilon", 1e-5))), scale)
 }
 
-// perChannel gives parameters [c] the shape of x [n, c, ...].
-func perChannel(p *lazy.Tensor, rank int) *lazy.Tensor {
-	s := plan.Shape{p.Shape().Elements()}
-	for range rank - 2 {
-		s = append(s, plan.C(1))
-	}
-	return reshapeTo(p, s)
-}
-
+// instanceNorm is a group norm with a group for each channel.
 func instanceNorm(c *call) *lazy.Tensor {
 	x, scale, b := c.t(0), c.t(1), c.t(2)
 	if c.err != nil {
 		return nil
 	}
-	rank := len(x.Shape())
-	if rank < 3 {
-		c.failf("%w: instance norm of %v", ErrMalformed, x.Shape())
+	channels, ok := x.Dim(1).Const()
+	if !ok || len(x.Shape()) < 3 {
+		c.failf("instance norm of %v", x.Shape())
 		return nil
 	}
-	_, centred, variance := c.moments(x, from(2, rank))
-	y := lazy.Mul(centred, c.inverse(variance, c.attrFloat("epsilon", 1e-5)))
-	return lazy.Add(lazy.Mul(y, perChannel(scale, rank)), perChannel(b, rank))
+	return lazy.Apply(op.GroupNorm{Groups: channels, Eps: c.attrFloat("epsilon", 1e-5)}, x, scale, b)
 }
 
 // groupNorm has a scale for each channel from operator set 21 on, and for each group
@@ -158,16 +149,14 @@ func groupNorm(c *call) *lazy.Tensor {
 		c.failf("%w: %d groups of %v channels", ErrMalformed, groups, s[1])
 		return nil
 	}
-	split := slices.Concat(plan.Shape{s[0], plan.C(groups), each}, s[2:])
-	g := reshapeTo(x, split)
-	_, centred, variance := c.moments(g, from(2, len(split)))
-	y := lazy.Mul(centred, c.inverse(variance, c.attrFloat("epsilon", 1e-5)))
 	if c.opset < 21 {
-		y = lazy.Add(lazy.Mul(y, perChannel(scale, len(split))), perChannel(b, len(split)))
-		return reshapeTo(y, s)
+		spread := func(p *lazy.Tensor) *lazy.Tensor {
+			wide := expandTo(reshapeTo(p, plan.Shape{plan.C(groups), plan.C(1)}), plan.Shape{plan.C(groups), each})
+			return reshapeTo(wide, plan.Shape{s[1]})
+		}
+		scale, b = spread(scale), spread(b)
 	}
-	y = reshapeTo(y, s)
-	return lazy.Add(lazy.Mul(y, perChannel(scale, len(s))), perChannel(b, len(s)))
+	return lazy.Apply(op.GroupNorm{Groups: groups, Eps: c.attrFloat("epsilon", 1e-5)}, x, scale, b)
 }
 
 // lpNorm divides by the norm along an axis; where that is zero the result is zero.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/onnxfile"
 	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport"
 )
 
 // Program is a captured program that came from an ONNX model. Its inputs and
@@ -64,6 +65,16 @@ func Read(ctx context.Context, model []byte, opts ...Option) (*Program, error) {
 	return load(ctx, f, opts)
 }
 
+// guarded is run, for which a panic is an error of this module.
+func (im *importer) guarded(ctx context.Context) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: import of an ONNX model: panic: %v", transport.ErrInternal, r)
+		}
+	}()
+	return im.run(ctx)
+}
+
 // load captures the model of a file. Which inputs shapes depend on is known only
 // after a first attempt, so there is one more attempt for each set of them.
 func load(ctx context.Context, f *onnxfile.File, opts []Option) (*Program, error) {
@@ -72,7 +83,7 @@ func load(ctx context.Context, f *onnxfile.File, opts []Option) (*Program, error
 	fixed := map[string]bool{}
 	for {
 		im := newImporter(f, o, hashes, fixed)
-		err := im.run(ctx)
+		err := im.guarded(ctx)
 		if len(im.wanted) > 0 {
 			maps.Copy(fixed, im.wanted) // each attempt adds one at least
 			continue

@@ -57,7 +57,8 @@ func standard() map[string]handler {
 		"Attention": attention, "RotaryEmbedding": one(rotaryEmbedding), "SwiGLU": one(swiGLU),
 		"CenterCropPad": one(centerCropPad), "GridSample": one(gridSample),
 
-		"Conv": one(conv), "MaxPool": one(maxPool), "AveragePool": one(averagePool),
+		"Conv": one(conv), "MaxPool": one(maxPool), "AveragePool": one(averagePool), "LpPool": one(lpPool),
+		"ConvTranspose": one(convTranspose), "GlobalLpPool": one(globalLpPool),
 		"GlobalAveragePool": one(globalPool(lazy.Mean)), "GlobalMaxPool": one(globalPool(lazy.Max)),
 	}
 }
