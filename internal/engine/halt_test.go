@@ -82,21 +82,47 @@ func conv(groups int) op.Conv2D { return op.Conv2D{Stride: square, Dilation: squ
 // code path for it, that take at least seconds. Activations without attributes
 // get theirs from their traits.
 var haltCases = withActivations(map[string]func(s *steps){
-	"add":              func(s *steps) { s.op(op.Add(), s.f32(many), s.f32(many)) },
-	"add/scalar":       func(s *steps) { s.op(op.Add(), s.f32(many), s.f32(1)) },
-	"add/long rows":    func(s *steps) { s.op(op.Add(), s.f32(3, many), s.f32(many)) },
-	"add/short rows":   func(s *steps) { s.op(op.Add(), s.f32(many/8, 8), s.f32(8)) },
-	"add/columns":      func(s *steps) { s.op(op.Add(), s.f32(large, large), s.f32(large, 1)) },
-	"sub":              func(s *steps) { s.op(op.Sub(), s.f32(many), s.f32(many)) },
-	"mul":              func(s *steps) { s.op(op.Mul(), s.f32(many), s.f32(many)) },
-	"div":              func(s *steps) { s.op(op.Div(), s.f32(many), s.f32(many)) },
-	"argmax":           func(s *steps) { s.op(op.ArgMax{Axis: -1}, s.f32(1, 15*many)) },
-	"argmax/rows":      func(s *steps) { s.op(op.ArgMax{Axis: -1}, s.f32(many, 2)) },
-	"argmax/first":     func(s *steps) { s.op(op.ArgMax{}, s.f32(large, large)) },
-	"batch_norm":       func(s *steps) { batchNorm(s, s.f32(1, 4, large, large)) },
-	"batch_norm/wide":  func(s *steps) { batchNorm(s, s.f32(2, many)) },
-	"bias":             func(s *steps) { s.op(op.Bias{}, s.f32(4, many), s.f32(many)) },
-	"bias/short":       func(s *steps) { s.op(op.Bias{}, s.f32(many/4, 4), s.f32(4)) },
+	"add":             func(s *steps) { s.op(op.Add(), s.f32(many), s.f32(many)) },
+	"add/scalar":      func(s *steps) { s.op(op.Add(), s.f32(many), s.f32(1)) },
+	"add/long rows":   func(s *steps) { s.op(op.Add(), s.f32(3, many), s.f32(many)) },
+	"add/short rows":  func(s *steps) { s.op(op.Add(), s.f32(many/8, 8), s.f32(8)) },
+	"add/columns":     func(s *steps) { s.op(op.Add(), s.f32(large, large), s.f32(large, 1)) },
+	"sub":             func(s *steps) { s.op(op.Sub(), s.f32(many), s.f32(many)) },
+	"mul":             func(s *steps) { s.op(op.Mul(), s.f32(many), s.f32(many)) },
+	"div":             func(s *steps) { s.op(op.Div(), s.f32(many), s.f32(many)) },
+	"argmax":          func(s *steps) { s.op(op.ArgMax{Axis: -1}, s.f32(1, 15*many)) },
+	"argmax/rows":     func(s *steps) { s.op(op.ArgMax{Axis: -1}, s.f32(many, 2)) },
+	"argmax/first":    func(s *steps) { s.op(op.ArgMax{}, s.f32(large, large)) },
+	"batch_norm":      func(s *steps) { batchNorm(s, s.f32(1, 4, large, large)) },
+	"batch_norm/wide": func(s *steps) { batchNorm(s, s.f32(2, many)) },
+	"bias":            func(s *steps) { s.op(op.Bias{}, s.f32(4, many), s.f32(many)) },
+	"bias/short":      func(s *steps) { s.op(op.Bias{}, s.f32(many/4, 4), s.f32(4)) },
+	"avg_pool2d": func(s *steps) {
+		s.op(op.AvgPool2D{Kernel: [2]int{2048, 2048}, Stride: square, Dilation: square}, s.f32(1, 1, 4096, 4096))
+	},
+	"conv_transpose2d": func(s *steps) {
+		s.op(op.ConvTranspose2D{Stride: square, Dilation: square, Groups: 1}, s.f32(8, 64, 512, 512), s.f32(64, 64, 5, 5))
+	},
+	"group_norm": func(s *steps) { s.op(op.GroupNorm{Groups: 1}, s.f32(1, 2, many/2), s.f32(2), s.f32(2)) },
+	"resize": func(s *steps) {
+		s.op(op.Resize{Shape: op.Static([]int{large, large}), Mode: "cubic", Coords: "half_pixel", Nearest: "floor"}, s.f32(8, 8))
+	},
+	"lstm":            func(s *steps) { recur(s, op.CellLSTM, 4, "sigmoid,tanh,tanh") },
+	"gru":             func(s *steps) { recur(s, op.CellGRU, 3, "sigmoid,tanh") },
+	"rnn":             func(s *steps) { recur(s, op.CellRNN, 1, "tanh") },
+	"argmin":          func(s *steps) { s.op(op.ArgMin{Axis: 1}, s.f32(1, many)) },
+	"gather":          func(s *steps) { s.op(op.Gather{}, s.f32(4), s.input(plan.I32, many/2)) },
+	"gather/rows":     func(s *steps) { s.op(op.Gather{}, s.f32(1, many), s.input(plan.I32, 4)) },
+	"gather_elements": func(s *steps) { s.op(op.GatherElements{}, s.f32(4), s.input(plan.I32, many/2)) },
+	"gather_nd":       func(s *steps) { s.op(op.GatherND{}, s.f32(4), s.input(plan.I32, many/2, 1)) },
+	"scatter_elements": func(s *steps) {
+		s.op(op.ScatterElements{Combine: "add"}, s.f32(4), s.input(plan.I32, many/2), s.f32(many/2))
+	},
+	"scatter_nd":       func(s *steps) { s.op(op.ScatterND{Combine: "none"}, s.f32(many), s.input(plan.I32, 1, 1), s.f32(1)) },
+	"pad":              func(s *steps) { s.op(op.Pad{Mode: "edge", Before: []int{1}, After: []int{0}}, s.f32(many)) },
+	"cumsum":           func(s *steps) { s.op(op.CumSum{}, s.f32(many)) },
+	"trilu":            func(s *steps) { s.op(op.TriLU{}, s.f32(large, large)) },
+	"range":            func(s *steps) { s.op(op.Range{DType: plan.F32, Length: plan.C(many), Step: 1}) },
 	"and":              func(s *steps) { s.op(op.And(), s.input(plan.Bool, many), s.input(plan.Bool, many)) },
 	"or":               func(s *steps) { s.op(op.Or(), s.input(plan.Bool, many), s.input(plan.Bool, many)) },
 	"xor":              func(s *steps) { s.op(op.Xor(), s.input(plan.Bool, many), s.input(plan.Bool, many)) },
@@ -206,6 +232,16 @@ func withActivations(cases map[string]func(s *steps)) map[string]func(s *steps) 
 		cases[o.Name()] = func(s *steps) { s.op(o, s.f32(many)) }
 	}
 	return cases
+}
+
+// recur is a recurrent layer over many positions.
+func recur(s *steps, c op.Cell, gates int, activations string) {
+	const hidden = 64
+	in := []int{s.f32(many/256, 4, hidden), s.f32(1, gates*hidden, hidden), s.f32(1, gates*hidden, hidden), s.f32(1, 2*gates*hidden), s.f32(1, 4, hidden)}
+	if c == op.CellLSTM {
+		in = append(in, s.f32(1, 4, hidden))
+	}
+	s.op(op.Recurrent{Kind: c, Direction: "forward", Activations: activations}, in...)
 }
 
 func batchNorm(s *steps, x int) int {

@@ -76,6 +76,19 @@ func TestInfer(t *testing.T) {
 		{op.Reduce{Kind: "sum", Axes: []int{-1, 0}}, []plan.Spec{f32("a", "b", "c")}, f32("b")},
 		{op.Reduce{Kind: "max", Axes: []int{1}, Keep: true}, []plan.Spec{f32("a", "b")}, f32("a", 1)},
 		{op.Reduce{Kind: "mean", Axes: []int{0}}, []plan.Spec{f32("a")}, f32()},
+		{op.Gather{Axis: 1}, []plan.Spec{f32("b", "n", 3), i64("k", 2)}, f32("b", "k", 2, 3)},
+		{op.Gather{Axis: -1}, []plan.Spec{i64("n"), i32()}, i64()},
+		{op.GatherElements{Axis: 1}, []plan.Spec{f32("b", "n"), i32("b", "k")}, f32("b", "k")},
+		{op.GatherND{Batch: 1}, []plan.Spec{f32("b", "n", "m", 3), i64("b", "k", 2)}, f32("b", "k", 3)},
+		{op.ScatterND{Combine: "none"}, []plan.Spec{f32("n", "m"), i64("k", 1), f32("k", "m")}, f32("n", "m")},
+		{op.ScatterElements{Axis: -1, Combine: "max"}, []plan.Spec{i32("b", "n"), i64("b", "k"), i32("b", "k")}, i32("b", "n")},
+		{op.Pad{Mode: "reflect", Before: []int{0, 2}, After: []int{0, 1}}, []plan.Spec{f32("b", "n")}, f32("b", "n+3")},
+		{op.Pad{Mode: "constant", Before: []int{-1}, After: []int{0}}, []plan.Spec{spec(plan.Bool, "n")}, spec(plan.Bool, "n-1")},
+		{op.CumSum{Axis: -1}, []plan.Spec{i64("b", "n")}, i64("b", "n")},
+		{op.TriLU{}, []plan.Spec{spec(plan.Bool, "n", "m")}, spec(plan.Bool, "n", "m")},
+		{op.Range{DType: plan.I64, Length: plan.Sym("n").Add(plan.C(1)), Step: 1}, nil, i64("n+1")},
+		{op.Reduce{Kind: "prod", Axes: []int{0}}, []plan.Spec{i64("a", "b")}, i64("b")},
+		{op.ArgMin{Axis: 0}, []plan.Spec{f32("b", "v")}, i32("v")},
 		{op.ArgMax{Axis: -1}, []plan.Spec{f32("b", "v")}, i32("b")},
 		{op.TopK{K: 3}, []plan.Spec{f32("b", 9)}, f32("b", 3)},
 		{op.TopK{K: 9, Indices: true}, []plan.Spec{f32("b", 9)}, i32("b", 9)},
@@ -100,6 +113,14 @@ func TestInfer(t *testing.T) {
 		{conv, []plan.Spec{f32("b", 3, 224, 224), f32(64, 3, 7, 7), f32(64)}, f32("b", 64, 112, 112)},
 		{grouped, []plan.Spec{f32(1, 4, 9, 9), f32(6, 2, 3, 3)}, f32(1, 6, 7, 7)},
 		{op.MaxPool2D{Kernel: [2]int{3, 3}, Stride: [2]int{2, 2}, Pad: [2]int{1, 1}}, []plan.Spec{f32("b", 64, 112, 112)}, f32("b", 64, 56, 56)},
+		{conv, []plan.Spec{f32("b", 3, "h", "w"), f32(64, 3, 7, 7)}, f32("b", 64, "floor((h+1)/2)", "floor((w+1)/2)")},
+		{op.MaxPool2D{Kernel: [2]int{3, 3}, Stride: [2]int{2, 2}, Pad: [2]int{1, 1}}, []plan.Spec{f32("b", 64, "floor((h+1)/2)", 8)}, f32("b", 64, "floor((h+3)/4)", 4)},
+		{op.MaxPool2D{Kernel: [2]int{3, 3}, Stride: [2]int{2, 2}, Ceil: true}, []plan.Spec{f32(1, 1, "h", 6)}, f32(1, 1, "floor(h/2)", 3)},
+		{op.AvgPool2D{Kernel: [2]int{2, 1}, Stride: [2]int{2, 1}, Dilation: [2]int{1, 1}}, []plan.Spec{f32("b", 4, "h", "w")}, f32("b", 4, "floor(h/2)", "w")},
+		{op.ConvTranspose2D{Stride: [2]int{2, 2}, Dilation: [2]int{1, 1}, Pad: [4]int{1, 1, 1, 1}, Groups: 1}, []plan.Spec{f32("b", 4, "h", 8), f32(4, 3, 4, 4), f32(3)}, f32("b", 3, "2*h", 16)},
+		{op.Resize{Shape: shape("b", 4, "2*h", 8), Mode: "linear", Coords: "half_pixel", Nearest: "floor"}, []plan.Spec{f32("b", 4, "h", 4)}, f32("b", 4, "2*h", 8)},
+		{op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "tanh"}, rnnSpecs, f32("t+1", 1, "b", 4)},
+		{op.GroupNorm{Groups: 2}, []plan.Spec{f32("b", 4, "h", "w"), f32(4), f32(4)}, f32("b", 4, "h", "w")},
 		{op.BatchNorm{}, []plan.Spec{f32("b", 3, "h"), f32(3), f32(3), f32(3), f32(3)}, f32("b", 3, "h")},
 	} {
 		t.Run(c.op.Name()+fmt.Sprint(c.in), func(t *testing.T) {
@@ -110,6 +131,9 @@ func TestInfer(t *testing.T) {
 		})
 	}
 }
+
+// rnnSpecs are inputs of a plain recurrent layer.
+var rnnSpecs = []plan.Spec{f32("t", "b", 3), f32(1, 4, 3), f32(1, 4, 4), f32(1, 8), f32(1, "b", 4)}
 
 func sampleSpecs(b any, vocab any) []plan.Spec {
 	return []plan.Spec{f32(b, vocab), f32(b), f32(b), i32(b), i64(b), i32(b)}
@@ -126,6 +150,11 @@ func TestInferErrors(t *testing.T) {
 	bad := conv
 	bad.Groups = 0
 	pool := op.MaxPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{1, 1}}
+	resize := func(mode, coords, nearest string, to int) op.Op {
+		return op.Resize{Shape: shape(to), Mode: mode, Coords: coords, Nearest: nearest}
+	}
+	avg := op.AvgPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}}
+	turned := op.ConvTranspose2D{Stride: [2]int{2, 2}, Dilation: [2]int{1, 1}, Groups: 1}
 	for _, c := range []struct {
 		name string
 		op   op.Op
@@ -207,7 +236,7 @@ func TestInferErrors(t *testing.T) {
 		{"matmul flags", op.MatMul{TransA: true}, []plan.Spec{f32(2, 3), f32(3, 4)}, op.ErrShape},
 		{"matmul batch", op.MatMul{}, []plan.Spec{f32(2, 2, 3), f32(3, 3, 4)}, op.ErrShape},
 		{"matmul dtype", op.MatMul{}, []plan.Spec{f32(2, 3), i32(3, 4)}, op.ErrDType},
-		{"reduce kind", op.Reduce{Kind: "min"}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"reduce kind", op.Reduce{Kind: "median"}, []plan.Spec{f32(2)}, op.ErrShape},
 		{"reduce axis", op.Reduce{Kind: "sum", Axes: []int{1}}, []plan.Spec{f32(2)}, op.ErrShape},
 		{"reduce twice", op.Reduce{Kind: "sum", Axes: []int{0, -2}}, []plan.Spec{f32(2, 2)}, op.ErrShape},
 		{"argmax of nothing", op.ArgMax{}, []plan.Spec{f32(0, 2)}, op.ErrShape},
@@ -256,13 +285,77 @@ func TestInferErrors(t *testing.T) {
 		{"conv channels", conv, []plan.Spec{f32(1, 2, 3, 3), f32(2, 3, 3, 3)}, op.ErrShape},
 		{"conv bias", conv, []plan.Spec{f32(1, 2, 3, 3), f32(2, 2, 3, 3), f32(3)}, op.ErrShape},
 		{"conv small", conv, []plan.Spec{f32(1, 2, 2, 3), f32(2, 2, 3, 3)}, op.ErrShape},
-		{"conv symbolic", conv, []plan.Spec{f32(1, 2, "h", 3), f32(2, 2, 3, 3)}, op.ErrShape},
+		{"conv of unknown filters", conv, []plan.Spec{f32(1, 2, 3, 3), f32(2, 2, "k", 3)}, op.ErrShape},
+		{"rounded up at unknown sizes", op.MaxPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{3, 3}, Ceil: true}, []plan.Spec{f32(1, 2, "h", 8)}, op.ErrShape},
+		{"pool dilation", op.MaxPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{1, 1}, Dilation: [2]int{0, 1}}, []plan.Spec{f32(1, 2, 8, 8)}, op.ErrShape},
+		{"average pool rank", avg, []plan.Spec{f32(2, 8, 8)}, op.ErrShape},
+		{"average pool padding", op.AvgPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Pad: [4]int{0, 2, 0, 0}}, []plan.Spec{f32(1, 2, 8, 8)}, op.ErrShape},
+		{"average pool of nothing", avg, []plan.Spec{f32(1, 2, 0, 8)}, op.ErrShape},
+		{"average pool of too little", avg, []plan.Spec{f32(1, 2, 1, 8)}, op.ErrShape},
+		{"transposed channels", turned, []plan.Spec{f32(1, 3, 4, 4), f32(2, 3, 2, 2)}, op.ErrShape},
+		{"transposed groups", op.ConvTranspose2D{Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Groups: 3}, []plan.Spec{f32(1, 2, 4, 4), f32(2, 3, 2, 2)}, op.ErrShape},
+		{"transposed bias", turned, []plan.Spec{f32(1, 2, 4, 4), f32(2, 3, 2, 2), f32(2)}, op.ErrShape},
+		{"transposed output padding", op.ConvTranspose2D{Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, OutPad: [2]int{1, 0}, Groups: 1}, []plan.Spec{f32(1, 2, 4, 4), f32(2, 3, 2, 2)}, op.ErrShape},
+		{"transposed to nothing", op.ConvTranspose2D{Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Pad: [4]int{9, 0, 9, 0}, Groups: 1}, []plan.Spec{f32(1, 2, 4, 4), f32(2, 3, 2, 2)}, op.ErrShape},
+		{"transposed nothing", turned, []plan.Spec{f32(1, 2, 0, 4), f32(2, 3, 2, 2)}, op.ErrShape},
+		{"resize ranks", resize("linear", "half_pixel", "floor", 4), []plan.Spec{f32(2, 3)}, op.ErrShape},
+		{"resize mode", resize("floor", "half_pixel", "floor", 4), []plan.Spec{f32(2)}, op.ErrShape},
+		{"resize coordinates", resize("linear", "tf_crop_and_resize", "floor", 4), []plan.Spec{f32(2)}, op.ErrShape},
+		{"resize rounding", resize("nearest", "asymmetric", "", 4), []plan.Spec{f32(2)}, op.ErrShape},
+		{"resize of nothing", resize("nearest", "asymmetric", "floor", 4), []plan.Spec{f32(0)}, op.ErrShape},
+		{"resize by nothing", op.Resize{Shape: shape(4), Mode: "linear", Coords: "asymmetric", Nearest: "floor", Scales: []float64{0}}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"resize by what is no number", op.Resize{Shape: shape(4), Mode: "linear", Coords: "asymmetric", Nearest: "floor", Cubic: math.NaN()}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"recurrent direction", op.Recurrent{Kind: op.CellRNN, Direction: "sideways", Activations: "tanh"}, rnnSpecs, op.ErrShape},
+		{"recurrent activation", op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "exec"}, rnnSpecs, op.ErrShape},
+		{"recurrent activations", op.Recurrent{Kind: op.CellRNN, Direction: "both", Activations: "tanh"}, rnnSpecs, op.ErrShape},
+		{"recurrent clip", op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "tanh", Clip: -1}, rnnSpecs, op.ErrShape},
+		{"peepholes of a plain cell", op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "tanh", Peepholes: true}, rnnSpecs, op.ErrShape},
+		{"recurrent without a state", op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "tanh"}, rnnSpecs[:4], plan.ErrInvalid},
+		{"recurrent weights", op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "tanh"}, with(rnnSpecs, 1, f32(1, 4, 4)), op.ErrShape},
+		{"recurrent ints", op.Recurrent{Kind: op.CellRNN, Direction: "forward", Activations: "tanh"}, with(rnnSpecs, 0, i32("t", "b", 3)), op.ErrDType},
+		{"group norm groups", op.GroupNorm{Groups: 2}, []plan.Spec{f32(1, 3, 4), f32(3), f32(3)}, op.ErrShape},
+		{"group norm of no group", op.GroupNorm{}, []plan.Spec{f32(1, 3, 4), f32(3), f32(3)}, op.ErrShape},
+		{"group norm parameters", op.GroupNorm{Groups: 1}, []plan.Spec{f32(1, 3, 4), f32(3), f32(4)}, op.ErrShape},
 		{"conv dtype", conv, []plan.Spec{f32(1, 2, 3, 3), i32(2, 2, 3, 3)}, op.ErrDType},
 		{"conv stride", op.Conv2D{Dilation: [2]int{1, 1}, Groups: 1}, []plan.Spec{f32(1, 2, 3, 3), f32(2, 2, 3, 3)}, op.ErrShape},
 		{"pool rank", pool, []plan.Spec{f32(2, 3, 3)}, op.ErrShape},
 		{"pool only padding", op.MaxPool2D{Kernel: [2]int{1, 1}, Stride: [2]int{1, 1}, Pad: [2]int{1, 1}}, []plan.Spec{f32(1, 1, 3, 3)}, op.ErrShape},
 		{"batch norm channels", op.BatchNorm{}, []plan.Spec{f32(1, 3), f32(3), f32(3), f32(3), f32(2)}, op.ErrShape},
 		{"batch norm rank", op.BatchNorm{}, []plan.Spec{f32(3), f32(3), f32(3), f32(3), f32(3)}, op.ErrShape},
+		{"minimum of nothing", op.Reduce{Kind: "min", Axes: []int{0}}, []plan.Spec{i32(0, 2)}, op.ErrShape},
+		{"mean of ints", op.Reduce{Kind: "mean", Axes: []int{0}}, []plan.Spec{i32(2)}, op.ErrDType},
+		{"argmin of nothing", op.ArgMin{}, []plan.Spec{f32(0, 2)}, op.ErrShape},
+		{"gather axis", op.Gather{Axis: 2}, []plan.Spec{f32(2, 3), i32(1)}, op.ErrShape},
+		{"gather at floats", op.Gather{}, []plan.Spec{f32(2, 3), f32(1)}, op.ErrDType},
+		{"elements ranks", op.GatherElements{}, []plan.Spec{f32(2, 3), i32(2)}, op.ErrShape},
+		{"elements beyond", op.GatherElements{}, []plan.Spec{f32(2, 3), i32(2, 4)}, op.ErrShape},
+		{"elements of unknown size", op.GatherElements{}, []plan.Spec{f32(2, "a"), i32(2, "b")}, op.ErrShape},
+		{"tuples too long", op.GatherND{}, []plan.Spec{f32(2, 3), i32(5, 3)}, op.ErrShape},
+		{"tuples of unknown length", op.GatherND{}, []plan.Spec{f32(2, 3), i32(5, "k")}, op.ErrShape},
+		{"tuples batch", op.GatherND{Batch: 1}, []plan.Spec{f32(2, 3), i32(3, 1)}, op.ErrShape},
+		{"tuples batch below", op.GatherND{Batch: -1}, []plan.Spec{f32(2, 3), i32(3, 1)}, op.ErrShape},
+		{"tuples of rank 0", op.GatherND{}, []plan.Spec{f32(2, 3), i32()}, op.ErrShape},
+		{"scatter dtypes", op.ScatterElements{Combine: "none"}, []plan.Spec{f32(2), i32(2), i32(2)}, op.ErrDType},
+		{"scatter combination", op.ScatterElements{Combine: "xor"}, []plan.Spec{f32(2), i32(2), f32(2)}, op.ErrShape},
+		{"scatter of bools", op.ScatterElements{Combine: "add"}, []plan.Spec{spec(plan.Bool, 2), i32(2), spec(plan.Bool, 2)}, op.ErrDType},
+		{"scatter updates", op.ScatterElements{Combine: "none"}, []plan.Spec{f32(2), i32(2), f32(1)}, op.ErrShape},
+		{"scatter_nd updates", op.ScatterND{Combine: "none"}, []plan.Spec{f32(2, 3), i32(5, 1), f32(5, 2)}, op.ErrShape},
+		{"pad amounts", op.Pad{Mode: "constant", Before: []int{1}, After: []int{1, 2}}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"pad mode", op.Pad{Mode: "mirror", Before: []int{1}, After: []int{1}}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"pad too large", op.Pad{Mode: "constant", Before: []int{1 << 40}, After: []int{1}}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"reflect beyond the axis", op.Pad{Mode: "reflect", Before: []int{2}, After: []int{0}}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"reflect negative", op.Pad{Mode: "reflect", Before: []int{-1}, After: []int{0}}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"edge of nothing", op.Pad{Mode: "edge", Before: []int{1}, After: []int{0}}, []plan.Spec{f32(0)}, op.ErrShape},
+		{"wrap beyond the axis", op.Pad{Mode: "wrap", Before: []int{3}, After: []int{0}}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"cut off more than all", op.Pad{Mode: "constant", Before: []int{-2}, After: []int{-1}}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"pad ints with a half", op.Pad{Mode: "constant", Before: []int{1}, After: []int{0}, Value: 0.5}, []plan.Spec{i32(2)}, op.ErrShape},
+		{"cumsum axis", op.CumSum{Axis: 1}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"cumsum of bools", op.CumSum{}, []plan.Spec{spec(plan.Bool, 2)}, op.ErrDType},
+		{"trilu of a vector", op.TriLU{}, []plan.Spec{f32(2)}, op.ErrShape},
+		{"trilu far", op.TriLU{K: math.MinInt}, []plan.Spec{f32(2, 2)}, op.ErrShape},
+		{"range of bools", op.Range{DType: plan.Bool, Length: plan.C(1)}, nil, op.ErrDType},
+		{"range of less than nothing", op.Range{DType: plan.I32, Length: plan.C(-1)}, nil, op.ErrShape},
+		{"range of an input", op.Range{DType: plan.I32}, []plan.Spec{i32(1)}, plan.ErrInvalid},
 		{"contiguous of two", op.Contiguous{}, []plan.Spec{f32(), f32()}, plan.ErrInvalid},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ package program
 
 import (
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/custom"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -17,8 +18,12 @@ type Program struct {
 	plan    *plan.Plan
 	Res     *op.Resolved
 	symbols []string
-	Groups  []Group  // the groups, in running order
-	Labels  []string // by group, for profiles
+	// quotients are the factors of dimensions that are no symbols, each after
+	// those in its dividend. Their sizes follow the symbols' and the capacities'.
+	quotients []quotient
+	factors   map[string]uint16 // index of the size of each factor; nil once compiled
+	Groups    []Group           // the groups, in running order
+	Labels    []string          // by group, for profiles
 	// StepsBefore is, by group and its end, the number of steps of all earlier
 	// groups.
 	StepsBefore []int
@@ -65,6 +70,8 @@ type Options struct {
 	// so that it can be applied to a product's result; nil if it has one for
 	// each.
 	Pointwise func(o op.Op) bool
+	// Custom are the operators of a user that plans may name; nil for none.
+	Custom *custom.Table
 }
 
 func (o *Options) pointwise(x op.Op) bool { return o.Pointwise == nil || o.Pointwise(x) }

@@ -230,7 +230,7 @@ func runMaxPool(s *step) error {
 	if s.out.Len() == 0 {
 		return nil
 	}
-	if !lastChannels(x) || !lastChannels(s.out) || o.Pad[0] >= o.Kernel[0] || o.Pad[1] >= o.Kernel[1] {
+	if !lastChannels(x) || !lastChannels(s.out) || !o.Plain() || o.Pad[0] >= o.Kernel[0] || o.Pad[1] >= o.Kernel[1] {
 		return runReference(s)
 	}
 	s.poolShape = kernels.PoolShape{

@@ -68,14 +68,17 @@ func hasPointwise(o op.Op) bool {
 
 // lacks reports whether there is no kernel for an operator of these inputs.
 func lacks(o op.Op, in []plan.Spec) bool {
+	floats := !slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType != plan.F32 })
 	if hasPointwise(o) {
-		return slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType != plan.F32 })
+		return !floats
 	}
 	switch o := o.(type) {
 	case op.Equal:
 		return slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType == plan.Bool })
+	case op.MaxPool2D:
+		return !o.Plain()
 	case op.Reduce:
-		return o.Kind != "sum" && o.Kind != "mean" && o.Kind != "max"
+		return !floats || o.Kind != "sum" && o.Kind != "mean" && o.Kind != "max"
 	}
 	_, ok := operators[o.Name()]
 	return !ok
