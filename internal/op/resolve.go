@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/genie-sdk/go/transport/custom"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -24,7 +25,9 @@ type Resolved struct {
 	Last    []int    // by root value: last step that accesses it, len(Steps) if it outlives them
 	Def     []int    // by root value: step that writes it, -1 for leaves
 
+	custom   *custom.Table
 	stateOut map[int]int // state by its Out value
+	leaves   []bool      // by value: it is an output or a new state, or a view of it is
 	work     *Work
 	cost     []int // by value: see [Layout.work]
 }
@@ -38,21 +41,24 @@ type Choose func(r *Resolved, i int, o Op) (Layout, bool)
 //
 // Shapes and strides that take more than [MaxPlanWork] to check are
 // [transport.ErrLimit].
-func Resolve(p *plan.Plan) (*Resolved, error) {
-	return ResolveLayouts(p, NewWork(nil), RowMajor)
+func Resolve(p *plan.Plan) (*Resolved, error) { return ResolveFrom(nil, p) }
+
+// ResolveFrom is [Resolve] for a plan that may name operators of a user's table.
+func ResolveFrom(t *custom.Table, p *plan.Plan) (*Resolved, error) {
+	return ResolveLayouts(p, t, NewWork(nil), RowMajor)
 }
 
 // RowMajor is the [Choose] of [Resolve].
 func RowMajor(*Resolved, int, Op) (Layout, bool) { return Layout{}, false }
 
 // ResolveLayouts is [Resolve] with layouts that the caller chooses, and within
-// the remaining work of w.
-func ResolveLayouts(p *plan.Plan, w *Work, choose Choose) (*Resolved, error) {
+// the remaining work of w, for a plan that may name operators of a user's table.
+func ResolveLayouts(p *plan.Plan, t *custom.Table, w *Work, choose Choose) (*Resolved, error) {
 	n := len(p.Values)
 	r := &Resolved{
 		Plan: p, Ops: make([]Op, len(p.Steps)), View: make([]bool, len(p.Steps)),
 		Layouts: make([]Layout, n), Base: make([]int, n), State: make([]int, n), Last: make([]int, n), Def: make([]int, n),
-		work: w, cost: make([]int, n),
+		work: w, cost: make([]int, n), custom: t,
 	}
 	for v := range n {
 		r.Base[v], r.State[v], r.Last[v], r.Def[v] = v, -1, -1, -1
@@ -71,12 +77,36 @@ func ResolveLayouts(p *plan.Plan, w *Work, choose Choose) (*Resolved, error) {
 			}
 		}
 	}
+	r.makeOps()
 	for i := range p.Steps {
 		if err := r.step(i, choose); err != nil {
 			return nil, r.wrong(err, "step %d (%q)", i, p.Steps[i].Op)
 		}
 	}
 	return r, r.lifetimes()
+}
+
+// makeOps makes the operators, and finds the values that outputs and new states
+// are, and are views of. A step that is wrong says so when its turn comes.
+func (r *Resolved) makeOps() {
+	p := r.Plan
+	r.leaves = make([]bool, len(p.Values))
+	for _, o := range p.Outputs {
+		r.leaves[o.Value] = true
+	}
+	for _, s := range p.States {
+		r.leaves[s.Out] = true
+	}
+	for i, s := range slices.Backward(p.Steps) {
+		o, err := NewFrom(r.custom, s.Op, s.Attrs)
+		if err != nil {
+			continue
+		}
+		r.Ops[i] = o
+		if _, view := o.(Viewer); view && r.leaves[s.Out] && len(s.In) > 0 {
+			r.leaves[s.In[0]] = true
+		}
+	}
 }
 
 // wrong reports where the plan is invalid, unless the work was stopped, which
@@ -107,11 +137,11 @@ func appendLayout(shape plan.Shape, axis, state int) Layout {
 
 func (r *Resolved) step(i int, choose Choose) error {
 	p, s := r.Plan, &r.Plan.Steps[i]
-	o, err := New(s.Op, s.Attrs)
-	if err != nil {
+	o := r.Ops[i]
+	if o == nil {
+		_, err := NewFrom(r.custom, s.Op, s.Attrs)
 		return err
 	}
-	r.Ops[i] = o
 	in, cost := make([]plan.Spec, len(s.In)), 1
 	for j, v := range s.In {
 		in[j] = p.Values[v].Spec
@@ -139,7 +169,11 @@ func (r *Resolved) step(i int, choose Choose) error {
 			return errors.New("appends to something that is not a state")
 		}
 	case Viewer:
-		if l, ok := o.View(in[0], r.Layouts[s.In[0]], out); ok {
+		l, ok := o.View(in[0], r.Layouts[s.In[0]], out)
+		if _, repeats := o.(Expand); repeats && r.leaves[s.Out] {
+			ok = false // what leaves the run has memory of its own size, which counts
+		}
+		if ok {
 			r.View[i], r.Base[s.Out] = true, r.Base[s.In[0]]
 			return r.lay(s.Out, l)
 		}
