@@ -356,7 +356,9 @@ func (m *Maker) spoil() {
 		case 8:
 			s.In = append(s.In, other)
 		default:
-			s.In[m.Below(max(len(s.In), 1))] = m.Byte() % (len(m.p.Values) + 2)
+			if at := m.Below(max(len(s.In), 1)); at < len(s.In) {
+				s.In[at] = m.Byte() % (len(m.p.Values) + 2)
+			}
 		}
 	case len(m.p.States) > 0:
 		s := &m.p.States[at%states]
