@@ -98,6 +98,7 @@ func TestConditions(t *testing.T) {
 	require.ErrorIs(t, err, transport.ErrIndexRange)
 	for name, y := range map[string]*lazy.Tensor{
 		"tile ranks": lazy.Tile(x, 1, 2), "tile negative": lazy.Tile(x, -1), "every 0": lazy.Every(x, 0, 0), "every least": lazy.Every(x, 0, math.MinInt),
+		"no operator": g.Apply(nil), "an operator that needs inputs": g.Apply(x.Graph().Range(lazy.F32, 0, 1, 1).Op(), x),
 		"depth": lazy.OneHot(g.ConstInt([]int32{0}, 1), -1, 1, 0), "one-hot floats": lazy.OneHot(x, 2, 1, 0), "range": g.Range(lazy.F32, 0, 1, -1),
 		"nil tile": lazy.Tile(nil), "nil one-hot": lazy.OneHot(nil, 1, 1, 0), "nil flip": lazy.Flip(nil, 0), "nil kept": lazy.Keep(lazy.Sum, nil),
 		"kept axis": lazy.Keep(lazy.Sum, x, 3), "range of a name that is none": g.Range(lazy.F32, 0, 1, "1x"), "range of bools": g.Range(plan.Bool, 0, 1, 1),

@@ -64,8 +64,8 @@ type Graph struct {
 	state   string         // name of what is carried, if it is shared
 	sizes   map[string]int // placeholder of each symbol in Gorgonia's shapes
 	custom  map[string]*custom.Operator
-	specs   []plan.Spec    // memory that Apply reuses
-	err     error          // first capture error
+	specs   []plan.Spec // memory that Apply reuses
+	err     error       // first capture error
 
 	memo   sync.Map
 	fpOnce sync.Once

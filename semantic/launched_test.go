@@ -257,7 +257,7 @@ func madeUp(name string, rng *rand.Rand, data []byte) (*lazy.Graph, transport.We
 		if err != nil || st.Op == "append" || st.Op == "write_rows" {
 			continue
 		}
-		at[st.Out] = add(apply(o, st.In, at))
+		at[st.Out] = add(apply(g, o, st.In, at))
 	}
 	sizes := func() int { return 1 + rng.IntN(5) }
 	x := add(g.Input("first", lazy.F32, "a", 4))
@@ -294,7 +294,7 @@ func madeUp(name string, rng *rand.Rand, data []byte) (*lazy.Graph, transport.We
 
 // apply adds an operator to the existing values, or to none where one is
 // missing.
-func apply(o op.Op, in []int, at map[int]*lazy.Tensor) *lazy.Tensor {
+func apply(g *lazy.Graph, o op.Op, in []int, at map[int]*lazy.Tensor) *lazy.Tensor {
 	var args []*lazy.Tensor
 	var specs []plan.Spec
 	for _, v := range in {
@@ -306,7 +306,7 @@ func apply(o op.Op, in []int, at map[int]*lazy.Tensor) *lazy.Tensor {
 	if _, err := o.Infer(specs); err != nil {
 		return nil
 	}
-	return lazy.Apply(o, args...)
+	return g.Apply(o, args...)
 }
 
 // TestCompareNotices plants a device that fuses differently, one operator after

@@ -160,6 +160,10 @@ func TestFaultyOperators(t *testing.T) {
 			_, err := s.Run(t.Context(), feed, lazy.Custom(find(t, name), nil, x))
 			require.ErrorIs(t, err, transport.ErrOperator, "%s on %s", name, where)
 			require.ErrorContains(t, err, name)
+			if name != "fails" {
+				require.ErrorContains(t, err, "panic at ")
+				require.NotContains(t, err.Error(), "/worker_test.go")
+			}
 			out, err := s.Run(t.Context(), feed, fine)
 			require.NoError(t, err, "after %s on %s", name, where)
 			got, err := out[0].Float32s(t.Context())

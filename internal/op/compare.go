@@ -102,8 +102,8 @@ func evalComparison(out *Array, in []*Array, h halt.Func, floats func(a, b float
 	return walk(out.Shape, &ask, 1, at, out.Strides, a.BroadcastStrides(out.Shape), b.BroadcastStrides(out.Shape))
 }
 
-// Logic is a binary operator on bool inputs that broadcast: and, or or xor. Any
-// byte but 0 is true.
+// Logic is a binary operator on bool inputs that broadcast: and, or, xor. Any byte
+// but 0 is true.
 type Logic struct{ name string }
 
 // And holds where both do.
@@ -115,7 +115,7 @@ func Or() Logic { return Logic{"or"} }
 // Xor holds where exactly one does.
 func Xor() Logic { return Logic{"xor"} }
 
-// Name is and, or or xor.
+// Name is one of and, or, xor.
 func (o Logic) Name() string { return o.name }
 
 // Traits are those of an elementwise operator.

@@ -103,7 +103,8 @@ func (m *Maker) dim(fixed bool) plan.Dim {
 	}
 	return []plan.Dim{
 		plan.Sym("a"), plan.Sym("b"), plan.Sym("a").Add(plan.Sym("b")), plan.Sym("a").Scale(2), plan.Sym("a").Mul(plan.Sym("b")), plan.Sym("a").Sub(plan.C(1)),
-	}[b%6]
+		plan.Sym("a").FloorDiv(2), plan.Sym("a").Add(plan.Sym("b")).FloorDiv(3),
+	}[b%8]
 }
 
 func (m *Maker) shape(fixed bool) plan.Shape {
@@ -226,7 +227,10 @@ func (m *Maker) step() {
 	for i := range in {
 		in[i] = m.value()
 	}
-	shape := m.p.Values[in[0]].Spec.Shape
+	var shape plan.Shape
+	if len(in) > 0 {
+		shape = m.p.Values[in[0]].Spec.Shape
+	}
 	switch name {
 	case "transpose":
 		perm := make([]int, len(shape))
@@ -298,6 +302,7 @@ func (m *Maker) outputs() {
 
 // Assign gives each root its own buffer, or one by liveness.
 func (m *Maker) Assign() {
+	m.p.Version = m.p.Needs()
 	r, err := op.Resolve(&m.p)
 	if err != nil {
 		return
@@ -351,7 +356,9 @@ func (m *Maker) spoil() {
 		case 8:
 			s.In = append(s.In, other)
 		default:
-			s.In[m.Below(max(len(s.In), 1))] = m.Byte() % (len(m.p.Values) + 2)
+			if at := m.Below(max(len(s.In), 1)); at < len(s.In) {
+				s.In[at] = m.Byte() % (len(m.p.Values) + 2)
+			}
 		}
 	case len(m.p.States) > 0:
 		s := &m.p.States[at%states]

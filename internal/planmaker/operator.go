@@ -9,7 +9,7 @@ func (m *Maker) operator() (string, plan.Attrs, int) { //nolint:funlen // a tabl
 	pair := func(key string, least int) plan.Attr {
 		return plan.Ints(key, []int{least + m.Below(3), least + m.Below(3)})
 	}
-	switch k := m.Below(39); k {
+	switch k := m.Below(52); k {
 	case 0, 1, 2, 3:
 		return []string{"add", "sub", "mul", "div"}[k], nil, 2
 	case 4, 5, 6, 7, 8, 9, 10, 11:
@@ -61,7 +61,9 @@ func (m *Maker) operator() (string, plan.Attrs, int) { //nolint:funlen // a tabl
 		return "log_softmax", plan.Attrs{plan.Int("axis", axis)}, 1
 	case 37:
 		return "rms_norm", plan.Attrs{plan.Float("eps", 1e-5), plan.Float("offset", 0)}, 1 + m.Below(2)
-	default:
+	case 38:
 		return "batch_norm", plan.Attrs{plan.Float("eps", 1e-3)}, 5
+	default:
+		return m.general(axis)
 	}
 }

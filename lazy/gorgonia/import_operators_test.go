@@ -86,7 +86,7 @@ func constantPrograms() []importProgram {
 		}},
 		{name: "leaky rectifier", build: one(func(b *graphBuilder) *gorgonia.Node { return must(gorgonia.LeakyRelu(b.in("x", 3, 4), 0.2)) })},
 		{name: "power of two tensors", build: one(func(b *graphBuilder) *gorgonia.Node {
-			return must(gorgonia.Pow(b.positive("x", 3, 4), b.in("y", 3, 4)))
+			return must(gorgonia.Pow(b.positive("base", 3, 4), b.in("y", 3, 4)))
 		})},
 		{name: "softplus of both sides", build: one(func(b *graphBuilder) *gorgonia.Node {
 			return must(gorgonia.Softplus(b.given("x", []float32{-200, -20, -1, 0, 1, 13, 15, 80}, 2, 4)))

@@ -22,7 +22,8 @@ package custom
 
 import (
 	"fmt"
-	"runtime/debug"
+	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/genie-sdk/go/transport"
@@ -189,23 +190,26 @@ func (o *Operator) failed(err error) error {
 	return fmt.Errorf("%w: %s: %w", transport.ErrOperator, o.Name, err)
 }
 
-// PanicError is a panic of a user's operator.
-type PanicError struct {
-	Operator string
-	Value    any
-	Stack    []byte // never sent to a peer
-}
-
-// Error names the operator and the panic's value.
-func (e *PanicError) Error() string {
-	return fmt.Sprintf("%v: %s: panic: %v", transport.ErrOperator, e.Operator, e.Value)
-}
-
-// Unwrap returns the cause.
-func (*PanicError) Unwrap() error { return transport.ErrOperator }
-
+// caught is the error of a panic in a user's function, with where it was: the
+// name of the file without its path, since it may go to a peer.
 func (o *Operator) caught(err *error) {
 	if r := recover(); r != nil {
-		*err = &PanicError{Operator: o.Name, Value: r, Stack: debug.Stack()}
+		*err = fmt.Errorf("%w: %s: panic at %s: %v", transport.ErrOperator, o.Name, panicked(), r)
+	}
+}
+
+// panicked is the place of the panic that is being recovered.
+func panicked() string {
+	var pc [32]uintptr
+	frames := runtime.CallersFrames(pc[:runtime.Callers(3, pc[:])])
+	for inside := false; ; {
+		f, more := frames.Next()
+		system := strings.HasPrefix(f.Function, "runtime.")
+		if inside && !system {
+			return fmt.Sprintf("%s:%d", filepath.Base(f.File), f.Line)
+		}
+		if inside = inside || f.Function == "runtime.gopanic"; !more {
+			return "an unknown place"
+		}
 	}
 }

@@ -170,10 +170,8 @@ func nested(text string) (depth int) {
 // hasQuotient reports whether a dimension has one.
 func (d Dim) hasQuotient() bool {
 	for _, t := range d.terms {
-		for _, s := range t.syms {
-			if isQuotient(s) {
-				return true
-			}
+		if slices.ContainsFunc(t.syms, isQuotient) {
+			return true
 		}
 	}
 	return false
