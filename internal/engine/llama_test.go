@@ -82,7 +82,9 @@ func (l *llama) norm(x int) int {
 	return l.step("rms_norm", op.RMSNorm{Eps: 1e-6}.Attrs(), x, l.weight(l.width))
 }
 
-func (l *llama) product(x, k, n int) int { return l.step("matmul", op.MatMul{}.Attrs(), x, l.weight(k, n)) }
+func (l *llama) product(x, k, n int) int {
+	return l.step("matmul", op.MatMul{}.Attrs(), x, l.weight(k, n))
+}
 
 // split makes heads of a product, [batch, heads, seq, dim].
 func (l *llama) split(x, heads int) int {
