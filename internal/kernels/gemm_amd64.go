@@ -154,7 +154,7 @@ func gemmNNArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 	}
 	strip, ahead := stripOf(m)
 	if n1-n0 <= narrow {
-		strip, ahead = k, 8*bm.ld
+		strip, ahead = k, 32*bm.ld
 	}
 	width := blocksAtOnce(m) * PanelWidth
 	for k0 := 0; k0 < k; k0 += strip {
@@ -209,6 +209,8 @@ const (
 	// after the first tile.
 	turnRowsFrom = 13
 	ntRows       = 8
+	// ntAhead is the number of rows of B that tiles prefetch ahead.
+	ntAhead = 32
 )
 
 func gemmNTArch(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n0, n1, k int) bool {
@@ -242,9 +244,9 @@ func ntTile(c, a, b matrix, rows, cols, k int) {
 	case cols < 16:
 		ntTileAVX2(rows, c.at, c.ld, a.at, a.ld, b.at, b.ld, k, cols)
 	case active == pathAVX512:
-		ntWideAVX512(rows, c.at, c.ld, a.at, a.ld, b.at, b.ld, k)
+		ntWideAVX512(rows, c.at, c.ld, a.at, a.ld, b.at, b.ld, k, ntAhead*b.ld)
 	default:
-		ntWideAVX2(rows, c.at, c.ld, a.at, a.ld, b.at, b.ld, k)
+		ntWideAVX2(rows, c.at, c.ld, a.at, a.ld, b.at, b.ld, k, ntAhead*b.ld)
 	}
 }
 
