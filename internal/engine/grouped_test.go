@@ -21,7 +21,8 @@ var smallLlama = llamaSize{layers: 2, width: 48, heads: 6, kv: 2, dim: 8, ffn: 8
 func llamas() map[string]*llama {
 	return map[string]*llama{
 		"plain": {llamaSize: smallLlama}, "window": {llamaSize: smallLlama, window: 100}, "masked": {llamaSize: smallLlama, masked: true},
-		"one head of keys": {llamaSize: llamaSize{layers: 1, width: 33, heads: 9, kv: 1, dim: 6, ffn: 40, vocab: 7}},
+		"transposed caches": {llamaSize: smallLlama, turned: true},
+		"one head of keys":  {llamaSize: llamaSize{layers: 1, width: 33, heads: 9, kv: 1, dim: 6, ffn: 40, vocab: 7}},
 	}
 }
 
@@ -36,7 +37,7 @@ func TestGroupedAttention(t *testing.T) {
 				require.NoError(t, err)
 				defer e.Close()
 				prog := l.open(t, e)
-				s := &speaker{l: l, prog: prog, s: e.NewSession(), batch: 2, seed: 5}
+				s := &speaker{l: l, e: e, prog: prog, s: e.NewSession(), batch: 2, seed: 5, alone: true}
 				defer s.s.Close()
 				for _, n := range portions {
 					require.NoError(t, s.say(n))
@@ -49,7 +50,7 @@ func TestGroupedAttention(t *testing.T) {
 			}
 			options := engine.Options{Device: cpu.Open, Threads: 3}
 			fused, alone := run(engine.New(options)), run(engine.NewReference(options, false))
-			require.True(t, fused.prog.Paged[0] && fused.prog.Paged[1])
+			require.Equal(t, !l.turned, fused.prog.Paged[0] && fused.prog.Paged[1])
 			require.Contains(t, fused.prog.Labels, "attention+reshape")
 			require.Equal(t, alone.said, fused.said)
 			plain := run(engine.NewReference(options, true))
@@ -58,8 +59,8 @@ func TestGroupedAttention(t *testing.T) {
 			e, err := engine.New(options)
 			require.NoError(t, err)
 			defer e.Close()
-			one := &speaker{l: l, prog: l.open(t, e), s: e.NewSession(), batch: 1, seed: 5}
-			two := &speaker{l: l, prog: one.prog, s: e.NewSession(), batch: 1, seed: 5}
+			one := &speaker{l: l, e: e, prog: l.open(t, e), s: e.NewSession(), batch: 1, seed: 5}
+			two := &speaker{l: l, e: e, prog: one.prog, s: e.NewSession(), batch: 1, seed: 5}
 			require.NoError(t, one.say(40))
 			for range 40 {
 				require.NoError(t, two.say(1))
@@ -80,7 +81,7 @@ func TestGroupedAttentionBatches(t *testing.T) {
 				prog := l.open(t, e)
 				var all []*speaker
 				for i := range 4 {
-					all = append(all, &speaker{l: l, prog: prog, s: e.NewSession(), batch: 1 + i/3, seed: uint64(i)})
+					all = append(all, &speaker{l: l, e: e, prog: prog, s: e.NewSession(), batch: 1 + i/3, seed: uint64(i)})
 					require.NoError(t, all[i].say(1+100*i))
 				}
 				return e, all
@@ -124,7 +125,7 @@ func TestGroupedAttentionAllocatesNothing(t *testing.T) {
 	e, err := engine.New(engine.Options{Device: cpu.Open, Threads: 2})
 	require.NoError(t, err)
 	defer e.Close()
-	s := &speaker{l: l, prog: l.open(t, e), s: e.NewSession(), batch: 1}
+	s := &speaker{l: l, e: e, prog: l.open(t, e), s: e.NewSession(), batch: 1}
 	defer s.s.Close()
 	step := func() {
 		s.said = s.said[:0]
@@ -160,7 +161,7 @@ func BenchmarkGroupedDecode(b *testing.B) {
 		memory[i] = 1
 	}
 	b.Run(benchname.Of("grouped-decode", fmt.Sprint("past=", past)), func(b *testing.B) {
-		s := &speaker{l: l, prog: prog, s: e.NewSession(), batch: 1}
+		s := &speaker{l: l, e: e, prog: prog, s: e.NewSession(), batch: 1}
 		defer s.s.Close()
 		require.NoError(b, s.say(past))
 		step, read := time.Hour, time.Hour

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,6 +30,7 @@ type llama struct {
 	weights transport.Weights
 	window  int
 	masked  bool
+	turned  bool // caches are transposed
 }
 
 func (l *llama) step(name string, attrs plan.Attrs, in ...int) int {
@@ -88,11 +90,17 @@ func (l *llama) split(x, heads int) int {
 }
 
 func (l *llama) cache(rows int) int {
-	s := l.Plan().Values[rows].Spec.Shape
-	in := l.leaf(plan.Value{Kind: plan.KindState, Spec: plan.Spec{DType: plan.F32, Shape: plan.Shape{s[0], s[1], plan.Sym("past"), s[3]}}})
-	out := l.step("append", op.Append{Axis: 2}.Attrs(), in, rows)
-	l.Plan().States = append(l.Plan().States, plan.State{Name: fmt.Sprint("s", len(l.Plan().States)), Mode: plan.StateAppend, In: in, Out: out, Axis: 2})
-	return out
+	axis, turn := 2, func(x int) int { return x }
+	if l.turned {
+		axis, turn = 3, func(x int) int { return l.step("transpose", op.Transpose{Perm: []int{0, 1, 3, 2}}.Attrs(), x) }
+	}
+	rows = turn(rows)
+	shape := slices.Clone(l.Plan().Values[rows].Spec.Shape)
+	shape[axis] = plan.Sym("past")
+	in := l.leaf(plan.Value{Kind: plan.KindState, Spec: plan.Spec{DType: plan.F32, Shape: shape}})
+	out := l.step("append", op.Append{Axis: axis}.Attrs(), in, rows)
+	l.Plan().States = append(l.Plan().States, plan.State{Name: fmt.Sprint("s", len(l.Plan().States)), Mode: plan.StateAppend, In: in, Out: out, Axis: axis})
+	return turn(out)
 }
 
 // build is the plan: it outputs the last hidden states or, with a vocabulary, the
@@ -157,12 +165,14 @@ func (l *llama) open(t testing.TB, e *engine.Engine) *engine.Program {
 // its positions.
 type speaker struct {
 	l           *llama
+	e           *engine.Engine
 	prog        *engine.Program
 	s           *engine.Session
 	past, batch int
 	seed        uint64
 	said        []float32
 	inputs      [][]byte
+	alone       bool // no other session takes memory
 }
 
 func (s *speaker) say(n int) error {
@@ -181,8 +191,12 @@ func (s *speaker) say(n int) error {
 			return err
 		}
 	}
+	taken := s.e.Memory().Used()
 	if err := c.Run(context.Background()); err != nil {
 		return err
+	}
+	if now := s.e.Memory().Used(); s.alone && now != taken {
+		return fmt.Errorf("the run took %d bytes that its call has not taken", now-taken)
 	}
 	out, _ := c.Output(0)
 	s.said = append(s.said, (&op.Array{Data: out.Data}).F32()...)
@@ -218,4 +232,3 @@ func (s *speaker) input(i, size, n int) []byte {
 	}
 	return b
 }
-
