@@ -21,6 +21,7 @@ type Tensor struct {
 	hash    plan.Hash  // KindWeight
 	storage plan.DType // KindWeight
 	data    []byte     // KindConst
+	calls   *calls     // of an operator, see [Tensor.Where]
 	err     error
 }
 
