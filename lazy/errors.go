@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"strings"
 
 	"github.com/genie-sdk/go/transport"
@@ -44,41 +43,12 @@ func (e *CaptureError) Unwrap() []error { return []error{e.Err, ErrCapture} }
 func captureError(op string, in []plan.Spec, err error) *CaptureError {
 	e := &CaptureError{Op: op, In: in, Err: err}
 	var pcs [24]uintptr
-	e.File, e.Line = outside(pcs[:runtime.Callers(2, pcs[:])])
-	return e
-}
-
-// outside is the line of the first caller outside this package.
-func outside(pcs []uintptr) (file string, line int) {
-	frames := runtime.CallersFrames(pcs)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
 	for {
 		f, more := frames.Next()
-		inside := strings.HasPrefix(f.Function, "github.com/genie-sdk/go/lazy.")
-		if !inside || strings.HasSuffix(f.File, "_test.go") || !more {
-			return f.File, f.Line
+		e.File, e.Line = f.File, f.Line
+		if outside(f) || !more {
+			return e
 		}
 	}
-}
-
-// calls is where an operator was captured: the innermost callers, of which the
-// first few are in this package.
-type calls [8]uintptr
-
-func callers() *calls {
-	c := &calls{}
-	runtime.Callers(3, c[:])
-	return c
-}
-
-// Where is the line of the program that captured an operator; no file for a leaf.
-func (t *Tensor) Where() (file string, line int) {
-	c := t.orZero().calls
-	if c == nil {
-		return "", 0
-	}
-	n := slices.Index(c[:], 0)
-	if n < 0 {
-		n = len(c)
-	}
-	return outside(c[:n])
 }

@@ -21,8 +21,8 @@ type Tensor struct {
 	hash    plan.Hash  // KindWeight
 	storage plan.DType // KindWeight
 	data    []byte     // KindConst
-	calls   *calls     // of an operator, see [Tensor.Where]
 	err     error
+	callers capturedFrom
 }
 
 var errNil = fmt.Errorf("%w: nil tensor", ErrCapture)

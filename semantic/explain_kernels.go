@@ -109,15 +109,15 @@ func (e *Explanation) nameKernels(s *SRG) error {
 	return nil
 }
 
-// where is the line that captured an operator, with the folder of its file; empty
-// for a leaf.
+// where is the line that captured a tensor, with the folder of its file.
 func where(t *lazy.Tensor) string {
-	file, line := t.Where()
-	if file == "" {
+	l := t.Location()
+	if l.File == "" {
 		return ""
 	}
-	file = filepath.ToSlash(file)
-	return fmt.Sprintf("%s:%d", path.Join(path.Base(path.Dir(file)), path.Base(file)), line)
+	l.File = filepath.ToSlash(l.File)
+	l.File = path.Join(path.Base(path.Dir(l.File)), path.Base(l.File))
+	return l.String()
 }
 
 // stepKernels gives the kernel and the time of each step of the plan for people: the
