@@ -149,7 +149,7 @@ func ExplainOn(d Device, s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Name
 	if e.Buffers, err = bufferBytes(schedule.Plan, b); err != nil {
 		return nil, err
 	}
-	if err := e.addKernels(s); err != nil {
+	if err := e.addKernels(s, schedule.Origins); err != nil {
 		return nil, err
 	}
 	var total Cost

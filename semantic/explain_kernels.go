@@ -17,6 +17,10 @@ import (
 type ExplainedKernel struct {
 	Steps []int  `json:"steps"` // of the plan; views are in no kernel
 	Name  string `json:"name"`  // their operators
+	// Node is the id of the node to which they belong, -1 for none, and Where the
+	// line that captured it.
+	Node  int    `json:"node"`
+	Where string `json:"where,omitempty"`
 	// Kernel is its name, see [Kernel.By], and Reference is true of the reference
 	// of an operator, which is slow.
 	Kernel    string        `json:"kernel"`
@@ -49,13 +53,8 @@ func (n ExplainedNote) String() string {
 }
 
 // addKernels compiles the plan as an executor on the device does.
-func (e *Explanation) addKernels(s *SRG) error {
-	prog, err := program.Compile(e.Plan, e.Device.options(), op.NewWork(nil))
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrPolicy, err)
-	}
-	c := &compiled{program: prog, origin: make([]int, len(e.Plan.Values))}
-	kernels, err := c.kernels(e.Device, e.Bindings)
+func (e *Explanation) addKernels(s *SRG, origins []*lazy.Tensor) error {
+	prog, kernels, err := e.Device.compile(e.Plan, e.Bindings)
 	if err != nil {
 		return err
 	}
@@ -63,9 +62,14 @@ func (e *Explanation) addKernels(s *SRG) error {
 	for i := range kernels {
 		k := &kernels[i]
 		seconds := e.Device.KernelSeconds(*k)
-		e.Kernels = append(e.Kernels, ExplainedKernel{
-			Steps: prog.Groups[i].Computed(prog.Res), Name: k.Name, Kernel: k.By, Reference: k.Reference(), Cost: explainCost(k.Cost, seconds),
-		})
+		x := ExplainedKernel{
+			Steps: prog.Groups[i].Computed(prog.Res), Name: k.Name, Node: -1, Kernel: k.By, Reference: k.Reference(), Cost: explainCost(k.Cost, seconds),
+		}
+		if v := prog.Groups[i].Out; v < len(origins) && origins[v] != nil {
+			t := origins[v]
+			x.Node, x.Where = t.ID(), where(t)
+		}
+		e.Kernels = append(e.Kernels, x)
 		if all += seconds; k.Reference() {
 			e.Slow.Kernels++
 			e.Slow.Seconds += seconds
@@ -151,9 +155,13 @@ func (e *Explanation) textKernels(b *strings.Builder) {
 	fmt.Fprintf(b, "\n%d kernels, predicted %s; %d of them are references of operators without a kernel, %s, %.0f%% of the time\n",
 		len(e.Kernels), seconds(total), e.Slow.Kernels, seconds(e.Slow.Seconds), 100*e.Slow.Share)
 	if e.Slow.Kernels > 0 {
-		table(b, "  step|reference of|time", func(row func(...any)) {
+		table(b, "  step|reference of|node|captured at|time", func(row func(...any)) {
 			for _, k := range e.slowest() {
-				row("  "+fmt.Sprint(k.Steps[len(k.Steps)-1]), k.Name, seconds(k.Cost.Seconds))
+				node := "-"
+				if k.Node >= 0 {
+					node = ref(k.Node)
+				}
+				row("  "+fmt.Sprint(k.Steps[len(k.Steps)-1]), k.Name, node, dash(k.Where), seconds(k.Cost.Seconds))
 			}
 		})
 	}

@@ -63,6 +63,9 @@ type Schedule struct {
 	// Carries lists how each of the graph's carried pairs is passed from run to
 	// run.
 	Carries []CarryPlace
+	// Origins is, by value of Plan, the captured tensor to which its computation
+	// belongs; nil for none.
+	Origins []*lazy.Tensor
 	// Loop lets the executor repeat a run by itself.
 	Loop bool
 }

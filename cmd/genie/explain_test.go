@@ -39,7 +39,7 @@ func TestExplainVision(t *testing.T) {
 			args := append([]string{"explain"}, tt.args...)
 			text := cli(t, args...)
 			require.Zero(t, text.code, text.stderr)
-			text.stdout = regexp.MustCompile(`\.go:\d+`).ReplaceAllString(text.stdout, ".go:N")
+			text.stdout = regexp.MustCompile(`\.go:\d+ *`).ReplaceAllString(text.stdout, ".go:N ")
 			golden := filepath.Join("testdata", "explain", tt.name+".txt")
 			if *update {
 				require.NoError(t, os.MkdirAll(filepath.Dir(golden), 0o755))
