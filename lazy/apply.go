@@ -104,5 +104,5 @@ func (g *Graph) applyNode(o op.Op, in []*Tensor, inSpecs []plan.Spec, spec plan.
 	for i, t := range in {
 		kids[i] = lazygraph.Node(t)
 	}
-	return gorgonia.ApplyOp(n, kids...)
+	return lazygraph.Apply(lazygraph.Expr(g), n, kids...)
 }

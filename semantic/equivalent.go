@@ -228,7 +228,7 @@ func (e *sampler) bound(o op.Op, in []plan.Spec, out *op.Array) (op.Op, error) {
 		return nil, planErr("%s has the shape %v, not %v", o.Name(), spec.Shape, out.Shape)
 	}
 	if c, ok := o.(op.Conditional); ok {
-		dims, what := c.Conditions(in[0].Shape)
+		dims, what := c.Conditions(in)
 		for _, d := range dims {
 			if n, ok := d.Const(); !ok || n < 0 {
 				return nil, planErr("%s: %s", o.Name(), what)

@@ -130,6 +130,7 @@ func (l *lowering) plan(g *irGraph, side string) (*plan.Plan, map[*irNode]int, e
 		ids[n] = len(p.Values)
 		p.Values = append(p.Values, v)
 	}
+	p.Version = p.Needs()
 	return p, ids, nil
 }
 

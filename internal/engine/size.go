@@ -31,7 +31,7 @@ func (p *Program) measure() {
 	for c := range p.Classes {
 		n += int64(unsafe.Sizeof(program.Class{})) + dimsBytes(p.Classes[c].Text)
 	}
-	p.size = n
+	p.size = n + quotientBytes*int64(p.Quotients())
 	p.measureBinding()
 }
 
@@ -43,13 +43,21 @@ func (p *Program) measureBinding() {
 	for c := range p.Classes {
 		n += 8 * int64(len(p.Classes[c].Dims))
 	}
+	n += 8 * int64(p.Quotients())
 	p.bound = n
 }
 
 func dimsBytes(dims []plan.Dim) (n int64) {
 	for _, d := range dims {
 		n += dimBytes
-		d.Terms(func(_ int64, syms []string) { n += termBytes + 16*int64(len(syms)) })
+		d.Terms(func(_ int64, factors []string) {
+			n += termBytes + 16*int64(len(factors))
+			for _, f := range factors {
+				if _, _, ok := plan.Quotient(f); ok { // symbols share their text with the plan's list
+					n += int64(len(f))
+				}
+			}
+		})
 	}
 	return n
 }

@@ -16,14 +16,17 @@ const Lacking = "cpu (lacking)"
 // these inputs, of floats if in is empty. An operator of any type has its name in
 // cudaOperators, and one of floats alone in cudaPointwise: its code.
 func CUDALacks(o op.Op, in []plan.Spec) bool {
+	floats := !slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType != plan.F32 })
 	if cudaPointwise[o.Name()] {
-		return slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType != plan.F32 })
+		return !floats
 	}
 	switch o := o.(type) {
 	case op.Equal:
 		return slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType == plan.Bool })
+	case op.MaxPool2D:
+		return !o.Plain()
 	case op.Reduce:
-		return o.Kind != "sum" && o.Kind != "mean" && o.Kind != "max"
+		return !floats || o.Kind != "sum" && o.Kind != "mean" && o.Kind != "max"
 	}
 	return !cudaOperators[o.Name()]
 }
@@ -50,8 +53,8 @@ func OnCUDA(p *program.Program, i int) (kernel string, ok bool) {
 var (
 	cudaPointwise = set("relu", "gelu", "silu", "quick_gelu", "tanh", "exp", "sqrt", "add", "bias", "sub", "mul", "div")
 	cudaOperators = set(
-		"append", "argmax", "batch_norm", "cast", "causal_mask", "concat", "contiguous", "embedding", "equal", "expand", "identity",
-		"layer_norm", "matmul", "max_pool2d", "pick", "reduce", "reshape", "sample", "slice", "softmax", "topk", "transpose", "where",
+		"append", "argmax", "attention", "batch_norm", "cast", "causal_mask", "concat", "contiguous", "embedding", "equal", "expand", "identity",
+		"layer_norm", "log_softmax", "matmul", "max_pool2d", "pick", "reduce", "reshape", "rms_norm", "rope", "sample", "slice", "softmax", "topk", "transpose", "where",
 		"write_rows",
 	)
 )

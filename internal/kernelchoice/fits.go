@@ -83,7 +83,7 @@ func sidesFit(sides ...int) bool { return slices.Min(sides) >= 1 && slices.Max(s
 
 func maxPoolFits(o op.Op, in []*op.Array, out *op.Array) bool {
 	p, x := o.(op.MaxPool2D), in[0]
-	return LastChannels(x) && LastChannels(out) && p.Pad[0] < p.Kernel[0] && p.Pad[1] < p.Kernel[1] &&
+	return LastChannels(x) && LastChannels(out) && p.Plain() && p.Pad[0] < p.Kernel[0] && p.Pad[1] < p.Kernel[1] &&
 		sidesFit(x.Shape[2], x.Shape[3], p.Kernel[0], p.Kernel[1])
 }
 

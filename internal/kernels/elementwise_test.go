@@ -113,7 +113,7 @@ func TestActivation(t *testing.T) {
 			got, want := []float32{0.7}, []float32{0.7}
 			Activation(a.operator)(got, got)
 			a.apply(want, want)
-			require.Equal(t, want, got)
+			requireBits(t, want, got, "%s", a.operator)
 		}
 	}
 	require.Nil(t, Activation(""))

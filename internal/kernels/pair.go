@@ -7,7 +7,7 @@ import "unsafe"
 // dst may be the same slice as an input of its type, but must not overlap one
 // otherwise. All paths give the same bits, except of NaN.
 
-// PairF32 is for float32: add, sub, mul, div, and min and max, which are NaN if
+// PairF32 is for float32: add, sub, mul, div, pow, and min and max, which are NaN if
 // one of the two is; -0 is less than 0.
 func PairF32(operator string) func(dst, a, b []float32) {
 	switch operator {
@@ -19,6 +19,8 @@ func PairF32(operator string) func(dst, a, b []float32) {
 		return Mul
 	case "div":
 		return Div
+	case "pow":
+		return Pow
 	}
 	return pairsF32[operator]
 }

@@ -84,9 +84,9 @@ func testPairs[T float32 | uint8 | int32 | int64, R float32 | uint8 | int32 | in
 						w = any(one(yes))
 					}
 					if f, ok := w.(float32); ok && math.Signbit(float64(f)) != math.Signbit(float64(any(got[i]).(float32))) && f == f {
-					t.Fatalf("%s of %v and %v: a zero of the wrong sign", name, a[i], b[i])
-				}
-				if w == any(got[i]) || w != w && got[i] != got[i] { //nolint:gocritic,staticcheck // NaN
+						t.Fatalf("%s of %v and %v: a zero of the wrong sign", name, a[i], b[i])
+					}
+					if w == any(got[i]) || w != w && got[i] != got[i] { //nolint:gocritic,staticcheck // NaN
 						continue
 					}
 					t.Fatalf("%s of %T%s: element %d of %d: %v and %v give %v, want %v", name, a[i], how, i, n, a[i], b[i], got[i], w)

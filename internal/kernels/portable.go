@@ -31,9 +31,13 @@ func scalarArch(arithmetic, []float32, []float32, float32) bool { return false }
 
 func pairArch(pairOp, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, int) int { return 0 }
 
-func selectArch(int, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, int) int { return 0 }
+func selectArch(int, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, int) int {
+	return 0
+}
 
 func clipArch([]float32, []float32, float32, float32) bool { return false }
+
+func powArch([]float32, []float32, []float32, *[powBlock / 8]uint16) (int, bool) { return 0, false }
 
 func streamArch([]byte, []byte) int { return 0 }
 

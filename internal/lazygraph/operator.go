@@ -41,6 +41,15 @@ func NewOp(o op.Op, serial uint32, in []plan.Spec, out plan.Spec, shape tensor.S
 	return n
 }
 
+// Apply adds the node of an operator of [NewOp], with inputs or without.
+func Apply(g *gorgonia.ExprGraph, o gorgonia.Op, kids ...*gorgonia.Node) (*gorgonia.Node, error) {
+	n, ok := o.(*nodeOp)
+	if len(kids) > 0 || !ok || n.Arity() > 0 {
+		return gorgonia.ApplyOp(o, kids...)
+	}
+	return gorgonia.NewUniqueNode(gorgonia.WithType(n.types[0]), gorgonia.WithOp(o), gorgonia.In(g), gorgonia.WithShape(n.shape...)), nil
+}
+
 // Arity implements gorgonia.Op.
 func (n *nodeOp) Arity() int { return len(n.types) - 1 }
 

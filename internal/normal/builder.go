@@ -9,6 +9,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -29,6 +30,11 @@ type builder struct {
 	folded   int  // bytes of constants made by folding
 	rewrote  bool // a rule or folding applied to a captured tensor, or two were equal
 	faults   []error
+
+	linear map[*node]linearResult // of positionsOf
+	bands  map[*node]bandResult   // of bandOf
+	varies map[*node]bool         // of dependsOnInput
+	weight func(plan.Hash) (transport.Weight, error)
 }
 
 // bad is the result of make for what cannot be made. What is made of it is bad

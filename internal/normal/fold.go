@@ -58,7 +58,11 @@ func (b *builder) fold(c *node) (*node, bool) {
 		return nil, false
 	}
 	if k, ok := c.op.(op.Conditional); ok {
-		dims, _ := k.Conditions(c.in[0].spec.Shape)
+		specs := make([]plan.Spec, len(c.in))
+		for i, x := range c.in {
+			specs[i] = x.spec
+		}
+		dims, _ := k.Conditions(specs)
 		for _, d := range dims {
 			if n, ok := d.Const(); !ok || n < 0 {
 				return nil, false // it fails when it runs, and says so
@@ -77,4 +81,12 @@ func (b *builder) fold(c *node) (*node, bool) {
 // file or a message need not be.
 func aligned(data []byte) []byte {
 	return append(make([]byte, 0, len(data)), data...)
+}
+
+func specsOf(in []*node) []plan.Spec {
+	out := make([]plan.Spec, len(in))
+	for i, x := range in {
+		out[i] = x.spec
+	}
+	return out
 }

@@ -59,6 +59,7 @@ type forming struct {
 func newForming(g *lazy.Graph, keep, apart []*lazy.Tensor) *forming {
 	ts := g.Tensors()
 	f := &forming{g: g, tensors: ts, b: newBuilder(), of: make([]*node, len(ts)), wanted: make([]bool, len(ts)), apart: make([]bool, len(ts))}
+	f.b.weight = g.Weight
 	for _, o := range g.Outputs() {
 		f.wanted[o.Tensor.ID()] = true
 	}

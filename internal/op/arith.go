@@ -146,14 +146,17 @@ func (Binary) FLOPs(_ [][]int, out []int) float64 { return fproduct(out) }
 
 // Eval is the reference kernel.
 func (o Binary) Eval(out *Array, in []*Array, h halt.Func) error {
-	f := numbers{floats: func(a, b float32) float32 { return float32(math.Pow(float64(a), float64(b))) }}
+	return evalBinary(out, in, h, o.numbers())
+}
+
+func (o Binary) numbers() numbers {
 	switch o.name {
 	case "min":
-		f = numbers{func(a, b float32) float32 { return min(a, b) }, func(a, b int64) int64 { return min(a, b) }}
+		return numbers{func(a, b float32) float32 { return min(a, b) }, func(a, b int64) int64 { return min(a, b) }}
 	case "max":
-		f = numbers{func(a, b float32) float32 { return max(a, b) }, func(a, b int64) int64 { return max(a, b) }}
+		return numbers{func(a, b float32) float32 { return max(a, b) }, func(a, b int64) int64 { return max(a, b) }}
 	}
-	return evalBinary(out, in, h, f)
+	return numbers{floats: func(a, b float32) float32 { return float32(math.Pow(float64(a), float64(b))) }}
 }
 
 // Mod is the remainder of a / b, of two inputs of one type, f32, i32 or i64,

@@ -203,5 +203,5 @@ func (Clip) FLOPs(_ [][]int, out []int) float64 { return 2 * fproduct(out) }
 // Eval is the reference kernel.
 func (o Clip) Eval(out *Array, in []*Array, h halt.Func) error {
 	lo, hi := float64(float32(o.Min)), float64(float32(o.Max))
-	return evalUnary(out, in, h, func(x float64) float64 { return math.Min(math.Max(x, lo), hi) })
+	return evalUnary(out, in, h, func(x float64) float64 { return min(max(x, lo), hi) })
 }

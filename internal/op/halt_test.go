@@ -112,6 +112,32 @@ func hugeCases() []hugeCase {
 		hugeCase{op.Not(), bools, []*op.Array{bools}}, hugeCase{op.IsNaN(), bools, []*op.Array{x}}, hugeCase{op.IsInf(), bools, []*op.Array{x}},
 		hugeCase{op.Neg(), x, []*op.Array{x}}, hugeCase{op.Abs(), huge(plan.I64, many), []*op.Array{huge(plan.I64, many)}},
 		hugeCase{op.Clip{Max: 1}, x, []*op.Array{x}})
+	i := func(shape ...int) *op.Array { return huge(plan.I32, shape...) }
+	cases = append(cases, []hugeCase{
+		{op.ArgMin{}, huge(plan.I32), []*op.Array{x}},
+		{op.AvgPool2D{Kernel: one, Stride: one, Dilation: one}, f(1, 1, side, side), []*op.Array{f(1, 1, side, side)}},
+		{op.AvgPool2D{Kernel: [2]int{1 << 16, 1 << 16}, Stride: one, Dilation: one}, f(1, 1, 1, 1), []*op.Array{f(1, 1, 1<<16, 1<<16)}},
+		{op.ConvTranspose2D{Stride: one, Dilation: one, Groups: 1}, f(1, 1, side, side), []*op.Array{f(1, 1, side, side), f(1, 1, 1, 1)}},
+		{op.ConvTranspose2D{Stride: one, Dilation: one, Groups: 1}, f(1, 1, 1<<16, 1<<16), []*op.Array{f(1, 1, 1, 1), f(1, 1, 1<<16, 1<<16)}},
+		{op.ConvTranspose2D{Stride: one, Dilation: one, Groups: 1}, f(1, 1, 1, 1), []*op.Array{f(1, many, 1, 1), f(many, 1, 1, 1)}},
+		{op.GroupNorm{Groups: 1}, f(1, many), []*op.Array{f(1, many), x, x}},
+		{op.GroupNorm{Groups: 2}, f(many, 2), []*op.Array{f(many, 2), f(2), f(2)}},
+		{op.Gather{}, x, []*op.Array{f(2), i(many)}},
+		{op.Gather{}, f(1, many), []*op.Array{f(2, many), i(1)}},
+		{op.GatherElements{}, x, []*op.Array{f(2), i(many)}},
+		{op.GatherND{}, x, []*op.Array{f(2), i(many, 1)}},
+		{op.ScatterElements{Combine: "none"}, f(2), []*op.Array{f(2), i(many), x}},
+		{op.ScatterElements{Combine: "add"}, x, []*op.Array{x, i(2), f(2)}},
+		{op.ScatterND{Combine: "mul"}, f(2), []*op.Array{f(2), i(many, 1), x}},
+		{op.ScatterND{Combine: "none"}, x, []*op.Array{x, i(2, 1), f(2)}},
+		{op.Pad{Mode: "constant", Before: []int{1}, After: []int{1}}, f(many + 2), []*op.Array{x}},
+		{op.CumSum{}, x, []*op.Array{x}},
+		{op.CumSum{Axis: 1}, i(many, 2), []*op.Array{i(many, 2)}},
+		{op.TriLU{}, f(side, side), []*op.Array{f(side, side)}},
+		{op.Range{DType: plan.F32, Length: plan.C(many)}, x, nil},
+		{op.Reduce{Kind: "prod", Axes: []int{0}}, op.NewArray(plan.I64), []*op.Array{huge(plan.I64, many)}},
+		{op.Reduce{Kind: "min", Axes: []int{1}}, op.NewArray(plan.I32, stored), []*op.Array{i(stored, 2)}},
+	}...)
 	for _, to := range []plan.DType{plan.F32, plan.I32, plan.I64, plan.Bool} {
 		cases = append(cases, hugeCase{op.Cast{To: to}, huge(to, many), []*op.Array{x}})
 	}

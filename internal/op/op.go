@@ -42,9 +42,9 @@ type Viewer interface {
 // Conditional is implemented by operators with additional conditions on sizes.
 type Conditional interface {
 	// Conditions are dimensions that must not be negative once the symbols of
-	// the first input's shape are bound, and a description of what fails when
-	// one is negative.
-	Conditions(in plan.Shape) (dims plan.Shape, what string)
+	// the inputs' shapes are bound, and a description of what fails when one is
+	// negative.
+	Conditions(in []plan.Spec) (dims plan.Shape, what string)
 }
 
 // some is the condition that an axis has elements.

@@ -1,17 +1,18 @@
 package op
 
 import (
-	"math"
 	"slices"
 
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// Reduce is the sum, mean or max over the given axes, which are retained with
-// size one or dropped.
+// Reduce is the sum, mean, max, min or prod over the given axes, which are
+// retained with size one or dropped; of f32 and, except a mean, of i32 and i64.
+// Floats are reduced in float64; integers wrap. NaN makes the result NaN, except
+// that the maximum of NaN and infinity is infinity.
 type Reduce struct {
-	Kind string // sum, mean or max
+	Kind string // sum, mean, max, min or prod
 	Axes []int
 	Keep bool
 }
@@ -48,12 +49,17 @@ func (o Reduce) reduced(rank int) ([]bool, error) {
 
 // Infer drops the axes or retains them with size one.
 func (o Reduce) Infer(in []plan.Spec) (plan.Spec, error) {
-	s, err := inferSame(in)
-	if err != nil {
-		return s, err
+	if err := arity(in, 1, 1); err != nil {
+		return plan.Spec{}, err
 	}
-	if o.Kind != "sum" && o.Kind != "mean" && o.Kind != "max" {
-		return s, shapeErr("unknown reduction %.40q, want sum, mean or max", o.Kind)
+	s := in[0]
+	switch o.Kind {
+	case "sum", "mean", "max", "min", "prod":
+	default:
+		return s, shapeErr("unknown reduction %.40q, want sum, mean, max, min or prod", o.Kind)
+	}
+	if s.DType != plan.F32 && (!s.DType.IsInt() || o.Kind == "mean") {
+		return s, dtypeErr("%s of %v", o.Kind, s.DType)
 	}
 	red, err := o.reduced(len(s.Shape))
 	if err != nil {
@@ -67,28 +73,34 @@ func (o Reduce) Infer(in []plan.Spec) (plan.Spec, error) {
 		case o.Keep:
 			out = append(out, plan.C(1))
 		}
-		if red[i] && o.Kind == "max" && d.Is(0) {
-			return s, shapeErr("the maximum over axis %d of %v", i, s.Shape)
+		if red[i] && o.extreme() != "" && d.Is(0) {
+			return s, shapeErr("the %s over axis %d of %v", o.extreme(), i, s.Shape)
 		}
 	}
-	return plan.Spec{DType: plan.F32, Shape: out}, nil
+	return plan.Spec{DType: s.DType, Shape: out}, nil
 }
 
-// Conditions are that a maximum has at least one element. A sum of nothing is 0
-// and a mean of nothing NaN, as in PyTorch and NumPy; both refuse a maximum of
-// nothing.
-func (o Reduce) Conditions(in plan.Shape) (plan.Shape, string) {
-	red, err := o.reduced(len(in))
-	if err != nil || o.Kind != "max" {
+// extreme is the noun of a reduction that needs an element; empty for another.
+func (o Reduce) extreme() string {
+	return map[string]string{"max": "maximum", "min": "minimum"}[o.Kind]
+}
+
+// Conditions are that a maximum or a minimum has at least one element. A sum of
+// nothing is 0, a product of nothing 1 and a mean of nothing NaN, as in PyTorch
+// and NumPy; both refuse a maximum of nothing.
+func (o Reduce) Conditions(in []plan.Spec) (plan.Shape, string) {
+	x := in[0].Shape
+	red, err := o.reduced(len(x))
+	if err != nil || o.extreme() == "" {
 		return nil, ""
 	}
 	var dims plan.Shape
 	for i, r := range red {
 		if r {
-			dims = append(dims, some(in[i]))
+			dims = append(dims, some(x[i]))
 		}
 	}
-	return dims, "the maximum over an empty axis"
+	return dims, "the " + o.extreme() + " over an empty axis"
 }
 
 // FLOPs is one per input element.
@@ -113,40 +125,13 @@ func (o Reduce) Eval(out *Array, in []*Array, h halt.Func) error {
 		strides[i] = out.Strides[j]
 		j++
 	}
-	if n == 0 && o.Kind == "max" && out.Len() > 0 {
-		return shapeErr("the maximum over axes %v of %v", o.Axes, in[0].Shape)
+	if n == 0 && o.extreme() != "" && out.Len() > 0 {
+		return shapeErr("the %s over axes %v of %v", o.extreme(), o.Axes, in[0].Shape)
 	}
-	ask := h.Counter()
-	acc := make([]float64, out.Len())
-	if o.Kind == "max" {
-		for i := range acc {
-			if ask.Stop(elementWork) {
-				return ErrHalted
-			}
-			acc[i] = math.Inf(-1)
-		}
+	if out.DType != plan.F32 {
+		return o.evalInts(out, in[0], strides, h)
 	}
-	x := in[0].F32()
-	if err := walk(in[0].Shape, &ask, 1, func(p []int) {
-		if o.Kind == "max" {
-			acc[p[0]] = math.Max(acc[p[0]], float64(x[p[1]]))
-		} else {
-			acc[p[0]] += float64(x[p[1]])
-		}
-	}, strides, in[0].Strides); err != nil {
-		return err
-	}
-	y := out.F32()
-	for i, v := range acc {
-		if ask.Stop(elementWork) {
-			return ErrHalted
-		}
-		if o.Kind == "mean" {
-			v /= float64(n)
-		}
-		y[i] = float32(v)
-	}
-	return nil
+	return o.evalFloats(out, in[0], strides, n, h)
 }
 
 // ArgMax is the index (i32) of the first largest element along Axis, which is
@@ -181,12 +166,13 @@ func (o ArgMax) Infer(in []plan.Spec) (plan.Spec, error) {
 }
 
 // Conditions are that there is an element.
-func (o ArgMax) Conditions(in plan.Shape) (plan.Shape, string) {
-	axis, err := normAxis(o.Axis, len(in))
+func (o ArgMax) Conditions(in []plan.Spec) (plan.Shape, string) {
+	x := in[0].Shape
+	axis, err := normAxis(o.Axis, len(x))
 	if err != nil {
 		return nil, ""
 	}
-	return plan.Shape{some(in[axis])}, "the largest over an empty axis"
+	return plan.Shape{some(x[axis])}, "the largest over an empty axis"
 }
 
 // FLOPs is one per input element.
@@ -198,25 +184,7 @@ func (o ArgMax) Eval(out *Array, in []*Array, h halt.Func) error {
 	if err != nil {
 		return err
 	}
-	x, st, n := in[0].F32(), in[0].Strides[axis], in[0].Shape[axis]
-	if n == 0 && out.Len() > 0 {
-		return shapeErr("argmax over axis %d of %v", axis, in[0].Shape)
-	}
-	at := 0
-	ask := h.Counter()
-	return rows(in[0].Shape, axis, &ask, func(p []int) {
-		best, hi := 0, math.Inf(-1)
-		for i := range n {
-			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
-				return
-			}
-			if v := float64(x[p[0]+i*st]); v > hi {
-				best, hi = i, v
-			}
-		}
-		out.I32()[at] = int32(best)
-		at++
-	}, in[0].Strides)
+	return argExtreme(out, in[0], axis, 1, h)
 }
 
 // TopK is the K largest elements of the last axis, largest first, ties by

@@ -56,8 +56,8 @@ func (Sample) Infer(in []plan.Spec) (plan.Spec, error) {
 }
 
 // Conditions are that there are tokens to draw from.
-func (Sample) Conditions(in plan.Shape) (plan.Shape, string) {
-	return plan.Shape{some(in[1])}, "a token of an empty vocabulary"
+func (Sample) Conditions(in []plan.Spec) (plan.Shape, string) {
+	return plan.Shape{some(in[0].Shape[1])}, "a token of an empty vocabulary"
 }
 
 // FLOPs counts one pass over the logits.

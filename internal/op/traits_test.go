@@ -44,6 +44,16 @@ func traitExamples() []op.Op {
 		op.Expand{Shape: plan.Shape{plan.C(2), plan.C(3)}},
 		op.Reshape{Shape: plan.Shape{plan.C(2), plan.C(3), plan.C(2)}},
 		op.WriteRows{Axis: 0},
+		op.ArgMin{Axis: -1},
+		op.MaxPool2D{Kernel: [2]int{2, 1}, Stride: [2]int{1, 1}, Dilation: [2]int{2, 1}, Ceil: true},
+		op.AvgPool2D{Kernel: [2]int{2, 1}, Stride: [2]int{1, 2}, Dilation: [2]int{1, 1}, Pad: [4]int{1, 0, 0, 0}},
+		op.ConvTranspose2D{Stride: [2]int{1, 2}, Dilation: [2]int{1, 1}, Groups: 1},
+		op.GroupNorm{Groups: 1, Eps: 1e-5},
+		op.Gather{}, op.Gather{Axis: -1}, op.GatherElements{}, op.GatherND{},
+		op.ScatterElements{Combine: op.CombineNone}, op.ScatterND{Combine: op.CombineNone},
+		op.Pad{Mode: op.PadEdge, Before: []int{1, 0}, After: []int{0, 2}},
+		op.CumSum{Axis: -1}, op.CumSum{Axis: 0, Reverse: true}, op.TriLU{},
+		op.Range{DType: plan.I32, Length: plan.C(5), Start: 1, Step: 2},
 	}
 	has := map[string]bool{}
 	for _, o := range out {
@@ -72,7 +82,7 @@ func evaluations(t *testing.T, o op.Op, n int) (out []evaluation) {
 	for try := 0; try < 400000 && len(out) < n; try++ {
 		e := evaluation{o: o}
 		rank, dims := rng.IntN(5), [5]int{1 + rng.IntN(3), 1 + rng.IntN(3), 1 + rng.IntN(3), 1 + rng.IntN(3), 1 + rng.IntN(3)}
-		for range 1 + rng.IntN(6) {
+		for range rng.IntN(7) {
 			s := plan.Spec{DType: []plan.DType{plan.F32, plan.F32, plan.F32, plan.I32, plan.I64, plan.Bool}[rng.IntN(6)]}
 			r := rank
 			if rng.IntN(2) == 0 {

@@ -208,12 +208,13 @@ func (o Slice) Infer(in []plan.Spec) (plan.Spec, error) {
 }
 
 // Conditions are that the bounds are within the axis.
-func (o Slice) Conditions(in plan.Shape) (plan.Shape, string) {
-	axis, err := normAxis(o.Axis, len(in))
+func (o Slice) Conditions(in []plan.Spec) (plan.Shape, string) {
+	x := in[0].Shape
+	axis, err := normAxis(o.Axis, len(x))
 	if err != nil {
 		return nil, ""
 	}
-	return plan.Shape{o.Start, o.Stop.Sub(o.Start), in[axis].Sub(o.Stop)}, "slice outside of an axis"
+	return plan.Shape{o.Start, o.Stop.Sub(o.Start), x[axis].Sub(o.Stop)}, "slice outside of an axis"
 }
 
 // FLOPs is none.
@@ -273,6 +274,8 @@ func Bind(o Op, b plan.Bindings) (Op, error) {
 			return nil, err
 		}
 		return Expand{Static(s)}, nil
+	case Range:
+		return o.bound(b)
 	}
 	return o, nil
 }

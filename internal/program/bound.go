@@ -20,7 +20,7 @@ type Bound struct {
 	Total               int // bytes of the arena
 
 	prog      *Program
-	sizes     []int64 // symbols, then capacities
+	sizes     []int64 // symbols, then capacities, then quotients
 	valid     bool
 	need      []int // by buffer
 	pages     []int // by state
@@ -43,7 +43,7 @@ const arenaAlign = 64
 // NewBound makes room for the sizes of a program.
 func NewBound(p *Program) *Bound {
 	b := &Bound{
-		prog: p, sizes: make([]int64, len(p.symbols)+len(p.plan.States)),
+		prog: p, sizes: make([]int64, len(p.symbols)+len(p.plan.States)+len(p.quotients)),
 		Dims: make([][]int, len(p.Classes)), Elems: make([]int, len(p.Classes)),
 		Buffers: make([]Extent, p.Buffers), need: make([]int, p.Buffers), pages: make([]int, len(p.plan.States)), Workspaces: make([]Extent, 1),
 	}
@@ -97,6 +97,7 @@ func (b *Bound) SetCapacity(i, positions, pages int) (changed bool) {
 // Eval computes the dimensions that depend on changed symbols. Errors wrap
 // [transport.ErrShape].
 func (b *Bound) Eval(changed uint64) error {
+	b.quotients(changed)
 	for c := range b.prog.Classes {
 		k := &b.prog.Classes[c]
 		if b.valid && k.Mask&changed == 0 {

@@ -37,6 +37,35 @@ type monomial struct {
 
 const maxSymbols = 64
 
+// quotient is a compiled factor floor(of/by) of a term, see [plan.Quotient].
+type quotient struct {
+	of   poly
+	by   int64
+	mask uint64
+}
+
+// maxQuotients bounds the factors of a plan that each call computes.
+const maxQuotients = 1 << 12
+
+// Quotients is the number of factors in dimensions that are no symbols.
+func (p *Program) Quotients() int { return len(p.quotients) }
+
+// quotients computes those that depend on changed symbols. One that is too
+// large makes every dimension with it too large.
+func (b *Bound) quotients(changed uint64) {
+	at := len(b.sizes) - len(b.prog.quotients)
+	for i := range b.prog.quotients {
+		q := &b.prog.quotients[i]
+		if b.valid && q.mask&changed == 0 {
+			continue
+		}
+		n, ok := q.of.Eval(b.sizes)
+		if b.sizes[at+i] = int64(n) / q.by; !ok {
+			b.sizes[at+i] = plan.MaxDimSize + 1
+		}
+	}
+}
+
 // Eval is the value of d; false when it is negative or too large.
 func (d *poly) Eval(sizes []int64) (int, bool) {
 	sum := d.c

@@ -2,18 +2,19 @@ package program
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/genie-sdk/go/transport/plan"
 )
 
 // classify finds the distinct shapes, strides and offsets.
-func (p *Program) classify(index map[string]uint16) {
+func (p *Program) classify() {
 	known := map[string]int32{}
 	var key []byte
 	class := func(dims plan.Shape) int32 {
 		key = key[:0]
 		for _, d := range dims {
-			key = appendDim(key, d, index)
+			key = p.appendDim(key, d)
 		}
 		c, ok := known[string(key)]
 		if !ok {
@@ -21,7 +22,7 @@ func (p *Program) classify(index map[string]uint16) {
 			known[string(key)] = c
 			k := Class{Text: dims}
 			for _, d := range dims {
-				k.Dims = append(k.Dims, p.poly(d, index, &k.Mask))
+				k.Dims = append(k.Dims, p.poly(d, &k.Mask))
 			}
 			p.Classes = append(p.Classes, k)
 		}
@@ -40,12 +41,12 @@ func (p *Program) classify(index map[string]uint16) {
 }
 
 // appendDim appends a unique key of a dimension that is shorter than its text.
-func appendDim(b []byte, d plan.Dim, index map[string]uint16) []byte {
+func (p *Program) appendDim(b []byte, d plan.Dim) []byte {
 	b = binary.AppendUvarint(b, uint64(d.NumTerms()))
 	d.Terms(func(coeff int64, syms []string) {
 		b = append(binary.AppendVarint(b, coeff), byte(len(syms)))
 		for _, s := range syms {
-			b = binary.AppendUvarint(b, uint64(index[s]))
+			b = binary.AppendUvarint(b, uint64(p.factor(s)))
 		}
 	})
 	return b
@@ -95,7 +96,30 @@ func (p *Program) note(lists [][]int, mask uint64, v int) {
 	}
 }
 
-func (p *Program) poly(d plan.Dim, index map[string]uint16, mask *uint64) poly {
+// factor is the index of the size of a factor of a term. A plan with more
+// quotients than an index can count is refused.
+func (p *Program) factor(s string) uint16 {
+	i, ok := p.factors[s]
+	if ok {
+		return i
+	}
+	of, by, _ := plan.Quotient(s) // symbols have been listed
+	q := quotient{by: int64(by)}
+	q.of = p.poly(of, &q.mask)
+	i = uint16(min(len(p.symbols)+len(p.plan.States)+len(p.quotients), math.MaxUint16))
+	p.factors[s], p.quotients = i, append(p.quotients, q)
+	return i
+}
+
+// factorMask is the symbols on which the factor at an index depends.
+func (p *Program) factorMask(i int) uint64 {
+	if q := i - len(p.symbols) - len(p.plan.States); q >= 0 && q < len(p.quotients) {
+		return p.quotients[q].mask
+	}
+	return 1 << min(i, len(p.symbols))
+}
+
+func (p *Program) poly(d plan.Dim, mask *uint64) poly {
 	var r poly
 	d.Terms(func(coeff int64, syms []string) {
 		if len(syms) == 0 {
@@ -104,9 +128,9 @@ func (p *Program) poly(d plan.Dim, index map[string]uint16, mask *uint64) poly {
 		}
 		m := monomial{coeff: coeff}
 		for _, s := range syms {
-			i := index[s]
+			i := p.factor(s)
 			m.syms = append(m.syms, i)
-			*mask |= 1 << min(int(i), len(p.symbols))
+			*mask |= p.factorMask(int(i))
 		}
 		if len(m.syms) == 1 && r.coeff == 0 {
 			r.coeff, r.sym = coeff, m.syms[0]

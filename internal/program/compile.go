@@ -22,9 +22,9 @@ func Compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {
 	if len(prog.symbols) > maxSymbols-1 {
 		return nil, fmt.Errorf("%w: %d symbols, the limit of an executor is %d", plan.ErrInvalid, len(prog.symbols), maxSymbols-1)
 	}
-	index := make(map[string]uint16, len(all))
+	prog.factors = make(map[string]uint16, len(all))
 	for i, s := range all {
-		index[s] = uint16(i)
+		prog.factors[s] = uint16(i)
 	}
 	for _, st := range p.States {
 		prog.StateTypes = append(prog.StateTypes, p.Values[st.In].Spec.DType)
@@ -37,8 +37,8 @@ func Compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {
 			}
 		},
 		prog.label,
-		func() { prog.classify(index) },
-		func() { prog.conditions(index) },
+		prog.classify,
+		prog.conditions,
 		prog.share, prog.dependencies, prog.findPaged,
 	}
 	for _, pass := range passes { // each is linear in the plan
@@ -46,6 +46,10 @@ func Compile(p *plan.Plan, opts Options, w *op.Work) (*Program, error) {
 			return nil, err
 		}
 		pass()
+	}
+	prog.factors = nil
+	if len(prog.quotients) > maxQuotients {
+		return nil, fmt.Errorf("%w: %d quotients in dimensions, the limit of an executor is %d", plan.ErrInvalid, len(prog.quotients), maxQuotients)
 	}
 	for _, o := range p.Outputs {
 		copied := res.Base[o.Value] != o.Value || !res.Layouts[o.Value].Dense

@@ -17,8 +17,12 @@ type Program struct {
 	plan    *plan.Plan
 	Res     *op.Resolved
 	symbols []string
-	Groups  []Group  // the groups, in running order
-	Labels  []string // by group, for profiles
+	// quotients are the factors of dimensions that are no symbols, each after
+	// those in its dividend. Their sizes follow the symbols' and the capacities'.
+	quotients []quotient
+	factors   map[string]uint16 // index of the size of each factor; nil once compiled
+	Groups    []Group           // the groups, in running order
+	Labels    []string          // by group, for profiles
 	// StepsBefore is, by group and its end, the number of steps of all earlier
 	// groups.
 	StepsBefore []int

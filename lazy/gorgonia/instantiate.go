@@ -101,7 +101,7 @@ func (inst *Instance) add(t *lazy.Tensor) (*gorgonia.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return gorgonia.ApplyOp(lazygraph.NewOp(bound, uint32(t.ID()), in, out, tensor.Shape(shape)), kids...)
+	return lazygraph.Apply(inst.ExprGraph, lazygraph.NewOp(bound, uint32(t.ID()), in, out, tensor.Shape(shape)), kids...)
 }
 
 func (inst *Instance) letLeaf(t *lazy.Tensor, n *gorgonia.Node, shape []int) error {

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Dim is a dimension: a polynomial with integer coefficients over symbols, in
-// canonical form. The zero Dim is the constant 0. Dims are immutable values;
+// Dim is a dimension: a polynomial with integer coefficients over symbols and
+// quotients rounded down, see [Dim.FloorDiv], in canonical form. The zero Dim is the constant 0. Dims are immutable values;
 // compare them with [Dim.Equal]. Arithmetic is bounded: see [Dim.Err].
 type Dim struct {
 	c      int64
@@ -17,7 +17,7 @@ type Dim struct {
 
 type term struct {
 	coeff int64
-	syms  []string // sorted, with repetition: a*a is [a a]
+	syms  []string // symbols and quotients, sorted, with repetition: a*a is [a a]
 }
 
 // Limits of a Dim. A peer's plan that exceeds them is refused.
@@ -43,7 +43,7 @@ func (d Dim) Is(n int) bool { return len(d.terms) == 0 && d.c == int64(n) && !d.
 
 // Symbol reports the name of a dimension that is exactly one symbol.
 func (d Dim) Symbol() (string, bool) {
-	if d.c == 0 && len(d.terms) == 1 && d.terms[0].coeff == 1 && len(d.terms[0].syms) == 1 {
+	if d.c == 0 && len(d.terms) == 1 && d.terms[0].coeff == 1 && len(d.terms[0].syms) == 1 && !isQuotient(d.terms[0].syms[0]) {
 		return d.terms[0].syms[0], true
 	}
 	return "", false
@@ -53,7 +53,9 @@ func (d Dim) Symbol() (string, bool) {
 func (d Dim) Symbols(dst []string) []string {
 	for _, t := range d.terms {
 		for _, s := range t.syms {
-			if !slices.Contains(dst, s) {
+			if of, _, ok := Quotient(s); ok {
+				dst = of.Symbols(dst)
+			} else if !slices.Contains(dst, s) {
 				dst = append(dst, s)
 			}
 		}
@@ -91,11 +93,11 @@ func (d Dim) Eval(b Bindings) (int, error) {
 	for _, t := range d.terms {
 		v := t.coeff
 		for _, s := range t.syms {
-			n, ok := b[s]
+			n, ok := factor(s, b)
 			if !ok {
 				return 0, fmt.Errorf("%w: dimension %q has no size", ErrInvalid, s)
 			}
-			if v, ok = MulChecked(v, int64(n)); !ok {
+			if v, ok = MulChecked(v, n); !ok {
 				return 0, fmt.Errorf("%w: dimension %s overflows", ErrInvalid, d)
 			}
 		}
@@ -135,7 +137,7 @@ func abs(a int64) uint64 {
 }
 
 // Terms calls f for the constant, with no symbols, if it is not zero, and for
-// each product of symbols with its coefficient.
+// each product of symbols and quotients, see [Quotient], with its coefficient.
 func (d Dim) Terms(f func(coeff int64, syms []string)) {
 	if d.c != 0 {
 		f(d.c, nil)

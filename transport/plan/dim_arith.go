@@ -20,14 +20,14 @@ const (
 )
 
 // Err says why d is not a dimension: nil, or an error wrapping [ErrInvalid]
-// when arithmetic had a result beyond [MaxProductTerms], [MaxProductDegree] or
-// 64-bit coefficients. Everything computed from such a Dim is invalid too: it
+// when arithmetic had a result beyond [MaxProductTerms], [MaxProductDegree],
+// 64-bit coefficients or the length of a quotient. Everything computed from such a Dim is invalid too: it
 // equals nothing, has no value, and no valid plan contains it.
 func (d Dim) Err() error {
 	if !d.beyond {
 		return nil
 	}
-	return fmt.Errorf("%w: a dimension has more than %d terms, more than %d symbols in a term, or a coefficient beyond 64 bits", ErrInvalid, MaxProductTerms, MaxProductDegree)
+	return fmt.Errorf("%w: a dimension has more than %d terms, more than %d symbols in a term, a coefficient beyond 64 bits, or a quotient that is too long", ErrInvalid, MaxProductTerms, MaxProductDegree)
 }
 
 // NumTerms is the number of terms whose sum is d, including the constant even
@@ -222,6 +222,9 @@ func (d Dim) Subst(by map[string]Dim) Dim {
 		p := Dim{c: t.coeff}
 		for _, s := range t.syms {
 			v, ok := by[s]
+			if of, k, is := Quotient(s); is {
+				v, ok = of.Subst(by).FloorDiv(k), true
+			}
 			if !ok {
 				v = Sym(s)
 			}

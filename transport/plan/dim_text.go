@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// String writes the canonical text form, for example "past+seq" or
-// "12*batch*seq-1"; [ParseDim] reads it back. It is "?" if [Dim.Err] says that
+// String writes the canonical text form, for example "past+seq",
+// "12*batch*seq-1" or "2*floor((h+1)/2)"; [ParseDim] reads it back. It is "?" if [Dim.Err] says that
 // d is not a dimension.
 func (d Dim) String() string {
 	if d.beyond {
@@ -51,6 +51,19 @@ func ParseDim(s string) (Dim, error) {
 	if s == "" || len(s) > maxDimText {
 		return bad()
 	}
+	d, ok := parsePolynomial(s, maxNested)
+	if !ok || !d.writable() { // terms of one monomial were combined
+		return bad()
+	}
+	return d, nil
+}
+
+// parsePolynomial reads a dimension with at most depth quotients inside of one
+// another.
+func parsePolynomial(s string, depth int) (Dim, bool) {
+	if s == "" {
+		return Dim{}, false
+	}
 	var c int64
 	var ts []term
 	rest, n := s, 0
@@ -63,16 +76,13 @@ func ParseDim(s string) (Dim, error) {
 			rest = rest[1:]
 		default:
 			if n > 0 {
-				return bad()
+				return Dim{}, false
 			}
 		}
-		end := strings.IndexAny(rest, "+-")
-		if end < 0 {
-			end = len(rest)
-		}
-		t, ok := parseTerm(rest[:end], sign)
+		end := indexOutside(rest, "+-")
+		t, ok := parseTerm(rest[:end], sign, depth)
 		if n++; !ok || n > maxDimTerms+1 {
-			return bad()
+			return Dim{}, false
 		}
 		if len(t.syms) == 0 {
 			c += t.coeff // a few numbers of at most MaxDimSize
@@ -82,10 +92,24 @@ func ParseDim(s string) (Dim, error) {
 		rest = rest[end:]
 	}
 	d := sumOf(c, ts)
-	if !d.writable() { // terms of one monomial were combined
-		return bad()
+	return d, !d.beyond
+}
+
+// indexOutside is the index of the first of the characters that is not in
+// parentheses, or the length of s.
+func indexOutside(s, chars string) int {
+	open := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '(':
+			open++
+		case c == ')':
+			open--
+		case open <= 0 && strings.IndexByte(chars, c) >= 0:
+			return i
+		}
 	}
-	return d, nil
+	return len(s)
 }
 
 // writable reports whether [ParseDim] reads d back from its text form. The
@@ -103,7 +127,7 @@ func (d Dim) writable() bool {
 			return false
 		}
 		for _, s := range t.syms {
-			if !ValidSymbol(s) {
+			if !ValidSymbol(s) && !canonicalQuotient(s) {
 				return false
 			}
 		}
@@ -147,6 +171,11 @@ func (d Dim) Factors() (n int) {
 		if n += len(t.syms); abs(t.coeff) != 1 {
 			n++
 		}
+		for _, s := range t.syms {
+			if isQuotient(s) {
+				n += textFactors([]byte(s)) - 1
+			}
+		}
 	}
 	if d.c != 0 || n == 0 {
 		n++
@@ -158,34 +187,52 @@ func (d Dim) Factors() (n int) {
 func textFactors(text []byte) int {
 	n := 1
 	for i, c := range text {
-		if c == '*' || i > 0 && (c == '+' || c == '-') {
+		if c == '*' || c == '/' || i > 0 && (c == '+' || c == '-') {
 			n++
 		}
 	}
 	return n
 }
 
-func parseTerm(s string, sign int64) (term, bool) {
+func parseTerm(s string, sign int64, depth int) (term, bool) {
 	t := term{coeff: sign}
-	for i, f := range strings.Split(s, "*") {
-		if i == 0 && f != "" && f[0] >= '0' && f[0] <= '9' {
-			k, err := strconv.ParseInt(f, 10, 64)
-			if err != nil || k > MaxDimSize {
-				return term{}, false
-			}
-			t.coeff *= k
-			continue
-		}
-		if !ValidSymbol(f) {
+	for i := 0; ; i++ {
+		end := indexOutside(s, "*")
+		f, rest := s[:end], s[end:]
+		if !t.add(f, i, depth) {
 			return term{}, false
 		}
-		t.syms = append(t.syms, f)
+		if rest == "" {
+			break
+		}
+		s = rest[1:]
 	}
 	if len(t.syms) > maxDimDeg || len(t.syms) > 0 && t.coeff == 0 {
 		return term{}, false
 	}
 	slices.Sort(t.syms)
 	return t, true
+}
+
+// add multiplies the term by factor i: a number, if it is the first, a symbol
+// or a quotient.
+func (t *term) add(f string, i, depth int) bool {
+	if i == 0 && f != "" && f[0] >= '0' && f[0] <= '9' {
+		k, err := strconv.ParseInt(f, 10, 64)
+		t.coeff *= k
+		return err == nil && k <= MaxDimSize
+	}
+	if isQuotient(f) {
+		// Another text of a quotient is not read: its dimension may have other
+		// terms.
+		if of, by, ok := quotient(f, depth); !ok || !single(of.FloorDiv(by), f) {
+			return false
+		}
+	} else if !ValidSymbol(f) {
+		return false
+	}
+	t.syms = append(t.syms, f)
+	return true
 }
 
 // ValidSymbol reports whether s can name a dimension: a letter or underscore,

@@ -6,8 +6,12 @@ import (
 	"fmt"
 )
 
-// Version is the version of the plan format that this module writes and reads.
-const Version = 1
+// The versions of the plan format that this module writes and reads. A plan has
+// the lowest that can express it, see [Plan.Needs].
+const (
+	Version         = 1
+	VersionQuotient = 2 // dimensions with quotients, see [Dim.FloorDiv]
+)
 
 // ErrInvalid is the cause of every error about a plan that cannot be run: a
 // malformed field, an unknown operator or attribute, shapes that disagree.

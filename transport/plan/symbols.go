@@ -48,6 +48,10 @@ func (s *symbols) add(dims []Dim) {
 	for _, d := range dims {
 		for _, t := range d.terms {
 			for _, name := range t.syms {
+				if of, _, ok := Quotient(name); ok {
+					s.add([]Dim{of})
+					continue
+				}
 				if !s.has[name] {
 					if s.has == nil {
 						s.has = map[string]bool{}

@@ -29,8 +29,8 @@ const (
 // buffers consistent, limits respected. A valid plan can be encoded, and
 // [Decode] restores it. Errors wrap [ErrInvalid].
 func (p *Plan) Validate() error {
-	if p.Version != Version {
-		return fmt.Errorf("%w: version %d, this build reads version %d", ErrInvalid, p.Version, Version)
+	if p.Version != Version && p.Version != VersionQuotient {
+		return fmt.Errorf("%w: version %d, this build reads versions %d to %d", ErrInvalid, p.Version, Version, VersionQuotient)
 	}
 	if len(p.Values) > MaxValues || len(p.Steps) > MaxSteps {
 		return fmt.Errorf("%w: %d values and %d steps, the limits are %d and %d", ErrInvalid, len(p.Values), len(p.Steps), MaxValues, MaxSteps)
@@ -51,6 +51,9 @@ func (p *Plan) Validate() error {
 	}
 	if err := p.checkSteps(); err != nil {
 		return err
+	}
+	if n := p.Needs(); n != p.Version {
+		return fmt.Errorf("%w: version %d of a plan that needs version %d", ErrInvalid, p.Version, n)
 	}
 	if err := p.checkSymbols(); err != nil {
 		return err

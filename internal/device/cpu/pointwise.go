@@ -18,6 +18,7 @@ var pointwise = map[string]func(o op.Op) elementwise{
 	"max":  twoOperands(kernels.PairF32("max"), nil),
 	"min":  twoOperands(kernels.PairF32("min"), nil),
 	"mod":  mod,
+	"pow":  twoOperands(kernels.Pow, nil),
 	"mul":  twoOperands(kernels.Mul, kernels.MulScalar),
 	"sub":  twoOperands(kernels.Sub, kernels.SubScalar),
 }

@@ -10,10 +10,13 @@ func launchAttention(r *run, g *group) error {
 	x := kernels.Attention{
 		Out: g.out.At, Merge: a.Merge, Q: *g.in[0], K: r.paged(g.of.In[1]), V: r.paged(g.of.In[2]),
 		Scale: a.Op.Scale, Divide: a.Divide, Masked: a.Op.Causal, Window: a.Op.Window,
-		Scratch: r.scratch(), Counters: r.queue.counters,
+		Softcap: a.Op.Softcap, Scratch: r.scratch(), Counters: r.queue.counters,
 	}
 	if a.Start >= 0 {
 		x.Start = r.tensors[a.Start]
+	}
+	if a.Mask >= 0 {
+		x.Mask = r.tensors[a.Mask]
 	}
 	return r.d.kernels.Attention(r.st, &x)
 }

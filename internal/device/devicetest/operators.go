@@ -2,7 +2,7 @@ package devicetest
 
 import (
 	"fmt"
-	"math"
+	"maps"
 	"slices"
 
 	"github.com/stretchr/testify/require"
@@ -49,27 +49,6 @@ func pairs(of func(dims ...int) operand) []evaluation {
 	}
 }
 
-// numeric are operators of two floats or two indices.
-func numeric(attrs plan.Attrs) (all []evaluation) {
-	for _, e := range pairs(f32) {
-		all = append(all, eval(attrs, e.in...))
-	}
-	return append(all,
-		eval(attrs, index(plan.I32, 9, 3, 1, 5), index(plan.I32, 9, 2, 5)), eval(attrs, index(plan.I64, 9, 7), index(plan.I64, 9)),
-		eval(attrs, index(plan.I64, 9, 3, 7), index(plan.I64, 9, 7)))
-}
-
-// logic are operators of two masks.
-var logic = []evaluation{
-	eval(nil, index(plan.Bool, 2, 3, 1, 5), index(plan.Bool, 2, 2, 5)), eval(nil, index(plan.Bool, 2, 7), index(plan.Bool, 2, 7)),
-	eval(nil, index(plan.Bool, 2, 7), index(plan.Bool, 2)),
-}
-
-// integral are unary operators of floats and of indices.
-var integral = append(unary(nil, f32), eval(nil, index(plan.I32, 9, 3, 7)), eval(nil, index(plan.I64, 9, 7)))
-
-func clip(lo, hi float64) plan.Attrs { return plan.Attrs{plan.Float("max", hi), plan.Float("min", lo)} }
-
 func axis(n int) plan.Attrs { return plan.Attrs{plan.Int("axis", n)} }
 
 func conv(dilation, groups, pad, stride int) plan.Attrs {
@@ -106,15 +85,7 @@ func eps(e float64) plan.Attrs { return plan.Attrs{plan.Float("eps", e)} }
 
 // evaluations are those of each operator of the table: an operator without one
 // fails the suite. Activations without attributes get theirs from their traits.
-var evaluations = withActivations(map[string][]evaluation{
-	"add": numeric(nil), "sub": numeric(nil), "mul": numeric(nil), "div": numeric(nil), "min": numeric(nil), "max": numeric(nil),
-	"pow":  {eval(nil, positive(3, 7), f32(7)), eval(nil, positive(5, 1), f32(2, 1, 3)), eval(nil, f32(9), f32())},
-	"mod":  append(numeric(plan.Attrs{plan.BoolAttr("fmod", true)}), numeric(plan.Attrs{plan.BoolAttr("fmod", false)})...),
-	"less": numeric(nil), "less_equal": numeric(nil), "greater": numeric(nil), "greater_equal": numeric(nil),
-	"and": logic, "or": logic, "xor": logic, "not": {eval(nil, index(plan.Bool, 2, 3, 7)), eval(nil, index(plan.Bool, 2))},
-	"is_nan": unary(nil, f32), "is_inf": unary(nil, f32), "neg": integral, "abs": integral, "sign": integral,
-	"clip": append(unary(clip(-0.5, 0.25), f32), unary(clip(0, math.Inf(1)), f32)...),
-	"log":  unary(nil, positive), "rsqrt": unary(nil, positive), "log1p": unary(nil, positive),
+var evaluations = withActivations(joined(general, map[string][]evaluation{
 	"sqrt": unary(nil, positive), "identity": unary(nil, f32), "contiguous": unary(nil, f32),
 	"gelu":      append(unary(plan.Attrs{plan.BoolAttr("tanh", true)}, f32), unary(plan.Attrs{plan.BoolAttr("tanh", false)}, f32)...),
 	"attention": attentions(),
@@ -182,7 +153,16 @@ var evaluations = withActivations(map[string][]evaluation{
 	"transpose":  {eval(perm(1, 0), f32(3, 7)), eval(perm(0, 2, 1, 3), f32(2, 3, 5, 7)), eval(perm(2, 0, 1), f32(3, 5, 7))},
 	"where":      {eval(nil, index(plan.Bool, 2, 3, 5), f32(3, 5), f32(5)), eval(nil, index(plan.Bool, 2, 7), f32(1), f32(3, 7))},
 	"write_rows": {eval(axis(1), f32(3, 9, 5), f32(3, 2, 5), index(plan.I32, 7, 1)), eval(axis(0), f32(4, 3), f32(4, 3), index(plan.I64, 1, 1))},
-})
+}))
+
+// joined has the evaluations of both lists.
+func joined(a, b map[string][]evaluation) map[string][]evaluation {
+	out := maps.Clone(a)
+	for name, e := range b {
+		out[name] = append(out[name], e...)
+	}
+	return out
+}
 
 func rms(offset float64) plan.Attrs { return op.RMSNorm{Eps: 1e-5, Offset: offset}.Attrs() }
 

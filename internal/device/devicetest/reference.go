@@ -104,7 +104,7 @@ func (r *reference) conditions(sizes plan.Bindings) error {
 		if !ok {
 			continue
 		}
-		dims, what := c.Conditions(r.plan.Values[s.In[0]].Spec.Shape)
+		dims, what := c.Conditions(r.specs(s.In))
 		for _, d := range dims {
 			if n, err := d.Eval(sizes); err != nil || n < 0 {
 				return fmt.Errorf("%w: %s", transport.ErrShape, what)
@@ -112,6 +112,14 @@ func (r *reference) conditions(sizes plan.Bindings) error {
 		}
 	}
 	return nil
+}
+
+func (r *reference) specs(values []int) []plan.Spec {
+	in := make([]plan.Spec, len(values))
+	for i, v := range values {
+		in[i] = r.plan.Values[v].Spec
+	}
+	return in
 }
 
 // empty is a value of zeros.

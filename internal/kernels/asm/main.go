@@ -34,6 +34,7 @@ func main() {
 		"pool2d_asm":      poolKernels,
 		"pair_asm":        pairKernels,
 		"select_asm":      selectKernels,
+		"pow_asm":         powKernels,
 		"elementwise_asm": elementwiseKernels,
 		"reduce_asm":      reduceKernels,
 		"activation_asm":  activationKernels,
@@ -58,9 +59,10 @@ func main() {
 // gen is the avo context of one file.
 type gen struct {
 	*build.Context
-	masks     operand.Mem
-	order     operand.Mem
-	constants map[uint32]operand.Mem
+	masks       operand.Mem
+	order       operand.Mem
+	constants   map[uint32]operand.Mem
+	constants64 map[uint64]operand.Mem
 }
 
 // function starts a function without a stack frame, whose arguments do not

@@ -12,6 +12,8 @@ import pathlib
 import zlib
 
 import numpy as np
+import onnx
+import onnxruntime
 import scipy.special
 
 NAMES = {"float32": "f32", "int32": "i32", "int64": "i64", "bool": "bool"}
@@ -124,6 +126,170 @@ for op, fn in [("and", np.logical_and), ("or", np.logical_or), ("xor", np.logica
 case("not", "not", {}, [np.array([[True, False, False]])], np.logical_not, np.bool_)
 case("is_nan", "is_nan", {}, [SPECIAL], np.isnan, np.bool_)
 case("is_inf", "is_inf", {}, [SPECIAL], np.isinf, np.bool_)
+
+
+# Reductions.
+for kind, fn in [("min", np.min), ("prod", np.prod)]:
+    for axes in ([0], [-1], [0, 2], [0, 1, 2], []):
+        for keep in (False, True):
+            case(f"reduce {kind} {axes} {keep}", "reduce", {"kind": kind, "axes": axes, "keep": keep}, [f32(3, 4, 5)],
+                 lambda x: fn(x, axis=tuple(axes), keepdims=keep))
+case("reduce prod nothing", "reduce", {"kind": "prod", "axes": [1], "keep": False}, [f32(3, 0)], lambda x: x.prod(1))
+case("reduce min nan", "reduce", {"kind": "min", "axes": [0], "keep": False}, [np.float32([1, np.nan, -np.inf])], lambda x: x.min(0))
+case("reduce rank 0", "reduce", {"kind": "prod", "axes": [], "keep": False}, [f32()], lambda x: x)
+for dt in (np.int32, np.int64):
+    for kind, fn in [("sum", np.sum), ("max", np.max), ("min", np.min), ("prod", np.prod)]:
+        case(f"reduce {kind} {dt.__name__}", "reduce", {"kind": kind, "axes": [1], "keep": True}, [ints(dt, -9, 9, 3, 4)],
+             lambda x: fn(x, axis=1, keepdims=True), dt)
+        case(f"reduce {kind} {dt.__name__} all", "reduce", {"kind": kind, "axes": [0, 1], "keep": False}, [ints(dt, -9, 9, 3, 4)], fn, dt)
+for ax in (0, 1, -1):
+    case(f"argmin {ax}", "argmin", {"axis": ax}, [ints(np.float32, 0, 4, 4, 5)], lambda x: np.argmin(x, ax), np.int32)
+case("argmin inf", "argmin", {"axis": 0}, [np.float32([np.inf, 1, -np.inf, -np.inf])], lambda x: 2, np.int32)
+
+# Gathers and scatters.
+for dt in (np.int32, np.int64):
+    for ax, shape in [(0, (2, 3)), (1, (4,)), (-1, ()), (2, (0,)), (1, (2, 1, 2))]:
+        case(f"gather {dt.__name__} {ax} {shape}", "gather", {"axis": ax}, [f32(3, 4, 5), ints(dt, -3, 3, *shape)],
+             lambda x, i: np.take(x, i, axis=ax))
+case("gather i64", "gather", {"axis": 0}, [ints(np.int64, -9, 9, 4), np.int32([3, -4])], lambda x, i: x[i], np.int64)
+case("gather bool", "gather", {"axis": 0}, [np.array([True, False]), np.int32([1, 0, -1])], lambda x, i: x[i], np.bool_)
+for ax in (0, 1, -1):
+    case(f"gather_elements {ax}", "gather_elements", {"axis": ax}, [f32(3, 4, 5), ints(np.int64, -3, 3, 3, 4, 5)],
+         lambda x, i: np.take_along_axis(x, i, axis=ax))
+case("gather_elements smaller", "gather_elements", {"axis": 0}, [f32(3, 4), ints(np.int32, -3, 3, 6, 2)],
+     lambda x, i: np.take_along_axis(x[:, :2], i, axis=0))
+
+
+def gather_nd(x, i, batch):
+    if batch:
+        return np.stack([gather_nd(a, b, batch - 1) for a, b in zip(x, i)])
+    return x[tuple(np.moveaxis(i, -1, 0))]
+
+
+for batch, shape in [(0, (4, 1)), (0, (2, 3, 2)), (0, (3,)), (1, (3, 2)), (1, (3, 6, 1)), (2, (3, 4, 1))]:
+    case(f"gather_nd {batch} {shape}", "gather_nd", {"batch": batch}, [f32(3, 4, 5), ints(np.int64, -3, 3, *shape)],
+         lambda x, i: gather_nd(x, i, batch))
+COMBINE = {"none": lambda a, b: b, "add": lambda a, b: a + b, "mul": lambda a, b: a * b, "min": min, "max": max}
+
+
+def scatter_elements(data, index, updates, axis, f):
+    out = data.copy()
+    for at in np.ndindex(*index.shape):
+        to = list(at)
+        to[axis] = index[at]
+        out[tuple(to)] = f(out[tuple(to)], updates[at])
+    return out
+
+
+def scatter_nd(data, index, updates, f):
+    out = data.copy()
+    for at in np.ndindex(*index.shape[:-1]):
+        to = tuple(index[at])
+        rest = out[to]
+        if rest.ndim == 0:
+            out[to] = f(rest, updates[at])
+        else:
+            out[to] = np.vectorize(f)(rest, updates[at])
+    return out
+
+
+for name, f in COMBINE.items():
+    for ax in (0, -1):
+        case(f"scatter_elements {name} {ax}", "scatter_elements", {"axis": ax, "combine": name}, [f32(3, 4), ints(np.int64, -3, 3, 2, 4), f32(2, 4)],
+             lambda d, i, u: scatter_elements(d, i, u, ax, f))
+    case(f"scatter_elements {name} ints", "scatter_elements", {"axis": 0, "combine": name}, [ints(np.int32, -9, 9, 5), ints(np.int32, -5, 5, 7), ints(np.int32, -9, 9, 7)],
+         lambda d, i, u: scatter_elements(d, i, u, 0, f), np.int32)
+    case(f"scatter_nd {name} slices", "scatter_nd", {"combine": name}, [f32(3, 4), np.int64([[2], [0], [2]]), f32(3, 4)], lambda d, i, u: scatter_nd(d, i, u, f))
+    case(f"scatter_nd {name} elements", "scatter_nd", {"combine": name}, [ints(np.int64, -9, 9, 3, 4), np.int64([[[2, 1], [0, -1]]]), ints(np.int64, -9, 9, 1, 2)],
+         lambda d, i, u: scatter_nd(d, i, u, f), np.int64)
+case("scatter_elements bool", "scatter_elements", {"axis": 0, "combine": "none"}, [BOOLS, np.int32([0]), np.array([False])], lambda d, i, u: np.array([False, False]), np.bool_)
+case("scatter_nd nothing", "scatter_nd", {"combine": "add"}, [f32(3, 4), np.zeros((0, 2), np.int64), f32(0)], lambda d, i, u: d)
+
+# Moves.
+for mode in ("constant", "reflect", "edge", "wrap"):
+    for before, after in [([0, 0, 0], [0, 0, 0]), ([1, 0, 2], [0, 3, 1]), ([0, 2, 4], [2, 0, 0])]:
+        case(f"pad {mode} {before} {after}", "pad", {"mode": mode, "before": before, "after": after, "value": flt(-1.5)}, [f32(3, 4, 5)],
+             lambda x: np.pad(x, list(zip(before, after)), mode, **({"constant_values": -1.5} if mode == "constant" else {})))
+case("pad cut", "pad", {"mode": "constant", "before": [-1, 2], "after": [1, -2], "value": flt(9)}, [f32(3, 4)],
+     lambda x: np.pad(x[1:, :2], [(0, 1), (2, 0)], constant_values=9))
+case("pad i64", "pad", {"mode": "constant", "before": [1], "after": [2], "value": flt(-7)}, [ints(np.int64, 0, 9, 3)], lambda x: np.pad(x, (1, 2), constant_values=-7), np.int64)
+case("pad bool", "pad", {"mode": "constant", "before": [1], "after": [0], "value": flt(1)}, [BOOLS], lambda x: np.pad(x, (1, 0), constant_values=True), np.bool_)
+case("pad rank 0", "pad", {"mode": "constant", "before": [], "after": [], "value": flt(1)}, [f32()], lambda x: x)
+case("pad nothing", "pad", {"mode": "constant", "before": [1], "after": [1], "value": flt("nan")}, [f32(0)], lambda x: np.full(2, np.nan))
+
+
+def cumsum(x, axis, exclusive, reverse):
+    if reverse:
+        x = np.flip(x, axis)
+    y = np.cumsum(x, axis)
+    if exclusive:
+        y = y - x
+    return np.flip(y, axis) if reverse else y
+
+
+for dt in (np.float32, np.int32, np.int64):
+    for ax in (0, -1):
+        for exclusive in (False, True):
+            for reverse in (False, True):
+                case(f"cumsum {dt.__name__} {ax} {exclusive} {reverse}", "cumsum", {"axis": ax, "exclusive": exclusive, "reverse": reverse},
+                     [ints(dt, -9, 9, 3, 4)], lambda x: cumsum(x, ax, exclusive, reverse), dt)
+case("cumsum nothing", "cumsum", {"axis": 0, "exclusive": False, "reverse": False}, [f32(0, 3)], lambda x: x)
+for upper in (False, True):
+    for k in (0, 1, -2, 9, -9):
+        case(f"trilu {upper} {k}", "trilu", {"upper": upper, "k": k}, [f32(2, 3, 4)], lambda x: (np.triu if upper else np.tril)(x, k))
+case("trilu bool", "trilu", {"upper": True, "k": 0}, [np.ones((3, 3), np.bool_)], np.triu, np.bool_)
+for dt, text in [(np.float32, "f32"), (np.int32, "i32"), (np.int64, "i64")]:
+    for start, step, n in [(0, 1, 5), (-3, 2, 4), (7, -3, 6), (5, 0, 2), (1, 1, 0)]:
+        case(f"range {text} {start} {step} {n}", "range", {"dtype": text, "start": start, "step": step, "length": dims(n)}, [],
+             lambda: np.array([start + i * step for i in range(n)]), dt)
+
+
+# Images and sequences: ONNX Runtime.
+def onnx_case(name, op, attrs, ins, kind, node, present=None, opset=22, pick=0, outputs=1):
+    """A case whose output is output `pick` of one ONNX node; present tells which of its inputs there are."""
+    names = [f"x{i}" for i in range(len(ins))]
+    wired = iter(names)
+    inputs = [next(wired) if there else "" for there in (present or [True] * len(ins))]
+    outs = [f"y{i}" if i == pick else "" for i in range(outputs)]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(kind, inputs, outs, **node)], "g",
+        [onnx.helper.make_tensor_value_info(n, onnx.helper.np_dtype_to_tensor_dtype(x.dtype), x.shape) for n, x in zip(names, ins)],
+        [onnx.helper.make_tensor_value_info(f"y{pick}", onnx.TensorProto.FLOAT, None)])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=10)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    out = session.run([f"y{pick}"], dict(zip(names, ins)))[0]
+    if op:
+        record(name, op, attrs, ins, out)
+    return out
+
+
+for k, s, p, d, ceil in [((2, 2), (2, 2), (0, 0), (1, 1), True), ((3, 2), (2, 3), (1, 1), (1, 1), True), ((2, 3), (1, 2), (1, 0), (2, 1), False), ((2, 2), (3, 3), (0, 0), (2, 2), True)]:
+    onnx_case(f"max_pool2d {k} {s} {p} {d} {ceil}", "max_pool2d", {"kernel": k, "stride": s, "pad": p, "dilation": d, **({"ceil": True} if ceil else {})},
+              [f32(2, 3, 7, 8)], "MaxPool", {"kernel_shape": k, "strides": s, "pads": p + p, "dilations": d, "ceil_mode": int(ceil)})
+for k, s, p, d, ceil, count in [((2, 2), (2, 2), (0, 0, 0, 0), (1, 1), False, False), ((3, 2), (2, 1), (1, 0, 2, 1), (1, 1), False, False),
+                                ((3, 2), (2, 1), (1, 0, 2, 1), (1, 1), False, True), ((3, 3), (2, 2), (1, 1, 1, 1), (1, 1), True, False),
+                                ((2, 3), (1, 2), (1, 0, 1, 0), (2, 1), False, False), ((7, 8), (1, 1), (0, 0, 0, 0), (1, 1), False, False)]:
+    onnx_case(f"avg_pool2d {k} {s} {p} {d} {ceil} {count}", "avg_pool2d", {"kernel": k, "stride": s, "pad": p, "dilation": d, "ceil": ceil, "count_pad": count},
+              [f32(2, 3, 7, 8)], "AveragePool", {"kernel_shape": k, "strides": s, "pads": p, "dilations": d, "ceil_mode": int(ceil), "count_include_pad": int(count)})
+for s, d, out_pad, pad, groups, bias in [((1, 1), (1, 1), (0, 0), (0, 0, 0, 0), 1, False), ((2, 2), (1, 1), (1, 0), (1, 1, 1, 1), 1, True),
+                                         ((3, 2), (1, 2), (0, 1), (0, 2, 1, 0), 2, True), ((2, 1), (2, 1), (0, 0), (1, 0, 0, 1), 4, False)]:
+    whole = lambda *shape: ints(np.float32, -4, 5, *shape)  # sums of small integers are exact
+    ins = [whole(2, 4, 3, 5), whole(4, 3, 3, 2)] + ([whole(3 * groups)] if bias else [])
+    onnx_case(f"conv_transpose2d {s} {d} {out_pad} {pad} {groups}", "conv_transpose2d",
+              {"stride": s, "dilation": d, "out_pad": out_pad, "pad": pad, "groups": groups}, ins, "ConvTranspose",
+              {"strides": s, "dilations": d, "output_padding": out_pad, "pads": pad, "group": groups})
+
+
+def group_norm(x, gamma, beta, groups, eps):
+    parts = x.reshape(x.shape[0], groups, int(np.prod(x.shape[1:])) // groups)
+    parts = (parts - parts.mean(-1, keepdims=True)) / np.sqrt(parts.var(-1, keepdims=True) + eps)
+    wide = (1, -1) + (1,) * (x.ndim - 2)
+    return parts.reshape(x.shape) * gamma.reshape(wide) + beta.reshape(wide)
+
+
+for shape, groups in [((2, 4, 3, 5), 2), ((2, 4, 3), 4), ((3, 6), 1), ((1, 2, 2, 2, 2), 2), ((0, 2, 3), 1)]:
+    case(f"group_norm {shape} {groups}", "group_norm", {"groups": groups, "eps": 1e-5}, [f32(*shape), f32(shape[1]), f32(shape[1])],
+         lambda x, g, b: group_norm(x, g, b, groups, 1e-5))
 
 path = pathlib.Path(__file__).with_name("general_goldens.json")
 body = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
