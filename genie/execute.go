@@ -38,6 +38,7 @@ func (s *Session) newCall(ctx context.Context, l *loop, sch *scheduled, feed Fee
 	if err != nil {
 		return transport.Call{}, err
 	}
+	s.warnSlow(ctx, l, sch)
 	if r, ok := s.remote.(measure.Resender); ok && s.c.opts.resends() {
 		if err := r.Resend(ctx, ref); err != nil {
 			return transport.Call{}, err

@@ -67,7 +67,9 @@ func WithPolicy(p semantic.Policy) Option {
 	})
 }
 
-// WithLogger sets the logger of the client. The default discards.
+// WithLogger sets the logger of the client. The default discards. At warn a session
+// says once if operators without a kernel are predicted to take more than a tenth
+// of a run, and which they are.
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(o *options) {
 		if l != nil {

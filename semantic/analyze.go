@@ -61,7 +61,7 @@ func Analyze(g *lazy.Graph, hints ...Hint) (*SRG, error) {
 		return nil, err
 	}
 	if form.Graph == g {
-		a.Notes = form.Notes
+		a.Notes = notesOf(form.Notes)
 		return a.recognise()
 	}
 	c := newAnalysis(form.Graph)

@@ -2,7 +2,6 @@ package semantic
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -39,10 +38,9 @@ func (s *SRG) compiledFor(d Device, profile Profile) (*compiled, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
 	}
-	prog, err := program.Compile(p, program.Options{
-		Custom:    operators,
-		Pointwise: func(o op.Op) bool { return !slices.Contains(d.Lacks, o.Name()) },
-	}, op.NewWork(nil))
+	o := d.options()
+	o.Custom = operators
+	prog, err := program.Compile(p, o, op.NewWork(nil))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
 	}
@@ -55,4 +53,4 @@ func (s *SRG) compiledFor(d Device, profile Profile) (*compiled, error) {
 }
 
 // kernelsKey distinguishes devices with different kernels.
-func (d Device) kernelsKey() string { return strings.Join(d.Lacks, ",") }
+func (d Device) kernelsKey() string { return d.Kind + ":" + strings.Join(d.Lacks, ",") }

@@ -26,6 +26,13 @@ type Explanation struct {
 	// Phases groups the nodes that compute by phase, in the order in which
 	// phases begin.
 	Phases []ExplainedPhase `json:"phases"`
+	// Kernels are what computes the steps of Plan on the device, in running order,
+	// and Slow sums up those that are references of operators.
+	Kernels []ExplainedKernel `json:"kernels"`
+	Slow    ExplainedSlow     `json:"slow"`
+	// Notes tell of patterns that a part of the program nearly matches and why
+	// they were not taken.
+	Notes []ExplainedNote `json:"notes"`
 
 	Plan *plan.Plan `json:"plan"`
 	// Buffers is the size in bytes of each scratch buffer of Plan at these
@@ -34,8 +41,6 @@ type Explanation struct {
 	// Client is the plan of the client partition: what the policy leaves to the
 	// client.
 	Client *plan.Plan `json:"client_plan,omitempty"`
-	// Notes are patterns that nearly matched.
-	Notes []ExplainedNote `json:"notes,omitempty"`
 }
 
 // ExplainedNode is one tensor.
@@ -68,13 +73,9 @@ type ExplainedNode struct {
 	Absorbed []int         `json:"absorbed,omitempty"`
 	Into     *int          `json:"into,omitempty"`
 	Cost     ExplainedCost `json:"cost"`
-}
-
-// ExplainedNote is a [Note].
-type ExplainedNote struct {
-	Rule   string `json:"rule"`
-	Node   int    `json:"node"`
-	Reason string `json:"reason"`
+	// Kernel names what computes the node in a run of the declared outputs, alone
+	// or together with others; empty for what is not computed.
+	Kernel string `json:"kernel,omitempty"`
 }
 
 // ExplainedCost is a [Cost] with what follows from it.
@@ -156,6 +157,9 @@ func ExplainOn(d Device, s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Name
 	if e.Buffers, err = bufferBytes(schedule.Plan, b); err != nil {
 		return nil, err
 	}
+	if err := e.addKernels(s, schedule.Origins); err != nil {
+		return nil, err
+	}
 	var total Cost
 	for id := range s.Nodes {
 		total = total.Add(costs[id])
@@ -164,6 +168,9 @@ func ExplainOn(d Device, s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Name
 		}
 	}
 	s.explainForm(e)
+	if err := e.nameKernels(s); err != nil {
+		return nil, err
+	}
 	e.addPhases()
 	e.Total = explainCost(total, 0)
 	// The nodes run one after the other.

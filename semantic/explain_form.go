@@ -20,11 +20,8 @@ func location(t *lazy.Tensor) string {
 }
 
 // explainForm tells which nodes are computed by other operators than they are
-// captured as, and lists the notes.
+// captured as.
 func (s *SRG) explainForm(e *Explanation) {
-	for _, n := range s.Notes {
-		e.Notes = append(e.Notes, ExplainedNote{Rule: n.Rule, Node: n.At.ID(), Reason: n.Reason})
-	}
 	if s.form == nil {
 		return
 	}
@@ -52,7 +49,7 @@ func (s *SRG) explainForm(e *Explanation) {
 	}
 }
 
-// textForm lists what the normal form computes otherwise, and the notes.
+// textForm lists what the normal form computes otherwise.
 func (e *Explanation) textForm(b *strings.Builder) {
 	count := 0
 	for i := range e.Nodes {
@@ -75,13 +72,6 @@ func (e *Explanation) textForm(b *strings.Builder) {
 				row(ref(n.ID), n.label(), n.Location, as, refs(n.Absorbed))
 			}
 		})
-	}
-	if len(e.Notes) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "\n%d patterns not taken\n", len(e.Notes))
-	for _, n := range e.Notes {
-		fmt.Fprintf(b, "  %s at %s (%s): %s\n", n.Rule, ref(n.Node), e.Nodes[n.Node].Location, n.Reason)
 	}
 }
 

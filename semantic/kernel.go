@@ -14,7 +14,11 @@ import (
 // operators whose intermediate values are never stored.
 type Kernel struct {
 	// Name lists its operators with the shapes of weights, as profiles name it.
-	Name  string
+	Name string
+	// By names what computes it on the device: gemm, attention, pointwise, the name
+	// of an operator, or reference; "cpu (lacking): ..." is a kernel of the CPU
+	// beside a device that lacks the operator.
+	By    string
 	Class Class
 	Cost  Cost // of all operators together; intermediate values are not moved
 	// Nodes are the tensors that it computes, by id, in order. They include a
@@ -86,11 +90,11 @@ func (s *SRG) kernelsOn(d Device, b plan.Bindings) ([]Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.kernels(b)
+	return c.kernels(d, b)
 }
 
 // kernels prices the groups of a plan at the sizes of b.
-func (c *compiled) kernels(b plan.Bindings) ([]Kernel, error) {
+func (c *compiled) kernels(d Device, b plan.Bindings) ([]Kernel, error) {
 	p := c.program.Plan()
 	v := pricing{program: c.program, plan: p, sizes: make([][]int, len(p.Values))}
 	for i := range p.Values {
@@ -100,11 +104,15 @@ func (c *compiled) kernels(b plan.Bindings) ([]Kernel, error) {
 		}
 		v.sizes[i] = shape
 	}
+	by, err := d.kernelsOf(c.program, b)
+	if err != nil {
+		return nil, fmt.Errorf("kernels: %w", err)
+	}
 	out := make([]Kernel, 0, len(c.program.Groups))
 	for i := range c.program.Groups {
 		g := &c.program.Groups[i]
 		cost := c.program.Cost(i, v.shape)
-		k := Kernel{Name: c.program.Labels[i], Class: v.class(g), half: v.half(g), Cost: Cost{FLOPs: cost.FLOPs, BytesRead: cost.Read, BytesWritten: cost.Written}}
+		k := Kernel{Name: c.program.Labels[i], By: by[i], Class: v.class(g), half: v.half(g), Cost: Cost{FLOPs: cost.FLOPs, BytesRead: cost.Read, BytesWritten: cost.Written}}
 		for _, step := range g.Steps {
 			if _, view := c.program.Res.Ops[step].(op.Viewer); view && len(g.Steps) > 1 {
 				continue

@@ -93,7 +93,7 @@ func lift(a *analysis, form *normal.Form, core *SRG) (*SRG, error) {
 	}
 	s.form = &normalForm{srg: core, to: form.To}
 	s.form.connect(a)
-	s.Notes = form.Notes
+	s.Notes = notesOf(form.Notes)
 	s.static, s.rows, core.captured = core.static, core.rows, s
 	s.liftNodes(a)
 	for _, c := range core.Caches {

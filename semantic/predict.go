@@ -24,12 +24,19 @@ type Calibration struct {
 }
 
 // KernelSeconds is the time of one kernel on d: by calibration where there is
-// one for its class, else by the roofline.
+// one for its class, else by the roofline, or by a usual rate for the reference of
+// an operator.
 func (d Device) KernelSeconds(k Kernel) float64 {
+	if k.beside() {
+		return besideSeconds(k)
+	}
 	if d.Calibration != nil {
-		if c := d.Calibration.Kernels[k.Class]; len(c) > 0 {
-			return c.Seconds(k.Class.Work(k.Cost))
+		if c := d.Calibration.Kernels[k.Rated()]; len(c) > 0 {
+			return c.Seconds(k.Rated().Work(k.Cost))
 		}
+	}
+	if k.Reference() {
+		return ClassReference.Work(k.Cost) / referenceRate
 	}
 	return d.Launch + k.Cost.Seconds(d.multiplying(k.half))
 }
@@ -113,10 +120,18 @@ func (s *SRG) costsOn(d Device, b plan.Bindings) ([]Cost, []float64, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	costs, seconds := core.costs(sizes), make([]float64, len(s.Nodes))
+	costs, seconds, own := core.costs(sizes), make([]float64, len(s.Nodes)), make([]float64, len(core.Nodes))
 	for id, c := range costs {
-		if at := s.ownerOf(id); at >= 0 && core.Nodes[id].Tensor.Op() != nil {
-			seconds[at] += core.seconds(id, c, d)
+		if core.Nodes[id].Tensor.Op() != nil {
+			own[id] = core.seconds(id, c, d)
+		}
+	}
+	if err := core.slow(d, b, own); err != nil {
+		return nil, nil, err
+	}
+	for id, x := range own {
+		if at := s.ownerOf(id); at >= 0 {
+			seconds[at] += x
 		}
 	}
 	return s.lifted(costs), seconds, nil
@@ -152,7 +167,7 @@ func (s *SRG) times(d Device, b plan.Bindings, costs []Cost) ([]float64, error) 
 		for id := range s.Nodes {
 			own[id] = s.seconds(id, costs[id], d)
 		}
-		return own, nil
+		return own, s.slow(d, b, own)
 	}
 	kernels, err := s.kernelsOn(d, b)
 	if err != nil {

@@ -134,7 +134,18 @@ type SRG struct {
 
 // Note says why a pattern that a part of the program nearly matches was not
 // taken, so that it runs as the operators it is written in.
-type Note = normal.Note
+type Note struct {
+	Rule   string       // the pattern, such as attention
+	At     *lazy.Tensor // the captured tensor that it would have computed
+	Reason string       // such as "the mask depends on data"
+}
+
+func notesOf(notes []normal.Note) (out []Note) {
+	for _, n := range notes {
+		out = append(out, Note(n))
+	}
+	return out
+}
 
 // Outdated reports whether the program has grown since its analysis: such an
 // SRG cannot be scheduled.

@@ -1,12 +1,12 @@
 package workloads
 
 import (
-	"github.com/genie-sdk/go/workloads/activation"
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/pyjson"
 	"github.com/genie-sdk/go/internal/randomweights"
 	"github.com/genie-sdk/go/internal/safetensors"
 	"github.com/genie-sdk/go/internal/safetensors/atomicfile"
+	"github.com/genie-sdk/go/workloads/activation"
 )
 
 // What can be wrong with a model's files, whichever model's package loads them.

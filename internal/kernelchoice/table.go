@@ -103,8 +103,8 @@ var operators = map[string]Choice{
 
 // Names are the names of all kernels but the reference, in no order.
 func Names() []string {
-	seen := map[string]bool{"pointwise": true}
-	out := []string{"pointwise"}
+	seen := map[string]bool{pointwiseKernel: true}
+	out := []string{pointwiseKernel}
 	add := func(c Choice) {
 		if !seen[c.Kernel] {
 			seen[c.Kernel] = true

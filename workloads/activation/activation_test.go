@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/genie"
-	"github.com/genie-sdk/go/workloads/activation"
 	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/workloads/activation"
 )
 
 // TestGoldens compares every activation with PyTorch's results

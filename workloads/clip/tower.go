@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/genie-sdk/go/workloads/activation"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/workloads/activation"
 )
 
 // vision is the image tower (Dosovitskiy et al., arXiv:2010.11929): patches and

@@ -23,6 +23,12 @@ func (c Case) exact(i int) float64 {
 		return c.exactConv(i)
 	case Attention:
 		return c.exactAttention(i)
+	case CumSum:
+		sum := 0.0
+		for at := i - i%c.Dims[1]; at <= i; at++ {
+			sum += x(at)
+		}
+		return sum
 	}
 	ch := i / (c.Dims[2] * c.Dims[2]) % c.Dims[1]
 	gamma, beta, mean, variance := float64(w[0].at(ch)), float64(w[1].at(ch)), float64(w[2].at(ch)), float64(w[3].at(ch))

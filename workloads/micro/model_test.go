@@ -232,3 +232,20 @@ func TestEvaluate(t *testing.T) {
 		require.NoError(t, client.Close())
 	}
 }
+
+// TestReferencesAreCalibrated: a suite measures an operator without a kernel, so that
+// a calibrated device has a rate for those.
+func TestReferencesAreCalibrated(t *testing.T) {
+	for _, scale := range []workloads.Scale{workloads.Tiny, workloads.Small} {
+		n := 0
+		for _, c := range SuiteAt(scale).Calibration {
+			_, k, err := c.kernel()
+			require.NoError(t, err)
+			if k.Rated() == semantic.ClassReference {
+				n++
+				require.Equal(t, CumSum, c.Op, "it has no kernel; is there one now? choose another operator")
+			}
+		}
+		require.GreaterOrEqual(t, n, 2, "a curve")
+	}
+}

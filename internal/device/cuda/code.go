@@ -58,7 +58,7 @@ func (c *code) findKernels() error {
 	for i := range c.prog.Groups {
 		g := &c.prog.Groups[i]
 		k := coded{launch: launchOf(g, c.prog.Res.Ops), op: c.prog.Res.Ops[g.Steps[0]]}
-		k.kernel, _ = kernelchoice.OnCUDA(g, c.prog.Res.Ops)
+		k.kernel, _ = kernelchoice.OnCUDA(c.prog, i)
 		if k.launch == nil {
 			return fmt.Errorf("%w: %s has no kernel on the device", plan.ErrInvalid, c.prog.Labels[i])
 		}
