@@ -86,6 +86,7 @@ var operators = map[string]Choice{
 	"concat":      {"concat", nil},
 	"contiguous":  {"copy", nil},
 	"embedding":   {"embedding", embeddingFits},
+	"expand":      {"copy", nil},
 	"identity":    {"copy", nil},
 	"layer_norm":  {"layer_norm", layerNormFits},
 	"matmul":      {"batched_gemm", matMulFits},
@@ -96,6 +97,7 @@ var operators = map[string]Choice{
 	"softmax":     {"softmax", softmaxFits},
 	"topk":        {"topk", topKFits},
 	"transpose":   {"copy", nil},
+	"write_rows":  {"write_rows", nil},
 }
 
 // Names are the names of all kernels but the reference, in no order.

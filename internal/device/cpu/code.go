@@ -153,6 +153,9 @@ func (c *code) RunHeap() int64 {
 		if c.blocks[i] != nil {
 			n += int64(unsafe.Sizeof(nest{}))
 		}
+		if copying[c.kernels[i].name] {
+			n += int64(unsafe.Sizeof(copier{}))
+		}
 	}
 	return n
 }

@@ -3,7 +3,6 @@ package cpu
 import (
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
-	"github.com/genie-sdk/go/transport/plan"
 )
 
 func runSoftmax(s *step) error {
@@ -104,27 +103,4 @@ func fill(v []float32) {
 	for i := range v {
 		v[i] = op.MaskValue
 	}
-}
-
-func runCopy(s *step) error {
-	in := *s.in[0]
-	if o, ok := s.op.(op.Transpose); ok {
-		return o.Eval(s.out, s.in, s.halt)
-	}
-	copyStrided(s.out, &in, s.halt)
-	return nil
-}
-
-// runReshape copies in row-major order of the input's shape.
-func runReshape(s *step) error {
-	var strides [plan.MaxRank]int
-	in := s.in[0]
-	n := 1
-	for i := len(in.Shape) - 1; i >= 0; i-- {
-		strides[i] = n
-		n *= in.Shape[i]
-	}
-	out := op.Array{DType: in.DType, Shape: in.Shape, Strides: strides[:len(in.Shape)], Data: s.out.Data}
-	copyStrided(&out, in, s.halt)
-	return nil
 }

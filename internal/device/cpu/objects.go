@@ -43,6 +43,7 @@ type step struct {
 	elements []elementwise
 	blocks   blockKernel // of an elementwise operator, and its loops
 	nest     *nest
+	copier   *copier   // of an operator that copies
 	start    *op.Array // attention: padding of each sequence, if any
 	scale    float32   // attention: see [program.Attention]
 	// keys and values are the pages of an attention's operands, and values

@@ -57,6 +57,9 @@ func (r *run) newStep(i int, scratch *sampler) step {
 	if s.blocks = r.code.blocks[i]; s.blocks != nil {
 		s.nest = new(nest)
 	}
+	if copying[r.code.kernels[i].name] {
+		s.copier = new(copier)
+	}
 	for _, st := range g.Stages {
 		if st.Value >= 0 {
 			s.with = append(s.with, &r.arrays[st.Value])

@@ -30,7 +30,11 @@ var named = map[string]kernel{
 	"sample":       runSample,
 	"softmax":      runSoftmax,
 	"topk":         runTopK,
+	"write_rows":   runWriteRows,
 }
+
+// copying are the kernels that copy with the help of other threads.
+var copying = map[string]bool{"concat": true, "copy": true, "reshape": true, "write_rows": true}
 
 // pointwiseName is the name of the kernel of pointwise operators.
 const pointwiseName = "pointwise"
