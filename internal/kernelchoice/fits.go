@@ -21,11 +21,6 @@ func rowsFit(_ op.Op, in []*op.Array, _ *op.Array) bool {
 	return ok && n > 0
 }
 
-func argMaxFits(o op.Op, in []*op.Array, out *op.Array) bool {
-	a := o.(op.ArgMax).Axis
-	return rowsFit(o, in, out) && (a == -1 || a == len(in[0].Shape)-1)
-}
-
 func topKFits(o op.Op, in []*op.Array, out *op.Array) bool {
 	return rowsFit(o, in, out) && out.Contiguous()
 }
@@ -37,12 +32,6 @@ func softmaxFits(o op.Op, in []*op.Array, out *op.Array) bool {
 
 func layerNormFits(o op.Op, in []*op.Array, out *op.Array) bool {
 	return rowsFit(o, in, out) && in[1].Contiguous() && in[2].Contiguous()
-}
-
-// embeddingFits copies rows of the table. A table that is stored in panels is a
-// weight, which is row-major to its readers.
-func embeddingFits(_ op.Op, in []*op.Array, _ *op.Array) bool {
-	return in[0].Contiguous() && in[1].Contiguous()
 }
 
 // batchNormFits computes images with the channels of a pixel, or the elements of
@@ -69,20 +58,4 @@ func maxPoolFits(o op.Op, in []*op.Array, out *op.Array) bool {
 	p, x := o.(op.MaxPool2D), in[0]
 	return LastChannels(x) && LastChannels(out) && p.Plain() && p.Pad[0] < p.Kernel[0] && p.Pad[1] < p.Kernel[1] &&
 		sidesFit(x.Shape[2], x.Shape[3], p.Kernel[0], p.Kernel[1])
-}
-
-// imageMeanFits computes the mean over an image with channels last.
-func imageMeanFits(o op.Op, in []*op.Array, out *op.Array) bool {
-	r, x := o.(op.Reduce), in[0]
-	return r.Kind == "mean" && len(x.Shape) == 4 && LastChannels(x) && out.Contiguous() && overImage(r.Axes) &&
-		sidesFit(x.Shape[2], x.Shape[3])
-}
-
-// overImage reports whether the axes are height and width.
-func overImage(axes []int) bool {
-	seen := [4]bool{}
-	for _, a := range axes {
-		seen[(a+4)%4] = true
-	}
-	return seen == [4]bool{2: true, 3: true}
 }

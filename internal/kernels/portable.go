@@ -57,6 +57,8 @@ func sumArch([]float32) (float32, bool) { return 0, false }
 
 func maxArch([]float32) (float32, bool, bool) { return 0, false, false }
 
+func minArch([]float32) (float32, bool, bool) { return 0, false, false }
+
 func f16ToF32Arch([]float32, []uint16) int { return 0 }
 
 func f32ToF16Arch([]uint16, []float32) int { return 0 }

@@ -118,6 +118,8 @@ func (c *code) findWorkspaces() {
 				key += strconv.Itoa(o.K)
 			case c.blocks[i] != nil:
 				key += fmt.Sprint("blocks", p.Plan().Values[g.Out].Spec.DType.Size())
+			case reductions[c.kernels[i].name]:
+				key += fmt.Sprint(c.kernels[i].name, p.Res.Ops[g.Steps[0]].Attrs().Key())
 			default:
 				continue
 			}
@@ -155,6 +157,9 @@ func (c *code) RunHeap() int64 {
 		}
 		if copying[c.kernels[i].name] {
 			n += int64(unsafe.Sizeof(copier{}))
+		}
+		if reductions[c.kernels[i].name] {
+			n += int64(unsafe.Sizeof(reducing{}))
 		}
 	}
 	return n

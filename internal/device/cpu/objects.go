@@ -44,8 +44,12 @@ type step struct {
 	blocks   blockKernel // of an elementwise operator, and its loops
 	nest     *nest
 	copier   *copier   // of an operator that copies
-	start    *op.Array // attention: padding of each sequence, if any
-	scale    float32   // attention: see [program.Attention]
+	reducing *reducing // of a reduction
+	gather   gathering
+	// denseIndex: the indices of a gather have no gaps.
+	denseIndex bool
+	start      *op.Array // attention: padding of each sequence, if any
+	scale      float32   // attention: see [program.Attention]
 	// keys and values are the pages of an attention's operands, and values
 	// those that an append writes to; nil for a value that is not state.
 	keys, values *pages

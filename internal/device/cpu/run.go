@@ -60,6 +60,9 @@ func (r *run) newStep(i int, scratch *sampler) step {
 	if copying[r.code.kernels[i].name] {
 		s.copier = new(copier)
 	}
+	if reductions[r.code.kernels[i].name] {
+		s.reducing = new(reducing)
+	}
 	for _, st := range g.Stages {
 		if st.Value >= 0 {
 			s.with = append(s.with, &r.arrays[st.Value])

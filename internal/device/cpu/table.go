@@ -11,30 +11,36 @@ import (
 // them, gives them: one line each. An operator that it gives no kernel runs its
 // reference, and so do operands that the kernel does not fit.
 var named = map[string]kernel{
-	"append":       runAppend,
-	"argmax":       runArgMax,
-	"attention":    runAttention,
-	"batch_norm":   runBatchNorm,
-	"batched_gemm": runMatMul,
-	"causal_mask":  runCausalMask,
-	"concat":       runConcat,
-	"conv":         runConv,
-	"copy":         runCopy,
-	"embedding":    runEmbedding,
-	"gemm":         runLinear,
-	"image_mean":   runImageMean,
-	"layer_norm":   runLayerNorm,
-	"max_pool":     runMaxPool,
-	pointwiseName:  runPointwise,
-	"reshape":      runReshape,
-	"sample":       runSample,
-	"softmax":      runSoftmax,
-	"topk":         runTopK,
-	"write_rows":   runWriteRows,
+	"append":          runAppend,
+	"argmax":          runArgMax,
+	"attention":       runAttention,
+	"batch_norm":      runBatchNorm,
+	"batched_gemm":    runMatMul,
+	"causal_mask":     runCausalMask,
+	"concat":          runConcat,
+	"conv":            runConv,
+	"copy":            runCopy,
+	"embedding":       runEmbedding,
+	"gather":          runGather,
+	"gather_elements": runGatherElements,
+	"gemm":            runLinear,
+	"layer_norm":      runLayerNorm,
+	"max_pool":        runMaxPool,
+	pointwiseName:     runPointwise,
+	"pick":            runPick,
+	"reduce":          runReduce,
+	"reshape":         runReshape,
+	"sample":          runSample,
+	"softmax":         runSoftmax,
+	"topk":            runTopK,
+	"write_rows":      runWriteRows,
 }
 
 // copying are the kernels that copy with the help of other threads.
 var copying = map[string]bool{"concat": true, "copy": true, "reshape": true, "write_rows": true}
+
+// reductions are the kernels with the geometry of a reduction.
+var reductions = map[string]bool{"argmax": true, "reduce": true}
 
 // pointwiseName is the name of the kernel of pointwise operators.
 const pointwiseName = "pointwise"

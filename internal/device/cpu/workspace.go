@@ -116,6 +116,9 @@ func (s *step) workspace() int {
 		if s.blocks != nil {
 			return s.blocksWorkspace()
 		}
+		if s.reducing != nil {
+			return s.reduceWorkspace()
+		}
 	}
 	return 0
 }
