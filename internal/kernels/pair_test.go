@@ -180,6 +180,7 @@ func TestStream(t *testing.T) {
 				}
 				clear(dst)
 				Stream(dst[shift:shift+n], src)
+				StreamEnd()
 				require.Equal(t, string(src), string(dst[shift:shift+n]), fmt.Sprintf("%d bytes at %p", n, unsafe.SliceData(dst)))
 				require.Equal(t, make([]byte, shift), append([]byte{}, dst[:shift]...))
 				require.Equal(t, make([]byte, shift), append([]byte{}, dst[shift+n:]...))

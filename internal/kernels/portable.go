@@ -37,6 +37,8 @@ func selectArch(int, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, unsafe.Poin
 
 func clipArch([]float32, []float32, float32, float32) bool { return false }
 
+func streamEndArch() {}
+
 func powArch([]float32, []float32, []float32, *[powBlock / 8]uint16) (int, bool) { return 0, false }
 
 func streamArch([]byte, []byte) int { return 0 }

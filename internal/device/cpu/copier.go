@@ -70,11 +70,16 @@ func (c *copier) run(lo, hi int, h halt.Func) {
 	default:
 		c.loops(lo, hi, &ask)
 	}
+	if c.streams() {
+		kernels.StreamEnd()
+	}
 }
+
+func (c *copier) streams() bool { return c.nest.streams(c.size) }
 
 // plain copies n bytes that have no gaps. It reports whether it is to continue.
 func (c *copier) plain(to, from, n int, ask *halt.Counter) bool {
-	stream := c.total*c.size >= streamBytes && c.from != nil
+	stream := c.streams()
 	for i := 0; i < n; i += copyPiece {
 		m := min(copyPiece, n-i)
 		dst, src := c.to[to+i:to+i+m], c.from[from+i:from+i+m]
