@@ -43,8 +43,9 @@ type step struct {
 	elements []elementwise
 	blocks   blockKernel // of an elementwise operator, and its loops
 	nest     *nest
-	copier   *copier   // of an operator that copies
-	reducing *reducing // of a reduction
+	copier   *copier       // of an operator that copies
+	reducing *reducing     // of a reduction
+	copied   *copiedInputs // of a kernel that may copy inputs
 	gather   gathering
 	// denseIndex: the indices of a gather have no gaps.
 	denseIndex bool
@@ -64,6 +65,8 @@ type step struct {
 
 	conv          kernels.ConvShape
 	poolShape     kernels.PoolShape
+	pooling       *pooling  // of a pool
+	constant      [8]byte   // of a padding
 	residual      *op.Array // convolution: the residual, if any
 	turned        op.Array  // convolution: the image with channels last
 	turnedStrides [4]int

@@ -60,6 +60,13 @@ func (r *run) newStep(i int, scratch *sampler) step {
 	if copying[r.code.kernels[i].name] {
 		s.copier = new(copier)
 	}
+	if need := denseKernels[r.code.kernels[i].name]; need != nil {
+		s.copied = &copiedInputs{need: need}
+		s.copier = &s.copied.copier
+	}
+	if isPool(s.op) {
+		s.pooling, s.copier = new(pooling), new(copier)
+	}
 	if reductions[r.code.kernels[i].name] {
 		s.reducing = new(reducing)
 	}

@@ -11,28 +11,30 @@ import (
 // them, gives them: one line each. An operator that it gives no kernel runs its
 // reference, and so do operands that the kernel does not fit.
 var named = map[string]kernel{
+	"pad":             runPad,
+	"avg_pool":        runPool,
 	"append":          runAppend,
 	"argmax":          runArgMax,
 	"attention":       runAttention,
-	"batch_norm":      runBatchNorm,
-	"batched_gemm":    runMatMul,
-	"causal_mask":     runCausalMask,
+	"batch_norm":      inFlat(runBatchNorm),
+	"batched_gemm":    runMatrices,
+	"causal_mask":     inPlace(runCausalMask),
 	"concat":          runConcat,
 	"conv":            runConv,
 	"copy":            runCopy,
 	"embedding":       runEmbedding,
 	"gather":          runGather,
 	"gather_elements": runGatherElements,
-	"gemm":            runLinear,
-	"layer_norm":      runLayerNorm,
-	"max_pool":        runMaxPool,
+	"gemm":            runProduct,
+	"layer_norm":      inPlace(runLayerNorm),
+	"max_pool":        runPool,
 	pointwiseName:     runPointwise,
 	"pick":            runPick,
 	"reduce":          runReduce,
 	"reshape":         runReshape,
-	"sample":          runSample,
-	"softmax":         runSoftmax,
-	"topk":            runTopK,
+	"sample":          inRows(runSample),
+	"softmax":         runSoftmaxOf,
+	"topk":            inRows(runTopK),
 	"write_rows":      runWriteRows,
 }
 
@@ -62,17 +64,14 @@ func (d *Device) chosenFor(g *program.Group, ops []op.Op) chosen {
 	return chosen{c.Kernel, k, c.Fits}
 }
 
-// compute computes a group with the kernel chosen for it. A kernel that does not
-// fit everything is not called for an output without elements.
+// compute computes a group with the kernel chosen for it. A kernel is not called
+// for an output without elements.
 func (c *chosen) compute(s *step) error {
 	s.reference = false
-	if c.fits == nil {
-		return c.run(s)
-	}
 	if s.out.Len() == 0 {
 		return nil
 	}
-	if !c.fits(s.op, s.in, s.out) {
+	if c.fits != nil && !c.fits(s.op, s.in, s.out) {
 		return runReference(s)
 	}
 	return c.run(s)
