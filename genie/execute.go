@@ -38,12 +38,13 @@ func (s *Session) newCall(ctx context.Context, l *loop, sch *scheduled, feed Fee
 	if err != nil {
 		return transport.Call{}, err
 	}
+	s.warnSlow(ctx, l, sch)
 	if r, ok := s.remote.(measure.Resender); ok && s.c.opts.resends() {
 		if err := r.Resend(ctx, ref); err != nil {
 			return transport.Call{}, err
 		}
 	}
-	call := transport.Call{Plan: ref, Inputs: make([]transport.Input, len(sch.Inputs))}
+	call := transport.Call{Plan: ref, Inputs: make([]transport.Input, len(sch.Inputs)), Profile: s.c.opts.profile}
 	if call.Bindings, err = l.sizes.pick(l.p, sch.symbols); err != nil {
 		return transport.Call{}, err
 	}

@@ -95,7 +95,8 @@ type planKey struct {
 type scheduled struct {
 	*semantic.Schedule
 	symbols, clientSymbols []int
-	allStay                bool   // every carried pair stays on the executor
+	allStay                bool // every carried pair stays on the executor
+	slow                   predicted
 	copied                 []bool // by result: another result or carried value shares its memory
 }
 

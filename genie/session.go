@@ -35,6 +35,7 @@ type Session struct {
 	states states
 	fresh  bool  // remote is a new one after a loss, and nothing was run there
 	stale  bool  // the executor has state that the client has forgotten
+	warned bool  // of references of operators
 	lost   error // why remote is gone, until another one is open
 
 	mu     sync.Mutex

@@ -90,11 +90,15 @@ func (g *Graph) apply(o op.Op, in []*Tensor) *Tensor {
 		return g.fail(o.Name(), in, err)
 	}
 	t := &Tensor{node: lazygraph.NewTensor(o, n), g: g, id: len(g.tensors), in: in, spec: spec}
+	t.recordCallers()
 	g.tensors = append(g.tensors, t)
 	return t
 }
 
 func (g *Graph) applyNode(o op.Op, in []*Tensor, inSpecs []plan.Spec, spec plan.Spec) (*gorgonia.Node, error) {
+	if lazygraph.Expr(g) == nil {
+		return nil, nil //nolint:nilnil // a detached graph has no nodes
+	}
 	n := lazygraph.NewOp(o, uint32(len(g.tensors)), inSpecs, spec, g.placeholder(spec.Shape))
 	kids := make([]*gorgonia.Node, len(in))
 	for i, t := range in {

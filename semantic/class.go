@@ -23,11 +23,12 @@ const (
 	ClassGather                   // bytes: rows of a table by index
 	ClassCopy                     // bytes: concatenation, cache updates, casts and other moves
 	ClassReduce                   // bytes: reductions, pooling, sampling
+	ClassReference                // FLOPs and elements moved: the references of operators that have no kernel
 	numClasses
 )
 
 var classNames = [numClasses]string{
-	"elementwise", "product", "narrow_product", "conv", "conv_3x3", "attention", "norm", "gather", "copy", "reduce",
+	"elementwise", "product", "narrow_product", "conv", "conv_3x3", "attention", "norm", "gather", "copy", "reduce", "reference",
 }
 
 // String is the class's name, such as narrow_product.
@@ -55,6 +56,8 @@ func (c Class) Work(cost Cost) float64 {
 	switch c {
 	case ClassProduct, ClassConv, ClassConv3x3, ClassAttention:
 		return cost.FLOPs
+	case ClassReference:
+		return cost.FLOPs + (cost.BytesRead+cost.BytesWritten)/4
 	case ClassElementwise, ClassNarrow, ClassNorm, ClassGather, ClassCopy, ClassReduce, numClasses:
 	}
 	return cost.BytesRead + cost.BytesWritten

@@ -2,7 +2,6 @@ package semantic
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -35,9 +34,7 @@ func (s *SRG) compiledFor(d Device, profile Profile) (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	prog, err := program.Compile(p, program.Options{
-		Pointwise: func(o op.Op) bool { return !slices.Contains(d.Lacks, o.Name()) },
-	}, op.NewWork(nil))
+	prog, err := program.Compile(p, d.options(), op.NewWork(nil))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
 	}
@@ -50,4 +47,4 @@ func (s *SRG) compiledFor(d Device, profile Profile) (*compiled, error) {
 }
 
 // kernelsKey distinguishes devices with different kernels.
-func (d Device) kernelsKey() string { return strings.Join(d.Lacks, ",") }
+func (d Device) kernelsKey() string { return d.Kind + ":" + strings.Join(d.Lacks, ",") }

@@ -26,6 +26,13 @@ type Explanation struct {
 	// Phases groups the nodes that compute by phase, in the order in which
 	// phases begin.
 	Phases []ExplainedPhase `json:"phases"`
+	// Kernels are what computes the steps of Plan on the device, in running order,
+	// and Slow sums up those that are references of operators.
+	Kernels []ExplainedKernel `json:"kernels"`
+	Slow    ExplainedSlow     `json:"slow"`
+	// Notes tell of patterns that a part of the program nearly matches and why
+	// they were not taken.
+	Notes []ExplainedNote `json:"notes"`
 
 	Plan *plan.Plan `json:"plan"`
 	// Buffers is the size in bytes of each scratch buffer of Plan at these
@@ -57,6 +64,10 @@ type ExplainedNode struct {
 	// Dead is set on what nothing reads: it has no sizes and no cost.
 	Dead bool          `json:"dead,omitempty"`
 	Cost ExplainedCost `json:"cost"`
+	// Kernel names what computes the node in a run of the declared outputs, alone
+	// or together with others; empty for what is not computed.
+	Kernel string `json:"kernel,omitempty"`
+	Where  string `json:"where,omitempty"` // the line that captured an operator
 }
 
 // ExplainedCost is a [Cost] with what follows from it.
@@ -117,7 +128,7 @@ func ExplainOn(d Device, s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Name
 	if err != nil {
 		return nil, err
 	}
-	costs, err := s.Costs(b)
+	costs, seconds, err := s.costsOn(d, b)
 	if err != nil {
 		return nil, err
 	}
@@ -138,12 +149,18 @@ func ExplainOn(d Device, s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Name
 	if e.Buffers, err = bufferBytes(schedule.Plan, b); err != nil {
 		return nil, err
 	}
+	if err := e.addKernels(s, schedule.Origins); err != nil {
+		return nil, err
+	}
 	var total Cost
 	for id := range s.Nodes {
 		total = total.Add(costs[id])
-		if e.Nodes[id], err = s.explainNode(d, id, profile, b, costs[id]); err != nil {
+		if e.Nodes[id], err = s.explainNode(id, profile, b, explainCost(costs[id], seconds[id])); err != nil {
 			return nil, err
 		}
+	}
+	if err := e.nameKernels(s); err != nil {
+		return nil, err
 	}
 	e.addPhases()
 	e.Total = explainCost(total, 0)
@@ -205,7 +222,7 @@ func bufferBytes(p *plan.Plan, b plan.Bindings) ([]int64, error) {
 
 var cacheModes = [...]string{CacheAppend: "append", CacheWrite: "write"}
 
-func (s *SRG) explainNode(d Device, id int, p Profile, b plan.Bindings, c Cost) (ExplainedNode, error) {
+func (s *SRG) explainNode(id int, p Profile, b plan.Bindings, c ExplainedCost) (ExplainedNode, error) {
 	n := &s.Nodes[id]
 	t := n.Tensor
 	op, attrs := "", plan.Attrs(nil)
@@ -215,10 +232,7 @@ func (s *SRG) explainNode(d Device, id int, p Profile, b plan.Bindings, c Cost) 
 	x := ExplainedNode{
 		ID: id, Name: t.Name(), Kind: kindText(t.Kind()), Op: op, Call: callText(op, attrs), DType: t.DType(), Storage: s.storage(t),
 		Shape: t.Shape(), Phase: s.PhaseOf(t, p), Residency: n.Residency, Modality: n.Modality, Branch: n.Branch,
-		Attention: n.Attention, Sampling: n.Sampling, Dead: n.Dead, Cost: explainCost(c, 0),
-	}
-	if t.Op() != nil {
-		x.Cost.Seconds = s.seconds(id, c, d)
+		Attention: n.Attention, Sampling: n.Sampling, Dead: n.Dead, Cost: c, Where: where(t),
 	}
 	for _, in := range t.In() {
 		x.In = append(x.In, in.ID())

@@ -33,9 +33,9 @@ func (e *Explanation) Dot() string {
 			quoteDot(fmt.Sprintf("%s\n%s > %s", si(x.Bytes, "B"), si(x.Rate, "B/s"), si(x.Demand, "B/s"))), style)
 	}
 	b.WriteString("  }\n")
-	dotPlan(&b, "plan", "plan for the executor, policy "+e.Policy, e.Plan)
+	dotPlan(&b, "plan", "plan for the executor, policy "+e.Policy, e.Plan, e.stepKernels())
 	if e.Client != nil {
-		dotPlan(&b, "client", "plan for the client partition, policy "+e.Policy, e.Client)
+		dotPlan(&b, "client", "plan for the client partition, policy "+e.Policy, e.Client, nil)
 	}
 	b.WriteString("}\n")
 	return b.String()
@@ -55,6 +55,10 @@ func (e *Explanation) dotNode(b *strings.Builder, n *ExplainedNode) {
 		if c := n.Cost; c != (ExplainedCost{}) {
 			lines = append(lines, fmt.Sprintf("%s, %s in, %s out", si(c.FLOPs, "FLOP"), si(c.BytesRead, "B"), si(c.BytesWritten, "B")))
 		}
+		if n.Kernel != "" {
+			lines = append(lines, "kernel "+n.Kernel)
+		}
+		lines = append(lines, e.notesOf(n.ID)...)
 		if n.Op == "" {
 			style = ", shape=ellipse"
 		}
@@ -63,13 +67,22 @@ func (e *Explanation) dotNode(b *strings.Builder, n *ExplainedNode) {
 }
 
 // dotPlan draws the steps of a plan with the values they read and write.
-func dotPlan(b *strings.Builder, id, title string, p *plan.Plan) {
+func dotPlan(b *strings.Builder, id, title string, p *plan.Plan, kernel func(step int) (name, time string)) {
 	fmt.Fprintf(b, "  subgraph cluster_%s {\n    label=%s;\n", id, quoteDot(fmt.Sprintf("%s: %d steps, %d buffers", title, len(p.Steps), p.Buffers)))
 	made := map[int]bool{}
 	for i, s := range p.Steps {
 		made[s.Out] = true
-		fmt.Fprintf(b, "    %s_v%d [label=%s];\n", id, s.Out, quoteDot(fmt.Sprintf("step %d: %s\n%s %v\nbuffer %s, device %d, branch %d",
-			i, callText(s.Op, s.Attrs), value(s.Out), p.Values[s.Out].Spec, buffer(p.Values[s.Out].Buffer), s.Device, s.Branch)))
+		label := fmt.Sprintf("step %d: %s\n%s %v\nbuffer %s, device %d, branch %d",
+			i, callText(s.Op, s.Attrs), value(s.Out), p.Values[s.Out].Spec, buffer(p.Values[s.Out].Buffer), s.Device, s.Branch)
+		style := ""
+		if kernel != nil {
+			name, time := kernel(i)
+			label += "\nkernel " + name + ", " + time
+			if isReference(name) {
+				style = ", fillcolor=orange"
+			}
+		}
+		fmt.Fprintf(b, "    %s_v%d [label=%s%s];\n", id, s.Out, quoteDot(label), style)
 	}
 	for v := range p.Values {
 		if x := &p.Values[v]; !made[v] {

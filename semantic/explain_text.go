@@ -25,17 +25,18 @@ func (e *Explanation) Text() string {
 		seconds(e.Total.Seconds), si(e.Device.FLOPS, "FLOP/s"), si(e.Device.Bandwidth, "B/s"), e.Device.origin())
 	e.textPhases(&b)
 	e.textBranches(&b)
+	e.textKernels(&b)
 	e.textNodes(&b)
 	e.textEdges(&b)
 	e.textCaches(&b)
-	textPlan(&b, "plan for the executor", e.Plan)
+	textPlan(&b, "plan for the executor", e.Plan, e.stepKernels())
 	buffers := make([]string, len(e.Buffers))
 	for i, n := range e.Buffers {
 		buffers[i] = fmt.Sprintf("%d: %s", i, si(float64(n), "B"))
 	}
 	fmt.Fprintf(&b, "scratch buffers at these sizes: %s\n", strings.Join(buffers, ", "))
 	if e.Client != nil {
-		textPlan(&b, "plan for the client partition", e.Client)
+		textPlan(&b, "plan for the client partition", e.Client, nil)
 	}
 	return b.String()
 }
@@ -104,7 +105,7 @@ func (e *Explanation) textBranches(b *strings.Builder) {
 
 func (e *Explanation) textNodes(b *strings.Builder) {
 	fmt.Fprintf(b, "\n%d nodes\n", len(e.Nodes))
-	table(b, "node|what|shape|phase|residency|modality|branch|FLOP|read|written|time", func(row func(...any)) {
+	table(b, "node|what|shape|phase|residency|modality|branch|FLOP|read|written|time|kernel", func(row func(...any)) {
 		for i := range e.Nodes {
 			n := &e.Nodes[i]
 			if n.Dead {
@@ -112,7 +113,7 @@ func (e *Explanation) textNodes(b *strings.Builder) {
 				continue
 			}
 			row(ref(n.ID), n.label(), spec(n), n.Phase, n.Residency, n.Modality, n.Branch,
-				si(n.Cost.FLOPs, ""), si(n.Cost.BytesRead, "B"), si(n.Cost.BytesWritten, "B"), seconds(n.Cost.Seconds))
+				si(n.Cost.FLOPs, ""), si(n.Cost.BytesRead, "B"), si(n.Cost.BytesWritten, "B"), seconds(n.Cost.Seconds), n.kernelText())
 		}
 	})
 }
@@ -149,7 +150,7 @@ func (e *Explanation) textCaches(b *strings.Builder) {
 }
 
 // textPlan lists the inputs, outputs, retained values and steps.
-func textPlan(b *strings.Builder, title string, p *plan.Plan) {
+func textPlan(b *strings.Builder, title string, p *plan.Plan, kernel func(step int) (name, time string)) {
 	fmt.Fprintf(b, "\n%s: %d steps, %d values in %d scratch buffers, %d weights by content\n",
 		title, len(p.Steps), len(p.Values), p.Buffers, countKind(p, plan.KindWeight))
 	fmt.Fprintf(b, "inputs %d\n", len(p.Inputs))
@@ -173,10 +174,21 @@ func textPlan(b *strings.Builder, title string, p *plan.Plan) {
 		})
 	}
 	b.WriteString("steps\n")
-	table(b, "  step|operator|reads|writes|spec|buffer|device|branch", func(row func(...any)) {
+	head := "  step|operator|reads|writes|spec|buffer|device|branch"
+	if kernel != nil {
+		head += "|kernel|time"
+	}
+	table(b, head, func(row func(...any)) {
 		for i, s := range p.Steps {
-			row("  "+strconv.Itoa(i), callText(s.Op, s.Attrs), operands(p, s.In), value(s.Out), p.Values[s.Out].Spec,
-				buffer(p.Values[s.Out].Buffer), s.Device, s.Branch)
+			cells := []any{
+				"  " + strconv.Itoa(i), callText(s.Op, s.Attrs), operands(p, s.In), value(s.Out), p.Values[s.Out].Spec,
+				buffer(p.Values[s.Out].Buffer), s.Device, s.Branch,
+			}
+			if kernel != nil {
+				name, time := kernel(i)
+				cells = append(cells, name, time)
+			}
+			row(cells...)
 		}
 	})
 }
@@ -201,6 +213,14 @@ func operands(p *plan.Plan, in []int) string {
 		}
 	}
 	return strings.Join(out, " ")
+}
+
+// dash is a text, or a dash for none.
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
 }
 
 func buffer(n int) string {

@@ -2,6 +2,8 @@ package semantic
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
@@ -12,7 +14,11 @@ import (
 // operators whose intermediate values are never stored.
 type Kernel struct {
 	// Name lists its operators with the shapes of weights, as profiles name it.
-	Name  string
+	Name string
+	// By names what computes it on the device: gemm, attention, pointwise, the name
+	// of an operator, or reference; "cpu (lacking): ..." is a kernel of the CPU
+	// beside a device that lacks the operator.
+	By    string
 	Class Class
 	Cost  Cost // of all operators together; intermediate values are not moved
 	// Nodes are the tensors that it computes, by id, in order. They include a
@@ -32,6 +38,50 @@ func (s *SRG) Kernels(b plan.Bindings) ([]Kernel, error) { return s.KernelsOn(Re
 // whole graph. It compiles the plan as an executor does, so fusion, pruning and
 // copies match a real run. Views launch nothing and are in no kernel.
 func (s *SRG) KernelsOn(d Device, b plan.Bindings) ([]Kernel, error) {
+	kernels, err := s.core().kernelsOn(d, b)
+	if err != nil || s.form == nil {
+		return kernels, err
+	}
+	absorbed := s.form.absorbed(s)
+	for i := range kernels {
+		kernels[i].lift(s.form, absorbed)
+	}
+	return kernels, nil
+}
+
+// absorbed lists, by captured id, the operators that one absorbed.
+func (f *normalForm) absorbed(s *SRG) map[int][]int {
+	out := map[int][]int{}
+	for id, at := range f.into {
+		if at >= 0 && !isView(s.Nodes[id].Tensor) && s.Nodes[id].Tensor.Op() != nil {
+			out[at] = append(out[at], id)
+		}
+	}
+	return out
+}
+
+// lift names the captured tensors of a kernel of the normal form: those whose
+// operators it runs, and those that these absorbed.
+func (k *Kernel) lift(f *normalForm, absorbed map[int][]int) {
+	flops := map[int]float64{}
+	for i, id := range k.Nodes {
+		at := f.owner[id]
+		if at < 0 {
+			continue
+		}
+		flops[at] += k.flops[i]
+		for _, x := range absorbed[at] {
+			flops[x] += 0
+		}
+	}
+	k.Nodes, k.flops = slices.Sorted(maps.Keys(flops)), nil
+	for _, id := range k.Nodes {
+		k.flops = append(k.flops, flops[id])
+	}
+}
+
+// kernelsOn is [SRG.KernelsOn] of a program in normal form.
+func (s *SRG) kernelsOn(d Device, b plan.Bindings) ([]Kernel, error) {
 	profile, err := s.ProfileOf(b)
 	if err != nil {
 		return nil, err
@@ -40,11 +90,11 @@ func (s *SRG) KernelsOn(d Device, b plan.Bindings) ([]Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.kernels(b)
+	return c.kernels(d, b)
 }
 
 // kernels prices the groups of a plan at the sizes of b.
-func (c *compiled) kernels(b plan.Bindings) ([]Kernel, error) {
+func (c *compiled) kernels(d Device, b plan.Bindings) ([]Kernel, error) {
 	p := c.program.Plan()
 	v := pricing{program: c.program, plan: p, sizes: make([][]int, len(p.Values))}
 	for i := range p.Values {
@@ -54,11 +104,15 @@ func (c *compiled) kernels(b plan.Bindings) ([]Kernel, error) {
 		}
 		v.sizes[i] = shape
 	}
+	by, err := d.kernelsOf(c.program, b)
+	if err != nil {
+		return nil, fmt.Errorf("kernels: %w", err)
+	}
 	out := make([]Kernel, 0, len(c.program.Groups))
 	for i := range c.program.Groups {
 		g := &c.program.Groups[i]
 		cost := c.program.Cost(i, v.shape)
-		k := Kernel{Name: c.program.Labels[i], Class: v.class(g), half: v.half(g), Cost: Cost{FLOPs: cost.FLOPs, BytesRead: cost.Read, BytesWritten: cost.Written}}
+		k := Kernel{Name: c.program.Labels[i], By: by[i], Class: v.class(g), half: v.half(g), Cost: Cost{FLOPs: cost.FLOPs, BytesRead: cost.Read, BytesWritten: cost.Written}}
 		for _, step := range g.Steps {
 			if _, view := c.program.Res.Ops[step].(op.Viewer); view && len(g.Steps) > 1 {
 				continue

@@ -9,11 +9,11 @@ import (
 
 // emit writes the two graphs as plans.
 func (l *lowering) emit() error {
-	p, _, err := l.executorPlan()
+	p, ids, err := l.executorPlan()
 	if err != nil {
 		return err
 	}
-	l.out.Plan = p
+	l.out.Plan, l.out.Origins = p, l.origins(p, ids)
 	if len(l.client.targets) > 0 {
 		if err := l.emitClient(); err != nil {
 			return err
@@ -21,6 +21,18 @@ func (l *lowering) emit() error {
 	}
 	l.locate()
 	return nil
+}
+
+// origins are the captured tensors of the values of a plan.
+func (l *lowering) origins(p *plan.Plan, ids map[*irNode]int) []*lazy.Tensor {
+	captured := l.s.face().Graph.Tensors()
+	out := make([]*lazy.Tensor, len(p.Values))
+	for n, v := range ids {
+		if at := l.s.ownerOf(n.key); at >= 0 {
+			out[v] = captured[at]
+		}
+	}
+	return out
 }
 
 // executorPlan writes the executor's part. It returns the value of each node
@@ -130,7 +142,7 @@ func (l *lowering) leaf(p *plan.Plan, g *irGraph, n *irNode, v *plan.Value, id i
 	t := n.src
 	v.Name = t.Name()
 	client := g == l.client
-	src := Source{Kind: FromFeed, Tensor: t}
+	src := Source{Kind: FromFeed, Tensor: l.s.capturedOf(t)}
 	name := t.Name()
 	switch n.kind {
 	case lazy.KindConst:

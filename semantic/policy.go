@@ -9,6 +9,9 @@ import (
 
 // Device is one executor's speed, for the cost model.
 type Device struct {
+	// Kind says which kernels the device has: [DeviceCPU], the default, or
+	// [DeviceCUDA].
+	Kind      string  `json:",omitempty"`
 	FLOPS     float64 // float32 operations per second
 	Bandwidth float64 // bytes of memory read per second
 	Link      float64 // bytes per second between the client and the device; 0 in-process
@@ -60,6 +63,9 @@ type Schedule struct {
 	// Carries lists how each of the graph's carried pairs is passed from run to
 	// run.
 	Carries []CarryPlace
+	// Origins is, by value of Plan, the captured tensor to which its computation
+	// belongs; nil for none.
+	Origins []*lazy.Tensor
 	// Loop lets the executor repeat a run by itself.
 	Loop bool
 }

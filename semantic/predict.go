@@ -24,12 +24,19 @@ type Calibration struct {
 }
 
 // KernelSeconds is the time of one kernel on d: by calibration where there is
-// one for its class, else by the roofline.
+// one for its class, else by the roofline, or by a usual rate for the reference of
+// an operator.
 func (d Device) KernelSeconds(k Kernel) float64 {
+	if k.beside() {
+		return besideSeconds(k)
+	}
 	if d.Calibration != nil {
-		if c := d.Calibration.Kernels[k.Class]; len(c) > 0 {
-			return c.Seconds(k.Class.Work(k.Cost))
+		if c := d.Calibration.Kernels[k.Rated()]; len(c) > 0 {
+			return c.Seconds(k.Rated().Work(k.Cost))
 		}
+	}
+	if k.Reference() {
+		return ClassReference.Work(k.Cost) / referenceRate
 	}
 	return d.Launch + k.Cost.Seconds(d.multiplying(k.half))
 }
@@ -71,11 +78,12 @@ func (p Prediction) Seconds() float64 { return p.Kernels + p.Transfer }
 // device.
 func (s *SRG) Predict(d Device, b plan.Bindings) (Prediction, error) {
 	var p Prediction
+	s = s.core()
 	sizes, err := s.bind(b)
 	if err != nil {
 		return p, err
 	}
-	kernels, err := s.KernelsOn(d, b)
+	kernels, err := s.kernelsOn(d, b)
 	if err != nil {
 		return p, err
 	}
@@ -104,6 +112,51 @@ func (s *SRG) seconds(id int, c Cost, d Device) float64 {
 	return c.Seconds(d.multiplying(is(t, "matmul") && isHalf(s.storage(t.In()[1]))))
 }
 
+// costsOn is the cost of every captured tensor and the time that it takes on d
+// by itself.
+func (s *SRG) costsOn(d Device, b plan.Bindings) ([]Cost, []float64, error) {
+	core := s.core()
+	sizes, err := core.bind(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	costs, seconds, own := core.costs(sizes), make([]float64, len(s.Nodes)), make([]float64, len(core.Nodes))
+	for id, c := range costs {
+		if core.Nodes[id].Tensor.Op() != nil {
+			own[id] = core.seconds(id, c, d)
+		}
+	}
+	if err := core.slow(d, b, own); err != nil {
+		return nil, nil, err
+	}
+	for id, x := range own {
+		if at := s.ownerOf(id); at >= 0 {
+			seconds[at] += x
+		}
+	}
+	return s.lifted(costs), seconds, nil
+}
+
+// timesOn is the time of every captured tensor on d, by id.
+func (s *SRG) timesOn(d Device, b plan.Bindings) ([]float64, error) {
+	core := s.core()
+	sizes, err := core.bind(b)
+	if err != nil {
+		return nil, err
+	}
+	times, err := core.times(d, b, core.costs(sizes))
+	if err != nil || s.form == nil {
+		return times, err
+	}
+	own := make([]float64, len(s.Nodes))
+	for id, seconds := range times {
+		if at := s.form.owner[id]; at >= 0 {
+			own[at] += seconds
+		}
+	}
+	return own, nil
+}
+
 // times is the time of every tensor on d, by id. Without a calibration each
 // tensor counts separately. With one, the tensors of a kernel share its time in
 // proportion to their FLOPs; where there are none, all of it goes to the
@@ -114,9 +167,9 @@ func (s *SRG) times(d Device, b plan.Bindings, costs []Cost) ([]float64, error) 
 		for id := range s.Nodes {
 			own[id] = s.seconds(id, costs[id], d)
 		}
-		return own, nil
+		return own, s.slow(d, b, own)
 	}
-	kernels, err := s.KernelsOn(d, b)
+	kernels, err := s.kernelsOn(d, b)
 	if err != nil {
 		return nil, err
 	}

@@ -124,7 +124,7 @@ var perCycle = map[[2]int]struct{ flops, half float64 }{
 
 func publishedDevice(flops, half, bandwidth float64, source string) Device {
 	return Device{
-		FLOPS: flops, HalfFLOPS: half, Bandwidth: bandwidth, Launch: launchSeconds, Source: source,
+		Kind: DeviceCUDA, FLOPS: flops, HalfFLOPS: half, Bandwidth: bandwidth, Launch: launchSeconds, Source: source,
 		Lacks: withoutCode(), // in a product; cast, equal and where have kernels of their own
 	}
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -46,15 +47,28 @@ func IsReference(kernel string) bool { return strings.HasSuffix(kernel, "referen
 // Time is the sum of the groups.
 func (p *Profile) Time() (d time.Duration) {
 	for i := range p.Groups {
-		d += p.Groups[i].Time
+		d = time.Duration(sum(int64(d), int64(p.Groups[i].Time)))
 	}
 	return d
+}
+
+// AddProfiles adds profiles to those of the same plans.
+func (s *Stats) AddProfiles(profiles ...Profile) {
+	for i := range profiles {
+		p := &profiles[i]
+		at := slices.IndexFunc(s.Profiles, func(have Profile) bool { return have.Plan == p.Plan })
+		if at < 0 {
+			at = len(s.Profiles)
+			s.Profiles = append(s.Profiles, Profile{})
+		}
+		s.Profiles[at].Add(p)
+	}
 }
 
 // Add adds a profile of the same plan.
 func (p *Profile) Add(o *Profile) {
 	p.Plan, p.Name = o.Plan, o.Name
-	p.Runs += o.Runs
+	p.Runs = sum(p.Runs, o.Runs)
 	at := map[string]int{}
 	for i := range p.Groups {
 		at[p.Groups[i].key()] = i
@@ -67,8 +81,17 @@ func (p *Profile) Add(o *Profile) {
 			p.Groups = append(p.Groups, GroupProfile{Kernel: g.Kernel, Steps: slices.Clone(g.Steps), Name: g.Name})
 		}
 		have := &p.Groups[i]
-		have.Time, have.Count, have.Bytes = have.Time+g.Time, have.Count+g.Count, have.Bytes+g.Bytes
+		have.Time = time.Duration(sum(int64(have.Time), int64(g.Time)))
+		have.Count, have.Bytes = sum(have.Count, g.Count), sum(have.Bytes, g.Bytes)
 	}
+}
+
+// sum adds what a worker may have said, which is not negative, and stays so.
+func sum(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 func (g *GroupProfile) key() string { return fmt.Sprint(g.Kernel, g.Steps) }

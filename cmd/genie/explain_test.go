@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
 
@@ -38,6 +39,7 @@ func TestExplainVision(t *testing.T) {
 			args := append([]string{"explain"}, tt.args...)
 			text := cli(t, args...)
 			require.Zero(t, text.code, text.stderr)
+			text.stdout = regexp.MustCompile(`\.go:\d+ *`).ReplaceAllString(text.stdout, ".go:N ")
 			golden := filepath.Join("testdata", "explain", tt.name+".txt")
 			if *update {
 				require.NoError(t, os.MkdirAll(filepath.Dir(golden), 0o755))
@@ -136,8 +138,20 @@ func TestExplainEveryModel(t *testing.T) {
 			Nodes []struct {
 				Phase string `json:"phase"`
 			} `json:"nodes"`
+			Kernels []semantic.ExplainedKernel `json:"kernels"`
+			Slow    semantic.ExplainedSlow     `json:"slow"`
 		}](t, args...)
 		require.NotEmpty(t, e.Nodes, c.Name)
+		require.NotEmpty(t, e.Kernels, c.Name)
+		references := 0
+		for _, k := range e.Kernels {
+			require.NotEmpty(t, k.Kernel, "%s: %s", c.Name, k.Name)
+			require.NotEmpty(t, k.Steps, "%s: %s", c.Name, k.Name)
+			if k.Reference {
+				references++
+			}
+		}
+		require.Equal(t, references, e.Slow.Kernels, c.Name)
 		for _, n := range e.Nodes {
 			require.NotEmpty(t, n.Phase, c.Name)
 		}

@@ -65,6 +65,8 @@ type generateReport struct {
 	Wire         wireReport         `json:"wire"`
 	RemoteOps    int64              `json:"remote_ops"`
 	WorkerPID    int                `json:"worker_pid,omitempty"`
+	// Profiles are where the time of each plan went, with --profile.
+	Profiles []transport.Profile `json:"profiles,omitempty"`
 	// Interrupted says that a signal ended the generation: Tokens and Text are
 	// those up to then.
 	Interrupted bool `json:"interrupted,omitempty"`
@@ -139,6 +141,9 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 		return err
 	}
 	defer stopTracing()
+	if o.profile {
+		secure = append(secure, genie.WithProfile())
+	}
 	client, err := openExecutor(ctx, o.executor, append(secure,
 		genie.WithPolicy(policy), genie.WithThreads(o.threads), genie.WithProgress(upload.report),
 		genie.WithRecovery(!o.noRecovery), genie.WithTracer(tracer)))
@@ -182,6 +187,7 @@ func (a *app) generate(ctx context.Context, o generateOptions) (err error) {
 	if o.json {
 		return a.printJSON(report)
 	}
+	printProfiles(a.stderr, report.Profiles)
 	a.summary(report)
 	return nil
 }
@@ -271,7 +277,7 @@ func (r *generationRun) run(ctx context.Context, request genie.GenerateRequest) 
 	report := &generateReport{
 		Tokens: out.Tokens[0], Text: w.all, Finish: out.Reasons[0], PromptTokens: len(request.Prompts[0]),
 		TTFT: float64(out.TTFT.Microseconds()) / 1e3, Rate: out.TokensPerSecond(),
-		RoundTrips: out.Wire.RoundTrips, Wire: newWireReport(out.Wire),
+		RoundTrips: out.Wire.RoundTrips, Wire: newWireReport(out.Wire), Profiles: after.Profiles,
 	}
 	if r.remote {
 		report.RemoteOps, report.WorkerPID = after.Ops-before.Ops, after.PID

@@ -40,6 +40,7 @@ type generateOptions struct {
 	logitsOut string
 	threads   int
 	json      bool
+	profile   bool
 	otlp      string
 }
 
@@ -63,6 +64,7 @@ func (o *generateOptions) flags(f *pflag.FlagSet) {
 	f.BoolVar(&o.noRecovery, "no-recovery", false, "fail when the worker is lost instead of resuming on it or on another one")
 	f.StringVar(&o.logitsOut, "logits-out", "", "write the logits to this safetensors file: prefill [prompt, vocab] and step [new-1, vocab]")
 	f.IntVar(&o.threads, "threads", 0, "compute threads of local:; 0 means one per CPU")
+	f.BoolVar(&o.profile, "profile", false, "show where the executor's time went: kernel, time, runs and bytes of each computation")
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	f.StringVar(&o.otlp, "otlp-endpoint", "", "send traces to this OTLP gRPC endpoint: http://host:port or, with TLS, https://host:port")
 }

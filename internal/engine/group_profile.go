@@ -111,7 +111,7 @@ func (s *Session) Profile(p *Program) *transport.Profile {
 		add := func(kernel string, t tally) {
 			if t.count > 0 {
 				out.Groups = append(out.Groups, transport.GroupProfile{
-					Kernel: kernel, Steps: steps, Name: p.Labels[i], Time: t.time, Count: t.count, Bytes: t.bytes,
+					Kernel: kernel, Steps: steps, Name: transport.GroupName(p.Plan(), steps), Time: t.time, Count: t.count, Bytes: t.bytes,
 				})
 			}
 		}

@@ -21,6 +21,9 @@ import (
 // operator's reference, which is plain and slow.
 const Reference = "reference"
 
+// pointwiseKernel is the name of the kernel of pointwise operators.
+const pointwiseKernel = "pointwise"
+
 // Choice is the kernel of a group.
 type Choice struct {
 	// Kernel is its name, [Reference] for none.
@@ -42,7 +45,7 @@ func Of(g *program.Group, ops []op.Op) Choice {
 	}
 	o := ops[g.Steps[0]]
 	if pointwise[o.Name()] || selections[o.Name()] {
-		return Choice{Kernel: "pointwise"}
+		return Choice{Kernel: pointwiseKernel}
 	}
 	if c, ok := operators[o.Name()]; ok {
 		return c

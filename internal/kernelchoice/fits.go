@@ -1,22 +1,24 @@
 package kernelchoice
 
-import (
-	"github.com/genie-sdk/go/internal/op"
-)
+import "github.com/genie-sdk/go/internal/op"
 
-// The order of a kernel's cases is that of its function in internal/device/cpu.
-
-// layerNormFits computes any layout of x.
-func layerNormFits(_ op.Op, in []*op.Array, _ *op.Array) bool {
-	return in[1].Contiguous() && in[2].Contiguous()
-}
-
-// batchNormFits computes any layout of x.
-func batchNormFits(_ op.Op, in []*op.Array, out *op.Array) bool {
+// parametersFit computes any layout of x, with parameters without gaps.
+func parametersFit(_ op.Op, in []*op.Array, _ *op.Array) bool {
 	for _, p := range in[1:] {
 		if !p.Contiguous() {
 			return false
 		}
 	}
-	return out.Contiguous() || len(out.Shape) == 4 && LastChannels(out)
+	return true
+}
+
+// logSoftmaxFits computes the last axis of any layout.
+func logSoftmaxFits(o op.Op, _ []*op.Array, out *op.Array) bool {
+	a := o.(op.LogSoftmax).Axis
+	return a == -1 || a == len(out.Shape)-1
+}
+
+// ropeFits rotates rows that may be anywhere.
+func ropeFits(_ op.Op, in []*op.Array, _ *op.Array) bool {
+	return UnitRows(in[0]) && UnitRows(in[1]) && UnitRows(in[2])
 }

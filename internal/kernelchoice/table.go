@@ -84,7 +84,7 @@ var operators = map[string]Choice{
 	"append":          {"append", nil},
 	"argmax":          {"argmax", nil},
 	"argmin":          {"argmax", nil},
-	"batch_norm":      {"batch_norm", batchNormFits},
+	"batch_norm":      {"batch_norm", parametersFit},
 	"causal_mask":     {"causal_mask", nil},
 	"concat":          {"concat", nil},
 	"contiguous":      {"copy", nil},
@@ -93,7 +93,10 @@ var operators = map[string]Choice{
 	"gather":          {"gather", nil},
 	"gather_elements": {"gather_elements", nil},
 	"identity":        {"copy", nil},
-	"layer_norm":      {"layer_norm", layerNormFits},
+	"layer_norm":      {"layer_norm", parametersFit},
+	"log_softmax":     {"log_softmax", logSoftmaxFits},
+	"rms_norm":        {"rms_norm", parametersFit},
+	"rope":            {"rope", ropeFits},
 	"matmul":          {"batched_gemm", nil},
 	"max_pool2d":      {"max_pool", nil},
 	"pick":            {"pick", nil},
@@ -108,8 +111,8 @@ var operators = map[string]Choice{
 
 // Names are the names of all kernels but the reference, in no order.
 func Names() []string {
-	seen := map[string]bool{"pointwise": true}
-	out := []string{"pointwise"}
+	seen := map[string]bool{pointwiseKernel: true}
+	out := []string{pointwiseKernel}
 	add := func(c Choice) {
 		if !seen[c.Kernel] {
 			seen[c.Kernel] = true

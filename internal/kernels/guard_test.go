@@ -61,7 +61,7 @@ func eachGuard(t *testing.T, f func(t *testing.T, a *arena)) {
 	t.Helper()
 	eachPath(t, func(t *testing.T) {
 		for _, before := range []bool{false, true} {
-			f(t, newArena(t, 8, before))
+			f(t, newArena(t, 9, before))
 		}
 	})
 }
@@ -107,6 +107,12 @@ func TestSlicesStayInBounds(t *testing.T) {
 			Softmax(dst, x, nil)
 			LayerNorm(dst, x, nil, nil, 1e-5, nil)
 			LayerNorm(dst, x, y, y, 1e-5, nil)
+			RMSNorm(dst, x, nil, 0, 1e-5, nil)
+			RMSNorm(dst, x, y, 1, 1e-5, nil)
+			LogSoftmax(dst, x, nil)
+			RotateHalves(dst, x, y[:n/2], x[n-n/2:], nil)
+			RotatePairs(dst, x, y[:n/2], x[n-n/2:], nil)
+			hideWhereZero(dst, guarded[byte](mem, n))
 			_, _, _, _ = Sum(x), Max(x), Min(x), ArgMax(x, nil)
 			Clip(dst, x, -1, 1)
 			F32ToF16(half, x)

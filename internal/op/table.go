@@ -106,6 +106,10 @@ var table = map[string]decoder{
 	"transpose":        decodeTranspose,
 	"where":            plain(Where{}),
 	"write_rows":       decodeWriteRows,
+	"attention":        decodeAttention,
+	"log_softmax":      decodeLogSoftmax,
+	"rms_norm":         decodeRMSNorm,
+	"rope":             decodeRoPE,
 }
 
 // plain decodes an operator without attributes.

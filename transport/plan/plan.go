@@ -66,6 +66,17 @@ func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 // MarshalText implements encoding.TextMarshaler.
 func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
+// UnmarshalText implements encoding.TextUnmarshaler. Its errors wrap [ErrInvalid].
+func (h *Hash) UnmarshalText(text []byte) error {
+	if len(text) != hex.EncodedLen(len(h)) {
+		return fmt.Errorf("%w: a hash of %d digits", ErrInvalid, len(text))
+	}
+	if _, err := hex.Decode(h[:], text); err != nil {
+		return fmt.Errorf("%w: %q is no hash", ErrInvalid, text)
+	}
+	return nil
+}
+
 // NoBuffer is the Buffer of a value without scratch: inputs, weights,
 // constants, state, and values in the memory of a state.
 const NoBuffer = -1

@@ -29,7 +29,8 @@ func remote(client *genie.Client) bool {
 // Fit fits a calibrated device to measurements:
 //
 //   - the curve of a class of kernels goes through the executor's times of the
-//     cases that are one kernel of that class, over FLOPs or bytes;
+//     cases that are one kernel of that class, over FLOPs or bytes; the class of
+//     references is that of the case whose operator has no kernel;
 //   - the call is the smallest difference between wall time and executor's
 //     time of a transfer, which is the round trip of the smallest messages;
 //   - the time of uploads and downloads in excess of executor and call is the
@@ -46,7 +47,8 @@ func Fit(measured []Measurement, remote bool) (semantic.Device, error) {
 		if err != nil {
 			return semantic.Device{}, err
 		}
-		points[k.Class] = append(points[k.Class], semantic.Point{Work: k.Class.Work(k.Cost), Seconds: m.Executor})
+		class := k.Rated()
+		points[class] = append(points[class], semantic.Point{Work: class.Work(k.Cost), Seconds: m.Executor})
 		if m.Transfer() {
 			call = min(call, max(m.Wall-m.Executor, 0))
 		}

@@ -20,7 +20,7 @@ func (c Case) inputs() []leaf {
 	case Attention:
 		shape := []int{1, d[0], d[1], d[2]}
 		return []leaf{{"q", 1, signed, shape}, {"k", 2, signed, shape}, {"v", 3, signed, shape}}
-	case Linear:
+	case Linear, Atan:
 		return []leaf{{"x", 1, signed, []int{d[0], d[1]}}}
 	case BatchNorm:
 		return []leaf{{"x", 1, signed, []int{d[0], d[1], d[2], d[2]}}}
@@ -99,6 +99,8 @@ func (c Case) apply(g *lazy.Graph, in, w map[string]*lazy.Tensor) *lazy.Tensor {
 		return lazy.Linear(in["x"], w["weight"], w["bias"])
 	case BatchNorm:
 		return lazy.BatchNorm(in["x"], w["weight"], w["bias"], w["running_mean"], w["running_var"], normEpsilon)
+	case Atan:
+		return lazy.Atan(in["x"])
 	case Download:
 		return lazy.Embedding(w["weight"], in["index"])
 	}

@@ -19,6 +19,7 @@ const (
 	Attention = "attention"  // heads, rows, width: causal, q, k and v [1, heads, rows, width]
 	Linear    = "linear"     // rows, features: x [rows, features] times a weight [features, features] plus a bias
 	BatchNorm = "batch_norm" // batch, channels, size: x [batch, channels, size, size]
+	Atan      = "atan"       // rows, columns: x [rows, columns]; an operator without a kernel
 	Upload    = "upload"     // bytes: f32 up, a sum for each row back
 	Download  = "download"   // bytes: an index for each row up, f32 back
 	Echo      = "echo"       // bytes: f32 up and back
@@ -64,7 +65,7 @@ func (c Case) batch() int {
 }
 
 // dimensions is the number of dimensions of each operator and transfer.
-var dimensions = map[string]int{MatMul: 3, Conv: 2, Attention: 3, Linear: 2, BatchNorm: 3, Upload: 1, Download: 1, Echo: 1}
+var dimensions = map[string]int{MatMul: 3, Conv: 2, Attention: 3, Linear: 2, BatchNorm: 3, Atan: 2, Upload: 1, Download: 1, Echo: 1}
 
 // maxDim keeps products of dimensions far from overflow.
 const maxDim = 1 << 30
@@ -120,6 +121,8 @@ func SuiteAt(scale workloads.Scale) Suite {
 				{Linear, []int{20, 40}},
 				{BatchNorm, []int{2, 6, 5}},
 				{BatchNorm, []int{2, 10, 5}},
+				{Atan, []int{4, 8}},
+				{Atan, []int{16, 32}},
 			}, transfers(256, 8*kib, 128*kib)...),
 			Judged: append([]Case{
 				{MatMul, []int{48, 40, 56}},
@@ -147,6 +150,9 @@ func SuiteAt(scale workloads.Scale) Suite {
 			{BatchNorm, []int{8, 192, 12}},
 			{BatchNorm, []int{8, 224, 16}},
 			{BatchNorm, []int{8, 320, 16}},
+			{Atan, []int{16, 64}},
+			{Atan, []int{128, 256}},
+			{Atan, []int{512, 1024}},
 		}, transfers(256, 8*kib, 32*kib, 128*kib, 256*kib, 512*kib, 2*mib, 6*mib, 12*mib, 24*mib, 64*mib, 160*mib, 320*mib)...),
 		Judged: append([]Case{
 			{MatMul, []int{1024, 1024, 1024}},

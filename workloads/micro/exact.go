@@ -23,6 +23,8 @@ func (c Case) exact(i int) float64 {
 		return c.exactConv(i)
 	case Attention:
 		return c.exactAttention(i)
+	case Atan:
+		return math.Atan(x(i))
 	}
 	ch := i / (c.Dims[2] * c.Dims[2]) % c.Dims[1]
 	gamma, beta, mean, variance := float64(w[0].at(ch)), float64(w[1].at(ch)), float64(w[2].at(ch)), float64(w[3].at(ch))

@@ -110,6 +110,7 @@ func (c *code) findWorkspaces() {
 				continue
 			}
 		case program.Attend:
+			key += fmt.Sprint(g.Attend.Start >= 0)
 		case program.Single:
 			switch {
 			case denseKernels[c.kernels[i].name] != nil, isPool(p.Res.Ops[g.Steps[0]]):
@@ -125,7 +126,8 @@ func (c *code) findWorkspaces() {
 		var of strings.Builder
 		for _, v := range g.In {
 			fmt.Fprint(&of, ";", p.Places[v].Shape)
-			if g.Kind != program.Attend { // which needs as much with any spacing of its operands
+			// An attention needs as much with any spacing of dense rows.
+			if g.Kind != program.Attend || !p.DenseRows(v) {
 				fmt.Fprint(&of, ",", p.Places[v].Strides)
 			}
 		}
@@ -140,8 +142,9 @@ func (c *code) findWorkspaces() {
 const (
 	runBytes      = 3 << 10 // independent of the plan
 	runValueBytes = 120     // op.Array and its weight
-	runGroupBytes = 552     // step
+	runGroupBytes = 600     // step
 	runPinBytes   = 16
+	runCopyBytes  = 480 // copies of an attention's operands
 )
 
 // RunHeap implements [device.Code].
@@ -164,6 +167,11 @@ func (c *code) RunHeap() int64 {
 		}
 		if denseKernels[c.kernels[i].name] != nil {
 			n += int64(unsafe.Sizeof(copiedInputs{}))
+		}
+		for _, v := range g.In {
+			if g.Kind == program.Attend && !c.prog.DenseRows(v) {
+				n += runCopyBytes
+			}
 		}
 	}
 	return n

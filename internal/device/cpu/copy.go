@@ -10,12 +10,14 @@ import (
 // copyPiece bytes are copied between two halt checks.
 const copyPiece = 256 << 10
 
-// rowRun, flat and lastChannels describe strides as the choice of a
+// rowRun, flat, unitRows and lastChannels describe strides as the choice of a
 // kernel does.
 
 func rowRun(a *op.Array) (rows, n, stride int, ok bool) { return kernelchoice.Rows(a) }
 
 func flat(out *op.Array, in ...*op.Array) bool { return kernelchoice.Flat(out, in...) }
+
+func unitRows(a *op.Array) bool { return kernelchoice.UnitRows(a) }
 
 func lastChannels(a *op.Array) bool { return kernelchoice.LastChannels(a) }
 

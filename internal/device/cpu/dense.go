@@ -24,7 +24,7 @@ type swappedView struct{ shape, strides [plan.MaxRank]int }
 // copyDenseInput puts a row-major copy of view, which is of input k, in its
 // place until restore. view may have other axes than the input.
 func (s *step) copyDenseInput(k int, view *op.Array) error {
-	d := s.copied
+	d := s.inputs
 	mem, err := s.work.get(max(1, view.Len()*view.DType.Size()))
 	if err != nil {
 		return err
@@ -40,11 +40,11 @@ func (s *step) copyDenseInput(k int, view *op.Array) error {
 
 // restore puts the inputs back in their places.
 func (s *step) restore() {
-	for k, was := range s.copied.was {
+	for k, was := range s.inputs.was {
 		if was != nil {
-			s.in[k], s.copied.was[k] = was, nil
-			s.work.put(s.copied.memory[k])
-			s.copied.memory[k] = nil
+			s.in[k], s.inputs.was[k] = was, nil
+			s.work.put(s.inputs.memory[k])
+			s.inputs.memory[k] = nil
 		}
 	}
 }
@@ -120,8 +120,8 @@ func runSoftmaxOf(s *step) error {
 	}
 	defer s.restore()
 	view, out := *x, *s.out
-	s.copied.views[0].swap(&view, axis)
-	s.copied.views[1].swap(&out, axis)
+	s.inputs.views[0].swap(&view, axis)
+	s.inputs.views[1].swap(&out, axis)
 	if err := s.copyDenseInput(0, &view); err != nil || s.halt.Now() {
 		return err
 	}
@@ -163,7 +163,7 @@ func runMatrices(s *step) error {
 	if o.TransA || !unitRows(a) {
 		view := *a
 		if o.TransA {
-			s.copied.views[0].swap(&view, len(a.Shape)-2)
+			s.inputs.views[0].swap(&view, len(a.Shape)-2)
 		}
 		if err := s.copyDenseInput(0, &view); err != nil || s.halt.Now() {
 			return err
@@ -208,12 +208,6 @@ func (s *step) productWorkspace() (n int) {
 	return n
 }
 
-// unitRows reports whether the rows, the last axis, are dense.
-func unitRows(a *op.Array) bool {
-	last := len(a.Shape) - 1
-	return a.Shape[last] == 1 || a.Strides[last] == 1
-}
-
 // denseKernels are the kernels that copy inputs, and the memory of that.
 var denseKernels = map[string]func(s *step) int{
 	"batch_norm":   func(*step) int { return 0 },
@@ -221,6 +215,8 @@ var denseKernels = map[string]func(s *step) int{
 	"causal_mask":  func(*step) int { return 0 },
 	"gemm":         (*step).productWorkspace,
 	"layer_norm":   func(*step) int { return 0 },
+	"log_softmax":  (*step).rowsWorkspace,
+	"rms_norm":     func(*step) int { return 0 },
 	"sample":       (*step).rowsWorkspace,
 	"softmax":      (*step).softmaxWorkspace,
 	"topk":         func(s *step) int { return s.rowsWorkspace() + program.Align(4*s.op.(op.TopK).K) },

@@ -25,12 +25,21 @@ func runLayerNorm(s *step) error {
 	return nil
 }
 
+// parameter is the vector of n elements that is input k of a normalisation, nil
+// for none.
+func (s *step) parameter(k, n int) []float32 {
+	if len(s.in) <= k {
+		return nil
+	}
+	return s.in[k].F32()[:n]
+}
+
 func layerNormChunk(s *step, lo, hi int) {
 	_, n, st, _ := rowRun(s.in[0])
-	y, x, g, b := s.out.F32(), s.in[0].F32(), s.in[1].F32(), s.in[2].F32()
+	y, x, g, b := s.out.F32(), s.in[0].F32(), s.parameter(1, n), s.parameter(2, n)
 	eps := float32(s.op.(op.LayerNorm).Eps)
 	for r := lo; r < hi; r++ {
-		kernels.LayerNorm(y[r*n:r*n+n], x[r*st:r*st+n], g[:n], b[:n], eps, s.halt)
+		kernels.LayerNorm(y[r*n:r*n+n], x[r*st:r*st+n], g, b, eps, s.halt)
 	}
 }
 

@@ -45,12 +45,14 @@ type step struct {
 	nest     *nest
 	copier   *copier       // of an operator that copies
 	reducing *reducing     // of a reduction
-	copied   *copiedInputs // of a kernel that may copy inputs
+	inputs   *copiedInputs // of a kernel that may copy inputs
 	gather   gathering
 	// denseIndex: the indices of a gather have no gaps.
 	denseIndex bool
 	start      *op.Array // attention: padding of each sequence, if any
 	scale      float32   // attention: see [program.Attention]
+	mask       *op.Array // attention: its mask, if any
+	copied     *copies   // attention: nil where the rows of all operands are dense
 	// keys and values are the pages of an attention's operands, and values
 	// those that an append writes to; nil for a value that is not state.
 	keys, values *pages
@@ -61,7 +63,7 @@ type step struct {
 	scratch      *sampler
 	halt         halt.Func // whether to stop; nil for a step that is not a kernel
 
-	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention
+	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention: blocks of rows and of heads
 
 	conv          kernels.ConvShape
 	poolShape     kernels.PoolShape

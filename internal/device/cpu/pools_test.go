@@ -154,8 +154,8 @@ func TestRowsOfAnyLayout(t *testing.T) {
 		want := op.NewArray(spec.DType, dims...)
 		require.NoError(t, o.Eval(want, in, nil))
 		s := copyStepOf(d, o, out, in...)
-		s.copied = &copiedInputs{need: denseKernels[name]}
-		s.copier = &s.copied.copier
+		s.inputs = &copiedInputs{need: denseKernels[name]}
+		s.copier = &s.inputs.copier
 		s.work.place(make([]byte, s.workspace()))
 		what := fmt.Sprintf("%d: %+v of %v stored %v", round, o, shape, x.Strides)
 		require.NoError(t, named[name](s), what)
@@ -199,8 +199,8 @@ func TestProductsOfAnyLayout(t *testing.T) {
 		}
 		for _, name := range kernels {
 			s := copyStepOf(d, o, got, a, b)
-			s.copied = &copiedInputs{need: denseKernels[name]}
-			s.copier = &s.copied.copier
+			s.inputs = &copiedInputs{need: denseKernels[name]}
+			s.copier = &s.inputs.copier
 			if name == "gemm" {
 				s.group.Kind = program.Linear
 			}

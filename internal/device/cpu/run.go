@@ -61,8 +61,8 @@ func (r *run) newStep(i int, scratch *sampler) step {
 		s.copier = new(copier)
 	}
 	if need := denseKernels[r.code.kernels[i].name]; need != nil {
-		s.copied = &copiedInputs{need: need}
-		s.copier = &s.copied.copier
+		s.inputs = &copiedInputs{need: need}
+		s.copier = &s.inputs.copier
 	}
 	if isPool(s.op) {
 		s.pooling, s.copier = new(pooling), new(copier)
@@ -77,17 +77,10 @@ func (r *run) newStep(i int, scratch *sampler) step {
 			s.with = append(s.with, nil)
 		}
 	}
-	if v := g.Attend.Start; g.Kind == program.Attend && v >= 0 {
-		s.start = &r.arrays[v]
-	}
-	s.scale = 1
 	if g.Kind == program.Attend {
-		s.keys, s.values = r.pagesOf(g.In[1]), r.pagesOf(g.In[2])
+		r.bindAttention(&s)
 	} else if len(g.In) > 0 {
 		s.values = r.pagesOf(g.Out)
-	}
-	if v := g.Attend.Scale; g.Kind == program.Attend && v >= 0 {
-		s.scale = (&op.Array{Data: p.Plan().Values[v].Const}).F32()[0]
 	}
 	if g.Kind == program.Convolve {
 		s.arrays, s.prog = r.arrays, p
@@ -96,6 +89,23 @@ func (r *run) newStep(i int, scratch *sampler) step {
 		}
 	}
 	return s
+}
+
+// bindAttention finds what an attention reads in addition to its operands.
+func (r *run) bindAttention(s *step) {
+	g := s.group
+	s.keys, s.values = r.pagesOf(g.In[1]), r.pagesOf(g.In[2])
+	if v := g.Attend.Start; v >= 0 {
+		s.start = &r.arrays[v]
+	}
+	if v := g.Attend.Mask; v >= 0 {
+		s.mask = &r.arrays[v]
+	}
+	for _, v := range g.In {
+		if !r.prog.DenseRows(v) {
+			s.copied = &copies{}
+		}
+	}
 }
 
 // pagesOf is the pages that store a value; nil for none.

@@ -107,8 +107,8 @@ func (s *step) workspace() int {
 	case program.Linear:
 		return s.productWorkspace()
 	case program.Single:
-		if s.copied != nil {
-			return s.copied.need(s)
+		if s.inputs != nil {
+			return s.inputs.need(s)
 		}
 		if s.blocks != nil {
 			return s.blocksWorkspace()

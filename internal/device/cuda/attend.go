@@ -9,7 +9,7 @@ func launchAttention(r *run, g *group) error {
 	a := &g.of.Attend
 	x := kernels.Attention{
 		Out: g.out.At, Merge: a.Merge, Q: *g.in[0], K: r.paged(g.of.In[1]), V: r.paged(g.of.In[2]),
-		Scale: g.scale, Divide: a.Divide, Masked: a.Masked, Window: a.Mask.Window,
+		Scale: a.Op.Scale, Divide: a.Divide, Masked: a.Op.Causal, Window: a.Op.Window,
 		Scratch: r.scratch(), Counters: r.queue.counters,
 	}
 	if a.Start >= 0 {

@@ -1,13 +1,11 @@
 package cuda
 
 import (
-	"slices"
-
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/cuda/kernels"
+	"github.com/genie-sdk/go/internal/kernelchoice"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
-	"github.com/genie-sdk/go/transport/plan"
 )
 
 // launch launches the kernels of a group. The output has elements.
@@ -15,7 +13,7 @@ type launch func(r *run, g *group) error
 
 // operators launch the operators, by name: one line each. The pointwise ones of
 // float32 are in package kernels, see [kernels.CodeOf]. An operator without
-// either is lacking.
+// either is lacking, as package kernelchoice says, which lists them too.
 var operators = map[string]launch{
 	"append":      launchAppend,
 	"argmax":      launchArgMax,
@@ -66,30 +64,12 @@ func hasPointwise(o op.Op) bool {
 	return ok
 }
 
-// lacks reports whether there is no kernel for an operator of these inputs.
-func lacks(o op.Op, in []plan.Spec) bool {
-	floats := !slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType != plan.F32 })
-	if hasPointwise(o) {
-		return !floats
-	}
-	switch o := o.(type) {
-	case op.Equal:
-		return slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType == plan.Bool })
-	case op.MaxPool2D:
-		return !o.Plain()
-	case op.Reduce:
-		return !floats || o.Kind != "sum" && o.Kind != "mean" && o.Kind != "max"
-	}
-	_, ok := operators[o.Name()]
-	return !ok
-}
-
 // Capabilities implements [device.Device].
 func (*Device) Capabilities() device.Capabilities {
 	return device.Capabilities{
 		Convolution: func(*program.Convolution, []int) bool { return false },
 		Pointwise:   hasPointwise,
-		Lacks:       lacks,
+		Lacks:       kernelchoice.CUDALacks,
 	}
 }
 

@@ -26,6 +26,7 @@ func main() {
 	flag.Parse()
 	for name, kernels := range map[string]func(*gen){
 		"gemm_asm":        gemmKernels,
+		"attention_asm":   attentionKernels,
 		"sampling_asm":    samplingKernels,
 		"transpose_asm":   transposeKernels,
 		"conv_asm":        convKernels,
