@@ -55,7 +55,7 @@ var (
 	cudaOperators = set(
 		"append", "argmax", "batch_norm", "cast", "causal_mask", "concat", "contiguous", "embedding", "equal", "expand", "identity",
 		"layer_norm", "matmul", "max_pool2d", "pick", "reduce", "reshape", "sample", "slice", "softmax", "topk", "transpose", "where",
-		"write_rows",
+		"write_rows", "attention", "log_softmax", "rms_norm", "rope",
 	)
 )
 

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -110,7 +111,7 @@ func (c *code) findWorkspaces() {
 				continue
 			}
 		case program.Attend:
-			key += fmt.Sprint(g.Attend.Start >= 0)
+			key += strconv.FormatBool(g.Attend.Start >= 0)
 		case program.Single:
 			switch {
 			case denseKernels[c.kernels[i].name] != nil, isPool(p.Res.Ops[g.Steps[0]]):
