@@ -5,7 +5,7 @@ import "github.com/genie-sdk/go/internal/program"
 // groups are the kernels of groups of several steps, and of products with one
 // matrix.
 var groups = map[program.Kind]Choice{
-	program.Linear:   {"gemm", gemmFits},
+	program.Linear:   {"gemm", nil},
 	program.Attend:   {"attention", nil},
 	program.Convolve: {"conv", nil},
 }
@@ -79,26 +79,34 @@ var selections = map[string]bool{
 // operators are the kernels of the other operators, by the operator's name: one
 // line each.
 var operators = map[string]Choice{
-	"append":      {"append", nil},
-	"argmax":      {"argmax", argMaxFits},
-	"batch_norm":  {"batch_norm", batchNormFits},
-	"causal_mask": {"causal_mask", rowsFit},
-	"concat":      {"concat", nil},
-	"contiguous":  {"copy", nil},
-	"embedding":   {"embedding", embeddingFits},
-	"identity":    {"copy", nil},
-	"layer_norm":  {"layer_norm", parametersFit},
-	"log_softmax": {"log_softmax", logSoftmaxFits},
-	"matmul":      {"batched_gemm", matMulFits},
-	"max_pool2d":  {"max_pool", maxPoolFits},
-	"reduce":      {"image_mean", imageMeanFits},
-	"reshape":     {"reshape", nil},
-	"rms_norm":    {"rms_norm", parametersFit},
-	"rope":        {"rope", ropeFits},
-	"sample":      {"sample", rowsFit},
-	"softmax":     {"softmax", softmaxFits},
-	"topk":        {"topk", topKFits},
-	"transpose":   {"copy", nil},
+	"avg_pool2d":      {"avg_pool", nil},
+	"pad":             {"pad", nil},
+	"append":          {"append", nil},
+	"argmax":          {"argmax", nil},
+	"argmin":          {"argmax", nil},
+	"batch_norm":      {"batch_norm", parametersFit},
+	"causal_mask":     {"causal_mask", nil},
+	"concat":          {"concat", nil},
+	"contiguous":      {"copy", nil},
+	"embedding":       {"embedding", nil},
+	"expand":          {"copy", nil},
+	"gather":          {"gather", nil},
+	"gather_elements": {"gather_elements", nil},
+	"identity":        {"copy", nil},
+	"layer_norm":      {"layer_norm", parametersFit},
+	"log_softmax":     {"log_softmax", logSoftmaxFits},
+	"rms_norm":        {"rms_norm", parametersFit},
+	"rope":            {"rope", ropeFits},
+	"matmul":          {"batched_gemm", nil},
+	"max_pool2d":      {"max_pool", nil},
+	"pick":            {"pick", nil},
+	"reduce":          {"reduce", nil},
+	"reshape":         {"reshape", nil},
+	"sample":          {"sample", nil},
+	"softmax":         {"softmax", nil},
+	"topk":            {"topk", nil},
+	"transpose":       {"copy", nil},
+	"write_rows":      {"write_rows", nil},
 }
 
 // Names are the names of all kernels but the reference, in no order.

@@ -164,6 +164,8 @@ func BenchmarkRows(b *testing.B) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	const n = 4096
 	x, y, dst, half := randoms(rng, n), randoms(rng, n), make([]float32, n), make([]uint16, n)
+	cond, dstBits, positive := make([]byte, n), make([]uint32, n), make([]float32, n)
+	Abs(positive, x)
 	eachPathBench(b, func(b *testing.B, path string) {
 		for _, f := range []struct {
 			name string
@@ -173,6 +175,15 @@ func BenchmarkRows(b *testing.B) {
 			{"mulscalar", func() { MulScalar(dst, x, 3) }},
 			{"exp", func() { Exp(dst, x) }},
 			{"tanh", func() { Tanh(dst, x) }},
+			{"log", func() { Log(dst, positive) }},
+			{"sin", func() { Sin(dst, x) }},
+			{"erf", func() { Erf(dst, x) }},
+			{"sigmoid", func() { Sigmoid(dst, x) }},
+			{"softplus", func() { Softplus(dst, x) }},
+			{"pow", func() { Pow(dst, positive, y) }},
+			{"max2", func() { PairF32("max")(dst, x, y) }},
+			{"less", func() { CompareF32("less")(cond, x, y) }},
+			{"select", func() { Select(dstBits, cond, dstBits, dstBits) }},
 			{"relu", func() { Relu(dst, x) }},
 			{"gelutanh", func() { GeluTanh(dst, x) }},
 			{"geluerf", func() { GeluErf(dst, x) }},

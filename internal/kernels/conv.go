@@ -18,6 +18,9 @@ type ConvShape struct {
 	PadH, PadW       int
 	DilH, DilW       int
 	Groups           int
+	// AnySize: the filters are for images of several sizes, so that the algorithm
+	// depends on neither H nor W.
+	AnySize bool
 }
 
 // OutH is the height of the output, (H+2*PadH-DilH*(KH-1)-1)/StrideH + 1.
@@ -68,7 +71,7 @@ func (s ConvShape) Algorithm() ConvAlgorithm {
 		return ConvDepthwise
 	case s.KH == 3 && s.KW == 3 && max(s.StrideH, s.StrideW, s.DilH, s.DilW, s.Groups) == 1 &&
 		min(s.C, s.OutC) >= winogradChannels && s.C <= winogradMostChannels &&
-		(s.C*s.OutC <= winogradFilterFloats/winogradPositions || winogradTiles(s.OutH())*winogradTiles(s.OutW()) >= winogradImageTiles):
+		(s.C*s.OutC <= winogradFilterFloats/winogradPositions || !s.AnySize && winogradTiles(s.OutH())*winogradTiles(s.OutW()) >= winogradImageTiles):
 		return ConvWinograd
 	}
 	return ConvDirect

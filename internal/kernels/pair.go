@@ -92,7 +92,8 @@ func Clip(dst, src []float32, lo, hi float32) {
 }
 
 // Stream is copy for a destination that is far larger than the caches: it is
-// written past them where the CPU can, without reading it first.
+// written past them where the CPU can, without reading it first. Before another
+// thread reads it, the writer calls [StreamEnd].
 func Stream(dst, src []byte) {
 	needSame("Stream", len(dst), len(src))
 	const line = 64
@@ -102,3 +103,6 @@ func Stream(dst, src []byte) {
 	done := lead + streamArch(dst[lead:], src[lead:])
 	copy(dst[done:], src[done:])
 }
+
+// StreamEnd makes what [Stream] wrote visible to other threads.
+func StreamEnd() { streamEndArch() }

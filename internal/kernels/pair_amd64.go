@@ -57,3 +57,9 @@ func streamArch(dst, src []byte) int {
 	}
 	return n
 }
+
+func streamEndArch() {
+	if active != pathGeneric {
+		fenceStores()
+	}
+}

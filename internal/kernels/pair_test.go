@@ -4,6 +4,7 @@ package kernels
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -180,10 +181,51 @@ func TestStream(t *testing.T) {
 				}
 				clear(dst)
 				Stream(dst[shift:shift+n], src)
+				StreamEnd()
 				require.Equal(t, string(src), string(dst[shift:shift+n]), fmt.Sprintf("%d bytes at %p", n, unsafe.SliceData(dst)))
 				require.Equal(t, make([]byte, shift), append([]byte{}, dst[:shift]...))
 				require.Equal(t, make([]byte, shift), append([]byte{}, dst[shift+n:]...))
 			}
 		}
+	})
+}
+
+// FuzzPaths gives all paths the same numbers: kernels of two inputs give the same
+// bits, and functions stay within their bounds.
+func FuzzPaths(f *testing.F) {
+	f.Add([]byte("\x00\x00\x80\x3f\x00\x00\x80\xff\x01\x00\x00\x80abcdefgh0123456789ABCDEF"))
+	f.Add(make([]byte, 300))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		x := make([]float32, len(raw)/4)
+		for i := range x {
+			x[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+		}
+		a, b := x[:len(x)/2], x[len(x)/2:len(x)/2*2]
+		eachPath(t, func(t *testing.T) {
+			for name, kernel := range pairsF32 {
+				got := make([]float32, len(a))
+				kernel(got, a, b)
+				for i := range got {
+					want := plain(name, a[i], b[i]).(float32)
+					requireBits(t, []float32{want}, got[i:i+1], "%s of %v and %v", name, a[i], b[i])
+				}
+			}
+			for name, kernel := range comparisonsF32 {
+				got := make([]byte, len(a))
+				kernel(got, a, b)
+				for i := range got {
+					require.Equal(t, one(plain(name, a[i], b[i]).(bool)), got[i], "%s of %v and %v", name, a[i], b[i])
+				}
+			}
+			got := make([]float32, len(a))
+			Pow(got, a, b)
+			for i := range got {
+				require.True(t, powWithin(a[i], b[i], got[i]), "%v to the power %v is %v", a[i], b[i], got[i])
+			}
+			for name, f := range accuracies {
+				_, bad := f.check(x, make([]float32, len(x)))
+				require.Empty(t, bad, name)
+			}
+		})
 	})
 }

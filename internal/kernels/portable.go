@@ -37,6 +37,8 @@ func selectArch(int, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, unsafe.Poin
 
 func clipArch([]float32, []float32, float32, float32) bool { return false }
 
+func streamEndArch() {}
+
 func powArch([]float32, []float32, []float32, *[powBlock / 8]uint16) (int, bool) { return 0, false }
 
 func streamArch([]byte, []byte) int { return 0 }
@@ -56,6 +58,8 @@ func sumSquaredDistanceArch([]float32, float32) (float32, bool) { return 0, fals
 func sumArch([]float32) (float32, bool) { return 0, false }
 
 func maxArch([]float32) (float32, bool, bool) { return 0, false, false }
+
+func minArch([]float32) (float32, bool, bool) { return 0, false, false }
 
 func f16ToF32Arch([]float32, []uint16) int { return 0 }
 

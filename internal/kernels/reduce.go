@@ -53,6 +53,29 @@ func Max(src []float32) float32 {
 	return top
 }
 
+// Min returns the least element, NaN if there is a NaN, Inf for an empty slice.
+// Which zero it returns where the least elements are 0 and -0 is not defined.
+func Min(src []float32) float32 {
+	least := float32(math.Inf(1))
+	if len(src) == 0 {
+		return least
+	}
+	if least, nan, ok := minArch(src); ok {
+		if nan {
+			return float32(math.NaN())
+		}
+		return least
+	}
+	for _, x := range src {
+		if x < least {
+			least = x
+		} else if x != x {
+			return x
+		}
+	}
+	return least
+}
+
 // ArgMax returns the index of the first greatest element, -1 for an empty
 // slice. NaN is never the greatest; if no element is above -Inf the index is 0.
 // When h stops it the index is undefined.

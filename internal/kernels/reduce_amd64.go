@@ -50,6 +50,29 @@ func maxArch(src []float32) (top float32, nan, ok bool) {
 	return top, met != 0, true
 }
 
+// minArch is maxArch of the least element.
+func minArch(src []float32) (least float32, nan, ok bool) {
+	if active == pathGeneric || len(src) < lanes {
+		return 0, false, false
+	}
+	var all [lanes]float32
+	var nans [lanes]uint32
+	used := lanes
+	if active == pathAVX512 {
+		minimaAVX512(&all, &nans, unsafe.SliceData(src), len(src))
+	} else {
+		used = lanes / 2
+		minimaAVX2(&all, &nans, unsafe.SliceData(src), len(src))
+	}
+	least = all[0]
+	met := nans[0]
+	for l, x := range all[:used] {
+		met |= nans[l]
+		least = min(least, x)
+	}
+	return least, met != 0, true
+}
+
 func normaliseArch(dst, src []float32, mean, scale float32) bool {
 	d, x := unsafe.SliceData(dst), unsafe.SliceData(src)
 	switch active {

@@ -354,3 +354,143 @@ last:
 	VMOVUPS  Z4, (CX)
 	VZEROUPPER
 	RET
+
+// func minimaAVX2(lanes *[16]float32, nan *[16]uint32, src *float32, n int)
+// Requires: AVX
+TEXT ·minimaAVX2(SB), NOSPLIT, $0-32
+	MOVQ    src+16(FP), AX
+	MOVQ    n+24(FP), CX
+	VMOVUPS all7f800000<>+0(SB), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VXORPS  Y4, Y4, Y4
+	LEAQ    -32(AX)(CX*4), DX
+	SUBQ    $+32, CX
+	JL      rest
+
+loop4:
+	VMOVUPS (AX), Y5
+	VMINPS  Y0, Y5, Y0
+	VMOVUPS 32(AX), Y6
+	VMINPS  Y1, Y6, Y1
+	VMOVUPS 64(AX), Y7
+	VMINPS  Y2, Y7, Y2
+	VMOVUPS 96(AX), Y8
+	VMINPS  Y3, Y8, Y3
+	VCMPPS  $0x03, Y5, Y6, Y5
+	VORPS   Y5, Y4, Y4
+	VCMPPS  $0x03, Y7, Y8, Y5
+	VORPS   Y5, Y4, Y4
+	ADDQ    $+128, AX
+	SUBQ    $+32, CX
+	JGE     loop4
+
+rest:
+	VMINPS Y1, Y0, Y0
+	VMINPS Y2, Y0, Y0
+	VMINPS Y3, Y0, Y0
+
+loop:
+	CMPQ    AX, DX
+	JGE     last
+	VMOVUPS (AX), Y1
+	VMINPS  Y0, Y1, Y0
+	VCMPPS  $0x03, Y1, Y1, Y1
+	VORPS   Y1, Y4, Y4
+	ADDQ    $0x20, AX
+	JMP     loop
+
+last:
+	VMOVUPS (DX), Y1
+	VMINPS  Y0, Y1, Y0
+	VCMPPS  $0x03, Y1, Y1, Y1
+	VORPS   Y1, Y4, Y4
+	MOVQ    lanes+0(FP), AX
+	MOVQ    nan+8(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y4, 32(CX)
+	VZEROUPPER
+	RET
+
+DATA all7f800000<>+0(SB)/4, $0x7f800000
+DATA all7f800000<>+4(SB)/4, $0x7f800000
+DATA all7f800000<>+8(SB)/4, $0x7f800000
+DATA all7f800000<>+12(SB)/4, $0x7f800000
+DATA all7f800000<>+16(SB)/4, $0x7f800000
+DATA all7f800000<>+20(SB)/4, $0x7f800000
+DATA all7f800000<>+24(SB)/4, $0x7f800000
+DATA all7f800000<>+28(SB)/4, $0x7f800000
+DATA all7f800000<>+32(SB)/4, $0x7f800000
+DATA all7f800000<>+36(SB)/4, $0x7f800000
+DATA all7f800000<>+40(SB)/4, $0x7f800000
+DATA all7f800000<>+44(SB)/4, $0x7f800000
+DATA all7f800000<>+48(SB)/4, $0x7f800000
+DATA all7f800000<>+52(SB)/4, $0x7f800000
+DATA all7f800000<>+56(SB)/4, $0x7f800000
+DATA all7f800000<>+60(SB)/4, $0x7f800000
+GLOBL all7f800000<>(SB), RODATA|NOPTR, $64
+
+// func minimaAVX512(lanes *[16]float32, nan *[16]uint32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·minimaAVX512(SB), NOSPLIT, $0-32
+	MOVQ    src+16(FP), AX
+	MOVQ    n+24(FP), CX
+	VMOVUPS all7f800000<>+0(SB), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VPXORD  Z4, Z4, Z4
+	LEAQ    -64(AX)(CX*4), DX
+	SUBQ    $+64, CX
+	JL      rest
+
+loop4:
+	VMOVUPS  (AX), Z5
+	VMINPS   Z0, Z5, Z0
+	VMOVUPS  64(AX), Z6
+	VMINPS   Z1, Z6, Z1
+	VMOVUPS  128(AX), Z7
+	VMINPS   Z2, Z7, Z2
+	VMOVUPS  192(AX), Z8
+	VMINPS   Z3, Z8, Z3
+	VCMPPS   $0x03, Z5, Z6, K1
+	VPMOVM2D K1, Z5
+	VPORD    Z5, Z4, Z4
+	VCMPPS   $0x03, Z7, Z8, K1
+	VPMOVM2D K1, Z5
+	VPORD    Z5, Z4, Z4
+	ADDQ     $+256, AX
+	SUBQ     $+64, CX
+	JGE      loop4
+
+rest:
+	VMINPS Z1, Z0, Z0
+	VMINPS Z2, Z0, Z0
+	VMINPS Z3, Z0, Z0
+
+loop:
+	CMPQ     AX, DX
+	JGE      last
+	VMOVUPS  (AX), Z1
+	VMINPS   Z0, Z1, Z0
+	VCMPPS   $0x03, Z1, Z1, K1
+	VPMOVM2D K1, Z1
+	VPORD    Z1, Z4, Z4
+	ADDQ     $0x40, AX
+	JMP      loop
+
+last:
+	VMOVUPS  (DX), Z1
+	VMINPS   Z0, Z1, Z0
+	VCMPPS   $0x03, Z1, Z1, K1
+	VPMOVM2D K1, Z1
+	VPORD    Z1, Z4, Z4
+	MOVQ     lanes+0(FP), AX
+	MOVQ     nan+8(FP), CX
+	VMOVUPS  Z0, (AX)
+	VMOVUPS  Z4, (CX)
+	VZEROUPPER
+	RET

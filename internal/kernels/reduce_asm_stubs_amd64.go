@@ -33,3 +33,13 @@ func maximaAVX2(lanes *[16]float32, nan *[16]uint32, src *float32, n int)
 //
 //go:noescape
 func maximaAVX512(lanes *[16]float32, nan *[16]uint32, src *float32, n int)
+
+// minimaAVX2 gives the minimum of each lane, leaving out NaN, and ones in nan for a lane that met one; n is at least 16.
+//
+//go:noescape
+func minimaAVX2(lanes *[16]float32, nan *[16]uint32, src *float32, n int)
+
+// minimaAVX512 gives the minimum of each lane, leaving out NaN, and ones in nan for a lane that met one; n is at least 16.
+//
+//go:noescape
+func minimaAVX512(lanes *[16]float32, nan *[16]uint32, src *float32, n int)

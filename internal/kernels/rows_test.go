@@ -138,6 +138,7 @@ func TestSumAndMax(t *testing.T) {
 		path := active
 		rng := rand.New(rand.NewPCG(17, 18))
 		require.Equal(t, -inf, Max(nil))
+		require.Equal(t, inf, Min(nil))
 		require.Zero(t, Sum(nil))
 		for n := 1; n < 200; n++ {
 			src := randoms(rng, n)
@@ -147,11 +148,15 @@ func TestSumAndMax(t *testing.T) {
 			active = path
 			require.InDelta(t, sumOf(src), sum, 1e-4)
 			require.Equal(t, slices.Max(src), Max(src))
+			require.Equal(t, slices.Min(src), Min(src))
 			for at, was := range src {
 				src[at] = 100
 				require.Equal(t, src[at], Max(src))
+				src[at] = -100
+				require.Equal(t, src[at], Min(src))
 				src[at] = nan
 				require.True(t, math.IsNaN(float64(Max(src))), "a NaN, n %d", n)
+				require.True(t, math.IsNaN(float64(Min(src))), "a NaN, n %d", n)
 				src[at] = was
 			}
 		}

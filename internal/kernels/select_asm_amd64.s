@@ -182,7 +182,7 @@ end:
 	RET
 
 // func streamAVX2(dst *byte, src *byte, n int)
-// Requires: AVX, MMX+
+// Requires: AVX
 TEXT ·streamAVX2(SB), NOSPLIT, $0-24
 	MOVQ  dst+0(FP), AX
 	MOVQ  src+8(FP), CX
@@ -211,14 +211,13 @@ loop:
 	ADDQ     $+256, AX
 	SUBQ     $+256, DX
 	JNZ      loop
-	SFENCE
 
 end:
 	VZEROUPPER
 	RET
 
 // func streamAVX512(dst *byte, src *byte, n int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F
 TEXT ·streamAVX512(SB), NOSPLIT, $0-24
 	MOVQ  dst+0(FP), AX
 	MOVQ  src+8(FP), CX
@@ -239,10 +238,15 @@ loop:
 	ADDQ     $+256, AX
 	SUBQ     $+256, DX
 	JNZ      loop
-	SFENCE
 
 end:
 	VZEROUPPER
+	RET
+
+// func fenceStores()
+// Requires: MMX+
+TEXT ·fenceStores(SB), NOSPLIT, $0
+	SFENCE
 	RET
 
 // func clipAVX2(dst *float32, src *float32, lo float32, hi float32, n int)

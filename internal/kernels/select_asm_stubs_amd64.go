@@ -44,6 +44,11 @@ func streamAVX2(dst *byte, src *byte, n int)
 //go:noescape
 func streamAVX512(dst *byte, src *byte, n int)
 
+// fenceStores waits until streamed lines are visible.
+//
+//go:noescape
+func fenceStores()
+
 // clipAVX2 is Clip of n elements.
 //
 //go:noescape

@@ -155,7 +155,7 @@ func (o WriteRows) Eval(out *Array, in []*Array, h halt.Func) error {
 	}
 	pos, n := in[2].Int(0), in[1].Shape[axis]
 	if pos < 0 || pos > out.Shape[axis]-n {
-		return shapeErr("%d rows from %d of a cache of %d", n, pos, out.Shape[axis])
+		return RowsError(n, pos, out.Shape[axis])
 	}
 	if len(out.Data) > 0 && &out.Data[0] != &in[0].Data[0] {
 		if err := copyArray(out, in[0], h); err != nil {
@@ -169,4 +169,10 @@ func (o WriteRows) Eval(out *Array, in []*Array, h halt.Func) error {
 		return copyArray(&part, in[1], h)
 	}
 	return nil
+}
+
+// RowsError is the error for n rows from pos on that a cache of size rows has no
+// room for.
+func RowsError(n, pos, size int) error {
+	return shapeErr("%d rows from %d of a cache of %d", n, pos, size)
 }

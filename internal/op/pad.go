@@ -2,7 +2,6 @@ package op
 
 import (
 	"math"
-	"slices"
 
 	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/transport/plan"
@@ -110,9 +109,9 @@ func (o Pad) Conditions(in []plan.Spec) (plan.Shape, string) {
 // FLOPs is none.
 func (Pad) FLOPs([][]int, []int) float64 { return 0 }
 
-// source is the position in an axis of n elements for position i of the padded
+// Source is the position in an axis of n elements for position i of the padded
 // one; -1 for the constant.
-func (o Pad) source(i, n int) int {
+func (o Pad) Source(i, n int) int {
 	switch {
 	case i >= 0 && i < n:
 		return i
@@ -138,7 +137,7 @@ func (o Pad) Eval(out *Array, in []*Array, h halt.Func) error {
 	return walk(out.Shape, &ask, rank, func(p []int) {
 		off := 0
 		for d := range rank {
-			i := o.source(idx[d]-o.Before[d], x.Shape[d])
+			i := o.Source(idx[d]-o.Before[d], x.Shape[d])
 			if i < 0 || i >= x.Shape[d] {
 				off = -1
 				break
@@ -166,7 +165,14 @@ func next(idx, shape []int) {
 
 // element is the constant as one element.
 func (o Pad) element(t plan.DType) []byte {
-	a := NewArray(t, 1)
+	b := make([]byte, t.Size())
+	o.Put(b, t)
+	return b
+}
+
+// Put writes the constant as one element of a type.
+func (o Pad) Put(b []byte, t plan.DType) {
+	a := Array{DType: t, Data: b}
 	switch {
 	case t == plan.F32:
 		a.F32()[0] = float32(o.Value)
@@ -175,5 +181,4 @@ func (o Pad) element(t plan.DType) []byte {
 	case t == plan.Bool:
 		a.SetBool(0, o.Value != 0)
 	}
-	return slices.Clone(a.Data)
 }

@@ -18,11 +18,9 @@ func (f *fuser) convolution(i int) (Group, bool) {
 	}
 	c := &g.Conv
 	for d := range c.Image {
-		n, ok := f.p.Values[s.In[0]].Spec.Shape[2+d].Const()
-		if !ok {
-			return Group{}, false // not possible in a plan that has passed its checks
+		if n, ok := f.p.Values[s.In[0]].Spec.Shape[2+d].Const(); ok {
+			c.Image[d] = n
 		}
-		c.Image[d] = n
 	}
 	if shape, err := f.p.Values[s.In[1]].Spec.Shape.Eval(nil); err != nil || f.opts.Convolution != nil && !f.opts.Convolution(c, shape) {
 		return Group{}, false // the reference accepts any size, and numbers of channels that are unknown before binding

@@ -65,7 +65,7 @@ type Attention struct {
 // the convolution is optional.
 type Convolution struct {
 	Geometry op.Conv2D
-	Image    [2]int // height and width
+	Image    [2]int // height and width; 0 if it is known only when it is bound
 	Filters  int    // value
 	Bias     int    // value, -1 for none
 	Norm     int    // step of the batch normalisation, -1 for none

@@ -18,7 +18,7 @@ const (
 	blockBytes = 8 << 10
 	// shortLoop is the length of an inner loop below which a block spans
 	// several of them.
-	shortLoop = 64
+	shortLoop = 512
 	// periodBytes is the room after a block for the part of a period that the
 	// block does not begin with.
 	periodBytes = 8 * shortLoop
@@ -92,6 +92,9 @@ func blocksChunk(s *step, lo, hi int) {
 }
 
 func (o *operands) free() {
+	if o.stream {
+		kernels.StreamEnd()
+	}
 	if o.scratch != nil {
 		o.s.work.put(o.scratch)
 	}
@@ -247,6 +250,8 @@ func gather(dst, src []byte, stride, size int) {
 	switch {
 	case stride == 1:
 		copy(dst, src)
+	case stride == 0:
+		repeat(dst, src, size)
 	case size == 4:
 		gatherOf(elems[uint32](dst), elems[uint32](src), stride)
 	case size == 8:

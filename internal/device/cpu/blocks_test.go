@@ -154,34 +154,52 @@ func TestElementsOfAnyLayout(t *testing.T) {
 	shapes := [][]int{{}, {1}, {7}, {3, 5}, {40000}, {3, 70, 9}, {130, 257}, {2, 3, 1, 1200}, {9, 5, 4, 3, 33}, {3000, 3}, {11, 1, 2500}, {1, 1, 1, 6}, {0, 3}}
 	for i, o := range ops {
 		for round := range 6 {
-			shape := shapes[rng.IntN(len(shapes))]
-			in := make([]*op.Array, len(types[i]))
-			specs := make([]plan.Spec, len(in))
-			for k, dt := range types[i] {
-				s := shape
-				if k > 0 || len(in) > 1 && rng.IntN(2) == 0 {
-					s = broadcastable(rng, shape)
-				}
-				in[k] = layOut(rng, dt, s)
-				specs[k] = plan.Spec{DType: dt, Shape: op.Static(s)}
-			}
-			spec, err := o.Infer(specs)
-			require.NoError(t, err)
-			out, err := spec.Shape.Eval(nil)
-			require.NoError(t, err)
-			want, got, again := op.NewArray(spec.DType, out...), op.NewArray(spec.DType, out...), op.NewArray(spec.DType, out...)
-			require.NoError(t, o.Eval(want, in, nil))
-			what := fmt.Sprintf("%s %d of %v", o.Name(), round, in2string(in))
-			require.NoError(t, runPointwise(elementStep(t, d, o, got, in...)), what)
-			requireElements(t, want, got, what)
-			for k, a := range in { // row-major
-				in[k] = op.NewArray(a.DType, a.Shape...)
-				copyStrided(in[k], a, nil)
-			}
-			require.NoError(t, runPointwise(elementStep(t, single, o, again, in...)), what)
-			requireSameBits(t, got, again, what)
+			elementsRound(t, rng, d, single, o, types[i], shapes[rng.IntN(len(shapes))], round)
 		}
 	}
+}
+
+// elementsRound computes an operator of inputs of these types, one of which has
+// the shape.
+func elementsRound(t *testing.T, rng *rand.Rand, d, single *Device, o op.Op, types []plan.DType, shape []int, round int) {
+	t.Helper()
+	in := make([]*op.Array, len(types))
+	specs := make([]plan.Spec, len(in))
+	for k, dt := range types {
+		s := shape
+		if k > 0 || len(in) > 1 && rng.IntN(2) == 0 {
+			s = broadcastable(rng, shape)
+		}
+		in[k] = layOut(rng, dt, s)
+		specs[k] = plan.Spec{DType: dt, Shape: op.Static(s)}
+	}
+	spec, err := o.Infer(specs)
+	require.NoError(t, err)
+	out, err := spec.Shape.Eval(nil)
+	require.NoError(t, err)
+	want, got, again := op.NewArray(spec.DType, out...), op.NewArray(spec.DType, out...), op.NewArray(spec.DType, out...)
+	require.NoError(t, o.Eval(want, in, nil))
+	what := fmt.Sprintf("%s %d of %v", o.Name(), round, in2string(in))
+	require.NoError(t, runPointwise(elementStep(t, d, o, got, in...)), what)
+	requireElements(t, want, got, what)
+	for k, a := range in {
+		in[k] = rowMajor(a)
+	}
+	require.NoError(t, runPointwise(elementStep(t, single, o, again, in...)), what)
+	requireSameBits(t, got, again, what)
+}
+
+// FuzzElements draws an operator, a shape and layouts from a number.
+func FuzzElements(f *testing.F) {
+	for seed := range uint64(8) {
+		f.Add(seed, uint8(seed*37), uint8(seed*11), uint8(7), uint8(seed))
+	}
+	ops, types := elementaryOps()
+	f.Fuzz(func(t *testing.T, seed uint64, which, a, b, c uint8) {
+		d, single := alone(t, 2), alone(t, 1)
+		i := int(which) % len(ops)
+		elementsRound(t, rand.New(rand.NewPCG(seed, 1)), d, single, ops[i], types[i], []int{int(a), int(b) % 40, int(c) % 40}, 0)
+	})
 }
 
 // requireSameBits compares bits, any NaN being equal to any other.

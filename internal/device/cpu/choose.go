@@ -32,18 +32,6 @@ func runSample(s *step) error {
 	return nil
 }
 
-func runArgMax(s *step) error {
-	rows, n, st, _ := rowRun(s.in[0])
-	ask := s.halt.Counter()
-	for r := range rows {
-		if ask.Stop(n) {
-			return nil
-		}
-		s.out.I32()[r] = int32(kernels.ArgMax(s.in[0].F32()[r*st:r*st+n], s.halt))
-	}
-	return nil
-}
-
 // runTopK finds values and indices; the operator outputs one of them.
 func runTopK(s *step) error {
 	o := s.op.(op.TopK)

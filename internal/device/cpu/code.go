@@ -107,18 +107,19 @@ func (c *code) findWorkspaces() {
 			key += fmt.Sprint(w.Kind, w.Spec.Shape, g.Conv.Geometry, g.Conv.Image)
 		case program.Linear:
 			// A value with memory of its own has equidistant rows.
-			if v := g.In[0]; p.Res.Base[v] == v && p.Res.Layouts[v].Dense {
+			if v, w := g.In[0], g.In[1]; p.Res.Base[v] == v && p.Res.Layouts[v].Dense && p.Res.Layouts[w].Dense {
 				continue
 			}
 		case program.Attend:
 			key += strconv.FormatBool(g.Attend.Start >= 0)
 		case program.Single:
-			o, ok := p.Res.Ops[g.Steps[0]].(op.TopK)
 			switch {
-			case ok:
-				key += strconv.Itoa(o.K)
+			case denseKernels[c.kernels[i].name] != nil, isPool(p.Res.Ops[g.Steps[0]]):
+				key += fmt.Sprint(c.kernels[i].name, p.Res.Ops[g.Steps[0]].Attrs().Key())
 			case c.blocks[i] != nil:
 				key += fmt.Sprint("blocks", p.Plan().Values[g.Out].Spec.DType.Size())
+			case reductions[c.kernels[i].name]:
+				key += fmt.Sprint(c.kernels[i].name, p.Res.Ops[g.Steps[0]].Attrs().Key())
 			default:
 				continue
 			}
@@ -155,6 +156,18 @@ func (c *code) RunHeap() int64 {
 		n += int64(len(g.In)+len(g.Stages)) * runPinBytes
 		if c.blocks[i] != nil {
 			n += int64(unsafe.Sizeof(nest{}))
+		}
+		if copying[c.kernels[i].name] {
+			n += int64(unsafe.Sizeof(copier{}))
+		}
+		if reductions[c.kernels[i].name] {
+			n += int64(unsafe.Sizeof(reducing{}))
+		}
+		if isPool(c.prog.Res.Ops[g.Steps[0]]) {
+			n += int64(unsafe.Sizeof(pooling{}) + unsafe.Sizeof(copier{}))
+		}
+		if denseKernels[c.kernels[i].name] != nil {
+			n += int64(unsafe.Sizeof(copiedInputs{}))
 		}
 		for _, v := range g.In {
 			if g.Kind == program.Attend && !c.prog.DenseRows(v) {

@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"github.com/genie-sdk/go/internal/halt"
 	"github.com/genie-sdk/go/internal/op"
 )
 
@@ -12,19 +11,45 @@ func runConcat(s *step) error {
 	}
 	at := 0
 	for _, in := range s.in {
-		part(s.out, in, axis, at, s.halt)
+		if s.copyPart(in, axis, at); s.halt.Now() {
+			return nil
+		}
 		at += in.Shape[axis]
 	}
 	return nil
 }
 
-// part copies in to out from position at along axis.
-func part(out, in *op.Array, axis, at int, h halt.Func) {
+// copyPart copies in to the output from position at along axis.
+func (s *step) copyPart(in *op.Array, axis, at int) {
 	if in.Len() == 0 {
 		return
 	}
-	dst := op.Array{DType: out.DType, Shape: in.Shape, Strides: out.Strides, Data: out.Data[at*out.Strides[axis]*out.DType.Size():]}
-	copyStrided(&dst, in, h)
+	out := s.out
+	s.copyTo(&op.Array{DType: out.DType, Shape: in.Shape, Strides: out.Strides, Data: out.Data[at*out.Strides[axis]*out.DType.Size():]}, in)
+}
+
+// runWriteRows writes rows over those of a cache from a position on: in place
+// where the cache is carried state.
+func runWriteRows(s *step) error {
+	axis := s.op.(op.WriteRows).Axis
+	if axis < 0 {
+		axis += len(s.out.Shape)
+	}
+	cache, rows := s.in[0], s.in[1]
+	if s.out.Len() == 0 {
+		return nil
+	}
+	pos, n := s.in[2].Int(0), rows.Shape[axis]
+	if pos < 0 || pos > s.out.Shape[axis]-n {
+		return op.RowsError(n, pos, s.out.Shape[axis])
+	}
+	if &s.out.Data[0] != &cache.Data[0] {
+		if s.copyTo(s.out, cache); s.halt.Now() {
+			return nil
+		}
+	}
+	s.copyPart(rows, axis, pos)
+	return nil
 }
 
 // runAppend writes the new rows after the valid ones, in the state's memory.

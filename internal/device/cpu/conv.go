@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"context"
+	"slices"
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/device"
@@ -84,9 +85,17 @@ func (f folding) fold(out int, h halt.Func) (scales []float64, bias []float32) {
 }
 
 // filterShape is the geometry by which filters are packed, for any number of
-// images.
+// images, and for images of any size where that is not known.
 func filterShape(c *program.Convolution, filters []int) kernels.ConvShape {
-	return convShape(c.Geometry, filters, []int{1, filters[1] * c.Geometry.Groups, c.Image[0], c.Image[1]})
+	image, any := c.Image, false
+	for d, n := range image {
+		if n == 0 { // the smallest one that the filters fit
+			image[d], any = max(1, c.Geometry.Dilation[d]*(filters[2+d]-1)+1-2*c.Geometry.Pad[d]), true
+		}
+	}
+	s := convShape(c.Geometry, filters, []int{1, filters[1] * c.Geometry.Groups, image[0], image[1]})
+	s.AnySize = any
+	return s
 }
 
 // pack replaces stored filters by packed ones, unless they are packed already.
@@ -169,6 +178,7 @@ func runConv(s *step) error {
 		return nil
 	}
 	image := x
+	defer func() { s.in[0] = x }() // also for the next run, should a kernel panic
 	if s.packed == nil {
 		w, err := s.packNow()
 		if err != nil {
@@ -180,6 +190,10 @@ func runConv(s *step) error {
 			s.packed = nil
 		}()
 	}
+	if x.Len() == 0 {
+		s.padding()
+		return nil
+	}
 	if !lastChannels(x) {
 		mem, err := s.work.get(4 * x.Len())
 		if err != nil {
@@ -189,13 +203,36 @@ func runConv(s *step) error {
 		image = s.turn(x, mem)
 	}
 	s.conv = convShape(s.group.Conv.Geometry, s.packed.shape, x.Shape)
+	s.conv.AnySize = slices.Contains(s.group.Conv.Image[:], 0)
 	s.in[0] = image
-	defer func() { s.in[0] = x }() // also for the next run, should a kernel panic
 	units := s.conv.Units()
 	per := s.out.Len() / units * s.packed.shape[1] * s.conv.KH * s.conv.KW
 	each := max(1, grainConv/max(per, 1), units/(8*s.pool.threads))
 	s.pool.run(s.job, s, units, each, convChunk)
 	return nil
+}
+
+// padding is the convolution of an image without pixels, where there is padding
+// for a window: it leaves what is added.
+func (s *step) padding() {
+	channels := s.packed.shape[0]
+	s.pool.run(s.job, s, s.out.Len()/channels, rowsPerChunk(channels), paddingChunk)
+}
+
+func paddingChunk(s *step, lo, hi int) {
+	channels := s.packed.shape[0]
+	for p := lo; p < hi; p++ {
+		dst := s.out.F32()[p*channels : (p+1)*channels]
+		if clear(dst); s.packed.bias != nil {
+			copy(dst, s.packed.bias)
+		}
+		if s.residual != nil {
+			kernels.Add(dst, dst, s.residual.F32()[p*channels:(p+1)*channels])
+		}
+		if s.group.Conv.ReLU {
+			kernels.Relu(dst, dst)
+		}
+	}
 }
 
 func convChunk(s *step, lo, hi int) {
@@ -224,31 +261,9 @@ func turnChunk(s *step, lo, hi int) {
 	kernels.ChannelsLast(s.turned.F32(), x.F32(), x.Shape[0], x.Shape[1], x.Shape[2]*x.Shape[3], lo, hi, s.halt)
 }
 
-// runMaxPool computes a pooling of an image with channels last.
-func runMaxPool(s *step) error {
-	o, x := s.op.(op.MaxPool2D), s.in[0]
-	if s.out.Len() == 0 {
-		return nil
-	}
-	s.poolShape = kernels.PoolShape{
-		N: x.Shape[0], C: x.Shape[1], H: x.Shape[2], W: x.Shape[3],
-		KH: o.Kernel[0], KW: o.Kernel[1], StrideH: o.Stride[0], StrideW: o.Stride[1], PadH: o.Pad[0], PadW: o.Pad[1],
-	}
-	units := s.poolShape.Units()
-	s.pool.run(s.job, s, units, max(1, grainElems/max(s.out.Len()/units*o.Kernel[0]*o.Kernel[1], 1)), maxPoolChunk)
-	return nil
-}
-
-func maxPoolChunk(s *step, lo, hi int) {
-	kernels.MaxPool2D(s.out.F32(), s.in[0].F32(), s.poolShape, lo, hi, s.halt)
-}
-
 // runImageMean computes the mean over an image with channels last.
 func runImageMean(s *step) error {
 	x := s.in[0]
-	if s.out.Len() == 0 {
-		return nil
-	}
 	s.poolShape = kernels.PoolShape{
 		N: x.Shape[0], C: x.Shape[1], H: x.Shape[2], W: x.Shape[3],
 		KH: x.Shape[2], KW: x.Shape[3], StrideH: 1, StrideW: 1,

@@ -3,7 +3,6 @@ package cpu
 import (
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
-	"github.com/genie-sdk/go/transport/plan"
 )
 
 func runSoftmax(s *step) error {
@@ -46,35 +45,25 @@ func layerNormChunk(s *step, lo, hi int) {
 
 // runEmbedding copies rows of the table, which may be stored in panels.
 func runEmbedding(s *step) error {
-	t, idx := s.in[0], s.in[1]
+	s.setGather(0, false)
+	if s.packed == nil {
+		return s.gatherAll()
+	}
 	if s.out.Len() == 0 {
 		return nil
 	}
-	rows, w := t.Shape[0], t.Shape[1]
-	ask := s.halt.Counter()
-	for i := range idx.Len() {
-		if ask.Stop(1) {
-			return nil
-		}
-		if r := idx.Int(i); r < 0 || r >= rows {
-			return op.IndexError(r, rows)
-		}
+	if err := s.checkIndices(); err != nil {
+		return err
 	}
-	s.pool.run(s.job, s, idx.Len(), rowsPerChunk(4*w), embeddingChunk)
+	s.pool.run(s.job, s, s.gather.count, rowsPerChunk(4*s.gather.inner), embeddingChunk)
 	return nil
 }
 
+// embeddingChunk copies rows of panels.
 func embeddingChunk(s *step, lo, hi int) {
-	t, idx := s.in[0], s.in[1]
-	w := t.Shape[1]
-	y := s.out.F32()
+	w, y := s.gather.inner, s.out.F32()
 	for i := lo; i < hi; i++ {
-		r, row := idx.Int(i), y[i*w:i*w+w]
-		if s.packed != nil {
-			s.packed.row(row, r, s.halt)
-		} else {
-			s.pieces(w, func(i, j int) { copy(row[i:j], t.F32()[r*w+i:r*w+j]) })
-		}
+		s.packed.row(y[i*w:i*w+w], s.index(i), s.halt)
 	}
 }
 
@@ -113,27 +102,4 @@ func fill(v []float32) {
 	for i := range v {
 		v[i] = op.MaskValue
 	}
-}
-
-func runCopy(s *step) error {
-	in := *s.in[0]
-	if o, ok := s.op.(op.Transpose); ok {
-		return o.Eval(s.out, s.in, s.halt)
-	}
-	copyStrided(s.out, &in, s.halt)
-	return nil
-}
-
-// runReshape copies in row-major order of the input's shape.
-func runReshape(s *step) error {
-	var strides [plan.MaxRank]int
-	in := s.in[0]
-	n := 1
-	for i := len(in.Shape) - 1; i >= 0; i-- {
-		strides[i] = n
-		n *= in.Shape[i]
-	}
-	out := op.Array{DType: in.DType, Shape: in.Shape, Strides: strides[:len(in.Shape)], Data: s.out.Data}
-	copyStrided(&out, in, s.halt)
-	return nil
 }

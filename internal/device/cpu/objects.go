@@ -43,9 +43,16 @@ type step struct {
 	elements []elementwise
 	blocks   blockKernel // of an elementwise operator, and its loops
 	nest     *nest
-	start    *op.Array // attention: padding of each sequence, if any
-	mask     *op.Array // attention: its mask, if any
-	copied   *copies   // attention: nil where the rows of all operands are dense
+	copier   *copier       // of an operator that copies
+	reducing *reducing     // of a reduction
+	inputs   *copiedInputs // of a kernel that may copy inputs
+	gather   gathering
+	// denseIndex: the indices of a gather have no gaps.
+	denseIndex bool
+	start      *op.Array // attention: padding of each sequence, if any
+	scale      float32   // attention: see [program.Attention]
+	mask       *op.Array // attention: its mask, if any
+	copied     *copies   // attention: nil where the rows of all operands are dense
 	// keys and values are the pages of an attention's operands, and values
 	// those that an append writes to; nil for a value that is not state.
 	keys, values *pages
@@ -60,6 +67,8 @@ type step struct {
 
 	conv          kernels.ConvShape
 	poolShape     kernels.PoolShape
+	pooling       *pooling  // of a pool
+	constant      [8]byte   // of a padding
 	residual      *op.Array // convolution: the residual, if any
 	turned        op.Array  // convolution: the image with channels last
 	turnedStrides [4]int

@@ -57,6 +57,19 @@ func (r *run) newStep(i int, scratch *sampler) step {
 	if s.blocks = r.code.blocks[i]; s.blocks != nil {
 		s.nest = new(nest)
 	}
+	if copying[r.code.kernels[i].name] {
+		s.copier = new(copier)
+	}
+	if need := denseKernels[r.code.kernels[i].name]; need != nil {
+		s.inputs = &copiedInputs{need: need}
+		s.copier = &s.inputs.copier
+	}
+	if isPool(s.op) {
+		s.pooling, s.copier = new(pooling), new(copier)
+	}
+	if reductions[r.code.kernels[i].name] {
+		s.reducing = new(reducing)
+	}
 	for _, st := range g.Stages {
 		if st.Value >= 0 {
 			s.with = append(s.with, &r.arrays[st.Value])

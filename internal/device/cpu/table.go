@@ -11,29 +11,41 @@ import (
 // them, gives them: one line each. An operator that it gives no kernel runs its
 // reference, and so do operands that the kernel does not fit.
 var named = map[string]kernel{
-	"append":       runAppend,
-	"argmax":       runArgMax,
-	"attention":    runAttention,
-	"batch_norm":   runBatchNorm,
-	"batched_gemm": runMatMul,
-	"causal_mask":  runCausalMask,
-	"concat":       runConcat,
-	"conv":         runConv,
-	"copy":         runCopy,
-	"embedding":    runEmbedding,
-	"gemm":         runLinear,
-	"image_mean":   runImageMean,
-	"layer_norm":   runLayerNorm,
-	"log_softmax":  runLogSoftmax,
-	"max_pool":     runMaxPool,
-	pointwiseName:  runPointwise,
-	"reshape":      runReshape,
-	"rms_norm":     runRMSNorm,
-	"rope":         runRoPE,
-	"sample":       runSample,
-	"softmax":      runSoftmax,
-	"topk":         runTopK,
+	"pad":             runPad,
+	"avg_pool":        runPool,
+	"append":          runAppend,
+	"argmax":          runArgMax,
+	"attention":       runAttention,
+	"batch_norm":      inFlat(runBatchNorm),
+	"batched_gemm":    runMatrices,
+	"causal_mask":     inPlace(runCausalMask),
+	"concat":          runConcat,
+	"conv":            runConv,
+	"copy":            runCopy,
+	"embedding":       runEmbedding,
+	"gather":          runGather,
+	"gather_elements": runGatherElements,
+	"gemm":            runProduct,
+	"layer_norm":      inPlace(runLayerNorm),
+	"log_softmax":     inRows(runLogSoftmax),
+	"rms_norm":        inPlace(runRMSNorm),
+	"rope":            runRoPE,
+	"max_pool":        runPool,
+	pointwiseName:     runPointwise,
+	"pick":            runPick,
+	"reduce":          runReduce,
+	"reshape":         runReshape,
+	"sample":          inRows(runSample),
+	"softmax":         runSoftmaxOf,
+	"topk":            inRows(runTopK),
+	"write_rows":      runWriteRows,
 }
+
+// copying are the kernels that copy with the help of other threads.
+var copying = map[string]bool{"concat": true, "copy": true, "reshape": true, "write_rows": true}
+
+// reductions are the kernels with the geometry of a reduction.
+var reductions = map[string]bool{"argmax": true, "reduce": true}
 
 // pointwiseName is the name of the kernel of pointwise operators.
 const pointwiseName = "pointwise"
@@ -55,17 +67,14 @@ func (d *Device) chosenFor(g *program.Group, ops []op.Op) chosen {
 	return chosen{c.Kernel, k, c.Fits}
 }
 
-// compute computes a group with the kernel chosen for it. A kernel that does not
-// fit everything is not called for an output without elements.
+// compute computes a group with the kernel chosen for it. A kernel is not called
+// for an output without elements.
 func (c *chosen) compute(s *step) error {
 	s.reference = false
-	if c.fits == nil {
-		return c.run(s)
-	}
 	if s.out.Len() == 0 {
 		return nil
 	}
-	if !c.fits(s.op, s.in, s.out) {
+	if c.fits != nil && !c.fits(s.op, s.in, s.out) {
 		return runReference(s)
 	}
 	return c.run(s)

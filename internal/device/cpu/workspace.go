@@ -5,7 +5,6 @@ import (
 
 	"github.com/genie-sdk/go/internal/budget"
 	"github.com/genie-sdk/go/internal/memory"
-	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 )
 
@@ -106,15 +105,19 @@ func (s *step) workspace() int {
 		}
 		return n
 	case program.Linear:
-		if _, _, _, ok := rowRun(s.in[0]); !ok {
-			return program.Align(4 * s.in[0].Len())
-		}
+		return s.productWorkspace()
 	case program.Single:
-		if o, ok := s.op.(op.TopK); ok {
-			return program.Align(4 * o.K)
+		if s.inputs != nil {
+			return s.inputs.need(s)
 		}
 		if s.blocks != nil {
 			return s.blocksWorkspace()
+		}
+		if s.pooling != nil {
+			return s.poolWorkspace()
+		}
+		if s.reducing != nil {
+			return s.reduceWorkspace()
 		}
 	}
 	return 0

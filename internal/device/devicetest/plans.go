@@ -69,6 +69,31 @@ func testFused(f *fixture) {
 	f.check(e, "attention", p, b.weights, calls...)
 }
 
+// testImagesOfAnySize runs convolutions of images whose sides are known only when
+// they are bound, also one row high.
+func testImagesOfAnySize(f *fixture) {
+	e := f.engine(nil)
+	b := f.plan("images of any size")
+	x := b.in(plan.F32, "n", 3, "h", "w")
+	w := func(shape ...int) int {
+		n := 1
+		for _, d := range shape {
+			n *= d
+		}
+		return b.weight(plan.F32, floats(n, uint64(n)), shape...)
+	}
+	y := b.step("relu", nil, b.step("conv2d", conv(1, 1, 1, 1), x, w(17, 3, 3, 3), w(17)))
+	y = b.step("conv2d", conv(1, 1, 1, 1), y, w(19, 17, 3, 3))
+	z := b.step("conv2d", conv(1, 1, 0, 1), y, w(5, 19, 1, 1), w(5))
+	y = b.step("conv2d", conv(1, 19, 1, 1), y, w(19, 1, 3, 3))
+	p := b.out(plan.Download, y, z).done()
+	var calls []call
+	for _, n := range [][3]int{{1, 9, 7}, {2, 1, 33}, {1, 30, 2}, {3, 1, 1}, {1, 9, 7}, {0, 5, 5}} {
+		calls = append(calls, call{plan.Bindings{"n": n[0], "h": n[1], "w": n[2]}, [][]byte{floats(n[0]*3*n[1]*n[2], uint64(n[1]))}})
+	}
+	f.check(e, "images of any size", p, b.weights, calls...)
+}
+
 // testBranches runs two towers of products, which may be computed concurrently.
 func testBranches(f *fixture) {
 	e := f.engine(func(o *engine.Options) { o.Branches = true })

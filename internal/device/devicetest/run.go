@@ -62,6 +62,7 @@ func Run(t *testing.T, open device.Open, opts Options) {
 	}{
 		{"Operators", testOperators},
 		{"Fused", testFused},
+		{"ImagesOfAnySize", testImagesOfAnySize},
 		{"Plans", testPlans},
 		{"Branches", testBranches},
 		{"WeightLayouts", testWeightLayouts},

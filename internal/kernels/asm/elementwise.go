@@ -101,7 +101,8 @@ func reduceKernels(g *gen) {
 			s.VFMADD231PS(x, x, acc)
 		})
 	})
-	g.bothWidths(maxKernel)
+	g.bothWidths(func(s simd) { extremeKernel(s, "maxima", "maximum", math.Inf(-1), s.VMAXPS) })
+	g.bothWidths(func(s simd) { extremeKernel(s, "minima", "minimum", math.Inf(1), s.VMINPS) })
 }
 
 // sixteenLanes reduces src: lane l takes the elements l, l+16, ... in order.
@@ -149,14 +150,14 @@ func (s simd) sixteenLanes(step func(x reg.VecVirtual, lanes mask, acc reg.VecVi
 	s.done()
 }
 
-// maxKernel processes at least a whole vector; the last one may overlap the one
-// before it, which does not affect a maximum.
-func maxKernel(s simd) {
-	name := s.name("maxima")
+// extremeKernel processes at least a whole vector; the last one may overlap the
+// one before it, which does not affect a maximum.
+func extremeKernel(s simd, function, extreme string, first float64, f func(ops ...Op)) {
+	name := s.name(function)
 	s.function(name, "func(lanes *[16]float32, nan *[16]uint32, src *float32, n int)",
-		name+" gives the maximum of each lane, leaving out NaN, and ones in nan for a lane that met one; n is at least 16.")
+		name+" gives the "+extreme+" of each lane, leaving out NaN, and ones in nan for a lane that met one; n is at least 16.")
 	src, n := s.pointer("src"), s.pointer("n")
-	tops, nan, last := s.copies(4, float32(math.Inf(-1))), s.zero(), s.GP64()
+	tops, nan, last := s.copies(4, float32(first)), s.zero(), s.GP64()
 	s.LEAQ(Mem{Base: src, Index: n, Scale: 4, Disp: -s.bytes()}, last)
 	nans := func(x, y reg.VecVirtual) { // at least one of the two
 		if s.lanes == 16 {
@@ -174,7 +175,7 @@ func maxKernel(s simd) {
 		x := s.vectors(len(tops))
 		for i, top := range tops {
 			s.VMOVUPS(Mem{Base: p, Disp: i * s.bytes()}, x[i])
-			s.VMAXPS(top, x[i], top) // the second operand, top, where x is NaN
+			f(top, x[i], top) // the second operand, top, where x is NaN
 		}
 		for i := 0; i < len(x); i += 2 {
 			nans(x[i], x[min(i+1, len(x)-1)])
@@ -189,7 +190,7 @@ func maxKernel(s simd) {
 	s.JGE(LabelRef("loop4"))
 	s.Label("rest")
 	for _, top := range tops[1:] {
-		s.VMAXPS(top, tops[0], tops[0])
+		f(top, tops[0], tops[0])
 	}
 	s.Label("loop")
 	s.CMPQ(src, last)

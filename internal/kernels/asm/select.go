@@ -11,6 +11,7 @@ func selectKernels(g *gen) {
 		g.bothWidths(func(s simd) { selectKernel(s, size) })
 	}
 	g.bothWidths(streamKernel)
+	fenceKernel(g)
 	g.bothWidths(clipKernel)
 }
 
@@ -94,9 +95,15 @@ func streamKernel(s simd) {
 	s.ADDQ(I32(256), dst)
 	s.SUBQ(I32(256), n)
 	s.JNZ(LabelRef("loop"))
-	s.SFENCE()
 	s.Label("end")
 	s.done()
+}
+
+// fenceKernel orders streamed lines before later writes.
+func fenceKernel(g *gen) {
+	g.function("fenceStores", "func()", "fenceStores waits until streamed lines are visible.")
+	g.SFENCE()
+	g.RET()
 }
 
 func clipKernel(s simd) {

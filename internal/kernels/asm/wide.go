@@ -171,21 +171,19 @@ func (s simd) blend64(predicate uint8, x reg.VecVirtual, c Mem, v, r reg.VecVirt
 
 // Predicates of comparisons.
 const (
-	isEqual       = 0
-	isUnordered   = 3
-	isNotLess     = 5  // or unordered
-	isNotLessThan = 13 // greater or equal
-	isGreater     = 30
+	isEqual   = 0
+	isLess    = 1
+	isNotLess = 5 // greater, equal or unordered
+	isGreater = 30
 )
 
 // logSpecial corrects r = log(x) where x is not a positive finite number: zero
 // gives -Inf, less NaN; Inf and NaN are themselves.
 func (s simd) logSpecial(x, r vectors) {
-	minus, root := s.load64(s.value64(math.Inf(-1))), s.vec()
+	minus, none := s.load64(s.value64(math.Inf(-1))), s.load64(s.bits64(0x7ff8000000000000))
 	for i, v := range x {
-		s.VSQRTPD(v, root)
-		s.blend64(isNotLess, v, s.value64(math.Inf(1)), root, r[i])
-		s.blend64(1, v, s.value64(0), root, r[i])
+		s.blend64(isNotLess, v, s.value64(math.Inf(1)), v, r[i])
+		s.blend64(isLess, v, s.value64(0), none, r[i])
 		s.blend64(isEqual, v, s.value64(0), minus, r[i])
 	}
 }
