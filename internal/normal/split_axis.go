@@ -50,11 +50,11 @@ func concatOfSplit(b *builder, n *node) (*node, bool) {
 }
 
 // outerProduct makes a product over an axis of one elementwise: one product of
-// matrices fewer.
+// matrices fewer. With a weight it is a layer, and stays.
 func outerProduct(b *builder, n *node) (*node, bool) {
 	o := n.op.(op.MatMul)
 	x, y := n.in[0], n.in[1]
-	if x.rank() < 2 || y.rank() < 2 {
+	if x.rank() < 2 || y.rank() < 2 || x.isWeight() || y.isWeight() {
 		return nil, false
 	}
 	if inner := x.dim(-1); o.TransA && !x.dim(-2).Is(1) || !o.TransA && !inner.Is(1) {
