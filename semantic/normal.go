@@ -237,7 +237,10 @@ func (s *SRG) liftNodes(a *analysis) {
 		if f.into[id] >= 0 {
 			core = f.to[f.into[id]].ID()
 		}
-		n.Branch, n.Attention = f.srg.Nodes[core].Branch, f.srg.Nodes[core].Attention
+		n.Branch = f.srg.Nodes[core].Branch
+		if f.into[id] < 0 || !a.constant[id] && t.Op() != nil {
+			n.Attention = f.srg.Nodes[core].Attention
+		}
 		if f.into[id] >= 0 && isView(t) && !a.constant[id] {
 			n.Branch = s.Nodes[t.In()[0].ID()].Branch // the side of what it shows, not of what meets there
 		}

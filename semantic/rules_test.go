@@ -151,9 +151,9 @@ func TestReplaceRefuses(t *testing.T) {
 		"nothing":         {lazy.ReLU, func(*semantic.Rewriter, *semantic.Value) (*semantic.Value, error) { return none, nil }, "another program"},
 		"another program": {lazy.ReLU, func(*semantic.Rewriter, *semantic.Value) (*semantic.Value, error) { return foreign, nil }, "another program"},
 		"too large": {func(x *lazy.Tensor) *lazy.Tensor {
-			return lazy.Expand(lazy.Sum(x), 1<<13, 1<<13)
+			return lazy.MatMul(lazy.Expand(lazy.Sum(x), 1<<13, 1), lazy.Expand(lazy.Sum(x), 1, 1<<13))
 		}, func(r *semantic.Rewriter, v *semantic.Value) (*semantic.Value, error) {
-			return r.Insert("expand", v.Op().Attrs(), v.In()...)
+			return r.Insert("matmul", v.Op().Attrs(), v.In()...)
 		}, "cannot be checked"},
 	} {
 		t.Run(name, func(t *testing.T) {
