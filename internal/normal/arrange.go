@@ -15,11 +15,15 @@ type layout struct {
 	scale float32
 }
 
-// layoutOf walks back from n through reshapes, transposes, expands and scales by
-// a constant.
-func layoutOf(n *node) layout {
+// layoutOf walks back from n through reshapes, transposes, expands, concats of
+// copies and scales by a constant.
+func (b *builder) layoutOf(n *node) layout {
 	var path []*node
 	for {
+		if x, ok := b.concatOfCopies(n); ok {
+			n = x
+			continue
+		}
 		x, _, ok := n.scaled()
 		if !ok && (n.is("reshape") || n.is("transpose") || n.is("expand")) {
 			x, ok = n.in[0], true

@@ -28,7 +28,7 @@ type frame struct {
 // place finds the frame.
 func (w *attending) place() string {
 	w.operandAxes()
-	w.queries, w.keys, w.values = layoutOf(w.queryNode), layoutOf(w.keyNode), layoutOf(w.valueNode)
+	w.queries, w.keys, w.values = w.b.layoutOf(w.queryNode), w.b.layoutOf(w.keyNode), w.b.layoutOf(w.valueNode)
 	w.scale *= w.queries.scale * w.keys.scale
 	p := w.context.in[w.side]
 	inner := w.probabilityKey(p)

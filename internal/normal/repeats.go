@@ -22,10 +22,13 @@ func timesOnes(b *builder, n *node) (*node, bool) {
 	return nil, false
 }
 
-// concatOfCopies makes views and an expand of a concat in which every input
-// occurs the same number of times: each one in a row (k0, k0, k1, k1), or all
-// again and again (k0, k1, k0, k1). It lowers the number of inputs of concats.
-func concatOfCopies(b *builder, n *node) (*node, bool) {
+// concatOfCopies is a concat in which every input occurs the same number of
+// times as views and an expand: each one in a row (k0, k0, k1, k1), or all again
+// and again (k0, k1, k0, k1).
+func (b *builder) concatOfCopies(n *node) (*node, bool) {
+	if !n.is("concat") {
+		return nil, false
+	}
 	axis := wrap(n.op.(op.Concat).Axis, n)
 	size := n.in[0].dim(axis)
 	for _, x := range n.in {

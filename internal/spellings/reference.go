@@ -1,6 +1,7 @@
 package spellings
 
 import (
+	"maps"
 	"math"
 
 	"github.com/genie-sdk/go/transport/plan"
@@ -11,7 +12,7 @@ type Reference func(in map[string]Value, numbers map[string]float64) map[string]
 
 // References are those of all concepts, by name.
 func References() map[string]Reference {
-	return map[string]Reference{
+	out := map[string]Reference{
 		"layer_norm":           layerNorm,
 		"layer_norm_plain":     layerNorm,
 		"layer_norm_modulated": layerNormModulated,
@@ -40,6 +41,8 @@ func References() map[string]Reference {
 		"rope_full_table":  rotate(false, computed),
 		"rope_heads":       rotateHeads,
 	}
+	maps.Copy(out, attentionReferences())
+	return out
 }
 
 func like(v Value) Value {

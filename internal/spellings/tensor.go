@@ -1,6 +1,7 @@
 package spellings
 
 import (
+	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -106,6 +107,9 @@ func (b *builder) apply(n node) (*lazy.Tensor, error) {
 	o, err := b.operator(n)
 	if err != nil {
 		return nil, err
+	}
+	if r, ok := o.(op.Range); ok {
+		return b.check(b.g.Range(r.DType, r.Start, r.Step, r.Length), n.at)
 	}
 	return b.check(lazy.Apply(o, in...), n.at)
 }
