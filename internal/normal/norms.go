@@ -38,6 +38,9 @@ func normalised(b *builder, n *node) (*node, bool) {
 		return nil, false
 	}
 	p := productOf(n)
+	if len(p.factors) < 2 {
+		return nil, false // a root alone
+	}
 	d, why, ok := dividedBySpread(p)
 	if !ok {
 		if why != "" {
@@ -61,6 +64,9 @@ func normalised(b *builder, n *node) (*node, bool) {
 	}
 	rest, ok := whole.without(at).less(d.sp.v)
 	if !ok || !d.sp.v.spec.Shape.Equal(n.spec.Shape) {
+		if n.rank() == 0 || n.dim(-1).Is(1) {
+			return nil, false
+		}
 		return b.refuse("rms_norm", "the value is not the one whose mean square is taken")
 	}
 	return b.times(b.make(op.RMSNorm{Eps: d.sp.eps}, d.sp.v), rest), true

@@ -13,7 +13,7 @@ const (
 	// and maxTerms what it finds there: a pattern is found in constant time.
 	maxDepth   = 6
 	maxFactors = 8
-	maxTerms   = 6
+	maxTerms   = 12
 	// constantTolerance is how far a constant of a pattern may be from its exact
 	// value: a few roundings to float32.
 	constantTolerance = 2e-6
@@ -204,31 +204,49 @@ func rounded(x float64) float32 {
 func peel(n *node) (*node, float64) {
 	scale := 1.0
 	for range maxDepth {
-		switch {
-		case n.is("neg") && n.spec.DType == plan.F32:
-			n, scale = n.in[0], -scale
-			continue
-		case n.is("sub") && n.in[1].spec.Shape.Equal(n.spec.Shape):
-			if c, ok := n.in[0].scalar(); ok && c == 0 {
-				n, scale = n.in[1], -scale
-				continue
-			}
-		case n.is("mul"):
-			if x, c, ok := n.scaled(); ok {
-				n, scale = x, scale*float64(c)
-				continue
-			}
-			if c, ok := n.in[0].scalar(); ok && n.in[1].spec.Shape.Equal(n.spec.Shape) {
-				n, scale = n.in[1], scale*float64(c)
-				continue
-			}
-		case n.is("div"):
-			if c, ok := n.in[1].scalar(); ok && c != 0 && n.in[0].spec.Shape.Equal(n.spec.Shape) {
-				n, scale = n.in[0], scale/float64(c)
-				continue
-			}
+		x, c := peelOne(n)
+		if x == n {
+			break
 		}
-		break
+		n, scale = x, scale*c
 	}
 	return n, scale
+}
+
+// peelOne takes one constant factor off a value: n itself, and 1, if it has none.
+func peelOne(n *node) (*node, float64) {
+	if n.op == nil || n.spec.DType != plan.F32 {
+		return n, 1
+	}
+	switch n.op.Name() {
+	case "neg":
+		return n.in[0], -1
+	case "sub":
+		if c, ok := n.in[0].scalar(); ok && c == 0 && n.in[1].spec.Shape.Equal(n.spec.Shape) {
+			return n.in[1], -1
+		}
+	case "mul":
+		for i, x := range n.in {
+			if c, ok := n.in[1-i].scalar(); ok && x.spec.Shape.Equal(n.spec.Shape) {
+				return x, float64(c)
+			}
+		}
+	case "div":
+		if c, ok := n.in[1].scalar(); ok && c != 0 && n.in[0].spec.Shape.Equal(n.spec.Shape) {
+			return n.in[0], 1 / float64(c)
+		}
+	}
+	return n, 1
+}
+
+// squareOf is the value whose square n is.
+func squareOf(n *node) (*node, bool) {
+	switch {
+	case n.is("mul") && n.in[0] == n.in[1]:
+		return n.in[0], true
+	case n.is("pow"):
+		e, ok := n.in[1].scalar()
+		return n.in[0], ok && e == 2 && n.in[0].spec.Shape.Equal(n.spec.Shape)
+	}
+	return nil, false
 }
