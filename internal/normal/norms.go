@@ -57,8 +57,9 @@ func normalised(b *builder, n *node) (*node, bool) {
 	if d.sp.v == nil {
 		return nil, false
 	}
-	whole := productOf(n, d.sp.v)
-	at := whole.index(d.p.factors[d.at].n, -0.5)
+	root := d.p.factors[d.at].n
+	whole := around(n, d.sp.v, root)
+	at := whole.index(root, -0.5)
 	if at < 0 {
 		return nil, false
 	}
@@ -95,8 +96,13 @@ func (d divided) centredValue(n *node) (x *node, rest product, ok bool) {
 			continue
 		}
 		of, sign, ok := centred(f.n)
-		if ok && of == d.sp.x {
-			rest = d.p.without(i, d.at)
+		if !ok || of != d.sp.x {
+			continue
+		}
+		root := d.p.factors[d.at].n
+		whole := around(n, f.n, root)
+		if i, j := whole.index(f.n, 1), whole.index(root, -0.5); i >= 0 && j >= 0 {
+			rest = whole.without(i, j)
 			rest.scale *= sign
 			return of, rest, true
 		}

@@ -30,6 +30,7 @@ type product struct {
 	scale   float64
 	factors []factor
 	whole   []*node // not taken apart
+	around  bool    // whole are the only values to find: what has none of them is not taken apart
 	failed  bool
 }
 
@@ -45,13 +46,39 @@ func productOf(n *node, whole ...*node) product {
 	return p
 }
 
+// around is n as a product of the given values, as far as it has them, and of
+// others that stay as they are.
+func around(n *node, values ...*node) product {
+	p := product{scale: 1, whole: values, around: true}
+	p.take(n, 1, maxDepth)
+	return p
+}
+
+// has reports whether the arithmetic of a product leads from n to one of the
+// values.
+func has(n *node, values []*node, depth int) bool {
+	if slices.Contains(values, n) {
+		return true
+	}
+	if depth == 0 || n.op == nil {
+		return false
+	}
+	switch n.op.Name() {
+	case "mul", "div":
+		return has(n.in[0], values, depth-1) || has(n.in[1], values, depth-1)
+	case "neg", "reciprocal", "sqrt", "rsqrt", "pow":
+		return has(n.in[0], values, depth-1)
+	}
+	return false
+}
+
 // take multiplies by n to the given power.
 func (p *product) take(n *node, power float64, depth int) {
 	if v, ok := n.scalar(); ok && (v > 0 || v < 0 && isWhole(power)) {
 		p.scale *= math.Pow(float64(v), power)
 		return
 	}
-	if depth == 0 || n.op == nil || n.spec.DType != plan.F32 || slices.Contains(p.whole, n) {
+	if depth == 0 || n.op == nil || n.spec.DType != plan.F32 || slices.Contains(p.whole, n) || p.around && !has(n, p.whole, depth) {
 		p.add(n, power)
 		return
 	}

@@ -76,6 +76,15 @@ func centred(n *node) (x *node, sign float64, ok bool) {
 				return of, v.coeff, true
 			}
 		}
+		if base, c := peel(of); base != of { // the sum has taken the factor of the value off
+			s = sumOf(n, base)
+			for i, v := range s.terms {
+				m := s.terms[1-min(i, 1)]
+				if len(s.terms) == 2 && s.constant == 0 && v.n == base && m.n == t.n && near(m.coeff*scale, -v.coeff/c) && near(v.coeff/c*v.coeff/c, 1) {
+					return of, v.coeff / c, true
+				}
+			}
+		}
 	}
 	return nil, 0, false
 }

@@ -84,10 +84,11 @@ func (b *builder) rotationOf(one, two *node) (x *node, r turned, ok bool) {
 		b.refuse("rope", "the elements of a pair turn by different angles")
 		return nil, r, false
 	}
-	if f.sign != -1 || s.sign != 1 {
+	if f.sign != -s.sign {
 		b.refuse("rope", "the signs are not those of a rotation")
 		return nil, r, false
 	}
+	f.sin = b.scale(f.sin, float32(s.sign)) // -1 turns the other way
 	return f.x, f, true
 }
 

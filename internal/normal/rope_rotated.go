@@ -86,8 +86,11 @@ func ropeOfRotated(b *builder, n *node) (*node, bool) {
 // rotatedBy takes the cosines and sines of both elements of the pairs apart.
 func (b *builder) rotatedBy(r rotated, cosines, sines product) (*node, bool) {
 	c, cosSign, ok := b.factorOf(cosines)
-	if !ok || cosSign != 1 {
+	if !ok {
 		return nil, false
+	}
+	if cosSign < 0 { // what turns is minus the value
+		r.x, sines.scale = b.scale(r.x, -1), -sines.scale
 	}
 	s, sinSign, ok := b.factorOf(sines)
 	if !ok {
@@ -108,7 +111,7 @@ func (b *builder) rotatedBy(r rotated, cosines, sines product) (*node, bool) {
 	case s1 != s2:
 		return b.refuse("rope", "the sines of the two halves may differ")
 	case k1 != -1 || k2 != 1:
-		if k1 != -k2 || k2 <= 0 {
+		if k1 != -k2 {
 			return b.refuse("rope", "the signs are not those of a rotation")
 		}
 		s2 = b.scale(s2, float32(k2))

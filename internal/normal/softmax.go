@@ -28,7 +28,11 @@ func softmaxOfExp(b *builder, n *node) (*node, bool) {
 		if !ok || r.kind != "sum" {
 			return b.refuse("softmax", "the sum is not over one axis")
 		}
-		return b.times(b.softmax(unshifted(e.in[0], r.axis), r.axis), p.without(i, j)), true
+		whole := around(n, e, s.n)
+		if i, j = whole.index(s.n, -1), whole.index(e, 1); i < 0 || j < 0 {
+			continue
+		}
+		return b.times(b.softmax(unshifted(e.in[0], r.axis), r.axis), whole.without(i, j)), true
 	}
 	return nil, false
 }

@@ -39,6 +39,7 @@ func References() map[string]Reference {
 		"rope_table":       rotate(false, computed),
 		"rope_timescale":   rotate(false, computed),
 		"rope_full_table":  rotate(false, computed),
+		"rope_reversed":    rotate(false, reversed),
 		"rope_heads":       rotateHeads,
 	}
 	maps.Copy(out, attentionReferences())

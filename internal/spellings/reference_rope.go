@@ -12,6 +12,12 @@ func given(in map[string]Value, _ map[string]float64, b, t, i, half int) (cos, s
 	return in["cos"].Data[at], in["sin"].Data[at]
 }
 
+// reversed are the negative angles of [given].
+func reversed(in map[string]Value, p map[string]float64, b, t, i, half int) (cos, sin float64) {
+	cos, sin = given(in, p, b, t, i, half)
+	return cos, -sin
+}
+
 // computed takes them from positions.
 func computed(in map[string]Value, p map[string]float64, b, t, i, half int) (cos, sin float64) {
 	at := b*in["positions"].Shape[1] + t
