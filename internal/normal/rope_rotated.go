@@ -36,17 +36,14 @@ func (b *builder) rotatedOf(n *node) (r rotated, ok bool) {
 	one, r.first = peel(one)
 	two, r.second = peel(two)
 	s, ok := b.pieceOf(one)
-	if !ok || !s.second {
+	if !ok {
 		return r, false
 	}
 	f, ok := b.pieceOf(two)
-	if !ok || !f.other(s) || f.p != r.p {
+	if !ok || !f.before(s) || f.p != r.p {
 		return r, false
 	}
-	r.x = f.x
-	if !r.x.spec.Shape.Equal(n.spec.Shape) { // the pairs are those of the first elements of x
-		r.x = b.make(op.Slice{Axis: n.rank() - 1, Start: plan.C(0), Stop: f.half.Scale(2)}, f.x)
-	}
+	r.x = b.whole(f, f.end())
 	return r, r.x.spec.Shape.Equal(n.spec.Shape)
 }
 

@@ -63,3 +63,12 @@ func rotateHeads(in map[string]Value, p map[string]float64) map[string]Value {
 	}
 	return rotate(false, given)(map[string]Value{"x": q, "cos": in["cos"], "sin": in["sin"]}, p)
 }
+
+// rotatePart is of the second of three parts of the last axis.
+func rotatePart(in map[string]Value, p map[string]float64) map[string]Value {
+	x := in["x"]
+	d := x.Shape[3] / 3
+	k := Value{DType: x.DType, Shape: []int{x.Shape[0], x.Shape[1], x.Shape[2], d}}
+	rows(x, func(row []float64, _ int) { k.Data = append(k.Data, row[d:2*d]...) })
+	return rotate(false, given)(map[string]Value{"x": k, "cos": in["cos"], "sin": in["sin"]}, p)
+}
