@@ -25,6 +25,8 @@ type normalForm struct {
 	// into is, by captured id, the captured tensor whose operator absorbed a
 	// live tensor that is not computed by itself any more, else -1.
 	into []int
+	// products are, by captured id, the absorbed tensors from a product on.
+	products []bool
 }
 
 // core is the SRG of the normal form.
@@ -159,11 +161,56 @@ func (f *normalForm) connect(a *analysis) {
 	}
 }
 
+// work is the tensor of the normal form that does the work of one whose value is
+// that of the tensor id: the attention behind views, a scale and a selection of
+// rows, if it is a product with values or was absorbed by one.
+func (f *normalForm) work(id int, product bool) int {
+	t := f.srg.Graph.Tensors()[id]
+	if !product {
+		return id
+	}
+	for range 8 {
+		i := 0
+		switch {
+		case is(t, "attention"):
+			return t.ID()
+		case is(t, "where"):
+			i = 1
+		case !isView(t) && !is(t, "mul"):
+			return id
+		}
+		t = t.In()[i]
+	}
+	return id
+}
+
+// betweenProducts reports whether an absorbed tensor is between the two products
+// of a pattern of attention: it is computed from a product that the same
+// operator absorbed. What computes operands and masks is not.
+func (f *normalForm) betweenProducts(a *analysis, id int) bool {
+	if f.products == nil {
+		f.products = make([]bool, len(a.tensors))
+		for id, t := range a.tensors {
+			if f.into[id] < 0 {
+				continue
+			}
+			f.products[id] = is(t, "matmul")
+			for _, in := range t.In() {
+				f.products[id] = f.products[id] || f.products[in.ID()] && f.into[in.ID()] == f.into[id]
+			}
+		}
+	}
+	return f.products[id]
+}
+
 // viewsInAttention puts a view that the normal form has no tensor for into a
 // pattern of attention if it is between two tensors of the pattern.
 func (s *SRG) viewsInAttention(a *analysis) {
 	f := s.form
-	gone := func(t *lazy.Tensor) bool { return isView(t) && (f.from[f.to[t.ID()].ID()] != t || f.into[t.ID()] >= 0) }
+	gone := func(t *lazy.Tensor) bool {
+		n := f.to[t.ID()]
+		return isView(t) && (f.from[n.ID()] != t || f.into[t.ID()] >= 0 || is(n, "attention"))
+	}
 	for id, t := range slices.Backward(a.tensors) {
 		if !gone(t) {
 			continue
@@ -238,8 +285,10 @@ func (s *SRG) liftNodes(a *analysis) {
 			core = f.to[f.into[id]].ID()
 		}
 		n.Branch = f.srg.Nodes[core].Branch
-		if f.into[id] < 0 || !a.constant[id] && t.Op() != nil {
-			n.Attention = f.srg.Nodes[core].Attention
+		at := f.work(core, is(t, "matmul") || f.into[id] >= 0)
+		operator := is(f.srg.Graph.Tensors()[at], "attention")
+		if f.into[id] < 0 || t.Op() != nil && (f.betweenProducts(a, id) || !operator && !a.constant[id]) {
+			n.Attention = f.srg.Nodes[at].Attention
 		}
 		if f.into[id] >= 0 && isView(t) && !a.constant[id] {
 			n.Branch = s.Nodes[t.In()[0].ID()].Branch // the side of what it shows, not of what meets there
