@@ -25,8 +25,6 @@ type normalForm struct {
 	// into is, by captured id, the captured tensor whose operator absorbed a
 	// live tensor that is not computed by itself any more, else -1.
 	into []int
-	// products are, by captured id, the absorbed tensors from a product on.
-	products []bool
 }
 
 // core is the SRG of the normal form.
@@ -184,23 +182,52 @@ func (f *normalForm) work(id int, product bool) int {
 	return id
 }
 
-// betweenProducts reports whether an absorbed tensor is between the two products
-// of a pattern of attention: it is computed from a product that the same
-// operator absorbed. What computes operands and masks is not.
-func (f *normalForm) betweenProducts(a *analysis, id int) bool {
-	if f.products == nil {
-		f.products = make([]bool, len(a.tensors))
-		for id, t := range a.tensors {
-			if f.into[id] < 0 {
-				continue
-			}
-			f.products[id] = is(t, "matmul")
-			for _, in := range t.In() {
-				f.products[id] = f.products[id] || f.products[in.ID()] && f.into[in.ID()] == f.into[id]
-			}
+// absorbedPatterns finds the captured tensors that an operator of attention
+// stands for, from the product with its keys to the product with its values,
+// and gives them its number.
+func (s *SRG) absorbedPatterns(a *analysis) {
+	f := s.form
+	last := map[int]int{} // by operator: the product with its values
+	for id, t := range a.tensors {
+		if !is(t, "matmul") || a.Nodes[id].Dead {
+			continue
+		}
+		core := f.to[id].ID()
+		if f.into[id] >= 0 {
+			core = f.to[f.into[id]].ID()
+		}
+		if at := f.work(core, true); is(f.srg.Graph.Tensors()[at], "attention") {
+			last[at] = id
 		}
 	}
-	return f.products[id]
+	for at, id := range last {
+		f.between(a, id, func(x int) { s.Nodes[x].Attention = f.srg.Nodes[at].Attention })
+	}
+}
+
+// between calls found for a product and for the absorbed tensors between it
+// and the products that it absorbed.
+func (f *normalForm) between(a *analysis, context int, found func(id int)) {
+	from := map[int]bool{} // whether a product is among what it is computed from
+	var visit func(id int) bool
+	visit = func(id int) bool {
+		if v, ok := from[id]; ok {
+			return v
+		}
+		t := a.tensors[id]
+		from[id] = false
+		any := is(t, "matmul") && id != context && !a.constant[t.In()[0].ID()] && !a.constant[t.In()[1].ID()]
+		for _, in := range t.In() {
+			if f.into[in.ID()] >= 0 && visit(in.ID()) {
+				any = true
+			}
+		}
+		if from[id] = any; any {
+			found(id)
+		}
+		return any
+	}
+	visit(context)
 }
 
 // viewsInAttention puts a view that the normal form has no tensor for into a
@@ -216,6 +243,9 @@ func (s *SRG) viewsInAttention(a *analysis) {
 			continue
 		}
 		s.Nodes[id].Attention = 0
+		if i := f.into[id]; i >= 0 && is(f.srg.Graph.Tensors()[f.work(f.to[i].ID(), true)], "attention") {
+			continue // see absorbedPatterns
+		}
 		for _, r := range a.readers[id] {
 			s.Nodes[id].Attention = max(s.Nodes[id].Attention, s.Nodes[r.id].Attention)
 		}
@@ -287,7 +317,7 @@ func (s *SRG) liftNodes(a *analysis) {
 		n.Branch = f.srg.Nodes[core].Branch
 		at := f.work(core, is(t, "matmul") || f.into[id] >= 0)
 		operator := is(f.srg.Graph.Tensors()[at], "attention")
-		if f.into[id] < 0 || t.Op() != nil && (f.betweenProducts(a, id) || !operator && !a.constant[id]) {
+		if !operator && (f.into[id] < 0 || t.Op() != nil && !a.constant[id]) {
 			n.Attention = f.srg.Nodes[at].Attention
 		}
 		if f.into[id] >= 0 && isView(t) && !a.constant[id] {
@@ -295,6 +325,7 @@ func (s *SRG) liftNodes(a *analysis) {
 		}
 	}
 	s.viewsInAttention(a)
+	s.absorbedPatterns(a)
 	s.adoptConstants(a, declared)
 	for id := range s.Nodes {
 		n := &s.Nodes[id]
