@@ -230,6 +230,17 @@ func (f *normalForm) between(a *analysis, context int, found func(id int)) {
 	visit(context)
 }
 
+// repeats reports whether a tensor shows another one's memory repeatedly.
+func repeats(t *lazy.Tensor) bool {
+	for isView(t) {
+		if is(t, "expand") {
+			return true
+		}
+		t = t.In()[0]
+	}
+	return false
+}
+
 // viewsInAttention puts a view that the normal form has no tensor for into a
 // pattern of attention if it is between two tensors of the pattern.
 func (s *SRG) viewsInAttention(a *analysis) {
@@ -301,11 +312,14 @@ func (s *SRG) liftNodes(a *analysis) {
 		n, core := &s.Nodes[id], f.to[id].ID()
 		own := f.srg.Nodes[core]
 		n.Residency, n.Modality, n.Sampling = own.Residency, own.Modality, own.Sampling
-		if t.Kind() == lazy.KindOp && n.Residency != StatefulKVCache && n.Residency != PersistentWeight {
+		if t.Kind() == lazy.KindOp && n.Residency != StatefulKVCache && n.Residency != PersistentWeight && !(declared[id] && n.Residency == RecurrentState) {
 			n.Residency = EphemeralActivation
 			if declared[id] {
 				n.Residency = ExternalOutput
 			}
+		}
+		if n.Residency == StatefulKVCache && !isView(t) && repeats(f.to[id]) {
+			n.Residency = EphemeralActivation // a copy as the program says it
 		}
 		if r, ok := a.hints.residency[id]; ok {
 			n.Residency = r
