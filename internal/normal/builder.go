@@ -35,6 +35,8 @@ type builder struct {
 	bands  map[*node]bandResult   // of bandOf
 	varies map[*node]bool         // of dependsOnInput
 	weight func(plan.Hash) (transport.Weight, error)
+
+	carried map[*lazy.Tensor]bool // inputs that are carried into
 }
 
 // bad is the result of make for what cannot be made. What is made of it is bad
