@@ -15,7 +15,7 @@ import (
 // TestRandomArithmetic checks that programs of the operators and the constants
 // of the patterns, put together at random, retain their values.
 func TestRandomArithmetic(t *testing.T) {
-	programs := 4000
+	programs := 1200
 	if testing.Short() {
 		programs = 400
 	}

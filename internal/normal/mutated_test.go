@@ -20,7 +20,7 @@ import (
 // a constant) and checks that the normal form has the values of the program as it
 // then is: what nearly is a concept is no trap.
 func TestMutatedSpellings(t *testing.T) {
-	mutations := 40
+	mutations := 25
 	if testing.Short() {
 		mutations = 4
 	}
