@@ -33,7 +33,7 @@ func TestMutatedSpellings(t *testing.T) {
 			g, _, err := c.Program(s, spellings.Args{Weight: weight})
 			require.NoError(t, err)
 			for k := range mutations {
-				rng := rand.New(rand.NewPCG(uint64(i), uint64(k))) //nolint:gosec // not secret
+				rng := rand.New(rand.NewPCG(uint64(i), uint64(k)))
 				m := mutated(rng, g)
 				if m == nil {
 					refused++
