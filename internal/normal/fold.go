@@ -58,7 +58,11 @@ func (b *builder) fold(c *node) (*node, bool) {
 		return nil, false
 	}
 	if k, ok := c.op.(op.Conditional); ok {
-		dims, _ := k.Conditions(specsOf(c.in))
+		specs := make([]plan.Spec, len(c.in))
+		for i, x := range c.in {
+			specs[i] = x.spec
+		}
+		dims, _ := k.Conditions(specs)
 		for _, d := range dims {
 			if n, ok := d.Const(); !ok || n < 0 {
 				return nil, false // it fails when it runs, and says so

@@ -36,10 +36,11 @@ func (b *builder) parts(n *node, p pairs, depth int) (first, second *node, ok bo
 			return n.in[0], n.in[1], true
 		}
 	case op.Reshape:
-		if p == interleaved {
-			if x, y, ok := b.joinedPairs(n); ok {
-				return x, y, true
-			}
+		if x, y, ok := b.joinedPairs(n); ok && p == interleaved {
+			return x, y, true
+		}
+		if x, ok := b.copiesOf(n, p); ok {
+			return x, x, true
 		}
 		if n.in[0].rank() > 0 && n.in[0].dim(-1).Equal(n.dim(-1)) && depth > 0 {
 			shape := withAxis(n.spec.Shape, n.rank()-1, half)
@@ -138,11 +139,11 @@ func (b *builder) equalParts(n *node, p pairs) bool {
 	return true
 }
 
-// joinedPairs are x and y of reshape(stack(x, y)) along a new last axis, and x
-// twice of a reshape of x repeated along one.
+// joinedPairs are x and y of reshape(stack(x, y)) along a new last axis.
 func (b *builder) joinedPairs(n *node) (x, y *node, ok bool) {
 	c := n.in[0]
-	if c.rank() < 2 || !c.dim(-1).Is(2) {
+	o, ok := c.op.(op.Concat)
+	if !ok || c.rank() < 2 || wrap(o.Axis, c) != c.rank()-1 || len(c.in) != 2 || !c.in[0].dim(-1).Is(1) || !c.dim(-1).Is(2) {
 		return nil, nil, false
 	}
 	at, ok := mergedAxis(c.spec.Shape, n.spec.Shape, c.rank()-2)
@@ -150,17 +151,44 @@ func (b *builder) joinedPairs(n *node) (x, y *node, ok bool) {
 		return nil, nil, false
 	}
 	shape := withAxis(n.spec.Shape, at, c.dim(-2))
-	switch o := c.op.(type) {
-	case op.Concat:
-		if wrap(o.Axis, c) == c.rank()-1 && len(c.in) == 2 && c.in[0].dim(-1).Is(1) {
-			return b.reshape(c.in[0], shape...), b.reshape(c.in[1], shape...), true
+	return b.reshape(c.in[0], shape...), b.reshape(c.in[1], shape...), true
+}
+
+// copiesOf is x of a reshape that joins two copies of x along its last axis: one
+// after the other, or element by element.
+func (b *builder) copiesOf(n *node, p pairs) (*node, bool) {
+	c := n.in[0]
+	if !c.is("expand") {
+		return nil, false
+	}
+	x := c.in[0]
+	from := leadingOnes(x.spec.Shape, c.rank())
+	copies, width, last := -1, -1, -1 // axes of the copies, of the other of the last two that are not one, and the last of these
+	for i, d := range c.spec.Shape {
+		if d.Is(1) {
+			continue
 		}
-	case op.Expand:
-		if in := c.in[0]; in.dim(-1).Is(1) && in.rank() >= 2 && in.dim(-2).Equal(c.dim(-2)) {
-			full := b.make(op.Expand{Shape: c.spec.Shape[:c.rank()-1]}, b.reshape(in, in.spec.Shape[:in.rank()-1]...))
-			x = b.reshape(full, shape...)
-			return x, x, true
+		if !from[i].Equal(d) {
+			if copies >= 0 || !d.Is(2) {
+				return nil, false
+			}
+			copies = i
+		} else {
+			width = i
+		}
+		last = i
+	}
+	if copies < 0 || width < 0 || (last == copies) != (p == interleaved) {
+		return nil, false
+	}
+	for _, d := range c.spec.Shape[min(copies, width)+1 : max(copies, width)] {
+		if !d.Is(1) {
+			return nil, false
 		}
 	}
-	return nil, nil, false
+	to := withAxis(n.spec.Shape, n.rank()-1, c.dim(width))
+	if at, ok := matchAxes(from, to, width); !ok || at != n.rank()-1 || !n.dim(-1).Equal(c.dim(width).Scale(2)) {
+		return nil, false
+	}
+	return b.reshape(x, to...), true
 }

@@ -49,6 +49,7 @@ func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
 		{"attention", []string{"matmul"}, attention},
 		{"transposed operand", []string{"matmul"}, transposedOperand},
 
+		{"gather of constant positions", []string{"gather"}, gatherOfConstant},
 		{"slice of a split axis", []string{"reshape"}, sliceOfSplit},
 		{"concat of a split axis", []string{"reshape"}, concatOfSplit},
 		{"outer product", []string{"matmul"}, outerProduct},

@@ -37,21 +37,6 @@ func decodeConv2D(r *plan.AttrReader) Op {
 	return Conv2D{Dilation: pair(r.Ints("dilation")), Groups: r.Int("groups"), Pad: pair(r.Ints("pad")), Stride: pair(r.Ints("stride"))}
 }
 
-func pooled(in plan.Dim, k, stride, pad, dilation int) (plan.Dim, error) {
-	n, ok := in.Const()
-	if !ok {
-		return plan.Dim{}, shapeErr("convolution and pooling need constant height and width, not %v", in)
-	}
-	if k < 1 || stride < 1 || pad < 0 || dilation < 1 || pad > 1<<16 || stride > 1<<16 || dilation > 1<<16 || k > 1<<16 {
-		return plan.Dim{}, shapeErr("kernel %d, stride %d, padding %d, dilation %d", k, stride, pad, dilation)
-	}
-	span := n + 2*pad - dilation*(k-1) - 1
-	if span < 0 {
-		return plan.Dim{}, shapeErr("kernel %d with dilation %d on size %d, padding %d", k, dilation, n, pad)
-	}
-	return plan.C(span/stride + 1), nil
-}
-
 // Infer computes height and width.
 func (o Conv2D) Infer(in []plan.Spec) (plan.Spec, error) {
 	if err := arity(in, 2, 3); err != nil {
@@ -70,15 +55,33 @@ func (o Conv2D) Infer(in []plan.Spec) (plan.Spec, error) {
 	if len(in) == 3 && (len(in[2].Shape) != 1 || !in[2].Shape[0].Equal(w[0])) {
 		return plan.Spec{}, shapeErr("convolution bias %v, want [%v]", in[2].Shape, w[0])
 	}
-	h, err := pooled(x[2], kh, o.Stride[0], o.Pad[0], o.Dilation[0])
-	if err != nil {
-		return plan.Spec{}, err
+	out := plan.Shape{x[0], w[0], {}, {}}
+	for i, v := range o.windows(kh, kw) {
+		var err error
+		if out[2+i], err = v.count(x[2+i]); err != nil {
+			return plan.Spec{}, err
+		}
 	}
-	wd, err := pooled(x[3], kw, o.Stride[1], o.Pad[1], o.Dilation[1])
-	if err != nil {
-		return plan.Spec{}, err
+	return plan.Spec{DType: plan.F32, Shape: out}, wantF32(in...)
+}
+
+// windows are those of the filters along height and width.
+func (o Conv2D) windows(kh, kw int) [2]window {
+	return [2]window{
+		{size: kh, stride: o.Stride[0], before: o.Pad[0], after: o.Pad[0], dilation: o.Dilation[0]},
+		{size: kw, stride: o.Stride[1], before: o.Pad[1], after: o.Pad[1], dilation: o.Dilation[1]},
 	}
-	return plan.Spec{DType: plan.F32, Shape: plan.Shape{x[0], w[0], h, wd}}, wantF32(in...)
+}
+
+// Conditions are that a filter fits into the padded image.
+func (o Conv2D) Conditions(in []plan.Spec) (plan.Shape, string) {
+	kh, ok1 := in[1].Shape[2].Const()
+	kw, ok2 := in[1].Shape[3].Const()
+	if !ok1 || !ok2 {
+		return nil, ""
+	}
+	w := o.windows(kh, kw)
+	return plan.Shape{w[0].span(in[0].Shape[2]), w[1].span(in[0].Shape[3])}, "a convolution's filter is larger than the padded image"
 }
 
 // FLOPs is two per multiplication and addition.
@@ -130,82 +133,6 @@ func unravel4(at int, s []int) (a, b, c, d int) {
 	c = at % s[2]
 	at /= s[2]
 	return at / s[1], at % s[1], c, d
-}
-
-// MaxPool2D is the largest element of each window of x [n, c, h, w]; padding
-// never wins.
-type MaxPool2D struct{ Kernel, Stride, Pad [2]int }
-
-// Name is max_pool2d.
-func (MaxPool2D) Name() string { return "max_pool2d" }
-
-// Traits are those of a reduction of images.
-func (MaxPool2D) Traits() Traits {
-	return Traits{Class: ClassReduce, NonLinear: true, Reduces: true, Images: true}
-}
-
-// Attrs are the geometry.
-func (o MaxPool2D) Attrs() plan.Attrs {
-	return plan.Attrs{plan.Ints("kernel", o.Kernel[:]), plan.Ints("pad", o.Pad[:]), plan.Ints("stride", o.Stride[:])}
-}
-
-func decodeMaxPool2D(r *plan.AttrReader) Op {
-	return MaxPool2D{Kernel: pair(r.Ints("kernel")), Pad: pair(r.Ints("pad")), Stride: pair(r.Ints("stride"))}
-}
-
-// Infer computes height and width.
-func (o MaxPool2D) Infer(in []plan.Spec) (plan.Spec, error) {
-	s, err := inferSame(in)
-	if err != nil {
-		return s, err
-	}
-	if len(s.Shape) != 4 {
-		return s, shapeErr("max pool of %v, want [n, c, h, w]", s.Shape)
-	}
-	out := plan.Shape{s.Shape[0], s.Shape[1], {}, {}}
-	for i := range 2 {
-		if o.Pad[i] >= o.Kernel[i] { // some windows would contain only padding
-			return s, shapeErr("max pool with kernel %v and padding %v", o.Kernel, o.Pad)
-		}
-		if s.Shape[2+i].Is(0) {
-			return s, shapeErr("max pool of %v, which has no pixels", s.Shape)
-		}
-		if out[2+i], err = pooled(s.Shape[2+i], o.Kernel[i], o.Stride[i], o.Pad[i], 1); err != nil {
-			return s, err
-		}
-	}
-	return plan.Spec{DType: plan.F32, Shape: out}, nil
-}
-
-// FLOPs is one per element of each window.
-func (o MaxPool2D) FLOPs(_ [][]int, out []int) float64 {
-	return fproduct(out) * float64(o.Kernel[0]*o.Kernel[1])
-}
-
-// Eval is the reference kernel.
-func (o MaxPool2D) Eval(out *Array, in []*Array, h halt.Func) error {
-	x := in[0]
-	fx, y := x.F32(), out.F32()
-	at := 0
-	ask := h.Counter()
-	return walk(out.Shape, &ask, 1, func(p []int) {
-		n, c, oh, ow := unravel4(at, out.Shape)
-		at++
-		hi := math.Inf(-1)
-		for i := range o.Kernel[0] {
-			if ask.Stop(elementWork * o.Kernel[1]) {
-				return
-			}
-			ih := oh*o.Stride[0] - o.Pad[0] + i
-			for j := range o.Kernel[1] {
-				iw := ow*o.Stride[1] - o.Pad[1] + j
-				if ih >= 0 && ih < x.Shape[2] && iw >= 0 && iw < x.Shape[3] {
-					hi = max(hi, float64(fx[n*x.Strides[0]+c*x.Strides[1]+ih*x.Strides[2]+iw*x.Strides[3]]))
-				}
-			}
-		}
-		y[p[0]] = float32(hi)
-	}, out.Strides)
 }
 
 // BatchNorm is inference-time batch normalisation of x [n, c, ...] with

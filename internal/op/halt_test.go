@@ -115,6 +115,13 @@ func hugeCases() []hugeCase {
 	i := func(shape ...int) *op.Array { return huge(plan.I32, shape...) }
 	cases = append(cases, []hugeCase{
 		{op.ArgMin{}, huge(plan.I32), []*op.Array{x}},
+		{op.AvgPool2D{Kernel: one, Stride: one, Dilation: one}, f(1, 1, side, side), []*op.Array{f(1, 1, side, side)}},
+		{op.AvgPool2D{Kernel: [2]int{1 << 16, 1 << 16}, Stride: one, Dilation: one}, f(1, 1, 1, 1), []*op.Array{f(1, 1, 1<<16, 1<<16)}},
+		{op.ConvTranspose2D{Stride: one, Dilation: one, Groups: 1}, f(1, 1, side, side), []*op.Array{f(1, 1, side, side), f(1, 1, 1, 1)}},
+		{op.ConvTranspose2D{Stride: one, Dilation: one, Groups: 1}, f(1, 1, 1<<16, 1<<16), []*op.Array{f(1, 1, 1, 1), f(1, 1, 1<<16, 1<<16)}},
+		{op.ConvTranspose2D{Stride: one, Dilation: one, Groups: 1}, f(1, 1, 1, 1), []*op.Array{f(1, many, 1, 1), f(many, 1, 1, 1)}},
+		{op.GroupNorm{Groups: 1}, f(1, many), []*op.Array{f(1, many), x, x}},
+		{op.GroupNorm{Groups: 2}, f(many, 2), []*op.Array{f(many, 2), f(2), f(2)}},
 		{op.Gather{}, x, []*op.Array{f(2), i(many)}},
 		{op.Gather{}, f(1, many), []*op.Array{f(2, many), i(1)}},
 		{op.GatherElements{}, x, []*op.Array{f(2), i(many)}},

@@ -113,6 +113,12 @@ func TestInfer(t *testing.T) {
 		{conv, []plan.Spec{f32("b", 3, 224, 224), f32(64, 3, 7, 7), f32(64)}, f32("b", 64, 112, 112)},
 		{grouped, []plan.Spec{f32(1, 4, 9, 9), f32(6, 2, 3, 3)}, f32(1, 6, 7, 7)},
 		{op.MaxPool2D{Kernel: [2]int{3, 3}, Stride: [2]int{2, 2}, Pad: [2]int{1, 1}}, []plan.Spec{f32("b", 64, 112, 112)}, f32("b", 64, 56, 56)},
+		{conv, []plan.Spec{f32("b", 3, "h", "w"), f32(64, 3, 7, 7)}, f32("b", 64, "floor((h+1)/2)", "floor((w+1)/2)")},
+		{op.MaxPool2D{Kernel: [2]int{3, 3}, Stride: [2]int{2, 2}, Pad: [2]int{1, 1}}, []plan.Spec{f32("b", 64, "floor((h+1)/2)", 8)}, f32("b", 64, "floor((h+3)/4)", 4)},
+		{op.MaxPool2D{Kernel: [2]int{3, 3}, Stride: [2]int{2, 2}, Ceil: true}, []plan.Spec{f32(1, 1, "h", 6)}, f32(1, 1, "floor(h/2)", 3)},
+		{op.AvgPool2D{Kernel: [2]int{2, 1}, Stride: [2]int{2, 1}, Dilation: [2]int{1, 1}}, []plan.Spec{f32("b", 4, "h", "w")}, f32("b", 4, "floor(h/2)", "w")},
+		{op.ConvTranspose2D{Stride: [2]int{2, 2}, Dilation: [2]int{1, 1}, Pad: [4]int{1, 1, 1, 1}, Groups: 1}, []plan.Spec{f32("b", 4, "h", 8), f32(4, 3, 4, 4), f32(3)}, f32("b", 3, "2*h", 16)},
+		{op.GroupNorm{Groups: 2}, []plan.Spec{f32("b", 4, "h", "w"), f32(4), f32(4)}, f32("b", 4, "h", "w")},
 		{op.BatchNorm{}, []plan.Spec{f32("b", 3, "h"), f32(3), f32(3), f32(3), f32(3)}, f32("b", 3, "h")},
 	} {
 		t.Run(c.op.Name()+fmt.Sprint(c.in), func(t *testing.T) {
@@ -139,6 +145,8 @@ func TestInferErrors(t *testing.T) {
 	bad := conv
 	bad.Groups = 0
 	pool := op.MaxPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{1, 1}}
+	avg := op.AvgPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}}
+	turned := op.ConvTranspose2D{Stride: [2]int{2, 2}, Dilation: [2]int{1, 1}, Groups: 1}
 	for _, c := range []struct {
 		name string
 		op   op.Op
@@ -269,7 +277,22 @@ func TestInferErrors(t *testing.T) {
 		{"conv channels", conv, []plan.Spec{f32(1, 2, 3, 3), f32(2, 3, 3, 3)}, op.ErrShape},
 		{"conv bias", conv, []plan.Spec{f32(1, 2, 3, 3), f32(2, 2, 3, 3), f32(3)}, op.ErrShape},
 		{"conv small", conv, []plan.Spec{f32(1, 2, 2, 3), f32(2, 2, 3, 3)}, op.ErrShape},
-		{"conv symbolic", conv, []plan.Spec{f32(1, 2, "h", 3), f32(2, 2, 3, 3)}, op.ErrShape},
+		{"conv of unknown filters", conv, []plan.Spec{f32(1, 2, 3, 3), f32(2, 2, "k", 3)}, op.ErrShape},
+		{"rounded up at unknown sizes", op.MaxPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{3, 3}, Ceil: true}, []plan.Spec{f32(1, 2, "h", 8)}, op.ErrShape},
+		{"pool dilation", op.MaxPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{1, 1}, Dilation: [2]int{0, 1}}, []plan.Spec{f32(1, 2, 8, 8)}, op.ErrShape},
+		{"average pool rank", avg, []plan.Spec{f32(2, 8, 8)}, op.ErrShape},
+		{"average pool padding", op.AvgPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Pad: [4]int{0, 2, 0, 0}}, []plan.Spec{f32(1, 2, 8, 8)}, op.ErrShape},
+		{"average pool of nothing", avg, []plan.Spec{f32(1, 2, 0, 8)}, op.ErrShape},
+		{"average pool of too little", avg, []plan.Spec{f32(1, 2, 1, 8)}, op.ErrShape},
+		{"transposed channels", turned, []plan.Spec{f32(1, 3, 4, 4), f32(2, 3, 2, 2)}, op.ErrShape},
+		{"transposed groups", op.ConvTranspose2D{Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Groups: 3}, []plan.Spec{f32(1, 2, 4, 4), f32(2, 3, 2, 2)}, op.ErrShape},
+		{"transposed bias", turned, []plan.Spec{f32(1, 2, 4, 4), f32(2, 3, 2, 2), f32(2)}, op.ErrShape},
+		{"transposed output padding", op.ConvTranspose2D{Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, OutPad: [2]int{1, 0}, Groups: 1}, []plan.Spec{f32(1, 2, 4, 4), f32(2, 3, 2, 2)}, op.ErrShape},
+		{"transposed to nothing", op.ConvTranspose2D{Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Pad: [4]int{9, 0, 9, 0}, Groups: 1}, []plan.Spec{f32(1, 2, 4, 4), f32(2, 3, 2, 2)}, op.ErrShape},
+		{"transposed nothing", turned, []plan.Spec{f32(1, 2, 0, 4), f32(2, 3, 2, 2)}, op.ErrShape},
+		{"group norm groups", op.GroupNorm{Groups: 2}, []plan.Spec{f32(1, 3, 4), f32(3), f32(3)}, op.ErrShape},
+		{"group norm of no group", op.GroupNorm{}, []plan.Spec{f32(1, 3, 4), f32(3), f32(3)}, op.ErrShape},
+		{"group norm parameters", op.GroupNorm{Groups: 1}, []plan.Spec{f32(1, 3, 4), f32(3), f32(4)}, op.ErrShape},
 		{"conv dtype", conv, []plan.Spec{f32(1, 2, 3, 3), i32(2, 2, 3, 3)}, op.ErrDType},
 		{"conv stride", op.Conv2D{Dilation: [2]int{1, 1}, Groups: 1}, []plan.Spec{f32(1, 2, 3, 3), f32(2, 2, 3, 3)}, op.ErrShape},
 		{"pool rank", pool, []plan.Spec{f32(2, 3, 3)}, op.ErrShape},

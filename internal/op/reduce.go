@@ -9,7 +9,8 @@ import (
 
 // Reduce is the sum, mean, max, min or prod over the given axes, which are
 // retained with size one or dropped; of f32 and, except a mean, of i32 and i64.
-// Floats are reduced in float64; integers wrap. NaN makes the result NaN.
+// Floats are reduced in float64; integers wrap. NaN makes the result NaN, except
+// that the maximum of NaN and infinity is infinity.
 type Reduce struct {
 	Kind string // sum, mean, max, min or prod
 	Axes []int

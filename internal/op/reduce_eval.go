@@ -11,7 +11,7 @@ import (
 func (o Reduce) floats() (first float64, step func(acc, x float64) float64) {
 	switch o.Kind {
 	case "max":
-		return math.Inf(-1), func(acc, x float64) float64 { return max(acc, x) } // unlike math.Max, NaN for NaN and infinity
+		return math.Inf(-1), math.Max
 	case "min":
 		return math.Inf(1), func(acc, x float64) float64 { return min(acc, x) }
 	case "prod":

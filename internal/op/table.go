@@ -103,6 +103,9 @@ var table = map[string]decoder{
 	"trilu":            decodeTriLU,
 	"range":            decodeRange,
 	"argmin":           decodeArgMin,
+	"avg_pool2d":       decodeAvgPool2D,
+	"conv_transpose2d": decodeConvTranspose2D,
+	"group_norm":       decodeGroupNorm,
 }
 
 // plain decodes an operator without attributes.

@@ -35,6 +35,10 @@ func examples() []op.Op {
 		op.Min(), op.Max(), op.Pow(), op.Mod{}, op.Mod{Fmod: true}, op.Neg(),
 		op.Clip{Min: -1, Max: math.Inf(1)},
 		op.ArgMin{Axis: -2},
+		op.MaxPool2D{Kernel: [2]int{1, 2}, Stride: [2]int{3, 4}, Dilation: [2]int{2, 1}, Ceil: true},
+		op.AvgPool2D{Kernel: [2]int{1, 2}, Stride: [2]int{3, 4}, Dilation: [2]int{2, 1}, Pad: [4]int{1, 2, 3, 4}, CountPad: true},
+		op.ConvTranspose2D{Stride: [2]int{1, 2}, Dilation: [2]int{3, 4}, OutPad: [2]int{5, 6}, Pad: [4]int{1, 2, 3, 4}, Groups: 2},
+		op.GroupNorm{Groups: 3, Eps: 1e-5},
 		op.Gather{Axis: 1}, op.GatherElements{Axis: -1}, op.GatherND{Batch: 1},
 		op.ScatterElements{Axis: 1, Combine: op.CombineAdd}, op.ScatterND{Combine: op.CombineMax},
 		op.Pad{Mode: op.PadReflect, Before: []int{1, 2}, After: []int{3, -4}, Value: -1},
@@ -101,8 +105,10 @@ func TestAttrsRoundTrip(t *testing.T) {
 
 		for i := range attrs {
 			without := slices.Delete(slices.Clone(attrs), i, i+1)
-			_, err := op.New(o.Name(), without)
-			require.ErrorIs(t, err, plan.ErrInvalid, "%s without %q", o.Name(), attrs[i].Key)
+			if o.Name() != "max_pool2d" || attrs[i].Key != "ceil" && attrs[i].Key != "dilation" { // which are optional
+				_, err := op.New(o.Name(), without)
+				require.ErrorIs(t, err, plan.ErrInvalid, "%s without %q", o.Name(), attrs[i].Key)
+			}
 			wrong := slices.Clone(attrs)
 			wrong[i] = plan.Attr{Key: attrs[i].Key, Kind: attrs[i].Kind%plan.AttrDims + 1}
 			_, err = op.New(o.Name(), wrong)

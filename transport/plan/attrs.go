@@ -153,6 +153,11 @@ func (r *AttrReader) failf(format string, args ...any) {
 	}
 }
 
+// Has reports whether there is an attribute that was not yet taken.
+func (r *AttrReader) Has(key string) bool {
+	return slices.ContainsFunc(r.rest, func(a Attr) bool { return a.Key == key })
+}
+
 // Int takes a required integer.
 func (r *AttrReader) Int(key string) int {
 	x := r.take(key, AttrInt)

@@ -148,18 +148,23 @@ func single(d Dim, s string) bool {
 
 // nested is the number of quotients inside of one another in a text.
 func nested(text string) (depth int) {
-	open := 0 // parentheses of quotients and of sums in them
+	inside := 0
+	var open []int // by parenthesis: 1 for that of a quotient, 0 for that of a sum
 	for i := range len(text) {
 		switch text[i] {
 		case '(':
-			if open++; strings.HasSuffix(text[:i+1], quotientHead) {
-				depth = max(depth, open)
+			open = append(open, 0)
+			if strings.HasSuffix(text[:i+1], quotientHead) {
+				open[len(open)-1] = 1
+				inside++
+				depth = max(depth, inside)
 			}
 		case ')':
-			open--
+			inside -= open[len(open)-1]
+			open = open[:len(open)-1]
 		}
 	}
-	return (depth + 1) / 2 // at most one parenthesis of a sum for each
+	return depth
 }
 
 // hasQuotient reports whether a dimension has one.

@@ -19,6 +19,7 @@ type launch func(r *run, g *group) error
 var operators = map[string]launch{
 	"append":      launchAppend,
 	"argmax":      launchArgMax,
+	"attention":   launchAttention,
 	"batch_norm":  launchBatchNorm,
 	"cast":        launchPointwise,
 	"causal_mask": launchCausalMask,
@@ -29,11 +30,14 @@ var operators = map[string]launch{
 	"expand":      launchCopy,
 	"identity":    launchCopy,
 	"layer_norm":  launchLayerNorm,
+	"log_softmax": launchLogSoftmax,
 	"matmul":      launchMatMul,
 	"max_pool2d":  launchMaxPool,
 	"pick":        launchPick,
 	"reduce":      launchReduce,
 	"reshape":     launchReshape,
+	"rms_norm":    launchRMSNorm,
+	"rope":        launchRoPE,
 	"sample":      launchSample,
 	"slice":       nil, // always a view
 	"softmax":     launchSoftmax,
@@ -68,14 +72,17 @@ func hasPointwise(o op.Op) bool {
 
 // lacks reports whether there is no kernel for an operator of these inputs.
 func lacks(o op.Op, in []plan.Spec) bool {
+	floats := !slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType != plan.F32 })
 	if hasPointwise(o) {
-		return slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType != plan.F32 })
+		return !floats
 	}
 	switch o := o.(type) {
 	case op.Equal:
 		return slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType == plan.Bool })
+	case op.MaxPool2D:
+		return !o.Plain()
 	case op.Reduce:
-		return o.Kind != "sum" && o.Kind != "mean" && o.Kind != "max"
+		return !floats || o.Kind != "sum" && o.Kind != "mean" && o.Kind != "max"
 	}
 	_, ok := operators[o.Name()]
 	return !ok

@@ -12,6 +12,8 @@ import pathlib
 import zlib
 
 import numpy as np
+import onnx
+import onnxruntime
 import scipy.special
 
 NAMES = {"float32": "f32", "int32": "i32", "int64": "i64", "bool": "bool"}
@@ -240,6 +242,54 @@ for dt, text in [(np.float32, "f32"), (np.int32, "i32"), (np.int64, "i64")]:
     for start, step, n in [(0, 1, 5), (-3, 2, 4), (7, -3, 6), (5, 0, 2), (1, 1, 0)]:
         case(f"range {text} {start} {step} {n}", "range", {"dtype": text, "start": start, "step": step, "length": dims(n)}, [],
              lambda: np.array([start + i * step for i in range(n)]), dt)
+
+
+# Images and sequences: ONNX Runtime.
+def onnx_case(name, op, attrs, ins, kind, node, present=None, opset=22, pick=0, outputs=1):
+    """A case whose output is output `pick` of one ONNX node; present tells which of its inputs there are."""
+    names = [f"x{i}" for i in range(len(ins))]
+    wired = iter(names)
+    inputs = [next(wired) if there else "" for there in (present or [True] * len(ins))]
+    outs = [f"y{i}" if i == pick else "" for i in range(outputs)]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(kind, inputs, outs, **node)], "g",
+        [onnx.helper.make_tensor_value_info(n, onnx.helper.np_dtype_to_tensor_dtype(x.dtype), x.shape) for n, x in zip(names, ins)],
+        [onnx.helper.make_tensor_value_info(f"y{pick}", onnx.TensorProto.FLOAT, None)])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=10)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    out = session.run([f"y{pick}"], dict(zip(names, ins)))[0]
+    if op:
+        record(name, op, attrs, ins, out)
+    return out
+
+
+for k, s, p, d, ceil in [((2, 2), (2, 2), (0, 0), (1, 1), True), ((3, 2), (2, 3), (1, 1), (1, 1), True), ((2, 3), (1, 2), (1, 0), (2, 1), False), ((2, 2), (3, 3), (0, 0), (2, 2), True)]:
+    onnx_case(f"max_pool2d {k} {s} {p} {d} {ceil}", "max_pool2d", {"kernel": k, "stride": s, "pad": p, "dilation": d, **({"ceil": True} if ceil else {})},
+              [f32(2, 3, 7, 8)], "MaxPool", {"kernel_shape": k, "strides": s, "pads": p + p, "dilations": d, "ceil_mode": int(ceil)})
+for k, s, p, d, ceil, count in [((2, 2), (2, 2), (0, 0, 0, 0), (1, 1), False, False), ((3, 2), (2, 1), (1, 0, 2, 1), (1, 1), False, False),
+                                ((3, 2), (2, 1), (1, 0, 2, 1), (1, 1), False, True), ((3, 3), (2, 2), (1, 1, 1, 1), (1, 1), True, False),
+                                ((2, 3), (1, 2), (1, 0, 1, 0), (2, 1), False, False), ((7, 8), (1, 1), (0, 0, 0, 0), (1, 1), False, False)]:
+    onnx_case(f"avg_pool2d {k} {s} {p} {d} {ceil} {count}", "avg_pool2d", {"kernel": k, "stride": s, "pad": p, "dilation": d, "ceil": ceil, "count_pad": count},
+              [f32(2, 3, 7, 8)], "AveragePool", {"kernel_shape": k, "strides": s, "pads": p, "dilations": d, "ceil_mode": int(ceil), "count_include_pad": int(count)})
+for s, d, out_pad, pad, groups, bias in [((1, 1), (1, 1), (0, 0), (0, 0, 0, 0), 1, False), ((2, 2), (1, 1), (1, 0), (1, 1, 1, 1), 1, True),
+                                         ((3, 2), (1, 2), (0, 1), (0, 2, 1, 0), 2, True), ((2, 1), (2, 1), (0, 0), (1, 0, 0, 1), 4, False)]:
+    whole = lambda *shape: ints(np.float32, -4, 5, *shape)  # sums of small integers are exact
+    ins = [whole(2, 4, 3, 5), whole(4, 3, 3, 2)] + ([whole(3 * groups)] if bias else [])
+    onnx_case(f"conv_transpose2d {s} {d} {out_pad} {pad} {groups}", "conv_transpose2d",
+              {"stride": s, "dilation": d, "out_pad": out_pad, "pad": pad, "groups": groups}, ins, "ConvTranspose",
+              {"strides": s, "dilations": d, "output_padding": out_pad, "pads": pad, "group": groups})
+
+
+def group_norm(x, gamma, beta, groups, eps):
+    parts = x.reshape(x.shape[0], groups, int(np.prod(x.shape[1:])) // groups)
+    parts = (parts - parts.mean(-1, keepdims=True)) / np.sqrt(parts.var(-1, keepdims=True) + eps)
+    wide = (1, -1) + (1,) * (x.ndim - 2)
+    return parts.reshape(x.shape) * gamma.reshape(wide) + beta.reshape(wide)
+
+
+for shape, groups in [((2, 4, 3, 5), 2), ((2, 4, 3), 4), ((3, 6), 1), ((1, 2, 2, 2, 2), 2), ((0, 2, 3), 1)]:
+    case(f"group_norm {shape} {groups}", "group_norm", {"groups": groups, "eps": 1e-5}, [f32(*shape), f32(shape[1]), f32(shape[1])],
+         lambda x, g, b: group_norm(x, g, b, groups, 1e-5))
 
 path = pathlib.Path(__file__).with_name("general_goldens.json")
 body = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
