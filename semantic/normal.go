@@ -318,8 +318,8 @@ func (s *SRG) liftNodes(a *analysis) {
 				n.Residency = ExternalOutput
 			}
 		}
-		if n.Residency == StatefulKVCache && !isView(t) && repeats(f.to[id]) {
-			n.Residency = EphemeralActivation // a copy as the program says it
+		if n.Residency == StatefulKVCache && repeats(f.to[id]) && (!isView(t) || s.Nodes[t.In()[0].ID()].Residency != StatefulKVCache) {
+			n.Residency = EphemeralActivation // a copy as the program says it, or a view of one
 		}
 		if r, ok := a.hints.residency[id]; ok {
 			n.Residency = r
