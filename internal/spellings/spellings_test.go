@@ -96,7 +96,7 @@ func TestParseErrors(t *testing.T) {
 		"prose in the head": {head + "from: own\n", "does not belong here"},
 		"string":            {head + "spelling a\nfrom: own\ny = f{k=\"a}(x)\n", "no end"},
 		"character":         {head + "spelling a\nfrom: own\ny = x ? x\n", "unexpected"},
-		"two statements":    {head + "spelling a\nfrom: own\ny = x x\n", "after the end"},
+		"two statements":    {head + "spelling a\nfrom: own\ny = x n\n", "after the end"},
 		"element type":      {"concept c\ninput x f33[n]\n", "f33"},
 		"declaration":       {"concept c\nwhatever x\n", "not a declaration"},
 	} {
