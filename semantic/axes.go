@@ -207,6 +207,12 @@ func (m axesMap) forward(t *lazy.Tensor, operand int) (axesMap, bool) {
 		}
 		axis := wrapAxis(o.Axis, in)
 		return m.resized(axis, t.Dim(axis)), true
+	case op.WriteRows:
+		axis := wrapAxis(o.Axis, t)
+		if operand == 1 {
+			m = m.resized(axis, t.Dim(axis))
+		}
+		return m, operand < 2
 	}
 	if !rowwise(t, operand) && !is(t, "expand") {
 		return nil, false

@@ -18,7 +18,7 @@ const anyOperator = "*"
 var rules []rule
 
 // The list refers to functions that make values, which look the list up.
-func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
+func init() { //nolint:gochecknoinits,funlen // breaks the cycle of initialisation; it is one list
 	rules = []rule{
 		// Views.
 		{"identity", []string{"identity"}, identity},
@@ -38,10 +38,20 @@ func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
 		{"product of expand", []string{"matmul"}, productOfExpand},
 		{"gather of expand", []string{"embedding"}, gatherOfExpand},
 
+		// Updates of carried tensors.
+		{"stacked update", []string{"concat"}, stackedUpdate},
+		{"update behind a view", []string{"concat", "write_rows"}, updateBehindView},
+		{"slice update", []string{"concat"}, sliceUpdate},
+		{"sum by selection", []string{"add"}, oneHotSum},
+		{"selected rows", []string{"where"}, whereWrite},
+
 		// Whole patterns.
 		{"attention", []string{"matmul"}, attention},
 		{"transposed operand", []string{"matmul"}, transposedOperand},
 
+		{"rows of a reshape", []string{"reshape"}, reshapedRows},
+		{"gather of constant positions", []string{"gather"}, gatherOfConstant},
+		{"slice of a stack", []string{"slice"}, sliceOfStack},
 		{"slice of a split axis", []string{"reshape"}, sliceOfSplit},
 		{"concat of a split axis", []string{"reshape"}, concatOfSplit},
 		{"outer product", []string{"matmul"}, outerProduct},
@@ -52,6 +62,7 @@ func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
 		{"rope", []string{"concat"}, ropeOfParts},
 		{"rope", []string{"concat"}, ropeRest},
 		{"rope", []string{"reshape"}, ropeOfPairs},
+		{"rope", []string{"reshape"}, ropeOfMatrix},
 		{"rope", []string{"transpose"}, ropeTransposed},
 		{"rope", []string{"rope"}, ropeAngles},
 

@@ -15,20 +15,24 @@ func softmaxOfExp(b *builder, n *node) (*node, bool) {
 		return nil, false
 	}
 	p := productOf(n)
-	for i, s := range p.factors {
+	for _, s := range p.factors {
 		if s.power != -1 || !s.n.is("reduce") {
 			continue
 		}
 		e := s.n.in[0]
-		j := p.index(e, 1)
-		if !e.is("exp") || j < 0 || !e.spec.Shape.Equal(n.spec.Shape) {
+		if !e.is("exp") || p.index(e, 1) < 0 || !e.spec.Shape.Equal(n.spec.Shape) {
 			continue
 		}
 		r, ok := reductionOf(s.n)
 		if !ok || r.kind != "sum" {
 			return b.refuse("softmax", "the sum is not over one axis")
 		}
-		return b.times(b.softmax(unshifted(e.in[0], r.axis), r.axis), p.without(i, j)), true
+		whole := around(n, e, s.n)
+		i, j := whole.index(s.n, -1), whole.index(e, 1)
+		if i < 0 || j < 0 {
+			continue
+		}
+		return b.times(b.softmax(unshifted(e.in[0], r.axis), r.axis), whole.without(i, j)), true
 	}
 	return nil, false
 }
@@ -39,16 +43,16 @@ func (b *builder) softmax(x *node, axis int) *node { return b.make(op.Softmax{Ax
 // unshifted is u without the maximum over an axis that was taken out, x for x -
 // max(x): softmax does not depend on it.
 func unshifted(u *node, axis int) *node {
-	s := sumOf(u)
-	for i, t := range s.terms {
+	for _, t := range sumOf(u).terms {
 		o, ok := t.n.op.(op.Reduce)
-		if !ok || o.Kind != "max" || !o.Keep || !near(t.coeff, -1) || len(s.terms) != 2 || s.constant != 0 {
+		if !ok || o.Kind != "max" || !o.Keep || t.coeff != -1 {
 			continue
 		}
-		x := s.terms[1-i]
-		overAxis := slices.ContainsFunc(o.Axes, func(a int) bool { return wrap(a, t.n.in[0]) == axis })
-		if overAxis && t.n.in[0] == x.n && x.coeff == 1 {
-			return x.n
+		x := t.n.in[0]
+		s := sumOf(u, x)
+		overAxis := slices.ContainsFunc(o.Axes, func(a int) bool { return wrap(a, x) == axis })
+		if overAxis && s.equal(sum{terms: []term{{x, 1}, {t.n, -1}}}) {
+			return x
 		}
 	}
 	return u

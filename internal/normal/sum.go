@@ -18,45 +18,51 @@ type term struct {
 type sum struct {
 	constant float64
 	terms    []term
+	whole    []*node // not taken apart
 	failed   bool
 }
 
 // sumOf takes a value apart into terms, through sums, differences, signs and
-// constant factors. A value that is no sum is one term.
-func sumOf(n *node) sum {
-	var s sum
-	s.take(n, 1, maxDepth)
+// constant factors. Values in whole stay whole. A value that is no sum is one
+// term.
+func sumOf(n *node, whole ...*node) sum {
+	s := sum{whole: whole}
+	accumulate(&s, n, 1, maxDepth)
 	if s.failed || math.IsInf(s.constant, 0) || math.IsNaN(s.constant) {
 		return sum{terms: []term{{n, 1}}}
 	}
 	return s
 }
 
-// take adds a multiple of n.
-func (s *sum) take(n *node, coeff float64, depth int) {
+// accumulate adds a multiple of n.
+func accumulate(s *sum, n *node, coeff float64, depth int) {
 	if v, ok := n.scalar(); ok {
 		s.constant += coeff * float64(v)
 		return
 	}
-	if x, c := peel(n); x != n {
+	for !slices.Contains(s.whole, n) {
+		x, c := peelOne(n)
+		if x == n {
+			break
+		}
 		n, coeff = x, coeff*c
 	}
-	if depth > 0 && n.op != nil && n.spec.DType == plan.F32 {
+	if depth > 0 && !slices.Contains(s.whole, n) && n.op != nil && n.spec.DType == plan.F32 {
 		switch n.op.Name() {
 		case "add", "bias":
-			s.take(n.in[0], coeff, depth-1)
-			s.take(n.in[1], coeff, depth-1)
+			accumulate(s, n.in[0], coeff, depth-1)
+			accumulate(s, n.in[1], coeff, depth-1)
 			return
 		case "sub":
-			s.take(n.in[0], coeff, depth-1)
-			s.take(n.in[1], -coeff, depth-1)
+			accumulate(s, n.in[0], coeff, depth-1)
+			accumulate(s, n.in[1], -coeff, depth-1)
 			return
 		}
 	}
-	s.add(n, coeff)
+	addTerm(s, n, coeff)
 }
 
-func (s *sum) add(n *node, coeff float64) {
+func addTerm(s *sum, n *node, coeff float64) {
 	for i, t := range s.terms {
 		if t.n == n {
 			s.terms[i].coeff += coeff
