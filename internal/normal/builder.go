@@ -31,9 +31,10 @@ type builder struct {
 	rewrote  bool // a rule or folding applied to a captured tensor, or two were equal
 	faults   []error
 
-	linear map[*node]linearResult // of positionsOf
-	bands  map[*node]bandResult   // of bandOf
-	varies map[*node]bool         // of dependsOnInput
+	linear map[*node]linearResult     // of positionsOf
+	bands  map[*node]bandResult       // of bandOf
+	varies map[*node]bool             // of dependsOnInput
+	halves map[leafHalves]partsResult // of leafParts
 	weight func(plan.Hash) (transport.Weight, error)
 
 	carried map[*lazy.Tensor]bool // inputs that are carried into

@@ -65,8 +65,28 @@
 //   - x / sqrt(y) is mul(x, rsqrt(y)), operands in this order; x * (1/sqrt(y)) is
 //     the mul in the order in which it was written. x * (1/y) is div(x, y).
 //
+// Reductions and rows:
+//
+//   - The axes of a reduction count from the first, in order. A reshape that drops
+//     its axes or brings them back is its keep. The last axis of a softmax is -1.
+//   - Norms, activations, softmax, log-softmax and rotations in primitives are the
+//     operators layer_norm, rms_norm, gelu, silu, quick_gelu, sigmoid, softplus,
+//     softmax, log_softmax and rope. A constant of a pattern may be off by a few
+//     roundings to float32 (constantTolerance); eps is the decimal number that it
+//     was written as.
+//   - A rotation comes after transposes of the axes before its last; its cosines
+//     and sines have half the width.
+//
 // Layers:
 //
 //   - The sum of a product and a vector [n] along its last axis is
 //     bias(matmul, b). The bias of a pointwise operator's result is add.
+//
+// # Patterns of arithmetic
+//
+// productOf and sumOf take a value apart into factors with powers and into terms
+// with coefficients, so that a rule for x*sigmoid(x) is one for every order and
+// association, and for quotients, roots and reciprocals. What the pattern does not
+// use is built from the nodes that were there (around). How deep they look is
+// bounded: a rule takes constant time.
 package normal

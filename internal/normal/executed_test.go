@@ -132,11 +132,12 @@ func meaning(t *testing.T, g *lazy.Graph, sizes plan.Bindings) (kernels []string
 	}
 	profile, err := srg.ProfileOf(sizes)
 	require.NoError(t, err)
+	var all strings.Builder
 	for _, o := range g.Outputs() {
 		n := srg.Nodes[o.Tensor.ID()]
-		labels += fmt.Sprintln(o.Name, n.Residency, n.Modality, n.Branch, n.Attention != 0, srg.PhaseOf(o.Tensor, profile))
+		fmt.Fprintln(&all, o.Name, n.Residency, n.Modality, n.Branch, n.Attention != 0, srg.PhaseOf(o.Tensor, profile))
 	}
-	return kernels, labels
+	return kernels, all.String()
 }
 
 // distance is the largest difference, relative to the largest value if that is

@@ -20,7 +20,7 @@ func geluTanh(b *builder, n *node) (*node, bool) {
 		return nil, false
 	}
 	g, ok := gateOf(productOf(n))
-	if !ok || !(g.l.z.is("add") || g.l.z.is("mul") || g.l.z.is("sub")) {
+	if !ok || !g.l.z.is("add") && !g.l.z.is("mul") && !g.l.z.is("sub") {
 		return nil, false
 	}
 	for _, x := range variables(nil, g.l.z, maxDepth) {

@@ -47,7 +47,7 @@ func (b *builder) parts(n *node, p pairs, depth int) (first, second *node, ok bo
 			return b.eachPart(n.in[0], p, depth, func(x *node) *node { return b.reshape(x, shape...) })
 		}
 	case op.Embedding:
-		if b.equalParts(n.in[0], p) && p == halved {
+		if _, _, ok := b.leafParts(n.in[0], p); ok && n.in[0].isWeight() {
 			x := b.make(op.Slice{Axis: n.rank() - 1, Start: plan.C(0), Stop: half}, n)
 			return x, x, true
 		}
@@ -93,16 +93,44 @@ func (b *builder) pointwiseParts(n *node, p pairs, depth int) (first, second *no
 	return first, second, first != bad && second != bad
 }
 
-// leafParts are those of a constant, and of a weight whose parts are equal.
+// leafHalves is a leaf whose parts were asked for, and partsResult are these.
+type (
+	leafHalves struct {
+		n *node
+		p pairs
+	}
+	partsResult struct {
+		first, second *node
+		ok            bool
+	}
+)
+
+// leafParts are those of a constant, and of a weight whose parts are equal. Every
+// layer of a model asks for those of one table: its content is looked at once.
 func (b *builder) leafParts(n *node, p pairs) (first, second *node, ok bool) {
-	if n.isWeight() && p == halved && b.equalParts(n, p) {
-		half, _ := n.dim(-1).Div(plan.C(2))
+	r, known := b.halves[leafHalves{n, p}]
+	if !known {
+		r.first, r.second, r.ok = b.partsOfContent(n, p)
+		if b.halves == nil {
+			b.halves = map[leafHalves]partsResult{}
+		}
+		b.halves[leafHalves{n, p}] = r
+	}
+	return r.first, r.second, r.ok
+}
+
+func (b *builder) partsOfContent(n *node, p pairs) (first, second *node, ok bool) {
+	half, _ := n.dim(-1).Div(plan.C(2))
+	if n.isWeight() {
+		if p != halved || !equalHalves(n) {
+			return nil, nil, false
+		}
 		x := b.make(op.Slice{Axis: n.rank() - 1, Start: plan.C(0), Stop: half}, n)
 		return x, x, true
 	}
 	v := n.floats()
-	shape, static := static(n.spec.Shape)
-	if v == nil || !static || len(n.data) > maxFoldedInput {
+	shape, known := static(n.spec.Shape)
+	if v == nil || !known || len(n.data) > maxFoldedInput {
 		return nil, nil, false
 	}
 	width := shape[len(shape)-1]
@@ -118,12 +146,9 @@ func (b *builder) leafParts(n *node, p pairs) (first, second *node, ok bool) {
 	return b.constF32(out[0], shape...), b.constF32(out[1], shape...), true
 }
 
-// equalParts reports whether the two halves of each row of a weight are the same
+// equalHalves reports whether the two halves of each row of a weight are the same
 // bytes.
-func (b *builder) equalParts(n *node, p pairs) bool {
-	if !n.isWeight() || p != halved {
-		return false
-	}
+func equalHalves(n *node) bool {
 	hash, storage := n.leaf.WeightRef()
 	w, err := n.leaf.Graph().Weight(hash)
 	shape, ok := static(n.spec.Shape)

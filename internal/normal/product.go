@@ -39,7 +39,7 @@ type product struct {
 // whole stay whole. A value that is no product is one factor.
 func productOf(n *node, whole ...*node) product {
 	p := product{scale: 1, whole: whole}
-	p.take(n, 1, maxDepth)
+	multiply(&p, n, 1, maxDepth)
 	if p.failed || math.IsInf(p.scale, 0) || math.IsNaN(p.scale) {
 		return product{scale: 1, factors: []factor{{n, 1}}}
 	}
@@ -50,7 +50,7 @@ func productOf(n *node, whole ...*node) product {
 // others that stay as they are.
 func around(n *node, values ...*node) product {
 	p := product{scale: 1, whole: values, around: true}
-	p.take(n, 1, maxDepth)
+	multiply(&p, n, 1, maxDepth)
 	return p
 }
 
@@ -72,52 +72,52 @@ func has(n *node, values []*node, depth int) bool {
 	return false
 }
 
-// take multiplies by n to the given power.
-func (p *product) take(n *node, power float64, depth int) {
+// multiply multiplies by n to the given power.
+func multiply(p *product, n *node, power float64, depth int) {
 	if v, ok := n.scalar(); ok && (v > 0 || v < 0 && isWhole(power)) {
 		p.scale *= math.Pow(float64(v), power)
 		return
 	}
 	if depth == 0 || n.op == nil || n.spec.DType != plan.F32 || slices.Contains(p.whole, n) || p.around && !has(n, p.whole, depth) {
-		p.add(n, power)
+		addFactor(p, n, power)
 		return
 	}
 	switch name := n.op.Name(); {
 	case name == "mul" && isWhole(power):
-		p.take(n.in[0], power, depth-1)
-		p.take(n.in[1], power, depth-1)
+		multiply(p, n.in[0], power, depth-1)
+		multiply(p, n.in[1], power, depth-1)
 	case name == "div" && isWhole(power):
-		p.take(n.in[0], power, depth-1)
-		p.take(n.in[1], -power, depth-1)
+		multiply(p, n.in[0], power, depth-1)
+		multiply(p, n.in[1], -power, depth-1)
 	case name == "neg" && isWhole(power):
 		p.scale *= math.Pow(-1, power)
-		p.take(n.in[0], power, depth-1)
+		multiply(p, n.in[0], power, depth-1)
 	case name == "reciprocal":
-		p.take(n.in[0], -power, depth-1)
+		multiply(p, n.in[0], -power, depth-1)
 	case name == "sqrt":
-		p.take(n.in[0], power/2, depth-1)
+		multiply(p, n.in[0], power/2, depth-1)
 	case name == "rsqrt":
-		p.take(n.in[0], -power/2, depth-1)
+		multiply(p, n.in[0], -power/2, depth-1)
 	case name == "pow":
-		p.takePower(n, power, depth)
+		multiplyPower(p, n, power, depth)
 	default:
-		p.add(n, power)
+		addFactor(p, n, power)
 	}
 }
 
-// takePower multiplies by a power of a power: (x^2)^0.5 is |x|, not x.
-func (p *product) takePower(n *node, power float64, depth int) {
+// multiplyPower multiplies by a power of a power: (x^2)^0.5 is |x|, not x.
+func multiplyPower(p *product, n *node, power float64, depth int) {
 	e, ok := n.in[1].scalar()
 	inner := float64(e)
 	if !ok || !(isWhole(power) || inner == 0.5 || inner == -0.5 || inner == -1) || !n.in[0].spec.Shape.Equal(n.spec.Shape) {
-		p.add(n, power)
+		addFactor(p, n, power)
 		return
 	}
-	p.take(n.in[0], inner*power, depth-1)
+	multiply(p, n.in[0], inner*power, depth-1)
 }
 
-// add counts equal values together where their powers are whole and of one sign.
-func (p *product) add(n *node, power float64) {
+// addFactor counts equal values together where their powers are whole and of one sign.
+func addFactor(p *product, n *node, power float64) {
 	for i, f := range p.factors {
 		if f.n == n && isWhole(power) && isWhole(f.power) && (power > 0) == (f.power > 0) {
 			p.factors[i].power += power
@@ -133,14 +133,6 @@ func isWhole(x float64) bool { return x == math.Trunc(x) && math.Abs(x) <= 8 }
 
 // near reports whether a constant of a program is the number that a pattern has.
 func near(x, want float64) bool { return math.Abs(x-want) <= constantTolerance*math.Abs(want) }
-
-// only is the value that p is a multiple of, if it is one.
-func (p product) only() (*node, bool) {
-	if len(p.factors) != 1 || p.factors[0].power != 1 {
-		return nil, false
-	}
-	return p.factors[0].n, true
-}
 
 // index finds n to the given power; -1 for none.
 func (p product) index(n *node, power float64) int {

@@ -165,7 +165,10 @@ func meanIsOff(v *node, k float64, variance bool) string {
 	return "the mean square has a factor"
 }
 
-// fastVariance is the mean of the squares of x minus the square of its mean.
+// fastVariance is the mean of the squares of x minus the square of its mean,
+// which is the variance in exact arithmetic. In float32 it loses digits where the
+// mean is large beside the deviation, and the operator does not: the values then
+// differ by what the captured program lost.
 func fastVariance(squares, mean term) (x *node, ok bool) {
 	of, scale, _ := meanOf(squares.n)
 	if of == nil || !near(squares.coeff*scale, 1) {

@@ -12,7 +12,11 @@ import (
 func ropeAngles(b *builder, n *node) (*node, bool) {
 	in := slices.Clone(n.in)
 	for i := range in[1:] {
-		in[i+1] = b.unitsBelow(in[i+1], maxDepth)
+		a := in[i+1]
+		for a.rank() > 2 && a.dim(0).Is(1) { // angles align with x from the right
+			a = b.reshape(a, a.spec.Shape[1:]...)
+		}
+		in[i+1] = b.unitsBelow(a, maxDepth)
 	}
 	if slices.Equal(in, n.in) {
 		return nil, false
@@ -29,6 +33,9 @@ func (b *builder) unitsBelow(n *node, depth int) *node {
 	in := slices.Clone(n.in)
 	for i, x := range in {
 		in[i] = b.unitsBelow(x, depth-1)
+		if v, ok := b.vector(x, n.dim(-1)); ok && x.isConst() && len(in) == 2 && n.in[1-i].rank() == n.rank() {
+			in[i] = v // frequencies
+		}
 	}
 	if slices.Equal(in, n.in) {
 		return n

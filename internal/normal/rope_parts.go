@@ -28,12 +28,19 @@ func (b *builder) pieceOf(n *node) (piece, bool) {
 		return piece{}, false
 	}
 	o := s.op.(op.Slice)
-	// n is [..., half] of the pairs [..., half, 2], or [..., half, 1].
-	half, lead := s.dim(-2), n.spec.Shape
+	// n is [..., half] of the pairs [..., half, 2], or has axes of one after it.
+	lead, axis := n.spec.Shape, s.rank()-2
 	if s == n {
 		lead = lead[:n.rank()-1]
 	}
-	if at, ok := matchAxes(s.spec.Shape[:s.rank()-1], lead, s.rank()-2); !ok || at != len(lead)-1 {
+	for axis > 0 && s.dim(axis).Is(1) {
+		axis--
+	}
+	for len(lead) > 1 && lead[len(lead)-1].Is(1) {
+		lead = lead[:len(lead)-1]
+	}
+	half := s.dim(axis)
+	if at, ok := matchAxes(s.spec.Shape[:s.rank()-1], lead, axis); !ok || at != len(lead)-1 {
 		return piece{}, false
 	}
 	x := b.reshape(s.in[0], withAxis(lead, len(lead)-1, half.Scale(2))...)

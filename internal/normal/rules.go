@@ -49,7 +49,9 @@ func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
 		{"attention", []string{"matmul"}, attention},
 		{"transposed operand", []string{"matmul"}, transposedOperand},
 
+		{"rows of a reshape", []string{"reshape"}, reshapedRows},
 		{"gather of constant positions", []string{"gather"}, gatherOfConstant},
+		{"slice of a stack", []string{"slice"}, sliceOfStack},
 		{"slice of a split axis", []string{"reshape"}, sliceOfSplit},
 		{"concat of a split axis", []string{"reshape"}, concatOfSplit},
 		{"outer product", []string{"matmul"}, outerProduct},
@@ -60,6 +62,7 @@ func init() { //nolint:gochecknoinits // breaks the cycle of initialisation
 		{"rope", []string{"concat"}, ropeOfParts},
 		{"rope", []string{"concat"}, ropeRest},
 		{"rope", []string{"reshape"}, ropeOfPairs},
+		{"rope", []string{"reshape"}, ropeOfMatrix},
 		{"rope", []string{"transpose"}, ropeTransposed},
 		{"rope", []string{"rope"}, ropeAngles},
 

@@ -15,13 +15,12 @@ func softmaxOfExp(b *builder, n *node) (*node, bool) {
 		return nil, false
 	}
 	p := productOf(n)
-	for i, s := range p.factors {
+	for _, s := range p.factors {
 		if s.power != -1 || !s.n.is("reduce") {
 			continue
 		}
 		e := s.n.in[0]
-		j := p.index(e, 1)
-		if !e.is("exp") || j < 0 || !e.spec.Shape.Equal(n.spec.Shape) {
+		if !e.is("exp") || p.index(e, 1) < 0 || !e.spec.Shape.Equal(n.spec.Shape) {
 			continue
 		}
 		r, ok := reductionOf(s.n)
@@ -29,7 +28,8 @@ func softmaxOfExp(b *builder, n *node) (*node, bool) {
 			return b.refuse("softmax", "the sum is not over one axis")
 		}
 		whole := around(n, e, s.n)
-		if i, j = whole.index(s.n, -1), whole.index(e, 1); i < 0 || j < 0 {
+		i, j := whole.index(s.n, -1), whole.index(e, 1)
+		if i < 0 || j < 0 {
 			continue
 		}
 		return b.times(b.softmax(unshifted(e.in[0], r.axis), r.axis), whole.without(i, j)), true

@@ -54,7 +54,7 @@ func softplusOfSigmoid(b *builder, n *node) (*node, bool) {
 
 // thresholdSoftplus leaves a threshold out above which softplus(x) is x: one
 // choice fewer. That is so in float32, from softplusThreshold on.
-func thresholdSoftplus(b *builder, n *node) (*node, bool) {
+func thresholdSoftplus(_ *builder, n *node) (*node, bool) {
 	cond, x, s := n.in[0], n.in[1], n.in[2]
 	if cond.is("less") || cond.is("less_equal") {
 		x, s = s, x

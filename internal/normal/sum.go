@@ -27,15 +27,15 @@ type sum struct {
 // term.
 func sumOf(n *node, whole ...*node) sum {
 	s := sum{whole: whole}
-	s.take(n, 1, maxDepth)
+	accumulate(&s, n, 1, maxDepth)
 	if s.failed || math.IsInf(s.constant, 0) || math.IsNaN(s.constant) {
 		return sum{terms: []term{{n, 1}}}
 	}
 	return s
 }
 
-// take adds a multiple of n.
-func (s *sum) take(n *node, coeff float64, depth int) {
+// accumulate adds a multiple of n.
+func accumulate(s *sum, n *node, coeff float64, depth int) {
 	if v, ok := n.scalar(); ok {
 		s.constant += coeff * float64(v)
 		return
@@ -50,19 +50,19 @@ func (s *sum) take(n *node, coeff float64, depth int) {
 	if depth > 0 && !slices.Contains(s.whole, n) && n.op != nil && n.spec.DType == plan.F32 {
 		switch n.op.Name() {
 		case "add", "bias":
-			s.take(n.in[0], coeff, depth-1)
-			s.take(n.in[1], coeff, depth-1)
+			accumulate(s, n.in[0], coeff, depth-1)
+			accumulate(s, n.in[1], coeff, depth-1)
 			return
 		case "sub":
-			s.take(n.in[0], coeff, depth-1)
-			s.take(n.in[1], -coeff, depth-1)
+			accumulate(s, n.in[0], coeff, depth-1)
+			accumulate(s, n.in[1], -coeff, depth-1)
 			return
 		}
 	}
-	s.add(n, coeff)
+	addTerm(s, n, coeff)
 }
 
-func (s *sum) add(n *node, coeff float64) {
+func addTerm(s *sum, n *node, coeff float64) {
 	for i, t := range s.terms {
 		if t.n == n {
 			s.terms[i].coeff += coeff

@@ -56,7 +56,7 @@ func accepted(name string, choices [][]plan.Attr, attrs plan.Attrs) (op.Op, erro
 	}
 	var first error
 	for _, c := range choices[0] {
-		o, err := accepted(name, choices[1:], append(attrs[:len(attrs):len(attrs)], c))
+		o, err := accepted(name, choices[1:], append(slices.Clip(attrs), c))
 		if err == nil {
 			return o, nil
 		}

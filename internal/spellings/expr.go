@@ -61,7 +61,7 @@ func (p *parser) take(s string) bool {
 
 func (p *parser) want(s string) {
 	if !p.take(s) {
-		p.fail("%q, want %q", p.peek().text, s)
+		p.failf("%q, want %q", p.peek().text, s)
 	}
 }
 
@@ -69,12 +69,12 @@ func (p *parser) want(s string) {
 func (p *parser) word() string {
 	t := p.next()
 	if t.kind != tokName {
-		p.fail("%q, want a name", t.text)
+		p.failf("%q, want a name", t.text)
 	}
 	return t.text
 }
 
-func (p *parser) fail(format string, args ...any) {
+func (p *parser) failf(format string, args ...any) {
 	if p.err == nil {
 		p.err = p.at.errorf(format, args...)
 	}
@@ -84,7 +84,7 @@ func (p *parser) fail(format string, args ...any) {
 // end is the first error, or that something is left.
 func (p *parser) end() error {
 	if p.err == nil && len(p.tokens) > 0 {
-		p.fail("%q after the end of the statement", p.tokens[0].text)
+		p.failf("%q after the end of the statement", p.tokens[0].text)
 	}
 	return p.err
 }
@@ -134,7 +134,7 @@ func (p *parser) primary() node {
 	case t.kind == tokNumber:
 		v, err := strconv.ParseFloat(t.text, 64)
 		if err != nil {
-			p.fail("%q is not a number", t.text)
+			p.failf("%q is not a number", t.text)
 		}
 		return node{kind: number, num: v, at: t.at}
 	case t.kind == tokString:
@@ -148,7 +148,7 @@ func (p *parser) primary() node {
 	case t.text == "[":
 		return node{kind: list, args: p.args("]"), at: t.at}
 	default:
-		p.fail("unexpected %q", t.text)
+		p.failf("unexpected %q", t.text)
 		return node{}
 	}
 }
@@ -162,7 +162,7 @@ func (p *parser) named(t token) node {
 			p.want("=")
 			n.attrs = append(n.attrs, attr{key, p.expr()})
 			if !p.take(",") && p.peek().text != "}" {
-				p.fail("%q between attributes, want a comma", p.peek().text)
+				p.failf("%q between attributes, want a comma", p.peek().text)
 			}
 		}
 		p.want("(")
@@ -180,7 +180,7 @@ func (p *parser) args(closing string) []node {
 	for !p.take(closing) && p.err == nil {
 		out = append(out, p.expr())
 		if !p.take(",") && p.peek().text != closing {
-			p.fail("%q, want a comma or %q", p.peek().text, closing)
+			p.failf("%q, want a comma or %q", p.peek().text, closing)
 		}
 	}
 	return out

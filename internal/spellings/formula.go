@@ -1,6 +1,10 @@
 package spellings
 
-import "math"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
 // formula is the value of an arithmetic expression over named numbers.
 func formula(n node, names map[string]float64) (float64, error) {
@@ -86,15 +90,13 @@ func table(n node, shape []int, names map[string]float64) ([]float64, error) {
 		return nil, n.at.errorf("a table of %v has more than %d elements", shape, maxTable)
 	}
 	at := make(map[string]float64, len(names)+len(shape))
-	for k, v := range names {
-		at[k] = v
-	}
+	maps.Copy(at, names)
 	out := make([]float64, size)
 	for i := range out {
 		rest := i
-		for axis := len(shape) - 1; axis >= 0; axis-- {
-			at["i"+string(rune('0'+axis))] = float64(rest % shape[axis])
-			rest /= shape[axis]
+		for axis, d := range slices.Backward(shape) {
+			at["i"+string(rune('0'+axis))] = float64(rest % d)
+			rest /= d
 		}
 		var err error
 		if out[i], err = formula(n, at); err != nil {

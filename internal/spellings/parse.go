@@ -71,7 +71,7 @@ func (r *reader) line(l line) error {
 		r.spelling, r.concept = nil, &Concept{File: l.at.file, Name: p.word()}
 		r.concepts = append(r.concepts, r.concept)
 	case r.concept == nil:
-		p.fail("a line before the first concept")
+		p.failf("a line before the first concept")
 	case word == "spelling":
 		r.begin(p, &r.concept.Spellings)
 	case word == "trap":
@@ -87,7 +87,7 @@ func (r *reader) line(l line) error {
 func (r *reader) begin(p *parser, of *[]*Spelling) {
 	r.spelling = &Spelling{Name: p.word(), at: p.at}
 	if r.concept.ByName(r.spelling.Name) != nil {
-		p.fail("another spelling or trap of %s is called %s", r.concept.Name, r.spelling.Name)
+		p.failf("another spelling or trap of %s is called %s", r.concept.Name, r.spelling.Name)
 	}
 	*of = append(*of, r.spelling)
 }
@@ -122,7 +122,7 @@ func (r *reader) declare(p *parser, word string) {
 			}
 		}
 	default:
-		p.fail("%q is not a declaration", p.peek().text)
+		p.failf("%q is not a declaration", p.peek().text)
 	}
 }
 
@@ -130,7 +130,7 @@ func (r *reader) declare(p *parser, word string) {
 func (p *parser) spec() (plan.DType, []node) {
 	dt, err := plan.ParseDType(p.word())
 	if err != nil {
-		p.fail("%v", err)
+		p.failf("%v", err)
 	}
 	p.want("[")
 	return dt, p.args("]")
@@ -148,7 +148,7 @@ func (p *parser) statement(word string) statement {
 		s.kind = carry
 	case "":
 	default:
-		p.fail("%q is not a statement", word)
+		p.failf("%q is not a statement", word)
 		return s
 	}
 	for {

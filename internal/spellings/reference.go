@@ -41,6 +41,7 @@ func References() map[string]Reference {
 		"rope_full_table":  rotate(false, computed),
 		"rope_reversed":    rotate(false, reversed),
 		"rope_of_part":     rotatePart,
+		"rope_range":       rotate(false, counted),
 		"rope_heads":       rotateHeads,
 	}
 	maps.Copy(out, attentionReferences())

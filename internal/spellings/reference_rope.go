@@ -25,6 +25,12 @@ func computed(in map[string]Value, p map[string]float64, b, t, i, half int) (cos
 	return math.Cos(a), math.Sin(a)
 }
 
+// counted takes them from positions that count from 0.
+func counted(_ map[string]Value, p map[string]float64, _, t, i, half int) (cos, sin float64) {
+	a := float64(t) * math.Pow(p["theta"], -float64(i)/float64(half))
+	return math.Cos(a), math.Sin(a)
+}
+
 // rotate is of x [b, h, t, d]; the tables' width says how many of d elements.
 func rotate(interleaved bool, a angles) Reference {
 	return func(in map[string]Value, p map[string]float64) map[string]Value {

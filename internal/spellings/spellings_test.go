@@ -1,6 +1,7 @@
 package spellings_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,7 +22,7 @@ func TestCommittedSpellings(t *testing.T) {
 	for _, c := range concepts {
 		assert.False(t, names[c.Name], "two concepts are called %s", c.Name)
 		names[c.Name] = true
-		for _, s := range append(c.Spellings[:len(c.Spellings):len(c.Spellings)], c.Traps...) {
+		for _, s := range slices.Concat(c.Spellings, c.Traps) {
 			_, built, err := c.Program(s, spellings.Args{})
 			if assert.NoError(t, err) {
 				assert.Len(t, built.Out, len(c.Outputs))
@@ -53,7 +54,7 @@ from: own
   table = const{shape=[n / 2, 2]}(if(i0 < 2, eps, cos(i0 * 10000 ^ (-i1 / n))))
   y = reduce_sum{axes=[-1, -2], keep=false}(softmax{axis=-1}(s))
   z = linear(odd,
-             table, [1, 2 * eps]) * w * 0 + weight{shape=[n]}(i0) - stack{axis=1}(x, x) *
+             table, [1, 2 * eps]) * w * 0 + weight{shape=[n]}(i0) - stack{axis=1}(x, w) *
 `
 
 func TestBuild(t *testing.T) {
@@ -66,7 +67,7 @@ func TestBuild(t *testing.T) {
 	_, _, err = cs[0].Program(cs[0].Spellings[0], spellings.Args{})
 	require.ErrorContains(t, err, "f.txt:23", "[b, t, 2] times a weight [8] is an error with its line")
 
-	good, err := spellings.Parse("f.txt", src[:len(src)-len(" * w * 0 + weight{shape=[n]}(i0) - stack{axis=1}(x, x)")])
+	good, err := spellings.Parse("f.txt", src[:len(src)-len(" * w * 0 + weight{shape=[n]}(i0) - stack{axis=1}(x, w)")])
 	require.NoError(t, err)
 	g := lazy.NewGraph("g")
 	x := g.Input("images", lazy.F32, "batch", 4, 8)

@@ -1,6 +1,8 @@
 package spellings
 
 import (
+	"slices"
+
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
@@ -63,15 +65,7 @@ func (b *builder) numbersAlone(n node) map[string]float64 {
 }
 
 func hasCall(n node) bool {
-	if n.kind == call {
-		return true
-	}
-	for _, a := range n.args {
-		if hasCall(a) {
-			return true
-		}
-	}
-	return false
+	return n.kind == call || slices.ContainsFunc(n.args, hasCall)
 }
 
 // infixOps are the operators that signs stand for.

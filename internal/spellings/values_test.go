@@ -30,7 +30,7 @@ func TestSpellingsAreTheConcept(t *testing.T) {
 		want := ref(in, c.Numbers())
 		for _, s := range c.Spellings {
 			for name, w := range want {
-				assert.NoError(t, within(w, values(t, c, s, in, sizes)[name].F32(), 1e-5), "%s, %s: %s", c.Name, s.Name, name)
+				require.NoError(t, within(w, values(t, c, s, in, sizes)[name].F32(), 1e-5), "%s, %s: %s", c.Name, s.Name, name)
 			}
 		}
 		for _, s := range c.Traps {
