@@ -222,7 +222,7 @@ func bufferBytes(p *plan.Plan, b plan.Bindings) ([]int64, error) {
 	return out, nil
 }
 
-var cacheModes = [...]string{CacheAppend: "append", CacheWrite: "write"}
+var cacheModes = [...]string{CacheAppend: "append", CacheWrite: "write", CacheRoll: "roll"}
 
 func (s *SRG) explainNode(id int, p Profile, b plan.Bindings, c ExplainedCost) (ExplainedNode, error) {
 	n := &s.Nodes[id]

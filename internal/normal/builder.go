@@ -9,6 +9,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -16,8 +17,8 @@ import (
 // lowers a measure; fuel is what a wrong one costs.
 const fuelPerTensor = 512
 
-// maxDepth bounds how deep rules make what other rules match.
-const maxDepth = 64
+// maxNesting bounds how deep rules make what other rules match.
+const maxNesting = 64
 
 // builder makes values in normal form.
 type builder struct {
@@ -33,6 +34,13 @@ type builder struct {
 	folded   int  // bytes of constants made by folding
 	rewrote  bool // a rule or folding applied to a captured tensor, or two were equal
 	faults   []error
+
+	linear map[*node]linearResult // of positionsOf
+	bands  map[*node]bandResult   // of bandOf
+	varies map[*node]bool         // of dependsOnInput
+	weight func(plan.Hash) (transport.Weight, error)
+
+	carried map[*lazy.Tensor]bool // inputs that are carried into
 }
 
 // bad is the result of make for what cannot be made. What is made of it is bad
@@ -109,7 +117,7 @@ func (b *builder) rewrite(c *node) (*node, bool) {
 		b.rewrote = true
 		return n, true
 	}
-	if b.depth++; b.depth > maxDepth {
+	if b.depth++; b.depth > maxNesting {
 		b.fuel = 0
 	}
 	defer func() { b.depth-- }()

@@ -11,6 +11,9 @@ func concatOfSlices(b *builder, n *node) (*node, bool) {
 	if len(n.in) == 1 {
 		return n.in[0], true
 	}
+	if runLength(n.in) > 1 {
+		return nil, false // copies of each one, see concatOfCopies
+	}
 	axis := wrap(n.op.(op.Concat).Axis, n)
 	var in []*node
 	for _, x := range n.in {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/genie-sdk/go/internal/lazygraph"
+	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 )
 
@@ -66,6 +67,9 @@ func emitNode(g, captured *lazy.Graph, n *node) (t *lazy.Tensor, err error) {
 			dims[i] = d
 		}
 		t = g.Input(n.leaf.Name(), n.spec.DType, dims...)
+	case n.is("range"):
+		r := n.op.(op.Range)
+		t = g.Range(r.DType, r.Start, r.Step, r.Length)
 	default:
 		in := make([]*lazy.Tensor, len(n.in))
 		for i, x := range n.in {

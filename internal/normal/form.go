@@ -60,6 +60,10 @@ type forming struct {
 func newForming(g *lazy.Graph, keep, apart []*lazy.Tensor) *forming {
 	ts := g.Tensors()
 	f := &forming{g: g, tensors: ts, b: newBuilder(), of: make([]*node, len(ts)), wanted: make([]bool, len(ts)), kept: make([]bool, len(ts)), apart: make([]bool, len(ts))}
+	f.b.weight, f.b.carried = g.Weight, map[*lazy.Tensor]bool{}
+	for _, c := range g.Carries() {
+		f.b.carried[c.In] = true
+	}
 	for _, o := range g.Outputs() {
 		f.wanted[o.Tensor.ID()] = true
 	}

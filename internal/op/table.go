@@ -13,6 +13,10 @@ type decoder func(r *plan.AttrReader) Op
 
 // table lists every operator by its name in plans.
 var table = map[string]decoder{
+	"attention":        decodeAttention,
+	"log_softmax":      decodeLogSoftmax,
+	"rms_norm":         decodeRMSNorm,
+	"rope":             decodeRoPE,
 	"add":              plain(Add()),
 	"sub":              plain(Sub()),
 	"mul":              plain(Mul()),
@@ -107,10 +111,6 @@ var table = map[string]decoder{
 	"transpose":        decodeTranspose,
 	"where":            plain(Where{}),
 	"write_rows":       decodeWriteRows,
-	"attention":        decodeAttention,
-	"log_softmax":      decodeLogSoftmax,
-	"rms_norm":         decodeRMSNorm,
-	"rope":             decodeRoPE,
 }
 
 // plain decodes an operator without attributes.

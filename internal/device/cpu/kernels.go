@@ -7,10 +7,6 @@ import (
 )
 
 func runSoftmax(s *step) error {
-	o := s.op.(op.Softmax)
-	if _, _, _, ok := rowRun(s.in[0]); !ok || o.Axis != -1 && o.Axis != len(s.out.Shape)-1 {
-		return runReference(s)
-	}
 	rows, n, _, _ := rowRun(s.in[0])
 	s.pool.run(s.job, s, rows, rowsPerChunk(4*n), softmaxChunk)
 	return nil
@@ -25,23 +21,9 @@ func softmaxChunk(s *step, lo, hi int) {
 }
 
 func runLayerNorm(s *step) error {
-	rows, n, _, ok := rowRun(s.in[0])
-	if !ok || n == 0 || !parametersContiguous(s) {
-		return runReference(s)
-	}
+	rows, n, _, _ := rowRun(s.in[0])
 	s.pool.run(s.job, s, rows, rowsPerChunk(n), layerNormChunk)
 	return nil
-}
-
-// parametersContiguous reports whether the parameters of a normalisation have
-// no gaps.
-func parametersContiguous(s *step) bool {
-	for _, p := range s.in[1:] {
-		if !p.Contiguous() {
-			return false
-		}
-	}
-	return true
 }
 
 // parameter is the vector of n elements that is input k of a normalisation, nil
@@ -65,8 +47,8 @@ func layerNormChunk(s *step, lo, hi int) {
 // runEmbedding copies rows of the table, which may be stored in panels.
 func runEmbedding(s *step) error {
 	t, idx := s.in[0], s.in[1]
-	if !idx.Contiguous() || s.packed == nil && !t.Contiguous() || s.out.Len() == 0 {
-		return runReference(s)
+	if s.out.Len() == 0 {
+		return nil
 	}
 	rows, w := t.Shape[0], t.Shape[1]
 	ask := s.halt.Counter()
@@ -97,10 +79,7 @@ func embeddingChunk(s *step, lo, hi int) {
 }
 
 func runCausalMask(s *step) error {
-	rows, n, _, ok := rowRun(s.in[0])
-	if !ok || n == 0 {
-		return runReference(s)
-	}
+	rows, n, _, _ := rowRun(s.in[0])
 	s.pool.run(s.job, s, rows, rowsPerChunk(n), causalMaskChunk)
 	return nil
 }
