@@ -189,6 +189,7 @@ func attentions() (out []evaluation) {
 	add(op.Attention{Causal: true, Window: 5}, []int{2, 4, 19, 8}, []int{2, 2, 19, 8})
 	add(op.Attention{Causal: true, Start: true}, []int{2, 2, 13, 4}, []int{2, 2, 13, 4}, index(plan.I32, 9, 2))
 	add(op.Attention{Start: true}, []int{3, 2, 2, 4}, []int{3, 1, 11, 4}, index(plan.I64, 9, 3))
+	add(op.Attention{Start: true}, []int{4, 3, 5}, []int{2, 9, 5}, index(plan.I32, 9, 4))
 	add(op.Attention{Softcap: 1.5}, []int{1, 4, 12, 8}, []int{1, 2, 18, 8})
 	add(op.Attention{Mask: op.MaskAdd}, []int{2, 4, 11, 8}, []int{2, 4, 13, 8}, f32(2, 1, 1, 13))
 	add(op.Attention{Mask: op.MaskAdd}, []int{2, 4, 11, 8}, []int{2, 2, 13, 8}, f32(4, 11, 13))

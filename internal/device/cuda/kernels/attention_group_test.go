@@ -1,8 +1,8 @@
 package kernels
 
 import (
-	"fmt"
 	"math"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -69,7 +69,7 @@ func TestAttentionOfGroups(t *testing.T) {
 		{3, 5, 10, func(a *attending) { a.mask = op.NewArray(plan.Bool, 10) }}, // nobody sees anything
 		{3, 5, 70, func(a *attending) { a.mask, a.masked = op.NewArray(plan.Bool, 70), true }},
 	} {
-		t.Run(fmt.Sprint(i), func(t *testing.T) {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			a := attendingOf(uint64(i), batch, heads, c.rows, c.keys, 20, 12, i%2 == 0)
 			of := attendingOf(uint64(i+100), batch, c.kv, c.rows, c.keys, 20, 12, i%2 == 1)
 			a.k, a.v, a.scale = of.k, of.v, 0.4
