@@ -53,7 +53,7 @@ func TestSpelledModels(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			want := map[string]spelledResult{} // by what is drawn of the model itself
 			for i := range n / len(spelledModels) {
-				rng := rand.New(rand.NewPCG(seed, uint64(i))) //nolint:gosec // not secret
+				rng := rand.New(rand.NewPCG(seed, uint64(i)))
 				variant := rng.IntN(m.variants)
 				key := strconv.Itoa(variant)
 				if _, ok := want[key]; !ok {
@@ -189,7 +189,7 @@ func named(name string, seed uint64) *rand.Rand {
 	for _, c := range []byte(name) {
 		h = (h ^ uint64(c)) * 1099511628211
 	}
-	return rand.New(rand.NewPCG(seed, h)) //nolint:gosec // not secret
+	return rand.New(rand.NewPCG(seed, h))
 }
 
 func loadSpellings(t *testing.T) map[string]*spellings.Concept {

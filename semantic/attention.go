@@ -1,6 +1,7 @@
 package semantic
 
 import (
+	"github.com/genie-sdk/go/internal/axes"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
@@ -68,7 +69,7 @@ func (attentions) Recognise(a *analysis) error {
 		}
 		axis := wrapAxis(s.Axis, t)
 		w.att, w.stamp, w.trail = attention{}, w.stamp+2, w.trail[:0]
-		m := newAxes(t.Shape())
+		m := axes.New(t.Shape())
 		w.back(t.In()[0], m, axis)
 		w.trail = append(w.trail, id)
 		if len(w.att.scores) == 0 {
@@ -111,9 +112,9 @@ type attentionWalk struct {
 
 // back follows the softmax's axis to the score products behind t and reports
 // whether there is one.
-func (w *attentionWalk) back(t *lazy.Tensor, m axesMap, axis int) bool {
+func (w *attentionWalk) back(t *lazy.Tensor, m axes.Map, axis int) bool {
 	id := t.ID()
-	if w.seen[id] == w.stamp || w.constant[id] || w.Nodes[id].Attention > 0 || !m.has(axis) {
+	if w.seen[id] == w.stamp || w.constant[id] || w.Nodes[id].Attention > 0 || !m.Has(axis) {
 		return false
 	}
 	w.seen[id] = w.stamp
@@ -122,10 +123,10 @@ func (w *attentionWalk) back(t *lazy.Tensor, m axesMap, axis int) bool {
 		last := len(m) - 1
 		side := 1
 		query := t.Dim(last - 1)
-		if !m.is(last, axis) {
+		if !m.Is(last, axis) {
 			side, query = 0, t.Dim(last)
 		}
-		found = (side == 1 || m.is(last-1, axis)) && !w.constant[t.In()[side].ID()]
+		found = (side == 1 || m.Is(last-1, axis)) && !w.constant[t.In()[side].ID()]
 		if found {
 			if len(w.att.scores) == 0 {
 				w.att.query = query
@@ -134,7 +135,7 @@ func (w *attentionWalk) back(t *lazy.Tensor, m axesMap, axis int) bool {
 		}
 	} else {
 		for i, in := range t.In() {
-			if next, ok := m.backward(t, i); ok && w.back(in, next, axis) {
+			if next, ok := backward(m, t, i); ok && w.back(in, next, axis) {
 				found = true
 			}
 		}
@@ -149,7 +150,7 @@ func (w *attentionWalk) back(t *lazy.Tensor, m axesMap, axis int) bool {
 }
 
 // ahead follows the softmax's axis to the products that sum over it.
-func (w *attentionWalk) ahead(id int, m axesMap, axis int) bool {
+func (w *attentionWalk) ahead(id int, m axes.Map, axis int) bool {
 	if w.seen[id] == w.stamp {
 		return false
 	}
@@ -158,14 +159,14 @@ func (w *attentionWalk) ahead(id int, m axesMap, axis int) bool {
 	for _, r := range w.readers[id] {
 		t := w.tensors[r.id]
 		if o, ok := t.Op().(op.MatMul); ok {
-			if v := 1 - r.operand; m.is(summedAxis(o, r.operand, len(m)), axis) && !w.constant[t.In()[v].ID()] {
+			if v := 1 - r.operand; m.Is(summedAxis(o, r.operand, len(m)), axis) && !w.constant[t.In()[v].ID()] {
 				w.att.context = append(w.att.context, product{r.id, v})
 				w.trail = append(w.trail, r.id)
 				found = true
 			}
 			continue
 		}
-		if next, ok := m.forward(t, r.operand); ok && next.has(axis) && w.ahead(r.id, next, axis) {
+		if next, ok := forward(m, t, r.operand); ok && next.Has(axis) && w.ahead(r.id, next, axis) {
 			w.trail = append(w.trail, r.id)
 			found = true
 		}

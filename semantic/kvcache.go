@@ -3,6 +3,7 @@ package semantic
 import (
 	"fmt"
 
+	"github.com/genie-sdk/go/internal/axes"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
@@ -182,36 +183,36 @@ func (a *analysis) rowsAdded(pair lazy.Carried) (Cache, bool) {
 		return c, false
 	}
 	c.Rows = u.In()[add.rows]
-	m, ok := newAxes(old.Shape()).through(a, pre)
+	m, ok := through(a, axes.New(old.Shape()), pre)
 	if !ok || len(m[add.axis]) == 0 {
 		return c, false
 	}
-	m[add.axis] = joinParts(m[add.axis])
+	m[add.axis] = axes.Join(m[add.axis])
 	row := m[add.axis][0]
 	inner := plan.C(1)
 	for _, p := range m[add.axis][1:] {
-		inner = inner.Mul(p.size)
+		inner = inner.Mul(p.Size)
 	}
 	added, ok := add.added.Div(inner)
 	// Rows at the end of a part are rows at the end of the axis only if the
 	// part is the outermost of the axis.
-	if !ok || !row.stride.Mul(row.size).Equal(old.Dim(row.axis)) {
+	if !ok || !row.Stride.Mul(row.Size).Equal(old.Dim(row.Axis)) {
 		return c, false
 	}
 	if c.Mode == CacheAppend {
-		m[add.axis][0].size = row.size.Add(added)
+		m[add.axis][0].Size = row.Size.Add(added)
 	}
 	if !a.sameLayout(m, post, pair) {
 		return c, false
 	}
-	c.Axis, c.Old, c.New = row.axis, old.Dim(row.axis), added.Mul(row.stride)
+	c.Axis, c.Old, c.New = row.Axis, old.Dim(row.Axis), added.Mul(row.Stride)
 	return c, true
 }
 
 // sameLayout reports whether the carried output, which the tensors of post show,
 // has its rows where the input has them.
-func (a *analysis) sameLayout(m axesMap, post []*lazy.Tensor, pair lazy.Carried) bool {
-	m, ok := m.through(a, post)
+func (a *analysis) sameLayout(m axes.Map, post []*lazy.Tensor, pair lazy.Carried) bool {
+	m, ok := through(a, m, post)
 	if !ok {
 		return false
 	}
@@ -219,7 +220,7 @@ func (a *analysis) sameLayout(m axesMap, post []*lazy.Tensor, pair lazy.Carried)
 		if d.Is(1) && pair.In.Dim(i).Is(1) {
 			continue
 		}
-		if p, ok := m.sole(i); !ok || p.axis != i || !p.stride.Is(1) || !p.size.Equal(d) {
+		if p, ok := m.Sole(i); !ok || p.Axis != i || !p.Stride.Is(1) || !p.Size.Equal(d) {
 			return false
 		}
 	}
@@ -252,42 +253,42 @@ func (a *analysis) rolled(pair lazy.Carried, u *lazy.Tensor, post []*lazy.Tensor
 	if old != pair.In || !dropped {
 		return c, false
 	}
-	m, ok := newAxes(old.Shape()).through(a, pre)
+	m, ok := through(a, axes.New(old.Shape()), pre)
 	if !ok {
 		return c, false
 	}
-	row, ok := m.sole(add.axis)
-	if !ok || !row.stride.Is(1) || !row.size.Equal(old.Dim(row.axis)) {
+	row, ok := m.Sole(add.axis)
+	if !ok || !row.Stride.Is(1) || !row.Size.Equal(old.Dim(row.Axis)) {
 		return c, false
 	}
 	if joined != u {
-		m[add.axis] = []axisPart{{row.axis, row.stride, row.size.Add(add.added)}}
-		if m, ok = m.through(a, between); !ok || !m.is(wrapAxis(last.Axis, u), row.axis) {
+		m[add.axis] = []axes.Part{{Axis: row.Axis, Stride: row.Stride, Size: row.Size.Add(add.added)}}
+		if m, ok = through(a, m, between); !ok || !m.Is(wrapAxis(last.Axis, u), row.Axis) {
 			return c, false
 		}
-		m[wrapAxis(last.Axis, u)] = []axisPart{row}
+		m[wrapAxis(last.Axis, u)] = []axes.Part{row}
 	}
 	if !a.sameLayout(m, post, pair) {
 		return c, false
 	}
-	c.Update, c.Rows, c.Axis, c.Old, c.New = joined, joined.In()[add.rows], row.axis, row.size, add.added
+	c.Update, c.Rows, c.Axis, c.Old, c.New = joined, joined.In()[add.rows], row.Axis, row.Size, add.added
 	return c, true
 }
 
 // rowMap is a map over t, the carried input or the update, in which the rows
 // are axis 0 of the origin and everything else is foreign.
-func rowMap(t *lazy.Tensor, c Cache) axesMap {
+func rowMap(t *lazy.Tensor, c Cache) axes.Map {
 	axis := c.Axis
 	if t == c.Update {
 		add, _ := additionOf(t)
 		axis = add.axis
 	}
-	m := newAxes(t.Shape())
+	m := axes.New(t.Shape())
 	for i := range m {
 		for j := range m[i] {
-			m[i][j].axis = foreign
+			m[i][j].Axis = axes.Foreign
 			if i == axis {
-				m[i][j].axis = 0
+				m[i][j].Axis = 0
 			}
 		}
 	}
@@ -311,7 +312,7 @@ type cacheWalk struct {
 
 // read follows rows, axis 0 of the map's origin, from tensor id to the
 // attention patterns that use them as keys or values.
-func (w *cacheWalk) read(id int, m axesMap) {
+func (w *cacheWalk) read(id int, m axes.Map) {
 	if w.seen[id] == w.stamp {
 		return
 	}
@@ -320,12 +321,12 @@ func (w *cacheWalk) read(id int, m axesMap) {
 		t := w.tensors[r.id]
 		if use, ok := w.uses[product{r.id, r.operand}]; ok {
 			axis := rowAxis(t, r.operand, len(m), use.key)
-			if m.is(axis, 0) && (w.first == 0 || use.attention < w.first) {
+			if m.Is(axis, 0) && (w.first == 0 || use.attention < w.first) {
 				w.first = use.attention
 			}
 			continue
 		}
-		if next, ok := m.forward(t, r.operand); ok && next.has(0) {
+		if next, ok := forward(m, t, r.operand); ok && next.Has(0) {
 			w.read(r.id, next)
 		}
 	}

@@ -216,16 +216,16 @@ func (f *normalForm) between(a *analysis, context int, found func(id int)) {
 		}
 		t := a.tensors[id]
 		from[id] = false
-		any := is(t, "matmul") && id != context && !a.constant[t.In()[0].ID()] && !a.constant[t.In()[1].ID()]
+		product := is(t, "matmul") && id != context && !a.constant[t.In()[0].ID()] && !a.constant[t.In()[1].ID()]
 		for _, in := range t.In() {
 			if f.into[in.ID()] >= 0 && visit(in.ID()) {
-				any = true
+				product = true
 			}
 		}
-		if from[id] = any; any {
+		if from[id] = product; product {
 			found(id)
 		}
-		return any
+		return product
 	}
 	visit(context)
 }

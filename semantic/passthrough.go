@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 
+	"github.com/genie-sdk/go/internal/axes"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
@@ -99,11 +100,11 @@ func (a *analysis) source(t *lazy.Tensor) (src *lazy.Tensor, via []*lazy.Tensor)
 
 // through carries a map along the tensors that source passed, in order of
 // computation.
-func (m axesMap) through(a *analysis, via []*lazy.Tensor) (axesMap, bool) {
+func through(a *analysis, m axes.Map, via []*lazy.Tensor) (axes.Map, bool) {
 	ok := true
 	for i := len(via) - 1; i >= 0 && ok; i-- {
 		operand, _ := a.passThrough(via[i])
-		m, ok = m.forward(via[i], operand)
+		m, ok = forward(m, via[i], operand)
 	}
 	return m, ok
 }

@@ -23,6 +23,7 @@ const Foreign = -1
 // through any chain of reshapes and transposes without loss.
 type Map [][]Part
 
+// New is the map of a tensor onto itself.
 func New(s plan.Shape) Map {
 	m := make(Map, len(s))
 	for i, d := range s {
@@ -61,6 +62,7 @@ func (m Map) Has(axis int) bool {
 	return false
 }
 
+// Join merges parts that are next to each other in the origin.
 func Join(g []Part) []Part {
 	var out []Part
 	for _, p := range g {

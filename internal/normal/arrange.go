@@ -1,6 +1,8 @@
 package normal
 
 import (
+	"slices"
+
 	"github.com/genie-sdk/go/internal/axes"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
@@ -35,10 +37,10 @@ func (b *builder) layoutOf(n *node) layout {
 		n = x
 	}
 	l := layout{n, axes.New(n.spec.Shape), 1}
-	for i := len(path) - 1; i >= 0; i-- {
-		if !l.through(path[i]) {
+	for _, n := range slices.Backward(path) {
+		if !l.through(n) {
 			// What is behind this reshape cannot be told apart.
-			l = layout{path[i], axes.New(path[i].spec.Shape), 1}
+			l = layout{n, axes.New(n.spec.Shape), 1}
 		}
 	}
 	return l

@@ -2,6 +2,7 @@ package normal
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -132,7 +133,7 @@ func TestCacheUpdates(t *testing.T) {
 		cs, err := spellings.Load("../../testdata/spellings/" + dir)
 		require.NoError(t, err)
 		for _, c := range cs {
-			for _, s := range append(c.Spellings[:len(c.Spellings):len(c.Spellings)], c.Traps...) {
+			for _, s := range append(slices.Clip(c.Spellings), c.Traps...) {
 				g, f := spelled(t, c, s)
 				sameValues(t, g, f, c.Sizes())
 				for _, p := range f.Graph.Carries() {

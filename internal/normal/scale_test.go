@@ -14,14 +14,14 @@ import (
 // decoder is a GPT-2 as this module's models are written, with caches.
 func decoder(layers int) *lazy.Graph {
 	g := lazy.NewGraph("decoder")
-	h := lazy.Embedding(modelWeight(g, "wte", 50, 8), g.Input("ids", lazy.I64, "b", "t"))
+	h := lazy.Embedding(param(g, "wte", 50, 8), g.Input("ids", lazy.I64, "b", "t"))
 	for i := range layers {
 		name := func(s string) string { return s + strconv.Itoa(i) }
 		norm := func(s string, x *lazy.Tensor) *lazy.Tensor {
-			return lazy.LayerNorm(x, modelWeight(g, name(s+"g"), 8), modelWeight(g, name(s+"b"), 8), 1e-5)
+			return lazy.LayerNorm(x, param(g, name(s+"g"), 8), param(g, name(s+"b"), 8), 1e-5)
 		}
 		linear := func(s string, x *lazy.Tensor, in, out int) *lazy.Tensor {
-			return lazy.Linear(x, modelWeight(g, name(s+"w"), in, out), modelWeight(g, name(s+"c"), out))
+			return lazy.Linear(x, param(g, name(s+"w"), in, out), param(g, name(s+"c"), out))
 		}
 		heads := func(x *lazy.Tensor) *lazy.Tensor {
 			return lazy.Transpose(lazy.Reshape(x, "b", "t", 2, 4), 0, 2, 1, 3)
@@ -47,18 +47,18 @@ func decoder(layers int) *lazy.Graph {
 func encoder(layers int) *lazy.Graph {
 	g := lazy.NewGraph("encoder")
 	s := func(v float32) *lazy.Tensor { return g.Const([]float32{v}, 1) }
-	h := lazy.Embedding(modelWeight(g, "wte", 50, 8), g.Input("ids", lazy.I64, "b", "t"))
+	h := lazy.Embedding(param(g, "wte", 50, 8), g.Input("ids", lazy.I64, "b", "t"))
 	mask := g.Input("mask", lazy.I64, "b", "t")
 	for i := range layers {
 		name := func(what string) string { return what + strconv.Itoa(i) }
 		linear := func(what string, x *lazy.Tensor, in, out int) *lazy.Tensor {
-			return lazy.Add(modelWeight(g, name(what+"c"), out), lazy.MatMul(x, lazy.Transpose(modelWeight(g, name(what+"w"), out, in), 1, 0)))
+			return lazy.Add(param(g, name(what+"c"), out), lazy.MatMul(x, lazy.Transpose(param(g, name(what+"w"), out, in), 1, 0)))
 		}
 		mean := func(x *lazy.Tensor) *lazy.Tensor { return lazy.Reshape(lazy.Mean(x, 2), "b", "t", 1) }
 		norm := func(what string, x *lazy.Tensor) *lazy.Tensor {
 			d := lazy.Sub(x, mean(x))
 			y := lazy.Div(d, lazy.Sqrt(lazy.Add(mean(lazy.Pow(d, s(2))), s(1e-5))))
-			return lazy.Add(lazy.Mul(y, modelWeight(g, name(what+"g"), 8)), modelWeight(g, name(what+"b"), 8))
+			return lazy.Add(lazy.Mul(y, param(g, name(what+"g"), 8)), param(g, name(what+"b"), 8))
 		}
 		heads := func(x *lazy.Tensor) *lazy.Tensor {
 			return lazy.Transpose(lazy.Identity(lazy.Reshape(x, "b", "t", 2, 4)), 0, 2, 1, 3)
@@ -77,7 +77,7 @@ func encoder(layers int) *lazy.Graph {
 	return g
 }
 
-func modelWeight(g *lazy.Graph, name string, shape ...int) *lazy.Tensor {
+func param(g *lazy.Graph, name string, shape ...int) *lazy.Tensor {
 	n := 1
 	for _, d := range shape {
 		n *= d

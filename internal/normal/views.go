@@ -23,9 +23,9 @@ func viewChain(b *builder, n *node) (*node, bool) {
 		base = base.in[0]
 	}
 	l := layout{base, axes.New(base.spec.Shape), 1}
-	for i := len(path) - 1; i >= 0; i-- {
-		if !l.through(path[i]) {
-			l = layout{path[i], axes.New(path[i].spec.Shape), 1}
+	for i, v := range slices.Backward(path) {
+		if !l.through(v) {
+			l = layout{v, axes.New(v.spec.Shape), 1}
 			path = path[:i]
 		}
 	}
