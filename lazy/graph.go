@@ -192,6 +192,15 @@ func (g *Graph) ConstInt(data []int32, shape ...int) *Tensor {
 	return g.constant(I32, b, shape)
 }
 
+// ConstBytes adds a constant leaf of f32, i32, i64 or bool values, given as
+// bytes in row-major order, little-endian.
+func (g *Graph) ConstBytes(dt plan.DType, data []byte, shape ...int) *Tensor {
+	if dt != F32 && dt != Bool && !dt.IsInt() {
+		return g.fail("constant", nil, fmt.Errorf("%w: a constant cannot be %v", ErrDType, dt))
+	}
+	return g.constant(dt, data, shape)
+}
+
 func (g *Graph) constant(dt plan.DType, b []byte, shape []int) *Tensor {
 	n, ok := int64(dt.Size()), true
 	for _, d := range shape {
@@ -280,8 +289,10 @@ func (g *Graph) leaf(kind Kind, what, name string, spec plan.Spec, err error) *T
 	}
 	g.names[what+name] = true
 	// Gorgonia merges inputs of one name: the pair of kind and name is unique.
-	n := lazygraph.NewLeaf(lazygraph.Expr(g), spec.DType, what+":"+name, g.placeholder(spec.Shape))
-	t := &Tensor{node: lazygraph.NewTensor(nil, n), g: g, id: len(g.tensors), kind: kind, name: name, spec: spec}
+	t := &Tensor{g: g, id: len(g.tensors), kind: kind, name: name, spec: spec}
+	if expr := lazygraph.Expr(g); expr != nil {
+		t.node = lazygraph.NewTensor(nil, lazygraph.NewLeaf(expr, spec.DType, what+":"+name, g.placeholder(spec.Shape)))
+	}
 	g.tensors = append(g.tensors, t)
 	return t
 }

@@ -16,6 +16,7 @@ type explainOptions struct {
 	hashes, gpu                  string
 	batch, texts, seq, past      int
 	json                         bool
+	dims                         []string
 }
 
 // explainPast is the length of the prompt, or of the cache, that costs assume.
@@ -24,7 +25,7 @@ const explainPast = 72
 func (a *app) explainCommand() *cobra.Command {
 	var o explainOptions
 	cmd := &cobra.Command{
-		Use:   "explain --model DIR [--phase prefill|decode]",
+		Use:   "explain --model DIR [--phase prefill|decode] | explain FILE.onnx",
 		Short: "Show what each tensor of a model means, and the plan",
 		Long: `explain prints the semantically rich graph (SRG) of a checkpoint and the plan
 that a policy derives from it. It runs nothing.
@@ -39,19 +40,28 @@ of its data sheet; the text says which.
 It takes checkpoints of these families; what is counted follows its flag:
 
 ` + sizesTable() + `
-The plan of a model with a cache samples the next token in the given phase.`,
+The plan of a model with a cache samples the next token in the given phase.
+
+It also takes an ONNX file; the sizes of the dimensions that the model names follow
+--dim.`,
 		Example: `  genie explain --model ./gpt2 --phase decode --format text
   genie explain --model ./gpt2 --phase prefill --seq 512 --format dot | dot -Tsvg > prefill.svg
   genie explain --model ./bert-base-uncased --seq 128
   genie explain --model ./resnet-50 --batch 8 --json
-  genie explain --model ./clip-vit-base-patch32 --texts 10`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+  genie explain --model ./clip-vit-base-patch32 --texts 10
+  genie explain minilm.onnx --dim batch_size=1 --dim sequence_length=128`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && isONNX(args[0]) && o.model == "" {
+				o.model, args = args[0], nil
+			}
+			if err := noArgs(cmd, args); err != nil {
+				return err
+			}
 			return a.explain(cmd, o)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.model, "model", "", "directory of the checkpoint (required)")
+	f.StringVar(&o.model, "model", "", "directory of the checkpoint, or an ONNX file (required)")
 	f.StringVar(&o.phase, "phase", "", "prefill or decode (required for a language model)")
 	f.StringVar(&o.format, "format", "text", "text, json or dot")
 	f.StringVar(&o.policy, "policy", "full", "policy of the plan: blind, resident or full")
@@ -60,6 +70,7 @@ The plan of a model with a cache samples the next token in the given phase.`,
 	f.IntVar(&o.seq, "seq", 0, "new rows of a sequence (default 72 for prefill, 1 for decode); without a cache: tokens of a text, 0 means the maximum")
 	f.IntVar(&o.past, "past", 0, "rows in the KV cache (default 0 for prefill, 72 for decode)")
 	f.StringVar(&o.gpu, "gpu", "", "costs on this GPU by its published figures, which are not measurements: "+strings.Join(semantic.PublishedGPUs(), ", "))
+	f.StringArrayVar(&o.dims, "dim", nil, "NAME=SIZE: size of a dimension of an ONNX model; repeat it for each")
 	hashesFlag(f, &o.hashes)
 	f.BoolVar(&o.json, "json", false, "the same as --format json")
 	return cmd
@@ -99,6 +110,12 @@ func (a *app) explain(cmd *cobra.Command, o explainOptions) (err error) {
 			return usagef("--gpu is %q; there is %s", o.gpu, strings.Join(semantic.PublishedGPUs(), ", "))
 		}
 	}
+	if isONNX(o.model) {
+		return a.explainONNX(cmd, &o, policy, device)
+	}
+	if len(o.dims) > 0 {
+		return usagef("--dim is for an ONNX file")
+	}
 	m, sizes, err := a.explainable(cmd, &o)
 	if err != nil {
 		return err
@@ -112,7 +129,11 @@ func (a *app) explain(cmd *cobra.Command, o explainOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	switch o.format {
+	return a.printExplanation(o.format, e)
+}
+
+func (a *app) printExplanation(format string, e *semantic.Explanation) error {
+	switch format {
 	case "json":
 		return a.printJSON(e)
 	case "dot":

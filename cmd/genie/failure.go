@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/genie-sdk/go/genie"
+	"github.com/genie-sdk/go/lazy/onnx"
 	"github.com/genie-sdk/go/transport"
 )
 
@@ -66,6 +67,8 @@ var failureCodes = []struct {
 	{transport.ErrCorrupt, "corrupt"},
 	{transport.ErrMissingWeight, "missing_weight"},
 	{genie.ErrContextLength, "context_length"},
+	{onnx.ErrUnsupported, "not_importable"},
+	{onnx.ErrMalformed, "malformed_model"},
 	{transport.ErrInvalidPlan, "invalid_plan"},
 	{transport.ErrShape, "shape"},
 	{transport.ErrDType, "dtype"},

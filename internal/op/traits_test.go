@@ -19,6 +19,16 @@ func traitExamples() []op.Op {
 		op.Concat{Axis: -1},
 		op.Softmax{Axis: 0},
 		op.Softmax{Axis: -1},
+		op.LogSoftmax{Axis: -1},
+		op.Attention{Scale: 0.5, Mask: op.MaskNone},
+		op.Attention{Scale: 0.5, Mask: op.MaskAdd, Softcap: 2},
+		op.Attention{Scale: 0.5, Mask: op.MaskBool, Causal: true, Window: 2},
+		op.Attention{Scale: 0.5, Mask: op.MaskNone, Causal: true, Start: true},
+		op.Attention{Scale: 0.5, Mask: op.MaskAdd, Start: true},
+		op.RMSNorm{Eps: 1e-5},
+		op.RMSNorm{Eps: 1e-5, Offset: 1},
+		op.RoPE{},
+		op.RoPE{Interleaved: true, Dims: 2},
 		op.CausalMask{},
 		op.Conv2D{Stride: [2]int{1, 1}, Pad: [2]int{1, 0}, Dilation: [2]int{1, 1}, Groups: 1},
 		op.MaxPool2D{Kernel: [2]int{2, 1}, Stride: [2]int{1, 1}},
@@ -82,7 +92,11 @@ func evaluations(t *testing.T, o op.Op, n int) (out []evaluation) {
 	for try := 0; try < 400000 && len(out) < n; try++ {
 		e := evaluation{o: o}
 		rank, dims := rng.IntN(5), [5]int{1 + rng.IntN(3), 1 + rng.IntN(3), 1 + rng.IntN(3), 1 + rng.IntN(3), 1 + rng.IntN(3)}
-		for range rng.IntN(7) {
+		inputs := 1 + rng.IntN(6)
+		if o.Name() == "range" {
+			inputs = 0
+		}
+		for range inputs {
 			s := plan.Spec{DType: []plan.DType{plan.F32, plan.F32, plan.F32, plan.I32, plan.I64, plan.Bool}[rng.IntN(6)]}
 			r := rank
 			if rng.IntN(2) == 0 {

@@ -100,7 +100,7 @@ func OpenFile(f *os.File, path string) (*File, error) {
 		bad.File = path
 		return nil, bad
 	}
-	image, release, err := mapFile(f, info.Size())
+	image, release, err := memory.MapFile(f, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("map %s: %w", path, err)
 	}
@@ -165,7 +165,7 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	}
 	s := f.header.spans[i]
 	t := Tensor{DType: s.dtype, Shape: slices.Clone(s.shape), Data: f.data[s.begin:s.end:s.end], name: name}
-	if filesAreMapped {
+	if memory.FilesAreMapped {
 		t.File = f.path
 	}
 	return t, true

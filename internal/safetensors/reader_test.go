@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/genie-sdk/go/internal/memory"
 )
 
 // image builds a file from a header text and n data bytes.
@@ -158,7 +160,7 @@ func TestViewsAndClose(t *testing.T) {
 	b, ok := f.Tensor("b")
 	require.True(t, ok)
 	want := Tensor{DType: U8, Shape: []int64{2}, Data: []byte{2, 3}, name: "b"}
-	if filesAreMapped {
+	if memory.FilesAreMapped {
 		want.File = path
 	}
 	assert.Equal(t, want, b)

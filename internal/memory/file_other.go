@@ -1,6 +1,6 @@
 //go:build !linux && !darwin
 
-package safetensors
+package memory
 
 import (
 	"fmt"
@@ -9,10 +9,11 @@ import (
 	"os"
 )
 
-const filesAreMapped = false
+// FilesAreMapped says that [MapFile] maps, and does not read.
+const FilesAreMapped = false
 
-// mapFile reads size bytes of f into memory, where mapping is not available.
-func mapFile(f *os.File, size int64) ([]byte, func() error, error) {
+// MapFile reads size bytes of f into memory, where mapping is not available.
+func MapFile(f *os.File, size int64) ([]byte, func() error, error) {
 	if size > math.MaxInt {
 		return nil, nil, fmt.Errorf("%d bytes do not fit the address space", size)
 	}

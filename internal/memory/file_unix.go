@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package safetensors
+package memory
 
 import (
 	"fmt"
@@ -10,10 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const filesAreMapped = true
+// FilesAreMapped says that [MapFile] maps, and does not read.
+const FilesAreMapped = true
 
-// mapFile maps size bytes of f read only. size is not 0.
-func mapFile(f *os.File, size int64) ([]byte, func() error, error) {
+// MapFile maps size bytes of f, not 0, read only, and returns what unmaps them. Where
+// [FilesAreMapped], a file that is cut short makes a read fault: see [Guard].
+func MapFile(f *os.File, size int64) ([]byte, func() error, error) {
 	if size > math.MaxInt {
 		return nil, nil, fmt.Errorf("%d bytes do not fit the address space", size)
 	}
