@@ -105,6 +105,7 @@ func (g *Graph) apply(o op.Op, in []*Tensor) *Tensor {
 		return g.fail(o.Name(), in, err)
 	}
 	t := &Tensor{node: lazygraph.NewTensor(o, n), g: g, id: len(g.tensors), in: in, spec: spec}
+	t.recordCallers()
 	g.tensors = append(g.tensors, t)
 	return t
 }

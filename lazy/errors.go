@@ -47,8 +47,7 @@ func captureError(op string, in []plan.Spec, err error) *CaptureError {
 	for {
 		f, more := frames.Next()
 		e.File, e.Line = f.File, f.Line
-		inside := strings.HasPrefix(f.Function, "github.com/genie-sdk/go/lazy.")
-		if !inside || strings.HasSuffix(f.File, "_test.go") || !more {
+		if outside(f) || !more {
 			return e
 		}
 	}

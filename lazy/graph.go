@@ -293,6 +293,7 @@ func (g *Graph) leaf(kind Kind, what, name string, spec plan.Spec, err error) *T
 	if expr := lazygraph.Expr(g); expr != nil {
 		t.node = lazygraph.NewTensor(nil, lazygraph.NewLeaf(expr, spec.DType, what+":"+name, g.placeholder(spec.Shape)))
 	}
+	t.recordCallers()
 	g.tensors = append(g.tensors, t)
 	return t
 }

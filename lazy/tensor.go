@@ -22,6 +22,7 @@ type Tensor struct {
 	storage plan.DType // KindWeight
 	data    []byte     // KindConst
 	err     error
+	callers capturedFrom
 }
 
 var errNil = fmt.Errorf("%w: nil tensor", ErrCapture)

@@ -26,6 +26,7 @@ func (e *Explanation) Text() string {
 	e.textPhases(&b)
 	e.textBranches(&b)
 	e.textNodes(&b)
+	e.textForm(&b)
 	e.textEdges(&b)
 	e.textCaches(&b)
 	textPlan(&b, "plan for the executor", e.Plan)
@@ -104,7 +105,7 @@ func (e *Explanation) textBranches(b *strings.Builder) {
 
 func (e *Explanation) textNodes(b *strings.Builder) {
 	fmt.Fprintf(b, "\n%d nodes\n", len(e.Nodes))
-	table(b, "node|what|shape|phase|residency|modality|branch|FLOP|read|written|time", func(row func(...any)) {
+	table(b, "node|what|shape|phase|residency|modality|branch|FLOP|read|written|time|captured at", func(row func(...any)) {
 		for i := range e.Nodes {
 			n := &e.Nodes[i]
 			if n.Dead {
@@ -112,7 +113,7 @@ func (e *Explanation) textNodes(b *strings.Builder) {
 				continue
 			}
 			row(ref(n.ID), n.label(), spec(n), n.Phase, n.Residency, n.Modality, n.Branch,
-				si(n.Cost.FLOPs, ""), si(n.Cost.BytesRead, "B"), si(n.Cost.BytesWritten, "B"), seconds(n.Cost.Seconds))
+				si(n.Cost.FLOPs, ""), si(n.Cost.BytesRead, "B"), si(n.Cost.BytesWritten, "B"), seconds(n.Cost.Seconds), n.Location)
 		}
 	})
 }

@@ -14,8 +14,8 @@ type Expand struct{ Shape plan.Shape }
 // Name is expand.
 func (Expand) Name() string { return "expand" }
 
-// Traits are those of a copy.
-func (Expand) Traits() Traits { return moves() }
+// Traits are those of a view.
+func (Expand) Traits() Traits { return views() }
 
 // Attrs is the new shape.
 func (o Expand) Attrs() plan.Attrs { return plan.Attrs{plan.Dims("shape", o.Shape...)} }
@@ -42,6 +42,34 @@ func (o Expand) Infer(in []plan.Spec) (plan.Spec, error) {
 
 // FLOPs is none.
 func (Expand) FLOPs([][]int, []int) float64 { return 0 }
+
+// Rows are those of the input, or all of an axis that is repeated.
+func (o Expand) Rows(in []plan.Spec, out plan.Spec, s Slice) ([]int, Op, bool) {
+	shape := slices.Clone(o.Shape)
+	shape[s.Axis] = s.Stop.Sub(s.Start)
+	axis := s.Axis - len(out.Shape) + len(in[0].Shape)
+	if axis < 0 || !in[0].Shape[axis].Equal(out.Shape[s.Axis]) {
+		axis = -1
+	}
+	return []int{axis}, Expand{Shape: shape}, true
+}
+
+// View repeats by strides of zero.
+func (o Expand) View(in plan.Spec, l Layout, out plan.Spec) (Layout, bool) {
+	more := len(out.Shape) - len(in.Shape)
+	if l.Dense && out.Shape[more:].Equal(in.Shape) && out.Shape[:more].Elements().Is(1) {
+		r := DenseLayout(out.Shape)
+		r.Offset = l.Offset
+		return r, true
+	}
+	r := Layout{Strides: make([]plan.Dim, len(out.Shape)), Offset: l.Offset}
+	for i, d := range in.Shape {
+		if d.Equal(out.Shape[more+i]) {
+			r.Strides[more+i] = l.Strides[i]
+		}
+	}
+	return r, true
+}
 
 // Eval copies.
 func (Expand) Eval(out *Array, in []*Array, h halt.Func) error {

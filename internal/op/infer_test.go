@@ -66,7 +66,8 @@ func TestInfer(t *testing.T) {
 		{op.Attention{Mask: "add"}, []plan.Spec{f32("b", 2, 3, "q", 5), f32("b", 2, 3, "k", 5), f32("b", 2, 3, "k", 5), f32("b", 1, 1, 1, "k")}, f32("b", 2, 3, "q", 5)},
 		{
 			op.Attention{Mask: "bool", Start: true, Causal: true, Window: 3},
-			[]plan.Spec{f32("b", 3, "q", 5), f32("b", 1, "k", 5), f32("b", 1, "k", 5), spec(plan.Bool, "q", "k"), i32("b")}, f32("b", 3, "q", 5),
+			[]plan.Spec{f32("b", 3, "q", 5), f32("b", 1, "k", 5), f32("b", 1, "k", 5), spec(plan.Bool, "q", "k"), i32("b")},
+			f32("b", 3, "q", 5),
 		},
 		{op.Embedding{}, []plan.Spec{f32("v", 8), i64("b", "s")}, f32("b", "s", 8)},
 		{op.Embedding{}, []plan.Spec{f32(9, 8), i32()}, f32(8)},

@@ -27,6 +27,7 @@ type Resolved struct {
 
 	custom   *custom.Table
 	stateOut map[int]int // state by its Out value
+	leaves   []bool      // by value: it is an output or a new state, or a view of it is
 	work     *Work
 	cost     []int // by value: see [Layout.work]
 }
@@ -76,12 +77,36 @@ func ResolveLayouts(p *plan.Plan, t *custom.Table, w *Work, choose Choose) (*Res
 			}
 		}
 	}
+	r.makeOps()
 	for i := range p.Steps {
 		if err := r.step(i, choose); err != nil {
 			return nil, r.wrong(err, "step %d (%q)", i, p.Steps[i].Op)
 		}
 	}
 	return r, r.lifetimes()
+}
+
+// makeOps makes the operators, and finds the values that outputs and new states
+// are, and are views of. A step that is wrong says so when its turn comes.
+func (r *Resolved) makeOps() {
+	p := r.Plan
+	r.leaves = make([]bool, len(p.Values))
+	for _, o := range p.Outputs {
+		r.leaves[o.Value] = true
+	}
+	for _, s := range p.States {
+		r.leaves[s.Out] = true
+	}
+	for i, s := range slices.Backward(p.Steps) {
+		o, err := NewFrom(r.custom, s.Op, s.Attrs)
+		if err != nil {
+			continue
+		}
+		r.Ops[i] = o
+		if _, view := o.(Viewer); view && r.leaves[s.Out] && len(s.In) > 0 {
+			r.leaves[s.In[0]] = true
+		}
+	}
 }
 
 // wrong reports where the plan is invalid, unless the work was stopped, which
@@ -112,11 +137,11 @@ func appendLayout(shape plan.Shape, axis, state int) Layout {
 
 func (r *Resolved) step(i int, choose Choose) error {
 	p, s := r.Plan, &r.Plan.Steps[i]
-	o, err := NewFrom(r.custom, s.Op, s.Attrs)
-	if err != nil {
+	o := r.Ops[i]
+	if o == nil {
+		_, err := NewFrom(r.custom, s.Op, s.Attrs)
 		return err
 	}
-	r.Ops[i] = o
 	in, cost := make([]plan.Spec, len(s.In)), 1
 	for j, v := range s.In {
 		in[j] = p.Values[v].Spec
@@ -144,7 +169,11 @@ func (r *Resolved) step(i int, choose Choose) error {
 			return errors.New("appends to something that is not a state")
 		}
 	case Viewer:
-		if l, ok := o.View(in[0], r.Layouts[s.In[0]], out); ok {
+		l, ok := o.View(in[0], r.Layouts[s.In[0]], out)
+		if _, repeats := o.(Expand); repeats && r.leaves[s.Out] {
+			ok = false // what leaves the run has memory of its own size, which counts
+		}
+		if ok {
 			r.View[i], r.Base[s.Out] = true, r.Base[s.In[0]]
 			return r.lay(s.Out, l)
 		}

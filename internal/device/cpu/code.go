@@ -111,7 +111,7 @@ func (c *code) findWorkspaces() {
 				continue
 			}
 		case program.Attend:
-			key += fmt.Sprint(g.Attend.Start >= 0)
+			key += strconv.FormatBool(g.Attend.Start >= 0)
 		case program.Single:
 			o, ok := p.Res.Ops[g.Steps[0]].(op.TopK)
 			switch {

@@ -189,6 +189,7 @@ func attentions() (out []evaluation) {
 	add(op.Attention{Causal: true, Window: 5}, []int{2, 4, 19, 8}, []int{2, 2, 19, 8})
 	add(op.Attention{Causal: true, Start: true}, []int{2, 2, 13, 4}, []int{2, 2, 13, 4}, index(plan.I32, 9, 2))
 	add(op.Attention{Start: true}, []int{3, 2, 2, 4}, []int{3, 1, 11, 4}, index(plan.I64, 9, 3))
+	add(op.Attention{Start: true}, []int{4, 3, 5}, []int{2, 9, 5}, index(plan.I32, 9, 4))
 	add(op.Attention{Softcap: 1.5}, []int{1, 4, 12, 8}, []int{1, 2, 18, 8})
 	add(op.Attention{Mask: op.MaskAdd}, []int{2, 4, 11, 8}, []int{2, 4, 13, 8}, f32(2, 1, 1, 13))
 	add(op.Attention{Mask: op.MaskAdd}, []int{2, 4, 11, 8}, []int{2, 2, 13, 8}, f32(4, 11, 13))
@@ -218,6 +219,9 @@ const (
 	formConsts       // the same, constants
 	formTurned       // the axes of inputs are in reverse order
 	formTemps        // inputs are computed
+	formFirst        // the first axis of inputs repeats one position, by a stride of zero
+	formLast         // the last axis does
+	formAll          // all axes do
 	forms
 )
 
@@ -262,6 +266,10 @@ func (f *fixture) evaluate(e *engine.Engine, what, name string, x evaluation, fo
 		if form == formTurned {
 			slices.Reverse(shape)
 		}
+		once := form.once(o.dims)
+		if once != nil {
+			shape, content = once, content[:o.dtype.Size()*elements(once)]
+		}
 		v := b.Input(plan.Spec{DType: o.dtype, Shape: op.Static(shape)})
 		in = append(in, content)
 		switch {
@@ -271,6 +279,8 @@ func (f *fixture) evaluate(e *engine.Engine, what, name string, x evaluation, fo
 			v = b.step("add", nil, v, v)
 		case form == formTemps:
 			v = b.step("contiguous", nil, v)
+		case once != nil:
+			v = b.step("expand", plan.Attrs{dims("shape", o.dims...)}, v)
 		}
 		values = append(values, v)
 	}
@@ -288,6 +298,29 @@ func (f *fixture) evaluate(e *engine.Engine, what, name string, x evaluation, fo
 	f.check(e, what, b.out(plan.Download, outs...).done(), b.weights, calls...)
 }
 
+// once is the shape of what is repeated to become an operand, nil for one that is
+// not.
+func (f form) once(dims []int) []int {
+	if f < formFirst || len(dims) == 0 || elements(dims) == 0 {
+		return nil
+	}
+	shape := slices.Clone(dims)
+	for i := range shape {
+		if f == formAll || f == formFirst && i == 0 || f == formLast && i == len(shape)-1 {
+			shape[i] = 1
+		}
+	}
+	return shape
+}
+
+func elements(dims []int) int {
+	n := 1
+	for _, d := range dims {
+		n *= d
+	}
+	return n
+}
+
 // turned is the permutation that reverses n axes.
 func turned(n int) []int {
 	p := make([]int, n)
@@ -298,10 +331,7 @@ func turned(n int) []int {
 }
 
 func (o operand) content(seed uint64) []byte {
-	n := 1
-	for _, d := range o.dims {
-		n *= d
-	}
+	n := elements(o.dims)
 	b := numbers(o.dtype, n, o.most, seed)
 	if o.abs {
 		for i := range n {
