@@ -64,7 +64,6 @@ type Options struct {
 
 	// Custom are the operators of a user that plans may name; nil for none.
 	Custom *custom.Table
-
 	// Device opens the device; it is required.
 	Device device.Open
 
