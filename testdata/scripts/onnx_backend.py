@@ -114,6 +114,10 @@ def main():
                 continue
             write(os.path.join(args.dir, folder, c.name), folder, c, by_name)
             written += 1
+            if only is not None:
+                only.remove(folder + "/" + c.name)
+    if only:
+        raise SystemExit("there are no cases " + ", ".join(sorted(only)))
     print(written, "cases of onnx", onnx.__version__)
 
 
