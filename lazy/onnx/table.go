@@ -62,6 +62,8 @@ func standard() map[string]handler {
 		"SequenceInsert": sequenceInsert, "SequenceErase": sequenceErase, "SplitToSequence": splitToSequence,
 		"ConcatFromSequence": one(concatFromSequence), "OptionalHasElement": optionalHasElement, "OptionalGetElement": identity,
 
+		"GRU": recurrent(lazy.GRU), "LSTM": recurrent(lazy.LSTM), "RNN": recurrent(lazy.RNN), "Resize": one(resize), "Upsample": one(resize),
+
 		"Conv": one(conv), "MaxPool": one(maxPool), "AveragePool": one(averagePool), "LpPool": one(lpPool),
 		"ConvTranspose": one(convTranspose), "GlobalLpPool": one(globalLpPool),
 		"GlobalAveragePool": one(globalPool(lazy.Mean)), "GlobalMaxPool": one(globalPool(lazy.Max)),
