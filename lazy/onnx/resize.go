@@ -31,7 +31,7 @@ func resize(c *call) *lazy.Tensor {
 	if c.err != nil {
 		return nil
 	}
-	if r.exclude || r.anti || r.crop != nil {
+	if r.exclude || r.anti || r.crop != nil || r.uneven(x.Shape()) {
 		return c.resizedByTables(x, r)
 	}
 	dims := make([]any, len(r.shape))
@@ -40,6 +40,21 @@ func resize(c *call) *lazy.Tensor {
 	}
 	r.mode.Scales = r.scales
 	return lazy.Resize(x, r.mode, dims...)
+}
+
+// uneven reports whether corners are aligned with those of an image that is not a whole
+// number of pixels wide, as scales can give.
+func (r *resizing) uneven(s plan.Shape) bool {
+	if r.scales == nil || r.mode.Coords != "align_corners" && r.mode.Coords != "pytorch_half_pixel" {
+		return false
+	}
+	for i, d := range s {
+		n, ok := d.Const()
+		if r.scales[i] != math.Trunc(r.scales[i]) && (!ok || r.scales[i]*float64(n) != math.Trunc(r.scales[i]*float64(n))) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *call) resizing(s plan.Shape) resizing {

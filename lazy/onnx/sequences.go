@@ -37,13 +37,14 @@ func sequenceLength(c *call) []*value {
 	return []*value{{elems: &elems{dt: onnxfile.Int64, v: []scalar{whole(int64(n))}}}}
 }
 
-// place is a known position in a sequence, which input i gives.
-func (c *call) place(i, n int) int {
+// place is a known position in a sequence of n, which input i gives: up to a last
+// one, or from the end.
+func (c *call) place(i, n, last int) int {
 	at := int(c.scalar(i))
 	if at < 0 {
 		at += n
 	}
-	if c.err == nil && (at < 0 || at >= n) {
+	if c.err == nil && (at < 0 || at > last) {
 		c.failf("%w: position %d in a sequence of %d", ErrMalformed, at, n)
 	}
 	return at
@@ -51,7 +52,7 @@ func (c *call) place(i, n int) int {
 
 func sequenceAt(c *call) []*value {
 	s := c.sequence(0)
-	at := c.place(1, len(s))
+	at := c.place(1, len(s), len(s)-1)
 	if c.err != nil {
 		return nil
 	}
@@ -62,7 +63,7 @@ func sequenceInsert(c *call) []*value {
 	s, v := c.sequence(0), c.value(1)
 	at := len(s)
 	if c.has(2) {
-		at = c.place(2, len(s)+1)
+		at = c.place(2, len(s), len(s))
 	}
 	if c.err != nil {
 		return nil
@@ -78,7 +79,7 @@ func sequenceErase(c *call) []*value {
 	s := c.sequence(0)
 	at := len(s) - 1
 	if c.has(1) || len(s) == 0 {
-		at = c.place(1, len(s))
+		at = c.place(1, len(s), len(s)-1)
 	}
 	if c.err != nil {
 		return nil
