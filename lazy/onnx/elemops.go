@@ -70,6 +70,9 @@ func (c *call) fold() []*elems {
 		}
 		in[i] = e
 	}
+	if in[0] == nil {
+		return nil // no operator leaves its first operand out
+	}
 	out := f(c, in)
 	for _, e := range out {
 		if e != nil {

@@ -253,8 +253,11 @@ func rangeElems(_ *call, in []*elems) []*elems {
 	}
 	var n [3]int64
 	for i, e := range in {
+		if len(e.v) != 1 {
+			return nil
+		}
 		v, ok := e.v[0].int()
-		if !ok || len(e.v) != 1 {
+		if !ok {
 			return nil
 		}
 		n[i] = v

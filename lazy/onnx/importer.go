@@ -41,6 +41,7 @@ type importer struct {
 	raws    map[rawKey]*lazy.Tensor     // leaves of tensors of the file
 	elems   int                         // elements known one by one, of all values
 	filled  int                         // bytes of filled weights
+	tables  int                         // numbers of computed tables
 	nodes   int
 	refused []Refusal
 	done    int64 // bytes hashed

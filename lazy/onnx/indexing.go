@@ -3,6 +3,7 @@ package onnx
 import (
 	"slices"
 
+	"github.com/genie-sdk/go/internal/onnxfile"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -170,32 +171,26 @@ func argSelect(f func(x *lazy.Tensor, axis int) *lazy.Tensor) func(c *call) *laz
 			return nil
 		}
 		last := c.attrBool("select_last_index", false)
-		n, ok := x.Dim(axis).Const()
+		var end *lazy.Tensor
 		if last {
-			if !ok {
-				c.failf("the last index along an axis of size %v", x.Dim(axis))
+			x = lazy.Flip(x, axis)
+			n := vector(onnxfile.Int64, scalar{d: c.shape(0)[axis].Sub(plan.C(1))})
+			t, err := c.im.sizesTensor(n, plan.I64)
+			if err != nil {
+				c.fail(err)
 				return nil
 			}
-			x = c.flipped(x, axis, n)
+			end = t
 		}
 		y := lazy.Cast(f(x, axis), plan.I64)
 		if last {
-			y = lazy.Sub(c.number(plan.I64, float64(n-1)), y)
+			y = reshapeTo(lazy.Sub(end, y), y.Shape())
 		}
 		if y.Err() != nil || !c.attrBool("keepdims", true) {
 			return y
 		}
 		return reshapeTo(y, kept(x.Shape(), []int{axis}))
 	}
-}
-
-// flipped reverses an axis of size n.
-func (c *call) flipped(x *lazy.Tensor, axis, n int) *lazy.Tensor {
-	index := make([]int32, n)
-	for i := range index {
-		index[i] = int32(n - 1 - i)
-	}
-	return c.selected(x, axis, index)
 }
 
 // topK works on the last axis; the smallest are the largest of the negated.

@@ -99,6 +99,9 @@ func splitToSequence(c *call) []*value {
 	case !ok:
 		c.failf("an axis of size %v", x.Dim(axis))
 		return nil
+	case !c.has(1) && n > maxElems:
+		c.failf("a sequence of more than %d", maxElems)
+		return nil
 	case !c.has(1):
 		parts = slices.Repeat([]int{1}, n)
 	default:

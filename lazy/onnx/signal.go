@@ -12,7 +12,10 @@ import (
 
 // maxTable bounds the tables that are computed while a model is read: windows, and
 // the matrices of Fourier transforms.
-const maxTable = 1 << 22
+const (
+	maxTable  = 1 << 22
+	maxTables = 1 << 25 // of all
+)
 
 // cosines is a window that is a sum of cosines.
 func cosines(a ...float64) func(c *call) *lazy.Tensor {
@@ -46,6 +49,10 @@ func (c *call) table(f func(i int) float64, shape ...int) *lazy.Tensor {
 	n := count(shape)
 	if n > maxTable {
 		c.failf("a table of %d numbers, the limit is %d", n, maxTable)
+		return nil
+	}
+	if c.im.tables += n; c.im.tables > maxTables {
+		c.failf("tables of more than %d numbers", maxTables)
 		return nil
 	}
 	data := make([]float32, n)
@@ -194,9 +201,13 @@ func stft(c *call) *lazy.Tensor {
 	if c.err != nil {
 		return nil
 	}
+	if len(s) != 3 {
+		c.failf("%w: a signal of %v", ErrMalformed, s)
+		return nil
+	}
 	length, ok1 := s[1].Const()
 	parts, ok2 := s[2].Const()
-	if len(s) != 3 || !ok1 || !ok2 || parts < 1 || parts > 2 || step < 1 || frame < 1 || frame > length {
+	if !ok1 || !ok2 || parts < 1 || parts > 2 || step < 1 || frame < 1 || frame > length {
 		c.fail(fmt.Errorf("frames of %d, %d apart, of %v", frame, step, s))
 		return nil
 	}
