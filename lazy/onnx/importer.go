@@ -44,6 +44,7 @@ type importer struct {
 	tables  int                         // numbers of computed tables
 	nodes   int
 	refused []Refusal
+	misfit  error // of an option
 	done    int64 // bytes hashed
 }
 
@@ -88,6 +89,9 @@ func (im *importer) run(ctx context.Context) error {
 	s := &scope{values: map[string]*value{}, opsets: m.Opset}
 	if err := im.leavesOf(s, m.Graph); err != nil {
 		return err
+	}
+	if im.misfit != nil {
+		return im.misfit
 	}
 	if err := im.graph(s, m.Graph.Nodes); err != nil {
 		return err

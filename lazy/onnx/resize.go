@@ -148,6 +148,10 @@ func (c *call) sized(r *resizing, s plan.Shape, axes []int, sizes []plan.Dim) {
 		return
 	}
 	for i, a := range axes {
+		if n, ok := sizes[i].Const(); ok && n < 0 {
+			c.failf("%w: axis %d to size %d", ErrMalformed, a, n)
+			return
+		}
 		r.shape[a] = sizes[i]
 	}
 	policy := c.attrString("keep_aspect_ratio_policy", "stretch")
