@@ -35,6 +35,9 @@ var (
 	ErrOverloaded    = transport.ErrOverloaded
 	ErrDevice        = transport.ErrDevice
 
+	ErrUnknownOperator = transport.ErrUnknownOperator
+	ErrOperator        = transport.ErrOperator
+
 	ErrUnauthenticated = transport.ErrUnauthenticated
 	ErrPermission      = transport.ErrPermission
 	ErrQuota           = transport.ErrQuota

@@ -147,13 +147,13 @@ func Resize(x *Tensor, m ResizeMode, dims ...any) *Tensor {
 }
 
 // Cell is the kind of a [Recurrent] layer.
-type Cell = op.Cell
+type Cell string
 
 // The cells.
 const (
-	LSTM = op.CellLSTM
-	GRU  = op.CellGRU
-	RNN  = op.CellRNN
+	LSTM Cell = "lstm"
+	GRU  Cell = "gru"
+	RNN  Cell = "rnn"
 )
 
 // Recurrent describes a recurrent layer as ONNX defines it, over x [seq, batch,
@@ -197,7 +197,7 @@ func (l Recurrent) Run(x *Tensor) (y, h, c *Tensor) {
 }
 
 func (l Recurrent) operator() op.Recurrent {
-	o := op.Recurrent{Kind: l.Cell, Direction: l.Direction, Clip: l.Clip, Coupled: l.Coupled, Lengths: l.Lengths != nil, Peepholes: l.P != nil}
+	o := op.Recurrent{Kind: op.Cell(l.Cell), Direction: l.Direction, Clip: l.Clip, Coupled: l.Coupled, Lengths: l.Lengths != nil, Peepholes: l.P != nil}
 	if o.Direction == "" {
 		o.Direction = "forward"
 	}

@@ -26,52 +26,52 @@ func GatherElements(x, index *Tensor, axis int) *Tensor {
 func GatherND(x, index *Tensor, batch int) *Tensor { return Apply(op.GatherND{Batch: batch}, x, index) }
 
 // Combine is what a scatter does with an update and the element that is there.
-type Combine = op.Combine
+type Combine string
 
 // The combinations: the last update replaces the element, or all are added,
 // multiplied, or the smallest or largest stays.
 const (
-	CombineNone = op.CombineNone
-	CombineAdd  = op.CombineAdd
-	CombineMul  = op.CombineMul
-	CombineMin  = op.CombineMin
-	CombineMax  = op.CombineMax
+	CombineNone Combine = "none"
+	CombineAdd  Combine = "add"
+	CombineMul  Combine = "mul"
+	CombineMin  Combine = "min"
+	CombineMax  Combine = "max"
 )
 
 // ScatterElements is data with the elements that [GatherElements] would take
 // replaced by updates, of the shape of the index.
 func ScatterElements(data, index, updates *Tensor, axis int, c Combine) *Tensor {
-	return Apply(op.ScatterElements{Axis: axis, Combine: c}, data, index, updates)
+	return Apply(op.ScatterElements{Axis: axis, Combine: op.Combine(c)}, data, index, updates)
 }
 
 // ScatterND is data with the slices that [GatherND], without common axes, would
 // take replaced by updates.
 func ScatterND(data, index, updates *Tensor, c Combine) *Tensor {
-	return Apply(op.ScatterND{Combine: c}, data, index, updates)
+	return Apply(op.ScatterND{Combine: op.Combine(c)}, data, index, updates)
 }
 
 // PadMode says what a padding consists of.
-type PadMode = op.PadMode
+type PadMode string
 
 // The modes: one value, the elements next to the edge mirrored, the edge
 // element, and the elements from the other end.
 const (
-	PadConstant = op.PadConstant
-	PadReflect  = op.PadReflect
-	PadEdge     = op.PadEdge
-	PadWrap     = op.PadWrap
+	PadConstant PadMode = "constant"
+	PadReflect  PadMode = "reflect"
+	PadEdge     PadMode = "edge"
+	PadWrap     PadMode = "wrap"
 )
 
 // Pad adds before[d] and after[d] elements of value at the ends of each axis d.
 // Negative amounts cut elements off.
 func Pad(x *Tensor, before, after []int, value float64) *Tensor {
-	return Apply(op.Pad{Mode: PadConstant, Before: slices.Clone(before), After: slices.Clone(after), Value: value}, x)
+	return Apply(op.Pad{Mode: op.PadConstant, Before: slices.Clone(before), After: slices.Clone(after), Value: value}, x)
 }
 
 // PadWith is [Pad] with elements of x itself, by the mode. Reflection needs an
 // axis that is larger than the amount.
 func PadWith(x *Tensor, mode PadMode, before, after []int) *Tensor {
-	return Apply(op.Pad{Mode: mode, Before: slices.Clone(before), After: slices.Clone(after)}, x)
+	return Apply(op.Pad{Mode: op.PadMode(mode), Before: slices.Clone(before), After: slices.Clone(after)}, x)
 }
 
 // CumSum is the sum of all elements up to each one along an axis, of f32, i32 or

@@ -36,6 +36,7 @@ var layers = []layer{
 	{"transport/plan/internal/...", nil},
 	{"transport", []string{"internal/memory", "transport/plan"}},
 	{"transport/loops", []string{"transport"}},
+	{"transport/custom", []string{"transport", "transport/plan"}},
 	{"transport/conformance", []string{"transport", "transport/plan"}},
 
 	// The wire, and the client's half of it.
@@ -60,8 +61,8 @@ var layers = []layer{
 	{"internal/memory", nil},
 	{"internal/benchname/...", []string{"internal/benchname/..."}},
 	{"internal/fault", []string{"transport/wire"}},
-	{"internal/op", []string{"internal/halt", "transport", "transport/plan"}},
-	{"internal/program", []string{"internal/op", "transport", "transport/plan"}},
+	{"internal/op", []string{"internal/halt", "transport", "transport/custom", "transport/plan"}},
+	{"internal/program", []string{"internal/op", "transport", "transport/custom", "transport/plan"}},
 	{"internal/planmaker", []string{"internal/op", "transport", "transport/plan"}},
 	{"internal/budget", []string{"transport"}},
 	{"internal/device", []string{"internal/budget", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan"}},
@@ -69,7 +70,7 @@ var layers = []layer{
 		"internal/budget", "internal/device", "internal/halt", "internal/kernels", "internal/memory", "internal/op", "internal/program",
 		"transport", "transport/plan",
 	}},
-	{"internal/engine", []string{"internal/budget", "internal/device", "internal/halt", "internal/memory", "internal/op", "internal/program", "transport", "transport/plan"}},
+	{"internal/engine", []string{"internal/budget", "internal/device", "internal/halt", "internal/memory", "internal/op", "internal/program", "transport", "transport/custom", "transport/plan"}},
 	{"internal/device/opaque", []string{
 		"internal/budget", "internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
 	}},
@@ -96,7 +97,7 @@ var layers = []layer{
 	{"internal/host/cudahost", []string{"internal/device", "internal/device/cuda", "internal/device/cuda/driver", "internal/device/cuda/kernels", "internal/host", "transport/plan"}},
 	{"internal/host", []string{"internal/device/...", "internal/engine", "internal/memory", "transport"}},
 	{"internal/inprocess", []string{"internal/engine", "internal/host", "internal/memory", "transport", "transport/loops", "transport/plan"}},
-	{"transport/local", []string{"internal/engine", "internal/host", "internal/inprocess", "transport"}},
+	{"transport/local", []string{"internal/engine", "internal/host", "internal/inprocess", "transport", "transport/custom"}},
 	{"internal/admission", nil},
 	{"internal/connlimit", []string{"transport"}},
 	{"internal/worker", []string{
@@ -112,14 +113,15 @@ var layers = []layer{
 		"internal/checkpoint", "internal/engine", "internal/host", "internal/safetensors", "internal/worker/...",
 		"transport", "transport/credentials", "transport/plan", "transport/wire/...",
 	}},
+	{"worker", []string{"internal/engine", "internal/host", "internal/worker", "transport/custom"}},
 	{"internal/access", []string{"internal/connlimit", "transport"}},
 
 	// Programs and their meaning.
 	{"internal/lazygraph", []string{"internal/op", "transport/plan"}},
-	{"lazy", []string{"internal/lazygraph", "internal/op", "transport", "transport/plan"}},
+	{"lazy", []string{"internal/lazygraph", "internal/op", "transport", "transport/custom", "transport/plan"}},
 	{"lazy/gorgonia", []string{"internal/lazygraph", "internal/op", "lazy", "transport", "transport/plan"}},
 	{"lazy/onnx", []string{"internal/lazygraph", "internal/onnxfile", "internal/op", "lazy", "transport", "transport/plan"}},
-	{"semantic", []string{"internal/lazygraph", "internal/op", "internal/program", "lazy", "transport/plan"}},
+	{"semantic", []string{"internal/lazygraph", "internal/op", "internal/program", "lazy", "transport/custom", "transport/plan"}},
 	{"internal/measure", []string{"semantic", "transport"}},
 	{"genie", []string{"internal/measure", "lazy", "semantic", "transport/..."}},
 	{"genie/otelgenie", []string{"transport"}},

@@ -235,6 +235,7 @@ func TestInferErrors(t *testing.T) {
 		{"conv small", conv, []plan.Spec{f32(1, 2, 2, 3), f32(2, 2, 3, 3)}, op.ErrShape},
 		{"conv of unknown filters", conv, []plan.Spec{f32(1, 2, 3, 3), f32(2, 2, "k", 3)}, op.ErrShape},
 		{"rounded up at unknown sizes", op.MaxPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{3, 3}, Ceil: true}, []plan.Spec{f32(1, 2, "h", 8)}, op.ErrShape},
+		{"pool of a huge window", op.MaxPool2D{Kernel: [2]int{1<<16 + 1, 2}, Stride: [2]int{1, 1}}, []plan.Spec{f32(1, 2, 1<<20, 8)}, op.ErrShape},
 		{"pool dilation", op.MaxPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{1, 1}, Dilation: [2]int{0, 1}}, []plan.Spec{f32(1, 2, 8, 8)}, op.ErrShape},
 		{"average pool rank", avg, []plan.Spec{f32(2, 8, 8)}, op.ErrShape},
 		{"average pool padding", op.AvgPool2D{Kernel: [2]int{2, 2}, Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Pad: [4]int{0, 2, 0, 0}}, []plan.Spec{f32(1, 2, 8, 8)}, op.ErrShape},

@@ -95,9 +95,6 @@ type TriLU struct {
 	K     int
 }
 
-// maxDiagonal bounds the diagonal: no matrix is larger.
-const maxDiagonal = plan.MaxDimSize
-
 // Name is trilu.
 func (TriLU) Name() string { return "trilu" }
 
@@ -116,7 +113,7 @@ func (o TriLU) Infer(in []plan.Spec) (plan.Spec, error) {
 	if err := arity(in, 1, 1); err != nil {
 		return plan.Spec{}, err
 	}
-	if len(in[0].Shape) < 2 || o.K > maxDiagonal || o.K < -maxDiagonal {
+	if len(in[0].Shape) < 2 || o.K > plan.MaxDimSize || o.K < -plan.MaxDimSize {
 		return plan.Spec{}, shapeErr("triangle of %v from diagonal %d", in[0].Shape, o.K)
 	}
 	return in[0], nil

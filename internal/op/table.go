@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -116,7 +117,7 @@ func plain(o Op) decoder { return func(*plan.AttrReader) Op { return o } }
 func New(name string, attrs plan.Attrs) (Op, error) {
 	dec, ok := table[name]
 	if !ok {
-		return nil, fmt.Errorf("%w: unknown operator %.80q", plan.ErrInvalid, name)
+		return nil, fmt.Errorf("%w: %.80q", transport.ErrUnknownOperator, name)
 	}
 	if len(attrs) > plan.MaxAttrs {
 		return nil, fmt.Errorf("%w: operator %q has %d attributes, the limit is %d", plan.ErrInvalid, name, len(attrs), plan.MaxAttrs)

@@ -78,6 +78,7 @@ var excused = map[string]string{
 	"worker.viewBuffer":         piece,
 	"plan.NoBuffer":             form,
 	"plan.Version":              form,
+	"plan.VersionQuotient":      form,
 	"remote.attemptTimeout":     pace,
 	"remote.cancelWait":         pace,
 	"remote.closeTimeout":       pace,
