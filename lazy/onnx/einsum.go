@@ -88,7 +88,7 @@ func (c *call) terms(equation string, xs []*lazy.Tensor) ([]labelled, []rune) {
 			labels = append(labels, dots-rune(n-k))
 		}
 		labels = append(labels, []rune(after)...)
-		for _, l := range []rune(before + after) {
+		for _, l := range before + after {
 			if l < 'A' || l > 'z' {
 				c.failf("%w: equation %.80q", ErrMalformed, equation)
 			}

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/genie"
-	. "github.com/genie-sdk/go/internal/onnxfile/onnxtest"
+	. "github.com/genie-sdk/go/internal/onnxfile/onnxtest" //nolint:revive // the words that models are written in
 )
 
 // TestEinsum compares with the definition: a sum over all values of all labels.

@@ -36,7 +36,7 @@ func (c *call) negatives(index *lazy.Tensor) bool {
 // keeps its meaning.
 func gather(c *call) *lazy.Tensor {
 	x := c.t(0)
-	axis := c.axis(c.attrInt("axis", 0), c.rank(0))
+	axis := c.axis(c.attrInt("axis", 0), c.rank())
 	if c.err != nil {
 		return nil
 	}
@@ -72,7 +72,7 @@ func fromLast(at, n plan.Dim) bool {
 
 func gatherElements(c *call) *lazy.Tensor {
 	x, index := c.t(0), c.t(1)
-	axis := c.axis(c.attrInt("axis", 0), c.rank(0))
+	axis := c.axis(c.attrInt("axis", 0), c.rank())
 	if c.err != nil {
 		return nil
 	}
@@ -108,7 +108,7 @@ func (c *call) combine() lazy.Combine {
 
 func scatterElements(c *call) *lazy.Tensor {
 	x, index, updates := c.t(0), c.t(1), c.t(2)
-	axis, how := c.axis(c.attrInt("axis", 0), c.rank(0)), c.combine()
+	axis, how := c.axis(c.attrInt("axis", 0), c.rank()), c.combine()
 	if c.err != nil {
 		return nil
 	}
@@ -128,7 +128,7 @@ func scatterND(c *call) *lazy.Tensor {
 // its own on.
 func tensorScatter(c *call) *lazy.Tensor {
 	cache, update, at := c.t(0), c.t(1), c.opt(2)
-	axis := c.axis(c.attrInt("axis", -2), c.rank(0))
+	axis := c.axis(c.attrInt("axis", -2), c.rank())
 	mode := c.attrString("mode", "linear")
 	if c.err != nil {
 		return nil
@@ -166,7 +166,7 @@ func tensorScatter(c *call) *lazy.Tensor {
 func argSelect(f func(x *lazy.Tensor, axis int) *lazy.Tensor) func(c *call) *lazy.Tensor {
 	return func(c *call) *lazy.Tensor {
 		x := c.t(0)
-		axis := c.axis(c.attrInt("axis", 0), c.rank(0))
+		axis := c.axis(c.attrInt("axis", 0), c.rank())
 		if c.err != nil {
 			return nil
 		}
@@ -196,7 +196,7 @@ func argSelect(f func(x *lazy.Tensor, axis int) *lazy.Tensor) func(c *call) *laz
 // topK works on the last axis; the smallest are the largest of the negated.
 func topK(c *call) []*value {
 	x := c.t(0)
-	axis := c.axis(c.attrInt("axis", -1), c.rank(0))
+	axis := c.axis(c.attrInt("axis", -1), c.rank())
 	k := c.attrInt("k", -1)
 	if c.opset >= 10 {
 		k = int(c.scalar(1))
@@ -231,7 +231,7 @@ func topK(c *call) []*value {
 func oneHot(c *call) *lazy.Tensor {
 	index, values := c.t(0), c.t(2)
 	depth := int(c.scalar(1))
-	axis := c.axis(c.attrInt("axis", -1), c.rank(0)+1)
+	axis := c.axis(c.attrInt("axis", -1), c.rank()+1)
 	if c.err != nil {
 		return nil
 	}
@@ -261,7 +261,7 @@ func oneHot(c *call) *lazy.Tensor {
 // padded is Pad with amounts that are known.
 func pad(c *call) *lazy.Tensor {
 	x := c.t(0)
-	amounts, ok := c.listOf("pads", 1)
+	amounts, ok := c.listOf("pads")
 	if c.hasAttr("paddings") {
 		amounts, ok = c.attrInts("paddings"), true
 	}
@@ -333,7 +333,7 @@ func trilu(c *call) *lazy.Tensor {
 
 func cumSum(c *call) *lazy.Tensor {
 	x := c.t(0)
-	axis := c.axis(int(c.scalar(1)), c.rank(0))
+	axis := c.axis(int(c.scalar(1)), c.rank())
 	if c.err != nil {
 		return nil
 	}

@@ -59,6 +59,7 @@ func (c *call) recurrentAttrs(l *lazy.Recurrent) {
 		l.Coupled = c.attrBool("input_forget", false)
 	case lazy.GRU:
 		l.Coupled = c.attrBool("linear_before_reset", false)
+	default:
 	}
 	for _, n := range c.attrStrings("activations") {
 		name := gateActivations[strings.ToLower(n)]

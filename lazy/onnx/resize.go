@@ -63,7 +63,8 @@ func (c *call) resizing(s plan.Shape) resizing {
 	if r.mode.Mode == "bilinear" {
 		r.mode.Mode = "linear"
 	}
-	scales, sizes := -1, -1
+	var scales int
+	sizes := -1
 	switch {
 	case c.n.OpType == "Upsample" || c.opset < 11:
 		r.mode.Coords, r.mode.Nearest, scales = "asymmetric", "floor", 1

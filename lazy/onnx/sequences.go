@@ -12,9 +12,9 @@ import (
 // Sequences have a length that is known while the model is read; they are lists of
 // values and no tensors of the program.
 
-// sequence is input i, which must be one.
-func (c *call) sequence(i int) []*value {
-	v := c.value(i)
+// sequence is the first input, which must be one.
+func (c *call) sequence() []*value {
+	v := c.value(0)
 	if c.err == nil && !v.isSeq {
 		c.fail(fmt.Errorf("%w: %q is no sequence", ErrMalformed, v.name))
 	}
@@ -33,7 +33,7 @@ func sequenceConstruct(c *call) []*value {
 func sequenceEmpty(*call) []*value { return sequenceOf(nil) }
 
 func sequenceLength(c *call) []*value {
-	n := len(c.sequence(0))
+	n := len(c.sequence())
 	return []*value{{elems: &elems{dt: onnxfile.Int64, v: []scalar{whole(int64(n))}}}}
 }
 
@@ -51,7 +51,7 @@ func (c *call) place(i, n, last int) int {
 }
 
 func sequenceAt(c *call) []*value {
-	s := c.sequence(0)
+	s := c.sequence()
 	at := c.place(1, len(s), len(s)-1)
 	if c.err != nil {
 		return nil
@@ -60,7 +60,7 @@ func sequenceAt(c *call) []*value {
 }
 
 func sequenceInsert(c *call) []*value {
-	s, v := c.sequence(0), c.value(1)
+	s, v := c.sequence(), c.value(1)
 	at := len(s)
 	if c.has(2) {
 		at = c.place(2, len(s), len(s))
@@ -76,7 +76,7 @@ func sequenceInsert(c *call) []*value {
 }
 
 func sequenceErase(c *call) []*value {
-	s := c.sequence(0)
+	s := c.sequence()
 	at := len(s) - 1
 	if c.has(1) || len(s) == 0 {
 		at = c.place(1, len(s), len(s)-1)
@@ -89,7 +89,7 @@ func sequenceErase(c *call) []*value {
 
 func splitToSequence(c *call) []*value {
 	x := c.t(0)
-	axis := c.axis(c.attrInt("axis", 0), c.rank(0))
+	axis := c.axis(c.attrInt("axis", 0), c.rank())
 	if c.err != nil {
 		return nil
 	}
@@ -142,7 +142,7 @@ func splitToSequence(c *call) []*value {
 }
 
 func concatFromSequence(c *call) *lazy.Tensor {
-	xs := c.tensors(c.sequence(0))
+	xs := c.tensors(c.sequence())
 	if c.err == nil && len(xs) == 0 {
 		c.failf("%w: an empty sequence", ErrMalformed)
 	}
@@ -182,7 +182,7 @@ func optionalHasElement(c *call) []*value {
 // length says.
 func reverseSequence(c *call) *lazy.Tensor {
 	x, lengths := c.t(0), c.t(1)
-	batch, time := c.axis(c.attrInt("batch_axis", 1), c.rank(0)), c.axis(c.attrInt("time_axis", 0), c.rank(0))
+	batch, time := c.axis(c.attrInt("batch_axis", 1), c.rank()), c.axis(c.attrInt("time_axis", 0), c.rank())
 	if c.err != nil {
 		return nil
 	}
