@@ -43,7 +43,7 @@ func (s *Session) newCall(ctx context.Context, l *loop, sch *scheduled, feed Fee
 			return transport.Call{}, err
 		}
 	}
-	call := transport.Call{Plan: ref, Inputs: make([]transport.Input, len(sch.Inputs))}
+	call := transport.Call{Plan: ref, Inputs: make([]transport.Input, len(sch.Inputs)), Profile: s.c.opts.profile}
 	if call.Bindings, err = l.sizes.pick(l.p, sch.symbols); err != nil {
 		return transport.Call{}, err
 	}

@@ -26,6 +26,8 @@ type options struct {
 	reconnect time.Duration
 	silence   time.Duration
 
+	profile bool // runs are profiled
+
 	retry bool // retry what an overloaded worker refused
 
 	measured *measure.Policy // of a measurement; nil for none
@@ -98,6 +100,13 @@ func WithProgress(p transport.Progress) Option {
 func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
 	return optionFunc(func(o *options) { o.dial = dial })
 }
+
+// WithProfile makes the executor measure each group of steps of every run: its
+// kernel, time and bytes. [Client.Stats] returns the sums by plan, in
+// transport.Stats.Profiles, for the sessions that are open: from an executor in
+// this process and from a worker alike. Runs become a little slower. What a policy
+// leaves to the client partition is not measured. The default measures nothing.
+func WithProfile() Option { return optionFunc(func(o *options) { o.profile = true }) }
 
 // WithRetryOverloaded retries a request that a worker refused because it was
 // overloaded, after the delay that the worker suggests, until the request's

@@ -98,6 +98,9 @@ func (g *Graph) apply(o op.Op, in []*Tensor) *Tensor {
 }
 
 func (g *Graph) applyNode(o op.Op, in []*Tensor, inSpecs []plan.Spec, spec plan.Spec) (*gorgonia.Node, error) {
+	if lazygraph.Expr(g) == nil {
+		return nil, nil //nolint:nilnil // a detached graph has no nodes
+	}
 	n := lazygraph.NewOp(o, uint32(len(g.tensors)), inSpecs, spec, g.placeholder(spec.Shape))
 	kids := make([]*gorgonia.Node, len(in))
 	for i, t := range in {

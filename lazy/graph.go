@@ -289,8 +289,10 @@ func (g *Graph) leaf(kind Kind, what, name string, spec plan.Spec, err error) *T
 	}
 	g.names[what+name] = true
 	// Gorgonia merges inputs of one name: the pair of kind and name is unique.
-	n := lazygraph.NewLeaf(lazygraph.Expr(g), spec.DType, what+":"+name, g.placeholder(spec.Shape))
-	t := &Tensor{node: lazygraph.NewTensor(nil, n), g: g, id: len(g.tensors), kind: kind, name: name, spec: spec}
+	t := &Tensor{g: g, id: len(g.tensors), kind: kind, name: name, spec: spec}
+	if expr := lazygraph.Expr(g); expr != nil {
+		t.node = lazygraph.NewTensor(nil, lazygraph.NewLeaf(expr, spec.DType, what+":"+name, g.placeholder(spec.Shape)))
+	}
 	g.tensors = append(g.tensors, t)
 	return t
 }

@@ -90,12 +90,6 @@ func Tanh(x *Tensor) *Tensor { return Apply(op.Tanh{}, x) }
 // last.
 func Softmax(x *Tensor, axis int) *Tensor { return Apply(op.Softmax{Axis: axis}, x) }
 
-// LayerNorm normalises the last axis of x [..., n] and applies gamma [n] and
-// beta [n].
-func LayerNorm(x, gamma, beta *Tensor, eps float64) *Tensor {
-	return Apply(op.LayerNorm{Eps: eps}, x, gamma, beta)
-}
-
 // Embedding gathers rows of table [rows, width] by an i32 or i64 index [...]:
 // [..., width].
 func Embedding(table, index *Tensor) *Tensor { return Apply(op.Embedding{}, table, index) }

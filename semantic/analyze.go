@@ -3,6 +3,7 @@ package semantic
 import (
 	"fmt"
 
+	"github.com/genie-sdk/go/internal/normal"
 	"github.com/genie-sdk/go/lazy"
 )
 
@@ -51,21 +52,46 @@ func Analyze(g *lazy.Graph, hints ...Hint) (*SRG, error) {
 	if err := g.Err(); err != nil {
 		return nil, err
 	}
-	a := &analysis{SRG: &SRG{Graph: g, Nodes: make([]Node, len(g.Tensors())), stored: storages(g.Tensors())}, tensors: g.Tensors()}
+	a := newAnalysis(g)
 	if err := a.addHints(hints); err != nil {
 		return nil, err
 	}
-	a.constant = make([]bool, len(a.tensors))
-	a.carried = make([]bool, len(a.tensors))
-	for _, c := range g.Carries() {
-		a.carried[c.In.ID()] = true
+	form, err := normal.Of(g, a.hinted(), a.hintedApart())
+	if err != nil {
+		return nil, err
 	}
-	for i, t := range a.tensors {
+	if form.Graph == g {
+		a.Notes = form.Notes
+		return a.recognise()
+	}
+	c := newAnalysis(form.Graph)
+	c.hints = a.hints.translate(form.To)
+	core, err := c.recognise()
+	if err != nil {
+		return nil, err
+	}
+	return lift(a, form, core)
+}
+
+func newAnalysis(g *lazy.Graph) *analysis {
+	ts := g.Tensors()
+	a := &analysis{SRG: &SRG{Graph: g, Nodes: make([]Node, len(ts)), stored: storages(ts)}, tensors: ts, constant: make([]bool, len(ts))}
+	for i, t := range ts {
 		a.Nodes[i].Tensor = t
 		a.constant[i] = t.Kind() != lazy.KindInput
 		for _, in := range t.In() {
 			a.constant[i] = a.constant[i] && a.constant[in.ID()]
 		}
+	}
+	a.outputs, a.carries = len(g.Outputs()), len(g.Carries())
+	return a
+}
+
+// recognise finds the meaning of a program in normal form.
+func (a *analysis) recognise() (*SRG, error) {
+	a.carried = make([]bool, len(a.tensors))
+	for _, c := range a.Graph.Carries() {
+		a.carried[c.In.ID()] = true
 	}
 	a.findUniform()
 	for _, r := range recognisers() {
@@ -74,7 +100,6 @@ func Analyze(g *lazy.Graph, hints ...Hint) (*SRG, error) {
 		}
 	}
 	a.rows = distinctRows(a.Caches)
-	a.outputs, a.carries = len(g.Outputs()), len(g.Carries())
 	return a.SRG, nil
 }
 

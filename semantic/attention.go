@@ -6,17 +6,40 @@ import (
 	"github.com/genie-sdk/go/transport/plan"
 )
 
-// attention is softmax(Q K^T) V: one softmax, the matrix products that compute
-// its scores, and those that weight values with it.
+// attention is softmax(Q K^T) V: the operator of that name, or one softmax, the
+// matrix products that compute its scores, and those that weight values with it.
 type attention struct {
-	softmax int
 	scores  []product // side: which operand is K
 	context []product // side: which operand is V
 	query   plan.Dim  // query rows of the first scores product
 	causal  bool      // a causal mask is applied to the scores
 }
 
+// product is an operator and the position of one operand.
 type product struct{ id, side int }
+
+// rowAxis is the axis of an operand of rank rank, K or V of attention, that has
+// the rows.
+func rowAxis(t *lazy.Tensor, side, rank int, key bool) int {
+	o, ok := t.Op().(op.MatMul)
+	if !ok {
+		return rank - 2 // of the operator
+	}
+	axis := summedAxis(o, side, rank)
+	if key {
+		axis = 2*rank - 3 - axis // the other one of the last two
+	}
+	return axis
+}
+
+// queries are the operands of t that decide which rows attend: of attention's
+// products the one that is not K or V, and of the operator all but these.
+func (p product) queries(t *lazy.Tensor) []*lazy.Tensor {
+	if _, ok := t.Op().(op.Attention); ok {
+		return append([]*lazy.Tensor{t.In()[0]}, t.In()[3:]...)
+	}
+	return []*lazy.Tensor{t.In()[1-p.side]}
+}
 
 // attentions finds the attention patterns. From each softmax it walks back
 // through views, scaling and masks to the score products, and forward to the
@@ -32,12 +55,19 @@ func (attentions) Name() string { return "attention" }
 func (attentions) Recognise(a *analysis) error {
 	w := &attentionWalk{analysis: a, seen: make([]int, len(a.tensors))}
 	for id, t := range a.tensors {
+		if a.Nodes[id].Dead {
+			continue
+		}
+		if o, ok := t.Op().(op.Attention); ok {
+			a.operator(id, t, o)
+			continue
+		}
 		s, ok := t.Op().(op.Softmax)
-		if !ok || a.Nodes[id].Dead {
+		if !ok {
 			continue
 		}
 		axis := wrapAxis(s.Axis, t)
-		w.att, w.stamp, w.trail = attention{softmax: id}, w.stamp+2, w.trail[:0]
+		w.att, w.stamp, w.trail = attention{}, w.stamp+2, w.trail[:0]
 		m := newAxes(t.Shape())
 		w.back(t.In()[0], m, axis)
 		w.trail = append(w.trail, id)
@@ -57,6 +87,18 @@ func (attentions) Recognise(a *analysis) error {
 		}
 	}
 	return nil
+}
+
+// operator records the operator of attention, unless its keys or values are
+// weights.
+func (a *analysis) operator(id int, t *lazy.Tensor, o op.Attention) {
+	if a.constant[t.In()[1].ID()] || a.constant[t.In()[2].ID()] {
+		return
+	}
+	a.attn = append(a.attn, attention{
+		scores: []product{{id, 1}}, context: []product{{id, 2}}, query: t.In()[0].Dim(-2), causal: o.Causal,
+	})
+	a.Nodes[id].Attention = len(a.attn)
 }
 
 type attentionWalk struct {

@@ -208,7 +208,7 @@ func (m axesMap) forward(t *lazy.Tensor, operand int) (axesMap, bool) {
 		axis := wrapAxis(o.Axis, in)
 		return m.resized(axis, t.Dim(axis)), true
 	}
-	if !rowwise(t, operand) {
+	if !rowwise(t, operand) && !is(t, "expand") {
 		return nil, false
 	}
 	out := make(axesMap, len(t.Shape()))
@@ -250,7 +250,7 @@ func (m axesMap) backward(t *lazy.Tensor, operand int) (axesMap, bool) {
 		axis := wrapAxis(o.Axis, in)
 		return m.resized(axis, in.Dim(axis)), true
 	}
-	if !rowwise(t, operand) {
+	if !rowwise(t, operand) && !is(t, "expand") {
 		return nil, false
 	}
 	out := make(axesMap, len(in.Shape()))

@@ -44,16 +44,32 @@ func (c Cost) Seconds(d Device) float64 {
 }
 
 // Costs returns the cost of every tensor, by id, when the symbols are bound to
-// b. Bytes use the storage type, so a bf16 weight counts two per element; sizes
+// b. The work of an operator that a captured tensor was absorbed into counts at
+// that operator's result. Bytes use the storage type, so a bf16 weight counts two per element; sizes
 // include batch and sequence. Leaves, views and dead tensors cost nothing. A
 // gather reads only the rows it gathers, not the table. A KV cache update
 // happens in place, so it reads and writes only the new rows.
 func (s *SRG) Costs(b plan.Bindings) ([]Cost, error) {
-	sizes, err := s.bind(b)
+	core := s.core()
+	sizes, err := core.bind(b)
 	if err != nil {
 		return nil, err
 	}
-	return s.costs(sizes), nil
+	return s.lifted(core.costs(sizes)), nil
+}
+
+// lifted is the costs of the normal form's tensors by captured tensor.
+func (s *SRG) lifted(costs []Cost) []Cost {
+	if s.form == nil {
+		return costs
+	}
+	out := make([]Cost, len(s.Nodes))
+	for id, c := range costs {
+		if at := s.form.owner[id]; at >= 0 {
+			out[at] = out[at].Add(c)
+		}
+	}
+	return out
 }
 
 // TotalCost is the sum of [SRG.Costs].

@@ -13,7 +13,8 @@ type Edge struct {
 	Bytes float64
 	// Rate is how fast the producer makes it, in bytes per second: Bytes
 	// divided by the producer's time on the device. A producer that takes no
-	// time, a leaf or a view of one, delivers at the device's memory bandwidth.
+	// time, a leaf or a view of one, delivers at the device's memory bandwidth,
+	// and so does one whose operator was absorbed into a reader's.
 	Rate float64
 	// Demand is how fast the reader consumes it, in bytes per second: Bytes
 	// divided by the reader's time, or the bandwidth when the reader takes no
@@ -41,9 +42,8 @@ func (s *SRG) EdgesOn(d Device, b plan.Bindings) ([]Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	costs := s.costs(sizes)
 	n := len(s.Nodes)
-	own, err := s.times(d, b, costs)
+	own, err := s.timesOn(d, b)
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +57,11 @@ func (s *SRG) EdgesOn(d Device, b plan.Bindings) ([]Edge, error) {
 		}
 		t := s.Nodes[id].Tensor
 		made[id] = own[id]
-		if t.Op() != nil && isView(t) {
+		switch from := s.capturedOf(s.normalOf(t)); {
+		case t.Op() != nil && isView(t):
 			made[id] = made[t.In()[0].ID()]
+		case from != nil && from.ID() < id:
+			made[id] = made[from.ID()]
 		}
 		for _, in := range t.In() {
 			finish[id] = max(finish[id], finish[in.ID()])

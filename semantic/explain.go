@@ -117,7 +117,7 @@ func ExplainOn(d Device, s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Name
 	if err != nil {
 		return nil, err
 	}
-	costs, err := s.Costs(b)
+	costs, seconds, err := s.costsOn(d, b)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func ExplainOn(d Device, s *SRG, p Policy, b plan.Bindings, outputs ...lazy.Name
 	var total Cost
 	for id := range s.Nodes {
 		total = total.Add(costs[id])
-		if e.Nodes[id], err = s.explainNode(d, id, profile, b, costs[id]); err != nil {
+		if e.Nodes[id], err = s.explainNode(id, profile, b, explainCost(costs[id], seconds[id])); err != nil {
 			return nil, err
 		}
 	}
@@ -205,7 +205,7 @@ func bufferBytes(p *plan.Plan, b plan.Bindings) ([]int64, error) {
 
 var cacheModes = [...]string{CacheAppend: "append", CacheWrite: "write"}
 
-func (s *SRG) explainNode(d Device, id int, p Profile, b plan.Bindings, c Cost) (ExplainedNode, error) {
+func (s *SRG) explainNode(id int, p Profile, b plan.Bindings, c ExplainedCost) (ExplainedNode, error) {
 	n := &s.Nodes[id]
 	t := n.Tensor
 	op, attrs := "", plan.Attrs(nil)
@@ -215,10 +215,7 @@ func (s *SRG) explainNode(d Device, id int, p Profile, b plan.Bindings, c Cost) 
 	x := ExplainedNode{
 		ID: id, Name: t.Name(), Kind: kindText(t.Kind()), Op: op, Call: callText(op, attrs), DType: t.DType(), Storage: s.storage(t),
 		Shape: t.Shape(), Phase: s.PhaseOf(t, p), Residency: n.Residency, Modality: n.Modality, Branch: n.Branch,
-		Attention: n.Attention, Sampling: n.Sampling, Dead: n.Dead, Cost: explainCost(c, 0),
-	}
-	if t.Op() != nil {
-		x.Cost.Seconds = s.seconds(id, c, d)
+		Attention: n.Attention, Sampling: n.Sampling, Dead: n.Dead, Cost: c,
 	}
 	for _, in := range t.In() {
 		x.In = append(x.In, in.ID())

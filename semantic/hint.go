@@ -2,6 +2,8 @@ package semantic
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/genie-sdk/go/lazy"
 )
@@ -50,6 +52,25 @@ func HintBranch(t *lazy.Tensor, id int) Hint {
 // [Analyze] reports that.
 func HintCache(in *lazy.Tensor, is bool) Hint {
 	return Hint{in, func(h *hintTable, id int) { h.cache[id] = is }}
+}
+
+// hinted are the tensors that hints are about.
+func (a *analysis) hinted() []*lazy.Tensor {
+	out := make([]*lazy.Tensor, 0, len(a.hints.tensors))
+	for _, id := range slices.Sorted(maps.Keys(a.hints.tensors)) {
+		out = append(out, a.tensors[id])
+	}
+	return out
+}
+
+// hintedApart are the tensors that stay values of their own in the normal form,
+// since a hint concerns everything computed from them.
+func (a *analysis) hintedApart() []*lazy.Tensor {
+	out := make([]*lazy.Tensor, 0, len(a.hints.modality))
+	for _, id := range slices.Sorted(maps.Keys(a.hints.modality)) {
+		out = append(out, a.tensors[id])
+	}
+	return out
 }
 
 func (a *analysis) addHints(hints []Hint) error {

@@ -2,6 +2,8 @@ package semantic
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
@@ -32,6 +34,50 @@ func (s *SRG) Kernels(b plan.Bindings) ([]Kernel, error) { return s.KernelsOn(Re
 // whole graph. It compiles the plan as an executor does, so fusion, pruning and
 // copies match a real run. Views launch nothing and are in no kernel.
 func (s *SRG) KernelsOn(d Device, b plan.Bindings) ([]Kernel, error) {
+	kernels, err := s.core().kernelsOn(d, b)
+	if err != nil || s.form == nil {
+		return kernels, err
+	}
+	absorbed := s.form.absorbed(s)
+	for i := range kernels {
+		kernels[i].lift(s.form, absorbed)
+	}
+	return kernels, nil
+}
+
+// absorbed lists, by captured id, the operators that one absorbed.
+func (f *normalForm) absorbed(s *SRG) map[int][]int {
+	out := map[int][]int{}
+	for id, at := range f.into {
+		if at >= 0 && !isView(s.Nodes[id].Tensor) && s.Nodes[id].Tensor.Op() != nil {
+			out[at] = append(out[at], id)
+		}
+	}
+	return out
+}
+
+// lift names the captured tensors of a kernel of the normal form: those whose
+// operators it runs, and those that these absorbed.
+func (k *Kernel) lift(f *normalForm, absorbed map[int][]int) {
+	flops := map[int]float64{}
+	for i, id := range k.Nodes {
+		at := f.owner[id]
+		if at < 0 {
+			continue
+		}
+		flops[at] += k.flops[i]
+		for _, x := range absorbed[at] {
+			flops[x] += 0
+		}
+	}
+	k.Nodes, k.flops = slices.Sorted(maps.Keys(flops)), nil
+	for _, id := range k.Nodes {
+		k.flops = append(k.flops, flops[id])
+	}
+}
+
+// kernelsOn is [SRG.KernelsOn] of a program in normal form.
+func (s *SRG) kernelsOn(d Device, b plan.Bindings) ([]Kernel, error) {
 	profile, err := s.ProfileOf(b)
 	if err != nil {
 		return nil, err

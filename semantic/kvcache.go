@@ -189,13 +189,9 @@ func (w *cacheWalk) read(id int, m axesMap) {
 	w.seen[id] = w.stamp
 	for _, r := range w.readers[id] {
 		t := w.tensors[r.id]
-		if o, ok := t.Op().(op.MatMul); ok {
-			use := w.uses[product{r.id, r.operand}]
-			axis := summedAxis(o, r.operand, len(m))
-			if use.key {
-				axis = 2*len(m) - 3 - axis // the other one of the last two
-			}
-			if use.attention > 0 && m.is(axis, 0) && (w.first == 0 || use.attention < w.first) {
+		if use, ok := w.uses[product{r.id, r.operand}]; ok {
+			axis := rowAxis(t, r.operand, len(m), use.key)
+			if m.is(axis, 0) && (w.first == 0 || use.attention < w.first) {
 				w.first = use.attention
 			}
 			continue

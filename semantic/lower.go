@@ -12,8 +12,9 @@ import (
 // lowering turns one request into plans.
 type lowering struct {
 	f       Rules
-	s       *SRG
-	r       Request
+	s       *SRG    // of the normal form
+	r       Request // about the normal form
+	request Request // about the captured program
 	main    *irGraph
 	client  *irGraph
 	onSide  map[int]bool // captured tensors that the client computes
@@ -43,9 +44,10 @@ type carryState struct {
 	in, out *irNode
 }
 
-func newLowering(f Rules, s *SRG, r Request) *lowering {
+func newLowering(f Rules, face *SRG, r Request) (*lowering, error) {
+	s := face.core()
 	l := &lowering{
-		f: f, s: s, r: r, main: newIR(), client: newIR(), onSide: map[int]bool{},
+		f: f, s: s, r: r, request: r, main: newIR(), client: newIR(), onSide: map[int]bool{},
 		carried: map[int]int{}, out: &Schedule{},
 		outAt: map[*lazy.Tensor]int{}, logits: map[*lazy.Tensor]bool{}, chosen: map[*lazy.Tensor]bool{},
 	}
@@ -53,10 +55,30 @@ func newLowering(f Rules, s *SRG, r Request) *lowering {
 	for i, c := range s.Graph.Carries() {
 		l.carried[c.In.ID()] = i
 	}
-	if len(l.r.Outputs) == 0 {
+	if len(r.Outputs) == 0 {
 		l.r.Outputs = s.Graph.Outputs()
+		l.request.Outputs = s.face().Graph.Outputs()
+		return l, nil
 	}
-	return l
+	l.r.Outputs = make([]lazy.Named, len(r.Outputs))
+	for i, o := range r.Outputs {
+		if o.Tensor == nil || o.Tensor.Graph() != face.Graph || o.Tensor.Err() != nil {
+			return nil, planErr("output %q is no tensor of the graph %q", o.Name, face.Graph.Name())
+		}
+		l.r.Outputs[i] = lazy.Named{Name: o.Name, Tensor: face.normalOf(o.Tensor)}
+	}
+	return l, nil
+}
+
+// asked is the captured tensor with the value of one of the normal form: the
+// requested one, if it is requested.
+func (l *lowering) asked(t *lazy.Tensor) *lazy.Tensor {
+	for i, o := range l.r.Outputs {
+		if o.Tensor == t {
+			return l.request.Outputs[i].Tensor
+		}
+	}
+	return l.s.capturedOf(t)
 }
 
 // targets decides which partition computes what, and adds it to the two graphs.
@@ -71,11 +93,6 @@ func (l *lowering) targets() error {
 			if !requested[o] {
 				downloads = append(downloads, o)
 			}
-		}
-	}
-	for _, o := range downloads {
-		if o.Tensor == nil || o.Tensor.Graph() != l.s.Graph || o.Tensor.Err() != nil {
-			return planErr("output %q is no tensor of the graph %q", o.Name, l.s.Graph.Name())
 		}
 	}
 	if !l.f.Sampling {
@@ -260,7 +277,7 @@ func StateOf(g *lazy.Graph) string {
 	return g.Fingerprint()[:12]
 }
 
-func (l *lowering) stateName(in *lazy.Tensor) string { return stateName(l.s.Graph, l.r, in) }
+func (l *lowering) stateName(in *lazy.Tensor) string { return stateName(l.s.face().Graph, l.r, in) }
 
 // stateName is the name of a carried input's state.
 func stateName(g *lazy.Graph, r Request, in *lazy.Tensor) string {

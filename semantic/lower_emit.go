@@ -134,7 +134,7 @@ func (l *lowering) leaf(p *plan.Plan, g *irGraph, n *irNode, v *plan.Value, id i
 	t := n.src
 	v.Name = t.Name()
 	client := g == l.client
-	src := Source{Kind: FromFeed, Tensor: t}
+	src := Source{Kind: FromFeed, Tensor: l.s.capturedOf(t)}
 	name := t.Name()
 	switch n.kind {
 	case lazy.KindConst:

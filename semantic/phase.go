@@ -165,10 +165,10 @@ func (a *analysis) recurrent() bool {
 // back through everything, but at attention only through the queries: keys and
 // values may come from elsewhere. Caches are not among the stream's inputs.
 func (a *analysis) stream(roots []*lazy.Tensor) []*lazy.Tensor {
-	through := map[int]int{} // product -> the operand to follow
+	through := map[int][]*lazy.Tensor{} // product -> the operands to follow
 	for _, at := range a.attn {
 		for _, p := range append(slices.Clone(at.scores), at.context...) {
-			through[p.id] = 1 - p.side
+			through[p.id] = p.queries(a.tensors[p.id])
 		}
 	}
 	seen := make([]bool, len(a.tensors))
@@ -184,8 +184,8 @@ func (a *analysis) stream(roots []*lazy.Tensor) []*lazy.Tensor {
 		if t.Kind() == lazy.KindInput && !a.carriedIn(t) {
 			inputs = append(inputs, t)
 		}
-		if i, ok := through[t.ID()]; ok {
-			todo = append(todo, t.In()[i])
+		if in, ok := through[t.ID()]; ok {
+			todo = append(todo, in...)
 			continue
 		}
 		todo = append(todo, t.In()...)

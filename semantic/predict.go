@@ -71,11 +71,12 @@ func (p Prediction) Seconds() float64 { return p.Kernels + p.Transfer }
 // device.
 func (s *SRG) Predict(d Device, b plan.Bindings) (Prediction, error) {
 	var p Prediction
+	s = s.core()
 	sizes, err := s.bind(b)
 	if err != nil {
 		return p, err
 	}
-	kernels, err := s.KernelsOn(d, b)
+	kernels, err := s.kernelsOn(d, b)
 	if err != nil {
 		return p, err
 	}
@@ -104,6 +105,43 @@ func (s *SRG) seconds(id int, c Cost, d Device) float64 {
 	return c.Seconds(d.multiplying(is(t, "matmul") && isHalf(s.storage(t.In()[1]))))
 }
 
+// costsOn is the cost of every captured tensor and the time that it takes on d
+// by itself.
+func (s *SRG) costsOn(d Device, b plan.Bindings) ([]Cost, []float64, error) {
+	core := s.core()
+	sizes, err := core.bind(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	costs, seconds := core.costs(sizes), make([]float64, len(s.Nodes))
+	for id, c := range costs {
+		if at := s.ownerOf(id); at >= 0 && core.Nodes[id].Tensor.Op() != nil {
+			seconds[at] += core.seconds(id, c, d)
+		}
+	}
+	return s.lifted(costs), seconds, nil
+}
+
+// timesOn is the time of every captured tensor on d, by id.
+func (s *SRG) timesOn(d Device, b plan.Bindings) ([]float64, error) {
+	core := s.core()
+	sizes, err := core.bind(b)
+	if err != nil {
+		return nil, err
+	}
+	times, err := core.times(d, b, core.costs(sizes))
+	if err != nil || s.form == nil {
+		return times, err
+	}
+	own := make([]float64, len(s.Nodes))
+	for id, seconds := range times {
+		if at := s.form.owner[id]; at >= 0 {
+			own[at] += seconds
+		}
+	}
+	return own, nil
+}
+
 // times is the time of every tensor on d, by id. Without a calibration each
 // tensor counts separately. With one, the tensors of a kernel share its time in
 // proportion to their FLOPs; where there are none, all of it goes to the
@@ -116,7 +154,7 @@ func (s *SRG) times(d Device, b plan.Bindings, costs []Cost) ([]float64, error) 
 		}
 		return own, nil
 	}
-	kernels, err := s.KernelsOn(d, b)
+	kernels, err := s.kernelsOn(d, b)
 	if err != nil {
 		return nil, err
 	}

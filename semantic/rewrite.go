@@ -50,9 +50,10 @@ func (v *Value) In() []*Value {
 // Spec is the element type and the shape.
 func (v *Value) Spec() plan.Spec { return v.n.spec }
 
-// Tensor is the captured tensor, nil for a value that was inserted. Its index in
-// [SRG.Nodes] is its ID.
-func (v *Value) Tensor() *lazy.Tensor { return v.n.src }
+// Tensor is the captured tensor with this value, nil for a value that was
+// inserted. Its index in [SRG.Nodes] is its ID. Its operator may be another than
+// v's, which computes several captured operators at once.
+func (v *Value) Tensor() *lazy.Tensor { return v.r.l.s.capturedOf(v.n.src) }
 
 func (r *Rewriter) value(n *irNode) *Value {
 	if r.values[n] == nil {
@@ -62,10 +63,10 @@ func (r *Rewriter) value(n *irNode) *Value {
 }
 
 // SRG is the analysis of the captured program.
-func (r *Rewriter) SRG() *SRG { return r.l.s }
+func (r *Rewriter) SRG() *SRG { return r.l.s.face() }
 
 // Request is the request for the plan.
-func (r *Rewriter) Request() Request { return r.l.r }
+func (r *Rewriter) Request() Request { return r.l.request }
 
 // Values lists the computed values and the leaves that are read, each after its
 // inputs. It omits values that nothing reads any more.

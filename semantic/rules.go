@@ -57,7 +57,10 @@ func (p Rules) lower(s *SRG, r Request) (*lowering, error) {
 	if s.Outdated() {
 		return nil, planErr("the graph %q has grown since it was analysed; analyse it anew", s.Graph.Name())
 	}
-	l := newLowering(p, s, r)
+	l, err := newLowering(p, s, r)
+	if err != nil {
+		return nil, err
+	}
 	if err := l.targets(); err != nil {
 		return nil, err
 	}
@@ -91,10 +94,10 @@ func (l *lowering) stays(i int) bool {
 
 // staysWeight reports whether a weight stays on the executor.
 func (l *lowering) staysWeight(t *lazy.Tensor) bool {
-	return l.f.Weights && (l.f.KeepWeight == nil || l.f.KeepWeight(t))
+	return l.f.Weights && (l.f.KeepWeight == nil || l.f.KeepWeight(l.s.capturedOf(t)))
 }
 
 // retained reports whether an output stays on the executor.
 func (l *lowering) retained(o mainOut) bool {
-	return l.r.Keep && l.f.State && !o.byValue && (l.f.Retain == nil || l.f.Retain(lazy.Named{Name: o.name, Tensor: o.src}))
+	return l.r.Keep && l.f.State && !o.byValue && (l.f.Retain == nil || l.f.Retain(lazy.Named{Name: o.name, Tensor: l.asked(o.src)}))
 }

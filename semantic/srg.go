@@ -1,6 +1,7 @@
 package semantic
 
 import (
+	"github.com/genie-sdk/go/internal/normal"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -115,6 +116,8 @@ type SRG struct {
 	Caches []Cache
 	// Branches[i] is the branch with id i+1.
 	Branches []Branch
+	// Notes tell of patterns that nearly matched and why they were not taken.
+	Notes []Note
 
 	static Phase        // of a run, when there are no caches
 	rows   []cacheRows  // distinct sizes of the caches
@@ -123,12 +126,20 @@ type SRG struct {
 
 	outputs, carries int // of the program when it was analysed
 
+	form     *normalForm // nil if the program is its own normal form
+	captured *SRG        // of the captured program, if this one is of a normal form
+
 	compilations compilations
 }
+
+// Note says why a pattern that a part of the program nearly matches was not
+// taken, so that it runs as the operators it is written in.
+type Note = normal.Note
 
 // Outdated reports whether the program has grown since its analysis: such an
 // SRG cannot be scheduled.
 func (s *SRG) Outdated() bool {
+	s = s.face()
 	g := s.Graph
 	return len(g.Tensors()) != len(s.Nodes) || len(g.Outputs()) != s.outputs || len(g.Carries()) != s.carries
 }

@@ -129,6 +129,11 @@ type Call struct {
 	Bindings []int
 	// Inputs has an entry for each of the plan's inputs, in their order.
 	Inputs []Input
+	// Profile adds what the run spends on each group to the profile of its plan
+	// in the session, which [Executor.Stats] returns while the session is open.
+	// In a loop it is all runs of this call. The profile is memory that the
+	// session holds.
+	Profile bool
 }
 
 // Input is the bytes of an input or the handle of a retained value.
@@ -197,4 +202,12 @@ type Stats struct {
 	// Kernels divides KernelTime by computation: the operators of a step, or of
 	// several steps that were fused, and the shape of a matrix if there is one.
 	Kernels map[string]time.Duration `json:"kernels,omitempty"`
+	// References is how many groups the executor has computed by the reference
+	// of an operator, since it has no kernel for them, and ReferenceTime the
+	// time that this took.
+	References    int64         `json:"references"`
+	ReferenceTime time.Duration `json:"reference_ns"`
+	// Profiles are those of the plans that open sessions of this executor, as
+	// its caller opened them, ran with [Call.Profile].
+	Profiles []Profile `json:"profiles,omitempty"`
 }

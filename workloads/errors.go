@@ -1,7 +1,7 @@
 package workloads
 
 import (
-	"github.com/genie-sdk/go/internal/activation"
+	"github.com/genie-sdk/go/workloads/activation"
 	"github.com/genie-sdk/go/internal/checkpoint"
 	"github.com/genie-sdk/go/internal/pyjson"
 	"github.com/genie-sdk/go/internal/randomweights"

@@ -39,6 +39,9 @@ type Options struct {
 	Budget *budget.Budget
 	// Reference computes every step by its operator's reference, for tests.
 	Reference bool
+	// Slow, which may be nil, counts the groups that the device computes by the
+	// reference of an operator, since it has no kernel for them.
+	Slow *ReferenceCount
 	// Lost, which may be nil, is told once that the device is lost, see
 	// [LostError]; freed is closed when another can be opened in its place. It
 	// does not wait.
@@ -252,6 +255,9 @@ type Run interface {
 	// that is the group that failed. times, nil for none, gets the time of each
 	// group by its index. The error is [op.ErrHalted] when it was stopped.
 	Groups(from, to int, times []time.Duration) (n int, err error)
+	// Kernel names what computed group i when it last ran, as package
+	// internal/kernelchoice does. What it is before the first run is undefined.
+	Kernel(i int) string
 	// Wait returns when nothing of the run is queued or running any more,
 	// including in a batch, and also after an error or a panic of Groups. n is
 	// the progress that Groups and batches reported. Wait returns the real

@@ -209,10 +209,12 @@ func (t *batching) product() {
 		if m.err = t.batch.Fault(i); m.err == nil && whole {
 			m.at = t.to
 		}
-		if t.e.opts.Profile && begins {
-			m.call.times[t.from] = each
-		} else if t.e.opts.Profile {
-			m.call.times[t.from] += each
+		switch times := m.call.times; {
+		case times == nil:
+		case begins:
+			times[t.from] = each
+		default:
+			times[t.from] += each
 		}
 	}
 	if t.part(0); whole {

@@ -54,6 +54,9 @@ func (s *Session) newCall(ctx context.Context, p *Program, bindings []int) (c *C
 	c = &b.call
 	c.s, c.b, c.elapsed, c.kernel = s, b, 0, 0
 	c.pace.pause, c.pace.paused, c.broken = nil, 0, false
+	if c.profile = nil; !s.e.opts.Profile {
+		c.times = nil
+	}
 	if err := b.bind(ctx, s, bindings); err != nil {
 		return c, err
 	}

@@ -123,6 +123,7 @@ func (e *Engine) Stats() transport.Stats {
 	st.PID, st.CPU = os.Getpid(), e.info.Load().Path
 	st.Runs, st.Ops, st.PlansSent = e.runs.Load(), e.ops.Load(), e.plansSeen.Load()
 	st.Batches, st.BatchedRuns = e.batches.Load(), e.batched.Load()
+	st.References, st.ReferenceTime = e.slow.Total()
 	st.KernelTime = time.Duration(e.kernelNS.Load())
 	held := e.budget.Held()
 	st.Weights, st.WeightsSent, st.WeightEvictions = e.current.Load().store.len(), e.weights.received.Load(), e.weights.evicted.Load()

@@ -170,6 +170,13 @@ var haltCases = withActivations(map[string]func(s *steps){
 	"identity":         func(s *steps) { s.op(op.Exp{}, s.op(op.Identity{}, s.f32(many))) },
 	"layer_norm":       func(s *steps) { s.op(op.LayerNorm{Eps: 1e-5}, s.f32(1, many), s.f32(many), s.f32(many)) },
 	"layer_norm/rows":  func(s *steps) { s.op(op.LayerNorm{Eps: 1e-5}, s.f32(many/8, 8), s.f32(8), s.f32(8)) },
+	"layer_norm/alone": func(s *steps) { s.op(op.LayerNorm{Eps: 1e-5}, s.f32(1, many)) },
+	"log_softmax":      func(s *steps) { s.op(op.LogSoftmax{Axis: -1}, s.f32(1, many)) },
+	"log_softmax/rows": func(s *steps) { s.op(op.LogSoftmax{Axis: -1}, s.f32(many/8, 8)) },
+	"rms_norm":         func(s *steps) { s.op(op.RMSNorm{Eps: 1e-5}, s.f32(1, many), s.f32(many)) },
+	"rms_norm/rows":    func(s *steps) { s.op(op.RMSNorm{Eps: 1e-5}, s.f32(many/8, 8), s.f32(8)) },
+	"rope":             func(s *steps) { s.op(op.RoPE{}, s.f32(1, 4, many/256, 64), s.f32(many/256, 32), s.f32(many/256, 32)) },
+	"rope/pairs":       func(s *steps) { s.op(op.RoPE{Interleaved: true}, s.f32(1, many), s.f32(1, many/2), s.f32(1, many/2)) },
 	"matmul":           func(s *steps) { s.op(op.MatMul{}, s.f32(large, large), s.f32(large, large)) },
 	"matmul/nt":        func(s *steps) { s.op(op.MatMul{TransB: true}, s.f32(large, large), s.f32(large, large)) },
 	"matmul/tn":        func(s *steps) { s.op(op.MatMul{TransA: true}, s.f32(4096, 4096), s.f32(4096, 4096)) },
@@ -183,6 +190,13 @@ var haltCases = withActivations(map[string]func(s *steps){
 	"matmul/f16":       func(s *steps) { project(s, plan.F16) },
 	"matmul/bf16":      func(s *steps) { project(s, plan.BF16) },
 	"matmul/fused":     fusedProduct,
+	"attend":           func(s *steps) { attendGroups(s, large, 64, op.Attention{Scale: 0.1, Mask: op.MaskNone, Causal: true}) },
+	"attend/masked": func(s *steps) {
+		attendGroups(s, large, 64, op.Attention{Scale: 0.1, Mask: op.MaskAdd, Softcap: 5}, s.f32(large, large))
+	},
+	"attend/long": func(s *steps) {
+		attendGroups(s, many/64, 64, op.Attention{Scale: 0.1, Mask: op.MaskBool}, s.input(plan.Bool, many/64))
+	},
 	"attention":        func(s *steps) { attend8(s, large, 64, 64) },
 	"attention/long":   func(s *steps) { attend8(s, 4, many/64, 64) },
 	"attention/deep":   func(s *steps) { attend8(s, 64, 64, many/64) },
@@ -262,6 +276,12 @@ func attend8(s *steps, rows, keys, dim int) {
 	scores := s.op(op.MatMul{TransB: true}, s.f32(1, 8, rows, dim), s.f32(1, 8, keys, dim))
 	weights := s.op(op.Softmax{Axis: -1}, s.op(op.Mul(), scores, s.scalar(0.5)))
 	s.op(op.MatMul{}, weights, s.f32(1, 8, keys, dim))
+}
+
+// attendGroups is an attention of groups of heads as one step.
+func attendGroups(s *steps, keys, dim int, o op.Attention, masks ...int) {
+	in := []int{s.f32(1, 8, min(keys, large), dim), s.f32(1, 2, keys, dim), s.f32(1, 2, keys, dim)}
+	s.op(o, append(in, masks...)...)
 }
 
 func maxPool(s *steps, window int) {

@@ -57,7 +57,7 @@ func newIncarnation(e *Engine, before *incarnation) *incarnation {
 func (on *incarnation) open() error {
 	e, o := on.e, &opening{on: on}
 	d, err := e.opts.Device(device.Options{
-		Threads: e.opts.Threads, Int8Weights: e.opts.Int8Weights, Budget: e.budget, Reference: e.opts.plain, Fault: e.fault, Lost: o.lost,
+		Threads: e.opts.Threads, Int8Weights: e.opts.Int8Weights, Budget: e.budget, Reference: e.opts.plain, Fault: e.fault, Lost: o.lost, Slow: &e.slow,
 	})
 	if err != nil {
 		return err

@@ -106,6 +106,8 @@ type Engine struct {
 	profiled map[*Program]struct{}    // programs that have a profile
 
 	runs, ops, plansSeen, kernelNS, batches, batched atomic.Int64
+
+	slow device.ReferenceCount // groups without a kernel
 }
 
 // Program is a compiled plan with the kernels of its groups and the layouts of
@@ -153,6 +155,7 @@ type Session struct {
 	retained map[uint64]*retained
 	used     map[*Program]struct{} // programs whose weights stay while the session is open
 	bound    map[*Program]*binding
+	profiles map[*Program]*programProfile // of runs that were measured
 	nextID   uint64
 	gen      uint64
 	blank    []state
@@ -198,7 +201,8 @@ type Call struct {
 	small   [][smallOutput]byte // memory of small outputs, by output
 	elapsed time.Duration
 	kernel  time.Duration
-	times   []time.Duration // by group, when the engine profiles
+	times   []time.Duration // by group, when the engine profiles or the call is measured
+	profile *programProfile // where the times go, nil unless the call is measured
 	locked  bool
 	pace    pace
 	broken  bool // it was stopped: its memory goes back to the system

@@ -260,6 +260,7 @@ func (s *Session) Leave(p *Program) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.used[p]; ok && s.bound[p] == nil {
+		s.dropProfile(p)
 		delete(s.used, p)
 		s.e.leave(p)
 	}

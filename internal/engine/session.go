@@ -76,6 +76,9 @@ func (s *Session) dropAll() {
 	for _, b := range s.bound {
 		s.uncharge(b.counted())
 	}
+	for p := range s.profiles {
+		s.dropProfile(p)
+	}
 	clear(s.retained)
 	clear(s.used)
 	clear(s.bound)

@@ -104,14 +104,22 @@ func everySize() map[string]struct {
 	axis := func(a int) plan.Attrs { return plan.Attrs{plan.Int("axis", a)} }
 	eps := plan.Attrs{plan.Float("eps", 1e-5)}
 	out := map[string]p{
-		"add":       one("add", nil, x, input("y", "c")),
-		"div":       one("div", nil, x, input("y", "a", 1, "c")),
-		"matmul":    one("matmul", product, x, input("w", "c", "d")),
-		"matmul t":  one("matmul", transposed, x, input("w", "d", "c")),
-		"matmul ta": one("matmul", plan.Attrs{plan.BoolAttr("trans_a", true), plan.BoolAttr("trans_b", false)}, input("x", "b", "a"), input("w", "b", "c")),
-		"batched":   one("matmul", product, x, input("w", "a", "c", "d")),
-		"bias":      one("bias", nil, x, input("y", "c")),
-		"layernorm": one("layer_norm", eps, x, input("g", "c"), input("h", "c")),
+		"add":             one("add", nil, x, input("y", "c")),
+		"div":             one("div", nil, x, input("y", "a", 1, "c")),
+		"matmul":          one("matmul", product, x, input("w", "c", "d")),
+		"matmul t":        one("matmul", transposed, x, input("w", "d", "c")),
+		"matmul ta":       one("matmul", plan.Attrs{plan.BoolAttr("trans_a", true), plan.BoolAttr("trans_b", false)}, input("x", "b", "a"), input("w", "b", "c")),
+		"batched":         one("matmul", product, x, input("w", "a", "c", "d")),
+		"bias":            one("bias", nil, x, input("y", "c")),
+		"layernorm":       one("layer_norm", eps, x, input("g", "c"), input("h", "c")),
+		"layernorm gamma": one("layer_norm", eps, x, input("g", "c")),
+		"layernorm alone": one("layer_norm", eps, x),
+		"rmsnorm":         one("rms_norm", plan.Attrs{plan.Float("eps", 1e-5), plan.Float("offset", 1)}, x, input("g", "c")),
+		"rope":            one("rope", plan.Attrs{plan.Int("dims", 0), plan.BoolAttr("interleaved", false)}, input("x", "a", "b", 6), input("c", "b", 3), input("s", "a", 1, 3)),
+		"grouped attention": one("attention", op.Attention{Scale: 0.5, Mask: op.MaskAdd, Start: true, Causal: true, Window: 2}.Attrs(),
+			input("q", "a", 4, "b", "d"), input("k", "a", 2, "c", "d"), input("v", "a", 2, "c", 3), input("m", "b", 1), input("s", "a").of(plan.I64)),
+		"attention of a mask": one("attention", op.Attention{Scale: 0.5, Mask: op.MaskBool}.Attrs(),
+			input("q", "a", "b", "d"), input("k", "a", "c", "d"), input("v", "a", "c", "d"), input("m", "c").of(plan.Bool)),
 		"batchnorm": one("batch_norm", eps, input("x", "a", "c", "b"), input("g", "c"), input("h", "c"), input("m", "c"), input("v", "c")),
 		"mask":      one("causal_mask", plan.Attrs{plan.Int("window", 2)}, x, input("s", "a").of(plan.I32)),
 		"concat":    one("concat", axis(1), x, input("y", "a", "d", "c")),
@@ -158,6 +166,7 @@ func everySize() map[string]struct {
 	}
 	for a := range 3 {
 		out[fmt.Sprint("softmax ", a)] = one("softmax", axis(a), x)
+		out[fmt.Sprint("log_softmax ", a)] = one("log_softmax", axis(a), x)
 		out[fmt.Sprint("argmax ", a)] = one("argmax", axis(a), x)
 		for _, kind := range []string{"sum", "mean", "max"} {
 			out[fmt.Sprint(kind, " ", a)] = one("reduce", plan.Attrs{plan.Ints("axes", []int{a}), plan.BoolAttr("keep", false), plan.Str("kind", kind)}, x)

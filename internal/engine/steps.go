@@ -89,7 +89,7 @@ func (c *Call) lose(n int) {
 
 // measure makes room for the times of the groups, when they are measured.
 func (c *Call) measure() {
-	if c.s.e.opts.Profile && c.times == nil {
+	if (c.s.e.opts.Profile || c.profile != nil) && c.times == nil {
 		c.times = make([]time.Duration, len(c.b.prog.Groups))
 	}
 }
@@ -107,6 +107,7 @@ func (c *Call) settle(ctx context.Context, n int, err error) error {
 		c.lose(n + 1)
 	}
 	c.s.e.ops.Add(int64(p.StepsBefore[n]))
+	c.addGroups(n)
 	if c.s.e.opts.Profile {
 		for _, d := range c.times[:n] {
 			c.kernel += d

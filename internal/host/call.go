@@ -18,6 +18,8 @@ type Call interface {
 	// Gathers reports whether the engine batches the call with calls of other
 	// sessions.
 	Gathers() bool
+	// Measure adds the call to its session's profile of the program.
+	Measure() error
 	OnStep(pause func(ctx context.Context) (time.Duration, error))
 	Run(ctx context.Context) error
 	Output(i int) (transport.Tensor, transport.Handle)

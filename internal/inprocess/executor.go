@@ -47,10 +47,22 @@ func (x *executor) Ledger() *transport.Ledger { return &x.ledger }
 // Stats implements [transport.Executor].
 func (x *executor) Stats(context.Context) (transport.Stats, error) {
 	st := x.engine.Stats()
+	open, plans := x.now()
+	st.PlansSent = plans
+	for _, s := range open {
+		st.AddProfiles(s.es.Profiles()...)
+	}
+	return st, nil
+}
+
+// now is the open sessions and the number of compiled plans.
+func (x *executor) now() (open []*session, plans int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	st.PlansSent = x.plans
-	return st, nil
+	for s := range x.sessions {
+		open = append(open, s)
+	}
+	return open, x.plans
 }
 
 // Close implements [transport.Executor].

@@ -159,14 +159,20 @@ func (s *session) start(ctx context.Context, ref *planRef, call transport.Call) 
 		}
 		return nil, err
 	}
-	if err := s.feedAndRun(ctx, c, call.Inputs); err != nil {
+	if err := s.feedAndRun(ctx, c, &call); err != nil {
 		c.Release()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (s *session) feedAndRun(ctx context.Context, c *engine.Call, inputs []transport.Input) error {
+func (s *session) feedAndRun(ctx context.Context, c *engine.Call, call *transport.Call) error {
+	inputs := call.Inputs
+	if call.Profile {
+		if err := c.Measure(); err != nil {
+			return err
+		}
+	}
 	if err := host.Feed(c, len(inputs), func(i int) transport.Input { return inputs[i] }); err != nil {
 		return err
 	}

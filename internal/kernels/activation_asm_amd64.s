@@ -3855,6 +3855,5704 @@ end:
 	VZEROUPPER
 	RET
 
+// func sqrtAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·sqrtAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS (CX)(BX*1), Y0
+	VMOVUPS 32(CX)(BX*1), Y1
+	VMOVUPS 64(CX)(BX*1), Y2
+	VMOVUPS 96(CX)(BX*1), Y3
+	VSQRTPS Y0, Y0
+	VSQRTPS Y1, Y1
+	VSQRTPS Y2, Y2
+	VSQRTPS Y3, Y3
+	VMOVUPS Y0, (AX)(BX*1)
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS Y2, 64(AX)(BX*1)
+	VMOVUPS Y3, 96(AX)(BX*1)
+	ADDQ    $+128, BX
+	SUBQ    $+32, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS (CX)(BX*1), Y0
+	VSQRTPS Y0, Y0
+	VMOVUPS Y0, (AX)(BX*1)
+	ADDQ    $+32, BX
+	SUBQ    $+8, DX
+	JGE     loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VSQRTPS    Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func sqrtAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·sqrtAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS (CX)(BX*1), Z0
+	VMOVUPS 64(CX)(BX*1), Z1
+	VMOVUPS 128(CX)(BX*1), Z2
+	VMOVUPS 192(CX)(BX*1), Z3
+	VSQRTPS Z0, Z0
+	VSQRTPS Z1, Z1
+	VSQRTPS Z2, Z2
+	VSQRTPS Z3, Z3
+	VMOVUPS Z0, (AX)(BX*1)
+	VMOVUPS Z1, 64(AX)(BX*1)
+	VMOVUPS Z2, 128(AX)(BX*1)
+	VMOVUPS Z3, 192(AX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS (CX)(BX*1), Z0
+	VSQRTPS Z0, Z0
+	VMOVUPS Z0, (AX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, DX
+	JGE     loop1
+
+rest1:
+	ADDQ      $+16, DX
+	TESTQ     DX, DX
+	JZ        end
+	MOVL      $-1, SI
+	BZHIL     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*1), K1, Z0
+	VSQRTPS   Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func rsqrtAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·rsqrtAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS (CX)(BX*1), Y0
+	VMOVUPS 32(CX)(BX*1), Y1
+	VMOVUPS 64(CX)(BX*1), Y2
+	VMOVUPS 96(CX)(BX*1), Y3
+	VMOVUPS all3f800000<>+0(SB), Y4
+	VSQRTPS Y0, Y0
+	VSQRTPS Y1, Y1
+	VSQRTPS Y2, Y2
+	VSQRTPS Y3, Y3
+	VDIVPS  Y0, Y4, Y0
+	VDIVPS  Y1, Y4, Y1
+	VDIVPS  Y2, Y4, Y2
+	VDIVPS  Y3, Y4, Y3
+	VMOVUPS Y0, (AX)(BX*1)
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS Y2, 64(AX)(BX*1)
+	VMOVUPS Y3, 96(AX)(BX*1)
+	ADDQ    $+128, BX
+	SUBQ    $+32, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS (CX)(BX*1), Y0
+	VMOVUPS all3f800000<>+0(SB), Y1
+	VSQRTPS Y0, Y0
+	VDIVPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)(BX*1)
+	ADDQ    $+32, BX
+	SUBQ    $+8, DX
+	JGE     loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VMOVUPS    all3f800000<>+0(SB), Y2
+	VSQRTPS    Y1, Y1
+	VDIVPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func rsqrtAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rsqrtAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS (CX)(BX*1), Z0
+	VMOVUPS 64(CX)(BX*1), Z1
+	VMOVUPS 128(CX)(BX*1), Z2
+	VMOVUPS 192(CX)(BX*1), Z3
+	VMOVUPS all3f800000<>+0(SB), Z4
+	VSQRTPS Z0, Z0
+	VSQRTPS Z1, Z1
+	VSQRTPS Z2, Z2
+	VSQRTPS Z3, Z3
+	VDIVPS  Z0, Z4, Z0
+	VDIVPS  Z1, Z4, Z1
+	VDIVPS  Z2, Z4, Z2
+	VDIVPS  Z3, Z4, Z3
+	VMOVUPS Z0, (AX)(BX*1)
+	VMOVUPS Z1, 64(AX)(BX*1)
+	VMOVUPS Z2, 128(AX)(BX*1)
+	VMOVUPS Z3, 192(AX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS (CX)(BX*1), Z0
+	VMOVUPS all3f800000<>+0(SB), Z1
+	VSQRTPS Z0, Z0
+	VDIVPS  Z0, Z1, Z0
+	VMOVUPS Z0, (AX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, DX
+	JGE     loop1
+
+rest1:
+	ADDQ      $+16, DX
+	TESTQ     DX, DX
+	JZ        end
+	MOVL      $-1, SI
+	BZHIL     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*1), K1, Z0
+	VMOVUPS   all3f800000<>+0(SB), Z1
+	VSQRTPS   Z0, Z0
+	VDIVPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func reciprocalAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·reciprocalAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS all3f800000<>+0(SB), Y0
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS 32(CX)(BX*1), Y2
+	VMOVUPS 64(CX)(BX*1), Y3
+	VMOVUPS 96(CX)(BX*1), Y4
+	VDIVPS  Y1, Y0, Y1
+	VDIVPS  Y2, Y0, Y2
+	VDIVPS  Y3, Y0, Y3
+	VDIVPS  Y4, Y0, Y4
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS Y2, 32(AX)(BX*1)
+	VMOVUPS Y3, 64(AX)(BX*1)
+	VMOVUPS Y4, 96(AX)(BX*1)
+	ADDQ    $+128, BX
+	SUBQ    $+32, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS all3f800000<>+0(SB), Y0
+	VMOVUPS (CX)(BX*1), Y1
+	VDIVPS  Y1, Y0, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $+32, BX
+	SUBQ    $+8, DX
+	JGE     loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMOVUPS    all3f800000<>+0(SB), Y1
+	VMASKMOVPS (CX)(BX*1), Y0, Y2
+	VDIVPS     Y2, Y1, Y2
+	VMASKMOVPS Y2, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func reciprocalAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·reciprocalAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS all3f800000<>+0(SB), Z0
+	VMOVUPS (CX)(BX*1), Z1
+	VMOVUPS 64(CX)(BX*1), Z2
+	VMOVUPS 128(CX)(BX*1), Z3
+	VMOVUPS 192(CX)(BX*1), Z4
+	VDIVPS  Z1, Z0, Z1
+	VDIVPS  Z2, Z0, Z2
+	VDIVPS  Z3, Z0, Z3
+	VDIVPS  Z4, Z0, Z4
+	VMOVUPS Z1, (AX)(BX*1)
+	VMOVUPS Z2, 64(AX)(BX*1)
+	VMOVUPS Z3, 128(AX)(BX*1)
+	VMOVUPS Z4, 192(AX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS all3f800000<>+0(SB), Z0
+	VMOVUPS (CX)(BX*1), Z1
+	VDIVPS  Z1, Z0, Z1
+	VMOVUPS Z1, (AX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, DX
+	JGE     loop1
+
+rest1:
+	ADDQ      $+16, DX
+	TESTQ     DX, DX
+	JZ        end
+	MOVL      $-1, SI
+	BZHIL     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS   all3f800000<>+0(SB), Z0
+	VMOVUPS.Z (CX)(BX*1), K1, Z1
+	VDIVPS    Z1, Z0, Z1
+	VMOVUPS   Z1, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func absAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·absAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS all7fffffff<>+0(SB), Y0
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS 32(CX)(BX*1), Y2
+	VMOVUPS 64(CX)(BX*1), Y3
+	VMOVUPS 96(CX)(BX*1), Y4
+	VANDPS  Y0, Y1, Y1
+	VANDPS  Y0, Y2, Y2
+	VANDPS  Y0, Y3, Y3
+	VANDPS  Y0, Y4, Y4
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS Y2, 32(AX)(BX*1)
+	VMOVUPS Y3, 64(AX)(BX*1)
+	VMOVUPS Y4, 96(AX)(BX*1)
+	ADDQ    $+128, BX
+	SUBQ    $+32, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS all7fffffff<>+0(SB), Y0
+	VMOVUPS (CX)(BX*1), Y1
+	VANDPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $+32, BX
+	SUBQ    $+8, DX
+	JGE     loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMOVUPS    all7fffffff<>+0(SB), Y1
+	VMASKMOVPS (CX)(BX*1), Y0, Y2
+	VANDPS     Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func absAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·absAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS all7fffffff<>+0(SB), Z0
+	VMOVUPS (CX)(BX*1), Z1
+	VMOVUPS 64(CX)(BX*1), Z2
+	VMOVUPS 128(CX)(BX*1), Z3
+	VMOVUPS 192(CX)(BX*1), Z4
+	VANDPS  Z0, Z1, Z1
+	VANDPS  Z0, Z2, Z2
+	VANDPS  Z0, Z3, Z3
+	VANDPS  Z0, Z4, Z4
+	VMOVUPS Z1, (AX)(BX*1)
+	VMOVUPS Z2, 64(AX)(BX*1)
+	VMOVUPS Z3, 128(AX)(BX*1)
+	VMOVUPS Z4, 192(AX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS all7fffffff<>+0(SB), Z0
+	VMOVUPS (CX)(BX*1), Z1
+	VANDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, DX
+	JGE     loop1
+
+rest1:
+	ADDQ      $+16, DX
+	TESTQ     DX, DX
+	JZ        end
+	MOVL      $-1, SI
+	BZHIL     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS   all7fffffff<>+0(SB), Z0
+	VMOVUPS.Z (CX)(BX*1), K1, Z1
+	VANDPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func negAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·negAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS all80000000<>+0(SB), Y0
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS 32(CX)(BX*1), Y2
+	VMOVUPS 64(CX)(BX*1), Y3
+	VMOVUPS 96(CX)(BX*1), Y4
+	VXORPS  Y0, Y1, Y1
+	VXORPS  Y0, Y2, Y2
+	VXORPS  Y0, Y3, Y3
+	VXORPS  Y0, Y4, Y4
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS Y2, 32(AX)(BX*1)
+	VMOVUPS Y3, 64(AX)(BX*1)
+	VMOVUPS Y4, 96(AX)(BX*1)
+	ADDQ    $+128, BX
+	SUBQ    $+32, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS all80000000<>+0(SB), Y0
+	VMOVUPS (CX)(BX*1), Y1
+	VXORPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $+32, BX
+	SUBQ    $+8, DX
+	JGE     loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMOVUPS    all80000000<>+0(SB), Y1
+	VMASKMOVPS (CX)(BX*1), Y0, Y2
+	VXORPS     Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func negAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·negAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS all80000000<>+0(SB), Z0
+	VMOVUPS (CX)(BX*1), Z1
+	VMOVUPS 64(CX)(BX*1), Z2
+	VMOVUPS 128(CX)(BX*1), Z3
+	VMOVUPS 192(CX)(BX*1), Z4
+	VXORPS  Z0, Z1, Z1
+	VXORPS  Z0, Z2, Z2
+	VXORPS  Z0, Z3, Z3
+	VXORPS  Z0, Z4, Z4
+	VMOVUPS Z1, (AX)(BX*1)
+	VMOVUPS Z2, 64(AX)(BX*1)
+	VMOVUPS Z3, 128(AX)(BX*1)
+	VMOVUPS Z4, 192(AX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS all80000000<>+0(SB), Z0
+	VMOVUPS (CX)(BX*1), Z1
+	VXORPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, DX
+	JGE     loop1
+
+rest1:
+	ADDQ      $+16, DX
+	TESTQ     DX, DX
+	JZ        end
+	MOVL      $-1, SI
+	BZHIL     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS   all80000000<>+0(SB), Z0
+	VMOVUPS.Z (CX)(BX*1), K1, Z1
+	VXORPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func floorAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·floorAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS  (CX)(BX*1), Y0
+	VMOVUPS  32(CX)(BX*1), Y1
+	VMOVUPS  64(CX)(BX*1), Y2
+	VMOVUPS  96(CX)(BX*1), Y3
+	VROUNDPS $0x09, Y0, Y0
+	VROUNDPS $0x09, Y1, Y1
+	VROUNDPS $0x09, Y2, Y2
+	VROUNDPS $0x09, Y3, Y3
+	VMOVUPS  Y0, (AX)(BX*1)
+	VMOVUPS  Y1, 32(AX)(BX*1)
+	VMOVUPS  Y2, 64(AX)(BX*1)
+	VMOVUPS  Y3, 96(AX)(BX*1)
+	ADDQ     $+128, BX
+	SUBQ     $+32, DX
+	JGE      loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS  (CX)(BX*1), Y0
+	VROUNDPS $0x09, Y0, Y0
+	VMOVUPS  Y0, (AX)(BX*1)
+	ADDQ     $+32, BX
+	SUBQ     $+8, DX
+	JGE      loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VROUNDPS   $0x09, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func floorAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·floorAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS     (CX)(BX*1), Z0
+	VMOVUPS     64(CX)(BX*1), Z1
+	VMOVUPS     128(CX)(BX*1), Z2
+	VMOVUPS     192(CX)(BX*1), Z3
+	VRNDSCALEPS $0x09, Z0, Z0
+	VRNDSCALEPS $0x09, Z1, Z1
+	VRNDSCALEPS $0x09, Z2, Z2
+	VRNDSCALEPS $0x09, Z3, Z3
+	VMOVUPS     Z0, (AX)(BX*1)
+	VMOVUPS     Z1, 64(AX)(BX*1)
+	VMOVUPS     Z2, 128(AX)(BX*1)
+	VMOVUPS     Z3, 192(AX)(BX*1)
+	ADDQ        $+256, BX
+	SUBQ        $+64, DX
+	JGE         loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS     (CX)(BX*1), Z0
+	VRNDSCALEPS $0x09, Z0, Z0
+	VMOVUPS     Z0, (AX)(BX*1)
+	ADDQ        $+64, BX
+	SUBQ        $+16, DX
+	JGE         loop1
+
+rest1:
+	ADDQ        $+16, DX
+	TESTQ       DX, DX
+	JZ          end
+	MOVL        $-1, SI
+	BZHIL       DX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (CX)(BX*1), K1, Z0
+	VRNDSCALEPS $0x09, Z0, Z0
+	VMOVUPS     Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func ceilAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·ceilAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS  (CX)(BX*1), Y0
+	VMOVUPS  32(CX)(BX*1), Y1
+	VMOVUPS  64(CX)(BX*1), Y2
+	VMOVUPS  96(CX)(BX*1), Y3
+	VROUNDPS $0x0a, Y0, Y0
+	VROUNDPS $0x0a, Y1, Y1
+	VROUNDPS $0x0a, Y2, Y2
+	VROUNDPS $0x0a, Y3, Y3
+	VMOVUPS  Y0, (AX)(BX*1)
+	VMOVUPS  Y1, 32(AX)(BX*1)
+	VMOVUPS  Y2, 64(AX)(BX*1)
+	VMOVUPS  Y3, 96(AX)(BX*1)
+	ADDQ     $+128, BX
+	SUBQ     $+32, DX
+	JGE      loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS  (CX)(BX*1), Y0
+	VROUNDPS $0x0a, Y0, Y0
+	VMOVUPS  Y0, (AX)(BX*1)
+	ADDQ     $+32, BX
+	SUBQ     $+8, DX
+	JGE      loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VROUNDPS   $0x0a, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func ceilAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·ceilAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS     (CX)(BX*1), Z0
+	VMOVUPS     64(CX)(BX*1), Z1
+	VMOVUPS     128(CX)(BX*1), Z2
+	VMOVUPS     192(CX)(BX*1), Z3
+	VRNDSCALEPS $0x0a, Z0, Z0
+	VRNDSCALEPS $0x0a, Z1, Z1
+	VRNDSCALEPS $0x0a, Z2, Z2
+	VRNDSCALEPS $0x0a, Z3, Z3
+	VMOVUPS     Z0, (AX)(BX*1)
+	VMOVUPS     Z1, 64(AX)(BX*1)
+	VMOVUPS     Z2, 128(AX)(BX*1)
+	VMOVUPS     Z3, 192(AX)(BX*1)
+	ADDQ        $+256, BX
+	SUBQ        $+64, DX
+	JGE         loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS     (CX)(BX*1), Z0
+	VRNDSCALEPS $0x0a, Z0, Z0
+	VMOVUPS     Z0, (AX)(BX*1)
+	ADDQ        $+64, BX
+	SUBQ        $+16, DX
+	JGE         loop1
+
+rest1:
+	ADDQ        $+16, DX
+	TESTQ       DX, DX
+	JZ          end
+	MOVL        $-1, SI
+	BZHIL       DX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (CX)(BX*1), K1, Z0
+	VRNDSCALEPS $0x0a, Z0, Z0
+	VMOVUPS     Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func roundAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·roundAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS  (CX)(BX*1), Y0
+	VMOVUPS  32(CX)(BX*1), Y1
+	VMOVUPS  64(CX)(BX*1), Y2
+	VMOVUPS  96(CX)(BX*1), Y3
+	VROUNDPS $0x08, Y0, Y0
+	VROUNDPS $0x08, Y1, Y1
+	VROUNDPS $0x08, Y2, Y2
+	VROUNDPS $0x08, Y3, Y3
+	VMOVUPS  Y0, (AX)(BX*1)
+	VMOVUPS  Y1, 32(AX)(BX*1)
+	VMOVUPS  Y2, 64(AX)(BX*1)
+	VMOVUPS  Y3, 96(AX)(BX*1)
+	ADDQ     $+128, BX
+	SUBQ     $+32, DX
+	JGE      loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS  (CX)(BX*1), Y0
+	VROUNDPS $0x08, Y0, Y0
+	VMOVUPS  Y0, (AX)(BX*1)
+	ADDQ     $+32, BX
+	SUBQ     $+8, DX
+	JGE      loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VROUNDPS   $0x08, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func roundAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·roundAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS     (CX)(BX*1), Z0
+	VMOVUPS     64(CX)(BX*1), Z1
+	VMOVUPS     128(CX)(BX*1), Z2
+	VMOVUPS     192(CX)(BX*1), Z3
+	VRNDSCALEPS $0x08, Z0, Z0
+	VRNDSCALEPS $0x08, Z1, Z1
+	VRNDSCALEPS $0x08, Z2, Z2
+	VRNDSCALEPS $0x08, Z3, Z3
+	VMOVUPS     Z0, (AX)(BX*1)
+	VMOVUPS     Z1, 64(AX)(BX*1)
+	VMOVUPS     Z2, 128(AX)(BX*1)
+	VMOVUPS     Z3, 192(AX)(BX*1)
+	ADDQ        $+256, BX
+	SUBQ        $+64, DX
+	JGE         loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS     (CX)(BX*1), Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMOVUPS     Z0, (AX)(BX*1)
+	ADDQ        $+64, BX
+	SUBQ        $+16, DX
+	JGE         loop1
+
+rest1:
+	ADDQ        $+16, DX
+	TESTQ       DX, DX
+	JZ          end
+	MOVL        $-1, SI
+	BZHIL       DX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (CX)(BX*1), K1, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMOVUPS     Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func sigmoidAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      32(CX)(BX*1), Y1
+	VMOVUPS      64(CX)(BX*1), Y2
+	VMOVUPS      96(CX)(BX*1), Y3
+	VMOVUPS      allbf800000<>+0(SB), Y4
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y4, Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      allc2ae0000<>+0(SB), Y4
+	VMAXPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      all42b20000<>+0(SB), Y4
+	VMINPS       Y0, Y4, Y0
+	VMINPS       Y1, Y4, Y1
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      all4b40007f<>+0(SB), Y4
+	VMOVAPS      Y4, Y5
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y4, Y7
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y8
+	VFMADD231PS  Y8, Y0, Y4
+	VFMADD231PS  Y8, Y1, Y5
+	VFMADD231PS  Y8, Y2, Y6
+	VFMADD231PS  Y8, Y3, Y7
+	VMOVUPS      all4b40007f<>+0(SB), Y11
+	VSUBPS       Y11, Y4, Y8
+	VSUBPS       Y11, Y5, Y9
+	VSUBPS       Y11, Y6, Y10
+	VSUBPS       Y11, Y7, Y11
+	VMOVUPS      all3f317218<>+0(SB), Y12
+	VFNMADD231PS Y12, Y8, Y0
+	VFNMADD231PS Y12, Y9, Y1
+	VFNMADD231PS Y12, Y10, Y2
+	VFNMADD231PS Y12, Y11, Y3
+	VMOVUPS      allb102e308<>+0(SB), Y12
+	VFNMADD231PS Y12, Y8, Y0
+	VFNMADD231PS Y12, Y9, Y1
+	VFNMADD231PS Y12, Y10, Y2
+	VFNMADD231PS Y12, Y11, Y3
+	VMOVUPS      all3ab7f936<>+0(SB), Y8
+	VMOVAPS      Y8, Y9
+	VMOVAPS      Y8, Y10
+	VMOVAPS      Y8, Y11
+	VMOVUPS      all3c092bed<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3d2aa97f<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3e2aaa33<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3f000000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y0, Y8
+	VFMADD213PS  Y12, Y1, Y9
+	VFMADD213PS  Y12, Y2, Y10
+	VFMADD213PS  Y12, Y3, Y11
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VMULPS       Y6, Y10, Y10
+	VMULPS       Y7, Y11, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y8, Y8
+	VADDPS       Y0, Y9, Y9
+	VADDPS       Y0, Y10, Y10
+	VADDPS       Y0, Y11, Y11
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VDIVPS       Y8, Y0, Y8
+	VDIVPS       Y9, Y0, Y9
+	VDIVPS       Y10, Y0, Y10
+	VDIVPS       Y11, Y0, Y11
+	VMOVUPS      Y8, (AX)(BX*1)
+	VMOVUPS      Y9, 32(AX)(BX*1)
+	VMOVUPS      Y10, 64(AX)(BX*1)
+	VMOVUPS      Y11, 96(AX)(BX*1)
+	ADDQ         $+128, BX
+	SUBQ         $+32, DX
+	JGE          loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      allbf800000<>+0(SB), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      allc2ae0000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VMOVUPS      all42b20000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMOVUPS      all4b40007f<>+0(SB), Y1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y2
+	VFMADD231PS  Y2, Y0, Y1
+	VMOVUPS      all4b40007f<>+0(SB), Y2
+	VSUBPS       Y2, Y1, Y2
+	VMOVUPS      all3f317218<>+0(SB), Y3
+	VFNMADD231PS Y3, Y2, Y0
+	VMOVUPS      allb102e308<>+0(SB), Y3
+	VFNMADD231PS Y3, Y2, Y0
+	VMOVUPS      all3ab7f936<>+0(SB), Y2
+	VMOVUPS      all3c092bed<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3d2aa97f<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3e2aaa33<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3f000000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y2, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VDIVPS       Y2, Y0, Y2
+	VMOVUPS      Y2, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, DX
+	TESTQ        DX, DX
+	JZ           end
+	NEGQ         DX
+	LEAQ         tailMasks<>+0(SB), SI
+	VMOVUPS      64(SI)(DX*4), Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VMOVUPS      allbf800000<>+0(SB), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      allc2ae0000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      all42b20000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      all4b40007f<>+0(SB), Y2
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y3
+	VFMADD231PS  Y3, Y1, Y2
+	VMOVUPS      all4b40007f<>+0(SB), Y3
+	VSUBPS       Y3, Y2, Y3
+	VMOVUPS      all3f317218<>+0(SB), Y4
+	VFNMADD231PS Y4, Y3, Y1
+	VMOVUPS      allb102e308<>+0(SB), Y4
+	VFNMADD231PS Y4, Y3, Y1
+	VMOVUPS      all3ab7f936<>+0(SB), Y3
+	VMOVUPS      all3c092bed<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3d2aa97f<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3e2aaa33<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3f000000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y1
+	VADDPS       Y1, Y3, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y3
+	VMASKMOVPS   Y3, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func sigmoidAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      64(CX)(BX*1), Z1
+	VMOVUPS      128(CX)(BX*1), Z2
+	VMOVUPS      192(CX)(BX*1), Z3
+	VMOVUPS      allbf800000<>+0(SB), Z4
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z4, Z1, Z1
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      allc2ae0000<>+0(SB), Z4
+	VMAXPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMOVUPS      all42b20000<>+0(SB), Z4
+	VMINPS       Z0, Z4, Z0
+	VMINPS       Z1, Z4, Z1
+	VMINPS       Z2, Z4, Z2
+	VMINPS       Z3, Z4, Z3
+	VMOVUPS      all4b40007f<>+0(SB), Z4
+	VMOVAPS      Z4, Z5
+	VMOVAPS      Z4, Z6
+	VMOVAPS      Z4, Z7
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z8
+	VFMADD231PS  Z8, Z0, Z4
+	VFMADD231PS  Z8, Z1, Z5
+	VFMADD231PS  Z8, Z2, Z6
+	VFMADD231PS  Z8, Z3, Z7
+	VMOVUPS      all4b40007f<>+0(SB), Z11
+	VSUBPS       Z11, Z4, Z8
+	VSUBPS       Z11, Z5, Z9
+	VSUBPS       Z11, Z6, Z10
+	VSUBPS       Z11, Z7, Z11
+	VMOVUPS      all3f317218<>+0(SB), Z12
+	VFNMADD231PS Z12, Z8, Z0
+	VFNMADD231PS Z12, Z9, Z1
+	VFNMADD231PS Z12, Z10, Z2
+	VFNMADD231PS Z12, Z11, Z3
+	VMOVUPS      allb102e308<>+0(SB), Z12
+	VFNMADD231PS Z12, Z8, Z0
+	VFNMADD231PS Z12, Z9, Z1
+	VFNMADD231PS Z12, Z10, Z2
+	VFNMADD231PS Z12, Z11, Z3
+	VMOVUPS      all3ab7f936<>+0(SB), Z8
+	VMOVAPS      Z8, Z9
+	VMOVAPS      Z8, Z10
+	VMOVAPS      Z8, Z11
+	VMOVUPS      all3c092bed<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3d2aa97f<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3e2aaa33<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3f000000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z12
+	VFMADD213PS  Z12, Z0, Z8
+	VFMADD213PS  Z12, Z1, Z9
+	VFMADD213PS  Z12, Z2, Z10
+	VFMADD213PS  Z12, Z3, Z11
+	VPSLLD       $0x17, Z4, Z4
+	VPSLLD       $0x17, Z5, Z5
+	VPSLLD       $0x17, Z6, Z6
+	VPSLLD       $0x17, Z7, Z7
+	VMULPS       Z4, Z8, Z8
+	VMULPS       Z5, Z9, Z9
+	VMULPS       Z6, Z10, Z10
+	VMULPS       Z7, Z11, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z8, Z8
+	VADDPS       Z0, Z9, Z9
+	VADDPS       Z0, Z10, Z10
+	VADDPS       Z0, Z11, Z11
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VDIVPS       Z8, Z0, Z8
+	VDIVPS       Z9, Z0, Z9
+	VDIVPS       Z10, Z0, Z10
+	VDIVPS       Z11, Z0, Z11
+	VMOVUPS      Z8, (AX)(BX*1)
+	VMOVUPS      Z9, 64(AX)(BX*1)
+	VMOVUPS      Z10, 128(AX)(BX*1)
+	VMOVUPS      Z11, 192(AX)(BX*1)
+	ADDQ         $+256, BX
+	SUBQ         $+64, DX
+	JGE          loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      allbf800000<>+0(SB), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      allc2ae0000<>+0(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VMOVUPS      all42b20000<>+0(SB), Z1
+	VMINPS       Z0, Z1, Z0
+	VMOVUPS      all4b40007f<>+0(SB), Z1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z2
+	VFMADD231PS  Z2, Z0, Z1
+	VMOVUPS      all4b40007f<>+0(SB), Z2
+	VSUBPS       Z2, Z1, Z2
+	VMOVUPS      all3f317218<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      allb102e308<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      all3ab7f936<>+0(SB), Z2
+	VMOVUPS      all3c092bed<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3d2aa97f<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3e2aaa33<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f000000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VPSLLD       $0x17, Z1, Z1
+	VMULPS       Z1, Z2, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z2, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VDIVPS       Z2, Z0, Z2
+	VMOVUPS      Z2, (AX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+16, DX
+	TESTQ        DX, DX
+	JZ           end
+	MOVL         $-1, SI
+	BZHIL        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*1), K1, Z0
+	VMOVUPS      allbf800000<>+0(SB), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      allc2ae0000<>+0(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VMOVUPS      all42b20000<>+0(SB), Z1
+	VMINPS       Z0, Z1, Z0
+	VMOVUPS      all4b40007f<>+0(SB), Z1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z2
+	VFMADD231PS  Z2, Z0, Z1
+	VMOVUPS      all4b40007f<>+0(SB), Z2
+	VSUBPS       Z2, Z1, Z2
+	VMOVUPS      all3f317218<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      allb102e308<>+0(SB), Z3
+	VFNMADD231PS Z3, Z2, Z0
+	VMOVUPS      all3ab7f936<>+0(SB), Z2
+	VMOVUPS      all3c092bed<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3d2aa97f<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3e2aaa33<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f000000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VPSLLD       $0x17, Z1, Z1
+	VMULPS       Z1, Z2, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z2, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VDIVPS       Z2, Z0, Z2
+	VMOVUPS      Z2, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func logAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·logAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X1, Y1
+	VMOVUPD      wide00095f619980c433<>+0(SB), Y2
+	VPADDQ       Y0, Y2, Y2
+	VANDPD       wide000fffffffffffff<>+0(SB), Y2, Y4
+	VPADDQ       wide3fe6a09e667f3bcd<>+0(SB), Y4, Y4
+	VPSRLQ       $0x34, Y2, Y2
+	VORPD        wide4330000000000000<>+0(SB), Y2, Y2
+	VSUBPD       wide43300000000003ff<>+0(SB), Y2, Y2
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y4, Y4
+	VADDPD       wide4000000000000000<>+0(SB), Y4, Y6
+	VMOVUPD      wide00095f619980c433<>+0(SB), Y3
+	VPADDQ       Y1, Y3, Y3
+	VANDPD       wide000fffffffffffff<>+0(SB), Y3, Y5
+	VPADDQ       wide3fe6a09e667f3bcd<>+0(SB), Y5, Y5
+	VPSRLQ       $0x34, Y3, Y3
+	VORPD        wide4330000000000000<>+0(SB), Y3, Y3
+	VSUBPD       wide43300000000003ff<>+0(SB), Y3, Y3
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y5, Y5
+	VADDPD       wide4000000000000000<>+0(SB), Y5, Y7
+	VDIVPD       Y6, Y4, Y4
+	VMULPD       Y4, Y4, Y6
+	VDIVPD       Y7, Y5, Y5
+	VMULPD       Y5, Y5, Y7
+	VMOVUPD      wide3fc1111111111111<>+0(SB), Y8
+	VMOVUPD      wide3fc1111111111111<>+0(SB), Y9
+	VFMADD213PD  wide3fc3b13b13b13b14<>+0(SB), Y6, Y8
+	VFMADD213PD  wide3fc3b13b13b13b14<>+0(SB), Y7, Y9
+	VFMADD213PD  wide3fc745d1745d1746<>+0(SB), Y6, Y8
+	VFMADD213PD  wide3fc745d1745d1746<>+0(SB), Y7, Y9
+	VFMADD213PD  wide3fcc71c71c71c71c<>+0(SB), Y6, Y8
+	VFMADD213PD  wide3fcc71c71c71c71c<>+0(SB), Y7, Y9
+	VFMADD213PD  wide3fd2492492492492<>+0(SB), Y6, Y8
+	VFMADD213PD  wide3fd2492492492492<>+0(SB), Y7, Y9
+	VFMADD213PD  wide3fd999999999999a<>+0(SB), Y6, Y8
+	VFMADD213PD  wide3fd999999999999a<>+0(SB), Y7, Y9
+	VFMADD213PD  wide3fe5555555555555<>+0(SB), Y6, Y8
+	VFMADD213PD  wide3fe5555555555555<>+0(SB), Y7, Y9
+	VFMADD213PD  wide4000000000000000<>+0(SB), Y6, Y8
+	VFMADD213PD  wide4000000000000000<>+0(SB), Y7, Y9
+	VMULPD       Y4, Y8, Y8
+	VFMADD231PD  wide3fe62e42fefa39ef<>+0(SB), Y2, Y8
+	VMULPD       Y5, Y9, Y9
+	VFMADD231PD  wide3fe62e42fefa39ef<>+0(SB), Y3, Y9
+	VMOVUPD      widefff0000000000000<>+0(SB), Y2
+	VSQRTPD      Y0, Y3
+	VCMPPD       $0x05, wide7ff0000000000000<>+0(SB), Y0, Y4
+	VBLENDVPD    Y4, Y3, Y8, Y8
+	VCMPPD       $0x01, wide0000000000000000<>+0(SB), Y0, Y4
+	VBLENDVPD    Y4, Y3, Y8, Y8
+	VCMPPD       $0x00, wide0000000000000000<>+0(SB), Y0, Y0
+	VBLENDVPD    Y0, Y2, Y8, Y8
+	VSQRTPD      Y1, Y3
+	VCMPPD       $0x05, wide7ff0000000000000<>+0(SB), Y1, Y0
+	VBLENDVPD    Y0, Y3, Y9, Y9
+	VCMPPD       $0x01, wide0000000000000000<>+0(SB), Y1, Y0
+	VBLENDVPD    Y0, Y3, Y9, Y9
+	VCMPPD       $0x00, wide0000000000000000<>+0(SB), Y1, Y0
+	VBLENDVPD    Y0, Y2, Y9, Y9
+	VCVTPD2PSY   Y8, X10
+	VCVTPD2PSY   Y9, X0
+	VINSERTF128  $0x01, X0, Y10, Y0
+	VMOVUPS      Y0, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, DX
+	TESTQ        DX, DX
+	JZ           end
+	NEGQ         DX
+	LEAQ         tailMasks<>+0(SB), SI
+	VMOVUPS      64(SI)(DX*4), Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      wide00095f619980c433<>+0(SB), Y3
+	VPADDQ       Y1, Y3, Y3
+	VANDPD       wide000fffffffffffff<>+0(SB), Y3, Y5
+	VPADDQ       wide3fe6a09e667f3bcd<>+0(SB), Y5, Y5
+	VPSRLQ       $0x34, Y3, Y3
+	VORPD        wide4330000000000000<>+0(SB), Y3, Y3
+	VSUBPD       wide43300000000003ff<>+0(SB), Y3, Y3
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y5, Y5
+	VADDPD       wide4000000000000000<>+0(SB), Y5, Y7
+	VMOVUPD      wide00095f619980c433<>+0(SB), Y4
+	VPADDQ       Y2, Y4, Y4
+	VANDPD       wide000fffffffffffff<>+0(SB), Y4, Y6
+	VPADDQ       wide3fe6a09e667f3bcd<>+0(SB), Y6, Y6
+	VPSRLQ       $0x34, Y4, Y4
+	VORPD        wide4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       wide43300000000003ff<>+0(SB), Y4, Y4
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y6, Y6
+	VADDPD       wide4000000000000000<>+0(SB), Y6, Y8
+	VDIVPD       Y7, Y5, Y5
+	VMULPD       Y5, Y5, Y7
+	VDIVPD       Y8, Y6, Y6
+	VMULPD       Y6, Y6, Y8
+	VMOVUPD      wide3fc1111111111111<>+0(SB), Y9
+	VMOVUPD      wide3fc1111111111111<>+0(SB), Y11
+	VFMADD213PD  wide3fc3b13b13b13b14<>+0(SB), Y7, Y9
+	VFMADD213PD  wide3fc3b13b13b13b14<>+0(SB), Y8, Y11
+	VFMADD213PD  wide3fc745d1745d1746<>+0(SB), Y7, Y9
+	VFMADD213PD  wide3fc745d1745d1746<>+0(SB), Y8, Y11
+	VFMADD213PD  wide3fcc71c71c71c71c<>+0(SB), Y7, Y9
+	VFMADD213PD  wide3fcc71c71c71c71c<>+0(SB), Y8, Y11
+	VFMADD213PD  wide3fd2492492492492<>+0(SB), Y7, Y9
+	VFMADD213PD  wide3fd2492492492492<>+0(SB), Y8, Y11
+	VFMADD213PD  wide3fd999999999999a<>+0(SB), Y7, Y9
+	VFMADD213PD  wide3fd999999999999a<>+0(SB), Y8, Y11
+	VFMADD213PD  wide3fe5555555555555<>+0(SB), Y7, Y9
+	VFMADD213PD  wide3fe5555555555555<>+0(SB), Y8, Y11
+	VFMADD213PD  wide4000000000000000<>+0(SB), Y7, Y9
+	VFMADD213PD  wide4000000000000000<>+0(SB), Y8, Y11
+	VMULPD       Y5, Y9, Y9
+	VFMADD231PD  wide3fe62e42fefa39ef<>+0(SB), Y3, Y9
+	VMULPD       Y6, Y11, Y11
+	VFMADD231PD  wide3fe62e42fefa39ef<>+0(SB), Y4, Y11
+	VMOVUPD      widefff0000000000000<>+0(SB), Y3
+	VSQRTPD      Y1, Y4
+	VCMPPD       $0x05, wide7ff0000000000000<>+0(SB), Y1, Y5
+	VBLENDVPD    Y5, Y4, Y9, Y9
+	VCMPPD       $0x01, wide0000000000000000<>+0(SB), Y1, Y5
+	VBLENDVPD    Y5, Y4, Y9, Y9
+	VCMPPD       $0x00, wide0000000000000000<>+0(SB), Y1, Y1
+	VBLENDVPD    Y1, Y3, Y9, Y9
+	VSQRTPD      Y2, Y4
+	VCMPPD       $0x05, wide7ff0000000000000<>+0(SB), Y2, Y1
+	VBLENDVPD    Y1, Y4, Y11, Y11
+	VCMPPD       $0x01, wide0000000000000000<>+0(SB), Y2, Y1
+	VBLENDVPD    Y1, Y4, Y11, Y11
+	VCMPPD       $0x00, wide0000000000000000<>+0(SB), Y2, Y1
+	VBLENDVPD    Y1, Y3, Y11, Y11
+	VCVTPD2PSY   Y9, X10
+	VCVTPD2PSY   Y11, X1
+	VINSERTF128  $0x01, X1, Y10, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+DATA wide00095f619980c433<>+0(SB)/8, $0x00095f619980c433
+DATA wide00095f619980c433<>+8(SB)/8, $0x00095f619980c433
+DATA wide00095f619980c433<>+16(SB)/8, $0x00095f619980c433
+DATA wide00095f619980c433<>+24(SB)/8, $0x00095f619980c433
+DATA wide00095f619980c433<>+32(SB)/8, $0x00095f619980c433
+DATA wide00095f619980c433<>+40(SB)/8, $0x00095f619980c433
+DATA wide00095f619980c433<>+48(SB)/8, $0x00095f619980c433
+DATA wide00095f619980c433<>+56(SB)/8, $0x00095f619980c433
+GLOBL wide00095f619980c433<>(SB), RODATA|NOPTR, $64
+
+DATA wide000fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
+DATA wide000fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
+DATA wide000fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
+DATA wide000fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
+DATA wide000fffffffffffff<>+32(SB)/8, $0x000fffffffffffff
+DATA wide000fffffffffffff<>+40(SB)/8, $0x000fffffffffffff
+DATA wide000fffffffffffff<>+48(SB)/8, $0x000fffffffffffff
+DATA wide000fffffffffffff<>+56(SB)/8, $0x000fffffffffffff
+GLOBL wide000fffffffffffff<>(SB), RODATA|NOPTR, $64
+
+DATA wide3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
+DATA wide3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
+DATA wide3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
+DATA wide3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
+DATA wide3fe6a09e667f3bcd<>+32(SB)/8, $0x3fe6a09e667f3bcd
+DATA wide3fe6a09e667f3bcd<>+40(SB)/8, $0x3fe6a09e667f3bcd
+DATA wide3fe6a09e667f3bcd<>+48(SB)/8, $0x3fe6a09e667f3bcd
+DATA wide3fe6a09e667f3bcd<>+56(SB)/8, $0x3fe6a09e667f3bcd
+GLOBL wide3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $64
+
+DATA wide4330000000000000<>+0(SB)/8, $0x4330000000000000
+DATA wide4330000000000000<>+8(SB)/8, $0x4330000000000000
+DATA wide4330000000000000<>+16(SB)/8, $0x4330000000000000
+DATA wide4330000000000000<>+24(SB)/8, $0x4330000000000000
+DATA wide4330000000000000<>+32(SB)/8, $0x4330000000000000
+DATA wide4330000000000000<>+40(SB)/8, $0x4330000000000000
+DATA wide4330000000000000<>+48(SB)/8, $0x4330000000000000
+DATA wide4330000000000000<>+56(SB)/8, $0x4330000000000000
+GLOBL wide4330000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA wide43300000000003ff<>+0(SB)/8, $0x43300000000003ff
+DATA wide43300000000003ff<>+8(SB)/8, $0x43300000000003ff
+DATA wide43300000000003ff<>+16(SB)/8, $0x43300000000003ff
+DATA wide43300000000003ff<>+24(SB)/8, $0x43300000000003ff
+DATA wide43300000000003ff<>+32(SB)/8, $0x43300000000003ff
+DATA wide43300000000003ff<>+40(SB)/8, $0x43300000000003ff
+DATA wide43300000000003ff<>+48(SB)/8, $0x43300000000003ff
+DATA wide43300000000003ff<>+56(SB)/8, $0x43300000000003ff
+GLOBL wide43300000000003ff<>(SB), RODATA|NOPTR, $64
+
+DATA wide3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
+DATA wide3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
+DATA wide3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
+DATA wide3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
+DATA wide3ff0000000000000<>+32(SB)/8, $0x3ff0000000000000
+DATA wide3ff0000000000000<>+40(SB)/8, $0x3ff0000000000000
+DATA wide3ff0000000000000<>+48(SB)/8, $0x3ff0000000000000
+DATA wide3ff0000000000000<>+56(SB)/8, $0x3ff0000000000000
+GLOBL wide3ff0000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA wide4000000000000000<>+0(SB)/8, $0x4000000000000000
+DATA wide4000000000000000<>+8(SB)/8, $0x4000000000000000
+DATA wide4000000000000000<>+16(SB)/8, $0x4000000000000000
+DATA wide4000000000000000<>+24(SB)/8, $0x4000000000000000
+DATA wide4000000000000000<>+32(SB)/8, $0x4000000000000000
+DATA wide4000000000000000<>+40(SB)/8, $0x4000000000000000
+DATA wide4000000000000000<>+48(SB)/8, $0x4000000000000000
+DATA wide4000000000000000<>+56(SB)/8, $0x4000000000000000
+GLOBL wide4000000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA wide3fc1111111111111<>+0(SB)/8, $0x3fc1111111111111
+DATA wide3fc1111111111111<>+8(SB)/8, $0x3fc1111111111111
+DATA wide3fc1111111111111<>+16(SB)/8, $0x3fc1111111111111
+DATA wide3fc1111111111111<>+24(SB)/8, $0x3fc1111111111111
+DATA wide3fc1111111111111<>+32(SB)/8, $0x3fc1111111111111
+DATA wide3fc1111111111111<>+40(SB)/8, $0x3fc1111111111111
+DATA wide3fc1111111111111<>+48(SB)/8, $0x3fc1111111111111
+DATA wide3fc1111111111111<>+56(SB)/8, $0x3fc1111111111111
+GLOBL wide3fc1111111111111<>(SB), RODATA|NOPTR, $64
+
+DATA wide3fc3b13b13b13b14<>+0(SB)/8, $0x3fc3b13b13b13b14
+DATA wide3fc3b13b13b13b14<>+8(SB)/8, $0x3fc3b13b13b13b14
+DATA wide3fc3b13b13b13b14<>+16(SB)/8, $0x3fc3b13b13b13b14
+DATA wide3fc3b13b13b13b14<>+24(SB)/8, $0x3fc3b13b13b13b14
+DATA wide3fc3b13b13b13b14<>+32(SB)/8, $0x3fc3b13b13b13b14
+DATA wide3fc3b13b13b13b14<>+40(SB)/8, $0x3fc3b13b13b13b14
+DATA wide3fc3b13b13b13b14<>+48(SB)/8, $0x3fc3b13b13b13b14
+DATA wide3fc3b13b13b13b14<>+56(SB)/8, $0x3fc3b13b13b13b14
+GLOBL wide3fc3b13b13b13b14<>(SB), RODATA|NOPTR, $64
+
+DATA wide3fc745d1745d1746<>+0(SB)/8, $0x3fc745d1745d1746
+DATA wide3fc745d1745d1746<>+8(SB)/8, $0x3fc745d1745d1746
+DATA wide3fc745d1745d1746<>+16(SB)/8, $0x3fc745d1745d1746
+DATA wide3fc745d1745d1746<>+24(SB)/8, $0x3fc745d1745d1746
+DATA wide3fc745d1745d1746<>+32(SB)/8, $0x3fc745d1745d1746
+DATA wide3fc745d1745d1746<>+40(SB)/8, $0x3fc745d1745d1746
+DATA wide3fc745d1745d1746<>+48(SB)/8, $0x3fc745d1745d1746
+DATA wide3fc745d1745d1746<>+56(SB)/8, $0x3fc745d1745d1746
+GLOBL wide3fc745d1745d1746<>(SB), RODATA|NOPTR, $64
+
+DATA wide3fcc71c71c71c71c<>+0(SB)/8, $0x3fcc71c71c71c71c
+DATA wide3fcc71c71c71c71c<>+8(SB)/8, $0x3fcc71c71c71c71c
+DATA wide3fcc71c71c71c71c<>+16(SB)/8, $0x3fcc71c71c71c71c
+DATA wide3fcc71c71c71c71c<>+24(SB)/8, $0x3fcc71c71c71c71c
+DATA wide3fcc71c71c71c71c<>+32(SB)/8, $0x3fcc71c71c71c71c
+DATA wide3fcc71c71c71c71c<>+40(SB)/8, $0x3fcc71c71c71c71c
+DATA wide3fcc71c71c71c71c<>+48(SB)/8, $0x3fcc71c71c71c71c
+DATA wide3fcc71c71c71c71c<>+56(SB)/8, $0x3fcc71c71c71c71c
+GLOBL wide3fcc71c71c71c71c<>(SB), RODATA|NOPTR, $64
+
+DATA wide3fd2492492492492<>+0(SB)/8, $0x3fd2492492492492
+DATA wide3fd2492492492492<>+8(SB)/8, $0x3fd2492492492492
+DATA wide3fd2492492492492<>+16(SB)/8, $0x3fd2492492492492
+DATA wide3fd2492492492492<>+24(SB)/8, $0x3fd2492492492492
+DATA wide3fd2492492492492<>+32(SB)/8, $0x3fd2492492492492
+DATA wide3fd2492492492492<>+40(SB)/8, $0x3fd2492492492492
+DATA wide3fd2492492492492<>+48(SB)/8, $0x3fd2492492492492
+DATA wide3fd2492492492492<>+56(SB)/8, $0x3fd2492492492492
+GLOBL wide3fd2492492492492<>(SB), RODATA|NOPTR, $64
+
+DATA wide3fd999999999999a<>+0(SB)/8, $0x3fd999999999999a
+DATA wide3fd999999999999a<>+8(SB)/8, $0x3fd999999999999a
+DATA wide3fd999999999999a<>+16(SB)/8, $0x3fd999999999999a
+DATA wide3fd999999999999a<>+24(SB)/8, $0x3fd999999999999a
+DATA wide3fd999999999999a<>+32(SB)/8, $0x3fd999999999999a
+DATA wide3fd999999999999a<>+40(SB)/8, $0x3fd999999999999a
+DATA wide3fd999999999999a<>+48(SB)/8, $0x3fd999999999999a
+DATA wide3fd999999999999a<>+56(SB)/8, $0x3fd999999999999a
+GLOBL wide3fd999999999999a<>(SB), RODATA|NOPTR, $64
+
+DATA wide3fe5555555555555<>+0(SB)/8, $0x3fe5555555555555
+DATA wide3fe5555555555555<>+8(SB)/8, $0x3fe5555555555555
+DATA wide3fe5555555555555<>+16(SB)/8, $0x3fe5555555555555
+DATA wide3fe5555555555555<>+24(SB)/8, $0x3fe5555555555555
+DATA wide3fe5555555555555<>+32(SB)/8, $0x3fe5555555555555
+DATA wide3fe5555555555555<>+40(SB)/8, $0x3fe5555555555555
+DATA wide3fe5555555555555<>+48(SB)/8, $0x3fe5555555555555
+DATA wide3fe5555555555555<>+56(SB)/8, $0x3fe5555555555555
+GLOBL wide3fe5555555555555<>(SB), RODATA|NOPTR, $64
+
+DATA wide3fe62e42fefa39ef<>+0(SB)/8, $0x3fe62e42fefa39ef
+DATA wide3fe62e42fefa39ef<>+8(SB)/8, $0x3fe62e42fefa39ef
+DATA wide3fe62e42fefa39ef<>+16(SB)/8, $0x3fe62e42fefa39ef
+DATA wide3fe62e42fefa39ef<>+24(SB)/8, $0x3fe62e42fefa39ef
+DATA wide3fe62e42fefa39ef<>+32(SB)/8, $0x3fe62e42fefa39ef
+DATA wide3fe62e42fefa39ef<>+40(SB)/8, $0x3fe62e42fefa39ef
+DATA wide3fe62e42fefa39ef<>+48(SB)/8, $0x3fe62e42fefa39ef
+DATA wide3fe62e42fefa39ef<>+56(SB)/8, $0x3fe62e42fefa39ef
+GLOBL wide3fe62e42fefa39ef<>(SB), RODATA|NOPTR, $64
+
+DATA widefff0000000000000<>+0(SB)/8, $0xfff0000000000000
+DATA widefff0000000000000<>+8(SB)/8, $0xfff0000000000000
+DATA widefff0000000000000<>+16(SB)/8, $0xfff0000000000000
+DATA widefff0000000000000<>+24(SB)/8, $0xfff0000000000000
+DATA widefff0000000000000<>+32(SB)/8, $0xfff0000000000000
+DATA widefff0000000000000<>+40(SB)/8, $0xfff0000000000000
+DATA widefff0000000000000<>+48(SB)/8, $0xfff0000000000000
+DATA widefff0000000000000<>+56(SB)/8, $0xfff0000000000000
+GLOBL widefff0000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA wide7ff0000000000000<>+0(SB)/8, $0x7ff0000000000000
+DATA wide7ff0000000000000<>+8(SB)/8, $0x7ff0000000000000
+DATA wide7ff0000000000000<>+16(SB)/8, $0x7ff0000000000000
+DATA wide7ff0000000000000<>+24(SB)/8, $0x7ff0000000000000
+DATA wide7ff0000000000000<>+32(SB)/8, $0x7ff0000000000000
+DATA wide7ff0000000000000<>+40(SB)/8, $0x7ff0000000000000
+DATA wide7ff0000000000000<>+48(SB)/8, $0x7ff0000000000000
+DATA wide7ff0000000000000<>+56(SB)/8, $0x7ff0000000000000
+GLOBL wide7ff0000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA wide0000000000000000<>+0(SB)/8, $0x0000000000000000
+DATA wide0000000000000000<>+8(SB)/8, $0x0000000000000000
+DATA wide0000000000000000<>+16(SB)/8, $0x0000000000000000
+DATA wide0000000000000000<>+24(SB)/8, $0x0000000000000000
+DATA wide0000000000000000<>+32(SB)/8, $0x0000000000000000
+DATA wide0000000000000000<>+40(SB)/8, $0x0000000000000000
+DATA wide0000000000000000<>+48(SB)/8, $0x0000000000000000
+DATA wide0000000000000000<>+56(SB)/8, $0x0000000000000000
+GLOBL wide0000000000000000<>(SB), RODATA|NOPTR, $64
+
+// func logAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·logAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS       (CX)(BX*1), Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	VMOVUPD       wide00095f619980c433<>+0(SB), Z2
+	VPADDQ        Z0, Z2, Z2
+	VANDPD        wide000fffffffffffff<>+0(SB), Z2, Z4
+	VPADDQ        wide3fe6a09e667f3bcd<>+0(SB), Z4, Z4
+	VPSRLQ        $0x34, Z2, Z2
+	VORPD         wide4330000000000000<>+0(SB), Z2, Z2
+	VSUBPD        wide43300000000003ff<>+0(SB), Z2, Z2
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z4, Z4
+	VADDPD        wide4000000000000000<>+0(SB), Z4, Z6
+	VMOVUPD       wide00095f619980c433<>+0(SB), Z3
+	VPADDQ        Z1, Z3, Z3
+	VANDPD        wide000fffffffffffff<>+0(SB), Z3, Z5
+	VPADDQ        wide3fe6a09e667f3bcd<>+0(SB), Z5, Z5
+	VPSRLQ        $0x34, Z3, Z3
+	VORPD         wide4330000000000000<>+0(SB), Z3, Z3
+	VSUBPD        wide43300000000003ff<>+0(SB), Z3, Z3
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z5, Z5
+	VADDPD        wide4000000000000000<>+0(SB), Z5, Z7
+	VDIVPD        Z6, Z4, Z4
+	VMULPD        Z4, Z4, Z6
+	VDIVPD        Z7, Z5, Z5
+	VMULPD        Z5, Z5, Z7
+	VMOVUPD       wide3fc1111111111111<>+0(SB), Z8
+	VMOVUPD       wide3fc1111111111111<>+0(SB), Z9
+	VFMADD213PD   wide3fc3b13b13b13b14<>+0(SB), Z6, Z8
+	VFMADD213PD   wide3fc3b13b13b13b14<>+0(SB), Z7, Z9
+	VFMADD213PD   wide3fc745d1745d1746<>+0(SB), Z6, Z8
+	VFMADD213PD   wide3fc745d1745d1746<>+0(SB), Z7, Z9
+	VFMADD213PD   wide3fcc71c71c71c71c<>+0(SB), Z6, Z8
+	VFMADD213PD   wide3fcc71c71c71c71c<>+0(SB), Z7, Z9
+	VFMADD213PD   wide3fd2492492492492<>+0(SB), Z6, Z8
+	VFMADD213PD   wide3fd2492492492492<>+0(SB), Z7, Z9
+	VFMADD213PD   wide3fd999999999999a<>+0(SB), Z6, Z8
+	VFMADD213PD   wide3fd999999999999a<>+0(SB), Z7, Z9
+	VFMADD213PD   wide3fe5555555555555<>+0(SB), Z6, Z8
+	VFMADD213PD   wide3fe5555555555555<>+0(SB), Z7, Z9
+	VFMADD213PD   wide4000000000000000<>+0(SB), Z6, Z8
+	VFMADD213PD   wide4000000000000000<>+0(SB), Z7, Z9
+	VMULPD        Z4, Z8, Z8
+	VFMADD231PD   wide3fe62e42fefa39ef<>+0(SB), Z2, Z8
+	VMULPD        Z5, Z9, Z9
+	VFMADD231PD   wide3fe62e42fefa39ef<>+0(SB), Z3, Z9
+	VMOVUPD       widefff0000000000000<>+0(SB), Z2
+	VSQRTPD       Z0, Z3
+	VCMPPD        $0x05, wide7ff0000000000000<>+0(SB), Z0, K1
+	VMOVAPD       Z3, K1, Z8
+	VCMPPD        $0x01, wide0000000000000000<>+0(SB), Z0, K1
+	VMOVAPD       Z3, K1, Z8
+	VCMPPD        $0x00, wide0000000000000000<>+0(SB), Z0, K1
+	VMOVAPD       Z2, K1, Z8
+	VSQRTPD       Z1, Z3
+	VCMPPD        $0x05, wide7ff0000000000000<>+0(SB), Z1, K1
+	VMOVAPD       Z3, K1, Z9
+	VCMPPD        $0x01, wide0000000000000000<>+0(SB), Z1, K1
+	VMOVAPD       Z3, K1, Z9
+	VCMPPD        $0x00, wide0000000000000000<>+0(SB), Z1, K1
+	VMOVAPD       Z2, K1, Z9
+	VCVTPD2PS     Z8, Y10
+	VCVTPD2PS     Z9, Y0
+	VINSERTF64X4  $0x01, Y0, Z10, Z0
+	VMOVUPS       Z0, (AX)(BX*1)
+	ADDQ          $+64, BX
+	SUBQ          $+16, DX
+	JGE           loop1
+
+rest1:
+	ADDQ          $+16, DX
+	TESTQ         DX, DX
+	JZ            end
+	MOVL          $-1, SI
+	BZHIL         DX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS.Z     (CX)(BX*1), K1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	VMOVUPD       wide00095f619980c433<>+0(SB), Z2
+	VPADDQ        Z0, Z2, Z2
+	VANDPD        wide000fffffffffffff<>+0(SB), Z2, Z4
+	VPADDQ        wide3fe6a09e667f3bcd<>+0(SB), Z4, Z4
+	VPSRLQ        $0x34, Z2, Z2
+	VORPD         wide4330000000000000<>+0(SB), Z2, Z2
+	VSUBPD        wide43300000000003ff<>+0(SB), Z2, Z2
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z4, Z4
+	VADDPD        wide4000000000000000<>+0(SB), Z4, Z6
+	VMOVUPD       wide00095f619980c433<>+0(SB), Z3
+	VPADDQ        Z1, Z3, Z3
+	VANDPD        wide000fffffffffffff<>+0(SB), Z3, Z5
+	VPADDQ        wide3fe6a09e667f3bcd<>+0(SB), Z5, Z5
+	VPSRLQ        $0x34, Z3, Z3
+	VORPD         wide4330000000000000<>+0(SB), Z3, Z3
+	VSUBPD        wide43300000000003ff<>+0(SB), Z3, Z3
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z5, Z5
+	VADDPD        wide4000000000000000<>+0(SB), Z5, Z7
+	VDIVPD        Z6, Z4, Z4
+	VMULPD        Z4, Z4, Z6
+	VDIVPD        Z7, Z5, Z5
+	VMULPD        Z5, Z5, Z7
+	VMOVUPD       wide3fc1111111111111<>+0(SB), Z8
+	VMOVUPD       wide3fc1111111111111<>+0(SB), Z9
+	VFMADD213PD   wide3fc3b13b13b13b14<>+0(SB), Z6, Z8
+	VFMADD213PD   wide3fc3b13b13b13b14<>+0(SB), Z7, Z9
+	VFMADD213PD   wide3fc745d1745d1746<>+0(SB), Z6, Z8
+	VFMADD213PD   wide3fc745d1745d1746<>+0(SB), Z7, Z9
+	VFMADD213PD   wide3fcc71c71c71c71c<>+0(SB), Z6, Z8
+	VFMADD213PD   wide3fcc71c71c71c71c<>+0(SB), Z7, Z9
+	VFMADD213PD   wide3fd2492492492492<>+0(SB), Z6, Z8
+	VFMADD213PD   wide3fd2492492492492<>+0(SB), Z7, Z9
+	VFMADD213PD   wide3fd999999999999a<>+0(SB), Z6, Z8
+	VFMADD213PD   wide3fd999999999999a<>+0(SB), Z7, Z9
+	VFMADD213PD   wide3fe5555555555555<>+0(SB), Z6, Z8
+	VFMADD213PD   wide3fe5555555555555<>+0(SB), Z7, Z9
+	VFMADD213PD   wide4000000000000000<>+0(SB), Z6, Z8
+	VFMADD213PD   wide4000000000000000<>+0(SB), Z7, Z9
+	VMULPD        Z4, Z8, Z8
+	VFMADD231PD   wide3fe62e42fefa39ef<>+0(SB), Z2, Z8
+	VMULPD        Z5, Z9, Z9
+	VFMADD231PD   wide3fe62e42fefa39ef<>+0(SB), Z3, Z9
+	VMOVUPD       widefff0000000000000<>+0(SB), Z2
+	VSQRTPD       Z0, Z3
+	VCMPPD        $0x05, wide7ff0000000000000<>+0(SB), Z0, K2
+	VMOVAPD       Z3, K2, Z8
+	VCMPPD        $0x01, wide0000000000000000<>+0(SB), Z0, K2
+	VMOVAPD       Z3, K2, Z8
+	VCMPPD        $0x00, wide0000000000000000<>+0(SB), Z0, K2
+	VMOVAPD       Z2, K2, Z8
+	VSQRTPD       Z1, Z3
+	VCMPPD        $0x05, wide7ff0000000000000<>+0(SB), Z1, K2
+	VMOVAPD       Z3, K2, Z9
+	VCMPPD        $0x01, wide0000000000000000<>+0(SB), Z1, K2
+	VMOVAPD       Z3, K2, Z9
+	VCMPPD        $0x00, wide0000000000000000<>+0(SB), Z1, K2
+	VMOVAPD       Z2, K2, Z9
+	VCVTPD2PS     Z8, Y10
+	VCVTPD2PS     Z9, Y0
+	VINSERTF64X4  $0x01, Y0, Z10, Z0
+	VMOVUPS       Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func log1pAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·log1pAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X1, Y1
+	VADDPD       wide3ff0000000000000<>+0(SB), Y0, Y2
+	VADDPD       wide3ff0000000000000<>+0(SB), Y1, Y3
+	VMOVUPD      wide00095f619980c433<>+0(SB), Y4
+	VPADDQ       Y2, Y4, Y4
+	VANDPD       wide000fffffffffffff<>+0(SB), Y4, Y6
+	VPADDQ       wide3fe6a09e667f3bcd<>+0(SB), Y6, Y6
+	VPSRLQ       $0x34, Y4, Y4
+	VORPD        wide4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       wide43300000000003ff<>+0(SB), Y4, Y4
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y6, Y6
+	VADDPD       wide4000000000000000<>+0(SB), Y6, Y8
+	VMOVUPD      wide00095f619980c433<>+0(SB), Y5
+	VPADDQ       Y3, Y5, Y5
+	VANDPD       wide000fffffffffffff<>+0(SB), Y5, Y7
+	VPADDQ       wide3fe6a09e667f3bcd<>+0(SB), Y7, Y7
+	VPSRLQ       $0x34, Y5, Y5
+	VORPD        wide4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       wide43300000000003ff<>+0(SB), Y5, Y5
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y7, Y7
+	VADDPD       wide4000000000000000<>+0(SB), Y7, Y9
+	VDIVPD       Y8, Y6, Y6
+	VMULPD       Y6, Y6, Y8
+	VDIVPD       Y9, Y7, Y7
+	VMULPD       Y7, Y7, Y9
+	VMOVUPD      wide3fc1111111111111<>+0(SB), Y10
+	VMOVUPD      wide3fc1111111111111<>+0(SB), Y11
+	VFMADD213PD  wide3fc3b13b13b13b14<>+0(SB), Y8, Y10
+	VFMADD213PD  wide3fc3b13b13b13b14<>+0(SB), Y9, Y11
+	VFMADD213PD  wide3fc745d1745d1746<>+0(SB), Y8, Y10
+	VFMADD213PD  wide3fc745d1745d1746<>+0(SB), Y9, Y11
+	VFMADD213PD  wide3fcc71c71c71c71c<>+0(SB), Y8, Y10
+	VFMADD213PD  wide3fcc71c71c71c71c<>+0(SB), Y9, Y11
+	VFMADD213PD  wide3fd2492492492492<>+0(SB), Y8, Y10
+	VFMADD213PD  wide3fd2492492492492<>+0(SB), Y9, Y11
+	VFMADD213PD  wide3fd999999999999a<>+0(SB), Y8, Y10
+	VFMADD213PD  wide3fd999999999999a<>+0(SB), Y9, Y11
+	VFMADD213PD  wide3fe5555555555555<>+0(SB), Y8, Y10
+	VFMADD213PD  wide3fe5555555555555<>+0(SB), Y9, Y11
+	VFMADD213PD  wide4000000000000000<>+0(SB), Y8, Y10
+	VFMADD213PD  wide4000000000000000<>+0(SB), Y9, Y11
+	VMULPD       Y6, Y10, Y10
+	VFMADD231PD  wide3fe62e42fefa39ef<>+0(SB), Y4, Y10
+	VMULPD       Y7, Y11, Y11
+	VFMADD231PD  wide3fe62e42fefa39ef<>+0(SB), Y5, Y11
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y2, Y4
+	VSUBPD       Y4, Y0, Y4
+	VDIVPD       Y2, Y4, Y4
+	VADDPD       Y4, Y10, Y10
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y1, Y4
+	VDIVPD       Y3, Y4, Y4
+	VADDPD       Y4, Y11, Y11
+	VMOVUPD      widefff0000000000000<>+0(SB), Y4
+	VSQRTPD      Y2, Y5
+	VCMPPD       $0x05, wide7ff0000000000000<>+0(SB), Y2, Y6
+	VBLENDVPD    Y6, Y5, Y10, Y10
+	VCMPPD       $0x01, wide0000000000000000<>+0(SB), Y2, Y6
+	VBLENDVPD    Y6, Y5, Y10, Y10
+	VCMPPD       $0x00, wide0000000000000000<>+0(SB), Y2, Y2
+	VBLENDVPD    Y2, Y4, Y10, Y10
+	VSQRTPD      Y3, Y5
+	VCMPPD       $0x05, wide7ff0000000000000<>+0(SB), Y3, Y2
+	VBLENDVPD    Y2, Y5, Y11, Y11
+	VCMPPD       $0x01, wide0000000000000000<>+0(SB), Y3, Y2
+	VBLENDVPD    Y2, Y5, Y11, Y11
+	VCMPPD       $0x00, wide0000000000000000<>+0(SB), Y3, Y2
+	VBLENDVPD    Y2, Y4, Y11, Y11
+	VANDPD       wide8000000000000000<>+0(SB), Y0, Y0
+	VORPD        Y0, Y10, Y10
+	VANDPD       wide8000000000000000<>+0(SB), Y1, Y0
+	VORPD        Y0, Y11, Y11
+	VCVTPD2PSY   Y10, X12
+	VCVTPD2PSY   Y11, X0
+	VINSERTF128  $0x01, X0, Y12, Y0
+	VMOVUPS      Y0, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, DX
+	TESTQ        DX, DX
+	JZ           end
+	NEGQ         DX
+	LEAQ         tailMasks<>+0(SB), SI
+	VMOVUPS      64(SI)(DX*4), Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       wide3ff0000000000000<>+0(SB), Y1, Y3
+	VADDPD       wide3ff0000000000000<>+0(SB), Y2, Y4
+	VMOVUPD      wide00095f619980c433<>+0(SB), Y5
+	VPADDQ       Y3, Y5, Y5
+	VANDPD       wide000fffffffffffff<>+0(SB), Y5, Y7
+	VPADDQ       wide3fe6a09e667f3bcd<>+0(SB), Y7, Y7
+	VPSRLQ       $0x34, Y5, Y5
+	VORPD        wide4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD       wide43300000000003ff<>+0(SB), Y5, Y5
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y7, Y7
+	VADDPD       wide4000000000000000<>+0(SB), Y7, Y9
+	VMOVUPD      wide00095f619980c433<>+0(SB), Y6
+	VPADDQ       Y4, Y6, Y6
+	VANDPD       wide000fffffffffffff<>+0(SB), Y6, Y8
+	VPADDQ       wide3fe6a09e667f3bcd<>+0(SB), Y8, Y8
+	VPSRLQ       $0x34, Y6, Y6
+	VORPD        wide4330000000000000<>+0(SB), Y6, Y6
+	VSUBPD       wide43300000000003ff<>+0(SB), Y6, Y6
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y8, Y8
+	VADDPD       wide4000000000000000<>+0(SB), Y8, Y10
+	VDIVPD       Y9, Y7, Y7
+	VMULPD       Y7, Y7, Y9
+	VDIVPD       Y10, Y8, Y8
+	VMULPD       Y8, Y8, Y10
+	VMOVUPD      wide3fc1111111111111<>+0(SB), Y11
+	VMOVUPD      wide3fc1111111111111<>+0(SB), Y13
+	VFMADD213PD  wide3fc3b13b13b13b14<>+0(SB), Y9, Y11
+	VFMADD213PD  wide3fc3b13b13b13b14<>+0(SB), Y10, Y13
+	VFMADD213PD  wide3fc745d1745d1746<>+0(SB), Y9, Y11
+	VFMADD213PD  wide3fc745d1745d1746<>+0(SB), Y10, Y13
+	VFMADD213PD  wide3fcc71c71c71c71c<>+0(SB), Y9, Y11
+	VFMADD213PD  wide3fcc71c71c71c71c<>+0(SB), Y10, Y13
+	VFMADD213PD  wide3fd2492492492492<>+0(SB), Y9, Y11
+	VFMADD213PD  wide3fd2492492492492<>+0(SB), Y10, Y13
+	VFMADD213PD  wide3fd999999999999a<>+0(SB), Y9, Y11
+	VFMADD213PD  wide3fd999999999999a<>+0(SB), Y10, Y13
+	VFMADD213PD  wide3fe5555555555555<>+0(SB), Y9, Y11
+	VFMADD213PD  wide3fe5555555555555<>+0(SB), Y10, Y13
+	VFMADD213PD  wide4000000000000000<>+0(SB), Y9, Y11
+	VFMADD213PD  wide4000000000000000<>+0(SB), Y10, Y13
+	VMULPD       Y7, Y11, Y11
+	VFMADD231PD  wide3fe62e42fefa39ef<>+0(SB), Y5, Y11
+	VMULPD       Y8, Y13, Y13
+	VFMADD231PD  wide3fe62e42fefa39ef<>+0(SB), Y6, Y13
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y3, Y5
+	VSUBPD       Y5, Y1, Y5
+	VDIVPD       Y3, Y5, Y5
+	VADDPD       Y5, Y11, Y11
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y4, Y5
+	VSUBPD       Y5, Y2, Y5
+	VDIVPD       Y4, Y5, Y5
+	VADDPD       Y5, Y13, Y13
+	VMOVUPD      widefff0000000000000<>+0(SB), Y5
+	VSQRTPD      Y3, Y6
+	VCMPPD       $0x05, wide7ff0000000000000<>+0(SB), Y3, Y7
+	VBLENDVPD    Y7, Y6, Y11, Y11
+	VCMPPD       $0x01, wide0000000000000000<>+0(SB), Y3, Y7
+	VBLENDVPD    Y7, Y6, Y11, Y11
+	VCMPPD       $0x00, wide0000000000000000<>+0(SB), Y3, Y3
+	VBLENDVPD    Y3, Y5, Y11, Y11
+	VSQRTPD      Y4, Y6
+	VCMPPD       $0x05, wide7ff0000000000000<>+0(SB), Y4, Y3
+	VBLENDVPD    Y3, Y6, Y13, Y13
+	VCMPPD       $0x01, wide0000000000000000<>+0(SB), Y4, Y3
+	VBLENDVPD    Y3, Y6, Y13, Y13
+	VCMPPD       $0x00, wide0000000000000000<>+0(SB), Y4, Y3
+	VBLENDVPD    Y3, Y5, Y13, Y13
+	VANDPD       wide8000000000000000<>+0(SB), Y1, Y1
+	VORPD        Y1, Y11, Y11
+	VANDPD       wide8000000000000000<>+0(SB), Y2, Y1
+	VORPD        Y1, Y13, Y13
+	VCVTPD2PSY   Y11, X12
+	VCVTPD2PSY   Y13, X1
+	VINSERTF128  $0x01, X1, Y12, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+DATA wide8000000000000000<>+0(SB)/8, $0x8000000000000000
+DATA wide8000000000000000<>+8(SB)/8, $0x8000000000000000
+DATA wide8000000000000000<>+16(SB)/8, $0x8000000000000000
+DATA wide8000000000000000<>+24(SB)/8, $0x8000000000000000
+DATA wide8000000000000000<>+32(SB)/8, $0x8000000000000000
+DATA wide8000000000000000<>+40(SB)/8, $0x8000000000000000
+DATA wide8000000000000000<>+48(SB)/8, $0x8000000000000000
+DATA wide8000000000000000<>+56(SB)/8, $0x8000000000000000
+GLOBL wide8000000000000000<>(SB), RODATA|NOPTR, $64
+
+// func log1pAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·log1pAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS       (CX)(BX*1), Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	VADDPD        wide3ff0000000000000<>+0(SB), Z0, Z2
+	VADDPD        wide3ff0000000000000<>+0(SB), Z1, Z3
+	VMOVUPD       wide00095f619980c433<>+0(SB), Z4
+	VPADDQ        Z2, Z4, Z4
+	VANDPD        wide000fffffffffffff<>+0(SB), Z4, Z6
+	VPADDQ        wide3fe6a09e667f3bcd<>+0(SB), Z6, Z6
+	VPSRLQ        $0x34, Z4, Z4
+	VORPD         wide4330000000000000<>+0(SB), Z4, Z4
+	VSUBPD        wide43300000000003ff<>+0(SB), Z4, Z4
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z6, Z6
+	VADDPD        wide4000000000000000<>+0(SB), Z6, Z8
+	VMOVUPD       wide00095f619980c433<>+0(SB), Z5
+	VPADDQ        Z3, Z5, Z5
+	VANDPD        wide000fffffffffffff<>+0(SB), Z5, Z7
+	VPADDQ        wide3fe6a09e667f3bcd<>+0(SB), Z7, Z7
+	VPSRLQ        $0x34, Z5, Z5
+	VORPD         wide4330000000000000<>+0(SB), Z5, Z5
+	VSUBPD        wide43300000000003ff<>+0(SB), Z5, Z5
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z7, Z7
+	VADDPD        wide4000000000000000<>+0(SB), Z7, Z9
+	VDIVPD        Z8, Z6, Z6
+	VMULPD        Z6, Z6, Z8
+	VDIVPD        Z9, Z7, Z7
+	VMULPD        Z7, Z7, Z9
+	VMOVUPD       wide3fc1111111111111<>+0(SB), Z10
+	VMOVUPD       wide3fc1111111111111<>+0(SB), Z11
+	VFMADD213PD   wide3fc3b13b13b13b14<>+0(SB), Z8, Z10
+	VFMADD213PD   wide3fc3b13b13b13b14<>+0(SB), Z9, Z11
+	VFMADD213PD   wide3fc745d1745d1746<>+0(SB), Z8, Z10
+	VFMADD213PD   wide3fc745d1745d1746<>+0(SB), Z9, Z11
+	VFMADD213PD   wide3fcc71c71c71c71c<>+0(SB), Z8, Z10
+	VFMADD213PD   wide3fcc71c71c71c71c<>+0(SB), Z9, Z11
+	VFMADD213PD   wide3fd2492492492492<>+0(SB), Z8, Z10
+	VFMADD213PD   wide3fd2492492492492<>+0(SB), Z9, Z11
+	VFMADD213PD   wide3fd999999999999a<>+0(SB), Z8, Z10
+	VFMADD213PD   wide3fd999999999999a<>+0(SB), Z9, Z11
+	VFMADD213PD   wide3fe5555555555555<>+0(SB), Z8, Z10
+	VFMADD213PD   wide3fe5555555555555<>+0(SB), Z9, Z11
+	VFMADD213PD   wide4000000000000000<>+0(SB), Z8, Z10
+	VFMADD213PD   wide4000000000000000<>+0(SB), Z9, Z11
+	VMULPD        Z6, Z10, Z10
+	VFMADD231PD   wide3fe62e42fefa39ef<>+0(SB), Z4, Z10
+	VMULPD        Z7, Z11, Z11
+	VFMADD231PD   wide3fe62e42fefa39ef<>+0(SB), Z5, Z11
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z2, Z4
+	VSUBPD        Z4, Z0, Z4
+	VDIVPD        Z2, Z4, Z4
+	VADDPD        Z4, Z10, Z10
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z3, Z4
+	VSUBPD        Z4, Z1, Z4
+	VDIVPD        Z3, Z4, Z4
+	VADDPD        Z4, Z11, Z11
+	VMOVUPD       widefff0000000000000<>+0(SB), Z4
+	VSQRTPD       Z2, Z5
+	VCMPPD        $0x05, wide7ff0000000000000<>+0(SB), Z2, K1
+	VMOVAPD       Z5, K1, Z10
+	VCMPPD        $0x01, wide0000000000000000<>+0(SB), Z2, K1
+	VMOVAPD       Z5, K1, Z10
+	VCMPPD        $0x00, wide0000000000000000<>+0(SB), Z2, K1
+	VMOVAPD       Z4, K1, Z10
+	VSQRTPD       Z3, Z5
+	VCMPPD        $0x05, wide7ff0000000000000<>+0(SB), Z3, K1
+	VMOVAPD       Z5, K1, Z11
+	VCMPPD        $0x01, wide0000000000000000<>+0(SB), Z3, K1
+	VMOVAPD       Z5, K1, Z11
+	VCMPPD        $0x00, wide0000000000000000<>+0(SB), Z3, K1
+	VMOVAPD       Z4, K1, Z11
+	VANDPD        wide8000000000000000<>+0(SB), Z0, Z0
+	VORPD         Z0, Z10, Z10
+	VANDPD        wide8000000000000000<>+0(SB), Z1, Z0
+	VORPD         Z0, Z11, Z11
+	VCVTPD2PS     Z10, Y12
+	VCVTPD2PS     Z11, Y0
+	VINSERTF64X4  $0x01, Y0, Z12, Z0
+	VMOVUPS       Z0, (AX)(BX*1)
+	ADDQ          $+64, BX
+	SUBQ          $+16, DX
+	JGE           loop1
+
+rest1:
+	ADDQ          $+16, DX
+	TESTQ         DX, DX
+	JZ            end
+	MOVL          $-1, SI
+	BZHIL         DX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS.Z     (CX)(BX*1), K1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	VADDPD        wide3ff0000000000000<>+0(SB), Z0, Z2
+	VADDPD        wide3ff0000000000000<>+0(SB), Z1, Z3
+	VMOVUPD       wide00095f619980c433<>+0(SB), Z4
+	VPADDQ        Z2, Z4, Z4
+	VANDPD        wide000fffffffffffff<>+0(SB), Z4, Z6
+	VPADDQ        wide3fe6a09e667f3bcd<>+0(SB), Z6, Z6
+	VPSRLQ        $0x34, Z4, Z4
+	VORPD         wide4330000000000000<>+0(SB), Z4, Z4
+	VSUBPD        wide43300000000003ff<>+0(SB), Z4, Z4
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z6, Z6
+	VADDPD        wide4000000000000000<>+0(SB), Z6, Z8
+	VMOVUPD       wide00095f619980c433<>+0(SB), Z5
+	VPADDQ        Z3, Z5, Z5
+	VANDPD        wide000fffffffffffff<>+0(SB), Z5, Z7
+	VPADDQ        wide3fe6a09e667f3bcd<>+0(SB), Z7, Z7
+	VPSRLQ        $0x34, Z5, Z5
+	VORPD         wide4330000000000000<>+0(SB), Z5, Z5
+	VSUBPD        wide43300000000003ff<>+0(SB), Z5, Z5
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z7, Z7
+	VADDPD        wide4000000000000000<>+0(SB), Z7, Z9
+	VDIVPD        Z8, Z6, Z6
+	VMULPD        Z6, Z6, Z8
+	VDIVPD        Z9, Z7, Z7
+	VMULPD        Z7, Z7, Z9
+	VMOVUPD       wide3fc1111111111111<>+0(SB), Z10
+	VMOVUPD       wide3fc1111111111111<>+0(SB), Z11
+	VFMADD213PD   wide3fc3b13b13b13b14<>+0(SB), Z8, Z10
+	VFMADD213PD   wide3fc3b13b13b13b14<>+0(SB), Z9, Z11
+	VFMADD213PD   wide3fc745d1745d1746<>+0(SB), Z8, Z10
+	VFMADD213PD   wide3fc745d1745d1746<>+0(SB), Z9, Z11
+	VFMADD213PD   wide3fcc71c71c71c71c<>+0(SB), Z8, Z10
+	VFMADD213PD   wide3fcc71c71c71c71c<>+0(SB), Z9, Z11
+	VFMADD213PD   wide3fd2492492492492<>+0(SB), Z8, Z10
+	VFMADD213PD   wide3fd2492492492492<>+0(SB), Z9, Z11
+	VFMADD213PD   wide3fd999999999999a<>+0(SB), Z8, Z10
+	VFMADD213PD   wide3fd999999999999a<>+0(SB), Z9, Z11
+	VFMADD213PD   wide3fe5555555555555<>+0(SB), Z8, Z10
+	VFMADD213PD   wide3fe5555555555555<>+0(SB), Z9, Z11
+	VFMADD213PD   wide4000000000000000<>+0(SB), Z8, Z10
+	VFMADD213PD   wide4000000000000000<>+0(SB), Z9, Z11
+	VMULPD        Z6, Z10, Z10
+	VFMADD231PD   wide3fe62e42fefa39ef<>+0(SB), Z4, Z10
+	VMULPD        Z7, Z11, Z11
+	VFMADD231PD   wide3fe62e42fefa39ef<>+0(SB), Z5, Z11
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z2, Z4
+	VSUBPD        Z4, Z0, Z4
+	VDIVPD        Z2, Z4, Z4
+	VADDPD        Z4, Z10, Z10
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z3, Z4
+	VSUBPD        Z4, Z1, Z4
+	VDIVPD        Z3, Z4, Z4
+	VADDPD        Z4, Z11, Z11
+	VMOVUPD       widefff0000000000000<>+0(SB), Z4
+	VSQRTPD       Z2, Z5
+	VCMPPD        $0x05, wide7ff0000000000000<>+0(SB), Z2, K2
+	VMOVAPD       Z5, K2, Z10
+	VCMPPD        $0x01, wide0000000000000000<>+0(SB), Z2, K2
+	VMOVAPD       Z5, K2, Z10
+	VCMPPD        $0x00, wide0000000000000000<>+0(SB), Z2, K2
+	VMOVAPD       Z4, K2, Z10
+	VSQRTPD       Z3, Z5
+	VCMPPD        $0x05, wide7ff0000000000000<>+0(SB), Z3, K2
+	VMOVAPD       Z5, K2, Z11
+	VCMPPD        $0x01, wide0000000000000000<>+0(SB), Z3, K2
+	VMOVAPD       Z5, K2, Z11
+	VCMPPD        $0x00, wide0000000000000000<>+0(SB), Z3, K2
+	VMOVAPD       Z4, K2, Z11
+	VANDPD        wide8000000000000000<>+0(SB), Z0, Z0
+	VORPD         Z0, Z10, Z10
+	VANDPD        wide8000000000000000<>+0(SB), Z1, Z0
+	VORPD         Z0, Z11, Z11
+	VCVTPD2PS     Z10, Y12
+	VCVTPD2PS     Z11, Y0
+	VINSERTF64X4  $0x01, Y0, Z12, Z0
+	VMOVUPS       Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func expm1AVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·expm1AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X1, Y1
+	VMOVUPD      widec069000000000000<>+0(SB), Y2
+	VMOVUPD      wide4069000000000000<>+0(SB), Y3
+	VMAXPD       Y0, Y2, Y0
+	VMINPD       Y0, Y3, Y0
+	VMAXPD       Y1, Y2, Y1
+	VMINPD       Y1, Y3, Y1
+	VMOVAPD      Y0, Y2
+	VMOVAPD      Y1, Y3
+	VMOVUPD      wide4338000000000000<>+0(SB), Y5
+	VMOVUPD      wide4338000000000000<>+0(SB), Y6
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y0, Y5
+	VSUBPD       wide4338000000000000<>+0(SB), Y5, Y7
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y7, Y0
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y7, Y0
+	VPADDQ       wide00000000000003ff<>+0(SB), Y5, Y5
+	VPSLLQ       $0x34, Y5, Y5
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y1, Y6
+	VSUBPD       wide4338000000000000<>+0(SB), Y6, Y7
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y7, Y1
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y7, Y1
+	VPADDQ       wide00000000000003ff<>+0(SB), Y6, Y6
+	VPSLLQ       $0x34, Y6, Y6
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y7
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y8
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y0, Y7
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y0, Y7
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y0, Y7
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y0, Y7
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y0, Y7
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y0, Y7
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y0, Y7
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y0, Y7
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y0, Y7
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y0, Y7
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y1, Y8
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y1, Y8, Y8
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y5, Y0
+	VFMADD213PD  Y0, Y5, Y7
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y6, Y0
+	VFMADD213PD  Y0, Y6, Y8
+	VANDPD       wide8000000000000000<>+0(SB), Y2, Y0
+	VORPD        Y0, Y7, Y7
+	VANDPD       wide8000000000000000<>+0(SB), Y3, Y0
+	VORPD        Y0, Y8, Y8
+	VCVTPD2PSY   Y7, X4
+	VCVTPD2PSY   Y8, X0
+	VINSERTF128  $0x01, X0, Y4, Y0
+	VMOVUPS      Y0, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, DX
+	TESTQ        DX, DX
+	JZ           end
+	NEGQ         DX
+	LEAQ         tailMasks<>+0(SB), SI
+	VMOVUPS      64(SI)(DX*4), Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      widec069000000000000<>+0(SB), Y3
+	VMOVUPD      wide4069000000000000<>+0(SB), Y5
+	VMAXPD       Y1, Y3, Y1
+	VMINPD       Y1, Y5, Y1
+	VMAXPD       Y2, Y3, Y2
+	VMINPD       Y2, Y5, Y2
+	VMOVAPD      Y1, Y3
+	VMOVAPD      Y2, Y5
+	VMOVUPD      wide4338000000000000<>+0(SB), Y6
+	VMOVUPD      wide4338000000000000<>+0(SB), Y7
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y1, Y6
+	VSUBPD       wide4338000000000000<>+0(SB), Y6, Y8
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y8, Y1
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y8, Y1
+	VPADDQ       wide00000000000003ff<>+0(SB), Y6, Y6
+	VPSLLQ       $0x34, Y6, Y6
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y2, Y7
+	VSUBPD       wide4338000000000000<>+0(SB), Y7, Y8
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y8, Y2
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y8, Y2
+	VPADDQ       wide00000000000003ff<>+0(SB), Y7, Y7
+	VPSLLQ       $0x34, Y7, Y7
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y8
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y9
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y2, Y9
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y2, Y9
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y2, Y9
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y2, Y9
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y2, Y9
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y2, Y9
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y2, Y9
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y2, Y9
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y2, Y9
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y1, Y8
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y2, Y9
+	VMULPD       Y1, Y8, Y8
+	VMULPD       Y2, Y9, Y9
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y6, Y1
+	VFMADD213PD  Y1, Y6, Y8
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y7, Y1
+	VFMADD213PD  Y1, Y7, Y9
+	VANDPD       wide8000000000000000<>+0(SB), Y3, Y1
+	VORPD        Y1, Y8, Y8
+	VANDPD       wide8000000000000000<>+0(SB), Y5, Y1
+	VORPD        Y1, Y9, Y9
+	VCVTPD2PSY   Y8, X4
+	VCVTPD2PSY   Y9, X1
+	VINSERTF128  $0x01, X1, Y4, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+DATA widec069000000000000<>+0(SB)/8, $0xc069000000000000
+DATA widec069000000000000<>+8(SB)/8, $0xc069000000000000
+DATA widec069000000000000<>+16(SB)/8, $0xc069000000000000
+DATA widec069000000000000<>+24(SB)/8, $0xc069000000000000
+DATA widec069000000000000<>+32(SB)/8, $0xc069000000000000
+DATA widec069000000000000<>+40(SB)/8, $0xc069000000000000
+DATA widec069000000000000<>+48(SB)/8, $0xc069000000000000
+DATA widec069000000000000<>+56(SB)/8, $0xc069000000000000
+GLOBL widec069000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA wide4069000000000000<>+0(SB)/8, $0x4069000000000000
+DATA wide4069000000000000<>+8(SB)/8, $0x4069000000000000
+DATA wide4069000000000000<>+16(SB)/8, $0x4069000000000000
+DATA wide4069000000000000<>+24(SB)/8, $0x4069000000000000
+DATA wide4069000000000000<>+32(SB)/8, $0x4069000000000000
+DATA wide4069000000000000<>+40(SB)/8, $0x4069000000000000
+DATA wide4069000000000000<>+48(SB)/8, $0x4069000000000000
+DATA wide4069000000000000<>+56(SB)/8, $0x4069000000000000
+GLOBL wide4069000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA wide4338000000000000<>+0(SB)/8, $0x4338000000000000
+DATA wide4338000000000000<>+8(SB)/8, $0x4338000000000000
+DATA wide4338000000000000<>+16(SB)/8, $0x4338000000000000
+DATA wide4338000000000000<>+24(SB)/8, $0x4338000000000000
+DATA wide4338000000000000<>+32(SB)/8, $0x4338000000000000
+DATA wide4338000000000000<>+40(SB)/8, $0x4338000000000000
+DATA wide4338000000000000<>+48(SB)/8, $0x4338000000000000
+DATA wide4338000000000000<>+56(SB)/8, $0x4338000000000000
+GLOBL wide4338000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA wide3ff71547652b82fe<>+0(SB)/8, $0x3ff71547652b82fe
+DATA wide3ff71547652b82fe<>+8(SB)/8, $0x3ff71547652b82fe
+DATA wide3ff71547652b82fe<>+16(SB)/8, $0x3ff71547652b82fe
+DATA wide3ff71547652b82fe<>+24(SB)/8, $0x3ff71547652b82fe
+DATA wide3ff71547652b82fe<>+32(SB)/8, $0x3ff71547652b82fe
+DATA wide3ff71547652b82fe<>+40(SB)/8, $0x3ff71547652b82fe
+DATA wide3ff71547652b82fe<>+48(SB)/8, $0x3ff71547652b82fe
+DATA wide3ff71547652b82fe<>+56(SB)/8, $0x3ff71547652b82fe
+GLOBL wide3ff71547652b82fe<>(SB), RODATA|NOPTR, $64
+
+DATA wide3fe62e42fee00000<>+0(SB)/8, $0x3fe62e42fee00000
+DATA wide3fe62e42fee00000<>+8(SB)/8, $0x3fe62e42fee00000
+DATA wide3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
+DATA wide3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
+DATA wide3fe62e42fee00000<>+32(SB)/8, $0x3fe62e42fee00000
+DATA wide3fe62e42fee00000<>+40(SB)/8, $0x3fe62e42fee00000
+DATA wide3fe62e42fee00000<>+48(SB)/8, $0x3fe62e42fee00000
+DATA wide3fe62e42fee00000<>+56(SB)/8, $0x3fe62e42fee00000
+GLOBL wide3fe62e42fee00000<>(SB), RODATA|NOPTR, $64
+
+DATA wide3dea39ef35793c76<>+0(SB)/8, $0x3dea39ef35793c76
+DATA wide3dea39ef35793c76<>+8(SB)/8, $0x3dea39ef35793c76
+DATA wide3dea39ef35793c76<>+16(SB)/8, $0x3dea39ef35793c76
+DATA wide3dea39ef35793c76<>+24(SB)/8, $0x3dea39ef35793c76
+DATA wide3dea39ef35793c76<>+32(SB)/8, $0x3dea39ef35793c76
+DATA wide3dea39ef35793c76<>+40(SB)/8, $0x3dea39ef35793c76
+DATA wide3dea39ef35793c76<>+48(SB)/8, $0x3dea39ef35793c76
+DATA wide3dea39ef35793c76<>+56(SB)/8, $0x3dea39ef35793c76
+GLOBL wide3dea39ef35793c76<>(SB), RODATA|NOPTR, $64
+
+DATA wide00000000000003ff<>+0(SB)/8, $0x00000000000003ff
+DATA wide00000000000003ff<>+8(SB)/8, $0x00000000000003ff
+DATA wide00000000000003ff<>+16(SB)/8, $0x00000000000003ff
+DATA wide00000000000003ff<>+24(SB)/8, $0x00000000000003ff
+DATA wide00000000000003ff<>+32(SB)/8, $0x00000000000003ff
+DATA wide00000000000003ff<>+40(SB)/8, $0x00000000000003ff
+DATA wide00000000000003ff<>+48(SB)/8, $0x00000000000003ff
+DATA wide00000000000003ff<>+56(SB)/8, $0x00000000000003ff
+GLOBL wide00000000000003ff<>(SB), RODATA|NOPTR, $64
+
+DATA wide3e5ae64567f544e4<>+0(SB)/8, $0x3e5ae64567f544e4
+DATA wide3e5ae64567f544e4<>+8(SB)/8, $0x3e5ae64567f544e4
+DATA wide3e5ae64567f544e4<>+16(SB)/8, $0x3e5ae64567f544e4
+DATA wide3e5ae64567f544e4<>+24(SB)/8, $0x3e5ae64567f544e4
+DATA wide3e5ae64567f544e4<>+32(SB)/8, $0x3e5ae64567f544e4
+DATA wide3e5ae64567f544e4<>+40(SB)/8, $0x3e5ae64567f544e4
+DATA wide3e5ae64567f544e4<>+48(SB)/8, $0x3e5ae64567f544e4
+DATA wide3e5ae64567f544e4<>+56(SB)/8, $0x3e5ae64567f544e4
+GLOBL wide3e5ae64567f544e4<>(SB), RODATA|NOPTR, $64
+
+DATA wide3e927e4fb7789f5c<>+0(SB)/8, $0x3e927e4fb7789f5c
+DATA wide3e927e4fb7789f5c<>+8(SB)/8, $0x3e927e4fb7789f5c
+DATA wide3e927e4fb7789f5c<>+16(SB)/8, $0x3e927e4fb7789f5c
+DATA wide3e927e4fb7789f5c<>+24(SB)/8, $0x3e927e4fb7789f5c
+DATA wide3e927e4fb7789f5c<>+32(SB)/8, $0x3e927e4fb7789f5c
+DATA wide3e927e4fb7789f5c<>+40(SB)/8, $0x3e927e4fb7789f5c
+DATA wide3e927e4fb7789f5c<>+48(SB)/8, $0x3e927e4fb7789f5c
+DATA wide3e927e4fb7789f5c<>+56(SB)/8, $0x3e927e4fb7789f5c
+GLOBL wide3e927e4fb7789f5c<>(SB), RODATA|NOPTR, $64
+
+DATA wide3ec71de3a556c734<>+0(SB)/8, $0x3ec71de3a556c734
+DATA wide3ec71de3a556c734<>+8(SB)/8, $0x3ec71de3a556c734
+DATA wide3ec71de3a556c734<>+16(SB)/8, $0x3ec71de3a556c734
+DATA wide3ec71de3a556c734<>+24(SB)/8, $0x3ec71de3a556c734
+DATA wide3ec71de3a556c734<>+32(SB)/8, $0x3ec71de3a556c734
+DATA wide3ec71de3a556c734<>+40(SB)/8, $0x3ec71de3a556c734
+DATA wide3ec71de3a556c734<>+48(SB)/8, $0x3ec71de3a556c734
+DATA wide3ec71de3a556c734<>+56(SB)/8, $0x3ec71de3a556c734
+GLOBL wide3ec71de3a556c734<>(SB), RODATA|NOPTR, $64
+
+DATA wide3efa01a01a01a01a<>+0(SB)/8, $0x3efa01a01a01a01a
+DATA wide3efa01a01a01a01a<>+8(SB)/8, $0x3efa01a01a01a01a
+DATA wide3efa01a01a01a01a<>+16(SB)/8, $0x3efa01a01a01a01a
+DATA wide3efa01a01a01a01a<>+24(SB)/8, $0x3efa01a01a01a01a
+DATA wide3efa01a01a01a01a<>+32(SB)/8, $0x3efa01a01a01a01a
+DATA wide3efa01a01a01a01a<>+40(SB)/8, $0x3efa01a01a01a01a
+DATA wide3efa01a01a01a01a<>+48(SB)/8, $0x3efa01a01a01a01a
+DATA wide3efa01a01a01a01a<>+56(SB)/8, $0x3efa01a01a01a01a
+GLOBL wide3efa01a01a01a01a<>(SB), RODATA|NOPTR, $64
+
+DATA wide3f2a01a01a01a01a<>+0(SB)/8, $0x3f2a01a01a01a01a
+DATA wide3f2a01a01a01a01a<>+8(SB)/8, $0x3f2a01a01a01a01a
+DATA wide3f2a01a01a01a01a<>+16(SB)/8, $0x3f2a01a01a01a01a
+DATA wide3f2a01a01a01a01a<>+24(SB)/8, $0x3f2a01a01a01a01a
+DATA wide3f2a01a01a01a01a<>+32(SB)/8, $0x3f2a01a01a01a01a
+DATA wide3f2a01a01a01a01a<>+40(SB)/8, $0x3f2a01a01a01a01a
+DATA wide3f2a01a01a01a01a<>+48(SB)/8, $0x3f2a01a01a01a01a
+DATA wide3f2a01a01a01a01a<>+56(SB)/8, $0x3f2a01a01a01a01a
+GLOBL wide3f2a01a01a01a01a<>(SB), RODATA|NOPTR, $64
+
+DATA wide3f56c16c16c16c17<>+0(SB)/8, $0x3f56c16c16c16c17
+DATA wide3f56c16c16c16c17<>+8(SB)/8, $0x3f56c16c16c16c17
+DATA wide3f56c16c16c16c17<>+16(SB)/8, $0x3f56c16c16c16c17
+DATA wide3f56c16c16c16c17<>+24(SB)/8, $0x3f56c16c16c16c17
+DATA wide3f56c16c16c16c17<>+32(SB)/8, $0x3f56c16c16c16c17
+DATA wide3f56c16c16c16c17<>+40(SB)/8, $0x3f56c16c16c16c17
+DATA wide3f56c16c16c16c17<>+48(SB)/8, $0x3f56c16c16c16c17
+DATA wide3f56c16c16c16c17<>+56(SB)/8, $0x3f56c16c16c16c17
+GLOBL wide3f56c16c16c16c17<>(SB), RODATA|NOPTR, $64
+
+DATA wide3f81111111111111<>+0(SB)/8, $0x3f81111111111111
+DATA wide3f81111111111111<>+8(SB)/8, $0x3f81111111111111
+DATA wide3f81111111111111<>+16(SB)/8, $0x3f81111111111111
+DATA wide3f81111111111111<>+24(SB)/8, $0x3f81111111111111
+DATA wide3f81111111111111<>+32(SB)/8, $0x3f81111111111111
+DATA wide3f81111111111111<>+40(SB)/8, $0x3f81111111111111
+DATA wide3f81111111111111<>+48(SB)/8, $0x3f81111111111111
+DATA wide3f81111111111111<>+56(SB)/8, $0x3f81111111111111
+GLOBL wide3f81111111111111<>(SB), RODATA|NOPTR, $64
+
+DATA wide3fa5555555555555<>+0(SB)/8, $0x3fa5555555555555
+DATA wide3fa5555555555555<>+8(SB)/8, $0x3fa5555555555555
+DATA wide3fa5555555555555<>+16(SB)/8, $0x3fa5555555555555
+DATA wide3fa5555555555555<>+24(SB)/8, $0x3fa5555555555555
+DATA wide3fa5555555555555<>+32(SB)/8, $0x3fa5555555555555
+DATA wide3fa5555555555555<>+40(SB)/8, $0x3fa5555555555555
+DATA wide3fa5555555555555<>+48(SB)/8, $0x3fa5555555555555
+DATA wide3fa5555555555555<>+56(SB)/8, $0x3fa5555555555555
+GLOBL wide3fa5555555555555<>(SB), RODATA|NOPTR, $64
+
+DATA wide3fc5555555555555<>+0(SB)/8, $0x3fc5555555555555
+DATA wide3fc5555555555555<>+8(SB)/8, $0x3fc5555555555555
+DATA wide3fc5555555555555<>+16(SB)/8, $0x3fc5555555555555
+DATA wide3fc5555555555555<>+24(SB)/8, $0x3fc5555555555555
+DATA wide3fc5555555555555<>+32(SB)/8, $0x3fc5555555555555
+DATA wide3fc5555555555555<>+40(SB)/8, $0x3fc5555555555555
+DATA wide3fc5555555555555<>+48(SB)/8, $0x3fc5555555555555
+DATA wide3fc5555555555555<>+56(SB)/8, $0x3fc5555555555555
+GLOBL wide3fc5555555555555<>(SB), RODATA|NOPTR, $64
+
+DATA wide3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
+DATA wide3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
+DATA wide3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
+DATA wide3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
+DATA wide3fe0000000000000<>+32(SB)/8, $0x3fe0000000000000
+DATA wide3fe0000000000000<>+40(SB)/8, $0x3fe0000000000000
+DATA wide3fe0000000000000<>+48(SB)/8, $0x3fe0000000000000
+DATA wide3fe0000000000000<>+56(SB)/8, $0x3fe0000000000000
+GLOBL wide3fe0000000000000<>(SB), RODATA|NOPTR, $64
+
+// func expm1AVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·expm1AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS       (CX)(BX*1), Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	VMOVUPD       widec069000000000000<>+0(SB), Z2
+	VMOVUPD       wide4069000000000000<>+0(SB), Z3
+	VMAXPD        Z0, Z2, Z0
+	VMINPD        Z0, Z3, Z0
+	VMAXPD        Z1, Z2, Z1
+	VMINPD        Z1, Z3, Z1
+	VMOVAPD       Z0, Z2
+	VMOVAPD       Z1, Z3
+	VMOVUPD       wide4338000000000000<>+0(SB), Z5
+	VMOVUPD       wide4338000000000000<>+0(SB), Z6
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z0, Z5
+	VSUBPD        wide4338000000000000<>+0(SB), Z5, Z7
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z7, Z0
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z7, Z0
+	VPADDQ        wide00000000000003ff<>+0(SB), Z5, Z5
+	VPSLLQ        $0x34, Z5, Z5
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z1, Z6
+	VSUBPD        wide4338000000000000<>+0(SB), Z6, Z7
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z7, Z1
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z7, Z1
+	VPADDQ        wide00000000000003ff<>+0(SB), Z6, Z6
+	VPSLLQ        $0x34, Z6, Z6
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z7
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z8
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z1, Z8
+	VMULPD        Z0, Z7, Z7
+	VMULPD        Z1, Z8, Z8
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z5, Z0
+	VFMADD213PD   Z0, Z5, Z7
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z6, Z0
+	VFMADD213PD   Z0, Z6, Z8
+	VANDPD        wide8000000000000000<>+0(SB), Z2, Z0
+	VORPD         Z0, Z7, Z7
+	VANDPD        wide8000000000000000<>+0(SB), Z3, Z0
+	VORPD         Z0, Z8, Z8
+	VCVTPD2PS     Z7, Y4
+	VCVTPD2PS     Z8, Y0
+	VINSERTF64X4  $0x01, Y0, Z4, Z0
+	VMOVUPS       Z0, (AX)(BX*1)
+	ADDQ          $+64, BX
+	SUBQ          $+16, DX
+	JGE           loop1
+
+rest1:
+	ADDQ          $+16, DX
+	TESTQ         DX, DX
+	JZ            end
+	MOVL          $-1, SI
+	BZHIL         DX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS.Z     (CX)(BX*1), K1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	VMOVUPD       widec069000000000000<>+0(SB), Z2
+	VMOVUPD       wide4069000000000000<>+0(SB), Z3
+	VMAXPD        Z0, Z2, Z0
+	VMINPD        Z0, Z3, Z0
+	VMAXPD        Z1, Z2, Z1
+	VMINPD        Z1, Z3, Z1
+	VMOVAPD       Z0, Z2
+	VMOVAPD       Z1, Z3
+	VMOVUPD       wide4338000000000000<>+0(SB), Z5
+	VMOVUPD       wide4338000000000000<>+0(SB), Z6
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z0, Z5
+	VSUBPD        wide4338000000000000<>+0(SB), Z5, Z7
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z7, Z0
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z7, Z0
+	VPADDQ        wide00000000000003ff<>+0(SB), Z5, Z5
+	VPSLLQ        $0x34, Z5, Z5
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z1, Z6
+	VSUBPD        wide4338000000000000<>+0(SB), Z6, Z7
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z7, Z1
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z7, Z1
+	VPADDQ        wide00000000000003ff<>+0(SB), Z6, Z6
+	VPSLLQ        $0x34, Z6, Z6
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z7
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z8
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z1, Z8
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z0, Z7
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z1, Z8
+	VMULPD        Z0, Z7, Z7
+	VMULPD        Z1, Z8, Z8
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z5, Z0
+	VFMADD213PD   Z0, Z5, Z7
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z6, Z0
+	VFMADD213PD   Z0, Z6, Z8
+	VANDPD        wide8000000000000000<>+0(SB), Z2, Z0
+	VORPD         Z0, Z7, Z7
+	VANDPD        wide8000000000000000<>+0(SB), Z3, Z0
+	VORPD         Z0, Z8, Z8
+	VCVTPD2PS     Z7, Y4
+	VCVTPD2PS     Z8, Y0
+	VINSERTF64X4  $0x01, Y0, Z4, Z0
+	VMOVUPS       Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func softplusAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softplusAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X1, Y1
+	VXORPS       Y4, Y4, Y4
+	VORPD        wide8000000000000000<>+0(SB), Y0, Y2
+	VMAXPD       Y0, Y4, Y0
+	VORPD        wide8000000000000000<>+0(SB), Y1, Y3
+	VMAXPD       Y1, Y4, Y1
+	VMOVUPD      widec069000000000000<>+0(SB), Y4
+	VMOVUPD      wide0000000000000000<>+0(SB), Y6
+	VMAXPD       Y2, Y4, Y2
+	VMINPD       Y2, Y6, Y2
+	VMAXPD       Y3, Y4, Y3
+	VMINPD       Y3, Y6, Y3
+	VMOVUPD      wide4338000000000000<>+0(SB), Y4
+	VMOVUPD      wide4338000000000000<>+0(SB), Y6
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y2, Y4
+	VSUBPD       wide4338000000000000<>+0(SB), Y4, Y7
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y7, Y2
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y7, Y2
+	VPADDQ       wide00000000000003ff<>+0(SB), Y4, Y4
+	VPSLLQ       $0x34, Y4, Y4
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y3, Y6
+	VSUBPD       wide4338000000000000<>+0(SB), Y6, Y7
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y7, Y3
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y7, Y3
+	VPADDQ       wide00000000000003ff<>+0(SB), Y6, Y6
+	VPSLLQ       $0x34, Y6, Y6
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y7
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y8
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y3, Y8
+	VMULPD       Y2, Y7, Y7
+	VMULPD       Y3, Y8, Y8
+	VFMADD213PD  Y4, Y4, Y7
+	VFMADD213PD  Y6, Y6, Y8
+	VADDPD       wide3ff0000000000000<>+0(SB), Y7, Y2
+	VADDPD       wide3ff0000000000000<>+0(SB), Y8, Y3
+	VMOVUPD      wide00095f619980c433<>+0(SB), Y4
+	VPADDQ       Y2, Y4, Y4
+	VANDPD       wide000fffffffffffff<>+0(SB), Y4, Y9
+	VPADDQ       wide3fe6a09e667f3bcd<>+0(SB), Y9, Y9
+	VPSRLQ       $0x34, Y4, Y4
+	VORPD        wide4330000000000000<>+0(SB), Y4, Y4
+	VSUBPD       wide43300000000003ff<>+0(SB), Y4, Y4
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y9, Y9
+	VADDPD       wide4000000000000000<>+0(SB), Y9, Y11
+	VMOVUPD      wide00095f619980c433<>+0(SB), Y6
+	VPADDQ       Y3, Y6, Y6
+	VANDPD       wide000fffffffffffff<>+0(SB), Y6, Y10
+	VPADDQ       wide3fe6a09e667f3bcd<>+0(SB), Y10, Y10
+	VPSRLQ       $0x34, Y6, Y6
+	VORPD        wide4330000000000000<>+0(SB), Y6, Y6
+	VSUBPD       wide43300000000003ff<>+0(SB), Y6, Y6
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y10, Y10
+	VADDPD       wide4000000000000000<>+0(SB), Y10, Y12
+	VDIVPD       Y11, Y9, Y9
+	VMULPD       Y9, Y9, Y11
+	VDIVPD       Y12, Y10, Y10
+	VMULPD       Y10, Y10, Y12
+	VMOVUPD      wide3fc1111111111111<>+0(SB), Y13
+	VMOVUPD      wide3fc1111111111111<>+0(SB), Y14
+	VFMADD213PD  wide3fc3b13b13b13b14<>+0(SB), Y11, Y13
+	VFMADD213PD  wide3fc3b13b13b13b14<>+0(SB), Y12, Y14
+	VFMADD213PD  wide3fc745d1745d1746<>+0(SB), Y11, Y13
+	VFMADD213PD  wide3fc745d1745d1746<>+0(SB), Y12, Y14
+	VFMADD213PD  wide3fcc71c71c71c71c<>+0(SB), Y11, Y13
+	VFMADD213PD  wide3fcc71c71c71c71c<>+0(SB), Y12, Y14
+	VFMADD213PD  wide3fd2492492492492<>+0(SB), Y11, Y13
+	VFMADD213PD  wide3fd2492492492492<>+0(SB), Y12, Y14
+	VFMADD213PD  wide3fd999999999999a<>+0(SB), Y11, Y13
+	VFMADD213PD  wide3fd999999999999a<>+0(SB), Y12, Y14
+	VFMADD213PD  wide3fe5555555555555<>+0(SB), Y11, Y13
+	VFMADD213PD  wide3fe5555555555555<>+0(SB), Y12, Y14
+	VFMADD213PD  wide4000000000000000<>+0(SB), Y11, Y13
+	VFMADD213PD  wide4000000000000000<>+0(SB), Y12, Y14
+	VMULPD       Y9, Y13, Y13
+	VFMADD231PD  wide3fe62e42fefa39ef<>+0(SB), Y4, Y13
+	VMULPD       Y10, Y14, Y14
+	VFMADD231PD  wide3fe62e42fefa39ef<>+0(SB), Y6, Y14
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y2, Y4
+	VSUBPD       Y4, Y7, Y4
+	VDIVPD       Y2, Y4, Y4
+	VADDPD       Y4, Y13, Y13
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y8, Y4
+	VDIVPD       Y3, Y4, Y4
+	VADDPD       Y4, Y14, Y14
+	VADDPD       Y0, Y13, Y13
+	VADDPD       Y1, Y14, Y14
+	VCVTPD2PSY   Y13, X5
+	VCVTPD2PSY   Y14, X0
+	VINSERTF128  $0x01, X0, Y5, Y0
+	VMOVUPS      Y0, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, DX
+	TESTQ        DX, DX
+	JZ           end
+	NEGQ         DX
+	LEAQ         tailMasks<>+0(SB), SI
+	VMOVUPS      64(SI)(DX*4), Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VXORPS       Y6, Y6, Y6
+	VORPD        wide8000000000000000<>+0(SB), Y1, Y3
+	VMAXPD       Y1, Y6, Y1
+	VORPD        wide8000000000000000<>+0(SB), Y2, Y4
+	VMAXPD       Y2, Y6, Y2
+	VMOVUPD      widec069000000000000<>+0(SB), Y6
+	VMOVUPD      wide0000000000000000<>+0(SB), Y7
+	VMAXPD       Y3, Y6, Y3
+	VMINPD       Y3, Y7, Y3
+	VMAXPD       Y4, Y6, Y4
+	VMINPD       Y4, Y7, Y4
+	VMOVUPD      wide4338000000000000<>+0(SB), Y6
+	VMOVUPD      wide4338000000000000<>+0(SB), Y7
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y3, Y6
+	VSUBPD       wide4338000000000000<>+0(SB), Y6, Y8
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y8, Y3
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y8, Y3
+	VPADDQ       wide00000000000003ff<>+0(SB), Y6, Y6
+	VPSLLQ       $0x34, Y6, Y6
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y4, Y7
+	VSUBPD       wide4338000000000000<>+0(SB), Y7, Y8
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y8, Y4
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y8, Y4
+	VPADDQ       wide00000000000003ff<>+0(SB), Y7, Y7
+	VPSLLQ       $0x34, Y7, Y7
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y8
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y9
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y4, Y9
+	VMULPD       Y3, Y8, Y8
+	VMULPD       Y4, Y9, Y9
+	VFMADD213PD  Y6, Y6, Y8
+	VFMADD213PD  Y7, Y7, Y9
+	VADDPD       wide3ff0000000000000<>+0(SB), Y8, Y3
+	VADDPD       wide3ff0000000000000<>+0(SB), Y9, Y4
+	VMOVUPD      wide00095f619980c433<>+0(SB), Y6
+	VPADDQ       Y3, Y6, Y6
+	VANDPD       wide000fffffffffffff<>+0(SB), Y6, Y10
+	VPADDQ       wide3fe6a09e667f3bcd<>+0(SB), Y10, Y10
+	VPSRLQ       $0x34, Y6, Y6
+	VORPD        wide4330000000000000<>+0(SB), Y6, Y6
+	VSUBPD       wide43300000000003ff<>+0(SB), Y6, Y6
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y10, Y10
+	VADDPD       wide4000000000000000<>+0(SB), Y10, Y12
+	VMOVUPD      wide00095f619980c433<>+0(SB), Y7
+	VPADDQ       Y4, Y7, Y7
+	VANDPD       wide000fffffffffffff<>+0(SB), Y7, Y11
+	VPADDQ       wide3fe6a09e667f3bcd<>+0(SB), Y11, Y11
+	VPSRLQ       $0x34, Y7, Y7
+	VORPD        wide4330000000000000<>+0(SB), Y7, Y7
+	VSUBPD       wide43300000000003ff<>+0(SB), Y7, Y7
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y11, Y11
+	VADDPD       wide4000000000000000<>+0(SB), Y11, Y13
+	VDIVPD       Y12, Y10, Y10
+	VMULPD       Y10, Y10, Y12
+	VDIVPD       Y13, Y11, Y11
+	VMULPD       Y11, Y11, Y13
+	VMOVUPD      wide3fc1111111111111<>+0(SB), Y14
+	VMOVUPD      wide3fc1111111111111<>+0(SB), Y15
+	VFMADD213PD  wide3fc3b13b13b13b14<>+0(SB), Y12, Y14
+	VFMADD213PD  wide3fc3b13b13b13b14<>+0(SB), Y13, Y15
+	VFMADD213PD  wide3fc745d1745d1746<>+0(SB), Y12, Y14
+	VFMADD213PD  wide3fc745d1745d1746<>+0(SB), Y13, Y15
+	VFMADD213PD  wide3fcc71c71c71c71c<>+0(SB), Y12, Y14
+	VFMADD213PD  wide3fcc71c71c71c71c<>+0(SB), Y13, Y15
+	VFMADD213PD  wide3fd2492492492492<>+0(SB), Y12, Y14
+	VFMADD213PD  wide3fd2492492492492<>+0(SB), Y13, Y15
+	VFMADD213PD  wide3fd999999999999a<>+0(SB), Y12, Y14
+	VFMADD213PD  wide3fd999999999999a<>+0(SB), Y13, Y15
+	VFMADD213PD  wide3fe5555555555555<>+0(SB), Y12, Y14
+	VFMADD213PD  wide3fe5555555555555<>+0(SB), Y13, Y15
+	VFMADD213PD  wide4000000000000000<>+0(SB), Y12, Y14
+	VFMADD213PD  wide4000000000000000<>+0(SB), Y13, Y15
+	VMULPD       Y10, Y14, Y14
+	VFMADD231PD  wide3fe62e42fefa39ef<>+0(SB), Y6, Y14
+	VMULPD       Y11, Y15, Y15
+	VFMADD231PD  wide3fe62e42fefa39ef<>+0(SB), Y7, Y15
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y3, Y6
+	VSUBPD       Y6, Y8, Y6
+	VDIVPD       Y3, Y6, Y6
+	VADDPD       Y6, Y14, Y14
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y4, Y6
+	VSUBPD       Y6, Y9, Y6
+	VDIVPD       Y4, Y6, Y6
+	VADDPD       Y6, Y15, Y15
+	VADDPD       Y1, Y14, Y14
+	VADDPD       Y2, Y15, Y15
+	VCVTPD2PSY   Y14, X5
+	VCVTPD2PSY   Y15, X1
+	VINSERTF128  $0x01, X1, Y5, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func softplusAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·softplusAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS       (CX)(BX*1), Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	VPXORD        Z2, Z2, Z2
+	VORPD         wide8000000000000000<>+0(SB), Z0, Z4
+	VMAXPD        Z0, Z2, Z0
+	VORPD         wide8000000000000000<>+0(SB), Z1, Z5
+	VMAXPD        Z1, Z2, Z1
+	VMOVUPD       widec069000000000000<>+0(SB), Z6
+	VMOVUPD       wide0000000000000000<>+0(SB), Z7
+	VMAXPD        Z4, Z6, Z4
+	VMINPD        Z4, Z7, Z4
+	VMAXPD        Z5, Z6, Z5
+	VMINPD        Z5, Z7, Z5
+	VMOVUPD       wide4338000000000000<>+0(SB), Z6
+	VMOVUPD       wide4338000000000000<>+0(SB), Z7
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z4, Z6
+	VSUBPD        wide4338000000000000<>+0(SB), Z6, Z9
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z9, Z4
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z9, Z4
+	VPADDQ        wide00000000000003ff<>+0(SB), Z6, Z6
+	VPSLLQ        $0x34, Z6, Z6
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z5, Z7
+	VSUBPD        wide4338000000000000<>+0(SB), Z7, Z9
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z9, Z5
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z9, Z5
+	VPADDQ        wide00000000000003ff<>+0(SB), Z7, Z7
+	VPSLLQ        $0x34, Z7, Z7
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z9
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z10
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z4, Z9
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z5, Z10
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z4, Z9
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z5, Z10
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z4, Z9
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z5, Z10
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z4, Z9
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z5, Z10
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z4, Z9
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z5, Z10
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z4, Z9
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z5, Z10
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z4, Z9
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z5, Z10
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z4, Z9
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z5, Z10
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z4, Z9
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z5, Z10
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z4, Z9
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z5, Z10
+	VMULPD        Z4, Z9, Z9
+	VMULPD        Z5, Z10, Z10
+	VFMADD213PD   Z6, Z6, Z9
+	VFMADD213PD   Z7, Z7, Z10
+	VADDPD        wide3ff0000000000000<>+0(SB), Z9, Z4
+	VADDPD        wide3ff0000000000000<>+0(SB), Z10, Z5
+	VMOVUPD       wide00095f619980c433<>+0(SB), Z6
+	VPADDQ        Z4, Z6, Z6
+	VANDPD        wide000fffffffffffff<>+0(SB), Z6, Z11
+	VPADDQ        wide3fe6a09e667f3bcd<>+0(SB), Z11, Z11
+	VPSRLQ        $0x34, Z6, Z6
+	VORPD         wide4330000000000000<>+0(SB), Z6, Z6
+	VSUBPD        wide43300000000003ff<>+0(SB), Z6, Z6
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z11, Z11
+	VADDPD        wide4000000000000000<>+0(SB), Z11, Z13
+	VMOVUPD       wide00095f619980c433<>+0(SB), Z7
+	VPADDQ        Z5, Z7, Z7
+	VANDPD        wide000fffffffffffff<>+0(SB), Z7, Z12
+	VPADDQ        wide3fe6a09e667f3bcd<>+0(SB), Z12, Z12
+	VPSRLQ        $0x34, Z7, Z7
+	VORPD         wide4330000000000000<>+0(SB), Z7, Z7
+	VSUBPD        wide43300000000003ff<>+0(SB), Z7, Z7
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z12, Z12
+	VADDPD        wide4000000000000000<>+0(SB), Z12, Z14
+	VDIVPD        Z13, Z11, Z11
+	VMULPD        Z11, Z11, Z13
+	VDIVPD        Z14, Z12, Z12
+	VMULPD        Z12, Z12, Z14
+	VMOVUPD       wide3fc1111111111111<>+0(SB), Z15
+	VMOVUPD       wide3fc1111111111111<>+0(SB), Z16
+	VFMADD213PD   wide3fc3b13b13b13b14<>+0(SB), Z13, Z15
+	VFMADD213PD   wide3fc3b13b13b13b14<>+0(SB), Z14, Z16
+	VFMADD213PD   wide3fc745d1745d1746<>+0(SB), Z13, Z15
+	VFMADD213PD   wide3fc745d1745d1746<>+0(SB), Z14, Z16
+	VFMADD213PD   wide3fcc71c71c71c71c<>+0(SB), Z13, Z15
+	VFMADD213PD   wide3fcc71c71c71c71c<>+0(SB), Z14, Z16
+	VFMADD213PD   wide3fd2492492492492<>+0(SB), Z13, Z15
+	VFMADD213PD   wide3fd2492492492492<>+0(SB), Z14, Z16
+	VFMADD213PD   wide3fd999999999999a<>+0(SB), Z13, Z15
+	VFMADD213PD   wide3fd999999999999a<>+0(SB), Z14, Z16
+	VFMADD213PD   wide3fe5555555555555<>+0(SB), Z13, Z15
+	VFMADD213PD   wide3fe5555555555555<>+0(SB), Z14, Z16
+	VFMADD213PD   wide4000000000000000<>+0(SB), Z13, Z15
+	VFMADD213PD   wide4000000000000000<>+0(SB), Z14, Z16
+	VMULPD        Z11, Z15, Z15
+	VFMADD231PD   wide3fe62e42fefa39ef<>+0(SB), Z6, Z15
+	VMULPD        Z12, Z16, Z16
+	VFMADD231PD   wide3fe62e42fefa39ef<>+0(SB), Z7, Z16
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z4, Z6
+	VSUBPD        Z6, Z9, Z6
+	VDIVPD        Z4, Z6, Z6
+	VADDPD        Z6, Z15, Z15
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z5, Z6
+	VSUBPD        Z6, Z10, Z6
+	VDIVPD        Z5, Z6, Z6
+	VADDPD        Z6, Z16, Z16
+	VADDPD        Z0, Z15, Z15
+	VADDPD        Z1, Z16, Z16
+	VCVTPD2PS     Z15, Y8
+	VCVTPD2PS     Z16, Y0
+	VINSERTF64X4  $0x01, Y0, Z8, Z0
+	VMOVUPS       Z0, (AX)(BX*1)
+	ADDQ          $+64, BX
+	SUBQ          $+16, DX
+	JGE           loop1
+
+rest1:
+	ADDQ          $+16, DX
+	TESTQ         DX, DX
+	JZ            end
+	MOVL          $-1, SI
+	BZHIL         DX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS.Z     (CX)(BX*1), K1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	VPXORD        Z3, Z3, Z3
+	VORPD         wide8000000000000000<>+0(SB), Z0, Z2
+	VMAXPD        Z0, Z3, Z0
+	VORPD         wide8000000000000000<>+0(SB), Z1, Z4
+	VMAXPD        Z1, Z3, Z1
+	VMOVUPD       widec069000000000000<>+0(SB), Z3
+	VMOVUPD       wide0000000000000000<>+0(SB), Z5
+	VMAXPD        Z2, Z3, Z2
+	VMINPD        Z2, Z5, Z2
+	VMAXPD        Z4, Z3, Z4
+	VMINPD        Z4, Z5, Z4
+	VMOVUPD       wide4338000000000000<>+0(SB), Z3
+	VMOVUPD       wide4338000000000000<>+0(SB), Z5
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z2, Z3
+	VSUBPD        wide4338000000000000<>+0(SB), Z3, Z6
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z6, Z2
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z6, Z2
+	VPADDQ        wide00000000000003ff<>+0(SB), Z3, Z3
+	VPSLLQ        $0x34, Z3, Z3
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z4, Z5
+	VSUBPD        wide4338000000000000<>+0(SB), Z5, Z6
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z6, Z4
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z6, Z4
+	VPADDQ        wide00000000000003ff<>+0(SB), Z5, Z5
+	VPSLLQ        $0x34, Z5, Z5
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z6
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z7
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z2, Z6
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z4, Z7
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z2, Z6
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z4, Z7
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z2, Z6
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z4, Z7
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z2, Z6
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z4, Z7
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z2, Z6
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z4, Z7
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z2, Z6
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z4, Z7
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z2, Z6
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z4, Z7
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z2, Z6
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z4, Z7
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z2, Z6
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z4, Z7
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z2, Z6
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z4, Z7
+	VMULPD        Z2, Z6, Z6
+	VMULPD        Z4, Z7, Z7
+	VFMADD213PD   Z3, Z3, Z6
+	VFMADD213PD   Z5, Z5, Z7
+	VADDPD        wide3ff0000000000000<>+0(SB), Z6, Z2
+	VADDPD        wide3ff0000000000000<>+0(SB), Z7, Z3
+	VMOVUPD       wide00095f619980c433<>+0(SB), Z4
+	VPADDQ        Z2, Z4, Z4
+	VANDPD        wide000fffffffffffff<>+0(SB), Z4, Z9
+	VPADDQ        wide3fe6a09e667f3bcd<>+0(SB), Z9, Z9
+	VPSRLQ        $0x34, Z4, Z4
+	VORPD         wide4330000000000000<>+0(SB), Z4, Z4
+	VSUBPD        wide43300000000003ff<>+0(SB), Z4, Z4
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z9, Z9
+	VADDPD        wide4000000000000000<>+0(SB), Z9, Z11
+	VMOVUPD       wide00095f619980c433<>+0(SB), Z5
+	VPADDQ        Z3, Z5, Z5
+	VANDPD        wide000fffffffffffff<>+0(SB), Z5, Z10
+	VPADDQ        wide3fe6a09e667f3bcd<>+0(SB), Z10, Z10
+	VPSRLQ        $0x34, Z5, Z5
+	VORPD         wide4330000000000000<>+0(SB), Z5, Z5
+	VSUBPD        wide43300000000003ff<>+0(SB), Z5, Z5
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z10, Z10
+	VADDPD        wide4000000000000000<>+0(SB), Z10, Z12
+	VDIVPD        Z11, Z9, Z9
+	VMULPD        Z9, Z9, Z11
+	VDIVPD        Z12, Z10, Z10
+	VMULPD        Z10, Z10, Z12
+	VMOVUPD       wide3fc1111111111111<>+0(SB), Z13
+	VMOVUPD       wide3fc1111111111111<>+0(SB), Z14
+	VFMADD213PD   wide3fc3b13b13b13b14<>+0(SB), Z11, Z13
+	VFMADD213PD   wide3fc3b13b13b13b14<>+0(SB), Z12, Z14
+	VFMADD213PD   wide3fc745d1745d1746<>+0(SB), Z11, Z13
+	VFMADD213PD   wide3fc745d1745d1746<>+0(SB), Z12, Z14
+	VFMADD213PD   wide3fcc71c71c71c71c<>+0(SB), Z11, Z13
+	VFMADD213PD   wide3fcc71c71c71c71c<>+0(SB), Z12, Z14
+	VFMADD213PD   wide3fd2492492492492<>+0(SB), Z11, Z13
+	VFMADD213PD   wide3fd2492492492492<>+0(SB), Z12, Z14
+	VFMADD213PD   wide3fd999999999999a<>+0(SB), Z11, Z13
+	VFMADD213PD   wide3fd999999999999a<>+0(SB), Z12, Z14
+	VFMADD213PD   wide3fe5555555555555<>+0(SB), Z11, Z13
+	VFMADD213PD   wide3fe5555555555555<>+0(SB), Z12, Z14
+	VFMADD213PD   wide4000000000000000<>+0(SB), Z11, Z13
+	VFMADD213PD   wide4000000000000000<>+0(SB), Z12, Z14
+	VMULPD        Z9, Z13, Z13
+	VFMADD231PD   wide3fe62e42fefa39ef<>+0(SB), Z4, Z13
+	VMULPD        Z10, Z14, Z14
+	VFMADD231PD   wide3fe62e42fefa39ef<>+0(SB), Z5, Z14
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z2, Z4
+	VSUBPD        Z4, Z6, Z4
+	VDIVPD        Z2, Z4, Z4
+	VADDPD        Z4, Z13, Z13
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z3, Z4
+	VSUBPD        Z4, Z7, Z4
+	VDIVPD        Z3, Z4, Z4
+	VADDPD        Z4, Z14, Z14
+	VADDPD        Z0, Z13, Z13
+	VADDPD        Z1, Z14, Z14
+	VCVTPD2PS     Z13, Y8
+	VCVTPD2PS     Z14, Y0
+	VINSERTF64X4  $0x01, Y0, Z8, Z0
+	VMOVUPS       Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func sinhAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sinhAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X1, Y1
+	VANDPD       wide7fffffffffffffff<>+0(SB), Y0, Y2
+	VANDPD       wide7fffffffffffffff<>+0(SB), Y1, Y3
+	VMOVUPD      wide0000000000000000<>+0(SB), Y4
+	VMOVUPD      wide4069000000000000<>+0(SB), Y5
+	VMAXPD       Y2, Y4, Y2
+	VMINPD       Y2, Y5, Y2
+	VMAXPD       Y3, Y4, Y3
+	VMINPD       Y3, Y5, Y3
+	VMOVUPD      wide4338000000000000<>+0(SB), Y4
+	VMOVUPD      wide4338000000000000<>+0(SB), Y5
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y2, Y4
+	VSUBPD       wide4338000000000000<>+0(SB), Y4, Y7
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y7, Y2
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y7, Y2
+	VPADDQ       wide00000000000003ff<>+0(SB), Y4, Y4
+	VPSLLQ       $0x34, Y4, Y4
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y3, Y5
+	VSUBPD       wide4338000000000000<>+0(SB), Y5, Y7
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y7, Y3
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y7, Y3
+	VPADDQ       wide00000000000003ff<>+0(SB), Y5, Y5
+	VPSLLQ       $0x34, Y5, Y5
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y7
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y8
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y2, Y7
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y3, Y8
+	VMULPD       Y2, Y7, Y7
+	VMULPD       Y3, Y8, Y8
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y4, Y2
+	VFMADD213PD  Y2, Y4, Y7
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y5, Y2
+	VFMADD213PD  Y2, Y5, Y8
+	VADDPD       wide3ff0000000000000<>+0(SB), Y7, Y2
+	VDIVPD       Y2, Y7, Y2
+	VADDPD       Y2, Y7, Y7
+	VMULPD       wide3fe0000000000000<>+0(SB), Y7, Y7
+	VADDPD       wide3ff0000000000000<>+0(SB), Y8, Y2
+	VDIVPD       Y2, Y8, Y2
+	VADDPD       Y2, Y8, Y8
+	VMULPD       wide3fe0000000000000<>+0(SB), Y8, Y8
+	VANDPD       wide8000000000000000<>+0(SB), Y0, Y0
+	VORPD        Y0, Y7, Y7
+	VANDPD       wide8000000000000000<>+0(SB), Y1, Y0
+	VORPD        Y0, Y8, Y8
+	VCVTPD2PSY   Y7, X6
+	VCVTPD2PSY   Y8, X0
+	VINSERTF128  $0x01, X0, Y6, Y0
+	VMOVUPS      Y0, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, DX
+	TESTQ        DX, DX
+	JZ           end
+	NEGQ         DX
+	LEAQ         tailMasks<>+0(SB), SI
+	VMOVUPS      64(SI)(DX*4), Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VANDPD       wide7fffffffffffffff<>+0(SB), Y1, Y3
+	VANDPD       wide7fffffffffffffff<>+0(SB), Y2, Y4
+	VMOVUPD      wide0000000000000000<>+0(SB), Y5
+	VMOVUPD      wide4069000000000000<>+0(SB), Y7
+	VMAXPD       Y3, Y5, Y3
+	VMINPD       Y3, Y7, Y3
+	VMAXPD       Y4, Y5, Y4
+	VMINPD       Y4, Y7, Y4
+	VMOVUPD      wide4338000000000000<>+0(SB), Y5
+	VMOVUPD      wide4338000000000000<>+0(SB), Y7
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y3, Y5
+	VSUBPD       wide4338000000000000<>+0(SB), Y5, Y8
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y8, Y3
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y8, Y3
+	VPADDQ       wide00000000000003ff<>+0(SB), Y5, Y5
+	VPSLLQ       $0x34, Y5, Y5
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y4, Y7
+	VSUBPD       wide4338000000000000<>+0(SB), Y7, Y8
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y8, Y4
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y8, Y4
+	VPADDQ       wide00000000000003ff<>+0(SB), Y7, Y7
+	VPSLLQ       $0x34, Y7, Y7
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y8
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y9
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y4, Y9
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y3, Y8
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y4, Y9
+	VMULPD       Y3, Y8, Y8
+	VMULPD       Y4, Y9, Y9
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y5, Y3
+	VFMADD213PD  Y3, Y5, Y8
+	VSUBPD       wide3ff0000000000000<>+0(SB), Y7, Y3
+	VFMADD213PD  Y3, Y7, Y9
+	VADDPD       wide3ff0000000000000<>+0(SB), Y8, Y3
+	VDIVPD       Y3, Y8, Y3
+	VADDPD       Y3, Y8, Y8
+	VMULPD       wide3fe0000000000000<>+0(SB), Y8, Y8
+	VADDPD       wide3ff0000000000000<>+0(SB), Y9, Y3
+	VDIVPD       Y3, Y9, Y3
+	VADDPD       Y3, Y9, Y9
+	VMULPD       wide3fe0000000000000<>+0(SB), Y9, Y9
+	VANDPD       wide8000000000000000<>+0(SB), Y1, Y1
+	VORPD        Y1, Y8, Y8
+	VANDPD       wide8000000000000000<>+0(SB), Y2, Y1
+	VORPD        Y1, Y9, Y9
+	VCVTPD2PSY   Y8, X6
+	VCVTPD2PSY   Y9, X1
+	VINSERTF128  $0x01, X1, Y6, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+DATA wide7fffffffffffffff<>+0(SB)/8, $0x7fffffffffffffff
+DATA wide7fffffffffffffff<>+8(SB)/8, $0x7fffffffffffffff
+DATA wide7fffffffffffffff<>+16(SB)/8, $0x7fffffffffffffff
+DATA wide7fffffffffffffff<>+24(SB)/8, $0x7fffffffffffffff
+DATA wide7fffffffffffffff<>+32(SB)/8, $0x7fffffffffffffff
+DATA wide7fffffffffffffff<>+40(SB)/8, $0x7fffffffffffffff
+DATA wide7fffffffffffffff<>+48(SB)/8, $0x7fffffffffffffff
+DATA wide7fffffffffffffff<>+56(SB)/8, $0x7fffffffffffffff
+GLOBL wide7fffffffffffffff<>(SB), RODATA|NOPTR, $64
+
+// func sinhAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·sinhAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS       (CX)(BX*1), Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	VANDPD        wide7fffffffffffffff<>+0(SB), Z0, Z2
+	VANDPD        wide7fffffffffffffff<>+0(SB), Z1, Z3
+	VMOVUPD       wide0000000000000000<>+0(SB), Z4
+	VMOVUPD       wide4069000000000000<>+0(SB), Z5
+	VMAXPD        Z2, Z4, Z2
+	VMINPD        Z2, Z5, Z2
+	VMAXPD        Z3, Z4, Z3
+	VMINPD        Z3, Z5, Z3
+	VMOVUPD       wide4338000000000000<>+0(SB), Z4
+	VMOVUPD       wide4338000000000000<>+0(SB), Z5
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z2, Z4
+	VSUBPD        wide4338000000000000<>+0(SB), Z4, Z7
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z7, Z2
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z7, Z2
+	VPADDQ        wide00000000000003ff<>+0(SB), Z4, Z4
+	VPSLLQ        $0x34, Z4, Z4
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z3, Z5
+	VSUBPD        wide4338000000000000<>+0(SB), Z5, Z7
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z7, Z3
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z7, Z3
+	VPADDQ        wide00000000000003ff<>+0(SB), Z5, Z5
+	VPSLLQ        $0x34, Z5, Z5
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z7
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z8
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z3, Z8
+	VMULPD        Z2, Z7, Z7
+	VMULPD        Z3, Z8, Z8
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z4, Z2
+	VFMADD213PD   Z2, Z4, Z7
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z5, Z2
+	VFMADD213PD   Z2, Z5, Z8
+	VADDPD        wide3ff0000000000000<>+0(SB), Z7, Z2
+	VDIVPD        Z2, Z7, Z2
+	VADDPD        Z2, Z7, Z7
+	VMULPD        wide3fe0000000000000<>+0(SB), Z7, Z7
+	VADDPD        wide3ff0000000000000<>+0(SB), Z8, Z2
+	VDIVPD        Z2, Z8, Z2
+	VADDPD        Z2, Z8, Z8
+	VMULPD        wide3fe0000000000000<>+0(SB), Z8, Z8
+	VANDPD        wide8000000000000000<>+0(SB), Z0, Z0
+	VORPD         Z0, Z7, Z7
+	VANDPD        wide8000000000000000<>+0(SB), Z1, Z0
+	VORPD         Z0, Z8, Z8
+	VCVTPD2PS     Z7, Y6
+	VCVTPD2PS     Z8, Y0
+	VINSERTF64X4  $0x01, Y0, Z6, Z0
+	VMOVUPS       Z0, (AX)(BX*1)
+	ADDQ          $+64, BX
+	SUBQ          $+16, DX
+	JGE           loop1
+
+rest1:
+	ADDQ          $+16, DX
+	TESTQ         DX, DX
+	JZ            end
+	MOVL          $-1, SI
+	BZHIL         DX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS.Z     (CX)(BX*1), K1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	VANDPD        wide7fffffffffffffff<>+0(SB), Z0, Z2
+	VANDPD        wide7fffffffffffffff<>+0(SB), Z1, Z3
+	VMOVUPD       wide0000000000000000<>+0(SB), Z4
+	VMOVUPD       wide4069000000000000<>+0(SB), Z5
+	VMAXPD        Z2, Z4, Z2
+	VMINPD        Z2, Z5, Z2
+	VMAXPD        Z3, Z4, Z3
+	VMINPD        Z3, Z5, Z3
+	VMOVUPD       wide4338000000000000<>+0(SB), Z4
+	VMOVUPD       wide4338000000000000<>+0(SB), Z5
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z2, Z4
+	VSUBPD        wide4338000000000000<>+0(SB), Z4, Z7
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z7, Z2
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z7, Z2
+	VPADDQ        wide00000000000003ff<>+0(SB), Z4, Z4
+	VPSLLQ        $0x34, Z4, Z4
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z3, Z5
+	VSUBPD        wide4338000000000000<>+0(SB), Z5, Z7
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z7, Z3
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z7, Z3
+	VPADDQ        wide00000000000003ff<>+0(SB), Z5, Z5
+	VPSLLQ        $0x34, Z5, Z5
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z7
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z8
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z3, Z8
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z2, Z7
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z3, Z8
+	VMULPD        Z2, Z7, Z7
+	VMULPD        Z3, Z8, Z8
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z4, Z2
+	VFMADD213PD   Z2, Z4, Z7
+	VSUBPD        wide3ff0000000000000<>+0(SB), Z5, Z2
+	VFMADD213PD   Z2, Z5, Z8
+	VADDPD        wide3ff0000000000000<>+0(SB), Z7, Z2
+	VDIVPD        Z2, Z7, Z2
+	VADDPD        Z2, Z7, Z7
+	VMULPD        wide3fe0000000000000<>+0(SB), Z7, Z7
+	VADDPD        wide3ff0000000000000<>+0(SB), Z8, Z2
+	VDIVPD        Z2, Z8, Z2
+	VADDPD        Z2, Z8, Z8
+	VMULPD        wide3fe0000000000000<>+0(SB), Z8, Z8
+	VANDPD        wide8000000000000000<>+0(SB), Z0, Z0
+	VORPD         Z0, Z7, Z7
+	VANDPD        wide8000000000000000<>+0(SB), Z1, Z0
+	VORPD         Z0, Z8, Z8
+	VCVTPD2PS     Z7, Y6
+	VCVTPD2PS     Z8, Y0
+	VINSERTF64X4  $0x01, Y0, Z6, Z0
+	VMOVUPS       Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func coshAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·coshAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X1, Y1
+	VANDPD       wide7fffffffffffffff<>+0(SB), Y0, Y0
+	VANDPD       wide7fffffffffffffff<>+0(SB), Y1, Y1
+	VMOVUPD      wide0000000000000000<>+0(SB), Y3
+	VMOVUPD      wide4069000000000000<>+0(SB), Y4
+	VMAXPD       Y0, Y3, Y0
+	VMINPD       Y0, Y4, Y0
+	VMAXPD       Y1, Y3, Y1
+	VMINPD       Y1, Y4, Y1
+	VMOVUPD      wide4338000000000000<>+0(SB), Y3
+	VMOVUPD      wide4338000000000000<>+0(SB), Y4
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y0, Y3
+	VSUBPD       wide4338000000000000<>+0(SB), Y3, Y5
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y5, Y0
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y5, Y0
+	VPADDQ       wide00000000000003ff<>+0(SB), Y3, Y3
+	VPSLLQ       $0x34, Y3, Y3
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y1, Y4
+	VSUBPD       wide4338000000000000<>+0(SB), Y4, Y5
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y5, Y1
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y5, Y1
+	VPADDQ       wide00000000000003ff<>+0(SB), Y4, Y4
+	VPSLLQ       $0x34, Y4, Y4
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y5
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y6
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y0, Y5
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y0, Y5
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y0, Y5
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y0, Y5
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y0, Y5
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y0, Y5
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y0, Y5
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y0, Y5
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y0, Y5
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y0, Y5
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y1, Y6
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y1, Y6, Y6
+	VFMADD213PD  Y3, Y3, Y5
+	VFMADD213PD  Y4, Y4, Y6
+	VMOVUPD      wide3ff0000000000000<>+0(SB), Y0
+	VDIVPD       Y5, Y0, Y0
+	VADDPD       Y0, Y5, Y5
+	VMULPD       wide3fe0000000000000<>+0(SB), Y5, Y5
+	VMOVUPD      wide3ff0000000000000<>+0(SB), Y0
+	VDIVPD       Y6, Y0, Y0
+	VADDPD       Y0, Y6, Y6
+	VMULPD       wide3fe0000000000000<>+0(SB), Y6, Y6
+	VCVTPD2PSY   Y5, X2
+	VCVTPD2PSY   Y6, X0
+	VINSERTF128  $0x01, X0, Y2, Y0
+	VMOVUPS      Y0, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, DX
+	TESTQ        DX, DX
+	JZ           end
+	NEGQ         DX
+	LEAQ         tailMasks<>+0(SB), SI
+	VMOVUPS      64(SI)(DX*4), Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y3
+	VANDPD       wide7fffffffffffffff<>+0(SB), Y1, Y1
+	VANDPD       wide7fffffffffffffff<>+0(SB), Y3, Y3
+	VMOVUPD      wide0000000000000000<>+0(SB), Y4
+	VMOVUPD      wide4069000000000000<>+0(SB), Y5
+	VMAXPD       Y1, Y4, Y1
+	VMINPD       Y1, Y5, Y1
+	VMAXPD       Y3, Y4, Y3
+	VMINPD       Y3, Y5, Y3
+	VMOVUPD      wide4338000000000000<>+0(SB), Y4
+	VMOVUPD      wide4338000000000000<>+0(SB), Y5
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y1, Y4
+	VSUBPD       wide4338000000000000<>+0(SB), Y4, Y6
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y6, Y1
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y6, Y1
+	VPADDQ       wide00000000000003ff<>+0(SB), Y4, Y4
+	VPSLLQ       $0x34, Y4, Y4
+	VFMADD231PD  wide3ff71547652b82fe<>+0(SB), Y3, Y5
+	VSUBPD       wide4338000000000000<>+0(SB), Y5, Y6
+	VFNMADD231PD wide3fe62e42fee00000<>+0(SB), Y6, Y3
+	VFNMADD231PD wide3dea39ef35793c76<>+0(SB), Y6, Y3
+	VPADDQ       wide00000000000003ff<>+0(SB), Y5, Y5
+	VPSLLQ       $0x34, Y5, Y5
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y6
+	VMOVUPD      wide3e5ae64567f544e4<>+0(SB), Y7
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3e927e4fb7789f5c<>+0(SB), Y3, Y7
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y3, Y7
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y3, Y7
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3f2a01a01a01a01a<>+0(SB), Y3, Y7
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3f56c16c16c16c17<>+0(SB), Y3, Y7
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y3, Y7
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y3, Y7
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3fc5555555555555<>+0(SB), Y3, Y7
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3fe0000000000000<>+0(SB), Y3, Y7
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y1, Y6
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y3, Y7
+	VMULPD       Y1, Y6, Y6
+	VMULPD       Y3, Y7, Y7
+	VFMADD213PD  Y4, Y4, Y6
+	VFMADD213PD  Y5, Y5, Y7
+	VMOVUPD      wide3ff0000000000000<>+0(SB), Y1
+	VDIVPD       Y6, Y1, Y1
+	VADDPD       Y1, Y6, Y6
+	VMULPD       wide3fe0000000000000<>+0(SB), Y6, Y6
+	VMOVUPD      wide3ff0000000000000<>+0(SB), Y1
+	VDIVPD       Y7, Y1, Y1
+	VADDPD       Y1, Y7, Y7
+	VMULPD       wide3fe0000000000000<>+0(SB), Y7, Y7
+	VCVTPD2PSY   Y6, X2
+	VCVTPD2PSY   Y7, X1
+	VINSERTF128  $0x01, X1, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func coshAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·coshAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS       (CX)(BX*1), Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	VANDPD        wide7fffffffffffffff<>+0(SB), Z0, Z0
+	VANDPD        wide7fffffffffffffff<>+0(SB), Z1, Z1
+	VMOVUPD       wide0000000000000000<>+0(SB), Z3
+	VMOVUPD       wide4069000000000000<>+0(SB), Z4
+	VMAXPD        Z0, Z3, Z0
+	VMINPD        Z0, Z4, Z0
+	VMAXPD        Z1, Z3, Z1
+	VMINPD        Z1, Z4, Z1
+	VMOVUPD       wide4338000000000000<>+0(SB), Z3
+	VMOVUPD       wide4338000000000000<>+0(SB), Z4
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z0, Z3
+	VSUBPD        wide4338000000000000<>+0(SB), Z3, Z5
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z5, Z0
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z5, Z0
+	VPADDQ        wide00000000000003ff<>+0(SB), Z3, Z3
+	VPSLLQ        $0x34, Z3, Z3
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z1, Z4
+	VSUBPD        wide4338000000000000<>+0(SB), Z4, Z5
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z5, Z1
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z5, Z1
+	VPADDQ        wide00000000000003ff<>+0(SB), Z4, Z4
+	VPSLLQ        $0x34, Z4, Z4
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z5
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z6
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z1, Z6
+	VMULPD        Z0, Z5, Z5
+	VMULPD        Z1, Z6, Z6
+	VFMADD213PD   Z3, Z3, Z5
+	VFMADD213PD   Z4, Z4, Z6
+	VMOVUPD       wide3ff0000000000000<>+0(SB), Z0
+	VDIVPD        Z5, Z0, Z0
+	VADDPD        Z0, Z5, Z5
+	VMULPD        wide3fe0000000000000<>+0(SB), Z5, Z5
+	VMOVUPD       wide3ff0000000000000<>+0(SB), Z0
+	VDIVPD        Z6, Z0, Z0
+	VADDPD        Z0, Z6, Z6
+	VMULPD        wide3fe0000000000000<>+0(SB), Z6, Z6
+	VCVTPD2PS     Z5, Y2
+	VCVTPD2PS     Z6, Y0
+	VINSERTF64X4  $0x01, Y0, Z2, Z0
+	VMOVUPS       Z0, (AX)(BX*1)
+	ADDQ          $+64, BX
+	SUBQ          $+16, DX
+	JGE           loop1
+
+rest1:
+	ADDQ          $+16, DX
+	TESTQ         DX, DX
+	JZ            end
+	MOVL          $-1, SI
+	BZHIL         DX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS.Z     (CX)(BX*1), K1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	VANDPD        wide7fffffffffffffff<>+0(SB), Z0, Z0
+	VANDPD        wide7fffffffffffffff<>+0(SB), Z1, Z1
+	VMOVUPD       wide0000000000000000<>+0(SB), Z3
+	VMOVUPD       wide4069000000000000<>+0(SB), Z4
+	VMAXPD        Z0, Z3, Z0
+	VMINPD        Z0, Z4, Z0
+	VMAXPD        Z1, Z3, Z1
+	VMINPD        Z1, Z4, Z1
+	VMOVUPD       wide4338000000000000<>+0(SB), Z3
+	VMOVUPD       wide4338000000000000<>+0(SB), Z4
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z0, Z3
+	VSUBPD        wide4338000000000000<>+0(SB), Z3, Z5
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z5, Z0
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z5, Z0
+	VPADDQ        wide00000000000003ff<>+0(SB), Z3, Z3
+	VPSLLQ        $0x34, Z3, Z3
+	VFMADD231PD   wide3ff71547652b82fe<>+0(SB), Z1, Z4
+	VSUBPD        wide4338000000000000<>+0(SB), Z4, Z5
+	VFNMADD231PD  wide3fe62e42fee00000<>+0(SB), Z5, Z1
+	VFNMADD231PD  wide3dea39ef35793c76<>+0(SB), Z5, Z1
+	VPADDQ        wide00000000000003ff<>+0(SB), Z4, Z4
+	VPSLLQ        $0x34, Z4, Z4
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z5
+	VMOVUPD       wide3e5ae64567f544e4<>+0(SB), Z6
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3e927e4fb7789f5c<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3f2a01a01a01a01a<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3f56c16c16c16c17<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3fc5555555555555<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3fe0000000000000<>+0(SB), Z1, Z6
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z0, Z5
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z1, Z6
+	VMULPD        Z0, Z5, Z5
+	VMULPD        Z1, Z6, Z6
+	VFMADD213PD   Z3, Z3, Z5
+	VFMADD213PD   Z4, Z4, Z6
+	VMOVUPD       wide3ff0000000000000<>+0(SB), Z0
+	VDIVPD        Z5, Z0, Z0
+	VADDPD        Z0, Z5, Z5
+	VMULPD        wide3fe0000000000000<>+0(SB), Z5, Z5
+	VMOVUPD       wide3ff0000000000000<>+0(SB), Z0
+	VDIVPD        Z6, Z0, Z0
+	VADDPD        Z0, Z6, Z6
+	VMULPD        wide3fe0000000000000<>+0(SB), Z6, Z6
+	VCVTPD2PS     Z5, Y2
+	VCVTPD2PS     Z6, Y0
+	VINSERTF64X4  $0x01, Y0, Z2, Z0
+	VMOVUPS       Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func sinAVX2(dst *float32, src *float32, n int) uint32
+// Requires: AVX, AVX2, FMA3
+TEXT ·sinAVX2(SB), NOSPLIT, $0-28
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	XORL DX, DX
+	MOVQ n+16(FP), BX
+	XORQ SI, SI
+	SUBQ $+8, BX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(SI*1), Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VCVTPS2PD    X0, Y1
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      wide4338000000000000<>+0(SB), Y3
+	VMOVUPD      wide4338000000000000<>+0(SB), Y4
+	VFMADD231PD  wide3fe45f306dc9c883<>+0(SB), Y1, Y3
+	VSUBPD       wide4338000000000000<>+0(SB), Y3, Y5
+	VFNMADD231PD wide3ff921fb54442d18<>+0(SB), Y5, Y1
+	VFNMADD231PD wide3c91a62633145c07<>+0(SB), Y5, Y1
+	VMULPD       Y1, Y1, Y9
+	VFMADD231PD  wide3fe45f306dc9c883<>+0(SB), Y2, Y4
+	VSUBPD       wide4338000000000000<>+0(SB), Y4, Y5
+	VFNMADD231PD wide3ff921fb54442d18<>+0(SB), Y5, Y2
+	VFNMADD231PD wide3c91a62633145c07<>+0(SB), Y5, Y2
+	VMULPD       Y2, Y2, Y5
+	VMOVUPD      wide3de6124613a86d09<>+0(SB), Y6
+	VMOVUPD      wide3de6124613a86d09<>+0(SB), Y7
+	VFMADD213PD  widebe5ae64567f544e4<>+0(SB), Y9, Y6
+	VFMADD213PD  widebe5ae64567f544e4<>+0(SB), Y5, Y7
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y9, Y6
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y5, Y7
+	VFMADD213PD  widebf2a01a01a01a01a<>+0(SB), Y9, Y6
+	VFMADD213PD  widebf2a01a01a01a01a<>+0(SB), Y5, Y7
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y9, Y6
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y5, Y7
+	VFMADD213PD  widebfc5555555555555<>+0(SB), Y9, Y6
+	VFMADD213PD  widebfc5555555555555<>+0(SB), Y5, Y7
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y9, Y6
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y5, Y7
+	VMULPD       Y1, Y6, Y6
+	VMULPD       Y2, Y7, Y7
+	VMOVUPD      wide3e21eed8eff8d898<>+0(SB), Y1
+	VMOVUPD      wide3e21eed8eff8d898<>+0(SB), Y2
+	VFMADD213PD  widebe927e4fb7789f5c<>+0(SB), Y9, Y1
+	VFMADD213PD  widebe927e4fb7789f5c<>+0(SB), Y5, Y2
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y9, Y1
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y5, Y2
+	VFMADD213PD  widebf56c16c16c16c17<>+0(SB), Y9, Y1
+	VFMADD213PD  widebf56c16c16c16c17<>+0(SB), Y5, Y2
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y9, Y1
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y5, Y2
+	VFMADD213PD  widebfe0000000000000<>+0(SB), Y9, Y1
+	VFMADD213PD  widebfe0000000000000<>+0(SB), Y5, Y2
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y9, Y1
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y5, Y2
+	VPSLLQ       $0x3f, Y3, Y5
+	VBLENDVPD    Y5, Y1, Y6, Y6
+	VPSRLQ       $0x01, Y3, Y9
+	VPSLLQ       $0x3f, Y9, Y9
+	VXORPD       Y9, Y6, Y6
+	VPSLLQ       $0x3f, Y4, Y5
+	VBLENDVPD    Y5, Y2, Y7, Y7
+	VPSRLQ       $0x01, Y4, Y5
+	VPSLLQ       $0x3f, Y5, Y5
+	VXORPD       Y5, Y7, Y7
+	VCVTPD2PSY   Y6, X8
+	VCVTPD2PSY   Y7, X1
+	VINSERTF128  $0x01, X1, Y8, Y1
+	VANDPS       all7fffffff<>+0(SB), Y0, Y2
+	VCMPPS       $0x1e, all4e800000<>+0(SB), Y2, Y3
+	VCMPPS       $0x01, all7f800000<>+0(SB), Y2, Y2
+	VANDPS       Y2, Y3, Y3
+	VBLENDVPS    Y3, Y0, Y1, Y1
+	VMOVMSKPS    Y3, DI
+	ORL          DI, DX
+	VMOVUPS      Y1, (AX)(SI*1)
+	ADDQ         $+32, SI
+	SUBQ         $+8, BX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, BX
+	TESTQ        BX, BX
+	JZ           end
+	NEGQ         BX
+	LEAQ         tailMasks<>+0(SB), DI
+	VMOVUPS      64(DI)(BX*4), Y0
+	VMASKMOVPS   (CX)(SI*1), Y0, Y1
+	VEXTRACTF128 $0x01, Y1, X3
+	VCVTPS2PD    X1, Y2
+	VCVTPS2PD    X3, Y3
+	VMOVUPD      wide4338000000000000<>+0(SB), Y4
+	VMOVUPD      wide4338000000000000<>+0(SB), Y5
+	VFMADD231PD  wide3fe45f306dc9c883<>+0(SB), Y2, Y4
+	VSUBPD       wide4338000000000000<>+0(SB), Y4, Y6
+	VFNMADD231PD wide3ff921fb54442d18<>+0(SB), Y6, Y2
+	VFNMADD231PD wide3c91a62633145c07<>+0(SB), Y6, Y2
+	VMULPD       Y2, Y2, Y10
+	VFMADD231PD  wide3fe45f306dc9c883<>+0(SB), Y3, Y5
+	VSUBPD       wide4338000000000000<>+0(SB), Y5, Y6
+	VFNMADD231PD wide3ff921fb54442d18<>+0(SB), Y6, Y3
+	VFNMADD231PD wide3c91a62633145c07<>+0(SB), Y6, Y3
+	VMULPD       Y3, Y3, Y6
+	VMOVUPD      wide3de6124613a86d09<>+0(SB), Y7
+	VMOVUPD      wide3de6124613a86d09<>+0(SB), Y9
+	VFMADD213PD  widebe5ae64567f544e4<>+0(SB), Y10, Y7
+	VFMADD213PD  widebe5ae64567f544e4<>+0(SB), Y6, Y9
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y10, Y7
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y6, Y9
+	VFMADD213PD  widebf2a01a01a01a01a<>+0(SB), Y10, Y7
+	VFMADD213PD  widebf2a01a01a01a01a<>+0(SB), Y6, Y9
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y10, Y7
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y6, Y9
+	VFMADD213PD  widebfc5555555555555<>+0(SB), Y10, Y7
+	VFMADD213PD  widebfc5555555555555<>+0(SB), Y6, Y9
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y10, Y7
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y6, Y9
+	VMULPD       Y2, Y7, Y7
+	VMULPD       Y3, Y9, Y9
+	VMOVUPD      wide3e21eed8eff8d898<>+0(SB), Y2
+	VMOVUPD      wide3e21eed8eff8d898<>+0(SB), Y3
+	VFMADD213PD  widebe927e4fb7789f5c<>+0(SB), Y10, Y2
+	VFMADD213PD  widebe927e4fb7789f5c<>+0(SB), Y6, Y3
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y10, Y2
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y6, Y3
+	VFMADD213PD  widebf56c16c16c16c17<>+0(SB), Y10, Y2
+	VFMADD213PD  widebf56c16c16c16c17<>+0(SB), Y6, Y3
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y10, Y2
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y6, Y3
+	VFMADD213PD  widebfe0000000000000<>+0(SB), Y10, Y2
+	VFMADD213PD  widebfe0000000000000<>+0(SB), Y6, Y3
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y10, Y2
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y6, Y3
+	VPSLLQ       $0x3f, Y4, Y6
+	VBLENDVPD    Y6, Y2, Y7, Y7
+	VPSRLQ       $0x01, Y4, Y10
+	VPSLLQ       $0x3f, Y10, Y10
+	VXORPD       Y10, Y7, Y7
+	VPSLLQ       $0x3f, Y5, Y6
+	VBLENDVPD    Y6, Y3, Y9, Y9
+	VPSRLQ       $0x01, Y5, Y6
+	VPSLLQ       $0x3f, Y6, Y6
+	VXORPD       Y6, Y9, Y9
+	VCVTPD2PSY   Y7, X8
+	VCVTPD2PSY   Y9, X2
+	VINSERTF128  $0x01, X2, Y8, Y2
+	VANDPS       all7fffffff<>+0(SB), Y1, Y3
+	VCMPPS       $0x1e, all4e800000<>+0(SB), Y3, Y4
+	VCMPPS       $0x01, all7f800000<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y4, Y4
+	VBLENDVPS    Y4, Y1, Y2, Y2
+	VMOVMSKPS    Y4, CX
+	ORL          CX, DX
+	VMASKMOVPS   Y2, Y0, (AX)(SI*1)
+
+end:
+	MOVL DX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+DATA wide3fe45f306dc9c883<>+0(SB)/8, $0x3fe45f306dc9c883
+DATA wide3fe45f306dc9c883<>+8(SB)/8, $0x3fe45f306dc9c883
+DATA wide3fe45f306dc9c883<>+16(SB)/8, $0x3fe45f306dc9c883
+DATA wide3fe45f306dc9c883<>+24(SB)/8, $0x3fe45f306dc9c883
+DATA wide3fe45f306dc9c883<>+32(SB)/8, $0x3fe45f306dc9c883
+DATA wide3fe45f306dc9c883<>+40(SB)/8, $0x3fe45f306dc9c883
+DATA wide3fe45f306dc9c883<>+48(SB)/8, $0x3fe45f306dc9c883
+DATA wide3fe45f306dc9c883<>+56(SB)/8, $0x3fe45f306dc9c883
+GLOBL wide3fe45f306dc9c883<>(SB), RODATA|NOPTR, $64
+
+DATA wide3ff921fb54442d18<>+0(SB)/8, $0x3ff921fb54442d18
+DATA wide3ff921fb54442d18<>+8(SB)/8, $0x3ff921fb54442d18
+DATA wide3ff921fb54442d18<>+16(SB)/8, $0x3ff921fb54442d18
+DATA wide3ff921fb54442d18<>+24(SB)/8, $0x3ff921fb54442d18
+DATA wide3ff921fb54442d18<>+32(SB)/8, $0x3ff921fb54442d18
+DATA wide3ff921fb54442d18<>+40(SB)/8, $0x3ff921fb54442d18
+DATA wide3ff921fb54442d18<>+48(SB)/8, $0x3ff921fb54442d18
+DATA wide3ff921fb54442d18<>+56(SB)/8, $0x3ff921fb54442d18
+GLOBL wide3ff921fb54442d18<>(SB), RODATA|NOPTR, $64
+
+DATA wide3c91a62633145c07<>+0(SB)/8, $0x3c91a62633145c07
+DATA wide3c91a62633145c07<>+8(SB)/8, $0x3c91a62633145c07
+DATA wide3c91a62633145c07<>+16(SB)/8, $0x3c91a62633145c07
+DATA wide3c91a62633145c07<>+24(SB)/8, $0x3c91a62633145c07
+DATA wide3c91a62633145c07<>+32(SB)/8, $0x3c91a62633145c07
+DATA wide3c91a62633145c07<>+40(SB)/8, $0x3c91a62633145c07
+DATA wide3c91a62633145c07<>+48(SB)/8, $0x3c91a62633145c07
+DATA wide3c91a62633145c07<>+56(SB)/8, $0x3c91a62633145c07
+GLOBL wide3c91a62633145c07<>(SB), RODATA|NOPTR, $64
+
+DATA wide3de6124613a86d09<>+0(SB)/8, $0x3de6124613a86d09
+DATA wide3de6124613a86d09<>+8(SB)/8, $0x3de6124613a86d09
+DATA wide3de6124613a86d09<>+16(SB)/8, $0x3de6124613a86d09
+DATA wide3de6124613a86d09<>+24(SB)/8, $0x3de6124613a86d09
+DATA wide3de6124613a86d09<>+32(SB)/8, $0x3de6124613a86d09
+DATA wide3de6124613a86d09<>+40(SB)/8, $0x3de6124613a86d09
+DATA wide3de6124613a86d09<>+48(SB)/8, $0x3de6124613a86d09
+DATA wide3de6124613a86d09<>+56(SB)/8, $0x3de6124613a86d09
+GLOBL wide3de6124613a86d09<>(SB), RODATA|NOPTR, $64
+
+DATA widebe5ae64567f544e4<>+0(SB)/8, $0xbe5ae64567f544e4
+DATA widebe5ae64567f544e4<>+8(SB)/8, $0xbe5ae64567f544e4
+DATA widebe5ae64567f544e4<>+16(SB)/8, $0xbe5ae64567f544e4
+DATA widebe5ae64567f544e4<>+24(SB)/8, $0xbe5ae64567f544e4
+DATA widebe5ae64567f544e4<>+32(SB)/8, $0xbe5ae64567f544e4
+DATA widebe5ae64567f544e4<>+40(SB)/8, $0xbe5ae64567f544e4
+DATA widebe5ae64567f544e4<>+48(SB)/8, $0xbe5ae64567f544e4
+DATA widebe5ae64567f544e4<>+56(SB)/8, $0xbe5ae64567f544e4
+GLOBL widebe5ae64567f544e4<>(SB), RODATA|NOPTR, $64
+
+DATA widebf2a01a01a01a01a<>+0(SB)/8, $0xbf2a01a01a01a01a
+DATA widebf2a01a01a01a01a<>+8(SB)/8, $0xbf2a01a01a01a01a
+DATA widebf2a01a01a01a01a<>+16(SB)/8, $0xbf2a01a01a01a01a
+DATA widebf2a01a01a01a01a<>+24(SB)/8, $0xbf2a01a01a01a01a
+DATA widebf2a01a01a01a01a<>+32(SB)/8, $0xbf2a01a01a01a01a
+DATA widebf2a01a01a01a01a<>+40(SB)/8, $0xbf2a01a01a01a01a
+DATA widebf2a01a01a01a01a<>+48(SB)/8, $0xbf2a01a01a01a01a
+DATA widebf2a01a01a01a01a<>+56(SB)/8, $0xbf2a01a01a01a01a
+GLOBL widebf2a01a01a01a01a<>(SB), RODATA|NOPTR, $64
+
+DATA widebfc5555555555555<>+0(SB)/8, $0xbfc5555555555555
+DATA widebfc5555555555555<>+8(SB)/8, $0xbfc5555555555555
+DATA widebfc5555555555555<>+16(SB)/8, $0xbfc5555555555555
+DATA widebfc5555555555555<>+24(SB)/8, $0xbfc5555555555555
+DATA widebfc5555555555555<>+32(SB)/8, $0xbfc5555555555555
+DATA widebfc5555555555555<>+40(SB)/8, $0xbfc5555555555555
+DATA widebfc5555555555555<>+48(SB)/8, $0xbfc5555555555555
+DATA widebfc5555555555555<>+56(SB)/8, $0xbfc5555555555555
+GLOBL widebfc5555555555555<>(SB), RODATA|NOPTR, $64
+
+DATA wide3e21eed8eff8d898<>+0(SB)/8, $0x3e21eed8eff8d898
+DATA wide3e21eed8eff8d898<>+8(SB)/8, $0x3e21eed8eff8d898
+DATA wide3e21eed8eff8d898<>+16(SB)/8, $0x3e21eed8eff8d898
+DATA wide3e21eed8eff8d898<>+24(SB)/8, $0x3e21eed8eff8d898
+DATA wide3e21eed8eff8d898<>+32(SB)/8, $0x3e21eed8eff8d898
+DATA wide3e21eed8eff8d898<>+40(SB)/8, $0x3e21eed8eff8d898
+DATA wide3e21eed8eff8d898<>+48(SB)/8, $0x3e21eed8eff8d898
+DATA wide3e21eed8eff8d898<>+56(SB)/8, $0x3e21eed8eff8d898
+GLOBL wide3e21eed8eff8d898<>(SB), RODATA|NOPTR, $64
+
+DATA widebe927e4fb7789f5c<>+0(SB)/8, $0xbe927e4fb7789f5c
+DATA widebe927e4fb7789f5c<>+8(SB)/8, $0xbe927e4fb7789f5c
+DATA widebe927e4fb7789f5c<>+16(SB)/8, $0xbe927e4fb7789f5c
+DATA widebe927e4fb7789f5c<>+24(SB)/8, $0xbe927e4fb7789f5c
+DATA widebe927e4fb7789f5c<>+32(SB)/8, $0xbe927e4fb7789f5c
+DATA widebe927e4fb7789f5c<>+40(SB)/8, $0xbe927e4fb7789f5c
+DATA widebe927e4fb7789f5c<>+48(SB)/8, $0xbe927e4fb7789f5c
+DATA widebe927e4fb7789f5c<>+56(SB)/8, $0xbe927e4fb7789f5c
+GLOBL widebe927e4fb7789f5c<>(SB), RODATA|NOPTR, $64
+
+DATA widebf56c16c16c16c17<>+0(SB)/8, $0xbf56c16c16c16c17
+DATA widebf56c16c16c16c17<>+8(SB)/8, $0xbf56c16c16c16c17
+DATA widebf56c16c16c16c17<>+16(SB)/8, $0xbf56c16c16c16c17
+DATA widebf56c16c16c16c17<>+24(SB)/8, $0xbf56c16c16c16c17
+DATA widebf56c16c16c16c17<>+32(SB)/8, $0xbf56c16c16c16c17
+DATA widebf56c16c16c16c17<>+40(SB)/8, $0xbf56c16c16c16c17
+DATA widebf56c16c16c16c17<>+48(SB)/8, $0xbf56c16c16c16c17
+DATA widebf56c16c16c16c17<>+56(SB)/8, $0xbf56c16c16c16c17
+GLOBL widebf56c16c16c16c17<>(SB), RODATA|NOPTR, $64
+
+DATA widebfe0000000000000<>+0(SB)/8, $0xbfe0000000000000
+DATA widebfe0000000000000<>+8(SB)/8, $0xbfe0000000000000
+DATA widebfe0000000000000<>+16(SB)/8, $0xbfe0000000000000
+DATA widebfe0000000000000<>+24(SB)/8, $0xbfe0000000000000
+DATA widebfe0000000000000<>+32(SB)/8, $0xbfe0000000000000
+DATA widebfe0000000000000<>+40(SB)/8, $0xbfe0000000000000
+DATA widebfe0000000000000<>+48(SB)/8, $0xbfe0000000000000
+DATA widebfe0000000000000<>+56(SB)/8, $0xbfe0000000000000
+GLOBL widebfe0000000000000<>(SB), RODATA|NOPTR, $64
+
+DATA all4e800000<>+0(SB)/4, $0x4e800000
+DATA all4e800000<>+4(SB)/4, $0x4e800000
+DATA all4e800000<>+8(SB)/4, $0x4e800000
+DATA all4e800000<>+12(SB)/4, $0x4e800000
+DATA all4e800000<>+16(SB)/4, $0x4e800000
+DATA all4e800000<>+20(SB)/4, $0x4e800000
+DATA all4e800000<>+24(SB)/4, $0x4e800000
+DATA all4e800000<>+28(SB)/4, $0x4e800000
+DATA all4e800000<>+32(SB)/4, $0x4e800000
+DATA all4e800000<>+36(SB)/4, $0x4e800000
+DATA all4e800000<>+40(SB)/4, $0x4e800000
+DATA all4e800000<>+44(SB)/4, $0x4e800000
+DATA all4e800000<>+48(SB)/4, $0x4e800000
+DATA all4e800000<>+52(SB)/4, $0x4e800000
+DATA all4e800000<>+56(SB)/4, $0x4e800000
+DATA all4e800000<>+60(SB)/4, $0x4e800000
+GLOBL all4e800000<>(SB), RODATA|NOPTR, $64
+
+DATA all7f800000<>+0(SB)/4, $0x7f800000
+DATA all7f800000<>+4(SB)/4, $0x7f800000
+DATA all7f800000<>+8(SB)/4, $0x7f800000
+DATA all7f800000<>+12(SB)/4, $0x7f800000
+DATA all7f800000<>+16(SB)/4, $0x7f800000
+DATA all7f800000<>+20(SB)/4, $0x7f800000
+DATA all7f800000<>+24(SB)/4, $0x7f800000
+DATA all7f800000<>+28(SB)/4, $0x7f800000
+DATA all7f800000<>+32(SB)/4, $0x7f800000
+DATA all7f800000<>+36(SB)/4, $0x7f800000
+DATA all7f800000<>+40(SB)/4, $0x7f800000
+DATA all7f800000<>+44(SB)/4, $0x7f800000
+DATA all7f800000<>+48(SB)/4, $0x7f800000
+DATA all7f800000<>+52(SB)/4, $0x7f800000
+DATA all7f800000<>+56(SB)/4, $0x7f800000
+DATA all7f800000<>+60(SB)/4, $0x7f800000
+GLOBL all7f800000<>(SB), RODATA|NOPTR, $64
+
+// func sinAVX512(dst *float32, src *float32, n int) uint32
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·sinAVX512(SB), NOSPLIT, $0-28
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	XORL DX, DX
+	MOVQ n+16(FP), BX
+	XORQ SI, SI
+	SUBQ $+16, BX
+	JL   rest1
+
+loop1:
+	VMOVUPS       (CX)(SI*1), Z0
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VCVTPS2PD     Y0, Z1
+	VCVTPS2PD     Y2, Z2
+	VMOVUPD       wide4338000000000000<>+0(SB), Z3
+	VMOVUPD       wide4338000000000000<>+0(SB), Z4
+	VFMADD231PD   wide3fe45f306dc9c883<>+0(SB), Z1, Z3
+	VSUBPD        wide4338000000000000<>+0(SB), Z3, Z5
+	VFNMADD231PD  wide3ff921fb54442d18<>+0(SB), Z5, Z1
+	VFNMADD231PD  wide3c91a62633145c07<>+0(SB), Z5, Z1
+	VMULPD        Z1, Z1, Z9
+	VFMADD231PD   wide3fe45f306dc9c883<>+0(SB), Z2, Z4
+	VSUBPD        wide4338000000000000<>+0(SB), Z4, Z5
+	VFNMADD231PD  wide3ff921fb54442d18<>+0(SB), Z5, Z2
+	VFNMADD231PD  wide3c91a62633145c07<>+0(SB), Z5, Z2
+	VMULPD        Z2, Z2, Z5
+	VMOVUPD       wide3de6124613a86d09<>+0(SB), Z6
+	VMOVUPD       wide3de6124613a86d09<>+0(SB), Z7
+	VFMADD213PD   widebe5ae64567f544e4<>+0(SB), Z9, Z6
+	VFMADD213PD   widebe5ae64567f544e4<>+0(SB), Z5, Z7
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z9, Z6
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z5, Z7
+	VFMADD213PD   widebf2a01a01a01a01a<>+0(SB), Z9, Z6
+	VFMADD213PD   widebf2a01a01a01a01a<>+0(SB), Z5, Z7
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z9, Z6
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z5, Z7
+	VFMADD213PD   widebfc5555555555555<>+0(SB), Z9, Z6
+	VFMADD213PD   widebfc5555555555555<>+0(SB), Z5, Z7
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z9, Z6
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z5, Z7
+	VMULPD        Z1, Z6, Z6
+	VMULPD        Z2, Z7, Z7
+	VMOVUPD       wide3e21eed8eff8d898<>+0(SB), Z1
+	VMOVUPD       wide3e21eed8eff8d898<>+0(SB), Z2
+	VFMADD213PD   widebe927e4fb7789f5c<>+0(SB), Z9, Z1
+	VFMADD213PD   widebe927e4fb7789f5c<>+0(SB), Z5, Z2
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z9, Z1
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z5, Z2
+	VFMADD213PD   widebf56c16c16c16c17<>+0(SB), Z9, Z1
+	VFMADD213PD   widebf56c16c16c16c17<>+0(SB), Z5, Z2
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z9, Z1
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z5, Z2
+	VFMADD213PD   widebfe0000000000000<>+0(SB), Z9, Z1
+	VFMADD213PD   widebfe0000000000000<>+0(SB), Z5, Z2
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z9, Z1
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z5, Z2
+	VPSLLQ        $0x3f, Z3, Z5
+	VPMOVQ2M      Z5, K1
+	VMOVAPD       Z1, K1, Z6
+	VPSRLQ        $0x01, Z3, Z9
+	VPSLLQ        $0x3f, Z9, Z9
+	VXORPD        Z9, Z6, Z6
+	VPSLLQ        $0x3f, Z4, Z5
+	VPMOVQ2M      Z5, K1
+	VMOVAPD       Z2, K1, Z7
+	VPSRLQ        $0x01, Z4, Z5
+	VPSLLQ        $0x3f, Z5, Z5
+	VXORPD        Z5, Z7, Z7
+	VCVTPD2PS     Z6, Y8
+	VCVTPD2PS     Z7, Y1
+	VINSERTF64X4  $0x01, Y1, Z8, Z1
+	VANDPS        all7fffffff<>+0(SB), Z0, Z2
+	VCMPPS        $0x1e, all4e800000<>+0(SB), Z2, K1
+	VCMPPS        $0x01, all7f800000<>+0(SB), Z2, K2
+	KANDW         K2, K1, K1
+	VMOVAPS       Z0, K1, Z1
+	KMOVW         K1, DI
+	ORL           DI, DX
+	VMOVUPS       Z1, (AX)(SI*1)
+	ADDQ          $+64, SI
+	SUBQ          $+16, BX
+	JGE           loop1
+
+rest1:
+	ADDQ          $+16, BX
+	TESTQ         BX, BX
+	JZ            end
+	MOVL          $-1, DI
+	BZHIL         BX, DI, DI
+	KMOVW         DI, K1
+	VMOVUPS.Z     (CX)(SI*1), K1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VCVTPS2PD     Y0, Z1
+	VCVTPS2PD     Y2, Z2
+	VMOVUPD       wide4338000000000000<>+0(SB), Z3
+	VMOVUPD       wide4338000000000000<>+0(SB), Z4
+	VFMADD231PD   wide3fe45f306dc9c883<>+0(SB), Z1, Z3
+	VSUBPD        wide4338000000000000<>+0(SB), Z3, Z5
+	VFNMADD231PD  wide3ff921fb54442d18<>+0(SB), Z5, Z1
+	VFNMADD231PD  wide3c91a62633145c07<>+0(SB), Z5, Z1
+	VMULPD        Z1, Z1, Z9
+	VFMADD231PD   wide3fe45f306dc9c883<>+0(SB), Z2, Z4
+	VSUBPD        wide4338000000000000<>+0(SB), Z4, Z5
+	VFNMADD231PD  wide3ff921fb54442d18<>+0(SB), Z5, Z2
+	VFNMADD231PD  wide3c91a62633145c07<>+0(SB), Z5, Z2
+	VMULPD        Z2, Z2, Z5
+	VMOVUPD       wide3de6124613a86d09<>+0(SB), Z6
+	VMOVUPD       wide3de6124613a86d09<>+0(SB), Z7
+	VFMADD213PD   widebe5ae64567f544e4<>+0(SB), Z9, Z6
+	VFMADD213PD   widebe5ae64567f544e4<>+0(SB), Z5, Z7
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z9, Z6
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z5, Z7
+	VFMADD213PD   widebf2a01a01a01a01a<>+0(SB), Z9, Z6
+	VFMADD213PD   widebf2a01a01a01a01a<>+0(SB), Z5, Z7
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z9, Z6
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z5, Z7
+	VFMADD213PD   widebfc5555555555555<>+0(SB), Z9, Z6
+	VFMADD213PD   widebfc5555555555555<>+0(SB), Z5, Z7
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z9, Z6
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z5, Z7
+	VMULPD        Z1, Z6, Z6
+	VMULPD        Z2, Z7, Z7
+	VMOVUPD       wide3e21eed8eff8d898<>+0(SB), Z1
+	VMOVUPD       wide3e21eed8eff8d898<>+0(SB), Z2
+	VFMADD213PD   widebe927e4fb7789f5c<>+0(SB), Z9, Z1
+	VFMADD213PD   widebe927e4fb7789f5c<>+0(SB), Z5, Z2
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z9, Z1
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z5, Z2
+	VFMADD213PD   widebf56c16c16c16c17<>+0(SB), Z9, Z1
+	VFMADD213PD   widebf56c16c16c16c17<>+0(SB), Z5, Z2
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z9, Z1
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z5, Z2
+	VFMADD213PD   widebfe0000000000000<>+0(SB), Z9, Z1
+	VFMADD213PD   widebfe0000000000000<>+0(SB), Z5, Z2
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z9, Z1
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z5, Z2
+	VPSLLQ        $0x3f, Z3, Z5
+	VPMOVQ2M      Z5, K2
+	VMOVAPD       Z1, K2, Z6
+	VPSRLQ        $0x01, Z3, Z9
+	VPSLLQ        $0x3f, Z9, Z9
+	VXORPD        Z9, Z6, Z6
+	VPSLLQ        $0x3f, Z4, Z5
+	VPMOVQ2M      Z5, K2
+	VMOVAPD       Z2, K2, Z7
+	VPSRLQ        $0x01, Z4, Z5
+	VPSLLQ        $0x3f, Z5, Z5
+	VXORPD        Z5, Z7, Z7
+	VCVTPD2PS     Z6, Y8
+	VCVTPD2PS     Z7, Y1
+	VINSERTF64X4  $0x01, Y1, Z8, Z1
+	VANDPS        all7fffffff<>+0(SB), Z0, Z2
+	VCMPPS        $0x1e, all4e800000<>+0(SB), Z2, K2
+	VCMPPS        $0x01, all7f800000<>+0(SB), Z2, K3
+	KANDW         K3, K2, K2
+	VMOVAPS       Z0, K2, Z1
+	KMOVW         K2, CX
+	ORL           CX, DX
+	VMOVUPS       Z1, K1, (AX)(SI*1)
+
+end:
+	MOVL DX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func cosAVX2(dst *float32, src *float32, n int) uint32
+// Requires: AVX, AVX2, FMA3
+TEXT ·cosAVX2(SB), NOSPLIT, $0-28
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	XORL DX, DX
+	MOVQ n+16(FP), BX
+	XORQ SI, SI
+	SUBQ $+8, BX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(SI*1), Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VCVTPS2PD    X0, Y1
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      wide4338000000000000<>+0(SB), Y3
+	VMOVUPD      wide4338000000000000<>+0(SB), Y4
+	VFMADD231PD  wide3fe45f306dc9c883<>+0(SB), Y1, Y3
+	VSUBPD       wide4338000000000000<>+0(SB), Y3, Y5
+	VFNMADD231PD wide3ff921fb54442d18<>+0(SB), Y5, Y1
+	VFNMADD231PD wide3c91a62633145c07<>+0(SB), Y5, Y1
+	VMULPD       Y1, Y1, Y9
+	VFMADD231PD  wide3fe45f306dc9c883<>+0(SB), Y2, Y4
+	VSUBPD       wide4338000000000000<>+0(SB), Y4, Y5
+	VFNMADD231PD wide3ff921fb54442d18<>+0(SB), Y5, Y2
+	VFNMADD231PD wide3c91a62633145c07<>+0(SB), Y5, Y2
+	VMULPD       Y2, Y2, Y5
+	VMOVUPD      wide3de6124613a86d09<>+0(SB), Y6
+	VMOVUPD      wide3de6124613a86d09<>+0(SB), Y7
+	VFMADD213PD  widebe5ae64567f544e4<>+0(SB), Y9, Y6
+	VFMADD213PD  widebe5ae64567f544e4<>+0(SB), Y5, Y7
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y9, Y6
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y5, Y7
+	VFMADD213PD  widebf2a01a01a01a01a<>+0(SB), Y9, Y6
+	VFMADD213PD  widebf2a01a01a01a01a<>+0(SB), Y5, Y7
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y9, Y6
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y5, Y7
+	VFMADD213PD  widebfc5555555555555<>+0(SB), Y9, Y6
+	VFMADD213PD  widebfc5555555555555<>+0(SB), Y5, Y7
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y9, Y6
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y5, Y7
+	VMULPD       Y1, Y6, Y6
+	VMULPD       Y2, Y7, Y7
+	VMOVUPD      wide3e21eed8eff8d898<>+0(SB), Y1
+	VMOVUPD      wide3e21eed8eff8d898<>+0(SB), Y2
+	VFMADD213PD  widebe927e4fb7789f5c<>+0(SB), Y9, Y1
+	VFMADD213PD  widebe927e4fb7789f5c<>+0(SB), Y5, Y2
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y9, Y1
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y5, Y2
+	VFMADD213PD  widebf56c16c16c16c17<>+0(SB), Y9, Y1
+	VFMADD213PD  widebf56c16c16c16c17<>+0(SB), Y5, Y2
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y9, Y1
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y5, Y2
+	VFMADD213PD  widebfe0000000000000<>+0(SB), Y9, Y1
+	VFMADD213PD  widebfe0000000000000<>+0(SB), Y5, Y2
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y9, Y1
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y5, Y2
+	VPADDQ       wide0000000000000001<>+0(SB), Y3, Y3
+	VPSLLQ       $0x3f, Y3, Y5
+	VBLENDVPD    Y5, Y1, Y6, Y6
+	VPSRLQ       $0x01, Y3, Y9
+	VPSLLQ       $0x3f, Y9, Y9
+	VXORPD       Y9, Y6, Y6
+	VPADDQ       wide0000000000000001<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y5
+	VBLENDVPD    Y5, Y2, Y7, Y7
+	VPSRLQ       $0x01, Y4, Y5
+	VPSLLQ       $0x3f, Y5, Y5
+	VXORPD       Y5, Y7, Y7
+	VCVTPD2PSY   Y6, X8
+	VCVTPD2PSY   Y7, X1
+	VINSERTF128  $0x01, X1, Y8, Y1
+	VANDPS       all7fffffff<>+0(SB), Y0, Y2
+	VCMPPS       $0x1e, all4e800000<>+0(SB), Y2, Y3
+	VCMPPS       $0x01, all7f800000<>+0(SB), Y2, Y2
+	VANDPS       Y2, Y3, Y3
+	VBLENDVPS    Y3, Y0, Y1, Y1
+	VMOVMSKPS    Y3, DI
+	ORL          DI, DX
+	VMOVUPS      Y1, (AX)(SI*1)
+	ADDQ         $+32, SI
+	SUBQ         $+8, BX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, BX
+	TESTQ        BX, BX
+	JZ           end
+	NEGQ         BX
+	LEAQ         tailMasks<>+0(SB), DI
+	VMOVUPS      64(DI)(BX*4), Y0
+	VMASKMOVPS   (CX)(SI*1), Y0, Y1
+	VEXTRACTF128 $0x01, Y1, X3
+	VCVTPS2PD    X1, Y2
+	VCVTPS2PD    X3, Y3
+	VMOVUPD      wide4338000000000000<>+0(SB), Y4
+	VMOVUPD      wide4338000000000000<>+0(SB), Y5
+	VFMADD231PD  wide3fe45f306dc9c883<>+0(SB), Y2, Y4
+	VSUBPD       wide4338000000000000<>+0(SB), Y4, Y6
+	VFNMADD231PD wide3ff921fb54442d18<>+0(SB), Y6, Y2
+	VFNMADD231PD wide3c91a62633145c07<>+0(SB), Y6, Y2
+	VMULPD       Y2, Y2, Y10
+	VFMADD231PD  wide3fe45f306dc9c883<>+0(SB), Y3, Y5
+	VSUBPD       wide4338000000000000<>+0(SB), Y5, Y6
+	VFNMADD231PD wide3ff921fb54442d18<>+0(SB), Y6, Y3
+	VFNMADD231PD wide3c91a62633145c07<>+0(SB), Y6, Y3
+	VMULPD       Y3, Y3, Y6
+	VMOVUPD      wide3de6124613a86d09<>+0(SB), Y7
+	VMOVUPD      wide3de6124613a86d09<>+0(SB), Y9
+	VFMADD213PD  widebe5ae64567f544e4<>+0(SB), Y10, Y7
+	VFMADD213PD  widebe5ae64567f544e4<>+0(SB), Y6, Y9
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y10, Y7
+	VFMADD213PD  wide3ec71de3a556c734<>+0(SB), Y6, Y9
+	VFMADD213PD  widebf2a01a01a01a01a<>+0(SB), Y10, Y7
+	VFMADD213PD  widebf2a01a01a01a01a<>+0(SB), Y6, Y9
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y10, Y7
+	VFMADD213PD  wide3f81111111111111<>+0(SB), Y6, Y9
+	VFMADD213PD  widebfc5555555555555<>+0(SB), Y10, Y7
+	VFMADD213PD  widebfc5555555555555<>+0(SB), Y6, Y9
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y10, Y7
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y6, Y9
+	VMULPD       Y2, Y7, Y7
+	VMULPD       Y3, Y9, Y9
+	VMOVUPD      wide3e21eed8eff8d898<>+0(SB), Y2
+	VMOVUPD      wide3e21eed8eff8d898<>+0(SB), Y3
+	VFMADD213PD  widebe927e4fb7789f5c<>+0(SB), Y10, Y2
+	VFMADD213PD  widebe927e4fb7789f5c<>+0(SB), Y6, Y3
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y10, Y2
+	VFMADD213PD  wide3efa01a01a01a01a<>+0(SB), Y6, Y3
+	VFMADD213PD  widebf56c16c16c16c17<>+0(SB), Y10, Y2
+	VFMADD213PD  widebf56c16c16c16c17<>+0(SB), Y6, Y3
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y10, Y2
+	VFMADD213PD  wide3fa5555555555555<>+0(SB), Y6, Y3
+	VFMADD213PD  widebfe0000000000000<>+0(SB), Y10, Y2
+	VFMADD213PD  widebfe0000000000000<>+0(SB), Y6, Y3
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y10, Y2
+	VFMADD213PD  wide3ff0000000000000<>+0(SB), Y6, Y3
+	VPADDQ       wide0000000000000001<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y6
+	VBLENDVPD    Y6, Y2, Y7, Y7
+	VPSRLQ       $0x01, Y4, Y10
+	VPSLLQ       $0x3f, Y10, Y10
+	VXORPD       Y10, Y7, Y7
+	VPADDQ       wide0000000000000001<>+0(SB), Y5, Y5
+	VPSLLQ       $0x3f, Y5, Y6
+	VBLENDVPD    Y6, Y3, Y9, Y9
+	VPSRLQ       $0x01, Y5, Y6
+	VPSLLQ       $0x3f, Y6, Y6
+	VXORPD       Y6, Y9, Y9
+	VCVTPD2PSY   Y7, X8
+	VCVTPD2PSY   Y9, X2
+	VINSERTF128  $0x01, X2, Y8, Y2
+	VANDPS       all7fffffff<>+0(SB), Y1, Y3
+	VCMPPS       $0x1e, all4e800000<>+0(SB), Y3, Y4
+	VCMPPS       $0x01, all7f800000<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y4, Y4
+	VBLENDVPS    Y4, Y1, Y2, Y2
+	VMOVMSKPS    Y4, CX
+	ORL          CX, DX
+	VMASKMOVPS   Y2, Y0, (AX)(SI*1)
+
+end:
+	MOVL DX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+DATA wide0000000000000001<>+0(SB)/8, $0x0000000000000001
+DATA wide0000000000000001<>+8(SB)/8, $0x0000000000000001
+DATA wide0000000000000001<>+16(SB)/8, $0x0000000000000001
+DATA wide0000000000000001<>+24(SB)/8, $0x0000000000000001
+DATA wide0000000000000001<>+32(SB)/8, $0x0000000000000001
+DATA wide0000000000000001<>+40(SB)/8, $0x0000000000000001
+DATA wide0000000000000001<>+48(SB)/8, $0x0000000000000001
+DATA wide0000000000000001<>+56(SB)/8, $0x0000000000000001
+GLOBL wide0000000000000001<>(SB), RODATA|NOPTR, $64
+
+// func cosAVX512(dst *float32, src *float32, n int) uint32
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·cosAVX512(SB), NOSPLIT, $0-28
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	XORL DX, DX
+	MOVQ n+16(FP), BX
+	XORQ SI, SI
+	SUBQ $+16, BX
+	JL   rest1
+
+loop1:
+	VMOVUPS       (CX)(SI*1), Z0
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VCVTPS2PD     Y0, Z1
+	VCVTPS2PD     Y2, Z2
+	VMOVUPD       wide4338000000000000<>+0(SB), Z3
+	VMOVUPD       wide4338000000000000<>+0(SB), Z4
+	VFMADD231PD   wide3fe45f306dc9c883<>+0(SB), Z1, Z3
+	VSUBPD        wide4338000000000000<>+0(SB), Z3, Z5
+	VFNMADD231PD  wide3ff921fb54442d18<>+0(SB), Z5, Z1
+	VFNMADD231PD  wide3c91a62633145c07<>+0(SB), Z5, Z1
+	VMULPD        Z1, Z1, Z9
+	VFMADD231PD   wide3fe45f306dc9c883<>+0(SB), Z2, Z4
+	VSUBPD        wide4338000000000000<>+0(SB), Z4, Z5
+	VFNMADD231PD  wide3ff921fb54442d18<>+0(SB), Z5, Z2
+	VFNMADD231PD  wide3c91a62633145c07<>+0(SB), Z5, Z2
+	VMULPD        Z2, Z2, Z5
+	VMOVUPD       wide3de6124613a86d09<>+0(SB), Z6
+	VMOVUPD       wide3de6124613a86d09<>+0(SB), Z7
+	VFMADD213PD   widebe5ae64567f544e4<>+0(SB), Z9, Z6
+	VFMADD213PD   widebe5ae64567f544e4<>+0(SB), Z5, Z7
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z9, Z6
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z5, Z7
+	VFMADD213PD   widebf2a01a01a01a01a<>+0(SB), Z9, Z6
+	VFMADD213PD   widebf2a01a01a01a01a<>+0(SB), Z5, Z7
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z9, Z6
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z5, Z7
+	VFMADD213PD   widebfc5555555555555<>+0(SB), Z9, Z6
+	VFMADD213PD   widebfc5555555555555<>+0(SB), Z5, Z7
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z9, Z6
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z5, Z7
+	VMULPD        Z1, Z6, Z6
+	VMULPD        Z2, Z7, Z7
+	VMOVUPD       wide3e21eed8eff8d898<>+0(SB), Z1
+	VMOVUPD       wide3e21eed8eff8d898<>+0(SB), Z2
+	VFMADD213PD   widebe927e4fb7789f5c<>+0(SB), Z9, Z1
+	VFMADD213PD   widebe927e4fb7789f5c<>+0(SB), Z5, Z2
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z9, Z1
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z5, Z2
+	VFMADD213PD   widebf56c16c16c16c17<>+0(SB), Z9, Z1
+	VFMADD213PD   widebf56c16c16c16c17<>+0(SB), Z5, Z2
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z9, Z1
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z5, Z2
+	VFMADD213PD   widebfe0000000000000<>+0(SB), Z9, Z1
+	VFMADD213PD   widebfe0000000000000<>+0(SB), Z5, Z2
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z9, Z1
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z5, Z2
+	VPADDQ        wide0000000000000001<>+0(SB), Z3, Z3
+	VPSLLQ        $0x3f, Z3, Z5
+	VPMOVQ2M      Z5, K1
+	VMOVAPD       Z1, K1, Z6
+	VPSRLQ        $0x01, Z3, Z9
+	VPSLLQ        $0x3f, Z9, Z9
+	VXORPD        Z9, Z6, Z6
+	VPADDQ        wide0000000000000001<>+0(SB), Z4, Z4
+	VPSLLQ        $0x3f, Z4, Z5
+	VPMOVQ2M      Z5, K1
+	VMOVAPD       Z2, K1, Z7
+	VPSRLQ        $0x01, Z4, Z5
+	VPSLLQ        $0x3f, Z5, Z5
+	VXORPD        Z5, Z7, Z7
+	VCVTPD2PS     Z6, Y8
+	VCVTPD2PS     Z7, Y1
+	VINSERTF64X4  $0x01, Y1, Z8, Z1
+	VANDPS        all7fffffff<>+0(SB), Z0, Z2
+	VCMPPS        $0x1e, all4e800000<>+0(SB), Z2, K1
+	VCMPPS        $0x01, all7f800000<>+0(SB), Z2, K2
+	KANDW         K2, K1, K1
+	VMOVAPS       Z0, K1, Z1
+	KMOVW         K1, DI
+	ORL           DI, DX
+	VMOVUPS       Z1, (AX)(SI*1)
+	ADDQ          $+64, SI
+	SUBQ          $+16, BX
+	JGE           loop1
+
+rest1:
+	ADDQ          $+16, BX
+	TESTQ         BX, BX
+	JZ            end
+	MOVL          $-1, DI
+	BZHIL         BX, DI, DI
+	KMOVW         DI, K1
+	VMOVUPS.Z     (CX)(SI*1), K1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VCVTPS2PD     Y0, Z1
+	VCVTPS2PD     Y2, Z2
+	VMOVUPD       wide4338000000000000<>+0(SB), Z3
+	VMOVUPD       wide4338000000000000<>+0(SB), Z4
+	VFMADD231PD   wide3fe45f306dc9c883<>+0(SB), Z1, Z3
+	VSUBPD        wide4338000000000000<>+0(SB), Z3, Z5
+	VFNMADD231PD  wide3ff921fb54442d18<>+0(SB), Z5, Z1
+	VFNMADD231PD  wide3c91a62633145c07<>+0(SB), Z5, Z1
+	VMULPD        Z1, Z1, Z9
+	VFMADD231PD   wide3fe45f306dc9c883<>+0(SB), Z2, Z4
+	VSUBPD        wide4338000000000000<>+0(SB), Z4, Z5
+	VFNMADD231PD  wide3ff921fb54442d18<>+0(SB), Z5, Z2
+	VFNMADD231PD  wide3c91a62633145c07<>+0(SB), Z5, Z2
+	VMULPD        Z2, Z2, Z5
+	VMOVUPD       wide3de6124613a86d09<>+0(SB), Z6
+	VMOVUPD       wide3de6124613a86d09<>+0(SB), Z7
+	VFMADD213PD   widebe5ae64567f544e4<>+0(SB), Z9, Z6
+	VFMADD213PD   widebe5ae64567f544e4<>+0(SB), Z5, Z7
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z9, Z6
+	VFMADD213PD   wide3ec71de3a556c734<>+0(SB), Z5, Z7
+	VFMADD213PD   widebf2a01a01a01a01a<>+0(SB), Z9, Z6
+	VFMADD213PD   widebf2a01a01a01a01a<>+0(SB), Z5, Z7
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z9, Z6
+	VFMADD213PD   wide3f81111111111111<>+0(SB), Z5, Z7
+	VFMADD213PD   widebfc5555555555555<>+0(SB), Z9, Z6
+	VFMADD213PD   widebfc5555555555555<>+0(SB), Z5, Z7
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z9, Z6
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z5, Z7
+	VMULPD        Z1, Z6, Z6
+	VMULPD        Z2, Z7, Z7
+	VMOVUPD       wide3e21eed8eff8d898<>+0(SB), Z1
+	VMOVUPD       wide3e21eed8eff8d898<>+0(SB), Z2
+	VFMADD213PD   widebe927e4fb7789f5c<>+0(SB), Z9, Z1
+	VFMADD213PD   widebe927e4fb7789f5c<>+0(SB), Z5, Z2
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z9, Z1
+	VFMADD213PD   wide3efa01a01a01a01a<>+0(SB), Z5, Z2
+	VFMADD213PD   widebf56c16c16c16c17<>+0(SB), Z9, Z1
+	VFMADD213PD   widebf56c16c16c16c17<>+0(SB), Z5, Z2
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z9, Z1
+	VFMADD213PD   wide3fa5555555555555<>+0(SB), Z5, Z2
+	VFMADD213PD   widebfe0000000000000<>+0(SB), Z9, Z1
+	VFMADD213PD   widebfe0000000000000<>+0(SB), Z5, Z2
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z9, Z1
+	VFMADD213PD   wide3ff0000000000000<>+0(SB), Z5, Z2
+	VPADDQ        wide0000000000000001<>+0(SB), Z3, Z3
+	VPSLLQ        $0x3f, Z3, Z5
+	VPMOVQ2M      Z5, K2
+	VMOVAPD       Z1, K2, Z6
+	VPSRLQ        $0x01, Z3, Z9
+	VPSLLQ        $0x3f, Z9, Z9
+	VXORPD        Z9, Z6, Z6
+	VPADDQ        wide0000000000000001<>+0(SB), Z4, Z4
+	VPSLLQ        $0x3f, Z4, Z5
+	VPMOVQ2M      Z5, K2
+	VMOVAPD       Z2, K2, Z7
+	VPSRLQ        $0x01, Z4, Z5
+	VPSLLQ        $0x3f, Z5, Z5
+	VXORPD        Z5, Z7, Z7
+	VCVTPD2PS     Z6, Y8
+	VCVTPD2PS     Z7, Y1
+	VINSERTF64X4  $0x01, Y1, Z8, Z1
+	VANDPS        all7fffffff<>+0(SB), Z0, Z2
+	VCMPPS        $0x1e, all4e800000<>+0(SB), Z2, K2
+	VCMPPS        $0x01, all7f800000<>+0(SB), Z2, K3
+	KANDW         K3, K2, K2
+	VMOVAPS       Z0, K2, Z1
+	KMOVW         K2, CX
+	ORL           CX, DX
+	VMOVUPS       Z1, K1, (AX)(SI*1)
+
+end:
+	MOVL DX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func signAVX2(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·signAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS   (CX)(BX*1), Y0
+	VMOVUPS   32(CX)(BX*1), Y1
+	VMOVUPS   64(CX)(BX*1), Y2
+	VMOVUPS   96(CX)(BX*1), Y3
+	VMOVUPS   all3f800000<>+0(SB), Y4
+	VMOVUPS   all80000000<>+0(SB), Y5
+	VXORPS    Y6, Y6, Y6
+	VANDPS    Y5, Y0, Y7
+	VORPS     Y4, Y7, Y7
+	VCMPPS    $0x0c, Y6, Y0, Y8
+	VBLENDVPS Y8, Y7, Y0, Y0
+	VANDPS    Y5, Y1, Y7
+	VORPS     Y4, Y7, Y7
+	VCMPPS    $0x0c, Y6, Y1, Y8
+	VBLENDVPS Y8, Y7, Y1, Y1
+	VANDPS    Y5, Y2, Y7
+	VORPS     Y4, Y7, Y7
+	VCMPPS    $0x0c, Y6, Y2, Y8
+	VBLENDVPS Y8, Y7, Y2, Y2
+	VANDPS    Y5, Y3, Y5
+	VORPS     Y4, Y5, Y5
+	VCMPPS    $0x0c, Y6, Y3, Y4
+	VBLENDVPS Y4, Y5, Y3, Y3
+	VMOVUPS   Y0, (AX)(BX*1)
+	VMOVUPS   Y1, 32(AX)(BX*1)
+	VMOVUPS   Y2, 64(AX)(BX*1)
+	VMOVUPS   Y3, 96(AX)(BX*1)
+	ADDQ      $+128, BX
+	SUBQ      $+32, DX
+	JGE       loop4
+
+rest4:
+	ADDQ $+32, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS   (CX)(BX*1), Y0
+	VMOVUPS   all3f800000<>+0(SB), Y1
+	VMOVUPS   all80000000<>+0(SB), Y2
+	VXORPS    Y3, Y3, Y3
+	VANDPS    Y2, Y0, Y2
+	VORPS     Y1, Y2, Y2
+	VCMPPS    $0x0c, Y3, Y0, Y1
+	VBLENDVPS Y1, Y2, Y0, Y0
+	VMOVUPS   Y0, (AX)(BX*1)
+	ADDQ      $+32, BX
+	SUBQ      $+8, DX
+	JGE       loop1
+
+rest1:
+	ADDQ       $+8, DX
+	TESTQ      DX, DX
+	JZ         end
+	NEGQ       DX
+	LEAQ       tailMasks<>+0(SB), SI
+	VMOVUPS    64(SI)(DX*4), Y0
+	VMASKMOVPS (CX)(BX*1), Y0, Y1
+	VMOVUPS    all3f800000<>+0(SB), Y2
+	VMOVUPS    all80000000<>+0(SB), Y3
+	VXORPS     Y4, Y4, Y4
+	VANDPS     Y3, Y1, Y3
+	VORPS      Y2, Y3, Y3
+	VCMPPS     $0x0c, Y4, Y1, Y2
+	VBLENDVPS  Y2, Y3, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func signAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·signAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+64, DX
+	JL   rest4
+
+loop4:
+	VMOVUPS (CX)(BX*1), Z0
+	VMOVUPS 64(CX)(BX*1), Z1
+	VMOVUPS 128(CX)(BX*1), Z2
+	VMOVUPS 192(CX)(BX*1), Z3
+	VMOVUPS all3f800000<>+0(SB), Z4
+	VMOVUPS all80000000<>+0(SB), Z5
+	VPXORD  Z6, Z6, Z6
+	VANDPS  Z5, Z0, Z7
+	VORPS   Z4, Z7, Z7
+	VCMPPS  $0x0c, Z6, Z0, K1
+	VMOVAPS Z7, K1, Z0
+	VANDPS  Z5, Z1, Z7
+	VORPS   Z4, Z7, Z7
+	VCMPPS  $0x0c, Z6, Z1, K1
+	VMOVAPS Z7, K1, Z1
+	VANDPS  Z5, Z2, Z7
+	VORPS   Z4, Z7, Z7
+	VCMPPS  $0x0c, Z6, Z2, K1
+	VMOVAPS Z7, K1, Z2
+	VANDPS  Z5, Z3, Z5
+	VORPS   Z4, Z5, Z5
+	VCMPPS  $0x0c, Z6, Z3, K1
+	VMOVAPS Z5, K1, Z3
+	VMOVUPS Z0, (AX)(BX*1)
+	VMOVUPS Z1, 64(AX)(BX*1)
+	VMOVUPS Z2, 128(AX)(BX*1)
+	VMOVUPS Z3, 192(AX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, DX
+	JGE     loop4
+
+rest4:
+	ADDQ $+64, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS (CX)(BX*1), Z0
+	VMOVUPS all3f800000<>+0(SB), Z1
+	VMOVUPS all80000000<>+0(SB), Z2
+	VPXORD  Z8, Z8, Z8
+	VANDPS  Z2, Z0, Z2
+	VORPS   Z1, Z2, Z2
+	VCMPPS  $0x0c, Z8, Z0, K1
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, (AX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, DX
+	JGE     loop1
+
+rest1:
+	ADDQ      $+16, DX
+	TESTQ     DX, DX
+	JZ        end
+	MOVL      $-1, SI
+	BZHIL     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*1), K1, Z0
+	VMOVUPS   all3f800000<>+0(SB), Z1
+	VMOVUPS   all80000000<>+0(SB), Z2
+	VPXORD    Z9, Z9, Z9
+	VANDPS    Z2, Z0, Z2
+	VORPS     Z1, Z2, Z2
+	VCMPPS    $0x0c, Z9, Z0, K2
+	VMOVAPS   Z2, K2, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+// func erfAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·erfAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+16, DX
+	JL   rest2
+
+loop2:
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      32(CX)(BX*1), Y1
+	VMOVUPS      all7fffffff<>+0(SB), Y2
+	VANDPS       Y2, Y0, Y0
+	VANDPS       Y2, Y1, Y1
+	VMOVUPS      all41200000<>+0(SB), Y2
+	VMINPS       Y0, Y2, Y0
+	VMINPS       Y1, Y2, Y1
+	VMULPS       Y0, Y0, Y2
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      allb7910000<>+0(SB), Y4
+	VMOVAPS      Y4, Y5
+	VMOVUPS      all39c8e7d9<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      allbb7e8a1c<>+0(SB), Y6
+	VMOVAPS      Y6, Y7
+	VMOVUPS      all3cc6b1a1<>+0(SB), Y8
+	VFMADD213PS  Y8, Y0, Y6
+	VFMADD213PS  Y8, Y1, Y7
+	VFMADD213PS  Y6, Y2, Y4
+	VFMADD213PS  Y7, Y3, Y5
+	VMOVUPS      allbddaae5c<>+0(SB), Y2
+	VFMADD213PS  Y2, Y0, Y4
+	VFMADD213PS  Y2, Y1, Y5
+	VMOVUPS      allbf228550<>+0(SB), Y2
+	VFMADD213PS  Y2, Y0, Y4
+	VFMADD213PS  Y2, Y1, Y5
+	VMOVUPS      allbe03ce86<>+0(SB), Y2
+	VFMADD213PS  Y2, Y0, Y4
+	VFMADD213PS  Y2, Y1, Y5
+	VFMSUB213PS  Y0, Y0, Y4
+	VFMSUB213PS  Y1, Y1, Y5
+	VMOVUPS      allc2ae0000<>+0(SB), Y0
+	VMAXPS       Y4, Y0, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VMINPS       Y4, Y0, Y4
+	VMINPS       Y5, Y0, Y5
+	VMOVUPS      all4b40007f<>+0(SB), Y2
+	VMOVAPS      Y2, Y3
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y0
+	VFMADD231PS  Y0, Y4, Y2
+	VFMADD231PS  Y0, Y5, Y3
+	VMOVUPS      all4b40007f<>+0(SB), Y1
+	VSUBPS       Y1, Y2, Y0
+	VSUBPS       Y1, Y3, Y1
+	VMOVUPS      all3f317218<>+0(SB), Y6
+	VFNMADD231PS Y6, Y0, Y4
+	VFNMADD231PS Y6, Y1, Y5
+	VMOVUPS      allb102e308<>+0(SB), Y6
+	VFNMADD231PS Y6, Y0, Y4
+	VFNMADD231PS Y6, Y1, Y5
+	VMOVUPS      all3ab7f936<>+0(SB), Y0
+	VMOVAPS      Y0, Y1
+	VMOVUPS      all3c092bed<>+0(SB), Y6
+	VFMADD213PS  Y6, Y4, Y0
+	VFMADD213PS  Y6, Y5, Y1
+	VMOVUPS      all3d2aa97f<>+0(SB), Y6
+	VFMADD213PS  Y6, Y4, Y0
+	VFMADD213PS  Y6, Y5, Y1
+	VMOVUPS      all3e2aaa33<>+0(SB), Y6
+	VFMADD213PS  Y6, Y4, Y0
+	VFMADD213PS  Y6, Y5, Y1
+	VMOVUPS      all3f000000<>+0(SB), Y6
+	VFMADD213PS  Y6, Y4, Y0
+	VFMADD213PS  Y6, Y5, Y1
+	VMOVUPS      all3f800000<>+0(SB), Y6
+	VFMADD213PS  Y6, Y4, Y0
+	VFMADD213PS  Y6, Y5, Y1
+	VMOVUPS      all3f800000<>+0(SB), Y6
+	VFMADD213PS  Y6, Y4, Y0
+	VFMADD213PS  Y6, Y5, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      all3f800000<>+0(SB), Y2
+	VSUBPS       Y0, Y2, Y0
+	VSUBPS       Y1, Y2, Y1
+	VMOVUPS      (CX)(BX*1), Y4
+	VMOVUPS      32(CX)(BX*1), Y5
+	VMULPS       Y4, Y4, Y2
+	VMULPS       Y5, Y5, Y3
+	VMOVUPS      allba1c7000<>+0(SB), Y6
+	VMOVAPS      Y6, Y7
+	VMOVUPS      all3ba38d2c<>+0(SB), Y8
+	VFMADD213PS  Y8, Y2, Y6
+	VFMADD213PS  Y8, Y3, Y7
+	VMOVUPS      allbcdb48d9<>+0(SB), Y8
+	VFMADD213PS  Y8, Y2, Y6
+	VFMADD213PS  Y8, Y3, Y7
+	VMOVUPS      all3de70e22<>+0(SB), Y8
+	VFMADD213PS  Y8, Y2, Y6
+	VFMADD213PS  Y8, Y3, Y7
+	VMOVUPS      allbec09380<>+0(SB), Y8
+	VFMADD213PS  Y8, Y2, Y6
+	VFMADD213PS  Y8, Y3, Y7
+	VMOVUPS      all3e0375d4<>+0(SB), Y8
+	VFMADD213PS  Y8, Y2, Y6
+	VFMADD213PS  Y8, Y3, Y7
+	VFMADD213PS  Y4, Y4, Y6
+	VFMADD213PS  Y5, Y5, Y7
+	VMOVUPS      all3f6d8000<>+0(SB), Y2
+	VMOVUPS      all7fffffff<>+0(SB), Y3
+	VMOVUPS      all80000000<>+0(SB), Y8
+	VANDPS       Y3, Y4, Y9
+	VCMPPS       $0x01, Y2, Y9, Y9
+	VBLENDVPS    Y9, Y6, Y0, Y0
+	VANDPS       Y8, Y4, Y4
+	VORPS        Y4, Y0, Y0
+	VANDPS       Y3, Y5, Y3
+	VCMPPS       $0x01, Y2, Y3, Y3
+	VBLENDVPS    Y3, Y7, Y1, Y1
+	VANDPS       Y8, Y5, Y5
+	VORPS        Y5, Y1, Y1
+	VMOVUPS      Y0, (AX)(BX*1)
+	VMOVUPS      Y1, 32(AX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JGE          loop2
+
+rest2:
+	ADDQ $+16, DX
+	SUBQ $+8, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      all7fffffff<>+0(SB), Y1
+	VANDPS       Y1, Y0, Y0
+	VMOVUPS      all41200000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMULPS       Y0, Y0, Y1
+	VMOVUPS      allb7910000<>+0(SB), Y2
+	VMOVUPS      all39c8e7d9<>+0(SB), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVUPS      allbb7e8a1c<>+0(SB), Y3
+	VMOVUPS      all3cc6b1a1<>+0(SB), Y4
+	VFMADD213PS  Y4, Y0, Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VMOVUPS      allbddaae5c<>+0(SB), Y1
+	VFMADD213PS  Y1, Y0, Y2
+	VMOVUPS      allbf228550<>+0(SB), Y1
+	VFMADD213PS  Y1, Y0, Y2
+	VMOVUPS      allbe03ce86<>+0(SB), Y1
+	VFMADD213PS  Y1, Y0, Y2
+	VFMSUB213PS  Y0, Y0, Y2
+	VMOVUPS      allc2ae0000<>+0(SB), Y0
+	VMAXPS       Y2, Y0, Y2
+	VMOVUPS      all3f800000<>+0(SB), Y0
+	VMINPS       Y2, Y0, Y2
+	VMOVUPS      all4b40007f<>+0(SB), Y1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y0
+	VFMADD231PS  Y0, Y2, Y1
+	VMOVUPS      all4b40007f<>+0(SB), Y0
+	VSUBPS       Y0, Y1, Y0
+	VMOVUPS      all3f317218<>+0(SB), Y3
+	VFNMADD231PS Y3, Y0, Y2
+	VMOVUPS      allb102e308<>+0(SB), Y3
+	VFNMADD231PS Y3, Y0, Y2
+	VMOVUPS      all3ab7f936<>+0(SB), Y0
+	VMOVUPS      all3c092bed<>+0(SB), Y3
+	VFMADD213PS  Y3, Y2, Y0
+	VMOVUPS      all3d2aa97f<>+0(SB), Y3
+	VFMADD213PS  Y3, Y2, Y0
+	VMOVUPS      all3e2aaa33<>+0(SB), Y3
+	VFMADD213PS  Y3, Y2, Y0
+	VMOVUPS      all3f000000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y2, Y0
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y2, Y0
+	VMOVUPS      all3f800000<>+0(SB), Y3
+	VFMADD213PS  Y3, Y2, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      all3f800000<>+0(SB), Y1
+	VSUBPS       Y0, Y1, Y0
+	VMOVUPS      (CX)(BX*1), Y2
+	VMULPS       Y2, Y2, Y1
+	VMOVUPS      allba1c7000<>+0(SB), Y3
+	VMOVUPS      all3ba38d2c<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      allbcdb48d9<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3de70e22<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      allbec09380<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      all3e0375d4<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VFMADD213PS  Y2, Y2, Y3
+	VMOVUPS      all3f6d8000<>+0(SB), Y1
+	VMOVUPS      all7fffffff<>+0(SB), Y4
+	VMOVUPS      all80000000<>+0(SB), Y5
+	VANDPS       Y4, Y2, Y4
+	VCMPPS       $0x01, Y1, Y4, Y4
+	VBLENDVPS    Y4, Y3, Y0, Y0
+	VANDPS       Y5, Y2, Y2
+	VORPS        Y2, Y0, Y0
+	VMOVUPS      Y0, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+8, DX
+	TESTQ        DX, DX
+	JZ           end
+	NEGQ         DX
+	LEAQ         tailMasks<>+0(SB), SI
+	VMOVUPS      64(SI)(DX*4), Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VMOVUPS      all7fffffff<>+0(SB), Y2
+	VANDPS       Y2, Y1, Y1
+	VMOVUPS      all41200000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       Y1, Y1, Y2
+	VMOVUPS      allb7910000<>+0(SB), Y3
+	VMOVUPS      all39c8e7d9<>+0(SB), Y4
+	VFMADD213PS  Y4, Y1, Y3
+	VMOVUPS      allbb7e8a1c<>+0(SB), Y4
+	VMOVUPS      all3cc6b1a1<>+0(SB), Y5
+	VFMADD213PS  Y5, Y1, Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVUPS      allbddaae5c<>+0(SB), Y2
+	VFMADD213PS  Y2, Y1, Y3
+	VMOVUPS      allbf228550<>+0(SB), Y2
+	VFMADD213PS  Y2, Y1, Y3
+	VMOVUPS      allbe03ce86<>+0(SB), Y2
+	VFMADD213PS  Y2, Y1, Y3
+	VFMSUB213PS  Y1, Y1, Y3
+	VMOVUPS      allc2ae0000<>+0(SB), Y1
+	VMAXPS       Y3, Y1, Y3
+	VMOVUPS      all3f800000<>+0(SB), Y1
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      all4b40007f<>+0(SB), Y2
+	VMOVUPS      all3fb8aa3b<>+0(SB), Y1
+	VFMADD231PS  Y1, Y3, Y2
+	VMOVUPS      all4b40007f<>+0(SB), Y1
+	VSUBPS       Y1, Y2, Y1
+	VMOVUPS      all3f317218<>+0(SB), Y4
+	VFNMADD231PS Y4, Y1, Y3
+	VMOVUPS      allb102e308<>+0(SB), Y4
+	VFNMADD231PS Y4, Y1, Y3
+	VMOVUPS      all3ab7f936<>+0(SB), Y1
+	VMOVUPS      all3c092bed<>+0(SB), Y4
+	VFMADD213PS  Y4, Y3, Y1
+	VMOVUPS      all3d2aa97f<>+0(SB), Y4
+	VFMADD213PS  Y4, Y3, Y1
+	VMOVUPS      all3e2aaa33<>+0(SB), Y4
+	VFMADD213PS  Y4, Y3, Y1
+	VMOVUPS      all3f000000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y3, Y1
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y3, Y1
+	VMOVUPS      all3f800000<>+0(SB), Y4
+	VFMADD213PS  Y4, Y3, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      all3f800000<>+0(SB), Y2
+	VSUBPS       Y1, Y2, Y1
+	VMASKMOVPS   (CX)(BX*1), Y0, Y3
+	VMULPS       Y3, Y3, Y2
+	VMOVUPS      allba1c7000<>+0(SB), Y4
+	VMOVUPS      all3ba38d2c<>+0(SB), Y5
+	VFMADD213PS  Y5, Y2, Y4
+	VMOVUPS      allbcdb48d9<>+0(SB), Y5
+	VFMADD213PS  Y5, Y2, Y4
+	VMOVUPS      all3de70e22<>+0(SB), Y5
+	VFMADD213PS  Y5, Y2, Y4
+	VMOVUPS      allbec09380<>+0(SB), Y5
+	VFMADD213PS  Y5, Y2, Y4
+	VMOVUPS      all3e0375d4<>+0(SB), Y5
+	VFMADD213PS  Y5, Y2, Y4
+	VFMADD213PS  Y3, Y3, Y4
+	VMOVUPS      all3f6d8000<>+0(SB), Y2
+	VMOVUPS      all7fffffff<>+0(SB), Y5
+	VMOVUPS      all80000000<>+0(SB), Y6
+	VANDPS       Y5, Y3, Y5
+	VCMPPS       $0x01, Y2, Y5, Y5
+	VBLENDVPS    Y5, Y4, Y1, Y1
+	VANDPS       Y6, Y3, Y3
+	VORPS        Y3, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+DATA all41200000<>+0(SB)/4, $0x41200000
+DATA all41200000<>+4(SB)/4, $0x41200000
+DATA all41200000<>+8(SB)/4, $0x41200000
+DATA all41200000<>+12(SB)/4, $0x41200000
+DATA all41200000<>+16(SB)/4, $0x41200000
+DATA all41200000<>+20(SB)/4, $0x41200000
+DATA all41200000<>+24(SB)/4, $0x41200000
+DATA all41200000<>+28(SB)/4, $0x41200000
+DATA all41200000<>+32(SB)/4, $0x41200000
+DATA all41200000<>+36(SB)/4, $0x41200000
+DATA all41200000<>+40(SB)/4, $0x41200000
+DATA all41200000<>+44(SB)/4, $0x41200000
+DATA all41200000<>+48(SB)/4, $0x41200000
+DATA all41200000<>+52(SB)/4, $0x41200000
+DATA all41200000<>+56(SB)/4, $0x41200000
+DATA all41200000<>+60(SB)/4, $0x41200000
+GLOBL all41200000<>(SB), RODATA|NOPTR, $64
+
+DATA allb7910000<>+0(SB)/4, $0xb7910000
+DATA allb7910000<>+4(SB)/4, $0xb7910000
+DATA allb7910000<>+8(SB)/4, $0xb7910000
+DATA allb7910000<>+12(SB)/4, $0xb7910000
+DATA allb7910000<>+16(SB)/4, $0xb7910000
+DATA allb7910000<>+20(SB)/4, $0xb7910000
+DATA allb7910000<>+24(SB)/4, $0xb7910000
+DATA allb7910000<>+28(SB)/4, $0xb7910000
+DATA allb7910000<>+32(SB)/4, $0xb7910000
+DATA allb7910000<>+36(SB)/4, $0xb7910000
+DATA allb7910000<>+40(SB)/4, $0xb7910000
+DATA allb7910000<>+44(SB)/4, $0xb7910000
+DATA allb7910000<>+48(SB)/4, $0xb7910000
+DATA allb7910000<>+52(SB)/4, $0xb7910000
+DATA allb7910000<>+56(SB)/4, $0xb7910000
+DATA allb7910000<>+60(SB)/4, $0xb7910000
+GLOBL allb7910000<>(SB), RODATA|NOPTR, $64
+
+DATA all39c8e7d9<>+0(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+4(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+8(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+12(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+16(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+20(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+24(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+28(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+32(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+36(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+40(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+44(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+48(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+52(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+56(SB)/4, $0x39c8e7d9
+DATA all39c8e7d9<>+60(SB)/4, $0x39c8e7d9
+GLOBL all39c8e7d9<>(SB), RODATA|NOPTR, $64
+
+DATA allbb7e8a1c<>+0(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+4(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+8(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+12(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+16(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+20(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+24(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+28(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+32(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+36(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+40(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+44(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+48(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+52(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+56(SB)/4, $0xbb7e8a1c
+DATA allbb7e8a1c<>+60(SB)/4, $0xbb7e8a1c
+GLOBL allbb7e8a1c<>(SB), RODATA|NOPTR, $64
+
+DATA all3cc6b1a1<>+0(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+4(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+8(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+12(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+16(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+20(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+24(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+28(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+32(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+36(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+40(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+44(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+48(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+52(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+56(SB)/4, $0x3cc6b1a1
+DATA all3cc6b1a1<>+60(SB)/4, $0x3cc6b1a1
+GLOBL all3cc6b1a1<>(SB), RODATA|NOPTR, $64
+
+DATA allbddaae5c<>+0(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+4(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+8(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+12(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+16(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+20(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+24(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+28(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+32(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+36(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+40(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+44(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+48(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+52(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+56(SB)/4, $0xbddaae5c
+DATA allbddaae5c<>+60(SB)/4, $0xbddaae5c
+GLOBL allbddaae5c<>(SB), RODATA|NOPTR, $64
+
+DATA allbf228550<>+0(SB)/4, $0xbf228550
+DATA allbf228550<>+4(SB)/4, $0xbf228550
+DATA allbf228550<>+8(SB)/4, $0xbf228550
+DATA allbf228550<>+12(SB)/4, $0xbf228550
+DATA allbf228550<>+16(SB)/4, $0xbf228550
+DATA allbf228550<>+20(SB)/4, $0xbf228550
+DATA allbf228550<>+24(SB)/4, $0xbf228550
+DATA allbf228550<>+28(SB)/4, $0xbf228550
+DATA allbf228550<>+32(SB)/4, $0xbf228550
+DATA allbf228550<>+36(SB)/4, $0xbf228550
+DATA allbf228550<>+40(SB)/4, $0xbf228550
+DATA allbf228550<>+44(SB)/4, $0xbf228550
+DATA allbf228550<>+48(SB)/4, $0xbf228550
+DATA allbf228550<>+52(SB)/4, $0xbf228550
+DATA allbf228550<>+56(SB)/4, $0xbf228550
+DATA allbf228550<>+60(SB)/4, $0xbf228550
+GLOBL allbf228550<>(SB), RODATA|NOPTR, $64
+
+DATA allbe03ce86<>+0(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+4(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+8(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+12(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+16(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+20(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+24(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+28(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+32(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+36(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+40(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+44(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+48(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+52(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+56(SB)/4, $0xbe03ce86
+DATA allbe03ce86<>+60(SB)/4, $0xbe03ce86
+GLOBL allbe03ce86<>(SB), RODATA|NOPTR, $64
+
+DATA allba1c7000<>+0(SB)/4, $0xba1c7000
+DATA allba1c7000<>+4(SB)/4, $0xba1c7000
+DATA allba1c7000<>+8(SB)/4, $0xba1c7000
+DATA allba1c7000<>+12(SB)/4, $0xba1c7000
+DATA allba1c7000<>+16(SB)/4, $0xba1c7000
+DATA allba1c7000<>+20(SB)/4, $0xba1c7000
+DATA allba1c7000<>+24(SB)/4, $0xba1c7000
+DATA allba1c7000<>+28(SB)/4, $0xba1c7000
+DATA allba1c7000<>+32(SB)/4, $0xba1c7000
+DATA allba1c7000<>+36(SB)/4, $0xba1c7000
+DATA allba1c7000<>+40(SB)/4, $0xba1c7000
+DATA allba1c7000<>+44(SB)/4, $0xba1c7000
+DATA allba1c7000<>+48(SB)/4, $0xba1c7000
+DATA allba1c7000<>+52(SB)/4, $0xba1c7000
+DATA allba1c7000<>+56(SB)/4, $0xba1c7000
+DATA allba1c7000<>+60(SB)/4, $0xba1c7000
+GLOBL allba1c7000<>(SB), RODATA|NOPTR, $64
+
+DATA all3ba38d2c<>+0(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+4(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+8(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+12(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+16(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+20(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+24(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+28(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+32(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+36(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+40(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+44(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+48(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+52(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+56(SB)/4, $0x3ba38d2c
+DATA all3ba38d2c<>+60(SB)/4, $0x3ba38d2c
+GLOBL all3ba38d2c<>(SB), RODATA|NOPTR, $64
+
+DATA allbcdb48d9<>+0(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+4(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+8(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+12(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+16(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+20(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+24(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+28(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+32(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+36(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+40(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+44(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+48(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+52(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+56(SB)/4, $0xbcdb48d9
+DATA allbcdb48d9<>+60(SB)/4, $0xbcdb48d9
+GLOBL allbcdb48d9<>(SB), RODATA|NOPTR, $64
+
+DATA all3de70e22<>+0(SB)/4, $0x3de70e22
+DATA all3de70e22<>+4(SB)/4, $0x3de70e22
+DATA all3de70e22<>+8(SB)/4, $0x3de70e22
+DATA all3de70e22<>+12(SB)/4, $0x3de70e22
+DATA all3de70e22<>+16(SB)/4, $0x3de70e22
+DATA all3de70e22<>+20(SB)/4, $0x3de70e22
+DATA all3de70e22<>+24(SB)/4, $0x3de70e22
+DATA all3de70e22<>+28(SB)/4, $0x3de70e22
+DATA all3de70e22<>+32(SB)/4, $0x3de70e22
+DATA all3de70e22<>+36(SB)/4, $0x3de70e22
+DATA all3de70e22<>+40(SB)/4, $0x3de70e22
+DATA all3de70e22<>+44(SB)/4, $0x3de70e22
+DATA all3de70e22<>+48(SB)/4, $0x3de70e22
+DATA all3de70e22<>+52(SB)/4, $0x3de70e22
+DATA all3de70e22<>+56(SB)/4, $0x3de70e22
+DATA all3de70e22<>+60(SB)/4, $0x3de70e22
+GLOBL all3de70e22<>(SB), RODATA|NOPTR, $64
+
+DATA allbec09380<>+0(SB)/4, $0xbec09380
+DATA allbec09380<>+4(SB)/4, $0xbec09380
+DATA allbec09380<>+8(SB)/4, $0xbec09380
+DATA allbec09380<>+12(SB)/4, $0xbec09380
+DATA allbec09380<>+16(SB)/4, $0xbec09380
+DATA allbec09380<>+20(SB)/4, $0xbec09380
+DATA allbec09380<>+24(SB)/4, $0xbec09380
+DATA allbec09380<>+28(SB)/4, $0xbec09380
+DATA allbec09380<>+32(SB)/4, $0xbec09380
+DATA allbec09380<>+36(SB)/4, $0xbec09380
+DATA allbec09380<>+40(SB)/4, $0xbec09380
+DATA allbec09380<>+44(SB)/4, $0xbec09380
+DATA allbec09380<>+48(SB)/4, $0xbec09380
+DATA allbec09380<>+52(SB)/4, $0xbec09380
+DATA allbec09380<>+56(SB)/4, $0xbec09380
+DATA allbec09380<>+60(SB)/4, $0xbec09380
+GLOBL allbec09380<>(SB), RODATA|NOPTR, $64
+
+DATA all3e0375d4<>+0(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+4(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+8(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+12(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+16(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+20(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+24(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+28(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+32(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+36(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+40(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+44(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+48(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+52(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+56(SB)/4, $0x3e0375d4
+DATA all3e0375d4<>+60(SB)/4, $0x3e0375d4
+GLOBL all3e0375d4<>(SB), RODATA|NOPTR, $64
+
+DATA all3f6d8000<>+0(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+4(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+8(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+12(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+16(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+20(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+24(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+28(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+32(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+36(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+40(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+44(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+48(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+52(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+56(SB)/4, $0x3f6d8000
+DATA all3f6d8000<>+60(SB)/4, $0x3f6d8000
+GLOBL all3f6d8000<>(SB), RODATA|NOPTR, $64
+
+// func erfAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·erfAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SUBQ $+32, DX
+	JL   rest2
+
+loop2:
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      64(CX)(BX*1), Z1
+	VMOVUPS      all7fffffff<>+0(SB), Z2
+	VANDPS       Z2, Z0, Z0
+	VANDPS       Z2, Z1, Z1
+	VMOVUPS      all41200000<>+0(SB), Z2
+	VMINPS       Z0, Z2, Z0
+	VMINPS       Z1, Z2, Z1
+	VMULPS       Z0, Z0, Z2
+	VMULPS       Z1, Z1, Z3
+	VMOVUPS      allb7910000<>+0(SB), Z4
+	VMOVAPS      Z4, Z5
+	VMOVUPS      all39c8e7d9<>+0(SB), Z6
+	VFMADD213PS  Z6, Z0, Z4
+	VFMADD213PS  Z6, Z1, Z5
+	VMOVUPS      allbb7e8a1c<>+0(SB), Z6
+	VMOVAPS      Z6, Z7
+	VMOVUPS      all3cc6b1a1<>+0(SB), Z8
+	VFMADD213PS  Z8, Z0, Z6
+	VFMADD213PS  Z8, Z1, Z7
+	VFMADD213PS  Z6, Z2, Z4
+	VFMADD213PS  Z7, Z3, Z5
+	VMOVUPS      allbddaae5c<>+0(SB), Z2
+	VFMADD213PS  Z2, Z0, Z4
+	VFMADD213PS  Z2, Z1, Z5
+	VMOVUPS      allbf228550<>+0(SB), Z2
+	VFMADD213PS  Z2, Z0, Z4
+	VFMADD213PS  Z2, Z1, Z5
+	VMOVUPS      allbe03ce86<>+0(SB), Z2
+	VFMADD213PS  Z2, Z0, Z4
+	VFMADD213PS  Z2, Z1, Z5
+	VFMSUB213PS  Z0, Z0, Z4
+	VFMSUB213PS  Z1, Z1, Z5
+	VMOVUPS      allc2ae0000<>+0(SB), Z0
+	VMAXPS       Z4, Z0, Z4
+	VMAXPS       Z5, Z0, Z5
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VMINPS       Z4, Z0, Z4
+	VMINPS       Z5, Z0, Z5
+	VMOVUPS      all4b40007f<>+0(SB), Z2
+	VMOVAPS      Z2, Z3
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z0
+	VFMADD231PS  Z0, Z4, Z2
+	VFMADD231PS  Z0, Z5, Z3
+	VMOVUPS      all4b40007f<>+0(SB), Z1
+	VSUBPS       Z1, Z2, Z0
+	VSUBPS       Z1, Z3, Z1
+	VMOVUPS      all3f317218<>+0(SB), Z6
+	VFNMADD231PS Z6, Z0, Z4
+	VFNMADD231PS Z6, Z1, Z5
+	VMOVUPS      allb102e308<>+0(SB), Z6
+	VFNMADD231PS Z6, Z0, Z4
+	VFNMADD231PS Z6, Z1, Z5
+	VMOVUPS      all3ab7f936<>+0(SB), Z0
+	VMOVAPS      Z0, Z1
+	VMOVUPS      all3c092bed<>+0(SB), Z6
+	VFMADD213PS  Z6, Z4, Z0
+	VFMADD213PS  Z6, Z5, Z1
+	VMOVUPS      all3d2aa97f<>+0(SB), Z6
+	VFMADD213PS  Z6, Z4, Z0
+	VFMADD213PS  Z6, Z5, Z1
+	VMOVUPS      all3e2aaa33<>+0(SB), Z6
+	VFMADD213PS  Z6, Z4, Z0
+	VFMADD213PS  Z6, Z5, Z1
+	VMOVUPS      all3f000000<>+0(SB), Z6
+	VFMADD213PS  Z6, Z4, Z0
+	VFMADD213PS  Z6, Z5, Z1
+	VMOVUPS      all3f800000<>+0(SB), Z6
+	VFMADD213PS  Z6, Z4, Z0
+	VFMADD213PS  Z6, Z5, Z1
+	VMOVUPS      all3f800000<>+0(SB), Z6
+	VFMADD213PS  Z6, Z4, Z0
+	VFMADD213PS  Z6, Z5, Z1
+	VPSLLD       $0x17, Z2, Z2
+	VPSLLD       $0x17, Z3, Z3
+	VMULPS       Z2, Z0, Z0
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS      all3f800000<>+0(SB), Z2
+	VSUBPS       Z0, Z2, Z0
+	VSUBPS       Z1, Z2, Z1
+	VMOVUPS      (CX)(BX*1), Z4
+	VMOVUPS      64(CX)(BX*1), Z5
+	VMULPS       Z4, Z4, Z2
+	VMULPS       Z5, Z5, Z3
+	VMOVUPS      allba1c7000<>+0(SB), Z6
+	VMOVAPS      Z6, Z7
+	VMOVUPS      all3ba38d2c<>+0(SB), Z8
+	VFMADD213PS  Z8, Z2, Z6
+	VFMADD213PS  Z8, Z3, Z7
+	VMOVUPS      allbcdb48d9<>+0(SB), Z8
+	VFMADD213PS  Z8, Z2, Z6
+	VFMADD213PS  Z8, Z3, Z7
+	VMOVUPS      all3de70e22<>+0(SB), Z8
+	VFMADD213PS  Z8, Z2, Z6
+	VFMADD213PS  Z8, Z3, Z7
+	VMOVUPS      allbec09380<>+0(SB), Z8
+	VFMADD213PS  Z8, Z2, Z6
+	VFMADD213PS  Z8, Z3, Z7
+	VMOVUPS      all3e0375d4<>+0(SB), Z8
+	VFMADD213PS  Z8, Z2, Z6
+	VFMADD213PS  Z8, Z3, Z7
+	VFMADD213PS  Z4, Z4, Z6
+	VFMADD213PS  Z5, Z5, Z7
+	VMOVUPS      all3f6d8000<>+0(SB), Z2
+	VMOVUPS      all7fffffff<>+0(SB), Z3
+	VMOVUPS      all80000000<>+0(SB), Z8
+	VANDPS       Z3, Z4, Z9
+	VCMPPS       $0x01, Z2, Z9, K1
+	VMOVAPS      Z6, K1, Z0
+	VANDPS       Z8, Z4, Z4
+	VORPS        Z4, Z0, Z0
+	VANDPS       Z3, Z5, Z3
+	VCMPPS       $0x01, Z2, Z3, K1
+	VMOVAPS      Z7, K1, Z1
+	VANDPS       Z8, Z5, Z5
+	VORPS        Z5, Z1, Z1
+	VMOVUPS      Z0, (AX)(BX*1)
+	VMOVUPS      Z1, 64(AX)(BX*1)
+	ADDQ         $+128, BX
+	SUBQ         $+32, DX
+	JGE          loop2
+
+rest2:
+	ADDQ $+32, DX
+	SUBQ $+16, DX
+	JL   rest1
+
+loop1:
+	VMOVUPS      (CX)(BX*1), Z0
+	VMOVUPS      all7fffffff<>+0(SB), Z1
+	VANDPS       Z1, Z0, Z0
+	VMOVUPS      all41200000<>+0(SB), Z1
+	VMINPS       Z0, Z1, Z0
+	VMULPS       Z0, Z0, Z1
+	VMOVUPS      allb7910000<>+0(SB), Z2
+	VMOVUPS      all39c8e7d9<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      allbb7e8a1c<>+0(SB), Z3
+	VMOVUPS      all3cc6b1a1<>+0(SB), Z4
+	VFMADD213PS  Z4, Z0, Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      allbddaae5c<>+0(SB), Z1
+	VFMADD213PS  Z1, Z0, Z2
+	VMOVUPS      allbf228550<>+0(SB), Z1
+	VFMADD213PS  Z1, Z0, Z2
+	VMOVUPS      allbe03ce86<>+0(SB), Z1
+	VFMADD213PS  Z1, Z0, Z2
+	VFMSUB213PS  Z0, Z0, Z2
+	VMOVUPS      allc2ae0000<>+0(SB), Z0
+	VMAXPS       Z2, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VMINPS       Z2, Z0, Z2
+	VMOVUPS      all4b40007f<>+0(SB), Z1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z0
+	VFMADD231PS  Z0, Z2, Z1
+	VMOVUPS      all4b40007f<>+0(SB), Z0
+	VSUBPS       Z0, Z1, Z0
+	VMOVUPS      all3f317218<>+0(SB), Z3
+	VFNMADD231PS Z3, Z0, Z2
+	VMOVUPS      allb102e308<>+0(SB), Z3
+	VFNMADD231PS Z3, Z0, Z2
+	VMOVUPS      all3ab7f936<>+0(SB), Z0
+	VMOVUPS      all3c092bed<>+0(SB), Z3
+	VFMADD213PS  Z3, Z2, Z0
+	VMOVUPS      all3d2aa97f<>+0(SB), Z3
+	VFMADD213PS  Z3, Z2, Z0
+	VMOVUPS      all3e2aaa33<>+0(SB), Z3
+	VFMADD213PS  Z3, Z2, Z0
+	VMOVUPS      all3f000000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z2, Z0
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z2, Z0
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z2, Z0
+	VPSLLD       $0x17, Z1, Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      all3f800000<>+0(SB), Z1
+	VSUBPS       Z0, Z1, Z0
+	VMOVUPS      (CX)(BX*1), Z2
+	VMULPS       Z2, Z2, Z1
+	VMOVUPS      allba1c7000<>+0(SB), Z3
+	VMOVUPS      all3ba38d2c<>+0(SB), Z4
+	VFMADD213PS  Z4, Z1, Z3
+	VMOVUPS      allbcdb48d9<>+0(SB), Z4
+	VFMADD213PS  Z4, Z1, Z3
+	VMOVUPS      all3de70e22<>+0(SB), Z4
+	VFMADD213PS  Z4, Z1, Z3
+	VMOVUPS      allbec09380<>+0(SB), Z4
+	VFMADD213PS  Z4, Z1, Z3
+	VMOVUPS      all3e0375d4<>+0(SB), Z4
+	VFMADD213PS  Z4, Z1, Z3
+	VFMADD213PS  Z2, Z2, Z3
+	VMOVUPS      all3f6d8000<>+0(SB), Z1
+	VMOVUPS      all7fffffff<>+0(SB), Z4
+	VMOVUPS      all80000000<>+0(SB), Z5
+	VANDPS       Z4, Z2, Z4
+	VCMPPS       $0x01, Z1, Z4, K1
+	VMOVAPS      Z3, K1, Z0
+	VANDPS       Z5, Z2, Z2
+	VORPS        Z2, Z0, Z0
+	VMOVUPS      Z0, (AX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JGE          loop1
+
+rest1:
+	ADDQ         $+16, DX
+	TESTQ        DX, DX
+	JZ           end
+	MOVL         $-1, SI
+	BZHIL        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*1), K1, Z0
+	VMOVUPS      all7fffffff<>+0(SB), Z1
+	VANDPS       Z1, Z0, Z0
+	VMOVUPS      all41200000<>+0(SB), Z1
+	VMINPS       Z0, Z1, Z0
+	VMULPS       Z0, Z0, Z1
+	VMOVUPS      allb7910000<>+0(SB), Z2
+	VMOVUPS      all39c8e7d9<>+0(SB), Z3
+	VFMADD213PS  Z3, Z0, Z2
+	VMOVUPS      allbb7e8a1c<>+0(SB), Z3
+	VMOVUPS      all3cc6b1a1<>+0(SB), Z4
+	VFMADD213PS  Z4, Z0, Z3
+	VFMADD213PS  Z3, Z1, Z2
+	VMOVUPS      allbddaae5c<>+0(SB), Z1
+	VFMADD213PS  Z1, Z0, Z2
+	VMOVUPS      allbf228550<>+0(SB), Z1
+	VFMADD213PS  Z1, Z0, Z2
+	VMOVUPS      allbe03ce86<>+0(SB), Z1
+	VFMADD213PS  Z1, Z0, Z2
+	VFMSUB213PS  Z0, Z0, Z2
+	VMOVUPS      allc2ae0000<>+0(SB), Z0
+	VMAXPS       Z2, Z0, Z2
+	VMOVUPS      all3f800000<>+0(SB), Z0
+	VMINPS       Z2, Z0, Z2
+	VMOVUPS      all4b40007f<>+0(SB), Z1
+	VMOVUPS      all3fb8aa3b<>+0(SB), Z0
+	VFMADD231PS  Z0, Z2, Z1
+	VMOVUPS      all4b40007f<>+0(SB), Z0
+	VSUBPS       Z0, Z1, Z0
+	VMOVUPS      all3f317218<>+0(SB), Z3
+	VFNMADD231PS Z3, Z0, Z2
+	VMOVUPS      allb102e308<>+0(SB), Z3
+	VFNMADD231PS Z3, Z0, Z2
+	VMOVUPS      all3ab7f936<>+0(SB), Z0
+	VMOVUPS      all3c092bed<>+0(SB), Z3
+	VFMADD213PS  Z3, Z2, Z0
+	VMOVUPS      all3d2aa97f<>+0(SB), Z3
+	VFMADD213PS  Z3, Z2, Z0
+	VMOVUPS      all3e2aaa33<>+0(SB), Z3
+	VFMADD213PS  Z3, Z2, Z0
+	VMOVUPS      all3f000000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z2, Z0
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z2, Z0
+	VMOVUPS      all3f800000<>+0(SB), Z3
+	VFMADD213PS  Z3, Z2, Z0
+	VPSLLD       $0x17, Z1, Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      all3f800000<>+0(SB), Z1
+	VSUBPS       Z0, Z1, Z0
+	VMOVUPS.Z    (CX)(BX*1), K1, Z2
+	VMULPS       Z2, Z2, Z1
+	VMOVUPS      allba1c7000<>+0(SB), Z3
+	VMOVUPS      all3ba38d2c<>+0(SB), Z4
+	VFMADD213PS  Z4, Z1, Z3
+	VMOVUPS      allbcdb48d9<>+0(SB), Z4
+	VFMADD213PS  Z4, Z1, Z3
+	VMOVUPS      all3de70e22<>+0(SB), Z4
+	VFMADD213PS  Z4, Z1, Z3
+	VMOVUPS      allbec09380<>+0(SB), Z4
+	VFMADD213PS  Z4, Z1, Z3
+	VMOVUPS      all3e0375d4<>+0(SB), Z4
+	VFMADD213PS  Z4, Z1, Z3
+	VFMADD213PS  Z2, Z2, Z3
+	VMOVUPS      all3f6d8000<>+0(SB), Z1
+	VMOVUPS      all7fffffff<>+0(SB), Z4
+	VMOVUPS      all80000000<>+0(SB), Z5
+	VANDPS       Z4, Z2, Z4
+	VCMPPS       $0x01, Z1, Z4, K2
+	VMOVAPS      Z3, K2, Z0
+	VANDPS       Z5, Z2, Z2
+	VORPS        Z2, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*1)
+
+end:
+	VZEROUPPER
+	RET
+
 DATA all40f8000000000000<>+0(SB)/8, $0x40f8000000000000
 DATA all40f8000000000000<>+8(SB)/8, $0x40f8000000000000
 DATA all40f8000000000000<>+16(SB)/8, $0x40f8000000000000

@@ -26,6 +26,50 @@ func unaryArch(op unary, dst, src []float32) bool {
 			tanhAVX512(d, x, n)
 		case opRelu:
 			reluAVX512(d, x, n)
+		case opSqrt:
+			sqrtAVX512(d, x, n)
+		case opRsqrt:
+			rsqrtAVX512(d, x, n)
+		case opReciprocal:
+			reciprocalAVX512(d, x, n)
+		case opAbs:
+			absAVX512(d, x, n)
+		case opNeg:
+			negAVX512(d, x, n)
+		case opFloor:
+			floorAVX512(d, x, n)
+		case opCeil:
+			ceilAVX512(d, x, n)
+		case opRound:
+			roundAVX512(d, x, n)
+		case opSigmoid:
+			sigmoidAVX512(d, x, n)
+		case opLog:
+			logAVX512(d, x, n)
+		case opLog1p:
+			log1pAVX512(d, x, n)
+		case opExpm1:
+			expm1AVX512(d, x, n)
+		case opSoftplus:
+			softplusAVX512(d, x, n)
+		case opSinh:
+			sinhAVX512(d, x, n)
+		case opCosh:
+			coshAVX512(d, x, n)
+		case opSin:
+			if sinAVX512(d, x, n) != 0 {
+				left(dst, 1, sinOf)
+			}
+		case opCos:
+			if cosAVX512(d, x, n) != 0 {
+				left(dst, 1, cosOf)
+			}
+		case opSign:
+			signAVX512(d, x, n)
+		case opErf:
+			erfAVX512(d, x, n)
+		default:
+			return false
 		}
 		return true
 	case pathAVX2:
@@ -44,6 +88,50 @@ func unaryArch(op unary, dst, src []float32) bool {
 			tanhAVX2(d, x, n)
 		case opRelu:
 			reluAVX2(d, x, n)
+		case opSqrt:
+			sqrtAVX2(d, x, n)
+		case opRsqrt:
+			rsqrtAVX2(d, x, n)
+		case opReciprocal:
+			reciprocalAVX2(d, x, n)
+		case opAbs:
+			absAVX2(d, x, n)
+		case opNeg:
+			negAVX2(d, x, n)
+		case opFloor:
+			floorAVX2(d, x, n)
+		case opCeil:
+			ceilAVX2(d, x, n)
+		case opRound:
+			roundAVX2(d, x, n)
+		case opSigmoid:
+			sigmoidAVX2(d, x, n)
+		case opLog:
+			logAVX2(d, x, n)
+		case opLog1p:
+			log1pAVX2(d, x, n)
+		case opExpm1:
+			expm1AVX2(d, x, n)
+		case opSoftplus:
+			softplusAVX2(d, x, n)
+		case opSinh:
+			sinhAVX2(d, x, n)
+		case opCosh:
+			coshAVX2(d, x, n)
+		case opSin:
+			if sinAVX2(d, x, n) != 0 {
+				left(dst, 1, sinOf)
+			}
+		case opCos:
+			if cosAVX2(d, x, n) != 0 {
+				left(dst, 1, cosOf)
+			}
+		case opSign:
+			signAVX2(d, x, n)
+		case opErf:
+			erfAVX2(d, x, n)
+		default:
+			return false
 		}
 		return true
 	}

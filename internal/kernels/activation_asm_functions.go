@@ -14,6 +14,32 @@ const (
 	opGeluErf
 	opTanh
 	opRelu
+	opSqrt
+	opRsqrt
+	opReciprocal
+	opAbs
+	opNeg
+	opFloor
+	opCeil
+	opRound
+	opSigmoid
+	opLog
+	opLog1p
+	opExpm1
+	opSoftplus
+	opSinh
+	opCosh
+	opSin
+	opCos
+	opSign
+	opErf
+	opTan
+	opAsin
+	opAcos
+	opAtan
+	opAsinh
+	opAcosh
+	opAtanh
 )
 
 // activations are the kernels of activations.
@@ -25,6 +51,32 @@ var activations = []activation{
 	{"geluErf", "", GeluErf, geluErfOf, 8, -1, 1e-07},
 	{"tanh", "tanh", Tanh, tanhOf, 2, 0, 0},
 	{"relu", "relu", Relu, reluOf, 0, 0, 0},
+	{"sqrt", "sqrt", Sqrt, sqrtOf, 0.5, 0, 0},
+	{"rsqrt", "rsqrt", Rsqrt, rsqrtOf, 1.5, 0, 0},
+	{"reciprocal", "reciprocal", Reciprocal, reciprocalOf, 0.5, 0, 0},
+	{"abs", "abs", Abs, absOf, 0, 0, 0},
+	{"neg", "neg", Neg, negOf, 0, 0, 0},
+	{"floor", "floor", Floor, floorOf, 0, 0, 0},
+	{"ceil", "ceil", Ceil, ceilOf, 0, 0, 0},
+	{"round", "round", Round, roundOf, 0, 0, 0},
+	{"sigmoid", "sigmoid", Sigmoid, sigmoidOf, 3, -87, 1e-36},
+	{"log", "log", Log, logOf, 0.51, 0, 0},
+	{"log1p", "log1p", Log1p, log1pOf, 0.51, 0, 0},
+	{"expm1", "expm1", Expm1, expm1Of, 0.51, 0, 0},
+	{"softplus", "softplus", Softplus, softplusOf, 0.51, 0, 0},
+	{"sinh", "sinh", Sinh, sinhOf, 0.51, 0, 0},
+	{"cosh", "cosh", Cosh, coshOf, 0.51, 0, 0},
+	{"sin", "sin", Sin, sinOf, 0.51, 0, 0},
+	{"cos", "cos", Cos, cosOf, 0.51, 0, 0},
+	{"sign", "sign", Sign, signOf, 0, 0, 0},
+	{"erf", "erf", Erf, erfOf, 1.5, 0, 0},
+	{"tan", "tan", Tan, tanOf, 0.5, 0, 0},
+	{"asin", "asin", Asin, asinOf, 0.5, 0, 0},
+	{"acos", "acos", Acos, acosOf, 0.5, 0, 0},
+	{"atan", "atan", Atan, atanOf, 0.5, 0, 0},
+	{"asinh", "asinh", Asinh, asinhOf, 0.5, 0, 0},
+	{"acosh", "acosh", Acosh, acoshOf, 0.5, 0, 0},
+	{"atanh", "atanh", Atanh, atanhOf, 0.5, 0, 0},
 }
 
 // Exp writes e^x to dst. The error is at most one unit in the last place. Subnormal
@@ -158,4 +210,450 @@ func reluOf(x float64) float64 {
 		return 0
 	}
 	return x
+}
+
+// Sqrt writes the square root to dst. The error is at most half a unit in the last
+// place. Sqrt of a negative number is NaN, Sqrt(-0) is -0.
+func Sqrt(dst, src []float32) {
+	needSame("Sqrt", len(dst), len(src))
+	if unaryArch(opSqrt, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(sqrtOf(float64(x)))
+	}
+}
+
+// sqrtOf is Sqrt of one number.
+func sqrtOf(x float64) float64 {
+	return math.Sqrt(x)
+}
+
+// Rsqrt writes 1/sqrt(x) to dst. The error is at most 1.5 units in the last place.
+// Rsqrt of a negative number is NaN, of 0 and -0 Inf and -Inf.
+func Rsqrt(dst, src []float32) {
+	needSame("Rsqrt", len(dst), len(src))
+	if unaryArch(opRsqrt, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(rsqrtOf(float64(x)))
+	}
+}
+
+// rsqrtOf is Rsqrt of one number.
+func rsqrtOf(x float64) float64 {
+	return 1 / math.Sqrt(x)
+}
+
+// Reciprocal writes 1/x to dst. The error is at most half a unit in the last place.
+// Reciprocal of 0 and -0 is Inf and -Inf.
+func Reciprocal(dst, src []float32) {
+	needSame("Reciprocal", len(dst), len(src))
+	if unaryArch(opReciprocal, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(reciprocalOf(float64(x)))
+	}
+}
+
+// reciprocalOf is Reciprocal of one number.
+func reciprocalOf(x float64) float64 {
+	return 1 / x
+}
+
+// Abs writes |x| to dst. It is exact. Abs(-0) is 0.
+func Abs(dst, src []float32) {
+	needSame("Abs", len(dst), len(src))
+	if unaryArch(opAbs, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(absOf(float64(x)))
+	}
+}
+
+// absOf is Abs of one number.
+func absOf(x float64) float64 {
+	return math.Abs(x)
+}
+
+// Neg writes -x to dst. It is exact. Neg(0) is -0.
+func Neg(dst, src []float32) {
+	needSame("Neg", len(dst), len(src))
+	if unaryArch(opNeg, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(negOf(float64(x)))
+	}
+}
+
+// negOf is Neg of one number.
+func negOf(x float64) float64 {
+	return -x
+}
+
+// Floor writes the greatest integer not above x to dst. It is exact. Zeros keep
+// their sign.
+func Floor(dst, src []float32) {
+	needSame("Floor", len(dst), len(src))
+	if unaryArch(opFloor, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(floorOf(float64(x)))
+	}
+}
+
+// floorOf is Floor of one number.
+func floorOf(x float64) float64 {
+	return math.Floor(x)
+}
+
+// Ceil writes the least integer not below x to dst. It is exact. Zeros keep their
+// sign.
+func Ceil(dst, src []float32) {
+	needSame("Ceil", len(dst), len(src))
+	if unaryArch(opCeil, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(ceilOf(float64(x)))
+	}
+}
+
+// ceilOf is Ceil of one number.
+func ceilOf(x float64) float64 {
+	return math.Ceil(x)
+}
+
+// Round writes the nearest integer, of two the even one, to dst. It is exact. Zeros
+// keep their sign.
+func Round(dst, src []float32) {
+	needSame("Round", len(dst), len(src))
+	if unaryArch(opRound, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(roundOf(float64(x)))
+	}
+}
+
+// roundOf is Round of one number.
+func roundOf(x float64) float64 {
+	return math.RoundToEven(x)
+}
+
+// Sigmoid writes 1/(1+exp(-x)) to dst. The error is at most 3 units in the last
+// place for x >= -87, and at most 1e-36 below, where results that are not normal
+// numbers may be -0. Sigmoid(NaN) is NaN, of infinities it is 1 and 0.
+func Sigmoid(dst, src []float32) {
+	needSame("Sigmoid", len(dst), len(src))
+	if unaryArch(opSigmoid, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(sigmoidOf(float64(x)))
+	}
+}
+
+// sigmoidOf is Sigmoid of one number.
+func sigmoidOf(x float64) float64 {
+	return 1 / (1 + math.Exp(-x))
+}
+
+// Log writes the natural logarithm to dst. The error is at most 0.51 units in the
+// last place. Log of 0 and -0 is -Inf, of a negative number NaN.
+func Log(dst, src []float32) {
+	needSame("Log", len(dst), len(src))
+	if unaryArch(opLog, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(logOf(float64(x)))
+	}
+}
+
+// logOf is Log of one number.
+func logOf(x float64) float64 {
+	return math.Log(x)
+}
+
+// Log1p writes log(1+x) to dst. The error is at most 0.51 units in the last place.
+// Log1p(-1) is -Inf, of less NaN; Log1p(-0) is -0.
+func Log1p(dst, src []float32) {
+	needSame("Log1p", len(dst), len(src))
+	if unaryArch(opLog1p, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(log1pOf(float64(x)))
+	}
+}
+
+// log1pOf is Log1p of one number.
+func log1pOf(x float64) float64 {
+	return math.Log1p(x)
+}
+
+// Expm1 writes e^x - 1 to dst. The error is at most 0.51 units in the last place.
+// Expm1(-Inf) is -1, Expm1(-0) is -0.
+func Expm1(dst, src []float32) {
+	needSame("Expm1", len(dst), len(src))
+	if unaryArch(opExpm1, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(expm1Of(float64(x)))
+	}
+}
+
+// expm1Of is Expm1 of one number.
+func expm1Of(x float64) float64 {
+	return math.Expm1(x)
+}
+
+// Softplus writes log(1+e^x) to dst. The error is at most 0.51 units in the last
+// place. Softplus(Inf) is Inf, Softplus(-Inf) 0.
+func Softplus(dst, src []float32) {
+	needSame("Softplus", len(dst), len(src))
+	if unaryArch(opSoftplus, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(softplusOf(float64(x)))
+	}
+}
+
+// softplusOf is Softplus of one number.
+func softplusOf(x float64) float64 {
+	return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x)))
+}
+
+// Sinh writes the hyperbolic sine to dst. The error is at most 0.51 units in the
+// last place. Sinh(-0) is -0.
+func Sinh(dst, src []float32) {
+	needSame("Sinh", len(dst), len(src))
+	if unaryArch(opSinh, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(sinhOf(float64(x)))
+	}
+}
+
+// sinhOf is Sinh of one number.
+func sinhOf(x float64) float64 {
+	return math.Sinh(x)
+}
+
+// Cosh writes the hyperbolic cosine to dst. The error is at most 0.51 units in the
+// last place. Cosh of infinities is Inf.
+func Cosh(dst, src []float32) {
+	needSame("Cosh", len(dst), len(src))
+	if unaryArch(opCosh, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(coshOf(float64(x)))
+	}
+}
+
+// coshOf is Cosh of one number.
+func coshOf(x float64) float64 {
+	return math.Cosh(x)
+}
+
+// Sin writes the sine of an angle in radians to dst. The error is at most 0.51
+// units in the last place. Sin of infinities is NaN, Sin(-0) is -0.
+func Sin(dst, src []float32) {
+	needSame("Sin", len(dst), len(src))
+	if unaryArch(opSin, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(sinOf(float64(x)))
+	}
+}
+
+// sinOf is Sin of one number.
+func sinOf(x float64) float64 {
+	return math.Sin(x)
+}
+
+// Cos writes the cosine of an angle in radians to dst. The error is at most 0.51
+// units in the last place. Cos of infinities is NaN.
+func Cos(dst, src []float32) {
+	needSame("Cos", len(dst), len(src))
+	if unaryArch(opCos, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(cosOf(float64(x)))
+	}
+}
+
+// cosOf is Cos of one number.
+func cosOf(x float64) float64 {
+	return math.Cos(x)
+}
+
+// Sign writes 1 or -1 to dst. It is exact. Zeros and NaN are themselves.
+func Sign(dst, src []float32) {
+	needSame("Sign", len(dst), len(src))
+	if unaryArch(opSign, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(signOf(float64(x)))
+	}
+}
+
+// signOf is Sign of one number.
+func signOf(x float64) float64 {
+	if x > 0 {
+		return 1
+	}
+	if x < 0 {
+		return -1
+	}
+	return x
+}
+
+// Erf writes the error function to dst. The error is at most 1.5 units in the last
+// place. Erf of infinities is 1 and -1, Erf(-0) is -0.
+func Erf(dst, src []float32) {
+	needSame("Erf", len(dst), len(src))
+	if unaryArch(opErf, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(erfOf(float64(x)))
+	}
+}
+
+// erfOf is Erf of one number.
+func erfOf(x float64) float64 {
+	return math.Erf(x)
+}
+
+// Tan writes the tangent of an angle in radians to dst. The error is at most half a
+// unit in the last place. It is that of package math, rounded.
+func Tan(dst, src []float32) {
+	needSame("Tan", len(dst), len(src))
+	if unaryArch(opTan, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(tanOf(float64(x)))
+	}
+}
+
+// tanOf is Tan of one number.
+func tanOf(x float64) float64 {
+	return math.Tan(x)
+}
+
+// Asin writes the arc sine, in radians to dst. The error is at most half a unit in
+// the last place. It is that of package math, rounded.
+func Asin(dst, src []float32) {
+	needSame("Asin", len(dst), len(src))
+	if unaryArch(opAsin, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(asinOf(float64(x)))
+	}
+}
+
+// asinOf is Asin of one number.
+func asinOf(x float64) float64 {
+	return math.Asin(x)
+}
+
+// Acos writes the arc cosine, in radians to dst. The error is at most half a unit
+// in the last place. It is that of package math, rounded.
+func Acos(dst, src []float32) {
+	needSame("Acos", len(dst), len(src))
+	if unaryArch(opAcos, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(acosOf(float64(x)))
+	}
+}
+
+// acosOf is Acos of one number.
+func acosOf(x float64) float64 {
+	return math.Acos(x)
+}
+
+// Atan writes the arc tangent, in radians to dst. The error is at most half a unit
+// in the last place. It is that of package math, rounded.
+func Atan(dst, src []float32) {
+	needSame("Atan", len(dst), len(src))
+	if unaryArch(opAtan, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(atanOf(float64(x)))
+	}
+}
+
+// atanOf is Atan of one number.
+func atanOf(x float64) float64 {
+	return math.Atan(x)
+}
+
+// Asinh writes the inverse hyperbolic sine to dst. The error is at most half a unit
+// in the last place. It is that of package math, rounded.
+func Asinh(dst, src []float32) {
+	needSame("Asinh", len(dst), len(src))
+	if unaryArch(opAsinh, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(asinhOf(float64(x)))
+	}
+}
+
+// asinhOf is Asinh of one number.
+func asinhOf(x float64) float64 {
+	return math.Asinh(x)
+}
+
+// Acosh writes the inverse hyperbolic cosine to dst. The error is at most half a
+// unit in the last place. It is that of package math, rounded.
+func Acosh(dst, src []float32) {
+	needSame("Acosh", len(dst), len(src))
+	if unaryArch(opAcosh, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(acoshOf(float64(x)))
+	}
+}
+
+// acoshOf is Acosh of one number.
+func acoshOf(x float64) float64 {
+	return math.Acosh(x)
+}
+
+// Atanh writes the inverse hyperbolic tangent to dst. The error is at most half a
+// unit in the last place. It is that of package math, rounded.
+func Atanh(dst, src []float32) {
+	needSame("Atanh", len(dst), len(src))
+	if unaryArch(opAtanh, dst, src) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = float32(atanhOf(float64(x)))
+	}
+}
+
+// atanhOf is Atanh of one number.
+func atanhOf(x float64) float64 {
+	return math.Atanh(x)
 }

@@ -74,6 +74,196 @@ func reluAVX2(dst *float32, src *float32, n int)
 //go:noescape
 func reluAVX512(dst *float32, src *float32, n int)
 
+// sqrtAVX2 is Sqrt of n elements.
+//
+//go:noescape
+func sqrtAVX2(dst *float32, src *float32, n int)
+
+// sqrtAVX512 is Sqrt of n elements.
+//
+//go:noescape
+func sqrtAVX512(dst *float32, src *float32, n int)
+
+// rsqrtAVX2 is Rsqrt of n elements.
+//
+//go:noescape
+func rsqrtAVX2(dst *float32, src *float32, n int)
+
+// rsqrtAVX512 is Rsqrt of n elements.
+//
+//go:noescape
+func rsqrtAVX512(dst *float32, src *float32, n int)
+
+// reciprocalAVX2 is Reciprocal of n elements.
+//
+//go:noescape
+func reciprocalAVX2(dst *float32, src *float32, n int)
+
+// reciprocalAVX512 is Reciprocal of n elements.
+//
+//go:noescape
+func reciprocalAVX512(dst *float32, src *float32, n int)
+
+// absAVX2 is Abs of n elements.
+//
+//go:noescape
+func absAVX2(dst *float32, src *float32, n int)
+
+// absAVX512 is Abs of n elements.
+//
+//go:noescape
+func absAVX512(dst *float32, src *float32, n int)
+
+// negAVX2 is Neg of n elements.
+//
+//go:noescape
+func negAVX2(dst *float32, src *float32, n int)
+
+// negAVX512 is Neg of n elements.
+//
+//go:noescape
+func negAVX512(dst *float32, src *float32, n int)
+
+// floorAVX2 is Floor of n elements.
+//
+//go:noescape
+func floorAVX2(dst *float32, src *float32, n int)
+
+// floorAVX512 is Floor of n elements.
+//
+//go:noescape
+func floorAVX512(dst *float32, src *float32, n int)
+
+// ceilAVX2 is Ceil of n elements.
+//
+//go:noescape
+func ceilAVX2(dst *float32, src *float32, n int)
+
+// ceilAVX512 is Ceil of n elements.
+//
+//go:noescape
+func ceilAVX512(dst *float32, src *float32, n int)
+
+// roundAVX2 is Round of n elements.
+//
+//go:noescape
+func roundAVX2(dst *float32, src *float32, n int)
+
+// roundAVX512 is Round of n elements.
+//
+//go:noescape
+func roundAVX512(dst *float32, src *float32, n int)
+
+// sigmoidAVX2 is Sigmoid of n elements.
+//
+//go:noescape
+func sigmoidAVX2(dst *float32, src *float32, n int)
+
+// sigmoidAVX512 is Sigmoid of n elements.
+//
+//go:noescape
+func sigmoidAVX512(dst *float32, src *float32, n int)
+
+// logAVX2 is Log of n elements.
+//
+//go:noescape
+func logAVX2(dst *float32, src *float32, n int)
+
+// logAVX512 is Log of n elements.
+//
+//go:noescape
+func logAVX512(dst *float32, src *float32, n int)
+
+// log1pAVX2 is Log1p of n elements.
+//
+//go:noescape
+func log1pAVX2(dst *float32, src *float32, n int)
+
+// log1pAVX512 is Log1p of n elements.
+//
+//go:noescape
+func log1pAVX512(dst *float32, src *float32, n int)
+
+// expm1AVX2 is Expm1 of n elements.
+//
+//go:noescape
+func expm1AVX2(dst *float32, src *float32, n int)
+
+// expm1AVX512 is Expm1 of n elements.
+//
+//go:noescape
+func expm1AVX512(dst *float32, src *float32, n int)
+
+// softplusAVX2 is Softplus of n elements.
+//
+//go:noescape
+func softplusAVX2(dst *float32, src *float32, n int)
+
+// softplusAVX512 is Softplus of n elements.
+//
+//go:noescape
+func softplusAVX512(dst *float32, src *float32, n int)
+
+// sinhAVX2 is Sinh of n elements.
+//
+//go:noescape
+func sinhAVX2(dst *float32, src *float32, n int)
+
+// sinhAVX512 is Sinh of n elements.
+//
+//go:noescape
+func sinhAVX512(dst *float32, src *float32, n int)
+
+// coshAVX2 is Cosh of n elements.
+//
+//go:noescape
+func coshAVX2(dst *float32, src *float32, n int)
+
+// coshAVX512 is Cosh of n elements.
+//
+//go:noescape
+func coshAVX512(dst *float32, src *float32, n int)
+
+// sinAVX2 is Sin of n elements. It is not zero if it left an element.
+//
+//go:noescape
+func sinAVX2(dst *float32, src *float32, n int) uint32
+
+// sinAVX512 is Sin of n elements. It is not zero if it left an element.
+//
+//go:noescape
+func sinAVX512(dst *float32, src *float32, n int) uint32
+
+// cosAVX2 is Cos of n elements. It is not zero if it left an element.
+//
+//go:noescape
+func cosAVX2(dst *float32, src *float32, n int) uint32
+
+// cosAVX512 is Cos of n elements. It is not zero if it left an element.
+//
+//go:noescape
+func cosAVX512(dst *float32, src *float32, n int) uint32
+
+// signAVX2 is Sign of n elements.
+//
+//go:noescape
+func signAVX2(dst *float32, src *float32, n int)
+
+// signAVX512 is Sign of n elements.
+//
+//go:noescape
+func signAVX512(dst *float32, src *float32, n int)
+
+// erfAVX2 is Erf of n elements.
+//
+//go:noescape
+func erfAVX2(dst *float32, src *float32, n int)
+
+// erfAVX512 is Erf of n elements.
+//
+//go:noescape
+func erfAVX512(dst *float32, src *float32, n int)
+
 // expSumAVX2 writes e^(x-top) of n elements, or 0 for it below the normal numbers, and returns the sum of its terms, each rounded to a multiple of 2^-36.
 //
 //go:noescape

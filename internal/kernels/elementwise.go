@@ -1,7 +1,5 @@
 package kernels
 
-import "math"
-
 // The functions of this file work element by element on slices of equal length.
 // dst may be the same slice as an input, but must not overlap one otherwise.
 
@@ -137,12 +135,3 @@ const (
 	opScalarSub // of scalars only
 	opScalarDiv
 )
-
-// Sqrt writes the square roots of src to dst, NaN for negative numbers. It is one
-// instruction on every CPU.
-func Sqrt(dst, src []float32) {
-	needSame("Sqrt", len(dst), len(src))
-	for i, x := range src {
-		dst[i] = float32(math.Sqrt(float64(x)))
-	}
-}

@@ -34,7 +34,7 @@ func newArena(t *testing.T, slots int, before bool) *arena {
 
 func (a *arena) reset() { a.next = 0 }
 
-func guarded[T float32 | float64 | uint16 | int8](a *arena, n int) []T {
+func guarded[T float32 | float64 | uint8 | uint16 | uint32 | uint64 | int8 | int32 | int64](a *arena, n int) []T {
 	var zero T
 	size := n * int(unsafe.Sizeof(zero))
 	if size > guardedSlot {
@@ -61,7 +61,7 @@ func eachGuard(t *testing.T, f func(t *testing.T, a *arena)) {
 	t.Helper()
 	eachPath(t, func(t *testing.T) {
 		for _, before := range []bool{false, true} {
-			f(t, newArena(t, 8, before))
+			f(t, newArena(t, 9, before))
 		}
 	})
 }
@@ -107,6 +107,12 @@ func TestSlicesStayInBounds(t *testing.T) {
 			Softmax(dst, x, nil)
 			LayerNorm(dst, x, nil, nil, 1e-5, nil)
 			LayerNorm(dst, x, y, y, 1e-5, nil)
+			RMSNorm(dst, x, nil, 0, 1e-5, nil)
+			RMSNorm(dst, x, y, 1, 1e-5, nil)
+			LogSoftmax(dst, x, nil)
+			RotateHalves(dst, x, y[:n/2], x[n-n/2:], nil)
+			RotatePairs(dst, x, y[:n/2], x[n-n/2:], nil)
+			hideWhereZero(dst, guarded[byte](mem, n))
 			_, _, _ = Sum(x), Max(x), ArgMax(x, nil)
 			F32ToF16(half, x)
 			F16ToF32(dst, half)

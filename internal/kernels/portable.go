@@ -2,6 +2,8 @@
 
 package kernels
 
+import "unsafe"
+
 // Without assembly every architecture function returns that it did nothing, and
 // the portable code does all the work.
 
@@ -26,6 +28,18 @@ func gemmNTArch([]float32, int, []float32, int, []float32, int, int, int, int, i
 func binaryArch(arithmetic, []float32, []float32, []float32) bool { return false }
 
 func scalarArch(arithmetic, []float32, []float32, float32) bool { return false }
+
+func pairArch(pairOp, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, int) int { return 0 }
+
+func selectArch(int, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, int) int {
+	return 0
+}
+
+func clipArch([]float32, []float32, float32, float32) bool { return false }
+
+func powArch([]float32, []float32, []float32, *[powBlock / 8]uint16) (int, bool) { return 0, false }
+
+func streamArch([]byte, []byte) int { return 0 }
 
 func unaryArch(unary, []float32, []float32) bool { return false }
 

@@ -32,6 +32,24 @@ func Softmax(dst, src []float32, h halt.Func) {
 	softmax(dst, src, rowMax(src, h), h)
 }
 
+// LogSoftmax writes x-max-log(sum) for one row to dst, which must not be src: the
+// logarithm of [Softmax], whose sum it has. A row with NaN or +Inf, or with only
+// -Inf, gives NaN. One that h stops is undefined.
+func LogSoftmax(dst, src []float32, h halt.Func) {
+	needSame("LogSoftmax", len(dst), len(src))
+	if len(src) == 0 {
+		return
+	}
+	top := rowMax(src, h)
+	var sum float64
+	rowParts(len(src), h, func(i, j int) { sum += expSum(dst[i:j], src[i:j], top) })
+	log := float32(math.Log(sum))
+	rowParts(len(src), h, func(i, j int) {
+		SubScalar(dst[i:j], src[i:j], top)
+		SubScalar(dst[i:j], dst[i:j], log)
+	})
+}
+
 // softmax is Softmax with a given greatest element.
 func softmax(dst, src []float32, top float32, h halt.Func) {
 	if len(src) <= rowPart {

@@ -30,10 +30,14 @@ func NewGraph(name string) Graph {
 
 func (g *Graph) lazyGraph() *Graph { return g }
 
+// Detach makes an empty graph one without Gorgonia nodes: [Expr] is nil, and so
+// is [Node] of its tensors. It is for programs that are rewritten, not captured.
+func Detach(g HasGraph) { g.lazyGraph().expr = nil }
+
 // HasGraph is a *lazy.Graph.
 type HasGraph interface{ lazyGraph() *Graph }
 
-// Expr is the Gorgonia graph that g is captured on.
+// Expr is the Gorgonia graph that g is captured on, nil if it is detached.
 func Expr(g HasGraph) *gorgonia.ExprGraph { return g.lazyGraph().expr }
 
 // Tensor is the part below a captured tensor.
@@ -53,7 +57,8 @@ type HasTensor interface{ lazyTensor() *Tensor }
 // Op is the operator that computes t, nil for a leaf and for a tensor with an error.
 func Op(t HasTensor) op.Op { return t.lazyTensor().op }
 
-// Node is t's node of [Expr]; nil for a tensor with an error.
+// Node is t's node of [Expr]; nil for a tensor with an error or of a detached
+// graph.
 func Node(t HasTensor) *gorgonia.Node { return t.lazyTensor().node }
 
 // widened holds weights of a graph as float32.

@@ -33,7 +33,6 @@ var unnamedErrors = map[string]string{
 	"internal/checkpoint.Error":            "it wraps a sentinel that has a name; what it knows is in its text",
 	"internal/safetensors.Error":           "it wraps a sentinel that has a name; what it knows is in its text",
 	"internal/safetensors.ErrUnsupported":  "of the writer, which this module calls",
-	"internal/safetensors.ErrWrite":        "of the writer, which this module calls",
 	"internal/models.ErrName":              "of a worker's folder of models, which no workload opens",
 }
 

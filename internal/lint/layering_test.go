@@ -1,21 +1,5 @@
 package lint
 
-import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
-	"strings"
-	"sync"
-	"testing"
-
-	"github.com/stretchr/testify/require"
-)
-
 const module = "github.com/genie-sdk/go"
 
 // layer lists what the packages of one pattern may import from this module. A
@@ -24,6 +8,14 @@ const module = "github.com/genie-sdk/go"
 type layer struct {
 	pkg string
 	may []string
+}
+
+// ofFamilies is what families of models may import. They are written as others
+// write theirs, on public packages; the exceptions write checkpoints with random
+// weights.
+var ofFamilies = []string{
+	"genie", "internal/randomweights", "internal/safetensors", "lazy", "transport", "transport/plan", "workloads", "workloads/activation",
+	"workloads/checkpoint", "workloads/generation", "workloads/tokenizer",
 }
 
 // layers is the complete list: a package that no pattern matches is an error,
@@ -62,12 +54,14 @@ var layers = []layer{
 	{"internal/benchname/...", []string{"internal/benchname/..."}},
 	{"internal/fault", []string{"transport/wire"}},
 	{"internal/op", []string{"internal/halt", "transport", "transport/custom", "transport/plan"}},
+	{"internal/spellings", []string{"internal/op", "lazy", "transport", "transport/plan"}},
 	{"internal/program", []string{"internal/op", "transport", "transport/custom", "transport/plan"}},
 	{"internal/planmaker", []string{"internal/op", "transport", "transport/plan"}},
 	{"internal/budget", []string{"transport"}},
+	{"internal/kernelchoice", []string{"internal/op", "internal/program", "transport/plan"}},
 	{"internal/device", []string{"internal/budget", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan"}},
 	{"internal/device/cpu", []string{
-		"internal/budget", "internal/device", "internal/halt", "internal/kernels", "internal/memory", "internal/op", "internal/program",
+		"internal/budget", "internal/device", "internal/halt", "internal/kernelchoice", "internal/kernels", "internal/memory", "internal/op", "internal/program",
 		"transport", "transport/plan",
 	}},
 	{"internal/engine", []string{"internal/budget", "internal/device", "internal/halt", "internal/memory", "internal/op", "internal/program", "transport", "transport/custom", "transport/plan"}},
@@ -75,10 +69,10 @@ var layers = []layer{
 		"internal/budget", "internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
 	}},
 	{"internal/device/devicetest", []string{
-		"internal/budget", "internal/device", "internal/engine", "internal/op", "internal/planmaker", "transport", "transport/plan",
+		"internal/budget", "internal/device", "internal/engine", "internal/op", "internal/planmaker", "internal/program", "transport", "transport/plan",
 	}},
 	{"internal/device/mixed", []string{
-		"internal/budget", "internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
+		"internal/budget", "internal/device", "internal/halt", "internal/kernelchoice", "internal/op", "internal/program", "transport", "transport/plan",
 	}},
 	{"internal/device/null", []string{
 		"internal/device", "internal/halt", "internal/op", "internal/program", "transport", "transport/plan",
@@ -87,7 +81,7 @@ var layers = []layer{
 	{"internal/device/cuda/kernels", []string{"internal/device/cuda/driver", "internal/op", "transport", "transport/plan"}},
 	{"internal/device/cuda/emulator", []string{"internal/device/cuda/driver"}},
 	{"internal/device/cuda", []string{
-		"internal/budget", "internal/device", "internal/device/cuda/driver", "internal/device/cuda/kernels", "internal/halt", "internal/kernels", "internal/op", "internal/program", "transport", "transport/plan",
+		"internal/budget", "internal/device", "internal/device/cuda/driver", "internal/device/cuda/kernels", "internal/halt", "internal/kernelchoice", "internal/kernels", "internal/op", "internal/program", "transport", "transport/plan",
 	}},
 	{"internal/device/cuda/drivertest", []string{"internal/device/cuda/driver"}},
 	{"internal/device/cuda/cudatest", nil},
@@ -121,7 +115,8 @@ var layers = []layer{
 	{"lazy", []string{"internal/lazygraph", "internal/op", "transport", "transport/custom", "transport/plan"}},
 	{"lazy/gorgonia", []string{"internal/lazygraph", "internal/op", "lazy", "transport", "transport/plan"}},
 	{"lazy/onnx", []string{"internal/lazygraph", "internal/onnxfile", "internal/op", "lazy", "transport", "transport/plan"}},
-	{"semantic", []string{"internal/lazygraph", "internal/op", "internal/program", "lazy", "transport/custom", "transport/plan"}},
+	{"internal/normal", []string{"internal/lazygraph", "internal/op", "lazy", "transport/plan"}},
+	{"semantic", []string{"internal/kernelchoice", "internal/lazygraph", "internal/normal", "internal/op", "internal/program", "lazy", "transport/custom", "transport/plan"}},
 	{"internal/measure", []string{"semantic", "transport"}},
 	{"genie", []string{"internal/measure", "lazy", "semantic", "transport/..."}},
 	{"genie/otelgenie", []string{"transport"}},
@@ -138,10 +133,19 @@ var layers = []layer{
 	{"internal/randomweights", []string{"internal/safetensors/...", "transport", "transport/plan"}},
 	{"workloads/tokenizer", []string{"internal/pyjson"}},
 	{"internal/imaging", []string{"internal/pyjson"}},
-	{"internal/activation", []string{"lazy"}},
 	{"internal/models", []string{"internal/checkpoint", "internal/safetensors/...", "transport", "transport/plan"}},
+	{"workloads/activation", []string{"lazy"}},
+	{"workloads/checkpoint", []string{
+		"internal/checkpoint", "internal/models", "internal/pyjson", "internal/safetensors/...", "lazy", "transport", "transport/plan",
+	}},
+	{"workloads/bert", ofFamilies},
+	{"workloads/clip", ofFamilies},
+	{"workloads/easyvqa", ofFamilies},
+	{"workloads/gpt2", ofFamilies},
+	{"workloads/resnet", ofFamilies},
+	{"workloads/vit", ofFamilies},
 	{"workloads/...", []string{
-		"genie", "internal/activation", "internal/checkpoint", "internal/imaging", "internal/models", "internal/pyjson",
+		"genie", "internal/checkpoint", "internal/imaging", "internal/models", "internal/pyjson",
 		"internal/safetensors/...", "internal/randomweights",
 		"lazy", "semantic",
 		"transport", "transport/plan", "workloads/...",
@@ -159,7 +163,7 @@ var layers = []layer{
 	// Examples, as others would write them, use only what they can import.
 	{"examples/...", []string{
 		"genie", "lazy", "semantic", "transport", "transport/local", "transport/plan", "transport/rpc", "transport/tcp",
-		"workloads/easyvqa", "workloads/gpt2",
+		"workloads/checkpoint", "workloads/easyvqa", "workloads/gpt2",
 	}},
 
 	// The top may use everything.
@@ -169,224 +173,4 @@ var layers = []layer{
 	{"cmd/...", []string{"..."}},
 	{"internal/lint", nil},
 	{"internal/operatortest", nil},
-}
-
-// neverLinks lists packages that a package must not link into a binary,
-// directly or indirectly. For patterns outside this module only the prefix
-// counts.
-var neverLinks = []struct {
-	pkg, why string
-	never    []string
-}{
-	{
-		"transport/...", "a client does not link the server",
-		[]string{"internal/worker/..."},
-	},
-	{
-		"transport/tcp", "a remote executor links no engine, so it cannot fall back to one",
-		[]string{"internal/engine", "internal/op", "internal/kernels", "transport/local"},
-	},
-	{
-		"transport/rpc", "a remote executor links no engine, so it cannot fall back to one",
-		[]string{"internal/engine", "internal/op", "internal/kernels", "transport/local"},
-	},
-	{
-		"genie", "a client does not link the server",
-		[]string{"internal/worker/..."},
-	},
-	{
-		"examples/...", "a client does not link the server",
-		[]string{"internal/worker/..."},
-	},
-	{
-		"workloads/...", "a client does not link the server",
-		[]string{"internal/worker/..."},
-	},
-	{
-		"internal/engine", "what runs plans knows no graph library",
-		[]string{"gorgonia.org/", "gonum.org/"},
-	},
-	{
-		"internal/worker/...", "what runs plans knows no graph library",
-		[]string{"gorgonia.org/", "gonum.org/", "lazy", "semantic", "genie"},
-	},
-	{
-		"transport/...", "an executor knows no graph library",
-		[]string{"gorgonia.org/", "gonum.org/", "lazy", "semantic", "genie"},
-	},
-	{
-		"genie", "tracing and monitoring are in packages of their own",
-		[]string{"go.opentelemetry.io/", "github.com/prometheus/"},
-	},
-	{
-		"transport/...", "tracing and monitoring are in packages of their own",
-		[]string{"go.opentelemetry.io/", "github.com/prometheus/"},
-	},
-	{
-		"internal/worker", "it counts in package meter; others show it",
-		[]string{"go.opentelemetry.io/", "github.com/prometheus/"},
-	},
-	{
-		"semantic", "it is pure: no network, no engine",
-		[]string{"internal/engine", "internal/kernels", "google.golang.org/grpc", "transport/wire/..."},
-	},
-}
-
-// testLibraries may be linked by tests and by packages made for tests.
-var testLibraries = []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak"}
-
-var forTests = []string{"transport/conformance", "internal/device/devicetest", "internal/device/cuda/drivertest", "internal/worker/workertest", "internal/workloadtest", "internal/familytest", "internal/checkpoint/checkpointtest"}
-
-func TestLayers(t *testing.T) { checkLayers(t, ours(t)) }
-
-func checkLayers(t *testing.T, all []listed) {
-	t.Helper()
-	for _, p := range all {
-		i := slices.IndexFunc(layers, func(l layer) bool { return matches(l.pkg, p.name()) })
-		if i < 0 {
-			t.Errorf("%s: no layer; give it one in internal/lint/layering_test.go", p.name())
-			continue
-		}
-		for _, imp := range p.Imports {
-			name, ok := below(imp)
-			if ok && !slices.ContainsFunc(layers[i].may, func(m string) bool { return matches(m, name) }) {
-				t.Errorf("%s imports %s; its layer may import %v only", p.name(), name, layers[i].may)
-			}
-		}
-	}
-}
-
-func TestLinks(t *testing.T) {
-	for _, p := range ours(t) {
-		for _, rule := range neverLinks {
-			if !matches(rule.pkg, p.name()) {
-				continue
-			}
-			for _, dep := range p.Deps {
-				if forbidden(rule.never, dep) {
-					t.Errorf("%s links %s: %s", p.name(), dep, rule.why)
-				}
-			}
-		}
-	}
-}
-
-func TestTestLibrariesStayInTests(t *testing.T) {
-	for _, p := range ours(t) {
-		if slices.Contains(forTests, p.name()) {
-			continue
-		}
-		for _, imp := range p.Imports {
-			if slices.ContainsFunc(testLibraries, func(l string) bool { return imp == l || strings.HasPrefix(imp, l+"/") }) {
-				t.Errorf("%s imports %s outside its tests", p.name(), imp)
-			}
-		}
-	}
-}
-
-func TestLayersAreUsed(t *testing.T) {
-	planned := []string{"internal/device/cuda/kernels/compile"} // packages without code in a default build
-	for _, l := range layers {
-		if !slices.ContainsFunc(ours(t), func(p listed) bool { return matches(l.pkg, p.name()) }) && !slices.Contains(planned, l.pkg) {
-			t.Errorf("layer %q has no package", l.pkg)
-		}
-	}
-}
-
-func TestMatches(t *testing.T) {
-	require.True(t, matches("transport", "transport"))
-	require.False(t, matches("transport", "transport/plan"))
-	require.True(t, matches("transport/...", "transport"))
-	require.True(t, matches("transport/...", "transport/plan"))
-	require.False(t, matches("transport/...", "transports"))
-	require.True(t, matches("...", "genie"))
-	require.True(t, forbidden([]string{"gorgonia.org/"}, "gorgonia.org/tensor"))
-	require.True(t, forbidden([]string{"internal/worker/..."}, module+"/internal/worker"))
-	require.False(t, forbidden([]string{"internal/engine"}, "internal/engine"))
-}
-
-// listed is the go command's description of a package.
-type listed struct {
-	ImportPath string   `json:"ImportPath"`
-	CgoFiles   []string `json:"CgoFiles"`
-	Imports    []string `json:"Imports"`
-	Deps       []string `json:"Deps"`
-}
-
-// name is the path below the module's.
-func (p listed) name() string {
-	n, _ := below(p.ImportPath)
-	return n
-}
-
-func below(path string) (string, bool) { return strings.CutPrefix(path, module+"/") }
-
-func matches(pattern, name string) bool {
-	if pattern == "..." {
-		return true
-	}
-	if prefix, ok := strings.CutSuffix(pattern, "/..."); ok {
-		return name == prefix || strings.HasPrefix(name, prefix+"/")
-	}
-	return name == pattern
-}
-
-// forbidden reports whether the import path dep is one of never: import path
-// prefixes that have a dot, patterns of this module that have none.
-func forbidden(never []string, dep string) bool {
-	name, inside := below(dep)
-	return slices.ContainsFunc(never, func(n string) bool {
-		if strings.Contains(strings.TrimSuffix(n, "..."), ".") {
-			return strings.HasPrefix(dep, n)
-		}
-		return inside && matches(n, name)
-	})
-}
-
-// list asks the go command about the packages that a build with a tag has, or about
-// those of the default build. It reads source files only: nothing is compiled or
-// fetched. Files that use cgo count, with or without a C compiler.
-func list(tag string) ([]listed, error) {
-	cmd := exec.Command("go", "list", "-tags", tag, "-json=ImportPath,CgoFiles,Imports,Deps", "./...", "./testdata/models")
-	cmd.Dir = root()
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, errors.Join(err, errors.New(stderr.String()))
-	}
-	var all []listed
-	for d := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p listed
-		switch err := d.Decode(&p); {
-		case errors.Is(err, io.EOF):
-			return all, nil
-		case err != nil:
-			return nil, err
-		}
-		all = append(all, p)
-	}
-}
-
-// defaultBuild is list's answer for the default build, asked once.
-var defaultBuild = sync.OnceValues(func() ([]listed, error) { return list("") })
-
-func ours(t *testing.T) []listed {
-	t.Helper()
-	all, err := defaultBuild()
-	require.NoError(t, err)
-	require.NotEmpty(t, all)
-	return all
-}
-
-// root is the module's folder.
-func root() string {
-	return filepath.Join("..", "..")
-}
-
-func TestRoot(t *testing.T) {
-	mod, err := os.ReadFile(filepath.Join(root(), "go.mod"))
-	require.NoError(t, err)
-	require.Contains(t, string(mod), "module "+module+"\n")
 }

@@ -74,7 +74,7 @@ func (c goldenCase) attrs(t *testing.T) plan.Attrs {
 			a = plan.Str(k, v)
 		case float64:
 			a = plan.Float(k, v)
-			if k != "eps" {
+			if !slices.Contains([]string{"eps", "offset", "scale", "softcap"}, k) {
 				a = plan.Int(k, int(v))
 			}
 		case map[string]any:
@@ -102,7 +102,7 @@ func (c goldenCase) attrs(t *testing.T) plan.Attrs {
 
 func goldens(t *testing.T) (all []goldenCase) {
 	t.Helper()
-	for _, name := range []string{"goldens.json", "general_goldens.json"} {
+	for _, name := range []string{"goldens.json", "goldens_fused.json", "general_goldens.json"} {
 		raw, err := os.ReadFile("testdata/" + name)
 		require.NoError(t, err)
 		var file struct {

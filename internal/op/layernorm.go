@@ -8,7 +8,8 @@ import (
 )
 
 // LayerNorm normalises the last axis to mean 0 and variance 1 (biased), then
-// scales by gamma [n] and shifts by beta [n]: Ba, Kiros and Hinton, 2016.
+// scales by gamma [n] and shifts by beta [n]: Ba, Kiros and Hinton, 2016. beta is
+// optional, and so are both.
 type LayerNorm struct{ Eps float64 }
 
 // Name is layer_norm.
@@ -24,16 +25,10 @@ func decodeLayerNorm(r *plan.AttrReader) Op { return LayerNorm{r.Float("eps")} }
 
 // Infer keeps the shape of x.
 func (LayerNorm) Infer(in []plan.Spec) (plan.Spec, error) {
-	if err := arity(in, 3, 3); err != nil {
+	if err := arity(in, 1, 3); err != nil {
 		return plan.Spec{}, err
 	}
-	x := in[0].Shape
-	for _, p := range in[1:] {
-		if len(x) < 1 || len(p.Shape) != 1 || !p.Shape[0].Equal(x[len(x)-1]) {
-			return plan.Spec{}, shapeErr("layer norm of %v with parameters %v, want [%v]", x, p.Shape, x[max(len(x)-1, 0):])
-		}
-	}
-	return in[0], wantF32(in...)
+	return inferNorm("layer norm", in)
 }
 
 // Rows are those of the input: each row along the last axis is independent.
@@ -47,8 +42,9 @@ func (LayerNorm) FLOPs(_ [][]int, out []int) float64 { return 8 * fproduct(out) 
 // Eval is the reference kernel.
 func (o LayerNorm) Eval(out *Array, in []*Array, h halt.Func) error {
 	axis := len(out.Shape) - 1
-	y, x, g, b := out.F32(), in[0].F32(), in[1].F32(), in[2].F32()
-	n, sy, sx, sg, sb := out.Shape[axis], out.Strides[axis], in[0].Strides[axis], in[1].Strides[0], in[2].Strides[0]
+	y, x := out.F32(), in[0].F32()
+	n, sy, sx := out.Shape[axis], out.Strides[axis], in[0].Strides[axis]
+	gamma, beta := parameter(in, 1, 1), parameter(in, 2, 0)
 	ask := h.Counter()
 	return rows(out.Shape, axis, &ask, func(p []int) {
 		var mean, va float64
@@ -71,7 +67,7 @@ func (o LayerNorm) Eval(out *Array, in []*Array, h halt.Func) error {
 			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
 				return
 			}
-			y[p[0]+i*sy] = float32((float64(x[p[1]+i*sx])-mean)*inv*float64(g[i*sg]) + float64(b[i*sb]))
+			y[p[0]+i*sy] = float32((float64(x[p[1]+i*sx])-mean)*inv*gamma(i) + beta(i))
 		}
 	}, out.Strides, in[0].Strides)
 }

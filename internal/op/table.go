@@ -13,6 +13,10 @@ type decoder func(r *plan.AttrReader) Op
 
 // table lists every operator by its name in plans.
 var table = map[string]decoder{
+	"attention":        decodeAttention,
+	"log_softmax":      decodeLogSoftmax,
+	"rms_norm":         decodeRMSNorm,
+	"rope":             decodeRoPE,
 	"add":              plain(Add()),
 	"sub":              plain(Sub()),
 	"mul":              plain(Mul()),

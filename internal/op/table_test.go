@@ -20,6 +20,8 @@ func examples() []op.Op {
 		op.Add(), op.Sub(), op.Mul(), op.Div(),
 		op.Append{Axis: 2},
 		op.ArgMax{Axis: -1},
+		op.Attention{Scale: 0.125, Causal: true, Window: 7, Softcap: 30, Mask: op.MaskAdd, Start: true},
+		op.Attention{Mask: op.MaskBool},
 		op.BatchNorm{Eps: 1e-5},
 		op.Bias{},
 		op.Cast{To: plan.I64},
@@ -54,12 +56,15 @@ func examples() []op.Op {
 		op.Identity{},
 		op.LayerNorm{Eps: math.SmallestNonzeroFloat64},
 		op.LayerNorm{Eps: math.Inf(1)},
+		op.LogSoftmax{Axis: -2},
 		op.MatMul{TransA: true},
 		op.MatMul{TransB: true},
 		op.MaxPool2D{Kernel: [2]int{1, 2}, Stride: [2]int{3, 4}, Pad: [2]int{5, 6}},
 		op.Pick{},
 		op.Reduce{Kind: "mean", Axes: []int{1, -1}, Keep: true},
 		op.Reshape{Shape: plan.Shape{plan.Sym("a").Add(plan.C(2)), plan.C(300)}},
+		op.RMSNorm{Eps: 1e-6, Offset: 1},
+		op.RoPE{Interleaved: true, Dims: 64},
 		op.Sample{},
 		op.Slice{Axis: 1, Start: plan.C(768), Stop: plan.Sym("seq").Scale(3)},
 		op.Softmax{Axis: -1},
@@ -146,6 +151,10 @@ func TestNewRefuses(t *testing.T) {
 		{"long list", "max_pool2d", pad(0, 0, 0)},
 		{"empty list", "max_pool2d", pad()},
 		{"type above a byte", "cast", plan.Attrs{plan.Int("to", 257)}},
+		{"scale that is no float32", "attention", plan.Attrs{
+			plan.BoolAttr("causal", false), plan.Str("mask", "none"), plan.Float("scale", 0.1), plan.Float("softcap", 0),
+			plan.BoolAttr("start", false), plan.Int("window", 0),
+		}},
 		{"boolean two", "gelu", plan.Attrs{plan.Int("tanh", 2)}},
 		{"two dimensions", "slice", plan.Attrs{plan.Int("axis", 0), plan.Dims("start", plan.C(0), plan.C(1)), plan.Dims("stop", plan.C(1))}},
 		{"no dimension", "slice", plan.Attrs{plan.Int("axis", 0), plan.Dims("start"), plan.Dims("stop", plan.C(1))}},
@@ -221,7 +230,7 @@ func (s *source) attrs(template plan.Attrs) plan.Attrs {
 			a.F64 = []float64{0, -1, math.NaN(), math.Inf(1), 1e-5}[s.byte()%5]
 		case plan.AttrString:
 			if s.byte()%2 == 0 { // else the operator's own
-				a.Str = []string{"sum", "mean", "max", "", "\xff", "none", "reflect", "edge", "i64", "both"}[s.byte()%10]
+				a.Str = []string{"sum", "mean", "max", "", "\xff", "none", "reflect", "edge", "i64", "both", "add", "bool"}[s.byte()%12]
 			}
 		case plan.AttrInts:
 			a.Ints = nil

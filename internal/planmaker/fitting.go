@@ -44,7 +44,7 @@ func flags(a, b bool) plan.Attrs {
 
 // pattern adds one of the groups.
 func (m *Maker) pattern() {
-	switch m.Below(8) {
+	switch m.Below(11) {
 	case 0, 1:
 		m.image()
 	case 2:
@@ -61,10 +61,67 @@ func (m *Maker) pattern() {
 	case 6:
 		x := m.f32(m.dim(false), m.dim(false), m.dim(true))
 		m.last("pick", nil, x, m.Input(plan.Spec{DType: plan.I64, Shape: m.p.Values[x].Spec.Shape[:1]}))
+	case 7:
+		m.grouped()
+	case 8:
+		half, other := m.dim(true), m.dim(true)
+		x := m.f32(m.dim(false), m.dim(false), half.Scale(2).Add(other))
+		angles := plan.Shape{m.p.Values[x].Spec.Shape[1], half}[m.Below(2):]
+		n, _ := half.Const()
+		m.last("rope", plan.Attrs{plan.Int("dims", 2*n), plan.BoolAttr("interleaved", m.Below(2) == 0)}, x, m.f32(angles...), m.f32(angles...))
+	case 9:
+		m.norm("rms_norm", plan.Attrs{plan.Float("eps", 1e-5), plan.Float("offset", float64(m.Below(2)))}, 1)
 	default:
-		x := m.f32(m.dim(false), m.dim(false))
-		n := m.p.Values[x].Spec.Shape[1]
-		m.last("layer_norm", plan.Attrs{plan.Float("eps", 1e-5)}, x, m.f32(n), m.f32(n))
+		m.norm("layer_norm", plan.Attrs{plan.Float("eps", 1e-5)}, 2)
+	}
+}
+
+// norm is a normalisation with up to so many parameters.
+func (m *Maker) norm(name string, attrs plan.Attrs, most int) {
+	x := m.f32(m.dim(false), m.dim(false))
+	in := []int{x}
+	for range most - m.Below(2)*m.Below(most+1) {
+		in = append(in, m.f32(m.p.Values[x].Spec.Shape[1]))
+	}
+	m.last(name, attrs, in...)
+}
+
+// grouped is attention of groups of heads as one step, with any mask.
+func (m *Maker) grouped() {
+	b, h, d, queries, keys := m.dim(false), plan.C(1+m.Below(2)), m.dim(true), m.dim(false), m.dim(false)
+	heads := h.Scale(1 + m.Below(3))
+	in := []int{m.f32(b, heads, queries, d), m.f32(b, h, keys, d), m.f32(b, h, keys, m.dim(true))}
+	bit := func(k int) bool { return m.Below(k) == 0 }
+	mask, causal, window, start := []string{"none", "none", "add", "bool"}[m.Below(4)], bit(2), 0, bit(3)
+	if causal {
+		window = m.Below(4)
+	}
+	if mask != "none" {
+		shape := plan.Shape{b, heads, queries, keys}[m.Below(4):]
+		for i := range shape {
+			if bit(2) {
+				shape[i] = plan.C(1)
+			}
+		}
+		t := plan.F32
+		if mask == "bool" {
+			t = plan.Bool
+		}
+		in = append(in, m.Input(plan.Spec{DType: t, Shape: shape}))
+	}
+	if start {
+		in = append(in, m.Input(plan.Spec{DType: plan.I32, Shape: plan.Shape{b}}))
+	}
+	y := m.last("attention", plan.Attrs{
+		plan.BoolAttr("causal", causal), plan.Str("mask", mask), plan.Float("scale", 0.5), plan.Float("softcap", float64(m.Below(2))),
+		plan.BoolAttr("start", start), plan.Int("window", window),
+	}, in...)
+	if bit(2) {
+		y = m.last("transpose", plan.Attrs{plan.Ints("perm", []int{0, 2, 1, 3})}, y)
+		s := m.p.Values[y].Spec.Shape
+		if len(s) == 4 && bit(2) {
+			m.last("reshape", plan.Attrs{plan.Dims("shape", s[0], s[1], s[2].Mul(s[3]))}, y)
+		}
 	}
 }
 

@@ -9,7 +9,7 @@ func (m *Maker) operator() (string, plan.Attrs, int) { //nolint:funlen // a tabl
 	pair := func(key string, least int) plan.Attr {
 		return plan.Ints(key, []int{least + m.Below(3), least + m.Below(3)})
 	}
-	switch k := m.Below(37); k {
+	switch k := m.Below(39); k {
 	case 0, 1, 2, 3:
 		return []string{"add", "sub", "mul", "div"}[k], nil, 2
 	case 4, 5, 6, 7, 8, 9, 10, 11:
@@ -23,7 +23,7 @@ func (m *Maker) operator() (string, plan.Attrs, int) { //nolint:funlen // a tabl
 	case 17:
 		return "softmax", plan.Attrs{plan.Int("axis", axis)}, 1
 	case 18:
-		return "layer_norm", plan.Attrs{plan.Float("eps", 1e-5)}, 3
+		return "layer_norm", plan.Attrs{plan.Float("eps", 1e-5)}, 1 + m.Below(3)
 	case 19:
 		return "causal_mask", plan.Attrs{plan.Int("window", m.Below(5))}, 1 + m.Below(2)
 	case 20:
@@ -57,6 +57,10 @@ func (m *Maker) operator() (string, plan.Attrs, int) { //nolint:funlen // a tabl
 		return "conv2d", plan.Attrs{pair("dilation", 1), plan.Int("groups", 1+m.Below(2)), pair("pad", 0), pair("stride", 1)}, 2 + m.Below(2)
 	case 35:
 		return "max_pool2d", plan.Attrs{pair("kernel", 1), pair("pad", 0), pair("stride", 1)}, 1
+	case 36:
+		return "log_softmax", plan.Attrs{plan.Int("axis", axis)}, 1
+	case 37:
+		return "rms_norm", plan.Attrs{plan.Float("eps", 1e-5), plan.Float("offset", 0)}, 1 + m.Below(2)
 	default:
 		return "batch_norm", plan.Attrs{plan.Float("eps", 1e-3)}, 5
 	}

@@ -43,6 +43,9 @@ func fuse(p *plan.Plan, res *op.Resolved, opts Options) []Group {
 // alone is the group of step i only.
 func (f *fuser) alone(i int) Group {
 	s := &f.p.Steps[i]
+	if g, ok := f.attend(i); ok {
+		return g
+	}
 	g := Group{Steps: []int{i}, In: s.In, Out: s.Out}
 	if f.flatMatMul(i) {
 		g.Kind = Linear

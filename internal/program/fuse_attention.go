@@ -6,13 +6,41 @@ import (
 	"github.com/genie-sdk/go/internal/op"
 )
 
+// attention is an attention as one step, or as separate ones.
 func (f *fuser) attention(i int) (Group, bool) {
+	if g, ok := f.attend(i); ok {
+		f.mergeHeads(&g)
+		return g, true
+	}
+	return f.separateAttention(i)
+}
+
+// attend is the group of step i alone, if that is an attention.
+func (f *fuser) attend(i int) (Group, bool) {
+	o, ok := f.res.Ops[i].(op.Attention)
+	if !ok {
+		return Group{}, false
+	}
+	s := &f.p.Steps[i]
+	g := Group{Kind: Attend, Steps: []int{i}, In: s.In[:3:3], Out: s.Out, Attend: Attention{Op: o, Mask: -1, Start: -1}}
+	if k := o.MaskInput(); k >= 0 {
+		g.Attend.Mask = s.In[k]
+	}
+	if k := o.StartInput(); k >= 0 {
+		g.Attend.Start = s.In[k]
+	}
+	return g, true
+}
+
+// separateAttention is an attention of steps: two products, and between them a
+// scale, a causal mask and a softmax.
+func (f *fuser) separateAttention(i int) (Group, bool) {
 	qk, ok := f.res.Ops[i].(op.MatMul)
 	s := &f.p.Steps[i]
 	if !ok || qk.TransA || !qk.TransB || len(f.p.Values[s.In[1]].Spec.Shape) < 3 {
 		return Group{}, false
 	}
-	g := Group{Kind: Attend, Steps: []int{i}, Attend: Attention{Start: -1, Scale: -1}}
+	g := Group{Kind: Attend, Steps: []int{i}, Attend: Attention{Op: op.Attention{Scale: 1, Mask: op.MaskNone}, Mask: -1, Start: -1}}
 	cur := s.Out
 	step := func(accept func(o op.Op, in []int) bool) bool {
 		n, ok := f.next(cur)
@@ -28,15 +56,15 @@ func (f *fuser) attention(i int) (Group, bool) {
 		if !ok || ar.Name() != "mul" && ar.Name() != "div" || !f.scalar(in[1]) {
 			return false
 		}
-		a.Scale, a.Divide = in[1], ar.Name() == "div"
+		a.Op.Scale, a.Divide = (&op.Array{Data: f.p.Values[in[1]].Const}).F32()[0], ar.Name() == "div"
 		return true
 	})
 	step(func(o op.Op, in []int) bool {
 		m, ok := o.(op.CausalMask)
 		if ok {
-			a.Masked, a.Mask = true, m
+			a.Op.Causal, a.Op.Window = true, m.Window
 			if len(in) == 2 {
-				a.Start = in[1]
+				a.Op.Start, a.Start = true, in[1]
 			}
 		}
 		return ok
@@ -67,9 +95,7 @@ func (f *fuser) attention(i int) (Group, bool) {
 		}
 	}
 	g.Out = cur
-	if rank == 4 {
-		f.mergeHeads(&g)
-	}
+	f.mergeHeads(&g)
 	return g, true
 }
 
@@ -77,7 +103,7 @@ func (f *fuser) attention(i int) (Group, bool) {
 // writes them in place.
 func (f *fuser) mergeHeads(g *Group) {
 	t, ok := f.next(g.Out)
-	if !ok {
+	if !ok || len(f.p.Values[g.Out].Spec.Shape) != 4 {
 		return
 	}
 	if o, ok := f.res.Ops[t].(op.Transpose); !ok || !slices.Equal(o.Perm, []int{0, 2, 1, 3}) {

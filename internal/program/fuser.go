@@ -127,8 +127,10 @@ func (f *fuser) sameFloats(a, b int) bool {
 }
 
 // denseRows reports whether the last axis of v has no gaps.
-func (f *fuser) denseRows(v int) bool {
-	st := f.res.Layouts[v].Strides
+func (f *fuser) denseRows(v int) bool { return denseRows(f.res, v) }
+
+func denseRows(res *op.Resolved, v int) bool {
+	st := res.Layouts[v].Strides
 	return len(st) > 0 && st[len(st)-1].Is(1)
 }
 

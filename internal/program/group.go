@@ -22,7 +22,7 @@ type Group struct {
 type Kind uint8
 
 // The kinds of groups: one step, a product with one matrix and its stages, an
-// attention pattern, a convolution and the steps after it.
+// attention, a convolution and the steps after it.
 const (
 	Single Kind = iota
 	Linear
@@ -51,14 +51,13 @@ const (
 	StageRows                   // a value of the product's shape
 )
 
-// Attention is softmax(scale * Q x K^T, masked) x V of many heads, with the
-// step that concatenates the heads.
+// Attention is [op.Attention] of the group's first three inputs, as one step or as
+// the steps that compute it, with the step that concatenates the heads.
 type Attention struct {
-	Mask   op.CausalMask
-	Masked bool
-	Start  int // value with the padding before each sequence, -1 for none
-	Scale  int // constant that multiplies or divides the scores, -1 for none
-	Divide bool
+	Op     op.Attention
+	Divide bool // the scores are divided by the scale
+	Mask   int  // value of the mask, -1 for none
+	Start  int  // value with the padding before each sequence, -1 for none
 	Merge  bool // heads are concatenated: [b, h, q, d] to [b, q, h*d]
 }
 

@@ -1,10 +1,8 @@
 package program
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport"
 	"github.com/genie-sdk/go/transport/plan"
 )
 
@@ -17,23 +15,18 @@ func (p *Program) label() {
 	}
 }
 
-// label is what a group computes: its operators, with the shape of a weight
-// that it multiplies with.
+// label is what a group computes, see [transport.GroupName].
 func (g *Group) label(p *plan.Plan, res *op.Resolved) string {
-	var b strings.Builder
-	for i, s := range g.Steps {
-		if res.View[s] {
-			continue
-		}
-		if i > 0 {
-			b.WriteByte('+')
-		}
-		b.WriteString(p.Steps[s].Op)
-		for _, v := range p.Steps[s].In {
-			if w := &p.Values[v]; w.Kind == plan.KindWeight && len(w.Spec.Shape) > 1 {
-				fmt.Fprintf(&b, "%v", w.Spec.Shape)
-			}
+	return transport.GroupName(p, g.Computed(res))
+}
+
+// Computed is the steps of the group that are not views.
+func (g *Group) Computed(res *op.Resolved) []int {
+	out := make([]int, 0, len(g.Steps))
+	for _, s := range g.Steps {
+		if !res.View[s] {
+			out = append(out, s)
 		}
 	}
-	return b.String()
+	return out
 }

@@ -46,11 +46,21 @@ func (p *Program) findPaged() {
 				continue
 			}
 			g := attends[k]
-			if g == nil || j != 1 || v != g.In[1] && v != g.In[2] || v == g.In[0] || !p.rowsArePositions(i, v) {
+			if g == nil || !g.attendsTo(p, k, j) || v == g.In[0] || !p.DenseRows(v) || !p.rowsArePositions(i, v) {
 				refuse(v)
 			}
 		}
 	}
+}
+
+// attendsTo reports whether input j of a step of the attention is its keys or its
+// values.
+func (g *Group) attendsTo(p *Program, step, j int) bool {
+	if _, ok := p.Res.Ops[step].(op.Attention); ok {
+		return j == 1 || j == 2
+	}
+	v := p.plan.Steps[step].In[j]
+	return j == 1 && (v == g.In[1] || v == g.In[2])
 }
 
 // rowsArePositions reports whether v has all axes of state i, in any order, and

@@ -99,5 +99,8 @@ func (p *Program) LaneOf(g int) int {
 // StateOf is the state whose memory contains a value, -1 for none.
 func (p *Program) StateOf(v int) int { return p.Res.State[p.Res.Base[v]] }
 
+// DenseRows reports whether the last axis of a value has no gaps, at all sizes.
+func (p *Program) DenseRows(v int) bool { return denseRows(p.Res, v) }
+
 // Capacities is the mask of all capacities.
 func (p *Program) Capacities() uint64 { return 1 << len(p.symbols) }

@@ -62,6 +62,8 @@ type Session interface {
 	Charge(a engine.TenantBudget)
 	NewCall(ctx context.Context, p Program, bindings []int) (Call, error)
 	Read(h transport.Handle) (transport.Tensor, error)
+	// Profile is the profile of a program; nil if no call was measured.
+	Profile(p Program) *transport.Profile
 	Release(h ...transport.Handle)
 	Reset()
 	Close()

@@ -63,7 +63,7 @@ func (st *stream) simple(h wire.Header, control []byte) (*task, error) {
 	c := st.c
 	switch h.Type {
 	case wire.TypeStats:
-		return &task{free: nothing, do: func(context.Context) (answer, error) { return c.stats(), nil }}, nil
+		return c.askStats(control)
 	case wire.TypeOpenSession:
 		var m wirepb.OpenSession
 		if err := decode(control, &m); err != nil {
@@ -124,10 +124,30 @@ func (c *conn) inSession(num uint32, do func(*session) (answer, error)) (*task, 
 	return &task{session: s, free: nothing, do: func(context.Context) (answer, error) { return do(s) }}, nil
 }
 
-// stats handles Stats.
-func (c *conn) stats() answer {
+// askStats reads Stats. A profile waits for its session's turn.
+func (c *conn) askStats(control []byte) (*task, error) {
+	var m wirepb.Stats
+	if err := decode(control, &m); err != nil {
+		return nil, err
+	}
+	if !m.GetAskProfile() {
+		return &task{free: nothing, do: func(context.Context) (answer, error) { return answer{control: c.stats()}, nil }}, nil
+	}
+	return c.inSession(m.GetSession(), func(s *session) (answer, error) {
+		p, err := s.plan(m.GetPlan())
+		if err != nil {
+			return answer{}, err
+		}
+		st := c.stats()
+		st.Profile = wire.ProfileMessage(s.es.Profile(p.program))
+		return answer{control: st}, nil
+	})
+}
+
+// stats is what the worker has done.
+func (c *conn) stats() *wirepb.Stats {
 	st := c.s.Stats()
-	return answer{control: &wirepb.Stats{
+	return &wirepb.Stats{
 		Pid: uint32(os.Getpid()), Cpu: st.CPU, Runs: st.Runs, Ops: st.Ops, Sessions: st.Sessions, Plans: st.Plans,
 		PlansReceived: st.PlansSent, Weights: st.Weights, WeightBytes: st.WeightBytes,
 		WeightsReceived: st.WeightsSent, StateBytes: st.StateBytes, ScratchBytes: st.ScratchBytes,
@@ -136,5 +156,6 @@ func (c *conn) stats() answer {
 		RetainedBytes: st.RetainedBytes, StagingBytes: st.StagingBytes, PlanBytes: st.PlanBytes, BufferBytes: st.BufferBytes, WeightEvictions: st.WeightEvictions,
 		CacheHits: st.CacheHits, CacheMisses: st.CacheMisses, CacheBytes: st.CacheBytes,
 		CacheEntries: st.CacheEntries, CacheEvictions: st.CacheEvictions, UploadsResumed: st.UploadsResumed,
-	}}
+		References: st.References, ReferenceNs: int64(st.ReferenceTime),
+	}
 }

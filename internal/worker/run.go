@@ -60,7 +60,7 @@ func (st *stream) callOf(m *wirepb.Run) (*call, []uint64, error) {
 	if err := s.opened(p); err != nil {
 		return nil, nil, err
 	}
-	r := &call{s: s, p: p, bindings: make([]int, len(m.GetBindings()))}
+	r := &call{s: s, p: p, bindings: make([]int, len(m.GetBindings())), profile: m.GetProfile()}
 	for i, b := range m.GetBindings() {
 		if b > plan.MaxDimSize {
 			return nil, nil, fmt.Errorf("%w: binding %d is %d", transport.ErrShape, i, b)
@@ -87,6 +87,7 @@ type call struct {
 	lie      []uint64         // place of each input in memory
 	sizes    []uint64         // of inputs, in bytes
 	arrival  *arrival         // of the payload; with an opening, that of the loop
+	profile  bool             // measure it
 	counted  bool             // counted as one of its tenant's calls
 	held     int64            // bytes for the lists of the call
 	place    *admission.Place // in the worker's queue, once the request has arrived completely
@@ -202,6 +203,11 @@ func (r *call) do(ctx context.Context) (answer, error) {
 
 // feedAndRun gives the program its inputs and runs it.
 func (r *call) feedAndRun(ctx context.Context, ec Call) error {
+	if r.profile {
+		if err := ec.Measure(); err != nil {
+			return err
+		}
+	}
 	err := host.Feed(ec, len(r.handles), func(i int) transport.Input {
 		return transport.Input{Handle: r.handles[i], Data: r.inputs[i]}
 	})

@@ -72,6 +72,8 @@ func Run(t *testing.T, open func(t *testing.T) transport.Executor, opts Options)
 		{"BadLoops", testBadLoops},
 		{"OpenLoop", testOpenLoop},
 		{"BadOpenings", testBadOpenings},
+		{"Profile", testProfile},
+		{"ProfiledLoop", testProfiledLoop},
 		{"SlowReader", testSlowReader},
 		{"CancelWithinAStep", testCancelWithinAStep},
 	}

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"path/filepath"
 	"strings"
 
-	"github.com/genie-sdk/go/internal/activation"
-	"github.com/genie-sdk/go/internal/checkpoint"
-	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads/activation"
+	"github.com/genie-sdk/go/workloads/checkpoint"
 )
 
 // Model is a BERT checkpoint captured as a program. It is safe for concurrent
@@ -71,8 +69,7 @@ func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 func (m *Model) Close() error { return m.files.Close() }
 
 func (m *Model) load() error {
-	g := lazy.NewGraph("bert")
-	g.SetModel(filepath.Base(m.files.Dir()))
+	g := m.files.NewGraph("bert")
 	m.Graph = g
 	m.Tokens = g.Input("tokens", lazy.I32, "batch", "seq")
 	m.Types = g.Input("types", lazy.I32, "batch", "seq")
@@ -86,12 +83,12 @@ func (m *Model) load() error {
 	if err != nil {
 		return err
 	}
-	b := &builder{c: m.Config, files: m.files, names: m.files.Resolve(m.Config.prefix()), g: g, activate: activate}
+	b := &builder{c: m.Config, tensors: m.files.Tensors(g, m.Config.prefix()), g: g, activate: activate}
 	rows := b.encode(m)
 	if b.err != nil {
 		return b.err
 	}
-	b.names.WarnUnused(func(name string) bool { return strings.HasPrefix(name, "encoder.layer.") }, "position_ids")
+	b.tensors.WarnUnused(func(name string) bool { return strings.HasPrefix(name, "encoder.layer.") }, "position_ids")
 	m.Rows = g.Output("rows", rows)
 	m.Mean = g.Output("mean", mean(rows, m.Mask))
 	return g.Err()
@@ -107,8 +104,7 @@ func mean(rows, mask *lazy.Tensor) *lazy.Tensor {
 // builder captures the program; the first error sticks.
 type builder struct {
 	c        Config
-	files    *checkpoint.Model
-	names    *checkpoint.Resolver
+	tensors  *checkpoint.Tensors
 	g        *lazy.Graph
 	activate activation.Func
 	err      error
@@ -119,12 +115,9 @@ func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
 	if b.err != nil {
 		return nil
 	}
-	w, err := models.Weight(b.files, b.names, b.c.prefix()+name, name, shape)
-	if err != nil {
-		b.err = err
-		return nil
-	}
-	return b.g.AddWeight(w)
+	w := b.tensors.WeightAs(name, b.c.prefix()+name, shape...)
+	b.err = b.tensors.Err()
+	return w
 }
 
 // linear is a layer with weights [out, in], as PyTorch stores them.

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/genie-sdk/go/internal/activation"
-	"github.com/genie-sdk/go/internal/checkpoint"
-	"github.com/genie-sdk/go/internal/pyjson"
+	"github.com/genie-sdk/go/workloads/activation"
+	"github.com/genie-sdk/go/workloads/checkpoint"
 )
 
 // ErrConfig marks a config.json that is broken or that this package does not
@@ -94,7 +93,7 @@ func defaultVision() VisionConfig {
 // ParseConfig reads config.json. Fields that the computation does not use are
 // ignored. Errors wrap [ErrConfig] and name the field.
 func ParseConfig(text []byte) (Config, error) {
-	file, err := pyjson.Parse(text)
+	file, err := checkpoint.ParseConfig(text)
 	if err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
@@ -106,7 +105,7 @@ func ParseConfig(text []byte) (Config, error) {
 	r.Int("projection_dim", &c.Projection)
 	// If there is an old ..._dict, transformers prefers it, with its defaults,
 	// to the other one.
-	towers := [2]pyjson.Object{}
+	towers := [2]checkpoint.Config{}
 	for i, key := range [2]string{"text_config", "vision_config"} {
 		if file.Given(key + "_dict") {
 			key += "_dict"
@@ -121,7 +120,7 @@ func ParseConfig(text []byte) (Config, error) {
 	return c, c.check()
 }
 
-func readTower(r *pyjson.Reader, t *Tower) {
+func readTower(r *checkpoint.Reader, t *Tower) {
 	r.Int("hidden_size", &t.Hidden)
 	r.Int("intermediate_size", &t.Inner)
 	r.Int("num_hidden_layers", &t.Layers)
@@ -130,7 +129,7 @@ func readTower(r *pyjson.Reader, t *Tower) {
 	r.Float("layer_norm_eps", &t.Epsilon)
 }
 
-func readText(o pyjson.Object, c *TextConfig) error {
+func readText(o checkpoint.Config, c *TextConfig) error {
 	if err := checkpoint.CheckCausal(o, "text_config.", true); err != nil {
 		return err
 	}
@@ -150,7 +149,7 @@ func readText(o pyjson.Object, c *TextConfig) error {
 	if json.Unmarshal(raw, &list) == nil && len(list) == 1 {
 		raw = list[0]
 	}
-	id, ok := pyjson.Integer(raw)
+	id, ok := checkpoint.Integer(raw)
 	if !ok {
 		return fmt.Errorf("text_config.eos_token_id: %.40s is not a token id", raw)
 	}
@@ -158,7 +157,7 @@ func readText(o pyjson.Object, c *TextConfig) error {
 	return nil
 }
 
-func readVision(o pyjson.Object, c *VisionConfig) error {
+func readVision(o checkpoint.Config, c *VisionConfig) error {
 	if err := checkpoint.CheckCausal(o, "vision_config.", false); err != nil {
 		return err
 	}

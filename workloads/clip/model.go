@@ -3,13 +3,11 @@ package clip
 import (
 	"context"
 	"log/slog"
-	"path/filepath"
 	"strings"
 
-	"github.com/genie-sdk/go/internal/checkpoint"
-	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads/checkpoint"
 )
 
 // Model is a CLIP checkpoint captured as a program. It is safe for concurrent
@@ -68,14 +66,13 @@ func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 func (m *Model) Close() error { return m.files.Close() }
 
 func (m *Model) load() error {
-	m.Graph = lazy.NewGraph("clip")
-	m.Graph.SetModel(filepath.Base(m.files.Dir()))
-	b := &builder{files: m.files, names: m.files.Resolve("clip."), g: m.Graph}
+	m.Graph = m.files.NewGraph("clip")
+	b := &builder{tensors: m.files.Tensors(m.Graph, "clip."), g: m.Graph}
 	m.capture(b)
 	if b.err != nil {
 		return b.err
 	}
-	b.names.WarnUnused(func(name string) bool {
+	b.tensors.WarnUnused(func(name string) bool {
 		return strings.HasPrefix(name, "text_model.") || strings.HasPrefix(name, "vision_model.")
 	}, "position_ids")
 	return m.Graph.Err()
@@ -102,10 +99,9 @@ func (m *Model) capture(b *builder) {
 // builder captures the program. After the first error it makes tensors that
 // only carry the error, and declares nothing.
 type builder struct {
-	files *checkpoint.Model
-	names *checkpoint.Resolver
-	g     *lazy.Graph
-	err   error
+	tensors *checkpoint.Tensors
+	g       *lazy.Graph
+	err     error
 }
 
 // weight adds a tensor of the checkpoint.
@@ -113,12 +109,9 @@ func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
 	if b.err != nil {
 		return nil
 	}
-	w, err := models.Weight(b.files, b.names, name, name, shape)
-	if err != nil {
-		b.err = err
-		return nil
-	}
-	return b.g.AddWeight(w)
+	w := b.tensors.WeightAs(name, name, shape...)
+	b.err = b.tensors.Err()
+	return w
 }
 
 // linear is a layer with a bias; its weight is [out, in], as PyTorch stores it.

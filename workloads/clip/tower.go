@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/genie-sdk/go/internal/activation"
+	"github.com/genie-sdk/go/workloads/activation"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )

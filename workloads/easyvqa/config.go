@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/genie-sdk/go/internal/pyjson"
+	"github.com/genie-sdk/go/workloads/checkpoint"
 )
 
 // ErrConfig marks a config.json that is broken or that this package does not
@@ -36,7 +36,7 @@ type Config struct {
 // ParseConfig reads config.json. Other fields are ignored. Errors wrap
 // [ErrConfig] and name the field.
 func ParseConfig(text []byte) (Config, error) {
-	file, err := pyjson.Parse(text)
+	file, err := checkpoint.ParseConfig(text)
 	if err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}

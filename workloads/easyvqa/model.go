@@ -3,12 +3,10 @@ package easyvqa
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
-	"github.com/genie-sdk/go/internal/checkpoint"
-	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads/checkpoint"
 )
 
 // colours is the number of channels of an image: red, green, blue.
@@ -71,9 +69,8 @@ func (m *Model) Close() error { return m.files.Close() }
 
 func (m *Model) load() error {
 	m.vocab = newVocabulary(m.Config.Vocab)
-	m.Graph = lazy.NewGraph("easy-vqa")
-	m.Graph.SetModel(filepath.Base(m.files.Dir()))
-	b := &builder{c: m.Config, files: m.files, names: m.files.Resolve(""), g: m.Graph}
+	m.Graph = m.files.NewGraph("easy-vqa")
+	b := &builder{c: m.Config, tensors: m.files.Tensors(m.Graph, ""), g: m.Graph}
 	m.Pixels = m.Graph.Input("pixels", lazy.F32, "images", colours, m.Config.Size, m.Config.Size)
 	m.Image = m.Graph.Input("image", lazy.I32, "questions")
 	m.Words = m.Graph.Input("words", lazy.I32, "questions", "words")
@@ -90,11 +87,10 @@ func (m *Model) load() error {
 
 // builder captures the program; the first error sticks.
 type builder struct {
-	c     Config
-	files *checkpoint.Model
-	names *checkpoint.Resolver
-	g     *lazy.Graph
-	err   error
+	c       Config
+	tensors *checkpoint.Tensors
+	g       *lazy.Graph
+	err     error
 }
 
 // weight adds a tensor of the checkpoint. After an error it returns nil, and
@@ -103,12 +99,9 @@ func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
 	if b.err != nil {
 		return nil
 	}
-	w, err := models.Weight(b.files, b.names, name, name, shape)
-	if err != nil {
-		b.err = err
-		return nil
-	}
-	return b.g.AddWeight(w)
+	w := b.tensors.WeightAs(name, name, shape...)
+	b.err = b.tensors.Err()
+	return w
 }
 
 // linear is a layer with weights [out, in], as PyTorch stores them.

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/genie-sdk/go/internal/activation"
-	"github.com/genie-sdk/go/internal/checkpoint"
-	"github.com/genie-sdk/go/internal/pyjson"
 	"github.com/genie-sdk/go/transport/plan"
+	"github.com/genie-sdk/go/workloads/activation"
+	"github.com/genie-sdk/go/workloads/checkpoint"
 	"github.com/genie-sdk/go/workloads/generation"
 )
 
@@ -144,7 +143,7 @@ func defaultConfig() Config {
 // precedence. Fields that the computation does not use are ignored. Every error
 // wraps [ErrConfig].
 func ParseConfig(text []byte) (Config, error) {
-	file, err := pyjson.Parse(text)
+	file, err := checkpoint.ParseConfig(text)
 	if err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
@@ -192,7 +191,7 @@ func ParseConfig(text []byte) (Config, error) {
 }
 
 // parseDType is the dtype that a config names, or Invalid.
-func parseDType(file pyjson.Object) plan.DType {
+func parseDType(file checkpoint.Config) plan.DType {
 	names := map[string]plan.DType{"float32": plan.F32, "float16": plan.F16, "bfloat16": plan.BF16}
 	for _, key := range []string{"dtype", "torch_dtype"} {
 		var name string

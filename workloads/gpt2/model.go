@@ -5,15 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 
 	"github.com/genie-sdk/go/genie"
-	"github.com/genie-sdk/go/internal/activation"
-	"github.com/genie-sdk/go/internal/checkpoint"
-	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads/activation"
+	"github.com/genie-sdk/go/workloads/checkpoint"
 	"github.com/genie-sdk/go/workloads/generation"
 	"github.com/genie-sdk/go/workloads/tokenizer"
 )
@@ -92,13 +90,13 @@ func (m *Model) load(dir string) error {
 	if len(never) > 0 {
 		log.Warn("an end token is outside the vocabulary and never comes", "model", m.files.Dir(), "tokens", never, "vocabulary", m.Config.Vocab)
 	}
-	b := &builder{c: m.Config, files: m.files, names: m.files.Resolve(inner), g: lazy.NewGraph("gpt2")}
-	b.g.SetModel(filepath.Base(m.files.Dir()))
+	g := m.files.NewGraph("gpt2")
+	b := &builder{c: m.Config, files: m.files, tensors: m.files.Tensors(g, inner), g: g}
 	lm, err := b.capture()
 	if err != nil {
 		return err
 	}
-	b.names.WarnUnused(func(name string) bool { return strings.HasPrefix(name, "h.") }, ".attn.bias", ".attn.masked_bias")
+	b.tensors.WarnUnused(func(name string) bool { return strings.HasPrefix(name, "h.") }, ".attn.bias", ".attn.masked_bias")
 	lm.Context, lm.Check = m.Config.Positions, m.Generation.Check
 	if ends := m.Generation.EOS; len(ends) > 0 {
 		lm.EOS, lm.MoreEOS = ends[0], ends[1:]
@@ -112,11 +110,11 @@ const inner = "transformer."
 
 // builder captures the program; the first error sticks.
 type builder struct {
-	c     Config
-	files *checkpoint.Model
-	names *checkpoint.Resolver
-	g     *lazy.Graph
-	err   error
+	c       Config
+	files   *checkpoint.Model
+	tensors *checkpoint.Tensors
+	g       *lazy.Graph
+	err     error
 }
 
 // weight adds a tensor of the inner model.
@@ -129,12 +127,9 @@ func (b *builder) tensor(tensor, name string, shape ...int) *lazy.Tensor {
 	if b.err != nil {
 		return nil
 	}
-	w, err := models.Weight(b.files, b.names, tensor, name, shape)
-	if err != nil {
-		b.err = err
-		return nil
-	}
-	return b.g.AddWeight(w)
+	w := b.tensors.WeightAs(name, tensor, shape...)
+	b.err = b.tensors.Err()
+	return w
 }
 
 // tables are the embedding and the head [vocab, hidden], which are one where
@@ -146,8 +141,8 @@ func (b *builder) tables() (embedding, head *lazy.Tensor) {
 	if !b.c.TieWordEmbeddings {
 		return b.weight(wte, vocab, hidden), b.tensor(lm, lm, vocab, hidden)
 	}
-	asEmbedding, hasEmbedding := b.names.Find(inner + wte)
-	asHead, hasHead := b.names.Find(lm)
+	asEmbedding, hasEmbedding := b.tensors.Find(inner + wte)
+	asHead, hasHead := b.tensors.Find(lm)
 	switch {
 	case hasHead && !hasEmbedding:
 		table := b.tensor(lm, wte, vocab, hidden)

@@ -4,9 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/genie-sdk/go/internal/activation"
-	"github.com/genie-sdk/go/internal/checkpoint"
-	"github.com/genie-sdk/go/internal/pyjson"
+	"github.com/genie-sdk/go/workloads/activation"
+	"github.com/genie-sdk/go/workloads/checkpoint"
 )
 
 // ErrConfig marks a config.json that is broken or that this package does not
@@ -61,7 +60,7 @@ func (c Config) Layers() int {
 // ParseConfig reads config.json. Fields that the computation does not use are
 // ignored. Errors wrap [ErrConfig] and name the field.
 func ParseConfig(text []byte) (Config, error) {
-	file, err := pyjson.Parse(text)
+	file, err := checkpoint.ParseConfig(text)
 	if err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}

@@ -5,14 +5,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 
-	"github.com/genie-sdk/go/internal/activation"
-	"github.com/genie-sdk/go/internal/checkpoint"
-	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads/activation"
+	"github.com/genie-sdk/go/workloads/checkpoint"
 )
 
 // normEpsilon is added to variances: PyTorch's default, which transformers
@@ -70,19 +68,18 @@ func Load(ctx context.Context, dir string, opts LoadOptions) (*Model, error) {
 func (m *Model) Close() error { return m.files.Close() }
 
 func (m *Model) load(height, width int) error {
-	m.Graph = lazy.NewGraph("resnet")
-	m.Graph.SetModel(filepath.Base(m.files.Dir()))
+	m.Graph = m.files.NewGraph("resnet")
 	activate, err := activation.Named(m.Config.Activation)
 	if err != nil {
 		return err
 	}
-	b := &builder{c: m.Config, files: m.files, names: m.files.Resolve(inner), g: m.Graph, activation: activate}
+	b := &builder{c: m.Config, tensors: m.files.Tensors(m.Graph, inner), g: m.Graph, activation: activate}
 	m.Pixels = m.Graph.Input("pixels", lazy.F32, "batch", m.Config.Channels, height, width)
 	m.Logits = m.Graph.Output("logits", b.classify(b.encode(m.Pixels)))
 	if b.err != nil {
 		return b.err
 	}
-	b.names.WarnUnused(func(name string) bool { return strings.HasPrefix(name, "encoder.stages.") }, ".num_batches_tracked")
+	b.tensors.WarnUnused(func(name string) bool { return strings.HasPrefix(name, "encoder.stages.") }, ".num_batches_tracked")
 	return m.Graph.Err()
 }
 
@@ -93,8 +90,7 @@ const inner = "resnet."
 // builder captures the program; the first error sticks.
 type builder struct {
 	c          Config
-	files      *checkpoint.Model
-	names      *checkpoint.Resolver
+	tensors    *checkpoint.Tensors
 	g          *lazy.Graph
 	activation activation.Func
 	err        error
@@ -105,12 +101,9 @@ func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
 	if b.err != nil {
 		return nil
 	}
-	w, err := models.Weight(b.files, b.names, name, name, shape)
-	if err != nil {
-		b.err = err
-		return nil
-	}
-	return b.g.AddWeight(w)
+	w := b.tensors.WeightAs(name, name, shape...)
+	b.err = b.tensors.Err()
+	return w
 }
 
 // conv is a convolution with "same" padding and its batch normalisation.

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/genie-sdk/go/internal/activation"
-	"github.com/genie-sdk/go/internal/checkpoint"
-	"github.com/genie-sdk/go/internal/pyjson"
 	"github.com/genie-sdk/go/workloads"
+	"github.com/genie-sdk/go/workloads/activation"
+	"github.com/genie-sdk/go/workloads/checkpoint"
 )
 
 // ErrConfig marks a config.json that is broken or that this package does not
@@ -78,7 +77,7 @@ func ParseConfig(text []byte) (Config, error) {
 }
 
 func parse(text []byte) (Config, error) {
-	file, err := pyjson.Parse(text)
+	file, err := checkpoint.ParseConfig(text)
 	if err != nil {
 		return Config{}, err
 	}
@@ -88,7 +87,7 @@ func parse(text []byte) (Config, error) {
 	for _, key := range used {
 		// transformers has no default in the place of a null.
 		if _, there := file[key]; there && !file.Given(key) {
-			return Config{}, fmt.Errorf("%w: %s is null", pyjson.ErrType, key)
+			return Config{}, fmt.Errorf("%w: %s is null", checkpoint.ErrType, key)
 		}
 	}
 	c, causal := defaultConfig(), false
@@ -119,7 +118,7 @@ func parse(text []byte) (Config, error) {
 }
 
 // readPair reads a height and a width: one number for both, or a list of two.
-func readPair(file pyjson.Object, r *pyjson.Reader, key string, to *[2]int) {
+func readPair(file checkpoint.Config, r *checkpoint.Reader, key string, to *[2]int) {
 	if raw, there := file[key]; !there || !strings.HasPrefix(strings.TrimSpace(string(raw)), "[") {
 		both := to[0]
 		r.Int(key, &both)

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"path/filepath"
 	"strings"
 
-	"github.com/genie-sdk/go/internal/activation"
-	"github.com/genie-sdk/go/internal/checkpoint"
-	"github.com/genie-sdk/go/internal/models"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport"
+	"github.com/genie-sdk/go/workloads/activation"
+	"github.com/genie-sdk/go/workloads/checkpoint"
 )
 
 // Model is a ViT checkpoint captured as a program. It is safe for concurrent use until
@@ -64,15 +62,14 @@ func (m *Model) load() error {
 	if err != nil {
 		return err
 	}
-	m.Graph = lazy.NewGraph(modelType)
-	m.Graph.SetModel(filepath.Base(m.files.Dir()))
-	b := &builder{c: c, files: m.files, names: m.files.Resolve(prefix), g: m.Graph, activate: activate}
+	m.Graph = m.files.NewGraph(modelType)
+	b := &builder{c: c, tensors: m.files.Tensors(m.Graph, prefix), g: m.Graph, activate: activate}
 	m.Pixels = m.Graph.Input("pixels", lazy.F32, "batch", c.Channels, c.Image[0], c.Image[1])
 	m.Logits = m.Graph.Output("logits", b.classify(b.encode(b.embed(m.Pixels))))
 	if b.err != nil {
 		return b.err
 	}
-	b.names.WarnUnused(func(name string) bool {
+	b.tensors.WarnUnused(func(name string) bool {
 		return strings.HasPrefix(name, "encoder.layer.") || strings.HasPrefix(name, "layers.")
 	})
 	return m.Graph.Err()
@@ -84,8 +81,7 @@ const prefix = "vit."
 // builder captures the program. After the first error it makes nothing more.
 type builder struct {
 	c        Config
-	files    *checkpoint.Model
-	names    *checkpoint.Resolver
+	tensors  *checkpoint.Tensors
 	g        *lazy.Graph
 	activate activation.Func
 	err      error
@@ -111,19 +107,16 @@ func (b *builder) weight(name string, shape ...int) *lazy.Tensor {
 		return nil
 	}
 	tensor := name
-	if _, published := b.names.Find(name); !published {
+	if _, published := b.tensors.Find(name); !published {
 		if other := inMemory(name); other != name {
-			if _, there := b.names.Find(other); there {
+			if _, there := b.tensors.Find(other); there {
 				tensor = other
 			}
 		}
 	}
-	w, err := models.Weight(b.files, b.names, tensor, name, shape)
-	if err != nil {
-		b.err = err
-		return nil
-	}
-	return b.g.AddWeight(w)
+	w := b.tensors.WeightAs(name, tensor, shape...)
+	b.err = b.tensors.Err()
+	return w
 }
 
 // linear is a layer with a bias; its weight is [out, in], as PyTorch stores it.

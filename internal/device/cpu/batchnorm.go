@@ -12,23 +12,13 @@ import (
 // gamma/sqrt(variance+eps) rounded once. It subtracts first, so that values
 // near a large mean lose no precision.
 func runBatchNorm(s *step) error {
-	if !flat(s.out, s.in[0]) {
-		return runReference(s)
-	}
-	for _, p := range s.in[1:] {
-		if !p.Contiguous() {
-			return runReference(s)
-		}
-	}
 	n, channels := s.out.Len(), s.out.Shape[1]
 	switch {
 	case len(s.out.Shape) == 4 && lastChannels(s.out), n/s.out.Shape[0] == channels && s.out.Contiguous():
 		s.pool.run(s.job, s, n/channels, rowsPerChunk(channels), batchNormRows)
-	case s.out.Contiguous():
+	default:
 		plane := n / s.out.Shape[0] / channels
 		s.pool.run(s.job, s, n/plane, rowsPerChunk(plane), batchNormPlanes)
-	default:
-		return runReference(s)
 	}
 	return nil
 }

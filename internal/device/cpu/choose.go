@@ -9,10 +9,7 @@ import (
 // the greatest one.
 func runSample(s *step) error {
 	logits := s.in[0]
-	rows, v, st, ok := rowRun(logits)
-	if !ok {
-		return runReference(s)
-	}
+	rows, v, st, _ := rowRun(logits)
 	ask := s.halt.Counter()
 	for i := range rows {
 		if ask.Stop(v) {
@@ -36,10 +33,7 @@ func runSample(s *step) error {
 }
 
 func runArgMax(s *step) error {
-	rows, n, st, ok := rowRun(s.in[0])
-	if a := s.op.(op.ArgMax).Axis; !ok || n == 0 || a != -1 && a != len(s.in[0].Shape)-1 {
-		return runReference(s)
-	}
+	rows, n, st, _ := rowRun(s.in[0])
 	ask := s.halt.Counter()
 	for r := range rows {
 		if ask.Stop(n) {
@@ -53,10 +47,7 @@ func runArgMax(s *step) error {
 // runTopK finds values and indices; the operator outputs one of them.
 func runTopK(s *step) error {
 	o := s.op.(op.TopK)
-	rows, n, st, ok := rowRun(s.in[0])
-	if !ok || !s.out.Contiguous() {
-		return runReference(s)
-	}
+	rows, n, st, _ := rowRun(s.in[0])
 	mem, err := s.work.get(4 * o.K)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/op"
@@ -27,12 +28,9 @@ func (d *Device) Compile(p *program.Program, w *op.Work) (device.Code, error) {
 func (c *code) findKernels() {
 	for i := range c.prog.Groups {
 		g := &c.prog.Groups[i]
-		k := kernelFor(g, c.prog.Res.Ops)
-		if c.d.opts.Reference {
-			k = runReference
-		}
-		c.kernels = append(c.kernels, k)
+		c.kernels = append(c.kernels, c.d.chosenFor(g, c.prog.Res.Ops))
 		c.elements = append(c.elements, elementsOf(g, c.prog.Res.Ops))
+		c.blocks = append(c.blocks, c.blocksOf(g))
 		if _, ok := c.filtersIn[g.Conv.Filters]; g.Kind == program.Convolve && !ok {
 			c.filtersIn[g.Conv.Filters] = i
 		}
@@ -40,6 +38,15 @@ func (c *code) findKernels() {
 			c.drawn = append(c.drawn, drawing{i, need})
 		}
 	}
+}
+
+// blocksOf is the kernel of a group that is one elementwise operator, nil of
+// another one.
+func (c *code) blocksOf(g *program.Group) blockKernel {
+	if g.Kind != program.Single || c.kernels[len(c.kernels)-1].name != pointwiseName {
+		return nil
+	}
+	return elementKernel(c.prog.Res.Ops[g.Steps[0]], c.prog.Inputs(g.Steps[0]))
 }
 
 // Layouts implements [device.Code].
@@ -104,17 +111,23 @@ func (c *code) findWorkspaces() {
 				continue
 			}
 		case program.Attend:
+			key += fmt.Sprint(g.Attend.Start >= 0)
 		case program.Single:
 			o, ok := p.Res.Ops[g.Steps[0]].(op.TopK)
-			if !ok {
+			switch {
+			case ok:
+				key += strconv.Itoa(o.K)
+			case c.blocks[i] != nil:
+				key += fmt.Sprint("blocks", p.Plan().Values[g.Out].Spec.DType.Size())
+			default:
 				continue
 			}
-			key += strconv.Itoa(o.K)
 		}
 		var of strings.Builder
 		for _, v := range g.In {
 			fmt.Fprint(&of, ";", p.Places[v].Shape)
-			if g.Kind != program.Attend { // which needs as much with any spacing of its operands
+			// An attention needs as much with any spacing of dense rows.
+			if g.Kind != program.Attend || !p.DenseRows(v) {
 				fmt.Fprint(&of, ",", p.Places[v].Strides)
 			}
 		}
@@ -129,8 +142,9 @@ func (c *code) findWorkspaces() {
 const (
 	runBytes      = 3 << 10 // independent of the plan
 	runValueBytes = 120     // op.Array and its weight
-	runGroupBytes = 552     // step
+	runGroupBytes = 600     // step
 	runPinBytes   = 16
+	runCopyBytes  = 480 // copies of an attention's operands
 )
 
 // RunHeap implements [device.Code].
@@ -139,6 +153,14 @@ func (c *code) RunHeap() int64 {
 	for i := range c.prog.Groups {
 		g := &c.prog.Groups[i]
 		n += int64(len(g.In)+len(g.Stages)) * runPinBytes
+		if c.blocks[i] != nil {
+			n += int64(unsafe.Sizeof(nest{}))
+		}
+		for _, v := range g.In {
+			if g.Kind == program.Attend && !c.prog.DenseRows(v) {
+				n += runCopyBytes
+			}
+		}
 	}
 	return n
 }

@@ -230,15 +230,9 @@ func runMaxPool(s *step) error {
 	if s.out.Len() == 0 {
 		return nil
 	}
-	if !lastChannels(x) || !lastChannels(s.out) || !o.Plain() || o.Pad[0] >= o.Kernel[0] || o.Pad[1] >= o.Kernel[1] {
-		return runReference(s)
-	}
 	s.poolShape = kernels.PoolShape{
 		N: x.Shape[0], C: x.Shape[1], H: x.Shape[2], W: x.Shape[3],
 		KH: o.Kernel[0], KW: o.Kernel[1], StrideH: o.Stride[0], StrideW: o.Stride[1], PadH: o.Pad[0], PadW: o.Pad[1],
-	}
-	if !s.poolShape.Valid() {
-		return runReference(s)
 	}
 	units := s.poolShape.Units()
 	s.pool.run(s.job, s, units, max(1, grainElems/max(s.out.Len()/units*o.Kernel[0]*o.Kernel[1], 1)), maxPoolChunk)
@@ -249,18 +243,15 @@ func maxPoolChunk(s *step, lo, hi int) {
 	kernels.MaxPool2D(s.out.F32(), s.in[0].F32(), s.poolShape, lo, hi, s.halt)
 }
 
-// runReduce has a kernel for the mean over an image with channels last.
-func runReduce(s *step) error {
-	o, x := s.op.(op.Reduce), s.in[0]
-	if s.out.Len() == 0 || o.Kind != "mean" || len(x.Shape) != 4 || !lastChannels(x) || !s.out.Contiguous() || !overImage(o.Axes) {
-		return runReference(s)
+// runImageMean computes the mean over an image with channels last.
+func runImageMean(s *step) error {
+	x := s.in[0]
+	if s.out.Len() == 0 {
+		return nil
 	}
 	s.poolShape = kernels.PoolShape{
 		N: x.Shape[0], C: x.Shape[1], H: x.Shape[2], W: x.Shape[3],
 		KH: x.Shape[2], KW: x.Shape[3], StrideH: 1, StrideW: 1,
-	}
-	if !s.poolShape.Valid() { // an empty one, whose mean is NaN, or a side that is too long
-		return runReference(s)
 	}
 	s.pool.run(s.job, s, s.poolShape.Units(), max(1, grainElems/(x.Len()/x.Shape[0])), meanChunk)
 	return nil
@@ -268,13 +259,4 @@ func runReduce(s *step) error {
 
 func meanChunk(s *step, lo, hi int) {
 	kernels.AvgPool2D(s.out.F32(), s.in[0].F32(), s.poolShape, false, lo, hi, s.halt)
-}
-
-// overImage reports whether the axes are height and width.
-func overImage(axes []int) bool {
-	seen := [4]bool{}
-	for _, a := range axes {
-		seen[(a+4)%4] = true
-	}
-	return seen == [4]bool{2: true, 3: true}
 }

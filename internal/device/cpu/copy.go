@@ -3,6 +3,7 @@ package cpu
 import (
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/halt"
+	"github.com/genie-sdk/go/internal/kernelchoice"
 	"github.com/genie-sdk/go/internal/kernels"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/transport/plan"
@@ -114,58 +115,16 @@ func copyDense(mem []byte, a *op.Array, h halt.Func) {
 	copyStrided(&dense, a, h)
 }
 
-// rowRun describes an array as rows of n elements, the last axis, that are
-// stride apart; ok is false when the outer axes do not collapse into one.
-func rowRun(a *op.Array) (rows, n, stride int, ok bool) {
-	last := len(a.Shape) - 1
-	if last < 0 {
-		return 1, 1, 1, true
-	}
-	n = a.Shape[last]
-	if n != 1 && a.Strides[last] != 1 {
-		return 0, 0, 0, false
-	}
-	rows, stride = 1, n
-	found := false
-	for d := last - 1; d >= 0; d-- {
-		if a.Shape[d] == 1 {
-			continue
-		}
-		if !found {
-			stride, found = a.Strides[d], true
-		} else if a.Strides[d] != stride*rows {
-			return 0, 0, 0, false
-		}
-		rows *= a.Shape[d]
-	}
-	return rows, n, stride, true
-}
+// rowRun, flat, unitRows and lastChannels describe strides as the choice of a
+// kernel does.
 
-// flat reports whether all arrays have the elements of one shape in one order
-// without gaps, so that elementwise work can ignore the shape.
-func flat(out *op.Array, in ...*op.Array) bool {
-	reach := 1
-	for d, n := range out.Shape {
-		if n == 0 {
-			return false
-		}
-		reach += (n - 1) * out.Strides[d]
-	}
-	if reach != out.Len() {
-		return false
-	}
-	for _, a := range in {
-		if len(a.Shape) != len(out.Shape) {
-			return false
-		}
-		for d, n := range out.Shape {
-			if a.Shape[d] != n || n > 1 && a.Strides[d] != out.Strides[d] {
-				return false
-			}
-		}
-	}
-	return true
-}
+func rowRun(a *op.Array) (rows, n, stride int, ok bool) { return kernelchoice.Rows(a) }
+
+func flat(out *op.Array, in ...*op.Array) bool { return kernelchoice.Flat(out, in...) }
+
+func unitRows(a *op.Array) bool { return kernelchoice.UnitRows(a) }
+
+func lastChannels(a *op.Array) bool { return kernelchoice.LastChannels(a) }
 
 // share is part i of n positions cut into parts of nearly equal size.
 func share(n, parts, i int) (lo, hi int) { return i * n / parts, (i + 1) * n / parts }
@@ -181,27 +140,9 @@ func rowOffset(a *op.Array, r int) int {
 	return off
 }
 
-// unitRows reports whether the rows (last axis) are dense.
-func unitRows(a *op.Array) bool {
-	last := len(a.Shape) - 1
-	return a.Shape[last] == 1 || a.Strides[last] == 1
-}
-
 func tail(a *op.Array, off int) []float32 {
 	f := a.F32()
 	return f[min(off, len(f)):]
-}
-
-// lastChannels reports whether an image is stored as [n, h, w, c] without gaps.
-func lastChannels(a *op.Array) bool {
-	n := 1
-	for _, d := range [...]int{1, 3, 2, 0} {
-		if a.Shape[d] != 1 && a.Strides[d] != n {
-			return false
-		}
-		n *= a.Shape[d]
-	}
-	return true
 }
 
 // batchOffset is the offset in elements of a's matrix for matrix i of out, with

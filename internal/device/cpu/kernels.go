@@ -7,10 +7,6 @@ import (
 )
 
 func runSoftmax(s *step) error {
-	o := s.op.(op.Softmax)
-	if _, _, _, ok := rowRun(s.in[0]); !ok || o.Axis != -1 && o.Axis != len(s.out.Shape)-1 {
-		return runReference(s)
-	}
 	rows, n, _, _ := rowRun(s.in[0])
 	s.pool.run(s.job, s, rows, rowsPerChunk(4*n), softmaxChunk)
 	return nil
@@ -25,28 +21,34 @@ func softmaxChunk(s *step, lo, hi int) {
 }
 
 func runLayerNorm(s *step) error {
-	rows, n, _, ok := rowRun(s.in[0])
-	if !ok || n == 0 || !s.in[1].Contiguous() || !s.in[2].Contiguous() {
-		return runReference(s)
-	}
+	rows, n, _, _ := rowRun(s.in[0])
 	s.pool.run(s.job, s, rows, rowsPerChunk(n), layerNormChunk)
 	return nil
 }
 
+// parameter is the vector of n elements that is input k of a normalisation, nil
+// for none.
+func (s *step) parameter(k, n int) []float32 {
+	if len(s.in) <= k {
+		return nil
+	}
+	return s.in[k].F32()[:n]
+}
+
 func layerNormChunk(s *step, lo, hi int) {
 	_, n, st, _ := rowRun(s.in[0])
-	y, x, g, b := s.out.F32(), s.in[0].F32(), s.in[1].F32(), s.in[2].F32()
+	y, x, g, b := s.out.F32(), s.in[0].F32(), s.parameter(1, n), s.parameter(2, n)
 	eps := float32(s.op.(op.LayerNorm).Eps)
 	for r := lo; r < hi; r++ {
-		kernels.LayerNorm(y[r*n:r*n+n], x[r*st:r*st+n], g[:n], b[:n], eps, s.halt)
+		kernels.LayerNorm(y[r*n:r*n+n], x[r*st:r*st+n], g, b, eps, s.halt)
 	}
 }
 
 // runEmbedding copies rows of the table, which may be stored in panels.
 func runEmbedding(s *step) error {
 	t, idx := s.in[0], s.in[1]
-	if !idx.Contiguous() || s.packed == nil && !t.Contiguous() || s.out.Len() == 0 {
-		return runReference(s)
+	if s.out.Len() == 0 {
+		return nil
 	}
 	rows, w := t.Shape[0], t.Shape[1]
 	ask := s.halt.Counter()
@@ -77,10 +79,7 @@ func embeddingChunk(s *step, lo, hi int) {
 }
 
 func runCausalMask(s *step) error {
-	rows, n, _, ok := rowRun(s.in[0])
-	if !ok || n == 0 {
-		return runReference(s)
-	}
+	rows, n, _, _ := rowRun(s.in[0])
 	s.pool.run(s.job, s, rows, rowsPerChunk(n), causalMaskChunk)
 	return nil
 }

@@ -25,7 +25,7 @@ const (
 // bits, so the choice of kernel and the division of the work do not affect the
 // result.
 func runLinear(s *step) error {
-	a, b, out := s.in[0], s.in[1], s.out
+	a, out := s.in[0], s.out
 	if out.Len() == 0 {
 		return nil
 	}
@@ -33,13 +33,6 @@ func runLinear(s *step) error {
 	rows, _, _, ok := rowRun(a)
 	if !ok {
 		return runGathered(s)
-	}
-	if s.packed == nil && !unitRows(b) {
-		if err := s.op.Eval(out, s.in, s.halt); err != nil {
-			return err
-		}
-		s.finish(0, rows, 0, n)
-		return nil
 	}
 	s.cutLinear(rows, n, k)
 	s.pool.run(s.job, s, s.rowBlocks*s.colBlocks, 1, linearChunk)

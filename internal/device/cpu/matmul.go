@@ -7,17 +7,11 @@ import (
 
 // runMatMul multiplies batches of matrices.
 func runMatMul(s *step) error {
-	if s.op.(op.MatMul).TransA {
-		return runReference(s)
-	}
-	a, b, out := s.in[0], s.in[1], s.out
+	a, out := s.in[0], s.out
 	ro := len(out.Shape)
 	m, n, k := out.Shape[ro-2], out.Shape[ro-1], a.Shape[len(a.Shape)-1]
 	if out.Len() == 0 {
 		return nil
-	}
-	if !unitRows(a) || !unitRows(b) {
-		return runReference(s)
 	}
 	s.pool.run(s.job, s, out.Len()/(m*n), max(1, grainMACs/max(m*n*k, 1)), matMulChunk)
 	return nil

@@ -34,12 +34,18 @@ type step struct {
 	group *program.Group
 	in    []*op.Array
 	out   *op.Array
-	with  []*op.Array // by stage of the group: the second operand, if any
+	// reference is set by the reference: it computed the group last.
+	reference bool
+
+	with []*op.Array // by stage of the group: the second operand, if any
 	// elements are the kernels of the group's stages, or of its single
 	// pointwise operator.
 	elements []elementwise
+	blocks   blockKernel // of an elementwise operator, and its loops
+	nest     *nest
 	start    *op.Array // attention: padding of each sequence, if any
-	scale    float32   // attention: see [program.Attention]
+	mask     *op.Array // attention: its mask, if any
+	copied   *copies   // attention: nil where the rows of all operands are dense
 	// keys and values are the pages of an attention's operands, and values
 	// those that an append writes to; nil for a value that is not state.
 	keys, values *pages
@@ -50,7 +56,7 @@ type step struct {
 	scratch      *sampler
 	halt         halt.Func // whether to stop; nil for a step that is not a kernel
 
-	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention
+	rowBlocks, colBlocks int // chunks of a product with one matrix, or of an attention: blocks of rows and of heads
 
 	conv          kernels.ConvShape
 	poolShape     kernels.PoolShape
@@ -89,7 +95,8 @@ type code struct {
 	d         *Device
 	prog      *program.Program
 	elements  [][]elementwise // by group: the kernels of its pointwise operators
-	kernels   []kernel        // by group
+	blocks    []blockKernel   // by group: that of an elementwise operator
+	kernels   []chosen        // by group
 	layout    map[int]layout  // by weight value
 	filtersIn map[int]int     // by value: the first convolution that uses it as filters
 	worked    []int           // groups whose kernels may need workspace, see [code.findWorkspaces]

@@ -54,6 +54,9 @@ func (r *run) newStep(i int, scratch *sampler) step {
 	for _, v := range g.In {
 		s.in = append(s.in, &r.arrays[v])
 	}
+	if s.blocks = r.code.blocks[i]; s.blocks != nil {
+		s.nest = new(nest)
+	}
 	for _, st := range g.Stages {
 		if st.Value >= 0 {
 			s.with = append(s.with, &r.arrays[st.Value])
@@ -61,17 +64,10 @@ func (r *run) newStep(i int, scratch *sampler) step {
 			s.with = append(s.with, nil)
 		}
 	}
-	if v := g.Attend.Start; g.Kind == program.Attend && v >= 0 {
-		s.start = &r.arrays[v]
-	}
-	s.scale = 1
 	if g.Kind == program.Attend {
-		s.keys, s.values = r.pagesOf(g.In[1]), r.pagesOf(g.In[2])
+		r.bindAttention(&s)
 	} else if len(g.In) > 0 {
 		s.values = r.pagesOf(g.Out)
-	}
-	if v := g.Attend.Scale; g.Kind == program.Attend && v >= 0 {
-		s.scale = (&op.Array{Data: p.Plan().Values[v].Const}).F32()[0]
 	}
 	if g.Kind == program.Convolve {
 		s.arrays, s.prog = r.arrays, p
@@ -80,6 +76,23 @@ func (r *run) newStep(i int, scratch *sampler) step {
 		}
 	}
 	return s
+}
+
+// bindAttention finds what an attention reads in addition to its operands.
+func (r *run) bindAttention(s *step) {
+	g := s.group
+	s.keys, s.values = r.pagesOf(g.In[1]), r.pagesOf(g.In[2])
+	if v := g.Attend.Start; v >= 0 {
+		s.start = &r.arrays[v]
+	}
+	if v := g.Attend.Mask; v >= 0 {
+		s.mask = &r.arrays[v]
+	}
+	for _, v := range g.In {
+		if !r.prog.DenseRows(v) {
+			s.copied = &copies{}
+		}
+	}
 }
 
 // pagesOf is the pages that store a value; nil for none.
@@ -273,7 +286,7 @@ func (r *run) inOrder(n *int, to int, times []time.Duration) error {
 		if times != nil {
 			start = time.Since(began) // reads one clock, not two
 		}
-		err := kernels[i](&steps[i])
+		err := kernels[i].compute(&steps[i])
 		if times != nil {
 			times[i] = time.Since(began) - start
 		}

@@ -113,6 +113,9 @@ func (s *step) workspace() int {
 		if o, ok := s.op.(op.TopK); ok {
 			return program.Align(4 * o.K)
 		}
+		if s.blocks != nil {
+			return s.blocksWorkspace()
+		}
 	}
 	return 0
 }

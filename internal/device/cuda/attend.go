@@ -9,11 +9,14 @@ func launchAttention(r *run, g *group) error {
 	a := &g.of.Attend
 	x := kernels.Attention{
 		Out: g.out.At, Merge: a.Merge, Q: *g.in[0], K: r.paged(g.of.In[1]), V: r.paged(g.of.In[2]),
-		Scale: g.scale, Divide: a.Divide, Masked: a.Masked, Window: a.Mask.Window,
-		Scratch: r.scratch(), Counters: r.queue.counters,
+		Scale: a.Op.Scale, Divide: a.Divide, Masked: a.Op.Causal, Window: a.Op.Window,
+		Softcap: a.Op.Softcap, Scratch: r.scratch(), Counters: r.queue.counters,
 	}
 	if a.Start >= 0 {
 		x.Start = r.tensors[a.Start]
+	}
+	if a.Mask >= 0 {
+		x.Mask = r.tensors[a.Mask]
 	}
 	return r.d.kernels.Attention(r.st, &x)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/device/cuda/kernels"
+	"github.com/genie-sdk/go/internal/kernelchoice"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 	"github.com/genie-sdk/go/transport/plan"
@@ -27,8 +28,8 @@ type code struct {
 // coded is what all runs of a group share.
 type coded struct {
 	launch launch
+	kernel string // its name
 	op     op.Op
-	scale  float32 // of attention, 1 for none
 }
 
 // Compile implements [device.Device].
@@ -56,12 +57,10 @@ func (d *Device) Compile(p *program.Program, w *op.Work) (device.Code, error) {
 func (c *code) findKernels() error {
 	for i := range c.prog.Groups {
 		g := &c.prog.Groups[i]
-		k := coded{launch: launchOf(g, c.prog.Res.Ops), op: c.prog.Res.Ops[g.Steps[0]], scale: 1}
+		k := coded{launch: launchOf(g, c.prog.Res.Ops), op: c.prog.Res.Ops[g.Steps[0]]}
+		k.kernel, _ = kernelchoice.OnCUDA(g, c.prog.Res.Ops)
 		if k.launch == nil {
 			return fmt.Errorf("%w: %s has no kernel on the device", plan.ErrInvalid, c.prog.Labels[i])
-		}
-		if v := g.Attend.Scale; g.Kind == program.Attend && v >= 0 {
-			k.scale = (&op.Array{Data: c.prog.Plan().Values[v].Const}).F32()[0]
 		}
 		c.groups = append(c.groups, k)
 	}
@@ -78,7 +77,7 @@ func (c *code) findBrought() error {
 		computed[g.Out] = p.Res.InScratch(g.Out)
 		for _, k := range g.Steps {
 			for _, v := range p.Plan().Steps[k].In {
-				if g.Kind != program.Attend || v != g.Attend.Scale {
+				if _, scale := p.Res.Ops[k].(op.Arith); !scale || g.Kind != program.Attend {
 					read[p.Res.Base[v]] = true
 				}
 			}
@@ -152,7 +151,7 @@ func (c *code) findWorked() error {
 			continue
 		}
 		var key strings.Builder
-		fmt.Fprint(&key, g.Kind, c.groups[i].op.Name(), c.groups[i].op.Attrs(), g.Attend.Masked, g.Attend.Merge)
+		fmt.Fprint(&key, g.Kind, c.groups[i].op.Name(), c.groups[i].op.Attrs(), g.Attend.Op.Causal, g.Attend.Merge)
 		for _, s := range g.Stages {
 			if s.Kind == program.StageRows {
 				fmt.Fprint(&key, "+", p.Places[s.Value].Shape, ",", p.Places[s.Value].Strides)

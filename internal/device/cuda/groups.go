@@ -38,6 +38,9 @@ func (r *run) Groups(from, to int, times []time.Duration) (n int, err error) {
 	return n, nil
 }
 
+// Kernel implements [device.Run].
+func (r *run) Kernel(i int) string { return r.groups[i].kernel }
+
 // group launches one group.
 func (r *run) group(g *group, times []time.Duration) error {
 	r.d.fault("kernel")

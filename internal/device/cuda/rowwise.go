@@ -6,7 +6,27 @@ import (
 )
 
 func launchLayerNorm(r *run, g *group) error {
-	return r.d.kernels.LayerNorm(r.st, *g.out, *g.in[0], *g.in[1], *g.in[2], g.op.(op.LayerNorm).Eps)
+	return r.d.kernels.LayerNorm(r.st, *g.out, *g.in[0], g.parameter(1), g.parameter(2), g.op.(op.LayerNorm).Eps)
+}
+
+func launchRMSNorm(r *run, g *group) error {
+	return r.d.kernels.RMSNorm(r.st, g.op.(op.RMSNorm), *g.out, *g.in[0], g.parameter(1))
+}
+
+// parameter is input i, or none.
+func (g *group) parameter(i int) kernels.Tensor {
+	if i < len(g.in) {
+		return *g.in[i]
+	}
+	return kernels.Tensor{}
+}
+
+func launchRoPE(r *run, g *group) error {
+	return r.d.kernels.RoPE(r.st, g.op.(op.RoPE), *g.out, *g.in[0], *g.in[1], *g.in[2])
+}
+
+func launchLogSoftmax(r *run, g *group) error {
+	return r.d.kernels.LogSoftmax(r.st, *g.out, *g.in[0], g.op.(op.LogSoftmax).Axis)
 }
 
 func launchSoftmax(r *run, g *group) error {

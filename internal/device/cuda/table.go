@@ -19,6 +19,7 @@ type launch func(r *run, g *group) error
 var operators = map[string]launch{
 	"append":      launchAppend,
 	"argmax":      launchArgMax,
+	"attention":   launchAttention,
 	"batch_norm":  launchBatchNorm,
 	"cast":        launchPointwise,
 	"causal_mask": launchCausalMask,
@@ -29,11 +30,14 @@ var operators = map[string]launch{
 	"expand":      launchCopy,
 	"identity":    launchCopy,
 	"layer_norm":  launchLayerNorm,
+	"log_softmax": launchLogSoftmax,
 	"matmul":      launchMatMul,
 	"max_pool2d":  launchMaxPool,
 	"pick":        launchPick,
 	"reduce":      launchReduce,
 	"reshape":     launchReshape,
+	"rms_norm":    launchRMSNorm,
+	"rope":        launchRoPE,
 	"sample":      launchSample,
 	"slice":       nil, // always a view
 	"softmax":     launchSoftmax,

@@ -87,9 +87,10 @@ func eps(e float64) plan.Attrs { return plan.Attrs{plan.Float("eps", e)} }
 // fails the suite. Activations without attributes get theirs from their traits.
 var evaluations = withActivations(joined(general, map[string][]evaluation{
 	"sqrt": unary(nil, positive), "identity": unary(nil, f32), "contiguous": unary(nil, f32),
-	"gelu":   append(unary(plan.Attrs{plan.BoolAttr("tanh", true)}, f32), unary(plan.Attrs{plan.BoolAttr("tanh", false)}, f32)...),
-	"append": {eval(axis(1), f32(3, 2, 5), f32(3, 4, 5)), eval(axis(0), f32(1, 3), f32(7, 3))},
-	"argmax": {eval(axis(-1), f32(3, 17)), eval(axis(0), f32(5, 7)), eval(axis(1), f32(3, 5, 7))},
+	"gelu":      append(unary(plan.Attrs{plan.BoolAttr("tanh", true)}, f32), unary(plan.Attrs{plan.BoolAttr("tanh", false)}, f32)...),
+	"attention": attentions(),
+	"append":    {eval(axis(1), f32(3, 2, 5), f32(3, 4, 5)), eval(axis(0), f32(1, 3), f32(7, 3))},
+	"argmax":    {eval(axis(-1), f32(3, 17)), eval(axis(0), f32(5, 7)), eval(axis(1), f32(3, 5, 7))},
 	"batch_norm": {
 		eval(eps(1e-3), f32(2, 3, 5, 7), f32(3), f32(3), f32(3), positive(3)),
 		eval(eps(1e-5), f32(1, 17, 1, 1), f32(17), f32(17), f32(17), positive(17)),
@@ -117,8 +118,10 @@ var evaluations = withActivations(joined(general, map[string][]evaluation{
 	"equal":     {eval(nil, index(plan.I32, 3, 5, 7), index(plan.I32, 3, 7)), eval(nil, index(plan.I64, 2, 9), index(plan.I64, 2, 1)), eval(nil, index(plan.Bool, 2, 9), index(plan.Bool, 2, 3, 9))},
 	"expand":    {eval(plan.Attrs{dims("shape", 3, 5, 7)}, f32(5, 1)), eval(plan.Attrs{dims("shape", 2, 3)}, f32())},
 	"layer_norm": {
+		eval(eps(1e-5), f32(3, 17)), eval(eps(1e-5), f32(3, 33), f32(33)),
 		eval(eps(1e-5), f32(3, 17), f32(17), f32(17)), eval(eps(1e-5), f32(2, 3, 65), f32(65), f32(65)), eval(eps(1e-5), f32(1, 1), f32(1), f32(1)),
 	},
+	"log_softmax": {eval(axis(-1), f32(3, 17)), eval(axis(0), f32(5, 3)), eval(axis(-1), f32(2, 3, 65)), eval(axis(-1), f32(1, 1))},
 	"matmul": {
 		eval(matmul(false, false), f32(3, 5), f32(5, 7)), eval(matmul(false, true), f32(1, 33), f32(67, 33)), eval(matmul(true, false), f32(5, 3), f32(5, 7)),
 		eval(matmul(true, true), f32(5, 3), f32(7, 5)), eval(matmul(false, false), f32(2, 3, 5, 7), f32(2, 3, 7, 9)), eval(matmul(false, true), f32(2, 1, 5, 7), f32(3, 9, 7)),
@@ -132,6 +135,13 @@ var evaluations = withActivations(joined(general, map[string][]evaluation{
 		eval(reduce("mean", false, 2, 3), f32(2, 5, 7, 7)), eval(reduce("sum", true, 0), f32(129)),
 	},
 	"reshape": {eval(plan.Attrs{dims("shape", 5, 3)}, f32(3, 5)), eval(plan.Attrs{dims("shape", 30)}, f32(2, 3, 5)), eval(plan.Attrs{dims("shape", 1, 1)}, f32())},
+	"rms_norm": {
+		eval(rms(0), f32(3, 17), f32(17)), eval(rms(1), f32(2, 3, 65), f32(65)), eval(rms(0), f32(5, 33)), eval(rms(0), f32(1, 1), f32(1)), eval(rms(0), f32(0, 3), f32(3)),
+	},
+	"rope": {
+		eval(rope(false, 0), f32(2, 3, 5, 8), f32(5, 4), f32(5, 4)), eval(rope(true, 0), f32(2, 3, 5, 8), f32(2, 1, 5, 4), f32(5, 4)),
+		eval(rope(false, 34), f32(3, 5, 67), f32(1, 17), f32(3, 1, 17)), eval(rope(true, 6), f32(7, 9), f32(7, 3), f32(3)), eval(rope(false, 0), f32(1, 2), f32(1), f32(1)),
+	},
 	"sample": {
 		eval(nil, f32(3, 17), positive(3), positive(3), index(plan.I32, 9, 3), index(plan.I64, 1000, 3), index(plan.I32, 1000, 3)),
 	},
@@ -151,6 +161,42 @@ func joined(a, b map[string][]evaluation) map[string][]evaluation {
 	for name, e := range b {
 		out[name] = append(out[name], e...)
 	}
+	return out
+}
+
+func rms(offset float64) plan.Attrs { return op.RMSNorm{Eps: 1e-5, Offset: offset}.Attrs() }
+
+func rope(interleaved bool, dims int) plan.Attrs {
+	return op.RoPE{Interleaved: interleaved, Dims: dims}.Attrs()
+}
+
+// attentions have all kinds of masks, groups of heads, and numbers of rows on
+// either side of what kernels treat alike.
+func attentions() (out []evaluation) {
+	add := func(o op.Attention, q, k []int, masks ...operand) {
+		if o.Scale = 0.375; o.Mask == "" {
+			o.Mask = op.MaskNone
+		}
+		v := append(slices.Clone(k[:len(k)-1]), k[len(k)-1]+2)
+		out = append(out, eval(o.Attrs(), append([]operand{f32(q...), f32(k...), f32(v...)}, masks...)...))
+	}
+	truth := func(dims ...int) operand { return index(plan.Bool, 2, dims...) }
+	add(op.Attention{}, []int{2, 3, 5, 7}, []int{2, 3, 9, 7})
+	add(op.Attention{}, []int{3, 1, 17}, []int{3, 33, 17})
+	add(op.Attention{}, []int{2, 6, 1, 8}, []int{2, 2, 67, 8})
+	add(op.Attention{}, []int{1, 2, 2, 3, 5, 4}, []int{1, 2, 2, 1, 7, 4})
+	add(op.Attention{Causal: true}, []int{1, 8, 3, 8}, []int{1, 2, 21, 8})
+	add(op.Attention{Causal: true, Window: 5}, []int{2, 4, 19, 8}, []int{2, 2, 19, 8})
+	add(op.Attention{Causal: true, Start: true}, []int{2, 2, 13, 4}, []int{2, 2, 13, 4}, index(plan.I32, 9, 2))
+	add(op.Attention{Start: true}, []int{3, 2, 2, 4}, []int{3, 1, 11, 4}, index(plan.I64, 9, 3))
+	add(op.Attention{Softcap: 1.5}, []int{1, 4, 12, 8}, []int{1, 2, 18, 8})
+	add(op.Attention{Mask: op.MaskAdd}, []int{2, 4, 11, 8}, []int{2, 4, 13, 8}, f32(2, 1, 1, 13))
+	add(op.Attention{Mask: op.MaskAdd}, []int{2, 4, 11, 8}, []int{2, 2, 13, 8}, f32(4, 11, 13))
+	add(op.Attention{Mask: op.MaskAdd, Causal: true, Softcap: 2}, []int{2, 4, 2, 8}, []int{2, 1, 13, 8}, f32(2, 1))
+	add(op.Attention{Mask: op.MaskBool}, []int{2, 4, 11, 8}, []int{2, 4, 13, 8}, truth(2, 1, 11, 13))
+	add(op.Attention{Mask: op.MaskBool}, []int{1, 6, 1, 8}, []int{1, 3, 35, 8}, truth(35))
+	add(op.Attention{Mask: op.MaskBool, Causal: true, Start: true, Window: 4}, []int{2, 4, 50, 8}, []int{2, 2, 50, 8}, truth(50, 50), index(plan.I32, 20, 2))
+	add(op.Attention{}, []int{1, 2, 3, 4}, []int{1, 2, 0, 4})
 	return out
 }
 

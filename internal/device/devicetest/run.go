@@ -21,6 +21,7 @@ import (
 
 	"github.com/genie-sdk/go/internal/device"
 	"github.com/genie-sdk/go/internal/engine"
+	"github.com/genie-sdk/go/internal/program"
 )
 
 // Options describe a device.
@@ -43,6 +44,9 @@ type Options struct {
 	// addition to the engine's reservation for a call: a run that is refused
 	// for this leaves states that have grown for it.
 	Copies bool
+	// Kernels predicts the kernel of each group of a program at its sizes; nil for
+	// no prediction. Every run of the suite is compared with it.
+	Kernels func(p *program.Program, b *program.Bound) []string
 	// Plans is the number of random plans; 0 means 150.
 	Plans int
 }

@@ -92,6 +92,7 @@ func (s *session) try(ctx context.Context, sizes plan.Bindings, in ...input) ([]
 	if err := c.Run(ctx); err != nil {
 		return nil, nil, err
 	}
+	s.f.requireKernels(c)
 	var out []transport.Tensor
 	var handles []transport.Handle
 	for i := range s.plan.Outputs {
@@ -100,6 +101,20 @@ func (s *session) try(ctx context.Context, sizes plan.Bindings, in ...input) ([]
 		out, handles = append(out, t), append(handles, h)
 	}
 	return out, handles, nil
+}
+
+// requireKernels compares what computed a call's groups with the prediction.
+func (f *fixture) requireKernels(c *engine.Call) {
+	f.Helper()
+	if f.opts.Kernels == nil {
+		return
+	}
+	p, b := c.Bound()
+	want, got := f.opts.Kernels(p, b), c.Kernels()
+	require.Len(f, got, len(want))
+	for i, g := range p.Groups {
+		require.Equal(f, want[i], got[i], "group %d (%s) of inputs %v ran another kernel than predicted", i, p.Labels[i], g.In)
+	}
 }
 
 // run is try that must succeed.

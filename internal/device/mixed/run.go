@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/genie-sdk/go/internal/device"
+	"github.com/genie-sdk/go/internal/kernelchoice"
 	"github.com/genie-sdk/go/internal/op"
 	"github.com/genie-sdk/go/internal/program"
 )
@@ -183,6 +184,15 @@ func (r *run) Groups(from, to int, times []time.Duration) (n int, err error) {
 		}
 	}
 	return n, err
+}
+
+// Kernel implements [device.Run].
+func (r *run) Kernel(i int) string {
+	at := r.code.at[i]
+	if r.code.side[i] == onHost {
+		return kernelchoice.Lacking + ": " + r.cpu.Kernel(at)
+	}
+	return r.primary.Kernel(at)
 }
 
 // measure makes room for the times of the devices' groups.

@@ -82,6 +82,9 @@ func (r *run) Groups(from, to int, times []time.Duration) (n int, err error) {
 	return n, nil
 }
 
+// Kernel implements [device.Run].
+func (*run) Kernel(int) string { return "null" }
+
 // Wait implements [device.Run]: the kernels begin and end in their time.
 func (r *run) Wait(n int) (at int, err error) {
 	if len(r.queue) == 0 {

@@ -94,6 +94,9 @@ func (r *run) Groups(from, to int, times []time.Duration) (n int, err error) {
 	return to, nil
 }
 
+// Kernel implements [device.Run]: it has none.
+func (*run) Kernel(int) string { return "reference" }
+
 // Wait implements [device.Run].
 func (r *run) Wait(n int) (int, error) {
 	if r.queue.flush() == nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -19,7 +20,10 @@ type activation struct {
 	exact    string // body of a Go function of x in float64: the portable kernel
 	bound    bound
 	group    int // maximum number of vectors at once
-	apply    func(t round, src reg.GPVirtual) vectors
+	// large says that the assembly leaves finite numbers that it cannot compute,
+	// which are larger than any result, as they are; 0 for none.
+	large float64
+	apply func(t round, src reg.GPVirtual) vectors
 }
 
 // bound is the allowed error of a kernel: units in the last place or, below an
@@ -31,8 +35,11 @@ type bound struct {
 
 const geluSpecial = "NaN and -Inf give NaN, as in PyTorch, Inf gives Inf, -0 gives -0."
 
-// activations are all of them: one entry each, with the code they use below.
-var activations = []activation{
+// activations are all of them: one entry each.
+var activations = slices.Concat(common, simple, elementary)
+
+// common are the activations of models, with the code they use below.
+var common = []activation{
 	{
 		name: "exp", function: "Exp", operator: "exp", doc: "e^x",
 		special: "Subnormal results count, too. Results that overflow are Inf, those that underflow 0; Exp(NaN) is NaN, Exp(0) is 1.",
@@ -79,18 +86,37 @@ var activations = []activation{
 
 func activationKernels(g *gen) {
 	for _, f := range activations {
-		g.bothWidths(func(s simd) {
-			name := s.name(f.name)
-			s.function(name, "func(dst, src *float32, n int)", name+" is "+f.function+" of n elements.")
-			dst, src := s.pointer("dst"), s.pointer("src")
-			s.eachGroup(f.group, func(t round) { t.storeAll(f.apply(t, src), dst) })
-			s.done()
-		})
+		if f.apply == nil {
+			continue
+		}
+		g.bothWidths(func(s simd) { activationKernel(s, f) })
 	}
 	// Adding 1.5*2^16 to a float64 and taking it away again rounds it to a
 	// multiple of 2^-36.
 	terms := g.constant64(1.5 * (1 << 16))
 	g.bothWidths(func(s simd) { softmaxKernel(s, terms) })
+}
+
+func activationKernel(s simd, f activation) {
+	name := s.name(f.name)
+	signature, doc, found := "func(dst, src *float32, n int)", "", reg.GPVirtual(nil)
+	if f.large > 0 {
+		signature, doc = signature+" uint32", " It is not zero if it left an element."
+	}
+	s.function(name, signature, name+" is "+f.function+" of n elements."+doc)
+	dst, src := s.pointer("dst"), s.pointer("src")
+	if f.large > 0 {
+		found = s.GP32()
+		s.XORL(found, found)
+	}
+	s.eachGroup(f.group, func(t round) {
+		t.found = found
+		t.storeAll(f.apply(t, src), dst)
+	})
+	if f.large > 0 {
+		s.Store(found, s.ReturnIndex(0))
+	}
+	s.done()
 }
 
 // geluTanh is x/(1+exp(-2u)), u = sqrt(2/pi)*(x + 0.044715*x^3).

@@ -62,6 +62,8 @@ func (a activation) Name() string     { return a.name }
 func (a activation) Function() string { return a.function }
 func (a activation) Operator() string { return a.operator }
 func (a activation) Exact() string    { return a.exact }
+func (a activation) Large() float64   { return a.large }
+func (a activation) Assembled() bool  { return a.apply != nil }
 
 // Bound is the fields of its bound.
 func (a activation) Bound() string {
@@ -84,6 +86,9 @@ func (b bound) String() string {
 }
 
 func units(n float64) string {
+	if n == 0.5 {
+		return "half a unit"
+	}
 	if n == 1 {
 		return "one unit"
 	}
@@ -143,17 +148,29 @@ func unaryArch(op unary, dst, src []float32) bool {
 	case pathAVX512:
 		switch op {
 		{{- range .}}
+		{{- if .Assembled}}
 		case {{.Op}}:
-			{{.Name}}AVX512(d, x, n)
+			{{if .Large}}if {{.Name}}AVX512(d, x, n) != 0 {
+				left(dst, {{.Large}}, {{.Name}}Of)
+			}{{else}}{{.Name}}AVX512(d, x, n){{end}}
 		{{- end}}
+		{{- end}}
+		default:
+			return false
 		}
 		return true
 	case pathAVX2:
 		switch op {
 		{{- range .}}
+		{{- if .Assembled}}
 		case {{.Op}}:
-			{{.Name}}AVX2(d, x, n)
+			{{if .Large}}if {{.Name}}AVX2(d, x, n) != 0 {
+				left(dst, {{.Large}}, {{.Name}}Of)
+			}{{else}}{{.Name}}AVX2(d, x, n){{end}}
 		{{- end}}
+		{{- end}}
+		default:
+			return false
 		}
 		return true
 	}

@@ -26,11 +26,15 @@ func main() {
 	flag.Parse()
 	for name, kernels := range map[string]func(*gen){
 		"gemm_asm":        gemmKernels,
+		"attention_asm":   attentionKernels,
 		"sampling_asm":    samplingKernels,
 		"transpose_asm":   transposeKernels,
 		"conv_asm":        convKernels,
 		"winograd_asm":    winogradKernels,
 		"pool2d_asm":      poolKernels,
+		"pair_asm":        pairKernels,
+		"select_asm":      selectKernels,
+		"pow_asm":         powKernels,
 		"elementwise_asm": elementwiseKernels,
 		"reduce_asm":      reduceKernels,
 		"activation_asm":  activationKernels,
@@ -47,13 +51,18 @@ func main() {
 	if err := writeActivations(filepath.Join(*dir, "activation_asm")); err != nil {
 		log.Fatalf("asm: activations: %v", err)
 	}
+	if err := writePairs(filepath.Join(*dir, "pair_asm")); err != nil {
+		log.Fatalf("asm: pairs: %v", err)
+	}
 }
 
 // gen is the avo context of one file.
 type gen struct {
 	*build.Context
-	masks     operand.Mem
-	constants map[uint32]operand.Mem
+	masks       operand.Mem
+	order       operand.Mem
+	constants   map[uint32]operand.Mem
+	constants64 map[uint64]operand.Mem
 }
 
 // function starts a function without a stack frame, whose arguments do not

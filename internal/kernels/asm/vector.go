@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/operand"
@@ -202,7 +203,7 @@ func (s simd) and(x vectors, bits uint32) {
 func (s simd) eachGroup(most int, body func(t round)) {
 	n, at := s.pointer("n"), s.GP64()
 	s.XORQ(at, at)
-	for _, size := range []int{most, 1} {
+	for _, size := range slices.Compact([]int{most, 1}) {
 		name := fmt.Sprint(size)
 		step := I32(size * s.lanes)
 		s.SUBQ(step, n)
@@ -224,9 +225,10 @@ func (s simd) eachGroup(most int, body func(t round)) {
 // round is a round of the loop of eachGroup: size vectors from offset at on.
 type round struct {
 	simd
-	at   reg.GPVirtual
-	size int
-	tail mask
+	at    reg.GPVirtual
+	size  int
+	tail  mask
+	found reg.GPVirtual // bits of elements that were left, see [activation]
 }
 
 func (t round) place(base reg.GPVirtual, i int) Mem {

@@ -189,6 +189,12 @@ for dt in (np.int32, np.int64):
 case("pick nothing", "pick", {}, [f32(0, 5, 4), np.zeros((0,), np.int32)], lambda x, i: x[:, 0])
 case("silu", "silu", {}, [np.concatenate([f32(21, scale=6), np.float32([0, -0.0, 80, -80, 1e-8, np.inf, np.nan])]).reshape(4, 7)], F.silu)
 
-path = pathlib.Path(__file__).with_name("goldens.json")
-body = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
-path.write_text('{"torch":"%s","cases":[\n%s\n]}\n' % (torch.__version__, body))
+
+def write(name):
+    body = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
+    text = '{"torch":"%s","cases":[\n%s\n]}\n' % (torch.__version__, body)
+    pathlib.Path(__file__).with_name(name).write_text(text)
+
+
+if __name__ == "__main__":
+    write("goldens.json")

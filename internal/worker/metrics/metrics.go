@@ -92,6 +92,14 @@ func counter(name, help string, get func(s *sample) int64) metric {
 	return m
 }
 
+// named is a counter with a name of its own.
+func named(name, help string, get func(s *sample) float64) metric {
+	return metric{
+		prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue,
+		func(s *sample, value func(float64, ...string), _ func(*meter.Histogram, ...string)) { value(get(s)) },
+	}
+}
+
 // gauges and counters are metrics with labels.
 func gauges(name, help string, labels []string, each func(s *sample, value func(float64, ...string))) metric {
 	return metric{

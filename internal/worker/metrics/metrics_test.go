@@ -32,7 +32,9 @@ func (b *busy) Staged() int64       { return 4 }
 func (b *busy) Detached() int       { return 5 }
 func (b *busy) Ready() bool         { return true }
 func (b *busy) Stats() transport.Stats {
-	return transport.Stats{CPU: "generic", WeightBytes: 1, StateBytes: 2, ScratchBytes: 3}
+	return transport.Stats{
+		CPU: "generic", WeightBytes: 1, StateBytes: 2, ScratchBytes: 3, References: 6, ReferenceTime: 2500 * time.Millisecond,
+	}
 }
 
 func newBusy() *busy {
@@ -73,6 +75,16 @@ func TestNames(t *testing.T) {
 	require.Equal(t, string(want), b.String())
 }
 
+// TestReferences: what references of operators took, in seconds.
+func TestReferences(t *testing.T) {
+	got := map[string]float64{}
+	for _, f := range gather(t, newBusy()) {
+		got[f.GetName()] = f.GetMetric()[0].GetCounter().GetValue()
+	}
+	require.InDelta(t, 2.5, got["genie_reference_kernel_seconds_total"], 0)
+	require.InDelta(t, 6, got["genie_reference_kernels_total"], 0)
+}
+
 // TestConventions runs Prometheus' own linter.
 func TestConventions(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
@@ -88,7 +100,7 @@ func TestDocumented(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "operations.md"))
 	require.NoError(t, err)
 	var documented, there []string
-	for _, m := range regexp.MustCompile("(?m)^\\| `(genie_worker_[a-z_]+)` \\| ([a-z]+) \\| ([^|]*)\\|").FindAllStringSubmatch(string(page), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `(genie_[a-z_]+)` \\| ([a-z]+) \\| ([^|]*)\\|").FindAllStringSubmatch(string(page), -1) {
 		documented = append(documented, m[1]+" "+m[2]+" "+strings.TrimSpace(m[3]))
 	}
 	for _, f := range gather(t, newBusy()) {

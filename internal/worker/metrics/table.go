@@ -58,6 +58,8 @@ func work() []metric {
 		counter("runs_total", "Runs of plans.", func(s *sample) int64 { return s.stats.Runs }),
 		counter("batches_total", "Dynamic batches: times that runs of several sessions were computed together.", func(s *sample) int64 { return s.stats.Batches }),
 		counter("batched_runs_total", "Runs that were computed in a dynamic batch with runs of other sessions.", func(s *sample) int64 { return s.stats.BatchedRuns }),
+		referenceSeconds(),
+		named("genie_reference_kernels_total", "Groups of steps that were computed by the reference of an operator, since the device has no kernel for them.", func(s *sample) float64 { return float64(s.stats.References) }),
 		counter("ops_total", "Operators that were run.", func(s *sample) int64 { return s.stats.Ops }),
 		counter("loop_runs_total", "Runs that token loops made.", func(s *sample) int64 { return s.LoopRuns.Load() }),
 		counter("tokens_total", "Tokens that token loops made, of all sequences.", func(s *sample) int64 { return s.Tokens.Load() }),
@@ -117,6 +119,14 @@ func resources() []metric {
 			value(float64(b.SocketSent), "sent")
 		}),
 	}
+}
+
+// referenceSeconds is the time of what has no kernel. It is not named after the
+// worker, since whatever runs plans may export it.
+func referenceSeconds() metric {
+	return named("genie_reference_kernel_seconds_total", "Time in references of operators: plain code for what the device has no kernel for.", func(s *sample) float64 {
+		return s.stats.ReferenceTime.Seconds()
+	})
 }
 
 func truth(b bool) int64 {

@@ -143,7 +143,7 @@ func statsOf(m *wirepb.Stats) transport.Stats {
 		PlanBytes: m.GetPlanBytes(), BufferBytes: m.GetBufferBytes(),
 		WeightEvictions: m.GetWeightEvictions(), CacheHits: m.GetCacheHits(), CacheMisses: m.GetCacheMisses(),
 		CacheBytes: m.GetCacheBytes(), CacheEntries: m.GetCacheEntries(), CacheEvictions: m.GetCacheEvictions(),
-		UploadsResumed: m.GetUploadsResumed(),
+		UploadsResumed: m.GetUploadsResumed(), References: m.GetReferences(), ReferenceTime: time.Duration(m.GetReferenceNs()),
 	}
 }
 

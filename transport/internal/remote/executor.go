@@ -73,7 +73,8 @@ func (x *Executor) Stats(ctx context.Context) (transport.Stats, error) {
 		}
 		err = c.call(ctx, &request{typ: wire.TypeStats, answer: &m})
 		if err == nil {
-			return statsOf(&m), nil
+			st := statsOf(&m)
+			return st, x.addProfiles(ctx, &st)
 		}
 		if !x.again(ctx, c, attempt) {
 			return transport.Stats{}, err

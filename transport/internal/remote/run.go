@@ -67,6 +67,9 @@ func (s *session) runMessage(call transport.Call) (runMessage, error) {
 		return runMessage{}, err
 	}
 	control.Causes = ref.said.differ(call.Inputs)
+	if control.Profile = call.Profile; call.Profile {
+		s.profiles(ref)
+	}
 	return runMessage{ref, control, payload, sizes.Outputs}, nil
 }
 

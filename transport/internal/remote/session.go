@@ -48,6 +48,7 @@ type session struct {
 	lastPlan uint32
 	uploaded int // times that weights were sent
 	values   map[transport.Handle]keptValue
+	profiled map[uint32]*plan.Plan // plans by number of which a run was profiled
 }
 
 func newSession(x *Executor, num uint32) *session {

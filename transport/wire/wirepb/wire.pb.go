@@ -957,6 +957,9 @@ type Run struct {
 	// ledger's causes, docs/wire.md); sent when it differs
 	// from what was said of the plan before.
 	Causes []uint32 `protobuf:"varint,11,rep,packed,name=causes,proto3" json:"causes,omitempty"`
+	// Add what the run spends on each group to the profile of its plan in the
+	// session, see Stats. In a loop it is all its runs.
+	Profile bool `protobuf:"varint,16,opt,name=profile,proto3" json:"profile,omitempty"`
 	// W3C trace context of the caller; empty when it does not trace.
 	Traceparent   string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1047,6 +1050,13 @@ func (x *Run) GetCauses() []uint32 {
 		return x.Causes
 	}
 	return nil
+}
+
+func (x *Run) GetProfile() bool {
+	if x != nil {
+		return x.Profile
+	}
+	return false
 }
 
 func (x *Run) GetTraceparent() string {
@@ -1696,38 +1706,47 @@ func (x *Reset) GetTraceparent() string {
 	return ""
 }
 
-// Stats asks what the worker has done; the request has no fields.
+// Stats asks what the worker has done. The request has no fields, or those that
+// ask for a profile.
 type Stats struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	Pid              uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
-	Cpu              string                 `protobuf:"bytes,2,opt,name=cpu,proto3" json:"cpu,omitempty"`
-	Runs             int64                  `protobuf:"varint,3,opt,name=runs,proto3" json:"runs,omitempty"`
-	Ops              int64                  `protobuf:"varint,4,opt,name=ops,proto3" json:"ops,omitempty"`
-	Sessions         int64                  `protobuf:"varint,5,opt,name=sessions,proto3" json:"sessions,omitempty"`
-	Plans            int64                  `protobuf:"varint,6,opt,name=plans,proto3" json:"plans,omitempty"`
-	PlansReceived    int64                  `protobuf:"varint,7,opt,name=plans_received,json=plansReceived,proto3" json:"plans_received,omitempty"`
-	Weights          int64                  `protobuf:"varint,8,opt,name=weights,proto3" json:"weights,omitempty"`
-	WeightBytes      int64                  `protobuf:"varint,9,opt,name=weight_bytes,json=weightBytes,proto3" json:"weight_bytes,omitempty"`
-	WeightsReceived  int64                  `protobuf:"varint,10,opt,name=weights_received,json=weightsReceived,proto3" json:"weights_received,omitempty"`
-	StateBytes       int64                  `protobuf:"varint,11,opt,name=state_bytes,json=stateBytes,proto3" json:"state_bytes,omitempty"`
-	ScratchBytes     int64                  `protobuf:"varint,12,opt,name=scratch_bytes,json=scratchBytes,proto3" json:"scratch_bytes,omitempty"`
-	PeakRssBytes     int64                  `protobuf:"varint,13,opt,name=peak_rss_bytes,json=peakRssBytes,proto3" json:"peak_rss_bytes,omitempty"`
-	Batches          int64                  `protobuf:"varint,40,opt,name=batches,proto3" json:"batches,omitempty"`                            // dynamic batches, of runs of several sessions
-	BatchedRuns      int64                  `protobuf:"varint,41,opt,name=batched_runs,json=batchedRuns,proto3" json:"batched_runs,omitempty"` // runs in them
-	MemoryUsedBytes  int64                  `protobuf:"varint,14,opt,name=memory_used_bytes,json=memoryUsedBytes,proto3" json:"memory_used_bytes,omitempty"`
-	MemoryLimitBytes int64                  `protobuf:"varint,15,opt,name=memory_limit_bytes,json=memoryLimitBytes,proto3" json:"memory_limit_bytes,omitempty"`
-	PackedBytes      int64                  `protobuf:"varint,16,opt,name=packed_bytes,json=packedBytes,proto3" json:"packed_bytes,omitempty"`
-	RetainedBytes    int64                  `protobuf:"varint,17,opt,name=retained_bytes,json=retainedBytes,proto3" json:"retained_bytes,omitempty"`
-	StagingBytes     int64                  `protobuf:"varint,18,opt,name=staging_bytes,json=stagingBytes,proto3" json:"staging_bytes,omitempty"`
-	WeightEvictions  int64                  `protobuf:"varint,19,opt,name=weight_evictions,json=weightEvictions,proto3" json:"weight_evictions,omitempty"`
-	CacheHits        int64                  `protobuf:"varint,20,opt,name=cache_hits,json=cacheHits,proto3" json:"cache_hits,omitempty"`
-	CacheMisses      int64                  `protobuf:"varint,21,opt,name=cache_misses,json=cacheMisses,proto3" json:"cache_misses,omitempty"`
-	CacheBytes       int64                  `protobuf:"varint,22,opt,name=cache_bytes,json=cacheBytes,proto3" json:"cache_bytes,omitempty"`
-	CacheEntries     int64                  `protobuf:"varint,23,opt,name=cache_entries,json=cacheEntries,proto3" json:"cache_entries,omitempty"`
-	CacheEvictions   int64                  `protobuf:"varint,24,opt,name=cache_evictions,json=cacheEvictions,proto3" json:"cache_evictions,omitempty"`
-	UploadsResumed   int64                  `protobuf:"varint,25,opt,name=uploads_resumed,json=uploadsResumed,proto3" json:"uploads_resumed,omitempty"`
-	PlanBytes        int64                  `protobuf:"varint,26,opt,name=plan_bytes,json=planBytes,proto3" json:"plan_bytes,omitempty"`
-	BufferBytes      int64                  `protobuf:"varint,27,opt,name=buffer_bytes,json=bufferBytes,proto3" json:"buffer_bytes,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request's: ask for the profile of a plan of a session, too.
+	AskProfile bool   `protobuf:"varint,50,opt,name=ask_profile,json=askProfile,proto3" json:"ask_profile,omitempty"`
+	Session    uint32 `protobuf:"varint,51,opt,name=session,proto3" json:"session,omitempty"`
+	Plan       uint32 `protobuf:"varint,52,opt,name=plan,proto3" json:"plan,omitempty"`
+	// The answer's: absent when no run of the plan was profiled.
+	Profile          *Profile `protobuf:"bytes,53,opt,name=profile,proto3" json:"profile,omitempty"`
+	Pid              uint32   `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
+	Cpu              string   `protobuf:"bytes,2,opt,name=cpu,proto3" json:"cpu,omitempty"`
+	Runs             int64    `protobuf:"varint,3,opt,name=runs,proto3" json:"runs,omitempty"`
+	Ops              int64    `protobuf:"varint,4,opt,name=ops,proto3" json:"ops,omitempty"`
+	Sessions         int64    `protobuf:"varint,5,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	Plans            int64    `protobuf:"varint,6,opt,name=plans,proto3" json:"plans,omitempty"`
+	PlansReceived    int64    `protobuf:"varint,7,opt,name=plans_received,json=plansReceived,proto3" json:"plans_received,omitempty"`
+	Weights          int64    `protobuf:"varint,8,opt,name=weights,proto3" json:"weights,omitempty"`
+	WeightBytes      int64    `protobuf:"varint,9,opt,name=weight_bytes,json=weightBytes,proto3" json:"weight_bytes,omitempty"`
+	WeightsReceived  int64    `protobuf:"varint,10,opt,name=weights_received,json=weightsReceived,proto3" json:"weights_received,omitempty"`
+	StateBytes       int64    `protobuf:"varint,11,opt,name=state_bytes,json=stateBytes,proto3" json:"state_bytes,omitempty"`
+	ScratchBytes     int64    `protobuf:"varint,12,opt,name=scratch_bytes,json=scratchBytes,proto3" json:"scratch_bytes,omitempty"`
+	PeakRssBytes     int64    `protobuf:"varint,13,opt,name=peak_rss_bytes,json=peakRssBytes,proto3" json:"peak_rss_bytes,omitempty"`
+	Batches          int64    `protobuf:"varint,40,opt,name=batches,proto3" json:"batches,omitempty"`                            // dynamic batches, of runs of several sessions
+	BatchedRuns      int64    `protobuf:"varint,41,opt,name=batched_runs,json=batchedRuns,proto3" json:"batched_runs,omitempty"` // runs in them
+	MemoryUsedBytes  int64    `protobuf:"varint,14,opt,name=memory_used_bytes,json=memoryUsedBytes,proto3" json:"memory_used_bytes,omitempty"`
+	MemoryLimitBytes int64    `protobuf:"varint,15,opt,name=memory_limit_bytes,json=memoryLimitBytes,proto3" json:"memory_limit_bytes,omitempty"`
+	PackedBytes      int64    `protobuf:"varint,16,opt,name=packed_bytes,json=packedBytes,proto3" json:"packed_bytes,omitempty"`
+	RetainedBytes    int64    `protobuf:"varint,17,opt,name=retained_bytes,json=retainedBytes,proto3" json:"retained_bytes,omitempty"`
+	StagingBytes     int64    `protobuf:"varint,18,opt,name=staging_bytes,json=stagingBytes,proto3" json:"staging_bytes,omitempty"`
+	WeightEvictions  int64    `protobuf:"varint,19,opt,name=weight_evictions,json=weightEvictions,proto3" json:"weight_evictions,omitempty"`
+	CacheHits        int64    `protobuf:"varint,20,opt,name=cache_hits,json=cacheHits,proto3" json:"cache_hits,omitempty"`
+	CacheMisses      int64    `protobuf:"varint,21,opt,name=cache_misses,json=cacheMisses,proto3" json:"cache_misses,omitempty"`
+	CacheBytes       int64    `protobuf:"varint,22,opt,name=cache_bytes,json=cacheBytes,proto3" json:"cache_bytes,omitempty"`
+	CacheEntries     int64    `protobuf:"varint,23,opt,name=cache_entries,json=cacheEntries,proto3" json:"cache_entries,omitempty"`
+	CacheEvictions   int64    `protobuf:"varint,24,opt,name=cache_evictions,json=cacheEvictions,proto3" json:"cache_evictions,omitempty"`
+	UploadsResumed   int64    `protobuf:"varint,25,opt,name=uploads_resumed,json=uploadsResumed,proto3" json:"uploads_resumed,omitempty"`
+	PlanBytes        int64    `protobuf:"varint,26,opt,name=plan_bytes,json=planBytes,proto3" json:"plan_bytes,omitempty"`
+	BufferBytes      int64    `protobuf:"varint,27,opt,name=buffer_bytes,json=bufferBytes,proto3" json:"buffer_bytes,omitempty"`
+	References       int64    `protobuf:"varint,42,opt,name=references,proto3" json:"references,omitempty"`                      // groups that references of operators computed
+	ReferenceNs      int64    `protobuf:"varint,43,opt,name=reference_ns,json=referenceNs,proto3" json:"reference_ns,omitempty"` // time that this took
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1760,6 +1779,34 @@ func (x *Stats) ProtoReflect() protoreflect.Message {
 // Deprecated: Use Stats.ProtoReflect.Descriptor instead.
 func (*Stats) Descriptor() ([]byte, []int) {
 	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Stats) GetAskProfile() bool {
+	if x != nil {
+		return x.AskProfile
+	}
+	return false
+}
+
+func (x *Stats) GetSession() uint32 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Stats) GetPlan() uint32 {
+	if x != nil {
+		return x.Plan
+	}
+	return 0
+}
+
+func (x *Stats) GetProfile() *Profile {
+	if x != nil {
+		return x.Profile
+	}
+	return nil
 }
 
 func (x *Stats) GetPid() uint32 {
@@ -1965,6 +2012,163 @@ func (x *Stats) GetBufferBytes() int64 {
 	return 0
 }
 
+func (x *Stats) GetReferences() int64 {
+	if x != nil {
+		return x.References
+	}
+	return 0
+}
+
+func (x *Stats) GetReferenceNs() int64 {
+	if x != nil {
+		return x.ReferenceNs
+	}
+	return 0
+}
+
+// Profile is where the time of the profiled runs of a plan went.
+type Profile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Runs  uint64                 `protobuf:"varint,1,opt,name=runs,proto3" json:"runs,omitempty"`
+	// Names of kernels, each of at most 64 bytes.
+	Kernels       []string        `protobuf:"bytes,2,rep,name=kernels,proto3" json:"kernels,omitempty"`
+	Groups        []*GroupProfile `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Profile) Reset() {
+	*x = Profile{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Profile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Profile) ProtoMessage() {}
+
+func (x *Profile) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Profile.ProtoReflect.Descriptor instead.
+func (*Profile) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Profile) GetRuns() uint64 {
+	if x != nil {
+		return x.Runs
+	}
+	return 0
+}
+
+func (x *Profile) GetKernels() []string {
+	if x != nil {
+		return x.Kernels
+	}
+	return nil
+}
+
+func (x *Profile) GetGroups() []*GroupProfile {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+// GroupProfile is what profiled runs spent on steps that one kernel computes.
+type GroupProfile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index into the profile's kernels.
+	Kernel uint32 `protobuf:"varint,1,opt,name=kernel,proto3" json:"kernel,omitempty"`
+	// Indices of the plan's steps, growing; none for what many small groups took
+	// together.
+	Steps []uint32 `protobuf:"varint,2,rep,packed,name=steps,proto3" json:"steps,omitempty"`
+	Ns    uint64   `protobuf:"varint,3,opt,name=ns,proto3" json:"ns,omitempty"`
+	Count uint64   `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
+	// Read and written.
+	Bytes         uint64 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupProfile) Reset() {
+	*x = GroupProfile{}
+	mi := &file_wire_wirepb_wire_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupProfile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupProfile) ProtoMessage() {}
+
+func (x *GroupProfile) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_wirepb_wire_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupProfile.ProtoReflect.Descriptor instead.
+func (*GroupProfile) Descriptor() ([]byte, []int) {
+	return file_wire_wirepb_wire_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *GroupProfile) GetKernel() uint32 {
+	if x != nil {
+		return x.Kernel
+	}
+	return 0
+}
+
+func (x *GroupProfile) GetSteps() []uint32 {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *GroupProfile) GetNs() uint64 {
+	if x != nil {
+		return x.Ns
+	}
+	return 0
+}
+
+func (x *GroupProfile) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *GroupProfile) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 var File_wire_wirepb_wire_proto protoreflect.FileDescriptor
 
 const file_wire_wirepb_wire_proto_rawDesc = "" +
@@ -2046,7 +2250,7 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x05value\x18\x03 \x01(\rR\x05value\x12\x14\n" +
 	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x16\n" +
 	"\x06offset\x18\x05 \x01(\x04R\x06offset\x12 \n" +
-	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\x83\x02\n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\x9d\x02\n" +
 	"\x03Run\x12\x18\n" +
 	"\asession\x18\x01 \x01(\rR\asession\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\rR\x04plan\x12\x1a\n" +
@@ -2056,7 +2260,8 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12\x1f\n" +
 	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
 	"deadlineMs\x12\x16\n" +
-	"\x06causes\x18\v \x03(\rR\x06causes\x12 \n" +
+	"\x06causes\x18\v \x03(\rR\x06causes\x12\x18\n" +
+	"\aprofile\x18\x10 \x01(\bR\aprofile\x12 \n" +
 	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"M\n" +
 	"\vInputHandle\x12\x14\n" +
 	"\x05input\x18\x01 \x01(\rR\x05input\x12(\n" +
@@ -2101,8 +2306,13 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x03seq\x18\x0f \x01(\x04R\x03seq\x12\x1f\n" +
 	"\vdeadline_ms\x18\x0e \x01(\x04R\n" +
 	"deadlineMs\x12 \n" +
-	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\xcb\a\n" +
-	"\x05Stats\x12\x10\n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\"\x8a\t\n" +
+	"\x05Stats\x12\x1f\n" +
+	"\vask_profile\x182 \x01(\bR\n" +
+	"askProfile\x12\x18\n" +
+	"\asession\x183 \x01(\rR\asession\x12\x12\n" +
+	"\x04plan\x184 \x01(\rR\x04plan\x12+\n" +
+	"\aprofile\x185 \x01(\v2\x11.genie.v1.ProfileR\aprofile\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x10\n" +
 	"\x03cpu\x18\x02 \x01(\tR\x03cpu\x12\x12\n" +
 	"\x04runs\x18\x03 \x01(\x03R\x04runs\x12\x10\n" +
@@ -2136,7 +2346,21 @@ const file_wire_wirepb_wire_proto_rawDesc = "" +
 	"\x0fuploads_resumed\x18\x19 \x01(\x03R\x0euploadsResumed\x12\x1d\n" +
 	"\n" +
 	"plan_bytes\x18\x1a \x01(\x03R\tplanBytes\x12!\n" +
-	"\fbuffer_bytes\x18\x1b \x01(\x03R\vbufferBytesB/Z-github.com/genie-sdk/go/transport/wire/wirepbb\x06proto3"
+	"\fbuffer_bytes\x18\x1b \x01(\x03R\vbufferBytes\x12\x1e\n" +
+	"\n" +
+	"references\x18* \x01(\x03R\n" +
+	"references\x12!\n" +
+	"\freference_ns\x18+ \x01(\x03R\vreferenceNs\"g\n" +
+	"\aProfile\x12\x12\n" +
+	"\x04runs\x18\x01 \x01(\x04R\x04runs\x12\x18\n" +
+	"\akernels\x18\x02 \x03(\tR\akernels\x12.\n" +
+	"\x06groups\x18\x03 \x03(\v2\x16.genie.v1.GroupProfileR\x06groups\"x\n" +
+	"\fGroupProfile\x12\x16\n" +
+	"\x06kernel\x18\x01 \x01(\rR\x06kernel\x12\x14\n" +
+	"\x05steps\x18\x02 \x03(\rR\x05steps\x12\x0e\n" +
+	"\x02ns\x18\x03 \x01(\x04R\x02ns\x12\x14\n" +
+	"\x05count\x18\x04 \x01(\x04R\x05count\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\x04R\x05bytesB/Z-github.com/genie-sdk/go/transport/wire/wirepbb\x06proto3"
 
 var (
 	file_wire_wirepb_wire_proto_rawDescOnce sync.Once
@@ -2150,7 +2374,7 @@ func file_wire_wirepb_wire_proto_rawDescGZIP() []byte {
 	return file_wire_wirepb_wire_proto_rawDescData
 }
 
-var file_wire_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_wire_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_wire_wirepb_wire_proto_goTypes = []any{
 	(*Hello)(nil),        // 0: genie.v1.Hello
 	(*Error)(nil),        // 1: genie.v1.Error
@@ -2175,6 +2399,8 @@ var file_wire_wirepb_wire_proto_goTypes = []any{
 	(*Release)(nil),      // 20: genie.v1.Release
 	(*Reset)(nil),        // 21: genie.v1.Reset
 	(*Stats)(nil),        // 22: genie.v1.Stats
+	(*Profile)(nil),      // 23: genie.v1.Profile
+	(*GroupProfile)(nil), // 24: genie.v1.GroupProfile
 }
 var file_wire_wirepb_wire_proto_depIdxs = []int32{
 	2,  // 0: genie.v1.Error.quota:type_name -> genie.v1.Quota
@@ -2188,11 +2414,13 @@ var file_wire_wirepb_wire_proto_depIdxs = []int32{
 	11, // 8: genie.v1.Opening.run:type_name -> genie.v1.Run
 	3,  // 9: genie.v1.Read.handle:type_name -> genie.v1.Handle
 	3,  // 10: genie.v1.Release.handles:type_name -> genie.v1.Handle
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	23, // 11: genie.v1.Stats.profile:type_name -> genie.v1.Profile
+	24, // 12: genie.v1.Profile.groups:type_name -> genie.v1.GroupProfile
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_wire_wirepb_wire_proto_init() }
@@ -2206,7 +2434,7 @@ func file_wire_wirepb_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_wirepb_wire_proto_rawDesc), len(file_wire_wirepb_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

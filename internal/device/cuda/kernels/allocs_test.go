@@ -47,18 +47,20 @@ func TestLaunchesAllocateNothing(t *testing.T) {
 	rows := []Rows{{A: 1 << 20, Out: 1 << 20, Count: 100, StrideA: 16, StrideOut: 50, Stages: []Stage{{Code: 1}}}}
 	sessions := slices.Repeat(rows, inlinePortions+1)
 	for name, f := range map[string]func() error{
-		"binary":     func() error { return s.Pointwise(st, add, x, x, v) },
-		"unary":      func() error { return s.Pointwise(st, gelu, x, x) },
-		"where":      func() error { return s.Where(st, x, mask, x, v) },
-		"equal":      func() error { return s.Equal(st, mask, x, v) },
-		"cast":       func() error { return s.Cast(st, integers, x) },
-		"copy":       func() error { return s.Copy(st, x, v) },
-		"transposed": func() error { return s.Copy(st, turnedOut, turned) },
-		"layer norm": func() error { return s.LayerNorm(st, x, x, v, v, 1e-5) },
-		"softmax":    func() error { return s.Softmax(st, x, x, 1) },
-		"batch norm": func() error { return s.BatchNorm(st, images, images, c, c, c, c, 1e-5) },
-		"mask":       func() error { return s.CausalMask(st, x, x, batch, 3) },
-		"reduce":     func() error { return s.Reduce(st, reduce, tensor2, x) },
+		"binary":           func() error { return s.Pointwise(st, add, x, x, v) },
+		"unary":            func() error { return s.Pointwise(st, gelu, x, x) },
+		"where":            func() error { return s.Where(st, x, mask, x, v) },
+		"equal":            func() error { return s.Equal(st, mask, x, v) },
+		"cast":             func() error { return s.Cast(st, integers, x) },
+		"copy":             func() error { return s.Copy(st, x, v) },
+		"transposed":       func() error { return s.Copy(st, turnedOut, turned) },
+		"layer norm alone": func() error { return s.LayerNorm(st, x, x, Tensor{}, Tensor{}, 1e-5) },
+		"rms norm":         func() error { return s.RMSNorm(st, op.RMSNorm{Eps: 1e-5}, x, x, v) },
+		"layer norm":       func() error { return s.LayerNorm(st, x, x, v, v, 1e-5) },
+		"softmax":          func() error { return s.Softmax(st, x, x, 1) },
+		"batch norm":       func() error { return s.BatchNorm(st, images, images, c, c, c, c, 1e-5) },
+		"mask":             func() error { return s.CausalMask(st, x, x, batch, 3) },
+		"reduce":           func() error { return s.Reduce(st, reduce, tensor2, x) },
 		"max pool": func() error {
 			return s.MaxPool(st, op.MaxPool2D{Kernel: [2]int{1, 1}, Stride: [2]int{1, 1}}, images, images)
 		},

@@ -69,7 +69,7 @@ extern "C" __global__ void __launch_bounds__(few_threads, 4) attend_few(const __
     if (r >= rows) break;
     Range seen = range_of(a, h.start, row0 + r);
     i32 key = block * key_block + mine;
-    weights[r * key_block + mine] = key >= seen.lo && key < seen.hi ? scaled(a, s[i]) : MINUS_INF;
+    weights[r * key_block + mine] = key >= seen.lo && key < seen.hi ? scored(a, h, row0 + r, key, s[i]) : MINUS_INF;
   }
   v_staged.store<part>(values);
   __syncthreads();

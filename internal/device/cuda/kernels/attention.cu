@@ -139,8 +139,8 @@ template <i32 parts> struct Tile {
       r.lo -= b * key_block, r.hi -= b * key_block;
 #pragma unroll
       for (i32 j = 0; j < 4; j++) {
-        s[i][j] = scaled(a, s[i][j]);
-        if (!all && (4 * tx + j < r.lo || 4 * tx + j >= r.hi)) s[i][j] = MINUS_INF;
+        bool seen = all || (4 * tx + j >= r.lo && 4 * tx + j < r.hi);
+        s[i][j] = seen ? scored(a, h, min(row0 + 4 * ty + i, a.rows - 1), b * key_block + 4 * tx + j, s[i][j]) : MINUS_INF;
       }
       float m, l;
       weigh(s[i], m, l);

@@ -7,7 +7,7 @@
 
 #pragma once
 
-#include "common.cuh"
+#include "elementary.cuh"
 
 enum {
   key_block = 64, // keys of a block
@@ -33,11 +33,14 @@ struct Matrices {
 struct Attend {
   float *out;
   const void *start; // null for none
+  const void *mask;  // null for none, see masked_by
   float *partial;
   u32 *counters;
   Matrices q, k, v;
   i64 out_batch, out_head, out_row;
   i64 start_stride;
+  i64 mask_row, mask_key;
+  i64 mask_head[max_axes];
   i32 shape[max_axes];
   i32 axes;
   i32 first; // head of this launch
@@ -47,17 +50,20 @@ struct Attend {
   i32 start_wide; // i64
   i32 divide;
   float scale;
+  float softcap; // 0 for none
+  i32 masked_by; // 0: nothing, 1: float32 that are added, 2: bytes, 0 where a row does not see
+  i32 pad;
 };
 
 // Heads is where a head's rows are.
 struct Heads {
-  i64 q, k, v; // in elements
+  i64 q, k, v, mask; // in elements
   float *out;
   i32 start;
 };
 
 __device__ inline Heads find_head(const Attend &a, i32 head) {
-  Heads h = {0, 0, 0, nullptr, 0};
+  Heads h = {0, 0, 0, 0, nullptr, 0};
   i32 rest = head;
   for (i32 d = a.axes - 1; d >= 0; d--) {
     i32 i = rest % a.shape[d];
@@ -65,6 +71,7 @@ __device__ inline Heads find_head(const Attend &a, i32 head) {
     h.q += i * a.q.head[d];
     h.k += i * a.k.head[d];
     h.v += i * a.v.head[d];
+    h.mask += i * a.mask_head[d];
   }
   i32 batch = head / a.per_batch;
   h.out = a.out + batch * a.out_batch + (head - batch * a.per_batch) * a.out_head;
@@ -82,8 +89,7 @@ struct Range {
 };
 
 __device__ inline Range range_of(const Attend &a, i32 start, i32 row) {
-  if (!a.masked) return {0, a.keys};
-  i32 hi = a.keys - a.rows + row + 1;
+  i32 hi = a.masked ? a.keys - a.rows + row + 1 : a.keys;
   i32 lo = start;
   if (a.window > 0 && hi - a.window > lo) lo = hi - a.window;
   hi = hi < 0 ? 0 : hi > a.keys ? a.keys : hi;
@@ -105,8 +111,18 @@ __device__ inline float exponential(float x) {
   return y;
 }
 
-__device__ inline float scaled(const Attend &a, float product) {
-  return a.divide ? product / a.scale : product * a.scale;
+// scored is the score of a key that the row sees, of their product.
+__device__ inline float scored(const Attend &a, const Heads &h, i32 row, i32 key, float product) {
+  float s = a.divide ? product / a.scale : product * a.scale;
+  if (a.softcap > 0.0f) s = a.softcap * tanh_f32(s / a.softcap);
+  if (a.masked_by) {
+    i64 at = h.mask + row * a.mask_row + key * a.mask_key;
+    if (a.masked_by == 1)
+      s += ((const float *)a.mask)[at];
+    else if (!((const unsigned char *)a.mask)[at])
+      s = MASK_VALUE;
+  }
+  return s;
 }
 
 // Merged is what a row's blocks give so far.
@@ -176,7 +192,7 @@ __device__ inline void plain_row(const Attend &a, const Heads &h, i32 row, Range
           float s = 0.0f;
 #pragma unroll 1
           for (i32 d = 0; d < a.dim; d++) s = fmaf(q[d], k[d], s);
-          w = scaled(a, s) == MASK_VALUE ? 1.0f : 0.0f;
+          w = scored(a, h, row, key, s) == MASK_VALUE ? 1.0f : 0.0f;
         }
         weights[threadIdx.x] = w;
       }

@@ -23,12 +23,13 @@ type Paged struct {
 	PageRows int        // a multiple of [KeyBlock]
 }
 
-// Attention is softmax(scale * Q x K^T, masked) x V of many heads: Q [..., rows,
-// dim], K [..., keys, dim] and V [..., keys, width], whose leading axes agree and
-// whose last axes are dense. The first axis is the batch.
+// Attention is softmax(scores) x V of many heads: Q [..., heads, rows, dim], K [...,
+// kvHeads, keys, dim] and V [..., kvHeads, keys, width], whose other leading axes
+// agree and whose last axes are dense. The first axis is the batch. heads/kvHeads
+// heads in a row share keys and values.
 //
-// The output is contiguous, [..., rows, width], or with Merge [batch, rows, ...,
-// width]. See [github.com/genie-sdk/go/internal/op.CausalMask] for the mask.
+// The output is contiguous, [..., heads, rows, width], or with Merge [batch, rows,
+// ..., heads, width]. See [github.com/genie-sdk/go/internal/op.Attention].
 type Attention struct {
 	Out    driver.Ptr
 	Merge  bool
@@ -39,6 +40,11 @@ type Attention struct {
 	Masked bool
 	Window int    // 0 for none
 	Start  Tensor // i32 or i64 [batch]; At is 0 for none
+	// Softcap bounds the scores; 0 for none. Mask broadcasts to [..., heads, rows,
+	// keys]: f32 is added to the scores, and bool is false where a row does not see
+	// a key; At is 0 for none.
+	Softcap float32
+	Mask    Tensor
 
 	// Scratch has [AttentionScratch] bytes. Counters has
 	// [AttentionCounterBytes] that only attention uses, in one stream at a
@@ -76,16 +82,19 @@ type matrices struct {
 
 // attend mirrors Attend of attention.cuh.
 type attend struct {
-	out, start, partial, counters driver.Ptr
-	q, k, v                       matrices
-	outBatch, outHead, outRow     int64
-	startStride                   int64
-	shape                         [attentionAxes]int32
-	axes, first, perBatch         int32
-	rows, keys, dim, width        int32
-	masked, window                int32
-	startWide, divide             int32
-	scale                         float32
+	out, start, mask, partial, counters driver.Ptr
+	q, k, v                             matrices
+	outBatch, outHead, outRow           int64
+	startStride                         int64
+	maskRow, maskKey                    int64
+	maskHead                            [attentionAxes]int64
+	shape                               [attentionAxes]int32
+	axes, first, perBatch               int32
+	rows, keys, dim, width              int32
+	masked, window                      int32
+	startWide, divide                   int32
+	scale, softcap                      float32
+	maskedBy, _                         int32
 }
 
 // AttentionScratch is the scratch memory in bytes that an attention of these
@@ -155,17 +164,19 @@ func (s *Set) attention(st driver.Stream, a *Attention, c attentionKernel) error
 	keys, width := a.K.Shape[r-2], a.V.Shape[r-1]
 	k := attend{
 		out: a.Out, partial: a.Scratch, counters: a.Counters, perBatch: int32(heads / a.Q.Shape[0]),
-		rows: int32(rows), keys: int32(keys), dim: int32(dim), width: int32(width), scale: a.Scale,
+		rows: int32(rows), keys: int32(keys), dim: int32(dim), width: int32(width), scale: a.Scale, softcap: a.Softcap,
 		q: matrices{at: a.Q.At}, k: matrices{at: a.K.At, table: a.K.Table, pageRows: int32(a.K.PageRows)},
 		v: matrices{at: a.V.At, table: a.V.Table, pageRows: int32(a.V.PageRows)},
 	}
-	a.mask(&k)
+	a.visible(&k)
 	k.outRow, k.outHead = int64(width), int64(rows*width)
 	k.outBatch = int64(k.perBatch) * k.outHead
 	if a.Merge {
 		k.outRow, k.outHead = int64(k.perBatch)*k.outRow, k.outRow
 	}
-	a.headAxes(&k)
+	if err := a.headAxes(&k); err != nil {
+		return err
+	}
 	if c.tiles {
 		return s.attendTiles(st, &k, heads)
 	}
@@ -204,8 +215,8 @@ func (a *Attention) check(r int) error {
 	ok := r >= 3 && r <= attentionAxes+2 && len(k.Shape) == r && len(v.Shape) == r &&
 		a.Q.Shape[r-1] == k.Shape[r-1] && k.Shape[r-2] == v.Shape[r-2]
 	for d := 0; ok && d < r-2; d++ {
-		n := a.Q.Shape[d]
-		ok = k.Shape[d] == n && v.Shape[d] == n
+		q, n := a.Q.Shape[d], k.Shape[d]
+		ok = v.Shape[d] == n && (q == n || d == r-3 && n > 0 && q%n == 0)
 	}
 	if !ok || a.heads() > math.MaxInt32 {
 		return fmt.Errorf("genie: attention of queries %v, keys %v and values %v", a.Q.Shape, k.Shape, v.Shape)
@@ -225,22 +236,31 @@ func (a *Attention) check(r int) error {
 			return fmt.Errorf("genie: attention over pages of %d rows, want a multiple of %d", p.PageRows, KeyBlock)
 		}
 	}
+	if a.Mask.At != 0 && (a.Mask.DType != plan.F32 && a.Mask.DType != plan.Bool || len(a.Mask.Shape) > r) {
+		return fmt.Errorf("genie: attention with a mask %v %v", a.Mask.DType, a.Mask.Shape)
+	}
 	if a.Start.At != 0 && (!a.Start.DType.IsInt() || len(a.Start.Shape) != 1) {
 		return fmt.Errorf("genie: attention with starts %v %v", a.Start.DType, a.Start.Shape)
 	}
 	return nil
 }
 
-// mask sets what the scores are scaled by and which keys a row sees.
-func (a *Attention) mask(k *attend) {
+// visible sets what the scores are scaled by and which keys a row sees.
+func (a *Attention) visible(k *attend) {
 	if a.Masked {
 		k.masked, k.window = 1, int32(min(a.Window, math.MaxInt32))
-		if a.Start.At != 0 {
-			k.start, k.startStride = a.Start.At, int64(a.Start.Strides[0])
-			if a.Start.DType == plan.I64 {
-				k.startWide = 1
-			}
+	}
+	if a.Start.At != 0 {
+		k.start, k.startStride = a.Start.At, int64(a.Start.Strides[0])
+		if a.Start.DType == plan.I64 {
+			k.startWide = 1
 		}
+	}
+	if a.Mask.At != 0 {
+		if k.mask, k.maskedBy = a.Mask.At, 1; a.Mask.DType == plan.Bool {
+			k.maskedBy = 2
+		}
+		k.maskRow, k.maskKey = int64(a.maskStride(1)), int64(a.maskStride(0))
 	}
 	if a.Divide {
 		k.divide = 1
@@ -251,38 +271,62 @@ func (a *Attention) mask(k *attend) {
 	}
 }
 
+// maskStride is the distance of two elements of the mask along an axis, counted from
+// the last one; 0 where it is broadcast.
+func (a *Attention) maskStride(d int) int {
+	if at := len(a.Mask.Shape) - 1 - d; a.Mask.At != 0 && at >= 0 && a.Mask.Shape[at] != 1 {
+		return a.Mask.Strides[at]
+	}
+	return 0
+}
+
 // headAxes sets the strides: adjacent axes of heads are one where all operands
-// permit it.
-func (a *Attention) headAxes(k *attend) {
+// permit it. The heads that share keys are an axis of their own.
+func (a *Attention) headAxes(k *attend) error {
 	r := len(a.Q.Shape)
 	tensors := [...]*Tensor{&a.Q, &a.K.Tensor, &a.V.Tensor}
 	for i, m := range [...]*matrices{&k.q, &k.k, &k.v} {
 		m.row = int64(tensors[i].Strides[r-2])
 	}
-	n := 0
 	for d := range r - 2 {
-		size := a.Q.Shape[d]
-		if size == 1 {
-			continue
+		q, mask := a.Q.Strides[d], a.maskStride(r-1-d)
+		keys, each := a.K.Shape[d], 1
+		if a.Q.Shape[d] != keys {
+			each = a.Q.Shape[d] / keys
 		}
-		joins := n > 0
-		for i, m := range [...]*matrices{&k.q, &k.k, &k.v} {
-			joins = joins && m.head[n-1] == int64(tensors[i].Strides[d])*int64(size)
+		if !k.addAxis(keys, each*q, a.K.Strides[d], a.V.Strides[d], each*mask) || !k.addAxis(each, q, 0, 0, mask) {
+			return fmt.Errorf("genie: attention of %v has too many axes of heads", a.Q.Shape)
 		}
-		if joins {
-			n--
-			size *= int(k.shape[n])
-		}
-		k.shape[n] = int32(size)
-		for i, m := range [...]*matrices{&k.q, &k.k, &k.v} {
-			m.head[n] = int64(tensors[i].Strides[d])
-		}
-		n++
 	}
-	k.axes = int32(n)
 	for i, m := range [...]*matrices{&k.q, &k.k, &k.v} {
-		m.setWide(tensors[i].Shape[r-1], n)
+		m.setWide(tensors[i].Shape[r-1], int(k.axes))
 	}
+	return nil
+}
+
+// addAxis adds an axis of heads, or extends the last one; false if there are too
+// many. Strides are those of queries, keys, values and the mask.
+func (k *attend) addAxis(size int, strides ...int) bool {
+	if size == 1 {
+		return true
+	}
+	n, joins := int(k.axes), k.axes > 0
+	last := [...]*[attentionAxes]int64{&k.q.head, &k.k.head, &k.v.head, &k.maskHead}
+	for i, of := range last {
+		joins = joins && of[n-1] == int64(strides[i])*int64(size)
+	}
+	if joins {
+		n--
+		size *= int(k.shape[n])
+	}
+	if n == attentionAxes {
+		return false
+	}
+	k.shape[n], k.axes = int32(size), int32(n+1)
+	for i, of := range last {
+		of[n] = int64(strides[i])
+	}
+	return true
 }
 
 // setWide sets whether rows of so many elements can be read four at a time.

@@ -13,7 +13,7 @@ import (
 // registers than such a block has.
 func TestTeamsHaveRegisters(t *testing.T) {
 	for module, names := range map[string][]string{
-		"norm":   {"layer_norm", "layer_norm_long", "softmax", "softmax_long"},
+		"norm":   {"layer_norm", "layer_norm_long", "rms_norm", "rms_norm_long", "softmax", "softmax_long", "log_softmax", "log_softmax_long"},
 		"reduce": {"reduce", "reduce_columns"},
 	} {
 		text, err := images.ReadFile("generated/sm_80/" + module + ".ptx")

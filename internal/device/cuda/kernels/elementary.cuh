@@ -45,6 +45,21 @@ __device__ inline float tanh_f32(float x) {
   return copysignf(y, x);
 }
 
+// log_f32 is the natural logarithm of a normal number that is not negative: of
+// 2^k m with m from sqrt(1/2) to sqrt(2), as FreeBSD's msun computes it.
+__device__ inline float log_f32(float x) {
+  if (!(x < __int_as_float(0x7f800000))) return x;  // infinity or NaN
+  i32 bits = __float_as_int(x) - 0x3f3504f3;
+  float k = (float)(bits >> 23);
+  float f = __int_as_float((bits & 0x7fffff) + 0x3f3504f3) - 1.0f;
+  float s = f / (2.0f + f), z = s * s, w = z * z;
+  float odd = w * fmaf(w, 0.24279078841209412f, 0.40000972151756287f);
+  float even = z * fmaf(w, 0.284987866878509521f, 0.66666662693023682f);
+  float half = 0.5f * f * f;
+  float rest = fmaf(s, half + (even + odd), k * 9.0580006144e-06f);
+  return fmaf(k, 0.69313812256f, f - (half - rest));
+}
+
 // sigmoid_times is v/(1+e^-x). It needs no e^x that overflows.
 __device__ inline float sigmoid_times(float v, float x) {
   float e = exp_f32(-fabsf(x));

@@ -181,7 +181,13 @@ func (m *rig) launch(o op.Op, out Tensor, in []Tensor, status driver.Ptr) error 
 	case op.Embedding:
 		return m.set.Embedding(m.st, out, in[0], in[1], status, group)
 	case op.LayerNorm:
-		return m.set.LayerNorm(m.st, out, in[0], in[1], in[2], o.Eps)
+		return m.set.LayerNorm(m.st, out, in[0], inputOf(in, 1), inputOf(in, 2), o.Eps)
+	case op.LogSoftmax:
+		return m.set.LogSoftmax(m.st, out, in[0], o.Axis)
+	case op.RMSNorm:
+		return m.set.RMSNorm(m.st, o, out, in[0], inputOf(in, 1))
+	case op.RoPE:
+		return m.set.RoPE(m.st, o, out, in[0], in[1], in[2])
 	case op.MaxPool2D:
 		return m.set.MaxPool(m.st, o, out, in[0])
 	case op.Pick:
@@ -192,6 +198,14 @@ func (m *rig) launch(o op.Op, out Tensor, in []Tensor, status driver.Ptr) error 
 		return m.set.Softmax(m.st, out, in[0], o.Axis)
 	}
 	return m.set.Pointwise(m.st, o, out, in...)
+}
+
+// inputOf is input i, or none.
+func inputOf(in []Tensor, i int) Tensor {
+	if i < len(in) {
+		return in[i]
+	}
+	return Tensor{}
 }
 
 // output is an array for the result of an operator.

@@ -9,7 +9,7 @@ constexpr int row_vectors = 2;
 
 struct LayerNorm {
   float *y;
-  const float *x, *gamma, *beta;
+  const float *x, *gamma, *beta;  // gamma and beta may be null
   i64 n;
   float eps;
   u32 vectors;
@@ -70,9 +70,9 @@ __device__ inline void normalise(const LayerNorm &a) {
   float scale = 1.0f / sqrtf(variance + a.eps);
   Row gamma = {a.gamma, a.gamma_stride, a.n, a.vectors != 0}, beta = {a.beta, a.beta_stride, a.n, a.vectors != 0};
   each<LONG>(x, v, 0.0f, [&](float(&u)[4], i64 i) {
-    float g[4], b[4];
-    load4(g, gamma, i, 0.0f);
-    load4(b, beta, i, 0.0f);
+    float g[4] = {1.0f, 1.0f, 1.0f, 1.0f}, b[4] = {};
+    if (a.gamma) load4(g, gamma, i, 0.0f);
+    if (a.beta) load4(b, beta, i, 0.0f);
 #pragma unroll
     for (int j = 0; j < 4; j++) u[j] = fmaf((u[j] - mean - rest) * scale, g[j], b[j]);
     store4(u, a.y + off[0], a.y_stride, a.n, a.vectors != 0, i);
@@ -81,6 +81,46 @@ __device__ inline void normalise(const LayerNorm &a) {
 
 extern "C" __global__ void __launch_bounds__(max_team) layer_norm(const __grid_constant__ LayerNorm a) { normalise<false>(a); }
 extern "C" __global__ void __launch_bounds__(max_team) layer_norm_long(const __grid_constant__ LayerNorm a) { normalise<true>(a); }
+
+struct RMSNorm {
+  float *y;
+  const float *x, *weight;  // weight may be null
+  i64 n;
+  float eps, offset;
+  u32 vectors, pad;
+  i64 y_stride, x_stride, weight_stride;
+  Index rows;
+  Strides strides[2];
+};
+
+template <bool LONG>
+__device__ inline void divide_by_root(const RMSNorm &a) {
+  __shared__ float shared[32];
+  i64 row = team_index();
+  if (row >= a.rows.n) return;  // a whole warp
+  i64 off[2];
+  locate(a.rows, a.strides, (u32)row, off);
+  Row x = {a.x + off[1], a.x_stride, a.n, a.vectors != 0};
+  float v[row_vectors][4];
+  load_row<LONG>(x, v, 0.0f);
+  float squares = 0.0f;
+  each<LONG>(x, v, 0.0f, [&](const float(&u)[4], i64 i) {
+#pragma unroll
+    for (int j = 0; j < 4; j++) squares = fmaf(u[j], u[j], squares);
+  });
+  float scale = 1.0f / sqrtf(combine<Sum>(squares, shared, 0.0f) / (float)a.n + a.eps);
+  Row weight = {a.weight, a.weight_stride, a.n, a.vectors != 0};
+  each<LONG>(x, v, 0.0f, [&](float(&u)[4], i64 i) {
+    float w[4] = {1.0f, 1.0f, 1.0f, 1.0f};
+    if (a.weight) load4(w, weight, i, 0.0f);
+#pragma unroll
+    for (int j = 0; j < 4; j++) u[j] = u[j] * scale * (a.offset + w[j]);
+    store4(u, a.y + off[0], a.y_stride, a.n, a.vectors != 0, i);
+  });
+}
+
+extern "C" __global__ void __launch_bounds__(max_team) rms_norm(const __grid_constant__ RMSNorm a) { divide_by_root<false>(a); }
+extern "C" __global__ void __launch_bounds__(max_team) rms_norm_long(const __grid_constant__ RMSNorm a) { divide_by_root<true>(a); }
 
 struct Softmax {
   float *y;
@@ -91,7 +131,8 @@ struct Softmax {
   Strides strides[2];
 };
 
-template <bool LONG>
+// With LOG the results are the logarithms.
+template <bool LONG, bool LOG>
 __device__ inline void soften(const Softmax &a) {
   __shared__ float shared[2][32];
   const float least = __int_as_float(0xff800000);
@@ -107,11 +148,25 @@ __device__ inline void soften(const Softmax &a) {
   most = combine<Max>(most, shared[0], least);
   float sum = 0.0f;
   each<LONG>(x, v, least, [&](float(&u)[4], i64 i) {
+    float w[4];
 #pragma unroll
-    for (int j = 0; j < 4; j++) u[j] = i + j < a.n ? exp_f32(u[j] - most) : 0.0f;
-    sum += (u[0] + u[1]) + (u[2] + u[3]);
+    for (int j = 0; j < 4; j++) {
+      float e = i + j < a.n ? exp_f32(u[j] - most) : 0.0f;
+      if (!LOG) u[j] = e;
+      w[j] = e;
+    }
+    sum += (w[0] + w[1]) + (w[2] + w[3]);
   });
   sum = combine<Sum>(sum, shared[1], 0.0f);
+  if (LOG) {
+    float log = log_f32(sum);
+    each<LONG>(x, v, least, [&](float(&u)[4], i64 i) {
+#pragma unroll
+      for (int j = 0; j < 4; j++) u[j] = u[j] - most - log;
+      store4(u, a.y + off[0], a.y_stride, a.n, a.vectors != 0, i);
+    });
+    return;
+  }
   each<LONG>(x, v, least, [&](float(&u)[4], i64 i) {
 #pragma unroll
     for (int j = 0; j < 4; j++) u[j] = (LONG ? exp_f32(u[j] - most) : u[j]) / sum;
@@ -119,8 +174,10 @@ __device__ inline void soften(const Softmax &a) {
   });
 }
 
-extern "C" __global__ void __launch_bounds__(max_team) softmax(const __grid_constant__ Softmax a) { soften<false>(a); }
-extern "C" __global__ void __launch_bounds__(max_team) softmax_long(const __grid_constant__ Softmax a) { soften<true>(a); }
+extern "C" __global__ void __launch_bounds__(max_team) softmax(const __grid_constant__ Softmax a) { soften<false, false>(a); }
+extern "C" __global__ void __launch_bounds__(max_team) softmax_long(const __grid_constant__ Softmax a) { soften<true, false>(a); }
+extern "C" __global__ void __launch_bounds__(max_team) log_softmax(const __grid_constant__ Softmax a) { soften<false, true>(a); }
+extern "C" __global__ void __launch_bounds__(max_team) log_softmax_long(const __grid_constant__ Softmax a) { soften<true, true>(a); }
 
 struct BatchNorm {
   float *y;

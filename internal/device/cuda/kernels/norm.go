@@ -19,6 +19,17 @@ type layerNormArgs struct {
 	strides                                   [2]strides
 }
 
+// rmsNormArgs mirrors RMSNorm of norm.cu.
+type rmsNormArgs struct {
+	y, x, weight                   driver.Ptr
+	n                              int64
+	eps, offset                    float32
+	vectors, _                     uint32
+	yStride, xStride, weightStride int64
+	rows                           index
+	strides                        [2]strides
+}
+
 // softmaxArgs mirrors Softmax of norm.cu.
 type softmaxArgs struct {
 	y, x                driver.Ptr
@@ -109,21 +120,59 @@ func (o *operands) aligned(n int, stride *[maxOperands]int) bool {
 	return true
 }
 
-// LayerNorm normalises the last axis, as [op.LayerNorm] does.
-func (s *Set) LayerNorm(st driver.Stream, out, x, gamma, beta Tensor, eps float64) error {
-	all, err := over(&out, &x, &gamma, &beta)
-	if err != nil {
+// overRows are an output, an input and two parameters of its rows; inner are the
+// distances of elements in a row. A parameter without a type is absent, and has no
+// address.
+func overRows(out, x, gamma, beta *Tensor) (all operands, inner [maxOperands]int, n int, err error) {
+	last := len(out.Shape) - 1
+	for _, p := range [...]*Tensor{gamma, beta} {
+		if p.DType == plan.Invalid && last >= 0 {
+			*p = Tensor{Shape: out.Shape[last:], Strides: out.Strides[last:]}
+		}
+		if len(p.Shape) != 1 {
+			return all, inner, 0, fmt.Errorf("%w: normalisation of rank %d with a parameter of rank %d", op.ErrShape, last+1, len(p.Shape))
+		}
+	}
+	if all, err = over(out, x, gamma, beta); err != nil {
+		return all, inner, 0, err
+	}
+	if n = all.size[0]; n > 0 {
+		inner = all.without(0)
+		all.merge()
+	}
+	return all, inner, n, nil
+}
+
+// RMSNorm normalises the last axis, as [op.RMSNorm] does, with a weight or, if
+// that has no type, without.
+func (s *Set) RMSNorm(st driver.Stream, o op.RMSNorm, out, x, weight Tensor) error {
+	var none Tensor
+	all, inner, n, err := overRows(&out, &x, &weight, &none)
+	if err != nil || n == 0 {
 		return err
 	}
-	if all.rank == 0 || len(gamma.Shape) != 1 || len(beta.Shape) != 1 {
-		return fmt.Errorf("%w: layer norm of rank %d", op.ErrShape, all.rank)
+	name, t := "rms_norm", team(n)
+	if n > t*perThread {
+		name = "rms_norm_long"
 	}
-	n := all.size[0]
-	if n == 0 {
-		return nil
+	return all.split(s.indexed, 0, func(x operands) error {
+		a := rmsNormArgs{
+			y: x.at[0], x: x.at[1], weight: x.at[2], n: int64(n), eps: float32(o.Eps), offset: float32(o.Offset), vectors: bit(x.aligned(n, &inner)),
+			yStride: int64(inner[0]), xStride: int64(inner[1]), weightStride: int64(inner[2]),
+			rows: x.index(), strides: [2]strides{x.strides(0), x.strides(1)},
+		}
+		grid, block := teams(x.len(), t)
+		return launch(s, st, name, grid, block, 0, &a)
+	})
+}
+
+// LayerNorm normalises the last axis, as [op.LayerNorm] does. A parameter without a
+// type is absent.
+func (s *Set) LayerNorm(st driver.Stream, out, x, gamma, beta Tensor, eps float64) error {
+	all, inner, n, err := overRows(&out, &x, &gamma, &beta)
+	if err != nil || n == 0 {
+		return err
 	}
-	inner := all.without(0)
-	all.merge()
 	name, t := "layer_norm", team(n)
 	if n > t*perThread {
 		name = "layer_norm_long"
@@ -148,6 +197,15 @@ func bit(b bool) uint32 {
 
 // Softmax is exp(x - max) / sum along an axis.
 func (s *Set) Softmax(st driver.Stream, out, x Tensor, axis int) error {
+	return s.soften(st, "softmax", out, x, axis)
+}
+
+// LogSoftmax is its logarithm.
+func (s *Set) LogSoftmax(st driver.Stream, out, x Tensor, axis int) error {
+	return s.soften(st, "log_softmax", out, x, axis)
+}
+
+func (s *Set) soften(st driver.Stream, name string, out, x Tensor, axis int) error {
 	axis, err := axisOf(axis, len(out.Shape))
 	if err != nil {
 		return err
@@ -163,9 +221,9 @@ func (s *Set) Softmax(st driver.Stream, out, x Tensor, axis int) error {
 	}
 	inner := all.without(d)
 	all.merge()
-	name, t := "softmax", team(n)
+	t := team(n)
 	if n > t*perThread {
-		name = "softmax_long"
+		name += "_long"
 	}
 	return all.split(s.indexed, 0, func(o operands) error {
 		a := softmaxArgs{

@@ -79,14 +79,33 @@ func evaluations() (all []evaluation) {
 		add(eval(op.Where{}, ints(plan.Bool, 2, 3, 5), of(3, 5), of(5)), eval(op.Where{}, ints(plan.Bool, 2, 7), of(1), of(3, 7)))
 	}
 	add(normCases()...)
+	add(ropeCases()...)
 	add(moveCases()...)
 	return append(all, lookupCases()...)
+}
+
+// ropeCases rotate all and some elements, with angles that broadcast in any way.
+func ropeCases() (all []evaluation) {
+	for _, interleaved := range []bool{false, true} {
+		add := func(dims int, shape, cos, sin []int) {
+			all = append(all, eval(op.RoPE{Interleaved: interleaved, Dims: dims}, floats(shape...), floats(cos...), floats(sin...)))
+		}
+		add(0, []int{2, 3, 5, 8}, []int{5, 4}, []int{2, 1, 5, 4})
+		add(34, []int{3, 5, 67}, []int{1, 17}, []int{3, 1, 17})
+		add(0, []int{7, 64}, []int{32}, []int{7, 32})
+		add(2, []int{2, 1, 2, 1, 2, 1, 2, 3}, []int{1}, []int{1, 2, 1})
+		add(0, []int{0, 4}, []int{2}, []int{2})
+		add(0, []int{3, 0}, []int{0}, []int{0})
+	}
+	return all
 }
 
 func normCases() (all []evaluation) {
 	add := func(e ...evaluation) { all = append(all, e...) }
 	for _, s := range [][]int{{3, 17}, {2, 3, 65}, {1, 1}, {5}, {9, 64}, {2, 1600}, {2, 1023}, {3, 0}, {0, 3}, {2, 8192}, {1, 8196}, {1, 8201}} {
 		n := s[len(s)-1]
+		add(eval(op.LayerNorm{Eps: 1e-5}, floats(s...)), eval(op.LayerNorm{Eps: 1e-5}, floats(s...), floats(n)))
+		add(eval(op.RMSNorm{Eps: 1e-5}, floats(s...)), eval(op.RMSNorm{Eps: 1e-5, Offset: 1}, floats(s...), floats(n)), eval(op.LogSoftmax{Axis: -1}, floats(s...)))
 		add(eval(op.LayerNorm{Eps: 1e-5}, floats(s...), floats(n), floats(n)), eval(op.Softmax{Axis: -1}, floats(s...)))
 	}
 	add(eval(op.Softmax{Axis: 0}, floats(5, 3)), eval(op.Softmax{Axis: 1}, floats(2, 33, 4)))

@@ -26,7 +26,9 @@ func TestRowsAlone(t *testing.T) {
 		gamma, beta := floats(n).make(n+1), floats(n).make(n+2)
 		for _, o := range []op.Op{
 			op.LayerNorm{Eps: 1e-5},
+			op.RMSNorm{Eps: 1e-5, Offset: 1},
 			op.Softmax{Axis: -1},
+			op.LogSoftmax{Axis: -1},
 			op.Reduce{Kind: "sum", Axes: []int{1}, Keep: true},
 			op.Reduce{Kind: "mean", Axes: []int{1}, Keep: true},
 			op.GELU{},
@@ -37,7 +39,7 @@ func TestRowsAlone(t *testing.T) {
 				switch o.(type) {
 				case op.LayerNorm:
 					return []*op.Array{x, gamma, beta}
-				case op.Bias:
+				case op.Bias, op.RMSNorm:
 					return []*op.Array{x, beta}
 				}
 				return []*op.Array{x}
@@ -133,7 +135,7 @@ func TestRowsOfSpecialNumbers(t *testing.T) {
 			*at(2*len(marks), i) = float32(math.Copysign(0, -1))
 			*at(2*len(marks)+1, i) = float32(math.Copysign(0, float64(i%2)-0.5))
 		}
-		for _, o := range []op.Op{op.Softmax{Axis: 1}, op.Reduce{Kind: "max", Axes: []int{1}}, op.Reduce{Kind: "sum", Axes: []int{1}}} {
+		for _, o := range []op.Op{op.Softmax{Axis: 1}, op.LogSoftmax{Axis: 1}, op.Reduce{Kind: "max", Axes: []int{1}}, op.Reduce{Kind: "sum", Axes: []int{1}}} {
 			want, err := reference(t, o, []*op.Array{x})
 			require.NoError(t, err)
 			got, err := m.compute(o, []*op.Array{x}, dense, dense)

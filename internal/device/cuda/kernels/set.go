@@ -23,8 +23,11 @@ var modules = map[string][]string{
 	},
 	"gather": {"embedding", "embedding_packed", "pick"},
 	"matmul": {"matmul_16", "matmul_64"},
-	"norm":   {"layer_norm", "layer_norm_long", "softmax", "softmax_long", "batch_norm", "causal_mask"},
-	"pack":   {"pack_32", "pack_16"},
+	"norm": {
+		"layer_norm", "layer_norm_long", "rms_norm", "rms_norm_long", "softmax", "softmax_long", "log_softmax", "log_softmax_long",
+		"batch_norm", "causal_mask",
+	},
+	"pack": {"pack_32", "pack_16"},
 	"pointwise": {
 		"unary", "unary_vectors", "binary", "binary_vectors",
 		"where_1", "where_4", "where_8", "equal_f32", "equal_i32", "equal_i64", "cast",
@@ -40,6 +43,7 @@ var modules = map[string][]string{
 		"product_f16_tiled_32", "product_f16_tiled_64", "product_f16_tiled_128", "convert_rows_f16",
 	},
 	"reduce": {"reduce", "reduce_columns", "max_pool2d"},
+	"rope":   {"rope"},
 	"sample": {"sample"},
 	"select": {"arg_max", "top_k"},
 	"state":  {"move_1", "move_2", "move_4", "move_8", "move_16"},

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/genie"
-	"github.com/genie-sdk/go/internal/activation"
+	"github.com/genie-sdk/go/workloads/activation"
 	"github.com/genie-sdk/go/lazy"
 )
 

@@ -1,0 +1,119 @@
+package normal
+
+import (
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// piece is one of the two elements of every pair of the last axis of x: a value
+// of half the width.
+type piece struct {
+	x      *node
+	p      pairs
+	second bool
+	half   plan.Dim // the number of pairs
+}
+
+// pieceOf is n as a piece. Of pairs of halves it may be a slice of a longer axis:
+// the first of 2*half elements are paired.
+func (b *builder) pieceOf(n *node) (piece, bool) {
+	if s, ok := n.op.(op.Slice); ok && wrap(s.Axis, n) == n.rank()-1 && !ofPairs(n) {
+		if s.Start.Is(0) {
+			return piece{n.in[0], halved, false, s.Stop}, true
+		}
+		if half := s.Stop.Sub(s.Start); half.Equal(s.Start) {
+			return piece{n.in[0], halved, true, half}, true
+		}
+	}
+	s := n
+	if n.is("reshape") {
+		s = n.in[0]
+	}
+	if !ofPairs(s) {
+		return piece{}, false
+	}
+	o := s.op.(op.Slice)
+	// n is [..., half] of the pairs [..., half, 2], or [..., half, 1].
+	half, lead := s.dim(-2), n.spec.Shape
+	if s == n {
+		lead = lead[:n.rank()-1]
+	}
+	if at, ok := matchAxes(s.spec.Shape[:s.rank()-1], lead, s.rank()-2); !ok || at != len(lead)-1 {
+		return piece{}, false
+	}
+	x := b.reshape(s.in[0], withAxis(lead, len(lead)-1, half.Scale(2))...)
+	return piece{x, interleaved, o.Start.Is(1), half}, x != bad
+}
+
+// ofPairs reports whether n is one element of an axis that a view splits into
+// pairs.
+func ofPairs(n *node) bool {
+	s, ok := n.op.(op.Slice)
+	if !ok || n.rank() < 2 || wrap(s.Axis, n) != n.rank()-1 {
+		return false
+	}
+	v := n.in[0]
+	return v.dim(-1).Is(2) && n.dim(-1).Is(1) && (v.is("reshape") || v.is("transpose"))
+}
+
+// other reports whether q is the other piece of the same pairs.
+func (p piece) other(q piece) bool {
+	return p.x == q.x && p.p == q.p && p.half.Equal(q.half) && p.second != q.second
+}
+
+// turned is one element of each pair after a rotation: a multiple of the one
+// piece plus a multiple of the other.
+type turned struct {
+	piece            // the one that is multiplied by the cosine
+	cos, sin *node   // what the pieces are multiplied by
+	sign     float64 // of the sine
+}
+
+// turnedOf is n as the element whose own piece is the first or the second.
+func (b *builder) turnedOf(n *node, second bool) (t turned, ok bool) {
+	s := sumOf(n)
+	if len(s.terms) != 2 || s.constant != 0 {
+		return t, false
+	}
+	var by [2]*node
+	var sign [2]float64
+	var ps [2]piece
+	for i, m := range s.terms {
+		p := productOf(m.n)
+		found := false
+		for j, f := range p.factors {
+			if ps[i], found = b.pieceOf(f.n); found && f.power == 1 {
+				rest := p.without(j)
+				rest.scale *= m.coeff
+				by[i], sign[i], found = b.factorOf(rest)
+				break
+			}
+		}
+		if !found {
+			return t, false
+		}
+	}
+	own := 0
+	if ps[0].second != second {
+		own = 1
+	}
+	if !ps[own].other(ps[1-own]) || ps[own].second != second || sign[own] != 1 {
+		return t, false
+	}
+	return turned{ps[own], by[own], by[1-own], sign[1-own]}, true
+}
+
+// factorOf makes a value of a product, and its sign.
+func (b *builder) factorOf(p product) (n *node, sign float64, ok bool) {
+	sign = 1
+	if p.scale < 0 {
+		p.scale, sign = -p.scale, -1
+	}
+	if len(p.factors) == 0 || p.factors[0].power != 1 {
+		return nil, 0, false
+	}
+	first := p.factors[0].n
+	p.factors = p.factors[1:]
+	n = b.times(first, p)
+	return n, sign, n != bad
+}

@@ -1,0 +1,259 @@
+package semantic
+
+import (
+	"slices"
+
+	"github.com/genie-sdk/go/internal/normal"
+	"github.com/genie-sdk/go/lazy"
+)
+
+// The captured program and its normal form. A program is recognised, priced and
+// planned in its normal form; what this package shows is the captured program.
+// A program whose normal form is itself has one SRG. Any other has two: the
+// captured program's, which callers see, and that of the normal form, whose
+// Graph and Nodes are the normal form's. Results are translated where they
+// leave the package, by the functions of this file.
+
+// normalForm connects the two, by tensor ids of either.
+type normalForm struct {
+	srg  *SRG
+	to   []*lazy.Tensor // by captured id: the tensor with its value
+	from []*lazy.Tensor // by normal id: the captured tensor with its value, nil for none
+	// owner is, by normal id, the captured tensor to which its work belongs, -1
+	// if nothing reads it: the one with its value, else that of its reader.
+	owner []int
+	// into is, by captured id, the captured tensor whose operator absorbed a
+	// live tensor that is not computed by itself any more, else -1.
+	into []int
+}
+
+// core is the SRG of the normal form.
+func (s *SRG) core() *SRG {
+	if s.form != nil {
+		return s.form.srg
+	}
+	return s
+}
+
+// face is the SRG of the captured program.
+func (s *SRG) face() *SRG {
+	if s.captured != nil {
+		return s.captured
+	}
+	return s
+}
+
+// normalOf is the tensor of the normal form with a captured tensor's value.
+func (s *SRG) normalOf(t *lazy.Tensor) *lazy.Tensor {
+	if f := s.face().form; f != nil && t != nil {
+		return f.to[t.ID()]
+	}
+	return t
+}
+
+// capturedOf is the captured tensor with the value of one of the normal form;
+// nil if there is none.
+func (s *SRG) capturedOf(t *lazy.Tensor) *lazy.Tensor {
+	if f := s.face().form; f != nil && t != nil {
+		return f.from[t.ID()]
+	}
+	return t
+}
+
+// ownerOf is the id of the captured tensor to which the work of a tensor of the
+// normal form belongs.
+func (s *SRG) ownerOf(id int) int {
+	if f := s.face().form; f != nil {
+		return f.owner[id]
+	}
+	return id
+}
+
+// translate is the hints of a captured program about its normal form.
+func (h *hintTable) translate(to []*lazy.Tensor) hintTable {
+	return hintTable{
+		tensors: rekey(h.tensors, to), residency: rekey(h.residency, to), modality: rekey(h.modality, to),
+		phase: rekey(h.phase, to), branch: rekey(h.branch, to), cache: rekey(h.cache, to),
+	}
+}
+
+func rekey[V any](m map[int]V, to []*lazy.Tensor) map[int]V {
+	out := make(map[int]V, len(m))
+	for id, v := range m {
+		out[to[id].ID()] = v
+	}
+	return out
+}
+
+// lift is the SRG of a captured program from that of its normal form.
+func lift(a *analysis, form *normal.Form, core *SRG) (*SRG, error) {
+	s := a.SRG
+	if err := (liveness{}).Recognise(a); err != nil {
+		return nil, err
+	}
+	s.form = &normalForm{srg: core, to: form.To}
+	s.form.connect(a)
+	s.Notes = form.Notes
+	s.static, s.rows, core.captured = core.static, core.rows, s
+	s.liftNodes(a)
+	for _, c := range core.Caches {
+		c.Update, c.Rows = s.nearest(c.Update), s.nearest(c.Rows)
+		s.Caches = append(s.Caches, c)
+	}
+	for _, b := range core.Branches {
+		s.Branches = append(s.Branches, Branch{ID: b.ID, Modality: b.Modality})
+	}
+	for id := range s.Nodes {
+		if b := s.Nodes[id].Branch; b > 0 {
+			s.Branches[b-1].Nodes = append(s.Branches[b-1].Nodes, id)
+		}
+	}
+	return s, nil
+}
+
+// nearest is the captured tensor with the value of one of the normal form, or
+// the one to which its work belongs.
+func (s *SRG) nearest(t *lazy.Tensor) *lazy.Tensor {
+	if c := s.capturedOf(t); c != nil {
+		return c
+	}
+	return s.Graph.Tensors()[s.form.owner[t.ID()]]
+}
+
+// connect finds the counterparts of the tensors of both programs.
+func (f *normalForm) connect(a *analysis) {
+	normals := f.srg.Graph.Tensors()
+	f.from, f.owner = make([]*lazy.Tensor, len(normals)), make([]int, len(normals))
+	for _, live := range []bool{true, false} {
+		for id, t := range a.tensors {
+			if n := f.to[id].ID(); f.from[n] == nil && a.Nodes[id].Dead != live {
+				f.from[n] = t
+			}
+		}
+	}
+	for i := range f.owner {
+		f.owner[i] = -1
+	}
+	for id, n := range slices.Backward(normals) {
+		if t := f.from[id]; t != nil {
+			f.owner[id] = t.ID()
+		}
+		for _, in := range n.In() {
+			if !f.srg.Nodes[id].Dead {
+				f.owner[in.ID()] = f.owner[id] // the first reader comes last
+			}
+		}
+	}
+	f.into = make([]int, len(a.tensors))
+	for id := range slices.Backward(a.tensors) {
+		f.into[id] = -1
+		if a.Nodes[id].Dead || !f.srg.Nodes[f.to[id].ID()].Dead {
+			continue
+		}
+		for _, r := range a.readers[id] {
+			if f.into[id] = r.id; f.into[r.id] >= 0 {
+				f.into[id] = f.into[r.id]
+			}
+			break
+		}
+	}
+}
+
+// viewsInAttention puts a view that the normal form has no tensor for into a
+// pattern of attention if it is between two tensors of the pattern.
+func (s *SRG) viewsInAttention(a *analysis) {
+	f := s.form
+	gone := func(t *lazy.Tensor) bool { return isView(t) && (f.from[f.to[t.ID()].ID()] != t || f.into[t.ID()] >= 0) }
+	for id, t := range slices.Backward(a.tensors) {
+		if !gone(t) {
+			continue
+		}
+		s.Nodes[id].Attention = 0
+		for _, r := range a.readers[id] {
+			s.Nodes[id].Attention = max(s.Nodes[id].Attention, s.Nodes[r.id].Attention)
+		}
+	}
+	for id, t := range a.tensors {
+		if gone(t) && s.Nodes[t.In()[0].ID()].Attention != s.Nodes[id].Attention {
+			s.Nodes[id].Attention = 0
+		}
+	}
+}
+
+// adoptConstants gives constants the branch and the phase of their readers: the
+// normal form shares equal constants, which is not what the program says. It
+// does so with the phase of absorbed values that have no modality.
+func (s *SRG) adoptConstants(a *analysis, declared []bool) {
+	for id := range slices.Backward(a.tensors) {
+		n := &s.Nodes[id]
+		absorbed := s.form.into[id] >= 0 && n.Modality == ModalityNone
+		if !a.constant[id] && !absorbed || declared[id] || n.Dead {
+			continue
+		}
+		readers := a.readers[id]
+		if len(readers) == 0 {
+			continue
+		}
+		branch, phase := s.Nodes[readers[0].id].Branch, s.own[readers[0].id]
+		for _, r := range readers[1:] {
+			if s.Nodes[r.id].Branch != branch {
+				branch = 0
+			}
+			if s.own[r.id] != phase {
+				phase = phaseOfRun
+			}
+		}
+		if s.own[id] = phase; a.constant[id] {
+			n.Branch = branch
+		}
+	}
+}
+
+// liftNodes gives the captured tensors the meaning of what computes them.
+func (s *SRG) liftNodes(a *analysis) {
+	f := s.form
+	declared := make([]bool, len(a.tensors))
+	for _, o := range s.Graph.Outputs() {
+		declared[o.Tensor.ID()] = true
+	}
+	for _, c := range s.Graph.Carries() {
+		declared[c.Out.ID()] = true
+	}
+	s.own = make([]nodePhase, len(a.tensors))
+	for id, t := range a.tensors {
+		n, core := &s.Nodes[id], f.to[id].ID()
+		own := f.srg.Nodes[core]
+		n.Residency, n.Modality, n.Sampling = own.Residency, own.Modality, own.Sampling
+		if t.Kind() == lazy.KindOp && n.Residency != StatefulKVCache && n.Residency != PersistentWeight {
+			n.Residency = EphemeralActivation
+			if declared[id] {
+				n.Residency = ExternalOutput
+			}
+		}
+		if r, ok := a.hints.residency[id]; ok {
+			n.Residency = r
+		}
+		s.own[id] = f.srg.own[core] // by what it depends on
+		if f.into[id] >= 0 {
+			core = f.to[f.into[id]].ID()
+		}
+		n.Branch = f.srg.Nodes[core].Branch
+		if f.into[id] < 0 || !a.constant[id] && t.Op() != nil {
+			n.Attention = f.srg.Nodes[core].Attention
+		}
+		if f.into[id] >= 0 && isView(t) && !a.constant[id] {
+			n.Branch = s.Nodes[t.In()[0].ID()].Branch // the side of what it shows, not of what meets there
+		}
+	}
+	s.viewsInAttention(a)
+	s.adoptConstants(a, declared)
+	for id := range s.Nodes {
+		n := &s.Nodes[id]
+		if b, ok := a.hints.branch[id]; ok {
+			n.Branch = b
+		}
+		if p, ok := a.hints.phase[id]; ok {
+			s.own[id] = ownPhase(p)
+		}
+	}
+}
