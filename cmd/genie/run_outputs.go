@@ -38,9 +38,9 @@ func (a *app) writeOutputs(ctx context.Context, o *runOptions, report *modelRepo
 		return a.printJSON(report)
 	}
 	for _, out := range report.Outputs {
-		text := make([]string, len(out.First))
-		for i, f := range out.First {
-			text[i] = fmt.Sprintf("%.6v", f)
+		var text []string
+		for _, f := range out.First {
+			text = append(text, fmt.Sprintf("%.6v", f))
 		}
 		if n := elementCount(out.Shape); n > len(text) {
 			text = append(text, "…")
@@ -101,6 +101,7 @@ func firstElements(t transport.Tensor) []any {
 			f = float64(int64(binary.LittleEndian.Uint64(b)))
 		case plan.Bool:
 			f = float64(b[0])
+		default:
 		}
 		if math.IsNaN(f) || math.IsInf(f, 0) {
 			out = append(out, strconv.FormatFloat(f, 'g', -1, 64))

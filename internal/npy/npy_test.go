@@ -48,7 +48,7 @@ func TestRoundTrip(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, x.DType, got.DType)
 		require.Equal(t, x.Shape, got.Shape)
-		require.Equal(t, len(x.Data), len(got.Data))
+		require.Len(t, got.Data, len(x.Data))
 	}
 	require.ErrorIs(t, npy.Write(io.Discard, transport.Tensor{DType: plan.F16}), npy.ErrFormat)
 }

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/genie-sdk/go/internal/onnxfile"
-	. "github.com/genie-sdk/go/internal/onnxfile/onnxtest"
+	. "github.com/genie-sdk/go/internal/onnxfile/onnxtest" //nolint:revive // the words that models are written in
 )
 
 func TestReadModel(t *testing.T) {

@@ -18,7 +18,7 @@ type Tensor struct {
 	raw      []byte   // raw_data
 	hasRaw   bool     // even if it is empty
 	packed   [][]byte // typed data as the wire has it: fixed-width fields, or varints
-	field    protowire.Number
+	field    int      // number of the field of typed data
 	external *external
 	strings  int // elements of string_data
 	segment  bool
@@ -180,6 +180,7 @@ func (t *Tensor) varints(n int64) ([]byte, error) {
 	switch t.Type {
 	case Int32, Int16, Int8, Uint16, Uint8, Bool, Float16, BFloat16:
 		fits = t.field == 5
+	default:
 	}
 	have := int64(0)
 	for _, p := range t.packed {

@@ -20,7 +20,7 @@ func newDecoder(file view) *decoder {
 
 // field is one field of a message: its number, and its value as the wire has it.
 type field struct {
-	num   protowire.Number
+	num   int
 	typ   protowire.Type
 	bytes []byte // of length-delimited fields
 	n     uint64 // of the others
@@ -34,7 +34,7 @@ func (d *decoder) fields(b []byte, what string, f func(field) error) error {
 			return malformed("%s: a field without a tag", what)
 		}
 		b = b[n:]
-		v := field{num: num, typ: typ}
+		v := field{num: int(num), typ: typ}
 		switch typ {
 		case protowire.VarintType:
 			v.n, n = protowire.ConsumeVarint(b)

@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"slices"
+
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -96,7 +98,7 @@ func prelu(c *call) *lazy.Tensor {
 	s := slope.Shape()
 	if c.opset < 7 && len(s) == 1 && len(x.Shape()) > 2 {
 		for range len(x.Shape()) - 2 {
-			s = append(s[:len(s):len(s)], plan.C(1))
+			s = append(slices.Clip(s), plan.C(1))
 		}
 		slope = reshapeTo(slope, s)
 	}

@@ -103,14 +103,14 @@ func (c *call) attrGraph(name string) *onnxfile.Graph {
 	return a.G
 }
 
-// listOf is a list that is an attribute in old operator sets, and input i in others;
-// ok is false if there is neither.
-func (c *call) listOf(attr string, i int) (list []int, ok bool) {
+// listOf is a list that is an attribute in old operator sets, and the second input in
+// others; ok is false if there is neither.
+func (c *call) listOf(attr string) (list []int, ok bool) {
 	if c.hasAttr(attr) {
 		return c.attrInts(attr), true
 	}
-	if c.has(i) {
-		return c.ints(i), true
+	if c.has(1) {
+		return c.ints(1), true
 	}
 	return nil, false
 }

@@ -226,8 +226,9 @@ func element(dt plan.DType, b []byte) float64 {
 		return float64(int32(le32(b)))
 	case plan.I64:
 		return float64(int64(uint64(le32(b)) | uint64(le32(b[4:]))<<32))
+	default:
+		return float64(b[0])
 	}
-	return float64(b[0])
 }
 
 func le32(b []byte) uint32 {

@@ -100,7 +100,8 @@ func (c *call) spec(i int) plan.Spec {
 
 func (c *call) shape(i int) plan.Shape { return c.spec(i).Shape }
 
-func (c *call) rank(i int) int { return len(c.shape(i)) }
+// rank is that of the first input.
+func (c *call) rank() int { return len(c.shape(0)) }
 
 // elems are the elements of input i, which must be known before a run.
 func (c *call) elems(i int) *elems {
@@ -194,18 +195,6 @@ func (c *call) axes(axes []int, rank int) []int {
 		seen[out[i]] = true
 	}
 	return out
-}
-
-// f32 is a constant.
-func (c *call) f32(v ...float64) *lazy.Tensor {
-	data := make([]float32, len(v))
-	for i, x := range v {
-		data[i] = float32(x)
-	}
-	if len(v) == 1 {
-		return c.im.g.Const(data)
-	}
-	return c.im.g.Const(data, len(v))
 }
 
 // number is a constant of an element type.

@@ -65,7 +65,7 @@ func (c *call) conv3(x, w, bias *lazy.Tensor, g window, groups int) *lazy.Tensor
 	x = c.padAxis(x, 2, g.before[0], g.after[0], 0)
 	depth, ok := x.Dim(2).Const()
 	out := (depth-(g.kernel[0]-1)*g.dilation[0]-1)/g.stride[0] + 1
-	if !ok || out < 1 {
+	if !ok || out < 1 || g.kernel[0] > maxElems {
 		c.failf("convolution over an axis of size %v", x.Dim(2))
 		return nil
 	}
@@ -97,14 +97,13 @@ func (c *call) conv3(x, w, bias *lazy.Tensor, g window, groups int) *lazy.Tensor
 
 // strided are n positions along an axis from one on, a stride apart.
 func (c *call) strided(x *lazy.Tensor, axis, start, n, stride int) *lazy.Tensor {
-	if stride == 1 || n == 1 {
+	if n > 0 && (stride == 1 || n == 1) {
 		return lazy.SliceN(x, axis, start, start+n)
 	}
-	index := make([]int32, n)
-	for i := range index {
-		index[i] = int32(start + i*stride)
+	if n == 0 {
+		start, stride = 0, 1
 	}
-	return c.selected(x, axis, index)
+	return lazy.Gather(x, c.im.g.Range(plan.I64, start, stride, n), axis)
 }
 
 // evenPads pads by itself where the two ends of an axis differ.

@@ -247,8 +247,9 @@ func castElem(to onnxfile.DataType, a scalar) (scalar, bool) {
 			return truth(f != 0), true
 		}
 		return truth(true), above(a.d, plan.C(0))
+	default:
+		return scalar{}, false
 	}
-	return scalar{}, false
 }
 
 func castWhole(a scalar, lo, hi float64) (scalar, bool) {

@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"slices"
+
 	"github.com/genie-sdk/go/internal/onnxfile"
 )
 
@@ -29,8 +31,9 @@ func foldable(d onnxfile.DataType) bool {
 	switch d {
 	case onnxfile.Float, onnxfile.Float16, onnxfile.BFloat16, onnxfile.Undefined, onnxfile.String:
 		return false
+	default:
+		return true
 	}
-	return true
 }
 
 // fold evaluates a node element by element if its inputs are known so, nil if not.
@@ -69,6 +72,9 @@ func (c *call) fold() []*elems {
 			return nil
 		}
 		in[i] = e
+	}
+	if in[0] == nil {
+		return nil // no operator leaves its first operand out
 	}
 	out := f(c, in)
 	for _, e := range out {
@@ -210,9 +216,9 @@ func broadcastIndex(from, to []int) func(i int) int {
 	skip := len(to) - len(from)
 	return func(i int) int {
 		at, stride := 0, 1
-		for axis := len(to) - 1; axis >= 0; axis-- {
-			p := i % to[axis]
-			i /= to[axis]
+		for axis, size := range slices.Backward(to) {
+			p := i % size
+			i /= size
 			if axis >= skip {
 				if n := from[axis-skip]; n != 1 {
 					at += p * stride

@@ -63,16 +63,6 @@ func (s scalar) float() (float64, bool) {
 	return float64(n), ok
 }
 
-// symbolic reports whether an element depends on symbols.
-func (e *elems) symbolic() bool {
-	for _, s := range e.v {
-		if _, ok := s.float(); !ok {
-			return true
-		}
-	}
-	return false
-}
-
 // bytes are the elements in the type that the program computes with.
 func (e *elems) bytes(dt plan.DType) ([]byte, bool) {
 	out := make([]byte, 0, len(e.v)*dt.Size())
@@ -144,8 +134,9 @@ func decodeScalar(dt onnxfile.DataType, b []byte) (scalar, bool) {
 		return number(math.Float64frombits(binary.LittleEndian.Uint64(b))), true
 	case onnxfile.BFloat16:
 		return number(float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16))), true
+	default:
+		return scalar{}, false
 	}
-	return scalar{}, false
 }
 
 func count(shape []int) int {

@@ -199,7 +199,7 @@ func expandElems(c *call, in []*elems) []*elems {
 	return []*elems{out}
 }
 
-func tileElems(c *call, in []*elems) []*elems {
+func tileElems(_ *call, in []*elems) []*elems {
 	if len(in) != 2 || in[1] == nil || len(in[1].v) != len(in[0].shape) {
 		return nil
 	}
@@ -224,7 +224,7 @@ func tileElems(c *call, in []*elems) []*elems {
 
 // constantOfShapeElems are integers, of which exporters make shapes; floats are
 // tensors of the program.
-func constantOfShapeElems(c *call, in []*elems) []*elems {
+func constantOfShapeElems(c *call, _ []*elems) []*elems {
 	shape, ok := constants(c.dims(0))
 	if c.err != nil || !ok || count(shape) > maxElems {
 		return nil
@@ -253,8 +253,11 @@ func rangeElems(_ *call, in []*elems) []*elems {
 	}
 	var n [3]int64
 	for i, e := range in {
+		if len(e.v) != 1 {
+			return nil
+		}
 		v, ok := e.v[0].int()
-		if !ok || len(e.v) != 1 {
+		if !ok {
 			return nil
 		}
 		n[i] = v
@@ -280,7 +283,7 @@ func reduceElems(f pairFunc) elemOp {
 		if len(x.shape) > 1 || len(x.v) == 0 {
 			return nil
 		}
-		if axes, ok := c.listOf("axes", 1); ok && len(axes) == 0 && c.attrBool("noop_with_empty_axes", false) {
+		if axes, ok := c.listOf("axes"); ok && len(axes) == 0 && c.attrBool("noop_with_empty_axes", false) {
 			return in[:1]
 		}
 		sum := x.v[0]

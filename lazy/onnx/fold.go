@@ -178,8 +178,9 @@ func (im *importer) compute(t *lazy.Tensor, depth int) (*op.Array, error) {
 			}
 		}
 		return arrayOf(t.DType(), shape, b), nil
+	default:
+		return im.computeOp(t, shape, depth)
 	}
-	return im.computeOp(t, shape, depth)
 }
 
 func (im *importer) computeOp(t *lazy.Tensor, shape []int, depth int) (*op.Array, error) {

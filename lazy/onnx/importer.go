@@ -41,8 +41,10 @@ type importer struct {
 	raws    map[rawKey]*lazy.Tensor     // leaves of tensors of the file
 	elems   int                         // elements known one by one, of all values
 	filled  int                         // bytes of filled weights
+	tables  int                         // numbers of computed tables
 	nodes   int
 	refused []Refusal
+	misfit  error // of an option
 	done    int64 // bytes hashed
 }
 
@@ -87,6 +89,9 @@ func (im *importer) run(ctx context.Context) error {
 	s := &scope{values: map[string]*value{}, opsets: m.Opset}
 	if err := im.leavesOf(s, m.Graph); err != nil {
 		return err
+	}
+	if im.misfit != nil {
+		return im.misfit
 	}
 	if err := im.graph(s, m.Graph.Nodes); err != nil {
 		return err
@@ -197,7 +202,7 @@ func (im *importer) results(c *call, bad bool) ([]*value, error) {
 	switch {
 	case h == nil:
 		if why := refusedOperators[n.OpType]; why != "" && n.Domain == "" {
-			return nil, errors.New(why)
+			return nil, refusedf("%s", why)
 		}
 		return nil, errNoOperator
 	case bad:

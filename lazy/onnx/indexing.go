@@ -3,6 +3,7 @@ package onnx
 import (
 	"slices"
 
+	"github.com/genie-sdk/go/internal/onnxfile"
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/transport/plan"
 )
@@ -35,7 +36,7 @@ func (c *call) negatives(index *lazy.Tensor) bool {
 // keeps its meaning.
 func gather(c *call) *lazy.Tensor {
 	x := c.t(0)
-	axis := c.axis(c.attrInt("axis", 0), c.rank(0))
+	axis := c.axis(c.attrInt("axis", 0), c.rank())
 	if c.err != nil {
 		return nil
 	}
@@ -71,7 +72,7 @@ func fromLast(at, n plan.Dim) bool {
 
 func gatherElements(c *call) *lazy.Tensor {
 	x, index := c.t(0), c.t(1)
-	axis := c.axis(c.attrInt("axis", 0), c.rank(0))
+	axis := c.axis(c.attrInt("axis", 0), c.rank())
 	if c.err != nil {
 		return nil
 	}
@@ -107,7 +108,7 @@ func (c *call) combine() lazy.Combine {
 
 func scatterElements(c *call) *lazy.Tensor {
 	x, index, updates := c.t(0), c.t(1), c.t(2)
-	axis, how := c.axis(c.attrInt("axis", 0), c.rank(0)), c.combine()
+	axis, how := c.axis(c.attrInt("axis", 0), c.rank()), c.combine()
 	if c.err != nil {
 		return nil
 	}
@@ -127,7 +128,7 @@ func scatterND(c *call) *lazy.Tensor {
 // its own on.
 func tensorScatter(c *call) *lazy.Tensor {
 	cache, update, at := c.t(0), c.t(1), c.opt(2)
-	axis := c.axis(c.attrInt("axis", -2), c.rank(0))
+	axis := c.axis(c.attrInt("axis", -2), c.rank())
 	mode := c.attrString("mode", "linear")
 	if c.err != nil {
 		return nil
@@ -165,22 +166,25 @@ func tensorScatter(c *call) *lazy.Tensor {
 func argSelect(f func(x *lazy.Tensor, axis int) *lazy.Tensor) func(c *call) *lazy.Tensor {
 	return func(c *call) *lazy.Tensor {
 		x := c.t(0)
-		axis := c.axis(c.attrInt("axis", 0), c.rank(0))
+		axis := c.axis(c.attrInt("axis", 0), c.rank())
 		if c.err != nil {
 			return nil
 		}
 		last := c.attrBool("select_last_index", false)
-		n, ok := x.Dim(axis).Const()
+		var end *lazy.Tensor
 		if last {
-			if !ok {
-				c.failf("the last index along an axis of size %v", x.Dim(axis))
+			x = lazy.Flip(x, axis)
+			n := vector(onnxfile.Int64, scalar{d: c.shape(0)[axis].Sub(plan.C(1))})
+			t, err := c.im.sizesTensor(n, plan.I64)
+			if err != nil {
+				c.fail(err)
 				return nil
 			}
-			x = c.flipped(x, axis, n)
+			end = t
 		}
 		y := lazy.Cast(f(x, axis), plan.I64)
 		if last {
-			y = lazy.Sub(c.number(plan.I64, float64(n-1)), y)
+			y = reshapeTo(lazy.Sub(end, y), y.Shape())
 		}
 		if y.Err() != nil || !c.attrBool("keepdims", true) {
 			return y
@@ -189,19 +193,10 @@ func argSelect(f func(x *lazy.Tensor, axis int) *lazy.Tensor) func(c *call) *laz
 	}
 }
 
-// flipped reverses an axis of size n.
-func (c *call) flipped(x *lazy.Tensor, axis, n int) *lazy.Tensor {
-	index := make([]int32, n)
-	for i := range index {
-		index[i] = int32(n - 1 - i)
-	}
-	return c.selected(x, axis, index)
-}
-
 // topK works on the last axis; the smallest are the largest of the negated.
 func topK(c *call) []*value {
 	x := c.t(0)
-	axis := c.axis(c.attrInt("axis", -1), c.rank(0))
+	axis := c.axis(c.attrInt("axis", -1), c.rank())
 	k := c.attrInt("k", -1)
 	if c.opset >= 10 {
 		k = int(c.scalar(1))
@@ -236,7 +231,7 @@ func topK(c *call) []*value {
 func oneHot(c *call) *lazy.Tensor {
 	index, values := c.t(0), c.t(2)
 	depth := int(c.scalar(1))
-	axis := c.axis(c.attrInt("axis", -1), c.rank(0)+1)
+	axis := c.axis(c.attrInt("axis", -1), c.rank()+1)
 	if c.err != nil {
 		return nil
 	}
@@ -266,7 +261,7 @@ func oneHot(c *call) *lazy.Tensor {
 // padded is Pad with amounts that are known.
 func pad(c *call) *lazy.Tensor {
 	x := c.t(0)
-	amounts, ok := c.listOf("pads", 1)
+	amounts, ok := c.listOf("pads")
 	if c.hasAttr("paddings") {
 		amounts, ok = c.attrInts("paddings"), true
 	}
@@ -338,7 +333,7 @@ func trilu(c *call) *lazy.Tensor {
 
 func cumSum(c *call) *lazy.Tensor {
 	x := c.t(0)
-	axis := c.axis(int(c.scalar(1)), c.rank(0))
+	axis := c.axis(int(c.scalar(1)), c.rank())
 	if c.err != nil {
 		return nil
 	}

@@ -78,6 +78,9 @@ func (im *importer) input(i *onnxfile.ValueInfo) *value {
 		given, ok = im.opts.shapeValues[i.Name], true
 	}
 	if ok {
+		if e := modelType(given.DType); e != i.Type.Elem && i.Type.Elem != onnxfile.Undefined {
+			im.misfit = fmt.Errorf("%w: input %.80q is %v, not %v", ErrOption, i.Name, given.DType, i.Type.Elem)
+		}
 		if n := len(given.Data); n != count(given.Shape)*given.DType.Size() {
 			return bad(fmt.Errorf("%w: %d bytes for %v%d", ErrOption, n, given.DType, given.Shape))
 		}

@@ -25,6 +25,7 @@ func (c *call) nll(x, target, weight *lazy.Tensor) *lazy.Tensor {
 		c.failf("%w: classes %v of %v", ErrMalformed, target.Shape(), s)
 		return nil
 	}
+	classes := target.Shape()
 	// Elements of the ignored class weigh nothing; what they gather is class 0.
 	var counts *lazy.Tensor
 	if c.hasAttr("ignore_index") {
@@ -39,8 +40,8 @@ func (c *call) nll(x, target, weight *lazy.Tensor) *lazy.Tensor {
 		}
 		counts = w
 	}
-	wide := slices.Insert(slices.Clone(target.Shape()), 1, plan.C(1))
-	loss := lazy.Neg(reshapeTo(lazy.GatherElements(x, reshapeTo(target, wide), 1), target.Shape()))
+	wide := slices.Insert(slices.Clone(classes), 1, plan.C(1))
+	loss := lazy.Neg(reshapeTo(lazy.GatherElements(x, reshapeTo(target, wide), 1), classes))
 	if counts != nil {
 		loss = lazy.Mul(loss, counts)
 	}

@@ -88,7 +88,7 @@ func from(axis, rank int) []int {
 func layerNorm(c *call) []*value {
 	x, scale, bias := c.t(0), c.t(1), c.opt(2)
 	eps := c.attrFloat("epsilon", 1e-5)
-	axis := c.axis(c.attrInt("axis", -1), c.rank(0))
+	axis := c.axis(c.attrInt("axis", -1), c.rank())
 	if c.err != nil {
 		return nil
 	}
@@ -108,7 +108,7 @@ func layerNorm(c *call) []*value {
 
 func rmsNorm(c *call) *lazy.Tensor {
 	x, scale := c.t(0), c.t(1)
-	axis := c.axis(c.attrInt("axis", -1), c.rank(0))
+	axis := c.axis(c.attrInt("axis", -1), c.rank())
 	if c.err != nil {
 		return nil
 	}
@@ -163,7 +163,7 @@ func groupNorm(c *call) *lazy.Tensor {
 func lpNorm(c *call) *lazy.Tensor {
 	x := c.t(0)
 	p := c.attrInt("p", 2)
-	axis := c.axis(c.attrInt("axis", -1), c.rank(0))
+	axis := c.axis(c.attrInt("axis", -1), c.rank())
 	if c.err != nil {
 		return nil
 	}
@@ -190,7 +190,7 @@ func meanVarianceNorm(c *call) *lazy.Tensor {
 	if axes == nil {
 		axes = []int{0, 2, 3}
 	}
-	axes = c.axes(axes, c.rank(0))
+	axes = c.axes(axes, c.rank())
 	if c.err != nil {
 		return nil
 	}

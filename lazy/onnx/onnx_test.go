@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/genie-sdk/go/genie"
-	. "github.com/genie-sdk/go/internal/onnxfile/onnxtest"
+	. "github.com/genie-sdk/go/internal/onnxfile/onnxtest" //nolint:revive // the words that models are written in
 	"github.com/genie-sdk/go/lazy"
 	"github.com/genie-sdk/go/lazy/onnx"
 	"github.com/genie-sdk/go/semantic"

@@ -14,7 +14,7 @@ func (c *call) reducing() (x *lazy.Tensor, axes []int, ok bool) {
 	if c.err != nil {
 		return x, nil, false
 	}
-	axes, _ = c.listOf("axes", 1)
+	axes, _ = c.listOf("axes")
 	if len(axes) == 0 {
 		if c.attrBool("noop_with_empty_axes", false) {
 			return x, nil, false
@@ -85,8 +85,8 @@ func (c *call) emptyReduce(kind string, x *lazy.Tensor, axes []int) *lazy.Tensor
 	return expandTo(c.num(v), without(x.Shape(), axes))
 }
 
-// reduceOf is a reduction of a function of x, followed by another.
-func reduceOf(before func(x *lazy.Tensor) *lazy.Tensor, kind string, after func(x *lazy.Tensor) *lazy.Tensor) func(c *call) *lazy.Tensor {
+// reduceOf is a sum of a function of x, followed by another.
+func reduceOf(before func(x *lazy.Tensor) *lazy.Tensor, after func(x *lazy.Tensor) *lazy.Tensor) func(c *call) *lazy.Tensor {
 	return func(c *call) *lazy.Tensor {
 		x, axes, ok := c.reducing()
 		if c.err != nil {
@@ -97,7 +97,7 @@ func reduceOf(before func(x *lazy.Tensor) *lazy.Tensor, kind string, after func(
 			r = before(r)
 		}
 		if ok {
-			r = c.reduceKind(kind, r, axes)
+			r = c.reduceKind("sum", r, axes)
 		}
 		if after != nil {
 			r = after(r)
@@ -111,10 +111,10 @@ func reduceOf(before func(x *lazy.Tensor) *lazy.Tensor, kind string, after func(
 
 func square(x *lazy.Tensor) *lazy.Tensor { return lazy.Mul(x, x) }
 
-func reduceL1(c *call) *lazy.Tensor        { return reduceOf(lazy.Abs, "sum", nil)(c) }
-func reduceL2(c *call) *lazy.Tensor        { return reduceOf(square, "sum", lazy.Sqrt)(c) }
-func reduceSumSquare(c *call) *lazy.Tensor { return reduceOf(square, "sum", nil)(c) }
-func reduceLogSum(c *call) *lazy.Tensor    { return reduceOf(nil, "sum", lazy.Log)(c) }
+func reduceL1(c *call) *lazy.Tensor        { return reduceOf(lazy.Abs, nil)(c) }
+func reduceL2(c *call) *lazy.Tensor        { return reduceOf(square, lazy.Sqrt)(c) }
+func reduceSumSquare(c *call) *lazy.Tensor { return reduceOf(square, nil)(c) }
+func reduceLogSum(c *call) *lazy.Tensor    { return reduceOf(nil, lazy.Log)(c) }
 
 // reduceLogSumExp takes the maximum out first, so that exp does not overflow.
 func reduceLogSumExp(c *call) *lazy.Tensor {

@@ -9,7 +9,7 @@ import (
 
 // unsqueezed is a shape with axes of size one put in.
 func (c *call) unsqueezed(s plan.Shape) plan.Shape {
-	axes, ok := c.listOf("axes", 1)
+	axes, ok := c.listOf("axes")
 	if !ok {
 		c.failf("%w: no axes", ErrMalformed)
 		return nil
@@ -36,7 +36,7 @@ func (c *call) unsqueezed(s plan.Shape) plan.Shape {
 
 // squeezed is a shape without axes of size one.
 func (c *call) squeezed(s plan.Shape) plan.Shape {
-	axes, ok := c.listOf("axes", 1)
+	axes, ok := c.listOf("axes")
 	if !ok {
 		for i, d := range s {
 			switch _, isConst := d.Const(); {

@@ -1,7 +1,6 @@
 package onnx
 
 import (
-	"fmt"
 	"math"
 	"slices"
 
@@ -12,7 +11,10 @@ import (
 
 // maxTable bounds the tables that are computed while a model is read: windows, and
 // the matrices of Fourier transforms.
-const maxTable = 1 << 22
+const (
+	maxTable  = 1 << 22
+	maxTables = 1 << 25 // of all
+)
 
 // cosines is a window that is a sum of cosines.
 func cosines(a ...float64) func(c *call) *lazy.Tensor {
@@ -48,6 +50,10 @@ func (c *call) table(f func(i int) float64, shape ...int) *lazy.Tensor {
 		c.failf("a table of %d numbers, the limit is %d", n, maxTable)
 		return nil
 	}
+	if c.im.tables += n; c.im.tables > maxTables {
+		c.failf("tables of more than %d numbers", maxTables)
+		return nil
+	}
 	data := make([]float32, n)
 	for i := range data {
 		data[i] = float32(f(i))
@@ -69,75 +75,90 @@ func (c *call) fourier(in, out, n int, sine bool) *lazy.Tensor {
 	}, in, out)
 }
 
-// dft is a Fourier transform along an axis of x [..., 1 or 2], as a product with the
-// matrix of the transform.
-func dft(c *call) *lazy.Tensor {
-	x := c.t(0)
-	rank := c.rank(0)
-	axis := c.attrInt("axis", 1)
+// dftParams are the axis of a transform, its length, and how many parts, real and
+// imaginary, x has.
+func (c *call) dftParams(x *lazy.Tensor) (axis, n, parts int) {
+	rank := c.rank()
+	axis = c.attrInt("axis", 1)
 	if c.opset >= 20 {
 		axis = -2
 		if c.has(2) {
 			axis = int(c.scalar(2))
 		}
 	}
-	inverse, oneSided := c.attrBool("inverse", false), c.attrBool("onesided", false)
 	axis = c.axis(axis, rank)
 	if c.err != nil {
-		return nil
+		return 0, 0, 0
 	}
-	parts, _ := x.Dim(rank - 1).Const()
-	size, ok := x.Dim(axis).Const()
+	parts, _ = x.Dim(rank - 1).Const()
+	n, ok := x.Dim(axis).Const()
 	if !ok || axis == rank-1 || parts != 1 && parts != 2 {
 		c.failf("the transform along axis %d of %v", axis, x.Shape())
-		return nil
+		return 0, 0, 0
 	}
-	n := size
 	if c.has(1) {
 		n = int(c.scalar(1))
 	}
-	if c.err == nil && (n < 1 || n > maxTable || oneSided && inverse && parts != 2) {
+	if c.err == nil && (n < 1 || n > maxTable) {
 		c.failf("a transform of length %d", n)
+	}
+	return axis, n, parts
+}
+
+// dft is a Fourier transform along an axis of x [..., 1 or 2], as a product with the
+// matrix of the transform.
+func dft(c *call) *lazy.Tensor {
+	x := c.t(0)
+	if c.err != nil {
+		return nil
+	}
+	axis, n, parts := c.dftParams(x)
+	inverse, oneSided := c.attrBool("inverse", false), c.attrBool("onesided", false)
+	if c.err == nil && oneSided && inverse {
+		c.failf("an inverse transform of one side")
 	}
 	if c.err != nil {
 		return nil
 	}
-	switch {
+	rank := len(x.Shape())
+	switch size, _ := x.Dim(axis).Const(); {
 	case n < size:
 		x = lazy.SliceN(x, axis, 0, n)
 	case n > size:
 		x = c.padAxis(x, axis, 0, n-size, 0)
 	}
 	// The axis last, and the parts apart.
-	perm := slices.Delete(from(0, rank-1), axis, axis+1)
-	perm = append(append(perm, axis), rank-1)
-	x = lazy.Transpose(x, perm...)
-	if x.Err() != nil {
-		return x
-	}
-	part := func(i int) *lazy.Tensor {
-		p := lazy.SliceN(x, rank-1, i, i+1)
-		return reshapeTo(p, x.Shape()[:rank-1])
-	}
-	var im *lazy.Tensor
-	if parts == 2 {
-		im = part(1)
-	}
-	if oneSided && inverse {
-		c.failf("an inverse transform of one side")
-		return nil
-	}
+	perm := append(slices.Delete(from(0, rank-1), axis, axis+1), axis, rank-1)
+	re, im := partsOf(lazy.Transpose(x, perm...), parts)
 	out := n
 	if oneSided {
 		out = n/2 + 1
 	}
-	re, ima := c.transform(part(0), im, n, n, out, inverse)
-	y := lazy.Concat(rank-1, column(re), column(ima))
+	re, im = c.transform(re, im, n, n, out, inverse)
+	if c.err != nil {
+		return nil
+	}
+	y := lazy.Concat(rank-1, column(re), column(im))
 	back := make([]int, rank)
 	for i, p := range perm {
 		back[p] = i
 	}
 	return lazy.Transpose(y, back...)
+}
+
+// partsOf are the real part and, if there are two, the imaginary part of x [..., parts].
+func partsOf(x *lazy.Tensor, parts int) (re, im *lazy.Tensor) {
+	if x.Err() != nil {
+		return x, nil
+	}
+	s := x.Shape()
+	part := func(i int) *lazy.Tensor {
+		return reshapeTo(lazy.SliceN(x, len(s)-1, i, i+1), s[:len(s)-1])
+	}
+	if parts == 2 {
+		im = part(1)
+	}
+	return part(0), im
 }
 
 // column puts a last axis of size one.
@@ -167,77 +188,75 @@ func (c *call) transform(re, im *lazy.Tensor, in, n, out int, inverse bool) (r, 
 	return r, i
 }
 
-// stft is the Fourier transform of windows of a signal [batch, length, 1 or 2], a
-// step apart.
-func stft(c *call) *lazy.Tensor {
-	x := c.t(0)
-	step := int(c.scalar(1))
-	if c.err != nil {
-		return nil
-	}
-	s := x.Shape()
-	if len(s) == 2 {
-		x = column(x)
-		s = x.Shape()
-	}
-	var window *lazy.Tensor
-	frame := 0
-	if c.has(2) {
-		window = c.t(2)
-		if c.err == nil && len(window.Shape()) == 1 {
-			frame, _ = window.Dim(0).Const()
-		}
+// stftParams are the number of frames of a signal [batch, length, parts], their length
+// and how far they are apart; the window is nil for none.
+func (c *call) stftParams(s plan.Shape) (frames, frame, step int, window *lazy.Tensor) {
+	step = int(c.scalar(1))
+	if window = c.opt(2); window != nil && len(window.Shape()) == 1 {
+		frame, _ = window.Dim(0).Const()
 	}
 	if c.has(3) {
 		frame = int(c.scalar(3))
 	}
 	if c.err != nil {
-		return nil
+		return 0, 0, 0, nil
 	}
-	length, ok1 := s[1].Const()
-	parts, ok2 := s[2].Const()
-	if len(s) != 3 || !ok1 || !ok2 || parts < 1 || parts > 2 || step < 1 || frame < 1 || frame > length {
-		c.fail(fmt.Errorf("frames of %d, %d apart, of %v", frame, step, s))
-		return nil
+	length, ok := s[1].Const()
+	if !ok || step < 1 || frame < 1 || frame > length {
+		c.failf("frames of %d, %d apart, of %v", frame, step, s)
+		return 0, 0, 0, nil
 	}
-	frames := (length-frame)/step + 1
+	frames = (length-frame)/step + 1
 	if frames > maxTable/frame {
 		c.failf("%d frames of %d", frames, frame)
-		return nil
 	}
-	index := make([]int32, frames*frame)
-	for i := range index {
-		index[i] = int32(i/frame*step + i%frame)
-	}
-	framed := lazy.Gather(x, c.im.g.ConstInt(index, frames, frame), 1) // [batch, frames, frame, parts]
-	if framed.Err() != nil {
-		return framed
-	}
-	part := func(i int) *lazy.Tensor {
-		p := lazy.SliceN(framed, 3, i, i+1)
-		p = reshapeTo(p, framed.Shape()[:3])
-		if window != nil {
-			p = lazy.Mul(p, window)
-		}
-		return p
-	}
-	var im *lazy.Tensor
-	if parts == 2 {
-		im = part(1)
-	}
-	out := frame
-	if c.attrBool("onesided", true) {
-		if parts == 2 {
-			c.failf("one side of the transform of a complex signal")
-			return nil
-		}
-		out = frame/2 + 1
-	}
-	r, i := c.transform(part(0), im, frame, frame, out, false)
+	return frames, frame, step, window
+}
+
+// stft is the Fourier transform of windows of a signal [batch, length, 1 or 2], a
+// step apart.
+func stft(c *call) *lazy.Tensor {
+	x := c.t(0)
 	if c.err != nil {
 		return nil
 	}
-	return lazy.Concat(3, column(r), column(i))
+	if len(x.Shape()) == 2 {
+		x = column(x)
+	}
+	s := x.Shape()
+	if len(s) != 3 {
+		c.failf("%w: a signal of %v", ErrMalformed, s)
+		return nil
+	}
+	parts, ok := s[2].Const()
+	oneSided := c.attrBool("onesided", true)
+	if !ok || parts < 1 || parts > 2 || oneSided && parts == 2 {
+		c.failf("the transform of %v, one side: %t", s, oneSided)
+		return nil
+	}
+	frames, frame, step, window := c.stftParams(s)
+	if c.err != nil {
+		return nil
+	}
+	// Position k of frame i is i*step+k of the signal.
+	first := reshapeTo(c.im.g.Range(plan.I64, 0, step, frames), plan.Shape{plan.C(frames), plan.C(1)})
+	framed := lazy.Gather(x, lazy.Add(first, c.im.g.Range(plan.I64, 0, 1, frame)), 1) // [batch, frames, frame, parts]
+	re, im := partsOf(framed, parts)
+	if window != nil {
+		re = lazy.Mul(re, window)
+		if im != nil {
+			im = lazy.Mul(im, window)
+		}
+	}
+	out := frame
+	if oneSided {
+		out = frame/2 + 1
+	}
+	re, im = c.transform(re, im, frame, frame, out, false)
+	if c.err != nil {
+		return nil
+	}
+	return lazy.Concat(3, column(re), column(im))
 }
 
 // melWeights is MelWeightMatrix: triangles over the bins of a spectrum, of known

@@ -72,8 +72,9 @@ func computed(d onnxfile.DataType) (plan.DType, error) {
 		return plan.I64, nil
 	case onnxfile.Bool:
 		return plan.Bool, nil
+	default:
+		return plan.Invalid, refusedf("element type %v", d)
 	}
-	return plan.Invalid, refusedf("element type %v", d)
 }
 
 // modelType is the element type of a model that a program's stands for.
@@ -91,8 +92,9 @@ func modelType(d plan.DType) onnxfile.DataType {
 		return onnxfile.Float16
 	case plan.BF16:
 		return onnxfile.BFloat16
+	default:
+		return onnxfile.Undefined
 	}
-	return onnxfile.Undefined
 }
 
 // stored is the element type that weights of a type are stored as.
@@ -102,8 +104,9 @@ func stored(d onnxfile.DataType) (plan.DType, error) {
 		return plan.F16, nil
 	case onnxfile.BFloat16:
 		return plan.BF16, nil
+	default:
+		return computed(d)
 	}
-	return computed(d)
 }
 
 // sizes are the dimensions of a tensor of the file.

@@ -9,6 +9,9 @@ import (
 
 func concat(c *call) *lazy.Tensor {
 	xs := c.all()
+	if c.err == nil && len(xs) == 0 {
+		c.failf("%w: no operand", ErrMalformed)
+	}
 	if c.err != nil {
 		return nil
 	}
@@ -96,11 +99,14 @@ func slice(c *call) *lazy.Tensor {
 				c.failf("step %d from %v to %v", s.step, s.start, s.stop)
 				return nil
 			}
-			var index []int32
-			for i := start; s.step > 0 && i < stop || s.step < 0 && i > stop; i += s.step {
-				index = append(index, int32(i))
+			n := 0
+			switch {
+			case s.step > 0 && stop > start:
+				n = (stop-start-1)/s.step + 1
+			case s.step < 0 && stop < start:
+				n = (start-stop-1)/-s.step + 1
 			}
-			x = c.selected(x, s.axis, index)
+			x = c.strided(x, s.axis, start, n, s.step)
 		}
 	}
 	return x
