@@ -68,6 +68,9 @@ func implementation(o Operator) (op.Op, error) {
 }
 
 func (g *Graph) apply(o op.Op, in []*Tensor) *Tensor {
+	if c, ok := o.(op.Custom); ok {
+		o = g.first(c)
+	}
 	ss := g.specs[:0]
 	for _, t := range in {
 		ss = append(ss, t.spec)

@@ -35,7 +35,12 @@ func (s *SRG) compiledFor(d Device, profile Profile) (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
+	operators, err := s.Graph.CustomOperators()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
+	}
 	prog, err := program.Compile(p, program.Options{
+		Custom:    operators,
 		Pointwise: func(o op.Op) bool { return !slices.Contains(d.Lacks, o.Name()) },
 	}, op.NewWork(nil))
 	if err != nil {
