@@ -197,7 +197,7 @@ func (im *importer) results(c *call, bad bool) ([]*value, error) {
 	switch {
 	case h == nil:
 		if why := refusedOperators[n.OpType]; why != "" && n.Domain == "" {
-			return nil, errors.New(why)
+			return nil, refusedf("%s", why)
 		}
 		return nil, errNoOperator
 	case bad:

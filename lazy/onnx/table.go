@@ -57,15 +57,18 @@ func standard() map[string]handler {
 		"Attention": attention, "RotaryEmbedding": one(rotaryEmbedding), "SwiGLU": one(swiGLU),
 		"CenterCropPad": one(centerCropPad), "GridSample": one(gridSample),
 
+		"Einsum": one(einsum), "ReverseSequence": one(reverseSequence), "AffineGrid": one(affineGrid),
+		"SequenceConstruct": sequenceConstruct, "SequenceEmpty": sequenceEmpty, "SequenceLength": sequenceLength, "SequenceAt": sequenceAt,
+		"SequenceInsert": sequenceInsert, "SequenceErase": sequenceErase, "SplitToSequence": splitToSequence,
+		"ConcatFromSequence": one(concatFromSequence), "OptionalHasElement": optionalHasElement, "OptionalGetElement": identity,
+
+		"GRU": recurrent(lazy.GRU), "LSTM": recurrent(lazy.LSTM), "RNN": recurrent(lazy.RNN), "Resize": one(resize), "Upsample": one(resize),
+
 		"Conv": one(conv), "MaxPool": one(maxPool), "AveragePool": one(averagePool), "LpPool": one(lpPool),
 		"ConvTranspose": one(convTranspose), "GlobalLpPool": one(globalLpPool),
 		"GlobalAveragePool": one(globalPool(lazy.Mean)), "GlobalMaxPool": one(globalPool(lazy.Max)),
 	}
 }
-
-// refusedOperators are operators of the standard domain that are refused with a
-// reason of their own.
-var refusedOperators = map[string]string{}
 
 // handlerOf finds the handler of an operator.
 func (im *importer) handlerOf(domain, op string) handler {
