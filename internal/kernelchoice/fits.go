@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
 )
 
 // The order of a kernel's cases is that of its function in internal/device/cpu.
@@ -23,7 +24,7 @@ func rowsFit(_ op.Op, in []*op.Array, _ *op.Array) bool {
 
 func argMaxFits(o op.Op, in []*op.Array, out *op.Array) bool {
 	a := o.(op.ArgMax).Axis
-	return rowsFit(o, in, out) && (a == -1 || a == len(in[0].Shape)-1)
+	return in[0].DType == plan.F32 && rowsFit(o, in, out) && (a == -1 || a == len(in[0].Shape)-1)
 }
 
 func topKFits(o op.Op, in []*op.Array, out *op.Array) bool {

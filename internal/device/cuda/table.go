@@ -79,6 +79,8 @@ func lacks(o op.Op, in []plan.Spec) bool {
 	switch o := o.(type) {
 	case op.Equal:
 		return slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType == plan.Bool })
+	case op.ArgMax, op.ArgMin:
+		return !floats || o.Name() == "argmin"
 	case op.MaxPool2D:
 		return !o.Plain()
 	case op.Reduce:
