@@ -23,6 +23,8 @@ func CUDALacks(o op.Op, in []plan.Spec) bool {
 	switch o := o.(type) {
 	case op.Equal:
 		return slices.ContainsFunc(in, func(s plan.Spec) bool { return s.DType == plan.Bool })
+	case op.ArgMax:
+		return !floats
 	case op.MaxPool2D:
 		return !o.Plain()
 	case op.Reduce:

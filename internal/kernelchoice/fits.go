@@ -1,6 +1,12 @@
 package kernelchoice
 
-import "github.com/genie-sdk/go/internal/op"
+import (
+	"github.com/genie-sdk/go/internal/op"
+	"github.com/genie-sdk/go/transport/plan"
+)
+
+// floatsFit computes float32.
+func floatsFit(_ op.Op, in []*op.Array, _ *op.Array) bool { return in[0].DType == plan.F32 }
 
 // parametersFit computes any layout of x, with parameters without gaps.
 func parametersFit(_ op.Op, in []*op.Array, _ *op.Array) bool {

@@ -151,9 +151,12 @@ func decodeArgMax(r *plan.AttrReader) Op { return ArgMax{r.Int("axis")} }
 
 // Infer drops the axis.
 func (o ArgMax) Infer(in []plan.Spec) (plan.Spec, error) {
-	s, err := inferSame(in)
-	if err != nil {
-		return s, err
+	if err := arity(in, 1, 1); err != nil {
+		return plan.Spec{}, err
+	}
+	s := in[0]
+	if s.DType != plan.F32 && !s.DType.IsInt() {
+		return s, dtypeErr("argmax of %v, want f32, i32 or i64", s.DType)
 	}
 	axis, err := normAxis(o.Axis, len(s.Shape))
 	if err != nil {

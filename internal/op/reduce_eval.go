@@ -78,6 +78,9 @@ func (o Reduce) evalInts(out, x *Array, strides []int, h halt.Func) error {
 // argExtreme writes the index of the first largest element along an axis of x,
 // or of the smallest if sign is -1.
 func argExtreme(out, x *Array, axis int, sign float64, h halt.Func) error {
+	if x.DType != plan.F32 {
+		return argExtremeInt(out, x, axis, sign > 0, h)
+	}
 	v, st, n := x.F32(), x.Strides[axis], x.Shape[axis]
 	if n == 0 && out.Len() > 0 {
 		return shapeErr("the largest or smallest over axis %d of %v", axis, x.Shape)
@@ -92,6 +95,30 @@ func argExtreme(out, x *Array, axis int, sign float64, h halt.Func) error {
 			}
 			if v := sign * float64(v[p[0]+i*st]); v > hi {
 				best, hi = i, v
+			}
+		}
+		out.I32()[at] = int32(best)
+		at++
+	}, x.Strides)
+}
+
+// argExtremeInt is argExtreme of i32 or i64.
+func argExtremeInt(out, x *Array, axis int, largest bool, h halt.Func) error {
+	st, n := x.Strides[axis], x.Shape[axis]
+	if n == 0 && out.Len() > 0 {
+		return shapeErr("the largest or smallest over axis %d of %v", axis, x.Shape)
+	}
+	at := 0
+	ask := h.Counter()
+	return rows(x.Shape, axis, &ask, func(p []int) {
+		best := 0
+		for i := range n {
+			if i%innerWork == innerWork-1 && ask.Stop(elementWork*innerWork) {
+				return
+			}
+			a, b := x.Int(p[0]+i*st), x.Int(p[0]+best*st)
+			if largest && a > b || !largest && a < b {
+				best = i
 			}
 		}
 		out.I32()[at] = int32(best)
