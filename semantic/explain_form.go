@@ -26,6 +26,7 @@ func (s *SRG) explainForm(e *Explanation) {
 		return
 	}
 	f := s.form
+	works := f.works()
 	for id := range e.Nodes {
 		n, t := &e.Nodes[id], f.to[id]
 		if at := f.into[id]; at >= 0 {
@@ -42,11 +43,38 @@ func (s *SRG) explainForm(e *Explanation) {
 		case t.Op() == nil && n.Op != "":
 			n.As = kindText(t.Kind())
 		case t.Op() != nil:
-			if as := callText(t.Op().Name(), t.Op().Attrs()); as != n.Call {
+			if as := works[id]; as != n.Call {
 				n.As = as
 			}
 		}
 	}
+}
+
+// works lists, by captured id, the operators of the normal form that do a
+// tensor's work; views among others are left out.
+func (f *normalForm) works() map[int]string {
+	out, views := map[int]string{}, map[int]string{}
+	for id, t := range f.srg.Graph.Tensors() {
+		at := f.owner[id]
+		if at < 0 || t.Op() == nil || f.srg.Nodes[id].Dead {
+			continue
+		}
+		call := callText(t.Op().Name(), t.Op().Attrs())
+		switch {
+		case isView(t):
+			views[at] = call
+		case out[at] != "":
+			out[at] += ", " + call
+		default:
+			out[at] = call
+		}
+	}
+	for at, call := range views {
+		if out[at] == "" {
+			out[at] = call
+		}
+	}
+	return out
 }
 
 // textForm lists what the normal form computes otherwise.

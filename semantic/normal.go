@@ -245,12 +245,22 @@ func repeats(t *lazy.Tensor) bool {
 // pattern of attention if it is between two tensors of the pattern.
 func (s *SRG) viewsInAttention(a *analysis) {
 	f := s.form
-	gone := func(t *lazy.Tensor) bool {
+	// shown is what a tensor that is gone shows: the input of a view, or the one
+	// whose value it has.
+	shown := func(t *lazy.Tensor) *lazy.Tensor {
 		n := f.to[t.ID()]
-		return isView(t) && (f.from[n.ID()] != t || f.into[t.ID()] >= 0 || is(n, "attention"))
+		for _, in := range t.In() {
+			if f.to[in.ID()] == n {
+				return in
+			}
+		}
+		if isView(t) && (f.from[n.ID()] != t || f.into[t.ID()] >= 0 || is(n, "attention")) {
+			return t.In()[0]
+		}
+		return nil
 	}
 	for id, t := range slices.Backward(a.tensors) {
-		if !gone(t) {
+		if shown(t) == nil {
 			continue
 		}
 		s.Nodes[id].Attention = 0
@@ -262,7 +272,7 @@ func (s *SRG) viewsInAttention(a *analysis) {
 		}
 	}
 	for id, t := range a.tensors {
-		if gone(t) && s.Nodes[t.In()[0].ID()].Attention != s.Nodes[id].Attention {
+		if in := shown(t); in != nil && s.Nodes[in.ID()].Attention != s.Nodes[id].Attention {
 			s.Nodes[id].Attention = 0
 		}
 	}

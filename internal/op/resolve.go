@@ -170,7 +170,7 @@ func (r *Resolved) step(i int, choose Choose) error {
 		}
 	case Viewer:
 		l, ok := o.View(in[0], r.Layouts[s.In[0]], out)
-		if _, repeats := o.(Expand); repeats && r.leaves[s.Out] {
+		if _, repeats := o.(Expand); repeats && (r.leaves[s.Out] || r.ownBuffer(s)) {
 			ok = false // what leaves the run has memory of its own size, which counts
 		}
 		if ok {
@@ -183,6 +183,13 @@ func (r *Resolved) step(i int, choose Choose) error {
 		l = DenseLayout(want.Shape)
 	}
 	return r.lay(s.Out, l)
+}
+
+// ownBuffer reports whether a plan gives the output of a step memory of its own.
+// Plans of version 0.2.0 of this module do for each expand, which was a copy.
+func (r *Resolved) ownBuffer(s *plan.Step) bool {
+	b := r.Plan.Values[s.Out].Buffer
+	return b != plan.NoBuffer && b != r.Plan.Values[r.Base[s.In[0]]].Buffer
 }
 
 // updates finds the state that step s updates in place, or -1.
